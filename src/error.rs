@@ -1,0 +1,147 @@
+//! One error for the whole program: what went wrong, what to do about it, and the exit status.
+//!
+//! Messages are lowercase fragments with the thing they speak of in backticks. A hint says what to
+//! do next and is printed on a line of its own.
+
+use std::fmt;
+
+/// What the process ends with. The one table of exit statuses; `docs/exit-status.md` is checked
+/// against it by a test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Status {
+    /// Everything asked for was done.
+    Done = 0,
+    /// A check failed: a lint, a smoke run, a budget.
+    CheckFailed = 1,
+    /// The command line or the configuration is wrong.
+    Usage = 2,
+    /// A tool or a part of the toolchain is missing, or is known not to work.
+    MissingTool = 3,
+    /// A build failed, or a file it needs could not be read or written.
+    BuildFailed = 4,
+    /// The registry refused or was unreachable.
+    Registry = 5,
+    /// Ended by an interrupt or a termination signal (128 + SIGINT, the shell's convention).
+    Interrupted = 130,
+}
+
+impl Status {
+    /// Every status with the sentence the documentation gives for it.
+    pub const TABLE: [(Status, &'static str); 7] = [
+        (Status::Done, "done"),
+        (Status::CheckFailed, "a check failed"),
+        (Status::Usage, "usage or configuration"),
+        (Status::MissingTool, "a tool or toolchain is missing"),
+        (
+            Status::BuildFailed,
+            "a build failed, or a file it needs could not be read or written",
+        ),
+        (Status::Registry, "the registry refused or was unreachable"),
+        (Status::Interrupted, "interrupted"),
+    ];
+
+    /// The number that the process exits with.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+/// The result of everything here that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, why, what to do, and the exit status it means.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    status: Status,
+    message: String,
+    hint: Option<String>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// An error that ends the program with `status`.
+    pub fn new(status: Status, message: impl Into<String>) -> Self {
+        Error(Box::new(Inner {
+            status,
+            message: message.into(),
+            hint: None,
+            source: None,
+        }))
+    }
+
+    /// A check failed (status 1).
+    pub fn check(message: impl Into<String>) -> Self {
+        Self::new(Status::CheckFailed, message)
+    }
+
+    /// The command line or the configuration is wrong (status 2).
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Status::Usage, message)
+    }
+
+    /// A tool is missing or unfit (status 3).
+    pub fn tool(message: impl Into<String>) -> Self {
+        Self::new(Status::MissingTool, message)
+    }
+
+    /// A build or a file operation failed (status 4).
+    pub fn build(message: impl Into<String>) -> Self {
+        Self::new(Status::BuildFailed, message)
+    }
+
+    /// The line that says what to do. A later hint replaces an earlier one.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// The underlying error; it is printed after the message.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// The exit status this error means.
+    pub fn status(&self) -> Status {
+        self.0.status
+    }
+
+    /// What to do about it, where something can be done.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        let mut source = self
+            .0
+            .source
+            .as_deref()
+            .map(|e| e as &dyn std::error::Error);
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        if let Some(hint) = self.hint_text() {
+            write!(f, "\nhint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+// The chain is already part of `Display`, so `source` stays empty: printers that walk it would say
+// everything twice.
+impl std::error::Error for Error {}

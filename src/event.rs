@@ -1,0 +1,82 @@
+//! What the library has to say while it works. It never prints: it emits events, and whoever calls
+//! it decides what becomes of them.
+
+use std::fmt;
+
+/// One thing worth telling while a command runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A step, in cargo's manner: a verb and what it is about (`Verifying`, `linux/amd64 rg`).
+    Status {
+        /// Capitalised verb of at most 12 characters.
+        verb: &'static str,
+        /// What it is about.
+        message: String,
+    },
+    /// Something the user should know, that does not stop the command.
+    Warning {
+        /// One sentence.
+        message: String,
+    },
+    /// A line that a child process wrote for people (a compiler's diagnostic).
+    Output {
+        /// The line, with the child's own colours.
+        line: String,
+    },
+    /// How far a long step is. `total` 0 means unknown.
+    Progress {
+        /// Capitalised verb of at most 12 characters.
+        verb: &'static str,
+        /// Units done.
+        done: u64,
+        /// Units in all.
+        total: u64,
+        /// What is being worked on now.
+        detail: String,
+    },
+    /// The long step is over; its bar may go.
+    ProgressDone,
+    /// A result for people, printed last, without a verb.
+    Summary {
+        /// One or more lines.
+        text: String,
+    },
+}
+
+/// Where events go. Called from several threads.
+pub trait Events: Send + Sync {
+    /// Takes one event.
+    fn emit(&self, event: Event);
+}
+
+impl fmt::Debug for dyn Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("dyn Events")
+    }
+}
+
+/// Swallows every event.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Events for Silent {
+    fn emit(&self, _: Event) {}
+}
+
+/// Short forms for the events emitted most.
+impl dyn Events + '_ {
+    /// Emits [`Event::Status`].
+    pub fn status(&self, verb: &'static str, message: impl Into<String>) {
+        self.emit(Event::Status {
+            verb,
+            message: message.into(),
+        });
+    }
+
+    /// Emits [`Event::Warning`].
+    pub fn warn(&self, message: impl Into<String>) {
+        self.emit(Event::Warning {
+            message: message.into(),
+        });
+    }
+}

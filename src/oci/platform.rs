@@ -1,0 +1,125 @@
+//! What a binary or an image runs on, in OCI's words.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize, de::Error as _};
+
+/// An operating system, an architecture and, where one exists, a variant: `linux/arm/v7`. The
+/// values are Go's `GOOS` and `GOARCH` (OCI image specification, config.md and image-index.md).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Platform {
+    /// `GOOS`.
+    pub os: String,
+    /// `GOARCH`.
+    pub architecture: String,
+    /// For example `v7`; arm64 has none (containerd normalises `arm64/v8` to `arm64`).
+    pub variant: Option<String>,
+}
+
+impl Platform {
+    /// This platform as a relative path with `/` between its parts, which is also its text.
+    pub fn path(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        match &self.variant {
+            Some(variant) => write!(f, "/{variant}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The text is not a platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotAPlatform(String);
+
+impl fmt::Display for NotAPlatform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` is not a platform such as `linux/arm64` or `linux/arm/v7`",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for NotAPlatform {}
+
+impl FromStr for Platform {
+    type Err = NotAPlatform;
+
+    fn from_str(text: &str) -> Result<Self, NotAPlatform> {
+        let word = |part: &str| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        };
+        let parts: Vec<&str> = text.split('/').collect();
+        let (os, architecture, variant) = match parts[..] {
+            [os, architecture] => (os, architecture, None),
+            // Docker and containerd take `arm64/v8` for `arm64`.
+            [os, "arm64", "v8"] => (os, "arm64", None),
+            [os, architecture, variant] => (os, architecture, Some(variant)),
+            _ => return Err(NotAPlatform(text.into())),
+        };
+        if !word(os) || !word(architecture) || !variant.is_none_or(word) {
+            return Err(NotAPlatform(text.into()));
+        }
+        Ok(Platform {
+            os: os.into(),
+            architecture: architecture.into(),
+            variant: variant.map(Into::into),
+        })
+    }
+}
+
+impl Serialize for Platform {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Platform {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Platform {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Platform".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "pattern": "^[a-z0-9_]+/[a-z0-9_]+(/[a-z0-9_]+)?$"
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts() {
+        for text in ["linux/amd64", "linux/arm/v7"] {
+            assert_eq!(
+                text.parse::<Platform>().map(|p| p.to_string()).as_deref(),
+                Ok(text)
+            );
+        }
+        assert_eq!("linux/arm64/v8".parse(), "linux/arm64".parse::<Platform>());
+        for text in ["", "linux", "linux/", "a/b/c/d", "../x", "Linux/amd64"] {
+            assert!(text.parse::<Platform>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! `dist.json`, the release manifest: the one contract between the stages.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::oci::{Digest, Platform};
+
+/// The schema number that this version writes, and the newest that it reads.
+pub const SCHEMA: u32 = 1;
+
+/// What one `dist` made. All paths are relative to the directory of `dist.json`, with `/` between
+/// their parts; all sizes are in bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Dist {
+    /// The schema's number: 1.
+    pub schema: u32,
+    /// What was released, from which source, with which tools.
+    pub release: Release,
+    /// Every binary.
+    pub artifacts: Vec<Artifact>,
+    /// Every multi-platform image.
+    pub images: Vec<Image>,
+}
+
+/// What was released, from which source, with which tools.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Release {
+    /// The root package's name, or that of the workspace's directory.
+    pub name: String,
+    /// The packages' common version; absent where they differ.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub version: Option<String>,
+    /// The git commit, where the workspace is in a repository.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub revision: Option<String>,
+    /// Whether files differed from that commit; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dirty: Option<bool>,
+    /// Seconds since 1970 that stand for every time in the outputs
+    /// (<https://reproducible-builds.org/specs/source-date-epoch/>).
+    pub source_date_epoch: u64,
+    /// Tool names (`longshore`, `cargo`, `rustc`, `zig`, …) and their versions.
+    pub tools: BTreeMap<String, String>,
+}
+
+/// One binary for one target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Artifact {
+    /// The binary's name, without a suffix.
+    pub name: String,
+    /// The package it is a binary of.
+    pub package: String,
+    /// That package's version.
+    pub version: String,
+    /// What rustc compiled for.
+    pub target: String,
+    /// What OCI calls it.
+    pub platform: Platform,
+    /// Where the file is.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Digest,
+    /// The outcome of verifying these bytes; absent where only `build` ran.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verdict: Option<Verdict>,
+    /// The outcome of running them; absent where it was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub smoke: Option<Smoke>,
+}
+
+/// The outcome of verifying one artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Verdict {
+    /// Whether nothing denied was found.
+    pub accepted: bool,
+    /// The ids of the lints that looked at it.
+    pub lints: Vec<String>,
+    /// What they found, worst first.
+    pub findings: Vec<Finding>,
+}
+
+/// What one lint found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Finding {
+    /// The lint's id, such as `static`.
+    pub lint: String,
+    /// How much it weighs.
+    pub level: Level,
+    /// One sentence.
+    pub message: String,
+    /// What in the file shows it.
+    pub evidence: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+/// How much a finding weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// Nothing is said of it.
+    Allow,
+    /// It is told, and does not stop anything.
+    Warn,
+    /// It refuses the artifact.
+    Deny,
+}
+
+/// The outcome of running one binary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", tag = "outcome")]
+pub enum Smoke {
+    /// It ran and ended.
+    Ran {
+        /// What ran it: `native` or the emulator's name.
+        by: String,
+        /// Whether its file system was empty but for itself.
+        empty_root: bool,
+        /// Its arguments.
+        args: Vec<String>,
+        /// What it returned; absent where it was still running when its time was up.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        exit_code: Option<i32>,
+        /// The first line that it wrote.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        output: Option<String>,
+    },
+    /// It was not run.
+    NotRun {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The multi-platform image of one package.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Image {
+    /// The image's name: that of its package.
+    pub name: String,
+    /// The OCI layout's directory.
+    pub path: String,
+    /// The digest to pull by: of the index, or of the manifest where there is one platform.
+    pub digest: Digest,
+    /// The media type of what that digest names.
+    pub media_type: String,
+    /// The image of each platform, in the order of the index.
+    pub platforms: Vec<PlatformImage>,
+}
+
+/// One platform's image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct PlatformImage {
+    /// What it runs on.
+    pub platform: Platform,
+    /// The digest of its manifest.
+    pub manifest: Digest,
+    /// The digest of its configuration, which Docker calls the image id.
+    pub config: Digest,
+    /// Its layers, lowest first.
+    pub layers: Vec<Layer>,
+    /// Bytes that a pull transfers: manifest, configuration and compressed layers.
+    pub size: u64,
+    /// The path in the image, and the digest, of every binary in it.
+    pub binaries: BTreeMap<String, Digest>,
+}
+
+/// One layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Layer {
+    /// The media type of the compressed blob.
+    pub media_type: String,
+    /// The digest of the compressed blob.
+    pub digest: Digest,
+    /// Its size.
+    pub size: u64,
+    /// The digest of the tar inside it.
+    pub diff_id: Digest,
+    /// What compressed it, with version and level; the same tar and the same compressor give the
+    /// same blob.
+    pub compressor: String,
+}

@@ -1,0 +1,289 @@
+//! Targets: what rustc compiles for, what OCI calls it, and what its binaries must look like. One
+//! TOML file a target; the files of `targets/` are embedded, and a workspace's own `targets/`
+//! adds to or replaces them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, Result},
+    name::nearest,
+    oci::Platform,
+};
+
+/// The embedded target files: name and text. A tidy test holds this list against the directory.
+pub const EMBEDDED: &[(&str, &str)] = &[
+    (
+        "aarch64-unknown-linux-musl",
+        include_str!("../targets/aarch64-unknown-linux-musl.toml"),
+    ),
+    (
+        "x86_64-unknown-linux-musl",
+        include_str!("../targets/x86_64-unknown-linux-musl.toml"),
+    ),
+];
+
+/// One target, as its file describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// What rustc calls it; the file's name.
+    pub name: String,
+    /// Where the description comes from: `built in`, or the path of the file.
+    pub origin: String,
+    /// The file's content.
+    pub spec: Spec,
+}
+
+/// The content of a target file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Spec {
+    /// What OCI calls it.
+    pub platform: Platform,
+    /// Whether it is built when no target is asked for.
+    #[serde(default)]
+    pub default: bool,
+    /// How its binaries are linked.
+    pub linkage: Linkage,
+    /// Flags for rustc, added to the user's own.
+    #[serde(default)]
+    pub rustflags: Vec<String>,
+    /// What an ELF file for it says of itself.
+    pub elf: Elf,
+    /// How its binaries can be run.
+    #[serde(default)]
+    pub run: Run,
+}
+
+/// How a binary is linked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Linkage {
+    /// No interpreter and no needed library, loaded at a fixed address or not.
+    Static,
+    /// Static, and position independent, so that the kernel can place it anywhere.
+    StaticPie,
+    /// Linked to shared libraries.
+    Dynamic,
+}
+
+/// What an ELF file for a target says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Elf {
+    /// `e_machine`.
+    pub machine: Machine,
+    /// 32 or 64 (`EI_CLASS`).
+    pub class: u8,
+    /// `EI_DATA`.
+    pub endian: Endian,
+    /// The largest page size, in bytes, of the kernels it has to run on.
+    pub page_size: u64,
+}
+
+/// `e_machine` by name (the System V ABI's registry of ELF machine numbers).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Machine {
+    /// `EM_X86_64`, 62.
+    X86_64,
+    /// `EM_AARCH64`, 183.
+    Aarch64,
+    /// `EM_386`, 3.
+    X86,
+    /// `EM_ARM`, 40.
+    Arm,
+    /// `EM_RISCV`, 243.
+    Riscv,
+    /// `EM_S390`, 22.
+    S390,
+    /// `EM_PPC64`, 21.
+    Ppc64,
+    /// `EM_LOONGARCH`, 258.
+    Loongarch,
+}
+
+impl Machine {
+    /// The number in the ELF header.
+    pub fn number(self) -> u16 {
+        match self {
+            Machine::X86 => 3,
+            Machine::Ppc64 => 21,
+            Machine::S390 => 22,
+            Machine::Arm => 40,
+            Machine::X86_64 => 62,
+            Machine::Aarch64 => 183,
+            Machine::Riscv => 243,
+            Machine::Loongarch => 258,
+        }
+    }
+}
+
+/// Byte order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Endian {
+    /// Least significant byte first.
+    Little,
+    /// Most significant byte first.
+    Big,
+}
+
+/// How binaries of a target can be run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Run {
+    /// Architectures, as `uname -m` names them, of Linux hosts that run them natively.
+    pub native: Vec<String>,
+    /// Names of user-mode emulators, best first.
+    pub emulators: Vec<String>,
+}
+
+/// The known targets by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Targets(BTreeMap<String, Target>);
+
+impl Targets {
+    /// The embedded targets, with `files` (name of the file, path to show, text) added to or
+    /// replacing them.
+    ///
+    /// # Errors
+    /// A file that is not TOML of the documented form, named with its path.
+    pub fn new(files: impl IntoIterator<Item = (String, String, String)>) -> Result<Self> {
+        let embedded = EMBEDDED
+            .iter()
+            .map(|&(name, text)| (name.to_owned(), "built in".to_owned(), text.to_owned()));
+        let mut targets = BTreeMap::new();
+        for (name, origin, text) in embedded.chain(files) {
+            let spec = parse(&text).map_err(|error| named(error, &name, &origin))?;
+            targets.insert(name.clone(), Target { name, origin, spec });
+        }
+        Ok(Targets(targets))
+    }
+
+    /// Every target, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Target> {
+        self.0.values()
+    }
+
+    /// The target called `name`.
+    ///
+    /// # Errors
+    /// There is none; the nearest name is in the hint.
+    pub fn get(&self, name: &str) -> Result<&Target> {
+        self.0.get(name).ok_or_else(|| {
+            let known = self.0.keys().map(String::as_str);
+            let hint = match nearest(name, known.clone()) {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => format!(
+                    "known targets: {}; a file `targets/{name}.toml` in the workspace adds one",
+                    known.collect::<Vec<_>>().join(", ")
+                ),
+            };
+            Error::usage(format!("unknown target `{name}`")).hint(hint)
+        })
+    }
+}
+
+fn named(error: Error, name: &str, origin: &str) -> Error {
+    let what = match origin {
+        "built in" => format!("built-in target `{name}`"),
+        path => format!("target file `{path}`"),
+    };
+    let hint = error
+        .hint_text()
+        .unwrap_or("docs/targets.md lists every key")
+        .to_owned();
+    Error::usage(format!("{what} is broken: {error}")).hint(hint)
+}
+
+/// Keys of a target file with the table they stand in, for the nearest known name of a wrong one.
+const KEYS: &[&str] = &[
+    "platform",
+    "default",
+    "linkage",
+    "rustflags",
+    "elf",
+    "machine",
+    "class",
+    "endian",
+    "page-size",
+    "run",
+    "native",
+    "emulators",
+];
+
+fn parse(text: &str) -> Result<Spec> {
+    let spec: Spec = toml::from_str(text).map_err(|error| crate::name::toml_error(&error, KEYS))?;
+    if !matches!(spec.elf.class, 32 | 64) {
+        return Err(Error::usage(format!(
+            "`class` is {}, and not 32 or 64",
+            spec.elf.class
+        )));
+    }
+    if !spec.elf.page_size.is_power_of_two() {
+        let size = spec.elf.page_size;
+        return Err(Error::usage(format!(
+            "`page-size` is {size}, and not a power of two"
+        )));
+    }
+    Ok(spec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> Result<Targets> {
+        Targets::new([(
+            "mine".to_owned(),
+            "targets/mine.toml".to_owned(),
+            text.to_owned(),
+        )])
+    }
+
+    #[test]
+    fn embedded_ones_parse_and_the_musl_pair_is_the_default() {
+        let targets = Targets::new([]).unwrap();
+        let default: Vec<_> = targets
+            .iter()
+            .filter(|target| target.spec.default)
+            .map(|target| target.name.as_str())
+            .collect();
+        assert_eq!(
+            default,
+            ["aarch64-unknown-linux-musl", "x86_64-unknown-linux-musl"]
+        );
+    }
+
+    #[test]
+    fn unknown_target_names_the_nearest() {
+        let error = Targets::new([])
+            .unwrap()
+            .get("x86_64-unknown-linux-musk")
+            .unwrap_err();
+        assert_eq!(
+            error.hint_text(),
+            Some("did you mean `x86_64-unknown-linux-musl`?")
+        );
+    }
+
+    #[test]
+    fn unknown_key_names_the_nearest_and_the_file() {
+        let text = EMBEDDED[0].1.replace("linkage", "linkag");
+        let error = file(&text).unwrap_err();
+        assert!(error.to_string().contains("targets/mine.toml"), "{error}");
+        assert_eq!(error.hint_text(), Some("did you mean `linkage`?"));
+    }
+
+    #[test]
+    fn a_workspace_file_replaces_an_embedded_one() {
+        let (name, text) = EMBEDDED[0];
+        let text = text.replace("static-pie", "static");
+        let targets = Targets::new([(name.to_owned(), "t".to_owned(), text)]).unwrap();
+        assert_eq!(targets.get(name).unwrap().spec.linkage, Linkage::Static);
+        assert_eq!(targets.iter().count(), EMBEDDED.len());
+    }
+}

@@ -1,0 +1,1 @@
+//! Verdicts on binaries: lints over the facts that [`crate::elf`] reads.
