@@ -56,6 +56,7 @@ pub struct Error(Box<Inner>);
 struct Inner {
     status: Status,
     message: String,
+    detail: Option<String>,
     hint: Option<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -66,6 +67,7 @@ impl Error {
         Error(Box::new(Inner {
             status,
             message: message.into(),
+            detail: None,
             hint: None,
             source: None,
         }))
@@ -98,6 +100,13 @@ impl Error {
         self
     }
 
+    /// Several lines that show what happened, such as the end of a log; printed after the message.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = Some(detail.into());
+        self
+    }
+
     /// The underlying error; it is printed after the message.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -108,6 +117,11 @@ impl Error {
     /// The exit status this error means.
     pub fn status(&self) -> Status {
         self.0.status
+    }
+
+    /// What happened, in several lines.
+    pub fn detail_text(&self) -> Option<&str> {
+        self.0.detail.as_deref()
     }
 
     /// What to do about it, where something can be done.
@@ -135,6 +149,9 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")?;
+        if let Some(detail) = self.detail_text() {
+            write!(f, "\n{detail}")?;
+        }
         if let Some(hint) = self.hint_text() {
             write!(f, "\nhint: {hint}")?;
         }

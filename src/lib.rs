@@ -4,13 +4,26 @@
 //! The library is what `cargo longshore` and an xtask call; see `docs/architecture.md` for the map.
 #![warn(missing_docs)]
 
+pub mod cargo;
+pub mod cli;
+pub mod command;
+pub mod config;
 pub mod elf;
 pub mod error;
 pub mod event;
 pub mod name;
 pub mod oci;
+pub mod ops;
+pub mod plan;
+pub mod profile;
+pub mod request;
 pub mod schema;
+pub mod sys;
 pub mod target;
 pub mod verify;
+pub mod workspace;
+pub mod zig;
 
+pub use cli::run;
 pub use error::{Error, Result, Status};
+pub use sys::zig::reenter;

@@ -2,5 +2,9 @@
 //! be added; a removed or changed one raises the schema's number.
 
 pub mod dist;
+pub mod doctor;
+pub mod plan;
 
 pub use dist::Dist;
+pub use doctor::Doctor;
+pub use plan::Plan;

@@ -1,0 +1,106 @@
+//! The command line of a build.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    cargo::rustflags::Flag,
+    plan::{Inputs, selection::Selection},
+    schema::plan::{Build, Profile, Std},
+};
+
+/// Separates flags in `CARGO_ENCODED_RUSTFLAGS`
+/// (<https://doc.rust-lang.org/cargo/reference/environment-variables.html>).
+const SEPARATOR: &str = "\u{1f}";
+
+/// The cargo command that builds the selected binaries for `targets`.
+pub fn build(
+    inputs: &Inputs<'_>,
+    selection: &Selection<'_>,
+    profile: &Profile,
+    std: Std,
+    flags: &[Flag],
+    targets: Vec<String>,
+) -> Build {
+    let request = inputs.request;
+    let mut args = vec!["build".to_owned()];
+    let mut add = |words: &[&str]| args.extend(words.iter().map(|word| (*word).to_owned()));
+    let manifest = inputs.workspace.root.join("Cargo.toml");
+    add(&[
+        "--manifest-path",
+        manifest.as_str(),
+        "--profile",
+        &profile.name,
+    ]);
+    for setting in profile.settings.iter().filter(|setting| setting.passed) {
+        let config = format!("profile.{}.{}={}", profile.name, setting.key, setting.value);
+        add(&["--config", &config]);
+    }
+    for (package, bins) in &selection.packages {
+        add(&[
+            "--package",
+            &format!("{}@{}", package.name, package.version),
+        ]);
+        for bin in bins {
+            add(&["--bin", &bin.name]);
+        }
+    }
+    for target in &targets {
+        add(&["--target", target]);
+    }
+    let features = &request.features;
+    for list in &features.features {
+        add(&["--features", list]);
+    }
+    let switches = [
+        (features.all_features, "--all-features"),
+        (features.no_default_features, "--no-default-features"),
+        (request.locked, "--locked"),
+        (request.offline, "--offline"),
+        (request.keep_going, "--keep-going"),
+        (request.timings, "--timings"),
+        (request.verbose > 0, "--verbose"),
+    ];
+    for (_, switch) in switches.iter().filter(|(on, _)| *on) {
+        add(&[switch]);
+    }
+    if let Some(jobs) = request.jobs {
+        add(&["--jobs", &jobs.to_string()]);
+    }
+    if let Some(dir) = &request.target_dir {
+        add(&["--target-dir", dir.as_str()]);
+    }
+    let mut env = BTreeMap::new();
+    if let Std::Source(source) = &std {
+        add(&["-Zbuild-std=std,panic_unwind"]);
+        env.extend(build_std_env(source));
+    }
+    add(&["--message-format", "json-render-diagnostics"]);
+    let flags: Vec<&str> = flags.iter().map(|flag| flag.flag.as_str()).collect();
+    env.insert("CARGO_ENCODED_RUSTFLAGS".to_owned(), flags.join(SEPARATOR));
+    let encoded = |name: &&String| *name != "CARGO_ENCODED_RUSTFLAGS";
+    Build {
+        targets,
+        std,
+        args,
+        env,
+        env_remove: inputs
+            .facts
+            .flag_variables
+            .iter()
+            .filter(encoded)
+            .cloned()
+            .collect(),
+    }
+}
+
+/// What makes a stable cargo build std, without telling the crates it builds that it could do more
+/// than stable: `RUSTC_BOOTSTRAP=1` would switch nightly code on in many of their build scripts.
+fn build_std_env(source: &str) -> [(String, String); 2] {
+    [
+        (
+            "__CARGO_TEST_CHANNEL_OVERRIDE_DO_NOT_USE_THIS".to_owned(),
+            "nightly".to_owned(),
+        ),
+        ("__CARGO_TESTS_ONLY_SRC_ROOT".to_owned(), source.to_owned()),
+    ]
+}

@@ -1,0 +1,197 @@
+//! Flags for rustc: the user's own, as cargo would choose them, with longshore's added. None is
+//! ever dropped.
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, Result},
+    target::{Linkage, Target},
+};
+
+/// One flag, and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Flag {
+    /// The flag as rustc gets it; one that takes a value is followed by another entry.
+    pub flag: String,
+    /// Where it comes from: `RUSTFLAGS`, `build.rustflags`, `target x86_64-…`, `longshore: …`.
+    pub origin: String,
+}
+
+/// The flags of the one place that cargo takes them from for a target: `CARGO_ENCODED_RUSTFLAGS`,
+/// else `RUSTFLAGS`, else all matching `target.*.rustflags`, else `build.rustflags`
+/// (<https://doc.rust-lang.org/cargo/reference/config.html#buildrustflags>).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserFlags {
+    /// The flags.
+    pub flags: Vec<String>,
+    /// The place.
+    pub origin: String,
+}
+
+/// Directories whose names must not reach a binary, and what they are called there instead.
+/// The later ones win, so that a directory inside another can have a name of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remap(pub Vec<(Utf8PathBuf, String)>);
+
+/// Every flag for `target`: the user's, then those of the target's file, then longshore's.
+///
+/// # Errors
+/// A flag of the user's that contradicts the target's linkage; both are named.
+pub fn merge(
+    user: &UserFlags,
+    target: &Target,
+    build_std: bool,
+    remap: &Remap,
+) -> Result<Vec<Flag>> {
+    let mut all = Vec::new();
+    let mut add = |flag: &str, origin: &str| {
+        all.push(Flag {
+            flag: flag.to_owned(),
+            origin: origin.to_owned(),
+        });
+    };
+    for flag in &user.flags {
+        add(flag, &user.origin);
+    }
+    for flag in &target.spec.rustflags {
+        add(flag, &format!("target {} ({})", target.name, target.origin));
+    }
+    contradiction(user, target)?;
+    for (flag, why) in ours(target.spec.linkage, build_std) {
+        add(flag, &format!("longshore: {why}"));
+    }
+    for (from, to) in &remap.0 {
+        add(
+            &format!("--remap-path-prefix={from}={to}"),
+            "longshore: the same bytes from every directory",
+        );
+    }
+    Ok(all)
+}
+
+fn ours(linkage: Linkage, build_std: bool) -> Vec<(&'static str, &'static str)> {
+    let mut flags = Vec::new();
+    if linkage != Linkage::Dynamic {
+        flags.push(("-Ctarget-feature=+crt-static", "static linkage"));
+    }
+    match linkage {
+        // zig ignores rustc's `-static-pie`; told `-pie` without a shared library, it takes the
+        // start files of static-pie by itself. Code is position independent by default.
+        Linkage::StaticPie => flags.push(("-Clink-arg=-pie", "linkage static-pie")),
+        Linkage::Static => flags.push(("-Crelocation-model=static", "linkage static")),
+        Linkage::Dynamic => {}
+    }
+    if build_std {
+        // A sysroot without the target has no start files either; zig brings its own.
+        flags.push(("-Clink-self-contained=no", "std is built from source"));
+    }
+    flags.push((
+        "-Clink-arg=-Wl,--build-id=sha1",
+        "debuggers find symbols by build-id",
+    ));
+    flags
+}
+
+/// What a `-C` flag sets, as `key=value`; for `-C` alone the next flag holds it.
+fn codegen(flags: &[String]) -> impl Iterator<Item = &str> {
+    flags
+        .iter()
+        .enumerate()
+        .filter_map(|(at, flag)| match flag.as_str() {
+            "-C" | "--codegen" => flags.get(at + 1).map(String::as_str),
+            flag => flag
+                .strip_prefix("-C")
+                .or_else(|| flag.strip_prefix("--codegen=")),
+        })
+}
+
+fn contradiction(user: &UserFlags, target: &Target) -> Result<()> {
+    let linkage = target.spec.linkage;
+    let against = |setting: &str| match (linkage, setting.split_once('=')) {
+        (Linkage::Dynamic, Some(("target-feature", features))) => {
+            features.split(',').any(|feature| feature == "+crt-static")
+        }
+        (_, Some(("target-feature", features))) => {
+            features.split(',').any(|feature| feature == "-crt-static")
+        }
+        (Linkage::StaticPie, Some(("relocation-model", model))) => !matches!(model, "pie" | "pic"),
+        (Linkage::Static, Some(("relocation-model", model))) => model == "pie",
+        _ => false,
+    };
+    let all = [
+        (&user.flags, &user.origin),
+        (&target.spec.rustflags, &target.origin),
+    ];
+    for (flags, origin) in all {
+        if let Some(setting) = codegen(flags).find(|setting| against(setting)) {
+            let linkage = match linkage {
+                Linkage::Static => "static",
+                Linkage::StaticPie => "static-pie",
+                Linkage::Dynamic => "dynamic",
+            };
+            return Err(Error::usage(format!(
+                "`-C {setting}` from {origin} contradicts `linkage = \"{linkage}\"` of target \
+                 `{}` ({})",
+                target.name, target.origin
+            ))
+            .hint(format!(
+                "take the flag away, or give the target another linkage in \
+                 `targets/{}.toml`",
+                target.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::Targets;
+
+    fn target() -> Target {
+        Targets::new([])
+            .unwrap()
+            .get("x86_64-unknown-linux-musl")
+            .unwrap()
+            .clone()
+    }
+
+    fn user(flags: &[&str]) -> UserFlags {
+        UserFlags {
+            flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+            origin: "RUSTFLAGS".into(),
+        }
+    }
+
+    #[test]
+    fn the_users_flags_come_first_and_whole() {
+        let user = user(&["--cfg", "with space=\"a b\"", "-Ctarget-cpu=x86-64-v2"]);
+        let all = merge(&user, &target(), false, &Remap::default()).unwrap();
+        let first: Vec<_> = all.iter().take(3).map(|flag| flag.flag.clone()).collect();
+        assert_eq!(first, user.flags);
+        assert!(
+            all.iter()
+                .any(|flag| flag.flag == "-Ctarget-feature=+crt-static")
+        );
+    }
+
+    #[test]
+    fn contradictions_name_both() {
+        for flags in [
+            &["-C", "target-feature=-crt-static"][..],
+            &["-Ctarget-feature=+avx2,-crt-static"],
+            &["--codegen=relocation-model=static"],
+        ] {
+            let error = merge(&user(flags), &target(), false, &Remap::default()).unwrap_err();
+            let text = error.to_string();
+            assert!(
+                text.contains("RUSTFLAGS") && text.contains("linkage"),
+                "{text}"
+            );
+        }
+    }
+}

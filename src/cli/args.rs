@@ -1,0 +1,209 @@
+//! The arguments, as clap reads them. The flags that cargo has are cargo's.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{profile::Preset, request::Request, workspace::FeatureSelection};
+
+/// Ship Rust programs: static binaries, verified, and a scratch image made of those very bytes
+#[derive(Debug, Parser)]
+#[command(version, disable_help_subcommand = true, arg_required_else_help = true)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+    /// Colours: auto, always, never
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(super) color: Color,
+    /// Say more: every line that cargo writes
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// Say nothing but errors and the result
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Build, verify, try out and pack: everything that a release is made of, into target/dist
+    Dist {
+        #[command(flatten)]
+        build: Build,
+        #[command(flatten)]
+        format: Formatted,
+    },
+    /// Show what `dist` would do, and change nothing
+    Plan {
+        #[command(flatten)]
+        build: Build,
+        #[command(flatten)]
+        format: Formatted,
+    },
+    /// Build and verify the binaries, without images
+    Build {
+        #[command(flatten)]
+        build: Build,
+        #[command(flatten)]
+        format: Formatted,
+    },
+    /// Check that a binary is what it should be
+    Verify {
+        /// Files to check
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<Utf8PathBuf>,
+        /// Check against the policy of this target; without it a binary is judged by itself
+        #[arg(long, value_name = "TRIPLE")]
+        target: Option<String>,
+        #[command(flatten)]
+        format: Formatted,
+    },
+    /// Show the state of everything that `dist` needs or can use
+    Doctor {
+        /// Look at this target's toolchain
+        #[arg(long = "target", value_name = "TRIPLE")]
+        targets: Vec<String>,
+        /// The source of std, for targets that rustup has none for
+        #[arg(long, value_name = "DIR")]
+        rust_src: Option<Utf8PathBuf>,
+        #[command(flatten)]
+        format: Formatted,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Formatted {
+    /// What goes to stdout: text for people, or JSON under a versioned schema
+    #[arg(long, value_name = "FMT", default_value = "human")]
+    pub(super) message_format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Human,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Build {
+    /// Build the binaries of this package only
+    #[arg(short, long = "package", value_name = "SPEC", help_heading = SELECTION)]
+    packages: Vec<String>,
+    /// Build the binaries of every package, which is the default
+    #[arg(long, help_heading = SELECTION)]
+    workspace: bool,
+    /// Leave this package out
+    #[arg(long, value_name = "SPEC", help_heading = SELECTION, conflicts_with = "packages")]
+    exclude: Vec<String>,
+    /// Build this binary only
+    #[arg(long = "bin", value_name = "NAME", help_heading = SELECTION)]
+    bins: Vec<String>,
+    /// Build every binary, which is the default
+    #[arg(long = "bins", help_heading = SELECTION)]
+    all_bins: bool,
+    /// Features to activate, separated by spaces or commas
+    #[arg(short = 'F', long, value_name = "FEATURES", help_heading = FEATURES)]
+    features: Vec<String>,
+    /// Activate all features
+    #[arg(long, help_heading = FEATURES)]
+    all_features: bool,
+    /// Do not activate the `default` feature
+    #[arg(long, help_heading = FEATURES)]
+    no_default_features: bool,
+    /// Build for this target; repeatable
+    #[arg(long = "target", value_name = "TRIPLE", help_heading = COMPILATION)]
+    targets: Vec<String>,
+    /// Build with this profile instead of `dist`
+    #[arg(long, value_name = "NAME", help_heading = COMPILATION)]
+    profile: Option<String>,
+    /// Fill the profile `dist` with these values
+    #[arg(long, value_name = "NAME", help_heading = COMPILATION)]
+    preset: Option<Preset>,
+    /// Number of parallel jobs
+    #[arg(short, long, value_name = "N", help_heading = COMPILATION)]
+    jobs: Option<usize>,
+    /// Do not stop at the first error
+    #[arg(long, help_heading = COMPILATION)]
+    keep_going: bool,
+    /// Have cargo write its timing report
+    #[arg(long, help_heading = COMPILATION)]
+    timings: bool,
+    /// Directory for everything generated; the result goes to `dist` in it
+    #[arg(long, value_name = "DIR", help_heading = COMPILATION)]
+    target_dir: Option<Utf8PathBuf>,
+    /// The source of std, for targets that rustup has none for
+    #[arg(long, value_name = "DIR", help_heading = COMPILATION)]
+    rust_src: Option<Utf8PathBuf>,
+    /// Do not run the binaries
+    #[arg(long)]
+    no_smoke: bool,
+    /// Path to Cargo.toml
+    #[arg(long, value_name = "PATH", help_heading = MANIFEST)]
+    manifest_path: Option<Utf8PathBuf>,
+    /// Build only what `Cargo.lock` says, which is the default
+    #[arg(long, help_heading = MANIFEST, overrides_with = "no_locked")]
+    locked: bool,
+    /// Let cargo change `Cargo.lock`
+    #[arg(long, help_heading = MANIFEST)]
+    no_locked: bool,
+    /// Do not use the network
+    #[arg(long, help_heading = MANIFEST)]
+    offline: bool,
+    /// `--locked` and `--offline`
+    #[arg(long, help_heading = MANIFEST, conflicts_with = "no_locked")]
+    frozen: bool,
+}
+
+const SELECTION: &str = "Package selection";
+const FEATURES: &str = "Feature selection";
+const COMPILATION: &str = "Compilation options";
+const MANIFEST: &str = "Manifest options";
+
+impl Build {
+    pub(super) fn request(&self, verbose: u8) -> Request {
+        Request {
+            packages: self.packages.clone(),
+            workspace: self.workspace,
+            exclude: self.exclude.clone(),
+            // `--bins` with `--bin` is every binary, as with cargo.
+            bins: if self.all_bins {
+                Vec::new()
+            } else {
+                self.bins.clone()
+            },
+            features: FeatureSelection {
+                features: self.features.clone(),
+                all_features: self.all_features,
+                no_default_features: self.no_default_features,
+            },
+            profile: self.profile.clone(),
+            preset: self.preset,
+            targets: self.targets.clone(),
+            target_dir: self.target_dir.clone(),
+            manifest_path: self.manifest_path.clone(),
+            locked: !self.no_locked,
+            offline: self.offline || self.frozen,
+            jobs: self.jobs,
+            keep_going: self.keep_going,
+            timings: self.timings,
+            verbose,
+            smoke: !self.no_smoke,
+            rust_src: self.rust_src.clone(),
+        }
+    }
+}
+
+impl ValueEnum for Preset {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Preset::Balanced, Preset::Quick]
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.name()))
+    }
+}

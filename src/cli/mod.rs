@@ -1,0 +1,152 @@
+//! The command line: arguments to requests, events and results to what people and machines read.
+
+mod args;
+mod output;
+mod report;
+
+use std::{ffi::OsString, io::Write, process::ExitCode, sync::Arc};
+
+use clap::{CommandFactory, FromArgMatches};
+
+use self::{
+    args::{Cli, Format, Verb},
+    output::Output,
+};
+use crate::{
+    error::{Error, Result, Status},
+    ops,
+    sys::{Context, signal},
+};
+
+/// Runs one command line and gives the exit status. The first argument is the program's name, as in
+/// [`std::env::args_os`]. The caller's `main` must begin with [`crate::reenter`].
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    // `cargo longshore dist` starts `cargo-longshore longshore dist`.
+    if args.get(1).is_some_and(|arg| arg == "longshore") {
+        args.remove(1);
+    }
+    let name = name(args.first());
+    let command = Cli::command().name(name.clone()).bin_name(name);
+    let parsed = command
+        .try_get_matches_from(args)
+        .and_then(|found| Cli::from_arg_matches(&found));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for and end with 0, everything else is wrong usage.
+            let _ = error.print();
+            let asked = !error.use_stderr();
+            return exit(if asked { Status::Done } else { Status::Usage });
+        }
+    };
+    let output = Arc::new(Output::new(cli.color, cli.verbose, cli.quiet));
+    let result = Context::new(output.clone()).and_then(|cx| {
+        let _signals = signal::watch(&cx.children)?;
+        dispatch(&cx, &cli)
+    });
+    match result {
+        Ok(status) => exit(status),
+        Err(error) => {
+            output.error(&error);
+            exit(error.status())
+        }
+    }
+}
+
+fn exit(status: Status) -> ExitCode {
+    ExitCode::from(status.code())
+}
+
+/// What help and errors call the program: the command that a person typed.
+fn name(program: Option<&OsString>) -> String {
+    let program = program
+        .map(std::path::Path::new)
+        .and_then(|path| path.file_stem());
+    match program.and_then(|name| name.to_str()) {
+        Some("xtask") => "cargo xtask".to_owned(),
+        _ => "cargo longshore".to_owned(),
+    }
+}
+
+fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
+    match &cli.verb {
+        Verb::Plan { build, format } => {
+            let planned = ops::plan::plan(cx, &build.request(cli.verbose))?;
+            match format.message_format {
+                Format::Json => json(&planned.plan)?,
+                Format::Human => print(&report::plan(&planned.plan))?,
+            }
+            Ok(Status::Done)
+        }
+        Verb::Dist { build, format } => {
+            let dist = ops::dist::dist(cx, &build.request(cli.verbose))?;
+            if format.message_format == Format::Json {
+                json(&dist)?;
+            }
+            Ok(Status::Done)
+        }
+        Verb::Build { build, format } => {
+            let dist = ops::dist::build(cx, &build.request(cli.verbose))?;
+            if format.message_format == Format::Json {
+                json(&dist)?;
+            }
+            Ok(Status::Done)
+        }
+        Verb::Verify {
+            paths,
+            target,
+            format,
+        } => {
+            let verdicts = ops::verify::verify(cx, paths, target.as_deref())?;
+            match format.message_format {
+                Format::Json => json(&verdicts)?,
+                Format::Human => print(&report::verdicts(&verdicts))?,
+            }
+            let accepted = verdicts.iter().all(|checked| checked.verdict.accepted);
+            Ok(if accepted {
+                Status::Done
+            } else {
+                Status::CheckFailed
+            })
+        }
+        Verb::Doctor {
+            targets,
+            rust_src,
+            format,
+        } => {
+            let request = crate::request::Request {
+                targets: targets.clone(),
+                rust_src: rust_src.clone(),
+                ..Default::default()
+            };
+            let doctor = ops::doctor::doctor(cx, &request)?;
+            match format.message_format {
+                Format::Json => json(&doctor)?,
+                Format::Human => print(&report::doctor(&doctor))?,
+            }
+            Ok(if doctor.healthy {
+                Status::Done
+            } else {
+                Status::MissingTool
+            })
+        }
+    }
+}
+
+/// Machines read stdout.
+fn json<T: serde::Serialize>(value: &T) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Error::build("cannot write JSON").because(error))?;
+    print(&format!("{text}\n"))
+}
+
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // `… | head` has read enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Error::build("cannot write to stdout").because(error)),
+        Ok(()) => Ok(()),
+    }
+}

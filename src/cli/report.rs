@@ -1,0 +1,134 @@
+//! Results for people.
+
+use std::fmt::Write;
+
+use crate::{
+    ops::verify::Checked,
+    schema::{
+        Doctor, Plan,
+        doctor::State,
+        plan::{Job, Std},
+    },
+};
+
+/// The plan: what, how, with which flags and from where.
+pub(super) fn plan(plan: &Plan) -> String {
+    let mut text = String::new();
+    let release = &plan.release;
+    let version = release.version.as_deref().unwrap_or("(several versions)");
+    let _ = writeln!(text, "{} {version}", release.name);
+    match (&release.revision, release.dirty) {
+        (Some(hash), Some(true)) => line(&mut text, "revision", &format!("{hash} (dirty)")),
+        (Some(hash), _) => line(&mut text, "revision", hash),
+        (None, _) => line(&mut text, "revision", "none: not in a git repository"),
+    }
+    line(&mut text, "epoch", &release.source_date_epoch.to_string());
+    for (name, version) in &release.tools {
+        line(&mut text, name, version);
+    }
+    let preset = plan
+        .profile
+        .preset
+        .map(|preset| format!(" (preset {})", preset.name()));
+    line(
+        &mut text,
+        "profile",
+        &format!("{}{}", plan.profile.name, preset.unwrap_or_default()),
+    );
+    for setting in &plan.profile.settings {
+        let _ = writeln!(
+            text,
+            "    {} = {}  # {}",
+            setting.key, setting.value, setting.origin
+        );
+    }
+    for build in &plan.builds {
+        let _ = writeln!(text, "\nbuild for {}", build.targets.join(", "));
+        let std = match &build.std {
+            Std::Installed => "installed".to_owned(),
+            Std::Source(source) => format!("built from {source}"),
+            Std::Missing => "missing: dist provides it first".to_owned(),
+        };
+        line(&mut text, "std", &std);
+        let of_build = |job: &&Job| build.targets.contains(&job.target);
+        if let Some(job) = plan.jobs.iter().find(of_build) {
+            let _ = writeln!(text, "  rustflags");
+            for flag in &job.rustflags {
+                let _ = writeln!(text, "    {}  # {}", flag.flag, flag.origin);
+            }
+        }
+        for job in plan.jobs.iter().filter(of_build) {
+            let _ = writeln!(
+                text,
+                "  {} {} (package {} {}) -> {}/{}",
+                job.platform, job.binary, job.package, job.version, plan.output, job.path
+            );
+        }
+    }
+    for image in &plan.images {
+        let platforms: Vec<_> = image.platforms.iter().map(ToString::to_string).collect();
+        let _ = writeln!(
+            text,
+            "\nimage {}:{} for {}",
+            image.name,
+            image.tag,
+            platforms.join(", ")
+        );
+        let entrypoint = image
+            .entrypoint
+            .as_deref()
+            .unwrap_or("none: no binary stands out");
+        line(&mut text, "entrypoint", entrypoint);
+        line(&mut text, "user", &image.user);
+    }
+    for skipped in &plan.skipped {
+        let _ = writeln!(
+            text,
+            "\nleft out: {} ({}): {}",
+            skipped.binary, skipped.package, skipped.reason
+        );
+    }
+    text
+}
+
+fn line(text: &mut String, name: &str, value: &str) {
+    let _ = writeln!(text, "  {name:<10} {value}");
+}
+
+/// What `doctor` found: a line each, and the command that mends what is not there.
+pub(super) fn doctor(doctor: &Doctor) -> String {
+    let mut text = String::new();
+    let width = doctor
+        .checks
+        .iter()
+        .map(|check| check.name.len())
+        .max()
+        .unwrap_or(0);
+    for check in &doctor.checks {
+        let state = match check.state {
+            State::Good => "good",
+            State::Provided => "later",
+            State::Optional => "none",
+            State::Bad => "BAD",
+        };
+        let _ = writeln!(text, "{state:>5}  {:<width$}  {}", check.name, check.detail);
+        if let Some(fix) = &check.fix {
+            let _ = writeln!(text, "{:>5}  {:<width$}  mend: {fix}", "", "");
+        }
+    }
+    let verdict = if doctor.healthy {
+        "ready to build"
+    } else {
+        "not ready to build"
+    };
+    let _ = writeln!(text, "{verdict}");
+    text
+}
+
+/// The verdict on each file.
+pub(super) fn verdicts(checked: &[Checked]) -> String {
+    checked
+        .iter()
+        .map(|checked| crate::verify::render(&checked.path, &checked.verdict))
+        .collect()
+}

@@ -1,0 +1,251 @@
+//! `build`: from the plan to binaries.
+
+use std::{collections::BTreeMap, io::Write};
+
+use camino::Utf8PathBuf;
+
+use crate::{
+    cargo::{
+        message::{Report, Units},
+        progress,
+    },
+    command::Command,
+    error::{Error, Result},
+    event::Event,
+    ops::{plan::Planned, stage::Stage},
+    schema::{
+        dist::Artifact,
+        plan::{Build, Job, Plan},
+    },
+    sys::{Context, fs, process::Stream, zig},
+};
+
+/// What a build made.
+#[derive(Debug)]
+pub struct Built {
+    /// One for each job of the plan, in its order, without verdicts.
+    pub artifacts: Vec<Artifact>,
+    /// Units compiled and found done.
+    pub units: Units,
+}
+
+/// Lines of the log that an error shows.
+const TAIL: usize = 40;
+
+/// Builds every job of the plan into the stage.
+///
+/// # Errors
+/// The program cannot be linker wrapper, zig is unfit, or the build failed: which crate, and the
+/// end of the log with the path of the whole.
+pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
+    let zig = planned.zig.as_ref().ok_or_else(|| {
+        Error::tool("zig is missing").hint("`cargo longshore doctor` shows how to get it")
+    })?;
+    zig::check_reentry(cx)?;
+    let plan = &planned.plan;
+    let mut report = Report::default();
+    for (number, build) in plan.builds.iter().enumerate() {
+        let log = match number {
+            0 => "logs/build.log".to_owned(),
+            _ => format!("logs/build-{}.log", number + 1),
+        };
+        let mut env: BTreeMap<_, _> = build
+            .env
+            .iter()
+            .map(|(name, value)| (name.clone(), Some(value.clone())))
+            .collect();
+        env.extend(build.env_remove.iter().map(|name| (name.clone(), None)));
+        env.extend(steady_env(cx, plan.release.source_date_epoch));
+        let more = zig::environment(cx, zig, &build.args, &env)?;
+        env.extend(more);
+        let command = Command {
+            env,
+            ..Command::new(cx.env.cargo()).args(build.args.clone())
+        };
+        run(cx, plan, build, &command, stage, &log, &mut report)?;
+    }
+    let artifacts = plan
+        .jobs
+        .iter()
+        .map(|job| collect(job, &report, stage))
+        .collect::<Result<_>>()?;
+    Ok(Built {
+        artifacts,
+        units: report.units,
+    })
+}
+
+/// Variables that would otherwise reach the result from the user's session, or from the `cargo run`
+/// that started an xtask.
+fn steady_env(cx: &Context, epoch: u64) -> BTreeMap<String, Option<String>> {
+    let of_outer_cargo = |name: &str| {
+        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"]
+            .iter()
+            .any(|start| name.starts_with(start))
+            || ["CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"].contains(&name)
+    };
+    let names = cx
+        .env
+        .vars()
+        .map(|(name, _)| name)
+        .filter(|name| of_outer_cargo(name));
+    let mut env: BTreeMap<_, _> = names.map(|name| (name.to_owned(), None)).collect();
+    for (name, value) in [
+        ("SOURCE_DATE_EPOCH", epoch.to_string().as_str()),
+        ("LC_ALL", "C"),
+        ("TZ", "UTC"),
+        // Cargo tells how far it is only in its progress bar.
+        ("CARGO_TERM_PROGRESS_WHEN", "always"),
+        ("CARGO_TERM_PROGRESS_WIDTH", "120"),
+        ("CARGO_TERM_COLOR", "never"),
+    ] {
+        env.insert(name.to_owned(), Some(value.to_owned()));
+    }
+    env
+}
+
+fn run(
+    cx: &Context,
+    plan: &Plan,
+    build: &Build,
+    command: &Command,
+    stage: &Stage,
+    log: &str,
+    report: &mut Report,
+) -> Result<()> {
+    cx.status("Building", describe(plan, build));
+    let path = stage.path(log);
+    let mut file = fs::append(&path)?;
+    let mut unwritten = writeln!(file, "$ {command}").err();
+    let mut lines: Vec<String> = Vec::new();
+    let output = cx
+        .children
+        .stream(command, None, |stream, bytes| match stream {
+            Stream::Stdout => report.line(bytes),
+            Stream::Stderr => {
+                let text = String::from_utf8_lossy(bytes);
+                if let Some(bar) = progress::parse(&text) {
+                    cx.emit(Event::Progress {
+                        verb: "Building",
+                        done: bar.done,
+                        total: bar.total,
+                        detail: bar.active,
+                    });
+                    return;
+                }
+                let line = progress::plain(&text);
+                let line = line.trim_end();
+                if line.is_empty() && text.ends_with('\r') {
+                    return;
+                }
+                if let Err(error) = writeln!(file, "{line}") {
+                    unwritten.get_or_insert(error);
+                }
+                cx.emit(Event::Output {
+                    line: line.to_owned(),
+                });
+                lines.push(line.to_owned());
+            }
+        });
+    cx.emit(Event::ProgressDone);
+    let output = output?;
+    if !output.success() {
+        let place = stage.failed().join(log);
+        return Err(failure(&lines, command, &output.ending(), &place));
+    }
+    match unwritten {
+        Some(error) => Err(fs::failed("write", &path, error)),
+        None => Ok(()),
+    }
+}
+
+fn describe(plan: &Plan, build: &Build) -> String {
+    let mut bins: Vec<&str> = plan.jobs.iter().map(|job| job.binary.as_str()).collect();
+    bins.sort_unstable();
+    bins.dedup();
+    let preset = plan
+        .profile
+        .preset
+        .map(|preset| format!(", preset {}", preset.name()));
+    format!(
+        "{} for {} (profile {}{})",
+        bins.join(", "),
+        build.targets.join(", "),
+        plan.profile.name,
+        preset.unwrap_or_default()
+    )
+}
+
+/// The crate that failed, and the end of the log from its first error on.
+fn failure(lines: &[String], command: &Command, ending: &str, log: &Utf8PathBuf) -> Error {
+    let named = |start: &str| {
+        let line = lines.iter().find_map(|line| line.strip_prefix(start))?;
+        line.split('`').next().map(str::to_owned)
+    };
+    let krate = named("error: could not compile `")
+        .or_else(|| named("error: failed to run custom build command for `"));
+    let what = match krate {
+        Some(name) => format!("cannot build `{name}`"),
+        None => "the build failed".to_owned(),
+    };
+    let first = lines.iter().position(|line| line.starts_with("error"));
+    let last = lines.len().saturating_sub(TAIL);
+    // From the first error, where that is not too long ago; else what fits before the end.
+    let from = first.filter(|first| *first >= last).unwrap_or(last);
+    let hint = match cause(lines) {
+        Some(hint) => format!("{hint}; the whole log is `{log}`"),
+        None => format!("the whole log is `{log}`"),
+    };
+    Error::build(format!("{what}: cargo ended with {ending}"))
+        .detail(format!("{}\n$ {command}", lines[from..].join("\n")))
+        .hint(hint)
+}
+
+/// What some well-known endings of a build mean.
+fn cause(lines: &[String]) -> Option<&'static str> {
+    let seen = |text: &str| lines.iter().any(|line| line.contains(text));
+    if seen("No space left on device") {
+        Some("free some space")
+    } else if seen("because --locked was passed") {
+        Some(
+            "`Cargo.lock` is missing or old: `cargo generate-lockfile` makes it, `--no-locked` \
+              does without",
+        )
+    } else if seen("failed to download from") || seen("Could not resolve host") {
+        Some("the network is out of reach: try again, or `--offline` after `cargo fetch`")
+    } else if seen("requires rustc") {
+        Some("a newer toolchain is needed")
+    } else {
+        None
+    }
+}
+
+/// Copies the job's binary into the stage, unless the previous output has the very same.
+fn collect(job: &Job, report: &Report, stage: &Stage) -> Result<Artifact> {
+    let manifest = Utf8PathBuf::from(&job.manifest);
+    let made = report
+        .binary(&manifest, &job.binary, &job.target)
+        .ok_or_else(|| {
+            Error::build(format!(
+                "cargo made no binary `{}` for `{}`",
+                job.binary, job.target
+            ))
+            .hint("this is a fault in longshore: please report it with the log")
+        })?;
+    let (sha256, size) = fs::digest(&made.path)?;
+    if !stage.keep(&job.path, &sha256, size)? {
+        fs::write_mode(&stage.path(&job.path), &fs::read(&made.path)?, 0o755)?;
+    }
+    Ok(Artifact {
+        name: job.binary.clone(),
+        package: job.package.clone(),
+        version: job.version.clone(),
+        target: job.target.clone(),
+        platform: job.platform.clone(),
+        path: job.path.clone(),
+        size,
+        sha256,
+        verdict: None,
+        smoke: None,
+    })
+}

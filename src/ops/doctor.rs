@@ -1,0 +1,174 @@
+//! `doctor`: the state of everything that `dist` needs or can use.
+
+use crate::{
+    command::Command,
+    error::Result,
+    request::Request,
+    schema::{
+        doctor::{Check, Doctor, SCHEMA, State},
+        plan::Std,
+    },
+    sys::{Context, cargo, host, toolchain},
+    target::{Target, Targets},
+    zig::PINNED,
+};
+
+/// Looks at everything; nothing is changed.
+///
+/// # Errors
+/// cargo's configuration cannot be read.
+pub fn doctor(cx: &Context, request: &Request) -> Result<Doctor> {
+    let mut checks = Vec::new();
+    let config = cargo::Config::load(cx)?;
+    // Also outside a workspace: then for the targets that are default everywhere.
+    let targets = Targets::new([])?;
+    let names: Vec<String> = match &request.targets[..] {
+        [] => targets
+            .iter()
+            .filter(|t| t.spec.default)
+            .map(|t| t.name.clone())
+            .collect(),
+        asked => asked.to_vec(),
+    };
+    match toolchain::rust::find(cx, &config.rustc()) {
+        Ok(rust) => {
+            checks.push(good("cargo", &rust.cargo_version));
+            let detail = format!("{} in {}", rust.rustc_version, rust.sysroot);
+            checks.push(good("rustc", &detail));
+            checks.push(zig(cx, &rust));
+            let rust_src = request.rust_src.as_deref();
+            for (target, std) in toolchain::std::find(cx, &rust, rust_src, &names)? {
+                checks.push(std_check(cx, &target, &std));
+            }
+        }
+        Err(error) => checks.push(bad("rust", &error.to_string(), error.hint_text())),
+    }
+    for target in targets.iter().filter(|target| names.contains(&target.name)) {
+        checks.push(runner(cx, target));
+    }
+    checks.push(git(cx));
+    checks.push(engine(cx));
+    let healthy = checks.iter().all(|check| check.state != State::Bad);
+    Ok(Doctor {
+        schema: SCHEMA,
+        healthy,
+        checks,
+    })
+}
+
+fn check(name: &str, state: State, detail: &str, fix: Option<&str>) -> Check {
+    Check {
+        name: name.into(),
+        state,
+        detail: detail.into(),
+        fix: fix.map(Into::into),
+    }
+}
+
+fn good(name: &str, detail: &str) -> Check {
+    check(name, State::Good, detail, None)
+}
+
+fn bad(name: &str, detail: &str, fix: Option<&str>) -> Check {
+    check(name, State::Bad, detail, fix)
+}
+
+fn zig(cx: &Context, rust: &toolchain::Rust) -> Check {
+    let by_hand = format!("python3 -m pip install ziglang=={PINNED}");
+    match toolchain::zig::find(cx, &rust.version) {
+        Ok(Some(zig)) => good("zig", &format!("{} in {}", zig.version, zig.program)),
+        Ok(None) => {
+            let pip = ["uv", "python3", "pip3"]
+                .iter()
+                .find(|name| cx.env.which(name).is_some());
+            match pip {
+                Some(pip) => check(
+                    "zig",
+                    State::Provided,
+                    &format!("none yet; dist fetches {PINNED} with {pip}"),
+                    Some(&by_hand),
+                ),
+                None => bad(
+                    "zig",
+                    "none, and no uv, python3 or pip3 to fetch it",
+                    Some(&by_hand),
+                ),
+            }
+        }
+        Err(error) => bad("zig", &error.to_string(), error.hint_text()),
+    }
+}
+
+fn std_check(cx: &Context, target: &str, std: &Std) -> Check {
+    let name = format!("std {target}");
+    let fix = format!("rustup target add {target}");
+    match std {
+        Std::Installed => good(&name, "installed"),
+        Std::Source(source) => good(&name, &format!("built from {source}")),
+        Std::Missing if cx.env.which("rustup").is_some() => check(
+            &name,
+            State::Provided,
+            "not installed; dist asks rustup for it",
+            Some(&fix),
+        ),
+        Std::Missing => bad(
+            &name,
+            "not installed, and there is no rustup",
+            Some("install the toolchain with rustup, or name a rust-src with `--rust-src DIR`"),
+        ),
+    }
+}
+
+fn runner(cx: &Context, target: &Target) -> Check {
+    let name = format!("run {}", target.spec.platform);
+    let run = &target.spec.run;
+    if target.spec.platform.os == std::env::consts::OS
+        && run.native.iter().any(|machine| machine == host::machine())
+    {
+        return good(&name, "natively");
+    }
+    match run
+        .emulators
+        .iter()
+        .find_map(|emulator| cx.env.which(emulator))
+    {
+        Some(path) => good(&name, path.as_str()),
+        None => check(
+            &name,
+            State::Optional,
+            "no emulator: binaries are built and verified, but not run",
+            Some("apt-get install qemu-user-static"),
+        ),
+    }
+}
+
+fn git(cx: &Context) -> Check {
+    match cx.children.read(&Command::new("git").arg("--version")) {
+        Ok(version) => good("git", version.trim_start_matches("git version ")),
+        Err(_) => check(
+            "git",
+            State::Optional,
+            "none: releases carry no revision, and their time is 0",
+            Some("apt-get install git"),
+        ),
+    }
+}
+
+fn engine(cx: &Context) -> Check {
+    let engines: Vec<_> = ["docker", "podman"]
+        .iter()
+        .filter_map(|name| cx.env.which(name))
+        .collect();
+    match engines.first() {
+        Some(path) => good(
+            "container engine",
+            &format!("{path} (to run images; not needed)"),
+        ),
+        None => check(
+            "container engine",
+            State::Optional,
+            "none: images are made without one, but cannot be run here",
+            None,
+        ),
+    }
+}

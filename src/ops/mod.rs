@@ -1,0 +1,11 @@
+//! The operations, one function a verb: each takes a context and a request, brings core and shell
+//! together, and returns a value. None prints, none exits, and each can be called again.
+
+pub mod build;
+pub mod dist;
+pub mod doctor;
+pub mod image;
+pub mod plan;
+pub mod smoke;
+pub mod stage;
+pub mod verify;

@@ -1,0 +1,192 @@
+//! `plan`: what a `dist` would do.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+
+use crate::{
+    error::Result,
+    plan::{Facts, Inputs},
+    request::Request,
+    schema::{Plan, plan::Std},
+    sys::{
+        Context, cargo, fs, git,
+        toolchain::{self, Rust, Zig},
+    },
+    target::Targets,
+    workspace::Workspace,
+};
+
+/// A plan, and what carrying it out needs besides.
+#[derive(Debug)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// The known targets.
+    pub targets: Targets,
+    /// cargo and rustc.
+    pub rust: Rust,
+    /// zig, where there is one.
+    pub zig: Option<Zig>,
+}
+
+/// The plan as things are; nothing is fetched or built.
+///
+/// # Errors
+/// The workspace or the request is wrong, or cargo is missing.
+pub fn plan(cx: &Context, request: &Request) -> Result<Planned> {
+    make(cx, request, false)
+}
+
+/// The plan, after everything that was missing has been provided.
+///
+/// # Errors
+/// As [`plan`], or something cannot be provided.
+pub fn plan_and_provide(cx: &Context, request: &Request) -> Result<Planned> {
+    make(cx, request, true)
+}
+
+fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
+    let config = cargo::Config::load(cx)?;
+    // The workspace and the toolchain do not need each other, and both wait for processes.
+    let rustc = config.rustc();
+    let (workspace, rust) = std::thread::scope(|scope| {
+        let rust = scope.spawn(|| toolchain::rust::find(cx, &rustc));
+        (cargo::workspace(cx, request), rust.join())
+    });
+    let workspace = workspace?;
+    let rust = rust.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    let targets = known_targets(&workspace)?;
+    let mut facts = Facts {
+        flag_variables: cargo::flag_variables(cx),
+        profiles: cargo::profiles(cx, &workspace.root)?,
+        remap: remap(cx, &rust),
+        ..Facts::default()
+    };
+    for target in targets.iter() {
+        // Only those that are built: rustc knows nothing of a workspace's invented ones.
+        if wanted(&workspace, request, &target.name, target.spec.default) {
+            facts
+                .user_flags
+                .insert(target.name.clone(), config.user_flags(cx, &target.name)?);
+        }
+    }
+    let revision = git::revision(cx, &workspace.root);
+    facts.epoch = epoch(cx, revision.as_ref())?;
+    facts.revision = revision.map(|revision| (revision.hash, revision.dirty));
+    // A first plan, so that everything wrong with the request is told before anything is fetched.
+    let first = inputs_plan(&workspace, &targets, request, &facts)?;
+    let mut names: Vec<String> = first.jobs.iter().map(|job| job.target.clone()).collect();
+    names.dedup();
+    let rust_src = request.rust_src.as_deref();
+    let zig = if provide {
+        facts.std = toolchain::std::provide(cx, &rust, rust_src, &names, request.offline)?;
+        Some(toolchain::zig::provide(cx, &rust.version, request.offline)?)
+    } else {
+        facts.std = toolchain::std::find(cx, &rust, rust_src, &names)?;
+        toolchain::zig::find(cx, &rust.version)?
+    };
+    facts
+        .remap
+        .extend(facts.std.values().filter_map(|std| match std {
+            Std::Source(source) => Some((Utf8PathBuf::from(source), rustc_source(&rust))),
+            Std::Installed | Std::Missing => None,
+        }));
+    facts.remap.dedup();
+    facts.tools = tools(&rust, zig.as_ref());
+    Ok(Planned {
+        plan: inputs_plan(&workspace, &targets, request, &facts)?,
+        targets,
+        rust,
+        zig,
+    })
+}
+
+fn inputs_plan(
+    workspace: &Workspace,
+    targets: &Targets,
+    request: &Request,
+    facts: &Facts,
+) -> Result<Plan> {
+    crate::plan::plan(&Inputs {
+        workspace,
+        targets,
+        request,
+        facts,
+    })
+}
+
+fn wanted(workspace: &Workspace, request: &Request, name: &str, default: bool) -> bool {
+    let asked = match &request.targets[..] {
+        [] => workspace.settings.targets.as_deref().unwrap_or_default(),
+        asked => asked,
+    };
+    if asked.is_empty() {
+        default
+    } else {
+        asked.iter().any(|asked| asked == name)
+    }
+}
+
+/// The embedded targets and the workspace's own.
+fn known_targets(workspace: &Workspace) -> Result<Targets> {
+    let dir = workspace.root.join("targets");
+    let mut files = Vec::new();
+    for file in fs::names(&dir)? {
+        if let Some(name) = file.strip_suffix(".toml") {
+            let path = dir.join(&file);
+            if let Some(text) = fs::read_to_string_if_there(&path)? {
+                files.push((name.to_owned(), path.into_string(), text));
+            }
+        }
+    }
+    Targets::new(files)
+}
+
+/// What the official std says of its own source, so that an installed `rust-src`, which makes rustc
+/// say the local path instead, changes nothing.
+fn rustc_source(rust: &Rust) -> String {
+    match &rust.commit {
+        Some(commit) => format!("/rustc/{commit}"),
+        None => format!("/rustc/{}", rust.version),
+    }
+}
+
+fn remap(cx: &Context, rust: &Rust) -> Vec<(Utf8PathBuf, String)> {
+    let mut all = vec![
+        (rust.sysroot.clone(), "/rust".to_owned()),
+        (
+            rust.sysroot.join("lib/rustlib/src/rust"),
+            rustc_source(rust),
+        ),
+    ];
+    if let Some(home) = cx.env.cargo_home() {
+        all.push((home, "/cargo".to_owned()));
+    }
+    all
+}
+
+fn tools(rust: &Rust, zig: Option<&Zig>) -> BTreeMap<String, String> {
+    let mut tools = BTreeMap::from([
+        ("longshore".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("cargo".to_owned(), rust.cargo_version.clone()),
+        ("rustc".to_owned(), rust.rustc_version.clone()),
+    ]);
+    let zig = zig.map_or_else(
+        || crate::zig::PINNED.to_owned(),
+        |zig| zig.version.to_string(),
+    );
+    tools.insert("zig".to_owned(), zig);
+    tools
+}
+
+/// `SOURCE_DATE_EPOCH`, else the time of the last commit, else 0.
+fn epoch(cx: &Context, revision: Option<&git::Revision>) -> Result<u64> {
+    match cx.env.var("SOURCE_DATE_EPOCH") {
+        Some(text) => text.parse().map_err(|_| {
+            crate::Error::usage(format!("`SOURCE_DATE_EPOCH` is `{text}`"))
+                .hint("it has to be a whole number of seconds since 1970")
+        }),
+        None => Ok(revision.map_or(0, |revision| revision.time)),
+    }
+}

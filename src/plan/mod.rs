@@ -1,0 +1,300 @@
+//! The plan, a pure function of the workspace, the targets, the request and what is known of the
+//! machine: `plan`, dry runs and CI files come free of it.
+
+mod image;
+pub mod selection;
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{
+    cargo::{
+        invocation,
+        rustflags::{self, Flag, Remap, UserFlags},
+    },
+    error::{Error, Result},
+    profile,
+    request::Request,
+    schema::{
+        dist::Release,
+        plan::{self as schema, Job, Plan, Profile, Smoke, Std},
+    },
+    target::{Target, Targets},
+    workspace::Workspace,
+};
+
+/// Everything that a plan is made of.
+#[derive(Clone, Debug)]
+pub struct Inputs<'a> {
+    /// The workspace.
+    pub workspace: &'a Workspace,
+    /// The known targets.
+    pub targets: &'a Targets,
+    /// What was asked for.
+    pub request: &'a Request,
+    /// What is known of the machine and of the source.
+    pub facts: &'a Facts,
+}
+
+/// What is known of the machine and of the source.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Tool names and versions.
+    pub tools: BTreeMap<String, String>,
+    /// Where each target's std comes from; a target that is not listed has none yet.
+    pub std: BTreeMap<String, Std>,
+    /// The flags the user set, by target.
+    pub user_flags: BTreeMap<String, UserFlags>,
+    /// Variables, among those that hold flags for rustc, that are set.
+    pub flag_variables: Vec<String>,
+    /// What the user set in each `[profile.*]`, by its name.
+    pub profiles: BTreeMap<String, profile::Own>,
+    /// The commit, whether the tree is dirty.
+    pub revision: Option<(String, bool)>,
+    /// What stands for every time in the outputs, in seconds since 1970.
+    pub epoch: u64,
+    /// Directories besides workspace and target directory whose names must not reach a binary.
+    pub remap: Vec<(Utf8PathBuf, String)>,
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// Nothing to build, an unknown name (with the nearest known one), flags that contradict the
+/// target, or two binaries for one path.
+pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
+    let Inputs {
+        workspace,
+        request,
+        facts,
+        ..
+    } = *inputs;
+    let selection = selection::select(workspace, request)?;
+    let targets = chosen_targets(inputs)?;
+    let profile = profile(inputs)?;
+    let target_directory = match &request.target_dir {
+        Some(dir) => dir.clone(),
+        None => workspace.target_directory.clone(),
+    };
+    let remap = remap(workspace, &target_directory, &facts.remap);
+
+    let mut flags = BTreeMap::new();
+    for target in &targets {
+        let user = facts
+            .user_flags
+            .get(&target.name)
+            .cloned()
+            .unwrap_or_default();
+        let from_source = matches!(std_of(facts, target), Std::Source(_));
+        flags.insert(
+            &target.name,
+            rustflags::merge(&user, target, from_source, &remap)?,
+        );
+    }
+    let mut jobs = Vec::new();
+    for target in &targets {
+        for (package, bin) in selection.bins() {
+            let setting = package
+                .settings
+                .smoke
+                .as_ref()
+                .or(workspace.settings.smoke.as_ref());
+            let smoke = Smoke::new(setting, workspace.settings.smoke_timeout);
+            let unwanted = Smoke {
+                args: None,
+                ..smoke.clone()
+            };
+            jobs.push(Job {
+                package: package.name.clone(),
+                version: package.version.clone(),
+                manifest: package.manifest.to_string(),
+                binary: bin.name.clone(),
+                target: target.name.clone(),
+                platform: target.spec.platform.clone(),
+                linkage: target.spec.linkage,
+                profile: profile.name.clone(),
+                rustflags: flags[&target.name].clone(),
+                path: format!("{}/bin/{}", target.spec.platform.path(), bin.name),
+                smoke: if request.smoke { smoke } else { unwanted },
+            });
+        }
+    }
+    one_binary_a_path(&jobs)?;
+    let release = release(workspace, &selection, facts);
+    Ok(Plan {
+        schema: schema::SCHEMA,
+        workspace: workspace.root.to_string(),
+        output: target_directory.join("dist").to_string(),
+        target_directory: target_directory.to_string(),
+        builds: builds(inputs, &selection, &targets, &profile, &flags),
+        images: image::images(&selection, &targets, &release),
+        release,
+        profile,
+        jobs,
+        skipped: selection.skipped,
+    })
+}
+
+fn std_of(facts: &Facts, target: &Target) -> Std {
+    facts.std.get(&target.name).cloned().unwrap_or(Std::Missing)
+}
+
+fn chosen_targets<'a>(inputs: &Inputs<'a>) -> Result<Vec<&'a Target>> {
+    let asked = match &inputs.request.targets[..] {
+        [] => inputs
+            .workspace
+            .settings
+            .targets
+            .as_deref()
+            .unwrap_or_default(),
+        asked => asked,
+    };
+    let mut chosen: Vec<&Target> = if asked.is_empty() {
+        inputs
+            .targets
+            .iter()
+            .filter(|target| target.spec.default)
+            .collect()
+    } else {
+        asked
+            .iter()
+            .map(|name| inputs.targets.get(name))
+            .collect::<Result<_>>()?
+    };
+    // By platform, as in the index, so that the order of flags does not matter.
+    chosen.sort_by(|a, b| (&a.spec.platform, &a.name).cmp(&(&b.spec.platform, &b.name)));
+    chosen.dedup_by(|a, b| a.name == b.name);
+    if let Some(pair) = chosen
+        .windows(2)
+        .find(|pair| pair[0].spec.platform == pair[1].spec.platform)
+    {
+        return Err(Error::usage(format!(
+            "targets `{}` and `{}` are both for platform `{}`",
+            pair[0].name, pair[1].name, pair[0].spec.platform
+        ))
+        .hint(
+            "an image index has one image a platform: build one of them, or each in its own run",
+        ));
+    }
+    if chosen.is_empty() {
+        return Err(Error::usage("no target is default and none was asked for")
+            .hint("name one with `--target`"));
+    }
+    Ok(chosen)
+}
+
+fn profile(inputs: &Inputs<'_>) -> Result<Profile> {
+    let Inputs {
+        workspace,
+        request,
+        facts,
+        ..
+    } = *inputs;
+    let settings = &workspace.settings;
+    let name = request.profile.clone().or(settings.profile.clone());
+    let name = name.unwrap_or_else(|| profile::DIST.to_owned());
+    let preset = request.preset.or(settings.preset);
+    if name != profile::DIST && request.preset.is_some() {
+        return Err(Error::usage(format!("profile `{name}` takes no preset"))
+            .hint("a preset fills the profile `dist`; leave `--profile` or `--preset` out"));
+    }
+    let built_in = ["dev", "release", "test", "bench", profile::DIST];
+    if !built_in.contains(&name.as_str()) && !facts.profiles.contains_key(&name) {
+        let known = facts.profiles.keys().map(String::as_str).chain(built_in);
+        let hint = match crate::name::nearest(&name, known) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => format!(
+                "add `[profile.{name}]` to `{}`",
+                workspace.root.join("Cargo.toml")
+            ),
+        };
+        return Err(Error::usage(format!("profile `{name}` is not defined")).hint(hint));
+    }
+    let preset = preset.unwrap_or_default();
+    Ok(Profile {
+        settings: profile::settings(&name, preset, facts.profiles.get(&name)),
+        preset: (name == profile::DIST).then_some(preset),
+        name,
+    })
+}
+
+/// The later entry wins, so what lies inside another directory comes after it.
+fn remap(
+    workspace: &Workspace,
+    target_directory: &Utf8Path,
+    more: &[(Utf8PathBuf, String)],
+) -> Remap {
+    let mut all = vec![
+        (workspace.root.clone(), "/workspace".to_owned()),
+        (target_directory.to_owned(), "/workspace/target".to_owned()),
+    ];
+    all.extend(more.iter().cloned());
+    all.sort_by_key(|(from, _)| from.as_str().len());
+    Remap(all)
+}
+
+fn one_binary_a_path(jobs: &[Job]) -> Result<()> {
+    let mut seen: BTreeMap<&str, &Job> = BTreeMap::new();
+    for job in jobs {
+        if let Some(other) = seen.insert(&job.path, job) {
+            return Err(Error::usage(format!(
+                "packages `{}` and `{}` both have a binary `{}`",
+                other.package, job.package, job.binary
+            ))
+            .hint(
+                "select one with `--package`, or set `dist = false` in the other's \
+                   `[package.metadata.longshore]`",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn builds(
+    inputs: &Inputs<'_>,
+    selection: &selection::Selection<'_>,
+    targets: &[&Target],
+    profile: &Profile,
+    flags: &BTreeMap<&String, Vec<Flag>>,
+) -> Vec<schema::Build> {
+    // Targets with equal flags share one cargo command; in the default plan that is all of them.
+    let mut groups: Vec<(Std, &Vec<Flag>, Vec<String>)> = Vec::new();
+    for target in targets {
+        let (std, flags) = (std_of(inputs.facts, target), &flags[&target.name]);
+        let same = |group: &&mut (Std, &Vec<Flag>, Vec<String>)| {
+            group.0 == std
+                && group
+                    .1
+                    .iter()
+                    .map(|f| &f.flag)
+                    .eq(flags.iter().map(|f| &f.flag))
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.2.push(target.name.clone()),
+            None => groups.push((std, flags, vec![target.name.clone()])),
+        }
+    }
+    let build = |(std, flags, targets): (Std, &Vec<Flag>, Vec<String>)| {
+        invocation::build(inputs, selection, profile, std, flags, targets)
+    };
+    groups.into_iter().map(build).collect()
+}
+
+fn release(workspace: &Workspace, selection: &selection::Selection<'_>, facts: &Facts) -> Release {
+    let mut versions = selection
+        .packages
+        .iter()
+        .map(|(package, _)| &package.version);
+    let first = versions.next();
+    Release {
+        name: workspace.name().to_owned(),
+        version: first
+            .filter(|first| versions.all(|other| other == *first))
+            .cloned(),
+        revision: facts.revision.as_ref().map(|(hash, _)| hash.clone()),
+        dirty: facts.revision.as_ref().map(|(_, dirty)| *dirty),
+        source_date_epoch: facts.epoch,
+        tools: facts.tools.clone(),
+    }
+}

@@ -1,0 +1,176 @@
+//! Which binaries: cargo's selection flags over the workspace.
+
+use crate::{
+    error::{Error, Result},
+    name::nearest,
+    request::Request,
+    schema::plan::Skipped,
+    workspace::{Bin, Package, Workspace},
+};
+
+/// The chosen binaries.
+#[derive(Clone, Debug)]
+pub struct Selection<'a> {
+    /// Packages with the binaries chosen in each, none of them empty.
+    pub packages: Vec<(&'a Package, Vec<&'a Bin>)>,
+    /// What was left out without being told to.
+    pub skipped: Vec<Skipped>,
+    /// Whether the whole workspace is selected, so that cargo gets `--workspace`.
+    pub whole: bool,
+}
+
+impl<'a> Selection<'a> {
+    /// Every chosen binary with its package.
+    pub fn bins(&self) -> impl Iterator<Item = (&'a Package, &'a Bin)> {
+        self.packages
+            .iter()
+            .flat_map(|(package, bins)| bins.iter().map(|bin| (*package, *bin)))
+    }
+}
+
+/// The binaries that `request` asks for: by default every one of the workspace.
+///
+/// # Errors
+/// An unknown package or binary (with the nearest known name), a binary that its features switch
+/// off, or nothing left to build.
+pub fn select<'a>(workspace: &'a Workspace, request: &Request) -> Result<Selection<'a>> {
+    let candidates = packages(workspace, request)?;
+    let named = !request.packages.is_empty();
+    let mut selection = Selection {
+        packages: Vec::new(),
+        skipped: Vec::new(),
+        whole: false,
+    };
+    for package in candidates {
+        let on = package.enabled_features(&request.features);
+        let mut bins = Vec::new();
+        for bin in &package.bins {
+            let asked = request.bins.contains(&bin.name);
+            if !request.bins.is_empty() && !asked {
+                continue;
+            }
+            let missing: Vec<_> = bin
+                .required_features
+                .iter()
+                .filter(|feature| !on.contains(*feature))
+                .collect();
+            let reason = if let [feature, ..] = missing[..] {
+                format!("it requires the feature `{feature}`; `--features {feature}` builds it")
+            } else if named || asked {
+                bins.push(bin);
+                continue;
+            } else if package.settings.dist == Some(false) {
+                "`dist = false` in its `[package.metadata.longshore]`".to_owned()
+            } else if package.name == "xtask" && package.settings.dist.is_none() {
+                // The convention of github.com/matklad/cargo-xtask: a workspace's own scripts.
+                "an `xtask` is a tool of the workspace; `--package xtask` builds it".to_owned()
+            } else {
+                bins.push(bin);
+                continue;
+            };
+            if asked {
+                return Err(
+                    Error::usage(format!("binary `{}` is not built", bin.name)).hint(reason)
+                );
+            }
+            selection.skipped.push(Skipped {
+                package: package.name.clone(),
+                binary: bin.name.clone(),
+                reason,
+            });
+        }
+        if !bins.is_empty() {
+            selection.packages.push((package, bins));
+        }
+    }
+    unknown_bins(workspace, request)?;
+    if selection.packages.is_empty() {
+        return Err(nothing(workspace, &selection.skipped));
+    }
+    Ok(selection)
+}
+
+fn packages<'a>(workspace: &'a Workspace, request: &Request) -> Result<Vec<&'a Package>> {
+    let known = || {
+        workspace
+            .packages
+            .iter()
+            .map(|package| package.name.as_str())
+    };
+    let spec = |spec: &str| -> Result<&'a Package> {
+        let (name, version) = match spec.split_once(['@', ':']) {
+            Some((name, version)) => (name, Some(version)),
+            None => (spec, None),
+        };
+        let found = workspace.packages.iter().find(|package| {
+            package.name == name && version.is_none_or(|version| package.version == version)
+        });
+        found.ok_or_else(|| {
+            let hint = match nearest(name, known()) {
+                Some(near) if near != name => format!("did you mean `{near}`?"),
+                _ => format!("its packages: {}", known().collect::<Vec<_>>().join(", ")),
+            };
+            let place = workspace.root.join("Cargo.toml");
+            Error::usage(format!("no package `{spec}` in the workspace `{place}`")).hint(hint)
+        })
+    };
+    if !request.packages.is_empty() {
+        let mut chosen = Vec::new();
+        for name in &request.packages {
+            let package = spec(name)?;
+            if !chosen.contains(&package) {
+                chosen.push(package);
+            }
+        }
+        return Ok(chosen);
+    }
+    let excluded = request
+        .exclude
+        .iter()
+        .map(|name| spec(name))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(workspace
+        .packages
+        .iter()
+        .filter(|package| !excluded.contains(package))
+        .collect())
+}
+
+fn unknown_bins(workspace: &Workspace, request: &Request) -> Result<()> {
+    let known = || {
+        let bins = workspace.packages.iter().flat_map(|package| &package.bins);
+        bins.map(|bin| bin.name.as_str())
+    };
+    for name in &request.bins {
+        if !known().any(|bin| bin == name) {
+            let hint = match nearest(name, known()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("its binaries: {}", known().collect::<Vec<_>>().join(", ")),
+            };
+            return Err(Error::usage(format!("no binary `{name}` in the workspace")).hint(hint));
+        }
+    }
+    Ok(())
+}
+
+fn nothing(workspace: &Workspace, skipped: &[Skipped]) -> Error {
+    let place = workspace.root.join("Cargo.toml");
+    let error = Error::usage(format!("no binary to build in the workspace `{place}`"));
+    match skipped {
+        [] if workspace
+            .packages
+            .iter()
+            .all(|package| package.bins.is_empty()) =>
+        {
+            error.hint(
+                "its packages are libraries; longshore ships programs: add `src/main.rs` or \
+                        `[[bin]]`",
+            )
+        }
+        [] => error.hint(
+            "the selection leaves nothing; `cargo longshore plan` without `--package`, \
+                          `--exclude` and `--bin` lists every binary",
+        ),
+        [first, ..] => error.hint(format!("`{}` was left out: {}", first.binary, first.reason)),
+    }
+}

@@ -1,0 +1,147 @@
+//! Profiles: what is passed to cargo with `--config profile.<name>.<key>`, and where each value
+//! comes from. Nobody's Cargo.toml is edited.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The profile that releases are built with unless another is asked for.
+pub const DIST: &str = "dist";
+
+/// A set of values for the profile `dist`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// Fast programs of moderate size; panics unwind.
+    #[default]
+    Balanced,
+    /// Short builds, for pull requests.
+    Quick,
+}
+
+impl Preset {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Preset::Balanced => "balanced",
+            Preset::Quick => "quick",
+        }
+    }
+
+    /// The profile keys it sets, with values in TOML
+    /// (<https://doc.rust-lang.org/cargo/reference/profiles.html>).
+    fn values(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Preset::Balanced => &[
+                ("codegen-units", "1"),
+                ("lto", "\"fat\""),
+                ("opt-level", "3"),
+            ],
+            Preset::Quick => &[
+                ("codegen-units", "16"),
+                ("lto", "\"thin\""),
+                ("opt-level", "3"),
+            ],
+        }
+    }
+}
+
+/// One value of the profile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Setting {
+    /// The key, such as `lto`.
+    pub key: String,
+    /// Its value in TOML.
+    pub value: String,
+    /// Where it comes from, such as `preset balanced` or `[profile.dist] in Cargo.toml`.
+    pub origin: String,
+    /// Whether longshore passes it to cargo; cargo finds the others itself.
+    pub passed: bool,
+}
+
+/// The keys of a profile that the user set, each with its value and where that stands.
+pub type Own = BTreeMap<String, (toml::Value, String)>;
+
+/// The profile's values. `own` is what the user set for it; those keys win over the preset's, one by
+/// one. Symbols are always stripped, since that is what is
+/// verified afterwards.
+pub fn settings(name: &str, preset: Preset, own: Option<&Own>) -> Vec<Setting> {
+    let mut settings = BTreeMap::new();
+    let mut set = |key: &str, value: String, origin: &str, passed| {
+        let (key, origin) = (key.to_owned(), origin.to_owned());
+        settings.insert(
+            key.clone(),
+            Setting {
+                key,
+                value,
+                origin,
+                passed,
+            },
+        );
+    };
+    if name == DIST {
+        let origin = format!("preset {}", preset.name());
+        if own.is_none_or(|own| !own.contains_key("inherits")) {
+            set("inherits", "\"release\"".into(), &origin, true);
+        }
+        for (key, value) in preset.values() {
+            set(key, (*value).to_owned(), &origin, true);
+        }
+    }
+    for (key, (value, origin)) in own
+        .into_iter()
+        .flatten()
+        .filter(|(_, own)| !own.0.is_table())
+    {
+        set(key, value.to_string(), origin, false);
+    }
+    set(
+        "strip",
+        "\"symbols\"".into(),
+        "longshore: binaries are shipped without symbols",
+        true,
+    );
+    settings.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin<'a>(settings: &'a [Setting], key: &str) -> (&'a str, &'a str, bool) {
+        let found = settings.iter().find(|setting| setting.key == key).unwrap();
+        (&found.value, &found.origin, found.passed)
+    }
+
+    #[test]
+    fn a_workspaces_own_profile_wins_key_by_key() {
+        let place = || "[profile.dist] in Cargo.toml".to_owned();
+        let own = BTreeMap::from([
+            ("lto".to_owned(), (toml::Value::from("thin"), place())),
+            ("inherits".to_owned(), (toml::Value::from("bench"), place())),
+        ]);
+        let settings = settings(DIST, Preset::Balanced, Some(&own));
+        assert_eq!(
+            origin(&settings, "lto"),
+            ("\"thin\"", "[profile.dist] in Cargo.toml", false)
+        );
+        assert_eq!(
+            origin(&settings, "opt-level"),
+            ("3", "preset balanced", true)
+        );
+        assert_eq!(origin(&settings, "inherits").0, "\"bench\"");
+    }
+
+    #[test]
+    fn another_profile_is_only_stripped() {
+        let settings = settings("release", Preset::Balanced, None);
+        let keys: Vec<_> = settings
+            .iter()
+            .map(|setting| setting.key.as_str())
+            .collect();
+        assert_eq!(keys, ["strip"]);
+    }
+}

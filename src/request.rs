@@ -1,0 +1,72 @@
+//! What was asked for on the command line, as values.
+
+use camino::Utf8PathBuf;
+
+use crate::{profile::Preset, workspace::FeatureSelection};
+
+/// What to build, and how; the fields are cargo's flags of the same names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// `--package`, each a name, or `name@version`.
+    pub packages: Vec<String>,
+    /// `--workspace`.
+    pub workspace: bool,
+    /// `--exclude`.
+    pub exclude: Vec<String>,
+    /// `--bin`; every binary when empty.
+    pub bins: Vec<String>,
+    /// `--features`, `--all-features`, `--no-default-features`.
+    pub features: FeatureSelection,
+    /// `--profile`.
+    pub profile: Option<String>,
+    /// `--preset`.
+    pub preset: Option<Preset>,
+    /// `--target`, repeatable; `[workspace.metadata.longshore] targets`, else the targets that are
+    /// default in their files, when empty.
+    pub targets: Vec<String>,
+    /// `--target-dir`.
+    pub target_dir: Option<Utf8PathBuf>,
+    /// `--manifest-path`.
+    pub manifest_path: Option<Utf8PathBuf>,
+    /// `--locked`, which is the default here.
+    pub locked: bool,
+    /// `--offline`.
+    pub offline: bool,
+    /// `--jobs`.
+    pub jobs: Option<usize>,
+    /// `--keep-going`.
+    pub keep_going: bool,
+    /// `--timings`.
+    pub timings: bool,
+    /// How often `--verbose`.
+    pub verbose: u8,
+    /// Whether binaries are run once.
+    pub smoke: bool,
+    /// `--rust-src`: a directory that holds `library`, to build std from.
+    pub rust_src: Option<Utf8PathBuf>,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Request {
+            packages: Vec::new(),
+            workspace: false,
+            exclude: Vec::new(),
+            bins: Vec::new(),
+            features: FeatureSelection::default(),
+            profile: None,
+            preset: None,
+            targets: Vec::new(),
+            target_dir: None,
+            manifest_path: None,
+            locked: true,
+            offline: false,
+            jobs: None,
+            keep_going: false,
+            timings: false,
+            verbose: 0,
+            smoke: true,
+            rust_src: None,
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The plan: everything that will be done, computed before anything is done.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::dist::Release;
+use crate::{
+    cargo::rustflags::Flag,
+    config::SmokeSetting,
+    oci::Platform,
+    profile::{Preset, Setting},
+    target::Linkage,
+};
+
+/// The schema number of the plans that this version makes.
+pub const SCHEMA: u32 = 1;
+
+/// Everything that `dist` will do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Plan {
+    /// The schema's number: 1.
+    pub schema: u32,
+    /// The workspace's directory.
+    pub workspace: String,
+    /// Where cargo builds.
+    pub target_directory: String,
+    /// Where the result goes.
+    pub output: String,
+    /// What is released, from which source, with which tools.
+    pub release: Release,
+    /// The profile and where each of its values comes from.
+    pub profile: Profile,
+    /// The builds: one cargo command for all targets that can share one.
+    pub builds: Vec<Build>,
+    /// One for each binary and target.
+    pub jobs: Vec<Job>,
+    /// One for each package.
+    pub images: Vec<Image>,
+    /// Binaries of the workspace that are left out.
+    pub skipped: Vec<Skipped>,
+}
+
+/// The profile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Profile {
+    /// Its name, as cargo knows it.
+    pub name: String,
+    /// The preset that fills it; absent for another profile than `dist`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub preset: Option<Preset>,
+    /// Its values.
+    pub settings: Vec<Setting>,
+}
+
+/// One cargo command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Build {
+    /// The targets it builds for.
+    pub targets: Vec<String>,
+    /// Where the targets' standard library comes from.
+    pub std: Std,
+    /// Cargo's arguments, the first is `build`.
+    pub args: Vec<String>,
+    /// The variables that are set for it, besides those that make zig the linker.
+    pub env: BTreeMap<String, String>,
+    /// The variables that are taken away, because their flags are already among `env`.
+    pub env_remove: Vec<String>,
+}
+
+/// Where a target's standard library comes from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Std {
+    /// It is in the toolchain.
+    Installed,
+    /// It will be built from this source (a directory that holds `library`).
+    Source(String),
+    /// Nowhere yet: `dist` will provide it first.
+    Missing,
+}
+
+/// One binary for one target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Job {
+    /// The package.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// Its `Cargo.toml`.
+    pub manifest: String,
+    /// The binary.
+    pub binary: String,
+    /// What rustc compiles for.
+    pub target: String,
+    /// What OCI calls it.
+    pub platform: Platform,
+    /// How it is linked.
+    pub linkage: Linkage,
+    /// The profile's name.
+    pub profile: String,
+    /// All flags for rustc in their order, and where each comes from.
+    pub rustflags: Vec<Flag>,
+    /// Where the file goes, relative to `output`.
+    pub path: String,
+    /// How it is tried out.
+    pub smoke: Smoke,
+}
+
+/// How a binary is tried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Smoke {
+    /// Its arguments; absent when it is not run.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub args: Option<Vec<String>>,
+    /// Whether it has to end with 0: where the arguments were chosen for it.
+    pub must_succeed: bool,
+    /// Seconds after which it is ended.
+    pub timeout: u64,
+}
+
+impl Smoke {
+    /// Seconds that a binary gets when nothing is set.
+    pub const TIMEOUT: u64 = 10;
+
+    /// The plan for `setting`.
+    pub fn new(setting: Option<&SmokeSetting>, timeout: Option<u64>) -> Self {
+        let (args, must_succeed) = match setting {
+            Some(SmokeSetting::Run(false)) => (None, false),
+            Some(SmokeSetting::Args(args)) => (Some(args.clone()), true),
+            None | Some(SmokeSetting::Run(true)) => (Some(vec!["--version".into()]), false),
+        };
+        Smoke {
+            args,
+            must_succeed,
+            timeout: timeout.unwrap_or(Self::TIMEOUT),
+        }
+    }
+}
+
+/// The image of one package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Image {
+    /// Its name: that of the package.
+    pub name: String,
+    /// Its tag: the package's version.
+    pub tag: String,
+    /// The layout's directory, relative to `output`.
+    pub path: String,
+    /// The platforms of its index.
+    pub platforms: Vec<Platform>,
+    /// The binaries in it.
+    pub binaries: Vec<String>,
+    /// The one it starts; absent where none stands out, and the image then has no entrypoint.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub entrypoint: Option<String>,
+    /// `uid:gid` it starts as.
+    pub user: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A binary that is left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Skipped {
+    /// Its package.
+    pub package: String,
+    /// Its name.
+    pub binary: String,
+    /// Why, and what brings it back.
+    pub reason: String,
+}

@@ -1,0 +1,164 @@
+//! What cargo knows of the workspace and of its own configuration.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8Path;
+use cargo_metadata::MetadataCommand;
+
+use crate::{
+    cargo::rustflags::UserFlags,
+    command::Command,
+    error::{Error, Result},
+    profile::Own,
+    request::Request,
+    sys::{Context, fs},
+    workspace::Workspace,
+};
+
+/// The workspace around the current directory, or of `--manifest-path`.
+///
+/// # Errors
+/// There is none, its manifests are wrong, or its longshore tables are.
+pub fn workspace(cx: &Context, request: &Request) -> Result<Workspace> {
+    let mut command = Command::new(cx.env.cargo())
+        .args(["metadata", "--format-version", "1", "--no-deps"])
+        .dir(&cx.env.dir);
+    if let Some(path) = &request.manifest_path {
+        command = command.args(["--manifest-path", path.as_str()]);
+    }
+    if let Some(dir) = &request.target_dir {
+        // `cargo metadata` has no such flag, but takes the variable.
+        command = command.env("CARGO_TARGET_DIR", dir.as_str());
+    }
+    let output = cx.children.output(&command)?;
+    if !output.success() {
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        let said = said.trim_start_matches("error: ");
+        let error = Error::usage(format!("cargo cannot read the workspace: {said}"));
+        return Err(if said.contains("could not find `Cargo.toml`") {
+            error.hint("run this inside a cargo workspace, or name one with `--manifest-path`")
+        } else {
+            error.hint(format!("`{command}` shows the same"))
+        });
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let metadata = MetadataCommand::parse(text.trim()).map_err(|error| {
+        Error::tool(format!(
+            "`{command}` printed something that is not understood"
+        ))
+        .because(error)
+    })?;
+    Workspace::new(&metadata)
+}
+
+/// Cargo's configuration, as it applies in the current directory.
+#[derive(Debug)]
+pub struct Config(cargo_config2::Config);
+
+impl Config {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// A configuration file is wrong.
+    pub fn load(cx: &Context) -> Result<Self> {
+        let config = cargo_config2::Config::load_with_cwd(&cx.env.dir);
+        Ok(Config(config.map_err(|error| {
+            Error::usage("cargo's configuration cannot be read").because(error)
+        })?))
+    }
+
+    /// The rustc that cargo calls.
+    pub fn rustc(&self) -> String {
+        self.0.rustc().path.to_string_lossy().into_owned()
+    }
+
+    /// The flags that cargo would give rustc for `target`, and the one place they come from.
+    ///
+    /// # Errors
+    /// rustc cannot say what configuration the target has, which `target.'cfg(…)'` tables need.
+    pub fn user_flags(&self, cx: &Context, target: &str) -> Result<UserFlags> {
+        let flags = self.0.rustflags(target).map_err(|error| {
+            Error::usage(format!("cargo's flags for `{target}` cannot be told")).because(error)
+        })?;
+        let Some(flags) = flags
+            .map(|flags| flags.flags)
+            .filter(|flags| !flags.is_empty())
+        else {
+            return Ok(UserFlags::default());
+        };
+        let build = self.0.build.rustflags.as_ref().map(|flags| &flags.flags);
+        // An empty variable counts for cargo, and hides the places after it.
+        let set = |name: &&&str| cx.env.vars().any(|(other, _)| other == **name);
+        let origin = match ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS"].iter().find(set) {
+            Some(variable) => (*variable).to_owned(),
+            None if build == Some(&flags) => {
+                "`build.rustflags` in cargo's configuration".to_owned()
+            }
+            None => "`target.*.rustflags` in cargo's configuration".to_owned(),
+        };
+        Ok(UserFlags { flags, origin })
+    }
+}
+
+/// The variables that hold flags for rustc and are set.
+pub fn flag_variables(cx: &Context) -> Vec<String> {
+    let names = [
+        "CARGO_ENCODED_RUSTFLAGS",
+        "RUSTFLAGS",
+        "CARGO_BUILD_RUSTFLAGS",
+    ];
+    let of_target = |name: &str| name.starts_with("CARGO_TARGET_") && name.ends_with("_RUSTFLAGS");
+    cx.env
+        .vars()
+        .map(|(name, _)| name)
+        .filter(|name| names.contains(name) || of_target(name))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// What the user set in each profile: the tables of the workspace's `Cargo.toml`, those of cargo's
+/// configuration files, and `CARGO_PROFILE_*` variables, each over the ones before it
+/// (<https://doc.rust-lang.org/cargo/reference/profiles.html>).
+///
+/// # Errors
+/// One of the files cannot be read or is no TOML.
+pub fn profiles(cx: &Context, root: &Utf8Path) -> Result<BTreeMap<String, Own>> {
+    let mut all: BTreeMap<String, Own> = BTreeMap::new();
+    let mut files = vec![root.join("Cargo.toml")];
+    // From the outermost to the innermost, which wins.
+    let mut walked: Vec<_> = cargo_config2::Walk::new(cx.env.dir.as_std_path())
+        .filter_map(|path| camino::Utf8PathBuf::from_path_buf(path).ok())
+        .collect();
+    walked.reverse();
+    files.extend(walked);
+    for file in files {
+        let Some(text) = fs::read_to_string_if_there(&file)? else {
+            continue;
+        };
+        let table: toml::Table = toml::from_str(&text)
+            .map_err(|error| Error::usage(format!("`{file}` is no TOML")).because(error))?;
+        let shown = file.strip_prefix(root).unwrap_or(&file);
+        let profiles = table.get("profile").and_then(toml::Value::as_table);
+        for (name, profile) in profiles.into_iter().flatten() {
+            let own = all.entry(name.clone()).or_default();
+            for (key, value) in profile.as_table().into_iter().flatten() {
+                let origin = format!("[profile.{name}] in {shown}");
+                own.insert(key.clone(), (value.clone(), origin));
+            }
+        }
+    }
+    for (variable, value) in cx.env.vars() {
+        let Some(rest) = variable.strip_prefix("CARGO_PROFILE_") else {
+            continue;
+        };
+        if let Some((name, key)) = rest.split_once('_') {
+            let own = all.entry(name.to_lowercase()).or_default();
+            let key = key.to_lowercase().replace('_', "-");
+            let value = value
+                .parse()
+                .map_or_else(|_| value.into(), toml::Value::Integer);
+            own.insert(key, (value, variable.to_owned()));
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,34 @@
+//! What git says of the workspace.
+
+use camino::Utf8Path;
+
+use crate::{command::Command, sys::Context};
+
+/// The commit that is checked out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// Its full hash.
+    pub hash: String,
+    /// Whether the work tree differs from it.
+    pub dirty: bool,
+    /// Its committer time in seconds since 1970.
+    pub time: u64,
+}
+
+/// The commit checked out in `dir`; `None` outside a repository, in one without a commit, and
+/// where git is missing.
+pub fn revision(cx: &Context, dir: &Utf8Path) -> Option<Revision> {
+    // `safe.directory` refusals and the like all mean the same here: git has nothing to say.
+    let git = |args: &[&str]| {
+        let command = Command::new("git").args(args.iter().copied()).dir(dir);
+        let output = cx.children.output(&command).ok()?;
+        output.success().then(|| output.text())
+    };
+    let head = git(&["log", "-1", "--format=%H %ct", "--no-show-signature"])?;
+    let (hash, time) = head.split_once(' ')?;
+    Some(Revision {
+        hash: hash.to_owned(),
+        dirty: git(&["status", "--porcelain", "--", "."]).is_none_or(|changes| !changes.is_empty()),
+        time: time.parse().ok()?,
+    })
+}

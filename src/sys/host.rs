@@ -1,0 +1,15 @@
+//! What the host is.
+
+/// The machine's architecture as `uname -m` names it.
+pub fn machine() -> &'static str {
+    static MACHINE: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    MACHINE.get_or_init(|| {
+        let uname = rustix::system::uname();
+        uname.machine().to_string_lossy().into_owned()
+    })
+}
+
+/// Whether we run as the superuser.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}

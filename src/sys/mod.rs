@@ -1,0 +1,56 @@
+//! The shell around the core: every effect has one place here. It imports only value types.
+
+pub mod cargo;
+pub mod env;
+pub mod fs;
+pub mod git;
+pub mod host;
+pub mod process;
+pub mod signal;
+pub mod toolchain;
+pub mod zig;
+
+use std::sync::Arc;
+
+use crate::event::{Event, Events};
+
+/// What an operation needs of the world: the environment as it was at the start, a place for
+/// events, and the children that have to end with it.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The environment, read once.
+    pub env: env::Env,
+    /// Where events go.
+    pub events: Arc<dyn Events>,
+    /// The running children.
+    pub children: process::Children,
+}
+
+impl Context {
+    /// The context of this process.
+    ///
+    /// # Errors
+    /// The current directory cannot be read, or is not UTF-8.
+    pub fn new(events: Arc<dyn Events>) -> crate::Result<Self> {
+        Ok(Context {
+            env: env::Env::read()?,
+            events,
+            children: process::Children::default(),
+        })
+    }
+
+    /// Emits a step.
+    pub fn status(&self, verb: &'static str, message: impl Into<String>) {
+        self.events.status(verb, message);
+    }
+
+    /// Emits a warning.
+    pub fn warn(&self, message: impl Into<String>) {
+        self.events.warn(message);
+    }
+
+    /// Emits any event.
+    pub fn emit(&self, event: Event) {
+        self.events.emit(event);
+    }
+}

@@ -1,0 +1,80 @@
+//! cargo and rustc.
+
+use camino::Utf8PathBuf;
+use semver::Version;
+
+use crate::{
+    command::Command,
+    error::{Error, Result},
+    sys::Context,
+};
+
+/// The Rust toolchain that builds will use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rust {
+    /// cargo's program.
+    pub cargo: String,
+    /// cargo's version, with commit and date.
+    pub cargo_version: String,
+    /// rustc's program.
+    pub rustc: String,
+    /// rustc's version.
+    pub version: Version,
+    /// rustc's version with commit and date, as `rustc --version` prints it after its name.
+    pub rustc_version: String,
+    /// rustc's commit; absent in builds from a distribution's source.
+    pub commit: Option<String>,
+    /// What rustc runs on.
+    pub host: String,
+    /// The directory of the toolchain.
+    pub sysroot: Utf8PathBuf,
+}
+
+/// Finds cargo and rustc. `rustc` is the program that cargo's configuration names.
+///
+/// # Errors
+/// One of them is missing, or says something that is not understood.
+pub fn find(cx: &Context, rustc: &str) -> Result<Rust> {
+    let hint = "install Rust with rustup: https://rustup.rs";
+    let missing = |error: Error| Error::tool(error.to_string()).hint(hint);
+    let cargo = cx.env.cargo().to_owned();
+    let read = |program: &str, args: &[&str]| {
+        cx.children
+            .read(&Command::new(program).args(args.iter().copied()))
+            .map_err(missing)
+    };
+    // Three programs, each behind rustup's proxy: asked at the same time.
+    let (cargo_text, sysroot, rustc_text) = ::std::thread::scope(|scope| {
+        let cargo_text = scope.spawn(|| read(&cargo, &["--version"]));
+        let sysroot = scope.spawn(|| read(rustc, &["--print=sysroot"]));
+        let rustc_text = read(rustc, &["--version", "--verbose"]);
+        (cargo_text.join(), sysroot.join(), rustc_text)
+    });
+    let gone = |_| Error::tool("cannot ask cargo and rustc for their versions");
+    let (cargo_text, rustc_text) = (cargo_text.map_err(gone)??, rustc_text?);
+    let sysroot = sysroot.map_err(gone)??;
+    let field = |name: &str| {
+        rustc_text
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(|text| text.trim().to_owned())
+    };
+    let unclear = || {
+        Error::tool(format!(
+            "`{rustc} --version --verbose` printed no version: {rustc_text}"
+        ))
+        .hint(hint)
+    };
+    let release = field("release:").ok_or_else(unclear)?;
+    let version = Version::parse(&release).map_err(|error| unclear().because(error))?;
+    Ok(Rust {
+        cargo_version: cargo_text.trim_start_matches("cargo ").to_owned(),
+        rustc: rustc.to_owned(),
+        rustc_version: field("rustc ").unwrap_or_else(|| release.clone()),
+        commit: field("commit-hash:").filter(|commit| commit != "unknown"),
+        host: field("host:").ok_or_else(unclear)?,
+        sysroot: sysroot.into(),
+        version,
+        cargo,
+    })
+}

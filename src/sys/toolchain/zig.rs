@@ -1,0 +1,167 @@
+//! zig: found, or fetched from the Python index at a pinned version and digest.
+
+use std::fmt;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use semver::Version;
+
+use crate::{
+    command::Command,
+    error::{Error, Result},
+    sys::{Context, fs},
+    zig::{PINNED, REQUIREMENTS, accept},
+};
+
+/// A zig that works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zig {
+    /// The program.
+    pub program: Utf8PathBuf,
+    /// Arguments before those for zig: `-m ziglang` for python3.
+    pub args: Vec<String>,
+    /// Its version.
+    pub version: Version,
+}
+
+impl fmt::Display for Zig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "zig {} (`{}", self.version, self.program)?;
+        for arg in &self.args {
+            write!(f, " {arg}")?;
+        }
+        f.write_str("`)")
+    }
+}
+
+/// Looks for a zig: `CARGO_ZIGBUILD_ZIG_PATH`, then `zig` on `PATH`, then the one that was fetched
+/// before, then `python3 -m ziglang`. One that is not fit for `rustc` is passed over with a
+/// warning, unless it was named. `None` when there is none.
+///
+/// # Errors
+/// The zig that `CARGO_ZIGBUILD_ZIG_PATH` names is missing or not fit.
+pub fn find(cx: &Context, rustc: &Version) -> Result<Option<Zig>> {
+    if let Some(path) = cx.env.var("CARGO_ZIGBUILD_ZIG_PATH") {
+        let named = |error: Error| {
+            let hint = error.hint_text().map(str::to_owned);
+            Error::tool(format!("`CARGO_ZIGBUILD_ZIG_PATH` names `{path}`: {error}"))
+                .hint(hint.unwrap_or_else(|| "unset it, and zig is found or fetched".into()))
+        };
+        let program = cx
+            .env
+            .which(path)
+            .ok_or_else(|| named(Error::tool("there is no such program")));
+        let zig = ask(cx, program?, &[]).map_err(named)?;
+        accept(&zig.version, rustc).map_err(named)?;
+        return Ok(Some(zig));
+    }
+    let fetched = fetched(cx);
+    let candidates = [
+        (cx.env.which("zig"), &[][..]),
+        (fetched.exists().then_some(fetched), &[]),
+        (cx.env.which("python3"), &["-m", "ziglang"]),
+    ];
+    for (program, args) in candidates {
+        // A `zig` that does not answer, and a python3 without the package, are no zig.
+        let Some(Ok(zig)) = program.map(|program| ask(cx, program, args)) else {
+            continue;
+        };
+        match accept(&zig.version, rustc) {
+            Ok(()) => return Ok(Some(zig)),
+            Err(error) => cx.warn(format!("passing over `{}`: {error}", zig.program)),
+        }
+    }
+    Ok(None)
+}
+
+/// Finds a zig, or fetches the pinned one with the user's own uv or pip, and their configuration.
+///
+/// # Errors
+/// None is there and none can be fetched: what was tried and why it failed.
+pub fn provide(cx: &Context, rustc: &Version, offline: bool) -> Result<Zig> {
+    if let Some(zig) = find(cx, rustc)? {
+        return Ok(zig);
+    }
+    let by_hand = "install zig 0.15 from https://ziglang.org/download and put it on `PATH`";
+    if offline {
+        return Err(
+            Error::tool("zig is missing, and `--offline` keeps it from being fetched")
+                .hint(format!("run once without `--offline`, or {by_hand}")),
+        );
+    }
+    let place = cx.env.cache.join(format!("zig/{PINNED}"));
+    let _lock = fs::lock(&cx.env.cache.join("zig/lock"), || {
+        cx.status("Waiting", "for another longshore that fetches zig");
+    })?;
+    if !fetched(cx).exists() {
+        cx.status(
+            "Fetching",
+            format!("zig {PINNED} from the Python index, into {place}"),
+        );
+        fetch(cx, &place).map_err(|error| error.hint(by_hand))?;
+    }
+    ask(cx, fetched(cx), &[])
+}
+
+fn fetched(cx: &Context) -> Utf8PathBuf {
+    cx.env.cache.join(format!("zig/{PINNED}/ziglang/zig"))
+}
+
+fn ask(cx: &Context, program: Utf8PathBuf, args: &[&str]) -> Result<Zig> {
+    let command = Command::new(program.as_str())
+        .args(args.iter().copied())
+        .arg("version");
+    let text = cx.children.read(&command)?;
+    let version = Version::parse(&text).map_err(|error| {
+        Error::tool(format!("`{command}` printed `{text}`, which is no version")).because(error)
+    })?;
+    Ok(Zig {
+        program,
+        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+        version,
+    })
+}
+
+/// Fetches into a temporary directory and renames it, so that a zig that is there is whole.
+fn fetch(cx: &Context, place: &Utf8Path) -> Result<()> {
+    let temporary = Utf8PathBuf::from(format!("{place}.tmp"));
+    fs::remove_dir_all(&temporary)?;
+    let requirements = temporary.join("requirements.txt");
+    fs::write(&requirements, REQUIREMENTS.as_bytes())?;
+    let install = |command: Command| {
+        command
+            .args([
+                "--target",
+                temporary.as_str(),
+                "--no-deps",
+                "--require-hashes",
+            ])
+            .args(["--only-binary", ":all:", "-r", requirements.as_str()])
+    };
+    let commands = [
+        install(Command::new("uv").args(["pip", "install", "--quiet"])),
+        install(Command::new("python3").args(["-m", "pip", "install", "--quiet"])),
+        install(Command::new("pip3").args(["install", "--quiet"])),
+    ];
+    let mut tried = Vec::new();
+    for command in commands {
+        if cx.env.which(&command.program).is_none() {
+            tried.push(format!("`{}` is not there", command.program));
+            continue;
+        }
+        let output = cx.children.output(&command)?;
+        if output.success() && temporary.join("ziglang/zig").exists() {
+            fs::remove_dir_all(place)?;
+            return fs::rename(&temporary, place);
+        }
+        tried.push(format!(
+            "`{command}` ended with {}: {}",
+            output.ending(),
+            output.tail(4)
+        ));
+    }
+    fs::remove_dir_all(&temporary)?;
+    Err(Error::tool(format!(
+        "zig is missing and cannot be fetched:\n  {}",
+        tried.join("\n  ")
+    )))
+}

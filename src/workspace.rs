@@ -1,0 +1,200 @@
+//! The workspace as the plan needs it: packages, binaries, settings.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::Utf8PathBuf;
+use cargo_metadata::{Metadata, Package as CargoPackage, TargetKind};
+
+use crate::{
+    config::{self, PackageSettings, WorkspaceSettings},
+    error::Result,
+};
+
+/// A workspace, from `cargo metadata`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workspace {
+    /// The directory of its `Cargo.toml`.
+    pub root: Utf8PathBuf,
+    /// Where cargo builds.
+    pub target_directory: Utf8PathBuf,
+    /// The name of the package in the root directory, where there is one.
+    pub root_package: Option<String>,
+    /// `[workspace.metadata.longshore]`.
+    pub settings: WorkspaceSettings,
+    /// Its members, sorted by name.
+    pub packages: Vec<Package>,
+}
+
+/// One member.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Package {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its `Cargo.toml`.
+    pub manifest: Utf8PathBuf,
+    /// Its binaries, sorted by name.
+    pub bins: Vec<Bin>,
+    /// The `default-run` binary.
+    pub default_run: Option<String>,
+    /// What each feature switches on.
+    pub features: BTreeMap<String, Vec<String>>,
+    /// What it says of itself to people.
+    pub about: About,
+    /// `[package.metadata.longshore]`.
+    pub settings: PackageSettings,
+}
+
+/// What a package says of itself to people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// One paragraph.
+    pub description: Option<String>,
+    /// An SPDX expression.
+    pub license: Option<String>,
+    /// Where its source is.
+    pub repository: Option<String>,
+    /// Where its home is.
+    pub homepage: Option<String>,
+    /// Where its documentation is.
+    pub documentation: Option<String>,
+    /// Who wrote it.
+    pub authors: Vec<String>,
+}
+
+/// One binary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bin {
+    /// Its name.
+    pub name: String,
+    /// Features without which cargo does not build it.
+    pub required_features: Vec<String>,
+}
+
+impl Workspace {
+    /// The workspace that `metadata` (made with `--no-deps`) describes.
+    ///
+    /// # Errors
+    /// A longshore table with an unknown key or a wrong value.
+    pub fn new(metadata: &Metadata) -> Result<Self> {
+        let root = metadata.workspace_root.clone();
+        let manifest = root.join("Cargo.toml");
+        let place = format!("`[workspace.metadata.longshore]` in `{manifest}`");
+        let mut packages = Vec::new();
+        for package in metadata.workspace_packages() {
+            packages.push(Package::new(package)?);
+        }
+        packages.sort_by(|a, b| a.name.cmp(&b.name));
+        let root_package = packages.iter().find(|package| package.manifest == manifest);
+        Ok(Workspace {
+            target_directory: metadata.target_directory.clone(),
+            root_package: root_package.map(|package| package.name.clone()),
+            settings: config::settings(&metadata.workspace_metadata, &place)?,
+            packages,
+            root,
+        })
+    }
+
+    /// The name of the whole: that of the root package, else of the only package with binaries,
+    /// else of the directory.
+    pub fn name(&self) -> &str {
+        if let Some(name) = &self.root_package {
+            return name;
+        }
+        let mut with_bins = self
+            .packages
+            .iter()
+            .filter(|package| !package.bins.is_empty());
+        match (with_bins.next(), with_bins.next()) {
+            (Some(only), None) => &only.name,
+            _ => self.root.file_name().unwrap_or("workspace"),
+        }
+    }
+}
+
+impl Package {
+    fn new(package: &CargoPackage) -> Result<Self> {
+        let manifest = package.manifest_path.clone();
+        let place = format!("`[package.metadata.longshore]` in `{manifest}`");
+        let mut bins: Vec<_> = package
+            .targets
+            .iter()
+            .filter(|target| target.kind.contains(&TargetKind::Bin))
+            .map(|target| Bin {
+                name: target.name.clone(),
+                required_features: target.required_features.clone(),
+            })
+            .collect();
+        bins.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Package {
+            name: package.name.to_string(),
+            version: package.version.to_string(),
+            settings: config::settings(&package.metadata, &place)?,
+            manifest,
+            bins,
+            default_run: package.default_run.clone(),
+            features: package.features.clone(),
+            about: About {
+                description: package.description.clone(),
+                license: package.license.clone(),
+                repository: package.repository.clone(),
+                homepage: package.homepage.clone(),
+                documentation: package.documentation.clone(),
+                authors: package.authors.clone(),
+            },
+        })
+    }
+
+    /// The features that are on when `asked` are asked for, with all they switch on in this
+    /// package. A feature may be named `package/feature`, as on cargo's command line.
+    pub fn enabled_features(&self, asked: &FeatureSelection) -> BTreeSet<String> {
+        let mut open: Vec<String> = asked
+            .features
+            .iter()
+            .flat_map(|list| list.split([',', ' ']))
+            .filter_map(|feature| match feature.split_once('/') {
+                Some((package, feature)) => (package == self.name).then(|| feature.to_owned()),
+                None => Some(feature.to_owned()),
+            })
+            .collect();
+        if asked.all_features {
+            open.extend(self.features.keys().cloned());
+        }
+        if !asked.no_default_features {
+            open.push("default".to_owned());
+        }
+        let mut on = BTreeSet::new();
+        while let Some(feature) = open.pop() {
+            if let Some(more) = self.features.get(&feature)
+                && on.insert(feature)
+            {
+                open.extend(more.iter().cloned());
+            }
+        }
+        on
+    }
+
+    /// The binary that an image of this package starts: as its settings say, else `default-run`,
+    /// else the one named like the package, else the only one. `names` are the binaries in the
+    /// image.
+    pub fn entrypoint<'a>(&'a self, names: &[&'a str]) -> Option<&'a str> {
+        let asked = self.settings.image.entrypoint.as_deref();
+        match (asked.or(self.default_run.as_deref()), names) {
+            (Some(name), _) if names.contains(&name) => Some(name),
+            (_, [only]) => Some(only),
+            _ => names.contains(&self.name.as_str()).then_some(&self.name),
+        }
+    }
+}
+
+/// The feature flags of cargo's command line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FeatureSelection {
+    /// `--features`, each a list separated by commas or spaces.
+    pub features: Vec<String>,
+    /// `--all-features`.
+    pub all_features: bool,
+    /// `--no-default-features`.
+    pub no_default_features: bool,
+}
