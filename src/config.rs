@@ -55,10 +55,7 @@ pub struct ImageSettings {
 
 /// `smoke = ["--version"]`, or `smoke = false`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "`smoke` is `true`, `false` or a list of arguments"
-)]
+#[serde(untagged, expecting = "`smoke` is `true`, `false` or a list of arguments")]
 pub enum SmokeSetting {
     /// `false`: not run. `true`: run with the default arguments.
     Run(bool),
@@ -100,20 +97,14 @@ mod tests {
 
     #[test]
     fn absent_is_the_default() {
-        assert_eq!(
-            read::<WorkspaceSettings>("").unwrap(),
-            WorkspaceSettings::default()
-        );
+        assert_eq!(read::<WorkspaceSettings>("").unwrap(), WorkspaceSettings::default());
     }
 
     #[test]
     fn an_unknown_key_names_the_nearest() {
         let error = read::<WorkspaceSettings>("[longshore]\ntarget = []").unwrap_err();
         assert_eq!(error.hint_text(), Some("did you mean `targets`?"));
-        assert!(
-            error.to_string().contains("workspace.metadata.longshore"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("workspace.metadata.longshore"), "{error}");
     }
 
     #[test]
@@ -125,10 +116,7 @@ mod tests {
     #[test]
     fn smoke_is_a_switch_or_arguments() {
         let read = |toml| read::<PackageSettings>(toml).unwrap().smoke;
-        assert_eq!(
-            read("[longshore]\nsmoke = false"),
-            Some(SmokeSetting::Run(false))
-        );
+        assert_eq!(read("[longshore]\nsmoke = false"), Some(SmokeSetting::Run(false)));
         let args = SmokeSetting::Args(vec!["-V".into()]);
         assert_eq!(read("[longshore]\nsmoke = ['-V']"), Some(args));
     }

@@ -33,10 +33,7 @@ impl Status {
         (Status::CheckFailed, "a check failed"),
         (Status::Usage, "usage or configuration"),
         (Status::MissingTool, "a tool or toolchain is missing"),
-        (
-            Status::BuildFailed,
-            "a build failed, or a file it needs could not be read or written",
-        ),
+        (Status::BuildFailed, "a build failed, or a file it needs could not be read or written"),
         (Status::Registry, "the registry refused or was unreachable"),
         (Status::Interrupted, "interrupted"),
     ];
@@ -133,11 +130,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
-        let mut source = self
-            .0
-            .source
-            .as_deref()
-            .map(|e| e as &dyn std::error::Error);
+        let mut source = self.0.source.as_deref().map(|e| e as &dyn std::error::Error);
         while let Some(error) = source {
             write!(f, ": {error}")?;
             source = error.source();

@@ -67,16 +67,11 @@ impl Events for Silent {
 impl dyn Events + '_ {
     /// Emits [`Event::Status`].
     pub fn status(&self, verb: &'static str, message: impl Into<String>) {
-        self.emit(Event::Status {
-            verb,
-            message: message.into(),
-        });
+        self.emit(Event::Status { verb, message: message.into() });
     }
 
     /// Emits [`Event::Warning`].
     pub fn warn(&self, message: impl Into<String>) {
-        self.emit(Event::Warning {
-            message: message.into(),
-        });
+        self.emit(Event::Warning { message: message.into() });
     }
 }

@@ -16,10 +16,8 @@ pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 pub(crate) fn toml_error(error: &toml::de::Error, keys: &[&str]) -> Error {
     let text = error.to_string();
     let result = Error::usage(text.trim_end());
-    let unknown = error
-        .message()
-        .strip_prefix("unknown field `")
-        .and_then(|rest| rest.split('`').next());
+    let unknown =
+        error.message().strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
     match unknown.and_then(|key| nearest(key, keys.iter().copied())) {
         Some(key) => result.hint(format!("did you mean `{key}`?")),
         None => result,

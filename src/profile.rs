@@ -33,16 +33,8 @@ impl Preset {
     /// (<https://doc.rust-lang.org/cargo/reference/profiles.html>).
     fn values(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Preset::Balanced => &[
-                ("codegen-units", "1"),
-                ("lto", "\"fat\""),
-                ("opt-level", "3"),
-            ],
-            Preset::Quick => &[
-                ("codegen-units", "16"),
-                ("lto", "\"thin\""),
-                ("opt-level", "3"),
-            ],
+            Preset::Balanced => &[("codegen-units", "1"), ("lto", "\"fat\""), ("opt-level", "3")],
+            Preset::Quick => &[("codegen-units", "16"), ("lto", "\"thin\""), ("opt-level", "3")],
         }
     }
 }
@@ -72,15 +64,7 @@ pub fn settings(name: &str, preset: Preset, own: Option<&Own>) -> Vec<Setting> {
     let mut settings = BTreeMap::new();
     let mut set = |key: &str, value: String, origin: &str, passed| {
         let (key, origin) = (key.to_owned(), origin.to_owned());
-        settings.insert(
-            key.clone(),
-            Setting {
-                key,
-                value,
-                origin,
-                passed,
-            },
-        );
+        settings.insert(key.clone(), Setting { key, value, origin, passed });
     };
     if name == DIST {
         let origin = format!("preset {}", preset.name());
@@ -91,19 +75,10 @@ pub fn settings(name: &str, preset: Preset, own: Option<&Own>) -> Vec<Setting> {
             set(key, (*value).to_owned(), &origin, true);
         }
     }
-    for (key, (value, origin)) in own
-        .into_iter()
-        .flatten()
-        .filter(|(_, own)| !own.0.is_table())
-    {
+    for (key, (value, origin)) in own.into_iter().flatten().filter(|(_, own)| !own.0.is_table()) {
         set(key, value.to_string(), origin, false);
     }
-    set(
-        "strip",
-        "\"symbols\"".into(),
-        "longshore: binaries are shipped without symbols",
-        true,
-    );
+    set("strip", "\"symbols\"".into(), "longshore: binaries are shipped without symbols", true);
     settings.into_values().collect()
 }
 
@@ -124,24 +99,15 @@ mod tests {
             ("inherits".to_owned(), (toml::Value::from("bench"), place())),
         ]);
         let settings = settings(DIST, Preset::Balanced, Some(&own));
-        assert_eq!(
-            origin(&settings, "lto"),
-            ("\"thin\"", "[profile.dist] in Cargo.toml", false)
-        );
-        assert_eq!(
-            origin(&settings, "opt-level"),
-            ("3", "preset balanced", true)
-        );
+        assert_eq!(origin(&settings, "lto"), ("\"thin\"", "[profile.dist] in Cargo.toml", false));
+        assert_eq!(origin(&settings, "opt-level"), ("3", "preset balanced", true));
         assert_eq!(origin(&settings, "inherits").0, "\"bench\"");
     }
 
     #[test]
     fn another_profile_is_only_stripped() {
         let settings = settings("release", Preset::Balanced, None);
-        let keys: Vec<_> = settings
-            .iter()
-            .map(|setting| setting.key.as_str())
-            .collect();
+        let keys: Vec<_> = settings.iter().map(|setting| setting.key.as_str()).collect();
         assert_eq!(keys, ["strip"]);
     }
 }

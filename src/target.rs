@@ -14,14 +14,8 @@ use crate::{
 
 /// The embedded target files: name and text. A tidy test holds this list against the directory.
 pub const EMBEDDED: &[(&str, &str)] = &[
-    (
-        "aarch64-unknown-linux-musl",
-        include_str!("../targets/aarch64-unknown-linux-musl.toml"),
-    ),
-    (
-        "x86_64-unknown-linux-musl",
-        include_str!("../targets/x86_64-unknown-linux-musl.toml"),
-    ),
+    ("aarch64-unknown-linux-musl", include_str!("../targets/aarch64-unknown-linux-musl.toml")),
+    ("x86_64-unknown-linux-musl", include_str!("../targets/x86_64-unknown-linux-musl.toml")),
 ];
 
 /// One target, as its file describes it.
@@ -192,10 +186,7 @@ fn named(error: Error, name: &str, origin: &str) -> Error {
         "built in" => format!("built-in target `{name}`"),
         path => format!("target file `{path}`"),
     };
-    let hint = error
-        .hint_text()
-        .unwrap_or("docs/targets.md lists every key")
-        .to_owned();
+    let hint = error.hint_text().unwrap_or("docs/targets.md lists every key").to_owned();
     Error::usage(format!("{what} is broken: {error}")).hint(hint)
 }
 
@@ -218,16 +209,11 @@ const KEYS: &[&str] = &[
 fn parse(text: &str) -> Result<Spec> {
     let spec: Spec = toml::from_str(text).map_err(|error| crate::name::toml_error(&error, KEYS))?;
     if !matches!(spec.elf.class, 32 | 64) {
-        return Err(Error::usage(format!(
-            "`class` is {}, and not 32 or 64",
-            spec.elf.class
-        )));
+        return Err(Error::usage(format!("`class` is {}, and not 32 or 64", spec.elf.class)));
     }
     if !spec.elf.page_size.is_power_of_two() {
         let size = spec.elf.page_size;
-        return Err(Error::usage(format!(
-            "`page-size` is {size}, and not a power of two"
-        )));
+        return Err(Error::usage(format!("`page-size` is {size}, and not a power of two")));
     }
     Ok(spec)
 }
@@ -237,11 +223,7 @@ mod tests {
     use super::*;
 
     fn file(text: &str) -> Result<Targets> {
-        Targets::new([(
-            "mine".to_owned(),
-            "targets/mine.toml".to_owned(),
-            text.to_owned(),
-        )])
+        Targets::new([("mine".to_owned(), "targets/mine.toml".to_owned(), text.to_owned())])
     }
 
     #[test]
@@ -252,22 +234,13 @@ mod tests {
             .filter(|target| target.spec.default)
             .map(|target| target.name.as_str())
             .collect();
-        assert_eq!(
-            default,
-            ["aarch64-unknown-linux-musl", "x86_64-unknown-linux-musl"]
-        );
+        assert_eq!(default, ["aarch64-unknown-linux-musl", "x86_64-unknown-linux-musl"]);
     }
 
     #[test]
     fn unknown_target_names_the_nearest() {
-        let error = Targets::new([])
-            .unwrap()
-            .get("x86_64-unknown-linux-musk")
-            .unwrap_err();
-        assert_eq!(
-            error.hint_text(),
-            Some("did you mean `x86_64-unknown-linux-musl`?")
-        );
+        let error = Targets::new([]).unwrap().get("x86_64-unknown-linux-musk").unwrap_err();
+        assert_eq!(error.hint_text(), Some("did you mean `x86_64-unknown-linux-musl`?"));
     }
 
     #[test]

@@ -102,10 +102,7 @@ impl Workspace {
         if let Some(name) = &self.root_package {
             return name;
         }
-        let mut with_bins = self
-            .packages
-            .iter()
-            .filter(|package| !package.bins.is_empty());
+        let mut with_bins = self.packages.iter().filter(|package| !package.bins.is_empty());
         match (with_bins.next(), with_bins.next()) {
             (Some(only), None) => &only.name,
             _ => self.root.file_name().unwrap_or("workspace"),

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    cargo::rustflags::Flag,
+    cargo::rustflags::{Flag, Remap},
     plan::{Inputs, selection::Selection},
     schema::plan::{Build, Profile, Std},
+    zig,
 };
 
 /// Separates flags in `CARGO_ENCODED_RUSTFLAGS`
@@ -19,27 +20,20 @@ pub fn build(
     profile: &Profile,
     std: Std,
     flags: &[Flag],
+    remap: &Remap,
     targets: Vec<String>,
 ) -> Build {
     let request = inputs.request;
     let mut args = vec!["build".to_owned()];
     let mut add = |words: &[&str]| args.extend(words.iter().map(|word| (*word).to_owned()));
     let manifest = inputs.workspace.root.join("Cargo.toml");
-    add(&[
-        "--manifest-path",
-        manifest.as_str(),
-        "--profile",
-        &profile.name,
-    ]);
+    add(&["--manifest-path", manifest.as_str(), "--profile", &profile.name]);
     for setting in profile.settings.iter().filter(|setting| setting.passed) {
         let config = format!("profile.{}.{}={}", profile.name, setting.key, setting.value);
         add(&["--config", &config]);
     }
     for (package, bins) in &selection.packages {
-        add(&[
-            "--package",
-            &format!("{}@{}", package.name, package.version),
-        ]);
+        add(&["--package", &format!("{}@{}", package.name, package.version)]);
         for bin in bins {
             add(&["--bin", &bin.name]);
         }
@@ -66,13 +60,12 @@ pub fn build(
     if let Some(jobs) = request.jobs {
         add(&["--jobs", &jobs.to_string()]);
     }
-    if let Some(dir) = &request.target_dir {
-        add(&["--target-dir", dir.as_str()]);
+    if request.target_dir.is_some() {
+        add(&["--target-dir", inputs.workspace.target_directory.as_str()]);
     }
     let mut env = BTreeMap::new();
-    if let Std::Source(source) = &std {
-        add(&["-Zbuild-std=std,panic_unwind"]);
-        env.extend(build_std_env(source));
+    for target in &targets {
+        env.extend(zig::c_flags(target, &inputs.facts.zig, remap, &inputs.facts.c_flags));
     }
     add(&["--message-format", "json-render-diagnostics"]);
     let flags: Vec<&str> = flags.iter().map(|flag| flag.flag.as_str()).collect();
@@ -83,24 +76,6 @@ pub fn build(
         std,
         args,
         env,
-        env_remove: inputs
-            .facts
-            .flag_variables
-            .iter()
-            .filter(encoded)
-            .cloned()
-            .collect(),
+        env_remove: inputs.facts.flag_variables.iter().filter(encoded).cloned().collect(),
     }
-}
-
-/// What makes a stable cargo build std, without telling the crates it builds that it could do more
-/// than stable: `RUSTC_BOOTSTRAP=1` would switch nightly code on in many of their build scripts.
-fn build_std_env(source: &str) -> [(String, String); 2] {
-    [
-        (
-            "__CARGO_TEST_CHANNEL_OVERRIDE_DO_NOT_USE_THIS".to_owned(),
-            "nightly".to_owned(),
-        ),
-        ("__CARGO_TESTS_ONLY_SRC_ROOT".to_owned(), source.to_owned()),
-    ]
 }

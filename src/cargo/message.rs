@@ -85,20 +85,10 @@ mod tests {
     fn artifacts_are_counted_and_binaries_found() {
         let mut report = Report::default();
         let line = LINE.replace('\n', "");
-        for line in [
-            line.as_str(),
-            &line.replace(r#""fresh":false"#, r#""fresh":true"#),
-            "text",
-        ] {
+        for line in [line.as_str(), &line.replace(r#""fresh":false"#, r#""fresh":true"#), "text"] {
             report.line(line.as_bytes());
         }
-        assert_eq!(
-            report.units,
-            Units {
-                compiled: 1,
-                fresh: 1
-            }
-        );
+        assert_eq!(report.units, Units { compiled: 1, fresh: 1 });
         let found = report.binary(&"/w/Cargo.toml".into(), "rg", "T").unwrap();
         assert_eq!(found.path, "/w/target/T/dist/rg");
         assert_eq!(report.binary(&"/w/Cargo.toml".into(), "rg", "U"), None);

@@ -54,22 +54,13 @@ mod tests {
                     regex, memchr(build)\r";
         assert_eq!(
             parse(line),
-            Some(Progress {
-                done: 12,
-                total: 34,
-                active: "regex, memchr(build)".into()
-            })
+            Some(Progress { done: 12, total: 34, active: "regex, memchr(build)".into() })
         );
     }
 
     #[test]
     fn not_a_bar() {
-        for line in [
-            "",
-            "   Compiling regex v1.0.0",
-            "Building [",
-            "Building [=] a/b: c",
-        ] {
+        for line in ["", "   Compiling regex v1.0.0", "Building [", "Building [=] a/b: c"] {
             assert_eq!(parse(line), None, "{line}");
         }
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
+    schema::plan::Std,
     target::{Linkage, Target},
 };
 
@@ -40,18 +41,10 @@ pub struct Remap(pub Vec<(Utf8PathBuf, String)>);
 ///
 /// # Errors
 /// A flag of the user's that contradicts the target's linkage; both are named.
-pub fn merge(
-    user: &UserFlags,
-    target: &Target,
-    build_std: bool,
-    remap: &Remap,
-) -> Result<Vec<Flag>> {
+pub fn merge(user: &UserFlags, target: &Target, std: &Std, remap: &Remap) -> Result<Vec<Flag>> {
     let mut all = Vec::new();
     let mut add = |flag: &str, origin: &str| {
-        all.push(Flag {
-            flag: flag.to_owned(),
-            origin: origin.to_owned(),
-        });
+        all.push(Flag { flag: flag.to_owned(), origin: origin.to_owned() });
     };
     for flag in &user.flags {
         add(flag, &user.origin);
@@ -60,8 +53,13 @@ pub fn merge(
         add(flag, &format!("target {} ({})", target.name, target.origin));
     }
     contradiction(user, target)?;
-    for (flag, why) in ours(target.spec.linkage, build_std) {
+    for (flag, why) in ours(target.spec.linkage) {
         add(flag, &format!("longshore: {why}"));
+    }
+    if let Std::Source { sysroot, .. } = std {
+        add(&format!("--sysroot={sysroot}"), "longshore: std is built from source");
+        // Such a sysroot has no start files; zig brings its own.
+        add("-Clink-self-contained=no", "longshore: std is built from source");
     }
     for (from, to) in &remap.0 {
         add(
@@ -72,7 +70,7 @@ pub fn merge(
     Ok(all)
 }
 
-fn ours(linkage: Linkage, build_std: bool) -> Vec<(&'static str, &'static str)> {
+fn ours(linkage: Linkage) -> Vec<(&'static str, &'static str)> {
     let mut flags = Vec::new();
     if linkage != Linkage::Dynamic {
         flags.push(("-Ctarget-feature=+crt-static", "static linkage"));
@@ -84,28 +82,16 @@ fn ours(linkage: Linkage, build_std: bool) -> Vec<(&'static str, &'static str)> 
         Linkage::Static => flags.push(("-Crelocation-model=static", "linkage static")),
         Linkage::Dynamic => {}
     }
-    if build_std {
-        // A sysroot without the target has no start files either; zig brings its own.
-        flags.push(("-Clink-self-contained=no", "std is built from source"));
-    }
-    flags.push((
-        "-Clink-arg=-Wl,--build-id=sha1",
-        "debuggers find symbols by build-id",
-    ));
+    flags.push(("-Clink-arg=-Wl,--build-id=sha1", "debuggers find symbols by build-id"));
     flags
 }
 
 /// What a `-C` flag sets, as `key=value`; for `-C` alone the next flag holds it.
 fn codegen(flags: &[String]) -> impl Iterator<Item = &str> {
-    flags
-        .iter()
-        .enumerate()
-        .filter_map(|(at, flag)| match flag.as_str() {
-            "-C" | "--codegen" => flags.get(at + 1).map(String::as_str),
-            flag => flag
-                .strip_prefix("-C")
-                .or_else(|| flag.strip_prefix("--codegen=")),
-        })
+    flags.iter().enumerate().filter_map(|(at, flag)| match flag.as_str() {
+        "-C" | "--codegen" => flags.get(at + 1).map(String::as_str),
+        flag => flag.strip_prefix("-C").or_else(|| flag.strip_prefix("--codegen=")),
+    })
 }
 
 fn contradiction(user: &UserFlags, target: &Target) -> Result<()> {
@@ -121,10 +107,7 @@ fn contradiction(user: &UserFlags, target: &Target) -> Result<()> {
         (Linkage::Static, Some(("relocation-model", model))) => model == "pie",
         _ => false,
     };
-    let all = [
-        (&user.flags, &user.origin),
-        (&target.spec.rustflags, &target.origin),
-    ];
+    let all = [(&user.flags, &user.origin), (&target.spec.rustflags, &target.origin)];
     for (flags, origin) in all {
         if let Some(setting) = codegen(flags).find(|setting| against(setting)) {
             let linkage = match linkage {
@@ -153,11 +136,7 @@ mod tests {
     use crate::target::Targets;
 
     fn target() -> Target {
-        Targets::new([])
-            .unwrap()
-            .get("x86_64-unknown-linux-musl")
-            .unwrap()
-            .clone()
+        Targets::new([]).unwrap().get("x86_64-unknown-linux-musl").unwrap().clone()
     }
 
     fn user(flags: &[&str]) -> UserFlags {
@@ -170,13 +149,10 @@ mod tests {
     #[test]
     fn the_users_flags_come_first_and_whole() {
         let user = user(&["--cfg", "with space=\"a b\"", "-Ctarget-cpu=x86-64-v2"]);
-        let all = merge(&user, &target(), false, &Remap::default()).unwrap();
+        let all = merge(&user, &target(), &Std::Installed, &Remap::default()).unwrap();
         let first: Vec<_> = all.iter().take(3).map(|flag| flag.flag.clone()).collect();
         assert_eq!(first, user.flags);
-        assert!(
-            all.iter()
-                .any(|flag| flag.flag == "-Ctarget-feature=+crt-static")
-        );
+        assert!(all.iter().any(|flag| flag.flag == "-Ctarget-feature=+crt-static"));
     }
 
     #[test]
@@ -186,12 +162,10 @@ mod tests {
             &["-Ctarget-feature=+avx2,-crt-static"],
             &["--codegen=relocation-model=static"],
         ] {
-            let error = merge(&user(flags), &target(), false, &Remap::default()).unwrap_err();
+            let error =
+                merge(&user(flags), &target(), &Std::Installed, &Remap::default()).unwrap_err();
             let text = error.to_string();
-            assert!(
-                text.contains("RUSTFLAGS") && text.contains("linkage"),
-                "{text}"
-            );
+            assert!(text.contains("RUSTFLAGS") && text.contains("linkage"), "{text}");
         }
     }
 }

@@ -34,21 +34,21 @@ pub(super) enum Verb {
     /// Build, verify, try out and pack: everything that a release is made of, into target/dist
     Dist {
         #[command(flatten)]
-        build: Build,
+        build: BuildArgs,
         #[command(flatten)]
         format: Formatted,
     },
     /// Show what `dist` would do, and change nothing
     Plan {
         #[command(flatten)]
-        build: Build,
+        build: BuildArgs,
         #[command(flatten)]
         format: Formatted,
     },
     /// Build and verify the binaries, without images
     Build {
         #[command(flatten)]
-        build: Build,
+        build: BuildArgs,
         #[command(flatten)]
         format: Formatted,
     },
@@ -90,7 +90,7 @@ pub(super) enum Format {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Build {
+pub(super) struct BuildArgs {
     /// Build the binaries of this package only
     #[arg(short, long = "package", value_name = "SPEC", help_heading = SELECTION)]
     packages: Vec<String>,
@@ -164,18 +164,14 @@ const FEATURES: &str = "Feature selection";
 const COMPILATION: &str = "Compilation options";
 const MANIFEST: &str = "Manifest options";
 
-impl Build {
+impl BuildArgs {
     pub(super) fn request(&self, verbose: u8) -> Request {
         Request {
             packages: self.packages.clone(),
             workspace: self.workspace,
             exclude: self.exclude.clone(),
             // `--bins` with `--bin` is every binary, as with cargo.
-            bins: if self.all_bins {
-                Vec::new()
-            } else {
-                self.bins.clone()
-            },
+            bins: if self.all_bins { Vec::new() } else { self.bins.clone() },
             features: FeatureSelection {
                 features: self.features.clone(),
                 all_features: self.all_features,

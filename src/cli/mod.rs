@@ -28,9 +28,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let name = name(args.first());
     let command = Cli::command().name(name.clone()).bin_name(name);
-    let parsed = command
-        .try_get_matches_from(args)
-        .and_then(|found| Cli::from_arg_matches(&found));
+    let parsed = command.try_get_matches_from(args).and_then(|found| Cli::from_arg_matches(&found));
     let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
@@ -60,9 +58,7 @@ fn exit(status: Status) -> ExitCode {
 
 /// What help and errors call the program: the command that a person typed.
 fn name(program: Option<&OsString>) -> String {
-    let program = program
-        .map(std::path::Path::new)
-        .and_then(|path| path.file_stem());
+    let program = program.map(std::path::Path::new).and_then(|path| path.file_stem());
     match program.and_then(|name| name.to_str()) {
         Some("xtask") => "cargo xtask".to_owned(),
         _ => "cargo longshore".to_owned(),
@@ -93,28 +89,16 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
             }
             Ok(Status::Done)
         }
-        Verb::Verify {
-            paths,
-            target,
-            format,
-        } => {
+        Verb::Verify { paths, target, format } => {
             let verdicts = ops::verify::verify(cx, paths, target.as_deref())?;
             match format.message_format {
                 Format::Json => json(&verdicts)?,
                 Format::Human => print(&report::verdicts(&verdicts))?,
             }
             let accepted = verdicts.iter().all(|checked| checked.verdict.accepted);
-            Ok(if accepted {
-                Status::Done
-            } else {
-                Status::CheckFailed
-            })
+            Ok(if accepted { Status::Done } else { Status::CheckFailed })
         }
-        Verb::Doctor {
-            targets,
-            rust_src,
-            format,
-        } => {
+        Verb::Doctor { targets, rust_src, format } => {
             let request = crate::request::Request {
                 targets: targets.clone(),
                 rust_src: rust_src.clone(),
@@ -125,11 +109,7 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
                 Format::Json => json(&doctor)?,
                 Format::Human => print(&report::doctor(&doctor))?,
             }
-            Ok(if doctor.healthy {
-                Status::Done
-            } else {
-                Status::MissingTool
-            })
+            Ok(if doctor.healthy { Status::Done } else { Status::MissingTool })
         }
     }
 }

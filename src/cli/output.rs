@@ -37,13 +37,7 @@ impl Output {
             Color::Never => false,
             Color::Auto => terminal && !crate::sys::env::no_color(),
         };
-        Output {
-            colors,
-            terminal,
-            verbose: verbose > 0,
-            quiet,
-            bar: Mutex::new(None),
-        }
+        Output { colors, terminal, verbose: verbose > 0, quiet, bar: Mutex::new(None) }
     }
 
     /// The error, what shows it, and what to do.
@@ -59,11 +53,7 @@ impl Output {
     }
 
     fn paint(&self, color: &str, text: &str) -> String {
-        if self.colors {
-            format!("{color}{text}{RESET}")
-        } else {
-            text.to_owned()
-        }
+        if self.colors { format!("{color}{text}{RESET}") } else { text.to_owned() }
     }
 
     /// Writes `text` above the bar; `bar` is the new one.
@@ -80,9 +70,7 @@ impl Output {
         *current = bar;
         // There is nowhere left to say that stderr is gone.
         let mut stderr = std::io::stderr().lock();
-        let _ = stderr
-            .write_all(out.as_bytes())
-            .and_then(|()| stderr.flush());
+        let _ = stderr.write_all(out.as_bytes()).and_then(|()| stderr.flush());
     }
 
     fn line(&self, text: &str) {
@@ -91,20 +79,14 @@ impl Output {
     }
 
     fn bar(&self) -> MutexGuard<'_, Option<String>> {
-        self.bar
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.bar.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn progress(&self, verb: &str, done: u64, total: u64, detail: &str) -> String {
         let width = terminal_width();
         let cells = 24;
         let full = usize::try_from(done * cells / total.max(1)).unwrap_or(0);
-        let bar = format!(
-            "{}>{}",
-            "=".repeat(full),
-            " ".repeat(cells as usize - full.min(24))
-        );
+        let bar = format!("{}>{}", "=".repeat(full), " ".repeat(cells as usize - full.min(24)));
         let plain = format!(" [{bar}] {done}/{total}: {detail}");
         let room = width.saturating_sub(13);
         let plain: String = plain.chars().take(room).collect();
@@ -118,9 +100,7 @@ fn indent(text: &str) -> String {
 
 fn terminal_width() -> usize {
     let size = rustix::termios::tcgetwinsize(std::io::stderr());
-    size.ok()
-        .map_or(80, |size| usize::from(size.ws_col))
-        .max(20)
+    size.ok().map_or(80, |size| usize::from(size.ws_col)).max(20)
 }
 
 impl Events for Output {
@@ -132,19 +112,11 @@ impl Events for Output {
             }
             _ if self.quiet => {}
             Event::Status { verb, message } => {
-                self.line(&format!(
-                    "{} {message}",
-                    self.paint(GREEN, &format!("{verb:>12}"))
-                ));
+                self.line(&format!("{} {message}", self.paint(GREEN, &format!("{verb:>12}"))));
             }
             // A terminal shows the bar instead; where there is none, lines show that it goes on.
             Event::Output { line } if self.verbose || !self.terminal => self.line(&line),
-            Event::Progress {
-                verb,
-                done,
-                total,
-                detail,
-            } if self.terminal => {
+            Event::Progress { verb, done, total, detail } if self.terminal => {
                 self.write("", Some(self.progress(verb, done, total, &detail)));
             }
             Event::ProgressDone => self.write("", None),

@@ -26,27 +26,16 @@ pub(super) fn plan(plan: &Plan) -> String {
     for (name, version) in &release.tools {
         line(&mut text, name, version);
     }
-    let preset = plan
-        .profile
-        .preset
-        .map(|preset| format!(" (preset {})", preset.name()));
-    line(
-        &mut text,
-        "profile",
-        &format!("{}{}", plan.profile.name, preset.unwrap_or_default()),
-    );
+    let preset = plan.profile.preset.map(|preset| format!(" (preset {})", preset.name()));
+    line(&mut text, "profile", &format!("{}{}", plan.profile.name, preset.unwrap_or_default()));
     for setting in &plan.profile.settings {
-        let _ = writeln!(
-            text,
-            "    {} = {}  # {}",
-            setting.key, setting.value, setting.origin
-        );
+        let _ = writeln!(text, "    {} = {}  # {}", setting.key, setting.value, setting.origin);
     }
     for build in &plan.builds {
         let _ = writeln!(text, "\nbuild for {}", build.targets.join(", "));
         let std = match &build.std {
             Std::Installed => "installed".to_owned(),
-            Std::Source(source) => format!("built from {source}"),
+            Std::Source { source, .. } => format!("built from {source}"),
             Std::Missing => "missing: dist provides it first".to_owned(),
         };
         line(&mut text, "std", &std);
@@ -67,17 +56,8 @@ pub(super) fn plan(plan: &Plan) -> String {
     }
     for image in &plan.images {
         let platforms: Vec<_> = image.platforms.iter().map(ToString::to_string).collect();
-        let _ = writeln!(
-            text,
-            "\nimage {}:{} for {}",
-            image.name,
-            image.tag,
-            platforms.join(", ")
-        );
-        let entrypoint = image
-            .entrypoint
-            .as_deref()
-            .unwrap_or("none: no binary stands out");
+        let _ = writeln!(text, "\nimage {}:{} for {}", image.name, image.tag, platforms.join(", "));
+        let entrypoint = image.entrypoint.as_deref().unwrap_or("none: no binary stands out");
         line(&mut text, "entrypoint", entrypoint);
         line(&mut text, "user", &image.user);
     }
@@ -98,12 +78,7 @@ fn line(text: &mut String, name: &str, value: &str) {
 /// What `doctor` found: a line each, and the command that mends what is not there.
 pub(super) fn doctor(doctor: &Doctor) -> String {
     let mut text = String::new();
-    let width = doctor
-        .checks
-        .iter()
-        .map(|check| check.name.len())
-        .max()
-        .unwrap_or(0);
+    let width = doctor.checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
     for check in &doctor.checks {
         let state = match check.state {
             State::Good => "good",
@@ -116,19 +91,12 @@ pub(super) fn doctor(doctor: &Doctor) -> String {
             let _ = writeln!(text, "{:>5}  {:<width$}  mend: {fix}", "", "");
         }
     }
-    let verdict = if doctor.healthy {
-        "ready to build"
-    } else {
-        "not ready to build"
-    };
+    let verdict = if doctor.healthy { "ready to build" } else { "not ready to build" };
     let _ = writeln!(text, "{verdict}");
     text
 }
 
 /// The verdict on each file.
 pub(super) fn verdicts(checked: &[Checked]) -> String {
-    checked
-        .iter()
-        .map(|checked| crate::verify::render(&checked.path, &checked.verdict))
-        .collect()
+    checked.iter().map(|checked| crate::verify::render(&checked.path, &checked.verdict)).collect()
 }

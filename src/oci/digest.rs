@@ -78,11 +78,7 @@ pub struct NotADigest(String);
 
 impl fmt::Display for NotADigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` is not `sha256:` and 64 lowercase hex digits",
-            self.0
-        )
+        write!(f, "`{}` is not `sha256:` and 64 lowercase hex digits", self.0)
     }
 }
 

@@ -39,11 +39,7 @@ pub struct NotAPlatform(String);
 
 impl fmt::Display for NotAPlatform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` is not a platform such as `linux/arm64` or `linux/arm/v7`",
-            self.0
-        )
+        write!(f, "`{}` is not a platform such as `linux/arm64` or `linux/arm/v7`", self.0)
     }
 }
 
@@ -55,9 +51,7 @@ impl FromStr for Platform {
     fn from_str(text: &str) -> Result<Self, NotAPlatform> {
         let word = |part: &str| {
             !part.is_empty()
-                && part
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+                && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
         };
         let parts: Vec<&str> = text.split('/').collect();
         let (os, architecture, variant) = match parts[..] {
@@ -112,10 +106,7 @@ mod tests {
     #[test]
     fn texts() {
         for text in ["linux/amd64", "linux/arm/v7"] {
-            assert_eq!(
-                text.parse::<Platform>().map(|p| p.to_string()).as_deref(),
-                Ok(text)
-            );
+            assert_eq!(text.parse::<Platform>().map(|p| p.to_string()).as_deref(), Ok(text));
         }
         assert_eq!("linux/arm64/v8".parse(), "linux/arm64".parse::<Platform>());
         for text in ["", "linux", "linux/", "a/b/c/d", "../x", "Linux/amd64"] {

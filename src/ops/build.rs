@@ -49,46 +49,28 @@ pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
             0 => "logs/build.log".to_owned(),
             _ => format!("logs/build-{}.log", number + 1),
         };
-        let mut env: BTreeMap<_, _> = build
-            .env
-            .iter()
-            .map(|(name, value)| (name.clone(), Some(value.clone())))
-            .collect();
+        let mut env: BTreeMap<_, _> =
+            build.env.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
         env.extend(build.env_remove.iter().map(|name| (name.clone(), None)));
         env.extend(steady_env(cx, plan.release.source_date_epoch));
         let more = zig::environment(cx, zig, &build.args, &env)?;
         env.extend(more);
-        let command = Command {
-            env,
-            ..Command::new(cx.env.cargo()).args(build.args.clone())
-        };
+        let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
         run(cx, plan, build, &command, stage, &log, &mut report)?;
     }
-    let artifacts = plan
-        .jobs
-        .iter()
-        .map(|job| collect(job, &report, stage))
-        .collect::<Result<_>>()?;
-    Ok(Built {
-        artifacts,
-        units: report.units,
-    })
+    let artifacts =
+        plan.jobs.iter().map(|job| collect(job, &report, stage)).collect::<Result<_>>()?;
+    Ok(Built { artifacts, units: report.units })
 }
 
 /// Variables that would otherwise reach the result from the user's session, or from the `cargo run`
 /// that started an xtask.
 fn steady_env(cx: &Context, epoch: u64) -> BTreeMap<String, Option<String>> {
     let of_outer_cargo = |name: &str| {
-        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"]
-            .iter()
-            .any(|start| name.starts_with(start))
+        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|start| name.starts_with(start))
             || ["CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"].contains(&name)
     };
-    let names = cx
-        .env
-        .vars()
-        .map(|(name, _)| name)
-        .filter(|name| of_outer_cargo(name));
+    let names = cx.env.vars().map(|(name, _)| name).filter(|name| of_outer_cargo(name));
     let mut env: BTreeMap<_, _> = names.map(|name| (name.to_owned(), None)).collect();
     for (name, value) in [
         ("SOURCE_DATE_EPOCH", epoch.to_string().as_str()),
@@ -118,35 +100,31 @@ fn run(
     let mut file = fs::append(&path)?;
     let mut unwritten = writeln!(file, "$ {command}").err();
     let mut lines: Vec<String> = Vec::new();
-    let output = cx
-        .children
-        .stream(command, None, |stream, bytes| match stream {
-            Stream::Stdout => report.line(bytes),
-            Stream::Stderr => {
-                let text = String::from_utf8_lossy(bytes);
-                if let Some(bar) = progress::parse(&text) {
-                    cx.emit(Event::Progress {
-                        verb: "Building",
-                        done: bar.done,
-                        total: bar.total,
-                        detail: bar.active,
-                    });
-                    return;
-                }
-                let line = progress::plain(&text);
-                let line = line.trim_end();
-                if line.is_empty() && text.ends_with('\r') {
-                    return;
-                }
-                if let Err(error) = writeln!(file, "{line}") {
-                    unwritten.get_or_insert(error);
-                }
-                cx.emit(Event::Output {
-                    line: line.to_owned(),
+    let output = cx.children.stream(command, None, |stream, bytes| match stream {
+        Stream::Stdout => report.line(bytes),
+        Stream::Stderr => {
+            let text = String::from_utf8_lossy(bytes);
+            if let Some(bar) = progress::parse(&text) {
+                cx.emit(Event::Progress {
+                    verb: "Building",
+                    done: bar.done,
+                    total: bar.total,
+                    detail: bar.active,
                 });
-                lines.push(line.to_owned());
+                return;
             }
-        });
+            let line = progress::plain(&text);
+            let line = line.trim_end();
+            if line.is_empty() && text.ends_with('\r') {
+                return;
+            }
+            if let Err(error) = writeln!(file, "{line}") {
+                unwritten.get_or_insert(error);
+            }
+            cx.emit(Event::Output { line: line.to_owned() });
+            lines.push(line.to_owned());
+        }
+    });
     cx.emit(Event::ProgressDone);
     let output = output?;
     if !output.success() {
@@ -163,10 +141,7 @@ fn describe(plan: &Plan, build: &Build) -> String {
     let mut bins: Vec<&str> = plan.jobs.iter().map(|job| job.binary.as_str()).collect();
     bins.sort_unstable();
     bins.dedup();
-    let preset = plan
-        .profile
-        .preset
-        .map(|preset| format!(", preset {}", preset.name()));
+    let preset = plan.profile.preset.map(|preset| format!(", preset {}", preset.name()));
     format!(
         "{} for {} (profile {}{})",
         bins.join(", "),
@@ -197,8 +172,13 @@ fn failure(lines: &[String], command: &Command, ending: &str, log: &Utf8PathBuf)
         None => format!("the whole log is `{log}`"),
     };
     Error::build(format!("{what}: cargo ended with {ending}"))
-        .detail(format!("{}\n$ {command}", lines[from..].join("\n")))
+        .detail(format!("$ {}\n{}", without_env(command), lines[from..].join("\n")))
         .hint(hint)
+}
+
+/// The command without the long list of variables, which the log has.
+fn without_env(command: &Command) -> Command {
+    Command { env: BTreeMap::new(), ..command.clone() }
 }
 
 /// What some well-known endings of a build mean.
@@ -223,15 +203,10 @@ fn cause(lines: &[String]) -> Option<&'static str> {
 /// Copies the job's binary into the stage, unless the previous output has the very same.
 fn collect(job: &Job, report: &Report, stage: &Stage) -> Result<Artifact> {
     let manifest = Utf8PathBuf::from(&job.manifest);
-    let made = report
-        .binary(&manifest, &job.binary, &job.target)
-        .ok_or_else(|| {
-            Error::build(format!(
-                "cargo made no binary `{}` for `{}`",
-                job.binary, job.target
-            ))
+    let made = report.binary(&manifest, &job.binary, &job.target).ok_or_else(|| {
+        Error::build(format!("cargo made no binary `{}` for `{}`", job.binary, job.target))
             .hint("this is a fault in longshore: please report it with the log")
-        })?;
+    })?;
     let (sha256, size) = fs::digest(&made.path)?;
     if !stage.keep(&job.path, &sha256, size)? {
         fs::write_mode(&stage.path(&job.path), &fs::read(&made.path)?, 0o755)?;

@@ -23,11 +23,7 @@ pub fn doctor(cx: &Context, request: &Request) -> Result<Doctor> {
     // Also outside a workspace: then for the targets that are default everywhere.
     let targets = Targets::new([])?;
     let names: Vec<String> = match &request.targets[..] {
-        [] => targets
-            .iter()
-            .filter(|t| t.spec.default)
-            .map(|t| t.name.clone())
-            .collect(),
+        [] => targets.iter().filter(|t| t.spec.default).map(|t| t.name.clone()).collect(),
         asked => asked.to_vec(),
     };
     match toolchain::rust::find(cx, &config.rustc()) {
@@ -49,20 +45,11 @@ pub fn doctor(cx: &Context, request: &Request) -> Result<Doctor> {
     checks.push(git(cx));
     checks.push(engine(cx));
     let healthy = checks.iter().all(|check| check.state != State::Bad);
-    Ok(Doctor {
-        schema: SCHEMA,
-        healthy,
-        checks,
-    })
+    Ok(Doctor { schema: SCHEMA, healthy, checks })
 }
 
 fn check(name: &str, state: State, detail: &str, fix: Option<&str>) -> Check {
-    Check {
-        name: name.into(),
-        state,
-        detail: detail.into(),
-        fix: fix.map(Into::into),
-    }
+    Check { name: name.into(), state, detail: detail.into(), fix: fix.map(Into::into) }
 }
 
 fn good(name: &str, detail: &str) -> Check {
@@ -78,9 +65,7 @@ fn zig(cx: &Context, rust: &toolchain::Rust) -> Check {
     match toolchain::zig::find(cx, &rust.version) {
         Ok(Some(zig)) => good("zig", &format!("{} in {}", zig.version, zig.program)),
         Ok(None) => {
-            let pip = ["uv", "python3", "pip3"]
-                .iter()
-                .find(|name| cx.env.which(name).is_some());
+            let pip = ["uv", "python3", "pip3"].iter().find(|name| cx.env.which(name).is_some());
             match pip {
                 Some(pip) => check(
                     "zig",
@@ -88,11 +73,7 @@ fn zig(cx: &Context, rust: &toolchain::Rust) -> Check {
                     &format!("none yet; dist fetches {PINNED} with {pip}"),
                     Some(&by_hand),
                 ),
-                None => bad(
-                    "zig",
-                    "none, and no uv, python3 or pip3 to fetch it",
-                    Some(&by_hand),
-                ),
+                None => bad("zig", "none, and no uv, python3 or pip3 to fetch it", Some(&by_hand)),
             }
         }
         Err(error) => bad("zig", &error.to_string(), error.hint_text()),
@@ -104,13 +85,10 @@ fn std_check(cx: &Context, target: &str, std: &Std) -> Check {
     let fix = format!("rustup target add {target}");
     match std {
         Std::Installed => good(&name, "installed"),
-        Std::Source(source) => good(&name, &format!("built from {source}")),
-        Std::Missing if cx.env.which("rustup").is_some() => check(
-            &name,
-            State::Provided,
-            "not installed; dist asks rustup for it",
-            Some(&fix),
-        ),
+        Std::Source { source, .. } => good(&name, &format!("built from {source}")),
+        Std::Missing if cx.env.which("rustup").is_some() => {
+            check(&name, State::Provided, "not installed; dist asks rustup for it", Some(&fix))
+        }
         Std::Missing => bad(
             &name,
             "not installed, and there is no rustup",
@@ -127,11 +105,7 @@ fn runner(cx: &Context, target: &Target) -> Check {
     {
         return good(&name, "natively");
     }
-    match run
-        .emulators
-        .iter()
-        .find_map(|emulator| cx.env.which(emulator))
-    {
+    match run.emulators.iter().find_map(|emulator| cx.env.which(emulator)) {
         Some(path) => good(&name, path.as_str()),
         None => check(
             &name,
@@ -155,15 +129,10 @@ fn git(cx: &Context) -> Check {
 }
 
 fn engine(cx: &Context) -> Check {
-    let engines: Vec<_> = ["docker", "podman"]
-        .iter()
-        .filter_map(|name| cx.env.which(name))
-        .collect();
+    let engines: Vec<_> =
+        ["docker", "podman"].iter().filter_map(|name| cx.env.which(name)).collect();
     match engines.first() {
-        Some(path) => good(
-            "container engine",
-            &format!("{path} (to run images; not needed)"),
-        ),
+        Some(path) => good("container engine", &format!("{path} (to run images; not needed)")),
         None => check(
             "container engine",
             State::Optional,

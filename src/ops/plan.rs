@@ -59,6 +59,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     let targets = known_targets(&workspace)?;
     let mut facts = Facts {
         flag_variables: cargo::flag_variables(cx),
+        c_flags: cargo::c_flags(cx),
         profiles: cargo::profiles(cx, &workspace.root)?,
         remap: remap(cx, &rust),
         ..Facts::default()
@@ -66,9 +67,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     for target in targets.iter() {
         // Only those that are built: rustc knows nothing of a workspace's invented ones.
         if wanted(&workspace, request, &target.name, target.spec.default) {
-            facts
-                .user_flags
-                .insert(target.name.clone(), config.user_flags(cx, &target.name)?);
+            facts.user_flags.insert(target.name.clone(), config.user_flags(cx, &target.name)?);
         }
     }
     let revision = git::revision(cx, &workspace.root);
@@ -86,20 +85,16 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         facts.std = toolchain::std::find(cx, &rust, rust_src, &names)?;
         toolchain::zig::find(cx, &rust.version)?
     };
-    facts
-        .remap
-        .extend(facts.std.values().filter_map(|std| match std {
-            Std::Source(source) => Some((Utf8PathBuf::from(source), rustc_source(&rust))),
-            Std::Installed | Std::Missing => None,
-        }));
+    for std in facts.std.values() {
+        if let Std::Source { source, .. } = std {
+            facts.remap.push((Utf8PathBuf::from(source), rustc_source(&rust)));
+        }
+    }
+    facts.remap.sort();
     facts.remap.dedup();
+    facts.zig = zig.as_ref().map(|zig| zig.version.clone());
     facts.tools = tools(&rust, zig.as_ref());
-    Ok(Planned {
-        plan: inputs_plan(&workspace, &targets, request, &facts)?,
-        targets,
-        rust,
-        zig,
-    })
+    Ok(Planned { plan: inputs_plan(&workspace, &targets, request, &facts)?, targets, rust, zig })
 }
 
 fn inputs_plan(
@@ -108,12 +103,7 @@ fn inputs_plan(
     request: &Request,
     facts: &Facts,
 ) -> Result<Plan> {
-    crate::plan::plan(&Inputs {
-        workspace,
-        targets,
-        request,
-        facts,
-    })
+    crate::plan::plan(&Inputs { workspace, targets, request, facts })
 }
 
 fn wanted(workspace: &Workspace, request: &Request, name: &str, default: bool) -> bool {
@@ -121,11 +111,7 @@ fn wanted(workspace: &Workspace, request: &Request, name: &str, default: bool) -
         [] => workspace.settings.targets.as_deref().unwrap_or_default(),
         asked => asked,
     };
-    if asked.is_empty() {
-        default
-    } else {
-        asked.iter().any(|asked| asked == name)
-    }
+    if asked.is_empty() { default } else { asked.iter().any(|asked| asked == name) }
 }
 
 /// The embedded targets and the workspace's own.
@@ -155,10 +141,7 @@ fn rustc_source(rust: &Rust) -> String {
 fn remap(cx: &Context, rust: &Rust) -> Vec<(Utf8PathBuf, String)> {
     let mut all = vec![
         (rust.sysroot.clone(), "/rust".to_owned()),
-        (
-            rust.sysroot.join("lib/rustlib/src/rust"),
-            rustc_source(rust),
-        ),
+        (rust.sysroot.join("lib/rustlib/src/rust"), rustc_source(rust)),
     ];
     if let Some(home) = cx.env.cargo_home() {
         all.push((home, "/cargo".to_owned()));
@@ -172,10 +155,7 @@ fn tools(rust: &Rust, zig: Option<&Zig>) -> BTreeMap<String, String> {
         ("cargo".to_owned(), rust.cargo_version.clone()),
         ("rustc".to_owned(), rust.rustc_version.clone()),
     ]);
-    let zig = zig.map_or_else(
-        || crate::zig::PINNED.to_owned(),
-        |zig| zig.version.to_string(),
-    );
+    let zig = zig.map_or_else(|| crate::zig::PINNED.to_owned(), |zig| zig.version.to_string());
     tools.insert("zig".to_owned(), zig);
     tools
 }

@@ -43,10 +43,7 @@ pub fn smoke(
         empty_root,
         args: args.clone(),
         exit_code: output.code,
-        output: text
-            .lines()
-            .next()
-            .map(|line| line.chars().take(200).collect()),
+        output: text.lines().next().map(|line| line.chars().take(200).collect()),
     }))
 }
 
@@ -60,20 +57,13 @@ fn judge(
     let crashed = output.signal.is_some() || output.code == Some(PANIC);
     // Where nobody chose the arguments, a program that wants others, or serves until it is ended,
     // has shown that it runs.
-    let fine = if setting.must_succeed {
-        output.success()
-    } else {
-        !crashed || output.timed_out
-    };
+    let fine = if setting.must_succeed { output.success() } else { !crashed || output.timed_out };
     if fine {
         return Ok(());
     }
     let what = format!("`{name} {}` for `{}`", args.join(" "), target.name);
-    let error = Error::check(format!(
-        "{what} does not run: it ended with {}",
-        output.ending()
-    ))
-    .detail(output.tail(10));
+    let error = Error::check(format!("{what} does not run: it ended with {}", output.ending()))
+        .detail(output.tail(10));
     Err(error.hint(if setting.must_succeed && !crashed {
         "set `smoke` in `[package.metadata.longshore]` to arguments that end with 0, or to `false`"
     } else {
@@ -93,31 +83,19 @@ struct Runner {
 fn runner(cx: &Context, target: &Target) -> std::result::Result<Runner, String> {
     let platform = &target.spec.platform;
     if platform.os != std::env::consts::OS {
-        return Err(format!(
-            "{platform} binaries do not run on {}",
-            std::env::consts::OS
-        ));
+        return Err(format!("{platform} binaries do not run on {}", std::env::consts::OS));
     }
     let run = &target.spec.run;
     if run.native.iter().any(|name| name == host::machine()) {
-        return Ok(Runner {
-            name: "native".into(),
-            emulator: None,
-        });
+        return Ok(Runner { name: "native".into(), emulator: None });
     }
     for name in &run.emulators {
         if let Some(path) = cx.env.which(name) {
-            return Ok(Runner {
-                name: name.clone(),
-                emulator: Some(path),
-            });
+            return Ok(Runner { name: name.clone(), emulator: Some(path) });
         }
     }
     Err(match run.emulators.first() {
-        Some(name) => format!(
-            "this host is {}, and `{name}` is not there",
-            host::machine()
-        ),
+        Some(name) => format!("this host is {}, and `{name}` is not there", host::machine()),
         None => format!("this host is {}, and no emulator is known", host::machine()),
     })
 }
@@ -139,11 +117,7 @@ impl Root {
             fs::link(emulator, &dir.path.join(".emulator"))?;
             inside = Some("/.emulator".to_owned());
         }
-        Ok(Root {
-            dir,
-            binary: format!("/{name}"),
-            emulator: inside,
-        })
+        Ok(Root { dir, binary: format!("/{name}"), emulator: inside })
     }
 }
 
@@ -158,39 +132,22 @@ fn run(
 ) -> Result<(Output, bool)> {
     let dir = root.dir.path.as_str();
     let inside = |command: Command| {
-        let command = command
-            .args(root.emulator.clone())
-            .arg(&root.binary)
-            .args(args.to_vec());
-        Command {
-            env: env(),
-            ..command.env_clear()
-        }
+        let command = command.args(root.emulator.clone()).arg(&root.binary).args(args.to_vec());
+        Command { env: env(), ..command.env_clear() }
     };
     // chroot(1) needs root; a user name space gives anyone a root of their own where the kernel
     // allows it.
     let mut ways = Vec::new();
     if host::is_root() {
-        ways.extend(
-            cx.env
-                .which("chroot")
-                .map(|tool| inside(Command::new(tool).arg(dir))),
-        );
+        ways.extend(cx.env.which("chroot").map(|tool| inside(Command::new(tool).arg(dir))));
     }
     let unshare = |tool| inside(Command::new(tool).args(["--map-root-user", "--root", dir]));
     ways.extend(cx.env.which("unshare").map(unshare));
     for command in ways {
         // Whether the way itself works shows with a program that is not there: 127 says that it
         // came as far as looking for it.
-        let probe = Command {
-            args: vec![],
-            ..command.clone()
-        };
-        let flags = command
-            .args
-            .iter()
-            .take_while(|arg| arg.as_str() != dir)
-            .cloned();
+        let probe = Command { args: vec![], ..command.clone() };
+        let flags = command.args.iter().take_while(|arg| arg.as_str() != dir).cloned();
         let probe = probe.args(flags).args([dir, "/.longshore-no-such-program"]);
         let works = cx.children.output(&probe)?.code == Some(127);
         if works {
@@ -203,10 +160,7 @@ fn run(
     if runner.emulator.is_some() {
         command = command.arg(binary);
     }
-    let command = Command {
-        env: env(),
-        ..command.args(args.to_vec())
-    };
+    let command = Command { env: env(), ..command.args(args.to_vec()) };
     Ok((cx.children.output_within(&command, Some(limit))?, false))
 }
 

@@ -38,12 +38,7 @@ impl Stage {
         let root = beside("partial");
         fs::remove_dir_all(&root)?;
         fs::create_dir_all(&root)?;
-        Ok(Stage {
-            root,
-            output: output.to_owned(),
-            finished: false,
-            _lock: lock,
-        })
+        Ok(Stage { root, output: output.to_owned(), finished: false, _lock: lock })
     }
 
     /// Where the result will be.

@@ -23,18 +23,10 @@ pub(super) fn images(
         name: package.name.clone(),
         tag: package.version.clone(),
         path: format!("image/{}", package.name),
-        platforms: targets
-            .iter()
-            .map(|target| target.spec.platform.clone())
-            .collect(),
+        platforms: targets.iter().map(|target| target.spec.platform.clone()).collect(),
         entrypoint: package.entrypoint(&names).map(str::to_owned),
         binaries: names.into_iter().map(str::to_owned).collect(),
-        user: package
-            .settings
-            .image
-            .user
-            .clone()
-            .unwrap_or_else(|| USER.to_owned()),
+        user: package.settings.image.user.clone().unwrap_or_else(|| USER.to_owned()),
         labels: labels(package, release),
     };
     let names = selection

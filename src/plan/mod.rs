@@ -7,6 +7,7 @@ pub mod selection;
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use semver::Version;
 
 use crate::{
     cargo::{
@@ -54,6 +55,10 @@ pub struct Facts {
     pub revision: Option<(String, bool)>,
     /// What stands for every time in the outputs, in seconds since 1970.
     pub epoch: u64,
+    /// zig's version: that of the one found, else of the one that will be fetched.
+    pub zig: Option<Version>,
+    /// The variables with flags for C compilers that are set, with their values.
+    pub c_flags: BTreeMap<String, String>,
     /// Directories besides workspace and target directory whose names must not reach a binary.
     pub remap: Vec<(Utf8PathBuf, String)>,
 }
@@ -64,47 +69,25 @@ pub struct Facts {
 /// Nothing to build, an unknown name (with the nearest known one), flags that contradict the
 /// target, or two binaries for one path.
 pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
-    let Inputs {
-        workspace,
-        request,
-        facts,
-        ..
-    } = *inputs;
+    let Inputs { workspace, request, facts, .. } = *inputs;
     let selection = selection::select(workspace, request)?;
     let targets = chosen_targets(inputs)?;
     let profile = profile(inputs)?;
-    let target_directory = match &request.target_dir {
-        Some(dir) => dir.clone(),
-        None => workspace.target_directory.clone(),
-    };
-    let remap = remap(workspace, &target_directory, &facts.remap);
+    let target_directory = &workspace.target_directory;
+    let remap = remap(workspace, target_directory, &facts.remap);
 
     let mut flags = BTreeMap::new();
     for target in &targets {
-        let user = facts
-            .user_flags
-            .get(&target.name)
-            .cloned()
-            .unwrap_or_default();
-        let from_source = matches!(std_of(facts, target), Std::Source(_));
-        flags.insert(
-            &target.name,
-            rustflags::merge(&user, target, from_source, &remap)?,
-        );
+        let user = facts.user_flags.get(&target.name).cloned().unwrap_or_default();
+        let std = std_of(facts, target);
+        flags.insert(&target.name, rustflags::merge(&user, target, &std, &remap)?);
     }
     let mut jobs = Vec::new();
     for target in &targets {
         for (package, bin) in selection.bins() {
-            let setting = package
-                .settings
-                .smoke
-                .as_ref()
-                .or(workspace.settings.smoke.as_ref());
+            let setting = package.settings.smoke.as_ref().or(workspace.settings.smoke.as_ref());
             let smoke = Smoke::new(setting, workspace.settings.smoke_timeout);
-            let unwanted = Smoke {
-                args: None,
-                ..smoke.clone()
-            };
+            let unwanted = Smoke { args: None, ..smoke.clone() };
             jobs.push(Job {
                 package: package.name.clone(),
                 version: package.version.clone(),
@@ -127,7 +110,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
         workspace: workspace.root.to_string(),
         output: target_directory.join("dist").to_string(),
         target_directory: target_directory.to_string(),
-        builds: builds(inputs, &selection, &targets, &profile, &flags),
+        builds: builds(inputs, &selection, &targets, &profile, &flags, &remap),
         images: image::images(&selection, &targets, &release),
         release,
         profile,
@@ -142,32 +125,19 @@ fn std_of(facts: &Facts, target: &Target) -> Std {
 
 fn chosen_targets<'a>(inputs: &Inputs<'a>) -> Result<Vec<&'a Target>> {
     let asked = match &inputs.request.targets[..] {
-        [] => inputs
-            .workspace
-            .settings
-            .targets
-            .as_deref()
-            .unwrap_or_default(),
+        [] => inputs.workspace.settings.targets.as_deref().unwrap_or_default(),
         asked => asked,
     };
     let mut chosen: Vec<&Target> = if asked.is_empty() {
-        inputs
-            .targets
-            .iter()
-            .filter(|target| target.spec.default)
-            .collect()
+        inputs.targets.iter().filter(|target| target.spec.default).collect()
     } else {
-        asked
-            .iter()
-            .map(|name| inputs.targets.get(name))
-            .collect::<Result<_>>()?
+        asked.iter().map(|name| inputs.targets.get(name)).collect::<Result<_>>()?
     };
     // By platform, as in the index, so that the order of flags does not matter.
     chosen.sort_by(|a, b| (&a.spec.platform, &a.name).cmp(&(&b.spec.platform, &b.name)));
     chosen.dedup_by(|a, b| a.name == b.name);
-    if let Some(pair) = chosen
-        .windows(2)
-        .find(|pair| pair[0].spec.platform == pair[1].spec.platform)
+    if let Some(pair) =
+        chosen.windows(2).find(|pair| pair[0].spec.platform == pair[1].spec.platform)
     {
         return Err(Error::usage(format!(
             "targets `{}` and `{}` are both for platform `{}`",
@@ -185,12 +155,7 @@ fn chosen_targets<'a>(inputs: &Inputs<'a>) -> Result<Vec<&'a Target>> {
 }
 
 fn profile(inputs: &Inputs<'_>) -> Result<Profile> {
-    let Inputs {
-        workspace,
-        request,
-        facts,
-        ..
-    } = *inputs;
+    let Inputs { workspace, request, facts, .. } = *inputs;
     let settings = &workspace.settings;
     let name = request.profile.clone().or(settings.profile.clone());
     let name = name.unwrap_or_else(|| profile::DIST.to_owned());
@@ -204,10 +169,7 @@ fn profile(inputs: &Inputs<'_>) -> Result<Profile> {
         let known = facts.profiles.keys().map(String::as_str).chain(built_in);
         let hint = match crate::name::nearest(&name, known) {
             Some(nearest) => format!("did you mean `{nearest}`?"),
-            None => format!(
-                "add `[profile.{name}]` to `{}`",
-                workspace.root.join("Cargo.toml")
-            ),
+            None => format!("add `[profile.{name}]` to `{}`", workspace.root.join("Cargo.toml")),
         };
         return Err(Error::usage(format!("profile `{name}` is not defined")).hint(hint));
     }
@@ -257,18 +219,14 @@ fn builds(
     targets: &[&Target],
     profile: &Profile,
     flags: &BTreeMap<&String, Vec<Flag>>,
+    remap: &Remap,
 ) -> Vec<schema::Build> {
     // Targets with equal flags share one cargo command; in the default plan that is all of them.
     let mut groups: Vec<(Std, &Vec<Flag>, Vec<String>)> = Vec::new();
     for target in targets {
         let (std, flags) = (std_of(inputs.facts, target), &flags[&target.name]);
         let same = |group: &&mut (Std, &Vec<Flag>, Vec<String>)| {
-            group.0 == std
-                && group
-                    .1
-                    .iter()
-                    .map(|f| &f.flag)
-                    .eq(flags.iter().map(|f| &f.flag))
+            group.0 == std && group.1.iter().map(|f| &f.flag).eq(flags.iter().map(|f| &f.flag))
         };
         match groups.iter_mut().find(same) {
             Some(group) => group.2.push(target.name.clone()),
@@ -276,22 +234,17 @@ fn builds(
         }
     }
     let build = |(std, flags, targets): (Std, &Vec<Flag>, Vec<String>)| {
-        invocation::build(inputs, selection, profile, std, flags, targets)
+        invocation::build(inputs, selection, profile, std, flags, remap, targets)
     };
     groups.into_iter().map(build).collect()
 }
 
 fn release(workspace: &Workspace, selection: &selection::Selection<'_>, facts: &Facts) -> Release {
-    let mut versions = selection
-        .packages
-        .iter()
-        .map(|(package, _)| &package.version);
+    let mut versions = selection.packages.iter().map(|(package, _)| &package.version);
     let first = versions.next();
     Release {
         name: workspace.name().to_owned(),
-        version: first
-            .filter(|first| versions.all(|other| other == *first))
-            .cloned(),
+        version: first.filter(|first| versions.all(|other| other == *first)).cloned(),
         revision: facts.revision.as_ref().map(|(hash, _)| hash.clone()),
         dirty: facts.revision.as_ref().map(|(_, dirty)| *dirty),
         source_date_epoch: facts.epoch,

@@ -22,9 +22,7 @@ pub struct Selection<'a> {
 impl<'a> Selection<'a> {
     /// Every chosen binary with its package.
     pub fn bins(&self) -> impl Iterator<Item = (&'a Package, &'a Bin)> {
-        self.packages
-            .iter()
-            .flat_map(|(package, bins)| bins.iter().map(|bin| (*package, *bin)))
+        self.packages.iter().flat_map(|(package, bins)| bins.iter().map(|bin| (*package, *bin)))
     }
 }
 
@@ -36,11 +34,7 @@ impl<'a> Selection<'a> {
 pub fn select<'a>(workspace: &'a Workspace, request: &Request) -> Result<Selection<'a>> {
     let candidates = packages(workspace, request)?;
     let named = !request.packages.is_empty();
-    let mut selection = Selection {
-        packages: Vec::new(),
-        skipped: Vec::new(),
-        whole: false,
-    };
+    let mut selection = Selection { packages: Vec::new(), skipped: Vec::new(), whole: false };
     for package in candidates {
         let on = package.enabled_features(&request.features);
         let mut bins = Vec::new();
@@ -49,11 +43,8 @@ pub fn select<'a>(workspace: &'a Workspace, request: &Request) -> Result<Selecti
             if !request.bins.is_empty() && !asked {
                 continue;
             }
-            let missing: Vec<_> = bin
-                .required_features
-                .iter()
-                .filter(|feature| !on.contains(*feature))
-                .collect();
+            let missing: Vec<_> =
+                bin.required_features.iter().filter(|feature| !on.contains(*feature)).collect();
             let reason = if let [feature, ..] = missing[..] {
                 format!("it requires the feature `{feature}`; `--features {feature}` builds it")
             } else if named || asked {
@@ -91,12 +82,7 @@ pub fn select<'a>(workspace: &'a Workspace, request: &Request) -> Result<Selecti
 }
 
 fn packages<'a>(workspace: &'a Workspace, request: &Request) -> Result<Vec<&'a Package>> {
-    let known = || {
-        workspace
-            .packages
-            .iter()
-            .map(|package| package.name.as_str())
-    };
+    let known = || workspace.packages.iter().map(|package| package.name.as_str());
     let spec = |spec: &str| -> Result<&'a Package> {
         let (name, version) = match spec.split_once(['@', ':']) {
             Some((name, version)) => (name, Some(version)),
@@ -124,16 +110,8 @@ fn packages<'a>(workspace: &'a Workspace, request: &Request) -> Result<Vec<&'a P
         }
         return Ok(chosen);
     }
-    let excluded = request
-        .exclude
-        .iter()
-        .map(|name| spec(name))
-        .collect::<Result<Vec<_>>>()?;
-    Ok(workspace
-        .packages
-        .iter()
-        .filter(|package| !excluded.contains(package))
-        .collect())
+    let excluded = request.exclude.iter().map(|name| spec(name)).collect::<Result<Vec<_>>>()?;
+    Ok(workspace.packages.iter().filter(|package| !excluded.contains(package)).collect())
 }
 
 fn unknown_bins(workspace: &Workspace, request: &Request) -> Result<()> {
@@ -157,16 +135,10 @@ fn nothing(workspace: &Workspace, skipped: &[Skipped]) -> Error {
     let place = workspace.root.join("Cargo.toml");
     let error = Error::usage(format!("no binary to build in the workspace `{place}`"));
     match skipped {
-        [] if workspace
-            .packages
-            .iter()
-            .all(|package| package.bins.is_empty()) =>
-        {
-            error.hint(
-                "its packages are libraries; longshore ships programs: add `src/main.rs` or \
+        [] if workspace.packages.iter().all(|package| package.bins.is_empty()) => error.hint(
+            "its packages are libraries; longshore ships programs: add `src/main.rs` or \
                         `[[bin]]`",
-            )
-        }
+        ),
         [] => error.hint(
             "the selection leaves nothing; `cargo longshore plan` without `--package`, \
                           `--exclude` and `--bin` lists every binary",

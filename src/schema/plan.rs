@@ -81,8 +81,13 @@ pub struct Build {
 pub enum Std {
     /// It is in the toolchain.
     Installed,
-    /// It will be built from this source (a directory that holds `library`).
-    Source(String),
+    /// It is built from source, once for all workspaces.
+    Source {
+        /// The directory that holds `library`.
+        source: String,
+        /// The directory that rustc gets as `--sysroot`.
+        sysroot: String,
+    },
     /// Nowhere yet: `dist` will provide it first.
     Missing,
 }
@@ -141,11 +146,7 @@ impl Smoke {
             Some(SmokeSetting::Args(args)) => (Some(args.clone()), true),
             None | Some(SmokeSetting::Run(true)) => (Some(vec!["--version".into()]), false),
         };
-        Smoke {
-            args,
-            must_succeed,
-            timeout: timeout.unwrap_or(Self::TIMEOUT),
-        }
+        Smoke { args, must_succeed, timeout: timeout.unwrap_or(Self::TIMEOUT) }
     }
 }
 

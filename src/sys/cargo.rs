@@ -43,10 +43,7 @@ pub fn workspace(cx: &Context, request: &Request) -> Result<Workspace> {
     }
     let text = String::from_utf8_lossy(&output.stdout);
     let metadata = MetadataCommand::parse(text.trim()).map_err(|error| {
-        Error::tool(format!(
-            "`{command}` printed something that is not understood"
-        ))
-        .because(error)
+        Error::tool(format!("`{command}` printed something that is not understood")).because(error)
     })?;
     Workspace::new(&metadata)
 }
@@ -80,10 +77,7 @@ impl Config {
         let flags = self.0.rustflags(target).map_err(|error| {
             Error::usage(format!("cargo's flags for `{target}` cannot be told")).because(error)
         })?;
-        let Some(flags) = flags
-            .map(|flags| flags.flags)
-            .filter(|flags| !flags.is_empty())
-        else {
+        let Some(flags) = flags.map(|flags| flags.flags).filter(|flags| !flags.is_empty()) else {
             return Ok(UserFlags::default());
         };
         let build = self.0.build.rustflags.as_ref().map(|flags| &flags.flags);
@@ -102,11 +96,7 @@ impl Config {
 
 /// The variables that hold flags for rustc and are set.
 pub fn flag_variables(cx: &Context) -> Vec<String> {
-    let names = [
-        "CARGO_ENCODED_RUSTFLAGS",
-        "RUSTFLAGS",
-        "CARGO_BUILD_RUSTFLAGS",
-    ];
+    let names = ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"];
     let of_target = |name: &str| name.starts_with("CARGO_TARGET_") && name.ends_with("_RUSTFLAGS");
     cx.env
         .vars()
@@ -114,6 +104,13 @@ pub fn flag_variables(cx: &Context) -> Vec<String> {
         .filter(|name| names.contains(name) || of_target(name))
         .map(str::to_owned)
         .collect()
+}
+
+/// The variables with flags for C compilers that are set, with their values.
+pub fn c_flags(cx: &Context) -> BTreeMap<String, String> {
+    let of_c = |name: &str| name.contains("CFLAGS") || name.contains("CXXFLAGS");
+    let set = cx.env.vars().filter(|(name, _)| of_c(name));
+    set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// What the user set in each profile: the tables of the workspace's `Cargo.toml`, those of cargo's
@@ -154,9 +151,7 @@ pub fn profiles(cx: &Context, root: &Utf8Path) -> Result<BTreeMap<String, Own>> 
         if let Some((name, key)) = rest.split_once('_') {
             let own = all.entry(name.to_lowercase()).or_default();
             let key = key.to_lowercase().replace('_', "-");
-            let value = value
-                .parse()
-                .map_or_else(|_| value.into(), toml::Value::Integer);
+            let value = value.parse().map_or_else(|_| value.into(), toml::Value::Integer);
             own.insert(key, (value, variable.to_owned()));
         }
     }

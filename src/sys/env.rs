@@ -1,8 +1,5 @@
 //! The environment, read once.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "this is the one place that reads it"
-)]
+#![allow(clippy::disallowed_methods, reason = "this is the one place that reads it")]
 
 use std::collections::BTreeMap;
 
@@ -45,42 +42,27 @@ impl Env {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         let dir = utf8("current directory", dir)?;
-        let cache = match vars
-            .get("LONGSHORE_CACHE_DIR")
-            .filter(|value| !value.is_empty())
-        {
+        let cache = match vars.get("LONGSHORE_CACHE_DIR").filter(|value| !value.is_empty()) {
             Some(value) => dir.join(value),
             None => match dirs::cache_dir() {
                 Some(path) => utf8("cache directory", path)?.join("longshore"),
                 None => {
-                    return Err(
-                        Error::usage("there is no cache directory: `HOME` is not set")
-                            .hint("set `LONGSHORE_CACHE_DIR` to a directory that can be written"),
-                    );
+                    return Err(Error::usage("there is no cache directory: `HOME` is not set")
+                        .hint("set `LONGSHORE_CACHE_DIR` to a directory that can be written"));
                 }
             },
         };
-        Ok(Env {
-            vars,
-            dir,
-            exe: utf8("program", exe)?,
-            cache,
-        })
+        Ok(Env { vars, dir, exe: utf8("program", exe)?, cache })
     }
 
     /// A variable that is set and not empty.
     pub fn var(&self, name: &str) -> Option<&str> {
-        self.vars
-            .get(name)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
+        self.vars.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// Every variable.
     pub fn vars(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.vars
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.vars.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The cargo that runs us, else the one on `PATH`.
@@ -103,8 +85,7 @@ impl Env {
 
     /// Whether a continuous-integration system runs us.
     pub fn ci(&self) -> bool {
-        self.var("CI")
-            .is_some_and(|value| value != "false" && value != "0")
+        self.var("CI").is_some_and(|value| value != "false" && value != "0")
     }
 
     /// The path of `program`: itself when it names a directory, else the first of that name on

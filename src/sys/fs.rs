@@ -1,8 +1,5 @@
 //! Files. Every error names the path; every output is written to a temporary name and renamed.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "this is the one place that touches files"
-)]
+#![allow(clippy::disallowed_methods, reason = "this is the one place that touches files")]
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -174,9 +171,7 @@ pub fn link(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
     if std::fs::hard_link(from, to).is_ok() {
         return Ok(());
     }
-    std::fs::copy(from, to)
-        .map(|_| ())
-        .map_err(|error| failed("write", to, error))
+    std::fs::copy(from, to).map(|_| ()).map_err(|error| failed("write", to, error))
 }
 
 /// Puts the directory `new` in the place of `old` in one step, and removes what stood there.
@@ -189,13 +184,7 @@ pub fn replace_dir(new: &Utf8Path, old: &Utf8Path) -> Result<()> {
         return rename(new, old);
     }
     // renameat2(2) with RENAME_EXCHANGE, renamex_np(2) with RENAME_SWAP on macOS.
-    match renameat_with(
-        CWD,
-        new.as_std_path(),
-        CWD,
-        old.as_std_path(),
-        RenameFlags::EXCHANGE,
-    ) {
+    match renameat_with(CWD, new.as_std_path(), CWD, old.as_std_path(), RenameFlags::EXCHANGE) {
         Ok(()) => remove_dir_all(new),
         // A file system without it (some network and overlay ones): two renames, and the old
         // directory is found again under its other name if the program is killed between them.

@@ -32,11 +32,7 @@ impl Context {
     /// # Errors
     /// The current directory cannot be read, or is not UTF-8.
     pub fn new(events: Arc<dyn Events>) -> crate::Result<Self> {
-        Ok(Context {
-            env: env::Env::read()?,
-            events,
-            children: process::Children::default(),
-        })
+        Ok(Context { env: env::Env::read()?, events, children: process::Children::default() })
     }
 
     /// Emits a step.

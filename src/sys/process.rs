@@ -55,11 +55,7 @@ impl Output {
 
     /// The last `lines` lines of stderr, else of stdout.
     pub fn tail(&self, lines: usize) -> String {
-        let bytes = if self.stderr.is_empty() {
-            &self.stdout
-        } else {
-            &self.stderr
-        };
+        let bytes = if self.stderr.is_empty() { &self.stdout } else { &self.stderr };
         let text = String::from_utf8_lossy(bytes);
         let all: Vec<&str> = text.lines().collect();
         all[all.len().saturating_sub(lines)..].join("\n")
@@ -170,22 +166,15 @@ impl Children {
         self.check()?;
         let pipe = || std::io::pipe().map_err(|error| Error::build("no pipe").because(error));
         let ((out_reader, out_writer), (err_reader, err_writer)) = (pipe()?, pipe()?);
-        let mut expression = expression(command)
-            .stdout_file(out_writer)
-            .stderr_file(err_writer);
+        let mut expression = expression(command).stdout_file(out_writer).stderr_file(err_writer);
         expression = match input {
             Some(bytes) => expression.stdin_bytes(bytes),
             None => expression.stdin_null(),
         };
-        let handle = expression
-            .start()
-            .map_err(|error| not_started(command, error))?;
+        let handle = expression.start().map_err(|error| not_started(command, error))?;
         // The expression holds the writing ends; while it lives the readers see no end of file.
         drop(expression);
-        let group = handle
-            .pids()
-            .first()
-            .and_then(|pid| Pid::from_raw(pid.cast_signed()));
+        let group = handle.pids().first().and_then(|pid| Pid::from_raw(pid.cast_signed()));
         if let Some(group) = group {
             self.groups().push(group);
         }
@@ -227,11 +216,7 @@ impl Children {
         let output = output
             .map_err(|error| Error::build(format!("cannot wait for `{command}`")).because(error))?;
         Ok(Output {
-            code: if timed_out {
-                None
-            } else {
-                output.status.code()
-            },
+            code: if timed_out { None } else { output.status.code() },
             signal: std::os::unix::process::ExitStatusExt::signal(&output.status),
             timed_out,
             stdout: Vec::new(),
@@ -241,10 +226,7 @@ impl Children {
 
     fn groups(&self) -> MutexGuard<'_, Vec<Pid>> {
         // The list is whole at every moment, also after a panic of another thread.
-        self.0
-            .groups
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0.groups.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -273,11 +255,7 @@ fn not_started(command: &Command, error: std::io::Error) -> Error {
     let program = &command.program;
     let missing = error.kind() == std::io::ErrorKind::NotFound;
     let error = Error::tool(format!("cannot start `{program}`")).because(error);
-    if missing {
-        error.hint(format!("install `{program}`, or put it on `PATH`"))
-    } else {
-        error
-    }
+    if missing { error.hint(format!("install `{program}`, or put it on `PATH`")) } else { error }
 }
 
 /// Longest piece given to `take` at once: a child that never ends its line cannot fill the memory.

@@ -34,10 +34,7 @@ pub fn watch(children: &Children) -> Result<Watch> {
             children.interrupt();
         }
     });
-    Ok(Watch {
-        handle,
-        thread: Some(thread),
-    })
+    Ok(Watch { handle, thread: Some(thread) })
 }
 
 impl Drop for Watch {

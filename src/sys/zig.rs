@@ -53,17 +53,11 @@ struct Answer {
 /// otherwise. It has to be the first line of `main` of every program that builds with longshore.
 pub fn reenter() {
     let args: Vec<OsString> = std::env::args_os().collect();
-    let name = args
-        .first()
-        .map(Path::new)
-        .and_then(Path::file_stem)
-        .and_then(|s| s.to_str());
+    let name = args.first().map(Path::new).and_then(Path::file_stem).and_then(|s| s.to_str());
     let words = |from: usize| -> Vec<String> {
         // cargo-zigbuild passes text; a path that is not UTF-8 fails in the linker, by its name.
         let rest = args.get(from..).unwrap_or_default();
-        rest.iter()
-            .map(|arg| arg.to_string_lossy().into_owned())
-            .collect()
+        rest.iter().map(|arg| arg.to_string_lossy().into_owned()).collect()
     };
     // cc calls the archiver by a link of that name, since it derives its manners from it.
     let by_name = match name {
@@ -79,11 +73,7 @@ pub fn reenter() {
         return;
     }
     let verb = args.get(2).and_then(|arg| arg.to_str()).unwrap_or_default();
-    let rest = words(if args.get(3).is_some_and(|arg| arg == "--") {
-        4
-    } else {
-        3
-    });
+    let rest = words(if args.get(3).is_some_and(|arg| arg == "--") { 4 } else { 3 });
     finish(match verb {
         PROBE_VERB => write_out(&std::env::var(PROBE).unwrap_or_default()),
         COMMAND_VERB => answer(),
@@ -110,33 +100,21 @@ fn finish(result: Result<(), String>) -> ! {
 
 fn write_out(text: &str) -> Result<(), String> {
     let mut out = std::io::stdout();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|error| error.to_string())
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| error.to_string())
 }
 
 fn answer() -> Result<(), String> {
     let mut text = String::new();
-    std::io::stdin()
-        .read_to_string(&mut text)
-        .map_err(|error| error.to_string())?;
+    std::io::stdin().read_to_string(&mut text).map_err(|error| error.to_string())?;
     let question: Question = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let cargo =
         cargo_options::Build::try_parse_from(&question.args).map_err(|error| error.to_string())?;
     let before: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
-    let build = cargo_zigbuild::Build {
-        cargo,
-        enable_zig_ar: true,
-        ..Default::default()
-    };
-    let command = build
-        .build_command()
-        .map_err(|error| format!("{error:#}"))?;
+    let build = cargo_zigbuild::Build { cargo, enable_zig_ar: true, ..Default::default() };
+    let command = build.build_command().map_err(|error| format!("{error:#}"))?;
     let text = |name: &std::ffi::OsStr| name.to_string_lossy().into_owned();
-    let mut env: BTreeMap<_, _> = command
-        .get_envs()
-        .map(|(name, value)| (text(name), value.map(text)))
-        .collect();
+    let mut env: BTreeMap<_, _> =
+        command.get_envs().map(|(name, value)| (text(name), value.map(text))).collect();
     // What it wrote into its own environment, for bindgen.
     for (name, value) in std::env::vars_os() {
         if before.get(&name) != Some(&value) {
@@ -155,10 +133,9 @@ pub fn check_reentry(cx: &Context) -> Result<()> {
     let exe = &cx.env.exe;
     if cx.env.var(PROBE).is_some() {
         // We are the child of the check below, and came this far: the line is in the wrong place.
-        return Err(Error::usage(format!(
-            "`{exe}` started a build while it was asked to link"
-        ))
-        .hint(line));
+        return Err(
+            Error::usage(format!("`{exe}` started a build while it was asked to link")).hint(line)
+        );
     }
     let unfit =
         |how: &str| Error::usage(format!("`{exe}` cannot be the linker wrapper: {how}")).hint(line);
@@ -166,14 +143,11 @@ pub fn check_reentry(cx: &Context) -> Result<()> {
         return Err(unfit("it never calls `longshore::reenter`"));
     }
     let token = format!("longshore-{}", std::process::id());
-    let probe = Command::new(exe.as_str())
-        .args(["zig", PROBE_VERB, "--"])
-        .env(PROBE, token.as_str());
+    let probe =
+        Command::new(exe.as_str()).args(["zig", PROBE_VERB, "--"]).env(PROBE, token.as_str());
     let output = cx.children.output(&probe)?;
     if output.text() != token {
-        return Err(unfit(
-            "it does other things before it calls `longshore::reenter`",
-        ));
+        return Err(unfit("it does other things before it calls `longshore::reenter`"));
     }
     Ok(())
 }
@@ -191,51 +165,30 @@ pub fn environment(
 ) -> Result<BTreeMap<String, Option<String>>> {
     let mut command = Command::new(cx.env.exe.as_str()).args(["zig", COMMAND_VERB, "--"]);
     command.env = env.clone();
-    command.env.insert(
-        "CARGO_ZIGBUILD_ZIG_COMMAND".into(),
-        Some(zig.program.to_string()),
-    );
-    command.env.insert(
-        "CARGO_ZIGBUILD_ZIG_COMMAND_ARGS".into(),
-        Some(zig.args.join(" ")),
-    );
-    command.env.insert(
-        "CARGO_ZIGBUILD_ZIG_VERSION".into(),
-        Some(zig.version.to_string()),
-    );
-    command.env.insert(
-        "CARGO_ZIGBUILD_CACHE_DIR".into(),
-        Some(cx.env.cache.to_string()),
-    );
-    let question = Question {
-        args: args.to_vec(),
-    };
+    command.env.insert("CARGO_ZIGBUILD_ZIG_COMMAND".into(), Some(zig.program.to_string()));
+    command.env.insert("CARGO_ZIGBUILD_ZIG_COMMAND_ARGS".into(), Some(zig.args.join(" ")));
+    command.env.insert("CARGO_ZIGBUILD_ZIG_VERSION".into(), Some(zig.version.to_string()));
+    command.env.insert("CARGO_ZIGBUILD_CACHE_DIR".into(), Some(cx.env.cache.to_string()));
+    let question = Question { args: args.to_vec() };
     let question = serde_json::to_vec(&question)
         .map_err(|error| Error::build("cannot write JSON").because(error))?;
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    let output = cx
-        .children
-        .stream(&command, Some(question), |stream, bytes| match stream {
-            Stream::Stdout => stdout.extend_from_slice(bytes),
-            Stream::Stderr => stderr.extend_from_slice(bytes),
-        })?;
+    let output = cx.children.stream(&command, Some(question), |stream, bytes| match stream {
+        Stream::Stdout => stdout.extend_from_slice(bytes),
+        Stream::Stderr => stderr.extend_from_slice(bytes),
+    })?;
     let said = String::from_utf8_lossy(&stderr);
     let said = said.trim().trim_start_matches("error: ");
     if !output.success() {
-        return Err(
-            Error::tool(format!("cargo-zigbuild cannot use {zig}: {said}"))
-                .hint("`cargo longshore doctor` shows the state of the toolchain"),
-        );
+        return Err(Error::tool(format!("cargo-zigbuild cannot use {zig}: {said}"))
+            .hint("`cargo longshore doctor` shows the state of the toolchain"));
     }
     let mut answer: Answer = serde_json::from_slice(&stdout).map_err(|error| {
         Error::tool(format!("`{command}` gave no answer: {said}")).because(error)
     })?;
     // The wrappers read these again when they run.
-    answer.env.extend(
-        command
-            .env
-            .into_iter()
-            .filter(|(name, _)| name.starts_with("CARGO_ZIGBUILD")),
-    );
+    answer
+        .env
+        .extend(command.env.into_iter().filter(|(name, _)| name.starts_with("CARGO_ZIGBUILD")));
     Ok(answer.env)
 }

@@ -1,10 +1,15 @@
 //! What is known of zig: the version that is fetched when none is there, and the versions that do
 //! not work.
 
+use std::collections::BTreeMap;
+
 use semver::{Version, VersionReq};
 use serde::Deserialize;
 
-use crate::error::{Error, Result};
+use crate::{
+    cargo::rustflags::Remap,
+    error::{Error, Result},
+};
 
 /// The pinned version, fetched from the Python index when there is no zig.
 pub const PINNED: &str = "0.15.2";
@@ -45,20 +50,59 @@ pub fn accept(zig: &Version, rustc: &Version) -> Result<()> {
     // A nightly of zig or rustc behaves like the release it leads to.
     let release = |version: &Version| Version::new(version.major, version.minor, version.patch);
     let (zig, rustc) = (release(zig), release(rustc));
-    match table
-        .bad
-        .iter()
-        .find(|bad| bad.zig.matches(&zig) && bad.rustc.matches(&rustc))
-    {
+    match table.bad.iter().find(|bad| bad.zig.matches(&zig) && bad.rustc.matches(&rustc)) {
         None => Ok(()),
         Some(bad) => Err(Error::tool(format!(
             "zig {zig} is known not to work with rustc {rustc}: {} ({})",
             bad.why, bad.source
         ))
-        .hint(format!(
-            "take zig {PINNED}: `python3 -m pip install ziglang=={PINNED}`"
-        ))),
+        .hint(format!("take zig {PINNED}: `python3 -m pip install ziglang=={PINNED}`"))),
     }
+}
+
+/// The variables that give C and C++ compilers of `target` what every build needs, after the flags
+/// that the user set: the names of directories kept out of the result, as for rustc, and what this
+/// zig needs. `user` holds the variables with such flags that are set.
+pub fn c_flags(
+    target: &str,
+    zig: &Option<Version>,
+    remap: &Remap,
+    user: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let mut ours: Vec<String> =
+        remap.0.iter().map(|(from, to)| format!("-ffile-prefix-map={from}={to}")).collect();
+    let pinned = Version::parse(PINNED).ok();
+    let zig = zig.as_ref().or(pinned.as_ref()).map(|zig| (zig.major, zig.minor));
+    // clang 18 to 21 want `evex512` said of functions with 512-bit vectors, clang 22 does not know
+    // it, and libraries with such code (libdeflate 1.25 and newer) are written for one side. It only
+    // allows what AVX-512 code asks for by itself.
+    let clang_18_to_21 = zig.is_some_and(|zig| ((0, 13)..(0, 17)).contains(&zig));
+    if target.starts_with("x86_64-") && clang_18_to_21 {
+        ours.push("-mevex512".to_owned());
+    }
+    let underscored = target.replace('-', "_");
+    let mut set = BTreeMap::new();
+    for base in ["CFLAGS", "CXXFLAGS"] {
+        // The order in which the crate cc looks for them; newer versions take all of them.
+        let names = [
+            format!("{base}_{target}"),
+            format!("{base}_{underscored}"),
+            format!("TARGET_{base}"),
+            base.to_owned(),
+        ];
+        let found = names.iter().position(|name| user.contains_key(name));
+        let theirs = found.and_then(|at| user.get(&names[at]));
+        let mut flags: Vec<String> = theirs
+            .into_iter()
+            .flat_map(|text| text.split_whitespace())
+            .map(str::to_owned)
+            .collect();
+        flags.extend(ours.iter().cloned());
+        // Under the name that wins.
+        let name = &names[usize::from(found != Some(0))];
+        set.insert(name.clone(), flags.join(" "));
+    }
+    set
 }
 
 #[cfg(test)]
@@ -69,12 +113,7 @@ mod tests {
     fn the_table_parses_and_takes_the_pinned_version() {
         let table: Table = toml::from_str(VERSIONS).unwrap();
         assert!(!table.bad.is_empty());
-        assert!(
-            table
-                .bad
-                .iter()
-                .all(|bad| bad.source.contains('#') || bad.source == "measured")
-        );
+        assert!(table.bad.iter().all(|bad| bad.source.contains('#') || bad.source == "measured"));
         accept(&PINNED.parse().unwrap(), &Version::new(1, 95, 0)).unwrap();
         assert!(REQUIREMENTS.starts_with(&format!("ziglang=={PINNED}")));
     }
@@ -85,5 +124,19 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains("0.9.1") && text.contains("1.95.0"), "{text}");
         assert!(error.hint_text().unwrap().contains(PINNED));
+    }
+
+    #[test]
+    fn the_users_c_flags_stay_in_front() {
+        let user = BTreeMap::from([("TARGET_CFLAGS".to_owned(), "-DA -DB".to_owned())]);
+        let remap = Remap(vec![("/w".into(), "/workspace".to_owned())]);
+        let flags = |zig| c_flags("x86_64-unknown-linux-musl", &Some(zig), &remap, &user);
+        let old = flags(Version::new(0, 15, 2));
+        assert_eq!(
+            old["CFLAGS_x86_64_unknown_linux_musl"],
+            "-DA -DB -ffile-prefix-map=/w=/workspace -mevex512"
+        );
+        let new = flags(Version::new(0, 17, 1));
+        assert_eq!(new["CXXFLAGS_x86_64_unknown_linux_musl"], "-ffile-prefix-map=/w=/workspace");
     }
 }

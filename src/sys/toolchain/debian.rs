@@ -19,7 +19,5 @@ pub fn place(cx: &Context, rustc: &Version) -> Utf8PathBuf {
 /// # Errors
 /// Not a Debian host, or no suite has this version.
 pub fn rust_src(_cx: &Context, rustc: &Version, _offline: bool) -> Result<()> {
-    Err(Error::tool(format!(
-        "no package `rust-src` of version {rustc}"
-    )))
+    Err(Error::tool(format!("no package `rust-src` of version {rustc}")))
 }

@@ -39,9 +39,7 @@ pub fn find(cx: &Context, rustc: &str) -> Result<Rust> {
     let missing = |error: Error| Error::tool(error.to_string()).hint(hint);
     let cargo = cx.env.cargo().to_owned();
     let read = |program: &str, args: &[&str]| {
-        cx.children
-            .read(&Command::new(program).args(args.iter().copied()))
-            .map_err(missing)
+        cx.children.read(&Command::new(program).args(args.iter().copied())).map_err(missing)
     };
     // Three programs, each behind rustup's proxy: asked at the same time.
     let (cargo_text, sysroot, rustc_text) = ::std::thread::scope(|scope| {
@@ -60,10 +58,8 @@ pub fn find(cx: &Context, rustc: &str) -> Result<Rust> {
             .map(|text| text.trim().to_owned())
     };
     let unclear = || {
-        Error::tool(format!(
-            "`{rustc} --version --verbose` printed no version: {rustc_text}"
-        ))
-        .hint(hint)
+        Error::tool(format!("`{rustc} --version --verbose` printed no version: {rustc_text}"))
+            .hint(hint)
     };
     let release = field("release:").ok_or_else(unclear)?;
     let version = Version::parse(&release).map_err(|error| unclear().because(error))?;

@@ -46,10 +46,8 @@ pub fn find(cx: &Context, rustc: &Version) -> Result<Option<Zig>> {
             Error::tool(format!("`CARGO_ZIGBUILD_ZIG_PATH` names `{path}`: {error}"))
                 .hint(hint.unwrap_or_else(|| "unset it, and zig is found or fetched".into()))
         };
-        let program = cx
-            .env
-            .which(path)
-            .ok_or_else(|| named(Error::tool("there is no such program")));
+        let program =
+            cx.env.which(path).ok_or_else(|| named(Error::tool("there is no such program")));
         let zig = ask(cx, program?, &[]).map_err(named)?;
         accept(&zig.version, rustc).map_err(named)?;
         return Ok(Some(zig));
@@ -83,20 +81,15 @@ pub fn provide(cx: &Context, rustc: &Version, offline: bool) -> Result<Zig> {
     }
     let by_hand = "install zig 0.15 from https://ziglang.org/download and put it on `PATH`";
     if offline {
-        return Err(
-            Error::tool("zig is missing, and `--offline` keeps it from being fetched")
-                .hint(format!("run once without `--offline`, or {by_hand}")),
-        );
+        return Err(Error::tool("zig is missing, and `--offline` keeps it from being fetched")
+            .hint(format!("run once without `--offline`, or {by_hand}")));
     }
     let place = cx.env.cache.join(format!("zig/{PINNED}"));
     let _lock = fs::lock(&cx.env.cache.join("zig/lock"), || {
         cx.status("Waiting", "for another longshore that fetches zig");
     })?;
     if !fetched(cx).exists() {
-        cx.status(
-            "Fetching",
-            format!("zig {PINNED} from the Python index, into {place}"),
-        );
+        cx.status("Fetching", format!("zig {PINNED} from the Python index, into {place}"));
         fetch(cx, &place).map_err(|error| error.hint(by_hand))?;
     }
     ask(cx, fetched(cx), &[])
@@ -107,18 +100,12 @@ fn fetched(cx: &Context) -> Utf8PathBuf {
 }
 
 fn ask(cx: &Context, program: Utf8PathBuf, args: &[&str]) -> Result<Zig> {
-    let command = Command::new(program.as_str())
-        .args(args.iter().copied())
-        .arg("version");
+    let command = Command::new(program.as_str()).args(args.iter().copied()).arg("version");
     let text = cx.children.read(&command)?;
     let version = Version::parse(&text).map_err(|error| {
         Error::tool(format!("`{command}` printed `{text}`, which is no version")).because(error)
     })?;
-    Ok(Zig {
-        program,
-        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
-        version,
-    })
+    Ok(Zig { program, args: args.iter().map(|arg| (*arg).to_owned()).collect(), version })
 }
 
 /// Fetches into a temporary directory and renames it, so that a zig that is there is whole.
@@ -128,14 +115,12 @@ fn fetch(cx: &Context, place: &Utf8Path) -> Result<()> {
     let requirements = temporary.join("requirements.txt");
     fs::write(&requirements, REQUIREMENTS.as_bytes())?;
     let install = |command: Command| {
-        command
-            .args([
-                "--target",
-                temporary.as_str(),
-                "--no-deps",
-                "--require-hashes",
-            ])
-            .args(["--only-binary", ":all:", "-r", requirements.as_str()])
+        command.args(["--target", temporary.as_str(), "--no-deps", "--require-hashes"]).args([
+            "--only-binary",
+            ":all:",
+            "-r",
+            requirements.as_str(),
+        ])
     };
     let commands = [
         install(Command::new("uv").args(["pip", "install", "--quiet"])),
@@ -153,15 +138,8 @@ fn fetch(cx: &Context, place: &Utf8Path) -> Result<()> {
             fs::remove_dir_all(place)?;
             return fs::rename(&temporary, place);
         }
-        tried.push(format!(
-            "`{command}` ended with {}: {}",
-            output.ending(),
-            output.tail(4)
-        ));
+        tried.push(format!("`{command}` ended with {}: {}", output.ending(), output.tail(4)));
     }
     fs::remove_dir_all(&temporary)?;
-    Err(Error::tool(format!(
-        "zig is missing and cannot be fetched:\n  {}",
-        tried.join("\n  ")
-    )))
+    Err(Error::tool(format!("zig is missing and cannot be fetched:\n  {}", tried.join("\n  "))))
 }

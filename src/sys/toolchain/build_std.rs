@@ -1,0 +1,128 @@
+//! std built from source, once, into a sysroot of its own in the user's cache directory. The builds
+//! that use it are then ordinary ones of a stable cargo: nothing that they compile learns that it
+//! could do more than stable, as it would if std were built among them with `-Zbuild-std`.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::rust::Rust;
+use crate::{
+    command::Command,
+    error::{Error, Result},
+    oci::Digest,
+    schema::plan::Std,
+    sys::{Context, fs},
+};
+
+const MANIFEST: &str = "\
+[package]
+name = \"std-for-longshore\"
+version = \"0.0.0\"
+edition = \"2021\"
+
+[workspace]
+";
+
+const LOCK: &str = "\
+version = 4
+
+[[package]]
+name = \"std-for-longshore\"
+version = \"0.0.0\"
+";
+
+/// Where the sysroot is that is built from `source` with this rustc.
+pub fn sysroot(cx: &Context, rust: &Rust, source: &Utf8Path) -> Utf8PathBuf {
+    let key = format!("{}\n{}\n{source}", rust.rustc_version, rust.host);
+    let key = Digest::of(key.as_bytes()).short();
+    cx.env.cache.join(format!("std/{}-{key}", rust.version))
+}
+
+/// Builds std for every target in `all` that comes from source and is not built yet.
+///
+/// # Errors
+/// Its dependencies cannot be fetched, or it does not compile: the end of what cargo wrote.
+pub fn build(cx: &Context, rust: &Rust, all: &BTreeMap<String, Std>, offline: bool) -> Result<()> {
+    for (target, std) in all {
+        let Std::Source { source, sysroot } = std else {
+            continue;
+        };
+        let place = Utf8PathBuf::from(sysroot).join("lib/rustlib").join(target);
+        if place.join("lib").exists() {
+            continue;
+        }
+        let _lock = fs::lock(&Utf8PathBuf::from(format!("{sysroot}.lock")), || {
+            cx.status("Waiting", format!("for another longshore that builds std for {target}"));
+        })?;
+        if !place.join("lib").exists() {
+            cx.status(
+                "Building",
+                format!("std for {target} from {source}, once for all workspaces"),
+            );
+            build_one(cx, rust, source, target, &place, offline)?;
+        }
+    }
+    Ok(())
+}
+
+fn build_one(
+    cx: &Context,
+    rust: &Rust,
+    source: &str,
+    target: &str,
+    place: &Utf8Path,
+    offline: bool,
+) -> Result<()> {
+    let work = Utf8PathBuf::from(format!("{place}.build"));
+    fs::remove_dir_all(&work)?;
+    fs::write(&work.join("Cargo.toml"), MANIFEST.as_bytes())?;
+    fs::write(&work.join("Cargo.lock"), LOCK.as_bytes())?;
+    fs::write(&work.join("src/lib.rs"), b"#![no_std]\n")?;
+    let commit = rust.commit.clone().unwrap_or_else(|| rust.version.to_string());
+    let mut flags = vec![
+        "-Clink-self-contained=no".to_owned(),
+        format!("--remap-path-prefix={work}=/workspace"),
+    ];
+    if let Some(home) = cx.env.cargo_home() {
+        flags.push(format!("--remap-path-prefix={home}=/cargo"));
+    }
+    // The official std says this of its source.
+    flags.push(format!("--remap-path-prefix={source}=/rustc/{commit}"));
+    let mut command = Command::new(&rust.cargo)
+        .args(["build", "--release", "--locked", "-Zbuild-std=std,panic_unwind"])
+        .args(["--target", target, "--target-dir", "target"])
+        .dir(&work)
+        // Only std is compiled here, which is what this is for.
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("__CARGO_TESTS_ONLY_SRC_ROOT", format!("{source}/library"))
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+        .env("RUSTC", &rust.rustc)
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_BUILD_TARGET")
+        .env_remove("RUSTC_WRAPPER")
+        .env_remove("RUSTC_WORKSPACE_WRAPPER");
+    if offline {
+        command = command.arg("--offline");
+    }
+    let output = cx.children.output(&command)?;
+    if !output.success() {
+        return Err(Error::tool(format!(
+            "std for `{target}` cannot be built from `{source}`: cargo ended with {}",
+            output.ending()
+        ))
+        .detail(output.tail(20))
+        .hint(format!("`rustup target add {target}` makes this unnecessary")));
+    }
+    let deps = work.join("target").join(target).join("release/deps");
+    let staged = place.with_extension("partial");
+    fs::remove_dir_all(&staged)?;
+    for name in fs::names(&deps)? {
+        if name.ends_with(".rlib") && !name.starts_with("libstd_for_longshore") {
+            fs::link(&deps.join(&name), &staged.join("lib").join(&name))?;
+        }
+    }
+    fs::remove_dir_all(place)?;
+    fs::rename(&staged, place)?;
+    fs::remove_dir_all(&work)
+}
