@@ -2,6 +2,7 @@
 //! after the OCI image specification 1.1. Nothing here knows what longshore is; it imports nothing
 //! of ours but [`crate::error`].
 
+pub mod archive;
 pub mod check;
 pub mod config;
 pub mod descriptor;
