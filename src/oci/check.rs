@@ -45,6 +45,17 @@ pub struct Found {
     pub config: Document<Config>,
 }
 
+impl Found {
+    /// What an index says of it.
+    pub fn descriptor(&self) -> Descriptor {
+        let manifest = &self.manifest;
+        let media_type = manifest.media_type.clone().unwrap_or(MediaType::Manifest);
+        let mut descriptor = Descriptor::new(media_type, manifest.digest(), manifest.size());
+        descriptor.platform = Some(self.platform.clone());
+        descriptor
+    }
+}
+
 /// Reads all of a layout through `read`, which gets a path below the layout's directory and gives
 /// the file's bytes, or nothing where there is no such file. Gives the images, and what is wrong:
 ///
@@ -306,6 +317,10 @@ mod tests {
             let (found, faults) = check(&|path| files.get(path).cloned());
             assert_eq!(faults, []);
             assert_eq!(found.len(), platforms.len());
+            // An index made again of what was found is the one that was there.
+            let again = found.iter().map(Found::descriptor).collect();
+            let again = Document::new(Index::new(again, BTreeMap::new())).unwrap();
+            assert_eq!(again.digest() == index.manifests[0].digest, found.len() > 1);
         }
     }
 

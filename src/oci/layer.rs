@@ -80,7 +80,8 @@ pub struct Tree<'a> {
 
 #[derive(Clone, Copy, Debug)]
 enum Node<'a> {
-    Directory(Meta),
+    /// With nothing where it is only known to lead to something.
+    Directory(Option<Meta>),
     File(Meta, &'a [u8]),
 }
 
@@ -106,7 +107,7 @@ impl<'a> Tree<'a> {
     /// # Errors
     /// As [`Tree::file`].
     pub fn directory(&mut self, path: &str, meta: Meta) -> Result<()> {
-        self.add(path, Node::Directory(meta))
+        self.add(path, Node::Directory(Some(meta)))
     }
 
     fn add(&mut self, path: &str, node: Node<'a>) -> Result<()> {
@@ -120,11 +121,17 @@ impl<'a> Tree<'a> {
                 )));
             }
         };
-        if self.nodes.contains_key(&parts) {
+        let there = self.nodes.get(&parts);
+        let fits = match (there, &node) {
+            (None, _) => true,
+            (Some(Node::Directory(None)), Node::Directory(_)) => true,
+            (Some(_), _) => false,
+        };
+        if !fits {
             return Err(Error::usage(format!("`{path}` is in the layer twice")));
         }
         for depth in 1..parts.len() {
-            let ancestor = Node::Directory(self.ancestor);
+            let ancestor = Node::Directory(None);
             let there = self
                 .nodes
                 .entry(parts[..depth].to_vec())
@@ -149,7 +156,9 @@ impl<'a> Tree<'a> {
         for (parts, node) in &self.nodes {
             let path = parts.join("/");
             match *node {
-                Node::Directory(meta) => tar.directory(&path, meta)?,
+                Node::Directory(meta) => {
+                    tar.directory(&path, meta.unwrap_or(self.ancestor))?;
+                }
                 Node::File(meta, content) => tar.bytes(&path, meta, content)?,
             }
         }
@@ -259,6 +268,28 @@ mod tests {
         for path in ["", "/", "a", "/a", "/a/c", "/a/c/d", "/a/", "/../a"] {
             assert!(tree().file(path, META, b"").is_err(), "{path}");
         }
+    }
+
+    #[test]
+    fn a_directory_may_come_before_or_after_what_it_holds() {
+        let own = Meta {
+            mode: 0o700,
+            ..META
+        };
+        let mut early = Tree::new(META);
+        early.directory("/a", own).unwrap();
+        early.file("/a/b", META, b"").unwrap();
+        let mut late = Tree::new(META);
+        late.file("/a/b", META, b"").unwrap();
+        late.directory("/a", own).unwrap();
+        let tar = |tree: &Tree<'_>| {
+            let mut tar = Vec::new();
+            tree.write(&mut tar).map(|()| tar).unwrap()
+        };
+        assert_eq!(tar(&early), tar(&late));
+        assert_eq!(&tar(&late)[100..107], b"0000700");
+        assert!(late.directory("/a", own).is_err());
+        assert!(late.file("/a", own, b"").is_err());
     }
 
     #[test]

@@ -19,6 +19,12 @@ pub const BIN: &str = "/usr/local/bin";
 /// "nonroot". A number, because an empty image has no `/etc/passwd` to look a name up in.
 pub const NONROOT: &str = "65532:65532";
 
+/// What a reader of the Dockerfile should know first.
+const HEADER: &str = "\
+# Copies binaries that were built and verified before; nothing is compiled here.
+#   docker buildx build -f Dockerfile.release --platform linux/amd64,linux/arm64 target/dist
+";
+
 /// What is the same in the images of all platforms.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recipe {
@@ -57,7 +63,7 @@ impl Recipe {
     /// characters that a Dockerfile expands, control characters, a user by name, no entry point.
     pub fn text(&self) -> Result<String> {
         self.check()?;
-        let mut text = String::from("FROM scratch\nARG TARGETPLATFORM\n");
+        let mut text = format!("{HEADER}FROM scratch\nARG TARGETPLATFORM\n");
         for (n, (key, value)) in self.labels.iter().enumerate() {
             let lead = if n == 0 { "LABEL" } else { " \\\n     " };
             let mut quoted = String::new();
@@ -248,7 +254,9 @@ mod tests {
 
     #[test]
     fn text() {
-        let expected = r#"FROM scratch
+        let expected = r#"# Copies binaries that were built and verified before; nothing is compiled here.
+#   docker buildx build -f Dockerfile.release --platform linux/amd64,linux/arm64 target/dist
+FROM scratch
 ARG TARGETPLATFORM
 LABEL org.opencontainers.image.description="a \"b\" \\ \$c & d" \
       org.opencontainers.image.title="hello"

@@ -282,7 +282,24 @@ fn gnu_tar_lists_a_layer_with_long_names() {
     );
 }
 
-/// Lays `contents` out as a build context for `recipe` on `platforms`.
+#[test]
+fn an_engine_with_containerds_store_loads_the_archive() {
+    let Some(engine) = BuildKit::start() else {
+        return;
+    };
+    let set = pair();
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("every.tar");
+    let every = archive::files(&set, Some(NAME), set.images()[0].platform()).unwrap();
+    support_layout::archive(&path, &every);
+    engine.run(&["load", "--quiet", "--input", path.to_str().unwrap()]);
+    let name = NAME.image.unwrap();
+    // This store names images by what they were pulled by, and keeps every platform.
+    let id = engine.run(&["image", "inspect", "--format={{.Id}}", name]);
+    assert_eq!(id.trim(), set.descriptor().digest.to_string());
+}
+
+/// Lays binaries out as a build context for `recipe` on `platforms`.
 fn context(dir: &Path, recipe: &Recipe, platforms: &[&str]) {
     for platform in platforms {
         let bin = dir.join(platform).join("bin");

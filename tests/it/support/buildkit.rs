@@ -69,6 +69,13 @@ impl BuildKit {
         })
     }
 
+    /// What `docker` prints, asking this engine; it must succeed.
+    pub(crate) fn run(&self, args: &[&str]) -> String {
+        let socket = format!("unix://{}/engine.sock", self.data.path().display());
+        let client = self.root.join("bin/docker");
+        peer::run(&client, [&["-H", &socket], args].concat())
+    }
+
     /// Builds `dockerfile` with `context` for `platforms`, every time in it at most `epoch`, and
     /// unpacks the resulting layout to `out`. `more` are further arguments.
     pub(crate) fn build(
