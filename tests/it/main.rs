@@ -1,1 +1,8 @@
-fn main() {}
+//! The integration tests: one binary, so that it links once.
+// Tests start peers and write files; only the library leaves that to one place.
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros)]
+// A helper that fails fails its test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod image;
+mod support;

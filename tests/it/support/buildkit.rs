@@ -1,0 +1,121 @@
+//! A real BuildKit that makes reproducible images, with the engine it lives in.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tempfile::TempDir;
+
+use super::{peer, server::Server};
+
+/// BuildKit in a Docker Engine with containerd's image store, as `buildkit.sh` unpacks it.
+#[derive(Debug)]
+pub(crate) struct BuildKit {
+    root: PathBuf,
+    data: TempDir,
+    // The engine ends before its containerd does.
+    _engine: Server,
+    _containerd: Server,
+}
+
+impl BuildKit {
+    /// Starts it; nothing where it is not there, or this is not root.
+    pub(crate) fn start() -> Option<Self> {
+        peer::root()?;
+        let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/buildkit");
+        if !home.join("ready").is_file() {
+            peer::skip("run `sh tests/it/support/buildkit.sh target/peers/buildkit` first");
+            return None;
+        }
+        let root = home.join("root/usr");
+        let data = TempDir::new().unwrap();
+        let at = |name: &str| data.path().join(name).display().to_string();
+        let config = format!(
+            "version = 2\nroot = {:?}\nstate = {:?}\ndisabled_plugins = [{}]\n[grpc]\naddress = {:?}\n",
+            at("containerd"),
+            at("state"),
+            r#""io.containerd.grpc.v1.cri", "io.containerd.nri.v1.nri", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.btrfs""#,
+            at("containerd.sock"),
+        );
+        fs::write(at("containerd.toml"), config).unwrap();
+        let config = r#"{"features": {"containerd-snapshotter": true}, "storage-driver": "native",
+            "iptables": false, "ip6tables": false, "bridge": "none"}"#;
+        fs::write(at("engine.json"), config).unwrap();
+        let plugins = data.path().join("cli-plugins");
+        fs::create_dir(&plugins).unwrap();
+        let buildx = root.join("libexec/docker/cli-plugins/docker-buildx");
+        std::os::unix::fs::symlink(buildx, plugins.join("docker-buildx")).unwrap();
+
+        let mut containerd = Command::new(root.join("bin/containerd"));
+        containerd.args(["-c", &at("containerd.toml")]);
+        let (containerd, _) = Server::start(&mut containerd, "containerd successfully booted");
+        let mut engine = Command::new(root.join("sbin/dockerd"));
+        let path = format!("{0}/bin:{0}/sbin:/usr/bin:/usr/sbin", root.display());
+        engine
+            .env("PATH", path)
+            .args(["--config-file", &at("engine.json")])
+            .args(["--containerd", &at("containerd.sock")])
+            .args(["--data-root", &at("data"), "--exec-root", &at("exec")])
+            .args(["--pidfile", &at("pid"), "-H"])
+            .arg(format!("unix://{}", at("engine.sock")));
+        let (engine, _) = Server::start(&mut engine, "API listen on");
+        Some(BuildKit {
+            root,
+            data,
+            _engine: engine,
+            _containerd: containerd,
+        })
+    }
+
+    /// What `docker` prints, asking this engine; it must succeed.
+    pub(crate) fn run(&self, args: &[&str]) -> String {
+        let socket = format!("unix://{}/engine.sock", self.data.path().display());
+        let client = self.root.join("bin/docker");
+        peer::run(&client, [&["-H", &socket], args].concat())
+    }
+
+    /// Builds `dockerfile` with `context` for `platforms`, every time in it at most `epoch`, and
+    /// unpacks the resulting layout to `out`. `more` are further arguments.
+    pub(crate) fn build(
+        &self,
+        (dockerfile, context, out): (&Path, &Path, &Path),
+        platforms: &str,
+        epoch: u64,
+        more: &[&str],
+    ) {
+        let archive = self.data.path().join("image.tar");
+        let output = format!(
+            "type=oci,dest={},rewrite-timestamp=true,oci-mediatypes=true",
+            archive.display()
+        );
+        let mut command = Command::new(self.root.join("bin/docker"));
+        command
+            .env("DOCKER_CONFIG", self.data.path())
+            .env("SOURCE_DATE_EPOCH", epoch.to_string())
+            .arg("-H")
+            .arg(format!("unix://{}/engine.sock", self.data.path().display()))
+            .args([
+                "buildx",
+                "build",
+                "--provenance=false",
+                "--platform",
+                platforms,
+            ])
+            .args(["--output", &output])
+            .args(more)
+            .arg("-f")
+            .args([dockerfile, context]);
+        let built = command.output().unwrap();
+        let log = String::from_utf8_lossy(&built.stderr);
+        assert!(
+            built.status.success(),
+            "{command:?}: {}\n{log}",
+            built.status
+        );
+        fs::create_dir_all(out).unwrap();
+        let (tar, out) = (Path::new("tar"), out.to_str().unwrap());
+        peer::run(tar, ["-xf", archive.to_str().unwrap(), "-C", out]);
+    }
+}

@@ -1,0 +1,9 @@
+//! What several tests need: real peers and how to start them, and programs to pack.
+
+pub(crate) mod buildkit;
+pub(crate) mod engine;
+pub(crate) mod layout;
+pub(crate) mod peer;
+pub(crate) mod program;
+pub(crate) mod registry;
+pub(crate) mod server;

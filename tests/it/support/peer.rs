@@ -1,0 +1,69 @@
+//! Other people's programs that our outputs must please.
+
+use std::{
+    env,
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+/// The program `name`, or nothing after saying that the running test is skipped. Where `CI` is
+/// `true`, every peer must be there.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    // Servers are often outside of a user's PATH.
+    let path = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
+        .map(|dir: PathBuf| dir.join(name))
+        .find(|file| file.is_file());
+    if found.is_none() {
+        skip(&format!("`{name}` is not installed"));
+    }
+    found
+}
+
+/// Says that the running test is skipped, and why; fails it where `CI` is `true`.
+pub(crate) fn skip(reason: &str) {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("unnamed");
+    assert!(
+        !env::var("CI").is_ok_and(|ci| ci == "true"),
+        "{test} cannot be skipped in CI: {reason}"
+    );
+    eprintln!("skip: {test}: {reason}");
+}
+
+/// Whether this is root, or nothing after saying that the running test is skipped.
+pub(crate) fn root() -> Option<()> {
+    if rustix::process::geteuid().is_root() {
+        return Some(());
+    }
+    skip("it needs root");
+    None
+}
+
+/// Runs `program` to its end.
+pub(crate) fn output<S: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<Item = S>) -> Output {
+    let mut command = Command::new(program);
+    command.args(args);
+    command
+        .output()
+        .unwrap_or_else(|e| panic!("{command:?}: {e}"))
+}
+
+/// What `program` prints; it must succeed.
+pub(crate) fn run<S: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<Item = S>) -> String {
+    let mut command = Command::new(program);
+    command.args(args);
+    let output = command
+        .output()
+        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap_or_else(|e| panic!("{command:?}: {e}"))
+}
