@@ -1,1 +1,15 @@
-//! Facts read from the bytes of an ELF file.
+//! Facts read from the bytes of an ELF file of any class, byte order and machine, on any host.
+//!
+//! Formats are those of the System V gABI (<https://gabi.xinuos.com>), chapters "Object Files" and
+//! "Program Loading and Dynamic Linking"; GNU additions name their own source.
+
+mod dynamic;
+mod facts;
+mod file;
+mod machine;
+mod note;
+mod text;
+
+pub use facts::{Facts, Libc, Segment, Shape, Stack};
+pub use file::Unreadable;
+pub use machine::{kind_name, machine_name};
