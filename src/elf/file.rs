@@ -1,6 +1,6 @@
 //! An ELF file's tables, each read on its own, so that no symbol table is read on the way.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use goblin::{
     container::Ctx,
@@ -254,8 +254,8 @@ pub(super) fn text(bytes: &[u8]) -> String {
 }
 
 /// Text from the file between backticks, with nothing in it that a terminal would obey.
-pub(crate) fn quote(bytes: &[u8]) -> Cow<'static, str> {
-    format!("`{}`", String::from_utf8_lossy(bytes).escape_debug()).into()
+pub(crate) fn quote(bytes: &[u8]) -> String {
+    format!("`{}`", String::from_utf8_lossy(bytes).escape_debug())
 }
 
 /// Reads and writes numbers in a file's byte order and class.

@@ -6,10 +6,16 @@
 mod dynamic;
 mod facts;
 mod file;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod machine;
 mod note;
 mod text;
 
 pub use facts::{Facts, Libc, Segment, Shape, Stack};
 pub use file::Unreadable;
+pub(crate) use file::quote;
 pub use machine::{kind_name, machine_name};
+
+#[cfg(test)]
+mod tests;
