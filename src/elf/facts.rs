@@ -362,5 +362,13 @@ fn detached(file: &File<'_>) -> bool {
     let empty = |s: &ProgramHeader| s.p_filesz == 0 && s.p_memsz != 0;
     let of = |kind| file.segments.iter().filter(move |s| s.p_type == kind);
     let executable = |s: &&ProgramHeader| s.p_flags & PF_X != 0;
-    of(PT_DYNAMIC).chain(of(PT_INTERP)).any(empty) || of(PT_LOAD).filter(executable).any(empty)
+    let entry = file.header.e_entry;
+    // In memory, and not in the file.
+    let starts_nowhere = |s: &ProgramHeader| {
+        let into = entry.checked_sub(s.p_vaddr);
+        into.is_some_and(|into| (s.p_filesz..s.p_memsz).contains(&into))
+    };
+    of(PT_DYNAMIC).chain(of(PT_INTERP)).any(empty)
+        || of(PT_LOAD).filter(executable).any(empty)
+        || (entry != 0 && of(PT_LOAD).any(starts_nowhere))
 }

@@ -33,9 +33,9 @@ impl fmt::Display for Unreadable {
 
 impl std::error::Error for Unreadable {}
 
-/// The most of a section's name that is read: enough to tell every name that means something here,
-/// and small enough that a table of names which all begin in one long string costs nothing.
-const SECTION_NAME: usize = 64;
+/// The most of a section's name that is read: more than names in programs have, and small enough
+/// that a table of names which all begin in one long string costs nothing.
+const SECTION_NAME: usize = 256;
 
 /// `e_phnum` of a file with more program headers than fit (gABI, "ELF Header", `PN_XNUM`).
 const PN_XNUM: u16 = 0xffff;
@@ -99,9 +99,9 @@ impl<'a> File<'a> {
         until_nul(self.names, section.sh_name as u64, SECTION_NAME).unwrap_or_default()
     }
 
-    /// The names of all sections.
-    pub(super) fn names(&self) -> &'a [u8] {
-        self.names
+    /// The index of the section with the names of sections.
+    pub(super) fn names_index(&self) -> Option<usize> {
+        names_index(&self.header, self.sections.first()?)
     }
 
     /// A section's bytes; empty for one that has none in the file.
@@ -217,20 +217,24 @@ fn names<'a>(
     let [first, _, ..] = sections else {
         return Ok(&[]);
     };
-    let index = match u32::from(header.e_shstrndx) {
-        SHN_XINDEX => first.sh_link,
-        index => index,
-    };
+    let index = names_index(header, first);
     // Debug sections are known by their names, so a file without them hides what it has.
-    if index == 0 {
+    if index == Some(0) {
         return Err(Unreadable::new("its sections have no names"));
     }
-    usize::try_from(index)
-        .ok()
+    index
         .and_then(|index| sections.get(index))
         .filter(|section| section.sh_type != SHT_NOBITS)
         .and_then(|section| slice(bytes, section.sh_offset, section.sh_size))
         .ok_or_else(|| Unreadable::new("the names of its sections are not in the file"))
+}
+
+fn names_index(header: &Header, first: &SectionHeader) -> Option<usize> {
+    usize::try_from(match u32::from(header.e_shstrndx) {
+        SHN_XINDEX => first.sh_link,
+        index => index,
+    })
+    .ok()
 }
 
 /// `len` bytes from `offset`, where that many are.

@@ -10,12 +10,19 @@ mod file;
 pub(crate) mod fixture;
 mod machine;
 mod note;
+mod split;
+mod strip;
+mod table;
 mod text;
 
 pub use facts::{Facts, Libc, Segment, Shape, Stack};
 pub use file::Unreadable;
 pub(crate) use file::quote;
 pub use machine::{kind_name, machine_name};
+pub use split::{Split, split};
+pub use strip::{CannotStrip, Keep, strip};
 
+#[cfg(test)]
+mod strip_tests;
 #[cfg(test)]
 mod tests;
