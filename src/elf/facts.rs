@@ -358,7 +358,7 @@ fn libc(
 }
 
 /// Whether the file's segments have no bytes where a program's would.
-fn detached(file: &File<'_>) -> bool {
+pub(super) fn detached(file: &File<'_>) -> bool {
     let empty = |s: &ProgramHeader| s.p_filesz == 0 && s.p_memsz != 0;
     let of = |kind| file.segments.iter().filter(move |s| s.p_type == kind);
     let executable = |s: &&ProgramHeader| s.p_flags & PF_X != 0;

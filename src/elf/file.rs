@@ -117,6 +117,10 @@ impl<'a> File<'a> {
 
     /// A segment's bytes in the file.
     pub(super) fn segment(&self, segment: &ProgramHeader) -> Result<&'a [u8], Unreadable> {
+        // The offset of nothing may be anywhere: only its remainder by the alignment matters.
+        if segment.p_filesz == 0 {
+            return Ok(&[]);
+        }
         slice(self.bytes, segment.p_offset, segment.p_filesz).ok_or_else(|| {
             let kind = super::kind_name(segment.p_type);
             Unreadable::new(format!("its segment {kind} ends after the file's end"))

@@ -12,6 +12,7 @@ use goblin::elf::{
 };
 
 use super::{
+    facts::detached,
     file::{File, Unreadable, is_alloc},
     table::{self, Section},
 };
@@ -61,6 +62,7 @@ pub struct Keep {
 pub fn strip(bytes: &[u8], keep: Keep) -> Result<Vec<u8>, CannotStrip> {
     let file = program(bytes)?;
     if file.sections.is_empty() {
+        loaded_prefix(&file)?;
         return Ok(bytes.to_vec());
     }
     rewrite(&file, keep, None)
@@ -69,12 +71,17 @@ pub fn strip(bytes: &[u8], keep: Keep) -> Result<Vec<u8>, CannotStrip> {
 /// The file of a program or of a shared object.
 pub(super) fn program(bytes: &[u8]) -> Result<File<'_>, CannotStrip> {
     let file = File::read(bytes)?;
-    if matches!(file.header.e_type, ET_EXEC | ET_DYN) {
-        return Ok(file);
+    if !matches!(file.header.e_type, ET_EXEC | ET_DYN) {
+        return Err(CannotStrip::new(
+            "it is neither a program nor a shared object (ET_EXEC, ET_DYN)",
+        ));
     }
-    Err(CannotStrip::new(
-        "it is neither a program nor a shared object (ET_EXEC, ET_DYN)",
-    ))
+    if detached(&file) {
+        return Err(CannotStrip::new(
+            "it holds the debug information of a program, and not the program",
+        ));
+    }
+    Ok(file)
 }
 
 /// The stripped file, with `debug_link` as the content of a new `.gnu_debuglink`.

@@ -108,6 +108,10 @@ fn a_file_without_section_headers_stays_as_it_is() {
     fixture.headers = false;
     let bytes = fixture.build();
     assert_eq!(strip(&bytes, KEEP).unwrap(), bytes);
+    fixture.sections.clear();
+    let mut cut = fixture.build();
+    cut.pop();
+    assert!(strip(&cut, KEEP).is_err());
 }
 
 #[test]
@@ -130,6 +134,14 @@ fn refused_with_a_reason() {
             .unwrap_err()
             .to_string()
             .contains("neither a program")
+    );
+
+    let debug = split(&bytes, KEEP, "x").unwrap().debug;
+    assert!(
+        strip(&debug, KEEP)
+            .unwrap_err()
+            .to_string()
+            .contains("debug information")
     );
 
     // Each of many sections has the whole file for its content.
