@@ -98,5 +98,8 @@ pub(super) fn doctor(doctor: &Doctor) -> String {
 
 /// The verdict on each file.
 pub(super) fn verdicts(checked: &[Checked]) -> String {
-    checked.iter().map(|checked| crate::verify::render(&checked.path, &checked.verdict)).collect()
+    checked
+        .iter()
+        .map(|checked| format!("{}\n", crate::verify::Report::new(&checked.path, &checked.verdict)))
+        .collect()
 }

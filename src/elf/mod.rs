@@ -1,1 +1,28 @@
-//! Facts read from the bytes of an ELF file.
+//! Facts read from the bytes of an ELF file of any class, byte order and machine, on any host.
+//!
+//! Formats are those of the System V gABI (<https://gabi.xinuos.com>), chapters "Object Files" and
+//! "Program Loading and Dynamic Linking"; GNU additions name their own source.
+
+mod dynamic;
+mod facts;
+mod file;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod machine;
+mod note;
+mod split;
+mod strip;
+mod table;
+mod text;
+
+pub use facts::{Facts, Libc, Segment, Shape, Stack};
+pub use file::Unreadable;
+pub(crate) use file::quote;
+pub use machine::{kind_name, machine_name};
+pub use split::{Split, split};
+pub use strip::{CannotStrip, Keep, strip};
+
+#[cfg(test)]
+mod strip_tests;
+#[cfg(test)]
+mod tests;

@@ -43,9 +43,7 @@ pub fn files<'a>(
     let saved = Saved {
         config: layout::blob_path(image.config().digest()),
         repo_tags: name.and_then(|name| name.image).into_iter().collect(),
-        layers: layers
-            .map(|l| layout::blob_path(l.descriptor().digest))
-            .collect(),
+        layers: layers.map(|l| layout::blob_path(l.descriptor().digest)).collect(),
     };
     let mut files = layout::files(set, name)?;
     files.push(File {
@@ -66,16 +64,8 @@ pub fn write<'b>(
     open: &mut dyn FnMut(Digest) -> Result<Box<dyn Read + 'b>>,
     out: impl Write,
 ) -> Result<()> {
-    let file = Meta {
-        mode: 0o644,
-        uid: 0,
-        gid: 0,
-        mtime: epoch,
-    };
-    let directory = Meta {
-        mode: 0o755,
-        ..file
-    };
+    let file = Meta { mode: 0o644, uid: 0, gid: 0, mtime: epoch };
+    let directory = Meta { mode: 0o755, ..file };
     let mut tar = Writer::new(out);
     tar.directory("blobs", directory)?;
     tar.directory("blobs/sha256", directory)?;
@@ -107,10 +97,7 @@ mod tests {
     }
 
     fn archive(set: &ImageSet, blob: &[u8]) -> Result<Vec<u8>> {
-        let name = Name {
-            tag: "1.0",
-            image: Some("a:1.0"),
-        };
+        let name = Name { tag: "1.0", image: Some("a:1.0") };
         let files = files(set, Some(name), &"linux/amd64".parse().unwrap())?;
         let mut out = Vec::new();
         write(&files, 0, &mut |_| Ok(Box::new(blob)), &mut out)?;
@@ -127,10 +114,7 @@ mod tests {
         };
         let blob = layer.blob().unwrap();
         let again = set(&known);
-        assert_eq!(
-            archive(&again, blob).unwrap(),
-            archive(&fresh, b"").unwrap()
-        );
+        assert_eq!(archive(&again, blob).unwrap(), archive(&fresh, b"").unwrap());
         assert!(archive(&again, &blob[1..]).is_err());
     }
 

@@ -65,16 +65,9 @@ impl Found {
 ///   zstd is not opened);
 /// - two images of one platform in one index.
 pub fn check(read: &dyn Fn(&str) -> Option<Vec<u8>>) -> (Vec<Found>, Vec<Fault>) {
-    let mut check = Check {
-        read,
-        seen: BTreeSet::new(),
-        found: Vec::new(),
-        faults: Vec::new(),
-    };
+    let mut check = Check { read, seen: BTreeSet::new(), found: Vec::new(), faults: Vec::new() };
     check.mark();
-    if let Some(index) = check
-        .bytes(INDEX)
-        .and_then(|bytes| check.document::<Index>(INDEX, bytes))
+    if let Some(index) = check.bytes(INDEX).and_then(|bytes| check.document::<Index>(INDEX, bytes))
     {
         check.index(INDEX, &index, 0);
     }
@@ -90,10 +83,7 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn fault(&mut self, path: &str, message: impl Into<String>) {
-        self.faults.push(Fault {
-            path: path.into(),
-            message: message.into(),
-        });
+        self.faults.push(Fault { path: path.into(), message: message.into() });
     }
 
     fn bytes(&mut self, path: &str) -> Option<Vec<u8>> {
@@ -105,9 +95,7 @@ impl Check<'_> {
     }
 
     fn document<T: Model>(&mut self, path: &str, bytes: Vec<u8>) -> Option<Document<T>> {
-        Document::parse(bytes)
-            .map_err(|error| self.fault(path, error.to_string()))
-            .ok()
+        Document::parse(bytes).map_err(|error| self.fault(path, error.to_string())).ok()
     }
 
     fn mark(&mut self) {
@@ -172,17 +160,11 @@ impl Check<'_> {
     }
 
     fn manifest(&mut self, path: &str, manifest: Document<Manifest>, said: Option<&Platform>) {
-        let layers: Vec<_> = manifest
-            .layers
-            .iter()
-            .map(|l| (l.clone(), self.blob(l)))
-            .collect();
+        let layers: Vec<_> = manifest.layers.iter().map(|l| (l.clone(), self.blob(l))).collect();
         let config = self.blob(&manifest.config);
         // Attestations and other artifacts have configurations of their own kind.
-        let image = matches!(
-            manifest.config.media_type,
-            MediaType::Config | MediaType::DockerConfig
-        );
+        let image =
+            matches!(manifest.config.media_type, MediaType::Config | MediaType::DockerConfig);
         let unknown = said.is_some_and(|platform| platform.os == "unknown");
         if !image || unknown {
             return;
@@ -203,21 +185,14 @@ impl Check<'_> {
                 let ids = &config.rootfs.diff_ids;
                 if ids.len() != layers.len() {
                     let (has, said) = (layers.len(), ids.len());
-                    self.fault(
-                        path,
-                        format!("has {has} layers, and its configuration {said}"),
-                    );
+                    self.fault(path, format!("has {has} layers, and its configuration {said}"));
                 }
                 for ((layer, bytes), diff_id) in layers.into_iter().zip(ids) {
                     if let Some(bytes) = bytes {
                         self.layer(&layer, bytes, *diff_id);
                     }
                 }
-                self.found.push(Found {
-                    platform,
-                    manifest,
-                    config,
-                });
+                self.found.push(Found { platform, manifest, config });
             }
         }
     }
@@ -278,16 +253,11 @@ mod tests {
         let image = |platform: &&str| {
             let contents = [("hello", platform.as_bytes())].into();
             let platform = platform.parse().unwrap();
-            recipe
-                .image(&platform, &contents, 0, Compressor::Gzip, &nothing_known)
-                .unwrap()
+            recipe.image(&platform, &contents, 0, Compressor::Gzip, &nothing_known).unwrap()
         };
         let images = platforms.iter().map(image).collect();
         let set = ImageSet::new(images, BTreeMap::new()).unwrap();
-        let name = Name {
-            tag: "1.0",
-            image: Some("registry.example/hello:1.0"),
-        };
+        let name = Name { tag: "1.0", image: Some("registry.example/hello:1.0") };
         let mut result = Files::new();
         for file in files(&set, Some(name)).unwrap() {
             match file.content {
@@ -310,10 +280,7 @@ mod tests {
             let index = Document::<Index>::parse(files[INDEX].clone()).unwrap();
             assert_eq!(index.manifests.len(), 1);
             assert_eq!(index.manifests[0].annotations.len(), 2);
-            assert_eq!(
-                files.len(),
-                2 + 3 * platforms.len() + usize::from(platforms.len() > 1)
-            );
+            assert_eq!(files.len(), 2 + 3 * platforms.len() + usize::from(platforms.len() > 1));
             let (found, faults) = check(&|path| files.get(path).cloned());
             assert_eq!(faults, []);
             assert_eq!(found.len(), platforms.len());
@@ -326,10 +293,7 @@ mod tests {
 
     #[test]
     fn every_fault_is_told() {
-        assert_eq!(
-            faults(&Files::new()),
-            ["`oci-layout`: is missing", "`index.json`: is missing"]
-        );
+        assert_eq!(faults(&Files::new()), ["`oci-layout`: is missing", "`index.json`: is missing"]);
         let good = layout(&["linux/amd64", "linux/arm64"]);
         for path in good.keys() {
             let mut files = good.clone();

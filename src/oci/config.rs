@@ -26,11 +26,7 @@ pub struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
     /// How it was made, one entry an instruction.
-    #[serde(
-        default,
-        deserialize_with = "nullable",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<History>,
     /// `GOOS`.
     pub os: String,
@@ -64,9 +60,7 @@ impl Model for Config {
         let layers = self.rootfs.diff_ids.len();
         // config.md leaves history out where nothing is known.
         if !self.history.is_empty() && filled != layers {
-            return Err(format!(
-                "its history has {filled} layers, and its rootfs {layers}"
-            ));
+            return Err(format!("its history has {filled} layers, and its rootfs {layers}"));
         }
         Ok(())
     }
@@ -114,11 +108,7 @@ pub struct Execution {
     #[serde(default, with = "set", skip_serializing_if = "BTreeSet::is_empty")]
     pub exposed_ports: BTreeSet<String>,
     /// `ENV`, as `NAME=value`.
-    #[serde(
-        default,
-        deserialize_with = "nullable",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<String>,
     /// `ENTRYPOINT`: the program and its first arguments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,11 +123,7 @@ pub struct Execution {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub working_dir: String,
     /// `LABEL`.
-    #[serde(
-        default,
-        deserialize_with = "nullable",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// `STOPSIGNAL`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -208,9 +194,7 @@ mod set {
 pub fn timestamp(epoch: u64) -> Result<String> {
     const LAST: u64 = 253_402_300_799;
     if epoch > LAST {
-        return Err(Error::usage(format!(
-            "the time `{epoch}` is after the year 9999"
-        )));
+        return Err(Error::usage(format!("the time `{epoch}` is after the year 9999")));
     }
     let time = UNIX_EPOCH + Duration::from_secs(epoch);
     Ok(humantime::format_rfc3339_seconds(time).to_string())

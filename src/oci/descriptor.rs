@@ -40,40 +40,21 @@ impl MediaType {
         (Self::Manifest, "application/vnd.oci.image.manifest.v1+json"),
         (Self::Config, "application/vnd.oci.image.config.v1+json"),
         (Self::Layer, "application/vnd.oci.image.layer.v1.tar"),
-        (
-            Self::LayerGzip,
-            "application/vnd.oci.image.layer.v1.tar+gzip",
-        ),
-        (
-            Self::LayerZstd,
-            "application/vnd.oci.image.layer.v1.tar+zstd",
-        ),
-        (
-            Self::DockerIndex,
-            "application/vnd.docker.distribution.manifest.list.v2+json",
-        ),
-        (
-            Self::DockerManifest,
-            "application/vnd.docker.distribution.manifest.v2+json",
-        ),
-        (
-            Self::DockerConfig,
-            "application/vnd.docker.container.image.v1+json",
-        ),
-        (
-            Self::DockerLayerGzip,
-            "application/vnd.docker.image.rootfs.diff.tar.gzip",
-        ),
+        (Self::LayerGzip, "application/vnd.oci.image.layer.v1.tar+gzip"),
+        (Self::LayerZstd, "application/vnd.oci.image.layer.v1.tar+zstd"),
+        (Self::DockerIndex, "application/vnd.docker.distribution.manifest.list.v2+json"),
+        (Self::DockerManifest, "application/vnd.docker.distribution.manifest.v2+json"),
+        (Self::DockerConfig, "application/vnd.docker.container.image.v1+json"),
+        (Self::DockerLayerGzip, "application/vnd.docker.image.rootfs.diff.tar.gzip"),
     ];
 
     /// The type's name.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Other(name) => name,
-            known => Self::NAMES
-                .iter()
-                .find(|(kind, _)| kind == known)
-                .map_or("", |(_, name)| name),
+            known => {
+                Self::NAMES.iter().find(|(kind, _)| kind == known).map_or("", |(_, name)| name)
+            }
         }
     }
 
@@ -127,11 +108,7 @@ pub struct Descriptor {
     /// The blob's size in bytes.
     pub size: u64,
     /// Notes by name (annotations.md has the usual names).
-    #[serde(
-        default,
-        deserialize_with = "nullable",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// What the image runs on; only in an index.
     #[serde(default, with = "object", skip_serializing_if = "Option::is_none")]

@@ -48,11 +48,7 @@ impl<T: Model> Document<T> {
             .map_err(|why| Error::build(format!("failed to write an {}", T::NAME)).because(why))?;
         let bytes = json::to_bytes(&value, T::STYLE)?;
         let digest = Digest::of(&bytes);
-        Ok(Document {
-            value,
-            bytes,
-            digest,
-        })
+        Ok(Document { value, bytes, digest })
     }
 
     /// Reads `bytes`, and keeps them.
@@ -67,11 +63,7 @@ impl<T: Model> Document<T> {
         let value: T = serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))?;
         value.check().map_err(bad)?;
         let digest = Digest::of(&bytes);
-        Ok(Document {
-            value,
-            bytes,
-            digest,
-        })
+        Ok(Document { value, bytes, digest })
     }
 }
 

@@ -28,10 +28,7 @@ pub struct Step {
 impl Step {
     /// An instruction that makes no layer.
     pub fn empty(created_by: impl Into<String>) -> Self {
-        Step {
-            created_by: created_by.into(),
-            layer: None,
-        }
+        Step { created_by: created_by.into(), layer: None }
     }
 }
 
@@ -48,11 +45,7 @@ pub struct Blob<'a> {
 
 impl<'a> Blob<'a> {
     fn of<T>(document: &'a Document<T>) -> Self {
-        Blob {
-            digest: document.digest(),
-            size: document.size(),
-            bytes: Some(document.bytes()),
-        }
+        Blob { digest: document.digest(), size: document.size(), bytes: Some(document.bytes()) }
     }
 }
 
@@ -105,18 +98,10 @@ impl Image {
         })?;
         let mut manifest = Manifest::new(
             Descriptor::new(MediaType::Config, config.digest(), config.size()),
-            layers
-                .iter()
-                .map(|layer| layer.descriptor().clone())
-                .collect(),
+            layers.iter().map(|layer| layer.descriptor().clone()).collect(),
         );
         manifest.annotations = annotations;
-        Ok(Image {
-            platform,
-            manifest: Document::new(manifest)?,
-            config,
-            layers,
-        })
+        Ok(Image { platform, manifest: Document::new(manifest)?, config, layers })
     }
 
     /// What it runs on.
@@ -150,9 +135,7 @@ impl Image {
 
     /// The bytes that a pull transfers: manifest, configuration and compressed layers.
     pub fn size(&self) -> u64 {
-        self.manifest
-            .size()
-            .saturating_add(self.manifest.content_size())
+        self.manifest.size().saturating_add(self.manifest.content_size())
     }
 
     /// Layers, configuration and manifest, in the order that a registry takes them in.
@@ -162,9 +145,7 @@ impl Image {
             size: layer.descriptor().size,
             bytes: layer.blob(),
         });
-        layers
-            .chain([Blob::of(&self.config), Blob::of(&self.manifest)])
-            .collect()
+        layers.chain([Blob::of(&self.config), Blob::of(&self.manifest)]).collect()
     }
 }
 
@@ -183,10 +164,8 @@ impl ImageSet {
     pub fn new(mut images: Vec<Image>, annotations: BTreeMap<String, String>) -> Result<Self> {
         images.sort_by(|a, b| a.platform.cmp(&b.platform));
         if let Some(pair) = images.windows(2).find(|w| w[0].platform == w[1].platform) {
-            return Err(
-                Error::usage(format!("there are two images for `{}`", pair[0].platform))
-                    .hint("give one binary for each platform"),
-            );
+            return Err(Error::usage(format!("there are two images for `{}`", pair[0].platform))
+                .hint("give one binary for each platform"));
         }
         let index = match images.len() {
             0 => return Err(Error::usage("there is no image to join")),
@@ -212,10 +191,7 @@ impl ImageSet {
     /// What to pull by: the index, or the manifest of the only image, without its platform.
     pub fn descriptor(&self) -> Descriptor {
         match (&self.index, self.images.first()) {
-            (None, Some(image)) => Descriptor {
-                platform: None,
-                ..image.descriptor()
-            },
+            (None, Some(image)) => Descriptor { platform: None, ..image.descriptor() },
             (Some(index), _) => Descriptor::new(MediaType::Index, index.digest(), index.size()),
             // `new` refuses it.
             (None, None) => Descriptor::new(MediaType::Index, Digest::of(b""), 0),

@@ -47,19 +47,13 @@ mod tests {
     #[test]
     fn escapes_as_go_does() {
         let bytes = to_bytes(&"a<b>&\u{2028}é\"\\\u{1}", Style::Compact).unwrap();
-        assert_eq!(
-            String::from_utf8(bytes).unwrap(),
-            r#""a\u003cb\u003e\u0026\u2028é\"\\\u0001""#
-        );
+        assert_eq!(String::from_utf8(bytes).unwrap(), r#""a\u003cb\u003e\u0026\u2028é\"\\\u0001""#);
     }
 
     #[test]
     fn layouts() {
         let value = serde_json::json!({"a": [1, {}], "b": []});
-        assert_eq!(
-            to_bytes(&value, Style::Compact).unwrap(),
-            br#"{"a":[1,{}],"b":[]}"#
-        );
+        assert_eq!(to_bytes(&value, Style::Compact).unwrap(), br#"{"a":[1,{}],"b":[]}"#);
         assert_eq!(
             to_bytes(&value, Style::Indented).unwrap(),
             b"{\n  \"a\": [\n    1,\n    {}\n  ],\n  \"b\": []\n}"

@@ -56,9 +56,8 @@ impl Compressor {
                 let level = CompressionLvl::new(LEVEL).map_err(|e| failed(format!("{e:?}")))?;
                 let mut deflate = Deflate::new(level);
                 let mut blob = vec![0; deflate.gzip_compress_bound(tar.len())];
-                let len = deflate
-                    .gzip_compress(&tar, &mut blob)
-                    .map_err(|e| failed(e.to_string()))?;
+                let len =
+                    deflate.gzip_compress(&tar, &mut blob).map_err(|e| failed(e.to_string()))?;
                 blob.truncate(len);
                 blob.shrink_to_fit();
                 Ok(blob)
@@ -88,10 +87,7 @@ enum Node<'a> {
 impl<'a> Tree<'a> {
     /// An empty tree. Directories that no one adds, but that lead to what is added, get `ancestor`.
     pub fn new(ancestor: Meta) -> Self {
-        Tree {
-            nodes: BTreeMap::new(),
-            ancestor,
-        }
+        Tree { nodes: BTreeMap::new(), ancestor }
     }
 
     /// Adds the file `path`, absolute in the image: `/usr/local/bin/rg`.
@@ -116,9 +112,7 @@ impl<'a> Tree<'a> {
         let parts: Vec<String> = match path.strip_prefix('/') {
             Some(rest) if !rest.split('/').any(bad) => rest.split('/').map(Into::into).collect(),
             _ => {
-                return Err(Error::usage(format!(
-                    "`{path}` is not a plain absolute path"
-                )));
+                return Err(Error::usage(format!("`{path}` is not a plain absolute path")));
             }
         };
         let there = self.nodes.get(&parts);
@@ -132,10 +126,7 @@ impl<'a> Tree<'a> {
         }
         for depth in 1..parts.len() {
             let ancestor = Node::Directory(None);
-            let there = self
-                .nodes
-                .entry(parts[..depth].to_vec())
-                .or_insert(ancestor);
+            let there = self.nodes.entry(parts[..depth].to_vec()).or_insert(ancestor);
             if let Node::File(..) = there {
                 let file = parts[..depth].join("/");
                 return Err(Error::usage(format!(
@@ -236,12 +227,7 @@ impl Layer {
 mod tests {
     use super::*;
 
-    const META: Meta = Meta {
-        mode: 0o755,
-        uid: 0,
-        gid: 0,
-        mtime: 0,
-    };
+    const META: Meta = Meta { mode: 0o755, uid: 0, gid: 0, mtime: 0 };
 
     fn tree() -> Tree<'static> {
         let mut tree = Tree::new(META);
@@ -272,10 +258,7 @@ mod tests {
 
     #[test]
     fn a_directory_may_come_before_or_after_what_it_holds() {
-        let own = Meta {
-            mode: 0o700,
-            ..META
-        };
+        let own = Meta { mode: 0o700, ..META };
         let mut early = Tree::new(META);
         early.directory("/a", own).unwrap();
         early.file("/a/b", META, b"").unwrap();
@@ -300,9 +283,7 @@ mod tests {
         let mut tar = Vec::new();
         tree().write(&mut tar).unwrap();
         let mut out = vec![0; tar.len()];
-        let len = libdeflater::Decompressor::new()
-            .gzip_decompress(blob, &mut out)
-            .unwrap();
+        let len = libdeflater::Decompressor::new().gzip_decompress(blob, &mut out).unwrap();
         assert_eq!(out[..len], tar);
         assert_eq!(Digest::of(&tar), layer.diff_id());
         assert_eq!(Digest::of(blob), layer.descriptor().digest);
@@ -328,9 +309,8 @@ mod tests {
     fn the_compressor_is_the_one_it_says() {
         let lock = include_str!("../../Cargo.lock");
         assert!(lock.contains("name = \"libdeflate-sys\"\nversion = \"1.26."));
-        let tar: Vec<u8> = (0..200_000_u32)
-            .flat_map(|n| (n.wrapping_mul(n) / 7).to_le_bytes())
-            .collect();
+        let tar: Vec<u8> =
+            (0..200_000_u32).flat_map(|n| (n.wrapping_mul(n) / 7).to_le_bytes()).collect();
         let blob = Compressor::Gzip.compress(tar).unwrap();
         assert_eq!(Digest::of(&blob).short(), "1dd1223fffe1");
     }

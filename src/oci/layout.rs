@@ -67,10 +67,7 @@ pub struct Name<'a> {
 /// # Errors
 /// The name cannot be written down.
 pub fn files<'a>(set: &'a ImageSet, name: Option<Name<'_>>) -> Result<Vec<File<'a>>> {
-    let mut files = vec![File {
-        path: MARK.0.into(),
-        content: Content::Bytes(MARK.1.into()),
-    }];
+    let mut files = vec![File { path: MARK.0.into(), content: Content::Bytes(MARK.1.into()) }];
     for blob in set.blobs() {
         files.push(File {
             path: blob_path(blob.digest),
@@ -105,13 +102,9 @@ pub fn index(mut descriptor: Descriptor, name: Option<Name<'_>>) -> Result<Vec<u
             return Err(Error::usage(format!("`{}` is not a tag", name.tag))
                 .hint("use at most 128 letters, digits, `_`, `.` and `-`"));
         }
-        descriptor
-            .annotations
-            .insert(REF_NAME.into(), name.tag.into());
+        descriptor.annotations.insert(REF_NAME.into(), name.tag.into());
         if let Some(image) = name.image {
-            descriptor
-                .annotations
-                .insert(IMAGE_NAME.into(), image.into());
+            descriptor.annotations.insert(IMAGE_NAME.into(), image.into());
         }
     }
     let index = Index::new(vec![descriptor], BTreeMap::new());

@@ -31,11 +31,7 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
     /// Notes by name.
-    #[serde(
-        default,
-        deserialize_with = "nullable",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -55,9 +51,7 @@ impl Manifest {
 
     /// The bytes that a pull transfers beside the manifest: configuration and layers.
     pub fn content_size(&self) -> u64 {
-        self.layers.iter().fold(self.config.size, |sum, layer| {
-            sum.saturating_add(layer.size)
-        })
+        self.layers.iter().fold(self.config.size, |sum, layer| sum.saturating_add(layer.size))
     }
 }
 

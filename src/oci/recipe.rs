@@ -103,12 +103,7 @@ impl Recipe {
         known: &Known<'_>,
     ) -> Result<Image> {
         self.check()?;
-        let meta = Meta {
-            mode: 0o755,
-            uid: 0,
-            gid: 0,
-            mtime: epoch,
-        };
+        let meta = Meta { mode: 0o755, uid: 0, gid: 0, mtime: epoch };
         let mut tree = Tree::new(meta);
         for name in &self.binaries {
             let content = contents.get(name.as_str()).ok_or_else(|| {
@@ -128,10 +123,7 @@ impl Recipe {
         }
         steps.push(copy);
         steps.push(Step::empty(format!("USER {}", self.user)));
-        steps.push(Step::empty(format!(
-            "ENTRYPOINT {}",
-            listed(&self.entrypoint)
-        )));
+        steps.push(Step::empty(format!("ENTRYPOINT {}", listed(&self.entrypoint))));
         if let Some(cmd) = &self.cmd {
             steps.push(Step::empty(format!("CMD {}", listed(cmd))));
         }
@@ -247,9 +239,7 @@ mod tests {
         let contents = [("hello", &b"hello"[..]), ("other", platform.as_bytes())].into();
         let platform = platform.parse().unwrap();
         let gzip = Compressor::Gzip;
-        recipe()
-            .image(&platform, &contents, 1_700_000_000, gzip, &nothing_known)
-            .unwrap()
+        recipe().image(&platform, &contents, 1_700_000_000, gzip, &nothing_known).unwrap()
     }
 
     #[test]
@@ -272,10 +262,7 @@ CMD ["--help", "a b"]
     fn history_shows_the_instructions_expanded() {
         let image = image("linux/arm64");
         let steps: Vec<_> = image.config().history.iter().collect();
-        let texts: Vec<_> = steps
-            .iter()
-            .filter_map(|s| s.created_by.as_deref())
-            .collect();
+        let texts: Vec<_> = steps.iter().filter_map(|s| s.created_by.as_deref()).collect();
         assert_eq!(
             texts,
             [
@@ -300,17 +287,10 @@ CMD ["--help", "a b"]
         let one = of(["linux/arm64", "linux/amd64", "linux/arm/v7"]);
         let two = of(["linux/arm/v7", "linux/arm64", "linux/amd64"]);
         assert_eq!(one, two);
-        let platforms: Vec<_> = one
-            .images()
-            .iter()
-            .map(|i| i.platform().to_string())
-            .collect();
+        let platforms: Vec<_> = one.images().iter().map(|i| i.platform().to_string()).collect();
         assert_eq!(platforms, ["linux/amd64", "linux/arm/v7", "linux/arm64"]);
         // A change of these digests is a change of every image that users rebuild: say so.
-        assert_eq!(
-            one.images()[0].layers()[0].diff_id().short(),
-            "329d4b57255d"
-        );
+        assert_eq!(one.images()[0].layers()[0].diff_id().short(), "329d4b57255d");
         assert_eq!(one.images()[0].config().digest().short(), "8aff78ba2967");
         assert_eq!(one.descriptor().digest.short(), "ba8713017d14");
     }

@@ -38,10 +38,7 @@ pub struct Writer<W> {
 impl<W: Write> Writer<W> {
     /// Begins an archive.
     pub fn new(out: W) -> Self {
-        Writer {
-            out,
-            paths: BTreeSet::new(),
-        }
+        Writer { out, paths: BTreeSet::new() }
     }
 
     /// Adds a directory. `path` has no trailing slash.
@@ -177,9 +174,7 @@ impl<W: Write> Writer<W> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.out
-            .write_all(bytes)
-            .map_err(|e| Error::build("failed to write an archive").because(e))
+        self.out.write_all(bytes).map_err(|e| Error::build("failed to write an archive").because(e))
     }
 }
 
@@ -246,12 +241,7 @@ fn pax_record(key: &str, value: &str) -> String {
 mod tests {
     use super::*;
 
-    const META: Meta = Meta {
-        mode: 0o755,
-        uid: 0,
-        gid: 0,
-        mtime: 1_700_000_000,
-    };
+    const META: Meta = Meta { mode: 0o755, uid: 0, gid: 0, mtime: 1_700_000_000 };
 
     fn archive(fill: impl FnOnce(&mut Writer<Vec<u8>>) -> Result<()>) -> Result<Vec<u8>> {
         let mut writer = Writer::new(Vec::new());
@@ -304,25 +294,16 @@ mod tests {
     #[test]
     fn refused() {
         for path in ["", "/a", "a/", "a//b", "./a", "a/../b", "a\0"] {
-            assert!(
-                archive(|tar| tar.bytes(path, META, b"")).is_err(),
-                "{path:?}"
-            );
+            assert!(archive(|tar| tar.bytes(path, META, b"")).is_err(), "{path:?}");
         }
         let twice = archive(|tar| {
             tar.bytes("a", META, b"")?;
             tar.directory("a", META)
         });
         assert_eq!(twice.unwrap_err().to_string(), "`a` is archived twice");
-        let late = Meta {
-            mtime: 1 << 40,
-            ..META
-        };
+        let late = Meta { mtime: 1 << 40, ..META };
         assert!(archive(|tar| tar.bytes("a", late, b"")).is_err());
-        let typed = Meta {
-            mode: 0o100_755,
-            ..META
-        };
+        let typed = Meta { mode: 0o100_755, ..META };
         assert!(archive(|tar| tar.bytes("a", typed, b"")).is_err());
     }
 

@@ -23,10 +23,7 @@ use crate::support::{
 
 const EPOCH: u64 = 1_700_000_000;
 
-const NAME: Name<'_> = Name {
-    tag: "1.0",
-    image: Some("registry.example/hello:1.0"),
-};
+const NAME: Name<'_> = Name { tag: "1.0", image: Some("registry.example/hello:1.0") };
 
 fn recipe() -> Recipe {
     Recipe {
@@ -43,22 +40,12 @@ fn recipe() -> Recipe {
 fn image(platform: &str, content: &[u8]) -> Image {
     let platform: Platform = platform.parse().unwrap();
     let contents = [("hello", content)].into();
-    recipe()
-        .image(
-            &platform,
-            &contents,
-            EPOCH,
-            Compressor::Gzip,
-            &nothing_known,
-        )
-        .unwrap()
+    recipe().image(&platform, &contents, EPOCH, Compressor::Gzip, &nothing_known).unwrap()
 }
 
 fn pair() -> ImageSet {
-    let images = vec![
-        image("linux/arm64", &program::arm64()),
-        image("linux/amd64", &program::amd64()),
-    ];
+    let images =
+        vec![image("linux/arm64", &program::arm64()), image("linux/amd64", &program::amd64())];
     ImageSet::new(images, BTreeMap::new()).unwrap()
 }
 
@@ -142,13 +129,7 @@ fn podman_loads_both_archives() {
     for source in ["oci-archive", "docker-archive"] {
         let (root, runroot) = (own(source), own("run"));
         let podman = |args: &[&str]| {
-            let store = [
-                "--root",
-                &root,
-                "--runroot",
-                &runroot,
-                "--storage-driver=vfs",
-            ];
+            let store = ["--root", &root, "--runroot", &runroot, "--storage-driver=vfs"];
             peer::run(&podman, [&store, args].concat())
         };
         let file = match source {
@@ -157,12 +138,7 @@ fn podman_loads_both_archives() {
         };
         let image = format!("{source}:{file}");
         let id = podman(&["pull", "--quiet", "--arch=amd64", &image]);
-        let labels = [
-            "image",
-            "inspect",
-            "--format={{.User}} {{.Labels}}",
-            id.trim(),
-        ];
+        let labels = ["image", "inspect", "--format={{.User}} {{.Labels}}", id.trim()];
         let labels = podman(&labels);
         assert!(labels.starts_with("65532:65532 map["), "{labels}");
         assert!(labels.contains("image.title:hello"), "{labels}");
@@ -208,11 +184,7 @@ fn the_engine_runs_the_image_from_a_registry() {
     assert_eq!(id.trim(), set.images()[0].config().digest().to_string());
     let ran = engine.output(&["run", "--rm", "--network", "none", &name]);
     let error = String::from_utf8_lossy(&ran.stderr);
-    assert_eq!(
-        String::from_utf8_lossy(&ran.stdout),
-        program::TEXT,
-        "{error}"
-    );
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), program::TEXT, "{error}");
     // The program exits with the last byte of its user's number.
     assert_eq!(ran.status.code(), Some(65532 & 0xff), "{error}");
 }
@@ -242,12 +214,7 @@ fn gnu_tar_lists_a_layer_with_long_names() {
     let Some(tar) = peer::find("tar") else {
         return;
     };
-    let meta = Meta {
-        mode: 0o755,
-        uid: 0,
-        gid: 0,
-        mtime: EPOCH,
-    };
+    let meta = Meta { mode: 0o755, uid: 0, gid: 0, mtime: EPOCH };
     let long = format!("opt/{}/{}", "d".repeat(120), "é".repeat(30));
     let mut tree = Tree::new(meta);
     tree.file("/usr/local/bin/hello", meta, b"hello").unwrap();
@@ -256,12 +223,7 @@ fn gnu_tar_lists_a_layer_with_long_names() {
     let file = dir.path().join("layer.tar");
     tree.write(fs::File::create(&file).unwrap()).unwrap();
     let mut command = Command::new(tar);
-    command.args([
-        "--utc",
-        "--full-time",
-        "--numeric-owner",
-        "--quoting-style=literal",
-    ]);
+    command.args(["--utc", "--full-time", "--numeric-owner", "--quoting-style=literal"]);
     command.env("LC_ALL", "C.UTF-8");
     let listed = command.arg("-tvf").arg(&file).output().unwrap();
     assert!(listed.status.success(), "{listed:?}");
@@ -271,14 +233,7 @@ fn gnu_tar_lists_a_layer_with_long_names() {
     assert!(lines[2].ends_with(&long), "{listed}");
     assert_eq!(
         lines[6].split_whitespace().collect::<Vec<_>>(),
-        [
-            "-rwxr-xr-x",
-            "0/0",
-            "5",
-            "2023-11-14",
-            "22:13:20",
-            "usr/local/bin/hello"
-        ]
+        ["-rwxr-xr-x", "0/0", "5", "2023-11-14", "22:13:20", "usr/local/bin/hello"]
     );
 }
 
@@ -322,21 +277,14 @@ fn buildkit_makes_the_same_layers_and_configuration_of_the_recipe() {
     let awkward = Recipe {
         labels: [
             ("org.opencontainers.image.title", "hello"),
-            (
-                "org.opencontainers.image.url",
-                "https://x.example/?a=1&b=<2>",
-            ),
+            ("org.opencontainers.image.url", "https://x.example/?a=1&b=<2>"),
             ("awkward", r#"a "b" 'c' \ \n $HOME ${d} # é  ,"#),
             ("empty", ""),
         ]
         .map(|(key, value)| (key.into(), value.into()))
         .into(),
         release_labels: [("org.opencontainers.image.revision".into(), "abc".into())].into(),
-        cmd: Some(
-            [r#"--a "b""#, r"c\d", "$HOME", "<&>", "é"]
-                .map(Into::into)
-                .into(),
-        ),
+        cmd: Some([r#"--a "b""#, r"c\d", "$HOME", "<&>", "é"].map(Into::into).into()),
         ..Recipe::new(["hello", "B-2", "a.b", &long].map(Into::into).into())
     };
     let plain = Recipe::new(vec!["hello".into()]);
@@ -360,26 +308,13 @@ fn buildkit_makes_the_same_layers_and_configuration_of_the_recipe() {
                 .binaries
                 .iter()
                 .map(|name| {
-                    let path = dir
-                        .path()
-                        .join(their.platform.path())
-                        .join("bin")
-                        .join(name);
+                    let path = dir.path().join(their.platform.path()).join("bin").join(name);
                     (name.as_str(), fs::read(path).unwrap())
                 })
                 .collect();
-            let contents = contents
-                .iter()
-                .map(|(name, bytes)| (*name, &bytes[..]))
-                .collect();
+            let contents = contents.iter().map(|(name, bytes)| (*name, &bytes[..])).collect();
             let our = recipe
-                .image(
-                    &their.platform,
-                    &contents,
-                    EPOCH,
-                    Compressor::Gzip,
-                    &nothing_known,
-                )
+                .image(&their.platform, &contents, EPOCH, Compressor::Gzip, &nothing_known)
                 .unwrap();
             assert_eq!(
                 String::from_utf8_lossy(our.config().bytes()),

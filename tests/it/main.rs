@@ -6,3 +6,4 @@
 
 mod image;
 mod support;
+mod verify;

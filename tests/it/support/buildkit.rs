@@ -61,12 +61,7 @@ impl BuildKit {
             .args(["--pidfile", &at("pid"), "-H"])
             .arg(format!("unix://{}", at("engine.sock")));
         let (engine, _) = Server::start(&mut engine, "API listen on");
-        Some(BuildKit {
-            root,
-            data,
-            _engine: engine,
-            _containerd: containerd,
-        })
+        Some(BuildKit { root, data, _engine: engine, _containerd: containerd })
     }
 
     /// What `docker` prints, asking this engine; it must succeed.
@@ -96,24 +91,14 @@ impl BuildKit {
             .env("SOURCE_DATE_EPOCH", epoch.to_string())
             .arg("-H")
             .arg(format!("unix://{}/engine.sock", self.data.path().display()))
-            .args([
-                "buildx",
-                "build",
-                "--provenance=false",
-                "--platform",
-                platforms,
-            ])
+            .args(["buildx", "build", "--provenance=false", "--platform", platforms])
             .args(["--output", &output])
             .args(more)
             .arg("-f")
             .args([dockerfile, context]);
         let built = command.output().unwrap();
         let log = String::from_utf8_lossy(&built.stderr);
-        assert!(
-            built.status.success(),
-            "{command:?}: {}\n{log}",
-            built.status
-        );
+        assert!(built.status.success(), "{command:?}: {}\n{log}", built.status);
         fs::create_dir_all(out).unwrap();
         let (tar, out) = (Path::new("tar"), out.to_str().unwrap());
         peer::run(tar, ["-xf", archive.to_str().unwrap(), "-C", out]);

@@ -26,11 +26,7 @@ impl Engine {
         let program = peer::find("dockerd")?;
         // A client of another version may come first in PATH; this one belongs to the engine.
         let beside = PathBuf::from("/usr/bin/docker");
-        let client = if beside.is_file() {
-            beside
-        } else {
-            peer::find("docker")?
-        };
+        let client = if beside.is_file() { beside } else { peer::find("docker")? };
         let data = TempDir::new().unwrap();
         let socket = format!("unix://{}/engine.sock", data.path().display());
         let mut command = Command::new(program);
@@ -44,12 +40,7 @@ impl Engine {
             .arg("--pidfile")
             .arg(data.path().join("pid"));
         let (server, _) = Server::start(&mut command, "API listen on");
-        Some(Engine {
-            client,
-            socket,
-            _server: server,
-            _data: data,
-        })
+        Some(Engine { client, socket, _server: server, _data: data })
     }
 
     /// Runs `docker` with `args` to its end.

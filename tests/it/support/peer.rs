@@ -46,18 +46,14 @@ pub(crate) fn root() -> Option<()> {
 pub(crate) fn output<S: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<Item = S>) -> Output {
     let mut command = Command::new(program);
     command.args(args);
-    command
-        .output()
-        .unwrap_or_else(|e| panic!("{command:?}: {e}"))
+    command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"))
 }
 
 /// What `program` prints; it must succeed.
 pub(crate) fn run<S: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<Item = S>) -> String {
     let mut command = Command::new(program);
     command.args(args);
-    let output = command
-        .output()
-        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     assert!(
         output.status.success(),
         "{command:?}: {}\n{}{}",

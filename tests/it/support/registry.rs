@@ -33,11 +33,7 @@ impl Registry {
         let (server, line) = Server::start(&mut command, "listening on");
         let (_, rest) = line.split_once("listening on ").unwrap();
         let address = rest.split(['"', ',', ' ']).next().unwrap().to_owned();
-        Some(Registry {
-            address,
-            _server: server,
-            _storage: storage,
-        })
+        Some(Registry { address, _server: server, _storage: storage })
     }
 
     /// `docker://ADDRESS/NAME`, as skopeo has it.

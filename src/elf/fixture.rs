@@ -1,0 +1,254 @@
+//! Small ELF files for tests, made from nothing: a static-pie for any class, byte order and
+//! machine, of which a test changes the one property it is about.
+
+/// What goes into the file; every field is free to change.
+#[derive(Clone, Debug)]
+pub(crate) struct Fixture {
+    pub(crate) wide: bool,
+    pub(crate) little: bool,
+    pub(crate) machine: u16,
+    pub(crate) kind: u16,
+    pub(crate) os_abi: u8,
+    pub(crate) interpreter: Option<&'static str>,
+    pub(crate) needed: Vec<&'static str>,
+    pub(crate) runpath: Option<&'static str>,
+    /// More entries of the dynamic section; no dynamic section at all where it is none.
+    pub(crate) dynamic: Option<Vec<(u64, u64)>>,
+    pub(crate) build_id: Option<Vec<u8>>,
+    /// Flags of `PT_GNU_STACK`.
+    pub(crate) stack: Option<u32>,
+    /// Flags of the one `PT_LOAD`.
+    pub(crate) load: u32,
+    pub(crate) align: u64,
+    /// What is added to the address, beyond the offset, of all that is loaded.
+    pub(crate) base: u64,
+    pub(crate) text: Vec<u8>,
+    /// Name, `sh_type`, content of sections that are not loaded.
+    pub(crate) sections: Vec<(&'static str, u64, Vec<u8>)>,
+    /// Whether there are section headers.
+    pub(crate) headers: bool,
+}
+
+/// Class, byte order and machine of every sort: x86-64, arm64, 32-bit ARM, s390x.
+pub(crate) const MACHINES: [(bool, bool, u16); 4] =
+    [(true, true, 62), (true, true, 183), (false, true, 40), (true, false, 22)];
+
+pub(crate) const SHT_PROGBITS: u64 = 1;
+pub(crate) const SHT_SYMTAB: u64 = 2;
+pub(crate) const DF_1_PIE: (u64, u64) = (0x6fff_fffb, 0x0800_0000);
+
+impl Fixture {
+    /// A file that every lint passes.
+    pub(crate) fn new((wide, little, machine): (bool, bool, u16)) -> Self {
+        Fixture {
+            wide,
+            little,
+            machine,
+            kind: 3,
+            os_abi: 0,
+            interpreter: None,
+            needed: Vec::new(),
+            runpath: None,
+            dynamic: Some(vec![DF_1_PIE]),
+            build_id: Some(vec![0xab; 20]),
+            stack: Some(6),
+            load: 5,
+            align: 0x1_0000,
+            base: 0x1_0000,
+            text: b"some text".to_vec(),
+            sections: vec![(".comment", SHT_PROGBITS, b"a compiler\0".to_vec())],
+            headers: true,
+        }
+    }
+
+    fn number(&self, out: &mut Vec<u8>, number: u64, size: usize) {
+        match self.little {
+            true => out.extend(&number.to_le_bytes()[..size]),
+            false => out.extend(&number.to_be_bytes()[8 - size..]),
+        }
+    }
+
+    fn numbers(&self, out: &mut Vec<u8>, numbers: &[(u64, usize)]) {
+        for &(number, size) in numbers {
+            self.number(out, number, size);
+        }
+    }
+
+    fn word(&self) -> usize {
+        if self.wide { 8 } else { 4 }
+    }
+
+    /// The file.
+    pub(crate) fn build(&self) -> Vec<u8> {
+        let (header_size, entry_size) = if self.wide { (64, 56) } else { (52, 32) };
+        let parts = [
+            self.interpreter.is_some(),
+            self.dynamic.is_some(),
+            self.build_id.is_some(),
+            self.stack.is_some(),
+            true,
+        ];
+        let count = parts.iter().filter(|&&part| part).count();
+        let mut out = vec![0; header_size + count * entry_size];
+        // Type, flags, offset, size.
+        let mut segments = Vec::new();
+        // Name, type, flags, offset, size.
+        let mut sections = vec![("", 0, 0, 0, 0)];
+        if let Some(path) = self.interpreter {
+            let at = append(&mut out, path.as_bytes());
+            out.push(0);
+            segments.push((3, 4, at, path.len() + 1));
+            sections.push((".interp", SHT_PROGBITS, 2, at, path.len() + 1));
+        }
+        if let Some(id) = &self.build_id {
+            let mut note = Vec::new();
+            self.numbers(&mut note, &[(4, 4), (id.len() as u64, 4), (3, 4)]);
+            note.extend(b"GNU\0");
+            note.extend(id);
+            let at = append(&mut out, &note);
+            segments.push((4, 4, at, note.len()));
+            sections.push((".note.gnu.build-id", 7, 2, at, note.len()));
+        }
+        if let Some(more) = &self.dynamic {
+            let (at, len) = self.dynamic_section(&mut out, more);
+            segments.push((2, 6, at, len));
+            sections.push((".dynamic", 6, 2, at, len));
+        }
+        let at = append(&mut out, &self.text);
+        sections.push((".text", SHT_PROGBITS, 6, at, self.text.len()));
+        let loaded = out.len();
+        segments.insert(0, (1, self.load, 0, loaded));
+        if let Some(flags) = self.stack {
+            segments.push((0x6474_e551, flags, 0, 0));
+        }
+        for (name, kind, content) in &self.sections {
+            let at = append(&mut out, content);
+            sections.push((name, *kind, 0, at, content.len()));
+        }
+        let table = if self.headers { self.section_table(&mut out, sections) } else { (0, 0) };
+        let start = self.start(count as u64, &segments, table);
+        out[..start.len()].copy_from_slice(&start);
+        out
+    }
+
+    fn dynamic_section(&self, out: &mut Vec<u8>, more: &[(u64, u64)]) -> (usize, usize) {
+        let mut strings = vec![0];
+        let mut entries = more.to_vec();
+        let names = self.needed.iter().map(|name| (1, name));
+        for (tag, name) in names.chain(self.runpath.iter().map(|path| (29, path))) {
+            entries.push((tag, strings.len() as u64));
+            strings.extend(name.as_bytes());
+            strings.push(0);
+        }
+        let at = append(out, &strings);
+        entries.extend([(5, self.base + at as u64), (10, strings.len() as u64), (0, 0)]);
+        let mut bytes = Vec::new();
+        for (tag, value) in entries {
+            self.numbers(&mut bytes, &[(tag, self.word()), (value, self.word())]);
+        }
+        (append(out, &bytes), bytes.len())
+    }
+
+    /// Appends the names and the headers; where the headers are, and how many.
+    fn section_table(
+        &self,
+        out: &mut Vec<u8>,
+        mut sections: Vec<(&str, u64, u64, usize, usize)>,
+    ) -> (u64, u64) {
+        sections.push((".shstrtab", 3, 0, 0, 0));
+        let mut names = Vec::new();
+        let offsets: Vec<u64> = sections
+            .iter()
+            .map(|(name, ..)| {
+                let at = names.len() as u64;
+                names.extend(name.as_bytes());
+                names.push(0);
+                at
+            })
+            .collect();
+        let last = sections.last_mut().unwrap();
+        (last.3, last.4) = (append(out, &names), names.len());
+        let word = self.word();
+        let mut table = Vec::new();
+        for ((_, kind, flags, at, len), name) in sections.iter().zip(offsets) {
+            let address = if *flags == 0 { 0 } else { self.base + *at as u64 };
+            let (at, len) = (*at as u64, *len as u64);
+            self.numbers(&mut table, &[(name, 4), (*kind, 4), (*flags, word), (address, word)]);
+            self.numbers(
+                &mut table,
+                &[(at, word), (len, word), (0, 4), (0, 4), (8, word), (0, word)],
+            );
+        }
+        (append(out, &table) as u64, sections.len() as u64)
+    }
+
+    /// The ELF header and the program headers.
+    fn start(
+        &self,
+        count: u64,
+        segments: &[(u64, u32, usize, usize)],
+        table: (u64, u64),
+    ) -> Vec<u8> {
+        let word = self.word();
+        let (header_size, entry_size, section_size) =
+            if self.wide { (64, 56, 64) } else { (52, 32, 40) };
+        let mut out = b"\x7fELF".to_vec();
+        out.extend([1 + u8::from(self.wide), 2 - u8::from(self.little), 1, self.os_abi]);
+        out.resize(16, 0);
+        self.numbers(&mut out, &[(self.kind.into(), 2), (self.machine.into(), 2), (1, 4)]);
+        self.numbers(&mut out, &[(self.base, word), (header_size, word), (table.0, word), (0, 4)]);
+        self.numbers(&mut out, &[(header_size, 2), (entry_size, 2), (count, 2), (section_size, 2)]);
+        self.numbers(&mut out, &[(table.1, 2), (table.1.saturating_sub(1), 2)]);
+        for &(kind, flags, at, len) in segments {
+            let (flags, at, len) = (u64::from(flags), at as u64, len as u64);
+            let address = self.base + at;
+            let align = if kind == 1 { self.align } else { 4 };
+            self.number(&mut out, kind, 4);
+            if self.wide {
+                self.number(&mut out, flags, 4);
+            }
+            self.numbers(
+                &mut out,
+                &[(at, word), (address, word), (address, word), (len, word), (len, word)],
+            );
+            if !self.wide {
+                self.number(&mut out, flags, 4);
+            }
+            self.number(&mut out, align, word);
+        }
+        out
+    }
+}
+
+/// Appends at the next multiple of 8; where that is.
+fn append(out: &mut Vec<u8>, bytes: &[u8]) -> usize {
+    out.resize(out.len().next_multiple_of(8), 0);
+    let at = out.len();
+    out.extend(bytes);
+    at
+}
+
+/// The next number of a small generator (xorshift64, Marsaglia 2003): the same ones every time.
+pub(crate) fn random(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
+
+/// `bytes` with a few of them changed, and sometimes cut off.
+pub(crate) fn mutate(bytes: &[u8], state: &mut u64) -> Vec<u8> {
+    const TELLING: [u8; 8] = [0, 1, 2, 0x7f, 0x80, 0xfe, 0xff, 0x40];
+    let mut out = bytes.to_vec();
+    for _ in 0..=random(state) % 4 {
+        let at = random(state) as usize % out.len();
+        // Headers decide more than what follows them.
+        let at = if random(state).is_multiple_of(2) { at } else { at % 512.min(out.len()) };
+        let byte = random(state);
+        out[at] = TELLING.get(byte as usize % 16).copied().unwrap_or(byte as u8);
+    }
+    if random(state).is_multiple_of(16) {
+        out.truncate(1 + random(state) as usize % out.len());
+    }
+    out
+}

@@ -1,0 +1,190 @@
+//! Separates a program from its symbols and debug information, which debuggers find again by build
+//! id or by name and checksum (GDB manual, "Separate Debug Files").
+
+use std::{collections::BTreeMap, ops::Range};
+
+use goblin::elf::{
+    program_header::{PT_GNU_PROPERTY, PT_LOAD, PT_NOTE, PT_PHDR, ProgramHeader},
+    section_header::{SHT_NOBITS, SHT_NOTE, SHT_NULL, SHT_SYMTAB, SectionHeader},
+};
+
+use super::{
+    file::{File, Words, is_alloc, quote},
+    strip::{CannotStrip, Keep, program, rewrite, spend},
+    table::{self, Section, append},
+};
+
+/// A program and its separate debug information.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// The stripped program, with a `.gnu_debuglink`.
+    pub stripped: Vec<u8>,
+    /// What `objcopy --only-keep-debug` makes: everything that [`super::strip`] takes away, and the
+    /// headers and notes of the rest.
+    pub debug: Vec<u8>,
+}
+
+/// Strips the program `bytes` and gives what was taken away as a file of its own. `debug_name` is
+/// the name, without a directory, that file will have: debuggers look for it beside the program
+/// and in `.debug` there.
+///
+/// # Errors
+/// The program cannot be stripped, has nothing to take away, or the name is not one of a file.
+pub fn split(bytes: &[u8], keep: Keep, debug_name: &str) -> Result<Split, CannotStrip> {
+    if debug_name.is_empty() || debug_name.contains(['/', '\0']) {
+        let name = quote(debug_name.as_bytes());
+        return Err(CannotStrip::new(format!("{name} is not the name of a file")));
+    }
+    let file = program(bytes)?;
+    if !file.sections.iter().any(|section| is_separate(&file, section)) {
+        return Err(CannotStrip::new("it has no symbols and no debug information to separate"));
+    }
+    let debug = only_debug(&file)?;
+    let link = debug_link(debug_name, &debug, file.words());
+    let stripped = rewrite(&file, keep, Some(&link))?;
+    Ok(Split { stripped, debug })
+}
+
+fn is_separate(file: &File<'_>, section: &SectionHeader) -> bool {
+    let name = file.name(section);
+    section.sh_type == SHT_SYMTAB
+        || (!is_alloc(section) && (name.starts_with(b".debug_") || name.starts_with(b".zdebug_")))
+}
+
+/// The name with its NUL, padded to four bytes, and the CRC-32 of the whole debug file, in the
+/// program's byte order.
+fn debug_link(name: &str, debug: &[u8], words: Words) -> Vec<u8> {
+    let mut link = name.as_bytes().to_vec();
+    link.push(0);
+    table::pad(&mut link, 4);
+    words.push(&mut link, libdeflater::crc32(debug).into(), 4);
+    link
+}
+
+/// Loaded sections keep their headers, addresses and indices, since symbols refer to them, and lose
+/// their bytes; only notes keep theirs, so that the build id is in both files.
+fn only_debug(file: &File<'_>) -> Result<Vec<u8>, CannotStrip> {
+    let header_size = if file.ctx.is_big() { 64 } else { 52 };
+    let mut out = file.bytes.get(..header_size).unwrap_or_default().to_vec();
+    let program_headers = out.len();
+    let len = usize::from(file.header.e_phentsize).saturating_mul(file.segments.len());
+    let headers_end = program_headers.saturating_add(len);
+    out.resize(headers_end, 0);
+
+    let mut sections: Vec<Section<'_>> = file
+        .sections
+        .iter()
+        .map(|section| Section { name: file.name(section), header: section.clone() })
+        .collect();
+    let mut left = file.bytes.len();
+    let mut notes = BTreeMap::new();
+    let is_note = |header: &SectionHeader| is_alloc(header) && header.sh_type == SHT_NOTE;
+    // Notes first and together: segments of several of them stay whole.
+    for Section { header, .. } in sections.iter_mut().filter(|s| is_note(&s.header)) {
+        let content = file.content(header)?;
+        left = spend(left, content.len())?;
+        let at = append(&mut out, content, header.sh_addralign);
+        notes.insert(header.sh_offset, at..at.saturating_add(header.sh_size));
+        header.sh_offset = at;
+    }
+    // The names are written anew in their old place, unless they are a symbol table's, too.
+    let names_index = file.names_index().filter(|&names| {
+        let linked = |section: &SectionHeader| usize::try_from(section.sh_link) == Ok(names);
+        names != 0 && !file.sections.iter().skip(1).any(linked)
+    });
+    for (index, Section { header, .. }) in sections.iter_mut().enumerate() {
+        if names_index == Some(index) {
+            continue;
+        }
+        if header.sh_type == SHT_NULL || is_note(header) {
+            if index == 0 {
+                (header.sh_size, header.sh_link) = (0, 0);
+            }
+        } else if is_alloc(header) {
+            header.sh_type = SHT_NOBITS;
+            header.sh_offset = out.len() as u64;
+        } else {
+            let content = file.content(header)?;
+            left = spend(left, content.len())?;
+            header.sh_offset = append(&mut out, content, header.sh_addralign);
+        }
+    }
+    let headers = program_header_table(file, program_headers as u64..headers_end as u64, &notes);
+    table::set(&mut out, program_headers..headers_end, &headers)?;
+    let words = file.words();
+    let field = if words.wide { 32..40 } else { 28..32 };
+    let start = if headers.is_empty() { 0 } else { program_headers as u64 };
+    let mut offset = Vec::new();
+    words.push(&mut offset, start, words.size());
+    table::set(&mut out, field, &offset)?;
+    table::finish(&mut out, words, sections, names_index)?;
+    Ok(out)
+}
+
+/// The program headers, from `start` to `end`: addresses and sizes in memory as they were, and
+/// bytes in the file only for themselves and for notes.
+fn program_header_table(
+    file: &File<'_>,
+    Range { start, end }: Range<u64>,
+    notes: &BTreeMap<u64, Range<u64>>,
+) -> Vec<u8> {
+    let mut out = Vec::new();
+    for old in &file.segments {
+        let mut header = old.clone();
+        let place = match header.p_type {
+            PT_PHDR => Some(start),
+            PT_NOTE | PT_GNU_PROPERTY => moved(old, notes),
+            // The segment with the headers keeps them: PT_PHDR has to be in a loaded one.
+            PT_LOAD if old.p_offset == 0 && file.header.e_phoff == start => {
+                header.p_filesz = old.p_filesz.min(end);
+                Some(0)
+            }
+            _ => None,
+        };
+        match place {
+            Some(place) => header.p_offset = place,
+            None => {
+                // An offset must agree with the address below the alignment, even of nothing.
+                let rest = header.p_vaddr.checked_rem(header.p_align);
+                header.p_offset = rest.unwrap_or_default();
+                header.p_filesz = 0;
+            }
+        }
+        push(&mut out, file.words(), &header);
+    }
+    out
+}
+
+/// Where the notes of a segment are now, if they are as they were: neighbours without a gap.
+fn moved(segment: &ProgramHeader, notes: &BTreeMap<u64, Range<u64>>) -> Option<u64> {
+    /// Programs have two or three; the limit bounds the time of many segments over many notes.
+    const NOTES: usize = 16;
+    let first = notes.get(&segment.p_offset)?.start;
+    let end = segment.p_offset.checked_add(segment.p_filesz)?;
+    let mut last = first;
+    for (old, new) in notes.range(segment.p_offset..end).take(NOTES) {
+        if new.start.checked_sub(first) != old.checked_sub(segment.p_offset) {
+            return None;
+        }
+        last = new.end;
+    }
+    (last.checked_sub(first)? >= segment.p_filesz).then_some(first)
+}
+
+/// Appends a program header (gABI, "Program Header"): the flags' place depends on the class.
+fn push(out: &mut Vec<u8>, words: Words, header: &ProgramHeader) {
+    let word = words.size();
+    let flags = (u64::from(header.p_flags), 4);
+    words.push(out, header.p_type.into(), 4);
+    if words.wide {
+        words.push(out, flags.0, flags.1);
+    }
+    for number in [header.p_offset, header.p_vaddr, header.p_paddr, header.p_filesz, header.p_memsz]
+    {
+        words.push(out, number, word);
+    }
+    if !words.wide {
+        words.push(out, flags.0, flags.1);
+    }
+    words.push(out, header.p_align, word);
+}

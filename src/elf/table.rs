@@ -1,0 +1,148 @@
+//! Writes section tables: contents, names, headers, and the ELF header's fields that say where
+//! they are.
+
+use std::collections::HashMap;
+
+use goblin::elf::section_header::{SHT_STRTAB, SectionHeader};
+
+use super::{file::Words, strip::CannotStrip};
+
+/// The coarsest alignment that contents get in the file. An address may need more, a place in a
+/// file does not, and small sections that ask for pages would swell it.
+const ALIGN: u64 = 64;
+
+/// The first index that a section header cannot have (gABI, `SHN_LORESERVE`). Files with more
+/// sections are objects, which are not stripped here.
+const SHN_LORESERVE: usize = 0xff00;
+
+/// One section to be written. Its header already says where its content is.
+pub(super) struct Section<'a> {
+    pub(super) name: &'a [u8],
+    pub(super) header: SectionHeader,
+}
+
+/// Appends `content` as its section's alignment asks; where it begins.
+pub(super) fn append(out: &mut Vec<u8>, content: &[u8], align: u64) -> u64 {
+    pad(out, align);
+    let at = out.len() as u64;
+    out.extend_from_slice(content);
+    at
+}
+
+/// Appends zeros up to the next multiple of `align`.
+pub(super) fn pad(out: &mut Vec<u8>, align: u64) {
+    let align = align.clamp(1, ALIGN) as usize;
+    out.resize(out.len().next_multiple_of(align), 0);
+}
+
+/// Appends the names and the headers of `sections`, and points the ELF header at the beginning of
+/// `out` to them. `sections` begins with the null section; the one at `names_index` becomes that
+/// of the names, or else a new one at the end.
+pub(super) fn finish(
+    out: &mut Vec<u8>,
+    words: Words,
+    mut sections: Vec<Section<'_>>,
+    names_index: Option<usize>,
+) -> Result<(), CannotStrip> {
+    let names_index = names_index.unwrap_or(sections.len());
+    if sections.len() >= SHN_LORESERVE {
+        return Err(CannotStrip::new("it has more sections than a program can have"));
+    }
+    if names_index == sections.len() {
+        sections.push(Section {
+            name: b".shstrtab",
+            header: SectionHeader {
+                sh_type: SHT_STRTAB,
+                sh_addralign: 1,
+                ..SectionHeader::default()
+            },
+        });
+    }
+    let names = name_table(&mut sections);
+    let at = append(out, &names, 1);
+    if let Some(Section { header, .. }) = sections.get_mut(names_index) {
+        header.sh_offset = at;
+        header.sh_size = names.len() as u64;
+    }
+    pad(out, words.size() as u64);
+    let start = out.len() as u64;
+    for section in &sections {
+        push(out, words, &section.header);
+    }
+    point(out, words, start, sections.len() as u64, names_index as u64)
+}
+
+/// The string table of the names, each once, in the order of their sections.
+fn name_table(sections: &mut [Section<'_>]) -> Vec<u8> {
+    let mut table = vec![0];
+    let mut known: HashMap<&[u8], usize> = HashMap::from([(&b""[..], 0)]);
+    for Section { name, header } in sections {
+        header.sh_name = *known.entry(name).or_insert_with(|| {
+            let at = table.len();
+            table.extend_from_slice(name);
+            table.push(0);
+            at
+        });
+    }
+    table
+}
+
+/// Appends a section header (gABI, "Section Header Table").
+fn push(out: &mut Vec<u8>, words: Words, header: &SectionHeader) {
+    let word = words.size();
+    let fields = [
+        (header.sh_name as u64, 4),
+        (header.sh_type.into(), 4),
+        (header.sh_flags, word),
+        (header.sh_addr, word),
+        (header.sh_offset, word),
+        (header.sh_size, word),
+        (header.sh_link.into(), 4),
+        (header.sh_info.into(), 4),
+        (header.sh_addralign, word),
+        (header.sh_entsize, word),
+    ];
+    for (number, size) in fields {
+        words.push(out, number, size);
+    }
+}
+
+/// Where a field of the ELF header that speaks of section headers is, and its size (gABI, "ELF
+/// Header"): `e_shoff`, then `e_shentsize`, `e_shnum` and `e_shstrndx`, which are neighbours.
+pub(super) fn header_fields(wide: bool) -> [std::ops::Range<usize>; 2] {
+    if wide { [40..48, 58..64] } else { [32..36, 46..52] }
+}
+
+fn point(
+    out: &mut [u8],
+    words: Words,
+    start: u64,
+    count: u64,
+    names: u64,
+) -> Result<(), CannotStrip> {
+    let entry = if words.wide { 64 } else { 40 };
+    let [offset, counts] = header_fields(words.wide);
+    let mut fields = Vec::new();
+    words.push(&mut fields, start, words.size());
+    set(out, offset, &fields)?;
+    fields.clear();
+    for number in [entry, count, names] {
+        words.push(&mut fields, number, 2);
+    }
+    set(out, counts, &fields)
+}
+
+/// Overwrites a range of `out` with as many bytes.
+pub(super) fn set(
+    out: &mut [u8],
+    range: std::ops::Range<usize>,
+    bytes: &[u8],
+) -> Result<(), CannotStrip> {
+    match out.get_mut(range) {
+        Some(place) if place.len() == bytes.len() => {
+            place.copy_from_slice(bytes);
+            Ok(())
+        }
+        _ => Err(CannotStrip::new("its ELF header is cut off")),
+    }
+}

@@ -1,0 +1,122 @@
+//! An artifact that may ship.
+
+use std::fmt;
+
+use super::{Policy, Report, verify};
+use crate::{
+    error::Error,
+    oci::Digest,
+    schema::dist::{Artifact, Verdict},
+};
+
+/// An artifact whose very bytes an accepted verdict speaks of. Archives and images take nothing
+/// else, so that what was not verified cannot ship.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VerifiedArtifact {
+    artifact: Artifact,
+    digest: Digest,
+}
+
+impl VerifiedArtifact {
+    /// Verifies `bytes`, the file of `artifact`, under `policy`, and keeps the verdict in the
+    /// record.
+    ///
+    /// # Errors
+    /// [`Refused::Mismatch`] where the bytes, the target or the platform are not those of the
+    /// record; [`Refused::Denied`] with the verdict where a lint denies them.
+    pub fn new(mut artifact: Artifact, bytes: &[u8], policy: &Policy) -> Result<Self, Refused> {
+        let digest = matching(&artifact, bytes, policy)
+            .map_err(|(path, what)| Refused::Mismatch { path, what })?;
+        let verdict = verify(bytes, policy);
+        if !verdict.accepted {
+            let path = artifact.path;
+            return Err(Refused::Denied { path, verdict });
+        }
+        artifact.verdict = Some(verdict);
+        Ok(VerifiedArtifact { artifact, digest })
+    }
+
+    /// The record, with the verdict in it.
+    pub fn artifact(&self) -> &Artifact {
+        &self.artifact
+    }
+
+    /// The digest of the bytes that were looked at.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The record, with the verdict in it, to be written down.
+    pub fn into_artifact(self) -> Artifact {
+        self.artifact
+    }
+}
+
+fn matching(
+    artifact: &Artifact,
+    bytes: &[u8],
+    policy: &Policy,
+) -> Result<Digest, (String, String)> {
+    let differs = |what| Err((artifact.path.clone(), what));
+    let digest = Digest::of(bytes);
+    if digest != artifact.sha256 {
+        return differs(format!("its digest is {digest}, and not {}", artifact.sha256));
+    }
+    if artifact.size != bytes.len() as u64 {
+        return differs(format!("it has {} bytes, and not {}", bytes.len(), artifact.size));
+    }
+    let Some(target) = policy.target() else {
+        return differs("what is expected of its target is not known".to_owned());
+    };
+    if target.name != artifact.target || target.spec.platform != artifact.platform {
+        return differs(format!(
+            "it is recorded as `{}` on `{}`, and looked at as `{}` on `{}`",
+            artifact.target, artifact.platform, target.name, target.spec.platform
+        ));
+    }
+    Ok(digest)
+}
+
+/// Why an artifact may not ship.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Refused {
+    /// The bytes are not those that the record speaks of.
+    Mismatch {
+        /// The artifact's path, from its record.
+        path: String,
+        /// What differs.
+        what: String,
+    },
+    /// A lint denies them.
+    Denied {
+        /// The artifact's path, from its record.
+        path: String,
+        /// All that was found.
+        verdict: Verdict,
+    },
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Mismatch { path, what } => {
+                write!(f, "`{path}` is not the file that dist.json speaks of: {what}")
+            }
+            Refused::Denied { path, verdict } => Report::new(path, verdict).fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        let error = Error::check(refused.to_string());
+        match refused {
+            Refused::Mismatch { .. } => {
+                error.hint("run `cargo longshore build` again; the file was changed since")
+            }
+            Refused::Denied { .. } => error,
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Lints on what a file is, for which machine, and what it is linked to.
+
+use super::lint::{Complaint, Subject};
+use crate::{
+    elf::{Facts, Libc, Shape, machine_name, quote},
+    target::{Endian, Linkage},
+};
+
+/// `EI_OSABI` of Linux programs: 0 (System V) or 3 (GNU, set where a GNU extension is used).
+const LINUX_OS_ABI: [u8; 2] = [0, 3];
+
+pub(super) fn has_target(subject: &Subject<'_>) -> bool {
+    subject.policy.target().is_some()
+}
+
+pub(super) fn static_expected(subject: &Subject<'_>) -> bool {
+    matches!(subject.policy.linkage(subject.facts), Some(Linkage::Static | Linkage::StaticPie))
+}
+
+pub(super) fn static_pie_expected(subject: &Subject<'_>) -> bool {
+    subject.policy.linkage(subject.facts) == Some(Linkage::StaticPie)
+}
+
+/// An object file needs no interpreter and no library either, and is no program for it. Without a
+/// target a shared object is what it is.
+pub(super) fn program(subject: &Subject<'_>) -> Vec<Complaint> {
+    let facts = subject.facts;
+    let complaint =
+        |message: &str, evidence: String, hint: &str| vec![Complaint::new(message, evidence, hint)];
+    let kind = match facts.shape {
+        Shape::Object => Some("an object file (ET_REL)".to_owned()),
+        Shape::Core => Some("a core dump (ET_CORE)".to_owned()),
+        Shape::Other(number) => Some(format!("of a kind that is not run (e_type {number})")),
+        Shape::SharedObject if has_target(subject) && facts.interpreter.is_none() => {
+            Some("a shared object (ET_DYN without DF_1_PIE and without an interpreter)".to_owned())
+        }
+        _ => None,
+    };
+    if let Some(kind) = kind {
+        return complaint(
+            "the file is not a program",
+            format!("it is {kind}"),
+            "give the file that cargo names as the executable",
+        );
+    }
+    if facts.detached {
+        return complaint(
+            "the file holds the debug information of a program, and not the program",
+            "its segments have no bytes in the file".to_owned(),
+            "give the program itself, not its `.debug` file",
+        );
+    }
+    if !facts.segments.iter().any(|segment| segment.is_loaded()) {
+        return complaint(
+            "the file has nothing to load",
+            "it has no PT_LOAD".to_owned(),
+            "build it again; a program has at least one loadable segment",
+        );
+    }
+    Vec::new()
+}
+
+pub(super) fn machine(subject: &Subject<'_>) -> Vec<Complaint> {
+    let Some(target) = subject.policy.target() else {
+        return Vec::new();
+    };
+    let (facts, wanted) = (subject.facts, &target.spec.elf);
+    let mut differs = Vec::new();
+    let number = wanted.machine.number();
+    if facts.machine != number {
+        differs.push(format!(
+            "e_machine is {} ({}), not {} ({number})",
+            machine_name(facts.machine),
+            facts.machine,
+            machine_name(number),
+        ));
+    }
+    if facts.class != wanted.class {
+        differs.push(format!("EI_CLASS is {}, not {}", facts.class, wanted.class));
+    }
+    if facts.endian != wanted.endian {
+        let name = |endian| match endian {
+            Endian::Little => "little",
+            Endian::Big => "big",
+        };
+        let (is, wants) = (name(facts.endian), name(wanted.endian));
+        differs.push(format!("EI_DATA is {is}-endian, not {wants}-endian"));
+    }
+    if !LINUX_OS_ABI.contains(&facts.os_abi) {
+        differs.push(format!("EI_OSABI is {}, not 0 or 3", facts.os_abi));
+    }
+    if differs.is_empty() {
+        return Vec::new();
+    }
+    vec![Complaint::new(
+        format!("the file does not run on `{}`", target.spec.platform),
+        differs.join("; "),
+        format!("build it with `--target {}`", target.name),
+    )]
+}
+
+/// What a dynamic linker would be asked for.
+fn dynamic_needs(facts: &Facts) -> Option<String> {
+    /// More names than this add nothing.
+    const SHOWN: usize = 8;
+    let mut needs = Vec::new();
+    if let Some(path) = &facts.interpreter {
+        needs.push(format!("PT_INTERP {}", quote(path.as_bytes())));
+    }
+    let names = facts.needed.iter().take(SHOWN);
+    needs.extend(names.map(|name| format!("DT_NEEDED {}", quote(name.as_bytes()))));
+    if let Some(more) = facts.needed.len().checked_sub(SHOWN).filter(|&n| n > 0) {
+        needs.push(format!("{more} more"));
+    }
+    (!needs.is_empty()).then(|| needs.join(", "))
+}
+
+pub(super) fn is_static(subject: &Subject<'_>) -> Vec<Complaint> {
+    let Some(evidence) = dynamic_needs(subject.facts) else {
+        return Vec::new();
+    };
+    let message = match (&subject.facts.interpreter, subject.facts.needed.is_empty()) {
+        (Some(_), false) => "the program needs an interpreter and shared libraries",
+        (Some(_), true) => "the program needs an interpreter",
+        (None, _) => "the program needs shared libraries",
+    };
+    let hint = match subject.facts.libc {
+        Libc::Musl => {
+            "build with `-C target-feature=+crt-static`, and link native libraries statically"
+        }
+        Libc::Glibc | Libc::Unknown => {
+            "build for a musl target with a linker for it: the host's own linker brings the \
+             host's C library"
+        }
+    };
+    vec![Complaint::new(message, evidence, hint)]
+}
+
+pub(super) fn static_pie(subject: &Subject<'_>) -> Vec<Complaint> {
+    let (evidence, hint) = match subject.facts.shape {
+        Shape::Fixed => (
+            "e_type is ET_EXEC",
+            "link with `-C relocation-model=pic -C link-arg=-pie`, or set `linkage = \"static\"` \
+             in the target's file",
+        ),
+        Shape::SharedObject => (
+            "e_type is ET_DYN without DF_1_PIE",
+            "link it as a program with `-pie`, not as a shared object",
+        ),
+        // What else is wrong is for `static` and `program` to say.
+        _ => return Vec::new(),
+    };
+    let message = "the program cannot be loaded at any address";
+    vec![Complaint::new(message, evidence, hint)]
+}
+
+/// A static glibc still looks for its modules for names and character sets in the file system.
+pub(super) fn static_glibc(subject: &Subject<'_>) -> Vec<Complaint> {
+    let facts = subject.facts;
+    let gconv = || subject.contains(b"gconv");
+    if facts.libc != Libc::Glibc || dynamic_needs(facts).is_some() || !gconv() {
+        return Vec::new();
+    }
+    vec![Complaint::new(
+        "the C library in it is glibc, which loads modules at run time even when it is static",
+        "a GNU ABI note, and the text `gconv`",
+        "build for a musl target",
+    )]
+}

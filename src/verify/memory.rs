@@ -1,0 +1,119 @@
+//! Lints on how a file is loaded.
+
+use super::lint::{Complaint, Subject};
+use crate::elf::{Segment, Shape};
+
+/// The page size that every kernel has or emulates; allocators are built for it unless told.
+const SMALL_PAGE: u64 = 4096;
+
+fn is_object(subject: &Subject<'_>) -> bool {
+    matches!(subject.facts.shape, Shape::Object | Shape::Core)
+}
+
+fn place(segment: &Segment) -> String {
+    format!("PT_LOAD at {:#x}", segment.address)
+}
+
+fn join(places: impl IntoIterator<Item = String>) -> Option<String> {
+    /// More of them add nothing.
+    const SHOWN: usize = 4;
+    let shown: Vec<_> = places.into_iter().take(SHOWN).collect();
+    (!shown.is_empty()).then(|| shown.join(", "))
+}
+
+pub(super) fn nx_stack(subject: &Subject<'_>) -> Vec<Complaint> {
+    let (message, evidence) = match subject.facts.stack {
+        _ if is_object(subject) => return Vec::new(),
+        Some(stack) if !stack.executable => return Vec::new(),
+        Some(_) => ("the program asks for an executable stack", "PT_GNU_STACK has PF_X"),
+        None => (
+            "the program does not say that its stack is not executable, and older kernels make \
+             it so",
+            "it has no PT_GNU_STACK",
+        ),
+    };
+    vec![Complaint::new(
+        message,
+        evidence,
+        "an assembly file without `.section .note.GNU-stack,\"\",%progbits` is the usual cause; \
+         `-C link-arg=-Wl,-z,noexecstack` overrules it",
+    )]
+}
+
+pub(super) fn w_x(subject: &Subject<'_>) -> Vec<Complaint> {
+    let segments = subject.facts.segments.iter();
+    let bad = segments.filter(|s| s.is_loaded() && s.is_writable() && s.is_executable());
+    let Some(evidence) = join(bad.map(|s| format!("{} has PF_W and PF_X", place(s)))) else {
+        return Vec::new();
+    };
+    vec![Complaint::new(
+        "the program has memory that is both writable and executable",
+        evidence,
+        "look for `-N`, `--omagic` or a linker script among the link arguments",
+    )]
+}
+
+pub(super) fn text_relocations(subject: &Subject<'_>) -> Vec<Complaint> {
+    if !subject.facts.text_relocations {
+        return Vec::new();
+    }
+    vec![Complaint::new(
+        "read-only segments of the program have to be written to when it is loaded",
+        "DT_TEXTREL or DF_TEXTREL",
+        "build the objects in it with `-fPIC`; `-C link-arg=-Wl,-z,text` names them",
+    )]
+}
+
+/// The kernel maps whole pages, so an address and its offset must agree below the page size
+/// (gABI, "Program Header", `p_align`).
+pub(super) fn page_size(subject: &Subject<'_>) -> Vec<Complaint> {
+    let Some(target) = subject.policy.target() else {
+        return Vec::new();
+    };
+    let page = target.spec.elf.page_size.max(1);
+    let segments = subject.facts.segments.iter();
+    let loaded = segments.filter(|s| s.is_loaded() && s.memory_size > 0);
+    let bad = loaded.filter_map(|segment| {
+        if segment.align < page {
+            return Some(format!("{} has p_align {:#x}", place(segment), segment.align));
+        }
+        // Alignments that are no power of two are not rounded, and mean nothing.
+        let congruent = segment.align.is_power_of_two()
+            && segment.address % segment.align == segment.offset % segment.align;
+        (!congruent).then(|| {
+            let (offset, align) = (segment.offset, segment.align);
+            format!(
+                "{} is at offset {offset:#x}, which differs modulo p_align {align:#x}",
+                place(segment)
+            )
+        })
+    });
+    let Some(evidence) = join(bad) else {
+        return Vec::new();
+    };
+    vec![Complaint::new(
+        format!("kernels with pages of {page} bytes cannot load the program"),
+        evidence,
+        format!("link with `-C link-arg=-Wl,-z,max-page-size={page}`"),
+    )]
+}
+
+pub(super) fn large_pages(subject: &Subject<'_>) -> bool {
+    let target = subject.policy.target();
+    target.is_some_and(|target| target.spec.elf.page_size > SMALL_PAGE)
+}
+
+/// jemalloc is built for one page size, and aborts under a larger one though the file is loaded.
+/// Which one it was built for is not in the file.
+pub(super) fn allocator_page_size(subject: &Subject<'_>) -> Vec<Complaint> {
+    const TEXT: &str = "<jemalloc>: Unsupported system page size";
+    if !subject.contains(TEXT.as_bytes()) {
+        return Vec::new();
+    }
+    vec![Complaint::new(
+        "jemalloc in it aborts under kernels with larger pages than it was built for",
+        format!("the text `{TEXT}`"),
+        "build with `JEMALLOC_SYS_WITH_LG_PAGE=16` in the environment, which is right for pages \
+         up to 64 KiB",
+    )]
+}

@@ -1,0 +1,68 @@
+//! A verdict for people.
+
+use std::fmt;
+
+use super::lint::LINTS;
+use crate::schema::dist::{Finding, Level, Verdict};
+
+/// A verdict that displays for people, without colours and without a final line break: one line
+/// when all is well; otherwise every finding in full, and the names of the checks that passed on
+/// one line.
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'a> {
+    name: &'a str,
+    verdict: &'a Verdict,
+}
+
+impl<'a> Report<'a> {
+    /// The report on the file called `name`.
+    pub fn new(name: &'a str, verdict: &'a Verdict) -> Self {
+        Report { name, verdict }
+    }
+
+    fn count(&self, level: Level) -> usize {
+        let findings = self.verdict.findings.iter();
+        findings.filter(|finding| finding.level == level).count()
+    }
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Verdict { accepted, lints, findings } = self.verdict;
+        let outcome = if *accepted { "accepted" } else { "refused" };
+        write!(f, "`{}` {outcome}: ", self.name.escape_debug())?;
+        let tallies = [("denied", Level::Deny), ("warned of", Level::Warn)]
+            .map(|(word, level)| (word, self.count(level)));
+        for (word, count) in tallies.into_iter().filter(|&(_, count)| count > 0) {
+            write!(f, "{count} {word}, ")?;
+        }
+        let passed: Vec<&str> = lints
+            .iter()
+            .map(String::as_str)
+            .filter(|id| findings.iter().all(|finding| finding.lint != **id))
+            .collect();
+        write!(f, "{} passed", passed.len())?;
+        if findings.is_empty() {
+            return Ok(());
+        }
+        findings.iter().try_for_each(|finding| row(f, finding))?;
+        if !passed.is_empty() {
+            write!(f, "\n  passed: {}", passed.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+fn row(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
+    let Finding { lint, level, message, evidence, hint } = finding;
+    let level = match level {
+        Level::Deny => "deny",
+        Level::Warn => "warn",
+        Level::Allow => "allow",
+    };
+    write!(f, "\n  {level} {lint}: {message}\n    found: {evidence}")?;
+    if let Some(known) = LINTS.iter().find(|known| known.id == lint) {
+        write!(f, "\n    wanted: a file that {}", known.holds)?;
+    }
+    write!(f, "\n    hint: {hint}")
+}

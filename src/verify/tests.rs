@@ -1,0 +1,260 @@
+use super::{LINTS, PACKED, Policy, READABLE, Refused, Report, VerifiedArtifact, verify};
+use crate::{
+    elf::fixture::{DF_1_PIE, Fixture, MACHINES, SHT_PROGBITS, SHT_SYMTAB, mutate},
+    oci::Digest,
+    schema::dist::{Artifact, Level},
+    target::{Target, Targets},
+};
+
+const ARM: &str = r#"
+platform = "linux/arm/v7"
+linkage = "static-pie"
+[elf]
+machine = "arm"
+class = 32
+endian = "little"
+page-size = 65536
+"#;
+
+const S390X: &str = r#"
+platform = "linux/s390x"
+linkage = "static-pie"
+[elf]
+machine = "s390"
+class = 64
+endian = "big"
+page-size = 4096
+"#;
+
+fn targets() -> [Target; 4] {
+    let file = |name: &str, text: &str| (name.to_owned(), "test".to_owned(), text.to_owned());
+    let all = Targets::new([file("arm", ARM), file("s390x", S390X)]).unwrap();
+    ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl", "arm", "s390x"]
+        .map(|name| all.get(name).unwrap().clone())
+}
+
+/// The ids of what is found in the good file of every machine after `change`.
+#[track_caller]
+fn check(change: impl Fn(&mut Fixture), expected: &[&str]) {
+    for (machine, target) in MACHINES.into_iter().zip(targets()) {
+        let mut fixture = Fixture::new(machine);
+        change(&mut fixture);
+        let verdict = verify(&fixture.build(), &Policy::for_target(&target));
+        let found: Vec<_> = verdict.findings.iter().map(|f| f.lint.as_str()).collect();
+        assert_eq!(found, expected, "{}: {verdict:#?}", target.name);
+        let denied = verdict.findings.iter().any(|found| found.level == Level::Deny);
+        assert_eq!(verdict.accepted, !denied);
+    }
+}
+
+#[test]
+fn the_good_file_passes() {
+    check(|_| {}, &[]);
+    check(|file| file.headers = false, &[]);
+    check(|file| file.os_abi = 3, &[]);
+}
+
+#[test]
+fn linkage_lints_find_what_they_are_for() {
+    check(|file| file.kind = 1, &["program"]);
+    check(|file| file.kind = 4, &["program"]);
+    check(|file| file.interpreter = Some("/lib/ld-musl-x.so.1"), &["static"]);
+    check(|file| file.needed = vec!["libz.so.1"], &["static"]);
+    check(|file| file.kind = 2, &["static-pie"]);
+    check(|file| file.dynamic = Some(vec![]), &["program", "static-pie"]);
+    check(|file| file.machine = 8, &["machine"]);
+    check(|file| file.os_abi = 9, &["machine"]);
+}
+
+#[test]
+fn memory_lints_find_what_they_are_for() {
+    check(|file| file.stack = Some(7), &["nx-stack"]);
+    check(|file| file.stack = None, &["nx-stack"]);
+    check(|file| file.load = 7, &["w-x"]);
+    check(|file| file.dynamic = Some(vec![DF_1_PIE, (22, 0)]), &["text-relocations"]);
+    check(|file| file.dynamic = Some(vec![DF_1_PIE, (30, 4)]), &["text-relocations"]);
+    check(|file| file.align = 0x800, &["page-size"]);
+    check(|file| file.base = 0x1_0008, &["page-size"]);
+}
+
+#[test]
+fn leftover_lints_find_what_they_are_for() {
+    let section = |file: &mut Fixture, name, kind| file.sections.push((name, kind, vec![0; 24]));
+    check(|file| section(file, ".symtab", SHT_SYMTAB), &["stripped"]);
+    check(|file| section(file, ".debug_line", SHT_PROGBITS), &["stripped"]);
+    check(|file| section(file, ".zdebug_line", SHT_PROGBITS), &["stripped"]);
+    check(|file| section(file, ".dep-v0", SHT_PROGBITS), &[]);
+    check(|file| section(file, "__llvm_prf_cnts", SHT_PROGBITS), &["leftovers"]);
+    check(|file| file.runpath = Some("/opt/lib"), &["run-path"]);
+    let text = |text: &'static str| move |file: &mut Fixture| file.text = text.into();
+    check(text("unsafe precondition(s) violated: x"), &["leftovers"]);
+    check(text("at /home/ann/src/main.rs"), &["build-path"]);
+    check(text("put it into /home/ or /home/<name>/x"), &[]);
+    check(text("/rustc/0123/library/core /checkout/src"), &[]);
+}
+
+#[test]
+fn pages_of_64_kib_matter_where_kernels_have_them() {
+    let text = b"<jemalloc>: Unsupported system page size".to_vec();
+    for (index, (machine, target)) in MACHINES.into_iter().zip(targets()).enumerate() {
+        let mut fixture = Fixture::new(machine);
+        fixture.align = 0x1000;
+        fixture.text.clone_from(&text);
+        let found = verify(&fixture.build(), &Policy::for_target(&target)).findings;
+        let found: Vec<_> = found.iter().map(|found| found.lint.as_str()).collect();
+        // arm64, and the made-up target for 32-bit ARM.
+        let large = matches!(index, 1 | 2);
+        let expected: &[&str] = if large { &["page-size", "allocator-page-size"] } else { &[] };
+        assert_eq!(found, expected, "{}", target.name);
+    }
+}
+
+#[test]
+fn a_file_for_another_target_is_refused_with_every_difference() {
+    let bytes = Fixture::new(MACHINES[2]).build();
+    let verdict = verify(&bytes, &Policy::for_target(&targets()[3]));
+    let found = &verdict.findings[0];
+    assert_eq!(found.lint, "machine");
+    for part in ["ARM (40), not S390 (22)", "EI_CLASS is 32", "EI_DATA is little-endian"] {
+        assert!(found.evidence.contains(part), "{}", found.evidence);
+    }
+}
+
+#[test]
+fn build_paths_of_the_policy_are_whole_names() {
+    let find = |text: &str| {
+        let mut fixture = Fixture::new(MACHINES[0]);
+        fixture.text = text.into();
+        let policy = Policy::for_any().with_build_paths(["/work/src/".to_owned(), "/".to_owned()]);
+        verify(&fixture.build(), &policy).findings.len()
+    };
+    assert_eq!(find("/work/src/main.rs"), 1);
+    assert_eq!(find("at /work/src, line 1"), 1);
+    assert_eq!(find("/work/srcs/main.rs"), 0);
+}
+
+#[test]
+fn an_unknown_file_is_static_only_where_it_is_musl() {
+    let with = |interpreter| {
+        let mut fixture = Fixture::new(MACHINES[0]);
+        fixture.interpreter = Some(interpreter);
+        verify(&fixture.build(), &Policy::for_any()).accepted
+    };
+    assert!(with("/lib64/ld-linux-x86-64.so.2"));
+    assert!(!with("/lib/ld-musl-x86_64.so.1"));
+}
+
+#[test]
+fn what_is_hidden_or_broken_is_refused_whatever_is_allowed() {
+    let mut policy = Policy::for_target(&targets()[0]);
+    for lint in &LINTS {
+        policy = policy.with_level(lint.id, Level::Allow).unwrap();
+    }
+    let mut fixture = Fixture::new(MACHINES[0]);
+    fixture.text = b"UPX!".to_vec();
+    assert!(verify(&fixture.build(), &policy).accepted, "the text alone is no packer");
+    fixture.headers = false;
+    let packed = verify(&fixture.build(), &policy);
+    assert!(!packed.accepted);
+    assert_eq!(packed.findings[0].lint, PACKED);
+    let broken = verify(b"MZ", &policy);
+    assert!(!broken.accepted);
+    assert_eq!(broken.findings[0].lint, READABLE);
+}
+
+#[test]
+fn the_worst_is_told_first() {
+    let mut fixture = Fixture::new(MACHINES[0]);
+    fixture.runpath = Some("/opt/lib");
+    fixture.stack = None;
+    let policy = Policy::for_any()
+        .with_level("run-path", Level::Deny)
+        .and_then(|policy| policy.with_level("nx-stack", Level::Warn))
+        .unwrap();
+    let verdict = verify(&fixture.build(), &policy);
+    let found: Vec<_> = verdict.findings.iter().map(|f| f.lint.as_str()).collect();
+    assert_eq!(found, ["run-path", "nx-stack"]);
+}
+
+#[test]
+fn an_unknown_lint_names_the_nearest() {
+    let error = Policy::for_any().with_level("striped", Level::Warn).unwrap_err();
+    assert_eq!(error.hint_text(), Some("did you mean `stripped`?"));
+}
+
+#[test]
+fn reports_fold_what_passed() {
+    let policy = Policy::for_target(&targets()[0]);
+    let mut fixture = Fixture::new(MACHINES[0]);
+    let verdict = verify(&fixture.build(), &policy);
+    let report = Report::new("bin/x", &verdict).to_string();
+    assert_eq!(report, "`bin/x` accepted: 15 passed");
+    fixture.needed = vec!["libz.so.1", "evil\x1b[2J"];
+    let verdict = verify(&fixture.build(), &policy);
+    let expected = r"`bin/x` refused: 1 denied, 14 passed
+  deny static: the program needs shared libraries
+    found: DT_NEEDED `libz.so.1`, DT_NEEDED `evil\u{1b}[2J`
+    wanted: a file that needs no interpreter and no shared library
+    hint: build for a musl target with a linker for it: the host's own linker brings the host's C library
+  passed: readable, packed, program, machine, static-pie, stripped, nx-stack, w-x, text-relocations, page-size, run-path, leftovers, build-path, static-glibc";
+    assert_eq!(Report::new("bin/x", &verdict).to_string(), expected);
+}
+
+fn artifact(bytes: &[u8], target: &Target) -> Artifact {
+    Artifact {
+        name: "x".to_owned(),
+        package: "x".to_owned(),
+        version: "1.0.0".to_owned(),
+        target: target.name.clone(),
+        platform: target.spec.platform.clone(),
+        path: "linux/amd64/bin/x".to_owned(),
+        size: bytes.len() as u64,
+        sha256: Digest::of(bytes),
+        verdict: None,
+        smoke: None,
+    }
+}
+
+#[test]
+fn only_the_very_bytes_of_the_record_become_a_verified_artifact() {
+    let [target, other, ..] = targets();
+    let policy = Policy::for_target(&target);
+    let bytes = Fixture::new(MACHINES[0]).build();
+    let record = artifact(&bytes, &target);
+
+    let verified = VerifiedArtifact::new(record.clone(), &bytes, &policy).unwrap();
+    assert_eq!(verified.digest(), record.sha256);
+    assert!(verified.artifact().verdict.as_ref().unwrap().accepted);
+
+    let mut changed = bytes.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    let mismatch = |artifact, bytes: &[u8], policy: &Policy| {
+        let refused = VerifiedArtifact::new(artifact, bytes, policy).unwrap_err();
+        matches!(refused, Refused::Mismatch { .. })
+    };
+    assert!(mismatch(record.clone(), &changed, &policy));
+    assert!(mismatch(record.clone(), &bytes, &Policy::for_any()));
+    assert!(mismatch(record.clone(), &bytes, &Policy::for_target(&other)));
+
+    let mut fixture = Fixture::new(MACHINES[0]);
+    fixture.stack = None;
+    let bytes = fixture.build();
+    let refused = VerifiedArtifact::new(artifact(&bytes, &target), &bytes, &policy).unwrap_err();
+    assert!(matches!(refused, Refused::Denied { .. }), "{refused}");
+}
+
+#[test]
+fn no_mutation_panics() {
+    let mut state = 0x2545_f491_4f6c_dd1d;
+    for (machine, target) in MACHINES.into_iter().zip(targets()) {
+        let policy = Policy::for_target(&target).with_build_paths(["/work".to_owned()]);
+        let mut fixture = Fixture::new(machine);
+        fixture.text = b"/home/ann/x gconv No error information\0".to_vec();
+        fixture.needed = vec!["libc.so"];
+        let good = fixture.build();
+        for _ in 0..5000 {
+            let bytes = mutate(&good, &mut state);
+            let _ = Report::new("x", &verify(&bytes, &policy)).to_string();
+        }
+    }
+}
