@@ -58,8 +58,8 @@ pub struct Setting {
 pub type Own = BTreeMap<String, (toml::Value, String)>;
 
 /// The profile's values. `own` is what the user set for it; those keys win over the preset's, one by
-/// one. Symbols are always stripped, since that is what is
-/// verified afterwards.
+/// one. Cargo never strips: longshore does it itself, from
+/// the one build that has the symbols.
 pub fn settings(name: &str, preset: Preset, own: Option<&Own>) -> Vec<Setting> {
     let mut settings = BTreeMap::new();
     let mut set = |key: &str, value: String, origin: &str, passed| {
@@ -78,7 +78,8 @@ pub fn settings(name: &str, preset: Preset, own: Option<&Own>) -> Vec<Setting> {
     for (key, (value, origin)) in own.into_iter().flatten().filter(|(_, own)| !own.0.is_table()) {
         set(key, value.to_string(), origin, false);
     }
-    set("strip", "\"symbols\"".into(), "longshore: binaries are shipped without symbols", true);
+    let why = "longshore: symbols are stripped after the build, so that they can be kept";
+    set("strip", "\"none\"".into(), why, true);
     settings.into_values().collect()
 }
 

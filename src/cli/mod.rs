@@ -90,7 +90,8 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
             Ok(Status::Done)
         }
         Verb::Verify { paths, target, format } => {
-            let verdicts = ops::verify::verify(cx, paths, target.as_deref())?;
+            let targets = crate::target::Targets::new([])?;
+            let verdicts = ops::verify::verify(cx, paths, &targets, target.as_deref())?;
             match format.message_format {
                 Format::Json => json(&verdicts)?,
                 Format::Human => print(&report::verdicts(&verdicts))?,

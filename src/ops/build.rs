@@ -10,11 +10,13 @@ use crate::{
         progress,
     },
     command::Command,
+    elf::{Keep, strip},
     error::{Error, Result},
     event::Event,
+    oci::Digest,
     ops::{plan::Planned, stage::Stage},
     schema::{
-        dist::Artifact,
+        dist::{Artifact, File},
         plan::{Build, Job, Plan},
     },
     sys::{Context, fs, process::Stream, zig},
@@ -200,17 +202,44 @@ fn cause(lines: &[String]) -> Option<&'static str> {
     }
 }
 
-/// Copies the job's binary into the stage, unless the previous output has the very same.
+/// What the previous output has of the job's binary, if it was stripped from the same file by the
+/// same longshore.
+fn kept(job: &Job, stage: &Stage, unstripped: &File) -> Result<Option<(Digest, u64)>> {
+    let Some(previous) = stage.previous() else {
+        return Ok(None);
+    };
+    let ours = env!("CARGO_PKG_VERSION");
+    if previous.release.tools.get("longshore").is_none_or(|version| version != ours) {
+        return Ok(None);
+    }
+    let same = |old: &&Artifact| old.path == job.path && old.unstripped == *unstripped;
+    match previous.artifacts.iter().find(same) {
+        Some(old) if stage.keep(&old.path, &old.sha256, old.size)? => {
+            Ok(Some((old.sha256, old.size)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Strips the job's binary into the stage, unless the previous output has it.
 fn collect(job: &Job, report: &Report, stage: &Stage) -> Result<Artifact> {
     let manifest = Utf8PathBuf::from(&job.manifest);
     let made = report.binary(&manifest, &job.binary, &job.target).ok_or_else(|| {
         Error::build(format!("cargo made no binary `{}` for `{}`", job.binary, job.target))
             .hint("this is a fault in longshore: please report it with the log")
     })?;
-    let (sha256, size) = fs::digest(&made.path)?;
-    if !stage.keep(&job.path, &sha256, size)? {
-        fs::write_mode(&stage.path(&job.path), &fs::read(&made.path)?, 0o755)?;
-    }
+    let bytes = fs::read(&made.path)?;
+    let unstripped = File { size: bytes.len() as u64, sha256: Digest::of(&bytes) };
+    let (sha256, size) = match kept(job, stage, &unstripped)? {
+        Some(kept) => kept,
+        None => {
+            let stripped = strip(&bytes, Keep::default()).map_err(|error| {
+                Error::build(format!("`{}` cannot be stripped: {error}", made.path))
+            })?;
+            fs::write_mode(&stage.path(&job.path), &stripped, 0o755)?;
+            (Digest::of(&stripped), stripped.len() as u64)
+        }
+    };
     Ok(Artifact {
         name: job.binary.clone(),
         package: job.package.clone(),
@@ -220,6 +249,7 @@ fn collect(job: &Job, report: &Report, stage: &Stage) -> Result<Artifact> {
         path: job.path.clone(),
         size,
         sha256,
+        unstripped,
         verdict: None,
         smoke: None,
     })

@@ -2,28 +2,53 @@
 
 use crate::{
     error::Result,
-    ops::{build, plan, stage::Stage},
+    event::Event,
+    ops::{build, image, plan, smoke, stage::Stage, summary, verify},
     request::Request,
     schema::{Dist, dist::SCHEMA},
     sys::Context,
+    verify::VerifiedArtifact,
 };
 
-/// Builds, verifies, tries out and packs.
+/// Builds, verifies, tries out and packs; `target/dist` then holds exactly what was asked for.
+///
+/// # Errors
+/// Any stage's; the previous output is then intact.
 pub fn dist(cx: &Context, request: &Request) -> Result<Dist> {
-    build(cx, request)
+    make(cx, request, true)
 }
 
-/// Builds and verifies.
+/// Builds and verifies; `target/dist` then holds the binaries, and no image.
+///
+/// # Errors
+/// Any stage's; the previous output is then intact.
 pub fn build(cx: &Context, request: &Request) -> Result<Dist> {
+    make(cx, request, false)
+}
+
+fn make(cx: &Context, request: &Request, pack: bool) -> Result<Dist> {
     let planned = plan::plan_and_provide(cx, request)?;
-    let stage = Stage::begin(cx, planned.plan.output.as_ref())?;
+    let plan = &planned.plan;
+    for skipped in &plan.skipped {
+        let what = format!("{} ({}): {}", skipped.binary, skipped.package, skipped.reason);
+        cx.status("Skipping", what);
+    }
+    let stage = Stage::begin(cx, plan.output.as_ref())?;
     let built = build::build(cx, &planned, &stage)?;
-    let dist = Dist {
-        schema: SCHEMA,
-        release: planned.plan.release.clone(),
-        artifacts: built.artifacts,
-        images: Vec::new(),
-    };
+    let verified = verify::artifacts(cx, &planned, &stage, built.artifacts)?;
+    let images = if pack { image::images(cx, plan, &stage, &verified)? } else { Vec::new() };
+    let mut artifacts: Vec<_> = verified.into_iter().map(VerifiedArtifact::into_artifact).collect();
+    for (artifact, job) in artifacts.iter_mut().zip(&plan.jobs) {
+        let target = planned.targets.get(&job.target)?;
+        let path = stage.path(&artifact.path);
+        artifact.smoke = smoke::smoke(cx, target, &path, &artifact.name, &job.smoke)?;
+        summary::smoke(cx, artifact);
+    }
+    let release = plan.release.clone();
+    let dist = Dist { schema: SCHEMA, release, units: built.units, artifacts, images };
+    cx.children.check()?;
+    let output = stage.output().to_owned();
     stage.finish(&dist)?;
+    cx.emit(Event::Summary { text: summary::summary(cx, &dist, &output) });
     Ok(dist)
 }

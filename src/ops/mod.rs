@@ -8,4 +8,5 @@ pub mod image;
 pub mod plan;
 pub mod smoke;
 pub mod stage;
+mod summary;
 pub mod verify;

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::oci::{Digest, Platform};
+use crate::{
+    cargo::message::Units,
+    oci::{Digest, Platform},
+};
 
 /// The schema number that this version writes, and the newest that it reads.
 pub const SCHEMA: u32 = 1;
@@ -19,6 +22,8 @@ pub struct Dist {
     pub schema: u32,
     /// What was released, from which source, with which tools.
     pub release: Release,
+    /// How many units cargo compiled for this, and how many it found done.
+    pub units: Units,
     /// Every binary.
     pub artifacts: Vec<Artifact>,
     /// Every multi-platform image.
@@ -69,12 +74,25 @@ pub struct Artifact {
     pub size: u64,
     /// Its digest.
     pub sha256: Digest,
+    /// The file that cargo made, with its symbols: what this one was stripped from.
+    pub unstripped: File,
     /// The outcome of verifying these bytes; absent where only `build` ran.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verdict: Option<Verdict>,
     /// The outcome of running them; absent where it was not asked for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub smoke: Option<Smoke>,
+}
+
+/// A file by its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct File {
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Digest,
 }
 
 /// The outcome of verifying one artifact.
@@ -154,6 +172,8 @@ pub enum Smoke {
 pub struct Image {
     /// The image's name: that of its package.
     pub name: String,
+    /// Its tag in the layout: the package's version.
+    pub tag: String,
     /// The OCI layout's directory.
     pub path: String,
     /// The digest to pull by: of the index, or of the manifest where there is one platform.

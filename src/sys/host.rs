@@ -9,6 +9,16 @@ pub fn machine() -> &'static str {
     })
 }
 
+/// What OCI calls the host: `linux/amd64`.
+pub fn platform() -> String {
+    let architecture = match machine() {
+        "x86_64" => "amd64",
+        "aarch64" | "arm64" => "arm64",
+        other => other,
+    };
+    format!("{}/{architecture}", std::env::consts::OS)
+}
+
 /// Whether we run as the superuser.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
