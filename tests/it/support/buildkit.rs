@@ -8,12 +8,13 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{peer, server::Server};
+use super::{engine::in_own_mounts, peer, server::Server};
 
 /// BuildKit in a Docker Engine with containerd's image store, as `buildkit.sh` unpacks it.
 #[derive(Debug)]
 pub(crate) struct BuildKit {
     root: PathBuf,
+    tar: PathBuf,
     data: TempDir,
     // The engine ends before its containerd does.
     _engine: Server,
@@ -29,6 +30,7 @@ impl BuildKit {
             peer::skip("run `sh tests/it/support/buildkit.sh target/peers/buildkit` first");
             return None;
         }
+        let tar = peer::find("tar")?;
         let root = home.join("root/usr");
         let data = TempDir::new().unwrap();
         let at = |name: &str| data.path().join(name).display().to_string();
@@ -48,10 +50,10 @@ impl BuildKit {
         let buildx = root.join("libexec/docker/cli-plugins/docker-buildx");
         std::os::unix::fs::symlink(buildx, plugins.join("docker-buildx")).unwrap();
 
-        let mut containerd = Command::new(root.join("bin/containerd"));
+        let mut containerd = in_own_mounts(&root.join("bin/containerd"))?;
         containerd.args(["-c", &at("containerd.toml")]);
         let (containerd, _) = Server::start(&mut containerd, "containerd successfully booted");
-        let mut engine = Command::new(root.join("sbin/dockerd"));
+        let mut engine = in_own_mounts(&root.join("sbin/dockerd"))?;
         let path = format!("{0}/bin:{0}/sbin:/usr/bin:/usr/sbin", root.display());
         engine
             .env("PATH", path)
@@ -61,7 +63,7 @@ impl BuildKit {
             .args(["--pidfile", &at("pid"), "-H"])
             .arg(format!("unix://{}", at("engine.sock")));
         let (engine, _) = Server::start(&mut engine, "API listen on");
-        Some(BuildKit { root, data, _engine: engine, _containerd: containerd })
+        Some(BuildKit { root, tar, data, _engine: engine, _containerd: containerd })
     }
 
     /// What `docker` prints, asking this engine; it must succeed.
@@ -100,7 +102,7 @@ impl BuildKit {
         let log = String::from_utf8_lossy(&built.stderr);
         assert!(built.status.success(), "{command:?}: {}\n{log}", built.status);
         fs::create_dir_all(out).unwrap();
-        let (tar, out) = (Path::new("tar"), out.to_str().unwrap());
-        peer::run(tar, ["-xf", archive.to_str().unwrap(), "-C", out]);
+        let out = out.to_str().unwrap();
+        peer::run(&self.tar, ["-xf", archive.to_str().unwrap(), "-C", out]);
     }
 }

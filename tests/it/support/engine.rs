@@ -1,7 +1,7 @@
 //! A real Docker Engine, started by hand.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -29,8 +29,10 @@ impl Engine {
         let client = if beside.is_file() { beside } else { peer::find("docker")? };
         let data = TempDir::new().unwrap();
         let socket = format!("unix://{}/engine.sock", data.path().display());
-        let mut command = Command::new(program);
+        let mut command = in_own_mounts(&program)?;
+        // It looks for containerd and runc, which may be outside of a user's PATH.
         command
+            .env("PATH", "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin")
             .args(["--iptables=false", "--ip6tables=false", "--bridge=none"])
             .args(["--storage-driver=vfs", "-H", &socket])
             .arg("--data-root")
@@ -52,4 +54,12 @@ impl Engine {
     pub(crate) fn run(&self, args: &[&str]) -> String {
         peer::run(&self.client, [&["-H", &self.socket], args].concat())
     }
+}
+
+/// The beginning of a command that runs `engine` so that what it mounts, and leaves behind, ends
+/// with it: under `unshare`, which becomes the engine, so the process id is the engine's.
+pub(crate) fn in_own_mounts(engine: &Path) -> Option<Command> {
+    let mut command = Command::new(peer::find("unshare")?);
+    command.args(["--mount", "--propagation=private"]).arg(engine);
+    Some(command)
 }
