@@ -60,9 +60,7 @@ pub fn build(
     if let Some(jobs) = request.jobs {
         add(&["--jobs", &jobs.to_string()]);
     }
-    if request.target_dir.is_some() {
-        add(&["--target-dir", inputs.workspace.target_directory.as_str()]);
-    }
+    add(&["--target-dir", inputs.target_directory().as_str()]);
     let mut env = BTreeMap::new();
     for target in &targets {
         env.extend(zig::c_flags(target, &inputs.facts.zig, remap, &inputs.facts.c_flags));

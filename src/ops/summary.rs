@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Tells how trying out one binary went.
-pub fn smoke(cx: &Context, artifact: &Artifact) {
+pub(super) fn smoke(cx: &Context, artifact: &Artifact) {
     let name = format!("{} {}", artifact.platform, artifact.name);
     match &artifact.smoke {
         None => {}
@@ -33,7 +33,7 @@ pub fn smoke(cx: &Context, artifact: &Artifact) {
 }
 
 /// What was made, in lines of their own.
-pub fn summary(cx: &Context, dist: &Dist, output: &Utf8Path) -> String {
+pub(super) fn summary(cx: &Context, dist: &Dist, output: &Utf8Path) -> String {
     let shown = output.strip_prefix(&cx.env.dir).unwrap_or(output);
     let mut text = String::new();
     let units = &dist.units;

@@ -38,6 +38,15 @@ pub struct Inputs<'a> {
     pub facts: &'a Facts,
 }
 
+impl Inputs<'_> {
+    /// Where cargo builds: a directory of its own, since the host's part of a build with the profile
+    /// `dist` goes to `dist` below it, which is where the result belongs; and since other flags than
+    /// those of everyday builds would have both compile everything again each time.
+    pub fn target_directory(&self) -> Utf8PathBuf {
+        self.workspace.target_directory.join("longshore")
+    }
+}
+
 /// What is known of the machine and of the source.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
@@ -73,8 +82,8 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
     let selection = selection::select(workspace, request)?;
     let targets = chosen_targets(inputs)?;
     let profile = profile(inputs)?;
-    let target_directory = &workspace.target_directory;
-    let remap = remap(workspace, target_directory, &facts.remap);
+    let target_directory = inputs.target_directory();
+    let remap = remap(workspace, &target_directory, &facts.remap);
 
     let mut flags = BTreeMap::new();
     for target in &targets {
@@ -108,7 +117,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
     Ok(Plan {
         schema: schema::SCHEMA,
         workspace: workspace.root.to_string(),
-        output: target_directory.join("dist").to_string(),
+        output: workspace.target_directory.join("dist").to_string(),
         target_directory: target_directory.to_string(),
         builds: builds(inputs, &selection, &targets, &profile, &flags, &remap),
         images: image::images(&selection, &targets, &release),
