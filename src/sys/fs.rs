@@ -174,6 +174,24 @@ pub fn link(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
     std::fs::copy(from, to).map(|_| ()).map_err(|error| failed("write", to, error))
 }
 
+/// Makes `link` a symbolic link to `target`, in one step if it was one to something else.
+///
+/// # Errors
+/// It cannot be made.
+pub fn symlink(target: &Utf8Path, link: &Utf8Path) -> Result<()> {
+    if link.read_link_utf8().is_ok_and(|old| old == target) {
+        return Ok(());
+    }
+    if let Some(parent) = link.parent() {
+        create_dir_all(parent)?;
+    }
+    let temporary = Utf8PathBuf::from(format!("{link}.{}.tmp", std::process::id()));
+    remove_file(&temporary)?;
+    std::os::unix::fs::symlink(target, &temporary)
+        .and_then(|()| std::fs::rename(&temporary, link))
+        .map_err(|error| failed("link", link, error))
+}
+
 /// Puts the directory `new` in the place of `old` in one step, and removes what stood there.
 /// Whoever looks at `old` sees the one or the other.
 ///

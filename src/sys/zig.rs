@@ -17,6 +17,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use camino::Utf8PathBuf;
 use cargo_zigbuild::Zig as Wrapped;
 use clap::Parser;
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     command::Command,
     error::{Error, Result},
-    sys::{Context, process::Stream, toolchain::Zig},
+    sys::{
+        Context, fs,
+        process::Stream,
+        toolchain::{Rust, Zig},
+    },
 };
 
 /// Whether [`reenter`] was called in this process.
@@ -159,21 +164,40 @@ pub fn check_reentry(cx: &Context) -> Result<()> {
 /// cargo-zigbuild refuses a target, or cannot run zig.
 pub fn environment(
     cx: &Context,
+    rust: &Rust,
     zig: &Zig,
     args: &[String],
     env: &BTreeMap<String, Option<String>>,
 ) -> Result<BTreeMap<String, Option<String>>> {
     let mut command = Command::new(cx.env.exe.as_str()).args(["zig", COMMAND_VERB, "--"]);
-    command.env = env.clone();
-    command.env.insert("CARGO_ZIGBUILD_ZIG_COMMAND".into(), Some(zig.program.to_string()));
-    command.env.insert("CARGO_ZIGBUILD_ZIG_COMMAND_ARGS".into(), Some(zig.args.join(" ")));
-    command.env.insert("CARGO_ZIGBUILD_ZIG_VERSION".into(), Some(zig.version.to_string()));
-    command.env.insert("CARGO_ZIGBUILD_CACHE_DIR".into(), Some(cx.env.cache.to_string()));
-    let question = Question { args: args.to_vec() };
-    let question = serde_json::to_vec(&question)
+    // Said once here, so that it is not asked of rustc and zig again and again; the wrappers read
+    // these when they run.
+    let told = [
+        ("CARGO_ZIGBUILD_ZIG_COMMAND", zig.program.to_string()),
+        ("CARGO_ZIGBUILD_ZIG_COMMAND_ARGS", zig.args.join(" ")),
+        ("CARGO_ZIGBUILD_ZIG_VERSION", zig.version.to_string()),
+        ("CARGO_ZIGBUILD_RUSTC_VERSION", rust.version.to_string()),
+        ("CARGO_ZIGBUILD_CACHE_DIR", cx.env.cache.to_string()),
+    ];
+    let told = told.map(|(name, value)| (name.to_owned(), Some(value)));
+    command.env.extend(env.clone());
+    command.env.extend(told.clone());
+    // The compiler itself, and not rustup's proxy before it.
+    let rustc = rust.sysroot.join("bin/rustc");
+    if rustc.exists() {
+        command = command.env("RUSTC", rustc.as_str());
+    }
+    let mut answer = ask(cx, zig, &command, args)?.env;
+    answer.extend(told);
+    steady_wrappers(cx, zig, &mut answer)?;
+    Ok(answer)
+}
+
+fn ask(cx: &Context, zig: &Zig, command: &Command, args: &[String]) -> Result<Answer> {
+    let question = serde_json::to_vec(&Question { args: args.to_vec() })
         .map_err(|error| Error::build("cannot write JSON").because(error))?;
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    let output = cx.children.stream(&command, Some(question), |stream, bytes| match stream {
+    let output = cx.children.stream(command, Some(question), |stream, bytes| match stream {
         Stream::Stdout => stdout.extend_from_slice(bytes),
         Stream::Stderr => stderr.extend_from_slice(bytes),
     })?;
@@ -183,12 +207,33 @@ pub fn environment(
         return Err(Error::tool(format!("cargo-zigbuild cannot use {zig}: {said}"))
             .hint("`cargo longshore doctor` shows the state of the toolchain"));
     }
-    let mut answer: Answer = serde_json::from_slice(&stdout).map_err(|error| {
-        Error::tool(format!("`{command}` gave no answer: {said}")).because(error)
-    })?;
-    // The wrappers read these again when they run.
-    answer
-        .env
-        .extend(command.env.into_iter().filter(|(name, _)| name.starts_with("CARGO_ZIGBUILD")));
-    Ok(answer.env)
+    serde_json::from_slice(&stdout).map_err(|error| {
+        Error::tool(format!("`{}` gave no answer: {said}", command.program)).because(error)
+    })
+}
+
+/// Gives the wrappers a path that names the zig version, and not the program that answers for them.
+/// Cargo compiles anew when the path of linker or C compiler changes: so another zig does that, and
+/// `cargo xtask` after `cargo longshore`, or the same program in another place, does not.
+fn steady_wrappers(
+    cx: &Context,
+    zig: &Zig,
+    env: &mut BTreeMap<String, Option<String>>,
+) -> Result<()> {
+    let of_cc = |(name, value): (&String, &Option<String>)| {
+        let path = Utf8PathBuf::from(value.clone()?);
+        let dir = path.parent()?;
+        let made = name.starts_with("CC_") && dir.parent()?.file_name() == Some("wrappers");
+        made.then(|| dir.to_owned())
+    };
+    // Where the user has set every compiler, there is no wrapper.
+    let Some(made) = env.iter().find_map(of_cc) else {
+        return Ok(());
+    };
+    let steady = cx.env.cache.join(format!("linker/zig-{}", zig.version));
+    fs::symlink(&made, &steady)?;
+    for value in env.values_mut().flatten() {
+        *value = value.replace(made.as_str(), steady.as_str());
+    }
+    Ok(())
 }
