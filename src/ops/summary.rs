@@ -39,7 +39,9 @@ pub(super) fn summary(cx: &Context, dist: &Dist, output: &Utf8Path) -> String {
     let units = &dist.units;
     let _ =
         writeln!(text, "\n{shown}/  ({} units compiled, {} fresh)", units.compiled, units.fresh);
-    let width = dist.artifacts.iter().map(|artifact| artifact.path.len()).max().unwrap_or(0);
+    let artifacts = dist.artifacts.iter().map(|artifact| artifact.path.len());
+    let width = artifacts.chain(dist.images.iter().map(|image| image.path.len())).max();
+    let width = width.unwrap_or(0);
     for artifact in &dist.artifacts {
         let _ = writeln!(text, "  {:<width$}  {:>9}", artifact.path, size(artifact.size));
     }
