@@ -9,6 +9,7 @@ mod file;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod machine;
+pub(crate) mod needle;
 mod note;
 mod split;
 mod strip;

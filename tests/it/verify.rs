@@ -142,6 +142,25 @@ fn debuggers_find_lines(directory: &Path, facts: &Facts) {
     assert!(text.contains(found), "{text}");
 }
 
+/// Lints look for these texts in files; what has them in it for that reason alone would be
+/// complained of, and longshore verifies itself.
+#[test]
+fn our_own_program_has_no_text_that_lints_look_for() {
+    let bytes = fs::read(env!("CARGO_BIN_EXE_cargo-longshore")).unwrap();
+    let facts = Facts::read(&bytes).unwrap();
+    let texts = ["<jemalloc>: Unsupported", "gconv", "UPX!", "No error information"];
+    for part in facts.loaded(&bytes) {
+        for text in texts {
+            assert_eq!(memchr::memmem::find(part, text.as_bytes()), None, "{text}");
+        }
+        // A build with debug assertions has it from `core`, which goes on with a colon.
+        let text = b"unsafe precondition(s) violated";
+        for at in memchr::memmem::find_iter(part, text) {
+            assert_eq!(part.get(at + text.len()), Some(&b':'));
+        }
+    }
+}
+
 #[test]
 fn host_programs_are_taken_apart_and_run() {
     let Some(gcc) = tool("gcc") else { return };
