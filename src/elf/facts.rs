@@ -14,6 +14,7 @@ use goblin::elf::{
 use super::{
     dynamic::{self, Dynamic},
     file::{File, Unreadable, is_alloc, text, until_nul},
+    needle::{self, Needle},
     note, text as strings,
 };
 use crate::target::Endian;
@@ -196,7 +197,7 @@ impl Facts {
         let segments: Vec<Segment> = segments(&file).collect();
         let named = Named::read(&file)?;
         let ident = |index: usize| file.header.e_ident.get(index).copied().unwrap_or_default();
-        let contains = |needle: &[u8]| strings::contains(bytes, &loaded, needle);
+        let is_loaded = |needle: &Needle| strings::contains(bytes, &loaded, &needle.bytes());
         Ok(Facts {
             size: bytes.len() as u64,
             class: if file.ctx.is_big() { 64 } else { 32 },
@@ -219,7 +220,7 @@ impl Facts {
             comment: named.comment,
             audit_data: named.audit_data,
             packer: packer(&file, &segments),
-            libc: libc(interpreter.as_deref(), &dynamic, notes.abi_tag, contains),
+            libc: libc(interpreter.as_deref(), &dynamic, notes.abi_tag, is_loaded),
             detached: detached(&file),
             interpreter,
             needed: dynamic.needed,
@@ -324,7 +325,7 @@ fn list(names: &mut Vec<String>, name: &[u8]) {
 /// `src/stub/src/include/linux.h`, `l_info`). The magic alone may be a program's text.
 fn packer(file: &File<'_>, segments: &[Segment]) -> Option<&'static str> {
     let start = file.bytes.get(..UPX_HEADER).unwrap_or(file.bytes);
-    memchr::memmem::find(start, b"UPX!")?;
+    needle::UPX.is_in(start).then_some(())?;
     let first = segments.iter().find(|segment| segment.is_loaded());
     let grows = first.is_some_and(|s| s.memory_size / 2 > s.file_size);
     (file.sections.is_empty() || grows).then_some("UPX")
@@ -334,7 +335,7 @@ fn libc(
     interpreter: Option<&str>,
     dynamic: &Dynamic,
     abi_tag: bool,
-    contains: impl Fn(&[u8]) -> bool,
+    is_loaded: impl Fn(&Needle) -> bool,
 ) -> Libc {
     let interpreter = interpreter.unwrap_or_default();
     let name = interpreter.rsplit('/').next().unwrap_or_default();
@@ -345,7 +346,7 @@ fn libc(
         || dynamic.needed.iter().any(|n| n == "libc.so.6")
     {
         Libc::Glibc
-    } else if contains(b"No error information\0") || dynamic.needed.iter().any(|n| n == "libc.so") {
+    } else if is_loaded(&needle::MUSL) || dynamic.needed.iter().any(|n| n == "libc.so") {
         Libc::Musl
     } else {
         Libc::Unknown

@@ -3,12 +3,14 @@
 //! Formats are those of the System V gABI (<https://gabi.xinuos.com>), chapters "Object Files" and
 //! "Program Loading and Dynamic Linking"; GNU additions name their own source.
 
+mod build_id;
 mod dynamic;
 mod facts;
 mod file;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod machine;
+pub(crate) mod needle;
 mod note;
 mod split;
 mod strip;
@@ -19,6 +21,7 @@ pub use facts::{Facts, Libc, Segment, Shape, Stack};
 pub use file::Unreadable;
 pub(crate) use file::quote;
 pub use machine::{kind_name, machine_name};
+pub use note::Property;
 pub use split::{Split, split};
 pub use strip::{CannotStrip, Keep, strip};
 

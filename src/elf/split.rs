@@ -10,7 +10,7 @@ use goblin::elf::{
 
 use super::{
     file::{File, Words, is_alloc, quote},
-    strip::{CannotStrip, Keep, program, rewrite, spend},
+    strip::{CannotStrip, Keep, new_build_id, program, rewrite, spend},
     table::{self, Section, append},
 };
 
@@ -26,7 +26,7 @@ pub struct Split {
 
 /// Strips the program `bytes` and gives what was taken away as a file of its own. `debug_name` is
 /// the name, without a directory, that file will have: debuggers look for it beside the program
-/// and in `.debug` there.
+/// and in `.debug` there. Both have the same build id, where the program has one.
 ///
 /// # Errors
 /// The program cannot be stripped, has nothing to take away, or the name is not one of a file.
@@ -39,7 +39,12 @@ pub fn split(bytes: &[u8], keep: Keep, debug_name: &str) -> Result<Split, Cannot
     if !file.sections.iter().any(|section| is_separate(&file, section)) {
         return Err(CannotStrip::new("it has no symbols and no debug information to separate"));
     }
-    let debug = only_debug(&file)?;
+    let mut debug = only_debug(&file)?;
+    if let Some(id) = new_build_id(&file, keep)? {
+        let mut renewed = debug.clone();
+        id.write(&File::read(&debug)?, &mut renewed)?;
+        debug = renewed;
+    }
     let link = debug_link(debug_name, &debug, file.words());
     let stripped = rewrite(&file, keep, Some(&link))?;
     Ok(Split { stripped, debug })

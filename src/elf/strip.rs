@@ -1,7 +1,7 @@
 //! Strips programs, for any machine on any host. What is loaded is copied as it is, and a new
 //! section table follows it, so that nothing which runs can change; that is checked, too.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use goblin::elf::{
     header::{EM_ARM, EM_RISCV, ET_DYN, ET_EXEC},
@@ -12,6 +12,7 @@ use goblin::elf::{
 };
 
 use super::{
+    build_id::BuildId,
     facts::detached,
     file::{File, Unreadable, is_alloc},
     table::{self, Section},
@@ -51,10 +52,15 @@ impl From<Unreadable> for CannotStrip {
 pub struct Keep {
     /// `.comment`, which names compilers and linkers with their versions.
     pub comment: bool,
+    /// The linker's build id. Otherwise, where there is one, it is replaced by one of the same
+    /// length that is computed from what is loaded alone, so that programs which differ only in
+    /// what is stripped are equal afterwards. To be kept where separate debug information with
+    /// that id already exists.
+    pub build_id: bool,
 }
 
-/// The program `bytes` without symbols and debug information. A file without section headers is
-/// returned as it is. What follows the last section or segment, as in self-extracting archives, is
+/// The program `bytes` without symbols and debug information, and with a build id of its own
+/// unless [`Keep::build_id`] says otherwise. A file without section headers is returned as it is. What follows the last section or segment, as in self-extracting archives, is
 /// dropped.
 ///
 /// # Errors
@@ -91,6 +97,7 @@ pub(super) fn rewrite(
     debug_link: Option<&[u8]>,
 ) -> Result<Vec<u8>, CannotStrip> {
     let loaded = loaded_prefix(file)?;
+    let loaded = &*renewed(file, keep, loaded)?;
     let mut out = loaded.to_vec();
     let kept = Kept::choose(file, keep, debug_link.is_some());
     let mut sections = Vec::with_capacity(kept.old.len() + 2);
@@ -122,6 +129,28 @@ pub(super) fn rewrite(
     table::finish(&mut out, file.words(), sections, None)?;
     unchanged(loaded, &out, file)?;
     Ok(out)
+}
+
+/// What is loaded, with the new build id in it, if it gets one.
+fn renewed<'a>(
+    file: &File<'_>,
+    keep: Keep,
+    loaded: &'a [u8],
+) -> Result<Cow<'a, [u8]>, CannotStrip> {
+    let Some(id) = new_build_id(file, keep)? else {
+        return Ok(loaded.into());
+    };
+    let mut loaded = loaded.to_vec();
+    id.write(file, &mut loaded)?;
+    Ok(loaded.into())
+}
+
+/// The id that the stripped program and its debug information get in place of the linker's.
+pub(super) fn new_build_id(file: &File<'_>, keep: Keep) -> Result<Option<BuildId>, CannotStrip> {
+    if keep.build_id {
+        return Ok(None);
+    }
+    Ok(BuildId::of(file, loaded_prefix(file)?)?)
 }
 
 fn null(header: SectionHeader) -> Section<'static> {
@@ -222,8 +251,8 @@ fn is_kept(file: &File<'_>, section: &SectionHeader, keep: Keep, replace_link: b
     }
 }
 
-/// Holds the new file against the old one: nothing that is loaded may differ but the fields of the
-/// ELF header that say where the section headers are.
+/// Holds the new file against the old one, whose build id is already the new one: nothing that is
+/// loaded may differ but the fields of the ELF header that say where the section headers are.
 fn unchanged(loaded: &[u8], out: &[u8], file: &File<'_>) -> Result<(), CannotStrip> {
     let [offset, counts] = table::header_fields(file.ctx.is_big());
     let between = [0..offset.start, offset.end..counts.start, counts.end..loaded.len()];

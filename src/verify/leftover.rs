@@ -1,7 +1,7 @@
 //! Lints on what does not belong into a released file.
 
 use super::lint::{Complaint, Subject};
-use crate::elf::quote;
+use crate::elf::{needle, quote};
 
 /// The most of a path that is shown.
 const SHOWN: usize = 120;
@@ -50,8 +50,6 @@ pub(super) fn run_path(subject: &Subject<'_>) -> Vec<Complaint> {
 }
 
 pub(super) fn leftovers(subject: &Subject<'_>) -> Vec<Complaint> {
-    /// What `core` says when a debug assertion on an unsafe function's contract fails.
-    const ASSERTION: &str = "unsafe precondition(s) violated";
     let mut found = Vec::new();
     if let Some(section) = subject.facts.instrumentation.first() {
         found.push(Complaint::new(
@@ -60,18 +58,15 @@ pub(super) fn leftovers(subject: &Subject<'_>) -> Vec<Complaint> {
             "build without `-C instrument-coverage` and `-C profile-generate`",
         ));
     }
-    if subject.contains(ASSERTION.as_bytes()) {
+    if subject.contains(&needle::ASSERTION) {
         found.push(Complaint::new(
             "the program is built with debug assertions",
-            format!("the text `{ASSERTION}`"),
+            format!("the text {}", needle::ASSERTION.quoted()),
             "build with a release profile, in which `debug-assertions` is off",
         ));
     }
     found
 }
-
-/// The parents of home directories on the systems that people build on.
-const HOMES: [&str; 2] = ["/home/", "/Users/"];
 
 pub(super) fn build_path(subject: &Subject<'_>) -> Vec<Complaint> {
     let parts = || subject.facts.loaded(subject.bytes);
@@ -103,8 +98,9 @@ fn find_directory(part: &[u8], path: &[u8]) -> Option<usize> {
 
 /// The first path below somebody's home directory.
 fn home(part: &[u8]) -> Option<&[u8]> {
-    HOMES.iter().find_map(|parent| {
-        memchr::memmem::find_iter(part, parent).find_map(|at| {
+    needle::HOMES.iter().find_map(|parent| {
+        let parent = parent.bytes();
+        memchr::memmem::find_iter(part, &parent).find_map(|at| {
             let path = part.get(at..)?;
             let user = path.get(parent.len()..)?;
             let len = user.iter().take_while(|&&byte| is_name(byte)).count();

@@ -2,7 +2,7 @@
 
 use super::lint::{Complaint, Subject};
 use crate::{
-    elf::{Facts, Libc, Shape, machine_name, quote},
+    elf::{Facts, Libc, Shape, machine_name, needle, quote},
     target::{Endian, Linkage},
 };
 
@@ -157,13 +157,13 @@ pub(super) fn static_pie(subject: &Subject<'_>) -> Vec<Complaint> {
 /// A static glibc still looks for its modules for names and character sets in the file system.
 pub(super) fn static_glibc(subject: &Subject<'_>) -> Vec<Complaint> {
     let facts = subject.facts;
-    let gconv = || subject.contains(b"gconv");
+    let gconv = || subject.contains(&needle::GCONV);
     if facts.libc != Libc::Glibc || dynamic_needs(facts).is_some() || !gconv() {
         return Vec::new();
     }
     vec![Complaint::new(
         "the C library in it is glibc, which loads modules at run time even when it is static",
-        "a GNU ABI note, and the text `gconv`",
+        format!("a GNU ABI note, and the text {}", needle::GCONV.quoted()),
         "build for a musl target",
     )]
 }

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use super::{leftover, linkage, memory, policy::Policy};
-use crate::{elf::Facts, schema::dist::Level};
+use crate::{
+    elf::{Facts, needle::Needle},
+    schema::dist::Level,
+};
 
 /// What a lint looks at.
 #[derive(Clone, Copy)]
@@ -15,8 +18,8 @@ pub(super) struct Subject<'a> {
 
 impl Subject<'_> {
     /// Whether `needle` is among the bytes that are loaded.
-    pub(super) fn contains(&self, needle: &[u8]) -> bool {
-        self.facts.loaded(self.bytes).any(|part| memchr::memmem::find(part, needle).is_some())
+    pub(super) fn contains(&self, needle: &Needle) -> bool {
+        self.facts.loaded(self.bytes).any(|part| needle.is_in(part))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Lints on how a file is loaded.
 
 use super::lint::{Complaint, Subject};
-use crate::elf::{Segment, Shape};
+use crate::elf::{Segment, Shape, needle};
 
 /// The page size that every kernel has or emulates; allocators are built for it unless told.
 const SMALL_PAGE: u64 = 4096;
@@ -106,13 +106,12 @@ pub(super) fn large_pages(subject: &Subject<'_>) -> bool {
 /// jemalloc is built for one page size, and aborts under a larger one though the file is loaded.
 /// Which one it was built for is not in the file.
 pub(super) fn allocator_page_size(subject: &Subject<'_>) -> Vec<Complaint> {
-    const TEXT: &str = "<jemalloc>: Unsupported system page size";
-    if !subject.contains(TEXT.as_bytes()) {
+    if !subject.contains(&needle::JEMALLOC) {
         return Vec::new();
     }
     vec![Complaint::new(
         "jemalloc in it aborts under kernels with larger pages than it was built for",
-        format!("the text `{TEXT}`"),
+        format!("the text {}", needle::JEMALLOC.quoted()),
         "build with `JEMALLOC_SYS_WITH_LG_PAGE=16` in the environment, which is right for pages \
          up to 64 KiB",
     )]

@@ -93,22 +93,26 @@ fn take_apart(directory: &Path) -> (Facts, Split) {
     assert!(facts.symbols && !facts.debug_sections.is_empty());
     let stripped = strip(&bytes, Keep::default()).unwrap();
     assert_eq!(strip(&stripped, Keep::default()).unwrap(), stripped);
-    let split = split(&bytes, Keep { comment: true }, "hello.debug").unwrap();
+    let split = split(&bytes, Keep { comment: true, build_id: false }, "hello.debug").unwrap();
     for (name, program) in [("hello.stripped", &stripped), ("hello.split", &split.stripped)] {
         let after = Facts::read(program).unwrap();
         assert!(!after.symbols && after.debug_sections.is_empty() && after.has_sections);
         let same = |facts: &Facts| {
             let loaded = (facts.segments.clone(), facts.entry, facts.shape, facts.stack);
-            (loaded, facts.build_id.clone(), facts.needed.clone())
+            (loaded, facts.needed.clone())
         };
         assert_eq!(same(&after), same(&facts), "{name}");
+        // It is that of the loaded bytes, whatever the linker made of the rest.
+        assert_eq!(after.build_id.as_ref().map(Vec::len), Some(20), "{name}");
+        assert_ne!(after.build_id, facts.build_id, "{name}");
         write_program(&directory.join(name), program);
         clean(name, directory);
     }
     let debug = Facts::read(&split.debug).unwrap();
     assert!(debug.detached && debug.symbols);
     assert_eq!(debug.debug_sections, facts.debug_sections);
-    assert_eq!(debug.build_id, facts.build_id);
+    assert_eq!(debug.build_id, Facts::read(&split.stripped).unwrap().build_id);
+    assert_eq!(debug.build_id, Facts::read(&stripped).unwrap().build_id);
     fs::write(directory.join("hello.debug"), &split.debug).unwrap();
     clean("hello.debug", directory);
     (facts, split)
@@ -142,6 +146,25 @@ fn debuggers_find_lines(directory: &Path, facts: &Facts) {
     assert!(text.contains(found), "{text}");
 }
 
+/// Lints look for these texts in files; what has them in it for that reason alone would be
+/// complained of, and longshore verifies itself.
+#[test]
+fn our_own_program_has_no_text_that_lints_look_for() {
+    let bytes = fs::read(env!("CARGO_BIN_EXE_cargo-longshore")).unwrap();
+    let facts = Facts::read(&bytes).unwrap();
+    let texts = ["<jemalloc>: Unsupported", "gconv", "UPX!", "No error information"];
+    for part in facts.loaded(&bytes) {
+        for text in texts {
+            assert_eq!(memchr::memmem::find(part, text.as_bytes()), None, "{text}");
+        }
+        // A build with debug assertions has it from `core`, which goes on with a colon.
+        let text = b"unsafe precondition(s) violated";
+        for at in memchr::memmem::find_iter(part, text) {
+            assert_eq!(part.get(at + text.len()), Some(&b':'));
+        }
+    }
+}
+
 #[test]
 fn host_programs_are_taken_apart_and_run() {
     let Some(gcc) = tool("gcc") else { return };
@@ -162,7 +185,7 @@ fn host_programs_are_taken_apart_and_run() {
         for program in ["./hello.stripped", "./hello.split"] {
             assert_eq!(run(directory.join(program), &[], &directory), "sum 45\n");
         }
-        debuggers_find_lines(&directory, &facts);
+        debuggers_find_lines(&directory, &Facts::read(&split.stripped).unwrap());
     }
 }
 

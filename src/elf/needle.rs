@@ -1,0 +1,86 @@
+//! Texts that are looked for in files.
+
+use std::hint::black_box;
+
+/// The longest text.
+const MOST: usize = 48;
+
+/// What every byte of a text is stored with (exclusive or): no ASCII text stays ASCII.
+const KEY: u8 = 0x80;
+
+/// A text that is looked for in files, stored so that the finished program does not contain it.
+/// Whatever says something of a file because of a text in it would otherwise say the same of this
+/// very program, and of everything that uses this library.
+pub(crate) struct Needle {
+    hidden: [u8; MOST],
+    len: usize,
+}
+
+/// What UPX leaves behind the program headers of what it packs.
+pub(crate) const UPX: Needle = Needle::new("UPX!");
+
+/// What musl's `strerror` says of a number that it does not know, with its end.
+pub(crate) const MUSL: Needle = Needle::new("No error information\0");
+
+/// The name of glibc's modules for character sets.
+pub(crate) const GCONV: Needle = Needle::new("gconv");
+
+/// What `core` says when a debug assertion on an unsafe function's contract fails.
+pub(crate) const ASSERTION: Needle = Needle::new("unsafe precondition(s) violated");
+
+/// What jemalloc says before it aborts.
+pub(crate) const JEMALLOC: Needle = Needle::new("<jemalloc>: Unsupported system page size");
+
+/// The parents of home directories on the systems that people build on.
+pub(crate) const HOMES: [Needle; 2] = [Needle::new("/home/"), Needle::new("/Users/")];
+
+impl Needle {
+    /// To be called for constants only: then the compiler, and not the program, has the text.
+    const fn new(text: &str) -> Self {
+        let text = text.as_bytes();
+        let mut hidden = [0; MOST];
+        let mut at = 0;
+        while at < text.len() {
+            hidden[at] = text[at] ^ KEY;
+            at += 1;
+        }
+        Needle { hidden, len: text.len() }
+    }
+
+    /// The text. The key is kept from the optimiser, which would store the result instead.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let key = black_box(KEY);
+        self.hidden.iter().take(self.len).map(|byte| byte ^ key).collect()
+    }
+
+    /// The text between backticks, for evidence.
+    pub(crate) fn quoted(&self) -> String {
+        super::quote(&self.bytes())
+    }
+
+    /// Whether the text is in `bytes`.
+    pub(crate) fn is_in(&self, bytes: &[u8]) -> bool {
+        memchr::memmem::find(bytes, &self.bytes()).is_some()
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn all() -> impl Iterator<Item = Needle> {
+    [UPX, MUSL, GCONV, ASSERTION, JEMALLOC].into_iter().chain(HOMES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_texts_are_not_the_texts() {
+        for needle in all() {
+            let text = needle.bytes();
+            assert!(!text.is_empty() && text.is_ascii(), "{text:?}");
+            assert!(needle.hidden[..needle.len].iter().all(|byte| !byte.is_ascii()));
+            assert!(needle.is_in(&text) && !needle.is_in(&needle.hidden));
+        }
+        assert_eq!(JEMALLOC.quoted(), "`<jemalloc>: Unsupported system page size`");
+    }
+}
