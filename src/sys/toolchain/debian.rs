@@ -1,23 +1,123 @@
 //! The source of std as a Debian package, for hosts that reach their distribution's mirror and not
-//! rustup's server.
+//! rustup's server. Nothing of the system is changed and no root is needed: apt works on lists of
+//! its own, over the mirror and the key that the system is set up with.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use semver::Version;
 
 use crate::{
+    command::Command,
     error::{Error, Result},
-    sys::Context,
+    sys::{Context, fs},
 };
+
+/// Debian's suites that are newer than an installed one, by the names that stay.
+const SUITES: [&str; 4] = ["stable", "stable-backports", "testing", "unstable"];
+
+/// Debian's own key, which signs every suite (package `debian-archive-keyring`).
+const KEY: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Where the unpacked source of std for `rustc` is kept.
 pub fn place(cx: &Context, rustc: &Version) -> Utf8PathBuf {
     cx.env.cache.join(format!("rust-src/{rustc}"))
 }
 
-/// Fetches it.
+/// Fetches the package of `rustc`'s very version, and unpacks it.
 ///
 /// # Errors
-/// Not a Debian host, or no suite has this version.
-pub fn rust_src(_cx: &Context, rustc: &Version, _offline: bool) -> Result<()> {
-    Err(Error::tool(format!("no package `rust-src` of version {rustc}")))
+/// Not a Debian host, or no suite has this version; what apt said.
+pub fn rust_src(cx: &Context, rustc: &Version, offline: bool) -> Result<()> {
+    let none = |why: &str| Error::tool(format!("Debian's package `rust-src` {rustc}: {why}"));
+    let tools = ["apt-get", "apt-cache", "dpkg-deb"];
+    if offline {
+        return Err(none("it needs the network, and this is `--offline`"));
+    }
+    if tools.iter().any(|tool| cx.env.which(tool).is_none()) || fs::stamp(KEY.into()).is_none() {
+        return Err(none("this is not a Debian host"));
+    }
+    let mirror = mirror(cx)?.ok_or_else(|| none("apt knows no mirror of Debian"))?;
+    let work = fs::TempDir::new("longshore-apt")?;
+    let apt = Apt::new(cx, &work.path, &mirror)?;
+    cx.status("Fetching", format!("the source of std {rustc} from Debian's package `rust-src`"));
+    apt.run("apt-get", &["update"])?;
+    // `rust-src | 1.95.0+dfsg1-2 | mirror suite/main amd64 Packages`
+    let listed = apt.run("apt-cache", &["madison", "rust-src"])?;
+    let start = format!("{rustc}+");
+    let version = listed
+        .lines()
+        .filter_map(|line| line.split('|').nth(1).map(str::trim))
+        .find(|version| version.starts_with(&start) || *version == rustc.to_string())
+        .ok_or_else(|| none("no suite has it"))?;
+    apt.run("apt-get", &["download", &format!("rust-src={version}")])?;
+    let files = fs::names(&work.path)?;
+    let package = files.iter().find(|name| name.ends_with(".deb"));
+    let package = package.ok_or_else(|| none("apt downloaded nothing"))?;
+    let unpack = Command::new("dpkg-deb").args(["-x", package, "unpacked"]).dir(&work.path);
+    cx.children.read(&unpack)?;
+    let source = work.path.join(format!("unpacked/usr/src/rustc-{rustc}"));
+    let place = place(cx, rustc);
+    // The cache may be on another file system than temporary files are: copied, then renamed.
+    let partial = Utf8PathBuf::from(format!("{place}.partial"));
+    fs::remove_dir_all(&partial)?;
+    fs::create_dir_all(&partial)?;
+    let library = source.join("library");
+    cx.children.read(&Command::new("cp").args(["-a", library.as_str(), partial.as_str()]))?;
+    fs::remove_dir_all(&place)?;
+    fs::rename(&partial, &place)
+}
+
+/// The mirror of Debian that the system itself uses.
+fn mirror(cx: &Context) -> Result<Option<String>> {
+    let targets = Command::new("apt-get").args([
+        "indextargets",
+        "--format",
+        "$(SITE) $(ORIGIN)",
+        "Identifier: Packages",
+    ]);
+    let listed = cx.children.read(&targets)?;
+    let sites = listed.lines().filter_map(|line| line.split_once(' '));
+    let mut debian = sites.filter(|(site, origin)| {
+        *origin == "Debian" && site.trim_end_matches('/').ends_with("/debian")
+    });
+    Ok(debian.next().map(|(site, _)| site.to_owned()))
+}
+
+/// apt over lists of its own.
+struct Apt<'a> {
+    cx: &'a Context,
+    dir: &'a Utf8Path,
+}
+
+impl<'a> Apt<'a> {
+    fn new(cx: &'a Context, dir: &'a Utf8Path, mirror: &str) -> Result<Self> {
+        let line = |suite: &&str| format!("deb [signed-by={KEY}] {mirror} {suite} main\n");
+        let sources: String = SUITES.iter().map(line).collect();
+        fs::write(&dir.join("sources.list"), sources.as_bytes())?;
+        fs::create_dir_all(&dir.join("lists/partial"))?;
+        fs::create_dir_all(&dir.join("cache/archives/partial"))?;
+        Ok(Apt { cx, dir })
+    }
+
+    fn run(&self, program: &str, args: &[&str]) -> Result<String> {
+        let dir = self.dir;
+        let command = Command::new(program)
+            .args([
+                "-o".to_owned(),
+                format!("Dir::State::Lists={dir}/lists"),
+                "-o".to_owned(),
+                format!("Dir::Etc::SourceList={dir}/sources.list"),
+                "-o".to_owned(),
+                "Dir::Etc::SourceParts=/dev/null".to_owned(),
+                "-o".to_owned(),
+                format!("Dir::Cache={dir}/cache"),
+                "-o".to_owned(),
+                "Dir::State::status=/dev/null".to_owned(),
+                // Our directory is not for apt's own user to write in.
+                "-o".to_owned(),
+                "APT::Sandbox::User=root".to_owned(),
+            ])
+            .args(args.iter().copied())
+            .dir(dir);
+        self.cx.children.read(&command)
+    }
 }
