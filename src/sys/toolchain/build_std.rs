@@ -34,7 +34,8 @@ version = \"0.0.0\"
 
 /// Where the sysroot is that is built from `source` with this rustc.
 pub fn sysroot(cx: &Context, rust: &Rust, source: &Utf8Path) -> Utf8PathBuf {
-    let key = format!("{}\n{}\n{source}", rust.rustc_version, rust.host);
+    // The last part is for how it is built here.
+    let key = format!("{}\n{}\n{source}\n2", rust.rustc_version, rust.host);
     let key = Digest::of(key.as_bytes()).short();
     cx.env.cache.join(format!("std/{}-{key}", rust.version))
 }
@@ -82,6 +83,8 @@ fn build_one(
     let commit = rust.commit.clone().unwrap_or_else(|| rust.version.to_string());
     let mut flags = vec![
         "-Clink-self-contained=no".to_owned(),
+        // For link-time optimisation of what links it; cargo leaves it out of a build without.
+        "-Cembed-bitcode=yes".to_owned(),
         format!("--remap-path-prefix={work}=/workspace"),
     ];
     if let Some(home) = cx.env.cargo_home() {
