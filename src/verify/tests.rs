@@ -2,7 +2,7 @@ use super::{LINTS, PACKED, Policy, READABLE, Refused, Report, VerifiedArtifact, 
 use crate::{
     elf::fixture::{DF_1_PIE, Fixture, MACHINES, SHT_PROGBITS, SHT_SYMTAB, mutate},
     oci::Digest,
-    schema::dist::{Artifact, Level},
+    schema::dist::{Artifact, File, Level},
     target::{Target, Targets},
 };
 
@@ -210,6 +210,7 @@ fn artifact(bytes: &[u8], target: &Target) -> Artifact {
         path: "linux/amd64/bin/x".to_owned(),
         size: bytes.len() as u64,
         sha256: Digest::of(bytes),
+        unstripped: File { size: bytes.len() as u64, sha256: Digest::of(bytes) },
         verdict: None,
         smoke: None,
     }
