@@ -4,6 +4,11 @@
 // A helper that fails fails its test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod cli;
+mod dist;
+mod failure;
 mod image;
+mod plan;
 mod support;
+mod usage;
 mod verify;
