@@ -38,7 +38,7 @@ fn optimised(workspace: &Workspace, args: &str) -> Test {
 }
 
 /// One `dist` of one package for both targets that several tests look at, and its `dist.json`.
-fn shared() -> &'static (Workspace, Value) {
+pub(crate) fn shared() -> &'static (Workspace, Value) {
     static SHARED: OnceLock<(Workspace, Value)> = OnceLock::new();
     SHARED.get_or_init(|| {
         let workspace = Workspace::hello();

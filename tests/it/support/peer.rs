@@ -113,3 +113,14 @@ pub(crate) fn lock(workspace: &Workspace) {
     let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// check-jsonschema: on `PATH`, or as `cargo xtask test` unpacks it.
+pub(crate) fn check_jsonschema() -> Option<Command> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/check-jsonschema");
+    if dir.join("check_jsonschema").exists() {
+        let mut command = Command::new(find("python3")?);
+        command.env("PYTHONPATH", dir).args(["-m", "check_jsonschema"]);
+        return Some(command);
+    }
+    find("check-jsonschema").map(Command::new)
+}
