@@ -103,7 +103,7 @@ impl fmt::Display for Command {
 
 /// `text` as one word of a POSIX shell (XCU 2.2). A control character is written in the `$'…'`
 /// form, so that a line stays a line.
-fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()

@@ -37,13 +37,12 @@ const TAIL: usize = 40;
 /// Builds every job of the plan into the stage.
 ///
 /// # Errors
-/// The program cannot be linker wrapper, zig is unfit, or the build failed: which crate, and the
-/// end of the log with the path of the whole.
+/// zig is unfit, or the build failed: which crate, and the end of the log with the path of the
+/// whole.
 pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
     let zig = planned.zig.as_ref().ok_or_else(|| {
         Error::tool("zig is missing").hint("`cargo longshore doctor` shows how to get it")
     })?;
-    zig::check_reentry(cx)?;
     let plan = &planned.plan;
     let mut report = Report::default();
     for (number, build) in plan.builds.iter().enumerate() {

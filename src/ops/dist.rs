@@ -6,7 +6,7 @@ use crate::{
     ops::{build, image, plan, smoke, stage::Stage, summary, verify},
     request::Request,
     schema::{Dist, dist::SCHEMA},
-    sys::Context,
+    sys::{Context, zig},
     verify::VerifiedArtifact,
 };
 
@@ -27,6 +27,8 @@ pub fn build(cx: &Context, request: &Request) -> Result<Dist> {
 }
 
 fn make(cx: &Context, request: &Request, pack: bool) -> Result<Dist> {
+    // Before anything is fetched or built, std among it.
+    zig::check_reentry(cx)?;
     let planned = plan::plan_and_provide(cx, request)?;
     let plan = &planned.plan;
     for skipped in &plan.skipped {

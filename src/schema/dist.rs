@@ -141,7 +141,7 @@ pub enum Level {
 /// The outcome of running one binary.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case", tag = "outcome")]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "outcome")]
 pub enum Smoke {
     /// It ran and ended.
     Ran {

@@ -8,3 +8,17 @@ pub mod plan;
 pub use dist::Dist;
 pub use doctor::Doctor;
 pub use plan::Plan;
+
+/// The JSON schemas of what is serialised for others: the name of each, with its version, and its
+/// text. They describe what this version writes.
+#[cfg(feature = "schema")]
+pub fn json_schemas() -> Vec<(&'static str, String)> {
+    use schemars::{JsonSchema, generate::SchemaSettings};
+
+    fn text<T: JsonSchema>() -> String {
+        let settings = SchemaSettings::draft2020_12().for_serialize();
+        let schema = settings.into_generator().into_root_schema_for::<T>();
+        format!("{:#}\n", schema.to_value())
+    }
+    vec![("dist.v1", text::<Dist>()), ("doctor.v1", text::<Doctor>()), ("plan.v1", text::<Plan>())]
+}

@@ -106,9 +106,12 @@ pub fn flag_variables(cx: &Context) -> Vec<String> {
         .collect()
 }
 
-/// The variables with flags for C compilers that are set, with their values.
+/// The variables with flags for C compilers that are set, with their values, and the one that says
+/// how they are written.
 pub fn c_flags(cx: &Context) -> BTreeMap<String, String> {
-    let of_c = |name: &str| name.contains("CFLAGS") || name.contains("CXXFLAGS");
+    let of_c = |name: &str| {
+        name.contains("CFLAGS") || name.contains("CXXFLAGS") || name == crate::zig::ESCAPED
+    };
     let set = cx.env.vars().filter(|(name, _)| of_c(name));
     set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

@@ -60,6 +60,15 @@ pub fn accept(zig: &Version, rustc: &Version) -> Result<()> {
     }
 }
 
+/// Set where flags for C compilers are written as for a shell
+/// (<https://docs.rs/cc/latest/cc/#external-configuration-via-environment-variables>).
+pub const ESCAPED: &str = "CC_SHELL_ESCAPED_FLAGS";
+
+/// What neither white space nor a shell takes apart.
+fn plain(c: char) -> bool {
+    c.is_alphanumeric() || "-_./=:,+@%".contains(c)
+}
+
 /// The variables that give C and C++ compilers of `target` what every build needs, after the flags
 /// that the user set: the names of directories kept out of the result, as for rustc, and what this
 /// zig needs. `user` holds the variables with such flags that are set.
@@ -82,6 +91,13 @@ pub fn c_flags(
     }
     let underscored = target.replace('-', "_");
     let mut set = BTreeMap::new();
+    // The crate cc splits the text at white space, or, told so, as a shell does.
+    let escaped = user.contains_key(ESCAPED);
+    let escape = escaped || ours.iter().any(|flag| flag.contains(|c: char| !plain(c)));
+    if escape {
+        ours = ours.iter().map(|flag| crate::command::quote(flag)).collect();
+        set.insert(ESCAPED.to_owned(), "1".to_owned());
+    }
     for base in ["CFLAGS", "CXXFLAGS"] {
         // The order in which the crate cc looks for them; newer versions take all of them.
         let names = [
@@ -92,11 +108,12 @@ pub fn c_flags(
         ];
         let found = names.iter().position(|name| user.contains_key(name));
         let theirs = found.and_then(|at| user.get(&names[at]));
-        let mut flags: Vec<String> = theirs
-            .into_iter()
-            .flat_map(|text| text.split_whitespace())
-            .map(str::to_owned)
-            .collect();
+        let mut flags: Vec<String> = match theirs {
+            Some(text) if escaped => vec![text.clone()],
+            Some(text) if escape => text.split_whitespace().map(crate::command::quote).collect(),
+            Some(text) => text.split_whitespace().map(str::to_owned).collect(),
+            None => Vec::new(),
+        };
         flags.extend(ours.iter().cloned());
         // Under the name that wins.
         let name = &names[usize::from(found != Some(0))];
@@ -138,5 +155,21 @@ mod tests {
         );
         let new = flags(Version::new(0, 17, 1));
         assert_eq!(new["CXXFLAGS_x86_64_unknown_linux_musl"], "-ffile-prefix-map=/w=/workspace");
+    }
+    #[test]
+    fn c_flags_with_spaces_are_escaped_for_cc() {
+        let remap = Remap(vec![("/it's mine".into(), "/workspace".to_owned())]);
+        let target = "aarch64-unknown-linux-musl";
+        let flags = |user: &[(&str, &str)]| {
+            let user = user.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+            c_flags(target, &Some(Version::new(0, 17, 1)), &remap, &user)
+        };
+        let ours = r"'-ffile-prefix-map=/it'\''s mine=/workspace'";
+        let name = "CFLAGS_aarch64_unknown_linux_musl";
+        let none = flags(&[]);
+        assert_eq!((none[ESCAPED].as_str(), none[name].as_str()), ("1", ours));
+        assert_eq!(flags(&[("CFLAGS", "-DA=\"b\"  -DC")])[name], format!("'-DA=\"b\"' -DC {ours}"));
+        let escaped = flags(&[("CFLAGS", "'-DA=b c'"), (ESCAPED, "1")]);
+        assert_eq!(escaped[name], format!("'-DA=b c' {ours}"));
     }
 }

@@ -4,6 +4,16 @@
 // A helper that fails fails its test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod cli;
+mod dist;
+mod failure;
 mod image;
+mod plan;
+mod published;
+mod reentry;
+mod release;
+mod schema;
 mod support;
+mod tidy;
+mod usage;
 mod verify;

@@ -1,9 +1,13 @@
 //! What several tests need: real peers and how to start them, and programs to pack.
 
 pub(crate) mod buildkit;
+pub(crate) mod command;
 pub(crate) mod engine;
+pub(crate) mod gate;
 pub(crate) mod layout;
 pub(crate) mod peer;
 pub(crate) mod program;
 pub(crate) mod registry;
 pub(crate) mod server;
+pub(crate) mod tree;
+pub(crate) mod workspace;

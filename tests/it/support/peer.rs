@@ -5,7 +5,15 @@ use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::{Arc, OnceLock},
 };
+
+use longshore::{
+    event::Silent,
+    sys::{Context, toolchain},
+};
+
+use super::{command::plain, workspace::Workspace};
 
 /// The program `name`, or nothing after saying that the running test is skipped. Where `CI` is
 /// `true`, every peer must be there.
@@ -62,4 +70,57 @@ pub(crate) fn run<S: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<Item 
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8(output.stdout).unwrap_or_else(|e| panic!("{command:?}: {e}"))
+}
+
+/// Where cargo keeps its registry.
+pub(crate) fn cargo_home() -> PathBuf {
+    home("CARGO_HOME", ".cargo")
+}
+
+/// Where rustup keeps its toolchains.
+pub(crate) fn rustup_home() -> PathBuf {
+    home("RUSTUP_HOME", ".rustup")
+}
+
+/// Where zig keeps what it compiled.
+pub(crate) fn zig_cache() -> PathBuf {
+    home("ZIG_GLOBAL_CACHE_DIR", ".cache/zig")
+}
+
+fn home(variable: &str, below: &str) -> PathBuf {
+    let home = || PathBuf::from(env::var_os("HOME").expect("HOME is set")).join(below);
+    env::var_os(variable).map_or_else(home, PathBuf::from)
+}
+
+/// The zig that longshore finds, or fetches first.
+pub(crate) fn zig() -> PathBuf {
+    static ZIG: OnceLock<PathBuf> = OnceLock::new();
+    let zig = ZIG.get_or_init(|| {
+        let cx = Context::new(Arc::new(Silent)).unwrap();
+        let rust = toolchain::rust::find(&cx, "rustc").unwrap();
+        let zig = toolchain::zig::provide(&cx, &rust.version, false).unwrap();
+        assert!(zig.args.is_empty(), "{zig} is no single program");
+        zig.program.into()
+    });
+    zig.clone()
+}
+
+/// Writes `Cargo.lock` from what cargo has in its registry: the fixtures' dependencies are also
+/// longshore's.
+pub(crate) fn lock(workspace: &Workspace) {
+    let mut command = plain("cargo");
+    command.args(["generate-lockfile", "--offline"]).current_dir(workspace.root());
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// check-jsonschema: on `PATH`, or as `cargo xtask test` unpacks it.
+pub(crate) fn check_jsonschema() -> Option<Command> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/check-jsonschema");
+    if dir.join("check_jsonschema").exists() {
+        let mut command = Command::new(find("python3")?);
+        command.env("PYTHONPATH", dir).args(["-m", "check_jsonschema"]);
+        return Some(command);
+    }
+    find("check-jsonschema").map(Command::new)
 }

@@ -5,8 +5,8 @@ pub(crate) const TEXT: &str = "hello from an empty image\n";
 
 /// The address that the file is loaded to.
 const BASE: u32 = 0x40_0000;
-/// The file header and one program header.
-const CODE: u32 = 64 + 56;
+/// The file header and two program headers.
+const CODE: u32 = 64 + 2 * 56;
 
 /// An x86-64 program that writes [`TEXT`] and exits with the last byte of its user's number.
 pub(crate) fn amd64() -> Vec<u8> {
@@ -69,7 +69,7 @@ fn elf(machine: u16, code: impl Fn(u32) -> Vec<u8>) -> Vec<u8> {
     file.extend(64_u64.to_le_bytes()); // program headers
     file.extend(0_u64.to_le_bytes()); // section headers
     file.extend(0_u32.to_le_bytes()); // flags
-    for half in [64_u16, 56, 1, 64, 0, 0] {
+    for half in [64_u16, 56, 2, 64, 0, 0] {
         file.extend(half.to_le_bytes());
     }
     file.extend(1_u32.to_le_bytes()); // PT_LOAD
@@ -78,6 +78,10 @@ fn elf(machine: u16, code: impl Fn(u32) -> Vec<u8>) -> Vec<u8> {
     for word in [0, base, base, size, size, 0x1_0000] {
         file.extend(word.to_le_bytes());
     }
+    file.extend(0x6474_e551_u32.to_le_bytes()); // PT_GNU_STACK
+    file.extend(6_u32.to_le_bytes()); // readable, writable
+    file.extend([0; 40]);
+    file.extend([16, 0, 0, 0, 0, 0, 0, 0]);
     file.extend(body);
     file.extend(TEXT.as_bytes());
     file

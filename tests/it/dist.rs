@@ -1,0 +1,327 @@
+//! `dist` of real programs with the real toolchain: what is in `target/dist`, and what other
+//! people's programs make of it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Read as _,
+    os::unix::{fs::MetadataExt as _, process::CommandExt as _},
+    path::Path,
+    sync::OnceLock,
+};
+
+use longshore::oci::Digest;
+use serde_json::Value;
+
+use crate::support::{
+    command::{Test, longshore},
+    engine::Engine,
+    gate::{GATED, Gate},
+    peer,
+    registry::Registry,
+    tree::{Entry, tree},
+    workspace::{HELLO, Workspace},
+};
+
+const AMD64: &str = "x86_64-unknown-linux-musl";
+
+/// `dist` with the shortest build, and JSON on stdout.
+pub(crate) fn dist(workspace: &Workspace, args: &str) -> Test {
+    optimised(workspace, args)
+        .env("CARGO_PROFILE_DIST_LTO", "off")
+        .env("CARGO_PROFILE_DIST_OPT_LEVEL", "0")
+}
+
+/// `dist` as users have it, and JSON on stdout.
+fn optimised(workspace: &Workspace, args: &str) -> Test {
+    longshore(workspace, &format!("dist --preset quick --message-format json {args}"))
+}
+
+/// One `dist` of one package for both targets that several tests look at, and its `dist.json`.
+pub(crate) fn shared() -> &'static (Workspace, Value) {
+    static SHARED: OnceLock<(Workspace, Value)> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let workspace = Workspace::hello();
+        let json = dist(&workspace, "").run().json();
+        (workspace, json)
+    })
+}
+
+/// The values of `key` in every element of an array.
+fn each<'a>(array: &'a Value, key: &str) -> Vec<&'a str> {
+    array.as_array().unwrap().iter().map(|element| element[key].as_str().unwrap()).collect()
+}
+
+#[test]
+fn the_layout_is_as_documented_and_dist_json_tells_the_truth() {
+    let (workspace, json) = shared();
+    let files = tree(&workspace.dist());
+    let has = |path: &str| files.contains_key(Path::new(path));
+    for path in ["dist.json", "linux/amd64/bin/hello", "linux/arm64/bin/hello", "logs/build.log"] {
+        assert!(has(path), "no {path} in {files:#?}");
+    }
+    assert!(has("image/hello/index.json") && has("image/hello/oci-layout"), "{files:#?}");
+    for left in ["dist.partial", "dist.failed", "dist.old"] {
+        assert!(!workspace.path("target").join(left).exists(), "{left}");
+    }
+    let written = fs::read_to_string(workspace.dist().join("dist.json")).unwrap();
+    assert_eq!(&serde_json::from_str::<Value>(&written).unwrap(), json);
+    assert_eq!(json["schema"], 1);
+    assert_eq!(each(&json["artifacts"], "platform"), ["linux/amd64", "linux/arm64"]);
+    for artifact in json["artifacts"].as_array().unwrap() {
+        let bytes = fs::read(workspace.dist().join(artifact["path"].as_str().unwrap())).unwrap();
+        assert_eq!(artifact["size"], bytes.len());
+        assert_eq!(artifact["sha256"], Digest::of(&bytes).to_string());
+        assert_eq!(artifact["verdict"]["accepted"], true);
+        assert_eq!(artifact["verdict"]["findings"], serde_json::json!([]));
+    }
+    let image = &json["images"][0];
+    assert_eq!(image["path"], "image/hello");
+    let blob = |digest: &Value| {
+        let name = digest.as_str().unwrap().replace(':', "/");
+        fs::read(workspace.dist().join("image/hello/blobs").join(name)).unwrap()
+    };
+    let index: Value = serde_json::from_slice(&blob(&image["digest"])).unwrap();
+    let manifests = &index["manifests"];
+    assert_eq!(each(manifests, "digest"), each(&image["platforms"], "manifest"));
+    for (platform, artifact) in
+        image["platforms"].as_array().unwrap().iter().zip(json["artifacts"].as_array().unwrap())
+    {
+        // One and the same file, by digest, in the image and beside it.
+        assert_eq!(platform["binaries"]["/usr/local/bin/hello"], artifact["sha256"]);
+        let layer = &platform["layers"][0];
+        assert_eq!(layer["size"], blob(&layer["digest"]).len());
+        assert_eq!(Digest::of(&blob(&platform["config"])).to_string(), platform["config"]);
+    }
+    let log = fs::read_to_string(workspace.dist().join("logs/build.log")).unwrap();
+    assert!(log.starts_with("$ ") && log.contains("Compiling hello"), "{log}");
+}
+
+#[test]
+fn readelf_finds_static_pie_without_symbols() {
+    let Some(readelf) = peer::find("readelf") else {
+        return;
+    };
+    let (workspace, _) = shared();
+    for (platform, machine) in [("amd64", "X86-64"), ("arm64", "AArch64")] {
+        let file = workspace.dist().join(format!("linux/{platform}/bin/hello"));
+        let text = peer::run(&readelf, ["-W", "-h", "-l", "-d", "-S", file.to_str().unwrap()]);
+        for wanted in ["DYN (Position-Independent Executable file)", "Flags: NOW PIE", machine] {
+            assert!(text.contains(wanted), "{platform}: no `{wanted}` in\n{text}");
+        }
+        for unwanted in ["INTERP", "(NEEDED)", ".symtab", ".debug_info"] {
+            assert!(!text.contains(unwanted), "{platform}: `{unwanted}` in\n{text}");
+        }
+        assert_eq!(fs::metadata(&file).unwrap().mode(), 0o100_755);
+    }
+}
+
+#[test]
+fn binaries_were_run_natively_and_under_qemu() {
+    if peer::find("qemu-aarch64-static").is_none() || cfg!(not(target_arch = "x86_64")) {
+        return;
+    }
+    let (_, json) = shared();
+    let by = |n: usize| &json["artifacts"][n]["smoke"];
+    assert_eq!(by(0)["by"], "native");
+    assert_eq!(by(1)["by"], "qemu-aarch64-static");
+    for n in [0, 1] {
+        assert_eq!(by(n)["outcome"], "ran");
+        assert_eq!(by(n)["exit-code"], 0);
+        assert_eq!(by(n)["output"], "hello from a fixture");
+    }
+}
+
+#[test]
+fn skopeo_takes_the_layout_and_an_engine_runs_it() {
+    let (Some(skopeo), Some(registry)) = (peer::find("skopeo"), Registry::start()) else {
+        return;
+    };
+    let (workspace, json) = shared();
+    let image = &json["images"][0];
+    let layout = workspace.dist().join("image/hello");
+    let from = format!("oci:{}:{}", layout.display(), image["tag"].as_str().unwrap());
+    let to = registry.url("hello:0.1.0");
+    peer::run(&skopeo, ["copy", "--all", "--dest-tls-verify=false", &from, &to]);
+    let raw = peer::run(&skopeo, ["inspect", "--tls-verify=false", "--raw", &to]);
+    assert_eq!(Digest::of(raw.as_bytes()).to_string(), image["digest"]);
+    let index: Value = serde_json::from_str(&raw).unwrap();
+    let manifests = index["manifests"].as_array().unwrap().iter();
+    let platforms: Vec<_> = manifests.map(|m| m["platform"]["architecture"].clone()).collect();
+    assert_eq!(platforms, ["amd64", "arm64"]);
+    if cfg!(not(target_arch = "x86_64")) {
+        return peer::skip("the engine runs amd64 images only on amd64");
+    }
+    let Some(engine) = Engine::start() else {
+        return;
+    };
+    let name = format!("{}/hello@{}", registry.address, image["digest"].as_str().unwrap());
+    engine.run(&["pull", "--quiet", &name]);
+    let user = engine.run(&["image", "inspect", "--format={{.Config.User}}", &name]);
+    assert_eq!(user.trim(), "65532:65532");
+    let said = engine.run(&["run", "--rm", "--network", "none", &name]);
+    assert_eq!(said, "hello from a fixture\n");
+}
+
+/// Files whose content is a matter of what was built, without the logs.
+fn outputs(workspace: &Workspace) -> BTreeMap<std::path::PathBuf, Entry> {
+    let mut files = tree(&workspace.dist());
+    files.retain(|path, _| !path.starts_with("logs") && path != Path::new("dist.json"));
+    files
+}
+
+#[test]
+fn again_with_nothing_changed_compiles_and_writes_nothing() {
+    let workspace = Workspace::members(&["one", "two"], "");
+    let first = dist(&workspace, "").run().json();
+    assert_eq!(first["units"], serde_json::json!({"compiled": 4, "fresh": 0}));
+    let before = outputs(&workspace);
+    let second = dist(&workspace, "").run().json();
+    assert_eq!(second["units"], serde_json::json!({"compiled": 0, "fresh": 4}));
+    // Inodes and times too.
+    assert_eq!(outputs(&workspace), before);
+    assert_eq!(second["images"], first["images"]);
+
+    // One program changed: that one, its image, and nothing else.
+    workspace.write("two/src/main.rs", &HELLO.replace("a fixture", "another fixture"));
+    let third = dist(&workspace, "").run().json();
+    assert_eq!(third["units"], serde_json::json!({"compiled": 2, "fresh": 2}));
+    let after = outputs(&workspace);
+    let of_one = |path: &Path| path.starts_with("image/one") || path.ends_with("bin/one");
+    for (path, entry) in &before {
+        match of_one(path) {
+            true => assert_eq!(after.get(path), Some(entry), "{}", path.display()),
+            false if path.ends_with("bin/two") => {
+                assert_ne!(after[path].digest, entry.digest, "{}", path.display());
+            }
+            false => {}
+        }
+    }
+
+    // What is no longer asked for is gone.
+    dist(&workspace, "--package one --target x86_64-unknown-linux-musl --no-smoke").run();
+    let files = tree(&workspace.dist());
+    assert!(files.keys().all(|path| !path.starts_with("linux/arm64")), "{files:#?}");
+    assert!(files.keys().all(|path| !path.starts_with("image/two")), "{files:#?}");
+}
+
+#[test]
+fn a_damaged_output_is_made_again() {
+    let workspace = Workspace::hello();
+    let args = "--no-smoke --target x86_64-unknown-linux-musl";
+    let first = dist(&workspace, args).run().json();
+    let digests = |files: BTreeMap<std::path::PathBuf, Entry>| -> BTreeMap<_, _> {
+        files.into_iter().map(|(path, entry)| (path, entry.digest)).collect()
+    };
+    let good = digests(outputs(&workspace));
+    for path in good.keys() {
+        let path = workspace.dist().join(path);
+        let mut bytes = fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&path, bytes).unwrap();
+    }
+    let second = dist(&workspace, args).run().json();
+    assert_eq!(digests(outputs(&workspace)), good);
+    assert_eq!(second["images"], first["images"]);
+    // And one whose record is gone.
+    fs::write(workspace.dist().join("dist.json"), "{}").unwrap();
+    dist(&workspace, args).run();
+    assert_eq!(digests(outputs(&workspace)), good);
+}
+
+/// A program with a dependency from the registry, whose panics name its files, and with C code,
+/// which names its own.
+fn with_c_and_a_dependency() -> Workspace {
+    let dependencies = "[dependencies]\nmemchr = \"2\"\n[build-dependencies]\ncc = \"1\"\n";
+    let workspace = Workspace::empty().package("hello", dependencies);
+    workspace
+        .write("build.rs", "fn main() { cc::Build::new().file(\"part.c\").compile(\"part\"); }\n");
+    workspace.write("part.c", "const char *part(void) { return __FILE__; }\n");
+    workspace.write(
+        "src/main.rs",
+        "extern \"C\" { fn part() -> *const std::ffi::c_char; }\n\
+         fn main() {\n    let args = std::env::args().collect::<String>();\n    \
+         println!(\"{:?} {:?} {}\", memchr::memmem::find(args.as_bytes(), b\"x\"), \
+         unsafe { std::ffi::CStr::from_ptr(part()) }, file!());\n}\n",
+    );
+    workspace.remove("Cargo.lock");
+    peer::lock(&workspace);
+    workspace
+}
+
+#[test]
+fn two_checkouts_of_different_users_give_the_same_bytes() {
+    let one = with_c_and_a_dependency();
+    let lock = fs::read_to_string(one.path("Cargo.lock")).unwrap();
+    let outer = Workspace::empty();
+    let two = Workspace::at(&outer.path("another user's/much longer path/checkout"));
+    for path in ["Cargo.toml", "build.rs", "part.c", "src/main.rs"] {
+        two.write(path, &fs::read_to_string(one.path(path)).unwrap());
+    }
+    two.write("Cargo.lock", &lock);
+    let one_json = optimised(&one, "").env("SOURCE_DATE_EPOCH", "1700000000").run().json();
+    // Another home, with cargo's registry in it under another name.
+    let home = outer.path("home");
+    fs::create_dir_all(home.join("cargo")).unwrap();
+    std::os::unix::fs::symlink(
+        peer::cargo_home().join("registry"),
+        home.join("cargo").join("registry"),
+    )
+    .unwrap();
+    let mut test = optimised(&two, "")
+        .env("SOURCE_DATE_EPOCH", "1700000000")
+        .env("CARGO_HOME", home.join("cargo"))
+        .env("RUSTUP_HOME", peer::rustup_home())
+        .env("LONGSHORE_CACHE_DIR", home.join("longshore"))
+        .env("CARGO_ZIGBUILD_ZIG_PATH", peer::zig())
+        // zig's own: only what it compiled of musl, which takes long.
+        .env("ZIG_GLOBAL_CACHE_DIR", peer::zig_cache())
+        .env("HOME", &home)
+        .env("TZ", "Asia/Tokyo")
+        .env("LANG", "de_DE.UTF-8");
+    #[allow(unsafe_code)]
+    // SAFETY: umask(2) is async-signal-safe and touches no memory.
+    unsafe {
+        test.command.pre_exec(|| {
+            rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+            Ok(())
+        });
+    }
+    let two_json = test.run().json();
+    assert_eq!(each(&one_json["artifacts"], "sha256"), each(&two_json["artifacts"], "sha256"));
+    assert_eq!(one_json["images"], two_json["images"]);
+    let mode = |path: &str| fs::metadata(two.dist().join(path)).unwrap().mode() & 0o777;
+    assert_eq!(mode("linux/amd64/bin/hello"), 0o755);
+}
+
+#[test]
+fn a_second_dist_waits_for_the_first_and_says_so() {
+    let workspace = Workspace::empty().package("hello", "").file("build.rs", GATED);
+    let gate = Gate::new();
+    let args = "--no-smoke --target x86_64-unknown-linux-musl";
+    let mut first = dist(&workspace, args).env("GATE", gate.dir()).spawn();
+    gate.reached();
+    let mut second = dist(&workspace, args).env("GATE", gate.dir()).spawn();
+    let mut seen = Vec::new();
+    let mut stderr = second.stderr.take().unwrap();
+    // To the end of the line; the second ends or says so.
+    let mut byte = [0];
+    while !seen.ends_with(b"Waiting") {
+        assert_eq!(stderr.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&seen));
+        seen.push(byte[0]);
+    }
+    assert_eq!(first.try_wait().unwrap(), None);
+    gate.open();
+    // Both pipes of both are read to the end, so that nobody waits for room.
+    let rest = std::thread::spawn(move || {
+        let mut text = String::new();
+        stderr.read_to_string(&mut text).unwrap();
+        text
+    });
+    dist(&workspace, args).judge(&first.wait_with_output().unwrap());
+    let second = second.wait_with_output().unwrap();
+    assert!(second.status.success(), "{}", rest.join().unwrap());
+    let json: Value = serde_json::from_slice(&second.stdout).unwrap();
+    assert_eq!(json["units"]["compiled"], 0);
+    assert_eq!(each(&json["artifacts"], "target"), [AMD64]);
+}

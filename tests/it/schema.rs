@@ -1,0 +1,48 @@
+//! What machines read is what the checked-in schemas say.
+
+use std::path::Path;
+
+use crate::support::{command::longshore, peer, workspace::Workspace};
+
+/// Holds `json` to `docs/schema/<name>.json`, as check-jsonschema sees it.
+fn valid(name: &str, json: &str) -> Option<bool> {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = peer::check_jsonschema()?;
+    let file = Workspace::empty().file("it.json", json);
+    command
+        .arg("--schemafile")
+        .arg(repository.join(format!("docs/schema/{name}.json")))
+        .arg(file.path("it.json"));
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    // 1 is what it says of a file that does not match; everything else is another trouble.
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{command:?}: {output:?}");
+    if !output.status.success() {
+        eprintln!("{said}");
+    }
+    Some(output.status.success())
+}
+
+#[test]
+fn plans_and_reports_match_their_schemas() {
+    let workspace = Workspace::members(&["app", "xtask"], "");
+    let plan = longshore(&workspace, "plan --message-format json").run().stdout;
+    let Some(plan_is_valid) = valid("plan.v1", &plan) else { return };
+    assert!(plan_is_valid);
+    let doctor = longshore(&workspace, "doctor --message-format json").run().stdout;
+    assert_eq!(valid("doctor.v1", &doctor), Some(true));
+    // And a schema that takes anything is none.
+    let broken = plan.replace("\"jobs\"", "\"job\"");
+    assert_eq!(valid("plan.v1", &broken), Some(false));
+    assert_eq!(valid("dist.v1", &plan), Some(false));
+}
+
+#[test]
+fn dist_json_matches_its_schema() {
+    let (_, json) = crate::dist::shared();
+    let Some(is_valid) = valid("dist.v1", &json.to_string()) else { return };
+    assert!(is_valid);
+    let mut broken = json.clone();
+    broken["artifacts"][0]["sha256"] = 1.into();
+    assert_eq!(valid("dist.v1", &broken.to_string()), Some(false));
+}

@@ -1,0 +1,260 @@
+//! The house is in order: who imports whom, how long things are, and that what is written twice is
+//! the same.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use longshore::{Status, target::EMBEDDED};
+
+use crate::support::{command::plain, peer};
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Rust file below `dir`, as its path in the repository and its text.
+fn sources(dir: &str) -> Vec<(String, String)> {
+    let mut open = vec![repository().join(dir)];
+    let mut files = Vec::new();
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let name = path.strip_prefix(repository()).unwrap().to_str().unwrap().to_owned();
+            files.push((name, fs::read_to_string(path).unwrap()));
+        }
+    }
+    files.sort();
+    assert!(!files.is_empty(), "{dir}");
+    files
+}
+
+/// `text` without its tests, its comments and its strings' lines of comment.
+fn code(text: &str) -> String {
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The top-level modules that a file names, as `crate::module` or in `use crate::{…}`.
+fn imports(code: &str) -> BTreeSet<String> {
+    let ident = |text: &str| -> String {
+        text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    };
+    let mut found = BTreeSet::new();
+    for rest in code.split("crate::").skip(1) {
+        let Some(list) = rest.strip_prefix('{') else {
+            found.insert(ident(rest));
+            continue;
+        };
+        // The names at the start, and after each comma at depth 1.
+        let mut depth = 1;
+        found.insert(ident(list));
+        for (at, c) in list.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 1 => drop(found.insert(ident(&list[at + 1..]))),
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+    found.remove("");
+    found
+}
+
+/// The room a file of `src` is in.
+fn room(file: &str) -> &str {
+    let rest = file.strip_prefix("src/").unwrap();
+    rest.split(['/', '.']).next().unwrap()
+}
+
+#[test]
+fn imports_are_read_right() {
+    let code =
+        "use crate::{\n    a::{b, c::{d, e}},\n    f,\n};\nuse crate::g::h;\nfn x() { crate::i() }";
+    assert_eq!(imports(code).into_iter().collect::<Vec<_>>(), ["a", "f", "g", "i"]);
+}
+
+#[test]
+fn rooms_know_only_those_below_them() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources("src") {
+        let code = code(&text);
+        let banned: &[&str] = match room(&file) {
+            "main" | "lib" | "cli" => &[],
+            "ops" => &["cli"],
+            "sys" => &["cli", "ops"],
+            _ => &["cli", "ops", "sys"],
+        };
+        for name in imports(&code) {
+            let of_oci = room(&file) == "oci" && !["oci", "error"].contains(&name.as_str());
+            // `Error` and `Result` are those of `error`.
+            let error = ["Error", "Result", "Status"].contains(&name.as_str());
+            if banned.contains(&name.as_str()) || of_oci && !error {
+                wrong.push(format!("{file} imports `{name}`"));
+            }
+        }
+        let only = |what: &str, places: &[&str]| {
+            let found = code.contains(what);
+            let here = places.iter().any(|place| file.starts_with(place));
+            (found && !here).then(|| format!("{file} has `{what}`"))
+        };
+        wrong.extend(only("clap::", &["src/cli/", "src/sys/zig.rs"]));
+        wrong.extend(only("duct::", &["src/sys/process.rs"]));
+        wrong.extend(only("process::Command", &["src/sys/process.rs"]));
+        wrong.extend(only("std::net", &[]));
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn files_and_functions_are_short() {
+    let mut long = Vec::new();
+    for dir in ["src", "tests/it", "xtask/src"] {
+        for (file, text) in sources(dir) {
+            let tests = file.ends_with("tests.rs") && dir == "src";
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+            let lines = code.lines().count();
+            if lines > 500 && !tests {
+                long.push(format!("{file}: {lines} lines"));
+            }
+            long.extend(
+                functions(code).map(|(name, lines)| format!("{file}: {name}: {lines} lines")),
+            );
+        }
+    }
+    assert_eq!(long, Vec::<String>::new());
+}
+
+/// The functions of more than 80 lines. rustfmt ends a function with a brace in the column of its
+/// first line.
+fn functions(code: &str) -> impl Iterator<Item = (String, usize)> {
+    let lines: Vec<&str> = code.lines().collect();
+    let start = |line: &str| {
+        let words = line.split_whitespace();
+        let mut words = words.skip_while(|word| {
+            ["pub", "pub(crate)", "pub(super)", "const", "async", "unsafe"].contains(word)
+        });
+        (words.next() == Some("fn")).then(|| words.next().unwrap_or_default().to_owned())
+    };
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let Some(name) = start(line) else { continue };
+        let indent = line.len() - line.trim_start().len();
+        let end = format!("{}}}", &line[..indent]);
+        let length = lines[at..].iter().position(|line| *line == end).unwrap_or(0) + 1;
+        if length > 80 {
+            found.push((name, length));
+        }
+    }
+    found.into_iter()
+}
+
+#[test]
+fn every_target_file_is_embedded() {
+    let dir = repository().join("targets");
+    let mut files: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    let embedded: Vec<_> = EMBEDDED.iter().map(|(name, _)| format!("{name}.toml")).collect();
+    assert_eq!(files, embedded);
+}
+
+/// Every tracked file that is text.
+fn tracked() -> Option<Vec<(PathBuf, String)>> {
+    let git = peer::find("git")?;
+    let mut command = plain(git);
+    let output = command.args(["ls-files", "-z"]).current_dir(repository()).output().unwrap();
+    if !output.status.success() {
+        peer::skip("this is no git repository");
+        return None;
+    }
+    let names = String::from_utf8(output.stdout).unwrap();
+    let names = names.split('\0').filter(|name| !name.is_empty());
+    // One that is deleted and not yet committed is still listed.
+    let read = |name: &str| {
+        let path = PathBuf::from(name);
+        fs::read_to_string(repository().join(&path)).ok().map(|text| (path, text))
+    };
+    Some(names.filter_map(read).collect())
+}
+
+#[test]
+fn nothing_tracked_names_a_home_directory() {
+    let Some(files) = tracked() else { return };
+    assert!(files.len() > 50);
+    let mut wrong = Vec::new();
+    for (path, text) in files {
+        for (number, line) in text.lines().enumerate() {
+            for home in ["/home/", "/Users/", "/root/"] {
+                let absolute = |at: usize| !line[..at].ends_with(|c: char| c.is_alphanumeric());
+                let named =
+                    line.match_indices(home).filter(|(at, _)| absolute(*at)).any(|(at, _)| {
+                        let rest = &line[at + home.len()..];
+                        let name = rest.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap();
+                        // Examples of nobody's.
+                        !["", "me", "user", "somebody", "someone", "ann", "x"].contains(&name)
+                    });
+                if named {
+                    wrong.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
+                }
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn documents_name_the_versions_that_are_used() {
+    let Some(files) = tracked() else { return };
+    let manifest = fs::read_to_string(repository().join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let rust = manifest["workspace"]["package"]["rust-version"].as_str().unwrap();
+    let zigbuild = manifest["dependencies"]["cargo-zigbuild"]["version"].as_str().unwrap();
+    let wanted = [
+        ("ziglang==", longshore::zig::PINNED),
+        ("cargo-zigbuild --version ", zigbuild),
+        ("Rust ", rust),
+        ("rust-version = ", rust),
+    ];
+    let mut wrong = Vec::new();
+    let documents = files.iter().filter(|(path, _)| {
+        path.extension().is_some_and(|e| e == "md") && !path.ends_with("CHANGELOG.md")
+    });
+    for (path, text) in documents {
+        for (lead, version) in wanted {
+            for rest in text.split(lead).skip(1) {
+                let said: String = rest
+                    .trim_start_matches('"')
+                    .chars()
+                    .take_while(|c| c.is_ascii_digit() || *c == '.')
+                    .collect();
+                let said = said.trim_end_matches('.');
+                if said.contains('.') && said != version {
+                    wrong.push(format!("{}: `{lead}{said}`, not {version}", path.display()));
+                }
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn the_documented_exit_statuses_are_those_of_the_program() {
+    let text = fs::read_to_string(repository().join("docs/exit-status.md")).unwrap();
+    let rows: Vec<_> = text.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    let table: Vec<_> = Status::TABLE
+        .iter()
+        .map(|(status, meaning)| format!("| {} | {meaning} |", status.code()))
+        .collect();
+    assert_eq!(rows, table);
+}

@@ -1,0 +1,211 @@
+//! `cargo xtask bench dist`: `dist` against plain cargo-zigbuild, in one run, on published programs.
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a script")]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use longshore::{
+    event::Silent,
+    sys::{Context, toolchain},
+};
+
+use crate::run::{Result, cargo, repository, step};
+
+/// The plain way; its library is the one that longshore is built with.
+const ZIGBUILD: &str = "0.24.1";
+
+/// Programs from the registry: small, and not so small.
+const PROGRAMS: [(&str, &str); 2] = [("hexyl", "0.16.0"), ("ripgrep", "14.1.1")];
+
+const TARGETS: &str =
+    "--target x86_64-unknown-linux-musl --target aarch64-unknown-linux-musl --locked";
+
+/// Runs the measurement called `name`.
+pub(crate) fn bench(name: Option<&str>) -> Result {
+    match name {
+        Some("dist") => dist(),
+        Some(other) => Err(format!("no measurement `{other}`: there is `dist`")),
+        None => Err("say which measurement: there is `dist`".to_owned()),
+    }
+}
+
+/// What one program took.
+struct Row {
+    name: &'static str,
+    plain: Duration,
+    ours: Duration,
+    again: Duration,
+    xtask: Duration,
+    compiled: u64,
+    written: usize,
+}
+
+fn dist() -> Result {
+    let place = repository().join("target/bench");
+    let install = format!("install --quiet --locked cargo-zigbuild --version {ZIGBUILD} --root");
+    step("cargo-zigbuild", cargo(&install).arg(&place))?;
+    step("cargo-longshore", &mut cargo("build --quiet --locked --release --bin cargo-longshore"))?;
+    let cx = Context::new(Arc::new(Silent)).map_err(|error| error.to_string())?;
+    let zig = toolchain::rust::find(&cx, "rustc")
+        .and_then(|rust| toolchain::zig::provide(&cx, &rust.version, false))
+        .map_err(|error| format!("{error:?}"))?;
+    let bench = Bench { place, zig: zig.program.into() };
+    // zig's own part of a first link, and the registry, are no difference between the two.
+    let (warm, version) = PROGRAMS[0];
+    let source = bench.source(warm, version)?;
+    bench.plain(&source)?;
+    let mut rows = Vec::new();
+    for (name, version) in PROGRAMS {
+        rows.push(bench.row(name, version)?);
+    }
+    print(&rows);
+    Ok(())
+}
+
+struct Bench {
+    place: PathBuf,
+    zig: PathBuf,
+}
+
+impl Bench {
+    fn row(&self, name: &'static str, version: &str) -> Result<Row> {
+        let source = self.source(name, version)?;
+        let longshore = repository().join("target/release/cargo-longshore");
+        let xtask = std::env::current_exe().map_err(|error| error.to_string())?;
+        // In both orders, since what runs first may find a cooler machine.
+        let mut plain = self.plain(&source)?;
+        let mut ours = self.ours(&source, &longshore, true)?;
+        ours = ours.min(self.ours(&source, &longshore, true)?);
+        plain = plain.min(self.plain(&source)?);
+        // The last cold `dist` is still there.
+        let before = stamps(&source.join("target/dist"));
+        let mut again = Duration::MAX;
+        let mut of_xtask = Duration::MAX;
+        for _ in 0..5 {
+            again = again.min(self.ours(&source, &longshore, false)?);
+            of_xtask = of_xtask.min(self.ours(&source, &xtask, false)?);
+        }
+        let after = stamps(&source.join("target/dist"));
+        let written = after.iter().filter(|(path, stamp)| before.get(*path) != Some(stamp)).count();
+        let compiled = compiled(&source.join("target/dist/dist.json"))?;
+        eprintln!("    {name}: measured");
+        Ok(Row { name, plain, ours, again, xtask: of_xtask, compiled, written })
+    }
+
+    /// The unpacked source of a published program, as its author packed it.
+    fn source(&self, name: &str, version: &str) -> Result<PathBuf> {
+        let source = self.place.join("vendor").join(name);
+        if source.join("Cargo.toml").exists() {
+            return Ok(source);
+        }
+        let fetch = self.place.join("fetch");
+        let text = format!(
+            "[package]\nname = \"fetch\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
+             [lib]\npath = \"lib.rs\"\n[dependencies]\n{name} = \"={version}\"\n"
+        );
+        let io = |error: std::io::Error| format!("{}: {error}", fetch.display());
+        fs::create_dir_all(&fetch).map_err(io)?;
+        fs::write(fetch.join("Cargo.toml"), text).map_err(io)?;
+        fs::write(fetch.join("lib.rs"), "").map_err(io)?;
+        let _ = fs::remove_file(fetch.join("Cargo.lock"));
+        let all = fetch.join("vendor");
+        step("source", cargo("vendor --quiet").arg(&all).current_dir(&fetch))?;
+        fs::create_dir_all(self.place.join("vendor")).map_err(io)?;
+        fs::rename(all.join(name), &source).map_err(io)?;
+        fs::remove_dir_all(&all).map_err(io)?;
+        Ok(source)
+    }
+
+    /// cargo-zigbuild in an empty target directory.
+    fn plain(&self, source: &Path) -> Result<Duration> {
+        let mut command = Command::new(self.place.join("bin/cargo-zigbuild"));
+        command.args(["zigbuild", "--release"]).args(TARGETS.split(' '));
+        command.arg("--target-dir").arg(source.join("plain"));
+        let _ = fs::remove_dir_all(source.join("plain"));
+        let time = self.time(source, &mut command);
+        let _ = fs::remove_dir_all(source.join("plain"));
+        time
+    }
+
+    /// `dist` of the same.
+    fn ours(&self, source: &Path, program: &Path, cold: bool) -> Result<Duration> {
+        let mut command = Command::new(program);
+        command.args(["dist", "--profile", "release", "--no-smoke"]).args(TARGETS.split(' '));
+        if cold {
+            let _ = fs::remove_dir_all(source.join("target"));
+        }
+        self.time(source, &mut command)
+    }
+
+    fn time(&self, source: &Path, command: &mut Command) -> Result<Duration> {
+        command.env("CARGO_ZIGBUILD_ZIG_PATH", &self.zig).current_dir(source);
+        for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR"] {
+            command.env_remove(name);
+        }
+        command.stdin(Stdio::null());
+        let start = Instant::now();
+        let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+        let time = start.elapsed();
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("{command:?} ended with {}\n{said}", output.status));
+        }
+        Ok(time)
+    }
+}
+
+/// What tells one state of a blob from another: inode and time.
+fn stamps(root: &Path) -> BTreeMap<PathBuf, (u64, i64, i64)> {
+    let mut open = vec![root.join("image"), root.join("linux")];
+    let mut found = BTreeMap::new();
+    while let Some(path) = open.pop() {
+        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+        if meta.is_dir() {
+            let entries = fs::read_dir(&path).into_iter().flatten().flatten();
+            open.extend(entries.map(|entry| entry.path()));
+        } else {
+            found.insert(path, (meta.ino(), meta.mtime(), meta.mtime_nsec()));
+        }
+    }
+    found
+}
+
+/// How many units the last `dist` compiled.
+fn compiled(path: &Path) -> Result<u64> {
+    let text = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let dist: longshore::schema::Dist =
+        serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(dist.units.compiled)
+}
+
+fn print(rows: &[Row]) {
+    println!(
+        "\n| program | cargo zigbuild, s | dist, s | ratio | 1.05 x + 3 s | again, s | by an xtask, s \
+         | compiled | rewritten |\n|---|---|---|---|---|---|---|---|---|"
+    );
+    for row in rows {
+        let seconds = |time: Duration| time.as_secs_f64();
+        let limit = 1.05 * seconds(row.plain) + 3.0;
+        println!(
+            "| {} | {:.1} | {:.1} | {:.2} | {:.1} ({}) | {:.2} | {:.2} | {} | {} |",
+            row.name,
+            seconds(row.plain),
+            seconds(row.ours),
+            seconds(row.ours) / seconds(row.plain),
+            limit,
+            if seconds(row.ours) <= limit { "kept" } else { "broken" },
+            seconds(row.again),
+            seconds(row.xtask),
+            row.compiled,
+            row.written,
+        );
+    }
+    println!("\nThe better of two runs, cold; the best of five, again.");
+}

@@ -1,0 +1,71 @@
+//! Running other programs, with what they say on the terminal.
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "scripts")]
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    time::Instant,
+};
+
+/// What a script gives: nothing, or why it failed.
+pub(crate) type Result<T = ()> = std::result::Result<T, String>;
+
+/// The directory of the workspace.
+pub(crate) fn repository() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// The exit status of a script.
+pub(crate) fn exit(result: Result) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether a continuous-integration system runs this.
+pub(crate) fn ci() -> bool {
+    std::env::var("CI").is_ok_and(|ci| ci == "true")
+}
+
+/// The program `name` on `PATH` or among the system's servers.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let servers = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
+    let all = std::env::split_paths(&path).chain(servers);
+    all.map(|dir| dir.join(name)).find(|file| file.is_file())
+}
+
+/// `program` with `args`, separated by spaces, in the workspace.
+pub(crate) fn command(program: &str, args: &str) -> Command {
+    let mut command = Command::new(program);
+    command.args(args.split_whitespace()).current_dir(repository());
+    command
+}
+
+/// The cargo that runs us, without what it set for this program only.
+pub(crate) fn cargo(args: &str) -> Command {
+    let mut command = command(&std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()), args);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| text.starts_with(start)) {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// Says what is done, runs it, and says how long it took.
+pub(crate) fn step(name: &str, command: &mut Command) -> Result {
+    eprintln!("==> {name}");
+    let start = Instant::now();
+    let status = command.status().map_err(|error| format!("{name}: {command:?}: {error}"))?;
+    if !status.success() {
+        return Err(format!("{name}: {command:?} ended with {status}"));
+    }
+    eprintln!("    {name}: {:.0} s", start.elapsed().as_secs_f64());
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! `cargo xtask test`: everything that has to hold before a change is taken, with real peers.
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a script")]
+
+use std::{path::PathBuf, time::Instant};
+
+use crate::run::{Result, cargo, ci, command, find, repository, step};
+
+/// Programs that tests need, and the Debian packages that have them.
+const PEERS: [(&str, &str); 13] = [
+    ("dockerd", "docker.io"),
+    ("docker-registry", "docker-registry"),
+    ("dpkg", "dpkg"),
+    ("gcc", "gcc"),
+    ("gdb", "gdb"),
+    ("git", "git"),
+    ("podman", "podman"),
+    ("qemu-aarch64-static", "qemu-user-static"),
+    ("readelf", "binutils"),
+    ("skopeo", "skopeo"),
+    ("umoci", "umoci"),
+    ("unshare", "util-linux"),
+    ("python3", "python3"),
+];
+
+/// The targets that longshore is for, which its tests build.
+const TARGETS: &str = "x86_64-unknown-linux-musl aarch64-unknown-linux-musl";
+
+/// What reads our JSON schemas: a Python package, in a directory of its own.
+const JSON_SCHEMA: &str = "check-jsonschema==0.39.0";
+
+/// Installs what is missing, and runs every check.
+pub(crate) fn test() -> Result {
+    let start = Instant::now();
+    let missing = peers()?;
+    toolchain()?;
+    step("format", &mut cargo("fmt --all --check"))?;
+    step("clippy", &mut cargo("clippy --workspace --all-targets --locked -- -D warnings"))?;
+    let mut documentation = cargo("doc --workspace --no-deps --locked");
+    step("documentation", documentation.env("RUSTDOCFLAGS", "-D warnings"))?;
+    macos()?;
+    step("tests", &mut cargo("test --workspace --locked"))?;
+    let time = start.elapsed().as_secs();
+    eprintln!("all is well after {} min {} s", time / 60, time % 60);
+    for name in missing {
+        eprintln!("    tests that need {name} were skipped");
+    }
+    Ok(())
+}
+
+/// Finds or installs the peers. Gives what is still missing, which is an error in CI.
+fn peers() -> Result<Vec<String>> {
+    let missing = |()| PEERS.iter().filter(|(program, _)| find(program).is_none());
+    let packages: Vec<_> = missing(()).map(|(_, package)| *package).collect();
+    if !packages.is_empty() {
+        install(&packages)?;
+    }
+    let mut left: Vec<String> = missing(()).map(|(program, _)| (*program).to_owned()).collect();
+    let buildkit = "sh tests/it/support/buildkit.sh target/peers/buildkit";
+    let (sh, args) = buildkit.split_once(' ').unwrap_or_default();
+    for (name, result) in [
+        ("BuildKit", step("BuildKit", &mut command(sh, args))),
+        ("check-jsonschema", json_schema()),
+    ] {
+        if let Err(error) = result {
+            eprintln!("    {error}");
+            left.push(name.to_owned());
+        }
+    }
+    if ci() && !left.is_empty() {
+        return Err(format!("missing in CI: {}", left.join(", ")));
+    }
+    Ok(left)
+}
+
+/// Installs Debian packages, where this is Debian and we may.
+fn install(packages: &[&str]) -> Result {
+    let list = packages.join(" ");
+    if find("apt-get").is_none() {
+        eprintln!("    not installed, and there is no apt-get: {list}");
+        return Ok(());
+    }
+    let root = is_root();
+    let sudo = find("sudo").is_some() && !root;
+    if !root && !sudo {
+        eprintln!("    not installed: `apt-get install {list}` as root installs them");
+        return Ok(());
+    }
+    let apt = |args: &str| {
+        let mut command = match sudo {
+            true => command("sudo", &format!("-n apt-get {args}")),
+            false => command("apt-get", args),
+        };
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    };
+    // A laptop's owner may not want to give a password for this.
+    let installed = step("package lists", &mut apt("update --quiet")).and_then(|()| {
+        let args = format!("install --quiet --yes --no-install-recommends {list}");
+        step("packages", &mut apt(&args))
+    });
+    match installed {
+        Err(error) if !ci() => eprintln!("    {error}"),
+        other => return other,
+    }
+    Ok(())
+}
+
+/// Whether this is root: what `id` says, which is everywhere.
+fn is_root() -> bool {
+    command("id", "-u").output().is_ok_and(|output| output.stdout == b"0\n")
+}
+
+/// The directory of the Python package.
+fn json_schema() -> Result {
+    let dir: PathBuf = repository().join("target/peers/check-jsonschema");
+    if dir.join("check_jsonschema").exists() {
+        return Ok(());
+    }
+    let mut pip = command("python3", "-m pip install --quiet --disable-pip-version-check --target");
+    step("check-jsonschema", pip.arg(&dir).arg(JSON_SCHEMA))
+}
+
+/// The parts of the toolchain that are not there by themselves.
+fn toolchain() -> Result {
+    if find("rustup").is_none() {
+        eprintln!("    no rustup: what the toolchain lacks is built from source, or missing");
+        return Ok(());
+    }
+    // longshore gets these itself; here they are asked for so that tests do not wait for each
+    // other, and so that both ways to a std are tried.
+    step("components", &mut command("rustup", "component add rustfmt clippy rust-src"))?;
+    step("targets", &mut command("rustup", &format!("target add {TARGETS}")))
+}
+
+/// Whether it compiles for macOS, as far as that can be told from elsewhere: C code is compiled by
+/// zig, and nothing is linked.
+fn macos() -> Result {
+    const TARGET: &str = "aarch64-apple-darwin";
+    let mut add = command("rustup", &format!("target add {TARGET}"));
+    if let Err(error) = step("std for macOS", &mut add) {
+        if ci() {
+            return Err(error);
+        }
+        eprintln!("    skipped: {error}");
+        return Ok(());
+    }
+    let mut check = cargo(&format!("check --lib --bins --locked --target {TARGET}"));
+    step("check for macOS", &mut check)
+}
