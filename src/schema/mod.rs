@@ -4,7 +4,9 @@
 pub mod dist;
 pub mod doctor;
 pub mod plan;
+pub mod verify;
 
 pub use dist::Dist;
 pub use doctor::Doctor;
 pub use plan::Plan;
+pub use verify::Verification;

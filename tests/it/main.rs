@@ -7,3 +7,4 @@
 mod image;
 mod support;
 mod verify;
+mod verify_cli;
