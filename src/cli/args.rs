@@ -3,6 +3,7 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::verify::VerifyArgs;
 use crate::{profile::Preset, request::Request, workspace::FeatureSelection};
 
 /// Ship Rust programs: static binaries, verified, and a scratch image made of those very bytes
@@ -52,17 +53,8 @@ pub(super) enum Verb {
         #[command(flatten)]
         format: Formatted,
     },
-    /// Check that a binary is what it should be
-    Verify {
-        /// Files to check
-        #[arg(required = true, value_name = "PATH")]
-        paths: Vec<Utf8PathBuf>,
-        /// Check against the policy of this target; without it a binary is judged by itself
-        #[arg(long, value_name = "TRIPLE")]
-        target: Option<String>,
-        #[command(flatten)]
-        format: Formatted,
-    },
+    /// Check that binaries are what they should be
+    Verify(VerifyArgs),
     /// Show the state of everything that `dist` needs or can use
     Doctor {
         /// Look at this target's toolchain

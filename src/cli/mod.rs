@@ -3,6 +3,7 @@
 mod args;
 mod output;
 mod report;
+mod verify;
 
 use std::{ffi::OsString, io::Write, process::ExitCode, sync::Arc};
 
@@ -89,16 +90,7 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
             }
             Ok(Status::Done)
         }
-        Verb::Verify { paths, target, format } => {
-            let targets = crate::target::Targets::new([])?;
-            let verdicts = ops::verify::verify(cx, paths, &targets, target.as_deref())?;
-            match format.message_format {
-                Format::Json => json(&verdicts)?,
-                Format::Human => print(&report::verdicts(&verdicts))?,
-            }
-            let accepted = verdicts.iter().all(|checked| checked.verdict.accepted);
-            Ok(if accepted { Status::Done } else { Status::CheckFailed })
-        }
+        Verb::Verify(args) => verify::run(cx, args),
         Verb::Doctor { targets, rust_src, format } => {
             let request = crate::request::Request {
                 targets: targets.clone(),

@@ -2,13 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::{
-    ops::verify::Checked,
-    schema::{
-        Doctor, Plan,
-        doctor::State,
-        plan::{Job, Std},
-    },
+use crate::schema::{
+    Doctor, Plan,
+    doctor::State,
+    plan::{Job, Std},
 };
 
 /// The plan: what, how, with which flags and from where.
@@ -94,12 +91,4 @@ pub(super) fn doctor(doctor: &Doctor) -> String {
     let verdict = if doctor.healthy { "ready to build" } else { "not ready to build" };
     let _ = writeln!(text, "{verdict}");
     text
-}
-
-/// The verdict on each file.
-pub(super) fn verdicts(checked: &[Checked]) -> String {
-    checked
-        .iter()
-        .map(|checked| format!("{}\n", crate::verify::Report::new(&checked.path, &checked.verdict)))
-        .collect()
 }

@@ -17,6 +17,9 @@ const STRING: usize = 4096;
 /// could all be one long string.
 const NEEDED: usize = 4096;
 
+/// The most functions that check sizes which are listed; glibc has some eighty.
+const FORTIFIED: usize = 128;
+
 /// What the dynamic section says.
 #[derive(Default)]
 pub(super) struct Dynamic {
@@ -26,9 +29,18 @@ pub(super) struct Dynamic {
     pub(super) runpath: Option<String>,
     pub(super) flags: u64,
     pub(super) flags_1: u64,
+    /// Whether `__stack_chk_fail` is among its names, which checks of the stack call.
+    pub(super) canary: bool,
+    /// The names of functions that check the sizes of buffers (`__memcpy_chk`).
+    pub(super) fortified: Vec<String>,
+    /// The newest version of glibc that it names (`GLIBC_2.34`).
+    pub(super) glibc: Option<Version>,
     text_relocations: bool,
     bind_now: bool,
 }
+
+/// A version of glibc.
+pub(super) type Version = (u32, u32, u32);
 
 impl Dynamic {
     pub(super) fn text_relocations(&self) -> bool {
@@ -41,6 +53,21 @@ impl Dynamic {
 
     pub(super) fn pie(&self) -> bool {
         self.flags_1 & DF_1_PIE != 0
+    }
+
+    /// What names of symbols and of their versions tell, which are in one table.
+    fn look_at_names(&mut self, strings: &[u8]) {
+        for name in strings.split(|&byte| byte == 0) {
+            if name == b"__stack_chk_fail" {
+                self.canary = true;
+            } else if name.starts_with(b"__") && name.ends_with(b"_chk") {
+                if self.fortified.len() < FORTIFIED && name.len() < STRING {
+                    self.fortified.push(text(name));
+                }
+            } else if let Some(version) = name.strip_prefix(b"GLIBC_").and_then(version) {
+                self.glibc = self.glibc.max(Some(version));
+            }
+        }
     }
 }
 
@@ -85,6 +112,7 @@ fn entries(file: &File<'_>, bytes: &[u8]) -> Result<Dynamic, Unreadable> {
         None => format!("string {offset:#x}, which is outside the string table"),
     };
     let mut dynamic = Dynamic::default();
+    dynamic.look_at_names(strings.unwrap_or_default());
     for (tag, value) in pairs() {
         match tag {
             DT_NEEDED if dynamic.needed.len() == NEEDED => {
@@ -105,4 +133,13 @@ fn entries(file: &File<'_>, bytes: &[u8]) -> Result<Dynamic, Unreadable> {
         }
     }
     Ok(dynamic)
+}
+
+/// `2.34` or `2.2.5`.
+fn version(text: &[u8]) -> Option<Version> {
+    let text = std::str::from_utf8(text).ok()?;
+    let mut parts = text.split('.').map(|part| part.parse::<u32>());
+    let mut next = || parts.next().transpose().ok();
+    let version = (next()??, next()?.unwrap_or(0), next()?.unwrap_or(0));
+    parts.next().is_none().then_some(version)
 }

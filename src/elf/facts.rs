@@ -15,7 +15,8 @@ use super::{
     dynamic::{self, Dynamic},
     file::{File, Unreadable, is_alloc, text, until_nul},
     needle::{self, Needle},
-    note, text as strings,
+    note::{self, Property},
+    text as strings,
 };
 use crate::target::Endian;
 
@@ -87,6 +88,18 @@ pub struct Facts {
     pub instrumentation: Vec<String>,
     /// `NT_GNU_BUILD_ID`.
     pub build_id: Option<Vec<u8>>,
+    /// What all objects in it promise together (`NT_GNU_PROPERTY_TYPE_0`).
+    pub property: Property,
+    /// Whether checks of the stack call into a shared C library. What is linked statically has
+    /// no names any more, and this says nothing of it.
+    pub canary: bool,
+    /// The checking functions of a shared C library that it calls, at most 128 names.
+    pub fortified: Vec<String>,
+    /// The newest version of glibc's symbols that it names: it does not start with an older one.
+    pub glibc_version: Option<String>,
+    /// Whether it has tables to unwind its stack by (`.eh_frame`, `.ARM.exidx`). Without section
+    /// headers this cannot be told, and is false.
+    pub unwind_tables: bool,
     /// `.comment`: the names of compilers and linkers.
     pub comment: Vec<String>,
     /// The size of `.dep-v0`, where cargo-auditable keeps the list of dependencies
@@ -198,6 +211,7 @@ impl Facts {
         let named = Named::read(&file)?;
         let ident = |index: usize| file.header.e_ident.get(index).copied().unwrap_or_default();
         let is_loaded = |needle: &Needle| strings::contains(bytes, &loaded, &needle.bytes());
+        let libc = libc(interpreter.as_deref(), &dynamic, notes.abi_tag, is_loaded);
         Ok(Facts {
             size: bytes.len() as u64,
             class: if file.ctx.is_big() { 64 } else { 32 },
@@ -217,10 +231,18 @@ impl Facts {
             debug_sections: named.debug,
             instrumentation: named.instrumentation,
             build_id: notes.build_id,
+            property: notes.property,
+            canary: dynamic.canary,
+            glibc_version: dynamic.glibc.map(|(major, minor, patch)| match patch {
+                0 => format!("{major}.{minor}"),
+                _ => format!("{major}.{minor}.{patch}"),
+            }),
+            fortified: dynamic.fortified,
+            unwind_tables: named.unwind_tables,
             comment: named.comment,
             audit_data: named.audit_data,
             packer: packer(&file, &segments),
-            libc: libc(interpreter.as_deref(), &dynamic, notes.abi_tag, is_loaded),
+            libc,
             detached: detached(&file),
             interpreter,
             needed: dynamic.needed,
@@ -290,6 +312,7 @@ struct Named {
     instrumentation: Vec<String>,
     comment: Vec<String>,
     audit_data: Option<u64>,
+    unwind_tables: bool,
 }
 
 impl Named {
@@ -308,6 +331,8 @@ impl Named {
                 lines.for_each(|line| list(&mut named.comment, line));
             } else if name == b".dep-v0" {
                 named.audit_data = Some(section.sh_size);
+            } else if matches!(name, b".eh_frame" | b".ARM.exidx") {
+                named.unwind_tables = section.sh_size > 0;
             }
         }
         Ok(named)

@@ -9,6 +9,12 @@ pub(crate) struct Fixture {
     pub(crate) machine: u16,
     pub(crate) kind: u16,
     pub(crate) os_abi: u8,
+    /// `e_flags`.
+    pub(crate) flags: u32,
+    /// Whether there is a `PT_GNU_RELRO`.
+    pub(crate) relro: bool,
+    /// `GNU_PROPERTY_X86_ISA_1_NEEDED`, in a note where it is some.
+    pub(crate) property: Option<u32>,
     pub(crate) interpreter: Option<&'static str>,
     pub(crate) needed: Vec<&'static str>,
     pub(crate) runpath: Option<&'static str>,
@@ -46,6 +52,9 @@ impl Fixture {
             machine,
             kind: 3,
             os_abi: 0,
+            flags: 0,
+            relro: false,
+            property: None,
             interpreter: None,
             needed: Vec::new(),
             runpath: None,
@@ -86,6 +95,8 @@ impl Fixture {
             self.dynamic.is_some(),
             self.build_id.is_some(),
             self.stack.is_some(),
+            self.relro,
+            self.property.is_some(),
             true,
         ];
         let count = parts.iter().filter(|&&part| part).count();
@@ -109,6 +120,15 @@ impl Fixture {
             segments.push((4, 4, at, note.len()));
             sections.push((".note.gnu.build-id", 7, 2, at, note.len()));
         }
+        if let Some(bits) = self.property {
+            let mut note = Vec::new();
+            self.numbers(&mut note, &[(4, 4), (16, 4), (5, 4)]);
+            note.extend(b"GNU\0");
+            self.numbers(&mut note, &[(0xc000_8002, 4), (4, 4), (bits.into(), 8)]);
+            let at = append(&mut out, &note);
+            segments.push((4, 4, at, note.len()));
+            sections.push((".note.gnu.property", 7, 2, at, note.len()));
+        }
         if let Some(more) = &self.dynamic {
             let (at, len) = self.dynamic_section(&mut out, more);
             segments.push((2, 6, at, len));
@@ -120,6 +140,9 @@ impl Fixture {
         segments.insert(0, (1, self.load, 0, loaded));
         if let Some(flags) = self.stack {
             segments.push((0x6474_e551, flags, 0, 0));
+        }
+        if self.relro {
+            segments.push((0x6474_e552, 4, 0, 0));
         }
         for (name, kind, content) in &self.sections {
             let at = append(&mut out, content);
@@ -196,7 +219,10 @@ impl Fixture {
         out.extend([1 + u8::from(self.wide), 2 - u8::from(self.little), 1, self.os_abi]);
         out.resize(16, 0);
         self.numbers(&mut out, &[(self.kind.into(), 2), (self.machine.into(), 2), (1, 4)]);
-        self.numbers(&mut out, &[(self.base, word), (header_size, word), (table.0, word), (0, 4)]);
+        self.numbers(
+            &mut out,
+            &[(self.base, word), (header_size, word), (table.0, word), (self.flags.into(), 4)],
+        );
         self.numbers(&mut out, &[(header_size, 2), (entry_size, 2), (count, 2), (section_size, 2)]);
         self.numbers(&mut out, &[(table.1, 2), (table.1.saturating_sub(1), 2)]);
         for &(kind, flags, at, len) in segments {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     error::Result,
@@ -56,7 +56,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     });
     let workspace = workspace?;
     let rust = rust.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-    let targets = known_targets(&workspace)?;
+    let targets = known_targets(&workspace.root)?;
     let mut facts = Facts {
         flag_variables: cargo::flag_variables(cx),
         c_flags: cargo::c_flags(cx),
@@ -115,8 +115,11 @@ fn wanted(workspace: &Workspace, request: &Request, name: &str, default: bool) -
 }
 
 /// The embedded targets and the workspace's own.
-fn known_targets(workspace: &Workspace) -> Result<Targets> {
-    let dir = workspace.root.join("targets");
+///
+/// # Errors
+/// A file in `root`'s `targets` cannot be read, or is not one of a target.
+pub(super) fn known_targets(root: &Utf8Path) -> Result<Targets> {
+    let dir = root.join("targets");
     let mut files = Vec::new();
     for file in fs::names(&dir)? {
         if let Some(name) = file.strip_suffix(".toml") {

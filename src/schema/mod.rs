@@ -4,10 +4,12 @@
 pub mod dist;
 pub mod doctor;
 pub mod plan;
+pub mod verify;
 
 pub use dist::Dist;
 pub use doctor::Doctor;
 pub use plan::Plan;
+pub use verify::Verification;
 
 /// The JSON schemas of what is serialised for others: the name of each, with its version, and its
 /// text. They describe what this version writes.

@@ -66,6 +66,47 @@ pub fn read_start(path: &Utf8Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// What stands at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File {
+        /// Its size in bytes.
+        size: u64,
+        /// The lowest twelve bits of its mode.
+        mode: u32,
+    },
+    /// A directory.
+    Directory,
+    /// A symbolic link, where links are not followed.
+    Link,
+    /// A device, a socket or a pipe: reading it may never end.
+    Other,
+}
+
+/// What stands at `path`, or where `follow` is set, at the end of the links there.
+///
+/// # Errors
+/// There is nothing, or it cannot be looked at.
+pub fn kind(path: &Utf8Path, follow: bool) -> Result<Kind> {
+    let meta = if follow { path.metadata() } else { path.symlink_metadata() };
+    let meta = meta.map_err(|error| failed("read", path, error))?;
+    let mode = meta.permissions().mode() & 0o7777;
+    Ok(match meta.file_type() {
+        kind if kind.is_file() => Kind::File { size: meta.len(), mode },
+        kind if kind.is_dir() => Kind::Directory,
+        kind if kind.is_symlink() => Kind::Link,
+        _ => Kind::Other,
+    })
+}
+
+/// Whether the file has Linux capabilities (capabilities(7), "File capabilities"). A file system
+/// without attributes has none.
+pub fn has_capabilities(path: &Utf8Path) -> bool {
+    let mut value = [0; 64];
+    rustix::fs::getxattr(path.as_std_path(), "security.capability", &mut value).is_ok()
+}
+
 /// The digest and size of the file, read once in pieces.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use super::{Policy, Report, verify};
 use crate::{
     error::Error,
     oci::Digest,
-    schema::dist::{Artifact, Verdict},
+    schema::dist::{Artifact, Finding, Level, Verdict},
 };
 
 /// An artifact whose very bytes an accepted verdict speaks of. Archives and images take nothing
@@ -50,6 +50,19 @@ impl VerifiedArtifact {
     pub fn into_artifact(self) -> Artifact {
         self.artifact
     }
+}
+
+/// The verdict on `bytes` where they are not those that `artifact` speaks of, or `policy` is not
+/// that of its target.
+pub fn mismatch(artifact: &Artifact, bytes: &[u8], policy: &Policy) -> Option<Verdict> {
+    let (_, what) = matching(artifact, bytes, policy).err()?;
+    Some(super::refused(Finding {
+        lint: super::RECORD.to_owned(),
+        level: Level::Deny,
+        message: "the file is not the one that dist.json speaks of".to_owned(),
+        evidence: what,
+        hint: "run `cargo longshore build` again; the file was changed since".to_owned(),
+    }))
 }
 
 fn matching(

@@ -68,6 +68,28 @@ pub(super) fn leftovers(subject: &Subject<'_>) -> Vec<Complaint> {
     found
 }
 
+pub(super) fn build_id(subject: &Subject<'_>) -> Vec<Complaint> {
+    if subject.facts.build_id.is_some() {
+        return Vec::new();
+    }
+    vec![Complaint::new(
+        "the program has no build id, so its debug information cannot be found by one",
+        "it has no note NT_GNU_BUILD_ID",
+        "link with `-C link-arg=-Wl,--build-id=sha1`; zig and rust-lld write none unless asked",
+    )]
+}
+
+pub(super) fn audit_data(subject: &Subject<'_>) -> Vec<Complaint> {
+    if subject.facts.audit_data.is_some() {
+        return Vec::new();
+    }
+    vec![Complaint::new(
+        "the program does not carry the list of its dependencies",
+        "it has no section `.dep-v0`",
+        "build with `cargo auditable`, and do not strip with LLVM's tools",
+    )]
+}
+
 pub(super) fn build_path(subject: &Subject<'_>) -> Vec<Complaint> {
     let parts = || subject.facts.loaded(subject.bytes);
     let known = subject.policy.build_paths().iter().find_map(|path| {

@@ -1,9 +1,12 @@
 //! Lints on what a file is, for which machine, and what it is linked to.
 
-use super::lint::{Complaint, Subject};
+use super::{
+    fact,
+    lint::{Complaint, Subject},
+};
 use crate::{
     elf::{Facts, Libc, Shape, machine_name, needle, quote},
-    target::{Endian, Linkage},
+    target::{Endian, Linkage, Machine},
 };
 
 /// `EI_OSABI` of Linux programs: 0 (System V) or 3 (GNU, set where a GNU extension is used).
@@ -11,6 +14,44 @@ const LINUX_OS_ABI: [u8; 2] = [0, 3];
 
 pub(super) fn has_target(subject: &Subject<'_>) -> bool {
     subject.policy.target().is_some()
+}
+
+pub(super) fn is_dynamic(subject: &Subject<'_>) -> bool {
+    fact::is_dynamic(subject.facts)
+}
+
+pub(super) fn has_float_abi(subject: &Subject<'_>) -> bool {
+    wanted_float_abi(subject).is_some()
+}
+
+/// What the target's name says (rustc's book, "Platform Support"): ARM's end in `hf` where numbers
+/// are passed in registers of their own, RISC-V's have the letters of the instruction set.
+fn wanted_float_abi(subject: &Subject<'_>) -> Option<&'static str> {
+    let target = subject.policy.target()?;
+    let name = target.name.as_str();
+    match target.spec.elf.machine {
+        Machine::Arm if name.ends_with("hf") => Some("hard"),
+        Machine::Arm if name.ends_with("eabi") => Some("soft"),
+        Machine::Riscv if name.starts_with("riscv64g") || name.starts_with("riscv32g") => {
+            Some("double")
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn float_abi(subject: &Subject<'_>) -> Vec<Complaint> {
+    let (Some(wanted), Some(is)) = (wanted_float_abi(subject), fact::float_abi(subject.facts))
+    else {
+        return Vec::new();
+    };
+    if is == wanted || is == "not said" {
+        return Vec::new();
+    }
+    vec![Complaint::new(
+        format!("the program passes floating-point numbers the {is} way, and not the {wanted} one"),
+        format!("e_flags is {:#x}", subject.facts.flags),
+        "build all objects in it, those of C code too, for the same target",
+    )]
 }
 
 pub(super) fn static_expected(subject: &Subject<'_>) -> bool {
@@ -88,6 +129,9 @@ pub(super) fn machine(subject: &Subject<'_>) -> Vec<Complaint> {
     }
     if !LINUX_OS_ABI.contains(&facts.os_abi) {
         differs.push(format!("EI_OSABI is {}, not 0 or 3", facts.os_abi));
+    }
+    if facts.abi_version != 0 {
+        differs.push(format!("EI_ABIVERSION is {}, not 0", facts.abi_version));
     }
     if differs.is_empty() {
         return Vec::new();

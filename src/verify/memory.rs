@@ -1,7 +1,10 @@
 //! Lints on how a file is loaded.
 
-use super::lint::{Complaint, Subject};
-use crate::elf::{Segment, Shape, needle};
+use super::{
+    fact,
+    lint::{Complaint, Subject},
+};
+use crate::elf::{Libc, Segment, Shape, needle};
 
 /// The page size that every kernel has or emulates; allocators are built for it unless told.
 const SMALL_PAGE: u64 = 4096;
@@ -114,5 +117,68 @@ pub(super) fn allocator_page_size(subject: &Subject<'_>) -> Vec<Complaint> {
         format!("the text {}", needle::JEMALLOC.quoted()),
         "build with `JEMALLOC_SYS_WITH_LG_PAGE=16` in the environment, which is right for pages \
          up to 64 KiB",
+    )]
+}
+
+/// Where somebody does what the header asks for: a dynamic linker, or glibc's start-up code.
+pub(super) fn relro_matters(subject: &Subject<'_>) -> bool {
+    !is_object(subject) && (fact::is_dynamic(subject.facts) || subject.facts.libc == Libc::Glibc)
+}
+
+pub(super) fn relro(subject: &Subject<'_>) -> Vec<Complaint> {
+    let facts = subject.facts;
+    let (message, evidence) = match (facts.relro, facts.bind_now) {
+        (false, _) => ("tables of addresses in it stay writable", "it has no PT_GNU_RELRO"),
+        (true, false) if fact::is_dynamic(facts) => (
+            "the table of functions from shared libraries stays writable",
+            "neither DT_BIND_NOW, DF_BIND_NOW nor DF_1_NOW is there",
+        ),
+        (true, _) => return Vec::new(),
+    };
+    vec![Complaint::new(
+        message,
+        evidence,
+        "link with `-C relro-level=full`, or `-Wl,-z,relro,-z,now` in C",
+    )]
+}
+
+pub(super) fn has_cpu_level(subject: &Subject<'_>) -> bool {
+    let x86 = matches!(subject.facts.machine, fact::X86 | fact::X86_64);
+    subject.policy.target().is_some() && x86
+}
+
+pub(super) fn cpu_level(subject: &Subject<'_>) -> Vec<Complaint> {
+    /// The bit of the level that every x86-64 processor has.
+    const BASELINE: u32 = 1;
+    let needed = subject.facts.property.isa_needed.unwrap_or_default();
+    if needed & !BASELINE == 0 {
+        return Vec::new();
+    }
+    vec![Complaint::new(
+        "the program says that it needs a newer processor than its target promises",
+        format!("GNU_PROPERTY_X86_ISA_1_NEEDED names {}", fact::isa_names(needed)),
+        "look for `-C target-cpu` in the flags, and for `-march` in those of C code",
+    )]
+}
+
+pub(super) fn canary(subject: &Subject<'_>) -> Vec<Complaint> {
+    if subject.facts.canary {
+        return Vec::new();
+    }
+    vec![Complaint::new(
+        "nothing in it checks the stack for overflows",
+        "`__stack_chk_fail` is not among its names",
+        "build C code with `-fstack-protector-strong`; Rust code has no such checks",
+    )]
+}
+
+pub(super) fn fortify(subject: &Subject<'_>) -> Vec<Complaint> {
+    if !subject.facts.fortified.is_empty() {
+        return Vec::new();
+    }
+    vec![Complaint::new(
+        "it calls no function of the C library that checks sizes",
+        "no `__*_chk` is among its names",
+        "build C code with `-O2 -D_FORTIFY_SOURCE=2`; Rust code calls none, and musl has none",
     )]
 }

@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::lint::{LINTS, Lint};
+use super::{explain::find, lint::Lint};
 use crate::{
-    elf::{Facts, Libc},
-    error::{Error, Result},
-    name::nearest,
+    elf::{Facts, Libc, Shape},
+    error::Result,
     schema::dist::Level,
     target::{Linkage, Target},
 };
 
 /// What is expected of a file, and how much each lint weighs.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     target: Option<Target>,
     levels: BTreeMap<&'static str, Level>,
@@ -22,13 +21,19 @@ pub struct Policy {
 impl Policy {
     /// For a binary of `target`: its machine, its linkage, its page size.
     pub fn for_target(target: &Target) -> Self {
-        Policy { target: Some(target.clone()), ..Policy::default() }
+        Policy { target: Some(target.clone()), levels: BTreeMap::new(), build_paths: Vec::new() }
     }
 
-    /// For a file of which nothing is known. It is expected to be static where it is a musl
-    /// binary, since a dynamic one runs on few systems, and no machine is expected.
+    /// For a file of which nothing is known. No machine is expected. Symbols are a warning, since
+    /// who has the file may want them. A program of musl is expected to be static, since a
+    /// dynamic one runs on few systems; one of another C library may be dynamic, and so may a
+    /// shared library.
     pub fn for_any() -> Self {
-        Policy::default()
+        Policy {
+            target: None,
+            levels: BTreeMap::from([("stripped", Level::Warn)]),
+            build_paths: Vec::new(),
+        }
     }
 
     /// With `level` in place of the default one of the lint called `id`.
@@ -36,14 +41,7 @@ impl Policy {
     /// # Errors
     /// No lint is called so; the nearest name is in the hint.
     pub fn with_level(mut self, id: &str, level: Level) -> Result<Self> {
-        let Some(lint) = LINTS.iter().find(|lint| lint.id == id) else {
-            let names = || LINTS.iter().map(|lint| lint.id);
-            let hint = match nearest(id, names()) {
-                Some(name) => format!("did you mean `{name}`?"),
-                None => format!("lints: {}", names().collect::<Vec<_>>().join(", ")),
-            };
-            return Err(Error::usage(format!("unknown lint `{id}`")).hint(hint));
-        };
+        let lint = find(id)?;
         self.levels.insert(lint.id, level);
         Ok(self)
     }
@@ -74,6 +72,7 @@ impl Policy {
     pub(super) fn linkage(&self, facts: &Facts) -> Option<Linkage> {
         match &self.target {
             Some(target) => Some(target.spec.linkage),
+            None if facts.shape == Shape::SharedObject && facts.interpreter.is_none() => None,
             None if facts.libc == Libc::Musl => Some(Linkage::Static),
             None => None,
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::lint::LINTS;
+use super::catalogue::LINTS;
 use crate::schema::dist::{Finding, Level, Verdict};
 
 /// A verdict that displays for people, without colours and without a final line break: one line

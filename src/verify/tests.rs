@@ -1,6 +1,13 @@
-use super::{LINTS, PACKED, Policy, READABLE, Refused, Report, VerifiedArtifact, verify};
+use super::{
+    LINTS, Mode, PACKED, Policy, READABLE, Refused, Report, VerifiedArtifact, explain, judge, page,
+    verify,
+};
 use crate::{
-    elf::fixture::{DF_1_PIE, Fixture, MACHINES, SHT_PROGBITS, SHT_SYMTAB, mutate},
+    elf::{
+        Facts,
+        fixture::{DF_1_PIE, Fixture, MACHINES, SHT_PROGBITS, SHT_SYMTAB, mutate},
+        needle,
+    },
     oci::Digest,
     schema::dist::{Artifact, File, Level},
     target::{Target, Targets},
@@ -58,10 +65,10 @@ fn the_good_file_passes() {
 fn linkage_lints_find_what_they_are_for() {
     check(|file| file.kind = 1, &["program"]);
     check(|file| file.kind = 4, &["program"]);
-    check(|file| file.interpreter = Some("/lib/ld-musl-x.so.1"), &["static"]);
-    check(|file| file.needed = vec!["libz.so.1"], &["static"]);
+    check(|file| file.interpreter = Some("/lib/ld-musl-x.so.1"), &["static", "relro"]);
+    check(|file| file.needed = vec!["libz.so.1"], &["static", "relro"]);
     check(|file| file.kind = 2, &["static-pie"]);
-    check(|file| file.dynamic = Some(vec![]), &["program", "static-pie"]);
+    check(|file| file.dynamic = Some(vec![]), &["program", "static-pie", "relro"]);
     check(|file| file.machine = 8, &["machine"]);
     check(|file| file.os_abi = 9, &["machine"]);
 }
@@ -75,6 +82,15 @@ fn memory_lints_find_what_they_are_for() {
     check(|file| file.dynamic = Some(vec![DF_1_PIE, (30, 4)]), &["text-relocations"]);
     check(|file| file.align = 0x800, &["page-size"]);
     check(|file| file.base = 0x1_0008, &["page-size"]);
+    // Asked for and done, asked for and done in part; a static program is not asked.
+    let dynamic = |file: &mut Fixture, now: &[(u64, u64)]| {
+        file.needed = vec!["libc.so.6"];
+        file.relro = true;
+        file.dynamic = Some([&[DF_1_PIE], now].concat());
+    };
+    check(|file| dynamic(file, &[(30, 8)]), &["static"]);
+    check(|file| dynamic(file, &[]), &["static", "relro"]);
+    check(|file| file.relro = true, &[]);
 }
 
 #[test]
@@ -86,6 +102,7 @@ fn leftover_lints_find_what_they_are_for() {
     check(|file| section(file, ".dep-v0", SHT_PROGBITS), &[]);
     check(|file| section(file, "__llvm_prf_cnts", SHT_PROGBITS), &["leftovers"]);
     check(|file| file.runpath = Some("/opt/lib"), &["run-path"]);
+    check(|file| file.build_id = None, &["build-id"]);
     let text = |text: &'static str| move |file: &mut Fixture| file.text = text.into();
     check(text("unsafe precondition(s) violated: x"), &["leftovers"]);
     check(text("at /home/ann/src/main.rs"), &["build-path"]);
@@ -106,6 +123,90 @@ fn pages_of_64_kib_matter_where_kernels_have_them() {
         let large = matches!(index, 1 | 2);
         let expected: &[&str] = if large { &["page-size", "allocator-page-size"] } else { &[] };
         assert_eq!(found, expected, "{}", target.name);
+    }
+}
+
+#[test]
+fn float_abi_and_cpu_level_are_the_targets() {
+    let file = |text: &str, name: &str| (name.to_owned(), "test".to_owned(), text.to_owned());
+    let riscv = ARM.replace("\"arm\"", "\"riscv\"").replace("32", "64");
+    let all = Targets::new([
+        file(ARM, "armv7-unknown-linux-musleabihf"),
+        file(ARM, "arm-unknown-linux-musleabi"),
+        file(&riscv, "riscv64gc-unknown-linux-musl"),
+    ]);
+    let all = all.unwrap();
+    let find = |machine, flags, target: &str| {
+        let fixture = Fixture { flags, ..Fixture::new(machine) };
+        let verdict = verify(&fixture.build(), &Policy::for_target(all.get(target).unwrap()));
+        assert!(verdict.lints.contains(&"float-abi".to_owned()));
+        verdict.findings.iter().filter(|found| found.lint == "float-abi").count()
+    };
+    let arm = MACHINES[2];
+    assert_eq!(find(arm, 0x500_0400, "armv7-unknown-linux-musleabihf"), 0);
+    assert_eq!(find(arm, 0x500_0200, "armv7-unknown-linux-musleabihf"), 1);
+    assert_eq!(find(arm, 0x500_0400, "arm-unknown-linux-musleabi"), 1);
+    assert_eq!(find(arm, 0x500_0000, "arm-unknown-linux-musleabi"), 0);
+    assert_eq!(find((true, true, 243), 5, "riscv64gc-unknown-linux-musl"), 0);
+    assert_eq!(find((true, true, 243), 1, "riscv64gc-unknown-linux-musl"), 1);
+
+    let level = |bits: u32| {
+        let mut fixture = Fixture::new(MACHINES[0]);
+        fixture.property = Some(bits);
+        let verdict = verify(&fixture.build(), &Policy::for_target(&targets()[0]));
+        verdict.findings.iter().map(|found| found.evidence.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(level(1), [""; 0]);
+    assert_eq!(level(5), ["GNU_PROPERTY_X86_ISA_1_NEEDED names x86-64, x86-64-v3"]);
+}
+
+#[test]
+fn the_mode_matters_where_it_is_known() {
+    let bytes = Fixture::new(MACHINES[0]).build();
+    let facts = Facts::read(&bytes).unwrap();
+    let find = |bits, capabilities| {
+        let mode = Some(Mode { bits, capabilities });
+        let verdict = judge(&bytes, &facts, mode, &Policy::for_any());
+        verdict.findings.into_iter().map(|found| found.lint).collect::<Vec<_>>()
+    };
+    assert_eq!(find(0o755, false), [""; 0]);
+    assert_eq!(find(0o4755, false), ["privileges"]);
+    assert_eq!(find(0o2755, true), ["privileges"]);
+    assert_eq!(find(0o644, false), ["mode"]);
+    assert_eq!(find(0o777, false), ["mode"]);
+}
+
+#[test]
+fn symbols_are_a_warning_where_nothing_is_expected() {
+    let mut fixture = Fixture::new(MACHINES[0]);
+    fixture.sections.push((".symtab", SHT_SYMTAB, vec![0; 24]));
+    let verdict = verify(&fixture.build(), &Policy::for_any());
+    assert!(verdict.accepted);
+    assert_eq!(verdict.findings[0].level, Level::Warn);
+    let strict = Policy::for_any().with_level("stripped", Level::Deny).unwrap();
+    assert!(!verify(&fixture.build(), &strict).accepted);
+    assert!(!verify(&fixture.build(), &Policy::for_target(&targets()[0])).accepted);
+}
+
+#[test]
+fn a_shared_library_of_musl_may_need_others() {
+    let mut fixture = Fixture::new(MACHINES[0]);
+    fixture.needed = vec!["libc.musl-x86_64.so.1"];
+    fixture.dynamic = Some(vec![(30, 8)]);
+    fixture.relro = true;
+    let verdict = verify(&fixture.build(), &Policy::for_any());
+    assert_eq!((verdict.accepted, verdict.findings), (true, Vec::new()));
+}
+
+#[test]
+fn the_page_on_lints_is_written_down() {
+    let page = page();
+    for lint in &LINTS {
+        assert!(page.contains(&explain(lint.id).unwrap()), "{}", lint.id);
+    }
+    assert_eq!(explain("statc").unwrap_err().hint_text(), Some("did you mean `static`?"));
+    for needle in needle::all() {
+        assert!(!needle.is_in(page.as_bytes()), "our own program would have {}", needle.quoted());
     }
 }
 
@@ -188,15 +289,19 @@ fn reports_fold_what_passed() {
     let mut fixture = Fixture::new(MACHINES[0]);
     let verdict = verify(&fixture.build(), &policy);
     let report = Report::new("bin/x", &verdict).to_string();
-    assert_eq!(report, "`bin/x` accepted: 15 passed");
+    assert_eq!(report, "`bin/x` accepted: 17 passed");
     fixture.needed = vec!["libz.so.1", "evil\x1b[2J"];
     let verdict = verify(&fixture.build(), &policy);
-    let expected = r"`bin/x` refused: 1 denied, 14 passed
+    let expected = r"`bin/x` refused: 1 denied, 1 warned of, 16 passed
   deny static: the program needs shared libraries
     found: DT_NEEDED `libz.so.1`, DT_NEEDED `evil\u{1b}[2J`
     wanted: a file that needs no interpreter and no shared library
     hint: build for a musl target with a linker for it: the host's own linker brings the host's C library
-  passed: readable, packed, program, machine, static-pie, stripped, nx-stack, w-x, text-relocations, page-size, run-path, leftovers, build-path, static-glibc";
+  warn relro: tables of addresses in it stay writable
+    found: it has no PT_GNU_RELRO
+    wanted: a file that has its tables of addresses made read-only once they are filled
+    hint: link with `-C relro-level=full`, or `-Wl,-z,relro,-z,now` in C
+  passed: readable, packed, program, machine, static-pie, stripped, nx-stack, w-x, text-relocations, page-size, cpu-level, run-path, leftovers, build-path, static-glibc, build-id";
     assert_eq!(Report::new("bin/x", &verdict).to_string(), expected);
 }
 

@@ -17,3 +17,4 @@ mod support;
 mod tidy;
 mod usage;
 mod verify;
+mod verify_cli;

@@ -1,0 +1,127 @@
+//! `verify`: its arguments, and what becomes of verdicts.
+
+use std::io::Write;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::{Args, ValueEnum};
+
+use crate::{
+    error::{Error, Result, Status},
+    ops,
+    schema::{Verification, dist::Level},
+    sys::{Context, fs},
+    verify::{self, format},
+};
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    /// Binaries, directories that hold some, or a `dist.json`
+    #[arg(required_unless_present = "explain", value_name = "PATH")]
+    paths: Vec<Utf8PathBuf>,
+    /// Check against the policy of this target; without it a binary is judged by itself, and one of
+    /// a `dist.json` by its own target
+    #[arg(long, value_name = "TRIPLE")]
+    target: Option<String>,
+    /// Refuse what this lint finds; repeatable
+    #[arg(long, value_name = "LINT", help_heading = LINTS)]
+    deny: Vec<String>,
+    /// Tell what this lint finds; repeatable
+    #[arg(long, value_name = "LINT", help_heading = LINTS)]
+    warn: Vec<String>,
+    /// Do not look with this lint; repeatable
+    #[arg(long, value_name = "LINT", help_heading = LINTS)]
+    allow: Vec<String>,
+    /// Say what this lint means, how it is detected and what cannot be known; `all` for every lint
+    #[arg(long, value_name = "LINT", help_heading = LINTS, conflicts_with = "paths")]
+    explain: Option<String>,
+    /// Show all that each file says of itself, too
+    #[arg(long)]
+    facts: bool,
+    /// What goes to stdout
+    #[arg(long, value_name = "FMT", default_value = "human")]
+    message_format: Form,
+}
+
+const LINTS: &str = "Lints";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// Text for people
+    Human,
+    /// JSON under a versioned schema
+    Json,
+    /// A table for a comment or the summary of a job
+    Markdown,
+    /// Annotations of GitHub Actions
+    Github,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// JUnit XML
+    Junit,
+}
+
+impl VerifyArgs {
+    /// The levels that were asked for. One lint cannot have two.
+    fn levels(&self) -> Result<Vec<(String, Level)>> {
+        let mut levels: Vec<(String, Level)> = Vec::new();
+        let given =
+            [(&self.allow, Level::Allow), (&self.warn, Level::Warn), (&self.deny, Level::Deny)];
+        for (ids, level) in given {
+            for id in ids {
+                if levels.iter().any(|(known, other)| known == id && *other != level) {
+                    let message = format!("lint `{id}` is given two levels");
+                    return Err(Error::usage(message)
+                        .hint("keep one of `--deny`, `--warn` and `--allow` for it"));
+                }
+                levels.push((id.clone(), level));
+            }
+        }
+        Ok(levels)
+    }
+}
+
+/// Verifies, and prints what was found.
+pub(super) fn run(cx: &Context, args: &VerifyArgs) -> Result<Status> {
+    if let Some(id) = &args.explain {
+        let text = if id == "all" { verify::page() } else { verify::explain(id)? };
+        super::print(&text)?;
+        return Ok(Status::Done);
+    }
+    let verification = ops::verify::verify(
+        cx,
+        &ops::verify::Request {
+            paths: args.paths.clone(),
+            target: args.target.clone(),
+            levels: args.levels()?,
+            facts: args.facts,
+            digests: args.message_format == Form::Json,
+        },
+    )?;
+    match args.message_format {
+        Form::Human => {
+            super::print(&format::human(&verification))?;
+            tell_github(cx, &verification)?;
+        }
+        Form::Json => super::json(&verification)?,
+        Form::Markdown => super::print(&format::markdown(&verification))?,
+        Form::Github => super::print(&format::annotations(&verification))?,
+        Form::Sarif => super::json(&format::sarif(&verification))?,
+        Form::Junit => super::print(&format::junit(&verification))?,
+    }
+    Ok(if verification.accepted { Status::Done } else { Status::CheckFailed })
+}
+
+/// In a step of GitHub Actions: annotations, and the summary of the job
+/// (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
+fn tell_github(cx: &Context, verification: &Verification) -> Result<()> {
+    if cx.env.var("GITHUB_ACTIONS") != Some("true") {
+        return Ok(());
+    }
+    super::print(&format::annotations(verification))?;
+    let Some(path) = cx.env.var("GITHUB_STEP_SUMMARY").map(Utf8Path::new) else {
+        return Ok(());
+    };
+    let text = format!("{}\n", format::markdown(verification));
+    let written = fs::append(path)?.write_all(text.as_bytes());
+    written.map_err(|error| fs::failed("write", path, error))
+}

@@ -1,0 +1,60 @@
+//! The lints, explained.
+
+use std::fmt::Write;
+
+use super::{LINTS, Lint};
+use crate::{
+    error::{Error, Result},
+    name::nearest,
+    schema::dist::Level,
+};
+
+/// What the lint called `id` means, how it is detected, and what cannot be known, for people.
+///
+/// # Errors
+/// No lint is called so; the nearest name is in the hint.
+pub fn explain(id: &str) -> Result<String> {
+    Ok(text(find(id)?))
+}
+
+/// The lint called `id`.
+///
+/// # Errors
+/// No lint is called so; the nearest name is in the hint.
+pub(super) fn find(id: &str) -> Result<&'static Lint> {
+    LINTS.iter().find(|lint| lint.id == id).ok_or_else(|| {
+        let names = || LINTS.iter().map(|lint| lint.id);
+        let hint = match nearest(id, names()) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("lints: {}", names().collect::<Vec<_>>().join(", ")),
+        };
+        Error::usage(format!("unknown lint `{id}`")).hint(hint)
+    })
+}
+
+/// The page on every lint: `docs/lints.md`.
+pub fn page() -> String {
+    let mut page = "# Lints\n\nWhat `cargo longshore verify` looks at in a file, and what each \
+                    lint means. `--deny`, `--warn` and `--allow` with a lint's name change how \
+                    much it weighs. A file that cannot be read, and one that a packer hides, is \
+                    refused whatever is allowed.\n"
+        .to_owned();
+    for lint in &LINTS {
+        let _ = write!(page, "\n## {}", text(lint).trim_end());
+        page.push('\n');
+    }
+    page
+}
+
+fn text(lint: &Lint) -> String {
+    let Lint { id, level, holds, means, detected, unknown, .. } = lint;
+    let level = match level {
+        Level::Deny => "denied",
+        Level::Warn => "warned of",
+        Level::Allow => "off",
+    };
+    format!(
+        "{id}\n\nThe file {holds}. Default: {level}.\n\n{means}\n\n\
+         Detected: {detected}\n\nCannot be known: {unknown}\n"
+    )
+}

@@ -1,0 +1,247 @@
+//! What a file says of itself, in words: with the value of each fact what it means here, since
+//! several of them promise more than they keep.
+
+use crate::{
+    elf::{Facts, Libc, Segment, Shape, kind_name, machine_name, quote},
+    schema::verify::Fact,
+    target::Endian,
+};
+
+/// Machines by their `e_machine` number (System V gABI, "Machine Information").
+pub(super) const ARM: u16 = 40;
+pub(super) const X86: u16 = 3;
+pub(super) const X86_64: u16 = 62;
+pub(super) const AARCH64: u16 = 183;
+pub(super) const RISCV: u16 = 243;
+
+/// All that `facts` say, in a fixed order.
+pub fn tell(facts: &Facts) -> Vec<Fact> {
+    let mut rows = Rows(Vec::new());
+    identity(facts, &mut rows);
+    linkage(facts, &mut rows);
+    hardening(facts, &mut rows);
+    leftovers(facts, &mut rows);
+    for segment in &facts.segments {
+        rows.add("segment", describe(segment));
+    }
+    rows.0
+}
+
+struct Rows(Vec<Fact>);
+
+impl Rows {
+    fn add(&mut self, name: &str, value: impl Into<String>) {
+        self.0.push(Fact { name: name.to_owned(), value: value.into(), note: None });
+    }
+
+    fn noted(&mut self, name: &str, value: impl Into<String>, note: &str) {
+        let note = Some(note.to_owned());
+        self.0.push(Fact { name: name.to_owned(), value: value.into(), note });
+    }
+
+    fn yes(&mut self, name: &str, value: bool) {
+        self.add(name, yes(value));
+    }
+
+    fn list(&mut self, name: &str, values: &[String]) {
+        if values.is_empty() {
+            return self.add(name, "none");
+        }
+        for value in values {
+            self.add(name, quote(value.as_bytes()));
+        }
+    }
+}
+
+fn yes(value: bool) -> &'static str {
+    if value { "yes" } else { "no" }
+}
+
+fn identity(facts: &Facts, rows: &mut Rows) {
+    rows.add("size", facts.size.to_string());
+    rows.add("class", facts.class.to_string());
+    let endian = match facts.endian {
+        Endian::Little => "little",
+        Endian::Big => "big",
+    };
+    rows.add("byte-order", endian);
+    rows.add("machine", format!("{} ({})", machine_name(facts.machine), facts.machine));
+    rows.add("flags", format!("{:#x}", facts.flags));
+    if let Some(abi) = float_abi(facts) {
+        rows.add("float-abi", abi);
+    }
+    rows.add("os-abi", facts.os_abi.to_string());
+    rows.add("abi-version", facts.abi_version.to_string());
+    let kind = match facts.shape {
+        Shape::Object => "object file (ET_REL)".to_owned(),
+        Shape::Fixed => "program for a fixed address (ET_EXEC)".to_owned(),
+        Shape::StaticPie => "static-pie (ET_DYN, DF_1_PIE, nothing to load beside it)".to_owned(),
+        Shape::Pie => "program for any address (ET_DYN, DF_1_PIE)".to_owned(),
+        Shape::SharedObject => "shared object (ET_DYN without DF_1_PIE)".to_owned(),
+        Shape::Core => "core dump (ET_CORE)".to_owned(),
+        Shape::Other(number) => format!("e_type {number}"),
+    };
+    rows.add("kind", kind);
+    rows.add("entry", format!("{:#x}", facts.entry));
+    match facts.property.isa_needed {
+        Some(bits) => rows.add("cpu-level", isa_names(bits)),
+        None if facts.machine == X86_64 => rows.noted(
+            "cpu-level",
+            "not said",
+            "compilers that are told a level leave no mark unless the linker was asked for one; \
+             only running it on the oldest processor shows what it needs",
+        ),
+        None => {}
+    }
+}
+
+/// The names of the bits of `GNU_PROPERTY_X86_ISA_1_NEEDED`.
+pub(super) fn isa_names(bits: u32) -> String {
+    let names = [(1, "x86-64"), (2, "x86-64-v2"), (4, "x86-64-v3"), (8, "x86-64-v4")];
+    let named: Vec<_> = names.iter().filter(|(bit, _)| bits & bit != 0).map(|n| n.1).collect();
+    if named.is_empty() { format!("{bits:#x}") } else { named.join(", ") }
+}
+
+/// How floating-point arguments are passed, where `e_flags` tell (ELF for the Arm Architecture,
+/// "ELF Header", `EF_ARM_ABI_FLOAT_*`; RISC-V ELF psABI, "File Header", `EF_RISCV_FLOAT_ABI_*`).
+pub(super) fn float_abi(facts: &Facts) -> Option<&'static str> {
+    match (facts.machine, facts.flags) {
+        (ARM, flags) if flags & 0x400 != 0 => Some("hard"),
+        (ARM, flags) if flags & 0x200 != 0 => Some("soft"),
+        (ARM, _) => Some("not said"),
+        (RISCV, flags) => Some(match flags & 0x6 {
+            0 => "soft",
+            2 => "single",
+            4 => "double",
+            _ => "quad",
+        }),
+        _ => None,
+    }
+}
+
+fn linkage(facts: &Facts, rows: &mut Rows) {
+    let interpreter = facts.interpreter.as_ref();
+    rows.add("interpreter", interpreter.map_or("none".to_owned(), |p| quote(p.as_bytes())));
+    rows.list("needed", &facts.needed);
+    for (name, value) in
+        [("soname", &facts.soname), ("rpath", &facts.rpath), ("runpath", &facts.runpath)]
+    {
+        if let Some(value) = value {
+            rows.add(name, quote(value.as_bytes()));
+        }
+    }
+    let libc = match facts.libc {
+        Libc::Glibc => "glibc",
+        Libc::Musl => "musl",
+        Libc::Unknown => "none that is known",
+    };
+    rows.add("libc", libc);
+    if let Some(version) = &facts.glibc_version {
+        rows.add("glibc-version", format!("{version} or newer"));
+    }
+}
+
+/// Whether a dynamic linker works on it, which is who enforces what it asks for.
+pub(super) fn is_dynamic(facts: &Facts) -> bool {
+    facts.interpreter.is_some() || !facts.needed.is_empty() || facts.shape == Shape::SharedObject
+}
+
+fn hardening(facts: &Facts, rows: &mut Rows) {
+    match facts.stack {
+        Some(stack) => {
+            rows.yes("executable-stack", stack.executable);
+            let size = if stack.size == 0 { "default".to_owned() } else { stack.size.to_string() };
+            rows.add("thread-stack", size);
+        }
+        None => rows.noted(
+            "executable-stack",
+            "not said",
+            "there is no PT_GNU_STACK, and older kernels then make the stack executable",
+        ),
+    }
+    let both = |s: &&Segment| s.is_loaded() && s.is_writable() && s.is_executable();
+    rows.yes("writable-and-executable", facts.segments.iter().any(|s| both(&s)));
+    rows.yes("text-relocations", facts.text_relocations);
+    relro(facts, rows);
+    if is_dynamic(facts) {
+        rows.yes("canary", facts.canary);
+        rows.add("fortify", format!("{} checking functions", facts.fortified.len()));
+    } else {
+        let note = "in a static Rust program such checks could only be the C library's own, and \
+                    a stripped one does not tell";
+        rows.noted("canary", "not applicable", note);
+        rows.noted("fortify", "not applicable", note);
+    }
+    let features = facts.property.features;
+    let bit = |bit: u32| yes(features.is_some_and(|bits| bits & bit != 0));
+    match facts.machine {
+        X86 | X86_64 => {
+            rows.add("cet-ibt", bit(1));
+            rows.add("cet-shadow-stack", bit(2));
+        }
+        AARCH64 => {
+            rows.add("bti", bit(1));
+            rows.add("pac", bit(2));
+        }
+        _ => {}
+    }
+    let loaded = facts.segments.iter().filter(|s| s.is_loaded());
+    if let Some(align) = loaded.map(|s| s.align).min() {
+        rows.add("smallest-alignment", format!("{align:#x}"));
+    }
+}
+
+fn relro(facts: &Facts, rows: &mut Rows) {
+    let asked = if facts.relro { "asked for" } else { "no" };
+    if is_dynamic(facts) {
+        let value = match (facts.relro, facts.bind_now) {
+            (true, true) => "full",
+            (true, false) => "partial",
+            _ => "no",
+        };
+        rows.add("relro", value);
+    } else if facts.libc == Libc::Glibc || !facts.relro {
+        rows.add("relro", asked);
+    } else if facts.libc == Libc::Musl {
+        rows.noted(
+            "relro",
+            "asked for, not enforced",
+            "musl's start-up code for static programs leaves the pages writable",
+        );
+    } else {
+        rows.noted("relro", asked, "it depends on its start-up code whether that is done");
+    }
+    rows.yes("bind-now", facts.bind_now);
+}
+
+fn leftovers(facts: &Facts, rows: &mut Rows) {
+    rows.yes("section-headers", facts.has_sections);
+    rows.yes("symbols", facts.symbols);
+    rows.list("debug-section", &facts.debug_sections);
+    rows.list("instrumentation", &facts.instrumentation);
+    if facts.has_sections {
+        rows.yes("unwind-tables", facts.unwind_tables);
+    }
+    let id = facts.build_id.as_ref().map(|id| id.iter().map(|b| format!("{b:02x}")).collect());
+    rows.add("build-id", id.unwrap_or_else(|| "none".to_owned()));
+    rows.list("comment", &facts.comment);
+    let audit = facts.audit_data.map(|size| format!("{size} bytes"));
+    rows.add("audit-data", audit.unwrap_or_else(|| "none".to_owned()));
+    rows.add("packer", facts.packer.unwrap_or("none"));
+    rows.yes("detached-debug-information", facts.detached);
+}
+
+fn describe(segment: &Segment) -> String {
+    let flag = |bit, name| if segment.flags & bit != 0 { name } else { '-' };
+    format!(
+        "{} {}{}{} at {:#x}, {} bytes in the file, {} in memory, alignment {:#x}",
+        kind_name(segment.kind),
+        flag(4, 'r'),
+        flag(2, 'w'),
+        flag(1, 'x'),
+        segment.address,
+        segment.file_size,
+        segment.memory_size,
+        segment.align,
+    )
+}

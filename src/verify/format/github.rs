@@ -1,0 +1,40 @@
+//! Annotations, as workflow commands of GitHub Actions.
+
+use std::fmt::Write;
+
+use super::findings;
+use crate::schema::{dist::Level, verify::Verification};
+
+/// A line for each finding, which GitHub Actions shows at its file and in the summary of the run
+/// (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>, "Setting an
+/// error message"; the escapes are those of `actions/toolkit`, `packages/core/src/command.ts`).
+pub fn annotations(verification: &Verification) -> String {
+    let mut text = String::new();
+    for (checked, found) in findings(verification) {
+        let command = match found.level {
+            Level::Deny => "error",
+            Level::Warn => "warning",
+            Level::Allow => "notice",
+        };
+        let message = format!(
+            "{}: {}\nfound: {}\nhint: {}",
+            checked.path, found.message, found.evidence, found.hint
+        );
+        let _ = writeln!(
+            text,
+            "::{command} file={},title={}::{}",
+            property(&checked.path),
+            property(&found.lint),
+            data(&message)
+        );
+    }
+    text
+}
+
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}

@@ -1,0 +1,107 @@
+//! JUnit XML, which nearly every continuous-integration system shows
+//! (<https://github.com/testmoapp/junitxml> describes what they agree on).
+
+use std::fmt::Write;
+
+use super::{summary, word};
+use crate::schema::{
+    dist::{Finding, Level},
+    verify::{Checked, Verification},
+};
+
+/// A test suite for each file, with a test case for each lint. Warnings are output of their case,
+/// since the format has no middle between good and failed.
+pub fn junit(verification: &Verification) -> String {
+    let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let _ = writeln!(text, "<!-- {} -->", summary(verification));
+    text.push_str("<testsuites name=\"longshore verify\">\n");
+    for checked in &verification.checked {
+        suite(&mut text, checked);
+    }
+    if !verification.not_checked.is_empty() {
+        let count = verification.not_checked.len();
+        let _ = writeln!(
+            text,
+            "  <testsuite name=\"not checked\" tests=\"{count}\" skipped=\"{count}\">"
+        );
+        for file in &verification.not_checked {
+            let _ = writeln!(
+                text,
+                "    <testcase classname=\"{0}\" name=\"{0}\"><skipped message=\"{1}\"/></testcase>",
+                xml(&file.path),
+                xml(&file.reason)
+            );
+        }
+        text.push_str("  </testsuite>\n");
+    }
+    text.push_str("</testsuites>\n");
+    text
+}
+
+fn suite(text: &mut String, checked: &Checked) {
+    let verdict = &checked.verdict;
+    let of = |lint: &str, level| {
+        let findings = verdict.findings.iter();
+        findings.filter(move |found| found.lint == lint && found.level == level).collect()
+    };
+    let cases: Vec<(&str, Vec<&Finding>, Vec<&Finding>)> = verdict
+        .lints
+        .iter()
+        .map(|lint| (lint.as_str(), of(lint, Level::Deny), of(lint, Level::Warn)))
+        .collect();
+    let failed = cases.iter().filter(|(_, denied, _)| !denied.is_empty()).count();
+    let path = xml(&checked.path);
+    let count = cases.len();
+    let _ = writeln!(text, "  <testsuite name=\"{path}\" tests=\"{count}\" failures=\"{failed}\">");
+    for (lint, denied, warned) in cases {
+        let _ = write!(text, "    <testcase classname=\"{path}\" name=\"{}\"", xml(lint));
+        if denied.is_empty() && warned.is_empty() {
+            text.push_str("/>\n");
+            continue;
+        }
+        text.push('>');
+        if let Some(first) = denied.first() {
+            let all: Vec<_> = denied.iter().map(|found| words(found)).collect();
+            let message = xml(&first.message);
+            let all = xml(&all.join("\n"));
+            let _ = write!(
+                text,
+                "<failure type=\"{}\" message=\"{message}\">{all}</failure>",
+                xml(lint)
+            );
+        }
+        if !warned.is_empty() {
+            let all: Vec<_> = warned.iter().map(|found| words(found)).collect();
+            let _ = write!(text, "<system-out>{}</system-out>", xml(&all.join("\n")));
+        }
+        text.push_str("</testcase>\n");
+    }
+    text.push_str("  </testsuite>\n");
+}
+
+fn words(found: &Finding) -> String {
+    format!(
+        "{}: {}\nfound: {}\nhint: {}",
+        word(found.level),
+        found.message,
+        found.evidence,
+        found.hint
+    )
+}
+
+/// Text for XML 1.0 ("Characters"): what it cannot hold at all becomes a question mark.
+fn xml(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('?'),
+            c => out.push(c),
+        }
+    }
+    out
+}

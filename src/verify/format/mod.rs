@@ -1,0 +1,87 @@
+//! Verdicts on many files, in the forms that people and other programs read.
+
+mod github;
+mod junit;
+mod markdown;
+mod sarif;
+
+pub use github::annotations;
+pub use junit::junit;
+pub use markdown::markdown;
+pub use sarif::sarif;
+
+use std::fmt::Write;
+
+use super::Report;
+use crate::schema::{
+    dist::{Finding, Level},
+    verify::{Checked, Fact, Verification},
+};
+
+/// The most files that are listed one by one as not looked at; JSON has all.
+const LISTED: usize = 20;
+
+/// For people: what was found in full, the rest in few words, without colours.
+pub fn human(verification: &Verification) -> String {
+    let Verification { checked, not_checked, .. } = verification;
+    let mut text = String::new();
+    for checked in checked {
+        let _ = writeln!(text, "{}", Report::new(&checked.path, &checked.verdict));
+        facts(&mut text, &checked.facts);
+    }
+    for file in not_checked.iter().take(LISTED) {
+        let _ = writeln!(text, "`{}` not checked: {}", file.path.escape_debug(), file.reason);
+    }
+    if let Some(more) = not_checked.len().checked_sub(LISTED).filter(|&more| more > 0) {
+        let _ = writeln!(text, "{more} more not checked");
+    }
+    if checked.len() + not_checked.len() > 1 {
+        let _ = writeln!(text, "{}", summary(verification));
+    }
+    text
+}
+
+/// One line of how many files there were of each sort.
+fn summary(verification: &Verification) -> String {
+    let refused = refused(&verification.checked);
+    let mut text = format!("{} accepted", verification.checked.len() - refused);
+    if refused > 0 {
+        let _ = write!(text, ", {refused} refused");
+    }
+    match verification.not_checked.len() {
+        0 => {}
+        count => drop(write!(text, ", {count} not checked")),
+    }
+    text
+}
+
+fn refused(checked: &[Checked]) -> usize {
+    checked.iter().filter(|checked| !checked.verdict.accepted).count()
+}
+
+fn facts(text: &mut String, facts: &[Fact]) {
+    let width = facts.iter().map(|fact| fact.name.len()).max().unwrap_or_default();
+    for Fact { name, value, note } in facts {
+        let _ = writeln!(text, "  {name:<width$}  {value}");
+        if let Some(note) = note {
+            let _ = writeln!(text, "  {:<width$}  ({note})", "");
+        }
+    }
+}
+
+/// Every finding with its file.
+fn findings(verification: &Verification) -> impl Iterator<Item = (&Checked, &Finding)> {
+    let checked = verification.checked.iter();
+    checked.flat_map(|checked| checked.verdict.findings.iter().map(move |found| (checked, found)))
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Deny => "error",
+        Level::Warn => "warning",
+        Level::Allow => "note",
+    }
+}
+
+#[cfg(test)]
+mod tests;

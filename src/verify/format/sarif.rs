@@ -1,0 +1,104 @@
+//! SARIF 2.1.0, which GitHub's code scanning and others read
+//! (<https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>).
+
+use serde_json::{Value, json};
+
+use super::{
+    super::{LINTS, PACKED, READABLE, RECORD},
+    findings, word,
+};
+use crate::schema::verify::Verification;
+
+/// One run with every finding as a result, every lint as a rule, and files that were not looked
+/// at as notifications.
+pub fn sarif(verification: &Verification) -> Value {
+    let rules = rules();
+    let index = |id: &str| rules.iter().position(|rule| rule["id"] == id);
+    let results: Vec<Value> = findings(verification)
+        .map(|(checked, found)| {
+            let text = format!("{}: {}. {}", found.message, found.evidence, found.hint);
+            let mut result = json!({
+                "ruleId": found.lint,
+                "level": word(found.level),
+                "message": { "text": text },
+                "locations": [location(&checked.path)],
+            });
+            if let Some(index) = index(&found.lint) {
+                result["ruleIndex"] = index.into();
+            }
+            result
+        })
+        .collect();
+    let notifications: Vec<Value> = verification
+        .not_checked
+        .iter()
+        .map(|file| {
+            json!({
+                "level": "note",
+                "message": { "text": format!("not checked: {}", file.reason) },
+                "locations": [location(&file.path)],
+            })
+        })
+        .collect();
+    json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": {
+                "name": "longshore",
+                "version": env!("CARGO_PKG_VERSION"),
+                "rules": rules,
+            } },
+            "invocations": [{
+                "executionSuccessful": true,
+                "toolExecutionNotifications": notifications,
+            }],
+            "results": results,
+        }],
+    })
+}
+
+fn rules() -> Vec<Value> {
+    let own = [
+        (READABLE, "can be looked at"),
+        (PACKED, "is not hidden by a packer"),
+        (RECORD, "is the one that dist.json speaks of"),
+    ];
+    let own = own.into_iter().map(|(id, holds)| {
+        json!({
+            "id": id,
+            "shortDescription": { "text": format!("The file {holds}.") },
+            "defaultConfiguration": { "level": "error" },
+        })
+    });
+    let lints = LINTS.iter().map(|lint| {
+        let help = format!("Detected: {}\n\nCannot be known: {}", lint.detected, lint.unknown);
+        json!({
+            "id": lint.id,
+            "shortDescription": { "text": format!("The file {}.", lint.holds) },
+            "fullDescription": { "text": lint.means },
+            "help": { "text": help },
+            "defaultConfiguration": { "level": word(lint.level) },
+        })
+    });
+    own.chain(lints).collect()
+}
+
+fn location(path: &str) -> Value {
+    json!({ "physicalLocation": { "artifactLocation": { "uri": uri(path) } } })
+}
+
+/// The path as a URI reference (RFC 3986, "Characters"): relative where the path is.
+fn uri(path: &str) -> String {
+    let scheme = if path.starts_with('/') { "file://" } else { "" };
+    let mut out = scheme.to_owned();
+    for byte in path.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}

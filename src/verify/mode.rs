@@ -1,0 +1,60 @@
+//! Lints on who may do what with a file.
+
+use super::lint::{Complaint, Subject};
+use crate::elf::Shape;
+
+/// What a file system says of a file beside its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mode {
+    /// The lowest twelve bits of `st_mode` (stat(2)): permissions, setuid, setgid, sticky.
+    pub bits: u32,
+    /// Whether it has a `security.capability` attribute (capabilities(7), "File capabilities").
+    pub capabilities: bool,
+}
+
+const SETUID: u32 = 0o4000;
+const SETGID: u32 = 0o2000;
+const OWNER_RUNS: u32 = 0o100;
+const OTHERS_WRITE: u32 = 0o022;
+
+pub(super) fn is_known(subject: &Subject<'_>) -> bool {
+    subject.mode.is_some()
+}
+
+pub(super) fn privileges(subject: &Subject<'_>) -> Vec<Complaint> {
+    let Some(mode) = subject.mode else {
+        return Vec::new();
+    };
+    let found = [
+        (mode.bits & SETUID != 0, "setuid"),
+        (mode.bits & SETGID != 0, "setgid"),
+        (mode.capabilities, "the attribute `security.capability`"),
+    ];
+    let found: Vec<_> = found.iter().filter(|(is, _)| *is).map(|(_, what)| *what).collect();
+    if found.is_empty() {
+        return Vec::new();
+    }
+    vec![Complaint::new(
+        "the program runs with rights that who starts it may not have",
+        format!("{} (mode {:04o})", found.join(", "), mode.bits),
+        "`chmod 0755` takes the bits away, and `setcap -r` the capabilities",
+    )]
+}
+
+pub(super) fn mode(subject: &Subject<'_>) -> Vec<Complaint> {
+    let Some(Mode { bits, .. }) = subject.mode else {
+        return Vec::new();
+    };
+    let program = matches!(subject.facts.shape, Shape::Fixed | Shape::StaticPie | Shape::Pie);
+    let complaint = |message| {
+        Complaint::new(message, format!("its mode is {bits:04o}"), "`chmod 0755` is usual")
+    };
+    let mut found = Vec::new();
+    if program && bits & OWNER_RUNS == 0 {
+        found.push(complaint("the program is not executable for its owner"));
+    }
+    if bits & OTHERS_WRITE != 0 {
+        found.push(complaint("others than its owner may write to the file"));
+    }
+    found
+}
