@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    cargo::rustflags::{Flag, Remap},
+    cargo::rustflags::{Flag, Place, Remap, UserFlags},
     plan::{Inputs, selection::Selection},
+    request::Request,
     schema::plan::{Build, Profile, Std},
     zig,
 };
@@ -13,15 +14,67 @@ use crate::{
 /// (<https://doc.rust-lang.org/cargo/reference/environment-variables.html>).
 const SEPARATOR: &str = "\u{1f}";
 
-/// The cargo command that builds the selected binaries for `targets`.
-pub fn build(
+/// The variable that hides every other place for flags.
+const ENCODED: &str = "CARGO_ENCODED_RUSTFLAGS";
+
+/// A target with everything that rustc is told for it.
+#[derive(Clone, Debug)]
+pub struct TargetFlags {
+    /// The target.
+    pub target: String,
+    /// Where its std comes from.
+    pub std: Std,
+    /// The user's flags.
+    pub user: UserFlags,
+    /// All flags: the user's, then ours.
+    pub all: Vec<Flag>,
+}
+
+impl TargetFlags {
+    fn words(&self) -> impl Iterator<Item = &str> {
+        self.all.iter().map(|flag| flag.flag.as_str())
+    }
+
+    /// What has to be added to `target.<target>.rustflags` so that cargo arrives at all flags: it
+    /// joins ours to those that are there, which hide those of `build.rustflags`.
+    fn configuration(&self) -> String {
+        let known = if self.user.place == Place::Target { self.user.flags.len() } else { 0 };
+        let ours = self.words().skip(known).map(toml::Value::from).collect();
+        format!("target.{}.rustflags={}", self.target, toml::Value::Array(ours))
+    }
+}
+
+/// The cargo commands that build the selected binaries: one for all targets, unless a variable of
+/// the user's holds flags (cargo then takes them from nowhere else) and the targets need others
+/// besides; it is one for each set of flags then.
+pub fn builds(
     inputs: &Inputs<'_>,
     selection: &Selection<'_>,
     profile: &Profile,
-    std: Std,
-    flags: &[Flag],
     remap: &Remap,
-    targets: Vec<String>,
+    targets: &[TargetFlags],
+) -> Vec<Build> {
+    let one = |targets: &[&TargetFlags]| build(inputs, selection, profile, remap, targets);
+    let variable = targets.iter().any(|target| target.user.place == Place::Environment);
+    if !variable {
+        return vec![one(&targets.iter().collect::<Vec<_>>())];
+    }
+    let mut groups: Vec<Vec<&TargetFlags>> = Vec::new();
+    for target in targets {
+        match groups.iter_mut().find(|group| group[0].words().eq(target.words())) {
+            Some(group) => group.push(target),
+            None => groups.push(vec![target]),
+        }
+    }
+    groups.iter().map(|group| one(group)).collect()
+}
+
+fn build(
+    inputs: &Inputs<'_>,
+    selection: &Selection<'_>,
+    profile: &Profile,
+    remap: &Remap,
+    targets: &[&TargetFlags],
 ) -> Build {
     let request = inputs.request;
     let mut args = vec!["build".to_owned()];
@@ -38,12 +91,45 @@ pub fn build(
             add(&["--bin", &bin.name]);
         }
     }
-    for target in &targets {
-        add(&["--target", target]);
+    let mut env = BTreeMap::new();
+    for target in targets {
+        add(&["--target", &target.target]);
+        let facts = inputs.facts;
+        env.extend(zig::c_flags(&target.target, &facts.zig, remap, &facts.c_flags));
     }
+    let mut env_remove = Vec::new();
+    // Flags that are the same for all go where nothing hides them, and others to each target.
+    if let [first, rest @ ..] = targets
+        && rest.iter().all(|target| target.words().eq(first.words()))
+    {
+        let flags: Vec<&str> = first.words().collect();
+        env.insert(ENCODED.to_owned(), flags.join(SEPARATOR));
+        let set = inputs.facts.flag_variables.iter();
+        env_remove.extend(set.filter(|name| *name != ENCODED).cloned());
+    } else {
+        for target in targets {
+            add(&["--config", &target.configuration()]);
+        }
+    }
+    add(&switches(request).iter().map(String::as_str).collect::<Vec<_>>());
+    add(&["--target-dir", inputs.target_directory().as_str()]);
+    add(&["--message-format", "json-render-diagnostics"]);
+    let stds = targets.iter().map(|target| (target.target.clone(), target.std.clone()));
+    Build {
+        targets: targets.iter().map(|target| target.target.clone()).collect(),
+        std: stds.collect(),
+        args,
+        env,
+        env_remove,
+    }
+}
+
+/// The flags of the request that cargo gets as they are.
+fn switches(request: &Request) -> Vec<String> {
     let features = &request.features;
+    let mut words = Vec::new();
     for list in &features.features {
-        add(&["--features", list]);
+        words.extend(["--features".to_owned(), list.clone()]);
     }
     let switches = [
         (features.all_features, "--all-features"),
@@ -54,26 +140,10 @@ pub fn build(
         (request.timings, "--timings"),
         (request.verbose > 0, "--verbose"),
     ];
-    for (_, switch) in switches.iter().filter(|(on, _)| *on) {
-        add(&[switch]);
-    }
+    let on = switches.iter().filter(|(on, _)| *on);
+    words.extend(on.map(|(_, switch)| (*switch).to_owned()));
     if let Some(jobs) = request.jobs {
-        add(&["--jobs", &jobs.to_string()]);
+        words.extend(["--jobs".to_owned(), jobs.to_string()]);
     }
-    add(&["--target-dir", inputs.target_directory().as_str()]);
-    let mut env = BTreeMap::new();
-    for target in &targets {
-        env.extend(zig::c_flags(target, &inputs.facts.zig, remap, &inputs.facts.c_flags));
-    }
-    add(&["--message-format", "json-render-diagnostics"]);
-    let flags: Vec<&str> = flags.iter().map(|flag| flag.flag.as_str()).collect();
-    env.insert("CARGO_ENCODED_RUSTFLAGS".to_owned(), flags.join(SEPARATOR));
-    let encoded = |name: &&String| *name != "CARGO_ENCODED_RUSTFLAGS";
-    Build {
-        targets,
-        std,
-        args,
-        env,
-        env_remove: inputs.facts.flag_variables.iter().filter(encoded).cloned().collect(),
-    }
+    words
 }

@@ -29,7 +29,23 @@ pub struct UserFlags {
     /// The flags.
     pub flags: Vec<String>,
     /// The place.
+    pub place: Place,
+    /// The place, for people.
     pub origin: String,
+}
+
+/// The kinds of places that cargo takes flags from, each hiding those after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// A variable that is set, be it empty.
+    Environment,
+    /// `target.*.rustflags`, from files and variables, all together.
+    Target,
+    /// `build.rustflags`.
+    Build,
+    /// There are none.
+    #[default]
+    Nowhere,
 }
 
 /// Directories whose names must not reach a binary, and what they are called there instead.
@@ -142,6 +158,7 @@ mod tests {
     fn user(flags: &[&str]) -> UserFlags {
         UserFlags {
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+            place: Place::Environment,
             origin: "RUSTFLAGS".into(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::cargo::rustflags::Flag;
 use crate::schema::{
     Doctor, Plan,
     doctor::State,
@@ -30,19 +31,15 @@ pub(super) fn plan(plan: &Plan) -> String {
     }
     for build in &plan.builds {
         let _ = writeln!(text, "\nbuild for {}", build.targets.join(", "));
-        let std = match &build.std {
-            Std::Installed => "installed".to_owned(),
-            Std::Source { source, .. } => format!("built from {source}"),
-            Std::Missing => "missing: dist provides it first".to_owned(),
-        };
-        line(&mut text, "std", &std);
-        let of_build = |job: &&Job| build.targets.contains(&job.target);
-        if let Some(job) = plan.jobs.iter().find(of_build) {
-            let _ = writeln!(text, "  rustflags");
-            for flag in &job.rustflags {
-                let _ = writeln!(text, "    {}  # {}", flag.flag, flag.origin);
-            }
+        for (target, std) in &build.std {
+            let std = match std {
+                Std::Installed => "installed".to_owned(),
+                Std::Source { source, .. } => format!("built from {source}"),
+                Std::Missing => "missing: dist provides it first".to_owned(),
+            };
+            line(&mut text, "std", &format!("{target}: {std}"));
         }
+        let of_build = |job: &&Job| build.targets.contains(&job.target);
         for job in plan.jobs.iter().filter(of_build) {
             let _ = writeln!(
                 text,
@@ -51,6 +48,7 @@ pub(super) fn plan(plan: &Plan) -> String {
             );
         }
     }
+    text.push_str(&flags(plan));
     for image in &plan.images {
         let platforms: Vec<_> = image.platforms.iter().map(ToString::to_string).collect();
         let _ = writeln!(text, "\nimage {}:{} for {}", image.name, image.tag, platforms.join(", "));
@@ -64,6 +62,26 @@ pub(super) fn plan(plan: &Plan) -> String {
             "\nleft out: {} ({}): {}",
             skipped.binary, skipped.package, skipped.reason
         );
+    }
+    text
+}
+
+/// The flags of each target; those with the same are listed together.
+fn flags(plan: &Plan) -> String {
+    let mut text = String::new();
+    let mut groups: Vec<(&[Flag], Vec<&str>)> = Vec::new();
+    for job in &plan.jobs {
+        match groups.iter_mut().find(|(flags, _)| *flags == job.rustflags) {
+            Some((_, targets)) if targets.contains(&job.target.as_str()) => {}
+            Some((_, targets)) => targets.push(&job.target),
+            None => groups.push((&job.rustflags, vec![&job.target])),
+        }
+    }
+    for (flags, targets) in groups {
+        let _ = writeln!(text, "\nrustflags for {}", targets.join(", "));
+        for flag in flags {
+            let _ = writeln!(text, "    {}  # {}", flag.flag, flag.origin);
+        }
     }
     text
 }

@@ -11,8 +11,8 @@ use semver::Version;
 
 use crate::{
     cargo::{
-        invocation,
-        rustflags::{self, Flag, Remap, UserFlags},
+        invocation::{self, TargetFlags},
+        rustflags::{self, Remap, UserFlags},
     },
     error::{Error, Result},
     profile,
@@ -85,14 +85,15 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
     let target_directory = inputs.target_directory();
     let remap = remap(workspace, &target_directory, &facts.remap);
 
-    let mut flags = BTreeMap::new();
+    let mut flags = Vec::new();
     for target in &targets {
         let user = facts.user_flags.get(&target.name).cloned().unwrap_or_default();
         let std = std_of(facts, target);
-        flags.insert(&target.name, rustflags::merge(&user, target, &std, &remap)?);
+        let all = rustflags::merge(&user, target, &std, &remap)?;
+        flags.push(TargetFlags { target: target.name.clone(), std, user, all });
     }
     let mut jobs = Vec::new();
-    for target in &targets {
+    for (target, flags) in targets.iter().zip(&flags) {
         for (package, bin) in selection.bins() {
             let setting = package.settings.smoke.as_ref().or(workspace.settings.smoke.as_ref());
             let smoke = Smoke::new(setting, workspace.settings.smoke_timeout);
@@ -106,7 +107,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
                 platform: target.spec.platform.clone(),
                 linkage: target.spec.linkage,
                 profile: profile.name.clone(),
-                rustflags: flags[&target.name].clone(),
+                rustflags: flags.all.clone(),
                 path: format!("{}/bin/{}", target.spec.platform.path(), bin.name),
                 smoke: if request.smoke { smoke } else { unwanted },
             });
@@ -119,7 +120,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
         workspace: workspace.root.to_string(),
         output: workspace.target_directory.join("dist").to_string(),
         target_directory: target_directory.to_string(),
-        builds: builds(inputs, &selection, &targets, &profile, &flags, &remap),
+        builds: invocation::builds(inputs, &selection, &profile, &remap, &flags),
         images: image::images(&selection, &targets, &release),
         release,
         profile,
@@ -220,32 +221,6 @@ fn one_binary_a_path(jobs: &[Job]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn builds(
-    inputs: &Inputs<'_>,
-    selection: &selection::Selection<'_>,
-    targets: &[&Target],
-    profile: &Profile,
-    flags: &BTreeMap<&String, Vec<Flag>>,
-    remap: &Remap,
-) -> Vec<schema::Build> {
-    // Targets with equal flags share one cargo command; in the default plan that is all of them.
-    let mut groups: Vec<(Std, &Vec<Flag>, Vec<String>)> = Vec::new();
-    for target in targets {
-        let (std, flags) = (std_of(inputs.facts, target), &flags[&target.name]);
-        let same = |group: &&mut (Std, &Vec<Flag>, Vec<String>)| {
-            group.0 == std && group.1.iter().map(|f| &f.flag).eq(flags.iter().map(|f| &f.flag))
-        };
-        match groups.iter_mut().find(same) {
-            Some(group) => group.2.push(target.name.clone()),
-            None => groups.push((std, flags, vec![target.name.clone()])),
-        }
-    }
-    let build = |(std, flags, targets): (Std, &Vec<Flag>, Vec<String>)| {
-        invocation::build(inputs, selection, profile, std, flags, remap, targets)
-    };
-    groups.into_iter().map(build).collect()
 }
 
 fn release(workspace: &Workspace, selection: &selection::Selection<'_>, facts: &Facts) -> Release {

@@ -64,8 +64,8 @@ pub struct Profile {
 pub struct Build {
     /// The targets it builds for.
     pub targets: Vec<String>,
-    /// Where the targets' standard library comes from.
-    pub std: Std,
+    /// Where each target's standard library comes from.
+    pub std: BTreeMap<String, Std>,
     /// Cargo's arguments, the first is `build`.
     pub args: Vec<String>,
     /// The variables that are set for it, besides those that make zig the linker.

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use cargo_metadata::MetadataCommand;
 
 use crate::{
-    cargo::rustflags::UserFlags,
+    cargo::rustflags::{Place, UserFlags},
     command::Command,
     error::{Error, Result},
     profile::Own,
@@ -77,20 +77,19 @@ impl Config {
         let flags = self.0.rustflags(target).map_err(|error| {
             Error::usage(format!("cargo's flags for `{target}` cannot be told")).because(error)
         })?;
-        let Some(flags) = flags.map(|flags| flags.flags).filter(|flags| !flags.is_empty()) else {
-            return Ok(UserFlags::default());
-        };
+        let flags = flags.map(|flags| flags.flags).unwrap_or_default();
         let build = self.0.build.rustflags.as_ref().map(|flags| &flags.flags);
         // An empty variable counts for cargo, and hides the places after it.
         let set = |name: &&&str| cx.env.vars().any(|(other, _)| other == **name);
-        let origin = match ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS"].iter().find(set) {
-            Some(variable) => (*variable).to_owned(),
+        let (place, origin) = match ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS"].iter().find(set) {
+            Some(variable) => (Place::Environment, *variable),
+            None if flags.is_empty() => (Place::Nowhere, ""),
             None if build == Some(&flags) => {
-                "`build.rustflags` in cargo's configuration".to_owned()
+                (Place::Build, "`build.rustflags` in cargo's configuration")
             }
-            None => "`target.*.rustflags` in cargo's configuration".to_owned(),
+            None => (Place::Target, "`target.*.rustflags` in cargo's configuration"),
         };
-        Ok(UserFlags { flags, origin })
+        Ok(UserFlags { flags, place, origin: origin.to_owned() })
     }
 }
 
