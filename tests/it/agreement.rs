@@ -53,6 +53,9 @@ const REASONS: [(&str, &str, &str); 2] = [
 /// What one tool says of one file: a value for each property it speaks of.
 type Said = Vec<(&'static str, String)>;
 
+/// A tool's name, its arguments, and how its output is read.
+type Peer = (&'static str, &'static [&'static str], fn(&str) -> Said);
+
 fn ours(facts: &Facts) -> Said {
     let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
     let dynamic = facts.interpreter.is_some() || !facts.needed.is_empty();
@@ -264,8 +267,7 @@ fn peers_agree_or_the_table_says_why() {
     table.push_str("| --- | --- | --- | --- | --- | --- |\n");
     let mut unexplained = Vec::new();
     let (mut compared, mut differ) = (0, 0);
-    let peers: [(&str, &[&str], fn(&str) -> Said); 2] =
-        [("readelf", &["-hlSdnW"], readelf), ("file", &["-b"], file)];
+    let peers: [Peer; 2] = [("readelf", &["-hlSdnW"], readelf), ("file", &["-b"], file)];
     let peers: Vec<_> = peers.iter().filter_map(|p| Some((tool(p.0)?, p))).collect();
     for (name, path) in fixtures(&directory) {
         let ours = ours(&Facts::read(&fs::read(&path).unwrap()).unwrap());
