@@ -15,6 +15,10 @@ use super::file::{File, Unreadable, Words};
 /// by the file's size.
 const NOTES: usize = 65_536;
 
+/// The most properties of one note that are looked at; programs have two or three. Each of many
+/// notes could be the whole file.
+const PROPERTIES: usize = 64;
+
 /// The longest build id that is taken for one; sha1 has 20 bytes, sha512 has 64.
 const BUILD_ID: usize = 64;
 
@@ -115,7 +119,10 @@ impl Property {
         const X86_ISA_NEEDED: u64 = 0xc000_8002;
         const AARCH64_FEATURES: u64 = 0xc000_0000;
         let words = file.words();
-        while let (Some(kind), Some(len)) = (words.u32(rest, 0), words.u32(rest, 4)) {
+        for _ in 0..PROPERTIES {
+            let (Some(kind), Some(len)) = (words.u32(rest, 0), words.u32(rest, 4)) else {
+                break;
+            };
             let value = words.u32(rest, 8).and_then(|value| u32::try_from(value).ok());
             match (file.header.e_machine, kind) {
                 _ if len != 4 => {}

@@ -22,5 +22,10 @@ pub fn json_schemas() -> Vec<(&'static str, String)> {
         let schema = settings.into_generator().into_root_schema_for::<T>();
         format!("{:#}\n", schema.to_value())
     }
-    vec![("dist.v1", text::<Dist>()), ("doctor.v1", text::<Doctor>()), ("plan.v1", text::<Plan>())]
+    vec![
+        ("dist.v1", text::<Dist>()),
+        ("doctor.v1", text::<Doctor>()),
+        ("plan.v1", text::<Plan>()),
+        ("verify.v1", text::<Verification>()),
+    ]
 }

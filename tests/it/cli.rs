@@ -124,13 +124,13 @@ fn verify_judges_files_and_fails_closed() {
     fs::write(workspace.path("static"), program::amd64()).unwrap();
     longshore(&workspace, "verify static").run();
     let json = longshore(&workspace, "verify --message-format json static").run().json();
-    assert_eq!(json[0]["verdict"]["accepted"], true);
+    assert_eq!(json["checked"][0]["verdict"]["accepted"], true);
     let wrong = longshore(&workspace, "verify static --target aarch64-unknown-linux-musl")
         .status(1)
         .stdout("machine")
         .run();
     assert!(wrong.stdout.contains("hint: "), "{}", wrong.stdout);
-    longshore(&workspace, "verify gone").status(1).stderr("cannot read `gone`").run();
+    longshore(&workspace, "verify gone").status(1).stdout("cannot read `gone`").run();
     workspace.write("text", "not a program\n");
     longshore(&workspace, "verify text").status(1).stdout("text").run();
     longshore(&workspace, "verify static --target x86_64-linux-musl").status(2).run();

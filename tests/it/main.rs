@@ -4,6 +4,7 @@
 // A helper that fails fails its test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod agreement;
 mod cli;
 mod dist;
 mod failure;

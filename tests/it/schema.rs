@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::{command::longshore, peer, workspace::Workspace};
 
 /// Holds `json` to `docs/schema/<name>.json`, as check-jsonschema sees it.
-fn valid(name: &str, json: &str) -> Option<bool> {
+pub(crate) fn valid(name: &str, json: &str) -> Option<bool> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut command = peer::check_jsonschema()?;
     let file = Workspace::empty().file("it.json", json);

@@ -27,7 +27,7 @@ int main(int argc, char **argv) { printf("sum %d\n", compute(argc + 9)); return 
 "#;
 
 /// The program of that name, or none after saying that the test is skipped.
-fn tool(name: &str) -> Option<PathBuf> {
+pub(crate) fn tool(name: &str) -> Option<PathBuf> {
     let path = match (name, env::var_os("CARGO_ZIGBUILD_ZIG_PATH")) {
         ("zig", Some(path)) => Some(PathBuf::from(path)),
         _ => which::which(name).ok(),
