@@ -44,7 +44,7 @@ fn an_xtask_of_a_user_links_only_with_the_line() {
     xtask(&without).status(2).stderr(never).hint(line).absent("Compiling").run();
     // In the wrong place: other things happen before.
     let late = MAIN.replace("{\n    longshore::", "{\n    println!(\"mine\");\n    longshore::");
-    xtask(&late).status(2).stderr("it does other things before").hint(line).run();
+    xtask(&late).status(2).stdout("mine").stderr("it does other things before").hint(line).run();
     xtask(MAIN).run();
     assert!(workspace.dist().join("linux/amd64/bin/app").exists());
     assert!(!workspace.dist().join("linux/amd64/bin/xtask").exists());

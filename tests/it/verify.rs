@@ -1,20 +1,15 @@
 //! Facts, stripping and separate debug information of files that real linkers made, held against
 //! readelf and gdb. A missing tool skips a test with a message, and fails it where `CI` is `true`.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_macros,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "these tests are about files and programs of the machine they run on, and may panic"
-)]
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use longshore::elf::{Facts, Keep, Libc, Shape, Split, machine_name, split, strip};
+
+use crate::support::peer;
 
 const SOURCE: &str = r#"
 #include <stdio.h>
@@ -28,15 +23,8 @@ int main(int argc, char **argv) { printf("sum %d\n", compute(argc + 9)); return 
 
 /// The program of that name, or none after saying that the test is skipped.
 pub(crate) fn tool(name: &str) -> Option<PathBuf> {
-    let path = match (name, env::var_os("CARGO_ZIGBUILD_ZIG_PATH")) {
-        ("zig", Some(path)) => Some(PathBuf::from(path)),
-        _ => which::which(name).ok(),
-    };
-    if path.is_none() {
-        assert_ne!(env::var("CI").as_deref(), Ok("true"), "`{name}` is missing");
-        eprintln!("skipped: `{name}` is missing");
-    }
-    path
+    // Whatever there is of it, longshore finds it or fetches it.
+    if name == "zig" { Some(peer::zig()) } else { peer::find(name) }
 }
 
 /// What a command printed to standard output and to standard error, and whether it ended well.

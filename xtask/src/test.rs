@@ -1,7 +1,12 @@
 //! `cargo xtask test`: everything that has to hold before a change is taken, with real peers.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a script")]
 
-use std::{path::PathBuf, time::Instant};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Instant};
+
+use longshore::{
+    event::Silent,
+    sys::{Context, toolchain, zig},
+};
 
 use crate::run::{Result, cargo, ci, command, find, repository, step};
 
@@ -32,7 +37,7 @@ const JSON_SCHEMA: &str = "check-jsonschema==0.39.0";
 pub(crate) fn test() -> Result {
     let start = Instant::now();
     let missing = peers()?;
-    toolchain()?;
+    components()?;
     step("format", &mut cargo("fmt --all --check"))?;
     step("clippy", &mut cargo("clippy --workspace --all-targets --locked -- -D warnings"))?;
     let mut documentation = cargo("doc --workspace --no-deps --locked");
@@ -121,7 +126,7 @@ fn json_schema() -> Result {
 }
 
 /// The parts of the toolchain that are not there by themselves.
-fn toolchain() -> Result {
+fn components() -> Result {
     if find("rustup").is_none() {
         eprintln!("    no rustup: what the toolchain lacks is built from source, or missing");
         return Ok(());
@@ -141,7 +146,7 @@ fn toolchain() -> Result {
 }
 
 /// Whether it compiles for macOS, as far as that can be told from elsewhere: C code is compiled by
-/// zig, and nothing is linked.
+/// zig, as longshore itself has it done, and nothing is linked.
 fn macos() -> Result {
     const TARGET: &str = "aarch64-apple-darwin";
     let mut add = command("rustup", &format!("target add {TARGET}"));
@@ -152,6 +157,18 @@ fn macos() -> Result {
         eprintln!("    skipped: {error}");
         return Ok(());
     }
+    let cx = Context::new(Arc::new(Silent)).map_err(|error| error.to_string())?;
     let mut check = cargo(&format!("check --lib --bins --locked --target {TARGET}"));
+    let variables = toolchain::rust::find(&cx, "rustc").and_then(|rust| {
+        let zig = toolchain::zig::provide(&cx, &rust.version, false)?;
+        let args = ["build", "--target", TARGET].map(str::to_owned);
+        zig::environment(&cx, &zig, &args, &BTreeMap::new())
+    });
+    for (name, value) in variables.map_err(|error| format!("zig for macOS: {error:?}"))? {
+        match value {
+            Some(value) => check.env(name, value),
+            None => check.env_remove(name),
+        };
+    }
     step("check for macOS", &mut check)
 }
