@@ -70,7 +70,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
             facts.user_flags.insert(target.name.clone(), config.user_flags(cx, &target.name)?);
         }
     }
-    let revision = git::revision(cx, &workspace.root);
+    let revision = git::revision(cx, &workspace.root, &workspace.target_directory);
     facts.epoch = epoch(cx, revision.as_ref())?;
     facts.revision = revision.map(|revision| (revision.hash, revision.dirty));
     // A first plan, so that everything wrong with the request is told before anything is fetched.

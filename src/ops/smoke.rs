@@ -151,7 +151,11 @@ fn run(
         let probe = probe.args(flags).args([dir, "/.longshore-no-such-program"]);
         let works = cx.children.output(&probe)?.code == Some(127);
         if works {
-            return Ok((cx.children.output_within(&command, Some(limit))?, true));
+            let output = cx.children.output_within(&command, Some(limit))?;
+            // An emulator that is not static does not start in there (the shell's 126 and 127).
+            if runner.emulator.is_none() || !matches!(output.code, Some(126 | 127)) {
+                return Ok((output, true));
+            }
         }
     }
     let binary = root.dir.path.join(root.binary.trim_start_matches('/'));

@@ -16,8 +16,9 @@ pub struct Revision {
 }
 
 /// The commit checked out in `dir`; `None` outside a repository, in one without a commit, and
-/// where git is missing.
-pub fn revision(cx: &Context, dir: &Utf8Path) -> Option<Revision> {
+/// where git is missing. What is in `output` makes no difference: a build that made its own tree
+/// dirty would give another image the second time.
+pub fn revision(cx: &Context, dir: &Utf8Path, output: &Utf8Path) -> Option<Revision> {
     // `safe.directory` refusals and the like all mean the same here: git has nothing to say.
     let git = |args: &[&str]| {
         let command = Command::new("git").args(args.iter().copied()).dir(dir);
@@ -26,9 +27,14 @@ pub fn revision(cx: &Context, dir: &Utf8Path) -> Option<Revision> {
     };
     let head = git(&["log", "-1", "--format=%H %ct", "--no-show-signature"])?;
     let (hash, time) = head.split_once(' ')?;
+    let outside = match output.strip_prefix(dir) {
+        Ok(inside) if !inside.as_str().is_empty() => format!(":(exclude){inside}"),
+        _ => ".".to_owned(),
+    };
     Some(Revision {
         hash: hash.to_owned(),
-        dirty: git(&["status", "--porcelain", "--", "."]).is_none_or(|changes| !changes.is_empty()),
+        dirty: git(&["status", "--porcelain", "--", ".", &outside])
+            .is_none_or(|changes| !changes.is_empty()),
         time: time.parse().ok()?,
     })
 }
