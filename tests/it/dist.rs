@@ -325,3 +325,19 @@ fn a_second_dist_waits_for_the_first_and_says_so() {
     assert_eq!(json["units"]["compiled"], 0);
     assert_eq!(each(&json["artifacts"], "target"), [AMD64]);
 }
+
+#[test]
+fn flags_of_one_target_reach_it_together_with_ours() {
+    let workspace = Workspace::hello()
+        .file(".cargo/config.toml", &format!("[target.{AMD64}]\nrustflags = [\"--cfg=mine\"]\n"))
+        .file("src/main.rs", "fn main() { println!(\"{}\", cfg!(mine)) }\n");
+    // Both targets by one cargo, and verified: ours are what makes them static-pie.
+    let json = dist(&workspace, "").run().json();
+    let artifacts = json["artifacts"].as_array().unwrap().iter();
+    let said: Vec<_> = artifacts
+        .map(|artifact| [&artifact["platform"], &artifact["smoke"]["output"]])
+        .map(|pair| pair.map(|text| text.as_str().unwrap().to_owned()))
+        .collect();
+    assert_eq!(said, [["linux/amd64", "true"], ["linux/arm64", "false"]]);
+    assert!(!workspace.dist().join("logs/build-2.log").exists());
+}

@@ -72,7 +72,10 @@ fn std_is_built_from_the_source_that_is_named() {
             .env("LONGSHORE_CACHE_DIR", cache("std"))
     };
     let plan = test("plan").run().json();
-    assert_eq!(plan["builds"][0]["std"]["source"]["source"], source.to_str().unwrap());
+    assert_eq!(
+        plan["builds"][0]["std"]["x86_64-unknown-linux-musl"]["source"]["source"],
+        source.to_str().unwrap()
+    );
     let flags = plan["jobs"][0]["rustflags"].to_string();
     assert!(flags.contains("--sysroot="), "{flags}");
     let json = test("dist").run().json();
