@@ -54,7 +54,8 @@ pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
             build.env.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
         env.extend(build.env_remove.iter().map(|name| (name.clone(), None)));
         env.extend(steady_env(cx, plan.release.source_date_epoch));
-        let more = zig::environment(cx, &planned.rust, zig, &build.args, &env)?;
+        let more =
+            zig::environment(cx, &planned.rust, zig, &plan.target_directory, &build.args, &env)?;
         env.extend(more);
         let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
         run(cx, plan, build, &command, stage, &log, &mut report)?;

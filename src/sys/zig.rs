@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     command::Command,
     error::{Error, Result},
+    oci::Digest,
     sys::{
         Context, fs,
         process::Stream,
@@ -158,7 +159,8 @@ pub fn check_reentry(cx: &Context) -> Result<()> {
 }
 
 /// The variables that make zig linker and C compiler of the cargo command `args`. `env` holds the
-/// variables that command will get besides (flags among them: zig's `-mcpu` follows rustc's).
+/// variables that command will get besides (flags among them: zig's `-mcpu` follows rustc's), and
+/// `target_directory` is where cargo builds; one build at a time may use it.
 ///
 /// # Errors
 /// cargo-zigbuild refuses a target, or cannot run zig.
@@ -166,6 +168,7 @@ pub fn environment(
     cx: &Context,
     rust: &Rust,
     zig: &Zig,
+    target_directory: &str,
     args: &[String],
     env: &BTreeMap<String, Option<String>>,
 ) -> Result<BTreeMap<String, Option<String>>> {
@@ -189,7 +192,7 @@ pub fn environment(
     }
     let mut answer = ask(cx, zig, &command, args)?.env;
     answer.extend(told);
-    steady_wrappers(cx, zig, &mut answer)?;
+    steady_wrappers(cx, zig, target_directory, &mut answer)?;
     Ok(answer)
 }
 
@@ -214,10 +217,12 @@ fn ask(cx: &Context, zig: &Zig, command: &Command, args: &[String]) -> Result<An
 
 /// Gives the wrappers a path that names the zig version, and not the program that answers for them.
 /// Cargo compiles anew when the path of linker or C compiler changes: so another zig does that, and
-/// `cargo xtask` after `cargo longshore`, or the same program in another place, does not.
+/// `cargo xtask` after `cargo longshore`, or the same program in another place, does not. Each
+/// target directory has its own: a build never runs through the program of another.
 fn steady_wrappers(
     cx: &Context,
     zig: &Zig,
+    target_directory: &str,
     env: &mut BTreeMap<String, Option<String>>,
 ) -> Result<()> {
     let of_cc = |(name, value): (&String, &Option<String>)| {
@@ -230,7 +235,8 @@ fn steady_wrappers(
     let Some(made) = env.iter().find_map(of_cc) else {
         return Ok(());
     };
-    let steady = cx.env.cache.join(format!("linker/zig-{}", zig.version));
+    let key = Digest::of(target_directory.as_bytes()).short();
+    let steady = cx.env.cache.join(format!("linker/{key}/zig-{}", zig.version));
     fs::symlink(&made, &steady)?;
     for value in env.values_mut().flatten() {
         *value = value.replace(made.as_str(), steady.as_str());

@@ -162,7 +162,7 @@ fn macos() -> Result {
     let variables = toolchain::rust::find(&cx, "rustc").and_then(|rust| {
         let zig = toolchain::zig::provide(&cx, &rust.version, false)?;
         let args = ["build", "--target", TARGET].map(str::to_owned);
-        zig::environment(&cx, &rust, &zig, &args, &BTreeMap::new())
+        zig::environment(&cx, &rust, &zig, "check for macOS", &args, &BTreeMap::new())
     });
     for (name, value) in variables.map_err(|error| format!("zig for macOS: {error:?}"))? {
         match value {
