@@ -1,4 +1,4 @@
-//! `cargo xtask bench dist`: `dist` against plain cargo-zigbuild, in one run, on published programs.
+//! `cargo xtask bench dist [PROGRAM]`: `dist` against plain cargo-zigbuild, in one run, on published programs.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a script")]
 
 use std::{
@@ -27,10 +27,10 @@ const PROGRAMS: [(&str, &str); 2] = [("hexyl", "0.16.0"), ("ripgrep", "14.1.1")]
 const TARGETS: &str =
     "--target x86_64-unknown-linux-musl --target aarch64-unknown-linux-musl --locked";
 
-/// Runs the measurement called `name`.
-pub(crate) fn bench(name: Option<&str>) -> Result {
+/// Runs the measurement called `name`, on `program` or on all.
+pub(crate) fn bench(name: Option<&str>, program: Option<&str>) -> Result {
     match name {
-        Some("dist") => dist(),
+        Some("dist") => dist(program),
         Some(other) => Err(format!("no measurement `{other}`: there is `dist`")),
         None => Err("say which measurement: there is `dist`".to_owned()),
     }
@@ -47,7 +47,7 @@ struct Row {
     written: usize,
 }
 
-fn dist() -> Result {
+fn dist(program: Option<&str>) -> Result {
     let place = repository().join("target/bench");
     let install = format!("install --quiet --locked cargo-zigbuild --version {ZIGBUILD} --root");
     step("cargo-zigbuild", cargo(&install).arg(&place))?;
@@ -62,7 +62,9 @@ fn dist() -> Result {
     let source = bench.source(warm, version)?;
     bench.plain(&source)?;
     let mut rows = Vec::new();
-    for (name, version) in PROGRAMS {
+    for (name, version) in
+        PROGRAMS.into_iter().filter(|(name, _)| program.is_none_or(|p| p == *name))
+    {
         rows.push(bench.row(name, version)?);
     }
     print(&rows);

@@ -9,11 +9,11 @@ mod test;
 fn main() -> std::process::ExitCode {
     longshore::reenter();
     let args: Vec<_> = std::env::args_os().collect();
-    let script = args.get(1).and_then(|arg| arg.to_str());
-    match script {
+    let arg = |at: usize| args.get(at).and_then(|arg| arg.to_str());
+    match arg(1) {
         Some("test") => run::exit(test::test()),
         Some("schema") => run::exit(schema::write()),
-        Some("bench") => run::exit(bench::bench(args.get(2).and_then(|arg| arg.to_str()))),
+        Some("bench") => run::exit(bench::bench(arg(2), arg(3))),
         _ => longshore::run(args),
     }
 }
