@@ -27,6 +27,18 @@ pub fn parse(line: &str) -> Option<Progress> {
     })
 }
 
+/// Whether `line` is one state of any of cargo's bars, which the next one overwrites.
+pub fn is_bar(line: &str) -> bool {
+    let text = plain(line);
+    let text = text.trim_start();
+    // A line of a program may end with a carriage return and a line feed, too.
+    line.ends_with('\r')
+        && (text.is_empty()
+            || ["Building [", "Downloading ", "Fetch [", "Resolving "]
+                .iter()
+                .any(|start| text.starts_with(start)))
+}
+
 /// `text` without terminal control sequences (ECMA-48, 5.4) and carriage returns.
 pub fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
@@ -56,6 +68,14 @@ mod tests {
             parse(line),
             Some(Progress { done: 12, total: 34, active: "regex, memchr(build)".into() })
         );
+    }
+
+    #[test]
+    fn bars_that_say_nothing() {
+        assert!(is_bar("\u{1b}[K Downloading 3 crates, remaining bytes: 1.2MiB\r"));
+        assert!(is_bar("\u{1b}[K\r"));
+        assert!(!is_bar("error: broken\r"));
+        assert!(!is_bar(" Downloading crates ...\n"));
     }
 
     #[test]

@@ -117,7 +117,7 @@ fn run(
             }
             let line = progress::plain(&text);
             let line = line.trim_end();
-            if line.is_empty() && text.ends_with('\r') {
+            if progress::is_bar(&text) {
                 return;
             }
             if let Err(error) = writeln!(file, "{line}") {
