@@ -226,12 +226,12 @@ fn build_paths_of_the_policy_are_whole_names() {
     let find = |text: &str| {
         let mut fixture = Fixture::new(MACHINES[0]);
         fixture.text = text.into();
-        let policy = Policy::for_any().with_build_paths(["/work/src/".to_owned(), "/".to_owned()]);
+        let policy = Policy::for_any().with_build_paths(["/build/src/".to_owned(), "/".to_owned()]);
         verify(&fixture.build(), &policy).findings.len()
     };
-    assert_eq!(find("/work/src/main.rs"), 1);
-    assert_eq!(find("at /work/src, line 1"), 1);
-    assert_eq!(find("/work/srcs/main.rs"), 0);
+    assert_eq!(find("/build/src/main.rs"), 1);
+    assert_eq!(find("at /build/src, line 1"), 1);
+    assert_eq!(find("/build/srcs/main.rs"), 0);
 }
 
 #[test]
