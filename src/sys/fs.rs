@@ -284,12 +284,6 @@ pub fn stamp(path: &Utf8Path) -> Option<(u64, i128, u64)> {
     Some((meta.len(), time, meta.ino()))
 }
 
-/// Bytes free on the file system of `path`, for the user who asks.
-pub fn free(path: &Utf8Path) -> Option<u64> {
-    let stat = rustix::fs::statvfs(path.as_std_path()).ok()?;
-    stat.f_bavail.checked_mul(stat.f_frsize)
-}
-
 /// A lock on a file, held until it is dropped (flock(2)).
 #[derive(Debug)]
 pub struct Lock {
