@@ -12,6 +12,20 @@ pub struct Report {
     pub binaries: Vec<Binary>,
     /// How many units were compiled and how many were fresh.
     pub units: Units,
+    /// What build scripts asked of the linker.
+    pub scripts: Vec<Script>,
+}
+
+/// What one run of a build script asked of the linker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// Its package, as `cargo tree` takes it
+    /// (<https://doc.rust-lang.org/cargo/reference/pkgid-spec.html>).
+    pub package: String,
+    /// The libraries, as `cargo::rustc-link-lib` names them: `ssl`, `dylib=ssl`, `static=z`.
+    pub libraries: Vec<String>,
+    /// `OUT_DIR`, in which the target's name is a part, but for the host's.
+    pub out_dir: Utf8PathBuf,
 }
 
 /// One binary that cargo made.
@@ -40,8 +54,10 @@ impl Report {
     /// Takes one line of cargo's stdout. A line that is no message is something that a program
     /// printed, and is left alone.
     pub fn line(&mut self, line: &[u8]) {
-        let Ok(Message::CompilerArtifact(artifact)) = serde_json::from_slice(line) else {
-            return;
+        let artifact = match serde_json::from_slice(line) {
+            Ok(Message::CompilerArtifact(artifact)) => artifact,
+            Ok(Message::BuildScriptExecuted(script)) => return self.script(script),
+            _ => return,
         };
         if artifact.fresh {
             self.units.fresh += 1;
@@ -56,6 +72,17 @@ impl Report {
                 manifest: artifact.manifest_path,
                 name: artifact.target.name,
                 path,
+            });
+        }
+    }
+
+    fn script(&mut self, script: cargo_metadata::BuildScript) {
+        // Most ask for nothing.
+        if !script.linked_libs.is_empty() {
+            self.scripts.push(Script {
+                package: script.package_id.repr,
+                libraries: script.linked_libs.into_iter().map(Utf8PathBuf::into_string).collect(),
+                out_dir: script.out_dir,
             });
         }
     }
@@ -80,6 +107,20 @@ mod tests {
         "profile":{"opt_level":"3","debuginfo":0,"debug_assertions":false,"overflow_checks":false,
         "test":false},"features":[],"filenames":["/w/target/T/dist/rg"],
         "executable":"/w/target/T/dist/rg","fresh":false}"#;
+
+    #[test]
+    fn what_build_scripts_link_is_kept() {
+        let mut report = Report::default();
+        let line = r#"{"reason":"build-script-executed","package_id":"registry+x#openssl-sys@0.9.1",
+            "linked_libs":["dylib=ssl"],"linked_paths":["native=/usr/lib"],"cfgs":[],"env":[],
+            "out_dir":"/w/target/T/dist/build/openssl-sys-1/out"}"#;
+        for line in [line, &line.replace(r#""dylib=ssl""#, "")] {
+            report.line(line.replace('\n', "").as_bytes());
+        }
+        assert_eq!(report.scripts.len(), 1);
+        assert_eq!(report.scripts[0].package, "registry+x#openssl-sys@0.9.1");
+        assert_eq!(report.scripts[0].libraries, ["dylib=ssl"]);
+    }
 
     #[test]
     fn artifacts_are_counted_and_binaries_found() {

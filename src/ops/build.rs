@@ -2,19 +2,20 @@
 
 use std::{collections::BTreeMap, io::Write};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    cargo::{
-        message::{Report, Units},
-        progress,
-    },
+    cargo::{message::Report, progress},
     command::Command,
     elf::{Keep, strip},
     error::{Error, Result},
     event::Event,
     oci::Digest,
-    ops::{plan::Planned, stage::Stage},
+    ops::{
+        blame::{self, Failure},
+        plan::Planned,
+        stage::Stage,
+    },
     schema::{
         dist::{Artifact, File},
         plan::{Build, Job, Plan},
@@ -27,12 +28,9 @@ use crate::{
 pub struct Built {
     /// One for each job of the plan, in its order, without verdicts.
     pub artifacts: Vec<Artifact>,
-    /// Units compiled and found done.
-    pub units: Units,
+    /// What cargo said of the build.
+    pub report: Report,
 }
-
-/// Lines of the log that an error shows.
-const TAIL: usize = 40;
 
 /// Builds every job of the plan into the stage.
 ///
@@ -40,15 +38,32 @@ const TAIL: usize = 40;
 /// zig is unfit, or the build failed: which crate, and the end of the log with the path of the
 /// whole.
 pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
+    let report = compile(cx, planned, &planned.plan, stage, "build")?;
+    let jobs = planned.plan.jobs.iter();
+    let artifacts = jobs.map(|job| collect(job, &report, stage)).collect::<Result<_>>()?;
+    Ok(Built { artifacts, report })
+}
+
+/// Has cargo build all that `plan` says, which is one for the same machine as `planned`. The logs
+/// in the stage begin with `name`.
+///
+/// # Errors
+/// As [`build`].
+pub(super) fn compile(
+    cx: &Context,
+    planned: &Planned,
+    plan: &Plan,
+    stage: &Stage,
+    name: &str,
+) -> Result<Report> {
     let zig = planned.zig.as_ref().ok_or_else(|| {
         Error::tool("zig is missing").hint("`cargo longshore doctor` shows how to get it")
     })?;
-    let plan = &planned.plan;
     let mut report = Report::default();
     for (number, build) in plan.builds.iter().enumerate() {
         let log = match number {
-            0 => "logs/build.log".to_owned(),
-            _ => format!("logs/build-{}.log", number + 1),
+            0 => format!("logs/{name}.log"),
+            _ => format!("logs/{name}-{}.log", number + 1),
         };
         let mut env: BTreeMap<_, _> =
             build.env.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
@@ -60,9 +75,7 @@ pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
         let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
         run(cx, plan, build, &command, stage, &log, &mut report)?;
     }
-    let artifacts =
-        plan.jobs.iter().map(|job| collect(job, &report, stage)).collect::<Result<_>>()?;
-    Ok(Built { artifacts, units: report.units })
+    Ok(report)
 }
 
 /// Variables that would otherwise reach the result from the user's session, or from the `cargo run`
@@ -130,8 +143,15 @@ fn run(
     cx.emit(Event::ProgressDone);
     let output = output?;
     if !output.success() {
-        let place = stage.failed().join(log);
-        return Err(failure(&lines, command, &output.ending(), &place));
+        let failure = Failure {
+            build,
+            command,
+            lines: &lines,
+            scripts: &report.scripts,
+            ending: output.ending(),
+            log: stage.failed().join(log),
+        };
+        return Err(blame::failure(cx, &failure));
     }
     match unwritten {
         Some(error) => Err(fs::failed("write", &path, error)),
@@ -153,55 +173,6 @@ fn describe(plan: &Plan, build: &Build) -> String {
     )
 }
 
-/// The crate that failed, and the end of the log from its first error on.
-fn failure(lines: &[String], command: &Command, ending: &str, log: &Utf8PathBuf) -> Error {
-    let named = |start: &str| {
-        let line = lines.iter().find_map(|line| line.strip_prefix(start))?;
-        line.split('`').next().map(str::to_owned)
-    };
-    let krate = named("error: could not compile `")
-        .or_else(|| named("error: failed to run custom build command for `"));
-    let what = match krate {
-        Some(name) => format!("cannot build `{name}`"),
-        None => "the build failed".to_owned(),
-    };
-    let first = lines.iter().position(|line| line.starts_with("error"));
-    let last = lines.len().saturating_sub(TAIL);
-    // From the first error, where that is not too long ago; else what fits before the end.
-    let from = first.filter(|first| *first >= last).unwrap_or(last);
-    let hint = match cause(lines) {
-        Some(hint) => format!("{hint}; the whole log is `{log}`"),
-        None => format!("the whole log is `{log}`"),
-    };
-    Error::build(format!("{what}: cargo ended with {ending}"))
-        .detail(format!("$ {}\n{}", without_env(command), lines[from..].join("\n")))
-        .hint(hint)
-}
-
-/// The command without the long list of variables, which the log has.
-fn without_env(command: &Command) -> Command {
-    Command { env: BTreeMap::new(), ..command.clone() }
-}
-
-/// What some well-known endings of a build mean.
-fn cause(lines: &[String]) -> Option<&'static str> {
-    let seen = |text: &str| lines.iter().any(|line| line.contains(text));
-    if seen("No space left on device") {
-        Some("free some space")
-    } else if seen("because --locked was passed") {
-        Some(
-            "`Cargo.lock` is missing or old: `cargo generate-lockfile` makes it, `--no-locked` \
-              does without",
-        )
-    } else if seen("failed to download from") || seen("Could not resolve host") {
-        Some("the network is out of reach: try again, or `--offline` after `cargo fetch`")
-    } else if seen("requires rustc") {
-        Some("a newer toolchain is needed")
-    } else {
-        None
-    }
-}
-
 /// What the previous output has of the job's binary, if it was stripped from the same file by the
 /// same longshore.
 fn kept(job: &Job, stage: &Stage, unstripped: &File) -> Result<Option<(Digest, u64)>> {
@@ -221,21 +192,29 @@ fn kept(job: &Job, stage: &Stage, unstripped: &File) -> Result<Option<(Digest, u
     }
 }
 
-/// Strips the job's binary into the stage, unless the previous output has it.
-fn collect(job: &Job, report: &Report, stage: &Stage) -> Result<Artifact> {
+/// The file that cargo made for the job.
+///
+/// # Errors
+/// There is none.
+pub(super) fn unstripped<'a>(job: &Job, report: &'a Report) -> Result<&'a Utf8Path> {
     let manifest = Utf8PathBuf::from(&job.manifest);
     let made = report.binary(&manifest, &job.binary, &job.target).ok_or_else(|| {
         Error::build(format!("cargo made no binary `{}` for `{}`", job.binary, job.target))
             .hint("this is a fault in longshore: please report it with the log")
     })?;
-    let bytes = fs::read(&made.path)?;
+    Ok(&made.path)
+}
+
+/// Strips the job's binary into the stage, unless the previous output has it.
+fn collect(job: &Job, report: &Report, stage: &Stage) -> Result<Artifact> {
+    let made = unstripped(job, report)?;
+    let bytes = fs::read(made)?;
     let unstripped = File { size: bytes.len() as u64, sha256: Digest::of(&bytes) };
     let (sha256, size) = match kept(job, stage, &unstripped)? {
         Some(kept) => kept,
         None => {
-            let stripped = strip(&bytes, Keep::default()).map_err(|error| {
-                Error::build(format!("`{}` cannot be stripped: {error}", made.path))
-            })?;
+            let stripped = strip(&bytes, Keep::default())
+                .map_err(|error| Error::build(format!("`{made}` cannot be stripped: {error}")))?;
             fs::write_mode(&stage.path(&job.path), &stripped, 0o755)?;
             (Digest::of(&stripped), stripped.len() as u64)
         }

@@ -1,6 +1,7 @@
 //! The operations, one function a verb: each takes a context and a request, brings core and shell
 //! together, and returns a value. None prints, none exits, and each can be called again.
 
+mod blame;
 pub mod build;
 pub mod dist;
 pub mod doctor;
@@ -9,4 +10,5 @@ pub mod plan;
 pub mod smoke;
 pub mod stage;
 mod summary;
+mod twice;
 pub mod verify;

@@ -22,6 +22,8 @@ use crate::{
 pub struct Planned {
     /// The plan.
     pub plan: Plan,
+    /// The plan of the second build, in another directory, where one was asked for.
+    pub again: Option<Plan>,
     /// The known targets.
     pub targets: Targets,
     /// cargo and rustc.
@@ -94,7 +96,10 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     facts.remap.dedup();
     facts.zig = zig.as_ref().map(|zig| zig.version.clone());
     facts.tools = tools(&rust, zig.as_ref());
-    Ok(Planned { plan: inputs_plan(&workspace, &targets, request, &facts)?, targets, rust, zig })
+    let plan = inputs_plan(&workspace, &targets, request, &facts)?;
+    facts.again = true;
+    let again = request.twice.then(|| inputs_plan(&workspace, &targets, request, &facts));
+    Ok(Planned { plan, again: again.transpose()?, targets, rust, zig })
 }
 
 fn inputs_plan(
