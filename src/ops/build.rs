@@ -10,16 +10,14 @@ use crate::{
         progress,
     },
     command::Command,
-    elf::{Keep, strip},
     error::{Error, Result},
     event::Event,
-    oci::Digest,
-    ops::{plan::Planned, stage::Stage},
+    ops::{collect::collect, plan::Planned, stage::Stage},
     schema::{
-        dist::{Artifact, File},
-        plan::{Build, Job, Plan},
+        dist::Artifact,
+        plan::{Build, Plan},
     },
-    sys::{Context, fs, process::Stream, zig},
+    sys::{Context, fs, process::Stream, toolchain::mimalloc, zig},
 };
 
 /// What a build made.
@@ -57,6 +55,12 @@ pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
         let more =
             zig::environment(cx, &planned.rust, zig, &plan.target_directory, &build.args, &env)?;
         env.extend(more);
+        for job in plan.jobs.iter().filter(|job| build.targets.contains(&job.target)) {
+            if let Some(object) = planned.mimalloc.get(&job.target) {
+                let offline = planned.offline;
+                mimalloc::provide(cx, &planned.rust, &job.target, object, &env, offline)?;
+            }
+        }
         let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
         run(cx, plan, build, &command, stage, &log, &mut report)?;
     }
@@ -200,57 +204,4 @@ fn cause(lines: &[String]) -> Option<&'static str> {
     } else {
         None
     }
-}
-
-/// What the previous output has of the job's binary, if it was stripped from the same file by the
-/// same longshore.
-fn kept(job: &Job, stage: &Stage, unstripped: &File) -> Result<Option<(Digest, u64)>> {
-    let Some(previous) = stage.previous() else {
-        return Ok(None);
-    };
-    let ours = env!("CARGO_PKG_VERSION");
-    if previous.release.tools.get("longshore").is_none_or(|version| version != ours) {
-        return Ok(None);
-    }
-    let same = |old: &&Artifact| old.path == job.path && old.unstripped == *unstripped;
-    match previous.artifacts.iter().find(same) {
-        Some(old) if stage.keep(&old.path, &old.sha256, old.size)? => {
-            Ok(Some((old.sha256, old.size)))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// Strips the job's binary into the stage, unless the previous output has it.
-fn collect(job: &Job, report: &Report, stage: &Stage) -> Result<Artifact> {
-    let manifest = Utf8PathBuf::from(&job.manifest);
-    let made = report.binary(&manifest, &job.binary, &job.target).ok_or_else(|| {
-        Error::build(format!("cargo made no binary `{}` for `{}`", job.binary, job.target))
-            .hint("this is a fault in longshore: please report it with the log")
-    })?;
-    let bytes = fs::read(&made.path)?;
-    let unstripped = File { size: bytes.len() as u64, sha256: Digest::of(&bytes) };
-    let (sha256, size) = match kept(job, stage, &unstripped)? {
-        Some(kept) => kept,
-        None => {
-            let stripped = strip(&bytes, Keep::default()).map_err(|error| {
-                Error::build(format!("`{}` cannot be stripped: {error}", made.path))
-            })?;
-            fs::write_mode(&stage.path(&job.path), &stripped, 0o755)?;
-            (Digest::of(&stripped), stripped.len() as u64)
-        }
-    };
-    Ok(Artifact {
-        name: job.binary.clone(),
-        package: job.package.clone(),
-        version: job.version.clone(),
-        target: job.target.clone(),
-        platform: job.platform.clone(),
-        path: job.path.clone(),
-        size,
-        sha256,
-        unstripped,
-        verdict: None,
-        smoke: None,
-    })
 }
