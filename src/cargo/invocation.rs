@@ -97,6 +97,10 @@ fn build(
         let facts = inputs.facts;
         env.extend(zig::c_flags(&target.target, &facts.zig, remap, &facts.c_flags));
     }
+    if !profile.unstable.is_empty() {
+        // Asked for by name: rustc refuses unstable flags otherwise.
+        env.insert("RUSTC_BOOTSTRAP".to_owned(), "1".to_owned());
+    }
     let mut env_remove = Vec::new();
     // Flags that are the same for all go where nothing hides them, and others to each target.
     if let [first, rest @ ..] = targets

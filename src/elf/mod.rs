@@ -15,6 +15,7 @@ pub(crate) mod needle;
 mod note;
 mod split;
 mod strip;
+mod symbol;
 mod table;
 mod text;
 
@@ -26,6 +27,7 @@ pub use machine::{kind_name, machine_name};
 pub use note::Property;
 pub use split::{Split, split};
 pub use strip::{CannotStrip, Keep, strip};
+pub use symbol::addresses;
 
 #[cfg(test)]
 mod strip_tests;

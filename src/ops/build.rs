@@ -2,25 +2,22 @@
 
 use std::{collections::BTreeMap, io::Write};
 
-use camino::{Utf8Path, Utf8PathBuf};
-
 use crate::{
     cargo::{message::Report, progress},
     command::Command,
-    elf::{Keep, strip},
     error::{Error, Result},
     event::Event,
-    oci::Digest,
     ops::{
         blame::{self, Failure},
+        collect::collect,
         plan::Planned,
         stage::Stage,
     },
     schema::{
-        dist::{Artifact, File},
-        plan::{Build, Job, Plan},
+        dist::Artifact,
+        plan::{Build, Plan},
     },
-    sys::{Context, fs, process::Stream, zig},
+    sys::{Context, fs, process::Stream, toolchain::mimalloc, zig},
 };
 
 /// What a build made.
@@ -72,6 +69,12 @@ pub(super) fn compile(
         let more =
             zig::environment(cx, &planned.rust, zig, &plan.target_directory, &build.args, &env)?;
         env.extend(more);
+        for job in plan.jobs.iter().filter(|job| build.targets.contains(&job.target)) {
+            if let Some(object) = planned.mimalloc.get(&job.target) {
+                let offline = planned.offline;
+                mimalloc::provide(cx, &planned.rust, &job.target, object, &env, offline)?;
+            }
+        }
         let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
         run(cx, plan, build, &command, stage, &log, &mut report)?;
     }
@@ -171,65 +174,4 @@ fn describe(plan: &Plan, build: &Build) -> String {
         plan.profile.name,
         preset.unwrap_or_default()
     )
-}
-
-/// What the previous output has of the job's binary, if it was stripped from the same file by the
-/// same longshore.
-fn kept(job: &Job, stage: &Stage, unstripped: &File) -> Result<Option<(Digest, u64)>> {
-    let Some(previous) = stage.previous() else {
-        return Ok(None);
-    };
-    let ours = env!("CARGO_PKG_VERSION");
-    if previous.release.tools.get("longshore").is_none_or(|version| version != ours) {
-        return Ok(None);
-    }
-    let same = |old: &&Artifact| old.path == job.path && old.unstripped == *unstripped;
-    match previous.artifacts.iter().find(same) {
-        Some(old) if stage.keep(&old.path, &old.sha256, old.size)? => {
-            Ok(Some((old.sha256, old.size)))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// The file that cargo made for the job.
-///
-/// # Errors
-/// There is none.
-pub(super) fn unstripped<'a>(job: &Job, report: &'a Report) -> Result<&'a Utf8Path> {
-    let manifest = Utf8PathBuf::from(&job.manifest);
-    let made = report.binary(&manifest, &job.binary, &job.target).ok_or_else(|| {
-        Error::build(format!("cargo made no binary `{}` for `{}`", job.binary, job.target))
-            .hint("this is a fault in longshore: please report it with the log")
-    })?;
-    Ok(&made.path)
-}
-
-/// Strips the job's binary into the stage, unless the previous output has it.
-fn collect(job: &Job, report: &Report, stage: &Stage) -> Result<Artifact> {
-    let made = unstripped(job, report)?;
-    let bytes = fs::read(made)?;
-    let unstripped = File { size: bytes.len() as u64, sha256: Digest::of(&bytes) };
-    let (sha256, size) = match kept(job, stage, &unstripped)? {
-        Some(kept) => kept,
-        None => {
-            let stripped = strip(&bytes, Keep::default())
-                .map_err(|error| Error::build(format!("`{made}` cannot be stripped: {error}")))?;
-            fs::write_mode(&stage.path(&job.path), &stripped, 0o755)?;
-            (Digest::of(&stripped), stripped.len() as u64)
-        }
-    };
-    Ok(Artifact {
-        name: job.binary.clone(),
-        package: job.package.clone(),
-        version: job.version.clone(),
-        target: job.target.clone(),
-        platform: job.platform.clone(),
-        path: job.path.clone(),
-        size,
-        sha256,
-        unstripped,
-        verdict: None,
-        smoke: None,
-    })
 }

@@ -10,9 +10,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use semver::Version;
 
 use crate::{
+    allocator::{self, Allocator, Choice},
     cargo::{
         invocation::{self, TargetFlags},
-        rustflags::{self, Remap, UserFlags},
+        rustflags::{self, Remap, UserFlags, Wanted},
     },
     error::{Error, Result},
     profile,
@@ -55,6 +56,10 @@ pub struct Facts {
     pub tools: BTreeMap<String, String>,
     /// Where each target's std comes from; a target that is not listed has none yet.
     pub std: BTreeMap<String, Std>,
+    /// What in the program brings a global allocator of its own, by target.
+    pub own_allocators: BTreeMap<String, String>,
+    /// The object of mimalloc for each target, where it is known.
+    pub mimalloc: BTreeMap<String, Utf8PathBuf>,
     /// The flags the user set, by target.
     pub user_flags: BTreeMap<String, UserFlags>,
     /// Variables, among those that hold flags for rustc, that are set.
@@ -89,14 +94,29 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
     let remap = remap(workspace, &target_directory, &facts.remap);
 
     let mut flags = Vec::new();
+    let mut allocators = Vec::new();
     for target in &targets {
         let user = facts.user_flags.get(&target.name).cloned().unwrap_or_default();
         let std = std_of(facts, target);
-        let all = rustflags::merge(&user, target, &std, &remap)?;
+        let allocator = allocator_of(inputs, target, &profile);
+        let object = facts.mimalloc.get(&target.name);
+        let wanted = Wanted {
+            std: Some(&std),
+            remap: Some(&remap),
+            preset: profile.preset,
+            aborts: profile::aborts(&profile.settings),
+            unstable: &profile.unstable,
+            allocator: object
+                .filter(|_| allocator.allocator == Allocator::Mimalloc)
+                .map(|path| path.as_str()),
+        };
+        let all = rustflags::merge(&user, target, &wanted)?;
+        allocators.push(allocator);
         flags.push(TargetFlags { target: target.name.clone(), std, user, all });
     }
+    let debug_files = request.debug_files || workspace.settings.debug_files;
     let mut jobs = Vec::new();
-    for (target, flags) in targets.iter().zip(&flags) {
+    for ((target, flags), allocator) in targets.iter().zip(&flags).zip(&allocators) {
         for (package, bin) in selection.bins() {
             let setting = package.settings.smoke.as_ref().or(workspace.settings.smoke.as_ref());
             let smoke = Smoke::new(setting, workspace.settings.smoke_timeout);
@@ -109,9 +129,13 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
                 target: target.name.clone(),
                 platform: target.spec.platform.clone(),
                 linkage: target.spec.linkage,
+                allocator: allocator.clone(),
+                cpu: target.cpu(profile.preset).map(str::to_owned),
                 profile: profile.name.clone(),
                 rustflags: flags.all.clone(),
                 path: format!("{}/bin/{}", target.spec.platform.path(), bin.name),
+                debug: debug_files
+                    .then(|| format!("{}/debug/{}.debug", target.spec.platform.path(), bin.name)),
                 smoke: if request.smoke { smoke } else { unwanted },
             });
         }
@@ -130,6 +154,14 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
         jobs,
         skipped: selection.skipped,
     })
+}
+
+fn allocator_of(inputs: &Inputs<'_>, target: &Target, profile: &Profile) -> Choice {
+    let of_request = inputs.request.allocator.map(|setting| (setting, "--allocator".to_owned()));
+    let settings = &inputs.workspace.settings;
+    let of_workspace = settings.allocator.map(|setting| (setting, "metadata".to_owned()));
+    let own = inputs.facts.own_allocators.get(&target.name).map(String::as_str);
+    allocator::choose(target, of_request, of_workspace, profile.preset, own)
 }
 
 fn std_of(facts: &Facts, target: &Target) -> Std {
@@ -187,8 +219,13 @@ fn profile(inputs: &Inputs<'_>) -> Result<Profile> {
         return Err(Error::usage(format!("profile `{name}` is not defined")).hint(hint));
     }
     let preset = preset.unwrap_or_default();
+    let debug_files = request.debug_files || settings.debug_files;
+    let mut unstable = [&settings.unstable[..], &request.unstable].concat();
+    unstable.sort();
+    unstable.dedup();
     Ok(Profile {
-        settings: profile::settings(&name, preset, facts.profiles.get(&name)),
+        settings: profile::settings(&name, preset, facts.profiles.get(&name), debug_files),
+        unstable,
         preset: (name == profile::DIST).then_some(preset),
         name,
     })
