@@ -52,6 +52,8 @@ pub struct Request {
     pub verbose: u8,
     /// Whether binaries are run once.
     pub smoke: bool,
+    /// `--twice`: whether all is built again, to compare.
+    pub twice: bool,
     /// `--rust-src`: a directory that holds `library`, to build std from.
     pub rust_src: Option<Utf8PathBuf>,
 }
@@ -79,6 +81,7 @@ impl Default for Request {
             timings: false,
             verbose: 0,
             smoke: true,
+            twice: false,
             rust_src: None,
         }
     }

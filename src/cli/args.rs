@@ -148,6 +148,9 @@ pub(super) struct BuildArgs {
     /// Do not run the binaries
     #[arg(long)]
     no_smoke: bool,
+    /// Build everything again in a fresh directory, and fail where the binaries differ
+    #[arg(long)]
+    twice: bool,
     /// Path to Cargo.toml
     #[arg(long, value_name = "PATH", help_heading = MANIFEST)]
     manifest_path: Option<Utf8PathBuf>,
@@ -198,6 +201,7 @@ impl BuildArgs {
             timings: self.timings,
             verbose,
             smoke: !self.no_smoke,
+            twice: self.twice,
             rust_src: self.rust_src.clone(),
         }
     }

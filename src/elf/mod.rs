@@ -4,6 +4,7 @@
 //! "Program Loading and Dynamic Linking"; GNU additions name their own source.
 
 mod build_id;
+mod difference;
 mod dynamic;
 mod facts;
 mod file;
@@ -18,6 +19,7 @@ mod symbol;
 mod table;
 mod text;
 
+pub use difference::{Difference, difference};
 pub use facts::{Facts, Libc, Segment, Shape, Stack};
 pub use file::Unreadable;
 pub(crate) use file::quote;

@@ -23,18 +23,14 @@ use crate::{
 /// Cargo made no such binary, it cannot be read or stripped, or another allocator than the planned
 /// one serves it.
 pub(super) fn collect(job: &Job, report: &Report, stage: &Stage) -> Result<Artifact> {
-    let manifest = Utf8PathBuf::from(&job.manifest);
-    let made = report.binary(&manifest, &job.binary, &job.target).ok_or_else(|| {
-        Error::build(format!("cargo made no binary `{}` for `{}`", job.binary, job.target))
-            .hint("this is a fault in longshore: please report it with the log")
-    })?;
-    let bytes = fs::read(&made.path)?;
+    let made = unstripped(job, report)?;
+    let bytes = fs::read(made)?;
     let unstripped = File { size: bytes.len() as u64, sha256: Digest::of(&bytes) };
     let (file, debug) = match kept(job, stage, &unstripped)? {
         Some(kept) => kept,
         None => {
-            prove_allocator(job, &made.path, &bytes)?;
-            make(job, &made.path, &bytes, stage)?
+            prove_allocator(job, made, &bytes)?;
+            make(job, made, &bytes, stage)?
         }
     };
     Ok(Artifact {
@@ -52,6 +48,19 @@ pub(super) fn collect(job: &Job, report: &Report, stage: &Stage) -> Result<Artif
         verdict: None,
         smoke: None,
     })
+}
+
+/// The file that cargo made for the job.
+///
+/// # Errors
+/// There is none.
+pub(super) fn unstripped<'a>(job: &Job, report: &'a Report) -> Result<&'a Utf8Path> {
+    let manifest = Utf8PathBuf::from(&job.manifest);
+    let made = report.binary(&manifest, &job.binary, &job.target).ok_or_else(|| {
+        Error::build(format!("cargo made no binary `{}` for `{}`", job.binary, job.target))
+            .hint("this is a fault in longshore: please report it with the log")
+    })?;
+    Ok(&made.path)
 }
 
 /// What the previous output has of the job's binary, if it was stripped from the same file by the

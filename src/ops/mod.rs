@@ -2,6 +2,7 @@
 //! together, and returns a value. None prints, none exits, and each can be called again.
 
 mod allocator;
+mod blame;
 pub mod build;
 mod collect;
 pub mod dist;
@@ -11,4 +12,5 @@ pub mod plan;
 pub mod smoke;
 pub mod stage;
 mod summary;
+mod twice;
 pub mod verify;

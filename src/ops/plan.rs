@@ -25,6 +25,8 @@ use crate::{
 pub struct Planned {
     /// The plan.
     pub plan: Plan,
+    /// The plan of the second build, in another directory, where one was asked for.
+    pub again: Option<Plan>,
     /// The known targets.
     pub targets: Targets,
     /// cargo and rustc.
@@ -35,6 +37,8 @@ pub struct Planned {
     pub mimalloc: BTreeMap<String, Utf8PathBuf>,
     /// Whether nothing may be fetched.
     pub offline: bool,
+    /// Whether cargo's pages of timings are kept.
+    pub timings: bool,
 }
 
 /// The plan as things are; nothing is fetched or built.
@@ -120,8 +124,19 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         }
     }
     let plan = inputs_plan(&workspace, &targets, request, &facts)?;
+    facts.again = true;
+    let again = request.twice.then(|| inputs_plan(&workspace, &targets, request, &facts));
     let (mimalloc, offline) = (facts.mimalloc, request.offline);
-    Ok(Planned { plan, targets, rust, zig, mimalloc, offline })
+    Ok(Planned {
+        plan,
+        again: again.transpose()?,
+        targets,
+        rust,
+        zig,
+        mimalloc,
+        offline,
+        timings: request.timings,
+    })
 }
 
 fn inputs_plan(

@@ -44,7 +44,8 @@ impl Inputs<'_> {
     /// `dist` goes to `dist` below it, which is where the result belongs; and since other flags than
     /// those of everyday builds would have both compile everything again each time.
     pub fn target_directory(&self) -> Utf8PathBuf {
-        self.workspace.target_directory.join("longshore")
+        let name = if self.facts.again { "longshore-again" } else { "longshore" };
+        self.workspace.target_directory.join(name)
     }
 }
 
@@ -75,6 +76,8 @@ pub struct Facts {
     pub c_flags: BTreeMap<String, String>,
     /// Directories besides workspace and target directory whose names must not reach a binary.
     pub remap: Vec<(Utf8PathBuf, String)>,
+    /// Whether this is the second build of `--twice`, which has a directory of its own.
+    pub again: bool,
 }
 
 /// Makes the plan.
