@@ -117,7 +117,8 @@ fn build(
     }
     add(&switches(request).iter().map(String::as_str).collect::<Vec<_>>());
     add(&["--target-dir", inputs.target_directory().as_str()]);
-    add(&["--message-format", "json-render-diagnostics"]);
+    // The one place where a stable cargo says how long each unit took.
+    add(&["--message-format", "json-render-diagnostics", "--timings"]);
     let stds = targets.iter().map(|target| (target.target.clone(), target.std.clone()));
     Build {
         targets: targets.iter().map(|target| target.target.clone()).collect(),
@@ -141,7 +142,6 @@ fn switches(request: &Request) -> Vec<String> {
         (request.locked, "--locked"),
         (request.offline, "--offline"),
         (request.keep_going, "--keep-going"),
-        (request.timings, "--timings"),
         (request.verbose > 0, "--verbose"),
     ];
     let on = switches.iter().filter(|(on, _)| *on);

@@ -3,15 +3,18 @@
 
 use camino::Utf8PathBuf;
 use cargo_metadata::{Message, TargetKind};
-use serde::{Deserialize, Serialize};
+
+use super::ledger::Units;
 
 /// What a build's messages add up to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// Every binary, once for each target.
     pub binaries: Vec<Binary>,
-    /// How many units were compiled and how many were fresh.
+    /// Every unit, compiled or fresh.
     pub units: Units,
+    /// The targets of each cargo command.
+    commands: Vec<Vec<String>>,
     /// What build scripts asked of the linker.
     pub scripts: Vec<Script>,
 }
@@ -39,18 +42,17 @@ pub struct Binary {
     pub path: Utf8PathBuf,
 }
 
-/// How many units a build compiled, and how many it found done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub struct Units {
-    /// Compiled now.
-    pub compiled: u64,
-    /// Found done.
-    pub fresh: u64,
-}
-
 impl Report {
+    /// Begins with the next cargo command, which builds for `targets`.
+    pub fn begin(&mut self, targets: &[String]) {
+        self.commands.push(targets.to_vec());
+    }
+
+    /// The number of the cargo command that runs, from 0.
+    pub fn command(&self) -> usize {
+        self.commands.len().saturating_sub(1)
+    }
+
     /// Takes one line of cargo's stdout. A line that is no message is something that a program
     /// printed, and is left alone.
     pub fn line(&mut self, line: &[u8]) {
@@ -59,11 +61,8 @@ impl Report {
             Ok(Message::BuildScriptExecuted(script)) => return self.script(script),
             _ => return,
         };
-        if artifact.fresh {
-            self.units.fresh += 1;
-        } else {
-            self.units.compiled += 1;
-        }
+        let targets = self.commands.last().map_or(&[][..], Vec::as_slice);
+        self.units.add(&artifact, self.commands.len().saturating_sub(1), targets);
         if let Some(path) = artifact.executable
             && artifact.target.kind.contains(&TargetKind::Bin)
             && !artifact.profile.test
@@ -129,7 +128,7 @@ mod tests {
         for line in [line.as_str(), &line.replace(r#""fresh":false"#, r#""fresh":true"#), "text"] {
             report.line(line.as_bytes());
         }
-        assert_eq!(report.units, Units { compiled: 1, fresh: 1 });
+        assert_eq!((report.units.compiled, report.units.fresh), (1, 1));
         let found = report.binary(&"/w/Cargo.toml".into(), "rg", "T").unwrap();
         assert_eq!(found.path, "/w/target/T/dist/rg");
         assert_eq!(report.binary(&"/w/Cargo.toml".into(), "rg", "U"), None);

@@ -222,10 +222,48 @@ mod tests {
     #[test]
     fn the_users_flags_come_first_and_whole() {
         let user = user(&["--cfg", "with space=\"a b\"", "-Ctarget-cpu=x86-64-v2"]);
-        let all = merge(&user, &target(), &Std::Installed, &Remap::default()).unwrap();
+        let all = merge(&user, &target(), &Wanted::default()).unwrap();
         let first: Vec<_> = all.iter().take(3).map(|flag| flag.flag.clone()).collect();
         assert_eq!(first, user.flags);
         assert!(all.iter().any(|flag| flag.flag == "-Ctarget-feature=+crt-static"));
+    }
+
+    #[test]
+    fn a_targets_tuning_is_added_with_its_origin_unless_the_user_set_it() {
+        let mut target = target();
+        target.origin = "targets/x.toml".to_owned();
+        target.spec.cpu = Some("x86-64-v2".to_owned());
+        target.spec.frame_pointers = true;
+        target.spec.link_args = vec!["-Wl,-z,stack-size=8388608".to_owned()];
+        let wanted = Wanted { preset: Some(Preset::Speed), ..Wanted::default() };
+        let find = |flags: &[&str], start: &str| {
+            let all = merge(&user(flags), &target, &wanted).unwrap();
+            let found = all.into_iter().filter(|flag| flag.flag.starts_with(start));
+            found.map(|flag| format!("{}  # {}", flag.flag, flag.origin)).collect::<Vec<_>>()
+        };
+        let cpu = "-Ctarget-cpu=";
+        assert_eq!(find(&[], cpu), ["-Ctarget-cpu=x86-64-v3  # longshore: preset speed"]);
+        assert_eq!(
+            find(&["-Ctarget-cpu=native"], cpu),
+            ["-Ctarget-cpu=native  # RUSTFLAGS"],
+            "the user's own stays, alone"
+        );
+        let of_file = "# target x86_64-unknown-linux-musl (targets/x.toml)";
+        assert_eq!(find(&[], "-Cforce-frame"), [format!("-Cforce-frame-pointers=yes  {of_file}")]);
+        assert_eq!(
+            find(&["-Clink-arg=-s"], "-Clink-arg=-Wl,-z"),
+            [format!("-Clink-arg=-Wl,-z,stack-size=8388608  {of_file}")]
+        );
+    }
+
+    #[test]
+    fn unwind_tables_stay_where_panics_unwind() {
+        let none = "-Cforce-unwind-tables=no";
+        for aborts in [true, false] {
+            let wanted = Wanted { preset: Some(Preset::Size), aborts, ..Wanted::default() };
+            let all = merge(&user(&[]), &target(), &wanted).unwrap();
+            assert_eq!(all.iter().any(|flag| flag.flag == none), aborts);
+        }
     }
 
     #[test]
@@ -235,8 +273,7 @@ mod tests {
             &["-Ctarget-feature=+avx2,-crt-static"],
             &["--codegen=relocation-model=static"],
         ] {
-            let error =
-                merge(&user(flags), &target(), &Std::Installed, &Remap::default()).unwrap_err();
+            let error = merge(&user(flags), &target(), &Wanted::default()).unwrap_err();
             let text = error.to_string();
             assert!(text.contains("RUSTFLAGS") && text.contains("linkage"), "{text}");
         }

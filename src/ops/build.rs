@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, io::Write};
 
+use camino::Utf8Path;
+
 use crate::{
     cargo::{message::Report, progress},
     command::Command,
@@ -76,9 +78,48 @@ pub(super) fn compile(
             }
         }
         let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
+        report.begin(&build.targets);
+        let timings = Utf8Path::new(&plan.target_directory).join("cargo-timings");
+        fs::remove_dir_all(&timings)?;
         run(cx, plan, build, &command, stage, &log, &mut report)?;
+        let page = timings.join("cargo-timing.html");
+        if let Some(text) = fs::read_to_string_if_there(&page)? {
+            let command = report.command();
+            report.units.add_timings(&text, command);
+            if planned.timings {
+                fs::write(&stage.path(&log.replace(".log", "-timing.html")), text.as_bytes())?;
+            }
+        }
+        fs::remove_dir_all(&timings)?;
     }
+    once(&report)?;
     Ok(report)
+}
+
+/// That no unit was compiled twice.
+fn once(report: &Report) -> Result<()> {
+    let Some(twice) = report.units.twice() else {
+        return Ok(());
+    };
+    let [first, again] = twice.files;
+    let (cause, hint) = match twice.by_two_commands {
+        true => (
+            "the targets need two cargo commands, since a variable such as `RUSTFLAGS` holds \
+             flags that differ between them, and the unit depends on it",
+            "move the flags to `build.rustflags` or `target.<target>.rustflags` in cargo's \
+             configuration: all targets then share one command",
+        ),
+        false => (
+            "cargo made two units of one package with the same features and profile",
+            "`cargo tree --duplicates` and the log in `logs` show how they came in",
+        ),
+    };
+    Err(Error::build(format!(
+        "`{}` ({}) was compiled twice for {}: {cause}",
+        twice.package, twice.kind, twice.target
+    ))
+    .detail(format!("{first}\n{again}"))
+    .hint(hint))
 }
 
 /// Variables that would otherwise reach the result from the user's session, or from the `cargo run`
@@ -133,7 +174,8 @@ fn run(
             }
             let line = progress::plain(&text);
             let line = line.trim_end();
-            if progress::is_bar(&text) {
+            // The page is read, and kept only where that was asked for.
+            if progress::is_bar(&text) || line.trim_start().starts_with("Timing report saved to") {
                 return;
             }
             if let Err(error) = writeln!(file, "{line}") {

@@ -37,6 +37,8 @@ pub struct Planned {
     pub mimalloc: BTreeMap<String, Utf8PathBuf>,
     /// Whether nothing may be fetched.
     pub offline: bool,
+    /// Whether cargo's pages of timings are kept.
+    pub timings: bool,
 }
 
 /// The plan as things are; nothing is fetched or built.
@@ -124,8 +126,17 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     let plan = inputs_plan(&workspace, &targets, request, &facts)?;
     facts.again = true;
     let again = request.twice.then(|| inputs_plan(&workspace, &targets, request, &facts));
-    let (again, offline) = (again.transpose()?, request.offline);
-    Ok(Planned { plan, again, targets, rust, zig, mimalloc: facts.mimalloc, offline })
+    let (mimalloc, offline) = (facts.mimalloc, request.offline);
+    Ok(Planned {
+        plan,
+        again: again.transpose()?,
+        targets,
+        rust,
+        zig,
+        mimalloc,
+        offline,
+        timings: request.timings,
+    })
 }
 
 fn inputs_plan(

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     allocator::Choice,
-    cargo::message::Units,
+    cargo::ledger::Units,
     oci::{Digest, Platform},
 };
 
@@ -23,7 +23,7 @@ pub struct Dist {
     pub schema: u32,
     /// What was released, from which source, with which tools.
     pub release: Release,
-    /// How many units cargo compiled for this, and how many it found done.
+    /// What cargo compiled for this, and what it found done.
     pub units: Units,
     /// Every binary.
     pub artifacts: Vec<Artifact>,
