@@ -33,6 +33,8 @@ pub struct UserFlags {
     pub place: Place,
     /// The place, for people.
     pub origin: String,
+    /// Whether the place is a variable, and hides flags of `target.*.rustflags`.
+    pub hides: bool,
 }
 
 /// The kinds of places that cargo takes flags from, each hiding those after it.
@@ -216,6 +218,7 @@ mod tests {
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
             place: Place::Environment,
             origin: "RUSTFLAGS".into(),
+            hides: false,
         }
     }
 
