@@ -16,6 +16,7 @@ mod release;
 mod schema;
 mod support;
 mod tidy;
+mod tuning;
 mod usage;
 mod verify;
 mod verify_cli;
