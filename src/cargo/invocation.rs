@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    allocator::Choice,
     cargo::rustflags::{Flag, Place, Remap, UserFlags},
     plan::{Inputs, selection::Selection},
     request::Request,
@@ -28,6 +29,10 @@ pub struct TargetFlags {
     pub user: UserFlags,
     /// All flags: the user's, then ours.
     pub all: Vec<Flag>,
+    /// Flags for C compilers to the same end.
+    pub c: Vec<&'static str>,
+    /// What serves `malloc`.
+    pub allocator: Choice,
 }
 
 impl TargetFlags {
@@ -94,7 +99,7 @@ fn build(
     for target in targets {
         add(&["--target", &target.target]);
         let facts = inputs.facts;
-        env.extend(zig::c_flags(&target.target, &facts.zig, remap, &facts.c_flags));
+        env.extend(zig::c_flags(&target.target, &facts.zig, remap, &target.c, &facts.c_flags));
     }
     if !profile.unstable.is_empty() {
         // Asked for by name: rustc refuses unstable flags otherwise.

@@ -149,6 +149,18 @@ fn tuning(target: &Target, wanted: &Wanted<'_>, of_target: &str) -> Vec<(String,
     flags
 }
 
+/// What [`merge`] asks of rustc, said to C compilers.
+pub fn c_tuning(target: &Target, wanted: &Wanted<'_>) -> Vec<&'static str> {
+    let mut flags = Vec::new();
+    if target.spec.frame_pointers {
+        flags.push("-fno-omit-frame-pointer");
+    }
+    if wanted.preset == Some(Preset::Size) && wanted.aborts {
+        flags.extend(["-fno-unwind-tables", "-fno-asynchronous-unwind-tables"]);
+    }
+    flags
+}
+
 fn ours(linkage: Linkage) -> Vec<(&'static str, &'static str)> {
     let mut flags = Vec::new();
     if linkage != Linkage::Dynamic {
