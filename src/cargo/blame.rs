@@ -131,6 +131,10 @@ fn command(lines: &[String], from: usize, to: usize) -> Option<usize> {
 
 /// Whether a line looks like the reason of a failure: compilers, linkers, make, CMake and panics.
 fn tells(line: &str) -> bool {
+    // Cargo has shown these as warnings.
+    if line.trim_start().starts_with("cargo:") {
+        return false;
+    }
     let signs = [
         "error:",
         "error occurred",

@@ -95,6 +95,11 @@ fn cause(lines: &[String]) -> Option<&'static str> {
         Some("a newer toolchain is needed")
     } else if seen("is `cmake` not installed?") {
         Some("a build script needs `cmake`: install it")
+    } else if seen("-Werror,-Wdate-time") {
+        Some(
+            "C code takes in the time of its compilation, which zig refuses: \
+             `CFLAGS=-Wno-error=date-time` gives it `SOURCE_DATE_EPOCH`",
+        )
     } else {
         None
     }

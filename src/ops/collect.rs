@@ -99,19 +99,33 @@ fn make(
     bytes: &[u8],
     stage: &Stage,
 ) -> Result<(File, Option<DebugFile>)> {
-    let cannot = |error| Error::build(format!("`{path}` cannot be stripped: {error}"));
-    let (stripped, debug) = match &job.debug {
-        None => (strip(bytes, Keep::default()).map_err(cannot)?, None),
-        Some(place) => {
-            let name = Utf8Path::new(place).file_name().unwrap_or_default();
-            let both = split(bytes, Keep::default(), name).map_err(cannot)?;
-            fs::write_mode(&stage.path(place), &both.debug, 0o644)?;
-            let File { size, sha256 } = of(&both.debug);
-            (both.stripped, Some(DebugFile { path: place.clone(), size, sha256 }))
-        }
-    };
+    let (stripped, symbols) = shipped(job, path, bytes)?;
+    let mut debug = None;
+    if let (Some(place), Some(symbols)) = (&job.debug, symbols) {
+        fs::write_mode(&stage.path(place), &symbols, 0o644)?;
+        let File { size, sha256 } = of(&symbols);
+        debug = Some(DebugFile { path: place.clone(), size, sha256 });
+    }
     fs::write_mode(&stage.path(&job.path), &stripped, 0o755)?;
     Ok((of(&stripped), debug))
+}
+
+/// What ships of the binary `bytes`: it without its symbols, and these where the job keeps them.
+///
+/// # Errors
+/// It cannot be stripped.
+pub(super) fn shipped(
+    job: &Job,
+    path: &Utf8Path,
+    bytes: &[u8],
+) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
+    let cannot = |error| Error::build(format!("`{path}` cannot be stripped: {error}"));
+    let Some(place) = &job.debug else {
+        return Ok((strip(bytes, Keep::default()).map_err(cannot)?, None));
+    };
+    let name = Utf8Path::new(place).file_name().unwrap_or_default();
+    let both = split(bytes, Keep::default(), name).map_err(cannot)?;
+    Ok((both.stripped, Some(both.debug)))
 }
 
 fn of(bytes: &[u8]) -> File {

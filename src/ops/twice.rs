@@ -3,11 +3,11 @@
 use camino::Utf8Path;
 
 use crate::{
-    elf::{Keep, difference, strip},
+    elf::difference,
     error::{Error, Result},
     ops::{
         build::{self, Built},
-        collect::unstripped,
+        collect::{shipped, unstripped},
         plan::Planned,
         stage::Stage,
     },
@@ -29,9 +29,8 @@ pub(super) fn twice(cx: &Context, planned: &Planned, stage: &Stage, built: &Buil
     let report = build::compile(cx, planned, again, stage, "again")?;
     let mut differing = Vec::new();
     for job in &planned.plan.jobs {
-        let first = fs::read(unstripped(job, &built.report)?)?;
-        let second = fs::read(unstripped(job, &report)?)?;
-        differing.extend(compare(job, &first, &second)?);
+        let first = unstripped(job, &built.report)?;
+        differing.extend(compare(job, first, unstripped(job, &report)?)?);
     }
     let of = planned.plan.jobs.len();
     if differing.is_empty() {
@@ -51,13 +50,12 @@ pub(super) fn twice(cx: &Context, planned: &Planned, stage: &Stage, built: &Buil
 }
 
 /// What differs between the two builds of a job, for people.
-fn compare(job: &Job, first: &[u8], second: &[u8]) -> Result<Option<String>> {
+fn compare(job: &Job, first: &Utf8Path, second: &Utf8Path) -> Result<Option<String>> {
     let what = format!("{} {}", job.platform, job.binary);
-    let stripped = |bytes: &[u8]| {
-        strip(bytes, Keep::default())
-            .map_err(|error| Error::build(format!("{what} cannot be stripped: {error}")))
-    };
-    let Some(found) = difference(&stripped(first)?, &stripped(second)?, first) else {
+    let bytes = fs::read(first)?;
+    let (one, _) = shipped(job, first, &bytes)?;
+    let (two, _) = shipped(job, second, &fs::read(second)?)?;
+    let Some(found) = difference(&one, &two, &bytes) else {
         return Ok(None);
     };
     let section = found.section.map_or("in its headers".to_owned(), |name| format!("in `{name}`"));
