@@ -1,9 +1,11 @@
 //! Cargo's JSON messages (`--message-format=json-render-diagnostics`): where the binaries are, and
 //! what was compiled.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::{Message, TargetKind};
 use serde::{Deserialize, Serialize};
+
+use crate::cache::Unit;
 
 /// What a build's messages add up to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12,6 +14,8 @@ pub struct Report {
     pub binaries: Vec<Binary>,
     /// How many units were compiled and how many were fresh.
     pub units: Units,
+    /// Everything that cargo spoke of, for a cache.
+    pub all: Vec<Unit>,
 }
 
 /// One binary that cargo made.
@@ -40,9 +44,24 @@ impl Report {
     /// Takes one line of cargo's stdout. A line that is no message is something that a program
     /// printed, and is left alone.
     pub fn line(&mut self, line: &[u8]) {
-        let Ok(Message::CompilerArtifact(artifact)) = serde_json::from_slice(line) else {
-            return;
+        let artifact = match serde_json::from_slice(line) {
+            Ok(Message::CompilerArtifact(artifact)) => artifact,
+            Ok(Message::BuildScriptExecuted(script)) => {
+                return self.all.push(Unit {
+                    package: script.package_id.repr,
+                    root: None,
+                    files: vec![script.out_dir],
+                    script: true,
+                });
+            }
+            _ => return,
         };
+        self.all.push(Unit {
+            package: artifact.package_id.repr,
+            root: artifact.manifest_path.parent().map(Utf8Path::to_owned),
+            files: artifact.filenames,
+            script: false,
+        });
         if artifact.fresh {
             self.units.fresh += 1;
         } else {

@@ -1,6 +1,9 @@
 //! `build`: from the plan to binaries.
 
-use std::{collections::BTreeMap, io::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write,
+};
 
 use camino::Utf8PathBuf;
 
@@ -14,7 +17,7 @@ use crate::{
     error::{Error, Result},
     event::Event,
     oci::Digest,
-    ops::{plan::Planned, stage::Stage},
+    ops::{cache, plan::Planned, stage::Stage, warm::Warm},
     schema::{
         dist::{Artifact, File},
         plan::{Build, Job, Plan},
@@ -45,6 +48,7 @@ pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
     })?;
     let plan = &planned.plan;
     let mut report = Report::default();
+    let mut warmed = BTreeSet::new();
     for (number, build) in plan.builds.iter().enumerate() {
         let log = match number {
             0 => "logs/build.log".to_owned(),
@@ -57,9 +61,15 @@ pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
         let more =
             zig::environment(cx, &planned.rust, zig, &plan.target_directory, &build.args, &env)?;
         env.extend(more);
-        let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
-        run(cx, plan, build, &command, stage, &log, &mut report)?;
+        let warm = Warm::new(planned, build, &env);
+        warmed.extend(warm.names());
+        warm.beside(cx, stage, |more, compiles| {
+            env.extend(more.clone());
+            let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
+            run(cx, plan, build, &command, stage, &log, compiles, &mut report)
+        })?;
     }
+    cache::record(cx, planned, std::mem::take(&mut report.all), warmed)?;
     let artifacts =
         plan.jobs.iter().map(|job| collect(job, &report, stage)).collect::<Result<_>>()?;
     Ok(Built { artifacts, units: report.units })
@@ -95,6 +105,7 @@ fn run(
     command: &Command,
     stage: &Stage,
     log: &str,
+    compiles: &(dyn Fn() + Sync),
     report: &mut Report,
 ) -> Result<()> {
     cx.status("Building", describe(plan, build));
@@ -117,6 +128,9 @@ fn run(
             }
             let line = progress::plain(&text);
             let line = line.trim_end();
+            if line.trim_start().starts_with("Compiling ") {
+                compiles();
+            }
             if progress::is_bar(&text) {
                 return;
             }

@@ -2,6 +2,7 @@
 //! together, and returns a value. None prints, none exits, and each can be called again.
 
 pub mod build;
+pub mod cache;
 pub mod dist;
 pub mod doctor;
 pub mod image;
@@ -10,3 +11,4 @@ pub mod smoke;
 pub mod stage;
 mod summary;
 pub mod verify;
+mod warm;
