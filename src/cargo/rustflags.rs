@@ -33,6 +33,8 @@ pub struct UserFlags {
     pub place: Place,
     /// The place, for people.
     pub origin: String,
+    /// Whether the place is a variable, and hides flags of `target.*.rustflags`.
+    pub hides: bool,
 }
 
 /// The kinds of places that cargo takes flags from, each hiding those after it.
@@ -147,6 +149,18 @@ fn tuning(target: &Target, wanted: &Wanted<'_>, of_target: &str) -> Vec<(String,
     flags
 }
 
+/// What [`merge`] asks of rustc, said to C compilers.
+pub fn c_tuning(target: &Target, wanted: &Wanted<'_>) -> Vec<&'static str> {
+    let mut flags = Vec::new();
+    if target.spec.frame_pointers {
+        flags.push("-fno-omit-frame-pointer");
+    }
+    if wanted.preset == Some(Preset::Size) && wanted.aborts {
+        flags.extend(["-fno-unwind-tables", "-fno-asynchronous-unwind-tables"]);
+    }
+    flags
+}
+
 fn ours(linkage: Linkage) -> Vec<(&'static str, &'static str)> {
     let mut flags = Vec::new();
     if linkage != Linkage::Dynamic {
@@ -216,6 +230,7 @@ mod tests {
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
             place: Place::Environment,
             origin: "RUSTFLAGS".into(),
+            hides: false,
         }
     }
 

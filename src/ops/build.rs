@@ -1,6 +1,9 @@
 //! `build`: from the plan to binaries.
 
-use std::{collections::BTreeMap, io::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write,
+};
 
 use camino::Utf8Path;
 
@@ -11,9 +14,11 @@ use crate::{
     event::Event,
     ops::{
         blame::{self, Failure},
+        cache,
         collect::collect,
         plan::Planned,
         stage::Stage,
+        warm::Warm,
     },
     schema::{
         dist::Artifact,
@@ -59,6 +64,7 @@ pub(super) fn compile(
         Error::tool("zig is missing").hint("`cargo longshore doctor` shows how to get it")
     })?;
     let mut report = Report::default();
+    let mut warmed = BTreeSet::new();
     for (number, build) in plan.builds.iter().enumerate() {
         let log = match number {
             0 => format!("logs/{name}.log"),
@@ -77,11 +83,16 @@ pub(super) fn compile(
                 mimalloc::provide(cx, &planned.rust, &job.target, object, &env, offline)?;
             }
         }
-        let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
+        let warm = Warm::new(planned, build, &env);
+        warmed.extend(warm.names());
         report.begin(&build.targets);
         let timings = Utf8Path::new(&plan.target_directory).join("cargo-timings");
         fs::remove_dir_all(&timings)?;
-        run(cx, plan, build, &command, stage, &log, &mut report)?;
+        warm.beside(cx, stage, |more, compiles| {
+            env.extend(more.clone());
+            let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
+            run(cx, plan, build, &command, stage, &log, compiles, &mut report)
+        })?;
         let page = timings.join("cargo-timing.html");
         if let Some(text) = fs::read_to_string_if_there(&page)? {
             let command = report.command();
@@ -93,6 +104,10 @@ pub(super) fn compile(
         fs::remove_dir_all(&timings)?;
     }
     once(&report)?;
+    let all = std::mem::take(&mut report.all);
+    if plan.target_directory == planned.plan.target_directory {
+        cache::record(cx, planned, all, warmed)?;
+    }
     Ok(report)
 }
 
@@ -152,6 +167,7 @@ fn run(
     command: &Command,
     stage: &Stage,
     log: &str,
+    compiles: &(dyn Fn() + Sync),
     report: &mut Report,
 ) -> Result<()> {
     cx.status("Building", describe(plan, build));
@@ -174,6 +190,9 @@ fn run(
             }
             let line = progress::plain(&text);
             let line = line.trim_end();
+            if line.trim_start().starts_with("Compiling ") {
+                compiles();
+            }
             // The page is read, and kept only where that was asked for.
             if progress::is_bar(&text) || line.trim_start().starts_with("Timing report saved to") {
                 return;

@@ -93,53 +93,9 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
     let target_directory = inputs.target_directory();
     let remap = remap(workspace, &target_directory, &facts.remap);
 
-    let mut flags = Vec::new();
-    let mut allocators = Vec::new();
-    for target in &targets {
-        let user = facts.user_flags.get(&target.name).cloned().unwrap_or_default();
-        let std = std_of(facts, target);
-        let allocator = allocator_of(inputs, target, &profile);
-        let object = facts.mimalloc.get(&target.name);
-        let wanted = Wanted {
-            std: Some(&std),
-            remap: Some(&remap),
-            preset: profile.preset,
-            aborts: profile::aborts(&profile.settings),
-            unstable: &profile.unstable,
-            allocator: object
-                .filter(|_| allocator.allocator == Allocator::Mimalloc)
-                .map(|path| path.as_str()),
-        };
-        let all = rustflags::merge(&user, target, &wanted)?;
-        allocators.push(allocator);
-        flags.push(TargetFlags { target: target.name.clone(), std, user, all });
-    }
-    let debug_files = request.debug_files || workspace.settings.debug_files;
-    let mut jobs = Vec::new();
-    for ((target, flags), allocator) in targets.iter().zip(&flags).zip(&allocators) {
-        for (package, bin) in selection.bins() {
-            let setting = package.settings.smoke.as_ref().or(workspace.settings.smoke.as_ref());
-            let smoke = Smoke::new(setting, workspace.settings.smoke_timeout);
-            let unwanted = Smoke { args: None, ..smoke.clone() };
-            jobs.push(Job {
-                package: package.name.clone(),
-                version: package.version.clone(),
-                manifest: package.manifest.to_string(),
-                binary: bin.name.clone(),
-                target: target.name.clone(),
-                platform: target.spec.platform.clone(),
-                linkage: target.spec.linkage,
-                allocator: allocator.clone(),
-                cpu: target.cpu(profile.preset).map(str::to_owned),
-                profile: profile.name.clone(),
-                rustflags: flags.all.clone(),
-                path: format!("{}/bin/{}", target.spec.platform.path(), bin.name),
-                debug: debug_files
-                    .then(|| format!("{}/debug/{}.debug", target.spec.platform.path(), bin.name)),
-                smoke: if request.smoke { smoke } else { unwanted },
-            });
-        }
-    }
+    let of_target = |target: &&Target| of_target(inputs, target, &profile, &remap);
+    let flags = targets.iter().map(of_target).collect::<Result<Vec<_>>>()?;
+    let jobs = jobs(inputs, &selection, &profile, &targets, &flags);
     one_binary_a_path(&jobs)?;
     let release = release(workspace, &selection, facts);
     Ok(Plan {
@@ -156,16 +112,77 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
     })
 }
 
+/// What rustc and C compilers are told for a target, and what serves `malloc` there.
+fn of_target(
+    inputs: &Inputs<'_>,
+    target: &Target,
+    profile: &Profile,
+    remap: &Remap,
+) -> Result<TargetFlags> {
+    let facts = inputs.facts;
+    let user = facts.user_flags.get(&target.name).cloned().unwrap_or_default();
+    let std = facts.std.get(&target.name).cloned().unwrap_or(Std::Missing);
+    let allocator = allocator_of(inputs, target, profile);
+    let object = facts.mimalloc.get(&target.name).map(|path| path.as_str());
+    let wanted = Wanted {
+        std: Some(&std),
+        remap: Some(remap),
+        preset: profile.preset,
+        aborts: profile::aborts(&profile.settings),
+        unstable: &profile.unstable,
+        allocator: object.filter(|_| allocator.allocator == Allocator::Mimalloc),
+    };
+    let all = rustflags::merge(&user, target, &wanted)?;
+    let c = rustflags::c_tuning(target, &wanted);
+    Ok(TargetFlags { target: target.name.clone(), std, user, all, c, allocator })
+}
+
+/// One for each binary and target.
+fn jobs(
+    inputs: &Inputs<'_>,
+    selection: &selection::Selection<'_>,
+    profile: &Profile,
+    targets: &[&Target],
+    flags: &[TargetFlags],
+) -> Vec<Job> {
+    let Inputs { workspace, request, .. } = *inputs;
+    let settings = &workspace.settings;
+    let debug_files = request.debug_files || settings.debug_files;
+    let mut jobs = Vec::new();
+    for (target, flags) in targets.iter().zip(flags) {
+        let platform = &target.spec.platform;
+        for (package, bin) in selection.bins() {
+            let smoke = package.settings.smoke.as_ref().or(settings.smoke.as_ref());
+            let smoke = Smoke::new(smoke, settings.smoke_timeout);
+            let unwanted = Smoke { args: None, ..smoke.clone() };
+            let debug = format!("{}/debug/{}.debug", platform.path(), bin.name);
+            jobs.push(Job {
+                package: package.name.clone(),
+                version: package.version.clone(),
+                manifest: package.manifest.to_string(),
+                binary: bin.name.clone(),
+                target: target.name.clone(),
+                platform: platform.clone(),
+                linkage: target.spec.linkage,
+                allocator: flags.allocator.clone(),
+                cpu: target.cpu(profile.preset).map(str::to_owned),
+                profile: profile.name.clone(),
+                rustflags: flags.all.clone(),
+                path: format!("{}/bin/{}", platform.path(), bin.name),
+                debug: debug_files.then_some(debug),
+                smoke: if request.smoke { smoke } else { unwanted },
+            });
+        }
+    }
+    jobs
+}
+
 fn allocator_of(inputs: &Inputs<'_>, target: &Target, profile: &Profile) -> Choice {
     let of_request = inputs.request.allocator.map(|setting| (setting, "--allocator".to_owned()));
     let settings = &inputs.workspace.settings;
     let of_workspace = settings.allocator.map(|setting| (setting, "metadata".to_owned()));
     let own = inputs.facts.own_allocators.get(&target.name).map(String::as_str);
     allocator::choose(target, of_request, of_workspace, profile.preset, own)
-}
-
-fn std_of(facts: &Facts, target: &Target) -> Std {
-    facts.std.get(&target.name).cloned().unwrap_or(Std::Missing)
 }
 
 fn chosen_targets<'a>(inputs: &Inputs<'a>) -> Result<Vec<&'a Target>> {

@@ -1,6 +1,8 @@
 //! The shell around the core: every effect has one place here. It imports only value types.
 
+pub mod cache;
 pub mod cargo;
+pub mod clock;
 pub mod env;
 pub mod fs;
 pub mod git;
@@ -8,6 +10,8 @@ pub mod host;
 pub mod process;
 pub mod signal;
 pub mod toolchain;
+pub mod tree;
+pub mod warm;
 pub mod zig;
 
 use std::sync::Arc;

@@ -19,6 +19,7 @@ mod reproducible;
 mod schema;
 mod support;
 mod tidy;
+mod tuning;
 mod usage;
 mod verify;
 mod verify_cli;
