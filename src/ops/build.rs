@@ -63,9 +63,8 @@ pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
         env.extend(more);
         let warm = Warm::new(planned, build, &env);
         warmed.extend(warm.names());
-        warm.beside(cx, stage, |more, compiles| {
-            env.extend(more.clone());
-            let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
+        let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
+        warm.beside(cx, stage, |compiles| {
             run(cx, plan, build, &command, stage, &log, compiles, &mut report)
         })?;
     }
