@@ -32,6 +32,7 @@ use crate::{
         toolchain::{Rust, Zig},
         warm,
     },
+    zig::link,
 };
 
 /// Whether [`reenter`] was called in this process.
@@ -84,8 +85,8 @@ pub fn reenter() {
     finish(match verb {
         PROBE_VERB => write_out(&std::env::var(PROBE).unwrap_or_default()),
         COMMAND_VERB => answer(),
-        "cc" => linking(&rest, Wrapped::Cc { args: rest.clone() }),
-        "c++" => linking(&rest, Wrapped::Cxx { args: rest.clone() }),
+        "cc" => linking(&rest, Wrapped::Cc { args: link::for_any_cpu(rest.clone()) }),
+        "c++" => linking(&rest, Wrapped::Cxx { args: link::for_any_cpu(rest.clone()) }),
         "ar" => run(Wrapped::Ar { args: rest }),
         "ranlib" => run(Wrapped::Ranlib { args: rest }),
         "lib" => run(Wrapped::Lib { args: rest }),
