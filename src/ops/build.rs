@@ -85,13 +85,13 @@ pub(super) fn compile(
         }
         let warm = Warm::new(planned, build, &env);
         warmed.extend(warm.names());
+        let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
         report.begin(&build.targets);
         let timings = Utf8Path::new(&plan.target_directory).join("cargo-timings");
         fs::remove_dir_all(&timings)?;
-        warm.beside(cx, stage, |more, compiles| {
-            env.extend(more.clone());
-            let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
-            run(cx, plan, build, &command, stage, &log, compiles, &mut report)
+        cx.status("Building", describe(plan, build));
+        warm.beside(cx, stage, |compiles| {
+            run(cx, build, &command, stage, &log, compiles, &mut report)
         })?;
         let page = timings.join("cargo-timing.html");
         if let Some(text) = fs::read_to_string_if_there(&page)? {
@@ -162,7 +162,6 @@ fn steady_env(cx: &Context, epoch: u64) -> BTreeMap<String, Option<String>> {
 
 fn run(
     cx: &Context,
-    plan: &Plan,
     build: &Build,
     command: &Command,
     stage: &Stage,
@@ -170,7 +169,6 @@ fn run(
     compiles: &(dyn Fn() + Sync),
     report: &mut Report,
 ) -> Result<()> {
-    cx.status("Building", describe(plan, build));
     let path = stage.path(log);
     let mut file = fs::append(&path)?;
     let mut unwritten = writeln!(file, "$ {command}").err();

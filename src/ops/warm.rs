@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::Write,
-    sync::mpsc,
+    sync::{Mutex, mpsc},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -64,42 +64,34 @@ impl Warm {
         self.parts.iter().map(|part| part.name.clone()).collect()
     }
 
-    /// Runs `work`, and builds what is missing beside it, from when `work` calls what it is given:
-    /// links wait for it then. What was not finished when `work` ends is stopped. Nothing of this
-    /// can fail a build: a link builds what is missing by itself.
+    /// Runs `work`, and has zig build what is missing beside it, from when `work` calls what it is
+    /// given. When `work` fails, it is stopped; when it goes well, its own links have had the same
+    /// built, and little is left to do. Nothing of this can fail a build: a link builds what is
+    /// missing by itself.
     pub(super) fn beside<T>(
         &self,
         cx: &Context,
         stage: &Stage,
-        work: impl FnOnce(&Env, &(dyn Fn() + Sync)) -> T,
-    ) -> T {
-        let zig_cache = warm::zig_cache(cx);
-        let cold = |part: &&Part| zig_cache.as_ref().is_some_and(|c| !warm::is_warm(c, &part.name));
-        let cold: Vec<&Part> = self.parts.iter().filter(cold).collect();
-        let path = cx.env.cache.join(format!("zig-warm/lock.{}", std::process::id()));
-        // Only this process locks it.
-        let lock = (!cold.is_empty()).then(|| fs::lock(&path, || {}).ok()).flatten();
-        let (Some(zig_cache), Some(lock)) = (zig_cache, lock) else {
-            return work(&Env::new(), &|| {});
-        };
-        let env = Env::from([(warm::WAIT.to_owned(), Some(path.to_string()))]);
-        let children = Children::default();
+        work: impl FnOnce(&(dyn Fn() + Sync)) -> Result<T>,
+    ) -> Result<T> {
+        let Some(zig_cache) = warm::zig_cache(cx) else { return work(&|| {}) };
+        let cold: Vec<&Part> =
+            self.parts.iter().filter(|part| !warm::is_warm(&zig_cache, &part.name)).collect();
+        if cold.is_empty() {
+            return work(&|| {});
+        }
+        let children = cx.children.nested();
         let (begin, begun) = mpsc::channel();
-        let (children_of, zig_cache) = (&children, &zig_cache);
-        let result = std::thread::scope(|scope| {
+        let beside =
+            Beside { cx, children: &children, zig_cache, log: stage.path("logs/warm.log") };
+        std::thread::scope(|scope| {
             scope.spawn(move || {
                 if begun.recv().is_ok() {
-                    let log = stage.path("logs/warm.log");
-                    for part in cold {
-                        if let Err(error) = one(cx, children_of, zig_cache, part, &log) {
-                            note(&log, &format!("{}: {error}\n", part.target));
-                        }
-                    }
+                    beside.warm(&cold);
                 }
-                drop(lock);
             });
-            let begin = std::sync::Mutex::new(Some(begin));
-            let result = work(&env, &|| {
+            let begin = Mutex::new(Some(begin));
+            let result = work(&|| {
                 let begin = begin.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
                 if let Some(begin) = begin {
                     // The thread waits for it until it ends.
@@ -107,53 +99,85 @@ impl Warm {
                 }
             });
             drop(begin);
-            children.interrupt();
+            if result.is_err() {
+                children.interrupt();
+            }
             result
-        });
-        // A left-over of no size.
-        let _ = fs::remove_file(&path);
-        result
+        })
     }
 }
 
-/// Builds what the part needs, unless it is kept from before, and gives it to zig's cache.
-fn one(
-    cx: &Context,
-    children: &Children,
-    zig_cache: &Utf8Path,
-    part: &Part,
-    log: &Utf8Path,
-) -> Result<()> {
-    let place = warm::place(cx, &part.name);
-    if !place.exists() {
-        let dir = Utf8PathBuf::from(format!("{place}.{}.tmp", std::process::id()));
-        let made = make(children, part, &dir, log)
-            .and_then(|()| warm::keep(cx, &dir.join("cache"), &part.name));
-        fs::remove_dir_all(&dir)?;
-        made?;
-    }
-    warm::merge(cx, zig_cache, &part.name)
+/// What the thread beside a build needs.
+struct Beside<'a> {
+    cx: &'a Context,
+    children: &'a Children,
+    zig_cache: Utf8PathBuf,
+    log: Utf8PathBuf,
 }
 
-/// Links the smallest program with the build's own flags, with an empty cache.
-fn make(children: &Children, part: &Part, dir: &Utf8Path, log: &Utf8Path) -> Result<()> {
-    fs::remove_dir_all(dir)?;
-    fs::create_dir_all(&dir.join("cache"))?;
-    let cache = dir.join("cache");
-    let command = part.command.clone().args(["-o", dir.join("warm").as_str()]);
-    let command = command.env("ZIG_GLOBAL_CACHE_DIR", cache.as_str());
-    note(log, &format!("$ {command}\n"));
-    let mut said = Vec::new();
-    let source = b"fn main() {}\n".to_vec();
-    let output = children.stream(&command, Some(source), |_, line| said.extend_from_slice(line))?;
-    note(log, &String::from_utf8_lossy(&said));
-    if output.success() {
-        return Ok(());
+impl Beside<'_> {
+    /// Has zig build what each part needs; then keeps what was built.
+    fn warm(&self, parts: &[&Part]) {
+        let mut made = Vec::new();
+        for part in parts {
+            match self.one(part) {
+                Ok(Some(before)) => made.push((*part, before)),
+                Ok(None) => {}
+                Err(error) => self.note(&format!("{}: {error}\n", part.target)),
+            }
+        }
+        for (part, before) in made {
+            let place = warm::place(self.cx, &part.name);
+            let dir = Utf8PathBuf::from(format!("{place}.{}.tmp", std::process::id()));
+            let kept = self.keep(part, &before, &dir);
+            if let Err(error) = kept.and(fs::remove_dir_all(&dir)) {
+                self.note(&format!("{}: {error}\n", part.target));
+            }
+        }
     }
-    Err(Error::build(format!("rustc ended with {}", output.ending())))
-}
 
-/// Writes to the log, which is only for who looks there.
-fn note(log: &Utf8Path, text: &str) {
-    let _ = fs::append(log).map(|mut file| file.write_all(text.as_bytes()));
+    /// Has zig build what the part needs, in its own cache. Gives what was there before; nothing
+    /// when it was kept from another time and only had to be copied.
+    fn one(&self, part: &Part) -> Result<Option<warm::Entries>> {
+        if warm::place(self.cx, &part.name).exists() {
+            warm::merge(self.cx, &self.zig_cache, &part.name)?;
+            return Ok(None);
+        }
+        let before = warm::entries(&self.zig_cache)?;
+        self.link(part, &self.zig_cache)?;
+        warm::mark_warm(&self.zig_cache, &part.name)?;
+        Ok(Some(before))
+    }
+
+    /// Keeps what zig built for the part, once a link with nothing else went well.
+    fn keep(&self, part: &Part, before: &warm::Entries, dir: &Utf8Path) -> Result<()> {
+        fs::remove_dir_all(dir)?;
+        if !warm::copy_new(&self.zig_cache, before, dir)? {
+            return Ok(());
+        }
+        self.link(part, dir)?;
+        warm::keep(self.cx, dir, &part.name)
+    }
+
+    /// Links the smallest program with the build's own flags.
+    fn link(&self, part: &Part, zig_cache: &Utf8Path) -> Result<()> {
+        let out = fs::TempDir::new("longshore-warm")?;
+        let command = part.command.clone().args(["-o", out.path.join("warm").as_str()]);
+        let command = command.env("ZIG_GLOBAL_CACHE_DIR", zig_cache.as_str());
+        self.note(&format!("$ {command}\n"));
+        let mut said = Vec::new();
+        let source = b"fn main() {}\n".to_vec();
+        let take = |_, line: &[u8]| said.extend_from_slice(line);
+        let output = self.children.stream(&command, Some(source), take)?;
+        self.note(&String::from_utf8_lossy(&said));
+        if output.success() {
+            return Ok(());
+        }
+        Err(Error::build(format!("rustc ended with {}", output.ending())))
+    }
+
+    /// Writes to the log, which is only for who looks there.
+    fn note(&self, text: &str) {
+        let _ = fs::append(&self.log).map(|mut file| file.write_all(text.as_bytes()));
+    }
 }

@@ -30,7 +30,6 @@ use crate::{
         Context, fs,
         process::Stream,
         toolchain::{Rust, Zig},
-        warm,
     },
     zig::link,
 };
@@ -85,22 +84,14 @@ pub fn reenter() {
     finish(match verb {
         PROBE_VERB => write_out(&std::env::var(PROBE).unwrap_or_default()),
         COMMAND_VERB => answer(),
-        "cc" => linking(&rest, Wrapped::Cc { args: link::for_any_cpu(rest.clone()) }),
-        "c++" => linking(&rest, Wrapped::Cxx { args: link::for_any_cpu(rest.clone()) }),
+        "cc" => run(Wrapped::Cc { args: link::for_any_cpu(rest) }),
+        "c++" => run(Wrapped::Cxx { args: link::for_any_cpu(rest) }),
         "ar" => run(Wrapped::Ar { args: rest }),
         "ranlib" => run(Wrapped::Ranlib { args: rest }),
         "lib" => run(Wrapped::Lib { args: rest }),
         "dlltool" => run(Wrapped::Dlltool { args: rest }),
         other => Err(format!("unknown zig tool `{other}`")),
     });
-}
-
-/// Compiles at once, and links when what links need is there.
-fn linking(args: &[String], wrapped: Wrapped) -> Result<(), String> {
-    if !args.iter().any(|arg| ["-c", "-E", "-S", "-M", "-MM"].contains(&arg.as_str())) {
-        warm::wait();
-    }
-    run(wrapped)
 }
 
 fn run(wrapped: Wrapped) -> Result<(), String> {

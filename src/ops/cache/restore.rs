@@ -246,20 +246,22 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Takes the fingerprints of the dropped units away, without which cargo builds them again.
+    /// Takes all that is of the dropped units away. Cargo builds them again then, and what depends on
+    /// them: without a fingerprint alone it would leave the latter as they are.
     fn drop_units(&self) -> Result<()> {
         if self.dropped.is_empty() {
             return Ok(());
         }
         let root = self.partial.join(TARGET);
-        for entry in tree::walk(&root, |_| false)? {
-            let in_fingerprints = entry.path.parent().and_then(Utf8Path::file_name);
-            let hash = entry.path.file_name().and_then(hash_of);
-            if entry.kind == Kind::Directory
-                && in_fingerprints == Some(".fingerprint")
-                && hash.is_some_and(|hash| self.dropped.contains(hash))
-            {
-                fs::remove_dir_all(&root.join(&entry.path))?;
+        let dropped = |path: &Utf8Path| {
+            let hash = path.file_name().and_then(hash_of);
+            hash.is_some_and(|hash| self.dropped.contains(hash))
+        };
+        for entry in tree::walk(&root, dropped)?.iter().filter(|entry| dropped(&entry.path)) {
+            let path = root.join(&entry.path);
+            match entry.kind {
+                Kind::Directory => fs::remove_dir_all(&path)?,
+                Kind::File(_) | Kind::Link => fs::remove_file(&path)?,
             }
         }
         Ok(())
@@ -314,14 +316,10 @@ fn others(workspace: &Workspace) -> Vec<Time> {
 
 /// Puts what zig's links need where the next build looks for it, unless it is there.
 fn place_zig(cx: &Context, from: &Utf8Path) -> Result<()> {
-    for name in fs::names(from)? {
-        let to = warm::place(cx, &name);
+    for file in fs::names(from)? {
+        let to = warm::place(cx, file.strip_suffix(".tar").unwrap_or(&file));
         if !to.exists() {
-            if let Some(parent) = to.parent() {
-                fs::create_dir_all(parent)?;
-            }
-            // Another file system than the target directory's, perhaps.
-            tree::copy(&from.join(&name), &to)?;
+            fs::write(&to, &fs::read(&from.join(&file))?)?;
         }
     }
     Ok(())

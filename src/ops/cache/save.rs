@@ -56,7 +56,7 @@ pub fn save(cx: &Context, request: &CacheRequest) -> Result<Cache> {
     cx.children.check()?;
     let mut manifest = inputs(&workspace.root, &target, &recorded, &entries)?;
     let mut items = items(TARGET, &target, &entries, &mut manifest);
-    let with_zig = zig(cx, &recorded, &mut items)?;
+    let with_zig = zig(cx, &recorded, &mut items);
     cx.children.check()?;
     let packed = cache::pack(&temporary, &manifest, &items);
     let (sha256, size, bytes) = match packed {
@@ -236,20 +236,19 @@ fn items(place: &str, root: &Utf8Path, entries: &[Entry], manifest: &mut Manifes
 }
 
 /// Adds the parts of zig's cache that the build's links need; says whether all of them are there.
-fn zig(cx: &Context, recorded: &Recorded, items: &mut Vec<Item>) -> Result<bool> {
+fn zig(cx: &Context, recorded: &Recorded, items: &mut Vec<Item>) -> bool {
     let mut all = !recorded.zig.is_empty();
     for name in &recorded.zig {
-        let dir = warm::place(cx, name);
-        if !dir.exists() {
-            // zig's cache was warm before, so there is nothing to take it from.
+        let kept = warm::place(cx, name);
+        if kept.exists() {
+            let name = format!("{ZIG}/{name}.tar");
+            items.push(Item { name, content: Content::File(kept, 0o644) });
+        } else {
+            // zig's cache was warm before, so that nothing could be kept of it.
             all = false;
-            continue;
         }
-        let entries = tree::walk(&dir, |_| false)?;
-        let place = format!("{ZIG}/{name}");
-        items.extend(self::items(&place, &dir, &entries, &mut Manifest::default()));
     }
-    Ok(all)
+    all
 }
 
 /// Gives the archive its name, then the header, then removes what the header no longer names.
