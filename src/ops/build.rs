@@ -19,10 +19,10 @@ use crate::{
     oci::Digest,
     ops::{cache, plan::Planned, stage::Stage, warm::Warm},
     schema::{
-        dist::{Artifact, File},
+        dist::{Artifact, File, Sccache},
         plan::{Build, Job, Plan},
     },
-    sys::{Context, fs, process::Stream, zig},
+    sys::{Context, fs, process::Stream, sccache, zig},
 };
 
 /// What a build made.
@@ -32,6 +32,8 @@ pub struct Built {
     pub artifacts: Vec<Artifact>,
     /// Units compiled and found done.
     pub units: Units,
+    /// What sccache was asked for.
+    pub sccache: Option<Sccache>,
 }
 
 /// Lines of the log that an error shows.
@@ -47,6 +49,8 @@ pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
         Error::tool("zig is missing").hint("`cargo longshore doctor` shows how to get it")
     })?;
     let plan = &planned.plan;
+    let sccache = sccache::program(planned.rustc_wrapper.as_deref());
+    let before = sccache.and_then(|program| sccache::counted(cx, program));
     let mut report = Report::default();
     let mut warmed = BTreeSet::new();
     for (number, build) in plan.builds.iter().enumerate() {
@@ -71,7 +75,15 @@ pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
     cache::record(cx, planned, std::mem::take(&mut report.all), warmed)?;
     let artifacts =
         plan.jobs.iter().map(|job| collect(job, &report, stage)).collect::<Result<_>>()?;
-    Ok(Built { artifacts, units: report.units })
+    let after = sccache.and_then(|program| sccache::counted(cx, program));
+    let sccache = before.zip(after).map(|(before, after)| Sccache {
+        hits: after.hits.saturating_sub(before.hits),
+        misses: after.misses.saturating_sub(before.misses),
+    });
+    if let Some(Sccache { hits, misses }) = sccache {
+        cx.status("Asked", format!("sccache: {hits} hits, {misses} misses"));
+    }
+    Ok(Built { artifacts, units: report.units, sccache })
 }
 
 /// Variables that would otherwise reach the result from the user's session, or from the `cargo run`

@@ -28,6 +28,8 @@ pub struct Planned {
     pub rust: Rust,
     /// zig, where there is one.
     pub zig: Option<Zig>,
+    /// What cargo starts rustc with.
+    pub rustc_wrapper: Option<String>,
 }
 
 /// The plan as things are; nothing is fetched or built.
@@ -94,7 +96,9 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     facts.remap.dedup();
     facts.zig = zig.as_ref().map(|zig| zig.version.clone());
     facts.tools = tools(&rust, zig.as_ref());
-    Ok(Planned { plan: inputs_plan(&workspace, &targets, request, &facts)?, targets, rust, zig })
+    let rustc_wrapper = config.rustc_wrapper();
+    let plan = inputs_plan(&workspace, &targets, request, &facts)?;
+    Ok(Planned { plan, targets, rust, zig, rustc_wrapper })
 }
 
 fn inputs_plan(
