@@ -123,10 +123,7 @@ mod tests {
         let other = key(&[("rustc", "1.96.0"), ("zig", "0.15.2"), ("host", "x")]);
         assert_eq!(
             one.differences(&other),
-            [
-                "its rustc is `1.95.0`, here it is `1.96.0`",
-                "its host is `nothing`, here it is `x`"
-            ]
+            ["its rustc is `1.95.0`, here it is `1.96.0`", "its host is `nothing`, here it is `x`"]
         );
     }
 

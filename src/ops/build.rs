@@ -65,12 +65,11 @@ pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
         let more =
             zig::environment(cx, &planned.rust, zig, &plan.target_directory, &build.args, &env)?;
         env.extend(more);
+        cx.status("Building", describe(plan, build));
         let warm = Warm::new(planned, build, &env);
         warmed.extend(warm.names());
         let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
-        warm.beside(cx, stage, |compiles| {
-            run(cx, plan, build, &command, stage, &log, compiles, &mut report)
-        })?;
+        warm.beside(cx, stage, |compiles| run(cx, &command, stage, &log, compiles, &mut report))?;
     }
     cache::record(cx, planned, std::mem::take(&mut report.all), warmed)?;
     let artifacts =
@@ -109,17 +108,15 @@ fn steady_env(cx: &Context, epoch: u64) -> BTreeMap<String, Option<String>> {
     env
 }
 
+/// Runs cargo, and calls `compiles` with every unit that it begins to compile.
 fn run(
     cx: &Context,
-    plan: &Plan,
-    build: &Build,
     command: &Command,
     stage: &Stage,
     log: &str,
     compiles: &(dyn Fn() + Sync),
     report: &mut Report,
 ) -> Result<()> {
-    cx.status("Building", describe(plan, build));
     let path = stage.path(log);
     let mut file = fs::append(&path)?;
     let mut unwritten = writeln!(file, "$ {command}").err();

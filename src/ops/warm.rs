@@ -43,7 +43,8 @@ impl Warm {
             let linker = env.get(&format!("CARGO_TARGET_{upper}_LINKER"))?.clone()?;
             let flags: Vec<&str> = job.rustflags.iter().map(|flag| flag.flag.as_str()).collect();
             // Names of directories and of the result change nothing of what zig builds.
-            let counts = |flag: &&&str| !flag.contains("-path-prefix") && !flag.contains("build-id");
+            let counts =
+                |flag: &&&str| !flag.contains("-path-prefix") && !flag.contains("build-id");
             let counting: Vec<&str> = flags.iter().filter(counts).copied().collect();
             let key = Digest::of(format!("{counting:?} {}", planned.rust.version).as_bytes());
             let zig = planned.zig.as_ref()?;
@@ -81,7 +82,8 @@ impl Warm {
         }
         let children = cx.children.nested();
         let (begin, begun) = mpsc::channel();
-        let beside = Beside { cx, children: &children, zig_cache, log: stage.path("logs/warm.log") };
+        let beside =
+            Beside { cx, children: &children, zig_cache, log: stage.path("logs/warm.log") };
         std::thread::scope(|scope| {
             scope.spawn(move || {
                 if begun.recv().is_ok() {

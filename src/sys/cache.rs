@@ -1,5 +1,8 @@
 //! The archive of a cache: a tar compressed with zstd, whose first entry says what the rest is.
-#![allow(clippy::disallowed_methods, reason = "with `sys::fs`, this is the place that touches files")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "with `sys::fs`, this is the place that touches files"
+)]
 
 use std::{
     collections::BTreeMap,
@@ -254,7 +257,8 @@ fn make_dir(root: &Utf8Path, dir: &Utf8Path) -> Result<()> {
         match at.symlink_metadata() {
             Ok(meta) if meta.is_dir() => {}
             Ok(_) => {
-                let what = format!("its archive holds a path through `{at}`, which is no directory");
+                let what =
+                    format!("its archive holds a path through `{at}`, which is no directory");
                 return Err(Error::build(what));
             }
             Err(_) => fs::create_dir_all(&at)?,

@@ -68,8 +68,8 @@ impl Config {
     pub fn rustc(&self) -> String {
         let rustc = self.0.rustc();
         // A wrapper comes first, and the compiler is its first argument.
-        let wrapped = self.0.build.rustc_wrapper.is_some()
-            || self.0.build.rustc_workspace_wrapper.is_some();
+        let wrapped =
+            self.0.build.rustc_wrapper.is_some() || self.0.build.rustc_workspace_wrapper.is_some();
         let program = match rustc.args.last() {
             Some(program) if wrapped => program.as_os_str(),
             _ => rustc.path.as_os_str(),

@@ -185,9 +185,8 @@ pub fn below(path: &Utf8Path, target: &Utf8Path) -> Vec<Utf8PathBuf> {
 /// # Errors
 /// As [`walk`].
 pub fn package(root: &Utf8Path, target: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
-    let skip = |path: &Utf8Path| {
-        path.file_name() == Some(".git") || target.starts_with(root.join(path))
-    };
+    let skip =
+        |path: &Utf8Path| path.file_name() == Some(".git") || target.starts_with(root.join(path));
     let files = walk(root, skip)?.into_iter().filter(|entry| entry.kind != Kind::Directory);
     Ok(files.map(|entry| root.join(entry.path)).collect())
 }

@@ -20,7 +20,8 @@ const TARGET: &str = "--target x86_64-unknown-linux-musl";
 /// `app` prints what `lib` includes and what the build script of `script` read.
 fn write(workspace: &Workspace) {
     let members = ["app", "lib", "listed", "script"];
-    workspace.write("Cargo.toml", &format!("[workspace]\nmembers = {members:?}\nresolver = \"3\"\n"));
+    workspace
+        .write("Cargo.toml", &format!("[workspace]\nmembers = {members:?}\nresolver = \"3\"\n"));
     let lock = lock(&members).replace(
         "name = \"app\"\nversion = \"0.1.0\"\n",
         "name = \"app\"\nversion = \"0.1.0\"\ndependencies = [\n \"lib\",\n \"listed\",\n \"script\",\n]\n",
@@ -40,7 +41,8 @@ fn write(workspace: &Workspace) {
         workspace.write(&format!("{name}/in/x.txt"), "one");
     }
     // One names a directory, and the other nothing, so that cargo looks at its whole package.
-    let read = "println!(\"cargo::rustc-env=X={}\", std::fs::read_to_string(\"in/x.txt\").unwrap());";
+    let read =
+        "println!(\"cargo::rustc-env=X={}\", std::fs::read_to_string(\"in/x.txt\").unwrap());";
     let listed = format!("fn main() {{\n println!(\"cargo::rerun-if-changed=in\");\n {read}\n}}\n");
     workspace.write("listed/build.rs", &listed);
     workspace.write("script/build.rs", &format!("fn main() {{\n {read}\n}}\n"));
@@ -96,7 +98,11 @@ impl Saved {
     fn clone_anew(&self) {
         for entry in fs::read_dir(self.root.root()).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+            if path.is_dir() {
+                fs::remove_dir_all(path).unwrap()
+            } else {
+                fs::remove_file(path).unwrap()
+            }
         }
         write(&self.root);
     }
@@ -133,7 +139,10 @@ fn a_clone_with_its_cache_compiles_nothing() {
     // What is restored can be saved again, as it was.
     let again = Workspace::empty();
     let report = save(&saved.root, &again).run().json();
-    assert_eq!((&report["units"], &report["files"]), (&saved.report["units"], &saved.report["files"]));
+    assert_eq!(
+        (&report["units"], &report["files"]),
+        (&saved.report["units"], &saved.report["files"])
+    );
 }
 
 #[test]
@@ -316,4 +325,49 @@ fn there_has_to_be_something_to_save() {
         .hint("run `dist` or `build` first")
         .run();
     assert!(!workspace.path("there").exists());
+}
+
+#[test]
+fn sccache_is_asked_and_told_of() {
+    let (workspace, place) = (Workspace::hello(), Workspace::empty());
+    // As sccache has it: a wrapper that counts, and says so in JSON. (The real one is too large a
+    // peer for what is tested here: that a wrapper is no rustc, and that the counts arrive.)
+    let wrapper = place.path("sccache");
+    let count = place.path("count");
+    let script = format!(
+        "#!/bin/sh\nif [ \"$1\" = --show-stats ]; then\n  n=$(wc -l < '{0}' 2>/dev/null || echo 0)\n  \
+         echo '{{\"stats\":{{\"cache_hits\":{{\"counts\":{{\"Rust\":5}}}},\"cache_misses\":\
+         {{\"counts\":{{\"Rust\":'$n'}}}}}}}}'\nelse\n  case \"$*\" in *'--crate-name hello '*) \
+         echo >> '{0}';; esac\n  exec \"$@\"\nfi\n",
+        count.display()
+    );
+    fs::write(&count, "").unwrap();
+    fs::write(&wrapper, script).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&wrapper, mode).unwrap();
+    let json = dist(&workspace, "")
+        .env("RUSTC_WRAPPER", &wrapper)
+        .stderr("Asked sccache: 0 hits, 1 misses")
+        .run()
+        .json();
+    assert_eq!(json["sccache"], serde_json::json!({ "hits": 0, "misses": 1 }));
+    let json = dist(&workspace, "").run().json();
+    assert_eq!(json["sccache"], Value::Null);
+}
+
+#[test]
+fn what_links_need_is_built_beside_and_kept_for_the_cache() {
+    // Only where zig's cache has it already is this a matter of seconds.
+    let (workspace, cache) = (Workspace::hello(), Workspace::empty());
+    dist(&workspace, "").run();
+    let record = fs::read_to_string(workspace.path("target/longshore/longshore-units.json"));
+    let record: Value = serde_json::from_str(&record.unwrap()).unwrap();
+    let parts = record["zig"].as_array().unwrap();
+    assert_eq!(parts.len(), 1);
+    assert!(parts[0].as_str().unwrap().contains("x86_64-unknown-linux-musl"), "{parts:?}");
+    // The second build finds it done, and starts nothing.
+    workspace.write("src/main.rs", "fn main() {}\n");
+    dist(&workspace, "").run();
+    assert!(!workspace.dist().join("logs/warm.log").exists());
+    save(&workspace, &cache).run();
 }

@@ -14,8 +14,11 @@ use crate::{
     request::Request,
     schema::cache::{Cache, Outcome, SCHEMA as REPORT},
     sys::{
-        Context, cache, cargo, clock::Stopwatch, fs,
+        Context, cache,
         cache::{Content, Item},
+        cargo,
+        clock::Stopwatch,
+        fs,
         tree::{self, Entry, Kind},
         warm,
     },
@@ -100,8 +103,8 @@ fn recorded(target: &Utf8Path) -> Result<Recorded> {
         Error::usage(format!("there is nothing to save: `{target}` holds no finished build"))
             .hint("run `dist` or `build` first, with the same `--target-dir`")
     };
-    let recorded: Recorded = serde_json::from_str(&text.ok_or_else(none)?)
-        .map_err(|error| none().because(error))?;
+    let recorded: Recorded =
+        serde_json::from_str(&text.ok_or_else(none)?).map_err(|error| none().because(error))?;
     if recorded.schema != SCHEMA { Err(none()) } else { Ok(recorded) }
 }
 
@@ -122,7 +125,8 @@ fn kept(target: &Utf8Path, units: &[Unit]) -> Result<Vec<Entry>> {
                 && entry.kind == named.kind
                 && (entry.inode == named.inode || same_content(target, &entry.path, path))
         };
-        let hashes = entries.iter().filter(same).filter_map(|entry| hash_of(entry.path.file_name()?));
+        let hashes =
+            entries.iter().filter(same).filter_map(|entry| hash_of(entry.path.file_name()?));
         keep.hashes.extend(hashes.map(str::to_owned));
     }
     let fingerprints: BTreeSet<&str> = entries
@@ -259,7 +263,8 @@ fn put(directory: &Utf8Path, temporary: &Utf8Path, header: &Header) -> Result<()
         *name != header.archive
             && hex.is_some_and(|hex| hex.len() == 64 && hex.chars().all(|c| c.is_ascii_hexdigit()))
     };
-    fs::names(directory)?.iter().filter(|name| ours(name)).try_for_each(|name| {
-        fs::remove_file(&directory.join(name))
-    })
+    fs::names(directory)?
+        .iter()
+        .filter(|name| ours(name))
+        .try_for_each(|name| fs::remove_file(&directory.join(name)))
 }
