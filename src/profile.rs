@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{
+    error::{Error, Result},
+    target::Linkage,
+};
+
 /// The profile that releases are built with unless another is asked for.
 pub const DIST: &str = "dist";
 
@@ -16,15 +21,24 @@ pub enum Preset {
     /// Fast programs of moderate size; panics unwind.
     #[default]
     Balanced,
+    /// As `Balanced`, for processors of the level that the target's file names as `speed-cpu`.
+    Speed,
+    /// Small programs; panics abort, and std is built for size where its source is there.
+    Size,
     /// Short builds, for pull requests.
     Quick,
 }
 
 impl Preset {
+    /// Every preset.
+    pub const ALL: [Preset; 4] = [Preset::Balanced, Preset::Speed, Preset::Size, Preset::Quick];
+
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Preset::Balanced => "balanced",
+            Preset::Speed => "speed",
+            Preset::Size => "size",
             Preset::Quick => "quick",
         }
     }
@@ -33,7 +47,16 @@ impl Preset {
     /// (<https://doc.rust-lang.org/cargo/reference/profiles.html>).
     fn values(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Preset::Balanced => &[("codegen-units", "1"), ("lto", "\"fat\""), ("opt-level", "3")],
+            Preset::Balanced | Preset::Speed => {
+                &[("codegen-units", "1"), ("lto", "\"fat\""), ("opt-level", "3")]
+            }
+            // `z` measures smaller than `s`: see docs/configuration.md.
+            Preset::Size => &[
+                ("codegen-units", "1"),
+                ("lto", "\"fat\""),
+                ("opt-level", "\"z\""),
+                ("panic", "\"abort\""),
+            ],
             Preset::Quick => &[("codegen-units", "16"), ("lto", "\"thin\""), ("opt-level", "3")],
         }
     }
@@ -58,9 +81,9 @@ pub struct Setting {
 pub type Own = BTreeMap<String, (toml::Value, String)>;
 
 /// The profile's values. `own` is what the user set for it; those keys win over the preset's, one by
-/// one. Cargo never strips: longshore does it itself, from
-/// the one build that has the symbols.
-pub fn settings(name: &str, preset: Preset, own: Option<&Own>) -> Vec<Setting> {
+/// one. Cargo never strips: longshore does it itself, from the one build that has the symbols. With
+/// `debug_files` these are to have line numbers.
+pub fn settings(name: &str, preset: Preset, own: Option<&Own>, debug_files: bool) -> Vec<Setting> {
     let mut settings = BTreeMap::new();
     let mut set = |key: &str, value: String, origin: &str, passed| {
         let (key, origin) = (key.to_owned(), origin.to_owned());
@@ -75,12 +98,79 @@ pub fn settings(name: &str, preset: Preset, own: Option<&Own>) -> Vec<Setting> {
             set(key, (*value).to_owned(), &origin, true);
         }
     }
+    if debug_files {
+        set("debug", "\"line-tables-only\"".into(), "debug files were asked for", true);
+    }
     for (key, (value, origin)) in own.into_iter().flatten().filter(|(_, own)| !own.0.is_table()) {
         set(key, value.to_string(), origin, false);
     }
     let why = "longshore: symbols are stripped after the build, so that they can be kept";
     set("strip", "\"none\"".into(), why, true);
     settings.into_values().collect()
+}
+
+/// That no value turns off what is asked for otherwise.
+///
+/// # Errors
+/// One does: the key, where it is set, and what it contradicts.
+pub fn check(settings: &[Setting], linkages: &[Linkage], debug_files: bool) -> Result<()> {
+    for Setting { key, value, origin, .. } in settings {
+        let linkage = linkages.iter().find(|linkage| **linkage != Linkage::Dynamic);
+        let (what, hint) = match (key.as_str(), value.as_str(), linkage) {
+            ("rpath", "true", Some(linkage)) => (
+                format!("`linkage = \"{linkage}\"`: such a program looks for no libraries"),
+                "take the key away",
+            ),
+            ("split-debuginfo", value, _) if debug_files && value != "\"off\"" => (
+                "debug files, which are made of what is in the program".to_owned(),
+                "take the key away, or leave out `--debug-files`",
+            ),
+            _ => continue,
+        };
+        return Err(
+            Error::usage(format!("`{key} = {value}` from {origin} contradicts {what}")).hint(hint)
+        );
+    }
+    Ok(())
+}
+
+/// Whether panics abort under these values, which then need no unwind tables.
+pub fn aborts(settings: &[Setting]) -> bool {
+    settings.iter().any(|setting| setting.key == "panic" && setting.value == "\"abort\"")
+}
+
+/// Switches of rustc that are not stable, each to be asked for by name
+/// (<https://doc.rust-lang.org/unstable-book/compiler-flags.html>). std is built with them, too, so
+/// its source has to be there; and all crates and build scripts are compiled as by a nightly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Unstable {
+    /// A panic ends the program at once, without a message.
+    ImmediateAbort,
+    /// Panics do not say in which file and line they happened.
+    NoLocations,
+}
+
+impl Unstable {
+    /// Every switch.
+    pub const ALL: [Unstable; 2] = [Unstable::ImmediateAbort, Unstable::NoLocations];
+
+    /// Its flags.
+    pub fn flags(self) -> &'static [&'static str] {
+        match self {
+            Unstable::ImmediateAbort => &["-Zunstable-options", "-Cpanic=immediate-abort"],
+            Unstable::NoLocations => &["-Zlocation-detail=none"],
+        }
+    }
+
+    /// Its name in metadata.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unstable::ImmediateAbort => "immediate-abort",
+            Unstable::NoLocations => "no-locations",
+        }
+    }
 }
 
 #[cfg(test)]
@@ -99,15 +189,30 @@ mod tests {
             ("lto".to_owned(), (toml::Value::from("thin"), place())),
             ("inherits".to_owned(), (toml::Value::from("bench"), place())),
         ]);
-        let settings = settings(DIST, Preset::Balanced, Some(&own));
+        let settings = settings(DIST, Preset::Balanced, Some(&own), false);
         assert_eq!(origin(&settings, "lto"), ("\"thin\"", "[profile.dist] in Cargo.toml", false));
         assert_eq!(origin(&settings, "opt-level"), ("3", "preset balanced", true));
         assert_eq!(origin(&settings, "inherits").0, "\"bench\"");
     }
 
     #[test]
+    fn what_contradicts_the_linkage_or_the_request_is_refused_with_its_place() {
+        let of = |key: &str, value: toml::Value, linkage, debug_files| {
+            let own = (value, "[profile.dist] in Cargo.toml".to_owned());
+            let own = BTreeMap::from([(key.to_owned(), own)]);
+            let settings = settings(DIST, Preset::Balanced, Some(&own), debug_files);
+            check(&settings, &[linkage], debug_files).map_err(|error| error.to_string())
+        };
+        let refused = of("rpath", true.into(), Linkage::StaticPie, false).unwrap_err();
+        assert!(refused.contains("rpath") && refused.contains("[profile.dist]"), "{refused}");
+        of("rpath", true.into(), Linkage::Dynamic, false).unwrap();
+        of("split-debuginfo", "packed".into(), Linkage::Static, true).unwrap_err();
+        of("split-debuginfo", "packed".into(), Linkage::Static, false).unwrap();
+    }
+
+    #[test]
     fn another_profile_is_only_stripped() {
-        let settings = settings("release", Preset::Balanced, None);
+        let settings = settings("release", Preset::Balanced, None, false);
         let keys: Vec<_> = settings.iter().map(|setting| setting.key.as_str()).collect();
         assert_eq!(keys, ["strip"]);
     }

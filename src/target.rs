@@ -2,14 +2,16 @@
 //! TOML file a target; the files of `targets/` are embedded, and a workspace's own `targets/`
 //! adds to or replaces them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    allocator,
     error::{Error, Result},
     name::nearest,
     oci::Platform,
+    profile::Preset,
 };
 
 /// The embedded target files: name and text. A tidy test holds this list against the directory.
@@ -43,11 +45,40 @@ pub struct Spec {
     /// Flags for rustc, added to the user's own.
     #[serde(default)]
     pub rustflags: Vec<String>,
+    /// Arguments for the linker, added to those of `rustflags`.
+    #[serde(default)]
+    pub link_args: Vec<String>,
+    /// `static`: code for a fixed address, which makes a linkage `static-pie` a `static` one.
+    #[serde(default)]
+    pub relocation_model: Option<RelocationModel>,
+    /// The oldest processor that binaries run on, as rustc calls it; the oldest of the target when
+    /// absent.
+    #[serde(default)]
+    pub cpu: Option<String>,
+    /// The same with the preset `speed`.
+    #[serde(default)]
+    pub speed_cpu: Option<String>,
+    /// Whether functions keep frame pointers, so that profilers can walk the stack cheaply.
+    #[serde(default)]
+    pub frame_pointers: bool,
+    /// What serves `malloc`; comes before the workspace's own setting.
+    #[serde(default)]
+    pub allocator: Option<allocator::Setting>,
     /// What an ELF file for it says of itself.
     pub elf: Elf,
     /// How its binaries can be run.
     #[serde(default)]
     pub run: Run,
+}
+
+/// Where code is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RelocationModel {
+    /// At a fixed address.
+    Static,
+    /// Anywhere.
+    Pie,
 }
 
 /// How a binary is linked.
@@ -61,6 +92,16 @@ pub enum Linkage {
     StaticPie,
     /// Linked to shared libraries.
     Dynamic,
+}
+
+impl fmt::Display for Linkage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Linkage::Static => "static",
+            Linkage::StaticPie => "static-pie",
+            Linkage::Dynamic => "dynamic",
+        })
+    }
 }
 
 /// What an ELF file for a target says of itself.
@@ -135,6 +176,14 @@ pub struct Run {
     pub emulators: Vec<String>,
 }
 
+impl Target {
+    /// The oldest processor that binaries run on with `preset`, where the file names one.
+    pub fn cpu(&self, preset: Option<Preset>) -> Option<&str> {
+        let speed = self.spec.speed_cpu.as_deref().filter(|_| preset == Some(Preset::Speed));
+        speed.or(self.spec.cpu.as_deref())
+    }
+}
+
 /// The known targets by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Targets(BTreeMap<String, Target>);
@@ -196,6 +245,12 @@ const KEYS: &[&str] = &[
     "default",
     "linkage",
     "rustflags",
+    "link-args",
+    "relocation-model",
+    "cpu",
+    "speed-cpu",
+    "frame-pointers",
+    "allocator",
     "elf",
     "machine",
     "class",
@@ -207,13 +262,25 @@ const KEYS: &[&str] = &[
 ];
 
 fn parse(text: &str) -> Result<Spec> {
-    let spec: Spec = toml::from_str(text).map_err(|error| crate::name::toml_error(&error, KEYS))?;
+    let mut spec: Spec =
+        toml::from_str(text).map_err(|error| crate::name::toml_error(&error, KEYS))?;
     if !matches!(spec.elf.class, 32 | 64) {
         return Err(Error::usage(format!("`class` is {}, and not 32 or 64", spec.elf.class)));
     }
     if !spec.elf.page_size.is_power_of_two() {
         let size = spec.elf.page_size;
         return Err(Error::usage(format!("`page-size` is {size}, and not a power of two")));
+    }
+    match (spec.relocation_model, spec.linkage) {
+        (Some(RelocationModel::Static), Linkage::StaticPie) => spec.linkage = Linkage::Static,
+        (Some(RelocationModel::Static), Linkage::Dynamic)
+        | (Some(RelocationModel::Pie), Linkage::Static) => {
+            return Err(Error::usage(format!(
+                "`relocation-model` contradicts `linkage = \"{}\"`",
+                spec.linkage
+            )));
+        }
+        _ => {}
     }
     Ok(spec)
 }
@@ -249,6 +316,15 @@ mod tests {
         let error = file(&text).unwrap_err();
         assert!(error.to_string().contains("targets/mine.toml"), "{error}");
         assert_eq!(error.hint_text(), Some("did you mean `linkage`?"));
+    }
+
+    #[test]
+    fn a_static_relocation_model_is_linkage_static() {
+        let text = format!("relocation-model = \"static\"\n{}", EMBEDDED[0].1);
+        let targets = file(&text).unwrap();
+        assert_eq!(targets.get("mine").unwrap().spec.linkage, Linkage::Static);
+        let error = file(&text.replace("static-pie", "dynamic")).unwrap_err();
+        assert!(error.to_string().contains("linkage = \"dynamic\""), "{error}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! "Program Loading and Dynamic Linking"; GNU additions name their own source.
 
 mod build_id;
+mod difference;
 mod dynamic;
 mod facts;
 mod file;
@@ -14,9 +15,11 @@ pub(crate) mod needle;
 mod note;
 mod split;
 mod strip;
+mod symbol;
 mod table;
 mod text;
 
+pub use difference::{Difference, difference};
 pub use facts::{Facts, Libc, Segment, Shape, Stack};
 pub use file::Unreadable;
 pub(crate) use file::quote;
@@ -24,6 +27,7 @@ pub use machine::{kind_name, machine_name};
 pub use note::Property;
 pub use split::{Split, split};
 pub use strip::{CannotStrip, Keep, strip};
+pub use symbol::addresses;
 
 #[cfg(test)]
 mod strip_tests;

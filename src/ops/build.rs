@@ -5,24 +5,26 @@ use std::{
     io::Write,
 };
 
-use camino::Utf8PathBuf;
+use camino::Utf8Path;
 
 use crate::{
-    cargo::{
-        message::{Report, Units},
-        progress,
-    },
+    cargo::{message::Report, progress},
     command::Command,
-    elf::{Keep, strip},
     error::{Error, Result},
     event::Event,
-    oci::Digest,
-    ops::{cache, plan::Planned, stage::Stage, warm::Warm},
-    schema::{
-        dist::{Artifact, File, Sccache},
-        plan::{Build, Job, Plan},
+    ops::{
+        blame::{self, Failure},
+        cache,
+        collect::collect,
+        plan::Planned,
+        stage::Stage,
+        warm::Warm,
     },
-    sys::{Context, fs, process::Stream, sccache, zig},
+    schema::{
+        dist::{Artifact, Sccache},
+        plan::{Build, Plan},
+    },
+    sys::{Context, fs, process::Stream, sccache, toolchain::mimalloc, zig},
 };
 
 /// What a build made.
@@ -30,14 +32,11 @@ use crate::{
 pub struct Built {
     /// One for each job of the plan, in its order, without verdicts.
     pub artifacts: Vec<Artifact>,
-    /// Units compiled and found done.
-    pub units: Units,
+    /// What cargo said of the build.
+    pub report: Report,
     /// What sccache was asked for.
     pub sccache: Option<Sccache>,
 }
-
-/// Lines of the log that an error shows.
-const TAIL: usize = 40;
 
 /// Builds every job of the plan into the stage.
 ///
@@ -45,18 +44,35 @@ const TAIL: usize = 40;
 /// zig is unfit, or the build failed: which crate, and the end of the log with the path of the
 /// whole.
 pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
+    let (report, sccache) = sccache::counting(cx, planned.rustc_wrapper.as_deref(), || {
+        compile(cx, planned, &planned.plan, stage, "build")
+    })?;
+    let jobs = planned.plan.jobs.iter();
+    let artifacts = jobs.map(|job| collect(job, &report, stage)).collect::<Result<_>>()?;
+    Ok(Built { artifacts, report, sccache })
+}
+
+/// Has cargo build all that `plan` says, which is one for the same machine as `planned`. The logs
+/// in the stage begin with `name`.
+///
+/// # Errors
+/// As [`build`].
+pub(super) fn compile(
+    cx: &Context,
+    planned: &Planned,
+    plan: &Plan,
+    stage: &Stage,
+    name: &str,
+) -> Result<Report> {
     let zig = planned.zig.as_ref().ok_or_else(|| {
         Error::tool("zig is missing").hint("`cargo longshore doctor` shows how to get it")
     })?;
-    let plan = &planned.plan;
-    let sccache = sccache::program(planned.rustc_wrapper.as_deref());
-    let before = sccache.and_then(|program| sccache::counted(cx, program));
     let mut report = Report::default();
     let mut warmed = BTreeSet::new();
     for (number, build) in plan.builds.iter().enumerate() {
         let log = match number {
-            0 => "logs/build.log".to_owned(),
-            _ => format!("logs/build-{}.log", number + 1),
+            0 => format!("logs/{name}.log"),
+            _ => format!("logs/{name}-{}.log", number + 1),
         };
         let mut env: BTreeMap<_, _> =
             build.env.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
@@ -65,24 +81,64 @@ pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
         let more =
             zig::environment(cx, &planned.rust, zig, &plan.target_directory, &build.args, &env)?;
         env.extend(more);
-        cx.status("Building", describe(plan, build));
+        for job in plan.jobs.iter().filter(|job| build.targets.contains(&job.target)) {
+            if let Some(object) = planned.mimalloc.get(&job.target) {
+                let offline = planned.offline;
+                mimalloc::provide(cx, &planned.rust, &job.target, object, &env, offline)?;
+            }
+        }
         let warm = Warm::new(planned, build, &env);
-        warmed.extend(warm.names());
+        warmed.insert(warm.name().to_owned());
         let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
-        warm.beside(cx, stage, |compiles| run(cx, &command, stage, &log, compiles, &mut report))?;
+        report.begin(&build.targets);
+        let timings = Utf8Path::new(&plan.target_directory).join("cargo-timings");
+        fs::remove_dir_all(&timings)?;
+        cx.status("Building", describe(plan, build));
+        warm.beside(cx, stage, |compiles| {
+            run(cx, build, &command, stage, &log, compiles, &mut report)
+        })?;
+        let page = timings.join("cargo-timing.html");
+        if let Some(text) = fs::read_to_string_if_there(&page)? {
+            let command = report.command();
+            report.units.add_timings(&text, command);
+            if planned.timings {
+                fs::write(&stage.path(&log.replace(".log", "-timing.html")), text.as_bytes())?;
+            }
+        }
+        fs::remove_dir_all(&timings)?;
     }
-    cache::record(cx, planned, std::mem::take(&mut report.all), warmed)?;
-    let artifacts =
-        plan.jobs.iter().map(|job| collect(job, &report, stage)).collect::<Result<_>>()?;
-    let after = sccache.and_then(|program| sccache::counted(cx, program));
-    let sccache = before.zip(after).map(|(before, after)| Sccache {
-        hits: after.hits.saturating_sub(before.hits),
-        misses: after.misses.saturating_sub(before.misses),
-    });
-    if let Some(Sccache { hits, misses }) = sccache {
-        cx.status("Asked", format!("sccache: {hits} hits, {misses} misses"));
+    once(&report)?;
+    let all = std::mem::take(&mut report.all);
+    if plan.target_directory == planned.plan.target_directory {
+        cache::record(cx, planned, all, warmed)?;
     }
-    Ok(Built { artifacts, units: report.units, sccache })
+    Ok(report)
+}
+
+/// That no unit was compiled twice.
+fn once(report: &Report) -> Result<()> {
+    let Some(twice) = report.units.twice() else {
+        return Ok(());
+    };
+    let [first, again] = twice.files;
+    let (cause, hint) = match twice.by_two_commands {
+        true => (
+            "the targets need two cargo commands, since a variable such as `RUSTFLAGS` holds \
+             flags that differ between them, and the unit depends on it",
+            "move the flags to `build.rustflags` or `target.<target>.rustflags` in cargo's \
+             configuration: all targets then share one command",
+        ),
+        false => (
+            "cargo made two units of one package with the same features and profile",
+            "`cargo tree --duplicates` and the log in `logs` show how they came in",
+        ),
+    };
+    Err(Error::build(format!(
+        "`{}` ({}) was compiled twice for {}: {cause}",
+        twice.package, twice.kind, twice.target
+    ))
+    .detail(format!("{first}\n{again}"))
+    .hint(hint))
 }
 
 /// Variables that would otherwise reach the result from the user's session, or from the `cargo run`
@@ -111,6 +167,7 @@ fn steady_env(cx: &Context, epoch: u64) -> BTreeMap<String, Option<String>> {
 /// Runs cargo, and calls `compiles` with every unit that it begins to compile.
 fn run(
     cx: &Context,
+    build: &Build,
     command: &Command,
     stage: &Stage,
     log: &str,
@@ -139,7 +196,8 @@ fn run(
             if line.trim_start().starts_with("Compiling ") {
                 compiles();
             }
-            if progress::is_bar(&text) {
+            // The page is read, and kept only where that was asked for.
+            if progress::is_bar(&text) || line.trim_start().starts_with("Timing report saved to") {
                 return;
             }
             if let Err(error) = writeln!(file, "{line}") {
@@ -152,8 +210,15 @@ fn run(
     cx.emit(Event::ProgressDone);
     let output = output?;
     if !output.success() {
-        let place = stage.failed().join(log);
-        return Err(failure(&lines, command, &output.ending(), &place));
+        let failure = Failure {
+            build,
+            command,
+            lines: &lines,
+            scripts: &report.scripts,
+            ending: output.ending(),
+            log: stage.failed().join(log),
+        };
+        return Err(blame::failure(cx, &failure));
     }
     match unwritten {
         Some(error) => Err(fs::failed("write", &path, error)),
@@ -173,106 +238,4 @@ fn describe(plan: &Plan, build: &Build) -> String {
         plan.profile.name,
         preset.unwrap_or_default()
     )
-}
-
-/// The crate that failed, and the end of the log from its first error on.
-fn failure(lines: &[String], command: &Command, ending: &str, log: &Utf8PathBuf) -> Error {
-    let named = |start: &str| {
-        let line = lines.iter().find_map(|line| line.strip_prefix(start))?;
-        line.split('`').next().map(str::to_owned)
-    };
-    let krate = named("error: could not compile `")
-        .or_else(|| named("error: failed to run custom build command for `"));
-    let what = match krate {
-        Some(name) => format!("cannot build `{name}`"),
-        None => "the build failed".to_owned(),
-    };
-    let first = lines.iter().position(|line| line.starts_with("error"));
-    let last = lines.len().saturating_sub(TAIL);
-    // From the first error, where that is not too long ago; else what fits before the end.
-    let from = first.filter(|first| *first >= last).unwrap_or(last);
-    let hint = match cause(lines) {
-        Some(hint) => format!("{hint}; the whole log is `{log}`"),
-        None => format!("the whole log is `{log}`"),
-    };
-    Error::build(format!("{what}: cargo ended with {ending}"))
-        .detail(format!("$ {}\n{}", without_env(command), lines[from..].join("\n")))
-        .hint(hint)
-}
-
-/// The command without the long list of variables, which the log has.
-fn without_env(command: &Command) -> Command {
-    Command { env: BTreeMap::new(), ..command.clone() }
-}
-
-/// What some well-known endings of a build mean.
-fn cause(lines: &[String]) -> Option<&'static str> {
-    let seen = |text: &str| lines.iter().any(|line| line.contains(text));
-    if seen("No space left on device") {
-        Some("free some space")
-    } else if seen("because --locked was passed") {
-        Some(
-            "`Cargo.lock` is missing or old: `cargo generate-lockfile` makes it, `--no-locked` \
-              does without",
-        )
-    } else if seen("failed to download from") || seen("Could not resolve host") {
-        Some("the network is out of reach: try again, or `--offline` after `cargo fetch`")
-    } else if seen("requires rustc") {
-        Some("a newer toolchain is needed")
-    } else {
-        None
-    }
-}
-
-/// What the previous output has of the job's binary, if it was stripped from the same file by the
-/// same longshore.
-fn kept(job: &Job, stage: &Stage, unstripped: &File) -> Result<Option<(Digest, u64)>> {
-    let Some(previous) = stage.previous() else {
-        return Ok(None);
-    };
-    let ours = env!("CARGO_PKG_VERSION");
-    if previous.release.tools.get("longshore").is_none_or(|version| version != ours) {
-        return Ok(None);
-    }
-    let same = |old: &&Artifact| old.path == job.path && old.unstripped == *unstripped;
-    match previous.artifacts.iter().find(same) {
-        Some(old) if stage.keep(&old.path, &old.sha256, old.size)? => {
-            Ok(Some((old.sha256, old.size)))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// Strips the job's binary into the stage, unless the previous output has it.
-fn collect(job: &Job, report: &Report, stage: &Stage) -> Result<Artifact> {
-    let manifest = Utf8PathBuf::from(&job.manifest);
-    let made = report.binary(&manifest, &job.binary, &job.target).ok_or_else(|| {
-        Error::build(format!("cargo made no binary `{}` for `{}`", job.binary, job.target))
-            .hint("this is a fault in longshore: please report it with the log")
-    })?;
-    let bytes = fs::read(&made.path)?;
-    let unstripped = File { size: bytes.len() as u64, sha256: Digest::of(&bytes) };
-    let (sha256, size) = match kept(job, stage, &unstripped)? {
-        Some(kept) => kept,
-        None => {
-            let stripped = strip(&bytes, Keep::default()).map_err(|error| {
-                Error::build(format!("`{}` cannot be stripped: {error}", made.path))
-            })?;
-            fs::write_mode(&stage.path(&job.path), &stripped, 0o755)?;
-            (Digest::of(&stripped), stripped.len() as u64)
-        }
-    };
-    Ok(Artifact {
-        name: job.binary.clone(),
-        package: job.package.clone(),
-        version: job.version.clone(),
-        target: job.target.clone(),
-        platform: job.platform.clone(),
-        path: job.path.clone(),
-        size,
-        sha256,
-        unstripped,
-        verdict: None,
-        smoke: None,
-    })
 }

@@ -1,8 +1,11 @@
 //! The operations, one function a verb: each takes a context and a request, brings core and shell
 //! together, and returns a value. None prints, none exits, and each can be called again.
 
+mod allocator;
+mod blame;
 pub mod build;
 pub mod cache;
+mod collect;
 pub mod dist;
 pub mod doctor;
 pub mod image;
@@ -10,5 +13,6 @@ pub mod plan;
 pub mod smoke;
 pub mod stage;
 mod summary;
+mod twice;
 pub mod verify;
 mod warm;

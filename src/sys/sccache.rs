@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::{command::Command, schema::dist::Sccache, sys::Context};
+use crate::{command::Command, error::Result, schema::dist::Sccache, sys::Context};
 
 /// What `sccache --show-stats --stats-format=json` says, of which only the counts matter
 /// (<https://github.com/mozilla/sccache>).
@@ -25,15 +25,38 @@ struct Counts {
     counts: BTreeMap<String, u64>,
 }
 
+/// Runs `work`, and tells what sccache was asked for meanwhile, where `wrapper` is sccache.
+///
+/// # Errors
+/// Those of `work`.
+pub fn counting<T>(
+    cx: &Context,
+    wrapper: Option<&str>,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<(T, Option<Sccache>)> {
+    let program = program(wrapper);
+    let counted = || program.and_then(|program| counted(cx, program));
+    let before = counted();
+    let done = work()?;
+    let counts = before.zip(counted()).map(|(before, after)| Sccache {
+        hits: after.hits.saturating_sub(before.hits),
+        misses: after.misses.saturating_sub(before.misses),
+    });
+    if let Some(Sccache { hits, misses }) = counts {
+        cx.status("Asked", format!("sccache: {hits} hits, {misses} misses"));
+    }
+    Ok((done, counts))
+}
+
 /// The program, where `wrapper`, cargo's `build.rustc-wrapper` or `RUSTC_WRAPPER`, is sccache.
-pub fn program(wrapper: Option<&str>) -> Option<&str> {
+fn program(wrapper: Option<&str>) -> Option<&str> {
     let wrapper = wrapper?;
     let stem = camino::Utf8Path::new(wrapper).file_stem()?;
     (stem == "sccache").then_some(wrapper)
 }
 
 /// What the server of `program` has counted since it started; `None` when it does not answer.
-pub fn counted(cx: &Context, program: &str) -> Option<Sccache> {
+fn counted(cx: &Context, program: &str) -> Option<Sccache> {
     let command = Command::new(program).args(["--show-stats", "--stats-format=json"]);
     let output = cx.children.output(&command).ok().filter(|output| output.success())?;
     parse(&output.stdout)

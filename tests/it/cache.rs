@@ -303,7 +303,7 @@ fn an_archive_that_leads_outside_is_refused() {
             header.set_cksum();
             tar.append(&header, bytes).unwrap();
         };
-        add("manifest.json", br#"{"times":{},"inputs":{},"links":{},"packages":{}}"#);
+        add("manifest.json", br#"{"times":{},"inputs":{},"links":{},"roots":[],"packages":{}}"#);
         add(name, b"evil");
         let bytes = tar.into_inner().unwrap().finish().unwrap();
         fs::write(&path, &bytes).unwrap();
@@ -364,7 +364,6 @@ fn what_links_need_is_built_beside_and_kept_for_the_cache() {
     let record: Value = serde_json::from_str(&record.unwrap()).unwrap();
     let parts = record["zig"].as_array().unwrap();
     assert_eq!(parts.len(), 1);
-    assert!(parts[0].as_str().unwrap().contains("x86_64-unknown-linux-musl"), "{parts:?}");
     // The second build finds it done, and starts nothing.
     workspace.write("src/main.rs", "fn main() {}\n");
     dist(&workspace, "").run();

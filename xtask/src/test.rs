@@ -11,7 +11,8 @@ use longshore::{
 use crate::run::{Result, cargo, ci, command, find, repository, step};
 
 /// Programs that tests need, and the Debian packages that have them.
-const PEERS: [(&str, &str); 13] = [
+const PEERS: [(&str, &str); 14] = [
+    ("cmake", "cmake"),
     ("dockerd", "docker.io"),
     ("docker-registry", "docker-registry"),
     ("dpkg", "dpkg"),
