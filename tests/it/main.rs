@@ -6,6 +6,7 @@
 
 mod agreement;
 mod blame;
+mod cache;
 mod cli;
 mod dist;
 mod failure;
