@@ -12,16 +12,19 @@ pub(crate) mod fixture;
 mod machine;
 pub(crate) mod needle;
 mod note;
+mod source;
 mod split;
 mod strip;
 mod table;
 mod text;
+mod version;
 
 pub use facts::{Facts, Libc, Segment, Shape, Stack};
 pub use file::Unreadable;
 pub(crate) use file::quote;
 pub use machine::{kind_name, machine_name};
 pub use note::Property;
+pub use source::{ReadAt, Source};
 pub use split::{Split, split};
 pub use strip::{CannotStrip, Keep, strip};
 

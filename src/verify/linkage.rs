@@ -201,8 +201,7 @@ pub(super) fn static_pie(subject: &Subject<'_>) -> Vec<Complaint> {
 /// A static glibc still looks for its modules for names and character sets in the file system.
 pub(super) fn static_glibc(subject: &Subject<'_>) -> Vec<Complaint> {
     let facts = subject.facts;
-    let gconv = || subject.contains(&needle::GCONV);
-    if facts.libc != Libc::Glibc || dynamic_needs(facts).is_some() || !gconv() {
+    if facts.libc != Libc::Glibc || dynamic_needs(facts).is_some() || !subject.texts.gconv {
         return Vec::new();
     }
     vec![Complaint::new(

@@ -2,27 +2,18 @@
 
 use std::fmt;
 
-use super::{Mode, policy::Policy};
-use crate::{
-    elf::{Facts, needle::Needle},
-    schema::dist::Level,
-};
+use super::{Mode, policy::Policy, text::Texts};
+use crate::{elf::Facts, schema::dist::Level};
 
 /// What a lint looks at.
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'a> {
-    pub(super) bytes: &'a [u8],
     pub(super) facts: &'a Facts,
     pub(super) policy: &'a Policy,
     /// None where only the bytes are known.
     pub(super) mode: Option<Mode>,
-}
-
-impl Subject<'_> {
-    /// Whether `needle` is among the bytes that are loaded.
-    pub(super) fn contains(&self, needle: &Needle) -> bool {
-        self.facts.loaded(self.bytes).any(|part| needle.is_in(part))
-    }
+    /// Empty until it is known which lints look.
+    pub(super) texts: &'a Texts,
 }
 
 /// What a lint has to say: one sentence, what in the file shows it, and what to do.

@@ -109,7 +109,7 @@ pub(super) fn large_pages(subject: &Subject<'_>) -> bool {
 /// jemalloc is built for one page size, and aborts under a larger one though the file is loaded.
 /// Which one it was built for is not in the file.
 pub(super) fn allocator_page_size(subject: &Subject<'_>) -> Vec<Complaint> {
-    if !subject.contains(&needle::JEMALLOC) {
+    if !subject.texts.jemalloc {
         return Vec::new();
     }
     vec![Complaint::new(

@@ -15,6 +15,7 @@ mod memory;
 mod mode;
 mod policy;
 mod render;
+mod text;
 
 pub use artifact::{Refused, VerifiedArtifact, mismatch};
 pub use catalogue::LINTS;
@@ -26,10 +27,11 @@ pub use policy::Policy;
 pub use render::Report;
 
 use crate::{
-    elf::Facts,
+    elf::{Facts, Source},
     schema::dist::{Finding, Level, Verdict},
 };
 use lint::Subject;
+use text::Texts;
 
 /// The id of the finding on a file that cannot be looked at. It is no lint: it cannot be allowed.
 pub const READABLE: &str = "readable";
@@ -41,29 +43,42 @@ pub const PACKED: &str = "packed";
 /// allowed.
 pub const RECORD: &str = "record";
 
-/// The verdict on `bytes`, a whole file, under `policy`: every failure at once, the worst first.
-/// A file that cannot be looked at is refused, never passed.
-pub fn verify(bytes: &[u8], policy: &Policy) -> Verdict {
-    match Facts::read(bytes) {
-        Ok(facts) => judge(bytes, &facts, None, policy),
+/// The verdict on a whole file under `policy`: every failure at once, the worst first. A file that
+/// cannot be looked at is refused, never passed.
+pub fn verify<'a>(source: impl Into<Source<'a>>, policy: &Policy) -> Verdict {
+    let source = source.into();
+    match Facts::read(source) {
+        Ok(facts) => judge(source, &facts, None, policy),
         Err(error) => unreadable(&error.to_string()),
     }
 }
 
-/// The verdict on a file whose `facts` were read from `bytes`, under `policy`, and on its mode
+/// The verdict on a file whose `facts` were read from `source`, under `policy`, and on its mode
 /// where that is known.
-pub fn judge(bytes: &[u8], facts: &Facts, mode: Option<Mode>, policy: &Policy) -> Verdict {
+pub fn judge<'a>(
+    source: impl Into<Source<'a>>,
+    facts: &Facts,
+    mode: Option<Mode>,
+    policy: &Policy,
+) -> Verdict {
     if let Some(packer) = facts.packer {
         return refused(packed(packer, facts));
     }
-    let subject = Subject { bytes, facts, policy, mode };
+    let nothing = Texts::default();
+    let subject = Subject { facts, policy, mode, texts: &nothing };
+    let chosen = LINTS.iter().map(|lint| (lint, policy.level(lint)));
+    let chosen: Vec<_> = chosen
+        .filter(|(lint, level)| *level != Level::Allow && (lint.applies)(&subject))
+        .collect();
+    let names: Vec<_> = chosen.iter().map(|(lint, _)| lint.id).collect();
+    let texts = match Texts::read(source.into(), facts, policy, &names) {
+        Ok(texts) => texts,
+        Err(error) => return unreadable(&error.to_string()),
+    };
+    let subject = Subject { texts: &texts, ..subject };
     let mut lints = vec![READABLE.to_owned(), PACKED.to_owned()];
     let mut findings = Vec::new();
-    for lint in &LINTS {
-        let level = policy.level(lint);
-        if level == Level::Allow || !(lint.applies)(&subject) {
-            continue;
-        }
+    for (lint, level) in chosen {
         lints.push(lint.id.to_owned());
         findings.extend((lint.check)(&subject).into_iter().map(|found| Finding {
             lint: lint.id.to_owned(),
