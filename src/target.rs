@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Result},
     name::nearest,
     oci::Platform,
+    verify::{POLICY_KEYS, Settings},
 };
 
 /// The embedded target files: name and text. A tidy test holds this list against the directory.
@@ -48,6 +49,9 @@ pub struct Spec {
     /// How its binaries can be run.
     #[serde(default)]
     pub run: Run,
+    /// What is expected of its binaries beside that; see `docs/policy.md`.
+    #[serde(default)]
+    pub verify: Settings,
 }
 
 /// How a binary is linked.
@@ -133,6 +137,8 @@ pub struct Run {
     pub native: Vec<String>,
     /// Names of user-mode emulators, best first.
     pub emulators: Vec<String>,
+    /// The oldest processor that its binaries have to run on, as `qemu -cpu help` names it.
+    pub cpu: Option<String>,
 }
 
 /// The known targets by name.
@@ -204,10 +210,14 @@ const KEYS: &[&str] = &[
     "run",
     "native",
     "emulators",
+    "cpu",
+    "verify",
 ];
 
 fn parse(text: &str) -> Result<Spec> {
-    let spec: Spec = toml::from_str(text).map_err(|error| crate::name::toml_error(&error, KEYS))?;
+    let keys: Vec<_> = KEYS.iter().chain(&POLICY_KEYS).copied().collect();
+    let spec: Spec = toml::from_str(text).map_err(|error| crate::name::toml_error(&error, &keys))?;
+    spec.verify.check()?;
     if !matches!(spec.elf.class, 32 | 64) {
         return Err(Error::usage(format!("`class` is {}, and not 32 or 64", spec.elf.class)));
     }

@@ -21,7 +21,7 @@ use crate::target::Endian;
 pub struct Unreadable(pub(super) String);
 
 impl Unreadable {
-    pub(super) fn new(sentence: impl Into<String>) -> Self {
+    pub(crate) fn new(sentence: impl Into<String>) -> Self {
         Unreadable(sentence.into())
     }
 }

@@ -1,7 +1,9 @@
 //! The shell around the core: every effect has one place here. It imports only value types.
 
 pub mod cargo;
+pub mod clock;
 pub mod env;
+pub mod file;
 pub mod fs;
 pub mod git;
 pub mod host;

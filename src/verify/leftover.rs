@@ -88,7 +88,12 @@ pub(super) fn audit_data(subject: &Subject<'_>) -> Vec<Complaint> {
 }
 
 pub(super) fn build_path(subject: &Subject<'_>) -> Vec<Complaint> {
-    let Some(found) = &subject.texts.path else {
+    path(subject.texts.path.as_deref())
+}
+
+/// The complaint about such a path, if there is one.
+pub(super) fn path(found: Option<&[u8]>) -> Vec<Complaint> {
+    let Some(found) = found else {
         return Vec::new();
     };
     vec![Complaint::new(

@@ -2,16 +2,26 @@
 
 use std::fmt;
 
-use super::{Mode, policy::Policy, text::Texts};
+use super::{Mode, policy::Policy, run::Run, text::Texts};
 use crate::{elf::Facts, schema::dist::Level};
+
+/// What is known of a file beside its bytes.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// Its mode, where it has one.
+    pub mode: Option<Mode>,
+    /// Its size in the base, where that has it.
+    pub base: Option<u64>,
+    /// What came of running it, where that was asked for.
+    pub run: Option<Run>,
+}
 
 /// What a lint looks at.
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'a> {
     pub(super) facts: &'a Facts,
     pub(super) policy: &'a Policy,
-    /// None where only the bytes are known.
-    pub(super) mode: Option<Mode>,
+    pub(super) about: &'a About,
     /// Empty until it is known which lints look.
     pub(super) texts: &'a Texts,
 }

@@ -1,5 +1,5 @@
 use super::{
-    LINTS, Mode, PACKED, Policy, READABLE, Refused, Report, VerifiedArtifact, explain, judge, page,
+    About, LINTS, Mode, PACKED, Policy, READABLE, Refused, Report, VerifiedArtifact, explain, judge, page,
     verify,
 };
 use crate::{
@@ -166,7 +166,8 @@ fn the_mode_matters_where_it_is_known() {
     let facts = Facts::read(&bytes).unwrap();
     let find = |bits, capabilities| {
         let mode = Some(Mode { bits, capabilities });
-        let verdict = judge(&bytes, &facts, mode, &Policy::for_any());
+        let about = About { mode, ..About::default() };
+        let verdict = judge(&bytes, &facts, &about, &Policy::for_any());
         verdict.findings.into_iter().map(|found| found.lint).collect::<Vec<_>>()
     };
     assert_eq!(find(0o755, false), [""; 0]);

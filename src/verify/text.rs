@@ -63,6 +63,21 @@ impl Texts {
     }
 }
 
+impl Texts {
+    /// The beginning of a path of the machine that built it, anywhere in the file.
+    pub(super) fn paths(
+        source: Source<'_>,
+        policy: &Policy,
+    ) -> Result<Option<Vec<u8>>, Unreadable> {
+        let mut paths = Paths::new(policy);
+        source.windows(0..source.size(), |window, limit| {
+            paths.look(window, limit);
+            paths.known.is_none()
+        })?;
+        Ok(paths.known.or(paths.home))
+    }
+}
+
 /// Directories that have no business in a released file.
 struct Paths<'a> {
     directories: Vec<(&'a str, Finder<'a>)>,
