@@ -216,7 +216,8 @@ const KEYS: &[&str] = &[
 
 fn parse(text: &str) -> Result<Spec> {
     let keys: Vec<_> = KEYS.iter().chain(&POLICY_KEYS).copied().collect();
-    let spec: Spec = toml::from_str(text).map_err(|error| crate::name::toml_error(&error, &keys))?;
+    let spec: Spec =
+        toml::from_str(text).map_err(|error| crate::name::toml_error(&error, &keys))?;
     spec.verify.check()?;
     if !matches!(spec.elf.class, 32 | 64) {
         return Err(Error::usage(format!("`class` is {}, and not 32 or 64", spec.elf.class)));

@@ -159,7 +159,8 @@ impl<'a> Strings<'a> {
         let Some(left) = self.size.checked_sub(offset) else {
             return Ok(None);
         };
-        let bytes = self.source.start(self.start.saturating_add(offset), left.min(STRING as u64))?;
+        let bytes =
+            self.source.start(self.start.saturating_add(offset), left.min(STRING as u64))?;
         Ok(until_nul(&bytes, 0, STRING).map(text))
     }
 

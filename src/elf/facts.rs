@@ -12,8 +12,8 @@ use goblin::elf::{
 };
 
 use super::{
-    dynamic::{self, Dynamic},
     Source,
+    dynamic::{self, Dynamic},
     file::{File, Unreadable, is_alloc, slice, text, until_nul},
     needle,
     note::{self, Property},
@@ -349,7 +349,8 @@ impl Named {
                 list(&mut named.instrumentation, name);
             } else if name == b".comment" && named.comment.is_empty() {
                 let place = file.place(section)?;
-                let content = file.source.start(place.start, COMMENT.min(place.end - place.start))?;
+                let content =
+                    file.source.start(place.start, COMMENT.min(place.end - place.start))?;
                 let lines = content.split(|&byte| byte == 0).filter(|l| !l.is_empty());
                 lines.for_each(|line| list(&mut named.comment, line));
             } else if name == b".dep-v0" {

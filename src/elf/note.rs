@@ -94,9 +94,9 @@ fn each(file: &File<'_>, mut take: impl FnMut(Note<'_>, usize)) -> Result<(), Un
     let (mut left, mut size) = (NOTES, SIZE);
     for (place, align) in areas {
         let len = place.end - place.start;
-        size = size.checked_sub(len).ok_or_else(|| {
-            Unreadable::new(format!("it has more than {SIZE} bytes of notes"))
-        })?;
+        size = size
+            .checked_sub(len)
+            .ok_or_else(|| Unreadable::new(format!("it has more than {SIZE} bytes of notes")))?;
         let (bytes, offset) = (file.source.start(place.start, len)?, place.start);
         let bytes = &*bytes;
         // 8 is what x86-64's property note uses; every other value means 4 in practice.

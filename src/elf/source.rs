@@ -80,7 +80,8 @@ impl<'a> Source<'a> {
                     return Ok(None);
                 }
                 if len > MOST {
-                    let why = format!("{len} bytes of it belong together, which is more than {MOST}");
+                    let why =
+                        format!("{len} bytes of it belong together, which is more than {MOST}");
                     return Err(Unreadable::new(why));
                 }
                 let mut buffer = vec![0; usize::try_from(len).unwrap_or_default()];
@@ -168,7 +169,8 @@ mod tests {
             let mut seen = 0;
             let size = file.size();
             let whole = Source::File(&file).windows(0..size, |window, limit| {
-                seen += memchr::memmem::find_iter(window, b"needle").filter(|at| *at < limit).count();
+                seen +=
+                    memchr::memmem::find_iter(window, b"needle").filter(|at| *at < limit).count();
                 true
             });
             assert_eq!((whole, seen), (Ok(true), 1), "{at}");

@@ -81,17 +81,33 @@ pub struct Layer {
 /// It is neither, or its first file cannot be read.
 pub fn images(store: &dyn Store) -> Result<Images> {
     let mut found = Images::default();
-    if let Some(bytes) = small(store, INDEX)? {
+    let missing = || Error::check(format!("`{INDEX}` is missing"));
+    if store.open(MARK.0)?.is_some() {
+        let bytes = small(store, INDEX)?.ok_or_else(missing)?;
         let index = Document::<Index>::parse(bytes)?;
         Layout { store, found: &mut found, left: MANIFESTS }.index(&index, 0);
     } else if let Some(bytes) = small(store, DOCKER_MANIFEST)? {
         docker(store, &bytes, &mut found)?;
     } else {
-        let message = format!("it has neither `{INDEX}` nor `{DOCKER_MANIFEST}`");
+        let message = format!("it has neither `{}` nor `{DOCKER_MANIFEST}`", MARK.0);
         return Err(Error::check(message));
     }
     name(&mut found.images);
     Ok(found)
+}
+
+/// Whether the store is said to hold images: by the mark of a layout, or by what `docker save`
+/// writes. Other archives have a `manifest.json`, too.
+///
+/// # Errors
+/// The files that say so cannot be read.
+pub fn is_image(store: &dyn Store) -> Result<bool> {
+    if store.open(MARK.0)?.is_some() {
+        return Ok(true);
+    }
+    let manifest = small(store, DOCKER_MANIFEST)?;
+    let saved = manifest.and_then(|bytes| serde_json::from_slice::<Vec<Saved>>(&bytes).ok());
+    Ok(saved.is_some_and(|saved| !saved.is_empty()))
 }
 
 /// Tells images of one platform apart.

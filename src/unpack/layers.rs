@@ -184,7 +184,3 @@ fn absolute(path: &str) -> String {
     }
     format!("/{}", parts.join("/"))
 }
-
-#[cfg(test)]
-#[path = "layers_tests.rs"]
-mod tests;

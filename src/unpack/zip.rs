@@ -53,8 +53,9 @@ pub fn read(
 ) -> Result<()> {
     let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
     let located = ZipArchive::with_max_search_space(1 << 20);
-    let archive =
-        located.locate_in_reader(At(source), &mut buffer, source.size()).map_err(|(_, e)| broken(e))?;
+    let archive = located
+        .locate_in_reader(At(source), &mut buffer, source.size())
+        .map_err(|(_, e)| broken(e))?;
     let expected = archive.entries_hint();
     if expected > ENTRIES as u64 {
         return Err(Error::check(format!("it has more than {ENTRIES} entries")));
@@ -135,9 +136,10 @@ fn give(
         /// The longest path, Linux' `PATH_MAX`.
         const PATH: u64 = 4096;
         let mut bytes = Vec::new();
-        (&mut content).take(PATH).read_to_end(&mut bytes).map_err(|error| {
-            Error::check("a link in the archive cannot be read").because(error)
-        })?;
+        (&mut content)
+            .take(PATH)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Error::check("a link in the archive cannot be read").because(error))?;
         *to = String::from_utf8_lossy(&bytes).into_owned();
     }
     each(&entry, &mut content)

@@ -30,7 +30,8 @@ pub static LINTS: [Lint; 29] = [
         holds: "is for the target's machine, class, byte order and system",
         means: "The file runs on the target's processors under Linux.",
         detected: "`e_machine`, `EI_CLASS`, `EI_DATA`, `EI_OSABI` (0 or 3) and `EI_ABIVERSION` \
-                  (0).",
+                  (0), against the target, or the platform in the configuration of the image \
+                  that the file is in.",
         unknown: "Which instructions are in it; see `cpu-level`.",
         applies: linkage::has_machine,
         check: linkage::machine,
@@ -54,7 +55,8 @@ pub static LINTS: [Lint; 29] = [
         means: "The program needs no other file to start, so that it runs on any \
                   distribution and in an empty image.",
         detected: "No `PT_INTERP` and no `DT_NEEDED`. A dynamic section alone is normal in \
-                  static-pie. Without a target, this is expected of musl programs only.",
+                  static-pie. Without a target or a policy, this is expected of musl programs \
+                  only.",
         unknown: "What it opens at run time: files, or with `dlopen` libraries.",
         applies: linkage::static_expected,
         check: linkage::is_static,
@@ -199,10 +201,11 @@ pub static LINTS: [Lint; 29] = [
         holds: "runs on the oldest processor of its target",
         means: "A program built for a newer level of x86-64 dies of an illegal instruction \
                   on older processors.",
-        detected: "`GNU_PROPERTY_X86_ISA_1_NEEDED` names no level above the first.",
+        detected: "`GNU_PROPERTY_X86_ISA_1_NEEDED` names no level above that of the policy, which is \
+                  the first unless it says another.",
         unknown: "Nearly everything: `-C target-cpu=x86-64-v3` leaves no mark in the file, and \
-                  newer instructions behind a check at run time are fine. Only a run under an \
-                  emulator of the oldest processor shows it.",
+                  newer instructions behind a check at run time are fine. Only a run on the oldest \
+                  processor shows it; see `runs`.",
         applies: memory::has_cpu_level,
         check: memory::cpu_level,
     },
@@ -288,7 +291,8 @@ pub static LINTS: [Lint; 29] = [
                   executable does not start.",
         detected: "The bits of the file's mode: executable for its owner, where it is a \
                   program; not writable for others.",
-        unknown: "Access lists, and the mode in archives that the file came in.",
+        unknown: "Access lists, and the mode of a file in a zip archive that was not made by Unix' \
+                  programs.",
         applies: mode::is_known,
         check: mode::mode,
     },

@@ -42,7 +42,9 @@ pub fn foreign(source: Source<'_>, facts: &Foreign, about: &About, policy: &Poli
         (
             "growth",
             settings.max_growth.file.is_some() && about.base.is_some(),
-            grown("program", facts.size, about.base, settings.max_growth.file).into_iter().collect(),
+            grown("program", facts.size, about.base, settings.max_growth.file)
+                .into_iter()
+                .collect(),
         ),
     ];
     let mut lints = vec![READABLE.to_owned()];
@@ -100,8 +102,12 @@ fn nx_stack(facts: &Foreign) -> Vec<Complaint> {
         return Vec::new();
     }
     let (evidence, hint) = match facts.format {
-        Format::MachO => ("its header has MH_ALLOW_STACK_EXECUTION", "link without `-allow_stack_execute`"),
-        Format::Pe => ("its header lacks IMAGE_DLLCHARACTERISTICS_NX_COMPAT", "link with `/NXCOMPAT`"),
+        Format::MachO => {
+            ("its header has MH_ALLOW_STACK_EXECUTION", "link without `-allow_stack_execute`")
+        }
+        Format::Pe => {
+            ("its header lacks IMAGE_DLLCHARACTERISTICS_NX_COMPAT", "link with `/NXCOMPAT`")
+        }
     };
     vec![Complaint::new("the program asks for an executable stack", evidence, hint)]
 }

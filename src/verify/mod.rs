@@ -29,7 +29,8 @@ pub use kind::other_kind;
 pub use lint::{About, Lint};
 pub use mode::Mode;
 pub use policy::{
-    CpuLevel, Day, GlibcVersion, Growth, KEYS as POLICY_KEYS, Limits, Policy, Settings, Size, Waiver,
+    CpuLevel, Day, GlibcVersion, Growth, KEYS as POLICY_KEYS, Limits, Policy, Settings, Size,
+    Waiver,
 };
 pub use render::Report;
 pub use run::{End, Run};
@@ -80,9 +81,8 @@ pub fn judge<'a>(
     let nothing = Texts::default();
     let subject = Subject { facts, policy, about, texts: &nothing };
     let chosen = LINTS.iter().map(|lint| (lint, policy.level(lint)));
-    let chosen: Vec<_> = chosen
-        .filter(|(lint, level)| *level != Level::Allow && (lint.applies)(&subject))
-        .collect();
+    let chosen: Vec<_> =
+        chosen.filter(|(lint, level)| *level != Level::Allow && (lint.applies)(&subject)).collect();
     let names: Vec<_> = chosen.iter().map(|(lint, _)| lint.id).collect();
     let texts = match Texts::read(source.into(), facts, policy, &names) {
         Ok(texts) => texts,

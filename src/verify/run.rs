@@ -74,10 +74,9 @@ pub(super) fn runs(subject: &Subject<'_>) -> Vec<Complaint> {
             "run the command by hand to see more; start files that do not fit its kind of \
              linking crash at once",
         ),
-        End::Code(PANIC) => (
-            "the program panics".to_owned(),
-            "run it with arguments that it knows: `--run-arg`",
-        ),
+        End::Code(PANIC) => {
+            ("the program panics".to_owned(), "run it with arguments that it knows: `--run-arg`")
+        }
         End::Code(code) if CANNOT_START.contains(&code) && missing => (
             "the program does not start in an empty root: a file that it needs is missing"
                 .to_owned(),

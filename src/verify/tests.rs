@@ -1,6 +1,6 @@
 use super::{
-    About, LINTS, Mode, PACKED, Policy, READABLE, Refused, Report, VerifiedArtifact, explain, judge, page,
-    verify,
+    About, LINTS, Mode, PACKED, Policy, READABLE, Refused, Report, VerifiedArtifact, explain,
+    judge, page, verify,
 };
 use crate::{
     elf::{

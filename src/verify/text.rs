@@ -130,8 +130,7 @@ fn home<'a>(window: &'a [u8], parent: &Finder<'_>, limit: usize) -> Option<&'a [
         let user = path.get(parent.needle().len()..)?;
         let len = user.iter().take_while(|&&byte| is_name(byte)).count();
         // A name, and something in its directory: `/home/` alone may be a program's own text.
-        let inside =
-            user.get(len) == Some(&b'/') && user.get(len + 1).is_some_and(|&b| is_name(b));
+        let inside = user.get(len) == Some(&b'/') && user.get(len + 1).is_some_and(|&b| is_name(b));
         (len > 0 && inside).then_some(path)
     })
 }

@@ -18,4 +18,7 @@ mod support;
 mod tidy;
 mod usage;
 mod verify;
+mod verify_archive;
 mod verify_cli;
+mod verify_image;
+mod verify_policy;

@@ -90,9 +90,8 @@ impl<'a> Looker<'a> {
 
     /// What there is to say of the file or archive at `path`.
     pub(super) fn file(&self, path: &Utf8Path, policy: &Policy, listed: bool) -> Outcome {
-        self.at(path, policy, listed).unwrap_or_else(|error| {
-            Outcome::of(refused(path.as_str(), &error.to_string()))
-        })
+        self.at(path, policy, listed)
+            .unwrap_or_else(|error| Outcome::of(refused(path.as_str(), &error.to_string())))
     }
 
     fn at(&self, path: &Utf8Path, policy: &Policy, listed: bool) -> Result<Outcome> {
@@ -111,21 +110,26 @@ impl<'a> Looker<'a> {
     /// The verdict on a file of a `dist.json`.
     pub(super) fn artifact(&self, path: &Utf8Path, of: &Artifact, policy: &Policy) -> Outcome {
         let name = path.as_str();
-        let checked = open(path).and_then(|(file, mode)| {
-            let source = Source::File(&file);
-            let digest = digest(source);
-            let mismatch = |digest| verify::mismatch(of, digest, source.size(), policy);
-            if let Some(verdict) = digest.as_ref().ok().and_then(|digest| mismatch(*digest)) {
-                let target = Some(of.target.clone());
-                let sha256 = digest.ok();
-                let facts = Vec::new();
-                let path = name.to_owned();
-                return Ok(Outcome::of(Checked { path, target, sha256, verdict, facts }));
-            }
-            let place = Some(path);
-            Ok(self.look(File { source, name, mode: Some(mode), listed: false, place }, policy))
-        });
-        checked.unwrap_or_else(|error| Outcome::of(refused(name, &error.to_string())))
+        let (file, mode) = match open(path) {
+            Ok(open) => open,
+            Err(error) => return Outcome::of(refused(name, &error.to_string())),
+        };
+        let source = Source::File(&file);
+        let sha256 = match digest(source) {
+            Ok(digest) => digest,
+            Err(error) => return Outcome::of(refused(name, &error.to_string())),
+        };
+        if let Some(verdict) = verify::mismatch(of, sha256, source.size(), policy) {
+            return Outcome::of(Checked {
+                path: name.to_owned(),
+                target: Some(of.target.clone()),
+                sha256: Some(sha256),
+                verdict,
+                facts: Vec::new(),
+            });
+        }
+        let place = Some(path);
+        self.look(File { source, name, mode: Some(mode), listed: false, place }, policy)
     }
 
     /// What there is to say of a file that is no archive.
@@ -159,9 +163,10 @@ impl<'a> Looker<'a> {
         if facts.detached && file.listed {
             return Outcome::skip(file.name, "separate debug information");
         }
-        let run = self.request.run.as_ref().zip(file.place).map(|(trial, place)| {
-            trial::run(self.cx, self.targets, policy, &facts, place, trial)
-        });
+        let run =
+            self.request.run.as_ref().zip(file.place).map(|(trial, place)| {
+                trial::run(self.cx, self.targets, policy, &facts, place, trial)
+            });
         let about = About { run, ..self.about(file) };
         let verdict = verify::judge(file.source, &facts, &about, policy);
         self.checked(file, policy, Ok(verdict), || verify::fact::tell(&facts))

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     elf::{ReadAt as _, Source},
     error::{Error, Result},
+    oci::archive::DOCKER_MANIFEST,
     schema::verify::{Checked, NotChecked},
     sys::file::{OpenFile, Spool},
     unpack::{
@@ -44,9 +45,8 @@ impl Looker<'_> {
         let name = path.as_str();
         let mut inside = Inside::new(self, name, policy);
         if unpack::is_zip(start) {
-            let read = unpack::zip(Source::File(file), &mut |entry, content| {
-                inside.entry(entry, content)
-            });
+            let read =
+                unpack::zip(Source::File(file), &mut |entry, content| inside.entry(entry, content));
             return inside.end(file, read, listed);
         }
         match self.stream(path, file, start, &mut inside, listed) {
@@ -89,22 +89,28 @@ impl Looker<'_> {
             }
             return Ok(None);
         }
-        if looks_like_image(&first) {
-            let mut spool = None;
-            let tar = match packing {
-                Packing::None => Tar::read(file)?,
-                _ => Tar::read(spool.insert(Spool::new(&mut stream)?).file())?,
-            };
-            if tar.is_image() {
-                let outcome = self.images(path.as_str(), &tar, inside.policy, listed)?;
-                return Ok(Some(outcome));
+        if !looks_like_image(&first) {
+            unpack::tar_file(&mut stream, &mut |entry, content| inside.entry(entry, content))?;
+            if !inside.marked {
+                return Ok(None);
             }
+            // It was an image in an unusual order.
+            let again = unpack::unpack(file.reader(0..file.size()), packing, &Budget::default());
+            stream = Cursor::new(Vec::new()).chain(again?);
+        }
+        let mut spool = None;
+        let tar = match packing {
+            Packing::None => Tar::read(file)?,
+            _ => Tar::read(spool.insert(Spool::new(&mut stream)?).file())?,
+        };
+        if image::is_image(&tar)? {
+            return self.images(path.as_str(), &tar, inside.policy, listed).map(Some);
+        }
+        if !inside.marked {
             unpack::tar_file(&mut tar.reader(), &mut |entry, content| {
                 inside.entry(entry, content)
             })?;
-            return Ok(None);
         }
-        unpack::tar_file(&mut stream, &mut |entry, content| inside.entry(entry, content))?;
         Ok(None)
     }
 
@@ -190,7 +196,7 @@ fn looks_like_image(start: &[u8]) -> bool {
     let first = name.split('/').next().unwrap_or_default();
     let hex = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
     let known = ["blobs", "oci-layout", "index.json", "manifest.json", "repositories", ""];
-    known.contains(&first) || hex(first.trim_end_matches(".json"))
+    known.contains(&first) || hex(first.split('.').next().unwrap_or_default())
 }
 
 /// What is found in one archive or image.
@@ -201,6 +207,8 @@ struct Inside<'a> {
     found: Outcome,
     hazards: Vec<String>,
     unreadable: Vec<String>,
+    /// Whether it has a file that marks images.
+    marked: bool,
     /// Entries without a verdict that are not told.
     untold: usize,
 }
@@ -214,6 +222,7 @@ impl<'a> Inside<'a> {
             found: Outcome::default(),
             hazards: Vec::new(),
             unreadable: Vec::new(),
+            marked: false,
             untold: 0,
         }
     }
@@ -231,15 +240,21 @@ impl<'a> Inside<'a> {
         self.looker.cx.children.check()?;
         let name = format!("{}!{}", self.name, entry.path);
         self.hazards.extend(entry.hazard());
+        let path = entry.path.trim_start_matches("./");
+        self.marked |= [image::MARK.0, DOCKER_MANIFEST].contains(&path);
         match &entry.kind {
             Kind::File => self.file(&name, entry, content)?,
             Kind::Directory => {}
-            Kind::Link(to) => self.skip(name, format!("a symbolic link to `{}`", to.escape_debug())),
+            Kind::Link(to) => {
+                self.skip(name, format!("a symbolic link to `{}`", to.escape_debug()))
+            }
             Kind::HardLink(to) => {
                 self.skip(name, format!("another name of `{}`", to.escape_debug()));
             }
             Kind::Special(what) => self.skip(name, *what),
-            Kind::Unknown(what) => self.found.checked.push(refused(&name, &format!("it is {what}"))),
+            Kind::Unknown(what) => {
+                self.found.checked.push(refused(&name, &format!("it is {what}")))
+            }
         }
         Ok(())
     }

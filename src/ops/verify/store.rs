@@ -7,7 +7,6 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use crate::{
     elf::ReadAt as _,
     error::{Error, Result},
-    oci::{archive::DOCKER_MANIFEST, layout::INDEX},
     sys::{
         file::{self, OpenFile},
         fs::{self, Kind},
@@ -71,11 +70,6 @@ impl<'a> Tar<'a> {
             Ok(())
         })?;
         Ok(tar)
-    }
-
-    /// Whether there is an image in it, by the files that say so.
-    pub(super) fn is_image(&self) -> bool {
-        [INDEX, DOCKER_MANIFEST].iter().any(|name| self.files.contains_key(*name))
     }
 
     /// All of it.

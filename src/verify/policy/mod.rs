@@ -84,8 +84,11 @@ impl Policy {
     }
 
     fn with(mut self, settings: &Settings) -> Self {
-        let levels =
-            [(&settings.allow, Level::Allow), (&settings.warn, Level::Warn), (&settings.deny, Level::Deny)];
+        let levels = [
+            (&settings.allow, Level::Allow),
+            (&settings.warn, Level::Warn),
+            (&settings.deny, Level::Deny),
+        ];
         for (ids, level) in levels {
             let known = ids.iter().filter_map(|id| find(id).ok());
             self.levels.extend(known.map(|lint| (lint.id, level)));
@@ -184,7 +187,10 @@ impl Policy {
             class,
             endian,
             platform: platform.to_string(),
-            hint: format!("the image's configuration says `{platform}`: put a {} program there", machine_name(number)),
+            hint: format!(
+                "the image's configuration says `{platform}`: put a {} program there",
+                machine_name(number)
+            ),
         })
     }
 }

@@ -183,8 +183,24 @@ from_text!(GlibcVersion, Day);
 
 /// Every key, for the nearest known name of a wrong one.
 pub const KEYS: [&str; 18] = [
-    "linkage", "glibc", "libraries", "page-size", "cpu", "max-size", "max-growth", "file",
-    "archive", "image", "deny", "warn", "allow", "waive", "lint", "reason", "paths", "until",
+    "linkage",
+    "glibc",
+    "libraries",
+    "page-size",
+    "cpu",
+    "max-size",
+    "max-growth",
+    "file",
+    "archive",
+    "image",
+    "deny",
+    "warn",
+    "allow",
+    "waive",
+    "lint",
+    "reason",
+    "paths",
+    "until",
 ];
 
 impl Settings {
@@ -197,8 +213,8 @@ impl Settings {
             let hint = error.hint_text().unwrap_or("docs/policy.md lists every key").to_owned();
             Error::usage(format!("policy file `{path}` is wrong: {error}")).hint(hint)
         };
-        let settings: Settings = toml::from_str(text)
-            .map_err(|error| named(crate::name::toml_error(&error, &KEYS)))?;
+        let settings: Settings =
+            toml::from_str(text).map_err(|error| named(crate::name::toml_error(&error, &KEYS)))?;
         settings.check().map_err(named)?;
         Ok(settings)
     }

@@ -33,9 +33,8 @@ impl Policy {
 impl Waiver {
     fn is_about(&self, path: &str) -> bool {
         let ends = path.char_indices().filter(|(_, c)| matches!(c, '/' | '!'));
-        let ends: Vec<&str> = std::iter::once(path)
-            .chain(ends.filter_map(|(at, _)| path.get(at + 1..)))
-            .collect();
+        let ends: Vec<&str> =
+            std::iter::once(path).chain(ends.filter_map(|(at, _)| path.get(at + 1..))).collect();
         let fits = |pattern: &String| {
             ends.iter().any(|end| is_like(end.as_bytes(), pattern.as_bytes(), true))
         };
@@ -91,7 +90,9 @@ mod tests {
         let like = |text: &str, pattern: &str| is_like(text.as_bytes(), pattern.as_bytes(), true);
         assert!(like("bin/rg", "bin/rg") && like("bin/rg", "bin/*") && like("bin/rg", "**rg"));
         assert!(like("", "") && like("", "*") && like("abc", "a*c") && like("abc", "a**c"));
-        assert!(!like("bin/rg", "*") && !like("a/b", "a*b") && !like("abc", "ab") && !like("a", ""));
+        assert!(
+            !like("bin/rg", "*") && !like("a/b", "a*b") && !like("abc", "ab") && !like("a", "")
+        );
         assert!(is_like(b"a/b", b"a*b", false));
     }
 
