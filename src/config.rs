@@ -7,9 +7,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
+    allocator,
     error::{Error, Result},
     name::nearest,
-    profile::Preset,
+    profile::{Preset, Unstable},
     verify::Settings,
 };
 
@@ -23,6 +24,12 @@ pub struct WorkspaceSettings {
     pub preset: Option<Preset>,
     /// Another profile than `dist`.
     pub profile: Option<String>,
+    /// What serves `malloc`; a target's own setting comes first.
+    pub allocator: Option<allocator::Setting>,
+    /// Unstable switches of rustc, by name.
+    pub unstable: Vec<Unstable>,
+    /// Whether symbols are kept in files of their own.
+    pub debug_files: bool,
     /// How binaries are tried out; a package's own setting comes first.
     pub smoke: Option<SmokeSetting>,
     /// Seconds after which a binary that still runs is ended.

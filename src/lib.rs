@@ -4,6 +4,7 @@
 //! The library is what `cargo longshore` and an xtask call; see `docs/architecture.md` for the map.
 #![warn(missing_docs)]
 
+pub mod allocator;
 pub mod cargo;
 pub mod cli;
 pub mod command;

@@ -16,15 +16,24 @@ pub enum Preset {
     /// Fast programs of moderate size; panics unwind.
     #[default]
     Balanced,
+    /// As `Balanced`, for processors of the level that the target's file names as `speed-cpu`.
+    Speed,
+    /// Small programs; panics abort, and std is built for size where its source is there.
+    Size,
     /// Short builds, for pull requests.
     Quick,
 }
 
 impl Preset {
+    /// Every preset.
+    pub const ALL: [Preset; 4] = [Preset::Balanced, Preset::Speed, Preset::Size, Preset::Quick];
+
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Preset::Balanced => "balanced",
+            Preset::Speed => "speed",
+            Preset::Size => "size",
             Preset::Quick => "quick",
         }
     }
@@ -33,7 +42,16 @@ impl Preset {
     /// (<https://doc.rust-lang.org/cargo/reference/profiles.html>).
     fn values(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Preset::Balanced => &[("codegen-units", "1"), ("lto", "\"fat\""), ("opt-level", "3")],
+            Preset::Balanced | Preset::Speed => {
+                &[("codegen-units", "1"), ("lto", "\"fat\""), ("opt-level", "3")]
+            }
+            // `z` measures smaller than `s`: see docs/configuration.md.
+            Preset::Size => &[
+                ("codegen-units", "1"),
+                ("lto", "\"fat\""),
+                ("opt-level", "\"z\""),
+                ("panic", "\"abort\""),
+            ],
             Preset::Quick => &[("codegen-units", "16"), ("lto", "\"thin\""), ("opt-level", "3")],
         }
     }
@@ -58,9 +76,9 @@ pub struct Setting {
 pub type Own = BTreeMap<String, (toml::Value, String)>;
 
 /// The profile's values. `own` is what the user set for it; those keys win over the preset's, one by
-/// one. Cargo never strips: longshore does it itself, from
-/// the one build that has the symbols.
-pub fn settings(name: &str, preset: Preset, own: Option<&Own>) -> Vec<Setting> {
+/// one. Cargo never strips: longshore does it itself, from the one build that has the symbols. With
+/// `debug_files` these are to have line numbers.
+pub fn settings(name: &str, preset: Preset, own: Option<&Own>, debug_files: bool) -> Vec<Setting> {
     let mut settings = BTreeMap::new();
     let mut set = |key: &str, value: String, origin: &str, passed| {
         let (key, origin) = (key.to_owned(), origin.to_owned());
@@ -75,12 +93,54 @@ pub fn settings(name: &str, preset: Preset, own: Option<&Own>) -> Vec<Setting> {
             set(key, (*value).to_owned(), &origin, true);
         }
     }
+    if debug_files {
+        set("debug", "\"line-tables-only\"".into(), "debug files were asked for", true);
+    }
     for (key, (value, origin)) in own.into_iter().flatten().filter(|(_, own)| !own.0.is_table()) {
         set(key, value.to_string(), origin, false);
     }
     let why = "longshore: symbols are stripped after the build, so that they can be kept";
     set("strip", "\"none\"".into(), why, true);
     settings.into_values().collect()
+}
+
+/// Whether panics abort under these values, which then need no unwind tables.
+pub fn aborts(settings: &[Setting]) -> bool {
+    settings.iter().any(|setting| setting.key == "panic" && setting.value == "\"abort\"")
+}
+
+/// Switches of rustc that are not stable, each to be asked for by name
+/// (<https://doc.rust-lang.org/unstable-book/compiler-flags.html>). std is built with them, too, so
+/// its source has to be there; and all crates and build scripts are compiled as by a nightly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Unstable {
+    /// A panic ends the program at once, without a message.
+    ImmediateAbort,
+    /// Panics do not say in which file and line they happened.
+    NoLocations,
+}
+
+impl Unstable {
+    /// Every switch.
+    pub const ALL: [Unstable; 2] = [Unstable::ImmediateAbort, Unstable::NoLocations];
+
+    /// Its flags.
+    pub fn flags(self) -> &'static [&'static str] {
+        match self {
+            Unstable::ImmediateAbort => &["-Zunstable-options", "-Cpanic=immediate-abort"],
+            Unstable::NoLocations => &["-Zlocation-detail=none"],
+        }
+    }
+
+    /// Its name in metadata.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unstable::ImmediateAbort => "immediate-abort",
+            Unstable::NoLocations => "no-locations",
+        }
+    }
 }
 
 #[cfg(test)]
@@ -99,7 +159,7 @@ mod tests {
             ("lto".to_owned(), (toml::Value::from("thin"), place())),
             ("inherits".to_owned(), (toml::Value::from("bench"), place())),
         ]);
-        let settings = settings(DIST, Preset::Balanced, Some(&own));
+        let settings = settings(DIST, Preset::Balanced, Some(&own), false);
         assert_eq!(origin(&settings, "lto"), ("\"thin\"", "[profile.dist] in Cargo.toml", false));
         assert_eq!(origin(&settings, "opt-level"), ("3", "preset balanced", true));
         assert_eq!(origin(&settings, "inherits").0, "\"bench\"");
@@ -107,7 +167,7 @@ mod tests {
 
     #[test]
     fn another_profile_is_only_stripped() {
-        let settings = settings("release", Preset::Balanced, None);
+        let settings = settings("release", Preset::Balanced, None, false);
         let keys: Vec<_> = settings.iter().map(|setting| setting.key.as_str()).collect();
         assert_eq!(keys, ["strip"]);
     }

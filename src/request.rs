@@ -2,7 +2,11 @@
 
 use camino::Utf8PathBuf;
 
-use crate::{profile::Preset, workspace::FeatureSelection};
+use crate::{
+    allocator,
+    profile::{Preset, Unstable},
+    workspace::FeatureSelection,
+};
 
 /// What to build, and how; the fields are cargo's flags of the same names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +25,12 @@ pub struct Request {
     pub profile: Option<String>,
     /// `--preset`.
     pub preset: Option<Preset>,
+    /// `--allocator`.
+    pub allocator: Option<allocator::Setting>,
+    /// `--unstable`, added to those of the workspace.
+    pub unstable: Vec<Unstable>,
+    /// `--debug-files`.
+    pub debug_files: bool,
     /// `--target`, repeatable; `[workspace.metadata.longshore] targets`, else the targets that are
     /// default in their files, when empty.
     pub targets: Vec<String>,
@@ -42,6 +52,8 @@ pub struct Request {
     pub verbose: u8,
     /// Whether binaries are run once.
     pub smoke: bool,
+    /// `--twice`: whether all is built again, to compare.
+    pub twice: bool,
     /// `--rust-src`: a directory that holds `library`, to build std from.
     pub rust_src: Option<Utf8PathBuf>,
 }
@@ -56,6 +68,9 @@ impl Default for Request {
             features: FeatureSelection::default(),
             profile: None,
             preset: None,
+            allocator: None,
+            unstable: Vec::new(),
+            debug_files: false,
             targets: Vec::new(),
             target_dir: None,
             manifest_path: None,
@@ -66,6 +81,7 @@ impl Default for Request {
             timings: false,
             verbose: 0,
             smoke: true,
+            twice: false,
             rust_src: None,
         }
     }

@@ -2,14 +2,16 @@
 //! TOML file a target; the files of `targets/` are embedded, and a workspace's own `targets/`
 //! adds to or replaces them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    allocator,
     error::{Error, Result},
     name::nearest,
     oci::Platform,
+    profile::Preset,
     verify::{POLICY_KEYS, Settings},
 };
 
@@ -44,6 +46,25 @@ pub struct Spec {
     /// Flags for rustc, added to the user's own.
     #[serde(default)]
     pub rustflags: Vec<String>,
+    /// Arguments for the linker, added to those of `rustflags`.
+    #[serde(default)]
+    pub link_args: Vec<String>,
+    /// `static`: code for a fixed address, which makes a linkage `static-pie` a `static` one.
+    #[serde(default)]
+    pub relocation_model: Option<RelocationModel>,
+    /// The oldest processor that binaries run on, as rustc calls it; the oldest of the target when
+    /// absent.
+    #[serde(default)]
+    pub cpu: Option<String>,
+    /// The same with the preset `speed`.
+    #[serde(default)]
+    pub speed_cpu: Option<String>,
+    /// Whether functions keep frame pointers, so that profilers can walk the stack cheaply.
+    #[serde(default)]
+    pub frame_pointers: bool,
+    /// What serves `malloc`; comes before the workspace's own setting.
+    #[serde(default)]
+    pub allocator: Option<allocator::Setting>,
     /// What an ELF file for it says of itself.
     pub elf: Elf,
     /// How its binaries can be run.
@@ -52,6 +73,16 @@ pub struct Spec {
     /// What is expected of its binaries beside that; see `docs/policy.md`.
     #[serde(default)]
     pub verify: Settings,
+}
+
+/// Where code is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RelocationModel {
+    /// At a fixed address.
+    Static,
+    /// Anywhere.
+    Pie,
 }
 
 /// How a binary is linked.
@@ -65,6 +96,16 @@ pub enum Linkage {
     StaticPie,
     /// Linked to shared libraries.
     Dynamic,
+}
+
+impl fmt::Display for Linkage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Linkage::Static => "static",
+            Linkage::StaticPie => "static-pie",
+            Linkage::Dynamic => "dynamic",
+        })
+    }
 }
 
 /// What an ELF file for a target says of itself.
@@ -141,6 +182,14 @@ pub struct Run {
     pub cpu: Option<String>,
 }
 
+impl Target {
+    /// The oldest processor that binaries run on with `preset`, where the file names one.
+    pub fn cpu(&self, preset: Option<Preset>) -> Option<&str> {
+        let speed = self.spec.speed_cpu.as_deref().filter(|_| preset == Some(Preset::Speed));
+        speed.or(self.spec.cpu.as_deref())
+    }
+}
+
 /// The known targets by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Targets(BTreeMap<String, Target>);
@@ -202,6 +251,12 @@ const KEYS: &[&str] = &[
     "default",
     "linkage",
     "rustflags",
+    "link-args",
+    "relocation-model",
+    "cpu",
+    "speed-cpu",
+    "frame-pointers",
+    "allocator",
     "elf",
     "machine",
     "class",
@@ -210,13 +265,12 @@ const KEYS: &[&str] = &[
     "run",
     "native",
     "emulators",
-    "cpu",
     "verify",
 ];
 
 fn parse(text: &str) -> Result<Spec> {
     let keys: Vec<_> = KEYS.iter().chain(&POLICY_KEYS).copied().collect();
-    let spec: Spec =
+    let mut spec: Spec =
         toml::from_str(text).map_err(|error| crate::name::toml_error(&error, &keys))?;
     spec.verify.check()?;
     if !matches!(spec.elf.class, 32 | 64) {
@@ -225,6 +279,17 @@ fn parse(text: &str) -> Result<Spec> {
     if !spec.elf.page_size.is_power_of_two() {
         let size = spec.elf.page_size;
         return Err(Error::usage(format!("`page-size` is {size}, and not a power of two")));
+    }
+    match (spec.relocation_model, spec.linkage) {
+        (Some(RelocationModel::Static), Linkage::StaticPie) => spec.linkage = Linkage::Static,
+        (Some(RelocationModel::Static), Linkage::Dynamic)
+        | (Some(RelocationModel::Pie), Linkage::Static) => {
+            return Err(Error::usage(format!(
+                "`relocation-model` contradicts `linkage = \"{}\"`",
+                spec.linkage
+            )));
+        }
+        _ => {}
     }
     Ok(spec)
 }
@@ -260,6 +325,15 @@ mod tests {
         let error = file(&text).unwrap_err();
         assert!(error.to_string().contains("targets/mine.toml"), "{error}");
         assert_eq!(error.hint_text(), Some("did you mean `linkage`?"));
+    }
+
+    #[test]
+    fn a_static_relocation_model_is_linkage_static() {
+        let text = format!("relocation-model = \"static\"\n{}", EMBEDDED[0].1);
+        let targets = file(&text).unwrap();
+        assert_eq!(targets.get("mine").unwrap().spec.linkage, Linkage::Static);
+        let error = file(&text.replace("static-pie", "dynamic")).unwrap_err();
+        assert!(error.to_string().contains("linkage = \"dynamic\""), "{error}");
     }
 
     #[test]

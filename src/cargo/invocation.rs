@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    allocator::Choice,
     cargo::rustflags::{Flag, Place, Remap, UserFlags},
     plan::{Inputs, selection::Selection},
     request::Request,
@@ -28,6 +29,10 @@ pub struct TargetFlags {
     pub user: UserFlags,
     /// All flags: the user's, then ours.
     pub all: Vec<Flag>,
+    /// Flags for C compilers to the same end.
+    pub c: Vec<&'static str>,
+    /// What serves `malloc`.
+    pub allocator: Choice,
 }
 
 impl TargetFlags {
@@ -45,8 +50,8 @@ impl TargetFlags {
 }
 
 /// The cargo commands that build the selected binaries: one for all targets, unless a variable of
-/// the user's holds flags (cargo then takes them from nowhere else) and the targets need others
-/// besides; it is one for each set of flags then.
+/// the user's holds flags and hides others of `target.*.rustflags` in a file, which would come back
+/// without it; it is one for each set of flags then.
 pub fn builds(
     inputs: &Inputs<'_>,
     selection: &Selection<'_>,
@@ -55,8 +60,7 @@ pub fn builds(
     targets: &[TargetFlags],
 ) -> Vec<Build> {
     let one = |targets: &[&TargetFlags]| build(inputs, selection, profile, remap, targets);
-    let variable = targets.iter().any(|target| target.user.place == Place::Environment);
-    if !variable {
+    if !targets.iter().any(|target| target.user.hides) {
         return vec![one(&targets.iter().collect::<Vec<_>>())];
     }
     let mut groups: Vec<Vec<&TargetFlags>> = Vec::new();
@@ -95,7 +99,11 @@ fn build(
     for target in targets {
         add(&["--target", &target.target]);
         let facts = inputs.facts;
-        env.extend(zig::c_flags(&target.target, &facts.zig, remap, &facts.c_flags));
+        env.extend(zig::c_flags(&target.target, &facts.zig, remap, &target.c, &facts.c_flags));
+    }
+    if !profile.unstable.is_empty() {
+        // Asked for by name: rustc refuses unstable flags otherwise.
+        env.insert("RUSTC_BOOTSTRAP".to_owned(), "1".to_owned());
     }
     let mut env_remove = Vec::new();
     // Flags that are the same for all go where nothing hides them, and others to each target.
@@ -110,10 +118,13 @@ fn build(
         for target in targets {
             add(&["--config", &target.configuration()]);
         }
+        let hiding = |name: &&String| [ENCODED, "RUSTFLAGS"].contains(&name.as_str());
+        env_remove.extend(inputs.facts.flag_variables.iter().filter(hiding).cloned());
     }
     add(&switches(request).iter().map(String::as_str).collect::<Vec<_>>());
     add(&["--target-dir", inputs.target_directory().as_str()]);
-    add(&["--message-format", "json-render-diagnostics"]);
+    // The one place where a stable cargo says how long each unit took.
+    add(&["--message-format", "json-render-diagnostics", "--timings"]);
     let stds = targets.iter().map(|target| (target.target.clone(), target.std.clone()));
     Build {
         targets: targets.iter().map(|target| target.target.clone()).collect(),
@@ -137,7 +148,6 @@ fn switches(request: &Request) -> Vec<String> {
         (request.locked, "--locked"),
         (request.offline, "--offline"),
         (request.keep_going, "--keep-going"),
-        (request.timings, "--timings"),
         (request.verbose > 0, "--verbose"),
     ];
     let on = switches.iter().filter(|(on, _)| *on);

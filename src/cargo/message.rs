@@ -3,15 +3,32 @@
 
 use camino::Utf8PathBuf;
 use cargo_metadata::{Message, TargetKind};
-use serde::{Deserialize, Serialize};
+
+use super::ledger::Units;
 
 /// What a build's messages add up to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// Every binary, once for each target.
     pub binaries: Vec<Binary>,
-    /// How many units were compiled and how many were fresh.
+    /// Every unit, compiled or fresh.
     pub units: Units,
+    /// The targets of each cargo command.
+    commands: Vec<Vec<String>>,
+    /// What build scripts asked of the linker.
+    pub scripts: Vec<Script>,
+}
+
+/// What one run of a build script asked of the linker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// Its package, as `cargo tree` takes it
+    /// (<https://doc.rust-lang.org/cargo/reference/pkgid-spec.html>).
+    pub package: String,
+    /// The libraries, as `cargo::rustc-link-lib` names them: `ssl`, `dylib=ssl`, `static=z`.
+    pub libraries: Vec<String>,
+    /// `OUT_DIR`, in which the target's name is a part, but for the host's.
+    pub out_dir: Utf8PathBuf,
 }
 
 /// One binary that cargo made.
@@ -25,29 +42,27 @@ pub struct Binary {
     pub path: Utf8PathBuf,
 }
 
-/// How many units a build compiled, and how many it found done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub struct Units {
-    /// Compiled now.
-    pub compiled: u64,
-    /// Found done.
-    pub fresh: u64,
-}
-
 impl Report {
+    /// Begins with the next cargo command, which builds for `targets`.
+    pub fn begin(&mut self, targets: &[String]) {
+        self.commands.push(targets.to_vec());
+    }
+
+    /// The number of the cargo command that runs, from 0.
+    pub fn command(&self) -> usize {
+        self.commands.len().saturating_sub(1)
+    }
+
     /// Takes one line of cargo's stdout. A line that is no message is something that a program
     /// printed, and is left alone.
     pub fn line(&mut self, line: &[u8]) {
-        let Ok(Message::CompilerArtifact(artifact)) = serde_json::from_slice(line) else {
-            return;
+        let artifact = match serde_json::from_slice(line) {
+            Ok(Message::CompilerArtifact(artifact)) => artifact,
+            Ok(Message::BuildScriptExecuted(script)) => return self.script(script),
+            _ => return,
         };
-        if artifact.fresh {
-            self.units.fresh += 1;
-        } else {
-            self.units.compiled += 1;
-        }
+        let targets = self.commands.last().map_or(&[][..], Vec::as_slice);
+        self.units.add(&artifact, self.commands.len().saturating_sub(1), targets);
         if let Some(path) = artifact.executable
             && artifact.target.kind.contains(&TargetKind::Bin)
             && !artifact.profile.test
@@ -56,6 +71,17 @@ impl Report {
                 manifest: artifact.manifest_path,
                 name: artifact.target.name,
                 path,
+            });
+        }
+    }
+
+    fn script(&mut self, script: cargo_metadata::BuildScript) {
+        // Most ask for nothing.
+        if !script.linked_libs.is_empty() {
+            self.scripts.push(Script {
+                package: script.package_id.repr,
+                libraries: script.linked_libs.into_iter().map(Utf8PathBuf::into_string).collect(),
+                out_dir: script.out_dir,
             });
         }
     }
@@ -82,13 +108,27 @@ mod tests {
         "executable":"/w/target/T/dist/rg","fresh":false}"#;
 
     #[test]
+    fn what_build_scripts_link_is_kept() {
+        let mut report = Report::default();
+        let line = r#"{"reason":"build-script-executed","package_id":"registry+x#openssl-sys@0.9.1",
+            "linked_libs":["dylib=ssl"],"linked_paths":["native=/usr/lib"],"cfgs":[],"env":[],
+            "out_dir":"/w/target/T/dist/build/openssl-sys-1/out"}"#;
+        for line in [line, &line.replace(r#""dylib=ssl""#, "")] {
+            report.line(line.replace('\n', "").as_bytes());
+        }
+        assert_eq!(report.scripts.len(), 1);
+        assert_eq!(report.scripts[0].package, "registry+x#openssl-sys@0.9.1");
+        assert_eq!(report.scripts[0].libraries, ["dylib=ssl"]);
+    }
+
+    #[test]
     fn artifacts_are_counted_and_binaries_found() {
         let mut report = Report::default();
         let line = LINE.replace('\n', "");
         for line in [line.as_str(), &line.replace(r#""fresh":false"#, r#""fresh":true"#), "text"] {
             report.line(line.as_bytes());
         }
-        assert_eq!(report.units, Units { compiled: 1, fresh: 1 });
+        assert_eq!((report.units.compiled, report.units.fresh), (1, 1));
         let found = report.binary(&"/w/Cargo.toml".into(), "rg", "T").unwrap();
         assert_eq!(found.path, "/w/target/T/dist/rg");
         assert_eq!(report.binary(&"/w/Cargo.toml".into(), "rg", "U"), None);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
+    profile::{Preset, Unstable},
     schema::plan::Std,
     target::{Linkage, Target},
 };
@@ -32,6 +33,8 @@ pub struct UserFlags {
     pub place: Place,
     /// The place, for people.
     pub origin: String,
+    /// Whether the place is a variable, and hides flags of `target.*.rustflags`.
+    pub hides: bool,
 }
 
 /// The kinds of places that cargo takes flags from, each hiding those after it.
@@ -53,11 +56,28 @@ pub enum Place {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Remap(pub Vec<(Utf8PathBuf, String)>);
 
+/// What longshore's own flags for a target follow from.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted<'a> {
+    /// Where std comes from.
+    pub std: Option<&'a Std>,
+    /// Directories whose names must not reach the result.
+    pub remap: Option<&'a Remap>,
+    /// The preset, where there is one.
+    pub preset: Option<Preset>,
+    /// Whether panics abort.
+    pub aborts: bool,
+    /// Unstable switches.
+    pub unstable: &'a [Unstable],
+    /// The object of the allocator that is linked in.
+    pub allocator: Option<&'a str>,
+}
+
 /// Every flag for `target`: the user's, then those of the target's file, then longshore's.
 ///
 /// # Errors
 /// A flag of the user's that contradicts the target's linkage; both are named.
-pub fn merge(user: &UserFlags, target: &Target, std: &Std, remap: &Remap) -> Result<Vec<Flag>> {
+pub fn merge(user: &UserFlags, target: &Target, wanted: &Wanted<'_>) -> Result<Vec<Flag>> {
     let mut all = Vec::new();
     let mut add = |flag: &str, origin: &str| {
         all.push(Flag { flag: flag.to_owned(), origin: origin.to_owned() });
@@ -65,25 +85,80 @@ pub fn merge(user: &UserFlags, target: &Target, std: &Std, remap: &Remap) -> Res
     for flag in &user.flags {
         add(flag, &user.origin);
     }
+    let of_target = format!("target {} ({})", target.name, target.origin);
     for flag in &target.spec.rustflags {
-        add(flag, &format!("target {} ({})", target.name, target.origin));
+        add(flag, &of_target);
     }
     contradiction(user, target)?;
+    let sets = |key: &str| {
+        let flags = codegen(&user.flags).chain(codegen(&target.spec.rustflags));
+        flags.filter_map(|setting| setting.split_once('=')).any(|(name, _)| name == key)
+    };
+    for (flag, why) in tuning(target, wanted, &of_target) {
+        // What is set already is meant: the plan shows it.
+        let key = flag.strip_prefix("-C").and_then(|flag| flag.split('=').next());
+        if !key.is_some_and(|key| key != "link-arg" && sets(key)) {
+            add(&flag, &why);
+        }
+    }
     for (flag, why) in ours(target.spec.linkage) {
         add(flag, &format!("longshore: {why}"));
     }
-    if let Std::Source { sysroot, .. } = std {
+    if let Some(Std::Source { sysroot, .. }) = wanted.std {
         add(&format!("--sysroot={sysroot}"), "longshore: std is built from source");
         // Such a sysroot has no start files; zig brings its own.
         add("-Clink-self-contained=no", "longshore: std is built from source");
     }
-    for (from, to) in &remap.0 {
+    for (from, to) in wanted.remap.iter().flat_map(|remap| &remap.0) {
         add(
             &format!("--remap-path-prefix={from}={to}"),
             "longshore: the same bytes from every directory",
         );
     }
     Ok(all)
+}
+
+/// What the target's file and the preset ask for beside the linkage, and where each comes from.
+fn tuning(target: &Target, wanted: &Wanted<'_>, of_target: &str) -> Vec<(String, String)> {
+    let spec = &target.spec;
+    let mut flags = Vec::new();
+    let mut add = |flag: String, origin: &str| flags.push((flag, origin.to_owned()));
+    if let Some(cpu) = target.cpu(wanted.preset) {
+        let speed = spec.speed_cpu.as_deref() == Some(cpu) && wanted.preset == Some(Preset::Speed);
+        let why = if speed { "longshore: preset speed" } else { of_target };
+        add(format!("-Ctarget-cpu={cpu}"), why);
+    }
+    if spec.frame_pointers {
+        add("-Cforce-frame-pointers=yes".into(), of_target);
+    }
+    if wanted.preset == Some(Preset::Size) && wanted.aborts {
+        // Nothing walks the stack of a program whose panics abort.
+        add("-Cforce-unwind-tables=no".into(), "longshore: preset size");
+    }
+    for switch in wanted.unstable {
+        for flag in switch.flags() {
+            add((*flag).to_owned(), &format!("longshore: unstable {}", switch.name()));
+        }
+    }
+    for arg in &spec.link_args {
+        add(format!("-Clink-arg={arg}"), of_target);
+    }
+    if let Some(object) = wanted.allocator {
+        add(format!("-Clink-arg={object}"), "longshore: allocator mimalloc");
+    }
+    flags
+}
+
+/// What [`merge`] asks of rustc, said to C compilers.
+pub fn c_tuning(target: &Target, wanted: &Wanted<'_>) -> Vec<&'static str> {
+    let mut flags = Vec::new();
+    if target.spec.frame_pointers {
+        flags.push("-fno-omit-frame-pointer");
+    }
+    if wanted.preset == Some(Preset::Size) && wanted.aborts {
+        flags.extend(["-fno-unwind-tables", "-fno-asynchronous-unwind-tables"]);
+    }
+    flags
 }
 
 fn ours(linkage: Linkage) -> Vec<(&'static str, &'static str)> {
@@ -126,11 +201,6 @@ fn contradiction(user: &UserFlags, target: &Target) -> Result<()> {
     let all = [(&user.flags, &user.origin), (&target.spec.rustflags, &target.origin)];
     for (flags, origin) in all {
         if let Some(setting) = codegen(flags).find(|setting| against(setting)) {
-            let linkage = match linkage {
-                Linkage::Static => "static",
-                Linkage::StaticPie => "static-pie",
-                Linkage::Dynamic => "dynamic",
-            };
             return Err(Error::usage(format!(
                 "`-C {setting}` from {origin} contradicts `linkage = \"{linkage}\"` of target \
                  `{}` ({})",
@@ -160,16 +230,55 @@ mod tests {
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
             place: Place::Environment,
             origin: "RUSTFLAGS".into(),
+            hides: false,
         }
     }
 
     #[test]
     fn the_users_flags_come_first_and_whole() {
         let user = user(&["--cfg", "with space=\"a b\"", "-Ctarget-cpu=x86-64-v2"]);
-        let all = merge(&user, &target(), &Std::Installed, &Remap::default()).unwrap();
+        let all = merge(&user, &target(), &Wanted::default()).unwrap();
         let first: Vec<_> = all.iter().take(3).map(|flag| flag.flag.clone()).collect();
         assert_eq!(first, user.flags);
         assert!(all.iter().any(|flag| flag.flag == "-Ctarget-feature=+crt-static"));
+    }
+
+    #[test]
+    fn a_targets_tuning_is_added_with_its_origin_unless_the_user_set_it() {
+        let mut target = target();
+        target.origin = "targets/x.toml".to_owned();
+        target.spec.cpu = Some("x86-64-v2".to_owned());
+        target.spec.frame_pointers = true;
+        target.spec.link_args = vec!["-Wl,-z,stack-size=8388608".to_owned()];
+        let wanted = Wanted { preset: Some(Preset::Speed), ..Wanted::default() };
+        let find = |flags: &[&str], start: &str| {
+            let all = merge(&user(flags), &target, &wanted).unwrap();
+            let found = all.into_iter().filter(|flag| flag.flag.starts_with(start));
+            found.map(|flag| format!("{}  # {}", flag.flag, flag.origin)).collect::<Vec<_>>()
+        };
+        let cpu = "-Ctarget-cpu=";
+        assert_eq!(find(&[], cpu), ["-Ctarget-cpu=x86-64-v3  # longshore: preset speed"]);
+        assert_eq!(
+            find(&["-Ctarget-cpu=native"], cpu),
+            ["-Ctarget-cpu=native  # RUSTFLAGS"],
+            "the user's own stays, alone"
+        );
+        let of_file = "# target x86_64-unknown-linux-musl (targets/x.toml)";
+        assert_eq!(find(&[], "-Cforce-frame"), [format!("-Cforce-frame-pointers=yes  {of_file}")]);
+        assert_eq!(
+            find(&["-Clink-arg=-s"], "-Clink-arg=-Wl,-z"),
+            [format!("-Clink-arg=-Wl,-z,stack-size=8388608  {of_file}")]
+        );
+    }
+
+    #[test]
+    fn unwind_tables_stay_where_panics_unwind() {
+        let none = "-Cforce-unwind-tables=no";
+        for aborts in [true, false] {
+            let wanted = Wanted { preset: Some(Preset::Size), aborts, ..Wanted::default() };
+            let all = merge(&user(&[]), &target(), &wanted).unwrap();
+            assert_eq!(all.iter().any(|flag| flag.flag == none), aborts);
+        }
     }
 
     #[test]
@@ -179,8 +288,7 @@ mod tests {
             &["-Ctarget-feature=+avx2,-crt-static"],
             &["--codegen=relocation-model=static"],
         ] {
-            let error =
-                merge(&user(flags), &target(), &Std::Installed, &Remap::default()).unwrap_err();
+            let error = merge(&user(flags), &target(), &Wanted::default()).unwrap_err();
             let text = error.to_string();
             assert!(text.contains("RUSTFLAGS") && text.contains("linkage"), "{text}");
         }

@@ -4,7 +4,12 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::verify::VerifyArgs;
-use crate::{profile::Preset, request::Request, workspace::FeatureSelection};
+use crate::{
+    allocator,
+    profile::{Preset, Unstable},
+    request::Request,
+    workspace::FeatureSelection,
+};
 
 /// Ship Rust programs: static binaries, verified, and a scratch image made of those very bytes
 #[derive(Debug, Parser)]
@@ -116,6 +121,15 @@ pub(super) struct BuildArgs {
     /// Fill the profile `dist` with these values
     #[arg(long, value_name = "NAME", help_heading = COMPILATION)]
     preset: Option<Preset>,
+    /// What serves `malloc`
+    #[arg(long, value_name = "NAME", help_heading = COMPILATION)]
+    allocator: Option<allocator::Setting>,
+    /// Use this unstable switch of rustc; repeatable
+    #[arg(long, value_name = "NAME", help_heading = COMPILATION)]
+    unstable: Vec<Unstable>,
+    /// Keep symbols and line numbers in files of their own, for debuggers
+    #[arg(long, help_heading = COMPILATION)]
+    debug_files: bool,
     /// Number of parallel jobs
     #[arg(short, long, value_name = "N", help_heading = COMPILATION)]
     jobs: Option<usize>,
@@ -134,6 +148,9 @@ pub(super) struct BuildArgs {
     /// Do not run the binaries
     #[arg(long)]
     no_smoke: bool,
+    /// Build everything again in a fresh directory, and fail where the binaries differ
+    #[arg(long)]
+    twice: bool,
     /// Path to Cargo.toml
     #[arg(long, value_name = "PATH", help_heading = MANIFEST)]
     manifest_path: Option<Utf8PathBuf>,
@@ -171,6 +188,9 @@ impl BuildArgs {
             },
             profile: self.profile.clone(),
             preset: self.preset,
+            allocator: self.allocator,
+            unstable: self.unstable.clone(),
+            debug_files: self.debug_files,
             targets: self.targets.clone(),
             target_dir: self.target_dir.clone(),
             manifest_path: self.manifest_path.clone(),
@@ -181,6 +201,7 @@ impl BuildArgs {
             timings: self.timings,
             verbose,
             smoke: !self.no_smoke,
+            twice: self.twice,
             rust_src: self.rust_src.clone(),
         }
     }
@@ -188,7 +209,27 @@ impl BuildArgs {
 
 impl ValueEnum for Preset {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Preset::Balanced, Preset::Quick]
+        &Preset::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.name()))
+    }
+}
+
+impl ValueEnum for Unstable {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Unstable::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.name()))
+    }
+}
+
+impl ValueEnum for allocator::Setting {
+    fn value_variants<'a>() -> &'a [Self] {
+        &allocator::Setting::ALL
     }
 
     fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {

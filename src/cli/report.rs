@@ -1,12 +1,13 @@
 //! Results for people.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
+use crate::allocator::Choice;
 use crate::cargo::rustflags::Flag;
 use crate::schema::{
     Doctor, Plan,
     doctor::State,
-    plan::{Job, Std},
+    plan::{Build, Job, Std},
 };
 
 /// The plan: what, how, with which flags and from where.
@@ -29,15 +30,27 @@ pub(super) fn plan(plan: &Plan) -> String {
     for setting in &plan.profile.settings {
         let _ = writeln!(text, "    {} = {}  # {}", setting.key, setting.value, setting.origin);
     }
+    for switch in &plan.profile.unstable {
+        line(&mut text, "unstable", switch.name());
+    }
     for build in &plan.builds {
         let _ = writeln!(text, "\nbuild for {}", build.targets.join(", "));
         for (target, std) in &build.std {
             let std = match std {
                 Std::Installed => "installed".to_owned(),
-                Std::Source { source, .. } => format!("built from {source}"),
+                Std::Source { source, options, .. } if options.is_empty() => {
+                    format!("built from {source}")
+                }
+                Std::Source { source, options, .. } => {
+                    format!("built from {source} ({})", options.join(", "))
+                }
                 Std::Missing => "missing: dist provides it first".to_owned(),
             };
             line(&mut text, "std", &format!("{target}: {std}"));
+        }
+        for (target, choice) in allocators(plan, build) {
+            let Choice { allocator, origin } = choice;
+            line(&mut text, "allocator", &format!("{target}: {}  # {origin}", allocator.name()));
         }
         let of_build = |job: &&Job| build.targets.contains(&job.target);
         for job in plan.jobs.iter().filter(of_build) {
@@ -46,6 +59,9 @@ pub(super) fn plan(plan: &Plan) -> String {
                 "  {} {} (package {} {}) -> {}/{}",
                 job.platform, job.binary, job.package, job.version, plan.output, job.path
             );
+            if let Some(debug) = &job.debug {
+                line(&mut text, "", &format!("symbols -> {}/{debug}", plan.output));
+            }
         }
     }
     text.push_str(&flags(plan));
@@ -64,6 +80,13 @@ pub(super) fn plan(plan: &Plan) -> String {
         );
     }
     text
+}
+
+/// The allocator of each target of a build.
+fn allocators<'a>(plan: &'a Plan, build: &Build) -> BTreeMap<&'a str, &'a Choice> {
+    let of_build = |job: &&Job| build.targets.contains(&job.target);
+    let jobs = plan.jobs.iter().filter(of_build);
+    jobs.map(|job| (job.target.as_str(), &job.allocator)).collect()
 }
 
 /// The flags of each target; those with the same are listed together.

@@ -4,6 +4,7 @@
 //! "Program Loading and Dynamic Linking"; GNU additions name their own source.
 
 mod build_id;
+mod difference;
 mod dynamic;
 mod facts;
 mod file;
@@ -15,10 +16,12 @@ mod note;
 mod source;
 mod split;
 mod strip;
+mod symbol;
 mod table;
 mod text;
 mod version;
 
+pub use difference::{Difference, difference};
 pub use facts::{Facts, Libc, Segment, Shape, Stack};
 pub use file::Unreadable;
 pub(crate) use file::quote;
@@ -27,6 +30,7 @@ pub use note::Property;
 pub use source::{ReadAt, Source};
 pub use split::{Split, split};
 pub use strip::{CannotStrip, Keep, strip};
+pub use symbol::addresses;
 
 #[cfg(test)]
 mod strip_tests;

@@ -2,24 +2,24 @@
 
 use std::{collections::BTreeMap, io::Write};
 
-use camino::Utf8PathBuf;
+use camino::Utf8Path;
 
 use crate::{
-    cargo::{
-        message::{Report, Units},
-        progress,
-    },
+    cargo::{message::Report, progress},
     command::Command,
-    elf::{Keep, strip},
     error::{Error, Result},
     event::Event,
-    oci::Digest,
-    ops::{plan::Planned, stage::Stage},
-    schema::{
-        dist::{Artifact, File},
-        plan::{Build, Job, Plan},
+    ops::{
+        blame::{self, Failure},
+        collect::collect,
+        plan::Planned,
+        stage::Stage,
     },
-    sys::{Context, fs, process::Stream, zig},
+    schema::{
+        dist::Artifact,
+        plan::{Build, Plan},
+    },
+    sys::{Context, fs, process::Stream, toolchain::mimalloc, zig},
 };
 
 /// What a build made.
@@ -27,12 +27,9 @@ use crate::{
 pub struct Built {
     /// One for each job of the plan, in its order, without verdicts.
     pub artifacts: Vec<Artifact>,
-    /// Units compiled and found done.
-    pub units: Units,
+    /// What cargo said of the build.
+    pub report: Report,
 }
-
-/// Lines of the log that an error shows.
-const TAIL: usize = 40;
 
 /// Builds every job of the plan into the stage.
 ///
@@ -40,15 +37,32 @@ const TAIL: usize = 40;
 /// zig is unfit, or the build failed: which crate, and the end of the log with the path of the
 /// whole.
 pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
+    let report = compile(cx, planned, &planned.plan, stage, "build")?;
+    let jobs = planned.plan.jobs.iter();
+    let artifacts = jobs.map(|job| collect(job, &report, stage)).collect::<Result<_>>()?;
+    Ok(Built { artifacts, report })
+}
+
+/// Has cargo build all that `plan` says, which is one for the same machine as `planned`. The logs
+/// in the stage begin with `name`.
+///
+/// # Errors
+/// As [`build`].
+pub(super) fn compile(
+    cx: &Context,
+    planned: &Planned,
+    plan: &Plan,
+    stage: &Stage,
+    name: &str,
+) -> Result<Report> {
     let zig = planned.zig.as_ref().ok_or_else(|| {
         Error::tool("zig is missing").hint("`cargo longshore doctor` shows how to get it")
     })?;
-    let plan = &planned.plan;
     let mut report = Report::default();
     for (number, build) in plan.builds.iter().enumerate() {
         let log = match number {
-            0 => "logs/build.log".to_owned(),
-            _ => format!("logs/build-{}.log", number + 1),
+            0 => format!("logs/{name}.log"),
+            _ => format!("logs/{name}-{}.log", number + 1),
         };
         let mut env: BTreeMap<_, _> =
             build.env.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
@@ -57,12 +71,55 @@ pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
         let more =
             zig::environment(cx, &planned.rust, zig, &plan.target_directory, &build.args, &env)?;
         env.extend(more);
+        for job in plan.jobs.iter().filter(|job| build.targets.contains(&job.target)) {
+            if let Some(object) = planned.mimalloc.get(&job.target) {
+                let offline = planned.offline;
+                mimalloc::provide(cx, &planned.rust, &job.target, object, &env, offline)?;
+            }
+        }
         let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
+        report.begin(&build.targets);
+        let timings = Utf8Path::new(&plan.target_directory).join("cargo-timings");
+        fs::remove_dir_all(&timings)?;
         run(cx, plan, build, &command, stage, &log, &mut report)?;
+        let page = timings.join("cargo-timing.html");
+        if let Some(text) = fs::read_to_string_if_there(&page)? {
+            let command = report.command();
+            report.units.add_timings(&text, command);
+            if planned.timings {
+                fs::write(&stage.path(&log.replace(".log", "-timing.html")), text.as_bytes())?;
+            }
+        }
+        fs::remove_dir_all(&timings)?;
     }
-    let artifacts =
-        plan.jobs.iter().map(|job| collect(job, &report, stage)).collect::<Result<_>>()?;
-    Ok(Built { artifacts, units: report.units })
+    once(&report)?;
+    Ok(report)
+}
+
+/// That no unit was compiled twice.
+fn once(report: &Report) -> Result<()> {
+    let Some(twice) = report.units.twice() else {
+        return Ok(());
+    };
+    let [first, again] = twice.files;
+    let (cause, hint) = match twice.by_two_commands {
+        true => (
+            "the targets need two cargo commands, since a variable such as `RUSTFLAGS` holds \
+             flags that differ between them, and the unit depends on it",
+            "move the flags to `build.rustflags` or `target.<target>.rustflags` in cargo's \
+             configuration: all targets then share one command",
+        ),
+        false => (
+            "cargo made two units of one package with the same features and profile",
+            "`cargo tree --duplicates` and the log in `logs` show how they came in",
+        ),
+    };
+    Err(Error::build(format!(
+        "`{}` ({}) was compiled twice for {}: {cause}",
+        twice.package, twice.kind, twice.target
+    ))
+    .detail(format!("{first}\n{again}"))
+    .hint(hint))
 }
 
 /// Variables that would otherwise reach the result from the user's session, or from the `cargo run`
@@ -117,7 +174,8 @@ fn run(
             }
             let line = progress::plain(&text);
             let line = line.trim_end();
-            if progress::is_bar(&text) {
+            // The page is read, and kept only where that was asked for.
+            if progress::is_bar(&text) || line.trim_start().starts_with("Timing report saved to") {
                 return;
             }
             if let Err(error) = writeln!(file, "{line}") {
@@ -130,8 +188,15 @@ fn run(
     cx.emit(Event::ProgressDone);
     let output = output?;
     if !output.success() {
-        let place = stage.failed().join(log);
-        return Err(failure(&lines, command, &output.ending(), &place));
+        let failure = Failure {
+            build,
+            command,
+            lines: &lines,
+            scripts: &report.scripts,
+            ending: output.ending(),
+            log: stage.failed().join(log),
+        };
+        return Err(blame::failure(cx, &failure));
     }
     match unwritten {
         Some(error) => Err(fs::failed("write", &path, error)),
@@ -151,106 +216,4 @@ fn describe(plan: &Plan, build: &Build) -> String {
         plan.profile.name,
         preset.unwrap_or_default()
     )
-}
-
-/// The crate that failed, and the end of the log from its first error on.
-fn failure(lines: &[String], command: &Command, ending: &str, log: &Utf8PathBuf) -> Error {
-    let named = |start: &str| {
-        let line = lines.iter().find_map(|line| line.strip_prefix(start))?;
-        line.split('`').next().map(str::to_owned)
-    };
-    let krate = named("error: could not compile `")
-        .or_else(|| named("error: failed to run custom build command for `"));
-    let what = match krate {
-        Some(name) => format!("cannot build `{name}`"),
-        None => "the build failed".to_owned(),
-    };
-    let first = lines.iter().position(|line| line.starts_with("error"));
-    let last = lines.len().saturating_sub(TAIL);
-    // From the first error, where that is not too long ago; else what fits before the end.
-    let from = first.filter(|first| *first >= last).unwrap_or(last);
-    let hint = match cause(lines) {
-        Some(hint) => format!("{hint}; the whole log is `{log}`"),
-        None => format!("the whole log is `{log}`"),
-    };
-    Error::build(format!("{what}: cargo ended with {ending}"))
-        .detail(format!("$ {}\n{}", without_env(command), lines[from..].join("\n")))
-        .hint(hint)
-}
-
-/// The command without the long list of variables, which the log has.
-fn without_env(command: &Command) -> Command {
-    Command { env: BTreeMap::new(), ..command.clone() }
-}
-
-/// What some well-known endings of a build mean.
-fn cause(lines: &[String]) -> Option<&'static str> {
-    let seen = |text: &str| lines.iter().any(|line| line.contains(text));
-    if seen("No space left on device") {
-        Some("free some space")
-    } else if seen("because --locked was passed") {
-        Some(
-            "`Cargo.lock` is missing or old: `cargo generate-lockfile` makes it, `--no-locked` \
-              does without",
-        )
-    } else if seen("failed to download from") || seen("Could not resolve host") {
-        Some("the network is out of reach: try again, or `--offline` after `cargo fetch`")
-    } else if seen("requires rustc") {
-        Some("a newer toolchain is needed")
-    } else {
-        None
-    }
-}
-
-/// What the previous output has of the job's binary, if it was stripped from the same file by the
-/// same longshore.
-fn kept(job: &Job, stage: &Stage, unstripped: &File) -> Result<Option<(Digest, u64)>> {
-    let Some(previous) = stage.previous() else {
-        return Ok(None);
-    };
-    let ours = env!("CARGO_PKG_VERSION");
-    if previous.release.tools.get("longshore").is_none_or(|version| version != ours) {
-        return Ok(None);
-    }
-    let same = |old: &&Artifact| old.path == job.path && old.unstripped == *unstripped;
-    match previous.artifacts.iter().find(same) {
-        Some(old) if stage.keep(&old.path, &old.sha256, old.size)? => {
-            Ok(Some((old.sha256, old.size)))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// Strips the job's binary into the stage, unless the previous output has it.
-fn collect(job: &Job, report: &Report, stage: &Stage) -> Result<Artifact> {
-    let manifest = Utf8PathBuf::from(&job.manifest);
-    let made = report.binary(&manifest, &job.binary, &job.target).ok_or_else(|| {
-        Error::build(format!("cargo made no binary `{}` for `{}`", job.binary, job.target))
-            .hint("this is a fault in longshore: please report it with the log")
-    })?;
-    let bytes = fs::read(&made.path)?;
-    let unstripped = File { size: bytes.len() as u64, sha256: Digest::of(&bytes) };
-    let (sha256, size) = match kept(job, stage, &unstripped)? {
-        Some(kept) => kept,
-        None => {
-            let stripped = strip(&bytes, Keep::default()).map_err(|error| {
-                Error::build(format!("`{}` cannot be stripped: {error}", made.path))
-            })?;
-            fs::write_mode(&stage.path(&job.path), &stripped, 0o755)?;
-            (Digest::of(&stripped), stripped.len() as u64)
-        }
-    };
-    Ok(Artifact {
-        name: job.binary.clone(),
-        package: job.package.clone(),
-        version: job.version.clone(),
-        target: job.target.clone(),
-        platform: job.platform.clone(),
-        path: job.path.clone(),
-        size,
-        sha256,
-        unstripped,
-        verdict: None,
-        smoke: None,
-    })
 }

@@ -3,7 +3,7 @@
 use crate::{
     error::Result,
     event::Event,
-    ops::{build, image, plan, smoke, stage::Stage, summary, verify},
+    ops::{blame, build, image, plan, smoke, stage::Stage, summary, twice, verify},
     request::Request,
     schema::{Dist, dist::SCHEMA},
     sys::{Context, zig},
@@ -37,7 +37,9 @@ fn make(cx: &Context, request: &Request, pack: bool) -> Result<Dist> {
     }
     let stage = Stage::begin(cx, plan.output.as_ref())?;
     let built = build::build(cx, &planned, &stage)?;
-    let verified = verify::artifacts(cx, &planned, &stage, built.artifacts)?;
+    let verified = verify::artifacts(cx, &planned, &stage, built.artifacts.clone())
+        .map_err(|error| blame::refused(cx, plan, &built, &stage, error))?;
+    twice::twice(cx, &planned, &stage, &built)?;
     let images = if pack { image::images(cx, plan, &stage, &verified)? } else { Vec::new() };
     let mut artifacts: Vec<_> = verified.into_iter().map(VerifiedArtifact::into_artifact).collect();
     for (artifact, job) in artifacts.iter_mut().zip(&plan.jobs) {
@@ -47,7 +49,7 @@ fn make(cx: &Context, request: &Request, pack: bool) -> Result<Dist> {
         summary::smoke(cx, artifact);
     }
     let release = plan.release.clone();
-    let dist = Dist { schema: SCHEMA, release, units: built.units, artifacts, images };
+    let dist = Dist { schema: SCHEMA, release, units: built.report.units, artifacts, images };
     cx.children.check()?;
     let output = stage.output().to_owned();
     stage.finish(&dist)?;

@@ -32,8 +32,13 @@ pub fn doctor(cx: &Context, request: &Request) -> Result<Doctor> {
             let detail = format!("{} in {}", rust.rustc_version, rust.sysroot);
             checks.push(good("rustc", &detail));
             checks.push(zig(cx, &rust));
-            let rust_src = request.rust_src.as_deref();
-            for (target, std) in toolchain::std::find(cx, &rust, rust_src, &names)? {
+            let wish = toolchain::std::Wish {
+                targets: &names,
+                rust_src: request.rust_src.as_deref(),
+                options: &[],
+                offline: true,
+            };
+            for (target, std) in toolchain::std::find(cx, &rust, &wish)? {
                 checks.push(std_check(cx, &target, &std));
             }
         }

@@ -1,7 +1,10 @@
 //! The operations, one function a verb: each takes a context and a request, brings core and shell
 //! together, and returns a value. None prints, none exits, and each can be called again.
 
+mod allocator;
+mod blame;
 pub mod build;
+mod collect;
 pub mod dist;
 pub mod doctor;
 pub mod image;
@@ -9,4 +12,5 @@ pub mod plan;
 pub mod smoke;
 pub mod stage;
 mod summary;
+mod twice;
 pub mod verify;

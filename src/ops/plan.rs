@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use semver::Version;
 
 use crate::{
+    allocator::{Allocator, MIMALLOC, Setting},
     error::Result,
+    ops::allocator,
     plan::{Facts, Inputs},
     request::Request,
     schema::{Plan, plan::Std},
@@ -14,6 +17,7 @@ use crate::{
         toolchain::{self, Rust, Zig},
     },
     target::Targets,
+    verify::Settings,
     workspace::Workspace,
 };
 
@@ -22,12 +26,22 @@ use crate::{
 pub struct Planned {
     /// The plan.
     pub plan: Plan,
+    /// The plan of the second build, in another directory, where one was asked for.
+    pub again: Option<Plan>,
+    /// `[workspace.metadata.longshore.verify]`.
+    pub verify: Settings,
     /// The known targets.
     pub targets: Targets,
     /// cargo and rustc.
     pub rust: Rust,
     /// zig, where there is one.
     pub zig: Option<Zig>,
+    /// Where the object of mimalloc is, or has to be made, for the targets that get it.
+    pub mimalloc: BTreeMap<String, Utf8PathBuf>,
+    /// Whether nothing may be fetched.
+    pub offline: bool,
+    /// Whether cargo's pages of timings are kept.
+    pub timings: bool,
 }
 
 /// The plan as things are; nothing is fetched or built.
@@ -73,16 +87,26 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     let revision = git::revision(cx, &workspace.root, &workspace.target_directory);
     facts.epoch = epoch(cx, revision.as_ref())?;
     facts.revision = revision.map(|revision| (revision.hash, revision.dirty));
+    if request.allocator.is_none_or(|setting| setting == Setting::Auto) {
+        let names: Vec<&str> = facts.user_flags.keys().map(String::as_str).collect();
+        facts.own_allocators = allocator::own(cx, &workspace, request, &names)?;
+    }
     // A first plan, so that everything wrong with the request is told before anything is fetched.
     let first = inputs_plan(&workspace, &targets, request, &facts)?;
     let mut names: Vec<String> = first.jobs.iter().map(|job| job.target.clone()).collect();
     names.dedup();
-    let rust_src = request.rust_src.as_deref();
+    let options = first.profile.std_options();
+    let wish = toolchain::std::Wish {
+        targets: &names,
+        rust_src: request.rust_src.as_deref(),
+        options: &options,
+        offline: request.offline,
+    };
     let zig = if provide {
-        facts.std = toolchain::std::provide(cx, &rust, rust_src, &names, request.offline)?;
+        facts.std = toolchain::std::provide(cx, &rust, &wish)?;
         Some(toolchain::zig::provide(cx, &rust.version, request.offline)?)
     } else {
-        facts.std = toolchain::std::find(cx, &rust, rust_src, &names)?;
+        facts.std = toolchain::std::find(cx, &rust, &wish)?;
         toolchain::zig::find(cx, &rust.version)?
     };
     for std in facts.std.values() {
@@ -94,7 +118,29 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     facts.remap.dedup();
     facts.zig = zig.as_ref().map(|zig| zig.version.clone());
     facts.tools = tools(&rust, zig.as_ref());
-    Ok(Planned { plan: inputs_plan(&workspace, &targets, request, &facts)?, targets, rust, zig })
+    let version = zig.as_ref().map(|zig| zig.version.clone());
+    if let Some(version) = version.or_else(|| Version::parse(crate::zig::PINNED).ok()) {
+        for job in first.jobs.iter().filter(|job| job.allocator.allocator == Allocator::Mimalloc) {
+            let object = toolchain::mimalloc::object(cx, &job.target, job.cpu.as_deref(), &version);
+            facts.mimalloc.insert(job.target.clone(), object);
+            facts.tools.insert("mimalloc".to_owned(), MIMALLOC.to_owned());
+        }
+    }
+    let plan = inputs_plan(&workspace, &targets, request, &facts)?;
+    facts.again = true;
+    let again = request.twice.then(|| inputs_plan(&workspace, &targets, request, &facts));
+    let (mimalloc, offline) = (facts.mimalloc, request.offline);
+    Ok(Planned {
+        plan,
+        again: again.transpose()?,
+        verify: workspace.settings.verify,
+        targets,
+        rust,
+        zig,
+        mimalloc,
+        offline,
+        timings: request.timings,
+    })
 }
 
 fn inputs_plan(

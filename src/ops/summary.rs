@@ -5,6 +5,7 @@ use std::fmt::Write;
 use camino::Utf8Path;
 
 use crate::{
+    cargo::ledger::Units,
     schema::{
         Dist,
         dist::{Artifact, Smoke},
@@ -36,9 +37,7 @@ pub(super) fn smoke(cx: &Context, artifact: &Artifact) {
 pub(super) fn summary(cx: &Context, dist: &Dist, output: &Utf8Path) -> String {
     let shown = output.strip_prefix(&cx.env.dir).unwrap_or(output);
     let mut text = String::new();
-    let units = &dist.units;
-    let _ =
-        writeln!(text, "\n{shown}/  ({} units compiled, {} fresh)", units.compiled, units.fresh);
+    let _ = writeln!(text, "\n{shown}/  ({})", units(&dist.units));
     let artifacts = dist.artifacts.iter().map(|artifact| artifact.path.len());
     let width = artifacts.chain(dist.images.iter().map(|image| image.path.len())).max();
     let width = width.unwrap_or(0);
@@ -62,6 +61,19 @@ pub(super) fn summary(cx: &Context, dist: &Dist, output: &Utf8Path) -> String {
             "\nload it:  skopeo copy oci:{shown}/{}:{} docker-daemon:{}:{}",
             image.path, image.tag, image.name, image.tag
         );
+    }
+    text
+}
+
+/// What was compiled, in how many seconds, and what took longest.
+fn units(units: &Units) -> String {
+    let mut text = format!("{} units compiled, {} fresh", units.compiled, units.fresh);
+    if let Some(seconds) = units.seconds.filter(|_| units.compiled > 0) {
+        let _ = write!(text, "; {seconds:.1} s");
+    }
+    for (at, (unit, seconds)) in units.slowest(3).into_iter().enumerate() {
+        let start = if at == 0 { ", longest " } else { ", " };
+        let _ = write!(text, "{start}{} for {} {seconds:.1} s", unit.name, unit.target);
     }
     text
 }

@@ -10,9 +10,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use semver::Version;
 
 use crate::{
+    allocator::{self, Allocator, Choice},
     cargo::{
         invocation::{self, TargetFlags},
-        rustflags::{self, Remap, UserFlags},
+        rustflags::{self, Remap, UserFlags, Wanted},
     },
     error::{Error, Result},
     profile,
@@ -43,7 +44,8 @@ impl Inputs<'_> {
     /// `dist` goes to `dist` below it, which is where the result belongs; and since other flags than
     /// those of everyday builds would have both compile everything again each time.
     pub fn target_directory(&self) -> Utf8PathBuf {
-        self.workspace.target_directory.join("longshore")
+        let name = if self.facts.again { "longshore-again" } else { "longshore" };
+        self.workspace.target_directory.join(name)
     }
 }
 
@@ -54,6 +56,10 @@ pub struct Facts {
     pub tools: BTreeMap<String, String>,
     /// Where each target's std comes from; a target that is not listed has none yet.
     pub std: BTreeMap<String, Std>,
+    /// What in the program brings a global allocator of its own, by target.
+    pub own_allocators: BTreeMap<String, String>,
+    /// The object of mimalloc for each target, where it is known.
+    pub mimalloc: BTreeMap<String, Utf8PathBuf>,
     /// The flags the user set, by target.
     pub user_flags: BTreeMap<String, UserFlags>,
     /// Variables, among those that hold flags for rustc, that are set.
@@ -70,6 +76,8 @@ pub struct Facts {
     pub c_flags: BTreeMap<String, String>,
     /// Directories besides workspace and target directory whose names must not reach a binary.
     pub remap: Vec<(Utf8PathBuf, String)>,
+    /// Whether this is the second build of `--twice`, which has a directory of its own.
+    pub again: bool,
 }
 
 /// Makes the plan.
@@ -85,34 +93,9 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
     let target_directory = inputs.target_directory();
     let remap = remap(workspace, &target_directory, &facts.remap);
 
-    let mut flags = Vec::new();
-    for target in &targets {
-        let user = facts.user_flags.get(&target.name).cloned().unwrap_or_default();
-        let std = std_of(facts, target);
-        let all = rustflags::merge(&user, target, &std, &remap)?;
-        flags.push(TargetFlags { target: target.name.clone(), std, user, all });
-    }
-    let mut jobs = Vec::new();
-    for (target, flags) in targets.iter().zip(&flags) {
-        for (package, bin) in selection.bins() {
-            let setting = package.settings.smoke.as_ref().or(workspace.settings.smoke.as_ref());
-            let smoke = Smoke::new(setting, workspace.settings.smoke_timeout);
-            let unwanted = Smoke { args: None, ..smoke.clone() };
-            jobs.push(Job {
-                package: package.name.clone(),
-                version: package.version.clone(),
-                manifest: package.manifest.to_string(),
-                binary: bin.name.clone(),
-                target: target.name.clone(),
-                platform: target.spec.platform.clone(),
-                linkage: target.spec.linkage,
-                profile: profile.name.clone(),
-                rustflags: flags.all.clone(),
-                path: format!("{}/bin/{}", target.spec.platform.path(), bin.name),
-                smoke: if request.smoke { smoke } else { unwanted },
-            });
-        }
-    }
+    let of_target = |target: &&Target| of_target(inputs, target, &profile, &remap);
+    let flags = targets.iter().map(of_target).collect::<Result<Vec<_>>>()?;
+    let jobs = jobs(inputs, &selection, &profile, &targets, &flags);
     one_binary_a_path(&jobs)?;
     let release = release(workspace, &selection, facts);
     Ok(Plan {
@@ -129,8 +112,77 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
     })
 }
 
-fn std_of(facts: &Facts, target: &Target) -> Std {
-    facts.std.get(&target.name).cloned().unwrap_or(Std::Missing)
+/// What rustc and C compilers are told for a target, and what serves `malloc` there.
+fn of_target(
+    inputs: &Inputs<'_>,
+    target: &Target,
+    profile: &Profile,
+    remap: &Remap,
+) -> Result<TargetFlags> {
+    let facts = inputs.facts;
+    let user = facts.user_flags.get(&target.name).cloned().unwrap_or_default();
+    let std = facts.std.get(&target.name).cloned().unwrap_or(Std::Missing);
+    let allocator = allocator_of(inputs, target, profile);
+    let object = facts.mimalloc.get(&target.name).map(|path| path.as_str());
+    let wanted = Wanted {
+        std: Some(&std),
+        remap: Some(remap),
+        preset: profile.preset,
+        aborts: profile::aborts(&profile.settings),
+        unstable: &profile.unstable,
+        allocator: object.filter(|_| allocator.allocator == Allocator::Mimalloc),
+    };
+    let all = rustflags::merge(&user, target, &wanted)?;
+    let c = rustflags::c_tuning(target, &wanted);
+    Ok(TargetFlags { target: target.name.clone(), std, user, all, c, allocator })
+}
+
+/// One for each binary and target.
+fn jobs(
+    inputs: &Inputs<'_>,
+    selection: &selection::Selection<'_>,
+    profile: &Profile,
+    targets: &[&Target],
+    flags: &[TargetFlags],
+) -> Vec<Job> {
+    let Inputs { workspace, request, .. } = *inputs;
+    let settings = &workspace.settings;
+    let debug_files = request.debug_files || settings.debug_files;
+    let mut jobs = Vec::new();
+    for (target, flags) in targets.iter().zip(flags) {
+        let platform = &target.spec.platform;
+        for (package, bin) in selection.bins() {
+            let smoke = package.settings.smoke.as_ref().or(settings.smoke.as_ref());
+            let smoke = Smoke::new(smoke, settings.smoke_timeout);
+            let unwanted = Smoke { args: None, ..smoke.clone() };
+            let debug = format!("{}/debug/{}.debug", platform.path(), bin.name);
+            jobs.push(Job {
+                package: package.name.clone(),
+                version: package.version.clone(),
+                manifest: package.manifest.to_string(),
+                binary: bin.name.clone(),
+                target: target.name.clone(),
+                platform: platform.clone(),
+                linkage: target.spec.linkage,
+                allocator: flags.allocator.clone(),
+                cpu: target.cpu(profile.preset).map(str::to_owned),
+                profile: profile.name.clone(),
+                rustflags: flags.all.clone(),
+                path: format!("{}/bin/{}", platform.path(), bin.name),
+                debug: debug_files.then_some(debug),
+                smoke: if request.smoke { smoke } else { unwanted },
+            });
+        }
+    }
+    jobs
+}
+
+fn allocator_of(inputs: &Inputs<'_>, target: &Target, profile: &Profile) -> Choice {
+    let of_request = inputs.request.allocator.map(|setting| (setting, "--allocator".to_owned()));
+    let settings = &inputs.workspace.settings;
+    let of_workspace = settings.allocator.map(|setting| (setting, "metadata".to_owned()));
+    let own = inputs.facts.own_allocators.get(&target.name).map(String::as_str);
+    allocator::choose(target, of_request, of_workspace, profile.preset, own)
 }
 
 fn chosen_targets<'a>(inputs: &Inputs<'a>) -> Result<Vec<&'a Target>> {
@@ -184,8 +236,13 @@ fn profile(inputs: &Inputs<'_>) -> Result<Profile> {
         return Err(Error::usage(format!("profile `{name}` is not defined")).hint(hint));
     }
     let preset = preset.unwrap_or_default();
+    let debug_files = request.debug_files || settings.debug_files;
+    let mut unstable = [&settings.unstable[..], &request.unstable].concat();
+    unstable.sort();
+    unstable.dedup();
     Ok(Profile {
-        settings: profile::settings(&name, preset, facts.profiles.get(&name)),
+        settings: profile::settings(&name, preset, facts.profiles.get(&name), debug_files),
+        unstable,
         preset: (name == profile::DIST).then_some(preset),
         name,
     })

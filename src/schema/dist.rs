@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cargo::message::Units,
+    allocator::Choice,
+    cargo::ledger::Units,
     oci::{Digest, Platform},
 };
 
@@ -22,7 +23,7 @@ pub struct Dist {
     pub schema: u32,
     /// What was released, from which source, with which tools.
     pub release: Release,
-    /// How many units cargo compiled for this, and how many it found done.
+    /// What cargo compiled for this, and what it found done.
     pub units: Units,
     /// Every binary.
     pub artifacts: Vec<Artifact>,
@@ -76,6 +77,11 @@ pub struct Artifact {
     pub sha256: Digest,
     /// The file that cargo made, with its symbols: what this one was stripped from.
     pub unstripped: File,
+    /// Its symbols and line numbers, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub debug: Option<DebugFile>,
+    /// What serves `malloc` in it, as its symbols show.
+    pub allocator: Choice,
     /// The outcome of verifying these bytes; absent where only `build` ran.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verdict: Option<Verdict>,
@@ -89,6 +95,19 @@ pub struct Artifact {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct File {
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Digest,
+}
+
+/// Separate debug information, which debuggers find by name or by build id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct DebugFile {
+    /// Where the file is.
+    pub path: String,
     /// Its size in bytes.
     pub size: u64,
     /// Its digest.

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::dist::Release;
 use crate::{
+    allocator::Choice,
     cargo::rustflags::Flag,
     config::SmokeSetting,
     oci::Platform,
-    profile::{Preset, Setting},
+    profile::{self, Preset, Setting, Unstable},
     target::Linkage,
 };
 
@@ -55,7 +56,23 @@ pub struct Profile {
     pub preset: Option<Preset>,
     /// Its values.
     pub settings: Vec<Setting>,
+    /// Unstable switches of rustc that were asked for by name.
+    pub unstable: Vec<Unstable>,
 }
+
+impl Profile {
+    /// How std is built where it is built from source: the names of what differs from the official
+    /// one.
+    pub fn std_options(&self) -> Vec<String> {
+        let size = self.preset == Some(Preset::Size) && profile::aborts(&self.settings);
+        let mut options: Vec<String> = size.then(|| FOR_SIZE.to_owned()).into_iter().collect();
+        options.extend(self.unstable.iter().map(|switch| switch.name().to_owned()));
+        options
+    }
+}
+
+/// Std's own feature of that name, with settings to match.
+pub const FOR_SIZE: &str = "optimize-for-size";
 
 /// One cargo command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +104,9 @@ pub enum Std {
         source: String,
         /// The directory that rustc gets as `--sysroot`.
         sysroot: String,
+        /// What differs from the official one: `optimize-for-size`, or an unstable switch.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        options: Vec<String>,
     },
     /// Nowhere yet: `dist` will provide it first.
     Missing,
@@ -111,12 +131,20 @@ pub struct Job {
     pub platform: Platform,
     /// How it is linked.
     pub linkage: Linkage,
+    /// What serves `malloc`.
+    pub allocator: Choice,
+    /// The oldest processor it runs on, as rustc calls it; that of the target when absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cpu: Option<String>,
     /// The profile's name.
     pub profile: String,
     /// All flags for rustc in their order, and where each comes from.
     pub rustflags: Vec<Flag>,
     /// Where the file goes, relative to `output`.
     pub path: String,
+    /// Where its symbols go, relative to `output`; absent where they are not kept.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub debug: Option<String>,
     /// How it is tried out.
     pub smoke: Smoke,
 }

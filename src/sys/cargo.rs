@@ -50,7 +50,14 @@ pub fn workspace(cx: &Context, request: &Request) -> Result<Workspace> {
 
 /// Cargo's configuration, as it applies in the current directory.
 #[derive(Debug)]
-pub struct Config(cargo_config2::Config);
+pub struct Config {
+    whole: cargo_config2::Config,
+    /// What it is without the variables that hide all other places for flags, where one is set.
+    hidden: Option<cargo_config2::Config>,
+}
+
+/// The variables that hide all other places for flags.
+const HIDING: [&str; 2] = ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS"];
 
 impl Config {
     /// Reads it.
@@ -58,15 +65,21 @@ impl Config {
     /// # Errors
     /// A configuration file is wrong.
     pub fn load(cx: &Context) -> Result<Self> {
-        let config = cargo_config2::Config::load_with_cwd(&cx.env.dir);
-        Ok(Config(config.map_err(|error| {
-            Error::usage("cargo's configuration cannot be read").because(error)
-        })?))
+        let load = |vars: Vec<(&str, &str)>| {
+            let options = cargo_config2::ResolveOptions::default().env(vars);
+            cargo_config2::Config::load_with_options(&cx.env.dir, options).map_err(|error| {
+                Error::usage("cargo's configuration cannot be read").because(error)
+            })
+        };
+        let whole = load(cx.env.vars().collect())?;
+        let others: Vec<_> = cx.env.vars().filter(|(name, _)| !HIDING.contains(name)).collect();
+        let hides = others.len() < cx.env.vars().count();
+        Ok(Config { whole, hidden: hides.then(|| load(others)).transpose()? })
     }
 
     /// The rustc that cargo calls.
     pub fn rustc(&self) -> String {
-        self.0.rustc().path.to_string_lossy().into_owned()
+        self.whole.rustc().path.to_string_lossy().into_owned()
     }
 
     /// The flags that cargo would give rustc for `target`, and the one place they come from.
@@ -74,22 +87,29 @@ impl Config {
     /// # Errors
     /// rustc cannot say what configuration the target has, which `target.'cfg(…)'` tables need.
     pub fn user_flags(&self, cx: &Context, target: &str) -> Result<UserFlags> {
-        let flags = self.0.rustflags(target).map_err(|error| {
-            Error::usage(format!("cargo's flags for `{target}` cannot be told")).because(error)
-        })?;
-        let flags = flags.map(|flags| flags.flags).unwrap_or_default();
-        let build = self.0.build.rustflags.as_ref().map(|flags| &flags.flags);
+        let of = |config: &cargo_config2::Config| -> Result<(Vec<String>, bool)> {
+            let flags = config.rustflags(target).map_err(|error| {
+                Error::usage(format!("cargo's flags for `{target}` cannot be told")).because(error)
+            })?;
+            let flags = flags.map(|flags| flags.flags).unwrap_or_default();
+            let build = config.build.rustflags.as_ref().map(|flags| &flags.flags);
+            let of_build = build == Some(&flags);
+            Ok((flags, of_build))
+        };
+        let (flags, of_build) = of(&self.whole)?;
+        let hides = match &self.hidden {
+            Some(config) => matches!(of(config)?, (flags, false) if !flags.is_empty()),
+            None => false,
+        };
         // An empty variable counts for cargo, and hides the places after it.
         let set = |name: &&&str| cx.env.vars().any(|(other, _)| other == **name);
-        let (place, origin) = match ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS"].iter().find(set) {
+        let (place, origin) = match HIDING.iter().find(set) {
             Some(variable) => (Place::Environment, *variable),
             None if flags.is_empty() => (Place::Nowhere, ""),
-            None if build == Some(&flags) => {
-                (Place::Build, "`build.rustflags` in cargo's configuration")
-            }
+            None if of_build => (Place::Build, "`build.rustflags` in cargo's configuration"),
             None => (Place::Target, "`target.*.rustflags` in cargo's configuration"),
         };
-        Ok(UserFlags { flags, place, origin: origin.to_owned() })
+        Ok(UserFlags { flags, place, origin: origin.to_owned(), hides })
     }
 }
 

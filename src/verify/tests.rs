@@ -3,6 +3,7 @@ use super::{
     judge, page, verify,
 };
 use crate::{
+    allocator::{Allocator, Choice},
     elf::{
         Facts,
         fixture::{DF_1_PIE, Fixture, MACHINES, SHT_PROGBITS, SHT_SYMTAB, mutate},
@@ -317,6 +318,8 @@ fn artifact(bytes: &[u8], target: &Target) -> Artifact {
         size: bytes.len() as u64,
         sha256: Digest::of(bytes),
         unstripped: File { size: bytes.len() as u64, sha256: Digest::of(bytes) },
+        debug: None,
+        allocator: Choice { allocator: Allocator::System, origin: "metadata".to_owned() },
         verdict: None,
         smoke: None,
     }

@@ -70,16 +70,18 @@ fn plain(c: char) -> bool {
 }
 
 /// The variables that give C and C++ compilers of `target` what every build needs, after the flags
-/// that the user set: the names of directories kept out of the result, as for rustc, and what this
-/// zig needs. `user` holds the variables with such flags that are set.
+/// that the user set: the names of directories kept out of the result, as for rustc, `tuning`, and
+/// what this zig needs. `user` holds the variables with such flags that are set.
 pub fn c_flags(
     target: &str,
     zig: &Option<Version>,
     remap: &Remap,
+    tuning: &[&str],
     user: &BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
     let mut ours: Vec<String> =
         remap.0.iter().map(|(from, to)| format!("-ffile-prefix-map={from}={to}")).collect();
+    ours.extend(tuning.iter().map(|flag| (*flag).to_owned()));
     let pinned = Version::parse(PINNED).ok();
     let zig = zig.as_ref().or(pinned.as_ref()).map(|zig| (zig.major, zig.minor));
     // clang 18 to 21 want `evex512` said of functions with 512-bit vectors, clang 22 does not know
@@ -147,22 +149,26 @@ mod tests {
     fn the_users_c_flags_stay_in_front() {
         let user = BTreeMap::from([("TARGET_CFLAGS".to_owned(), "-DA -DB".to_owned())]);
         let remap = Remap(vec![("/w".into(), "/workspace".to_owned())]);
-        let flags = |zig| c_flags("x86_64-unknown-linux-musl", &Some(zig), &remap, &user);
+        let flags = |zig| c_flags("x86_64-unknown-linux-musl", &Some(zig), &remap, &["-g0"], &user);
         let old = flags(Version::new(0, 15, 2));
         assert_eq!(
             old["CFLAGS_x86_64_unknown_linux_musl"],
-            "-DA -DB -ffile-prefix-map=/w=/workspace -mevex512"
+            "-DA -DB -ffile-prefix-map=/w=/workspace -g0 -mevex512"
         );
         let new = flags(Version::new(0, 17, 1));
-        assert_eq!(new["CXXFLAGS_x86_64_unknown_linux_musl"], "-ffile-prefix-map=/w=/workspace");
+        assert_eq!(
+            new["CXXFLAGS_x86_64_unknown_linux_musl"],
+            "-ffile-prefix-map=/w=/workspace -g0"
+        );
     }
+
     #[test]
     fn c_flags_with_spaces_are_escaped_for_cc() {
         let remap = Remap(vec![("/it's mine".into(), "/workspace".to_owned())]);
         let target = "aarch64-unknown-linux-musl";
         let flags = |user: &[(&str, &str)]| {
             let user = user.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-            c_flags(target, &Some(Version::new(0, 17, 1)), &remap, &user)
+            c_flags(target, &Some(Version::new(0, 17, 1)), &remap, &[], &user)
         };
         let ours = r"'-ffile-prefix-map=/it'\''s mine=/workspace'";
         let name = "CFLAGS_aarch64_unknown_linux_musl";

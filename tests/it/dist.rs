@@ -2,11 +2,7 @@
 //! people's programs make of it.
 
 use std::{
-    collections::BTreeMap,
-    fs,
-    io::Read as _,
-    os::unix::{fs::MetadataExt as _, process::CommandExt as _},
-    path::Path,
+    collections::BTreeMap, fs, io::Read as _, os::unix::fs::MetadataExt as _, path::Path,
     sync::OnceLock,
 };
 
@@ -33,7 +29,7 @@ pub(crate) fn dist(workspace: &Workspace, args: &str) -> Test {
 }
 
 /// `dist` as users have it, and JSON on stdout.
-fn optimised(workspace: &Workspace, args: &str) -> Test {
+pub(crate) fn optimised(workspace: &Workspace, args: &str) -> Test {
     longshore(workspace, &format!("dist --preset quick --message-format json {args}"))
 }
 
@@ -170,14 +166,20 @@ fn outputs(workspace: &Workspace) -> BTreeMap<std::path::PathBuf, Entry> {
     files
 }
 
+/// How many units were compiled, and how many were fresh.
+fn units(json: &Value) -> (u64, u64) {
+    let count = |key: &str| json["units"][key].as_u64().unwrap();
+    (count("compiled"), count("fresh"))
+}
+
 #[test]
 fn again_with_nothing_changed_compiles_and_writes_nothing() {
     let workspace = Workspace::members(&["one", "two"], "");
     let first = dist(&workspace, "").run().json();
-    assert_eq!(first["units"], serde_json::json!({"compiled": 4, "fresh": 0}));
+    assert_eq!(units(&first), (4, 0));
     let before = outputs(&workspace);
     let second = dist(&workspace, "").run().json();
-    assert_eq!(second["units"], serde_json::json!({"compiled": 0, "fresh": 4}));
+    assert_eq!(units(&second), (0, 4));
     // Inodes and times too.
     assert_eq!(outputs(&workspace), before);
     assert_eq!(second["images"], first["images"]);
@@ -185,7 +187,7 @@ fn again_with_nothing_changed_compiles_and_writes_nothing() {
     // One program changed: that one, its image, and nothing else.
     workspace.write("two/src/main.rs", &HELLO.replace("a fixture", "another fixture"));
     let third = dist(&workspace, "").run().json();
-    assert_eq!(third["units"], serde_json::json!({"compiled": 2, "fresh": 2}));
+    assert_eq!(units(&third), (2, 2));
     let after = outputs(&workspace);
     let of_one = |path: &Path| path.starts_with("image/one") || path.ends_with("bin/one");
     for (path, entry) in &before {
@@ -227,71 +229,6 @@ fn a_damaged_output_is_made_again() {
     fs::write(workspace.dist().join("dist.json"), "{}").unwrap();
     dist(&workspace, args).run();
     assert_eq!(digests(outputs(&workspace)), good);
-}
-
-/// A program with a dependency from the registry, whose panics name its files, and with C code,
-/// which names its own.
-fn with_c_and_a_dependency() -> Workspace {
-    let dependencies = "[dependencies]\nmemchr = \"2\"\n[build-dependencies]\ncc = \"1\"\n";
-    let workspace = Workspace::empty().package("hello", dependencies);
-    workspace
-        .write("build.rs", "fn main() { cc::Build::new().file(\"part.c\").compile(\"part\"); }\n");
-    workspace.write("part.c", "const char *part(void) { return __FILE__; }\n");
-    workspace.write(
-        "src/main.rs",
-        "extern \"C\" { fn part() -> *const std::ffi::c_char; }\n\
-         fn main() {\n    let args = std::env::args().collect::<String>();\n    \
-         println!(\"{:?} {:?} {}\", memchr::memmem::find(args.as_bytes(), b\"x\"), \
-         unsafe { std::ffi::CStr::from_ptr(part()) }, file!());\n}\n",
-    );
-    workspace.remove("Cargo.lock");
-    peer::lock(&workspace);
-    workspace
-}
-
-#[test]
-fn two_checkouts_of_different_users_give_the_same_bytes() {
-    let one = with_c_and_a_dependency();
-    let lock = fs::read_to_string(one.path("Cargo.lock")).unwrap();
-    let outer = Workspace::empty();
-    let two = Workspace::at(&outer.path("another user's/much longer path/checkout"));
-    for path in ["Cargo.toml", "build.rs", "part.c", "src/main.rs"] {
-        two.write(path, &fs::read_to_string(one.path(path)).unwrap());
-    }
-    two.write("Cargo.lock", &lock);
-    let one_json = optimised(&one, "").env("SOURCE_DATE_EPOCH", "1700000000").run().json();
-    // Another home, with cargo's registry in it under another name.
-    let home = outer.path("home");
-    fs::create_dir_all(home.join("cargo")).unwrap();
-    std::os::unix::fs::symlink(
-        peer::cargo_home().join("registry"),
-        home.join("cargo").join("registry"),
-    )
-    .unwrap();
-    let mut test = optimised(&two, "")
-        .env("SOURCE_DATE_EPOCH", "1700000000")
-        .env("CARGO_HOME", home.join("cargo"))
-        .env("RUSTUP_HOME", peer::rustup_home())
-        .env("LONGSHORE_CACHE_DIR", home.join("longshore"))
-        .env("CARGO_ZIGBUILD_ZIG_PATH", peer::zig())
-        // zig's own: only what it compiled of musl, which takes long.
-        .env("ZIG_GLOBAL_CACHE_DIR", peer::zig_cache())
-        .env("HOME", &home)
-        .env("TZ", "Asia/Tokyo")
-        .env("LANG", "de_DE.UTF-8");
-    #[allow(unsafe_code)]
-    // SAFETY: umask(2) is async-signal-safe and touches no memory.
-    unsafe {
-        test.command.pre_exec(|| {
-            rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-            Ok(())
-        });
-    }
-    let two_json = test.run().json();
-    assert_eq!(each(&one_json["artifacts"], "sha256"), each(&two_json["artifacts"], "sha256"));
-    assert_eq!(one_json["images"], two_json["images"]);
-    let mode = |path: &str| fs::metadata(two.dist().join(path)).unwrap().mode() & 0o777;
-    assert_eq!(mode("linux/amd64/bin/hello"), 0o755);
 }
 
 #[test]

@@ -5,17 +5,21 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod agreement;
+mod blame;
 mod cli;
 mod dist;
 mod failure;
 mod image;
+mod native;
 mod plan;
 mod published;
 mod reentry;
 mod release;
+mod reproducible;
 mod schema;
 mod support;
 mod tidy;
+mod tuning;
 mod usage;
 mod verify;
 mod verify_archive;

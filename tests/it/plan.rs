@@ -187,9 +187,16 @@ fn a_workspaces_targets_add_and_replace() {
     let args = |json: &Value| json["builds"][0]["args"].to_string();
     assert_eq!(json["builds"].as_array().unwrap().len(), 1);
     assert!(args(&json).contains(&format!("target.{AMD64}.rustflags=")), "{}", args(&json));
-    // A variable hides what is said for one target, so there it takes two.
-    let hidden = longshore(&workspace, "plan --message-format json").env("RUSTFLAGS", "--cfg=x");
-    let hidden = hidden.run().json();
+    // The flags of a variable go to each target, in its stead.
+    let with = || longshore(&workspace, "plan --message-format json").env("RUSTFLAGS", "--cfg=x");
+    let one = with().run().json();
+    assert_eq!(one["builds"].as_array().unwrap().len(), 1);
+    assert_eq!(one["builds"][0]["env-remove"], serde_json::json!(["RUSTFLAGS"]));
+    assert_eq!(args(&one).matches("rustflags=[\\\"--cfg=x\\\"").count(), 2, "{}", args(&one));
+    // What it hides would come back without it, so there it takes two.
+    let table = format!("[target.{AMD64}]\nrustflags = [\"--cfg=hidden\"]\n");
+    workspace.write(".cargo/config.toml", &table);
+    let hidden = with().run().json();
     assert_eq!(hidden["builds"].as_array().unwrap().len(), 2);
     for build in hidden["builds"].as_array().unwrap() {
         let encoded = build["env"]["CARGO_ENCODED_RUSTFLAGS"].as_str().unwrap();
@@ -214,8 +221,8 @@ fn every_place_of_rustflags_is_shown_with_its_origin() {
             Some(encoded) => assert!(encoded.starts_with(&format!("{cfg}\u{1f}")), "{encoded}"),
             None => {
                 let args = build["args"].to_string();
-                assert!(args.contains("rustflags=") && !args.contains(cfg), "{args}");
-                assert!(origin.contains("target.*"), "{origin}");
+                assert_eq!(args.contains(cfg), !origin.contains("target.*"), "{args}");
+                assert!(args.contains("rustflags="), "{args}");
             }
         }
         origin.to_owned()

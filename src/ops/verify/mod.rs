@@ -21,7 +21,7 @@ use crate::{
         stage::Stage,
     },
     schema::{
-        dist::{Artifact, Level},
+        dist::{Artifact, Finding, Level},
         verify::{SCHEMA, Verification},
     },
     sys::{Context, clock, fs},
@@ -182,15 +182,24 @@ pub fn artifacts(
     let mut refused = Vec::new();
     for artifact in artifacts {
         let target = planned.targets.get(&artifact.target)?;
-        let policy = Policy::for_target(target).with_build_paths(build_paths(cx, planned));
+        let policy = Policy::for_target(target)
+            .with_build_paths(build_paths(cx, planned))
+            .with_today(today()?)
+            .with_settings(&planned.verify)?;
         let bytes = fs::read(&stage.path(&artifact.path))?;
         let name = format!("{} {}", artifact.platform, artifact.name);
         match VerifiedArtifact::new(artifact, &bytes, &policy) {
             Ok(artifact) => {
                 let verdict = artifact.artifact().verdict.as_ref();
                 for finding in verdict.into_iter().flat_map(|verdict| &verdict.findings) {
-                    let found = &finding.evidence;
-                    cx.warn(format!("{name}: {} ({}: {found})", finding.message, finding.lint));
+                    let Finding { lint, message, evidence, waived, .. } = finding;
+                    match waived {
+                        None => cx.warn(format!("{name}: {message} ({lint}: {evidence})")),
+                        Some(reason) => {
+                            let what = format!("{name}: {lint}: {evidence}: {reason}");
+                            cx.status("Waived", what);
+                        }
+                    }
                 }
                 let lints = verdict.map_or(0, |verdict| verdict.lints.len());
                 cx.status("Verified", format!("{name}: {lints} checks"));

@@ -11,7 +11,8 @@ use crate::{
     command::Command,
     error::{Error, Result},
     oci::Digest,
-    schema::plan::Std,
+    profile::Unstable,
+    schema::plan::{FOR_SIZE, Std},
     sys::{Context, fs},
 };
 
@@ -33,9 +34,10 @@ version = \"0.0.0\"
 ";
 
 /// Where the sysroot is that is built from `source` with this rustc.
-pub fn sysroot(cx: &Context, rust: &Rust, source: &Utf8Path) -> Utf8PathBuf {
+pub fn sysroot(cx: &Context, rust: &Rust, source: &Utf8Path, options: &[String]) -> Utf8PathBuf {
     // The last part is for how it is built here.
-    let key = format!("{}\n{}\n{source}\n2", rust.rustc_version, rust.host);
+    let options = options.iter().map(|option| format!("{option}\n")).collect::<String>();
+    let key = format!("{}\n{}\n{source}\n{options}2", rust.rustc_version, rust.host);
     let key = Digest::of(key.as_bytes()).short();
     cx.env.cache.join(format!("std/{}-{key}", rust.version))
 }
@@ -46,7 +48,7 @@ pub fn sysroot(cx: &Context, rust: &Rust, source: &Utf8Path) -> Utf8PathBuf {
 /// Its dependencies cannot be fetched, or it does not compile: the end of what cargo wrote.
 pub fn build(cx: &Context, rust: &Rust, all: &BTreeMap<String, Std>, offline: bool) -> Result<()> {
     for (target, std) in all {
-        let Std::Source { source, sysroot } = std else {
+        let Std::Source { source, sysroot, options } = std else {
             continue;
         };
         let place = Utf8PathBuf::from(sysroot).join("lib/rustlib").join(target);
@@ -57,11 +59,16 @@ pub fn build(cx: &Context, rust: &Rust, all: &BTreeMap<String, Std>, offline: bo
             cx.status("Waiting", format!("for another longshore that builds std for {target}"));
         })?;
         if !place.join("lib").exists() {
+            let how = if options.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", options.join(", "))
+            };
             cx.status(
                 "Building",
-                format!("std for {target} from {source}, once for all workspaces"),
+                format!("std for {target}{how} from {source}, once for all workspaces"),
             );
-            build_one(cx, rust, source, target, &place, offline)?;
+            build_one(cx, rust, source, target, options, &place, offline)?;
         }
     }
     Ok(())
@@ -72,6 +79,7 @@ fn build_one(
     rust: &Rust,
     source: &str,
     target: &str,
+    options: &[String],
     place: &Utf8Path,
     offline: bool,
 ) -> Result<()> {
@@ -81,6 +89,7 @@ fn build_one(
     fs::write(&work.join("Cargo.lock"), LOCK.as_bytes())?;
     fs::write(&work.join("src/lib.rs"), b"#![no_std]\n")?;
     let commit = rust.commit.clone().unwrap_or_else(|| rust.version.to_string());
+    let for_size = options.iter().any(|option| option == FOR_SIZE);
     let mut flags = vec![
         "-Clink-self-contained=no".to_owned(),
         // For link-time optimisation of what links it; cargo leaves it out of a build without.
@@ -92,8 +101,17 @@ fn build_one(
     }
     // The official std says this of its source.
     flags.push(format!("--remap-path-prefix={source}=/rustc/{commit}"));
+    if for_size {
+        flags.push("-Cforce-unwind-tables=no".to_owned());
+    }
+    for switch in Unstable::ALL {
+        if options.iter().any(|option| option == switch.name()) {
+            flags.extend(switch.flags().iter().map(|flag| (*flag).to_owned()));
+        }
+    }
+    let aborts = for_size || options.iter().any(|option| option == Unstable::ImmediateAbort.name());
     let mut command = Command::new(&rust.cargo)
-        .args(["build", "--release", "--locked", "-Zbuild-std=std,panic_unwind"])
+        .args(["build", "--release", "--locked"])
         .args(["--target", target, "--target-dir", "target"])
         .dir(&work)
         // Only std is compiled here, which is what this is for.
@@ -105,6 +123,19 @@ fn build_one(
         .env_remove("CARGO_BUILD_TARGET")
         .env_remove("RUSTC_WRAPPER")
         .env_remove("RUSTC_WORKSPACE_WRAPPER");
+    command = command.arg(match aborts {
+        true => "-Zbuild-std=std,panic_abort",
+        false => "-Zbuild-std=std,panic_unwind",
+    });
+    if aborts {
+        command = command.env("CARGO_PROFILE_RELEASE_PANIC", "abort");
+        // Without unwinding there are no backtraces, and no need for what reads them.
+        let features = if for_size { "optimize_for_size" } else { "" };
+        command = command.arg(format!("-Zbuild-std-features={features}"));
+    }
+    if for_size {
+        command = command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s");
+    }
     if offline {
         command = command.arg("--offline");
     }

@@ -3,6 +3,7 @@
 
 pub mod build_std;
 pub mod debian;
+pub mod mimalloc;
 pub mod rust;
 pub mod std;
 pub mod zig;

@@ -8,41 +8,64 @@ use super::{build_std, debian, rust::Rust};
 use crate::{
     command::Command,
     error::{Error, Result},
-    schema::plan::Std,
+    schema::plan::{FOR_SIZE, Std},
     sys::{Context, fs},
 };
 
-/// Where the std of each of `targets` comes from as things are; nothing is fetched.
+/// For which targets std is wanted, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    /// The targets.
+    pub targets: &'a [String],
+    /// The directory that the user names as the source of std.
+    pub rust_src: Option<&'a Utf8Path>,
+    /// What is to differ from the official one ([`crate::schema::plan::Profile::std_options`]).
+    /// `optimize-for-size` where the source is there; unstable switches need the source.
+    pub options: &'a [String],
+    /// Whether nothing may be fetched.
+    pub offline: bool,
+}
+
+impl Wish<'_> {
+    fn needs_source(&self) -> bool {
+        self.options.iter().any(|option| option != FOR_SIZE)
+    }
+}
+
+/// Where the std of each target comes from as things are; nothing is fetched.
 ///
 /// # Errors
-/// `rust_src`, the directory that the user names, holds no source of std.
-pub fn find(
-    cx: &Context,
-    rust: &Rust,
-    rust_src: Option<&Utf8Path>,
-    targets: &[String],
-) -> Result<BTreeMap<String, Std>> {
-    if let Some(named) = rust_src {
+/// `rust_src` holds no source of std.
+pub fn find(cx: &Context, rust: &Rust, wish: &Wish<'_>) -> Result<BTreeMap<String, Std>> {
+    let from_source = |source: Utf8PathBuf| Std::Source {
+        sysroot: build_std::sysroot(cx, rust, &source, wish.options).into_string(),
+        source: source.into_string(),
+        options: wish.options.to_vec(),
+    };
+    if let Some(named) = wish.rust_src {
         let source = library(named).ok_or_else(|| {
             Error::usage(format!("`--rust-src {named}` holds no `library/std/Cargo.toml`")).hint(
                 "name the directory of the component `rust-src` that holds `library`, of the same \
                  version as rustc",
             )
         })?;
-        let std = from_source(cx, rust, cx.env.dir.join(source));
-        return Ok(targets.iter().map(|target| (target.clone(), std.clone())).collect());
+        let std = from_source(cx.env.dir.join(source));
+        return Ok(wish.targets.iter().map(|target| (target.clone(), std.clone())).collect());
     }
     let state = |target: &String| {
-        let std = if installed(rust, target) {
+        let installed = installed(rust, target);
+        let std = if installed && wish.options.is_empty() {
             Std::Installed
         } else if let Some(source) = source(cx, rust) {
-            from_source(cx, rust, source)
+            from_source(source)
+        } else if installed && !wish.needs_source() {
+            Std::Installed
         } else {
             Std::Missing
         };
         (target.clone(), std)
     };
-    Ok(targets.iter().map(state).collect())
+    Ok(wish.targets.iter().map(state).collect())
 }
 
 /// As [`find`], but provides what is not installed: `rustup target add`, else the source that is
@@ -50,19 +73,15 @@ pub fn find(
 ///
 /// # Errors
 /// A target whose std cannot be had: all that was tried, and why each failed.
-pub fn provide(
-    cx: &Context,
-    rust: &Rust,
-    rust_src: Option<&Utf8Path>,
-    targets: &[String],
-    offline: bool,
-) -> Result<BTreeMap<String, Std>> {
-    if rust_src.is_some() {
-        let found = find(cx, rust, rust_src, targets)?;
+pub fn provide(cx: &Context, rust: &Rust, wish: &Wish<'_>) -> Result<BTreeMap<String, Std>> {
+    let Wish { targets, offline, .. } = *wish;
+    if wish.rust_src.is_some() {
+        let found = find(cx, rust, wish)?;
         build_std::build(cx, rust, &found, offline)?;
         return Ok(found);
     }
-    let missing: Vec<&String> = targets.iter().filter(|target| !installed(rust, target)).collect();
+    let absent = |target: &&String| !installed(rust, target) && !wish.needs_source();
+    let missing: Vec<&String> = targets.iter().filter(absent).collect();
     let mut tried = Vec::new();
     for target in missing {
         if let Err(error) = rustup(cx, offline, &["target", "add", target]) {
@@ -72,8 +91,10 @@ pub fn provide(
             tried.push(format!("`rustup target add {target}` put nothing into `{sysroot}`"));
         }
     }
-    if targets.iter().all(|target| installed(rust, target)) {
-        return find(cx, rust, None, targets);
+    if targets.iter().all(|target| installed(rust, target)) && !wish.needs_source() {
+        let found = find(cx, rust, wish)?;
+        build_std::build(cx, rust, &found, offline)?;
+        return Ok(found);
     }
     if source(cx, rust).is_none() {
         match rustup(cx, offline, &["component", "add", "rust-src"]) {
@@ -90,7 +111,7 @@ pub fn provide(
     {
         tried.push(error.to_string());
     }
-    let found = find(cx, rust, None, targets)?;
+    let found = find(cx, rust, wish)?;
     if let Some((target, _)) = found.iter().find(|(_, std)| **std == Std::Missing) {
         tried.push("`--rust-src` names no directory".to_owned());
         let tried = tried.join("\n  ");
@@ -104,13 +125,6 @@ pub fn provide(
     }
     build_std::build(cx, rust, &found, offline)?;
     Ok(found)
-}
-
-fn from_source(cx: &Context, rust: &Rust, source: Utf8PathBuf) -> Std {
-    Std::Source {
-        sysroot: build_std::sysroot(cx, rust, &source).into_string(),
-        source: source.into_string(),
-    }
 }
 
 fn installed(rust: &Rust, target: &str) -> bool {

@@ -82,11 +82,6 @@ pub(crate) fn rustup_home() -> PathBuf {
     home("RUSTUP_HOME", ".rustup")
 }
 
-/// Where zig keeps what it compiled.
-pub(crate) fn zig_cache() -> PathBuf {
-    home("ZIG_GLOBAL_CACHE_DIR", ".cache/zig")
-}
-
 fn home(variable: &str, below: &str) -> PathBuf {
     let home = || PathBuf::from(env::var_os("HOME").expect("HOME is set")).join(below);
     env::var_os(variable).map_or_else(home, PathBuf::from)

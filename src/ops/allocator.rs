@@ -1,0 +1,125 @@
+//! Whether the programs of a workspace bring a global allocator of their own.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8Path;
+
+use crate::{
+    allocator,
+    command::Command,
+    error::Result,
+    request::Request,
+    sys::{
+        Context,
+        fs::{self, Kind},
+    },
+    workspace::Workspace,
+};
+
+/// The deepest directory below a package's `src` that is looked at.
+const DEPTH: usize = 32;
+
+/// For each of `targets` whose programs bring one, what brings it: a crate among the dependencies
+/// for that target, else a source file of the workspace.
+///
+/// # Errors
+/// `Cargo.lock` or a source file cannot be read.
+pub(super) fn own(
+    cx: &Context,
+    workspace: &Workspace,
+    request: &Request,
+    targets: &[&str],
+) -> Result<BTreeMap<String, String>> {
+    let lock = fs::read_to_string_if_there(&workspace.root.join("Cargo.lock"))?.unwrap_or_default();
+    let known: Vec<&str> = allocator::in_lock(&lock).collect();
+    let mut found = BTreeMap::new();
+    if !known.is_empty() {
+        for target in targets {
+            if let Some(name) = in_tree(cx, workspace, request, target)? {
+                found.insert((*target).to_owned(), format!("crate `{name}`"));
+            }
+        }
+    }
+    if found.len() == targets.len() {
+        return Ok(found);
+    }
+    for package in &workspace.packages {
+        let Some(dir) = package.manifest.parent() else { continue };
+        if let Some(file) = declared(&dir.join("src"), &known, 0)? {
+            for target in targets {
+                found.entry((*target).to_owned()).or_insert_with(|| format!("`{file}`"));
+            }
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The crate with an allocator among the dependencies for `target`. Where cargo cannot say, the
+/// build will tell why.
+fn in_tree(
+    cx: &Context,
+    workspace: &Workspace,
+    request: &Request,
+    target: &str,
+) -> Result<Option<&'static str>> {
+    let manifest = workspace.root.join("Cargo.toml");
+    let mut command = Command::new(cx.env.cargo())
+        .args(["tree", "--manifest-path", manifest.as_str(), "--target", target])
+        .args(["--edges", "normal", "--prefix", "none", "--format", "{p}"])
+        .dir(&cx.env.dir);
+    match &request.packages[..] {
+        [] => command = command.arg("--workspace"),
+        packages => {
+            for package in packages {
+                command = command.args(["--package", package]);
+            }
+        }
+    }
+    for package in &request.exclude {
+        command = command.args(["--exclude", package]);
+    }
+    let features = &request.features;
+    for list in &features.features {
+        command = command.args(["--features", list]);
+    }
+    let switches = [
+        (features.all_features, "--all-features"),
+        (features.no_default_features, "--no-default-features"),
+        (request.locked, "--locked"),
+        (request.offline, "--offline"),
+    ];
+    for (_, switch) in switches.iter().filter(|(on, _)| *on) {
+        command = command.arg(*switch);
+    }
+    let output = cx.children.output(&command)?;
+    Ok(allocator::in_tree(&output.text()).filter(|_| output.success()))
+}
+
+/// The first source file that declares a global allocator, other than one of a crate that is known
+/// and was looked for among the dependencies.
+fn declared(dir: &Utf8Path, known: &[&str], depth: usize) -> Result<Option<String>> {
+    if depth > DEPTH {
+        return Ok(None);
+    }
+    for name in fs::names(dir)? {
+        let path = dir.join(&name);
+        match fs::kind(&path, false) {
+            Ok(Kind::Directory) => {
+                if let Some(found) = declared(&path, known, depth + 1)? {
+                    return Ok(Some(found));
+                }
+            }
+            Ok(Kind::File { .. }) if path.extension() == Some("rs") => {
+                let bytes = fs::read(&path)?;
+                let text = String::from_utf8_lossy(&bytes);
+                let of_known = known.iter().any(|name| text.contains(&name.replace('-', "_")));
+                if allocator::declared(&text) && !of_known {
+                    return Ok(Some(path.into_string()));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
+}
