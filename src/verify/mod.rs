@@ -141,4 +141,6 @@ fn packed(packer: &str, facts: &Facts) -> Finding {
 }
 
 #[cfg(test)]
+mod catalogue_tests;
+#[cfg(test)]
 mod tests;

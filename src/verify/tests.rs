@@ -34,10 +34,21 @@ endian = "big"
 page-size = 4096
 "#;
 
-fn targets() -> [Target; 4] {
+const RISCV: &str = r#"
+platform = "linux/riscv64"
+linkage = "static-pie"
+[elf]
+machine = "riscv"
+class = 64
+endian = "little"
+page-size = 4096
+"#;
+
+fn targets() -> [Target; 5] {
     let file = |name: &str, text: &str| (name.to_owned(), "test".to_owned(), text.to_owned());
-    let all = Targets::new([file("arm", ARM), file("s390x", S390X)]).unwrap();
-    ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl", "arm", "s390x"]
+    let all = [file("arm", ARM), file("s390x", S390X), file("riscv", RISCV)];
+    let all = Targets::new(all).unwrap();
+    ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl", "arm", "s390x", "riscv"]
         .map(|name| all.get(name).unwrap().clone())
 }
 
