@@ -11,16 +11,21 @@ use longshore::{
 use crate::run::{Result, cargo, ci, command, find, repository, step};
 
 /// Programs that tests need, and the Debian packages that have them.
-const PEERS: [(&str, &str); 13] = [
+const PEERS: [(&str, &str); 18] = [
+    ("checksec", "checksec"),
     ("dockerd", "docker.io"),
     ("docker-registry", "docker-registry"),
     ("dpkg", "dpkg"),
+    ("eu-elfclassify", "elfutils"),
+    ("file", "file"),
     ("gcc", "gcc"),
     ("gdb", "gdb"),
     ("git", "git"),
+    ("hardening-check", "devscripts"),
     ("podman", "podman"),
     ("qemu-aarch64-static", "qemu-user-static"),
     ("readelf", "binutils"),
+    ("scanelf", "pax-utils"),
     ("skopeo", "skopeo"),
     ("umoci", "umoci"),
     ("unshare", "util-linux"),
