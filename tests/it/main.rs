@@ -8,6 +8,7 @@ mod agreement;
 mod agreement_peers;
 mod blame;
 mod cli;
+mod corpus;
 mod dist;
 mod failure;
 mod image;

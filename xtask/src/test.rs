@@ -38,6 +38,9 @@ const TARGETS: &str = "x86_64-unknown-linux-musl aarch64-unknown-linux-musl";
 /// What reads our JSON schemas: a Python package, in a directory of its own.
 const JSON_SCHEMA: &str = "check-jsonschema==0.39.0";
 
+/// The ELF files that other tools are tested with.
+const CORPUS: &str = "tests/it/support/corpus.sh target/peers/corpus";
+
 /// Installs what is missing, and runs every check.
 pub(crate) fn test() -> Result {
     let start = Instant::now();
@@ -69,6 +72,7 @@ fn peers() -> Result<Vec<String>> {
     let (sh, args) = buildkit.split_once(' ').unwrap_or_default();
     for (name, result) in [
         ("BuildKit", step("BuildKit", &mut command(sh, args))),
+        ("corpus", step("corpus", &mut command(sh, CORPUS))),
         ("check-jsonschema", json_schema()),
     ] {
         if let Err(error) = result {
