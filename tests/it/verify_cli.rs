@@ -127,7 +127,11 @@ fn every_form_tells_the_same() {
     assert!(facts.iter().any(|fact| fact["name"] == "libc"), "{good}");
     assert_eq!(json["checked"][1]["verdict"]["findings"][0]["lint"], "readable");
 
-    let sarif: Value = serde_json::from_str(&check(&dir, &args("sarif"), 1)).unwrap();
+    let sarif = check(&dir, &args("sarif"), 1);
+    assert_ne!(crate::schema::valid_sarif(&sarif), Some(false));
+    let broken = sarif.replace("\"ruleId\"", "\"rule\"");
+    assert_ne!(crate::schema::valid_sarif(&broken), Some(true));
+    let sarif: Value = serde_json::from_str(&sarif).unwrap();
     let results = sarif["runs"][0]["results"].as_array().unwrap();
     assert!(results.iter().any(|result| result["ruleId"] == "readable"));
     assert!(check(&dir, &args("github"), 1).contains("::error file=missing,title=readable::"));
@@ -155,7 +159,7 @@ fn a_release_manifest_is_held_against_its_files() {
         let artifact = serde_json::json!({
             "name": "x", "package": "x", "version": "1.0.0", "target": target,
             "platform": "linux/amd64", "path": path, "size": bytes.len(), "sha256": sha256,
-            "unstripped": file,
+            "unstripped": file, "allocator": { "allocator": "system", "origin": "test" },
         });
         let release = serde_json::json!({ "name": "x", "source-date-epoch": 0, "tools": {} });
         let dist = serde_json::json!({

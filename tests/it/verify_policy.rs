@@ -99,6 +99,7 @@ fn what_is_waived_is_told_with_its_reason() {
     assert!(text.contains("it was waived until 2020-01-31"), "{text}");
     let args = ["open", "--message-format"];
     let sarif = under(&dir, &waiver(""), &[&args[..], &["sarif"]].concat(), 0);
+    assert_ne!(crate::schema::valid_sarif(&sarif), Some(false));
     assert!(sarif.contains("\"justification\": \"a shared host\""), "{sarif}");
     let json = under(&dir, &waiver(""), &[&args[..], &["json"]].concat(), 0);
     assert_ne!(crate::schema::valid("verify.v1", &json), Some(false));

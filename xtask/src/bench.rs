@@ -16,7 +16,10 @@ use longshore::{
     sys::{Context, toolchain},
 };
 
-use crate::run::{Result, cargo, repository, step};
+use crate::{
+    bench_verify,
+    run::{Result, cargo, repository, step},
+};
 
 /// The plain way; its library is the one that longshore is built with.
 const ZIGBUILD: &str = "0.24.1";
@@ -31,8 +34,9 @@ const TARGETS: &str =
 pub(crate) fn bench(name: Option<&str>, program: Option<&str>) -> Result {
     match name {
         Some("dist") => dist(program),
-        Some(other) => Err(format!("no measurement `{other}`: there is `dist`")),
-        None => Err("say which measurement: there is `dist`".to_owned()),
+        Some("verify") => bench_verify::verify(program),
+        Some(other) => Err(format!("no measurement `{other}`: there are `dist` and `verify`")),
+        None => Err("say which measurement: `dist` or `verify`".to_owned()),
     }
 }
 

@@ -41,6 +41,9 @@ const JSON_SCHEMA: &str = "check-jsonschema==0.39.0";
 /// The ELF files that other tools are tested with.
 const CORPUS: &str = "tests/it/support/corpus.sh target/peers/corpus";
 
+/// What says whether our SARIF is SARIF.
+const SARIF: &str = "tests/it/support/sarif.sh target/peers/sarif";
+
 /// Installs what is missing, and runs every check.
 pub(crate) fn test() -> Result {
     let start = Instant::now();
@@ -73,6 +76,7 @@ fn peers() -> Result<Vec<String>> {
     for (name, result) in [
         ("BuildKit", step("BuildKit", &mut command(sh, args))),
         ("corpus", step("corpus", &mut command(sh, CORPUS))),
+        ("SARIF's schema", step("SARIF's schema", &mut command(sh, SARIF))),
         ("check-jsonschema", json_schema()),
     ] {
         if let Err(error) = result {

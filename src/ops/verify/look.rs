@@ -169,7 +169,12 @@ impl<'a> Looker<'a> {
             });
         let about = About { run, ..self.about(file) };
         let verdict = verify::judge(file.source, &facts, &about, policy);
-        self.checked(file, policy, Ok(verdict), || verify::fact::tell(&facts))
+        self.checked(file, policy, Ok(verdict), || {
+            let mut rows = verify::fact::tell(&facts);
+            // What cannot be read is in the verdict.
+            rows.extend(verify::fact::tell_panics(file.source, &facts).unwrap_or_default());
+            rows
+        })
     }
 
     fn foreign(&self, file: File<'_>, policy: &Policy) -> Outcome {
