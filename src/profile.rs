@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{
+    error::{Error, Result},
+    target::Linkage,
+};
+
 /// The profile that releases are built with unless another is asked for.
 pub const DIST: &str = "dist";
 
@@ -104,6 +109,31 @@ pub fn settings(name: &str, preset: Preset, own: Option<&Own>, debug_files: bool
     settings.into_values().collect()
 }
 
+/// That no value turns off what is asked for otherwise.
+///
+/// # Errors
+/// One does: the key, where it is set, and what it contradicts.
+pub fn check(settings: &[Setting], linkages: &[Linkage], debug_files: bool) -> Result<()> {
+    for Setting { key, value, origin, .. } in settings {
+        let linkage = linkages.iter().find(|linkage| **linkage != Linkage::Dynamic);
+        let (what, hint) = match (key.as_str(), value.as_str(), linkage) {
+            ("rpath", "true", Some(linkage)) => (
+                format!("`linkage = \"{linkage}\"`: such a program looks for no libraries"),
+                "take the key away",
+            ),
+            ("split-debuginfo", value, _) if debug_files && value != "\"off\"" => (
+                "debug files, which are made of what is in the program".to_owned(),
+                "take the key away, or leave out `--debug-files`",
+            ),
+            _ => continue,
+        };
+        return Err(
+            Error::usage(format!("`{key} = {value}` from {origin} contradicts {what}")).hint(hint)
+        );
+    }
+    Ok(())
+}
+
 /// Whether panics abort under these values, which then need no unwind tables.
 pub fn aborts(settings: &[Setting]) -> bool {
     settings.iter().any(|setting| setting.key == "panic" && setting.value == "\"abort\"")
@@ -163,6 +193,21 @@ mod tests {
         assert_eq!(origin(&settings, "lto"), ("\"thin\"", "[profile.dist] in Cargo.toml", false));
         assert_eq!(origin(&settings, "opt-level"), ("3", "preset balanced", true));
         assert_eq!(origin(&settings, "inherits").0, "\"bench\"");
+    }
+
+    #[test]
+    fn what_contradicts_the_linkage_or_the_request_is_refused_with_its_place() {
+        let of = |key: &str, value: toml::Value, linkage, debug_files| {
+            let own = (value, "[profile.dist] in Cargo.toml".to_owned());
+            let own = BTreeMap::from([(key.to_owned(), own)]);
+            let settings = settings(DIST, Preset::Balanced, Some(&own), debug_files);
+            check(&settings, &[linkage], debug_files).map_err(|error| error.to_string())
+        };
+        let refused = of("rpath", true.into(), Linkage::StaticPie, false).unwrap_err();
+        assert!(refused.contains("rpath") && refused.contains("[profile.dist]"), "{refused}");
+        of("rpath", true.into(), Linkage::Dynamic, false).unwrap();
+        of("split-debuginfo", "packed".into(), Linkage::Static, true).unwrap_err();
+        of("split-debuginfo", "packed".into(), Linkage::Static, false).unwrap();
     }
 
     #[test]

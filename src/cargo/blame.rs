@@ -97,9 +97,11 @@ pub fn excerpt(lines: &[String], most: usize) -> String {
             shown.extend(first..head.min(first + 6));
             shown.extend(stdout);
             shown.extend(stderr);
-            let telling = (head..end).filter(|&at| tells(&lines[at]));
-            let telling = telling.take(left / 6).flat_map(|at| at..(at + 3).min(end));
-            shown.extend(telling);
+            let middle = stderr.unwrap_or(end).max(head);
+            for part in [head..middle, middle..end] {
+                let telling = part.filter(|&at| tells(&lines[at])).take(left / 10);
+                shown.extend(telling.flat_map(|at| at..(at + 3).min(end)));
+            }
             shown.extend(command(lines, head, end));
             if let (Some(stdout), Some(stderr)) = (stdout, stderr) {
                 shown.extend(stderr.saturating_sub(left / 8).max(stdout)..stderr);
@@ -131,8 +133,8 @@ fn command(lines: &[String], from: usize, to: usize) -> Option<usize> {
 
 /// Whether a line looks like the reason of a failure: compilers, linkers, make, CMake and panics.
 fn tells(line: &str) -> bool {
-    // Cargo has shown these as warnings.
-    if line.trim_start().starts_with("cargo:") {
+    // Cargo has shown the first as warnings, and the others are what configure and CMake look for.
+    if ["cargo:", "checking ", "-- "].iter().any(|start| line.trim_start().starts_with(start)) {
         return false;
     }
     let signs = [
@@ -302,6 +304,7 @@ mod tests {
              --- stdout",
         );
         log.extend(noise(300));
+        log.extend((0..50).map(|n| format!("  checking for header {n}... not found")));
         log.push("  running: \"cmake\" \"--build\"".into());
         log.extend(noise(100));
         log.push("  --- stderr".into());
@@ -324,7 +327,7 @@ mod tests {
         ] {
             assert!(text.contains(wanted), "no `{wanted}` in\n{text}");
         }
-        assert!(text.lines().count() < 60, "{text}");
+        assert!(text.lines().count() < 60 && !text.contains("checking"), "{text}");
         // What fits is shown whole, and without an error the end.
         let short = lines("error: x\n  note: y");
         assert_eq!(excerpt(&short, 40), "error: x\n  note: y");

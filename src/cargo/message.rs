@@ -1,10 +1,11 @@
 //! Cargo's JSON messages (`--message-format=json-render-diagnostics`): where the binaries are, and
 //! what was compiled.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::{Message, TargetKind};
 
 use super::ledger::Units;
+use crate::cache::Unit;
 
 /// What a build's messages add up to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,6 +18,8 @@ pub struct Report {
     commands: Vec<Vec<String>>,
     /// What build scripts asked of the linker.
     pub scripts: Vec<Script>,
+    /// Everything that cargo spoke of, for a cache.
+    pub all: Vec<Unit>,
 }
 
 /// What one run of a build script asked of the linker.
@@ -63,6 +66,12 @@ impl Report {
         };
         let targets = self.commands.last().map_or(&[][..], Vec::as_slice);
         self.units.add(&artifact, self.commands.len().saturating_sub(1), targets);
+        self.all.push(Unit {
+            package: artifact.package_id.repr,
+            root: artifact.manifest_path.parent().map(Utf8Path::to_owned),
+            files: artifact.filenames,
+            script: false,
+        });
         if let Some(path) = artifact.executable
             && artifact.target.kind.contains(&TargetKind::Bin)
             && !artifact.profile.test
@@ -76,6 +85,12 @@ impl Report {
     }
 
     fn script(&mut self, script: cargo_metadata::BuildScript) {
+        self.all.push(Unit {
+            package: script.package_id.repr.clone(),
+            root: None,
+            files: vec![script.out_dir.clone()],
+            script: true,
+        });
         // Most ask for nothing.
         if !script.linked_libs.is_empty() {
             self.scripts.push(Script {

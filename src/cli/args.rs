@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::verify::VerifyArgs;
+use super::{cache::CacheArgs, verify::VerifyArgs};
 use crate::{
     allocator,
     profile::{Preset, Unstable},
@@ -60,6 +60,8 @@ pub(super) enum Verb {
     },
     /// Check that binaries are what they should be
     Verify(VerifyArgs),
+    /// Keep what `dist` compiled from one machine to the next
+    Cache(CacheArgs),
     /// Show the state of everything that `dist` needs or can use
     Doctor {
         /// Look at this target's toolchain

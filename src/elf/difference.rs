@@ -231,7 +231,7 @@ mod tests {
             table.extend((0x1_0000 + value).to_le_bytes());
             table.extend(len.to_le_bytes());
         }
-        fixture.sections.push((".symtab", u64::from(SHT_SYMTAB), table));
+        fixture.sections.push((".symtab", SHT_SYMTAB, table));
         fixture.sections.push((".strtab", 3, b"\0whole.\0part\0".to_vec()));
         let mut unstripped = fixture.build();
         // The table's `sh_link` is that of its names: after null, build id, dynamic, text, comment.

@@ -1,6 +1,9 @@
 //! `build`: from the plan to binaries.
 
-use std::{collections::BTreeMap, io::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write,
+};
 
 use camino::Utf8Path;
 
@@ -11,9 +14,11 @@ use crate::{
     event::Event,
     ops::{
         blame::{self, Failure},
+        cache,
         collect::collect,
         plan::Planned,
         stage::Stage,
+        warm::Warm,
     },
     schema::{
         dist::Artifact,
@@ -59,6 +64,7 @@ pub(super) fn compile(
         Error::tool("zig is missing").hint("`cargo longshore doctor` shows how to get it")
     })?;
     let mut report = Report::default();
+    let mut warmed = BTreeSet::new();
     for (number, build) in plan.builds.iter().enumerate() {
         let log = match number {
             0 => format!("logs/{name}.log"),
@@ -77,11 +83,16 @@ pub(super) fn compile(
                 mimalloc::provide(cx, &planned.rust, &job.target, object, &env, offline)?;
             }
         }
+        let warm = Warm::new(planned, build, &env);
+        warmed.extend(warm.names());
         let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
         report.begin(&build.targets);
         let timings = Utf8Path::new(&plan.target_directory).join("cargo-timings");
         fs::remove_dir_all(&timings)?;
-        run(cx, plan, build, &command, stage, &log, &mut report)?;
+        cx.status("Building", describe(plan, build));
+        warm.beside(cx, stage, |compiles| {
+            run(cx, build, &command, stage, &log, compiles, &mut report)
+        })?;
         let page = timings.join("cargo-timing.html");
         if let Some(text) = fs::read_to_string_if_there(&page)? {
             let command = report.command();
@@ -93,6 +104,10 @@ pub(super) fn compile(
         fs::remove_dir_all(&timings)?;
     }
     once(&report)?;
+    let all = std::mem::take(&mut report.all);
+    if plan.target_directory == planned.plan.target_directory {
+        cache::record(cx, planned, all, warmed)?;
+    }
     Ok(report)
 }
 
@@ -147,14 +162,13 @@ fn steady_env(cx: &Context, epoch: u64) -> BTreeMap<String, Option<String>> {
 
 fn run(
     cx: &Context,
-    plan: &Plan,
     build: &Build,
     command: &Command,
     stage: &Stage,
     log: &str,
+    compiles: &(dyn Fn() + Sync),
     report: &mut Report,
 ) -> Result<()> {
-    cx.status("Building", describe(plan, build));
     let path = stage.path(log);
     let mut file = fs::append(&path)?;
     let mut unwritten = writeln!(file, "$ {command}").err();
@@ -174,6 +188,9 @@ fn run(
             }
             let line = progress::plain(&text);
             let line = line.trim_end();
+            if line.trim_start().starts_with("Compiling ") {
+                compiles();
+            }
             // The page is read, and kept only where that was asked for.
             if progress::is_bar(&text) || line.trim_start().starts_with("Timing report saved to") {
                 return;

@@ -4,6 +4,7 @@
 mod allocator;
 mod blame;
 pub mod build;
+pub mod cache;
 mod collect;
 pub mod dist;
 pub mod doctor;
@@ -14,3 +15,4 @@ pub mod stage;
 mod summary;
 mod twice;
 pub mod verify;
+mod warm;

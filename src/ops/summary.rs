@@ -79,7 +79,7 @@ fn units(units: &Units) -> String {
 }
 
 /// A size in bytes for people: decimal units, as file managers and registries show it.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     #[allow(clippy::cast_precision_loss, reason = "two decimals are shown")]
     let of = |unit: u64| bytes as f64 / unit as f64;
     match bytes {

@@ -91,6 +91,9 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
     let targets = chosen_targets(inputs)?;
     let profile = profile(inputs)?;
     let target_directory = inputs.target_directory();
+    let linkages: Vec<_> = targets.iter().map(|target| target.spec.linkage).collect();
+    let debug_files = request.debug_files || workspace.settings.debug_files;
+    profile::check(&profile.settings, &linkages, debug_files)?;
     let remap = remap(workspace, &target_directory, &facts.remap);
 
     let of_target = |target: &&Target| of_target(inputs, target, &profile, &remap);

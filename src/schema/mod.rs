@@ -1,11 +1,13 @@
 //! The only types that are serialised for others. A change here is a change of contract: fields may
 //! be added; a removed or changed one raises the schema's number.
 
+pub mod cache;
 pub mod dist;
 pub mod doctor;
 pub mod plan;
 pub mod verify;
 
+pub use cache::Cache;
 pub use dist::Dist;
 pub use doctor::Doctor;
 pub use plan::Plan;
@@ -23,6 +25,7 @@ pub fn json_schemas() -> Vec<(&'static str, String)> {
         format!("{:#}\n", schema.to_value())
     }
     vec![
+        ("cache.v1", text::<Cache>()),
         ("dist.v1", text::<Dist>()),
         ("doctor.v1", text::<Doctor>()),
         ("plan.v1", text::<Plan>()),

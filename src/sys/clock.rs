@@ -1,11 +1,28 @@
-//! The time of day.
+//! How long things take, and what day it is.
 #![allow(clippy::disallowed_methods, reason = "this is the one place that looks at the clock")]
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 /// The day of today, in UTC, as `2026-12-31`.
 pub fn today() -> String {
     let mut text = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     text.truncate(10);
     text
+}
+
+/// Measures from its making on.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Begins now.
+    #[must_use]
+    pub fn start() -> Self {
+        Stopwatch(Instant::now())
+    }
+
+    /// Milliseconds since then.
+    pub fn milliseconds(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
 }

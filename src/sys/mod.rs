@@ -1,5 +1,6 @@
 //! The shell around the core: every effect has one place here. It imports only value types.
 
+pub mod cache;
 pub mod cargo;
 pub mod clock;
 pub mod env;
@@ -10,6 +11,8 @@ pub mod host;
 pub mod process;
 pub mod signal;
 pub mod toolchain;
+pub mod tree;
+pub mod warm;
 pub mod zig;
 
 use std::sync::Arc;

@@ -25,6 +25,7 @@ pub struct Children(Arc<Shared>);
 struct Shared {
     interrupted: AtomicBool,
     groups: Mutex<Vec<Pid>>,
+    nested: Mutex<Vec<Children>>,
 }
 
 /// What a command gave.
@@ -82,6 +83,19 @@ pub enum Stream {
 }
 
 impl Children {
+    /// Children that end with these, and can also be ended alone.
+    pub fn nested(&self) -> Children {
+        let nested = Children::default();
+        let mut all = self.0.nested.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        all.push(nested.clone());
+        drop(all);
+        // An interrupt that came before would not reach it any more.
+        if self.check().is_err() {
+            nested.interrupt();
+        }
+        nested
+    }
+
     /// Notes an interrupt and asks every running child to end. Called from the thread that waits
     /// for signals.
     pub fn interrupt(&self) {
@@ -90,6 +104,8 @@ impl Children {
             // A group that is already gone is what was wanted.
             let _ = kill_process_group(*group, Signal::TERM);
         }
+        let nested = self.0.nested.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        nested.iter().for_each(Children::interrupt);
     }
 
     /// Fails once an interrupt has come.

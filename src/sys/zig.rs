@@ -31,6 +31,7 @@ use crate::{
         process::Stream,
         toolchain::{Rust, Zig},
     },
+    zig::link,
 };
 
 /// Whether [`reenter`] was called in this process.
@@ -83,8 +84,8 @@ pub fn reenter() {
     finish(match verb {
         PROBE_VERB => write_out(&std::env::var(PROBE).unwrap_or_default()),
         COMMAND_VERB => answer(),
-        "cc" => run(Wrapped::Cc { args: rest }),
-        "c++" => run(Wrapped::Cxx { args: rest }),
+        "cc" => run(Wrapped::Cc { args: link::for_any_cpu(rest) }),
+        "c++" => run(Wrapped::Cxx { args: link::for_any_cpu(rest) }),
         "ar" => run(Wrapped::Ar { args: rest }),
         "ranlib" => run(Wrapped::Ranlib { args: rest }),
         "lib" => run(Wrapped::Lib { args: rest }),

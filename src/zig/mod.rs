@@ -1,6 +1,8 @@
 //! What is known of zig: the version that is fetched when none is there, and the versions that do
 //! not work.
 
+pub mod link;
+
 use std::collections::BTreeMap;
 
 use semver::{Version, VersionReq};

@@ -63,7 +63,8 @@ fn a_c_dependency_that_does_not_compile() {
     let log = workspace.path("target/dist.failed/logs/build.log");
     let test = dist(&workspace, &format!("{ONE} -p app"))
         .status(4)
-        .stderr("error: cannot build `native-part v0.1.0 ")
+        .stderr("error: cannot build `native-part v0.1.0`: cargo ended with exit status 101\n")
+        .stderr("`native-part v0.1.0` was being built, which `app v0.1.0` needs")
         .stderr("broken.c:1:13: error: expected parameter declarator")
         .hint(&format!("the whole log is `{}`", log.display()));
     keeps_the_previous_output(&workspace, test);
@@ -82,7 +83,7 @@ fn rust_that_does_not_compile() {
     workspace.write("src/main.rs", "fn main() { no_such_function() }\n");
     let test = dist(&workspace, ONE)
         .status(4)
-        .stderr("error: cannot build `hello`: cargo ended with exit status 101")
+        .stderr("error: cannot build `hello v0.1.0`: cargo ended with exit status 101")
         .stderr("cannot find function `no_such_function`");
     keeps_the_previous_output(&workspace, test);
     workspace.remove("Cargo.lock");

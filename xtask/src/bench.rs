@@ -1,5 +1,10 @@
-//! `cargo xtask bench dist [PROGRAM]`: `dist` against plain cargo-zigbuild, in one run, on published programs.
+//! `cargo xtask bench dist [PROGRAM]`: `dist` against plain cargo-zigbuild, in one run, on published
+//! programs. `cargo xtask bench build [PROGRAM]`: presets, allocators, cache, strip. `cargo xtask
+//! bench verify [FILE]`: `verify` against other tools.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a script")]
+
+mod build;
+mod verify;
 
 use std::{
     collections::BTreeMap,
@@ -16,10 +21,7 @@ use longshore::{
     sys::{Context, toolchain},
 };
 
-use crate::{
-    bench_verify,
-    run::{Result, cargo, repository, step},
-};
+use crate::run::{Result, cargo, repository, step};
 
 /// The plain way; its library is the one that longshore is built with.
 const ZIGBUILD: &str = "0.24.1";
@@ -34,9 +36,12 @@ const TARGETS: &str =
 pub(crate) fn bench(name: Option<&str>, program: Option<&str>) -> Result {
     match name {
         Some("dist") => dist(program),
-        Some("verify") => bench_verify::verify(program),
-        Some(other) => Err(format!("no measurement `{other}`: there are `dist` and `verify`")),
-        None => Err("say which measurement: `dist` or `verify`".to_owned()),
+        Some("build") => build::build(&Bench::new()?, program),
+        Some("verify") => verify::verify(program),
+        Some(other) => {
+            Err(format!("no measurement `{other}`: there are `dist`, `build` and `verify`"))
+        }
+        None => Err("say which measurement: `dist`, `build` or `verify`".to_owned()),
     }
 }
 
@@ -52,19 +57,7 @@ struct Row {
 }
 
 fn dist(program: Option<&str>) -> Result {
-    let place = repository().join("target/bench");
-    let install = format!("install --quiet --locked cargo-zigbuild --version {ZIGBUILD} --root");
-    step("cargo-zigbuild", cargo(&install).arg(&place))?;
-    step("cargo-longshore", &mut cargo("build --quiet --locked --release --bin cargo-longshore"))?;
-    let cx = Context::new(Arc::new(Silent)).map_err(|error| error.to_string())?;
-    let zig = toolchain::rust::find(&cx, "rustc")
-        .and_then(|rust| toolchain::zig::provide(&cx, &rust.version, false))
-        .map_err(|error| format!("{error:?}"))?;
-    let bench = Bench { place, zig: zig.program.into() };
-    // zig's own part of a first link, and the registry, are no difference between the two.
-    let (warm, version) = PROGRAMS[0];
-    let source = bench.source(warm, version)?;
-    bench.plain(&source)?;
+    let bench = Bench::new()?;
     let mut rows = Vec::new();
     for (name, version) in
         PROGRAMS.into_iter().filter(|(name, _)| program.is_none_or(|p| p == *name))
@@ -81,6 +74,26 @@ struct Bench {
 }
 
 impl Bench {
+    /// Both programs, and zig.
+    fn new() -> Result<Self> {
+        let place = repository().join("target/bench");
+        let install =
+            format!("install --quiet --locked cargo-zigbuild --version {ZIGBUILD} --root");
+        step("cargo-zigbuild", cargo(&install).arg(&place))?;
+        let build = "build --quiet --locked --release --bin cargo-longshore";
+        step("cargo-longshore", &mut cargo(build))?;
+        let cx = Context::new(Arc::new(Silent)).map_err(|error| error.to_string())?;
+        let zig = toolchain::rust::find(&cx, "rustc")
+            .and_then(|rust| toolchain::zig::provide(&cx, &rust.version, false))
+            .map_err(|error| format!("{error:?}"))?;
+        let bench = Bench { place, zig: zig.program.into() };
+        // zig's own part of a first link, and the registry, are no difference between the two.
+        let (warm, version) = PROGRAMS[0];
+        let source = bench.source(warm, version)?;
+        bench.plain(&source)?;
+        Ok(bench)
+    }
+
     fn row(&self, name: &'static str, version: &str) -> Result<Row> {
         let source = self.source(name, version)?;
         let longshore = repository().join("target/release/cargo-longshore");
@@ -107,7 +120,7 @@ impl Bench {
 
     /// The unpacked source of a published program, as its author packed it.
     fn source(&self, name: &str, version: &str) -> Result<PathBuf> {
-        let source = self.place.join("vendor").join(name);
+        let source = self.place.join("vendor").join(format!("{name}-{version}"));
         if source.join("Cargo.toml").exists() {
             return Ok(source);
         }

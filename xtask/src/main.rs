@@ -2,7 +2,6 @@
 //! no script here is a command of longshore's.
 
 mod bench;
-mod bench_verify;
 mod run;
 mod schema;
 mod test;

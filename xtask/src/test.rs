@@ -11,8 +11,9 @@ use longshore::{
 use crate::run::{Result, cargo, ci, command, find, repository, step};
 
 /// Programs that tests need, and the Debian packages that have them.
-const PEERS: [(&str, &str); 18] = [
+const PEERS: [(&str, &str); 19] = [
     ("checksec", "checksec"),
+    ("cmake", "cmake"),
     ("dockerd", "docker.io"),
     ("docker-registry", "docker-registry"),
     ("dpkg", "dpkg"),

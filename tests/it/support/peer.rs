@@ -41,6 +41,17 @@ pub(crate) fn skip(reason: &str) {
     eprintln!("skip: {test}: {reason}");
 }
 
+/// Whether tests may take many minutes (`LONGSHORE_SLOW_TESTS=1`); says so where they may not.
+pub(crate) fn slow() -> bool {
+    let slow = env::var("LONGSHORE_SLOW_TESTS").is_ok_and(|slow| slow == "1");
+    if !slow {
+        let thread = std::thread::current();
+        let test = thread.name().unwrap_or("unnamed");
+        eprintln!("skip: {test}: part of it is only done with `LONGSHORE_SLOW_TESTS=1`");
+    }
+    slow
+}
+
 /// Whether this is root, or nothing after saying that the running test is skipped.
 pub(crate) fn root() -> Option<()> {
     if rustix::process::geteuid().is_root() {
@@ -80,6 +91,11 @@ pub(crate) fn cargo_home() -> PathBuf {
 /// Where rustup keeps its toolchains.
 pub(crate) fn rustup_home() -> PathBuf {
     home("RUSTUP_HOME", ".rustup")
+}
+
+/// Where zig keeps what it compiled.
+pub(crate) fn zig_cache() -> PathBuf {
+    home("ZIG_GLOBAL_CACHE_DIR", ".cache/zig")
 }
 
 fn home(variable: &str, below: &str) -> PathBuf {

@@ -1,0 +1,60 @@
+//! `cache save` and `cache restore`.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Subcommand};
+
+use super::{
+    args::{Format, Formatted},
+    json,
+};
+use crate::{
+    error::{Result, Status},
+    ops::cache::{self, CacheRequest},
+    sys::Context,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct CacheArgs {
+    #[command(subcommand)]
+    verb: CacheVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum CacheVerb {
+    /// Save what the last `dist` compiled
+    Save(Place),
+    /// Put it back after a fresh clone, so that `dist` compiles only what changed
+    Restore(Place),
+}
+
+#[derive(Debug, Args)]
+struct Place {
+    /// The directory that holds the cache
+    #[arg(value_name = "DIR")]
+    directory: Utf8PathBuf,
+    /// Directory for everything generated, as `dist` has it
+    #[arg(long, value_name = "DIR")]
+    target_dir: Option<Utf8PathBuf>,
+    /// Path to Cargo.toml
+    #[arg(long, value_name = "PATH")]
+    manifest_path: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    format: Formatted,
+}
+
+pub(super) fn run(cx: &Context, args: &CacheArgs) -> Result<Status> {
+    let request = |place: &Place| CacheRequest {
+        directory: place.directory.clone(),
+        target_dir: place.target_dir.clone(),
+        manifest_path: place.manifest_path.clone(),
+    };
+    let (report, format) = match &args.verb {
+        CacheVerb::Save(place) => (cache::save(cx, &request(place))?, &place.format),
+        CacheVerb::Restore(place) => (cache::restore(cx, &request(place))?, &place.format),
+    };
+    if format.message_format == Format::Json {
+        json(&report)?;
+    }
+    // A refused cache is a slower build, and no failure.
+    Ok(Status::Done)
+}

@@ -1,0 +1,104 @@
+//! `cache save` and `cache restore`: what cargo built, from one machine to the next.
+
+mod restore;
+mod save;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+pub use self::{restore::restore, save::save};
+use crate::{
+    cache::{Key, Recorded, SCHEMA, Unit},
+    error::{Error, Result},
+    ops::plan::Planned,
+    sys::{Context, fs, toolchain::Rust},
+    workspace::Workspace,
+};
+
+/// What is asked of a cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CacheRequest {
+    /// The directory that holds it.
+    pub directory: Utf8PathBuf,
+    /// `--target-dir`.
+    pub target_dir: Option<Utf8PathBuf>,
+    /// `--manifest-path`.
+    pub manifest_path: Option<Utf8PathBuf>,
+}
+
+/// Where the build writes what a later save needs to know, in the directory in which cargo builds.
+const RECORD: &str = "longshore-units.json";
+
+/// The archive's directories.
+const TARGET: &str = "target";
+const ZIG: &str = "zig";
+
+/// Where cargo builds; see [`crate::plan::Inputs::target_directory`].
+fn built(workspace: &Workspace) -> Utf8PathBuf {
+    workspace.target_directory.join("longshore")
+}
+
+/// Held while the target directory changes; builds hold it, too.
+fn lock(cx: &Context, workspace: &Workspace) -> Result<fs::Lock> {
+    let output = workspace.target_directory.join("dist");
+    fs::lock(&Utf8PathBuf::from(format!("{output}.lock")), || {
+        cx.status("Waiting", format!("for a dist in `{output}`"));
+    })
+}
+
+/// What a cache depends on as a whole: programs, and directories whose names are in flags, and so in
+/// cargo's fingerprints.
+fn key(cx: &Context, rust: &Rust, zig: &str, root: &Utf8Path, target: &Utf8Path) -> Key {
+    let cargo_home = cx.env.cargo_home().map(Utf8PathBuf::into_string).unwrap_or_default();
+    let pairs = [
+        ("longshore", env!("CARGO_PKG_VERSION")),
+        ("rustc", rust.rustc_version.as_str()),
+        ("cargo", rust.cargo_version.as_str()),
+        ("host", rust.host.as_str()),
+        ("zig", zig),
+        ("workspace", root.as_str()),
+        ("target directory", target.as_str()),
+        ("cargo home", cargo_home.as_str()),
+        ("toolchain", rust.sysroot.as_str()),
+        ("cache directory of longshore", cx.env.cache.as_str()),
+    ];
+    Key(BTreeMap::from(pairs.map(|(name, value)| (name.to_owned(), value.to_owned()))))
+}
+
+/// Writes down what a build consists of, for a later [`save`]. `zig` names the parts of zig's cache
+/// that its links need.
+///
+/// # Errors
+/// It cannot be written.
+pub(super) fn record(
+    cx: &Context,
+    planned: &Planned,
+    mut units: Vec<Unit>,
+    zig: BTreeSet<String>,
+) -> Result<()> {
+    let target = Utf8Path::new(&planned.plan.target_directory);
+    let version = planned.zig.as_ref().map(|zig| zig.version.to_string()).unwrap_or_default();
+    units.sort_by(|a, b| (&a.package, &a.files).cmp(&(&b.package, &b.files)));
+    units.dedup();
+    let root = Utf8Path::new(&planned.plan.workspace);
+    let key = key(cx, &planned.rust, &version, root, target);
+    let text = serde_json::to_string(&Recorded { schema: SCHEMA, key, units, zig })
+        .map_err(|error| Error::build("cannot write JSON").because(error))?;
+    let path = target.join(RECORD);
+    // What did not change is not written again.
+    match fs::read_to_string_if_there(&path) {
+        Ok(Some(old)) if old == text => Ok(()),
+        _ => fs::write(&path, text.as_bytes()),
+    }
+}
+
+/// A size for people.
+fn shown(bytes: u64) -> String {
+    super::summary::size(bytes)
+}
+
+/// A time for people.
+fn seconds(milliseconds: u64) -> String {
+    format!("{}.{:02} s", milliseconds / 1000, milliseconds % 1000 / 10)
+}

@@ -1,0 +1,326 @@
+//! `cache restore`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{CacheRequest, TARGET, ZIG, built, key, lock, seconds, shown};
+use crate::{
+    cache::{Decision, HEADER, Header, Input, Manifest, SCHEMA, Time, decide, hash_of, hidden_by},
+    error::Result,
+    request::Request,
+    schema::cache::{Cache, Outcome, SCHEMA as REPORT},
+    sys::{
+        Context, cache, cargo,
+        clock::Stopwatch,
+        fs,
+        toolchain::{rust, zig},
+        tree::{self, Kind},
+        warm,
+    },
+    workspace::Workspace,
+};
+
+/// Puts a saved cache in the place of what cargo built in the target directory, and gives each input
+/// that is unchanged since then the time that it had. A cache that is missing, was saved by other
+/// programs or in another directory, or is damaged, is refused: nothing is touched then, and the
+/// report says why.
+///
+/// # Errors
+/// There is no workspace or no toolchain, or a file of the workspace or the target directory cannot
+/// be read or written.
+pub fn restore(cx: &Context, request: &CacheRequest) -> Result<Cache> {
+    let watch = Stopwatch::start();
+    let directory = cx.env.dir.join(&request.directory);
+    let asked = Request {
+        target_dir: request.target_dir.clone(),
+        manifest_path: request.manifest_path.clone(),
+        ..Request::default()
+    };
+    let workspace = cargo::workspace(cx, &asked)?;
+    let outcome = match header(cx, &workspace, &directory)? {
+        Ok(header) => put(cx, &workspace, &directory, &header)?,
+        Err(reasons) => Outcome::Refused { reasons },
+    };
+    let milliseconds = watch.milliseconds();
+    match &outcome {
+        Outcome::Refused { reasons } => cx.warn(format!(
+            "the cache in `{directory}` is of no use, and the build begins from nothing: {}",
+            reasons.join("; ")
+        )),
+        Outcome::Restored { units, unchanged, changed, withheld, size } => {
+            cx.status(
+                "Restored",
+                format!(
+                    "{units} units from {} in {}; {unchanged} inputs are unchanged, {changed} are \
+                     not",
+                    shown(*size),
+                    seconds(milliseconds)
+                ),
+            );
+            if *withheld > 0 {
+                let other = &workspace.target_directory;
+                cx.warn(format!(
+                    "{withheld} unchanged files keep their new times, and are compiled again: \
+                     other builds in `{other}` have not seen them yet"
+                ));
+            }
+        }
+        Outcome::Saved { .. } => {}
+    }
+    Ok(Cache { schema: REPORT, directory: directory.into_string(), outcome, milliseconds })
+}
+
+/// The header of a cache that serves here, or why there is none.
+fn header(
+    cx: &Context,
+    workspace: &Workspace,
+    directory: &Utf8Path,
+) -> Result<Result<Header, Vec<String>>> {
+    let path = directory.join(HEADER);
+    let refused = |reason: String| Ok(Err(vec![reason]));
+    let text = match fs::read_to_string_if_there(&path) {
+        Ok(Some(text)) => text,
+        Ok(None) => return refused(format!("there is no `{HEADER}`")),
+        Err(error) => return refused(error.to_string()),
+    };
+    // The number first: another format has other fields.
+    let number: Option<serde_json::Value> = serde_json::from_str(&text).ok();
+    match number.as_ref().and_then(|value| value.get("schema")?.as_u64()) {
+        Some(number) if number == u64::from(SCHEMA) => {}
+        Some(number) => return refused(format!("its format is {number}, this one is {SCHEMA}")),
+        None => return refused(format!("`{HEADER}` is damaged")),
+    }
+    let header: Header = match serde_json::from_str(&text) {
+        Ok(header) => header,
+        Err(error) => return refused(format!("`{HEADER}` is damaged: {error}")),
+    };
+    if !crate::cache::is_inside(&header.archive) || header.archive.contains('/') {
+        return refused(format!("`{HEADER}` names the archive `{}`", header.archive));
+    }
+    let rust = rust::find(cx, &cargo::Config::load(cx)?.rustc())?;
+    let zig = zig::find(cx, &rust.version)?
+        .map_or_else(|| crate::zig::PINNED.to_owned(), |zig| zig.version.to_string());
+    let here = key(cx, &rust, &zig, &workspace.root, &built(workspace));
+    let differences = header.key.differences(&here);
+    Ok(if differences.is_empty() { Ok(header) } else { Err(differences) })
+}
+
+/// Unpacks beside the target directory, readies the inputs, and exchanges.
+fn put(
+    cx: &Context,
+    workspace: &Workspace,
+    directory: &Utf8Path,
+    header: &Header,
+) -> Result<Outcome> {
+    let target = built(workspace);
+    let _lock = lock(cx, workspace)?;
+    let partial = Utf8PathBuf::from(format!("{target}.restoring"));
+    fs::remove_dir_all(&partial)?;
+    let places = BTreeMap::from([(TARGET, partial.join(TARGET)), (ZIG, partial.join(ZIG))]);
+    let unpacked = cache::unpack(&directory.join(&header.archive), header, &places);
+    let manifest = match unpacked {
+        Ok(manifest) => manifest,
+        Err(error) => {
+            fs::remove_dir_all(&partial)?;
+            return Ok(Outcome::Refused { reasons: vec![error.to_string()] });
+        }
+    };
+    cx.children.check()?;
+    let roots = own_roots(workspace, &manifest);
+    // Through a link, a file of somebody else's may be reached.
+    let own = |path: &Utf8Path, link: bool| {
+        let inside = |path: &Utf8Path| roots.iter().any(|root| path.starts_with(root));
+        let behind = |path: &Utf8Path| path.canonicalize_utf8().is_ok_and(|real| inside(&real));
+        inside(path) && (link || !is_link(path) || behind(path))
+    };
+    let mut work = Work { partial: &partial, target: &target, saved: header.saved, ..Work::new() };
+    let others = others(workspace);
+    let all = manifest.inputs.iter().map(|(path, input)| (path, input, false));
+    let links = manifest.links.iter().map(|(path, input)| (path, input, true));
+    for (path, input, link) in all.chain(links) {
+        let path = Utf8Path::new(path);
+        work.look(path, input, link, own(path, link), &others)?;
+    }
+    for (package, units) in &manifest.packages {
+        work.look_for_new(Utf8Path::new(package), units, &manifest)?;
+    }
+    work.drop_units()?;
+    place_zig(cx, &partial.join(ZIG))?;
+    if target.exists() {
+        fs::replace_dir(&partial.join(TARGET), &target)?;
+    } else {
+        fs::rename(&partial.join(TARGET), &target)?;
+    }
+    fs::remove_dir_all(&partial)?;
+    // Only now: the target directory that was there before may have been built of other content,
+    // with only these times to tell.
+    for (path, time, link) in &work.times {
+        tree::set_time(path, *time, !link)?;
+    }
+    Ok(Outcome::Restored {
+        units: header.units,
+        unchanged: work.unchanged,
+        changed: work.changed,
+        withheld: work.withheld,
+        size: header.size,
+    })
+}
+
+/// What has to be done so that cargo sees of the inputs what there is to see.
+#[derive(Debug)]
+struct Work<'a> {
+    partial: &'a Utf8Path,
+    target: &'a Utf8Path,
+    saved: Time,
+    times: Vec<(Utf8PathBuf, Time, bool)>,
+    dropped: BTreeSet<String>,
+    unchanged: u64,
+    changed: u64,
+    withheld: u64,
+}
+
+impl Work<'_> {
+    fn new() -> Self {
+        Work {
+            partial: Utf8Path::new(""),
+            target: Utf8Path::new(""),
+            saved: (0, 0),
+            times: Vec::new(),
+            dropped: BTreeSet::new(),
+            unchanged: 0,
+            changed: 0,
+            withheld: 0,
+        }
+    }
+
+    fn look(
+        &mut self,
+        path: &Utf8Path,
+        input: &Input,
+        link: bool,
+        own: bool,
+        others: &[Time],
+    ) -> Result<()> {
+        let seen = if link { tree::see_link(path) } else { tree::see(path) };
+        let same = seen.as_ref().is_some_and(|seen| seen.state == input.state);
+        *(if same { &mut self.unchanged } else { &mut self.changed }) += 1;
+        match decide(input, seen.as_ref(), self.saved, own) {
+            Decision::Leave => {}
+            Decision::Restore => {
+                let now = seen.map_or(input.time, |seen| seen.time);
+                if hidden_by(others, input.time, now) {
+                    self.withheld += 1;
+                } else {
+                    self.times.push((path.to_owned(), input.time, link));
+                }
+            }
+            Decision::Renew => tree::renew(path, self.saved)?,
+            Decision::Drop => self.dropped.extend(input.units.iter().cloned()),
+        }
+        Ok(())
+    }
+
+    /// Where cargo looks at every file of a package, one that is new and old by its time counts, and
+    /// one that is gone was dropped above.
+    fn look_for_new(
+        &mut self,
+        package: &Utf8Path,
+        units: &[String],
+        manifest: &Manifest,
+    ) -> Result<()> {
+        let Ok(files) = tree::package(package, self.target) else {
+            self.dropped.extend(units.iter().cloned());
+            return Ok(());
+        };
+        let known = |path: &Utf8Path| {
+            manifest.inputs.contains_key(path.as_str())
+                || manifest.links.contains_key(path.as_str())
+        };
+        for path in files.iter().filter(|path| !known(path)) {
+            self.changed += 1;
+            if tree::time(path).is_some_and(|time| time <= self.saved) {
+                self.dropped.extend(units.iter().cloned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes all that is of the dropped units away. Cargo builds them again then, and what depends on
+    /// them: without a fingerprint alone it would leave the latter as they are.
+    fn drop_units(&self) -> Result<()> {
+        if self.dropped.is_empty() {
+            return Ok(());
+        }
+        let root = self.partial.join(TARGET);
+        let dropped = |path: &Utf8Path| {
+            let hash = path.file_name().and_then(hash_of);
+            hash.is_some_and(|hash| self.dropped.contains(hash))
+        };
+        for entry in tree::walk(&root, dropped)?.iter().filter(|entry| dropped(&entry.path)) {
+            let path = root.join(&entry.path);
+            match entry.kind {
+                Kind::Directory => fs::remove_dir_all(&path)?,
+                Kind::File(_) | Kind::Link => fs::remove_file(&path)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The directories whose files' times may be changed: the user's own packages.
+fn own_roots(workspace: &Workspace, manifest: &Manifest) -> Vec<Utf8PathBuf> {
+    let packages = manifest.packages.keys().map(Utf8PathBuf::from);
+    let mut roots: Vec<_> = packages.chain([workspace.root.clone()]).collect();
+    let real: Vec<_> = roots.iter().filter_map(|root| root.canonicalize_utf8().ok()).collect();
+    roots.extend(real);
+    roots
+}
+
+fn is_link(path: &Utf8Path) -> bool {
+    path.symlink_metadata().is_ok_and(|meta| meta.is_symlink())
+}
+
+/// When other builds in the target directory looked at the workspace's own packages, sorted.
+fn others(workspace: &Workspace) -> Vec<Time> {
+    let own: BTreeSet<&str> =
+        workspace.packages.iter().map(|package| package.name.as_str()).collect();
+    let root = &workspace.target_directory;
+    let names = |dir: &Utf8Path| fs::names(dir).unwrap_or_default();
+    let mut profiles = Vec::new();
+    // `<profile>` and `<target>/<profile>`.
+    for first in names(root).iter().filter(|name| !name.starts_with("longshore")) {
+        let dir = root.join(first);
+        profiles.extend(names(&dir).iter().map(|second| dir.join(second)));
+        profiles.push(dir);
+    }
+    let mut times = Vec::new();
+    for dir in profiles {
+        for place in [".fingerprint", "build"] {
+            let units = dir.join(place);
+            for unit in names(&units) {
+                let package = unit.rsplit_once('-').map_or("", |(package, _)| package);
+                if own.contains(package) {
+                    let unit = units.join(unit);
+                    let looked = |name: &&String| name.starts_with("dep-") || *name == "output";
+                    let files = names(&unit);
+                    let looked = files.iter().filter(looked);
+                    times.extend(looked.filter_map(|name| tree::time(&unit.join(name))));
+                }
+            }
+        }
+    }
+    times.sort_unstable();
+    times
+}
+
+/// Puts what zig's links need where the next build looks for it, unless it is there.
+fn place_zig(cx: &Context, from: &Utf8Path) -> Result<()> {
+    for file in fs::names(from)? {
+        let to = warm::place(cx, file.strip_suffix(".tar").unwrap_or(&file));
+        if !to.exists() {
+            fs::write(&to, &fs::read(&from.join(&file))?)?;
+        }
+    }
+    Ok(())
+}

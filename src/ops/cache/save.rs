@@ -1,0 +1,270 @@
+//! `cache save`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{CacheRequest, RECORD, TARGET, ZIG, built, lock, seconds, shown};
+use crate::{
+    cache::{
+        HEADER, Header, Input, Keep, Manifest, Recorded, SCHEMA, Seen, Unit, dep_info, hash_of,
+        rerun_if_changed,
+    },
+    error::{Error, Result},
+    request::Request,
+    schema::cache::{Cache, Outcome, SCHEMA as REPORT},
+    sys::{
+        Context, cache,
+        cache::{Content, Item},
+        cargo,
+        clock::Stopwatch,
+        fs,
+        tree::{self, Entry, Kind},
+        warm,
+    },
+};
+
+/// Saves what the last `dist` or `build` consists of into a directory, and nothing that older ones
+/// left. The cache that was there before stays until the new one is whole.
+///
+/// # Errors
+/// Nothing was built yet, what cargo left is not understood, or something cannot be read or written.
+pub fn save(cx: &Context, request: &CacheRequest) -> Result<Cache> {
+    let watch = Stopwatch::start();
+    let workspace = cargo::workspace(
+        cx,
+        &Request {
+            target_dir: request.target_dir.clone(),
+            manifest_path: request.manifest_path.clone(),
+            ..Request::default()
+        },
+    )?;
+    let target = built(&workspace);
+    let _lock = lock(cx, &workspace)?;
+    let recorded = recorded(&target)?;
+    let directory = cx.env.dir.join(&request.directory);
+    cx.status("Saving", format!("`{target}` into `{directory}`"));
+    fs::create_dir_all(&directory)?;
+    let temporary = directory.join(format!("longshore-cache.{}.tmp", std::process::id()));
+    fs::remove_file(&temporary)?;
+    // Before anything is looked at, by the clock that times are compared with.
+    fs::write(&temporary, b"")?;
+    let saved = tree::time(&temporary).ok_or_else(|| Error::build("no time of a new file"))?;
+    fs::remove_file(&temporary)?;
+
+    let entries = kept(&target, &recorded.units)?;
+    cx.children.check()?;
+    let mut manifest = inputs(&workspace.root, &target, &recorded, &entries)?;
+    let mut items = items(TARGET, &target, &entries, &mut manifest);
+    let with_zig = zig(cx, &recorded, &mut items);
+    cx.children.check()?;
+    let packed = cache::pack(&temporary, &manifest, &items);
+    let (sha256, size, bytes) = match packed {
+        Ok(packed) => packed,
+        Err(error) => {
+            // The error above is the one to tell.
+            let _ = fs::remove_file(&temporary);
+            return Err(error);
+        }
+    };
+    let units = recorded.units.len() as u64;
+    let (files, inputs) = (items.len() as u64, manifest.inputs.len() as u64);
+    let archive = format!("{}.tar.zst", sha256.hex());
+    let header = Header {
+        schema: SCHEMA,
+        key: recorded.key,
+        archive: archive.clone(),
+        size,
+        sha256,
+        files,
+        bytes,
+        units,
+        inputs,
+        saved,
+    };
+    put(&directory, &temporary, &header)?;
+    let milliseconds = watch.milliseconds();
+    cx.status(
+        "Saved",
+        format!(
+            "{units} units as {} ({} before compression) in {}",
+            shown(size),
+            shown(bytes),
+            seconds(milliseconds)
+        ),
+    );
+    let outcome = Outcome::Saved { units, inputs, files, bytes, size, zig: with_zig };
+    Ok(Cache { schema: REPORT, directory: directory.into_string(), outcome, milliseconds })
+}
+
+fn recorded(target: &Utf8Path) -> Result<Recorded> {
+    let text = fs::read_to_string_if_there(&target.join(RECORD))?;
+    let none = || {
+        Error::usage(format!("there is nothing to save: `{target}` holds no finished build"))
+            .hint("run `dist` or `build` first, with the same `--target-dir`")
+    };
+    let recorded: Recorded =
+        serde_json::from_str(&text.ok_or_else(none)?).map_err(|error| none().because(error))?;
+    if recorded.schema != SCHEMA { Err(none()) } else { Ok(recorded) }
+}
+
+/// What belongs to the units, of all that is in the target directory.
+fn kept(target: &Utf8Path, units: &[Unit]) -> Result<Vec<Entry>> {
+    let entries = tree::walk(target, |path| path.file_name() == Some("incremental"))?;
+    let mut keep = Keep::new(units, target);
+    // What cargo gives a name without a hash is another name of a file with one.
+    for file in units.iter().filter(|unit| !unit.script).flat_map(|unit| &unit.files) {
+        let Ok(path) = file.strip_prefix(target) else { continue };
+        if file.file_name().is_none_or(|name| hash_of(name).is_some()) {
+            continue;
+        }
+        let Some(named) = entries.iter().find(|entry| entry.path == path) else { continue };
+        let deps = path.parent().map(|dir| dir.join("deps"));
+        let same = |entry: &&Entry| {
+            entry.path.parent() == deps.as_deref()
+                && entry.kind == named.kind
+                && (entry.inode == named.inode || same_content(target, &entry.path, path))
+        };
+        let hashes =
+            entries.iter().filter(same).filter_map(|entry| hash_of(entry.path.file_name()?));
+        keep.hashes.extend(hashes.map(str::to_owned));
+    }
+    let fingerprints: BTreeSet<&str> = entries
+        .iter()
+        .filter(|entry| entry.path.components().any(|part| part.as_str() == ".fingerprint"))
+        .filter_map(|entry| hash_of(entry.path.file_name()?))
+        .collect();
+    if let Some(hash) = keep.hashes.iter().find(|hash| !fingerprints.contains(hash.as_str())) {
+        return Err(Error::build(format!(
+            "cargo's fingerprint of unit `{hash}` is not below `{target}`"
+        ))
+        .hint("`build.build-dir` in cargo's configuration keeps it elsewhere: unset it"));
+    }
+    let mut kept: Vec<Entry> =
+        entries.into_iter().filter(|entry| keep.keeps(&entry.path)).collect();
+    kept.retain(|entry| entry.path != RECORD);
+    Ok(kept)
+}
+
+fn same_content(target: &Utf8Path, a: &Utf8Path, b: &Utf8Path) -> bool {
+    let digest = |path: &Utf8Path| fs::digest(&target.join(path)).ok();
+    digest(a).is_some_and(|a| Some(a) == digest(b))
+}
+
+/// Every input of the units, as cargo's own files tell.
+fn inputs(
+    root: &Utf8Path,
+    target: &Utf8Path,
+    recorded: &Recorded,
+    entries: &[Entry],
+) -> Result<Manifest> {
+    let mut manifest = Manifest::default();
+    let mut found: BTreeMap<Utf8PathBuf, BTreeSet<String>> = BTreeMap::new();
+    let mut add = |path: Utf8PathBuf, hash: &str| {
+        found.entry(path).or_default().insert(hash.to_owned());
+    };
+    for entry in entries {
+        let name = entry.path.file_name().unwrap_or_default();
+        let (Some("d"), Some(hash)) = (entry.path.extension(), hash_of(name)) else { continue };
+        // The file of a build script is two levels below `build`, others in `deps`.
+        let text = String::from_utf8_lossy(&fs::read(&target.join(&entry.path))?).into_owned();
+        // Cargo starts rustc in the workspace's root; elsewhere it gives absolute paths.
+        dep_info(&text).into_iter().for_each(|path| add(root.join(path), hash));
+    }
+    let roots: BTreeMap<&str, &Utf8Path> = recorded
+        .units
+        .iter()
+        .filter_map(|unit| Some((unit.package.as_str(), unit.root.as_deref()?)))
+        .collect();
+    for unit in recorded.units.iter().filter(|unit| unit.script) {
+        let (Some(out), Some(hash)) = (unit.files.first(), unit.hashes().next()) else { continue };
+        let Some(package) = roots.get(unit.package.as_str()) else { continue };
+        let output = out.with_file_name("output");
+        let text = String::from_utf8_lossy(&fs::read(&output)?).into_owned();
+        let named = match rerun_if_changed(&text) {
+            Some(named) => named.iter().map(|path| package.join(path)).collect(),
+            None if unit.is_local() => {
+                let units = manifest.packages.entry(package.to_string()).or_default();
+                units.push(hash.to_owned());
+                tree::package(package, target)?
+            }
+            None => Vec::new(),
+        };
+        named.iter().flat_map(|path| tree::below(path, target)).for_each(|path| add(path, hash));
+    }
+    for (path, units) in found {
+        // What is in the cache itself, and what cargo takes as unchangeable.
+        if path.starts_with(target) || recorded.key.is_unchangeable(&path) {
+            continue;
+        }
+        let input = |seen: Seen| Input { state: seen.state, time: seen.time, units: units.clone() };
+        if let Some(seen) = tree::see_link(&path) {
+            manifest.links.insert(path.to_string(), input(seen));
+        }
+        if let Some(seen) = tree::see(&path) {
+            manifest.inputs.insert(path.to_string(), input(seen));
+        }
+    }
+    Ok(manifest)
+}
+
+/// The entries below `root` as items below `place`, and their times.
+fn items(place: &str, root: &Utf8Path, entries: &[Entry], manifest: &mut Manifest) -> Vec<Item> {
+    let mut inodes: BTreeMap<(u64, u64), String> = BTreeMap::new();
+    let mut items = Vec::new();
+    for entry in entries {
+        let name = format!("{place}/{}", entry.path);
+        let whole = root.join(&entry.path);
+        let content = match entry.kind {
+            Kind::Directory => Content::Directory,
+            Kind::Link => match whole.read_link_utf8() {
+                Ok(to) => Content::Link(to.into_string()),
+                // Not UTF-8, or gone: cargo then finds it missing, and builds again.
+                Err(_) => continue,
+            },
+            Kind::File(_) => match inodes.insert(entry.inode, name.clone()) {
+                Some(other) => Content::Same(other),
+                None => Content::File(whole, entry.mode),
+            },
+        };
+        if entry.kind != Kind::Directory {
+            manifest.times.insert(name.clone(), entry.time);
+        }
+        items.push(Item { name, content });
+    }
+    items
+}
+
+/// Adds the parts of zig's cache that the build's links need; says whether all of them are there.
+fn zig(cx: &Context, recorded: &Recorded, items: &mut Vec<Item>) -> bool {
+    let mut all = !recorded.zig.is_empty();
+    for name in &recorded.zig {
+        let kept = warm::place(cx, name);
+        if kept.exists() {
+            let name = format!("{ZIG}/{name}.tar");
+            items.push(Item { name, content: Content::File(kept, 0o644) });
+        } else {
+            // zig's cache was warm before, so that nothing could be kept of it.
+            all = false;
+        }
+    }
+    all
+}
+
+/// Gives the archive its name, then the header, then removes what the header no longer names.
+fn put(directory: &Utf8Path, temporary: &Utf8Path, header: &Header) -> Result<()> {
+    fs::rename(temporary, &directory.join(&header.archive))?;
+    let mut text = serde_json::to_string_pretty(header)
+        .map_err(|error| Error::build("cannot write JSON").because(error))?;
+    text.push('\n');
+    fs::write(&directory.join(HEADER), text.as_bytes())?;
+    let ours = |name: &String| {
+        let hex = name.strip_suffix(".tar.zst");
+        *name != header.archive
+            && hex.is_some_and(|hex| hex.len() == 64 && hex.chars().all(|c| c.is_ascii_hexdigit()))
+    };
+    fs::names(directory)?
+        .iter()
+        .filter(|name| ours(name))
+        .try_for_each(|name| fs::remove_file(&directory.join(name)))
+}

@@ -1,0 +1,63 @@
+//! What `cache save` and `cache restore` did.
+
+use serde::{Deserialize, Serialize};
+
+/// The schema number of the reports that this version makes.
+pub const SCHEMA: u32 = 1;
+
+/// What became of a cache.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Cache {
+    /// The schema's number: 1.
+    pub schema: u32,
+    /// The directory that holds the cache.
+    pub directory: String,
+    /// What became of it.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// How long it took.
+    pub milliseconds: u64,
+}
+
+/// What became of a cache. Sizes are in bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "outcome")]
+pub enum Outcome {
+    /// It was written.
+    Saved {
+        /// Units in it.
+        units: u64,
+        /// Inputs that it knows.
+        inputs: u64,
+        /// Files in it.
+        files: u64,
+        /// Their size.
+        bytes: u64,
+        /// Its own size, compressed.
+        size: u64,
+        /// Whether it holds what zig's links need.
+        zig: bool,
+    },
+    /// It was put in place.
+    Restored {
+        /// Units in it.
+        units: u64,
+        /// Inputs that hold what they held when it was saved.
+        unchanged: u64,
+        /// Inputs that changed or are gone.
+        changed: u64,
+        /// Unchanged inputs that keep their new times, since another build in the target directory
+        /// has not seen them yet.
+        withheld: u64,
+        /// Its own size, compressed.
+        size: u64,
+    },
+    /// It was left alone, and the build begins from nothing.
+    Refused {
+        /// Why, one sentence each.
+        reasons: Vec<String>,
+    },
+}

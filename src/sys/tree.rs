@@ -1,0 +1,215 @@
+//! Trees of files with their times: what cargo compares.
+#![allow(clippy::disallowed_methods, reason = "with `sys::fs`, this is the place that reads files")]
+
+use std::{collections::BTreeSet, io::ErrorKind, os::unix::fs::MetadataExt};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
+
+use crate::{
+    cache::{Seen, State, Time},
+    error::{Error, Result},
+    oci::Digest,
+    sys::fs,
+};
+
+/// Something in a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Where it is, relative to the tree's root.
+    pub path: Utf8PathBuf,
+    /// What it is.
+    pub kind: Kind,
+    /// Its modification time.
+    pub time: Time,
+    /// The lowest twelve bits of its mode.
+    pub mode: u32,
+    /// Device and inode: the same for two names of one file.
+    pub inode: (u64, u64),
+}
+
+/// What an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file of this many bytes.
+    File(u64),
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Link,
+}
+
+/// Everything below `root`, sorted, without the directories that `skip` names by their relative
+/// path. Links are not followed.
+///
+/// # Errors
+/// Something cannot be read, has a name that is not UTF-8, or is neither file, directory nor link.
+pub fn walk(root: &Utf8Path, skip: impl Fn(&Utf8Path) -> bool) -> Result<Vec<Entry>> {
+    let mut open = vec![Utf8PathBuf::new()];
+    let mut found = Vec::new();
+    while let Some(dir) = open.pop() {
+        let whole = root.join(&dir);
+        let failed = |error| fs::failed("read directory", &whole, error);
+        for entry in std::fs::read_dir(&whole).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().into_string().map_err(|name| {
+                let shown = name.to_string_lossy().into_owned();
+                Error::build(format!("the name of `{whole}/{shown}` is not UTF-8"))
+                    .hint("rename it: a cache cannot hold it")
+            })?;
+            let path = dir.join(name);
+            // It may go while we look.
+            let meta = match entry.metadata() {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                meta => meta.map_err(failed)?,
+            };
+            let kind = match meta.file_type() {
+                kind if kind.is_file() => Kind::File(meta.len()),
+                kind if kind.is_dir() => Kind::Directory,
+                kind if kind.is_symlink() => Kind::Link,
+                _ => {
+                    return Err(Error::build(format!(
+                        "`{}` is no file, directory or link",
+                        root.join(path)
+                    )));
+                }
+            };
+            if kind == Kind::Directory && !skip(&path) {
+                open.push(path.clone());
+            }
+            found.push(Entry {
+                path,
+                kind,
+                time: time_of(&meta),
+                mode: meta.mode() & 0o7777,
+                inode: (meta.dev(), meta.ino()),
+            });
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+fn time_of(meta: &std::fs::Metadata) -> Time {
+    (meta.mtime(), u32::try_from(meta.mtime_nsec()).unwrap_or(0))
+}
+
+/// The modification time of what is at `path`, at the end of links.
+pub fn time(path: &Utf8Path) -> Option<Time> {
+    path.metadata().ok().map(|meta| time_of(&meta))
+}
+
+/// What is at `path` and what it holds: a file by its content, also at the end of a link; a
+/// directory by the names in it. `None` where there is nothing that can be read.
+pub fn see(path: &Utf8Path) -> Option<Seen> {
+    let meta = path.metadata().ok()?;
+    let state = if meta.is_dir() {
+        let mut names = Vec::new();
+        for entry in path.read_dir_utf8().ok()? {
+            names.push(entry.ok()?.file_name().to_owned());
+        }
+        names.sort();
+        State::Directory(Digest::of(names.join("\0").as_bytes()))
+    } else if meta.is_file() {
+        State::File(fs::digest(path).ok()?.0)
+    } else {
+        return None;
+    };
+    Some(Seen { state, time: time_of(&meta) })
+}
+
+/// What the link at `path` says; `None` when there is none.
+pub fn see_link(path: &Utf8Path) -> Option<Seen> {
+    let meta = path.symlink_metadata().ok().filter(|meta| meta.is_symlink())?;
+    Some(Seen { state: State::Link(path.read_link_utf8().ok()?.into()), time: time_of(&meta) })
+}
+
+/// Gives `path`, or where `follow` is set what it leads to, this modification time.
+///
+/// # Errors
+/// It cannot be changed.
+pub fn set_time(path: &Utf8Path, time: Time, follow: bool) -> Result<()> {
+    let to = Timespec { tv_sec: time.0, tv_nsec: time.1.into() };
+    set(path, to, follow)
+}
+
+fn set(path: &Utf8Path, to: Timespec, follow: bool) -> Result<()> {
+    let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+    let times = Timestamps { last_access: omit, last_modification: to };
+    let flags = if follow { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
+    utimensat(CWD, path.as_std_path(), &times, flags)
+        .map_err(|error| fs::failed("set the time of", path, error.into()))
+}
+
+/// Makes `path` newer than `than`: as new as now, or where the clock is behind, just newer.
+///
+/// # Errors
+/// It cannot be changed.
+pub fn renew(path: &Utf8Path, than: Time) -> Result<()> {
+    let link = path.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
+    for follow in [true, false] {
+        if follow || link {
+            set(path, Timespec { tv_sec: 0, tv_nsec: UTIME_NOW }, follow)?;
+        }
+    }
+    if time(path).is_none_or(|now| now <= than) {
+        set_time(path, (than.0 + 1, than.1), true)?;
+    }
+    Ok(())
+}
+
+/// Every path that counts for cargo where it is told to look at `path`: itself, and for a directory
+/// everything below it, links followed. Of a repository's own directory and of `target`, where cargo
+/// builds, only the directory itself: what is in there is never as it was.
+pub fn below(path: &Utf8Path, target: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let mut seen = BTreeSet::new();
+    let mut open = vec![path.to_owned()];
+    let mut found = Vec::new();
+    while let Some(path) = open.pop() {
+        found.push(path.clone());
+        let Ok(real) = path.canonicalize_utf8() else { continue };
+        let other = real.file_name() == Some(".git") || real == target;
+        if !real.is_dir() || other || !seen.insert(real) {
+            continue;
+        }
+        let entries = path.read_dir_utf8().into_iter().flatten().flatten();
+        open.extend(entries.map(|entry| entry.path().to_owned()));
+    }
+    found.sort();
+    found
+}
+
+/// The files of a package as cargo may list them: all that is in its directory but repositories' own
+/// directories and `target`, where cargo builds.
+///
+/// # Errors
+/// As [`walk`].
+pub fn package(root: &Utf8Path, target: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
+    let skip =
+        |path: &Utf8Path| path.file_name() == Some(".git") || target.starts_with(root.join(path));
+    let files = walk(root, skip)?.into_iter().filter(|entry| entry.kind != Kind::Directory);
+    Ok(files.map(|entry| root.join(entry.path)).collect())
+}
+
+/// Makes `to` a copy of the directory `from` in one step; files share their content where they can.
+///
+/// # Errors
+/// Something cannot be read or written.
+pub fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
+    let temporary = Utf8PathBuf::from(format!("{to}.{}.tmp", std::process::id()));
+    fs::remove_dir_all(&temporary)?;
+    fs::create_dir_all(&temporary)?;
+    for entry in walk(from, |_| false)? {
+        let whole = temporary.join(&entry.path);
+        match entry.kind {
+            Kind::Directory => fs::create_dir_all(&whole)?,
+            Kind::File(_) => fs::link(&from.join(&entry.path), &whole)?,
+            Kind::Link => {}
+        }
+    }
+    match fs::rename(&temporary, to) {
+        // Another process was faster, with the same.
+        Err(_) if to.exists() => fs::remove_dir_all(&temporary),
+        renamed => renamed,
+    }
+}

@@ -1,0 +1,163 @@
+//! What zig builds once for a target, before its first link: libc, compiler-rt, libunwind. It keeps
+//! them in its global cache, and they take it half a minute; so where they are missing, a small link
+//! has them built beside cargo's compile. zig locks what it builds: a link that comes meanwhile waits
+//! for it and does not build it again. What was built is kept aside, too, for caches that are saved.
+//!
+//! zig's cache names its entries by what they were made of, not by where they are, so that they can
+//! be copied from one cache to another: results are in `o`, and what tells that they are good in `h`.
+
+use std::collections::BTreeSet;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{
+    error::Result,
+    sys::{Context, fs, tree},
+};
+
+/// The file in which the entries called `name` are kept: a tar, for they are thousands of files.
+pub fn place(cx: &Context, name: &str) -> Utf8PathBuf {
+    cx.env.cache.join(format!("zig-warm/{name}.tar"))
+}
+
+/// zig's global cache, as zig finds it on every system but Windows (zig 0.13 to 0.17,
+/// `resolveGlobalCacheDir` in `introspect.zig`).
+pub fn zig_cache(cx: &Context) -> Option<Utf8PathBuf> {
+    let dir = match (cx.env.var("ZIG_GLOBAL_CACHE_DIR"), cx.env.var("XDG_CACHE_HOME")) {
+        (Some(dir), _) => Utf8PathBuf::from(dir),
+        (None, Some(dir)) => Utf8Path::new(dir).join("zig"),
+        (None, None) => cx.env.home()?.join(".cache/zig"),
+    };
+    Some(cx.env.dir.join(dir))
+}
+
+/// The mark in zig's cache that it has the entries called `name`; it goes when the cache goes.
+fn mark(cache: &Utf8Path, name: &str) -> Utf8PathBuf {
+    cache.join(format!("longshore-{name}"))
+}
+
+/// Whether zig's cache has the entries called `name`, as far as is known.
+pub fn is_warm(cache: &Utf8Path, name: &str) -> bool {
+    mark(cache, name).exists()
+}
+
+/// Notes that zig's cache has the entries called `name`.
+///
+/// # Errors
+/// The mark cannot be written.
+pub fn mark_warm(cache: &Utf8Path, name: &str) -> Result<()> {
+    fs::write(&mark(cache, name), b"")
+}
+
+/// The entries that a cache of zig's has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entries {
+    results: BTreeSet<String>,
+    said: BTreeSet<String>,
+}
+
+/// What is in zig's cache.
+///
+/// # Errors
+/// It cannot be read.
+pub fn entries(cache: &Utf8Path) -> Result<Entries> {
+    let names = |dir: &str| -> Result<BTreeSet<String>> {
+        Ok(fs::names(&cache.join(dir))?.into_iter().collect())
+    };
+    Ok(Entries { results: names("o")?, said: names("h")? })
+}
+
+/// Copies what is new in zig's cache since it had `before` into the directory `to`; `false` when no
+/// library is among it, because all were there.
+///
+/// # Errors
+/// Something cannot be read or written.
+pub fn copy_new(cache: &Utf8Path, before: &Entries, to: &Utf8Path) -> Result<bool> {
+    let after = entries(cache)?;
+    let mut library = false;
+    for result in after.results.difference(&before.results) {
+        let from = cache.join("o").join(result);
+        library |= fs::names(&from)?.iter().any(|name| name.ends_with(".a"));
+        fs::create_dir_all(&to.join("o"))?;
+        tree::copy(&from, &to.join("o").join(result))?;
+    }
+    for said in after.said.difference(&before.said) {
+        let text = fs::read(&cache.join("h").join(said))?;
+        // What somebody else compiled meanwhile names files outside of zig's own directories.
+        if of_zig(&String::from_utf8_lossy(&text)) {
+            fs::write(&to.join("h").join(said), &text)?;
+        }
+    }
+    Ok(library)
+}
+
+/// Whether a list of inputs in zig's cache names files of zig's own only: the fifth word of a line
+/// says which directory a path is relative to, and 0 is the current one (zig 0.13 to 0.17,
+/// `Cache.zig`).
+fn of_zig(text: &str) -> bool {
+    text.lines().skip(1).all(|line| line.split(' ').nth(4).is_some_and(|prefix| prefix != "0"))
+}
+
+/// Keeps the directory `made`, which has the form of zig's cache, as the entries called `name`.
+///
+/// # Errors
+/// It cannot be read or written.
+pub fn keep(cx: &Context, made: &Utf8Path, name: &str) -> Result<()> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let failed = |error| fs::failed("read", made, error);
+    for part in ["h", "o"] {
+        tar.append_dir_all(part, made.join(part)).map_err(failed)?;
+    }
+    fs::write(&place(cx, name), &tar.into_inner().map_err(failed)?)
+}
+
+/// Gives zig's cache the entries called `name`, and marks it.
+///
+/// # Errors
+/// Something cannot be read or written.
+pub fn merge(cx: &Context, cache: &Utf8Path, name: &str) -> Result<()> {
+    let from = cache.join(format!("tmp/longshore.{}", std::process::id()));
+    fs::remove_dir_all(&from)?;
+    let done = merge_by(&place(cx, name), cache, &from);
+    fs::remove_dir_all(&from)?;
+    done?;
+    mark_warm(cache, name)
+}
+
+fn merge_by(kept: &Utf8Path, cache: &Utf8Path, from: &Utf8Path) -> Result<()> {
+    let bytes = fs::read(kept)?;
+    // The crate tar refuses paths that lead outside.
+    let unpacked = tar::Archive::new(bytes.as_slice()).unpack(from);
+    unpacked.map_err(|error| fs::failed("unpack", kept, error))?;
+    // The results before what says that they are there.
+    for part in ["o", "h"] {
+        fs::create_dir_all(&cache.join(part))?;
+        for name in fs::names(&from.join(part))? {
+            let to = cache.join(part).join(&name);
+            // An empty file is left of a build that was interrupted.
+            if to.is_dir() || fs::stamp(&to).is_some_and(|(size, ..)| size > 0) {
+                continue;
+            }
+            match fs::rename(&from.join(part).join(&name), &to) {
+                // zig made it in the meantime.
+                Err(_) if to.exists() => {}
+                renamed => renamed?,
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_other_compilations_are_told_from_those_of_zig() {
+        let line = |prefix: u8| format!("1408 10372091 1795 8691b83d {prefix} libc/musl/a.c\n");
+        assert!(of_zig(&format!("0\n{}{}", line(1), line(2))));
+        assert!(!of_zig(&format!("0\n{}{}", line(1), line(0))));
+        assert!(!of_zig("0\nx\n"));
+        assert!(of_zig(""));
+    }
+}
