@@ -11,6 +11,7 @@ use crate::{
     error::{Error, Result},
     name::nearest,
     profile::{Preset, Unstable},
+    verify::Settings,
 };
 
 /// `[workspace.metadata.longshore]`.
@@ -33,6 +34,8 @@ pub struct WorkspaceSettings {
     pub smoke: Option<SmokeSetting>,
     /// Seconds after which a binary that still runs is ended.
     pub smoke_timeout: Option<u64>,
+    /// What is expected of what is built; see `docs/policy.md`.
+    pub verify: Settings,
 }
 
 /// `[package.metadata.longshore]`.

@@ -12,6 +12,7 @@ use crate::{
     name::nearest,
     oci::Platform,
     profile::Preset,
+    verify::{POLICY_KEYS, Settings},
 };
 
 /// The embedded target files: name and text. A tidy test holds this list against the directory.
@@ -69,6 +70,9 @@ pub struct Spec {
     /// How its binaries can be run.
     #[serde(default)]
     pub run: Run,
+    /// What is expected of its binaries beside that; see `docs/policy.md`.
+    #[serde(default)]
+    pub verify: Settings,
 }
 
 /// Where code is loaded.
@@ -174,6 +178,8 @@ pub struct Run {
     pub native: Vec<String>,
     /// Names of user-mode emulators, best first.
     pub emulators: Vec<String>,
+    /// The oldest processor that its binaries have to run on, as `qemu -cpu help` names it.
+    pub cpu: Option<String>,
 }
 
 impl Target {
@@ -259,11 +265,14 @@ const KEYS: &[&str] = &[
     "run",
     "native",
     "emulators",
+    "verify",
 ];
 
 fn parse(text: &str) -> Result<Spec> {
+    let keys: Vec<_> = KEYS.iter().chain(&POLICY_KEYS).copied().collect();
     let mut spec: Spec =
-        toml::from_str(text).map_err(|error| crate::name::toml_error(&error, KEYS))?;
+        toml::from_str(text).map_err(|error| crate::name::toml_error(&error, &keys))?;
+    spec.verify.check()?;
     if !matches!(spec.elf.class, 32 | 64) {
         return Err(Error::usage(format!("`class` is {}, and not 32 or 64", spec.elf.class)));
     }

@@ -1,6 +1,6 @@
 //! `verify`: its arguments, and what becomes of verdicts.
 
-use std::io::Write;
+use std::{io::Write, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
@@ -15,13 +15,29 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
-    /// Binaries, directories that hold some, or a `dist.json`
+    /// Binaries, archives, images (OCI layouts and archives, what `docker save` writes), directories
+    /// that hold some, or a `dist.json`
     #[arg(required_unless_present = "explain", value_name = "PATH")]
     paths: Vec<Utf8PathBuf>,
     /// Check against the policy of this target; without it a binary is judged by itself, and one of
     /// a `dist.json` by its own target
     #[arg(long, value_name = "TRIPLE")]
     target: Option<String>,
+    /// Hold files against this policy, too; docs/policy.md describes it
+    #[arg(long, value_name = "FILE")]
+    policy: Option<Utf8PathBuf>,
+    /// Hold sizes against those of this `dist.json`
+    #[arg(long, value_name = "FILE")]
+    base: Option<Utf8PathBuf>,
+    /// Run each program once, on the oldest processor that it is for, in an empty root
+    #[arg(long)]
+    run: bool,
+    /// What to run them with, instead of `--version`; repeatable
+    #[arg(long, value_name = "ARG", requires = "run", allow_hyphen_values = true)]
+    run_arg: Vec<String>,
+    /// Seconds after which a program that runs is ended
+    #[arg(long, value_name = "SECONDS", requires = "run", default_value_t = 10)]
+    run_timeout: u64,
     /// Refuse what this lint finds; repeatable
     #[arg(long, value_name = "LINT", help_heading = LINTS)]
     deny: Vec<String>,
@@ -92,6 +108,15 @@ pub(super) fn run(cx: &Context, args: &VerifyArgs) -> Result<Status> {
         &ops::verify::Request {
             paths: args.paths.clone(),
             target: args.target.clone(),
+            policy: args.policy.clone(),
+            base: args.base.clone(),
+            run: args.run.then(|| ops::verify::Trial {
+                args: match args.run_arg.is_empty() {
+                    true => vec!["--version".to_owned()],
+                    false => args.run_arg.clone(),
+                },
+                limit: Duration::from_secs(args.run_timeout),
+            }),
             levels: args.levels()?,
             facts: args.facts,
             digests: args.message_format == Form::Json,

@@ -1,5 +1,7 @@
 //! Where two builds of one program differ, told in terms of what is in it.
 
+use std::borrow::Cow;
+
 use goblin::elf::section_header::{SHT_NOBITS, SHT_SYMTAB, SectionHeader};
 
 use super::file::{File, Words, is_alloc, text, until_nul};
@@ -64,7 +66,7 @@ fn in_sections(one: &File<'_>, two: &File<'_>, unstripped: &[u8]) -> Option<Diff
         let content = one.content(section).ok()?;
         let other_content = match other {
             Some(other) => two.content(other).ok()?,
-            None => &[],
+            None => Cow::Borrowed(&[][..]),
         };
         let same_size = other.is_some_and(|other| other.sh_size == section.sh_size);
         if same_size && content == other_content {
@@ -74,13 +76,13 @@ fn in_sections(one: &File<'_>, two: &File<'_>, unstripped: &[u8]) -> Option<Diff
         if best.as_ref().is_some_and(|(other, _)| *other <= rank) {
             continue;
         }
-        let at = if section.sh_type == SHT_NOBITS { 0 } else { unequal(content, other_content) };
+        let at = if section.sh_type == SHT_NOBITS { 0 } else { unequal(&content, &other_content) };
         let address = section.sh_addr.saturating_add(at as u64);
         let found = Difference {
             offset: section.sh_offset.saturating_add(at as u64),
             section: Some(text(name)),
             symbol: if is_alloc(section) { symbol(unstripped, address) } else { None },
-            content: [excerpt(content, at), excerpt(other_content, at)],
+            content: [excerpt(&content, at), excerpt(&other_content, at)],
         };
         best = Some((rank, found));
     }
@@ -144,7 +146,7 @@ fn symbol(unstripped: &[u8], address: u64) -> Option<String> {
             best = Some((len, name));
         }
     }
-    until_nul(names, best?.1, NAME).map(text).filter(|name| !name.is_empty())
+    until_nul(&names, best?.1, NAME).map(text).filter(|name| !name.is_empty())
 }
 
 struct Symbol {

@@ -3,12 +3,16 @@
 use goblin::elf::{
     dynamic::{
         DF_1_NOW, DF_1_PIE, DF_BIND_NOW, DF_TEXTREL, DT_BIND_NOW, DT_FLAGS, DT_FLAGS_1, DT_NEEDED,
-        DT_NULL, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, DT_TEXTREL,
+        DT_NULL, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, DT_TEXTREL, DT_VERNEED,
     },
     program_header::{PT_DYNAMIC, PT_LOAD},
 };
 
-use super::file::{File, Unreadable, quote, slice, text, until_nul};
+use super::{
+    Source,
+    file::{File, Unreadable, quote, text, until_nul},
+    version,
+};
 
 /// The longest string read from the dynamic string table: Linux' `PATH_MAX`.
 const STRING: usize = 4096;
@@ -34,13 +38,10 @@ pub(super) struct Dynamic {
     /// The names of functions that check the sizes of buffers (`__memcpy_chk`).
     pub(super) fortified: Vec<String>,
     /// The newest version of glibc that it names (`GLIBC_2.34`).
-    pub(super) glibc: Option<Version>,
+    pub(super) glibc: Option<version::Version>,
     text_relocations: bool,
     bind_now: bool,
 }
-
-/// A version of glibc.
-pub(super) type Version = (u32, u32, u32);
 
 impl Dynamic {
     pub(super) fn text_relocations(&self) -> bool {
@@ -55,17 +56,14 @@ impl Dynamic {
         self.flags_1 & DF_1_PIE != 0
     }
 
-    /// What names of symbols and of their versions tell, which are in one table.
-    fn look_at_names(&mut self, strings: &[u8]) {
-        for name in strings.split(|&byte| byte == 0) {
-            if name == b"__stack_chk_fail" {
-                self.canary = true;
-            } else if name.starts_with(b"__") && name.ends_with(b"_chk") {
-                if self.fortified.len() < FORTIFIED && name.len() < STRING {
-                    self.fortified.push(text(name));
-                }
-            } else if let Some(version) = name.strip_prefix(b"GLIBC_").and_then(version) {
-                self.glibc = self.glibc.max(Some(version));
+    /// What a name of a symbol tells.
+    fn look_at_name(&mut self, name: &[u8]) {
+        if name == b"__stack_chk_fail" {
+            self.canary = true;
+        } else if name.starts_with(b"__") && name.ends_with(b"_chk") && name.len() < STRING {
+            let new = !self.fortified.iter().any(|known| known.as_bytes() == name);
+            if new && self.fortified.len() < FORTIFIED {
+                self.fortified.push(text(name));
             }
         }
     }
@@ -88,7 +86,9 @@ pub(super) fn read(file: &File<'_>) -> Result<Option<Dynamic>, Unreadable> {
             "the offset of its PT_DYNAMIC is not where its address is loaded from",
         ));
     }
-    entries(file, file.segment(segment)?).map(Some)
+    let place = file.segment(segment)?;
+    let bytes = file.source.start(place.start, place.end - place.start)?;
+    entries(file, &bytes).map(Some)
 }
 
 fn entries(file: &File<'_>, bytes: &[u8]) -> Result<Dynamic, Unreadable> {
@@ -101,30 +101,34 @@ fn entries(file: &File<'_>, bytes: &[u8]) -> Result<Dynamic, Unreadable> {
     };
     let last = |wanted| pairs().filter(|&(tag, _)| tag == wanted).last();
     let strings = match (last(DT_STRTAB), last(DT_STRSZ)) {
-        (Some((_, address)), Some((_, size))) => {
-            file.offset_of(address).and_then(|offset| slice(file.bytes, offset, size))
-        }
+        (Some((_, address)), Some((_, size))) => Strings::new(file, address, size),
         _ => None,
     };
     // A name that cannot be read is still a library that is needed.
-    let string = |offset| match strings.and_then(|table| until_nul(table, offset, STRING)) {
-        Some(name) => text(name),
-        None => format!("string {offset:#x}, which is outside the string table"),
+    let string = |offset| {
+        let name = strings.as_ref().map(|table| table.get(offset)).transpose()?.flatten();
+        let outside = || format!("string {offset:#x}, which is outside the string table");
+        Ok::<_, Unreadable>(name.unwrap_or_else(outside))
     };
     let mut dynamic = Dynamic::default();
-    dynamic.look_at_names(strings.unwrap_or_default());
+    if let Some(strings) = &strings {
+        strings.each(|name| dynamic.look_at_name(name))?;
+    }
+    if let Some((_, address)) = last(DT_VERNEED) {
+        dynamic.glibc = version::newest(file, address, string)?;
+    }
     for (tag, value) in pairs() {
         match tag {
             DT_NEEDED if dynamic.needed.len() == NEEDED => {
                 return Err(Unreadable::new(format!(
                     "it needs more than {NEEDED} libraries, {} among them",
-                    quote(string(value).as_bytes())
+                    quote(string(value)?.as_bytes())
                 )));
             }
-            DT_NEEDED => dynamic.needed.push(string(value)),
-            DT_SONAME => dynamic.soname = Some(string(value)),
-            DT_RPATH => dynamic.rpath = Some(string(value)),
-            DT_RUNPATH => dynamic.runpath = Some(string(value)),
+            DT_NEEDED => dynamic.needed.push(string(value)?),
+            DT_SONAME => dynamic.soname = Some(string(value)?),
+            DT_RPATH => dynamic.rpath = Some(string(value)?),
+            DT_RUNPATH => dynamic.runpath = Some(string(value)?),
             DT_FLAGS => dynamic.flags |= value,
             DT_FLAGS_1 => dynamic.flags_1 |= value,
             DT_TEXTREL => dynamic.text_relocations = true,
@@ -135,11 +139,38 @@ fn entries(file: &File<'_>, bytes: &[u8]) -> Result<Dynamic, Unreadable> {
     Ok(dynamic)
 }
 
-/// `2.34` or `2.2.5`.
-fn version(text: &[u8]) -> Option<Version> {
-    let text = std::str::from_utf8(text).ok()?;
-    let mut parts = text.split('.').map(|part| part.parse::<u32>());
-    let mut next = || parts.next().transpose().ok();
-    let version = (next()??, next()?.unwrap_or(0), next()?.unwrap_or(0));
-    parts.next().is_none().then_some(version)
+/// The dynamic string table.
+struct Strings<'a> {
+    source: Source<'a>,
+    start: u64,
+    size: u64,
+}
+
+impl<'a> Strings<'a> {
+    /// The table of that size at that address; none where it is not wholly in the file.
+    fn new(file: &File<'a>, address: u64, size: u64) -> Option<Self> {
+        let start = file.offset_of(address)?;
+        let end = start.checked_add(size)?;
+        (end <= file.source.size()).then_some(Strings { source: file.source, start, size })
+    }
+
+    /// The name at that offset, cut where it is too long; none where that is outside the table.
+    fn get(&self, offset: u64) -> Result<Option<String>, Unreadable> {
+        let Some(left) = self.size.checked_sub(offset) else {
+            return Ok(None);
+        };
+        let bytes =
+            self.source.start(self.start.saturating_add(offset), left.min(STRING as u64))?;
+        Ok(until_nul(&bytes, 0, STRING).map(text))
+    }
+
+    /// Calls `take` with every name. One that lies across two windows is looked at twice; one that
+    /// is longer than what windows have in common may be cut.
+    fn each(&self, mut take: impl FnMut(&[u8])) -> Result<(), Unreadable> {
+        self.source.windows(self.start..self.start.saturating_add(self.size), |window, _| {
+            window.split(|&byte| byte == 0).for_each(&mut take);
+            true
+        })?;
+        Ok(())
+    }
 }

@@ -8,13 +8,14 @@ use goblin::elf::{
         PF_W, PF_X, PT_DYNAMIC, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP, PT_LOAD, PT_NULL,
         ProgramHeader,
     },
-    section_header::{SHT_NOBITS, SHT_SYMTAB},
+    section_header::SHT_SYMTAB,
 };
 
 use super::{
+    Source,
     dynamic::{self, Dynamic},
-    file::{File, Unreadable, is_alloc, text, until_nul},
-    needle::{self, Needle},
+    file::{File, Unreadable, is_alloc, slice, text, until_nul},
+    needle,
     note::{self, Property},
     text as strings,
 };
@@ -28,7 +29,10 @@ const PATH_MAX: usize = 4096;
 const LISTED: usize = 64;
 
 /// How far into a file UPX' header can be: behind the ELF header and a few program headers.
-const UPX_HEADER: usize = 1024;
+const UPX_HEADER: u64 = 1024;
+
+/// The most of `.comment` that is read.
+const COMMENT: u64 = 64 << 10;
 
 /// What an ELF file says of itself. Sizes and offsets are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +116,7 @@ pub struct Facts {
     /// Whether it is a file of separate debug information (`objcopy --only-keep-debug`), which
     /// describes a program without holding it.
     pub detached: bool,
-    loaded: Vec<Range<usize>>,
+    loaded: Vec<Range<u64>>,
 }
 
 /// What kind of file it is.
@@ -192,15 +196,15 @@ pub enum Libc {
 }
 
 impl Facts {
-    /// The facts of `bytes`, a whole ELF file. What is read is decided from the program headers;
-    /// section headers add detail, and may be absent. Memory and time are in proportion to the
-    /// size of the file, whatever is in it.
+    /// The facts of a whole ELF file. What is read is decided from the program headers; section
+    /// headers add detail, and may be absent. Time is in proportion to the size of the file,
+    /// whatever is in it; memory is bounded where it is read piece by piece.
     ///
     /// # Errors
     /// It is not an ELF file, a table or a loaded segment is not wholly in it, or it contradicts
     /// itself so that what is read would not be what is run.
-    pub fn read(bytes: &[u8]) -> Result<Facts, Unreadable> {
-        let file = File::read(bytes)?;
+    pub fn read<'a>(source: impl Into<Source<'a>>) -> Result<Facts, Unreadable> {
+        let file = File::read(source)?;
         let dynamic = dynamic::read(&file)?;
         let interpreter = interpreter(&file)?;
         let notes = note::read(&file)?;
@@ -210,10 +214,13 @@ impl Facts {
         let segments: Vec<Segment> = segments(&file).collect();
         let named = Named::read(&file)?;
         let ident = |index: usize| file.header.e_ident.get(index).copied().unwrap_or_default();
-        let is_loaded = |needle: &Needle| strings::contains(bytes, &loaded, &needle.bytes());
-        let libc = libc(interpreter.as_deref(), &dynamic, notes.abi_tag, is_loaded);
+        let libc = match libc(interpreter.as_deref(), &dynamic, notes.abi_tag) {
+            None if strings::contains(file.source, &loaded, &needle::MUSL.bytes())? => Libc::Musl,
+            None if dynamic.needed.iter().any(|name| name == "libc.so") => Libc::Musl,
+            known => known.unwrap_or(Libc::Unknown),
+        };
         Ok(Facts {
-            size: bytes.len() as u64,
+            size: file.source.size(),
             class: if file.ctx.is_big() { 64 } else { 32 },
             endian: file.endian(),
             machine: file.header.e_machine,
@@ -241,7 +248,7 @@ impl Facts {
             unwind_tables: named.unwind_tables,
             comment: named.comment,
             audit_data: named.audit_data,
-            packer: packer(&file, &segments),
+            packer: packer(&file, &segments)?,
             libc,
             detached: detached(&file),
             interpreter,
@@ -259,7 +266,21 @@ impl Facts {
     /// The parts of `bytes`, the same file, that are loaded, each byte once.
     pub fn loaded<'a>(&self, bytes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         let ranges = self.loaded.iter();
-        ranges.filter_map(|range| bytes.get(range.clone()))
+        ranges.filter_map(|range| slice(bytes, range.start, range.end - range.start))
+    }
+
+    /// Gives `look` what of the same file is loaded, each byte once, as [`Source::windows`] does.
+    pub(crate) fn look(
+        &self,
+        source: Source<'_>,
+        mut look: impl FnMut(&[u8], usize) -> bool,
+    ) -> Result<(), Unreadable> {
+        for range in &self.loaded {
+            if !source.windows(range.clone(), &mut look)? {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -281,8 +302,9 @@ fn interpreter(file: &File<'_>) -> Result<Option<String>, Unreadable> {
     let Some(segment) = file.segments.iter().find(|s| s.p_type == PT_INTERP) else {
         return Ok(None);
     };
-    let path = file.segment(segment)?;
-    Ok(Some(text(until_nul(path, 0, PATH_MAX).unwrap_or_default())))
+    let place = file.segment(segment)?;
+    let path = file.source.start(place.start, (place.end - place.start).min(PATH_MAX as u64))?;
+    Ok(Some(text(until_nul(&path, 0, PATH_MAX).unwrap_or_default())))
 }
 
 fn shape(file: &File<'_>, dynamic: Option<&Dynamic>, interpreted: bool) -> Shape {
@@ -325,8 +347,10 @@ impl Named {
                 list(&mut named.debug, name);
             } else if is_one(&[b"__llvm_prf_", b"__llvm_cov"]) {
                 list(&mut named.instrumentation, name);
-            } else if name == b".comment" && section.sh_type != SHT_NOBITS {
-                let content = file.content(section)?;
+            } else if name == b".comment" && named.comment.is_empty() {
+                let place = file.place(section)?;
+                let content =
+                    file.source.start(place.start, COMMENT.min(place.end - place.start))?;
                 let lines = content.split(|&byte| byte == 0).filter(|l| !l.is_empty());
                 lines.for_each(|line| list(&mut named.comment, line));
             } else if name == b".dep-v0" {
@@ -348,33 +372,28 @@ fn list(names: &mut Vec<String>, name: &[u8]) {
 /// UPX' magic, in the header that follows the program headers, with what it does to a file: no
 /// section headers, or far more memory than file (<https://github.com/upx/upx>,
 /// `src/stub/src/include/linux.h`, `l_info`). The magic alone may be a program's text.
-fn packer(file: &File<'_>, segments: &[Segment]) -> Option<&'static str> {
-    let start = file.bytes.get(..UPX_HEADER).unwrap_or(file.bytes);
-    needle::UPX.is_in(start).then_some(())?;
+fn packer(file: &File<'_>, segments: &[Segment]) -> Result<Option<&'static str>, Unreadable> {
+    if !needle::UPX.is_in(&file.source.start(0, UPX_HEADER)?) {
+        return Ok(None);
+    }
     let first = segments.iter().find(|segment| segment.is_loaded());
     let grows = first.is_some_and(|s| s.memory_size / 2 > s.file_size);
-    (file.sections.is_empty() || grows).then_some("UPX")
+    Ok((file.sections.is_empty() || grows).then_some("UPX"))
 }
 
-fn libc(
-    interpreter: Option<&str>,
-    dynamic: &Dynamic,
-    abi_tag: bool,
-    is_loaded: impl Fn(&Needle) -> bool,
-) -> Libc {
+/// What names tell; none where only the bytes can.
+fn libc(interpreter: Option<&str>, dynamic: &Dynamic, abi_tag: bool) -> Option<Libc> {
     let interpreter = interpreter.unwrap_or_default();
     let name = interpreter.rsplit('/').next().unwrap_or_default();
     if name.starts_with("ld-musl-") || dynamic.needed.iter().any(|n| n.starts_with("libc.musl-")) {
-        Libc::Musl
+        Some(Libc::Musl)
     } else if abi_tag
         || ["ld-linux", "ld64.so", "ld.so"].iter().any(|ld| name.starts_with(ld))
         || dynamic.needed.iter().any(|n| n == "libc.so.6")
     {
-        Libc::Glibc
-    } else if is_loaded(&needle::MUSL) || dynamic.needed.iter().any(|n| n == "libc.so") {
-        Libc::Musl
+        Some(Libc::Glibc)
     } else {
-        Libc::Unknown
+        None
     }
 }
 

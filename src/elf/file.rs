@@ -1,6 +1,6 @@
 //! An ELF file's tables, each read on its own, so that no symbol table is read on the way.
 
-use std::fmt;
+use std::{borrow::Cow, fmt, ops::Range};
 
 use goblin::{
     container::Ctx,
@@ -12,6 +12,7 @@ use goblin::{
     },
 };
 
+use super::Source;
 use crate::target::Endian;
 
 /// The file cannot be looked at, and why, in one sentence without a capital or a full stop. Whoever
@@ -20,7 +21,7 @@ use crate::target::Endian;
 pub struct Unreadable(pub(super) String);
 
 impl Unreadable {
-    pub(super) fn new(sentence: impl Into<String>) -> Self {
+    pub(crate) fn new(sentence: impl Into<String>) -> Self {
         Unreadable(sentence.into())
     }
 }
@@ -43,19 +44,31 @@ const PN_XNUM: u16 = 0xffff;
 /// The smallest number of sections that `e_shnum` cannot hold (gABI, `SHN_LORESERVE`).
 const SHN_LORESERVE: u64 = 0xff00;
 
+/// The size of the larger one of the two ELF headers.
+const HEADER: u64 = 64;
+
+/// The most sections that are read: programs have tens, and object files of one section for each
+/// function some ten thousand.
+const SECTIONS: u64 = 1 << 17;
+
+/// The most program headers that are read. Linux refuses programs with more than 64 KiB of them
+/// (fs/binfmt_elf.c, load_elf_phdrs); core dumps may have more.
+const SEGMENTS: usize = 1 << 16;
+
 /// The tables of one file. Sections are empty where the file has no section headers.
 pub(super) struct File<'a> {
-    pub(super) bytes: &'a [u8],
+    pub(super) source: Source<'a>,
     pub(super) header: Header,
     pub(super) ctx: Ctx,
     pub(super) segments: Vec<ProgramHeader>,
     pub(super) sections: Vec<SectionHeader>,
-    names: &'a [u8],
+    names: Cow<'a, [u8]>,
 }
 
 impl<'a> File<'a> {
-    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, Unreadable> {
-        let header = header(bytes)?;
+    pub(super) fn read(source: impl Into<Source<'a>>) -> Result<Self, Unreadable> {
+        let source = source.into();
+        let header = header(&source.start(0, HEADER)?)?;
         let (container, endian) = match (header.container(), header.endianness()) {
             (Ok(container), Ok(endian)) => (container, endian),
             _ => {
@@ -63,10 +76,10 @@ impl<'a> File<'a> {
             }
         };
         let ctx = Ctx::new(container, endian);
-        let sections = sections(bytes, &header, ctx)?;
-        let segments = segments(bytes, &header, ctx, sections.first())?;
-        let names = names(bytes, &header, &sections)?;
-        Ok(File { bytes, header, ctx, segments, sections, names })
+        let sections = sections(source, &header, ctx)?;
+        let segments = segments(source, &header, ctx, sections.first())?;
+        let names = names(source, &header, &sections)?;
+        Ok(File { source, header, ctx, segments, sections, names })
     }
 
     pub(super) fn endian(&self) -> Endian {
@@ -79,8 +92,8 @@ impl<'a> File<'a> {
     }
 
     /// The first bytes of a section's name.
-    pub(super) fn name(&self, section: &SectionHeader) -> &'a [u8] {
-        until_nul(self.names, section.sh_name as u64, SECTION_NAME).unwrap_or_default()
+    pub(super) fn name(&self, section: &SectionHeader) -> &[u8] {
+        until_nul(&self.names, section.sh_name as u64, SECTION_NAME).unwrap_or_default()
     }
 
     /// The index of the section with the names of sections.
@@ -89,26 +102,38 @@ impl<'a> File<'a> {
     }
 
     /// A section's bytes; empty for one that has none in the file.
-    pub(super) fn content(&self, section: &SectionHeader) -> Result<&'a [u8], Unreadable> {
+    pub(super) fn content(&self, section: &SectionHeader) -> Result<Cow<'a, [u8]>, Unreadable> {
+        let place = self.place(section)?;
+        let len = place.end - place.start;
+        Ok(self.source.piece(place.start, len)?.unwrap_or_default())
+    }
+
+    /// Where a section's bytes are; nowhere for one that has none in the file.
+    pub(super) fn place(&self, section: &SectionHeader) -> Result<Range<u64>, Unreadable> {
         if matches!(section.sh_type, SHT_NOBITS | SHT_NULL) {
-            return Ok(&[]);
+            return Ok(0..0);
         }
-        slice(self.bytes, section.sh_offset, section.sh_size).ok_or_else(|| {
+        self.within(section.sh_offset, section.sh_size).ok_or_else(|| {
             let name = quote(self.name(section));
             Unreadable::new(format!("its section {name} ends after the file's end"))
         })
     }
 
-    /// A segment's bytes in the file.
-    pub(super) fn segment(&self, segment: &ProgramHeader) -> Result<&'a [u8], Unreadable> {
+    /// Where a segment's bytes are in the file.
+    pub(super) fn segment(&self, segment: &ProgramHeader) -> Result<Range<u64>, Unreadable> {
         // The offset of nothing may be anywhere: only its remainder by the alignment matters.
         if segment.p_filesz == 0 {
-            return Ok(&[]);
+            return Ok(0..0);
         }
-        slice(self.bytes, segment.p_offset, segment.p_filesz).ok_or_else(|| {
+        self.within(segment.p_offset, segment.p_filesz).ok_or_else(|| {
             let kind = super::kind_name(segment.p_type);
             Unreadable::new(format!("its segment {kind} ends after the file's end"))
         })
+    }
+
+    fn within(&self, offset: u64, len: u64) -> Option<Range<u64>> {
+        let end = offset.checked_add(len)?;
+        (end <= self.source.size()).then_some(offset..end)
     }
 
     /// Where in the file the byte is that is loaded at `address`.
@@ -142,18 +167,22 @@ fn header(bytes: &[u8]) -> Result<Header, Unreadable> {
         .map_err(|error| Unreadable::new(format!("its ELF header cannot be read: {error}")))
 }
 
-fn sections(bytes: &[u8], header: &Header, ctx: Ctx) -> Result<Vec<SectionHeader>, Unreadable> {
+fn sections(
+    source: Source<'_>,
+    header: &Header,
+    ctx: Ctx,
+) -> Result<Vec<SectionHeader>, Unreadable> {
     if header.e_shoff == 0 {
         return Ok(Vec::new());
     }
     let unreadable = || Unreadable::new("its section headers are not where it says they are");
     let size = SectionHeader::size(ctx);
-    let offset = usize::try_from(header.e_shoff).map_err(|_| unreadable())?;
     let mut count = u64::from(header.e_shnum);
     if count == 0 {
         // Either none, or more than fit, and then the first one says how many. A tool that
         // removes them may leave the offset: what stands there is not a section header then.
-        let first = SectionHeader::parse_from(bytes, offset, 1, ctx).unwrap_or_default();
+        let first = source.start(header.e_shoff, size as u64)?;
+        let first = SectionHeader::parse_from(&first, 0, 1, ctx).unwrap_or_default();
         count = match first.first() {
             Some(first) if first.sh_type == SHT_NULL && first.sh_size >= SHN_LORESERVE => {
                 first.sh_size
@@ -167,12 +196,16 @@ fn sections(bytes: &[u8], header: &Header, ctx: Ctx) -> Result<Vec<SectionHeader
             header.e_shentsize
         )));
     }
+    if count > SECTIONS {
+        return Err(Unreadable::new(format!("it has more than {SECTIONS} sections")));
+    }
+    let table = source.piece(header.e_shoff, count * size as u64)?.ok_or_else(unreadable)?;
     let count = usize::try_from(count).map_err(|_| unreadable())?;
-    SectionHeader::parse_from(bytes, offset, count, ctx).map_err(|_| unreadable())
+    SectionHeader::parse_from(&table, 0, count, ctx).map_err(|_| unreadable())
 }
 
 fn segments(
-    bytes: &[u8],
+    source: Source<'_>,
     header: &Header,
     ctx: Ctx,
     first: Option<&SectionHeader>,
@@ -192,29 +225,34 @@ fn segments(
             header.e_phentsize
         )));
     }
-    let offset = usize::try_from(header.e_phoff).map_err(|_| unreadable())?;
-    ProgramHeader::parse(bytes, offset, count, ctx).map_err(|_| unreadable())
+    if count > SEGMENTS {
+        return Err(Unreadable::new(format!("it has more than {SEGMENTS} program headers")));
+    }
+    let len = count as u64 * size as u64;
+    let table = source.piece(header.e_phoff, len)?.ok_or_else(unreadable)?;
+    ProgramHeader::parse(&table, 0, count, ctx).map_err(|_| unreadable())
 }
 
 fn names<'a>(
-    bytes: &'a [u8],
+    source: Source<'a>,
     header: &Header,
     sections: &[SectionHeader],
-) -> Result<&'a [u8], Unreadable> {
+) -> Result<Cow<'a, [u8]>, Unreadable> {
     // A table of the null section alone says nothing.
     let [first, _, ..] = sections else {
-        return Ok(&[]);
+        return Ok(Cow::Borrowed(&[]));
     };
     let index = names_index(header, first);
     // Debug sections are known by their names, so a file without them hides what it has.
     if index == Some(0) {
         return Err(Unreadable::new("its sections have no names"));
     }
-    index
-        .and_then(|index| sections.get(index))
-        .filter(|section| section.sh_type != SHT_NOBITS)
-        .and_then(|section| slice(bytes, section.sh_offset, section.sh_size))
-        .ok_or_else(|| Unreadable::new("the names of its sections are not in the file"))
+    let section = index.and_then(|index| sections.get(index));
+    let names = match section.filter(|section| section.sh_type != SHT_NOBITS) {
+        Some(section) => source.piece(section.sh_offset, section.sh_size)?,
+        None => None,
+    };
+    names.ok_or_else(|| Unreadable::new("the names of its sections are not in the file"))
 }
 
 fn names_index(header: &Header, first: &SectionHeader) -> Option<usize> {

@@ -18,6 +18,9 @@ pub(crate) struct Fixture {
     pub(crate) interpreter: Option<&'static str>,
     pub(crate) needed: Vec<&'static str>,
     pub(crate) runpath: Option<&'static str>,
+    /// Versions of symbols that it needs, and more names in the table of dynamic strings.
+    pub(crate) versions: Vec<&'static str>,
+    pub(crate) names: Vec<&'static str>,
     /// More entries of the dynamic section; no dynamic section at all where it is none.
     pub(crate) dynamic: Option<Vec<(u64, u64)>>,
     pub(crate) build_id: Option<Vec<u8>>,
@@ -35,9 +38,9 @@ pub(crate) struct Fixture {
     pub(crate) headers: bool,
 }
 
-/// Class, byte order and machine of every sort: x86-64, arm64, 32-bit ARM, s390x.
-pub(crate) const MACHINES: [(bool, bool, u16); 4] =
-    [(true, true, 62), (true, true, 183), (false, true, 40), (true, false, 22)];
+/// Class, byte order and machine of every sort: x86-64, arm64, 32-bit ARM, s390x, RISC-V.
+pub(crate) const MACHINES: [(bool, bool, u16); 5] =
+    [(true, true, 62), (true, true, 183), (false, true, 40), (true, false, 22), (true, true, 243)];
 
 pub(crate) const SHT_PROGBITS: u64 = 1;
 pub(crate) const SHT_SYMTAB: u64 = 2;
@@ -58,6 +61,8 @@ impl Fixture {
             interpreter: None,
             needed: Vec::new(),
             runpath: None,
+            versions: Vec::new(),
+            names: Vec::new(),
             dynamic: Some(vec![DF_1_PIE]),
             build_id: Some(vec![0xab; 20]),
             stack: Some(6),
@@ -162,6 +167,24 @@ impl Fixture {
             entries.push((tag, strings.len() as u64));
             strings.extend(name.as_bytes());
             strings.push(0);
+        }
+        for name in &self.names {
+            strings.extend(name.as_bytes());
+            strings.push(0);
+        }
+        let mut table = Vec::new();
+        let count = self.versions.len() as u64;
+        self.numbers(&mut table, &[(1, 2), (count, 2), (0, 4), (16, 4), (0, 4)]);
+        for (index, name) in self.versions.iter().enumerate() {
+            let next = if index + 1 == self.versions.len() { 0 } else { 16 };
+            let at = strings.len() as u64;
+            self.numbers(&mut table, &[(0, 4), (0, 2), (2, 2), (at, 4), (next, 4)]);
+            strings.extend(name.as_bytes());
+            strings.push(0);
+        }
+        if count > 0 {
+            let at = append(out, &table);
+            entries.extend([(0x6fff_fffe, self.base + at as u64), (0x6fff_ffff, 1)]);
         }
         let at = append(out, &strings);
         entries.extend([(5, self.base + at as u64), (10, strings.len() as u64), (0, 0)]);

@@ -28,6 +28,10 @@ pub(crate) const GCONV: Needle = Needle::new("gconv");
 /// What `core` says when a debug assertion on an unsafe function's contract fails.
 pub(crate) const ASSERTION: Needle = Needle::new("unsafe precondition(s) violated");
 
+/// The class of the exceptions that Rust's panics are (`library/panic_unwind/src/gcc.rs`,
+/// `RUST_EXCEPTION_CLASS`), which x86-64 code has as one number.
+pub(crate) const EXCEPTION: Needle = Needle::new("MOZ\0RUST");
+
 /// What jemalloc says before it aborts.
 pub(crate) const JEMALLOC: Needle = Needle::new("<jemalloc>: Unsupported system page size");
 

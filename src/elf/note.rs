@@ -15,6 +15,9 @@ use super::file::{File, Unreadable, Words};
 /// by the file's size.
 const NOTES: usize = 65_536;
 
+/// The most bytes of notes looked at, for the same reason; programs have some hundred.
+const SIZE: u64 = 16 << 20;
+
 /// The most properties of one note that are looked at; programs have two or three. Each of many
 /// notes could be the whole file.
 const PROPERTIES: usize = 64;
@@ -80,16 +83,22 @@ fn is_build_id(note: &Note<'_>) -> bool {
 }
 
 /// Calls `take` with every note that GNU owns, and where in the file its content is.
-fn each<'a>(file: &File<'a>, mut take: impl FnMut(Note<'a>, usize)) -> Result<(), Unreadable> {
+fn each(file: &File<'_>, mut take: impl FnMut(Note<'_>, usize)) -> Result<(), Unreadable> {
     let mut areas = Vec::new();
     for segment in file.segments.iter().filter(|s| s.p_type == PT_NOTE) {
-        areas.push((file.segment(segment)?, segment.p_offset, segment.p_align));
+        areas.push((file.segment(segment)?, segment.p_align));
     }
     for section in file.sections.iter().filter(|s| s.sh_type == SHT_NOTE) {
-        areas.push((file.content(section)?, section.sh_offset, section.sh_addralign));
+        areas.push((file.place(section)?, section.sh_addralign));
     }
-    let mut left = NOTES;
-    for (bytes, offset, align) in areas {
+    let (mut left, mut size) = (NOTES, SIZE);
+    for (place, align) in areas {
+        let len = place.end - place.start;
+        size = size
+            .checked_sub(len)
+            .ok_or_else(|| Unreadable::new(format!("it has more than {SIZE} bytes of notes")))?;
+        let (bytes, offset) = (file.source.start(place.start, len)?, place.start);
+        let bytes = &*bytes;
         // 8 is what x86-64's property note uses; every other value means 4 in practice.
         let align = if align == 8 { 8 } else { 4 };
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);

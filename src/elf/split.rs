@@ -10,7 +10,7 @@ use goblin::elf::{
 
 use super::{
     file::{File, Words, is_alloc, quote},
-    strip::{CannotStrip, Keep, new_build_id, program, rewrite, spend},
+    strip::{CannotStrip, Keep, new_build_id, program, rewrite, size, spend},
     table::{self, Section, append},
 };
 
@@ -70,7 +70,7 @@ fn debug_link(name: &str, debug: &[u8], words: Words) -> Vec<u8> {
 /// their bytes; only notes keep theirs, so that the build id is in both files.
 fn only_debug(file: &File<'_>) -> Result<Vec<u8>, CannotStrip> {
     let header_size = if file.ctx.is_big() { 64 } else { 52 };
-    let mut out = file.bytes.get(..header_size).unwrap_or_default().to_vec();
+    let mut out = file.source.start(0, header_size)?.into_owned();
     let program_headers = out.len();
     let len = usize::from(file.header.e_phentsize).saturating_mul(file.segments.len());
     let headers_end = program_headers.saturating_add(len);
@@ -81,14 +81,14 @@ fn only_debug(file: &File<'_>) -> Result<Vec<u8>, CannotStrip> {
         .iter()
         .map(|section| Section { name: file.name(section), header: section.clone() })
         .collect();
-    let mut left = file.bytes.len();
+    let mut left = size(file);
     let mut notes = BTreeMap::new();
     let is_note = |header: &SectionHeader| is_alloc(header) && header.sh_type == SHT_NOTE;
     // Notes first and together: segments of several of them stay whole.
     for Section { header, .. } in sections.iter_mut().filter(|s| is_note(&s.header)) {
         let content = file.content(header)?;
         left = spend(left, content.len())?;
-        let at = append(&mut out, content, header.sh_addralign);
+        let at = append(&mut out, &content, header.sh_addralign);
         notes.insert(header.sh_offset, at..at.saturating_add(header.sh_size));
         header.sh_offset = at;
     }
@@ -111,7 +111,7 @@ fn only_debug(file: &File<'_>) -> Result<Vec<u8>, CannotStrip> {
         } else {
             let content = file.content(header)?;
             left = spend(left, content.len())?;
-            header.sh_offset = append(&mut out, content, header.sh_addralign);
+            header.sh_offset = append(&mut out, &content, header.sh_addralign);
         }
     }
     let headers = program_header_table(file, program_headers as u64..headers_end as u64, &notes);

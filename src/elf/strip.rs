@@ -97,11 +97,11 @@ pub(super) fn rewrite(
     debug_link: Option<&[u8]>,
 ) -> Result<Vec<u8>, CannotStrip> {
     let loaded = loaded_prefix(file)?;
-    let loaded = &*renewed(file, keep, loaded)?;
+    let loaded = &*renewed(file, keep, &loaded)?;
     let mut out = loaded.to_vec();
     let kept = Kept::choose(file, keep, debug_link.is_some());
     let mut sections = Vec::with_capacity(kept.old.len() + 2);
-    let mut left = file.bytes.len();
+    let mut left = size(file);
     for &index in &kept.old {
         let Some(old) = index.and_then(|index| file.sections.get(index)) else {
             sections.push(null(SectionHeader::default()));
@@ -117,7 +117,7 @@ pub(super) fn rewrite(
         if !is_alloc(old) {
             let content = file.content(old)?;
             left = spend(left, content.len())?;
-            header.sh_offset = table::append(&mut out, content, header.sh_addralign);
+            header.sh_offset = table::append(&mut out, &content, header.sh_addralign);
         }
         kept.relink(&mut header);
         let name = file.name(old);
@@ -150,11 +150,16 @@ pub(super) fn new_build_id(file: &File<'_>, keep: Keep) -> Result<Option<BuildId
     if keep.build_id {
         return Ok(None);
     }
-    Ok(BuildId::of(file, loaded_prefix(file)?)?)
+    Ok(BuildId::of(file, &loaded_prefix(file)?)?)
 }
 
 fn null(header: SectionHeader) -> Section<'static> {
     Section { name: b"", header }
+}
+
+/// The size of a file that is in memory.
+pub(super) fn size(file: &File<'_>) -> usize {
+    usize::try_from(file.source.size()).unwrap_or(usize::MAX)
 }
 
 /// Contents may lie over each other, and copies of them would be larger than the file.
@@ -174,7 +179,7 @@ fn debug_link_section(out: &mut Vec<u8>, content: &[u8]) -> Section<'static> {
 }
 
 /// Everything up to the end of the last byte that a header, a segment or a loaded section has.
-fn loaded_prefix<'a>(file: &File<'a>) -> Result<&'a [u8], CannotStrip> {
+fn loaded_prefix<'a>(file: &File<'a>) -> Result<Cow<'a, [u8]>, CannotStrip> {
     let header = u64::from(if file.ctx.is_big() { 64_u8 } else { 52 });
     let count = file.segments.len() as u64;
     let table = count.saturating_mul(file.header.e_phentsize.into());
@@ -186,11 +191,11 @@ fn loaded_prefix<'a>(file: &File<'a>) -> Result<&'a [u8], CannotStrip> {
         }
     }
     for section in file.sections.iter().filter(|section| is_alloc(section)) {
-        if !file.content(section)?.is_empty() {
+        if !file.place(section)?.is_empty() {
             end = end.max(section.sh_offset.saturating_add(section.sh_size));
         }
     }
-    let prefix = usize::try_from(end).ok().and_then(|end| file.bytes.get(..end));
+    let prefix = file.source.piece(0, end)?;
     prefix.ok_or_else(|| CannotStrip::new("its headers end after the file's end"))
 }
 

@@ -30,13 +30,13 @@ pub fn addresses<'n>(
         };
         let content = file.content(table)?;
         let size = if file.ctx.is_big() { 24 } else { 16 };
-        let symbols = Symtab::parse(content, 0, content.len() / size, file.ctx)
+        let symbols = Symtab::parse(&content, 0, content.len() / size, file.ctx)
             .map_err(|_| Unreadable::new("the symbol table cannot be read"))?;
         for symbol in &symbols {
             if symbol.st_shndx == SHN_UNDEF as usize {
                 continue;
             }
-            let name = until_nul(strings, symbol.st_name as u64, NAME);
+            let name = until_nul(&strings, symbol.st_name as u64, NAME);
             if let Some(name) = names.iter().find(|known| name == Some(known.as_bytes())) {
                 found.insert(*name, symbol.st_value);
             }

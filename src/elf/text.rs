@@ -4,20 +4,23 @@ use std::ops::Range;
 
 use goblin::elf::program_header::PT_LOAD;
 
-use super::file::{File, Unreadable};
+use super::{
+    Source,
+    file::{File, Unreadable},
+};
 
 /// The ranges of the file that are loaded: in order, and none twice, though segments may lie over
 /// each other, so that a search takes time in proportion to the file.
-pub(super) fn loaded(file: &File<'_>) -> Result<Vec<Range<usize>>, Unreadable> {
+pub(super) fn loaded(file: &File<'_>) -> Result<Vec<Range<u64>>, Unreadable> {
     let mut ranges = Vec::new();
     for segment in file.segments.iter().filter(|s| s.p_type == PT_LOAD) {
-        let len = file.segment(segment)?.len();
-        if let (true, Ok(start)) = (len > 0, usize::try_from(segment.p_offset)) {
-            ranges.push(start..start.saturating_add(len));
+        let range = file.segment(segment)?;
+        if !range.is_empty() {
+            ranges.push(range);
         }
     }
     ranges.sort_by_key(|range| range.start);
-    let mut merged: Vec<Range<usize>> = Vec::new();
+    let mut merged: Vec<Range<u64>> = Vec::new();
     for range in ranges {
         match merged.last_mut() {
             Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
@@ -28,9 +31,16 @@ pub(super) fn loaded(file: &File<'_>) -> Result<Vec<Range<usize>>, Unreadable> {
 }
 
 /// Whether `needle` is in one of `ranges`.
-pub(super) fn contains(bytes: &[u8], ranges: &[Range<usize>], needle: &[u8]) -> bool {
-    ranges
-        .iter()
-        .filter_map(|range| bytes.get(range.clone()))
-        .any(|part| memchr::memmem::find(part, needle).is_some())
+pub(super) fn contains(
+    source: Source<'_>,
+    ranges: &[Range<u64>],
+    needle: &[u8],
+) -> Result<bool, Unreadable> {
+    let finder = memchr::memmem::Finder::new(needle);
+    for range in ranges {
+        if !source.windows(range.clone(), |window, _| finder.find(window).is_none())? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -17,6 +17,7 @@ use crate::{
         toolchain::{self, Rust, Zig},
     },
     target::Targets,
+    verify::Settings,
     workspace::Workspace,
 };
 
@@ -27,6 +28,8 @@ pub struct Planned {
     pub plan: Plan,
     /// The plan of the second build, in another directory, where one was asked for.
     pub again: Option<Plan>,
+    /// `[workspace.metadata.longshore.verify]`.
+    pub verify: Settings,
     /// The known targets.
     pub targets: Targets,
     /// cargo and rustc.
@@ -132,6 +135,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     Ok(Planned {
         plan,
         again: again.transpose()?,
+        verify: workspace.settings.verify,
         targets,
         rust,
         zig,

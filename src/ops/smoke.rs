@@ -73,11 +73,13 @@ fn judge(
 
 /// How a binary is started.
 #[derive(Debug)]
-struct Runner {
+pub(super) struct Runner {
     /// `native`, or the emulator's name.
-    name: String,
+    pub(super) name: String,
     /// The emulator's program.
-    emulator: Option<Utf8PathBuf>,
+    pub(super) emulator: Option<Utf8PathBuf>,
+    /// The emulator's own arguments.
+    pub(super) flags: Vec<String>,
 }
 
 fn runner(cx: &Context, target: &Target) -> std::result::Result<Runner, String> {
@@ -87,11 +89,11 @@ fn runner(cx: &Context, target: &Target) -> std::result::Result<Runner, String> 
     }
     let run = &target.spec.run;
     if run.native.iter().any(|name| name == host::machine()) {
-        return Ok(Runner { name: "native".into(), emulator: None });
+        return Ok(Runner { name: "native".into(), emulator: None, flags: Vec::new() });
     }
     for name in &run.emulators {
         if let Some(path) = cx.env.which(name) {
-            return Ok(Runner { name: name.clone(), emulator: Some(path) });
+            return Ok(Runner { name: name.clone(), emulator: Some(path), flags: Vec::new() });
         }
     }
     Err(match run.emulators.first() {
@@ -102,14 +104,14 @@ fn runner(cx: &Context, target: &Target) -> std::result::Result<Runner, String> 
 
 /// A directory that holds the binary, its emulator, and nothing else.
 #[derive(Debug)]
-struct Root {
+pub(super) struct Root {
     dir: fs::TempDir,
     binary: String,
     emulator: Option<String>,
 }
 
 impl Root {
-    fn new(path: &Utf8Path, name: &str, emulator: Option<&Utf8Path>) -> Result<Self> {
+    pub(super) fn new(path: &Utf8Path, name: &str, emulator: Option<&Utf8Path>) -> Result<Self> {
         let dir = fs::TempDir::new("longshore-smoke")?;
         fs::link(path, &dir.path.join(name))?;
         let mut inside = None;
@@ -123,7 +125,7 @@ impl Root {
 
 /// Runs it with the directory as root where this user may, else in it. Gives what it wrote, and
 /// whether its root was empty.
-fn run(
+pub(super) fn run(
     cx: &Context,
     root: &Root,
     runner: &Runner,
@@ -132,7 +134,8 @@ fn run(
 ) -> Result<(Output, bool)> {
     let dir = root.dir.path.as_str();
     let inside = |command: Command| {
-        let command = command.args(root.emulator.clone()).arg(&root.binary).args(args.to_vec());
+        let command = command.args(root.emulator.clone()).args(runner.flags.clone());
+        let command = command.arg(&root.binary).args(args.to_vec());
         Command { env: env(), ..command.env_clear() }
     };
     // chroot(1) needs root; a user name space gives anyone a root of their own where the kernel
@@ -162,7 +165,7 @@ fn run(
     let program = runner.emulator.clone().unwrap_or_else(|| binary.clone());
     let mut command = Command::new(program).dir(dir).env_clear();
     if runner.emulator.is_some() {
-        command = command.arg(binary);
+        command = command.args(runner.flags.clone()).arg(binary);
     }
     let command = Command { env: env(), ..command.args(args.to_vec()) };
     Ok((cx.children.output_within(&command, Some(limit))?, false))

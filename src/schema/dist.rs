@@ -156,6 +156,9 @@ pub struct Finding {
     pub evidence: String,
     /// What to do about it.
     pub hint: String,
+    /// Why it does not matter, where the policy says so; then its level is `allow`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub waived: Option<String>,
 }
 
 /// How much a finding weighs.

@@ -1,6 +1,14 @@
-//! How long things take.
+//! How long things take, and what day it is.
+#![allow(clippy::disallowed_methods, reason = "this is the one place that looks at the clock")]
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
+
+/// The day of today, in UTC, as `2026-12-31`.
+pub fn today() -> String {
+    let mut text = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    text.truncate(10);
+    text
+}
 
 /// Measures from its making on.
 #[derive(Clone, Copy, Debug)]

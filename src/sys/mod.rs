@@ -4,6 +4,7 @@ pub mod cache;
 pub mod cargo;
 pub mod clock;
 pub mod env;
+pub mod file;
 pub mod fs;
 pub mod git;
 pub mod host;

@@ -25,9 +25,10 @@ impl VerifiedArtifact {
     /// [`Refused::Mismatch`] where the bytes, the target or the platform are not those of the
     /// record; [`Refused::Denied`] with the verdict where a lint denies them.
     pub fn new(mut artifact: Artifact, bytes: &[u8], policy: &Policy) -> Result<Self, Refused> {
-        let digest = matching(&artifact, bytes, policy)
+        let digest = Digest::of(bytes);
+        matching(&artifact, digest, bytes.len() as u64, policy)
             .map_err(|(path, what)| Refused::Mismatch { path, what })?;
-        let verdict = verify(bytes, policy);
+        let verdict = policy.waive(verify(bytes, policy), &artifact.path);
         if !verdict.accepted {
             let path = artifact.path;
             return Err(Refused::Denied { path, verdict });
@@ -52,31 +53,37 @@ impl VerifiedArtifact {
     }
 }
 
-/// The verdict on `bytes` where they are not those that `artifact` speaks of, or `policy` is not
-/// that of its target.
-pub fn mismatch(artifact: &Artifact, bytes: &[u8], policy: &Policy) -> Option<Verdict> {
-    let (_, what) = matching(artifact, bytes, policy).err()?;
+/// The verdict on a file of that digest and size where it is not the one that `artifact` speaks of,
+/// or `policy` is not that of its target.
+pub fn mismatch(
+    artifact: &Artifact,
+    digest: Digest,
+    size: u64,
+    policy: &Policy,
+) -> Option<Verdict> {
+    let (_, what) = matching(artifact, digest, size, policy).err()?;
     Some(super::refused(Finding {
         lint: super::RECORD.to_owned(),
         level: Level::Deny,
         message: "the file is not the one that dist.json speaks of".to_owned(),
         evidence: what,
         hint: "run `cargo longshore build` again; the file was changed since".to_owned(),
+        waived: None,
     }))
 }
 
 fn matching(
     artifact: &Artifact,
-    bytes: &[u8],
+    digest: Digest,
+    size: u64,
     policy: &Policy,
-) -> Result<Digest, (String, String)> {
+) -> Result<(), (String, String)> {
     let differs = |what| Err((artifact.path.clone(), what));
-    let digest = Digest::of(bytes);
     if digest != artifact.sha256 {
         return differs(format!("its digest is {digest}, and not {}", artifact.sha256));
     }
-    if artifact.size != bytes.len() as u64 {
-        return differs(format!("it has {} bytes, and not {}", bytes.len(), artifact.size));
+    if artifact.size != size {
+        return differs(format!("it has {size} bytes, and not {}", artifact.size));
     }
     let Some(target) = policy.target() else {
         return differs("what is expected of its target is not known".to_owned());
@@ -87,7 +94,7 @@ fn matching(
             artifact.target, artifact.platform, target.name, target.spec.platform
         ));
     }
-    Ok(digest)
+    Ok(())
 }
 
 /// Why an artifact may not ship.

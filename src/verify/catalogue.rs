@@ -1,14 +1,14 @@
 //! The table of lints.
 
 use super::{
-    leftover, linkage,
+    expected, leftover, linkage,
     lint::{Lint, always},
-    memory, mode,
+    memory, mode, run,
 };
 use crate::schema::dist::Level;
 
 /// Every lint, in the order in which they are told.
-pub static LINTS: [Lint; 23] = [
+pub static LINTS: [Lint; 29] = [
     Lint {
         id: "program",
         level: Level::Deny,
@@ -30,9 +30,10 @@ pub static LINTS: [Lint; 23] = [
         holds: "is for the target's machine, class, byte order and system",
         means: "The file runs on the target's processors under Linux.",
         detected: "`e_machine`, `EI_CLASS`, `EI_DATA`, `EI_OSABI` (0 or 3) and `EI_ABIVERSION` \
-                  (0).",
+                  (0), against the target, or the platform in the configuration of the image \
+                  that the file is in.",
         unknown: "Which instructions are in it; see `cpu-level`.",
-        applies: linkage::has_target,
+        applies: linkage::has_machine,
         check: linkage::machine,
     },
     Lint {
@@ -54,7 +55,8 @@ pub static LINTS: [Lint; 23] = [
         means: "The program needs no other file to start, so that it runs on any \
                   distribution and in an empty image.",
         detected: "No `PT_INTERP` and no `DT_NEEDED`. A dynamic section alone is normal in \
-                  static-pie. Without a target, this is expected of musl programs only.",
+                  static-pie. Without a target or a policy, this is expected of musl programs \
+                  only.",
         unknown: "What it opens at run time: files, or with `dlopen` libraries.",
         applies: linkage::static_expected,
         check: linkage::is_static,
@@ -69,6 +71,42 @@ pub static LINTS: [Lint; 23] = [
         unknown: "Whether the kernel it runs under does so.",
         applies: linkage::static_pie_expected,
         check: linkage::static_pie,
+    },
+    Lint {
+        id: "dynamic",
+        level: Level::Deny,
+        holds: "is linked to shared libraries",
+        means: "A program for systems with glibc that was linked statically finds no users and \
+                  no host names there, and gets no security updates of its libraries.",
+        detected: "`PT_INTERP` or `DT_NEEDED`, where the policy or the target says `linkage = \
+                  \"dynamic\"`.",
+        unknown: "Whether the libraries are on the system it runs on.",
+        applies: expected::dynamic_expected,
+        check: expected::dynamic,
+    },
+    Lint {
+        id: "glibc",
+        level: Level::Deny,
+        holds: "starts with the oldest glibc of the policy",
+        means: "A program does not start with a glibc that lacks one of the symbol versions it \
+                  names.",
+        detected: "The newest `GLIBC_*` among the versions that it needs (`DT_VERNEED`), against \
+                  `glibc` of the policy. Relative relocations need 2.36.",
+        unknown: "What it looks up at run time with `dlsym`, and what its libraries need \
+                  themselves.",
+        applies: expected::has_glibc_floor,
+        check: expected::glibc,
+    },
+    Lint {
+        id: "libraries",
+        level: Level::Deny,
+        holds: "needs no shared library but those of the policy",
+        means: "What is not in every distribution has to be shipped with the program, or \
+                  linked statically.",
+        detected: "Each `DT_NEEDED` against `libraries` of the policy.",
+        unknown: "What it opens at run time with `dlopen`.",
+        applies: expected::has_libraries,
+        check: expected::libraries,
     },
     Lint {
         id: "stripped",
@@ -141,7 +179,7 @@ pub static LINTS: [Lint; 23] = [
         detected: "The `p_align` of every `PT_LOAD` is at least the target's page size, and its \
                   address and offset agree below that.",
         unknown: "What allocators in it assume; see `allocator-page-size`.",
-        applies: linkage::has_target,
+        applies: linkage::has_page_size,
         check: memory::page_size,
     },
     Lint {
@@ -163,10 +201,11 @@ pub static LINTS: [Lint; 23] = [
         holds: "runs on the oldest processor of its target",
         means: "A program built for a newer level of x86-64 dies of an illegal instruction \
                   on older processors.",
-        detected: "`GNU_PROPERTY_X86_ISA_1_NEEDED` names no level above the first.",
+        detected: "`GNU_PROPERTY_X86_ISA_1_NEEDED` names no level above that of the policy, which is \
+                  the first unless it says another.",
         unknown: "Nearly everything: `-C target-cpu=x86-64-v3` leaves no mark in the file, and \
-                  newer instructions behind a check at run time are fine. Only a run under an \
-                  emulator of the oldest processor shows it.",
+                  newer instructions behind a check at run time are fine. Only a run on the oldest \
+                  processor shows it; see `runs`.",
         applies: memory::has_cpu_level,
         check: memory::cpu_level,
     },
@@ -252,9 +291,48 @@ pub static LINTS: [Lint; 23] = [
                   executable does not start.",
         detected: "The bits of the file's mode: executable for its owner, where it is a \
                   program; not writable for others.",
-        unknown: "Access lists, and the mode in archives that the file came in.",
+        unknown: "Access lists, and the mode of a file in a zip archive that was not made by Unix' \
+                  programs.",
         applies: mode::is_known,
         check: mode::mode,
+    },
+    Lint {
+        id: "size",
+        level: Level::Deny,
+        holds: "is no larger than the policy allows",
+        means: "A file that grows unseen is pulled and stored a thousand times before somebody \
+                  looks.",
+        detected: "The size of the file, of the archive, and of what a pull of one platform's \
+                  image transfers, against `max-size` of the policy.",
+        unknown: "What made it large.",
+        applies: expected::has_limit,
+        check: expected::size,
+    },
+    Lint {
+        id: "growth",
+        level: Level::Deny,
+        holds: "did not grow by more than the policy allows",
+        means: "A limit on growth sees what a limit on size sees too late.",
+        detected: "The size against that of the same file in the `dist.json` given with `--base`, \
+                  and `max-growth` of the policy. A file that is not in the base is new, and not \
+                  grown.",
+        unknown: "What made it grow.",
+        applies: expected::has_growth,
+        check: expected::growth,
+    },
+    Lint {
+        id: "runs",
+        level: Level::Deny,
+        holds: "runs on the oldest processor it is for, with nothing else in its file system",
+        means: "No header says which instructions a program needs, or which files. With \
+                  `--run` it is started once, by an emulator of the oldest processor of its \
+                  target, in an empty root.",
+        detected: "It is ended by a signal, panics, or does not start. Any other status passes: \
+                  it may want other arguments. A program that still runs when its time is up \
+                  passes, too.",
+        unknown: "Instructions and files that it needs only later, or with other arguments.",
+        applies: run::was_asked,
+        check: run::runs,
     },
     Lint {
         id: "canary",

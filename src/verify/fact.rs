@@ -2,7 +2,9 @@
 //! several of them promise more than they keep.
 
 use crate::{
-    elf::{Facts, Libc, Segment, Shape, kind_name, machine_name, quote},
+    elf::{
+        Facts, Libc, Segment, Shape, Source, Unreadable, kind_name, machine_name, needle, quote,
+    },
     schema::verify::Fact,
     target::Endian,
 };
@@ -25,6 +27,35 @@ pub fn tell(facts: &Facts) -> Vec<Fact> {
         rows.add("segment", describe(segment));
     }
     rows.0
+}
+
+/// What happens when the Rust code in a program panics, as far as its code shows. `source` is the
+/// file that `facts` were read from.
+///
+/// # Errors
+/// It cannot be read.
+pub fn tell_panics(source: Source<'_>, facts: &Facts) -> Result<Vec<Fact>, Unreadable> {
+    let mut rows = Rows(Vec::new());
+    let rust = facts.comment.iter().any(|line| line.starts_with("rustc version"));
+    if facts.machine != X86_64 {
+        if rust {
+            rows.noted("panic", "not said", "only x86-64 code shows it");
+        }
+        return Ok(rows.0);
+    }
+    let mut unwinds = false;
+    facts.look(source, |window, _| {
+        unwinds = needle::EXCEPTION.is_in(window);
+        !unwinds
+    })?;
+    match (unwinds, rust) {
+        (true, _) => rows.add("panic", "unwind"),
+        (false, true) => {
+            rows.noted("panic", "abort", "it has no code that throws Rust's exceptions")
+        }
+        (false, false) => {}
+    }
+    Ok(rows.0)
 }
 
 struct Rows(Vec<Fact>);
@@ -136,6 +167,9 @@ fn linkage(facts: &Facts, rows: &mut Rows) {
         Libc::Unknown => "none that is known",
     };
     rows.add("libc", libc);
+    if !is_dynamic(facts) && facts.libc != Libc::Unknown {
+        rows.noted("libc-version", "not said", "a static program does not name it");
+    }
     if let Some(version) = &facts.glibc_version {
         rows.add("glibc-version", format!("{version} or newer"));
     }

@@ -3,9 +3,6 @@
 use super::lint::{Complaint, Subject};
 use crate::elf::{needle, quote};
 
-/// The most of a path that is shown.
-const SHOWN: usize = 120;
-
 pub(super) fn stripped(subject: &Subject<'_>) -> Vec<Complaint> {
     let facts = subject.facts;
     let mut left = Vec::new();
@@ -58,7 +55,7 @@ pub(super) fn leftovers(subject: &Subject<'_>) -> Vec<Complaint> {
             "build without `-C instrument-coverage` and `-C profile-generate`",
         ));
     }
-    if subject.contains(&needle::ASSERTION) {
+    if subject.texts.assertion {
         found.push(Complaint::new(
             "the program is built with debug assertions",
             format!("the text {}", needle::ASSERTION.quoted()),
@@ -91,56 +88,18 @@ pub(super) fn audit_data(subject: &Subject<'_>) -> Vec<Complaint> {
 }
 
 pub(super) fn build_path(subject: &Subject<'_>) -> Vec<Complaint> {
-    let parts = || subject.facts.loaded(subject.bytes);
-    let known = subject.policy.build_paths().iter().find_map(|path| {
-        parts().find_map(|part| {
-            let at = find_directory(part, path.as_bytes())?;
-            part.get(at..)
-        })
-    });
-    let found = known.or_else(|| parts().find_map(home));
+    path(subject.texts.path.as_deref())
+}
+
+/// The complaint about such a path, if there is one.
+pub(super) fn path(found: Option<&[u8]>) -> Vec<Complaint> {
     let Some(found) = found else {
         return Vec::new();
     };
     vec![Complaint::new(
         "the program names a directory of the machine that built it",
-        format!("the text {}", quote(shown(found))),
+        format!("the text {}", quote(found)),
         "build with `--remap-path-prefix`, and C code with `-ffile-prefix-map`: such paths differ \
          between machines, so the same source gives other bytes",
     )]
-}
-
-/// Where `path` is named as a directory or whole, and not as the beginning of another name.
-fn find_directory(part: &[u8], path: &[u8]) -> Option<usize> {
-    memchr::memmem::find_iter(part, path).find(|at| {
-        let after = at.checked_add(path.len()).and_then(|end| part.get(end));
-        !after.is_some_and(|&byte| is_name(byte))
-    })
-}
-
-/// The first path below somebody's home directory.
-fn home(part: &[u8]) -> Option<&[u8]> {
-    needle::HOMES.iter().find_map(|parent| {
-        let parent = parent.bytes();
-        memchr::memmem::find_iter(part, &parent).find_map(|at| {
-            let path = part.get(at..)?;
-            let user = path.get(parent.len()..)?;
-            let len = user.iter().take_while(|&&byte| is_name(byte)).count();
-            // A name, and something in its directory: `/home/` alone may be a program's own text.
-            let inside =
-                user.get(len) == Some(&b'/') && user.get(len + 1).is_some_and(|&b| is_name(b));
-            (len > 0 && inside).then_some(path)
-        })
-    })
-}
-
-fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'@')
-}
-
-/// The path at the beginning of `text`, which in Rust has no end of its own.
-fn shown(text: &[u8]) -> &[u8] {
-    let text = text.get(..SHOWN).unwrap_or(text);
-    let end = text.iter().position(|&byte| !is_name(byte) && byte != b'/');
-    text.get(..end.unwrap_or(text.len())).unwrap_or(text)
 }

@@ -16,6 +16,14 @@ pub(super) fn has_target(subject: &Subject<'_>) -> bool {
     subject.policy.target().is_some()
 }
 
+pub(super) fn has_machine(subject: &Subject<'_>) -> bool {
+    subject.policy.machine().is_some()
+}
+
+pub(super) fn has_page_size(subject: &Subject<'_>) -> bool {
+    subject.policy.page_size().is_some()
+}
+
 pub(super) fn is_dynamic(subject: &Subject<'_>) -> bool {
     fact::is_dynamic(subject.facts)
 }
@@ -102,18 +110,24 @@ pub(super) fn program(subject: &Subject<'_>) -> Vec<Complaint> {
 }
 
 pub(super) fn machine(subject: &Subject<'_>) -> Vec<Complaint> {
-    let Some(target) = subject.policy.target() else {
+    let Some(wanted) = subject.policy.machine() else {
         return Vec::new();
     };
-    let (facts, wanted) = (subject.facts, &target.spec.elf);
+    let facts = subject.facts;
     let mut differs = Vec::new();
-    let number = wanted.machine.number();
-    if facts.machine != number {
+    // Kernels for amd64 run programs for its 32-bit predecessor, too.
+    let predecessor = subject.policy.target().is_none()
+        && (wanted.number, facts.machine, facts.class) == (fact::X86_64, fact::X86, 32);
+    if predecessor {
+        return Vec::new();
+    }
+    if facts.machine != wanted.number {
         differs.push(format!(
-            "e_machine is {} ({}), not {} ({number})",
+            "e_machine is {} ({}), not {} ({})",
             machine_name(facts.machine),
             facts.machine,
-            machine_name(number),
+            machine_name(wanted.number),
+            wanted.number,
         ));
     }
     if facts.class != wanted.class {
@@ -137,9 +151,9 @@ pub(super) fn machine(subject: &Subject<'_>) -> Vec<Complaint> {
         return Vec::new();
     }
     vec![Complaint::new(
-        format!("the file does not run on `{}`", target.spec.platform),
+        format!("the file does not run on `{}`", wanted.platform),
         differs.join("; "),
-        format!("build it with `--target {}`", target.name),
+        wanted.hint,
     )]
 }
 
@@ -201,8 +215,7 @@ pub(super) fn static_pie(subject: &Subject<'_>) -> Vec<Complaint> {
 /// A static glibc still looks for its modules for names and character sets in the file system.
 pub(super) fn static_glibc(subject: &Subject<'_>) -> Vec<Complaint> {
     let facts = subject.facts;
-    let gconv = || subject.contains(&needle::GCONV);
-    if facts.libc != Libc::Glibc || dynamic_needs(facts).is_some() || !gconv() {
+    if facts.libc != Libc::Glibc || dynamic_needs(facts).is_some() || !subject.texts.gconv {
         return Vec::new();
     }
     vec![Complaint::new(

@@ -2,27 +2,28 @@
 
 use std::fmt;
 
-use super::{Mode, policy::Policy};
-use crate::{
-    elf::{Facts, needle::Needle},
-    schema::dist::Level,
-};
+use super::{Mode, policy::Policy, run::Run, text::Texts};
+use crate::{elf::Facts, schema::dist::Level};
+
+/// What is known of a file beside its bytes.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// Its mode, where it has one.
+    pub mode: Option<Mode>,
+    /// Its size in the base, where that has it.
+    pub base: Option<u64>,
+    /// What came of running it, where that was asked for.
+    pub run: Option<Run>,
+}
 
 /// What a lint looks at.
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'a> {
-    pub(super) bytes: &'a [u8],
     pub(super) facts: &'a Facts,
     pub(super) policy: &'a Policy,
-    /// None where only the bytes are known.
-    pub(super) mode: Option<Mode>,
-}
-
-impl Subject<'_> {
-    /// Whether `needle` is among the bytes that are loaded.
-    pub(super) fn contains(&self, needle: &Needle) -> bool {
-        self.facts.loaded(self.bytes).any(|part| needle.is_in(part))
-    }
+    pub(super) about: &'a About,
+    /// Empty until it is known which lints look.
+    pub(super) texts: &'a Texts,
 }
 
 /// What a lint has to say: one sentence, what in the file shows it, and what to do.

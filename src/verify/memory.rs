@@ -1,7 +1,7 @@
 //! Lints on how a file is loaded.
 
 use super::{
-    fact,
+    CpuLevel, fact,
     lint::{Complaint, Subject},
 };
 use crate::elf::{Libc, Segment, Shape, needle};
@@ -70,10 +70,7 @@ pub(super) fn text_relocations(subject: &Subject<'_>) -> Vec<Complaint> {
 /// The kernel maps whole pages, so an address and its offset must agree below the page size
 /// (gABI, "Program Header", `p_align`).
 pub(super) fn page_size(subject: &Subject<'_>) -> Vec<Complaint> {
-    let Some(target) = subject.policy.target() else {
-        return Vec::new();
-    };
-    let page = target.spec.elf.page_size.max(1);
+    let page = subject.policy.page_size().unwrap_or(1).max(1);
     let segments = subject.facts.segments.iter();
     let loaded = segments.filter(|s| s.is_loaded() && s.memory_size > 0);
     let bad = loaded.filter_map(|segment| {
@@ -102,14 +99,13 @@ pub(super) fn page_size(subject: &Subject<'_>) -> Vec<Complaint> {
 }
 
 pub(super) fn large_pages(subject: &Subject<'_>) -> bool {
-    let target = subject.policy.target();
-    target.is_some_and(|target| target.spec.elf.page_size > SMALL_PAGE)
+    subject.policy.page_size().is_some_and(|size| size > SMALL_PAGE)
 }
 
 /// jemalloc is built for one page size, and aborts under a larger one though the file is loaded.
 /// Which one it was built for is not in the file.
 pub(super) fn allocator_page_size(subject: &Subject<'_>) -> Vec<Complaint> {
-    if !subject.contains(&needle::JEMALLOC) {
+    if !subject.texts.jemalloc {
         return Vec::new();
     }
     vec![Complaint::new(
@@ -144,18 +140,17 @@ pub(super) fn relro(subject: &Subject<'_>) -> Vec<Complaint> {
 
 pub(super) fn has_cpu_level(subject: &Subject<'_>) -> bool {
     let x86 = matches!(subject.facts.machine, fact::X86 | fact::X86_64);
-    subject.policy.target().is_some() && x86
+    x86 && subject.policy.cpu().is_some()
 }
 
 pub(super) fn cpu_level(subject: &Subject<'_>) -> Vec<Complaint> {
-    /// The bit of the level that every x86-64 processor has.
-    const BASELINE: u32 = 1;
+    let level = subject.policy.cpu().unwrap_or(CpuLevel::V1);
     let needed = subject.facts.property.isa_needed.unwrap_or_default();
-    if needed & !BASELINE == 0 {
+    if needed & !level.bits() == 0 {
         return Vec::new();
     }
     vec![Complaint::new(
-        "the program says that it needs a newer processor than its target promises",
+        format!("the program says that it needs more of the processor than {}", level.name()),
         format!("GNU_PROPERTY_X86_ISA_1_NEEDED names {}", fact::isa_names(needed)),
         "look for `-C target-cpu` in the flags, and for `-march` in those of C code",
     )]

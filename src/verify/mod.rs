@@ -4,8 +4,10 @@
 
 mod artifact;
 mod catalogue;
+mod expected;
 mod explain;
 pub mod fact;
+mod foreign;
 pub mod format;
 mod kind;
 mod leftover;
@@ -15,21 +17,31 @@ mod memory;
 mod mode;
 mod policy;
 mod render;
+mod run;
+mod text;
+mod whole;
 
 pub use artifact::{Refused, VerifiedArtifact, mismatch};
 pub use catalogue::LINTS;
 pub use explain::{explain, page};
+pub use foreign::{foreign, tell_foreign};
 pub use kind::other_kind;
-pub use lint::Lint;
+pub use lint::{About, Lint};
 pub use mode::Mode;
-pub use policy::Policy;
+pub use policy::{
+    CpuLevel, Day, GlibcVersion, Growth, KEYS as POLICY_KEYS, Limits, Policy, Settings, Size,
+    Waiver,
+};
 pub use render::Report;
+pub use run::{End, Run};
+pub use whole::{Whole, whole};
 
 use crate::{
-    elf::Facts,
+    elf::{Facts, Source},
     schema::dist::{Finding, Level, Verdict},
 };
-use lint::Subject;
+use lint::{Complaint, Subject};
+use text::Texts;
 
 /// The id of the finding on a file that cannot be looked at. It is no lint: it cannot be allowed.
 pub const READABLE: &str = "readable";
@@ -41,41 +53,57 @@ pub const PACKED: &str = "packed";
 /// allowed.
 pub const RECORD: &str = "record";
 
-/// The verdict on `bytes`, a whole file, under `policy`: every failure at once, the worst first.
-/// A file that cannot be looked at is refused, never passed.
-pub fn verify(bytes: &[u8], policy: &Policy) -> Verdict {
-    match Facts::read(bytes) {
-        Ok(facts) => judge(bytes, &facts, None, policy),
+/// The id of the finding on an archive that is dangerous to unpack. It is no lint: it cannot be
+/// allowed.
+pub const ARCHIVE: &str = "archive";
+
+/// The verdict on a whole file under `policy`: every failure at once, the worst first. A file that
+/// cannot be looked at is refused, never passed.
+pub fn verify<'a>(source: impl Into<Source<'a>>, policy: &Policy) -> Verdict {
+    let source = source.into();
+    match Facts::read(source) {
+        Ok(facts) => judge(source, &facts, &About::default(), policy),
         Err(error) => unreadable(&error.to_string()),
     }
 }
 
-/// The verdict on a file whose `facts` were read from `bytes`, under `policy`, and on its mode
-/// where that is known.
-pub fn judge(bytes: &[u8], facts: &Facts, mode: Option<Mode>, policy: &Policy) -> Verdict {
+/// The verdict on a file whose `facts` were read from `source`, under `policy`, and on what is known
+/// `about` it beside that.
+pub fn judge<'a>(
+    source: impl Into<Source<'a>>,
+    facts: &Facts,
+    about: &About,
+    policy: &Policy,
+) -> Verdict {
     if let Some(packer) = facts.packer {
         return refused(packed(packer, facts));
     }
-    let subject = Subject { bytes, facts, policy, mode };
+    let nothing = Texts::default();
+    let subject = Subject { facts, policy, about, texts: &nothing };
+    let chosen = LINTS.iter().map(|lint| (lint, policy.level(lint)));
+    let chosen: Vec<_> =
+        chosen.filter(|(lint, level)| *level != Level::Allow && (lint.applies)(&subject)).collect();
+    let names: Vec<_> = chosen.iter().map(|(lint, _)| lint.id).collect();
+    let texts = match Texts::read(source.into(), facts, policy, &names) {
+        Ok(texts) => texts,
+        Err(error) => return unreadable(&error.to_string()),
+    };
+    let subject = Subject { texts: &texts, ..subject };
     let mut lints = vec![READABLE.to_owned(), PACKED.to_owned()];
     let mut findings = Vec::new();
-    for lint in &LINTS {
-        let level = policy.level(lint);
-        if level == Level::Allow || !(lint.applies)(&subject) {
-            continue;
-        }
+    for (lint, level) in chosen {
         lints.push(lint.id.to_owned());
-        findings.extend((lint.check)(&subject).into_iter().map(|found| Finding {
-            lint: lint.id.to_owned(),
-            level,
-            message: found.message,
-            evidence: found.evidence,
-            hint: found.hint,
-        }));
+        let found = (lint.check)(&subject).into_iter();
+        findings.extend(found.map(|complaint| finding(lint.id, level, complaint)));
     }
     // Stable: findings of one level stay in the order of the table.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
     Verdict { accepted: findings.iter().all(|found| found.level < Level::Deny), lints, findings }
+}
+
+fn finding(lint: &str, level: Level, complaint: Complaint) -> Finding {
+    let Complaint { message, evidence, hint } = complaint;
+    Finding { lint: lint.to_owned(), level, message, evidence, hint, waived: None }
 }
 
 /// The verdict that one finding alone makes.
@@ -96,6 +124,7 @@ pub fn unreadable(why: &str) -> Verdict {
         evidence: why.to_owned(),
         hint: "what cannot be looked at is refused: is the path right, and the file whole?"
             .to_owned(),
+        waived: None,
     })
 }
 
@@ -107,8 +136,11 @@ fn packed(packer: &str, facts: &Facts) -> Finding {
         message: format!("the program is packed by {packer}, which hides what is linked into it"),
         evidence: format!("{packer}'s magic follows the program headers{sections}"),
         hint: format!("verify the file before {packer} packs it, or leave it unpacked"),
+        waived: None,
     }
 }
 
+#[cfg(test)]
+mod catalogue_tests;
 #[cfg(test)]
 mod tests;

@@ -18,11 +18,15 @@ const OWNER_RUNS: u32 = 0o100;
 const OTHERS_WRITE: u32 = 0o022;
 
 pub(super) fn is_known(subject: &Subject<'_>) -> bool {
-    subject.mode.is_some()
+    subject.about.mode.is_some()
 }
 
 pub(super) fn privileges(subject: &Subject<'_>) -> Vec<Complaint> {
-    let Some(mode) = subject.mode else {
+    of_privileges(subject.about.mode)
+}
+
+pub(super) fn of_privileges(mode: Option<Mode>) -> Vec<Complaint> {
+    let Some(mode) = mode else {
         return Vec::new();
     };
     let found = [
@@ -42,10 +46,14 @@ pub(super) fn privileges(subject: &Subject<'_>) -> Vec<Complaint> {
 }
 
 pub(super) fn mode(subject: &Subject<'_>) -> Vec<Complaint> {
-    let Some(Mode { bits, .. }) = subject.mode else {
+    let program = matches!(subject.facts.shape, Shape::Fixed | Shape::StaticPie | Shape::Pie);
+    of_mode(subject.about.mode, program)
+}
+
+pub(super) fn of_mode(mode: Option<Mode>, program: bool) -> Vec<Complaint> {
+    let Some(Mode { bits, .. }) = mode else {
         return Vec::new();
     };
-    let program = matches!(subject.facts.shape, Shape::Fixed | Shape::StaticPie | Shape::Pie);
     let complaint = |message| {
         Complaint::new(message, format!("its mode is {bits:04o}"), "`chmod 0755` is usual")
     };

@@ -31,8 +31,9 @@ impl fmt::Display for Report<'_> {
         let Verdict { accepted, lints, findings } = self.verdict;
         let outcome = if *accepted { "accepted" } else { "refused" };
         write!(f, "`{}` {outcome}: ", self.name.escape_debug())?;
-        let tallies = [("denied", Level::Deny), ("warned of", Level::Warn)]
-            .map(|(word, level)| (word, self.count(level)));
+        let tallies =
+            [("denied", Level::Deny), ("warned of", Level::Warn), ("waived", Level::Allow)]
+                .map(|(word, level)| (word, self.count(level)));
         for (word, count) in tallies.into_iter().filter(|&(_, count)| count > 0) {
             write!(f, "{count} {word}, ")?;
         }
@@ -54,7 +55,14 @@ impl fmt::Display for Report<'_> {
 }
 
 fn row(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
-    let Finding { lint, level, message, evidence, hint } = finding;
+    let Finding { lint, level, message, evidence, hint, waived } = finding;
+    if let Some(reason) = waived {
+        let reason = reason.escape_debug();
+        return write!(
+            f,
+            "\n  waived {lint}: {message}\n    found: {evidence}\n    because: {reason}"
+        );
+    }
     let level = match level {
         Level::Deny => "deny",
         Level::Warn => "warn",

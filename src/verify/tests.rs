@@ -1,6 +1,6 @@
 use super::{
-    LINTS, Mode, PACKED, Policy, READABLE, Refused, Report, VerifiedArtifact, explain, judge, page,
-    verify,
+    About, LINTS, Mode, PACKED, Policy, READABLE, Refused, Report, VerifiedArtifact, explain,
+    judge, page, verify,
 };
 use crate::{
     allocator::{Allocator, Choice},
@@ -34,10 +34,21 @@ endian = "big"
 page-size = 4096
 "#;
 
-fn targets() -> [Target; 4] {
+const RISCV: &str = r#"
+platform = "linux/riscv64"
+linkage = "static-pie"
+[elf]
+machine = "riscv"
+class = 64
+endian = "little"
+page-size = 4096
+"#;
+
+fn targets() -> [Target; 5] {
     let file = |name: &str, text: &str| (name.to_owned(), "test".to_owned(), text.to_owned());
-    let all = Targets::new([file("arm", ARM), file("s390x", S390X)]).unwrap();
-    ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl", "arm", "s390x"]
+    let all = [file("arm", ARM), file("s390x", S390X), file("riscv", RISCV)];
+    let all = Targets::new(all).unwrap();
+    ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl", "arm", "s390x", "riscv"]
         .map(|name| all.get(name).unwrap().clone())
 }
 
@@ -167,7 +178,8 @@ fn the_mode_matters_where_it_is_known() {
     let facts = Facts::read(&bytes).unwrap();
     let find = |bits, capabilities| {
         let mode = Some(Mode { bits, capabilities });
-        let verdict = judge(&bytes, &facts, mode, &Policy::for_any());
+        let about = About { mode, ..About::default() };
+        let verdict = judge(&bytes, &facts, &about, &Policy::for_any());
         verdict.findings.into_iter().map(|found| found.lint).collect::<Vec<_>>()
     };
     assert_eq!(find(0o755, false), [""; 0]);

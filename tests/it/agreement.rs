@@ -1,5 +1,5 @@
-//! What we say of files, held against `readelf` and `file`, in one table. They are to agree; where
-//! they do not, the table says why, and a difference without a reason fails.
+//! What we say of files, held against six other tools, in one table. They are to agree; where they do
+//! not, the table says why, and a difference without a reason fails.
 
 use std::{
     fmt::Write as _,
@@ -10,7 +10,10 @@ use std::{
 
 use longshore::elf::{Facts, Shape, machine_name};
 
-use crate::verify::tool;
+use crate::{
+    agreement_peers::{PEERS, Peer, REASONS, Said},
+    verify::tool,
+};
 
 /// Each is one property away from the first.
 const VARIANTS: [(&str, &[&str]); 16] = [
@@ -35,27 +38,6 @@ const VARIANTS: [(&str, &[&str]); 16] = [
 /// Built only where zig is: other machines, widths and byte orders.
 const FOREIGN: [&str; 2] = ["aarch64-linux-musl", "arm-linux-musleabihf"];
 
-/// Why a peer may say something else of a property.
-const REASONS: [(&str, &str, &str); 2] = [
-    (
-        "file",
-        "stripped",
-        "`file` looks for a symbol table in section headers, and calls a file without any \
-         headers neither",
-    ),
-    (
-        "readelf",
-        "kind",
-        "releases before 2.36 call every ET_DYN a shared object, where DF_1_PIE tells them apart",
-    ),
-];
-
-/// What one tool says of one file: a value for each property it speaks of.
-type Said = Vec<(&'static str, String)>;
-
-/// A tool's name, its arguments, and how its output is read.
-type Peer = (&'static str, &'static [&'static str], fn(&str) -> Said);
-
 fn ours(facts: &Facts) -> Said {
     let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
     let dynamic = facts.interpreter.is_some() || !facts.needed.is_empty();
@@ -76,6 +58,11 @@ fn ours(facts: &Facts) -> Said {
         ("build-id", if id.is_empty() { "none".to_owned() } else { id }),
         ("stripped", (!facts.symbols).to_string()),
         ("debug", (!facts.debug_sections.is_empty()).to_string()),
+        ("program", program(facts).to_owned()),
+        ("canary", facts.canary.to_string()),
+        ("text-relocations", facts.text_relocations.to_string()),
+        ("has-rpath", facts.rpath.is_some().to_string()),
+        ("has-runpath", facts.runpath.is_some().to_string()),
         (
             "writable-code",
             facts
@@ -85,6 +72,14 @@ fn ours(facts: &Facts) -> Said {
                 .to_string(),
         ),
     ]
+}
+
+fn program(facts: &Facts) -> &'static str {
+    match facts.shape {
+        Shape::Fixed | Shape::Pie | Shape::StaticPie => "program",
+        Shape::SharedObject => "shared",
+        _ => "other",
+    }
 }
 
 fn kind(facts: &Facts) -> &'static str {
@@ -108,7 +103,8 @@ fn between(text: &str, key: &str, end: &str) -> Option<String> {
     Some(rest.split(end).next().unwrap_or(rest).trim().to_owned())
 }
 
-fn readelf(text: &str) -> Said {
+fn readelf(program: &Path, path: &Path) -> Said {
+    let text = &output(program, &["-hlSdnW"], path);
     let header = |key: &str| between(text, key, "\n").unwrap_or_default();
     let or_none = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
     let machine = match header("Machine:").as_str() {
@@ -167,7 +163,8 @@ fn readelf(text: &str) -> Said {
     ]
 }
 
-fn file(text: &str) -> Said {
+fn file(program: &Path, path: &Path) -> Said {
+    let text = &output(program, &["-b"], path);
     let first = |names: &[(&str, &str)]| {
         let found = names.iter().find(|(name, _)| text.contains(name));
         found.map_or("unknown", |(_, value)| value).to_owned()
@@ -267,19 +264,24 @@ fn peers_agree_or_the_table_says_why() {
     table.push_str("| --- | --- | --- | --- | --- | --- |\n");
     let mut unexplained = Vec::new();
     let (mut compared, mut differ) = (0, 0);
-    let peers: [Peer; 2] = [("readelf", &["-hlSdnW"], readelf), ("file", &["-b"], file)];
-    let peers: Vec<_> = peers.iter().filter_map(|p| Some((tool(p.0)?, p))).collect();
+    let first: [Peer; 2] = [("readelf", readelf), ("file", file)];
+    let peers = first.iter().chain(&PEERS);
+    let peers: Vec<_> = peers.filter_map(|p| Some((tool(p.0)?, p))).collect();
     for (name, path) in fixtures(&directory) {
         let ours = ours(&Facts::read(&fs::read(&path).unwrap()).unwrap());
-        for (program, (peer, args, parse)) in &peers {
-            for (property, says) in parse(&output(program, args, &path)) {
+        for (program, (peer, ask)) in &peers {
+            let said = ask(program, &path);
+            assert!(!said.is_empty(), "{peer} says nothing of {name}");
+            for (property, says) in said {
                 let (_, we) = ours.iter().find(|(known, _)| *known == property).unwrap();
                 compared += 1;
                 if *we == says {
                     continue;
                 }
                 differ += 1;
-                let why = REASONS.iter().find(|(p, about, _)| p == peer && *about == property);
+                let why = REASONS.iter().find(|(p, about, ours, _)| {
+                    p == peer && *about == property && (ours.is_empty() || ours == we)
+                });
                 let row = format!("| {name} | {property} | {we} | {peer} | {says} |");
                 let _ = writeln!(table, "{row} {} |", why.map_or("?", |(.., why)| why));
                 if why.is_none() {

@@ -5,9 +5,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod agreement;
+mod agreement_peers;
 mod blame;
 mod cache;
 mod cli;
+mod corpus;
 mod dist;
 mod failure;
 mod image;
@@ -23,4 +25,7 @@ mod tidy;
 mod tuning;
 mod usage;
 mod verify;
+mod verify_archive;
 mod verify_cli;
+mod verify_image;
+mod verify_policy;

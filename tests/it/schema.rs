@@ -7,12 +7,24 @@ use crate::support::{command::longshore, peer, workspace::Workspace};
 /// Holds `json` to `docs/schema/<name>.json`, as check-jsonschema sees it.
 pub(crate) fn valid(name: &str, json: &str) -> Option<bool> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    valid_by(&repository.join(format!("docs/schema/{name}.json")), json, &[])
+}
+
+/// Holds `json` to the schema of SARIF 2.1.0, which is fetched and not checked in.
+pub(crate) fn valid_sarif(json: &str) -> Option<bool> {
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/sarif/schema.json");
+    if !schema.exists() {
+        peer::skip("no SARIF schema: `sh tests/it/support/sarif.sh target/peers/sarif`");
+        return None;
+    }
+    // One of its patterns is none under the rules for Unicode.
+    valid_by(&schema, json, &["--regex-variant", "nonunicode"])
+}
+
+fn valid_by(schema: &Path, json: &str, args: &[&str]) -> Option<bool> {
     let mut command = peer::check_jsonschema()?;
     let file = Workspace::empty().file("it.json", json);
-    command
-        .arg("--schemafile")
-        .arg(repository.join(format!("docs/schema/{name}.json")))
-        .arg(file.path("it.json"));
+    command.args(args).arg("--schemafile").arg(schema).arg(file.path("it.json"));
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     // 1 is what it says of a file that does not match; everything else is another trouble.

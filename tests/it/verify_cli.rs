@@ -15,14 +15,14 @@ fn program() -> Vec<u8> {
     longshore::elf::strip(&bytes, longshore::elf::Keep::default()).unwrap()
 }
 
-fn directory(name: &str) -> PathBuf {
+pub(crate) fn directory(name: &str) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("verify-cli").join(name);
     let _ = fs::remove_dir_all(&directory);
     fs::create_dir_all(&directory).unwrap();
     directory
 }
 
-fn write(path: &Path, bytes: &[u8], mode: u32) {
+pub(crate) fn write(path: &Path, bytes: &[u8], mode: u32) {
     fs::write(path, bytes).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
@@ -35,7 +35,7 @@ fn verify(directory: &Path, args: &[&str]) -> Output {
 
 /// Standard output, after the status was held against what is expected.
 #[track_caller]
-fn check(directory: &Path, args: &[&str], status: i32) -> String {
+pub(crate) fn check(directory: &Path, args: &[&str], status: i32) -> String {
     let output = verify(directory, args);
     let text = String::from_utf8(output.stdout).unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -89,7 +89,7 @@ fn a_directory_is_looked_through() {
     let text = check(&dir, &["."], 0);
     for line in [
         "`./a/b/program` accepted",
-        "`./a/read.me` not checked: not ELF",
+        "`./a/read.me` not checked: no program",
         "`./a/loop` not checked: a symbolic link",
         "1 accepted, 2 not checked",
     ] {
@@ -127,7 +127,11 @@ fn every_form_tells_the_same() {
     assert!(facts.iter().any(|fact| fact["name"] == "libc"), "{good}");
     assert_eq!(json["checked"][1]["verdict"]["findings"][0]["lint"], "readable");
 
-    let sarif: Value = serde_json::from_str(&check(&dir, &args("sarif"), 1)).unwrap();
+    let sarif = check(&dir, &args("sarif"), 1);
+    assert_ne!(crate::schema::valid_sarif(&sarif), Some(false));
+    let broken = sarif.replace("\"ruleId\"", "\"rule\"");
+    assert_ne!(crate::schema::valid_sarif(&broken), Some(true));
+    let sarif: Value = serde_json::from_str(&sarif).unwrap();
     let results = sarif["runs"][0]["results"].as_array().unwrap();
     assert!(results.iter().any(|result| result["ruleId"] == "readable"));
     assert!(check(&dir, &args("github"), 1).contains("::error file=missing,title=readable::"));
@@ -155,7 +159,7 @@ fn a_release_manifest_is_held_against_its_files() {
         let artifact = serde_json::json!({
             "name": "x", "package": "x", "version": "1.0.0", "target": target,
             "platform": "linux/amd64", "path": path, "size": bytes.len(), "sha256": sha256,
-            "unstripped": file,
+            "unstripped": file, "allocator": { "allocator": "system", "origin": "test" },
         });
         let release = serde_json::json!({ "name": "x", "source-date-epoch": 0, "tools": {} });
         let dist = serde_json::json!({

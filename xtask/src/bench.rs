@@ -1,8 +1,10 @@
 //! `cargo xtask bench dist [PROGRAM]`: `dist` against plain cargo-zigbuild, in one run, on published
-//! programs. `cargo xtask bench build [PROGRAM]`: presets, allocators, cache, strip.
+//! programs. `cargo xtask bench build [PROGRAM]`: presets, allocators, cache, strip. `cargo xtask
+//! bench verify [FILE]`: `verify` against other tools.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a script")]
 
 mod build;
+mod verify;
 
 use std::{
     collections::BTreeMap,
@@ -35,8 +37,11 @@ pub(crate) fn bench(name: Option<&str>, program: Option<&str>) -> Result {
     match name {
         Some("dist") => dist(program),
         Some("build") => build::build(&Bench::new()?, program),
-        Some(other) => Err(format!("no measurement `{other}`: there are `dist` and `build`")),
-        None => Err("say which measurement: there are `dist` and `build`".to_owned()),
+        Some("verify") => verify::verify(program),
+        Some(other) => {
+            Err(format!("no measurement `{other}`: there are `dist`, `build` and `verify`"))
+        }
+        None => Err("say which measurement: `dist`, `build` or `verify`".to_owned()),
     }
 }
 

@@ -11,17 +11,22 @@ use longshore::{
 use crate::run::{Result, cargo, ci, command, find, repository, step};
 
 /// Programs that tests need, and the Debian packages that have them.
-const PEERS: [(&str, &str); 14] = [
+const PEERS: [(&str, &str); 19] = [
+    ("checksec", "checksec"),
     ("cmake", "cmake"),
     ("dockerd", "docker.io"),
     ("docker-registry", "docker-registry"),
     ("dpkg", "dpkg"),
+    ("eu-elfclassify", "elfutils"),
+    ("file", "file"),
     ("gcc", "gcc"),
     ("gdb", "gdb"),
     ("git", "git"),
+    ("hardening-check", "devscripts"),
     ("podman", "podman"),
     ("qemu-aarch64-static", "qemu-user-static"),
     ("readelf", "binutils"),
+    ("scanelf", "pax-utils"),
     ("skopeo", "skopeo"),
     ("umoci", "umoci"),
     ("unshare", "util-linux"),
@@ -33,6 +38,12 @@ const TARGETS: &str = "x86_64-unknown-linux-musl aarch64-unknown-linux-musl";
 
 /// What reads our JSON schemas: a Python package, in a directory of its own.
 const JSON_SCHEMA: &str = "check-jsonschema==0.39.0";
+
+/// The ELF files that other tools are tested with.
+const CORPUS: &str = "tests/it/support/corpus.sh target/peers/corpus";
+
+/// What says whether our SARIF is SARIF.
+const SARIF: &str = "tests/it/support/sarif.sh target/peers/sarif";
 
 /// Installs what is missing, and runs every check.
 pub(crate) fn test() -> Result {
@@ -65,6 +76,8 @@ fn peers() -> Result<Vec<String>> {
     let (sh, args) = buildkit.split_once(' ').unwrap_or_default();
     for (name, result) in [
         ("BuildKit", step("BuildKit", &mut command(sh, args))),
+        ("corpus", step("corpus", &mut command(sh, CORPUS))),
+        ("SARIF's schema", step("SARIF's schema", &mut command(sh, SARIF))),
         ("check-jsonschema", json_schema()),
     ] {
         if let Err(error) = result {

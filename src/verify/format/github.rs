@@ -16,10 +16,12 @@ pub fn annotations(verification: &Verification) -> String {
             Level::Warn => "warning",
             Level::Allow => "notice",
         };
-        let message = format!(
-            "{}: {}\nfound: {}\nhint: {}",
-            checked.path, found.message, found.evidence, found.hint
-        );
+        let last = match &found.waived {
+            Some(reason) => format!("waived: {reason}"),
+            None => format!("hint: {}", found.hint),
+        };
+        let message =
+            format!("{}: {}\nfound: {}\n{last}", checked.path, found.message, found.evidence);
         let _ = writeln!(
             text,
             "::{command} file={},title={}::{}",

@@ -21,7 +21,10 @@ pub fn markdown(verification: &Verification) -> String {
             found.lint,
             cell(&found.message),
             cell(&found.evidence),
-            cell(&found.hint),
+            cell(&match &found.waived {
+                Some(reason) => format!("waived: {reason}"),
+                None => found.hint.clone(),
+            }),
         );
     }
     text

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    super::{LINTS, PACKED, READABLE, RECORD},
+    super::{ARCHIVE, LINTS, PACKED, READABLE, RECORD},
     findings, word,
 };
 use crate::schema::verify::Verification;
@@ -23,6 +23,9 @@ pub fn sarif(verification: &Verification) -> Value {
                 "message": { "text": text },
                 "locations": [location(&checked.path)],
             });
+            if let Some(reason) = &found.waived {
+                result["suppressions"] = json!([{ "kind": "external", "justification": reason }]);
+            }
             if let Some(index) = index(&found.lint) {
                 result["ruleIndex"] = index.into();
             }
@@ -62,7 +65,8 @@ fn rules() -> Vec<Value> {
     let own = [
         (READABLE, "can be looked at"),
         (PACKED, "is not hidden by a packer"),
-        (RECORD, "is the one that dist.json speaks of"),
+        (RECORD, "is the one that its record or its digest speaks of"),
+        (ARCHIVE, "leads nowhere outside of itself"),
     ];
     let own = own.into_iter().map(|(id, holds)| {
         json!({

@@ -10,6 +10,7 @@ fn verification() -> Verification {
         message: "50% of <it>, \"so\" | & more".to_owned(),
         evidence: "a\nb\u{1b}".to_owned(),
         hint: "c: d".to_owned(),
+        waived: None,
     };
     let checked = |path: &str, findings: Vec<Finding>| Checked {
         path: path.to_owned(),

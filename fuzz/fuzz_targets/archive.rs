@@ -1,0 +1,23 @@
+//! Archives of every sort, read to their ends.
+#![no_main]
+
+use std::io::{Cursor, Read};
+
+use libfuzzer_sys::fuzz_target;
+use longshore::unpack::{self, Budget, Entry, Packing};
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut each = |entry: &Entry, content: &mut dyn Read| {
+        let _ = entry.hazard();
+        let _ = std::io::copy(&mut content.take(1 << 20), &mut std::io::sink());
+        Ok(())
+    };
+    if unpack::is_zip(bytes) {
+        let _ = unpack::zip(bytes.into(), &mut each);
+        return;
+    }
+    let budget = Budget::default();
+    if let Ok(mut stream) = unpack::unpack(Cursor::new(bytes), Packing::of(bytes), &budget) {
+        let _ = unpack::tar_file(&mut stream, &mut each);
+    }
+});

@@ -1,0 +1,171 @@
+//! What there is to look at below the paths that were named.
+
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+
+use super::{Rules, base, look::refused};
+use crate::{
+    error::{Error, Result},
+    schema::{
+        dist::{Artifact, Dist},
+        verify::{Checked, NotChecked},
+    },
+    sys::fs::{self, Kind},
+    target::Targets,
+    unpack,
+    verify::{self, Policy},
+};
+
+/// How much of a file its kind is told from.
+pub(super) const START: u64 = 512;
+
+/// The deepest directory below one that was named.
+const DEPTH: usize = 128;
+
+/// One file to look at, or what is known of it without that.
+pub(super) enum Job {
+    Done(Checked),
+    /// A file that was named.
+    Named(Utf8PathBuf),
+    /// A file in a directory that was named.
+    Listed(Utf8PathBuf),
+    /// The directory of an OCI layout.
+    Layout(Utf8PathBuf),
+    /// A file of a `dist.json`.
+    Artifact(Utf8PathBuf, Box<(Artifact, Policy)>),
+}
+
+/// What is below the given paths.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) jobs: Vec<Job>,
+    pub(super) not_checked: Vec<NotChecked>,
+}
+
+impl Found {
+    /// Adds what `path` is, or holds.
+    pub(super) fn path(
+        &mut self,
+        path: &Utf8Path,
+        rules: &Rules<'_>,
+        targets: &Targets,
+    ) -> Result<()> {
+        match fs::kind(path, true) {
+            Ok(Kind::Directory) => self.directory(path),
+            Ok(Kind::File { .. }) if path.file_name() == Some("dist.json") => {
+                let dist = match dist(path) {
+                    Ok(dist) => dist,
+                    Err(error) => {
+                        self.refuse(path, &error);
+                        return Ok(());
+                    }
+                };
+                let place = |of: &str| path.with_file_name("").join(of);
+                for artifact in dist.artifacts {
+                    let place = place(&artifact.path);
+                    match targets.get(&artifact.target) {
+                        Ok(target) => {
+                            let policy = rules.of(Policy::for_target(target), true)?;
+                            self.jobs.push(Job::Artifact(place, Box::new((artifact, policy))));
+                        }
+                        Err(error) => self.refuse(&place, &error),
+                    }
+                }
+                self.jobs.extend(dist.images.iter().map(|image| Job::Layout(place(&image.path))));
+            }
+            Ok(_) => self.jobs.push(Job::Named(path.to_owned())),
+            Err(_) if is_reference(path.as_str()) => {
+                let why = "it is no file, and images in registries cannot be looked at yet: \
+                           `skopeo copy docker://NAME oci:DIRECTORY` makes a layout that can";
+                self.jobs.push(Job::Done(refused(path.as_str(), why)));
+            }
+            Err(error) => self.refuse(path, &error),
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, path: &Utf8Path, error: &Error) {
+        self.jobs.push(Job::Done(refused(path.as_str(), &error.to_string())));
+    }
+
+    fn skip(&mut self, path: &Utf8Path, reason: &str) {
+        self.not_checked.push(NotChecked { path: path.to_string(), reason: reason.to_owned() });
+    }
+
+    /// Every program, library, archive and image below a directory. One without any is refused:
+    /// whoever names it expects something to be looked at.
+    fn directory(&mut self, path: &Utf8Path) {
+        let before = self.jobs.len();
+        self.walk(path, 0);
+        if self.jobs.len() == before {
+            self.jobs.push(Job::Done(refused(path.as_str(), "no program is in the directory")));
+        }
+    }
+
+    fn walk(&mut self, directory: &Utf8Path, depth: usize) {
+        if depth > DEPTH {
+            let why = format!("it is more than {DEPTH} directories deep");
+            self.jobs.push(Job::Done(refused(directory.as_str(), &why)));
+            return;
+        }
+        let names = match fs::names(directory) {
+            Ok(names) => names,
+            Err(error) => return self.refuse(directory, &error),
+        };
+        if names.iter().any(|name| name == unpack::image::MARK.0) {
+            self.jobs.push(Job::Layout(directory.to_owned()));
+            return;
+        }
+        for name in names {
+            let path = directory.join(name);
+            match fs::kind(&path, false) {
+                Ok(Kind::Directory) => self.walk(&path, depth + 1),
+                Ok(Kind::File { .. }) => match fs::read_start(&path, START) {
+                    Ok(start) if is_archive(&start) => self.jobs.push(Job::Listed(path)),
+                    Ok(start) => match verify::other_kind(&start) {
+                        Some(reason) => self.skip(&path, reason),
+                        None => self.jobs.push(Job::Listed(path)),
+                    },
+                    Err(error) => self.refuse(&path, &error),
+                },
+                Ok(Kind::Link) => self.skip(&path, "a symbolic link"),
+                Ok(Kind::Other) => self.skip(&path, "neither a file nor a directory"),
+                Err(error) => self.refuse(&path, &error),
+            }
+        }
+    }
+}
+
+/// Whether what begins so is looked into.
+pub(super) fn is_archive(start: &[u8]) -> bool {
+    unpack::Packing::of(start) != unpack::Packing::None
+        || unpack::is_tar(start)
+        || unpack::is_zip(start)
+}
+
+/// Whether what is no file looks like the name of an image in a registry
+/// (<https://github.com/distribution/reference>).
+fn is_reference(text: &str) -> bool {
+    let (name, tag) = text.rsplit_once(':').unwrap_or((text, ""));
+    let is_tag = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let tagged = !tag.is_empty() && !name.is_empty() && tag.chars().all(is_tag);
+    text.starts_with("docker://") || text.contains("@sha256:") || tagged
+}
+
+/// A release manifest whose artifacts and images are in its directory or below it.
+fn dist(path: &Utf8Path) -> Result<Dist> {
+    let dist = base::read(path)?;
+    let bad = |what: String| Error::check(format!("`{path}` is not a release manifest: {what}"));
+    let outside = |path: &&str| {
+        let mut parts = Utf8Path::new(path).components();
+        !parts.all(|part| matches!(part, Utf8Component::Normal(_)))
+    };
+    let artifacts = dist.artifacts.iter().map(|artifact| artifact.path.as_str());
+    let images = dist.images.iter().map(|image| image.path.as_str());
+    if let Some(path) = artifacts.chain(images).find(outside) {
+        return Err(bad(format!("`{path}` is outside its directory")));
+    }
+    if dist.artifacts.is_empty() {
+        return Err(bad("it has no artifacts".to_owned()));
+    }
+    Ok(dist)
+}

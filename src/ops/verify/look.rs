@@ -1,0 +1,263 @@
+//! Looking at one file.
+
+use std::sync::Mutex;
+
+use camino::Utf8Path;
+
+use super::{Request, base::Base, find, trial};
+use crate::{
+    elf::{Facts, Source, Unreadable},
+    error::Result,
+    foreign::{self, Part},
+    oci::{Digest, digest::Hasher},
+    schema::{
+        dist::{Artifact, Verdict},
+        verify::{Checked, Fact, NotChecked},
+    },
+    sys::{
+        Context,
+        file::{self, OpenFile},
+        fs::{self, Kind},
+    },
+    target::Targets,
+    verify::{self, About, Mode, Policy},
+};
+
+/// The largest program that is looked at: far above any, and what is looked through in seconds.
+pub(super) const MOST: u64 = 4 << 30;
+
+/// What became of a file, or of all in an archive.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) checked: Vec<Checked>,
+    pub(super) not_checked: Vec<NotChecked>,
+}
+
+impl Outcome {
+    pub(super) fn of(checked: Checked) -> Self {
+        Outcome { checked: vec![checked], not_checked: Vec::new() }
+    }
+
+    pub(super) fn skip(path: &str, reason: &str) -> Self {
+        let file = NotChecked { path: path.to_owned(), reason: reason.to_owned() };
+        Outcome { checked: Vec::new(), not_checked: vec![file] }
+    }
+}
+
+/// The verdict on what cannot be looked at, and why.
+pub(super) fn refused(path: &str, why: &str) -> Checked {
+    Checked {
+        path: path.to_owned(),
+        target: None,
+        sha256: None,
+        verdict: verify::unreadable(why),
+        facts: Vec::new(),
+    }
+}
+
+/// A file to look at, wherever it is.
+#[derive(Clone, Copy)]
+pub(super) struct File<'a> {
+    pub(super) source: Source<'a>,
+    /// What it is called in the verdict.
+    pub(super) name: &'a str,
+    pub(super) mode: Option<Mode>,
+    /// Whether nobody asked for it by name, so that what is no program is not refused.
+    pub(super) listed: bool,
+    /// Where it can be started from.
+    pub(super) place: Option<&'a Utf8Path>,
+}
+
+/// Looks at files as one request has it.
+pub(super) struct Looker<'a> {
+    pub(super) cx: &'a Context,
+    pub(super) request: &'a Request,
+    targets: &'a Targets,
+    pub(super) base: Option<&'a Base>,
+    /// Held while an archive or an image is read: each takes memory for its decompressor.
+    pub(super) archives: Mutex<()>,
+}
+
+impl<'a> Looker<'a> {
+    pub(super) fn new(
+        cx: &'a Context,
+        request: &'a Request,
+        targets: &'a Targets,
+        base: Option<&'a Base>,
+    ) -> Self {
+        Looker { cx, request, targets, base, archives: Mutex::default() }
+    }
+
+    /// What there is to say of the file or archive at `path`.
+    pub(super) fn file(&self, path: &Utf8Path, policy: &Policy, listed: bool) -> Outcome {
+        self.at(path, policy, listed)
+            .unwrap_or_else(|error| Outcome::of(refused(path.as_str(), &error.to_string())))
+    }
+
+    fn at(&self, path: &Utf8Path, policy: &Policy, listed: bool) -> Result<Outcome> {
+        let (file, mode) = open(path)?;
+        let source = Source::File(&file);
+        if let Ok(start) = source.start(0, find::START)
+            && find::is_archive(&start)
+        {
+            return Ok(self.archive(path, &file, &start, policy, listed));
+        }
+        let name = path.as_str();
+        let file = File { source, name, mode: Some(mode), listed, place: Some(path) };
+        Ok(self.look(file, policy))
+    }
+
+    /// The verdict on a file of a `dist.json`.
+    pub(super) fn artifact(&self, path: &Utf8Path, of: &Artifact, policy: &Policy) -> Outcome {
+        let name = path.as_str();
+        let (file, mode) = match open(path) {
+            Ok(open) => open,
+            Err(error) => return Outcome::of(refused(name, &error.to_string())),
+        };
+        let source = Source::File(&file);
+        let sha256 = match digest(source) {
+            Ok(digest) => digest,
+            Err(error) => return Outcome::of(refused(name, &error.to_string())),
+        };
+        if let Some(verdict) = verify::mismatch(of, sha256, source.size(), policy) {
+            return Outcome::of(Checked {
+                path: name.to_owned(),
+                target: Some(of.target.clone()),
+                sha256: Some(sha256),
+                verdict,
+                facts: Vec::new(),
+            });
+        }
+        let place = Some(path);
+        self.look(File { source, name, mode: Some(mode), listed: false, place }, policy)
+    }
+
+    /// What there is to say of a file that is no archive.
+    pub(super) fn look(&self, file: File<'_>, policy: &Policy) -> Outcome {
+        let source = file.source;
+        if source.size() > MOST {
+            let why = format!("it has {} bytes, and more than {MOST} are not read", source.size());
+            return Outcome::of(refused(file.name, &why));
+        }
+        let start = match source.start(0, find::START) {
+            Ok(start) => start,
+            Err(error) => return Outcome::of(refused(file.name, &error.to_string())),
+        };
+        if file.listed
+            && let Some(reason) = verify::other_kind(&start)
+        {
+            return Outcome::skip(file.name, reason);
+        }
+        match foreign::format(&start) {
+            Some(_) => self.foreign(file, policy),
+            None => self.elf(file, policy),
+        }
+    }
+
+    fn elf(&self, file: File<'_>, policy: &Policy) -> Outcome {
+        let facts = match Facts::read(file.source) {
+            Ok(facts) => facts,
+            Err(error) => return self.checked(file, policy, Err(error), Vec::new),
+        };
+        // Separate debug information belongs beside the programs of a directory, and is none.
+        if facts.detached && file.listed {
+            return Outcome::skip(file.name, "separate debug information");
+        }
+        let run =
+            self.request.run.as_ref().zip(file.place).map(|(trial, place)| {
+                trial::run(self.cx, self.targets, policy, &facts, place, trial)
+            });
+        let about = About { run, ..self.about(file) };
+        let verdict = verify::judge(file.source, &facts, &about, policy);
+        self.checked(file, policy, Ok(verdict), || {
+            let mut rows = verify::fact::tell(&facts);
+            // What cannot be read is in the verdict.
+            rows.extend(verify::fact::tell_panics(file.source, &facts).unwrap_or_default());
+            rows
+        })
+    }
+
+    fn foreign(&self, file: File<'_>, policy: &Policy) -> Outcome {
+        let slices = match foreign::slices(file.source) {
+            Ok(slices) => slices,
+            Err(error) => return self.checked(file, policy, Err(error), Vec::new),
+        };
+        if slices.is_empty() {
+            return self.foreign_part(file, policy);
+        }
+        let mut all = Outcome::default();
+        for slice in slices {
+            let name = format!("{}!{}", file.name, slice.machine);
+            let outcome = match Part::new(file.source, slice.start, slice.size) {
+                Some(part) => {
+                    let source = Source::File(&part);
+                    self.foreign_part(File { source, name: &name, ..file }, policy)
+                }
+                None => Outcome::of(refused(&name, "it ends after the file's end")),
+            };
+            all.checked.extend(outcome.checked);
+            all.not_checked.extend(outcome.not_checked);
+        }
+        all
+    }
+
+    fn foreign_part(&self, file: File<'_>, policy: &Policy) -> Outcome {
+        let facts = match foreign::read(file.source) {
+            Ok(facts) => facts,
+            Err(error) => return self.checked(file, policy, Err(error), Vec::new),
+        };
+        let verdict = verify::foreign(file.source, &facts, &self.about(file), policy);
+        self.checked(file, policy, Ok(verdict), || verify::tell_foreign(&facts))
+    }
+
+    fn about(&self, file: File<'_>) -> About {
+        let base = self.base.and_then(|base| base.file(file.name));
+        About { mode: file.mode, base, run: None }
+    }
+
+    fn checked(
+        &self,
+        file: File<'_>,
+        policy: &Policy,
+        verdict: Result<Verdict, Unreadable>,
+        facts: impl Fn() -> Vec<Fact>,
+    ) -> Outcome {
+        let digest = self.request.digests.then(|| digest(file.source));
+        let verdict = match (verdict, &digest) {
+            (Err(error), _) => verify::unreadable(&error.to_string()),
+            (_, Some(Err(error))) => verify::unreadable(&error.to_string()),
+            (Ok(verdict), _) => policy.waive(verdict, file.name),
+        };
+        Outcome::of(Checked {
+            path: file.name.to_owned(),
+            target: policy.target().map(|target| target.name.clone()),
+            sha256: digest.and_then(Result::ok),
+            verdict,
+            facts: if self.request.facts { facts() } else { Vec::new() },
+        })
+    }
+}
+
+/// A regular file, and its mode.
+fn open(path: &Utf8Path) -> Result<(OpenFile, Mode)> {
+    let Kind::File { mode, .. } = fs::kind(path, true)? else {
+        return Err(crate::Error::check(format!("`{path}` is not a regular file")));
+    };
+    Ok((file::open(path)?, Mode { bits: mode, capabilities: fs::has_capabilities(path) }))
+}
+
+/// The digest of a file, read in pieces.
+pub(super) fn digest(source: Source<'_>) -> Result<Digest, Unreadable> {
+    const PIECE: u64 = 256 << 10;
+    let mut hasher = Hasher::default();
+    let mut at = 0;
+    while at < source.size() {
+        let piece = source.start(at, PIECE)?;
+        if piece.is_empty() {
+            break;
+        }
+        hasher.update(&piece);
+        at += piece.len() as u64;
+    }
+    Ok(hasher.finish().0)
+}

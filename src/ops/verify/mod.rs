@@ -1,0 +1,235 @@
+//! `verify`: verdicts on files, archives and images.
+
+mod base;
+mod find;
+mod look;
+mod packed;
+mod parallel;
+mod store;
+mod trial;
+
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Deserialize;
+
+use crate::{
+    config::{self, WorkspaceSettings},
+    error::{Error, Result},
+    ops::{
+        plan::{self, Planned},
+        stage::Stage,
+    },
+    schema::{
+        dist::{Artifact, Finding, Level},
+        verify::{SCHEMA, Verification},
+    },
+    sys::{Context, clock, fs},
+    verify::{Day, Policy, Settings, VerifiedArtifact},
+};
+use base::Base;
+use find::{Found, Job};
+use look::{Looker, Outcome};
+
+/// What to verify, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Files, archives, images, directories, and `dist.json`.
+    pub paths: Vec<Utf8PathBuf>,
+    /// The target whose policy holds; else each file is judged by itself, and each artifact of a
+    /// `dist.json` by the policy of its own.
+    pub target: Option<String>,
+    /// A policy file.
+    pub policy: Option<Utf8PathBuf>,
+    /// The `dist.json` that sizes are held against.
+    pub base: Option<Utf8PathBuf>,
+    /// How much lints weigh, by their names.
+    pub levels: Vec<(String, Level)>,
+    /// How programs are run, where they are.
+    pub run: Option<Trial>,
+    /// Whether facts are wanted beside verdicts.
+    pub facts: bool,
+    /// Whether digests of files are wanted.
+    pub digests: bool,
+}
+
+/// How programs are run.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// Their arguments.
+    pub args: Vec<String>,
+    /// When they are ended.
+    pub limit: Duration,
+}
+
+/// Verdicts on all that was asked for. What cannot be looked at is refused, and all else is looked
+/// at just the same.
+///
+/// # Errors
+/// The target or a lint is unknown, or the policy, the base, or a file of the workspace's `targets`
+/// is broken.
+pub fn verify(cx: &Context, request: &Request) -> Result<Verification> {
+    let targets = plan::known_targets(&cx.env.dir)?;
+    let rules = Rules::new(cx, request)?;
+    let policy = match &request.target {
+        Some(name) => rules.of(Policy::for_target(targets.get(name)?), true)?,
+        None => rules.of(Policy::for_any(), false)?,
+    };
+    let mut found = Found::default();
+    for path in &request.paths {
+        found.path(path, &rules, &targets)?;
+    }
+    let base = request.base.as_deref().map(Base::read).transpose()?;
+    let looker = Looker::new(cx, request, &targets, base.as_ref());
+    let jobs = &found.jobs;
+    let outcomes = parallel::map(jobs.len(), |index| match jobs.get(index) {
+        None => Outcome::default(),
+        Some(Job::Done(checked)) => Outcome::of(checked.clone()),
+        Some(Job::Named(path)) => looker.file(path, &policy, false),
+        Some(Job::Listed(path)) => looker.file(path, &policy, true),
+        Some(Job::Layout(path)) => looker.layout(path, &policy),
+        Some(Job::Artifact(path, of)) => looker.artifact(path, &of.0, &of.1),
+    });
+    cx.children.check()?;
+    let mut all = Outcome { not_checked: found.not_checked, ..Outcome::default() };
+    for outcome in outcomes {
+        all.checked.extend(outcome.checked);
+        all.not_checked.extend(outcome.not_checked);
+    }
+    let Outcome { checked, not_checked } = all;
+    let accepted = checked.iter().all(|checked| checked.verdict.accepted);
+    Ok(Verification { schema: SCHEMA, accepted, checked, not_checked })
+}
+
+/// What was said of policies beside targets.
+struct Rules<'a> {
+    workspace: Option<Settings>,
+    file: Option<Settings>,
+    levels: &'a [(String, Level)],
+    today: Day,
+}
+
+impl<'a> Rules<'a> {
+    fn new(cx: &Context, request: &'a Request) -> Result<Self> {
+        let file = request.policy.as_deref().map(policy_file).transpose()?;
+        let dist = request.paths.iter().any(|path| path.file_name() == Some("dist.json"));
+        let workspace = match request.target.is_some() || dist {
+            true => workspace_settings(&cx.env.dir)?,
+            false => None,
+        };
+        Ok(Rules { workspace, file, levels: &request.levels, today: today()? })
+    }
+
+    /// `policy` with all that was said; what stands in the workspace is for what it builds.
+    fn of(&self, policy: Policy, own: bool) -> Result<Policy> {
+        let workspace = self.workspace.as_ref().filter(|_| own);
+        let mut policy = policy.with_today(self.today.clone());
+        for settings in workspace.into_iter().chain(&self.file) {
+            policy = policy.with_settings(settings)?;
+        }
+        let mut levels = self.levels.iter();
+        levels.try_fold(policy, |policy, (id, level)| policy.with_level(id, *level))
+    }
+}
+
+fn today() -> Result<Day> {
+    clock::today().parse().map_err(|why: String| Error::usage(format!("the clock is wrong: {why}")))
+}
+
+fn policy_file(path: &Utf8Path) -> Result<Settings> {
+    match fs::read_to_string_if_there(path)? {
+        Some(text) => Settings::parse(path.as_str(), &text),
+        None => Err(Error::usage(format!("there is no policy file `{path}`"))
+            .hint("docs/policy.md shows one")),
+    }
+}
+
+/// `[workspace.metadata.longshore.verify]` of the `Cargo.toml` in `root`. Cargo is not asked, which
+/// would take longer than all else.
+fn workspace_settings(root: &Utf8Path) -> Result<Option<Settings>> {
+    #[derive(Deserialize)]
+    struct Manifest {
+        workspace: Option<Table>,
+    }
+    #[derive(Deserialize)]
+    struct Table {
+        metadata: Option<serde_json::Value>,
+    }
+    let path = root.join("Cargo.toml");
+    let Some(text) = fs::read_to_string_if_there(&path)? else {
+        return Ok(None);
+    };
+    let wrong = |error| Error::usage(format!("`{path}` is wrong")).because(error);
+    let manifest: Manifest = toml::from_str(&text).map_err(wrong)?;
+    let Some(metadata) = manifest.workspace.and_then(|workspace| workspace.metadata) else {
+        return Ok(None);
+    };
+    let place = format!("`[workspace.metadata.longshore]` in `{path}`");
+    config::settings::<WorkspaceSettings>(&metadata, &place).map(|settings| Some(settings.verify))
+}
+
+/// Verifies every artifact in the stage. The order is kept.
+///
+/// # Errors
+/// At least one is refused: every finding on each, with evidence and hint.
+pub fn artifacts(
+    cx: &Context,
+    planned: &Planned,
+    stage: &Stage,
+    artifacts: Vec<Artifact>,
+) -> Result<Vec<VerifiedArtifact>> {
+    let mut verified = Vec::new();
+    let mut refused = Vec::new();
+    for artifact in artifacts {
+        let target = planned.targets.get(&artifact.target)?;
+        let policy = Policy::for_target(target)
+            .with_build_paths(build_paths(cx, planned))
+            .with_today(today()?)
+            .with_settings(&planned.verify)?;
+        let bytes = fs::read(&stage.path(&artifact.path))?;
+        let name = format!("{} {}", artifact.platform, artifact.name);
+        match VerifiedArtifact::new(artifact, &bytes, &policy) {
+            Ok(artifact) => {
+                let verdict = artifact.artifact().verdict.as_ref();
+                for finding in verdict.into_iter().flat_map(|verdict| &verdict.findings) {
+                    let Finding { lint, message, evidence, waived, .. } = finding;
+                    match waived {
+                        None => cx.warn(format!("{name}: {message} ({lint}: {evidence})")),
+                        Some(reason) => {
+                            let what = format!("{name}: {lint}: {evidence}: {reason}");
+                            cx.status("Waived", what);
+                        }
+                    }
+                }
+                let lints = verdict.map_or(0, |verdict| verdict.lints.len());
+                cx.status("Verified", format!("{name}: {lints} checks"));
+                verified.push(artifact);
+            }
+            Err(error) => refused.push(error.to_string()),
+        }
+    }
+    if refused.is_empty() {
+        return Ok(verified);
+    }
+    let count = refused.len();
+    let of = verified.len() + count;
+    Err(Error::check(format!("{count} of {of} binaries refused; nothing was packed"))
+        .detail(refused.join("\n"))
+        .hint(format!("what was built is in `{}`", stage.failed())))
+}
+
+/// Directories of this machine that have no business in a binary.
+fn build_paths(cx: &Context, planned: &Planned) -> Vec<String> {
+    let plan = &planned.plan;
+    let mut paths = vec![
+        plan.workspace.clone(),
+        plan.target_directory.clone(),
+        planned.rust.sysroot.to_string(),
+    ];
+    paths.extend(cx.env.cargo_home().map(Utf8PathBuf::into_string));
+    // `/root` and the like are in many a binary for reasons of their own; a home of more than one
+    // part is somebody's.
+    let home = cx.env.home().filter(|home| home.components().count() > 2);
+    paths.extend(home.map(Utf8Path::to_string));
+    paths
+}

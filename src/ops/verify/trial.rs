@@ -1,0 +1,116 @@
+//! Running programs on the oldest processor that they are for.
+
+use camino::Utf8Path;
+
+use super::Trial;
+use crate::{
+    command::Command,
+    elf::{Facts, machine_name},
+    ops::smoke::{self, Root, Runner},
+    sys::Context,
+    target::{Endian, Target, Targets},
+    verify::{CpuLevel, End, Policy, Run},
+};
+
+/// The name that the program gets in its root.
+const NAME: &str = "program";
+
+/// Emulators of machines that no target is known for: machine, class, little-endian, name.
+const EMULATORS: [(u16, u8, bool, &str); 8] = [
+    (3, 32, true, "i386"),
+    (40, 32, true, "arm"),
+    (8, 64, true, "mips64el"),
+    (21, 64, true, "ppc64le"),
+    (22, 64, false, "s390x"),
+    (62, 64, true, "x86_64"),
+    (183, 64, true, "aarch64"),
+    (243, 64, true, "riscv64"),
+];
+
+/// Runs the program at `place`, of which `facts` were read.
+pub(super) fn run(
+    cx: &Context,
+    targets: &Targets,
+    policy: &Policy,
+    facts: &Facts,
+    place: &Utf8Path,
+    trial: &Trial,
+) -> Run {
+    let target = policy.target().or_else(|| targets.iter().find(|target| is_for(target, facts)));
+    let cpu = match cpu(target, policy, facts) {
+        Ok(cpu) => cpu,
+        Err(why) => return Run::NotRun(why),
+    };
+    let names = match target {
+        Some(target) => target.spec.run.emulators.clone(),
+        None => emulators(facts),
+    };
+    let Some(emulator) = names.iter().find_map(|name| cx.env.which(name)) else {
+        let machine = machine_name(facts.machine);
+        return Run::NotRun(match names.first() {
+            Some(name) => format!("`{name}` is not on `PATH`"),
+            None => format!("no emulator of {machine} is known"),
+        });
+    };
+    let runner = Runner {
+        name: emulator.file_name().unwrap_or("qemu").to_owned(),
+        flags: cpu.iter().flat_map(|cpu| ["-cpu".to_owned(), cpu.clone()]).collect(),
+        emulator: Some(emulator),
+    };
+    let command = Command::new(runner.name.clone()).args(runner.flags.clone());
+    let command = command.arg(place.as_str()).args(trial.args.clone());
+    let output = Root::new(place, NAME, runner.emulator.as_deref())
+        .and_then(|root| smoke::run(cx, &root, &runner, &trial.args, trial.limit));
+    let (output, empty) = match output {
+        Ok(output) => output,
+        Err(error) => return Run::NotRun(error.to_string()),
+    };
+    if !empty {
+        let why = "no empty root can be made here: neither chroot(1) nor a user name space works";
+        return Run::NotRun(why.to_owned());
+    }
+    let end = match (output.timed_out, output.signal, output.code) {
+        (true, ..) => End::TimeUp,
+        (_, Some(signal), _) => End::Signal(signal),
+        // What starts it may be a shell, which says 128 and the signal.
+        (_, _, Some(code @ 129..=159)) => End::Signal(code - 128),
+        (_, _, code) => End::Code(code.unwrap_or_default()),
+    };
+    let cpu = cpu.unwrap_or_else(|| "that the emulator takes by itself".to_owned());
+    Run::Ran { command: command.to_string(), cpu, end, output: output.tail(5) }
+}
+
+/// The processor to run on; none where the emulator's own has to do.
+fn cpu(
+    target: Option<&Target>,
+    policy: &Policy,
+    facts: &Facts,
+) -> std::result::Result<Option<String>, String> {
+    const X86_64: u16 = 62;
+    if let Some(level) = policy.declared_cpu().filter(|_| facts.machine == X86_64) {
+        // The first of each level that qemu has.
+        return match level {
+            CpuLevel::V1 => Ok(Some("Opteron_G1".to_owned())),
+            CpuLevel::V2 => Ok(Some("Nehalem".to_owned())),
+            CpuLevel::V3 => Ok(Some("Haswell".to_owned())),
+            CpuLevel::V4 => Err("qemu emulates no processor of x86-64-v4".to_owned()),
+        };
+    }
+    Ok(target.and_then(|target| target.spec.run.cpu.clone()))
+}
+
+fn is_for(target: &Target, facts: &Facts) -> bool {
+    let elf = &target.spec.elf;
+    (elf.machine.number(), elf.class, elf.endian) == (facts.machine, facts.class, facts.endian)
+}
+
+fn emulators(facts: &Facts) -> Vec<String> {
+    let little = facts.endian == Endian::Little;
+    let known = EMULATORS.iter().find(|(machine, class, is_little, _)| {
+        (*machine, *class, *is_little) == (facts.machine, facts.class, little)
+    });
+    let names = |(.., name): &(u16, u8, bool, &str)| {
+        vec![format!("qemu-{name}-static"), format!("qemu-{name}")]
+    };
+    known.map(names).unwrap_or_default()
+}

@@ -1,0 +1,104 @@
+//! One entry of an archive.
+
+/// What an archive says of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its path, as it is in the archive but for bytes that are no UTF-8.
+    pub path: String,
+    /// What it is.
+    pub kind: Kind,
+    /// The lowest twelve bits of its mode, where the archive has one.
+    pub mode: Option<u32>,
+    /// Whether it gets a `security.capability` attribute.
+    pub capabilities: bool,
+    /// Where its content begins, in an archive that is not compressed.
+    pub start: Option<u64>,
+}
+
+/// What an entry is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link, and where it leads.
+    Link(String),
+    /// Another name of a file that is in the archive, too.
+    HardLink(String),
+    /// A device, a pipe, a socket.
+    Special(&'static str),
+    /// Something with content that is not understood, and what.
+    Unknown(String),
+}
+
+impl Entry {
+    /// Why unpacking it, or following it, would leave the directory that it is unpacked into.
+    pub fn hazard(&self) -> Option<String> {
+        if leaves(&self.path, 0) {
+            return Some(format!("`{}` is unpacked outside of it", self.path.escape_debug()));
+        }
+        let (Kind::Link(to) | Kind::HardLink(to)) = &self.kind else {
+            return None;
+        };
+        // A symbolic link is followed from where it is, a hard link from the archive's beginning.
+        let depth = match self.kind {
+            Kind::Link(_) => parts(&self.path).count().saturating_sub(1),
+            _ => 0,
+        };
+        leaves(to, depth).then(|| {
+            let (path, to) = (self.path.escape_debug(), to.escape_debug());
+            format!("`{path}` is a link to `{to}`, outside of it")
+        })
+    }
+}
+
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|part| !part.is_empty() && *part != ".")
+}
+
+/// Whether `path`, followed from a directory `depth` below the top, leads above the top.
+fn leaves(path: &str, mut depth: usize) -> bool {
+    if path.starts_with('/') {
+        return true;
+    }
+    for part in parts(path) {
+        if part == ".." {
+            match depth.checked_sub(1) {
+                Some(less) => depth = less,
+                None => return true,
+            }
+        } else {
+            depth += 1;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leads_outside_is_told() {
+        let entry = |path: &str, kind| Entry {
+            path: path.to_owned(),
+            kind,
+            mode: None,
+            capabilities: false,
+            start: None,
+        };
+        let bad = |path, kind| entry(path, kind).hazard().is_some();
+        for path in ["/etc/passwd", "../x", "a/../../x", "..", "./.."] {
+            assert!(bad(path, Kind::File), "{path}");
+        }
+        for path in ["a", "./a", "a/../b", "..a", "a..b/c", "a/./b/"] {
+            assert!(!bad(path, Kind::File), "{path}");
+        }
+        let link = |to: &str| Kind::Link(to.to_owned());
+        assert!(bad("bin/x", link("../../x")) && bad("bin/x", link("/usr/bin/x")));
+        assert!(!bad("bin/x", link("../x")) && !bad("bin/x", link("y")));
+        assert!(bad("bin/x", Kind::HardLink("../x".to_owned())));
+        assert!(!bad("bin/x", Kind::HardLink("bin/y".to_owned())));
+    }
+}

@@ -1,0 +1,19 @@
+//! Archives and images, read as streams: nothing is written anywhere, and memory does not grow with
+//! what is in them.
+
+mod entry;
+mod gauge;
+pub mod image;
+mod layers;
+mod stream;
+mod tar;
+mod zip;
+
+pub use entry::{Entry, Kind};
+pub use gauge::{Budget, MOST, TIMES};
+pub use stream::{Packing, Tee, unpack};
+pub use tar::{is_tar, read as tar, read_strictly as tar_file};
+pub use zip::{is_zip, read as zip};
+
+/// The most entries of an archive, or of an image's layers together.
+pub const ENTRIES: usize = 1 << 18;

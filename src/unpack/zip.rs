@@ -1,0 +1,154 @@
+//! Zip archives (PKWARE's APPNOTE.TXT 6.3.10).
+
+use std::io::{self, Read};
+
+use rawzip::{
+    CompressionMethod, RECOMMENDED_BUFFER_SIZE, ReaderAt, ZipArchive, ZipArchiveEntryWayfinder,
+};
+
+use super::{
+    ENTRIES, Entry, Kind,
+    gauge::Budget,
+    stream::{Packing, unpack},
+};
+use crate::{
+    elf::Source,
+    error::{Error, Result},
+};
+
+/// Whether what begins with `start` is a zip archive.
+pub fn is_zip(start: &[u8]) -> bool {
+    start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06")
+}
+
+/// A file, as the reader of zip archives wants it.
+struct At<'a>(Source<'a>);
+
+impl ReaderAt for At<'_> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let bytes = self.0.start(offset, buffer.len() as u64).map_err(io::Error::other)?;
+        if let Some(target) = buffer.get_mut(..bytes.len()) {
+            target.copy_from_slice(&bytes);
+        }
+        Ok(bytes.len())
+    }
+}
+
+/// One entry, and where it is.
+struct Found {
+    entry: Entry,
+    place: ZipArchiveEntryWayfinder,
+    method: CompressionMethod,
+    encrypted: bool,
+}
+
+/// Gives `each` every entry, in the order of the directory at the archive's end, with its content.
+///
+/// # Errors
+/// The archive is broken, two entries have bytes in common, there are more entries than
+/// [`ENTRIES`], or `each` failed.
+pub fn read(
+    source: Source<'_>,
+    each: &mut dyn FnMut(&Entry, &mut dyn Read) -> Result<()>,
+) -> Result<()> {
+    let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
+    let located = ZipArchive::with_max_search_space(1 << 20);
+    let archive = located
+        .locate_in_reader(At(source), &mut buffer, source.size())
+        .map_err(|(_, e)| broken(e))?;
+    let expected = archive.entries_hint();
+    if expected > ENTRIES as u64 {
+        return Err(Error::check(format!("it has more than {ENTRIES} entries")));
+    }
+    let mut found = Vec::new();
+    let mut entries = archive.entries(&mut buffer);
+    while let Some(record) = entries.next_entry().map_err(broken)? {
+        if found.len() >= ENTRIES {
+            return Err(Error::check(format!("it has more than {ENTRIES} entries")));
+        }
+        let path = String::from_utf8_lossy(record.file_path().as_bytes()).into_owned();
+        // Only Unix' programs store modes; others store what MS-DOS knew.
+        let unix = record.version_made_by().creator_system() == rawzip::CreatorSystem::UNIX;
+        let bits = record.external_attributes() >> 16;
+        let kind = match bits & 0o170_000 {
+            _ if record.is_dir() => Kind::Directory,
+            0o120_000 if unix => Kind::Link(String::new()),
+            0o010_000 | 0o020_000 | 0o060_000 if unix => Kind::Special("a device or a pipe"),
+            _ => Kind::File,
+        };
+        found.push(Found {
+            entry: Entry {
+                path,
+                kind,
+                mode: (unix && bits != 0).then_some(bits & 0o7777),
+                capabilities: false,
+                start: None,
+            },
+            place: record.wayfinder(),
+            method: record.compression_method(),
+            encrypted: record.flags().is_encrypted(),
+        });
+    }
+    if found.len() as u64 != expected {
+        let message = format!("it has {} entries, and says {expected}", found.len());
+        return Err(Error::check(message));
+    }
+    let budget = Budget::default();
+    let mut ranges = Vec::new();
+    for found in &found {
+        let entry = archive.get_entry(found.place).map_err(broken)?;
+        ranges.push(entry.compressed_data_range());
+    }
+    ranges.retain(|(start, end)| start < end);
+    ranges.sort_unstable();
+    if ranges.windows(2).any(|pair| matches!(pair, [(_, end), (start, _)] if start < end)) {
+        return Err(Error::check("two files in it have bytes in common, as bombs do"));
+    }
+    found.into_iter().try_for_each(|found| give(&archive, found, &budget, each))
+}
+
+fn give(
+    archive: &ZipArchive<At<'_>>,
+    found: Found,
+    budget: &Budget,
+    each: &mut dyn FnMut(&Entry, &mut dyn Read) -> Result<()>,
+) -> Result<()> {
+    let Found { mut entry, place, method, encrypted } = found;
+    let packed = archive.get_entry(place).map_err(broken)?;
+    let content: Option<Box<dyn Read + '_>> = match method {
+        _ if encrypted => None,
+        CompressionMethod::STORE => Some(unpack(packed.reader(), Packing::None, budget)?),
+        CompressionMethod::DEFLATE => Some(deflated(packed.reader(), budget)),
+        CompressionMethod::ZSTD => Some(unpack(packed.reader(), Packing::Zstd, budget)?),
+        _ => None,
+    };
+    let Some(content) = content else {
+        if entry.kind != Kind::Directory {
+            entry.kind = Kind::Unknown(match encrypted {
+                true => "encrypted".to_owned(),
+                false => format!("compressed by a method that is not understood ({method:?})"),
+            });
+        }
+        return each(&entry, &mut io::empty());
+    };
+    let mut content = packed.verifying_reader(content);
+    if let Kind::Link(to) = &mut entry.kind {
+        /// The longest path, Linux' `PATH_MAX`.
+        const PATH: u64 = 4096;
+        let mut bytes = Vec::new();
+        (&mut content)
+            .take(PATH)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Error::check("a link in the archive cannot be read").because(error))?;
+        *to = String::from_utf8_lossy(&bytes).into_owned();
+    }
+    each(&entry, &mut content)
+}
+
+fn deflated<'a>(packed: impl Read + 'a, budget: &Budget) -> Box<dyn Read + 'a> {
+    super::stream::gauged(packed, flate2::read::DeflateDecoder::new, budget)
+}
+
+fn broken(error: rawzip::Error) -> Error {
+    Error::check("the zip archive cannot be read").because(error)
+}

@@ -1,0 +1,161 @@
+//! Amounts of bytes, as people write them.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+/// A number of bytes: `25 MB` (a million each), `25 MiB` (1024 × 1024 each), `1048576`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(pub u64);
+
+/// How much larger than before something may become: `5%`, or a [`Size`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Growth {
+    /// In hundredths of a percent of what it was.
+    Percent(u64),
+    /// In bytes.
+    Bytes(Size),
+}
+
+/// The units, with the bytes of each (IEC 80000-13 for the binary ones).
+const UNITS: [(&str, u64); 8] = [
+    ("B", 1),
+    ("kB", 1000),
+    ("KB", 1000),
+    ("KiB", 1 << 10),
+    ("MB", 1_000_000),
+    ("MiB", 1 << 20),
+    ("GB", 1_000_000_000),
+    ("GiB", 1 << 30),
+];
+
+/// A number with at most two decimals, in hundredths.
+fn hundredths(text: &str) -> Option<u64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(part) || part.len() > 2 {
+        return None;
+    }
+    let part = format!("{part:0<2}").parse::<u64>().ok()?;
+    whole.parse::<u64>().ok()?.checked_mul(100)?.checked_add(part)
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || {
+            let text = text.escape_debug();
+            format!("`{text}` is no size such as `25 MB`, `1.5 MiB` or `1048576`")
+        };
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let (number, unit) = text.split_at(end);
+        let unit = match unit.trim() {
+            "" => 1,
+            unit => UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(bad)?.1,
+        };
+        let bytes = hundredths(number).and_then(|number| number.checked_mul(unit));
+        Ok(Size(bytes.ok_or_else(bad)? / 100))
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes @ 0..1000 => write!(f, "{bytes} bytes"),
+            bytes @ 1000..1_000_000 => write!(f, "{}.{:02} kB", bytes / 1000, bytes % 1000 / 10),
+            bytes => write!(f, "{}.{:02} MB", bytes / 1_000_000, bytes % 1_000_000 / 10_000),
+        }
+    }
+}
+
+impl FromStr for Growth {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_suffix('%') {
+            Some(number) => hundredths(number.trim()).map(Growth::Percent).ok_or_else(|| {
+                format!("`{}` is no share such as `5%` or `0.5%`", text.escape_debug())
+            }),
+            None => text.parse().map(Growth::Bytes),
+        }
+    }
+}
+
+impl fmt::Display for Growth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Growth::Percent(hundredths) => {
+                write!(f, "{}.{:02} %", hundredths / 100, hundredths % 100)
+            }
+            Growth::Bytes(size) => size.fmt(f),
+        }
+    }
+}
+
+impl Growth {
+    /// How many bytes that is more than `base`.
+    pub fn of(self, base: u64) -> u64 {
+        match self {
+            Growth::Percent(hundredths) => {
+                let more = u128::from(base) * u128::from(hundredths) / 10_000;
+                u64::try_from(more).unwrap_or(u64::MAX)
+            }
+            Growth::Bytes(size) => size.0,
+        }
+    }
+}
+
+/// A whole number of bytes, or text.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a size is a number of bytes, or text such as \"25 MB\"")]
+enum Written {
+    Bytes(u64),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Written::deserialize(deserializer)? {
+            Written::Bytes(bytes) => Ok(Size(bytes)),
+            Written::Text(text) => text.parse().map_err(D::Error::custom),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Growth {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Written::deserialize(deserializer)? {
+            Written::Bytes(bytes) => Ok(Growth::Bytes(Size(bytes))),
+            Written::Text(text) => text.parse().map_err(D::Error::custom),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        let size = |text: &str| text.parse::<Size>().map(|size| size.0);
+        assert_eq!(size("25 MB"), Ok(25_000_000));
+        assert_eq!(size("25MiB"), Ok(25 << 20));
+        assert_eq!(size("1.5 MiB"), Ok(3 << 19));
+        assert_eq!(size("1048576"), Ok(1 << 20));
+        for text in ["", "MB", "1 mb", "-1", "1.234 MB", "1e3", "99999999999999999999", "1.MB"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+        assert_eq!(Size(1_234_567).to_string(), "1.23 MB");
+        assert_eq!(Size(12).to_string(), "12 bytes");
+    }
+
+    #[test]
+    fn growths() {
+        assert_eq!("5%".parse::<Growth>().unwrap().of(1000), 50);
+        assert_eq!("0.5 %".parse::<Growth>().unwrap().of(1000), 5);
+        assert_eq!("1 kB".parse::<Growth>().unwrap().of(7), 1000);
+        assert_eq!("100%".parse::<Growth>().unwrap().of(u64::MAX), u64::MAX);
+        assert!("5 percent".parse::<Growth>().is_err());
+    }
+}

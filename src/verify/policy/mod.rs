@@ -1,0 +1,224 @@
+//! What is expected of a file, and how much each lint weighs.
+
+mod amount;
+mod settings;
+mod waive;
+
+pub use amount::{Growth, Size};
+pub use settings::{Day, GlibcVersion, KEYS, Level as CpuLevel, Limits, Settings, Waiver};
+pub(super) use waive::is_like;
+
+use std::collections::BTreeMap;
+
+use super::{explain::find, lint::Lint};
+use crate::{
+    elf::{Facts, Libc, Shape, machine_name},
+    error::Result,
+    oci::Platform,
+    schema::dist::Level,
+    target::{Endian, Linkage, Target},
+};
+
+/// What is expected of a file, and how much each lint weighs.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    target: Option<Target>,
+    platform: Option<Platform>,
+    settings: Settings,
+    levels: BTreeMap<&'static str, Level>,
+    build_paths: Vec<String>,
+    today: Option<Day>,
+}
+
+/// The machine that a file has to be for.
+pub(super) struct Machine {
+    pub(super) number: u16,
+    pub(super) class: u8,
+    pub(super) endian: Endian,
+    pub(super) platform: String,
+    pub(super) hint: String,
+}
+
+impl Policy {
+    /// For a binary of `target`: its machine, its linkage, its page size, and what `[verify]` of
+    /// its file says.
+    pub fn for_target(target: &Target) -> Self {
+        let policy = Policy { target: Some(target.clone()), ..Policy::default() };
+        policy.with(&target.spec.verify)
+    }
+
+    /// For a file of which nothing is known. No machine is expected. Symbols are a warning, since
+    /// who has the file may want them. A program of musl is expected to be static, since a
+    /// dynamic one runs on few systems; one of another C library may be dynamic, and so may a
+    /// shared library.
+    pub fn for_any() -> Self {
+        Policy { levels: BTreeMap::from([("stripped", Level::Warn)]), ..Policy::default() }
+    }
+
+    /// With `level` in place of the default one of the lint called `id`.
+    ///
+    /// # Errors
+    /// No lint is called so; the nearest name is in the hint.
+    pub fn with_level(mut self, id: &str, level: Level) -> Result<Self> {
+        let lint = find(id)?;
+        self.levels.insert(lint.id, level);
+        Ok(self)
+    }
+
+    /// With directories of the machine that built the file (its home, cargo's, the workspace, the
+    /// sysroot), which must not be found in it. Empty ones and the root are ignored.
+    #[must_use]
+    pub fn with_build_paths(mut self, paths: impl IntoIterator<Item = String>) -> Self {
+        let paths = paths.into_iter().map(|p| p.trim_end_matches('/').to_owned());
+        self.build_paths.extend(paths.filter(|path| !path.is_empty()));
+        self
+    }
+
+    /// With what `settings` say in place of what was said before, key by key. Waivers are added.
+    ///
+    /// # Errors
+    /// A lint is unknown, or they contradict themselves.
+    pub fn with_settings(self, settings: &Settings) -> Result<Self> {
+        settings.check()?;
+        Ok(self.with(settings))
+    }
+
+    fn with(mut self, settings: &Settings) -> Self {
+        let levels = [
+            (&settings.allow, Level::Allow),
+            (&settings.warn, Level::Warn),
+            (&settings.deny, Level::Deny),
+        ];
+        for (ids, level) in levels {
+            let known = ids.iter().filter_map(|id| find(id).ok());
+            self.levels.extend(known.map(|lint| (lint.id, level)));
+        }
+        let own = &mut self.settings;
+        own.linkage = settings.linkage.or(own.linkage);
+        own.glibc = settings.glibc.or(own.glibc);
+        own.libraries = settings.libraries.clone().or(own.libraries.take());
+        own.page_size = settings.page_size.or(own.page_size);
+        own.cpu = settings.cpu.or(own.cpu);
+        own.max_size = settings.max_size.or(own.max_size);
+        own.max_growth = settings.max_growth.or(own.max_growth);
+        own.waive.extend(settings.waive.iter().cloned());
+        self
+    }
+
+    /// With the platform that the file's image says it is for.
+    #[must_use]
+    pub fn with_platform(mut self, platform: &Platform) -> Self {
+        self.platform = Some(platform.clone());
+        self
+    }
+
+    /// With the day of today, after which waivers may have ended.
+    #[must_use]
+    pub fn with_today(mut self, today: Day) -> Self {
+        self.today = Some(today);
+        self
+    }
+
+    /// The target that is expected, where one is.
+    pub fn target(&self) -> Option<&Target> {
+        self.target.as_ref()
+    }
+
+    /// The level of x86-64 that was declared.
+    pub fn declared_cpu(&self) -> Option<CpuLevel> {
+        self.settings.cpu
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(super) fn level(&self, lint: &Lint) -> Level {
+        self.levels.get(lint.id).copied().unwrap_or(lint.level)
+    }
+
+    pub(super) fn build_paths(&self) -> &[String] {
+        &self.build_paths
+    }
+
+    /// The linkage that is expected of the file, where one is.
+    pub(super) fn linkage(&self, facts: &Facts) -> Option<Linkage> {
+        let said = self.settings.linkage.or(self.target.as_ref().map(|t| t.spec.linkage));
+        match said {
+            // A library is no program.
+            _ if facts.shape == Shape::SharedObject
+                && facts.interpreter.is_none()
+                && self.target.is_none() =>
+            {
+                None
+            }
+            Some(linkage) => Some(linkage),
+            None if facts.libc == Libc::Musl => Some(Linkage::Static),
+            None => None,
+        }
+    }
+
+    /// The largest page size of the kernels the file has to run on, where that is known.
+    pub(super) fn page_size(&self) -> Option<u64> {
+        self.settings.page_size.or(self.target.as_ref().map(|t| t.spec.elf.page_size))
+    }
+
+    /// The level of x86-64 that the file may need, where that is known.
+    pub(super) fn cpu(&self) -> Option<CpuLevel> {
+        self.settings.cpu.or(self.target.as_ref().map(|_| CpuLevel::V1))
+    }
+
+    /// The machine that the file has to be for, where that is known.
+    pub(super) fn machine(&self) -> Option<Machine> {
+        if let Some(target) = &self.target {
+            let elf = &target.spec.elf;
+            return Some(Machine {
+                number: elf.machine.number(),
+                class: elf.class,
+                endian: elf.endian,
+                platform: target.spec.platform.to_string(),
+                hint: format!("build it with `--target {}`", target.name),
+            });
+        }
+        let platform = self.platform.as_ref().filter(|platform| platform.os == "linux")?;
+        let (number, class, endian) = of_architecture(&platform.architecture)?;
+        Some(Machine {
+            number,
+            class,
+            endian,
+            platform: platform.to_string(),
+            hint: format!(
+                "the image's configuration says `{platform}`: put a {} program there",
+                machine_name(number)
+            ),
+        })
+    }
+}
+
+/// `e_machine`, class and byte order of a `GOARCH` (<https://go.dev/doc/install/source>,
+/// "Environment variables").
+fn of_architecture(name: &str) -> Option<(u16, u8, Endian)> {
+    use Endian::{Big, Little};
+    Some(match name {
+        "386" => (3, 32, Little),
+        "amd64" => (62, 64, Little),
+        "arm" => (40, 32, Little),
+        "arm64" => (183, 64, Little),
+        "loong64" => (258, 64, Little),
+        "mips64le" => (8, 64, Little),
+        "ppc64le" => (21, 64, Little),
+        "riscv64" => (243, 64, Little),
+        "s390x" => (22, 64, Big),
+        _ => return None,
+    })
+}
+
+impl<T> Limits<T> {
+    fn or(self, other: Self) -> Self {
+        Limits {
+            file: self.file.or(other.file),
+            archive: self.archive.or(other.archive),
+            image: self.image.or(other.image),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! What a policy file says; the same keys stand in `[workspace.metadata.longshore.verify]` and in
+//! `[verify]` of a target's file. `docs/policy.md` describes each.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use super::{Growth, Size, find};
+use crate::{
+    error::{Error, Result},
+    target::Linkage,
+};
+
+/// What is expected of files. Every key is optional.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Settings {
+    /// How programs are linked.
+    pub linkage: Option<Linkage>,
+    /// The oldest glibc that programs have to start with.
+    pub glibc: Option<GlibcVersion>,
+    /// The shared libraries that programs may need; `*` stands for any text in a name.
+    pub libraries: Option<Vec<String>>,
+    /// The largest page size, in bytes, of the kernels they have to run on.
+    pub page_size: Option<u64>,
+    /// The level of x86-64 that processors have at least.
+    pub cpu: Option<Level>,
+    /// How large each may be.
+    pub max_size: Limits<Size>,
+    /// How much larger than in the base each may be.
+    pub max_growth: Limits<Growth>,
+    /// Lints whose findings refuse a file.
+    pub deny: Vec<String>,
+    /// Lints whose findings are told.
+    pub warn: Vec<String>,
+    /// Lints that do not look.
+    pub allow: Vec<String>,
+    /// Findings that are known, and why they do not matter.
+    pub waive: Vec<Waiver>,
+}
+
+/// A limit for each thing that has a size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Limits<T> {
+    /// Of a program or library.
+    pub file: Option<T>,
+    /// Of an archive.
+    pub archive: Option<T>,
+    /// Of what a pull of one platform's image transfers.
+    pub image: Option<T>,
+}
+
+impl<T> Default for Limits<T> {
+    fn default() -> Self {
+        Limits { file: None, archive: None, image: None }
+    }
+}
+
+/// A finding that is known, and why it does not matter.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Waiver {
+    /// The lint.
+    pub lint: String,
+    /// Why; it is shown with the finding.
+    pub reason: String,
+    /// The files it is about, all where there are none: the ends of their paths, in which `*`
+    /// stands for any text in one name, and `**` for any text.
+    #[serde(default)]
+    pub paths: Vec<String>,
+    /// The last day it holds, as `2026-12-31`; for ever where there is none.
+    #[serde(default)]
+    pub until: Option<Day>,
+}
+
+/// A version of glibc, such as `2.28`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GlibcVersion(u32, u32, u32);
+
+impl FromStr for GlibcVersion {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || format!("`{}` is no version of glibc such as `2.28`", text.escape_debug());
+        let parts: Result<Vec<u32>, _> = text.split('.').map(str::parse).collect();
+        match parts.map_err(|_| bad())?[..] {
+            [major, minor] => Ok(GlibcVersion(major, minor, 0)),
+            [major, minor, patch] => Ok(GlibcVersion(major, minor, patch)),
+            _ => Err(bad()),
+        }
+    }
+}
+
+impl fmt::Display for GlibcVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GlibcVersion(major, minor, 0) => write!(f, "{major}.{minor}"),
+            GlibcVersion(major, minor, patch) => write!(f, "{major}.{minor}.{patch}"),
+        }
+    }
+}
+
+/// A level of x86-64 (x86-64 psABI, "Micro-Architecture Levels").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub enum Level {
+    /// What every x86-64 processor has.
+    #[serde(rename = "x86-64", alias = "x86-64-v1")]
+    V1,
+    /// Up to SSE4.2: from 2009 on.
+    #[serde(rename = "x86-64-v2")]
+    V2,
+    /// Up to AVX2: from 2013 on.
+    #[serde(rename = "x86-64-v3")]
+    V3,
+    /// With AVX-512.
+    #[serde(rename = "x86-64-v4")]
+    V4,
+}
+
+impl Level {
+    /// The level's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::V1 => "x86-64",
+            Level::V2 => "x86-64-v2",
+            Level::V3 => "x86-64-v3",
+            Level::V4 => "x86-64-v4",
+        }
+    }
+
+    /// The bits of `GNU_PROPERTY_X86_ISA_1_NEEDED` that such a processor has.
+    pub(in crate::verify) fn bits(self) -> u32 {
+        match self {
+            Level::V1 => 0b1,
+            Level::V2 => 0b11,
+            Level::V3 => 0b111,
+            Level::V4 => 0b1111,
+        }
+    }
+}
+
+/// A day of the calendar, as `2026-12-31`; days compare as their texts do.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Day(String);
+
+impl FromStr for Day {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let in_range = |part: &str, len: usize, most: u32| {
+            let number = part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok());
+            part.len() == len && number.flatten().is_some_and(|n: u32| (1..=most).contains(&n))
+        };
+        match text.split('-').collect::<Vec<_>>()[..] {
+            [year, month, day]
+                if in_range(year, 4, 9999) && in_range(month, 2, 12) && in_range(day, 2, 31) =>
+            {
+                Ok(Day(text.to_owned()))
+            }
+            _ => Err(format!("`{}` is no day such as `2026-12-31`", text.escape_debug())),
+        }
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+macro_rules! from_text {
+    ($($name:ty),*) => {$(
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+            }
+        }
+    )*};
+}
+
+from_text!(GlibcVersion, Day);
+
+/// Every key, for the nearest known name of a wrong one.
+pub const KEYS: [&str; 18] = [
+    "linkage",
+    "glibc",
+    "libraries",
+    "page-size",
+    "cpu",
+    "max-size",
+    "max-growth",
+    "file",
+    "archive",
+    "image",
+    "deny",
+    "warn",
+    "allow",
+    "waive",
+    "lint",
+    "reason",
+    "paths",
+    "until",
+];
+
+impl Settings {
+    /// Reads a policy file.
+    ///
+    /// # Errors
+    /// It is not TOML of the documented form, or contradicts itself; `path` is named.
+    pub fn parse(path: &str, text: &str) -> Result<Self> {
+        let named = |error: Error| {
+            let hint = error.hint_text().unwrap_or("docs/policy.md lists every key").to_owned();
+            Error::usage(format!("policy file `{path}` is wrong: {error}")).hint(hint)
+        };
+        let settings: Settings =
+            toml::from_str(text).map_err(|error| named(crate::name::toml_error(&error, &KEYS)))?;
+        settings.check().map_err(named)?;
+        Ok(settings)
+    }
+
+    /// What cannot be said by the types.
+    ///
+    /// # Errors
+    /// A lint is unknown, a number or a reason is wrong.
+    pub fn check(&self) -> Result<()> {
+        for id in self.deny.iter().chain(&self.warn).chain(&self.allow) {
+            find(id)?;
+        }
+        for waiver in &self.waive {
+            find(&waiver.lint)?;
+        }
+        if let Some(size) = self.page_size.filter(|size| !size.is_power_of_two()) {
+            let message = format!("`page-size` is {size}, and not a power of two");
+            return Err(Error::usage(message));
+        }
+        if let Some(waiver) = self.waive.iter().find(|waiver| waiver.reason.trim().is_empty()) {
+            let message = format!("the waiver of `{}` has no reason", waiver.lint);
+            return Err(Error::usage(message).hint("say in `reason` why it does not matter"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! What comes of running a program on the oldest processor that it is for.
+
+use super::lint::{Complaint, Subject};
+
+/// What came of running a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Run {
+    /// It ran, and ended or was ended.
+    Ran {
+        /// The command, to be pasted.
+        command: String,
+        /// The processor that was emulated.
+        cpu: String,
+        /// How it ended.
+        end: End,
+        /// The last lines that it, or the emulator, wrote.
+        output: String,
+    },
+    /// It was not run, and why.
+    NotRun(String),
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// By itself, with this status.
+    Code(i32),
+    /// By this signal (signal(7)).
+    Signal(i32),
+    /// It was still running when its time was up.
+    TimeUp,
+}
+
+/// `SIGILL` of every machine that Linux has (signal(7)).
+const ILLEGAL: i32 = 4;
+
+/// What Rust programs end with that panicked.
+const PANIC: i32 = 101;
+
+/// What shells, chroot(1) and qemu end with where a program cannot be started: qemu with 255 where
+/// its interpreter is not there.
+const CANNOT_START: [i32; 3] = [126, 127, 255];
+
+pub(super) fn was_asked(subject: &Subject<'_>) -> bool {
+    let program = subject.facts.interpreter.is_some()
+        || matches!(
+            subject.facts.shape,
+            crate::elf::Shape::Fixed | crate::elf::Shape::StaticPie | crate::elf::Shape::Pie
+        );
+    program && subject.about.run.is_some()
+}
+
+pub(super) fn runs(subject: &Subject<'_>) -> Vec<Complaint> {
+    let (command, cpu, end, output) = match &subject.about.run {
+        None => return Vec::new(),
+        Some(Run::NotRun(why)) => {
+            return vec![Complaint::new(
+                "the program was not run, so nothing is known of what it needs",
+                why.clone(),
+                "install `qemu-user-static`, or leave out `--run`",
+            )];
+        }
+        Some(Run::Ran { command, cpu, end, output }) => (command, cpu, *end, output),
+    };
+    let missing = output.contains("No such file or directory") || output.contains("Could not open");
+    let (message, hint) = match end {
+        End::Signal(ILLEGAL) => (
+            format!("the program dies of an illegal instruction on the processor {cpu}"),
+            "look for `-C target-cpu` and `-C target-feature` in the flags, and for `-march` in \
+             those of C code",
+        ),
+        End::Signal(signal) => (
+            format!("the program crashes: it is ended by signal {signal}"),
+            "run the command by hand to see more; start files that do not fit its kind of \
+             linking crash at once",
+        ),
+        End::Code(PANIC) => {
+            ("the program panics".to_owned(), "run it with arguments that it knows: `--run-arg`")
+        }
+        End::Code(code) if CANNOT_START.contains(&code) && missing => (
+            "the program does not start in an empty root: a file that it needs is missing"
+                .to_owned(),
+            "link it statically, or put the file into the image",
+        ),
+        // Arguments that it does not know, or a server that goes on: it runs.
+        End::Code(_) | End::TimeUp => return Vec::new(),
+    };
+    let said = output.lines().next_back().unwrap_or_default();
+    let evidence = match said.is_empty() {
+        true => format!("`{command}`"),
+        false => format!("`{command}` wrote: {}", said.escape_debug()),
+    };
+    vec![Complaint::new(message, evidence, hint)]
+}

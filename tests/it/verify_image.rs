@@ -1,0 +1,297 @@
+//! `verify` of images: as a layout, as archives, and with all that is wrong with some.
+
+use std::{fs, path::Path, process::Command};
+
+use longshore::oci::Digest;
+use serde_json::{Value, json};
+
+use crate::{
+    support::{peer, program},
+    verify_archive::{File, gzip, tar},
+    verify_cli::{check, directory, write},
+};
+
+/// A layout of one image, written down by hand so that each part of it can lie.
+struct Layout {
+    dir: std::path::PathBuf,
+    layers: Vec<Value>,
+    diff_ids: Vec<String>,
+    architecture: &'static str,
+}
+
+impl Layout {
+    fn new(name: &str) -> Self {
+        let dir = directory(name).join("layout");
+        fs::create_dir_all(dir.join("blobs/sha256")).unwrap();
+        fs::write(dir.join("oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+        Layout { dir, layers: Vec::new(), diff_ids: Vec::new(), architecture: "amd64" }
+    }
+
+    fn blob(&self, kind: &str, bytes: &[u8]) -> Value {
+        let digest = Digest::of(bytes);
+        fs::write(self.dir.join("blobs/sha256").join(digest.hex()), bytes).unwrap();
+        json!({ "mediaType": kind, "digest": digest.to_string(), "size": bytes.len() })
+    }
+
+    /// Adds a layer above the others.
+    fn layer(&mut self, files: &[File<'_>]) -> &mut Self {
+        let tar = tar(files);
+        let kind = "application/vnd.oci.image.layer.v1.tar+gzip";
+        self.layers.push(self.blob(kind, &gzip(&tar)));
+        self.diff_ids.push(Digest::of(&tar).to_string());
+        self
+    }
+
+    fn write(&self) {
+        let json = |value: Value| serde_json::to_vec(&value).unwrap();
+        let config = json(json!({
+            "architecture": self.architecture, "os": "linux",
+            "rootfs": { "type": "layers", "diff_ids": self.diff_ids },
+        }));
+        let config = self.blob("application/vnd.oci.image.config.v1+json", &config);
+        let kind = "application/vnd.oci.image.manifest.v1+json";
+        let manifest = json(json!({
+            "schemaVersion": 2, "mediaType": kind, "config": config, "layers": self.layers,
+        }));
+        let index = json(json!({ "schemaVersion": 2, "manifests": [self.blob(kind, &manifest)] }));
+        fs::write(self.dir.join("index.json"), index).unwrap();
+    }
+
+    #[track_caller]
+    fn check(&self, args: &[&str], status: i32) -> String {
+        self.write();
+        check(self.dir.parent().unwrap(), &[&["layout"], args].concat(), status)
+    }
+
+    fn blob_path(&self, digest: &Value) -> std::path::PathBuf {
+        let hex = digest.as_str().unwrap().strip_prefix("sha256:").unwrap();
+        self.dir.join("blobs/sha256").join(hex)
+    }
+}
+
+#[test]
+fn only_what_a_container_sees_counts() {
+    let good = program::amd64();
+    let bad = b"\x7fELF, and no more";
+    let mut layout = Layout::new("image-layers");
+    layout.layer(&[
+        ("bin/gone", 0o4755, &good),
+        ("bin/replaced", 0o755, bad),
+        ("opt/old/x", 0o755, bad),
+        ("lib/kept", 0o755, &good),
+        ("srv/a/x", 0o755, bad),
+    ]);
+    layout.layer(&[
+        ("bin/.wh.gone", 0o644, b""),
+        ("bin/replaced", 0o755, &good),
+        ("opt/old/.wh..wh..opq", 0o644, b""),
+        ("opt/old/y", 0o755, &good),
+        ("srv/.wh.a", 0o644, b""),
+    ]);
+    let text = layout.check(&[], 0);
+    for name in ["/bin/replaced", "/opt/old/y", "/lib/kept"] {
+        assert!(text.contains(&format!("`layout!linux/amd64!{name}` accepted")), "{text}");
+    }
+    for name in ["gone", "old/x", "srv"] {
+        assert!(!text.contains(name), "{text}");
+    }
+    // A whiteout does not hide what is beside it in its own layer, nor what a higher layer brings.
+    layout.layer(&[("bin/gone", 0o4755, &good), ("bin/.wh.gone", 0o644, b"")]);
+    let text = layout.check(&[], 1);
+    assert!(text.contains("`layout!linux/amd64!/bin/gone` refused"), "{text}");
+}
+
+#[test]
+fn a_name_of_a_hidden_file_is_not_passed() {
+    let mut layout = Layout::new("image-links");
+    let good = program::amd64();
+    let mut lower = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_mode(0o755);
+    header.set_size(good.len() as u64);
+    lower.append_data(&mut header, "bin/a", &good[..]).unwrap();
+    let mut link = tar::Header::new_ustar();
+    link.set_entry_type(tar::EntryType::Link);
+    link.set_size(0);
+    lower.append_link(&mut link, "bin/b", "bin/a").unwrap();
+    let lower = lower.into_inner().unwrap();
+    let kind = "application/vnd.oci.image.layer.v1.tar";
+    layout.layers.push(layout.blob(kind, &lower));
+    layout.diff_ids.push(Digest::of(&lower).to_string());
+    let text = layout.check(&[], 0);
+    assert!(text.contains("`layout!linux/amd64!/bin/b` not checked: another name of"), "{text}");
+    layout.layer(&[("bin/.wh.a", 0o644, b"")]);
+    let text = layout.check(&[], 1);
+    assert!(text.contains("`layout!linux/amd64!/bin/b` refused"), "{text}");
+}
+
+#[test]
+fn images_that_lie_are_refused() {
+    let good = program::amd64();
+    let fresh = |name: &str| {
+        let mut layout = Layout::new(name);
+        layout.layer(&[("bin/x", 0o755, &good)]);
+        layout
+    };
+    let mut lying = fresh("image-diff-id");
+    lying.diff_ids[0] = Digest::of(b"").to_string();
+    assert!(lying.check(&[], 1).contains("deny record: the image is not the one"));
+
+    let layout = fresh("image-blob");
+    let path = layout.blob_path(&layout.layers[0]["digest"]);
+    let other = gzip(&tar(&[("bin/y", 0o755, &good)]));
+    fs::write(&path, other).unwrap();
+    let text = layout.check(&[], 1);
+    assert!(text.contains("deny record") && text.contains("and the digest"), "{text}");
+    fs::remove_file(&path).unwrap();
+    assert!(layout.check(&[], 1).contains("is missing"));
+    fs::write(&path, &fs::read(layout.dir.join("index.json")).unwrap()[..9]).unwrap();
+    assert!(layout.check(&[], 1).contains("`layout!linux/amd64` refused"));
+
+    let mut foreign = fresh("image-machine");
+    foreign.architecture = "arm64";
+    let text = foreign.check(&[], 1);
+    assert!(text.contains("deny machine: the file does not run on `linux/arm64`"), "{text}");
+
+    let mut fewer = fresh("image-count");
+    fewer.diff_ids.clear();
+    assert!(fewer.check(&[], 1).contains("it has 1 layers, and its configuration 0"));
+
+    let none = Layout::new("image-none");
+    assert!(none.check(&[], 1).contains("no program is in it"));
+    fs::remove_file(none.dir.join("index.json")).unwrap();
+    let text = check(none.dir.parent().unwrap(), &["layout"], 1);
+    assert!(text.contains("`index.json` is missing"), "{text}");
+}
+
+#[test]
+fn every_form_of_an_image_tells_the_same() {
+    let good = program::amd64();
+    let mut layout = Layout::new("image-forms");
+    layout.layer(&[("bin/x", 0o755, &good)]);
+    layout.layer(&[("bin/y", 0o755, &program::arm64())]);
+    layout.check(&["--allow", "machine"], 0);
+    let dir = layout.dir.parent().unwrap();
+    let wanted = |name: &str| {
+        let text = check(dir, &[name], 1);
+        assert!(text.contains(&format!("`{name}!linux/amd64` accepted")), "{text}");
+        assert!(text.contains(&format!("`{name}!linux/amd64!/bin/x` accepted")), "{text}");
+        assert!(text.contains(&format!("`{name}!linux/amd64!/bin/y` refused")), "{text}");
+    };
+    wanted("layout");
+    for form in ["sarif", "junit", "github", "markdown", "json"] {
+        let text = check(dir, &["layout", "--message-format", form], 1);
+        if form == "sarif" {
+            assert_ne!(crate::schema::valid_sarif(&text), Some(false));
+        }
+        assert!(text.contains("machine") && text.contains("layout"), "{form}: {text}");
+    }
+    if let Some(tar) = peer::find("tar") {
+        for (name, flags, order) in [
+            ("a.tar", "-cf", ["blobs", "index.json", "oci-layout"]),
+            ("a.tar.gz", "-czf", ["index.json", "oci-layout", "blobs"]),
+            ("dot.tar", "-cf", [".", "./index.json", "./oci-layout"]),
+        ] {
+            let args = [&["-C", "layout", flags, name][..], &order].concat();
+            // `-f` is relative to where tar was started.
+            assert!(Command::new(&tar).args(args).current_dir(dir).status().unwrap().success());
+            wanted(name);
+        }
+        // As somebody may have packed it, after a file of another name.
+        fs::write(dir.join("layout/0"), "").unwrap();
+        let args = ["-C", "layout", "-czf", "odd.tar.gz", "0", "blobs", "index.json", "oci-layout"];
+        assert!(Command::new(&tar).args(args).current_dir(dir).status().unwrap().success());
+        wanted("odd.tar.gz");
+    }
+    if let Some(skopeo) = peer::find("skopeo") {
+        for to in ["oci-archive:o.tar", "docker-archive:d.tar:x:1"] {
+            let mut command = Command::new(&skopeo);
+            command.args(["copy", "--quiet", "oci:layout", to]).current_dir(dir);
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        wanted("o.tar");
+        wanted("d.tar");
+        lie(&dir.join("d.tar"));
+        assert!(check(dir, &["d.tar"], 1).contains("deny record"));
+    }
+}
+
+/// Changes one byte of a program in an archive, in a part of the file that no header is in.
+fn lie(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let at = memchr::memmem::find(&bytes, program::TEXT.as_bytes()).unwrap();
+    bytes[at] ^= 1;
+    write(path, &bytes, 0o644);
+}
+
+/// The files of a layout, in memory.
+struct Files(std::collections::BTreeMap<String, Vec<u8>>);
+
+impl longshore::unpack::image::Store for Files {
+    fn open(&self, path: &str) -> longshore::Result<Option<Box<dyn std::io::Read + '_>>> {
+        Ok(self.0.get(path).map(|bytes| Box::new(&bytes[..]) as Box<dyn std::io::Read>))
+    }
+}
+
+#[test]
+fn no_mutation_of_an_image_panics_or_is_passed() {
+    use longshore::unpack::image;
+    let good = program::amd64();
+    let mut layout = Layout::new("image-mutations");
+    layout.layer(&[("bin/x", 0o755, &good)]).layer(&[("bin/.wh.x", 0o644, b"")]);
+    layout.write();
+    let mut files = std::collections::BTreeMap::new();
+    for name in ["oci-layout", "index.json"] {
+        files.insert(name.to_owned(), fs::read(layout.dir.join(name)).unwrap());
+    }
+    for entry in fs::read_dir(layout.dir.join("blobs/sha256")).unwrap() {
+        let entry = entry.unwrap();
+        let name = format!("blobs/sha256/{}", entry.file_name().into_string().unwrap());
+        files.insert(name, fs::read(entry.path()).unwrap());
+    }
+    let look = |files: &Files| {
+        let found = image::images(files)?;
+        let mut faults = found.broken.len();
+        for image in &found.images {
+            faults += image::files(files, image, &mut |_, content| {
+                drop(std::io::copy(content, &mut std::io::sink()));
+                Ok(())
+            })?
+            .len();
+        }
+        Ok::<_, longshore::Error>((found.images.len(), faults))
+    };
+    assert_eq!(look(&Files(files.clone())).unwrap(), (1, 0));
+    let names: Vec<_> = files.keys().cloned().collect();
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as usize
+    };
+    for round in 0..6000 {
+        let name = &names[round % names.len()];
+        let mut changed = files.clone();
+        let bytes = changed.get_mut(name).unwrap();
+        let at = random() % bytes.len();
+        bytes[at] ^= 1 << (random() % 8);
+        if random() % 8 == 0 {
+            bytes.truncate(at);
+        }
+        let told = look(&Files(changed));
+        // A blob that is another one is told; what points at blobs may lose an image.
+        if name.starts_with("blobs/") {
+            assert!(!matches!(told, Ok((1, 0))), "{name} {at}");
+        }
+    }
+}
+
+#[test]
+fn images_in_registries_are_named_as_such() {
+    let dir = directory("image-reference");
+    for name in ["registry.example/x:1", "docker://x", "x@sha256:00"] {
+        assert!(check(&dir, &[name], 1).contains("cannot be looked at yet"), "{name}");
+    }
+}
