@@ -68,8 +68,8 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         let rust = scope.spawn(|| toolchain::rust::find(cx, &rustc));
         (cargo::workspace(cx, request), rust.join())
     });
-    let workspace = workspace?;
-    let rust = rust.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    let rust = rust.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let (workspace, rust) = (workspace?, rust?);
     let targets = known_targets(&workspace.root)?;
     let mut facts = Facts {
         flag_variables: cargo::flag_variables(cx),
@@ -118,8 +118,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     facts.remap.dedup();
     facts.zig = zig.as_ref().map(|zig| zig.version.clone());
     facts.tools = tools(&rust, zig.as_ref());
-    let version = zig.as_ref().map(|zig| zig.version.clone());
-    if let Some(version) = version.or_else(|| Version::parse(crate::zig::PINNED).ok()) {
+    if let Some(version) = facts.zig.clone().or_else(|| Version::parse(crate::zig::PINNED).ok()) {
         for job in first.jobs.iter().filter(|job| job.allocator.allocator == Allocator::Mimalloc) {
             let object = toolchain::mimalloc::object(cx, &job.target, job.cpu.as_deref(), &version);
             facts.mimalloc.insert(job.target.clone(), object);
@@ -129,7 +128,6 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     let plan = inputs_plan(&workspace, &targets, request, &facts)?;
     facts.again = true;
     let again = request.twice.then(|| inputs_plan(&workspace, &targets, request, &facts));
-    let (mimalloc, offline) = (facts.mimalloc, request.offline);
     Ok(Planned {
         plan,
         again: again.transpose()?,
@@ -137,8 +135,8 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         targets,
         rust,
         zig,
-        mimalloc,
-        offline,
+        mimalloc: facts.mimalloc,
+        offline: request.offline,
         timings: request.timings,
     })
 }
