@@ -10,7 +10,7 @@
 mod input;
 mod units;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
@@ -96,6 +96,8 @@ pub struct Manifest {
     pub inputs: BTreeMap<String, Input>,
     /// The symbolic links among them, by what they say.
     pub links: BTreeMap<String, Input>,
+    /// The directories of the user's own packages, whose files' times may be changed.
+    pub roots: BTreeSet<String>,
     /// Packages whose build script names no inputs, with the units that run it: cargo looks at
     /// every file of the package then.
     pub packages: BTreeMap<String, Vec<String>>,

@@ -21,10 +21,10 @@ use crate::{
         warm::Warm,
     },
     schema::{
-        dist::Artifact,
+        dist::{Artifact, Sccache},
         plan::{Build, Plan},
     },
-    sys::{Context, fs, process::Stream, toolchain::mimalloc, zig},
+    sys::{Context, fs, process::Stream, sccache, toolchain::mimalloc, zig},
 };
 
 /// What a build made.
@@ -34,6 +34,8 @@ pub struct Built {
     pub artifacts: Vec<Artifact>,
     /// What cargo said of the build.
     pub report: Report,
+    /// What sccache was asked for.
+    pub sccache: Option<Sccache>,
 }
 
 /// Builds every job of the plan into the stage.
@@ -42,10 +44,12 @@ pub struct Built {
 /// zig is unfit, or the build failed: which crate, and the end of the log with the path of the
 /// whole.
 pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
-    let report = compile(cx, planned, &planned.plan, stage, "build")?;
+    let (report, sccache) = sccache::counting(cx, planned.rustc_wrapper.as_deref(), || {
+        compile(cx, planned, &planned.plan, stage, "build")
+    })?;
     let jobs = planned.plan.jobs.iter();
     let artifacts = jobs.map(|job| collect(job, &report, stage)).collect::<Result<_>>()?;
-    Ok(Built { artifacts, report })
+    Ok(Built { artifacts, report, sccache })
 }
 
 /// Has cargo build all that `plan` says, which is one for the same machine as `planned`. The logs
@@ -84,7 +88,7 @@ pub(super) fn compile(
             }
         }
         let warm = Warm::new(planned, build, &env);
-        warmed.extend(warm.names());
+        warmed.insert(warm.name().to_owned());
         let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
         report.begin(&build.targets);
         let timings = Utf8Path::new(&plan.target_directory).join("cargo-timings");
@@ -160,6 +164,7 @@ fn steady_env(cx: &Context, epoch: u64) -> BTreeMap<String, Option<String>> {
     env
 }
 
+/// Runs cargo, and calls `compiles` with every unit that it begins to compile.
 fn run(
     cx: &Context,
     build: &Build,

@@ -49,7 +49,8 @@ fn make(cx: &Context, request: &Request, pack: bool) -> Result<Dist> {
         summary::smoke(cx, artifact);
     }
     let release = plan.release.clone();
-    let dist = Dist { schema: SCHEMA, release, units: built.report.units, artifacts, images };
+    let (units, sccache) = (built.report.units, built.sccache);
+    let dist = Dist { schema: SCHEMA, release, units, sccache, artifacts, images };
     cx.children.check()?;
     let output = stage.output().to_owned();
     stage.finish(&dist)?;

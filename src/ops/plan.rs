@@ -36,6 +36,8 @@ pub struct Planned {
     pub rust: Rust,
     /// zig, where there is one.
     pub zig: Option<Zig>,
+    /// What cargo starts rustc with.
+    pub rustc_wrapper: Option<String>,
     /// Where the object of mimalloc is, or has to be made, for the targets that get it.
     pub mimalloc: BTreeMap<String, Utf8PathBuf>,
     /// Whether nothing may be fetched.
@@ -138,6 +140,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         mimalloc: facts.mimalloc,
         offline: request.offline,
         timings: request.timings,
+        rustc_wrapper: config.rustc_wrapper(),
     })
 }
 

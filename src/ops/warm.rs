@@ -1,7 +1,7 @@
 //! What zig builds once for each target is built while cargo compiles, and not after it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     io::Write,
     sync::{Mutex, mpsc},
 };
@@ -20,23 +20,25 @@ use crate::{
 /// The environment of a build's command.
 type Env = BTreeMap<String, Option<String>>;
 
-/// One target whose links need something of zig's.
+/// One target's smallest link.
 #[derive(Debug)]
 struct Part {
-    name: String,
     target: String,
     command: Command,
 }
 
-/// The parts of zig's cache that the links of `builds` need, by their names.
+/// What the links of one build need of zig's.
 #[derive(Debug)]
 pub(super) struct Warm {
+    name: String,
     parts: Vec<Part>,
 }
 
 impl Warm {
     /// What the links of `build` need, started with `env`.
     pub(super) fn new(planned: &Planned, build: &Build, env: &Env) -> Self {
+        let version = planned.zig.as_ref().map(|zig| zig.version.to_string()).unwrap_or_default();
+        let mut key = format!("{}", planned.rust.version);
         let part = |target: &String| {
             let job = planned.plan.jobs.iter().find(|job| job.target == *target)?;
             let upper = target.to_uppercase().replace(['-', '.'], "_");
@@ -46,22 +48,21 @@ impl Warm {
             let counts =
                 |flag: &&&str| !flag.contains("-path-prefix") && !flag.contains("build-id");
             let counting: Vec<&str> = flags.iter().filter(counts).copied().collect();
-            let key = Digest::of(format!("{counting:?} {}", planned.rust.version).as_bytes());
-            let zig = planned.zig.as_ref()?;
+            key.push_str(&format!("\n{target} {counting:?}"));
             let command = Command { env: env.clone(), ..Command::new(&planned.rust.rustc) }
                 .args(["--crate-name", "longshore_warm", "--crate-type", "bin", "--target"])
                 .args([target.as_str(), "--edition", "2021", "-Copt-level=3", "-"])
                 .arg(format!("-Clinker={linker}"))
                 .args(flags);
-            let name = format!("{}-{target}-{}", zig.version, key.short());
-            Some(Part { name, target: target.clone(), command })
+            Some(Part { target: target.clone(), command })
         };
-        Warm { parts: build.targets.iter().filter_map(part).collect() }
+        let parts = build.targets.iter().filter_map(part).collect();
+        Warm { name: format!("{version}-{}", Digest::of(key.as_bytes()).short()), parts }
     }
 
-    /// The names.
-    pub(super) fn names(&self) -> BTreeSet<String> {
-        self.parts.iter().map(|part| part.name.clone()).collect()
+    /// What it is called.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Runs `work`, and has zig build what is missing beside it, from when `work` calls what it is
@@ -75,9 +76,7 @@ impl Warm {
         work: impl FnOnce(&(dyn Fn() + Sync)) -> Result<T>,
     ) -> Result<T> {
         let Some(zig_cache) = warm::zig_cache(cx) else { return work(&|| {}) };
-        let cold: Vec<&Part> =
-            self.parts.iter().filter(|part| !warm::is_warm(&zig_cache, &part.name)).collect();
-        if cold.is_empty() {
+        if warm::is_warm(&zig_cache, &self.name) {
             return work(&|| {});
         }
         let children = cx.children.nested();
@@ -86,8 +85,10 @@ impl Warm {
             Beside { cx, children: &children, zig_cache, log: stage.path("logs/warm.log") };
         std::thread::scope(|scope| {
             scope.spawn(move || {
-                if begun.recv().is_ok() {
-                    beside.warm(&cold);
+                if begun.recv().is_ok()
+                    && let Err(error) = beside.warm(self)
+                {
+                    beside.note(&format!("{error}\n"));
                 }
             });
             let begin = Mutex::new(Some(begin));
@@ -116,47 +117,27 @@ struct Beside<'a> {
 }
 
 impl Beside<'_> {
-    /// Has zig build what each part needs; then keeps what was built.
-    fn warm(&self, parts: &[&Part]) {
-        let mut made = Vec::new();
-        for part in parts {
-            match self.one(part) {
-                Ok(Some(before)) => made.push((*part, before)),
-                Ok(None) => {}
-                Err(error) => self.note(&format!("{}: {error}\n", part.target)),
-            }
-        }
-        for (part, before) in made {
-            let place = warm::place(self.cx, &part.name);
-            let dir = Utf8PathBuf::from(format!("{place}.{}.tmp", std::process::id()));
-            let kept = self.keep(part, &before, &dir);
-            if let Err(error) = kept.and(fs::remove_dir_all(&dir)) {
-                self.note(&format!("{}: {error}\n", part.target));
-            }
-        }
-    }
-
-    /// Has zig build what the part needs, in its own cache. Gives what was there before; nothing
-    /// when it was kept from another time and only had to be copied.
-    fn one(&self, part: &Part) -> Result<Option<warm::Entries>> {
-        if warm::place(self.cx, &part.name).exists() {
-            warm::merge(self.cx, &self.zig_cache, &part.name)?;
-            return Ok(None);
+    /// Has zig build what each target needs, in its own cache; then keeps what was built, once links
+    /// with nothing else go well. What was kept at another time only has to be copied.
+    fn warm(&self, warm: &Warm) -> Result<()> {
+        let place = warm::place(self.cx, &warm.name);
+        if place.exists() {
+            return warm::merge(self.cx, &self.zig_cache, &warm.name);
         }
         let before = warm::entries(&self.zig_cache)?;
-        self.link(part, &self.zig_cache)?;
-        warm::mark_warm(&self.zig_cache, &part.name)?;
-        Ok(Some(before))
-    }
-
-    /// Keeps what zig built for the part, once a link with nothing else went well.
-    fn keep(&self, part: &Part, before: &warm::Entries, dir: &Utf8Path) -> Result<()> {
-        fs::remove_dir_all(dir)?;
-        if !warm::copy_new(&self.zig_cache, before, dir)? {
-            return Ok(());
-        }
-        self.link(part, dir)?;
-        warm::keep(self.cx, dir, &part.name)
+        warm.parts.iter().try_for_each(|part| self.link(part, &self.zig_cache))?;
+        warm::mark_warm(&self.zig_cache, &warm.name)?;
+        let dir = Utf8PathBuf::from(format!("{place}.{}.tmp", std::process::id()));
+        fs::remove_dir_all(&dir)?;
+        let kept = warm::copy_new(&self.zig_cache, &before, &dir).and_then(|new| {
+            if !new {
+                return Ok(());
+            }
+            warm.parts.iter().try_for_each(|part| self.link(part, &dir))?;
+            warm::keep(self.cx, &dir, &warm.name)
+        });
+        fs::remove_dir_all(&dir)?;
+        kept
     }
 
     /// Links the smallest program with the build's own flags.
@@ -173,7 +154,8 @@ impl Beside<'_> {
         if output.success() {
             return Ok(());
         }
-        Err(Error::build(format!("rustc ended with {}", output.ending())))
+        let target = &part.target;
+        Err(Error::build(format!("{target}: rustc ended with {}", output.ending())))
     }
 
     /// Writes to the log, which is only for who looks there.

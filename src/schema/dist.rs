@@ -25,6 +25,9 @@ pub struct Dist {
     pub release: Release,
     /// What cargo compiled for this, and what it found done.
     pub units: Units,
+    /// What sccache had and had not, where cargo's `rustc-wrapper` is sccache.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sccache: Option<Sccache>,
     /// Every binary.
     pub artifacts: Vec<Artifact>,
     /// Every multi-platform image.
@@ -88,6 +91,17 @@ pub struct Artifact {
     /// The outcome of running them; absent where it was not asked for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub smoke: Option<Smoke>,
+}
+
+/// What sccache was asked for by one build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Sccache {
+    /// What it had.
+    pub hits: u64,
+    /// What had to be compiled.
+    pub misses: u64,
 }
 
 /// A file by its content.

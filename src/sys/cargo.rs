@@ -77,9 +77,23 @@ impl Config {
         Ok(Config { whole, hidden: hides.then(|| load(others)).transpose()? })
     }
 
-    /// The rustc that cargo calls.
+    /// The rustc that cargo calls, without what it starts it with.
     pub fn rustc(&self) -> String {
-        self.whole.rustc().path.to_string_lossy().into_owned()
+        let rustc = self.whole.rustc();
+        // A wrapper comes first, and the compiler is its first argument.
+        let wrapped = self.whole.build.rustc_wrapper.is_some()
+            || self.whole.build.rustc_workspace_wrapper.is_some();
+        let program = match rustc.args.last() {
+            Some(program) if wrapped => program.as_os_str(),
+            _ => rustc.path.as_os_str(),
+        };
+        program.to_string_lossy().into_owned()
+    }
+
+    /// What cargo starts rustc with: `RUSTC_WRAPPER`, else `build.rustc-wrapper`.
+    pub fn rustc_wrapper(&self) -> Option<String> {
+        let path = self.whole.build.rustc_wrapper.as_ref()?;
+        Some(path.to_string_lossy().into_owned()).filter(|path| !path.is_empty())
     }
 
     /// The flags that cargo would give rustc for `target`, and the one place they come from.

@@ -9,6 +9,7 @@ pub mod fs;
 pub mod git;
 pub mod host;
 pub mod process;
+pub mod sccache;
 pub mod signal;
 pub mod toolchain;
 pub mod tree;

@@ -11,7 +11,8 @@ const EXTENSIONS: [&str; 26] = [
 /// `args` of a compiler without the CPU extensions, where it only links objects. They change
 /// nothing in those, but zig compiles libc and compiler-rt anew for each set of extensions that it
 /// links for: CMake's tests for compiler flags would have it do that a dozen times, a minute each.
-/// A whole CPU (`-mcpu`, `-march`) is somebody's choice and stays.
+/// So does `-mtune`, which zig takes for the CPU to compile for. What names a CPU for good (`-mcpu`,
+/// `-march`) is somebody's choice and stays.
 pub fn for_any_cpu(args: Vec<String>) -> Vec<String> {
     let compiles = |arg: &String| {
         let stops = ["-c", "-S", "-E", "-M", "-MM", "-fsyntax-only", "-x", "-"];
@@ -28,7 +29,8 @@ pub fn for_any_cpu(args: Vec<String>) -> Vec<String> {
         let name = arg.strip_prefix("-mno-").or_else(|| arg.strip_prefix("-m"));
         name.is_some_and(|name| EXTENSIONS.iter().any(|start| name.starts_with(start)))
     };
-    args.into_iter().filter(|arg| !extension(arg)).collect()
+    let dropped = |arg: &String| extension(arg) || arg.starts_with("-mtune=");
+    args.into_iter().filter(|arg| !dropped(arg)).collect()
 }
 
 #[cfg(test)]
@@ -42,7 +44,7 @@ mod tests {
     #[test]
     fn extensions_go_from_links_alone() {
         let link = "-g -target x86_64-linux-musl -mavx2 -mno-sse4.2 -mevex512 -mcpu=x86_64_v3 \
-                    -march=native -m64 -mcmodel=small -mllvm -x1 a.o -o a";
+                    -mtune=cascadelake -march=native -m64 -mcmodel=small -mllvm -x1 a.o -o a";
         let rest = "-g -target x86_64-linux-musl -mcpu=x86_64_v3 -march=native -m64 \
                     -mcmodel=small -mllvm -x1 a.o -o a";
         assert_eq!(for_any_cpu(words(link)), words(rest));

@@ -7,6 +7,7 @@
 mod agreement;
 mod agreement_peers;
 mod blame;
+mod cache;
 mod cli;
 mod corpus;
 mod dist;

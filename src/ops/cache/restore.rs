@@ -270,7 +270,7 @@ impl Work<'_> {
 
 /// The directories whose files' times may be changed: the user's own packages.
 fn own_roots(workspace: &Workspace, manifest: &Manifest) -> Vec<Utf8PathBuf> {
-    let packages = manifest.packages.keys().map(Utf8PathBuf::from);
+    let packages = manifest.roots.iter().map(Utf8PathBuf::from);
     let mut roots: Vec<_> = packages.chain([workspace.root.clone()]).collect();
     let real: Vec<_> = roots.iter().filter_map(|root| root.canonicalize_utf8().ok()).collect();
     roots.extend(real);

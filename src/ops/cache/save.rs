@@ -176,6 +176,8 @@ fn inputs(
         .iter()
         .filter_map(|unit| Some((unit.package.as_str(), unit.root.as_deref()?)))
         .collect();
+    let own = recorded.units.iter().filter(|unit| unit.is_local());
+    manifest.roots = own.filter_map(|unit| Some(unit.root.as_ref()?.to_string())).collect();
     for unit in recorded.units.iter().filter(|unit| unit.script) {
         let (Some(out), Some(hash)) = (unit.files.first(), unit.hashes().next()) else { continue };
         let Some(package) = roots.get(unit.package.as_str()) else { continue };
