@@ -11,7 +11,10 @@ use crate::{
     ops::allocator,
     plan::{Facts, Inputs},
     request::Request,
-    schema::{Plan, plan::Std},
+    schema::{
+        Plan,
+        plan::{Job, Std},
+    },
     sys::{
         Context, cargo, fs, git,
         toolchain::{self, Rust, Zig},
@@ -120,12 +123,9 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     facts.remap.dedup();
     facts.zig = zig.as_ref().map(|zig| zig.version.clone());
     facts.tools = tools(&rust, zig.as_ref());
-    if let Some(version) = facts.zig.clone().or_else(|| Version::parse(crate::zig::PINNED).ok()) {
-        for job in first.jobs.iter().filter(|job| job.allocator.allocator == Allocator::Mimalloc) {
-            let object = toolchain::mimalloc::object(cx, &job.target, job.cpu.as_deref(), &version);
-            facts.mimalloc.insert(job.target.clone(), object);
-            facts.tools.insert("mimalloc".to_owned(), MIMALLOC.to_owned());
-        }
+    facts.mimalloc = mimalloc(cx, &first, facts.zig.as_ref());
+    if !facts.mimalloc.is_empty() {
+        facts.tools.insert("mimalloc".to_owned(), MIMALLOC.to_owned());
     }
     let plan = inputs_plan(&workspace, &targets, request, &facts)?;
     facts.again = true;
@@ -142,6 +142,17 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         timings: request.timings,
         rustc_wrapper: config.rustc_wrapper(),
     })
+}
+
+/// Where the object of mimalloc is, or will be, for each target that gets it.
+fn mimalloc(cx: &Context, plan: &Plan, zig: Option<&Version>) -> BTreeMap<String, Utf8PathBuf> {
+    let pinned = Version::parse(crate::zig::PINNED).ok();
+    let Some(zig) = zig.or(pinned.as_ref()) else {
+        return BTreeMap::new();
+    };
+    let gets = plan.jobs.iter().filter(|job| job.allocator.allocator == Allocator::Mimalloc);
+    let object = |job: &Job| toolchain::mimalloc::object(cx, &job.target, job.cpu.as_deref(), zig);
+    gets.map(|job| (job.target.clone(), object(job))).collect()
 }
 
 fn inputs_plan(

@@ -9,6 +9,7 @@ use std::{
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{Mode, OFlags};
 
 use super::fs::{TempDir, failed};
 use crate::{elf::ReadAt, error::Result};
@@ -18,6 +19,7 @@ use crate::{elf::ReadAt, error::Result};
 pub struct OpenFile {
     file: File,
     size: u64,
+    mode: u32,
     /// The beginning and the end, where the tables of programs are: two reads take the place of
     /// some thirty.
     head: Vec<u8>,
@@ -31,10 +33,18 @@ const TAIL: u64 = 6 << 10;
 /// Opens the file to be read.
 ///
 /// # Errors
-/// It cannot be opened.
+/// It cannot be opened, or is not a regular file.
 pub fn open(path: &Utf8Path) -> Result<OpenFile> {
-    let opened = File::open(path).and_then(|file| {
-        let size = file.metadata()?.len();
+    // Without waiting: a pipe that nobody writes to is no regular file either.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(path.as_std_path(), flags, Mode::empty());
+    let opened = opened.map_err(std::io::Error::from).and_then(|file| {
+        let file = File::from(file);
+        let meta = file.metadata()?;
+        if !meta.is_file() {
+            return Err(std::io::Error::other("it is not a regular file"));
+        }
+        let (size, mode) = (meta.len(), meta.permissions().mode() & 0o7777);
         let piece = |at: u64, len: u64| {
             let mut bytes = vec![0; usize::try_from(len).unwrap_or_default()];
             // It may have become shorter; who wants these bytes is told so then.
@@ -44,12 +54,17 @@ pub fn open(path: &Utf8Path) -> Result<OpenFile> {
         let head = piece(0, size.min(HEAD));
         let rest = size - size.min(HEAD);
         let tail = piece(size - rest.min(TAIL), rest.min(TAIL));
-        Ok(OpenFile { file, size, head, tail })
+        Ok(OpenFile { file, size, mode, head, tail })
     });
     opened.map_err(|error| failed("read", path, error))
 }
 
 impl OpenFile {
+    /// The lowest twelve bits of its mode.
+    pub fn mode(&self) -> u32 {
+        self.mode
+    }
+
     /// Reads a part of it from its beginning to its end.
     pub fn reader(&self, range: Range<u64>) -> Reader<&OpenFile> {
         Reader { file: self, range }

@@ -88,6 +88,41 @@ fn build_one(
     fs::write(&work.join("Cargo.toml"), MANIFEST.as_bytes())?;
     fs::write(&work.join("Cargo.lock"), LOCK.as_bytes())?;
     fs::write(&work.join("src/lib.rs"), b"#![no_std]\n")?;
+    let mut command = command(cx, rust, source, target, options, &work);
+    if offline {
+        command = command.arg("--offline");
+    }
+    let output = cx.children.output(&command)?;
+    if !output.success() {
+        return Err(Error::tool(format!(
+            "std for `{target}` cannot be built from `{source}`: cargo ended with {}",
+            output.ending()
+        ))
+        .detail(output.tail(20))
+        .hint(format!("`rustup target add {target}` makes this unnecessary")));
+    }
+    let deps = work.join("target").join(target).join("release/deps");
+    let staged = place.with_extension("partial");
+    fs::remove_dir_all(&staged)?;
+    for name in fs::names(&deps)? {
+        if name.ends_with(".rlib") && !name.starts_with("libstd_for_longshore") {
+            fs::link(&deps.join(&name), &staged.join("lib").join(&name))?;
+        }
+    }
+    fs::remove_dir_all(place)?;
+    fs::rename(&staged, place)?;
+    fs::remove_dir_all(&work)
+}
+
+/// The command that builds std as `options` say, in the package at `work`.
+fn command(
+    cx: &Context,
+    rust: &Rust,
+    source: &str,
+    target: &str,
+    options: &[String],
+    work: &Utf8Path,
+) -> Command {
     let commit = rust.commit.clone().unwrap_or_else(|| rust.version.to_string());
     let for_size = options.iter().any(|option| option == FOR_SIZE);
     let mut flags = vec![
@@ -113,7 +148,7 @@ fn build_one(
     let mut command = Command::new(&rust.cargo)
         .args(["build", "--release", "--locked"])
         .args(["--target", target, "--target-dir", "target"])
-        .dir(&work)
+        .dir(work)
         // Only std is compiled here, which is what this is for.
         .env("RUSTC_BOOTSTRAP", "1")
         .env("__CARGO_TESTS_ONLY_SRC_ROOT", format!("{source}/library"))
@@ -136,27 +171,5 @@ fn build_one(
     if for_size {
         command = command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s");
     }
-    if offline {
-        command = command.arg("--offline");
-    }
-    let output = cx.children.output(&command)?;
-    if !output.success() {
-        return Err(Error::tool(format!(
-            "std for `{target}` cannot be built from `{source}`: cargo ended with {}",
-            output.ending()
-        ))
-        .detail(output.tail(20))
-        .hint(format!("`rustup target add {target}` makes this unnecessary")));
-    }
-    let deps = work.join("target").join(target).join("release/deps");
-    let staged = place.with_extension("partial");
-    fs::remove_dir_all(&staged)?;
-    for name in fs::names(&deps)? {
-        if name.ends_with(".rlib") && !name.starts_with("libstd_for_longshore") {
-            fs::link(&deps.join(&name), &staged.join("lib").join(&name))?;
-        }
-    }
-    fs::remove_dir_all(place)?;
-    fs::rename(&staged, place)?;
-    fs::remove_dir_all(&work)
+    command
 }
