@@ -121,7 +121,7 @@ const CRATES: &[&str] = &[
     "tikv-jemallocator",
 ];
 
-/// Those of [`CRATES`] that a `Cargo.lock` names.
+/// Those of the known crates with an allocator that a `Cargo.lock` names.
 pub fn in_lock(lock: &str) -> impl Iterator<Item = &'static str> {
     let names = |name: &&&str| {
         let line = format!("name = \"{name}\"");
@@ -130,7 +130,7 @@ pub fn in_lock(lock: &str) -> impl Iterator<Item = &'static str> {
     CRATES.iter().filter(names).copied()
 }
 
-/// The first of [`CRATES`] in what `cargo tree --prefix none --format {p}` printed.
+/// The first of the known crates with an allocator in what `cargo tree --prefix none --format {p}` printed.
 pub fn in_tree(tree: &str) -> Option<&'static str> {
     let mut names = tree.lines().filter_map(|line| line.split_whitespace().next());
     names.find_map(|name| CRATES.iter().find(|known| **known == name).copied())

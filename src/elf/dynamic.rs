@@ -8,6 +8,8 @@ use goblin::elf::{
     program_header::{PT_DYNAMIC, PT_LOAD},
 };
 
+use memchr::{memmem, memrchr};
+
 use super::{
     Source,
     file::{File, Unreadable, quote, text, until_nul},
@@ -56,13 +58,17 @@ impl Dynamic {
         self.flags_1 & DF_1_PIE != 0
     }
 
-    /// What a name of a symbol tells.
-    fn look_at_name(&mut self, name: &[u8]) {
-        if name == b"__stack_chk_fail" {
-            self.canary = true;
-        } else if name.starts_with(b"__") && name.ends_with(b"_chk") && name.len() < STRING {
+    /// What the names of symbols tell, in a part of their table. Tables have millions of bytes, so
+    /// that only what may be such a name is looked at.
+    fn look_at_names(&mut self, names: &[u8]) {
+        self.canary |= memmem::find(names, b"\0__stack_chk_fail\0").is_some();
+        for end in memmem::find_iter(names, b"_chk\0").map(|at| at + b"_chk".len()) {
+            let before = names.get(..end).unwrap_or_default();
+            let start = memrchr(0, before).map_or(0, |at| at + 1);
+            let name = before.get(start..).unwrap_or_default();
             let new = !self.fortified.iter().any(|known| known.as_bytes() == name);
-            if new && self.fortified.len() < FORTIFIED {
+            let checks = name.starts_with(b"__") && name.len() < STRING;
+            if checks && new && self.fortified.len() < FORTIFIED {
                 self.fortified.push(text(name));
             }
         }
@@ -112,7 +118,7 @@ fn entries(file: &File<'_>, bytes: &[u8]) -> Result<Dynamic, Unreadable> {
     };
     let mut dynamic = Dynamic::default();
     if let Some(strings) = &strings {
-        strings.each(|name| dynamic.look_at_name(name))?;
+        strings.each(|names| dynamic.look_at_names(names))?;
     }
     if let Some((_, address)) = last(DT_VERNEED) {
         dynamic.glibc = version::newest(file, address, string)?;
@@ -164,11 +170,11 @@ impl<'a> Strings<'a> {
         Ok(until_nul(&bytes, 0, STRING).map(text))
     }
 
-    /// Calls `take` with every name. One that lies across two windows is looked at twice; one that
-    /// is longer than what windows have in common may be cut.
+    /// Calls `take` with all names, in parts. A name that lies across two parts is whole in one of
+    /// them, unless it is longer than what windows have in common.
     fn each(&self, mut take: impl FnMut(&[u8])) -> Result<(), Unreadable> {
         self.source.windows(self.start..self.start.saturating_add(self.size), |window, _| {
-            window.split(|&byte| byte == 0).for_each(&mut take);
+            take(window);
             true
         })?;
         Ok(())

@@ -4,8 +4,9 @@ use std::{borrow::Cow, fmt, io, ops::Range};
 
 use super::Unreadable;
 
-/// How much is read at once when all of something is looked through.
-const WINDOW: usize = 512 << 10;
+/// How much is read at once when all of something is looked through: what stays in a processor's
+/// cache, and what allocators take from memory that they have.
+const WINDOW: usize = 96 << 10;
 
 /// How far a window goes back into the one before it: what is looked for is shorter.
 pub(crate) const OVERLAP: usize = 4 << 10;

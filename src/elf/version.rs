@@ -6,8 +6,8 @@ use super::file::{File, Unreadable};
 /// A version of glibc.
 pub(super) type Version = (u32, u32, u32);
 
-/// How much of the table is read: some four thousand versions, of which programs have tens.
-const TABLE: u64 = 64 << 10;
+/// How much of the table is read: some five hundred versions, of which programs have tens.
+const TABLE: u64 = 8 << 10;
 
 /// The most entries that are followed, since they may lead back.
 const ENTRIES: usize = 4096;

@@ -73,8 +73,8 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         let rust = scope.spawn(|| toolchain::rust::find(cx, &rustc));
         (cargo::workspace(cx, request), rust.join())
     });
-    let workspace = workspace?;
-    let rust = rust.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    let rust = rust.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let (workspace, rust) = (workspace?, rust?);
     let targets = known_targets(&workspace.root)?;
     let mut facts = Facts {
         flag_variables: cargo::flag_variables(cx),
@@ -130,7 +130,6 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     let plan = inputs_plan(&workspace, &targets, request, &facts)?;
     facts.again = true;
     let again = request.twice.then(|| inputs_plan(&workspace, &targets, request, &facts));
-    let (mimalloc, offline) = (facts.mimalloc, request.offline);
     Ok(Planned {
         plan,
         again: again.transpose()?,
@@ -138,8 +137,8 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         targets,
         rust,
         zig,
-        mimalloc,
-        offline,
+        mimalloc: facts.mimalloc,
+        offline: request.offline,
         timings: request.timings,
         rustc_wrapper: config.rustc_wrapper(),
     })

@@ -122,19 +122,20 @@ impl Beside<'_> {
     fn warm(&self, warm: &Warm) -> Result<()> {
         let place = warm::place(self.cx, &warm.name);
         if place.exists() {
-            return warm::merge(self.cx, &self.zig_cache, &warm.name);
+            warm::merge(&place, &self.zig_cache)?;
+            return warm::mark_warm(&self.zig_cache, &warm.name);
         }
         let before = warm::entries(&self.zig_cache)?;
         warm.parts.iter().try_for_each(|part| self.link(part, &self.zig_cache))?;
         warm::mark_warm(&self.zig_cache, &warm.name)?;
-        let dir = Utf8PathBuf::from(format!("{place}.{}.tmp", std::process::id()));
+        let dir = Utf8PathBuf::from(format!("{place}.{}.new", std::process::id()));
         fs::remove_dir_all(&dir)?;
         let kept = warm::copy_new(&self.zig_cache, &before, &dir).and_then(|new| {
             if !new {
                 return Ok(());
             }
             warm.parts.iter().try_for_each(|part| self.link(part, &dir))?;
-            warm::keep(self.cx, &dir, &warm.name)
+            warm::keep(&dir, &place)
         });
         fs::remove_dir_all(&dir)?;
         kept

@@ -98,30 +98,29 @@ fn of_zig(text: &str) -> bool {
     text.lines().skip(1).all(|line| line.split(' ').nth(4).is_some_and(|prefix| prefix != "0"))
 }
 
-/// Keeps the directory `made`, which has the form of zig's cache, as the entries called `name`.
+/// Keeps the directory `made`, which has the form of zig's cache, in the file `place`.
 ///
 /// # Errors
 /// It cannot be read or written.
-pub fn keep(cx: &Context, made: &Utf8Path, name: &str) -> Result<()> {
+pub fn keep(made: &Utf8Path, place: &Utf8Path) -> Result<()> {
     let mut tar = tar::Builder::new(Vec::new());
     let failed = |error| fs::failed("read", made, error);
     for part in ["h", "o"] {
         tar.append_dir_all(part, made.join(part)).map_err(failed)?;
     }
-    fs::write(&place(cx, name), &tar.into_inner().map_err(failed)?)
+    fs::write(place, &tar.into_inner().map_err(failed)?)
 }
 
-/// Gives zig's cache the entries called `name`, and marks it.
+/// Gives zig's cache the entries that are kept in the file `place`; those that it has stay.
 ///
 /// # Errors
 /// Something cannot be read or written.
-pub fn merge(cx: &Context, cache: &Utf8Path, name: &str) -> Result<()> {
+pub fn merge(place: &Utf8Path, cache: &Utf8Path) -> Result<()> {
     let from = cache.join(format!("tmp/longshore.{}", std::process::id()));
     fs::remove_dir_all(&from)?;
-    let done = merge_by(&place(cx, name), cache, &from);
+    let done = merge_by(place, cache, &from);
     fs::remove_dir_all(&from)?;
-    done?;
-    mark_warm(cache, name)
+    done
 }
 
 fn merge_by(kept: &Utf8Path, cache: &Utf8Path, from: &Utf8Path) -> Result<()> {
@@ -159,5 +158,34 @@ mod tests {
         assert!(!of_zig(&format!("0\n{}{}", line(1), line(0))));
         assert!(!of_zig("0\nx\n"));
         assert!(of_zig(""));
+    }
+
+    #[test]
+    fn what_is_new_goes_from_one_cache_to_another() {
+        let dir = fs::TempDir::new("longshore-warm-test").unwrap();
+        let (one, two) = (dir.path.join("one"), dir.path.join("two"));
+        let write = |cache: &Utf8Path, path: &str, text: &str| {
+            fs::write(&cache.join(path), text.as_bytes()).unwrap();
+        };
+        let ours = "0\n1 2 3 4 1 libc/a.c\n";
+        write(&one, "o/old/libold.a", "old");
+        let before = entries(&one).unwrap();
+        write(&one, "o/new/libc.a", "new");
+        write(&one, "h/ours.txt", ours);
+        write(&one, "h/theirs.txt", "0\n1 2 3 4 0 src/a.c\n");
+        let (made, place) = (dir.path.join("made"), dir.path.join("kept.tar"));
+        assert!(copy_new(&one, &before, &made).unwrap());
+        keep(&made, &place).unwrap();
+        // Begun and not finished, and already there.
+        write(&two, "h/ours.txt", "");
+        write(&two, "o/new/libc.a", "newer");
+        merge(&place, &two).unwrap();
+        let read = |path: &str| fs::read_to_string_if_there(&two.join(path)).unwrap();
+        assert_eq!(read("h/ours.txt").as_deref(), Some(ours));
+        assert_eq!(read("o/new/libc.a").as_deref(), Some("newer"));
+        assert_eq!((read("o/old/libold.a"), read("h/theirs.txt")), (None, None));
+        // Where nothing was built there is nothing to keep.
+        let nothing = dir.path.join("nothing");
+        assert!(!copy_new(&one, &entries(&one).unwrap(), &nothing).unwrap());
     }
 }

@@ -9,7 +9,7 @@ use std::{
 /// The most bytes that one archive or layer is unpacked to.
 pub const MOST: u64 = 16 << 30;
 
-/// How many times larger than itself a stream may become, once it is [`FREE`] bytes. Programs and
+/// How many times larger than itself a stream may become, once it is 64 MiB. Programs and
 /// texts become some ten times smaller; a bomb is a thousand times smaller than what it holds.
 pub const TIMES: u64 = 200;
 

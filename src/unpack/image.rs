@@ -47,6 +47,8 @@ pub struct Images {
     pub others: Vec<(String, String)>,
     /// What is broken, by name, and why.
     pub broken: Vec<(String, String)>,
+    /// What a layout's `index.json` points at.
+    pub top: Vec<Digest>,
 }
 
 /// The image of one platform.
@@ -85,6 +87,7 @@ pub fn images(store: &dyn Store) -> Result<Images> {
     if store.open(MARK.0)?.is_some() {
         let bytes = small(store, INDEX)?.ok_or_else(missing)?;
         let index = Document::<Index>::parse(bytes)?;
+        found.top = index.manifests.iter().map(|manifest| manifest.digest).collect();
         Layout { store, found: &mut found, left: MANIFESTS }.index(&index, 0);
     } else if let Some(bytes) = small(store, DOCKER_MANIFEST)? {
         docker(store, &bytes, &mut found)?;

@@ -163,7 +163,7 @@ fn a_release_manifest_is_held_against_its_files() {
         });
         let release = serde_json::json!({ "name": "x", "source-date-epoch": 0, "tools": {} });
         let dist = serde_json::json!({
-            "schema": 1, "release": release, "units": { "compiled": 0, "fresh": 0 },
+            "schema": 1, "release": release, "units": { "compiled": 0, "fresh": 0, "each": [] },
             "artifacts": [artifact], "images": [],
         });
         fs::write(dir.join("dist.json"), dist.to_string()).unwrap();

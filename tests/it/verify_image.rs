@@ -225,6 +225,36 @@ fn lie(path: &Path) {
     write(path, &bytes, 0o644);
 }
 
+#[test]
+fn what_dist_made_is_looked_at_as_a_whole() {
+    let (workspace, _) = crate::dist::shared();
+    let dir = workspace.dist();
+    let text = check(&dir, &["dist.json"], 0);
+    for name in ["linux/amd64/bin/hello", "image/hello!linux/arm64!/usr/local/bin/hello"] {
+        assert!(text.contains(&format!("`{name}` accepted")), "{text}");
+    }
+    let scratch = directory("image-dist");
+    let policy = scratch.join("policy.toml");
+    let policy = policy.to_str().unwrap();
+    let args = ["dist.json", "--base", "dist.json", "--policy", policy];
+    fs::write(policy, "max-growth.file = 0\nmax-growth.image = '0%'\nmax-size.image = '1 GB'")
+        .unwrap();
+    check(&dir, &args, 0);
+    fs::write(policy, "max-size.image = '1 kB'\nmax-size.file = '1 kB'").unwrap();
+    let text = check(&dir, &args, 1);
+    assert!(text.contains("the image is larger than 1.00 kB"), "{text}");
+    assert!(text.contains("the program is larger than 1.00 kB"), "{text}");
+    // A layout of another image is not the one of the release.
+    let mut copy = Command::new("cp");
+    assert!(copy.arg("-r").arg(&dir).arg(scratch.join("dist")).status().unwrap().success());
+    let index = scratch.join("dist/image/hello/index.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(&index).unwrap()).unwrap();
+    json["manifests"][0]["digest"] = Digest::of(b"").to_string().into();
+    fs::write(&index, json.to_string()).unwrap();
+    let text = check(&scratch.join("dist"), &["dist.json"], 1);
+    assert!(text.contains("`image/hello` refused") && text.contains("does not point at"), "{text}");
+}
+
 /// The files of a layout, in memory.
 struct Files(std::collections::BTreeMap<String, Vec<u8>>);
 

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, process::Command};
 
 use crate::{
-    support::{peer, program},
+    support::{command::longshore, peer, program, workspace::Workspace},
     verify::tool,
     verify_archive::tar,
     verify_cli::{check, directory, write},
@@ -146,6 +146,17 @@ fn what_the_workspace_says_is_for_its_own() {
     assert!(text.contains("deny size") && !text.contains("static-pie"), "{text}");
     own("[verify]\nmax-sizes.file = 1\n").unwrap();
     check(&dir, &["x", "--target", "own"], 2);
+}
+
+#[test]
+fn a_budget_holds_in_dist() {
+    let metadata = "[workspace.metadata.longshore.verify]\nmax-size.file = '1 kB'\n\
+                    [[workspace.metadata.longshore.verify.waive]]\nlint = 'build-id'\nreason = 'x'\n";
+    let workspace = Workspace::members(&["app"], metadata);
+    let build = "build --target x86_64-unknown-linux-musl --no-smoke";
+    let told = "deny size: the program is larger than 1.00 kB";
+    longshore(&workspace, build).status(1).stderr(told).run();
+    assert!(!workspace.dist().exists());
 }
 
 /// C code that needs what the processor of the name has, and no more.

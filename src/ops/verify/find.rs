@@ -5,8 +5,9 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use super::{Rules, base, look::refused};
 use crate::{
     error::{Error, Result},
+    oci::Digest,
     schema::{
-        dist::{Artifact, Dist},
+        dist::{Artifact, Dist, Image},
         verify::{Checked, NotChecked},
     },
     sys::fs::{self, Kind},
@@ -28,8 +29,8 @@ pub(super) enum Job {
     Named(Utf8PathBuf),
     /// A file in a directory that was named.
     Listed(Utf8PathBuf),
-    /// The directory of an OCI layout.
-    Layout(Utf8PathBuf),
+    /// The directory of an OCI layout, and the digest that it must have.
+    Layout(Utf8PathBuf, Option<Digest>),
     /// A file of a `dist.json`.
     Artifact(Utf8PathBuf, Box<(Artifact, Policy)>),
 }
@@ -70,7 +71,8 @@ impl Found {
                         Err(error) => self.refuse(&place, &error),
                     }
                 }
-                self.jobs.extend(dist.images.iter().map(|image| Job::Layout(place(&image.path))));
+                let layout = |image: &Image| Job::Layout(place(&image.path), Some(image.digest));
+                self.jobs.extend(dist.images.iter().map(layout));
             }
             Ok(_) => self.jobs.push(Job::Named(path.to_owned())),
             Err(_) if is_reference(path.as_str()) => {
@@ -112,7 +114,7 @@ impl Found {
             Err(error) => return self.refuse(directory, &error),
         };
         if names.iter().any(|name| name == unpack::image::MARK.0) {
-            self.jobs.push(Job::Layout(directory.to_owned()));
+            self.jobs.push(Job::Layout(directory.to_owned(), None));
             return;
         }
         for name in names {

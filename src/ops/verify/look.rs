@@ -17,7 +17,7 @@ use crate::{
     sys::{
         Context,
         file::{self, OpenFile},
-        fs::{self, Kind},
+        fs,
     },
     target::Targets,
     verify::{self, About, Mode, Policy},
@@ -240,10 +240,9 @@ impl<'a> Looker<'a> {
 
 /// A regular file, and its mode.
 fn open(path: &Utf8Path) -> Result<(OpenFile, Mode)> {
-    let Kind::File { mode, .. } = fs::kind(path, true)? else {
-        return Err(crate::Error::check(format!("`{path}` is not a regular file")));
-    };
-    Ok((file::open(path)?, Mode { bits: mode, capabilities: fs::has_capabilities(path) }))
+    let file = file::open(path)?;
+    let mode = Mode { bits: file.mode(), capabilities: fs::has_capabilities(path) };
+    Ok((file, mode))
 }
 
 /// The digest of a file, read in pieces.

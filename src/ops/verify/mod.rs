@@ -87,7 +87,7 @@ pub fn verify(cx: &Context, request: &Request) -> Result<Verification> {
         Some(Job::Done(checked)) => Outcome::of(checked.clone()),
         Some(Job::Named(path)) => looker.file(path, &policy, false),
         Some(Job::Listed(path)) => looker.file(path, &policy, true),
-        Some(Job::Layout(path)) => looker.layout(path, &policy),
+        Some(Job::Layout(path, digest)) => looker.layout(path, *digest, &policy),
         Some(Job::Artifact(path, of)) => looker.artifact(path, &of.0, &of.1),
     });
     cx.children.check()?;

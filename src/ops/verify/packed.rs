@@ -15,12 +15,12 @@ use super::{
 use crate::{
     elf::{ReadAt as _, Source},
     error::{Error, Result},
-    oci::archive::DOCKER_MANIFEST,
+    oci::{Digest, archive::DOCKER_MANIFEST},
     schema::verify::{Checked, NotChecked},
     sys::file::{OpenFile, Spool},
     unpack::{
         self, Budget, Entry, Kind, Packing,
-        image::{self, Image, Store},
+        image::{self, Image, Images, Store},
     },
     verify::{self, Mode, Policy, Whole},
 };
@@ -114,11 +114,25 @@ impl Looker<'_> {
         Ok(None)
     }
 
-    /// What there is to say of the layout in a directory.
-    pub(super) fn layout(&self, path: &Utf8Path, policy: &Policy) -> Outcome {
+    /// What there is to say of the layout in a directory, which must point at that digest where
+    /// one is said.
+    pub(super) fn layout(
+        &self,
+        path: &Utf8Path,
+        digest: Option<Digest>,
+        policy: &Policy,
+    ) -> Outcome {
         let _one = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
-        let images = self.images(path.as_str(), &Directory(path.to_owned()), policy, false);
-        images.unwrap_or_else(|error| Outcome::of(refused(path.as_str(), &error.to_string())))
+        let store = Directory(path.to_owned());
+        let name = path.as_str();
+        let looked = image::images(&store).and_then(|found| match digest {
+            Some(digest) if found.top != [digest] => {
+                let message = format!("its `index.json` does not point at `{digest}` alone");
+                Err(Error::check(message))
+            }
+            _ => self.images_of(name, &store, &found, policy, false),
+        });
+        looked.unwrap_or_else(|error| Outcome::of(refused(name, &error.to_string())))
     }
 
     fn images(
@@ -128,7 +142,17 @@ impl Looker<'_> {
         policy: &Policy,
         listed: bool,
     ) -> Result<Outcome> {
-        let found = image::images(store)?;
+        self.images_of(path, store, &image::images(store)?, policy, listed)
+    }
+
+    fn images_of(
+        &self,
+        path: &str,
+        store: &dyn Store,
+        found: &Images,
+        policy: &Policy,
+        listed: bool,
+    ) -> Result<Outcome> {
         let mut all = Outcome::default();
         for (name, why) in &found.broken {
             all.checked.push(refused(&format!("{path}!{name}"), why));

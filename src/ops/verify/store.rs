@@ -7,10 +7,7 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use crate::{
     elf::ReadAt as _,
     error::{Error, Result},
-    sys::{
-        file::{self, OpenFile},
-        fs::{self, Kind},
-    },
+    sys::file::{self, OpenFile},
     unpack::{self, image::Store},
 };
 
@@ -30,9 +27,6 @@ impl Store for Directory {
         if !place.exists() {
             return Ok(None);
         }
-        let Kind::File { .. } = fs::kind(&place, true)? else {
-            return Err(Error::check(format!("`{place}` is not a regular file")));
-        };
         let open = file::open(&place)?;
         let size = open.size();
         Ok(Some(Box::new(open.into_reader(0..size))))
