@@ -37,7 +37,7 @@ version = \"0.0.0\"
 pub fn sysroot(cx: &Context, rust: &Rust, source: &Utf8Path, options: &[String]) -> Utf8PathBuf {
     // The last part is for how it is built here.
     let options = options.iter().map(|option| format!("{option}\n")).collect::<String>();
-    let key = format!("{}\n{}\n{source}\n{options}2", rust.rustc_version, rust.host);
+    let key = format!("{}\n{}\n{source}\n{options}3", rust.rustc_version, rust.host);
     let key = Digest::of(key.as_bytes()).short();
     cx.env.cache.join(format!("std/{}-{key}", rust.version))
 }
@@ -169,7 +169,7 @@ fn command(
         command = command.arg(format!("-Zbuild-std-features={features}"));
     }
     if for_size {
-        command = command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s");
+        command = command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "z");
     }
     command
 }
