@@ -38,7 +38,10 @@ const FLAGS: &[&str] = &[
     "-fdata-sections",
     "-fvisibility=hidden",
     "-ftls-model=local-exec",
-    "-Wno-date-time",
+    // It says when it was compiled, and is compiled once for releases of any time.
+    "-Wno-builtin-macro-redefined",
+    "-D__DATE__=\"\"",
+    "-D__TIME__=\"\"",
 ];
 
 /// Where the object for `target` is, compiled for `cpu` by this zig.
