@@ -164,6 +164,29 @@ fn size_aborts_and_is_smaller() {
 }
 
 #[test]
+fn a_targets_file_tunes_what_is_built() {
+    let Some(readelf) = peer::find("readelf") else {
+        return;
+    };
+    let (_, text) = longshore::target::EMBEDDED.iter().find(|(name, _)| *name == AMD64).unwrap();
+    let tuning = "relocation-model = \"static\"\nframe-pointers = true\n\
+                  link-args = [\"-Wl,-z,stack-size=1507328\"]\nallocator = \"mimalloc\"\n\n[elf]";
+    let workspace =
+        Workspace::hello().file(&format!("targets/{AMD64}.toml"), &text.replace("\n[elf]", tuning));
+    let json = crate::dist::dist(&workspace, &format!("--target {AMD64}")).run().json();
+    let artifact = &json["artifacts"][0];
+    assert_eq!(artifact["smoke"]["output"], "hello from a fixture");
+    assert_eq!(artifact["allocator"]["allocator"], "mimalloc");
+    let file = workspace.dist().join(artifact["path"].as_str().unwrap());
+    let shown = peer::run(&readelf, ["-W", "-h", "-l", file.to_str().unwrap()]);
+    assert!(shown.contains("EXEC (Executable file)"), "{shown}");
+    let stack = shown.lines().find(|line| line.contains("GNU_STACK")).unwrap();
+    assert!(stack.contains("0x170000"), "{stack}");
+    let log = fs::read_to_string(workspace.dist().join("logs/build.log")).unwrap();
+    assert!(log.contains("-Cforce-frame-pointers=yes"), "{log}");
+}
+
+#[test]
 fn a_unit_that_is_compiled_twice_is_an_error_with_its_cause() {
     let script = "const FLAGS: Option<&str> = option_env!(\"CARGO_ENCODED_RUSTFLAGS\");\n\
                   fn main() {\n    println!(\"cargo:rerun-if-changed=build.rs\");\n    \

@@ -10,7 +10,7 @@ use std::{
 use rawzip::{CompressionMethod, ZipArchiveWriter};
 
 use crate::{
-    support::{peer, program},
+    support::{peer, program, random::random},
     verify_cli::{check, directory, write},
 };
 
@@ -303,13 +303,7 @@ fn memory_is_bounded_whatever_the_file() {
 fn no_mutation_of_an_archive_panics() {
     let dir = directory("archive-mutations");
     let good = program::amd64();
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut random = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state as usize
-    };
+    let mut random = random(0x9e37_79b9_7f4a_7c15);
     let mut run = 0;
     for (_, bytes) in archives(&[("bin/x", 0o755, &good), ("read.me", 0o644, b"text")]) {
         for _ in 0..2000 {

@@ -6,7 +6,7 @@ use longshore::oci::Digest;
 use serde_json::{Value, json};
 
 use crate::{
-    support::{peer, program},
+    support::{peer, program, random::random},
     verify_archive::{File, gzip, tar},
     verify_cli::{check, directory, write},
 };
@@ -294,13 +294,7 @@ fn no_mutation_of_an_image_panics_or_is_passed() {
     };
     assert_eq!(look(&Files(files.clone())).unwrap(), (1, 0));
     let names: Vec<_> = files.keys().cloned().collect();
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut random = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state as usize
-    };
+    let mut random = random(0x2545_f491_4f6c_dd1d);
     for round in 0..6000 {
         let name = &names[round % names.len()];
         let mut changed = files.clone();

@@ -13,26 +13,9 @@ set -eu
 
 dir=$1
 suite=${2:-forky}
-mkdir -p "$dir"
-dir=$(cd "$dir" && pwd)
-[ -e "$dir/ready" ] && exit 0
-
-# The mirror is the one that the system itself uses.
-mirror=$(sed -nE 's/^URIs: *([^ ]+).*/\1/p; s/^deb +(\[[^]]*\] +)?([^ ]+) .*/\2/p' \
-  /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -v security | head -n 1)
-[ -n "$mirror" ] || { echo "no Debian mirror in the apt sources" >&2; exit 3; }
-
-mkdir -p "$dir/apt/lists/partial" "$dir/apt/cache/archives/partial" "$dir/packages" "$dir/root"
-echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" \
-  >"$dir/apt/sources.list"
-: >"$dir/apt/status"
-apt() {
-  apt-get -q \
-    -o Dir::Etc::SourceList="$dir/apt/sources.list" -o Dir::Etc::SourceParts=- \
-    -o Dir::State::Lists="$dir/apt/lists" -o Dir::State::Status="$dir/apt/status" \
-    -o Dir::Cache="$dir/apt/cache" -o APT::Sandbox::User=root "$@"
-}
-apt update
+kind=deb
+. "$(dirname "$0")/apt.sh"
+mkdir -p "$dir/root"
 cd "$dir/packages"
 apt download docker.io docker-cli docker-buildx containerd runc tini \
   libc6 libsystemd0 libcap2 libseccomp2
