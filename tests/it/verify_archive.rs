@@ -312,7 +312,7 @@ fn no_mutation_of_an_archive_panics() {
                 let at = random() % bytes.len();
                 bytes[at] = random() as u8;
             }
-            if random() % 8 == 0 {
+            if random().is_multiple_of(8) {
                 bytes.truncate(random() % bytes.len());
             }
             look_into(&bytes);
