@@ -135,8 +135,8 @@ fn build(
     }
 }
 
-/// The flags of the request that cargo gets as they are.
-fn switches(request: &Request) -> Vec<String> {
+/// The flags of the request that say which dependencies there are, for `build` and `tree` alike.
+pub fn resolution(request: &Request) -> Vec<String> {
     let features = &request.features;
     let mut words = Vec::new();
     for list in &features.features {
@@ -147,9 +147,16 @@ fn switches(request: &Request) -> Vec<String> {
         (features.no_default_features, "--no-default-features"),
         (request.locked, "--locked"),
         (request.offline, "--offline"),
-        (request.keep_going, "--keep-going"),
-        (request.verbose > 0, "--verbose"),
     ];
+    let on = switches.iter().filter(|(on, _)| *on);
+    words.extend(on.map(|(_, switch)| (*switch).to_owned()));
+    words
+}
+
+/// The flags of the request that cargo gets as they are.
+fn switches(request: &Request) -> Vec<String> {
+    let mut words = resolution(request);
+    let switches = [(request.keep_going, "--keep-going"), (request.verbose > 0, "--verbose")];
     let on = switches.iter().filter(|(on, _)| *on);
     words.extend(on.map(|(_, switch)| (*switch).to_owned()));
     if let Some(jobs) = request.jobs {

@@ -2,9 +2,15 @@
 
 use std::borrow::Cow;
 
-use goblin::elf::section_header::{SHT_NOBITS, SHT_SYMTAB, SectionHeader};
+use goblin::elf::{
+    section_header::{SHT_NOBITS, SectionHeader},
+    sym::{STT_FUNC, STT_OBJECT, Sym},
+};
 
-use super::file::{File, Words, is_alloc, text, until_nul};
+use super::{
+    file::{File, is_alloc, text},
+    symbol,
+};
 
 /// The first place where two files differ that is not a mere consequence of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,14 +26,8 @@ pub struct Difference {
     pub content: [String; 2],
 }
 
-/// How much of a symbol's name is read.
-const NAME: usize = 1024;
-
 /// How many bytes before the difference are shown, and how many from it on.
 const SHOWN: (usize, usize) = (16, 32);
-
-/// `STT_OBJECT` and `STT_FUNC` (gABI, "Symbol Table").
-const OBJECT_OR_FUNCTION: [u64; 2] = [1, 2];
 
 /// Compares two stripped programs; `None` where they are the same. `unstripped` is what the first
 /// was stripped from: loaded bytes have the same addresses there, and its symbols name them.
@@ -131,42 +131,16 @@ fn excerpt(bytes: &[u8], at: usize) -> String {
 
 /// The smallest function or variable at `address`.
 fn symbol(unstripped: &[u8], address: u64) -> Option<String> {
-    let file = File::read(unstripped).ok()?;
-    let table = file.sections.iter().find(|section| section.sh_type == SHT_SYMTAB)?;
-    let names = file.sections.get(table.sh_link as usize)?;
-    let (symbols, names) = (file.content(table).ok()?, file.content(names).ok()?);
-    let words = file.words();
-    let size = if words.wide { 24 } else { 16 };
-    let mut best: Option<(u64, u64)> = None;
-    for symbol in symbols.chunks_exact(size) {
-        let Some(Symbol { name, info, value, len }) = Symbol::read(symbol, words) else { continue };
-        let inside = address.checked_sub(value).is_some_and(|into| into < len);
-        let kind = OBJECT_OR_FUNCTION.contains(&(info & 0xf));
-        if inside && kind && best.is_none_or(|(smallest, _)| len < smallest) {
-            best = Some((len, name));
+    let mut best: Option<(u64, String)> = None;
+    let see = |symbol: &Sym, name: &[u8]| {
+        let inside = address.checked_sub(symbol.st_value).is_some_and(|at| at < symbol.st_size);
+        let kind = [STT_OBJECT, STT_FUNC].contains(&symbol.st_type());
+        if inside && kind && best.as_ref().is_none_or(|(size, _)| symbol.st_size < *size) {
+            best = Some((symbol.st_size, text(name)));
         }
-    }
-    until_nul(&names, best?.1, NAME).map(text).filter(|name| !name.is_empty())
-}
-
-struct Symbol {
-    name: u64,
-    info: u64,
-    value: u64,
-    len: u64,
-}
-
-impl Symbol {
-    /// One entry of a symbol table, whose order depends on the class (gABI, "Symbol Table").
-    fn read(bytes: &[u8], words: Words) -> Option<Self> {
-        let (info, value, len) = if words.wide { (4, 8, 16) } else { (12, 4, 8) };
-        Some(Symbol {
-            name: words.u32(bytes, 0)?,
-            info: words.number(bytes, info, 1)?,
-            value: words.word(bytes, value)?,
-            len: words.word(bytes, len)?,
-        })
-    }
+    };
+    symbol::each(&File::read(unstripped).ok()?, see).ok()?;
+    best.map(|(_, name)| name).filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use camino::Utf8Path;
 
 use crate::{
     allocator,
+    cargo::invocation::resolution,
     command::Command,
     error::Result,
     request::Request,
@@ -33,10 +34,10 @@ pub(super) fn own(
     let lock = fs::read_to_string_if_there(&workspace.root.join("Cargo.lock"))?.unwrap_or_default();
     let known: Vec<&str> = allocator::in_lock(&lock).collect();
     let mut found = BTreeMap::new();
-    if !known.is_empty() {
+    if let Some(first) = known.first() {
         for target in targets {
-            if let Some(name) = in_tree(cx, workspace, request, target)? {
-                found.insert((*target).to_owned(), format!("crate `{name}`"));
+            if let Some(what) = in_tree(cx, workspace, request, target, first)? {
+                found.insert((*target).to_owned(), what);
             }
         }
     }
@@ -55,14 +56,15 @@ pub(super) fn own(
     Ok(found)
 }
 
-/// The crate with an allocator among the dependencies for `target`. Where cargo cannot say, the
-/// build will tell why.
+/// The crate with an allocator among the dependencies for `target`; where cargo cannot say, `known`,
+/// which `Cargo.lock` names.
 fn in_tree(
     cx: &Context,
     workspace: &Workspace,
     request: &Request,
     target: &str,
-) -> Result<Option<&'static str>> {
+    known: &str,
+) -> Result<Option<String>> {
     let manifest = workspace.root.join("Cargo.toml");
     let mut command = Command::new(cx.env.cargo())
         .args(["tree", "--manifest-path", manifest.as_str(), "--target", target])
@@ -79,21 +81,15 @@ fn in_tree(
     for package in &request.exclude {
         command = command.args(["--exclude", package]);
     }
-    let features = &request.features;
-    for list in &features.features {
-        command = command.args(["--features", list]);
-    }
-    let switches = [
-        (features.all_features, "--all-features"),
-        (features.no_default_features, "--no-default-features"),
-        (request.locked, "--locked"),
-        (request.offline, "--offline"),
-    ];
-    for (_, switch) in switches.iter().filter(|(on, _)| *on) {
-        command = command.arg(*switch);
-    }
+    command = command.args(resolution(request));
     let output = cx.children.output(&command)?;
-    Ok(allocator::in_tree(&output.text()).filter(|_| output.success()))
+    Ok(match allocator::in_tree(&output.text()) {
+        // The lock file names one: better slow in a case nobody meets than two allocators.
+        _ if !output.success() => {
+            Some(format!("crate `{known}`, perhaps: `cargo tree` cannot say for which targets"))
+        }
+        found => found.map(|name| format!("crate `{name}`")),
+    })
 }
 
 /// The first source file that declares a global allocator, other than one of a crate that is known
