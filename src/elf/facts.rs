@@ -117,6 +117,7 @@ pub struct Facts {
     /// describes a program without holding it.
     pub detached: bool,
     loaded: Vec<Range<u64>>,
+    data: Vec<Range<u64>>,
 }
 
 /// What kind of file it is.
@@ -209,13 +210,18 @@ impl Facts {
         let interpreter = interpreter(&file)?;
         let notes = note::read(&file)?;
         let loaded = strings::loaded(&file)?;
+        let data = strings::data(&file, &loaded);
         let shape = shape(&file, dynamic.as_ref(), interpreter.is_some());
         let dynamic = dynamic.unwrap_or_default();
         let segments: Vec<Segment> = segments(&file).collect();
         let named = Named::read(&file)?;
         let ident = |index: usize| file.header.e_ident.get(index).copied().unwrap_or_default();
         let libc = match libc(interpreter.as_deref(), &dynamic, notes.abi_tag) {
-            None if strings::contains(file.source, &loaded, &needle::MUSL.bytes())? => Libc::Musl,
+            None if has_start(shape, &dynamic)
+                && strings::contains(file.source, &data, &needle::MUSL.bytes())? =>
+            {
+                Libc::Musl
+            }
             None if dynamic.needed.iter().any(|name| name == "libc.so") => Libc::Musl,
             known => known.unwrap_or(Libc::Unknown),
         };
@@ -260,6 +266,7 @@ impl Facts {
             dynamic_flags_1: dynamic.flags_1,
             segments,
             loaded,
+            data,
         })
     }
 
@@ -273,14 +280,41 @@ impl Facts {
     pub(crate) fn look(
         &self,
         source: Source<'_>,
-        mut look: impl FnMut(&[u8], usize) -> bool,
+        look: impl FnMut(&[u8], usize) -> bool,
     ) -> Result<(), Unreadable> {
-        for range in &self.loaded {
-            if !source.windows(range.clone(), &mut look)? {
-                break;
-            }
+        through(source, &self.loaded, look)
+    }
+
+    /// As [`Facts::look`], without what section headers call code: where texts are.
+    pub(crate) fn look_for_texts(
+        &self,
+        source: Source<'_>,
+        look: impl FnMut(&[u8], usize) -> bool,
+    ) -> Result<(), Unreadable> {
+        through(source, &self.data, look)
+    }
+}
+
+fn through(
+    source: Source<'_>,
+    ranges: &[Range<u64>],
+    mut look: impl FnMut(&[u8], usize) -> bool,
+) -> Result<(), Unreadable> {
+    for range in ranges {
+        if !source.windows(range.clone(), &mut look)? {
+            break;
         }
-        Ok(())
+    }
+    Ok(())
+}
+
+/// Whether it may hold a C library of its own: a library for others to link to has theirs.
+fn has_start(shape: Shape, dynamic: &Dynamic) -> bool {
+    match shape {
+        Shape::Fixed | Shape::StaticPie | Shape::Pie => true,
+        // musl's own dynamic linker is one without DF_1_PIE.
+        Shape::SharedObject | Shape::Other(_) => dynamic.soname.is_none(),
+        Shape::Object | Shape::Core => false,
     }
 }
 

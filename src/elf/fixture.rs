@@ -15,6 +15,8 @@ pub(crate) struct Fixture {
     pub(crate) relro: bool,
     /// `GNU_PROPERTY_X86_ISA_1_NEEDED`, in a note where it is some.
     pub(crate) property: Option<u32>,
+    /// Whether there is the note that glibc's start-up code has.
+    pub(crate) abi_tag: bool,
     pub(crate) interpreter: Option<&'static str>,
     pub(crate) needed: Vec<&'static str>,
     pub(crate) runpath: Option<&'static str>,
@@ -58,6 +60,7 @@ impl Fixture {
             flags: 0,
             relro: false,
             property: None,
+            abi_tag: false,
             interpreter: None,
             needed: Vec::new(),
             runpath: None,
@@ -92,19 +95,34 @@ impl Fixture {
         if self.wide { 8 } else { 4 }
     }
 
+    /// Section, type and content of its notes, whose name is GNU.
+    fn notes(&self) -> Vec<(&'static str, u64, Vec<u8>)> {
+        let mut notes = Vec::new();
+        if let Some(id) = &self.build_id {
+            notes.push((".note.gnu.build-id", 3, id.clone()));
+        }
+        if let Some(bits) = self.property {
+            let mut property = Vec::new();
+            self.numbers(&mut property, &[(0xc000_8002, 4), (4, 4), (bits.into(), 8)]);
+            notes.push((".note.gnu.property", 5, property));
+        }
+        if self.abi_tag {
+            notes.push((".note.ABI-tag", 1, vec![0; 16]));
+        }
+        notes
+    }
+
     /// The file.
     pub(crate) fn build(&self) -> Vec<u8> {
         let (header_size, entry_size) = if self.wide { (64, 56) } else { (52, 32) };
         let parts = [
             self.interpreter.is_some(),
             self.dynamic.is_some(),
-            self.build_id.is_some(),
             self.stack.is_some(),
             self.relro,
-            self.property.is_some(),
             true,
         ];
-        let count = parts.iter().filter(|&&part| part).count();
+        let count = parts.iter().filter(|&&part| part).count() + self.notes().len();
         let mut out = vec![0; header_size + count * entry_size];
         // Type, flags, offset, size.
         let mut segments = Vec::new();
@@ -116,23 +134,14 @@ impl Fixture {
             segments.push((3, 4, at, path.len() + 1));
             sections.push((".interp", SHT_PROGBITS, 2, at, path.len() + 1));
         }
-        if let Some(id) = &self.build_id {
+        for (name, kind, content) in self.notes() {
             let mut note = Vec::new();
-            self.numbers(&mut note, &[(4, 4), (id.len() as u64, 4), (3, 4)]);
+            self.numbers(&mut note, &[(4, 4), (content.len() as u64, 4), (kind, 4)]);
             note.extend(b"GNU\0");
-            note.extend(id);
+            note.extend(content);
             let at = append(&mut out, &note);
             segments.push((4, 4, at, note.len()));
-            sections.push((".note.gnu.build-id", 7, 2, at, note.len()));
-        }
-        if let Some(bits) = self.property {
-            let mut note = Vec::new();
-            self.numbers(&mut note, &[(4, 4), (16, 4), (5, 4)]);
-            note.extend(b"GNU\0");
-            self.numbers(&mut note, &[(0xc000_8002, 4), (4, 4), (bits.into(), 8)]);
-            let at = append(&mut out, &note);
-            segments.push((4, 4, at, note.len()));
-            sections.push((".note.gnu.property", 7, 2, at, note.len()));
+            sections.push((name, 7, 2, at, note.len()));
         }
         if let Some(more) = &self.dynamic {
             let (at, len) = self.dynamic_section(&mut out, more);

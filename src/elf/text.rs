@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use goblin::elf::program_header::PT_LOAD;
+use goblin::elf::{
+    program_header::PT_LOAD,
+    section_header::{SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SectionHeader},
+};
 
 use super::{
     Source,
@@ -28,6 +31,36 @@ pub(super) fn loaded(file: &File<'_>) -> Result<Vec<Range<u64>>, Unreadable> {
         }
     }
     Ok(merged)
+}
+
+/// A section smaller than this is read with what is around it: two reads cost as much.
+const SMALL: u64 = 32 << 10;
+
+/// What of the `loaded` ranges is not code, as far as section headers tell: texts are elsewhere, and
+/// code is half of a program.
+pub(super) fn data(file: &File<'_>, loaded: &[Range<u64>]) -> Vec<Range<u64>> {
+    const CODE: u64 = (SHF_ALLOC | SHF_EXECINSTR) as u64;
+    let sections = file.sections.iter();
+    let code = sections.filter(|s| s.sh_flags & CODE == CODE && s.sh_type != SHT_NOBITS);
+    let place = |s: &SectionHeader| s.sh_offset..s.sh_offset.saturating_add(s.sh_size);
+    let mut code: Vec<_> =
+        code.map(place).filter(|range| range.end - range.start >= SMALL).collect();
+    code.sort_by_key(|range| range.start);
+    let mut data = Vec::new();
+    let mut code = code.into_iter().peekable();
+    for range in loaded {
+        let mut at = range.start;
+        while let Some(next) = code.next_if(|next| next.start < range.end) {
+            if at < next.start {
+                data.push(at..next.start);
+            }
+            at = at.max(next.end);
+        }
+        if at < range.end {
+            data.push(at..range.end);
+        }
+    }
+    data
 }
 
 /// Whether `needle` is in one of `ranges`.

@@ -65,6 +65,12 @@ impl OpenFile {
         self.mode
     }
 
+    /// Whether it gives whoever starts it capabilities (capabilities(7), "File capabilities").
+    pub fn has_capabilities(&self) -> bool {
+        let mut value = [0; 64];
+        rustix::fs::fgetxattr(&self.file, "security.capability", &mut value).is_ok()
+    }
+
     /// Reads a part of it from its beginning to its end.
     pub fn reader(&self, range: Range<u64>) -> Reader<&OpenFile> {
         Reader { file: self, range }

@@ -100,13 +100,6 @@ pub fn kind(path: &Utf8Path, follow: bool) -> Result<Kind> {
     })
 }
 
-/// Whether the file has Linux capabilities (capabilities(7), "File capabilities"). A file system
-/// without attributes has none.
-pub fn has_capabilities(path: &Utf8Path) -> bool {
-    let mut value = [0; 64];
-    rustix::fs::getxattr(path.as_std_path(), "security.capability", &mut value).is_ok()
-}
-
 /// The digest and size of the file, read once in pieces.
 ///
 /// # Errors

@@ -379,3 +379,21 @@ fn no_mutation_panics() {
         }
     }
 }
+
+/// Code is half of a program, and has no texts.
+#[test]
+fn texts_are_looked_for_outside_of_code() {
+    let among = |mut text: Vec<u8>| {
+        text.extend(b" /home/ann/src/main.rs ");
+        text
+    };
+    check(|file| file.text = among(vec![0; 64 << 10]), &[]);
+    check(|file| file.text = among(vec![0; 1 << 10]), &["build-path"]);
+    check(
+        |file| {
+            file.text = among(vec![0; 64 << 10]);
+            file.headers = false;
+        },
+        &["build-path"],
+    );
+}

@@ -17,7 +17,6 @@ use crate::{
     sys::{
         Context,
         file::{self, OpenFile},
-        fs,
     },
     target::Targets,
     verify::{self, About, Mode, Policy},
@@ -241,7 +240,7 @@ impl<'a> Looker<'a> {
 /// A regular file, and its mode.
 fn open(path: &Utf8Path) -> Result<(OpenFile, Mode)> {
     let file = file::open(path)?;
-    let mode = Mode { bits: file.mode(), capabilities: fs::has_capabilities(path) };
+    let mode = Mode { bits: file.mode(), capabilities: file.has_capabilities() };
     Ok((file, mode))
 }
 
