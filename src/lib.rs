@@ -10,6 +10,7 @@ pub mod cargo;
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod dockerfile;
 pub mod elf;
 pub mod error;
 pub mod event;

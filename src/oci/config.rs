@@ -134,6 +134,12 @@ pub struct Execution {
     /// `HEALTHCHECK`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<Healthcheck>,
+    /// `ONBUILD`: instructions for images on top of this one.
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+    pub on_build: Vec<String>,
+    /// `SHELL`.
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+    pub shell: Vec<String>,
 }
 
 /// How an engine finds out whether a container is well; times in nanoseconds, 0 for the engine's
@@ -215,6 +221,21 @@ mod tests {
         assert_eq!(std::str::from_utf8(written.bytes()).unwrap(), BUILDKIT);
         assert_eq!(written.digest(), read.digest());
         assert_eq!(read.platform().unwrap().to_string(), "linux/arm/v7");
+    }
+
+    #[test]
+    fn the_last_keys_are_in_dockers_order() {
+        let execution = Execution {
+            args_escaped: true,
+            healthcheck: Some(Healthcheck::default()),
+            on_build: vec!["COPY a /".into()],
+            shell: vec!["/bin/sh".into()],
+            ..Execution::default()
+        };
+        assert_eq!(
+            serde_json::to_string(&execution).unwrap(),
+            r#"{"ArgsEscaped":true,"Healthcheck":{},"OnBuild":["COPY a /"],"Shell":["/bin/sh"]}"#
+        );
     }
 
     #[test]

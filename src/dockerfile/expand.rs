@@ -1,0 +1,380 @@
+//! Variables, quotes and escapes in words, as frontend/dockerfile/shell/lex.go of BuildKit expands
+//! them.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use super::trim::{Pattern, Which};
+
+/// Variables by name.
+pub(super) type Variables = BTreeMap<String, String>;
+
+/// How deep `${A:-${B:-…}}` may go.
+const DEPTH: usize = 32;
+
+/// What expansion may still cost. A few lines that double a variable would otherwise fill the
+/// memory: `ENV A=$A$A`.
+#[derive(Debug)]
+pub(super) struct Fuel(usize);
+
+impl Fuel {
+    /// What one file's evaluation may cost, in bytes.
+    pub(super) fn full() -> Self {
+        Fuel(16 << 20)
+    }
+
+    /// Uses it, unless there is not enough.
+    pub(super) fn spend(&mut self, amount: usize) -> bool {
+        match self.0.checked_sub(amount) {
+            Some(rest) => {
+                self.0 = rest;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// A word expanded.
+#[derive(Debug, Default)]
+pub(super) struct Expanded {
+    pub(super) text: String,
+    /// The words that it is after expansion, for instructions that take several.
+    pub(super) words: Vec<String>,
+    /// Variables that are not set and have no default, with where they are in the word.
+    pub(super) unset: Vec<(String, Range<usize>)>,
+}
+
+/// What is wrong in a word, and where.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) message: String,
+    pub(super) at: Range<usize>,
+}
+
+/// Expands `word`, in which `escape` takes a character's meaning away.
+pub(super) fn expand(
+    word: &str,
+    escape: char,
+    variables: &Variables,
+    fuel: &mut Fuel,
+) -> Result<Expanded, Fault> {
+    let mut lexer =
+        Lexer { word, at: 0, escape, raw: false, depth: 0, variables, fuel, unset: Vec::new() };
+    let (text, words) = lexer.until(None, false)?;
+    Ok(Expanded { text, words, unset: lexer.unset })
+}
+
+/// The words that a text is cut into, besides the text itself.
+#[derive(Debug, Default)]
+struct Words {
+    words: Vec<String>,
+    word: String,
+    inside: bool,
+}
+
+impl Words {
+    /// A character that separates words when it is white space.
+    fn push(&mut self, c: char) {
+        if !c.is_whitespace() {
+            self.push_raw(c);
+        } else if self.inside && !self.word.is_empty() {
+            self.words.push(std::mem::take(&mut self.word));
+            self.inside = false;
+        }
+    }
+
+    fn push_raw(&mut self, c: char) {
+        self.word.push(c);
+        self.inside = true;
+    }
+
+    fn push_quoted(&mut self, text: &str) {
+        self.word.push_str(text);
+        self.inside = true;
+    }
+
+    fn finish(mut self) -> Vec<String> {
+        if !self.word.is_empty() {
+            self.words.push(self.word);
+        }
+        self.words
+    }
+}
+
+struct Lexer<'a> {
+    word: &'a str,
+    at: usize,
+    escape: char,
+    /// Whether escape characters stay, for a pattern to read.
+    raw: bool,
+    depth: usize,
+    variables: &'a Variables,
+    fuel: &'a mut Fuel,
+    unset: Vec<(String, Range<usize>)>,
+}
+
+impl<'a> Lexer<'a> {
+    fn rest(&self) -> &'a str {
+        self.word.get(self.at..).unwrap_or("")
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.at += c.len_utf8();
+        Some(c)
+    }
+
+    /// What is wrong from `start` to here.
+    fn fault<T>(&self, start: usize, message: impl Into<String>) -> Result<T, Fault> {
+        Err(Fault { message: message.into(), at: start..self.at.max(start) })
+    }
+
+    fn spend(&mut self, start: usize, amount: usize) -> Result<(), Fault> {
+        if self.fuel.spend(amount) {
+            return Ok(());
+        }
+        self.fault(start, "the variables expand to more than a recipe can hold")
+    }
+
+    /// Everything up to `stop`, which is consumed, or to the end.
+    fn until(&mut self, stop: Option<char>, raw: bool) -> Result<(String, Vec<String>), Fault> {
+        let start = self.at;
+        let outer = std::mem::replace(&mut self.raw, raw);
+        let mut text = String::new();
+        let mut words = Words::default();
+        loop {
+            let Some(c) = self.peek() else {
+                if let Some(stop) = stop {
+                    return self.fault(start, format!("`{stop}` is missing"));
+                }
+                break;
+            };
+            if Some(c) == stop {
+                self.next();
+                break;
+            }
+            match c {
+                '$' => {
+                    let value = self.dollar()?;
+                    value.chars().for_each(|c| words.push(c));
+                    text.push_str(&value);
+                }
+                '\'' | '"' => {
+                    let value = if c == '"' { self.double_quotes() } else { self.single_quotes() };
+                    let value = value?;
+                    words.push_quoted(&value);
+                    text.push_str(&value);
+                }
+                _ => {
+                    self.next();
+                    if c != self.escape {
+                        words.push(c);
+                        text.push(c);
+                        continue;
+                    }
+                    if self.raw {
+                        words.push_raw(c);
+                        text.push(c);
+                    }
+                    let Some(c) = self.next() else { continue };
+                    words.push_raw(c);
+                    text.push(c);
+                }
+            }
+        }
+        self.raw = outer;
+        self.spend(start, text.len())?;
+        Ok((text, words.finish()))
+    }
+
+    /// Nothing has a meaning in single quotes, not even the escape character.
+    fn single_quotes(&mut self) -> Result<String, Fault> {
+        let start = self.at;
+        self.next();
+        let rest = self.rest();
+        let Some(end) = rest.find('\'') else {
+            self.at = self.word.len();
+            return self.fault(start, "the quote `'` is not closed");
+        };
+        self.at += end + 1;
+        Ok(rest.get(..end).unwrap_or("").to_owned())
+    }
+
+    /// In double quotes variables are expanded, and the escape character is one only before `"`,
+    /// `$` and itself.
+    fn double_quotes(&mut self) -> Result<String, Fault> {
+        let start = self.at;
+        self.next();
+        let mut text = String::new();
+        loop {
+            match self.peek() {
+                None => return self.fault(start, "the quote `\"` is not closed"),
+                Some('"') => {
+                    self.next();
+                    return Ok(text);
+                }
+                Some('$') => text.push_str(&self.dollar()?),
+                Some(c) => {
+                    self.next();
+                    if c != self.escape {
+                        text.push(c);
+                        continue;
+                    }
+                    if self.raw {
+                        text.push(c);
+                    }
+                    match self.peek() {
+                        None => {}
+                        Some(next) if next == '"' || next == '$' || next == self.escape => {
+                            self.next();
+                            text.push(next);
+                        }
+                        Some(_) => text.push(c),
+                    }
+                }
+            }
+        }
+    }
+
+    /// A variable's value. What is not set is empty.
+    fn value(&mut self, name: &str, start: usize) -> Result<Option<&'a str>, Fault> {
+        let value = self.variables.get(name).map(String::as_str);
+        self.spend(start, value.map_or(0, str::len))?;
+        Ok(value)
+    }
+
+    /// The value of a variable whose absence nothing speaks of.
+    fn plain(&mut self, name: String, start: usize) -> Result<String, Fault> {
+        let value = self.value(&name, start)?.map(str::to_owned);
+        if value.is_none() {
+            self.unset.push((name, start..self.at));
+        }
+        Ok(value.unwrap_or_default())
+    }
+
+    fn dollar(&mut self) -> Result<String, Fault> {
+        let start = self.at;
+        self.next();
+        if self.peek() != Some('{') {
+            let name = self.name();
+            return if name.is_empty() { Ok("$".into()) } else { self.plain(name, start) };
+        }
+        self.next();
+        match self.peek() {
+            None => return self.fault(start, "`}` is missing"),
+            Some('{' | '}' | ':') => {
+                self.next();
+                return self.fault(start, "`${` needs a variable's name");
+            }
+            _ => {}
+        }
+        let name = self.name();
+        match self.next() {
+            Some('}') => self.plain(name, start),
+            Some('/') => self.replace(&name, start),
+            Some(':') => {
+                let operator = self.next();
+                self.modify(&name, operator, true, start)
+            }
+            operator => self.modify(&name, operator, false, start),
+        }
+    }
+
+    /// One level of `${…}` more.
+    fn nested(&mut self, stop: char, raw: bool, start: usize) -> Result<String, Fault> {
+        self.depth += 1;
+        if self.depth > DEPTH {
+            return self.fault(start, format!("`${{` is nested more than {DEPTH} deep"));
+        }
+        let (text, _) = self.until(Some(stop), raw)?;
+        self.depth -= 1;
+        Ok(text)
+    }
+
+    /// `${name-word}` and the others; `empty` for those with a colon, which take an empty value for
+    /// none.
+    fn modify(
+        &mut self,
+        name: &str,
+        operator: Option<char>,
+        empty: bool,
+        start: usize,
+    ) -> Result<String, Fault> {
+        let operator = match operator {
+            Some(c @ ('-' | '+' | '?' | '#' | '%')) => c,
+            Some(c) => {
+                let c = if empty { format!(":{c}") } else { c.to_string() };
+                return self.fault(start, format!("`{c}` means nothing in `${{…}}`"));
+            }
+            None => return self.fault(start, "`}` is missing"),
+        };
+        let trims = matches!(operator, '#' | '%');
+        let word = self.nested('}', trims, start)?;
+        let value = self.value(name, start)?;
+        let given = value.filter(|value| !(empty && value.is_empty()));
+        match operator {
+            '-' => Ok(given.map_or(word, str::to_owned)),
+            '+' => Ok(given.map_or(String::new(), |_| word)),
+            '?' => match given {
+                Some(value) => Ok(value.to_owned()),
+                None if word.is_empty() => {
+                    let what = if value.is_some() { "empty" } else { "not set" };
+                    self.fault(start, format!("the variable `{name}` is {what}"))
+                }
+                None => self.fault(start, format!("{name}: {word}")),
+            },
+            _ => {
+                let value = value.unwrap_or("");
+                let (greedy, pattern) = match word.strip_prefix(operator) {
+                    Some(pattern) => (true, pattern),
+                    None => (false, word.as_str()),
+                };
+                let which = if operator == '#' { Which::Prefix } else { Which::Suffix };
+                let trimmed = Pattern::parse(pattern)
+                    .and_then(|pattern| pattern.trim(value, which, greedy, self.fuel));
+                trimmed.or_else(|message| self.fault(start, message))
+            }
+        }
+    }
+
+    /// `${name/pattern/replacement}`, or with two slashes for every place.
+    fn replace(&mut self, name: &str, start: usize) -> Result<String, Fault> {
+        let all = self.peek() == Some('/');
+        if all {
+            self.next();
+        }
+        let pattern = self.nested('/', true, start)?;
+        let replacement = self.nested('}', true, start)?;
+        let value = self.value(name, start)?.unwrap_or("");
+        if all && replacement.contains('$') {
+            // BuildKit reads it as a reference to a part of what was found.
+            return self.fault(start, "`$` cannot be in the replacement of `${…//…}`");
+        }
+        let replaced = Pattern::parse(&pattern)
+            .and_then(|pattern| pattern.replace(value, &replacement, all, self.fuel));
+        replaced.or_else(|message| self.fault(start, message))
+    }
+
+    /// A variable's name: letters, digits and `_`; or only digits; or one special character.
+    fn name(&mut self) -> String {
+        let rest = self.rest();
+        let end = |inside: fn(char) -> bool| rest.find(|c| !inside(c)).unwrap_or(rest.len());
+        let length = match self.peek() {
+            Some(c) if is_digit(c) => end(is_digit),
+            Some('@' | '*' | '#' | '?' | '-' | '$' | '!') => 1,
+            _ => end(|c| c.is_alphabetic() || is_digit(c) || c == '_'),
+        };
+        self.at += length;
+        rest.get(..length).unwrap_or("").to_owned()
+    }
+}
+
+/// A decimal digit. Those beyond ASCII are not told from other numbers, which no variable has in
+/// its name.
+fn is_digit(c: char) -> bool {
+    c.is_ascii_digit()
+}
