@@ -1,15 +1,18 @@
 //! What a workspace and its packages say of themselves under `[workspace.metadata.longshore]` and
 //! `[package.metadata.longshore]`. Every key is optional.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use camino::Utf8PathBuf;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
     allocator,
+    assemble::Extra,
     error::{Error, Result},
     name::nearest,
+    oci::Compressor,
     profile::{Preset, Unstable},
     verify::Settings,
 };
@@ -61,6 +64,20 @@ pub struct ImageSettings {
     pub entrypoint: Option<String>,
     /// Labels, added to or replacing those made from `Cargo.toml` and git.
     pub labels: BTreeMap<String, String>,
+    /// The Dockerfile that says how it is made, relative to the package. When absent, the package's
+    /// `Dockerfile.release`, or that of a workspace in which no other package has an image; without
+    /// one, binaries go to `/usr/local/bin`.
+    pub recipe: Option<Utf8PathBuf>,
+    /// Values for the recipe's `ARG`s, by name.
+    pub args: BTreeMap<String, String>,
+    /// What is put below the recipe's own layers.
+    pub extras: BTreeSet<Extra>,
+    /// How layers are compressed; gzip when absent.
+    pub compression: Compressor,
+    /// Annotations of the index and of each manifest.
+    pub annotations: BTreeMap<String, String>,
+    /// Whether each binary gets an image of its own, instead of one for all of the package.
+    pub per_binary: bool,
 }
 
 /// `smoke = ["--version"]`, or `smoke = false`.

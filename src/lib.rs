@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 pub mod allocator;
+pub mod assemble;
 pub mod cache;
 pub mod cargo;
 pub mod cli;

@@ -172,6 +172,18 @@ impl Package {
         on
     }
 
+    /// Why the package is left out unless it is asked for by name; none where it is not.
+    pub fn unreleased(&self) -> Option<&'static str> {
+        match self.settings.dist {
+            Some(false) => Some("`dist = false` in its `[package.metadata.longshore]`"),
+            // The convention of github.com/matklad/cargo-xtask: a workspace's own scripts.
+            None if self.name == "xtask" => {
+                Some("an `xtask` is a tool of the workspace; `--package xtask` builds it")
+            }
+            _ => None,
+        }
+    }
+
     /// The binary that an image of this package starts: as its settings say, else `default-run`,
     /// else the one named like the package, else the only one. `names` are the binaries in the
     /// image.

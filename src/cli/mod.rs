@@ -1,6 +1,7 @@
 //! The command line: arguments to requests, events and results to what people and machines read.
 
 mod args;
+mod assemble;
 mod cache;
 mod output;
 mod report;
@@ -91,6 +92,7 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
             }
             Ok(Status::Done)
         }
+        Verb::Image(args) => assemble::run(cx, args),
         Verb::Verify(args) => verify::run(cx, args),
         Verb::Cache(args) => cache::run(cx, args),
         Verb::Doctor { targets, rust_src, format } => {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{Arguments, parse};
-use crate::error::Status;
+
+use crate::error::{Error, Status};
 
 fn arguments(target: Option<&str>) -> Arguments {
     Arguments {
@@ -241,6 +242,8 @@ fn errors_of_others() {
     let evaluated = file.evaluate(&arguments(None)).unwrap();
     let span = evaluated.steps(0)[0].span;
     assert_eq!(span.line(), 2);
-    let error = file.error(span, "`a` is not there");
+    let error = Error::usage("`a` is not there").hint("copy another");
+    let error = file.located(span, &error);
     assert_eq!(error.to_string(), "Dockerfile:2:1: `a` is not there");
+    assert_eq!(error.hint_text(), Some("copy another"));
 }

@@ -62,9 +62,18 @@ pub fn parse(name: &str, text: &str) -> Result<Dockerfile> {
 }
 
 impl Dockerfile {
-    /// An error about the place `span` of this file, such as a `COPY` that finds nothing.
-    pub fn error(&self, span: Span, message: &str) -> Error {
-        self.source.error(vec![Problem::new(span, message)])
+    /// `error` with its place in this file, such as that of a `COPY` that finds nothing.
+    pub fn located(&self, span: Span, error: &Error) -> Error {
+        let problem = Problem::new(span, error.to_string());
+        self.source.error(vec![match error.hint_text() {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        }])
+    }
+
+    /// A line about the place `span` of this file: `NAME:LINE:COLUMN: message`.
+    pub fn note(&self, span: Span, message: &str) -> String {
+        self.source.title(&Problem::new(span, message))
     }
 
     /// The stage that `FROM name` means: nothing for `scratch`.

@@ -15,6 +15,7 @@
 //! what is no directory, ports of the host in `EXPOSE`, and flags of `ARG`, `STOPSIGNAL` and
 //! `HEALTHCHECK NONE`, which BuildKit never looks at.
 
+pub mod builtin;
 mod evaluate;
 mod expand;
 mod expose;

@@ -54,7 +54,7 @@ pub fn files<'a>(
 }
 
 /// Writes `files`, of [`files`] or [`layout::files`], as a tar to `out`. Every time in it is
-/// `epoch`, in seconds since 1970. `open` gives the content of the blobs that were known before.
+/// `epoch`, in seconds since 1970. `open` gives the blobs of layers.
 ///
 /// # Errors
 /// `open` or `out` failed, or a blob does not have its size.
@@ -72,7 +72,7 @@ pub fn write<'b>(
     for entry in files {
         match &entry.content {
             Content::Bytes(bytes) => tar.bytes(&entry.path, file, bytes)?,
-            Content::Known(digest, size) => {
+            Content::Layer(digest, size) => {
                 tar.file(&entry.path, file, *size, &mut open(*digest)?)?;
             }
         }
@@ -85,42 +85,46 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::oci::{Compressor, Image, Recipe, layer::nothing_known};
+    use crate::oci::{
+        Compressor, Image, Layer,
+        config::Execution,
+        image::{Description, Step},
+    };
 
-    fn set(known: &crate::oci::layer::Known<'_>) -> ImageSet {
-        let platform = "linux/amd64".parse().unwrap();
-        let contents = [("a", &b"a"[..])].into();
-        let image: Image = Recipe::new(vec!["a".into()])
-            .image(&platform, &contents, 0, Compressor::Gzip, known)
-            .unwrap();
+    fn set(blob: &[u8]) -> ImageSet {
+        let (digest, size) = (Digest::of(blob), blob.len() as u64);
+        let layer = Layer::new(Digest::of(b"tar"), Compressor::Gzip, digest, size);
+        let steps = vec![Step { created_by: "COPY a a".into(), layer: Some(layer) }];
+        let image = Image::new(Description {
+            platform: "linux/amd64".parse().unwrap(),
+            epoch: 0,
+            execution: Execution::default(),
+            author: None,
+            steps,
+            annotations: BTreeMap::new(),
+        })
+        .unwrap();
         ImageSet::new(vec![image], BTreeMap::new()).unwrap()
     }
 
-    fn archive(set: &ImageSet, blob: &[u8]) -> Result<Vec<u8>> {
-        let name = Name { tag: "1.0", image: Some("a:1.0") };
-        let files = files(set, Some(name), &"linux/amd64".parse().unwrap())?;
-        let mut out = Vec::new();
-        write(&files, 0, &mut |_| Ok(Box::new(blob)), &mut out)?;
-        Ok(out)
-    }
-
     #[test]
-    fn the_same_whether_a_blob_was_known_or_not() {
-        let fresh = set(&nothing_known);
-        let layer = &fresh.images()[0].layers()[0];
-        let known = |_: Digest, _: Compressor| {
-            let descriptor = layer.descriptor();
-            Some((descriptor.digest, descriptor.size))
+    fn a_layer_of_another_size_is_refused() {
+        let set = set(b"blob");
+        let name = Name { tag: "1.0", image: Some("a:1.0") };
+        let files = files(&set, Some(name), &"linux/amd64".parse().unwrap()).unwrap();
+        let archive = |blob: &'static [u8]| {
+            let mut out = Vec::new();
+            write(&files, 0, &mut |_| Ok(Box::new(blob)), &mut out).map(|()| out)
         };
-        let blob = layer.blob().unwrap();
-        let again = set(&known);
-        assert_eq!(archive(&again, blob).unwrap(), archive(&fresh, b"").unwrap());
-        assert!(archive(&again, &blob[1..]).is_err());
+        let out = archive(b"blob").unwrap();
+        assert!(memchr::memmem::find(&out, b"\"RepoTags\":[\"a:1.0\"]").is_some());
+        assert!(archive(b"blo").is_err());
+        assert!(archive(b"blobs").is_err());
     }
 
     #[test]
     fn another_platform_is_refused() {
-        let set = set(&nothing_known);
+        let set = set(b"blob");
         let made = files(&set, None, &"linux/arm64".parse().unwrap());
         let error = made.unwrap_err();
         assert_eq!(error.to_string(), "there is no image for `linux/arm64`");

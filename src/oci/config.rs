@@ -19,6 +19,9 @@ pub const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/u
 pub struct Config {
     /// `GOARCH`.
     pub architecture: String,
+    /// Who made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
     /// What a container runs.
     #[serde(default, deserialize_with = "nullable")]
     pub config: Execution,

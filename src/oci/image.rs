@@ -32,14 +32,15 @@ impl Step {
     }
 }
 
-/// A blob of an image: a descriptor's digest and size, and the bytes unless they were known before.
+/// A blob of an image: a descriptor's digest and size, and the bytes of a document. A layer's bytes
+/// are where they were written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Blob<'a> {
     /// The digest.
     pub digest: Digest,
     /// The size in bytes.
     pub size: u64,
-    /// The bytes; nothing for a layer whose blob was known ([`super::layer::Known`]).
+    /// The bytes; none for a layer.
     pub bytes: Option<&'a [u8]>,
 }
 
@@ -47,6 +48,23 @@ impl<'a> Blob<'a> {
     fn of<T>(document: &'a Document<T>) -> Self {
         Blob { digest: document.digest(), size: document.size(), bytes: Some(document.bytes()) }
     }
+}
+
+/// What one platform's image is made of.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// What it runs on.
+    pub platform: Platform,
+    /// When it came about, in seconds since 1970.
+    pub epoch: u64,
+    /// What its containers run.
+    pub execution: Execution,
+    /// Who made it (`MAINTAINER`).
+    pub author: Option<String>,
+    /// How it came about.
+    pub steps: Vec<Step>,
+    /// Annotations of the manifest.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// One platform's image.
@@ -59,18 +77,12 @@ pub struct Image {
 }
 
 impl Image {
-    /// Puts an image together: `execution` is what its containers run, `steps` are how it came
-    /// about, and `epoch`, in seconds since 1970, is when. `annotations` go to the manifest.
+    /// Puts an image together.
     ///
     /// # Errors
-    /// `epoch` is after the year 9999.
-    pub fn new(
-        platform: Platform,
-        epoch: u64,
-        execution: Execution,
-        steps: Vec<Step>,
-        annotations: BTreeMap<String, String>,
-    ) -> Result<Self> {
+    /// The time is after the year 9999.
+    pub fn new(description: Description) -> Result<Self> {
+        let Description { platform, epoch, execution, author, steps, annotations } = description;
         let created = timestamp(epoch)?;
         let mut layers = Vec::new();
         let mut history = Vec::new();
@@ -86,6 +98,7 @@ impl Image {
         }
         let config = Document::new(Config {
             architecture: platform.architecture.clone(),
+            author,
             config: execution,
             created: Some(created),
             history,
@@ -143,7 +156,7 @@ impl Image {
         let layers = self.layers.iter().map(|layer| Blob {
             digest: layer.descriptor().digest,
             size: layer.descriptor().size,
-            bytes: layer.blob(),
+            bytes: None,
         });
         layers.chain([Blob::of(&self.config), Blob::of(&self.manifest)]).collect()
     }

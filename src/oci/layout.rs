@@ -42,9 +42,8 @@ pub struct File<'a> {
 pub enum Content<'a> {
     /// These bytes.
     Bytes(Cow<'a, [u8]>),
-    /// The blob of this digest and size, which was known before ([`super::layer::Known`]): the
-    /// layout must have it, or be given it.
-    Known(Digest, u64),
+    /// The layer of this digest and size, from where it was written to.
+    Layer(Digest, u64),
 }
 
 /// A name for the image in a layout.
@@ -73,7 +72,7 @@ pub fn files<'a>(set: &'a ImageSet, name: Option<Name<'_>>) -> Result<Vec<File<'
             path: blob_path(blob.digest),
             content: match blob.bytes {
                 Some(bytes) => Content::Bytes(bytes.into()),
-                None => Content::Known(blob.digest, blob.size),
+                None => Content::Layer(blob.digest, blob.size),
             },
         });
     }

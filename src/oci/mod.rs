@@ -15,8 +15,8 @@ pub mod layer;
 pub mod layout;
 pub mod manifest;
 pub mod platform;
-pub mod recipe;
 pub mod tar;
+pub mod tree;
 
 pub use config::Config;
 pub use descriptor::{Descriptor, MediaType};
@@ -27,4 +27,4 @@ pub use index::Index;
 pub use layer::{Compressor, Layer};
 pub use manifest::Manifest;
 pub use platform::Platform;
-pub use recipe::Recipe;
+pub use tree::Tree;

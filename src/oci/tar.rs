@@ -10,6 +10,8 @@ use std::{
 use crate::error::{Error, Result};
 
 const BLOCK: usize = 512;
+/// How much of a file is read at once.
+const BUFFER: usize = 128 << 10;
 /// The name field's width.
 const NAME: usize = 100;
 
@@ -47,7 +49,7 @@ impl<W: Write> Writer<W> {
     /// The path or a number does not fit the format, the path is there already, or `W` failed.
     pub fn directory(&mut self, path: &str, meta: Meta) -> Result<()> {
         self.claim(path)?;
-        self.header(&format!("{path}/"), meta, 0, b'5')
+        self.header(&Name::of(&format!("{path}/")), meta, 0, b'5')
     }
 
     /// Adds a regular file of `size` bytes, read from `content`.
@@ -62,9 +64,11 @@ impl<W: Write> Writer<W> {
         content: &mut dyn Read,
     ) -> Result<()> {
         self.claim(path)?;
-        self.header(path, meta, size, b'0')?;
+        self.header(&Name::of(path), meta, size, b'0')?;
         let failed = |e| Error::build(format!("failed to archive `{path}`")).because(e);
-        let copied = std::io::copy(&mut content.take(size), &mut self.out).map_err(failed)?;
+        let mut content = std::io::BufReader::with_capacity(BUFFER, content);
+        let copied =
+            std::io::copy(&mut (&mut content).take(size), &mut self.out).map_err(failed)?;
         let mut beyond = [0];
         let more = match content.read(&mut beyond) {
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => 0,
@@ -84,9 +88,27 @@ impl<W: Write> Writer<W> {
     /// As [`Writer::directory`].
     pub fn bytes(&mut self, path: &str, meta: Meta, content: &[u8]) -> Result<()> {
         self.claim(path)?;
-        self.header(path, meta, content.len() as u64, b'0')?;
+        self.header(&Name::of(path), meta, content.len() as u64, b'0')?;
         self.write(content)?;
         self.pad(content.len() as u64)
+    }
+
+    /// Adds a symbolic link that leads to `target`.
+    ///
+    /// # Errors
+    /// As [`Writer::directory`].
+    pub fn symlink(&mut self, path: &str, meta: Meta, target: &str) -> Result<()> {
+        self.claim(path)?;
+        self.header(&Name { path, target }, meta, 0, b'2')
+    }
+
+    /// Adds another name for the file that was written as `first`.
+    ///
+    /// # Errors
+    /// As [`Writer::directory`].
+    pub fn hard_link(&mut self, path: &str, meta: Meta, first: &str) -> Result<()> {
+        self.claim(path)?;
+        self.header(&Name { path, target: first }, meta, 0, b'1')
     }
 
     /// Ends the archive with its two zero blocks and gives `W` back. It is not padded to a record
@@ -112,18 +134,19 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    fn header(&mut self, name: &str, meta: Meta, size: u64, kind: u8) -> Result<()> {
+    fn header(&mut self, name: &Name<'_>, meta: Meta, size: u64, kind: u8) -> Result<()> {
         let field = |what: &str, value: u64, digits: usize| {
             octal(value, digits).ok_or_else(|| {
                 Error::build(format!(
-                    "`{name}` cannot be archived: its {what}, {value}, does not fit a tar header"
+                    "`{}` cannot be archived: its {what}, {value}, does not fit a tar header",
+                    name.path
                 ))
             })
         };
         if meta.mode > 0o7777 {
             return Err(Error::build(format!(
-                "`{name}` cannot be archived: {:o} are not permission bits",
-                meta.mode
+                "`{}` cannot be archived: {:o} are not permission bits",
+                name.path, meta.mode
             )));
         }
         let fields = Fields {
@@ -136,21 +159,24 @@ impl<W: Write> Writer<W> {
         };
         // BuildKit's writer gives a name that is too long, or not ASCII, a pax record; it never
         // uses ustar's prefix field. The short name that old readers see is what is left of it.
-        if name.len() <= NAME && name.is_ascii() {
-            return self.write(&block(name, kind, &fields));
+        let records: String = [("linkpath", name.target), ("path", name.path)]
+            .into_iter()
+            .filter(|(_, text)| text.len() > NAME || !text.is_ascii())
+            .map(|(key, text)| pax_record(key, text))
+            .collect();
+        if !records.is_empty() {
+            self.pax(name.path, &records)?;
         }
-        self.pax(name)?;
-        self.write(&block(&short_name(name), kind, &fields))
+        self.write(&block(name, kind, &fields))
     }
 
-    /// An extended header that holds the whole name.
-    fn pax(&mut self, name: &str) -> Result<()> {
-        let record = pax_record("path", name);
+    /// An extended header that holds what the next one has no room for.
+    fn pax(&mut self, name: &str, records: &str) -> Result<()> {
         let (directory, file) = match name.trim_end_matches('/').rsplit_once('/') {
             Some((directory, file)) => (format!("{directory}/"), file),
             None => (String::new(), name.trim_end_matches('/')),
         };
-        let size = record.len() as u64;
+        let size = records.len() as u64;
         let fields = Fields {
             mode: b"0000000".to_vec(),
             uid: b"0000000".to_vec(),
@@ -159,9 +185,9 @@ impl<W: Write> Writer<W> {
             mtime: b"00000000000".to_vec(),
             device: b"",
         };
-        let name = short_name(&format!("{directory}PaxHeaders.0/{file}"));
-        self.write(&block(&name, b'x', &fields))?;
-        self.write(record.as_bytes())?;
+        let name = format!("{directory}PaxHeaders.0/{file}");
+        self.write(&block(&Name::of(&name), b'x', &fields))?;
+        self.write(records.as_bytes())?;
         self.pad(size)
     }
 
@@ -188,10 +214,23 @@ struct Fields {
     device: &'static [u8],
 }
 
-fn block(name: &str, kind: u8, fields: &Fields) -> [u8; BLOCK] {
+/// What an entry is called, and what a link leads to.
+struct Name<'a> {
+    path: &'a str,
+    target: &'a str,
+}
+
+impl<'a> Name<'a> {
+    fn of(path: &'a str) -> Self {
+        Name { path, target: "" }
+    }
+}
+
+fn block(name: &Name<'_>, kind: u8, fields: &Fields) -> [u8; BLOCK] {
     let mut block = [0; BLOCK];
     let mut put = |at: usize, bytes: &[u8]| block[at..at + bytes.len()].copy_from_slice(bytes);
-    put(0, name.as_bytes());
+    put(0, short_name(name.path).as_bytes());
+    put(157, short_name(name.target).as_bytes());
     put(100, &fields.mode);
     put(108, &fields.uid);
     put(116, &fields.gid);
@@ -216,8 +255,8 @@ fn octal(value: u64, digits: usize) -> Option<Vec<u8>> {
     (text.len() == digits).then(|| text.into_bytes())
 }
 
-/// What fits the name field of a name that does not: its ASCII characters, cut off, without a
-/// slash at the end, which would make a directory of a file.
+/// What fits the name field: of a name that does not, its ASCII characters, cut off, without a slash
+/// at the end, which would make a directory of a file.
 fn short_name(name: &str) -> String {
     let mut short: String = name.chars().filter(char::is_ascii).collect();
     if short.len() > NAME {

@@ -40,7 +40,14 @@ fn make(cx: &Context, request: &Request, pack: bool) -> Result<Dist> {
     let verified = verify::artifacts(cx, &planned, &stage, built.artifacts.clone())
         .map_err(|error| blame::refused(cx, plan, &built, &stage, error))?;
     twice::twice(cx, &planned, &stage, &built)?;
-    let images = if pack { image::images(cx, plan, &stage, &verified)? } else { Vec::new() };
+    let images = if pack {
+        {
+            let (epoch, dir) = (plan.release.source_date_epoch, plan.target_directory.as_str());
+            image::images(cx, &plan.images, epoch, dir.into(), &stage, &verified)?
+        }
+    } else {
+        Vec::new()
+    };
     let mut artifacts: Vec<_> = verified.into_iter().map(VerifiedArtifact::into_artifact).collect();
     for (artifact, job) in artifacts.iter_mut().zip(&plan.jobs) {
         let target = planned.targets.get(&job.target)?;
@@ -50,7 +57,8 @@ fn make(cx: &Context, request: &Request, pack: bool) -> Result<Dist> {
     }
     let release = plan.release.clone();
     let (units, sccache) = (built.report.units, built.sccache);
-    let dist = Dist { schema: SCHEMA, release, units, sccache, artifacts, images };
+    let recipes = plan.images.clone();
+    let dist = Dist { schema: SCHEMA, release, units, sccache, artifacts, recipes, images };
     cx.children.check()?;
     let output = stage.output().to_owned();
     stage.finish(&dist)?;

@@ -8,12 +8,12 @@ use semver::Version;
 use crate::{
     allocator::{Allocator, MIMALLOC, Setting},
     error::Result,
-    ops::allocator,
+    ops::{allocator, image},
     plan::{Facts, Inputs},
     request::Request,
     schema::{
         Plan,
-        plan::{Job, Std},
+        plan::{Job, Recipe, Std},
     },
     sys::{
         Context, cargo, fs, git,
@@ -21,7 +21,7 @@ use crate::{
     },
     target::Targets,
     verify::Settings,
-    workspace::Workspace,
+    workspace::{Package, Workspace},
 };
 
 /// A plan, and what carrying it out needs besides.
@@ -91,6 +91,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     }
     let revision = git::revision(cx, &workspace.root, &workspace.target_directory);
     facts.epoch = epoch(cx, revision.as_ref())?;
+    facts.recipes = recipes(&workspace)?;
     facts.revision = revision.map(|revision| (revision.hash, revision.dirty));
     if request.allocator.is_none_or(|setting| setting == Setting::Auto) {
         let names: Vec<&str> = facts.user_flags.keys().map(String::as_str).collect();
@@ -143,6 +144,36 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         rustc_wrapper: config.rustc_wrapper(),
     })
 }
+
+/// The Dockerfile of each package that has one: the one that its settings name, else its own
+/// `Dockerfile.release`, else that of the workspace where only one package has binaries.
+fn recipes(workspace: &Workspace) -> Result<BTreeMap<String, Recipe>> {
+    let released = |package: &&Package| !package.bins.is_empty() && package.unreleased().is_none();
+    let packages: Vec<&Package> = workspace.packages.iter().filter(released).collect();
+    let mut recipes = BTreeMap::new();
+    for package in &packages {
+        let directory = package.manifest.parent().unwrap_or(&workspace.root);
+        let mut places = vec![directory.join(RECIPE)];
+        if packages.len() == 1 {
+            places.push(workspace.root.join(RECIPE));
+        }
+        let path = match &package.settings.image.recipe {
+            Some(path) => Some(directory.join(path)),
+            None => places.into_iter().find(|path| path.is_file()),
+        };
+        if let Some(path) = path {
+            let mut recipe = image::read_recipe(&path)?;
+            if let Ok(relative) = path.strip_prefix(&workspace.root) {
+                recipe.path = relative.to_string();
+            }
+            recipes.insert(package.name.clone(), recipe);
+        }
+    }
+    Ok(recipes)
+}
+
+/// The recipe's usual name: not `Dockerfile`, which is where people compile.
+const RECIPE: &str = "Dockerfile.release";
 
 /// Where the object of mimalloc is, or will be, for each target that gets it.
 fn mimalloc(cx: &Context, plan: &Plan, zig: Option<&Version>) -> BTreeMap<String, Utf8PathBuf> {

@@ -7,7 +7,10 @@ use crate::{
     error::{Error, Result},
     oci::Digest,
     schema::Dist,
-    sys::{Context, fs},
+    sys::{
+        Context, fs,
+        tree::{self, Kind},
+    },
 };
 
 /// An output that is being made.
@@ -65,6 +68,37 @@ impl Stage {
         }
         fs::link(&old, &self.path(path))?;
         Ok(true)
+    }
+
+    /// Takes over what of the previous output is wanted: what is in a directory that is not, goes
+    /// with it.
+    ///
+    /// # Errors
+    /// Something cannot be read, linked or copied.
+    pub fn keep_all(&self, wanted: impl Fn(&str) -> bool) -> Result<()> {
+        let skip = |path: &Utf8Path| !wanted(path.as_str());
+        for entry in tree::walk(&self.output, skip)? {
+            let path = entry.path.as_str();
+            match entry.kind {
+                _ if !wanted(path) => {}
+                Kind::Directory => fs::create_dir_all(&self.path(path))?,
+                Kind::File(_) => fs::link(&self.output.join(path), &self.path(path))?,
+                Kind::Link => {
+                    let target = fs::read_link(&self.output.join(path))?;
+                    fs::symlink(target.as_str().into(), &self.path(path))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves the previous output as it is.
+    ///
+    /// # Errors
+    /// What was begun cannot be removed.
+    pub fn discard(mut self) -> Result<()> {
+        self.finished = true;
+        fs::remove_dir_all(&self.root)
     }
 
     /// The previous output's `dist.json`; `None` when there is none that this version reads.

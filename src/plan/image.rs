@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::selection::Selection;
 use crate::{
-    schema::{dist::Release, plan::Image},
+    error::{Error, Result},
+    schema::{
+        dist::Release,
+        plan::{Image, Recipe},
+    },
     target::Target,
     workspace::Package,
 };
@@ -13,27 +17,54 @@ use crate::{
 /// number that no distribution gives to a person.
 pub(super) const USER: &str = "65532:65532";
 
-/// One image for each package, with all its binaries, for every target.
+/// One image for each package, with all its binaries, or for each of them, for every target.
+///
+/// # Errors
+/// A package wants a recipe, and an image for each of several binaries.
 pub(super) fn images(
     selection: &Selection<'_>,
     targets: &[&Target],
     release: &Release,
-) -> Vec<Image> {
-    let image = |package: &Package, names: Vec<&str>| Image {
-        name: package.name.clone(),
-        tag: package.version.clone(),
-        path: format!("image/{}", package.name),
-        platforms: targets.iter().map(|target| target.spec.platform.clone()).collect(),
-        entrypoint: package.entrypoint(&names).map(str::to_owned),
-        binaries: names.into_iter().map(str::to_owned).collect(),
-        user: package.settings.image.user.clone().unwrap_or_else(|| USER.to_owned()),
-        labels: labels(package, release),
-    };
-    let names = selection
-        .packages
-        .iter()
-        .map(|(package, bins)| image(package, bins.iter().map(|bin| bin.name.as_str()).collect()));
-    names.collect()
+    recipes: &BTreeMap<String, Recipe>,
+) -> Result<Vec<Image>> {
+    let mut images = Vec::new();
+    for (package, bins) in &selection.packages {
+        let names: Vec<&str> = bins.iter().map(|bin| bin.name.as_str()).collect();
+        let recipe = recipes.get(&package.name);
+        let settings = &package.settings.image;
+        let image = |name: &str, names: &[&str]| Image {
+            name: name.to_owned(),
+            tag: package.version.clone(),
+            path: format!("image/{name}"),
+            platforms: targets.iter().map(|target| target.spec.platform.clone()).collect(),
+            entrypoint: package.entrypoint(names).map(str::to_owned),
+            binaries: names.iter().map(|&name| name.to_owned()).collect(),
+            user: settings.user.clone().unwrap_or_else(|| USER.to_owned()),
+            labels: labels(package, release),
+            recipe: recipe.cloned(),
+            args: settings.args.clone(),
+            extras: settings.extras.clone(),
+            compression: settings.compression,
+            annotations: settings.annotations.clone(),
+        };
+        if !settings.per_binary {
+            images.push(image(&package.name, &names));
+            continue;
+        }
+        if let Some(recipe) = recipe
+            && names.len() > 1
+        {
+            return Err(Error::usage(format!(
+                "package `{}` wants an image for each of {} binaries, and `{}` makes one",
+                package.name,
+                names.len(),
+                recipe.path
+            ))
+            .hint("leave `image.per-binary` out, or remove the recipe"));
+        }
+        images.extend(names.iter().map(|name| image(name, &[name])));
+    }
+    Ok(images)
 }
 
 /// The pre-defined annotation keys of the OCI image specification (annotations.md) that Cargo.toml

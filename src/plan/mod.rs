@@ -76,6 +76,8 @@ pub struct Facts {
     pub c_flags: BTreeMap<String, String>,
     /// Directories besides workspace and target directory whose names must not reach a binary.
     pub remap: Vec<(Utf8PathBuf, String)>,
+    /// The Dockerfiles that images are made by, by package; a package that is not listed has none.
+    pub recipes: BTreeMap<String, schema::Recipe>,
     /// Whether this is the second build of `--twice`, which has a directory of its own.
     pub again: bool,
 }
@@ -107,7 +109,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
         output: workspace.target_directory.join("dist").to_string(),
         target_directory: target_directory.to_string(),
         builds: invocation::builds(inputs, &selection, &profile, &remap, &flags),
-        images: image::images(&selection, &targets, &release),
+        images: image::images(&selection, &targets, &release, &facts.recipes)?,
         release,
         profile,
         jobs,

@@ -50,11 +50,8 @@ pub fn select<'a>(workspace: &'a Workspace, request: &Request) -> Result<Selecti
             } else if named || asked {
                 bins.push(bin);
                 continue;
-            } else if package.settings.dist == Some(false) {
-                "`dist = false` in its `[package.metadata.longshore]`".to_owned()
-            } else if package.name == "xtask" && package.settings.dist.is_none() {
-                // The convention of github.com/matklad/cargo-xtask: a workspace's own scripts.
-                "an `xtask` is a tool of the workspace; `--package xtask` builds it".to_owned()
+            } else if let Some(reason) = package.unreleased() {
+                reason.to_owned()
             } else {
                 bins.push(bin);
                 continue;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::plan;
 use crate::{
     allocator::Choice,
     cargo::ledger::Units,
@@ -30,6 +31,9 @@ pub struct Dist {
     pub sccache: Option<Sccache>,
     /// Every binary.
     pub artifacts: Vec<Artifact>,
+    /// How images are made of them.
+    #[serde(default)]
+    pub recipes: Vec<plan::Image>,
     /// Every multi-platform image.
     pub images: Vec<Image>,
 }
@@ -255,4 +259,6 @@ pub struct Layer {
     /// What compressed it, with version and level; the same tar and the same compressor give the
     /// same blob.
     pub compressor: String,
+    /// The instruction, or the extra, that made it.
+    pub created_by: String,
 }

@@ -1,15 +1,16 @@
 //! The plan: everything that will be done, computed before anything is done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::dist::Release;
 use crate::{
     allocator::Choice,
+    assemble::Extra,
     cargo::rustflags::Flag,
     config::SmokeSetting,
-    oci::Platform,
+    oci::{Compressor, Platform},
     profile::{self, Preset, Setting, Unstable},
     target::Linkage,
 };
@@ -200,6 +201,35 @@ pub struct Image {
     pub user: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// The Dockerfile that it is made by; absent for the built-in recipe.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub recipe: Option<Recipe>,
+    /// Values for the recipe's `ARG`s.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub args: BTreeMap<String, String>,
+    /// What is put below the recipe's own layers.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
+    pub extras: BTreeSet<Extra>,
+    /// How its layers are compressed.
+    #[serde(default)]
+    pub compression: Compressor,
+    /// Annotations of the index and of each manifest.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A Dockerfile, as it was when the plan was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Recipe {
+    /// Where it is, relative to the workspace.
+    pub path: String,
+    /// What is in it.
+    pub text: String,
+    /// What is in the file beside it that is called like it with `.dockerignore` at the end.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ignore: Option<String>,
 }
 
 /// A binary that is left out.

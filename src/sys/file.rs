@@ -5,14 +5,14 @@ use std::{
     fs::File,
     io::Read,
     ops::Range,
-    os::unix::fs::{FileExt, PermissionsExt},
+    os::unix::fs::{FileExt, MetadataExt, PermissionsExt},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{Mode, OFlags};
 
 use super::fs::{TempDir, failed};
-use crate::{elf::ReadAt, error::Result};
+use crate::{cache::Time, elf::ReadAt, error::Result};
 
 /// A file that is read at any place, by as many threads as want to.
 #[derive(Debug)]
@@ -120,6 +120,68 @@ impl<F: AsRef<OpenFile>> Read for Reader<F> {
         let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
         let count = self.file.as_ref().file.read_at(&mut buffer[..most], self.range.start)?;
         self.range.start += count as u64;
+        Ok(count)
+    }
+}
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its modification time.
+    pub time: Time,
+    /// Device and inode.
+    pub inode: (u64, u64),
+}
+
+/// Opens a file that has to be as `stamp` has it, when it is opened and when it has been read.
+///
+/// # Errors
+/// It cannot be opened, or changed since.
+pub fn watched(path: &Utf8Path, stamp: Option<Stamp>) -> Result<Watched> {
+    let opened = File::open(path).and_then(|file| {
+        let watched = Watched { stamp: Stamp::of(&file)?, file };
+        match stamp.is_some_and(|stamp| stamp != watched.stamp) {
+            true => Err(changed()),
+            false => Ok(watched),
+        }
+    });
+    opened.map_err(|error| failed("read", path, error))
+}
+
+fn changed() -> std::io::Error {
+    std::io::Error::other("it changed while it was being packed")
+}
+
+impl Stamp {
+    fn of(file: &File) -> std::io::Result<Self> {
+        let meta = file.metadata()?;
+        let time = (meta.mtime(), u32::try_from(meta.mtime_nsec()).unwrap_or(0));
+        Ok(Stamp { size: meta.len(), time, inode: (meta.dev(), meta.ino()) })
+    }
+}
+
+/// A file that must not change while it is read.
+#[derive(Debug)]
+pub struct Watched {
+    file: File,
+    stamp: Stamp,
+}
+
+impl Watched {
+    /// What the file was like when it was opened.
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+}
+
+impl Read for Watched {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        if count == 0 && !buffer.is_empty() && Stamp::of(&self.file)? != self.stamp {
+            return Err(changed());
+        }
         Ok(count)
     }
 }

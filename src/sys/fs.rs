@@ -112,6 +112,24 @@ pub fn digest(path: &Utf8Path) -> Result<(Digest, u64)> {
     Ok(hasher.finish())
 }
 
+/// Sets the modification time of a file or directory, in seconds since 1970.
+///
+/// # Errors
+/// It cannot be opened or changed.
+pub fn set_time(path: &Utf8Path, epoch: u64) -> Result<()> {
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(epoch);
+    let set = File::open(path).and_then(|file| file.set_modified(time));
+    set.map_err(|error| failed("set the time of", path, error))
+}
+
+/// What the symbolic link leads to.
+///
+/// # Errors
+/// It cannot be read, or is not UTF-8.
+pub fn read_link(path: &Utf8Path) -> Result<String> {
+    path.read_link_utf8().map(Into::into).map_err(|error| failed("read link", path, error))
+}
+
 /// Writes the file in one step: whoever reads it sees the old content or the new one.
 ///
 /// # Errors
@@ -139,6 +157,59 @@ pub fn write_mode(path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<()> {
         let _ = std::fs::remove_file(&temporary);
         failed("write", path, error)
     })
+}
+
+/// A file that is being written, and goes unless it is kept.
+#[derive(Debug)]
+pub struct Draft {
+    file: File,
+    path: Utf8PathBuf,
+    kept: bool,
+}
+
+/// Begins a file in the directory, which has to be there.
+///
+/// # Errors
+/// It cannot be created.
+pub fn draft(dir: &Utf8Path) -> Result<Draft> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let path = dir.join(format!("{}.{number}.tmp", std::process::id()));
+    let file = File::create(&path).map_err(|error| failed("write", &path, error))?;
+    Ok(Draft { file, path, kept: false })
+}
+
+impl Draft {
+    /// Gives it its name, in one step.
+    ///
+    /// # Errors
+    /// It cannot be renamed.
+    pub fn keep(mut self, name: &Utf8Path) -> Result<()> {
+        let mode = std::fs::Permissions::from_mode(0o644);
+        let kept = self.file.set_permissions(mode).and_then(|()| std::fs::rename(&self.path, name));
+        kept.map_err(|error| failed("write", name, error))?;
+        self.kept = true;
+        Ok(())
+    }
+}
+
+impl Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.kept {
+            // What failed is told already.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 /// Opens the file for lines to be added at its end, and creates it and its directories.

@@ -19,6 +19,13 @@ pub fn platform() -> String {
     format!("{}/{architecture}", std::env::consts::OS)
 }
 
+/// What containers here run on: Linux, also where the host is something else and an engine keeps a
+/// virtual machine for them.
+pub fn container_platform() -> String {
+    let host = platform();
+    format!("linux/{}", host.rsplit('/').next().unwrap_or("amd64"))
+}
+
 /// Whether we run as the superuser.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()

@@ -37,6 +37,23 @@ impl VerifiedArtifact {
         Ok(VerifiedArtifact { artifact, digest })
     }
 
+    /// Takes the verdict that the record of an earlier run has, for a file of that digest and size.
+    ///
+    /// # Errors
+    /// [`Refused::Mismatch`] where the file is not that of the record; [`Refused::Denied`] where the
+    /// verdict is not that it may ship, or there is none.
+    pub fn recorded(artifact: Artifact, digest: Digest, size: u64) -> Result<Self, Refused> {
+        same_file(&artifact, digest, size)
+            .map_err(|what| Refused::Mismatch { path: artifact.path.clone(), what })?;
+        match artifact.verdict.clone() {
+            Some(verdict) if verdict.accepted => Ok(VerifiedArtifact { artifact, digest }),
+            verdict => Err(Refused::Denied {
+                path: artifact.path,
+                verdict: verdict.unwrap_or_else(|| super::unreadable("it was never verified")),
+            }),
+        }
+    }
+
     /// The record, with the verdict in it.
     pub fn artifact(&self) -> &Artifact {
         &self.artifact
@@ -72,6 +89,16 @@ pub fn mismatch(
     }))
 }
 
+fn same_file(artifact: &Artifact, digest: Digest, size: u64) -> Result<(), String> {
+    if digest != artifact.sha256 {
+        return Err(format!("its digest is {digest}, and not {}", artifact.sha256));
+    }
+    if artifact.size != size {
+        return Err(format!("it has {size} bytes, and not {}", artifact.size));
+    }
+    Ok(())
+}
+
 fn matching(
     artifact: &Artifact,
     digest: Digest,
@@ -79,12 +106,7 @@ fn matching(
     policy: &Policy,
 ) -> Result<(), (String, String)> {
     let differs = |what| Err((artifact.path.clone(), what));
-    if digest != artifact.sha256 {
-        return differs(format!("its digest is {digest}, and not {}", artifact.sha256));
-    }
-    if artifact.size != size {
-        return differs(format!("it has {size} bytes, and not {}", artifact.size));
-    }
+    same_file(artifact, digest, size).or_else(differs)?;
     let Some(target) = policy.target() else {
         return differs("what is expected of its target is not known".to_owned());
     };

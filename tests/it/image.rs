@@ -1,97 +1,98 @@
 //! Images as other people's programs see them.
 
 use std::{
-    collections::BTreeMap,
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::Path,
     process::Command,
 };
 
-use longshore::oci::{
-    Compressor, Digest, Image, ImageSet, Platform, Recipe, archive,
-    check::check,
-    layer::{Tree, nothing_known},
-    layout::{self, Name},
-    tar::Meta,
+use longshore::{
+    dockerfile::builtin::Recipe,
+    oci::{
+        Digest,
+        tar::Meta,
+        tree::{Content, Files, Tree},
+    },
 };
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
-    buildkit::BuildKit, engine::Engine, layout as support_layout, peer, program, registry::Registry,
+    buildkit::BuildKit,
+    dist::{Dist, EPOCH, digest, found},
+    engine::Engine,
+    peer, program,
+    registry::Registry,
 };
 
-const EPOCH: u64 = 1_700_000_000;
-
-const NAME: Name<'_> = Name { tag: "1.0", image: Some("registry.example/hello:1.0") };
-
-fn recipe() -> Recipe {
-    Recipe {
-        labels: [
-            ("org.opencontainers.image.title", "hello"),
-            ("org.opencontainers.image.licenses", "MIT OR Apache-2.0"),
-        ]
-        .map(|(key, value)| (key.into(), value.into()))
-        .into(),
-        ..Recipe::new(vec!["hello".into()])
-    }
+fn pair() -> Dist {
+    let programs = [("linux/arm64", &program::arm64()[..]), ("linux/amd64", &program::amd64())];
+    Dist::new(&programs, json!({}))
 }
 
-fn image(platform: &str, content: &[u8]) -> Image {
-    let platform: Platform = platform.parse().unwrap();
-    let contents = [("hello", content)].into();
-    recipe().image(&platform, &contents, EPOCH, Compressor::Gzip, &nothing_known).unwrap()
+fn single() -> Dist {
+    Dist::new(&[("linux/amd64", &program::amd64())], json!({}))
 }
 
-fn pair() -> ImageSet {
-    let images =
-        vec![image("linux/arm64", &program::arm64()), image("linux/amd64", &program::amd64())];
-    ImageSet::new(images, BTreeMap::new()).unwrap()
-}
-
-fn single() -> ImageSet {
-    let images = vec![image("linux/amd64", &program::amd64())];
-    ImageSet::new(images, BTreeMap::new()).unwrap()
-}
-
-/// `skopeo copy` of all platforms from a layout to `registry`.
-fn push(skopeo: &Path, layout: &Path, registry: &Registry, name: &str) {
-    let from = format!("oci:{}:1.0", layout.display());
+/// `skopeo copy` of all platforms to `registry`.
+fn push(skopeo: &Path, from: &str, registry: &Registry, name: &str) {
     let to = registry.url(name);
-    let args = ["copy", "--all", "--dest-tls-verify=false", &from, &to];
-    peer::run(skopeo, args);
+    peer::run(skopeo, ["copy", "--all", "--dest-tls-verify=false", from, &to]);
 }
 
 #[test]
-fn a_written_layout_passes_the_check() {
-    let dir = TempDir::new().unwrap();
-    support_layout::write(dir.path(), &pair(), "1.0");
-    let (found, faults) = check(&|path| fs::read(dir.path().join(path)).ok());
-    assert_eq!(faults, []);
-    let platforms: Vec<_> = found.iter().map(|f| f.platform.to_string()).collect();
+fn stdout_names_each_image_by_its_digest() {
+    let dist = pair();
+    let told = dist.image(&[]);
+    let layout = dist.root().join("image/hello");
+    assert_eq!(told, format!("hello@{}\n", digest(&layout)));
+    let platforms: Vec<_> = found(&layout).iter().map(|f| f.platform.to_string()).collect();
     assert_eq!(platforms, ["linux/amd64", "linux/arm64"]);
+    // What dist.json says, and nothing of the stage is left.
+    let text = fs::read(dist.root().join("dist.json")).unwrap();
+    let recorded: Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(recorded["images"][0]["digest"], digest(&layout).as_str());
+    let binaries = &recorded["images"][0]["platforms"][0]["binaries"];
+    assert_eq!(
+        binaries["/usr/local/bin/hello"],
+        Digest::of(&program::amd64()).to_string().as_str()
+    );
+    assert!(!dist.beside("target/dist.partial").exists());
 }
 
 #[test]
-fn skopeo_copies_all_platforms_and_keeps_the_digest() {
+fn skopeo_copies_all_platforms_of_layout_and_archives_and_keeps_the_digest() {
     let (Some(skopeo), Some(registry)) = (peer::find("skopeo"), Registry::start()) else {
         return;
     };
-    let set = pair();
-    let dir = TempDir::new().unwrap();
-    support_layout::write(dir.path(), &set, "1.0");
-    push(&skopeo, dir.path(), &registry, "team/hello:1.0");
-    let url = registry.url("team/hello:1.0");
-    let inspect = |more: &[&str]| {
-        let args = [&["inspect", "--tls-verify=false"], more, &[&url]].concat();
-        peer::run(&skopeo, args)
-    };
-    let index = inspect(&["--raw"]);
-    assert_eq!(Digest::of(index.as_bytes()), set.descriptor().digest);
-    for image in set.images() {
-        let arch = format!("--override-arch={}", image.platform().architecture);
-        let config = inspect(&[&arch, "--config", "--raw"]);
-        assert_eq!(Digest::of(config.as_bytes()), image.config().digest());
+    let dist = pair();
+    let layout = dist.write("oci", "layout");
+    let archive = dist.write("oci-archive", "archive.tar");
+    let every = dist.write("docker-archive", "every.tar");
+    let digest = digest(&layout);
+    for (n, from) in [
+        format!("oci:{}:1.0", layout.display()),
+        format!("oci-archive:{}:1.0", archive.display()),
+        format!("oci-archive:{}", every.display()),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let name = format!("team/hello:{n}");
+        push(&skopeo, from, &registry, &name);
+        let url = registry.url(&name);
+        let inspect = |more: &[&str]| {
+            let args = [&["inspect", "--tls-verify=false"], more, &[&url]].concat();
+            peer::run(&skopeo, args)
+        };
+        let index = inspect(&["--raw"]);
+        assert_eq!(Digest::of(index.as_bytes()).to_string(), digest, "{from}");
+        for image in found(&layout) {
+            let arch = format!("--override-arch={}", image.platform.architecture);
+            let config = inspect(&[&arch, "--config", "--raw"]);
+            assert_eq!(Digest::of(config.as_bytes()), image.config.digest(), "{from}");
+        }
     }
 }
 
@@ -100,18 +101,21 @@ fn umoci_unpacks_the_file_with_its_mode_and_owner() {
     let (Some(umoci), Some(())) = (peer::find("umoci"), peer::root()) else {
         return;
     };
-    let dir = TempDir::new().unwrap();
-    support_layout::write(&dir.path().join("layout"), &single(), "1.0");
-    let image = format!("{}:1.0", dir.path().join("layout").display());
-    let out = dir.path().join("out");
-    let out = out.to_str().unwrap();
-    peer::run(&umoci, ["unpack", "--image", &image, out]);
-    let file = Path::new(out).join("rootfs/usr/local/bin/hello");
-    assert_eq!(fs::read(&file).unwrap(), program::amd64());
-    let meta = fs::metadata(&file).unwrap();
-    assert_eq!(meta.mode(), 0o100_755);
-    assert_eq!((meta.uid(), meta.gid()), (0, 0));
-    assert_eq!(meta.mtime(), EPOCH as i64);
+    let dist = single();
+    for compression in ["gzip", "none"] {
+        let layout = dist.beside(compression);
+        let output = format!("--output=oci={}", layout.display());
+        dist.image(&[&output, "--compression", compression]);
+        let image = format!("{}:1.0", layout.display());
+        let out = dist.beside(&format!("{compression}.out"));
+        peer::run(&umoci, ["unpack", "--image", &image, out.to_str().unwrap()]);
+        let file = out.join("rootfs/usr/local/bin/hello");
+        assert_eq!(fs::read(&file).unwrap(), program::amd64());
+        let meta = fs::metadata(&file).unwrap();
+        assert_eq!(meta.mode(), 0o100_755);
+        assert_eq!((meta.uid(), meta.gid()), (0, 0));
+        assert_eq!(meta.mtime(), EPOCH as i64);
+    }
 }
 
 #[test]
@@ -119,30 +123,23 @@ fn podman_loads_both_archives() {
     let (Some(podman), Some(())) = (peer::find("podman"), peer::root()) else {
         return;
     };
-    let set = pair();
-    let (amd64, dir) = (&set.images()[0], TempDir::new().unwrap());
-    let own = |name: &str| dir.path().join(name).display().to_string();
-    let plain = layout::files(&set, Some(NAME)).unwrap();
-    support_layout::archive(&dir.path().join("plain.tar"), &plain);
-    let every = archive::files(&set, Some(NAME), amd64.platform()).unwrap();
-    support_layout::archive(&dir.path().join("every.tar"), &every);
-    for source in ["oci-archive", "docker-archive"] {
+    let dist = pair();
+    let own = |name: &str| dist.beside(name).display().to_string();
+    let config = found(&dist.write("oci", "layout"))[0].config.digest().hex();
+    for (source, form) in [("oci-archive", "oci-archive"), ("docker-archive", "docker-archive")] {
         let (root, runroot) = (own(source), own("run"));
         let podman = |args: &[&str]| {
             let store = ["--root", &root, "--runroot", &runroot, "--storage-driver=vfs"];
             peer::run(&podman, [&store, args].concat())
         };
-        let file = match source {
-            "oci-archive" => own("plain.tar"),
-            _ => own("every.tar"),
-        };
-        let image = format!("{source}:{file}");
+        let file = dist.write(form, &format!("{form}.tar"));
+        let image = format!("{source}:{}", file.display());
         let id = podman(&["pull", "--quiet", "--arch=amd64", &image]);
         let labels = ["image", "inspect", "--format={{.User}} {{.Labels}}", id.trim()];
         let labels = podman(&labels);
         assert!(labels.starts_with("65532:65532 map["), "{labels}");
         assert!(labels.contains("image.title:hello"), "{labels}");
-        assert_eq!(id.trim(), amd64.config().digest().hex(), "{source}");
+        assert_eq!(id.trim(), config, "{source}");
     }
 }
 
@@ -151,16 +148,12 @@ fn the_engine_loads_the_archive() {
     let Some(engine) = Engine::start() else {
         return;
     };
-    let set = pair();
-    let amd64 = &set.images()[0];
-    let dir = TempDir::new().unwrap();
-    let path = dir.path().join("every.tar");
-    let every = archive::files(&set, Some(NAME), amd64.platform()).unwrap();
-    support_layout::archive(&path, &every);
+    let dist = pair();
+    let path = dist.write("docker-archive", "every.tar");
     engine.run(&["load", "--quiet", "--input", path.to_str().unwrap()]);
-    let name = NAME.image.unwrap();
-    let id = engine.run(&["image", "inspect", "--format={{.Id}}", name]);
-    assert_eq!(id.trim(), amd64.config().digest().to_string());
+    let id = engine.run(&["image", "inspect", "--format={{.Id}}", "hello:1.0"]);
+    let config = found(&dist.write("oci", "layout"))[0].config.digest();
+    assert_eq!(id.trim(), config.to_string());
 }
 
 #[test]
@@ -174,14 +167,13 @@ fn the_engine_runs_the_image_from_a_registry() {
     let Some(engine) = Engine::start() else {
         return;
     };
-    let set = pair();
-    let dir = TempDir::new().unwrap();
-    support_layout::write(dir.path(), &set, "1.0");
-    push(&skopeo, dir.path(), &registry, "hello:1.0");
-    let name = format!("{}/hello@{}", registry.address, set.descriptor().digest);
+    let dist = pair();
+    let layout = dist.write("oci", "layout");
+    push(&skopeo, &format!("oci:{}:1.0", layout.display()), &registry, "hello:1.0");
+    let name = format!("{}/hello@{}", registry.address, digest(&layout));
     engine.run(&["pull", "--quiet", &name]);
     let id = engine.run(&["image", "inspect", "--format={{.Id}}", &name]);
-    assert_eq!(id.trim(), set.images()[0].config().digest().to_string());
+    assert_eq!(id.trim(), found(&layout)[0].config.digest().to_string());
     let ran = engine.output(&["run", "--rm", "--network", "none", &name]);
     let error = String::from_utf8_lossy(&ran.stderr);
     assert_eq!(String::from_utf8_lossy(&ran.stdout), program::TEXT, "{error}");
@@ -194,19 +186,23 @@ fn the_arm64_binary_runs_under_qemu() {
     let (Some(qemu), Some(umoci)) = (peer::find("qemu-aarch64-static"), peer::find("umoci")) else {
         return;
     };
-    let dir = TempDir::new().unwrap();
-    let images = vec![image("linux/arm64", &program::arm64())];
-    let set = ImageSet::new(images, BTreeMap::new()).unwrap();
-    support_layout::write(&dir.path().join("layout"), &set, "1.0");
-    let layout = format!("{}:1.0", dir.path().join("layout").display());
-    let out = dir.path().join("out");
-    let out = out.to_str().unwrap();
-    peer::run(&umoci, ["unpack", "--rootless", "--image", &layout, out]);
-    let file = Path::new(out).join("rootfs/usr/local/bin/hello");
+    let dist = Dist::new(&[("linux/arm64", &program::arm64())], json!({}));
+    let layout = format!("{}:1.0", dist.write("oci", "layout").display());
+    let out = dist.beside("out");
+    peer::run(&umoci, ["unpack", "--rootless", "--image", &layout, out.to_str().unwrap()]);
+    let file = out.join("rootfs/usr/local/bin/hello");
     let ran = peer::output(&qemu, [&file]);
     assert_eq!(String::from_utf8_lossy(&ran.stdout), program::TEXT);
     let uid = rustix::process::geteuid().as_raw();
     assert_eq!(ran.status.code(), Some((uid & 0xff) as i32));
+}
+
+struct NoFiles;
+
+impl Files for NoFiles {
+    fn open(&self, name: &str) -> longshore::Result<Box<dyn std::io::Read + '_>> {
+        panic!("{name}")
+    }
 }
 
 #[test]
@@ -216,12 +212,12 @@ fn gnu_tar_lists_a_layer_with_long_names() {
     };
     let meta = Meta { mode: 0o755, uid: 0, gid: 0, mtime: EPOCH };
     let long = format!("opt/{}/{}", "d".repeat(120), "é".repeat(30));
-    let mut tree = Tree::new(meta);
-    tree.file("/usr/local/bin/hello", meta, b"hello").unwrap();
-    tree.file(&format!("/{long}"), meta, b"long").unwrap();
+    let mut tree = Tree::default();
+    tree.file("/usr/local/bin/hello", meta, meta, Content::bytes(*b"hello")).unwrap();
+    tree.file(&format!("/{long}"), meta, meta, Content::bytes(*b"long")).unwrap();
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("layer.tar");
-    tree.write(fs::File::create(&file).unwrap()).unwrap();
+    tree.write(&NoFiles, fs::File::create(&file).unwrap()).unwrap();
     let mut command = Command::new(tar);
     command.args(["--utc", "--full-time", "--numeric-owner", "--quoting-style=literal"]);
     command.env("LC_ALL", "C.UTF-8");
@@ -242,84 +238,41 @@ fn an_engine_with_containerds_store_loads_the_archive() {
     let Some(engine) = BuildKit::start() else {
         return;
     };
-    let set = pair();
-    let dir = TempDir::new().unwrap();
-    let path = dir.path().join("every.tar");
-    let every = archive::files(&set, Some(NAME), set.images()[0].platform()).unwrap();
-    support_layout::archive(&path, &every);
+    let dist = pair();
+    let path = dist.write("docker-archive", "every.tar");
     engine.run(&["load", "--quiet", "--input", path.to_str().unwrap()]);
-    let name = NAME.image.unwrap();
     // This store names images by what they were pulled by, and keeps every platform.
-    let id = engine.run(&["image", "inspect", "--format={{.Id}}", name]);
-    assert_eq!(id.trim(), set.descriptor().digest.to_string());
+    let id = engine.run(&["image", "inspect", "--format={{.Id}}", "hello:1.0"]);
+    assert_eq!(id.trim(), digest(&dist.write("oci", "layout")));
 }
 
-/// Lays binaries out as a build context for `recipe` on `platforms`.
-fn context(dir: &Path, recipe: &Recipe, platforms: &[&str]) {
-    for platform in platforms {
-        let bin = dir.join(platform).join("bin");
-        fs::create_dir_all(&bin).unwrap();
-        for name in &recipe.binaries {
-            // A mode that `--chmod` has to mend.
-            let path = bin.join(name);
-            fs::write(&path, format!("{name} for {platform}")).unwrap();
-            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
-        }
-    }
-}
-
+/// The built-in recipe, without a file: its Dockerfile is what BuildKit is given.
 #[test]
-fn buildkit_makes_the_same_layers_and_configuration_of_the_recipe() {
+fn buildkit_makes_the_same_of_the_built_in_recipe() {
     let Some(buildkit) = BuildKit::start() else {
         return;
     };
-    let long = format!("long-{}", "x".repeat(120));
-    let awkward = Recipe {
-        labels: [
-            ("org.opencontainers.image.title", "hello"),
-            ("org.opencontainers.image.url", "https://x.example/?a=1&b=<2>"),
-            ("awkward", r#"a "b" 'c' \ \n $HOME ${d} # é  ,"#),
-            ("empty", ""),
-        ]
-        .map(|(key, value)| (key.into(), value.into()))
-        .into(),
-        release_labels: [("org.opencontainers.image.revision".into(), "abc".into())].into(),
-        cmd: Some([r#"--a "b""#, r"c\d", "$HOME", "<&>", "é"].map(Into::into).into()),
-        ..Recipe::new(["hello", "B-2", "a.b", &long].map(Into::into).into())
-    };
-    let plain = Recipe::new(vec!["hello".into()]);
     let platforms = ["linux/amd64", "linux/arm64", "linux/arm/v7"];
-    for recipe in [awkward, plain] {
-        let dir = TempDir::new().unwrap();
-        context(dir.path(), &recipe, &platforms);
-        let dockerfile = dir.path().join("Dockerfile.release");
-        fs::write(&dockerfile, recipe.text().unwrap()).unwrap();
-        let labels = recipe.release_labels.iter();
-        let labels: Vec<_> = labels.map(|(k, v)| format!("--label={k}={v}")).collect();
-        let labels: Vec<_> = labels.iter().map(String::as_str).collect();
-        let out = dir.path().join("out");
-        let paths = (dockerfile.as_path(), dir.path(), out.as_path());
-        buildkit.build(paths, &platforms.join(","), EPOCH, &labels);
-        let (theirs, faults) = check(&|path| fs::read(out.join(path)).ok());
-        assert_eq!(faults, []);
-        assert_eq!(theirs.len(), platforms.len());
-        for their in theirs {
-            let contents: Vec<_> = recipe
-                .binaries
-                .iter()
-                .map(|name| {
-                    let path = dir.path().join(their.platform.path()).join("bin").join(name);
-                    (name.as_str(), fs::read(path).unwrap())
-                })
-                .collect();
-            let contents = contents.iter().map(|(name, bytes)| (*name, &bytes[..])).collect();
-            let our = recipe
-                .image(&their.platform, &contents, EPOCH, Compressor::Gzip, &nothing_known)
-                .unwrap();
-            assert_eq!(
-                String::from_utf8_lossy(our.config().bytes()),
-                String::from_utf8_lossy(their.config.bytes()),
-            );
-        }
+    let programs = platforms.map(|platform| (platform, platform.as_bytes()));
+    let labels = json!({ "labels": { "awkward": r#"a "b" 'c' \ \n $HOME ${d} # é  ,<&>"# } });
+    let dist = Dist::new(&programs, labels);
+    for platform in platforms {
+        // A mode that `--chmod` has to mend.
+        let path = dist.root().join(platform).join("bin/hello");
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let dockerfile = dist.beside("Dockerfile");
+    fs::write(&dockerfile, Recipe::new(vec!["hello".into()]).text().unwrap()).unwrap();
+    let theirs = dist.beside("theirs");
+    let label = r#"--label=awkward=a "b" 'c' \ \n $HOME ${d} # é  ,<&>"#;
+    let paths = (dockerfile.as_path(), dist.root(), theirs.as_path());
+    buildkit.build((paths.0, &paths.1, paths.2), &platforms.join(","), EPOCH, &[label]);
+    let (ours, theirs) = (found(&dist.write("oci", "ours")), found(&theirs));
+    assert_eq!((ours.len(), theirs.len()), (3, 3));
+    for (our, their) in ours.iter().zip(&theirs) {
+        assert_eq!(
+            String::from_utf8_lossy(our.config.bytes()),
+            String::from_utf8_lossy(their.config.bytes()),
+        );
     }
 }

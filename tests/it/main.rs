@@ -16,6 +16,7 @@ mod image;
 mod native;
 mod plan;
 mod published;
+mod recipe;
 mod reentry;
 mod release;
 mod reproducible;

@@ -3,10 +3,9 @@
 
 use std::{fs, path::Path};
 
-use longshore::oci::{
-    Recipe,
-    check::check,
-    recipe::{BIN, NONROOT},
+use longshore::{
+    dockerfile::builtin::{BIN, NONROOT, Recipe},
+    oci::check::check,
 };
 use serde_json::Value;
 
@@ -33,7 +32,7 @@ fn it_is_the_recipe_of_this_package() {
     let entrypoint = images[0]["entrypoint"].as_str().unwrap();
     let recipe = Recipe {
         user: images[0]["user"].as_str().unwrap().to_owned(),
-        entrypoint: vec![format!("{BIN}/{entrypoint}")],
+        entrypoint: Some(format!("{BIN}/{entrypoint}")),
         ..Recipe::new(names.collect())
     };
     assert_eq!(recipe.user, NONROOT);

@@ -73,15 +73,28 @@ impl BuildKit {
         peer::run(&client, [&["-H", &socket], args].concat())
     }
 
-    /// Builds `dockerfile` with `context` for `platforms`, every time in it at most `epoch`, and
-    /// unpacks the resulting layout to `out`. `more` are further arguments.
+    /// As [`BuildKit::try_build`]; it must succeed.
+    #[track_caller]
     pub(crate) fn build(
+        &self,
+        paths: (&Path, &Path, &Path),
+        platforms: &str,
+        epoch: u64,
+        more: &[&str],
+    ) {
+        self.try_build(paths, platforms, epoch, more).unwrap();
+    }
+
+    /// Builds `dockerfile` with `context` for `platforms`, every time in it at most `epoch`, and
+    /// unpacks the resulting layout to `out`. `more` are further arguments. What it says where it
+    /// fails is the error.
+    pub(crate) fn try_build(
         &self,
         (dockerfile, context, out): (&Path, &Path, &Path),
         platforms: &str,
         epoch: u64,
         more: &[&str],
-    ) {
+    ) -> Result<(), String> {
         let archive = self.data.path().join("image.tar");
         let output = format!(
             "type=oci,dest={},rewrite-timestamp=true,oci-mediatypes=true",
@@ -100,9 +113,12 @@ impl BuildKit {
             .args([dockerfile, context]);
         let built = command.output().unwrap();
         let log = String::from_utf8_lossy(&built.stderr);
-        assert!(built.status.success(), "{command:?}: {}\n{log}", built.status);
+        if !built.status.success() {
+            return Err(format!("{command:?}: {}\n{log}", built.status));
+        }
         fs::create_dir_all(out).unwrap();
         let out = out.to_str().unwrap();
         peer::run(&self.tar, ["-xf", archive.to_str().unwrap(), "-C", out]);
+        Ok(())
     }
 }

@@ -2,9 +2,9 @@
 
 pub(crate) mod buildkit;
 pub(crate) mod command;
+pub(crate) mod dist;
 pub(crate) mod engine;
 pub(crate) mod gate;
-pub(crate) mod layout;
 pub(crate) mod peer;
 pub(crate) mod program;
 pub(crate) mod random;

@@ -1,0 +1,123 @@
+//! `image`: the arguments, and what goes to stdout.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::{Args, ValueEnum};
+
+use super::{args::Format, json, print};
+use crate::{
+    assemble::Extra,
+    error::{Error, Result, Status},
+    oci::{Compressor, Platform},
+    ops::image::{self, Output, Request},
+    sys::Context,
+};
+
+/// Make images of what was built, without a container engine
+#[derive(Debug, Args)]
+pub(super) struct AssembleArgs {
+    /// The directory with `dist.json`; `target/dist` here or above when absent
+    #[arg(value_name = "DIST")]
+    dist: Option<Utf8PathBuf>,
+    /// Make this image only; repeatable
+    #[arg(short, long = "package", value_name = "NAME")]
+    packages: Vec<String>,
+    /// Make it by this Dockerfile
+    #[arg(short = 'f', long, value_name = "FILE")]
+    recipe: Option<Utf8PathBuf>,
+    /// Only for this platform, such as linux/arm64; repeatable
+    #[arg(long = "platform", value_name = "OS/ARCH")]
+    platforms: Vec<Platform>,
+    /// Set a variable that the Dockerfile names with ARG; repeatable
+    #[arg(long = "build-arg", value_name = "NAME=VALUE", value_parser = pair)]
+    build_args: Vec<(String, String)>,
+    /// Add a label; repeatable
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = pair)]
+    labels: Vec<(String, String)>,
+    /// Add an annotation to index and manifests; repeatable
+    #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = pair)]
+    annotations: Vec<(String, String)>,
+    /// Put this in, too; repeatable
+    #[arg(long = "extra", value_name = "NAME")]
+    extras: Vec<Extra>,
+    /// How layers are compressed
+    #[arg(long, value_name = "NAME")]
+    compression: Option<Compressor>,
+    /// Where the image goes, instead of `image/` in DIST: oci=DIR, oci-archive=FILE,
+    /// docker-archive=FILE, docker-daemon, podman; repeatable
+    #[arg(short, long = "output", value_name = "FORM")]
+    outputs: Vec<Output>,
+    /// What goes to stdout: each image by its digest, or what dist.json says of it
+    #[arg(long, value_name = "FMT", default_value = "human")]
+    message_format: Format,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("there has to be a name, `=` and a value".to_owned()),
+    }
+}
+
+impl ValueEnum for Extra {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Extra::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.name()))
+    }
+}
+
+impl ValueEnum for Compressor {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Compressor::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.name()))
+    }
+}
+
+pub(super) fn run(cx: &Context, args: &AssembleArgs) -> Result<Status> {
+    let map = |pairs: &[(String, String)]| pairs.iter().cloned().collect::<BTreeMap<_, _>>();
+    let request = Request {
+        dist: dist(cx, args.dist.as_deref())?,
+        names: args.packages.clone(),
+        recipe: args.recipe.clone(),
+        args: map(&args.build_args),
+        labels: map(&args.labels),
+        annotations: map(&args.annotations),
+        extras: args.extras.clone(),
+        compression: args.compression,
+        platforms: args.platforms.clone(),
+        outputs: args.outputs.clone(),
+    };
+    let images = image::image(cx, &request)?;
+    match args.message_format {
+        Format::Json => json(&images)?,
+        Format::Human => {
+            let line =
+                |image: &crate::schema::dist::Image| format!("{}@{}\n", image.name, image.digest);
+            print(&images.iter().map(line).collect::<String>())?;
+        }
+    }
+    Ok(Status::Done)
+}
+
+/// The output of an earlier `build` or `dist`: as cargo does with `Cargo.toml`, it is looked for
+/// here and then in each directory above.
+fn dist(cx: &Context, given: Option<&Utf8Path>) -> Result<Utf8PathBuf> {
+    if let Some(dir) = given {
+        return Ok(cx.env.dir.join(dir));
+    }
+    if let Some(dir) = cx.env.var("CARGO_TARGET_DIR") {
+        return Ok(cx.env.dir.join(dir).join("dist"));
+    }
+    let mut places = cx.env.dir.ancestors().map(|dir| dir.join("target/dist"));
+    places.find(|dir| dir.join("dist.json").is_file()).ok_or_else(|| {
+        Error::build(format!("there is no `target/dist` in `{}` or above", cx.env.dir))
+            .hint("`cargo longshore build` makes one; images are made of what it built")
+    })
+}

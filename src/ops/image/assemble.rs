@@ -1,0 +1,267 @@
+//! One image: its recipe carried out for every platform, and the layers made.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use camino::Utf8Path;
+
+use super::{
+    context::BuildContext,
+    layers::{Contents, Digests, Store},
+};
+use crate::{
+    assemble::{self, Assembly},
+    dockerfile::{self, Arguments, Dockerfile, builtin, ignore::Ignore},
+    error::{Error, Result},
+    oci::{
+        Digest, Image, ImageSet, Platform,
+        image::{Description, Step},
+        tree::{Node, Place, Tree},
+    },
+    schema::plan,
+    sys::{Context, fs, host},
+    verify::VerifiedArtifact,
+};
+
+/// What labels and annotations of the OCI image specification begin with (annotations.md).
+const PREDEFINED: &str = "org.opencontainers.image.";
+
+/// An image of all platforms.
+pub(super) struct Made {
+    pub(super) set: ImageSet,
+    /// The path in the image, and the digest, of every binary.
+    pub(super) binaries: BTreeMap<Platform, BTreeMap<String, Digest>>,
+}
+
+/// Makes images of one directory.
+pub(super) struct Maker<'a> {
+    cx: &'a Context,
+    root: &'a Utf8Path,
+    store: &'a Store<'a>,
+    digests: &'a Digests,
+    /// What may be packed: the digest and the platform of each verified binary.
+    verified: BTreeMap<Digest, Vec<Platform>>,
+    epoch: u64,
+    warned: RefCell<BTreeSet<String>>,
+}
+
+impl<'a> Maker<'a> {
+    pub(super) fn new(
+        cx: &'a Context,
+        root: &'a Utf8Path,
+        store: &'a Store<'a>,
+        digests: &'a Digests,
+        artifacts: &[VerifiedArtifact],
+        epoch: u64,
+    ) -> Self {
+        let mut verified: BTreeMap<Digest, Vec<Platform>> = BTreeMap::new();
+        for artifact in artifacts {
+            let platform = artifact.artifact().platform.clone();
+            verified.entry(artifact.digest()).or_default().push(platform);
+        }
+        Maker { cx, root, store, digests, verified, epoch, warned: RefCell::default() }
+    }
+
+    /// Removes what the store has too much of.
+    pub(super) fn prune(&self, used: usize) -> Result<()> {
+        self.store.prune(used)
+    }
+
+    pub(super) fn make(&self, plan: &plan::Image) -> Result<Made> {
+        let (recipe, ignore) = self.recipe(plan)?;
+        let context = BuildContext::read(self.root, &ignore, self.epoch)?;
+        let contents = Contents { context: &context, digests: self.digests };
+        // Platforms side by side: compression is nearly all of the work.
+        let made: Vec<Result<Part>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = plan
+                .platforms
+                .iter()
+                .map(|platform| {
+                    let (recipe, contents) = (&recipe, &contents);
+                    let job = Job { plan, recipe, contents, platform, epoch: self.epoch };
+                    let (store, verified) = (self.store, &self.verified);
+                    scope.spawn(move || job.make(store, verified))
+                })
+                .collect();
+            let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            threads.into_iter().map(join).collect()
+        });
+        let (mut images, mut binaries) = (Vec::new(), BTreeMap::new());
+        for made in made {
+            let part = made?;
+            binaries.insert(part.image.platform().clone(), part.binaries);
+            images.push(part.image);
+            for warning in part.warnings {
+                // Once, and not once for each platform.
+                if self.warned.borrow_mut().insert(warning.clone()) {
+                    self.cx.warn(warning);
+                }
+            }
+        }
+        let set = ImageSet::new(images, annotations(plan))?;
+        let platforms: Vec<_> = plan.platforms.iter().map(Platform::to_string).collect();
+        let what = format!("image {}:{} for {}", plan.name, plan.tag, platforms.join(", "));
+        self.cx.status("Packed", what);
+        Ok(Made { set, binaries })
+    }
+
+    /// The recipe, and what of the context it does not see. The file beside the Dockerfile wins over
+    /// the context's own (Docker's manual, "Build context", "Filename and location").
+    fn recipe(&self, plan: &plan::Image) -> Result<(Dockerfile, Ignore)> {
+        let own = plan.recipe.as_ref().and_then(|recipe| recipe.ignore.clone());
+        let (name, text) = match &plan.recipe {
+            Some(recipe) => (recipe.path.clone(), recipe.text.clone()),
+            None => ("the built-in recipe".to_owned(), builtin_recipe(plan).text()?),
+        };
+        let ignore = match (own, &plan.recipe) {
+            (Some(text), _) => Ignore::parse(&format!("{name}.dockerignore"), &text)?,
+            (None, None) => Ignore::default(),
+            (None, Some(_)) => {
+                let text = fs::read_to_string_if_there(&self.root.join(".dockerignore"))?;
+                Ignore::parse(".dockerignore", &text.unwrap_or_default())?
+            }
+        };
+        Ok((dockerfile::parse(&name, &text)?, ignore))
+    }
+}
+
+/// The built-in recipe with what the plan says.
+fn builtin_recipe(plan: &plan::Image) -> builtin::Recipe {
+    builtin::Recipe {
+        binaries: plan.binaries.clone(),
+        user: plan.user.clone(),
+        entrypoint: plan.entrypoint.as_ref().map(|name| format!("{}/{name}", builtin::BIN)),
+    }
+}
+
+/// What registries show of an image is read from annotations, and what engines show from labels:
+/// those with meanings of their own are both.
+fn annotations(plan: &plan::Image) -> BTreeMap<String, String> {
+    let labels = plan.labels.iter().filter(|(key, _)| key.starts_with(PREDEFINED));
+    let labels = labels.map(|(key, value)| (key.clone(), value.clone()));
+    labels.chain(plan.annotations.clone()).collect()
+}
+
+/// The image of one platform.
+struct Part {
+    image: Image,
+    binaries: BTreeMap<String, Digest>,
+    warnings: Vec<String>,
+}
+
+/// What makes the image of one platform.
+#[derive(Clone, Copy)]
+struct Job<'a> {
+    plan: &'a plan::Image,
+    recipe: &'a Dockerfile,
+    contents: &'a Contents<'a>,
+    platform: &'a Platform,
+    epoch: u64,
+}
+
+impl Job<'_> {
+    fn make(&self, store: &Store<'_>, verified: &BTreeMap<Digest, Vec<Platform>>) -> Result<Part> {
+        let arguments = Arguments {
+            platform: self.platform.clone(),
+            build_platform: host()?,
+            values: self.plan.args.clone(),
+            target: None,
+        };
+        let evaluated = self.recipe.evaluate(&arguments)?;
+        let tree = &self.contents.context.tree;
+        let made =
+            assemble::assemble(self.recipe, &evaluated, tree, &self.plan.extras, self.epoch)?;
+        let binaries = self.binaries(&made.root, verified)?;
+        let mut steps = Vec::new();
+        for step in made.steps {
+            let layer = step.layer.map(|tree| {
+                self.check(&tree, verified)?;
+                store.layer(&tree, self.contents, self.plan.compression)
+            });
+            steps.push(Step { created_by: step.created_by, layer: layer.transpose()? });
+        }
+        let Assembly { mut execution, mut warnings, author, .. } = made;
+        execution.labels.extend(self.plan.labels.clone());
+        for name in &evaluated.unused {
+            warnings
+                .push(format!("no `ARG` of the recipe of `{}` asks for `{name}`", self.plan.name));
+        }
+        let image = Image::new(Description {
+            platform: self.platform.clone(),
+            epoch: self.epoch,
+            execution,
+            author,
+            steps,
+            annotations: annotations(self.plan),
+        })?;
+        Ok(Part { image, binaries, warnings })
+    }
+
+    /// The binaries in `root`, by their paths.
+    fn binaries(
+        &self,
+        root: &Tree,
+        verified: &BTreeMap<Digest, Vec<Platform>>,
+    ) -> Result<BTreeMap<String, Digest>> {
+        let mut found = BTreeMap::new();
+        for (path, name) in named(root) {
+            let file = self.contents.of(name)?;
+            if verified.contains_key(&file.digest) {
+                found.insert(format!("/{}", path.join("/")), file.digest);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Every program in `layer` is one that was accepted, by its digest, and for this platform.
+    fn check(&self, layer: &Tree, verified: &BTreeMap<Digest, Vec<Platform>>) -> Result<()> {
+        for (path, name) in named(layer) {
+            let file = self.contents.of(name)?;
+            let path = path.join("/");
+            match verified.get(&file.digest) {
+                Some(platforms) if platforms.contains(self.platform) => {}
+                Some(platforms) => {
+                    let other: Vec<_> = platforms.iter().map(Platform::to_string).collect();
+                    return Err(Error::check(format!(
+                        "`/{path}` of the image for `{}` would be the program for `{}`",
+                        self.platform,
+                        other.join(", ")
+                    ))
+                    .hint("copy from `${TARGETPLATFORM}/bin`"));
+                }
+                None if file.is_elf => {
+                    return Err(Error::check(format!(
+                        "`{name}` would be `/{path}` of the image, and was not verified"
+                    ))
+                    .hint(
+                        "images hold only programs that were built and accepted here, by digest; \
+                         others are put in by `docker buildx build`",
+                    ));
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What containers run on here.
+pub(super) fn host() -> Result<Platform> {
+    let host = host::container_platform();
+    host.parse().map_err(|error| Error::usage(format!("{error}")))
+}
+
+/// The files of `tree` that come from the context, and their names there.
+fn named(tree: &Tree) -> impl Iterator<Item = (&Vec<String>, &str)> {
+    tree.iter().filter_map(|(path, entry)| match &entry.node {
+        Node::File(content) => match &content.place {
+            Place::Named(name) => Some((path, name.as_str())),
+            Place::Bytes(_) => None,
+        },
+        _ => None,
+    })
+}

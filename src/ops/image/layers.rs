@@ -1,0 +1,224 @@
+//! Compressed layers that were made before: compressing is nearly all the work of making an image,
+//! and what did not change is not compressed again.
+
+use std::{
+    collections::BTreeMap,
+    io::{Read as _, Write as _},
+    sync::Mutex,
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use super::context::BuildContext;
+use crate::{
+    error::{Error, Result},
+    oci::{
+        Compressor, Digest, Layer, Tree,
+        digest::Hasher,
+        tree::{Node, Place},
+    },
+    sys::{
+        Context,
+        file::{self, Stamp},
+        fs,
+    },
+};
+
+/// Changes with anything that makes another tar of the same tree.
+const WRITER: &str = "ustar 1";
+
+/// How many blobs are kept, at least.
+const KEPT: usize = 64;
+
+/// What is to be known of a file before it is packed.
+#[derive(Clone, Copy)]
+pub(super) struct File {
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+    /// Whether it begins as ELF files do (gABI, "ELF Identification").
+    pub(super) is_elf: bool,
+}
+
+/// The digests of files below one directory, each computed once.
+#[derive(Default)]
+pub(super) struct Digests(Mutex<BTreeMap<String, (Stamp, File)>>);
+
+impl Digests {
+    /// What the file `name` below `root` holds, which has to be as `stamp` has it, if that is known.
+    ///
+    /// # Errors
+    /// It cannot be read, or changed.
+    pub(super) fn of(&self, root: &Utf8Path, name: &str, stamp: Option<Stamp>) -> Result<File> {
+        let known = || self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let path = root.join(name);
+        let mut content = file::watched(&path, stamp)?;
+        let stamp = content.stamp();
+        if let Some((_, file)) = known().get(name).filter(|(known, _)| *known == stamp) {
+            return Ok(*file);
+        }
+        let mut hasher = Hasher::default();
+        let mut buffer = vec![0; 256 << 10];
+        let mut is_elf = None;
+        loop {
+            let count = content.read(&mut buffer).map_err(|e| fs::failed("read", &path, e))?;
+            let piece = buffer.get(..count).unwrap_or_default();
+            is_elf.get_or_insert_with(|| piece.starts_with(b"\x7fELF"));
+            if piece.is_empty() {
+                break;
+            }
+            hasher.update(piece);
+        }
+        let (digest, size) = hasher.finish();
+        let file = File { digest, size, is_elf: is_elf.unwrap_or(false) };
+        known().insert(name.to_owned(), (stamp, file));
+        Ok(file)
+    }
+}
+
+/// A build context with its digests.
+#[derive(Clone, Copy)]
+pub(super) struct Contents<'a> {
+    pub(super) context: &'a BuildContext,
+    pub(super) digests: &'a Digests,
+}
+
+impl Contents<'_> {
+    /// What the file of that name holds.
+    ///
+    /// # Errors
+    /// It cannot be read, or changed since the context was listed.
+    pub(super) fn of(&self, name: &str) -> Result<File> {
+        self.digests.of(&self.context.root, name, self.context.stamp(name))
+    }
+}
+
+/// What is known of a layer by the tree that it was made of.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Record {
+    diff_id: Digest,
+    digest: Digest,
+    size: u64,
+}
+
+/// A directory of compressed layers.
+pub(super) struct Store<'a> {
+    cx: &'a Context,
+    dir: Utf8PathBuf,
+}
+
+impl<'a> Store<'a> {
+    pub(super) fn new(cx: &'a Context, target_directory: &Utf8Path) -> Self {
+        Store { cx, dir: target_directory.join("layers") }
+    }
+
+    /// Where the blob of a layer is.
+    pub(super) fn path(&self, digest: Digest) -> Utf8PathBuf {
+        self.dir.join(format!("{}.blob", digest.hex()))
+    }
+
+    /// The layer of `tree`, whose blob is here then.
+    ///
+    /// # Errors
+    /// A file cannot be read, changed meanwhile, or does not fit into a tar; the blob cannot be
+    /// written.
+    pub(super) fn layer(
+        &self,
+        tree: &Tree,
+        contents: &Contents<'_>,
+        compressor: Compressor,
+    ) -> Result<Layer> {
+        let key = key(tree, contents, compressor)?;
+        let record = self.dir.join(format!("{}.json", key.hex()));
+        if let Some(layer) = self.known(&record, compressor) {
+            return Ok(layer);
+        }
+        fs::create_dir_all(&self.dir)?;
+        let draft = fs::draft(&self.dir)?;
+        let (layer, draft) = Layer::write(tree, contents.context, compressor, draft)?;
+        let descriptor = layer.descriptor();
+        draft.keep(&self.path(descriptor.digest))?;
+        let known =
+            Record { diff_id: layer.diff_id(), digest: descriptor.digest, size: descriptor.size };
+        let text = serde_json::to_vec(&known)
+            .map_err(|error| Error::build("cannot note a layer down").because(error))?;
+        let mut draft = fs::draft(&self.dir)?;
+        draft.write_all(&text).map_err(|error| fs::failed("write", &record, error))?;
+        draft.keep(&record)?;
+        Ok(layer)
+    }
+
+    /// The layer that `record` speaks of, if its blob is still what it was.
+    fn known(&self, record: &Utf8Path, compressor: Compressor) -> Option<Layer> {
+        let text = fs::read(record).ok()?;
+        let known: Record = serde_json::from_slice(&text).ok()?;
+        let path = self.path(known.digest);
+        fs::stamp(&path)?;
+        if !fs::digest(&path).is_ok_and(|found| found == (known.digest, known.size)) {
+            self.cx.warn(format!("`{path}` is damaged; the layer is made again"));
+            let _ = fs::remove_file(&path);
+            return None;
+        }
+        Some(Layer::new(known.diff_id, compressor, known.digest, known.size))
+    }
+
+    /// Removes the blobs that were made first, of many more than the `used` ones of one run.
+    ///
+    /// # Errors
+    /// The directory cannot be read, or a file in it not be removed.
+    pub(super) fn prune(&self, used: usize) -> Result<()> {
+        let mut blobs = Vec::new();
+        let own = format!("{}.", std::process::id());
+        for name in fs::names(&self.dir)? {
+            let path = self.dir.join(&name);
+            // Of a run that was killed: no other runs beside this one.
+            if name.ends_with(".tmp") && !name.starts_with(&own) {
+                fs::remove_file(&path)?;
+            }
+            if !name.ends_with(".blob") {
+                continue;
+            }
+            if let Some((_, time, _)) = fs::stamp(&path) {
+                blobs.push((std::cmp::Reverse(time), path));
+            }
+        }
+        blobs.sort();
+        for (_, path) in blobs.iter().skip(KEPT.max(4 * used)) {
+            fs::remove_file(path)?;
+        }
+        Ok(())
+    }
+}
+
+/// The digest of all that a blob depends on, in which files are by their digests: with it, the tar
+/// of an unchanged layer need not even be hashed.
+fn key(tree: &Tree, contents: &Contents<'_>, compressor: Compressor) -> Result<Digest> {
+    let mut hasher = Hasher::default();
+    let mut first: BTreeMap<u64, usize> = BTreeMap::new();
+    let mut line = |text: String| {
+        // The length first, so that no text can pass for two.
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    };
+    line(WRITER.to_owned());
+    line(compressor.identity().to_owned());
+    for (at, (path, entry)) in tree.iter().enumerate() {
+        let meta = entry.meta;
+        line(path.join("/"));
+        line(format!("{:o} {} {} {}", meta.mode, meta.uid, meta.gid, meta.mtime));
+        line(match &entry.node {
+            Node::Directory => "directory".to_owned(),
+            Node::Symlink(target) => format!("link {target}"),
+            Node::File(content) => {
+                let digest = match &content.place {
+                    Place::Bytes(bytes) => Digest::of(bytes),
+                    Place::Named(name) => contents.of(name)?.digest,
+                };
+                let first = content.link.map_or(at, |link| *first.entry(link).or_insert(at));
+                format!("file {} {digest} {}", content.size, at - first)
+            }
+        });
+    }
+    Ok(hasher.finish().0)
+}

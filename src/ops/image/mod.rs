@@ -1,0 +1,257 @@
+//! Images: from verified bytes to OCI layouts and archives, without a daemon.
+
+mod assemble;
+mod context;
+mod layers;
+mod output;
+
+use std::collections::BTreeMap;
+
+use camino::Utf8Path;
+
+pub use self::output::Output;
+use self::{
+    assemble::{Made, Maker},
+    layers::{Digests, Store},
+};
+use crate::{
+    error::{Error, Result},
+    oci::{Compressor, layout, layout::Name},
+    ops::stage::Stage,
+    schema::{
+        Dist,
+        dist::{self, Layer, PlatformImage, SCHEMA},
+        plan,
+    },
+    sys::{Context, fs},
+    verify::VerifiedArtifact,
+};
+
+/// What is to be made of a finished `target/dist`.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The directory with `dist.json`.
+    pub dist: camino::Utf8PathBuf,
+    /// The images that are wanted, by name; all of them where none is named.
+    pub names: Vec<String>,
+    /// A Dockerfile to use instead of the one that `dist` found.
+    pub recipe: Option<camino::Utf8PathBuf>,
+    /// Values for the recipe's `ARG`s, which come before those of the metadata.
+    pub args: BTreeMap<String, String>,
+    /// More labels.
+    pub labels: BTreeMap<String, String>,
+    /// More annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// More extras.
+    pub extras: Vec<crate::assemble::Extra>,
+    /// Another compressor.
+    pub compression: Option<Compressor>,
+    /// Only these platforms.
+    pub platforms: Vec<crate::oci::Platform>,
+    /// Where the images go; into `dist` where nothing is said.
+    pub outputs: Vec<Output>,
+}
+
+/// Makes the images of a plan, in `stage`.
+///
+/// # Errors
+/// A recipe is wrong or asks for what is not there, a file cannot be read or written, or something
+/// executable would be packed that was not verified.
+pub fn images(
+    cx: &Context,
+    plans: &[plan::Image],
+    epoch: u64,
+    target_directory: &Utf8Path,
+    stage: &Stage,
+    artifacts: &[VerifiedArtifact],
+) -> Result<Vec<dist::Image>> {
+    // Whoever makes an image of them, now or later, finds the same times.
+    for artifact in artifacts {
+        for path in Utf8Path::new(&artifact.artifact().path).ancestors() {
+            fs::set_time(&stage.root.join(path), epoch)?;
+        }
+    }
+    let store = Store::new(cx, target_directory);
+    let digests = Digests::default();
+    let maker = Maker::new(cx, &stage.root, &store, &digests, artifacts, epoch);
+    let mut images = Vec::new();
+    for plan in plans {
+        let made = maker.make(plan)?;
+        lay_out(&made, plan, stage, &store)?;
+        images.push(record(&made, plan));
+    }
+    let layers = images.iter().flat_map(|image| &image.platforms).map(|image| image.layers.len());
+    maker.prune(layers.sum())?;
+    Ok(images)
+}
+
+/// Makes images of what is in `target/dist`, and gives what they are called with their digests.
+///
+/// # Errors
+/// As [`images`]; there is no `dist.json`, or what is there is not what it says.
+pub fn image(cx: &Context, request: &Request) -> Result<Vec<dist::Image>> {
+    let stage = Stage::begin(cx, &request.dist)?;
+    let mut dist = stage.previous().ok_or_else(|| {
+        Error::build(format!("there is no `dist.json` in `{}`", request.dist))
+            .hint("`cargo longshore build` makes one; images are made of what it built")
+    })?;
+    let plans = chosen(&dist, request)?;
+    let into_dist = request.outputs.is_empty();
+    let digests = Digests::default();
+    let artifacts = recorded(&dist, &request.dist, &digests)?;
+    let parent = request.dist.parent().unwrap_or(Utf8Path::new("."));
+    let store = Store::new(cx, &parent.join("longshore"));
+    let epoch = dist.release.source_date_epoch;
+    let maker = Maker::new(cx, &request.dist, &store, &digests, &artifacts, epoch);
+    let mut images = Vec::new();
+    for plan in &plans {
+        let made = maker.make(plan)?;
+        if into_dist {
+            lay_out(&made, plan, &stage, &store)?;
+        }
+        for output in &request.outputs {
+            output::write(cx, output, &made, plan, &store, epoch)?;
+        }
+        images.push(record(&made, plan));
+    }
+    maker.prune(images.len())?;
+    if into_dist {
+        stage.keep_all(|path| !plans.iter().any(|plan| path == plan.path))?;
+        dist.images.retain(|old| !images.iter().any(|new| new.name == old.name));
+        dist.images.extend(images.clone());
+        dist.images.sort_by(|a, b| a.name.cmp(&b.name));
+        dist.schema = SCHEMA;
+        stage.finish(&dist)?;
+    } else {
+        stage.discard()?;
+    }
+    Ok(images)
+}
+
+/// How the images that are wanted are made, with what the request changes.
+fn chosen(dist: &Dist, request: &Request) -> Result<Vec<plan::Image>> {
+    if dist.recipes.is_empty() {
+        return Err(Error::build(format!(
+            "`{}/dist.json` says of no image how it is made",
+            request.dist
+        ))
+        .hint("run `cargo longshore build` again: another version made it"));
+    }
+    let known = |name: &String| dist.recipes.iter().any(|plan| plan.name == *name);
+    if let Some(unknown) = request.names.iter().find(|name| !known(name)) {
+        let names: Vec<&str> = dist.recipes.iter().map(|plan| plan.name.as_str()).collect();
+        return Err(Error::usage(format!("there is no image `{unknown}` in `{}`", request.dist))
+            .hint(format!("there are: {}", names.join(", "))));
+    }
+    let wanted =
+        |plan: &&plan::Image| request.names.is_empty() || request.names.contains(&plan.name);
+    let mut plans: Vec<plan::Image> = dist.recipes.iter().filter(wanted).cloned().collect();
+    let recipe = request.recipe.as_deref().map(read_recipe).transpose()?;
+    for plan in &mut plans {
+        if let Some(recipe) = &recipe {
+            plan.recipe = Some(recipe.clone());
+        }
+        plan.args.extend(request.args.clone());
+        plan.labels.extend(request.labels.clone());
+        plan.annotations.extend(request.annotations.clone());
+        plan.extras.extend(request.extras.iter().copied());
+        plan.compression = request.compression.unwrap_or(plan.compression);
+        for platform in &request.platforms {
+            if !plan.platforms.contains(platform) {
+                let all: Vec<_> = plan.platforms.iter().map(ToString::to_string).collect();
+                return Err(Error::usage(format!(
+                    "there is no binary for `{platform}` in `{}`",
+                    request.dist
+                ))
+                .hint(format!("it was built for {}", all.join(", "))));
+            }
+        }
+        if !request.platforms.is_empty() {
+            plan.platforms.clone_from(&request.platforms);
+        }
+    }
+    Ok(plans)
+}
+
+/// The Dockerfile at `path`, with the file beside it that says what it does not see.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read_recipe(path: &Utf8Path) -> Result<plan::Recipe> {
+    let text = fs::read_to_string_if_there(path)?
+        .ok_or_else(|| Error::usage(format!("there is no recipe `{path}`")))?;
+    let beside = format!("{path}.dockerignore");
+    let ignore = fs::read_to_string_if_there(Utf8Path::new(&beside))?;
+    Ok(plan::Recipe { path: path.to_string(), text, ignore })
+}
+
+/// The binaries of `dist`, each of which has to be the very file that was accepted.
+fn recorded(dist: &Dist, root: &Utf8Path, digests: &Digests) -> Result<Vec<VerifiedArtifact>> {
+    let record = |artifact: &dist::Artifact| {
+        let file = digests.of(root, &artifact.path, None)?;
+        VerifiedArtifact::recorded(artifact.clone(), file.digest, file.size)
+            .map_err(|refused| Error::check(refused.to_string()))
+    };
+    let found: Vec<Result<VerifiedArtifact>> = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            dist.artifacts.iter().map(|artifact| scope.spawn(move || record(artifact))).collect();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        threads.into_iter().map(join).collect()
+    });
+    found.into_iter().collect()
+}
+
+/// The tag, and the whole name that the image has in layouts and archives. Engines look for a name
+/// without a registry under that of Docker's own (distribution/reference, "normalize.go").
+fn name(plan: &plan::Image) -> (String, String) {
+    // Versions may hold `+`, tags may not.
+    let tag = plan.tag.replace('+', "_");
+    let place = match plan.name.split_once('/') {
+        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => "",
+        Some(_) => "docker.io/",
+        None => "docker.io/library/",
+    };
+    let full = format!("{place}{}:{tag}", plan.name);
+    (tag, full)
+}
+
+fn lay_out(made: &Made, plan: &plan::Image, stage: &Stage, store: &Store<'_>) -> Result<()> {
+    let (tag, full) = name(plan);
+    let name = Name { tag: &tag, image: Some(&full) };
+    output::lay_out(layout::files(&made.set, Some(name))?, &stage.path(&plan.path), store)
+}
+
+fn record(made: &Made, plan: &plan::Image) -> dist::Image {
+    let mut platforms = Vec::new();
+    for image in made.set.images() {
+        let steps = image.config().history.iter().filter(|step| !step.empty_layer);
+        let made_by = steps.map(|step| step.created_by.clone().unwrap_or_default());
+        let layers = image.layers().iter().zip(made_by).map(|(layer, created_by)| Layer {
+            media_type: layer.descriptor().media_type.as_str().to_owned(),
+            digest: layer.descriptor().digest,
+            size: layer.descriptor().size,
+            diff_id: layer.diff_id(),
+            compressor: layer.compressor().identity().to_owned(),
+            created_by,
+        });
+        platforms.push(PlatformImage {
+            platform: image.platform().clone(),
+            manifest: image.manifest().digest(),
+            config: image.config().digest(),
+            layers: layers.collect(),
+            size: image.size(),
+            binaries: made.binaries.get(image.platform()).cloned().unwrap_or_default(),
+        });
+    }
+    let descriptor = made.set.descriptor();
+    dist::Image {
+        name: plan.name.clone(),
+        tag: name(plan).0,
+        path: plan.path.clone(),
+        digest: descriptor.digest,
+        media_type: descriptor.media_type.as_str().to_owned(),
+        platforms,
+    }
+}

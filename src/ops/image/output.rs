@@ -1,0 +1,181 @@
+//! Where images go beside `target/dist`: files for loaders, and engines that run here.
+
+use std::{collections::BTreeSet, fmt, io::Read, str::FromStr};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{Made, Store, assemble::host, name};
+use crate::{
+    command::Command,
+    error::{Error, Result},
+    name::nearest,
+    oci::{
+        Digest, Platform, archive,
+        layout::{self, Content, File, Name},
+    },
+    schema::plan,
+    sys::{Context, file, fs},
+};
+
+/// Where an image goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// A directory in the OCI image layout.
+    Layout(Utf8PathBuf),
+    /// The same as a tar.
+    OciArchive(Utf8PathBuf),
+    /// That tar with what `docker load` looks for; podman and skopeo read it, too.
+    DockerArchive(Utf8PathBuf),
+    /// The Docker Engine that `docker` talks to.
+    DockerDaemon,
+    /// podman's storage.
+    Podman,
+}
+
+impl Output {
+    /// What each begins with on the command line.
+    const NAMES: [&'static str; 5] =
+        ["oci", "oci-archive", "docker-archive", "docker-daemon", "podman"];
+}
+
+impl FromStr for Output {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (kind, path) = match text.split_once(['=', ':']) {
+            Some((kind, path)) => (kind, Some(path).filter(|path| !path.is_empty())),
+            None => (text, None),
+        };
+        match (kind, path) {
+            ("oci", Some(path)) => Ok(Output::Layout(path.into())),
+            ("oci-archive", Some(path)) => Ok(Output::OciArchive(path.into())),
+            ("docker-archive", Some(path)) => Ok(Output::DockerArchive(path.into())),
+            ("docker-daemon", None) => Ok(Output::DockerDaemon),
+            ("podman", None) => Ok(Output::Podman),
+            ("oci" | "oci-archive" | "docker-archive", None) => {
+                Err(format!("`{kind}` needs a path: `{kind}=PATH`"))
+            }
+            ("docker-daemon" | "podman", Some(_)) => Err(format!("`{kind}` takes no path")),
+            _ => Err(match nearest(kind, Output::NAMES) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are: {}", Output::NAMES.join(", ")),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Output::Layout(path) => write!(f, "oci={path}"),
+            Output::OciArchive(path) => write!(f, "oci-archive={path}"),
+            Output::DockerArchive(path) => write!(f, "docker-archive={path}"),
+            Output::DockerDaemon => f.write_str("docker-daemon"),
+            Output::Podman => f.write_str("podman"),
+        }
+    }
+}
+
+/// Writes the files of a layout to `dir`, where only layers may be there already. A layer that is
+/// the store's own file costs no copy.
+pub(super) fn lay_out(files: Vec<File<'_>>, dir: &Utf8Path, store: &Store<'_>) -> Result<()> {
+    for file in files {
+        let path = dir.join(&file.path);
+        match file.content {
+            Content::Bytes(bytes) => fs::write(&path, &bytes)?,
+            Content::Layer(digest, _) => fs::link(&store.path(digest), &path)?,
+        }
+    }
+    Ok(())
+}
+
+/// Hands the image over. `epoch` is every time in an archive.
+pub(super) fn write(
+    cx: &Context,
+    output: &Output,
+    made: &Made,
+    plan: &plan::Image,
+    store: &Store<'_>,
+    epoch: u64,
+) -> Result<()> {
+    let (tag, full) = name(plan);
+    let name = Name { tag: &tag, image: Some(&full) };
+    match output {
+        Output::Layout(dir) => write_layout(layout::files(&made.set, Some(name))?, dir, store)?,
+        Output::OciArchive(path) => {
+            write_archive(&layout::files(&made.set, Some(name))?, path, store, epoch)?;
+        }
+        Output::DockerArchive(path) => {
+            let files = archive::files(&made.set, Some(name), &loaded(made)?)?;
+            write_archive(&files, path, store, epoch)?;
+        }
+        Output::DockerDaemon | Output::Podman => {
+            let files = archive::files(&made.set, Some(name), &loaded(made)?)?;
+            let dir = fs::TempDir::new("longshore-image")?;
+            let path = dir.path.join("image.tar");
+            write_archive(&files, &path, store, epoch)?;
+            load(cx, output, &path)?;
+        }
+    }
+    cx.status("Wrote", format!("{full} to {output}"));
+    Ok(())
+}
+
+/// The image that a loader without platforms gets: that of the host, else the only one.
+fn loaded(made: &Made) -> Result<Platform> {
+    let host = host()?;
+    let mut platforms = made.set.images().iter().map(|image| image.platform());
+    match (platforms.clone().find(|platform| **platform == host), platforms.next()) {
+        (Some(platform), _) => Ok(platform.clone()),
+        (None, Some(only)) if made.set.images().len() == 1 => Ok(only.clone()),
+        _ => Err(Error::usage(format!("there is no image for `{host}` among several"))
+            .hint("choose one with `--platform`")),
+    }
+}
+
+/// A layout that is there is not added to: what another run left would be in it.
+fn write_layout(files: Vec<File<'_>>, dir: &Utf8Path, store: &Store<'_>) -> Result<()> {
+    let partial = Utf8PathBuf::from(format!("{dir}.partial"));
+    fs::remove_dir_all(&partial)?;
+    if dir.exists() && !dir.join(layout::MARK.0).exists() {
+        return Err(Error::usage(format!("`{dir}` is there, and is no OCI layout"))
+            .hint("name a directory that is not there"));
+    }
+    lay_out(files, &partial, store)?;
+    fs::replace_dir(&partial, dir)
+}
+
+fn write_archive(files: &[File<'_>], path: &Utf8Path, store: &Store<'_>, epoch: u64) -> Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_str().is_empty());
+    let parent = parent.unwrap_or(Utf8Path::new("."));
+    fs::create_dir_all(parent)?;
+    let mut draft = fs::draft(parent)?;
+    let mut open = |digest: Digest| -> Result<Box<dyn Read>> {
+        Ok(Box::new(file::watched(&store.path(digest), None)?))
+    };
+    archive::write(files, epoch, &mut open, &mut draft)?;
+    draft.keep(path)
+}
+
+/// Gives the archive to an engine.
+fn load(cx: &Context, output: &Output, path: &Utf8Path) -> Result<()> {
+    let (program, variable) = match output {
+        Output::Podman => ("podman", "CONTAINER_HOST"),
+        _ => ("docker", "DOCKER_HOST"),
+    };
+    let found = cx.env.which(program).ok_or_else(|| {
+        Error::tool(format!("`{program}` is not installed"))
+            .hint("`--output docker-archive=FILE` writes a file for it instead")
+    })?;
+    let command = Command::new(found).args(["load", "--input", path.as_str()]);
+    let done = cx.children.output(&command)?;
+    if done.success() {
+        return Ok(());
+    }
+    let mut seen = BTreeSet::new();
+    let lines = done.tail(20);
+    let lines: Vec<&str> = lines.lines().filter(|line| seen.insert(*line)).collect();
+    Err(Error::build(format!("`{command}` {}", done.ending()))
+        .detail(lines.join("\n"))
+        .hint(format!("is the engine running? `{variable}` says where it is")))
+}

@@ -1,0 +1,300 @@
+//! Recipes, as longshore carries them out and as BuildKit does.
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use longshore::oci::check::Found;
+use serde_json::json;
+
+use crate::support::{
+    buildkit::BuildKit,
+    dist::{Dist, EPOCH, found},
+    peer,
+};
+
+/// A name, a Dockerfile without its `FROM scratch`, and further arguments of both programs.
+type Case = (&'static str, &'static str, &'static [&'static str]);
+
+/// What both make the same image of.
+const SAME: &[Case] = &[
+    ("file to file", "COPY a.txt /x", &[]),
+    ("file into a directory", "COPY a.txt /etc/x/", &[]),
+    ("file to a deep path", "COPY a.txt /very/deep/path/x", &[]),
+    ("file into an existing directory", "COPY dir /d\nCOPY a.txt /d", &[]),
+    ("files into a directory", "COPY a.txt b.txt exec.sh /x/", &[]),
+    ("directory's contents", "COPY dir /d", &[]),
+    ("directory's contents, slash", "COPY dir/ /d/", &[]),
+    ("directories together", "COPY dir closed /d/", &[]),
+    ("directory over another", "COPY dir /d\nCOPY closed /d", &[]),
+    ("file over another", "COPY a.txt /x\nCOPY b.txt /x", &[]),
+    ("the same twice", "COPY a.txt /x\nCOPY a.txt /x", &[]),
+    ("modes of files and directories", "COPY modes /m", &[]),
+    ("a hidden file", "COPY dir/.hidden /", &[]),
+    ("dot", "COPY sub/. /all/", &[]),
+    ("relative destination", "WORKDIR /w\nCOPY a.txt .\nCOPY b.txt c/", &[]),
+    ("relative destination, no workdir", "COPY a.txt b/c", &[]),
+    ("parent in a source", "COPY dir/../a.txt /x", &[]),
+    ("wildcard", "COPY *.txt /t/", &[]),
+    ("wildcard for a directory", "COPY di* /t/", &[]),
+    ("question mark and class", "COPY ?.txt [a-b].txt /t/", &[]),
+    ("wildcard in a directory", "COPY dir/*/*r* /t/", &[]),
+    ("escaped bracket", r#"COPY ["sp[[]ec]ial", "/"]"#, &[]),
+    ("exec form with a space", r#"COPY ["name with space.txt", "/x y/"]"#, &[]),
+    ("long and foreign names", "COPY names /n", &[]),
+    ("links in a directory", "COPY links /l", &[]),
+    ("a link as the source", "COPY links/file /x", &[]),
+    ("a link to a directory as the source", "COPY links/dir /x", &[]),
+    ("a link in the source's path", "COPY links/dir/one /x", &[]),
+    ("a link in the destination", "COPY links /l\nCOPY a.txt /l/dir/", &[]),
+    ("a link as the destination", "COPY links /l\nCOPY exec.sh /l/file", &[]),
+    ("hard links", "COPY hard /h", &[]),
+    ("hard links, one", "COPY hard/a /h", &[]),
+    ("chmod", "COPY --chmod=0755 a.txt b.txt /x/y/", &[]),
+    ("chmod of a directory", "COPY --chmod=750 dir /d", &[]),
+    ("chmod without x", "COPY --chmod=0644 a.txt /x/y/", &[]),
+    ("chmod with sticky", "COPY --chmod=1777 modes/empty /tmp", &[]),
+    ("chmod of what has special bits", "COPY --chmod=0770 modes /m", &[]),
+    ("chmod that others may write to", "COPY --chmod=0777 a.txt /x/y/", &[]),
+    ("link, owned", "COPY --chown=3:4 dir /x\nCOPY --link --chown=5 a.txt /x/y/a", &[]),
+    ("chown", "COPY --chown=65532:65532 a.txt /x/y/", &[]),
+    ("chown, user only", "COPY --chown=7 dir /x/y", &[]),
+    ("chown and chmod", "COPY --chown=1:2 --chmod=700 dir /x", &[]),
+    ("user does not own", "USER 5:6\nCOPY a.txt /x", &[]),
+    ("link", "COPY --link a.txt /x/y/", &[]),
+    ("link over others", "COPY --chown=3:4 dir /x\nCOPY --link --chmod=600 a.txt /x/a", &[]),
+    ("link and a link", "COPY links /l\nCOPY --link a.txt /l/dir/z", &[]),
+    ("workdir", "WORKDIR /a/b", &[]),
+    ("workdir twice", "WORKDIR /a\nWORKDIR b\nWORKDIR /a/b", &[]),
+    ("workdir, root", "WORKDIR /", &[]),
+    ("workdir owned by the user", "USER 7:8\nWORKDIR /a/b\nCOPY a.txt .", &[]),
+    ("workdir over a copy", "COPY --chown=3 dir /a\nWORKDIR /a/sub", &[]),
+    (
+        "stages",
+        "COPY dir /d\nFROM scratch AS other\nCOPY --from=0 /d/sub /e\nFROM other\nCOPY --from=other /e/t* /f/",
+        &[],
+    ),
+    (
+        "owners and modes from a stage",
+        "COPY --chown=5:6 --chmod=4711 exec.sh /x/\nFROM scratch\nCOPY --from=0 / /",
+        &[],
+    ),
+    ("hard links from a stage", "COPY hard /h\nFROM scratch\nCOPY --from=0 /h /i", &[]),
+    ("a stage that nobody needs", "COPY a.txt /a\nFROM scratch\nCOPY b.txt /b", &[]),
+    ("stage by name and case", "COPY a.txt /a\nFROM scratch AS Two\nCOPY b.txt /b\nFROM two", &[]),
+    ("env", "ENV A=b C=\"d e\" E=f\\ g\nENV H i  j \nENV A=$C-${H}", &[]),
+    ("env order", "ENV Z=1 B=2\nENV A=3\nENV Z=4", &[]),
+    ("env path", "ENV PATH=/app:$PATH", &[]),
+    (
+        "expansion",
+        "ARG X=x\nARG E=\nENV A=$X B=${X} C=${N:-d} D=${X:+y} E1=${E-e} F=${E:-f} G='$X' H=\"$X\" I=\\$X J=${N}",
+        &[],
+    ),
+    (
+        "expansion with patterns",
+        "ARG P=a/b.c/b.c\nENV A=${P#*/} B=${P##*/} C=${P%/*} D=${P%%/*} E=${P/b/x} F=${P//b/x}",
+        &[],
+    ),
+    ("expansion in sources", "ARG N=a\nCOPY ${N}.txt /$N/", &[]),
+    ("dollar in a name", r"COPY dollar\$x /", &[]),
+    (
+        "args",
+        "ARG A=1 B\nARG C=$A\nLABEL a=$A b=$B c=$C",
+        &["--build-arg=B=2", "--build-arg=A=x=y"],
+    ),
+    ("env wins over arg", "ENV A=env\nARG A=arg\nLABEL a=$A", &["--build-arg=A=given"]),
+    (
+        "automatic args",
+        "ARG TARGETPLATFORM TARGETOS TARGETARCH TARGETVARIANT\nARG BUILDPLATFORM BUILDOS BUILDARCH\nLABEL t=$TARGETPLATFORM-$TARGETOS-$TARGETARCH-$TARGETVARIANT b=$BUILDPLATFORM",
+        &[],
+    ),
+    ("automatic args need ARG", "LABEL t=x$TARGETARCH", &[]),
+    (
+        "labels",
+        "LABEL b=1 a=\"two words\" \"c d\"='e f'\nLABEL old style of label",
+        &["--label=z=1"],
+    ),
+    ("labels over several lines", "LABEL a=1 \\\n# between\n\n  b=2", &[]),
+    ("user", "USER 65532", &[]),
+    ("user by name", "USER nobody:nogroup", &[]),
+    ("expose", "EXPOSE 80 443/tcp 53/udp\nEXPOSE 8000-8002", &[]),
+    ("volume", "VOLUME /data /more\nVOLUME [\"/json\", \"/x y\"]", &[]),
+    ("stopsignal", "STOPSIGNAL SIGINT", &[]),
+    (
+        "healthcheck",
+        "HEALTHCHECK --interval=5s --timeout=1m30s --retries=2 CMD [\"/x\", \"y\"]",
+        &[],
+    ),
+    (
+        "healthcheck, start",
+        "HEALTHCHECK --start-period=1h --start-interval=500ms CMD [\"/x\"]",
+        &[],
+    ),
+    ("no healthcheck", "HEALTHCHECK NONE", &[]),
+    (
+        "entrypoint and cmd",
+        "ENTRYPOINT [\"/x\", \"a b\"]\nCMD [\"<&>\", \"$HOME\", \"é\\\"\"]",
+        &[],
+    ),
+    ("cmd before entrypoint", "CMD [\"a\"]\nENTRYPOINT [\"/x\"]", &[]),
+    (
+        "entrypoint resets an inherited cmd",
+        "CMD [\"b\"]\nFROM scratch AS n\nCMD [\"a\"]\nFROM n\nENTRYPOINT [\"/x\"]",
+        &[],
+    ),
+    ("empty cmd", "ENTRYPOINT [\"/x\"]\nCMD []", &[]),
+    ("shell", "SHELL [\"/bin/x\", \"-c\"]", &[]),
+    ("maintainer", "MAINTAINER somebody <a@b.example>", &[]),
+    ("lower case", "copy a.txt /x\nenv a=b\nentrypoint [\"/x\"]", &[]),
+    ("older files", "COPY old /old", &[]),
+    ("an older file", "COPY old/file /old", &[]),
+    ("older files from a stage", "COPY old /d/e\nFROM scratch\nCOPY --from=0 /d /x", &[]),
+    ("the same older files", "COPY old /d\nCOPY old /d\nCOPY --chmod=700 old/file /d/", &[]),
+    ("a directory with its own mode", "COPY closed /n", &[]),
+    ("nothing at all", "", &[]),
+];
+
+/// Writes the files that the cases copy.
+fn context(root: &Path) {
+    let file = |path: &str, mode: u32| {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, format!("{}\n", path.file_name().unwrap().to_string_lossy())).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let mode = |path: &str, mode: u32| {
+        fs::create_dir_all(root.join(path)).unwrap();
+        fs::set_permissions(root.join(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for path in ["a.txt", "dir/one", "dir/.hidden", "dir/sub/three", "dir/sub/deep/four", "sub/s"] {
+        file(path, 0o644);
+    }
+    for path in ["name with space.txt", "sp[ec]ial", "dollar$x", "closed/x", "closed/sub/y"] {
+        file(path, 0o644);
+    }
+    file("b.txt", 0o600);
+    file("exec.sh", 0o755);
+    file("modes/setuid", 0o4755);
+    file("modes/none", 0o000);
+    file("modes/all", 0o777);
+    file(&format!("names/{}", "long".repeat(30)), 0o644);
+    file(&format!("names/{}/{}", "d".repeat(90), "é".repeat(60)), 0o644);
+    file("names/ünï.txt", 0o644);
+    mode("modes/sticky", 0o1777);
+    mode("modes/setgid", 0o2750);
+    mode("modes/empty", 0o755);
+    mode("closed", 0o700);
+    for dir in ["dir", "dir/sub", "dir/sub/deep", "closed/sub", "sub", "names", "modes"] {
+        mode(dir, 0o755);
+    }
+    mode(&format!("names/{}", "d".repeat(90)), 0o755);
+    for (at, target) in [
+        ("file", "../a.txt"),
+        ("dir", "../dir"),
+        ("absolute", "/a.txt"),
+        ("broken", "nowhere"),
+        ("long", &"../links/".repeat(20)),
+    ] {
+        mode("links", 0o755);
+        symlink(target, root.join("links").join(at)).unwrap();
+    }
+    // Older than the images.
+    file("old/file", 0o644);
+    file("old/sub/deep", 0o644);
+    mode("old", 0o711);
+    mode("old/sub", 0o700);
+    // Directories are not: BuildKit gives those this time or another, as its cache has it.
+    let old = SystemTime::UNIX_EPOCH + Duration::from_secs(EPOCH - 1_000_000);
+    for path in ["old/file", "old/sub/deep"] {
+        fs::File::open(root.join(path)).unwrap().set_modified(old).unwrap();
+    }
+    mode("hard", 0o755);
+    file("hard/b", 0o644);
+    fs::hard_link(root.join("hard/b"), root.join("hard/a")).unwrap();
+    fs::hard_link(root.join("hard/b"), root.join("hard/c")).unwrap();
+}
+
+/// What longshore makes of the recipe, or what it says instead.
+fn ours(dist: &Dist, recipe: &Path, out: &Path, more: &[&str]) -> Result<Vec<Found>, String> {
+    let output = format!("--output=oci={}", out.display());
+    let args = ["-f", recipe.to_str().unwrap(), "--compression=none", &output];
+    let ran = dist.run(&[&args, more].concat());
+    match ran.status.success() {
+        true => Ok(found(out)),
+        false => Err(String::from_utf8_lossy(&ran.stderr).into_owned()),
+    }
+}
+
+/// Where the images differ: their configuration, which has the digests of the layers' tars.
+fn differences(ours: &[Found], theirs: &[Found]) -> String {
+    let mut text = String::new();
+    for (our, their) in ours.iter().zip(theirs) {
+        if our.config.bytes() != their.config.bytes() {
+            text += &format!(
+                "{}:\n  ours   {}\n  theirs {}\n",
+                our.platform,
+                String::from_utf8_lossy(our.config.bytes()),
+                String::from_utf8_lossy(their.config.bytes())
+            );
+        }
+    }
+    if ours.len() != theirs.len() {
+        text += &format!("{} images and {}\n", ours.len(), theirs.len());
+    }
+    text
+}
+
+#[test]
+fn buildkit_makes_the_same_of_every_instruction() {
+    let Some(buildkit) = BuildKit::start() else {
+        return;
+    };
+    let dist = Dist::new(&[], json!({ "labels": {} }));
+    context(&dist.root());
+    let only = std::env::var("LONGSHORE_RECIPE").ok();
+    let mut wrong = String::new();
+    for (number, (name, text, more)) in SAME.iter().enumerate() {
+        if only.as_ref().is_some_and(|only| !only.split(';').any(|only| only == *name)) {
+            continue;
+        }
+        let recipe = dist.beside(&format!("{number}.Dockerfile"));
+        // An image without a layer is a special case of its own.
+        let layer = if text.to_uppercase().contains("COPY") { "" } else { "COPY a.txt /layer\n" };
+        fs::write(&recipe, format!("FROM scratch\n{text}\n{layer}")).unwrap();
+        let at = |side: &str| dist.beside(&format!("{number}.{side}"));
+        let theirs = at("theirs");
+        let paths = (recipe.as_path(), dist.root(), theirs.as_path());
+        let platforms = "linux/amd64,linux/arm64";
+        let built = buildkit.try_build((paths.0, &paths.1, paths.2), platforms, EPOCH, more);
+        let told = match (ours(&dist, &recipe, &at("ours"), more), built) {
+            (Ok(ours), Ok(())) => differences(&ours, &found(&theirs)),
+            (Err(our), Err(their)) => format!("both fail:\n{our}\n{their}"),
+            (Err(error), _) | (_, Err(error)) => error,
+        };
+        if !told.is_empty() {
+            wrong += &format!("{name}: {text:?}\n{told}\n");
+            if let Some(tar) = peer::find("tar").filter(|_| only.is_some()) {
+                wrong += &listings(&tar, &[at("ours"), theirs]);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// What is in the layers, for people.
+fn listings(tar: &Path, layouts: &[std::path::PathBuf]) -> String {
+    let mut text = String::new();
+    for layout in layouts.iter().filter(|layout| layout.exists()) {
+        for found in found(layout).iter().take(1) {
+            for layer in &found.manifest.layers {
+                let blob = layout.join("blobs/sha256").join(layer.digest.hex());
+                let list = peer::run(tar, ["-tvf", blob.to_str().unwrap()]);
+                text += &format!("{}\n{list}\n", layout.display());
+            }
+        }
+    }
+    text
+}
