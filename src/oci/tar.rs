@@ -12,8 +12,9 @@ use crate::error::{Error, Result};
 const BLOCK: usize = 512;
 /// How much of a file is read at once.
 const BUFFER: usize = 128 << 10;
-/// The name field's width.
+/// The name field's width, and that of its prefix.
 const NAME: usize = 100;
+const PREFIX: usize = 155;
 
 /// What an archive tells of an entry beside its name and content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +100,7 @@ impl<W: Write> Writer<W> {
     /// As [`Writer::directory`].
     pub fn symlink(&mut self, path: &str, meta: Meta, target: &str) -> Result<()> {
         self.claim(path)?;
-        self.header(&Name { path, target }, meta, 0, b'2')
+        self.header(&Name { prefix: "", path, target }, meta, 0, b'2')
     }
 
     /// Adds another name for the file that was written as `first`.
@@ -108,7 +109,7 @@ impl<W: Write> Writer<W> {
     /// As [`Writer::directory`].
     pub fn hard_link(&mut self, path: &str, meta: Meta, first: &str) -> Result<()> {
         self.claim(path)?;
-        self.header(&Name { path, target: first }, meta, 0, b'1')
+        self.header(&Name { prefix: "", path, target: first }, meta, 0, b'1')
     }
 
     /// Ends the archive with its two zero blocks and gives `W` back. It is not padded to a record
@@ -157,11 +158,15 @@ impl<W: Write> Writer<W> {
             mtime: field("time", meta.mtime, 11)?,
             device: b"0000000",
         };
-        // BuildKit's writer gives a name that is too long, or not ASCII, a pax record; it never
-        // uses ustar's prefix field. The short name that old readers see is what is left of it.
+        // BuildKit's writer (Go's archive/tar) splits a name that is too long where it can, and else
+        // gives it, or one that is not ASCII, a pax record. The short name that old readers see is
+        // what is left of it.
+        if let (true, Some((prefix, path))) = (fits(name.target), split(name.path)) {
+            return self.write(&block(&Name { prefix, path, ..*name }, kind, &fields));
+        }
         let records: String = [("linkpath", name.target), ("path", name.path)]
             .into_iter()
-            .filter(|(_, text)| text.len() > NAME || !text.is_ascii())
+            .filter(|(_, text)| !fits(text))
             .map(|(key, text)| pax_record(key, text))
             .collect();
         if !records.is_empty() {
@@ -216,13 +221,15 @@ struct Fields {
 
 /// What an entry is called, and what a link leads to.
 struct Name<'a> {
+    /// What is before `path` and a slash.
+    prefix: &'a str,
     path: &'a str,
     target: &'a str,
 }
 
 impl<'a> Name<'a> {
     fn of(path: &'a str) -> Self {
-        Name { path, target: "" }
+        Name { prefix: "", path, target: "" }
     }
 }
 
@@ -238,6 +245,7 @@ fn block(name: &Name<'_>, kind: u8, fields: &Fields) -> [u8; BLOCK] {
     put(136, &fields.mtime);
     put(156, &[kind]);
     put(257, b"ustar\x0000");
+    put(345, name.prefix.as_bytes());
     put(329, fields.device);
     put(337, fields.device);
     // The checksum counts its own field as spaces.
@@ -253,6 +261,22 @@ fn block(name: &Name<'_>, kind: u8, fields: &Fields) -> [u8; BLOCK] {
 fn octal(value: u64, digits: usize) -> Option<Vec<u8>> {
     let text = format!("{value:0digits$o}");
     (text.len() == digits).then(|| text.into_bytes())
+}
+
+/// Whether the text can be in a field for names.
+fn fits(text: &str) -> bool {
+    text.len() <= NAME && text.is_ascii()
+}
+
+/// A name that is too long as ustar's two parts, the first of which takes as much as it can.
+fn split(name: &str) -> Option<(&str, &str)> {
+    if name.len() <= NAME || !name.is_ascii() {
+        return None;
+    }
+    let end = (PREFIX + 1).min(name.trim_end_matches('/').len());
+    let at = name.get(..end)?.rfind('/').filter(|&at| at > 0)?;
+    let (prefix, path) = (name.get(..at)?, name.get(at + 1..)?);
+    (path.len() <= NAME && !path.is_empty()).then_some((prefix, path))
 }
 
 /// What fits the name field: of a name that does not, its ASCII characters, cut off, without a slash
@@ -357,10 +381,16 @@ mod tests {
 
     #[test]
     fn long_names_have_a_short_one_too() {
-        let name = format!("{}/{}", "d".repeat(99), "f".repeat(80));
+        let name = format!("{}/{}", "d".repeat(99), "f".repeat(101));
         let tar = archive(|tar| tar.bytes(&name, META, b"x")).unwrap();
         assert_eq!(tar[156], b'x');
         assert_eq!(tar[1024 + 156], b'0');
         assert_eq!(&tar[1024..1124], &[b"d".repeat(99), vec![0]].concat()[..]);
+        // Where two fields hold it, that is all there is.
+        let name = format!("{}/{}/", "d".repeat(99), "f".repeat(80));
+        let tar = archive(|tar| tar.directory(name.trim_end_matches('/'), META)).unwrap();
+        assert_eq!(tar[156], b'5');
+        assert_eq!(&tar[..82], &[b"f".repeat(80), b"/\0".to_vec()].concat()[..]);
+        assert_eq!(&tar[345..445], &[b"d".repeat(99), vec![0]].concat()[..]);
     }
 }

@@ -14,6 +14,7 @@ mod dist;
 mod failure;
 mod image;
 mod native;
+mod pack;
 mod plan;
 mod published;
 mod recipe;

@@ -217,6 +217,133 @@ fn context(root: &Path) {
     fs::hard_link(root.join("hard/b"), root.join("hard/c")).unwrap();
 }
 
+/// What BuildKit, or this version of it, makes otherwise or not at all: a name, a Dockerfile, and
+/// the paths in the last layer.
+const OWN: &[(&str, &str, &[&str])] = &[
+    (
+        "parents",
+        "COPY --parents dir/sub/three a.txt /p/",
+        &["p/", "p/a.txt", "p/dir/", "p/dir/sub/", "p/dir/sub/three"],
+    ),
+    (
+        "parents and a pattern",
+        "COPY --parents dir/*/t* /p/",
+        &["p/", "p/dir/", "p/dir/sub/", "p/dir/sub/three"],
+    ),
+    (
+        "parents and a pivot",
+        "COPY --parents dir/./sub/deep /p/",
+        &["p/", "p/sub/", "p/sub/deep/", "p/sub/deep/four"],
+    ),
+    (
+        "parents, all below",
+        "COPY --parents **/four /p/",
+        &["p/", "p/dir/", "p/dir/sub/", "p/dir/sub/deep/", "p/dir/sub/deep/four"],
+    ),
+    ("exclude", "COPY --exclude=sub dir /d", &["d/", "d/.hidden", "d/one"]),
+    (
+        "exclude with an exception",
+        "COPY --exclude=* --exclude=!sub/deep dir /d",
+        &["d/", "d/sub/", "d/sub/deep/", "d/sub/deep/four"],
+    ),
+    ("an image without a layer", "LABEL a=b", &[]),
+];
+
+#[test]
+fn what_buildkit_of_this_version_does_not_do() {
+    let dist = Dist::new(&[], json!({ "labels": {} }));
+    context(&dist.root());
+    for (name, text, paths) in OWN {
+        let recipe = dist.beside("Dockerfile");
+        fs::write(&recipe, format!("FROM scratch\n{text}\n")).unwrap();
+        let out = dist.beside(name);
+        let found = ours(&dist, &recipe, &out, &["--platform=linux/amd64"]).unwrap();
+        let listed = match found[0].manifest.layers.last() {
+            Some(layer) => {
+                let blob = out.join("blobs/sha256").join(layer.digest.hex());
+                let mut archive = tar::Archive::new(fs::File::open(blob).unwrap());
+                let path = |entry: tar::Entry<'_, fs::File>| {
+                    String::from_utf8(entry.path_bytes().into_owned()).unwrap()
+                };
+                archive.entries().unwrap().map(|entry| path(entry.unwrap())).collect()
+            }
+            None => Vec::new(),
+        };
+        assert_eq!(listed, *paths, "{name}");
+    }
+}
+
+/// A Dockerfile, and what is said of it: the beginning of the error, and the hint.
+const WRONG: &[(&str, &str, &str)] = &[
+    ("COPY nothing /x", "2:1: there is no `nothing` in the build context", "is it built"),
+    ("COPY a.tx /x", "2:1: there is no `a.tx` in the build context", "there is `a.txt`"),
+    ("COPY z*.txt /x", "2:1: `z*.txt` matches nothing in the build context", "without what it is"),
+    ("COPY [[ /x", "2:", ""),
+    ("COPY ../../etc/passwd /x", "2:1: there is no `etc/passwd` in the build context", ""),
+    ("COPY links/out /x", "2:1: there is no `links/out` in the build context", ""),
+    ("COPY links/loop /x", "2:1: `links/loop` leads through too many symbolic links", ""),
+    ("COPY a.txt /x\nCOPY dir /x", "3:1: `/x` in the image is a file, not a directory", ""),
+    ("COPY a.txt /x\nCOPY b.txt /x/y", "3:1: `/x` in the image is a file, not a directory", ""),
+    (
+        "COPY dir /d\nCOPY a.txt /d/sub/deep/\nCOPY dir/one /d/\nCOPY sub /d/one",
+        "5:1: `/d/one`",
+        "",
+    ),
+    ("RUN echo", "2:1: ", "docker buildx build"),
+    ("ADD https://example.invalid/x /x", "2:1: ", "docker buildx build"),
+    ("COPI a b", "2:1: ", "did you mean `COPY`?"),
+    ("COPY --chmood=1 a.txt b", "2:6: ", "did you mean `--chmod`?"),
+    ("ENTRYPOINT /x --y", "2:12: ", ""),
+];
+
+#[test]
+fn wrong_recipes_name_the_place_and_what_to_do() {
+    let dist = Dist::new(&[], json!({}));
+    context(&dist.root());
+    symlink("../../../../outside", dist.root().join("links/out")).unwrap();
+    symlink("loop", dist.root().join("links/loop")).unwrap();
+    let recipe = dist.beside("Dockerfile");
+    for (text, start, hint) in WRONG {
+        fs::write(&recipe, format!("FROM scratch\n{text}\n")).unwrap();
+        let error = dist.fails(2, &["-f", recipe.to_str().unwrap()]);
+        let place = format!("{}:{start}", recipe.display());
+        assert!(error.contains(&place), "{text}: {error}");
+        assert!(error.contains(hint) && error.contains("^"), "{text}: {error}");
+        assert!(!dist.root().join("image").exists(), "{text}");
+    }
+}
+
+#[test]
+fn the_file_beside_the_recipe_says_what_is_not_seen() {
+    let Some(buildkit) = BuildKit::start() else {
+        return;
+    };
+    let dist = Dist::new(&[], json!({ "labels": {} }));
+    context(&dist.root());
+    let recipe = dist.beside("Dockerfile.release");
+    fs::write(&recipe, "FROM scratch\nCOPY . /all/\n").unwrap();
+    let cases = [
+        "*\n!dir\n",
+        "*\n!dir/sub/deep\n# comment\n",
+        "dir/**/t*\n**/*.txt\n!b.txt\nnames\nlinks\n",
+        "/modes\nnames/*\n!names/ünï.txt\nhard/[ab]\n",
+        "**\n!**/one\n",
+        "dir/\ndir/sub/\n  closed  \n./sub\nnames/../old\n",
+    ];
+    for (number, ignored) in cases.into_iter().enumerate() {
+        let at = |side: &str| dist.beside(&format!("{number}.{side}"));
+        fs::write(dist.beside("Dockerfile.release.dockerignore"), ignored).unwrap();
+        let (theirs, root) = (at("theirs"), dist.root());
+        buildkit.build((&recipe, &root, &theirs), "linux/amd64", EPOCH, &[]);
+        let ours = ours(&dist, &recipe, &at("ours"), &["--platform=linux/amd64"]).unwrap();
+        let mut told = differences(&ours, &found(&theirs));
+        if let Some(tar) = peer::find("tar").filter(|_| !told.is_empty()) {
+            told += &listings(&tar, &[at("ours"), theirs]);
+        }
+        assert!(told.is_empty(), "{ignored}: {told}");
+    }
+}
+
 /// What longshore makes of the recipe, or what it says instead.
 fn ours(dist: &Dist, recipe: &Path, out: &Path, more: &[&str]) -> Result<Vec<Found>, String> {
     let output = format!("--output=oci={}", out.display());

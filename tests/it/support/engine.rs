@@ -45,6 +45,11 @@ impl Engine {
         Some(Engine { client, socket, _server: server, _data: data })
     }
 
+    /// What `DOCKER_HOST` has to be to reach it, and the directory of its client.
+    pub(crate) fn reach(&self) -> (&str, &Path) {
+        (&self.socket, self.client.parent().unwrap())
+    }
+
     /// Runs `docker` with `args` to its end.
     pub(crate) fn output(&self, args: &[&str]) -> Output {
         peer::output(&self.client, [&["-H", &self.socket], args].concat())
