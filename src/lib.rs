@@ -11,6 +11,7 @@ pub mod cargo;
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod contents;
 pub mod dockerfile;
 pub mod elf;
 pub mod error;

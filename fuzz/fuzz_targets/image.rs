@@ -4,7 +4,10 @@
 use std::{collections::HashMap, io::Read};
 
 use libfuzzer_sys::fuzz_target;
-use longshore::unpack::image::{self, Store};
+use longshore::{
+    contents::{self, Limit},
+    unpack::image::{self, Store},
+};
 
 struct Files(HashMap<String, Vec<u8>>);
 
@@ -35,6 +38,9 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = image::is_image(&files);
     let Ok(found) = image::images(&files) else { return };
     for found in &found.images {
+        if let Ok(whole) = contents::read(&files, found, &mut Limit::default()) {
+            assert!(contents::platform(&whole, &whole, true).equal);
+        }
         let _ = image::files(&files, found, &mut |_, content| {
             let _ = std::io::copy(&mut content.take(1 << 16), &mut std::io::sink());
             Ok(())

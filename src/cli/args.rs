@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{assemble::AssembleArgs, cache::CacheArgs, verify::VerifyArgs};
+use super::{cache::CacheArgs, image::ImageArgs, verify::VerifyArgs};
 use crate::{
     allocator,
     profile::{Preset, Unstable},
@@ -58,8 +58,8 @@ pub(super) enum Verb {
         #[command(flatten)]
         format: Formatted,
     },
-    /// Make images of what was built, without a container engine
-    Image(AssembleArgs),
+    /// Make images of what was built, without a container engine; look into images, compare them
+    Image(Box<ImageArgs>),
     /// Check that binaries are what they should be
     Verify(VerifyArgs),
     /// Keep what `dist` compiled from one machine to the next

@@ -14,7 +14,6 @@ use crate::{
     sys::Context,
 };
 
-/// Make images of what was built, without a container engine
 #[derive(Debug, Args)]
 pub(super) struct AssembleArgs {
     /// The directory with `dist.json`; `target/dist` here or above when absent

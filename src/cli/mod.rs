@@ -3,6 +3,7 @@
 mod args;
 mod assemble;
 mod cache;
+mod image;
 mod output;
 mod report;
 mod verify;
@@ -92,9 +93,9 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
             }
             Ok(Status::Done)
         }
-        Verb::Image(args) => assemble::run(cx, args),
         Verb::Verify(args) => verify::run(cx, args),
         Verb::Cache(args) => cache::run(cx, args),
+        Verb::Image(args) => image::run(cx, args),
         Verb::Doctor { targets, rust_src, format } => {
             let request = crate::request::Request {
                 targets: targets.clone(),

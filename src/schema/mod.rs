@@ -4,12 +4,14 @@
 pub mod cache;
 pub mod dist;
 pub mod doctor;
+pub mod image;
 pub mod plan;
 pub mod verify;
 
 pub use cache::Cache;
 pub use dist::Dist;
 pub use doctor::Doctor;
+pub use image::{ImageDiff, Inspection};
 pub use plan::Plan;
 pub use verify::Verification;
 
@@ -28,6 +30,8 @@ pub fn json_schemas() -> Vec<(&'static str, String)> {
         ("cache.v1", text::<Cache>()),
         ("dist.v1", text::<Dist>()),
         ("doctor.v1", text::<Doctor>()),
+        ("image-diff.v1", text::<ImageDiff>()),
+        ("image.v1", text::<Inspection>()),
         ("plan.v1", text::<Plan>()),
         ("verify.v1", text::<Verification>()),
     ]

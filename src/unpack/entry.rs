@@ -1,5 +1,9 @@
 //! One entry of an archive.
 
+use std::collections::BTreeMap;
+
+use crate::oci::Digest;
+
 /// What an archive says of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -13,6 +17,36 @@ pub struct Entry {
     pub capabilities: bool,
     /// Where its content begins, in an archive that is not compressed.
     pub start: Option<u64>,
+    /// What else is said of it.
+    pub stat: Stat,
+}
+
+/// What tar archives say of an entry beside its mode; nothing in other archives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stat {
+    /// The number of its owner.
+    pub uid: u64,
+    /// The number of its group.
+    pub gid: u64,
+    /// How many bytes its content has.
+    pub size: u64,
+    /// When it was changed, in whole seconds since 1970.
+    pub mtime: i64,
+    /// The numbers of a device.
+    pub device: Option<Device>,
+    /// The digest of each extended attribute's value, by its name.
+    pub xattrs: BTreeMap<String, Digest>,
+}
+
+/// The numbers of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Whether it is a block device, as against one for characters.
+    pub block: bool,
+    /// What drives it.
+    pub major: u32,
+    /// Which of those it is.
+    pub minor: u32,
 }
 
 /// What an entry is.
@@ -33,6 +67,12 @@ pub enum Kind {
 }
 
 impl Entry {
+    /// Whether its path leads out of the root that it is unpacked into; one that is absolute does
+    /// not.
+    pub fn leaves_root(&self) -> bool {
+        leaves(self.path.trim_start_matches('/'), 0)
+    }
+
     /// Why unpacking it, or following it, would leave the directory that it is unpacked into.
     pub fn hazard(&self) -> Option<String> {
         if leaves(&self.path, 0) {
@@ -87,10 +127,13 @@ mod tests {
             mode: None,
             capabilities: false,
             start: None,
+            stat: Stat::default(),
         };
         let bad = |path, kind| entry(path, kind).hazard().is_some();
         for path in ["/etc/passwd", "../x", "a/../../x", "..", "./.."] {
             assert!(bad(path, Kind::File), "{path}");
+            let root = entry(path, Kind::File).leaves_root();
+            assert_eq!(root, path != "/etc/passwd", "{path}");
         }
         for path in ["a", "./a", "a/../b", "..a", "a..b/c", "a/./b/"] {
             assert!(!bad(path, Kind::File), "{path}");

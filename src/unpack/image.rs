@@ -2,20 +2,24 @@
 //! specification 1.1, image-layout.md) and in what `docker save` writes. Every blob is held against
 //! the digest that names it.
 
-use std::io::Read;
+use std::{collections::BTreeMap, io::Read};
 
 use serde::Deserialize;
 
-pub use super::layers::{Fault, files};
+pub use super::layers::{Fault, OPAQUE, WHITEOUT, WasRead, files, read};
 use crate::{
     error::{Error, Result},
     oci::{
         Config, Descriptor, Digest, Document, Index, Manifest, MediaType, Platform,
         archive::DOCKER_MANIFEST,
         document::Model,
-        layout::{INDEX, REF_NAME, blob_path},
+        layout::{IMAGE_NAME, INDEX, REF_NAME, blob_path},
     },
 };
+
+/// The most bytes of indexes, manifests and configurations of one store, each counted as often as it
+/// is read: what is kept of them is in proportion.
+const DOCUMENTS: u64 = 64 << 20;
 
 /// Indexes within indexes that are followed; real ones have two.
 const DEPTH: usize = 8;
@@ -43,12 +47,36 @@ pub trait Store {
 pub struct Images {
     /// Those that can be looked at.
     pub images: Vec<Image>,
-    /// What is no image, by name, and what it is.
-    pub others: Vec<(String, String)>,
-    /// What is broken, by name, and why.
-    pub broken: Vec<(String, String)>,
+    /// What is no image, and what it is.
+    pub others: Vec<Told>,
+    /// What is broken, and why.
+    pub broken: Vec<Told>,
     /// What a layout's `index.json` points at.
     pub top: Vec<Digest>,
+    /// What names stand for: what a layout's `index.json` points at, each once, or what was saved.
+    pub sets: Vec<Set>,
+}
+
+/// What there is to say of a part of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// What the part is called.
+    pub name: String,
+    /// What it is, or why it is broken.
+    pub what: String,
+    /// The number of the set that it is of.
+    pub set: usize,
+}
+
+/// The images that go by the same names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Set {
+    /// Its tags, and whole names with tags.
+    pub names: Vec<String>,
+    /// What points at it; none in what `docker save` wrote.
+    pub descriptor: Option<Descriptor>,
+    /// The notes of its index, by name.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// The image of one platform.
@@ -63,7 +91,19 @@ pub struct Image {
     pub size: Option<u64>,
     /// Its layers, lowest first.
     pub layers: Vec<Layer>,
-    digest: Digest,
+    /// The number of the set that it is of.
+    pub set: usize,
+    /// What points at its manifest; none in what `docker save` wrote.
+    pub manifest: Option<Descriptor>,
+    /// Where its configuration is, and its digest.
+    pub config: (String, Digest),
+}
+
+impl Image {
+    /// The digest of its manifest, or where it has none, of its configuration.
+    pub fn digest(&self) -> Digest {
+        self.manifest.as_ref().map_or(self.config.1, |manifest| manifest.digest)
+    }
 }
 
 /// Where a layer is, and what it must be.
@@ -88,7 +128,7 @@ pub fn images(store: &dyn Store) -> Result<Images> {
         let bytes = small(store, INDEX)?.ok_or_else(missing)?;
         let index = Document::<Index>::parse(bytes)?;
         found.top = index.manifests.iter().map(|manifest| manifest.digest).collect();
-        Layout { store, found: &mut found, left: MANIFESTS }.index(&index, 0);
+        Layout { store, found: &mut found, left: MANIFESTS, bytes: DOCUMENTS, set: 0 }.top(&index);
     } else if let Some(bytes) = small(store, DOCKER_MANIFEST)? {
         docker(store, &bytes, &mut found)?;
     } else {
@@ -119,7 +159,7 @@ fn name(images: &mut [Image]) {
     for image in images {
         image.name = image.platform.to_string();
         if platforms.iter().filter(|platform| **platform == image.platform).count() > 1 {
-            image.name = format!("{}@{}", image.name, image.digest.short());
+            image.name = format!("{}@{}", image.name, image.digest().short());
         }
     }
 }
@@ -155,25 +195,71 @@ struct Layout<'a> {
     store: &'a dyn Store,
     found: &'a mut Images,
     left: usize,
+    /// How many bytes of documents may still be read.
+    bytes: u64,
+    /// The number of the set that is read.
+    set: usize,
+}
+
+/// What is left of `room` after so many bytes of documents.
+fn less(room: u64, bytes: u64) -> Result<u64> {
+    let message = || format!("its manifests and the like have more than {DOCUMENTS} bytes");
+    room.checked_sub(bytes).ok_or_else(|| Error::check(message()))
 }
 
 impl Layout<'_> {
-    fn index(&mut self, index: &Index, depth: usize) {
+    fn document<T: Model>(&mut self, descriptor: &Descriptor) -> Result<Document<T>> {
+        self.bytes = less(self.bytes, descriptor.size)?;
+        document(self.store, descriptor)
+    }
+
+    /// What is in `index.json`. What has several names is there several times.
+    fn top(&mut self, index: &Index) {
         for descriptor in &index.manifests {
+            let notes = &descriptor.annotations;
+            let names = [IMAGE_NAME, REF_NAME].into_iter().filter_map(|key| notes.get(key));
+            let same = |set: &&mut Set| {
+                let plain =
+                    |of: &Descriptor| Descriptor { annotations: BTreeMap::new(), ..of.clone() };
+                set.descriptor.as_ref().is_some_and(|known| plain(known) == plain(descriptor))
+            };
+            if let Some(set) = self.found.sets.iter_mut().find(same) {
+                add_names(set, names);
+                continue;
+            }
+            let mut set = Set {
+                names: Vec::new(),
+                descriptor: Some(descriptor.clone()),
+                annotations: BTreeMap::new(),
+            };
+            add_names(&mut set, names);
+            self.set = self.found.sets.len();
+            self.found.sets.push(set);
+            self.index(std::slice::from_ref(descriptor), 0);
+        }
+    }
+
+    fn index(&mut self, manifests: &[Descriptor], depth: usize) {
+        for descriptor in manifests {
             let name = match (&descriptor.platform, descriptor.annotations.get(REF_NAME)) {
                 (Some(platform), _) => platform.to_string(),
                 (None, Some(name)) => name.clone(),
                 (None, None) => descriptor.digest.short(),
             };
             let Some(left) = self.left.checked_sub(1) else {
-                let why = format!("it has more than {MANIFESTS} manifests");
-                return self.found.broken.push((name, why));
+                let what = format!("it has more than {MANIFESTS} manifests");
+                return self.found.broken.push(Told { name, what, set: self.set });
             };
             self.left = left;
             if let Err(error) = self.descriptor(&name, descriptor, depth) {
-                self.found.broken.push((name, error.to_string()));
+                let what = error.to_string();
+                self.found.broken.push(Told { name, what, set: self.set });
             }
         }
+    }
+
+    fn other(&mut self, name: String, what: String) {
+        self.found.others.push(Told { name, what, set: self.set });
     }
 
     fn descriptor(&mut self, name: &str, descriptor: &Descriptor, depth: usize) -> Result<()> {
@@ -182,16 +268,21 @@ impl Layout<'_> {
             if depth == DEPTH {
                 return Err(Error::check("it is an index too deep within indexes"));
             }
-            let inner = document::<Index>(self.store, descriptor)?;
-            self.index(&inner, depth + 1);
+            let inner = self.document::<Index>(descriptor)?;
+            if depth == 0
+                && let Some(set) = self.found.sets.get_mut(self.set)
+            {
+                set.annotations.clone_from(&inner.annotations);
+            }
+            self.index(&inner.manifests, depth + 1);
         } else if !descriptor.media_type.is_manifest() {
             let kind = &descriptor.media_type;
             return Err(Error::check(format!("it is of the type `{kind}`, and no manifest")));
         } else if unknown {
             let other = "an attestation, and no image".to_owned();
-            self.found.others.push((format!("{name}@{}", descriptor.digest.short()), other));
+            self.other(format!("{name}@{}", descriptor.digest.short()), other);
         } else {
-            let manifest = document::<Manifest>(self.store, descriptor)?;
+            let manifest = self.document::<Manifest>(descriptor)?;
             self.manifest(name, &manifest, descriptor)?;
         }
         Ok(())
@@ -206,10 +297,10 @@ impl Layout<'_> {
         let kind = &manifest.config.media_type;
         if !matches!(kind, MediaType::Config | MediaType::DockerConfig) {
             let other = format!("an artifact with a configuration of the type `{kind}`");
-            self.found.others.push((name.to_owned(), other));
+            self.other(name.to_owned(), other);
             return Ok(());
         }
-        let config = document::<Config>(self.store, &manifest.config)?;
+        let config = self.document::<Config>(&manifest.config)?;
         let platform = config.platform()?;
         if descriptor.platform.as_ref().is_some_and(|said| *said != platform) {
             let message = format!("its configuration says that it is for `{platform}`");
@@ -230,10 +321,41 @@ impl Layout<'_> {
             platform,
             size: Some(descriptor.size.saturating_add(manifest.content_size())),
             layers: layers.collect(),
-            digest: descriptor.digest,
+            set: self.set,
+            manifest: Some(descriptor.clone()),
+            config: (blob_path(manifest.config.digest), manifest.config.digest),
         });
         Ok(())
     }
+}
+
+fn add_names<'a>(set: &mut Set, names: impl Iterator<Item = &'a String>) {
+    for name in names {
+        if !set.names.contains(name) {
+            set.names.push(name.clone());
+        }
+    }
+}
+
+/// The manifest of an image, where it has one, and its configuration.
+///
+/// # Errors
+/// They are not what the store had before.
+pub fn documents(
+    store: &dyn Store,
+    image: &Image,
+) -> Result<(Option<Document<Manifest>>, Document<Config>)> {
+    let manifest = image.manifest.as_ref();
+    let manifest =
+        manifest.map(|descriptor| document::<Manifest>(store, descriptor)).transpose()?;
+    let (path, digest) = &image.config;
+    let missing = || Error::check(format!("`{path}` is missing"));
+    let config = Document::<Config>::parse(small(store, path)?.ok_or_else(missing)?)?;
+    if config.digest() != *digest {
+        let is = config.digest();
+        return Err(Error::check(format!("`{path}` lies: it has the digest `{is}`")));
+    }
+    Ok((manifest, config))
 }
 
 /// One image in the `manifest.json` of `docker save`.
@@ -251,20 +373,26 @@ fn docker(store: &dyn Store, manifest: &[u8], found: &mut Images) -> Result<()> 
     if saved.len() > MANIFESTS {
         return Err(Error::check(format!("it has more than {MANIFESTS} images")));
     }
+    let mut bytes = DOCUMENTS;
     for saved in saved {
         let name = saved.repo_tags.iter().flatten().next().unwrap_or(&saved.config).clone();
-        match docker_image(store, &saved) {
+        let mut own = Set { names: Vec::new(), descriptor: None, annotations: BTreeMap::new() };
+        add_names(&mut own, saved.repo_tags.iter().flatten());
+        let set = found.sets.len();
+        found.sets.push(own);
+        match docker_image(store, &saved, set, &mut bytes) {
             Ok(image) => found.images.push(image),
-            Err(error) => found.broken.push((name, error.to_string())),
+            Err(error) => found.broken.push(Told { name, what: error.to_string(), set }),
         }
     }
     Ok(())
 }
 
-fn docker_image(store: &dyn Store, saved: &Saved) -> Result<Image> {
+fn docker_image(store: &dyn Store, saved: &Saved, set: usize, left: &mut u64) -> Result<Image> {
     let path = &saved.config;
     let missing = || Error::check(format!("`{path}` is missing"));
     let bytes = small(store, path)?.ok_or_else(missing)?;
+    *left = less(*left, bytes.len() as u64)?;
     let digest = Digest::of(&bytes);
     // It is called by its digest: `<digest>.json`, or as a blob.
     let called = path.rsplit('/').next().unwrap_or(path).trim_end_matches(".json");
@@ -288,6 +416,8 @@ fn docker_image(store: &dyn Store, saved: &Saved) -> Result<Image> {
         platform: config.platform()?,
         size: None,
         layers: layers.map(layer).collect(),
-        digest,
+        set,
+        manifest: None,
+        config: (path.clone(), digest),
     })
 }

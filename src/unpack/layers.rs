@@ -12,7 +12,10 @@ use super::{
     image::{Image, Layer, Store},
     stream::unpack_tee,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    oci::Digest,
+};
 
 /// What is wrong with a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +28,10 @@ pub struct Fault {
 }
 
 /// How a file name begins that takes away what lower layers have under the rest of the name.
-const WHITEOUT: &str = ".wh.";
+pub const WHITEOUT: &str = ".wh.";
 
 /// The name that takes away all that lower layers have in its directory.
-const OPAQUE: &str = ".wh..wh..opq";
+pub const OPAQUE: &str = ".wh..wh..opq";
 
 /// Gives `each` every entry that is to be seen in a container, with an absolute path and its
 /// content; the layers are read from the highest to the lowest. Gives what is wrong with them.
@@ -45,7 +48,7 @@ pub fn files(
     let budget = Budget::default();
     for layer in image.layers.iter().rev() {
         let mut own = Ok(());
-        let read = one(store, layer, &budget, &mut |entry, content| {
+        let read = read(store, layer, &budget, &mut |entry, content| {
             own = seen.entry(entry, content, each);
             match &own {
                 Ok(()) => Ok(()),
@@ -53,31 +56,53 @@ pub fn files(
             }
         });
         own?;
-        let fault = |lies, why: String| Fault { lies, message: format!("`{}` {why}", layer.path) };
+        let path = &layer.path;
         match read {
-            Ok(lies) => faults.extend(lies.into_iter().map(|why| fault(true, why))),
-            Err(error) => faults.push(fault(false, error.to_string())),
+            Ok(was) => faults.extend(
+                was.lies
+                    .into_iter()
+                    .map(|why| Fault { lies: true, message: format!("`{path}` {why}") }),
+            ),
+            Err(error) => {
+                faults.push(Fault { lies: false, message: format!("`{path}`: {error}") });
+            }
         }
         seen.end_of_layer();
     }
     Ok(faults)
 }
 
-/// Reads a layer to its end. Gives in what it differs from what was said of it.
-fn one(
+/// What a layer was, once it was read to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WasRead {
+    /// The digest of its blob.
+    pub digest: Digest,
+    /// The size of its blob.
+    pub size: u64,
+    /// The size of its tar.
+    pub unpacked_size: u64,
+    /// In what it differs from what was said of it.
+    pub lies: Vec<String>,
+}
+
+/// Reads a layer to its end, and gives `each` its entries as they are in its tar, whiteouts, too.
+///
+/// # Errors
+/// It cannot be read, or `each` failed.
+pub fn read(
     store: &dyn Store,
     layer: &Layer,
     budget: &Budget,
     each: &mut dyn FnMut(&Entry, &mut dyn Read) -> Result<()>,
-) -> Result<Vec<String>> {
-    let unread = |error| Error::check("cannot be read").because(error);
-    let stream = store.open(&layer.path)?.ok_or_else(|| Error::check("is missing"))?;
+) -> Result<WasRead> {
+    let unread = |error| Error::check("it cannot be read").because(error);
+    let stream = store.open(&layer.path)?.ok_or_else(|| Error::check("it is missing"))?;
     let mut stream = BufReader::new(stream);
     let packing = Packing::of(stream.fill_buf().map_err(unread)?);
     let mut blob = Tee::new(stream);
     let mut tar = Tee::new(unpack_tee(&mut blob, packing, budget)?);
     super::tar(&mut tar, each)?;
-    let (diff_id, _) = tar.finish().map_err(unread)?;
+    let (diff_id, unpacked_size) = tar.finish().map_err(unread)?;
     let (digest, size) = blob.finish().map_err(unread)?;
     let mut lies = Vec::new();
     if let Some((said, said_size)) = layer.blob
@@ -88,7 +113,7 @@ fn one(
     if diff_id != layer.diff_id {
         lies.push(format!("holds a tar `{diff_id}`, not `{}`", layer.diff_id));
     }
-    Ok(lies)
+    Ok(WasRead { digest, size, unpacked_size, lies })
 }
 
 /// What upper layers have, or took away.
@@ -173,7 +198,7 @@ impl Seen {
 }
 
 /// The path in a container: absolute, without `.` and `..`.
-fn absolute(path: &str) -> String {
+pub fn absolute(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {

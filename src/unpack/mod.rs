@@ -9,8 +9,9 @@ mod stream;
 mod tar;
 mod zip;
 
-pub use entry::{Entry, Kind};
+pub use entry::{Device, Entry, Kind, Stat};
 pub use gauge::{Budget, MOST, TIMES};
+pub use layers::absolute;
 pub use stream::{Packing, Tee, unpack};
 pub use tar::{is_tar, read as tar, read_strictly as tar_file};
 pub use zip::{is_zip, read as zip};

@@ -1,12 +1,18 @@
 //! Tar archives: POSIX ustar and pax (IEEE 1003.1-2001, "pax"), and GNU's long names (GNU tar
 //! manual, "Basic Tar Format").
 
-use std::io::{self, Read};
+use std::{
+    collections::BTreeMap,
+    io::{self, Read},
+};
 
 use tar::{Archive, EntryType, Header};
 
-use super::{ENTRIES, Entry, Kind};
-use crate::error::{Error, Result};
+use super::{Device, ENTRIES, Entry, Kind, Stat};
+use crate::{
+    error::{Error, Result},
+    oci::Digest,
+};
 
 /// The longest extended header, or long name, that is read.
 const EXTENDED: u64 = 1 << 20;
@@ -70,9 +76,18 @@ struct Extended {
     path: Option<String>,
     link: Option<String>,
     size: Option<u64>,
-    capabilities: bool,
+    uid: Option<u64>,
+    gid: Option<u64>,
+    mtime: Option<i64>,
+    xattrs: BTreeMap<String, Digest>,
     sparse: bool,
 }
+
+/// How the names of pax records begin that hold extended attributes.
+const XATTR: &[u8] = b"SCHILY.xattr.";
+
+/// The attribute that gives whoever starts a program capabilities.
+const CAPABILITIES: &str = "security.capability";
 
 impl Extended {
     /// Adds pax records: `LENGTH KEY=VALUE\n`.
@@ -88,7 +103,13 @@ impl Extended {
                 b"path" => self.path = Some(text(value)),
                 b"linkpath" => self.link = Some(text(value)),
                 b"size" => self.size = Some(std::str::from_utf8(value).ok()?.parse().ok()?),
-                b"SCHILY.xattr.security.capability" => self.capabilities = true,
+                b"uid" => self.uid = Some(std::str::from_utf8(value).ok()?.parse().ok()?),
+                b"gid" => self.gid = Some(std::str::from_utf8(value).ok()?.parse().ok()?),
+                b"mtime" => self.mtime = std::str::from_utf8(value).ok().and_then(seconds),
+                _ if key.starts_with(XATTR) => {
+                    let name = text(key.get(XATTR.len()..)?);
+                    self.xattrs.insert(name, Digest::of(value));
+                }
                 _ if key.starts_with(b"GNU.sparse.") => self.sparse = true,
                 _ => {}
             }
@@ -96,6 +117,13 @@ impl Extended {
         }
         Some(())
     }
+}
+
+/// The whole seconds of a time such as `1700000000.123`, rounded down.
+fn seconds(time: &str) -> Option<i64> {
+    let (whole, part) = time.split_once('.').unwrap_or((time, ""));
+    let below = whole.starts_with('-') && part.bytes().any(|digit| digit != b'0');
+    whole.parse::<i64>().ok()?.checked_sub(i64::from(below))
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -172,5 +200,23 @@ fn described(header: &Header, extended: Extended, start: u64) -> Entry {
     };
     // Some writers put the type's bits into the mode field.
     let mode = header.mode().ok().map(|mode| mode & 0o7777);
-    Entry { path, kind, mode, capabilities: extended.capabilities, start: Some(start) }
+    let device = match header.entry_type() {
+        kind @ (EntryType::Char | EntryType::Block) => {
+            let number = |number: io::Result<Option<u32>>| number.ok().flatten().unwrap_or(0);
+            let (major, minor) = (number(header.device_major()), number(header.device_minor()));
+            Some(Device { block: kind == EntryType::Block, major, minor })
+        }
+        _ => None,
+    };
+    let own_time = || header.mtime().ok().and_then(|time| i64::try_from(time).ok());
+    let stat = Stat {
+        uid: extended.uid.or_else(|| header.uid().ok()).unwrap_or(0),
+        gid: extended.gid.or_else(|| header.gid().ok()).unwrap_or(0),
+        size: header.entry_size().unwrap_or(0),
+        mtime: extended.mtime.or_else(own_time).unwrap_or(0),
+        device,
+        xattrs: extended.xattrs,
+    };
+    let capabilities = stat.xattrs.contains_key(CAPABILITIES);
+    Entry { path, kind, mode, capabilities, start: Some(start), stat }
 }

@@ -7,7 +7,7 @@ use rawzip::{
 };
 
 use super::{
-    ENTRIES, Entry, Kind,
+    ENTRIES, Entry, Kind, Stat,
     gauge::Budget,
     stream::{Packing, unpack},
 };
@@ -83,6 +83,7 @@ pub fn read(
                 mode: (unix && bits != 0).then_some(bits & 0o7777),
                 capabilities: false,
                 start: None,
+                stat: Stat::default(),
             },
             place: record.wayfinder(),
             method: record.compression_method(),

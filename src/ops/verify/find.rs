@@ -6,6 +6,7 @@ use super::{Rules, base, look::refused};
 use crate::{
     error::{Error, Result},
     oci::Digest,
+    ops::store::is_reference,
     schema::{
         dist::{Artifact, Dist, Image},
         verify::{Checked, NotChecked},
@@ -142,15 +143,6 @@ pub(super) fn is_archive(start: &[u8]) -> bool {
     unpack::Packing::of(start) != unpack::Packing::None
         || unpack::is_tar(start)
         || unpack::is_zip(start)
-}
-
-/// Whether what is no file looks like the name of an image in a registry
-/// (<https://github.com/distribution/reference>).
-fn is_reference(text: &str) -> bool {
-    let (name, tag) = text.rsplit_once(':').unwrap_or((text, ""));
-    let is_tag = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    let tagged = !tag.is_empty() && !name.is_empty() && tag.chars().all(is_tag);
-    text.starts_with("docker://") || text.contains("@sha256:") || tagged
 }
 
 /// A release manifest whose artifacts and images are in its directory or below it.

@@ -5,7 +5,6 @@ mod find;
 mod look;
 mod packed;
 mod parallel;
-mod store;
 mod trial;
 
 use std::time::Duration;

@@ -10,12 +10,12 @@ use camino::Utf8Path;
 use super::{
     find,
     look::{self, File, Looker, Outcome, refused},
-    store::{Directory, Tar},
 };
 use crate::{
     elf::{ReadAt as _, Source},
     error::{Error, Result},
     oci::{Digest, archive::DOCKER_MANIFEST},
+    ops::store::{Directory, Tar},
     schema::verify::{Checked, NotChecked},
     sys::file::{OpenFile, Spool},
     unpack::{
@@ -81,6 +81,7 @@ impl Looker<'_> {
                 mode: None,
                 capabilities: false,
                 start: None,
+                stat: unpack::Stat::default(),
             };
             inside.entry(&entry, &mut stream)?;
             std::io::copy(&mut stream, &mut std::io::sink()).map_err(broken)?;
@@ -154,11 +155,11 @@ impl Looker<'_> {
         listed: bool,
     ) -> Result<Outcome> {
         let mut all = Outcome::default();
-        for (name, why) in &found.broken {
-            all.checked.push(refused(&format!("{path}!{name}"), why));
+        for broken in &found.broken {
+            all.checked.push(refused(&format!("{path}!{}", broken.name), &broken.what));
         }
-        for (name, what) in &found.others {
-            let skipped = Outcome::skip(&format!("{path}!{name}"), what);
+        for other in &found.others {
+            let skipped = Outcome::skip(&format!("{path}!{}", other.name), &other.what);
             all.not_checked.extend(skipped.not_checked);
         }
         for image in &found.images {

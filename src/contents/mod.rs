@@ -1,0 +1,12 @@
+//! What is in images: their files as a container sees them, in what two of them differ, and both as
+//! text for people.
+
+mod difference;
+mod image;
+mod text;
+mod tree;
+
+pub use difference::{annotations, platform};
+pub use image::{DAMAGED, Limit, read};
+pub use text::{difference, inspection};
+pub use tree::Tree;

@@ -1,0 +1,192 @@
+//! Where the blobs of images are, and what is there.
+
+use std::{
+    collections::HashMap,
+    io::{Cursor, Read},
+    ops::Range,
+};
+
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+
+use crate::{
+    elf::ReadAt as _,
+    error::{Error, Result},
+    schema::image::Form,
+    sys::{
+        file::{self, OpenFile, Spool},
+        fs::{self, Kind},
+    },
+    unpack::{
+        self, Budget, Packing,
+        image::{self, Store},
+    },
+};
+
+/// How much of a file its kind is told from.
+const START: u64 = 512;
+
+/// Opens what holds images, and gives it to `then`.
+///
+/// # Errors
+/// There is nothing, it holds no image, it cannot be read, or `then` failed.
+pub(super) fn open<T>(
+    path: &Utf8Path,
+    then: impl FnOnce(&dyn Store, Form) -> Result<T>,
+) -> Result<T> {
+    const HINT: &str = "name an OCI layout, an OCI archive, or what `docker save` wrote";
+    if !path.exists() {
+        return Err(missing(path.as_str()));
+    }
+    let none = |why: &str| Error::check(format!("`{path}` holds no image: {why}")).hint(HINT);
+    if fs::kind(path, true)? == Kind::Directory {
+        let store = Directory(path.to_owned());
+        if store.open(image::MARK.0)?.is_none() && !image::is_image(&store)? {
+            return Err(none("it is a directory with no layout in it"));
+        }
+        return then(&store, form(&store, Form::OciLayout)?);
+    }
+    let file = file::open(path)?;
+    let unread = |error: Error| Error::check(format!("`{path}` cannot be read: {error}"));
+    let broken = |error| Error::check(format!("`{path}` cannot be unpacked")).because(error);
+    let mut start = Vec::new();
+    file.reader(0..START).read_to_end(&mut start).map_err(broken)?;
+    let packing = Packing::of(&start);
+    let mut spool = None;
+    let unpacked = match packing {
+        Packing::None => &file,
+        _ => {
+            let whole = file.reader(0..file.size());
+            let mut stream = unpack::unpack(whole, packing, &Budget::default()).map_err(unread)?;
+            start.clear();
+            (&mut stream).take(START).read_to_end(&mut start).map_err(broken)?;
+            if !unpack::is_tar(&start) {
+                return Err(none("what is compressed in it is no tar archive"));
+            }
+            let mut stream = Cursor::new(&start).chain(stream);
+            spool.insert(Spool::new(&mut stream).map_err(unread)?).file()
+        }
+    };
+    if !unpack::is_tar(&start) {
+        return Err(none("it is no tar archive"));
+    }
+    let tar = Tar::read(unpacked).map_err(unread)?;
+    if !image::is_image(&tar).map_err(unread)? {
+        return Err(none("it is an archive of something else"));
+    }
+    then(&tar, form(&tar, Form::OciArchive)?)
+}
+
+fn form(store: &dyn Store, layout: Form) -> Result<Form> {
+    Ok(if store.open(image::MARK.0)?.is_some() { layout } else { Form::DockerArchive })
+}
+
+/// What there is to say of a path that is not there.
+fn missing(path: &str) -> Error {
+    let error = Error::usage(format!("there is no `{path}`"));
+    match is_reference(path) {
+        true => error.hint(
+            "if that is an image in a registry: those cannot be looked at yet; `skopeo copy \
+             docker://NAME oci:DIRECTORY:TAG` makes a layout that can",
+        ),
+        false => error.hint("name an OCI layout, an OCI archive, or what `docker save` wrote"),
+    }
+}
+
+/// Whether what is no file looks like the name of an image in a registry
+/// (<https://github.com/distribution/reference>).
+pub(super) fn is_reference(text: &str) -> bool {
+    let (name, tag) = text.rsplit_once(':').unwrap_or((text, ""));
+    let is_tag = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let tagged = !tag.is_empty() && !name.is_empty() && tag.chars().all(is_tag);
+    text.starts_with("docker://") || text.contains("@sha256:") || tagged
+}
+
+/// Links that are followed from one name to another.
+const LINKS: usize = 8;
+
+/// The directory of a layout.
+pub(super) struct Directory(pub(super) Utf8PathBuf);
+
+impl Store for Directory {
+    fn open(&self, path: &str) -> Result<Option<Box<dyn Read + '_>>> {
+        let mut parts = Utf8Path::new(path).components();
+        if !parts.all(|part| matches!(part, Utf8Component::Normal(_))) {
+            return Err(Error::check(format!("`{path}` is outside of it")));
+        }
+        let place = self.0.join(path);
+        if !place.exists() {
+            return Ok(None);
+        }
+        let open = file::open(&place)?;
+        let size = open.size();
+        Ok(Some(Box::new(open.into_reader(0..size))))
+    }
+}
+
+/// A tar archive that is a file.
+pub(super) struct Tar<'a> {
+    file: &'a OpenFile,
+    files: HashMap<String, Range<u64>>,
+    links: HashMap<String, String>,
+}
+
+impl<'a> Tar<'a> {
+    /// Reads where its files are.
+    pub(super) fn read(file: &'a OpenFile) -> Result<Self> {
+        let mut tar = Tar { file, files: HashMap::new(), links: HashMap::new() };
+        let (files, links) = (&mut tar.files, &mut tar.links);
+        let size = file.size();
+        unpack::tar(&mut file.reader(0..size), &mut |entry, content| {
+            let path = plain(&entry.path, "");
+            match (&entry.kind, entry.start) {
+                (unpack::Kind::File, Some(start)) => {
+                    let len = std::io::copy(content, &mut std::io::sink());
+                    let failed = |error| Error::check("the archive cannot be read").because(error);
+                    files.insert(path, start..start.saturating_add(len.map_err(failed)?));
+                }
+                (unpack::Kind::Link(to), _) => {
+                    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+                    links.insert(path.clone(), plain(to, directory));
+                }
+                (unpack::Kind::HardLink(to), _) => drop(links.insert(path, plain(to, ""))),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(tar)
+    }
+
+    /// All of it.
+    pub(super) fn reader(&self) -> impl Read + '_ {
+        self.file.reader(0..self.file.size())
+    }
+}
+
+impl Store for Tar<'_> {
+    fn open(&self, path: &str) -> Result<Option<Box<dyn Read + '_>>> {
+        let mut path = plain(path, "");
+        for _ in 0..LINKS {
+            if let Some(range) = self.files.get(&path) {
+                return Ok(Some(Box::new(self.file.reader(range.clone()))));
+            }
+            match self.links.get(&path) {
+                Some(to) => path.clone_from(to),
+                None => return Ok(None),
+            }
+        }
+        Err(Error::check(format!("`{path}` is a link that leads nowhere")))
+    }
+}
+
+/// The path from the top, without `.` and `..`, of one that is followed from `directory`.
+fn plain(path: &str, directory: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in directory.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
