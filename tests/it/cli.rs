@@ -12,7 +12,7 @@ use crate::support::{
 fn help_names_the_verbs_and_works_however_it_is_called() {
     let empty = Workspace::empty();
     let help = longshore(&empty, "--help").run();
-    for verb in ["dist", "plan", "build", "verify", "doctor"] {
+    for verb in ["dist", "plan", "build", "verify", "image", "doctor"] {
         assert!(help.stdout.contains(&format!("\n  {verb} ")), "{}", help.stdout);
     }
     assert!(help.stdout.contains("Usage: cargo longshore "), "{}", help.stdout);

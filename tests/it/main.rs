@@ -13,6 +13,8 @@ mod corpus;
 mod dist;
 mod failure;
 mod image;
+mod inspect;
+mod inspect_refused;
 mod native;
 mod pack;
 mod plan;

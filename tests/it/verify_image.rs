@@ -12,19 +12,22 @@ use crate::{
 };
 
 /// A layout of one image, written down by hand so that each part of it can lie.
-struct Layout {
-    dir: std::path::PathBuf,
-    layers: Vec<Value>,
-    diff_ids: Vec<String>,
+pub(crate) struct Layout {
+    pub(crate) dir: std::path::PathBuf,
+    pub(crate) layers: Vec<Value>,
+    pub(crate) diff_ids: Vec<String>,
     architecture: &'static str,
+    /// What else its configuration says.
+    pub(crate) config: Value,
 }
 
 impl Layout {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let dir = directory(name).join("layout");
         fs::create_dir_all(dir.join("blobs/sha256")).unwrap();
         fs::write(dir.join("oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
-        Layout { dir, layers: Vec::new(), diff_ids: Vec::new(), architecture: "amd64" }
+        let (layers, diff_ids) = (Vec::new(), Vec::new());
+        Layout { dir, layers, diff_ids, architecture: "amd64", config: json!({}) }
     }
 
     fn blob(&self, kind: &str, bytes: &[u8]) -> Value {
@@ -34,26 +37,34 @@ impl Layout {
     }
 
     /// Adds a layer above the others.
-    fn layer(&mut self, files: &[File<'_>]) -> &mut Self {
-        let tar = tar(files);
+    pub(crate) fn layer(&mut self, files: &[File<'_>]) -> &mut Self {
+        self.tar_layer(&tar(files))
+    }
+
+    /// Adds a layer that is this tar.
+    pub(crate) fn tar_layer(&mut self, tar: &[u8]) -> &mut Self {
         let kind = "application/vnd.oci.image.layer.v1.tar+gzip";
-        self.layers.push(self.blob(kind, &gzip(&tar)));
-        self.diff_ids.push(Digest::of(&tar).to_string());
+        self.layers.push(self.blob(kind, &gzip(tar)));
+        self.diff_ids.push(Digest::of(tar).to_string());
         self
     }
 
-    fn write(&self) {
+    /// Writes it down, tagged `1`.
+    pub(crate) fn write(&self) {
         let json = |value: Value| serde_json::to_vec(&value).unwrap();
         let config = json(json!({
             "architecture": self.architecture, "os": "linux",
             "rootfs": { "type": "layers", "diff_ids": self.diff_ids },
+            "config": self.config,
         }));
         let config = self.blob("application/vnd.oci.image.config.v1+json", &config);
         let kind = "application/vnd.oci.image.manifest.v1+json";
         let manifest = json(json!({
             "schemaVersion": 2, "mediaType": kind, "config": config, "layers": self.layers,
         }));
-        let index = json(json!({ "schemaVersion": 2, "manifests": [self.blob(kind, &manifest)] }));
+        let mut manifest = self.blob(kind, &manifest);
+        manifest["annotations"] = json!({ "org.opencontainers.image.ref.name": "1" });
+        let index = json(json!({ "schemaVersion": 2, "manifests": [manifest] }));
         fs::write(self.dir.join("index.json"), index).unwrap();
     }
 
@@ -63,7 +74,7 @@ impl Layout {
         check(self.dir.parent().unwrap(), &[&["layout"], args].concat(), status)
     }
 
-    fn blob_path(&self, digest: &Value) -> std::path::PathBuf {
+    pub(crate) fn blob_path(&self, digest: &Value) -> std::path::PathBuf {
         let hex = digest.as_str().unwrap().strip_prefix("sha256:").unwrap();
         self.dir.join("blobs/sha256").join(hex)
     }
@@ -266,7 +277,7 @@ impl longshore::unpack::image::Store for Files {
 
 #[test]
 fn no_mutation_of_an_image_panics_or_is_passed() {
-    use longshore::unpack::image;
+    use longshore::{contents, unpack::image};
     let good = program::amd64();
     let mut layout = Layout::new("image-mutations");
     layout.layer(&[("bin/x", 0o755, &good)]).layer(&[("bin/.wh.x", 0o644, b"")]);
@@ -289,6 +300,9 @@ fn no_mutation_of_an_image_panics_or_is_passed() {
                 Ok(())
             })?
             .len();
+            let whole = contents::read(files, image, &mut contents::Limit::default());
+            // Whoever wants it whole is told the same.
+            assert_eq!(whole.is_ok(), faults == 0);
         }
         Ok::<_, longshore::Error>((found.images.len(), faults))
     };
