@@ -9,14 +9,14 @@ use std::{
     process::Command,
 };
 
-use longshore::oci::{Compressor, Image, ImageSet, Recipe, layer::nothing_known};
 use serde_json::{Value, json};
 
 use crate::{
     schema::valid,
     support::{
         command::{Test, longshore},
-        layout, peer, program,
+        dist::{Dist, digest, found},
+        peer, program,
         workspace::Workspace,
     },
     verify_image::Layout,
@@ -33,19 +33,9 @@ fn inspect(dir: &Path, args: &str) -> Value {
     json.json()
 }
 
-fn built(platform: &str, content: &[u8]) -> Image {
-    let mut recipe = Recipe::new(vec!["hello".into()]);
-    recipe.labels.insert("org.opencontainers.image.title".into(), "hello".into());
-    let contents = [("hello", content)].into();
-    let platform = platform.parse().unwrap();
-    let epoch = 1_700_000_000;
-    recipe.image(&platform, &contents, epoch, Compressor::Gzip, &nothing_known).unwrap()
-}
-
-fn pair() -> ImageSet {
-    let images =
-        vec![built("linux/arm64", &program::arm64()), built("linux/amd64", &program::amd64())];
-    ImageSet::new(images, [("note".to_owned(), "n".to_owned())].into()).unwrap()
+fn pair() -> Dist {
+    let programs = [("linux/arm64", &program::arm64()[..]), ("linux/amd64", &program::amd64())];
+    Dist::new(&programs, json!({ "annotations": { "note": "n" } }))
 }
 
 /// An entry of a tar: its type, path, mode, owner, link and content.
@@ -186,23 +176,24 @@ fn people_see_a_tree_and_each_layer() {
 
 #[test]
 fn both_platforms_are_told_as_skopeo_tells_them() {
-    let (workspace, set) = (Workspace::empty(), pair());
-    let dir = workspace.root();
-    layout::write(&dir.join("layout"), &set, "1.0");
-    let found = inspect(dir, "layout");
-    let told = &found["sources"][0]["sets"][0];
-    assert_eq!(told["names"], json!(["1.0"]));
-    assert_eq!(told["digest"], json!(set.descriptor().digest));
+    let dist = pair();
+    let dir = &dist.beside("");
+    let layout = dist.write("oci", "layout");
+    let seen = inspect(dir, "layout");
+    let told = &seen["sources"][0]["sets"][0];
+    assert_eq!(told["names"], json!(["docker.io/library/hello:1.0", "1.0"]));
+    assert_eq!(told["digest"], json!(digest(&layout)));
     assert_eq!(told["media-type"], "application/vnd.oci.image.index.v1+json");
-    assert_eq!(told["annotations"], json!({ "note": "n" }));
+    assert_eq!(told["annotations"]["note"], "n");
     let skopeo = peer::find("skopeo");
-    for (image, told) in set.images().iter().zip(told["images"].as_array().unwrap()) {
-        assert_eq!(told["platform"], json!(image.platform()));
-        assert_eq!(told["manifest"], json!(image.manifest().digest()));
-        assert_eq!(told["config-digest"], json!(image.config().digest()));
-        assert_eq!(told["size"], json!(image.size()));
+    for (image, told) in found(&layout).iter().zip(told["images"].as_array().unwrap()) {
+        assert_eq!(told["platform"], json!(image.platform));
+        assert_eq!(told["manifest"], json!(image.manifest.digest()));
+        assert_eq!(told["config-digest"], json!(image.config.digest()));
+        let size = image.manifest.size() + image.manifest.content_size();
+        assert_eq!(told["size"], json!(size));
         let Some(skopeo) = &skopeo else { continue };
-        let arch = format!("--override-arch={}", image.platform().architecture);
+        let arch = format!("--override-arch={}", image.platform.architecture);
         let said = |args: &[&str]| -> Value {
             let layout = format!("oci:{}:1.0", dir.join("layout").display());
             let said = peer::run(skopeo, [&["inspect", &arch], args, &[&layout]].concat());
@@ -223,9 +214,9 @@ fn both_platforms_are_told_as_skopeo_tells_them() {
         assert_eq!(json!(digests), said(&[])["Layers"]);
         let diff_ids: Vec<_> = layers.iter().map(|layer| layer["diff-id"].clone()).collect();
         assert_eq!(json!(diff_ids), config["rootfs"]["diff_ids"]);
-        for (layer, told) in image.layers().iter().zip(layers) {
-            assert_eq!(told["size"], json!(layer.descriptor().size));
-            assert_eq!(told["media-type"], json!(layer.descriptor().media_type));
+        for (layer, told) in image.manifest.layers.iter().zip(layers) {
+            assert_eq!(told["size"], json!(layer.size));
+            assert_eq!(told["media-type"], json!(layer.media_type));
             assert!(told["created-by"].as_str().unwrap().starts_with("COPY"), "{told}");
         }
     }
@@ -308,25 +299,22 @@ fn differences_are_told_one_by_one() {
 
 #[test]
 fn times_and_platforms_that_one_side_lacks_are_told() {
-    let workspace = Workspace::empty();
-    let dir = workspace.root();
-    layout::write(&dir.join("both"), &pair(), "1.0");
-    let one = ImageSet::new(vec![built("linux/amd64", &program::amd64())], BTreeMap::new());
-    layout::write(&dir.join("one"), &one.unwrap(), "1.0");
+    let dist = pair();
+    let dir = &dist.beside("");
+    dist.write("oci", "both");
+    dist.image(&["--platform=linux/amd64", &format!("--output=oci={}", dir.join("one").display())]);
     image(dir, "diff both one")
         .status(1)
-        .stdout("  - annotation note  n\n- linux/arm64: only in both\nlinux/amd64: no difference\n")
+        .stdout("  - annotation note  ")
+        .stdout("  hello\n- linux/arm64: only in both\nlinux/amd64: no difference\n")
         .run();
     image(dir, "diff one both").status(1).stdout("+ linux/arm64: only in both\n").run();
-    let later = Recipe::new(vec!["hello".into()]);
-    let (platform, content) = ("linux/amd64".parse().unwrap(), program::amd64());
-    let at = |epoch: u64| {
-        let contents = [("hello", &content[..])].into();
-        later.image(&platform, &contents, epoch, Compressor::None, &nothing_known).unwrap()
-    };
-    for (name, epoch) in [("early", 1), ("late", 2)] {
-        let set = ImageSet::new(vec![at(epoch)], BTreeMap::new()).unwrap();
-        layout::write(&dir.join(name), &set, "1.0");
+    let manifest = dist.root().join("dist.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    for (name, epoch) in [("early", "1"), ("late", "2")] {
+        fs::write(&manifest, text.replace("1700000000", epoch)).unwrap();
+        let output = format!("--output=oci={}", dir.join(name).display());
+        dist.image(&["--platform=linux/amd64", "--compression=none", &output]);
     }
     image(dir, "diff early late").stdout("no difference; times were not compared\n").run();
     image(dir, "diff --times early late")
