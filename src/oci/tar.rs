@@ -177,10 +177,8 @@ impl<W: Write> Writer<W> {
 
     /// An extended header that holds what the next one has no room for.
     fn pax(&mut self, name: &str, records: &str) -> Result<()> {
-        let (directory, file) = match name.trim_end_matches('/').rsplit_once('/') {
-            Some((directory, file)) => (format!("{directory}/"), file),
-            None => (String::new(), name.trim_end_matches('/')),
-        };
+        // As Go makes it: a directory's own name is before what marks the header, a file's after it.
+        let (directory, file) = name.split_at(name.rfind('/').map_or(0, |at| at + 1));
         let size = records.len() as u64;
         let fields = Fields {
             mode: b"0000000".to_vec(),
@@ -190,8 +188,8 @@ impl<W: Write> Writer<W> {
             mtime: b"00000000000".to_vec(),
             device: b"",
         };
-        let name = format!("{directory}PaxHeaders.0/{file}");
-        self.write(&block(&Name::of(&name), b'x', &fields))?;
+        let name = short_name(&format!("{directory}PaxHeaders.0/{file}"));
+        self.write(&block(&Name::of(name.trim_end_matches('/')), b'x', &fields))?;
         self.write(records.as_bytes())?;
         self.pad(size)
     }

@@ -20,6 +20,7 @@ mod pack;
 mod plan;
 mod published;
 mod recipe;
+mod recipe_random;
 mod reentry;
 mod release;
 mod reproducible;

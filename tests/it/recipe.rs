@@ -345,7 +345,12 @@ fn the_file_beside_the_recipe_says_what_is_not_seen() {
 }
 
 /// What longshore makes of the recipe, or what it says instead.
-fn ours(dist: &Dist, recipe: &Path, out: &Path, more: &[&str]) -> Result<Vec<Found>, String> {
+pub(crate) fn ours(
+    dist: &Dist,
+    recipe: &Path,
+    out: &Path,
+    more: &[&str],
+) -> Result<Vec<Found>, String> {
     let output = format!("--output=oci={}", out.display());
     let args = ["-f", recipe.to_str().unwrap(), "--compression=none", &output];
     let ran = dist.run(&[&args, more].concat());
@@ -356,7 +361,7 @@ fn ours(dist: &Dist, recipe: &Path, out: &Path, more: &[&str]) -> Result<Vec<Fou
 }
 
 /// Where the images differ: their configuration, which has the digests of the layers' tars.
-fn differences(ours: &[Found], theirs: &[Found]) -> String {
+pub(crate) fn differences(ours: &[Found], theirs: &[Found]) -> String {
     let mut text = String::new();
     for (our, their) in ours.iter().zip(theirs) {
         if our.config.bytes() != their.config.bytes() {
@@ -412,7 +417,7 @@ fn buildkit_makes_the_same_of_every_instruction() {
 }
 
 /// What is in the layers, for people.
-fn listings(tar: &Path, layouts: &[std::path::PathBuf]) -> String {
+pub(crate) fn listings(tar: &Path, layouts: &[std::path::PathBuf]) -> String {
     let mut text = String::new();
     for layout in layouts.iter().filter(|layout| layout.exists()) {
         for found in found(layout).iter().take(1) {
