@@ -97,6 +97,60 @@ fn skopeo_copies_all_platforms_of_layout_and_archives_and_keeps_the_digest() {
 }
 
 #[test]
+fn crane_finds_nothing_wrong() {
+    let (Some(skopeo), Some(registry)) = (peer::find("skopeo"), Registry::start()) else {
+        return;
+    };
+    let Some(crane) = peer::crane() else { return };
+    let dist = pair();
+    let layout = dist.write("oci", "layout");
+    push(&skopeo, &format!("oci:{}:1.0", layout.display()), &registry, "hello:1.0");
+    let name = format!("{}/hello:1.0", registry.address);
+    assert_eq!(peer::run(&crane, ["digest", &name]).trim(), digest(&layout));
+    for platform in ["linux/amd64", "linux/arm64"] {
+        let said = peer::run(&crane, ["validate", "--remote", &name, "--platform", platform]);
+        assert!(said.starts_with("PASS"), "{said}");
+    }
+    let every = dist.write("docker-archive", "every.tar");
+    let said = peer::run(&crane, ["validate", "--tarball", every.to_str().unwrap()]);
+    assert!(said.starts_with("PASS"), "{said}");
+}
+
+/// Both architectures, the other one by the kernel's binfmt_misc and qemu.
+#[test]
+fn podman_runs_both() {
+    let (Some(podman), Some(())) = (peer::find("podman"), peer::root()) else {
+        return;
+    };
+    let (Some(unshare), Some(_binfmt)) = (peer::find("unshare"), peer::Binfmt::arm64()) else {
+        return;
+    };
+    let dist = pair();
+    let archive = dist.write("docker-archive", "every.tar");
+    let (root, runs) = (dist.beside("store"), dist.beside("runs"));
+    let store = format!(
+        "{} --root {} --runroot {} --storage-driver=vfs",
+        podman.display(),
+        root.display(),
+        runs.display()
+    );
+    for platform in ["linux/amd64", "linux/arm64"] {
+        // In cgroups of its own, whatever those around it are.
+        let script = format!(
+            "umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && \
+             id=$({store} pull --quiet --platform {platform} oci-archive:{}) && \
+             exec {store} run --rm --platform {platform} --network none --cgroups disabled \
+             --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 $id",
+            archive.display()
+        );
+        let ran = peer::output(&unshare, ["-m", "sh", "-c", &script]);
+        let error = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(String::from_utf8_lossy(&ran.stdout), program::TEXT, "{platform}: {error}");
+        assert_eq!(ran.status.code(), Some(65532 & 0xff), "{platform}: {error}");
+    }
+}
+
+#[test]
 fn umoci_unpacks_the_file_with_its_mode_and_owner() {
     let (Some(umoci), Some(())) = (peer::find("umoci"), peer::root()) else {
         return;

@@ -266,3 +266,21 @@ fn wrong_requests_say_what_there_is() {
     let error = dist.fails(4, &[]);
     assert!(error.contains("dist.json"), "{error}");
 }
+
+/// Memory does not grow with what is packed (`ulimit -d`: the data that a process may have, in KiB;
+/// getrlimit(2), `RLIMIT_DATA`).
+#[test]
+fn a_large_file_is_streamed() {
+    let dist = Dist::new(&[("linux/amd64", &program::amd64())], json!({}));
+    let recipe = dist.beside("Dockerfile");
+    fs::write(&recipe, "FROM scratch\nCOPY large /large\n").unwrap();
+    let large = fs::File::create(dist.root().join("large")).unwrap();
+    for (size, limit) in [(24 << 20, 48 << 10), (2_u64 << 30, 256 << 10)] {
+        large.set_len(size).unwrap();
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -d {limit}; exec \"$0\" image \"$1\" -f \"$2\"");
+        command.args(["-c", &script, crate::support::command::LONGSHORE]);
+        let ran = command.arg(dist.root()).arg(&recipe).output().unwrap();
+        assert!(ran.status.success(), "{size}: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+}

@@ -17,10 +17,10 @@ use crate::support::{
 };
 
 /// A name, a Dockerfile without its `FROM scratch`, and further arguments of both programs.
-type Case = (&'static str, &'static str, &'static [&'static str]);
+pub(crate) type Case = (&'static str, &'static str, &'static [&'static str]);
 
 /// What both make the same image of.
-const SAME: &[Case] = &[
+pub(crate) const SAME: &[Case] = &[
     ("file to file", "COPY a.txt /x", &[]),
     ("file into a directory", "COPY a.txt /etc/x/", &[]),
     ("file to a deep path", "COPY a.txt /very/deep/path/x", &[]),
@@ -158,7 +158,7 @@ const SAME: &[Case] = &[
 ];
 
 /// Writes the files that the cases copy.
-fn context(root: &Path) {
+pub(crate) fn context(root: &Path) {
     let file = |path: &str, mode: u32| {
         let path = root.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -1,6 +1,7 @@
 //! `cargo xtask bench dist [PROGRAM]`: `dist` against plain cargo-zigbuild, in one run, on published
 //! programs. `cargo xtask bench build [PROGRAM]`: presets, allocators, cache, strip. `cargo xtask
-//! bench verify [FILE]`: `verify` against other tools.
+//! bench verify [FILE]`: `verify` against other tools. `cargo xtask bench image [AMD64:ARM64]`: images
+//! against other programs that make them.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a script")]
 
 mod build;
@@ -38,11 +39,24 @@ pub(crate) fn bench(name: Option<&str>, program: Option<&str>) -> Result {
         Some("dist") => dist(program),
         Some("build") => build::build(&Bench::new()?, program),
         Some("verify") => verify::verify(program),
-        Some(other) => {
-            Err(format!("no measurement `{other}`: there are `dist`, `build` and `verify`"))
-        }
-        None => Err("say which measurement: `dist`, `build` or `verify`".to_owned()),
+        Some("image") => image(program),
+        Some(other) => Err(format!(
+            "no measurement `{other}`: there are `dist`, `build`, `verify` and `image`"
+        )),
+        None => Err("say which measurement: `dist`, `build`, `verify` or `image`".to_owned()),
     }
+}
+
+/// Images of two programs, given as `AMD64:ARM64`, or of those that `bench dist ripgrep` leaves: it
+/// runs where the tests' peers are.
+fn image(files: Option<&str>) -> Result {
+    let left = |target: &str| {
+        let path = format!("target/bench/vendor/ripgrep/target/longshore/{target}/dist/rg");
+        repository().join(path).display().to_string()
+    };
+    let left = [left("x86_64-unknown-linux-musl"), left("aarch64-unknown-linux-musl")].join(":");
+    let mut tests = cargo("test --release --locked --test it -- --ignored --nocapture measure::");
+    step("image", tests.env("LONGSHORE_BENCH_FILES", files.unwrap_or(&left)))
 }
 
 /// What one program took.

@@ -11,7 +11,8 @@ use longshore::{
 use crate::run::{Result, cargo, ci, command, find, repository, step};
 
 /// Programs that tests need, and the Debian packages that have them.
-const PEERS: [(&str, &str); 19] = [
+const PEERS: [(&str, &str); 21] = [
+    ("buildah", "buildah"),
     ("checksec", "checksec"),
     ("cmake", "cmake"),
     ("dockerd", "docker.io"),
@@ -23,6 +24,7 @@ const PEERS: [(&str, &str); 19] = [
     ("gdb", "gdb"),
     ("git", "git"),
     ("hardening-check", "devscripts"),
+    ("openssl", "openssl"),
     ("podman", "podman"),
     ("qemu-aarch64-static", "qemu-user-static"),
     ("readelf", "binutils"),
@@ -38,6 +40,10 @@ const TARGETS: &str = "x86_64-unknown-linux-musl aarch64-unknown-linux-musl";
 
 /// What reads our JSON schemas: a Python package, in a directory of its own.
 const JSON_SCHEMA: &str = "check-jsonschema==0.39.0";
+
+/// An engine whose images are ours byte for byte, and a program that validates images.
+const BUILDKIT: &str = "tests/it/support/buildkit.sh target/peers/buildkit";
+const CRANE: &str = "tests/it/support/crane.sh target/peers/crane";
 
 /// The ELF files that other tools are tested with.
 const CORPUS: &str = "tests/it/support/corpus.sh target/peers/corpus";
@@ -72,12 +78,11 @@ fn peers() -> Result<Vec<String>> {
         install(&packages)?;
     }
     let mut left: Vec<String> = missing(()).map(|(program, _)| (*program).to_owned()).collect();
-    let buildkit = "sh tests/it/support/buildkit.sh target/peers/buildkit";
-    let (sh, args) = buildkit.split_once(' ').unwrap_or_default();
     for (name, result) in [
-        ("BuildKit", step("BuildKit", &mut command(sh, args))),
-        ("corpus", step("corpus", &mut command(sh, CORPUS))),
-        ("SARIF's schema", step("SARIF's schema", &mut command(sh, SARIF))),
+        ("BuildKit", step("BuildKit", &mut command("sh", BUILDKIT))),
+        ("crane", step("crane", &mut command("sh", CRANE))),
+        ("corpus", step("corpus", &mut command("sh", CORPUS))),
+        ("SARIF's schema", step("SARIF's schema", &mut command("sh", SARIF))),
         ("check-jsonschema", json_schema()),
     ] {
         if let Err(error) = result {

@@ -73,6 +73,17 @@ impl BuildKit {
         peer::run(&client, [&["-H", &socket], args].concat())
     }
 
+    /// The beginning of a `docker buildx build` by it.
+    pub(crate) fn buildx(&self) -> Command {
+        let mut command = Command::new(self.root.join("bin/docker"));
+        command
+            .env("DOCKER_CONFIG", self.data.path())
+            .arg("-H")
+            .arg(format!("unix://{}/engine.sock", self.data.path().display()))
+            .args(["buildx", "build", "--provenance=false"]);
+        command
+    }
+
     /// As [`BuildKit::try_build`]; it must succeed.
     #[track_caller]
     pub(crate) fn build(
@@ -100,13 +111,10 @@ impl BuildKit {
             "type=oci,dest={},rewrite-timestamp=true,oci-mediatypes=true",
             archive.display()
         );
-        let mut command = Command::new(self.root.join("bin/docker"));
+        let mut command = self.buildx();
         command
-            .env("DOCKER_CONFIG", self.data.path())
             .env("SOURCE_DATE_EPOCH", epoch.to_string())
-            .arg("-H")
-            .arg(format!("unix://{}/engine.sock", self.data.path().display()))
-            .args(["buildx", "build", "--provenance=false", "--platform", platforms])
+            .args(["--platform", platforms])
             .args(["--output", &output])
             .args(more)
             .arg("-f")

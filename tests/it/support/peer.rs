@@ -61,6 +61,69 @@ pub(crate) fn root() -> Option<()> {
     None
 }
 
+/// crane, as `crane.sh` unpacks it.
+pub(crate) fn crane() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/crane/root");
+    let crane = root.join("usr/bin/crane");
+    if !crane.is_file() {
+        skip("run `sh tests/it/support/crane.sh target/peers/crane` first");
+        return None;
+    }
+    Some(crane)
+}
+
+/// The kernel's readiness to start arm64 programs by qemu, for as long as this value is there.
+#[derive(Debug)]
+pub(crate) struct Binfmt {
+    ours: bool,
+}
+
+const BINFMT: &str = "/proc/sys/fs/binfmt_misc";
+
+impl Binfmt {
+    /// Nothing where the kernel is not ready and cannot be made so (binfmt_misc of the kernel's
+    /// administration guide).
+    pub(crate) fn arm64() -> Option<Self> {
+        let known = || {
+            let entries = std::fs::read_dir(BINFMT).ok()?;
+            let names = entries.flatten().map(|entry| entry.file_name());
+            names.filter_map(|name| name.into_string().ok()).find(|n| n.starts_with("qemu-aarch64"))
+        };
+        if !cfg!(target_arch = "x86_64") || known().is_some() {
+            return Some(Binfmt { ours: false });
+        }
+        root()?;
+        let qemu = find("qemu-aarch64-static")?;
+        let register = Path::new(BINFMT).join("register");
+        if !register.exists() {
+            let mut mount = Command::new("mount");
+            mount.args(["-t", "binfmt_misc", "binfmt_misc", BINFMT]);
+            // What comes of it is seen below.
+            drop(mount.output());
+        }
+        // ELF, 64 bits, little-endian, a program, for AArch64; opened now (`F`), so that it is there
+        // in any root.
+        let line = format!(
+            ":qemu-aarch64:M::\\x7fELF\\x02\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\xb7\\x00:\
+             \\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff:{}:F",
+            qemu.display()
+        );
+        if let Err(error) = std::fs::write(&register, line) {
+            skip(&format!("the kernel starts no programs of arm64: {error}"));
+            return None;
+        }
+        Some(Binfmt { ours: true })
+    }
+}
+
+impl Drop for Binfmt {
+    fn drop(&mut self) {
+        if self.ours {
+            drop(std::fs::write(Path::new(BINFMT).join("qemu-aarch64"), "-1"));
+        }
+    }
+}
+
 /// Runs `program` to its end.
 pub(crate) fn output<S: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<Item = S>) -> Output {
     let mut command = Command::new(program);
