@@ -288,7 +288,7 @@ fn gnu_tar_lists_a_layer_with_long_names() {
 }
 
 #[test]
-fn an_engine_with_containerds_store_loads_the_archive() {
+fn an_engine_with_containerds_store_loads_the_archive_and_runs_both() {
     let Some(engine) = BuildKit::start() else {
         return;
     };
@@ -298,6 +298,14 @@ fn an_engine_with_containerds_store_loads_the_archive() {
     // This store names images by what they were pulled by, and keeps every platform.
     let id = engine.run(&["image", "inspect", "--format={{.Id}}", "hello:1.0"]);
     assert_eq!(id.trim(), digest(&dist.write("oci", "layout")));
+    let Some(_binfmt) = peer::Binfmt::arm64() else { return };
+    for platform in ["linux/amd64", "linux/arm64"] {
+        let run = ["run", "--rm", "--network=none", "--platform", platform, "hello:1.0"];
+        let ran = engine.output(&run);
+        let error = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(String::from_utf8_lossy(&ran.stdout), program::TEXT, "{platform}: {error}");
+        assert_eq!(ran.status.code(), Some(65532 & 0xff), "{platform}: {error}");
+    }
 }
 
 /// The built-in recipe, without a file: its Dockerfile is what BuildKit is given.

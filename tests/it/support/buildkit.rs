@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
 };
 
 use tempfile::TempDir;
@@ -53,7 +53,10 @@ impl BuildKit {
         let mut containerd = in_own_mounts(&root.join("bin/containerd"))?;
         containerd.args(["-c", &at("containerd.toml")]);
         let (containerd, _) = Server::start(&mut containerd, "containerd successfully booted");
-        let mut engine = in_own_mounts(&root.join("sbin/dockerd"))?;
+        // What it mounts for a container is looked for by what containerd starts.
+        let mut engine = Command::new(peer::find("nsenter")?);
+        engine.arg(format!("--mount=/proc/{}/ns/mnt", containerd.id()));
+        engine.arg(root.join("sbin/dockerd"));
         let path = format!("{0}/bin:{0}/sbin:/usr/bin:/usr/sbin", root.display());
         engine
             .env("PATH", path)
@@ -66,11 +69,19 @@ impl BuildKit {
         Some(BuildKit { root, tar, data, _engine: engine, _containerd: containerd })
     }
 
-    /// What `docker` prints, asking this engine; it must succeed.
-    pub(crate) fn run(&self, args: &[&str]) -> String {
+    /// Runs `docker` with `args` to its end, asking this engine.
+    pub(crate) fn output(&self, args: &[&str]) -> Output {
         let socket = format!("unix://{}/engine.sock", self.data.path().display());
         let client = self.root.join("bin/docker");
-        peer::run(&client, [&["-H", &socket], args].concat())
+        peer::output(&client, [&["-H", &socket], args].concat())
+    }
+
+    /// What `docker` prints, asking this engine; it must succeed.
+    pub(crate) fn run(&self, args: &[&str]) -> String {
+        let output = self.output(args);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "docker {args:?}: {}\n{error}", output.status);
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// The beginning of a `docker buildx build` by it.
