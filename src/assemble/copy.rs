@@ -274,6 +274,11 @@ fn nothing(origin: &str, pattern: &str) -> Error {
 
 fn missing(from: &Tree, origin: &str, path: &str) -> Error {
     let error = Error::usage(format!("there is no `{path}` in {origin}"));
+    if let Some(Entry { node: Node::Symlink(target), .. }) = from.get(&parts(path)) {
+        return error.hint(format!(
+            "it is a symbolic link to `{target}`, and links are followed only within {origin}"
+        ));
+    }
     let parent = parts(path);
     let parent = parent.get(..parent.len().saturating_sub(1)).unwrap_or_default();
     let names: Vec<&str> =

@@ -16,6 +16,9 @@ const BUFFER: usize = 128 << 10;
 const NAME: usize = 100;
 const PREFIX: usize = 155;
 
+/// The size of the largest file that an archive holds: eleven octal digits, 8 GiB less a byte.
+pub const MOST: u64 = 0o77_777_777_777;
+
 /// What an archive tells of an entry beside its name and content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meta {

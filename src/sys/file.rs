@@ -220,3 +220,25 @@ impl Spool {
         &self.path
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_while_it_is_read_is_an_error() {
+        let dir = TempDir::new("longshore-watched").unwrap();
+        let path = dir.path.join("file");
+        std::fs::write(&path, "before").unwrap();
+        let stamp = watched(&path, None).unwrap().stamp();
+        let mut text = String::new();
+        watched(&path, Some(stamp)).unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "before");
+        let mut open = watched(&path, Some(stamp)).unwrap();
+        std::fs::write(&path, "afterwards").unwrap();
+        let error = open.read_to_string(&mut text).unwrap_err();
+        assert!(error.to_string().contains("changed while"), "{error}");
+        let error = watched(&path, Some(stamp)).unwrap_err();
+        assert!(error.to_string().contains("changed while"), "{error}");
+    }
+}

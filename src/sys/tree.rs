@@ -55,7 +55,7 @@ pub fn walk(root: &Utf8Path, skip: impl Fn(&Utf8Path) -> bool) -> Result<Vec<Ent
             let name = entry.file_name().into_string().map_err(|name| {
                 let shown = name.to_string_lossy().into_owned();
                 Error::build(format!("the name of `{whole}/{shown}` is not UTF-8"))
-                    .hint("rename it: a cache cannot hold it")
+                    .hint("rename it: such a name cannot be kept here")
             })?;
             let path = dir.join(name);
             // It may go while we look.

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt},
     process::Command,
     time::{Duration, SystemTime},
 };
@@ -10,9 +10,11 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::support::{
+    command::longshore,
     dist::{Dist, digest, found},
     engine::Engine,
     peer, program,
+    workspace::Workspace,
 };
 
 fn pair(more: Value) -> Dist {
@@ -283,4 +285,57 @@ fn a_large_file_is_streamed() {
         let ran = command.arg(dist.root()).arg(&recipe).output().unwrap();
         assert!(ran.status.success(), "{size}: {}", String::from_utf8_lossy(&ran.stderr));
     }
+}
+
+#[test]
+fn files_that_cannot_go_in_are_named() {
+    let dist = Dist::new(&[("linux/amd64", &program::amd64())], json!({}));
+    let recipe = dist.beside("Dockerfile");
+    fs::write(&recipe, "FROM scratch\nCOPY large /large\n").unwrap();
+    let file = ["-f", recipe.to_str().unwrap()];
+    let large = dist.root().join("large");
+    fs::File::create(&large).unwrap().set_len(9 << 30).unwrap();
+    let error = dist.fails(2, &file);
+    assert!(error.contains("`large` has 9663676416 bytes"), "{error}");
+    fs::remove_file(large).unwrap();
+    let name = std::ffi::OsStr::from_bytes(b"not-\xff-text");
+    fs::write(dist.root().join(name), "").unwrap();
+    let error = dist.fails(4, &file);
+    assert!(error.contains("is not UTF-8") && error.contains("not-"), "{error}");
+    fs::remove_file(dist.root().join(name)).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        dist.root().join("pipe"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
+    let error = dist.fails(4, &file);
+    assert!(error.contains("pipe` is no file, directory or link"), "{error}");
+}
+
+/// One that a workspace's metadata asks for.
+#[test]
+fn each_binary_can_have_an_image_of_its_own() {
+    let workspace = Workspace::empty().package(
+        "tools",
+        "[package.metadata.longshore.image]\nper-binary = true\nextras = ['tmp']\n\
+         [[bin]]\nname = \"one\"\npath = \"src/main.rs\"\n\
+         [[bin]]\nname = \"two\"\npath = \"src/main.rs\"\n",
+    );
+    let plan = longshore(&workspace, "plan --message-format json").run().json();
+    let images = plan["images"].as_array().unwrap();
+    let names: Vec<_> = images.iter().map(|image| image["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["one", "two"]);
+    for image in images {
+        assert_eq!(image["entrypoint"], image["name"]);
+        assert_eq!(image["binaries"], json!([image["name"]]));
+        assert_eq!(image["extras"], json!(["tmp"]));
+    }
+    // One recipe cannot be that of both.
+    let recipe = workspace.root().join("Dockerfile.release");
+    fs::write(recipe, "FROM scratch\n").unwrap();
+    let error = longshore(&workspace, "plan").status(2).run().stderr;
+    assert!(error.contains("wants an image for each of 2 binaries"), "{error}");
 }

@@ -18,6 +18,7 @@ use crate::{
     oci::{
         Digest, Image, ImageSet, Platform,
         image::{Description, Step},
+        tar,
         tree::{Node, Place, Tree},
     },
     schema::plan,
@@ -173,18 +174,18 @@ impl Job<'_> {
         };
         let evaluated = self.recipe.evaluate(&arguments)?;
         let tree = &self.contents.context.tree;
-        let made =
+        let mut made =
             assemble::assemble(self.recipe, &evaluated, tree, &self.plan.extras, self.epoch)?;
-        let binaries = self.binaries(&made.root, verified)?;
         let mut steps = Vec::new();
-        for step in made.steps {
+        for step in std::mem::take(&mut made.steps) {
             let layer = step.layer.map(|tree| {
                 self.check(&tree, verified)?;
                 store.layer(&tree, self.contents, self.plan.compression)
             });
             steps.push(Step { created_by: step.created_by, layer: layer.transpose()? });
         }
-        let Assembly { mut execution, mut warnings, author, .. } = made;
+        let Assembly { mut execution, mut warnings, author, root, .. } = made;
+        let binaries = self.binaries(&root, verified)?;
         execution.labels.extend(self.plan.labels.clone());
         for name in &evaluated.unused {
             warnings
@@ -208,7 +209,7 @@ impl Job<'_> {
         verified: &BTreeMap<Digest, Vec<Platform>>,
     ) -> Result<BTreeMap<String, Digest>> {
         let mut found = BTreeMap::new();
-        for (path, name) in named(root) {
+        for (path, name, _) in named(root) {
             let file = self.contents.of(name)?;
             if verified.contains_key(&file.digest) {
                 found.insert(format!("/{}", path.join("/")), file.digest);
@@ -219,9 +220,13 @@ impl Job<'_> {
 
     /// Every program in `layer` is one that was accepted, by its digest, and for this platform.
     fn check(&self, layer: &Tree, verified: &BTreeMap<Digest, Vec<Platform>>) -> Result<()> {
-        for (path, name) in named(layer) {
-            let file = self.contents.of(name)?;
+        for (path, name, size) in named(layer) {
             let path = path.join("/");
+            if size > tar::MOST {
+                return Err(Error::usage(format!("`{name}` has {size} bytes"))
+                    .hint(format!("a file in an image has at most {}", tar::MOST)));
+            }
+            let file = self.contents.of(name)?;
             match verified.get(&file.digest) {
                 Some(platforms) if platforms.contains(self.platform) => {}
                 Some(platforms) => {
@@ -255,11 +260,11 @@ pub(super) fn host() -> Result<Platform> {
     host.parse().map_err(|error| Error::usage(format!("{error}")))
 }
 
-/// The files of `tree` that come from the context, and their names there.
-fn named(tree: &Tree) -> impl Iterator<Item = (&Vec<String>, &str)> {
+/// The files of `tree` that come from the context: their paths, names there, and sizes.
+fn named(tree: &Tree) -> impl Iterator<Item = (&Vec<String>, &str, u64)> {
     tree.iter().filter_map(|(path, entry)| match &entry.node {
         Node::File(content) => match &content.place {
-            Place::Named(name) => Some((path, name.as_str())),
+            Place::Named(name) => Some((path, name.as_str(), content.size)),
             Place::Bytes(_) => None,
         },
         _ => None,
