@@ -16,7 +16,7 @@ use self::{
 };
 use crate::{
     error::{Error, Result},
-    oci::{Compressor, layout, layout::Name},
+    oci::{Compressor, Digest, layout, layout::Name},
     ops::stage::Stage,
     schema::{
         Dist,
@@ -220,7 +220,11 @@ fn name(plan: &plan::Image) -> (String, String) {
 fn lay_out(made: &Made, plan: &plan::Image, stage: &Stage, store: &Store<'_>) -> Result<()> {
     let (tag, full) = name(plan);
     let name = Name { tag: &tag, image: Some(&full) };
-    output::lay_out(layout::files(&made.set, Some(name))?, &stage.path(&plan.path), store)
+    // What did not change is not written again.
+    let kept = |path: &str, bytes: &[u8]| {
+        stage.keep(&format!("{}/{path}", plan.path), &Digest::of(bytes), bytes.len() as u64)
+    };
+    output::lay_out(layout::files(&made.set, Some(name))?, &stage.path(&plan.path), store, kept)
 }
 
 fn record(made: &Made, plan: &plan::Image) -> dist::Image {

@@ -76,12 +76,18 @@ impl fmt::Display for Output {
     }
 }
 
-/// Writes the files of a layout to `dir`, where only layers may be there already. A layer that is
-/// the store's own file costs no copy.
-pub(super) fn lay_out(files: Vec<File<'_>>, dir: &Utf8Path, store: &Store<'_>) -> Result<()> {
+/// Writes the files of a layout to `dir`, but those that `kept` has put there: it is asked for the
+/// path of each and its bytes. A layer that is the store's own file costs no copy.
+pub(super) fn lay_out(
+    files: Vec<File<'_>>,
+    dir: &Utf8Path,
+    store: &Store<'_>,
+    kept: impl Fn(&str, &[u8]) -> Result<bool>,
+) -> Result<()> {
     for file in files {
         let path = dir.join(&file.path);
         match file.content {
+            Content::Bytes(bytes) if kept(&file.path, &bytes)? => {}
             Content::Bytes(bytes) => fs::write(&path, &bytes)?,
             Content::Layer(digest, _) => fs::link(&store.path(digest), &path)?,
         }
@@ -141,7 +147,7 @@ fn write_layout(files: Vec<File<'_>>, dir: &Utf8Path, store: &Store<'_>) -> Resu
         return Err(Error::usage(format!("`{dir}` is there, and is no OCI layout"))
             .hint("name a directory that is not there"));
     }
-    lay_out(files, &partial, store)?;
+    lay_out(files, &partial, store, |_, _| Ok(false))?;
     fs::replace_dir(&partial, dir)
 }
 
