@@ -99,6 +99,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     }
     // A first plan, so that everything wrong with the request is told before anything is fetched.
     let first = inputs_plan(&workspace, &targets, request, &facts)?;
+    image::check(&first.images)?;
     let mut names: Vec<String> = first.jobs.iter().map(|job| job.target.clone()).collect();
     names.dedup();
     let options = first.profile.std_options();

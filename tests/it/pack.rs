@@ -239,6 +239,21 @@ fn engines_that_run_here_are_given_the_image() {
     let id = engine.run(&["image", "inspect", "--format={{.Id}}", "hello:1.0"]);
     let config = found(&dist.write("oci", "layout"))[0].config.digest();
     assert_eq!(id.trim(), config.to_string());
+    if let Some(podman) = peer::find("podman") {
+        let storage = dist.beside("storage.conf");
+        let (root, runs) = (dist.beside("root"), dist.beside("runs"));
+        let text =
+            format!("[storage]\ndriver = \"vfs\"\ngraphroot = {root:?}\nrunroot = {runs:?}\n");
+        fs::write(&storage, text).unwrap();
+        let mut command = crate::support::command::plain(crate::support::command::LONGSHORE);
+        command.arg("image").arg(dist.root()).arg("--output=podman");
+        let ran = command.env("CONTAINERS_STORAGE_CONF", &storage).output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        let mut command = Command::new(podman);
+        command.args(["image", "exists", "hello:1.0"]);
+        let there = command.env("CONTAINERS_STORAGE_CONF", &storage).status().unwrap();
+        assert!(there.success());
+    }
     // Without an engine, the file is what helps.
     let mut command = crate::support::command::plain(crate::support::command::LONGSHORE);
     command.arg("image").arg(dist.root()).arg("--output=podman").env("PATH", "/nowhere");
@@ -333,9 +348,13 @@ fn each_binary_can_have_an_image_of_its_own() {
         assert_eq!(image["binaries"], json!([image["name"]]));
         assert_eq!(image["extras"], json!(["tmp"]));
     }
-    // One recipe cannot be that of both.
+    // A wrong recipe is told before anything is built, and one recipe cannot be that of both.
     let recipe = workspace.root().join("Dockerfile.release");
-    fs::write(recipe, "FROM scratch\n").unwrap();
+    fs::write(&recipe, "FROM scratch\n").unwrap();
     let error = longshore(&workspace, "plan").status(2).run().stderr;
     assert!(error.contains("wants an image for each of 2 binaries"), "{error}");
+    fs::write(&recipe, "FROM scratch\nRUN make\n").unwrap();
+    let error = longshore(&workspace, "dist --bin one").status(2).run().stderr;
+    assert!(error.contains("error: Dockerfile.release:2:1: "), "{error}");
+    assert!(!workspace.root().join("target/longshore").exists());
 }

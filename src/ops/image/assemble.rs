@@ -113,21 +113,51 @@ impl<'a> Maker<'a> {
     /// The recipe, and what of the context it does not see. The file beside the Dockerfile wins over
     /// the context's own (Docker's manual, "Build context", "Filename and location").
     fn recipe(&self, plan: &plan::Image) -> Result<(Dockerfile, Ignore)> {
-        let own = plan.recipe.as_ref().and_then(|recipe| recipe.ignore.clone());
-        let (name, text) = match &plan.recipe {
-            Some(recipe) => (recipe.path.clone(), recipe.text.clone()),
-            None => ("the built-in recipe".to_owned(), builtin_recipe(plan).text()?),
-        };
-        let ignore = match (own, &plan.recipe) {
-            (Some(text), _) => Ignore::parse(&format!("{name}.dockerignore"), &text)?,
-            (None, None) => Ignore::default(),
-            (None, Some(_)) => {
+        let recipe = parse(plan)?;
+        let ignore = match plan.recipe.as_ref().map(|recipe| (&recipe.path, &recipe.ignore)) {
+            Some((path, Some(text))) => Ignore::parse(&format!("{path}.dockerignore"), text)?,
+            Some((_, None)) => {
                 let text = fs::read_to_string_if_there(&self.root.join(".dockerignore"))?;
                 Ignore::parse(".dockerignore", &text.unwrap_or_default())?
             }
+            None => Ignore::default(),
         };
-        Ok((dockerfile::parse(&name, &text)?, ignore))
+        Ok((recipe, ignore))
     }
+}
+
+/// The recipe of an image.
+fn parse(plan: &plan::Image) -> Result<Dockerfile> {
+    match &plan.recipe {
+        Some(recipe) => dockerfile::parse(&recipe.path, &recipe.text),
+        None => dockerfile::parse("the built-in recipe", &builtin_recipe(plan).text()?),
+    }
+}
+
+/// Whether images can be made so, as far as that can be told before anything is built.
+///
+/// # Errors
+/// A recipe is wrong, for one of the platforms at least.
+pub fn check(plans: &[plan::Image]) -> Result<()> {
+    for plan in plans {
+        let recipe = parse(plan)?;
+        if let Some(plan::Recipe { path, ignore: Some(text), .. }) = &plan.recipe {
+            Ignore::parse(&format!("{path}.dockerignore"), text)?;
+        }
+        for platform in &plan.platforms {
+            recipe.evaluate(&arguments(plan, platform)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn arguments(plan: &plan::Image, platform: &Platform) -> Result<Arguments> {
+    Ok(Arguments {
+        platform: platform.clone(),
+        build_platform: host()?,
+        values: plan.args.clone(),
+        target: None,
+    })
 }
 
 /// The built-in recipe with what the plan says.
@@ -166,12 +196,7 @@ struct Job<'a> {
 
 impl Job<'_> {
     fn make(&self, store: &Store<'_>, verified: &BTreeMap<Digest, Vec<Platform>>) -> Result<Part> {
-        let arguments = Arguments {
-            platform: self.platform.clone(),
-            build_platform: host()?,
-            values: self.plan.args.clone(),
-            target: None,
-        };
+        let arguments = arguments(self.plan, self.platform)?;
         let evaluated = self.recipe.evaluate(&arguments)?;
         let tree = &self.contents.context.tree;
         let mut made =

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use camino::Utf8Path;
 
-pub use self::output::Output;
+pub use self::{assemble::check, output::Output};
 use self::{
     assemble::{Made, Maker},
     layers::{Digests, Store},
