@@ -67,7 +67,7 @@ pub struct ImageSettings {
     /// The Dockerfile that says how it is made, relative to the package. When absent, the package's
     /// `Dockerfile.release`, or that of a workspace in which no other package has an image; without
     /// one, binaries go to `/usr/local/bin`.
-    pub recipe: Option<Utf8PathBuf>,
+    pub recipe: Option<RecipeSetting>,
     /// Values for the recipe's `ARG`s, by name.
     pub args: BTreeMap<String, String>,
     /// What is put below the recipe's own layers.
@@ -78,6 +78,16 @@ pub struct ImageSettings {
     pub annotations: BTreeMap<String, String>,
     /// Whether each binary gets an image of its own, instead of one for all of the package.
     pub per_binary: bool,
+}
+
+/// `recipe = "Dockerfile.release"`, or `recipe = false`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "`recipe` is a path, or `false`")]
+pub enum RecipeSetting {
+    /// `false`: the built-in one, whatever files there are. `true`: as when it is absent.
+    Look(bool),
+    /// This file.
+    File(Utf8PathBuf),
 }
 
 /// `smoke = ["--version"]`, or `smoke = false`.

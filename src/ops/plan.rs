@@ -7,6 +7,7 @@ use semver::Version;
 
 use crate::{
     allocator::{Allocator, MIMALLOC, Setting},
+    config::RecipeSetting,
     error::Result,
     ops::{allocator, image},
     plan::{Facts, Inputs},
@@ -159,8 +160,9 @@ fn recipes(workspace: &Workspace) -> Result<BTreeMap<String, Recipe>> {
             places.push(workspace.root.join(RECIPE));
         }
         let path = match &package.settings.image.recipe {
-            Some(path) => Some(directory.join(path)),
-            None => places.into_iter().find(|path| path.is_file()),
+            Some(RecipeSetting::File(path)) => Some(directory.join(path)),
+            Some(RecipeSetting::Look(false)) => None,
+            _ => places.into_iter().find(|path| path.is_file()),
         };
         if let Some(path) = path {
             let mut recipe = image::read_recipe(&path)?;

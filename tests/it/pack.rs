@@ -357,4 +357,8 @@ fn each_binary_can_have_an_image_of_its_own() {
     let error = longshore(&workspace, "dist --bin one").status(2).run().stderr;
     assert!(error.contains("error: Dockerfile.release:2:1: "), "{error}");
     assert!(!workspace.root().join("target/longshore").exists());
+    let manifest = workspace.root().join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replace("per-binary", "recipe = false\nper-binary")).unwrap();
+    longshore(&workspace, "plan").run();
 }
