@@ -199,17 +199,16 @@ impl Job<'_> {
         let arguments = arguments(self.plan, self.platform)?;
         let evaluated = self.recipe.evaluate(&arguments)?;
         let tree = &self.contents.context.tree;
-        let mut made =
+        let Assembly { steps: done, mut execution, author, root, mut warnings } =
             assemble::assemble(self.recipe, &evaluated, tree, &self.plan.extras, self.epoch)?;
         let mut steps = Vec::new();
-        for step in std::mem::take(&mut made.steps) {
+        for step in done {
             let layer = step.layer.map(|tree| {
                 self.check(&tree, verified)?;
                 store.layer(&tree, self.contents, self.plan.compression)
             });
             steps.push(Step { created_by: step.created_by, layer: layer.transpose()? });
         }
-        let Assembly { mut execution, mut warnings, author, root, .. } = made;
         let binaries = self.binaries(&root, verified)?;
         execution.labels.extend(self.plan.labels.clone());
         for name in &evaluated.unused {
