@@ -105,11 +105,35 @@ pub fn kind(path: &Utf8Path, follow: bool) -> Result<Kind> {
 /// # Errors
 /// It cannot be read.
 pub fn digest(path: &Utf8Path) -> Result<(Digest, u64)> {
+    let hashed = File::open(path).and_then(|file| hash(file, |_| {}));
+    hashed.map_err(|error| failed("read", path, error))
+}
+
+/// The digest of all that `content` gives, and how many bytes that is. `first` is shown the
+/// beginning.
+///
+/// # Errors
+/// It cannot be read.
+pub fn hash(mut content: impl Read, first: impl FnOnce(&[u8])) -> std::io::Result<(Digest, u64)> {
+    // What stays in a processor's own cache between being read and being hashed.
+    const PIECE: usize = 64 << 10;
     let mut hasher = Hasher::default();
-    File::open(path)
-        .and_then(|mut file| std::io::copy(&mut file, &mut hasher))
-        .map_err(|error| failed("read", path, error))?;
-    Ok(hasher.finish())
+    let mut buffer = vec![0; PIECE];
+    let mut first = Some(first);
+    loop {
+        let count = match content.read(&mut buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            count => count?,
+        };
+        let piece = buffer.get(..count).unwrap_or_default();
+        if let Some(first) = first.take() {
+            first(piece);
+        }
+        if piece.is_empty() {
+            return Ok(hasher.finish());
+        }
+        hasher.update(piece);
+    }
 }
 
 /// Sets the modification time of a file or directory, in seconds since 1970.

@@ -1,11 +1,7 @@
 //! Compressed layers that were made before: compressing is nearly all the work of making an image,
 //! and what did not change is not compressed again.
 
-use std::{
-    collections::BTreeMap,
-    io::{Read as _, Write as _},
-    sync::Mutex,
-};
+use std::{collections::BTreeMap, io::Write as _, sync::Mutex};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -57,20 +53,10 @@ impl Digests {
         if let Some((_, file)) = known().get(name).filter(|(known, _)| *known == stamp) {
             return Ok(*file);
         }
-        let mut hasher = Hasher::default();
-        let mut buffer = vec![0; 256 << 10];
-        let mut is_elf = None;
-        loop {
-            let count = content.read(&mut buffer).map_err(|e| fs::failed("read", &path, e))?;
-            let piece = buffer.get(..count).unwrap_or_default();
-            is_elf.get_or_insert_with(|| piece.starts_with(b"\x7fELF"));
-            if piece.is_empty() {
-                break;
-            }
-            hasher.update(piece);
-        }
-        let (digest, size) = hasher.finish();
-        let file = File { digest, size, is_elf: is_elf.unwrap_or(false) };
+        let mut is_elf = false;
+        let hashed = fs::hash(&mut content, |start| is_elf = start.starts_with(b"\x7fELF"));
+        let (digest, size) = hashed.map_err(|error| fs::failed("read", &path, error))?;
+        let file = File { digest, size, is_elf };
         known().insert(name.to_owned(), (stamp, file));
         Ok(file)
     }
