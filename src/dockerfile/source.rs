@@ -13,7 +13,7 @@ const LONGEST: usize = 600;
 /// How much of a line is shown on either side of what is wrong in it.
 const AROUND: usize = 80;
 
-/// A place in a file. [`super::Dockerfile::error`] makes an error that shows it.
+/// A place in a file. [`super::Dockerfile::located`] makes an error that shows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
     /// Counted from 1.
