@@ -12,6 +12,7 @@ pub mod cli;
 pub mod command;
 pub mod config;
 pub mod contents;
+pub mod distribution;
 pub mod dockerfile;
 pub mod elf;
 pub mod error;

@@ -15,6 +15,7 @@ pub mod layer;
 pub mod layout;
 pub mod manifest;
 pub mod platform;
+pub mod reference;
 pub mod tar;
 pub mod tree;
 
@@ -27,4 +28,5 @@ pub use index::Index;
 pub use layer::{Compressor, Layer};
 pub use manifest::Manifest;
 pub use platform::Platform;
+pub use reference::Reference;
 pub use tree::Tree;

@@ -1,0 +1,14 @@
+//! The OCI distribution protocol 1.1 as values: what is pushed in which order, what answers mean,
+//! which credentials are meant, and when to try again. Nothing here talks to a registry;
+//! [`crate::sys::registry`] does.
+
+pub mod challenge;
+pub mod credential;
+pub mod refusal;
+pub mod retry;
+pub mod upload;
+pub mod url;
+
+pub use challenge::Challenge;
+pub use credential::{Credential, Secret};
+pub use upload::Upload;

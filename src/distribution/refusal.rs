@@ -1,0 +1,125 @@
+//! What a registry says when it refuses: the specification's "Error Codes".
+
+use serde::Deserialize;
+
+/// The longest text of a registry that is passed on.
+const TEXT: usize = 400;
+
+#[derive(Deserialize)]
+struct Body {
+    #[serde(default)]
+    errors: Vec<One>,
+    /// Token servers, and servers before registries.
+    message: Option<String>,
+    details: Option<String>,
+    error: Option<serde_json::Value>,
+    error_description: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct One {
+    code: Option<String>,
+    message: Option<String>,
+}
+
+/// What the body of an answer says, as one line; nothing where it says nothing to people.
+pub fn text(body: &[u8]) -> Option<String> {
+    let of = serde_json::from_slice::<Body>(body).ok();
+    let said = match of {
+        Some(of) if !of.errors.is_empty() => {
+            let one = |one: &One| {
+                let parts = [one.code.as_deref(), one.message.as_deref()];
+                parts
+                    .into_iter()
+                    .flatten()
+                    .filter(|part| !part.is_empty())
+                    .collect::<Vec<_>>()
+                    .join(": ")
+            };
+            of.errors.iter().map(one).collect::<Vec<_>>().join("; ")
+        }
+        Some(of) => {
+            let error = of.error.as_ref().and_then(|error| error.as_str()).map(str::to_owned);
+            of.error_description.or(of.details).or(of.message).or(error).unwrap_or_default()
+        }
+        // A page for people to look at is none to read in a terminal.
+        None => {
+            let text = String::from_utf8_lossy(body);
+            let page = text.trim_start().starts_with(['<', '{', '[']);
+            if page { String::new() } else { text.into_owned() }
+        }
+    };
+    let line = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line: String = line.chars().filter(|c| !c.is_control()).take(TEXT).collect();
+    (!line.is_empty()).then_some(line)
+}
+
+/// The status with its name.
+pub fn status(code: u16) -> String {
+    let name = match code {
+        400 => "bad request",
+        401 => "unauthorized",
+        403 => "forbidden",
+        404 => "not found",
+        405 => "method not allowed",
+        408 => "request timeout",
+        413 => "content too large",
+        416 => "range not satisfiable",
+        429 => "too many requests",
+        500 => "internal server error",
+        502 => "bad gateway",
+        503 => "service unavailable",
+        504 => "gateway timeout",
+        _ => return format!("status {code}"),
+    };
+    format!("{code} {name}")
+}
+
+/// What to do about a refusal of `host`. `known` says where credentials for it were found.
+pub fn hint(host: &str, code: u16, known: Option<&str>) -> Option<String> {
+    Some(match (code, known) {
+        (401 | 403, None) => format!(
+            "there are no credentials for `{host}`: `docker login {host}` or `podman login {host}` \
+             stores some, or set `LONGSHORE_REGISTRY_USER` and `LONGSHORE_REGISTRY_PASSWORD`"
+        ),
+        (401, Some(origin)) => format!(
+            "`{host}` does not take the credentials of {origin}: log in again, or replace them"
+        ),
+        (403, Some(origin)) => format!(
+            "the account of {origin} may not do this: look at its rights, and whether the name is \
+             right"
+        ),
+        (404, _) => {
+            "is the name right? some registries say this, too, where an account may not look, \
+                     or where a repository has to be made first"
+                .to_owned()
+        }
+        (405, _) => format!("`{host}` may be a mirror that nobody can write to"),
+        (413, _) => format!("`{host}`, or a proxy before it, takes no uploads of this size"),
+        (429, _) => {
+            format!("`{host}` limits how much is asked of it: wait, or log in for a higher limit")
+        }
+        (500.., _) => {
+            format!("the fault is at `{host}`: run it again later, it goes on from there")
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies() {
+        let body = br#"{"errors":[{"code":"DENIED","message":"requested access\n is denied","detail":[]},{"code":"X"}]}"#;
+        assert_eq!(text(body).as_deref(), Some("DENIED: requested access is denied; X"));
+        assert_eq!(text(br#"{"details":"wrong password"}"#).as_deref(), Some("wrong password"));
+        assert_eq!(text(br#"{"error":"invalid_grant"}"#).as_deref(), Some("invalid_grant"));
+        assert_eq!(text(b"no \x1b[31m way\n").as_deref(), Some("no [31m way"));
+        for none in [&b""[..], b"<html>x</html>", b"{\"a\"", b"{}", b"[]", b"{\"errors\":[]}"] {
+            assert_eq!(text(none), None);
+        }
+        assert_eq!(text("é".repeat(1000).as_bytes()).map(|text| text.chars().count()), Some(TEXT));
+    }
+}
