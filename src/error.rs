@@ -111,6 +111,18 @@ impl Error {
         self
     }
 
+    /// The same once more, as text: for one that has to be told in two places.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Error(Box::new(Inner {
+            status: self.0.status,
+            message: self.to_string(),
+            detail: self.0.detail.clone(),
+            hint: self.0.hint.clone(),
+            source: None,
+        }))
+    }
+
     /// The exit status this error means.
     pub fn status(&self) -> Status {
         self.0.status

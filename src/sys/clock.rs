@@ -10,6 +10,12 @@ pub fn today() -> String {
     text
 }
 
+/// Seconds since 1970, in UTC.
+pub fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
 /// Measures from its making on.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);

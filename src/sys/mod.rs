@@ -1,5 +1,6 @@
 //! The shell around the core: every effect has one place here. It imports only value types.
 
+pub mod auth;
 pub mod cache;
 pub mod cargo;
 pub mod clock;
@@ -9,6 +10,7 @@ pub mod fs;
 pub mod git;
 pub mod host;
 pub mod process;
+pub mod registry;
 pub mod sccache;
 pub mod signal;
 pub mod toolchain;

@@ -2,9 +2,10 @@
 //! cargo and every rustc below it, and nothing outlives the program.
 
 use std::{
+    fmt,
     io::{BufRead, BufReader, PipeReader},
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -26,6 +27,32 @@ struct Shared {
     interrupted: AtomicBool,
     groups: Mutex<Vec<Pid>>,
     nested: Mutex<Vec<Children>>,
+    hooks: Mutex<Hooks>,
+    /// Wakes whoever pauses; goes with `hooks`.
+    woken: Condvar,
+}
+
+/// What is called when an interrupt comes, each with its number.
+#[derive(Default)]
+struct Hooks(Vec<(u64, Box<dyn Fn() + Send + Sync>)>);
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} hooks", self.0.len())
+    }
+}
+
+/// Something that is called when an interrupt comes, as long as this value lives.
+#[derive(Debug)]
+pub struct Hook {
+    children: Children,
+    number: u64,
+}
+
+impl Drop for Hook {
+    fn drop(&mut self) {
+        self.children.hooks().0.retain(|(number, _)| *number != self.number);
+    }
 }
 
 /// What a command gave.
@@ -106,6 +133,35 @@ impl Children {
         }
         let nested = self.0.nested.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         nested.iter().for_each(Children::interrupt);
+        drop(nested);
+        let hooks = self.hooks();
+        self.0.woken.notify_all();
+        hooks.0.iter().for_each(|(_, hook)| hook());
+    }
+
+    /// Calls `hook` when an interrupt comes, or now where one has come: something that waits for the
+    /// network is to be ended by it, for example. `hook` must not use these children.
+    pub fn when_interrupted(&self, hook: impl Fn() + Send + Sync + 'static) -> Hook {
+        let mut hooks = self.hooks();
+        if self.check().is_err() {
+            hook();
+        }
+        let number = hooks.0.last().map_or(0, |(number, _)| number + 1);
+        hooks.0.push((number, Box::new(hook)));
+        Hook { children: self.clone(), number }
+    }
+
+    /// Waits for so long, or until an interrupt comes. The one place where time passes for its own
+    /// sake.
+    ///
+    /// # Errors
+    /// [`Status::Interrupted`].
+    pub fn pause(&self, time: Duration) -> Result<()> {
+        let goes_on = |_: &mut Hooks| !self.0.interrupted.load(Ordering::SeqCst);
+        // Whoever interrupts takes the same lock before it wakes: no call is missed.
+        let waited = self.0.woken.wait_timeout_while(self.hooks(), time, goes_on);
+        drop(waited);
+        self.check()
     }
 
     /// Fails once an interrupt has come.
@@ -170,6 +226,21 @@ impl Children {
         take: impl FnMut(Stream, &[u8]) + Send,
     ) -> Result<Output> {
         self.pipe(command, None, input, take)
+    }
+
+    /// As [`Children::output_within`], with `input` on its stdin.
+    ///
+    /// # Errors
+    /// It could not be started, or an interrupt came.
+    pub fn answer(&self, command: &Command, input: Vec<u8>, limit: Duration) -> Result<Output> {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let mut output = self.pipe(command, Some(limit), Some(input), |stream, bytes| {
+            let all = if stream == Stream::Stdout { &mut stdout } else { &mut stderr };
+            // More is no answer, and is not kept.
+            all.extend_from_slice(&bytes[..bytes.len().min(LONGEST.saturating_sub(all.len()))]);
+        })?;
+        (output.stdout, output.stderr) = (stdout, stderr);
+        Ok(output)
     }
 
     fn pipe(
@@ -238,6 +309,10 @@ impl Children {
             stdout: Vec::new(),
             stderr: Vec::new(),
         })
+    }
+
+    fn hooks(&self) -> MutexGuard<'_, Hooks> {
+        self.0.hooks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn groups(&self) -> MutexGuard<'_, Vec<Pid>> {

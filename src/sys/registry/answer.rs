@@ -1,0 +1,72 @@
+//! What a registry answers.
+
+use std::{io::Read as _, time::Duration};
+
+use ureq::{Body, http::Response};
+
+use crate::{
+    distribution::{Challenge, challenge, retry},
+    error::Result,
+    oci::Digest,
+    sys::clock,
+};
+
+/// An answer, whose body is still to be read.
+#[derive(Debug)]
+pub(super) struct Answer(Response<Body>);
+
+impl Answer {
+    pub(super) fn new(response: Response<Body>) -> Self {
+        Answer(response)
+    }
+
+    pub(super) fn status(&self) -> u16 {
+        self.0.status().as_u16()
+    }
+
+    pub(super) fn succeeded(&self) -> bool {
+        self.0.status().is_success()
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.0.headers().get(name)?.to_str().ok()
+    }
+
+    /// The best way to prove who asks.
+    pub(super) fn challenge(&self) -> Option<Challenge> {
+        let all = self.0.headers().get_all("www-authenticate");
+        challenge::best(all.iter().filter_map(|value| value.to_str().ok()))
+    }
+
+    /// How long it asks to wait.
+    pub(super) fn after(&self) -> Option<Duration> {
+        retry::after(self.header("retry-after")?, clock::now())
+    }
+
+    /// What it says that the digest of a manifest is.
+    pub(super) fn digest(&self) -> Option<Digest> {
+        self.header("docker-content-digest")?.trim().parse().ok()
+    }
+
+    /// How many bytes of an upload it has: `Range: 0-N`, with N the last of them. What is empty is
+    /// said to be `0-0`, which could be one byte, too.
+    pub(super) fn received(&self) -> Option<u64> {
+        let (first, last) =
+            self.header("range")?.trim().trim_start_matches("bytes=").split_once('-')?;
+        let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+        (first == 0).then_some(if last == 0 { 0 } else { last.checked_add(1)? })
+    }
+
+    /// The body, which must not be longer than `limit`; none where it is.
+    pub(super) fn read(&mut self, limit: u64) -> Result<Option<Vec<u8>>, std::io::Error> {
+        let mut bytes = Vec::new();
+        let reader = self.0.body_mut().as_reader();
+        reader.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        Ok((bytes.len() as u64 <= limit).then_some(bytes))
+    }
+
+    /// The body as a stream.
+    pub(super) fn into_reader(self) -> ureq::BodyReader<'static> {
+        self.0.into_body().into_reader()
+    }
+}

@@ -1,0 +1,206 @@
+//! Registries: the OCI distribution protocol 1.1 over HTTP. What its values mean is in
+//! [`crate::distribution`]; here they are sent and received. The one place that uses the network.
+
+mod answer;
+mod call;
+mod failure;
+mod pull;
+mod push;
+mod tls;
+mod token;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::AtomicBool},
+};
+
+use camino::Utf8PathBuf;
+
+pub use pull::Remote;
+pub use push::{Blob, Sent};
+
+use super::{
+    Context,
+    auth::{self, Found},
+    process::Hook,
+};
+use crate::{
+    distribution::{Challenge, Secret},
+    error::{Error, Result},
+    oci::{Reference, reference::DOCKER},
+};
+
+/// How registries are talked to.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Files of certificates that are trusted besides the system's.
+    pub ca: Vec<Utf8PathBuf>,
+    /// Hosts that may be talked to without TLS.
+    pub insecure: Vec<String>,
+    /// Whether `GITHUB_TOKEN` is for ghcr.io.
+    pub github_token: bool,
+}
+
+/// What all that one command asks of registries has in common.
+#[derive(Debug)]
+pub struct Session {
+    cx: Context,
+    settings: Settings,
+    tls: OnceLock<ureq::tls::TlsConfig>,
+    /// The registry that the variables' user and password were used for.
+    named: Mutex<Option<String>>,
+}
+
+impl Session {
+    /// A session of one command.
+    pub fn new(cx: &Context, settings: &Settings) -> Arc<Self> {
+        Arc::new(Session {
+            cx: cx.clone(),
+            settings: settings.clone(),
+            tls: OnceLock::new(),
+            named: Mutex::new(None),
+        })
+    }
+
+    /// The repository of a reference. Nothing is asked yet.
+    pub fn repository(self: &Arc<Self>, reference: &Reference) -> Repository {
+        Repository {
+            session: self.clone(),
+            host: reference.registry.clone(),
+            path: reference.repository.clone(),
+            origin: OnceLock::new(),
+            reached: AtomicBool::new(false),
+            agents: Mutex::default(),
+            found: Mutex::default(),
+            challenge: Mutex::default(),
+            tokens: Mutex::default(),
+            secrets: Mutex::default(),
+        }
+    }
+}
+
+/// What is to be done in a repository: what a token has to be good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access<'a> {
+    Pull,
+    Push,
+    /// Push, and pull from another repository.
+    Mount(&'a str),
+}
+
+impl Access<'_> {
+    /// As token servers have it ("Token Scope Documentation").
+    fn scope(self, path: &str) -> String {
+        match self {
+            Access::Pull => format!("repository:{path}:pull"),
+            Access::Push => format!("repository:{path}:pull,push"),
+            Access::Mount(from) => format!("repository:{path}:pull,push repository:{from}:pull"),
+        }
+    }
+}
+
+/// A repository in a registry. Used from several threads at once.
+pub struct Repository {
+    session: Arc<Session>,
+    /// The registry, as references name it.
+    host: String,
+    path: String,
+    /// Scheme and host of the registry, once known.
+    origin: OnceLock<String>,
+    /// Whether the registry has ever answered.
+    reached: AtomicBool,
+    /// The connections, by whether they are with TLS, and what ends them.
+    agents: Mutex<HashMap<bool, (ureq::Agent, Hook)>>,
+    /// What was found of credentials, once it was looked for.
+    found: Mutex<Option<Option<Found>>>,
+    /// How the registry wants to be asked.
+    challenge: Mutex<Option<Challenge>>,
+    /// Tokens by scope.
+    tokens: Mutex<HashMap<String, Secret>>,
+    /// Everything that must not be shown.
+    secrets: Mutex<Vec<Secret>>,
+}
+
+impl std::fmt::Debug for Repository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Repository").field("host", &self.host).field("path", &self.path).finish()
+    }
+}
+
+impl Repository {
+    /// Registry and path.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.host, self.path)
+    }
+
+    /// The registry, as references name it.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The path in the registry.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn cx(&self) -> &Context {
+        &self.session.cx
+    }
+
+    /// The host that is asked: Docker's registry has another one than its name says.
+    fn server(&self) -> &str {
+        if self.host == DOCKER { "registry-1.docker.io" } else { &self.host }
+    }
+
+    /// The credentials, looked for once.
+    fn found(&self) -> Result<Option<Found>> {
+        let mut known = lock(&self.found);
+        if let Some(found) = &*known {
+            return Ok(found.clone());
+        }
+        let github = self.session.settings.github_token;
+        let found = auth::find(self.cx(), github, &self.host, &self.path)?;
+        if let Some(found) = &found {
+            if found.anywhere {
+                self.only_here()?;
+            }
+            lock(&self.secrets).extend(found.credential.secrets());
+        }
+        *known = Some(found.clone());
+        Ok(found)
+    }
+
+    /// The variables do not say which registry they are for: they are for one.
+    fn only_here(&self) -> Result<()> {
+        let mut named = lock(&self.session.named);
+        match &*named {
+            Some(other) if *other != self.host => {
+                let (user, _) = auth::VARIABLES;
+                let message = format!(
+                    "`{user}` is for one registry, and there are two: `{other}` and `{}`",
+                    self.host
+                );
+                Err(Error::usage(message)
+                    .hint("let `docker login` or `podman login` keep the credentials of each"))
+            }
+            _ => {
+                *named = Some(self.host.clone());
+                Ok(())
+            }
+        }
+    }
+
+    /// `text` without what must not be shown.
+    fn redact(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for secret in lock(&self.secrets).iter().filter(|secret| !secret.reveal().is_empty()) {
+            text = text.replace(secret.reveal(), "***");
+        }
+        text
+    }
+}
+
+/// Locks, also after another thread's panic: each value is whole at every moment.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,313 @@
+//! Pulling: OCI distribution specification 1.1, "Pull". An image in a registry is read as if it were
+//! a layout.
+
+use std::{
+    collections::HashMap,
+    io::{self, Cursor, Read},
+    sync::{Arc, Mutex},
+};
+
+use ureq::http::Method;
+
+use super::{
+    Access, Repository, Session,
+    call::{Ask, Payload},
+    failure::Trouble,
+    lock,
+    push::ACCEPT,
+};
+use crate::{
+    distribution::{retry, upload::Part},
+    error::{Error, Result, Status},
+    oci::{
+        Descriptor, Digest, Document, Index, Manifest, MediaType, Reference,
+        digest::Hasher,
+        layout::{self, INDEX, MARK, Name},
+    },
+    unpack::image::Store,
+};
+
+/// The largest manifest or index (OCI distribution specification 1.1, "Pushing Manifests").
+const DOCUMENT: u64 = 4 << 20;
+
+/// The most bytes of manifests and indexes that are kept.
+const KEPT: usize = 64 << 20;
+
+impl Repository {
+    /// The manifest or index of that tag or digest, whole and held against its digest; none where
+    /// there is none.
+    pub(super) fn document(&self, target: &str, access: Access<'_>) -> Result<Option<Part>> {
+        let what = format!("get `{}:{target}`", self.path);
+        let url = self.again(|| self.url(&format!("manifests/{target}")))?;
+        let accept = ACCEPT.each_ref().map(MediaType::as_str).join(", ");
+        let headers = vec![("accept", accept)];
+        let ask = Ask { method: Method::GET, url, headers, access, what: &what };
+        self.again(|| {
+            let mut answer = self.once(&ask, Payload::None)?;
+            match answer.status() {
+                200 => {}
+                404 => return Ok(None),
+                _ => return Err(self.refused(&what, answer)),
+            }
+            let kind = answer
+                .header("content-type")
+                .map(|kind| MediaType::from(kind.split(';').next().unwrap_or_default().trim()));
+            let said = target.parse::<Digest>().ok().or(answer.digest());
+            let bytes = answer.read(DOCUMENT).map_err(|error| self.broken(&what, &error.into()))?;
+            let long = || {
+                Error::check(format!("`{}:{target}` has more than {DOCUMENT} bytes", self.name()))
+            };
+            let bytes = bytes.ok_or_else(long)?;
+            let digest = Digest::of(&bytes);
+            if said.is_some_and(|said| said != digest) {
+                let message =
+                    format!("`{}:{target}` lies: it has the digest `{digest}`", self.name());
+                return Err(Error::check(message)
+                    .hint("something between here and the registry changes what it sends")
+                    .into());
+            }
+            let media_type = media_type(kind, &bytes);
+            Ok(Some(Part { media_type, digest, bytes }))
+        })
+    }
+
+    /// What is left of a blob from `at` on.
+    fn blob(&self, digest: Digest, at: u64) -> Result<Box<dyn Read + Send + 'static>, Trouble> {
+        let what = format!("get the blob `{}` of `{}`", digest.short(), self.path);
+        let url = self.url(&format!("blobs/{digest}"))?;
+        let headers = if at > 0 { vec![("range", format!("bytes={at}-"))] } else { Vec::new() };
+        let ask = Ask { method: Method::GET, url, headers, access: Access::Pull, what: &what };
+        let answer = self.once(&ask, Payload::None)?;
+        match answer.status() {
+            206 if at > 0 => Ok(Box::new(answer.into_reader())),
+            200 => {
+                let mut reader = answer.into_reader();
+                // It does not know of ranges: all of it comes again.
+                let skipped = io::copy(&mut reader.by_ref().take(at), &mut io::sink());
+                skipped.map_err(|error| self.broken(&what, &error.into()))?;
+                Ok(Box::new(reader))
+            }
+            _ => Err(self.refused(&what, answer)),
+        }
+    }
+}
+
+/// What a document is: as the registry has it where that is a known type, else as it says of itself.
+fn media_type(kind: Option<MediaType>, bytes: &[u8]) -> MediaType {
+    if let Some(kind) = kind.filter(|kind| kind.is_index() || kind.is_manifest()) {
+        return kind;
+    }
+    let value: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
+    match value.get("mediaType").and_then(|kind| kind.as_str()) {
+        Some(kind) => kind.into(),
+        None if value.get("manifests").is_some() => MediaType::Index,
+        None => MediaType::Manifest,
+    }
+}
+
+/// An image, or an index, in a registry, as a store.
+#[derive(Debug)]
+pub struct Remote {
+    repository: Repository,
+    root: Part,
+    /// What `index.json` of a layout would be.
+    index: Vec<u8>,
+    /// What is known to be there, by what points at it: whether it is a manifest or an index, and
+    /// its size.
+    known: Mutex<HashMap<Digest, (bool, u64)>>,
+    documents: Mutex<HashMap<Digest, Arc<[u8]>>>,
+    /// Why the registry did not give something.
+    failure: Mutex<Option<Error>>,
+}
+
+impl Remote {
+    /// Finds what a reference stands for.
+    ///
+    /// # Errors
+    /// The registry does not have it, refuses or does not answer; or what it has is no image.
+    pub fn open(session: &Arc<Session>, reference: &Reference) -> Result<Self> {
+        let repository = session.repository(reference);
+        let root = repository.document(&reference.target(), Access::Pull)?;
+        let root = root.ok_or_else(|| {
+            let host = repository.host().to_owned();
+            Error::new(Status::Registry, format!("`{host}` has no `{}:{}`", repository.path(), reference.target()))
+                .hint(format!(
+                    "are name and tag right? `--platform` chooses one platform of an image; `docker login {host}` \
+                     may show more"
+                ))
+        })?;
+        let mut descriptor =
+            Descriptor::new(root.media_type.clone(), root.digest, root.bytes.len() as u64);
+        descriptor.annotations.clear();
+        let tag = match (&reference.tag, &reference.digest) {
+            (None, None) => Some("latest".to_owned()),
+            (tag, _) => tag.clone(),
+        };
+        let image = tag.as_ref().map(|tag| format!("{}:{tag}", reference.name()));
+        let name = tag.as_deref().map(|tag| Name { tag, image: image.as_deref() });
+        let index = layout::index(descriptor, name)?;
+        let remote = Remote {
+            repository,
+            index,
+            known: Mutex::new(HashMap::from([(root.digest, (true, root.bytes.len() as u64))])),
+            documents: Mutex::default(),
+            failure: Mutex::default(),
+            root,
+        };
+        remote.learn(&remote.root.bytes);
+        Ok(remote)
+    }
+
+    /// The digest of what the reference stands for.
+    pub fn digest(&self) -> Digest {
+        self.root.digest
+    }
+
+    /// Why the registry did not give something, where that is so. Whoever reads a stream sees only
+    /// that it broke.
+    pub fn failure(&self) -> Option<Error> {
+        lock(&self.failure).take()
+    }
+
+    /// Takes note of what a document points at.
+    fn learn(&self, bytes: &[u8]) {
+        let mut known = lock(&self.known);
+        if let Ok(index) = Document::<Index>::parse(bytes.to_vec()) {
+            for inner in &index.manifests {
+                known.entry(inner.digest).or_insert((true, inner.size));
+            }
+        } else if let Ok(manifest) = Document::<Manifest>::parse(bytes.to_vec()) {
+            for blob in [&manifest.config].into_iter().chain(&manifest.layers) {
+                known.entry(blob.digest).or_insert((false, blob.size));
+            }
+        }
+    }
+
+    /// Keeps why something was not given, for whoever reads a stream of it.
+    fn keep(&self, error: Error) -> Error {
+        let told = error.again();
+        lock(&self.failure).get_or_insert(error);
+        told
+    }
+
+    fn small(&self, digest: Digest) -> Result<Option<Arc<[u8]>>> {
+        if digest == self.root.digest {
+            return Ok(Some(self.root.bytes.clone().into()));
+        }
+        if let Some(bytes) = lock(&self.documents).get(&digest) {
+            return Ok(Some(bytes.clone()));
+        }
+        let part = self.repository.document(&digest.to_string(), Access::Pull);
+        let Some(part) = part.map_err(|error| self.keep(error))? else {
+            return Ok(None);
+        };
+        self.learn(&part.bytes);
+        let bytes: Arc<[u8]> = part.bytes.into();
+        let mut documents = lock(&self.documents);
+        let kept: usize = documents.values().map(|bytes| bytes.len()).sum();
+        if kept.saturating_add(bytes.len()) <= KEPT {
+            documents.insert(digest, bytes.clone());
+        }
+        Ok(Some(bytes))
+    }
+}
+
+impl Store for Remote {
+    fn open(&self, path: &str) -> Result<Option<Box<dyn Read + '_>>> {
+        if path == MARK.0 {
+            return Ok(Some(Box::new(MARK.1)));
+        }
+        if path == INDEX {
+            return Ok(Some(Box::new(&self.index[..])));
+        }
+        let hex = path.strip_prefix("blobs/sha256/").unwrap_or_default();
+        let Ok(digest) = format!("sha256:{hex}").parse::<Digest>() else {
+            return Ok(None);
+        };
+        let known = lock(&self.known).get(&digest).copied();
+        match known {
+            None => Ok(None),
+            Some((true, _)) => {
+                let bytes = self.small(digest)?;
+                Ok(bytes.map(|bytes| Box::new(Cursor::new(bytes)) as Box<dyn Read>))
+            }
+            Some((false, size)) => Ok(Some(Box::new(Pulled {
+                remote: self,
+                digest,
+                size,
+                at: 0,
+                hasher: Hasher::default(),
+                stream: None,
+                tried: 0,
+            }))),
+        }
+    }
+}
+
+/// A blob on its way here. One that breaks goes on where it broke.
+struct Pulled<'a> {
+    remote: &'a Remote,
+    digest: Digest,
+    size: u64,
+    at: u64,
+    hasher: Hasher,
+    stream: Option<Box<dyn Read + Send>>,
+    tried: u32,
+}
+
+impl Pulled<'_> {
+    fn next(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let left = usize::try_from(self.size - self.at).unwrap_or(usize::MAX);
+        let most = left.min(buffer.len());
+        if most == 0 {
+            return Ok(0);
+        }
+        loop {
+            let repository = &self.remote.repository;
+            repository.cx().children.check()?;
+            let what =
+                || format!("get the blob `{}` of `{}`", self.digest.short(), repository.path);
+            let trouble = match &mut self.stream {
+                None => match repository.blob(self.digest, self.at) {
+                    Ok(stream) => {
+                        self.stream = Some(stream);
+                        continue;
+                    }
+                    Err(trouble) => trouble,
+                },
+                Some(stream) => match stream.read(&mut buffer[..most]) {
+                    Ok(0) => Trouble::Again(repository.error(&what(), "it was cut short"), None),
+                    Ok(count) => {
+                        self.tried = 0;
+                        return self.take(&buffer[..count]);
+                    }
+                    Err(error) => repository.broken(&what(), &error.into()),
+                },
+            };
+            self.stream = None;
+            self.tried = (self.tried + 1).min(retry::TRIES);
+            repository.pause(self.tried, trouble)?;
+        }
+    }
+
+    /// Counts and hashes what came. The last bytes are given only when all are right.
+    fn take(&mut self, bytes: &[u8]) -> Result<usize> {
+        self.hasher.update(bytes);
+        self.at += bytes.len() as u64;
+        let is = if self.at == self.size { self.hasher.clone().finish().0 } else { self.digest };
+        if is != self.digest {
+            let name = self.remote.repository.name();
+            let message =
+                format!("the blob `{}` of `{name}` lies: it has the digest `{is}`", self.digest);
+            return Err(Error::check(message)
+                .hint("something between here and the registry changes what it sends"));
+        }
+        Ok(bytes.len())
+    }
+}
+
+impl Read for Pulled<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.next(buffer).map_err(|error| io::Error::other(self.remote.keep(error)))
+    }
+}

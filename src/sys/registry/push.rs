@@ -1,0 +1,441 @@
+//! Pushing: OCI distribution specification 1.1, "Push".
+
+use std::{
+    cell::RefCell,
+    io::{self, Read},
+};
+
+use ureq::http::Method;
+
+use super::{
+    Access, Repository,
+    answer::Answer,
+    call::{Ask, Payload},
+    failure::Trouble,
+};
+use crate::{
+    distribution::{retry, url},
+    error::{Error, Result},
+    oci::{Descriptor, Digest, MediaType, digest::Hasher, layout::blob_path},
+};
+
+/// Blobs above this size go in pieces, of which a broken connection loses only the last.
+const WHOLE: u64 = 64 << 20;
+
+/// How large the pieces are, where the registry does not want larger ones.
+const PIECE: u64 = 16 << 20;
+
+/// The largest pieces that a registry may want.
+const LARGEST: u64 = 1 << 30;
+
+/// The types of what a tag can name; a registry shows only those that are asked for.
+pub(super) const ACCEPT: [MediaType; 4] =
+    [MediaType::Index, MediaType::Manifest, MediaType::DockerIndex, MediaType::DockerManifest];
+
+/// What became of a blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It was sent.
+    Uploaded,
+    /// The registry took it from that repository of its own.
+    Mounted(String),
+}
+
+/// A blob that is to be sent.
+pub struct Blob<'a> {
+    /// What it is.
+    pub descriptor: &'a Descriptor,
+    /// Opens it; it may be read several times.
+    pub open: &'a dyn Fn() -> Result<Box<dyn Read + 'a>>,
+    /// Told how many more bytes are sent, or have to be sent again (below 0). It can end the upload.
+    pub sent: &'a dyn Fn(i64) -> Result<()>,
+}
+
+impl std::fmt::Debug for Blob<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Blob").field("descriptor", self.descriptor).finish()
+    }
+}
+
+impl Repository {
+    /// Whether the registry has the blob in this repository.
+    ///
+    /// # Errors
+    /// The registry refuses, or does not answer.
+    pub fn has_blob(&self, digest: Digest) -> Result<bool> {
+        let what = format!("ask for the blob `{}` of `{}`", digest.short(), self.path);
+        let url = self.again(|| self.url(&format!("blobs/{digest}")))?;
+        let ask =
+            Ask { method: Method::HEAD, url, headers: vec![], access: Access::Push, what: &what };
+        let answer = self.ask(&ask, None)?;
+        match answer.status() {
+            200 => Ok(true),
+            404 => Ok(false),
+            _ => Err(self.refusal(&what, answer)),
+        }
+    }
+
+    /// The digest of the manifest or index of that tag or digest; none where there is none.
+    ///
+    /// # Errors
+    /// The registry refuses, or does not answer.
+    pub fn digest_of(&self, target: &str, push: bool) -> Result<Option<Digest>> {
+        let what = format!("ask for `{}:{target}`", self.path);
+        let url = self.again(|| self.url(&format!("manifests/{target}")))?;
+        let access = if push { Access::Push } else { Access::Pull };
+        let accept = ACCEPT.each_ref().map(MediaType::as_str).join(", ");
+        let headers = vec![("accept", accept)];
+        let ask = Ask { method: Method::HEAD, url, headers, access, what: &what };
+        let answer = self.ask(&ask, None)?;
+        match answer.status() {
+            200 => match answer.digest() {
+                Some(digest) => Ok(Some(digest)),
+                // Some servers do not say it: then it has to be read.
+                None => Ok(self.document(target, access)?.map(|document| document.digest)),
+            },
+            404 => Ok(None),
+            _ => Err(self.refusal(&what, answer)),
+        }
+    }
+
+    /// Writes a manifest or an index under its digest, or under a tag.
+    ///
+    /// # Errors
+    /// The registry refuses, does not answer, or says that it is another than was sent.
+    pub fn put(&self, target: &str, kind: &MediaType, bytes: &[u8]) -> Result<()> {
+        let what = format!("write `{}:{target}`", self.path);
+        let url = self.again(|| self.url(&format!("manifests/{target}")))?;
+        let headers = vec![("content-type", kind.to_string())];
+        let ask = Ask { method: Method::PUT, url, headers, access: Access::Push, what: &what };
+        let answer = self.ask(&ask, Some(bytes))?;
+        if !answer.succeeded() {
+            return Err(self.refusal(&what, answer));
+        }
+        match answer.digest() {
+            Some(digest) if digest != Digest::of(bytes) => {
+                Err(self.error(&what, &format!("the registry made `{digest}` of it")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn refusal(&self, what: &str, answer: Answer) -> Error {
+        match self.refused(what, answer) {
+            Trouble::Final(error) | Trouble::Again(error, _) => error,
+        }
+    }
+
+    /// Sends a blob that the repository does not have, or has the registry take it from one of the
+    /// repositories `from` of its own.
+    ///
+    /// # Errors
+    /// The blob cannot be read or is not what its digest says, or the registry refuses or does not
+    /// answer.
+    pub fn send_blob(&self, blob: &Blob<'_>, from: &[String]) -> Result<Sent> {
+        let what = format!("push the blob `{}` to `{}`", blob.descriptor.digest.short(), self.path);
+        // Only where pieces are not understood.
+        let mut whole = blob.descriptor.size <= WHOLE;
+        let mut mounts = from.iter();
+        self.again(|| {
+            let uploads = self.url("blobs/uploads/")?;
+            for other in mounts.by_ref() {
+                if let Some(mounted) = self.mount(&what, &uploads, blob, other)? {
+                    return Ok(mounted);
+                }
+            }
+            let upload = Upload { repository: self, blob, what: &what };
+            upload.begin(&uploads, &mut whole)
+        })
+    }
+
+    /// Has the registry take a blob from another repository; none where it does not.
+    fn mount(
+        &self,
+        what: &str,
+        uploads: &str,
+        blob: &Blob<'_>,
+        from: &str,
+    ) -> Result<Option<Sent>, Trouble> {
+        let url = url::with(uploads, "mount", &blob.descriptor.digest.to_string());
+        let url = format!("{url}&from={from}");
+        let access = Access::Mount(from);
+        let ask = Ask { method: Method::POST, url, headers: vec![], access, what };
+        // Who may not read there is refused: then it is sent.
+        match self.once(&ask, Payload::Bytes(&[])) {
+            Ok(answer) if answer.status() == 201 => {
+                (blob.sent)(i64::try_from(blob.descriptor.size).unwrap_or(i64::MAX))?;
+                Ok(Some(Sent::Mounted(from.to_owned())))
+            }
+            Ok(_) => Ok(None),
+            Err(_) => {
+                self.cx().children.check()?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// One blob on its way.
+struct Upload<'a, 'b> {
+    repository: &'a Repository,
+    blob: &'a Blob<'b>,
+    what: &'a str,
+}
+
+impl Upload<'_, '_> {
+    fn ask(&self, method: Method, url: String, headers: Vec<(&'static str, String)>) -> Ask<'_> {
+        Ask { method, url, headers, access: Access::Push, what: self.what }
+    }
+
+    fn bad(&self, why: &str) -> Error {
+        self.repository.error(self.what, why)
+    }
+
+    /// Where to go on: always what the newest answer says.
+    fn location(&self, base: &str, answer: &Answer) -> Result<String, Trouble> {
+        let location = answer.header("location").and_then(|to| url::resolve(base, to));
+        let none =
+            || self.bad("the registry does not say where to upload to, or names no such place");
+        Ok(location.ok_or_else(none)?)
+    }
+
+    /// A new upload, from its beginning to its end.
+    fn begin(&self, uploads: &str, whole: &mut bool) -> Result<Sent, Trouble> {
+        let ask = self.ask(Method::POST, uploads.to_owned(), vec![]);
+        let answer = self.repository.once(&ask, Payload::Bytes(&[]))?;
+        if answer.status() != 202 {
+            return Err(self.repository.refused(self.what, answer));
+        }
+        let least = answer.header("oci-chunk-min-length").and_then(|text| text.trim().parse().ok());
+        let location = self.location(uploads, &answer)?;
+        match *whole {
+            true => self.whole(&location)?,
+            false => self.pieces(location, least.unwrap_or(0), whole)?,
+        }
+        Ok(Sent::Uploaded)
+    }
+
+    /// All of it in one request.
+    fn whole(&self, location: &str) -> Result<(), Trouble> {
+        let Descriptor { digest, size, .. } = *self.blob.descriptor;
+        let url = url::with(location, "digest", &digest.to_string());
+        let headers = vec![("content-type", "application/octet-stream".to_owned())];
+        let mut stream = Checked::open(self.blob, 0)?;
+        let answer = self
+            .repository
+            .once(&self.ask(Method::PUT, url, headers), Payload::Stream(&mut stream, size));
+        self.end(&stream, stream.outcome(answer))
+    }
+
+    /// What the last answer of an upload means. What failed has to be sent again.
+    fn end(
+        &self,
+        stream: &Checked<'_, '_>,
+        answer: Result<Answer, Trouble>,
+    ) -> Result<(), Trouble> {
+        match answer {
+            Ok(answer) if answer.succeeded() => Ok(()),
+            Ok(answer) => {
+                stream.undo()?;
+                Err(self.repository.refused(self.what, answer))
+            }
+            Err(trouble) => {
+                stream.undo()?;
+                Err(trouble)
+            }
+        }
+    }
+
+    /// Piece by piece. What breaks is asked how far it came, and goes on from there.
+    fn pieces(&self, mut location: String, least: u64, whole: &mut bool) -> Result<(), Trouble> {
+        let Descriptor { digest, size, .. } = *self.blob.descriptor;
+        let piece = PIECE.max(least.min(LARGEST));
+        let mut stream = Checked::open(self.blob, 0)?;
+        let mut tried = 0;
+        while stream.at < size {
+            let at = stream.at;
+            match self.piece(&location, &mut stream, piece.min(size - at)) {
+                Ok(answer) => {
+                    location = self.location(&location, &answer)?;
+                    tried = 0;
+                    let received = answer.received().filter(|received| *received > at);
+                    if received.is_some_and(|received| received < stream.at) {
+                        stream.go_to(received.unwrap_or(at))?;
+                    }
+                }
+                Err(Piece::Unknown(trouble)) => {
+                    // A registry that does not take the first piece may take all of it.
+                    *whole |= at == 0;
+                    stream.undo()?;
+                    return Err(trouble);
+                }
+                Err(Piece::Broken(trouble)) => {
+                    tried += 1;
+                    self.repository.pause(tried, trouble)?;
+                    let there = self.there(&location);
+                    let Ok((newest, at)) = there else {
+                        stream.undo()?;
+                        let error = self.bad("the upload is lost");
+                        return Err(Trouble::Again(error, None));
+                    };
+                    location = newest;
+                    stream.go_to(at.min(size))?;
+                }
+            }
+        }
+        let url = url::with(&location, "digest", &digest.to_string());
+        let answer = self.repository.once(&self.ask(Method::PUT, url, vec![]), Payload::Bytes(&[]));
+        self.end(&stream, answer)
+    }
+
+    /// Sends one piece.
+    fn piece(
+        &self,
+        location: &str,
+        stream: &mut Checked<'_, '_>,
+        len: u64,
+    ) -> Result<Answer, Piece> {
+        let at = stream.at;
+        let headers = vec![
+            ("content-type", "application/octet-stream".to_owned()),
+            ("content-range", format!("{at}-{}", at + len - 1)),
+        ];
+        let ask = self.ask(Method::PATCH, location.to_owned(), headers);
+        let answer = {
+            let mut piece = stream.by_ref().take(len);
+            self.repository.once(&ask, Payload::Stream(&mut piece, len))
+        };
+        match stream.outcome(answer) {
+            Err(Trouble::Final(error)) => Err(Piece::Unknown(Trouble::Final(error))),
+            Err(trouble) => Err(Piece::Broken(trouble)),
+            Ok(answer) if matches!(answer.status(), 201 | 202 | 204) => Ok(answer),
+            Ok(answer) => {
+                let status = answer.status();
+                let after = answer.after();
+                let trouble = self.repository.refused(self.what, answer);
+                let again = |trouble| match trouble {
+                    Trouble::Final(error) | Trouble::Again(error, _) => {
+                        Trouble::Again(error, after)
+                    }
+                };
+                Err(match status {
+                    401 | 416 => Piece::Broken(again(trouble)),
+                    404 | 405 | 501 => Piece::Unknown(again(trouble)),
+                    status if retry::is_transient(status) => Piece::Broken(trouble),
+                    _ => Piece::Unknown(trouble),
+                })
+            }
+        }
+    }
+
+    /// Where to go on with an upload, and how far it is.
+    fn there(&self, location: &str) -> Result<(String, u64), Trouble> {
+        let ask = self.ask(Method::GET, location.to_owned(), vec![]);
+        let answer = self.repository.once(&ask, Payload::None)?;
+        if !answer.succeeded() {
+            return Err(self.repository.refused(self.what, answer));
+        }
+        let at = answer.received().unwrap_or(0);
+        let newest = self.location(location, &answer).unwrap_or_else(|_| location.to_owned());
+        Ok((newest, at))
+    }
+}
+
+/// Why a piece was not taken.
+enum Piece {
+    /// The upload may go on.
+    Broken(Trouble),
+    /// It does not go on like this.
+    Unknown(Trouble),
+}
+
+/// A blob that is held against its digest while it is read: the last bytes are given only when it is
+/// right.
+struct Checked<'a, 'b> {
+    blob: &'a Blob<'b>,
+    inner: Box<dyn Read + 'b>,
+    hasher: Hasher,
+    /// How many bytes were given.
+    at: u64,
+    /// Why reading ended.
+    error: RefCell<Option<Error>>,
+}
+
+impl<'a, 'b> Checked<'a, 'b> {
+    fn open(blob: &'a Blob<'b>, at: u64) -> Result<Self, Trouble> {
+        let inner = (blob.open)()?;
+        let error = RefCell::new(None);
+        let mut stream = Checked { blob, inner, hasher: Hasher::default(), at: 0, error };
+        let skipped = io::copy(&mut stream.by_ref().take(at), &mut io::sink());
+        match (stream.error.take(), skipped) {
+            (Some(error), _) => Err(error.into()),
+            (None, Err(error)) => Err(stream.unread(error).into()),
+            (None, Ok(_)) => Ok(stream),
+        }
+    }
+
+    /// Goes on from `at`, which may be before what was given.
+    fn go_to(&mut self, at: u64) -> Result<(), Trouble> {
+        self.undo()?;
+        *self = Self::open(self.blob, at)?;
+        Ok(())
+    }
+
+    /// What was given has to be given again.
+    fn undo(&self) -> Result<()> {
+        (self.blob.sent)(i64::try_from(self.at).map_or(i64::MIN, |at| -at))
+    }
+
+    /// What became of sending it: where reading failed, that is why.
+    fn outcome(&self, answer: Result<Answer, Trouble>) -> Result<Answer, Trouble> {
+        match (self.error.take(), answer) {
+            (Some(error), _) => Err(error.into()),
+            (None, Err(trouble)) => Err(trouble),
+            (None, answer) => answer,
+        }
+    }
+
+    fn unread(&self, error: io::Error) -> Error {
+        let path = blob_path(self.blob.descriptor.digest);
+        Error::check(format!("`{path}` cannot be read")).because(error)
+    }
+
+    fn next(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let Descriptor { digest, size, .. } = *self.blob.descriptor;
+        let left = size - self.at;
+        if left == 0 || buffer.is_empty() {
+            return Ok(0);
+        }
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let count = self.inner.read(&mut buffer[..most]).map_err(|error| self.unread(error))?;
+        let lies = || {
+            let path = blob_path(digest);
+            Error::check(format!("`{path}` lies: it has not {size} bytes with that digest"))
+                .hint("it is damaged: make it again")
+        };
+        if count == 0 {
+            return Err(lies());
+        }
+        self.hasher.update(&buffer[..count]);
+        if left == count as u64 {
+            let mut more = [0];
+            let ends = self.inner.read(&mut more).map_err(|error| self.unread(error))? == 0;
+            if !ends || self.hasher.clone().finish().0 != digest {
+                return Err(lies());
+            }
+        }
+        (self.blob.sent)(i64::try_from(count).unwrap_or(i64::MAX))?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl Read for Checked<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.next(buffer).map_err(|error| {
+            let told = io::Error::other("the blob cannot be read");
+            self.error.replace(Some(error));
+            told
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! Tokens: asked of the server that the registry names (the Docker registry's "Token Authentication
+//! Specification" and "OAuth2 Token Authentication").
+
+use serde::Deserialize;
+use ureq::http::Method;
+
+use super::{Repository, answer::Answer, call::Payload, failure::Trouble};
+use crate::{
+    distribution::{Credential, Secret, url},
+    error::Result,
+};
+
+/// The largest answer of a token server.
+const LIMIT: u64 = 1 << 20;
+
+const WHAT: &str = "get a token";
+
+#[derive(Deserialize)]
+struct Answered {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+impl Repository {
+    /// A token that is good for `scope`.
+    pub(super) fn token(
+        &self,
+        realm: &str,
+        service: Option<&str>,
+        scope: &str,
+    ) -> Result<Secret, Trouble> {
+        let realm = self.realm(realm)?;
+        let found = self.found()?;
+        let answer = match found.map(|found| found.credential) {
+            Some(Credential::Identity(token)) => {
+                let mut form = format!(
+                    "grant_type=refresh_token&client_id=longshore&scope={}&refresh_token={}",
+                    url::encode(scope),
+                    url::encode(token.reveal())
+                );
+                if let Some(service) = service {
+                    form = format!("{form}&service={}", url::encode(service));
+                }
+                let kind = ("content-type", "application/x-www-form-urlencoded".to_owned());
+                let mut payload = Payload::Bytes(form.as_bytes());
+                self.request(&Method::POST, &realm, &[kind], None, &mut payload)
+            }
+            credential => {
+                let mut address = realm;
+                if let Some(service) = service {
+                    address = url::with(&address, "service", service);
+                }
+                // One parameter: not every server reads several.
+                address = url::with(&address, "scope", scope);
+                let proof = credential.and_then(|credential| credential.basic());
+                self.request(&Method::GET, &address, &[], proof.as_ref(), &mut Payload::None)
+            }
+        };
+        let answer = answer.map_err(|failure| self.broken(WHAT, &failure))?;
+        if !answer.succeeded() {
+            return Err(self.refused(WHAT, answer));
+        }
+        self.read_token(answer)
+    }
+
+    /// Where tokens are asked for: with TLS, if not on this machine or at a host that may do without.
+    fn realm(&self, realm: &str) -> Result<String, Trouble> {
+        let bad = || self.error(WHAT, "the registry names a token server that cannot be asked");
+        let origin = self.origin()?;
+        // Resolved against plain HTTP, so that what is allowed is decided below.
+        let realm = url::resolve(&origin.replacen("https:", "http:", 1), realm).ok_or_else(bad)?;
+        let host = url::origin(&realm).and_then(|origin| origin.split_once("://"));
+        let (scheme, host) = host.ok_or_else(bad)?;
+        let named = self.session.settings.insecure.iter().any(|named| named == host);
+        if scheme == "https" || url::is_loopback(host) || named {
+            return Ok(realm);
+        }
+        Err(self
+            .error(WHAT, &format!("the token server `{host}` speaks plain HTTP"))
+            .hint(format!("`--insecure {host}` allows that"))
+            .into())
+    }
+
+    fn read_token(&self, mut answer: Answer) -> Result<Secret, Trouble> {
+        let bad = |why: &str| self.error(WHAT, why);
+        let bytes = answer.read(LIMIT).map_err(|error| self.broken(WHAT, &error.into()))?;
+        let bytes = bytes.ok_or_else(|| bad("the answer of the token server is too long"))?;
+        let answered = serde_json::from_slice::<Answered>(&bytes).ok();
+        let token = answered.and_then(|answered| answered.token.or(answered.access_token));
+        let fits =
+            |token: &String| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
+        let none = || bad("the answer of the token server has no token in it");
+        Ok(Secret::new(token.filter(fits).ok_or_else(none)?))
+    }
+}
