@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{cache::CacheArgs, image::ImageArgs, verify::VerifyArgs};
+use super::{cache::CacheArgs, image::ImageArgs, push::PushArgs, verify::VerifyArgs};
 use crate::{
     allocator,
     profile::{Preset, Unstable},
@@ -60,6 +60,8 @@ pub(super) enum Verb {
     },
     /// Make images of what was built, without a container engine; look into images, compare them
     Image(Box<ImageArgs>),
+    /// Push an image to registries, without a container engine: what is there is not sent again
+    Push(Box<PushArgs>),
     /// Check that binaries are what they should be
     Verify(VerifyArgs),
     /// Keep what `dist` compiled from one machine to the next

@@ -107,7 +107,7 @@ pub(super) fn run(cx: &Context, args: &AssembleArgs) -> Result<Status> {
 
 /// The output of an earlier `build` or `dist`: as cargo does with `Cargo.toml`, it is looked for
 /// here and then in each directory above.
-fn dist(cx: &Context, given: Option<&Utf8Path>) -> Result<Utf8PathBuf> {
+pub(super) fn dist(cx: &Context, given: Option<&Utf8Path>) -> Result<Utf8PathBuf> {
     if let Some(dir) = given {
         return Ok(cx.env.dir.join(dir));
     }

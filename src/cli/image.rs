@@ -6,6 +6,7 @@ use super::{
     args::{Format, Formatted},
     assemble::{self, AssembleArgs},
     json, print,
+    registry::RegistryArgs,
 };
 use crate::{
     contents,
@@ -29,7 +30,7 @@ enum ImageVerb {
     /// Show what is in images: what a container runs, the layers, and every file
     Inspect {
         /// OCI layouts, OCI archives, and what `docker save` wrote; `PATH:TAG` or `PATH@DIGEST` for
-        /// one image of several
+        /// one image of several; or images in registries: `HOST/NAME:TAG`, or `docker://NAME`
         #[arg(required = true, value_name = "PATH")]
         images: Vec<String>,
         /// Show the files of each layer, whiteouts too, instead of those that a container sees
@@ -43,7 +44,7 @@ enum ImageVerb {
     /// Show in what two images differ, platform by platform and file by file; ends with status 0
     /// where they do not, and with 1 where they do
     Diff {
-        /// The first: a path as `inspect` has it
+        /// The first: a path or a name as `inspect` has it
         #[arg(value_name = "A")]
         before: String,
         /// The second
@@ -64,14 +65,19 @@ struct Which {
     /// Look at the image for this platform only, such as `linux/arm64`
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<Platform>,
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 pub(super) fn run(cx: &Context, args: &ImageArgs) -> Result<Status> {
     match &args.verb {
         None => assemble::run(cx, &args.make),
         Some(ImageVerb::Inspect { images, layers, which, format }) => {
-            let request =
-                InspectRequest { images: images.clone(), platform: which.platform.clone() };
+            let request = InspectRequest {
+                images: images.clone(),
+                platform: which.platform.clone(),
+                registry: which.registry.settings(),
+            };
             let inspection = inspect::inspect(cx, &request)?;
             match format.message_format {
                 Format::Json => json(&inspection)?,
@@ -85,6 +91,7 @@ pub(super) fn run(cx: &Context, args: &ImageArgs) -> Result<Status> {
                 after: after.clone(),
                 platform: which.platform.clone(),
                 times: *times,
+                registry: which.registry.settings(),
             };
             let diff = inspect::diff(cx, &request)?;
             match format.message_format {

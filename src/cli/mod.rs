@@ -5,6 +5,8 @@ mod assemble;
 mod cache;
 mod image;
 mod output;
+mod push;
+mod registry;
 mod report;
 mod verify;
 
@@ -96,6 +98,7 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
         Verb::Verify(args) => verify::run(cx, args),
         Verb::Cache(args) => cache::run(cx, args),
         Verb::Image(args) => image::run(cx, args),
+        Verb::Push(args) => push::run(cx, args),
         Verb::Doctor { targets, rust_src, format } => {
             let request = crate::request::Request {
                 targets: targets.clone(),

@@ -5,6 +5,7 @@ use std::{io::Write, time::Duration};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
+use super::registry::RegistryArgs;
 use crate::{
     error::{Error, Result, Status},
     ops,
@@ -15,8 +16,8 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
-    /// Binaries, archives, images (OCI layouts and archives, what `docker save` writes), directories
-    /// that hold some, or a `dist.json`
+    /// Binaries, archives, images (OCI layouts and archives, what `docker save` writes, in registries
+    /// as `HOST/NAME:TAG` or `docker://NAME`), directories that hold some, or a `dist.json`
     #[arg(required_unless_present = "explain", value_name = "PATH")]
     paths: Vec<Utf8PathBuf>,
     /// Check against the policy of this target; without it a binary is judged by itself, and one of
@@ -53,6 +54,8 @@ pub(super) struct VerifyArgs {
     /// Show all that each file says of itself, too
     #[arg(long)]
     facts: bool,
+    #[command(flatten)]
+    registry: RegistryArgs,
     /// What goes to stdout
     #[arg(long, value_name = "FMT", default_value = "human")]
     message_format: Form,
@@ -120,6 +123,7 @@ pub(super) fn run(cx: &Context, args: &VerifyArgs) -> Result<Status> {
             levels: args.levels()?,
             facts: args.facts,
             digests: args.message_format == Form::Json,
+            registry: args.registry.settings(),
         },
     )?;
     match args.message_format {

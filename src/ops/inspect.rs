@@ -3,9 +3,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{self, Read},
+    sync::Arc,
 };
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
 use super::store;
 use crate::{
@@ -15,7 +16,10 @@ use crate::{
     schema::image::{
         DIFF_SCHEMA, Form, ImageDiff, ImageSet, Inspection, Notes, Other, SCHEMA, Source,
     },
-    sys::Context,
+    sys::{
+        Context,
+        registry::{Session, Settings},
+    },
     unpack::image::{self, Image, Images, Set, Store},
 };
 
@@ -23,10 +27,12 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct InspectRequest {
     /// OCI layouts, OCI archives and what `docker save` wrote, each with `:TAG` or `@DIGEST` behind
-    /// it where it has several images.
+    /// it where it has several images; and images in registries.
     pub images: Vec<String>,
     /// The only platform that is looked at.
     pub platform: Option<Platform>,
+    /// How registries are talked to.
+    pub registry: Settings,
 }
 
 /// What to compare.
@@ -40,6 +46,8 @@ pub struct DiffRequest {
     pub platform: Option<Platform>,
     /// Whether times are compared, too.
     pub times: bool,
+    /// How registries are talked to.
+    pub registry: Settings,
 }
 
 /// What is in all that was asked for. Every digest is held against what it names.
@@ -47,10 +55,11 @@ pub struct DiffRequest {
 /// # Errors
 /// Something is not there, is no image, or is not what its digest says.
 pub fn inspect(cx: &Context, request: &InspectRequest) -> Result<Inspection> {
+    let session = Session::new(cx, &request.registry);
     let mut limit = Limit::default();
     let one = |text: &String| {
         let choice = Choice::new(text, request.platform.as_ref());
-        choice.open(cx, |store, form, chosen| {
+        choice.open(cx, &session, |store, form, chosen| {
             let mut sets = Vec::new();
             for (set, images) in chosen.sets() {
                 let read = |image: &&Image| choice.read(store, image, &mut limit);
@@ -76,10 +85,11 @@ pub fn inspect(cx: &Context, request: &InspectRequest) -> Result<Inspection> {
 /// # Errors
 /// As [`inspect()`], or one of the two has several images for one platform.
 pub fn diff(cx: &Context, request: &DiffRequest) -> Result<ImageDiff> {
+    let session = Session::new(cx, &request.registry);
     let before = Choice::new(&request.before, request.platform.as_ref());
     let after = Choice::new(&request.after, request.platform.as_ref());
-    let compared = before.open(cx, |old_store, _, old| {
-        after.open(cx, |new_store, _, new| {
+    let compared = before.open(cx, &session, |old_store, _, old| {
+        after.open(cx, &session, |new_store, _, new| {
             let (olds, news) = (old.by_platform(&before)?, new.by_platform(&after)?);
             let mut diff = ImageDiff {
                 schema: DIFF_SCHEMA,
@@ -123,22 +133,21 @@ struct Choice<'a> {
 }
 
 impl<'a> Choice<'a> {
-    /// What `text` chooses: the longest beginning of it that is there, and the name behind that.
+    /// What `text` chooses: the longest beginning of it that is there, and the name behind that; or
+    /// what a registry has under that name.
     fn new(text: &'a str, platform: Option<&'a Platform>) -> Self {
-        let parts = text.rmatch_indices([':', '@']).map(|(at, _)| text.split_at(at));
-        let mut parts = [(text, "")].into_iter().chain(parts);
-        let there = parts.find(|(path, _)| !path.is_empty() && Utf8Path::new(path).exists());
-        let (path, name) = there.unwrap_or((text, ""));
-        Choice { path: path.into(), name: name.get(1..), platform }
+        let (path, name) = store::split(text);
+        Choice { path: path.to_owned(), name, platform }
     }
 
     /// Opens the path, and gives `then` what was chosen of it.
     fn open<T>(
         &self,
         cx: &Context,
+        session: &Arc<Session>,
         then: impl FnOnce(&dyn Store, Form, &Chosen) -> Result<T>,
     ) -> Result<T> {
-        store::open(&self.path, |store, form| {
+        store::open(session, &self.path, |store, form| {
             let store = &Interruptible { store, cx };
             let images = image::images(store).map_err(|error| self.named(&error))?;
             let chosen = self.choose(images)?;
@@ -170,7 +179,7 @@ impl<'a> Choice<'a> {
         let path = &self.path;
         let mut wanted = BTreeSet::new();
         for (at, set) in images.sets.iter().enumerate() {
-            if self.name.is_none_or(|name| is_called(set, name)) {
+            if self.name.is_none_or(|name| store::is_called(set, name)) {
                 wanted.insert(at);
             }
         }
@@ -224,16 +233,6 @@ impl<'a> Choice<'a> {
         }
         Ok(chosen)
     }
-}
-
-/// Whether `name` is the whole name, the tag or the digest of what a set stands for.
-fn is_called(set: &Set, name: &str) -> bool {
-    let tag = |whole: &str| {
-        let last = whole.rsplit('/').next().unwrap_or(whole);
-        last.rsplit_once(':').is_some_and(|(_, tag)| tag == name)
-    };
-    let digest = set.descriptor.as_ref().map(|of| of.digest.to_string());
-    set.names.iter().any(|own| own == name || tag(own)) || digest.as_deref() == Some(name)
 }
 
 /// What was chosen of a store.

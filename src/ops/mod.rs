@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod image;
 pub mod inspect;
 pub mod plan;
+pub mod push;
 pub mod smoke;
 pub mod stage;
 mod store;

@@ -1,9 +1,10 @@
-//! Where the blobs of images are, and what is there.
+//! Where the blobs of images are, here or in a registry, and what is there.
 
 use std::{
     collections::HashMap,
     io::{Cursor, Read},
     ops::Range,
+    sync::Arc,
 };
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
@@ -11,31 +12,51 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use crate::{
     elf::ReadAt as _,
     error::{Error, Result},
+    oci::{Reference, reference::NotAReference},
     schema::image::Form,
     sys::{
         file::{self, OpenFile, Spool},
         fs::{self, Kind},
+        registry::{Remote, Session},
     },
     unpack::{
         self, Budget, Packing,
-        image::{self, Store},
+        image::{self, Set, Store},
     },
 };
 
 /// How much of a file its kind is told from.
 const START: u64 = 512;
 
-/// Opens what holds images, and gives it to `then`.
+const HINT: &str = "name an OCI layout, an OCI archive, or what `docker save` wrote";
+
+/// Opens what holds images, here or in a registry, and gives it to `then`. A path that is there wins.
 ///
 /// # Errors
 /// There is nothing, it holds no image, it cannot be read, or `then` failed.
 pub(super) fn open<T>(
+    session: &Arc<Session>,
     path: &Utf8Path,
-    then: impl FnOnce(&dyn Store, Form) -> Result<T>,
+    then: impl FnOnce(&(dyn Store + Sync), Form) -> Result<T>,
 ) -> Result<T> {
-    const HINT: &str = "name an OCI layout, an OCI archive, or what `docker save` wrote";
+    if path.exists() {
+        return open_path(path, then);
+    }
+    let remote = Remote::open(session, &reference(path.as_str())?)?;
+    // Whoever reads a stream of it sees only that it ended.
+    then(&remote, Form::Registry).map_err(|error| remote.failure().unwrap_or(error))
+}
+
+/// As [`open`], only of what is here.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn open_path<T>(
+    path: &Utf8Path,
+    then: impl FnOnce(&(dyn Store + Sync), Form) -> Result<T>,
+) -> Result<T> {
     if !path.exists() {
-        return Err(missing(path.as_str()));
+        return Err(Error::usage(format!("there is no `{path}`")).hint(HINT));
     }
     let none = |why: &str| Error::check(format!("`{path}` holds no image: {why}")).hint(HINT);
     if fs::kind(path, true)? == Kind::Directory {
@@ -80,25 +101,55 @@ fn form(store: &dyn Store, layout: Form) -> Result<Form> {
     Ok(if store.open(image::MARK.0)?.is_some() { layout } else { Form::DockerArchive })
 }
 
-/// What there is to say of a path that is not there.
-fn missing(path: &str) -> Error {
-    let error = Error::usage(format!("there is no `{path}`"));
-    match is_reference(path) {
-        true => error.hint(
-            "if that is an image in a registry: those cannot be looked at yet; `skopeo copy \
-             docker://NAME oci:DIRECTORY:TAG` makes a layout that can",
-        ),
-        false => error.hint("name an OCI layout, an OCI archive, or what `docker save` wrote"),
+/// The image in a registry that is meant by what is no path.
+///
+/// # Errors
+/// It does not look as if one were meant, or it is no reference.
+pub(super) fn reference(text: &str) -> Result<Reference> {
+    if !is_reference(text) {
+        let parsed = text.parse::<Reference>();
+        let hint = match parsed {
+            Ok(_) => format!("{HINT}; an image in a registry is `docker://{text}`, or has a tag"),
+            Err(_) => HINT.to_owned(),
+        };
+        return Err(Error::usage(format!("there is no `{text}`")).hint(hint));
     }
+    text.parse().map_err(|error: NotAReference| {
+        Error::usage(format!("there is no `{text}`")).because(error).hint(HINT)
+    })
 }
 
-/// Whether what is no file looks like the name of an image in a registry
-/// (<https://github.com/distribution/reference>).
+/// Whether what is no file is meant to be an image in a registry: it says so, or has a tag or a
+/// digest. A path with a wrong letter is not looked for in a registry.
 pub(super) fn is_reference(text: &str) -> bool {
-    let (name, tag) = text.rsplit_once(':').unwrap_or((text, ""));
-    let is_tag = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    let tagged = !tag.is_empty() && !name.is_empty() && tag.chars().all(is_tag);
-    text.starts_with("docker://") || text.contains("@sha256:") || tagged
+    if text.starts_with("docker://") {
+        return true;
+    }
+    let (name, digest) = text.split_once('@').map_or((text, false), |(name, _)| (name, true));
+    let last = name.rsplit('/').next().unwrap_or(name);
+    let (stem, tagged) = last.split_once(':').map_or((last, false), |(stem, _)| (stem, true));
+    let file =
+        [".tar", ".tgz", ".gz", ".zst", ".zip", ".json"].iter().any(|end| stem.ends_with(end));
+    (digest || tagged) && !file && !text.starts_with(['.', '/', '~']) && !stem.is_empty()
+}
+
+/// The longest beginning of `text` that is a path that is there, and the name behind it.
+pub(super) fn split(text: &str) -> (&Utf8Path, Option<&str>) {
+    let parts = text.rmatch_indices([':', '@']).map(|(at, _)| text.split_at(at));
+    let mut parts = [(text, "")].into_iter().chain(parts);
+    let there = parts.find(|(path, _)| !path.is_empty() && Utf8Path::new(path).exists());
+    let (path, name) = there.unwrap_or((text, ""));
+    (path.into(), name.get(1..))
+}
+
+/// Whether `name` is the whole name, the tag or the digest of what a set stands for.
+pub(super) fn is_called(set: &Set, name: &str) -> bool {
+    let tag = |whole: &str| {
+        let last = whole.rsplit('/').next().unwrap_or(whole);
+        last.rsplit_once(':').is_some_and(|(_, tag)| tag == name)
+    };
+    let digest = set.descriptor.as_ref().map(|of| of.digest.to_string());
+    set.names.iter().any(|own| own == name || tag(own)) || digest.as_deref() == Some(name)
 }
 
 /// Links that are followed from one name to another.

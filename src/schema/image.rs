@@ -53,6 +53,8 @@ pub enum Form {
     OciArchive,
     /// What `docker save` writes.
     DockerArchive,
+    /// A registry.
+    Registry,
 }
 
 impl fmt::Display for Form {
@@ -61,6 +63,7 @@ impl fmt::Display for Form {
             Form::OciLayout => "OCI layout",
             Form::OciArchive => "OCI archive",
             Form::DockerArchive => "docker archive",
+            Form::Registry => "registry",
         })
     }
 }

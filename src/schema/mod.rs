@@ -6,6 +6,7 @@ pub mod dist;
 pub mod doctor;
 pub mod image;
 pub mod plan;
+pub mod push;
 pub mod verify;
 
 pub use cache::Cache;
@@ -13,6 +14,7 @@ pub use dist::Dist;
 pub use doctor::Doctor;
 pub use image::{ImageDiff, Inspection};
 pub use plan::Plan;
+pub use push::Push;
 pub use verify::Verification;
 
 /// The JSON schemas of what is serialised for others: the name of each, with its version, and its
@@ -33,6 +35,7 @@ pub fn json_schemas() -> Vec<(&'static str, String)> {
         ("image-diff.v1", text::<ImageDiff>()),
         ("image.v1", text::<Inspection>()),
         ("plan.v1", text::<Plan>()),
+        ("push.v1", text::<Push>()),
         ("verify.v1", text::<Verification>()),
     ]
 }

@@ -122,9 +122,19 @@ fn what_is_no_image_is_told() {
     }
     image(dir, "inspect absurd").status(1).stderr("`absurd`: not a valid image index").run();
     image(dir, "inspect none").status(1).stderr("`none` has no image").run();
-    for name in ["registry.example/team/x:1", "x@sha256:00", "docker://x"] {
+    image(dir, "inspect x@sha256:00")
+        .status(2)
+        .stderr("there is no `x@sha256:00`")
+        .hint(hint)
+        .run();
+    // A name that may be a path with a wrong letter is looked for nowhere else.
+    for name in ["target/gone", "gone.tar:1.0", "./gone:1.0"] {
         let error = format!("there is no `{name}`");
-        let hint = "if that is an image in a registry: those cannot be looked at yet; `skopeo copy";
         image(dir, &format!("inspect {name}")).status(2).stderr(&error).hint(hint).run();
+    }
+    for name in ["127.0.0.1:1/team/x:1", "docker://127.0.0.1:1/x"] {
+        let error = "`127.0.0.1:1`: cannot talk to the registry: the connection is refused";
+        let hint = "is the name `127.0.0.1:1` right";
+        image(dir, &format!("inspect {name}")).status(5).stderr(error).hint(hint).run();
     }
 }

@@ -5,8 +5,8 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use super::{Rules, base, look::refused};
 use crate::{
     error::{Error, Result},
-    oci::Digest,
-    ops::store::is_reference,
+    oci::{Digest, Reference},
+    ops::store::{is_reference, reference},
     schema::{
         dist::{Artifact, Dist, Image},
         verify::{Checked, NotChecked},
@@ -32,6 +32,8 @@ pub(super) enum Job {
     Listed(Utf8PathBuf),
     /// The directory of an OCI layout, and the digest that it must have.
     Layout(Utf8PathBuf, Option<Digest>),
+    /// An image in a registry, by its name.
+    Remote(Utf8PathBuf, Reference),
     /// A file of a `dist.json`.
     Artifact(Utf8PathBuf, Box<(Artifact, Policy)>),
 }
@@ -76,11 +78,10 @@ impl Found {
                 self.jobs.extend(dist.images.iter().map(layout));
             }
             Ok(_) => self.jobs.push(Job::Named(path.to_owned())),
-            Err(_) if is_reference(path.as_str()) => {
-                let why = "it is no file, and images in registries cannot be looked at yet: \
-                           `skopeo copy docker://NAME oci:DIRECTORY` makes a layout that can";
-                self.jobs.push(Job::Done(refused(path.as_str(), why)));
-            }
+            Err(_) if is_reference(path.as_str()) => match reference(path.as_str()) {
+                Ok(reference) => self.jobs.push(Job::Remote(path.to_owned(), reference)),
+                Err(error) => self.refuse(path, &error),
+            },
             Err(error) => self.refuse(path, &error),
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Looking at one file.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use camino::Utf8Path;
 
@@ -17,6 +17,7 @@ use crate::{
     sys::{
         Context,
         file::{self, OpenFile},
+        registry::Session,
     },
     target::Targets,
     verify::{self, About, Mode, Policy},
@@ -75,6 +76,7 @@ pub(super) struct Looker<'a> {
     pub(super) base: Option<&'a Base>,
     /// Held while an archive or an image is read: each takes memory for its decompressor.
     pub(super) archives: Mutex<()>,
+    pub(super) session: Arc<Session>,
 }
 
 impl<'a> Looker<'a> {
@@ -84,7 +86,8 @@ impl<'a> Looker<'a> {
         targets: &'a Targets,
         base: Option<&'a Base>,
     ) -> Self {
-        Looker { cx, request, targets, base, archives: Mutex::default() }
+        let session = Session::new(cx, &request.registry);
+        Looker { cx, request, targets, base, archives: Mutex::default(), session }
     }
 
     /// What there is to say of the file or archive at `path`.

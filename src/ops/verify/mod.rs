@@ -23,7 +23,7 @@ use crate::{
         dist::{Artifact, Finding, Level},
         verify::{SCHEMA, Verification},
     },
-    sys::{Context, clock, fs},
+    sys::{Context, clock, fs, registry},
     verify::{Day, Policy, Settings, VerifiedArtifact},
 };
 use base::Base;
@@ -33,7 +33,7 @@ use look::{Looker, Outcome};
 /// What to verify, and how.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// Files, archives, images, directories, and `dist.json`.
+    /// Files, archives, images, directories, `dist.json`, and images in registries.
     pub paths: Vec<Utf8PathBuf>,
     /// The target whose policy holds; else each file is judged by itself, and each artifact of a
     /// `dist.json` by the policy of its own.
@@ -50,6 +50,8 @@ pub struct Request {
     pub facts: bool,
     /// Whether digests of files are wanted.
     pub digests: bool,
+    /// How registries are talked to.
+    pub registry: registry::Settings,
 }
 
 /// How programs are run.
@@ -87,6 +89,7 @@ pub fn verify(cx: &Context, request: &Request) -> Result<Verification> {
         Some(Job::Named(path)) => looker.file(path, &policy, false),
         Some(Job::Listed(path)) => looker.file(path, &policy, true),
         Some(Job::Layout(path, digest)) => looker.layout(path, *digest, &policy),
+        Some(Job::Remote(path, reference)) => looker.remote(path, reference, &policy),
         Some(Job::Artifact(path, of)) => looker.artifact(path, &of.0, &of.1),
     });
     cx.children.check()?;

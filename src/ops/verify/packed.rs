@@ -14,10 +14,13 @@ use super::{
 use crate::{
     elf::{ReadAt as _, Source},
     error::{Error, Result},
-    oci::{Digest, archive::DOCKER_MANIFEST},
+    oci::{Digest, Reference, archive::DOCKER_MANIFEST},
     ops::store::{Directory, Tar},
     schema::verify::{Checked, NotChecked},
-    sys::file::{OpenFile, Spool},
+    sys::{
+        file::{OpenFile, Spool},
+        registry::Remote,
+    },
     unpack::{
         self, Budget, Entry, Kind, Packing,
         image::{self, Image, Images, Store},
@@ -132,6 +135,20 @@ impl Looker<'_> {
                 Err(Error::check(message))
             }
             _ => self.images_of(name, &store, &found, policy, false),
+        });
+        looked.unwrap_or_else(|error| Outcome::of(refused(name, &error.to_string())))
+    }
+
+    /// What there is to say of an image in a registry.
+    pub(super) fn remote(&self, path: &Utf8Path, of: &Reference, policy: &Policy) -> Outcome {
+        let _one = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = path.as_str();
+        let looked = Remote::open(&self.session, of).and_then(|remote| {
+            let looked = self.images(name, &remote, policy, false);
+            match remote.failure() {
+                None => looked,
+                Some(error) => Err(error),
+            }
         });
         looked.unwrap_or_else(|error| Outcome::of(refused(name, &error.to_string())))
     }

@@ -143,6 +143,12 @@ impl Repository {
         &self.path
     }
 
+    /// A tag or a digest of it, for people.
+    fn at(&self, target: &str) -> String {
+        let sign = if target.contains(':') { '@' } else { ':' };
+        format!("{}{sign}{target}", self.path)
+    }
+
     fn cx(&self) -> &Context {
         &self.session.cx
     }

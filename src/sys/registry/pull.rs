@@ -37,7 +37,7 @@ impl Repository {
     /// The manifest or index of that tag or digest, whole and held against its digest; none where
     /// there is none.
     pub(super) fn document(&self, target: &str, access: Access<'_>) -> Result<Option<Part>> {
-        let what = format!("get `{}:{target}`", self.path);
+        let what = format!("get `{}`", self.at(target));
         let url = self.again(|| self.url(&format!("manifests/{target}")))?;
         let accept = ACCEPT.each_ref().map(MediaType::as_str).join(", ");
         let headers = vec![("accept", accept)];
@@ -54,14 +54,12 @@ impl Repository {
                 .map(|kind| MediaType::from(kind.split(';').next().unwrap_or_default().trim()));
             let said = target.parse::<Digest>().ok().or(answer.digest());
             let bytes = answer.read(DOCUMENT).map_err(|error| self.broken(&what, &error.into()))?;
-            let long = || {
-                Error::check(format!("`{}:{target}` has more than {DOCUMENT} bytes", self.name()))
-            };
+            let long =
+                || Error::check(format!("`{}` has more than {DOCUMENT} bytes", self.at(target)));
             let bytes = bytes.ok_or_else(long)?;
             let digest = Digest::of(&bytes);
             if said.is_some_and(|said| said != digest) {
-                let message =
-                    format!("`{}:{target}` lies: it has the digest `{digest}`", self.name());
+                let message = format!("`{}` lies: it has the digest `{digest}`", self.at(target));
                 return Err(Error::check(message)
                     .hint("something between here and the registry changes what it sends")
                     .into());
@@ -130,11 +128,9 @@ impl Remote {
         let root = repository.document(&reference.target(), Access::Pull)?;
         let root = root.ok_or_else(|| {
             let host = repository.host().to_owned();
-            Error::new(Status::Registry, format!("`{host}` has no `{}:{}`", repository.path(), reference.target()))
-                .hint(format!(
-                    "are name and tag right? `--platform` chooses one platform of an image; `docker login {host}` \
-                     may show more"
-                ))
+            let message = format!("`{host}` has no `{}`", repository.at(&reference.target()));
+            Error::new(Status::Registry, message)
+                .hint(format!("are name and tag right? `docker login {host}` may show more"))
         })?;
         let mut descriptor =
             Descriptor::new(root.media_type.clone(), root.digest, root.bytes.len() as u64);

@@ -69,7 +69,7 @@ impl Repository {
             Ask { method: Method::HEAD, url, headers: vec![], access: Access::Push, what: &what };
         let answer = self.ask(&ask, None)?;
         match answer.status() {
-            200 => Ok(true),
+            200 | 302 | 303 | 307 | 308 => Ok(true),
             404 => Ok(false),
             _ => Err(self.refusal(&what, answer)),
         }
@@ -80,7 +80,7 @@ impl Repository {
     /// # Errors
     /// The registry refuses, or does not answer.
     pub fn digest_of(&self, target: &str, push: bool) -> Result<Option<Digest>> {
-        let what = format!("ask for `{}:{target}`", self.path);
+        let what = format!("ask for `{}`", self.at(target));
         let url = self.again(|| self.url(&format!("manifests/{target}")))?;
         let access = if push { Access::Push } else { Access::Pull };
         let accept = ACCEPT.each_ref().map(MediaType::as_str).join(", ");
@@ -103,7 +103,7 @@ impl Repository {
     /// # Errors
     /// The registry refuses, does not answer, or says that it is another than was sent.
     pub fn put(&self, target: &str, kind: &MediaType, bytes: &[u8]) -> Result<()> {
-        let what = format!("write `{}:{target}`", self.path);
+        let what = format!("write `{}`", self.at(target));
         let url = self.again(|| self.url(&format!("manifests/{target}")))?;
         let headers = vec![("content-type", kind.to_string())];
         let ask = Ask { method: Method::PUT, url, headers, access: Access::Push, what: &what };
@@ -138,40 +138,20 @@ impl Repository {
         let mut mounts = from.iter();
         self.again(|| {
             let uploads = self.url("blobs/uploads/")?;
-            for other in mounts.by_ref() {
-                if let Some(mounted) = self.mount(&what, &uploads, blob, other)? {
-                    return Ok(mounted);
+            let upload = Upload { repository: self, blob, what: &what };
+            while let Some(other) = mounts.next() {
+                let Some(answer) = upload.mount(&uploads, other)? else { continue };
+                if answer.status() == 201 {
+                    (blob.sent)(i64::try_from(blob.descriptor.size).unwrap_or(i64::MAX))?;
+                    return Ok(Sent::Mounted(other.clone()));
+                }
+                // What is not there can be sent where that was said.
+                if answer.status() == 202 && mounts.len() == 0 {
+                    return upload.go_on(&uploads, &answer, &mut whole);
                 }
             }
-            let upload = Upload { repository: self, blob, what: &what };
             upload.begin(&uploads, &mut whole)
         })
-    }
-
-    /// Has the registry take a blob from another repository; none where it does not.
-    fn mount(
-        &self,
-        what: &str,
-        uploads: &str,
-        blob: &Blob<'_>,
-        from: &str,
-    ) -> Result<Option<Sent>, Trouble> {
-        let url = url::with(uploads, "mount", &blob.descriptor.digest.to_string());
-        let url = format!("{url}&from={from}");
-        let access = Access::Mount(from);
-        let ask = Ask { method: Method::POST, url, headers: vec![], access, what };
-        // Who may not read there is refused: then it is sent.
-        match self.once(&ask, Payload::Bytes(&[])) {
-            Ok(answer) if answer.status() == 201 => {
-                (blob.sent)(i64::try_from(blob.descriptor.size).unwrap_or(i64::MAX))?;
-                Ok(Some(Sent::Mounted(from.to_owned())))
-            }
-            Ok(_) => Ok(None),
-            Err(_) => {
-                self.cx().children.check()?;
-                Ok(None)
-            }
-        }
     }
 }
 
@@ -199,6 +179,18 @@ impl Upload<'_, '_> {
         Ok(location.ok_or_else(none)?)
     }
 
+    /// Asks the registry to take a blob from another repository; none where that cannot be asked.
+    fn mount(&self, uploads: &str, from: &str) -> Result<Option<Answer>, Trouble> {
+        let url = url::with(uploads, "mount", &self.blob.descriptor.digest.to_string());
+        let url = url::with(&url, "from", from);
+        let access = Access::Mount(from);
+        let ask = Ask { access, ..self.ask(Method::POST, url, vec![]) };
+        let answer = self.repository.once(&ask, Payload::Bytes(&[]));
+        self.repository.cx().children.check()?;
+        // Who may not read there is refused: then it is sent.
+        Ok(answer.ok())
+    }
+
     /// A new upload, from its beginning to its end.
     fn begin(&self, uploads: &str, whole: &mut bool) -> Result<Sent, Trouble> {
         let ask = self.ask(Method::POST, uploads.to_owned(), vec![]);
@@ -206,8 +198,13 @@ impl Upload<'_, '_> {
         if answer.status() != 202 {
             return Err(self.repository.refused(self.what, answer));
         }
+        self.go_on(uploads, &answer, whole)
+    }
+
+    /// An upload that the registry has begun, to its end.
+    fn go_on(&self, uploads: &str, answer: &Answer, whole: &mut bool) -> Result<Sent, Trouble> {
         let least = answer.header("oci-chunk-min-length").and_then(|text| text.trim().parse().ok());
-        let location = self.location(uploads, &answer)?;
+        let location = self.location(uploads, answer)?;
         match *whole {
             true => self.whole(&location)?,
             false => self.pieces(location, least.unwrap_or(0), whole)?,

@@ -7,6 +7,7 @@ pub(crate) mod engine;
 pub(crate) mod gate;
 pub(crate) mod peer;
 pub(crate) mod program;
+pub(crate) mod proxy;
 pub(crate) mod random;
 pub(crate) mod registry;
 pub(crate) mod server;

@@ -1,0 +1,65 @@
+//! `push`: the arguments, and what goes to stdout.
+
+use camino::Utf8PathBuf;
+use clap::Args;
+
+use super::{args::Format, assemble, json, print, registry::RegistryArgs};
+use crate::{
+    error::{Result, Status},
+    oci::Reference,
+    ops::push::{self, Request, Source},
+    sys::Context,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct PushArgs {
+    /// Where it goes: `ghcr.io/me/tool`, with `:TAG` for another tag than the image's own; one or
+    /// more
+    #[arg(required = true, value_name = "REFERENCE")]
+    references: Vec<Reference>,
+    /// Push this OCI layout or archive; `PATH:TAG` or `PATH@DIGEST` for one image of several
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["dist", "package"])]
+    from: Option<String>,
+    /// The directory with `dist.json`; `target/dist` here or above when absent
+    #[arg(long, value_name = "DIR")]
+    dist: Option<Utf8PathBuf>,
+    /// Push this image, where `dist` made several
+    #[arg(short, long, value_name = "NAME")]
+    package: Option<String>,
+    /// Take blobs from this repository of the same registry, where it has them; repeatable
+    #[arg(long, value_name = "PATH")]
+    mount_from: Vec<String>,
+    /// Show what would be done, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    registry: RegistryArgs,
+    /// What goes to stdout: the image by its digest for each reference, or all that was done
+    #[arg(long, value_name = "FMT", default_value = "human")]
+    message_format: Format,
+}
+
+pub(super) fn run(cx: &Context, args: &PushArgs) -> Result<Status> {
+    let source = match &args.from {
+        Some(path) => Source::Path(path.clone()),
+        None => Source::Dist(assemble::dist(cx, args.dist.as_deref())?, args.package.clone()),
+    };
+    let request = Request {
+        source,
+        references: args.references.clone(),
+        mount_from: args.mount_from.clone(),
+        dry_run: args.dry_run,
+        registry: args.registry.settings(),
+    };
+    let pushed = push::push(cx, &request)?;
+    match args.message_format {
+        Format::Json => json(&pushed)?,
+        Format::Human if pushed.dry_run => print(&push::text(&pushed))?,
+        Format::Human => {
+            let line =
+                |of: &crate::schema::push::Pushed| format!("{}@{}\n", of.repository, pushed.digest);
+            print(&pushed.references.iter().map(line).collect::<String>())?;
+        }
+    }
+    Ok(Status::Done)
+}

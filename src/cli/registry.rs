@@ -1,0 +1,31 @@
+//! The arguments of all that talks to registries.
+
+use camino::Utf8PathBuf;
+use clap::Args;
+
+use crate::sys::registry::Settings;
+
+#[derive(Debug, Args)]
+pub(super) struct RegistryArgs {
+    /// Trust the certificates in this file, too; repeatable
+    #[arg(long = "ca", value_name = "FILE", help_heading = REGISTRY)]
+    ca: Vec<Utf8PathBuf>,
+    /// Allow plain HTTP with this registry, as with those on this machine; repeatable
+    #[arg(long = "insecure", value_name = "HOST", help_heading = REGISTRY)]
+    insecure: Vec<String>,
+    /// Log in to ghcr.io with `GITHUB_TOKEN`
+    #[arg(long, help_heading = REGISTRY)]
+    github_token: bool,
+}
+
+const REGISTRY: &str = "Registry options";
+
+impl RegistryArgs {
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            ca: self.ca.clone(),
+            insecure: self.insecure.clone(),
+            github_token: self.github_token,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What `push` did.
+
+use serde::{Deserialize, Serialize};
+
+use crate::oci::Digest;
+
+/// The schema number that this version writes.
+pub const SCHEMA: u32 = 1;
+
+/// What one command pushed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Push {
+    /// The schema's number: 1.
+    pub schema: u32,
+    /// Whether nothing was written, and this is what would be.
+    pub dry_run: bool,
+    /// The digest of the manifest or index.
+    pub digest: Digest,
+    /// The media type of that.
+    pub media_type: String,
+    /// One for each reference, in the order they were given in.
+    pub references: Vec<Pushed>,
+    /// One for each repository.
+    pub repositories: Vec<Repository>,
+}
+
+/// What became of one reference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Pushed {
+    /// The repository: registry and path.
+    pub repository: String,
+    /// The tag that points at the digest; absent where only a digest was named.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tag: Option<String>,
+    /// What the tag pointed at before; absent where there was no such tag.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub was: Option<Digest>,
+}
+
+/// What was sent to one repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Repository {
+    /// Registry and path.
+    pub name: String,
+    /// The blobs that were sent.
+    pub uploaded: Vec<Digest>,
+    /// The bytes of these.
+    pub uploaded_bytes: u64,
+    /// The blobs that the registry took from another repository of its own.
+    pub mounted: Vec<Digest>,
+    /// The blobs that were there.
+    pub present: Vec<Digest>,
+    /// The manifests and indexes that were written.
+    pub written: Vec<Digest>,
+}

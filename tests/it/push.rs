@@ -1,0 +1,480 @@
+//! `push`: to a real registry, and what skopeo sees there.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, Mutex, mpsc::channel},
+    time::{Duration, Instant},
+};
+
+use longshore::{
+    event::{Event, Events},
+    oci::Digest,
+    ops::push::{Request, Source, push},
+    sys::{Context, registry::Settings},
+};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    schema::valid,
+    support::{
+        command::{Test, longshore},
+        dist::{Dist, digest},
+        peer, program,
+        proxy::{Act, Asked, Proxy, status},
+        registry::Registry,
+        workspace::Workspace,
+    },
+};
+
+/// `longshore ARGS` in an empty directory, without anybody's credentials and proxies.
+pub(crate) fn run(home: &Path, args: &str) -> Test {
+    let mut test = longshore(&Workspace::empty(), args).dir(home).env("HOME", home);
+    for name in [
+        "DOCKER_CONFIG",
+        "REGISTRY_AUTH_FILE",
+        "XDG_RUNTIME_DIR",
+        "XDG_CONFIG_HOME",
+        "LONGSHORE_REGISTRY_USER",
+        "LONGSHORE_REGISTRY_PASSWORD",
+        "GITHUB_TOKEN",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "CARGO_TARGET_DIR",
+    ] {
+        test = test.env_remove(name);
+    }
+    test.env("LONGSHORE_CACHE_DIR", home.join("cache"))
+}
+
+pub(crate) fn pair() -> Dist {
+    let programs = [("linux/arm64", &program::arm64()[..]), ("linux/amd64", &program::amd64())];
+    Dist::new(&programs, json!({}))
+}
+
+/// A layout with one image, whose layers are these bytes; they need not be tar.
+pub(crate) fn layout(layers: &[&[u8]]) -> TempDir {
+    let dir = TempDir::new().unwrap();
+    fs::create_dir_all(dir.path().join("blobs/sha256")).unwrap();
+    let blob = |kind: &str, bytes: &[u8]| {
+        let digest = Digest::of(bytes);
+        fs::write(dir.path().join("blobs/sha256").join(digest.hex()), bytes).unwrap();
+        let kind = format!("application/vnd.oci.image.{kind}");
+        json!({ "mediaType": kind, "digest": digest, "size": bytes.len() })
+    };
+    let ids: Vec<_> = layers.iter().map(|layer| Digest::of(layer)).collect();
+    let config = json!({ "architecture": "amd64", "os": "linux",
+        "rootfs": { "type": "layers", "diff_ids": ids } });
+    let config = blob("config.v1+json", config.to_string().as_bytes());
+    let layers: Vec<_> = layers.iter().map(|layer| blob("layer.v1.tar", layer)).collect();
+    let manifest = json!({ "schemaVersion": 2, "config": config, "layers": layers,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json" });
+    let mut manifest = blob("manifest.v1+json", manifest.to_string().as_bytes());
+    manifest["annotations"] = json!({ "org.opencontainers.image.ref.name": "1.0" });
+    let index = json!({ "schemaVersion": 2, "manifests": [manifest] });
+    fs::write(dir.path().join("index.json"), index.to_string()).unwrap();
+    fs::write(dir.path().join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+    dir
+}
+
+/// What skopeo finds under that name: its digest.
+fn seen(registry: &Registry, name: &str) -> Option<String> {
+    let skopeo = peer::find("skopeo")?;
+    let url = registry.url(name);
+    let raw = peer::run(&skopeo, ["inspect", "--tls-verify=false", "--raw", &url]);
+    Some(Digest::of(raw.as_bytes()).to_string())
+}
+
+fn writes(asked: &[Asked]) -> Vec<&Asked> {
+    asked.iter().filter(|asked| !["GET", "HEAD"].contains(&asked.method.as_str())).collect()
+}
+
+#[test]
+fn layouts_and_archives_arrive_with_their_digest() {
+    let Some(registry) = Registry::start() else { return };
+    let dist = pair();
+    dist.image(&[]);
+    let archive = dist.write("oci-archive", "archive.tar");
+    let every = dist.write("docker-archive", "every.tar");
+    let layout = dist.root().join("image/hello");
+    let digest = digest(&layout);
+    let home = TempDir::new().unwrap();
+    let of_dist = format!("--dist {}", dist.root().display());
+    let sources = [of_dist]
+        .into_iter()
+        .chain([&layout, &archive, &every].map(|path| format!("--from {}", path.display())));
+    for (n, source) in sources.enumerate() {
+        // The tag is that of the image.
+        let name = format!("{}/team/hello{n}", registry.address);
+        let ran = run(home.path(), &format!("push {name} {source}")).run();
+        assert_eq!(ran.stdout, format!("{name}@{digest}\n"));
+        let at = format!("Tagged {name}:1.0\n");
+        assert!(ran.stderr.contains(&at), "{}", ran.stderr);
+        if let Some(seen) = seen(&registry, &format!("team/hello{n}:1.0")) {
+            assert_eq!(seen, digest, "{source}");
+        }
+        if let Some(skopeo) = peer::find("skopeo") {
+            // Every blob of every platform.
+            let to = format!("oci:{}:x", home.path().join(format!("copy{n}")).display());
+            let from = registry.url(&format!("team/hello{n}@{digest}"));
+            peer::run(&skopeo, ["copy", "--all", "--src-tls-verify=false", &from, &to]);
+        }
+    }
+}
+
+#[test]
+fn blobs_come_first_and_tags_last_and_nothing_is_sent_twice() {
+    let Some(registry) = Registry::start() else { return };
+    let proxy = Proxy::start(&registry.address, |_| Act::Pass);
+    let dist = pair();
+    dist.image(&[]);
+    let home = TempDir::new().unwrap();
+    let push = |args: &str| {
+        run(home.path(), &format!("push --dist {} {args}", dist.root().display())).run()
+    };
+    let name = format!("{}/hello", proxy.address);
+    let dry = push(&format!("{name}:1 --dry-run"));
+    assert!(dry.stdout.contains("  write tag 1\n"), "{}", dry.stdout);
+    assert!(dry.stdout.matches("  send  blob sha256:").count() >= 4, "{}", dry.stdout);
+    assert_eq!(writes(&proxy.asked()).len(), 0);
+    push(&format!("{name}:1 {name}:2"));
+    let asked = proxy.asked();
+    let writes_of = writes(&asked);
+    let kinds: Vec<_> = writes_of
+        .iter()
+        .map(|asked| match asked.path.split("/manifests/").nth(1) {
+            None => 0,
+            Some(target) if target.starts_with("sha256:") => 1,
+            Some(_) => 2,
+        })
+        .collect();
+    assert!(kinds.is_sorted(), "{kinds:?}");
+    assert_eq!(kinds.iter().filter(|kind| **kind == 1).count(), 3);
+    assert_eq!(kinds.iter().filter(|kind| **kind == 2).count(), 2);
+    // Each tag is looked at again after it was written.
+    let last = asked.last().unwrap();
+    assert!(last.is("HEAD", "/manifests/2"), "{last:?}");
+    assert_eq!(last.header("accept").split(", ").count(), 4);
+    let again = push(&format!("{name}:1 {name}:2"));
+    assert_eq!(writes(&proxy.asked()).len(), 0);
+    assert!(again.stderr.contains("Unchanged"), "{}", again.stderr);
+    assert_eq!(again.stdout.lines().count(), 2);
+    let third = push(&format!("{name}:3 --message-format json"));
+    assert_ne!(valid("push.v1", &third.stdout), Some(false));
+    let sent = writes(&proxy.asked()).len();
+    assert_eq!((sent, third.json()["references"][0]["tag"].as_str()), (1, Some("3")));
+}
+
+/// Keeps what is told of progress.
+#[derive(Default)]
+struct Kept(Mutex<Vec<(u64, u64)>>);
+
+impl Events for Kept {
+    fn emit(&self, event: Event) {
+        if let Event::Progress { verb: "Pushing", done, total, .. } = event {
+            self.0.lock().unwrap().push((done, total));
+        }
+    }
+}
+
+#[test]
+fn progress_is_told_in_bytes() {
+    let Some(registry) = Registry::start() else { return };
+    // What breaks is counted once.
+    let proxy = Proxy::start(&registry.address, |asked| match (asked.method.as_str(), asked.nth) {
+        ("PUT", 0) if asked.length > 1000 => Act::Cut(500_000),
+        _ => Act::Pass,
+    });
+    let image = layout(&[&[1; 1_000_000]]);
+    let kept = Arc::new(Kept::default());
+    let cx = Context::new(kept.clone()).unwrap();
+    let request = Request {
+        source: Source::Path(image.path().to_str().unwrap().to_owned()),
+        references: vec![format!("{}/x", proxy.address).parse().unwrap()],
+        mount_from: Vec::new(),
+        dry_run: false,
+        registry: Settings::default(),
+    };
+    for _ in 0..2 {
+        let pushed = push(&cx, &request).unwrap();
+        assert_eq!(pushed.references[0].tag.as_deref(), Some("1.0"));
+        let told = std::mem::take(&mut *kept.0.lock().unwrap());
+        let (done, total) = *told.last().unwrap();
+        assert_eq!(done, total);
+        assert!(total > 1_000_000 && total < 1_001_000, "{total}");
+        assert!(told.len() < 500 && told.iter().all(|(done, of)| done <= of && *of == total));
+    }
+}
+
+#[test]
+fn a_tag_that_moves_is_told() {
+    let Some(registry) = Registry::start() else { return };
+    let (one, two) = (layout(&[b"one"]), layout(&[b"two"]));
+    let home = TempDir::new().unwrap();
+    let name = format!("{}/hello:1", registry.address);
+    let push = |of: &TempDir, more: &str| {
+        run(home.path(), &format!("push {name} --from {} {more}", of.path().display())).run()
+    };
+    push(&one, "");
+    let was = digest(one.path());
+    assert!(push(&two, "--dry-run").stdout.contains(&format!("  move  tag 1 from {was}")));
+    assert!(push(&two, "").stderr.contains(&format!("{name} (it was {was})")));
+}
+
+#[test]
+fn a_lost_race_is_told() {
+    let Some(registry) = Registry::start() else { return };
+    let other = Digest::of(b"another");
+    // After the tag was written, it is another.
+    let proxy = Proxy::start(&registry.address, move |asked| {
+        if asked.is("HEAD", "/manifests/1") && asked.nth == 1 {
+            let digest = vec![("docker-content-digest", other.to_string())];
+            return Act::Answer(200, digest, Vec::new());
+        }
+        Act::Pass
+    });
+    let image = layout(&[b"one"]);
+    let home = TempDir::new().unwrap();
+    let args = format!("push {}/x:1 --from {}", proxy.address, image.path().display());
+    run(home.path(), &args)
+        .status(5)
+        .stderr(&format!("right after that it is `{other}`"))
+        .hint("somebody else wrote the tag at the same time")
+        .run();
+}
+
+#[test]
+fn blobs_are_taken_from_other_repositories_of_the_registry() {
+    let Some(registry) = Registry::start() else { return };
+    let proxy = Proxy::start(&registry.address, |_| Act::Pass);
+    let image = layout(&[b"one", b"two"]);
+    let home = TempDir::new().unwrap();
+    let push = |args: &str| {
+        let from = image.path().display();
+        run(home.path(), &format!("push {args} --from {from} --message-format json")).run().json()
+    };
+    let address = &proxy.address;
+    let pushed = push(&format!("{address}/a/x:1 {address}/b/x:1"));
+    assert_eq!(pushed["repositories"][0]["uploaded"].as_array().map(Vec::len), Some(3));
+    assert_eq!(pushed["repositories"][1]["mounted"].as_array().map(Vec::len), Some(3));
+    let asked = proxy.asked();
+    assert_eq!(asked.iter().filter(|asked| asked.is("PUT", "/b/x/blobs/")).count(), 0);
+    // One that does not have it: it is sent.
+    let pushed = push(&format!("{address}/c/x:1 --mount-from none --mount-from a/x"));
+    assert_eq!(pushed["repositories"][0]["mounted"].as_array().map(Vec::len), Some(3));
+    let pushed = push(&format!("{address}/d/x:1 --mount-from none"));
+    assert_eq!(pushed["repositories"][0]["uploaded"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn what_is_killed_goes_on_where_it_was() {
+    let Some(registry) = Registry::start() else { return };
+    let (sender, reached) = channel();
+    let (sender, layer) = (Mutex::new(sender), b"the layer that never ends".as_slice());
+    let (digest, waits) = (Digest::of(layer), std::sync::atomic::AtomicBool::new(true));
+    let proxy = Proxy::start(&registry.address, move |asked| {
+        let digest = digest.to_string().replace(':', "%3A");
+        if waits.load(std::sync::atomic::Ordering::SeqCst) && asked.is("PUT", &digest) {
+            waits.store(false, std::sync::atomic::Ordering::SeqCst);
+            sender.lock().unwrap().send(()).unwrap();
+            // Held until whoever asks is gone.
+            std::thread::sleep(Duration::from_secs(3));
+        }
+        Act::Pass
+    });
+    let image = layout(&[layer, b"another"]);
+    let home = TempDir::new().unwrap();
+    let args = format!("push {}/x:1 --from {}", proxy.address, image.path().display());
+    let mut child = run(home.path(), &args).spawn();
+    reached.recv_timeout(Duration::from_secs(60)).unwrap();
+    // The others may still be on their way.
+    std::thread::sleep(Duration::from_millis(500));
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+    child.wait().unwrap();
+    let asked = proxy.asked();
+    assert!(!asked.iter().any(|asked| asked.is("PUT", "/manifests/")));
+    let pushed = run(home.path(), &format!("{args} --message-format json")).run().json();
+    let list = |name: &str| pushed["repositories"][0][name].as_array().unwrap().len();
+    assert_eq!((list("uploaded") + list("present"), list("present") >= 1), (3, true), "{pushed}");
+    if let Some(seen) = seen(&registry, "x:1") {
+        assert_eq!(seen, pushed["digest"].as_str().unwrap());
+    }
+}
+
+#[test]
+fn an_interrupt_ends_it_at_once() {
+    let (sender, reached) = channel();
+    let sender = Mutex::new(sender);
+    // A registry that asks to be left alone for a minute.
+    let proxy = Proxy::start("", move |asked| {
+        if asked.is("HEAD", "/blobs/") {
+            let _ = sender.lock().unwrap().send(());
+            return Act::Answer(503, vec![("retry-after", "60".into())], Vec::new());
+        }
+        status(404)
+    });
+    interrupted(&proxy.address, || reached.recv_timeout(Duration::from_secs(60)).unwrap());
+    // One that says nothing at all.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let mut held = None;
+    interrupted(&address, || held = Some(silent.accept().unwrap()));
+}
+
+/// A push that is interrupted once `there` was reached ends soon after, and as such.
+fn interrupted(address: &str, there: impl FnOnce()) {
+    let image = layout(&[b"one"]);
+    let home = TempDir::new().unwrap();
+    let args = format!("push {address}/x:1 --from {}", image.path().display());
+    let child = run(home.path(), &args).spawn();
+    there();
+    let start = Instant::now();
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    assert!(start.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn what_cannot_be_pushed_is_refused_before_anything_is_sent() {
+    let proxy = Proxy::start("", |_| status(404));
+    let image = layout(&[b"one", b"two"]);
+    let home = TempDir::new().unwrap();
+    let name = format!("{}/x", proxy.address);
+    let from = image.path().display().to_string();
+    let other = Digest::of(b"other");
+    let blob = image.path().join("blobs/sha256").join(Digest::of(b"two").hex());
+    let refused = |status: i32, args: &str, error: &str, hint: &str| {
+        run(home.path(), &format!("push {args}")).status(status).stderr(error).hint(hint).run();
+    };
+    refused(1, &format!("{name}@{other} --from {from}"), "and not `sha256:", "`127.0.0.1:");
+    refused(2, &format!("{name} --from {from}:2.0"), "has no image `2.0`", "it has `1.0`");
+    refused(2, &format!("{name} --from {from}/gone"), "there is no `", "name an OCI layout");
+    refused(2, &format!("{name} --dist {from}"), "there is no `", "`cargo longshore dist`");
+    fs::remove_file(&blob).unwrap();
+    let missing = "is missing";
+    refused(1, &format!("{name} --from {from}"), missing, "a registry takes only what is whole");
+    assert_eq!(proxy.asked().len(), 0);
+    // One that is another is found while it is sent, and no manifest is.
+    fs::write(&blob, b"owt").unwrap();
+    let Some(registry) = Registry::start() else { return };
+    let proxy = Proxy::start(&registry.address, |_| Act::Pass);
+    let lies = "lies: it has not 3 bytes with that digest";
+    refused(1, &format!("{}/x --from {from}", proxy.address), lies, "it is damaged");
+    assert!(!proxy.asked().iter().any(|asked| asked.is("PUT", "/manifests/")));
+    let text = run(home.path(), "push Hello --from x").status(2).run().stderr;
+    assert!(text.contains("`Hello` is no image reference: names are lowercase"), "{text}");
+}
+
+/// Where credentials are kept, and by whom: each is found.
+#[test]
+fn passwords_are_found_where_docker_and_podman_keep_them() {
+    let Some(registry) = Registry::start_with_password() else { return };
+    let image = layout(&[b"one"]);
+    let address = &registry.address;
+    let args = format!("push {address}/x:1 --from {}", image.path().display());
+    // base64 of `me:hunter2`.
+    let auths = json!({ "auths": { address: { "auth": "bWU6aHVudGVyMg==" } } });
+    let place = |path: &str, content: &Value| {
+        let home = TempDir::new().unwrap();
+        let file: PathBuf = home.path().join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, content.to_string()).unwrap();
+        home
+    };
+    let none = TempDir::new().unwrap();
+    run(none.path(), &args)
+        .status(5)
+        .stderr("401 unauthorized")
+        .hint(&format!("there are no credentials for `{address}`: `docker login {address}`"))
+        .run();
+    for path in [".docker/config.json", ".config/containers/auth.json"] {
+        run(place(path, &auths).path(), &args).run();
+    }
+    let home = place("d/config.json", &auths);
+    run(home.path(), &args).env("DOCKER_CONFIG", home.path().join("d")).run();
+    run(home.path(), &args).env("REGISTRY_AUTH_FILE", home.path().join("d/config.json")).run();
+    let home = place("containers/auth.json", &auths);
+    run(home.path(), &args).env("XDG_RUNTIME_DIR", home.path()).run();
+    let both = |test: Test, password: &str| {
+        test.env("LONGSHORE_REGISTRY_USER", "me").env("LONGSHORE_REGISTRY_PASSWORD", password)
+    };
+    both(run(none.path(), &args), "hunter2").run();
+    let wrong = both(run(none.path(), &args), "wrong-word").status(5);
+    let hint = "does not take the credentials of `LONGSHORE_REGISTRY_USER`";
+    wrong.stderr(hint).absent("wrong-word").run();
+    run(none.path(), &args)
+        .env("LONGSHORE_REGISTRY_USER", "me")
+        .status(2)
+        .stderr("`LONGSHORE_REGISTRY_PASSWORD` is not")
+        .run();
+    // A token of GitHub's is for its own registry.
+    let github = format!("{args} --github-token");
+    run(none.path(), &github)
+        .env("GITHUB_TOKEN", "hunter2")
+        .status(5)
+        .stderr("no credentials")
+        .run();
+    helpers(&args, address, &place);
+}
+
+fn helpers(args: &str, address: &str, place: &dyn Fn(&str, &Value) -> TempDir) {
+    let script = format!(
+        "#!/bin/sh\nread server\ntest \"$1 $server\" = 'get {address}' || exit 1\n\
+         echo '{{\"ServerURL\":\"x\",\"Username\":\"me\",\"Secret\":\"hunter2\"}}'\n"
+    );
+    for kind in [json!({ "credsStore": "it" }), json!({ "credHelpers": { address: "it" } })] {
+        let home = place(".docker/config.json", &kind);
+        let bin = home.path().join("bin");
+        fs::create_dir(&bin).unwrap();
+        let program = bin.join("docker-credential-it");
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        let test = || run(home.path(), args).env("PATH", &path);
+        let missing = test();
+        match kind.get("credsStore") {
+            Some(_) => missing.status(5).stderr("which is not installed").run(),
+            None => missing.status(3).stderr("`docker-credential-it` is not installed").run(),
+        };
+        fs::write(&program, &script).unwrap();
+        peer::run(Path::new("chmod"), [Path::new("+x"), &program]);
+        test().run();
+        fs::write(&program, "#!/bin/sh\necho hunter2\necho hunter2 >&2\nexit 1\n").unwrap();
+        test().status(5).stderr("gave no credentials").absent("hunter2").run();
+        fs::write(&program, "#!/bin/sh\necho credentials not found in native keychain\nexit 1\n")
+            .unwrap();
+        test().status(5).stderr("there are no credentials for").run();
+    }
+}
+
+#[test]
+fn a_registry_with_tls_is_trusted_by_its_authority() {
+    let (Some(openssl), home) = (peer::find("openssl"), TempDir::new().unwrap()) else { return };
+    let (key, certificate) = (home.path().join("key.pem"), home.path().join("ca.pem"));
+    let mut command = Command::new(openssl);
+    command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+    command.args(["-nodes", "-days", "2", "-subj", "/CN=it", "-addext"]);
+    command.args(["subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"]);
+    command.arg("-keyout").arg(&key).arg("-out").arg(&certificate);
+    let made = command.output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let Some(registry) = Registry::start_with_tls(&certificate, &key) else { return };
+    let image = layout(&[b"one"]);
+    let args = format!("push {}/x:1 --from {}", registry.address, image.path().display());
+    run(home.path(), &args)
+        .status(5)
+        .stderr("TLS failed: invalid peer certificate")
+        .hint("if the registry has a certificate of your own authority, name that with `--ca FILE`")
+        .run();
+    run(home.path(), &format!("{args} --ca {}", certificate.display())).run();
+    run(home.path(), &args).env("SSL_CERT_FILE", &certificate).run();
+    run(home.path(), &format!("{args} --ca {}", key.display()))
+        .status(2)
+        .stderr("is no file of certificates")
+        .run();
+}
