@@ -9,6 +9,7 @@ use base64::{
 };
 use serde::Deserialize;
 
+use super::url;
 use crate::{
     error::{Error, Result},
     oci::reference::DOCKER,
@@ -66,7 +67,9 @@ impl Credential {
     /// Everything in it that must not be shown, in each form that it is sent in.
     pub fn secrets(&self) -> Vec<Secret> {
         match self {
-            Credential::Identity(token) => vec![token.clone()],
+            Credential::Identity(token) => {
+                vec![Secret::new(url::encode(token.reveal())), token.clone()]
+            }
             Credential::Password(_, password) => {
                 let pair = self.basic();
                 let pair = pair.as_ref().and_then(|pair| pair.reveal().strip_prefix("Basic "));

@@ -22,8 +22,9 @@ struct One {
     message: Option<String>,
 }
 
-/// What the body of an answer says, as one line; nothing where it says nothing to people.
-pub fn text(body: &[u8]) -> Option<String> {
+/// What the body of an answer says, as one line; nothing where it says nothing to people. `hide`
+/// takes out what must not be shown, before any of it is cut through.
+pub fn text(body: &[u8], hide: impl Fn(&str) -> String) -> Option<String> {
     let of = serde_json::from_slice::<Body>(body).ok();
     let said = match of {
         Some(of) if !of.errors.is_empty() => {
@@ -49,8 +50,9 @@ pub fn text(body: &[u8]) -> Option<String> {
             if page { String::new() } else { text.into_owned() }
         }
     };
-    let line = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    let line: String = line.chars().filter(|c| !c.is_control()).take(TEXT).collect();
+    let line = hide(&said).split_whitespace().collect::<Vec<_>>().join(" ");
+    let line: String = line.chars().filter(|c| !c.is_control()).collect();
+    let line: String = hide(&line).chars().take(TEXT).collect();
     (!line.is_empty()).then_some(line)
 }
 
@@ -111,7 +113,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_hidden_is_not_cut_through() {
+        let said = format!("{}hunter2 {}", "x".repeat(TEXT - 3), "hun\u{7}ter2");
+        let told = text(said.as_bytes(), |text| text.replace("hunter2", "***")).unwrap();
+        assert!(told.ends_with("x***"), "{told}");
+        let told = text(b"hun\x07ter2", |text| text.replace("hunter2", "***"));
+        assert_eq!(told.as_deref(), Some("***"));
+    }
+
+    #[test]
     fn bodies() {
+        let text = |body: &[u8]| text(body, str::to_owned);
         let body = br#"{"errors":[{"code":"DENIED","message":"requested access\n is denied","detail":[]},{"code":"X"}]}"#;
         assert_eq!(text(body).as_deref(), Some("DENIED: requested access is denied; X"));
         assert_eq!(text(br#"{"details":"wrong password"}"#).as_deref(), Some("wrong password"));

@@ -290,7 +290,6 @@ impl<'a> Pusher<'a> {
 
     /// Sends the blobs that the repository does not have, several at once.
     fn blobs(&self, repository: &Repository, from: &[String]) -> Result<Told> {
-        // The first asks who is asked, and as whom: the others need not.
         let all = &self.upload.blobs;
         let meter = Meter::new(self.cx, repository, self.upload);
         let results = Mutex::new(Vec::new());
@@ -301,11 +300,13 @@ impl<'a> Pusher<'a> {
                     break;
                 }
                 let result = self.blob(repository, blob, from, &meter);
-                if result.is_err() {
-                    meter.stop.store(true, Ordering::Relaxed);
-                }
+                let failed = result.is_err();
                 let result = result.map(|sent| (blob, sent));
                 results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
+                // Only now, so that what made the others fail stands before them.
+                if failed {
+                    meter.stop.store(true, Ordering::Relaxed);
+                }
             }
         };
         std::thread::scope(|scope| {

@@ -1,14 +1,14 @@
 //! The environment, read once.
 #![allow(clippy::disallowed_methods, reason = "this is the one place that reads it")]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::error::{Error, Result};
 
 /// The process's variables, directories and program, as they were at the start.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Env {
     vars: BTreeMap<String, String>,
     /// The current directory.
@@ -18,6 +18,18 @@ pub struct Env {
     /// Where longshore caches what it provides: `LONGSHORE_CACHE_DIR`, else `longshore` in the
     /// user's cache directory.
     pub cache: Utf8PathBuf,
+}
+
+/// The names of variables only: some values are secrets.
+impl fmt::Debug for Env {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Env")
+            .field("vars", &self.vars.keys())
+            .field("dir", &self.dir)
+            .field("exe", &self.exe)
+            .field("cache", &self.cache)
+            .finish()
+    }
 }
 
 impl Env {

@@ -6,6 +6,13 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use longshore::{
+    event::Silent,
+    sys::{
+        Context,
+        registry::{Session, Settings},
+    },
+};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -372,6 +379,17 @@ fn a_password_goes_to_one_registry_and_to_no_other_host() {
         !asked.is_empty() && asked.iter().all(|a| a.header("authorization").is_empty()),
         "{to}"
     );
+}
+
+/// What programs show of their values shows no variable.
+#[test]
+fn no_variable_is_shown() {
+    let cx = Context::new(Arc::new(Silent)).unwrap();
+    let session = Session::new(&cx, &Settings::default());
+    let repository = session.repository(&"ghcr.io/me/x".parse().unwrap());
+    let shown = format!("{cx:?}{session:?}{repository:?}");
+    let (name, value) = cx.env.vars().find(|(name, _)| *name == "CARGO_PKG_DESCRIPTION").unwrap();
+    assert!(shown.contains(name) && !shown.contains(value), "{shown}");
 }
 
 /// Whatever goes wrong, and whatever a registry says: no secret is shown.

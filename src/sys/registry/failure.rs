@@ -41,7 +41,7 @@ impl Repository {
         // A body that is too long or does not come says nothing.
         let body = answer.read(BODY).ok().flatten().unwrap_or_default();
         let mut why = refusal::status(code);
-        if let Some(text) = refusal::text(&body) {
+        if let Some(text) = refusal::text(&body, |text| self.redact(text)) {
             why = format!("{why}: {text}");
         }
         let origin =

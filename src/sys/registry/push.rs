@@ -248,16 +248,19 @@ impl Upload<'_, '_> {
         let Descriptor { digest, size, .. } = *self.blob.descriptor;
         let piece = PIECE.max(least.min(LARGEST));
         let mut stream = Checked::open(self.blob, 0)?;
-        let mut tried = 0;
+        let (mut tried, mut farthest) = (0, 0);
         while stream.at < size {
             let at = stream.at;
             match self.piece(&location, &mut stream, piece.min(size - at)) {
                 Ok(answer) => {
                     location = self.location(&location, &answer)?;
-                    tried = 0;
                     let received = answer.received().filter(|received| *received > at);
                     if received.is_some_and(|received| received < stream.at) {
                         stream.go_to(received.unwrap_or(at))?;
+                    }
+                    // Farther than ever: what broke before counts no more.
+                    if stream.at > farthest {
+                        (farthest, tried) = (stream.at, 0);
                     }
                 }
                 Err(Piece::Unknown(trouble)) => {
