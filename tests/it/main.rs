@@ -26,6 +26,7 @@ mod recipe_buildah;
 mod recipe_random;
 mod reentry;
 mod registry;
+mod registry_tls;
 mod release;
 mod reproducible;
 mod schema;

@@ -69,6 +69,7 @@ impl Repository {
         {
             return Trouble::Final(own.again());
         }
+        let no_tls = format!("does `{host}` speak TLS? `--insecure {host}` allows plain HTTP");
         if let Some(tls) = tls(failure) {
             let error = self.error(what, &format!("TLS failed: {tls}"));
             return Trouble::Final(match tls {
@@ -76,10 +77,12 @@ impl Repository {
                     "if the registry has a certificate of your own authority, name that with `--ca FILE` \
                      or `SSL_CERT_FILE`",
                 ),
-                _ => error.hint(format!(
-                    "does `{host}` speak TLS? `--insecure {host}` allows plain HTTP"
-                )),
+                _ => error.hint(no_tls),
             });
+        }
+        if let Http::Tls(_) = failure {
+            let why = "TLS failed: no certificate can be for a host of that name";
+            return Trouble::Final(self.error(what, why).hint(no_tls));
         }
         let unreachable = |why: &str| {
             let error = self.error(what, why).hint(format!(
