@@ -1,5 +1,7 @@
 //! The dynamic section: what a file asks of a dynamic linker (gABI, "Dynamic Section").
 
+use std::{borrow::Cow, cell::RefCell};
+
 use goblin::elf::{
     dynamic::{
         DF_1_NOW, DF_1_PIE, DF_BIND_NOW, DF_TEXTREL, DT_BIND_NOW, DT_FLAGS, DT_FLAGS_1, DT_NEEDED,
@@ -76,7 +78,8 @@ impl Dynamic {
 }
 
 /// The dynamic section; none where the file has no `PT_DYNAMIC`, or one without bytes in the file.
-pub(super) fn read(file: &File<'_>) -> Result<Option<Dynamic>, Unreadable> {
+/// The table of all names is read where `names` says so.
+pub(super) fn read(file: &File<'_>, names: bool) -> Result<Option<Dynamic>, Unreadable> {
     let mut all = file.segments.iter().filter(|s| s.p_type == PT_DYNAMIC);
     let Some(segment) = all.next().filter(|segment| segment.p_filesz != 0) else {
         return Ok(None);
@@ -94,10 +97,10 @@ pub(super) fn read(file: &File<'_>) -> Result<Option<Dynamic>, Unreadable> {
     }
     let place = file.segment(segment)?;
     let bytes = file.source.start(place.start, place.end - place.start)?;
-    entries(file, &bytes).map(Some)
+    entries(file, &bytes, names).map(Some)
 }
 
-fn entries(file: &File<'_>, bytes: &[u8]) -> Result<Dynamic, Unreadable> {
+fn entries(file: &File<'_>, bytes: &[u8], names: bool) -> Result<Dynamic, Unreadable> {
     let words = file.words();
     let pairs = || {
         bytes
@@ -117,7 +120,7 @@ fn entries(file: &File<'_>, bytes: &[u8]) -> Result<Dynamic, Unreadable> {
         Ok::<_, Unreadable>(name.unwrap_or_else(outside))
     };
     let mut dynamic = Dynamic::default();
-    if let Some(strings) = &strings {
+    if let Some(strings) = strings.as_ref().filter(|_| names) {
         strings.each(|names| dynamic.look_at_names(names))?;
     }
     if let Some((_, address)) = last(DT_VERNEED) {
@@ -150,24 +153,38 @@ struct Strings<'a> {
     source: Source<'a>,
     start: u64,
     size: u64,
+    /// The part that was read last, and where it begins in the table: names that are asked for lie
+    /// close together.
+    recent: RefCell<(u64, Cow<'a, [u8]>)>,
 }
+
+/// How much of the table is read around a name.
+const AROUND: u64 = 8 << 10;
 
 impl<'a> Strings<'a> {
     /// The table of that size at that address; none where it is not wholly in the file.
     fn new(file: &File<'a>, address: u64, size: u64) -> Option<Self> {
         let start = file.offset_of(address)?;
         let end = start.checked_add(size)?;
-        (end <= file.source.size()).then_some(Strings { source: file.source, start, size })
+        let recent = RefCell::default();
+        (end <= file.source.size()).then_some(Strings { source: file.source, start, size, recent })
     }
 
     /// The name at that offset, cut where it is too long; none where that is outside the table.
     fn get(&self, offset: u64) -> Result<Option<String>, Unreadable> {
-        let Some(left) = self.size.checked_sub(offset) else {
+        if offset > self.size {
             return Ok(None);
-        };
-        let bytes =
-            self.source.start(self.start.saturating_add(offset), left.min(STRING as u64))?;
-        Ok(until_nul(&bytes, 0, STRING).map(text))
+        }
+        let mut recent = self.recent.borrow_mut();
+        let end = recent.0.saturating_add(recent.1.len() as u64);
+        let wanted = offset.saturating_add(STRING as u64).min(self.size);
+        if offset < recent.0 || wanted > end {
+            let first = offset.saturating_sub(AROUND);
+            let len = (self.size - first).min(2 * AROUND);
+            *recent = (first, self.source.start(self.start.saturating_add(first), len)?);
+        }
+        let Some(at) = offset.checked_sub(recent.0) else { return Ok(None) };
+        Ok(until_nul(&recent.1, at, STRING).map(text))
     }
 
     /// Calls `take` with all names, in parts. A name that lies across two parts is whole in one of

@@ -205,8 +205,17 @@ impl Facts {
     /// It is not an ELF file, a table or a loaded segment is not wholly in it, or it contradicts
     /// itself so that what is read would not be what is run.
     pub fn read<'a>(source: impl Into<Source<'a>>) -> Result<Facts, Unreadable> {
+        Self::read_with(source.into(), true)
+    }
+
+    /// As [`Facts::read`]; unless `names` says so, nothing is found out of what only the table of all
+    /// names of shared libraries' functions tells: [`Facts::canary`] and [`Facts::fortified`].
+    ///
+    /// # Errors
+    /// As [`Facts::read`].
+    pub(crate) fn read_with(source: Source<'_>, names: bool) -> Result<Facts, Unreadable> {
         let file = File::read(source)?;
-        let dynamic = dynamic::read(&file)?;
+        let dynamic = dynamic::read(&file, names)?;
         let interpreter = interpreter(&file)?;
         let notes = note::read(&file)?;
         let loaded = strings::loaded(&file)?;
@@ -285,7 +294,7 @@ impl Facts {
         through(source, &self.loaded, look)
     }
 
-    /// As [`Facts::look`], without what section headers call code: where texts are.
+    /// As [`Facts::look`], without what section headers call code or a table: where texts are.
     pub(crate) fn look_for_texts(
         &self,
         source: Source<'_>,

@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use goblin::elf::{
     program_header::PT_LOAD,
-    section_header::{SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SectionHeader},
+    section_header::{
+        SHF_ALLOC, SHF_EXECINSTR, SHT_DYNSYM, SHT_GNU_HASH, SHT_HASH, SHT_NOBITS, SHT_REL,
+        SHT_RELA, SectionHeader,
+    },
 };
 
 use super::{
@@ -36,15 +39,13 @@ pub(super) fn loaded(file: &File<'_>) -> Result<Vec<Range<u64>>, Unreadable> {
 /// A section smaller than this is read with what is around it: two reads cost as much.
 const SMALL: u64 = 32 << 10;
 
-/// What of the `loaded` ranges is not code, as far as section headers tell: texts are elsewhere, and
-/// code is half of a program.
+/// What of the `loaded` ranges can hold texts, as far as section headers tell: all but code, which is
+/// half of a program, and tables.
 pub(super) fn data(file: &File<'_>, loaded: &[Range<u64>]) -> Vec<Range<u64>> {
-    const CODE: u64 = (SHF_ALLOC | SHF_EXECINSTR) as u64;
-    let sections = file.sections.iter();
-    let code = sections.filter(|s| s.sh_flags & CODE == CODE && s.sh_type != SHT_NOBITS);
     let place = |s: &SectionHeader| s.sh_offset..s.sh_offset.saturating_add(s.sh_size);
+    let sections = file.sections.iter().filter(|section| has_no_texts(file, section));
     let mut code: Vec<_> =
-        code.map(place).filter(|range| range.end - range.start >= SMALL).collect();
+        sections.map(place).filter(|range| range.end - range.start >= SMALL).collect();
     code.sort_by_key(|range| range.start);
     let mut data = Vec::new();
     let mut code = code.into_iter().peekable();
@@ -61,6 +62,20 @@ pub(super) fn data(file: &File<'_>, loaded: &[Range<u64>]) -> Vec<Range<u64>> {
         }
     }
     data
+}
+
+/// Code; and the tables of relocations, symbols and unwinding.
+fn has_no_texts(file: &File<'_>, section: &SectionHeader) -> bool {
+    const CODE: u64 = (SHF_ALLOC | SHF_EXECINSTR) as u64;
+    match section.sh_type {
+        SHT_RELA | SHT_REL | SHT_DYNSYM | SHT_HASH | SHT_GNU_HASH => true,
+        SHT_NOBITS => false,
+        _ if section.sh_flags & CODE == CODE => true,
+        _ => {
+            let name = file.name(section);
+            matches!(name, b".eh_frame" | b".eh_frame_hdr" | b".gcc_except_table")
+        }
+    }
 }
 
 /// Whether `needle` is in one of `ranges`.

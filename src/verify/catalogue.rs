@@ -240,8 +240,9 @@ pub static LINTS: [Lint; 29] = [
         means: "Such a path tells others the name of a user, and makes the same source give \
                   other bytes on another machine.",
         detected: "The directories of the build, where they are known, and paths in anybody's \
-                  home directory, in what is loaded and is not code by its section. \
-                  `/rustc/<hash>/` and `/checkout/` are made up by the compiler, and fine.",
+                  home directory, in what is loaded and is neither code nor a table \
+                  by its section. `/rustc/<hash>/` and `/checkout/` are made up by the compiler, \
+                  and fine.",
         unknown: "Paths in compressed or encrypted data or among code, and, of a file from \
                   elsewhere, paths outside home directories.",
         applies: always,

@@ -67,6 +67,12 @@ pub fn verify<'a>(source: impl Into<Source<'a>>, policy: &Policy) -> Verdict {
     }
 }
 
+/// Whether a lint is on that needs the names of all functions that a file takes from libraries.
+pub(crate) fn needs_names(policy: &Policy) -> bool {
+    let on = |lint: &&Lint| policy.level(lint) != Level::Allow;
+    LINTS.iter().filter(on).any(|lint| matches!(lint.id, "canary" | "fortify"))
+}
+
 /// The verdict on a file whose `facts` were read from `source`, under `policy`, and on what is known
 /// `about` it beside that.
 pub fn judge<'a>(

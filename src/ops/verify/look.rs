@@ -157,7 +157,8 @@ impl<'a> Looker<'a> {
     }
 
     fn elf(&self, file: File<'_>, policy: &Policy) -> Outcome {
-        let facts = match Facts::read(file.source) {
+        let names = self.request.facts || verify::needs_names(policy);
+        let facts = match Facts::read_with(file.source, names) {
             Ok(facts) => facts,
             Err(error) => return self.checked(file, policy, Err(error), Vec::new),
         };
