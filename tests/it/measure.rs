@@ -89,18 +89,18 @@ fn images_against_other_programs() {
             });
         },
     );
-    ours(&table, &dist);
     let place = dist.beside("peers");
     fs::create_dir(&place).unwrap();
     let (registry, repositories) = (Registry::start(), Cell::default());
     let peers = Peers { root: dist.root(), registry, place, repositories };
+    ours(&table, &dist, &peers);
     peers.crane(&table);
     peers.umoci(&table);
     peers.buildah(&table);
     peers.buildx(&table);
 }
 
-fn ours(table: &Table, dist: &Dist) {
+fn ours(table: &Table, dist: &Dist, peers: &Peers) {
     let (root, out) = (dist.root(), dist.beside("ours.tar"));
     let output = format!("--output=oci-archive={}", out.display());
     let image = |args: &[&str]| {
@@ -111,6 +111,18 @@ fn ours(table: &Table, dist: &Dist) {
     let clean = || drop(fs::remove_dir_all(dist.beside("target/longshore")));
     table.row("longshore, layout", clean, || image(&[]));
     table.row("longshore, archive", clean, || image(&[&output]));
+    if let Some(registry) = &peers.registry {
+        let push = |name: &str| {
+            let mut command = plain(LONGSHORE);
+            command.args(["push", name, "--dist"]).arg(&root);
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            assert!(command.status().unwrap().success());
+        };
+        table.row("longshore image, push, registry", clean, || {
+            image(&[]);
+            push(&peers.repository(registry));
+        });
+    }
     table.row("longshore, layout, nothing changed", || {}, || image(&[]));
     let time = Path::new("/usr/bin/time");
     if time.exists() {
@@ -164,8 +176,8 @@ impl Peers {
             || {
                 for platform in PLATFORMS {
                     let (tar, out) = (self.tar(platform), self.path("crane.tar"));
-                    let tag = format!("x:{platform}");
-                    run(&home, &["append", "--oci-empty-base", "-f", &tar, "-t", &tag, "-o", &out]);
+                    let tag = format!("registry.example/x/y:{platform}");
+                    run(&home, &["append", "-f", &tar, "-t", &tag, "-o", &out]);
                 }
             },
         );
