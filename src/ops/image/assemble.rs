@@ -65,11 +65,6 @@ impl<'a> Maker<'a> {
         Maker { cx, root, store, digests, verified, epoch, warned: RefCell::default() }
     }
 
-    /// Removes what the store has too much of.
-    pub(super) fn prune(&self, used: usize) -> Result<()> {
-        self.store.prune(used)
-    }
-
     pub(super) fn make(&self, plan: &plan::Image) -> Result<Made> {
         let (recipe, ignore) = self.recipe(plan)?;
         let context = BuildContext::read(self.root, &ignore, self.epoch)?;

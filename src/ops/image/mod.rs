@@ -80,9 +80,12 @@ pub fn images(
         lay_out(&made, plan, stage, &store)?;
         images.push(record(&made, plan));
     }
-    let layers = images.iter().flat_map(|image| &image.platforms).map(|image| image.layers.len());
-    maker.prune(layers.sum())?;
+    store.prune(layers(&images))?;
     Ok(images)
+}
+
+fn layers(images: &[dist::Image]) -> usize {
+    images.iter().flat_map(|image| &image.platforms).map(|image| image.layers.len()).sum()
 }
 
 /// Makes images of what is in `target/dist`, and gives what they are called with their digests.
@@ -114,7 +117,7 @@ pub fn image(cx: &Context, request: &Request) -> Result<Vec<dist::Image>> {
         }
         images.push(record(&made, plan));
     }
-    maker.prune(images.len())?;
+    store.prune(layers(&images))?;
     if into_dist {
         stage.keep_all(|path| !plans.iter().any(|plan| path == plan.path))?;
         dist.images.retain(|old| !images.iter().any(|new| new.name == old.name));
