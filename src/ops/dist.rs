@@ -58,7 +58,18 @@ fn make(cx: &Context, request: &Request, pack: bool) -> Result<Dist> {
     let release = plan.release.clone();
     let (units, sccache) = (built.report.units, built.sccache);
     let recipes = plan.images.clone();
-    let dist = Dist { schema: SCHEMA, release, units, sccache, artifacts, recipes, images };
+    let (archives, documents) = (Vec::new(), Vec::new());
+    let dist = Dist {
+        schema: SCHEMA,
+        release,
+        units,
+        sccache,
+        artifacts,
+        recipes,
+        images,
+        archives,
+        documents,
+    };
     cx.children.check()?;
     let output = stage.output().to_owned();
     stage.finish(&dist)?;

@@ -36,6 +36,12 @@ pub struct Dist {
     pub recipes: Vec<plan::Image>,
     /// Every multi-platform image.
     pub images: Vec<Image>,
+    /// Every archive and package that people download.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub archives: Vec<Archive>,
+    /// What is said of all these: checksums, bills of materials, provenance, signatures.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub documents: Vec<Document>,
 }
 
 /// What was released, from which source, with which tools.
@@ -261,4 +267,95 @@ pub struct Layer {
     pub compressor: String,
     /// The instruction, or the extra, that made it.
     pub created_by: String,
+}
+
+/// An archive or a package of one target's binaries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Archive {
+    /// What is in it.
+    pub kind: ArchiveKind,
+    /// The package that it is of.
+    pub package: String,
+    /// That package's version.
+    pub version: String,
+    /// What its binaries were compiled for.
+    pub target: String,
+    /// What OCI calls that.
+    pub platform: Platform,
+    /// Where the file is.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Digest,
+    /// Its files, in their order.
+    pub contents: Vec<Packed>,
+}
+
+/// What an archive is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum ArchiveKind {
+    /// Binaries, with what belongs to them.
+    Binaries,
+    /// Their symbols and line numbers.
+    Debug,
+    /// A package of Debian's (deb(5)).
+    Deb,
+}
+
+/// A file in an archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Packed {
+    /// Its path in the archive.
+    pub path: String,
+    /// Whether it may be executed.
+    pub executable: bool,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Digest,
+}
+
+/// A file that says something of what was released.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Document {
+    /// What it says.
+    pub kind: DocumentKind,
+    /// The path of what it speaks of, as in `archives` and `images`; absent for one of the whole
+    /// release.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub subject: Option<String>,
+    /// Where the file is.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Digest,
+}
+
+/// What a document says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum DocumentKind {
+    /// Digests in the format of `sha256sum`.
+    Checksums,
+    /// A bill of materials in CycloneDX's JSON.
+    Cyclonedx,
+    /// A bill of materials in SPDX's JSON.
+    Spdx,
+    /// How it was made: an in-toto statement with SLSA's provenance.
+    Provenance,
+    /// A signature of minisign's over the file that is its subject.
+    Minisign,
+    /// A bundle of Sigstore's over the file that is its subject.
+    Sigstore,
 }
