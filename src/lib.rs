@@ -5,11 +5,13 @@
 #![warn(missing_docs)]
 
 pub mod allocator;
+pub mod archive;
 pub mod assemble;
 pub mod cache;
 pub mod cargo;
 pub mod cli;
 pub mod command;
+pub mod compress;
 pub mod config;
 pub mod contents;
 pub mod distribution;

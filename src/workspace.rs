@@ -61,6 +61,10 @@ pub struct About {
     pub documentation: Option<String>,
     /// Who wrote it.
     pub authors: Vec<String>,
+    /// Its README, as `Cargo.toml` or cargo itself names it.
+    pub readme: Option<Utf8PathBuf>,
+    /// The file with its licence that `Cargo.toml` names.
+    pub license_file: Option<Utf8PathBuf>,
 }
 
 /// One binary.
@@ -139,6 +143,8 @@ impl Package {
                 homepage: package.homepage.clone(),
                 documentation: package.documentation.clone(),
                 authors: package.authors.clone(),
+                readme: package.readme(),
+                license_file: package.license_file(),
             },
         })
     }

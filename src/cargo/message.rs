@@ -18,6 +18,8 @@ pub struct Report {
     commands: Vec<Vec<String>>,
     /// What build scripts asked of the linker.
     pub scripts: Vec<Script>,
+    /// Every `OUT_DIR`, by the id of its package.
+    pub out_dirs: Vec<(String, Utf8PathBuf)>,
     /// Everything that cargo spoke of, for a cache.
     pub all: Vec<Unit>,
 }
@@ -37,6 +39,8 @@ pub struct Script {
 /// One binary that cargo made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binary {
+    /// The id of its package.
+    pub package: String,
     /// The manifest of its package.
     pub manifest: Utf8PathBuf,
     /// Its name.
@@ -67,7 +71,7 @@ impl Report {
         let targets = self.commands.last().map_or(&[][..], Vec::as_slice);
         self.units.add(&artifact, self.commands.len().saturating_sub(1), targets);
         self.all.push(Unit {
-            package: artifact.package_id.repr,
+            package: artifact.package_id.repr.clone(),
             root: artifact.manifest_path.parent().map(Utf8Path::to_owned),
             files: artifact.filenames,
             script: false,
@@ -77,6 +81,7 @@ impl Report {
             && !artifact.profile.test
         {
             self.binaries.push(Binary {
+                package: artifact.package_id.repr,
                 manifest: artifact.manifest_path,
                 name: artifact.target.name,
                 path,
@@ -91,6 +96,7 @@ impl Report {
             files: vec![script.out_dir.clone()],
             script: true,
         });
+        self.out_dirs.push((script.package_id.repr.clone(), script.out_dir.clone()));
         // Most ask for nothing.
         if !script.linked_libs.is_empty() {
             self.scripts.push(Script {

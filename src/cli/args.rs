@@ -3,7 +3,9 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{cache::CacheArgs, image::ImageArgs, push::PushArgs, verify::VerifyArgs};
+use super::{
+    cache::CacheArgs, image::ImageArgs, package::PackageArgs, push::PushArgs, verify::VerifyArgs,
+};
 use crate::{
     allocator,
     profile::{Preset, Unstable},
@@ -51,7 +53,7 @@ pub(super) enum Verb {
         #[command(flatten)]
         format: Formatted,
     },
-    /// Build and verify the binaries, without images
+    /// Build and verify the binaries, without images and archives
     Build {
         #[command(flatten)]
         build: BuildArgs,
@@ -60,6 +62,8 @@ pub(super) enum Verb {
     },
     /// Make images of what was built, without a container engine; look into images, compare them
     Image(Box<ImageArgs>),
+    /// Make archives and packages of what was built; look into them
+    Package(Box<PackageArgs>),
     /// Push an image to registries, without a container engine: what is there is not sent again
     Push(Box<PushArgs>),
     /// Check that binaries are what they should be

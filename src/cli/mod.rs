@@ -5,6 +5,7 @@ mod assemble;
 mod cache;
 mod image;
 mod output;
+mod package;
 mod push;
 mod registry;
 mod report;
@@ -99,6 +100,7 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
         Verb::Cache(args) => cache::run(cx, args),
         Verb::Image(args) => image::run(cx, args),
         Verb::Push(args) => push::run(cx, args),
+        Verb::Package(args) => package::run(cx, args),
         Verb::Doctor { targets, rust_src, format } => {
             let request = crate::request::Request {
                 targets: targets.clone(),

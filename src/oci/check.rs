@@ -251,8 +251,14 @@ mod tests {
             let mut tree = Tree::default();
             let content = tree::Content::bytes(platform.as_bytes());
             tree.file("/usr/local/bin/hello", meta, meta, content).unwrap();
-            let (layer, blob) =
-                Layer::write(&tree, &NoFiles, Compressor::Gzip, Vec::new()).unwrap();
+            let (layer, blob) = Layer::write(
+                &tree,
+                &NoFiles,
+                Compressor::Gzip,
+                &crate::compress::Forget,
+                Vec::new(),
+            )
+            .unwrap();
             result.insert(blob_path(layer.descriptor().digest), blob);
             Image::new(Description {
                 platform: platform.parse().unwrap(),

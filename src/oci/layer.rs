@@ -3,7 +3,6 @@
 
 use std::io::{self, Write};
 
-use libdeflater::{CompressionLvl, Compressor as Deflate};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -12,7 +11,10 @@ use super::{
     digest::Hasher,
     tree::{Files, Tree},
 };
-use crate::error::{Error, Result};
+use crate::{
+    compress::{Framing, Gzip, Pieces},
+    error::{Error, Result},
+};
 
 /// How a layer's tar becomes its blob.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,13 +31,7 @@ pub enum Compressor {
 }
 
 /// The level with the best size for its time on stripped executables.
-const GZIP: i32 = 6;
 const ZSTD: i32 = 9;
-
-/// How much of the tar is one member of the gzip stream (RFC 1952, section 2.2, which lets there be
-/// several): what is in memory at a time, whatever the size of the layer. A new member costs a
-/// thousandth of the size.
-const MEMBER: usize = 4 << 20;
 
 impl Compressor {
     /// Every one of them.
@@ -50,11 +46,11 @@ impl Compressor {
         }
     }
 
-    /// Name, version, level and size of a member. One tar and one identity make one blob, byte for
+    /// Name, version, level and size of a piece. One tar and one identity make one blob, byte for
     /// byte.
     pub fn identity(self) -> &'static str {
         match self {
-            Compressor::Gzip => "libdeflate-1.26/gzip/6/4MiB",
+            Compressor::Gzip => "libdeflate-1.26/gzip/6/4MiB/cut",
             Compressor::Zstd => "libzstd-1.5.7/9",
             Compressor::None => "none",
         }
@@ -73,58 +69,29 @@ impl Compressor {
     ///
     /// # Errors
     /// None that is known of: level and library are ours.
-    pub fn encoder<W: Write>(self, out: W) -> io::Result<Encoder<W>> {
+    pub fn encoder<'p, W: Write>(
+        self,
+        out: W,
+        pieces: &'p dyn Pieces,
+    ) -> io::Result<Encoder<'p, W>> {
         Ok(Encoder(match self {
             Compressor::None => Inner::None(out),
             Compressor::Zstd => Inner::Zstd(zstd::stream::write::Encoder::new(out, ZSTD)?),
-            Compressor::Gzip => {
-                let level = CompressionLvl::new(GZIP)
-                    .map_err(|error| io::Error::other(format!("{error:?}")))?;
-                Inner::Gzip(Gzip {
-                    deflate: Deflate::new(level),
-                    member: Vec::new(),
-                    blob: Vec::new(),
-                    any: false,
-                    out,
-                })
-            }
+            Compressor::Gzip => Inner::Gzip(Gzip::new(out, Framing::Members, pieces)?),
         }))
     }
 }
 
 /// Writes the compressed form of what is written to it. Memory does not grow with that.
-pub struct Encoder<W: Write>(Inner<W>);
+pub struct Encoder<'p, W: Write>(Inner<'p, W>);
 
-enum Inner<W: Write> {
+enum Inner<'p, W: Write> {
     None(W),
     Zstd(zstd::stream::write::Encoder<'static, W>),
-    Gzip(Gzip<W>),
+    Gzip(Gzip<'p, W>),
 }
 
-struct Gzip<W> {
-    deflate: Deflate,
-    member: Vec<u8>,
-    blob: Vec<u8>,
-    any: bool,
-    out: W,
-}
-
-impl<W: Write> Gzip<W> {
-    /// Writes what is there as a member. A gzip header has ten bytes: no name, time 0, system 255
-    /// ("unknown", RFC 1952, section 2.3.1), so that nothing but content is in it.
-    fn end_member(&mut self) -> io::Result<()> {
-        let bound = self.deflate.gzip_compress_bound(self.member.len());
-        self.blob.resize(bound, 0);
-        let len = self.deflate.gzip_compress(&self.member, &mut self.blob);
-        let len = len.map_err(|error| io::Error::other(error.to_string()))?;
-        self.out.write_all(self.blob.get(..len).unwrap_or_default())?;
-        self.member.clear();
-        self.any = true;
-        Ok(())
-    }
-}
-
-impl<W: Write> Encoder<W> {
+impl<W: Write> Encoder<'_, W> {
     /// Ends the stream and gives `W` back.
     ///
     /// # Errors
@@ -133,39 +100,30 @@ impl<W: Write> Encoder<W> {
         match self.0 {
             Inner::None(out) => Ok(out),
             Inner::Zstd(encoder) => encoder.finish(),
-            Inner::Gzip(mut gzip) => {
-                if !gzip.member.is_empty() || !gzip.any {
-                    gzip.end_member()?;
-                }
-                Ok(gzip.out)
-            }
+            Inner::Gzip(gzip) => Ok(gzip.finish()?.0),
         }
     }
 }
 
-impl<W: Write> Write for Encoder<W> {
+impl<W: Write> Write for Encoder<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.0 {
             Inner::None(out) => out.write(bytes),
             Inner::Zstd(encoder) => encoder.write(bytes),
-            Inner::Gzip(gzip) => {
-                let room = MEMBER - gzip.member.len();
-                let taken = bytes.get(..room).unwrap_or(bytes);
-                gzip.member.extend_from_slice(taken);
-                if gzip.member.len() == MEMBER {
-                    gzip.end_member()?;
-                }
-                Ok(taken.len())
-            }
+            Inner::Gzip(gzip) => gzip.write(bytes),
         }
     }
 
+    /// Ends a piece where there are pieces.
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        match &mut self.0 {
+            Inner::None(_) | Inner::Zstd(_) => Ok(()),
+            Inner::Gzip(gzip) => gzip.flush(),
+        }
     }
 }
 
-impl<W: Write> std::fmt::Debug for Encoder<W> {
+impl<W: Write> std::fmt::Debug for Encoder<'_, W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Encoder")
     }
@@ -212,11 +170,12 @@ impl Layer {
         tree: &Tree,
         files: &dyn Files,
         compressor: Compressor,
+        pieces: &dyn Pieces,
         out: W,
     ) -> Result<(Self, W)> {
         let failed = |error: io::Error| Error::build("cannot write a layer").because(error);
         let blob = Hashed { hasher: Hasher::default(), out };
-        let encoder = compressor.encoder(blob).map_err(failed)?;
+        let encoder = compressor.encoder(blob, pieces).map_err(failed)?;
         let mut tar = Hashed { hasher: Hasher::default(), out: encoder };
         tree.write(files, &mut tar)?;
         let (diff_id, _) = tar.hasher.finish();
@@ -246,6 +205,7 @@ mod tests {
     use std::io::Read as _;
 
     use super::*;
+    use crate::compress::Forget;
     use crate::oci::tar::Meta;
     use crate::oci::tree::{Content, Place};
 
@@ -270,13 +230,13 @@ mod tests {
     }
 
     fn made(size: u64, compressor: Compressor) -> (Layer, Vec<u8>) {
-        Layer::write(&tree(size), &Numbers, compressor, Vec::new()).unwrap()
+        Layer::write(&tree(size), &Numbers, compressor, &Forget, Vec::new()).unwrap()
     }
 
     #[test]
     fn a_blob_gives_the_tar_back() {
         let mut tar = Vec::new();
-        let size = 2 * MEMBER as u64 + 5;
+        let size = (8 << 20) + 5;
         tree(size).write(&Numbers, &mut tar).unwrap();
         for compressor in Compressor::ALL {
             let (layer, blob) = made(size, compressor);
@@ -303,7 +263,7 @@ mod tests {
         assert!(lock.contains("name = \"libdeflate-sys\"\nversion = \"1.26."));
         assert!(lock.contains("name = \"zstd-sys\"\nversion = \"2.1.2+zstd.1.5.7\""));
         let short = |compressor| made(5_000_000, compressor).0.descriptor().digest.short();
-        assert_eq!(short(Compressor::Gzip), "0794e34f67b7");
+        assert_eq!(short(Compressor::Gzip), "d1027ab90811");
         assert_eq!(short(Compressor::Zstd), "a1066d1b0130");
     }
 }

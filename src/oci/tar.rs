@@ -12,6 +12,9 @@ use crate::error::{Error, Result};
 const BLOCK: usize = 512;
 /// How much of a file is read at once.
 const BUFFER: usize = 128 << 10;
+/// How large a file is that is worth a piece of its own in a compressed archive, so that it is
+/// compressed once for all the archives that it is in.
+const PIECE: u64 = 256 << 10;
 /// The name field's width, and that of its prefix.
 const NAME: usize = 100;
 const PREFIX: usize = 155;
@@ -70,6 +73,10 @@ impl<W: Write> Writer<W> {
         self.claim(path)?;
         self.header(&Name::of(path), meta, size, b'0')?;
         let failed = |e| Error::build(format!("failed to archive `{path}`")).because(e);
+        let own_piece = size >= PIECE;
+        if own_piece {
+            self.out.flush().map_err(failed)?;
+        }
         let mut content = std::io::BufReader::with_capacity(BUFFER, content);
         let copied =
             std::io::copy(&mut (&mut content).take(size), &mut self.out).map_err(failed)?;
@@ -82,6 +89,9 @@ impl<W: Write> Writer<W> {
             return Err(Error::build(format!(
                 "`{path}` changed while it was archived: it should have {size} bytes"
             )));
+        }
+        if own_piece {
+            self.out.flush().map_err(failed)?;
         }
         self.pad(size)
     }

@@ -3,7 +3,10 @@
 use crate::{
     error::Result,
     event::Event,
-    ops::{blame, build, image, plan, smoke, stage::Stage, summary, twice, verify},
+    ops::{
+        blame, build, digests::Digests, image, package, pieces, plan, smoke, stage::Stage, summary,
+        twice, verify,
+    },
     request::Request,
     schema::{Dist, dist::SCHEMA},
     sys::{Context, zig},
@@ -40,14 +43,27 @@ fn make(cx: &Context, request: &Request, pack: bool) -> Result<Dist> {
     let verified = verify::artifacts(cx, &planned, &stage, built.artifacts.clone())
         .map_err(|error| blame::refused(cx, plan, &built, &stage, error))?;
     twice::twice(cx, &planned, &stage, &built)?;
-    let images = if pack {
-        {
-            let (epoch, dir) = (plan.release.source_date_epoch, plan.target_directory.as_str());
-            image::images(cx, &plan.images, epoch, dir.into(), &stage, &verified)?
-        }
-    } else {
-        Vec::new()
-    };
+    let companions = package::companions(cx, &planned, &built.report, &built.artifacts, &stage)?;
+    let (mut images, mut archives) = (Vec::new(), Vec::new());
+    if pack {
+        let (epoch, dir) = (plan.release.source_date_epoch, plan.target_directory.as_str());
+        let (digests, pieces) = (Digests::default(), pieces::Store::new(dir.into())?);
+        let kept = (&digests, &pieces);
+        images = image::images(cx, &plan.images, epoch, dir.into(), kept, &stage, &verified)?;
+        let inputs = package::Inputs {
+            cx,
+            workspace: plan.workspace.as_str().into(),
+            plans: &plan.archives,
+            epoch,
+            root: &stage.root,
+            artifacts: &verified,
+            companions: &companions,
+            digests: &digests,
+            pieces: &pieces,
+        };
+        archives = package::archives(&inputs, &stage)?;
+        pieces.prune()?;
+    }
     let mut artifacts: Vec<_> = verified.into_iter().map(VerifiedArtifact::into_artifact).collect();
     for (artifact, job) in artifacts.iter_mut().zip(&plan.jobs) {
         let target = planned.targets.get(&job.target)?;
@@ -58,8 +74,7 @@ fn make(cx: &Context, request: &Request, pack: bool) -> Result<Dist> {
     let release = plan.release.clone();
     let (units, sccache) = (built.report.units, built.sccache);
     let recipes = plan.images.clone();
-    let (archives, documents) = (Vec::new(), Vec::new());
-    let dist = Dist {
+    let mut dist = Dist {
         schema: SCHEMA,
         release,
         units,
@@ -67,9 +82,12 @@ fn make(cx: &Context, request: &Request, pack: bool) -> Result<Dist> {
         artifacts,
         recipes,
         images,
+        companions,
+        packages: plan.archives.clone(),
         archives,
-        documents,
+        documents: Vec::new(),
     };
+    package::checksum::checksums(&mut dist, &stage)?;
     cx.children.check()?;
     let output = stage.output().to_owned();
     stage.finish(&dist)?;

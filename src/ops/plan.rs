@@ -9,7 +9,7 @@ use crate::{
     allocator::{Allocator, MIMALLOC, Setting},
     config::RecipeSetting,
     error::Result,
-    ops::{allocator, image},
+    ops::{allocator, image, package},
     plan::{Facts, Inputs},
     request::Request,
     schema::{
@@ -101,6 +101,8 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     // A first plan, so that everything wrong with the request is told before anything is fetched.
     let first = inputs_plan(&workspace, &targets, request, &facts)?;
     image::check(&first.images)?;
+    let names = first.archives.iter().map(|archive| archive.package.as_str()).collect();
+    facts.found = package::found(&workspace, &names)?;
     let mut names: Vec<String> = first.jobs.iter().map(|job| job.target.clone()).collect();
     names.dedup();
     let options = first.profile.std_options();

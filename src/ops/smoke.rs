@@ -82,7 +82,8 @@ pub(super) struct Runner {
     pub(super) flags: Vec<String>,
 }
 
-fn runner(cx: &Context, target: &Target) -> std::result::Result<Runner, String> {
+/// How programs for `target` are started here; else why they are not.
+pub(super) fn runner(cx: &Context, target: &Target) -> std::result::Result<Runner, String> {
     let platform = &target.spec.platform;
     if platform.os != std::env::consts::OS {
         return Err(format!("{platform} binaries do not run on {}", std::env::consts::OS));

@@ -39,7 +39,9 @@ pub(super) fn summary(cx: &Context, dist: &Dist, output: &Utf8Path) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "\n{shown}/  ({})", units(&dist.units));
     let artifacts = dist.artifacts.iter().map(|artifact| artifact.path.len());
-    let width = artifacts.chain(dist.images.iter().map(|image| image.path.len())).max();
+    let archives = dist.archives.iter().map(|archive| archive.path.len());
+    let images = dist.images.iter().map(|image| image.path.len());
+    let width = artifacts.chain(archives).chain(images).max();
     let width = width.unwrap_or(0);
     for artifact in &dist.artifacts {
         let _ = writeln!(text, "  {:<width$}  {:>9}", artifact.path, size(artifact.size));
@@ -50,6 +52,9 @@ pub(super) fn summary(cx: &Context, dist: &Dist, output: &Utf8Path) -> String {
         let platforms: Vec<_> = image.platforms.iter().map(of).collect();
         let _ = writeln!(text, "  {:<width$}  {}", image.path, platforms.join(", "));
         let _ = writeln!(text, "  {:<width$}  {}", "", image.digest);
+    }
+    for archive in &dist.archives {
+        let _ = writeln!(text, "  {:<width$}  {:>9}", archive.path, size(archive.size));
     }
     let native = host::platform();
     if let Some(artifact) = dist.artifacts.iter().find(|a| a.platform.to_string() == native) {

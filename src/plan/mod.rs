@@ -1,6 +1,7 @@
 //! The plan, a pure function of the workspace, the targets, the request and what is known of the
 //! machine: `plan`, dry runs and CI files come free of it.
 
+pub mod archive;
 mod image;
 pub mod selection;
 
@@ -78,6 +79,8 @@ pub struct Facts {
     pub remap: Vec<(Utf8PathBuf, String)>,
     /// The Dockerfiles that images are made by, by package; a package that is not listed has none.
     pub recipes: BTreeMap<String, schema::Recipe>,
+    /// What goes into each package's archives, by package.
+    pub found: BTreeMap<String, archive::Found>,
     /// Whether this is the second build of `--twice`, which has a directory of its own.
     pub again: bool,
 }
@@ -103,6 +106,8 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
     let jobs = jobs(inputs, &selection, &profile, &targets, &flags);
     one_binary_a_path(&jobs)?;
     let release = release(workspace, &selection, facts);
+    let archives =
+        archive::archives(&selection, &targets, &facts.found, debug_files, &workspace.settings)?;
     Ok(Plan {
         schema: schema::SCHEMA,
         workspace: workspace.root.to_string(),
@@ -110,6 +115,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
         target_directory: target_directory.to_string(),
         builds: invocation::builds(inputs, &selection, &profile, &remap, &flags),
         images: image::images(&selection, &targets, &release, &facts.recipes)?,
+        archives,
         release,
         profile,
         jobs,

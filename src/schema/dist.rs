@@ -36,6 +36,12 @@ pub struct Dist {
     pub recipes: Vec<plan::Image>,
     /// Every multi-platform image.
     pub images: Vec<Image>,
+    /// Completions and manual pages.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub companions: Vec<Companion>,
+    /// How archives are made.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub packages: Vec<plan::Archive>,
     /// Every archive and package that people download.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub archives: Vec<Archive>,
@@ -267,6 +273,25 @@ pub struct Layer {
     pub compressor: String,
     /// The instruction, or the extra, that made it.
     pub created_by: String,
+}
+
+/// Something that comes with a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Companion {
+    /// The package that it is of.
+    pub package: String,
+    /// The target whose build made it, or whose program wrote it.
+    pub target: String,
+    /// Where the file is.
+    pub path: String,
+    /// Where it belongs, below `/usr` or what stands for that.
+    pub place: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Digest,
 }
 
 /// An archive or a package of one target's binaries.

@@ -5,6 +5,7 @@ pub mod cache;
 pub mod dist;
 pub mod doctor;
 pub mod image;
+pub mod package;
 pub mod plan;
 pub mod push;
 pub mod verify;
@@ -34,6 +35,7 @@ pub fn json_schemas() -> Vec<(&'static str, String)> {
         ("doctor.v1", text::<Doctor>()),
         ("image-diff.v1", text::<ImageDiff>()),
         ("image.v1", text::<Inspection>()),
+        ("package-list.v1", text::<package::Listed>()),
         ("plan.v1", text::<Plan>()),
         ("push.v1", text::<Push>()),
         ("verify.v1", text::<Verification>()),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::dist::Release;
 use crate::{
     allocator::Choice,
+    archive::{Format, Shell},
     assemble::Extra,
     cargo::rustflags::Flag,
     config::SmokeSetting,
@@ -41,6 +42,9 @@ pub struct Plan {
     pub jobs: Vec<Job>,
     /// One for each package.
     pub images: Vec<Image>,
+    /// What people download: one for each package and target.
+    #[serde(default)]
+    pub archives: Vec<Archive>,
     /// Binaries of the workspace that are left out.
     pub skipped: Vec<Skipped>,
 }
@@ -216,6 +220,105 @@ pub struct Image {
     /// Annotations of the index and of each manifest.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub annotations: BTreeMap<String, String>,
+}
+
+/// What people download of one package for one target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Archive {
+    /// The name of each file without its ending, and that of the directory in it.
+    pub name: String,
+    /// The package.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// What its binaries are compiled for.
+    pub target: String,
+    /// What OCI calls it.
+    pub platform: Platform,
+    /// How it is packed: one file for each.
+    pub formats: BTreeSet<Format>,
+    /// The binaries in it.
+    pub binaries: Vec<String>,
+    /// What else is in it, by its path there.
+    pub files: BTreeMap<String, String>,
+    /// The files among those that are licences.
+    pub licenses: Vec<String>,
+    /// The one among those that says what changed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub changelog: Option<String>,
+    /// What completes arguments.
+    pub completions: Companions,
+    /// Manual pages.
+    pub man: Companions,
+    /// Whether there is an archive with the symbols.
+    #[serde(default)]
+    pub debug: bool,
+    /// Whether each file gets one beside it with its checksum.
+    #[serde(default)]
+    pub checksum_files: bool,
+    /// The package for Debian.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub deb: Option<Deb>,
+}
+
+/// Where completions or manual pages come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "from")]
+pub enum Companions {
+    /// There are none.
+    Nowhere,
+    /// From the `OUT_DIR` of the package's build script, by their names.
+    OutDir,
+    /// A binary writes them.
+    Run {
+        /// Which one.
+        binary: String,
+        /// Its arguments; `{shell}` stands for each shell's name.
+        args: Vec<String>,
+        /// For which shells; none for manual pages.
+        #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
+        shells: BTreeSet<Shell>,
+        /// Seconds after which it is ended.
+        timeout: u64,
+    },
+}
+
+/// A package for Debian, in the words of its policy manual (5.6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Deb {
+    /// `Package`.
+    pub name: String,
+    /// `Version`.
+    pub version: String,
+    /// `Architecture`.
+    pub architecture: String,
+    /// `Maintainer`.
+    pub maintainer: String,
+    /// `Section`.
+    pub section: String,
+    /// The first line of `Description`.
+    pub synopsis: String,
+    /// Its other lines.
+    pub description: String,
+    /// `Homepage`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub homepage: Option<String>,
+    /// `Depends`, `Recommends` and `Conflicts`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub relations: BTreeMap<String, String>,
+    /// Who holds the copyright.
+    pub authors: Vec<String>,
+    /// An SPDX expression.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub license: Option<String>,
+    /// More files, by where they are when it is installed.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub files: BTreeMap<String, String>,
 }
 
 /// A Dockerfile, as it was when the plan was made.

@@ -227,6 +227,12 @@ impl Write for Draft {
     }
 }
 
+impl std::io::Seek for Draft {
+    fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
 impl Drop for Draft {
     fn drop(&mut self) {
         if !self.kept {
@@ -234,6 +240,14 @@ impl Drop for Draft {
             let _ = std::fs::remove_file(&self.path);
         }
     }
+}
+
+/// `path` without links, `.` and `..`.
+///
+/// # Errors
+/// There is nothing, or its name is not UTF-8.
+pub fn real(path: &Utf8Path) -> Result<Utf8PathBuf> {
+    path.canonicalize_utf8().map_err(|error| failed("find", path, error))
 }
 
 /// Opens the file for lines to be added at its end, and creates it and its directories.

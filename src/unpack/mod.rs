@@ -1,6 +1,7 @@
 //! Archives and images, read as streams: nothing is written anywhere, and memory does not grow with
 //! what is in them.
 
+mod ar;
 mod entry;
 mod gauge;
 pub mod image;
@@ -9,6 +10,7 @@ mod stream;
 mod tar;
 mod zip;
 
+pub use ar::{deb, is_deb};
 pub use entry::{Device, Entry, Kind, Stat};
 pub use gauge::{Budget, MOST, TIMES};
 pub use layers::absolute;

@@ -19,6 +19,10 @@ use crate::{
 /// ask for more, and so does memory then (RFC 8878, "Window Descriptor").
 const WINDOW_LOG: u32 = 25;
 
+/// The most memory that the dictionary of an xz stream takes, in KiB: what `xz -9` asks for
+/// (xz(1), "Compression presets").
+const XZ_MEMORY: u32 = 66 << 10;
+
 /// How a stream is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packing {
@@ -28,6 +32,8 @@ pub enum Packing {
     Gzip,
     /// Zstandard (RFC 8878).
     Zstd,
+    /// xz (<https://tukaani.org/xz/xz-file-format.txt>).
+    Xz,
 }
 
 impl Packing {
@@ -36,6 +42,7 @@ impl Packing {
         match start {
             [0x1f, 0x8b, ..] => Packing::Gzip,
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Packing::Zstd,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Packing::Xz,
             _ => Packing::None,
         }
     }
@@ -131,6 +138,7 @@ fn decoder<'a>(packed: impl Read + 'a, packing: Packing) -> Result<Box<dyn Read 
     Ok(match packing {
         Packing::None => Box::new(packed),
         Packing::Gzip => Box::new(MultiGzDecoder::new(packed)),
+        Packing::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(packed, true, XZ_MEMORY)),
         Packing::Zstd => {
             let failed = |error| Error::check("zstd does not start").because(error);
             let mut decoder = ZstdDecoder::new(packed).map_err(failed)?;

@@ -11,7 +11,7 @@ pub fn other_kind(start: &[u8]) -> Option<&'static str> {
         (b"!<arch>\n", "an archive of object files"),
         (b"\x1f\x8b", "compressed with gzip, in an archive"),
         (b"\x28\xb5\x2f\xfd", "compressed with zstd, in an archive"),
-        (b"\xfd7zXZ", "compressed with xz: what is in it is not looked at"),
+        (b"\xfd7zXZ", "compressed with xz, in an archive"),
         (b"BZh", "compressed with bzip2: what is in it is not looked at"),
         (b"PK\x03\x04", "a zip archive, in an archive"),
         (b"\xca\xfe\xba\xbe", "a Java class"),

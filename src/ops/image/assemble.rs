@@ -9,7 +9,7 @@ use camino::Utf8Path;
 
 use super::{
     context::BuildContext,
-    layers::{Contents, Digests, Store},
+    layers::{Contents, Store},
 };
 use crate::{
     assemble::{self, Assembly},
@@ -21,6 +21,7 @@ use crate::{
         tar,
         tree::{Node, Place, Tree},
     },
+    ops::digests::Digests,
     schema::plan,
     sys::{Context, fs, host},
     verify::VerifiedArtifact,

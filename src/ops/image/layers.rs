@@ -1,7 +1,7 @@
 //! Compressed layers that were made before: compressing is nearly all the work of making an image,
 //! and what did not change is not compressed again.
 
-use std::{collections::BTreeMap, io::Write as _, sync::Mutex};
+use std::{collections::BTreeMap, io::Write as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -14,11 +14,11 @@ use crate::{
         digest::Hasher,
         tree::{Node, Place},
     },
-    sys::{
-        Context,
-        file::{self, Stamp},
-        fs,
+    ops::{
+        digests::{Digests, File},
+        pieces,
     },
+    sys::{Context, fs},
 };
 
 /// Changes with anything that makes another tar of the same tree.
@@ -26,41 +26,6 @@ const WRITER: &str = "ustar 1";
 
 /// How many blobs are kept, at least.
 const KEPT: usize = 64;
-
-/// What is to be known of a file before it is packed.
-#[derive(Clone, Copy)]
-pub(super) struct File {
-    pub(super) digest: Digest,
-    pub(super) size: u64,
-    /// Whether it begins as ELF files do (gABI, "ELF Identification").
-    pub(super) is_elf: bool,
-}
-
-/// The digests of files below one directory, each computed once.
-#[derive(Default)]
-pub(super) struct Digests(Mutex<BTreeMap<String, (Stamp, File)>>);
-
-impl Digests {
-    /// What the file `name` below `root` holds, which has to be as `stamp` has it, if that is known.
-    ///
-    /// # Errors
-    /// It cannot be read, or changed.
-    pub(super) fn of(&self, root: &Utf8Path, name: &str, stamp: Option<Stamp>) -> Result<File> {
-        let known = || self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let path = root.join(name);
-        let mut content = file::watched(&path, stamp)?;
-        let stamp = content.stamp();
-        if let Some((_, file)) = known().get(name).filter(|(known, _)| *known == stamp) {
-            return Ok(*file);
-        }
-        let mut is_elf = false;
-        let hashed = fs::hash(&mut content, |start| is_elf = start.starts_with(b"\x7fELF"));
-        let (digest, size) = hashed.map_err(|error| fs::failed("read", &path, error))?;
-        let file = File { digest, size, is_elf };
-        known().insert(name.to_owned(), (stamp, file));
-        Ok(file)
-    }
-}
 
 /// A build context with its digests.
 #[derive(Clone, Copy)]
@@ -91,12 +56,17 @@ struct Record {
 /// A directory of compressed layers.
 pub(super) struct Store<'a> {
     cx: &'a Context,
+    pieces: &'a pieces::Store,
     dir: Utf8PathBuf,
 }
 
 impl<'a> Store<'a> {
-    pub(super) fn new(cx: &'a Context, target_directory: &Utf8Path) -> Self {
-        Store { cx, dir: target_directory.join("layers") }
+    pub(super) fn new(
+        cx: &'a Context,
+        target_directory: &Utf8Path,
+        pieces: &'a pieces::Store,
+    ) -> Self {
+        Store { cx, pieces, dir: target_directory.join("layers") }
     }
 
     /// Where the blob of a layer is.
@@ -122,7 +92,7 @@ impl<'a> Store<'a> {
         }
         fs::create_dir_all(&self.dir)?;
         let draft = fs::draft(&self.dir)?;
-        let (layer, draft) = Layer::write(tree, contents.context, compressor, draft)?;
+        let (layer, draft) = Layer::write(tree, contents.context, compressor, self.pieces, draft)?;
         let descriptor = layer.descriptor();
         draft.keep(&self.path(descriptor.digest))?;
         let known =
@@ -154,26 +124,7 @@ impl<'a> Store<'a> {
     /// # Errors
     /// The directory cannot be read, or a file in it not be removed.
     pub(super) fn prune(&self, used: usize) -> Result<()> {
-        let mut blobs = Vec::new();
-        let own = format!("{}.", std::process::id());
-        for name in fs::names(&self.dir)? {
-            let path = self.dir.join(&name);
-            // Of a run that was killed: no other runs beside this one.
-            if name.ends_with(".tmp") && !name.starts_with(&own) {
-                fs::remove_file(&path)?;
-            }
-            if !name.ends_with(".blob") {
-                continue;
-            }
-            if let Some((_, time, _)) = fs::stamp(&path) {
-                blobs.push((std::cmp::Reverse(time), path));
-            }
-        }
-        blobs.sort();
-        for (_, path) in blobs.iter().skip(KEPT.max(4 * used)) {
-            fs::remove_file(path)?;
-        }
-        Ok(())
+        pieces::prune(&self.dir, ".blob", KEPT.max(4 * used))
     }
 }
 

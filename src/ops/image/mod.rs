@@ -12,12 +12,12 @@ use camino::Utf8Path;
 pub use self::{assemble::check, output::Output};
 use self::{
     assemble::{Made, Maker},
-    layers::{Digests, Store},
+    layers::Store,
 };
 use crate::{
     error::{Error, Result},
     oci::{Compressor, Digest, layout, layout::Name},
-    ops::stage::Stage,
+    ops::{digests::Digests, pieces, stage::Stage},
     schema::{
         Dist,
         dist::{self, Layer, PlatformImage, SCHEMA},
@@ -57,11 +57,12 @@ pub struct Request {
 /// # Errors
 /// A recipe is wrong or asks for what is not there, a file cannot be read or written, or something
 /// executable would be packed that was not verified.
-pub fn images(
+pub(super) fn images(
     cx: &Context,
     plans: &[plan::Image],
     epoch: u64,
     target_directory: &Utf8Path,
+    kept: (&Digests, &pieces::Store),
     stage: &Stage,
     artifacts: &[VerifiedArtifact],
 ) -> Result<Vec<dist::Image>> {
@@ -71,9 +72,9 @@ pub fn images(
             fs::set_time(&stage.root.join(path), epoch)?;
         }
     }
-    let store = Store::new(cx, target_directory);
-    let digests = Digests::default();
-    let maker = Maker::new(cx, &stage.root, &store, &digests, artifacts, epoch);
+    let (digests, pieces) = kept;
+    let store = Store::new(cx, target_directory, pieces);
+    let maker = Maker::new(cx, &stage.root, &store, digests, artifacts, epoch);
     let mut images = Vec::new();
     for plan in plans {
         let made = maker.make(plan)?;
@@ -103,7 +104,8 @@ pub fn image(cx: &Context, request: &Request) -> Result<Vec<dist::Image>> {
     let digests = Digests::default();
     let artifacts = recorded(&dist, &request.dist, &digests)?;
     let parent = request.dist.parent().unwrap_or(Utf8Path::new("."));
-    let store = Store::new(cx, &parent.join("longshore"));
+    let pieces = pieces::Store::new(&parent.join("longshore"))?;
+    let store = Store::new(cx, &parent.join("longshore"), &pieces);
     let epoch = dist.release.source_date_epoch;
     let maker = Maker::new(cx, &request.dist, &store, &digests, &artifacts, epoch);
     let mut images = Vec::new();
@@ -118,6 +120,7 @@ pub fn image(cx: &Context, request: &Request) -> Result<Vec<dist::Image>> {
         images.push(record(&made, plan));
     }
     store.prune(layers(&images))?;
+    pieces.prune()?;
     if into_dist {
         stage.keep_all(|path| !plans.iter().any(|plan| path == plan.path))?;
         dist.images.retain(|old| !images.iter().any(|new| new.name == old.name));
@@ -189,7 +192,11 @@ pub fn read_recipe(path: &Utf8Path) -> Result<plan::Recipe> {
 }
 
 /// The binaries of `dist`, each of which has to be the very file that was accepted.
-fn recorded(dist: &Dist, root: &Utf8Path, digests: &Digests) -> Result<Vec<VerifiedArtifact>> {
+pub(super) fn recorded(
+    dist: &Dist,
+    root: &Utf8Path,
+    digests: &Digests,
+) -> Result<Vec<VerifiedArtifact>> {
     let record = |artifact: &dist::Artifact| {
         let file = digests.of(root, &artifact.path, None)?;
         VerifiedArtifact::recorded(artifact.clone(), file.digest, file.size)

@@ -2,7 +2,7 @@
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
-use super::{Rules, base, look::refused};
+use super::{Rules, archived::Archived, base, look::refused};
 use crate::{
     error::{Error, Result},
     oci::{Digest, Reference},
@@ -34,7 +34,9 @@ pub(super) enum Job {
     Layout(Utf8PathBuf, Option<Digest>),
     /// An image in a registry, by its name.
     Remote(Utf8PathBuf, Reference),
-    /// A file of a `dist.json`.
+    /// An archive of a `dist.json`.
+    Archive(Utf8PathBuf, Box<Archived>),
+    /// A binary of a `dist.json`.
     Artifact(Utf8PathBuf, Box<(Artifact, Policy)>),
 }
 
@@ -54,6 +56,9 @@ impl Found {
         targets: &Targets,
     ) -> Result<()> {
         match fs::kind(path, true) {
+            Ok(Kind::Directory) if path.join("dist.json").is_file() => {
+                self.path(&path.join("dist.json"), rules, targets)?;
+            }
             Ok(Kind::Directory) => self.directory(path),
             Ok(Kind::File { .. }) if path.file_name() == Some("dist.json") => {
                 let dist = match dist(path) {
@@ -64,6 +69,17 @@ impl Found {
                     }
                 };
                 let place = |of: &str| path.with_file_name("").join(of);
+                for archive in &dist.archives {
+                    let place = place(&archive.path);
+                    match targets.get(&archive.target) {
+                        Ok(target) => {
+                            let policy = rules.of(Policy::for_target(target), true)?;
+                            let archived = Archived::new(&dist, archive, policy);
+                            self.jobs.push(Job::Archive(place, Box::new(archived)));
+                        }
+                        Err(error) => self.refuse(&place, &error),
+                    }
+                }
                 for artifact in dist.artifacts {
                     let place = place(&artifact.path);
                     match targets.get(&artifact.target) {
@@ -144,6 +160,7 @@ pub(super) fn is_archive(start: &[u8]) -> bool {
     unpack::Packing::of(start) != unpack::Packing::None
         || unpack::is_tar(start)
         || unpack::is_zip(start)
+        || unpack::is_deb(start)
 }
 
 /// A release manifest whose artifacts and images are in its directory or below it.

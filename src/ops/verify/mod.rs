@@ -1,5 +1,6 @@
 //! `verify`: verdicts on files, archives and images.
 
+mod archived;
 mod base;
 mod find;
 mod look;
@@ -90,6 +91,7 @@ pub fn verify(cx: &Context, request: &Request) -> Result<Verification> {
         Some(Job::Listed(path)) => looker.file(path, &policy, true),
         Some(Job::Layout(path, digest)) => looker.layout(path, *digest, &policy),
         Some(Job::Remote(path, reference)) => looker.remote(path, reference, &policy),
+        Some(Job::Archive(path, of)) => looker.archived(path, of),
         Some(Job::Artifact(path, of)) => looker.artifact(path, &of.0, &of.1),
     });
     cx.children.check()?;
@@ -114,7 +116,10 @@ struct Rules<'a> {
 impl<'a> Rules<'a> {
     fn new(cx: &Context, request: &'a Request) -> Result<Self> {
         let file = request.policy.as_deref().map(policy_file).transpose()?;
-        let dist = request.paths.iter().any(|path| path.file_name() == Some("dist.json"));
+        let dist = request
+            .paths
+            .iter()
+            .any(|path| path.file_name() == Some("dist.json") || path.join("dist.json").is_file());
         let workspace = match request.target.is_some() || dist {
             true => workspace_settings(&cx.env.dir)?,
             false => None,

@@ -52,6 +52,11 @@ impl Looker<'_> {
                 unpack::zip(Source::File(file), &mut |entry, content| inside.entry(entry, content));
             return inside.end(file, read, listed);
         }
+        if unpack::is_deb(start) {
+            let whole = file.reader(0..file.size());
+            let read = unpack::deb(whole, &mut |entry, content| inside.entry(entry, content));
+            return inside.end(file, read, listed);
+        }
         match self.stream(path, file, start, &mut inside, listed) {
             Ok(Some(outcome)) => outcome,
             Ok(None) => inside.end(file, Ok(()), listed),

@@ -1,8 +1,11 @@
 //! What a workspace and its packages say of themselves under `[workspace.metadata.longshore]` and
 //! `[package.metadata.longshore]`. Every key is optional.
 
+mod archive;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use archive::{ArchiveSettings, Companions, DebSetting, DebSettings, Include, Other, Run};
 use camino::Utf8PathBuf;
 use serde::Deserialize;
 use serde_json::Value;
@@ -37,6 +40,8 @@ pub struct WorkspaceSettings {
     pub smoke: Option<SmokeSetting>,
     /// Seconds after which a binary that still runs is ended.
     pub smoke_timeout: Option<u64>,
+    /// Whether each file that people download gets one beside it with its checksum.
+    pub checksum_files: bool,
     /// What is expected of what is built; see `docs/policy.md`.
     pub verify: Settings,
 }
@@ -51,6 +56,14 @@ pub struct PackageSettings {
     pub smoke: Option<SmokeSetting>,
     /// Its image.
     pub image: ImageSettings,
+    /// Its archives.
+    pub archive: ArchiveSettings,
+    /// What completes its arguments in shells.
+    pub completions: Option<Companions>,
+    /// Its manual pages.
+    pub man: Option<Companions>,
+    /// Its package for Debian.
+    pub deb: Option<DebSetting>,
 }
 
 /// `[package.metadata.longshore.image]`.

@@ -1,0 +1,406 @@
+//! Debian's packages: deb(5), and its policy manual (version 4.7).
+
+use std::{
+    fmt::Write as _,
+    io::{self, Seek, SeekFrom, Write},
+    time::{Duration, UNIX_EPOCH},
+};
+
+use libdeflater::{CompressionLvl, Compressor};
+use semver::Version;
+
+use super::gzipped;
+use crate::{
+    compress::{Forget, Pieces},
+    error::{Error, Result},
+    oci::{
+        Platform,
+        tar::Meta,
+        tree::{Content, Files, Node, Tree},
+    },
+    schema::plan::Deb,
+};
+
+/// 1985: where a source has no time of its own, its files would be older than Debian's archive
+/// takes them (lintian's tag `package-contains-ancient-file`).
+const OLDEST: u64 = 473_385_600;
+
+/// What Debian calls the platform (`dpkg-architecture --list`); none where it has no name for it.
+pub fn architecture(platform: &Platform) -> Option<&'static str> {
+    let variant = platform.variant.as_deref();
+    if platform.os != "linux" {
+        return None;
+    }
+    Some(match (platform.architecture.as_str(), variant) {
+        ("amd64", _) => "amd64",
+        ("arm64", _) => "arm64",
+        ("386", _) => "i386",
+        ("arm", Some("v7") | None) => "armhf",
+        ("arm", Some("v5" | "v6")) => "armel",
+        ("ppc64le", _) => "ppc64el",
+        ("riscv64", _) => "riscv64",
+        ("s390x", _) => "s390x",
+        ("loong64", _) => "loong64",
+        ("mips64le", _) => "mips64el",
+        _ => return None,
+    })
+}
+
+/// Whether a package can be called so (policy, 5.6.1).
+pub fn is_name(name: &str) -> bool {
+    let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    name.len() >= 2
+        && name.starts_with(letter)
+        && name.chars().all(|c| letter(c) || ['+', '-', '.'].contains(&c))
+}
+
+/// The version there: a pre-release comes before its release, which `~` says (policy, 5.6.12).
+pub fn version(version: &Version, revision: &str) -> String {
+    let mut text = format!("{}.{}.{}", version.major, version.minor, version.patch);
+    if !version.pre.is_empty() {
+        let _ = write!(text, "~{}", version.pre.replace('-', "."));
+    }
+    if !version.build.is_empty() {
+        let _ = write!(text, "+{}", version.build.replace('-', "."));
+    }
+    format!("{text}-{revision}")
+}
+
+/// The line that says what a program is, of a whole paragraph: at most 80 characters, and not its
+/// name again (Debian developer's reference, 6.2.2).
+pub fn synopsis(name: &str, description: &str) -> String {
+    let text = one_line(description);
+    let sentence = text.split(". ").next().unwrap_or(&text).trim_end_matches('.');
+    let mut rest = sentence;
+    if sentence.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)) {
+        let after = sentence.get(name.len()..).unwrap_or_default();
+        let after = after.trim_start_matches([':', ',', '-', ' ']);
+        rest = after.strip_prefix("is ").unwrap_or(after);
+    }
+    for article in ["a ", "an ", "the ", "A ", "An ", "The "] {
+        rest = rest.strip_prefix(article).unwrap_or(rest);
+    }
+    if rest.is_empty() {
+        rest = sentence;
+    }
+    let mut short = String::new();
+    for word in rest.split(' ') {
+        if short.len() + word.len() >= 80 {
+            break;
+        }
+        short += if short.is_empty() { "" } else { " " };
+        short += word;
+    }
+    short.trim_end_matches(',').to_owned()
+}
+
+/// Everything that a package is made of.
+#[derive(Debug)]
+pub struct Package<'a> {
+    /// How it is described.
+    pub deb: &'a Deb,
+    /// Seconds since 1970 that stand for every time in it.
+    pub epoch: u64,
+    /// The programs, by name.
+    pub binaries: Vec<(&'a str, Content)>,
+    /// Completions and manual pages: where they belong below `/usr`, and what is in them.
+    pub companions: Vec<(&'a str, Vec<u8>)>,
+    /// The texts of its licences.
+    pub licenses: Vec<String>,
+    /// What changed from version to version.
+    pub changelog: Option<Vec<u8>>,
+    /// More files, by where they are, and whether they may be executed.
+    pub files: Vec<(&'a str, Content, bool)>,
+}
+
+impl Package<'_> {
+    /// Everything that is installed.
+    ///
+    /// # Errors
+    /// Two files for one path.
+    pub fn data(&self) -> Result<Tree> {
+        let mut tree = Tree::default();
+        let mut put = |path: &str, content: Content, executable: bool| {
+            let parts: Vec<String> = path.split('/').skip(1).map(str::to_owned).collect();
+            if tree.get(&parts).is_some() {
+                return Err(Error::usage(format!("two files of the `.deb` are `{path}`"))
+                    .hint("give one of `deb.files` another place"));
+            }
+            let mode = if executable { 0o755 } else { 0o644 };
+            tree.file(path, self.meta(0o755), self.meta(mode), content)
+        };
+        let name = &self.deb.name;
+        for (program, content) in &self.binaries {
+            put(&format!("/usr/bin/{program}"), content.clone(), true)?;
+        }
+        for (place, bytes) in &self.companions {
+            // Debian's zsh looks in a place of its own.
+            let place = place.replace("zsh/site-functions", "zsh/vendor-completions");
+            match place.contains("/man/") {
+                // Policy, 12.1.
+                true => put(&format!("/usr/{place}.gz"), gzip(bytes)?, false)?,
+                false => put(&format!("/usr/{place}"), Content::bytes(&bytes[..]), false)?,
+            }
+        }
+        let doc = |file: &str| format!("/usr/share/doc/{name}/{file}");
+        put(&doc("copyright"), text(self.copyright()), false)?;
+        // Policy, 12.7: the package's own changes, and those of what is in it.
+        put(&doc("changelog.Debian.gz"), gzip(self.changes().as_bytes())?, false)?;
+        if let Some(changelog) = &self.changelog {
+            put(&doc("changelog.gz"), gzip(changelog)?, false)?;
+        }
+        put(&format!("/usr/share/lintian/overrides/{name}"), text(self.overrides()), false)?;
+        for (path, content, executable) in &self.files {
+            put(&format!("/{}", path.trim_start_matches('/')), content.clone(), *executable)?;
+        }
+        Ok(tree)
+    }
+
+    /// Writes the package to `out`, which holds `data` then, and gives it back.
+    ///
+    /// # Errors
+    /// A file cannot be read, changed meanwhile, or does not fit into a tar; or `out` failed.
+    pub fn write<W: Write + Seek>(
+        &self,
+        data: &Tree,
+        files: &dyn Files,
+        pieces: &dyn Pieces,
+        mut out: W,
+    ) -> Result<W> {
+        let failed = |error: io::Error| Error::build("cannot write a `.deb`").because(error);
+        let mut control = Tree::default();
+        let meta = self.meta(0o644);
+        control.file("/control", self.meta(0o755), meta, text(self.control(data)))?;
+        let conffiles: String = data
+            .iter()
+            .filter(|(path, entry)| {
+                matches!(entry.node, Node::File(_)) && path.first().is_some_and(|top| top == "etc")
+            })
+            .map(|(path, _)| format!("/{}\n", path.join("/")))
+            .collect();
+        if !conffiles.is_empty() {
+            control.file("/conffiles", self.meta(0o755), meta, text(conffiles))?;
+        }
+        out.write_all(b"!<arch>\n").map_err(failed)?;
+        let out = self.member(out, "debian-binary", |mut out| {
+            out.write_all(b"2.0\n").map_err(failed)?;
+            Ok(out)
+        })?;
+        let out =
+            self.member(out, "control.tar.gz", |out| gzipped(&control, files, &Forget, out))?;
+        self.member(out, "data.tar.gz", |out| gzipped(data, files, pieces, out))
+    }
+
+    /// A member of an ar archive: a header of 60 characters, the content, and a line feed where that
+    /// has an odd length (deb(5), "Format").
+    fn member<W: Write + Seek>(
+        &self,
+        mut out: W,
+        name: &str,
+        content: impl FnOnce(W) -> Result<W>,
+    ) -> Result<W> {
+        let failed = |error: io::Error| Error::build("cannot write a `.deb`").because(error);
+        let header = |size: u64| {
+            format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", self.epoch, 0, 0, "100644")
+        };
+        let start = out.stream_position().map_err(failed)?;
+        out.write_all(header(0).as_bytes()).map_err(failed)?;
+        let mut out = content(out)?;
+        let end = out.stream_position().map_err(failed)?;
+        let size = end.saturating_sub(start + 60);
+        let header = header(size);
+        if header.len() != 60 {
+            return Err(Error::build(format!("`{name}` of the `.deb` has {size} bytes"))
+                .hint("an ar archive has room for 9999999999"));
+        }
+        out.seek(SeekFrom::Start(start))
+            .and_then(|_| out.write_all(header.as_bytes()))
+            .and_then(|()| out.seek(SeekFrom::Start(end)))
+            .and_then(|_| out.write_all(if size % 2 == 1 { b"\n" } else { b"" }))
+            .map_err(failed)?;
+        Ok(out)
+    }
+
+    fn meta(&self, mode: u32) -> Meta {
+        Meta { mode, uid: 0, gid: 0, mtime: self.epoch.max(OLDEST) }
+    }
+
+    /// Policy, 5.3.
+    fn control(&self, data: &Tree) -> String {
+        let deb = self.deb;
+        // In KiB, each file rounded up, one for everything else (policy, 5.6.20).
+        let sizes = data.iter().map(|(_, entry)| match &entry.node {
+            Node::File(content) => content.size.div_ceil(1024),
+            _ => 1,
+        });
+        let mut fields = vec![
+            ("Package", deb.name.clone()),
+            ("Version", deb.version.clone()),
+            ("Architecture", deb.architecture.clone()),
+            ("Maintainer", deb.maintainer.clone()),
+            ("Installed-Size", sizes.sum::<u64>().to_string()),
+        ];
+        for name in ["Depends", "Recommends", "Conflicts"] {
+            fields.extend(deb.relations.get(name).map(|value| (name, value.clone())));
+        }
+        fields.push(("Section", deb.section.clone()));
+        fields.push(("Priority", "optional".to_owned()));
+        fields.extend(deb.homepage.clone().map(|value| ("Homepage", value)));
+        let description = format!("{}\n{}", one_line(&deb.synopsis), indented(&deb.description));
+        fields.push(("Description", description));
+        let line = |(name, value): &(&str, String)| match *name {
+            "Description" => format!("{name}: {value}\n"),
+            _ => format!("{name}: {}\n", one_line(value)),
+        };
+        fields.iter().map(line).collect()
+    }
+
+    /// The machine-readable form (<https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/>).
+    fn copyright(&self) -> String {
+        let deb = self.deb;
+        let mut text = String::from(
+            "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n",
+        );
+        let _ = writeln!(text, "Upstream-Name: {}", deb.name);
+        if let Some(homepage) = &deb.homepage {
+            let _ = writeln!(text, "Source: {homepage}");
+        }
+        let holders = match &deb.authors[..] {
+            [] => deb.maintainer.clone(),
+            authors => authors.join(", "),
+        };
+        // An SPDX expression with Debian's words for its operators.
+        let license = deb.license.as_deref().unwrap_or("unknown");
+        let license = license.replace(" OR ", " or ").replace(" AND ", " and ");
+        let _ = write!(text, "\nFiles: *\nCopyright: {}\n", one_line(&holders));
+        let _ = writeln!(text, "License: {}", one_line(&license));
+        let texts = match &self.licenses[..] {
+            [] => format!("Licensed under {license}."),
+            texts => texts.join("\n\n"),
+        };
+        text + &indented(&texts) + "\n"
+    }
+
+    /// Policy, 4.4.
+    fn changes(&self) -> String {
+        let Deb { name, version, maintainer, .. } = self.deb;
+        let upstream = version.rsplit_once('-').map_or(version.as_str(), |(upstream, _)| upstream);
+        format!(
+            "{name} ({version}) unstable; urgency=medium\n\n  * Release {upstream}.\n\n -- {} \
+             {}\n",
+            one_line(maintainer) + " ",
+            rfc_2822(self.epoch.max(OLDEST))
+        )
+    }
+
+    /// What lintian takes for a mistake and is the point of it.
+    fn overrides(&self) -> String {
+        let line = |(program, _): &(&str, Content)| {
+            ["statically-linked-binary", "shared-library-lacks-prerequisites"]
+                .map(|tag| format!("{}: {tag} [usr/bin/{program}]\n", self.deb.name))
+                .concat()
+        };
+        self.binaries.iter().map(line).collect()
+    }
+}
+
+fn text(text: String) -> Content {
+    Content::bytes(text.into_bytes())
+}
+
+/// As small as it gets, which lintian asks for of pages and changes.
+fn gzip(bytes: &[u8]) -> Result<Content> {
+    let mut gzip = Compressor::new(CompressionLvl::best());
+    let mut packed = vec![0; gzip.gzip_compress_bound(bytes.len())];
+    let len = gzip
+        .gzip_compress(bytes, &mut packed)
+        .map_err(|error| Error::build(format!("cannot compress: {error}")))?;
+    packed.truncate(len);
+    Ok(Content::bytes(packed))
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Lines that go on (policy, 5.6.13): a space first, and a full stop for an empty line.
+fn indented(text: &str) -> String {
+    let line = |line: &str| match line.trim_end() {
+        "" => " .".to_owned(),
+        line => format!(" {line}"),
+    };
+    text.trim().lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// As `date --rfc-email` writes it (RFC 5322, section 3.3), in UTC.
+fn rfc_2822(epoch: u64) -> String {
+    // The year 9999 is the last that the form below has room for.
+    let epoch = epoch.min(253_402_300_799);
+    let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(epoch));
+    let time = time.to_string();
+    let part = |range: std::ops::Range<usize>| time.get(range).unwrap_or_default();
+    // 1970 began on a Thursday.
+    let days = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    let months =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month =
+        part(5..7).parse::<usize>().ok().and_then(|month| months.get(month.wrapping_sub(1)));
+    format!(
+        "{}, {} {} {} {} +0000",
+        days.get((epoch / 86_400 % 7) as usize).unwrap_or(&"Thu"),
+        part(8..10),
+        month.unwrap_or(&"Jan"),
+        part(0..4),
+        part(11..19)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_sort_as_there() {
+        let of = |text: &str| version(&Version::parse(text).unwrap(), "1");
+        assert_eq!(of("1.2.3"), "1.2.3-1");
+        assert_eq!(of("1.2.3-rc.1"), "1.2.3~rc.1-1");
+        assert_eq!(of("1.2.3-rc-1+git-5"), "1.2.3~rc.1+git.5-1");
+    }
+
+    #[test]
+    fn a_paragraph_gives_one_line() {
+        let of = |text| synopsis("rg", text);
+        assert_eq!(
+            of("rg is a line-oriented\nsearch tool. It is fast."),
+            "line-oriented search tool"
+        );
+        assert_eq!(of("A tool."), "tool");
+        assert_eq!(of("RG: greps"), "greps");
+        assert_eq!(of("rg"), "rg");
+        let long = of(&"word ".repeat(40));
+        assert!(long.len() < 80 && long.ends_with("word"), "{long}");
+    }
+
+    #[test]
+    fn names() {
+        for good in ["rg", "g++", "libx1.0", "a-b"] {
+            assert!(is_name(good), "{good}");
+        }
+        for bad in ["", "a", "A1", "-a", "a_b", "a/b", "ä1"] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_have_their_weekday() {
+        assert_eq!(rfc_2822(0), "Thu, 01 Jan 1970 00:00:00 +0000");
+        assert_eq!(rfc_2822(1_700_000_000), "Tue, 14 Nov 2023 22:13:20 +0000");
+        assert_eq!(rfc_2822(951_827_696), "Tue, 29 Feb 2000 12:34:56 +0000");
+    }
+
+    #[test]
+    fn long_texts_stay_one_field() {
+        assert_eq!(indented("a\n\n b \nPackage: x\n"), " a\n .\n  b\n Package: x");
+        assert_eq!(one_line("a\nPackage: x"), "a Package: x");
+    }
+}

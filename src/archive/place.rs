@@ -1,0 +1,98 @@
+//! Where what comes with a program belongs.
+
+use serde::{Deserialize, Serialize};
+
+/// A shell that completions can be for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Shell {
+    /// GNU's.
+    Bash,
+    /// Z shell.
+    Zsh,
+    /// The friendly interactive one.
+    Fish,
+    /// Elvish.
+    Elvish,
+    /// PowerShell.
+    Powershell,
+    /// Nushell.
+    Nushell,
+}
+
+impl Shell {
+    /// Every one of them.
+    pub const ALL: [Self; 6] =
+        [Self::Bash, Self::Zsh, Self::Fish, Self::Elvish, Self::Powershell, Self::Nushell];
+
+    /// What it calls itself, and what programs take as an argument for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Shell::Bash => "bash",
+            Shell::Zsh => "zsh",
+            Shell::Fish => "fish",
+            Shell::Elvish => "elvish",
+            Shell::Powershell => "powershell",
+            Shell::Nushell => "nushell",
+        }
+    }
+
+    /// Where its completions for `program` are, below `/usr` or what stands for that: where each
+    /// shell looks by itself, as its own manual has it. Those without such a place get one of their
+    /// own kind.
+    pub fn place(self, program: &str) -> String {
+        match self {
+            Shell::Bash => format!("share/bash-completion/completions/{program}"),
+            Shell::Zsh => format!("share/zsh/site-functions/_{program}"),
+            Shell::Fish => format!("share/fish/vendor_completions.d/{program}.fish"),
+            Shell::Elvish => format!("share/elvish/lib/{program}.elv"),
+            Shell::Powershell => format!("share/powershell/completions/_{program}.ps1"),
+            Shell::Nushell => format!("share/nushell/vendor/autoload/{program}.nu"),
+        }
+    }
+}
+
+/// Where the file `name` belongs that comes with one of `programs`: completions as clap_complete
+/// names them, and manual pages (man-pages(7), "Sections within a manual page"). None for another
+/// file, which may be anything that a build script writes.
+pub fn companion(name: &str, programs: &[&str]) -> Option<String> {
+    for program in programs {
+        let shell = Shell::ALL.into_iter().find(|shell| match shell {
+            Shell::Bash => name == format!("{program}.bash"),
+            Shell::Zsh => name == format!("_{program}"),
+            Shell::Fish => name == format!("{program}.fish"),
+            Shell::Elvish => name == format!("{program}.elv"),
+            Shell::Powershell => name == format!("_{program}.ps1"),
+            Shell::Nushell => name == format!("{program}.nu"),
+        });
+        if let Some(shell) = shell {
+            return Some(shell.place(program));
+        }
+        if let Some((stem, section)) = name.rsplit_once('.')
+            && matches!(section.as_bytes(), [b'1'..=b'8'])
+            && (stem == *program || stem.starts_with(&format!("{program}-")))
+        {
+            return Some(format!("share/man/man{section}/{name}"));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::companion;
+
+    #[test]
+    fn what_a_build_script_writes_is_known_by_its_name() {
+        let of = |name| companion(name, &["rg", "grep"]);
+        assert_eq!(of("rg.bash").unwrap(), "share/bash-completion/completions/rg");
+        assert_eq!(of("_rg").unwrap(), "share/zsh/site-functions/_rg");
+        assert_eq!(of("rg.fish").unwrap(), "share/fish/vendor_completions.d/rg.fish");
+        assert_eq!(of("grep.1").unwrap(), "share/man/man1/grep.1");
+        assert_eq!(of("rg-config.5").unwrap(), "share/man/man5/rg-config.5");
+        for other in ["rg", "rg.rs", "ripgrep.1", "rg.1.html", "rg.0", "libz.a", "_other"] {
+            assert_eq!(of(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! zip archives (PKWARE's APPNOTE.TXT 6.3.10).
+
+use std::io::{self, Write};
+
+use rawzip::{CompressionMethod, DataDescriptorOutput, ZipArchiveWriter, time::UtcDateTime};
+
+use crate::{
+    compress::{Framing, Gzip, Pieces},
+    error::{Error, Result},
+    oci::tree::{Files, Node, Place, Tree},
+};
+
+/// Writes the tree to `out`, and gives that back.
+///
+/// # Errors
+/// A file cannot be read or changed meanwhile, there is a link, or `out` failed.
+pub(super) fn write<W: Write>(
+    tree: &Tree,
+    files: &dyn Files,
+    pieces: &dyn Pieces,
+    out: W,
+) -> Result<W> {
+    let failed = |error: rawzip::Error| Error::build("cannot write a zip archive").because(error);
+    let unwritten = |error: io::Error| Error::build("cannot write a zip archive").because(error);
+    let mut zip = ZipArchiveWriter::new(out);
+    for (parts, entry) in tree.iter() {
+        let path = parts.join("/");
+        let time = UtcDateTime::from_unix(i64::try_from(entry.meta.mtime).unwrap_or(i64::MAX));
+        let content = match &entry.node {
+            Node::Directory => {
+                let dir = zip.new_dir(format!("{path}/")).last_modified(time);
+                dir.unix_permissions(entry.meta.mode).create().map_err(failed)?;
+                continue;
+            }
+            Node::Symlink(_) => {
+                return Err(Error::build(format!("`{path}` is a link, which zip cannot hold")));
+            }
+            Node::File(content) => content,
+        };
+        let file = zip.new_file(&path).compression_method(CompressionMethod::DEFLATE);
+        let file = file.last_modified(time).unix_permissions(entry.meta.mode);
+        let (mut data, _) = file.start().map_err(failed)?;
+        let mut packed = Gzip::new(&mut data, Framing::Deflate, pieces).map_err(unwritten)?;
+        match &content.place {
+            Place::Bytes(bytes) => packed.write_all(bytes).map_err(unwritten)?,
+            Place::Named(name) => {
+                let mut content = files.open(name)?;
+                io::copy(&mut content, &mut packed).map_err(unwritten)?;
+            }
+        }
+        let (_, totals) = packed.finish().map_err(unwritten)?;
+        if totals.plain != content.size {
+            return Err(Error::build(format!(
+                "`{path}` changed while it was archived: it should have {} bytes",
+                content.size
+            )));
+        }
+        data.finish(DataDescriptorOutput::new(totals.crc, totals.plain)).map_err(failed)?;
+    }
+    zip.finish().map_err(failed)
+}

@@ -1,0 +1,129 @@
+//! `package` and `package list`.
+
+use std::fmt::Write as _;
+
+use camino::Utf8PathBuf;
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{args::Format, assemble, json, print};
+use crate::{
+    archive,
+    error::{Result, Status},
+    ops::package::{self, Request, list},
+    schema::package::Listed,
+    sys::{Context, cargo},
+};
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(super) struct PackageArgs {
+    #[command(subcommand)]
+    verb: Option<PackageVerb>,
+    #[command(flatten)]
+    make: MakeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum PackageVerb {
+    /// Show what is in archives: tar in gzip, zstd or xz, zip, and .deb
+    List {
+        /// Archives, or directories with `dist.json`; `target/dist` here or above when absent
+        #[arg(value_name = "PATH")]
+        paths: Vec<Utf8PathBuf>,
+        /// What goes to stdout: text for people, or JSON under a versioned schema
+        #[arg(long, value_name = "FMT", default_value = "human")]
+        message_format: Format,
+    },
+}
+
+#[derive(Debug, Args)]
+struct MakeArgs {
+    /// The directory with `dist.json`; `target/dist` here or above when absent
+    #[arg(value_name = "DIST")]
+    dist: Option<Utf8PathBuf>,
+    /// Make the archives of this package only; repeatable
+    #[arg(short, long = "package", value_name = "NAME")]
+    packages: Vec<String>,
+    /// Pack them so, instead of as metadata has it; repeatable
+    #[arg(long = "format", value_name = "FORMAT")]
+    formats: Vec<archive::Format>,
+    /// Path to the Cargo.toml of the workspace, whose README and licences go into them
+    #[arg(long, value_name = "PATH")]
+    manifest_path: Option<Utf8PathBuf>,
+    /// What goes to stdout: the path of each archive, or what dist.json says of it
+    #[arg(long, value_name = "FMT", default_value = "human")]
+    message_format: Format,
+}
+
+impl ValueEnum for archive::Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &archive::Format::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.ending()))
+    }
+}
+
+pub(super) fn run(cx: &Context, args: &PackageArgs) -> Result<Status> {
+    match &args.verb {
+        None => make(cx, &args.make)?,
+        Some(PackageVerb::List { paths, message_format }) => {
+            let mut archives = Vec::new();
+            for path in paths {
+                match path.is_dir() {
+                    true => archives.extend(list::archives(path)?),
+                    false => archives.push(path.clone()),
+                }
+            }
+            if paths.is_empty() {
+                archives = list::archives(&assemble::dist(cx, None)?)?;
+            }
+            let listed = archives.iter().map(|path| list::list(path));
+            let listed = listed.collect::<Result<Vec<_>>>()?;
+            match message_format {
+                Format::Json => json(&listed)?,
+                Format::Human => print(&listed.iter().map(text).collect::<String>())?,
+            }
+        }
+    }
+    Ok(Status::Done)
+}
+
+fn make(cx: &Context, args: &MakeArgs) -> Result<()> {
+    let root =
+        crate::request::Request { manifest_path: args.manifest_path.clone(), ..Default::default() };
+    let request = Request {
+        dist: assemble::dist(cx, args.dist.as_deref())?,
+        workspace: cargo::workspace(cx, &root)?.root,
+        packages: args.packages.clone(),
+        formats: args.formats.clone(),
+    };
+    let dist = package::package(cx, &request)?;
+    match args.message_format {
+        Format::Json => json(&dist.archives),
+        Format::Human => {
+            let line = |archive: &crate::schema::dist::Archive| {
+                format!("{}\n", request.dist.join(&archive.path))
+            };
+            print(&dist.archives.iter().map(line).collect::<String>())
+        }
+    }
+}
+
+/// As `ls -l` has it.
+fn text(listed: &Listed) -> String {
+    let mut text = format!("{} ({} bytes, {})\n", listed.path, listed.size, listed.sha256);
+    let width = listed.contents.iter().map(|entry| entry.size.to_string().len()).max();
+    let width = width.unwrap_or(0);
+    for entry in &listed.contents {
+        let mode = entry.mode.map_or("----".to_owned(), |mode| format!("{mode:04o}"));
+        let what = match (&entry.link, &entry.sha256) {
+            (Some(link), _) => format!("-> {link}"),
+            (None, Some(digest)) => digest.short(),
+            (None, None) => String::new(),
+        };
+        let _ = writeln!(text, "  {mode} {:>width$} {what} {}", entry.size, entry.path);
+    }
+    text
+}

@@ -1,0 +1,36 @@
+//! Compression of what is shipped, in pieces: memory does not grow with the whole, and a piece that
+//! was compressed before, for an image or for an archive, is not compressed again.
+
+mod gzip;
+mod join;
+
+pub use gzip::{Framing, Gzip, IDENTITY, Totals};
+
+use std::io;
+
+/// Compressed pieces of before.
+pub trait Pieces: Sync {
+    /// What `compress` makes of `plain`, from before or now.
+    ///
+    /// # Errors
+    /// Those of `compress`.
+    fn piece(
+        &self,
+        plain: &[u8],
+        compress: &mut dyn FnMut(&[u8]) -> io::Result<Vec<u8>>,
+    ) -> io::Result<Vec<u8>>;
+}
+
+/// Nothing is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Forget;
+
+impl Pieces for Forget {
+    fn piece(
+        &self,
+        plain: &[u8],
+        compress: &mut dyn FnMut(&[u8]) -> io::Result<Vec<u8>>,
+    ) -> io::Result<Vec<u8>> {
+        compress(plain)
+    }
+}

@@ -1,0 +1,122 @@
+//! What a package says of its archives and packages.
+
+use std::collections::BTreeSet;
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+use crate::archive::{Format, Shell};
+
+/// `[package.metadata.longshore.archive]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct ArchiveSettings {
+    /// How they are packed: one archive for each; none for an empty list.
+    pub formats: BTreeSet<Format>,
+    /// What is in them besides the binaries, README, licences, CHANGELOG, completions and manual
+    /// pages.
+    pub include: Vec<Include>,
+    /// What may be missing: `license`, or an entry of `include`.
+    pub allow_missing: BTreeSet<String>,
+    /// Whether each binary gets an archive of its own, instead of one for all of the package.
+    pub per_binary: bool,
+}
+
+impl Default for ArchiveSettings {
+    fn default() -> Self {
+        ArchiveSettings {
+            formats: BTreeSet::from([Format::TarGz]),
+            include: Vec::new(),
+            allow_missing: BTreeSet::new(),
+            per_binary: false,
+        }
+    }
+}
+
+/// `"doc/*.md"`, or `{ from = "doc/config.toml", to = "etc/config.toml" }`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "an include is a path, or a table with `from` and `to`")]
+pub enum Include {
+    /// A file, a directory or a pattern, relative to the package; it keeps its path.
+    Same(String),
+    /// Another place in the archive.
+    Other(Other),
+}
+
+/// `{ from = "doc/config.toml", to = "etc/config.toml" }`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Other {
+    /// A file, a directory or a pattern, relative to the package.
+    pub from: String,
+    /// Where it is in the archive; with `/` at its end, what `from` names goes into it.
+    pub to: String,
+}
+
+/// `completions = false`, or `completions = { run = ["completions", "{shell}"] }`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "it is `true`, `false` or a table with `run`")]
+pub enum Companions {
+    /// `true`: those in the build script's `OUT_DIR`. `false`: none.
+    Look(bool),
+    /// A binary writes them.
+    Run(Run),
+}
+
+/// How a binary is run to write them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Run {
+    /// Its arguments. `{shell}` stands for each shell's name.
+    pub run: Vec<String>,
+    /// Which shells; bash, zsh and fish when absent.
+    #[serde(default)]
+    pub shells: Option<BTreeSet<Shell>>,
+    /// Which of the package's binaries; the one that an image would start when absent.
+    #[serde(default)]
+    pub binary: Option<String>,
+}
+
+/// `deb = true`, or `[package.metadata.longshore.deb]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "`deb` is `true`, `false` or a table")]
+pub enum DebSetting {
+    /// Whether there is one.
+    Switch(bool),
+    /// How it is.
+    Table(Box<DebSettings>),
+}
+
+/// `[package.metadata.longshore.deb]`, in the words of Debian's policy manual (5.6).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct DebSettings {
+    /// What it is called; the package's name when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `Name <mail@example.org>`; the first author when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maintainer: Option<String>,
+    /// Which part of the distribution it would be in; `utils` when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub section: Option<String>,
+    /// Its revision; 1 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// More about it than the one line that is in `Cargo.toml`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extended_description: Option<String>,
+    /// What it does not work without; a static program needs nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub depends: Option<String>,
+    /// What it works better with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recommends: Option<String>,
+    /// What it cannot be there with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conflicts: Option<String>,
+    /// More files, by where they are when it is installed: `etc/foo.conf`. What is in `etc` is a
+    /// configuration file.
+    pub files: std::collections::BTreeMap<Utf8PathBuf, Utf8PathBuf>,
+}

@@ -1,0 +1,50 @@
+//! Digests of what is packed, each computed once.
+
+use std::{collections::BTreeMap, sync::Mutex};
+
+use camino::Utf8Path;
+
+use crate::{
+    error::Result,
+    oci::Digest,
+    sys::{
+        file::{self, Stamp},
+        fs,
+    },
+};
+
+/// What is to be known of a file before it is packed.
+#[derive(Clone, Copy)]
+pub(super) struct File {
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+    /// Whether it begins as ELF files do (gABI, "ELF Identification").
+    pub(super) is_elf: bool,
+    pub(super) stamp: Stamp,
+}
+
+/// The digests of files below one directory, each computed once.
+#[derive(Default)]
+pub(super) struct Digests(Mutex<BTreeMap<String, (Stamp, File)>>);
+
+impl Digests {
+    /// What the file `name` below `root` holds, which has to be as `stamp` has it, if that is known.
+    ///
+    /// # Errors
+    /// It cannot be read, or changed.
+    pub(super) fn of(&self, root: &Utf8Path, name: &str, stamp: Option<Stamp>) -> Result<File> {
+        let known = || self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let path = root.join(name);
+        let mut content = file::watched(&path, stamp)?;
+        let stamp = content.stamp();
+        if let Some((_, file)) = known().get(name).filter(|(known, _)| *known == stamp) {
+            return Ok(*file);
+        }
+        let mut is_elf = false;
+        let hashed = fs::hash(&mut content, |start| is_elf = start.starts_with(b"\x7fELF"));
+        let (digest, size) = hashed.map_err(|error| fs::failed("read", &path, error))?;
+        let file = File { digest, size, is_elf, stamp };
+        known().insert(name.to_owned(), (stamp, file));
+        Ok(file)
+    }
+}

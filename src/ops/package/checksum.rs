@@ -1,0 +1,86 @@
+//! Checksums of what people download, as `sha256sum` writes and reads them (GNU coreutils' manual,
+//! "cksum output modes").
+
+use std::collections::BTreeMap;
+
+use camino::Utf8Path;
+
+use super::DIRECTORY;
+use crate::{
+    error::Result,
+    oci::Digest,
+    ops::stage::Stage,
+    schema::{
+        Dist,
+        dist::{Document, DocumentKind},
+    },
+    sys::fs,
+};
+
+/// The file that has them all.
+pub const SUMS: &str = "archives/SHA256SUMS";
+/// The digests of images, which are no files: what attestations take as their subjects.
+pub const DIGESTS: &str = "archives/digests.txt";
+
+/// Writes the checksums of every archive and document, and records them. What signs them comes
+/// later.
+///
+/// # Errors
+/// A file cannot be written.
+pub(in crate::ops) fn checksums(dist: &mut Dist, stage: &Stage) -> Result<()> {
+    dist.documents.retain(|document| document.kind != DocumentKind::Checksums);
+    let line = |digest: &Digest, name: &str| format!("{}  {name}\n", digest.hex());
+    let mut documents = Vec::new();
+    let mut write = |path: String, subject: Option<&str>, text: String| -> Result<()> {
+        let (size, sha256) = (text.len() as u64, Digest::of(text.as_bytes()));
+        if !stage.keep(&path, &sha256, size)? {
+            fs::write(&stage.path(&path), text.as_bytes())?;
+        }
+        let subject = subject.map(str::to_owned);
+        documents.push(Document { kind: DocumentKind::Checksums, subject, path, size, sha256 });
+        Ok(())
+    };
+    let mut all: BTreeMap<&str, &Digest> = BTreeMap::new();
+    for archive in &dist.archives {
+        all.insert(&archive.path, &archive.sha256);
+        let of_it = |plan: &&crate::schema::plan::Archive| {
+            plan.package == archive.package && plan.target == archive.target
+        };
+        if dist.packages.iter().find(of_it).is_some_and(|plan| plan.checksum_files) {
+            let text = line(&archive.sha256, name(&archive.path));
+            write(format!("{}.sha256", archive.path), Some(&archive.path), text)?;
+        }
+    }
+    all.extend(dist.documents.iter().map(|document| (document.path.as_str(), &document.sha256)));
+    let images = dist.images.iter();
+    let images: String =
+        images.map(|image| line(&image.digest, &format!("{}:{}", image.name, image.tag))).collect();
+    let digests = Digest::of(images.as_bytes());
+    if !images.is_empty() {
+        all.insert(DIGESTS, &digests);
+        write(DIGESTS.to_owned(), None, images)?;
+    }
+    // Signatures are of this file, and cannot be in it.
+    let signed = |path: &str| {
+        dist.documents.iter().any(|document| {
+            document.path == path
+                && matches!(document.kind, DocumentKind::Minisign | DocumentKind::Sigstore)
+        })
+    };
+    let below = |path: &str| path.starts_with(&format!("{DIRECTORY}/")) && !signed(path);
+    let sums: String = all
+        .iter()
+        .filter(|(path, _)| below(path))
+        .map(|(path, digest)| line(digest, name(path)))
+        .collect();
+    if !sums.is_empty() {
+        write(SUMS.to_owned(), None, sums)?;
+    }
+    dist.documents.extend(documents);
+    dist.documents.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(())
+}
+
+fn name(path: &str) -> &str {
+    Utf8Path::new(path).file_name().unwrap_or(path)
+}

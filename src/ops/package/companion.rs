@@ -1,0 +1,192 @@
+//! Completions and manual pages: from the build script's `OUT_DIR`, or written by the program.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{
+    archive::{Shell, companion},
+    cargo::message::Report,
+    error::{Error, Result},
+    oci::Digest,
+    ops::{
+        plan::Planned,
+        smoke::{self, Root},
+        stage::Stage,
+    },
+    schema::{
+        dist::{Artifact, Companion},
+        plan::{Archive, Companions, Job},
+    },
+    sys::{
+        Context, fs,
+        tree::{self, Kind},
+    },
+};
+
+/// The most of one page or script.
+const MOST: usize = 16 << 20;
+
+/// Puts completions and manual pages beside the binaries of each target, in the stage.
+///
+/// # Errors
+/// A program that is to write them fails, writes nothing, does not end, or cannot be run here.
+pub(in crate::ops) fn companions(
+    cx: &Context,
+    planned: &Planned,
+    report: &Report,
+    artifacts: &[Artifact],
+    stage: &Stage,
+) -> Result<Vec<Companion>> {
+    let mut written = Written { cx, planned, artifacts, stage, known: BTreeMap::new() };
+    let mut all: Vec<Companion> = Vec::new();
+    for archive in &planned.plan.archives {
+        let of_it = |c: &Companion| c.package == archive.package && c.target == archive.target;
+        // An archive for each binary: the package's were found before.
+        if all.iter().any(of_it) {
+            continue;
+        }
+        let mut found: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        for (companions, man) in [(&archive.completions, false), (&archive.man, true)] {
+            match companions {
+                Companions::Nowhere => {}
+                Companions::OutDir => {
+                    let files = in_out_dir(&planned.plan.jobs, report, archive)?;
+                    let wanted = |place: &str| place.starts_with("share/man/") == man;
+                    found.extend(files.into_iter().filter(|(place, _)| wanted(place)));
+                }
+                Companions::Run { .. } => found.extend(written.by(archive, companions)?),
+            }
+        }
+        for (place, bytes) in found {
+            let below = place.strip_prefix("share/").unwrap_or(&place);
+            let path = format!("{}/share/{}/{below}", archive.platform.path(), archive.package);
+            fs::write_mode(&stage.path(&path), &bytes, 0o644)?;
+            all.push(Companion {
+                package: archive.package.clone(),
+                target: archive.target.clone(),
+                path,
+                place,
+                size: bytes.len() as u64,
+                sha256: Digest::of(&bytes),
+            });
+        }
+    }
+    Ok(all)
+}
+
+/// The files in the package's `OUT_DIR` that are named like completions or manual pages.
+fn in_out_dir(
+    jobs: &[Job],
+    report: &Report,
+    archive: &Archive,
+) -> Result<BTreeMap<String, Vec<u8>>> {
+    let of_it = |job: &&Job| job.package == archive.package && job.target == archive.target;
+    let names: Vec<&str> = jobs.iter().filter(of_it).map(|job| job.binary.as_str()).collect();
+    let mut found = BTreeMap::new();
+    let Some(job) = jobs.iter().find(of_it) else {
+        return Ok(found);
+    };
+    let manifest = Utf8PathBuf::from(&job.manifest);
+    let Some(binary) = report.binary(&manifest, &job.binary, &job.target) else {
+        return Ok(found);
+    };
+    let of_target = |dir: &Utf8Path| dir.iter().any(|part| part == job.target);
+    let dirs = report.out_dirs.iter().filter(|(package, _)| *package == binary.package);
+    for (_, dir) in dirs.filter(|(_, dir)| of_target(dir) && dir.is_dir()) {
+        for entry in tree::walk(dir, |_| false)? {
+            let name = entry.path.file_name().unwrap_or_default();
+            if let (Kind::File(_), Some(place)) = (entry.kind, companion(name, &names)) {
+                found.insert(place, fs::read(&dir.join(&entry.path))?);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What programs wrote, each asked once.
+struct Written<'a> {
+    cx: &'a Context,
+    planned: &'a Planned,
+    artifacts: &'a [Artifact],
+    stage: &'a Stage,
+    known: BTreeMap<(String, Vec<String>), Vec<u8>>,
+}
+
+impl Written<'_> {
+    fn by(
+        &mut self,
+        archive: &Archive,
+        companions: &Companions,
+    ) -> Result<BTreeMap<String, Vec<u8>>> {
+        let mut found = BTreeMap::new();
+        let Companions::Run { binary, args, shells, timeout } = companions else {
+            return Ok(found);
+        };
+        let limit = Duration::from_secs(*timeout);
+        let mut ask = |shell: Option<&Shell>, place: String| -> Result<()> {
+            let name = shell.map_or("", |shell| shell.name());
+            let args: Vec<String> = args.iter().map(|arg| arg.replace("{shell}", name)).collect();
+            found.insert(place, self.run(&archive.package, binary, args, limit)?);
+            Ok(())
+        };
+        if shells.is_empty() {
+            ask(None, format!("share/man/man1/{binary}.1"))?;
+        }
+        for shell in shells {
+            ask(Some(shell), shell.place(binary))?;
+        }
+        Ok(found)
+    }
+
+    fn run(
+        &mut self,
+        package: &str,
+        binary: &str,
+        args: Vec<String>,
+        limit: Duration,
+    ) -> Result<Vec<u8>> {
+        let key = (format!("{package}/{binary}"), args);
+        if let Some(known) = self.known.get(&key) {
+            return Ok(known.clone());
+        }
+        let what = format!("`{binary} {}` of package `{package}`", key.1.join(" "));
+        let of_it = |a: &&Artifact| a.package == package && a.name == binary;
+        // The host's own first, then those that an emulator runs.
+        let mut ways = Vec::new();
+        let mut reasons = Vec::new();
+        for artifact in self.artifacts.iter().filter(of_it) {
+            match smoke::runner(self.cx, self.planned.targets.get(&artifact.target)?) {
+                Ok(runner) => ways.push((runner.emulator.is_some(), artifact, runner)),
+                Err(reason) => reasons.push(reason),
+            }
+        }
+        ways.sort_by_key(|(emulated, ..)| *emulated);
+        let Some((_, artifact, runner)) = ways.into_iter().next() else {
+            return Err(Error::tool(format!("{what} cannot be run: {}", reasons.join("; ")))
+                .hint("build for this host too, or install the emulator"));
+        };
+        let path = self.stage.path(&artifact.path);
+        let root = Root::new(&path, binary, runner.emulator.as_deref())?;
+        let (output, _) = smoke::run(self.cx, &root, &runner, &key.1, limit)?;
+        let failed = |how: String| {
+            Error::check(format!("{what} {how}"))
+                .detail(output.tail(10))
+                .hint("see `completions` and `man` in docs/archives.md")
+        };
+        if output.timed_out {
+            return Err(failed(format!("did not end within {} s", limit.as_secs())));
+        }
+        if !output.success() {
+            return Err(failed(format!("ended with {}", output.ending())));
+        }
+        if output.stdout.is_empty() {
+            return Err(failed("wrote nothing to stdout".to_owned()));
+        }
+        if output.stdout.len() > MOST {
+            return Err(failed(format!("wrote more than {MOST} bytes")));
+        }
+        self.known.insert(key, output.stdout.clone());
+        Ok(output.stdout)
+    }
+}

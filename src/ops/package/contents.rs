@@ -1,0 +1,275 @@
+//! What is in the archives of one package for one target.
+
+use std::{
+    collections::BTreeMap,
+    io::{Read, Seek, Write},
+};
+
+use super::Inputs;
+use crate::{
+    archive::{Format, deb},
+    compress::Pieces,
+    error::{Error, Result},
+    oci::{
+        Digest,
+        tar::Meta,
+        tree::{Content, Files, Node, Place, Tree},
+    },
+    ops::digests,
+    schema::{
+        dist::{ArchiveKind, Companion, Packed},
+        plan,
+    },
+    sys::{
+        file::{self, Stamp},
+        fs,
+    },
+    verify::VerifiedArtifact,
+};
+
+/// An archive of a plan.
+pub(super) enum Kind<'a> {
+    Binaries(Format),
+    Debug,
+    Deb(&'a plan::Deb),
+}
+
+impl Kind<'_> {
+    pub(super) fn kind(&self) -> ArchiveKind {
+        match self {
+            Kind::Binaries(_) => ArchiveKind::Binaries,
+            Kind::Debug => ArchiveKind::Debug,
+            Kind::Deb(_) => ArchiveKind::Deb,
+        }
+    }
+
+    pub(super) fn file_name(&self, plan: &plan::Archive) -> String {
+        match self {
+            Kind::Binaries(format) => format!("{}.{format}", plan.name),
+            Kind::Debug => format!("{}.debug.{}", plan.name, Format::TarZst),
+            // As dpkg-name(1) has it; without the epoch that ours never have.
+            Kind::Deb(deb) => format!("{}_{}_{}.deb", deb.name, deb.version, deb.architecture),
+        }
+    }
+}
+
+/// A file that goes into an archive.
+#[derive(Clone, Copy)]
+struct File {
+    digest: Digest,
+    size: u64,
+    executable: bool,
+    stamp: Stamp,
+}
+
+/// The files, by where they are.
+pub(super) struct Contents<'a> {
+    inputs: &'a Inputs<'a>,
+    plan: &'a plan::Archive,
+    artifacts: Vec<&'a VerifiedArtifact>,
+    companions: Vec<&'a Companion>,
+    files: BTreeMap<String, File>,
+}
+
+impl<'a> Contents<'a> {
+    /// Looks at every file that is wanted.
+    ///
+    /// # Errors
+    /// One is missing, cannot be read, or is not the one that was verified.
+    pub(super) fn read(inputs: &'a Inputs<'a>, plan: &'a plan::Archive) -> Result<Self> {
+        if let Some(bad) = [&plan.name, &plan.package].into_iter().find(|name| name.contains('/')) {
+            return Err(Error::usage(format!("no file can be called `{bad}`"))
+                .hint("a package has a name without `/`"));
+        }
+        semver::Version::parse(&plan.version).map_err(|error| {
+            let what = format!("package `{}` has the version `{}`", plan.package, plan.version);
+            Error::usage(what).because(error).hint("https://semver.org says what a version is")
+        })?;
+        let mut artifacts = Vec::new();
+        for name in &plan.binaries {
+            let of_it = |a: &&VerifiedArtifact| {
+                let a = a.artifact();
+                a.package == plan.package && a.target == plan.target && a.name == *name
+            };
+            artifacts.push(inputs.artifacts.iter().find(of_it).ok_or_else(|| {
+                Error::build(format!("there is no binary `{name}` for `{}`", plan.target))
+            })?);
+        }
+        let of_it = |c: &&Companion| c.package == plan.package && c.target == plan.target;
+        let companions = inputs.companions.iter().filter(of_it).collect();
+        let mut contents = Contents { inputs, plan, artifacts, companions, files: BTreeMap::new() };
+        contents.look()?;
+        Ok(contents)
+    }
+
+    fn look(&mut self) -> Result<()> {
+        let root = self.inputs.root;
+        let artifacts = self.artifacts.iter().copied();
+        let debug = artifacts.clone().filter_map(|a| a.artifact().debug.as_ref());
+        let companions = self.companions.iter().map(|c| (&c.path, c.sha256));
+        let recorded = artifacts
+            .map(|a| (&a.artifact().path, a.digest()))
+            .chain(debug.map(|debug| (&debug.path, debug.sha256)))
+            .chain(companions);
+        for (path, expected) in recorded {
+            let found = self.inputs.digests.of(root, path, None)?;
+            let path = root.join(path);
+            if found.digest != expected {
+                return Err(Error::check(format!("`{path}` is not what `dist.json` says of it"))
+                    .hint("archives hold only what was built and accepted here, by digest"));
+            }
+            let digests::File { digest, size, stamp, .. } = found;
+            self.files.insert(path.into(), File { digest, size, executable: false, stamp });
+        }
+        let own = self.plan.files.values();
+        for path in own.chain(self.plan.deb.iter().flat_map(|deb| deb.files.values())) {
+            let path = self.inputs.workspace.join(path);
+            let fs::Kind::File { mode, .. } = fs::kind(&path, true)? else {
+                return Err(Error::usage(format!("`{path}` is no file")));
+            };
+            let mut open = file::watched(&path, None)?;
+            let stamp = open.stamp();
+            let (digest, size) =
+                fs::hash(&mut open, |_| {}).map_err(|error| fs::failed("read", &path, error))?;
+            let executable = mode & 0o111 != 0;
+            self.files.insert(path.into_string(), File { digest, size, executable, stamp });
+        }
+        Ok(())
+    }
+
+    /// The bytes of that file, and whether it may be executed.
+    fn content(&self, path: &str) -> Result<(Content, bool)> {
+        let missing = || Error::build(format!("`{path}` was not looked at"));
+        let file = self.files.get(path).ok_or_else(missing)?;
+        let place = Place::Named(path.to_owned());
+        Ok((Content { place, size: file.size, link: None }, file.executable))
+    }
+
+    fn binaries(&self) -> Result<Vec<(&str, Content)>> {
+        let of = |artifact: &&'a VerifiedArtifact| {
+            let artifact = artifact.artifact();
+            let path = self.inputs.root.join(&artifact.path);
+            Ok((artifact.name.as_str(), self.content(path.as_str())?.0))
+        };
+        self.artifacts.iter().map(of).collect()
+    }
+
+    /// What an archive of that kind holds.
+    ///
+    /// # Errors
+    /// Two files have one path.
+    fn tree(&self, kind: &Kind<'_>) -> Result<Tree> {
+        let (plan, root) = (self.plan, self.inputs.root);
+        let meta = |mode| Meta { mode, uid: 0, gid: 0, mtime: self.inputs.epoch };
+        let mut tree = Tree::default();
+        let mut put = |path: &str, content: Content, executable: bool| {
+            let path = format!("/{}/{path}", plan.name);
+            let parts: Vec<String> = path.split('/').skip(1).map(str::to_owned).collect();
+            if tree.get(&parts).is_some() {
+                return Err(Error::usage(format!("two files of `{}` are `{path}`", plan.name))
+                    .hint("give an include another place: `{ from = \"…\", to = \"…\" }`"));
+            }
+            let mode = if executable { 0o755 } else { 0o644 };
+            tree.file(&path, meta(0o755), meta(mode), content)
+        };
+        match kind {
+            Kind::Deb(deb) => return self.deb(deb)?.data(),
+            Kind::Debug => {
+                for debug in self.artifacts.iter().filter_map(|a| a.artifact().debug.as_ref()) {
+                    let path = root.join(&debug.path);
+                    let content = self.content(path.as_str())?.0;
+                    put(path.file_name().unwrap_or_default(), content, false)?;
+                }
+            }
+            Kind::Binaries(_) => {
+                for (name, content) in self.binaries()? {
+                    put(name, content, true)?;
+                }
+                for (to, from) in &plan.files {
+                    let path = self.inputs.workspace.join(from);
+                    let (content, executable) = self.content(path.as_str())?;
+                    put(to, content, executable)?;
+                }
+                for companion in &self.companions {
+                    let path = root.join(&companion.path);
+                    put(&companion.place, self.content(path.as_str())?.0, false)?;
+                }
+            }
+        }
+        Ok(tree)
+    }
+
+    fn deb<'d>(&'d self, deb: &'d plan::Deb) -> Result<deb::Package<'d>> {
+        let (root, workspace) = (self.inputs.root, self.inputs.workspace);
+        let text = |name: &String| {
+            let from = self.plan.files.get(name).unwrap_or(name);
+            Ok(String::from_utf8_lossy(&fs::read(&workspace.join(from))?).into_owned())
+        };
+        let changelog = self.plan.changelog.as_ref().and_then(|name| self.plan.files.get(name));
+        let mut files = Vec::new();
+        for (to, from) in &deb.files {
+            let (content, executable) = self.content(workspace.join(from).as_str())?;
+            files.push((to.as_str(), content, executable));
+        }
+        let companion = |c: &&'d Companion| Ok((c.place.as_str(), fs::read(&root.join(&c.path))?));
+        Ok(deb::Package {
+            deb,
+            epoch: self.inputs.epoch,
+            binaries: self.binaries()?,
+            companions: self.companions.iter().map(companion).collect::<Result<_>>()?,
+            licenses: self.plan.licenses.iter().map(text).collect::<Result<_>>()?,
+            changelog: changelog.map(|from| fs::read(&workspace.join(from))).transpose()?,
+            files,
+        })
+    }
+
+    /// What `dist.json` says that it holds.
+    ///
+    /// # Errors
+    /// As [`Contents::tree`].
+    pub(super) fn packed(&self, kind: &Kind<'_>) -> Result<Vec<Packed>> {
+        let mut packed = Vec::new();
+        for (path, entry) in self.tree(kind)?.iter() {
+            let Node::File(content) = &entry.node else { continue };
+            let sha256 = match &content.place {
+                Place::Bytes(bytes) => Digest::of(bytes),
+                Place::Named(name) => {
+                    let file = self.files.get(name);
+                    file.ok_or_else(|| Error::build(format!("`{name}` was not looked at")))?.digest
+                }
+            };
+            packed.push(Packed {
+                path: path.join("/"),
+                executable: entry.meta.mode & 0o111 != 0,
+                size: content.size,
+                sha256,
+            });
+        }
+        Ok(packed)
+    }
+
+    /// Writes the archive.
+    ///
+    /// # Errors
+    /// A file changed since it was looked at, or `out` failed.
+    pub(super) fn write<W: Write + Seek>(
+        &self,
+        kind: &Kind<'_>,
+        pieces: &dyn Pieces,
+        out: W,
+    ) -> Result<W> {
+        let tree = self.tree(kind)?;
+        match kind {
+            Kind::Binaries(format) => format.write(&tree, self, pieces, out),
+            Kind::Debug => Format::TarZst.write(&tree, self, pieces, out),
+            Kind::Deb(deb) => self.deb(deb)?.write(&tree, self, pieces, out),
+        }
+    }
+}
+
+impl Files for Contents<'_> {
+    fn open(&self, name: &str) -> Result<Box<dyn Read + '_>> {
+        let stamp = self.files.get(name).map(|file| file.stamp);
+        Ok(Box::new(file::watched(name.into(), stamp)?))
+    }
+}

@@ -1,0 +1,93 @@
+//! `package list`: what is in archives, read from the files themselves.
+
+use std::io::{Cursor, Read as _};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{
+    elf::{ReadAt as _, Source},
+    error::{Error, Result},
+    schema::{
+        Dist,
+        package::{Entry, Listed, SCHEMA},
+    },
+    sys::{
+        file::{self, OpenFile},
+        fs,
+    },
+    unpack::{self, Budget, Kind, Packing, Tee},
+};
+
+/// How much of a file tells its kind.
+const START: u64 = 512;
+
+/// The archives of a `target/dist`, as its `dist.json` names them.
+///
+/// # Errors
+/// There is no `dist.json`, or it is not one that is understood.
+pub fn archives(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
+    let path = dir.join("dist.json");
+    let dist: Dist = serde_json::from_slice(&fs::read(&path)?)
+        .map_err(|error| Error::usage(format!("`{path}` is not understood")).because(error))?;
+    if dist.archives.is_empty() {
+        return Err(Error::usage(format!("`{path}` names no archive"))
+            .hint("`cargo longshore package` makes them of what was built"));
+    }
+    Ok(dist.archives.iter().map(|archive| dir.join(&archive.path)).collect())
+}
+
+/// What is in the archive.
+///
+/// # Errors
+/// It is none, or broken.
+pub fn list(path: &Utf8Path) -> Result<Listed> {
+    let file = file::open(path)?;
+    let (sha256, size) = fs::digest(path)?;
+    let mut contents = Vec::new();
+    let mut each = |entry: &unpack::Entry, content: &mut dyn std::io::Read| {
+        let mut tee = Tee::new(content);
+        let (link, is_file) = match &entry.kind {
+            Kind::Directory => return Ok(()),
+            Kind::Link(to) | Kind::HardLink(to) => (Some(to.clone()), false),
+            _ => (None, true),
+        };
+        let broken =
+            |error| Error::check(format!("`{}` cannot be read", entry.path)).because(error);
+        std::io::copy(&mut tee, &mut std::io::sink()).map_err(broken)?;
+        let (digest, size) = tee.finish().map_err(broken)?;
+        contents.push(Entry {
+            path: entry.path.trim_start_matches("./").to_owned(),
+            mode: entry.mode,
+            size,
+            sha256: is_file.then_some(digest),
+            link,
+        });
+        Ok(())
+    };
+    read(&file, &mut each)
+        .map_err(|error| Error::check(format!("`{path}` cannot be listed: {error}")))?;
+    Ok(Listed { schema: SCHEMA, path: path.to_string(), size, sha256, contents })
+}
+
+type Each<'a> = &'a mut dyn FnMut(&unpack::Entry, &mut dyn std::io::Read) -> Result<()>;
+
+fn read(file: &OpenFile, each: Each<'_>) -> Result<()> {
+    let broken = |error| Error::check("it cannot be unpacked").because(error);
+    let whole = || file.reader(0..file.size());
+    let mut start = Vec::new();
+    file.reader(0..file.size().min(START)).read_to_end(&mut start).map_err(broken)?;
+    if unpack::is_zip(&start) {
+        return unpack::zip(Source::File(file), each);
+    }
+    if unpack::is_deb(&start) {
+        return unpack::deb(whole(), each);
+    }
+    let mut stream = unpack::unpack(whole(), Packing::of(&start), &Budget::default())?;
+    start.clear();
+    (&mut stream).take(START).read_to_end(&mut start).map_err(broken)?;
+    if !unpack::is_tar(&start) {
+        return Err(Error::check("it is no archive")
+            .hint("a tar, also in gzip, zstd or xz; a zip; a `.deb`"));
+    }
+    unpack::tar_file(&mut Cursor::new(start).chain(stream), each)
+}

@@ -1,0 +1,218 @@
+//! Archives and packages, from the same verified bytes as images, and their checksums.
+
+pub mod checksum;
+mod companion;
+mod contents;
+mod find;
+pub mod list;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::Utf8Path;
+
+use self::contents::{Contents, Kind};
+pub(super) use self::{companion::companions, find::found};
+use crate::{
+    archive::Format,
+    error::{Error, Result},
+    ops::{digests::Digests, image, pieces, stage::Stage},
+    schema::{
+        Dist,
+        dist::{self, Companion, DocumentKind},
+        plan,
+    },
+    sys::{Context, fs},
+    verify::VerifiedArtifact,
+};
+
+/// Where they are, in `target/dist`.
+pub const DIRECTORY: &str = "archives";
+
+/// What archives are made of.
+pub(super) struct Inputs<'a> {
+    pub(super) cx: &'a Context,
+    /// The workspace's directory.
+    pub(super) workspace: &'a Utf8Path,
+    /// How they are made.
+    pub(super) plans: &'a [plan::Archive],
+    /// Seconds since 1970 that stand for every time in them.
+    pub(super) epoch: u64,
+    /// The directory that the binaries are in.
+    pub(super) root: &'a Utf8Path,
+    pub(super) artifacts: &'a [VerifiedArtifact],
+    pub(super) companions: &'a [Companion],
+    pub(super) digests: &'a Digests,
+    pub(super) pieces: &'a pieces::Store,
+}
+
+/// Makes the archives in `stage`, those of several targets side by side.
+///
+/// # Errors
+/// A file is missing, changed or does not fit, or cannot be written.
+pub(super) fn archives(inputs: &Inputs<'_>, stage: &Stage) -> Result<Vec<dist::Archive>> {
+    fs::create_dir_all(&stage.path(DIRECTORY))?;
+    let previous = stage.previous();
+    let previous = previous.as_ref();
+    let made: Vec<Result<Vec<dist::Archive>>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = inputs
+            .plans
+            .iter()
+            .map(|plan| scope.spawn(move || of_plan(inputs, plan, stage, previous)))
+            .collect();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        threads.into_iter().map(join).collect()
+    });
+    let mut archives = Vec::new();
+    for made in made {
+        archives.extend(made?);
+    }
+    let mut paths = BTreeSet::new();
+    if let Some(twice) = archives.iter().find(|archive| !paths.insert(&archive.path)) {
+        return Err(Error::usage(format!("two archives would be `{}`", twice.path))
+            .hint("`deb.name` gives a package for Debian another name"));
+    }
+    let mut count: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for archive in &archives {
+        *count.entry((&archive.package, &archive.version)).or_default() += 1;
+    }
+    for ((package, version), count) in count {
+        let files = if count == 1 { "file" } else { "files" };
+        inputs.cx.status("Archived", format!("{package} {version}: {count} {files}"));
+    }
+    Ok(archives)
+}
+
+/// The archives of one package for one target.
+fn of_plan(
+    inputs: &Inputs<'_>,
+    plan: &plan::Archive,
+    stage: &Stage,
+    previous: Option<&Dist>,
+) -> Result<Vec<dist::Archive>> {
+    let contents = Contents::read(inputs, plan)?;
+    let mut wanted: Vec<Kind> = plan.formats.iter().map(|&format| Kind::Binaries(format)).collect();
+    if plan.debug {
+        wanted.push(Kind::Debug);
+    }
+    if let Some(deb) = &plan.deb {
+        wanted.push(Kind::Deb(deb));
+    }
+    let mut archives = Vec::new();
+    for kind in wanted {
+        let path = format!("{DIRECTORY}/{}", kind.file_name(plan));
+        let packed = contents.packed(&kind)?;
+        let record = |size, sha256| dist::Archive {
+            kind: kind.kind(),
+            package: plan.package.clone(),
+            version: plan.version.clone(),
+            target: plan.target.clone(),
+            platform: plan.platform.clone(),
+            path: path.clone(),
+            size,
+            sha256,
+            contents: packed.clone(),
+        };
+        // What did not change is not written again.
+        if let Some(old) = previous
+            .filter(|dist| same_writer(dist, inputs.epoch) && dist.packages.contains(plan))
+            .and_then(|dist| dist.archives.iter().find(|old| old.path == path))
+            .filter(|old| **old == record(old.size, old.sha256))
+            && stage.keep(&path, &old.sha256, old.size)?
+        {
+            archives.push(old.clone());
+            continue;
+        }
+        let draft = fs::draft(&stage.path(DIRECTORY))?;
+        let draft = contents.write(&kind, inputs.pieces, draft)?;
+        draft.keep(&stage.path(&path))?;
+        let (digest, size) = fs::digest(&stage.path(&path))?;
+        archives.push(record(size, digest));
+    }
+    Ok(archives)
+}
+
+fn same_writer(dist: &Dist, epoch: u64) -> bool {
+    let ours = env!("CARGO_PKG_VERSION");
+    dist.release.source_date_epoch == epoch
+        && dist.release.tools.get("longshore").is_some_and(|version| version == ours)
+}
+
+/// What archives are to be made of a finished `target/dist`.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The directory with `dist.json`.
+    pub dist: camino::Utf8PathBuf,
+    /// The workspace's directory, which README and licences are in.
+    pub workspace: camino::Utf8PathBuf,
+    /// The packages that are wanted; all of them where none is named.
+    pub packages: Vec<String>,
+    /// Other formats than those that were planned.
+    pub formats: Vec<Format>,
+}
+
+/// Makes the archives of what is in `target/dist`, and gives what that holds then.
+///
+/// # Errors
+/// There is no `dist.json`, what is there is not what it says, or as for `dist`.
+pub fn package(cx: &Context, request: &Request) -> Result<Dist> {
+    let stage = Stage::begin(cx, &request.dist)?;
+    let mut dist = stage.previous().ok_or_else(|| {
+        Error::build(format!("there is no `dist.json` in `{}`", request.dist))
+            .hint("`cargo longshore build` makes one; archives are made of what it built")
+    })?;
+    for name in &request.packages {
+        if !dist.packages.iter().any(|plan| plan.package == *name) {
+            let known: Vec<&str> = dist.packages.iter().map(|p| p.package.as_str()).collect();
+            let wrong = Error::usage(format!("`{}` has no package `{name}`", request.dist));
+            return Err(match crate::name::nearest(name, known.iter().copied()) {
+                Some(near) => wrong.hint(format!("did you mean `{near}`?")),
+                None => wrong.hint(format!("it has {}", known.join(", "))),
+            });
+        }
+    }
+    let chosen = |package: &str| {
+        request.packages.is_empty() || request.packages.iter().any(|name| name == package)
+    };
+    let mut plans: Vec<plan::Archive> = dist.packages.clone();
+    plans.retain(|plan| chosen(&plan.package));
+    if !request.formats.is_empty() {
+        plans.iter_mut().for_each(|plan| plan.formats = request.formats.iter().copied().collect());
+    }
+    let digests = Digests::default();
+    let artifacts = image::recorded(&dist, &request.dist, &digests)?;
+    let parent = request.dist.parent().unwrap_or(Utf8Path::new("."));
+    let pieces = pieces::Store::new(&parent.join("longshore"))?;
+    let inputs = Inputs {
+        cx,
+        workspace: &request.workspace,
+        plans: &plans,
+        epoch: dist.release.source_date_epoch,
+        root: &request.dist,
+        artifacts: &artifacts,
+        companions: &dist.companions,
+        digests: &digests,
+        pieces: &pieces,
+    };
+    let made = archives(&inputs, &stage)?;
+    pieces.prune()?;
+    let gone: Vec<dist::Archive> =
+        dist.archives.extract_if(.., |archive| chosen(&archive.package)).collect();
+    dist.archives.extend(made);
+    dist.archives.sort_by(|a, b| a.path.cmp(&b.path));
+    // What speaks of archives that are no more is no more either.
+    let stale = |kind| !matches!(kind, DocumentKind::Cyclonedx | DocumentKind::Spdx);
+    let (stale, kept): (Vec<_>, Vec<_>) =
+        dist.documents.into_iter().partition(|document| stale(document.kind));
+    dist.documents = kept;
+    let gone: BTreeSet<&str> = gone
+        .iter()
+        .map(|archive| archive.path.as_str())
+        .chain(stale.iter().map(|document| document.path.as_str()))
+        .collect();
+    stage.keep_all(|path| !gone.contains(path) && path != "dist.json")?;
+    checksum::checksums(&mut dist, &stage)?;
+    stage.finish(&dist)?;
+    Ok(dist)
+}
