@@ -1,9 +1,9 @@
 //! What a package says of its archives and packages.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::archive::{Format, Shell};
 
@@ -88,35 +88,26 @@ pub enum DebSetting {
 }
 
 /// `[package.metadata.longshore.deb]`, in the words of Debian's policy manual (5.6).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct DebSettings {
     /// What it is called; the package's name when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// `Name <mail@example.org>`; the first author when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub maintainer: Option<String>,
     /// Which part of the distribution it would be in; `utils` when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub section: Option<String>,
     /// Its revision; 1 when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
     /// More about it than the one line that is in `Cargo.toml`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub extended_description: Option<String>,
     /// What it does not work without; a static program needs nothing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub depends: Option<String>,
     /// What it works better with.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub recommends: Option<String>,
     /// What it cannot be there with.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub conflicts: Option<String>,
     /// More files, by where they are when it is installed: `etc/foo.conf`. What is in `etc` is a
     /// configuration file.
-    pub files: std::collections::BTreeMap<Utf8PathBuf, Utf8PathBuf>,
+    pub files: BTreeMap<Utf8PathBuf, Utf8PathBuf>,
 }

@@ -20,7 +20,7 @@ use crate::{
         Context, cargo, fs, git,
         toolchain::{self, Rust, Zig},
     },
-    target::Targets,
+    target::{Target, Targets},
     verify::Settings,
     workspace::{Package, Workspace},
 };
@@ -84,11 +84,10 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         remap: remap(cx, &rust),
         ..Facts::default()
     };
-    for target in targets.iter() {
-        // Only those that are built: rustc knows nothing of a workspace's invented ones.
-        if wanted(&workspace, request, &target.name, target.spec.default) {
-            facts.user_flags.insert(target.name.clone(), config.user_flags(cx, &target.name)?);
-        }
+    // Only of those that are built: rustc knows nothing of a workspace's invented ones.
+    let built = |target: &&Target| wanted(&workspace, request, &target.name, target.spec.default);
+    for target in targets.iter().filter(built) {
+        facts.user_flags.insert(target.name.clone(), config.user_flags(cx, &target.name)?);
     }
     let revision = git::revision(cx, &workspace.root, &workspace.target_directory);
     facts.epoch = epoch(cx, revision.as_ref())?;

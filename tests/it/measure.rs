@@ -80,7 +80,8 @@ fn images_against_other_programs() {
             std::thread::scope(|scope| {
                 for bytes in &programs {
                     scope.spawn(|| {
-                        let mut encoder = Compressor::Gzip.encoder(sink(), &longshore::compress::Forget).unwrap();
+                        let mut encoder =
+                            Compressor::Gzip.encoder(sink(), &longshore::compress::Forget).unwrap();
                         std::io::Write::write_all(&mut encoder, bytes).unwrap();
                         encoder.finish().unwrap();
                         Digest::of(bytes)
