@@ -7,6 +7,7 @@
 pub mod allocator;
 pub mod archive;
 pub mod assemble;
+pub mod bom;
 pub mod cache;
 pub mod cargo;
 pub mod cli;

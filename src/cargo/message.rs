@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::{Message, TargetKind};
 
 use super::ledger::Units;
-use crate::cache::Unit;
+use crate::{bom::Compiled, cache::Unit};
 
 /// What a build's messages add up to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,6 +20,8 @@ pub struct Report {
     pub scripts: Vec<Script>,
     /// Every `OUT_DIR`, by the id of its package.
     pub out_dirs: Vec<(String, Utf8PathBuf)>,
+    /// What was compiled with which features, for bills of materials.
+    pub compiled: Vec<Compiled>,
     /// Everything that cargo spoke of, for a cache.
     pub all: Vec<Unit>,
 }
@@ -70,6 +72,13 @@ impl Report {
         };
         let targets = self.commands.last().map_or(&[][..], Vec::as_slice);
         self.units.add(&artifact, self.commands.len().saturating_sub(1), targets);
+        let target = self.units.each.last().map_or_else(String::new, |unit| unit.target.clone());
+        self.compiled.push(Compiled {
+            package: artifact.package_id.repr.clone(),
+            target,
+            script: artifact.target.kind.contains(&TargetKind::CustomBuild),
+            features: artifact.features,
+        });
         self.all.push(Unit {
             package: artifact.package_id.repr.clone(),
             root: artifact.manifest_path.parent().map(Utf8Path::to_owned),

@@ -33,6 +33,7 @@ pub(super) fn plan(plan: &Plan) -> String {
     for switch in &plan.profile.unstable {
         line(&mut text, "unstable", switch.name());
     }
+    line(&mut text, "audit", audit(plan));
     for build in &plan.builds {
         let _ = writeln!(text, "\nbuild for {}", build.targets.join(", "));
         for (target, std) in &build.std {
@@ -80,6 +81,14 @@ pub(super) fn plan(plan: &Plan) -> String {
         );
     }
     text
+}
+
+/// Whether binaries carry the list of their dependencies.
+fn audit(plan: &Plan) -> &'static str {
+    match plan.jobs.iter().any(|job| job.audit) {
+        true => "dependencies are listed in the binaries",
+        false => "dependencies are not listed in the binaries  # metadata",
+    }
 }
 
 /// The allocator of each target of a build.

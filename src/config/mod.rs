@@ -36,6 +36,8 @@ pub struct WorkspaceSettings {
     pub unstable: Vec<Unstable>,
     /// Whether symbols are kept in files of their own.
     pub debug_files: bool,
+    /// Whether binaries carry the list of their dependencies; they do unless it says otherwise.
+    pub audit: Option<bool>,
     /// How binaries are tried out; a package's own setting comes first.
     pub smoke: Option<SmokeSetting>,
     /// Seconds after which a binary that still runs is ended.

@@ -30,7 +30,7 @@ pub struct Split {
 ///
 /// # Errors
 /// The program cannot be stripped, has nothing to take away, or the name is not one of a file.
-pub fn split(bytes: &[u8], keep: Keep, debug_name: &str) -> Result<Split, CannotStrip> {
+pub fn split(bytes: &[u8], keep: Keep<'_>, debug_name: &str) -> Result<Split, CannotStrip> {
     if debug_name.is_empty() || debug_name.contains(['/', '\0']) {
         let name = quote(debug_name.as_bytes());
         return Err(CannotStrip::new(format!("{name} is not the name of a file")));

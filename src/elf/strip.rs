@@ -46,10 +46,14 @@ impl From<Unreadable> for CannotStrip {
     }
 }
 
-/// What is kept of that which is not loaded. `.dep-v0`, the list of dependencies that
-/// cargo-auditable adds, `.gnu_debuglink` and ARM's and RISC-V's attributes always are.
+/// The section with the list of dependencies, as cargo-auditable names it.
+const DEPENDENCIES: &[u8] = b".dep-v0";
+
+/// What is kept of that which is not loaded, and what is put beside it. `.dep-v0`, the list of
+/// dependencies that cargo-auditable adds, `.gnu_debuglink` and ARM's and RISC-V's attributes always
+/// are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Keep {
+pub struct Keep<'a> {
     /// `.comment`, which names compilers and linkers with their versions.
     pub comment: bool,
     /// The linker's build id. Otherwise, where there is one, it is replaced by one of the same
@@ -57,6 +61,8 @@ pub struct Keep {
     /// what is stripped are equal afterwards. To be kept where separate debug information with
     /// that id already exists.
     pub build_id: bool,
+    /// The content of a section `.dep-v0` for a program that has none, and that has section headers.
+    pub dependencies: Option<&'a [u8]>,
 }
 
 /// The program `bytes` without symbols and debug information, and with a build id of its own
@@ -65,7 +71,7 @@ pub struct Keep {
 ///
 /// # Errors
 /// It is not a readable ELF program or shared object.
-pub fn strip(bytes: &[u8], keep: Keep) -> Result<Vec<u8>, CannotStrip> {
+pub fn strip(bytes: &[u8], keep: Keep<'_>) -> Result<Vec<u8>, CannotStrip> {
     let file = program(bytes)?;
     if file.sections.is_empty() {
         loaded_prefix(&file)?;
@@ -93,7 +99,7 @@ pub(super) fn program(bytes: &[u8]) -> Result<File<'_>, CannotStrip> {
 /// The stripped file, with `debug_link` as the content of a new `.gnu_debuglink`.
 pub(super) fn rewrite(
     file: &File<'_>,
-    keep: Keep,
+    keep: Keep<'_>,
     debug_link: Option<&[u8]>,
 ) -> Result<Vec<u8>, CannotStrip> {
     let loaded = loaded_prefix(file)?;
@@ -123,8 +129,13 @@ pub(super) fn rewrite(
         let name = file.name(old);
         sections.push(Section { name, header });
     }
+    if let Some(content) = keep.dependencies
+        && !sections.iter().any(|section| section.name == DEPENDENCIES)
+    {
+        sections.push(added(&mut out, DEPENDENCIES, content, 1));
+    }
     if let Some(content) = debug_link {
-        sections.push(debug_link_section(&mut out, content));
+        sections.push(added(&mut out, b".gnu_debuglink", content, 4));
     }
     table::finish(&mut out, file.words(), sections, None)?;
     unchanged(loaded, &out, file)?;
@@ -134,7 +145,7 @@ pub(super) fn rewrite(
 /// What is loaded, with the new build id in it, if it gets one.
 fn renewed<'a>(
     file: &File<'_>,
-    keep: Keep,
+    keep: Keep<'_>,
     loaded: &'a [u8],
 ) -> Result<Cow<'a, [u8]>, CannotStrip> {
     let Some(id) = new_build_id(file, keep)? else {
@@ -146,7 +157,10 @@ fn renewed<'a>(
 }
 
 /// The id that the stripped program and its debug information get in place of the linker's.
-pub(super) fn new_build_id(file: &File<'_>, keep: Keep) -> Result<Option<BuildId>, CannotStrip> {
+pub(super) fn new_build_id(
+    file: &File<'_>,
+    keep: Keep<'_>,
+) -> Result<Option<BuildId>, CannotStrip> {
     if keep.build_id {
         return Ok(None);
     }
@@ -167,15 +181,16 @@ pub(super) fn spend(left: usize, len: usize) -> Result<usize, CannotStrip> {
     left.checked_sub(len).ok_or_else(|| CannotStrip::new("its sections lie over each other"))
 }
 
-fn debug_link_section(out: &mut Vec<u8>, content: &[u8]) -> Section<'static> {
+/// A section that is not loaded.
+fn added<'a>(out: &mut Vec<u8>, name: &'a [u8], content: &[u8], align: u64) -> Section<'a> {
     let header = SectionHeader {
         sh_type: SHT_PROGBITS,
-        sh_offset: table::append(out, content, 4),
+        sh_offset: table::append(out, content, align),
         sh_size: content.len() as u64,
-        sh_addralign: 4,
+        sh_addralign: align,
         ..SectionHeader::default()
     };
-    Section { name: b".gnu_debuglink", header }
+    Section { name, header }
 }
 
 /// Everything up to the end of the last byte that a header, a segment or a loaded section has.
@@ -210,7 +225,7 @@ struct Kept {
 impl Kept {
     /// Sections up to the last loaded one keep their indices, since loaded symbols name them by
     /// index (`st_shndx` in `.dynsym`); linkers put what is not loaded behind them anyhow.
-    fn choose(file: &File<'_>, keep: Keep, replace_link: bool) -> Self {
+    fn choose(file: &File<'_>, keep: Keep<'_>, replace_link: bool) -> Self {
         let last = file.sections.iter().rposition(is_alloc).unwrap_or_default();
         let mut kept = Kept { old: Vec::new(), new: Vec::with_capacity(file.sections.len()) };
         for (index, section) in file.sections.iter().enumerate() {
@@ -238,7 +253,7 @@ impl Kept {
     }
 }
 
-fn is_kept(file: &File<'_>, section: &SectionHeader, keep: Keep, replace_link: bool) -> bool {
+fn is_kept(file: &File<'_>, section: &SectionHeader, keep: Keep<'_>, replace_link: bool) -> bool {
     if is_alloc(section) {
         return section.sh_type != SHT_NULL;
     }
@@ -249,7 +264,7 @@ fn is_kept(file: &File<'_>, section: &SectionHeader, keep: Keep, replace_link: b
         return false;
     }
     match file.name(section) {
-        b".dep-v0" => true,
+        DEPENDENCIES => true,
         b".comment" => keep.comment,
         b".gnu_debuglink" => !replace_link,
         _ => false,

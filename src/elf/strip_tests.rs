@@ -7,9 +7,9 @@ use super::{
 };
 
 /// All that can be kept.
-const KEEP: Keep = Keep { comment: true, build_id: true };
+const KEEP: Keep<'_> = Keep { comment: true, build_id: true, dependencies: None };
 
-const RENEW: Keep = Keep { comment: true, build_id: false };
+const RENEW: Keep<'_> = Keep { comment: true, build_id: false, dependencies: None };
 
 /// A program with symbols, debug information, a compiler's name and a list of dependencies.
 fn unstripped(machine: (bool, bool, u16)) -> Fixture {
@@ -41,6 +41,38 @@ fn what_is_loaded_stays_and_the_rest_goes() {
         assert_eq!(strip(&stripped, Keep::default()).unwrap(), stripped);
         let kept = strip(&bytes, KEEP).unwrap();
         assert_eq!(content(&kept, ".comment").unwrap(), b"a compiler\0");
+    }
+}
+
+#[test]
+fn a_list_of_dependencies_is_added_where_there_is_none() {
+    let keep = Keep { dependencies: Some(b"ours"), ..Keep::default() };
+    for machine in MACHINES {
+        let with = unstripped(machine).build();
+        let mut without = unstripped(machine);
+        without.build_id = Some(vec![1; 20]);
+        without.sections.retain(|(name, ..)| *name != ".dep-v0");
+        let without = without.build();
+
+        let listed = strip(&without, keep).unwrap();
+        assert_eq!(content(&listed, ".dep-v0").unwrap(), b"ours");
+        let (facts, plain) =
+            (Facts::read(&listed).unwrap(), strip(&without, Keep::default()).unwrap());
+        let plain_facts = Facts::read(&plain).unwrap();
+        assert_eq!(
+            (&facts.segments, &facts.build_id),
+            (&plain_facts.segments, &plain_facts.build_id)
+        );
+        assert_eq!(content(&plain, ".dep-v0"), None);
+        // What is there already is the build's own.
+        assert_eq!(content(&strip(&with, keep).unwrap(), ".dep-v0").unwrap(), b"dependencies");
+        assert_eq!(strip(&listed, Keep::default()).unwrap(), listed);
+
+        let both = split(&without, keep, "x.debug").unwrap();
+        assert_eq!(content(&both.stripped, ".dep-v0").unwrap(), b"ours");
+        assert!(content(&both.stripped, ".gnu_debuglink").is_some());
+        assert_eq!(content(&both.debug, ".dep-v0"), None);
+        assert_eq!(strip(&both.stripped, keep).unwrap(), both.stripped);
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     event::Event,
     ops::{
         blame::{self, Failure},
+        bom::{self, Bills},
         cache,
         collect::collect,
         plan::Planned,
@@ -34,6 +35,8 @@ pub struct Built {
     pub artifacts: Vec<Artifact>,
     /// What cargo said of the build.
     pub report: Report,
+    /// What the binaries are made of.
+    pub(super) bills: Bills,
     /// What sccache was asked for.
     pub sccache: Option<Sccache>,
 }
@@ -47,9 +50,11 @@ pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
     let (report, sccache) = sccache::counting(cx, planned.rustc_wrapper.as_deref(), || {
         compile(cx, planned, &planned.plan, stage, "build")
     })?;
+    let bills = bom::bills(cx, planned, &report)?;
     let jobs = planned.plan.jobs.iter();
-    let artifacts = jobs.map(|job| collect(job, &report, stage)).collect::<Result<_>>()?;
-    Ok(Built { artifacts, report, sccache })
+    let collect = |job| collect(job, &report, bills.section(job), stage);
+    let artifacts = jobs.map(collect).collect::<Result<_>>()?;
+    Ok(Built { artifacts, report, bills, sccache })
 }
 
 /// Has cargo build all that `plan` says, which is one for the same machine as `planned`. The logs

@@ -17,20 +17,27 @@ use crate::{
     sys::fs,
 };
 
-/// Strips the job's binary into the stage, unless the previous output has it.
+/// Strips the job's binary into the stage, unless the previous output has it. `list` is what its
+/// section `.dep-v0` gets.
 ///
 /// # Errors
 /// Cargo made no such binary, it cannot be read or stripped, or another allocator than the planned
 /// one serves it.
-pub(super) fn collect(job: &Job, report: &Report, stage: &Stage) -> Result<Artifact> {
+pub(super) fn collect(
+    job: &Job,
+    report: &Report,
+    list: Option<&[u8]>,
+    stage: &Stage,
+) -> Result<Artifact> {
     let made = unstripped(job, report)?;
     let bytes = fs::read(made)?;
     let unstripped = File { size: bytes.len() as u64, sha256: Digest::of(&bytes) };
-    let (file, debug) = match kept(job, stage, &unstripped)? {
+    let audit = list.map(Digest::of);
+    let (file, debug) = match kept(job, stage, &unstripped, audit)? {
         Some(kept) => kept,
         None => {
             prove_allocator(job, made, &bytes)?;
-            make(job, made, &bytes, stage)?
+            make(job, made, &bytes, list, stage)?
         }
     };
     Ok(Artifact {
@@ -44,6 +51,7 @@ pub(super) fn collect(job: &Job, report: &Report, stage: &Stage) -> Result<Artif
         sha256: file.sha256,
         unstripped,
         debug,
+        audit,
         allocator: job.allocator.clone(),
         verdict: None,
         smoke: None,
@@ -64,8 +72,13 @@ pub(super) fn unstripped<'a>(job: &Job, report: &'a Report) -> Result<&'a Utf8Pa
 }
 
 /// What the previous output has of the job's binary, if it was stripped from the same file by the
-/// same longshore, for the same plan.
-fn kept(job: &Job, stage: &Stage, unstripped: &File) -> Result<Option<(File, Option<DebugFile>)>> {
+/// same longshore, for the same plan, with the same list of dependencies.
+fn kept(
+    job: &Job,
+    stage: &Stage,
+    unstripped: &File,
+    audit: Option<Digest>,
+) -> Result<Option<(File, Option<DebugFile>)>> {
     let Some(previous) = stage.previous() else {
         return Ok(None);
     };
@@ -77,6 +90,7 @@ fn kept(job: &Job, stage: &Stage, unstripped: &File) -> Result<Option<(File, Opt
         let debug = old.debug.as_ref().map(|debug| &debug.path);
         old.path == job.path
             && old.unstripped == *unstripped
+            && old.audit == audit
             && old.allocator == job.allocator
             && debug == job.debug.as_ref()
     };
@@ -97,9 +111,10 @@ fn make(
     job: &Job,
     path: &Utf8Path,
     bytes: &[u8],
+    list: Option<&[u8]>,
     stage: &Stage,
 ) -> Result<(File, Option<DebugFile>)> {
-    let (stripped, symbols) = shipped(job, path, bytes)?;
+    let (stripped, symbols) = shipped(job, path, bytes, list)?;
     let mut debug = None;
     if let (Some(place), Some(symbols)) = (&job.debug, symbols) {
         fs::write_mode(&stage.path(place), &symbols, 0o644)?;
@@ -110,7 +125,8 @@ fn make(
     Ok((of(&stripped), debug))
 }
 
-/// What ships of the binary `bytes`: it without its symbols, and these where the job keeps them.
+/// What ships of the binary `bytes`: it without its symbols and with the list of its dependencies,
+/// and the symbols where the job keeps them.
 ///
 /// # Errors
 /// It cannot be stripped.
@@ -118,13 +134,15 @@ pub(super) fn shipped(
     job: &Job,
     path: &Utf8Path,
     bytes: &[u8],
+    list: Option<&[u8]>,
 ) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
+    let keep = Keep { dependencies: list, ..Keep::default() };
     let cannot = |error| Error::build(format!("`{path}` cannot be stripped: {error}"));
     let Some(place) = &job.debug else {
-        return Ok((strip(bytes, Keep::default()).map_err(cannot)?, None));
+        return Ok((strip(bytes, keep).map_err(cannot)?, None));
     };
     let name = Utf8Path::new(place).file_name().unwrap_or_default();
-    let both = split(bytes, Keep::default(), name).map_err(cannot)?;
+    let both = split(bytes, keep, name).map_err(cannot)?;
     Ok((both.stripped, Some(both.debug)))
 }
 

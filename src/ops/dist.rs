@@ -4,7 +4,7 @@ use crate::{
     error::Result,
     event::Event,
     ops::{
-        blame, build, digests::Digests, image, package, pieces, plan, smoke, stage::Stage, summary,
+        blame, bom, build, digests::Digests, image, package, pieces, plan, smoke, stage::Stage, summary,
         twice, verify,
     },
     request::Request,
@@ -72,8 +72,12 @@ fn make(cx: &Context, request: &Request, pack: bool) -> Result<Dist> {
         summary::smoke(cx, artifact);
     }
     let release = plan.release.clone();
-    let (units, sccache) = (built.report.units, built.sccache);
     let recipes = plan.images.clone();
+    let documents = match pack {
+        true => bom::documents(&stage, &planned, &built.bills, &artifacts, &images)?,
+        false => Vec::new(),
+    };
+    let (units, sccache) = (built.report.units, built.sccache);
     let mut dist = Dist {
         schema: SCHEMA,
         release,
@@ -85,7 +89,7 @@ fn make(cx: &Context, request: &Request, pack: bool) -> Result<Dist> {
         companions,
         packages: plan.archives.clone(),
         archives,
-        documents: Vec::new(),
+        documents,
     };
     package::checksum::checksums(&mut dist, &stage)?;
     cx.children.check()?;

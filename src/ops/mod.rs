@@ -3,6 +3,7 @@
 
 mod allocator;
 mod blame;
+mod bom;
 pub mod build;
 pub mod cache;
 mod collect;

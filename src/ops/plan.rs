@@ -7,6 +7,7 @@ use semver::Version;
 
 use crate::{
     allocator::{Allocator, MIMALLOC, Setting},
+    cargo::invocation::resolution,
     config::RecipeSetting,
     error::Result,
     ops::{allocator, image, package},
@@ -44,6 +45,8 @@ pub struct Planned {
     pub rustc_wrapper: Option<String>,
     /// Where the object of mimalloc is, or has to be made, for the targets that get it.
     pub mimalloc: BTreeMap<String, Utf8PathBuf>,
+    /// The flags of cargo's that say which dependencies there are.
+    pub resolution: Vec<String>,
     /// Whether nothing may be fetched.
     pub offline: bool,
     /// Whether cargo's pages of timings are kept.
@@ -142,6 +145,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         rust,
         zig,
         mimalloc: facts.mimalloc,
+        resolution: resolution(request),
         offline: request.offline,
         timings: request.timings,
         rustc_wrapper: config.rustc_wrapper(),

@@ -6,6 +6,7 @@ use crate::{
     elf::difference,
     error::{Error, Result},
     ops::{
+        bom,
         build::{self, Built},
         collect::{shipped, unstripped},
         plan::Planned,
@@ -27,10 +28,12 @@ pub(super) fn twice(cx: &Context, planned: &Planned, stage: &Stage, built: &Buil
     let directory = Utf8Path::new(&again.target_directory);
     fs::remove_dir_all(directory)?;
     let report = build::compile(cx, planned, again, stage, "again")?;
+    let bills = bom::bills(cx, planned, &report)?;
     let mut differing = Vec::new();
     for job in &planned.plan.jobs {
-        let first = unstripped(job, &built.report)?;
-        differing.extend(compare(job, first, unstripped(job, &report)?)?);
+        let first = (unstripped(job, &built.report)?, built.bills.section(job));
+        let second = (unstripped(job, &report)?, bills.section(job));
+        differing.extend(compare(job, first, second)?);
     }
     let of = planned.plan.jobs.len();
     if differing.is_empty() {
@@ -49,12 +52,17 @@ pub(super) fn twice(cx: &Context, planned: &Planned, stage: &Stage, built: &Buil
         )))
 }
 
-/// What differs between the two builds of a job, for people.
-fn compare(job: &Job, first: &Utf8Path, second: &Utf8Path) -> Result<Option<String>> {
+/// What differs between the two builds of a job, each a file and its list of dependencies, for
+/// people.
+fn compare(
+    job: &Job,
+    (first, list): (&Utf8Path, Option<&[u8]>),
+    (second, again): (&Utf8Path, Option<&[u8]>),
+) -> Result<Option<String>> {
     let what = format!("{} {}", job.platform, job.binary);
     let bytes = fs::read(first)?;
-    let (one, _) = shipped(job, first, &bytes)?;
-    let (two, _) = shipped(job, second, &fs::read(second)?)?;
+    let (one, _) = shipped(job, first, &bytes, list)?;
+    let (two, _) = shipped(job, second, &fs::read(second)?, again)?;
     let Some(found) = difference(&one, &two, &bytes) else {
         return Ok(None);
     };

@@ -99,6 +99,10 @@ pub struct Artifact {
     /// Its symbols and line numbers, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub debug: Option<DebugFile>,
+    /// The digest of the list of dependencies that was made for its section `.dep-v0`, which is there
+    /// unless the build itself had put one there; absent where none was wanted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub audit: Option<Digest>,
     /// What serves `malloc` in it, as its symbols show.
     pub allocator: Choice,
     /// The outcome of verifying these bytes; absent where only `build` ran.

@@ -150,6 +150,9 @@ pub struct Job {
     /// Where its symbols go, relative to `output`; absent where they are not kept.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub debug: Option<String>,
+    /// Whether the list of its dependencies is put into it.
+    #[serde(default)]
+    pub audit: bool,
     /// How it is tried out.
     pub smoke: Smoke,
 }

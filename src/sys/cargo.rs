@@ -1,9 +1,9 @@
 //! What cargo knows of the workspace and of its own configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
-use cargo_metadata::MetadataCommand;
+use cargo_metadata::{Metadata, MetadataCommand};
 
 use crate::{
     cargo::rustflags::{Place, UserFlags},
@@ -46,6 +46,60 @@ pub fn workspace(cx: &Context, request: &Request) -> Result<Workspace> {
         Error::tool(format!("`{command}` printed something that is not understood")).because(error)
     })?;
     Workspace::new(&metadata)
+}
+
+/// The packages that cargo resolves for `platforms`, with what each depends on. `resolution` are the
+/// flags of the build that say which there are.
+///
+/// # Errors
+/// Cargo cannot say it, or what it says is not understood.
+pub fn resolved(
+    cx: &Context,
+    manifest: &Utf8Path,
+    platforms: &BTreeSet<&str>,
+    resolution: &[String],
+) -> Result<Metadata> {
+    let mut command = Command::new(cx.env.cargo())
+        .args(["metadata", "--format-version", "1", "--manifest-path", manifest.as_str()])
+        .args(resolution.iter().cloned())
+        .dir(&cx.env.dir);
+    // What other platforms need may never have been fetched.
+    for platform in platforms {
+        command = command.args(["--filter-platform", platform]);
+    }
+    let output = cx.children.output(&command)?;
+    if !output.success() {
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(Error::build("cargo cannot say which crates the binaries are made of")
+            .detail(said)
+            .hint("`cargo fetch` gets what it asks for, tests' dependencies among it"));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    MetadataCommand::parse(text.trim()).map_err(|error| {
+        Error::tool(format!("`{command}` printed something that is not understood")).because(error)
+    })
+}
+
+/// What rustc says of a target, as cargo asks it for conditions on dependencies: with the flags that
+/// are for it.
+///
+/// # Errors
+/// rustc does not know the target, or refuses a flag.
+pub fn cfgs(
+    cx: &Context,
+    rustc: &str,
+    target: &str,
+    flags: &[&str],
+    unstable: bool,
+) -> Result<String> {
+    let mut command = Command::new(rustc)
+        .args(["--print=cfg", "--target", target])
+        .args(flags.iter().copied())
+        .dir(&cx.env.dir);
+    if unstable {
+        command = command.env("RUSTC_BOOTSTRAP", "1");
+    }
+    cx.children.read(&command)
 }
 
 /// Cargo's configuration, as it applies in the current directory.

@@ -1,0 +1,52 @@
+//! The list of dependencies that a binary carries, in the format of cargo-auditable: JSON,
+//! compressed as zlib does (RFC 1950), in the section `.dep-v0`
+//! (<https://github.com/rust-secure-code/cargo-auditable/blob/master/PARSING.md>).
+
+use auditable_serde::{DependencyKind, Package, Source as Where, VersionInfo};
+use libdeflater::{CompressionLvl, Compressor};
+
+use super::{Bill, Crate, Kind, Source};
+use crate::error::{Error, Result};
+
+/// The revision of the format in which procedural macros are what builds need. What ours has
+/// besides, that only what was compiled is listed, no revision promises for a stable cargo.
+const FORMAT: u32 = 1;
+
+/// The content of the section for `bill`.
+///
+/// # Errors
+/// It cannot be compressed.
+pub fn section(bill: &Bill) -> Result<Vec<u8>> {
+    let failed = || Error::build("the list of dependencies cannot be written");
+    let packages = bill.crates.iter().map(package).collect();
+    let json = serde_json::to_vec(&VersionInfo { packages, format: FORMAT })
+        .map_err(|error| failed().because(error))?;
+    // The same version at the same level gives the same bytes; both are pinned.
+    let mut compressor = Compressor::new(CompressionLvl::best());
+    let mut out = vec![0; compressor.zlib_compress_bound(json.len())];
+    let len = compressor
+        .zlib_compress(&json, &mut out)
+        .map_err(|error| failed().because(error.to_string()))?;
+    out.truncate(len);
+    Ok(out)
+}
+
+fn package(one: &Crate) -> Package {
+    Package {
+        name: one.id.name.clone(),
+        version: one.id.version.clone(),
+        // Addresses may be private, and the format has no place for them.
+        source: match one.id.source {
+            Source::CratesIo => Where::CratesIo,
+            Source::Registry(_) => Where::Registry,
+            Source::Git(_) => Where::Git,
+            Source::Local => Where::Local,
+        },
+        kind: match one.kind {
+            Kind::Build => DependencyKind::Build,
+            Kind::Runtime => DependencyKind::Runtime,
+        },
+        dependencies: one.dependencies.iter().copied().collect(),
+        root: one.root,
+    }
+}

@@ -1,0 +1,208 @@
+//! What both formats of documents are made of.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::{Bill, Crate, Id, Source};
+
+/// What a document speaks of.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The package's name, or the image's.
+    pub name: String,
+    /// Its version, or the image's tag.
+    pub version: String,
+    /// Which of these it is.
+    pub what: What,
+    /// Seconds since 1970 that stand for the time at which the document was made.
+    pub epoch: u64,
+    /// The names of the programs that built it, and their versions.
+    pub tools: BTreeMap<String, String>,
+    /// Its binaries.
+    pub binaries: Vec<Binary>,
+    /// What is in these besides crates.
+    pub others: Vec<Component>,
+    /// The crates.
+    pub bill: Bill,
+}
+
+/// The kinds of subjects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A package's binaries for one target.
+    Binaries {
+        /// The target.
+        target: String,
+    },
+    /// An image of one or more platforms.
+    Image {
+        /// The sha256 of its index or manifest, in hexadecimal.
+        digest: String,
+        /// The platforms, and the sha256 of each one's manifest.
+        platforms: Vec<(String, String)>,
+    },
+}
+
+/// A binary.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Binary {
+    /// Where it is.
+    pub path: String,
+    /// The package that it is of.
+    pub package: String,
+    /// What it was compiled for.
+    pub target: String,
+    /// Its sha256, in hexadecimal.
+    pub sha256: String,
+}
+
+/// Something in a binary that is no crate among its dependencies.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Component {
+    /// Its name.
+    pub name: String,
+    /// Its version, where it is known.
+    pub version: Option<String>,
+    /// Its licence.
+    pub license: Option<String>,
+    /// Its package URL.
+    pub purl: Option<String>,
+    /// Where it comes from.
+    pub comment: String,
+}
+
+impl Component {
+    /// Rust's standard library, as it comes with rustc `version`.
+    pub fn std(version: &str) -> Self {
+        Component {
+            name: "rust-std".to_owned(),
+            version: Some(version.to_owned()),
+            license: Some("MIT OR Apache-2.0".to_owned()),
+            purl: Some(generic("rust-std", Some(version))),
+            comment: format!("the standard library of rustc {version}"),
+        }
+    }
+
+    /// musl's libc, which zig brings without saying its version.
+    pub fn musl(zig: &str) -> Self {
+        Component {
+            name: "musl".to_owned(),
+            version: None,
+            license: Some("MIT".to_owned()),
+            purl: Some(generic("musl", None)),
+            comment: format!("the libc that zig {zig} brings"),
+        }
+    }
+
+    /// mimalloc, as the crate `libmimalloc-sys` of that version has it.
+    pub fn mimalloc(version: &str) -> Self {
+        Component {
+            name: "libmimalloc-sys".to_owned(),
+            version: Some(version.to_owned()),
+            license: Some("MIT".to_owned()),
+            purl: Some(format!("pkg:cargo/libmimalloc-sys@{version}")),
+            comment: "mimalloc, which serves `malloc`".to_owned(),
+        }
+    }
+}
+
+impl Id {
+    /// The package URL (<https://github.com/package-url/purl-spec>, type `cargo`). One that is in no
+    /// registry has none: it would name another crate that is there under the same name.
+    pub fn purl(&self) -> Option<String> {
+        let plain = format!("pkg:cargo/{}@{}", encoded(&self.name), encoded_version(self));
+        match &self.source {
+            Source::CratesIo => Some(plain),
+            Source::Registry(url) => Some(format!("{plain}?repository_url={}", encoded(url))),
+            Source::Git(url) => {
+                let url = format!("git+{}", url.replace('#', "@"));
+                Some(format!("{plain}?vcs_url={}", encoded(&url)))
+            }
+            Source::Local => None,
+        }
+    }
+}
+
+fn encoded_version(id: &Id) -> String {
+    encoded(&id.version.to_string())
+}
+
+/// The package URL of something that is in no registry of packages.
+pub(super) fn generic(name: &str, version: Option<&str>) -> String {
+    match version {
+        Some(version) => format!("pkg:generic/{}@{}", encoded(name), encoded(version)),
+        None => format!("pkg:generic/{}", encoded(name)),
+    }
+}
+
+/// `text` with everything encoded but what a package URL may hold as it is.
+fn encoded(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b".-_~".contains(&byte) {
+            out.push(byte.into());
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+/// A name for each crate that no other of the bill has.
+pub(super) fn references(bill: &Bill) -> Vec<String> {
+    let mut taken = BTreeSet::new();
+    let of = |one: &Crate| {
+        let plain = format!("{}@{}", one.id.name, one.id.version);
+        let mut name = plain.clone();
+        // The same crate from two sources.
+        let mut number = 2;
+        while !taken.insert(name.clone()) {
+            name = format!("{plain}#{number}");
+            number += 1;
+        }
+        name
+    };
+    bill.crates.iter().map(of).collect()
+}
+
+/// A time in the form of RFC 3339.
+pub(super) fn time(epoch: u64) -> String {
+    // The year 9999 is the last that RFC 3339 can write.
+    let epoch = std::time::Duration::from_secs(epoch.min(253_402_300_799));
+    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + epoch).to_string()
+}
+
+/// A UUID for a document that is derived from what is in it, and so is the same for the same: the
+/// first bits of a sha256 in the form of version 8 (RFC 9562, 5.8).
+pub(super) fn uuid(document: &Value) -> String {
+    let mut hex = String::new();
+    for byte in Sha256::digest(sorted(document).to_string()) {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    let part = |from, to| hex.get(from..to).unwrap_or_default();
+    format!("{}-{}-8{}-8{}-{}", part(0, 8), part(8, 12), part(12, 15), part(15, 18), part(18, 30))
+}
+
+/// The document as text, with its keys sorted, whatever order the map of this build has.
+pub(super) fn text(document: &Value) -> String {
+    let mut text = format!("{:#}", sorted(document));
+    text.push('\n');
+    text
+}
+
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let map: BTreeMap<&String, &Value> = map.iter().collect();
+            map.into_iter().map(|(key, value)| (key.clone(), sorted(value))).collect()
+        }
+        Value::Array(all) => all.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
+}

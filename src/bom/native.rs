@@ -1,0 +1,93 @@
+//! Libraries in other languages that crates bring, as far as they can be told.
+
+use cargo_metadata::Package;
+
+/// A library in C, or another language, that a crate's build script compiled and had linked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Native {
+    /// Its name: that of the crate's `links` key, unless the version names it.
+    pub name: String,
+    /// Its version, where the crate's own says it, as in `2.0.16+zstd.1.5.7`.
+    pub version: Option<String>,
+    /// The archives that were linked.
+    pub libraries: Vec<String>,
+}
+
+/// The library that `package` brings, whose build script asked the linker for `asked`; `source` is
+/// the crate with its source, where that is another one. Only what is linked as `static=…` was
+/// bundled; what is not may be the system's.
+pub(super) fn bundled<'a>(
+    package: &Package,
+    source: Option<&Package>,
+    asked: impl Iterator<Item = &'a str>,
+) -> Option<Native> {
+    let mut libraries: Vec<String> = asked.filter_map(statically).collect();
+    libraries.sort();
+    libraries.dedup();
+    let first = libraries.first()?;
+    let said = [Some(package), source].into_iter().flatten().find_map(|package| {
+        let said = package.version.build.as_str();
+        (!said.is_empty()).then(|| name_and_version(said))
+    });
+    // Without either, it is the crate's own code that happens not to be in Rust.
+    if package.links.is_none() && said.is_none() {
+        return None;
+    }
+    let (name, version) = said.unwrap_or_default();
+    let name = name.or_else(|| package.links.clone()).unwrap_or_else(|| first.clone());
+    Some(Native { name, version, libraries })
+}
+
+/// The library's name in `static=z`, `static:+whole-archive=z`
+/// (<https://doc.rust-lang.org/rustc/command-line-arguments.html#option-l-link-lib>).
+fn statically(asked: &str) -> Option<String> {
+    let (kind, name) = asked.split_once('=')?;
+    let kind = kind.split(':').next()?;
+    // `name:rename` comes from attributes only, and is harmless here.
+    (kind == "static").then(|| name.split(':').next().unwrap_or(name).to_owned())
+}
+
+/// `zstd.1.5.7` and `curl-8.12.1` name their library, `3.5.0` does not.
+fn name_and_version(said: &str) -> (Option<String>, Option<String>) {
+    let digit = said.find(|c: char| c.is_ascii_digit());
+    match digit {
+        Some(0) => (None, Some(said.to_owned())),
+        Some(at) => {
+            let (name, version) = said.split_at(at);
+            // A `v` or the like before the number is no name.
+            match name.strip_suffix(['.', '-']) {
+                Some(name) => (Some(name.to_owned()), Some(version.to_owned())),
+                None => (None, Some(said.to_owned())),
+            }
+        }
+        None => (Some(said.to_owned()), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_say_what_is_bundled() {
+        let read = |said| {
+            let (name, version) = name_and_version(said);
+            (name.unwrap_or_default(), version.unwrap_or_default())
+        };
+        let pair = |name: &str, version: &str| (name.to_owned(), version.to_owned());
+        assert_eq!(read("zstd.1.5.7"), pair("zstd", "1.5.7"));
+        assert_eq!(read("curl-8.12.1"), pair("curl", "8.12.1"));
+        assert_eq!(read("3.5.0"), pair("", "3.5.0"));
+        assert_eq!(read("5.3.0-1-ge13ca99"), pair("", "5.3.0-1-ge13ca99"));
+        assert_eq!(read("v1.2"), pair("", "v1.2"));
+    }
+
+    #[test]
+    fn only_what_is_static_is_bundled() {
+        assert_eq!(statically("static=z"), Some("z".to_owned()));
+        assert_eq!(statically("static:+whole-archive=z"), Some("z".to_owned()));
+        for other in ["z", "dylib=z", "framework=Security"] {
+            assert_eq!(statically(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What went into the binaries: lists of crates, in the binaries and as documents beside them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::Utf8Path;
+use cargo_metadata::Metadata;
+
+use crate::{
+    allocator::{Allocator, MIMALLOC},
+    bom::{Bill, Binary, Component, Graph, Platform, Subject, What, audit, cyclonedx, spdx},
+    cargo::message::Report,
+    error::{Error, Result},
+    oci::Digest,
+    ops::{plan::Planned, stage::Stage},
+    schema::{
+        dist::{Artifact, Document, DocumentKind, Image},
+        plan::Job,
+    },
+    sys::{Context, cargo, fs},
+};
+
+/// The bill of each package and target, and the list for the binaries that carry one.
+#[derive(Debug, Default)]
+pub(super) struct Bills(BTreeMap<(String, String), (Bill, Option<Vec<u8>>)>);
+
+impl Bills {
+    fn of(&self, package: &str, target: &str) -> Option<&Bill> {
+        let key = (package.to_owned(), target.to_owned());
+        self.0.get(&key).map(|(bill, _)| bill)
+    }
+
+    /// The content of the section `.dep-v0` that the job's binary gets.
+    pub(super) fn section(&self, job: &Job) -> Option<&[u8]> {
+        let key = (job.package.clone(), job.target.clone());
+        self.0.get(&key).and_then(|(_, section)| section.as_deref())
+    }
+}
+
+/// What the binaries of a build are made of.
+///
+/// # Errors
+/// Cargo cannot say what it resolved, or rustc what its targets are.
+pub(super) fn bills(cx: &Context, planned: &Planned, report: &Report) -> Result<Bills> {
+    let plan = &planned.plan;
+    // With the flags for rustc: conditions on dependencies can ask for what they switch on.
+    let flags: BTreeMap<&str, Vec<&str>> = plan
+        .jobs
+        .iter()
+        .map(|job| {
+            let flags = job.rustflags.iter().map(|flag| flag.flag.as_str());
+            (job.target.as_str(), flags.collect())
+        })
+        .collect();
+    let root = Utf8Path::new(&plan.workspace);
+    let rust = &planned.rust;
+    let mut names: BTreeSet<&str> = flags.keys().copied().collect();
+    names.insert(&rust.host);
+    let manifest = root.join("Cargo.toml");
+    let unstable = !plan.profile.unstable.is_empty();
+    let platform = |name: &str, flags: &[&str]| -> Result<Platform> {
+        Platform::new(name, &cargo::cfgs(cx, &rust.rustc, name, flags, unstable)?)
+    };
+    // Each waits for a process.
+    let (metadata, host, targets) = std::thread::scope(|scope| {
+        let host = scope.spawn(|| platform(&rust.host, &[]));
+        let targets: Vec<_> =
+            flags.iter().map(|(name, flags)| scope.spawn(|| platform(name, flags))).collect();
+        let metadata = cargo::resolved(cx, &manifest, &names, &planned.resolution);
+        let targets: Vec<_> = targets.into_iter().map(|one| one.join()).collect();
+        (metadata, host.join(), targets)
+    });
+    let gone = |_| Error::tool("rustc cannot be asked what its targets are");
+    let host = host.map_err(gone)??;
+    let targets =
+        targets.into_iter().map(|one| one.map_err(gone)?).collect::<Result<Vec<Platform>>>()?;
+    let metadata: Metadata = metadata?;
+    let lock = fs::read_to_string_if_there(&root.join("Cargo.lock"))?.unwrap_or_default();
+    let done = (&report.compiled[..], &report.scripts[..]);
+    let graph = Graph::new(&metadata, &lock, done, &host, &targets)?;
+    let mut bills = BTreeMap::new();
+    for job in &plan.jobs {
+        let key = (job.package.clone(), job.target.clone());
+        if !bills.contains_key(&key) {
+            let bill = graph.bill(&job.manifest, &job.target)?;
+            let section = job.audit.then(|| audit::section(&bill)).transpose()?;
+            bills.insert(key, (bill, section));
+        }
+    }
+    Ok(Bills(bills))
+}
+
+/// Writes the documents of each package and target, and of each image, to the stage.
+///
+/// # Errors
+/// One cannot be written.
+pub(super) fn documents(
+    stage: &Stage,
+    planned: &Planned,
+    bills: &Bills,
+    artifacts: &[Artifact],
+    images: &[Image],
+) -> Result<Vec<Document>> {
+    let mut documents = Vec::new();
+    for (package, target) in bills.0.keys() {
+        let of = |artifact: &&Artifact| artifact.package == *package && artifact.target == *target;
+        let binaries: Vec<&Artifact> = artifacts.iter().filter(of).collect();
+        let Some(first) = binaries.first() else { continue };
+        let what = What::Binaries { target: target.clone() };
+        let named = (package.as_str(), first.version.as_str());
+        let subject = subject(planned, bills, named, what, &binaries);
+        let name = format!("{package}-{}-{target}", first.version);
+        let directory = first.path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        documents.extend(pair(stage, &name, directory, &subject)?);
+    }
+    for image in images {
+        let digest = |digest: &Digest| digest.hex();
+        let platforms = image.platforms.iter();
+        let what = What::Image {
+            digest: digest(&image.digest),
+            platforms: platforms
+                .map(|one| (one.platform.to_string(), digest(&one.manifest)))
+                .collect(),
+        };
+        // A recipe may take binaries of any package.
+        let inside: BTreeSet<&Digest> =
+            image.platforms.iter().flat_map(|one| one.binaries.values()).collect();
+        let binaries: Vec<&Artifact> =
+            artifacts.iter().filter(|artifact| inside.contains(&artifact.sha256)).collect();
+        let named = (image.name.as_str(), image.tag.as_str());
+        let subject = subject(planned, bills, named, what, &binaries);
+        let name = format!("{}-{}.image", image.name.replace('/', "-"), image.tag);
+        documents.extend(pair(stage, &name, &image.path, &subject)?);
+    }
+    Ok(documents)
+}
+
+fn subject(
+    planned: &Planned,
+    bills: &Bills,
+    (name, version): (&str, &str),
+    what: What,
+    binaries: &[&Artifact],
+) -> Subject {
+    let release = &planned.plan.release;
+    let keys: BTreeSet<(&str, &str)> =
+        binaries.iter().map(|one| (one.package.as_str(), one.target.as_str())).collect();
+    let bills = keys.iter().filter_map(|(package, target)| bills.of(package, target));
+    let of = |artifact: &&Artifact| Binary {
+        path: artifact.path.clone(),
+        package: artifact.package.clone(),
+        target: artifact.target.clone(),
+        sha256: artifact.sha256.hex(),
+    };
+    // What serves `malloc` is no tool.
+    let tools = release.tools.iter().filter(|(name, _)| *name != "mimalloc");
+    Subject {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        what,
+        epoch: release.source_date_epoch,
+        tools: tools.map(|(name, version)| (name.clone(), version.clone())).collect(),
+        binaries: binaries.iter().map(of).collect(),
+        others: others(planned, binaries),
+        bill: Bill::merge(bills),
+    }
+}
+
+/// What is in the binaries and no crate that cargo knows of.
+fn others(planned: &Planned, binaries: &[&Artifact]) -> Vec<Component> {
+    let mut all = vec![Component::std(&planned.rust.version.to_string())];
+    if binaries.iter().any(|one| one.target.split('-').any(|part| part.starts_with("musl"))) {
+        let zig = planned.plan.release.tools.get("zig").map_or("", String::as_str);
+        all.push(Component::musl(zig));
+    }
+    if binaries.iter().any(|one| one.allocator.allocator == Allocator::Mimalloc) {
+        all.push(Component::mimalloc(MIMALLOC));
+    }
+    all
+}
+
+/// Writes both documents of a subject.
+fn pair(stage: &Stage, name: &str, of: &str, subject: &Subject) -> Result<[Document; 2]> {
+    let write = |kind, suffix: &str, text: String| -> Result<Document> {
+        let path = format!("archives/{name}.{suffix}.json");
+        let (size, sha256) = (text.len() as u64, Digest::of(text.as_bytes()));
+        if !stage.keep(&path, &sha256, size)? {
+            fs::write_mode(&stage.path(&path), text.as_bytes(), 0o644)?;
+        }
+        Ok(Document { kind, subject: Some(of.to_owned()), path, size, sha256 })
+    };
+    Ok([
+        write(DocumentKind::Cyclonedx, "cdx", cyclonedx::document(subject))?,
+        write(DocumentKind::Spdx, "spdx", spdx::document(subject))?,
+    ])
+}
