@@ -251,7 +251,7 @@ impl<'a> Graph<'a> {
 }
 
 impl Source {
-    fn new(source: &cargo_metadata::Source) -> Self {
+    pub(super) fn new(source: &cargo_metadata::Source) -> Self {
         if source.is_crates_io() {
             return Source::CratesIo;
         }
