@@ -180,8 +180,18 @@ fn what_runs_while_building_is_told_from_what_ships() {
     let build = json!({"kind": "build"});
     let world = World::default()
         .package("app", "bin", json!({}), &[dep("derive", json!({})), dep("sys", json!({}))])
-        .package("derive", "proc-macro", json!({}), &[dep("syn", json!({})), dep("both", json!({}))])
-        .package("syn", "lib", json!({}), &[dep("gnu", json!({"target": "cfg(target_env = \"gnu\")"}))])
+        .package(
+            "derive",
+            "proc-macro",
+            json!({}),
+            &[dep("syn", json!({})), dep("both", json!({}))],
+        )
+        .package(
+            "syn",
+            "lib",
+            json!({}),
+            &[dep("gnu", json!({"target": "cfg(target_env = \"gnu\")"}))],
+        )
         .package("gnu", "lib", json!({}), &[])
         .package("both", "lib", json!({}), &[])
         .package("sys", "lib", json!({}), &[dep("cc", build.clone()), dep("both", json!({}))])

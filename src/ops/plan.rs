@@ -129,11 +129,8 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     facts.remap.sort();
     facts.remap.dedup();
     facts.zig = zig.as_ref().map(|zig| zig.version.clone());
-    facts.tools = tools(&rust, zig.as_ref());
     facts.mimalloc = mimalloc(cx, &first, facts.zig.as_ref());
-    if !facts.mimalloc.is_empty() {
-        facts.tools.insert("mimalloc".to_owned(), MIMALLOC.to_owned());
-    }
+    facts.tools = tools(&rust, zig.as_ref(), !facts.mimalloc.is_empty());
     let plan = inputs_plan(&workspace, &targets, request, &facts)?;
     facts.again = true;
     let again = request.twice.then(|| inputs_plan(&workspace, &targets, request, &facts));
@@ -249,7 +246,7 @@ fn remap(cx: &Context, rust: &Rust) -> Vec<(Utf8PathBuf, String)> {
     all
 }
 
-fn tools(rust: &Rust, zig: Option<&Zig>) -> BTreeMap<String, String> {
+fn tools(rust: &Rust, zig: Option<&Zig>, mimalloc: bool) -> BTreeMap<String, String> {
     let mut tools = BTreeMap::from([
         ("longshore".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ("cargo".to_owned(), rust.cargo_version.clone()),
@@ -257,6 +254,9 @@ fn tools(rust: &Rust, zig: Option<&Zig>) -> BTreeMap<String, String> {
     ]);
     let zig = zig.map_or_else(|| crate::zig::PINNED.to_owned(), |zig| zig.version.to_string());
     tools.insert("zig".to_owned(), zig);
+    if mimalloc {
+        tools.insert("mimalloc".to_owned(), MIMALLOC.to_owned());
+    }
     tools
 }
 

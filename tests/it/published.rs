@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use crate::support::{
+    bom,
     command::{cache, longshore, plain},
     peer,
     workspace::{Workspace, manifest},
@@ -72,6 +73,7 @@ fn ripgrep_and_hexyl_ship_without_a_change() {
             assert_eq!(artifact["name"], binary);
             assert_eq!(artifact["verdict"]["accepted"], true);
         }
+        bom::check(&workspace, &json);
         let file = workspace.dist().join(format!("linux/amd64/bin/{binary}"));
         let said = match cfg!(all(target_os = "linux", target_arch = "x86_64")) {
             true => peer::run(&file, ["--version"]),

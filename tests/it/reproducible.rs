@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     dist::{dist, optimised},
-    support::{command::Test, peer, tree::tree, workspace::Workspace},
+    support::{bom, command::Test, peer, tree::tree, workspace::Workspace},
 };
 
 const ONE: &str = "--target x86_64-unknown-linux-musl --no-smoke";
@@ -42,7 +42,9 @@ const FILES: [(&str, &str); 4] = [
 fn checkout(workspace: &Workspace, lock: &str) {
     let manifest = "[package]\nname = \"hello\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\
                     license = \"MIT\"\n[dependencies]\nmemchr = \"2\"\n\
-                    [build-dependencies]\ncc = \"1\"\n";
+                    [build-dependencies]\ncc = \"1\"\n\
+                    [target.'cfg(windows)'.dependencies]\nstrsim = \"0.11\"\n\
+                    [dev-dependencies]\nhumantime = \"2\"\n";
     for (path, text) in FILES.into_iter().chain([("Cargo.toml", manifest), ("Cargo.lock", lock)]) {
         workspace.write(path, text);
     }
@@ -112,6 +114,7 @@ fn two_checkouts_of_different_users_give_the_same_bytes() {
         .run();
     let (files, json) = everything(&one);
     assert!(files.len() > 8, "{files:#?}");
+    bom::check(&one, &json);
     assert_eq!(everything(&two), (files, json));
     let mode = |path: &str| fs::metadata(two.dist().join(path)).unwrap().mode() & 0o777;
     assert_eq!(mode("linux/amd64/bin/hello"), 0o755);

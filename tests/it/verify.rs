@@ -81,7 +81,9 @@ fn take_apart(directory: &Path) -> (Facts, Split) {
     assert!(facts.symbols && !facts.debug_sections.is_empty());
     let stripped = strip(&bytes, Keep::default()).unwrap();
     assert_eq!(strip(&stripped, Keep::default()).unwrap(), stripped);
-    let split = split(&bytes, Keep { comment: true, build_id: false }, "hello.debug").unwrap();
+    let split =
+        split(&bytes, Keep { comment: true, build_id: false, dependencies: None }, "hello.debug")
+            .unwrap();
     for (name, program) in [("hello.stripped", &stripped), ("hello.split", &split.stripped)] {
         let after = Facts::read(program).unwrap();
         assert!(!after.symbols && after.debug_sections.is_empty() && after.has_sections);

@@ -51,6 +51,9 @@ const CORPUS: &str = "tests/it/support/corpus.sh target/peers/corpus";
 /// What says whether our SARIF is SARIF.
 const SARIF: &str = "tests/it/support/sarif.sh target/peers/sarif";
 
+/// What says whether our bills of materials are such.
+const BOM: &str = "tests/it/support/bom.sh target/peers/bom";
+
 /// Installs what is missing, and runs every check.
 pub(crate) fn test() -> Result {
     let start = Instant::now();
@@ -83,6 +86,7 @@ fn peers() -> Result<Vec<String>> {
         ("crane", step("crane", &mut command("sh", CRANE))),
         ("corpus", step("corpus", &mut command("sh", CORPUS))),
         ("SARIF's schema", step("SARIF's schema", &mut command("sh", SARIF))),
+        ("bills of materials", step("bills of materials", &mut command("sh", BOM))),
         ("check-jsonschema", json_schema()),
     ] {
         if let Err(error) = result {

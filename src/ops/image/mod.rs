@@ -122,7 +122,10 @@ pub fn image(cx: &Context, request: &Request) -> Result<Vec<dist::Image>> {
     store.prune(layers(&images))?;
     pieces.prune()?;
     if into_dist {
-        stage.keep_all(|path| !plans.iter().any(|plan| path == plan.path))?;
+        let stale = outdated(&dist, &images);
+        dist.documents.retain(|document| !stale.contains(&document.path));
+        let gone = |path: &str| stale.iter().any(|stale| stale == path);
+        stage.keep_all(|path| !gone(path) && !plans.iter().any(|plan| path == plan.path))?;
         dist.images.retain(|old| !images.iter().any(|new| new.name == old.name));
         dist.images.extend(images.clone());
         dist.images.sort_by(|a, b| a.name.cmp(&b.name));
@@ -132,6 +135,19 @@ pub fn image(cx: &Context, request: &Request) -> Result<Vec<dist::Image>> {
         stage.discard()?;
     }
     Ok(images)
+}
+
+/// The documents that speak of what images were before.
+fn outdated(dist: &Dist, images: &[dist::Image]) -> Vec<String> {
+    let differs = |old: &&dist::Image| {
+        images.iter().any(|new| new.path == old.path && new.digest != old.digest)
+    };
+    let of = |document: &&dist::Document, image: &dist::Image| {
+        document.subject.as_deref() == Some(image.path.as_str())
+    };
+    let changed: Vec<&dist::Image> = dist.images.iter().filter(differs).collect();
+    let stale = dist.documents.iter().filter(|one| changed.iter().any(|image| of(one, image)));
+    stale.map(|document| document.path.clone()).collect()
 }
 
 /// How the images that are wanted are made, with what the request changes.

@@ -1,5 +1,6 @@
 //! What several tests need: real peers and how to start them, and programs to pack.
 
+pub(crate) mod bom;
 pub(crate) mod buildkit;
 pub(crate) mod command;
 pub(crate) mod dist;
