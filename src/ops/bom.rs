@@ -1,6 +1,6 @@
 //! What went into the binaries: lists of crates, in the binaries and as documents beside them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use camino::Utf8Path;
 use cargo_metadata::Metadata;
@@ -21,18 +21,25 @@ use crate::{
 
 /// The bill of each package and target, and the list for the binaries that carry one.
 #[derive(Debug, Default)]
-pub(super) struct Bills(BTreeMap<(String, String), (Bill, Option<Vec<u8>>)>);
+pub(super) struct Bills(BTreeMap<(String, String), Made>);
+
+/// A bill, and the list for binaries that is made of it.
+#[derive(Debug)]
+struct Made {
+    bill: Bill,
+    section: Option<Vec<u8>>,
+}
 
 impl Bills {
     fn of(&self, package: &str, target: &str) -> Option<&Bill> {
         let key = (package.to_owned(), target.to_owned());
-        self.0.get(&key).map(|(bill, _)| bill)
+        self.0.get(&key).map(|made| &made.bill)
     }
 
     /// The content of the section `.dep-v0` that the job's binary gets.
     pub(super) fn section(&self, job: &Job) -> Option<&[u8]> {
         let key = (job.package.clone(), job.target.clone());
-        self.0.get(&key).and_then(|(_, section)| section.as_deref())
+        self.0.get(&key).and_then(|made| made.section.as_deref())
     }
 }
 
@@ -80,10 +87,10 @@ pub(super) fn bills(cx: &Context, planned: &Planned, report: &Report) -> Result<
     let mut bills = BTreeMap::new();
     for job in &plan.jobs {
         let key = (job.package.clone(), job.target.clone());
-        if !bills.contains_key(&key) {
+        if let Entry::Vacant(place) = bills.entry(key) {
             let bill = graph.bill(&job.manifest, &job.target)?;
             let section = job.audit.then(|| audit::section(&bill)).transpose()?;
-            bills.insert(key, (bill, section));
+            place.insert(Made { bill, section });
         }
     }
     Ok(Bills(bills))
