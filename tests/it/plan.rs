@@ -132,7 +132,7 @@ fn an_xtask_is_left_out_unless_asked_for() {
 #[test]
 fn settings_of_workspace_and_package_count() {
     let metadata = "[workspace.metadata.longshore]\ntargets = [\"aarch64-unknown-linux-musl\"]\n\
-        preset = \"quick\"\nsmoke-timeout = 3\n";
+        preset = \"quick\"\nsmoke-timeout = 3\naudit = false\n";
     let workspace = Workspace::members(&["app", "other"], metadata).file(
         "app/Cargo.toml",
         &manifest(
@@ -151,6 +151,7 @@ fn settings_of_workspace_and_package_count() {
     assert_eq!(json["profile"]["preset"], "quick");
     let smoke = serde_json::json!({"args": ["--help"], "must-succeed": true, "timeout": 3});
     assert_eq!(json["jobs"][0]["smoke"], smoke);
+    assert_eq!(json["jobs"][0]["audit"], false);
     assert_eq!(json["images"][0]["user"], "1000:1000");
     assert_eq!(json["images"][0]["labels"]["a"], "b");
     assert_eq!(json["images"][0]["labels"]["org.opencontainers.image.licenses"], "MIT");
