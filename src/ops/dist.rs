@@ -4,8 +4,8 @@ use crate::{
     error::Result,
     event::Event,
     ops::{
-        blame, bom, build, digests::Digests, image, package, pieces, plan, smoke, stage::Stage, summary,
-        twice, verify,
+        blame, bom, build, digests::Digests, image, package, pieces, plan, provenance, smoke, stage::Stage,
+        summary, twice, verify,
     },
     request::Request,
     schema::{Dist, dist::SCHEMA},
@@ -91,6 +91,9 @@ fn make(cx: &Context, request: &Request, pack: bool) -> Result<Dist> {
         archives,
         documents,
     };
+    if pack {
+        provenance::write(cx, request, &planned, &stage, &mut dist)?;
+    }
     package::checksum::checksums(&mut dist, &stage)?;
     cx.children.check()?;
     let output = stage.output().to_owned();

@@ -15,6 +15,7 @@ pub mod inspect;
 pub mod package;
 mod pieces;
 pub mod plan;
+pub mod provenance;
 pub mod push;
 pub mod smoke;
 pub mod stage;

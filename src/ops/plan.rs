@@ -47,6 +47,8 @@ pub struct Planned {
     pub mimalloc: BTreeMap<String, Utf8PathBuf>,
     /// The flags of cargo's that say which dependencies there are.
     pub resolution: Vec<String>,
+    /// Where the source is, as the packages say.
+    pub repository: Option<String>,
     /// Whether nothing may be fetched.
     pub offline: bool,
     /// Whether cargo's pages of timings are kept.
@@ -134,8 +136,10 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     let plan = inputs_plan(&workspace, &targets, request, &facts)?;
     facts.again = true;
     let again = request.twice.then(|| inputs_plan(&workspace, &targets, request, &facts));
+    let repository = workspace.packages.iter().find_map(|of| of.about.repository.clone());
     Ok(Planned {
         plan,
+        repository,
         again: again.transpose()?,
         verify: workspace.settings.verify,
         targets,

@@ -4,6 +4,7 @@ pub mod auth;
 pub mod cache;
 pub mod cargo;
 pub mod clock;
+pub mod digests;
 pub mod env;
 pub mod file;
 pub mod fs;

@@ -1,0 +1,59 @@
+//! Digests of large files that hardly ever change, such as compilers: each is read again only when its
+//! size, time or inode did.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8Path;
+use serde::{Deserialize, Serialize};
+
+use super::{Context, fs};
+use crate::{error::Result, oci::Digest};
+
+/// What is known of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Known {
+    size: u64,
+    /// In nanoseconds since 1970, as text: JSON's numbers end before it does.
+    time: String,
+    inode: u64,
+    sha256: Digest,
+}
+
+/// The digest of each file, in their order; none for one that is not there.
+///
+/// # Errors
+/// A file is there and cannot be read.
+pub fn digests<'a>(
+    cx: &Context,
+    paths: impl IntoIterator<Item = &'a Utf8Path>,
+) -> Result<Vec<Option<Digest>>> {
+    let store = cx.env.cache.join("digests.json");
+    // One that cannot be read is as good as none.
+    let mut all: BTreeMap<String, Known> = fs::read(&store)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default();
+    let before = all.clone();
+    let mut digests = Vec::new();
+    for path in paths {
+        let Some((size, time, inode)) = fs::stamp(path) else {
+            digests.push(None);
+            continue;
+        };
+        let time = time.to_string();
+        let same = |of: &&Known| of.size == size && of.time == time && of.inode == inode;
+        let sha256 = match all.get(path.as_str()).filter(same) {
+            Some(known) => known.sha256,
+            None => fs::digest(path)?.0,
+        };
+        digests.push(Some(sha256));
+        all.insert(path.to_string(), Known { size, time, inode, sha256 });
+    }
+    if all != before {
+        all.retain(|path, _| Utf8Path::new(path).exists());
+        let text = serde_json::to_vec_pretty(&all).unwrap_or_default();
+        // The next run reads the files again where this does not work.
+        let _ = fs::write(&store, &text);
+    }
+    Ok(digests)
+}
