@@ -4,7 +4,8 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    cache::CacheArgs, image::ImageArgs, package::PackageArgs, push::PushArgs, verify::VerifyArgs,
+    cache::CacheArgs, image::ImageArgs, package::PackageArgs, push::PushArgs, sign::SignArgs,
+    verify::VerifyArgs,
 };
 use crate::{
     allocator,
@@ -66,6 +67,8 @@ pub(super) enum Verb {
     Package(Box<PackageArgs>),
     /// Push an image to registries, without a container engine: what is there is not sent again
     Push(Box<PushArgs>),
+    /// Sign what people download, and pushed images, with minisign or cosign
+    Sign(SignArgs),
     /// Check that binaries are what they should be
     Verify(VerifyArgs),
     /// Keep what `dist` compiled from one machine to the next

@@ -9,6 +9,7 @@ mod package;
 mod push;
 mod registry;
 mod report;
+mod sign;
 mod verify;
 
 use std::{ffi::OsString, io::Write, process::ExitCode, sync::Arc};
@@ -101,6 +102,7 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
         Verb::Image(args) => image::run(cx, args),
         Verb::Push(args) => push::run(cx, args),
         Verb::Package(args) => package::run(cx, args),
+        Verb::Sign(args) => sign::run(cx, args),
         Verb::Doctor { targets, rust_src, format } => {
             let request = crate::request::Request {
                 targets: targets.clone(),

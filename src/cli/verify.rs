@@ -54,6 +54,19 @@ pub(super) struct VerifyArgs {
     /// Show all that each file says of itself, too
     #[arg(long)]
     facts: bool,
+    /// Refuse what this key did not sign: minisign's public key, as text or as its file, or cosign's, as
+    /// a file or as the URI of a key management service; repeatable
+    #[arg(long = "signature", value_name = "KEY", help_heading = SIGNATURE)]
+    signature: Vec<String>,
+    /// Refuse what cosign did not sign, without a key, for this identity
+    #[arg(long, value_name = "IDENTITY", help_heading = SIGNATURE, requires = "certificate_oidc_issuer")]
+    certificate_identity: Option<String>,
+    /// Who vouches for that identity
+    #[arg(long, value_name = "URL", help_heading = SIGNATURE, requires = "certificate_identity")]
+    certificate_oidc_issuer: Option<String>,
+    /// Give cosign this argument, too; repeatable
+    #[arg(long = "cosign-arg", value_name = "ARG", help_heading = SIGNATURE, allow_hyphen_values = true)]
+    cosign_args: Vec<String>,
     #[command(flatten)]
     registry: RegistryArgs,
     /// What goes to stdout
@@ -62,6 +75,7 @@ pub(super) struct VerifyArgs {
 }
 
 const LINTS: &str = "Lints";
+const SIGNATURE: &str = "Signatures";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Form {
@@ -123,6 +137,14 @@ pub(super) fn run(cx: &Context, args: &VerifyArgs) -> Result<Status> {
             levels: args.levels()?,
             facts: args.facts,
             digests: args.message_format == Form::Json,
+            signature: ops::verify::Signature {
+                keys: args.signature.clone(),
+                identity: args
+                    .certificate_identity
+                    .clone()
+                    .zip(args.certificate_oidc_issuer.clone()),
+                args: args.cosign_args.clone(),
+            },
             registry: args.registry.settings(),
         },
     )?;

@@ -1,1 +1,16 @@
-//! x
+//! Signatures over a release: the checksums that are signed, and minisign's format. Whoever holds the
+//! signed checksums and a file knows that the file is right.
+
+pub mod checksums;
+pub mod minisign;
+
+pub use checksums::Checksums;
+
+/// The file of checksums.
+pub const CHECKSUMS: &str = "SHA256SUMS";
+
+/// minisign's signature of it, as minisign itself would name it.
+pub const MINISIGN: &str = "SHA256SUMS.minisig";
+
+/// Sigstore's bundle of it.
+pub const SIGSTORE: &str = "SHA256SUMS.sigstore.json";

@@ -14,6 +14,7 @@ pub mod process;
 pub mod registry;
 pub mod sccache;
 pub mod signal;
+pub mod terminal;
 pub mod toolchain;
 pub mod tree;
 pub mod warm;

@@ -49,6 +49,9 @@ pub const READABLE: &str = "readable";
 /// The id of the finding on a file that a packer hides. It is no lint: it cannot be allowed.
 pub const PACKED: &str = "packed";
 
+/// The name of what is found where a release is not what its signature says.
+pub const SIGNATURE: &str = "signature";
+
 /// The id of the finding on a file that is not the one of its record. It is no lint: it cannot be
 /// allowed.
 pub const RECORD: &str = "record";
@@ -132,6 +135,22 @@ pub fn unreadable(why: &str) -> Verdict {
             .to_owned(),
         waived: None,
     })
+}
+
+/// The verdict on what is held against a signature: `why` not, and what to do.
+pub fn signed(refusal: Option<(&str, &str)>) -> Verdict {
+    let findings: Vec<Finding> = refusal
+        .map(|(why, hint)| Finding {
+            lint: SIGNATURE.to_owned(),
+            level: Level::Deny,
+            message: "the file is not what was signed".to_owned(),
+            evidence: why.to_owned(),
+            hint: hint.to_owned(),
+            waived: None,
+        })
+        .into_iter()
+        .collect();
+    Verdict { accepted: findings.is_empty(), lints: vec![SIGNATURE.to_owned()], findings }
 }
 
 fn packed(packer: &str, facts: &Facts) -> Finding {

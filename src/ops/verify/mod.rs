@@ -6,6 +6,7 @@ mod find;
 mod look;
 mod packed;
 mod parallel;
+mod signature;
 mod trial;
 
 use std::time::Duration;
@@ -30,6 +31,7 @@ use crate::{
 use base::Base;
 use find::{Found, Job};
 use look::{Looker, Outcome};
+pub use signature::Signature;
 
 /// What to verify, and how.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +53,8 @@ pub struct Request {
     pub facts: bool,
     /// Whether digests of files are wanted.
     pub digests: bool,
+    /// Whose signatures all of it must have.
+    pub signature: Signature,
     /// How registries are talked to.
     pub registry: registry::Settings,
 }
@@ -73,6 +77,7 @@ pub struct Trial {
 pub fn verify(cx: &Context, request: &Request) -> Result<Verification> {
     let targets = plan::known_targets(&cx.env.dir)?;
     let rules = Rules::new(cx, request)?;
+    request.signature.read()?;
     let policy = match &request.target {
         Some(name) => rules.of(Policy::for_target(targets.get(name)?), true)?,
         None => rules.of(Policy::for_any(), false)?,
@@ -95,7 +100,8 @@ pub fn verify(cx: &Context, request: &Request) -> Result<Verification> {
         Some(Job::Artifact(path, of)) => looker.artifact(path, &of.0, &of.1),
     });
     cx.children.check()?;
-    let mut all = Outcome { not_checked: found.not_checked, ..Outcome::default() };
+    let signed = signature::check(cx, request)?;
+    let mut all = Outcome { not_checked: found.not_checked, checked: signed };
     for outcome in outcomes {
         all.checked.extend(outcome.checked);
         all.not_checked.extend(outcome.not_checked);

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    super::{ARCHIVE, LINTS, PACKED, READABLE, RECORD},
+    super::{ARCHIVE, LINTS, PACKED, READABLE, RECORD, SIGNATURE},
     findings, word,
 };
 use crate::schema::verify::Verification;
@@ -65,6 +65,7 @@ fn rules() -> Vec<Value> {
     let own = [
         (READABLE, "can be looked at"),
         (PACKED, "is not hidden by a packer"),
+        (SIGNATURE, "is what was signed"),
         (RECORD, "is the one that its record or its digest speaks of"),
         (ARCHIVE, "leads nowhere outside of itself"),
     ];

@@ -1,0 +1,80 @@
+//! `sign`: the arguments, and what goes to stdout.
+
+use camino::Utf8PathBuf;
+use clap::Args;
+
+use super::{args::Format, assemble, json, print};
+use crate::{
+    error::{Error, Result, Status},
+    oci::Reference,
+    ops::sign::{self, Cosign, Request},
+    schema::dist::DocumentKind,
+    sys::Context,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct SignArgs {
+    /// The directory with `dist.json`; `target/dist` here or above when absent
+    #[arg(long, value_name = "DIR")]
+    dist: Option<Utf8PathBuf>,
+    /// Sign with this secret key of minisign's; `LONGSHORE_MINISIGN_PASSWORD` holds its password, or the
+    /// terminal is asked
+    #[arg(long, value_name = "FILE", help_heading = MINISIGN)]
+    minisign_key: Option<Utf8PathBuf>,
+    /// The file with that password
+    #[arg(long, value_name = "FILE", help_heading = MINISIGN, requires = "minisign_key")]
+    password_file: Option<Utf8PathBuf>,
+    /// Sign with cosign: keyless, unless `--cosign-key` names a key
+    #[arg(long, help_heading = COSIGN)]
+    cosign: bool,
+    /// Sign with this key of cosign's: a file, or the URI of a key management service
+    #[arg(long, value_name = "KEY", help_heading = COSIGN)]
+    cosign_key: Option<String>,
+    /// Give cosign this argument, too, whatever it signs; repeatable
+    #[arg(long = "cosign-arg", value_name = "ARG", help_heading = COSIGN, allow_hyphen_values = true)]
+    cosign_args: Vec<String>,
+    /// Have cosign sign this image, too, which `push` sent: `HOST/NAME@DIGEST`; repeatable
+    #[arg(long = "image", value_name = "REFERENCE", help_heading = COSIGN)]
+    images: Vec<Reference>,
+    /// What goes to stdout: the files that hold signatures, or the release as it is now
+    #[arg(long, value_name = "FMT", default_value = "human")]
+    message_format: Format,
+}
+
+const MINISIGN: &str = "minisign";
+const COSIGN: &str = "cosign";
+
+pub(super) fn run(cx: &Context, args: &SignArgs) -> Result<Status> {
+    let cosign = args.cosign || args.cosign_key.is_some();
+    if args.minisign_key.is_none() && !cosign {
+        return Err(Error::usage("nothing is said of what to sign with")
+            .hint("`--minisign-key FILE`, `--cosign-key KEY`, or `--cosign` without a key"));
+    }
+    if !cosign && !(args.images.is_empty() && args.cosign_args.is_empty()) {
+        return Err(Error::usage("`--image` and `--cosign-arg` are for cosign, which is not asked for")
+            .hint("`--cosign`, or `--cosign-key KEY`"));
+    }
+    let request = Request {
+        dist: assemble::dist(cx, args.dist.as_deref())?,
+        minisign: args.minisign_key.clone(),
+        password_file: args.password_file.clone(),
+        cosign: cosign
+            .then(|| Cosign { key: args.cosign_key.clone(), args: args.cosign_args.clone() }),
+        images: args.images.clone(),
+    };
+    let dist = sign::sign(cx, &request)?;
+    match args.message_format {
+        Format::Json => json(&dist)?,
+        Format::Human => {
+            let wanted = |kind| match kind {
+                DocumentKind::Minisign => request.minisign.is_some(),
+                DocumentKind::Sigstore => cosign,
+                _ => false,
+            };
+            let made = dist.documents.iter().filter(|of| wanted(of.kind));
+            let line = made.map(|of| format!("{}\n", request.dist.join(&of.path)));
+            print(&line.collect::<String>())?;
+        }
+    }
+    Ok(Status::Done)
+}

@@ -1,0 +1,260 @@
+//! Whether a release is what was signed: the signature over its checksums, then every file against
+//! them; and cosign's signatures of images.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::Request;
+use crate::{
+    error::{Error, Result},
+    oci::Reference,
+    ops::{
+        checksums,
+        sign::Cosign,
+        store::{is_reference, reference},
+    },
+    schema::verify::{Checked, Fact},
+    signature::{CHECKSUMS, MINISIGN, SIGSTORE, minisign::Verifier},
+    sys::{
+        Context,
+        fs::{self, Kind},
+    },
+    verify,
+};
+
+/// The longest key or signature of minisign's.
+const LONGEST: u64 = 64 << 10;
+
+/// Whose signatures are asked for. All of them must be there.
+#[derive(Clone, Debug, Default)]
+pub struct Signature {
+    /// Keys: minisign's, as text or as a file; cosign's, as a file or a URI.
+    pub keys: Vec<String>,
+    /// Who signed with cosign without a key, and who vouches for that.
+    pub identity: Option<(String, String)>,
+    /// Further arguments for cosign.
+    pub args: Vec<String>,
+}
+
+/// A key that was read.
+pub(super) enum Key {
+    Minisign(Verifier),
+    Cosign(Cosign),
+}
+
+/// What to do where a signature does not hold.
+const HINT: &str = "do not use these files: fetch them again, and the key from where you trust it";
+
+impl Signature {
+    /// The keys, each by what it is.
+    ///
+    /// # Errors
+    /// One of them is no key.
+    pub(super) fn read(&self) -> Result<Vec<Key>> {
+        let mut keys = self.keys.iter().map(|key| self.key(key)).collect::<Result<Vec<_>>>()?;
+        if let Some((identity, issuer)) = &self.identity {
+            let mut args = vec![
+                "--certificate-identity".to_owned(),
+                identity.clone(),
+                "--certificate-oidc-issuer".to_owned(),
+                issuer.clone(),
+            ];
+            args.extend(self.args.iter().cloned());
+            keys.push(Key::Cosign(Cosign { key: None, args }));
+        }
+        let cosign = |key: &Key| matches!(key, Key::Cosign(_));
+        if !self.args.is_empty() && !keys.iter().any(cosign) {
+            return Err(Error::usage("`--cosign-arg` is for cosign, which is not asked for")
+                .hint("`--signature cosign.pub`, or `--certificate-identity`"));
+        }
+        Ok(keys)
+    }
+
+    fn key(&self, text: &str) -> Result<Key> {
+        let cosign = || Key::Cosign(Cosign { key: Some(text.to_owned()), args: self.args.clone() });
+        let path = Utf8Path::new(text);
+        if !path.exists() {
+            if Verifier::reads(text) {
+                return Verifier::new(text, text).map(Key::Minisign);
+            }
+            // As cosign has them: `awskms://…`, `k8s://…`.
+            if text.contains("://") {
+                return Ok(cosign());
+            }
+            return Err(Error::usage(format!("`{text}` is no key, and no file of that name is there"))
+                .hint("minisign's public key is one line of 56 characters, or the file `minisign.pub`"));
+        }
+        let bytes = fs::read_start(path, LONGEST)?;
+        let content = String::from_utf8_lossy(&bytes);
+        if content.contains("-----BEGIN") {
+            return match content.contains("PRIVATE KEY") {
+                false => Ok(cosign()),
+                true => Err(Error::usage(format!("`{text}` is a secret key of cosign's"))
+                    .hint("its public one is in `cosign.pub`, and is what verifies")),
+            };
+        }
+        Verifier::new(text, &content).map(Key::Minisign)
+    }
+}
+
+/// What was looked at of each path: nothing where no signature is asked for.
+pub(super) fn check(cx: &Context, request: &Request) -> Result<Vec<Checked>> {
+    let keys = request.signature.read()?;
+    let mut checked = Vec::new();
+    for path in if keys.is_empty() { &[][..] } else { &request.paths[..] } {
+        let looker = Looker { cx, keys: &keys, checked: &mut checked };
+        match fs::kind(path, true) {
+            Err(_) if is_reference(path.as_str()) => looker.image(path)?,
+            Err(error) => refuse(&mut checked, path, &error.to_string()),
+            Ok(Kind::Directory) => looker.release(&place(path), None)?,
+            Ok(_) => {
+                let parent = path.parent().filter(|parent| *parent != "").unwrap_or(".".into());
+                match path.file_name() {
+                    Some("dist.json") => looker.release(&place(parent), None)?,
+                    Some(CHECKSUMS) => looker.release(parent, None)?,
+                    _ => looker.release(parent, Some(path))?,
+                }
+            }
+        }
+    }
+    Ok(checked)
+}
+
+/// The directory with the checksums: that of the archives, where `path` is one with `dist.json`.
+fn place(path: &Utf8Path) -> Utf8PathBuf {
+    match path.join("dist.json").exists() {
+        true => path.join("archives"),
+        false => path.to_owned(),
+    }
+}
+
+fn refuse(checked: &mut Vec<Checked>, path: &Utf8Path, why: &str) {
+    push(checked, path, Some(why), Vec::new());
+}
+
+fn push(checked: &mut Vec<Checked>, path: &Utf8Path, why: Option<&str>, facts: Vec<Fact>) {
+    checked.push(Checked {
+        path: path.to_string(),
+        target: None,
+        sha256: None,
+        verdict: verify::signed(why.map(|why| (why, HINT))),
+        facts,
+    });
+}
+
+struct Looker<'a> {
+    cx: &'a Context,
+    keys: &'a [Key],
+    checked: &'a mut Vec<Checked>,
+}
+
+impl Looker<'_> {
+    /// The files of a release, or one of them.
+    fn release(self, directory: &Utf8Path, only: Option<&Utf8Path>) -> Result<()> {
+        let path = directory.join(CHECKSUMS);
+        let (sums, bytes) = match checksums::read(directory) {
+            Ok(read) => read,
+            Err(error) => {
+                refuse(self.checked, &path, &error.to_string());
+                return Ok(());
+            }
+        };
+        let mut facts = Vec::new();
+        for key in self.keys {
+            let outcome = match key {
+                Key::Minisign(key) => minisign(key, directory, &bytes),
+                Key::Cosign(cosign) => blob(self.cx, cosign, directory, &bytes)?,
+            };
+            match outcome {
+                Ok(said) => facts.push(Fact { name: "signed".to_owned(), value: said, note: None }),
+                // What is not signed says nothing of files.
+                Err(why) => {
+                    refuse(self.checked, &path, &why);
+                    return Ok(());
+                }
+            }
+        }
+        push(self.checked, &path, None, facts);
+        if let Some(only) = only {
+            let held = checksums::file(only, &sums).map_err(|error| error.to_string());
+            push(self.checked, only, held.err().as_deref(), Vec::new());
+            return Ok(());
+        }
+        match checksums::hold(self.cx, directory, &sums) {
+            Ok(problems) => {
+                for problem in problems {
+                    refuse(self.checked, problem.path.as_str().into(), &problem.why);
+                }
+            }
+            Err(error) => {
+                self.cx.children.check()?;
+                refuse(self.checked, directory, &error.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    /// An image in a registry, by its digest where it has one; cosign looks which one a tag names.
+    fn image(self, path: &Utf8Path) -> Result<()> {
+        let reference = match reference(path.as_str()) {
+            Ok(reference) => reference,
+            Err(error) => {
+                refuse(self.checked, path, &error.to_string());
+                return Ok(());
+            }
+        };
+        for key in self.keys {
+            let outcome = match key {
+                Key::Minisign(_) => Err("minisign signs files; images are signed by cosign".to_owned()),
+                Key::Cosign(cosign) => image(self.cx, cosign, &reference)?,
+            };
+            push(self.checked, path, outcome.err().as_deref(), Vec::new());
+        }
+        Ok(())
+    }
+}
+
+/// What is said of a signature that holds, or why it does not.
+type Outcome = Result<String, String>;
+
+fn minisign(key: &Verifier, directory: &Utf8Path, bytes: &[u8]) -> Outcome {
+    let path = directory.join(MINISIGN);
+    let text = fs::read_start(&path, LONGEST).map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&text);
+    let comment = key.verify(path.as_str(), &text, bytes).map_err(|error| error.to_string())?;
+    Ok(comment)
+}
+
+/// What cosign says of the bundle over these bytes.
+fn blob(cx: &Context, cosign: &Cosign, directory: &Utf8Path, bytes: &[u8]) -> Result<Outcome> {
+    let bundle = directory.join(SIGSTORE);
+    if !matches!(fs::kind(&bundle, true), Ok(Kind::File { .. })) {
+        return Ok(Err(format!("there is no `{bundle}`")));
+    }
+    // The very bytes that files are held against.
+    let dir = fs::TempDir::new("longshore-verify")?;
+    let copy = dir.path.join(CHECKSUMS);
+    fs::write(&copy, bytes)?;
+    let help = cx.children.output(&cosign.command(cx, "verify-blob")?.arg("--help"))?;
+    let mut command = cosign.key(cosign.command(cx, "verify-blob")?);
+    // As with `sign-blob`: cosign 2 has to be told, 3 knows no other form.
+    if String::from_utf8_lossy(&help.stdout).contains("--new-bundle-format") {
+        command = command.arg("--new-bundle-format");
+    }
+    let command = command.args(["--bundle", bundle.as_str()]).args(cosign.args.clone());
+    ask(cx, &command.arg(copy.as_str()), cosign)
+}
+
+fn image(cx: &Context, cosign: &Cosign, image: &Reference) -> Result<Outcome> {
+    let command = cosign.key(cosign.command(cx, "verify")?).args(cosign.args.clone());
+    ask(cx, &command.arg(image.to_string()), cosign)
+}
+
+fn ask(cx: &Context, command: &crate::command::Command, cosign: &Cosign) -> Result<Outcome> {
+    let output = cx.children.output(command)?;
+    if output.success() {
+        let by = cosign.key.as_deref().unwrap_or("a certificate of that identity");
+        return Ok(Ok(format!("cosign: {by}")));
+    }
+    let said = output.tail(1);
+    Ok(Err(format!("cosign refuses: {}", said.trim_start_matches("error during command execution: "))))
+}

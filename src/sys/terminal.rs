@@ -1,0 +1,76 @@
+//! Asking whoever sits at the terminal.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read, Write},
+};
+
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
+
+use super::Context;
+use crate::{
+    distribution::Secret,
+    error::{Error, Result, Status},
+};
+
+/// The terminal of this process, which shows again what is typed once the value is gone.
+struct Quiet {
+    file: File,
+    before: Termios,
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        // A terminal that is gone needs nothing.
+        let _ = tcsetattr(&self.file, OptionalActions::Flush, &self.before);
+        let _ = self.file.write_all(b"\n");
+    }
+}
+
+/// One line that is not shown while it is typed; none where there is no terminal.
+///
+/// # Errors
+/// The terminal does not do what it must, or an interrupt came.
+#[allow(clippy::disallowed_methods, reason = "the terminal is no file of ours")]
+pub fn secret(cx: &Context, prompt: &str) -> Result<Option<Secret>> {
+    // Stdin and stdout may be files; this is the terminal itself (tty(4)).
+    let Ok(file) = OpenOptions::new().read(true).write(true).open("/dev/tty") else {
+        return Ok(None);
+    };
+    let Ok(before) = tcgetattr(&file) else {
+        return Ok(None);
+    };
+    let failed = |error: std::io::Error| Error::usage("the terminal does not answer").because(error);
+    let mut raw = before.clone();
+    raw.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON);
+    // A read gives what is there after a fifth of a second, so that an interrupt ends the question
+    // (termios(3), "timed read").
+    raw.special_codes[SpecialCodeIndex::VMIN] = 0;
+    raw.special_codes[SpecialCodeIndex::VTIME] = 2;
+    let mut terminal = Quiet { file, before };
+    tcsetattr(&terminal.file, OptionalActions::Flush, &raw).map_err(|error| failed(error.into()))?;
+    terminal.file.write_all(prompt.as_bytes()).map_err(failed)?;
+    let mut line = Vec::new();
+    loop {
+        cx.children.check()?;
+        let mut byte = [0];
+        match terminal.file.read(&mut byte) {
+            Ok(0) => continue,
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(failed(error)),
+        }
+        match byte {
+            [b'\n' | b'\r'] => break,
+            // End of transmission, where nothing was typed: no answer.
+            [4] if line.is_empty() => {
+                return Err(Error::new(Status::Usage, "no password was given"));
+            }
+            // The whole line goes: what would be a character is not known here.
+            [8 | 21 | 127] => line.clear(),
+            [other] => line.push(other),
+        }
+    }
+    let text = String::from_utf8(line).map_err(|_| Error::usage("the password is not UTF-8"))?;
+    Ok(Some(Secret::new(text)))
+}
