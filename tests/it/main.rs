@@ -30,6 +30,8 @@ mod registry_tls;
 mod release;
 mod reproducible;
 mod schema;
+mod sign;
+mod sign_cosign;
 mod support;
 mod tidy;
 mod tuning;

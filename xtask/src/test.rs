@@ -11,7 +11,7 @@ use longshore::{
 use crate::run::{Result, cargo, ci, command, find, repository, step};
 
 /// Programs that tests need, and the Debian packages that have them.
-const PEERS: [(&str, &str); 21] = [
+const PEERS: [(&str, &str); 22] = [
     ("buildah", "buildah"),
     ("checksec", "checksec"),
     ("cmake", "cmake"),
@@ -24,6 +24,7 @@ const PEERS: [(&str, &str); 21] = [
     ("gdb", "gdb"),
     ("git", "git"),
     ("hardening-check", "devscripts"),
+    ("minisign", "minisign"),
     ("openssl", "openssl"),
     ("podman", "podman"),
     ("qemu-aarch64-static", "qemu-user-static"),
@@ -44,6 +45,10 @@ const JSON_SCHEMA: &str = "check-jsonschema==0.39.0";
 /// An engine whose images are ours byte for byte, and a program that validates images.
 const BUILDKIT: &str = "tests/it/support/buildkit.sh target/peers/buildkit";
 const CRANE: &str = "tests/it/support/crane.sh target/peers/crane";
+
+/// Programs that sign, whose two versions do not have the same arguments.
+const COSIGN_2: &str = "tests/it/support/cosign.sh target/peers/cosign2 trixie";
+const COSIGN_3: &str = "tests/it/support/cosign.sh target/peers/cosign3 forky";
 
 /// The ELF files that other tools are tested with.
 const CORPUS: &str = "tests/it/support/corpus.sh target/peers/corpus";
@@ -84,6 +89,8 @@ fn peers() -> Result<Vec<String>> {
     for (name, result) in [
         ("BuildKit", step("BuildKit", &mut command("sh", BUILDKIT))),
         ("crane", step("crane", &mut command("sh", CRANE))),
+        ("cosign 2", step("cosign 2", &mut command("sh", COSIGN_2))),
+        ("cosign 3", step("cosign 3", &mut command("sh", COSIGN_3))),
         ("corpus", step("corpus", &mut command("sh", CORPUS))),
         ("SARIF's schema", step("SARIF's schema", &mut command("sh", SARIF))),
         ("bills of materials", step("bills of materials", &mut command("sh", BOM))),

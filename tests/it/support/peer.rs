@@ -72,6 +72,22 @@ pub(crate) fn crane() -> Option<PathBuf> {
     Some(crane)
 }
 
+/// cosign 2 and 3, those that are there, as `cosign.sh` unpacks them.
+pub(crate) fn cosigns() -> Vec<PathBuf> {
+    let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers");
+    let mut found = Vec::new();
+    for (name, suite) in [("cosign2", "trixie"), ("cosign3", "forky")] {
+        let cosign = peers.join(name).join("root/usr/bin/cosign");
+        match cosign.is_file() {
+            true => found.push(cosign),
+            false => skip(&format!(
+                "run `sh tests/it/support/cosign.sh target/peers/{name} {suite}` first"
+            )),
+        }
+    }
+    found
+}
+
 /// The kernel's readiness to start arm64 programs by qemu, for as long as this value is there.
 #[derive(Debug)]
 pub(crate) struct Binfmt {

@@ -1,0 +1,267 @@
+//! `sign` and `verify --signature` with the real minisign.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use longshore::oci::Digest;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    push::run,
+    support::{command::Test, dist::Dist, peer, program},
+};
+
+/// A release with two files that people download, and their checksums.
+pub(crate) fn release() -> Dist {
+    let dist = Dist::new(&[("linux/amd64", &program::amd64()[..])], json!({}));
+    let archives = dist.root().join("archives");
+    fs::create_dir(&archives).unwrap();
+    let mut sums = String::new();
+    for (name, bytes) in [("a b.tar.gz", &b"one"[..]), ("hello.cdx.json", b"{}")] {
+        fs::write(archives.join(name), bytes).unwrap();
+        sums.push_str(&format!("{}  {name}\n", Digest::of(bytes).hex()));
+    }
+    fs::write(archives.join("SHA256SUMS"), sums).unwrap();
+    dist
+}
+
+pub(crate) fn manifest(dist: &Dist) -> Value {
+    serde_json::from_slice(&fs::read(dist.root().join("dist.json")).unwrap()).unwrap()
+}
+
+/// A pair of keys in a directory of its own, with that password or none.
+struct Keys {
+    minisign: PathBuf,
+    dir: TempDir,
+}
+
+impl Keys {
+    fn new(password: Option<&str>) -> Option<Self> {
+        let keys = Keys { minisign: peer::find("minisign")?, dir: TempDir::new().unwrap() };
+        let mut command = Command::new(&keys.minisign);
+        command.arg("-G").arg("-p").arg(keys.public()).arg("-s").arg(keys.secret());
+        if password.is_none() {
+            command.arg("-W");
+        }
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let twice = password.map_or(String::new(), |word| format!("{word}\n{word}\n"));
+        child.stdin.take().unwrap().write_all(twice.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        Some(keys)
+    }
+
+    fn public(&self) -> PathBuf {
+        self.dir.path().join("pub")
+    }
+
+    fn secret(&self) -> PathBuf {
+        self.dir.path().join("sec")
+    }
+
+    /// The public key alone, as people put it on their pages.
+    fn line(&self) -> String {
+        let text = fs::read_to_string(self.public()).unwrap();
+        text.lines().nth(1).unwrap().to_owned()
+    }
+
+    fn verifies(&self, file: &Path) -> String {
+        let file = file.to_str().unwrap();
+        peer::run(&self.minisign, ["-V", "-p", self.public().to_str().unwrap(), "-m", file])
+    }
+}
+
+fn sign(home: &TempDir, dist: &Dist, key: &Path) -> Test {
+    run(home.path(), &format!("sign --dist {}", dist.root().display()))
+        .arg("--minisign-key")
+        .arg(key)
+        .env_remove("LONGSHORE_MINISIGN_PASSWORD")
+}
+
+fn verify(home: &TempDir, path: &Path, key: &str) -> Test {
+    run(home.path(), "verify").arg(path).arg("--signature").arg(key)
+}
+
+#[test]
+fn minisign_accepts_ours_and_we_its_own() {
+    let Some(keys) = Keys::new(None) else { return };
+    let (dist, home) = (release(), TempDir::new().unwrap());
+    let sums = dist.root().join("archives/SHA256SUMS");
+    let signature = dist.root().join("archives/SHA256SUMS.minisig");
+    let ran = sign(&home, &dist, &keys.secret()).run();
+    assert_eq!(ran.stdout, format!("{}\n", signature.display()));
+    let said = keys.verifies(&sums);
+    assert!(said.contains("Trusted comment: hello file:SHA256SUMS"), "{said}");
+    let document = &manifest(&dist)["documents"][0];
+    assert_eq!(document["kind"], "minisign");
+    assert_eq!(document["subject"], "archives/SHA256SUMS");
+    assert_eq!(document["sha256"], Digest::of(&fs::read(&signature).unwrap()).to_string());
+    let public = keys.public().display().to_string();
+    for key in [&public, &keys.line()] {
+        verify(&home, &dist.root(), key).stdout("SHA256SUMS` accepted").run();
+    }
+    // Signed again, it is told of once.
+    sign(&home, &dist, &keys.secret()).run();
+    assert_eq!(manifest(&dist)["documents"].as_array().unwrap().len(), 1);
+    // One of minisign's, hashed first and not (`-l`).
+    for legacy in [false, true] {
+        fs::remove_file(&signature).unwrap();
+        let mut args = vec!["-S", "-s", keys.dir.path().to_str().unwrap(), "-m"];
+        let secret = keys.secret();
+        args[2] = secret.to_str().unwrap();
+        args.push(sums.to_str().unwrap());
+        if legacy {
+            args.push("-l");
+        }
+        peer::run(&keys.minisign, args);
+        verify(&home, &dist.root(), &public).run();
+    }
+}
+
+#[test]
+fn passwords_open_keys_and_are_never_shown() {
+    let Some(keys) = Keys::new(Some("hunter2")) else { return };
+    let (dist, home) = (release(), TempDir::new().unwrap());
+    let file = home.path().join("password");
+    let signature = dist.root().join("archives/SHA256SUMS.minisig");
+    let signs = || sign(&home, &dist, &keys.secret());
+    let word = "LONGSHORE_MINISIGN_PASSWORD";
+    signs().env(word, "hunter3").status(2).stderr("is wrong").absent("hunter3").run();
+    fs::write(&file, "other-word\n").unwrap();
+    let by_file = || signs().arg("--password-file").arg(&file);
+    by_file().status(2).stderr("the password for `").absent("other-word").run();
+    fs::write(&file, "hunter2\nhunter2\n").unwrap();
+    by_file().status(2).stderr("holds no password").absent("hunter2").run();
+    // Without a terminal nobody can be asked.
+    let mut nobody = signs().status(2).stderr("has a password, and none is given");
+    let mut alone = Command::new(peer::find("setsid").unwrap());
+    alone.arg(nobody.command.get_program()).args(nobody.command.get_args());
+    alone.env_remove(word).stdin(Stdio::null());
+    nobody.judge(&alone.output().unwrap());
+    nobody.command.arg("");
+    assert!(!signature.exists());
+    signs().env(word, "hunter2").absent("hunter2").run();
+    keys.verifies(&dist.root().join("archives/SHA256SUMS"));
+    fs::remove_file(&signature).unwrap();
+    fs::write(&file, "hunter2\n").unwrap();
+    by_file().run();
+    keys.verifies(&dist.root().join("archives/SHA256SUMS"));
+}
+
+#[test]
+fn what_is_no_key_is_refused_before_anything_is_written() {
+    let Some(keys) = Keys::new(None) else { return };
+    let (dist, home) = (release(), TempDir::new().unwrap());
+    let refused = |key: &Path, why: &str| {
+        sign(&home, &dist, key).status(2).stderr(why).stderr("\nhint: ").run();
+    };
+    let broken = home.path().join("broken");
+    let secret = fs::read_to_string(keys.secret()).unwrap();
+    refused(&keys.public(), "it is a public one");
+    fs::write(&broken, "something else\n").unwrap();
+    refused(&broken, "it does not hold one");
+    // 54 bytes lie before the number, 62 before the key, 126 before the checksum, if there is one.
+    let line = secret.lines().nth(1).unwrap();
+    for at in [66, 120] {
+        let bytes = BASE64_STANDARD.decode(line).unwrap();
+        let changed = |(n, byte): (usize, &u8)| if n == at { byte ^ 1 } else { *byte };
+        let bytes: Vec<u8> = bytes.iter().enumerate().map(changed).collect();
+        fs::write(&broken, secret.replace(line, &BASE64_STANDARD.encode(bytes))).unwrap();
+        refused(&broken, "is damaged");
+    }
+    sign(&home, &dist, &home.path().join("gone")).status(2).stderr("there is no key").run();
+    let nothing = run(home.path(), &format!("sign --dist {}", dist.root().display()));
+    nothing.status(2).stderr("nothing is said of what to sign with").run();
+    assert!(!dist.root().join("archives/SHA256SUMS.minisig").exists());
+    assert_eq!(manifest(&dist).get("documents"), None);
+    // And what does not verify.
+    let secret = keys.secret().display().to_string();
+    for (key, why) in [
+        (secret.as_str(), "it is a secret one"),
+        (broken.to_str().unwrap(), "it is a secret one"),
+        ("RWgone", "is no key, and no file of that name is there"),
+    ] {
+        verify(&home, &dist.root(), key).status(2).stderr(why).run();
+    }
+}
+
+#[test]
+fn files_that_are_not_what_the_checksums_say_are_not_signed() {
+    let Some(keys) = Keys::new(None) else { return };
+    let (dist, home) = (release(), TempDir::new().unwrap());
+    let archives = dist.root().join("archives");
+    let archive = archives.join("a b.tar.gz");
+    let refused = |why: &str| {
+        let error = sign(&home, &dist, &keys.secret()).status(1).stderr(why).run().stderr;
+        assert!(!archives.join("SHA256SUMS.minisig").exists(), "{error}");
+    };
+    fs::write(&archive, "two").unwrap();
+    refused("and `SHA256SUMS` has `sha256:");
+    fs::remove_file(&archive).unwrap();
+    refused("it is missing");
+    fs::write(&archive, "one").unwrap();
+    fs::write(archives.join("more"), "").unwrap();
+    refused("`SHA256SUMS` does not name it");
+    fs::remove_file(archives.join("more")).unwrap();
+    let mut other = manifest(&dist);
+    other["documents"] = json!([{ "kind": "cyclonedx", "path": "archives/hello.cdx.json", "size": 2,
+        "sha256": Digest::of(b"other") }]);
+    fs::write(dist.root().join("dist.json"), other.to_string()).unwrap();
+    refused("do not agree on `archives/hello.cdx.json`");
+    fs::remove_file(archives.join("SHA256SUMS")).unwrap();
+    refused("there is no `");
+}
+
+#[test]
+fn what_was_changed_after_it_was_signed_is_refused_by_name() {
+    let (Some(keys), Some(others)) = (Keys::new(None), Keys::new(None)) else { return };
+    let (dist, home) = (release(), TempDir::new().unwrap());
+    let archives = dist.root().join("archives");
+    let (sums, signature) = (archives.join("SHA256SUMS"), archives.join("SHA256SUMS.minisig"));
+    sign(&home, &dist, &keys.secret()).run();
+    let refused = |path: &Path, key: &Keys, why: &str| {
+        let key = key.public().display().to_string();
+        let text = verify(&home, path, &key).status(1).stdout("refused").run().stdout;
+        assert!(text.contains(why), "no `{why}` in {text}");
+        text
+    };
+    refused(&dist.root(), &others, "it is of the key ");
+    fs::write(archives.join("a b.tar.gz"), "two").unwrap();
+    let text = refused(&dist.root(), &keys, "and `SHA256SUMS` has `sha256:");
+    assert!(text.contains("a b.tar.gz"), "{text}");
+    fs::remove_file(archives.join("a b.tar.gz")).unwrap();
+    refused(&archives, &keys, "it is missing");
+    fs::write(archives.join("a b.tar.gz"), "one").unwrap();
+    fs::write(archives.join("more"), "").unwrap();
+    refused(&archives, &keys, "does not name it");
+    // Where one file is meant, the others need not be there.
+    let one = dist.root().join("archives/a b.tar.gz");
+    let text = verify(&home, &one, &keys.line()).status(1).stdout("SHA256SUMS` accepted").run().stdout;
+    assert!(!text.contains("signature: "), "{text}");
+    fs::remove_file(archives.join("more")).unwrap();
+    let right = fs::read_to_string(&sums).unwrap();
+    fs::write(&sums, right.replace("a b", "a c")).unwrap();
+    refused(&dist.root(), &keys, "signature verification failed");
+    fs::write(&sums, &right).unwrap();
+    let text = fs::read_to_string(&signature).unwrap();
+    fs::write(&signature, text.replace("hello", "other")).unwrap();
+    refused(&dist.root(), &keys, "comment signature verification failed");
+    for broken in ["", "a\nb\nc\nd\n", &text.lines().take(3).collect::<Vec<_>>().join("\n")] {
+        fs::write(&signature, broken).unwrap();
+        refused(&dist.root(), &keys, "does not sign this");
+    }
+    // The library takes the length of the last line for granted.
+    let last = text.lines().last().unwrap();
+    fs::write(&signature, text.replace(last, "AAAA")).unwrap();
+    refused(&dist.root(), &keys, "no signature of minisign's");
+    fs::remove_file(&signature).unwrap();
+    refused(&dist.root(), &keys, "cannot read");
+    refused(home.path(), &keys, "there is no `");
+}
