@@ -29,6 +29,9 @@ pub(super) struct PushArgs {
     /// Take blobs from this repository of the same registry, where it has them; repeatable
     #[arg(long, value_name = "PATH")]
     mount_from: Vec<String>,
+    /// Push the image alone, without bill of materials and provenance
+    #[arg(long)]
+    no_attach: bool,
     /// Show what would be done, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -49,6 +52,7 @@ pub(super) fn run(cx: &Context, args: &PushArgs) -> Result<Status> {
         references: args.references.clone(),
         mount_from: args.mount_from.clone(),
         dry_run: args.dry_run,
+        attach: !args.no_attach,
         registry: args.registry.settings(),
     };
     let pushed = push::push(cx, &request)?;

@@ -4,6 +4,7 @@
 
 pub mod challenge;
 pub mod credential;
+pub mod referrer;
 pub mod refusal;
 pub mod retry;
 pub mod upload;

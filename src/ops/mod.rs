@@ -2,6 +2,7 @@
 //! together, and returns a value. None prints, none exits, and each can be called again.
 
 mod allocator;
+mod attach;
 mod blame;
 mod bom;
 pub mod build;

@@ -11,7 +11,7 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{store, summary};
+use super::{attach, store, summary};
 use crate::{
     distribution::{Upload, upload::Part},
     error::{Error, Result, Status},
@@ -19,6 +19,7 @@ use crate::{
     oci::{Descriptor, Digest, Reference, layout::REF_NAME},
     schema::{
         Dist, Push,
+        dist::Image,
         push::{Pushed, Repository as Told, SCHEMA},
     },
     sys::{
@@ -52,6 +53,8 @@ pub struct Request {
     pub mount_from: Vec<String>,
     /// Whether nothing is to be written.
     pub dry_run: bool,
+    /// Whether what a release says of the image goes with it.
+    pub attach: bool,
     /// How registries are talked to.
     pub registry: Settings,
 }
@@ -63,14 +66,18 @@ pub struct Request {
 /// The image is not there or is damaged; a registry refuses or does not answer; or a tag points at
 /// something else right after it was written.
 pub fn push(cx: &Context, request: &Request) -> Result<Push> {
-    let (path, name, digest) = match &request.source {
+    let (path, name, digest, documents) = match &request.source {
         Source::Path(text) => {
             let (path, name) = store::split(text);
-            (path.to_owned(), name.map(str::to_owned), None)
+            (path.to_owned(), name.map(str::to_owned), None, Vec::new())
         }
         Source::Dist(dir, name) => {
-            let (path, digest) = of_dist(dir, name.as_deref())?;
-            (path, None, Some(digest))
+            let (dist, image) = of_dist(dir, name.as_deref())?;
+            let documents = match request.attach {
+                true => attach::documents(dir, &dist, &image)?,
+                false => Vec::new(),
+            };
+            (dir.join(&image.path), None, Some(image.digest), documents)
         }
     };
     store::open_path(&path, |store, _| {
@@ -81,7 +88,7 @@ pub fn push(cx: &Context, request: &Request) -> Result<Push> {
             return Err(Error::check(message).hint("`cargo longshore image` makes it again"));
         }
         let upload = Upload::of(store, &root).map_err(|error| named(&path, &error))?;
-        let push = Pusher::new(cx, request, store, &path, &upload, &root)?;
+        let push = Pusher::new(cx, request, store, &path, (&upload, &documents), &root)?;
         push.run()
     })
 }
@@ -94,8 +101,8 @@ fn named(path: &Utf8Path, error: &Error) -> Error {
     }
 }
 
-/// The layout of an image that `dist` or `image` made, and its digest.
-fn of_dist(dir: &Utf8Path, name: Option<&str>) -> Result<(Utf8PathBuf, Digest)> {
+/// A release, and the one of its images that is meant.
+fn of_dist(dir: &Utf8Path, name: Option<&str>) -> Result<(Dist, Image)> {
     let path = dir.join("dist.json");
     let hint = "`cargo longshore dist` makes images; `--from PATH` names a layout or an archive";
     let text = fs::read_to_string_if_there(&path)?
@@ -106,7 +113,7 @@ fn of_dist(dir: &Utf8Path, name: Option<&str>) -> Result<(Utf8PathBuf, Digest)> 
     let has = || format!("it has `{}`", names.join("`, `"));
     let mut chosen = dist.images.iter().filter(|image| name.is_none_or(|name| name == image.name));
     let image = match (chosen.next(), chosen.next(), name) {
-        (Some(image), None, _) => image,
+        (Some(image), None, _) => image.clone(),
         (Some(_), Some(_), _) => {
             return Err(Error::usage(format!("`{path}` has several images"))
                 .hint(format!("choose one with `--package NAME`: {}", has())));
@@ -116,7 +123,7 @@ fn of_dist(dir: &Utf8Path, name: Option<&str>) -> Result<(Utf8PathBuf, Digest)> 
         }
         (None, ..) => return Err(Error::usage(format!("`{path}` has no images")).hint(hint)),
     };
-    Ok((dir.join(&image.path), image.digest))
+    Ok((dist, image))
 }
 
 /// What is to be pushed of a store: the one thing in it, or what goes by that name.
@@ -166,6 +173,7 @@ struct Pusher<'a> {
     store: &'a (dyn Store + Sync),
     path: &'a Utf8Path,
     upload: &'a Upload,
+    documents: &'a [attach::Document],
     root: &'a Part,
     session: Arc<Session>,
     /// The tag of each reference.
@@ -178,7 +186,7 @@ impl<'a> Pusher<'a> {
         request: &'a Request,
         store: &'a (dyn Store + Sync),
         path: &'a Utf8Path,
-        upload: &'a Upload,
+        (upload, documents): (&'a Upload, &'a [attach::Document]),
         of: &Descriptor,
     ) -> Result<Self> {
         let root = upload.root().ok_or_else(|| Error::check("there is nothing to push"))?;
@@ -205,7 +213,7 @@ impl<'a> Pusher<'a> {
             });
         }
         let session = Session::new(cx, &request.registry);
-        Ok(Pusher { cx, request, store, path, upload, root, session, tags })
+        Ok(Pusher { cx, request, store, path, upload, documents, root, session, tags })
     }
 
     fn run(&self) -> Result<Push> {
@@ -226,8 +234,13 @@ impl<'a> Pusher<'a> {
             }
         }
         let mut repositories = Vec::new();
-        for at in 0..goals.len() {
-            repositories.push(self.content(&goals[..=at], &goals[at])?);
+        for (at, goal) in goals.iter().enumerate() {
+            let mut told = self.content(&goals[..=at], goal)?;
+            // Before tags, so that whoever finds a tag finds these, too.
+            let (dry_run, repository) = (self.request.dry_run, &goal.repository);
+            told.attached =
+                attach::attach(self.cx, repository, self.root, self.documents, dry_run)?;
+            repositories.push(told);
         }
         for goal in &goals {
             self.tag(goal)?;
@@ -323,6 +336,7 @@ impl<'a> Pusher<'a> {
             mounted: Vec::new(),
             present: Vec::new(),
             written: Vec::new(),
+            attached: Vec::new(),
         };
         let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
         for result in results {
@@ -453,11 +467,15 @@ impl<'a> Meter<'a> {
 pub fn text(push: &Push) -> String {
     let mut lines = Vec::new();
     for repository in &push.repositories {
-        let Told { name, uploaded, present, written, .. } = repository;
+        let Told { name, uploaded, present, written, attached, .. } = repository;
         lines.push(format!("{name}@{}", push.digest));
         for (what, list) in [("send", uploaded), ("keep", present), ("write", written)] {
             let kind = if what == "write" { "manifest" } else { "blob" };
             lines.extend(list.iter().map(|digest| format!("  {what:<5} {kind} {digest}")));
+        }
+        for of in attached {
+            let what = if of.present { "keep " } else { "attach" };
+            lines.push(format!("  {what} {} {}", of.artifact_type, of.digest));
         }
         let mut told = BTreeSet::new();
         for of in push.references.iter().filter(|of| of.repository == *name) {

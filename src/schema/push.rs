@@ -58,4 +58,22 @@ pub struct Repository {
     pub present: Vec<Digest>,
     /// The manifests and indexes that were written.
     pub written: Vec<Digest>,
+    /// The documents that are attached to the image.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub attached: Vec<Attached>,
+}
+
+/// A document that is attached to an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Attached {
+    /// What it is: a media type.
+    pub artifact_type: String,
+    /// The file that it was.
+    pub name: String,
+    /// The digest of the manifest that holds it and points at the image.
+    pub digest: Digest,
+    /// Whether that was there before.
+    pub present: bool,
 }

@@ -6,6 +6,7 @@
 
 mod agreement;
 mod agreement_peers;
+mod attach;
 mod blame;
 mod cache;
 mod cli;

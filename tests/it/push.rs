@@ -197,6 +197,7 @@ fn progress_is_told_in_bytes() {
         references: vec![format!("{}/x", proxy.address).parse().unwrap()],
         mount_from: Vec::new(),
         dry_run: false,
+        attach: true,
         registry: Settings::default(),
     };
     for _ in 0..2 {

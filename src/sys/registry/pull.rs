@@ -34,6 +34,15 @@ const DOCUMENT: u64 = 4 << 20;
 const KEPT: usize = 64 << 20;
 
 impl Repository {
+    /// The manifest or index of that tag or digest, for who is about to push; none where there is
+    /// none.
+    ///
+    /// # Errors
+    /// The registry refuses, or does not answer.
+    pub fn read(&self, target: &str) -> Result<Option<Part>> {
+        self.document(target, Access::Push)
+    }
+
     /// The manifest or index of that tag or digest, whole and held against its digest; none where
     /// there is none.
     pub(super) fn document(&self, target: &str, access: Access<'_>) -> Result<Option<Part>> {

@@ -103,6 +103,20 @@ impl Repository {
     /// # Errors
     /// The registry refuses, does not answer, or says that it is another than was sent.
     pub fn put(&self, target: &str, kind: &MediaType, bytes: &[u8]) -> Result<()> {
+        self.put_referrer(target, kind, bytes).map(|_| ())
+    }
+
+    /// As [`Repository::put`]; gives the image that the registry lists it under now, where it does
+    /// ("Pushing Manifests with Subject").
+    ///
+    /// # Errors
+    /// As [`Repository::put`].
+    pub fn put_referrer(
+        &self,
+        target: &str,
+        kind: &MediaType,
+        bytes: &[u8],
+    ) -> Result<Option<Digest>> {
         let what = format!("write `{}`", self.at(target));
         let url = self.again(|| self.url(&format!("manifests/{target}")))?;
         let headers = vec![("content-type", kind.to_string())];
@@ -115,7 +129,7 @@ impl Repository {
             Some(digest) if digest != Digest::of(bytes) => {
                 Err(self.error(&what, &format!("the registry made `{digest}` of it")))
             }
-            _ => Ok(()),
+            _ => Ok(answer.header("oci-subject").and_then(|text| text.trim().parse().ok())),
         }
     }
 
