@@ -20,6 +20,7 @@ mod measure;
 mod native;
 mod pack;
 mod plan;
+mod provenance;
 mod published;
 mod push;
 mod recipe;

@@ -42,6 +42,9 @@ const TARGETS: &str = "x86_64-unknown-linux-musl aarch64-unknown-linux-musl";
 /// What reads our JSON schemas: a Python package, in a directory of its own.
 const JSON_SCHEMA: &str = "check-jsonschema==0.39.0";
 
+/// What reads our provenance: a Python package, in a directory of its own.
+const IN_TOTO: &str = "in-toto-attestation==0.9.3";
+
 /// An engine whose images are ours byte for byte, and a program that validates images.
 const BUILDKIT: &str = "tests/it/support/buildkit.sh target/peers/buildkit";
 const CRANE: &str = "tests/it/support/crane.sh target/peers/crane";
@@ -94,7 +97,8 @@ fn peers() -> Result<Vec<String>> {
         ("corpus", step("corpus", &mut command("sh", CORPUS))),
         ("SARIF's schema", step("SARIF's schema", &mut command("sh", SARIF))),
         ("bills of materials", step("bills of materials", &mut command("sh", BOM))),
-        ("check-jsonschema", json_schema()),
+        ("check-jsonschema", python("check-jsonschema", "check_jsonschema", JSON_SCHEMA)),
+        ("in-toto", python("in-toto", "in_toto_attestation", IN_TOTO)),
     ] {
         if let Err(error) = result {
             eprintln!("    {error}");
@@ -145,14 +149,14 @@ fn is_root() -> bool {
     command("id", "-u").output().is_ok_and(|output| output.stdout == b"0\n")
 }
 
-/// The directory of the Python package.
-fn json_schema() -> Result {
-    let dir: PathBuf = repository().join("target/peers/check-jsonschema");
-    if dir.join("check_jsonschema").exists() {
+/// A Python package in the directory `name` of its own, in which `module` is then found.
+fn python(name: &str, module: &str, package: &str) -> Result {
+    let dir: PathBuf = repository().join("target/peers").join(name);
+    if dir.join(module).exists() {
         return Ok(());
     }
     let mut pip = command("python3", "-m pip install --quiet --disable-pip-version-check --target");
-    step("check-jsonschema", pip.arg(&dir).arg(JSON_SCHEMA))
+    step(name, pip.arg(&dir).arg(package))
 }
 
 /// The parts of the toolchain that are not there by themselves.
