@@ -190,18 +190,35 @@ fn internal(plan: &Plan, known: &Known) -> Value {
     // What is within another goes first.
     places.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then(a.cmp(b)));
     let hide = |text: &str| {
-        places.iter().fold(text.to_owned(), |text, (place, name)| text.replace(place, name))
+        places.iter().fold(text.to_owned(), |text, (place, name)| replace(&text, place, name))
     };
-    let hidden = |all: &[String]| all.iter().map(|text| hide(text)).collect::<Vec<_>>();
-    let builds = plan.builds.iter().map(|build| {
-        json!({ "targets": build.targets, "arguments": hidden(&build.args) })
-    });
+    // What sets flags for rustc is left out: these are told of by target.
+    let arguments = |all: &[String]| {
+        let mut kept: Vec<String> = Vec::new();
+        for text in all {
+            if text.starts_with("target.") && text.contains(".rustflags=") {
+                kept.pop_if(|last| last == "--config");
+            } else {
+                kept.push(hide(text));
+            }
+        }
+        kept
+    };
+    let builds = plan
+        .builds
+        .iter()
+        .map(|build| json!({ "targets": build.targets, "arguments": arguments(&build.args) }));
     let settings = plan.profile.settings.iter();
     let settings: BTreeMap<&str, String> =
         settings.map(|of| (of.key.as_str(), of.value.to_string())).collect();
     let mut targets: BTreeMap<&str, Value> = BTreeMap::new();
     for job in &plan.jobs {
-        let flags: Vec<String> = job.rustflags.iter().map(|flag| hide(&flag.flag)).collect();
+        let flags = job.rustflags.iter().map(|flag| hide(&flag.flag));
+        // Those are in the order of the directories' names, which are gone here.
+        let (mut remaps, mut flags): (Vec<_>, Vec<_>) =
+            flags.partition(|flag| flag.starts_with("--remap-path-prefix="));
+        remaps.sort();
+        flags.extend(remaps);
         targets.entry(&job.target).or_insert_with(|| {
             json!({
                 "linkage": job.linkage,
@@ -219,6 +236,18 @@ fn internal(plan: &Plan, known: &Known) -> Value {
         "targets": targets,
         "sourceDateEpoch": plan.release.source_date_epoch,
     })
+}
+
+/// `text` with `name` for the directory `place`, and not for what only begins like it.
+fn replace(text: &str, place: &str, name: &str) -> String {
+    let mut parts = text.split(place);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let goes_on = |c: char| c.is_alphanumeric() || ['-', '_', '.'].contains(&c);
+        out.push_str(if part.starts_with(goes_on) { place } else { name });
+        out.push_str(part);
+    }
+    out
 }
 
 /// The source, as SLSA's own build types write it: `git+` and its URL.
@@ -264,4 +293,17 @@ fn dependencies(dist: &Dist, known: &Known) -> Vec<Resource> {
         }));
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_get_names_and_what_begins_like_them_does_not() {
+        let hide = |text| replace(text, "/root", "$HOME");
+        assert_eq!(hide("--x=/root/a"), "--x=$HOME/a");
+        assert_eq!(hide("/root"), "$HOME");
+        assert_eq!(hide("/rootfs /root=/y /root.d"), "/rootfs $HOME=/y /root.d");
+    }
 }

@@ -50,9 +50,12 @@ pub(super) fn run(cx: &Context, args: &SignArgs) -> Result<Status> {
         return Err(Error::usage("nothing is said of what to sign with")
             .hint("`--minisign-key FILE`, `--cosign-key KEY`, or `--cosign` without a key"));
     }
-    if !cosign && !(args.images.is_empty() && args.cosign_args.is_empty()) {
-        return Err(Error::usage("`--image` and `--cosign-arg` are for cosign, which is not asked for")
-            .hint("`--cosign`, or `--cosign-key KEY`"));
+    let for_cosign = !args.images.is_empty() || !args.cosign_args.is_empty();
+    if for_cosign && !cosign {
+        return Err(Error::usage(
+            "`--image` and `--cosign-arg` are for cosign, which is not asked for",
+        )
+        .hint("`--cosign`, or `--cosign-key KEY`"));
     }
     let request = Request {
         dist: assemble::dist(cx, args.dist.as_deref())?,

@@ -78,7 +78,13 @@ impl Referrer {
         });
         let media_type = MediaType::Manifest;
         let (digest, bytes) = (document.digest(), document.bytes().to_vec());
-        Ok(Referrer { kind, blob, config, manifest: Part { media_type, digest, bytes }, descriptor })
+        Ok(Referrer {
+            kind,
+            blob,
+            config,
+            manifest: Part { media_type, digest, bytes },
+            descriptor,
+        })
     }
 }
 

@@ -40,14 +40,16 @@ pub(super) fn documents(root: &Utf8Path, dist: &Dist, image: &Image) -> Result<V
     for document in &dist.documents {
         let of_image = document.subject.as_ref() == Some(&image.path);
         let of_all = document.subject.is_none() && document.kind == DocumentKind::Provenance;
-        let Some(kind) = referrer::artifact_type(document.kind).filter(|_| of_image || of_all) else {
+        let Some(kind) = referrer::artifact_type(document.kind).filter(|_| of_image || of_all)
+        else {
             continue;
         };
         let path = root.join(&document.path);
         let bytes = fs::read_start(&path, LIMIT)?;
         if Digest::of(&bytes) != document.sha256 {
-            return Err(Error::check(format!("`{path}` is not what `dist.json` says of it"))
-                .hint("`cargo longshore dist` makes it again; `--no-attach` pushes the image alone"));
+            return Err(Error::check(format!("`{path}` is not what `dist.json` says of it")).hint(
+                "`cargo longshore dist` makes it again; `--no-attach` pushes the image alone",
+            ));
         }
         let name = path.file_name().unwrap_or_default().to_owned();
         found.push(Document { kind, name, bytes });

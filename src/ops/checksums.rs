@@ -54,10 +54,8 @@ pub(super) fn hold(cx: &Context, directory: &Utf8Path, sums: &Checksums) -> Resu
     for (name, _) in sums.iter() {
         cx.children.check()?;
         if let Err(error) = file(&directory.join(name), sums) {
-            problems.push(Problem {
-                path: directory.join(name).into_string(),
-                why: error.to_string(),
-            });
+            problems
+                .push(Problem { path: directory.join(name).into_string(), why: error.to_string() });
         }
     }
     for name in fs::names(directory)? {

@@ -152,11 +152,7 @@ fn minisign(
 }
 
 /// The password of a key: of a file, of a variable, or of whoever sits at the terminal.
-fn password(
-    cx: &Context,
-    key: &Utf8Path,
-    file: Option<&Utf8Path>,
-) -> Result<Option<Secret>> {
+fn password(cx: &Context, key: &Utf8Path, file: Option<&Utf8Path>) -> Result<Option<Secret>> {
     if let Some(file) = file {
         let bytes = fs::read_start(file, LONGEST + 1)
             .map_err(|error| Error::usage("the password cannot be read").because(error))?;

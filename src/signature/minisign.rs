@@ -70,8 +70,9 @@ impl Verifier {
     /// It is no signature, one of another key, or one of something else.
     pub fn verify(&self, name: &str, text: &str, data: &[u8]) -> Result<String> {
         let bad = |why: &str| {
-            Error::check(format!("`{name}` does not sign this: {why}"))
-                .hint("do not use these files: fetch them again, and the key from where you trust it")
+            Error::check(format!("`{name}` does not sign this: {why}")).hint(
+                "do not use these files: fetch them again, and the key from where you trust it",
+            )
         };
         let lines: Vec<&str> = text.lines().collect();
         let [_, signature, comment, global] = lines[..] else {
@@ -85,11 +86,14 @@ impl Verifier {
         if comment.trim_end() != comment {
             return Err(bad("its comment ends in a space"));
         }
-        let signature = SignatureBox::from_string(text)
-            .map_err(|_| bad("it is no signature of minisign's"))?;
+        let signature =
+            SignatureBox::from_string(text).map_err(|_| bad("it is no signature of minisign's"))?;
         if signature.keynum() != self.0.keynum() {
             let is = number(signature.keynum());
-            return Err(bad(&format!("it is of the key {is}, and not {}", number(self.0.keynum()))));
+            return Err(bad(&format!(
+                "it is of the key {is}, and not {}",
+                number(self.0.keynum())
+            )));
         }
         minisign::verify(&self.0, &signature, Cursor::new(data), true, false, true)
             .map_err(|error| bad(&error.to_string().to_lowercase()))?;
@@ -163,8 +167,9 @@ impl Locked {
     pub fn open(self, password: Option<&Secret>) -> Result<Signer> {
         let name = &self.name;
         let damaged = || {
-            Error::usage(format!("`{name}` is damaged"))
-                .hint("take it from where you keep a copy; `minisign -R` can tell whether that is whole")
+            Error::usage(format!("`{name}` is damaged")).hint(
+                "take it from where you keep a copy; `minisign -R` can tell whether that is whole",
+            )
         };
         // The library wants a comment, which may have got lost on the way here.
         let line = BASE64_STANDARD.encode(&self.bytes);
@@ -175,20 +180,20 @@ impl Locked {
                 SecretKey::from_bytes(&self.bytes).map_err(|_| damaged())
             }
             (false, _) => key.into_unencrypted_secret_key().map_err(|_| damaged()),
-            (true, None) => Err(Error::usage(format!("`{name}` has a password, and none is given"))
-                .hint("`LONGSHORE_MINISIGN_PASSWORD` or `--password-file FILE` gives it")),
-            (true, Some(password)) => {
-                key.into_secret_key(Some(password.reveal().to_owned())).map_err(|error| {
-                    match error.kind() {
-                        minisign::ErrorKind::Verify => {
-                            Error::usage(format!("the password for `{name}` is wrong"))
-                                .hint("or the key is damaged: `minisign -R` can tell")
-                        }
-                        _ => Error::usage(format!("`{name}` cannot be opened"))
-                            .because(error.to_string()),
-                    }
-                })
+            (true, None) => {
+                Err(Error::usage(format!("`{name}` has a password, and none is given"))
+                    .hint("`LONGSHORE_MINISIGN_PASSWORD` or `--password-file FILE` gives it"))
             }
+            (true, Some(password)) => key
+                .into_secret_key(Some(password.reveal().to_owned()))
+                .map_err(|error| match error.kind() {
+                    minisign::ErrorKind::Verify => {
+                        Error::usage(format!("the password for `{name}` is wrong"))
+                            .hint("or the key is damaged: `minisign -R` can tell")
+                    }
+                    _ => Error::usage(format!("`{name}` cannot be opened"))
+                        .because(error.to_string()),
+                }),
         }?;
         // What it signs does not verify where its two halves do not belong together.
         let signer = Signer(key);

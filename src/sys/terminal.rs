@@ -5,7 +5,9 @@ use std::{
     io::{Read, Write},
 };
 
-use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+};
 
 use super::Context;
 use crate::{
@@ -40,7 +42,8 @@ pub fn secret(cx: &Context, prompt: &str) -> Result<Option<Secret>> {
     let Ok(before) = tcgetattr(&file) else {
         return Ok(None);
     };
-    let failed = |error: std::io::Error| Error::usage("the terminal does not answer").because(error);
+    let failed =
+        |error: std::io::Error| Error::usage("the terminal does not answer").because(error);
     let mut raw = before.clone();
     raw.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON);
     // A read gives what is there after a fifth of a second, so that an interrupt ends the question
@@ -48,7 +51,8 @@ pub fn secret(cx: &Context, prompt: &str) -> Result<Option<Secret>> {
     raw.special_codes[SpecialCodeIndex::VMIN] = 0;
     raw.special_codes[SpecialCodeIndex::VTIME] = 2;
     let mut terminal = Quiet { file, before };
-    tcsetattr(&terminal.file, OptionalActions::Flush, &raw).map_err(|error| failed(error.into()))?;
+    tcsetattr(&terminal.file, OptionalActions::Flush, &raw)
+        .map_err(|error| failed(error.into()))?;
     terminal.file.write_all(prompt.as_bytes()).map_err(failed)?;
     let mut line = Vec::new();
     loop {

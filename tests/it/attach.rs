@@ -103,12 +103,11 @@ fn a_registry_that_lists_what_is_attached_gets_no_tag_for_it() {
     let (dist, home) = (release(), TempDir::new().unwrap());
     let image = digest(&dist.root().join("image/hello"));
     let subject = image.clone();
-    let proxy = Proxy::start(&registry.address, move |asked| {
-        match asked.is("PUT", "/manifests/sha256:") {
+    let proxy =
+        Proxy::start(&registry.address, move |asked| match asked.is("PUT", "/manifests/sha256:") {
             true => Act::With("OCI-Subject", subject.clone()),
             false => Act::Pass,
-        }
-    });
+        });
     let name = format!("{}/hello", proxy.address);
     let args = format!("push {name}:1 --dist {}", dist.root().display());
     run(home.path(), &args).run();
@@ -129,10 +128,11 @@ fn what_cannot_be_attached_is_told_and_nothing_is_lost() {
     let image = digest(&dist.root().join("image/hello"));
     let args = |address: &str| format!("push {address}/hello:1 --dist {}", dist.root().display());
     // A list that somebody else writes again and again.
-    let proxy = Proxy::start(&registry.address, |asked| match asked.is("GET", "/manifests/sha256-") {
-        true => Act::Answer(404, Vec::new(), Vec::new()),
-        false => Act::Pass,
-    });
+    let proxy =
+        Proxy::start(&registry.address, |asked| match asked.is("GET", "/manifests/sha256-") {
+            true => Act::Answer(404, Vec::new(), Vec::new()),
+            false => Act::Pass,
+        });
     let lost = run(home.path(), &args(&proxy.address)).status(5);
     lost.stderr("does not keep what is written to it").run();
     // Something under that tag that is no list.

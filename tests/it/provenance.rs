@@ -49,7 +49,10 @@ fn everything_that_was_made_is_a_subject_and_what_it_was_made_of_is_told() {
     let subjects = statement["subject"].as_array().unwrap();
     let has = |digest: &Value| {
         let hex = digest.as_str().unwrap().trim_start_matches("sha256:");
-        assert!(subjects.iter().any(|of| of["digest"]["sha256"] == hex), "no {hex} in {subjects:#?}");
+        assert!(
+            subjects.iter().any(|of| of["digest"]["sha256"] == hex),
+            "no {hex} in {subjects:#?}"
+        );
     };
     json["artifacts"].as_array().unwrap().iter().for_each(|of| has(&of["sha256"]));
     has(&json["images"][0]["digest"]);
@@ -72,7 +75,8 @@ fn everything_that_was_made_is_a_subject_and_what_it_was_made_of_is_told() {
     // No directory of this machine.
     let text = statement.to_string();
     assert!(text.contains("--remap-path-prefix=$WORKSPACE="), "{text}");
-    for place in [workspace.root(), &peer::cargo_home(), Path::new(&std::env::var("HOME").unwrap())] {
+    for place in [workspace.root(), &peer::cargo_home(), Path::new(&std::env::var("HOME").unwrap())]
+    {
         assert!(!text.contains(place.to_str().unwrap()), "{} in {text}", place.display());
     }
 }

@@ -49,8 +49,12 @@ impl Keys {
         if password.is_none() {
             command.arg("-W");
         }
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let twice = password.map_or(String::new(), |word| format!("{word}\n{word}\n"));
         child.stdin.take().unwrap().write_all(twice.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
@@ -243,7 +247,8 @@ fn what_was_changed_after_it_was_signed_is_refused_by_name() {
     refused(&archives, &keys, "does not name it");
     // Where one file is meant, the others need not be there.
     let one = dist.root().join("archives/a b.tar.gz");
-    let text = verify(&home, &one, &keys.line()).status(1).stdout("SHA256SUMS` accepted").run().stdout;
+    let text =
+        verify(&home, &one, &keys.line()).status(1).stdout("SHA256SUMS` accepted").run().stdout;
     assert!(!text.contains("signature: "), "{text}");
     fs::remove_file(archives.join("more")).unwrap();
     let right = fs::read_to_string(&sums).unwrap();

@@ -36,7 +36,8 @@ impl Cosign {
     fn all() -> Vec<Self> {
         let with = |program: PathBuf| {
             let home = TempDir::new().unwrap();
-            let root = r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#;
+            let root =
+                r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#;
             fs::write(home.path().join("root.json"), root).unwrap();
             let mut generate = Command::new(&program);
             generate.arg("generate-key-pair").env("COSIGN_PASSWORD", PASSWORD);
@@ -172,7 +173,9 @@ fn images_are_signed_by_their_digest_beside_what_is_attached() {
             serde_json::from_str(&peer::run(&crane, ["manifest", "--insecure", &tag])).unwrap();
         let after = list["manifests"].as_array().unwrap();
         assert_eq!(after.len(), before);
-        let ours = after.iter().filter(|of| of["annotations"].get("org.opencontainers.image.title").is_some());
+        let ours = after
+            .iter()
+            .filter(|of| of["annotations"].get("org.opencontainers.image.title").is_some());
         assert_eq!(ours.count(), 2, "{list}");
         verify("cosign.pub").run();
     }

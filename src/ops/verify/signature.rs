@@ -80,8 +80,12 @@ impl Signature {
             if text.contains("://") {
                 return Ok(cosign());
             }
-            return Err(Error::usage(format!("`{text}` is no key, and no file of that name is there"))
-                .hint("minisign's public key is one line of 56 characters, or the file `minisign.pub`"));
+            return Err(Error::usage(format!(
+                "`{text}` is no key, and no file of that name is there"
+            ))
+            .hint(
+                "minisign's public key is one line of 56 characters, or the file `minisign.pub`",
+            ));
         }
         let bytes = fs::read_start(path, LONGEST)?;
         let content = String::from_utf8_lossy(&bytes);
@@ -204,7 +208,9 @@ impl Looker<'_> {
         };
         for key in self.keys {
             let outcome = match key {
-                Key::Minisign(_) => Err("minisign signs files; images are signed by cosign".to_owned()),
+                Key::Minisign(_) => {
+                    Err("minisign signs files; images are signed by cosign".to_owned())
+                }
                 Key::Cosign(cosign) => image(self.cx, cosign, &reference)?,
             };
             push(self.checked, path, outcome.err().as_deref(), Vec::new());
@@ -256,5 +262,8 @@ fn ask(cx: &Context, command: &crate::command::Command, cosign: &Cosign) -> Resu
         return Ok(Ok(format!("cosign: {by}")));
     }
     let said = output.tail(1);
-    Ok(Err(format!("cosign refuses: {}", said.trim_start_matches("error during command execution: "))))
+    Ok(Err(format!(
+        "cosign refuses: {}",
+        said.trim_start_matches("error during command execution: ")
+    )))
 }
