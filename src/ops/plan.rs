@@ -109,11 +109,10 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     facts.found = package::found(&workspace, &names)?;
     let mut names: Vec<String> = first.jobs.iter().map(|job| job.target.clone()).collect();
     names.dedup();
-    let options = first.profile.std_options();
     let wish = toolchain::std::Wish {
         targets: &names,
         rust_src: request.rust_src.as_deref(),
-        options: &options,
+        options: &first.profile.std_options(),
         offline: request.offline,
     };
     let zig = if provide {
@@ -136,10 +135,9 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     let plan = inputs_plan(&workspace, &targets, request, &facts)?;
     facts.again = true;
     let again = request.twice.then(|| inputs_plan(&workspace, &targets, request, &facts));
-    let repository = workspace.packages.iter().find_map(|of| of.about.repository.clone());
     Ok(Planned {
         plan,
-        repository,
+        repository: workspace.packages.iter().find_map(|of| of.about.repository.clone()),
         again: again.transpose()?,
         verify: workspace.settings.verify,
         targets,
