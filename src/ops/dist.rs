@@ -4,8 +4,8 @@ use crate::{
     error::Result,
     event::Event,
     ops::{
-        blame, bom, build, digests::Digests, image, package, pieces, plan, provenance, smoke, stage::Stage,
-        summary, twice, verify,
+        blame, bom, build, digests::Digests, image, package, pieces, plan, provenance, smoke,
+        stage::Stage, summary, twice, verify,
     },
     request::Request,
     schema::{Dist, dist::SCHEMA},

@@ -33,12 +33,48 @@ pub(crate) fn optimised(workspace: &Workspace, args: &str) -> Test {
     longshore(workspace, &format!("dist --preset quick --message-format json {args}"))
 }
 
+/// What is shipped with a program besides itself.
+const PACKED: &str = r#"
+description = "hello says hello to everybody who starts it. It does nothing else."
+license = "MIT"
+authors = ["The authors of hello <hello@example.org>"]
+repository = "https://example.org/hello"
+build = "build.rs"
+
+[package.metadata.longshore]
+completions = { run = ["completions", "{shell}"] }
+archive.formats = ["tar.gz", "tar.zst", "tar.xz", "zip"]
+archive.include = ["doc", { from = "etc/*.conf", to = "examples/" }]
+deb.files = { "etc/hello.conf" = "etc/hello.conf" }
+"#;
+
+/// A manual page, written where build scripts write.
+const BUILD: &str = r#"fn main() {
+    let dir = std::path::PathBuf::from(std::env::var_os("OUT_DIR").unwrap());
+    std::fs::write(dir.join("hello.1"), ".TH HELLO 1
+.SH NAME
+hello \\- say hello
+").unwrap();
+    std::fs::write(dir.join("notes.txt"), "no page
+").unwrap();
+}
+"#;
+
 /// One `dist` of one package for both targets that several tests look at, and its `dist.json`.
 pub(crate) fn shared() -> &'static (Workspace, Value) {
     static SHARED: OnceLock<(Workspace, Value)> = OnceLock::new();
     SHARED.get_or_init(|| {
-        let workspace = Workspace::hello();
-        let json = dist(&workspace, "").run().json();
+        let workspace = Workspace::empty()
+            .package("hello", PACKED)
+            .file("build.rs", BUILD)
+            .file("README.md", "# hello\n")
+            .file("LICENSE-MIT", "Copyright 2023 the authors of hello\n")
+            .file("CHANGELOG.md", "## 0.1.0\n")
+            .file("doc/guide.md", "guide\n")
+            .file("etc/hello.conf", "greeting = hello\n");
+        // Newer than what Debian calls ancient.
+        let made = dist(&workspace, "").env("SOURCE_DATE_EPOCH", "1700000000");
+        let json = made.run().json();
         (workspace, json)
     })
 }

@@ -6,6 +6,7 @@
 
 mod agreement;
 mod agreement_peers;
+mod archive;
 mod attach;
 mod blame;
 mod cache;

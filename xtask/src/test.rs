@@ -12,6 +12,7 @@ use crate::run::{Result, cargo, ci, command, find, repository, step};
 
 /// Programs that tests need, and the Debian packages that have them.
 const PEERS: [(&str, &str); 22] = [
+    ("bsdtar", "libarchive-tools"),
     ("buildah", "buildah"),
     ("checksec", "checksec"),
     ("cmake", "cmake"),
@@ -24,6 +25,7 @@ const PEERS: [(&str, &str); 22] = [
     ("gdb", "gdb"),
     ("git", "git"),
     ("hardening-check", "devscripts"),
+    ("lintian", "lintian"),
     ("minisign", "minisign"),
     ("openssl", "openssl"),
     ("podman", "podman"),
@@ -33,6 +35,9 @@ const PEERS: [(&str, &str); 22] = [
     ("skopeo", "skopeo"),
     ("umoci", "umoci"),
     ("unshare", "util-linux"),
+    ("unzip", "unzip"),
+    ("xz", "xz-utils"),
+    ("zstd", "zstd"),
     ("python3", "python3"),
 ];
 

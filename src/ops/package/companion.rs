@@ -61,14 +61,17 @@ pub(in crate::ops) fn companions(
         for (place, bytes) in found {
             let below = place.strip_prefix("share/").unwrap_or(&place);
             let path = format!("{}/share/{}/{below}", archive.platform.path(), archive.package);
-            fs::write_mode(&stage.path(&path), &bytes, 0o644)?;
+            let (size, sha256) = (bytes.len() as u64, Digest::of(&bytes));
+            if !stage.keep(&path, &sha256, size)? {
+                fs::write_mode(&stage.path(&path), &bytes, 0o644)?;
+            }
             all.push(Companion {
                 package: archive.package.clone(),
                 target: archive.target.clone(),
                 path,
                 place,
-                size: bytes.len() as u64,
-                sha256: Digest::of(&bytes),
+                size,
+                sha256,
             });
         }
     }
