@@ -11,7 +11,7 @@ use longshore::{
 use crate::run::{Result, cargo, ci, command, find, repository, step};
 
 /// Programs that tests need, and the Debian packages that have them.
-const PEERS: [(&str, &str); 22] = [
+const PEERS: [(&str, &str); 27] = [
     ("bsdtar", "libarchive-tools"),
     ("buildah", "buildah"),
     ("checksec", "checksec"),
