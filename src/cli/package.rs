@@ -91,11 +91,9 @@ pub(super) fn run(cx: &Context, args: &PackageArgs) -> Result<Status> {
 }
 
 fn make(cx: &Context, args: &MakeArgs) -> Result<()> {
-    let root =
-        crate::request::Request { manifest_path: args.manifest_path.clone(), ..Default::default() };
     let request = Request {
         dist: assemble::dist(cx, args.dist.as_deref())?,
-        workspace: cargo::workspace(cx, &root)?.root,
+        workspace: cargo::root(cx, args.manifest_path.as_deref())?,
         packages: args.packages.clone(),
         formats: args.formats.clone(),
     };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::{Metadata, MetadataCommand};
 
 use crate::{
@@ -30,7 +30,31 @@ pub fn workspace(cx: &Context, request: &Request) -> Result<Workspace> {
         // `cargo metadata` has no such flag, but takes the variable.
         command = command.env("CARGO_TARGET_DIR", dir.as_str());
     }
-    let output = cx.children.output(&command)?;
+    let text = told(cx, &command)?;
+    let metadata = MetadataCommand::parse(text.trim()).map_err(|error| {
+        Error::tool(format!("`{command}` printed something that is not understood")).because(error)
+    })?;
+    Workspace::new(&metadata)
+}
+
+/// The directory of the workspace around the current directory, or of that manifest, which takes
+/// less time than all that is in it.
+///
+/// # Errors
+/// There is none.
+pub fn root(cx: &Context, manifest: Option<&Utf8Path>) -> Result<Utf8PathBuf> {
+    let args = ["locate-project", "--workspace", "--message-format", "plain"];
+    let mut command = Command::new(cx.env.cargo()).args(args).dir(&cx.env.dir);
+    if let Some(path) = manifest {
+        command = command.args(["--manifest-path", path.as_str()]);
+    }
+    let manifest = told(cx, &command)?;
+    Ok(Utf8Path::new(manifest.trim()).parent().unwrap_or(&cx.env.dir).to_owned())
+}
+
+/// What cargo says of the workspace.
+fn told(cx: &Context, command: &Command) -> Result<String> {
+    let output = cx.children.output(command)?;
     if !output.success() {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         let said = said.trim_start_matches("error: ");
@@ -41,11 +65,7 @@ pub fn workspace(cx: &Context, request: &Request) -> Result<Workspace> {
             error.hint(format!("`{command}` shows the same"))
         });
     }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let metadata = MetadataCommand::parse(text.trim()).map_err(|error| {
-        Error::tool(format!("`{command}` printed something that is not understood")).because(error)
-    })?;
-    Workspace::new(&metadata)
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The packages that cargo resolves for `platforms`, with what each depends on. `resolution` are the

@@ -107,7 +107,7 @@ fn checksums_are_those_of_every_file() {
     };
     let (workspace, json) = shared();
     let dir = workspace.dist().join("archives");
-    let mut command = Command::new(sums);
+    let mut command = Command::new(&sums);
     let ran = command.args(["--check", "--strict", "SHA256SUMS"]).current_dir(&dir).output();
     let ran = ran.unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
@@ -120,6 +120,12 @@ fn checksums_are_those_of_every_file() {
     names.sort();
     let listed: Vec<_> = text.lines().map(|line| line.trim_end_matches(": OK")).collect();
     assert_eq!(listed, names);
+    let one = format!("{STEM}.zip.sha256");
+    assert!(names.contains(&one), "{names:?}");
+    let mut command = Command::new(&sums);
+    assert!(
+        command.args(["--check", "--status", &one]).current_dir(&dir).status().unwrap().success()
+    );
     let digests = fs::read_to_string(dir.join("digests.txt")).unwrap();
     let digest = json["images"][0]["digest"].as_str().unwrap();
     assert_eq!(format!("sha256:{digests}"), format!("{digest}  hello:0.1.0\n"));

@@ -46,6 +46,9 @@ completions = { run = ["completions", "{shell}"] }
 archive.formats = ["tar.gz", "tar.zst", "tar.xz", "zip"]
 archive.include = ["doc", { from = "etc/*.conf", to = "examples/" }]
 deb.files = { "etc/hello.conf" = "etc/hello.conf" }
+
+[workspace.metadata.longshore]
+checksum-files = true
 "#;
 
 /// A manual page, written where build scripts write.

@@ -125,6 +125,28 @@ fn ours(table: &Table, dist: &Dist, peers: &Peers) {
         });
     }
     table.row("longshore, layout, nothing changed", || {}, || image(&[]));
+    dist.packages();
+    let package = || {
+        let mut command = plain(LONGSHORE);
+        command.arg("package").arg(&root).current_dir(dist.beside("."));
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        assert!(command.status().unwrap().success());
+    };
+    let both = "longshore, layout and archives, by two commands";
+    let empty = || {
+        clean();
+        drop(fs::remove_dir_all(root.join("archives")));
+    };
+    table.row(both, empty, || {
+        image(&[]);
+        package();
+    });
+    table.row(
+        "longshore, archives after the layout",
+        || drop(fs::remove_dir_all(root.join("archives"))),
+        package,
+    );
+    table.row("longshore, archives alone", empty, package);
     let time = Path::new("/usr/bin/time");
     if time.exists() {
         clean();

@@ -141,6 +141,7 @@ fn settings_of_workspace_and_package_count() {
              [package.metadata.longshore.image]\nuser = \"1000:1000\"\nlabels = { a = \"b\" }\n",
         ),
     );
+    workspace.write("LICENSE", "Do as you like.\n");
     workspace.write(
         "other/Cargo.toml",
         &manifest("other", "[package.metadata.longshore]\ndist = false\n"),

@@ -49,6 +49,7 @@ fn buildkit_makes_the_image_of_it_that_dist_makes() {
         "longshore",
         "license = \"MIT\"\n[[bin]]\nname = \"cargo-longshore\"\npath = \"src/main.rs\"\n",
     );
+    workspace.write("LICENSE", "Do as you like.\n");
     let json = dist(&workspace, "").env("SOURCE_DATE_EPOCH", EPOCH.to_string()).run().json();
     let plan = longshore(&workspace, "plan --message-format json")
         .env("SOURCE_DATE_EPOCH", EPOCH.to_string())

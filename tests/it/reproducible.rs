@@ -18,7 +18,8 @@ const ONE: &str = "--target x86_64-unknown-linux-musl --no-smoke";
 
 /// A program with a dependency from the registry, whose panics name its files, and with C code,
 /// which names its own.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
+    ("LICENSE", "Do as you like.\n"),
     ("build.rs", "fn main() { cc::Build::new().file(\"part.c\").compile(\"part\"); }\n"),
     ("part.h", "static const char *header(void) { return __FILE__; }\n"),
     (
@@ -41,10 +42,12 @@ const FILES: [(&str, &str); 4] = [
 
 fn checkout(workspace: &Workspace, lock: &str) {
     let manifest = "[package]\nname = \"hello\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\
-                    license = \"MIT\"\n[dependencies]\nmemchr = \"2\"\n\
+                    license = \"MIT\"\ndescription = \"says hello\"\n[dependencies]\nmemchr = \"2\"\n\
                     [build-dependencies]\ncc = \"1\"\n\
                     [target.'cfg(windows)'.dependencies]\nstrsim = \"0.11\"\n\
-                    [dev-dependencies]\nhumantime = \"2\"\n";
+                    [dev-dependencies]\nhumantime = \"2\"\n\
+                    [package.metadata.longshore]\ndeb.maintainer = \"A <a@example.org>\"\n\
+                    archive.formats = [\"tar.gz\", \"tar.zst\", \"tar.xz\", \"zip\"]\n";
     for (path, text) in FILES.into_iter().chain([("Cargo.toml", manifest), ("Cargo.lock", lock)]) {
         workspace.write(path, text);
     }

@@ -72,7 +72,7 @@ impl Cosign {
 
     fn verify(&self, path: &Path, key: &str) -> Test {
         let root = format!("--cosign-arg=--trusted-root={}", self.key("root.json").display());
-        let test = run(self.home.path(), "verify").arg(path);
+        let test = run(self.home.path(), "verify --allow static-pie").arg(path);
         let test = test.arg("--signature").arg(self.key(key));
         self.with(test.arg("--cosign-arg=--insecure-ignore-tlog=true").arg(root))
     }

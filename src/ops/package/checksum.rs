@@ -40,24 +40,25 @@ pub(in crate::ops) fn checksums(dist: &mut Dist, stage: &Stage) -> Result<()> {
         documents.push(Document { kind: DocumentKind::Checksums, subject, path, size, sha256 });
         Ok(())
     };
-    let mut all: BTreeMap<&str, &Digest> = BTreeMap::new();
+    let mut all: BTreeMap<String, Digest> = BTreeMap::new();
     for archive in &dist.archives {
-        all.insert(&archive.path, &archive.sha256);
+        all.insert(archive.path.clone(), archive.sha256);
         let of_it = |plan: &&crate::schema::plan::Archive| {
             plan.package == archive.package && plan.target == archive.target
         };
         if dist.packages.iter().find(of_it).is_some_and(|plan| plan.checksum_files) {
             let text = line(&archive.sha256, name(&archive.path));
-            write(format!("{}.sha256", archive.path), Some(&archive.path), text)?;
+            let path = format!("{}.sha256", archive.path);
+            all.insert(path.clone(), Digest::of(text.as_bytes()));
+            write(path, Some(&archive.path), text)?;
         }
     }
-    all.extend(dist.documents.iter().map(|document| (document.path.as_str(), &document.sha256)));
+    all.extend(dist.documents.iter().map(|document| (document.path.clone(), document.sha256)));
     let images = dist.images.iter();
     let images: String =
         images.map(|image| line(&image.digest, &format!("{}:{}", image.name, image.tag))).collect();
-    let digests = Digest::of(images.as_bytes());
     if !images.is_empty() {
-        all.insert(DIGESTS, &digests);
+        all.insert(DIGESTS.to_owned(), Digest::of(images.as_bytes()));
         write(DIGESTS.to_owned(), None, images)?;
     }
     // Signatures are of this file, and cannot be in it.

@@ -40,7 +40,7 @@ impl Dist {
             let file = json!({ "size": bytes.len(), "sha256": Digest::of(bytes) });
             artifacts.push(json!({
                 "name": "hello", "package": "hello", "version": "1.0.0",
-                "target": format!("{platform}-musl"), "platform": platform, "path": path,
+                "target": target(platform), "platform": platform, "path": path,
                 "size": bytes.len(), "sha256": Digest::of(bytes), "unstripped": file,
                 "allocator": { "allocator": "system", "origin": "it is so" },
                 "verdict": { "accepted": true, "lints": [], "findings": [] },
@@ -66,6 +66,28 @@ impl Dist {
         fs::create_dir_all(dist.root()).unwrap();
         fs::write(dist.root().join("dist.json"), manifest.to_string()).unwrap();
         dist
+    }
+
+    /// Has it know of an archive for each of its programs, and a workspace be around it.
+    pub(crate) fn packages(&self) {
+        let place = self.root().join("dist.json");
+        let mut dist: Value = serde_json::from_slice(&fs::read(&place).unwrap()).unwrap();
+        let of = |artifact: &Value| {
+            let machine = artifact["platform"].as_str().unwrap().replace('/', "-");
+            json!({
+                "name": format!("hello-1.0.0-{machine}"), "package": "hello", "version": "1.0.0",
+                "target": artifact["target"], "platform": artifact["platform"],
+                "formats": ["tar.gz"], "binaries": ["hello"], "files": {}, "licenses": [],
+                "completions": { "from": "nowhere" }, "man": { "from": "nowhere" },
+            })
+        };
+        let packages: Value = dist["artifacts"].as_array().unwrap().iter().map(of).collect();
+        dist["packages"] = packages;
+        fs::write(&place, dist.to_string()).unwrap();
+        let manifest = super::workspace::manifest("hello", "");
+        fs::write(self.beside("Cargo.toml"), manifest).unwrap();
+        fs::create_dir_all(self.beside("src")).unwrap();
+        fs::write(self.beside("src/main.rs"), super::workspace::HELLO).unwrap();
     }
 
     /// Where it is.
@@ -110,6 +132,16 @@ impl Dist {
         self.image(&["--output", &format!("{form}={}", path.display())]);
         path
     }
+}
+
+/// What rustc compiles for.
+fn target(platform: &str) -> String {
+    let machine = match platform {
+        "linux/amd64" => "x86_64",
+        "linux/arm64" => "aarch64",
+        other => other,
+    };
+    format!("{machine}-unknown-linux-musl")
 }
 
 /// The images of a layout in which nothing is wrong, sorted by platform.
