@@ -16,6 +16,10 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = unpack::zip(bytes.into(), &mut each);
         return;
     }
+    if unpack::is_deb(bytes) {
+        let _ = unpack::deb(bytes, &mut each);
+        return;
+    }
     let budget = Budget::default();
     if let Ok(mut stream) = unpack::unpack(Cursor::new(bytes), Packing::of(bytes), &budget) {
         let _ = unpack::tar_file(&mut stream, &mut each);

@@ -388,3 +388,10 @@ pub enum DocumentKind {
     /// A bundle of Sigstore's over the file that is its subject.
     Sigstore,
 }
+
+impl DocumentKind {
+    /// Whether it speaks of everything in the release, and not of one thing.
+    pub fn of_all(self) -> bool {
+        !matches!(self, DocumentKind::Cyclonedx | DocumentKind::Spdx)
+    }
+}

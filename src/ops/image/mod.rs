@@ -17,7 +17,7 @@ use self::{
 use crate::{
     error::{Error, Result},
     oci::{Compressor, Digest, layout, layout::Name},
-    ops::{digests::Digests, pieces, stage::Stage},
+    ops::{digests::Digests, package::checksum, pieces, stage::Stage},
     schema::{
         Dist,
         dist::{self, Layer, PlatformImage, SCHEMA},
@@ -130,6 +130,9 @@ pub fn image(cx: &Context, request: &Request) -> Result<Vec<dist::Image>> {
         dist.images.extend(images.clone());
         dist.images.sort_by(|a, b| a.name.cmp(&b.name));
         dist.schema = SCHEMA;
+        if !dist.archives.is_empty() || !stale.is_empty() {
+            checksum::checksums(&mut dist, &stage)?;
+        }
         stage.finish(&dist)?;
     } else {
         stage.discard()?;
@@ -137,7 +140,7 @@ pub fn image(cx: &Context, request: &Request) -> Result<Vec<dist::Image>> {
     Ok(images)
 }
 
-/// The documents that speak of what images were before.
+/// The documents that speak of what images were before, and those that speak of all that there is.
 fn outdated(dist: &Dist, images: &[dist::Image]) -> Vec<String> {
     let differs = |old: &&dist::Image| {
         images.iter().any(|new| new.path == old.path && new.digest != old.digest)
@@ -146,7 +149,12 @@ fn outdated(dist: &Dist, images: &[dist::Image]) -> Vec<String> {
         document.subject.as_deref() == Some(image.path.as_str())
     };
     let changed: Vec<&dist::Image> = dist.images.iter().filter(differs).collect();
-    let stale = dist.documents.iter().filter(|one| changed.iter().any(|image| of(one, image)));
+    let known = |new: &dist::Image| dist.images.iter().any(|old| old.digest == new.digest);
+    let same = images.iter().all(known);
+    let stale = dist
+        .documents
+        .iter()
+        .filter(|one| !same && one.kind.of_all() || changed.iter().any(|image| of(one, image)));
     stale.map(|document| document.path.clone()).collect()
 }
 

@@ -202,9 +202,11 @@ pub fn package(cx: &Context, request: &Request) -> Result<Dist> {
     dist.archives.extend(made);
     dist.archives.sort_by(|a, b| a.path.cmp(&b.path));
     // What speaks of archives that are no more is no more either.
-    let stale = |kind| !matches!(kind, DocumentKind::Cyclonedx | DocumentKind::Spdx);
     let (stale, kept): (Vec<_>, Vec<_>) =
-        dist.documents.into_iter().partition(|document| stale(document.kind));
+        dist.documents.into_iter().partition(|document| document.kind.of_all());
+    if let Some(provenance) = stale.iter().find(|of| of.kind == DocumentKind::Provenance) {
+        cx.warn(format!("`{}` spoke of other archives, and is gone", provenance.path));
+    }
     dist.documents = kept;
     let gone: BTreeSet<&str> = gone
         .iter()
