@@ -7,7 +7,7 @@ use crate::cargo::rustflags::Flag;
 use crate::schema::{
     Doctor, Plan,
     doctor::State,
-    plan::{Build, Job, Std},
+    plan::{Build, Companions, Job, Std},
 };
 
 /// The plan: what, how, with which flags and from where.
@@ -73,6 +73,7 @@ pub(super) fn plan(plan: &Plan) -> String {
         line(&mut text, "entrypoint", entrypoint);
         line(&mut text, "user", &image.user);
     }
+    text += &archives(plan);
     for skipped in &plan.skipped {
         let _ = writeln!(
             text,
@@ -113,6 +114,27 @@ fn flags(plan: &Plan) -> String {
         let _ = writeln!(text, "\nrustflags for {}", targets.join(", "));
         for flag in flags {
             let _ = writeln!(text, "    {}  # {}", flag.flag, flag.origin);
+        }
+    }
+    text
+}
+
+/// What people download, and what is in it.
+fn archives(plan: &Plan) -> String {
+    let mut text = String::new();
+    for archive in &plan.archives {
+        let _ = writeln!(text, "\narchive {}", archive.name);
+        let mut formats: Vec<_> = archive.formats.iter().map(|format| format.ending()).collect();
+        formats.extend(archive.debug.then_some("debug.tar.zst"));
+        formats.extend(archive.deb.as_ref().map(|_| "deb"));
+        line(&mut text, "formats", &formats.join(", "));
+        let files = archive.files.keys().map(String::as_str);
+        let all: Vec<_> = archive.binaries.iter().map(String::as_str).chain(files).collect();
+        line(&mut text, "files", &all.join(", "));
+        for (name, companions) in [("complete", &archive.completions), ("man", &archive.man)] {
+            if let Companions::Run { binary, args, .. } = companions {
+                line(&mut text, name, &format!("`{binary} {}` writes it", args.join(" ")));
+            }
         }
     }
     text

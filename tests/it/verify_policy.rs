@@ -68,7 +68,12 @@ fn sizes_and_growth() {
         let release = serde_json::json!({ "name": "x", "source-date-epoch": 0, "tools": {} });
         let dist = serde_json::json!({
             "schema": 1, "release": release, "units": { "compiled": 0, "fresh": 0 },
-            "artifacts": [artifact], "images": [],
+            "artifacts": [artifact], "images": [], "archives": [{
+                "kind": "binaries", "package": "x", "version": "1.0.0",
+                "target": "x86_64-unknown-linux-musl", "platform": "linux/amd64",
+                "path": "archives/x-1.0.0-x86_64.tar", "size": archive.len() - 5,
+                "sha256": file["sha256"], "contents": [],
+            }],
         });
         fs::write(dir.join("base.json"), dist.to_string()).unwrap();
     };
@@ -80,6 +85,14 @@ fn sizes_and_growth() {
     let text = under(&dir, "max-growth.file = '1%'", &args, 1);
     assert!(text.contains("became larger by more than 1.00 %"), "{text}");
     assert!(text.contains("50 more than the"), "{text}");
+    // An archive of the next version is held against that of the one before.
+    fs::create_dir_all(dir.join("archives")).unwrap();
+    let next = "archives/x-1.1.0-x86_64.tar";
+    write(&dir.join(next), &archive, 0o644);
+    let args = [next, "--base", "base.json"];
+    under(&dir, "max-growth.archive = 5", &args, 0);
+    let text = under(&dir, "max-growth.archive = 4", &args, 1);
+    assert!(text.contains("the archive became larger by more than 4 bytes"), "{text}");
     under(&dir, "", &["x", "--base", "missing.json"], 4);
 }
 

@@ -20,6 +20,15 @@ pub(super) struct Base {
     artifacts: Vec<Artifact>,
     #[serde(default)]
     images: Vec<Image>,
+    #[serde(default)]
+    archives: Vec<Archive>,
+}
+
+#[derive(Deserialize)]
+struct Archive {
+    path: String,
+    version: String,
+    size: u64,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +77,19 @@ impl Base {
     pub(super) fn file(&self, path: &str) -> Option<u64> {
         let found = self.artifacts.iter().find(|artifact| is_end(path, &artifact.path));
         found.map(|artifact| artifact.size)
+    }
+
+    /// The size of the archive whose path in the release is the end of `path`, but for the version
+    /// in both.
+    pub(super) fn archive(&self, path: &str) -> Option<u64> {
+        let same = |archive: &&Archive| match archive.path.split_once(&archive.version) {
+            Some((before, after)) => path
+                .strip_suffix(after)
+                .and_then(|path| path.rfind(before).and_then(|at| path.get(at + before.len()..)))
+                .is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit())),
+            None => is_end(path, &archive.path),
+        };
+        self.archives.iter().find(same).map(|archive| archive.size)
     }
 
     /// The size of the image for that platform in the layout whose path in the release is the end

@@ -347,6 +347,7 @@ impl<'a> Inside<'a> {
         self.none(listed);
         let whole = Whole {
             size: Some(file.size()),
+            base: self.looker.base.and_then(|base| base.archive(self.name)),
             unreadable: std::mem::take(&mut self.unreadable),
             hazards: std::mem::take(&mut self.hazards),
             ..Whole::default()
