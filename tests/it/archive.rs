@@ -322,3 +322,25 @@ fn a_program_that_writes_no_completions_ends_it() {
     build("silent").stderr("wrote nothing to stdout").run();
     assert!(!workspace.dist().exists());
 }
+
+#[test]
+fn each_binary_can_have_an_archive_of_its_own() {
+    let bins = "[[bin]]\nname = 'one'\npath = 'src/main.rs'\n[[bin]]\nname = 'two'\n\
+                path = 'src/main.rs'\n[package.metadata.longshore]\narchive.per-binary = true\n";
+    let workspace = Workspace::empty().package("hello", bins);
+    let json = longshore(&workspace, "plan --message-format json").run().json();
+    let archives = json["archives"].as_array().unwrap().iter();
+    let found: Vec<_> =
+        archives.map(|a| (a["name"].as_str().unwrap(), a["binaries"].clone())).collect();
+    let expected = ["x86_64", "aarch64"].map(|machine| {
+        ["one", "two"].map(|name| {
+            let binaries = serde_json::json!([name]);
+            (format!("{name}-0.1.0-{machine}-unknown-linux-musl"), binaries)
+        })
+    });
+    let expected: Vec<_> =
+        expected.as_flattened().iter().map(|(n, b)| (n.as_str(), b.clone())).collect();
+    assert_eq!(found, expected);
+    let text = longshore(&workspace, "plan").run().stdout;
+    assert!(text.contains("\narchive one-0.1.0-x86_64-unknown-linux-musl\n"), "{text}");
+}

@@ -79,12 +79,32 @@ fn zip(files: &[File<'_>], method: CompressionMethod) -> Vec<u8> {
     out
 }
 
+pub(crate) fn xz(bytes: &[u8]) -> Vec<u8> {
+    let options = lzma_rust2::XzOptions::with_preset(1);
+    let mut xz = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+    xz.write_all(bytes).unwrap();
+    xz.finish().unwrap()
+}
+
+/// A package of Debian's that installs what is in the tar (deb(5)).
+pub(crate) fn deb(data: &[u8]) -> Vec<u8> {
+    let mut deb = b"!<arch>\n".to_vec();
+    for (name, content) in [("debian-binary", &b"2.0\n"[..]), ("data.tar.gz", data)] {
+        deb.extend(format!("{name:<16}{:<42}{:<10}`\n", 0, content.len()).as_bytes());
+        deb.extend(content);
+        deb.extend(std::iter::repeat_n(b'\n', content.len() % 2));
+    }
+    deb
+}
+
 /// The same files in every archive that there is.
 fn archives(files: &[File<'_>]) -> Vec<(&'static str, Vec<u8>)> {
     let tar = tar(files);
     vec![
         ("a.tar.gz", gzip(&tar)),
         ("a.tar.zst", zstd::encode_all(&tar[..], 1).unwrap()),
+        ("a.tar.xz", xz(&tar)),
+        ("a.deb", deb(&gzip(&tar))),
         ("a.tar", tar),
         ("stored.zip", zip(files, CompressionMethod::STORE)),
         ("deflated.zip", zip(files, CompressionMethod::DEFLATE)),
@@ -225,7 +245,9 @@ fn bombs_are_refused() {
     program.resize(100 << 20, 0);
     write(&dir.join("a.zip"), &zip(&[("x", 0o755, &program)], CompressionMethod::DEFLATE), 0o644);
     write(&dir.join("a.gz"), &gzip(&zeros), 0o644);
-    for name in ["a.tar.gz", "a.tar.zst", "a.zip", "a.gz"] {
+    write(&dir.join("a.tar.xz"), &xz(&bomb), 0o644);
+    write(&dir.join("a.deb"), &deb(&gzip(&bomb)), 0o644);
+    for name in ["a.tar.gz", "a.tar.zst", "a.zip", "a.gz", "a.tar.xz", "a.deb"] {
         let text = check(&dir, &[name], 1);
         assert!(text.contains("as bombs do"), "{name}: {text}");
     }
@@ -334,6 +356,8 @@ pub(crate) fn look_into(bytes: &[u8]) {
     };
     if unpack::is_zip(bytes) {
         let _ = unpack::zip(bytes.into(), &mut each);
+    } else if unpack::is_deb(bytes) {
+        let _ = unpack::deb(bytes, &mut each);
     } else {
         let stream = Cursor::new(bytes.to_vec());
         let budget = Budget::default();
