@@ -21,6 +21,7 @@ pub mod elf;
 pub mod error;
 pub mod event;
 pub mod foreign;
+pub mod merge;
 pub mod name;
 pub mod oci;
 pub mod ops;

@@ -4,8 +4,8 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    cache::CacheArgs, image::ImageArgs, package::PackageArgs, push::PushArgs, sign::SignArgs,
-    verify::VerifyArgs,
+    cache::CacheArgs, image::ImageArgs, merge::MergeArgs, package::PackageArgs, push::PushArgs,
+    sign::SignArgs, verify::VerifyArgs,
 };
 use crate::{
     allocator,
@@ -65,6 +65,8 @@ pub(super) enum Verb {
     Image(Box<ImageArgs>),
     /// Make archives and packages of what was built; look into them
     Package(Box<PackageArgs>),
+    /// Make one release of what several jobs made, each for some of the platforms
+    Merge(Box<MergeArgs>),
     /// Push an image to registries, without a container engine: what is there is not sent again
     Push(Box<PushArgs>),
     /// Sign what people download, and pushed images, with minisign or cosign

@@ -4,6 +4,7 @@ mod args;
 mod assemble;
 mod cache;
 mod image;
+mod merge;
 mod output;
 mod package;
 mod push;
@@ -100,6 +101,7 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
         Verb::Verify(args) => verify::run(cx, args),
         Verb::Cache(args) => cache::run(cx, args),
         Verb::Image(args) => image::run(cx, args),
+        Verb::Merge(args) => merge::run(cx, args),
         Verb::Push(args) => push::run(cx, args),
         Verb::Package(args) => package::run(cx, args),
         Verb::Sign(args) => sign::run(cx, args),

@@ -8,6 +8,7 @@ use crate::{
     error::{Result, Status},
     oci::Reference,
     ops::push::{self, Request, Source},
+    schema::{Push, push::Pushed},
     sys::Context,
 };
 
@@ -59,11 +60,13 @@ pub(super) fn run(cx: &Context, args: &PushArgs) -> Result<Status> {
     match args.message_format {
         Format::Json => json(&pushed)?,
         Format::Human if pushed.dry_run => print(&push::text(&pushed))?,
-        Format::Human => {
-            let line =
-                |of: &crate::schema::push::Pushed| format!("{}@{}\n", of.repository, pushed.digest);
-            print(&pushed.references.iter().map(line).collect::<String>())?;
-        }
+        Format::Human => print(&lines(&pushed))?,
     }
     Ok(Status::Done)
+}
+
+/// What was pushed, by its digest, for each reference.
+pub(super) fn lines(pushed: &Push) -> String {
+    let line = |of: &Pushed| format!("{}@{}\n", of.repository, pushed.digest);
+    pushed.references.iter().map(line).collect()
 }

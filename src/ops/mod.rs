@@ -14,6 +14,7 @@ pub mod dist;
 pub mod doctor;
 pub mod image;
 pub mod inspect;
+pub mod merge;
 pub mod package;
 mod pieces;
 pub mod plan;

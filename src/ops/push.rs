@@ -167,7 +167,7 @@ struct Goal {
     tags: Vec<(String, Option<Digest>)>,
 }
 
-struct Pusher<'a> {
+pub(super) struct Pusher<'a> {
     cx: &'a Context,
     request: &'a Request,
     store: &'a (dyn Store + Sync),
@@ -181,7 +181,7 @@ struct Pusher<'a> {
 }
 
 impl<'a> Pusher<'a> {
-    fn new(
+    pub(super) fn new(
         cx: &'a Context,
         request: &'a Request,
         store: &'a (dyn Store + Sync),
@@ -216,7 +216,7 @@ impl<'a> Pusher<'a> {
         Ok(Pusher { cx, request, store, path, upload, documents, root, session, tags })
     }
 
-    fn run(&self) -> Result<Push> {
+    pub(super) fn run(&self) -> Result<Push> {
         let mut goals: Vec<Goal> = Vec::new();
         for (reference, tag) in self.request.references.iter().zip(&self.tags) {
             let repository = self.session.repository(reference);

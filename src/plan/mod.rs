@@ -17,6 +17,7 @@ use crate::{
         rustflags::{self, Remap, UserFlags, Wanted},
     },
     error::{Error, Result},
+    oci::Platform,
     profile,
     request::Request,
     schema::{
@@ -105,7 +106,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
     let flags = targets.iter().map(of_target).collect::<Result<Vec<_>>>()?;
     let jobs = jobs(inputs, &selection, &profile, &targets, &flags);
     one_binary_a_path(&jobs)?;
-    let release = release(workspace, &selection, facts);
+    let release = release(inputs, &selection);
     let archives =
         archive::archives(&selection, &targets, &facts.found, debug_files, &workspace.settings)?;
     Ok(Plan {
@@ -292,7 +293,27 @@ fn one_binary_a_path(jobs: &[Job]) -> Result<()> {
     Ok(())
 }
 
-fn release(workspace: &Workspace, selection: &selection::Selection<'_>, facts: &Facts) -> Release {
+/// What a release without `--target` is for: it is the same in each of several jobs.
+fn platforms(inputs: &Inputs<'_>) -> Vec<Platform> {
+    let targets = inputs.targets;
+    let mut platforms: Vec<Platform> = match inputs.workspace.settings.targets.as_deref() {
+        // A name that nobody knows is refused where it is built for.
+        Some(names) if !names.is_empty() => {
+            let known = names.iter().filter_map(|name| targets.get(name).ok());
+            known.map(|target| target.spec.platform.clone()).collect()
+        }
+        _ => {
+            let default = targets.iter().filter(|target| target.spec.default);
+            default.map(|target| target.spec.platform.clone()).collect()
+        }
+    };
+    platforms.sort();
+    platforms.dedup();
+    platforms
+}
+
+fn release(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Release {
+    let Inputs { workspace, facts, .. } = *inputs;
     let mut versions = selection.packages.iter().map(|(package, _)| &package.version);
     let first = versions.next();
     Release {
@@ -302,5 +323,6 @@ fn release(workspace: &Workspace, selection: &selection::Selection<'_>, facts: &
         dirty: facts.revision.as_ref().map(|(_, dirty)| *dirty),
         source_date_epoch: facts.epoch,
         tools: facts.tools.clone(),
+        platforms: platforms(inputs),
     }
 }

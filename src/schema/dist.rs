@@ -51,7 +51,7 @@ pub struct Dist {
 }
 
 /// What was released, from which source, with which tools.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Release {
@@ -71,6 +71,10 @@ pub struct Release {
     pub source_date_epoch: u64,
     /// Tool names (`longshore`, `cargo`, `rustc`, `zig`, …) and their versions.
     pub tools: BTreeMap<String, String>,
+    /// The platforms that the workspace is released for, those of its targets, whichever of them
+    /// were asked for: what is merged has to have them all.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub platforms: Vec<Platform>,
 }
 
 /// One binary for one target.

@@ -100,6 +100,11 @@ pub fn kind(path: &Utf8Path, follow: bool) -> Result<Kind> {
     })
 }
 
+/// Whether it is a file that everybody may run.
+pub fn is_program(path: &Utf8Path) -> bool {
+    matches!(kind(path, true), Ok(Kind::File { mode, .. }) if mode & 0o111 == 0o111)
+}
+
 /// The digest and size of the file, read once in pieces.
 ///
 /// # Errors

@@ -28,6 +28,7 @@ pub use foreign::{foreign, tell_foreign};
 pub use kind::other_kind;
 pub use lint::{About, Lint};
 pub use mode::Mode;
+pub(crate) use policy::of_architecture;
 pub use policy::{
     CpuLevel, Day, GlibcVersion, Growth, KEYS as POLICY_KEYS, Limits, Policy, Settings, Size,
     Waiver,

@@ -240,14 +240,19 @@ pub(super) fn recorded(
 /// The tag, and the whole name that the image has in layouts and archives. Engines look for a name
 /// without a registry under that of Docker's own (distribution/reference, "normalize.go").
 fn name(plan: &plan::Image) -> (String, String) {
+    name_of(&plan.name, &plan.tag)
+}
+
+/// As [`name`], of an image's name and its tag.
+pub(super) fn name_of(name: &str, tag: &str) -> (String, String) {
     // Versions may hold `+`, tags may not.
-    let tag = plan.tag.replace('+', "_");
-    let place = match plan.name.split_once('/') {
+    let tag = tag.replace('+', "_");
+    let place = match name.split_once('/') {
         Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => "",
         Some(_) => "docker.io/",
         None => "docker.io/library/",
     };
-    let full = format!("{place}{}:{tag}", plan.name);
+    let full = format!("{place}{name}:{tag}");
     (tag, full)
 }
 

@@ -168,6 +168,16 @@ impl Remote {
         self.root.digest
     }
 
+    /// What kind of document that is.
+    pub fn media_type(&self) -> MediaType {
+        self.root.media_type.clone()
+    }
+
+    /// The size of that document in bytes.
+    pub fn size(&self) -> u64 {
+        self.root.bytes.len() as u64
+    }
+
     /// Why the registry did not give something, where that is so. Whoever reads a stream sees only
     /// that it broke.
     pub fn failure(&self) -> Option<Error> {

@@ -197,7 +197,7 @@ impl Policy {
 
 /// `e_machine`, class and byte order of a `GOARCH` (<https://go.dev/doc/install/source>,
 /// "Environment variables").
-fn of_architecture(name: &str) -> Option<(u16, u8, Endian)> {
+pub(crate) fn of_architecture(name: &str) -> Option<(u16, u8, Endian)> {
     use Endian::{Big, Little};
     Some(match name {
         "386" => (3, 32, Little),

@@ -1,0 +1,86 @@
+//! `merge`: the arguments, and what goes to stdout.
+
+use camino::Utf8PathBuf;
+use clap::{Args, ValueEnum};
+
+use super::{args::Format, json, print, registry::RegistryArgs};
+use crate::{
+    error::{Result, Status},
+    merge::{Attestations, Wanted},
+    oci::{Platform, Reference},
+    ops::merge::{self, Request},
+    sys::Context,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct MergeArgs {
+    /// What jobs made: directories with `dist.json`, or images by their digests
+    /// (`HOST/NAME@sha256:…`); in any order
+    #[arg(required = true, value_name = "PART")]
+    parts: Vec<String>,
+    /// Where the release goes; `target/dist` here when absent
+    #[arg(long, value_name = "DIR")]
+    into: Option<Utf8PathBuf>,
+    /// A platform that has to be there, such as linux/arm64; repeatable. Without it, those that the
+    /// parts say that the workspace is released for
+    #[arg(long = "platform", value_name = "OS/ARCH")]
+    platforms: Vec<Platform>,
+    /// What becomes of attestations that other tools put into indexes
+    #[arg(long, value_name = "WHAT", default_value = "refuse")]
+    attestations: Attestations,
+    /// Push the image, too: `ghcr.io/me/tool`, with `:TAG` for another tag than its own; repeatable
+    #[arg(long, value_name = "REFERENCE")]
+    push: Vec<Reference>,
+    /// Push the image alone, without bill of materials and provenance
+    #[arg(long)]
+    no_attach: bool,
+    #[command(flatten)]
+    registry: RegistryArgs,
+    /// What goes to stdout: each image by its digest, or what dist.json says; with images in
+    /// registries, what was pushed
+    #[arg(long, value_name = "FMT", default_value = "human")]
+    message_format: Format,
+}
+
+impl ValueEnum for Attestations {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Attestations::Refuse, Attestations::Keep, Attestations::Drop]
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(match self {
+            Attestations::Refuse => "refuse",
+            Attestations::Keep => "keep",
+            Attestations::Drop => "drop",
+        }))
+    }
+}
+
+pub(super) fn run(cx: &Context, args: &MergeArgs) -> Result<Status> {
+    let into = match (&args.into, cx.env.var("CARGO_TARGET_DIR")) {
+        (Some(dir), _) => cx.env.dir.join(dir),
+        (None, Some(dir)) => cx.env.dir.join(dir).join("dist"),
+        (None, None) => cx.env.dir.join("target/dist"),
+    };
+    let request = Request {
+        parts: args.parts.clone(),
+        into,
+        wanted: Wanted { platforms: args.platforms.clone(), attestations: args.attestations },
+        push: args.push.clone(),
+        attach: !args.no_attach,
+        registry: args.registry.settings(),
+    };
+    let merged = merge::merge(cx, &request)?;
+    match (args.message_format, &merged.dist, &merged.push) {
+        (Format::Json, Some(dist), _) => json(dist)?,
+        (Format::Json, None, pushed) => json(pushed)?,
+        (Format::Human, _, Some(pushed)) => print(&super::push::lines(pushed))?,
+        (Format::Human, Some(dist), None) => {
+            let line =
+                |image: &crate::schema::dist::Image| format!("{}@{}\n", image.name, image.digest);
+            print(&dist.images.iter().map(line).collect::<String>())?;
+        }
+        (Format::Human, None, None) => {}
+    }
+    Ok(Status::Done)
+}

@@ -1,0 +1,215 @@
+//! `merge`: what jobs made, each for some of the platforms, becomes one release.
+
+mod part;
+mod remote;
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{image, package::checksum, push, stage::Stage, summary};
+use crate::{
+    error::{Error, Result},
+    event::Event,
+    merge::{self, Layout, Merged, Reasons, Source, Wanted},
+    oci::{
+        Digest, Reference,
+        layout::{self, INDEX, MARK, Name, blob_path},
+    },
+    schema::{Dist, Push},
+    sys::{Context, fs, registry::Settings},
+};
+
+/// What is merged, and where it goes.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Directories with `dist.json`, or images in registries by their digests.
+    pub parts: Vec<String>,
+    /// Where the release goes.
+    pub into: Utf8PathBuf,
+    /// What it has to be.
+    pub wanted: Wanted,
+    /// Where its image goes.
+    pub push: Vec<Reference>,
+    /// Whether what the release says of the image goes with it.
+    pub attach: bool,
+    /// How registries are talked to.
+    pub registry: Settings,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The release; none where images were joined in a registry.
+    pub dist: Option<Dist>,
+    /// What was pushed, where something was.
+    pub push: Option<Push>,
+}
+
+/// Makes one release of parts, or one index of images in registries.
+///
+/// # Errors
+/// Every reason why they are not parts of one release; or what it is made of cannot be read, or
+/// written.
+pub fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
+    let is_remote =
+        |part: &&String| !Utf8Path::new(part).exists() && super::store::is_reference(part);
+    let (remote, here): (Vec<&String>, Vec<&String>) = request.parts.iter().partition(is_remote);
+    match (&remote[..], &here[..]) {
+        ([], _) => {}
+        (_, []) => return remote::merge(cx, request),
+        ([one, ..], [other, ..]) => {
+            return Err(Error::usage(format!("`{one}` is in a registry, and `{other}` is not"))
+                .hint("parts are directories, or images in registries, and not both"));
+        }
+    }
+    let (mut parts, mut reasons) = (Vec::new(), Reasons::default());
+    let mut places: BTreeMap<String, Utf8PathBuf> = BTreeMap::new();
+    for name in &request.parts {
+        let place = cx.env.dir.join(name);
+        // The same directory twice is one part.
+        if places.insert(name.clone(), place.clone()).is_none() {
+            parts.extend(part::read(cx, name, &place, &mut reasons)?);
+        }
+    }
+    let count = parts.len();
+    let merged = merge::merge(parts, &request.wanted, reasons).map_err(refused)?;
+    if let ([_, ..], [one, other, ..]) = (&request.push[..], &merged.dist.images[..]) {
+        let message = format!("there are several images: `{}`, `{}`", one.name, other.name);
+        return Err(Error::usage(message)
+            .hint("leave `--push` out, and push each by `push --package NAME`"));
+    }
+    let dist = write(cx, request, &places, merged, count)?;
+    let pushed = match &request.push[..] {
+        [] => None,
+        references => Some(push::push(
+            cx,
+            &push::Request {
+                source: push::Source::Dist(request.into.clone(), None),
+                references: references.to_vec(),
+                mount_from: Vec::new(),
+                dry_run: false,
+                attach: request.attach,
+                registry: request.registry.clone(),
+            },
+        )?),
+    };
+    Ok(Outcome { dist: Some(dist), push: pushed })
+}
+
+/// The error that tells every reason.
+fn refused(reasons: Reasons) -> Error {
+    let all: Vec<&str> = reasons.iter().collect();
+    let count = match all.len() {
+        1 => "1 reason".to_owned(),
+        count => format!("{count} reasons"),
+    };
+    Error::check(format!("these are not the parts of one release, for {count}"))
+        .detail(all.join("\n"))
+        .hint("make all parts of the same source with the same longshore; nothing was written")
+}
+
+/// Writes the release to its place, in one step.
+fn write(
+    cx: &Context,
+    request: &Request,
+    places: &BTreeMap<String, Utf8PathBuf>,
+    merged: Merged,
+    count: usize,
+) -> Result<Dist> {
+    let Merged { mut dist, files, images, dropped } = merged;
+    let stage = Stage::begin(cx, &request.into)?;
+    let epoch = dist.release.source_date_epoch;
+    for (path, source) in &files {
+        cx.children.check()?;
+        let nowhere = || Error::build(format!("`{}` is no part", source.part));
+        let place = places.get(&source.part).ok_or_else(nowhere)?;
+        put(&stage, path, place, source, epoch)?;
+    }
+    for layout in &images {
+        lay_out(&stage, layout, &dist)?;
+    }
+    checksum::checksums(&mut dist, &stage)?;
+    cx.children.check()?;
+    let what = if count == 1 { "part" } else { "parts" };
+    let platforms: Vec<String> = platforms(&dist);
+    cx.status("Merged", format!("{count} {what} for {}", platforms.join(", ")));
+    if !dropped.is_empty() {
+        let names: Vec<&str> = dropped.iter().map(String::as_str).collect();
+        let what = format!("{}: true of the parts alone", names.join(", "));
+        cx.status("Left out", what);
+    }
+    if dist.release.dirty == Some(true) {
+        cx.warn("all parts are of a source with changes that are not committed");
+    }
+    let output = stage.output().to_owned();
+    stage.finish(&dist)?;
+    cx.emit(Event::Summary { text: summary::summary(cx, &dist, &output) });
+    Ok(dist)
+}
+
+fn platforms(dist: &Dist) -> Vec<String> {
+    let artifacts = dist.artifacts.iter().map(|of| &of.platform);
+    let images = dist.images.iter().flat_map(|of| &of.platforms).map(|of| &of.platform);
+    let mut all: Vec<_> = artifacts.chain(images).collect();
+    all.sort();
+    all.dedup();
+    all.into_iter().map(ToString::to_string).collect()
+}
+
+/// Puts a file of a part in its place. What is there already is not written again.
+fn put(stage: &Stage, path: &str, place: &Utf8Path, source: &Source, epoch: u64) -> Result<()> {
+    let from = place.join(&source.path);
+    let to = stage.path(path);
+    if source.program {
+        // What carries artifacts from job to job may lose that they are programs, and their times.
+        if !stage.keep(path, &source.sha256, source.size)? || !fs::is_program(&to) {
+            let bytes = fs::read(&from)?;
+            same(&from, Digest::of(&bytes), source.sha256)?;
+            fs::write_mode(&to, &bytes, 0o755)?;
+        }
+        // As `dist` has them, for whoever makes an image of them.
+        for path in Utf8Path::new(path).ancestors() {
+            fs::set_time(&stage.root.join(path), epoch)?;
+        }
+        return Ok(());
+    }
+    if !stage.keep(path, &source.sha256, source.size)? {
+        // A link would lead to wherever the part says.
+        if !matches!(fs::kind(&from, false)?, fs::Kind::File { .. }) {
+            return Err(Error::check(format!("`{from}` is no file")));
+        }
+        fs::link(&from, &to)?;
+        let (is, _) = fs::digest(&to)?;
+        same(&from, is, source.sha256)?;
+    }
+    Ok(())
+}
+
+/// What is written is what was looked at.
+fn same(path: &Utf8Path, is: Digest, was: Digest) -> Result<()> {
+    if is == was {
+        return Ok(());
+    }
+    Err(Error::check(format!("`{path}` was changed while it was read"))
+        .hint("run it again when nothing else writes there"))
+}
+
+/// What of a layout is in no part: its mark, its index, and what points at that.
+fn lay_out(stage: &Stage, layout: &Layout, dist: &Dist) -> Result<()> {
+    let write = |path: &str, bytes: &[u8]| -> Result<()> {
+        let path = format!("{}/{path}", layout.path);
+        if !stage.keep(&path, &Digest::of(bytes), bytes.len() as u64)? {
+            fs::write(&stage.path(&path), bytes)?;
+        }
+        Ok(())
+    };
+    write(MARK.0, MARK.1)?;
+    if let Some(index) = &layout.joined.index {
+        write(&blob_path(index.digest()), index.bytes())?;
+    }
+    let tag = dist.images.iter().find(|image| image.name == layout.name);
+    let (tag, full) = image::name_of(&layout.name, tag.map_or("", |image| &image.tag));
+    let name = Name { tag: &tag, image: Some(&full) };
+    write(INDEX, &layout::index(layout.joined.descriptor.clone(), Some(name))?)
+}

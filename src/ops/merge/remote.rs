@@ -1,0 +1,139 @@
+//! Parts that are images in registries, by their digests. No layer is read: what is missing where the
+//! index goes is taken from there by the registry itself, where that can do so.
+
+use std::{collections::BTreeMap, io::Read, sync::Arc};
+
+use super::{Outcome, Request, refused};
+use crate::{
+    distribution::Upload,
+    error::{Error, Result},
+    merge::{self, Contents, Joined, Reasons},
+    oci::{
+        Descriptor, Digest, Document, Manifest, Reference,
+        layout::{self, INDEX, MARK, blob_path},
+    },
+    ops::{push, store},
+    sys::{
+        Context,
+        registry::{Remote, Session},
+    },
+    unpack::image::Store,
+};
+
+/// Joins images in registries into one index, and pushes that.
+pub(super) fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
+    if request.push.is_empty() {
+        return Err(Error::usage("images in registries are joined there")
+            .hint("`--push REPOSITORY:TAG` says where"));
+    }
+    let session = Session::new(cx, &request.registry);
+    let (mut remotes, mut parts) = (Vec::new(), Vec::new());
+    let (mut reasons, mut from) = (Reasons::default(), Vec::new());
+    for part in &request.parts {
+        cx.children.check()?;
+        let reference = store::reference(part)?;
+        if reference.digest.is_none() {
+            // A tag can be another image at each look.
+            reasons.add(format!("`{part}` has no digest: name it as `REPOSITORY@sha256:…`"));
+            continue;
+        }
+        let remote = Remote::open(&session, &reference)?;
+        parts.push((part.clone(), contents(&remote)?));
+        remotes.push(remote);
+        let same_host = |of: &Reference| of.registry == reference.registry;
+        if request.push.iter().any(same_host) && !from.contains(&reference.repository) {
+            from.push(reference.repository);
+        }
+    }
+    let joined = merge::images(&parts, &request.wanted, reasons).map_err(refused)?;
+    let store = All::new(&joined, &remotes)?;
+    let pushing = push::Request {
+        // Where it comes from is told by what is given beside.
+        source: push::Source::Path(request.parts.join(" and ")),
+        references: request.push.clone(),
+        mount_from: from,
+        dry_run: false,
+        attach: false,
+        registry: request.registry.clone(),
+    };
+    let upload = Upload::of(&store, &joined.descriptor)?;
+    let name = "the index of the parts".into();
+    let pusher = push::Pusher::new(cx, &pushing, &store, name, (&upload, &[]), &joined.descriptor)?;
+    let pushed = pusher.run().map_err(|error| {
+        // Whoever reads a stream of a registry sees only that it ended.
+        remotes.iter().find_map(Remote::failure).unwrap_or(error)
+    })?;
+    Ok(Outcome { dist: None, push: Some(pushed) })
+}
+
+/// What is below the digest, as far as documents say.
+fn contents(remote: &Remote) -> Result<Contents> {
+    let root = Descriptor::new(remote.media_type(), remote.digest(), remote.size());
+    let mut faults = Vec::new();
+    let bytes = std::cell::RefCell::new(&mut faults);
+    let get = |of: &Descriptor| match document(remote, of) {
+        Ok(bytes) => Some(bytes),
+        Err(error) => {
+            bytes.borrow_mut().push(error);
+            None
+        }
+    };
+    let contents = merge::read(&root, &get);
+    match faults.into_iter().next() {
+        Some(error) => Err(remote.failure().unwrap_or(error)),
+        None => Ok(contents),
+    }
+}
+
+fn document(remote: &Remote, of: &Descriptor) -> Result<Vec<u8>> {
+    let path = blob_path(of.digest);
+    let limit = Document::<Manifest>::LIMIT as u64;
+    let missing = || Error::check(format!("`{}` is missing", of.digest));
+    let failed = |error| Error::check(format!("`{}` cannot be read", of.digest)).because(error);
+    let mut bytes = Vec::new();
+    let stream = remote.open(&path)?.ok_or_else(missing)?;
+    stream.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    if Digest::of(&bytes) != of.digest || bytes.len() as u64 != of.size {
+        let message =
+            format!("`{}` lies: it has not {} bytes with that digest", of.digest, of.size);
+        return Err(Error::check(message));
+    }
+    Ok(bytes)
+}
+
+/// The parts, and the index that joins them, as one layout.
+struct All<'a> {
+    index: Vec<u8>,
+    documents: BTreeMap<Digest, Arc<[u8]>>,
+    remotes: &'a [Remote],
+}
+
+impl<'a> All<'a> {
+    fn new(joined: &Joined, remotes: &'a [Remote]) -> Result<Self> {
+        let index = layout::index(joined.descriptor.clone(), None)?;
+        let documents = joined.index.iter().map(|index| (index.digest(), index.bytes().into()));
+        Ok(All { index, documents: documents.collect(), remotes })
+    }
+}
+
+impl Store for All<'_> {
+    fn open(&self, path: &str) -> Result<Option<Box<dyn Read + '_>>> {
+        if path == MARK.0 {
+            return Ok(Some(Box::new(MARK.1)));
+        }
+        if path == INDEX {
+            return Ok(Some(Box::new(&self.index[..])));
+        }
+        for (digest, bytes) in &self.documents {
+            if blob_path(*digest) == path {
+                return Ok(Some(Box::new(&bytes[..])));
+            }
+        }
+        for remote in self.remotes {
+            if let Some(found) = remote.open(path)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+}
