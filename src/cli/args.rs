@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     allocator,
+    oci::Reference,
     profile::{Preset, Unstable},
     request::Request,
     workspace::FeatureSelection,
@@ -44,6 +45,11 @@ pub(super) enum Verb {
     Dist {
         #[command(flatten)]
         build: BuildArgs,
+        /// Push the image to this repository by its digest, without a tag, for `merge`
+        #[arg(long, value_name = "REPOSITORY")]
+        push_by_digest: Option<Reference>,
+        #[command(flatten)]
+        registry: RegistryArgs,
         #[command(flatten)]
         format: Formatted,
     },

@@ -84,10 +84,20 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
             }
             Ok(Status::Done)
         }
-        Verb::Dist { build, format } => {
-            let dist = ops::dist::dist(cx, &build.request(cli.verbose))?;
-            if format.message_format == Format::Json {
-                json(&dist)?;
+        Verb::Dist { build, push_by_digest, registry, format } => {
+            let request = build.request(cli.verbose);
+            let (dist, pushed) = match push_by_digest {
+                None => (ops::dist::dist(cx, &request)?, None),
+                Some(repository) => {
+                    let settings = registry.settings();
+                    let done = ops::merge::dist_and_push(cx, &request, repository, &settings)?;
+                    (done.0, Some(done.1))
+                }
+            };
+            match (format.message_format, pushed) {
+                (Format::Json, _) => json(&dist)?,
+                (Format::Human, Some(pushed)) => print(&push::lines(&pushed))?,
+                (Format::Human, None) => {}
             }
             Ok(Status::Done)
         }

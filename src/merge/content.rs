@@ -33,6 +33,7 @@ pub(super) fn owners<'a>(parts: &'a [Part], reasons: &mut Reasons) -> BTreeMap<P
             let differs: Vec<&str> = differs.map(String::as_str).collect();
             if !differs.is_empty() {
                 let (a, b) = (&owner.name, &part.name);
+                let (a, b) = (a.min(b), a.max(b));
                 let names = quoted(differs.into_iter());
                 reasons.add(format!("`{platform}` is in `{a}` and in `{b}`, and differs: {names}"));
             }

@@ -1,12 +1,14 @@
 //! `merge`: what jobs made, each for some of the platforms, becomes one release.
 
 mod part;
+mod publish;
 mod remote;
 
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+pub use self::publish::dist_and_push;
 use super::{image, package::checksum, push, stage::Stage, summary};
 use crate::{
     error::{Error, Result},
