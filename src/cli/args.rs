@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
     cache::CacheArgs, image::ImageArgs, merge::MergeArgs, package::PackageArgs, push::PushArgs,
-    sign::SignArgs, verify::VerifyArgs,
+    registry::RegistryArgs, sign::SignArgs, verify::VerifyArgs,
 };
 use crate::{
     allocator,

@@ -18,6 +18,8 @@ mod image;
 mod inspect;
 mod inspect_refused;
 mod measure;
+mod merge;
+mod merge_remote;
 mod native;
 mod pack;
 mod plan;
