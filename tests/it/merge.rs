@@ -5,6 +5,7 @@ use std::{
     fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use longshore::oci::Digest;
@@ -19,6 +20,7 @@ use crate::{
         command::{LONGSHORE, Ran, Test, plain},
         dist::{Dist, digest, found},
         peer, program,
+        random::random,
         registry::Registry,
         tree::tree,
         workspace::Workspace,
@@ -298,6 +300,52 @@ fn archives_of_one_name_clash() {
     });
     let told = "`archives/hello.tar.gz` is in ";
     merge(home.path(), &[&parts[0], &parts[1]], "").status(1).stderr(told).run();
+}
+
+#[test]
+fn killed_at_any_moment_it_leaves_one_release_or_the_other() {
+    let one = PLATFORMS.map(part);
+    let two = PLATFORMS.map(part);
+    for part in &two {
+        // Another release, with another layout.
+        part.image(&["--label", "a=b"]);
+        change(part, |json| json["release"]["platforms"] = json!(PLATFORMS));
+    }
+    let home = TempDir::new().unwrap();
+    let root = home.path().join("target/dist");
+    let files = || -> BTreeMap<PathBuf, Digest> {
+        tree(&root).into_iter().map(|(path, entry)| (path, entry.digest)).collect()
+    };
+    let mut known = Vec::new();
+    let mut took = Duration::ZERO;
+    for parts in [&one, &two] {
+        let start = Instant::now();
+        done(home.path(), &[&parts[0], &parts[1]]);
+        took = took.max(start.elapsed());
+        known.push(files());
+    }
+    assert_ne!(known[0], known[1]);
+    let mut random = random(7);
+    let (mut killed, mut seen) = (0, [0, 0]);
+    for round in 0..100 {
+        let parts = if round % 2 == 0 { &one } else { &two };
+        let moment = took.mul_f64((random() % 1000) as f64 / 1000.0);
+        let start = Instant::now();
+        let mut child = merge(home.path(), &[&parts[0], &parts[1]], "").spawn();
+        while start.elapsed() < moment {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        killed += usize::from(child.wait().unwrap().code().is_none());
+        let is = known.iter().position(|known| *known == files());
+        seen[is.unwrap_or_else(|| panic!("round {round}: {:#?}", files()))] += 1;
+    }
+    // Some were done, and more were not.
+    assert!(killed > 20, "{killed}");
+    assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
+    done(home.path(), &[&one[0], &one[1]]);
+    assert_eq!(files(), known[0]);
+    assert!(!home.path().join("target/dist.partial").exists());
 }
 
 /// A shell script for a mount name space of its own: $1 is the directory that becomes a small file
