@@ -231,9 +231,12 @@ fn a_platform_twice_with_different_content_is_told() {
     assert!(told.contains(&first.to_owned()), "{told:#?}");
 }
 
+/// What makes another part of one.
+type Change = fn(&mut Dist);
+
 #[test]
 fn what_parts_do_not_agree_on_is_told() {
-    let cases: [(fn(&mut Dist), &str); 9] = [
+    let cases: [(Change, &str); 9] = [
         (
             |d| d.release.name = "other".into(),
             "the name differs: `hello` in `linux/arm64`; `other`",
