@@ -19,7 +19,7 @@ pub(super) fn agree(parts: &[Part], reasons: &mut Reasons) {
         let (dist, name) = (&part.dist, part.name.as_str());
         let release = &dist.release;
         let known = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
-        said.add("name", &release.name, name);
+        // The name may be that of the directory of a checkout, which says nothing.
         said.add("version", &known(&release.version), name);
         said.add("revision", &known(&release.revision), name);
         said.add("source-date-epoch", &release.source_date_epoch.to_string(), name);

@@ -321,3 +321,14 @@ fn two_binaries_for_one_path_are_refused() {
         .run();
     assert_eq!(binaries(&plan(&workspace, "-p alpha")), ["alpha/alpha"]);
 }
+
+#[test]
+fn a_release_knows_its_platforms_whatever_is_built_now() {
+    let of = |workspace: &Workspace| {
+        plan(workspace, &format!("--target {ARM64}"))["release"]["platforms"].clone()
+    };
+    assert_eq!(of(&Workspace::hello()), serde_json::json!(["linux/amd64", "linux/arm64"]));
+    let one = format!("[workspace.metadata.longshore]\ntargets = [{AMD64:?}]\n[workspace]\n");
+    let workspace = Workspace::empty().package("hello", &one);
+    assert_eq!(of(&workspace), serde_json::json!(["linux/amd64"]));
+}
