@@ -63,22 +63,26 @@ hello \\- say hello
 }
 "#;
 
+/// A package with all that, and its `dist`.
+pub(crate) fn packed(args: &str) -> (Workspace, Test) {
+    let workspace = Workspace::empty()
+        .package("hello", PACKED)
+        .file("build.rs", BUILD)
+        .file("README.md", "# hello\n")
+        .file("LICENSE-MIT", "Copyright 2023 the authors of hello\n")
+        .file("CHANGELOG.md", "## 0.1.0\n")
+        .file("doc/guide.md", "guide\n")
+        .file("etc/hello.conf", "greeting = hello\n");
+    let test = dist(&workspace, args).env("SOURCE_DATE_EPOCH", "1700000000");
+    (workspace, test)
+}
+
 /// One `dist` of one package for both targets that several tests look at, and its `dist.json`.
 pub(crate) fn shared() -> &'static (Workspace, Value) {
     static SHARED: OnceLock<(Workspace, Value)> = OnceLock::new();
     SHARED.get_or_init(|| {
-        let workspace = Workspace::empty()
-            .package("hello", PACKED)
-            .file("build.rs", BUILD)
-            .file("README.md", "# hello\n")
-            .file("LICENSE-MIT", "Copyright 2023 the authors of hello\n")
-            .file("CHANGELOG.md", "## 0.1.0\n")
-            .file("doc/guide.md", "guide\n")
-            .file("etc/hello.conf", "greeting = hello\n");
-        // Newer than what Debian calls ancient.
-        let made = dist(&workspace, "").env("SOURCE_DATE_EPOCH", "1700000000");
-        let json = made.run().json();
-        (workspace, json)
+        let (workspace, test) = packed("");
+        (workspace, test.run().json())
     })
 }
 

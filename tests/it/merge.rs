@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    dist::{dist, shared},
+    dist::{packed, shared},
     push::run,
     sign::manifest,
     support::{
@@ -23,7 +23,6 @@ use crate::{
         random::random,
         registry::Registry,
         tree::tree,
-        workspace::Workspace,
     },
 };
 
@@ -405,10 +404,14 @@ fn released(root: &Path) -> (BTreeMap<PathBuf, Digest>, Value) {
 
 #[test]
 fn real_parts_are_what_one_machine_makes() {
+    // It writes the completions of the part for arm64.
+    if peer::find("qemu-aarch64-static").is_none() {
+        return;
+    }
     let (whole, json) = shared();
     let parts = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"].map(|target| {
-        let workspace = Workspace::hello();
-        dist(&workspace, &format!("--target {target}")).run();
+        let (workspace, test) = packed(&format!("--target {target}"));
+        test.run();
         workspace
     });
     let home = TempDir::new().unwrap();

@@ -90,7 +90,7 @@ pub(crate) fn xz(bytes: &[u8]) -> Vec<u8> {
 pub(crate) fn deb(data: &[u8]) -> Vec<u8> {
     let mut deb = b"!<arch>\n".to_vec();
     for (name, content) in [("debian-binary", &b"2.0\n"[..]), ("data.tar.gz", data)] {
-        deb.extend(format!("{name:<16}{:<42}{:<10}`\n", 0, content.len()).as_bytes());
+        deb.extend(format!("{name:<16}{:<32}{:<10}`\n", 0, content.len()).as_bytes());
         deb.extend(content);
         deb.extend(std::iter::repeat_n(b'\n', content.len() % 2));
     }
