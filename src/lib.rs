@@ -32,6 +32,7 @@ pub mod request;
 pub mod schema;
 pub mod signature;
 pub mod sys;
+pub mod tags;
 pub mod target;
 pub mod unpack;
 pub mod verify;

@@ -1,21 +1,25 @@
 //! `push`: the arguments, and what goes to stdout.
 
 use camino::Utf8PathBuf;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{args::Format, assemble, json, print, registry::RegistryArgs};
 use crate::{
     error::{Result, Status},
     oci::Reference,
-    ops::push::{self, Request, Source},
-    schema::{Push, push::Pushed},
+    ops::push::{self, Request, Source, Tagging},
+    schema::{
+        Push,
+        push::{Outcome, Pushed},
+    },
     sys::Context,
+    tags::Occasion,
 };
 
 #[derive(Debug, Args)]
 pub(super) struct PushArgs {
-    /// Where it goes: `ghcr.io/me/tool`, with `:TAG` for another tag than the image's own; one or
-    /// more
+    /// Where it goes: `ghcr.io/me/tool`, with `:TAG` for another tag than the image's own, and without
+    /// one with `--tags`; one or more
     #[arg(required = true, value_name = "REFERENCE")]
     references: Vec<Reference>,
     /// Push this OCI layout or archive; `PATH:TAG` or `PATH@DIGEST` for one image of several
@@ -27,6 +31,22 @@ pub(super) struct PushArgs {
     /// Push this image, where `dist` made several
     #[arg(short, long, value_name = "NAME")]
     package: Option<String>,
+    /// Write the tags that the version or the revision gives: for a release `X.Y.Z`, which never
+    /// moves, and `X.Y`, `X` and `latest`, which only rise; docs/registry.md has them all
+    #[arg(long, value_name = "OCCASION", help_heading = TAGS)]
+    tags: Option<Tags>,
+    /// Write the tag of this branch, too
+    #[arg(long, value_name = "NAME", help_heading = TAGS, requires = "tags")]
+    branch: Option<String>,
+    /// Move this tag, even from a higher version or from an image that says none; repeatable
+    #[arg(long, value_name = "TAG", help_heading = TAGS, requires = "tags")]
+    move_tag: Vec<String>,
+    /// Release what is made of files that differ from their commit
+    #[arg(long, help_heading = TAGS, requires = "tags")]
+    allow_dirty: bool,
+    /// Pull what was pushed, and verify it
+    #[arg(long)]
+    verify: bool,
     /// Take blobs from this repository of the same registry, where it has them; repeatable
     #[arg(long, value_name = "PATH")]
     mount_from: Vec<String>,
@@ -43,6 +63,27 @@ pub(super) struct PushArgs {
     message_format: Format,
 }
 
+const TAGS: &str = "Tags";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Tags {
+    /// A release, or a prerelease where the version is one
+    Release,
+    /// Something in between: `sha-REVISION`
+    Snapshot,
+}
+
+impl PushArgs {
+    fn tagging(&self) -> Option<Tagging> {
+        let occasion = match self.tags? {
+            Tags::Release => Occasion::Release,
+            Tags::Snapshot => Occasion::Snapshot,
+        };
+        let (branch, moves) = (self.branch.clone(), self.move_tag.clone());
+        Some(Tagging { occasion, branch, moves, allow_dirty: self.allow_dirty })
+    }
+}
+
 pub(super) fn run(cx: &Context, args: &PushArgs) -> Result<Status> {
     let source = match &args.from {
         Some(path) => Source::Path(path.clone()),
@@ -54,6 +95,8 @@ pub(super) fn run(cx: &Context, args: &PushArgs) -> Result<Status> {
         mount_from: args.mount_from.clone(),
         dry_run: args.dry_run,
         attach: !args.no_attach,
+        tagging: args.tagging(),
+        verify: args.verify,
         registry: args.registry.settings(),
     };
     let pushed = push::push(cx, &request)?;
@@ -62,7 +105,8 @@ pub(super) fn run(cx: &Context, args: &PushArgs) -> Result<Status> {
         Format::Human if pushed.dry_run => print(&push::text(&pushed))?,
         Format::Human => print(&lines(&pushed))?,
     }
-    Ok(Status::Done)
+    let refused = pushed.tags.iter().any(|tag| tag.outcome == Outcome::Refused);
+    Ok(if refused { Status::CheckFailed } else { Status::Done })
 }
 
 /// What was pushed, by its digest, for each reference.

@@ -17,6 +17,7 @@ use crate::{
     name::nearest,
     oci::Compressor,
     profile::{Preset, Unstable},
+    tags::Policy,
     verify::Settings,
 };
 
@@ -66,6 +67,8 @@ pub struct PackageSettings {
     pub man: Option<Companions>,
     /// Its package for Debian.
     pub deb: Option<DebSetting>,
+    /// The tags of its image.
+    pub tags: Policy,
 }
 
 /// `[package.metadata.longshore.image]`.

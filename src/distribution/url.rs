@@ -69,6 +69,26 @@ pub fn resolve(base: &str, location: &str) -> Option<String> {
     (!weaker && !named).then_some(url)
 }
 
+/// Where a list goes on, by its `Link` header (RFC 8288, 3): the target with the relation `next`.
+pub fn next(link: &str) -> Option<&str> {
+    let mut rest = link;
+    loop {
+        let (target, behind) = rest.split_once('<')?.1.split_once('>')?;
+        // Targets of others follow behind a comma; none of the parameters that are used here has one.
+        let (parameters, more) = behind.split_once(",").unwrap_or((behind, ""));
+        let is_next = |parameter: &str| {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let value = value.trim().trim_matches('"');
+            name.trim().eq_ignore_ascii_case("rel")
+                && value.split_ascii_whitespace().any(|rel| rel.eq_ignore_ascii_case("next"))
+        };
+        if parameters.split(';').any(is_next) {
+            return Some(target);
+        }
+        rest = more;
+    }
+}
+
 /// Whether a host, with or without a port, is this machine's own.
 pub fn is_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
@@ -108,6 +128,21 @@ mod tests {
             "https://a/u?x=1&digest=sha256%3A0"
         );
         assert_eq!(with("https://a/u", "d", "a b+c"), "https://a/u?d=a%20b%2Bc");
+    }
+
+    #[test]
+    fn lists_go_on() {
+        for (link, expected) in [
+            ("</v2/x/tags/list?last=1&n=2>; rel=\"next\"", Some("/v2/x/tags/list?last=1&n=2")),
+            ("<a>; rel=prev, <b,c>;rel=next", Some("b,c")),
+            ("<a>; title=x; REL=\"last Next\"", Some("a")),
+            ("<a>; rel=prev", None),
+            ("<a; rel=next", None),
+            ("<a>, ", None),
+            ("", None),
+        ] {
+            assert_eq!(next(link), expected, "{link}");
+        }
     }
 
     #[test]

@@ -32,6 +32,11 @@ pub(super) fn images(
         let names: Vec<&str> = bins.iter().map(|bin| bin.name.as_str()).collect();
         let recipe = recipes.get(&package.name);
         let settings = &package.settings.image;
+        package.settings.tags.check().map_err(|error| {
+            let message = format!("package `{}`: {error}", package.name);
+            let hint = error.hint_text().unwrap_or_default();
+            Error::usage(message).hint(hint)
+        })?;
         let image = |name: &str, names: &[&str]| Image {
             name: name.to_owned(),
             tag: package.version.clone(),
@@ -46,6 +51,7 @@ pub(super) fn images(
             extras: settings.extras.clone(),
             compression: settings.compression,
             annotations: settings.annotations.clone(),
+            tags: package.settings.tags.clone(),
         };
         if !settings.per_binary {
             images.push(image(&package.name, &names));

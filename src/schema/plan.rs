@@ -13,6 +13,7 @@ use crate::{
     config::SmokeSetting,
     oci::{Compressor, Platform},
     profile::{self, Preset, Setting, Unstable},
+    tags::Policy,
     target::Linkage,
 };
 
@@ -223,6 +224,9 @@ pub struct Image {
     /// Annotations of the index and of each manifest.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub annotations: BTreeMap<String, String>,
+    /// The tags that it gets where it is pushed.
+    #[serde(skip_serializing_if = "Policy::is_default", default)]
+    pub tags: Policy,
 }
 
 /// What people download of one package for one target.

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::oci::Digest;
+use super::Verification;
+use crate::{oci::Digest, tags::Kind};
 
 /// The schema number that this version writes.
 pub const SCHEMA: u32 = 1;
@@ -24,6 +25,52 @@ pub struct Push {
     pub references: Vec<Pushed>,
     /// One for each repository.
     pub repositories: Vec<Repository>,
+    /// The tags that a policy was asked for, for each repository in turn.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub tags: Vec<Tag>,
+    /// What was found in the registries afterwards, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verification: Option<Verification>,
+}
+
+/// What became of a tag that a policy was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Tag {
+    /// The repository: registry and path.
+    pub repository: String,
+    /// The tag.
+    pub tag: String,
+    /// What kind it is.
+    pub kind: Kind,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: String,
+    /// What it pointed at before; absent where there was no such tag.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub was: Option<Digest>,
+    /// What it points at now; absent where there is no such tag.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub is: Option<Digest>,
+}
+
+/// What became of a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// There was none, and it points at what was pushed.
+    Written,
+    /// It pointed at something else, and points at what was pushed.
+    Moved,
+    /// It was left as it was.
+    Kept,
+    /// It was written, and somebody else has it now, as it should be.
+    Lost,
+    /// It must not be what was pushed. Nothing was written.
+    Refused,
 }
 
 /// What became of one reference.
@@ -33,7 +80,8 @@ pub struct Push {
 pub struct Pushed {
     /// The repository: registry and path.
     pub repository: String,
-    /// The tag that points at the digest; absent where only a digest was named.
+    /// The tag that points at the digest; absent where only a digest was named, or where tags are a
+    /// policy's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tag: Option<String>,
     /// What the tag pointed at before; absent where there was no such tag.

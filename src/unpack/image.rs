@@ -178,7 +178,10 @@ fn small(store: &dyn Store, path: &str) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-fn document<T: Model>(store: &dyn Store, descriptor: &Descriptor) -> Result<Document<T>> {
+pub(super) fn document<T: Model>(
+    store: &dyn Store,
+    descriptor: &Descriptor,
+) -> Result<Document<T>> {
     let path = blob_path(descriptor.digest);
     let missing = || Error::check(format!("`{path}` is missing"));
     let bytes = small(store, &path)?.ok_or_else(missing)?;

@@ -1,6 +1,7 @@
 //! Archives and images, read as streams: nothing is written anywhere, and memory does not grow with
 //! what is in them.
 
+mod about;
 mod ar;
 mod entry;
 mod gauge;
@@ -10,6 +11,7 @@ mod stream;
 mod tar;
 mod zip;
 
+pub use about::about;
 pub use ar::{deb, is_deb};
 pub use entry::{Device, Entry, Kind, Stat};
 pub use gauge::{Budget, MOST, TIMES};

@@ -38,6 +38,7 @@ mod schema;
 mod sign;
 mod sign_cosign;
 mod support;
+mod tags;
 mod tidy;
 mod tuning;
 mod usage;

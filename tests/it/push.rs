@@ -58,6 +58,11 @@ pub(crate) fn pair() -> Dist {
 
 /// A layout with one image, whose layers are these bytes; they need not be tar.
 pub(crate) fn layout(layers: &[&[u8]]) -> TempDir {
+    labelled(layers, &json!({}))
+}
+
+/// As [`layout`], with labels.
+pub(crate) fn labelled(layers: &[&[u8]], labels: &Value) -> TempDir {
     let dir = TempDir::new().unwrap();
     fs::create_dir_all(dir.path().join("blobs/sha256")).unwrap();
     let blob = |kind: &str, bytes: &[u8]| {
@@ -67,7 +72,7 @@ pub(crate) fn layout(layers: &[&[u8]]) -> TempDir {
         json!({ "mediaType": kind, "digest": digest, "size": bytes.len() })
     };
     let ids: Vec<_> = layers.iter().map(|layer| Digest::of(layer)).collect();
-    let config = json!({ "architecture": "amd64", "os": "linux",
+    let config = json!({ "architecture": "amd64", "os": "linux", "config": { "Labels": labels },
         "rootfs": { "type": "layers", "diff_ids": ids } });
     let config = blob("config.v1+json", config.to_string().as_bytes());
     let layers: Vec<_> = layers.iter().map(|layer| blob("layer.v1.tar", layer)).collect();
@@ -198,6 +203,8 @@ fn progress_is_told_in_bytes() {
         mount_from: Vec::new(),
         dry_run: false,
         attach: true,
+        tagging: None,
+        verify: false,
         registry: Settings::default(),
     };
     for _ in 0..2 {

@@ -92,6 +92,8 @@ pub fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
                 mount_from: Vec::new(),
                 dry_run: false,
                 attach: request.attach,
+                tagging: None,
+                verify: false,
                 registry: request.registry.clone(),
             },
         )?),

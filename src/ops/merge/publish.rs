@@ -51,6 +51,8 @@ pub fn dist_and_push(
             mount_from: Vec::new(),
             dry_run: false,
             attach: true,
+            tagging: None,
+            verify: false,
             registry: registry.clone(),
         },
     )?;

@@ -54,11 +54,13 @@ pub(super) fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
         mount_from: from,
         dry_run: false,
         attach: false,
+        tagging: None,
+        verify: false,
         registry: request.registry.clone(),
     };
     let upload = Upload::of(&store, &joined.descriptor)?;
     let name = "the index of the parts".into();
-    let pusher = push::Pusher::new(cx, &pushing, &store, name, (&upload, &[]), &joined.descriptor)?;
+    let pusher = push::Pusher::new(cx, &pushing, &store, name, (&upload, &[], None), &joined.descriptor)?;
     let pushed = pusher.run().map_err(|error| {
         // Whoever reads a stream of a registry sees only that it ended.
         remotes.iter().find_map(Remote::failure).unwrap_or(error)

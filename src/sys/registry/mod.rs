@@ -4,6 +4,7 @@
 mod answer;
 mod call;
 mod failure;
+mod list;
 mod pull;
 mod push;
 mod tls;

@@ -1,0 +1,67 @@
+//! What is in the registries after a push: pulled, and looked at as by `verify`.
+
+use super::Request;
+use crate::{
+    error::{Error, Result, Status},
+    oci::Reference,
+    ops::verify,
+    schema::{Push, Verification},
+    sys::{Context, registry::Session},
+    verify::format,
+};
+
+/// Verifies each repository's image by its digest, and that each tag gives that very image: what
+/// tags point at is read whole, and the content of a digest is always the same.
+pub(super) fn check(cx: &Context, request: &Request, pushed: &Push) -> Result<Verification> {
+    // A new one: nothing that is known from before serves.
+    let session = Session::new(cx, &request.registry);
+    let digest = pushed.digest;
+    let named = pushed.references.iter();
+    let named = named.filter_map(|of| Some((&of.repository, of.tag.as_ref()?, false)));
+    let ours = pushed.tags.iter().filter(|tag| tag.is == Some(digest));
+    let ours = ours.map(|tag| (&tag.repository, &tag.tag, tag.kind.moves()));
+    for (repository, tag, moves) in named.chain(ours) {
+        let name = format!("{repository}:{tag}");
+        let reference: Reference = name.parse().map_err(|error| {
+            Error::new(Status::Registry, format!("`{name}` cannot be pulled")).because(error)
+        })?;
+        let part = session.repository(&reference).read(tag)?;
+        let is = part.map(|part| part.digest);
+        if is == Some(digest) {
+            continue;
+        }
+        let is = is.map_or("nothing".to_owned(), |is| format!("`{is}`"));
+        let message = format!("`{name}` was written as `{digest}`, and it is {is}");
+        if !moves {
+            return Err(Error::new(Status::Registry, message)
+                .hint("somebody else wrote the tag since then"));
+        }
+        // A higher version may have come.
+        cx.warn(message);
+    }
+    let paths: Vec<_> = pushed
+        .repositories
+        .iter()
+        .map(|repository| format!("docker://{}@{digest}", repository.name).into())
+        .collect();
+    let names = paths.len();
+    let verified = verify::verify(
+        cx,
+        &verify::Request {
+            paths,
+            digests: true,
+            registry: request.registry.clone(),
+            ..verify::Request::default()
+        },
+    )?;
+    if !verified.accepted {
+        let message = format!("`{digest}` is refused where it was pushed to");
+        return Err(Error::check(message)
+            .detail(format::human(&verified))
+            .hint("the tags are written: `--dry-run` shows them"));
+    }
+    let count = verified.checked.len();
+    let places = if names == 1 { String::new() } else { format!(" in {names} repositories") };
+    cx.status("Verified", format!("{digest}: {count} programs{places}"));
+    Ok(verified)
+}

@@ -1,0 +1,236 @@
+//! `push`: an image, or several under one index, to registries. Blobs go first, then what points at
+//! them, and tags last: whoever reads a tag finds all of it.
+
+mod check;
+mod send;
+mod settle;
+mod source;
+mod tag;
+mod text;
+mod wish;
+
+use std::sync::Arc;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use self::{
+    source::{named, of_dist, root},
+    tag::is_tag,
+    wish::Wish,
+};
+pub use self::{text::text, wish::Tagging};
+use super::{attach, store};
+use crate::{
+    distribution::{Upload, upload::Part},
+    error::{Error, Result},
+    oci::{Descriptor, Digest, Reference, layout::REF_NAME},
+    schema::{
+        Push,
+        push::{Pushed, Repository as Told, SCHEMA, Tag},
+    },
+    sys::{
+        Context,
+        registry::{Repository, Session, Settings},
+    },
+    unpack::image::Store,
+};
+
+/// What is pushed.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// An image that `dist` made: the directory with `dist.json`, and its name where there are
+    /// several.
+    Dist(Utf8PathBuf, Option<String>),
+    /// An OCI layout or archive, with `:TAG` or `@DIGEST` behind it where it has several images.
+    Path(String),
+}
+
+/// What to push, and where to.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What is pushed.
+    pub source: Source,
+    /// Where it goes.
+    pub references: Vec<Reference>,
+    /// Repositories of the same registries that may have some of it already.
+    pub mount_from: Vec<String>,
+    /// Whether nothing is to be written.
+    pub dry_run: bool,
+    /// Whether what a release says of the image goes with it.
+    pub attach: bool,
+    /// The tags that a policy gives; else those of the references are written.
+    pub tagging: Option<Tagging>,
+    /// Whether what is in the registries afterwards is verified.
+    pub verify: bool,
+    /// How registries are talked to.
+    pub registry: Settings,
+}
+
+/// Pushes, and gives what was done. What is there already is not sent again, so that a push that was
+/// interrupted goes on.
+///
+/// # Errors
+/// The image is not there or is damaged; a registry refuses or does not answer; a tag must not be
+/// this image; or a tag points at something else right after it was written. A dry run is no error
+/// where a tag is refused: what it gives says so.
+pub fn push(cx: &Context, request: &Request) -> Result<Push> {
+    let (path, name, of, documents) = match &request.source {
+        Source::Path(text) => {
+            let (path, name) = store::split(text);
+            (path.to_owned(), name.map(str::to_owned), None, Vec::new())
+        }
+        Source::Dist(dir, name) => {
+            let (dist, image) = of_dist(dir, name.as_deref())?;
+            let documents = match request.attach {
+                true => attach::documents(dir, &dist, &image)?,
+                false => Vec::new(),
+            };
+            (dir.join(&image.path), None, Some((dist, image)), documents)
+        }
+    };
+    let mut pushed = store::open_path(&path, |store, _| {
+        let root = root(store, &path, name.as_deref())?;
+        let other = of.as_ref().map(|(_, image)| image.digest);
+        if let Some(digest) = other.filter(|digest| *digest != root.digest) {
+            let message =
+                format!("`{path}` holds `{}`, and `dist.json` has `{digest}`", root.digest);
+            return Err(Error::check(message).hint("`cargo longshore image` makes it again"));
+        }
+        let wish = request.tagging.as_ref().map(|tagging| {
+            Wish::new(tagging, &request.references, (store, &path, &root), of.as_ref())
+        });
+        let upload = Upload::of(store, &root).map_err(|error| named(&path, &error))?;
+        let content = (&upload, &documents[..], wish.transpose()?);
+        let push = Pusher::new(cx, request, store, &path, content, &root)?;
+        push.run()
+    })?;
+    if request.verify && !pushed.dry_run {
+        pushed.verification = Some(check::check(cx, request, &pushed)?);
+    }
+    Ok(pushed)
+}
+
+/// One repository, and what is to be there.
+struct Goal {
+    repository: Repository,
+    /// The tags, and what each pointed at before.
+    tags: Vec<(String, Option<Digest>)>,
+}
+
+pub(super) struct Pusher<'a> {
+    cx: &'a Context,
+    request: &'a Request,
+    store: &'a (dyn Store + Sync),
+    path: &'a Utf8Path,
+    upload: &'a Upload,
+    documents: &'a [attach::Document],
+    root: &'a Part,
+    session: Arc<Session>,
+    /// The tag of each reference.
+    tags: Vec<Option<String>>,
+    /// The tags that a policy gives.
+    wish: Option<Wish>,
+}
+
+impl<'a> Pusher<'a> {
+    pub(super) fn new(
+        cx: &'a Context,
+        request: &'a Request,
+        store: &'a (dyn Store + Sync),
+        path: &'a Utf8Path,
+        (upload, documents, wish): (&'a Upload, &'a [attach::Document], Option<Wish>),
+        of: &Descriptor,
+    ) -> Result<Self> {
+        let root = upload.root().ok_or_else(|| Error::check("there is nothing to push"))?;
+        let mut tags = Vec::new();
+        for reference in &request.references {
+            if let Some(digest) = reference.digest.filter(|digest| *digest != root.digest) {
+                let message = format!("`{path}` is `{}`, and not `{digest}`", root.digest);
+                return Err(
+                    Error::check(message).hint(format!("`{reference}` names another image"))
+                );
+            }
+            // The version, which the image has from `dist`. A `latest` that nobody spoke of would
+            // move unseen.
+            let own = of.annotations.get(REF_NAME).cloned();
+            tags.push(match (&reference.tag, reference.digest) {
+                _ if wish.is_some() => None,
+                (Some(tag), _) => Some(tag.clone()),
+                (None, Some(_)) => None,
+                (None, None) => {
+                    Some(own.filter(|tag| is_tag(reference, tag)).ok_or_else(|| {
+                        Error::usage(format!("`{reference}` has no tag, nor has `{path}`"))
+                            .hint(format!("name one: `{reference}:TAG`"))
+                    })?)
+                }
+            });
+        }
+        let session = Session::new(cx, &request.registry);
+        Ok(Pusher { cx, request, store, path, upload, documents, root, session, tags, wish })
+    }
+
+    pub(super) fn run(&self) -> Result<Push> {
+        let mut goals: Vec<Goal> = Vec::new();
+        for (reference, tag) in self.request.references.iter().zip(&self.tags) {
+            let repository = self.session.repository(reference);
+            let at = goals.iter().position(|goal| goal.repository.name() == repository.name());
+            let at = at.unwrap_or_else(|| {
+                goals.push(Goal { repository, tags: Vec::new() });
+                goals.len() - 1
+            });
+            let goal = &mut goals[at];
+            if let Some(tag) = tag
+                && !goal.tags.iter().any(|(known, _)| known == tag)
+            {
+                let was = goal.repository.digest_of(tag, true)?;
+                goal.tags.push((tag.clone(), was));
+            }
+        }
+        let mut open = Vec::new();
+        for goal in &goals {
+            open.push(self.look(&goal.repository)?);
+        }
+        if let Some(refusal) = settle::refusal(&open).filter(|_| !self.request.dry_run) {
+            return Err(refusal);
+        }
+        let mut repositories = Vec::new();
+        for (at, goal) in goals.iter().enumerate() {
+            let mut told = self.content(&goals[..=at], goal)?;
+            // Before tags, so that whoever finds a tag finds these, too.
+            let (dry_run, repository) = (self.request.dry_run, &goal.repository);
+            told.attached =
+                attach::attach(self.cx, repository, self.root, self.documents, dry_run)?;
+            repositories.push(told);
+        }
+        let mut tags = Vec::new();
+        for (goal, open) in goals.iter().zip(open) {
+            self.tag(goal)?;
+            tags.extend(match self.request.dry_run {
+                true => open.into_iter().map(|open| open.told(&goal.repository)).collect(),
+                false => self.settle(&goal.repository, open)?,
+            });
+        }
+        Ok(self.told(&goals, repositories, tags))
+    }
+
+    fn told(&self, goals: &[Goal], repositories: Vec<Told>, tags: Vec<Tag>) -> Push {
+        let references = self.request.references.iter().zip(&self.tags).map(|(reference, tag)| {
+            let goal = goals.iter().find(|goal| goal.repository.name() == reference.name());
+            let known = goal
+                .zip(tag.as_ref())
+                .and_then(|(goal, tag)| goal.tags.iter().find(|(known, _)| known == tag));
+            let was = known.and_then(|(_, was)| *was);
+            Pushed { repository: reference.name(), tag: tag.clone(), was }
+        });
+        Push {
+            schema: SCHEMA,
+            dry_run: self.request.dry_run,
+            digest: self.root.digest,
+            media_type: self.root.media_type.to_string(),
+            references: references.collect(),
+            repositories,
+            tags,
+            verification: None,
+        }
+    }
+}

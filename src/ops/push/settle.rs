@@ -1,0 +1,358 @@
+//! The tags of a policy. No registry writes a tag on a condition, so two pushes at the same time can
+//! each write over the other. Whoever writes looks again: a version's own tag is there before any
+//! that follows it is written, and who sees a higher one than its own gives way.
+
+use std::collections::{BTreeMap, btree_map::Entry};
+
+use semver::Version;
+
+use super::{Pusher, wish::VERSION};
+use crate::{
+    distribution::{retry, upload::Part},
+    error::{Error, Result, Status},
+    oci::{Descriptor, Digest, Document, Index, Manifest, Reference},
+    schema::push::{Outcome, Tag},
+    sys::registry::{Remote, Repository},
+    tags::{self, Decision, Highest, Line, Rule, Standing, Wanted},
+    unpack,
+};
+
+/// A tag on its way to what it will be.
+pub(super) struct Open {
+    wanted: Wanted,
+    /// What it pointed at first.
+    was: Option<Digest>,
+    /// What it points at.
+    is: Option<Digest>,
+    /// Whether it was written here.
+    wrote: bool,
+    outcome: Outcome,
+    reason: String,
+}
+
+impl Open {
+    /// Takes note of what is to become of it.
+    fn note(&mut self, decision: &Decision) {
+        let (outcome, reason) = match decision {
+            Decision::Write(why) if self.was.is_none() => (Outcome::Written, why),
+            Decision::Write(why) => (Outcome::Moved, why),
+            Decision::GiveWay(_, why) => (Outcome::Lost, why),
+            Decision::Keep(why) => (Outcome::Kept, why),
+            Decision::Refuse(why) => (Outcome::Refused, why),
+        };
+        (self.outcome, self.reason) = (outcome, reason.clone());
+    }
+
+    pub(super) fn told(self, repository: &Repository) -> Tag {
+        let Open { wanted: Wanted { tag, kind, .. }, was, is, outcome, reason, .. } = self;
+        Tag { repository: repository.name(), tag, kind, outcome, reason, was, is }
+    }
+}
+
+/// Why nothing is to be written, where that is so: what is refused, of all repositories.
+pub(super) fn refusal(open: &[Vec<Open>]) -> Option<Error> {
+    let refused = open.iter().flatten().filter(|open| open.outcome == Outcome::Refused);
+    let lines: Vec<String> = refused
+        .map(|Open { wanted, is, reason, .. }| {
+            let is = is.map_or(String::new(), |is| format!(" is {is}"));
+            format!("{}{is}: {reason}", wanted.tag)
+        })
+        .collect();
+    (!lines.is_empty()).then(|| {
+        Error::check("a version's tag does not become another image; nothing was written")
+            .detail(lines.join("\n"))
+            .hint("release another version; `--tags snapshot` pushes what is none")
+    })
+}
+
+/// What is known of a repository at one moment.
+#[derive(Default)]
+struct Listed {
+    versions: Vec<Version>,
+    digests: BTreeMap<Version, Option<Digest>>,
+}
+
+impl Listed {
+    /// The highest version of a line that is not below `than`. One whose tag leads nowhere is being
+    /// written, and whoever does that comes to the tags that follow it later; or it was taken away.
+    fn highest(
+        &mut self,
+        repository: &Repository,
+        line: Line,
+        than: &Version,
+    ) -> Result<Option<Highest>> {
+        for version in &self.versions {
+            if !line.contains(version) || version.cmp_precedence(than).is_lt() {
+                continue;
+            }
+            let digest = match self.digests.entry(version.clone()) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(new) => {
+                    *new.insert(repository.digest_of(&version.to_string(), true)?)
+                }
+            };
+            if let Some(digest) = digest {
+                return Ok(Some(Highest { version: version.clone(), digest }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Pusher<'_> {
+    /// What would become of the tags of a policy, as things are.
+    pub(super) fn look(&self, repository: &Repository) -> Result<Vec<Open>> {
+        let Some(wish) = &self.wish else { return Ok(Vec::new()) };
+        // What never moves is for itself.
+        let mut listed = match self.request.dry_run {
+            true => self.listed(repository)?.unwrap_or_default(),
+            false => Listed::default(),
+        };
+        let mut all = Vec::new();
+        for wanted in &wish.wanted {
+            let mut open = Open {
+                wanted: wanted.clone(),
+                was: None,
+                is: None,
+                wrote: false,
+                outcome: Outcome::Kept,
+                reason: String::new(),
+            };
+            // What moves is looked at where it is written.
+            if wanted.rule == Rule::Fixed || self.request.dry_run {
+                let (decision, is) = self.decide(repository, &mut listed, &open)?;
+                (open.was, open.is) = (is, is);
+                open.note(&decision);
+            }
+            all.push(open);
+        }
+        Ok(all)
+    }
+
+    /// Writes the tags of a policy, and stays until they are what they should be.
+    pub(super) fn settle(&self, repository: &Repository, mut all: Vec<Open>) -> Result<Vec<Tag>> {
+        let fixed = |open: &&mut Open| open.wanted.rule == Rule::Fixed;
+        for open in all.iter_mut().filter(fixed) {
+            self.fix(repository, open)?;
+        }
+        let mut warned = false;
+        let mut first = true;
+        for tried in 1.. {
+            self.cx.children.check()?;
+            let listed = self.listed(repository)?;
+            if listed.is_none() && !warned {
+                warned = true;
+                let name = repository.name();
+                self.cx.warn(format!("`{name}` does not list its tags: a push of a higher version at the same time may lose"));
+            }
+            let mut listed = listed.unwrap_or_default();
+            let mut acted = false;
+            for open in all.iter_mut().filter(|open| open.wanted.rule != Rule::Fixed) {
+                acted |= self.step(repository, &mut listed, open, first)?;
+            }
+            first = false;
+            if !acted {
+                break;
+            }
+            // Once more at once, to see what was written; then ever later.
+            if tried > 2 {
+                self.wait(repository, tried - 2)?;
+            }
+        }
+        let name = repository.name();
+        let mut lost = None;
+        for open in &mut all {
+            if open.wanted.rule == Rule::Fixed {
+                open.is = repository.digest_of(&open.wanted.tag, true)?;
+            }
+            // What follows no version was written last by somebody else: nobody knows what is right.
+            let other =
+                !matches!(open.wanted.rule, Rule::Follows(_)) && open.is != Some(self.root.digest);
+            if other && lost.is_none() {
+                lost = Some(self.lost(repository, &open.wanted.tag, open.is));
+            } else {
+                self.tell(&name, open);
+            }
+        }
+        match lost {
+            Some(error) => Err(error),
+            None => Ok(all.into_iter().map(|open| open.told(repository)).collect()),
+        }
+    }
+
+    /// Writes a tag that never moves, where it is not there.
+    fn fix(&self, repository: &Repository, open: &mut Open) -> Result<()> {
+        self.cx.children.check()?;
+        let (decision, is) = self.decide(repository, &mut Listed::default(), open)?;
+        (open.was, open.is) = (is, is);
+        open.note(&decision);
+        if let Decision::Refuse(why) = &decision {
+            let name = format!("{}:{}", repository.name(), open.wanted.tag);
+            return Err(Error::check(format!("`{name}` came meanwhile: {why}")).hint(format!(
+                "what was pushed is `{}@{}`",
+                repository.name(),
+                self.root.digest
+            )));
+        }
+        if let Decision::Write(_) = decision {
+            repository.put(&open.wanted.tag, &self.root.media_type, &self.root.bytes)?;
+            open.wrote = true;
+            open.is = repository.digest_of(&open.wanted.tag, true)?;
+            if open.is != Some(self.root.digest) {
+                return Err(self.lost(repository, &open.wanted.tag, open.is));
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at a tag that may move, and moves it where it should; whether it was written.
+    fn step(
+        &self,
+        repository: &Repository,
+        listed: &mut Listed,
+        open: &mut Open,
+        first: bool,
+    ) -> Result<bool> {
+        self.cx.children.check()?;
+        let tag = open.wanted.tag.clone();
+        let (decision, is) = self.decide(repository, listed, open)?;
+        if first {
+            open.was = is;
+        }
+        open.is = is;
+        match &decision {
+            // Nobody follows whom: the second time, it is somebody else's.
+            Decision::Write(_) if open.wrote && open.wanted.rule == Rule::Free => return Ok(false),
+            Decision::Write(_) => {
+                if open.wrote {
+                    let is = is.map_or("nothing".to_owned(), |is| format!("`{is}`"));
+                    let name = format!("`{}:{tag}`", repository.name());
+                    self.cx.warn(format!("{name} became {is} right after it was written"));
+                } else {
+                    open.note(&decision);
+                }
+                repository.put(&tag, &self.root.media_type, &self.root.bytes)?;
+                (open.wrote, open.is) = (true, Some(self.root.digest));
+            }
+            Decision::GiveWay(digest, _) => {
+                open.note(&decision);
+                let Some(part) = repository.read(&digest.to_string())? else { return Ok(true) };
+                repository.put(&tag, &part.media_type, &part.bytes)?;
+                open.is = Some(*digest);
+            }
+            Decision::Keep(_) | Decision::Refuse(_) => {
+                // What was written and has stayed keeps its reason.
+                let stayed = open.wrote && is == Some(self.root.digest);
+                if !stayed && open.outcome != Outcome::Lost {
+                    open.note(&decision);
+                    if open.wrote {
+                        open.outcome = Outcome::Lost;
+                    }
+                }
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What is to become of a tag, and what it points at.
+    fn decide(
+        &self,
+        repository: &Repository,
+        listed: &mut Listed,
+        open: &Open,
+    ) -> Result<(Decision, Option<Digest>)> {
+        let Some(wish) = &self.wish else {
+            return Ok((Decision::Keep(String::new()), None));
+        };
+        let highest = match (open.wanted.rule, &wish.ours.version) {
+            (Rule::Follows(line), Some(version)) => listed.highest(repository, line, version)?,
+            _ => None,
+        };
+        let standing = match repository.read(&open.wanted.tag)? {
+            None => Standing::Absent,
+            Some(part) if part.digest == self.root.digest || open.wanted.rule == Rule::Free => {
+                let version = wish.ours.version.clone().filter(|_| open.wanted.rule != Rule::Free);
+                Standing::At(part.digest, version)
+            }
+            Some(part) => Standing::At(part.digest, self.version(repository, &part)?),
+        };
+        let asked = wish.asked.contains(&open.wanted.tag);
+        let flags = (open.wrote, asked);
+        let decision = tags::decide(&open.wanted, &wish.ours, &standing, highest.as_ref(), flags);
+        Ok((decision, standing.digest()))
+    }
+
+    /// The version that an image in a registry says; none where it says none that can be read.
+    fn version(&self, repository: &Repository, part: &Part) -> Result<Option<Version>> {
+        let bytes = || part.bytes.clone();
+        let annotated = match part.media_type.is_index() {
+            true => {
+                Document::<Index>::parse(bytes()).map(|of| of.annotations.get(VERSION).cloned())
+            }
+            false => {
+                Document::<Manifest>::parse(bytes()).map(|of| of.annotations.get(VERSION).cloned())
+            }
+        };
+        let said = match annotated {
+            Ok(Some(said)) => Ok(Some(said)),
+            Err(_) => Ok(None),
+            Ok(None) => {
+                let reference = Reference {
+                    registry: repository.host().to_owned(),
+                    repository: repository.path().to_owned(),
+                    tag: None,
+                    digest: Some(part.digest),
+                };
+                let size = part.bytes.len() as u64;
+                let root = Descriptor::new(part.media_type.clone(), part.digest, size);
+                Remote::open(&self.session, &reference).and_then(|remote| {
+                    unpack::about(&remote, &root, VERSION)
+                        .map_err(|error| remote.failure().unwrap_or(error))
+                })
+            }
+        };
+        match said {
+            Ok(said) => Ok(said.and_then(|said| Version::parse(&said).ok())),
+            // It is broken, or no image: it says nothing. That the registry is silent is another thing.
+            Err(error) if error.status() == Status::CheckFailed => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The versions that have tags of their own, highest first; none where the registry does not say.
+    fn listed(&self, repository: &Repository) -> Result<Option<Listed>> {
+        let Some(tags) = repository.tags()? else { return Ok(None) };
+        let mut versions: Vec<Version> = tags.iter().filter_map(|tag| tags::version(tag)).collect();
+        versions.sort_by(|a, b| b.cmp_precedence(a));
+        Ok(Some(Listed { versions, digests: BTreeMap::new() }))
+    }
+
+    /// Waits before the tags are looked at once more.
+    fn wait(&self, repository: &Repository, tried: u32) -> Result<()> {
+        // Two that race are of different content.
+        let salt = u64::from_str_radix(self.root.digest.hex().get(..4).unwrap_or("0"), 16);
+        let Some(time) = retry::wait(tried, None, salt.unwrap_or(0)) else {
+            let message = format!("the tags of `{}` do not come to rest", repository.name());
+            return Err(Error::new(Status::Registry, message)
+                .hint("do others write them again and again? run it again when they are done"));
+        };
+        self.cx.status("Waiting", format!("{:.1} s for others' tags", time.as_secs_f64()));
+        self.cx.children.pause(time)
+    }
+
+    fn tell(&self, name: &str, open: &Open) {
+        let Open { wanted, was, outcome, reason, .. } = open;
+        let was = was.map_or(String::new(), |was| format!(" (it was {was})"));
+        let name = format!("{name}:{}", wanted.tag);
+        match outcome {
+            Outcome::Written => self.cx.status("Tagged", format!("{name}: {reason}")),
+            Outcome::Moved => self.cx.status("Tagged", format!("{name}{was}: {reason}")),
+            Outcome::Kept => self.cx.status("Kept", format!("{name}: {reason}")),
+            Outcome::Refused => self.cx.status("Refused", format!("{name}: {reason}")),
+            Outcome::Lost => {
+                self.cx.warn(format!("`{name}` was written, and is another's: {reason}"))
+            }
+        }
+    }
+}

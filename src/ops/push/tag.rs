@@ -1,0 +1,50 @@
+//! Tags that were named: they point at what was pushed, whatever they pointed at before.
+
+use super::{Goal, Pusher};
+use crate::{
+    error::{Error, Result, Status},
+    oci::{Digest, Reference},
+    sys::registry::Repository,
+};
+
+impl Pusher<'_> {
+    /// Lets the tags point at what is there now, and looks whether they do.
+    pub(super) fn tag(&self, goal: &Goal) -> Result<()> {
+        let (repository, digest) = (&goal.repository, self.root.digest);
+        for (tag, was) in &goal.tags {
+            let name = format!("{}:{tag}", repository.name());
+            if *was == Some(digest) {
+                self.cx.status("Unchanged", format!("{name} is {digest}"));
+                continue;
+            }
+            if self.request.dry_run {
+                continue;
+            }
+            self.cx.children.check()?;
+            repository.put(tag, &self.root.media_type, &self.root.bytes)?;
+            let is = repository.digest_of(tag, true)?;
+            if is != Some(digest) {
+                return Err(self.lost(repository, tag, is));
+            }
+            let was = was.map_or(String::new(), |was| format!(" (it was {was})"));
+            self.cx.status("Tagged", format!("{name}{was}"));
+        }
+        Ok(())
+    }
+
+    /// Somebody else wrote a tag at the same time, and no rule says which of both is right.
+    pub(super) fn lost(&self, repository: &Repository, tag: &str, is: Option<Digest>) -> Error {
+        let (name, digest) = (repository.name(), self.root.digest);
+        let is = is.map_or("nothing".to_owned(), |is| format!("`{is}`"));
+        let message =
+            format!("`{name}:{tag}` was written as `{digest}`, and right after that it is {is}");
+        Error::new(Status::Registry, message).hint(format!(
+            "somebody else wrote the tag at the same time; what was pushed is `{name}@{digest}`"
+        ))
+    }
+}
+
+pub(super) fn is_tag(reference: &Reference, tag: &str) -> bool {
+    let known = Reference { tag: Some(tag.to_owned()), digest: None, ..reference.clone() };
+    known.to_string().parse() == Ok(known)
+}

@@ -1,0 +1,106 @@
+//! The tags that a policy gives to what is pushed.
+
+use std::collections::BTreeSet;
+
+use camino::Utf8Path;
+use semver::Version;
+
+use super::source::named;
+use crate::{
+    error::{Error, Result},
+    oci::{Descriptor, Reference},
+    schema::{Dist, dist::Image},
+    tags::{Occasion, Ours, Policy, Rule, Subject, Wanted},
+    unpack::{about, image::Store},
+};
+
+/// Where an image says its version (OCI image specification 1.1, annotations.md).
+pub(super) const VERSION: &str = "org.opencontainers.image.version";
+
+/// Where it says the revision of its source.
+const REVISION: &str = "org.opencontainers.image.revision";
+
+/// What tags a policy is asked for.
+#[derive(Clone, Debug)]
+pub struct Tagging {
+    /// What the image is pushed as.
+    pub occasion: Occasion,
+    /// A branch whose tag is written, too.
+    pub branch: Option<String>,
+    /// Tags that move even where that is not to a higher version.
+    pub moves: Vec<String>,
+    /// Whether a release may be of files that differ from their commit.
+    pub allow_dirty: bool,
+}
+
+/// What is wished of each repository.
+pub(super) struct Wish {
+    pub(super) wanted: Vec<Wanted>,
+    pub(super) ours: Ours,
+    /// Tags that were named as ones to move.
+    pub(super) asked: BTreeSet<String>,
+}
+
+impl Wish {
+    /// What the policy makes of the image at `root` in the store at `path`, and of what its release
+    /// says of it.
+    pub(super) fn new(
+        tagging: &Tagging,
+        references: &[Reference],
+        (store, path, root): (&dyn Store, &Utf8Path, &Descriptor),
+        of: Option<&(Dist, Image)>,
+    ) -> Result<Self> {
+        let whole = |of: &&Reference| of.tag.is_some() || of.digest.is_some();
+        if let Some(reference) = references.iter().find(whole) {
+            let message = format!("`{reference}` names a tag or a digest, and `--tags` gives tags");
+            return Err(Error::usage(message).hint(format!("name `{}`", reference.name())));
+        }
+        let word = |key| about(store, root, key).map_err(|error| named(path, &error));
+        let said = word(VERSION)?;
+        let version = said.as_deref().and_then(|said| Version::parse(said).ok());
+        if let (Occasion::Release, Some(said), None) = (tagging.occasion, &said, &version) {
+            let shown = said.escape_debug();
+            let message = format!("`{path}`: its version `{shown}` is none that can be released");
+            return Err(Error::usage(message)
+                .hint(format!("its label `{VERSION}` has to be `X.Y.Z` (semver.org)")));
+        }
+        let release = of.map(|(dist, _)| &dist.release);
+        let revision = word(REVISION)?;
+        // As `dist` writes it.
+        let clean = revision.as_deref().and_then(|text| text.strip_suffix("-dirty"));
+        let dirty = clean.is_some() || release.and_then(|release| release.dirty) == Some(true);
+        let revision = clean.map(str::to_owned).or(revision);
+        let revision = revision.or_else(|| release.and_then(|release| release.revision.clone()));
+        if tagging.occasion == Occasion::Release && dirty && !tagging.allow_dirty {
+            let message = format!("`{path}` is made of files that differ from their commit");
+            return Err(Error::check(message).hint(
+                "commit and build again; `--tags snapshot` tags it as what it is; `--allow-dirty` \
+                 releases it",
+            ));
+        }
+        let subject = Subject { version, revision, dirty };
+        let recipe = of
+            .and_then(|(dist, image)| dist.recipes.iter().find(|recipe| recipe.name == image.name));
+        let policy = recipe.map_or_else(Policy::default, |recipe| recipe.tags.clone());
+        let wanted = policy.wanted(tagging.occasion, &subject, tagging.branch.as_deref())?;
+        for tag in &tagging.moves {
+            let found = wanted.iter().find(|wanted| wanted.tag == *tag);
+            let tags: Vec<_> = wanted.iter().map(|wanted| wanted.tag.as_str()).collect();
+            match found.map(|wanted| wanted.rule) {
+                Some(Rule::Fixed) => {
+                    return Err(Error::usage(format!(
+                        "`{tag}` is a version's tag: it never moves"
+                    ))
+                    .hint("release another version"));
+                }
+                None => {
+                    return Err(Error::usage(format!("`{tag}` is none of the tags of this image"))
+                        .hint(format!("it gets `{}`", tags.join("`, `"))));
+                }
+                Some(_) => {}
+            }
+        }
+        let ours = Ours { digest: root.digest, version: subject.version };
+        Ok(Wish { wanted, ours, asked: tagging.moves.iter().cloned().collect() })
+    }
+}
