@@ -62,6 +62,6 @@ pub(super) fn check(cx: &Context, request: &Request, pushed: &Push) -> Result<Ve
     }
     let count = verified.checked.len();
     let places = if names == 1 { String::new() } else { format!(" in {names} repositories") };
-    cx.status("Verified", format!("{digest}: {count} programs{places}"));
+    cx.status("Verified", format!("{digest}: {count} verdicts{places}"));
     Ok(verified)
 }

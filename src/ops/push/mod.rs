@@ -9,9 +9,13 @@ mod tag;
 mod text;
 mod wish;
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use semver::Version;
 
 use self::{
     source::{named, of_dist, root},
@@ -130,6 +134,8 @@ pub(super) struct Pusher<'a> {
     tags: Vec<Option<String>>,
     /// The tags that a policy gives.
     wish: Option<Wish>,
+    /// The versions that images in registries say.
+    versions: Mutex<BTreeMap<Digest, Option<Version>>>,
 }
 
 impl<'a> Pusher<'a> {
@@ -166,7 +172,20 @@ impl<'a> Pusher<'a> {
             });
         }
         let session = Session::new(cx, &request.registry);
-        Ok(Pusher { cx, request, store, path, upload, documents, root, session, tags, wish })
+        let versions = Mutex::default();
+        Ok(Pusher {
+            cx,
+            request,
+            store,
+            path,
+            upload,
+            documents,
+            root,
+            session,
+            tags,
+            wish,
+            versions,
+        })
     }
 
     pub(super) fn run(&self) -> Result<Push> {

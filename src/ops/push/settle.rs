@@ -2,7 +2,10 @@
 //! each write over the other. Whoever writes looks again: a version's own tag is there before any
 //! that follows it is written, and who sees a higher one than its own gives way.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::PoisonError,
+};
 
 use semver::Version;
 
@@ -285,6 +288,16 @@ impl Pusher<'_> {
 
     /// The version that an image in a registry says; none where it says none that can be read.
     fn version(&self, repository: &Repository, part: &Part) -> Result<Option<Version>> {
+        let known = || self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(version) = known().get(&part.digest) {
+            return Ok(version.clone());
+        }
+        let version = self.said(repository, part)?;
+        known().insert(part.digest, version.clone());
+        Ok(version)
+    }
+
+    fn said(&self, repository: &Repository, part: &Part) -> Result<Option<Version>> {
         let bytes = || part.bytes.clone();
         let annotated = match part.media_type.is_index() {
             true => {
