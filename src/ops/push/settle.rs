@@ -138,11 +138,16 @@ impl Pusher<'_> {
         for open in all.iter_mut().filter(fixed) {
             self.fix(repository, open)?;
         }
+        let follows = all.iter().any(|open| matches!(open.wanted.rule, Rule::Follows(_)));
         let mut warned = false;
         let mut first = true;
         for tried in 1.. {
             self.cx.children.check()?;
-            let listed = self.listed(repository)?;
+            // What follows no version is compared with none.
+            let listed = match follows {
+                true => self.listed(repository)?,
+                false => Some(Listed::default()),
+            };
             if listed.is_none() && !warned {
                 warned = true;
                 let name = repository.name();
