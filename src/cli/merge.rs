@@ -3,9 +3,9 @@
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
-use super::{args::Format, json, print, registry::RegistryArgs};
+use super::{args::Format, json, print, push::TagArgs, registry::RegistryArgs};
 use crate::{
-    error::{Result, Status},
+    error::{Error, Result, Status},
     merge::{Attestations, Wanted},
     oci::{Platform, Reference},
     ops::merge::{self, Request},
@@ -31,6 +31,8 @@ pub(super) struct MergeArgs {
     /// Push the image, too: `ghcr.io/me/tool`, with `:TAG` for another tag than its own; repeatable
     #[arg(long, value_name = "REFERENCE")]
     push: Vec<Reference>,
+    #[command(flatten)]
+    tags: TagArgs,
     /// Push the image alone, without bill of materials and provenance
     #[arg(long)]
     no_attach: bool,
@@ -68,8 +70,14 @@ pub(super) fn run(cx: &Context, args: &MergeArgs) -> Result<Status> {
         wanted: Wanted { platforms: args.platforms.clone(), attestations: args.attestations },
         push: args.push.clone(),
         attach: !args.no_attach,
+        tagging: args.tags.tagging(),
+        verify: args.tags.verify,
         registry: args.registry.settings(),
     };
+    if args.push.is_empty() && (request.tagging.is_some() || request.verify) {
+        return Err(Error::usage("nothing is pushed, and nothing gets a tag")
+            .hint("`--push` says where the image goes"));
+    }
     let merged = merge::merge(cx, &request)?;
     match (args.message_format, &merged.dist, &merged.push) {
         (Format::Json, Some(dist), _) => json(dist)?,

@@ -31,22 +31,8 @@ pub(super) struct PushArgs {
     /// Push this image, where `dist` made several
     #[arg(short, long, value_name = "NAME")]
     package: Option<String>,
-    /// Write the tags that the version or the revision gives: for a release `X.Y.Z`, which never
-    /// moves, and `X.Y`, `X` and `latest`, which only rise; docs/registry.md has them all
-    #[arg(long, value_name = "OCCASION", help_heading = TAGS)]
-    tags: Option<Tags>,
-    /// Write the tag of this branch, too
-    #[arg(long, value_name = "NAME", help_heading = TAGS, requires = "tags")]
-    branch: Option<String>,
-    /// Move this tag, even from a higher version or from an image that says none; repeatable
-    #[arg(long, value_name = "TAG", help_heading = TAGS, requires = "tags")]
-    move_tag: Vec<String>,
-    /// Release what is made of files that differ from their commit
-    #[arg(long, help_heading = TAGS, requires = "tags")]
-    allow_dirty: bool,
-    /// Pull what was pushed, and verify it
-    #[arg(long)]
-    verify: bool,
+    #[command(flatten)]
+    tags: TagArgs,
     /// Take blobs from this repository of the same registry, where it has them; repeatable
     #[arg(long, value_name = "PATH")]
     mount_from: Vec<String>,
@@ -63,6 +49,27 @@ pub(super) struct PushArgs {
     message_format: Format,
 }
 
+/// Which tags, and whether that came about.
+#[derive(Debug, Args)]
+pub(super) struct TagArgs {
+    /// Write the tags that the version or the revision gives: for a release `X.Y.Z`, which never
+    /// moves, and `X.Y`, `X` and `latest`, which only rise; docs/registry.md has them all
+    #[arg(long, value_name = "OCCASION", help_heading = TAGS)]
+    tags: Option<Tags>,
+    /// Write the tag of this branch, too
+    #[arg(long, value_name = "NAME", help_heading = TAGS, requires = "tags")]
+    branch: Option<String>,
+    /// Move this tag, even from a higher version or from an image that says none; repeatable
+    #[arg(long, value_name = "TAG", help_heading = TAGS, requires = "tags")]
+    move_tag: Vec<String>,
+    /// Release what is made of files that differ from their commit
+    #[arg(long, help_heading = TAGS, requires = "tags")]
+    allow_dirty: bool,
+    /// Pull what was pushed, and verify it
+    #[arg(long)]
+    pub(super) verify: bool,
+}
+
 const TAGS: &str = "Tags";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -73,8 +80,8 @@ enum Tags {
     Snapshot,
 }
 
-impl PushArgs {
-    fn tagging(&self) -> Option<Tagging> {
+impl TagArgs {
+    pub(super) fn tagging(&self) -> Option<Tagging> {
         let occasion = match self.tags? {
             Tags::Release => Occasion::Release,
             Tags::Snapshot => Occasion::Snapshot,
@@ -95,8 +102,8 @@ pub(super) fn run(cx: &Context, args: &PushArgs) -> Result<Status> {
         mount_from: args.mount_from.clone(),
         dry_run: args.dry_run,
         attach: !args.no_attach,
-        tagging: args.tagging(),
-        verify: args.verify,
+        tagging: args.tags.tagging(),
+        verify: args.tags.verify,
         registry: args.registry.settings(),
     };
     let pushed = push::push(cx, &request)?;

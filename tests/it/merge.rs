@@ -402,6 +402,11 @@ fn released(root: &Path) -> (BTreeMap<PathBuf, Digest>, Value) {
     (files, json)
 }
 
+/// The digest of the image that one `dist` made.
+fn whole_digest(whole: &crate::support::workspace::Workspace) -> String {
+    digest(&whole.dist().join("image/hello"))
+}
+
 #[test]
 fn real_parts_are_what_one_machine_makes() {
     // It writes the completions of the part for arm64.
@@ -441,4 +446,19 @@ fn real_parts_are_what_one_machine_makes() {
     assert_eq!(provenance.len(), 2, "{sums}");
     // What is merged holds to every check.
     run(home.path(), "verify target/dist").run();
+    // And goes out under the tags of its version.
+    let (Some(skopeo), Some(registry)) = (peer::find("skopeo"), Registry::start()) else {
+        return;
+    };
+    let name = format!("{}/hello", registry.address);
+    let args = format!("{args} --push {name} --tags release --verify");
+    let ran = run(home.path(), &args).run();
+    let digest = whole_digest(whole);
+    assert_eq!(ran.stdout, format!("{name}@{digest}\n"));
+    for tag in ["0.1.0", "0.1", "latest"] {
+        let url = registry.url(&format!("hello:{tag}"));
+        let raw = peer::run(&skopeo, ["inspect", "--tls-verify=false", "--raw", &url]);
+        assert_eq!(Digest::of(raw.as_bytes()).to_string(), digest, "{tag}");
+    }
+    run(home.path(), &format!("merge {} --tags release", one.display())).status(2).run();
 }

@@ -92,7 +92,7 @@ fn layers(images: &[dist::Image]) -> usize {
 /// Makes images of what is in `target/dist`, and gives what they are called with their digests.
 ///
 /// # Errors
-/// As [`images`]; there is no `dist.json`, or what is there is not what it says.
+/// As for `dist`; there is no `dist.json`, or what is there is not what it says.
 pub fn image(cx: &Context, request: &Request) -> Result<Vec<dist::Image>> {
     let stage = Stage::begin(cx, &request.dist)?;
     let mut dist = stage.previous().ok_or_else(|| {

@@ -35,6 +35,10 @@ pub struct Request {
     pub push: Vec<Reference>,
     /// Whether what the release says of the image goes with it.
     pub attach: bool,
+    /// The tags that a policy gives; else those of the references are written.
+    pub tagging: Option<push::Tagging>,
+    /// Whether what is in the registries afterwards is verified.
+    pub verify: bool,
     /// How registries are talked to.
     pub registry: Settings,
 }
@@ -92,8 +96,8 @@ pub fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
                 mount_from: Vec::new(),
                 dry_run: false,
                 attach: request.attach,
-                tagging: None,
-                verify: false,
+                tagging: request.tagging.clone(),
+                verify: request.verify,
                 registry: request.registry.clone(),
             },
         )?),

@@ -54,17 +54,30 @@ pub(super) fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
         mount_from: from,
         dry_run: false,
         attach: false,
-        tagging: None,
-        verify: false,
+        tagging: request.tagging.clone(),
+        verify: request.verify,
         registry: request.registry.clone(),
     };
     let upload = Upload::of(&store, &joined.descriptor)?;
     let name = "the index of the parts".into();
-    let pusher = push::Pusher::new(cx, &pushing, &store, name, (&upload, &[], None), &joined.descriptor)?;
-    let pushed = pusher.run().map_err(|error| {
+    let wish = pushing.tagging.as_ref().map(|tagging| {
+        push::Wish::new(tagging, &request.push, (&store, name, &joined.descriptor), None)
+    });
+    let pusher = push::Pusher::new(
+        cx,
+        &pushing,
+        &store,
+        name,
+        (&upload, &[], wish.transpose()?),
+        &joined.descriptor,
+    )?;
+    let mut pushed = pusher.run().map_err(|error| {
         // Whoever reads a stream of a registry sees only that it ended.
         remotes.iter().find_map(Remote::failure).unwrap_or(error)
     })?;
+    if request.verify {
+        pushed.verification = Some(push::check(cx, &pushing, &pushed)?);
+    }
     Ok(Outcome { dist: None, push: Some(pushed) })
 }
 

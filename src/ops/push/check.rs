@@ -12,7 +12,11 @@ use crate::{
 
 /// Verifies each repository's image by its digest, and that each tag gives that very image: what
 /// tags point at is read whole, and the content of a digest is always the same.
-pub(super) fn check(cx: &Context, request: &Request, pushed: &Push) -> Result<Verification> {
+pub(in crate::ops) fn check(
+    cx: &Context,
+    request: &Request,
+    pushed: &Push,
+) -> Result<Verification> {
     // A new one: nothing that is known from before serves.
     let session = Session::new(cx, &request.registry);
     let digest = pushed.digest;

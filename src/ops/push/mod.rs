@@ -17,10 +17,10 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use semver::Version;
 
+pub(in crate::ops) use self::{check::check, wish::Wish};
 use self::{
     source::{named, of_dist, root},
     tag::is_tag,
-    wish::Wish,
 };
 pub use self::{text::text, wish::Tagging};
 use super::{attach, store};
@@ -109,7 +109,7 @@ pub fn push(cx: &Context, request: &Request) -> Result<Push> {
         push.run()
     })?;
     if request.verify && !pushed.dry_run {
-        pushed.verification = Some(check::check(cx, request, &pushed)?);
+        pushed.verification = Some(check(cx, request, &pushed)?);
     }
     Ok(pushed)
 }

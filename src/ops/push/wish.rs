@@ -34,7 +34,7 @@ pub struct Tagging {
 }
 
 /// What is wished of each repository.
-pub(super) struct Wish {
+pub(in crate::ops) struct Wish {
     pub(super) wanted: Vec<Wanted>,
     pub(super) ours: Ours,
     /// Tags that were named as ones to move.
@@ -44,7 +44,7 @@ pub(super) struct Wish {
 impl Wish {
     /// What the policy makes of the image at `root` in the store at `path`, and of what its release
     /// says of it.
-    pub(super) fn new(
+    pub(in crate::ops) fn new(
         tagging: &Tagging,
         references: &[Reference],
         (store, path, root): (&dyn Store, &Utf8Path, &Descriptor),
