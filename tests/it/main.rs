@@ -14,6 +14,7 @@ mod cli;
 mod corpus;
 mod dist;
 mod failure;
+mod faults;
 mod image;
 mod inspect;
 mod inspect_refused;

@@ -123,6 +123,10 @@ fn ours(table: &Table, dist: &Dist, peers: &Peers) {
             image(&[]);
             push(&peers.repository(registry));
         });
+        table.row("longshore push, registry", || {}, || push(&peers.repository(registry)));
+        let there = peers.repository(registry);
+        push(&there);
+        table.row("longshore push, all of it there", || {}, || push(&there));
     }
     table.row("longshore, layout, nothing changed", || {}, || image(&[]));
     dist.packages();

@@ -34,9 +34,15 @@ pub(crate) fn bytes(platform: &str) -> Vec<u8> {
 
 /// What a job for one platform leaves.
 pub(crate) fn part(platform: &str) -> Dist {
-    let dist = Dist::new(&[(platform, &bytes(platform))], json!({}));
-    dist.image(&[]);
+    let dist = part_of(platform, &bytes(platform));
     change(&dist, |json| json["release"]["platforms"] = json!(PLATFORMS));
+    dist
+}
+
+/// As [`part`], of that program, and of no greater whole.
+pub(crate) fn part_of(platform: &str, program: &[u8]) -> Dist {
+    let dist = Dist::new(&[(platform, program)], json!({}));
+    dist.image(&[]);
     dist
 }
 

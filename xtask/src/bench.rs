@@ -1,7 +1,7 @@
 //! `cargo xtask bench dist [PROGRAM]`: `dist` against plain cargo-zigbuild, in one run, on published
 //! programs. `cargo xtask bench build [PROGRAM]`: presets, allocators, cache, strip. `cargo xtask
-//! bench verify [FILE]`: `verify` against other tools. `cargo xtask bench image [AMD64:ARM64]`: images
-//! against other programs that make them.
+//! bench verify [FILE]`: `verify` against other tools. `cargo xtask bench image [AMD64:ARM64]`, or
+//! `push`: images, archives and pushes against other programs.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a script")]
 
 mod build;
@@ -39,11 +39,13 @@ pub(crate) fn bench(name: Option<&str>, program: Option<&str>) -> Result {
         Some("dist") => dist(program),
         Some("build") => build::build(&Bench::new()?, program),
         Some("verify") => verify::verify(program),
-        Some("image") => image(program),
+        Some("image" | "push") => image(program),
         Some(other) => Err(format!(
-            "no measurement `{other}`: there are `dist`, `build`, `verify` and `image`"
+            "no measurement `{other}`: there are `dist`, `build`, `verify`, `image` and `push`"
         )),
-        None => Err("say which measurement: `dist`, `build`, `verify` or `image`".to_owned()),
+        None => {
+            Err("say which measurement: `dist`, `build`, `verify`, `image` or `push`".to_owned())
+        }
     }
 }
 

@@ -175,7 +175,11 @@ fn serve(
         }
         act => {
             let mut answer = pass(&asked, &mut input.take(length), upstream)?;
-            let body = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+            // The server behind may have gone away, too.
+            let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
+                return Ok(());
+            };
+            let body = head + 4;
             match act {
                 Act::Swallow => return Ok(()),
                 Act::CutAnswer(bytes) => answer.truncate(body + bytes),
