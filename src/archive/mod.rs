@@ -12,7 +12,7 @@ use std::{
 use lzma_rust2::{XzOptions, XzWriter};
 use serde::{Deserialize, Serialize};
 
-pub use place::{Shell, companion};
+pub use place::{Shell, comes_with, companion};
 
 use crate::{
     compress::{Framing, Gzip, Pieces},

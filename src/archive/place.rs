@@ -79,9 +79,17 @@ pub fn companion(name: &str, programs: &[&str]) -> Option<String> {
     None
 }
 
+/// Whether what belongs at `place` comes with `program`, as [`companion`] and [`Shell::place`] name
+/// it.
+pub fn comes_with(place: &str, program: &str) -> bool {
+    let name = place.rsplit('/').next().unwrap_or(place);
+    Shell::ALL.iter().any(|shell| shell.place(program) == place)
+        || place.starts_with("share/man/") && companion(name, &[program]).is_some()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::companion;
+    use super::{comes_with, companion};
 
     #[test]
     fn what_a_build_script_writes_is_known_by_its_name() {
@@ -91,6 +99,10 @@ mod tests {
         assert_eq!(of("rg.fish").unwrap(), "share/fish/vendor_completions.d/rg.fish");
         assert_eq!(of("grep.1").unwrap(), "share/man/man1/grep.1");
         assert_eq!(of("rg-config.5").unwrap(), "share/man/man5/rg-config.5");
+        assert!(comes_with("share/zsh/site-functions/_rg", "rg"));
+        assert!(comes_with("share/man/man5/rg-config.5", "rg"));
+        assert!(!comes_with("share/man/man1/grep.1", "rg"));
+        assert!(!comes_with("share/fish/vendor_completions.d/grep.fish", "rg"));
         for other in ["rg", "rg.rs", "ripgrep.1", "rg.1.html", "rg.0", "libz.a", "_other"] {
             assert_eq!(of(other), None, "{other}");
         }

@@ -7,7 +7,7 @@ use std::{
 
 use super::Inputs;
 use crate::{
-    archive::{Format, deb},
+    archive::{Format, comes_with, deb},
     compress::Pieces,
     error::{Error, Result},
     oci::{
@@ -95,7 +95,10 @@ impl<'a> Contents<'a> {
                 Error::build(format!("there is no binary `{name}` for `{}`", plan.target))
             })?);
         }
-        let of_it = |c: &&Companion| c.package == plan.package && c.target == plan.target;
+        // Of the package's others where each binary has an archive of its own, nothing.
+        let of_binary = |c: &Companion| plan.binaries.iter().any(|name| comes_with(&c.place, name));
+        let of_it =
+            |c: &&Companion| c.package == plan.package && c.target == plan.target && of_binary(c);
         let companions = inputs.companions.iter().filter(of_it).collect();
         let mut contents = Contents { inputs, plan, artifacts, companions, files: BTreeMap::new() };
         contents.look()?;
