@@ -216,6 +216,17 @@ fn killed_at_any_moment_a_push_leaves_no_tag_without_its_image() {
     assert!(killed > 30, "{killed}");
 }
 
+#[test]
+fn locations_without_a_host_are_of_the_same_one() {
+    let Some(registry) = Registry::start_with_relative_locations() else { return };
+    let image = layout(&[&[7; 100_000], b"two"]);
+    let home = TempDir::new().unwrap();
+    let push = format!("push {}/a/b:1 --from {}", registry.address, image.path().display());
+    run(home.path(), &push).run();
+    let expected = digest(image.path());
+    assert_eq!(pulled(&registry.address, "a/b", "1"), Some(expected));
+}
+
 /// crane's own registry, which has nothing in common with docker-registry.
 #[test]
 fn another_registry_takes_and_gives_the_same() {

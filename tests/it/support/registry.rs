@@ -22,6 +22,11 @@ impl Registry {
         Self::start_with("", "")
     }
 
+    /// As [`Registry::start`], whose `Location`s have no host in them.
+    pub(crate) fn start_with_relative_locations() -> Option<Self> {
+        Self::start_with(", relativeurls: true", "")
+    }
+
     /// As [`Registry::start`], which wants the password `hunter2` of `me`.
     pub(crate) fn start_with_password() -> Option<Self> {
         // bcrypt, with the lowest cost there is.
