@@ -79,19 +79,18 @@ impl Format {
         pieces: &dyn Pieces,
         out: W,
     ) -> Result<W> {
-        let failed = |error: io::Error| Error::build("cannot write an archive").because(error);
         match self {
             Format::Zip => zip::write(tree, files, pieces, out),
             Format::TarGz => gzipped(tree, files, pieces, out),
             Format::TarZst => {
-                let mut zstd = zstd::stream::write::Encoder::new(out, ZSTD).map_err(failed)?;
+                let mut zstd = zstd::stream::write::Encoder::new(out, ZSTD).map_err(unwritten)?;
                 tree.write(files, &mut Unflushed(&mut zstd))?;
-                zstd.finish().map_err(failed)
+                zstd.finish().map_err(unwritten)
             }
             Format::TarXz => {
-                let mut xz = XzWriter::new(out, XzOptions::with_preset(XZ)).map_err(failed)?;
+                let mut xz = XzWriter::new(out, XzOptions::with_preset(XZ)).map_err(unwritten)?;
                 tree.write(files, &mut Unflushed(&mut xz))?;
-                xz.finish().map_err(failed)
+                xz.finish().map_err(unwritten)
             }
         }
     }
@@ -101,6 +100,10 @@ impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.ending())
     }
+}
+
+fn unwritten(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::build("cannot write an archive").because(error)
 }
 
 /// A tar as one member of gzip, since not every reader goes on after the first.
@@ -113,10 +116,9 @@ pub(super) fn gzipped<W: Write>(
     pieces: &dyn Pieces,
     out: W,
 ) -> Result<W> {
-    let failed = |error: io::Error| Error::build("cannot write an archive").because(error);
-    let mut gzip = Gzip::new(out, Framing::Member, pieces).map_err(failed)?;
+    let mut gzip = Gzip::new(out, Framing::Member, pieces).map_err(unwritten)?;
     tree.write(files, &mut gzip)?;
-    Ok(gzip.finish().map_err(failed)?.0)
+    Ok(gzip.finish().map_err(unwritten)?.0)
 }
 
 /// A compressor that is not told where files begin, since its pieces are not kept.

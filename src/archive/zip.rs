@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use rawzip::{CompressionMethod, DataDescriptorOutput, ZipArchiveWriter, time::UtcDateTime};
 
+use super::unwritten;
 use crate::{
     compress::{Framing, Gzip, Pieces},
     error::{Error, Result},
@@ -20,8 +21,6 @@ pub(super) fn write<W: Write>(
     pieces: &dyn Pieces,
     out: W,
 ) -> Result<W> {
-    let failed = |error: rawzip::Error| Error::build("cannot write a zip archive").because(error);
-    let unwritten = |error: io::Error| Error::build("cannot write a zip archive").because(error);
     let mut zip = ZipArchiveWriter::new(out);
     for (parts, entry) in tree.iter() {
         let path = parts.join("/");
@@ -29,7 +28,7 @@ pub(super) fn write<W: Write>(
         let content = match &entry.node {
             Node::Directory => {
                 let dir = zip.new_dir(format!("{path}/")).last_modified(time);
-                dir.unix_permissions(entry.meta.mode).create().map_err(failed)?;
+                dir.unix_permissions(entry.meta.mode).create().map_err(unwritten)?;
                 continue;
             }
             Node::Symlink(_) => {
@@ -39,7 +38,7 @@ pub(super) fn write<W: Write>(
         };
         let file = zip.new_file(&path).compression_method(CompressionMethod::DEFLATE);
         let file = file.last_modified(time).unix_permissions(entry.meta.mode);
-        let (mut data, _) = file.start().map_err(failed)?;
+        let (mut data, _) = file.start().map_err(unwritten)?;
         let mut packed = Gzip::new(&mut data, Framing::Deflate, pieces).map_err(unwritten)?;
         match &content.place {
             Place::Bytes(bytes) => packed.write_all(bytes).map_err(unwritten)?,
@@ -55,7 +54,7 @@ pub(super) fn write<W: Write>(
                 content.size
             )));
         }
-        data.finish(DataDescriptorOutput::new(totals.crc, totals.plain)).map_err(failed)?;
+        data.finish(DataDescriptorOutput::new(totals.crc, totals.plain)).map_err(unwritten)?;
     }
-    zip.finish().map_err(failed)
+    zip.finish().map_err(unwritten)
 }
