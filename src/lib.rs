@@ -31,6 +31,7 @@ pub mod provenance;
 pub mod request;
 pub mod schema;
 pub mod signature;
+pub mod size;
 pub mod sys;
 pub mod tags;
 pub mod target;

@@ -10,7 +10,7 @@ use super::{Pieces, join};
 const LEVEL: i32 = 6;
 
 /// How much is compressed at a time. A new piece costs a thousandth of the size.
-const PIECE: usize = 4 << 20;
+pub(super) const PIECE: usize = 4 << 20;
 
 /// Name, version, level and size of a piece: with them, the same bytes, flushed at the same places,
 /// make the same stream.
@@ -18,7 +18,7 @@ pub const IDENTITY: &str = "libdeflate-1.26/6/4MiB";
 
 /// A header has ten bytes: no name, time 0, system 255 ("unknown", section 2.3.1), so that nothing
 /// but content is in it.
-const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+pub(super) const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
 /// How pieces are put together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,18 +53,36 @@ pub struct Gzip<'p, W> {
     out: W,
 }
 
+pub(super) fn compressor() -> io::Result<Compressor> {
+    let level =
+        CompressionLvl::new(LEVEL).map_err(|error| io::Error::other(format!("{error:?}")))?;
+    Ok(Compressor::new(level))
+}
+
+/// One piece as a deflate stream.
+pub(super) fn piece(
+    deflate: &mut Compressor,
+    pieces: &dyn Pieces,
+    plain: &[u8],
+) -> io::Result<Vec<u8>> {
+    pieces.piece(plain, &mut |plain| {
+        let mut packed = vec![0; deflate.deflate_compress_bound(plain.len())];
+        let len = deflate.deflate_compress(plain, &mut packed);
+        packed.truncate(len.map_err(|error| io::Error::other(error.to_string()))?);
+        Ok(packed)
+    })
+}
+
 impl<'p, W: Write> Gzip<'p, W> {
     /// Begins a stream.
     ///
     /// # Errors
     /// None that is known of: the level is ours.
     pub fn new(out: W, framing: Framing, pieces: &'p dyn Pieces) -> io::Result<Self> {
-        let level =
-            CompressionLvl::new(LEVEL).map_err(|error| io::Error::other(format!("{error:?}")))?;
         Ok(Gzip {
             pieces,
             framing,
-            deflate: Compressor::new(level),
+            deflate: compressor()?,
             plain: Vec::new(),
             crc: Crc::new(),
             size: 0,
@@ -74,13 +92,7 @@ impl<'p, W: Write> Gzip<'p, W> {
     }
 
     fn end_piece(&mut self) -> io::Result<()> {
-        let deflate = &mut self.deflate;
-        let mut packed = self.pieces.piece(&self.plain, &mut |plain| {
-            let mut packed = vec![0; deflate.deflate_compress_bound(plain.len())];
-            let len = deflate.deflate_compress(plain, &mut packed);
-            packed.truncate(len.map_err(|error| io::Error::other(error.to_string()))?);
-            Ok(packed)
-        })?;
+        let mut packed = piece(&mut self.deflate, self.pieces, &self.plain)?;
         if self.framing == Framing::Members {
             self.crc = Crc::new();
             self.size = 0;

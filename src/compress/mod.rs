@@ -1,9 +1,12 @@
 //! Compression of what is shipped, in pieces: memory does not grow with the whole, and a piece that
 //! was compressed before, for an image or for an archive, is not compressed again.
 
+mod cost;
+mod deflate;
 mod gzip;
 mod join;
 
+pub use cost::costs;
 pub use gzip::{Framing, Gzip, IDENTITY, Totals};
 
 use std::io;

@@ -11,6 +11,7 @@ mod file;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod machine;
+pub mod map;
 pub(crate) mod needle;
 mod note;
 mod source;

@@ -1,0 +1,255 @@
+//! The bytes of one file as leaves: what of one symbol is in one section.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt, io,
+};
+
+use super::name::{C, Name};
+use crate::elf::{
+    Unreadable,
+    map::{Draft, Evidence as By, Map, Origin, Owner, Symbol},
+};
+
+/// What stands in place of a crate for bytes that are no crate's.
+mod of_none {
+    pub(super) const HEADERS: &str = "[headers]";
+    pub(super) const SECTIONS: &str = "[sections]";
+    pub(super) const DEBUG: &str = "[debug information]";
+    pub(super) const PADDING: &str = "[padding]";
+    pub(super) const SHARED: &str = "[shared data]";
+    pub(super) const NOBODY: &str = "[unattributed]";
+}
+
+/// Every byte of a file, by what it belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attribution {
+    /// The file's size in bytes: the sum of all leaves.
+    pub size: u64,
+    /// What it has once compressed, where that was found out: the sum of all leaves.
+    pub compressed: Option<u64>,
+    /// Where symbols are from.
+    pub symbols: Origin,
+    /// Sorted by crate, defining crate, module, symbol and section.
+    pub leaves: Vec<Leaf>,
+}
+
+/// What of one symbol is in one section. Symbols that have one name are one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Leaf {
+    /// The crate that it was compiled for, or a name in square brackets.
+    pub krate: String,
+    /// The crate with its source.
+    pub defining: String,
+    /// The modules in that crate.
+    pub module: String,
+    /// Its name, or that of the section.
+    pub symbol: String,
+    /// The section; empty for what is outside of all.
+    pub section: String,
+    /// Its bytes in the file.
+    pub size: u64,
+    /// How many of them follow from what is around them: an unsized symbol, a relocation.
+    pub derived: u64,
+    /// How many of them are a guess: data that code refers to, crates of names that do not say.
+    pub guessed: u64,
+    /// Its share of the compressed file.
+    pub compressed: u64,
+}
+
+/// Says which package brought a symbol that is not Rust's.
+pub type Native<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+/// Says how many bytes of the compressed file are used up at each of some offsets, in their order.
+pub type Costs<'a> = dyn Fn(&[u64]) -> io::Result<Vec<u64>> + 'a;
+
+/// What a file is attributed by.
+#[derive(Clone, Copy)]
+pub struct Evidence<'a> {
+    /// The file that it was stripped from, or its separate debug file.
+    pub separate: Option<&'a [u8]>,
+    /// Which package brought a symbol that is not Rust's.
+    pub native: &'a Native<'a>,
+    /// How much of the compressed file is used up at each of some offsets, where that is wanted.
+    pub costs: Option<&'a Costs<'a>>,
+}
+
+impl fmt::Debug for Evidence<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Evidence").finish_non_exhaustive()
+    }
+}
+
+/// Attributes every byte of the file `bytes`.
+///
+/// # Errors
+/// One of the files is no ELF file that can be read.
+pub fn attribute(bytes: &[u8], evidence: &Evidence<'_>) -> Result<Attribution, Unreadable> {
+    let draft = Draft::read(bytes, evidence.separate)?;
+    let names = names(draft.symbols(), evidence.native);
+    let mut numbers = HashMap::new();
+    let groups: Vec<u32> = names
+        .iter()
+        .map(|name| {
+            let next = numbers.len() as u32;
+            *numbers.entry(name.krate.as_str()).or_insert(next)
+        })
+        .collect();
+    let map = draft.map(&groups)?;
+    let costs = evidence.costs.map(|costs| {
+        let ends: Vec<u64> = map.pieces.iter().map(|piece| piece.range.end).collect();
+        costs(&ends)
+    });
+    let costs = costs
+        .transpose()
+        .map_err(|error| Unreadable::new(format!("it cannot be compressed: {error}")))?;
+    Ok(leaves(&map, &names, costs.as_deref()))
+}
+
+fn leaves(map: &Map, names: &[Name], costs: Option<&[u64]>) -> Attribution {
+    let mut index: HashMap<(Key<'_>, usize), usize> = HashMap::new();
+    let mut leaves: Vec<Leaf> = Vec::new();
+    let mut used = 0;
+    for (at, piece) in map.pieces.iter().enumerate() {
+        let section = map.section(piece).unwrap_or_default();
+        let key = match piece.owner {
+            Owner::Symbol(symbol, _) => Key::Name(symbol),
+            Owner::Headers => Key::None(of_none::HEADERS, "headers"),
+            Owner::Section if is_debug(section) => Key::None(of_none::DEBUG, section),
+            Owner::Section => Key::None(of_none::SECTIONS, section),
+            Owner::Padding => Key::None(of_none::PADDING, section),
+            Owner::Shared => Key::None(of_none::SHARED, section),
+            Owner::Nobody => Key::None(of_none::NOBODY, section),
+        };
+        let slot = *index.entry((key, piece.section.unwrap_or(usize::MAX))).or_insert_with(|| {
+            leaves.push(key.leaf(names, section));
+            leaves.len() - 1
+        });
+        let len = piece.range.end - piece.range.start;
+        let Some(leaf) = leaves.get_mut(slot) else {
+            continue;
+        };
+        leaf.size += len;
+        let guessed = match key {
+            Key::Name(name) => names.get(name).is_some_and(|name| name.guessed),
+            Key::None(..) => false,
+        };
+        match piece.owner {
+            Owner::Symbol(_, By::Reference) => leaf.guessed += len,
+            Owner::Symbol(..) if guessed => leaf.guessed += len,
+            Owner::Symbol(_, By::Reach | By::Relocation) => leaf.derived += len,
+            _ => {}
+        }
+        let cost = costs.and_then(|costs| costs.get(at)).copied().unwrap_or(used);
+        leaf.compressed += cost - used;
+        used = cost;
+    }
+    let leaves = merged(leaves);
+    Attribution {
+        size: leaves.iter().map(|leaf| leaf.size).sum(),
+        compressed: costs.map(|_| leaves.iter().map(|leaf| leaf.compressed).sum()),
+        symbols: map.origin,
+        leaves,
+    }
+}
+
+/// Sections may have one name, and symbols one demangled name.
+fn merged(mut leaves: Vec<Leaf>) -> Vec<Leaf> {
+    leaves.sort_unstable();
+    leaves.dedup_by(|next, leaf| {
+        let same = (&next.krate, &next.defining, &next.module, &next.symbol, &next.section)
+            == (&leaf.krate, &leaf.defining, &leaf.module, &leaf.symbol, &leaf.section);
+        if same {
+            leaf.size += next.size;
+            leaf.derived += next.derived;
+            leaf.guessed += next.guessed;
+            leaf.compressed += next.compressed;
+        }
+        same
+    });
+    leaves
+}
+
+fn is_debug(section: &str) -> bool {
+    section.starts_with(".debug_")
+        || section.starts_with(".zdebug_")
+        || matches!(section, ".symtab" | ".strtab" | ".symtab_shndx" | ".gnu_debuglink")
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Key<'a> {
+    Name(usize),
+    None(&'static str, &'a str),
+}
+
+impl Key<'_> {
+    fn leaf(self, names: &[Name], section: &str) -> Leaf {
+        let mut leaf = Leaf { section: section.to_owned(), ..Leaf::default() };
+        match self {
+            Key::None(krate, symbol) => {
+                leaf.krate = krate.to_owned();
+                leaf.defining = krate.to_owned();
+                leaf.symbol =
+                    if symbol.is_empty() { "outside of sections" } else { symbol }.to_owned();
+            }
+            Key::Name(name) => {
+                if let Some(name) = names.get(name) {
+                    leaf.krate.clone_from(&name.krate);
+                    leaf.defining.clone_from(&name.defining);
+                    leaf.module.clone_from(&name.module);
+                    leaf.symbol.clone_from(&name.symbol);
+                }
+            }
+        }
+        leaf
+    }
+}
+
+/// Reads the names of the symbols that own something. Symbols of C are those of the package whose
+/// native library has one of their name; one without, between two of the same package, is that
+/// package's, too: linkers put objects side by side.
+fn names(symbols: &[Symbol], native: &Native<'_>) -> Vec<Name> {
+    let mut all: Vec<Name> = Vec::with_capacity(symbols.len());
+    let mut brought: BTreeMap<u64, (usize, Option<String>)> = BTreeMap::new();
+    for (index, symbol) in symbols.iter().enumerate() {
+        let name = Name::of(&symbol.name);
+        if name.krate.starts_with('[') {
+            brought.insert(symbol.address, (index, native(&symbol.name)));
+        } else {
+            brought.insert(symbol.address, (index, None));
+        }
+        all.push(name);
+    }
+    let of_c = |all: &[Name], index: usize| {
+        all.get(index).is_some_and(|name: &Name| name.krate.starts_with('['))
+    };
+    let mut last: Option<String> = None;
+    let mut waiting: Vec<usize> = Vec::new();
+    let give = |all: &mut Vec<Name>, index: usize, package: &str, guessed: bool| {
+        if let Some(name) = all.get_mut(index) {
+            name.krate = package.to_owned();
+            name.defining = package.to_owned();
+            name.module = if name.module.is_empty() { C.to_owned() } else { name.module.clone() };
+            name.guessed = guessed;
+        }
+    };
+    for (index, package) in brought.into_values() {
+        match package {
+            _ if !of_c(&all, index) => {
+                (last, waiting) = (None, Vec::new());
+            }
+            Some(package) => {
+                if last.as_ref() == Some(&package) {
+                    for index in waiting.drain(..) {
+                        give(&mut all, index, &package, true);
+                    }
+                }
+                waiting.clear();
+                give(&mut all, index, &package, false);
+                last = Some(package);
+            }
+            None => waiting.push(index),
+        }
+    }
+    all
+}

@@ -1,0 +1,110 @@
+//! Whose a symbol is, by its name.
+
+mod legacy;
+mod v0;
+
+/// What stands in place of a crate for code that no crate of Rust has.
+pub(super) const C: &str = "[C]";
+/// The same for C++.
+pub(super) const CPLUSPLUS: &str = "[C++]";
+
+/// Whose a symbol is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Name {
+    /// The crate for which it was compiled: of a generic function the one that uses it. That of its
+    /// source where the name does not say.
+    pub krate: String,
+    /// The crate that its source is in.
+    pub defining: String,
+    /// The modules in that crate, with `::` between them.
+    pub module: String,
+    /// The name as in source, without what differs from build to build.
+    pub symbol: String,
+    /// Whether the crate is a guess: names of the older scheme do not say for whom they were
+    /// compiled, nor where an implementation stands.
+    pub guessed: bool,
+}
+
+impl Name {
+    /// What the name `raw` of a symbol table says.
+    pub fn of(raw: &str) -> Self {
+        if raw.starts_with("_R")
+            && let Some(v0::Parsed { path, instantiating }) = v0::parse(raw)
+        {
+            return path_name(raw, &path, instantiating);
+        }
+        if raw.starts_with("_ZN")
+            && let Some(name) = legacy::parse(raw)
+        {
+            return name;
+        }
+        // LLVM names tables after the function that they are of.
+        if let Some((what, inner)) = raw.split_once("_R").or_else(|| raw.split_once("_ZN"))
+            && what.ends_with('.')
+        {
+            let start = what.len();
+            let mut name = Name::of(raw.get(start..).unwrap_or(inner));
+            if name.defining != C {
+                name.symbol.insert_str(0, what);
+                return name;
+            }
+        }
+        let symbol = stable(raw);
+        let krate = match raw {
+            "rust_eh_personality" | "rust_begin_unwind" | "rust_panic" => "std",
+            _ if raw.starts_with("__rust_") || raw.starts_with("__rdl_") => "std",
+            _ if raw.starts_with("_Z") => CPLUSPLUS,
+            _ => C,
+        };
+        Name { krate: krate.into(), defining: krate.into(), symbol, ..Name::default() }
+    }
+}
+
+fn path_name(raw: &str, path: &[String], instantiating: Option<String>) -> Name {
+    // The compiler's own symbols, such as the allocator's entry, are in a crate of no source.
+    let of_std = |name: String| if name == "__rustc" { "std".to_owned() } else { name };
+    let defining = of_std(path.first().cloned().unwrap_or_default());
+    let inner = |part: &&String| !part.starts_with('{');
+    let modules: Vec<&str> = path.iter().skip(1).filter(inner).map(String::as_str).collect();
+    let modules = modules.split_last().map_or(&[][..], |(_, modules)| modules);
+    Name {
+        krate: instantiating.map_or_else(|| defining.clone(), of_std),
+        defining,
+        module: modules.join("::"),
+        symbol: format!("{:#}", rustc_demangle::demangle(raw)),
+        guessed: false,
+    }
+}
+
+/// A name without what differs from build to build: digests, and numbers that compilers append to
+/// tell what has one name apart.
+fn stable(raw: &str) -> String {
+    let mut parts: Vec<&str> = raw.split('.').collect();
+    let is_number = |part: &&str| {
+        let digits = part.strip_prefix('h').unwrap_or(part);
+        let hex = |byte: u8| byte.is_ascii_hexdigit();
+        let number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        number || (digits.len() >= 16 && digits.bytes().all(hex))
+    };
+    while parts.len() > 1 && parts.last().is_some_and(|part| is_number(part) || *part == "llvm") {
+        parts.pop();
+    }
+    parts.retain(|part| parts_first(raw, part) || !is_number(part));
+    let name = parts.join(".");
+    match name.split_once('_') {
+        // rustc's name for a constant without one.
+        Some(("alloc", digest)) if is_number(&digest) => "alloc".to_owned(),
+        _ => match name.strip_prefix("GCC_except_table") {
+            Some(_) => "GCC_except_table".to_owned(),
+            None => name,
+        },
+    }
+}
+
+/// Whether `part` is what `raw` begins with: a name keeps its beginning, whatever it is.
+fn parts_first(raw: &str, part: &str) -> bool {
+    std::ptr::eq(raw.as_ptr(), part.as_ptr())
+}
+
+#[cfg(test)]
+mod tests;
