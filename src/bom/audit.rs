@@ -2,6 +2,8 @@
 //! compressed as zlib does (RFC 1950), in the section `.dep-v0`
 //! (<https://github.com/rust-secure-code/cargo-auditable/blob/master/PARSING.md>).
 
+use std::io::Read as _;
+
 use auditable_serde::{DependencyKind, Package, Source as Where, VersionInfo};
 use libdeflater::{CompressionLvl, Compressor};
 
@@ -29,6 +31,22 @@ pub fn section(bill: &Bill) -> Result<Vec<u8>> {
         .map_err(|error| failed().because(error.to_string()))?;
     out.truncate(len);
     Ok(out)
+}
+
+/// The most of a list that is read: that of a thousand crates has some 100 kB.
+const MOST: u64 = 16 << 20;
+
+/// The names and versions of the crates that are in a binary, as its section says. None where it
+/// cannot be read: whoever made the binary says it, and nobody else.
+pub fn crates(section: &[u8]) -> Vec<(String, String)> {
+    let mut json = Vec::new();
+    let unpacked = flate2::read::ZlibDecoder::new(section).take(MOST).read_to_end(&mut json);
+    let list = unpacked.ok().and_then(|_| serde_json::from_slice::<VersionInfo>(&json).ok());
+    let packages = list.into_iter().flat_map(|list| list.packages);
+    packages
+        .filter(|package| package.kind == DependencyKind::Runtime)
+        .map(|package| (package.name, package.version.to_string()))
+        .collect()
 }
 
 fn package(one: &Crate) -> Package {

@@ -181,7 +181,7 @@ impl Timing {
 
 /// `name` and `version` of a package id: `registry+…#name@1.2.3`, or `path+file:///…/name#1.2.3`
 /// (<https://doc.rust-lang.org/cargo/reference/pkgid-spec.html>).
-fn name_and_version(id: &str) -> (String, String) {
+pub fn name_and_version(id: &str) -> (String, String) {
     let (source, fragment) = id.rsplit_once('#').unwrap_or(("", id));
     match fragment.split_once('@') {
         Some((name, version)) => (name.to_owned(), version.to_owned()),

@@ -123,6 +123,8 @@ fn tuning(target: &Target, wanted: &Wanted<'_>, of_target: &str) -> Vec<(String,
     let spec = &target.spec;
     let mut flags = Vec::new();
     let mut add = |flag: String, origin: &str| flags.push((flag, origin.to_owned()));
+    // Only these names say for which crate generic code was compiled.
+    add("-Csymbol-mangling-version=v0".into(), "longshore: sizes are told by crate");
     if let Some(cpu) = target.cpu(wanted.preset) {
         let speed = spec.speed_cpu.as_deref() == Some(cpu) && wanted.preset == Some(Preset::Speed);
         let why = if speed { "longshore: preset speed" } else { of_target };

@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
     cache::CacheArgs, image::ImageArgs, merge::MergeArgs, package::PackageArgs, push::PushArgs,
-    registry::RegistryArgs, sign::SignArgs, verify::VerifyArgs,
+    registry::RegistryArgs, sign::SignArgs, size::SizeArgs, verify::VerifyArgs,
 };
 use crate::{
     allocator,
@@ -67,6 +67,8 @@ pub(super) enum Verb {
         #[command(flatten)]
         format: Formatted,
     },
+    /// Say how large binaries, archives and images are, because of which crates, and what changed
+    Size(Box<SizeArgs>),
     /// Make images of what was built, without a container engine; look into images, compare them
     Image(Box<ImageArgs>),
     /// Make archives and packages of what was built; look into them

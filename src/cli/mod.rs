@@ -11,6 +11,7 @@ mod push;
 mod registry;
 mod report;
 mod sign;
+mod size;
 mod verify;
 
 use std::{ffi::OsString, io::Write, process::ExitCode, sync::Arc};
@@ -115,6 +116,7 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
         Verb::Push(args) => push::run(cx, args),
         Verb::Package(args) => package::run(cx, args),
         Verb::Sign(args) => sign::run(cx, args),
+        Verb::Size(args) => size::run(cx, args, cli.verbose),
         Verb::Doctor { targets, rust_src, format } => {
             let request = crate::request::Request {
                 targets: targets.clone(),

@@ -3,6 +3,7 @@
 //! Formats are those of the System V gABI (<https://gabi.xinuos.com>), chapters "Object Files" and
 //! "Program Loading and Dynamic Linking"; GNU additions name their own source.
 
+mod belong;
 mod build_id;
 mod difference;
 mod dynamic;
@@ -14,6 +15,7 @@ mod machine;
 pub mod map;
 pub(crate) mod needle;
 mod note;
+mod section;
 mod source;
 mod split;
 mod strip;
@@ -22,12 +24,14 @@ mod table;
 mod text;
 mod version;
 
+pub use belong::belongs;
 pub use difference::{Difference, difference};
 pub use facts::{Facts, Libc, Segment, Shape, Stack};
 pub use file::Unreadable;
 pub(crate) use file::quote;
 pub use machine::{kind_name, machine_name};
 pub use note::Property;
+pub use section::section;
 pub use source::{ReadAt, Source};
 pub use split::{Split, split};
 pub use strip::{CannotStrip, Keep, strip};

@@ -48,6 +48,7 @@ fn of_platform(dist: &Dist, platform: &Platform) -> BTreeMap<String, Digest> {
     for of in dist.artifacts.iter().filter(|of| of.platform == *platform) {
         all.insert(of.path.clone(), of.sha256);
         all.extend(of.debug.iter().map(|of| (of.path.clone(), of.sha256)));
+        all.extend(of.attribution.iter().map(|of| (of.path.clone(), of.sha256)));
     }
     let archives = dist.archives.iter().filter(|of| of.platform == *platform);
     all.extend(archives.map(|of| (of.path.clone(), of.sha256)));
@@ -118,7 +119,9 @@ pub(super) fn release(
         parts.iter().flat_map(|part| recorded(&part.dist).into_iter().map(move |of| (part, of)))
     {
         let kept = dist.artifacts.iter().any(|one| {
-            one.path == of.path || one.debug.as_ref().is_some_and(|debug| debug.path == of.path)
+            let debug = one.debug.as_ref().map(|debug| &debug.path);
+            let attribution = one.attribution.as_ref().map(|record| &record.path);
+            [Some(&one.path), debug, attribution].contains(&Some(&of.path.to_owned()))
         }) || dist.archives.iter().any(|one| one.path == of.path)
             || dist.companions.iter().any(|one| one.path == of.path);
         if kept {

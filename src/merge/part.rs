@@ -80,6 +80,7 @@ pub(super) fn recorded(dist: &Dist) -> Vec<Recorded<'_>> {
     for of in &dist.artifacts {
         all.push(Recorded { program: true, ..file(of.path.as_str(), of.sha256, of.size) });
         all.extend(of.debug.iter().map(|of| file(&of.path, of.sha256, of.size)));
+        all.extend(of.attribution.iter().map(|of| file(&of.path, of.sha256, of.size)));
     }
     all.extend(dist.companions.iter().map(|of| file(&of.path, of.sha256, of.size)));
     all.extend(dist.archives.iter().map(|of| file(&of.path, of.sha256, of.size)));

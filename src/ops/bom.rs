@@ -7,7 +7,7 @@ use cargo_metadata::Metadata;
 
 use crate::{
     allocator::{Allocator, MIMALLOC},
-    bom::{Bill, Binary, Component, Graph, Platform, Subject, What, audit, cyclonedx, spdx},
+    bom::{Bill, Binary, Component, Graph, Kind, Platform, Subject, What, audit, cyclonedx, spdx},
     cargo::message::Report,
     error::{Error, Result},
     oci::Digest,
@@ -15,6 +15,7 @@ use crate::{
     schema::{
         dist::{Artifact, Document, DocumentKind, Image},
         plan::Job,
+        size::Dependency,
     },
     sys::{Context, cargo, fs},
 };
@@ -34,6 +35,19 @@ impl Bills {
     fn of(&self, package: &str, target: &str) -> Option<&Bill> {
         let key = (package.to_owned(), target.to_owned());
         self.0.get(&key).map(|made| &made.bill)
+    }
+
+    /// The crates in the job's binary.
+    pub(super) fn dependencies(&self, job: &Job) -> Vec<Dependency> {
+        let bill = self.of(&job.package, &job.target);
+        let crates = bill.into_iter().flat_map(|bill| &bill.crates);
+        crates
+            .filter(|one| one.kind == Kind::Runtime)
+            .map(|one| Dependency {
+                name: one.id.name.clone(),
+                version: one.id.version.to_string(),
+            })
+            .collect()
     }
 
     /// The content of the section `.dep-v0` that the job's binary gets.

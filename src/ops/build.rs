@@ -18,6 +18,7 @@ use crate::{
         cache,
         collect::collect,
         plan::Planned,
+        size,
         stage::Stage,
         warm::Warm,
     },
@@ -53,7 +54,8 @@ pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
     let bills = bom::bills(cx, planned, &report)?;
     let jobs = planned.plan.jobs.iter();
     let collect = |job| collect(job, &report, bills.section(job), stage);
-    let artifacts = jobs.map(collect).collect::<Result<_>>()?;
+    let mut artifacts = jobs.map(collect).collect::<Result<Vec<_>>>()?;
+    size::attribute(cx, planned, &report, &bills, stage, &mut artifacts)?;
     Ok(Built { artifacts, report, bills, sccache })
 }
 

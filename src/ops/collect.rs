@@ -52,6 +52,7 @@ pub(super) fn collect(
         unstripped,
         debug,
         audit,
+        attribution: None,
         allocator: job.allocator.clone(),
         verdict: None,
         smoke: None,

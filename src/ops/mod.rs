@@ -21,6 +21,7 @@ pub mod plan;
 pub mod provenance;
 pub mod push;
 pub mod sign;
+pub mod size;
 pub mod smoke;
 pub mod stage;
 mod store;

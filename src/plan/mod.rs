@@ -182,6 +182,7 @@ fn jobs(
                 rustflags: flags.all.clone(),
                 path: format!("{}/bin/{}", platform.path(), bin.name),
                 debug: debug_files.then_some(debug),
+                attribution: format!("{}/size/{}.json", platform.path(), bin.name),
                 audit: settings.audit.unwrap_or(true),
                 smoke: if request.smoke { smoke } else { unwanted },
             });

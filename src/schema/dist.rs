@@ -107,6 +107,9 @@ pub struct Artifact {
     /// unless the build itself had put one there; absent where none was wanted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub audit: Option<Digest>,
+    /// To what its bytes belong; absent where it cannot be said.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub attribution: Option<AttributionFile>,
     /// What serves `malloc` in it, as its symbols show.
     pub allocator: Choice,
     /// The outcome of verifying these bytes; absent where only `build` ran.
@@ -115,6 +118,22 @@ pub struct Artifact {
     /// The outcome of running them; absent where it was not asked for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub smoke: Option<Smoke>,
+}
+
+/// To what the bytes of a binary belong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct AttributionFile {
+    /// Where the whole of it is (docs/schema/attribution.v1.json).
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Digest,
+    /// The bytes of each crate in the binary, so that the next release can be compared with this one
+    /// by this file alone. A name in square brackets is no crate's.
+    pub crates: BTreeMap<String, u64>,
 }
 
 /// What sccache was asked for by one build.

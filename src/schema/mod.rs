@@ -8,6 +8,7 @@ pub mod image;
 pub mod package;
 pub mod plan;
 pub mod push;
+pub mod size;
 pub mod verify;
 
 pub use cache::Cache;
@@ -16,6 +17,7 @@ pub use doctor::Doctor;
 pub use image::{ImageDiff, Inspection};
 pub use plan::Plan;
 pub use push::Push;
+pub use size::Size;
 pub use verify::Verification;
 
 /// The JSON schemas of what is serialised for others: the name of each, with its version, and its
@@ -30,6 +32,7 @@ pub fn json_schemas() -> Vec<(&'static str, String)> {
         format!("{:#}\n", schema.to_value())
     }
     vec![
+        ("attribution.v1", text::<size::Attribution>()),
         ("cache.v1", text::<Cache>()),
         ("dist.v1", text::<Dist>()),
         ("doctor.v1", text::<Doctor>()),
@@ -38,6 +41,7 @@ pub fn json_schemas() -> Vec<(&'static str, String)> {
         ("package-list.v1", text::<package::Listed>()),
         ("plan.v1", text::<Plan>()),
         ("push.v1", text::<Push>()),
+        ("size.v1", text::<Size>()),
         ("verify.v1", text::<Verification>()),
     ]
 }

@@ -151,6 +151,9 @@ pub struct Job {
     /// Where its symbols go, relative to `output`; absent where they are not kept.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub debug: Option<String>,
+    /// Where it goes to what the bytes of the file belong, relative to `output`.
+    #[serde(default)]
+    pub attribution: String,
     /// Whether the list of its dependencies is put into it.
     #[serde(default)]
     pub audit: bool,

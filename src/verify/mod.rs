@@ -35,7 +35,7 @@ pub use policy::{
 };
 pub use render::Report;
 pub use run::{End, Run};
-pub use whole::{Whole, whole};
+pub use whole::{Limited, Measured, Whole, whole};
 
 use crate::{
     elf::{Facts, Source},

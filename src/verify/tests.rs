@@ -330,6 +330,7 @@ fn artifact(bytes: &[u8], target: &Target) -> Artifact {
         sha256: Digest::of(bytes),
         unstripped: File { size: bytes.len() as u64, sha256: Digest::of(bytes) },
         debug: None,
+        attribution: None,
         audit: None,
         allocator: Choice { allocator: Allocator::System, origin: "metadata".to_owned() },
         verdict: None,

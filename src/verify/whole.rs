@@ -6,7 +6,8 @@ use super::{
     finding,
     lint::Complaint,
 };
-use crate::schema::dist::{Level, Verdict};
+use super::{Growth, Size};
+use crate::schema::dist::{Finding, Level, Verdict};
 
 /// What is known of an archive, or of the image of one platform.
 #[derive(Clone, Debug, Default)]
@@ -52,27 +53,86 @@ pub fn whole(of: &Whole, policy: &Policy) -> Verdict {
         let hint = "archive relative paths without `..`, and links within it only";
         deny(ARCHIVE, &of.hazards, message, hint);
     }
-    let settings = policy.settings();
-    let (limit, growth) = match of.image {
-        true => (settings.max_size.image, settings.max_growth.image),
-        false => (settings.max_size.archive, settings.max_growth.archive),
-    };
-    let complaints = [
-        ("size", limit.is_some(), of.size.and_then(|size| too_large(what, size, limit))),
-        (
-            "growth",
-            growth.is_some() && of.base.is_some(),
-            of.size.and_then(|size| grown(what, size, of.base, growth)),
-        ),
-    ];
-    for (id, applies, complaint) in complaints {
-        let Some(lint) = LINTS.iter().find(|lint| lint.id == id) else { continue };
-        let level = policy.level(lint);
-        if applies && level != Level::Allow {
-            lints.push(id.to_owned());
-            findings.extend(complaint.map(|complaint| finding(id, level, complaint)));
-        }
+    let kind = if of.image { Measured::Image } else { Measured::Archive };
+    if let Some(size) = of.size {
+        let limits = Limited { kind, size, base: of.base }.verdict(policy);
+        lints.extend(limits.lints);
+        findings.extend(limits.findings);
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
     Verdict { accepted: findings.iter().all(|found| found.level < Level::Deny), lints, findings }
+}
+
+/// What a limit is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measured {
+    /// A program or library.
+    File,
+    /// An archive or package.
+    Archive,
+    /// What a pull of one platform's image transfers.
+    Image,
+}
+
+/// Something whose size may have limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limited {
+    /// What it is.
+    pub kind: Measured,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its size in the base, where that has it.
+    pub base: Option<u64>,
+}
+
+impl Limited {
+    fn limits(&self, policy: &Policy) -> (Option<Size>, Option<Growth>) {
+        let settings = policy.settings();
+        let (size, growth) = (settings.max_size, settings.max_growth);
+        match self.kind {
+            Measured::File => (size.file, growth.file),
+            Measured::Archive => (size.archive, growth.archive),
+            Measured::Image => (size.image, growth.image),
+        }
+    }
+
+    /// The verdict on its size alone.
+    pub fn verdict(&self, policy: &Policy) -> Verdict {
+        let what = match self.kind {
+            Measured::File => "program",
+            Measured::Archive => "archive",
+            Measured::Image => "image",
+        };
+        let (limit, growth) = self.limits(policy);
+        let complaints = [
+            ("size", limit.is_some(), too_large(what, self.size, limit)),
+            (
+                "growth",
+                growth.is_some() && self.base.is_some(),
+                grown(what, self.size, self.base, growth),
+            ),
+        ];
+        let (mut lints, mut findings) = (Vec::new(), Vec::new());
+        for (id, applies, complaint) in complaints {
+            let Some(lint) = LINTS.iter().find(|lint| lint.id == id) else { continue };
+            let level = policy.level(lint);
+            if applies && level != Level::Allow {
+                lints.push(id.to_owned());
+                findings.extend(complaint.map(|complaint| finding(id, level, complaint)));
+            }
+        }
+        let accepted = findings.iter().all(|found: &Finding| found.level < Level::Deny);
+        Verdict { accepted, lints, findings }
+    }
+
+    /// How many bytes it may still grow under every limit; negative where one is broken, none where
+    /// there is none.
+    pub fn left(&self, policy: &Policy) -> Option<i64> {
+        let (limit, growth) = self.limits(policy);
+        let limit = limit.map(|limit| limit.0);
+        let grown = self.base.zip(growth).map(|(base, most)| base.saturating_add(most.of(base)));
+        let most = [limit, grown].into_iter().flatten().min()?;
+        let number = |size: u64| i64::try_from(size).unwrap_or(i64::MAX);
+        Some(number(most).saturating_sub(number(self.size)))
+    }
 }

@@ -50,7 +50,7 @@ struct PlatformImage {
 }
 
 /// Reads a `dist.json`.
-pub(super) fn read(path: &Utf8Path) -> Result<Dist> {
+pub(in crate::ops) fn read(path: &Utf8Path) -> Result<Dist> {
     let dist: Dist = parse(path)?;
     let bad = |what: String| Error::check(format!("`{path}` is not a release manifest: {what}"));
     if dist.schema != dist::SCHEMA {

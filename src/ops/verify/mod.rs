@@ -1,7 +1,7 @@
 //! `verify`: verdicts on files, archives and images.
 
 mod archived;
-mod base;
+pub(in crate::ops) mod base;
 mod find;
 mod look;
 mod packed;
@@ -145,11 +145,11 @@ impl<'a> Rules<'a> {
     }
 }
 
-fn today() -> Result<Day> {
+pub(in crate::ops) fn today() -> Result<Day> {
     clock::today().parse().map_err(|why: String| Error::usage(format!("the clock is wrong: {why}")))
 }
 
-fn policy_file(path: &Utf8Path) -> Result<Settings> {
+pub(in crate::ops) fn policy_file(path: &Utf8Path) -> Result<Settings> {
     match fs::read_to_string_if_there(path)? {
         Some(text) => Settings::parse(path.as_str(), &text),
         None => Err(Error::usage(format!("there is no policy file `{path}`"))
@@ -159,7 +159,7 @@ fn policy_file(path: &Utf8Path) -> Result<Settings> {
 
 /// `[workspace.metadata.longshore.verify]` of the `Cargo.toml` in `root`. Cargo is not asked, which
 /// would take longer than all else.
-fn workspace_settings(root: &Utf8Path) -> Result<Option<Settings>> {
+pub(in crate::ops) fn workspace_settings(root: &Utf8Path) -> Result<Option<Settings>> {
     #[derive(Deserialize)]
     struct Manifest {
         workspace: Option<Table>,

@@ -1,0 +1,127 @@
+//! `size`: its arguments, and what becomes of what was measured.
+
+use std::io::Write;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::{Args, ValueEnum};
+
+use super::{args::BuildArgs, registry::RegistryArgs};
+use crate::{
+    error::{Result, Status},
+    ops,
+    schema::size::By,
+    size::{View, csv, human, markdown},
+    sys::{Context, fs},
+};
+
+/// How many rows people get to see.
+const TOP: usize = 25;
+
+#[derive(Debug, Args)]
+pub(super) struct SizeArgs {
+    /// Binaries, a `dist.json` or its directory, images (OCI layouts and archives, in registries as
+    /// `HOST/NAME:TAG` or `docker://NAME`); `target/dist` without any
+    #[arg(value_name = "PATH")]
+    paths: Vec<String>,
+    /// Compare with this `dist.json`, binary, image, or revision of git's, which is built
+    #[arg(long, value_name = "BASE")]
+    base: Option<String>,
+    /// What rows are
+    #[arg(long, value_name = "WHAT", default_value = "crate")]
+    by: By,
+    /// How many rows; the others become one
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+    /// Only rows with this text in their names; the others become one
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// The file that the binary was stripped from, or its separate debug file
+    #[arg(long, value_name = "FILE")]
+    symbols: Option<Utf8PathBuf>,
+    /// Say what each part of a binary costs once compressed; of a `dist` it is known
+    #[arg(long)]
+    compressed: bool,
+    /// Hold sizes against the budgets of this policy, too; docs/policy.md describes it
+    #[arg(long, value_name = "FILE")]
+    policy: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    registry: RegistryArgs,
+    /// What goes to stdout
+    #[arg(long, value_name = "FMT", default_value = "human")]
+    message_format: Form,
+    #[command(flatten)]
+    build: BuildArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// Text for people
+    Human,
+    /// JSON under a versioned schema
+    Json,
+    /// Tables for a comment or the summary of a job
+    Markdown,
+    /// Comma-separated values
+    Csv,
+}
+
+impl ValueEnum for By {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[By::Crate, By::DefiningCrate, By::Module, By::Symbol, By::Section]
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        use clap::builder::PossibleValue;
+        Some(match self {
+            By::Crate => PossibleValue::new("crate").help("crates that code was compiled for"),
+            By::DefiningCrate => {
+                PossibleValue::new("defining-crate").help("crates with the source of code")
+            }
+            By::Module => PossibleValue::new("module"),
+            By::Symbol => PossibleValue::new("symbol").help("functions and variables"),
+            By::Section => PossibleValue::new("section").help("sections of the file"),
+        })
+    }
+}
+
+/// Measures, and prints what was found.
+pub(super) fn run(cx: &Context, args: &SizeArgs, verbose: u8) -> Result<Status> {
+    let shown = matches!(args.message_format, Form::Human | Form::Markdown).then_some(TOP);
+    let measured = ops::size::size(
+        cx,
+        &ops::size::Request {
+            paths: args.paths.clone(),
+            symbols: args.symbols.clone(),
+            base: args.base.clone(),
+            view: View { by: args.by, top: args.top.or(shown), filter: args.filter.clone() },
+            compressed: args.compressed,
+            policy: args.policy.clone(),
+            build: args.build.request(verbose),
+            registry: args.registry.settings(),
+        },
+    )?;
+    let size = &measured.size;
+    match args.message_format {
+        Form::Human => {
+            super::print(&human(size))?;
+            tell_github(cx, size)?;
+        }
+        Form::Json => super::json(size)?,
+        Form::Markdown => super::print(&markdown(size))?,
+        Form::Csv => super::print(&csv(size))?,
+    }
+    Ok(if size.accepted { Status::Done } else { Status::CheckFailed })
+}
+
+/// In a step of GitHub Actions: the summary of the job
+/// (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
+fn tell_github(cx: &Context, size: &crate::schema::Size) -> Result<()> {
+    if cx.env.var("GITHUB_ACTIONS") != Some("true") {
+        return Ok(());
+    }
+    let Some(path) = cx.env.var("GITHUB_STEP_SUMMARY").map(Utf8Path::new) else {
+        return Ok(());
+    };
+    let text = format!("{}\n", markdown(size));
+    fs::append(path)?.write_all(text.as_bytes()).map_err(|error| fs::failed("write", path, error))
+}

@@ -1,0 +1,110 @@
+//! What `dist` keeps of each binary: to what its bytes belong.
+
+use std::{cell::OnceCell, collections::BTreeMap};
+
+use super::native::Natives;
+use crate::{
+    cargo::message::Report,
+    compress,
+    error::{Error, Result},
+    oci::Digest,
+    ops::{bom::Bills, collect::unstripped, pieces, plan::Planned, stage::Stage},
+    schema::{
+        dist::{Artifact, AttributionFile},
+        plan::Job,
+    },
+    size::{self, Evidence},
+    sys::{Context, fs},
+};
+
+/// Attributes the bytes of each artifact, unless the previous output has it, and writes that to the
+/// stage. What cannot be attributed has none, and a warning says why: it ships all the same.
+///
+/// # Errors
+/// A file cannot be read or written.
+pub(in crate::ops) fn attribute(
+    cx: &Context,
+    planned: &Planned,
+    report: &Report,
+    bills: &Bills,
+    stage: &Stage,
+    artifacts: &mut [Artifact],
+) -> Result<()> {
+    let plan = &planned.plan;
+    let pieces = pieces::Store::new(plan.target_directory.as_str().into())?;
+    let mut natives: BTreeMap<&str, OnceCell<Natives>> = BTreeMap::new();
+    for job in &plan.jobs {
+        natives.entry(&job.target).or_default();
+    }
+    let previous = stage.previous();
+    for (artifact, job) in artifacts.iter_mut().zip(&plan.jobs) {
+        if let Some(previous) = &previous
+            && let Some(kept) = kept(previous, artifact, job, stage)?
+        {
+            artifact.attribution = Some(kept);
+            continue;
+        }
+        let Some(natives) = natives.get(job.target.as_str()) else { continue };
+        let natives = natives.get_or_init(|| Natives::new(report, job));
+        let bytes = fs::read(&stage.path(&artifact.path))?;
+        let symbols = fs::read(unstripped(job, report)?)?;
+        let evidence = Evidence {
+            separate: Some(&symbols),
+            native: &|name| natives.of(name),
+            costs: Some(&|places| compress::costs(&bytes, places, &pieces)),
+        };
+        match size::attribute(&bytes, &evidence) {
+            Ok(found) => {
+                let record = size::write(&found, artifact.sha256, bills.dependencies(job));
+                let file = write(stage, &job.attribution, &record)?;
+                artifact.attribution = Some(AttributionFile { crates: found.by_crate(), ..file });
+            }
+            Err(error) => {
+                let name = format!("{} {}", artifact.platform, artifact.name);
+                cx.warn(format!("{name}: its size cannot be attributed: {error}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What the previous output says of the same bytes with the same symbols, if the same longshore made
+/// it.
+fn kept(
+    previous: &crate::schema::Dist,
+    artifact: &Artifact,
+    job: &Job,
+    stage: &Stage,
+) -> Result<Option<AttributionFile>> {
+    let ours = env!("CARGO_PKG_VERSION");
+    let same = |old: &&Artifact| {
+        (old.sha256, &old.unstripped, old.audit)
+            == (artifact.sha256, &artifact.unstripped, artifact.audit)
+    };
+    if previous.release.tools.get("longshore").is_none_or(|version| version != ours) {
+        return Ok(None);
+    }
+    let Some(old) = previous.artifacts.iter().find(same).and_then(|old| old.attribution.as_ref())
+    else {
+        return Ok(None);
+    };
+    let there = old.path == job.attribution && stage.keep(&old.path, &old.sha256, old.size)?;
+    Ok(there.then(|| old.clone()))
+}
+
+fn write(
+    stage: &Stage,
+    path: &str,
+    record: &crate::schema::size::Attribution,
+) -> Result<AttributionFile> {
+    let mut text = serde_json::to_string(record)
+        .map_err(|error| Error::build(format!("cannot write `{path}`")).because(error))?;
+    text.push('\n');
+    fs::write_mode(&stage.path(path), text.as_bytes(), 0o644)?;
+    Ok(AttributionFile {
+        path: path.to_owned(),
+        size: text.len() as u64,
+        sha256: Digest::of(text.as_bytes()),
+        crates: BTreeMap::new(),
+    })
+}

@@ -1,0 +1,206 @@
+//! `size`: how large, since when, because of which crate.
+
+mod base;
+mod budget;
+mod keep;
+mod native;
+mod subject;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{
+    error::{Error, Result},
+    ops::store,
+    request,
+    schema::size::{self as schema, SCHEMA, Size},
+    size::{
+        Release, View,
+        compare::{Pair, pairs, wholes},
+        rows,
+    },
+    sys::{
+        Context,
+        registry::{self, Session},
+    },
+};
+use budget::Budgets;
+pub(super) use keep::attribute;
+use subject::Measure;
+
+/// What to measure, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Binaries, `dist.json` files or their directories, images; `target/dist` when empty.
+    pub paths: Vec<String>,
+    /// The file with the symbols of the binary that was named.
+    pub symbols: Option<Utf8PathBuf>,
+    /// What to compare with: as `paths`, or a revision of git's.
+    pub base: Option<String>,
+    /// What is shown.
+    pub view: View,
+    /// Whether compressed sizes of files are wanted.
+    pub compressed: bool,
+    /// A policy file with budgets.
+    pub policy: Option<Utf8PathBuf>,
+    /// How a revision is built.
+    pub build: request::Request,
+    /// How registries are talked to.
+    pub registry: registry::Settings,
+}
+
+/// What was measured.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// The report.
+    pub size: Size,
+    /// What it is of.
+    pub head: Release,
+    /// What it was compared with.
+    pub base: Option<Release>,
+}
+
+/// Measures.
+///
+/// # Errors
+/// Something cannot be read, or is none of what can be measured; the base cannot be built; a
+/// policy is wrong.
+pub fn size(cx: &Context, request: &Request) -> Result<Measured> {
+    let session = Session::new(cx, &request.registry);
+    let symbols = request.symbols.as_deref();
+    let measure = Measure { cx, session: &session, symbols, compressed: request.compressed };
+    let paths = match request.paths.as_slice() {
+        [] => vec![default_path(cx, request)?],
+        paths => paths.to_vec(),
+    };
+    let mut head = Release::default();
+    for path in &paths {
+        let one = measure.read(path)?;
+        let names = [head.name, one.name];
+        head.name =
+            names.into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(", ");
+        head.binaries.extend(one.binaries);
+        head.archives.extend(one.archives);
+        head.images.extend(one.images);
+    }
+    let measure = Measure { symbols: None, ..measure };
+    let base = request.base.as_ref().map(|base| self::base(cx, request, &measure, base, &head));
+    let base = base.transpose()?;
+    let budgets = Budgets::new(cx, request.policy.as_deref())?;
+    let size = report(request, &head, base.as_ref(), &budgets)?;
+    Ok(Measured { size, head, base })
+}
+
+/// Where the workspace's release is.
+fn default_path(cx: &Context, request: &Request) -> Result<String> {
+    let path = match &request.build.target_dir {
+        Some(dir) => dir.join("dist"),
+        None => cx.env.var("CARGO_TARGET_DIR").map_or("target", |dir| dir).into(),
+    };
+    let path = if request.build.target_dir.is_some() { path } else { path.join("dist") };
+    if path.join("dist.json").is_file() {
+        return Ok(path.into_string());
+    }
+    Err(Error::usage(format!("there is no `{path}/dist.json`"))
+        .hint("`dist` makes it; or name what to measure"))
+}
+
+fn base(
+    cx: &Context,
+    request: &Request,
+    measure: &Measure<'_>,
+    text: &str,
+    head: &Release,
+) -> Result<Release> {
+    if Utf8Path::new(text).exists() || text.starts_with("docker://") {
+        return measure.read(text);
+    }
+    let dir = request.build.manifest_path.as_ref().and_then(|path| path.parent());
+    let dir = dir.map_or(cx.env.dir.clone(), |dir| cx.env.dir.join(dir));
+    if let Some(hash) = base::commit(cx, &dir, text) {
+        let mut build = request.build.clone();
+        if build.targets.is_empty() {
+            build.targets = head.binaries.iter().filter_map(|one| one.target.clone()).collect();
+            build.targets.sort();
+            build.targets.dedup();
+        }
+        let made = base::build(cx, &build, &hash)?;
+        let mut release = measure.read(made.as_str())?;
+        release.name = format!("{text} ({})", hash.get(..12).unwrap_or(&hash));
+        return Ok(release);
+    }
+    if store::is_reference(text) {
+        return measure.read(text);
+    }
+    Err(Error::usage(format!("`{text}` is no file, no revision that git knows, and no image"))
+        .hint("name a `dist.json`, a commit, branch or tag, or an image such as `HOST/NAME:TAG`"))
+}
+
+fn report(
+    request: &Request,
+    head: &Release,
+    base: Option<&Release>,
+    budgets: &Budgets,
+) -> Result<Size> {
+    let mut broken = Vec::new();
+    let pairs = pairs(base, head);
+    let mut binaries = Vec::new();
+    for pair in &pairs {
+        let mut binary = binary(pair, &request.view);
+        if let Some(head) = pair.head {
+            binary.budget_left = budgets.binary(head, pair, &mut broken)?;
+        }
+        binaries.push(binary);
+    }
+    let mut all_of = |base: Option<&Vec<_>>, head: &[crate::size::Whole], image: bool| {
+        let mut found = Vec::new();
+        for (base, head) in wholes(base.map(Vec::as_slice), head) {
+            let Some(any) = head.or(base) else { continue };
+            let change = schema::Change {
+                size: head.map(|head| head.size),
+                base_size: base.map(|base| base.size),
+            };
+            let budget_left = match head {
+                Some(head) => budgets.whole(head, base, image, &pairs, &mut broken)?,
+                None => None,
+            };
+            let (name, platform) = (any.name.clone(), any.platform.clone());
+            found.push(schema::Whole { name, platform, change, budget_left });
+        }
+        Ok::<_, Error>(found)
+    };
+    let archives = all_of(base.map(|base| &base.archives), &head.archives, false)?;
+    let images = all_of(base.map(|base| &base.images), &head.images, true)?;
+    Ok(Size {
+        schema: SCHEMA,
+        by: request.view.by,
+        accepted: broken.iter().all(|budget: &schema::Budget| budget.waived.is_some()),
+        base: base.map(|base| base.name.clone()),
+        binaries,
+        archives,
+        images,
+        budgets: broken,
+    })
+}
+
+fn binary(pair: &Pair<'_>, view: &View) -> schema::Binary {
+    let Some(any) = pair.head.or(pair.base) else {
+        return schema::Binary::default();
+    };
+    let attribution = pair.head.and_then(|head| head.attribution.as_ref());
+    let old = pair.base.filter(|base| base.name != any.name).map(|base| base.name.clone());
+    schema::Binary {
+        name: any.name.clone(),
+        target: any.place(),
+        path: any.path.clone(),
+        note: any.note.clone(),
+        symbols: attribution.map(|found| found.symbols.into()).unwrap_or_default(),
+        change: pair.change(),
+        compressed: pair.compressed(),
+        renamed_from: old,
+        budget_left: None,
+        rows: attribution.map(|found| rows(found, view)).unwrap_or_default(),
+        changed_crates: pair.crates(),
+        changed_symbols: pair.symbols(),
+        changed_dependencies: pair.dependencies(),
+    }
+}

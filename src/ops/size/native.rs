@@ -1,0 +1,62 @@
+//! Which package brought a symbol that is not Rust's: the static libraries that build scripts made
+//! say what is in them.
+
+use std::collections::HashMap;
+
+use camino::Utf8Path;
+
+use crate::{
+    allocator::Allocator,
+    cargo::{ledger::name_and_version, message::Report},
+    schema::plan::Job,
+    sys::{
+        fs,
+        tree::{self, Kind},
+    },
+    unpack,
+};
+
+/// The most of a library that is read: its table of symbols comes first.
+const TABLE: u64 = 32 << 20;
+
+/// Names of symbols, and the package of each.
+#[derive(Debug, Default)]
+pub(super) struct Natives {
+    packages: HashMap<Vec<u8>, String>,
+    mimalloc: bool,
+}
+
+impl Natives {
+    /// What build scripts made for the job's target. A library that cannot be read has no names:
+    /// its symbols are then nobody's.
+    pub(super) fn new(report: &Report, job: &Job) -> Self {
+        let mut packages = HashMap::new();
+        for (package, out_dir) in &report.out_dirs {
+            if !out_dir.iter().any(|part| part == job.target) {
+                continue;
+            }
+            let (name, _) = name_and_version(package);
+            let entries = tree::walk(out_dir, |_: &Utf8Path| false).unwrap_or_default();
+            let libraries = entries.into_iter().filter(|entry| {
+                matches!(entry.kind, Kind::File(_)) && entry.path.extension() == Some("a")
+            });
+            for library in libraries {
+                let start = fs::read_start(&out_dir.join(&library.path), TABLE).unwrap_or_default();
+                for symbol in unpack::library_symbols(&start) {
+                    packages.entry(symbol.to_vec()).or_insert_with(|| name.replace('-', "_"));
+                }
+            }
+        }
+        Natives { packages, mimalloc: job.allocator.allocator == Allocator::Mimalloc }
+    }
+
+    /// The package that brought the symbol, if one is known.
+    pub(super) fn of(&self, symbol: &str) -> Option<String> {
+        // The object is ours, and no package's.
+        let mimalloc = ["mi_", "_mi_", "mi."].iter().any(|start| symbol.starts_with(start));
+        if self.mimalloc && mimalloc {
+            return Some("mimalloc".to_owned());
+        }
+        self.packages.get(symbol.as_bytes()).cloned()
+    }
+}

@@ -1,0 +1,311 @@
+//! What there is to measure at a path, or under the name of an image.
+
+use std::{io::Read as _, sync::Arc};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{
+    bom::audit,
+    compress::{self, Forget},
+    elf::{self, Unreadable},
+    error::{Error, Result},
+    oci::Digest,
+    ops::{store, verify::base},
+    schema::{
+        dist::{Archive, ArchiveKind, Artifact, Dist, Image},
+        size::{Attribution as Record, Dependency},
+    },
+    size::{self, Attribution, Binary, Evidence, Release, Whole},
+    sys::{
+        Context,
+        fs::{self, Kind},
+        registry::Session,
+    },
+    unpack::{self, image},
+};
+
+/// The largest record of an attribution, and the largest binary, that is read.
+const MOST: u64 = 1 << 30;
+
+/// How things are measured.
+pub(super) struct Measure<'a> {
+    pub(super) cx: &'a Context,
+    pub(super) session: &'a Arc<Session>,
+    /// Where the symbols of a file that was named are.
+    pub(super) symbols: Option<&'a Utf8Path>,
+    /// Whether compressed sizes of files are wanted: those of a `dist` are known.
+    pub(super) compressed: bool,
+}
+
+impl Measure<'_> {
+    /// What is at `path`: a binary, a `dist.json` or the directory that has one, or an image.
+    ///
+    /// # Errors
+    /// It is none of these, or cannot be read.
+    pub(super) fn read(&self, path: &str) -> Result<Release> {
+        let place = Utf8Path::new(path);
+        match fs::kind(place, true) {
+            Ok(Kind::Directory) if place.join("dist.json").is_file() => {
+                self.dist(&place.join("dist.json"))
+            }
+            Ok(Kind::File { .. }) => match &*fs::read_start(place, 4)? {
+                b"\x7fELF" => self.file(place),
+                [b'{' | b' ' | b'\n', ..] => self.dist(place),
+                _ => self.images(place),
+            },
+            Ok(_) => self.images(place),
+            Err(_) if store::is_reference(path) => self.images(place),
+            Err(_) => Err(Error::usage(format!("there is no `{path}`")).hint(
+                "name a binary, a `dist.json` or its directory, or an image such as `HOST/NAME:TAG`",
+            )),
+        }
+    }
+
+    fn file(&self, path: &Utf8Path) -> Result<Release> {
+        let bytes = fs::read(path)?;
+        let mut note = None;
+        let symbols = match self.symbols {
+            Some(symbols) => {
+                let content = fs::read(symbols)?;
+                if !belongs(symbols, &bytes, &content)? {
+                    return Err(Error::check(format!(
+                        "`{symbols}` is of another build than `{path}`: neither their build ids nor \
+                         their code are the same"
+                    ))
+                    .hint("name the file that it was stripped from, or its `.debug` file"));
+                }
+                Some(content)
+            }
+            None => beside(path, &bytes, &mut note),
+        };
+        let mut binary = self.binary(path.as_str(), &bytes, symbols.as_deref())?;
+        binary.note = binary.note.or(note);
+        let binaries = vec![binary];
+        Ok(Release { name: format!("`{path}`"), binaries, ..Release::default() })
+    }
+
+    /// A binary by itself.
+    fn binary(&self, path: &str, bytes: &[u8], symbols: Option<&[u8]>) -> Result<Binary> {
+        let costs = |places: &[u64]| compress::costs(bytes, places, &Forget);
+        let evidence = Evidence {
+            separate: symbols,
+            native: &|_| None,
+            costs: if self.compressed { Some(&costs) } else { None },
+        };
+        let found = size::attribute(bytes, &evidence).map_err(|error| unreadable(path, &error))?;
+        let name = path.rsplit(['/', '!']).next().unwrap_or(path);
+        let packed = memchr::memmem::find(bytes.get(..4096).unwrap_or(bytes), b"UPX!").is_some();
+        Ok(Binary {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            size: found.size,
+            dependencies: dependencies(bytes),
+            attribution: Some(found),
+            note: packed.then(|| {
+                "it is packed by UPX, which hides what is in it: measure what was packed".to_owned()
+            }),
+            ..Binary::default()
+        })
+    }
+
+    fn dist(&self, path: &Utf8Path) -> Result<Release> {
+        let dist = base::read(path)?;
+        let root = path.parent().unwrap_or(Utf8Path::new(""));
+        let name = match (&dist.release.version, &dist.release.revision) {
+            (Some(version), Some(hash)) => {
+                let short = hash.get(..12).unwrap_or(hash);
+                format!("{} {version} ({short})", dist.release.name)
+            }
+            (Some(version), None) => format!("{} {version}", dist.release.name),
+            (None, _) => dist.release.name.clone(),
+        };
+        let artifacts = dist.artifacts.iter();
+        Ok(Release {
+            name,
+            binaries: artifacts.map(|one| self.artifact(root, one)).collect::<Result<_>>()?,
+            archives: dist.archives.iter().map(archive).collect(),
+            images: dist.images.iter().flat_map(|one| images(&dist, one)).collect(),
+        })
+    }
+
+    /// A binary of a `dist.json`: as was recorded; else from the file; else only its size.
+    fn artifact(&self, root: &Utf8Path, artifact: &Artifact) -> Result<Binary> {
+        let mut binary = Binary {
+            name: artifact.name.clone(),
+            target: Some(artifact.target.clone()),
+            platform: Some(artifact.platform.clone()),
+            path: artifact.path.clone(),
+            size: artifact.size,
+            ..Binary::default()
+        };
+        if let Some(file) = &artifact.attribution {
+            binary.crates.clone_from(&file.crates);
+            let place = root.join(&file.path);
+            if place.is_file() {
+                let (record, attribution) = record(&place, artifact)?;
+                binary.dependencies = record.dependencies;
+                binary.attribution = Some(attribution);
+                return Ok(binary);
+            }
+        }
+        let place = root.join(&artifact.path);
+        if !place.is_file() {
+            let what = match binary.crates.is_empty() {
+                true => "only its size is known",
+                false => "its symbols are not known",
+            };
+            binary.note = Some(format!("{what}: neither the file nor its attribution is there"));
+            return Ok(binary);
+        }
+        let bytes = fs::read(&place)?;
+        if Digest::of(&bytes) != artifact.sha256 {
+            return Err(Error::check(format!("`{place}` is not the file that `dist.json` means"))
+                .hint("make the release again"));
+        }
+        let debug = artifact.debug.as_ref().map(|debug| root.join(&debug.path));
+        let debug = debug.filter(|debug| debug.is_file()).map(|debug| fs::read(&debug));
+        let measured = self.binary(place.as_str(), &bytes, debug.transpose()?.as_deref())?;
+        binary.dependencies = measured.dependencies;
+        binary.attribution = measured.attribution;
+        Ok(binary)
+    }
+
+    fn images(&self, path: &Utf8Path) -> Result<Release> {
+        let shown = path.as_str().trim_start_matches("docker://");
+        let mut release = Release { name: format!("`{shown}`"), ..Release::default() };
+        store::open(self.session, path, |store, _| {
+            let found = image::images(store)?;
+            if let Some(broken) = found.broken.first() {
+                return Err(Error::check(format!("`{path}`: {}: {}", broken.name, broken.what)));
+            }
+            for image in &found.images {
+                let mut size = image.size.unwrap_or(0);
+                image::files(store, image, &mut |entry, content| {
+                    self.cx.children.check()?;
+                    let broken = |error| {
+                        Error::check(format!("`{}` cannot be unpacked", entry.path)).because(error)
+                    };
+                    if entry.kind != unpack::Kind::File {
+                        return Ok(());
+                    }
+                    let mut bytes = Vec::new();
+                    content.take(4).read_to_end(&mut bytes).map_err(broken)?;
+                    if bytes != b"\x7fELF" {
+                        return Ok(());
+                    }
+                    content.take(MOST).read_to_end(&mut bytes).map_err(broken)?;
+                    if image.size.is_none() {
+                        size += bytes.len() as u64;
+                    }
+                    let name = format!("{shown}!{}!{}", image.name, entry.path);
+                    let mut binary = self.binary(&name, &bytes, None)?;
+                    binary.platform = Some(image.platform.clone());
+                    release.binaries.push(binary);
+                    Ok(())
+                })?;
+                release.images.push(Whole {
+                    name: untagged(shown).to_owned(),
+                    platform: image.platform.clone(),
+                    target: None,
+                    path: shown.to_owned(),
+                    size,
+                });
+            }
+            Ok(())
+        })?;
+        Ok(release)
+    }
+}
+
+/// An image's name without a tag or a digest, and without where it is: it is the same in another
+/// registry.
+fn untagged(text: &str) -> &str {
+    let name = text.split('@').next().unwrap_or(text);
+    let last = name.trim_end_matches('/').rsplit('/').next().unwrap_or(name);
+    last.split(':').next().unwrap_or(last)
+}
+
+fn unreadable(path: &str, error: &Unreadable) -> Error {
+    Error::check(format!("`{path}` cannot be measured: {error}"))
+}
+
+fn belongs(path: &Utf8Path, bytes: &[u8], symbols: &[u8]) -> Result<bool> {
+    elf::belongs(bytes, symbols).map_err(|error| unreadable(path.as_str(), &error))
+}
+
+/// The separate debug file of a program, where debuggers look for it (`gdb`, "Debugging Information
+/// in Separate Files"), or where `dist` puts it. One of another build is told of, and not used.
+fn beside(path: &Utf8Path, bytes: &[u8], note: &mut Option<String>) -> Option<Vec<u8>> {
+    let dir = path.parent().unwrap_or(Utf8Path::new(""));
+    let own = format!("{}.debug", path.file_name().unwrap_or_default());
+    let name = debug_link(bytes).unwrap_or(own);
+    let places: [Utf8PathBuf; 3] =
+        [dir.join(&name), dir.join(".debug").join(&name), dir.join("..").join("debug").join(&name)];
+    for place in places.iter().filter(|place| place.is_file() && place.as_path() != path) {
+        match fs::read(place).map(|content| (elf::belongs(bytes, &content), content)) {
+            Ok((Ok(true), content)) => return Some(content),
+            Ok((Ok(false), _)) => *note = Some(format!("`{place}` is of another build")),
+            Ok((Err(error), _)) => *note = Some(format!("`{place}` cannot be read: {error}")),
+            Err(error) => *note = Some(error.to_string()),
+        }
+    }
+    None
+}
+
+/// The name of the debug file that the program asks for.
+fn debug_link(bytes: &[u8]) -> Option<String> {
+    let link = elf::section(bytes, ".gnu_debuglink").ok()??;
+    let name = String::from_utf8(link.split(|byte| *byte == 0).next()?.to_vec()).ok()?;
+    // It is a name, and no path.
+    (!name.is_empty() && !name.contains('/')).then_some(name)
+}
+
+/// The crates that a binary says are in it.
+fn dependencies(bytes: &[u8]) -> Vec<Dependency> {
+    let section = elf::section(bytes, ".dep-v0").ok().flatten().unwrap_or_default();
+    audit::crates(&section)
+        .into_iter()
+        .map(|(name, version)| Dependency { name, version })
+        .collect()
+}
+
+fn record(path: &Utf8Path, artifact: &Artifact) -> Result<(Record, Attribution)> {
+    let bad = |what: String| {
+        Error::check(format!("`{path}` is not the attribution of `{}`: {what}", artifact.path))
+            .hint("make the release again")
+    };
+    let bytes = fs::read_start(path, MOST)?;
+    let record: Record = serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
+    if record.sha256 != artifact.sha256 || record.size != artifact.size {
+        return Err(bad("it is of another file".to_owned()));
+    }
+    let attribution = size::read(&record).map_err(bad)?;
+    Ok((record, attribution))
+}
+
+fn archive(of: &Archive) -> Whole {
+    let file = of.path.rsplit('/').next().unwrap_or(&of.path);
+    Whole {
+        name: match (of.kind, file.split('_').collect::<Vec<_>>().as_slice()) {
+            (ArchiveKind::Deb, [name, .., rest]) => format!("{name}_{rest}"),
+            _ => file.replacen(&format!("-{}", of.version), "", 1),
+        },
+        platform: of.platform.clone(),
+        target: Some(of.target.clone()),
+        path: of.path.clone(),
+        size: of.size,
+    }
+}
+
+fn images<'a>(dist: &'a Dist, of: &'a Image) -> impl Iterator<Item = Whole> + 'a {
+    of.platforms.iter().map(|one| {
+        let target = dist.artifacts.iter().find(|artifact| artifact.platform == one.platform);
+        Whole {
+            name: of.name.clone(),
+            platform: one.platform.clone(),
+            target: target.map(|artifact| artifact.target.clone()),
+            path: of.path.clone(),
+            size: one.size,
+        }
+    })
+}

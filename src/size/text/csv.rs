@@ -1,0 +1,39 @@
+//! Sizes as CSV (RFC 4180).
+
+use std::fmt::Write;
+
+use crate::schema::size::Size;
+
+/// One line for each row of each binary, with a line of names first. Sizes are in bytes.
+pub fn csv(size: &Size) -> String {
+    let mut text = String::from("binary,target,name,crate,size,compressed,derived,guessed\r\n");
+    for binary in &size.binaries {
+        for row in &binary.rows {
+            let number = |number: Option<u64>| number.map_or_else(String::new, |n| n.to_string());
+            let _ = write!(
+                text,
+                "{},{},{},{},{},{},{},{}\r\n",
+                field(&binary.name),
+                field(binary.target.as_deref().unwrap_or_default()),
+                field(&row.name),
+                field(row.krate.as_deref().unwrap_or_default()),
+                row.size,
+                number(row.compressed),
+                row.derived,
+                row.guessed,
+            );
+        }
+    }
+    text
+}
+
+/// A field, in quotes where it needs them. What a spreadsheet would take for a formula gets a space
+/// before it.
+fn field(text: &str) -> String {
+    let formula = text.starts_with(['=', '+', '-', '@']);
+    let text = if formula { format!(" {text}") } else { text.to_owned() };
+    match text.contains(['"', ',', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text,
+    }
+}

@@ -1,0 +1,124 @@
+//! Sizes for a terminal.
+
+use std::fmt::Write;
+
+use super::{bytes, difference, grown, head, left, origin, percent, share, sure, title, versions};
+use crate::schema::size::{Binary, Changed, Row, Size, Symbols, Whole};
+
+/// How many changes of each sort are shown.
+const CHANGES: usize = 10;
+
+/// All of it, in lines.
+pub fn human(size: &Size) -> String {
+    let mut text = String::new();
+    if let Some(base) = &size.base {
+        let _ = writeln!(text, "compared with {base}\n");
+    }
+    for binary in &size.binaries {
+        self::binary(&mut text, size, binary);
+    }
+    for (what, all) in [("archive", &size.archives), ("image", &size.images)] {
+        for whole in all {
+            self::whole(&mut text, what, whole);
+        }
+    }
+    if !size.budgets.is_empty() {
+        text.push('\n');
+    }
+    for budget in &size.budgets {
+        let word = if budget.waived.is_some() { "waived" } else { "over budget" };
+        let _ = writeln!(text, "{word}: {}: {}", budget.name, budget.message);
+        if let Some(reason) = &budget.waived {
+            let _ = writeln!(text, "  because: {}", reason.escape_debug());
+        }
+    }
+    text
+}
+
+fn binary(text: &mut String, size: &Size, binary: &Binary) {
+    let all = binary.change.size.or(binary.change.base_size).unwrap_or(0);
+    let _ = write!(text, "{}  {}", title(binary), bytes(all));
+    if let Some(compressed) = binary.compressed.and_then(|change| change.size) {
+        let _ = write!(text, ", {} compressed", bytes(compressed));
+    }
+    if size.base.is_some() {
+        let _ = write!(text, ", {}", grown(binary.change));
+    }
+    if let Some(left) = left(binary.budget_left) {
+        let _ = write!(text, ", {left}");
+    }
+    text.push('\n');
+    if let Some(note) = &binary.note {
+        let _ = writeln!(text, "  note: {note}");
+    }
+    if size.base.is_some() {
+        changes(text, binary);
+    } else if binary.change.size.is_some() {
+        let _ = writeln!(text, "  {}", origin(binary.symbols));
+        rows(text, size, binary, all);
+    }
+    text.push('\n');
+}
+
+fn rows(text: &mut String, size: &Size, binary: &Binary, all: u64) {
+    let compressed = binary.rows.iter().any(|row| row.compressed.is_some());
+    let packed = if compressed { "  compressed" } else { "" };
+    let certain = binary.symbols != Symbols::None;
+    let sure_head = if certain { "   sure" } else { "" };
+    let _ = writeln!(text, "   share       size{packed}{sure_head}  {}", head(size.by));
+    for row in &binary.rows {
+        let _ = write!(text, "  {:>6}  {:>9}", share(row.size, all), bytes(row.size));
+        if compressed {
+            let _ = write!(text, "  {:>10}", bytes(row.compressed.unwrap_or(0)));
+        }
+        if certain {
+            let _ = write!(text, "  {:>3} %", sure(row));
+        }
+        let _ = writeln!(text, "  {}", named(row));
+    }
+}
+
+/// A row's name, and the crate that it was compiled for where that is another.
+fn named(row: &Row) -> String {
+    match &row.krate {
+        Some(krate) if !row.name.contains(krate.as_str()) => format!("{} [{krate}]", row.name),
+        _ => row.name.clone(),
+    }
+}
+
+fn changes(text: &mut String, binary: &Binary) {
+    let mut list = |what: &str, all: &[Changed]| {
+        for changed in all.iter().take(CHANGES) {
+            let (more, part) = (difference(changed.change), percent(changed.change));
+            let part = if part.is_empty() { grown(changed.change) } else { part };
+            let krate = changed.krate.as_ref().map(|krate| format!(" [{krate}]"));
+            let name = format!("{}{}", changed.name, krate.unwrap_or_default());
+            let _ = writeln!(text, "  {more:>11}  {part:>9}  {what} {name}");
+        }
+        if all.len() > CHANGES {
+            let _ = writeln!(text, "  {:>11}  {:>9}  and {} more", "", "", all.len() - CHANGES);
+        }
+    };
+    list("crate", &binary.changed_crates);
+    list("symbol", &binary.changed_symbols);
+    for one in &binary.changed_dependencies {
+        let cost = one.cost.map_or_else(String::new, |cost| match cost {
+            more @ 0.. => format!(" (+{})", bytes(more.unsigned_abs())),
+            less => format!(" (−{})", bytes(less.unsigned_abs())),
+        });
+        let _ =
+            writeln!(text, "  dependency {}: {}{cost}", one.name, versions(&one.base, &one.head));
+    }
+}
+
+fn whole(text: &mut String, what: &str, whole: &Whole) {
+    let size = whole.change.size.or(whole.change.base_size).unwrap_or(0);
+    let _ = write!(text, "{what} {} {}  {}", whole.name, whole.platform, bytes(size));
+    if whole.change.base_size.is_some() {
+        let _ = write!(text, ", {}", grown(whole.change));
+    }
+    if let Some(left) = left(whole.budget_left) {
+        let _ = write!(text, ", {left}");
+    }
+    text.push('\n');
+}
