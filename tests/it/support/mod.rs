@@ -1,11 +1,13 @@
 //! What several tests need: real peers and how to start them, and programs to pack.
 
 pub(crate) mod bom;
+pub(crate) mod browser;
 pub(crate) mod buildkit;
 pub(crate) mod command;
 pub(crate) mod dist;
 pub(crate) mod engine;
 pub(crate) mod gate;
+pub(crate) mod leaves;
 pub(crate) mod peer;
 pub(crate) mod program;
 pub(crate) mod proxy;

@@ -1,0 +1,77 @@
+//! Names from binaries as text that hides nothing, and numbers for people.
+
+use std::fmt::Write as _;
+
+/// `text` with what cannot be seen, or changes what is seen around it, as `\u{202e}`: controls,
+/// and the marks of the Unicode Bidirectional Algorithm (UAX #9), with which a name could pass for
+/// another.
+pub(super) fn clean(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let hidden = matches!(c,
+            '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' | '\u{feff}');
+        match hidden || c.is_control() {
+            true => drop(write!(out, "{}", c.escape_unicode())),
+            false => out.push(c),
+        }
+    }
+    out
+}
+
+/// `text`, cleaned, for an element's content or an attribute in quotes.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in clean(text).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// `1234567` as `1,234,567`.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1234567` as `1.23 MB`, and `12345` as `12.3 kB`.
+pub(super) fn short(bytes: u64) -> String {
+    #[allow(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let of = |unit: f64| bytes as f64 / unit;
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", of(1e3)),
+        1_000_000..1_000_000_000 => format!("{:.2} MB", of(1e6)),
+        _ => format!("{:.2} GB", of(1e9)),
+    }
+}
+
+/// What became of `base`: `+1,234` or `−1,234`.
+pub(super) fn change(base: u64, size: u64) -> String {
+    match size.cmp(&base) {
+        std::cmp::Ordering::Less => format!("−{}", grouped(base - size)),
+        std::cmp::Ordering::Equal => "0".to_owned(),
+        std::cmp::Ordering::Greater => format!("+{}", grouped(size - base)),
+    }
+}
+
+/// `part` of `whole` as `12.3 %`, rounded as the script rounds.
+pub(super) fn percent(part: u64, whole: u64) -> String {
+    #[allow(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
+    let share = if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 };
+    format!("{share:.1} %")
+}
