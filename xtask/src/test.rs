@@ -11,10 +11,12 @@ use longshore::{
 use crate::run::{Result, cargo, ci, command, find, repository, step};
 
 /// Programs that tests need, and the Debian packages that have them.
-const PEERS: [(&str, &str); 27] = [
+const PEERS: [(&str, &str); 29] = [
     ("bsdtar", "libarchive-tools"),
     ("buildah", "buildah"),
     ("checksec", "checksec"),
+    ("chromedriver", "chromium-driver"),
+    ("chromium", "chromium"),
     ("cmake", "cmake"),
     ("dockerd", "docker.io"),
     ("docker-registry", "docker-registry"),

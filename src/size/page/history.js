@@ -10,19 +10,19 @@ function svg(name, attributes = {}, ...content) {
 }
 
 // The releases in order, and a line for each binary and target.
-function lines(history) {
+function series(history) {
   const times = new Map();
   for (const point of history) if (!times.has(point.release)) times.set(point.release, point.time);
   const order = [...times.keys()];
   // Where a time is unknown, the order that they came in is all there is.
   if ([...times.values()].every(Boolean)) order.sort((a, b) => times.get(a) - times.get(b));
-  const series = new Map();
+  const lines = new Map();
   for (const point of history) {
     const name = `${point.name} ${point.target}`;
-    if (!series.has(name)) series.set(name, { name, binary: point.name, target: point.target, at: new Map() });
-    series.get(name).at.set(point.release, point.size);
+    if (!lines.has(name)) lines.set(name, { name, binary: point.name, target: point.target, at: new Map() });
+    lines.get(name).at.set(point.release, point.size);
   }
-  return { order, times, series: [...series.values()] };
+  return { order, times, lines: [...lines.values()] };
 }
 
 // A step of 1, 2 or 5 times a power of ten, so that there are about four.
@@ -32,11 +32,11 @@ function step(range) {
 }
 
 // `24.00 MB` as `24 MB`.
-const axis = (size) => short(size).replace(/\.?0+ /, ' ').replace(/^ /, '0 ');
+const axis = (size) => short(size).replace(/\.0+ /, ' ');
 
 function releases(history) {
-  const { order, times, series } = lines(history);
-  chart(order, series);
+  const { order, times, lines } = series(history);
+  chart(order, lines);
   const day = (time) => (time ? new Date(time * 1000).toISOString().slice(0, 10) : '');
   const before = (one, release) => order.slice(0, order.indexOf(release)).findLast((other) => one.at.has(other));
   const change = (one, release) => {
@@ -47,7 +47,7 @@ function releases(history) {
     { key: 'name', label: 'release', value: (row) => row.at, text: (row) => row.name, down: true },
     { key: 'day', label: 'date', value: (row) => times.get(row.name), text: (row) => day(times.get(row.name)), down: true },
   ];
-  series.forEach((one, at) => columns.push(
+  lines.forEach((one, at) => columns.push(
     { key: `s${at}`, label: one.name, value: (row) => one.at.get(row.name) || 0, text: (row) => (one.at.has(row.name) ? grouped(one.at.get(row.name)) : ''), down: true },
     { key: `c${at}`, label: 'change', value: (row) => change(one, row.name), text: (row) => (one.at.has(row.name) && before(one, row.name) !== undefined ? signed(change(one, row.name)) : ''), tone: (row) => tone(change(one, row.name)), down: true },
   ));
@@ -55,13 +55,13 @@ function releases(history) {
   fill('releases', { caption: 'Bytes of each release, the newest first', columns, rows, sort: { key: 'name', down: true } });
 }
 
-function chart(order, series) {
+function chart(order, lines) {
   const box = byId('chart');
   const w = Math.max(300, Math.min(1360, box.clientWidth));
   const narrow = w < 700;
   const h = narrow ? 260 : 340;
   const edge = { top: 14, right: narrow ? 14 : 210, bottom: 34, left: 62 };
-  const sizes = series.flatMap((one) => [...one.at.values()]);
+  const sizes = lines.flatMap((one) => [...one.at.values()]);
   let low = Math.min(...sizes);
   const high = Math.max(...sizes);
   // From nothing, unless the lines would all be at the top.
@@ -84,10 +84,10 @@ function chart(order, series) {
     picture.append(svg('text', { x: x(at), y: h - 12, 'text-anchor': 'middle' }, name.length > 12 ? `${name.slice(0, 11)}…` : name));
   });
   const ends = [];
-  series.forEach((one, at) => drawLine(picture, one, at, order, x, y, ends));
+  lines.forEach((one, at) => drawLine(picture, one, at, order, x, y, ends));
   if (!narrow) labels(picture, ends, w - edge.right + 14);
-  const names = series.map((one, at) => svg('svg', { width: 34, height: 12, class: `s${at % 6}` }, svg('line', { x1: 0, x2: 34, y1: 6, y2: 6 }), markAt(at, 17, 6)));
-  const keys = element('ul', { class: 'keys' }, ...series.map((one, at) => element('li', {}, names[at], ` ${one.name}`)));
+  const names = lines.map((one, at) => svg('svg', { width: 34, height: 12, class: `s${at % 6}` }, svg('line', { x1: 0, x2: 34, y1: 6, y2: 6 }), markAt(at, 17, 6)));
+  const keys = element('ul', { class: 'keys' }, ...lines.map((one, at) => element('li', {}, names[at], ` ${one.name}`)));
   const note = from > 0 ? [element('p', { class: 'quiet' }, `The axis starts at ${axis(from)}.`)] : [];
   box.replaceChildren(picture, ...(narrow ? [keys] : []), ...note);
 }

@@ -13,7 +13,7 @@ function readColours() {
   const style = (id) => getComputedStyle(document.getElementById(id));
   colours.text = style('legend').color;
   colours.quiet = style('panes').color;
-  colours.plain = style('panes').backgroundColor;
+  colours.plain = style('rows').backgroundColor;
   colours.line = style('panes').outlineColor;
 }
 
@@ -85,7 +85,7 @@ function paint(context, { node, x, y, w, h, depth, head }) {
   if (node.leaf >= 0 || w < 4 || h < 4) {
     context.fillStyle = colourOf(node);
     context.fillRect(x, y, w - gap, h - gap);
-    if (w > 30 && h > 12) label(context, node.label, x + 4, y + Math.min(h / 2, 9), w - 8);
+    if (w > 30 && h > 12) lines(context, node.label, x + 4, y + Math.min(h / 2, 9), w - 8, h);
   } else {
     context.fillStyle = depth === 1 ? colours.line : colours.plain;
     context.fillRect(x, y, w - gap, h - gap);
@@ -104,20 +104,41 @@ function paint(context, { node, x, y, w, h, depth, head }) {
   context.globalAlpha = 1;
 }
 
+// How many characters of `text` there is room for.
+function fitting(context, text, room) {
+  let end = Math.min(text.length, Math.ceil(room / 3));
+  let width = context.measureText(text.slice(0, end)).width;
+  while (end > 0 && width > room) {
+    end = Math.min(end - 1, Math.floor((end * room) / width));
+    width = context.measureText(text.slice(0, end)).width;
+  }
+  return end;
+}
+
 // Writes as much of `text` as there is room for. Gives its width.
 function label(context, text, x, y, room) {
-  let shown = text.slice(0, 200);
-  let width = context.measureText(shown).width;
-  if (width > room) {
-    shown = shown.slice(0, Math.max(0, Math.floor((shown.length * room) / width) - 1));
-    if (shown.length < 2) return 0;
-    shown += '…';
-    width = context.measureText(shown).width;
-    if (width > room + 8) return 0;
+  let shown = text;
+  if (fitting(context, text, room) < text.length) {
+    const end = fitting(context, text, room - context.measureText('…').width);
+    if (end < 2) return 0;
+    shown = `${text.slice(0, end)}…`;
   }
   context.fillStyle = colours.text;
   context.fillText(shown, x, y);
-  return width;
+  return context.measureText(shown).width;
+}
+
+// The same in up to four lines, where there is room below.
+function lines(context, text, x, y, room, h) {
+  let rest = text;
+  for (let left = Math.min(4, Math.floor((h - 5) / 13)); left > 1; left--) {
+    const end = fitting(context, rest, room);
+    if (end < 4 || end >= rest.length) break;
+    label(context, rest.slice(0, end), x, y, room);
+    rest = rest.slice(end);
+    y += 13;
+  }
+  label(context, rest, x, y, room);
 }
 
 // Draws the frames of what the pointer and the keyboard are at.
@@ -166,7 +187,7 @@ function makePane(binary) {
   });
   overlay.addEventListener('pointerleave', () => hover(null));
   overlay.addEventListener('keydown', (event) => press(pane, event));
-  overlay.addEventListener('focus', () => { if (!here(pane)) move(pane, first(pane)); panes.forEach(outline); });
+  overlay.addEventListener('focus', () => { if (overlay.matches(':focus-visible')) move(pane, here(pane) || first(pane)); panes.forEach(outline); });
   overlay.addEventListener('blur', () => { hover(null); panes.forEach(outline); });
   return pane;
 }

@@ -39,7 +39,7 @@ function fill(id, { caption, columns, rows, sort, foot, row = () => ({}) }) {
   const table = byId(id);
   const wanted = state.sort[id] || sort;
   const by = columns.some((other) => other.key === wanted.key) ? wanted : sort;
-  const column = columns.find((other) => other.key === by.key);
+  const column = columns.find((other) => other.key === by.key) || columns[0];
   const order = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
   rows.sort((a, b) => (by.down ? -1 : 1) * order(column.value(a), column.value(b)) || order(a.name, b.name));
   table.caption.textContent = caption;
@@ -108,7 +108,7 @@ function facts(path) {
   const list = element('dl');
   for (const [binary, at] of found) {
     const parts = at ? [`${grouped(at.sizes)} bytes`, `${share(at.sizes, binary.size)}`, `compressed ${grouped(at.packed)}`] : ['not there'];
-    if (at && binary.changes) parts.push(`${signed(at.sizes - at.base)} (${percent(at.base, at.sizes)})`);
+    if (at && binary.changes) parts.push(at.sizes === at.base ? 'unchanged' : `${signed(at.sizes - at.base)} (${percent(at.base, at.sizes)})`);
     list.append(element('dt', {}, shortTarget(binary)), element('dd', {}, parts.join(' · ')));
   }
   return [name, element('p', { class: 'quiet' }, where.join(' · ')), list];

@@ -55,6 +55,9 @@ impl Browser {
         let session = browser.post("", &capabilities);
         let id = session["sessionId"].as_str().expect("a session");
         let _ = write!(browser.session, "/{id}");
+        // What its own first page does is none of ours.
+        browser.post("/url", &json!({ "url": "about:blank" }));
+        browser.log("performance");
         Some(browser)
     }
 
@@ -74,7 +77,7 @@ impl Browser {
         self.post("/url", &json!({ "url": format!("file://{}", file.display()) }));
     }
 
-    /// What `script`, the body of an asynchronous function, returns.
+    /// What `script`, the body of a function, returns; of a promise, what it gives.
     #[track_caller]
     pub(crate) fn run(&self, script: &str) -> Value {
         self.post("/execute/sync", &json!({ "script": script, "args": [] }))
@@ -85,11 +88,14 @@ impl Browser {
     pub(crate) fn wait(&self, condition: &str) {
         let script = format!(
             "const end = performance.now() + 30000;
-             while (performance.now() < end) {{
-               if ({condition}) return true;
-               await new Promise(requestAnimationFrame);
-             }}
-             return false;"
+             const look = async () => {{
+               while (performance.now() < end) {{
+                 if ({condition}) return true;
+                 await new Promise(requestAnimationFrame);
+               }}
+               return false;
+             }};
+             return look();"
         );
         assert_eq!(self.run(&script), true, "{condition}");
     }
