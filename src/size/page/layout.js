@@ -190,8 +190,9 @@ function percent(base, size) {
   if (!base) return 'new';
   if (!size) return 'gone';
   const value = ((size - base) * 100) / base;
-  const digits = Math.abs(value) < 9.95 ? 2 : Math.abs(value) < 99.95 ? 1 : 0;
-  return (value < 0 ? '−' : '+') + Math.abs(value).toFixed(digits) + ' %';
+  const amount = Math.abs(value);
+  const text = amount < 9.95 ? amount.toFixed(2) : amount < 99.95 ? amount.toFixed(1) : grouped(Math.round(amount));
+  return `${value < 0 ? '−' : '+'}${text} %`;
 }
 
 // From -1 (gone) over 0 (the same) to 1 (new).

@@ -187,7 +187,14 @@ function rows() {
     into(panes[item.of.findIndex(Boolean)], item.node, item.node);
     if (item.node.leaf < 0) byId('rows').querySelector('tbody button')?.focus();
   }, { class: item.node.leaf < 0 ? 'open' : 'leaf' });
-  const columns = [{ key: 'name', label: state.path.length ? 'name' : 'crate', value: (item) => item.name, cell: (item) => (item.node ? open(item) : item.name) }];
+  // A symbol's code is the rule; where its other bytes are is told.
+  const cell = (item) => {
+    const made = item.node ? open(item) : item.name;
+    const section = item.node?.section;
+    if (section && kind(section) && section !== item.name) made.append(element('span', { class: 'quiet' }, ` ${section}`));
+    return made;
+  };
+  const columns = [{ key: 'name', label: state.path.length ? 'name' : 'crate', value: (item) => item.name, cell }];
   panes.forEach(({ binary }, at) => {
     const value = (item) => (item.node ? bytes(item.of[at]) : item.sums[at]);
     columns.push({ key: `b${at}`, label: shortTarget(binary), title: `bytes for ${binary.target}`, value, text: (item) => grouped(value(item)), down: true, bar: at ? undefined : (item) => (item.node ? value(item) / most : 0) });
@@ -244,15 +251,23 @@ function changes() {
   fill('crates', { caption: `Crates of ${binary.name} for ${binary.target}`, columns: columns(crates, name), rows: crates, sort: { key: 'change', down: true }, foot: total, row: (item) => (item.name === state.krate ? { 'aria-current': 'true' } : {}) });
   const same = crates.filter((item) => !change(item)).length;
   byId('changes-sum').replaceChildren(`${grouped(total.base)} → ${grouped(total.size)} bytes, `, element('b', { class: tone(change(total)) }, `${signed(change(total))} (${percent(total.base, total.size)})`), `. ${same} of ${crates.length} crates are as large as before.`);
-  const symbols = [];
-  const walk = (at) => (at.leaf >= 0 ? symbols.push({ name: at.symbol, section: at.section, size: at.sizes, base: at.base }) : at.children.forEach(walk));
+  // A symbol is one, whatever the sections are that it has bytes in.
+  const found = new Map();
+  const walk = (at) => {
+    if (at.leaf < 0) return at.children.forEach(walk);
+    const item = found.get(at.symbol) || { name: at.symbol, size: 0, base: 0 };
+    found.set(at.symbol, item);
+    item.size += at.sizes;
+    item.base += at.base;
+  };
   if (state.krate !== undefined) walk(binary.tree.children.get(state.krate));
+  const symbols = [...found.values()];
   const changed = symbols.filter(change);
   const unchanged = sum(symbols.filter((item) => !change(item)));
-  const symbol = { key: 'name', label: 'symbol', value: (item) => item.name, cell: (item) => element('bdi', { title: item.section || '' }, item.name) };
+  const symbol = { key: 'name', label: 'symbol', value: (item) => item.name, cell: (item) => element('bdi', { title: item.name.slice(0, 1000) }, item.name) };
   const rest = symbols.length - changed.length;
   const caption = `Symbols of ${state.krate} that changed: ${grouped(changed.length)}. ${rest ? `${grouped(rest)} others with ${grouped(unchanged.size)} bytes did not.` : ''}`;
-  fill('symbols', { caption, columns: columns(changed, symbol), rows: changed, sort: { key: 'change', down: true }, foot: sum(changed) });
+  fill('symbols', { caption, columns: columns(changed, symbol), rows: changed, sort: { key: 'change', down: true }, foot: { ...sum(changed), name: 'all that changed' } });
 }
 
 function matches() {

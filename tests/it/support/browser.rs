@@ -33,6 +33,8 @@ impl Browser {
         // It tells its port on stdout.
         let mut command = Command::new("sh");
         command.args(["-c", "exec \"$0\" --port=0 >&2"]).arg(driver);
+        // What they leave behind goes with the profile.
+        command.env("TMPDIR", profile.path());
         let ready = "started successfully on port ";
         let (driver, line) = Server::start(&mut command, ready);
         let port = line.rsplit(ready).next().unwrap().trim().trim_end_matches('.');
