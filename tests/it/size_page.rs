@@ -1,7 +1,7 @@
 //! The page of sizes in a real browser: what it shows is what is in the data, by pointer and by
 //! keyboard, on paper and in the dark, and it asks for nothing.
 
-use std::{collections::BTreeMap, env, path::PathBuf};
+use std::collections::BTreeMap;
 
 use longshore::size::page::{self, Binary, Page};
 use serde_json::{Value, json};
@@ -10,98 +10,8 @@ use tempfile::TempDir;
 use crate::support::{
     browser::{Browser, key},
     leaves,
+    shown::shown,
 };
-
-/// A browser at the page.
-struct Shown {
-    page: Page,
-    browser: Browser,
-    _dir: TempDir,
-}
-
-/// The page of a large program, or nothing where there is no browser.
-fn shown() -> Option<Shown> {
-    let browser = Browser::start()?;
-    browser.show(1400, 900, "light");
-    let page = leaves::page();
-    let dir = TempDir::new().unwrap();
-    let file = dir.path().join("size.html");
-    std::fs::write(&file, page::html(&page).unwrap()).unwrap();
-    browser.open(&file);
-    browser.wait("document.documentElement.classList.contains('live')");
-    Some(Shown { page, browser, _dir: dir })
-}
-
-impl Shown {
-    /// Presses the element that `selector` finds.
-    #[track_caller]
-    fn push(&self, selector: &str) {
-        self.browser.run(&format!("document.querySelector({selector:?}).click()"));
-    }
-
-    /// What an element says.
-    #[track_caller]
-    fn text(&self, selector: &str) -> String {
-        let text =
-            self.browser.run(&format!("return document.querySelector({selector:?}).innerText"));
-        text.as_str().unwrap().to_owned()
-    }
-
-    /// The texts of a table's cells; the sign of a number is a hyphen, and its digits are together.
-    #[track_caller]
-    fn rows(&self, selector: &str) -> Vec<Vec<String>> {
-        let script = format!(
-            "return [...document.querySelectorAll({selector:?})].map((row) =>
-               [...row.cells].map((cell) => cell.textContent))"
-        );
-        let rows: Vec<Vec<String>> = serde_json::from_value(self.browser.run(&script)).unwrap();
-        let number = |text: String| match text.trim_start_matches(['+', '−']).replace(',', "") {
-            digits if digits.parse::<u64>().is_ok() => text.replace(',', "").replace('−', "-"),
-            _ => text,
-        };
-        rows.into_iter().map(|row| row.into_iter().map(number).collect()).collect()
-    }
-
-    /// Types into the search field.
-    fn search(&self, query: &str) {
-        self.browser.run("document.getElementById('search').focus()");
-        self.browser.press(query);
-    }
-
-    /// Where the map of a target is.
-    fn map(&self, at: usize) -> (f64, f64) {
-        let script = format!(
-            "const box = document.querySelectorAll('.map')[{at}].getBoundingClientRect();
-             return [box.left, box.top]"
-        );
-        serde_json::from_value(self.browser.run(&script)).unwrap()
-    }
-
-    /// Keeps a picture where `LONGSHORE_PICTURES` names a directory, to be looked at.
-    fn picture(&self, name: &str) {
-        if let Some(dir) = env::var_os("LONGSHORE_PICTURES") {
-            self.browser.picture(&PathBuf::from(dir).join(format!("{name}.png")));
-        }
-    }
-
-    /// Nothing was logged, asked for, or broken out of the data.
-    #[track_caller]
-    fn quiet(&self) {
-        assert_eq!(self.browser.log("browser"), Vec::<Value>::new());
-        let mut asked = Vec::new();
-        for entry in self.browser.log("performance") {
-            let message: Value = serde_json::from_str(entry["message"].as_str().unwrap()).unwrap();
-            if message["message"]["method"] == "Network.requestWillBeSent" {
-                let url = message["message"]["params"]["request"]["url"].as_str().unwrap();
-                asked.push(url.to_owned());
-            }
-        }
-        asked.retain(|url| !url.starts_with("data:,"));
-        assert!(matches!(&asked[..], [page] if page.ends_with("/size.html")), "{asked:?}");
-        assert_eq!(self.browser.run("return document.title"), "ripgrep 15.0.0: size");
-        assert_eq!(self.browser.run("return document.scripts.length"), 2);
-    }
-}
 
 /// Bytes by a name of the leaves, in the order of a table: the most first.
 fn sums(
@@ -335,6 +245,15 @@ fn changes_are_told_by_crate_and_by_symbol() {
     let gone = ["lazy_static", "0", "-23456", "0", "-23456"];
     assert!(list.iter().any(|row| row[..] == gone), "{list:?}");
 
+    // All that is new has the colour of what is new, and with the other colours that of code.
+    shown.browser.run(
+        "[...document.querySelectorAll('#list tbody button')].find((b) => \
+         b.textContent.startsWith('hostile')).click()",
+    );
+    assert_eq!(shown.colour(".d8"), shown.colour("canvas"));
+    shown.push("input[value=section]");
+    assert_eq!(shown.colour(".k0"), shown.colour("canvas"));
+
     shown.push("#tab-changes");
     let mut crates: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for leaf in &binary.leaves {
@@ -427,6 +346,15 @@ fn it_is_readable_in_print_in_the_dark_and_on_a_telephone() {
     );
     shown.picture("print");
     shown.quiet();
+
+    // Without scripts it says as much as on paper.
+    browser.show(1400, 900, "light");
+    browser.cdp("Emulation.setScriptExecutionDisabled", json!({ "value": true }));
+    browser.reload();
+    browser.cdp("Emulation.setScriptExecutionDisabled", json!({ "value": false }));
+    assert_eq!(browser.run(seen), json!([false, true]));
+    assert_eq!(browser.run("return document.getElementById('theme').checkVisibility()"), false);
+    shown.picture("scriptless");
 }
 
 #[test]

@@ -77,6 +77,9 @@ function line(columns, item, attributes) {
   return element('tr', attributes, ...cells);
 }
 
+// At least 1, so that it divides.
+const largest = (items, value) => items.reduce((most, item) => Math.max(most, value(item)), 1);
+
 const tone = (change) => (change > 0 ? 'grown' : change < 0 ? 'shrunk' : 'same');
 
 function cards() {
@@ -182,7 +185,7 @@ function rows() {
   });
   const bytes = (node) => (!node ? 0 : state.query ? (state.count === 'sizes' ? node.hit : node.hitPacked) : node[state.count]);
   const items = [...found.values()].filter((item) => state.colour === 'change' || item.of.some((node) => bytes(node) > 0 || node?.sizes));
-  const most = Math.max(1, ...items.map((item) => bytes(item.of[0])));
+  const most = largest(items, (item) => bytes(item.of[0]));
   const open = (item) => button(item.name, () => {
     into(panes[item.of.findIndex(Boolean)], item.node, item.node);
     if (item.node.leaf < 0) byId('rows').querySelector('tbody button')?.focus();
@@ -235,12 +238,11 @@ function changes() {
   if (!binary) return;
   const change = (item) => item.size - item.base;
   const pick = (item) => button(item.name, () => { state.krate = item.name; state.all.symbols = false; render(); byId('symbols').querySelector('button')?.focus(); }, { class: 'open' });
-  const most = (items) => Math.max(1, ...items.map((item) => Math.abs(change(item))));
-  const columns = (items, name) => [
+  const columns = (items, name, most = largest(items, (item) => Math.abs(change(item)))) => [
     name,
     { key: 'base', label: 'base', value: (item) => item.base, text: (item) => grouped(item.base), down: true },
     { key: 'size', label: 'head', value: (item) => item.size, text: (item) => grouped(item.size), down: true },
-    { key: 'change', label: 'change', value: change, text: (item) => signed(change(item)), tone: (item) => tone(change(item)), down: true, bar: (item) => (item.total ? 0 : Math.abs(change(item)) / most(items)) },
+    { key: 'change', label: 'change', value: change, text: (item) => signed(change(item)), tone: (item) => tone(change(item)), down: true, bar: (item) => (item.total ? 0 : Math.abs(change(item)) / most) },
     { key: 'percent', label: '%', title: 'change in percent of the base', value: (item) => (item.base ? change(item) / item.base : item.size ? Infinity : 0), text: (item) => percent(item.base, item.size), tone: (item) => tone(change(item)), down: true },
   ];
   const sum = (items) => items.reduce((all, item) => ({ name: 'all', total: true, size: all.size + item.size, base: all.base + item.base }), { size: 0, base: 0 });

@@ -38,7 +38,8 @@ impl Browser {
         let ready = "started successfully on port ";
         let (driver, line) = Server::start(&mut command, ready);
         let port = line.rsplit(ready).next().unwrap().trim().trim_end_matches('.');
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
+        let agent = agent.build().into();
         let mut browser = Browser {
             agent,
             session: format!("http://127.0.0.1:{port}/session"),
@@ -79,6 +80,11 @@ impl Browser {
         self.post("/url", &json!({ "url": format!("file://{}", file.display()) }));
     }
 
+    /// Opens the page again.
+    pub(crate) fn reload(&self) {
+        self.post("/refresh", &json!({}));
+    }
+
     /// What `script`, the body of a function, returns; of a promise, what it gives.
     #[track_caller]
     pub(crate) fn run(&self, script: &str) -> Value {
@@ -89,7 +95,7 @@ impl Browser {
     #[track_caller]
     pub(crate) fn wait(&self, condition: &str) {
         let script = format!(
-            "const end = performance.now() + 30000;
+            "const end = performance.now() + 20000;
              const look = async () => {{
                while (performance.now() < end) {{
                  if ({condition}) return true;

@@ -14,5 +14,6 @@ pub(crate) mod proxy;
 pub(crate) mod random;
 pub(crate) mod registry;
 pub(crate) mod server;
+pub(crate) mod shown;
 pub(crate) mod tree;
 pub(crate) mod workspace;
