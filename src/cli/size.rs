@@ -44,6 +44,13 @@ pub(super) struct SizeArgs {
     /// Hold sizes against the budgets of this policy, too; docs/policy.md describes it
     #[arg(long, value_name = "FILE")]
     policy: Option<Utf8PathBuf>,
+    /// Write a page for browsers to this file: a map of the bytes, changes, earlier releases
+    #[arg(long, value_name = "FILE")]
+    html: Option<Utf8PathBuf>,
+    /// An earlier release for that page: a `dist.json`, or a repository of images, whose tags are
+    /// versions; repeatable
+    #[arg(long, value_name = "SOURCE", requires = "html")]
+    history: Vec<String>,
     #[command(flatten)]
     registry: RegistryArgs,
     /// What goes to stdout
@@ -93,6 +100,8 @@ pub(super) fn run(cx: &Context, args: &SizeArgs, verbose: u8) -> Result<Status> 
             paths: args.paths.clone(),
             symbols: args.symbols.clone(),
             base: args.base.clone(),
+            history: args.history.clone(),
+            page: args.html.is_some(),
             view: View { by: args.by, top: args.top.or(shown), filter: args.filter.clone() },
             compressed: args.compressed,
             policy: args.policy.clone(),
@@ -101,6 +110,10 @@ pub(super) fn run(cx: &Context, args: &SizeArgs, verbose: u8) -> Result<Status> 
         },
     )?;
     let size = &measured.size;
+    if let (Some(path), Some(page)) = (&args.html, &measured.page) {
+        fs::write(path, page.as_bytes())?;
+        cx.status("Wrote", path.as_str());
+    }
     match args.message_format {
         Form::Human => {
             super::print(&human(size))?;

@@ -2,6 +2,7 @@
 
 mod base;
 mod budget;
+mod history;
 mod keep;
 mod native;
 mod subject;
@@ -9,6 +10,7 @@ mod subject;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
+    elf::map::Origin,
     error::{Error, Result},
     ops::store,
     request,
@@ -16,7 +18,7 @@ use crate::{
     size::{
         Release, View,
         compare::{Pair, pairs, wholes},
-        rows,
+        page, rows,
     },
     sys::{
         Context,
@@ -36,6 +38,10 @@ pub struct Request {
     pub symbols: Option<Utf8PathBuf>,
     /// What to compare with: as `paths`, or a revision of git's.
     pub base: Option<String>,
+    /// Earlier releases: `dist.json` files, and repositories of images.
+    pub history: Vec<String>,
+    /// Whether the page is wanted.
+    pub page: bool,
     /// What is shown.
     pub view: View,
     /// Whether compressed sizes of files are wanted.
@@ -53,10 +59,8 @@ pub struct Request {
 pub struct Measured {
     /// The report.
     pub size: Size,
-    /// What it is of.
-    pub head: Release,
-    /// What it was compared with.
-    pub base: Option<Release>,
+    /// The page that shows it, where it was asked for.
+    pub page: Option<String>,
 }
 
 /// Measures.
@@ -67,7 +71,8 @@ pub struct Measured {
 pub fn size(cx: &Context, request: &Request) -> Result<Measured> {
     let session = Session::new(cx, &request.registry);
     let symbols = request.symbols.as_deref();
-    let measure = Measure { cx, session: &session, symbols, compressed: request.compressed };
+    let measure =
+        Measure { cx, session: &session, symbols, compressed: request.compressed || request.page };
     let paths = match request.paths.as_slice() {
         [] => vec![default_path(cx, request)?],
         paths => paths.to_vec(),
@@ -87,7 +92,14 @@ pub fn size(cx: &Context, request: &Request) -> Result<Measured> {
     let base = base.transpose()?;
     let budgets = Budgets::new(cx, request.policy.as_deref())?;
     let size = report(request, &head, base.as_ref(), &budgets)?;
-    Ok(Measured { size, head, base })
+    let page = match request.page {
+        true => {
+            let history = history::points(cx, &session, &request.history)?;
+            Some(page::html(&page::of(&head, base.as_ref(), history))?)
+        }
+        false => None,
+    };
+    Ok(Measured { size, page })
 }
 
 /// Where the workspace's release is.
@@ -182,7 +194,7 @@ fn report(
     })
 }
 
-fn binary(pair: &Pair<'_>, view: &View) -> schema::Binary {
+fn binary(pair: &Pair<'_>, request: &View) -> schema::Binary {
     let Some(any) = pair.head.or(pair.base) else {
         return schema::Binary::default();
     };
@@ -198,9 +210,18 @@ fn binary(pair: &Pair<'_>, view: &View) -> schema::Binary {
         compressed: pair.compressed(),
         renamed_from: old,
         budget_left: None,
-        rows: attribution.map(|found| rows(found, view)).unwrap_or_default(),
+        rows: attribution.map(|found| rows(found, &view(found, request))).unwrap_or_default(),
         changed_crates: pair.crates(),
         changed_symbols: pair.symbols(),
         changed_dependencies: pair.dependencies(),
     }
+}
+
+/// What can be shown: without symbols only sections are known.
+fn view(found: &crate::size::Attribution, request: &View) -> View {
+    let by = match found.symbols {
+        Origin::Nowhere => schema::By::Section,
+        _ => request.by,
+    };
+    View { by, ..request.clone() }
 }

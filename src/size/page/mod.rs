@@ -6,8 +6,11 @@
 //! the tables that are there without scripts.
 
 mod data;
+mod release;
 mod table;
 mod text;
+
+pub use release::of;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use sha2::{Digest as _, Sha256};

@@ -65,7 +65,7 @@ fn rows(text: &mut String, size: &Size, binary: &Binary, all: u64) {
     let packed = if compressed { "  compressed" } else { "" };
     let certain = binary.symbols != Symbols::None;
     let sure_head = if certain { "   sure" } else { "" };
-    let _ = writeln!(text, "   share       size{packed}{sure_head}  {}", head(size.by));
+    let _ = writeln!(text, "   share       size{packed}{sure_head}  {}", head(size.by, binary));
     for row in &binary.rows {
         let _ = write!(text, "  {:>6}  {:>9}", share(row.size, all), bytes(row.size));
         if compressed {

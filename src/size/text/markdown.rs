@@ -124,7 +124,7 @@ fn rows(text: &mut String, size: &Size, binary: &Binary) {
     let all = binary.change.size.unwrap_or(0);
     let _ = writeln!(text, "\n<details><summary>{}</summary>\n", cell(&title(binary)));
     let _ = writeln!(text, "{}\n", origin(binary.symbols));
-    let _ = writeln!(text, "| share | size | compressed | sure | {} |", head(size.by));
+    let _ = writeln!(text, "| share | size | compressed | sure | {} |", head(size.by, binary));
     text.push_str("|--:|--:|--:|--:|---|\n");
     for row in &binary.rows {
         let packed = row.compressed.map_or_else(String::new, bytes);

@@ -76,8 +76,9 @@ fn left(budget: Option<i64>) -> Option<String> {
 }
 
 /// What rows are, as the head of a column.
-fn head(by: By) -> &'static str {
+fn head(by: By, binary: &Binary) -> &'static str {
     match by {
+        _ if binary.symbols == Symbols::None => "section",
         By::Section => "section",
         By::Crate => "crate",
         By::DefiningCrate => "crate with the source",

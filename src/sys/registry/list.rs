@@ -31,23 +31,29 @@ impl Repository {
     /// # Errors
     /// The registry does not answer, or answers with something else.
     pub fn tags(&self) -> Result<Option<BTreeSet<String>>> {
+        self.list(Access::Push)
+    }
+
+    /// All tags, for who only reads; else as [`Repository::tags`].
+    ///
+    /// # Errors
+    /// The registry does not answer, or answers with something else.
+    pub fn tags_to_pull(&self) -> Result<Option<BTreeSet<String>>> {
+        self.list(Access::Pull)
+    }
+
+    fn list(&self, access: Access<'_>) -> Result<Option<BTreeSet<String>>> {
         let what = format!("list the tags of `{}`", self.path);
         let mut url = self.again(|| self.url(&format!("tags/list?n={AT_ONCE}")))?;
         let mut all = BTreeSet::new();
         loop {
-            let ask = Ask {
-                method: Method::GET,
-                url,
-                headers: vec![],
-                access: Access::Push,
-                what: &what,
-            };
+            let ask = Ask { method: Method::GET, url, headers: vec![], access, what: &what };
             let page = self.again(|| {
                 let mut answer = self.once(&ask, Payload::None)?;
                 let status = answer.status();
                 match status {
                     200 | 404 => {}
-                    // Who may push may still not be let to list.
+                    // Who may push or pull may still not be let to list.
                     401 | 403 | 405 | 501 => return Ok(None),
                     _ => return Err(self.refused(&what, answer)),
                 }

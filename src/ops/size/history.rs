@@ -1,0 +1,96 @@
+//! Sizes of earlier releases.
+
+use std::sync::Arc;
+
+use camino::Utf8Path;
+use semver::Version;
+
+use crate::{
+    error::{Error, Result},
+    oci::Reference,
+    ops::{store, verify::base},
+    size::page::Point,
+    sys::{
+        Context,
+        registry::{Remote, Session},
+    },
+    unpack::image,
+};
+
+/// How many tags of a repository are looked at: the newest versions.
+const MOST: usize = 100;
+
+/// The points of `sources`: `dist.json` files, or image repositories, whose tags are versions.
+///
+/// # Errors
+/// One cannot be read.
+pub(super) fn points(
+    cx: &Context,
+    session: &Arc<Session>,
+    sources: &[String],
+) -> Result<Vec<Point>> {
+    let mut points = Vec::new();
+    for source in sources {
+        let path = Utf8Path::new(source);
+        let path = if path.is_dir() { path.join("dist.json") } else { path.to_owned() };
+        if path.is_file() {
+            points.extend(of_dist(&path)?);
+        } else {
+            points.extend(of_repository(cx, session, source)?);
+        }
+    }
+    Ok(points)
+}
+
+fn of_dist(path: &Utf8Path) -> Result<Vec<Point>> {
+    let dist = base::read(path)?;
+    let revision = dist.release.revision.as_ref();
+    let short = revision.and_then(|hash| hash.get(..12)).unwrap_or("unknown");
+    let release = dist.release.version.clone().unwrap_or_else(|| short.to_owned());
+    let point = |name: &str, target: &str, size| Point {
+        release: release.clone(),
+        time: dist.release.source_date_epoch,
+        binary: name.to_owned(),
+        target: target.to_owned(),
+        size,
+    };
+    Ok(dist.artifacts.iter().map(|one| point(&one.name, &one.target, one.size)).collect())
+}
+
+fn of_repository(cx: &Context, session: &Arc<Session>, text: &str) -> Result<Vec<Point>> {
+    let hint = "name `dist.json` files, or an image repository such as `HOST/NAME`";
+    let named = text.strip_prefix("docker://").unwrap_or(text);
+    // A name without a host would be taken for one of Docker's own.
+    if store::is_reference(text) && !text.starts_with("docker://") || !named.contains('/') {
+        return Err(Error::usage(format!("`{text}` has no history")).hint(hint));
+    }
+    let reference: Reference = named
+        .parse()
+        .map_err(|error| Error::usage(format!("there is no `{text}`")).because(error).hint(hint))?;
+    let tags = session.repository(&reference).tags_to_pull()?.unwrap_or_default();
+    let mut versions: Vec<(Version, String)> = tags
+        .into_iter()
+        .filter_map(|tag| Some((tag.strip_prefix('v').unwrap_or(&tag).parse().ok()?, tag)))
+        .collect();
+    versions.sort();
+    let skip = versions.len().saturating_sub(MOST);
+    let mut points = Vec::new();
+    for (version, tag) in versions.into_iter().skip(skip) {
+        cx.children.check()?;
+        let remote = Remote::open(
+            session,
+            &Reference { tag: Some(tag), digest: None, ..reference.clone() },
+        )?;
+        let found = image::images(&remote).map_err(|error| remote.failure().unwrap_or(error))?;
+        for one in found.images {
+            points.push(Point {
+                release: version.to_string(),
+                time: 0,
+                binary: format!("image {}", reference.name()),
+                target: one.platform.to_string(),
+                size: one.size.unwrap_or(0),
+            });
+        }
+    }
+    Ok(points)
+}
