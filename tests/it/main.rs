@@ -38,6 +38,7 @@ mod reproducible;
 mod schema;
 mod sign;
 mod sign_cosign;
+mod size;
 mod size_page;
 mod support;
 mod tags;
