@@ -237,7 +237,8 @@ fn a_change_is_blamed_on_the_crates_that_it_is_of() {
     // The generic function's code is made for the program.
     let app = grown(crates, "app");
     assert!(app > 2_000, "{app}");
-    assert!(grown(&binary["changed-symbols"], "table::TABLE") == 40_000);
+    let symbol = grown(&binary["changed-symbols"], "table::TABLE");
+    assert!((40_000..40_100).contains(&symbol), "{symbol}");
     let whole = binary["size"].as_i64().unwrap() - binary["base-size"].as_i64().unwrap();
     let names: Vec<_> =
         crates.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
