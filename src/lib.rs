@@ -10,6 +10,7 @@ pub mod assemble;
 pub mod bom;
 pub mod cache;
 pub mod cargo;
+pub mod ci;
 pub mod cli;
 pub mod command;
 pub mod compress;

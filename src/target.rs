@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     allocator,
+    ci::Runners,
     error::{Error, Result},
     name::nearest,
     oci::Platform,
@@ -73,6 +74,9 @@ pub struct Spec {
     /// What is expected of its binaries beside that; see `docs/policy.md`.
     #[serde(default)]
     pub verify: Settings,
+    /// Where CI systems build it; where they build all else when absent.
+    #[serde(default)]
+    pub ci: Runners,
 }
 
 /// Where code is loaded.
@@ -266,6 +270,10 @@ const KEYS: &[&str] = &[
     "native",
     "emulators",
     "verify",
+    "ci",
+    "github",
+    "gitlab",
+    "circleci",
 ];
 
 fn parse(text: &str) -> Result<Spec> {

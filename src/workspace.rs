@@ -21,6 +21,8 @@ pub struct Workspace {
     pub root_package: Option<String>,
     /// `[workspace.metadata.longshore]`.
     pub settings: WorkspaceSettings,
+    /// Whether its member `xtask` has longshore in it.
+    pub xtask: bool,
     /// Its members, sorted by name.
     pub packages: Vec<Package>,
 }
@@ -90,11 +92,15 @@ impl Workspace {
             packages.push(Package::new(package)?);
         }
         packages.sort_by(|a, b| a.name.cmp(&b.name));
+        let with_longshore = |package: &&CargoPackage| {
+            package.name == "xtask" && package.dependencies.iter().any(|of| of.name == "longshore")
+        };
         let root_package = packages.iter().find(|package| package.manifest == manifest);
         Ok(Workspace {
             target_directory: metadata.target_directory.clone(),
             root_package: root_package.map(|package| package.name.clone()),
             settings: config::settings(&metadata.workspace_metadata, &place)?,
+            xtask: metadata.workspace_packages().iter().any(with_longshore),
             packages,
             root,
         })

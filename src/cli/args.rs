@@ -4,8 +4,8 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    cache::CacheArgs, image::ImageArgs, merge::MergeArgs, package::PackageArgs, push::PushArgs,
-    registry::RegistryArgs, sign::SignArgs, size::SizeArgs, verify::VerifyArgs,
+    cache::CacheArgs, ci::CiArgs, image::ImageArgs, merge::MergeArgs, package::PackageArgs,
+    push::PushArgs, registry::RegistryArgs, sign::SignArgs, size::SizeArgs, verify::VerifyArgs,
 };
 use crate::{
     allocator,
@@ -83,6 +83,8 @@ pub(super) enum Verb {
     Verify(VerifyArgs),
     /// Keep what `dist` compiled from one machine to the next
     Cache(CacheArgs),
+    /// Write the files of CI systems, look whether they are up to date, and help in their jobs
+    Ci(CiArgs),
     /// Show the state of everything that `dist` needs or can use
     Doctor {
         /// Look at this target's toolchain

@@ -3,6 +3,7 @@
 mod args;
 mod assemble;
 mod cache;
+mod ci;
 mod image;
 mod merge;
 mod output;
@@ -111,6 +112,7 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
         }
         Verb::Verify(args) => verify::run(cx, args),
         Verb::Cache(args) => cache::run(cx, args),
+        Verb::Ci(args) => ci::run(cx, args),
         Verb::Image(args) => image::run(cx, args),
         Verb::Merge(args) => merge::run(cx, args),
         Verb::Push(args) => push::run(cx, args),

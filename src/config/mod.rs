@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::{
     allocator,
     assemble::Extra,
+    ci,
     error::{Error, Result},
     name::nearest,
     oci::Compressor,
@@ -47,6 +48,8 @@ pub struct WorkspaceSettings {
     pub checksum_files: bool,
     /// What is expected of what is built; see `docs/policy.md`.
     pub verify: Settings,
+    /// What is said of files for CI systems; see `docs/ci.md`.
+    pub ci: ci::Settings,
 }
 
 /// `[package.metadata.longshore]`.

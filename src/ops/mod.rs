@@ -8,6 +8,7 @@ mod bom;
 pub mod build;
 pub mod cache;
 mod checksums;
+pub mod ci;
 mod collect;
 mod digests;
 pub mod dist;

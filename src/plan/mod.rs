@@ -94,7 +94,7 @@ pub struct Facts {
 pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
     let Inputs { workspace, request, facts, .. } = *inputs;
     let selection = selection::select(workspace, request)?;
-    let targets = chosen_targets(inputs)?;
+    let targets = chosen_targets(workspace, inputs.targets, &request.targets)?;
     let profile = profile(inputs)?;
     let target_directory = inputs.target_directory();
     let linkages: Vec<_> = targets.iter().map(|target| target.spec.linkage).collect();
@@ -199,15 +199,24 @@ fn allocator_of(inputs: &Inputs<'_>, target: &Target, profile: &Profile) -> Choi
     allocator::choose(target, of_request, of_workspace, profile.preset, own)
 }
 
-fn chosen_targets<'a>(inputs: &Inputs<'a>) -> Result<Vec<&'a Target>> {
-    let asked = match &inputs.request.targets[..] {
-        [] => inputs.workspace.settings.targets.as_deref().unwrap_or_default(),
+/// The targets that are built for: those of `asked`, else the workspace's, else the default ones; by
+/// platform.
+///
+/// # Errors
+/// An unknown name, two targets for one platform, or none at all.
+pub fn chosen_targets<'a>(
+    workspace: &Workspace,
+    targets: &'a Targets,
+    asked: &[String],
+) -> Result<Vec<&'a Target>> {
+    let asked = match asked {
+        [] => workspace.settings.targets.as_deref().unwrap_or_default(),
         asked => asked,
     };
     let mut chosen: Vec<&Target> = if asked.is_empty() {
-        inputs.targets.iter().filter(|target| target.spec.default).collect()
+        targets.iter().filter(|target| target.spec.default).collect()
     } else {
-        asked.iter().map(|name| inputs.targets.get(name)).collect::<Result<_>>()?
+        asked.iter().map(|name| targets.get(name)).collect::<Result<_>>()?
     };
     // By platform, as in the index, so that the order of flags does not matter.
     chosen.sort_by(|a, b| (&a.spec.platform, &a.name).cmp(&(&b.spec.platform, &b.name)));

@@ -1,0 +1,92 @@
+//! `ci`: the arguments, and what goes to stdout.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Subcommand, ValueEnum, builder::PossibleValue};
+
+use super::print;
+use crate::{
+    ci::Provider,
+    error::{Error, Result, Status},
+    ops::ci::{self, CiRequest},
+    sys::Context,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct CiArgs {
+    #[command(subcommand)]
+    verb: CiVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum CiVerb {
+    /// Write the files; what may be changed of them is said in Cargo.toml (docs/ci.md)
+    Generate(Files),
+    /// Show how the files differ from what `generate` would write; status 1 where one does
+    Check(Files),
+    /// Look at the tag, the secrets and the platforms of a release before anything is built
+    Preflight {
+        /// The tag that is released, instead of what the CI system says
+        #[arg(long, value_name = "TAG")]
+        tag: Option<String>,
+        /// Path to Cargo.toml
+        #[arg(long, value_name = "PATH")]
+        manifest_path: Option<Utf8PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Files {
+    /// For this CI system; repeatable. Without it, for those that Cargo.toml names, else those that
+    /// have files here, else GitHub
+    #[arg(long = "provider", value_name = "NAME")]
+    providers: Vec<Provider>,
+    /// Path to Cargo.toml
+    #[arg(long, value_name = "PATH")]
+    manifest_path: Option<Utf8PathBuf>,
+}
+
+impl ValueEnum for Provider {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Provider::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()))
+    }
+}
+
+impl Files {
+    fn request(&self) -> CiRequest {
+        CiRequest { providers: self.providers.clone(), manifest_path: self.manifest_path.clone() }
+    }
+}
+
+pub(super) fn run(cx: &Context, args: &CiArgs) -> Result<Status> {
+    match &args.verb {
+        CiVerb::Generate(files) => {
+            let changed = ci::generate(cx, &files.request())?;
+            if changed.is_empty() {
+                cx.status("Fresh", "every file is as it would be");
+            }
+            Ok(Status::Done)
+        }
+        CiVerb::Check(files) => {
+            let different = ci::check(cx, &files.request())?;
+            let [first, ..] = &different[..] else { return Ok(Status::Done) };
+            print(&different.iter().map(|of| of.difference.as_str()).collect::<String>())?;
+            let what = if first.missing { "is missing" } else { "is not what would be generated" };
+            let more = different.len() - 1;
+            let others = match more {
+                0 => String::new(),
+                _ => format!(" (and {more} more)"),
+            };
+            Err(Error::check(format!("`{}` {what}{others}", first.path)).hint(
+                "`ci generate` writes it; what may be changed is said in Cargo.toml: docs/ci.md",
+            ))
+        }
+        CiVerb::Preflight { tag, manifest_path } => {
+            ci::preflight(cx, tag.as_deref(), manifest_path.as_deref())?;
+            Ok(Status::Done)
+        }
+    }
+}
