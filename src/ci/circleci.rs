@@ -2,7 +2,7 @@
 //! (<https://circleci.com/docs/reference/configuration-reference/>).
 
 use super::{
-    pipeline::{Artifact, Job, Occasion, Pipeline, Run, Step},
+    pipeline::{Artifact, Job, Occasion, Pipeline, Run, Step, When},
     provider::Runner,
     yaml::{Yaml, map, text, texts},
 };
@@ -112,7 +112,8 @@ fn script(run: &Run, minutes: u32) -> Yaml {
 }
 
 fn upload(artifact: &Artifact) -> Yaml {
-    match artifact.handed_on {
+    // What is there on failure, too, is for people: a job after this one does not come then.
+    match artifact.handed_on && artifact.when == When::Success {
         true => {
             let how = map([("root", text(".")), ("paths", texts([&artifact.path]))]);
             map([("persist_to_workspace", how)])

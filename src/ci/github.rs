@@ -24,7 +24,7 @@ const SAVE: [&str; 2] = ["actions/cache/save@668228422ae6a00e4ad889ee87cd7109ec5
 pub(super) fn render(pipeline: &Pipeline) -> Vec<(String, Yaml)> {
     let (name, on, newer_ends_older) = match &pipeline.occasion {
         Occasion::Release => {
-            ("Release", map([("push", map([("tags", texts(["v*"]))]))]), Yaml::Bool(false))
+            ("release", map([("push", map([("tags", texts(["v*"]))]))]), Yaml::Bool(false))
         }
         Occasion::Check { branches, schedule } => {
             let push = map([("branches", texts(branches.clone()))]);
@@ -32,7 +32,7 @@ pub(super) fn render(pipeline: &Pipeline) -> Vec<(String, Yaml)> {
             let cron = |cron: &String| Yaml::List(vec![map([("cron", text(cron))])]);
             // Each push to a branch leaves the sizes that pull requests are held against.
             let pulls = text("${{ github.event_name == 'pull_request' }}");
-            ("Check", on.with_some("schedule", schedule.as_ref().map(cron)), pulls)
+            ("check", on.with_some("schedule", schedule.as_ref().map(cron)), pulls)
         }
     };
     let env = pipeline.env.iter().map(|(name, value)| (name.clone(), text(value)));
@@ -41,7 +41,7 @@ pub(super) fn render(pipeline: &Pipeline) -> Vec<(String, Yaml)> {
     let group = text("${{ github.workflow }}-${{ github.ref }}");
     let concurrency = map([("group", group), ("cancel-in-progress", newer_ends_older)]);
     let mut pairs = vec![
-        ("name".to_owned(), text(format!("longshore: {name}").replace(": ", " "))),
+        ("name".to_owned(), text(format!("longshore {name}"))),
         ("on".to_owned(), on),
         ("permissions".to_owned(), Yaml::Map(Vec::new())),
         ("concurrency".to_owned(), concurrency),

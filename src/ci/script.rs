@@ -223,8 +223,9 @@ fi"#;
 
 const GITLAB_BASE: &str = r#"if [ -n "${CI_MERGE_REQUEST_TARGET_BRANCH_NAME-}" ]; then
   echo "$CI_MERGE_REQUEST_DIFF_BASE_SHA" >target/base/revision
-  artifacts=$CI_API_V4_URL/projects/$CI_PROJECT_ID/jobs/artifacts
-  url=$artifacts/$CI_MERGE_REQUEST_TARGET_BRANCH_NAME/raw/target/dist/dist.json?job=longshore-check
+  branch=$(printf %s "$CI_MERGE_REQUEST_TARGET_BRANCH_NAME" | sed 's,/,%2F,g')
+  artifacts="$CI_API_V4_URL/projects/$CI_PROJECT_ID/jobs/artifacts/$branch/raw"
+  url="$artifacts/target/dist/dist.json?job=longshore-check"
   if ! curl --fail --silent --location --header "JOB-TOKEN: $CI_JOB_TOKEN" \
     --output target/base/dist.json "$url"; then
     rm -f target/base/dist.json

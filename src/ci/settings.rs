@@ -119,6 +119,16 @@ impl Settings {
                 return Err(wrong(&message, "letters, digits and `_`, with no digit first"));
             }
         }
+        // Scripts rely on both.
+        for (name, key) in [("RUSTUP_TOOLCHAIN", "toolchain"), ("CARGO_TARGET_DIR", "")] {
+            if self.env.contains_key(name) {
+                let hint = match key {
+                    "" => "the files need `target` to be where it is".to_owned(),
+                    key => format!("`{key}` says it"),
+                };
+                return Err(wrong(&format!("`{name}` is in `env`"), &hint));
+            }
+        }
         if let Some(name) = self.secrets.iter().find(|name| self.env.contains_key(*name)) {
             let message = format!("`{name}` is in `secrets` and in `env`");
             return Err(wrong(&message, "what is secret has no place in `env`"));

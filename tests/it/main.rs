@@ -10,6 +10,8 @@ mod archive;
 mod attach;
 mod blame;
 mod cache;
+mod ci;
+mod ci_run;
 mod cli;
 mod corpus;
 mod dist;

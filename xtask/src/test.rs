@@ -11,7 +11,11 @@ use longshore::{
 use crate::run::{Result, cargo, ci, command, find, repository, step};
 
 /// Programs that tests need, and the Debian packages that have them.
+<<<<<<< HEAD
 const PEERS: [(&str, &str); 29] = [
+=======
+const PEERS: [(&str, &str); 30] = [
+>>>>>>> e304245 (Hold CI files against the programs that know them)
     ("bsdtar", "libarchive-tools"),
     ("buildah", "buildah"),
     ("checksec", "checksec"),
@@ -29,11 +33,14 @@ const PEERS: [(&str, &str); 29] = [
     ("hardening-check", "devscripts"),
     ("lintian", "lintian"),
     ("minisign", "minisign"),
+    ("npm", "npm"),
     ("openssl", "openssl"),
     ("podman", "podman"),
     ("qemu-aarch64-static", "qemu-user-static"),
     ("readelf", "binutils"),
+    ("rsync", "rsync"),
     ("scanelf", "pax-utils"),
+    ("shellcheck", "shellcheck"),
     ("skopeo", "skopeo"),
     ("umoci", "umoci"),
     ("unshare", "util-linux"),
@@ -68,6 +75,9 @@ const SARIF: &str = "tests/it/support/sarif.sh target/peers/sarif";
 
 /// What says whether our bills of materials are such.
 const BOM: &str = "tests/it/support/bom.sh target/peers/bom";
+
+/// What says whether CI files are such, and runs them.
+const CI_FILES: &str = "tests/it/support/ci.sh target/peers/ci";
 
 /// Installs what is missing, and runs every check.
 pub(crate) fn test() -> Result {
@@ -104,6 +114,7 @@ fn peers() -> Result<Vec<String>> {
         ("corpus", step("corpus", &mut command("sh", CORPUS))),
         ("SARIF's schema", step("SARIF's schema", &mut command("sh", SARIF))),
         ("bills of materials", step("bills of materials", &mut command("sh", BOM))),
+        ("CI files", step("CI files", &mut command("sh", CI_FILES))),
         ("check-jsonschema", python("check-jsonschema", "check_jsonschema", JSON_SCHEMA)),
         ("in-toto", python("in-toto", "in_toto_attestation", IN_TOTO)),
     ] {

@@ -3,6 +3,7 @@
 pub(crate) mod bom;
 pub(crate) mod browser;
 pub(crate) mod buildkit;
+pub(crate) mod ci;
 pub(crate) mod command;
 pub(crate) mod dist;
 pub(crate) mod engine;

@@ -1,0 +1,246 @@
+//! `ci generate`, `ci check` and `ci preflight`, and the files that come out.
+
+use std::{fs, path::Path};
+
+use crate::support::{
+    ci::{faults, peers},
+    command::{Test, longshore},
+    workspace::Workspace,
+};
+
+const ALL: &str = "--provider github --provider gitlab --provider circleci";
+
+const FILES: [(&str, &str); 4] = [
+    ("github", ".github/workflows/longshore-check.yml"),
+    ("github", ".github/workflows/longshore-release.yml"),
+    ("gitlab", ".gitlab-ci.yml"),
+    ("circleci", ".circleci/config.yml"),
+];
+
+/// Every key of the settings.
+const EVERYTHING: &str = r##"
+[workspace.metadata.longshore.ci]
+providers = ["circleci", "gitlab", "github"]
+branches = ["main", "release/1.x"]
+schedule = "17 4 * * 1"
+toolchain = "1.89.0"
+image = "rust:1.89-bookworm"
+repository = { github = "ghcr.io/me/hello", gitlab = "registry.example.org/me/hello" }
+release = true
+release-cache = true
+id-token = true
+environment = "release"
+secrets = ["LONGSHORE_MINISIGN_PASSWORD", "SIGNING_KEY"]
+gitlab-file = ".gitlab/longshore.yml"
+test = ["cargo test --workspace", "", "# done"]
+env = { CARGO_TERM_COLOR = "always", ODD = "yes: 'no' <<\"$HOME\" # {", ON = "on" }
+limits = { plan = 1, build = 2, merge = 3, check = 4, test = 5 }
+
+[workspace.metadata.longshore.ci.runners]
+default = { github = ["self-hosted", "linux"], gitlab = ["mine"], circleci = ["me/machines"] }
+x86_64-unknown-linux-musl = { github = "ubuntu-22.04", circleci = "large" }
+
+[workspace.metadata.longshore.ci.before]
+plan = ["echo before the plan"]
+build = ["if true; then", "  echo one", "fi", "cat <<EOF\n  a: b\nEOF"]
+merge = ["echo \"$HOME\""]
+publish = ["cargo longshore sign --help"]
+check = ["echo é 'it''s'"]
+
+[workspace.metadata.longshore.ci.after]
+plan = ["echo after the plan"]
+build = ["ls target/dist"]
+merge = ["ls target/dist"]
+publish = ["ls target/dist"]
+check = ["ls target/dist"]
+"##;
+
+fn preflight(workspace: &Workspace, args: &str) -> Test {
+    // What the tests themselves are run by has no say.
+    let mut test = longshore(workspace, &format!("ci preflight {args}"));
+    for name in ["GITHUB_REF_NAME", "GITHUB_REF_TYPE", "CI_COMMIT_TAG", "CIRCLE_TAG"] {
+        test = test.env_remove(name);
+    }
+    test
+}
+
+#[test]
+fn our_own_files_are_up_to_date() {
+    let ran = longshore(&Workspace::at(Path::new(env!("CARGO_MANIFEST_DIR"))), "ci check").run();
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
+}
+
+#[test]
+fn other_programs_find_nothing_wrong() {
+    let Some(peers) = peers() else { return };
+    let ours = Workspace::at(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let plain = Workspace::hello();
+    longshore(&plain, &format!("ci generate {ALL}")).run();
+    let everything = Workspace::empty().package("hello", EVERYTHING);
+    longshore(&everything, "ci generate").run();
+    for workspace in [&ours, &plain, &everything] {
+        for (provider, path) in FILES {
+            let path = match workspace.path(path) {
+                path if path.exists() => path,
+                _ => workspace.path(".gitlab/longshore.yml"),
+            };
+            assert_eq!(faults(&peers, provider, &path), "", "{}", path.display());
+        }
+    }
+    // And each of them looks.
+    let path = plain.path(FILES[1].1);
+    let good = fs::read_to_string(&path).unwrap();
+    for (from, to, told) in [
+        ("runs-on: ubuntu-24.04\n", "run-on: ubuntu-24.04\n", "'run-on' was unexpected"),
+        ("runs-on: ubuntu-24.04\n", "runs-on: ubuntu-0\n", "\"ubuntu-0\" is unknown"),
+        ("persist-credentials: false", "persist-credentials: true", "artipacked"),
+        ("tag=$GITHUB_REF_NAME", "tag=`echo $GITHUB_REF_NAME`", "SC2086"),
+    ] {
+        assert!(good.contains(from), "{from}: {good}");
+        fs::write(&path, good.replacen(from, to, 1)).unwrap();
+        let found = faults(&peers, "github", &path);
+        assert!(found.contains(told), "{told}: {found}");
+    }
+}
+
+#[test]
+fn generated_files_are_fresh_and_edited_ones_are_told_with_the_difference() {
+    let workspace = Workspace::hello();
+    let missing = "--- /dev/null\n+++ b/.github/workflows/longshore-check.yml\n@@ -0,0 +1,";
+    longshore(&workspace, "ci check").status(1).stdout(missing).stderr("is missing").run();
+    longshore(&workspace, "ci generate")
+        .stderr("Wrote `.github/workflows/longshore-check.yml`")
+        .run();
+    assert!(!workspace.path(".gitlab-ci.yml").exists());
+    let ran = longshore(&workspace, "ci check").run();
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
+    longshore(&workspace, "ci generate").stderr("Fresh every file").run();
+
+    let path = workspace.path(FILES[1].1);
+    let good = fs::read_to_string(&path).unwrap();
+    fs::write(&path, good.replace("contents: write", "contents: read")).unwrap();
+    let ran = longshore(&workspace, "ci check")
+        .status(1)
+        .stdout("--- a/.github/workflows/longshore-release.yml\n")
+        .stderr("`.github/workflows/longshore-release.yml` is not what would be generated")
+        .hint("`ci generate` writes it")
+        .run();
+    let changed =
+        |sign: char| ran.stdout.lines().filter(move |line| line.starts_with(sign)).count();
+    assert_eq!((changed('-'), changed('+')), (2, 2), "{}", ran.stdout);
+    longshore(&workspace, "ci generate").run();
+    assert_eq!(fs::read_to_string(&path).unwrap(), good);
+}
+
+#[test]
+fn files_of_others_are_never_overwritten() {
+    for (provider, path) in FILES {
+        let workspace = Workspace::hello().file(path, "# mine\n");
+        longshore(&workspace, &format!("ci generate {ALL}"))
+            .status(2)
+            .stderr(&format!("`{path}` is there, and was not generated"))
+            .run();
+        assert_eq!(fs::read_to_string(workspace.path(path)).unwrap(), "# mine\n");
+        let others = FILES.iter().filter(|(_, other)| *other != path);
+        let written: Vec<_> = others.filter(|(_, path)| workspace.path(path).exists()).collect();
+        assert!(written.is_empty(), "{provider}: {written:?}");
+    }
+    let settings = "[workspace.metadata.longshore.ci]\ngitlab-file = \".gitlab/longshore.yml\"";
+    let workspace =
+        Workspace::empty().package("hello", settings).file(".gitlab-ci.yml", "# mine\n");
+    longshore(&workspace, "ci generate --provider gitlab").run();
+    let text = fs::read_to_string(workspace.path(".gitlab/longshore.yml")).unwrap();
+    // Whoever includes it says when there are pipelines.
+    assert!(!text.contains("workflow:") && !text.contains("stages:"), "{text}");
+}
+
+#[test]
+fn those_that_have_files_are_meant_where_nobody_is_named() {
+    let workspace = Workspace::hello();
+    longshore(&workspace, "ci generate --provider circleci").run();
+    longshore(&workspace, "ci generate").stderr("Fresh").run();
+    longshore(&workspace, "ci check").run();
+    assert!(!workspace.path(".github").exists());
+}
+
+#[test]
+fn the_workspaces_xtask_is_called_where_it_has_longshore() {
+    let manifest = "[package]\nname = \"xtask\"\nversion = \"0.0.0\"\nedition = \"2021\"\n\
+                    [dependencies]\nlongshore = \"0.1\"\n";
+    let workspace = Workspace::members(&["hello"], "")
+        .file("Cargo.toml", "[workspace]\nmembers = [\"hello\", \"xtask\"]\nresolver = \"3\"\n")
+        .file("xtask/Cargo.toml", manifest)
+        .file("xtask/src/main.rs", "fn main() {}\n");
+    let text = |workspace: &Workspace| {
+        longshore(workspace, "ci generate").run();
+        fs::read_to_string(workspace.path(FILES[1].1)).unwrap()
+    };
+    assert!(text(&workspace).contains("cargo run --quiet --package xtask -- ci preflight\n"));
+    workspace.write(".cargo/config.toml", "[alias]\nxtask = \"run --package xtask --\"\n");
+    assert!(text(&workspace).contains("cargo xtask ci preflight\n"));
+    workspace.write("xtask/Cargo.toml", &manifest.replace("longshore = \"0.1\"", ""));
+    assert!(text(&workspace).contains("cargo longshore ci preflight\n"));
+}
+
+#[test]
+fn wrong_settings_and_arguments_are_refused() {
+    let ci = |settings: &str| {
+        let table = format!("[workspace.metadata.longshore.ci]\n{settings}");
+        Workspace::empty().package("hello", &table)
+    };
+    longshore(&ci(""), "ci generate --provider jenkins")
+        .status(2)
+        .stderr("possible values: github, gitlab, circleci")
+        .run();
+    let wrong = ci("providers = [\"githb\"]");
+    longshore(&wrong, "ci check").status(2).hint("did you mean `github`?").run();
+    let wrong = ci("secret = []");
+    longshore(&wrong, "ci check").status(2).hint("did you mean `secrets`?").run();
+    let wrong = ci("runners.default.gitlab = \"saas-linux-small-arm\"");
+    longshore(&wrong, "ci check").status(2).hint("did you mean `saas-linux-small-arm64`?").run();
+    let wrong = Workspace::empty().package("hello", "").file(
+        "targets/x86_64-unknown-linux-musl.toml",
+        "platform = \"linux/amd64\"\n[ci]\ngithb = 1",
+    );
+    longshore(&wrong, "ci check").status(2).hint("did you mean `github`?").run();
+    // No platforms: nothing is default.
+    let embedded = longshore::target::EMBEDDED;
+    let none = embedded.iter().fold(Workspace::hello(), |all, (name, text)| {
+        all.file(&format!("targets/{name}.toml"), &text.replace("default = true", ""))
+    });
+    for verb in ["ci check", "ci generate", "ci preflight"] {
+        longshore(&none, verb).status(2).stderr("no target is default").run();
+    }
+}
+
+#[test]
+fn a_release_is_looked_at_before_anything_is_built() {
+    let settings = "[workspace.metadata.longshore.ci]\nsecrets = [\"ONE\", \"TWO\", \"THREE\"]";
+    let workspace = Workspace::empty().package("hello", settings);
+    preflight(&workspace, "--tag v0.1.0")
+        .env("TWO", "hunter2")
+        .env("THREE", "")
+        .status(2)
+        .stderr("the secrets `ONE`, `THREE` are not set")
+        .absent("hunter2")
+        .run();
+    let workspace = Workspace::hello();
+    preflight(&workspace, "--tag v0.1.0")
+        .stderr("Checked v0.1.0 for linux/amd64, linux/arm64")
+        .run();
+    for (name, kind) in
+        [("GITHUB_REF_NAME", "GITHUB_REF_TYPE"), ("CI_COMMIT_TAG", "X"), ("CIRCLE_TAG", "X")]
+    {
+        preflight(&workspace, "").env(kind, "tag").env(name, "v0.1.0").run();
+        preflight(&workspace, "")
+            .env(kind, "tag")
+            .env(name, "v0.2.0")
+            .status(1)
+            .stderr(&format!("`v0.2.0` (`{name}`) is not the version of `hello`, which is `0.1.0`"))
+            .hint("set the version in `Cargo.toml`, or tag that commit `v0.1.0`")
+            .run();
+    }
+    preflight(&workspace, "").status(1).stderr("this run is not for a tag").run();
+    let branch = preflight(&workspace, "").env("GITHUB_REF_NAME", "v0.1.0");
+    branch.env("GITHUB_REF_TYPE", "branch").status(1).stderr("not for a tag").run();
+}

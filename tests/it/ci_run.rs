@@ -1,0 +1,321 @@
+//! The release pipeline of each provider's file, run for real: every job in a clone of its own with a home
+//! of its own, as separate machines would, and nothing between them but what the file hands on.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Output,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{
+    ci::{peers, yaml},
+    command::{LONGSHORE, longshore, plain},
+    dist::digest,
+    peer,
+    registry::Registry,
+    workspace::Workspace,
+};
+
+/// What a job does, in any file.
+#[derive(Clone, Debug)]
+enum Action {
+    Run(String),
+    /// `path` of the work tree goes to the artifact, as what is in it or under its own path.
+    Put {
+        artifact: String,
+        path: String,
+        content: bool,
+    },
+    /// What artifacts hold, whose names begin so, comes to this place in the work tree.
+    Get {
+        start: String,
+        into: String,
+    },
+}
+
+#[derive(Clone, Debug, Default)]
+struct Job {
+    needs: Vec<String>,
+    actions: Vec<Action>,
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value}")).to_owned()
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// The jobs of a release in a workflow.
+fn github(file: &Value) -> BTreeMap<String, Job> {
+    let mut jobs = BTreeMap::new();
+    for (id, of) in file["jobs"].as_object().unwrap() {
+        let mut job = Job::default();
+        job.needs.extend(list(&of["needs"]).iter().map(text));
+        for step in list(&of["steps"]).iter().filter(|step| step.get("if").is_none()) {
+            let with = &step["with"];
+            let uses = step["uses"].as_str().unwrap_or_default();
+            job.actions.push(match uses.split('@').next().unwrap() {
+                "" => Action::Run(text(&step["run"])),
+                "actions/checkout" => {
+                    assert_eq!(with["persist-credentials"], false);
+                    continue;
+                }
+                "actions/upload-artifact" => {
+                    let (artifact, path) = (text(&with["name"]), text(&with["path"]));
+                    Action::Put { artifact, path, content: true }
+                }
+                "actions/download-artifact" => {
+                    assert_eq!(with["merge-multiple"], true);
+                    let start = text(&with["pattern"]).trim_end_matches('*').to_owned();
+                    Action::Get { start, into: text(&with["path"]) }
+                }
+                other => panic!("{other}"),
+            });
+        }
+        jobs.insert(id.clone(), job);
+    }
+    jobs
+}
+
+/// Those of GitLab's file.
+fn gitlab(file: &Value) -> BTreeMap<String, Job> {
+    let all = file.as_object().unwrap().iter();
+    let all = all.filter(|(_, of)| of["rules"][0]["if"] == "$CI_COMMIT_TAG =~ /^v/");
+    let all: Vec<_> = all.collect();
+    let stage =
+        |of: &Value| ["build", "test", "deploy"].iter().position(|name| of["stage"] == *name);
+    let mut jobs = BTreeMap::new();
+    for (id, of) in &all {
+        let earlier = all.iter().filter(|(_, other)| stage(other) < stage(of));
+        let needs: Vec<String> = match of.get("needs") {
+            Some(needs) => list(needs).iter().map(text).collect(),
+            None => earlier.map(|(id, _)| (*id).clone()).collect(),
+        };
+        let get =
+            needs.iter().map(|need| Action::Get { start: format!("{need}/"), into: String::new() });
+        let lines: String = list(&of["script"]).iter().map(text).collect();
+        let put = list(&of["artifacts"]["paths"]).iter().map(|path| {
+            let (artifact, path) = (format!("{id}/"), text(path));
+            Action::Put { artifact, path, content: false }
+        });
+        let actions = get.chain([Action::Run(lines)]).chain(put).collect();
+        jobs.insert((*id).clone(), Job { needs, actions });
+    }
+    jobs
+}
+
+/// Those of CircleCI's.
+fn circleci(file: &Value) -> BTreeMap<String, Job> {
+    let mut jobs = BTreeMap::new();
+    for entry in list(&file["workflows"]["release"]["jobs"]) {
+        let (id, how) = entry.as_object().unwrap().iter().next().unwrap();
+        let mut job = Job::default();
+        job.needs.extend(list(&how["requires"]).iter().map(text));
+        for step in list(&file["jobs"][id]["steps"]) {
+            let Some((verb, how)) = step.as_object().and_then(|step| step.iter().next()) else {
+                assert_eq!(step, "checkout");
+                continue;
+            };
+            let put = |path: &Value| Action::Put {
+                artifact: format!("{verb}/"),
+                path: text(path),
+                content: false,
+            };
+            match verb.as_str() {
+                "run" => job.actions.push(Action::Run(text(&how["command"]).replace("\\<<", "<<"))),
+                "persist_to_workspace" => job.actions.extend(list(&how["paths"]).iter().map(put)),
+                "attach_workspace" => job.actions.push(Action::Get {
+                    start: "persist_to_workspace/".to_owned(),
+                    into: text(&how["at"]),
+                }),
+                "store_artifacts" => job.actions.push(put(&how["path"])),
+                other => panic!("{other}"),
+            }
+        }
+        jobs.insert(id.clone(), job);
+    }
+    jobs
+}
+
+/// One run of a pipeline: what its jobs left.
+struct Run<'a> {
+    jobs: BTreeMap<String, Job>,
+    source: &'a Workspace,
+    variables: &'a [(&'static str, &'static str)],
+    store: TempDir,
+    done: Vec<String>,
+}
+
+/// Copies files only, without modes and times.
+fn copy(from: &Path, to: &Path) {
+    if from.is_file() {
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::write(to, fs::read(from).unwrap()).unwrap();
+        return;
+    }
+    for entry in fs::read_dir(from).into_iter().flatten() {
+        let entry = entry.unwrap();
+        copy(&entry.path(), &to.join(entry.file_name()));
+    }
+}
+
+impl Run<'_> {
+    /// Runs a job on a machine of its own. Gives what it wrote, or what failed.
+    fn job(&mut self, id: &str, more: &[(&str, &str)]) -> Result<String, String> {
+        let job = self.jobs[id].clone();
+        assert!(job.needs.iter().all(|need| self.done.contains(need)), "{id} has to wait");
+        let machine = TempDir::new().unwrap();
+        let work = machine.path().join(id).join("work");
+        peer::run(
+            Path::new("git"),
+            [
+                "clone".as_ref(),
+                "--quiet".as_ref(),
+                self.source.root().as_os_str(),
+                work.as_os_str(),
+            ],
+        );
+        let home = machine.path().join("home");
+        fs::create_dir(&home).unwrap();
+        let mut written = String::new();
+        for action in &job.actions {
+            match action {
+                Action::Run(script) => {
+                    let output = self.script(script, &work, &home, more);
+                    let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                    written.push_str(&told(&output.stdout));
+                    written.push_str(&told(&output.stderr));
+                    if !output.status.success() {
+                        return Err(written);
+                    }
+                }
+                Action::Put { artifact, path, content } => {
+                    let to = self.store.path().join(artifact);
+                    let to = if *content { to } else { to.join(path) };
+                    copy(&work.join(path), &to);
+                }
+                Action::Get { start, into } => {
+                    for entry in fs::read_dir(self.store.path()).unwrap() {
+                        let entry = entry.unwrap();
+                        let name = format!("{}/", entry.file_name().to_str().unwrap());
+                        if name.starts_with(start) {
+                            copy(&entry.path(), &work.join(into));
+                        }
+                    }
+                }
+            }
+        }
+        self.done.push(id.to_owned());
+        Ok(written)
+    }
+
+    fn script(&self, script: &str, work: &Path, home: &Path, more: &[(&str, &str)]) -> Output {
+        let mut command = plain("sh");
+        let tools = Path::new(LONGSHORE).parent().unwrap().to_owned();
+        let path = std::env::var_os("PATH").unwrap();
+        let path = [tools].into_iter().chain(std::env::split_paths(&path));
+        for name in ["GITHUB_ACTIONS", "GITHUB_REF_NAME", "CI_COMMIT_TAG", "CIRCLE_TAG", "CARGO"] {
+            command.env_remove(name);
+        }
+        command
+            .args(["-e", "-c", script])
+            .current_dir(work)
+            .env("PATH", std::env::join_paths(path).unwrap())
+            .env("HOME", home)
+            // What takes long to fetch is on each machine.
+            .env("CARGO_HOME", peer::cargo_home())
+            .env("RUSTUP_HOME", peer::rustup_home())
+            .env("ZIG_GLOBAL_CACHE_DIR", peer::zig_cache())
+            .env("CARGO_ZIGBUILD_ZIG_PATH", peer::zig())
+            .env("LONGSHORE_CACHE_DIR", cache())
+            .envs(self.variables.iter().copied())
+            .envs(more.iter().copied());
+        command.output().unwrap()
+    }
+}
+
+/// Where longshore keeps what it provides, outside of the homes.
+fn cache() -> PathBuf {
+    let usual = || peer::cargo_home().parent().unwrap().join(".cache/longshore");
+    std::env::var_os("LONGSHORE_CACHE_DIR").map_or_else(usual, PathBuf::from)
+}
+
+/// A repository with the files of all providers, that releases to `repository`.
+pub(crate) fn released(repository: &str) -> Workspace {
+    let settings = format!(
+        "[workspace.metadata.longshore.ci]\nrepository = \"{repository}\"\nrelease = false\n\
+         before.build = ['test \"${{BROKEN-}}\" != yes']\n"
+    );
+    let workspace = Workspace::empty()
+        .package("hello", &settings)
+        // Whatever is there: nothing is installed for this.
+        .file("rust-toolchain.toml", "[toolchain]\nchannel = \"stable\"\n")
+        .file(".gitignore", "/target\n");
+    let all = "ci generate --provider github --provider gitlab --provider circleci";
+    longshore(&workspace, all).run();
+    let git = |args: &[&str]| {
+        let who = ["-c", "user.name=me", "-c", "user.email=me@example.org"];
+        let output = plain("git").args(who).args(args).current_dir(workspace.root()).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    git(&["init", "--quiet", "--initial-branch=main"]);
+    git(&["add", "--all"]);
+    git(&["commit", "--quiet", "--message=first"]);
+    git(&["tag", "v0.1.0"]);
+    workspace
+}
+
+const TARGETS: [&str; 2] = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
+
+#[test]
+fn each_providers_release_is_that_of_one_dist() {
+    let (Some(peers), Some(registry)) = (peers(), Registry::start()) else { return };
+    type Read = fn(&Value) -> BTreeMap<String, Job>;
+    let providers: [(&str, Read, &str, &[(&str, &str)]); 3] = [
+        (
+            ".github/workflows/longshore-release.yml",
+            github,
+            "",
+            &[("GITHUB_REF_NAME", "v0.1.0"), ("GITHUB_REF_TYPE", "tag")],
+        ),
+        (".gitlab-ci.yml", gitlab, "longshore-", &[("CI_COMMIT_TAG", "v0.1.0")]),
+        (".circleci/config.yml", circleci, "", &[("CIRCLE_TAG", "v0.1.0")]),
+    ];
+    for (at, (path, read, start, variables)) in providers.into_iter().enumerate() {
+        let repository = format!("{}/me/hello{at}", registry.address);
+        let source = released(&repository);
+        let jobs = read(&yaml(&peers, &source.path(path)));
+        let (store, done) = (TempDir::new().unwrap(), Vec::new());
+        let mut run = Run { jobs, source: &source, variables, store, done };
+        let id = |name: &str| format!("{start}{name}");
+        let ids: Vec<_> = run.jobs.keys().cloned().collect();
+        let mut expected = vec![id("plan"), id("merge")];
+        expected.extend(TARGETS.map(|target| id(&format!("build-{target}"))));
+        expected.sort();
+        assert_eq!(ids, expected);
+
+        run.job(&id("plan"), &[]).unwrap();
+        let [amd64, arm64] = TARGETS.map(|target| id(&format!("build-{target}")));
+        run.job(&amd64, &[]).unwrap();
+        run.job(&arm64, &[("BROKEN", "yes")]).unwrap_err();
+        // The merge waits for it, and would refuse.
+        run.done.push(arm64.clone());
+        let told = run.job(&id("merge"), &[]).unwrap_err();
+        assert!(told.contains("target/parts/aarch64-unknown-linux-musl"), "{told}");
+        // That one alone again, and then the merge.
+        run.job(&arm64, &[]).unwrap();
+        let told = run.job(&id("merge"), &[]).unwrap();
+
+        longshore(&source, "dist").run();
+        let local = digest(&source.dist().join("image/hello"));
+        assert!(told.contains(&format!("{repository}@{local}")), "{local}: {told}");
+        assert!(told.contains(&format!("Tagged {repository}:0.1.0")), "{told}");
+    }
+}
