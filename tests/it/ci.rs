@@ -37,7 +37,7 @@ env = { CARGO_TERM_COLOR = "always", ODD = "yes: 'no' <<\"$HOME\" # {", ON = "on
 limits = { plan = 1, build = 2, merge = 3, check = 4, test = 5 }
 
 [workspace.metadata.longshore.ci.runners]
-default = { github = ["self-hosted", "linux"], gitlab = ["mine"], circleci = ["me/machines"] }
+default = { github = ["ubuntu-22.04"], gitlab = ["mine"], circleci = ["me/machines"] }
 x86_64-unknown-linux-musl = { github = "ubuntu-22.04", circleci = "large" }
 
 [workspace.metadata.longshore.ci.before]
@@ -91,7 +91,7 @@ fn other_programs_find_nothing_wrong() {
     let path = plain.path(FILES[1].1);
     let good = fs::read_to_string(&path).unwrap();
     for (from, to, told) in [
-        ("runs-on: ubuntu-24.04\n", "run-on: ubuntu-24.04\n", "'run-on' was unexpected"),
+        ("runs-on: ubuntu-24.04\n", "run-on: ubuntu-24.04\n", "'runs-on' is a required property"),
         ("runs-on: ubuntu-24.04\n", "runs-on: ubuntu-0\n", "\"ubuntu-0\" is unknown"),
         ("persist-credentials: false", "persist-credentials: true", "artipacked"),
         ("tag=$GITHUB_REF_NAME", "tag=`echo $GITHUB_REF_NAME`", "SC2086"),

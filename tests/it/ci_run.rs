@@ -217,16 +217,20 @@ impl Run<'_> {
 
     fn script(&self, script: &str, work: &Path, home: &Path, more: &[(&str, &str)]) -> Output {
         let mut command = plain("sh");
-        let tools = Path::new(LONGSHORE).parent().unwrap().to_owned();
-        let path = std::env::var_os("PATH").unwrap();
-        let path = [tools].into_iter().chain(std::env::split_paths(&path));
-        for name in ["GITHUB_ACTIONS", "GITHUB_REF_NAME", "CI_COMMIT_TAG", "CIRCLE_TAG", "CARGO"] {
+        for name in [
+            "GITHUB_ACTIONS",
+            "GITHUB_REF_NAME",
+            "CI_COMMIT_TAG",
+            "CIRCLE_TAG",
+            "CI_JOB_NAME",
+            "CARGO",
+        ] {
             command.env_remove(name);
         }
         command
             .args(["-e", "-c", script])
             .current_dir(work)
-            .env("PATH", std::env::join_paths(path).unwrap())
+            .env("PATH", path())
             .env("HOME", home)
             // What takes long to fetch is on each machine.
             .env("CARGO_HOME", peer::cargo_home())
@@ -240,17 +244,25 @@ impl Run<'_> {
     }
 }
 
+/// `PATH` with the program under test before all else.
+fn path() -> std::ffi::OsString {
+    let tools = Path::new(LONGSHORE).parent().unwrap().to_owned();
+    let path = std::env::var_os("PATH").unwrap();
+    std::env::join_paths([tools].into_iter().chain(std::env::split_paths(&path))).unwrap()
+}
+
 /// Where longshore keeps what it provides, outside of the homes.
 fn cache() -> PathBuf {
     let usual = || peer::cargo_home().parent().unwrap().join(".cache/longshore");
     std::env::var_os("LONGSHORE_CACHE_DIR").map_or_else(usual, PathBuf::from)
 }
 
-/// A repository with the files of all providers, that releases to `repository`.
-pub(crate) fn released(repository: &str) -> Workspace {
+/// A repository with the files of all providers, that releases to `repository`. The build fails in the job
+/// that `BROKEN` names, and in all that have no name where it is `yes`.
+fn released(repository: &str) -> Workspace {
     let settings = format!(
         "[workspace.metadata.longshore.ci]\nrepository = \"{repository}\"\nrelease = false\n\
-         before.build = ['test \"${{BROKEN-}}\" != yes']\n"
+         before.build = ['test \"${{BROKEN-no}}\" != \"${{CI_JOB_NAME-yes}}\"']\n"
     );
     let workspace = Workspace::empty()
         .package("hello", &settings)
@@ -318,4 +330,50 @@ fn each_providers_release_is_that_of_one_dist() {
         assert!(told.contains(&format!("{repository}@{local}")), "{local}: {told}");
         assert!(told.contains(&format!("Tagged {repository}:0.1.0")), "{told}");
     }
+}
+
+#[test]
+fn gitlab_ci_local_runs_the_release_and_a_failed_platform_again_alone() {
+    let (Some(peers), Some(registry)) = (peers(), Registry::start()) else { return };
+    let (Some(node), Some(_)) = (peer::find("node"), peer::find("rsync")) else { return };
+    let repository = format!("{}/me/local", registry.address);
+    let source = released(&repository);
+    // Its names are made of where a repository comes from.
+    let origin = ["remote", "add", "origin", "https://gitlab.example.org/me/hello.git"];
+    assert!(plain("git").args(origin).current_dir(source.root()).status().unwrap().success());
+    let home = TempDir::new().unwrap();
+    let run = |args: &[&str]| {
+        let program = peers.join("node/node_modules/.bin/gitlab-ci-local");
+        let output = plain(&node)
+            .arg(program)
+            .args(["--force-shell-executor", "--shell-isolation"])
+            // A pipeline for a tag is for no branch.
+            .args(["--variable", "CI_COMMIT_TAG=v0.1.0", "--variable", "CI_COMMIT_BRANCH=none"])
+            .args(args)
+            .current_dir(source.root())
+            .env("PATH", path())
+            .env("HOME", home.path())
+            .env("CARGO_HOME", peer::cargo_home())
+            .env("RUSTUP_HOME", peer::rustup_home())
+            .env("ZIG_GLOBAL_CACHE_DIR", peer::zig_cache())
+            .env("CARGO_ZIGBUILD_ZIG_PATH", peer::zig())
+            .env("LONGSHORE_CACHE_DIR", cache())
+            .env_remove("CARGO")
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let told = format!("{}{}", text(&output.stdout), text(&output.stderr));
+        (output.status.success(), told)
+    };
+    let arm64 = "longshore-build-aarch64-unknown-linux-musl";
+    let (well, told) = run(&["--variable", &format!("BROKEN={arm64}")]);
+    assert!(!well && told.contains(&format!("FAIL  {arm64}")), "{told}");
+    assert!(!told.contains("==> Merge"), "{told}");
+    let (well, told) = run(&[arm64]);
+    assert!(well, "{told}");
+    let (well, told) = run(&["longshore-merge"]);
+    assert!(well, "{told}");
+    longshore(&source, "dist").run();
+    let local = digest(&source.dist().join("image/hello"));
+    assert!(told.contains(&format!("{repository}@{local}")), "{local}: {told}");
 }

@@ -39,7 +39,7 @@ fn python(peers: &Path, program: &str) -> Command {
 
 /// The document in a YAML file.
 pub(crate) fn yaml(peers: &Path, file: &Path) -> Value {
-    let output = python(peers, "yaml.py").arg(file).output().unwrap();
+    let output = python(peers, "yaml_to_json.py").arg(file).output().unwrap();
     assert!(output.status.success(), "{}", told(&output));
     serde_json::from_slice(&output.stdout).unwrap()
 }
