@@ -40,7 +40,7 @@ pub struct Different {
 /// The workspace or its settings are wrong, or a file is there that was not generated; then nothing is
 /// written.
 pub fn generate(cx: &Context, request: &CiRequest) -> Result<Vec<String>> {
-    let (root, files) = files(cx, request)?;
+    let Files { root, all: files } = files(cx, request)?;
     let mut changed = Vec::new();
     for (file, old) in &files {
         if let Some(old) = old
@@ -62,10 +62,10 @@ pub fn generate(cx: &Context, request: &CiRequest) -> Result<Vec<String>> {
 /// The files that differ from what they would be; nothing is written.
 ///
 /// # Errors
-/// The workspace or its settings are wrong, or a file is there that was not generated.
+/// The workspace or its settings are wrong.
 pub fn check(cx: &Context, request: &CiRequest) -> Result<Vec<Different>> {
     let mut different = Vec::new();
-    for (file, old) in files(cx, request)?.1 {
+    for (file, old) in files(cx, request)?.all {
         let missing = old.is_none();
         let old = old.unwrap_or_default();
         let difference = difference::unified(&file.path, &old, &file.text);
@@ -123,8 +123,13 @@ fn foreign(file: &File) -> Error {
     Error::usage(format!("`{}` is there, and was not generated", file.path)).hint(hint)
 }
 
-/// The workspace's directory, and every file with what is there now.
-fn files(cx: &Context, request: &CiRequest) -> Result<(Utf8PathBuf, Vec<(File, Option<String>)>)> {
+/// Every file, with what is there now.
+struct Files {
+    root: Utf8PathBuf,
+    all: Vec<(File, Option<String>)>,
+}
+
+fn files(cx: &Context, request: &CiRequest) -> Result<Files> {
     let of_cargo = Request { manifest_path: request.manifest_path.clone(), ..Request::default() };
     let workspace = cargo::workspace(cx, &of_cargo)?;
     let targets: Targets = known_targets(&workspace.root)?;
@@ -152,7 +157,7 @@ fn files(cx: &Context, request: &CiRequest) -> Result<(Utf8PathBuf, Vec<(File, O
             all.push((file, old));
         }
     }
-    Ok((root, all))
+    Ok(Files { root, all })
 }
 
 /// Whom files are for: as asked, as the settings say, those that have files of ours, GitHub.

@@ -268,7 +268,7 @@ fn released(repository: &str) -> Workspace {
         .package("hello", &settings)
         // Whatever is there: nothing is installed for this.
         .file("rust-toolchain.toml", "[toolchain]\nchannel = \"stable\"\n")
-        .file(".gitignore", "/target\n");
+        .file(".gitignore", "/target\n/.gitlab-ci-local\n");
     let all = "ci generate --provider github --provider gitlab --provider circleci";
     longshore(&workspace, all).run();
     let git = |args: &[&str]| {
@@ -286,27 +286,47 @@ fn released(repository: &str) -> Workspace {
 
 const TARGETS: [&str; 2] = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
 
+/// How the release of a provider is read and started.
+struct Provider {
+    path: &'static str,
+    read: fn(&Value) -> BTreeMap<String, Job>,
+    /// What the names of its jobs begin with.
+    start: &'static str,
+    /// What says that a run is for a tag.
+    variables: &'static [(&'static str, &'static str)],
+}
+
+const PROVIDERS: [Provider; 3] = [
+    Provider {
+        path: ".github/workflows/longshore-release.yml",
+        read: github,
+        start: "",
+        variables: &[("GITHUB_REF_NAME", "v0.1.0"), ("GITHUB_REF_TYPE", "tag")],
+    },
+    Provider {
+        path: ".gitlab-ci.yml",
+        read: gitlab,
+        start: "longshore-",
+        variables: &[("CI_COMMIT_TAG", "v0.1.0")],
+    },
+    Provider {
+        path: ".circleci/config.yml",
+        read: circleci,
+        start: "",
+        variables: &[("CIRCLE_TAG", "v0.1.0")],
+    },
+];
+
 #[test]
 fn each_providers_release_is_that_of_one_dist() {
     let (Some(peers), Some(registry)) = (peers(), Registry::start()) else { return };
-    type Read = fn(&Value) -> BTreeMap<String, Job>;
-    let providers: [(&str, Read, &str, &[(&str, &str)]); 3] = [
-        (
-            ".github/workflows/longshore-release.yml",
-            github,
-            "",
-            &[("GITHUB_REF_NAME", "v0.1.0"), ("GITHUB_REF_TYPE", "tag")],
-        ),
-        (".gitlab-ci.yml", gitlab, "longshore-", &[("CI_COMMIT_TAG", "v0.1.0")]),
-        (".circleci/config.yml", circleci, "", &[("CIRCLE_TAG", "v0.1.0")]),
-    ];
-    for (at, (path, read, start, variables)) in providers.into_iter().enumerate() {
+    for (at, of) in PROVIDERS.iter().enumerate() {
         let repository = format!("{}/me/hello{at}", registry.address);
         let source = released(&repository);
-        let jobs = read(&yaml(&peers, &source.path(path)));
+        let jobs = (of.read)(&yaml(&peers, &source.path(of.path)));
         let (store, done) = (TempDir::new().unwrap(), Vec::new());
-        let mut run = Run { jobs, source: &source, variables, store, done };
-        let id = |name: &str| format!("{start}{name}");
+        let mut run = Run { jobs, source: &source, variables: of.variables, store, done };
+        let id = |name: &str| format!("{}{name}", of.start);
         let ids: Vec<_> = run.jobs.keys().cloned().collect();
         let mut expected = vec![id("plan"), id("merge")];
         expected.extend(TARGETS.map(|target| id(&format!("build-{target}"))));
