@@ -83,6 +83,9 @@ fn platforms_wait_for_the_plan_alone_and_the_merge_for_all_of_them() {
         let files = with("", &targets, |inputs| files(inputs, provider)).unwrap();
         // GitHub's own limits are 256 jobs of one matrix, and none for jobs.
         assert!(!files.iter().any(|file| file.text.contains("matrix")));
+        // GitLab takes no more than 50 `needs` of one job, and waits for all stages without any.
+        let gitlab = provider == Provider::Gitlab;
+        assert!(!gitlab || !files[0].text.contains("\n    - longshore-build-"));
     }
 }
 
