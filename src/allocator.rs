@@ -14,7 +14,8 @@ use crate::{
 pub const MIMALLOC: &str = "0.1.49";
 
 /// What is asked for, in metadata, in a target's file or on the command line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Setting {
     /// mimalloc where it makes a difference, see [`choose`].

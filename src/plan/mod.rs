@@ -21,7 +21,7 @@ use crate::{
     profile,
     request::Request,
     schema::{
-        dist::Release,
+        dist::{Asked, Release},
         plan::{self as schema, Job, Plan, Profile, Smoke, Std},
     },
     target::{Target, Targets},
@@ -327,6 +327,7 @@ fn release(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Release
     let mut versions = selection.packages.iter().map(|(package, _)| &package.version);
     let first = versions.next();
     Release {
+        asked: Asked::from(inputs.request),
         name: workspace.name().to_owned(),
         version: first.filter(|first| versions.all(|other| other == *first)).cloned(),
         revision: facts.revision.as_ref().map(|(hash, _)| hash.clone()),

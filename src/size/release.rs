@@ -3,13 +3,18 @@
 use std::collections::BTreeMap;
 
 use super::Attribution;
-use crate::{oci::Platform, schema::size::Dependency};
+use crate::{
+    oci::Platform,
+    schema::{dist::Asked, size::Dependency},
+};
 
 /// The sizes of a release.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Release {
     /// What it is, for people.
     pub name: String,
+    /// How it was asked for, where that is known.
+    pub asked: Asked,
     /// Its binaries.
     pub binaries: Vec<Binary>,
     /// Its archives.

@@ -11,11 +11,7 @@ use longshore::{
 use crate::run::{Result, cargo, ci, command, find, repository, step};
 
 /// Programs that tests need, and the Debian packages that have them.
-<<<<<<< HEAD
-const PEERS: [(&str, &str); 29] = [
-=======
-const PEERS: [(&str, &str); 30] = [
->>>>>>> e304245 (Hold CI files against the programs that know them)
+const PEERS: [(&str, &str); 33] = [
     ("bsdtar", "libarchive-tools"),
     ("buildah", "buildah"),
     ("checksec", "checksec"),
@@ -32,6 +28,7 @@ const PEERS: [(&str, &str); 30] = [
     ("git", "git"),
     ("hardening-check", "devscripts"),
     ("lintian", "lintian"),
+    ("llvm-nm", "llvm"),
     ("minisign", "minisign"),
     ("npm", "npm"),
     ("openssl", "openssl"),

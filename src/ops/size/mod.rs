@@ -14,7 +14,10 @@ use crate::{
     error::{Error, Result},
     ops::store,
     request,
-    schema::size::{self as schema, SCHEMA, Size},
+    schema::{
+        dist::Asked,
+        size::{self as schema, SCHEMA, Size},
+    },
     size::{
         Release, View,
         compare::{Pair, pairs, wholes},
@@ -83,6 +86,7 @@ pub fn size(cx: &Context, request: &Request) -> Result<Measured> {
         let names = [head.name, one.name];
         head.name =
             names.into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(", ");
+        head.asked = one.asked;
         head.binaries.extend(one.binaries);
         head.archives.extend(one.archives);
         head.images.extend(one.images);
@@ -130,6 +134,9 @@ fn base(
     let dir = dir.map_or(cx.env.dir.clone(), |dir| cx.env.dir.join(dir));
     if let Some(hash) = base::commit(cx, &dir, text) {
         let mut build = request.build.clone();
+        if Asked::from(&build).is_nothing() {
+            build = head.asked.clone().of(build);
+        }
         if build.targets.is_empty() {
             build.targets = head.binaries.iter().filter_map(|one| one.target.clone()).collect();
             build.targets.sort();

@@ -122,6 +122,7 @@ impl Measure<'_> {
         let artifacts = dist.artifacts.iter();
         Ok(Release {
             name,
+            asked: dist.release.asked.clone(),
             binaries: artifacts.map(|one| self.artifact(root, one)).collect::<Result<_>>()?,
             archives: dist.archives.iter().map(archive).collect(),
             images: dist.images.iter().flat_map(|one| images(&dist, one)).collect(),
