@@ -223,15 +223,19 @@ impl Fixture {
             .collect();
         let last = sections.last_mut().unwrap();
         (last.3, last.4) = (append(out, &names), names.len());
+        let strings = sections.iter().position(|section| section.0 == ".strtab");
+        let strings = strings.map(|at| at as u64);
         let word = self.word();
         let mut table = Vec::new();
         for ((_, kind, flags, at, len), name) in sections.iter().zip(offsets) {
             let address = if *flags == 0 { 0 } else { self.base + *at as u64 };
             let (at, len) = (*at as u64, *len as u64);
             self.numbers(&mut table, &[(name, 4), (*kind, 4), (*flags, word), (address, word)]);
+            // A symbol table's names, where there are some.
+            let link = strings.filter(|_| *kind == SHT_SYMTAB).unwrap_or(0);
             self.numbers(
                 &mut table,
-                &[(at, word), (len, word), (0, 4), (0, 4), (8, word), (0, word)],
+                &[(at, word), (len, word), (link, 4), (0, 4), (8, word), (0, word)],
             );
         }
         (append(out, &table) as u64, sections.len() as u64)

@@ -42,6 +42,7 @@ mod sign;
 mod sign_cosign;
 mod size;
 mod size_page;
+mod size_real;
 mod support;
 mod tags;
 mod tidy;

@@ -1,6 +1,8 @@
 //! Programs of other people, unmodified, from the registry.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::OnceLock};
+
+use serde_json::Value;
 
 use crate::support::{
     bom,
@@ -57,23 +59,34 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Each program, built once for both targets, and its `dist.json`.
+pub(crate) fn built() -> &'static [(Workspace, Value)] {
+    static BUILT: OnceLock<Vec<(Workspace, Value)>> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let build = |(name, version, _): (&str, &str, &str)| {
+            let workspace = source(name, version);
+            // As its author set it up, but for what only costs time here.
+            let json = longshore(&workspace, "dist --preset quick --message-format json")
+                .env("CARGO_PROFILE_DIST_LTO", "off")
+                .env("CARGO_PROFILE_DIST_DEBUG", "0")
+                .run()
+                .json();
+            (workspace, json)
+        };
+        PROGRAMS.map(build).into()
+    })
+}
+
 #[test]
 fn ripgrep_and_hexyl_ship_without_a_change() {
-    for (name, version, binary) in PROGRAMS {
-        let workspace = source(name, version);
-        // As its author set it up, but for what only costs time here.
-        let json = longshore(&workspace, "dist --preset quick --message-format json")
-            .env("CARGO_PROFILE_DIST_LTO", "off")
-            .env("CARGO_PROFILE_DIST_DEBUG", "0")
-            .run()
-            .json();
+    for ((workspace, json), (name, version, binary)) in built().iter().zip(PROGRAMS) {
         let artifacts = json["artifacts"].as_array().unwrap();
         assert_eq!(artifacts.len(), 2, "{name}");
         for artifact in artifacts {
             assert_eq!(artifact["name"], binary);
             assert_eq!(artifact["verdict"]["accepted"], true);
         }
-        bom::check(&workspace, &json);
+        bom::check(workspace, json);
         let file = workspace.dist().join(format!("linux/amd64/bin/{binary}"));
         let said = match cfg!(all(target_os = "linux", target_arch = "x86_64")) {
             true => peer::run(&file, ["--version"]),

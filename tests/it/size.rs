@@ -335,7 +335,7 @@ fn broken_bases(change: &Change, base: &std::path::Path) {
     assert!(told.contains("not rust") && told.contains("dist.failed/logs"), "{told}");
     assert!(!workspace.path("target/longshore/base/tree").exists());
 
-    size(workspace, "--base no-such-thing").status(2).hint("commit, branch or tag").run();
+    size(workspace, "--base no-such-thing").status(2).stderr("a commit, branch or tag").run();
     let text = fs::read_to_string(base).unwrap();
     let other =
         Workspace::empty().file("dist.json", &text.replacen("\"schema\": 1", "\"schema\": 9", 1));

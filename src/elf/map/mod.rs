@@ -296,3 +296,6 @@ fn name(bytes: &[u8]) -> String {
         false => text,
     }
 }
+
+#[cfg(test)]
+mod tests;
