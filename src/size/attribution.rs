@@ -1,9 +1,6 @@
 //! The bytes of one file as leaves: what of one symbol is in one section.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt, io,
-};
+use std::{collections::HashMap, fmt, io};
 
 use super::name::{C, Name};
 use crate::elf::{
@@ -30,7 +27,7 @@ pub struct Attribution {
     pub compressed: Option<u64>,
     /// Where symbols are from.
     pub symbols: Origin,
-    /// Sorted by crate, defining crate, module, symbol and section.
+    /// In the order of their first bytes.
     pub leaves: Vec<Leaf>,
 }
 
@@ -107,13 +104,14 @@ pub fn attribute(bytes: &[u8], evidence: &Evidence<'_>) -> Result<Attribution, U
 }
 
 fn leaves(map: &Map, names: &[Name], costs: Option<&[u64]>) -> Attribution {
-    let mut index: HashMap<(Key<'_>, usize), usize> = HashMap::new();
+    let (ids, sections) = (ids(names), section_ids(map));
+    let mut places: HashMap<(Key<'_>, Option<usize>), usize> = HashMap::new();
     let mut leaves: Vec<Leaf> = Vec::new();
     let mut used = 0;
     for (at, piece) in map.pieces.iter().enumerate() {
         let section = map.section(piece).unwrap_or_default();
         let key = match piece.owner {
-            Owner::Symbol(symbol, _) => Key::Name(symbol),
+            Owner::Symbol(symbol, _) => Key::Name(ids.get(symbol).copied().unwrap_or(symbol)),
             Owner::Headers => Key::None(of_none::HEADERS, "headers"),
             Owner::Section if is_debug(section) => Key::None(of_none::DEBUG, section),
             Owner::Section => Key::None(of_none::SECTIONS, section),
@@ -121,18 +119,22 @@ fn leaves(map: &Map, names: &[Name], costs: Option<&[u64]>) -> Attribution {
             Owner::Shared => Key::None(of_none::SHARED, section),
             Owner::Nobody => Key::None(of_none::NOBODY, section),
         };
-        let slot = *index.entry((key, piece.section.unwrap_or(usize::MAX))).or_insert_with(|| {
+        let in_section = piece.section.and_then(|section| sections.get(section)).copied();
+        let place = *places.entry((key, in_section)).or_insert_with(|| {
             leaves.push(key.leaf(names, section));
             leaves.len() - 1
         });
+        let cost = costs.and_then(|costs| costs.get(at)).copied().unwrap_or(used);
         let len = piece.range.end - piece.range.start;
-        let Some(leaf) = leaves.get_mut(slot) else {
+        let Some(leaf) = leaves.get_mut(place) else {
             continue;
         };
         leaf.size += len;
-        let guessed = match key {
-            Key::Name(name) => names.get(name).is_some_and(|name| name.guessed),
-            Key::None(..) => false,
+        leaf.compressed += cost - used;
+        used = cost;
+        let guessed = match piece.owner {
+            Owner::Symbol(symbol, _) => names.get(symbol).is_some_and(|name| name.guessed),
+            _ => false,
         };
         match piece.owner {
             Owner::Symbol(_, By::Reference) => leaf.guessed += len,
@@ -140,11 +142,7 @@ fn leaves(map: &Map, names: &[Name], costs: Option<&[u64]>) -> Attribution {
             Owner::Symbol(_, By::Reach | By::Relocation) => leaf.derived += len,
             _ => {}
         }
-        let cost = costs.and_then(|costs| costs.get(at)).copied().unwrap_or(used);
-        leaf.compressed += cost - used;
-        used = cost;
     }
-    let leaves = merged(leaves);
     Attribution {
         size: leaves.iter().map(|leaf| leaf.size).sum(),
         compressed: costs.map(|_| leaves.iter().map(|leaf| leaf.compressed).sum()),
@@ -153,21 +151,22 @@ fn leaves(map: &Map, names: &[Name], costs: Option<&[u64]>) -> Attribution {
     }
 }
 
-/// Sections may have one name, and symbols one demangled name.
-fn merged(mut leaves: Vec<Leaf>) -> Vec<Leaf> {
-    leaves.sort_unstable();
-    leaves.dedup_by(|next, leaf| {
-        let same = (&next.krate, &next.defining, &next.module, &next.symbol, &next.section)
-            == (&leaf.krate, &leaf.defining, &leaf.module, &leaf.symbol, &leaf.section);
-        if same {
-            leaf.size += next.size;
-            leaf.derived += next.derived;
-            leaf.guessed += next.guessed;
-            leaf.compressed += next.compressed;
-        }
-        same
+/// For each name the first one that is the same: generic functions and hashes are told apart by the
+/// linker, and not here.
+fn ids(names: &[Name]) -> Vec<usize> {
+    let mut known = HashMap::with_capacity(names.len());
+    let all = names.iter().enumerate().map(|(at, name)| {
+        let Name { krate, defining, module, symbol, .. } = name;
+        *known.entry((krate, defining, module, symbol)).or_insert(at)
     });
-    leaves
+    all.collect()
+}
+
+/// For each section the first one of its name.
+fn section_ids(map: &Map) -> Vec<usize> {
+    let mut known = HashMap::new();
+    let names = map.sections.iter().enumerate();
+    names.map(|(at, name)| *known.entry(name).or_insert(at)).collect()
 }
 
 fn is_debug(section: &str) -> bool {
@@ -205,51 +204,35 @@ impl Key<'_> {
     }
 }
 
-/// Reads the names of the symbols that own something. Symbols of C are those of the package whose
-/// native library has one of their name; one without, between two of the same package, is that
+/// Reads the names of all symbols, which are sorted by address. Symbols of C are those of the package
+/// whose native library has one of their name; one without, between two of the same package, is that
 /// package's, too: linkers put objects side by side.
 fn names(symbols: &[Symbol], native: &Native<'_>) -> Vec<Name> {
-    let mut all: Vec<Name> = Vec::with_capacity(symbols.len());
-    let mut brought: BTreeMap<u64, (usize, Option<String>)> = BTreeMap::new();
-    for (index, symbol) in symbols.iter().enumerate() {
-        let name = Name::of(&symbol.name);
-        if name.krate.starts_with('[') {
-            brought.insert(symbol.address, (index, native(&symbol.name)));
-        } else {
-            brought.insert(symbol.address, (index, None));
-        }
-        all.push(name);
-    }
-    let of_c = |all: &[Name], index: usize| {
-        all.get(index).is_some_and(|name: &Name| name.krate.starts_with('['))
-    };
-    let mut last: Option<String> = None;
-    let mut waiting: Vec<usize> = Vec::new();
-    let give = |all: &mut Vec<Name>, index: usize, package: &str, guessed: bool| {
+    let mut all: Vec<Name> = symbols.iter().map(|symbol| Name::of(&symbol.name)).collect();
+    let give = |all: &mut [Name], index: usize, package: &str, guessed: bool| {
         if let Some(name) = all.get_mut(index) {
-            name.krate = package.to_owned();
-            name.defining = package.to_owned();
-            name.module = if name.module.is_empty() { C.to_owned() } else { name.module.clone() };
+            package.clone_into(&mut name.krate);
+            package.clone_into(&mut name.defining);
+            C.clone_into(&mut name.module);
             name.guessed = guessed;
         }
     };
-    for (index, package) in brought.into_values() {
-        match package {
-            _ if !of_c(&all, index) => {
-                (last, waiting) = (None, Vec::new());
-            }
-            Some(package) => {
-                if last.as_ref() == Some(&package) {
-                    for index in waiting.drain(..) {
-                        give(&mut all, index, &package, true);
-                    }
-                }
-                waiting.clear();
-                give(&mut all, index, &package, false);
-                last = Some(package);
-            }
-            None => waiting.push(index),
+    let mut last: Option<String> = None;
+    let mut waiting: Vec<usize> = Vec::new();
+    for (index, symbol) in symbols.iter().enumerate() {
+        if !all.get(index).is_some_and(|name| name.krate.starts_with('[')) {
+            (last, waiting) = (None, Vec::new());
+            continue;
         }
+        let Some(package) = native(&symbol.name) else {
+            waiting.push(index);
+            continue;
+        };
+        for between in waiting.drain(..).filter(|_| last.as_ref() == Some(&package)) {
+            give(&mut all, between, &package, true);
+        }
+        give(&mut all, index, &package, false);
+        last = Some(package);
     }
     all
 }

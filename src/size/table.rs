@@ -1,6 +1,6 @@
 //! Leaves added up to rows.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use super::{Attribution, Leaf};
 use crate::schema::size::{By, Row};
@@ -17,17 +17,65 @@ pub struct View {
 }
 
 /// The name of a row, and its crate where that is not the name.
-fn key(leaf: &Leaf, by: By) -> (String, Option<&str>) {
+fn key(leaf: &Leaf, by: By) -> (Cow<'_, str>, Option<&str>) {
     let krate = Some(leaf.krate.as_str());
     match by {
-        By::Section if leaf.section.is_empty() => (leaf.krate.clone(), None),
-        By::Section => (leaf.section.clone(), None),
-        By::Crate => (leaf.krate.clone(), None),
-        By::DefiningCrate => (leaf.defining.clone(), None),
-        By::Module if leaf.module.is_empty() => (leaf.defining.clone(), krate),
-        By::Module => (format!("{}::{}", leaf.defining, leaf.module), krate),
-        By::Symbol => (leaf.symbol.clone(), krate),
+        By::Section if leaf.section.is_empty() => (leaf.krate.as_str().into(), None),
+        By::Section => (leaf.section.as_str().into(), None),
+        By::Crate => (leaf.krate.as_str().into(), None),
+        By::DefiningCrate => (leaf.defining.as_str().into(), None),
+        By::Module if leaf.module.is_empty() => (leaf.defining.as_str().into(), krate),
+        By::Module => (format!("{}::{}", leaf.defining, leaf.module).into(), krate),
+        By::Symbol => (leaf.symbol.as_str().into(), krate),
     }
+}
+
+/// The rows, largest first; all together they are the whole file.
+pub fn rows(of: &Attribution, view: &View) -> Vec<Row> {
+    let mut places: HashMap<_, usize> = HashMap::new();
+    let mut sums: Vec<u64> = Vec::new();
+    // For each leaf the number of its row.
+    let numbers: Vec<usize> = of
+        .leaves
+        .iter()
+        .map(|leaf| {
+            let next = sums.len();
+            let number = *places.entry(key(leaf, view.by)).or_insert(next);
+            sums.resize(sums.len().max(number + 1), 0);
+            if let Some(sum) = sums.get_mut(number) {
+                *sum += leaf.size;
+            }
+            number
+        })
+        .collect();
+    let mut order: Vec<_> = places.into_iter().collect();
+    let size = |number: usize| sums.get(number).copied().unwrap_or(0);
+    order.sort_by(|(one, a), (two, b)| size(*b).cmp(&size(*a)).then_with(|| one.cmp(two)));
+    if let Some(filter) = view.filter.as_ref().map(|filter| filter.to_lowercase()) {
+        order.retain(|((name, _), _)| name.to_lowercase().contains(&filter));
+    }
+    order.truncate(view.top.unwrap_or(usize::MAX));
+    let mut shown = vec![None; sums.len()];
+    let mut rows = Vec::with_capacity(order.len() + 1);
+    for ((name, krate), number) in order {
+        if let Some(place) = shown.get_mut(number) {
+            *place = Some(rows.len());
+        }
+        let krate = krate.map(str::to_owned);
+        rows.push(Row { name: name.into_owned(), krate, ..Row::default() });
+    }
+    let more = sums.len() - rows.len();
+    let last = rows.len();
+    if more > 0 {
+        rows.push(Row { name: format!("[{more} more]"), ..Row::default() });
+    }
+    for (leaf, number) in of.leaves.iter().zip(numbers) {
+        let place = shown.get(number).copied().flatten().unwrap_or(last);
+        if let Some(row) = rows.get_mut(place) {
+            add(row, leaf, of.compressed.is_some());
+        }
+    }
+    rows
 }
 
 fn add(row: &mut Row, leaf: &Leaf, compressed: bool) {
@@ -41,58 +89,6 @@ fn add(row: &mut Row, leaf: &Leaf, compressed: bool) {
         Some(size) => *size += leaf.size,
         None => drop(row.sections.insert(leaf.section.clone(), leaf.size)),
     }
-}
-
-/// The rows, largest first; all together they are the whole file.
-pub fn rows(of: &Attribution, view: &View) -> Vec<Row> {
-    let compressed = of.compressed.is_some();
-    let mut places: HashMap<(String, Option<&str>), usize> = HashMap::new();
-    let mut rows: Vec<Row> = Vec::new();
-    for leaf in &of.leaves {
-        let (name, krate) = key(leaf, view.by);
-        let place = *places.entry((name, krate)).or_insert_with_key(|(name, krate)| {
-            let krate = krate.map(str::to_owned);
-            rows.push(Row { name: name.clone(), krate, ..Row::default() });
-            rows.len() - 1
-        });
-        if let Some(row) = rows.get_mut(place) {
-            add(row, leaf, compressed);
-        }
-    }
-    rows.sort_by(|one, two| {
-        (two.size, &one.name, &one.krate).cmp(&(one.size, &two.name, &two.krate))
-    });
-    let mut others = Vec::new();
-    if let Some(filter) = &view.filter {
-        let filter = filter.to_lowercase();
-        let fits = |row: &mut Row| row.name.to_lowercase().contains(&filter);
-        let shown: Vec<Row> = rows.extract_if(.., fits).collect();
-        others = std::mem::replace(&mut rows, shown);
-    }
-    if let Some(top) = view.top.filter(|top| *top < rows.len()) {
-        others.extend(rows.split_off(top));
-    }
-    if !others.is_empty() {
-        rows.push(together(&others));
-    }
-    rows
-}
-
-/// One row for several.
-fn together(rows: &[Row]) -> Row {
-    let mut all = Row { name: format!("[{} more]", rows.len()), ..Row::default() };
-    for row in rows {
-        all.size += row.size;
-        all.derived += row.derived;
-        all.guessed += row.guessed;
-        if let Some(compressed) = row.compressed {
-            *all.compressed.get_or_insert(0) += compressed;
-        }
-        for (section, size) in &row.sections {
-            *all.sections.entry(section.clone()).or_default() += size;
-        }
-    }
-    all
 }
 
 #[cfg(test)]

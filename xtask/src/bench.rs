@@ -1,10 +1,12 @@
 //! `cargo xtask bench dist [PROGRAM]`: `dist` against plain cargo-zigbuild, in one run, on published
 //! programs. `cargo xtask bench build [PROGRAM]`: presets, allocators, cache, strip. `cargo xtask
-//! bench verify [FILE]`: `verify` against other tools. `cargo xtask bench image [AMD64:ARM64]`, or
+//! bench verify [FILE]`: `verify` against other tools. `cargo xtask bench size [FILE]`: `size` against other
+//! tools. `cargo xtask bench image [AMD64:ARM64]`, or
 //! `push`: images, archives and pushes against other programs.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a script")]
 
 mod build;
+mod size;
 mod verify;
 
 use std::{
@@ -39,13 +41,13 @@ pub(crate) fn bench(name: Option<&str>, program: Option<&str>) -> Result {
         Some("dist") => dist(program),
         Some("build") => build::build(&Bench::new()?, program),
         Some("verify") => verify::verify(program),
+        Some("size") => size::size(program),
         Some("image" | "push") => image(program),
         Some(other) => Err(format!(
-            "no measurement `{other}`: there are `dist`, `build`, `verify`, `image` and `push`"
+            "no measurement `{other}`: there are `dist`, `build`, `verify`, `size`, `image` and `push`"
         )),
-        None => {
-            Err("say which measurement: `dist`, `build`, `verify`, `image` or `push`".to_owned())
-        }
+        None => Err("say which measurement: `dist`, `build`, `verify`, `size`, `image` or `push`"
+            .to_owned()),
     }
 }
 

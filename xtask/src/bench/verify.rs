@@ -38,7 +38,7 @@ pub(crate) fn verify(file: Option<&str>) -> Result {
 }
 
 /// A command, by the name of its program, with [`FILE`] in its arguments.
-type Tool<'a> = (&'a str, &'a Path, Vec<&'a str>);
+pub(super) type Tool<'a> = (&'a str, &'a Path, Vec<&'a str>);
 
 fn one(ours: &Path, file: &Path) -> Result {
     let peers: [(&str, &[&str]); 5] = [
@@ -88,7 +88,7 @@ fn many(ours: &Path, files: &[String]) -> Result {
 }
 
 /// Measures and prints one row. Its ratio is to the first row.
-fn row(
+pub(super) fn row(
     name: &str,
     program: &Path,
     args: &[String],
