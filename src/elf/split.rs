@@ -19,7 +19,7 @@ use super::{
 pub struct Split {
     /// The stripped program, with a `.gnu_debuglink`.
     pub stripped: Vec<u8>,
-    /// What `objcopy --only-keep-debug` makes: everything that [`super::strip`] takes away, and the
+    /// What `objcopy --only-keep-debug` makes: everything that [`super::strip()`] takes away, and the
     /// headers and notes of the rest.
     pub debug: Vec<u8>,
 }

@@ -1,6 +1,7 @@
 //! The only types that are serialised for others. A change here is a change of contract: fields may
 //! be added; a removed or changed one raises the schema's number.
 
+mod asked;
 pub mod cache;
 pub mod dist;
 pub mod doctor;

@@ -66,7 +66,7 @@ fn key(cx: &Context, rust: &Rust, zig: &str, root: &Utf8Path, target: &Utf8Path)
     Key(BTreeMap::from(pairs.map(|(name, value)| (name.to_owned(), value.to_owned()))))
 }
 
-/// Writes down what a build consists of, for a later [`save`]. `zig` names the parts of zig's cache
+/// Writes down what a build consists of, for a later [`save()`]. `zig` names the parts of zig's cache
 /// that its links need.
 ///
 /// # Errors
