@@ -9,8 +9,11 @@ use tempfile::TempDir;
 
 use crate::support::{
     browser::{Browser, key},
+    command::longshore,
     leaves,
-    shown::shown,
+    registry::Registry,
+    shown::{show, shown},
+    workspace::Workspace,
 };
 
 /// Bytes by a name of the leaves, in the order of a table: the most first.
@@ -386,4 +389,49 @@ fn the_page_of_thirty_thousand_symbols_is_below_a_megabyte() {
     let html = page::html(&page).unwrap();
     assert!(html.len() < 1_000_000, "{}", html.len());
     assert_eq!(html, page::html(&page).unwrap());
+}
+
+/// As users get it: what the page of a real release says is what the JSON says.
+#[test]
+fn the_page_of_a_release_is_its_json() {
+    let (workspace, _) = crate::dist::shared();
+    let Some(registry) = Registry::start() else { return };
+    for tag in ["1.0.0", "1.10.0", "nightly"] {
+        let name = registry.url(&format!("hello:{tag}"));
+        longshore(workspace, "push --no-attach").arg(name).run();
+    }
+    let place = Workspace::empty();
+    let html = place.path("size.html");
+    let json = longshore(workspace, "size --message-format json --html")
+        .arg(&html)
+        .arg("--history")
+        .arg(registry.url("hello"))
+        .arg("--history")
+        .arg(workspace.dist())
+        .run()
+        .json();
+    let Some(shown) = show(&std::fs::read_to_string(&html).unwrap()) else { return };
+    let crates = |binary: &Value| -> BTreeMap<String, String> {
+        let rows = binary["rows"].as_array().unwrap().iter();
+        rows.map(|row| (row["name"].as_str().unwrap().into(), row["size"].to_string())).collect()
+    };
+    let (amd64, arm64) = (crates(&json["binaries"][0]), crates(&json["binaries"][1]));
+    let rows = shown.rows("#list tbody tr");
+    assert!(rows.len() > 10, "{rows:?}");
+    for row in &rows {
+        let [name, first, second] = &row[..] else { panic!("{row:?}") };
+        let of =
+            |crates: &BTreeMap<String, String>| crates.get(name).cloned().unwrap_or("0".into());
+        assert_eq!((first, second), (&of(&amd64), &of(&arm64)), "{name}");
+    }
+    let names = |column: usize| {
+        let name = |row: &&Vec<String>| row[column] != "0";
+        rows.iter().filter(name).count()
+    };
+    assert_eq!((names(1), names(2)), (amd64.len(), arm64.len()));
+    shown.push("#tab-history");
+    let releases = shown.rows("#releases tbody tr");
+    let releases: Vec<_> = releases.iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(releases, ["0.1.0", "1.10.0", "1.0.0"]);
+    assert_eq!(shown.browser.log("browser"), Vec::<Value>::new());
 }

@@ -20,15 +20,21 @@ pub(crate) struct Shown {
 
 /// The page of a large program, or nothing where there is no browser.
 pub(crate) fn shown() -> Option<Shown> {
+    let page = leaves::page();
+    let html = page::html(&page).unwrap();
+    Some(Shown { page, ..show(&html)? })
+}
+
+/// That page in a browser, or nothing where there is none.
+pub(crate) fn show(html: &str) -> Option<Shown> {
     let browser = Browser::start()?;
     browser.show(1400, 900, "light");
-    let page = leaves::page();
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("size.html");
-    std::fs::write(&file, page::html(&page).unwrap()).unwrap();
+    std::fs::write(&file, html).unwrap();
     browser.open(&file);
     browser.wait("document.documentElement.classList.contains('live')");
-    Some(Shown { page, browser, _dir: dir })
+    Some(Shown { page: Page::default(), browser, _dir: dir })
 }
 
 impl Shown {
