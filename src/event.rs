@@ -6,6 +6,12 @@ use std::fmt;
 /// One thing worth telling while a command runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// A stage of a long command begins, and the one before it ends; the last one ends with the
+    /// summary.
+    Stage {
+        /// A word or two, in lowercase (`build`).
+        name: &'static str,
+    },
     /// A step, in cargo's manner: a verb and what it is about (`Verifying`, `linux/amd64 rg`).
     Status {
         /// Capitalised verb of at most 12 characters.

@@ -22,6 +22,7 @@ pub mod elf;
 pub mod error;
 pub mod event;
 pub mod foreign;
+pub mod log;
 pub mod merge;
 pub mod name;
 pub mod oci;

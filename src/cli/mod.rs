@@ -14,6 +14,7 @@ mod report;
 mod sign;
 mod size;
 mod verify;
+mod watch;
 
 use std::{ffi::OsString, io::Write, process::ExitCode, sync::Arc};
 
@@ -26,7 +27,7 @@ use self::{
 use crate::{
     error::{Error, Result, Status},
     ops,
-    sys::{Context, signal},
+    sys::{Context, env::Env, signal},
 };
 
 /// Runs one command line and gives the exit status. The first argument is the program's name, as in
@@ -49,18 +50,21 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return exit(if asked { Status::Done } else { Status::Usage });
         }
     };
-    let output = Arc::new(Output::new(cli.color, cli.verbose, cli.quiet));
-    let result = Context::new(output.clone()).and_then(|cx| {
+    let env = Env::read();
+    let output = Output::new(cli.color, cli.verbose, cli.quiet, env.as_ref().ok());
+    let output = Arc::new(output);
+    let result = env.and_then(|env| {
+        let cx = Context::with(env, output.clone());
         let _signals = signal::watch(&cx.children)?;
+        let _watch = watch::watch(&cx, &output)?;
         dispatch(&cx, &cli)
     });
-    match result {
-        Ok(status) => exit(status),
-        Err(error) => {
-            output.error(&error);
-            exit(error.status())
-        }
-    }
+    let status = result.unwrap_or_else(|error| {
+        output.error(&error);
+        error.status()
+    });
+    output.done(status);
+    exit(status)
 }
 
 fn exit(status: Status) -> ExitCode {

@@ -1,24 +1,51 @@
 //! What people read, on stderr: cargo's manner of a verb in 12 columns, and a bar while it is long.
+//! In a continuous-integration job there is no bar, but groups, and signs of life (`watch`).
 
 use std::{
     io::{IsTerminal, Write},
     sync::{Mutex, MutexGuard},
+    time::Duration,
 };
 
 use super::args::Color;
 use crate::{
-    error::Error,
+    error::{Error, Status},
     event::{Event, Events},
+    log::{Due, Provider, Pulse},
+    sys::{
+        clock::{self, Stopwatch},
+        env::Env,
+    },
 };
 
 /// Stderr, with the bar that stands in its last line.
 #[derive(Debug)]
 pub(super) struct Output {
     colors: bool,
-    terminal: bool,
+    /// Whether there are bars: at a terminal that somebody looks at.
+    pub(super) bars: bool,
     verbose: bool,
-    quiet: bool,
-    bar: Mutex<Option<String>>,
+    pub(super) quiet: bool,
+    provider: Option<Provider>,
+    clock: Stopwatch,
+    state: Mutex<State>,
+}
+
+/// What changes while events come.
+pub(super) struct State {
+    sink: Box<dyn Write + Send>,
+    bar: Option<String>,
+    /// The open group, with when it began in seconds since 1970.
+    group: Option<(&'static str, u64)>,
+    pub(super) pulse: Pulse,
+    /// The file that gets every event.
+    pub(super) log: Option<Box<dyn Write + Send>>,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("bar", &self.bar).field("group", &self.group).finish()
+    }
 }
 
 const GREEN: &str = "\u{1b}[1;32m";
@@ -30,56 +57,154 @@ const RESET: &str = "\u{1b}[0m";
 const ERASE: &str = "\r\u{1b}[K";
 
 impl Output {
-    pub(super) fn new(color: Color, verbose: u8, quiet: bool) -> Self {
+    /// Stderr. What is not known of the environment is taken to be a terminal of somebody's.
+    pub(super) fn new(color: Color, verbose: u8, quiet: bool, env: Option<&Env>) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let colors = match color {
             Color::Always => true,
             Color::Never => false,
             Color::Auto => terminal && !crate::sys::env::no_color(),
         };
-        Output { colors, terminal, verbose: verbose > 0, quiet, bar: Mutex::new(None) }
+        let provider = env.and_then(|env| Provider::of(|name| env.var(name)));
+        // Some of them give a terminal to their jobs, too (CircleCI).
+        let job = provider.is_some() || env.is_some_and(Env::ci);
+        let bars = terminal && !job;
+        let sink = Box::new(std::io::stderr());
+        Output { colors, bars, verbose: verbose > 0, ..Output::to(sink, provider, quiet) }
     }
 
-    /// The error, what shows it, and what to do.
+    /// Lines without colours, for `provider`.
+    fn to(sink: Box<dyn Write + Send>, provider: Option<Provider>, quiet: bool) -> Self {
+        let pulse = Pulse::new(None, None);
+        Output {
+            colors: false,
+            bars: false,
+            verbose: false,
+            quiet,
+            provider,
+            clock: Stopwatch::start(),
+            state: Mutex::new(State { sink, bar: None, group: None, pulse, log: None }),
+        }
+    }
+
+    /// The error, what shows it, and what to do. Nothing comes after it.
     pub(super) fn error(&self, error: &Error) {
-        let mut text = format!("{} {error}\n", self.paint(RED, "error:"));
+        let mut text = format!("error: {error}\n");
         if let Some(detail) = error.detail_text().filter(|detail| !detail.is_empty()) {
             text.push_str(&indent(detail));
         }
-        if let Some(hint) = error.hint_text() {
-            text.push_str(&format!("{} {hint}\n", self.paint(CYAN, "hint:")));
+        let hint = error.hint_text().map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
+        self.record(&mut self.state(), &format!("{text}{hint}"));
+        let mut shown = match self.provider {
+            Some(provider) if error.status() != Status::Interrupted => {
+                let message = error.to_string();
+                provider.annotation("error", message.lines().next().unwrap_or_default())
+            }
+            _ => String::new(),
+        };
+        shown += &text.replacen("error:", &self.paint(RED, "error:"), 1);
+        shown += &hint.replacen("hint:", &self.paint(CYAN, "hint:"), 1);
+        let mut state = self.state();
+        self.leave(&mut state);
+        self.write(&mut state, &shown, None);
+    }
+
+    /// The command is over.
+    pub(super) fn done(&self, status: Status) {
+        let mut state = self.state();
+        self.leave(&mut state);
+        self.record(&mut state, &format!("ended with status {}", status.code()));
+    }
+
+    /// Says what is due, and gives how long nothing will be; none where nothing will be any more.
+    pub(super) fn beat(&self) -> Option<Duration> {
+        let mut state = self.state();
+        let due = state.pulse.due(self.clock.elapsed());
+        for due in due {
+            match due {
+                Due::Alive(text) => self.status(&mut state, "Running", &text),
+                Due::Late(text) => {
+                    let note = self.provider.map(|provider| provider.annotation("warning", &text));
+                    let line = format!("{}{}", note.unwrap_or_default(), self.warning(&text));
+                    self.record(&mut state, &format!("warning: {text}"));
+                    self.line(&mut state, &line);
+                }
+            }
         }
-        self.write(&text, None);
+        state.pulse.idle(self.clock.elapsed())
+    }
+
+    fn status(&self, state: &mut State, verb: &str, message: &str) {
+        self.record(state, &format!("{verb:>12} {message}"));
+        if !self.quiet {
+            let line = format!("{} {message}", self.paint(GREEN, &format!("{verb:>12}")));
+            self.line(state, &line);
+        }
+    }
+
+    fn warning(&self, message: &str) -> String {
+        format!("{} {message}", self.paint(YELLOW, "warning:"))
     }
 
     fn paint(&self, color: &str, text: &str) -> String {
         if self.colors { format!("{color}{text}{RESET}") } else { text.to_owned() }
     }
 
+    /// Begins the group `name`, after the one that is open.
+    fn enter(&self, state: &mut State, name: &'static str) {
+        self.leave(state);
+        if let Some(provider) = self.provider.filter(|_| !self.quiet) {
+            let now = clock::now();
+            state.group = Some((name, now));
+            self.write(state, &provider.begin(name, now), None);
+        }
+    }
+
+    /// Ends the group that is open.
+    fn leave(&self, state: &mut State) {
+        if let (Some(provider), Some((name, began))) = (self.provider, state.group.take()) {
+            self.write(state, &provider.end(name, began, clock::now()), None);
+        }
+    }
+
     /// Writes `text` above the bar; `bar` is the new one.
-    fn write(&self, text: &str, bar: Option<String>) {
-        let mut current = self.bar();
+    fn write(&self, state: &mut State, text: &str, bar: Option<String>) {
         let mut out = String::new();
-        if current.is_some() {
+        if state.bar.is_some() {
             out.push_str(ERASE);
         }
         out.push_str(text);
         if let Some(bar) = &bar {
             out.push_str(bar);
         }
-        *current = bar;
+        state.bar = bar;
+        if out.is_empty() {
+            return;
+        }
+        state.pulse.printed(self.clock.elapsed());
         // There is nowhere left to say that stderr is gone.
-        let mut stderr = std::io::stderr().lock();
-        let _ = stderr.write_all(out.as_bytes()).and_then(|()| stderr.flush());
+        let _ = state.sink.write_all(out.as_bytes()).and_then(|()| state.sink.flush());
     }
 
-    fn line(&self, text: &str) {
-        let bar = self.bar().clone();
-        self.write(&format!("{text}\n"), bar);
+    fn line(&self, state: &mut State, text: &str) {
+        let bar = state.bar.clone();
+        self.write(state, &format!("{text}\n"), bar);
     }
 
-    fn bar(&self) -> MutexGuard<'_, Option<String>> {
-        self.bar.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    /// Adds lines to the file that gets everything, with the time since the start.
+    pub(super) fn record(&self, state: &mut State, text: &str) {
+        let Some(log) = &mut state.log else { return };
+        let time = self.clock.elapsed().as_secs_f64();
+        let lines: String = text.lines().map(|line| format!("[{time:>9.3}] {line}\n")).collect();
+        if let Err(error) = log.write_all(lines.as_bytes()) {
+            state.log = None;
+            let line = self.warning(&format!("the file in `LONGSHORE_LOG` ends here: {error}"));
+            self.line(state, &line);
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn progress(&self, verb: &str, done: u64, total: u64, detail: &str) -> String {
@@ -105,22 +230,148 @@ fn terminal_width() -> usize {
 
 impl Events for Output {
     fn emit(&self, event: Event) {
+        let state = &mut *self.state();
+        state.pulse.note(&event, self.clock.elapsed());
         match event {
-            Event::Summary { text } => self.line(&text),
+            Event::Stage { name } => {
+                self.record(state, &format!("stage: {name}"));
+                self.enter(state, name);
+            }
+            Event::Summary { text } => {
+                self.record(state, &text);
+                self.leave(state);
+                self.line(state, &text);
+            }
             Event::Warning { message } => {
-                self.line(&format!("{} {message}", self.paint(YELLOW, "warning:")));
+                self.record(state, &format!("warning: {message}"));
+                let line = self.warning(&message);
+                self.line(state, &line);
             }
-            _ if self.quiet => {}
-            Event::Status { verb, message } => {
-                self.line(&format!("{} {message}", self.paint(GREEN, &format!("{verb:>12}"))));
+            Event::Status { verb, message } => self.status(state, verb, &message),
+            Event::Output { line } => {
+                self.record(state, &line);
+                // A terminal shows the bar instead; where there is none, lines show that it goes on.
+                if !self.quiet && (self.verbose || !self.bars) {
+                    self.line(state, &line);
+                }
             }
-            // A terminal shows the bar instead; where there is none, lines show that it goes on.
-            Event::Output { line } if self.verbose || !self.terminal => self.line(&line),
-            Event::Progress { verb, done, total, detail } if self.terminal => {
-                self.write("", Some(self.progress(verb, done, total, &detail)));
+            Event::Progress { verb, done, total, detail } => {
+                self.record(state, &format!("{verb:>12} {done}/{total}: {detail}"));
+                if !self.quiet && self.bars {
+                    let bar = self.progress(verb, done, total, &detail);
+                    self.write(state, "", Some(bar));
+                }
             }
-            Event::ProgressDone => self.write("", None),
-            Event::Output { .. } | Event::Progress { .. } => {}
+            Event::ProgressDone => self.write(state, "", None),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// What was written.
+    #[derive(Clone, Debug, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Sink {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    /// A `dist` that fails while it packs, as `provider` gets to see it.
+    fn failing(provider: Option<Provider>, quiet: bool) -> (String, String) {
+        let (sink, log) = (Sink::default(), Sink::default());
+        let output = Output::to(Box::new(sink.clone()), provider, quiet);
+        output.state().log = Some(Box::new(log.clone()));
+        let events: &dyn Events = &output;
+        events.emit(Event::Stage { name: "build" });
+        events.status("Building", "hello");
+        events.emit(Event::Stage { name: "pack" });
+        events.warn("odd");
+        output.error(&Error::build("50% broke\nbadly").detail("end of\nthe log").hint("mend it"));
+        output.done(Status::BuildFailed);
+        (sink.text(), log.text())
+    }
+
+    const LAST: &str = "error: 50% broke\nbadly\n  end of\n  the log\nhint: mend it\n";
+
+    #[test]
+    fn groups_are_closed_before_the_error_which_comes_last() {
+        let (github, _) = failing(Some(Provider::GitHub), false);
+        assert_eq!(
+            github,
+            "::group::build\n    Building hello\n::endgroup::\n::group::pack\nwarning: odd\n\
+             ::endgroup::\n::error::50%25 broke\n"
+                .to_owned()
+                + LAST
+        );
+        let (gitlab, _) = failing(Some(Provider::GitLab), false);
+        let plain: String = gitlab.chars().filter(|c| !c.is_ascii_digit()).collect();
+        let group = |name: &str, inside: &str| {
+            format!(
+                "\u{1b}[Ksection_start::longshore_{name}_[collapsed=true]\r\u{1b}[K{name}\n{inside}\n\
+                 \u{1b}[Ksection_end::longshore_{name}_\r\u{1b}[K\n"
+            )
+        };
+        let last = LAST.replace("50", "");
+        let expected = group("build", "    Building hello") + &group("pack", "warning: odd") + &last;
+        assert_eq!(plain, expected);
+        let (circle, _) = failing(Some(Provider::CircleCi), false);
+        assert_eq!(circle, "    Building hello\nwarning: odd\n".to_owned() + LAST);
+        assert_eq!(failing(None, false).0, circle);
+    }
+
+    #[test]
+    fn quiet_has_no_groups() {
+        let (github, log) = failing(Some(Provider::GitHub), true);
+        assert_eq!(github, "warning: odd\n::error::50%25 broke\n".to_owned() + LAST);
+        // The file has everything all the same.
+        let lines: Vec<_> = log.lines().map(|line| line.split_once("] ").unwrap().1).collect();
+        let expected = ["stage: build", "    Building hello", "stage: pack", "warning: odd"];
+        let last = LAST.lines().chain(["ended with status 4"]);
+        assert_eq!(lines, expected.into_iter().chain(last).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_summary_is_outside_of_groups() {
+        let sink = Sink::default();
+        let output = Output::to(Box::new(sink.clone()), Some(Provider::GitHub), false);
+        output.emit(Event::Stage { name: "pack" });
+        output.emit(Event::Summary { text: "made".to_owned() });
+        output.done(Status::Done);
+        assert_eq!(sink.text(), "::group::pack\n::endgroup::\nmade\n");
+    }
+
+    #[test]
+    fn a_sign_of_life_names_what_runs() {
+        let sink = Sink::default();
+        let output = Output::to(Box::new(sink.clone()), None, false);
+        output.state().pulse = Pulse::new(Some(Duration::ZERO), None);
+        output.emit(Event::Stage { name: "build" });
+        let detail = "ring, syn".to_owned();
+        output.emit(Event::Progress { verb: "Building", done: 1, total: 4, detail });
+        assert_eq!(output.beat(), Some(Duration::ZERO));
+        assert_eq!(
+            sink.text(),
+            "     Running build, for 0 s; compiling ring (0 s), syn (0 s); 1 of 4 units are done\n"
+        );
+        output.state().pulse = Pulse::new(None, None);
+        assert_eq!(output.beat(), None);
     }
 }

@@ -32,6 +32,7 @@ pub fn build(cx: &Context, request: &Request) -> Result<Dist> {
 fn make(cx: &Context, request: &Request, pack: bool) -> Result<Dist> {
     // Before anything is fetched or built, std among it.
     zig::check_reentry(cx)?;
+    cx.stage("plan");
     let planned = plan::plan_and_provide(cx, request)?;
     let plan = &planned.plan;
     for skipped in &plan.skipped {
@@ -39,13 +40,16 @@ fn make(cx: &Context, request: &Request, pack: bool) -> Result<Dist> {
         cx.status("Skipping", what);
     }
     let stage = Stage::begin(cx, plan.output.as_ref())?;
+    cx.stage("build");
     let built = build::build(cx, &planned, &stage)?;
+    cx.stage("verify");
     let verified = verify::artifacts(cx, &planned, &stage, built.artifacts.clone())
         .map_err(|error| blame::refused(cx, plan, &built, &stage, error))?;
     twice::twice(cx, &planned, &stage, &built)?;
     let companions = package::companions(cx, &planned, &built.report, &built.artifacts, &stage)?;
     let (mut images, mut archives) = (Vec::new(), Vec::new());
     if pack {
+        cx.stage("pack");
         let (epoch, dir) = (plan.release.source_date_epoch, plan.target_directory.as_str());
         let (digests, pieces) = (Digests::default(), pieces::Store::new(dir.into())?);
         let kept = (&digests, &pieces);
@@ -64,6 +68,7 @@ fn make(cx: &Context, request: &Request, pack: bool) -> Result<Dist> {
         archives = package::archives(&inputs, &stage)?;
         pieces.prune()?;
     }
+    cx.stage("try out");
     let mut artifacts: Vec<_> = verified.into_iter().map(VerifiedArtifact::into_artifact).collect();
     for (artifact, job) in artifacts.iter_mut().zip(&plan.jobs) {
         let target = planned.targets.get(&job.target)?;

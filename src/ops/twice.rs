@@ -25,6 +25,7 @@ pub(super) fn twice(cx: &Context, planned: &Planned, stage: &Stage, built: &Buil
     let Some(again) = &planned.again else {
         return Ok(());
     };
+    cx.stage("build again");
     let directory = Utf8Path::new(&again.target_directory);
     fs::remove_dir_all(directory)?;
     let report = build::compile(cx, planned, again, stage, "again")?;

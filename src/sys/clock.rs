@@ -1,13 +1,18 @@
 //! How long things take, and what day it is.
 #![allow(clippy::disallowed_methods, reason = "this is the one place that looks at the clock")]
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The day of today, in UTC, as `2026-12-31`.
 pub fn today() -> String {
     let mut text = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     text.truncate(10);
     text
+}
+
+/// The time of now, in UTC, as `2026-12-31T23:59:59Z`.
+pub fn time() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
 /// Seconds since 1970, in UTC.
@@ -25,6 +30,11 @@ impl Stopwatch {
     #[must_use]
     pub fn start() -> Self {
         Stopwatch(Instant::now())
+    }
+
+    /// The time since then.
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
     }
 
     /// Milliseconds since then.

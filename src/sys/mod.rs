@@ -42,7 +42,17 @@ impl Context {
     /// # Errors
     /// The current directory cannot be read, or is not UTF-8.
     pub fn new(events: Arc<dyn Events>) -> crate::Result<Self> {
-        Ok(Context { env: env::Env::read()?, events, children: process::Children::default() })
+        Ok(Context::with(env::Env::read()?, events))
+    }
+
+    /// One with this environment.
+    pub fn with(env: env::Env, events: Arc<dyn Events>) -> Self {
+        Context { env, events, children: process::Children::default() }
+    }
+
+    /// Begins a stage; the one before it ends.
+    pub fn stage(&self, name: &'static str) {
+        self.emit(Event::Stage { name });
     }
 
     /// Emits a step.

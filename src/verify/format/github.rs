@@ -3,11 +3,14 @@
 use std::fmt::Write;
 
 use super::findings;
-use crate::schema::{dist::Level, verify::Verification};
+use crate::{
+    log::provider::{data, property},
+    schema::{dist::Level, verify::Verification},
+};
 
 /// A line for each finding, which GitHub Actions shows at its file and in the summary of the run
 /// (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>, "Setting an
-/// error message"; the escapes are those of `actions/toolkit`, `packages/core/src/command.ts`).
+/// error message").
 pub fn annotations(verification: &Verification) -> String {
     let mut text = String::new();
     for (checked, found) in findings(verification) {
@@ -31,12 +34,4 @@ pub fn annotations(verification: &Verification) -> String {
         );
     }
     text
-}
-
-fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
-}
-
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
 }

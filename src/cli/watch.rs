@@ -1,0 +1,67 @@
+//! The thread that says what nobody else does while a command is silent: that it is alive, and that
+//! the job's time is running out.
+
+use std::{sync::Arc, thread::JoinHandle};
+
+use camino::Utf8Path;
+
+use super::output::Output;
+use crate::{
+    error::{Error, Result},
+    log::{Pulse, Settings},
+    sys::{Context, clock, fs, process::Children},
+};
+
+/// Watches until it is dropped; nothing is said after that.
+#[derive(Debug)]
+pub(super) struct Watch {
+    children: Children,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Opens the file that gets every event, and begins to watch, as the environment says.
+///
+/// # Errors
+/// A variable has no such value, the file cannot be written, or there are no more threads.
+pub(super) fn watch(cx: &Context, output: &Arc<Output>) -> Result<Watch> {
+    let mut settings = Settings::read(|name| cx.env.var(name), clock::now())?;
+    if let Some(path) = cx.env.var("LONGSHORE_LOG") {
+        let log = fs::append(&cx.env.dir.join(Utf8Path::new(path)))?;
+        let mut state = output.state();
+        state.log = Some(Box::new(log));
+        let version = env!("CARGO_PKG_VERSION");
+        output.record(&mut state, &format!("longshore {version}, {}", clock::time()));
+    }
+    // A bar is a sign of life by itself, and who wants quiet gets it.
+    if output.bars || output.quiet {
+        settings.heartbeat = None;
+    }
+    // Paused on, and ended, alone.
+    let children = cx.children.nested();
+    output.state().pulse = Pulse::new(settings.heartbeat, settings.limit);
+    let mut watch = Watch { children: children.clone(), thread: None };
+    if settings.heartbeat.is_some() || settings.limit.is_some() {
+        let output = output.clone();
+        let beats = move || {
+            while let Some(idle) = output.beat() {
+                if children.pause(idle).is_err() {
+                    break;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().spawn(beats);
+        let failed = |error| Error::build("cannot watch the time").because(error);
+        watch.thread = Some(thread.map_err(failed)?);
+    }
+    Ok(watch)
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.children.interrupt();
+        if let Some(thread) = self.thread.take() {
+            // It only prints; that it panicked changes nothing any more.
+            let _ = thread.join();
+        }
+    }
+}
