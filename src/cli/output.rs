@@ -330,7 +330,8 @@ mod tests {
             )
         };
         let last = LAST.replace("50", "");
-        let expected = group("build", "    Building hello") + &group("pack", "warning: odd") + &last;
+        let expected =
+            group("build", "    Building hello") + &group("pack", "warning: odd") + &last;
         assert_eq!(plain, expected);
         let (circle, _) = failing(Some(Provider::CircleCi), false);
         assert_eq!(circle, "    Building hello\nwarning: odd\n".to_owned() + LAST);

@@ -1,8 +1,8 @@
 //! What a job's log needs besides the events themselves: folded groups in the form of whoever runs
 //! the job, signs of life while nothing is printed, and the job's time limit.
 
-mod pulse;
 pub mod provider;
+mod pulse;
 mod settings;
 #[cfg(test)]
 mod tests;

@@ -34,9 +34,7 @@ impl Provider {
             Provider::GitHub => format!("::group::{}\n", data(name)),
             Provider::GitLab => {
                 let id = section(name, began);
-                format!(
-                    "\u{1b}[0Ksection_start:{began}:{id}[collapsed=true]\r\u{1b}[0K{name}\n"
-                )
+                format!("\u{1b}[0Ksection_start:{began}:{id}[collapsed=true]\r\u{1b}[0K{name}\n")
             }
             Provider::CircleCi => String::new(),
         }

@@ -49,7 +49,8 @@ impl Settings {
             None => now,
             Some(value) => {
                 let hint = "it is when the job began, in seconds since 1970: `date +%s`";
-                let started = value.parse::<u64>().ok().filter(|at| *at <= now.saturating_add(SKEW));
+                let started =
+                    value.parse::<u64>().ok().filter(|at| *at <= now.saturating_add(SKEW));
                 started.ok_or_else(|| refused("LONGSHORE_JOB_STARTED", value, hint))?
             }
         };

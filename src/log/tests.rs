@@ -17,9 +17,7 @@ fn alive(text: &str) -> Vec<Due> {
 
 #[test]
 fn groups_of_each_provider() {
-    let text = |provider: Provider| {
-        (provider.begin("try out", 7), provider.end("try out", 7, 9))
-    };
+    let text = |provider: Provider| (provider.begin("try out", 7), provider.end("try out", 7, 9));
     assert_eq!(text(Provider::GitHub), ("::group::try out\n".into(), "::endgroup::\n".into()));
     let (begin, end) = text(Provider::GitLab);
     assert_eq!(
@@ -90,9 +88,7 @@ fn a_list_that_is_cut_off_ends_no_unit() {
     pulse.note(&building("syn, rin..."), seconds(5));
     assert_eq!(
         pulse.due(seconds(6)),
-        alive(
-            "for 6 s; compiling ring (6 s), zstd-sys (6 s), syn (1 s); 3 of 9 units are done"
-        )
+        alive("for 6 s; compiling ring (6 s), zstd-sys (6 s), syn (1 s); 3 of 9 units are done")
     );
 }
 

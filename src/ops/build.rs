@@ -161,9 +161,10 @@ fn steady_env(cx: &Context, epoch: u64) -> BTreeMap<String, Option<String>> {
         ("SOURCE_DATE_EPOCH", epoch.to_string().as_str()),
         ("LC_ALL", "C"),
         ("TZ", "UTC"),
-        // Cargo tells how far it is only in its progress bar.
+        // Cargo tells how far it is only in its progress bar, and names all that it compiles only
+        // where there is room.
         ("CARGO_TERM_PROGRESS_WHEN", "always"),
-        ("CARGO_TERM_PROGRESS_WIDTH", "120"),
+        ("CARGO_TERM_PROGRESS_WIDTH", "500"),
         ("CARGO_TERM_COLOR", "never"),
     ] {
         env.insert(name.to_owned(), Some(value.to_owned()));

@@ -70,10 +70,11 @@ fn make(cx: &Context, request: &Request, pack: bool) -> Result<Dist> {
     }
     cx.stage("try out");
     let mut artifacts: Vec<_> = verified.into_iter().map(VerifiedArtifact::into_artifact).collect();
+    let log = stage.path("logs/smoke.log");
     for (artifact, job) in artifacts.iter_mut().zip(&plan.jobs) {
         let target = planned.targets.get(&job.target)?;
         let path = stage.path(&artifact.path);
-        artifact.smoke = smoke::smoke(cx, target, &path, &artifact.name, &job.smoke)?;
+        artifact.smoke = smoke::smoke(cx, target, &path, &artifact.name, &job.smoke, &log)?;
         summary::smoke(cx, artifact);
     }
     let release = plan.release.clone();

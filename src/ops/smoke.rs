@@ -1,6 +1,6 @@
 //! Smoke: each binary is run once, in an empty root, so that what it needs besides itself shows.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, io::Write, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -15,7 +15,7 @@ use crate::{
 /// The exit code of a Rust program that panicked.
 const PANIC: i32 = 101;
 
-/// Runs the binary at `path` as `setting` says.
+/// Runs the binary at `path` as `setting` says. All that it writes goes to `log`, too.
 ///
 /// # Errors
 /// It crashed, panicked or was not able to start; or it did not end with 0 where that was asked.
@@ -25,6 +25,7 @@ pub fn smoke(
     path: &Utf8Path,
     name: &str,
     setting: &plan::Smoke,
+    log: &Utf8Path,
 ) -> Result<Option<Smoke>> {
     let Some(args) = &setting.args else {
         return Ok(None);
@@ -35,7 +36,7 @@ pub fn smoke(
     };
     let limit = Duration::from_secs(setting.timeout);
     let root = Root::new(path, name, runner.emulator.as_deref())?;
-    let (output, empty_root) = run(cx, &root, &runner, args, limit)?;
+    let (output, empty_root) = run(cx, &root, &runner, args, limit, Some(log))?;
     judge(&output, name, target, args, setting)?;
     let text = String::from_utf8_lossy(&output.stdout);
     Ok(Some(Smoke::Ran {
@@ -125,13 +126,14 @@ impl Root {
 }
 
 /// Runs it with the directory as root where this user may, else in it. Gives what it wrote, and
-/// whether its root was empty.
+/// whether its root was empty. `log` gets all of it, too.
 pub(super) fn run(
     cx: &Context,
     root: &Root,
     runner: &Runner,
     args: &[String],
     limit: Duration,
+    log: Option<&Utf8Path>,
 ) -> Result<(Output, bool)> {
     let dir = root.dir.path.as_str();
     let inside = |command: Command| {
@@ -155,7 +157,7 @@ pub(super) fn run(
         let probe = probe.args(flags).args([dir, "/.longshore-no-such-program"]);
         let works = cx.children.output(&probe)?.code == Some(127);
         if works {
-            let output = cx.children.output_within(&command, Some(limit))?;
+            let output = tell(log, &command, cx.children.output_within(&command, Some(limit)))?;
             // An emulator that is not static does not start in there (the shell's 126 and 127).
             if runner.emulator.is_none() || !matches!(output.code, Some(126 | 127)) {
                 return Ok((output, true));
@@ -169,7 +171,25 @@ pub(super) fn run(
         command = command.args(runner.flags.clone()).arg(binary);
     }
     let command = Command { env: env(), ..command.args(args.to_vec()) };
-    Ok((cx.children.output_within(&command, Some(limit))?, false))
+    let output = tell(log, &command, cx.children.output_within(&command, Some(limit)))?;
+    Ok((output, false))
+}
+
+/// Adds a run to `log`, whole.
+fn tell(log: Option<&Utf8Path>, command: &Command, output: Result<Output>) -> Result<Output> {
+    let output = output?;
+    let Some(log) = log else { return Ok(output) };
+    let mut text = format!("$ {command}\n").into_bytes();
+    for stream in [&output.stdout, &output.stderr] {
+        text.extend_from_slice(stream);
+        if stream.last().is_some_and(|last| *last != b'\n') {
+            text.push(b'\n');
+        }
+    }
+    text.extend_from_slice(format!("{}\n", output.ending()).as_bytes());
+    let written = fs::append(log)?.write_all(&text);
+    written.map_err(|error| fs::failed("write", log, error))?;
+    Ok(output)
 }
 
 fn env() -> BTreeMap<String, Option<String>> {

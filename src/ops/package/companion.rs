@@ -171,7 +171,8 @@ impl Written<'_> {
         };
         let path = self.stage.path(&artifact.path);
         let root = Root::new(&path, binary, runner.emulator.as_deref())?;
-        let (output, _) = smoke::run(self.cx, &root, &runner, &key.1, limit)?;
+        let log = self.stage.path("logs/companions.log");
+        let (output, _) = smoke::run(self.cx, &root, &runner, &key.1, limit, Some(&log))?;
         let failed = |how: String| {
             Error::check(format!("{what} {how}"))
                 .detail(output.tail(10))

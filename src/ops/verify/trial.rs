@@ -60,7 +60,7 @@ pub(super) fn run(
     let command = Command::new(runner.name.clone()).args(runner.flags.clone());
     let command = command.arg(place.as_str()).args(trial.args.clone());
     let output = Root::new(place, NAME, runner.emulator.as_deref())
-        .and_then(|root| smoke::run(cx, &root, &runner, &trial.args, trial.limit));
+        .and_then(|root| smoke::run(cx, &root, &runner, &trial.args, trial.limit, None));
     let (output, empty) = match output {
         Ok(output) => output,
         Err(error) => return Run::NotRun(error.to_string()),

@@ -70,6 +70,15 @@ pub(crate) fn plain(program: impl AsRef<std::ffi::OsStr>) -> Command {
         "RUSTFLAGS",
         "SOURCE_DATE_EPOCH",
         "NO_COLOR",
+        // Of the job that the tests run in.
+        "GITHUB_",
+        "GITLAB_CI",
+        "CIRCLE",
+        "CI_",
+        "LONGSHORE_HEARTBEAT",
+        "LONGSHORE_JOB_STARTED",
+        "LONGSHORE_LOG",
+        "LONGSHORE_TIME_LIMIT",
     ];
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
