@@ -13,6 +13,7 @@ pub mod cargo;
 pub mod ci;
 pub mod cli;
 pub mod command;
+pub mod comment;
 pub mod compress;
 pub mod config;
 pub mod contents;

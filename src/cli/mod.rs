@@ -4,6 +4,7 @@ mod args;
 mod assemble;
 mod cache;
 mod ci;
+mod comment;
 mod image;
 mod merge;
 mod output;

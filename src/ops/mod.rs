@@ -10,6 +10,7 @@ pub mod cache;
 mod checksums;
 pub mod ci;
 mod collect;
+pub mod comment;
 mod digests;
 pub mod dist;
 pub mod doctor;

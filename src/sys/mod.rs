@@ -7,6 +7,7 @@ pub mod clock;
 pub mod digests;
 pub mod env;
 pub mod file;
+pub mod forge;
 pub mod fs;
 pub mod git;
 pub mod host;

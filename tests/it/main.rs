@@ -12,6 +12,7 @@ mod blame;
 mod cache;
 mod ci;
 mod ci_run;
+mod ci_comment;
 mod ci_logs;
 mod cli;
 mod corpus;

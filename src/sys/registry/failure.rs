@@ -15,7 +15,7 @@ const BODY: u64 = 64 << 10;
 
 /// Why something was not done, and whether to try it again.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(in crate::sys) enum Trouble {
     /// It will not go better.
     Final(Error),
     /// It may go well later; after so long, where the registry says so.
@@ -59,63 +59,91 @@ impl Repository {
     /// No answer came. URLs are not told: they can hold what lets others in.
     pub(super) fn broken(&self, what: &str, failure: &Http) -> Trouble {
         let host = self.server();
-        let reached = self.reached.load(std::sync::atomic::Ordering::Relaxed);
-        let of_io = match failure {
-            Http::Io(error) => Some(error),
-            _ => None,
-        };
-        if let Http::Other(own) = failure
-            && let Some(own) = own.downcast_ref::<Error>()
-        {
-            return Trouble::Final(own.again());
-        }
         let no_tls = format!("does `{host}` speak TLS? `--insecure {host}` allows plain HTTP");
-        if let Some(tls) = tls(failure) {
-            let error = self.error(what, &format!("TLS failed: {tls}"));
-            return Trouble::Final(match tls {
-                rustls::Error::InvalidCertificate(_) => error.hint(
+        match cause(failure) {
+            Cause::Own(own) => Trouble::Final(own.again()),
+            Cause::Certificate(why) => {
+                Trouble::Final(self.error(what, &format!("TLS failed: {why}")).hint(
                     "if the registry has a certificate of your own authority, name that with `--ca FILE` \
                      or `SSL_CERT_FILE`",
-                ),
-                _ => error.hint(no_tls),
-            });
-        }
-        if let Http::Tls(_) = failure {
-            let why = "TLS failed: no certificate can be for a host of that name";
-            return Trouble::Final(self.error(what, why).hint(no_tls));
-        }
-        let unreachable = |why: &str| {
-            let error = self.error(what, why).hint(format!(
-                "is the name `{host}` right, is the registry running, and does the way to it need \
-                 `HTTPS_PROXY`?"
-            ));
-            // One that never was there is not waited for.
-            if reached { Trouble::Again(error, None) } else { Trouble::Final(error) }
-        };
-        match failure {
-            Http::HostNotFound => unreachable("there is no such host"),
-            Http::ConnectionFailed => unreachable("no connection"),
-            Http::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
-                unreachable("no connection in time")
+                ))
             }
-            Http::ConnectProxyFailed(_) => unreachable("the proxy refuses"),
-            Http::InvalidProxyUrl => unreachable("the address of the proxy is wrong"),
-            Http::Timeout(_) => Trouble::Again(self.error(what, "the registry is silent"), None),
-            _ => match of_io.map(io::Error::kind) {
-                Some(io::ErrorKind::ConnectionRefused) => unreachable("the connection is refused"),
-                Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
-                    unreachable("there is no way to it")
-                }
-                Some(_) => Trouble::Again(self.error(what, "the connection broke"), None),
-                None if matches!(failure, Http::Protocol(_)) => Trouble::Again(
-                    self.error(what, "the answer is no HTTP, or was cut short"),
-                    None,
-                ),
-                None => {
-                    Trouble::Final(self.error(what, "the answer is no such HTTP as was asked for"))
-                }
-            },
+            Cause::Tls(why) => {
+                Trouble::Final(self.error(what, &format!("TLS failed: {why}")).hint(no_tls))
+            }
+            Cause::Unreachable(why) => {
+                let error = self.error(what, why).hint(format!(
+                    "is the name `{host}` right, is the registry running, and does the way to it need \
+                     `HTTPS_PROXY`?"
+                ));
+                // One that never was there is not waited for.
+                let reached = self.reached.load(std::sync::atomic::Ordering::Relaxed);
+                if reached { Trouble::Again(error, None) } else { Trouble::Final(error) }
+            }
+            Cause::Silent => Trouble::Again(self.error(what, "the registry is silent"), None),
+            Cause::Broken(why) => Trouble::Again(self.error(what, why), None),
+            Cause::Wrong(why) => Trouble::Final(self.error(what, why)),
         }
+    }
+}
+
+/// Why no answer came.
+#[derive(Debug)]
+pub(in crate::sys) enum Cause<'a> {
+    /// An error of our own, such as a file of certificates that cannot be read.
+    Own(&'a Error),
+    /// The server's certificate is not trusted.
+    Certificate(String),
+    /// There is no TLS with it.
+    Tls(String),
+    /// There is no way to it.
+    Unreachable(&'static str),
+    /// It does not answer.
+    Silent,
+    /// The way to it, or back, broke.
+    Broken(&'static str),
+    /// What came is none of HTTP that was asked for.
+    Wrong(&'static str),
+}
+
+/// What is behind a failure.
+pub(in crate::sys) fn cause(failure: &Http) -> Cause<'_> {
+    if let Http::Other(own) = failure
+        && let Some(own) = own.downcast_ref::<Error>()
+    {
+        return Cause::Own(own);
+    }
+    if let Some(tls) = tls(failure) {
+        return match tls {
+            rustls::Error::InvalidCertificate(_) => Cause::Certificate(tls.to_string()),
+            _ => Cause::Tls(tls.to_string()),
+        };
+    }
+    let kind = match failure {
+        Http::Io(error) => Some(error.kind()),
+        _ => None,
+    };
+    match failure {
+        Http::Tls(_) => Cause::Tls("no certificate can be for a host of that name".to_owned()),
+        Http::HostNotFound => Cause::Unreachable("there is no such host"),
+        Http::ConnectionFailed => Cause::Unreachable("no connection"),
+        Http::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
+            Cause::Unreachable("no connection in time")
+        }
+        Http::ConnectProxyFailed(_) => Cause::Unreachable("the proxy refuses"),
+        Http::InvalidProxyUrl => Cause::Unreachable("the address of the proxy is wrong"),
+        Http::Timeout(_) => Cause::Silent,
+        Http::Protocol(_) => Cause::Broken("the answer is no HTTP, or was cut short"),
+        _ => match kind {
+            Some(io::ErrorKind::ConnectionRefused) => {
+                Cause::Unreachable("the connection is refused")
+            }
+            Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
+                Cause::Unreachable("there is no way to it")
+            }
+            Some(_) => Cause::Broken("the connection broke"),
+            None => Cause::Wrong("the answer is no such HTTP as was asked for"),
+        },
     }
 }
 

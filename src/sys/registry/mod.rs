@@ -1,5 +1,5 @@
 //! Registries: the OCI distribution protocol 1.1 over HTTP. What its values mean is in
-//! [`crate::distribution`]; here they are sent and received. The one place that uses the network.
+//! [`crate::distribution`]; here they are sent and received.
 
 mod answer;
 mod call;
@@ -19,6 +19,9 @@ use camino::Utf8PathBuf;
 
 pub use pull::Remote;
 pub use push::{Blob, Sent};
+
+pub(super) use failure::{Cause, Trouble, cause};
+pub(super) use tls::{connect, trust};
 
 use super::{
     Context,

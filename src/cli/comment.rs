@@ -1,0 +1,43 @@
+//! `ci comment`: its arguments.
+
+use camino::Utf8PathBuf;
+use clap::Args;
+
+use crate::{
+    error::{Result, Status},
+    ops,
+    sys::{Context, forge::Settings},
+};
+
+#[derive(Debug, Args)]
+pub(super) struct CommentArgs {
+    /// The report, in Markdown
+    #[arg(long, value_name = "FILE")]
+    file: Utf8PathBuf,
+    /// What the comment is called; one of the same name is updated
+    #[arg(long, value_name = "NAME", default_value = "size")]
+    marker: String,
+    /// Make no new comment where this report of `size --message-format json` says that nothing changed
+    #[arg(long, value_name = "FILE")]
+    unless_unchanged: Option<Utf8PathBuf>,
+    /// Trust the certificates in this file, too; repeatable
+    #[arg(long = "ca", value_name = "FILE")]
+    ca: Vec<Utf8PathBuf>,
+    /// Allow plain HTTP with this server; repeatable
+    #[arg(long = "insecure", value_name = "HOST")]
+    insecure: Vec<String>,
+}
+
+/// Writes the comment.
+pub(super) fn run(cx: &Context, args: &CommentArgs) -> Result<Status> {
+    ops::comment::comment(
+        cx,
+        &ops::comment::Request {
+            file: args.file.clone(),
+            marker: args.marker.clone(),
+            unless_unchanged: args.unless_unchanged.clone(),
+            server: Settings { ca: args.ca.clone(), insecure: args.insecure.clone() },
+        },
+    )?;
+    Ok(Status::Done)
+}
