@@ -3,7 +3,10 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand, ValueEnum, builder::PossibleValue};
 
-use super::print;
+use super::{
+    comment::{self, CommentArgs},
+    print,
+};
 use crate::{
     ci::Provider,
     error::{Error, Result, Status},
@@ -32,6 +35,8 @@ enum CiVerb {
         #[arg(long, value_name = "PATH")]
         manifest_path: Option<Utf8PathBuf>,
     },
+    /// Write a report as the one comment on the pull request that is updated
+    Comment(CommentArgs),
 }
 
 #[derive(Debug, Args)]
@@ -88,5 +93,6 @@ pub(super) fn run(cx: &Context, args: &CiArgs) -> Result<Status> {
             ci::preflight(cx, tag.as_deref(), manifest_path.as_deref())?;
             Ok(Status::Done)
         }
+        CiVerb::Comment(args) => comment::run(cx, args),
     }
 }

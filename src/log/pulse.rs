@@ -38,6 +38,8 @@ pub struct Pulse {
     done: Vec<(String, Duration)>,
     /// The last state of a bar.
     bar: Option<String>,
+    /// The last step, in lowercase.
+    step: Option<String>,
 }
 
 impl Pulse {
@@ -51,6 +53,7 @@ impl Pulse {
             units: BTreeMap::new(),
             done: Vec::new(),
             bar: None,
+            step: None,
         }
     }
 
@@ -64,6 +67,7 @@ impl Pulse {
         match event {
             Event::Stage { name } => {
                 self.leave(now);
+                self.step = None;
                 self.stage = Some((name, now));
             }
             Event::Progress { verb, done, total, detail } => {
@@ -79,7 +83,10 @@ impl Pulse {
                 self.leave(now);
                 self.stage = None;
             }
-            Event::Status { .. } | Event::Warning { .. } | Event::Output { .. } => {}
+            Event::Status { verb, message } => {
+                self.step = Some(format!("{} {message}", verb.to_lowercase()));
+            }
+            Event::Warning { .. } | Event::Output { .. } => {}
         }
     }
 
@@ -147,8 +154,10 @@ impl Pulse {
         if let Some(units) = self.compiling(now) {
             text += &format!("; compiling {units}");
         }
-        if let Some(bar) = &self.bar {
-            text += &format!("; {bar}");
+        match (&self.bar, &self.step) {
+            (Some(bar), _) => text += &format!("; {bar}"),
+            (None, Some(step)) => text += &format!("; the last step: {step}"),
+            (None, None) => {}
         }
         text
     }

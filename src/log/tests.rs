@@ -71,6 +71,11 @@ fn a_sign_of_life_comes_when_nothing_is_printed() {
     assert_eq!(pulse.idle(seconds(129)), Some(seconds(1)));
     pulse.note(&Event::Stage { name: "pack" }, seconds(129));
     assert_eq!(pulse.due(seconds(130)), alive("pack, for 1 s"));
+    pulse.note(&Event::Status { verb: "Packed", message: "hello.deb".to_owned() }, seconds(140));
+    assert_eq!(
+        pulse.due(seconds(190)),
+        alive("pack, for 1 min 1 s; the last step: packed hello.deb")
+    );
     assert_eq!(Pulse::new(Some(seconds(1)), None).due(seconds(3700)), alive("for 1 h 1 min 40 s"));
 }
 

@@ -23,7 +23,11 @@ pub mod zig;
 
 use std::sync::Arc;
 
-use crate::event::{Event, Events};
+use crate::{
+    cargo::progress,
+    command::Command,
+    event::{Event, Events},
+};
 
 /// What an operation needs of the world: the environment as it was at the start, a place for
 /// events, and the children that have to end with it.
@@ -64,6 +68,31 @@ impl Context {
     /// Emits a warning.
     pub fn warn(&self, message: impl Into<String>) {
         self.events.warn(message);
+    }
+
+    /// Runs a command that takes its time, to its end, whatever that is. The command, without its
+    /// variables, and each line that it writes are told as they come.
+    ///
+    /// # Errors
+    /// It could not be started, or an interrupt came.
+    pub fn told(&self, command: &Command) -> crate::Result<process::Output> {
+        let shown = Command { env: Default::default(), ..command.clone() };
+        self.emit(Event::Output { line: format!("$ {shown}") });
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let mut output = self.children.stream(command, None, |stream, bytes| {
+            let all = match stream {
+                process::Stream::Stdout => &mut stdout,
+                process::Stream::Stderr => &mut stderr,
+            };
+            all.extend_from_slice(bytes);
+            let text = String::from_utf8_lossy(bytes);
+            if !progress::is_bar(&text) {
+                let line = progress::plain(&text).trim_end().to_owned();
+                self.emit(Event::Output { line });
+            }
+        })?;
+        (output.stdout, output.stderr) = (stdout, stderr);
+        Ok(output)
     }
 
     /// Emits any event.

@@ -22,7 +22,7 @@ fn reports(text: &str, base_size: u64) -> Workspace {
 }
 
 fn run(workspace: &Workspace, args: &str) -> Test {
-    longshore(workspace, &format!("ci-comment --file size.md {args}")).absent("hunter2")
+    longshore(workspace, &format!("ci comment --file size.md {args}")).absent("hunter2")
 }
 
 fn github(workspace: &Workspace, forge: &Forge, args: &str) -> Test {

@@ -10,6 +10,7 @@ use crate::{
     support::{
         command::{Test, longshore},
         gate::{GATED, Gate},
+        peer,
         workspace::Workspace,
     },
 };
@@ -127,6 +128,26 @@ fn the_file_of_events_and_the_time_limit() {
     // A second run is added.
     test().run();
     assert!(fs::read_to_string(&log).unwrap().starts_with(&text));
+}
+
+#[test]
+fn what_programs_say_when_they_are_tried_out_is_kept() {
+    if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) {
+        return peer::skip("it runs a linux/amd64 binary");
+    }
+    let main =
+        "fn main() { println!(\"out\"); eprintln!(\"first\\nlast\"); panic!(\"no luck\") }\n";
+    let workspace = Workspace::hello().file("src/main.rs", main);
+    dist(&workspace, "--target x86_64-unknown-linux-musl")
+        .env("GITHUB_ACTIONS", "true")
+        .status(1)
+        .stderr("::group::try out\n::endgroup::\n::error::`hello --version` for ")
+        .run();
+    let log = workspace.path("target/dist.failed/logs/smoke.log");
+    let text = fs::read_to_string(log).unwrap();
+    for part in ["/hello --version\n", "\nout\nfirst\nlast\n", "no luck", "\nexit status 101\n"] {
+        assert!(text.contains(part), "no `{part}` in {text}");
+    }
 }
 
 #[test]

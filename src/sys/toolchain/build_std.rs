@@ -92,7 +92,7 @@ fn build_one(
     if offline {
         command = command.arg("--offline");
     }
-    let output = cx.children.output(&command)?;
+    let output = cx.told(&command)?;
     if !output.success() {
         return Err(Error::tool(format!(
             "std for `{target}` cannot be built from `{source}`: cargo ended with {}",

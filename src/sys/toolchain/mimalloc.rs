@@ -88,7 +88,7 @@ pub fn provide(
         .args(["-I", source.join("include").as_str()])
         .args(["-c", source.join("src/static.c").as_str(), "-o", partial.as_str()]);
     command.env.clone_from(env);
-    let output = cx.children.output(&command)?;
+    let output = cx.told(&command)?;
     if !output.success() {
         return Err(Error::build(format!(
             "mimalloc cannot be compiled for `{target}`: the C compiler ended with {}",

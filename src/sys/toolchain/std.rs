@@ -158,7 +158,7 @@ fn rustup(cx: &Context, offline: bool, args: &[&str]) -> Result<()> {
         return Err(Error::tool(format!("`{command}`: there is no rustup")));
     }
     cx.status("Installing", format!("with `{command}`"));
-    let output = cx.children.output(&command)?;
+    let output = cx.told(&command)?;
     if output.success() {
         return Ok(());
     }

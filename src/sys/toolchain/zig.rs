@@ -133,7 +133,7 @@ fn fetch(cx: &Context, place: &Utf8Path) -> Result<()> {
             tried.push(format!("`{}` is not there", command.program));
             continue;
         }
-        let output = cx.children.output(&command)?;
+        let output = cx.told(&command)?;
         if output.success() && temporary.join("ziglang/zig").exists() {
             fs::remove_dir_all(place)?;
             return fs::rename(&temporary, place);
