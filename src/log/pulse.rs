@@ -1,7 +1,10 @@
 //! What runs now and for how long, and when that has to be said. It looks at no clock: every call
 //! says what time it is, counted from the start of the program.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use super::Limit;
 use crate::event::Event;
@@ -32,8 +35,9 @@ pub struct Pulse {
     limit: Option<Limit>,
     printed: Duration,
     stage: Option<(&'static str, Duration)>,
-    /// The units that are being compiled, with when they were first seen.
-    units: BTreeMap<String, Duration>,
+    /// The units that are being compiled, with when they were first seen. Those of several targets
+    /// have the same name; the first of them is taken to be done first.
+    units: BTreeMap<String, VecDeque<Duration>>,
     /// How long those took that are done.
     done: Vec<(String, Duration)>,
     /// The last state of a bar.
@@ -99,25 +103,31 @@ impl Pulse {
             None => (list, true),
         };
         let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
-        let mut active: BTreeMap<String, Duration> = BTreeMap::new();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for name in names {
-            active.insert(name.to_owned(), self.units.get(name).copied().unwrap_or(now));
+            *counts.entry(name).or_default() += 1;
         }
-        for (name, since) in std::mem::take(&mut self.units) {
-            match active.contains_key(&name) {
-                true => {}
-                // It may be behind the end of the line.
-                false if !whole => drop(active.insert(name, since)),
-                false => self.done.push((name, now.saturating_sub(since))),
+        for (name, since) in &mut self.units {
+            let count = counts.get(name.as_str()).copied().unwrap_or(0);
+            // One that is not named may be behind the end of the line.
+            while whole && since.len() > count {
+                let time = now.saturating_sub(since.pop_front().unwrap_or(now));
+                self.done.push((name.clone(), time));
             }
         }
-        self.units = active;
+        self.units.retain(|_, since| !since.is_empty());
+        for (name, count) in counts {
+            let since = self.units.entry(name.to_owned()).or_default();
+            since.resize(since.len().max(count), now);
+        }
     }
 
     /// What was being compiled is done.
     fn leave(&mut self, now: Duration) {
-        let units = std::mem::take(&mut self.units).into_iter();
-        self.done.extend(units.map(|(name, since)| (name, now.saturating_sub(since))));
+        for (name, since) in std::mem::take(&mut self.units) {
+            let times = since.into_iter().map(|since| now.saturating_sub(since));
+            self.done.extend(times.map(|time| (name.clone(), time)));
+        }
         self.bar = None;
     }
 
@@ -164,8 +174,11 @@ impl Pulse {
 
     /// The units that are being compiled, the slowest first.
     fn compiling(&self, now: Duration) -> Option<String> {
-        let units = self.units.iter();
-        slowest(units.map(|(name, since)| (name.as_str(), now.saturating_sub(*since))).collect())
+        let times = |(name, since): (&'_ String, &VecDeque<Duration>)| {
+            let times = since.iter().map(|since| (name.clone(), now.saturating_sub(*since)));
+            times.collect::<Vec<_>>()
+        };
+        slowest(self.units.iter().flat_map(times).collect())
     }
 
     fn late(&self, limit: Limit, now: Duration) -> String {
@@ -181,8 +194,7 @@ impl Pulse {
         if let Some(units) = self.compiling(now) {
             text += &format!("; compiling {units}");
         }
-        let done = self.done.iter().map(|(name, time)| (name.as_str(), *time));
-        let long = done.filter(|(_, time)| time.as_secs() > 0).collect();
+        let long = self.done.iter().filter(|(_, time)| time.as_secs() > 0).cloned().collect();
         if let Some(done) = slowest(long) {
             text += &format!("; the slowest that are done: {done}");
         }
@@ -196,8 +208,8 @@ fn warn_at(limit: Limit) -> Duration {
 }
 
 /// The first of `units`, by their time, with it; the others as a number.
-fn slowest(mut units: Vec<(&str, Duration)>) -> Option<String> {
-    units.sort_by_key(|(name, time)| (std::cmp::Reverse(*time), *name));
+fn slowest(mut units: Vec<(String, Duration)>) -> Option<String> {
+    units.sort_by(|(name, time), (other, than)| than.cmp(time).then_with(|| name.cmp(other)));
     let more = units.len().saturating_sub(NAMED);
     let named = units.iter().take(NAMED);
     let mut text: Vec<String> =

@@ -87,6 +87,22 @@ fn nothing_is_due_where_nothing_was_asked_for() {
 }
 
 #[test]
+fn units_of_one_name_are_told_apart() {
+    let mut pulse = Pulse::new(Some(seconds(1)), None);
+    pulse.note(&building("ring"), seconds(0));
+    pulse.note(&building("ring, ring"), seconds(10));
+    assert_eq!(
+        pulse.due(seconds(12)),
+        alive("for 12 s; compiling ring (12 s), ring (2 s); 3 of 9 units are done")
+    );
+    pulse.note(&building("ring"), seconds(14));
+    assert_eq!(
+        pulse.due(seconds(15)),
+        alive("for 15 s; compiling ring (5 s); 3 of 9 units are done")
+    );
+}
+
+#[test]
 fn a_list_that_is_cut_off_ends_no_unit() {
     let mut pulse = Pulse::new(Some(seconds(1)), None);
     pulse.note(&building("ring, zstd-sys"), seconds(0));
