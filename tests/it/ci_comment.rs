@@ -5,6 +5,7 @@ use std::fs;
 use crate::support::{
     command::{Test, longshore},
     forge::{Fault, Forge, TOKEN},
+    program,
     workspace::Workspace,
 };
 
@@ -98,6 +99,10 @@ fn it_is_found_on_the_second_page() {
 fn nothing_changed_is_no_new_comment() {
     let forge = Forge::start();
     let (same, grown) = (reports("same", 5), reports("grown", 4));
+    // What `size` says itself.
+    fs::write(same.path("hello"), program::amd64()).unwrap();
+    let made = longshore(&same, "size hello --base hello --message-format json").run();
+    same.write("size.json", &made.stdout);
     let args = "--unless-unchanged size.json";
     github(&same, &forge, args).stderr("nothing changed").run();
     assert_eq!(forge.comments(), Vec::<String>::new());
