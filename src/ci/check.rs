@@ -97,7 +97,7 @@ fn check(inputs: &Inputs<'_>, provider: Provider) -> Job {
         when: When::Always,
         handed_on: true,
     }));
-    steps.push(Step::Upload(logs("check")));
+    steps.extend(logs("check"));
     if reports {
         steps.push(Step::Tests(format!("{}/verify.xml", script::REPORT)));
     }

@@ -2,7 +2,7 @@
 //! (<https://circleci.com/docs/reference/configuration-reference/>).
 
 use super::{
-    pipeline::{Artifact, Job, Occasion, Pipeline, Run, Step, When},
+    pipeline::{Artifact, Job, Occasion, Pipeline, Run, Step, TIME_LIMIT, When},
     provider::Runner,
     yaml::{Yaml, map, text, texts},
 };
@@ -69,10 +69,11 @@ fn job(job: &Job, pipeline: &Pipeline) -> Yaml {
         Runner::Own(labels) => (("machine", Yaml::Bool(true)), labels.concat()),
     };
     let env = pipeline.env.iter().map(|(name, value)| (name.clone(), text(escaped(value))));
-    let env: Vec<_> = env.collect();
+    let limit = (TIME_LIMIT.to_owned(), text(job.minutes.to_string()));
+    let env: Vec<_> = env.chain([limit]).collect();
     let steps = job.steps.iter().flat_map(|step| self::step(step, job.minutes)).collect();
     map([place, ("resource_class", text(class))])
-        .with_some("environment", (!env.is_empty()).then_some(Yaml::Map(env)))
+        .with("environment", Yaml::Map(env))
         .with("steps", Yaml::List(steps))
 }
 

@@ -4,7 +4,7 @@
 use super::{
     pipeline::{
         Artifact, Audience, Cache, Download, Job, Name, Occasion, Permission, Pipeline, Run,
-        Source, Step, Value, When,
+        Source, Step, TIME_LIMIT, Value, When,
     },
     provider::Runner,
     yaml::{Yaml, map, text, texts},
@@ -74,6 +74,7 @@ fn job(job: &Job) -> Yaml {
         .with("runs-on", runner)
         .with("timeout-minutes", Yaml::Number(job.minutes))
         .with("permissions", Yaml::Map(permissions))
+        .with("env", map([(TIME_LIMIT, text(job.minutes.to_string()))]))
         .with_some("environment", job.environment.as_ref().map(text))
         .with("steps", Yaml::List(job.steps.iter().filter_map(step).collect()))
 }

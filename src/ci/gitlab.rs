@@ -2,7 +2,9 @@
 //! it: the jobs are in stages that are there when nobody says any, so that the file can be included.
 
 use super::{
-    pipeline::{Artifact, Audience, Cache, Job, Occasion, Pipeline, Source, Stage, Step, When},
+    pipeline::{
+        Artifact, Audience, Cache, Job, Occasion, Pipeline, Source, Stage, Step, TIME_LIMIT, When,
+    },
     provider::Runner,
     yaml::{Yaml, map, text, texts},
 };
@@ -74,7 +76,8 @@ fn job(job: &Job, pipeline: &Pipeline) -> Yaml {
     let environment =
         environment.map(|name| map([("name", text(name)), ("action", text("access"))]));
     let history = job.steps.contains(&Step::Checkout(Source::History));
-    let variables = history.then(|| map([("GIT_DEPTH", text("0"))]));
+    let variables = map([(TIME_LIMIT, text(job.minutes.to_string()))])
+        .with_some("GIT_DEPTH", history.then(|| text("0")));
     let token = map([("SIGSTORE_ID_TOKEN", map([("aud", text("sigstore"))]))]);
     map([("extends", text(COMMON)), ("stage", text(stage))])
         .with_some("needs", needs)
@@ -84,7 +87,7 @@ fn job(job: &Job, pipeline: &Pipeline) -> Yaml {
         .with("timeout", text(format!("{} minutes", job.minutes)))
         .with_some("environment", environment)
         .with_some("id_tokens", job.id_token.then_some(token))
-        .with_some("variables", variables)
+        .with("variables", variables)
         .with_some("cache", cache(&job.steps))
         .with("script", Yaml::List(job.steps.iter().filter_map(script).collect()))
         .with_some("artifacts", artifacts(&job.steps))

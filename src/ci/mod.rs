@@ -148,6 +148,8 @@ impl Inputs<'_> {
             let name = || self.toolchain().to_owned();
             env.entry("RUSTUP_TOOLCHAIN".to_owned()).or_insert_with(name);
         }
+        env.entry("LONGSHORE_LOG".to_owned())
+            .or_insert_with(|| format!("{}/longshore.log", script::LOGS));
         env
     }
 

@@ -59,6 +59,9 @@ pub(super) struct Job {
     pub(super) steps: Vec<Step>,
 }
 
+/// Tells longshore how many minutes the job has, before the provider ends it (docs/ci-logs.md).
+pub(super) const TIME_LIMIT: &str = "LONGSHORE_TIME_LIMIT";
+
 /// Stages, where the provider has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {

@@ -87,7 +87,7 @@ fn build(inputs: &Inputs<'_>, provider: Provider, target: &Target, id: &str) -> 
         when: When::Success,
         handed_on: true,
     }));
-    steps.push(Step::Upload(logs(id)));
+    steps.extend(logs(id));
     Job {
         id: id.to_owned(),
         title: format!("Build {}", target.spec.platform),
@@ -108,15 +108,17 @@ fn part(id: &str) -> String {
     format!("longshore-part-{}", id.trim_start_matches("build-"))
 }
 
-/// The whole logs of a job that failed.
-pub(super) fn logs(id: &str) -> Artifact {
-    Artifact {
-        name: format!("longshore-logs-{id}"),
-        path: "target/dist.failed/logs".to_owned(),
-        days: 14,
-        when: When::Failure,
-        handed_on: false,
-    }
+/// All that longshore told in a job, and the whole logs of what it started where it failed: those of
+/// a job that did not are in the release.
+pub(super) fn logs(id: &str) -> [Step; 2] {
+    let artifact = |name: &str, path: &str, when| {
+        let name = format!("longshore-{name}-{id}");
+        Step::Upload(Artifact { name, path: path.to_owned(), days: 14, when, handed_on: false })
+    };
+    [
+        artifact("log", script::LOGS, When::Always),
+        artifact("logs", "target/dist.failed/logs", When::Failure),
+    ]
 }
 
 fn merge(inputs: &Inputs<'_>, provider: Provider, builds: &[String]) -> Job {
@@ -152,6 +154,7 @@ fn merge(inputs: &Inputs<'_>, provider: Provider, builds: &[String]) -> Job {
     let script = script::release(inputs, provider).filter(|_| release);
     steps.extend(script.map(Step::Run));
     steps.extend(inputs.after("publish", &settings.after.publish).map(secret));
+    steps.extend(logs("merge"));
     let mut permissions = vec![match release {
         true => Permission { scope: "contents", write: true, why: "makes the release" },
         false => READ,

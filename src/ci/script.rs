@@ -10,6 +10,8 @@ use crate::command::quote;
 
 /// Where parts are, before they are one release.
 pub(super) const PARTS: &str = "target/parts";
+/// Where a job keeps what longshore told in it.
+pub(super) const LOGS: &str = "target/job-logs";
 /// Where reports are.
 pub(super) const REPORT: &str = "target/report";
 /// Where the sizes of the branch are that a pull request is for.
@@ -242,14 +244,15 @@ pub(super) fn size(tool: &str) -> Run {
         "Sizes",
         format!(
             r#"mkdir -p {REPORT}
-set -- {tool} size target/dist/dist.json --message-format markdown
+set -- {tool} size target/dist/dist.json
 if [ -f {BASE}/dist.json ]; then
   set -- "$@" --base {BASE}/dist.json
 elif [ -f {BASE}/revision ]; then
   set -- "$@" --base "$(cat {BASE}/revision)"
 fi
 status=0
-"$@" >{REPORT}/report.md || status=$?
+"$@" --message-format json >{REPORT}/report.json || status=$?
+"$@" --message-format markdown >{REPORT}/report.md || status=$?
 cat {REPORT}/report.md
 if [ -n "${{GITHUB_STEP_SUMMARY-}}" ]; then
   cat {REPORT}/report.md >>"$GITHUB_STEP_SUMMARY"
@@ -264,7 +267,8 @@ pub(super) fn comment(tool: &str) -> Run {
     run(
         "Comment",
         format!(
-            "if [ -f {REPORT}/report.md ]; then\n  {tool} ci comment --file {REPORT}/report.md\n\
+            "if [ -f {REPORT}/report.md ]; then\n  {tool} ci comment --file {REPORT}/report.md \\\n    \
+             --unless-unchanged {REPORT}/report.json\n\
              else\n  echo \"there is no report\"\nfi"
         ),
     )
