@@ -22,7 +22,7 @@ use crate::support::{
 
 /// What a job does, in any file.
 #[derive(Clone, Debug)]
-enum Action {
+pub(crate) enum Action {
     Run(String),
     /// `path` of the work tree goes to the artifact, as what is in it or under its own path.
     Put {
@@ -38,9 +38,9 @@ enum Action {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Job {
-    needs: Vec<String>,
-    actions: Vec<Action>,
+pub(crate) struct Job {
+    pub(crate) needs: Vec<String>,
+    pub(crate) actions: Vec<Action>,
 }
 
 fn text(value: &Value) -> String {
@@ -52,12 +52,14 @@ fn list(value: &Value) -> &[Value] {
 }
 
 /// The jobs of a release in a workflow.
-fn github(file: &Value) -> BTreeMap<String, Job> {
+pub(crate) fn github(file: &Value) -> BTreeMap<String, Job> {
     let mut jobs = BTreeMap::new();
     for (id, of) in file["jobs"].as_object().unwrap() {
         let mut job = Job::default();
         job.needs.extend(list(&of["needs"]).iter().map(text));
-        for step in list(&of["steps"]).iter().filter(|step| step.get("if").is_none()) {
+        // What is done after a failure only is not.
+        let after_failure = |step: &&Value| step["if"] == "${{ failure() }}";
+        for step in list(&of["steps"]).iter().filter(|step| !after_failure(step)) {
             let with = &step["with"];
             let uses = step["uses"].as_str().unwrap_or_default();
             job.actions.push(match uses.split('@').next().unwrap() {
@@ -70,6 +72,12 @@ fn github(file: &Value) -> BTreeMap<String, Job> {
                     let (artifact, path) = (text(&with["name"]), text(&with["path"]));
                     Action::Put { artifact, path, content: true }
                 }
+                // A cache is found by chance: no job relies on one.
+                "actions/cache/restore" | "actions/cache/save" => continue,
+                "actions/download-artifact" if with["name"].is_string() => Action::Get {
+                    start: format!("{}/", text(&with["name"])),
+                    into: text(&with["path"]),
+                },
                 "actions/download-artifact" => {
                     assert_eq!(with["merge-multiple"], true);
                     let start = text(&with["pattern"]).trim_end_matches('*').to_owned();
@@ -85,8 +93,13 @@ fn github(file: &Value) -> BTreeMap<String, Job> {
 
 /// Those of GitLab's file.
 fn gitlab(file: &Value) -> BTreeMap<String, Job> {
+    gitlab_jobs(file, "$CI_COMMIT_TAG =~ /^v/")
+}
+
+/// Those that run in that case.
+pub(crate) fn gitlab_jobs(file: &Value, case: &str) -> BTreeMap<String, Job> {
     let all = file.as_object().unwrap().iter();
-    let all = all.filter(|(_, of)| of["rules"][0]["if"] == "$CI_COMMIT_TAG =~ /^v/");
+    let all = all.filter(|(_, of)| of["rules"][0]["if"] == case);
     let all: Vec<_> = all.collect();
     let stage =
         |of: &Value| ["build", "test", "deploy"].iter().position(|name| of["stage"] == *name);
@@ -112,9 +125,19 @@ fn gitlab(file: &Value) -> BTreeMap<String, Job> {
 
 /// Those of CircleCI's.
 fn circleci(file: &Value) -> BTreeMap<String, Job> {
+    circleci_jobs(file, "release")
+}
+
+/// Those of that workflow.
+pub(crate) fn circleci_jobs(file: &Value, workflow: &str) -> BTreeMap<String, Job> {
     let mut jobs = BTreeMap::new();
-    for entry in list(&file["workflows"]["release"]["jobs"]) {
-        let (id, how) = entry.as_object().unwrap().iter().next().unwrap();
+    for entry in list(&file["workflows"][workflow]["jobs"]) {
+        let none = Value::Null;
+        let (id, how) = match entry.as_object().and_then(|entry| entry.iter().next()) {
+            Some((id, how)) => (id.clone(), how),
+            None => (text(entry), &none),
+        };
+        let id = &id;
         let mut job = Job::default();
         job.needs.extend(list(&how["requires"]).iter().map(text));
         for step in list(&file["jobs"][id]["steps"]) {
@@ -135,6 +158,7 @@ fn circleci(file: &Value) -> BTreeMap<String, Job> {
                     into: text(&how["at"]),
                 }),
                 "store_artifacts" => job.actions.push(put(&how["path"])),
+                "restore_cache" | "save_cache" | "store_test_results" => {}
                 other => panic!("{other}"),
             }
         }
@@ -144,12 +168,12 @@ fn circleci(file: &Value) -> BTreeMap<String, Job> {
 }
 
 /// One run of a pipeline: what its jobs left.
-struct Run<'a> {
-    jobs: BTreeMap<String, Job>,
-    source: &'a Workspace,
-    variables: &'a [(&'static str, &'static str)],
-    store: TempDir,
-    done: Vec<String>,
+pub(crate) struct Run<'a> {
+    pub(crate) jobs: BTreeMap<String, Job>,
+    pub(crate) source: &'a Workspace,
+    pub(crate) variables: &'a [(&'static str, &'static str)],
+    pub(crate) store: TempDir,
+    pub(crate) done: Vec<String>,
 }
 
 /// Copies files only, without modes and times.
@@ -167,7 +191,7 @@ fn copy(from: &Path, to: &Path) {
 
 impl Run<'_> {
     /// Runs a job on a machine of its own. Gives what it wrote, or what failed.
-    fn job(&mut self, id: &str, more: &[(&str, &str)]) -> Result<String, String> {
+    pub(crate) fn job(&mut self, id: &str, more: &[(&str, &str)]) -> Result<String, String> {
         let job = self.jobs[id].clone();
         assert!(job.needs.iter().all(|need| self.done.contains(need)), "{id} has to wait");
         let machine = TempDir::new().unwrap();
@@ -183,16 +207,18 @@ impl Run<'_> {
         );
         let home = machine.path().join("home");
         fs::create_dir(&home).unwrap();
-        let mut written = String::new();
+        let (mut written, mut failed) = (String::new(), false);
         for action in &job.actions {
             match action {
+                // What is left after a failure is for people; nothing depends on it.
+                Action::Run(_) | Action::Get { .. } if failed => {}
                 Action::Run(script) => {
                     let output = self.script(script, &work, &home, more);
                     let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
                     written.push_str(&told(&output.stdout));
                     written.push_str(&told(&output.stderr));
                     if !output.status.success() {
-                        return Err(written);
+                        failed = true;
                     }
                 }
                 Action::Put { artifact, path, content } => {
@@ -210,6 +236,9 @@ impl Run<'_> {
                     }
                 }
             }
+        }
+        if failed {
+            return Err(written);
         }
         self.done.push(id.to_owned());
         Ok(written)

@@ -11,6 +11,7 @@ mod attach;
 mod blame;
 mod cache;
 mod ci;
+mod ci_check_run;
 mod ci_comment;
 mod ci_logs;
 mod ci_run;

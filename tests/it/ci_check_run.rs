@@ -1,0 +1,127 @@
+//! The check of pull requests in each provider's file, run for real: against the revision that it is for,
+//! with a budget that it keeps and one that it breaks.
+
+use std::{collections::BTreeMap, fs};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    ci_run::{Job, Run, circleci_jobs, github, gitlab_jobs},
+    support::{
+        ci::{peers, yaml},
+        command::{longshore, plain},
+        workspace::Workspace,
+    },
+};
+
+/// How the check of a provider is read and started.
+struct Provider {
+    path: &'static str,
+    read: fn(&Value) -> BTreeMap<String, Job>,
+    job: &'static str,
+    /// Where what it leaves has the report.
+    report: &'static str,
+    /// What says that a run is for a pull request; `BASE` stands for the revision that it is for.
+    variables: &'static [(&'static str, &'static str)],
+}
+
+const PROVIDERS: [Provider; 3] = [
+    Provider {
+        path: ".github/workflows/longshore-check.yml",
+        read: github,
+        job: "check",
+        report: "longshore-report",
+        variables: &[("GITHUB_BASE_REF", "main"), ("GITHUB_REPOSITORY", "me/hello")],
+    },
+    Provider {
+        path: ".gitlab-ci.yml",
+        read: |file| gitlab_jobs(file, "$CI_PIPELINE_SOURCE == \"merge_request_event\""),
+        job: "longshore-check",
+        report: "longshore-check/target/report",
+        variables: &[
+            ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "main"),
+            ("CI_MERGE_REQUEST_DIFF_BASE_SHA", "BASE"),
+            // Nobody answers there: the base is then built.
+            ("CI_API_V4_URL", "http://127.0.0.1:9/api/v4"),
+            ("CI_PROJECT_ID", "1"),
+            ("CI_JOB_TOKEN", "none"),
+        ],
+    },
+    Provider {
+        path: ".circleci/config.yml",
+        read: |file| circleci_jobs(file, "check"),
+        job: "check",
+        report: "store_artifacts/target/report",
+        variables: &[("CIRCLE_BRANCH", "change")],
+    },
+];
+
+fn git(workspace: &Workspace, args: &str) -> String {
+    let who = ["-c", "user.name=me", "-c", "user.email=me@example.org"];
+    let output =
+        plain("git").args(who).args(args.split(' ')).current_dir(workspace.root()).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// A repository whose last commit makes the program larger by 100 kB, which is `most` at most.
+fn changed(most: &str) -> Workspace {
+    let settings = format!("[workspace.metadata.longshore.verify]\nmax-growth.file = \"{most}\"\n");
+    let workspace = Workspace::empty()
+        .package("hello", &settings)
+        .file("rust-toolchain.toml", "[toolchain]\nchannel = \"stable\"\n")
+        .file(".gitignore", "/target\n");
+    let all = "ci generate --provider github --provider gitlab --provider circleci";
+    longshore(&workspace, all).run();
+    git(&workspace, "init --quiet --initial-branch=main");
+    git(&workspace, "add --all");
+    git(&workspace, "commit --quiet --message=first");
+    git(&workspace, "checkout --quiet -b change");
+    workspace.write(
+        "src/main.rs",
+        "static TABLE: [u8; 100_000] = [7; 100_000];\nfn main() {\n    let at = std::env::args().count();\n    \
+         println!(\"hello {}\", TABLE[at]);\n}\n",
+    );
+    git(&workspace, "commit --quiet --all --message=second");
+    workspace
+}
+
+#[test]
+fn each_providers_check_tells_what_a_change_costs() {
+    let Some(peers) = peers() else { return };
+    for (at, of) in PROVIDERS.iter().enumerate() {
+        // The script is one and the same: that it fails is seen once.
+        let broken = ("10 kB", false);
+        for (most, kept) in [("1 MB", true), broken].into_iter().take(if at == 0 { 2 } else { 1 }) {
+            let source = changed(most);
+            let base = git(&source, "rev-parse main");
+            let jobs = (of.read)(&yaml(&peers, &source.path(of.path)));
+            let (store, done) = (TempDir::new().unwrap(), Vec::new());
+            let mut run = Run { jobs, source: &source, variables: &[], store, done };
+            let variables: Vec<(&str, &str)> = of
+                .variables
+                .iter()
+                .map(|(name, value)| (*name, if *value == "BASE" { base.as_str() } else { value }))
+                .collect();
+            let told = run.job(of.job, &variables);
+            assert_eq!(told.is_ok(), kept, "{}: {told:?}", of.path);
+            let report = run.store.path().join(of.report);
+            let text = fs::read_to_string(report.join("report.md"))
+                .unwrap_or_else(|error| panic!("{}: {error}: {told:?}", of.path));
+            assert!(text.starts_with("### Size, compared with "), "{text}");
+            assert!(text.contains("| hello x86\\_64-unknown-linux-musl |"), "{text}");
+            assert!(text.contains("+100."), "{text}");
+            assert_eq!(text.contains("- ❌ hello "), !kept, "{text}");
+            assert_eq!(
+                text.contains("hello` grew most") || text.contains("hello\\` grew most"),
+                !kept,
+                "{text}"
+            );
+            let json: Value =
+                serde_json::from_slice(&fs::read(report.join("report.json")).unwrap()).unwrap();
+            assert_eq!(json["accepted"], kept);
+        }
+    }
+}
