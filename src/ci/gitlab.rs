@@ -58,7 +58,7 @@ fn job(job: &Job, pipeline: &Pipeline) -> Yaml {
         Stage::Test => "test",
         Stage::Deploy => "deploy",
     };
-    let own = "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_PROJECT_ID && $LONGSHORE_COMMENT_TOKEN";
+    let own = "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_PROJECT_ID && $GITLAB_TOKEN";
     let optional = job.audience == Audience::OwnPullRequests;
     let rules = match optional {
         true => vec![map([("if", text(own)), ("when", text("always"))])],

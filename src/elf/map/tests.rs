@@ -189,6 +189,7 @@ fn whatever_parses_is_painted_without_overlap_or_gap() {
 }
 
 /// The program that runs this: with relocations, unwind tables and all that a linker makes.
+#[cfg(target_os = "linux")]
 #[test]
 fn a_real_program() {
     #[allow(clippy::disallowed_methods, reason = "a test")]
