@@ -412,6 +412,13 @@ fn files_by_themselves() {
     let json = size(workspace, "--message-format json").arg(&own).run().json();
     assert_eq!(json["binaries"][0]["symbols"], "own");
     assert_eq!(sum(&json["binaries"][0]["rows"], "size"), fs::metadata(&own).unwrap().len());
+    // One that hides what is in it.
+    let mut packed = fs::read(&program).unwrap();
+    packed[0x320..0x324].copy_from_slice(b"UPX!");
+    let place = Workspace::empty();
+    fs::write(place.path("packed"), packed).unwrap();
+    let text = size(workspace, "").arg(place.path("packed")).run().stdout;
+    assert!(text.contains("note: it is packed by UPX"), "{text}");
     size(workspace, "no/such/file").status(2).stderr("there is no `no/such/file`").run();
     let text = Workspace::empty().file("text", "no program");
     size(workspace, "").arg(text.path("text")).status(1).run();
