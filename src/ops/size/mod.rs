@@ -27,6 +27,7 @@ use crate::{
         Context,
         registry::{self, Session},
     },
+    unpack,
 };
 use budget::Budgets;
 pub(super) use keep::attribute;
@@ -108,11 +109,9 @@ pub fn size(cx: &Context, request: &Request) -> Result<Measured> {
 
 /// Where the workspace's release is.
 fn default_path(cx: &Context, request: &Request) -> Result<String> {
-    let path = match &request.build.target_dir {
-        Some(dir) => dir.join("dist"),
-        None => cx.env.var("CARGO_TARGET_DIR").map_or("target", |dir| dir).into(),
-    };
-    let path = if request.build.target_dir.is_some() { path } else { path.join("dist") };
+    let named = request.build.target_dir.as_deref();
+    let named = named.or_else(|| cx.env.var("CARGO_TARGET_DIR").map(Utf8Path::new));
+    let path = named.unwrap_or(Utf8Path::new("target")).join("dist");
     if path.join("dist.json").is_file() {
         return Ok(path.into_string());
     }
@@ -127,7 +126,11 @@ fn base(
     text: &str,
     head: &Release,
 ) -> Result<Release> {
-    if Utf8Path::new(text).exists() || text.starts_with("docker://") {
+    // A directory may have the name of a branch.
+    let path = Utf8Path::new(text);
+    let marks = ["dist.json", unpack::image::MARK.0];
+    let is_there = path.is_file() || marks.iter().any(|mark| path.join(mark).is_file());
+    if is_there || text.starts_with("docker://") {
         return measure.read(text);
     }
     let dir = request.build.manifest_path.as_ref().and_then(|path| path.parent());
