@@ -415,6 +415,9 @@ fn files_by_themselves() {
     // One that hides what is in it.
     let mut packed = fs::read(&program).unwrap();
     packed[0x320..0x324].copy_from_slice(b"UPX!");
+    // It has no section headers either (`e_shoff`, `e_shnum`, `e_shstrndx`).
+    packed[40..48].fill(0);
+    packed[60..64].fill(0);
     let place = Workspace::empty();
     fs::write(place.path("packed"), packed).unwrap();
     let text = size(workspace, "").arg(place.path("packed")).run().stdout;

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{
     bom::audit,
     compress::{self, Forget},
-    elf::{self, Unreadable},
+    elf::{self, Facts, Unreadable},
     error::{Error, Result},
     oci::Digest,
     ops::{store, verify::base},
@@ -94,15 +94,17 @@ impl Measure<'_> {
         };
         let found = size::attribute(bytes, &evidence).map_err(|error| unreadable(path, &error))?;
         let name = path.rsplit(['/', '!']).next().unwrap_or(path);
-        let packed = memchr::memmem::find(bytes.get(..4096).unwrap_or(bytes), b"UPX!").is_some();
+        let packer = Facts::read(bytes).ok().and_then(|facts| facts.packer);
         Ok(Binary {
             name: name.to_owned(),
             path: path.to_owned(),
             size: found.size,
             dependencies: dependencies(bytes),
             attribution: Some(found),
-            note: packed.then(|| {
-                "it is packed by UPX, which hides what is in it: measure what was packed".to_owned()
+            note: packer.map(|packer| {
+                format!(
+                    "it is packed by {packer}, which hides what is in it: measure what was packed"
+                )
             }),
             ..Binary::default()
         })

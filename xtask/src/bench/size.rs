@@ -36,8 +36,7 @@ pub(crate) fn size(file: Option<&str>) -> Result {
     let manifest = package.map(|dir| dir.join("Cargo.toml").to_string_lossy().into_owned());
     match (&bloat, &manifest) {
         (Some(bloat), Some(manifest)) => {
-            let args = ["--manifest-path", manifest, "--release", "--target"];
-            let args = [&args[..], &["x86_64-unknown-linux-musl"]].concat();
+            let args = vec!["--manifest-path", manifest, "--release"];
             tools.push(("cargo bloat --crates", bloat, [&["--crates"][..], &args].concat()));
             tools.push(("cargo bloat", bloat, args));
         }
