@@ -36,8 +36,8 @@ pub(crate) fn size(file: Option<&str>) -> Result {
     let manifest = package.map(|dir| dir.join("Cargo.toml").to_string_lossy().into_owned());
     match (&bloat, &manifest) {
         (Some(bloat), Some(manifest)) => {
-            let args = vec!["--manifest-path", manifest, "--release"];
-            tools.push(("cargo bloat --crates", bloat, [&["--crates"][..], &args].concat()));
+            let args = vec!["bloat", "--manifest-path", manifest, "--release"];
+            tools.push(("cargo bloat --crates", bloat, [&args[..], &["--crates"]].concat()));
             tools.push(("cargo bloat", bloat, args));
         }
         _ => eprintln!("    cargo-bloat is not installed, or {path} is in no package"),
