@@ -6,7 +6,10 @@ use super::{
     Attribution,
     release::{Binary, Release, Whole},
 };
-use crate::schema::size::{Change, Changed, ChangedDependency, Dependency};
+use crate::{
+    elf::map::Origin,
+    schema::size::{Change, Changed, ChangedDependency, Dependency},
+};
 
 /// How much of two binaries has to be the same for one to be the other's new name, in percent.
 const SAME: u64 = 50;
@@ -112,6 +115,9 @@ impl Pair<'_> {
         let (Some(base), Some(head)) = (self.base, self.head) else {
             return Vec::new();
         };
+        if !same_detail(base, head) {
+            return Vec::new();
+        }
         let (base, head) = (base.by_crate(), head.by_crate());
         if base.is_empty() || head.is_empty() {
             return Vec::new();
@@ -126,6 +132,9 @@ impl Pair<'_> {
         let (Some(Some(base)), Some(Some(head))) = (base, head) else {
             return Vec::new();
         };
+        if (base.symbols == Origin::Nowhere) != (head.symbols == Origin::Nowhere) {
+            return Vec::new();
+        }
         changed(&by_symbol(base), &by_symbol(head), |(krate, symbol)| {
             ((*symbol).to_owned(), Some((*krate).to_owned()))
         })
@@ -177,6 +186,18 @@ impl Pair<'_> {
         let (name, size) = most.max_by_key(|(_, size)| *size)?;
         Some((name, i64::try_from(size).unwrap_or(i64::MAX)))
     }
+}
+
+/// Returns whether both binaries are attributed to crates, or both to sections only. The program of an
+/// image has no symbols: compared with it, every crate would appear to be new.
+fn same_detail(one: &Binary, two: &Binary) -> bool {
+    let sections_only = |binary: &Binary| {
+        binary
+            .attribution
+            .as_ref()
+            .is_some_and(|attribution| attribution.symbols == Origin::Nowhere)
+    };
+    sections_only(one) == sections_only(two)
 }
 
 /// By how much something grew.
