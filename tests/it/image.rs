@@ -122,6 +122,8 @@ fn podman_runs_both() {
     let (Some(podman), Some(())) = (peer::find("podman"), peer::root()) else {
         return;
     };
+    // Podman's default may be runc, which does not run containers without control groups.
+    let Some(crun) = peer::find("crun") else { return };
     let (Some(unshare), Some(_binfmt)) = (peer::find("unshare"), peer::Binfmt::arm64()) else {
         return;
     };
@@ -129,8 +131,9 @@ fn podman_runs_both() {
     let archive = dist.write("docker-archive", "every.tar");
     let (root, runs) = (dist.beside("store"), dist.beside("runs"));
     let store = format!(
-        "{} --root {} --runroot {} --storage-driver=vfs",
+        "{} --runtime {} --root {} --runroot {} --storage-driver=vfs",
         podman.display(),
+        crun.display(),
         root.display(),
         runs.display()
     );

@@ -28,6 +28,7 @@ mod merge;
 mod merge_remote;
 mod native;
 mod pack;
+mod peers;
 mod plan;
 mod provenance;
 mod published;

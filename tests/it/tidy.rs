@@ -11,18 +11,23 @@ use longshore::{Status, target::EMBEDDED};
 
 use crate::support::{command::plain, peer};
 
-fn repository() -> &'static Path {
+pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Every Rust file below `dir`, as its path in the repository and its text.
 fn sources(dir: &str) -> Vec<(String, String)> {
+    files(dir, &["rs"])
+}
+
+/// Every file below `dir` with one of the extensions, as its path in the repository and its text.
+pub(crate) fn files(dir: &str, extensions: &[&str]) -> Vec<(String, String)> {
     let mut open = vec![repository().join(dir)];
     let mut files = Vec::new();
     while let Some(path) = open.pop() {
         if path.is_dir() {
             open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path.extension().is_some_and(|e| extensions.iter().any(|one| e == *one)) {
             let name = path.strip_prefix(repository()).unwrap().to_str().unwrap().to_owned();
             files.push((name, fs::read_to_string(path).unwrap()));
         }

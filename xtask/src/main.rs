@@ -2,8 +2,10 @@
 //! no script here is a command of longshore's.
 
 mod bench;
+mod peers;
 mod run;
 mod schema;
+mod slowest;
 mod test;
 
 fn main() -> std::process::ExitCode {

@@ -69,3 +69,16 @@ pub(crate) fn step(name: &str, command: &mut Command) -> Result {
     eprintln!("    {name}: {:.0} s", start.elapsed().as_secs_f64());
     Ok(())
 }
+
+/// Runs a step beside others: prints its output only if it fails, and otherwise how long it took.
+pub(crate) fn quiet_step(name: &str, command: &mut Command) -> Result {
+    let start = Instant::now();
+    let output = command.output().map_err(|error| format!("{name}: {command:?}: {error}"))?;
+    if !output.status.success() {
+        let [stdout, stderr] =
+            [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        return Err(format!("{name}: {command:?} ended with {}\n{stdout}{stderr}", output.status));
+    }
+    eprintln!("    {name}: {:.0} s", start.elapsed().as_secs_f64());
+    Ok(())
+}

@@ -6,10 +6,7 @@ mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 [ -e "$dir/ready" ] && exit 0
 
-# The mirror is the one that the system itself uses.
-mirror=$(sed -nE 's/^URIs: *([^ ]+).*/\1/p; s/^deb +(\[[^]]*\] +)?([^ ]+) .*/\2/p' \
-  /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -v security | head -n 1)
-[ -n "$mirror" ] || { echo "no Debian mirror in the apt sources" >&2; exit 3; }
+mirror=$(sh "$(dirname "$0")/mirror.sh")
 
 mkdir -p "$dir/apt/lists/partial" "$dir/apt/cache/archives/partial" "$dir/packages"
 echo "$kind [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" \

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::workspace::Workspace;
+use super::{peer, workspace::Workspace};
 
 /// The program under test.
 pub(crate) const LONGSHORE: &str = env!("CARGO_BIN_EXE_cargo-longshore");
@@ -52,7 +52,11 @@ pub(crate) fn longshore(workspace: &Workspace, args: &str) -> Test {
 
 /// `program` without the variables that the `cargo test` around us set, or that would make it
 /// behave differently for different users.
+#[track_caller]
 pub(crate) fn plain(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    if let Some(name) = program.as_ref().to_str().filter(|name| !name.contains('/')) {
+        assert!(peer::listed(name), "`{name}` is not in tests/it/support/peers.txt; hint: add it");
+    }
     let mut command = Command::new(program);
     let of_cargo = [
         "CARGO_PKG_",

@@ -15,9 +15,20 @@ use longshore::{
 
 use super::{command::plain, workspace::Workspace};
 
+/// The programs that tests start, and the packages that contain them.
+pub(crate) const LIST: &str = include_str!("peers.txt");
+
+/// Whether the program `name` is in the list of programs that tests start, which
+/// `cargo xtask test` installs.
+pub(crate) fn listed(name: &str) -> bool {
+    LIST.lines().any(|line| line.split_whitespace().next() == Some(name))
+}
+
 /// The program `name`, or nothing after saying that the running test is skipped. Where `CI` is
-/// `true`, every peer must be there.
+/// `true`, every peer must be there. It must be listed, so that no machine has it by accident.
+#[track_caller]
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    assert!(listed(name), "`{name}` is not in tests/it/support/peers.txt; hint: add it");
     // Servers are often outside of a user's PATH.
     let path = env::var_os("PATH").unwrap_or_default();
     let found = env::split_paths(&path)
