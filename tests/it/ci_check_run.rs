@@ -7,7 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    ci_run::{Job, Run, circleci_jobs, github, gitlab_jobs},
+    ci_run::{Job, QUICK, Run, circleci_jobs, github, gitlab_jobs},
     support::{
         ci::{peers, yaml},
         command::{longshore, plain},
@@ -68,7 +68,8 @@ fn git(workspace: &Workspace, args: &str) -> String {
 
 /// A repository whose last commit makes the program larger by 100 kB, which is `most` at most.
 fn changed(most: &str) -> Workspace {
-    let settings = format!("[workspace.metadata.longshore.verify]\nmax-growth.file = \"{most}\"\n");
+    let settings =
+        format!("{QUICK}[workspace.metadata.longshore.verify]\nmax-growth.file = \"{most}\"\n");
     let workspace = Workspace::empty()
         .package("hello", &settings)
         .file("rust-toolchain.toml", "[toolchain]\nchannel = \"stable\"\n")

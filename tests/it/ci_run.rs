@@ -286,11 +286,16 @@ fn cache() -> PathBuf {
     std::env::var_os("LONGSHORE_CACHE_DIR").map_or_else(usual, PathBuf::from)
 }
 
+/// Settings for `Cargo.toml` with which a build takes little time; these tests are about what
+/// comes before and after it.
+pub(crate) const QUICK: &str = "[workspace.metadata.longshore]\npreset = \"quick\"\n\
+                                [profile.dist]\nlto = \"off\"\nopt-level = 0\n";
+
 /// A repository with the files of all providers, that releases to `repository`. The build fails in the job
-/// that `BROKEN` names, and in all that have no name where it is `yes`.
-fn released(repository: &str) -> Workspace {
+/// that `BROKEN` names, and in all that have no name where it is `yes`. `more` is for `Cargo.toml`.
+fn released(repository: &str, more: &str) -> Workspace {
     let settings = format!(
-        "[workspace.metadata.longshore.ci]\nrepository = \"{repository}\"\nrelease = false\n\
+        "{more}[workspace.metadata.longshore.ci]\nrepository = \"{repository}\"\nrelease = false\n\
          before.build = ['test \"${{BROKEN-no}}\" != \"${{CI_JOB_NAME-yes}}\"']\n"
     );
     let workspace = Workspace::empty()
@@ -351,7 +356,7 @@ fn each_providers_release_is_that_of_one_dist() {
     let (Some(peers), Some(registry)) = (peers(), Registry::start()) else { return };
     for (at, of) in PROVIDERS.iter().enumerate() {
         let repository = format!("{}/me/hello{at}", registry.address);
-        let source = released(&repository);
+        let source = released(&repository, QUICK);
         let jobs = (of.read)(&yaml(&peers, &source.path(of.path)));
         let (store, done) = (TempDir::new().unwrap(), Vec::new());
         let mut run = Run { jobs, source: &source, variables: of.variables, store, done };
@@ -386,7 +391,8 @@ fn gitlab_ci_local_runs_the_release_and_a_failed_platform_again_alone() {
     let (Some(peers), Some(registry)) = (peers(), Registry::start()) else { return };
     let (Some(node), Some(_)) = (peer::find("node"), peer::find("rsync")) else { return };
     let repository = format!("{}/me/local", registry.address);
-    let source = released(&repository);
+    // As users have it: with the preset that is the default, which takes longer.
+    let source = released(&repository, "");
     // Its names are made of where a repository comes from.
     let origin = ["remote", "add", "origin", "https://gitlab.example.org/me/hello.git"];
     assert!(plain("git").args(origin).current_dir(source.root()).status().unwrap().success());
