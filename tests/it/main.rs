@@ -20,6 +20,7 @@ mod corpus;
 mod dist;
 mod failure;
 mod faults;
+mod help;
 mod image;
 mod inspect;
 mod inspect_refused;
