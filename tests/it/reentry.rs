@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use crate::support::{
-    command::{cache, longshore, plain},
+    command::{LONGSHORE, cache, longshore, plain},
     peer,
     workspace::{Workspace, manifest},
 };
@@ -14,24 +14,32 @@ const MAIN: &str = "fn main() -> std::process::ExitCode {\n    longshore::reente
 #[test]
 fn an_xtask_of_a_user_links_only_with_the_line() {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = "[workspace]\nmembers = [\"app\", \"xtask\"]\nresolver = \"3\"\n\
-        [profile.dev]\ndebug = \"line-tables-only\"\n";
-    // Always the same directory, and this repository's versions: compiled once.
+    // With this repository's versions, profile and target directory: only longshore is compiled, whose
+    // dependencies are there.
+    let manifest_here = fs::read_to_string(repository.join("Cargo.toml")).unwrap();
+    let (_, profile) = manifest_here.split_once("\n[profile.dev]\n").unwrap();
+    let root = format!(
+        "[workspace]\nmembers = [\"app\", \"xtask\"]\nresolver = \"3\"\n[profile.dev]\n{profile}"
+    );
+    let target = Path::new(LONGSHORE).ancestors().nth(2).unwrap();
     let workspace = Workspace::at(&cache("user"));
-    workspace.write("Cargo.toml", root);
+    workspace.write("Cargo.toml", &root);
     workspace.write("app/Cargo.toml", &manifest("app", ""));
     workspace.write("app/src/main.rs", "fn main() {}\n");
     let dependency = format!("[dependencies]\nlongshore.path = {:?}\n", repository);
-    workspace.write("xtask/Cargo.toml", &manifest("xtask", &dependency));
+    // The directory has this repository's own `xtask`.
+    let binary = "[[bin]]\nname = \"user-xtask\"\npath = \"src/main.rs\"\n";
+    workspace.write("xtask/Cargo.toml", &manifest("xtask", &format!("{binary}{dependency}")));
     fs::copy(repository.join("Cargo.lock"), workspace.path("Cargo.lock")).unwrap();
     let xtask = |main: &str| {
         workspace.write("xtask/src/main.rs", main);
         let mut build = plain("cargo");
-        build.args(["build", "--quiet", "--offline", "-p", "xtask"]).current_dir(workspace.root());
+        build.args(["build", "--quiet", "--offline", "-p", "xtask", "--target-dir"]).arg(target);
+        build.current_dir(workspace.root());
         let built = build.output().unwrap();
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
         let mut test = longshore(&workspace, "");
-        test.command = plain(workspace.path("target/debug/xtask"));
+        test.command = plain(target.join("debug/user-xtask"));
         test.command
             .args(["dist", "--no-smoke", "--target", "x86_64-unknown-linux-musl"])
             .env("CARGO_PROFILE_DIST_LTO", "off")
@@ -47,7 +55,7 @@ fn an_xtask_of_a_user_links_only_with_the_line() {
     xtask(&late).status(2).stdout("mine").stderr("it does other things before").hint(line).run();
     xtask(MAIN).run();
     assert!(workspace.dist().join("linux/amd64/bin/app").exists());
-    assert!(!workspace.dist().join("linux/amd64/bin/xtask").exists());
+    assert!(!workspace.dist().join("linux/amd64/bin/user-xtask").exists());
 }
 
 #[test]

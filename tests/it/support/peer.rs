@@ -5,7 +5,7 @@ use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
     process::{Command, Output},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use longshore::{
@@ -102,50 +102,67 @@ pub(crate) fn cosigns() -> Vec<PathBuf> {
 /// The kernel's readiness to start arm64 programs by qemu, for as long as this value is there.
 #[derive(Debug)]
 pub(crate) struct Binfmt {
-    ours: bool,
+    _private: (),
 }
 
 const BINFMT: &str = "/proc/sys/fs/binfmt_misc";
 
+/// How many tests need the kernel's entry at the moment, and whether the first one made it: the last
+/// one removes it then.
+static BINFMT_USERS: Mutex<(usize, bool)> = Mutex::new((0, false));
+
 impl Binfmt {
-    /// Nothing where the kernel is not ready and cannot be made so (binfmt_misc of the kernel's
+    /// `None` if the kernel is not ready and cannot be made so (binfmt_misc of the kernel's
     /// administration guide).
     pub(crate) fn arm64() -> Option<Self> {
-        let known = || {
-            let entries = std::fs::read_dir(BINFMT).ok()?;
-            let names = entries.flatten().map(|entry| entry.file_name());
-            names.filter_map(|name| name.into_string().ok()).find(|n| n.starts_with("qemu-aarch64"))
-        };
-        if !cfg!(target_arch = "x86_64") || known().is_some() {
-            return Some(Binfmt { ours: false });
+        let mut users = BINFMT_USERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let (count, ours) = &mut *users;
+        if *count == 0 {
+            *ours = register_arm64()?;
         }
-        root()?;
-        let qemu = find("qemu-aarch64-static")?;
-        let register = Path::new(BINFMT).join("register");
-        if !register.exists() {
-            let mut mount = Command::new("mount");
-            mount.args(["-t", "binfmt_misc", "binfmt_misc", BINFMT]);
-            // What comes of it is seen below.
-            drop(mount.output());
-        }
-        // ELF, 64 bits, little-endian, a program, for AArch64; opened now (`F`), so that it is there
-        // in any root.
-        let line = format!(
-            ":qemu-aarch64:M::\\x7fELF\\x02\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\xb7\\x00:\
-             \\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff:{}:F",
-            qemu.display()
-        );
-        if let Err(error) = std::fs::write(&register, line) {
-            skip(&format!("the kernel starts no programs of arm64: {error}"));
-            return None;
-        }
-        Some(Binfmt { ours: true })
+        *count += 1;
+        Some(Binfmt { _private: () })
     }
+}
+
+/// Makes the kernel's entry for arm64; returns whether there was none.
+fn register_arm64() -> Option<bool> {
+    let known = || {
+        let entries = std::fs::read_dir(BINFMT).ok()?;
+        let names = entries.flatten().map(|entry| entry.file_name());
+        names.filter_map(|name| name.into_string().ok()).find(|n| n.starts_with("qemu-aarch64"))
+    };
+    if !cfg!(target_arch = "x86_64") || known().is_some() {
+        return Some(false);
+    }
+    root()?;
+    let qemu = find("qemu-aarch64-static")?;
+    let register = Path::new(BINFMT).join("register");
+    if !register.exists() {
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "binfmt_misc", "binfmt_misc", BINFMT]);
+        // If it fails, so does the next step.
+        drop(mount.output());
+    }
+    // ELF, 64 bits, little-endian, a program, for AArch64; opened now (`F`), so that it is there
+    // in any root.
+    let line = format!(
+        ":qemu-aarch64:M::\\x7fELF\\x02\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\xb7\\x00:\
+         \\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff:{}:F",
+        qemu.display()
+    );
+    if let Err(error) = std::fs::write(&register, line) {
+        skip(&format!("the kernel starts no programs of arm64: {error}"));
+        return None;
+    }
+    Some(true)
 }
 
 impl Drop for Binfmt {
     fn drop(&mut self) {
-        if self.ours {
+        let mut users = BINFMT_USERS.lock().unwrap_or_else(PoisonError::into_inner);
+        users.0 -= 1;
+        if *users == (0, true) {
             drop(std::fs::write(Path::new(BINFMT).join("qemu-aarch64"), "-1"));
         }
     }
