@@ -16,10 +16,11 @@ const COUNT: usize = 20;
 /// Runs `cargo test` as a step, and prints the tests that took the longest. The stable test harness
 /// does not report the time of a test, but prints a test's name when it ends. It starts tests in
 /// the order of their names, and the next one when one ends, on as many threads as it has.
-pub(crate) fn step(name: &str, command: &mut Command) -> Result {
+pub(crate) fn step(name: &str, threads: usize, command: &mut Command) -> Result {
     eprintln!("==> {name}");
     let start = Instant::now();
     let mut child = command
+        .env("RUST_TEST_THREADS", threads.to_string())
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| format!("{name}: {command:?}: {error}"))?;
@@ -37,7 +38,6 @@ pub(crate) fn step(name: &str, command: &mut Command) -> Result {
         }
     }
     let status = child.wait().map_err(|error| format!("{name}: {error}"))?;
-    let threads = threads();
     let mut times: Vec<(Duration, String)> = begins
         .into_iter()
         .zip(ends)
@@ -59,12 +59,6 @@ pub(crate) fn step(name: &str, command: &mut Command) -> Result {
 fn ended(line: &str) -> Option<&str> {
     let (test, result) = line.strip_prefix("test ")?.split_once(" ... ")?;
     ["ok", "FAILED"].contains(&result).then_some(test)
-}
-
-/// Returns how many tests run at once, as the harness decides it.
-fn threads() -> usize {
-    let set = std::env::var("RUST_TEST_THREADS").ok().and_then(|set| set.parse().ok());
-    set.or(std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1)
 }
 
 /// Returns how long each test took: the first ones began at `begin`, each other one when one ended.

@@ -27,13 +27,20 @@ pub(crate) fn test() -> Result {
     });
     checked?;
     let missing = peers.map_err(|_| "installing the peers panicked")??;
-    slowest::step("tests", &mut cargo("test --workspace --locked"))?;
+    slowest::step("tests", threads(), &mut cargo("test --workspace --locked"))?;
     let time = start.elapsed().as_secs();
     eprintln!("all tests passed after {} min {} s", time / 60, time % 60);
     for name in missing {
         eprintln!("    tests that need {name} were skipped");
     }
     Ok(())
+}
+
+/// Returns how many tests run at once: one more than there are processors, since many of them wait
+/// for servers and containers.
+fn threads() -> usize {
+    let set = std::env::var("RUST_TEST_THREADS").ok().and_then(|set| set.parse().ok());
+    set.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from) + 1)
 }
 
 /// Runs what needs no peer: format, clippy, documentation, macOS, and the compilation of the tests.
