@@ -52,6 +52,8 @@ pub struct Request {
     pub verbose: u8,
     /// Whether binaries are run once.
     pub smoke: bool,
+    /// Whether images and archives are made of the binaries; `build` makes none.
+    pub pack: bool,
     /// `--twice`: whether all is built again, to compare.
     pub twice: bool,
     /// `--rust-src`: a directory that holds `library`, to build std from.
@@ -81,6 +83,7 @@ impl Default for Request {
             timings: false,
             verbose: 0,
             smoke: true,
+            pack: true,
             twice: false,
             rust_src: None,
         }

@@ -225,6 +225,7 @@ impl BuildArgs {
             keep_going: self.keep_going,
             timings: self.timings,
             verbose,
+            pack: true,
             smoke: !self.no_smoke,
             twice: self.twice,
             rust_src: self.rust_src.clone(),

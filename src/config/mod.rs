@@ -5,7 +5,9 @@ mod archive;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use archive::{ArchiveSettings, Companions, DebSetting, DebSettings, Include, Other, Run};
+pub use archive::{
+    ArchiveSettings, Companions, DebSetting, DebSettings, Include, Other, Required, Run,
+};
 use camino::Utf8PathBuf;
 use serde::Deserialize;
 use serde_json::Value;
@@ -78,6 +80,9 @@ pub struct PackageSettings {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ImageSettings {
+    /// Its repository name; the package's name in the form that engines accept when absent. Not with
+    /// `per-binary`.
+    pub name: Option<String>,
     /// `uid` or `uid:gid`, in numbers: a scratch image has no names. 65532:65532 when absent.
     pub user: Option<String>,
     /// The binary that the image starts; else the package's `default-run`, the binary named like

@@ -6,7 +6,7 @@ use crate::{
     ci::{self, File, Inputs, Occasion, Provider, Tag, difference},
     error::{Error, Result},
     ops::plan::known_targets,
-    plan::{chosen_targets, selection},
+    plan::{chosen_targets, image, selection},
     request::Request,
     sys::{Context, cargo, fs},
     target::Targets,
@@ -135,12 +135,11 @@ fn files(cx: &Context, request: &CiRequest) -> Result<Files> {
     let targets: Targets = known_targets(&workspace.root)?;
     let chosen = chosen_targets(&workspace, &targets, &[])?;
     let selection = selection::select(&workspace, &of_cargo)?;
-    let images = selection.packages.iter().flat_map(|(package, bins)| {
-        let each = package.settings.image.per_binary;
-        let names = bins.iter().filter(move |_| each).map(|bin| bin.name.clone());
-        names.chain((!each).then(|| package.name.clone()))
-    });
-    let images: Vec<String> = images.collect();
+    let mut images: Vec<String> = Vec::new();
+    for (package, bins) in &selection.packages {
+        let bins: Vec<&str> = bins.iter().map(|bin| bin.name.as_str()).collect();
+        images.extend(image::names(package, &bins)?);
+    }
     let root = workspace.root.clone();
     let toolchain = ["rust-toolchain.toml", "rust-toolchain"];
     let inputs = Inputs {

@@ -2,7 +2,7 @@
 //! machine: `plan`, dry runs and CI files come free of it.
 
 pub mod archive;
-mod image;
+pub mod image;
 pub mod selection;
 
 use std::collections::BTreeMap;
@@ -120,8 +120,25 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
         release,
         profile,
         jobs,
+        warnings: warnings(inputs, &selection),
         skipped: selection.skipped,
     })
+}
+
+/// Returns what is allowed, and probably not intended.
+fn warnings(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if inputs.request.pack {
+        let made = |package: &&crate::workspace::Package| {
+            let settings = &package.settings;
+            !settings.archive.formats.is_empty()
+                || settings.deb.as_ref().is_some_and(|deb| deb.is_on())
+        };
+        let packages = selection.packages.iter().map(|(package, _)| *package).filter(made);
+        let found = packages.filter_map(|package| inputs.facts.found.get(&package.name));
+        warnings.extend(found.flat_map(|found| found.warnings.iter().cloned()));
+    }
+    warnings
 }
 
 /// What rustc and C compilers are told for a target, and what serves `malloc` there.

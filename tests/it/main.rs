@@ -26,6 +26,7 @@ mod inspect_refused;
 mod measure;
 mod merge;
 mod merge_remote;
+mod names;
 mod native;
 mod pack;
 mod plan;

@@ -139,6 +139,27 @@ fn same_writer(dist: &Dist, epoch: u64) -> bool {
         && dist.release.tools.get("longshore").is_some_and(|version| version == ours)
 }
 
+/// Checks that every file that `archive.require` asks for is there, for each archive that is made.
+///
+/// # Errors
+/// One of them is missing.
+pub(in crate::ops) fn check_required(archives: &[plan::Archive]) -> Result<()> {
+    for archive in archives.iter().filter(|archive| archive.is_made()) {
+        if let Some(missing) = archive.missing.first() {
+            let package = &archive.package;
+            return Err(Error::usage(format!(
+                "package `{package}` cannot be archived: `archive.require` asks for its \
+                 `{missing}`, and there is no such file"
+            ))
+            .hint(format!(
+                "add a file such as `{}` to the package or the workspace",
+                missing.to_uppercase()
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// What archives are to be made of a finished `target/dist`.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
@@ -177,6 +198,7 @@ pub fn package(cx: &Context, request: &Request) -> Result<Dist> {
     };
     let mut plans: Vec<plan::Archive> = dist.packages.clone();
     plans.retain(|plan| chosen(&plan.package));
+    check_required(&plans)?;
     if !request.formats.is_empty() {
         plans.iter_mut().for_each(|plan| plan.formats = request.formats.iter().copied().collect());
     }
