@@ -5,10 +5,10 @@ use std::{
     io::Write,
 };
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    cargo::{message::Report, progress},
+    cargo::{layout::Layout, message::Report, progress},
     command::Command,
     error::{Error, Result},
     event::Event,
@@ -97,7 +97,9 @@ pub(super) fn compile(
         let warm = Warm::new(planned, build, &env);
         warmed.insert(warm.name().to_owned());
         let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
-        report.begin(&build.targets);
+        let mut roots = vec![Utf8PathBuf::from(&plan.target_directory)];
+        roots.extend(planned.build_directory.clone());
+        report.begin(Layout::new(roots, build.targets.clone()));
         let timings = Utf8Path::new(&plan.target_directory).join("cargo-timings");
         fs::remove_dir_all(&timings)?;
         cx.status("Building", describe(plan, build));

@@ -18,6 +18,7 @@ pub mod image;
 pub mod inspect;
 pub mod merge;
 pub mod package;
+mod path_packages;
 mod pieces;
 pub mod plan;
 pub mod provenance;

@@ -10,7 +10,7 @@ use crate::{
     cargo::invocation::resolution,
     config::RecipeSetting,
     error::Result,
-    ops::{allocator, image, package},
+    ops::{allocator, image, package, path_packages},
     plan::{Facts, Inputs},
     request::Request,
     schema::{
@@ -37,6 +37,8 @@ pub struct Planned {
     pub verify: Settings,
     /// The known targets.
     pub targets: Targets,
+    /// The directory that cargo's configuration moves intermediate files to.
+    pub build_directory: Option<Utf8PathBuf>,
     /// cargo and rustc.
     pub rust: Rust,
     /// zig, where there is one.
@@ -102,6 +104,8 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         let names: Vec<&str> = facts.user_flags.keys().map(String::as_str).collect();
         facts.own_allocators = allocator::own(cx, &workspace, request, &names)?;
     }
+    let names: Vec<&str> = facts.user_flags.keys().map(String::as_str).collect();
+    facts.remap.extend(path_packages::remap(cx, &workspace, request, &names)?);
     // A first plan, so that everything wrong with the request is told before anything is fetched.
     let first = inputs_plan(&workspace, &targets, request, &facts)?;
     image::check(&first.images)?;
@@ -146,6 +150,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         repository: workspace.packages.iter().find_map(|of| of.about.repository.clone()),
         again: again.transpose()?,
         verify: workspace.settings.verify,
+        build_directory: workspace.build_directory,
         targets,
         rust,
         zig,

@@ -29,6 +29,7 @@ mod merge_remote;
 mod names;
 mod native;
 mod pack;
+mod paths;
 mod plan;
 mod provenance;
 mod published;
