@@ -15,6 +15,8 @@ pub struct Request {
     pub packages: Vec<String>,
     /// `--workspace`.
     pub workspace: bool,
+    /// `--each`: one cargo command for each package.
+    pub each: bool,
     /// `--exclude`.
     pub exclude: Vec<String>,
     /// `--bin`; every binary when empty.
@@ -65,6 +67,7 @@ impl Default for Request {
         Request {
             packages: Vec::new(),
             workspace: false,
+            each: false,
             exclude: Vec::new(),
             bins: Vec::new(),
             features: FeatureSelection::default(),

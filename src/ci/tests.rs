@@ -8,6 +8,7 @@ fn workspace(settings: &str) -> Workspace {
     Workspace {
         root: "/w".into(),
         build_directory: None,
+        default_members: None,
         target_directory: "/w/target".into(),
         root_package: Some("hello".to_owned()),
         settings: crate::config::WorkspaceSettings {

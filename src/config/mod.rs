@@ -30,6 +30,9 @@ use crate::{
 pub struct WorkspaceSettings {
     /// The targets built when none is asked for.
     pub targets: Option<Vec<String>>,
+    /// Whether each package is built by a cargo command of its own, without the features that others
+    /// request.
+    pub each: bool,
     /// The preset for the profile `dist`.
     pub preset: Option<Preset>,
     /// Another profile than `dist`.

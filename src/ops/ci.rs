@@ -1,5 +1,7 @@
 //! `ci`: files for CI systems, and what their jobs begin with.
 
+use std::collections::BTreeMap;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
@@ -86,7 +88,7 @@ pub fn preflight(cx: &Context, tag: Option<&str>, manifest: Option<&Utf8Path>) -
     let workspace = cargo::workspace(cx, &request)?;
     let targets = known_targets(&workspace.root)?;
     let chosen = chosen_targets(&workspace, &targets, &[])?;
-    let selection = selection::select(&workspace, &request)?;
+    let selection = selection::select(&workspace, &request, &BTreeMap::new())?;
     let settings = &workspace.settings.ci;
     settings.check(&chosen)?;
     let unset = |name: &&str| cx.env.var(name).is_none();
@@ -134,7 +136,7 @@ fn files(cx: &Context, request: &CiRequest) -> Result<Files> {
     let workspace = cargo::workspace(cx, &of_cargo)?;
     let targets: Targets = known_targets(&workspace.root)?;
     let chosen = chosen_targets(&workspace, &targets, &[])?;
-    let selection = selection::select(&workspace, &of_cargo)?;
+    let selection = selection::select(&workspace, &of_cargo, &BTreeMap::new())?;
     let mut images: Vec<String> = Vec::new();
     for (package, bins) in &selection.packages {
         let bins: Vec<&str> = bins.iter().map(|bin| bin.name.as_str()).collect();

@@ -10,7 +10,7 @@ use crate::{
     cargo::invocation::resolution,
     config::RecipeSetting,
     error::Result,
-    ops::{allocator, image, package, path_packages},
+    ops::{allocator, features, image, package, path_packages},
     plan::{Facts, Inputs},
     request::Request,
     schema::{
@@ -106,6 +106,12 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     }
     let names: Vec<&str> = facts.user_flags.keys().map(String::as_str).collect();
     facts.remap.extend(path_packages::remap(cx, &workspace, request, &names)?);
+    if let Some(target) = names.first() {
+        facts.dependency_features = features::of_dependencies(cx, &workspace, request, target)?;
+        if !provide {
+            facts.unified_features = features::unified(cx, &workspace, request, target)?;
+        }
+    }
     // A first plan, so that everything wrong with the request is told before anything is fetched.
     let first = inputs_plan(&workspace, &targets, request, &facts)?;
     image::check(&first.images)?;

@@ -5,7 +5,7 @@ pub mod archive;
 pub mod image;
 pub mod selection;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use semver::Version;
@@ -42,6 +42,11 @@ pub struct Inputs<'a> {
 }
 
 impl Inputs<'_> {
+    /// Returns whether each package is built by a cargo command of its own.
+    pub fn is_each(&self) -> bool {
+        self.request.each || self.workspace.settings.each
+    }
+
     /// Where cargo builds: a directory of its own, since the host's part of a build with the profile
     /// `dist` goes to `dist` below it, which is where the result belongs; and since other flags than
     /// those of everyday builds would have both compile everything again each time.
@@ -82,6 +87,11 @@ pub struct Facts {
     pub recipes: BTreeMap<String, schema::Recipe>,
     /// What goes into each package's archives, by package.
     pub found: BTreeMap<String, archive::Found>,
+    /// The features of each package's dependencies, as `dependency/feature`, by package; only where a
+    /// binary requires one.
+    pub dependency_features: BTreeMap<String, BTreeSet<String>>,
+    /// Packages that get features from others that are built in the same command: one sentence each.
+    pub unified_features: Vec<String>,
     /// Whether this is the second build of `--twice`, which has a directory of its own.
     pub again: bool,
 }
@@ -93,7 +103,7 @@ pub struct Facts {
 /// target, or two binaries for one path.
 pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
     let Inputs { workspace, request, facts, .. } = *inputs;
-    let selection = selection::select(workspace, request)?;
+    let selection = selection::select(workspace, request, &facts.dependency_features)?;
     let targets = chosen_targets(workspace, inputs.targets, &request.targets)?;
     let profile = profile(inputs)?;
     let target_directory = inputs.target_directory();
@@ -127,7 +137,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
 
 /// Returns what is allowed, and probably not intended.
 fn warnings(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Vec<String> {
-    let mut warnings = Vec::new();
+    let mut warnings = inputs.facts.unified_features.clone();
     if inputs.request.pack {
         let made = |package: &&crate::workspace::Package| {
             let settings = &package.settings;

@@ -1,5 +1,7 @@
 //! Which binaries: cargo's selection flags over the workspace.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::{
     error::{Error, Result},
     name::nearest,
@@ -26,17 +28,23 @@ impl<'a> Selection<'a> {
     }
 }
 
-/// The binaries that `request` asks for: by default every one of the workspace.
+/// Selects the binaries that `request` asks for: by default every one of the default members.
+/// `dependency_features` has the features of each package's dependencies, as `dependency/feature`.
 ///
 /// # Errors
 /// An unknown package or binary (with the nearest known name), a binary that its features switch
 /// off, or nothing left to build.
-pub fn select<'a>(workspace: &'a Workspace, request: &Request) -> Result<Selection<'a>> {
-    let candidates = packages(workspace, request)?;
+pub fn select<'a>(
+    workspace: &'a Workspace,
+    request: &Request,
+    dependency_features: &BTreeMap<String, BTreeSet<String>>,
+) -> Result<Selection<'a>> {
     let named = !request.packages.is_empty();
     let mut selection = Selection { packages: Vec::new(), skipped: Vec::new(), whole: false };
-    for package in candidates {
-        let on = package.enabled_features(&request.features);
+    for package in packages(workspace, request)? {
+        let mut on = package.enabled_features(&request.features);
+        on.extend(dependency_features.get(&package.name).into_iter().flatten().cloned());
+        let default = is_default(workspace, request, package);
         let mut bins = Vec::new();
         for bin in &package.bins {
             let asked = request.bins.contains(&bin.name);
@@ -50,6 +58,11 @@ pub fn select<'a>(workspace: &'a Workspace, request: &Request) -> Result<Selecti
             } else if named || asked {
                 bins.push(bin);
                 continue;
+            } else if !default {
+                format!(
+                    "not a default member; `--package {}` or `--workspace` builds it",
+                    package.name
+                )
             } else if let Some(reason) = package.unreleased() {
                 reason.to_owned()
             } else {
@@ -76,6 +89,29 @@ pub fn select<'a>(workspace: &'a Workspace, request: &Request) -> Result<Selecti
         return Err(nothing(workspace, &selection.skipped));
     }
     Ok(selection)
+}
+
+/// Returns whether cargo builds the package when no package is named.
+fn is_default(workspace: &Workspace, request: &Request, package: &Package) -> bool {
+    let all = request.workspace || !request.exclude.is_empty();
+    let members = workspace.default_members.as_ref().filter(|_| !all);
+    members.is_none_or(|members| members.contains(&package.name))
+}
+
+/// Returns the packages that cargo builds together, so that their features are unified.
+///
+/// # Errors
+/// As [`select`].
+pub fn built_together<'a>(workspace: &'a Workspace, request: &Request) -> Result<Vec<&'a Package>> {
+    let mut packages = packages(workspace, request)?;
+    if request.packages.is_empty() {
+        packages.retain(|package| {
+            is_default(workspace, request, package)
+                && package.unreleased().is_none()
+                && !package.bins.is_empty()
+        });
+    }
+    Ok(packages)
 }
 
 fn packages<'a>(workspace: &'a Workspace, request: &Request) -> Result<Vec<&'a Package>> {

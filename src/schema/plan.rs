@@ -53,6 +53,19 @@ pub struct Plan {
     pub warnings: Vec<String>,
 }
 
+impl Plan {
+    /// Returns the names of all packages, each once, in the order of the jobs.
+    pub fn packages(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for job in &self.jobs {
+            if !names.contains(&job.package) {
+                names.push(job.package.clone());
+            }
+        }
+        names
+    }
+}
+
 /// The profile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -88,6 +101,9 @@ pub const FOR_SIZE: &str = "optimize-for-size";
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Build {
+    /// The packages that it builds.
+    #[serde(default)]
+    pub packages: Vec<String>,
     /// The targets it builds for.
     pub targets: Vec<String>,
     /// Where each target's standard library comes from.

@@ -34,7 +34,9 @@ pub fn workspace(cx: &Context, request: &Request) -> Result<Workspace> {
     let metadata = MetadataCommand::parse(text.trim()).map_err(|error| {
         Error::tool(format!("`{command}` printed something that is not understood")).because(error)
     })?;
-    Workspace::new(&metadata)
+    let manifest = metadata.workspace_root.join("Cargo.toml");
+    let manifest = fs::read_to_string_if_there(&manifest)?.unwrap_or_default();
+    Workspace::new(&metadata, &manifest)
 }
 
 /// The directory of the workspace around the current directory, or of that manifest, which takes

@@ -43,6 +43,7 @@ mod registry_tls;
 mod release;
 mod reproducible;
 mod schema;
+mod selection;
 mod sign;
 mod sign_cosign;
 mod size;
