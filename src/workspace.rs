@@ -57,6 +57,8 @@ pub struct Package {
 /// What a package says of itself to people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {
+    /// Whether it may be published in a registry: `publish` is not `false`.
+    pub published: bool,
     /// One paragraph.
     pub description: Option<String>,
     /// An SPDX expression.
@@ -175,6 +177,7 @@ impl Package {
                 .collect(),
             features: package.features.clone(),
             about: About {
+                published: package.publish.as_ref().is_none_or(|registries| !registries.is_empty()),
                 description: package.description.clone(),
                 license: package.license.clone(),
                 repository: package.repository.clone(),

@@ -46,19 +46,27 @@ pub fn generate(cx: &Context, request: &CiRequest) -> Result<Vec<String>> {
     let mut changed = Vec::new();
     for (file, old) in &files {
         if let Some(old) = old
-            && !ci::is_generated(old)
+            && !ci::is_generated(&unix_lines(old))
         {
             return Err(foreign(file));
         }
-        if old.as_deref() != Some(&file.text) {
-            changed.push(file);
+        if old.as_deref().map(unix_lines).as_deref() != Some(&file.text) {
+            changed.push((file, old.as_deref().is_some_and(|old| old.contains("\r\n"))));
         }
     }
-    for file in &changed {
-        fs::write(&root.join(&file.path), file.text.as_bytes())?;
+    for (file, windows_lines) in &changed {
+        let text = if *windows_lines { file.text.replace('\n', "\r\n") } else { file.text.clone() };
+        fs::write(&root.join(&file.path), text.as_bytes())?;
         cx.status("Wrote", format!("`{}`", file.path));
     }
-    Ok(changed.into_iter().map(|file| file.path.clone()).collect())
+    Ok(changed.into_iter().map(|(file, _)| file.path.clone()).collect())
+}
+
+/// Returns `text` without a byte order mark and with `\n` at the ends of lines: a checkout may have
+/// added the one (an editor) or changed the other (`core.autocrlf`, `eol=crlf`), which CI systems
+/// ignore.
+fn unix_lines(text: &str) -> String {
+    text.trim_start_matches('\u{feff}').replace("\r\n", "\n")
 }
 
 /// The files that differ from what they would be; nothing is written.
@@ -69,7 +77,7 @@ pub fn check(cx: &Context, request: &CiRequest) -> Result<Vec<Different>> {
     let mut different = Vec::new();
     for (file, old) in files(cx, request)?.all {
         let missing = old.is_none();
-        let old = old.unwrap_or_default();
+        let old = unix_lines(&old.unwrap_or_default());
         let difference = difference::unified(&file.path, &old, &file.text);
         if !difference.is_empty() {
             different.push(Different { path: file.path, missing, difference });

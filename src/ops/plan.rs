@@ -109,8 +109,14 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     if let Some(target) = names.first() {
         facts.dependency_features = features::of_dependencies(cx, &workspace, request, target)?;
         if !provide {
-            facts.unified_features = features::unified(cx, &workspace, request, target)?;
+            facts.notes = features::unified(cx, &workspace, request, target)?;
         }
+    }
+    if let Some(targets) = config.build_targets() {
+        facts.notes.push(format!(
+            "`build.target` in cargo's configuration ({targets}) is not used: `targets` in \
+             `[workspace.metadata.longshore]` and `--target` choose the targets"
+        ));
     }
     // A first plan, so that everything wrong with the request is told before anything is fetched.
     let first = inputs_plan(&workspace, &targets, request, &facts)?;

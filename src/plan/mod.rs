@@ -90,8 +90,8 @@ pub struct Facts {
     /// The features of each package's dependencies, as `dependency/feature`, by package; only where a
     /// binary requires one.
     pub dependency_features: BTreeMap<String, BTreeSet<String>>,
-    /// Packages that get features from others that are built in the same command: one sentence each.
-    pub unified_features: Vec<String>,
+    /// What the plan does differently from cargo: one sentence each.
+    pub notes: Vec<String>,
     /// Whether this is the second build of `--twice`, which has a directory of its own.
     pub again: bool,
 }
@@ -130,14 +130,29 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
         release,
         profile,
         jobs,
+        notes: notes(inputs, &selection),
         warnings: warnings(inputs, &selection),
         skipped: selection.skipped,
     })
 }
 
+/// Returns what the plan does differently from cargo, or what may be unexpected.
+fn notes(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Vec<String> {
+    let mut notes = inputs.facts.notes.clone();
+    let private = selection.packages.iter().filter(|(package, _)| !package.about.published);
+    notes.extend(private.map(|(package, _)| {
+        format!(
+            "`{0}` has `publish = false` and is released; `dist = false` in its \
+             `[package.metadata.longshore]` leaves it out",
+            package.name
+        )
+    }));
+    notes
+}
+
 /// Returns what is allowed, and probably not intended.
 fn warnings(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Vec<String> {
-    let mut warnings = inputs.facts.unified_features.clone();
+    let mut warnings = Vec::new();
     if inputs.request.pack {
         let made = |package: &&crate::workspace::Package| {
             let settings = &package.settings;

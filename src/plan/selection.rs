@@ -85,6 +85,7 @@ pub fn select<'a>(
         }
     }
     unknown_bins(workspace, request)?;
+    unknown_features(workspace, request)?;
     if selection.packages.is_empty() {
         return Err(nothing(workspace, &selection.skipped));
     }
@@ -160,6 +161,35 @@ fn unknown_bins(workspace: &Workspace, request: &Request) -> Result<()> {
             };
             return Err(Error::usage(format!("no binary `{name}` in the workspace")).hint(hint));
         }
+    }
+    Ok(())
+}
+
+/// Checks that one of the chosen packages has each feature that is requested. A feature of a dependency
+/// (`dependency/feature`) is left to cargo.
+fn unknown_features(workspace: &Workspace, request: &Request) -> Result<()> {
+    let chosen = packages(workspace, request)?;
+    let lists = request.features.features.iter();
+    let requested = lists.flat_map(|list| list.split([',', ' '])).filter(|name| !name.is_empty());
+    for text in requested {
+        let (package, feature) = match text.split_once('/') {
+            Some((package, feature)) => (Some(package), feature),
+            None => (None, text),
+        };
+        let among: Vec<_> =
+            chosen.iter().filter(|one| package.is_none_or(|name| name == one.name)).collect();
+        let known = || among.iter().flat_map(|one| one.features.keys()).map(String::as_str);
+        if (among.is_empty() && package.is_some()) || known().any(|name| name == feature) {
+            continue;
+        }
+        let names = || known().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let hint = match nearest(feature, known()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known().next().is_none() => "the package has no features".to_owned(),
+            None => format!("known features: {}", names()),
+        };
+        let error = Error::usage(format!("no chosen package has the feature `{text}`"));
+        return Err(error.hint(hint));
     }
     Ok(())
 }

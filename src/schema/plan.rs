@@ -48,6 +48,9 @@ pub struct Plan {
     pub archives: Vec<Archive>,
     /// Binaries of the workspace that are left out.
     pub skipped: Vec<Skipped>,
+    /// What the plan does differently from cargo, or what may be unexpected: one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// What is allowed, and probably not intended: one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

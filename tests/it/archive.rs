@@ -192,6 +192,18 @@ fn package_makes_the_same_bytes_whatever_the_mask_and_the_place() {
 }
 
 #[test]
+fn the_same_archives_keep_their_provenance() {
+    let copy = copy();
+    let sums = || fs::read_to_string(copy.dist().join("archives/SHA256SUMS")).unwrap();
+    let before = sums();
+    longshore(&copy, "package").absent("described other archives").run();
+    assert_eq!(sums(), before);
+    longshore(&copy, "package --format tar.xz").stderr("described other archives").run();
+    assert_ne!(sums(), before);
+    assert!(!sums().contains("intoto"), "{}", sums());
+}
+
+#[test]
 fn verify_holds_archives_against_the_binaries() {
     let copy = copy();
     longshore(&copy, "verify target/dist").run();

@@ -72,9 +72,10 @@ fn sharing() -> Workspace {
 fn unified_features_are_reported_and_each_package_can_have_its_own() {
     let workspace = sharing();
     let reports = "`a` is built with features that only other packages request: `shared/heavy`";
-    longshore(&workspace, "plan").stderr(reports).run();
+    longshore(&workspace, "plan").stdout(reports).run();
     for alone in ["plan --each", "plan --package a", "plan --package b"] {
-        longshore(&workspace, alone).absent("only other packages request").run();
+        let ran = longshore(&workspace, alone).run();
+        assert!(!ran.stdout.contains("only other packages request"), "{}", ran.stdout);
     }
     let prints = |name: &str| {
         let output = Command::new(workspace.dist().join("linux/amd64/bin").join(name)).output();
@@ -127,4 +128,30 @@ fn binaries_may_require_features_of_dependencies() {
         "build --preset quick --package a --features full --target x86_64-unknown-linux-musl";
     longshore(&workspace, args).run();
     assert!(workspace.dist().join("linux/amd64/bin/a-heavy").is_file());
+}
+
+#[test]
+fn the_plan_names_unknown_features_and_what_differs_from_cargo() {
+    let more = "publish = false\n[features]\nfast = []\n";
+    let workspace = Workspace::empty().package("hello", more);
+    longshore(&workspace, "plan --features fats").status(2).hint("did you mean `fast`?").run();
+    longshore(&workspace, "plan --features hello/nope").status(2).stderr("`hello/nope`").run();
+    longshore(&workspace, "plan --features fast,hello/fast").run();
+    workspace.write(".cargo/config.toml", "[build]\ntarget = \"aarch64-unknown-linux-musl\"\n");
+    longshore(&workspace, "plan")
+        .stdout("note: `hello` has `publish = false` and is released; `dist = false`")
+        .stdout("note: `build.target` in cargo's configuration (aarch64-unknown-linux-musl) is not used")
+        .run();
+    let plain = Workspace::hello();
+    longshore(&plain, "plan --features x").status(2).hint("the package has no features").run();
+}
+
+#[test]
+fn a_missing_toolchain_is_a_missing_tool() {
+    let Some(_) = crate::support::peer::find("rustup") else { return };
+    let workspace = Workspace::hello();
+    workspace.write("rust-toolchain.toml", "[toolchain]\nchannel = \"1.0.99\"\n");
+    // Nothing is installed for a test.
+    let plan = || longshore(&workspace, "plan").env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO");
+    plan().env("RUSTUP_AUTO_INSTALL", "0").status(3).stderr("toolchain").run();
 }

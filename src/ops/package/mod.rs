@@ -15,6 +15,7 @@ pub(super) use self::{companion::companions, find::found};
 use crate::{
     archive::Format,
     error::{Error, Result},
+    oci::Digest,
     ops::{digests::Digests, image, pieces, stage::Stage},
     schema::{
         Dist,
@@ -219,15 +220,23 @@ pub fn package(cx: &Context, request: &Request) -> Result<Dist> {
     };
     let made = archives(&inputs, &stage)?;
     pieces.prune()?;
+    let digests_of = |dist: &Dist| -> BTreeMap<String, Digest> {
+        dist.archives.iter().map(|archive| (archive.path.clone(), archive.sha256)).collect()
+    };
+    let before = digests_of(&dist);
     let gone: Vec<dist::Archive> =
         dist.archives.extract_if(.., |archive| chosen(&archive.package)).collect();
     dist.archives.extend(made);
     dist.archives.sort_by(|a, b| a.path.cmp(&b.path));
-    // What speaks of archives that are no more is no more either.
-    let (stale, kept): (Vec<_>, Vec<_>) =
-        dist.documents.into_iter().partition(|document| document.kind.of_all());
+    // Documents about all archives are out of date when one of those changed.
+    let changed = before != digests_of(&dist);
+    let is_stale = |document: &dist::Document| {
+        let is_there = || request.dist.join(&document.path).is_file();
+        document.kind.of_all() && (changed || !is_there())
+    };
+    let (stale, kept): (Vec<_>, Vec<_>) = dist.documents.into_iter().partition(is_stale);
     if let Some(provenance) = stale.iter().find(|of| of.kind == DocumentKind::Provenance) {
-        cx.warn(format!("`{}` spoke of other archives, and is gone", provenance.path));
+        cx.warn(format!("`{}` described other archives and was removed", provenance.path));
     }
     dist.documents = kept;
     let gone: BTreeSet<&str> = gone
