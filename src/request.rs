@@ -15,6 +15,8 @@ pub struct Request {
     pub packages: Vec<String>,
     /// `--workspace`.
     pub workspace: bool,
+    /// `--each`: one cargo command for each package.
+    pub each: bool,
     /// `--exclude`.
     pub exclude: Vec<String>,
     /// `--bin`; every binary when empty.
@@ -52,6 +54,8 @@ pub struct Request {
     pub verbose: u8,
     /// Whether binaries are run once.
     pub smoke: bool,
+    /// Whether images and archives are made of the binaries; `build` makes none.
+    pub pack: bool,
     /// `--twice`: whether all is built again, to compare.
     pub twice: bool,
     /// `--rust-src`: a directory that holds `library`, to build std from.
@@ -63,6 +67,7 @@ impl Default for Request {
         Request {
             packages: Vec::new(),
             workspace: false,
+            each: false,
             exclude: Vec::new(),
             bins: Vec::new(),
             features: FeatureSelection::default(),
@@ -81,6 +86,7 @@ impl Default for Request {
             timings: false,
             verbose: 0,
             smoke: true,
+            pack: true,
             twice: false,
             rust_src: None,
         }

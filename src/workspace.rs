@@ -17,6 +17,8 @@ pub struct Workspace {
     pub root: Utf8PathBuf,
     /// Where cargo builds.
     pub target_directory: Utf8PathBuf,
+    /// Where cargo puts intermediate files, if its configuration names another directory.
+    pub build_directory: Option<Utf8PathBuf>,
     /// The name of the package in the root directory, where there is one.
     pub root_package: Option<String>,
     /// `[workspace.metadata.longshore]`.
@@ -25,6 +27,8 @@ pub struct Workspace {
     pub xtask: bool,
     /// Its members, sorted by name.
     pub packages: Vec<Package>,
+    /// The names of the members in `workspace.default-members`, if the manifest sets it.
+    pub default_members: Option<BTreeSet<String>>,
 }
 
 /// One member.
@@ -40,6 +44,8 @@ pub struct Package {
     pub bins: Vec<Bin>,
     /// The `default-run` binary.
     pub default_run: Option<String>,
+    /// Its dependencies: the name in its manifest, and the name of the package.
+    pub dependencies: Vec<(String, String)>,
     /// What each feature switches on.
     pub features: BTreeMap<String, Vec<String>>,
     /// What it says of itself to people.
@@ -51,6 +57,8 @@ pub struct Package {
 /// What a package says of itself to people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {
+    /// Whether it may be published in a registry: `publish` is not `false`.
+    pub published: bool,
     /// One paragraph.
     pub description: Option<String>,
     /// An SPDX expression.
@@ -79,11 +87,12 @@ pub struct Bin {
 }
 
 impl Workspace {
-    /// The workspace that `metadata` (made with `--no-deps`) describes.
+    /// Returns the workspace that `metadata` (made with `--no-deps`) describes. `root_manifest` is the
+    /// text of its `Cargo.toml`: metadata does not tell whether `default-members` is set there.
     ///
     /// # Errors
     /// A longshore table with an unknown key or a wrong value.
-    pub fn new(metadata: &Metadata) -> Result<Self> {
+    pub fn new(metadata: &Metadata, root_manifest: &str) -> Result<Self> {
         let root = metadata.workspace_root.clone();
         let manifest = root.join("Cargo.toml");
         let place = format!("`[workspace.metadata.longshore]` in `{manifest}`");
@@ -98,9 +107,14 @@ impl Workspace {
         let root_package = packages.iter().find(|package| package.manifest == manifest);
         Ok(Workspace {
             target_directory: metadata.target_directory.clone(),
+            build_directory: metadata
+                .build_directory
+                .clone()
+                .filter(|directory| *directory != metadata.target_directory),
             root_package: root_package.map(|package| package.name.clone()),
             settings: config::settings(&metadata.workspace_metadata, &place)?,
             xtask: metadata.workspace_packages().iter().any(with_longshore),
+            default_members: default_members(metadata, root_manifest),
             packages,
             root,
         })
@@ -118,6 +132,18 @@ impl Workspace {
             _ => self.root.file_name().unwrap_or("workspace"),
         }
     }
+}
+
+/// Returns the names in `workspace.default-members`
+/// (<https://doc.rust-lang.org/cargo/reference/workspaces.html#the-default-members-field>).
+fn default_members(metadata: &Metadata, root_manifest: &str) -> Option<BTreeSet<String>> {
+    let manifest = root_manifest.parse::<toml::Table>().ok()?;
+    manifest.get("workspace")?.get("default-members")?;
+    if metadata.workspace_default_members.is_missing() {
+        return None;
+    }
+    let packages = metadata.workspace_default_packages();
+    Some(packages.into_iter().map(|package| package.name.to_string()).collect())
 }
 
 impl Package {
@@ -141,8 +167,17 @@ impl Package {
             manifest,
             bins,
             default_run: package.default_run.clone(),
+            dependencies: package
+                .dependencies
+                .iter()
+                .map(|dependency| {
+                    let name = dependency.rename.as_ref().unwrap_or(&dependency.name);
+                    (name.clone(), dependency.name.clone())
+                })
+                .collect(),
             features: package.features.clone(),
             about: About {
+                published: package.publish.as_ref().is_none_or(|registries| !registries.is_empty()),
                 description: package.description.clone(),
                 license: package.license.clone(),
                 repository: package.repository.clone(),
@@ -153,6 +188,11 @@ impl Package {
                 license_file: package.license_file(),
             },
         })
+    }
+
+    /// Returns the package id specification that selects it on cargo's command line.
+    pub fn spec(&self) -> String {
+        format!("{}@{}", self.name, self.version)
     }
 
     /// The features that are on when `asked` are asked for, with all they switch on in this

@@ -94,6 +94,24 @@ pub fn synopsis(name: &str, description: &str) -> String {
     short.trim_end_matches(',').to_owned()
 }
 
+/// Returns the extended description: `about`, unless that says no more than the synopsis, which the
+/// extended description must not repeat (Debian developer's reference, 6.2.3).
+pub fn description(about: &str, synopsis: &str, programs: &[String]) -> String {
+    let letters = |text: &str| -> String {
+        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    // The synopsis may lack the first words of `about`: the package's name and an article.
+    if !letters(about).ends_with(&letters(synopsis)) {
+        return about.to_owned();
+    }
+    let programs = match programs {
+        [] => "the program".to_owned(),
+        [one] => format!("the program {one}"),
+        [all @ .., last] => format!("the programs {} and {last}", all.join(", ")),
+    };
+    format!("This package contains {programs}, with every library that is needed.")
+}
+
 /// Everything that a package is made of.
 #[derive(Debug)]
 pub struct Package<'a> {

@@ -234,9 +234,7 @@ impl<'a> Graph<'a> {
 
     fn native(&self, package: &Package, target: &str) -> Option<native::Native> {
         let id = package.id.repr.as_str();
-        let of_target = |script: &&Script| {
-            script.package == id && script.out_dir.iter().any(|part| part == target)
-        };
+        let of_target = |script: &&Script| script.package == id && script.target == target;
         let libraries = self.scripts.iter().filter(of_target);
         let libraries = libraries.flat_map(|script| &script.libraries).map(String::as_str);
         // The crate that carries the source, where that is another one (`openssl-src`).

@@ -220,7 +220,7 @@ pub fn wanted_by<'a>(scripts: &'a [Script], library: &str, target: &str) -> Vec<
     };
     let mut found: Vec<&Script> = Vec::new();
     for script in scripts {
-        let here = script.out_dir.iter().any(|part| part == target);
+        let here = script.target == target;
         let new = !found.iter().any(|other| other.package == script.package);
         if here && new && script.libraries.iter().any(named) {
             found.push(script);
@@ -359,18 +359,18 @@ mod tests {
 
     #[test]
     fn the_build_script_that_asked_is_found() {
-        let script = |package: &str, library: &str, out: &str| Script {
+        let script = |package: &str, library: &str, target: &str| Script {
             package: package.into(),
             libraries: vec![library.into()],
-            out_dir: out.into(),
+            target: target.into(),
         };
         let scripts = [
-            script("a", "dylib=ssl", "/t/T/dist/build/a-1/out"),
-            script("a", "dylib=ssl", "/t/T/dist/build/a-2/out"),
-            script("b", "static:+whole-archive=ssl", "/t/T/dist/build/b-1/out"),
-            script("c", "ssl", "/t/U/dist/build/c-1/out"),
-            script("d", "ssl", "/t/dist/build/d-1/out"),
-            script("e", "dylib=ssl3", "/t/T/dist/build/e-1/out"),
+            script("a", "dylib=ssl", "T"),
+            script("a", "dylib=ssl", "T"),
+            script("b", "static:+whole-archive=ssl", "T"),
+            script("c", "ssl", "U"),
+            script("d", "ssl", "host"),
+            script("e", "dylib=ssl3", "T"),
         ];
         let names = |target: &str| -> Vec<_> {
             wanted_by(&scripts, "ssl", target).iter().map(|s| s.package.clone()).collect()

@@ -59,6 +59,13 @@ pub fn builds(
     remap: &Remap,
     targets: &[TargetFlags],
 ) -> Vec<Build> {
+    if inputs.is_each() && selection.packages.len() > 1 {
+        let alone =
+            |package| Selection { packages: vec![package], skipped: Vec::new(), whole: false };
+        let packages = selection.packages.iter().cloned();
+        let of_package = |package| builds(inputs, &alone(package), profile, remap, targets);
+        return packages.flat_map(of_package).collect();
+    }
     let one = |targets: &[&TargetFlags]| build(inputs, selection, profile, remap, targets);
     if !targets.iter().any(|target| target.user.hides) {
         return vec![one(&targets.iter().collect::<Vec<_>>())];
@@ -90,7 +97,7 @@ fn build(
         add(&["--config", &config]);
     }
     for (package, bins) in &selection.packages {
-        add(&["--package", &format!("{}@{}", package.name, package.version)]);
+        add(&["--package", &package.spec()]);
         for bin in bins {
             add(&["--bin", &bin.name]);
         }
@@ -128,6 +135,7 @@ fn build(
     let stds = targets.iter().map(|target| (target.target.clone(), target.std.clone()));
     Build {
         targets: targets.iter().map(|target| target.target.clone()).collect(),
+        packages: selection.packages.iter().map(|(package, _)| package.name.clone()).collect(),
         std: stds.collect(),
         args,
         env,

@@ -68,16 +68,14 @@ pub struct Twice {
 }
 
 impl Units {
-    /// Takes one artifact of the cargo command number `command`, which builds for `targets`.
-    pub(super) fn add(&mut self, artifact: &Artifact, command: usize, targets: &[String]) {
+    /// Adds one artifact of the cargo command number `command`, built for `target`.
+    pub(super) fn add(&mut self, artifact: &Artifact, command: usize, target: &str) {
         if artifact.fresh {
             self.fresh += 1;
         } else {
             self.compiled += 1;
         }
         let file = artifact.filenames.first().map(ToString::to_string).unwrap_or_default();
-        let of_target = |target: &&String| file.split('/').any(|part| part == target.as_str());
-        let target = targets.iter().find(of_target).map_or("host", String::as_str);
         let kind = artifact.target.kind.first().map(ToString::to_string).unwrap_or_default();
         let (package, version) = name_and_version(&artifact.package_id.repr);
         let identity = format!(
@@ -195,6 +193,7 @@ pub fn name_and_version(id: &str) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cargo::layout::Layout;
 
     fn artifact(id: &str, kind: &str, file: &str, features: &str, fresh: bool) -> Artifact {
         let json = format!(
@@ -208,9 +207,12 @@ mod tests {
     }
 
     fn units(artifacts: &[(Artifact, usize)]) -> Units {
+        let targets = vec!["T".to_owned(), "U".to_owned()];
+        let layout = Layout::new(vec!["/w/target".into()], targets);
         let mut units = Units::default();
         for (artifact, command) in artifacts {
-            units.add(artifact, *command, &["T".to_owned(), "U".to_owned()]);
+            let file = &artifact.filenames[0];
+            units.add(artifact, *command, layout.target(file));
         }
         units
     }

@@ -4,7 +4,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::{Message, TargetKind};
 
-use super::ledger::Units;
+use super::{layout::Layout, ledger::Units};
 use crate::{bom::Compiled, cache::Unit};
 
 /// What a build's messages add up to.
@@ -14,12 +14,12 @@ pub struct Report {
     pub binaries: Vec<Binary>,
     /// Every unit, compiled or fresh.
     pub units: Units,
-    /// The targets of each cargo command.
-    commands: Vec<Vec<String>>,
+    /// Where each cargo command builds.
+    commands: Vec<Layout>,
     /// What build scripts asked of the linker.
     pub scripts: Vec<Script>,
-    /// Every `OUT_DIR`, by the id of its package.
-    pub out_dirs: Vec<(String, Utf8PathBuf)>,
+    /// The `OUT_DIR` of each run of a build script.
+    pub out_dirs: Vec<OutDir>,
     /// What was compiled with which features, for bills of materials.
     pub compiled: Vec<Compiled>,
     /// Everything that cargo spoke of, for a cache.
@@ -34,8 +34,19 @@ pub struct Script {
     pub package: String,
     /// The libraries, as `cargo::rustc-link-lib` names them: `ssl`, `dylib=ssl`, `static=z`.
     pub libraries: Vec<String>,
-    /// `OUT_DIR`, in which the target's name is a part, but for the host's.
-    pub out_dir: Utf8PathBuf,
+    /// The target that the package is compiled for, or `host`.
+    pub target: String,
+}
+
+/// The `OUT_DIR` of one run of a build script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutDir {
+    /// The id of its package.
+    pub package: String,
+    /// The target that the package is compiled for, or `host`.
+    pub target: String,
+    /// The directory.
+    pub path: Utf8PathBuf,
 }
 
 /// One binary that cargo made.
@@ -47,14 +58,21 @@ pub struct Binary {
     pub manifest: Utf8PathBuf,
     /// Its name.
     pub name: String,
+    /// The target that it is compiled for.
+    pub target: String,
     /// The file.
     pub path: Utf8PathBuf,
 }
 
 impl Report {
-    /// Begins with the next cargo command, which builds for `targets`.
-    pub fn begin(&mut self, targets: &[String]) {
-        self.commands.push(targets.to_vec());
+    /// Starts with the next cargo command, which builds in `layout`.
+    pub fn begin(&mut self, layout: Layout) {
+        self.commands.push(layout);
+    }
+
+    /// Returns the target that a file of the current command is for, or `host`.
+    fn target(&self, file: &Utf8Path) -> String {
+        self.commands.last().map_or_else(String::new, |layout| layout.target(file).to_owned())
     }
 
     /// The number of the cargo command that runs, from 0.
@@ -70,12 +88,11 @@ impl Report {
             Ok(Message::BuildScriptExecuted(script)) => return self.script(script),
             _ => return,
         };
-        let targets = self.commands.last().map_or(&[][..], Vec::as_slice);
-        self.units.add(&artifact, self.commands.len().saturating_sub(1), targets);
-        let target = self.units.each.last().map_or_else(String::new, |unit| unit.target.clone());
+        let target = artifact.filenames.first().map_or_else(String::new, |file| self.target(file));
+        self.units.add(&artifact, self.command(), &target);
         self.compiled.push(Compiled {
             package: artifact.package_id.repr.clone(),
-            target,
+            target: target.clone(),
             script: artifact.target.kind.contains(&TargetKind::CustomBuild),
             features: artifact.features,
         });
@@ -93,6 +110,7 @@ impl Report {
                 package: artifact.package_id.repr,
                 manifest: artifact.manifest_path,
                 name: artifact.target.name,
+                target,
                 path,
             });
         }
@@ -105,23 +123,26 @@ impl Report {
             files: vec![script.out_dir.clone()],
             script: true,
         });
-        self.out_dirs.push((script.package_id.repr.clone(), script.out_dir.clone()));
+        let target = self.target(&script.out_dir);
+        self.out_dirs.push(OutDir {
+            package: script.package_id.repr.clone(),
+            target: target.clone(),
+            path: script.out_dir,
+        });
         // Most ask for nothing.
         if !script.linked_libs.is_empty() {
             self.scripts.push(Script {
                 package: script.package_id.repr,
                 libraries: script.linked_libs.into_iter().map(Utf8PathBuf::into_string).collect(),
-                out_dir: script.out_dir,
+                target,
             });
         }
     }
 
-    /// The binaries `name` of the package with this manifest, by the directory name that marks
-    /// the target in cargo's layout (`target/<target>/<profile>/<name>`).
+    /// Returns the binary `name` for `target` of the package with this manifest.
     pub fn binary(&self, manifest: &Utf8PathBuf, name: &str, target: &str) -> Option<&Binary> {
         self.binaries.iter().find(|binary| {
-            let of_target = |part: &str| part == target;
-            binary.manifest == *manifest && binary.name == name && binary.path.iter().any(of_target)
+            binary.manifest == *manifest && binary.name == name && binary.target == target
         })
     }
 }
@@ -154,6 +175,7 @@ mod tests {
     #[test]
     fn artifacts_are_counted_and_binaries_found() {
         let mut report = Report::default();
+        report.begin(Layout::new(vec!["/w/target".into()], vec!["T".to_owned()]));
         let line = LINE.replace('\n', "");
         for line in [line.as_str(), &line.replace(r#""fresh":false"#, r#""fresh":true"#), "text"] {
             report.line(line.as_bytes());

@@ -3,6 +3,7 @@
 
 pub mod blame;
 pub mod invocation;
+pub mod layout;
 pub mod ledger;
 pub mod message;
 pub mod progress;

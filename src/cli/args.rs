@@ -116,9 +116,12 @@ pub(super) struct BuildArgs {
     /// Build the binaries of this package only
     #[arg(short, long = "package", value_name = "SPEC", help_heading = SELECTION)]
     packages: Vec<String>,
-    /// Build the binaries of every package, which is the default
+    /// Build the binaries of every package, not only of the default members
     #[arg(long, help_heading = SELECTION)]
     workspace: bool,
+    /// Build each package with a cargo command of its own, without unifying features
+    #[arg(long, help_heading = SELECTION)]
+    each: bool,
     /// Leave this package out
     #[arg(long, value_name = "SPEC", help_heading = SELECTION, conflicts_with = "packages")]
     exclude: Vec<String>,
@@ -203,6 +206,7 @@ impl BuildArgs {
         Request {
             packages: self.packages.clone(),
             workspace: self.workspace,
+            each: self.each,
             exclude: self.exclude.clone(),
             // `--bins` with `--bin` is every binary, as with cargo.
             bins: if self.all_bins { Vec::new() } else { self.bins.clone() },
@@ -225,6 +229,7 @@ impl BuildArgs {
             keep_going: self.keep_going,
             timings: self.timings,
             verbose,
+            pack: true,
             smoke: !self.no_smoke,
             twice: self.twice,
             rust_src: self.rust_src.clone(),

@@ -53,7 +53,9 @@ pub(super) fn plan(plan: &Plan) -> String {
             let Choice { allocator, origin } = choice;
             line(&mut text, "allocator", &format!("{target}: {}  # {origin}", allocator.name()));
         }
-        let of_build = |job: &&Job| build.targets.contains(&job.target);
+        let of_build = |job: &&Job| {
+            build.targets.contains(&job.target) && build.packages.contains(&job.package)
+        };
         for job in plan.jobs.iter().filter(of_build) {
             let _ = writeln!(
                 text,
@@ -80,6 +82,9 @@ pub(super) fn plan(plan: &Plan) -> String {
             "\nleft out: {} ({}): {}",
             skipped.binary, skipped.package, skipped.reason
         );
+    }
+    for note in &plan.notes {
+        let _ = writeln!(text, "\nnote: {note}");
     }
     text
 }

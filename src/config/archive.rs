@@ -16,8 +16,11 @@ pub struct ArchiveSettings {
     /// What is in them besides the binaries, README, licences, CHANGELOG, completions and manual
     /// pages.
     pub include: Vec<Include>,
-    /// What may be missing: `license`, or an entry of `include`.
+    /// What may be missing without a warning or an error: `license`, `readme`, or an entry of
+    /// `include`.
     pub allow_missing: BTreeSet<String>,
+    /// What must be there: a file that is missing is an error, and not a warning.
+    pub require: BTreeSet<Required>,
     /// Whether each binary gets an archive of its own, instead of one for all of the package.
     pub per_binary: bool,
 }
@@ -28,7 +31,31 @@ impl Default for ArchiveSettings {
             formats: BTreeSet::from([Format::TarGz]),
             include: Vec::new(),
             allow_missing: BTreeSet::new(),
+            require: BTreeSet::new(),
             per_binary: false,
+        }
+    }
+}
+
+/// A file that `archive.require` can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Required {
+    /// The text of the licence.
+    License,
+    /// The README.
+    Readme,
+    /// The list of changes.
+    Changelog,
+}
+
+impl Required {
+    /// Returns the name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Required::License => "license",
+            Required::Readme => "readme",
+            Required::Changelog => "changelog",
         }
     }
 }
@@ -85,6 +112,13 @@ pub enum DebSetting {
     Switch(bool),
     /// How it is.
     Table(Box<DebSettings>),
+}
+
+impl DebSetting {
+    /// Returns whether a package for Debian is made.
+    pub fn is_on(&self) -> bool {
+        !matches!(self, DebSetting::Switch(false))
+    }
 }
 
 /// `[package.metadata.longshore.deb]`, in the words of Debian's policy manual (5.6).

@@ -5,7 +5,9 @@ mod archive;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use archive::{ArchiveSettings, Companions, DebSetting, DebSettings, Include, Other, Run};
+pub use archive::{
+    ArchiveSettings, Companions, DebSetting, DebSettings, Include, Other, Required, Run,
+};
 use camino::Utf8PathBuf;
 use serde::Deserialize;
 use serde_json::Value;
@@ -28,6 +30,9 @@ use crate::{
 pub struct WorkspaceSettings {
     /// The targets built when none is asked for.
     pub targets: Option<Vec<String>>,
+    /// Whether each package is built by a cargo command of its own, without the features that others
+    /// request.
+    pub each: bool,
     /// The preset for the profile `dist`.
     pub preset: Option<Preset>,
     /// Another profile than `dist`.
@@ -78,6 +83,9 @@ pub struct PackageSettings {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ImageSettings {
+    /// Its repository name; the package's name in the form that engines accept when absent. Not with
+    /// `per-binary`.
+    pub name: Option<String>,
     /// `uid` or `uid:gid`, in numbers: a scratch image has no names. 65532:65532 when absent.
     pub user: Option<String>,
     /// The binary that the image starts; else the package's `default-run`, the binary named like

@@ -193,6 +193,34 @@ fn check_path(path: &str, name: &str) -> Result<(), String> {
     }
 }
 
+/// Returns the repository name for `text`: in lowercase, with each run of characters that cannot
+/// separate its parts replaced by `-`. `None` if nothing is left, or 64 hex digits, which engines take
+/// for an identifier.
+pub fn repository_name(text: &str) -> Option<String> {
+    let mut name = String::new();
+    let mut separator = String::new();
+    for c in text.chars().map(|c| c.to_ascii_lowercase()) {
+        if !c.is_ascii_lowercase() && !c.is_ascii_digit() {
+            separator.push(c);
+            continue;
+        }
+        if !name.is_empty() && !separator.is_empty() {
+            let known = matches!(separator.as_str(), "." | "_" | "__");
+            let known = known || separator.bytes().all(|byte| byte == b'-');
+            name.push_str(if known { &separator } else { "-" });
+        }
+        separator.clear();
+        name.push(c);
+    }
+    check_path(&name, &name).is_ok().then_some(name)
+}
+
+/// Returns the tag for a version: `+`, which a tag cannot have, becomes `_`. `None` if it is too long.
+pub fn version_tag(version: &str) -> Option<String> {
+    let tag = version.replace('+', "_");
+    check_tag(&tag).is_ok().then_some(tag)
+}
+
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
 fn is_component(text: &str) -> bool {
     let letter = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
@@ -277,6 +305,31 @@ mod tests {
         assert!(whole(&format!("a.b/{}", "a".repeat(256))).contains("more than 255"));
         assert!(whole(&format!("a:{}", "a".repeat(129))).contains("the tag"));
         assert!(whole(&format!("a:{}", "a".repeat(128))).starts_with("docker.io"));
+    }
+
+    #[test]
+    fn package_names_become_repository_names() {
+        for (text, expected) in [
+            ("hello", "hello"),
+            ("MyTool", "mytool"),
+            ("my_tool", "my_tool"),
+            ("my__tool", "my__tool"),
+            ("my___tool", "my-tool"),
+            ("my--tool", "my--tool"),
+            ("my_-tool", "my-tool"),
+            ("_my-tool-", "my-tool"),
+            ("caf\u{e9}-x", "caf-x"),
+            ("a.b", "a.b"),
+        ] {
+            let name = repository_name(text).unwrap();
+            assert_eq!(name, expected);
+            assert!(name.parse::<Reference>().is_ok(), "{name}");
+        }
+        for text in ["", "-", "___", "\u{e9}", &"a".repeat(64), &"a".repeat(256)] {
+            assert_eq!(repository_name(text), None, "{text}");
+        }
+        assert_eq!(version_tag("1.2.3-rc.1+b7").as_deref(), Some("1.2.3-rc.1_b7"));
+        assert_eq!(version_tag(&format!("1.2.3+{}", "b".repeat(128))), None);
     }
 
     /// What is accepted has nothing in it that means something in a URL or a header.

@@ -9,6 +9,7 @@ use crate::{
     cargo::invocation::resolution,
     command::Command,
     error::Result,
+    plan::selection,
     request::Request,
     sys::{
         Context,
@@ -70,16 +71,8 @@ fn in_tree(
         .args(["tree", "--manifest-path", manifest.as_str(), "--target", target])
         .args(["--edges", "normal", "--prefix", "none", "--format", "{p}"])
         .dir(&cx.env.dir);
-    match &request.packages[..] {
-        [] => command = command.arg("--workspace"),
-        packages => {
-            for package in packages {
-                command = command.args(["--package", package]);
-            }
-        }
-    }
-    for package in &request.exclude {
-        command = command.args(["--exclude", package]);
+    for package in selection::built_together(workspace, request)? {
+        command = command.args(["--package", &package.spec()]);
     }
     command = command.args(resolution(request));
     let output = cx.children.output(&command)?;

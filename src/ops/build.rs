@@ -5,10 +5,10 @@ use std::{
     io::Write,
 };
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    cargo::{message::Report, progress},
+    cargo::{layout::Layout, message::Report, progress},
     command::Command,
     error::{Error, Result},
     event::Event,
@@ -97,7 +97,9 @@ pub(super) fn compile(
         let warm = Warm::new(planned, build, &env);
         warmed.insert(warm.name().to_owned());
         let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
-        report.begin(&build.targets);
+        let mut roots = vec![Utf8PathBuf::from(&plan.target_directory)];
+        roots.extend(planned.build_directory.clone());
+        report.begin(Layout::new(roots, build.targets.clone()));
         let timings = Utf8Path::new(&plan.target_directory).join("cargo-timings");
         fs::remove_dir_all(&timings)?;
         cx.status("Building", describe(plan, build));
@@ -114,7 +116,7 @@ pub(super) fn compile(
         }
         fs::remove_dir_all(&timings)?;
     }
-    once(&report)?;
+    once(&report, plan)?;
     let all = std::mem::take(&mut report.all);
     if plan.target_directory == planned.plan.target_directory {
         cache::record(cx, planned, all, warmed)?;
@@ -123,10 +125,15 @@ pub(super) fn compile(
 }
 
 /// That no unit was compiled twice.
-fn once(report: &Report) -> Result<()> {
+fn once(report: &Report, plan: &Plan) -> Result<()> {
     let Some(twice) = report.units.twice() else {
         return Ok(());
     };
+    // `--each` is for dependencies that differ from package to package; what depends on those differs,
+    // too, even if its own features are the same.
+    if twice.by_two_commands && plan.builds.iter().any(|build| build.packages != plan.packages()) {
+        return Ok(());
+    }
     let [first, again] = twice.files;
     let (cause, hint) = match twice.by_two_commands {
         true => (
@@ -235,7 +242,8 @@ fn run(
 }
 
 fn describe(plan: &Plan, build: &Build) -> String {
-    let mut bins: Vec<&str> = plan.jobs.iter().map(|job| job.binary.as_str()).collect();
+    let jobs = plan.jobs.iter().filter(|job| build.packages.contains(&job.package));
+    let mut bins: Vec<&str> = jobs.map(|job| job.binary.as_str()).collect();
     bins.sort_unstable();
     bins.dedup();
     let preset = plan.profile.preset.map(|preset| format!(", preset {}", preset.name()));

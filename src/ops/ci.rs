@@ -1,12 +1,14 @@
 //! `ci`: files for CI systems, and what their jobs begin with.
 
+use std::collections::BTreeMap;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     ci::{self, File, Inputs, Occasion, Provider, Tag, difference},
     error::{Error, Result},
     ops::plan::known_targets,
-    plan::{chosen_targets, selection},
+    plan::{chosen_targets, image, selection},
     request::Request,
     sys::{Context, cargo, fs},
     target::Targets,
@@ -44,19 +46,27 @@ pub fn generate(cx: &Context, request: &CiRequest) -> Result<Vec<String>> {
     let mut changed = Vec::new();
     for (file, old) in &files {
         if let Some(old) = old
-            && !ci::is_generated(old)
+            && !ci::is_generated(&unix_lines(old))
         {
             return Err(foreign(file));
         }
-        if old.as_deref() != Some(&file.text) {
-            changed.push(file);
+        if old.as_deref().map(unix_lines).as_deref() != Some(&file.text) {
+            changed.push((file, old.as_deref().is_some_and(|old| old.contains("\r\n"))));
         }
     }
-    for file in &changed {
-        fs::write(&root.join(&file.path), file.text.as_bytes())?;
+    for (file, windows_lines) in &changed {
+        let text = if *windows_lines { file.text.replace('\n', "\r\n") } else { file.text.clone() };
+        fs::write(&root.join(&file.path), text.as_bytes())?;
         cx.status("Wrote", format!("`{}`", file.path));
     }
-    Ok(changed.into_iter().map(|file| file.path.clone()).collect())
+    Ok(changed.into_iter().map(|(file, _)| file.path.clone()).collect())
+}
+
+/// Returns `text` without a byte order mark and with `\n` at the ends of lines: a checkout may have
+/// added the one (an editor) or changed the other (`core.autocrlf`, `eol=crlf`), which CI systems
+/// ignore.
+fn unix_lines(text: &str) -> String {
+    text.trim_start_matches('\u{feff}').replace("\r\n", "\n")
 }
 
 /// The files that differ from what they would be; nothing is written.
@@ -67,7 +77,7 @@ pub fn check(cx: &Context, request: &CiRequest) -> Result<Vec<Different>> {
     let mut different = Vec::new();
     for (file, old) in files(cx, request)?.all {
         let missing = old.is_none();
-        let old = old.unwrap_or_default();
+        let old = unix_lines(&old.unwrap_or_default());
         let difference = difference::unified(&file.path, &old, &file.text);
         if !difference.is_empty() {
             different.push(Different { path: file.path, missing, difference });
@@ -86,7 +96,7 @@ pub fn preflight(cx: &Context, tag: Option<&str>, manifest: Option<&Utf8Path>) -
     let workspace = cargo::workspace(cx, &request)?;
     let targets = known_targets(&workspace.root)?;
     let chosen = chosen_targets(&workspace, &targets, &[])?;
-    let selection = selection::select(&workspace, &request)?;
+    let selection = selection::select(&workspace, &request, &BTreeMap::new())?;
     let settings = &workspace.settings.ci;
     settings.check(&chosen)?;
     let unset = |name: &&str| cx.env.var(name).is_none();
@@ -134,13 +144,12 @@ fn files(cx: &Context, request: &CiRequest) -> Result<Files> {
     let workspace = cargo::workspace(cx, &of_cargo)?;
     let targets: Targets = known_targets(&workspace.root)?;
     let chosen = chosen_targets(&workspace, &targets, &[])?;
-    let selection = selection::select(&workspace, &of_cargo)?;
-    let images = selection.packages.iter().flat_map(|(package, bins)| {
-        let each = package.settings.image.per_binary;
-        let names = bins.iter().filter(move |_| each).map(|bin| bin.name.clone());
-        names.chain((!each).then(|| package.name.clone()))
-    });
-    let images: Vec<String> = images.collect();
+    let selection = selection::select(&workspace, &of_cargo, &BTreeMap::new())?;
+    let mut images: Vec<String> = Vec::new();
+    for (package, bins) in &selection.packages {
+        let bins: Vec<&str> = bins.iter().map(|bin| bin.name.as_str()).collect();
+        images.extend(image::names(package, &bins)?);
+    }
     let root = workspace.root.clone();
     let toolchain = ["rust-toolchain.toml", "rust-toolchain"];
     let inputs = Inputs {

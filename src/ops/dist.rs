@@ -18,7 +18,7 @@ use crate::{
 /// # Errors
 /// Any stage's; the previous output is then intact.
 pub fn dist(cx: &Context, request: &Request) -> Result<Dist> {
-    make(cx, request, true)
+    make(cx, request)
 }
 
 /// Builds and verifies; `target/dist` then holds the binaries, and no image.
@@ -26,10 +26,11 @@ pub fn dist(cx: &Context, request: &Request) -> Result<Dist> {
 /// # Errors
 /// Any stage's; the previous output is then intact.
 pub fn build(cx: &Context, request: &Request) -> Result<Dist> {
-    make(cx, request, false)
+    make(cx, &Request { pack: false, ..request.clone() })
 }
 
-fn make(cx: &Context, request: &Request, pack: bool) -> Result<Dist> {
+fn make(cx: &Context, request: &Request) -> Result<Dist> {
+    let pack = request.pack;
     // Before anything is fetched or built, std among it.
     zig::check_reentry(cx)?;
     cx.stage("plan");

@@ -10,7 +10,7 @@ use crate::{
     cargo::invocation::resolution,
     config::RecipeSetting,
     error::Result,
-    ops::{allocator, image, package},
+    ops::{allocator, features, image, package, path_packages},
     plan::{Facts, Inputs},
     request::Request,
     schema::{
@@ -37,6 +37,8 @@ pub struct Planned {
     pub verify: Settings,
     /// The known targets.
     pub targets: Targets,
+    /// The directory that cargo's configuration moves intermediate files to.
+    pub build_directory: Option<Utf8PathBuf>,
     /// cargo and rustc.
     pub rust: Rust,
     /// zig, where there is one.
@@ -102,11 +104,25 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         let names: Vec<&str> = facts.user_flags.keys().map(String::as_str).collect();
         facts.own_allocators = allocator::own(cx, &workspace, request, &names)?;
     }
+    let names: Vec<&str> = facts.user_flags.keys().map(String::as_str).collect();
+    facts.remap.extend(path_packages::remap(cx, &workspace, request, &names)?);
+    if let Some(target) = names.first() {
+        facts.dependency_features = features::of_dependencies(cx, &workspace, request, target)?;
+        if !provide {
+            facts.notes = features::unified(cx, &workspace, request, target)?;
+        }
+    }
+    if let Some(targets) = config.build_targets() {
+        facts.notes.push(format!(
+            "`build.target` in cargo's configuration ({targets}) is not used: `targets` in \
+             `[workspace.metadata.longshore]` and `--target` choose the targets"
+        ));
+    }
     // A first plan, so that everything wrong with the request is told before anything is fetched.
     let first = inputs_plan(&workspace, &targets, request, &facts)?;
     image::check(&first.images)?;
-    let names = first.archives.iter().map(|archive| archive.package.as_str()).collect();
-    facts.found = package::found(&workspace, &names)?;
+    let repository = git::top(&workspace.root);
+    facts.found = package::found(&workspace, &first.archives, repository.as_deref())?;
     let mut names: Vec<String> = first.jobs.iter().map(|job| job.target.clone()).collect();
     names.dedup();
     let wish = toolchain::std::Wish {
@@ -133,6 +149,12 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     facts.mimalloc = mimalloc(cx, &first, facts.zig.as_ref());
     facts.tools = tools(&rust, zig.as_ref(), !facts.mimalloc.is_empty());
     let plan = inputs_plan(&workspace, &targets, request, &facts)?;
+    if request.pack {
+        package::check_required(&plan.archives)?;
+    }
+    for warning in &plan.warnings {
+        cx.warn(warning);
+    }
     facts.again = true;
     let again = request.twice.then(|| inputs_plan(&workspace, &targets, request, &facts));
     Ok(Planned {
@@ -140,6 +162,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         repository: workspace.packages.iter().find_map(|of| of.about.repository.clone()),
         again: again.transpose()?,
         verify: workspace.settings.verify,
+        build_directory: workspace.build_directory,
         targets,
         rust,
         zig,
@@ -217,15 +240,31 @@ fn wanted(workspace: &Workspace, request: &Request, name: &str, default: bool) -
 pub(super) fn known_targets(root: &Utf8Path) -> Result<Targets> {
     let dir = root.join("targets");
     let mut files = Vec::new();
+    if !dir.is_dir() {
+        return Targets::new(files);
+    }
     for file in fs::names(&dir)? {
-        if let Some(name) = file.strip_suffix(".toml") {
+        if let Some(name) = file.strip_suffix(".toml").filter(|name| is_target_name(name)) {
             let path = dir.join(&file);
+            if path.is_dir() {
+                continue;
+            }
             if let Some(text) = fs::read_to_string_if_there(&path)? {
                 files.push((name.to_owned(), path.into_string(), text));
             }
         }
     }
     Targets::new(files)
+}
+
+/// Returns whether `name` has the form of a rustc target: three parts at least, joined by `-`. Other
+/// `.toml` files may lie in a directory called `targets`, which can be a package.
+fn is_target_name(name: &str) -> bool {
+    let part = |part: &str| {
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+        part.starts_with(|c: char| c.is_ascii_alphanumeric()) && part.bytes().all(known)
+    };
+    name.split('-').count() >= 3 && name.split('-').all(part)
 }
 
 /// What the official std says of its own source, so that an installed `rust-src`, which makes rustc

@@ -26,6 +26,10 @@ pub struct Found {
     pub changelog: Option<String>,
     /// More files of the package for Debian, by where they are installed.
     pub deb: BTreeMap<String, String>,
+    /// Names of the files that `archive.require` asks for and that are missing.
+    pub missing: Vec<String>,
+    /// One sentence for each usual file that is missing.
+    pub warnings: Vec<String>,
 }
 
 /// The archives of each package for each target.
@@ -93,11 +97,12 @@ impl Of<'_> {
             files: self.found.files.clone(),
             licenses: self.found.licenses.clone(),
             changelog: self.found.changelog.clone(),
+            missing: self.found.missing.clone(),
             completions: self.companions("completions", completions, all)?,
             man: self.companions("man", man, all)?,
             debug: self.debug,
             checksum_files: self.settings.checksum_files,
-            deb: self.deb(name)?,
+            deb: self.deb(name, binaries)?,
         };
         for binary in binaries {
             if let Some(from) = archive.files.get(*binary) {
@@ -152,7 +157,7 @@ impl Of<'_> {
         })
     }
 
-    fn deb(&self, name: &str) -> Result<Option<Deb>> {
+    fn deb(&self, name: &str, binaries: &[&str]) -> Result<Option<Deb>> {
         let package = self.package;
         let settings = match &package.settings.deb {
             None | Some(DebSetting::Switch(false)) => return Ok(None),
@@ -185,13 +190,17 @@ impl Of<'_> {
             ("Recommends", settings.recommends),
             ("Conflicts", settings.conflicts),
         ];
+        let synopsis = deb::synopsis(&name, about);
+        let programs = binaries.iter().map(|binary| format!("`{binary}`")).collect::<Vec<_>>();
         Ok(Some(Deb {
             version: deb::version(&version, settings.revision.as_deref().unwrap_or("1")),
             architecture: architecture.to_owned(),
             maintainer,
             section: settings.section.unwrap_or_else(|| "utils".to_owned()),
-            synopsis: deb::synopsis(&name, about),
-            description: settings.extended_description.unwrap_or_else(|| about.to_owned()),
+            description: settings
+                .extended_description
+                .unwrap_or_else(|| deb::description(about, &synopsis, &programs)),
+            synopsis,
             homepage: package.about.homepage.clone().or(package.about.repository.clone()),
             relations: relations
                 .into_iter()

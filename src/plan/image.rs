@@ -1,10 +1,14 @@
 //! What the images of a plan will be.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::selection::Selection;
 use crate::{
     error::{Error, Result},
+    oci::reference::{repository_name, version_tag},
     schema::{
         dist::Release,
         plan::{Image, Recipe},
@@ -37,10 +41,17 @@ pub(super) fn images(
             let hint = error.hint_text().unwrap_or_default();
             Error::usage(message).hint(hint)
         })?;
-        let image = |name: &str, names: &[&str]| Image {
-            name: name.to_owned(),
+        if version_tag(&package.version).is_none() {
+            return Err(Error::usage(format!(
+                "package `{}`: no image tag can be made of its version `{}`",
+                package.name, package.version
+            ))
+            .hint("a tag has at most 128 characters"));
+        }
+        let image = |name: String, names: &[&str]| Image {
             tag: package.version.clone(),
             path: format!("image/{name}"),
+            name,
             platforms: targets.iter().map(|target| target.spec.platform.clone()).collect(),
             entrypoint: package.entrypoint(names).map(str::to_owned),
             binaries: names.iter().map(|&name| name.to_owned()).collect(),
@@ -54,7 +65,7 @@ pub(super) fn images(
             tags: package.settings.tags.clone(),
         };
         if !settings.per_binary {
-            images.push(image(&package.name, &names));
+            images.push(image(name(package, &package.name)?, &names));
             continue;
         }
         if let Some(recipe) = recipe
@@ -68,9 +79,54 @@ pub(super) fn images(
             ))
             .hint("leave `image.per-binary` out, or remove the recipe"));
         }
-        images.extend(names.iter().map(|name| image(name, &[name])));
+        for binary in names {
+            images.push(image(name(package, binary)?, &[binary]));
+        }
+    }
+    let mut names = BTreeSet::new();
+    if let Some(twice) = images.iter().find(|image| !names.insert(&image.name)) {
+        return Err(Error::usage(format!("two images would be called `{}`", twice.name)).hint(
+            "set `image.name` in the `[package.metadata.longshore]` of one of the packages",
+        ));
     }
     Ok(images)
+}
+
+/// Returns the names of a package's images: one, or one for each of its binaries.
+///
+/// # Errors
+/// No repository name can be made of one of them.
+pub fn names(package: &Package, binaries: &[&str]) -> Result<Vec<String>> {
+    match package.settings.image.per_binary {
+        true => binaries.iter().map(|binary| name(package, binary)).collect(),
+        false => Ok(vec![name(package, &package.name)?]),
+    }
+}
+
+/// Returns the name of an image: the one in the settings, else `default` as engines accept it.
+fn name(package: &Package, default: &str) -> Result<String> {
+    let settings = &package.settings.image;
+    let asked = settings.name.as_deref().filter(|_| !settings.per_binary);
+    let name = repository_name(asked.unwrap_or(default));
+    match (name, asked) {
+        (Some(name), None) => Ok(name),
+        (Some(name), Some(asked)) if name == asked => Ok(name),
+        (near, asked) => {
+            let text = asked.unwrap_or(default);
+            let error = Error::usage(format!(
+                "package `{}`: `{text}` cannot be the name of an image",
+                package.name
+            ));
+            Err(error.hint(match near {
+                Some(near) => format!("`{near}` can"),
+                None => {
+                    "set `image.name` to lowercase letters and digits, with single `.`, `_` or \
+                         any number of `-` between them"
+                        .to_owned()
+                }
+            }))
+        }
+    }
 }
 
 /// The pre-defined annotation keys of the OCI image specification (annotations.md) that Cargo.toml

@@ -2,10 +2,10 @@
 //! machine: `plan`, dry runs and CI files come free of it.
 
 pub mod archive;
-mod image;
+pub mod image;
 pub mod selection;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use semver::Version;
@@ -42,6 +42,11 @@ pub struct Inputs<'a> {
 }
 
 impl Inputs<'_> {
+    /// Returns whether each package is built by a cargo command of its own.
+    pub fn is_each(&self) -> bool {
+        self.request.each || self.workspace.settings.each
+    }
+
     /// Where cargo builds: a directory of its own, since the host's part of a build with the profile
     /// `dist` goes to `dist` below it, which is where the result belongs; and since other flags than
     /// those of everyday builds would have both compile everything again each time.
@@ -82,6 +87,11 @@ pub struct Facts {
     pub recipes: BTreeMap<String, schema::Recipe>,
     /// What goes into each package's archives, by package.
     pub found: BTreeMap<String, archive::Found>,
+    /// The features of each package's dependencies, as `dependency/feature`, by package; only where a
+    /// binary requires one.
+    pub dependency_features: BTreeMap<String, BTreeSet<String>>,
+    /// What the plan does differently from cargo: one sentence each.
+    pub notes: Vec<String>,
     /// Whether this is the second build of `--twice`, which has a directory of its own.
     pub again: bool,
 }
@@ -93,7 +103,7 @@ pub struct Facts {
 /// target, or two binaries for one path.
 pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
     let Inputs { workspace, request, facts, .. } = *inputs;
-    let selection = selection::select(workspace, request)?;
+    let selection = selection::select(workspace, request, &facts.dependency_features)?;
     let targets = chosen_targets(workspace, inputs.targets, &request.targets)?;
     let profile = profile(inputs)?;
     let target_directory = inputs.target_directory();
@@ -120,8 +130,40 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
         release,
         profile,
         jobs,
+        notes: notes(inputs, &selection),
+        warnings: warnings(inputs, &selection),
         skipped: selection.skipped,
     })
+}
+
+/// Returns what the plan does differently from cargo, or what may be unexpected.
+fn notes(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Vec<String> {
+    let mut notes = inputs.facts.notes.clone();
+    let private = selection.packages.iter().filter(|(package, _)| !package.about.published);
+    notes.extend(private.map(|(package, _)| {
+        format!(
+            "`{0}` has `publish = false` and is released; `dist = false` in its \
+             `[package.metadata.longshore]` leaves it out",
+            package.name
+        )
+    }));
+    notes
+}
+
+/// Returns what is allowed, and probably not intended.
+fn warnings(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if inputs.request.pack {
+        let made = |package: &&crate::workspace::Package| {
+            let settings = &package.settings;
+            !settings.archive.formats.is_empty()
+                || settings.deb.as_ref().is_some_and(|deb| deb.is_on())
+        };
+        let packages = selection.packages.iter().map(|(package, _)| *package).filter(made);
+        let found = packages.filter_map(|package| inputs.facts.found.get(&package.name));
+        warnings.extend(found.flat_map(|found| found.warnings.iter().cloned()));
+    }
+    warnings
 }
 
 /// What rustc and C compilers are told for a target, and what serves `malloc` there.

@@ -1,5 +1,7 @@
 //! Which binaries: cargo's selection flags over the workspace.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::{
     error::{Error, Result},
     name::nearest,
@@ -26,17 +28,23 @@ impl<'a> Selection<'a> {
     }
 }
 
-/// The binaries that `request` asks for: by default every one of the workspace.
+/// Selects the binaries that `request` asks for: by default every one of the default members.
+/// `dependency_features` has the features of each package's dependencies, as `dependency/feature`.
 ///
 /// # Errors
 /// An unknown package or binary (with the nearest known name), a binary that its features switch
 /// off, or nothing left to build.
-pub fn select<'a>(workspace: &'a Workspace, request: &Request) -> Result<Selection<'a>> {
-    let candidates = packages(workspace, request)?;
+pub fn select<'a>(
+    workspace: &'a Workspace,
+    request: &Request,
+    dependency_features: &BTreeMap<String, BTreeSet<String>>,
+) -> Result<Selection<'a>> {
     let named = !request.packages.is_empty();
     let mut selection = Selection { packages: Vec::new(), skipped: Vec::new(), whole: false };
-    for package in candidates {
-        let on = package.enabled_features(&request.features);
+    for package in packages(workspace, request)? {
+        let mut on = package.enabled_features(&request.features);
+        on.extend(dependency_features.get(&package.name).into_iter().flatten().cloned());
+        let default = is_default(workspace, request, package);
         let mut bins = Vec::new();
         for bin in &package.bins {
             let asked = request.bins.contains(&bin.name);
@@ -50,6 +58,11 @@ pub fn select<'a>(workspace: &'a Workspace, request: &Request) -> Result<Selecti
             } else if named || asked {
                 bins.push(bin);
                 continue;
+            } else if !default {
+                format!(
+                    "not a default member; `--package {}` or `--workspace` builds it",
+                    package.name
+                )
             } else if let Some(reason) = package.unreleased() {
                 reason.to_owned()
             } else {
@@ -72,10 +85,34 @@ pub fn select<'a>(workspace: &'a Workspace, request: &Request) -> Result<Selecti
         }
     }
     unknown_bins(workspace, request)?;
+    unknown_features(workspace, request)?;
     if selection.packages.is_empty() {
         return Err(nothing(workspace, &selection.skipped));
     }
     Ok(selection)
+}
+
+/// Returns whether cargo builds the package when no package is named.
+fn is_default(workspace: &Workspace, request: &Request, package: &Package) -> bool {
+    let all = request.workspace || !request.exclude.is_empty();
+    let members = workspace.default_members.as_ref().filter(|_| !all);
+    members.is_none_or(|members| members.contains(&package.name))
+}
+
+/// Returns the packages that cargo builds together, so that their features are unified.
+///
+/// # Errors
+/// As [`select`].
+pub fn built_together<'a>(workspace: &'a Workspace, request: &Request) -> Result<Vec<&'a Package>> {
+    let mut packages = packages(workspace, request)?;
+    if request.packages.is_empty() {
+        packages.retain(|package| {
+            is_default(workspace, request, package)
+                && package.unreleased().is_none()
+                && !package.bins.is_empty()
+        });
+    }
+    Ok(packages)
 }
 
 fn packages<'a>(workspace: &'a Workspace, request: &Request) -> Result<Vec<&'a Package>> {
@@ -124,6 +161,35 @@ fn unknown_bins(workspace: &Workspace, request: &Request) -> Result<()> {
             };
             return Err(Error::usage(format!("no binary `{name}` in the workspace")).hint(hint));
         }
+    }
+    Ok(())
+}
+
+/// Checks that one of the chosen packages has each feature that is requested. A feature of a dependency
+/// (`dependency/feature`) is left to cargo.
+fn unknown_features(workspace: &Workspace, request: &Request) -> Result<()> {
+    let chosen = packages(workspace, request)?;
+    let lists = request.features.features.iter();
+    let requested = lists.flat_map(|list| list.split([',', ' '])).filter(|name| !name.is_empty());
+    for text in requested {
+        let (package, feature) = match text.split_once('/') {
+            Some((package, feature)) => (Some(package), feature),
+            None => (None, text),
+        };
+        let among: Vec<_> =
+            chosen.iter().filter(|one| package.is_none_or(|name| name == one.name)).collect();
+        let known = || among.iter().flat_map(|one| one.features.keys()).map(String::as_str);
+        if (among.is_empty() && package.is_some()) || known().any(|name| name == feature) {
+            continue;
+        }
+        let names = || known().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let hint = match nearest(feature, known()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known().next().is_none() => "the package has no features".to_owned(),
+            None => format!("known features: {}", names()),
+        };
+        let error = Error::usage(format!("no chosen package has the feature `{text}`"));
+        return Err(error.hint(hint));
     }
     Ok(())
 }

@@ -18,6 +18,12 @@ pub struct Asked {
     /// `--package`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<String>,
+    /// `--workspace`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub workspace: bool,
+    /// `--each`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub each: bool,
     /// `--exclude`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
@@ -58,6 +64,8 @@ impl From<&Request> for Asked {
     fn from(request: &Request) -> Self {
         Asked {
             packages: request.packages.clone(),
+            workspace: request.workspace,
+            each: request.each,
             exclude: request.exclude.clone(),
             bins: request.bins.clone(),
             features: request.features.features.clone(),
@@ -82,6 +90,8 @@ impl Asked {
         };
         Request {
             packages: self.packages,
+            workspace: self.workspace,
+            each: self.each,
             exclude: self.exclude,
             bins: self.bins,
             features,

@@ -11,7 +11,7 @@ use crate::{
     assemble::Extra,
     cargo::rustflags::Flag,
     config::SmokeSetting,
-    oci::{Compressor, Platform},
+    oci::{Compressor, Platform, reference::repository_name},
     profile::{self, Preset, Setting, Unstable},
     tags::Policy,
     target::Linkage,
@@ -48,6 +48,25 @@ pub struct Plan {
     pub archives: Vec<Archive>,
     /// Binaries of the workspace that are left out.
     pub skipped: Vec<Skipped>,
+    /// What the plan does differently from cargo, or what may be unexpected: one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// What is allowed, and probably not intended: one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+impl Plan {
+    /// Returns the names of all packages, each once, in the order of the jobs.
+    pub fn packages(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for job in &self.jobs {
+            if !names.contains(&job.package) {
+                names.push(job.package.clone());
+            }
+        }
+        names
+    }
 }
 
 /// The profile.
@@ -85,6 +104,9 @@ pub const FOR_SIZE: &str = "optimize-for-size";
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Build {
+    /// The packages that it builds.
+    #[serde(default)]
+    pub packages: Vec<String>,
     /// The targets it builds for.
     pub targets: Vec<String>,
     /// Where each target's standard library comes from.
@@ -195,7 +217,7 @@ impl Smoke {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Image {
-    /// Its name: that of the package.
+    /// Its name: that of the package, as a repository name.
     pub name: String,
     /// Its tag: the package's version.
     pub tag: String,
@@ -232,6 +254,13 @@ pub struct Image {
     pub tags: Policy,
 }
 
+impl Image {
+    /// Returns whether `name` is its name, or the name of a package that gets this image.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || repository_name(name).as_ref() == Some(&self.name)
+    }
+}
+
 /// What people download of one package for one target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -258,6 +287,9 @@ pub struct Archive {
     /// The one among those that says what changed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub changelog: Option<String>,
+    /// Names of the files that `archive.require` asks for and that are missing.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub missing: Vec<String>,
     /// What completes arguments.
     pub completions: Companions,
     /// Manual pages.
@@ -271,6 +303,13 @@ pub struct Archive {
     /// The package for Debian.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub deb: Option<Deb>,
+}
+
+impl Archive {
+    /// Returns whether any file is made of it.
+    pub fn is_made(&self) -> bool {
+        !self.formats.is_empty() || self.deb.is_some()
+    }
 }
 
 /// Where completions or manual pages come from.

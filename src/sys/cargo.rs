@@ -34,7 +34,9 @@ pub fn workspace(cx: &Context, request: &Request) -> Result<Workspace> {
     let metadata = MetadataCommand::parse(text.trim()).map_err(|error| {
         Error::tool(format!("`{command}` printed something that is not understood")).because(error)
     })?;
-    Workspace::new(&metadata)
+    let manifest = metadata.workspace_root.join("Cargo.toml");
+    let manifest = fs::read_to_string_if_there(&manifest)?.unwrap_or_default();
+    Workspace::new(&metadata, &manifest)
 }
 
 /// The directory of the workspace around the current directory, or of that manifest, which takes
@@ -58,6 +60,12 @@ fn told(cx: &Context, command: &Command) -> Result<String> {
     if !output.success() {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         let said = said.trim_start_matches("error: ");
+        // rustup, which stands in for cargo.
+        if said.contains("toolchain") && said.contains("is not installed") {
+            return Err(Error::tool(format!("cargo cannot be started: {said}")).hint(
+                "`rustup toolchain install` installs the toolchain of `rust-toolchain.toml`",
+            ));
+        }
         let error = Error::usage(format!("cargo cannot read the workspace: {said}"));
         return Err(if said.contains("could not find `Cargo.toml`") {
             error.hint("run this inside a cargo workspace, or name one with `--manifest-path`")
@@ -168,6 +176,13 @@ impl Config {
     pub fn rustc_wrapper(&self) -> Option<String> {
         let path = self.whole.build.rustc_wrapper.as_ref()?;
         Some(path.to_string_lossy().into_owned()).filter(|path| !path.is_empty())
+    }
+
+    /// Returns `build.target`, if it is set.
+    pub fn build_targets(&self) -> Option<String> {
+        let targets = self.whole.build.target.as_ref()?;
+        let names: Vec<&str> = targets.iter().map(|target| target.triple()).collect();
+        Some(names.join(", ")).filter(|names| !names.is_empty())
     }
 
     /// The flags that cargo would give rustc for `target`, and the one place they come from.

@@ -1,6 +1,6 @@
 //! What git says of the workspace.
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{command::Command, sys::Context};
 
@@ -37,4 +37,9 @@ pub fn revision(cx: &Context, dir: &Utf8Path, output: &Utf8Path) -> Option<Revis
             .is_none_or(|changes| !changes.is_empty()),
         time: time.parse().ok()?,
     })
+}
+
+/// Returns the top directory of the repository that `dir` is in: the nearest one with `.git`.
+pub fn top(dir: &Utf8Path) -> Option<Utf8PathBuf> {
+    dir.ancestors().find(|above| above.join(".git").exists()).map(Utf8Path::to_owned)
 }

@@ -192,6 +192,18 @@ fn package_makes_the_same_bytes_whatever_the_mask_and_the_place() {
 }
 
 #[test]
+fn the_same_archives_keep_their_provenance() {
+    let copy = copy();
+    let sums = || fs::read_to_string(copy.dist().join("archives/SHA256SUMS")).unwrap();
+    let before = sums();
+    longshore(&copy, "package").absent("described other archives").run();
+    assert_eq!(sums(), before);
+    longshore(&copy, "package --format tar.xz").stderr("described other archives").run();
+    assert_ne!(sums(), before);
+    assert!(!sums().contains("intoto"), "{}", sums());
+}
+
+#[test]
 fn verify_holds_archives_against_the_binaries() {
     let copy = copy();
     longshore(&copy, "verify target/dist").run();
@@ -255,15 +267,105 @@ fn refused(workspace: &Workspace, metadata: &str) -> crate::support::command::Te
 }
 
 #[test]
-fn what_cannot_be_archived_is_told_before_anything_is_built() {
+fn a_missing_license_is_a_warning_unless_it_is_required() {
     let workspace = Workspace::hello();
-    refused(&workspace, "")
-        .stderr("there is no text of its licence, `MIT`")
-        .stderr("archive.allow-missing = [\"license\"]")
+    let lacks = "lack the text of its licence, `MIT`; `archive.allow-missing = [\"license\"]`";
+    refused(&workspace, "").status(0).stderr(lacks).run();
+    refused(&workspace, "archive.allow-missing = ['license']").status(0).absent("lack").run();
+    refused(&workspace, "archive.require = ['license']")
+        .stderr("`archive.require` asks for its `license`, and there is no such file")
+        .hint("add a file such as `LICENSE` to the package or the workspace")
         .run();
-    refused(&workspace, "archive.allow-missing = ['license']").status(0).run();
+    refused(&workspace, "archive.require = ['readme']").stderr("its `readme`").run();
+    refused(&workspace, "archive.require = ['licence']").stderr("licence").run();
+    let none = "archive.formats = []\narchive.require = ['license']\narchive.include = ['x']";
+    refused(&workspace, none).status(0).absent("lack").run();
     workspace.write("LICENSE", "text\n");
-    refused(&workspace, "").status(0).run();
+    refused(&workspace, "archive.require = ['license']").status(0).absent("lack").run();
+    let more = "license-file = \"none.txt\"\nreadme = \"none.md\"";
+    workspace.write("Cargo.toml", &crate::support::workspace::manifest("hello", more));
+    longshore(&workspace, "plan")
+        .stderr("none.txt`, the file that `license-file` names")
+        .stderr("none.md`, the file that `readme` names")
+        .run();
+}
+
+/// `build` makes no archives, so it does not ask for their files; `package` does afterwards.
+#[test]
+fn build_asks_for_no_license() {
+    let workspace = Workspace::hello();
+    refused(&workspace, "archive.require = ['license']").run();
+    longshore(&workspace, "build --preset quick --target x86_64-unknown-linux-musl --no-smoke")
+        .run();
+    longshore(&workspace, "package").status(2).stderr("asks for its `license`").run();
+}
+
+/// The files of the archive of `package` in the plan, by their paths there.
+fn planned_files(workspace: &Workspace, dir: &str, package: &str) -> Value {
+    let ran = longshore(workspace, "plan --message-format json").dir(workspace.path(dir)).run();
+    assert!(!ran.stderr.contains("lack"), "{}", ran.stderr);
+    let archives = ran.json()["archives"].as_array().unwrap().clone();
+    archives.into_iter().find(|archive| archive["package"] == package).unwrap()["files"].clone()
+}
+
+#[test]
+fn files_above_the_workspace_are_packed_from_the_same_repository() {
+    let more = "license = \"MIT\"\nreadme = \"../README.md\"";
+    let top = Workspace::empty()
+        .file("README.md", "readme\n")
+        .file("LICENSE-MIT", "text\n")
+        .file("cli/Cargo.toml", &crate::support::workspace::manifest("cli", more))
+        .file("cli/Cargo.lock", &crate::support::workspace::lock(&["cli"]))
+        .file("cli/src/main.rs", crate::support::workspace::HELLO);
+    let plan = || longshore(&top, "plan").dir(top.path("cli"));
+    plan().status(2).stderr("leads out of the workspace, to `").run();
+    let Some(git) = peer::find("git") else { return };
+    peer::run(&git, ["init", "--quiet", top.root().to_str().unwrap()]);
+    let expected = serde_json::json!({
+        "README.md": "../README.md", "LICENSE-MIT": "../LICENSE-MIT",
+    });
+    assert_eq!(planned_files(&top, "cli", "cli"), expected);
+    // By a link, and by an include.
+    std::os::unix::fs::symlink("../LICENSE-MIT", top.path("cli/LICENSE")).unwrap();
+    let include =
+        format!("{more}\n[package.metadata.longshore]\narchive.include = [\"../LICENSE-MIT\"]");
+    top.write("cli/Cargo.toml", &crate::support::workspace::manifest("cli", &include));
+    let expected = serde_json::json!({
+        "README.md": "../README.md", "LICENSE": "../LICENSE-MIT", "LICENSE-MIT": "../LICENSE-MIT",
+    });
+    assert_eq!(planned_files(&top, "cli", "cli"), expected);
+    // What is in the archive is what is above.
+    let command = "dist --preset quick --target x86_64-unknown-linux-musl --no-smoke";
+    longshore(&top, command).dir(top.path("cli")).run();
+    let tar = "target/dist/archives/cli-0.1.0-x86_64-unknown-linux-musl.tar.gz";
+    let list = longshore(&top, &format!("package list {tar}")).dir(top.path("cli")).run();
+    assert!(list.stdout.contains("/LICENSE-MIT") && list.stdout.contains("/README.md"), "{list:?}");
+    // The repository's own files are no files of the package.
+    let git = include.replace("../LICENSE-MIT", "../.git/HEAD");
+    top.write("cli/Cargo.toml", &crate::support::workspace::manifest("cli", &git));
+    plan().status(2).stderr("leads out of the repository").run();
+    std::os::unix::fs::symlink("/etc/hostname", top.path("cli/COPYING")).unwrap();
+    top.write("cli/Cargo.toml", &crate::support::workspace::manifest("cli", more));
+    plan().status(2).stderr("leads out of the repository").run();
+}
+
+#[test]
+fn a_member_outside_the_root_has_files_of_its_own() {
+    let text = "[workspace]\nmembers = [\"../side\"]\nresolver = \"3\"\n";
+    let more = "license = \"MIT\"\nworkspace = \"../ws\"";
+    let top = Workspace::empty()
+        .file("ws/Cargo.toml", text)
+        .file("ws/Cargo.lock", &crate::support::workspace::lock(&["side"]))
+        .file("side/Cargo.toml", &crate::support::workspace::manifest("side", more))
+        .file("side/LICENSE", "text\n")
+        .file("side/src/main.rs", crate::support::workspace::HELLO);
+    let expected = serde_json::json!({ "LICENSE": "../side/LICENSE" });
+    assert_eq!(planned_files(&top, "ws", "side"), expected);
+}
+
+#[test]
+fn what_cannot_be_archived_is_told_before_anything_is_built() {
+    let workspace = Workspace::hello().file("LICENSE", "text\n");
     refused(&workspace, "archive.include = ['doc/x.md']")
         .stderr("nothing is `doc/x.md`, which `include` asks for")
         .run();

@@ -244,3 +244,27 @@ fn a_release_is_looked_at_before_anything_is_built() {
     let branch = preflight(&workspace, "").env("GITHUB_REF_NAME", "v0.1.0");
     branch.env("GITHUB_REF_TYPE", "branch").status(1).stderr("not for a tag").run();
 }
+
+/// A checkout may have other line ends, and an editor may have added a byte order mark.
+#[test]
+fn line_ends_of_a_checkout_are_no_difference() {
+    let workspace = Workspace::hello();
+    longshore(&workspace, "ci generate").run();
+    let path = workspace.path(FILES[1].1);
+    let text = fs::read_to_string(&path).unwrap();
+    let windows = text.replace('\n', "\r\n");
+    for checkout in [windows.clone(), format!("\u{feff}{text}"), format!("\u{feff}{windows}")] {
+        fs::write(&path, &checkout).unwrap();
+        longshore(&workspace, "ci check").run();
+        longshore(&workspace, "ci generate").run();
+        assert_eq!(fs::read_to_string(&path).unwrap(), checkout, "nothing is written again");
+    }
+    // A real difference is shown alone, and written with the line ends of the checkout.
+    fs::write(&path, windows.replacen("name:", "nome:", 1)).unwrap();
+    let ran = longshore(&workspace, "ci check").status(1).run();
+    let changed = ran.stdout.lines().chain(ran.stderr.lines());
+    let changed = changed.filter(|line| line.starts_with("-nome") || line.starts_with("+name"));
+    assert_eq!(changed.count(), 2, "{}{}", ran.stdout, ran.stderr);
+    longshore(&workspace, "ci generate").run();
+    assert_eq!(fs::read_to_string(&path).unwrap(), windows);
+}

@@ -16,7 +16,7 @@ use self::{
 };
 use crate::{
     error::{Error, Result},
-    oci::{Compressor, Digest, layout, layout::Name},
+    oci::{Compressor, Digest, layout, layout::Name, reference::version_tag},
     ops::{digests::Digests, package::checksum, pieces, stage::Stage},
     schema::{
         Dist,
@@ -167,14 +167,15 @@ fn chosen(dist: &Dist, request: &Request) -> Result<Vec<plan::Image>> {
         ))
         .hint("run `cargo longshore build` again: another version made it"));
     }
-    let known = |name: &String| dist.recipes.iter().any(|plan| plan.name == *name);
+    let known = |name: &String| dist.recipes.iter().any(|plan| plan.is_called(name));
     if let Some(unknown) = request.names.iter().find(|name| !known(name)) {
         let names: Vec<&str> = dist.recipes.iter().map(|plan| plan.name.as_str()).collect();
         return Err(Error::usage(format!("there is no image `{unknown}` in `{}`", request.dist))
             .hint(format!("there are: {}", names.join(", "))));
     }
-    let wanted =
-        |plan: &&plan::Image| request.names.is_empty() || request.names.contains(&plan.name);
+    let wanted = |plan: &&plan::Image| {
+        request.names.is_empty() || request.names.iter().any(|name| plan.is_called(name))
+    };
     let mut plans: Vec<plan::Image> = dist.recipes.iter().filter(wanted).cloned().collect();
     let recipe = request.recipe.as_deref().map(read_recipe).transpose()?;
     for plan in &mut plans {
@@ -245,8 +246,7 @@ fn name(plan: &plan::Image) -> (String, String) {
 
 /// As [`name`], of an image's name and its tag.
 pub(super) fn name_of(name: &str, tag: &str) -> (String, String) {
-    // Versions may hold `+`, tags may not.
-    let tag = tag.replace('+', "_");
+    let tag = version_tag(tag).unwrap_or_else(|| tag.to_owned());
     let place = match name.split_once('/') {
         Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => "",
         Some(_) => "docker.io/",

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
 use crate::{
     archive::{Shell, companion},
-    cargo::message::Report,
+    cargo::message::{OutDir, Report},
     error::{Error, Result},
     oci::Digest,
     ops::{
@@ -94,9 +94,9 @@ fn in_out_dir(
     let Some(binary) = report.binary(&manifest, &job.binary, &job.target) else {
         return Ok(found);
     };
-    let of_target = |dir: &Utf8Path| dir.iter().any(|part| part == job.target);
-    let dirs = report.out_dirs.iter().filter(|(package, _)| *package == binary.package);
-    for (_, dir) in dirs.filter(|(_, dir)| of_target(dir) && dir.is_dir()) {
+    let of_job = |dir: &&OutDir| dir.package == binary.package && dir.target == job.target;
+    let dirs = report.out_dirs.iter().filter(of_job).map(|dir| &dir.path);
+    for dir in dirs.filter(|dir| dir.is_dir()) {
         for entry in tree::walk(dir, |_| false)? {
             let name = entry.path.file_name().unwrap_or_default();
             if let (Kind::File(_), Some(place)) = (entry.kind, companion(name, &names)) {

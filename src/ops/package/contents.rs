@@ -48,7 +48,11 @@ impl Kind<'_> {
             Kind::Binaries(format) => format!("{}.{format}", plan.name),
             Kind::Debug => format!("{}.debug.{}", plan.name, Format::TarZst),
             // As dpkg-name(1) has it; without the epoch that ours never have.
-            Kind::Deb(deb) => format!("{}_{}_{}.deb", deb.name, deb.version, deb.architecture),
+            // Forges rename `~` in the names of files, and `SHA256SUMS` would then name none of them.
+            Kind::Deb(deb) => {
+                let version = deb.version.replace('~', ".");
+                format!("{}_{version}_{}.deb", deb.name, deb.architecture)
+            }
         }
     }
 }

@@ -1,15 +1,16 @@
 //! What goes into archives besides what was built: README, licences, CHANGELOG, and what metadata
 //! includes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    config::{DebSetting, Include, Other},
+    config::{DebSetting, Include, Other, Required},
     dockerfile::ignore::Ignore,
     error::{Error, Result},
     plan::archive::Found,
+    schema::plan::Archive,
     sys::{
         fs,
         tree::{self, Kind},
@@ -24,99 +25,44 @@ const LICENSES: [&str; 7] =
 /// And those of files that tell what changed.
 const CHANGELOGS: [&str; 4] = ["CHANGELOG", "CHANGES", "RELEASES", "NEWS"];
 
-/// What goes into the archives of the packages that `wanted` names.
+/// Finds the files for `archives`, by package. Files may come from the workspace,
+/// from the package's own directory, and from `repository`, the top directory of the repository that
+/// tracks the workspace.
 ///
 /// # Errors
-/// A licence or an include is missing and may not be, leads out of the workspace, or two files have
-/// one path.
+/// A file that `license-file` or an include names is missing or lies elsewhere, or two files have one
+/// path in the archive.
 pub(in crate::ops) fn found(
     workspace: &Workspace,
-    wanted: &BTreeSet<&str>,
+    archives: &[Archive],
+    repository: Option<&Utf8Path>,
 ) -> Result<BTreeMap<String, Found>> {
-    let packages = workspace.packages.iter().filter(|p| wanted.contains(p.name.as_str()));
-    packages.map(|package| Ok((package.name.clone(), of(workspace, package)?))).collect()
+    let mut all = BTreeMap::new();
+    for package in &workspace.packages {
+        let mut own = archives.iter().filter(|archive| archive.package == package.name);
+        let Some(archive) = own.next() else { continue };
+        let found = of_package(workspace, package, repository);
+        // Where no archive is made, a wrong include stops nothing.
+        let found = if archive.is_made() { found? } else { found.unwrap_or_default() };
+        all.insert(package.name.clone(), found);
+    }
+    Ok(all)
 }
 
-fn of(workspace: &Workspace, package: &Package) -> Result<Found> {
+fn of_package(
+    workspace: &Workspace,
+    package: &Package,
+    repository: Option<&Utf8Path>,
+) -> Result<Found> {
     let root = &workspace.root;
     let dir = package.manifest.parent().unwrap_or(root);
-    let finder = Finder { root, dir, package: &package.name };
-    let settings = &package.settings.archive;
+    let finder = Finder { root, dir, repository, package: &package.name };
     let mut found = Found::default();
-    let put = |files: &mut BTreeMap<String, String>, to: String, from: String| {
-        if let Some(other) = files.get(&to).filter(|other| **other != from) {
-            return Err(finder
-                .wrong(format!("`{other}` and `{from}` would both be `{to}` in it"))
-                .hint("give one of them another place: `{ from = \"…\", to = \"…\" }`"));
-        }
-        files.insert(to, from);
-        Ok(())
-    };
-    let readme = package.about.readme.clone().filter(|path| path.is_file());
-    let readme = readme.or(finder.first(&["README"])?);
-    let changelog = finder.first(&CHANGELOGS)?;
-    for path in readme.iter().chain(&changelog) {
-        put(&mut found.files, name(path), finder.inside(path)?)?;
-    }
-    found.changelog = changelog.as_deref().map(name);
-    let mut licenses = finder.named(dir, &LICENSES)?;
-    if licenses.is_empty() {
-        licenses = finder.named(root, &LICENSES)?;
-    }
-    if let Some(path) = &package.about.license_file {
-        if path.is_file() {
-            licenses.push((name(path), path.clone()));
-        } else if !settings.allow_missing.contains("license") {
-            let told = format!("there is no `{path}`, which `license-file` names");
-            return Err(finder.wrong(told).hint(LICENSE_HINT));
-        }
-    }
-    if licenses.is_empty()
-        && let Some(license) = &package.about.license
-        && !settings.allow_missing.contains("license")
-    {
-        return Err(finder
-            .wrong(format!("there is no text of its licence, `{license}`"))
-            .hint(LICENSE_HINT));
-    }
-    for (to, path) in licenses {
-        put(&mut found.files, to.clone(), finder.inside(&path)?)?;
-        found.licenses.push(to);
-    }
-    found.licenses.sort();
-    found.licenses.dedup();
-    for include in &settings.include {
-        let (from, to) = match include {
-            Include::Same(from) => (from, None),
-            Include::Other(Other { from, to }) => (from, Some(to.as_str())),
-        };
-        let files = finder.include(from, to)?;
-        if files.is_empty() && !settings.allow_missing.contains(from) {
-            return Err(finder
-                .wrong(format!("nothing is `{from}`, which `include` asks for"))
-                .hint(format!(
-                    "paths are relative to `{dir}`; `allow-missing` lists what may be missing"
-                )));
-        }
-        for (to, path) in files {
-            put(&mut found.files, to, path)?;
-        }
-    }
-    if let Some(DebSetting::Table(table)) = &package.settings.deb {
-        for (to, from) in &table.files {
-            let (path, to) = (dir.join(from), finder.place(to.as_str())?);
-            if !path.is_file() {
-                return Err(finder.wrong(format!("there is no file `{path}` for `deb.files`")));
-            }
-            found.deb.insert(to, finder.inside(&path)?);
-        }
-    }
+    finder.readme_and_changelog(package, &mut found)?;
+    finder.licenses(package, &mut found)?;
+    finder.includes(package, &mut found)?;
     Ok(found)
 }
-
-const LICENSE_HINT: &str = "add a file such as `LICENSE` to the package or the workspace, or \
-                            `archive.allow-missing = [\"license\"]` to its \
-                            `[package.metadata.longshore]`";
 
 fn name(path: &Utf8Path) -> String {
     path.file_name().unwrap_or_default().to_owned()
@@ -126,10 +72,125 @@ fn name(path: &Utf8Path) -> String {
 struct Finder<'a> {
     root: &'a Utf8Path,
     dir: &'a Utf8Path,
+    repository: Option<&'a Utf8Path>,
     package: &'a str,
 }
 
 impl Finder<'_> {
+    /// Adds the README and the list of changes.
+    fn readme_and_changelog(&self, package: &Package, found: &mut Found) -> Result<()> {
+        let named = package.about.readme.as_ref();
+        let readme = match named.filter(|path| path.is_file()) {
+            Some(path) => Some(path.clone()),
+            None => self.first(&["README"])?,
+        };
+        let changelog = self.first(&CHANGELOGS)?;
+        for path in readme.iter().chain(&changelog) {
+            self.put(found, name(path), self.inside(path)?)?;
+        }
+        if readme.is_none() {
+            let named = named.map(|path| format!("`{path}`, the file that `readme` names"));
+            self.absent(package, Required::Readme, named, found);
+        }
+        if changelog.is_none() {
+            self.absent(package, Required::Changelog, None, found);
+        }
+        found.changelog = changelog.as_deref().map(name);
+        Ok(())
+    }
+
+    /// Adds the texts of the licence: those of the package, else those of the nearest directory above
+    /// it that has any, up to the top of the workspace and of its repository.
+    fn licenses(&self, package: &Package, found: &mut Found) -> Result<()> {
+        let mut licenses = self.named(self.dir, &LICENSES)?;
+        let above = self.root.ancestors().take_while(|dir| {
+            *dir == self.root || self.repository.is_some_and(|top| dir.starts_with(top))
+        });
+        for dir in above {
+            if licenses.is_empty() {
+                licenses = self.named(dir, &LICENSES)?;
+            }
+        }
+        let named = package.about.license_file.as_ref();
+        match named.filter(|path| path.is_file()) {
+            Some(path) => licenses.push((name(path), path.clone())),
+            None if named.is_some() || licenses.is_empty() => {
+                let file =
+                    named.map(|path| format!("`{path}`, the file that `license-file` names"));
+                let text = package.about.license.as_ref();
+                let text = text.map(|license| format!("the text of its licence, `{license}`"));
+                self.absent(package, Required::License, file.or(text), found);
+            }
+            None => {}
+        }
+        for (to, path) in licenses {
+            self.put(found, to.clone(), self.inside(&path)?)?;
+            found.licenses.push(to);
+        }
+        found.licenses.sort();
+        found.licenses.dedup();
+        Ok(())
+    }
+
+    /// Notes that a usual file is missing: as an error where it is required, as a warning where
+    /// `what` says that something promises it.
+    fn absent(&self, package: &Package, file: Required, what: Option<String>, found: &mut Found) {
+        let settings = &package.settings.archive;
+        let file_name = file.name();
+        if settings.require.contains(&file) {
+            found.missing.push(file_name.to_owned());
+        } else if let Some(what) = what.filter(|_| !settings.allow_missing.contains(file_name)) {
+            found.warnings.push(format!(
+                "the archives of package `{}` lack {what}; `archive.allow-missing = \
+                 [\"{file_name}\"]` in its `[package.metadata.longshore]` says that this is intended",
+                self.package
+            ));
+        }
+    }
+
+    /// Adds what `archive.include` and `deb.files` name.
+    fn includes(&self, package: &Package, found: &mut Found) -> Result<()> {
+        let settings = &package.settings.archive;
+        for include in &settings.include {
+            let (from, to) = match include {
+                Include::Same(from) => (from, None),
+                Include::Other(Other { from, to }) => (from, Some(to.as_str())),
+            };
+            let files = self.include(from, to)?;
+            if files.is_empty() && !settings.allow_missing.contains(from) {
+                return Err(self
+                    .wrong(format!("nothing is `{from}`, which `include` asks for"))
+                    .hint(format!(
+                        "paths are relative to `{}`; `allow-missing` lists what may be missing",
+                        self.dir
+                    )));
+            }
+            for (to, path) in files {
+                self.put(found, to, path)?;
+            }
+        }
+        if let Some(DebSetting::Table(table)) = &package.settings.deb {
+            for (to, from) in &table.files {
+                let (path, to) = (self.dir.join(from), self.place(to.as_str())?);
+                if !path.is_file() {
+                    return Err(self.wrong(format!("there is no file `{path}` for `deb.files`")));
+                }
+                found.deb.insert(to, self.inside(&path)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&self, found: &mut Found, to: String, from: String) -> Result<()> {
+        if let Some(other) = found.files.get(&to).filter(|other| **other != from) {
+            return Err(self
+                .wrong(format!("`{other}` and `{from}` would both be `{to}` in it"))
+                .hint("give one of them another path: `{ from = \"…\", to = \"…\" }`"));
+        }
+        found.files.insert(to, from);
+        Ok(())
+    }
+
     fn wrong(&self, what: String) -> Error {
         Error::usage(format!("package `{}` cannot be archived: {what}", self.package))
     }
@@ -167,15 +228,26 @@ impl Finder<'_> {
         Ok(None)
     }
 
-    /// `path` relative to the workspace, which it must be in, also where links lead.
+    /// Returns `path` relative to the workspace. It has to be in the workspace, in the package's
+    /// directory, or in the repository of the workspace, also after links are followed.
     fn inside(&self, path: &Utf8Path) -> Result<String> {
         let (real, root) = (fs::real(path)?, fs::real(self.root)?);
-        let Ok(relative) = real.strip_prefix(&root) else {
-            return Err(self
-                .wrong(format!("`{path}` leads out of the workspace, to `{real}`"))
-                .hint("copy it into the workspace: what is outside is not under version control"));
-        };
-        Ok(relative.to_string())
+        let mut homes = vec![root.clone(), fs::real(self.dir)?];
+        homes.extend(self.repository.map(fs::real).transpose()?);
+        let git = self.repository.map(|top| top.join(".git"));
+        if !homes.iter().any(|home| real.starts_with(home))
+            || git.is_some_and(|git| real.starts_with(git))
+        {
+            let outside = match self.repository {
+                Some(top) => format!("`{path}` leads out of the repository `{top}`, to `{real}`"),
+                None => format!("`{path}` leads out of the workspace, to `{real}`"),
+            };
+            return Err(self.wrong(outside).hint("copy the file into the workspace"));
+        }
+        let up = root.ancestors().take_while(|above| !real.starts_with(above)).count();
+        let common = root.ancestors().nth(up).unwrap_or(&root);
+        let below = real.strip_prefix(common).unwrap_or(&real);
+        Ok(format!("{}{below}", "../".repeat(up)))
     }
 
     /// The files that `pattern` names, by their paths in the archive.
@@ -219,7 +291,9 @@ impl Finder<'_> {
                     format!("{}/{below}", dir.trim_end_matches('/'))
                 }
                 Some(to) => to.to_owned(),
-                None if path.iter().any(|part| part == "..") => from.clone(),
+                None if path.iter().any(|part| part == "..") => {
+                    from.trim_start_matches("../").to_owned()
+                }
                 None => path.to_string(),
             };
             files.push((self.place(&to)?, from));

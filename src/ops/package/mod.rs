@@ -15,6 +15,7 @@ pub(super) use self::{companion::companions, find::found};
 use crate::{
     archive::Format,
     error::{Error, Result},
+    oci::Digest,
     ops::{digests::Digests, image, pieces, stage::Stage},
     schema::{
         Dist,
@@ -139,6 +140,27 @@ fn same_writer(dist: &Dist, epoch: u64) -> bool {
         && dist.release.tools.get("longshore").is_some_and(|version| version == ours)
 }
 
+/// Checks that every file that `archive.require` asks for is there, for each archive that is made.
+///
+/// # Errors
+/// One of them is missing.
+pub(in crate::ops) fn check_required(archives: &[plan::Archive]) -> Result<()> {
+    for archive in archives.iter().filter(|archive| archive.is_made()) {
+        if let Some(missing) = archive.missing.first() {
+            let package = &archive.package;
+            return Err(Error::usage(format!(
+                "package `{package}` cannot be archived: `archive.require` asks for its \
+                 `{missing}`, and there is no such file"
+            ))
+            .hint(format!(
+                "add a file such as `{}` to the package or the workspace",
+                missing.to_uppercase()
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// What archives are to be made of a finished `target/dist`.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
@@ -177,6 +199,7 @@ pub fn package(cx: &Context, request: &Request) -> Result<Dist> {
     };
     let mut plans: Vec<plan::Archive> = dist.packages.clone();
     plans.retain(|plan| chosen(&plan.package));
+    check_required(&plans)?;
     if !request.formats.is_empty() {
         plans.iter_mut().for_each(|plan| plan.formats = request.formats.iter().copied().collect());
     }
@@ -197,15 +220,23 @@ pub fn package(cx: &Context, request: &Request) -> Result<Dist> {
     };
     let made = archives(&inputs, &stage)?;
     pieces.prune()?;
+    let digests_of = |dist: &Dist| -> BTreeMap<String, Digest> {
+        dist.archives.iter().map(|archive| (archive.path.clone(), archive.sha256)).collect()
+    };
+    let before = digests_of(&dist);
     let gone: Vec<dist::Archive> =
         dist.archives.extract_if(.., |archive| chosen(&archive.package)).collect();
     dist.archives.extend(made);
     dist.archives.sort_by(|a, b| a.path.cmp(&b.path));
-    // What speaks of archives that are no more is no more either.
-    let (stale, kept): (Vec<_>, Vec<_>) =
-        dist.documents.into_iter().partition(|document| document.kind.of_all());
+    // Documents about all archives are out of date when one of those changed.
+    let changed = before != digests_of(&dist);
+    let is_stale = |document: &dist::Document| {
+        let is_there = || request.dist.join(&document.path).is_file();
+        document.kind.of_all() && (changed || !is_there())
+    };
+    let (stale, kept): (Vec<_>, Vec<_>) = dist.documents.into_iter().partition(is_stale);
     if let Some(provenance) = stale.iter().find(|of| of.kind == DocumentKind::Provenance) {
-        cx.warn(format!("`{}` spoke of other archives, and is gone", provenance.path));
+        cx.warn(format!("`{}` described other archives and was removed", provenance.path));
     }
     dist.documents = kept;
     let gone: BTreeSet<&str> = gone

@@ -4,7 +4,7 @@ use camino::Utf8Path;
 
 use crate::{
     error::{Error, Result},
-    oci::Descriptor,
+    oci::{Descriptor, reference::repository_name},
     ops::store,
     schema::{Dist, dist::Image},
     sys::fs,
@@ -29,7 +29,13 @@ pub(super) fn of_dist(dir: &Utf8Path, name: Option<&str>) -> Result<(Dist, Image
     let dist: Dist = serde_json::from_str(&text).map_err(wrong)?;
     let names: Vec<&str> = dist.images.iter().map(|image| image.name.as_str()).collect();
     let has = || format!("it has `{}`", names.join("`, `"));
-    let mut chosen = dist.images.iter().filter(|image| name.is_none_or(|name| name == image.name));
+    // A package's name is also accepted where its image has another one.
+    let is_named = |image: &&Image| {
+        name.is_none_or(|name| {
+            name == image.name || repository_name(name).as_ref() == Some(&image.name)
+        })
+    };
+    let mut chosen = dist.images.iter().filter(is_named);
     let image = match (chosen.next(), chosen.next(), name) {
         (Some(image), None, _) => image.clone(),
         (Some(_), Some(_), _) => {

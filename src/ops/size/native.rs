@@ -31,17 +31,15 @@ impl Natives {
     /// its symbols are then nobody's.
     pub(super) fn new(report: &Report, job: &Job) -> Self {
         let mut packages = HashMap::new();
-        for (package, out_dir) in &report.out_dirs {
-            if !out_dir.iter().any(|part| part == job.target) {
-                continue;
-            }
-            let (name, _) = name_and_version(package);
-            let entries = tree::walk(out_dir, |_: &Utf8Path| false).unwrap_or_default();
+        for out_dir in report.out_dirs.iter().filter(|out_dir| out_dir.target == job.target) {
+            let (name, _) = name_and_version(&out_dir.package);
+            let entries = tree::walk(&out_dir.path, |_: &Utf8Path| false).unwrap_or_default();
             let libraries = entries.into_iter().filter(|entry| {
                 matches!(entry.kind, Kind::File(_)) && entry.path.extension() == Some("a")
             });
             for library in libraries {
-                let start = fs::read_start(&out_dir.join(&library.path), TABLE).unwrap_or_default();
+                let start =
+                    fs::read_start(&out_dir.path.join(&library.path), TABLE).unwrap_or_default();
                 for symbol in unpack::library_symbols(&start) {
                     packages.entry(symbol.to_vec()).or_insert_with(|| name.replace('-', "_"));
                 }

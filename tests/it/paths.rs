@@ -1,0 +1,116 @@
+//! Where a workspace and its packages lie makes no difference to what is built.
+
+use std::{fs, path::Path};
+
+use serde_json::Value;
+
+use crate::support::{
+    command::longshore,
+    workspace::{Workspace, manifest},
+};
+
+const BUILD: &str = "dist --preset quick --target x86_64-unknown-linux-musl --no-smoke";
+
+/// A member `app` in `ws`, with a path dependency and a patch outside.
+fn outside(top: &Path) -> Workspace {
+    let dependencies = "[dependencies]\nshared = { path = \"../../shared\" }\n\
+                        patched = { path = \"../../patched\" }";
+    let panics = "pub fn at(list: &[u8], index: usize) -> u8 {\n    list[index]\n}\n";
+    let lock = "version = 4\n\n[[package]]\nname = \"app\"\nversion = \"0.1.0\"\ndependencies = [\n \
+                \"patched\",\n \"shared\",\n]\n\n[[package]]\nname = \"patched\"\nversion = \"0.1.0\"\n\n\
+                [[package]]\nname = \"shared\"\nversion = \"0.1.0\"\n";
+    Workspace::at(top)
+        .file("ws/Cargo.toml", "[workspace]\nmembers = [\"app\"]\nresolver = \"3\"\n")
+        .file("ws/Cargo.lock", lock)
+        .file("ws/app/Cargo.toml", &manifest("app", dependencies))
+        .file(
+            "ws/app/src/main.rs",
+            "fn main() {\n    let (index, other) = (std::env::args().count(), std::env::vars().count());\n    \
+             println!(\"{}\", shared::at(&[7], index) + patched::at(&[7], other));\n}\n",
+        )
+        .file("shared/Cargo.toml", &manifest("shared", ""))
+        .file("shared/src/lib.rs", panics)
+        .file("patched/Cargo.toml", &manifest("patched", ""))
+        .file("patched/src/lib.rs", panics)
+}
+
+#[test]
+fn packages_outside_the_workspace_leave_no_paths() {
+    let top = tempfile::TempDir::new().unwrap();
+    let mut digests = Vec::new();
+    for dir in ["one", "another/deeper"] {
+        let dir = top.path().join(dir);
+        let workspace = outside(&dir);
+        let ran = longshore(&workspace, BUILD).arg("--message-format=json").dir(dir.join("ws"));
+        let json = ran.run().json();
+        digests.push(json["artifacts"][0]["sha256"].clone());
+        let binary = fs::read(dir.join("ws/target/dist/linux/amd64/bin/app")).unwrap();
+        let text = String::from_utf8_lossy(&binary);
+        assert!(!text.contains(dir.to_str().unwrap()), "{}", dir.display());
+        assert!(text.contains("/packages/shared-0.1.0/src/lib.rs"));
+        assert!(text.contains("/packages/patched-0.1.0/src/lib.rs"));
+    }
+    assert_eq!(digests[0], digests[1]);
+}
+
+/// A workspace whose member has a build dependency and a procedural macro.
+fn with_host_units() -> Workspace {
+    let workspace = Workspace::members(&["app", "bd", "pm"], "");
+    let dependencies = "[dependencies]\npm = { path = \"../pm\" }\n[build-dependencies]\n\
+                        bd = { path = \"../bd\" }";
+    workspace.write("app/Cargo.toml", &manifest("app", dependencies));
+    workspace.write("app/build.rs", "fn main() {\n    assert_eq!(bd::seven(), 7);\n}\n");
+    workspace.write("app/src/main.rs", "fn main() {\n    println!(\"{}\", pm::seven!());\n}\n");
+    workspace.write("pm/Cargo.toml", &manifest("pm", "[lib]\nproc-macro = true"));
+    let source = "use proc_macro::TokenStream;\n#[proc_macro]\n\
+                  pub fn seven(_: TokenStream) -> TokenStream {\n    \"7\".parse().unwrap()\n}\n";
+    workspace.write("pm/src/lib.rs", source);
+    workspace.write("bd/src/lib.rs", "pub fn seven() -> u8 {\n    7\n}\n");
+    workspace.remove("pm/src/main.rs");
+    workspace.remove("bd/src/main.rs");
+    let package = |name: &str, more: &str| {
+        format!("\n[[package]]\nname = {name:?}\nversion = \"0.1.0\"\n{more}")
+    };
+    let app = package("app", "dependencies = [\n \"bd\",\n \"pm\",\n]\n");
+    let lock = format!("version = 4\n{app}{}{}", package("bd", ""), package("pm", ""));
+    workspace.write("Cargo.lock", &lock);
+    workspace
+}
+
+/// The units of a release: package, kind, and what each was compiled for.
+fn units(json: &Value) -> Vec<String> {
+    let unit = |unit: &Value| {
+        let text = |key: &str| unit[key].as_str().unwrap().to_owned();
+        format!("{} {} {}", text("package"), text("kind"), text("target"))
+    };
+    let mut units: Vec<_> = json["units"]["each"].as_array().unwrap().iter().map(unit).collect();
+    units.sort();
+    units
+}
+
+#[test]
+fn a_directory_named_like_a_target_changes_nothing() {
+    let workspace = with_host_units();
+    let args = "dist --preset quick --no-smoke --message-format json";
+    let plain = longshore(&workspace, args).run().json();
+    let named = "target/x86_64-unknown-linux-musl";
+    let other = longshore(&workspace, &format!("{args} --target-dir {named}")).run().json();
+    let expected = [
+        "app bin aarch64-unknown-linux-musl",
+        "app bin x86_64-unknown-linux-musl",
+        "app custom-build host",
+        "bd lib host",
+        "pm proc-macro host",
+    ];
+    assert_eq!(units(&plain), expected);
+    assert_eq!(units(&other), expected);
+    for index in [0, 1] {
+        let (plain, other) = (&plain["artifacts"][index], &other["artifacts"][index]);
+        assert_eq!(plain["sha256"], other["sha256"], "{plain:#}\n{other:#}");
+    }
+    // The macro and the build dependency are in the SBOM either way.
+    let archives = workspace.path(named).join("dist/archives");
+    let sbom = archives.join("app-0.1.0-x86_64-unknown-linux-musl.cdx.json");
+    let text = fs::read_to_string(&sbom).unwrap();
+    assert!(text.contains("\"pm\"") && text.contains("\"bd\""), "{text}");
+}
