@@ -35,6 +35,10 @@ pub struct UserFlags {
     pub origin: String,
     /// Whether the place is a variable, and hides flags of `target.*.rustflags`.
     pub hides: bool,
+    /// The linker that `target.<target>.linker` or its variable names.
+    pub linker: Option<Flag>,
+    /// The CPUs that rustc knows for the target; only if a flag chooses one.
+    pub cpus: Vec<String>,
 }
 
 /// The kinds of places that cargo takes flags from, each hiding those after it.
@@ -90,6 +94,8 @@ pub fn merge(user: &UserFlags, target: &Target, wanted: &Wanted<'_>) -> Result<V
         add(flag, &of_target);
     }
     contradiction(user, target)?;
+    other_linker(user, target)?;
+    unknown_cpu(user, target)?;
     let sets = |key: &str| {
         let flags = codegen(&user.flags).chain(codegen(&target.spec.rustflags));
         flags.filter_map(|setting| setting.split_once('=')).any(|(name, _)| name == key)
@@ -218,6 +224,91 @@ fn contradiction(user: &UserFlags, target: &Target) -> Result<()> {
     Ok(())
 }
 
+/// Checks that nothing chooses another linker than zig: provenance would name the wrong one, and
+/// other linkers do not understand all of longshore's arguments.
+fn other_linker(user: &UserFlags, target: &Target) -> Result<()> {
+    let chooses = |setting: &str| {
+        let link_args = setting.split_once('=').filter(|(key, _)| key.starts_with("link-arg"));
+        let named = |key: &str| setting.strip_prefix(key).is_some_and(|rest| rest.starts_with('='));
+        named("linker")
+            || named("linker-flavor")
+            || link_args
+                .is_some_and(|(_, args)| args.contains("-fuse-ld=") || args.contains("--ld-path="))
+    };
+    let rejected = |what: String, origin: &str| {
+        Error::usage(format!(
+            "{what} from {origin} chooses a linker for target `{}`, and longshore links with zig",
+            target.name
+        ))
+        .hint("remove it for this target, for example with a `target.<target>` table for others")
+    };
+    if let Some(linker) = &user.linker {
+        return Err(rejected(format!("`linker = \"{}\"`", linker.flag), &linker.origin));
+    }
+    let all = [(&user.flags, &user.origin), (&target.spec.rustflags, &target.origin)];
+    for (flags, origin) in all {
+        if let Some(setting) = codegen(flags).find(|setting| chooses(setting)) {
+            return Err(rejected(format!("`-C {setting}`"), origin));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the CPU that the user's flags choose: the last one counts.
+pub fn chosen_cpu(flags: &[String]) -> Option<&str> {
+    codegen(flags).filter_map(|setting| setting.strip_prefix("target-cpu=")).last()
+}
+
+fn unknown_cpu(user: &UserFlags, target: &Target) -> Result<()> {
+    let Some(cpu) = chosen_cpu(&user.flags) else { return Ok(()) };
+    if user.cpus.is_empty() || user.cpus.iter().any(|known| known == cpu) {
+        return Ok(());
+    }
+    let why = match cpu {
+        "native" => "which is the CPU of this host and not one of the target".to_owned(),
+        _ => "which rustc does not know for it".to_owned(),
+    };
+    let error = Error::usage(format!(
+        "`-C target-cpu={cpu}` from {} is for target `{}`, too, {why}",
+        user.origin, target.name
+    ));
+    let near = crate::name::nearest(cpu, user.cpus.iter().map(String::as_str));
+    Err(error.hint(match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "set the flag for one target, in `target.<target>.rustflags` of cargo's \
+                 configuration"
+            .to_owned(),
+    }))
+}
+
+/// Returns a warning if the user's flags choose a CPU that makes the binary unfit for release: one that
+/// depends on the build machine, or a level of x86-64 above the one that the target declares.
+pub fn cpu_warning(user: &UserFlags, target: &Target) -> Option<String> {
+    let cpu = chosen_cpu(&user.flags)?;
+    let flag = format!("`-C target-cpu={cpu}` from {}", user.origin);
+    if cpu == "native" {
+        return Some(format!(
+            "{flag}: the binary for `{}` depends on the machine that builds it, and may not run on \
+             others",
+            target.name
+        ));
+    }
+    // The levels of the x86-64 psABI; the first one is `x86-64` itself.
+    let level = |cpu: &str| match cpu.strip_prefix("x86-64") {
+        Some("") => Some(1),
+        Some(rest) => rest.strip_prefix("-v")?.parse::<u8>().ok(),
+        None => None,
+    };
+    let declared = target.spec.cpu.as_deref().map_or(Some(1), level)?;
+    level(cpu).filter(|level| *level > declared).map(|level| {
+        format!(
+            "{flag}: the binary for `{}` needs x86-64-v{level}, and the target declares \
+             x86-64-v{declared}",
+            target.name
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,8 +323,52 @@ mod tests {
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
             place: Place::Environment,
             origin: "RUSTFLAGS".into(),
-            hides: false,
+            ..UserFlags::default()
         }
+    }
+
+    #[test]
+    fn a_choice_of_another_linker_is_rejected_with_its_origin() {
+        for flags in [
+            &["-Clinker=gcc"][..],
+            &["-C", "linker=gcc"],
+            &["--codegen=linker-flavor=ld.lld"],
+            &["-Clink-arg=-fuse-ld=mold"],
+            &["-Clink-args=-s -fuse-ld=lld"],
+        ] {
+            let error = merge(&user(flags), &target(), &Wanted::default()).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains("RUSTFLAGS chooses a linker"), "{text}");
+        }
+        let linker = Flag { flag: "gcc".into(), origin: "X".into() };
+        let chosen = UserFlags { linker: Some(linker), ..UserFlags::default() };
+        let error = merge(&chosen, &target(), &Wanted::default()).unwrap_err();
+        assert!(error.to_string().contains("`linker = \"gcc\"` from X"), "{error}");
+        let fine = ["-Clinker-plugin-lto=no", "-Clink-arg=-s", "-Clink-self-contained=yes"];
+        merge(&user(&fine), &target(), &Wanted::default()).unwrap();
+    }
+
+    #[test]
+    fn cpus_of_other_machines_are_rejected_and_levels_reported() {
+        let known = ["x86-64", "x86-64-v3", "haswell"].map(str::to_owned).to_vec();
+        let chosen = |cpu: &str| {
+            let flag = format!("-Ctarget-cpu={cpu}");
+            UserFlags { cpus: known.clone(), ..user(&["-Ctarget-cpu=x86-64", &flag]) }
+        };
+        let result = |cpu: &str| merge(&chosen(cpu), &target(), &Wanted::default());
+        result("haswell").unwrap();
+        let error = result("neoverse-n1").unwrap_err();
+        assert!(
+            error.to_string().contains("`-C target-cpu=neoverse-n1` from RUSTFLAGS"),
+            "{error}"
+        );
+        assert!(result("native").is_err());
+        let warning = |cpu: &str| cpu_warning(&chosen(cpu), &target());
+        assert!(warning("native").unwrap().contains("depends on the machine that builds it"));
+        assert!(warning("x86-64-v3").unwrap().contains("needs x86-64-v3"));
+        assert_eq!(warning("x86-64"), None);
+        assert_eq!(warning("haswell"), None);
+        assert_eq!(cpu_warning(&user(&[]), &target()), None);
     }
 
     #[test]

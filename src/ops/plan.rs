@@ -118,6 +118,18 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
              `[workspace.metadata.longshore]` and `--target` choose the targets"
         ));
     }
+    let mut compilers = BTreeMap::new();
+    for target in &names {
+        for compiler in cargo::compilers(cx, target) {
+            facts.notes.push(format!(
+                "`{}` is set: `{}` compiles C code for `{target}`, and not zig",
+                compiler.variable, compiler.program
+            ));
+            let name = compiler.program.split_whitespace().next().unwrap_or_default();
+            let name = Utf8Path::new(name).file_name().unwrap_or(name);
+            compilers.insert(name.to_owned(), compiler.version);
+        }
+    }
     // A first plan, so that everything wrong with the request is told before anything is fetched.
     let first = inputs_plan(&workspace, &targets, request, &facts)?;
     image::check(&first.images)?;
@@ -148,6 +160,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     facts.zig = zig.as_ref().map(|zig| zig.version.clone());
     facts.mimalloc = mimalloc(cx, &first, facts.zig.as_ref());
     facts.tools = tools(&rust, zig.as_ref(), !facts.mimalloc.is_empty());
+    facts.tools.extend(compilers);
     let plan = inputs_plan(&workspace, &targets, request, &facts)?;
     if request.pack {
         package::check_required(&plan.archives)?;

@@ -131,7 +131,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
         profile,
         jobs,
         notes: notes(inputs, &selection),
-        warnings: warnings(inputs, &selection),
+        warnings: warnings(inputs, &selection, &targets),
         skipped: selection.skipped,
     })
 }
@@ -151,8 +151,16 @@ fn notes(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Vec<Strin
 }
 
 /// Returns what is allowed, and probably not intended.
-fn warnings(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Vec<String> {
-    let mut warnings = Vec::new();
+fn warnings(
+    inputs: &Inputs<'_>,
+    selection: &selection::Selection<'_>,
+    targets: &[&Target],
+) -> Vec<String> {
+    let facts = inputs.facts;
+    let mut warnings: Vec<String> = targets
+        .iter()
+        .filter_map(|target| rustflags::cpu_warning(facts.user_flags.get(&target.name)?, target))
+        .collect();
     if inputs.request.pack {
         let made = |package: &&crate::workspace::Package| {
             let settings = &package.settings;

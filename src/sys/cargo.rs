@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::{Metadata, MetadataCommand};
 
 use crate::{
-    cargo::rustflags::{Place, UserFlags},
+    cargo::rustflags::{self, Flag, Place, UserFlags},
     command::Command,
     error::{Error, Result},
     profile::Own,
@@ -178,6 +178,23 @@ impl Config {
         Some(path.to_string_lossy().into_owned()).filter(|path| !path.is_empty())
     }
 
+    /// Returns the linker that the user chose for `target`.
+    fn linker(&self, cx: &Context, target: &str) -> Result<Option<Flag>> {
+        let linker = self.whole.linker(target).map_err(|error| {
+            Error::usage(format!("cargo's linker for `{target}` cannot be determined"))
+                .because(error)
+        })?;
+        let name = target.to_uppercase().replace(['-', '.'], "_");
+        let variable = format!("CARGO_TARGET_{name}_LINKER");
+        Ok(linker.map(|path| Flag {
+            flag: path.to_string_lossy().into_owned(),
+            origin: match cx.env.var(&variable) {
+                Some(_) => variable,
+                None => format!("`target.{target}.linker` in cargo's configuration"),
+            },
+        }))
+    }
+
     /// Returns `build.target`, if it is set.
     pub fn build_targets(&self) -> Option<String> {
         let targets = self.whole.build.target.as_ref()?;
@@ -212,8 +229,53 @@ impl Config {
             None if of_build => (Place::Build, "`build.rustflags` in cargo's configuration"),
             None => (Place::Target, "`target.*.rustflags` in cargo's configuration"),
         };
-        Ok(UserFlags { flags, place, origin: origin.to_owned(), hides })
+        let cpus = match rustflags::chosen_cpu(&flags) {
+            Some(_) => cpus(cx, &self.rustc(), target)?,
+            None => Vec::new(),
+        };
+        let linker = self.linker(cx, target)?;
+        Ok(UserFlags { flags, place, origin: origin.to_owned(), hides, linker, cpus })
     }
+}
+
+/// A C or C++ compiler that the user chose for a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compiler {
+    /// The variable that names it.
+    pub variable: String,
+    /// The program, with arguments if the variable has any.
+    pub program: String,
+    /// The version that it prints for `-dumpversion`, which GCC and clang know.
+    pub version: String,
+}
+
+/// Returns the compilers that variables choose for `target`, in place of zig's
+/// (<https://docs.rs/cc/latest/cc/#external-configuration-via-environment-variables>).
+pub fn compilers(cx: &Context, target: &str) -> Vec<Compiler> {
+    let mut found = Vec::new();
+    for kind in ["CC", "CXX"] {
+        for suffix in [target.to_owned(), target.replace('-', "_")] {
+            let variable = format!("{kind}_{suffix}");
+            let Some(program) = cx.env.var(&variable).map(str::to_owned) else { continue };
+            let mut words = program.split_whitespace();
+            let command =
+                words.next().map(|first| Command::new(first).args(words).arg("-dumpversion"));
+            let output = command.and_then(|command| cx.children.output(&command).ok());
+            let version = output.filter(|output| output.success()).map(|output| output.text());
+            let version = version.unwrap_or_else(|| "unknown".to_owned());
+            found.push(Compiler { variable, program, version });
+        }
+    }
+    found
+}
+
+/// Returns the CPUs that rustc knows for `target`: the first word of each line of
+/// `--print=target-cpus` that begins with white space.
+fn cpus(cx: &Context, rustc: &str, target: &str) -> Result<Vec<String>> {
+    let print = ["--print=target-cpus", "--target", target];
+    let text = cx.children.read(&Command::new(rustc).args(print).dir(&cx.env.dir))?;
+    let lines = text.lines().filter(|line| line.starts_with(' '));
+    Ok(lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
 }
 
 /// The variables that hold flags for rustc and are set.
@@ -228,11 +290,15 @@ pub fn flag_variables(cx: &Context) -> Vec<String> {
         .collect()
 }
 
-/// The variables with flags for C compilers that are set, with their values, and the one that says
-/// how they are written.
+/// Returns the variables that are set and choose C compilers for a target or hold flags for them, and
+/// the one that tells how flags are written.
 pub fn c_flags(cx: &Context) -> BTreeMap<String, String> {
     let of_c = |name: &str| {
-        name.contains("CFLAGS") || name.contains("CXXFLAGS") || name == crate::zig::ESCAPED
+        name.contains("CFLAGS")
+            || name.contains("CXXFLAGS")
+            || name == crate::zig::ESCAPED
+            || name.starts_with("CC_")
+            || name.starts_with("CXX_")
     };
     let set = cx.env.vars().filter(|(name, _)| of_c(name));
     set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()

@@ -90,11 +90,13 @@ pub fn c_flags(
     // it, and libraries with such code (libdeflate 1.25 and newer) are written for one side. It only
     // allows what AVX-512 code asks for by itself.
     let clang_18_to_21 = zig.is_some_and(|zig| ((0, 13)..(0, 17)).contains(&zig));
-    if target.starts_with("x86_64-") && clang_18_to_21 {
-        ours.push("-mevex512".to_owned());
-    }
+    let evex512 = target.starts_with("x86_64-") && clang_18_to_21;
     let underscored = target.replace('-', "_");
     let mut set = BTreeMap::new();
+    let own = |variable: &str| {
+        user.contains_key(&format!("{variable}_{target}"))
+            || user.contains_key(&format!("{variable}_{underscored}"))
+    };
     // The crate cc splits the text at white space, or, told so, as a shell does.
     let escaped = user.contains_key(ESCAPED);
     let escape = escaped || ours.iter().any(|flag| flag.contains(|c: char| !plain(c)));
@@ -102,7 +104,7 @@ pub fn c_flags(
         ours = ours.iter().map(|flag| crate::command::quote(flag)).collect();
         set.insert(ESCAPED.to_owned(), "1".to_owned());
     }
-    for base in ["CFLAGS", "CXXFLAGS"] {
+    for (base, compiler) in [("CFLAGS", "CC"), ("CXXFLAGS", "CXX")] {
         // The order in which the crate cc looks for them; newer versions take all of them.
         let names = [
             format!("{base}_{target}"),
@@ -119,6 +121,10 @@ pub fn c_flags(
             None => Vec::new(),
         };
         flags.extend(ours.iter().cloned());
+        // Another compiler need not know a flag of zig's clang.
+        if evex512 && !own(compiler) {
+            flags.push("-mevex512".to_owned());
+        }
         // Under the name that wins.
         let name = &names[usize::from(found != Some(0))];
         set.insert(name.clone(), flags.join(" "));
@@ -162,6 +168,18 @@ mod tests {
             new["CXXFLAGS_x86_64_unknown_linux_musl"],
             "-ffile-prefix-map=/w=/workspace -g0"
         );
+    }
+
+    #[test]
+    fn another_compiler_gets_no_flags_of_clang() {
+        let target = "x86_64-unknown-linux-musl";
+        for variable in ["CC_x86_64_unknown_linux_musl", "CC_x86_64-unknown-linux-musl"] {
+            let user = BTreeMap::from([(variable.to_owned(), "musl-gcc".to_owned())]);
+            let zig = Some(Version::new(0, 15, 2));
+            let flags = c_flags(target, &zig, &Remap::default(), &[], &user);
+            assert_eq!(flags["CFLAGS_x86_64_unknown_linux_musl"], "");
+            assert_eq!(flags["CXXFLAGS_x86_64_unknown_linux_musl"], "-mevex512");
+        }
     }
 
     #[test]
