@@ -102,7 +102,10 @@ fn build(
             add(&["--bin", &bin.name]);
         }
     }
-    let mut env = BTreeMap::new();
+    // Compilers that `[env]` of cargo's configuration names: zig's wrappers take the place of those that
+    // are not set in the process.
+    let mut env: BTreeMap<String, String> = inputs.facts.c_flags.clone();
+    env.retain(|name, _| !name.contains("FLAGS"));
     for target in targets {
         add(&["--target", &target.target]);
         let facts = inputs.facts;

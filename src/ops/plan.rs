@@ -86,8 +86,8 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     let targets = known_targets(&workspace.root)?;
     let mut facts = Facts {
         flag_variables: cargo::flag_variables(cx),
-        c_flags: cargo::c_flags(cx),
-        profiles: cargo::profiles(cx, &workspace.root)?,
+        c_flags: config.c_variables(cx)?,
+        profiles: config.profiles(cx, &workspace.root)?,
         remap: remap(cx, &rust),
         ..Facts::default()
     };
@@ -120,7 +120,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     }
     let mut compilers = BTreeMap::new();
     for target in &names {
-        for compiler in cargo::compilers(cx, target) {
+        for compiler in cargo::compilers(cx, &facts.c_flags, target) {
             facts.notes.push(format!(
                 "`{}` is set: `{}` compiles C code for `{target}`, and not zig",
                 compiler.variable, compiler.program

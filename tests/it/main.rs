@@ -10,6 +10,7 @@ mod archive;
 mod attach;
 mod blame;
 mod cache;
+mod cargo_config;
 mod ci;
 mod ci_check_run;
 mod ci_comment;

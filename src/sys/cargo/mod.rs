@@ -1,0 +1,133 @@
+//! What cargo reports of the workspace.
+
+mod config;
+
+use std::collections::BTreeSet;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use cargo_metadata::{Metadata, MetadataCommand};
+
+use crate::{
+    command::Command,
+    error::{Error, Result},
+    request::Request,
+    sys::{Context, fs},
+    workspace::Workspace,
+};
+
+pub use self::config::{Compiler, Config, compilers, flag_variables};
+
+/// The workspace around the current directory, or of `--manifest-path`.
+///
+/// # Errors
+/// There is none, its manifests are wrong, or its longshore tables are.
+pub fn workspace(cx: &Context, request: &Request) -> Result<Workspace> {
+    let mut command = Command::new(cx.env.cargo())
+        .args(["metadata", "--format-version", "1", "--no-deps"])
+        .dir(&cx.env.dir);
+    if let Some(path) = &request.manifest_path {
+        command = command.args(["--manifest-path", path.as_str()]);
+    }
+    if let Some(dir) = &request.target_dir {
+        // `cargo metadata` has no such flag, but takes the variable.
+        command = command.env("CARGO_TARGET_DIR", dir.as_str());
+    }
+    let text = told(cx, &command)?;
+    let metadata = MetadataCommand::parse(text.trim()).map_err(|error| {
+        Error::tool(format!("`{command}` printed something that is not understood")).because(error)
+    })?;
+    let manifest = metadata.workspace_root.join("Cargo.toml");
+    let manifest = fs::read_to_string_if_there(&manifest)?.unwrap_or_default();
+    Workspace::new(&metadata, &manifest)
+}
+
+/// The directory of the workspace around the current directory, or of that manifest, which takes
+/// less time than all that is in it.
+///
+/// # Errors
+/// There is none.
+pub fn root(cx: &Context, manifest: Option<&Utf8Path>) -> Result<Utf8PathBuf> {
+    let args = ["locate-project", "--workspace", "--message-format", "plain"];
+    let mut command = Command::new(cx.env.cargo()).args(args).dir(&cx.env.dir);
+    if let Some(path) = manifest {
+        command = command.args(["--manifest-path", path.as_str()]);
+    }
+    let manifest = told(cx, &command)?;
+    Ok(Utf8Path::new(manifest.trim()).parent().unwrap_or(&cx.env.dir).to_owned())
+}
+
+/// What cargo says of the workspace.
+fn told(cx: &Context, command: &Command) -> Result<String> {
+    let output = cx.children.output(command)?;
+    if !output.success() {
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        let said = said.trim_start_matches("error: ");
+        // rustup, which stands in for cargo.
+        if said.contains("toolchain") && said.contains("is not installed") {
+            return Err(Error::tool(format!("cargo cannot be started: {said}")).hint(
+                "`rustup toolchain install` installs the toolchain of `rust-toolchain.toml`",
+            ));
+        }
+        let error = Error::usage(format!("cargo cannot read the workspace: {said}"));
+        return Err(if said.contains("could not find `Cargo.toml`") {
+            error.hint("run this inside a cargo workspace, or name one with `--manifest-path`")
+        } else {
+            error.hint(format!("`{command}` shows the same"))
+        });
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The packages that cargo resolves for `platforms`, with what each depends on. `resolution` are the
+/// flags of the build that say which there are.
+///
+/// # Errors
+/// Cargo cannot say it, or what it says is not understood.
+pub fn resolved(
+    cx: &Context,
+    manifest: &Utf8Path,
+    platforms: &BTreeSet<&str>,
+    resolution: &[String],
+) -> Result<Metadata> {
+    let mut command = Command::new(cx.env.cargo())
+        .args(["metadata", "--format-version", "1", "--manifest-path", manifest.as_str()])
+        .args(resolution.iter().cloned())
+        .dir(&cx.env.dir);
+    // What other platforms need may never have been fetched.
+    for platform in platforms {
+        command = command.args(["--filter-platform", platform]);
+    }
+    let output = cx.children.output(&command)?;
+    if !output.success() {
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(Error::build("cargo cannot say which crates the binaries are made of")
+            .detail(said)
+            .hint("`cargo fetch` gets what it asks for, tests' dependencies among it"));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    MetadataCommand::parse(text.trim()).map_err(|error| {
+        Error::tool(format!("`{command}` printed something that is not understood")).because(error)
+    })
+}
+
+/// What rustc says of a target, as cargo asks it for conditions on dependencies: with the flags that
+/// are for it.
+///
+/// # Errors
+/// rustc does not know the target, or refuses a flag.
+pub fn cfgs(
+    cx: &Context,
+    rustc: &str,
+    target: &str,
+    flags: &[&str],
+    unstable: bool,
+) -> Result<String> {
+    let mut command = Command::new(rustc)
+        .args(["--print=cfg", "--target", target])
+        .args(flags.iter().copied())
+        .dir(&cx.env.dir);
+    if unstable {
+        command = command.env("RUSTC_BOOTSTRAP", "1");
+    }
+    cx.children.read(&command)
+}

@@ -1,0 +1,102 @@
+//! Cargo's configuration: what cargo reads there, longshore reads, with the same meaning.
+
+use std::process::Command;
+
+use crate::support::{command::longshore, workspace::Workspace};
+
+const TARGET: &str = "x86_64-unknown-linux-musl";
+
+/// The configuration of a workspace with one package.
+fn configured(text: &str) -> Workspace {
+    Workspace::hello().file(".cargo/config.toml", text)
+}
+
+#[test]
+fn included_files_count() {
+    let flags = "[build]\nrustflags = [\"--cfg\", \"from_include\"]\n\
+                 [profile.dist]\ninherits = \"release\"\nopt-level = 1\n";
+    let source = "fn main() {\n    println!(\"{}\", cfg!(from_include));\n}\n";
+    let workspace = configured("include = [\"flags.toml\"]\n")
+        .file(".cargo/flags.toml", flags)
+        .file("src/main.rs", source);
+    let plan = || longshore(&workspace, "plan");
+    plan()
+        .stdout("opt-level = 1  # [profile.dist] in .cargo/flags.toml")
+        .stdout("from_include  # `build.rustflags` in cargo's configuration")
+        .run();
+    longshore(&workspace, &format!("build --preset quick --target {TARGET}")).run();
+    let program = workspace.dist().join("linux/amd64/bin/hello");
+    assert_eq!(Command::new(program).output().unwrap().stdout, b"true\n");
+    // An optional file that is missing, and flags of a target that contradict the linkage.
+    let optional =
+        "include = [{ path = \"flags.toml\" }, { path = \"none.toml\", optional = true }]\n";
+    workspace.write(".cargo/config.toml", optional);
+    plan().stdout("from_include").run();
+    let dynamic = format!("[target.{TARGET}]\nrustflags = [\"-Ctarget-feature=-crt-static\"]\n");
+    workspace.write(".cargo/flags.toml", &dynamic);
+    plan().status(2).stderr("contradicts `linkage = \"static-pie\"`").run();
+    workspace.remove(".cargo/flags.toml");
+    plan().status(2).stderr("`include`").run();
+}
+
+#[test]
+fn flags_for_c_in_env_are_merged() {
+    let build = "fn main() {\n    let flags = std::env::var(\"CFLAGS_x86_64_unknown_linux_musl\").unwrap();\n    \
+                 assert!(flags.contains(\"-DFROM_CONFIG=1\"), \"{flags}\");\n    \
+                 assert!(flags.contains(\"-ffile-prefix-map=\"), \"{flags}\");\n}\n";
+    let text = "[env]\nCFLAGS_x86_64_unknown_linux_musl = \"-DFROM_CONFIG=1\"\n";
+    let workspace = configured(text).file("build.rs", build);
+    let command = format!("build --preset quick --no-smoke --target {TARGET}");
+    longshore(&workspace, &command).run();
+    // A variable of the process comes first, as with cargo.
+    let flags = "-DFROM_CONFIG=1 -DOTHER";
+    workspace.write(".cargo/config.toml", &text.replace("FROM_CONFIG", "IGNORED"));
+    longshore(&workspace, &command).env("CFLAGS_x86_64_unknown_linux_musl", flags).run();
+    let forced = "[env]\nCFLAGS_x86_64_unknown_linux_musl = { value = \"-DA\", force = true }\n";
+    workspace.write(".cargo/config.toml", forced);
+    longshore(&workspace, "plan").status(2).stderr("`force = true`").run();
+    workspace.write(".cargo/config.toml", "[env]\nOTHER = { value = \"x\", force = true }\n");
+    longshore(&workspace, "plan").run();
+}
+
+#[test]
+fn other_linkers_and_cpus_are_found_by_the_plan() {
+    let of_target = |line: &str| format!("[target.{TARGET}]\n{line}\n");
+    for (line, named) in [
+        ("linker = \"gcc\"", "`linker = \"gcc\"` from `target."),
+        ("rustflags = [\"-Clinker=gcc\"]", "`-C linker=gcc` from `target.*.rustflags`"),
+        ("rustflags = [\"-C\", \"linker-flavor=ld.lld\"]", "`-C linker-flavor=ld.lld`"),
+        ("rustflags = [\"-Clink-arg=-fuse-ld=mold\"]", "`-C link-arg=-fuse-ld=mold`"),
+    ] {
+        let workspace = configured(&of_target(line));
+        longshore(&workspace, "plan").status(2).stderr(named).stderr("links with zig").run();
+        longshore(&workspace, "plan --target aarch64-unknown-linux-musl").run();
+    }
+    let workspace = Workspace::hello();
+    let variable = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER";
+    longshore(&workspace, "plan").env(variable, "gcc").status(2).stderr(variable).run();
+    let cpu = |cpu: &str| configured(&format!("[build]\nrustflags = [\"-Ctarget-cpu={cpu}\"]\n"));
+    let amd64 = format!("plan --target {TARGET}");
+    if cfg!(target_arch = "x86_64") {
+        longshore(&cpu("native"), &amd64).stderr("depends on the machine that builds it").run();
+        longshore(&cpu("native"), "plan").status(2).stderr("the CPU of this host").run();
+    }
+    longshore(&cpu("x86-64-v4"), &amd64).stderr("needs x86-64-v4, and the target declares").run();
+    longshore(&cpu("x86-64-v4"), "plan").status(2).stderr("aarch64-unknown-linux-musl").run();
+    longshore(&cpu("x86-64-v9"), &amd64).status(2).hint("did you mean `x86-64-v").run();
+}
+
+#[test]
+fn another_c_compiler_is_named() {
+    let workspace = Workspace::hello();
+    let Some(gcc) = crate::support::peer::find("gcc") else { return };
+    let ran = longshore(&workspace, "plan --message-format json")
+        .env("CC_x86_64_unknown_linux_musl", &gcc)
+        .run();
+    let plan = ran.json();
+    assert!(plan["release"]["tools"]["gcc"].is_string(), "{:#}", plan["release"]["tools"]);
+    let note = plan["notes"][0].as_str().unwrap();
+    assert!(note.contains("`CC_x86_64_unknown_linux_musl` is set"), "{note}");
+    let flags = plan["builds"][0]["env"]["CFLAGS_x86_64_unknown_linux_musl"].as_str().unwrap();
+    assert!(!flags.contains("-mevex512"), "{flags}");
+}
