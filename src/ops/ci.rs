@@ -52,6 +52,15 @@ pub fn generate(cx: &Context, request: &CiRequest) -> Result<Vec<String>> {
             changed.push(file);
         }
     }
+    let real = fs::real(&root)?;
+    for file in &changed {
+        let place = fs::settle(&real.join(&file.path))?;
+        if !place.starts_with(&real) {
+            let link = format!("`{}` leads to `{place}`, outside of the workspace", file.path);
+            return Err(Error::usage(format!("cannot write `{}`: {link}", file.path))
+                .hint("replace the link by a directory: files for CI belong to the repository"));
+        }
+    }
     for file in &changed {
         fs::write(&root.join(&file.path), file.text.as_bytes())?;
         cx.status("Wrote", format!("`{}`", file.path));

@@ -14,6 +14,7 @@ pub mod comment;
 mod digests;
 pub mod dist;
 pub mod doctor;
+mod guard;
 pub mod image;
 pub mod inspect;
 pub mod merge;

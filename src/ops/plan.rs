@@ -10,7 +10,7 @@ use crate::{
     cargo::invocation::resolution,
     config::RecipeSetting,
     error::Result,
-    ops::{allocator, image, package},
+    ops::{allocator, guard, image, package, stage},
     plan::{Facts, Inputs},
     request::Request,
     schema::{
@@ -107,6 +107,10 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     image::check(&first.images)?;
     let names = first.archives.iter().map(|archive| archive.package.as_str()).collect();
     facts.found = package::found(&workspace, &names)?;
+    if provide {
+        // Before anything is fetched or built.
+        stage::check(cx, first.output.as_ref(), &guard::Inputs::of_build(&workspace.root))?;
+    }
     let mut names: Vec<String> = first.jobs.iter().map(|job| job.target.clone()).collect();
     names.dedup();
     let wish = toolchain::std::Wish {
