@@ -109,7 +109,7 @@ fn check_content(output: &Utf8Path, option: &str) -> Result<()> {
         return Err(reject(format!("it is a source directory, with `{name}`"))
             .hint(format!("choose another output directory with {option}")));
     }
-    if fs::is_empty_dir(output)? || is_output(output) {
+    if fs::is_empty_dir(output)? || is_output(output) || is_damaged_output(output) {
         return Ok(());
     }
     Err(reject("it is not empty, and was not made by longshore (no valid `dist.json`)".to_owned())
@@ -158,6 +158,19 @@ pub(super) fn is_output(dir: &Utf8Path) -> bool {
     size <= LARGEST
         && file.reader(0..size).read_to_end(&mut text).is_ok()
         && serde_json::from_slice::<Manifest>(&text).is_ok()
+}
+
+/// Returns whether the directory is an output with a damaged `dist.json`: it has the log of a build and
+/// nothing but what an output has.
+fn is_damaged_output(dir: &Utf8Path) -> bool {
+    let is_file = |path: &str| matches!(fs::kind(&dir.join(path), false), Ok(Kind::File { .. }));
+    is_file("dist.json")
+        && is_file("logs/build.log")
+        && fs::names(dir).is_ok_and(|names| {
+            names.iter().all(|name| {
+                ["dist.json", "logs", "archives", "image", "linux"].contains(&name.as_str())
+            })
+        })
 }
 
 /// Checks that every path in the `dist.json` of a directory is below that directory: files are written

@@ -61,6 +61,11 @@ fn is_half_copied(output: &Utf8Path) -> bool {
         && !guard::is_output(output)
 }
 
+/// Returns whether there is an output, also one that a run that was killed left as `DIR.old`.
+pub(super) fn exists(output: &Utf8Path) -> bool {
+    guard::is_output(output) || guard::is_output(&lock::beside(output, "old"))
+}
+
 impl Stage {
     /// Begins a new output. Waits while another process makes one.
     ///
@@ -107,9 +112,9 @@ impl Stage {
     /// Finds out before anything is built whether the output can be replaced.
     fn try_replace(&self, old: &Utf8Path, inputs: &Inputs) -> Result<()> {
         let test = self.root.join(MARKER);
-        fs::write(&test, MARKER_TEXT.as_bytes())?;
+        replace::create_dir(&test)?;
         let fixed = replace::try_rename(&self.output, &self.root)?;
-        fs::remove_file(&test)?;
+        fs::remove_dir_all(&test)?;
         match fixed {
             None => Ok(()),
             Some(Fixed::CopyOnly) => make_movable(&self.root, &self.output, old),

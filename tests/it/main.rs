@@ -27,6 +27,8 @@ mod measure;
 mod merge;
 mod merge_remote;
 mod native;
+mod output;
+mod output_faults;
 mod pack;
 mod plan;
 mod provenance;

@@ -11,7 +11,7 @@ use longshore::{
 use crate::run::{Result, cargo, ci, command, find, repository, step};
 
 /// Programs that tests need, and the Debian packages that have them.
-const PEERS: [(&str, &str); 33] = [
+const PEERS: [(&str, &str); 34] = [
     ("bsdtar", "libarchive-tools"),
     ("buildah", "buildah"),
     ("checksec", "checksec"),
@@ -39,6 +39,7 @@ const PEERS: [(&str, &str); 33] = [
     ("scanelf", "pax-utils"),
     ("shellcheck", "shellcheck"),
     ("skopeo", "skopeo"),
+    ("strace", "strace"),
     ("umoci", "umoci"),
     ("unshare", "util-linux"),
     ("unzip", "unzip"),

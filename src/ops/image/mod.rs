@@ -22,7 +22,7 @@ use crate::{
         guard::{self, Inputs},
         package::checksum,
         pieces,
-        stage::{Purpose, Stage},
+        stage::{self, Purpose, Stage},
     },
     schema::{
         Dist,
@@ -156,8 +156,8 @@ pub(super) fn begin(
     what: &str,
     workspace: Option<&Utf8Path>,
 ) -> Result<Stage> {
-    let place = cx.env.dir.join(dist);
-    if !place.join("dist.json").is_file() {
+    let place = fs::settle(&cx.env.dir.join(dist))?;
+    if !stage::exists(&place) {
         return Err(missing(dist, what));
     }
     let option = "the argument `DIST`";
@@ -167,7 +167,11 @@ pub(super) fn begin(
 
 /// The error for a directory without a `dist.json` that this version reads.
 pub(super) fn missing(dist: &Utf8Path, what: &str) -> Error {
-    Error::build(format!("there is no `dist.json` in `{dist}`"))
+    let message = match dist.join("dist.json").exists() {
+        true => format!("`{dist}/dist.json` is not a release manifest that this longshore reads"),
+        false => format!("there is no `dist.json` in `{dist}`"),
+    };
+    Error::build(message)
         .hint(format!("`cargo longshore build` makes one; {what} are made of what it built"))
 }
 
