@@ -35,7 +35,7 @@ pub fn settle(path: &Utf8Path) -> Result<Utf8PathBuf> {
             Utf8Component::Normal(name) => {
                 real.push(name);
                 match real.symlink_metadata() {
-                    Ok(meta) if meta.is_symlink() => real = fs::real(&real)?,
+                    Ok(meta) if meta.is_symlink() => real = follow(&real)?,
                     Err(error) if error.kind() != ErrorKind::NotFound => {
                         return Err(failed("read", &real, error));
                     }
@@ -45,6 +45,17 @@ pub fn settle(path: &Utf8Path) -> Result<Utf8PathBuf> {
         }
     }
     Ok(real)
+}
+
+fn follow(link: &Utf8Path) -> Result<Utf8PathBuf> {
+    match link.canonicalize_utf8() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let target = fs::read_link(link)?;
+            Err(Error::usage(format!("`{link}` is a link to `{target}`, which does not exist"))
+                .hint("create that directory, or remove the link"))
+        }
+        real => real.map_err(|error| failed("follow", link, error)),
+    }
 }
 
 /// Why a directory cannot be renamed, although the directory that it is in can be written.

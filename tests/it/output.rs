@@ -54,7 +54,7 @@ pub(crate) fn names(dir: &Path) -> Vec<String> {
 /// Checks every file that `dist.json` names against its size and digest, and `SHA256SUMS` with the
 /// program of that name. Returns the number of files.
 #[track_caller]
-pub(crate) fn hold(root: &Path) -> usize {
+pub(crate) fn check_files(root: &Path) -> usize {
     let json: Value = serde_json::from_slice(&fs::read(root.join("dist.json")).unwrap()).unwrap();
     let mut count = 0;
     for key in ["documents", "archives", "artifacts"] {
@@ -113,28 +113,28 @@ fn every_verb_leaves_every_document_as_recorded() {
     let dist = packed();
     let root = dist.root();
     // The archive, its checksums, the digests of images, and the program.
-    assert_eq!(hold(&root), 4);
+    assert_eq!(check_files(&root), 4);
     for _ in 0..2 {
         dist.image(&[]);
-        assert_eq!(hold(&root), 4);
+        assert_eq!(check_files(&root), 4);
     }
     for _ in 0..2 {
         package(&dist).run();
-        assert_eq!(hold(&root), 4);
+        assert_eq!(check_files(&root), 4);
     }
     dist.image(&["--label", "a=b"]);
-    assert_eq!(hold(&root), 4);
+    assert_eq!(check_files(&root), 4);
     let home = TempDir::new().unwrap();
     for _ in 0..2 {
         run(home.path(), &format!("merge {}", root.display())).run();
-        assert_eq!(hold(&home.path().join("target/dist")), 4);
+        assert_eq!(check_files(&home.path().join("target/dist")), 4);
     }
     for _ in 0..2 {
         run(home.path(), "image target/dist").run();
-        assert_eq!(hold(&home.path().join("target/dist")), 4);
+        assert_eq!(check_files(&home.path().join("target/dist")), 4);
     }
     // The part shares its files with the release.
-    assert_eq!(hold(&root), 4);
+    assert_eq!(check_files(&root), 4);
     let before = tree(&root);
     dist.fails(2, &["--recipe", "nowhere"]);
     assert_eq!(tree(&root), before);
@@ -191,19 +191,20 @@ fn merge_replaces_nothing_of_the_user() {
         ("..", "the current directory is in it"),
         ("../..", "the current directory is in it"),
         ("/", "it is the root directory"),
+        ("../../dangling", "which does not exist"),
+        ("../../dangling/below", "which does not exist"),
     ] {
         let stderr = rejected(dir.path(), merge(into));
         assert!(stderr.contains(why), "{into}: {stderr}");
     }
     let before = everything(dir.path());
-    merge("../../dangling").status(4).run();
     merge("../../afile/below").status(4).run();
     assert_eq!(everything(dir.path()), before);
     // What is empty, what is missing, and what is ours.
     fs::create_dir(at("empty")).unwrap();
     for into in ["../../empty", "../../new/deep", "../../empty", "../../empty/"] {
         merge(into).run();
-        assert_eq!(hold(&dir.path().join("here/inner").join(into)), 3);
+        assert_eq!(check_files(&dir.path().join("here/inner").join(into)), 3);
     }
     assert_eq!(names(&at("new")), ["deep"]);
 }
@@ -264,7 +265,7 @@ fn a_path_can_be_written_in_any_form() {
     for form in ["target/dist/", "target/dist/.", "./target//dist", "link", "link/", "link/."] {
         for verb in ["image", "package"] {
             run(&home, &format!("{verb} {form}")).run();
-            hold(&root);
+            check_files(&root);
             assert_eq!(names(&dist.beside("target")), ["dist", "longshore"], "{verb} {form}");
             assert_eq!(fs::read_link(&link).unwrap(), root, "{verb} {form}");
         }

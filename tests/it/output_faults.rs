@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use crate::{
     merge::part_of,
-    output::{hold, names, packed},
+    output::{check_files, names, packed},
     support::{
         command::{LONGSHORE, plain},
         dist::Dist,
@@ -89,7 +89,7 @@ fn a_failed_exchange_leaves_the_old_output() {
         let before = files(&dist.root());
         text(&traced(&strace, &dist, options, &format!("a={count}")), 0);
         assert_ne!(files(&dist.root()), before, "{options:?}");
-        assert_eq!(hold(&dist.root()), 4);
+        assert_eq!(check_files(&dist.root()), 4);
         assert_eq!(names(&dist.beside("target")), BESIDE, "{options:?}");
     }
     // Without locks, too, with a word about it.
@@ -272,7 +272,7 @@ fn what_cannot_be_removed_is_moved_aside() {
         for again in ["b=1", "b=2"] {
             let stderr = theirs.image(again);
             assert!(!stderr.contains("warning: "), "{stderr}");
-            assert_eq!((left().len(), hold(&root)), (round, 4));
+            assert_eq!((left().len(), check_files(&root)), (round, 4));
         }
         fs::remove_file(root.join("x/f")).unwrap();
         fs::remove_dir(root.join("x")).unwrap();
@@ -282,7 +282,7 @@ fn what_cannot_be_removed_is_moved_aside() {
     fs::write(theirs.dist.beside("target/dist.lock"), "").unwrap();
     assert!(theirs.image("c=1").contains("warning: "));
     assert!(!theirs.image("c=2").contains("warning: "));
-    assert_eq!(hold(&root), 4);
+    assert_eq!(check_files(&root), 4);
 }
 
 #[test]
@@ -311,7 +311,7 @@ fn a_lock_file_that_its_owner_removed_is_not_taken_for_a_lock() {
     let mut rest = String::new();
     stderr.read_to_string(&mut rest).unwrap();
     assert!(child.wait().unwrap().success(), "{rest}");
-    assert_eq!(hold(&dist.root()), 4);
+    assert_eq!(check_files(&dist.root()), 4);
 }
 
 /// A shell script for a mount name space of its own: $1 is a directory with an output, $2 the program.
