@@ -197,7 +197,7 @@ pub(super) fn check_beside(path: &Utf8Path, option: &str) -> Result<()> {
         return Ok(());
     }
     let is_directory = matches!(fs::kind(path, false)?, Kind::Directory);
-    let ours = is_directory && (fs::is_empty_dir(path)? || is_marked(path) || is_output(path));
+    let ours = is_directory && (fs::is_empty_dir(path)? || is_marked(path));
     if ours {
         return Ok(());
     }

@@ -107,10 +107,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     image::check(&first.images)?;
     let names = first.archives.iter().map(|archive| archive.package.as_str()).collect();
     facts.found = package::found(&workspace, &names)?;
-    if provide {
-        // Before anything is fetched or built.
-        stage::check(cx, first.output.as_ref(), &guard::Inputs::of_build(&workspace.root))?;
-    }
+    check_output(cx, provide, &first, &workspace)?;
     let mut names: Vec<String> = first.jobs.iter().map(|job| job.target.clone()).collect();
     names.dedup();
     let wish = toolchain::std::Wish {
@@ -153,6 +150,14 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         timings: request.timings,
         rustc_wrapper: config.rustc_wrapper(),
     })
+}
+
+/// Checks that the output can be replaced, before anything is fetched or built.
+fn check_output(cx: &Context, provide: bool, plan: &Plan, workspace: &Workspace) -> Result<()> {
+    if !provide {
+        return Ok(());
+    }
+    stage::check(cx, plan.output.as_ref(), &guard::Inputs::of_build(&workspace.root))
 }
 
 /// The Dockerfile of each package that has one: the one that its settings name, else its own

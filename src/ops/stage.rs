@@ -55,7 +55,7 @@ pub(super) fn check(cx: &Context, output: &Utf8Path, inputs: &Inputs) -> Result<
 /// [`make_movable`].
 fn is_half_copied(output: &Utf8Path) -> bool {
     let old = lock::beside(output, "old");
-    lock::is_marked(output)
+    lock::is_old_marked(output)
         && guard::is_marked(&old)
         && guard::is_output(&old)
         && !guard::is_output(output)
@@ -63,7 +63,8 @@ fn is_half_copied(output: &Utf8Path) -> bool {
 
 /// Returns whether there is an output, also one that a run that was killed left as `DIR.old`.
 pub(super) fn exists(output: &Utf8Path) -> bool {
-    guard::is_output(output) || guard::is_output(&lock::beside(output, "old"))
+    guard::is_output(output)
+        || lock::is_old_marked(output) && guard::is_output(&lock::beside(output, "old"))
 }
 
 impl Stage {
@@ -85,16 +86,18 @@ impl Stage {
         let mut lock = fs::lock_output(cx, &output)?;
         let [old, root, failed] =
             ["old", "partial", "failed"].map(|suffix| lock::beside(&output, suffix));
-        let was_interrupted = lock.was_interrupted();
-        recover(cx, &output, &old)?;
+        if lock.was_replacing() {
+            recover(cx, &output, &old)?;
+        }
         if purpose != Purpose::Read {
             // Another process may have changed it meanwhile.
             guard::check(cx, &output, inputs)?;
         }
-        for path in [&old, &failed] {
-            guard::check_beside(path, inputs.option)?;
+        guard::check_beside(&failed, inputs.option)?;
+        if !lock.was_replacing() {
+            guard::check_beside(&old, inputs.option)?;
         }
-        if !was_interrupted {
+        if !lock.was_interrupted() {
             guard::check_beside(&root, inputs.option)?;
         }
         // Recorded first: from here on, a run that is killed leaves a directory that is ours.
@@ -102,7 +105,7 @@ impl Stage {
         replace::discard(cx, &root);
         replace::discard(cx, &old);
         replace::create_dir(&root)?;
-        let stage = Stage { root, output, purpose, finished: false, cx: cx.clone(), lock };
+        let mut stage = Stage { root, output, purpose, finished: false, cx: cx.clone(), lock };
         if purpose != Purpose::Read && stage.output.exists() {
             stage.try_replace(&old, inputs)?;
         }
@@ -110,14 +113,17 @@ impl Stage {
     }
 
     /// Finds out before anything is built whether the output can be replaced.
-    fn try_replace(&self, old: &Utf8Path, inputs: &Inputs) -> Result<()> {
+    fn try_replace(&mut self, old: &Utf8Path, inputs: &Inputs) -> Result<()> {
         let test = self.root.join(MARKER);
         replace::create_dir(&test)?;
         let fixed = replace::try_rename(&self.output, &self.root)?;
         fs::remove_dir_all(&test)?;
         match fixed {
             None => Ok(()),
-            Some(Fixed::CopyOnly) => make_movable(&self.root, &self.output, old),
+            Some(Fixed::CopyOnly) => {
+                self.lock.mark_old()?;
+                make_movable(&self.root, &self.output, old)
+            }
             Some(Fixed::MountPoint) => {
                 let message = format!("`{}` cannot be replaced: it is a mount point", self.output);
                 Err(Error::usage(message).hint(format!(
@@ -259,6 +265,7 @@ impl Stage {
         self.fix_modes()?;
         durable::sync_tree(&self.root)?;
         fs::write(&self.path("dist.json"), text.as_bytes())?;
+        self.lock.mark_old()?;
         replace::exchange(&self.root, &self.output, &lock::beside(&self.output, "old"))?;
         self.finished = true;
         // Nothing can fail any more: the new output is in place.

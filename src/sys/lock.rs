@@ -3,8 +3,8 @@
 
 use std::{
     fs::{File, TryLockError},
-    io::{ErrorKind, Read, Write},
-    os::unix::fs::MetadataExt,
+    io::{ErrorKind, Read},
+    os::unix::fs::{FileExt, MetadataExt},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -19,6 +19,8 @@ use crate::error::{Error, Result};
 /// The content of the lock file of an output while its `.partial` directory exists. A directory of
 /// that name is ours if this file says so: the directory itself may still be empty or incomplete.
 const MARK: &str = "longshore: the `.partial` directory beside this file is temporary\n";
+/// What is added to it before the output is replaced: an `.old` directory is ours then.
+const MARK_OLD: &str = "longshore: the `.old` directory beside this file is the previous output\n";
 
 /// A lock on a file, held until it is dropped.
 #[derive(Debug)]
@@ -133,6 +135,8 @@ enum Before {
     Empty,
     /// A run was killed while its `.partial` directory existed.
     Marked,
+    /// A run was killed while it replaced the output.
+    MarkedOld,
 }
 
 /// The lock of an output directory. Its file, `DIR.lock`, exists while the lock is held, and after a
@@ -143,7 +147,8 @@ pub struct OutputLock {
     path: Utf8PathBuf,
     partial: Utf8PathBuf,
     before: Before,
-    marked: bool,
+    /// How much of its content is written.
+    written: usize,
 }
 
 /// Returns the path of a file or directory that belongs to the output and lies beside it.
@@ -165,48 +170,58 @@ pub fn lock_output(cx: &Context, output: &Utf8Path) -> Result<OutputLock> {
     let lock = lock(&path, || {
         cx.status("Waiting", format!("for another command that writes `{output}`"));
     })?;
-    let before = match content(&path, &lock.file)? {
-        Before::Empty if lock.created => Before::Missing,
-        before => before,
-    };
+    let (mut before, written) = content(&path, &lock.file)?;
+    if lock.created {
+        before = Before::Missing;
+    }
     if !lock.is_held() {
         cx.warn(format!(
             "`{path}` cannot be locked on this file system: run one command at a time"
         ));
     }
     let partial = beside(output, "partial");
-    Ok(OutputLock { lock, path, partial, before, marked: before == Before::Marked })
+    Ok(OutputLock { lock, path, partial, before, written })
 }
 
-/// Reads what an existing lock file is.
-fn content(path: &Utf8Path, file: &File) -> Result<Before> {
+/// Reads what an existing lock file is, and how much of its content was written.
+fn content(path: &Utf8Path, file: &File) -> Result<(Before, usize)> {
     let mut text = Vec::new();
-    file.take(MARK.len() as u64 + 1)
-        .read_to_end(&mut text)
-        .map_err(|error| fs::failed("read", path, error))?;
-    match &text[..] {
-        [] => Ok(Before::Empty),
-        text if is_mark(text) => Ok(Before::Marked),
-        _ => Err(in_the_way(path, "it was not written by longshore")),
-    }
+    file.take(LONGEST).read_to_end(&mut text).map_err(|error| fs::failed("read", path, error))?;
+    let before = match &text[..] {
+        [] => Before::Empty,
+        text if is_mark(text) && text.len() > MARK.len() => Before::MarkedOld,
+        text if is_mark(text) => Before::Marked,
+        _ => return Err(in_the_way(path, "it was not written by longshore")),
+    };
+    Ok((before, text.len()))
 }
+
+/// More than the content of a lock file.
+const LONGEST: u64 = 1024;
 
 /// Returns whether these bytes are the content of the lock file of a run that was killed.
 pub fn is_mark(text: &[u8]) -> bool {
-    !text.is_empty() && MARK.as_bytes().starts_with(text)
+    !text.is_empty() && format!("{MARK}{MARK_OLD}").as_bytes().starts_with(text)
 }
 
-/// Returns whether the lock file of the output records a run that was killed, or that is running.
-pub fn is_marked(output: &Utf8Path) -> bool {
+/// Returns whether the lock file of the output records that a run is replacing it, or was killed
+/// meanwhile: the previous output may be `DIR.old`.
+pub fn is_old_marked(output: &Utf8Path) -> bool {
     let path = beside(output, "lock");
     matches!(fs::kind(&path, false), Ok(fs::Kind::File { .. }))
-        && fs::read_start(&path, MARK.len() as u64 + 1).is_ok_and(|text| is_mark(&text))
+        && fs::read_start(&path, LONGEST)
+            .is_ok_and(|text| is_mark(&text) && text.len() > MARK.len())
 }
 
 impl OutputLock {
     /// Returns whether the `.partial` directory, if there is one, was made by a run that was killed.
     pub fn was_interrupted(&self) -> bool {
-        self.before == Before::Marked
+        matches!(self.before, Before::Marked | Before::MarkedOld)
+    }
+
+    /// Returns whether the `.old` directory, if there is one, was made by a run that was killed.
+    pub fn was_replacing(&self) -> bool {
+        self.before == Before::MarkedOld
     }
 
     /// Renames the lock file, which is then no longer in use. The lock stays held until it is dropped.
@@ -215,7 +230,7 @@ impl OutputLock {
     /// It existed before, or cannot be renamed.
     pub fn move_to(&self, path: &Utf8Path) -> Result<()> {
         match self.before {
-            Before::Missing | Before::Marked => fs::rename(&self.path, path),
+            Before::Missing | Before::Marked | Before::MarkedOld => fs::rename(&self.path, path),
             Before::Empty => Err(Error::build(format!("`{}` is in use", self.path))),
         }
     }
@@ -226,12 +241,22 @@ impl OutputLock {
     /// # Errors
     /// The file cannot be written.
     pub fn mark(&mut self) -> Result<()> {
-        if self.marked {
-            return Ok(());
-        }
-        let written = (&self.lock.file).write_all(MARK.as_bytes());
-        match written {
-            Ok(()) => self.marked = true,
+        self.write(MARK.as_bytes())
+    }
+
+    /// Records that the `.old` directory is ours from now on.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn mark_old(&mut self) -> Result<()> {
+        self.write(format!("{MARK}{MARK_OLD}").as_bytes())
+    }
+
+    /// Writes the rest of its content.
+    fn write(&mut self, text: &[u8]) -> Result<()> {
+        let Some(rest) = text.get(self.written..) else { return Ok(()) };
+        match self.lock.file.write_all_at(rest, self.written as u64) {
+            Ok(()) => self.written = text.len(),
             Err(error) if Errno::from_io_error(&error) == Some(Errno::BADF) => {}
             Err(error) => return Err(fs::failed("write", &self.path, error)),
         }
@@ -242,7 +267,7 @@ impl OutputLock {
 impl Drop for OutputLock {
     fn drop(&mut self) {
         // A directory that could not be moved away stays recognisable.
-        if self.marked && self.partial.symlink_metadata().is_ok() {
+        if self.written > 0 && self.partial.symlink_metadata().is_ok() {
             return;
         }
         if !is_at(&self.lock.file, &self.path) {
@@ -251,7 +276,9 @@ impl Drop for OutputLock {
         // Before the lock is released, so that nobody else has it yet. What fails here leaves a file
         // that the next run uses.
         let _ = match self.before {
-            Before::Missing | Before::Marked => std::fs::remove_file(&self.path),
+            Before::Missing | Before::Marked | Before::MarkedOld => {
+                std::fs::remove_file(&self.path)
+            }
             Before::Empty => self.lock.file.set_len(0),
         };
     }

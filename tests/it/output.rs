@@ -223,6 +223,10 @@ fn what_lies_beside_the_output_is_kept() {
         fs::write(beside.join("logs/mine"), "mine").unwrap();
         let stderr = rejected(dir.path(), merge(dir.path()));
         assert!(stderr.contains(&format!("src.{name}` is in the way")), "{stderr}");
+        // A copy of an output, as people make before a new one.
+        peer::run(Path::new("cp"), [Path::new("-a"), &made.root(), &beside.join("copy")]);
+        fs::copy(made.root().join("dist.json"), beside.join("dist.json")).unwrap();
+        rejected(dir.path(), merge(dir.path()));
         // A file, and a link to a directory of the user.
         fs::rename(&beside, dir.path().join("moved")).unwrap();
         fs::write(&beside, "mine").unwrap();

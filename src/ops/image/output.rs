@@ -214,18 +214,19 @@ fn write_layout(
     full: &str,
     store: &Store<'_>,
 ) -> Result<()> {
+    const OPTION: &str = "`--output oci=DIR`";
     let dir = fs::settle(&cx.env.dir.join(dir))?;
     let mut lock = fs::lock_output(cx, &dir)?;
     let [partial, old] = ["partial", "old"].map(|suffix| lock::beside(&dir, suffix));
-    if lock.was_interrupted() {
-        // Killed between two renames; see `replace::exchange`.
-        if dir.symlink_metadata().is_err() && old.join(layout::MARK.0).exists() {
-            fs::rename(&old, &dir)?;
-        }
-    } else {
-        guard::check_beside(&partial, "`--output oci=DIR`")?;
+    if !lock.was_interrupted() {
+        guard::check_beside(&partial, OPTION)?;
     }
-    guard::check_beside(&old, "`--output oci=DIR`")?;
+    if !lock.was_replacing() {
+        guard::check_beside(&old, OPTION)?;
+    } else if dir.symlink_metadata().is_err() && old.join(layout::MARK.0).exists() {
+        // Killed between two renames; see `replace::exchange`.
+        fs::rename(&old, &dir)?;
+    }
     // Another process may have changed it meanwhile.
     check_layout(cx, &dir, full)?;
     lock.mark()?;
@@ -234,6 +235,7 @@ fn write_layout(
     let made = replace::create_dir(&partial).and_then(|()| {
         lay_out(files, &partial, store, |_, _| Ok(false))?;
         durable::sync_tree(&partial)?;
+        lock.mark_old()?;
         replace::exchange(&partial, &dir, &old)
     });
     replace::discard(cx, &partial);
