@@ -145,7 +145,7 @@ fn loaded(made: &Made) -> Result<Platform> {
 /// Checks that the image can go there, before it is made.
 ///
 /// # Errors
-/// What is there would be lost.
+/// The output would replace something else.
 pub(super) fn check(cx: &Context, output: &Output, plan: &plan::Image) -> Result<()> {
     match output {
         Output::Layout(dir) => {
