@@ -54,6 +54,15 @@ pub fn generate(cx: &Context, request: &CiRequest) -> Result<Vec<String>> {
             changed.push((file, old.as_deref().is_some_and(|old| old.contains("\r\n"))));
         }
     }
+    let real = fs::real(&root)?;
+    for (file, _) in &changed {
+        let place = fs::settle(&real.join(&file.path))?;
+        if !place.starts_with(&real) {
+            let link = format!("`{}` leads to `{place}`, outside of the workspace", file.path);
+            return Err(Error::usage(format!("cannot write `{}`: {link}", file.path))
+                .hint("replace the link by a directory: files for CI belong to the repository"));
+        }
+    }
     for (file, windows_lines) in &changed {
         let text = if *windows_lines { file.text.replace('\n', "\r\n") } else { file.text.clone() };
         fs::write(&root.join(&file.path), text.as_bytes())?;

@@ -104,7 +104,10 @@ fn kept(
         return Ok(None);
     }
     let file = File { size: old.size, sha256: old.sha256 };
-    Ok(stage.keep(&old.path, &old.sha256, old.size)?.then(|| (file, old.debug.clone())))
+    // What carried the previous output here may have lost that it is a program.
+    let kept =
+        stage.keep(&old.path, &old.sha256, old.size)? && fs::is_program(&stage.path(&old.path));
+    Ok(kept.then(|| (file, old.debug.clone())))
 }
 
 /// Writes the stripped binary, and its symbols where the job keeps them.

@@ -4,8 +4,12 @@ use crate::{
     error::Result,
     event::Event,
     ops::{
-        blame, bom, build, digests::Digests, image, package, pieces, plan, provenance, smoke,
-        stage::Stage, summary, twice, verify,
+        blame, bom, build,
+        digests::Digests,
+        guard::Inputs,
+        image, package, pieces, plan, provenance, smoke,
+        stage::{Purpose, Stage},
+        summary, twice, verify,
     },
     request::Request,
     schema::{Dist, dist::SCHEMA},
@@ -40,7 +44,9 @@ fn make(cx: &Context, request: &Request) -> Result<Dist> {
         let what = format!("{} ({}): {}", skipped.binary, skipped.package, skipped.reason);
         cx.status("Skipping", what);
     }
-    let stage = Stage::begin(cx, plan.output.as_ref())?;
+    twice::check(&planned)?;
+    let inputs = Inputs::of_build(plan.workspace.as_str().into());
+    let stage = Stage::begin(cx, plan.output.as_ref(), Purpose::Build, &inputs)?;
     cx.stage("build");
     let built = build::build(cx, &planned, &stage)?;
     cx.stage("verify");

@@ -15,6 +15,7 @@ mod digests;
 pub mod dist;
 pub mod doctor;
 mod features;
+mod guard;
 pub mod image;
 pub mod inspect;
 pub mod merge;

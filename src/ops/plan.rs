@@ -10,7 +10,7 @@ use crate::{
     cargo::invocation::resolution,
     config::RecipeSetting,
     error::Result,
-    ops::{allocator, features, image, package, path_packages},
+    ops::{allocator, features, guard, image, package, path_packages, stage},
     plan::{Facts, Inputs},
     request::Request,
     schema::{
@@ -135,6 +135,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     image::check(&first.images)?;
     let repository = git::top(&workspace.root);
     facts.found = package::found(&workspace, &first.archives, repository.as_deref())?;
+    check_output(cx, provide, &first, &workspace)?;
     let mut names: Vec<String> = first.jobs.iter().map(|job| job.target.clone()).collect();
     names.dedup();
     let wish = toolchain::std::Wish {
@@ -185,6 +186,14 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         timings: request.timings,
         rustc_wrapper: config.rustc_wrapper(),
     })
+}
+
+/// Checks that the output can be replaced, before anything is fetched or built.
+fn check_output(cx: &Context, provide: bool, plan: &Plan, workspace: &Workspace) -> Result<()> {
+    if !provide {
+        return Ok(());
+    }
+    stage::check(cx, plan.output.as_ref(), &guard::Inputs::of_build(&workspace.root))
 }
 
 /// The Dockerfile of each package that has one: the one that its settings name, else its own

@@ -55,9 +55,9 @@ pub struct Cosign {
 /// fails. Where that is so before all signatures of files are made, none is written.
 pub fn sign(cx: &Context, request: &Request) -> Result<Dist> {
     let root = &request.dist;
-    let output = root.as_str().trim_end_matches('/');
-    let lock = Utf8PathBuf::from(format!("{output}.lock"));
-    let _lock = fs::lock(&lock, || cx.status("Waiting", format!("for a dist in `{root}`")))?;
+    // Nothing is created beside a directory without an output.
+    read(root)?;
+    let _lock = fs::lock_output(cx, &fs::settle(&cx.env.dir.join(root))?)?;
     let mut dist = read(root)?;
     images(&dist, request)?;
     let directory = root.join("archives");

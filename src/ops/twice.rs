@@ -16,6 +16,26 @@ use crate::{
     sys::{Context, fs},
 };
 
+/// Checks that the directory of the second build, which is removed, is one that cargo built in.
+///
+/// # Errors
+/// It holds something else.
+pub(super) fn check(planned: &Planned) -> Result<()> {
+    let Some(again) = &planned.again else {
+        return Ok(());
+    };
+    let directory = Utf8Path::new(&again.target_directory);
+    let of_cargo = ["CACHEDIR.TAG", ".rustc_info.json"];
+    if !directory.exists()
+        || of_cargo.iter().any(|name| directory.join(name).exists())
+        || fs::is_empty_dir(directory)?
+    {
+        return Ok(());
+    }
+    Err(Error::usage(format!("`{directory}` would be removed, and is not a directory of cargo"))
+        .hint("rename or remove it, or choose another target directory with `--target-dir`"))
+}
+
 /// Builds everything again in a directory of its own, where that was asked for, and compares what
 /// comes out with what was built before.
 ///

@@ -2,15 +2,20 @@
 #![allow(clippy::disallowed_methods, reason = "this is the one place that touches files")]
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, OpenOptions, Permissions},
     io::{ErrorKind, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
-    sync::atomic::{AtomicU64, Ordering},
+    os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
+use super::{Context, replace, temporary};
+pub use super::{
+    lock::{Lock, OutputLock, lock, lock_output},
+    replace::settle,
+    temporary::{Draft, TempDir, draft},
+};
 use crate::{
     error::{Error, Result},
     oci::{Digest, digest::Hasher},
@@ -167,84 +172,42 @@ pub fn write(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
     write_mode(path, bytes, 0o644)
 }
 
-/// As [`write()`], with the permission bits `mode` whatever the umask says.
+/// Does as [`write()`], with the permission bits `mode` whatever the umask is.
 ///
 /// # Errors
 /// It cannot be written; the old content is still there.
 pub fn write_mode(path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<()> {
-    if let Some(parent) = path.parent() {
-        create_dir_all(parent)?;
-    }
-    let temporary = Utf8PathBuf::from(format!("{path}.{}.tmp", std::process::id()));
-    let result = File::create(&temporary)
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.set_permissions(std::fs::Permissions::from_mode(mode))
-        })
-        .and_then(|()| std::fs::rename(&temporary, path));
-    result.map_err(|error| {
-        let _ = std::fs::remove_file(&temporary);
-        failed("write", path, error)
-    })
+    check_replaceable(path)?;
+    let parent = directory_of(path);
+    create_dir_all(parent)?;
+    let mut draft = draft(parent)?;
+    draft.write_all(bytes).map_err(|error| failed("write", path, error))?;
+    draft.keep_mode(path, mode)
 }
 
-/// A file that is being written, and goes unless it is kept.
-#[derive(Debug)]
-pub struct Draft {
-    file: File,
-    path: Utf8PathBuf,
-    kept: bool,
+/// The directory that a file is in: `.` for a name alone.
+fn directory_of(path: &Utf8Path) -> &Utf8Path {
+    let parent = path.parent().filter(|parent| !parent.as_str().is_empty());
+    parent.unwrap_or(Utf8Path::new("."))
 }
 
-/// Begins a file in the directory, which has to be there.
+/// Checks that `path` is a regular file or does not exist: a file that is renamed over a device or a
+/// pipe, `/dev/null` for one, would take its place.
 ///
 /// # Errors
-/// It cannot be created.
-pub fn draft(dir: &Utf8Path) -> Result<Draft> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    let path = dir.join(format!("{}.{number}.tmp", std::process::id()));
-    let file = File::create(&path).map_err(|error| failed("write", &path, error))?;
-    Ok(Draft { file, path, kept: false })
-}
-
-impl Draft {
-    /// Gives it its name, in one step.
-    ///
-    /// # Errors
-    /// It cannot be renamed.
-    pub fn keep(mut self, name: &Utf8Path) -> Result<()> {
-        let mode = std::fs::Permissions::from_mode(0o644);
-        let kept = self.file.set_permissions(mode).and_then(|()| std::fs::rename(&self.path, name));
-        kept.map_err(|error| failed("write", name, error))?;
-        self.kept = true;
-        Ok(())
-    }
-}
-
-impl Write for Draft {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl std::io::Seek for Draft {
-    fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
-        self.file.seek(to)
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        if !self.kept {
-            // What failed is told already.
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
+/// Something else is there.
+pub fn check_replaceable(path: &Utf8Path) -> Result<()> {
+    let Ok(meta) = path.metadata() else { return Ok(()) };
+    let kind = meta.file_type();
+    let what = match kind {
+        kind if kind.is_file() => return Ok(()),
+        kind if kind.is_dir() => "directory",
+        kind if kind.is_fifo() => "named pipe",
+        kind if kind.is_socket() => "socket",
+        _ => "device",
+    };
+    Err(Error::usage(format!("cannot write `{path}`: expected a regular file, found a {what}"))
+        .hint("choose another path"))
 }
 
 /// `path` without links, `.` and `..`.
@@ -307,19 +270,84 @@ pub fn rename(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
     std::fs::rename(from, to).map_err(|error| failed("rename to", to, error))
 }
 
-/// Gives the content of `from` a second name `to`: a hard link, or a copy where the file system
-/// has none. The file keeps its inode and time: nothing is written.
+/// Makes `to` a second name of the file `from`, in one step: a hard link, or a copy where the file
+/// system cannot link the two. A hard link writes nothing and keeps inode, mode and time. Other names
+/// of a previous file `to` keep its content.
 ///
 /// # Errors
-/// Neither works.
+/// The file can neither be linked nor copied.
 pub fn link(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
-    if let Some(parent) = to.parent() {
-        create_dir_all(parent)?;
+    create_dir_all(directory_of(to))?;
+    let linked = match std::fs::hard_link(from, to) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            if is_same_file(from, to) {
+                return Ok(());
+            }
+            let temporary = temporary::beside(to);
+            std::fs::hard_link(from, &temporary).and_then(|()| {
+                let renamed = std::fs::rename(&temporary, to);
+                // It is still there, too, if `to` has become another name of the same file.
+                let _ = std::fs::remove_file(&temporary);
+                renamed
+            })
+        }
+        linked => linked,
+    };
+    match linked {
+        Err(error) if cannot_link(&error) => copy(from, to),
+        linked => linked.map_err(|error| failed("write", to, error)),
     }
-    if std::fs::hard_link(from, to).is_ok() {
-        return Ok(());
+}
+
+/// Whether a file system cannot link two files that it might copy: they are on different ones, the
+/// file belongs to another user (proc_sys_fs(5), "protected_hardlinks"), it has too many names, or
+/// there are no hard links.
+fn cannot_link(error: &std::io::Error) -> bool {
+    let unsupported =
+        [Errno::XDEV, Errno::PERM, Errno::MLINK, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOSYS];
+    Errno::from_io_error(error).is_some_and(|errno| unsupported.contains(&errno))
+}
+
+/// Returns whether two paths are names of one file. Links are not followed.
+pub fn is_same_file(one: &Utf8Path, other: &Utf8Path) -> bool {
+    match (one.symlink_metadata(), other.symlink_metadata()) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
     }
-    std::fs::copy(from, to).map(|_| ()).map_err(|error| failed("write", to, error))
+}
+
+/// Copies a file with its mode and time to `to`, in one step.
+///
+/// # Errors
+/// It cannot be read or written; a previous file `to` is as it was.
+pub fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
+    let mut source = File::open(from).map_err(|error| failed("read", from, error))?;
+    let meta = source.metadata().map_err(|error| failed("read", from, error))?;
+    create_dir_all(directory_of(to))?;
+    let mut draft = draft(directory_of(to))?;
+    std::io::copy(&mut source, &mut draft).map_err(|error| failed("write", to, error))?;
+    let time = meta.modified().and_then(|time| draft.set_modified(time));
+    time.map_err(|error| failed("write", to, error))?;
+    draft.keep_mode(to, meta.permissions().mode() & 0o7777)
+}
+
+/// Gives the file a copy of its own of what it holds, so that its mode and time can be changed
+/// without those of its other names.
+///
+/// # Errors
+/// It cannot be copied.
+pub fn unshare(path: &Utf8Path) -> Result<()> {
+    let meta = path.symlink_metadata().map_err(|error| failed("read", path, error))?;
+    if meta.is_file() && meta.nlink() > 1 { copy(path, path) } else { Ok(()) }
+}
+
+/// Sets the permission bits of a file or directory.
+///
+/// # Errors
+/// They cannot be changed.
+pub fn set_mode(path: &Utf8Path, mode: u32) -> Result<()> {
+    std::fs::set_permissions(path, Permissions::from_mode(mode))
+        .map_err(|error| failed("set the mode of", path, error))
 }
 
 /// Makes `link` a symbolic link to `target`, in one step if it was one to something else.
@@ -330,38 +358,34 @@ pub fn symlink(target: &Utf8Path, link: &Utf8Path) -> Result<()> {
     if link.read_link_utf8().is_ok_and(|old| old == target) {
         return Ok(());
     }
-    if let Some(parent) = link.parent() {
-        create_dir_all(parent)?;
-    }
-    let temporary = Utf8PathBuf::from(format!("{link}.{}.tmp", std::process::id()));
-    remove_file(&temporary)?;
+    create_dir_all(directory_of(link))?;
+    let temporary = temporary::beside(link);
     std::os::unix::fs::symlink(target, &temporary)
         .and_then(|()| std::fs::rename(&temporary, link))
-        .map_err(|error| failed("link", link, error))
+        .map_err(|error| {
+            let _ = std::fs::remove_file(&temporary);
+            failed("link", link, error)
+        })
 }
 
-/// Puts the directory `new` in the place of `old` in one step, and removes what stood there.
-/// Whoever looks at `old` sees the one or the other.
+/// Puts the directory `new` in the place of `old` in one step, and removes the previous content. A
+/// previous directory that cannot be removed gets another name, and a warning says which.
 ///
 /// # Errors
-/// It cannot be done; `old` is as it was.
-pub fn replace_dir(new: &Utf8Path, old: &Utf8Path) -> Result<()> {
-    if !old.exists() {
-        return rename(new, old);
-    }
-    // renameat2(2) with RENAME_EXCHANGE, renamex_np(2) with RENAME_SWAP on macOS.
-    match renameat_with(CWD, new.as_std_path(), CWD, old.as_std_path(), RenameFlags::EXCHANGE) {
-        Ok(()) => remove_dir_all(new),
-        // A file system without it (some network and overlay ones): two renames, and the old
-        // directory is found again under its other name if the program is killed between them.
-        Err(_) => {
-            let aside = Utf8PathBuf::from(format!("{old}.old"));
-            remove_dir_all(&aside)?;
-            rename(old, &aside)?;
-            rename(new, old)?;
-            remove_dir_all(&aside)
-        }
-    }
+/// A directory cannot be renamed; `old` is as it was.
+pub fn replace_dir(cx: &Context, new: &Utf8Path, old: &Utf8Path) -> Result<()> {
+    replace::exchange(new, old, &temporary::beside(old))?;
+    replace::discard(cx, new);
+    Ok(())
+}
+
+/// Returns whether a directory holds nothing.
+///
+/// # Errors
+/// It cannot be read.
+pub fn is_empty_dir(path: &Utf8Path) -> Result<bool> {
+    let entries = std::fs::read_dir(path).map_err(|error| failed("read directory", path, error))?;
+    Ok(entries.take(1).count() == 0)
 }
 
 /// The names in a directory, sorted; none when it is not there.
@@ -389,70 +413,4 @@ pub fn stamp(path: &Utf8Path) -> Option<(u64, i128, u64)> {
     let meta = path.metadata().ok()?;
     let time = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());
     Some((meta.len(), time, meta.ino()))
-}
-
-/// A lock on a file, held until it is dropped (flock(2)).
-#[derive(Debug)]
-pub struct Lock {
-    _file: File,
-}
-
-/// Locks the file, and calls `waiting` once if another process holds it.
-///
-/// # Errors
-/// The file cannot be opened or locked.
-pub fn lock(path: &Utf8Path, waiting: impl FnOnce()) -> Result<Lock> {
-    if let Some(parent) = path.parent() {
-        create_dir_all(parent)?;
-    }
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(|error| failed("open", path, error))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            waiting();
-            file.lock().map_err(|error| failed("lock", path, error))?;
-        }
-        Err(TryLockError::Error(error)) => return Err(failed("lock", path, error)),
-    }
-    Ok(Lock { _file: file })
-}
-
-/// A directory of its own that goes with the value.
-#[derive(Debug)]
-pub struct TempDir {
-    /// Where it is.
-    pub path: Utf8PathBuf,
-}
-
-impl TempDir {
-    /// Makes one, in the system's place for temporary files, that only this user can read.
-    ///
-    /// # Errors
-    /// It cannot be made.
-    pub fn new(name: &str) -> Result<Self> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let base = Utf8PathBuf::from_path_buf(std::env::temp_dir())
-            .map_err(|path| Error::usage(format!("`{}` is not UTF-8", path.display())))?;
-        loop {
-            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-            let path = base.join(format!("{name}.{}.{number}", std::process::id()));
-            match std::fs::DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => return Ok(TempDir { path }),
-                // Left behind by a process that had this number before.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(failed("create directory", &path, error)),
-            }
-        }
-    }
-}
-
-impl Drop for TempDir {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.path);
-    }
 }

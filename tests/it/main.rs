@@ -30,6 +30,8 @@ mod merge;
 mod merge_remote;
 mod names;
 mod native;
+mod output;
+mod output_faults;
 mod pack;
 mod paths;
 mod peers;

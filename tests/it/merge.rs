@@ -175,15 +175,12 @@ fn what_carries_parts_may_lose_modes_and_times() {
 }
 
 #[test]
-fn a_release_can_be_merged_into_the_place_of_a_part() {
+fn a_merged_release_is_a_part_too() {
     let parts = PLATFORMS.map(part);
-    let into = parts[0].root();
-    let home = TempDir::new().unwrap();
-    let args = format!("--into {}", into.display());
-    let ran = merge(home.path(), &[&parts[0], &parts[1]], &args).run();
-    assert_eq!(ran.stdout, format!("hello@{}\n", digest(&into.join("image/hello"))));
-    // What is merged is a part, too.
-    let again = merge(home.path(), &[&parts[0], &parts[1]], "").run();
+    let (home, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (ran, root) = done(home.path(), &[&parts[0], &parts[1]]);
+    let args = format!("merge {} {}", root.display(), parts[1].root().display());
+    let again = run(other.path(), &args).run();
     assert_eq!(again.stdout, ran.stdout);
 }
 

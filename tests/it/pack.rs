@@ -275,7 +275,7 @@ fn wrong_requests_say_what_there_is() {
     fs::create_dir(&full).unwrap();
     fs::write(full.join("precious"), "").unwrap();
     let error = dist.fails(2, &[&format!("--output=oci={}", full.display())]);
-    assert!(error.contains("is there, and is no OCI layout"), "{error}");
+    assert!(error.contains("it is not empty, and is not an OCI layout"), "{error}");
     assert!(full.join("precious").exists());
     let error = dist.fails(2, &["-f", "/nowhere/Dockerfile"]);
     assert!(error.contains("there is no recipe `/nowhere/Dockerfile`"), "{error}");

@@ -40,11 +40,8 @@ fn built(workspace: &Workspace) -> Utf8PathBuf {
 }
 
 /// Held while the target directory changes; builds hold it, too.
-fn lock(cx: &Context, workspace: &Workspace) -> Result<fs::Lock> {
-    let output = workspace.target_directory.join("dist");
-    fs::lock(&Utf8PathBuf::from(format!("{output}.lock")), || {
-        cx.status("Waiting", format!("for a dist in `{output}`"));
-    })
+fn lock(cx: &Context, workspace: &Workspace) -> Result<fs::OutputLock> {
+    fs::lock_output(cx, &fs::settle(&workspace.target_directory.join("dist"))?)
 }
 
 /// What a cache depends on as a whole: programs, and directories whose names are in flags, and so in

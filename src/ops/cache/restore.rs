@@ -148,7 +148,7 @@ fn put(
     work.drop_units()?;
     place_zig(cx, &partial.join(ZIG))?;
     if target.exists() {
-        fs::replace_dir(&partial.join(TARGET), &target)?;
+        fs::replace_dir(cx, &partial.join(TARGET), &target)?;
     } else {
         fs::rename(&partial.join(TARGET), &target)?;
     }

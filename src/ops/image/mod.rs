@@ -17,7 +17,13 @@ use self::{
 use crate::{
     error::{Error, Result},
     oci::{Compressor, Digest, layout, layout::Name, reference::version_tag},
-    ops::{digests::Digests, package::checksum, pieces, stage::Stage},
+    ops::{
+        digests::Digests,
+        guard::{self, Inputs},
+        package::checksum,
+        pieces,
+        stage::{self, Purpose, Stage},
+    },
     schema::{
         Dist,
         dist::{self, Layer, PlatformImage, SCHEMA},
@@ -66,10 +72,11 @@ pub(super) fn images(
     stage: &Stage,
     artifacts: &[VerifiedArtifact],
 ) -> Result<Vec<dist::Image>> {
-    // Whoever makes an image of them, now or later, finds the same times.
+    // Images of them that are made later have the same modes and times.
+    stage.fix_modes()?;
     for artifact in artifacts {
         for path in Utf8Path::new(&artifact.artifact().path).ancestors() {
-            fs::set_time(&stage.root.join(path), epoch)?;
+            stage.set_time(path.as_str(), epoch)?;
         }
     }
     let (digests, pieces) = kept;
@@ -94,18 +101,19 @@ fn layers(images: &[dist::Image]) -> usize {
 /// # Errors
 /// As for `dist`; there is no `dist.json`, or what is there is not what it says.
 pub fn image(cx: &Context, request: &Request) -> Result<Vec<dist::Image>> {
-    let stage = Stage::begin(cx, &request.dist)?;
-    let mut dist = stage.previous().ok_or_else(|| {
-        Error::build(format!("there is no `dist.json` in `{}`", request.dist))
-            .hint("`cargo longshore build` makes one; images are made of what it built")
-    })?;
-    let plans = chosen(&dist, request)?;
     let into_dist = request.outputs.is_empty();
+    let purpose = if into_dist { Purpose::Replace } else { Purpose::Read };
+    let stage = begin(cx, &request.dist, purpose, "images", None)?;
+    let mut dist = stage.previous().ok_or_else(|| missing(&request.dist, "images"))?;
+    guard::check_paths(&request.dist, &dist)?;
+    let plans = chosen(&dist, request)?;
+    for output in &request.outputs {
+        plans.iter().try_for_each(|plan| output::check(cx, output, plan))?;
+    }
     let digests = Digests::default();
     let artifacts = recorded(&dist, &request.dist, &digests)?;
-    let parent = request.dist.parent().unwrap_or(Utf8Path::new("."));
-    let pieces = pieces::Store::new(&parent.join("longshore"))?;
-    let store = Store::new(cx, &parent.join("longshore"), &pieces);
+    let pieces = pieces::Store::new(&stage.store())?;
+    let store = Store::new(cx, &stage.store(), &pieces);
     let epoch = dist.release.source_date_epoch;
     let maker = Maker::new(cx, &request.dist, &store, &digests, &artifacts, epoch);
     let mut images = Vec::new();
@@ -138,6 +146,33 @@ pub fn image(cx: &Context, request: &Request) -> Result<Vec<dist::Image>> {
         stage.discard()?;
     }
     Ok(images)
+}
+
+/// Begins a new output that is made of the one in `dist`. Nothing is created where there is none.
+pub(super) fn begin(
+    cx: &Context,
+    dist: &Utf8Path,
+    purpose: Purpose,
+    what: &str,
+    workspace: Option<&Utf8Path>,
+) -> Result<Stage> {
+    let place = fs::settle(&cx.env.dir.join(dist))?;
+    if !stage::exists(&place) {
+        return Err(missing(dist, what));
+    }
+    let option = "the argument `DIST`";
+    let workspace = workspace.map(Utf8Path::to_owned);
+    Stage::begin(cx, &place, purpose, &Inputs { workspace, parts: Vec::new(), option })
+}
+
+/// The error for a directory without a `dist.json` that this version reads.
+pub(super) fn missing(dist: &Utf8Path, what: &str) -> Error {
+    let message = match dist.join("dist.json").exists() {
+        true => format!("`{dist}/dist.json` is not a release manifest that this longshore reads"),
+        false => format!("there is no `dist.json` in `{dist}`"),
+    };
+    Error::build(message)
+        .hint(format!("`cargo longshore build` makes one; {what} are made of what it built"))
 }
 
 /// The documents that speak of what images were before, and those that speak of all that there is.

@@ -13,8 +13,9 @@ use crate::{
         Digest, Platform, archive,
         layout::{self, Content, File, Name},
     },
+    ops::guard,
     schema::plan,
-    sys::{Context, file, fs},
+    sys::{Context, durable, file, fs, lock, replace},
 };
 
 /// Where an image goes.
@@ -107,7 +108,9 @@ pub(super) fn write(
     let (tag, full) = name(plan);
     let name = Name { tag: &tag, image: Some(&full) };
     match output {
-        Output::Layout(dir) => write_layout(layout::files(&made.set, Some(name))?, dir, store)?,
+        Output::Layout(dir) => {
+            write_layout(cx, layout::files(&made.set, Some(name))?, dir, &full, store)?;
+        }
         Output::OciArchive(path) => {
             write_archive(&layout::files(&made.set, Some(name))?, path, store, epoch)?;
         }
@@ -139,16 +142,104 @@ fn loaded(made: &Made) -> Result<Platform> {
     }
 }
 
-/// A layout that is there is not added to: what another run left would be in it.
-fn write_layout(files: Vec<File<'_>>, dir: &Utf8Path, store: &Store<'_>) -> Result<()> {
-    let partial = Utf8PathBuf::from(format!("{dir}.partial"));
-    fs::remove_dir_all(&partial)?;
-    if dir.exists() && !dir.join(layout::MARK.0).exists() {
-        return Err(Error::usage(format!("`{dir}` is there, and is no OCI layout"))
-            .hint("name a directory that is not there"));
+/// Checks that the image can go there, before it is made.
+///
+/// # Errors
+/// The output would replace something else.
+pub(super) fn check(cx: &Context, output: &Output, plan: &plan::Image) -> Result<()> {
+    match output {
+        Output::Layout(dir) => {
+            let dir = fs::settle(&cx.env.dir.join(dir))?;
+            check_layout(cx, &dir, &name(plan).1)
+        }
+        Output::OciArchive(path) | Output::DockerArchive(path) => {
+            fs::check_replaceable(&cx.env.dir.join(path))
+        }
+        Output::DockerDaemon | Output::Podman => Ok(()),
     }
-    lay_out(files, &partial, store, |_, _| Ok(false))?;
-    fs::replace_dir(&partial, dir)
+}
+
+/// Checks that a directory is missing, empty, or a layout of the same image and nothing else.
+fn check_layout(cx: &Context, dir: &Utf8Path, full: &str) -> Result<()> {
+    const HINT: &str = "choose another directory, or remove it yourself";
+    let reject =
+        |what: String| Err(Error::usage(format!("`{dir}` cannot be replaced: {what}")).hint(HINT));
+    if cx.env.dir.starts_with(dir) {
+        return reject("the current directory is in it".to_owned());
+    }
+    if dir.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    if fs::kind(dir, false)? != fs::Kind::Directory {
+        return reject("expected a directory, found a file".to_owned());
+    }
+    if fs::is_empty_dir(dir)? {
+        return Ok(());
+    }
+    if !dir.join(layout::MARK.0).exists() {
+        return reject("it is not empty, and is not an OCI layout".to_owned());
+    }
+    let own = [layout::MARK.0, layout::INDEX, "blobs"];
+    if let Some(other) = fs::names(dir)?.into_iter().find(|name| !own.contains(&name.as_str())) {
+        return reject(format!("it holds `{other}`, which is not part of an OCI layout"));
+    }
+    let repository = |name: &str| name.rsplit_once(':').map_or(name, |(name, _)| name).to_owned();
+    match images(dir)?.into_iter().find(|name| repository(name) != repository(full)) {
+        Some(name) if name.is_empty() => reject("it holds an image without a name".to_owned()),
+        Some(name) => reject(format!("it holds the image `{name}`, expected `{full}`")),
+        None => Ok(()),
+    }
+}
+
+/// The whole names of the images in a layout; empty for one without a name.
+fn images(dir: &Utf8Path) -> Result<Vec<String>> {
+    let path = dir.join(layout::INDEX);
+    let wrong = || Error::usage(format!("`{path}` is not an index of images"));
+    let index: serde_json::Value =
+        serde_json::from_slice(&fs::read(&path)?).map_err(|error| wrong().because(error))?;
+    let manifests = index.get("manifests").and_then(|of| of.as_array()).ok_or_else(wrong)?;
+    let name = |of: &serde_json::Value| {
+        let name = of.get("annotations").and_then(|all| all.get(layout::IMAGE_NAME)?.as_str());
+        name.unwrap_or_default().to_owned()
+    };
+    Ok(manifests.iter().map(name).collect())
+}
+
+/// Writes a layout in place of an earlier one. Nothing is added to that: what another run left would
+/// be in it.
+fn write_layout(
+    cx: &Context,
+    files: Vec<File<'_>>,
+    dir: &Utf8Path,
+    full: &str,
+    store: &Store<'_>,
+) -> Result<()> {
+    const OPTION: &str = "`--output oci=DIR`";
+    let dir = fs::settle(&cx.env.dir.join(dir))?;
+    let mut lock = fs::lock_output(cx, &dir)?;
+    let [partial, old] = ["partial", "old"].map(|suffix| lock::beside(&dir, suffix));
+    if !lock.was_interrupted() {
+        guard::check_beside(&partial, OPTION)?;
+    }
+    if !lock.was_replacing() {
+        guard::check_beside(&old, OPTION)?;
+    } else if dir.symlink_metadata().is_err() && old.join(layout::MARK.0).exists() {
+        // Killed between two renames; see `replace::exchange`.
+        fs::rename(&old, &dir)?;
+    }
+    // Another process may have changed it meanwhile.
+    check_layout(cx, &dir, full)?;
+    lock.mark()?;
+    replace::discard(cx, &partial);
+    replace::discard(cx, &old);
+    let made = replace::create_dir(&partial).and_then(|()| {
+        lay_out(files, &partial, store, |_, _| Ok(false))?;
+        durable::sync_tree(&partial)?;
+        lock.mark_old()?;
+        replace::exchange(&partial, &dir, &old)
+    });
+    replace::discard(cx, &partial);
+    made
 }
 
 fn write_archive(files: &[File<'_>], path: &Utf8Path, store: &Store<'_>, epoch: u64) -> Result<()> {

@@ -9,7 +9,14 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 
 pub use self::publish::dist_and_push;
-use super::{image, package::checksum, push, stage::Stage, summary};
+use super::{
+    guard::Inputs,
+    image,
+    package::checksum,
+    push,
+    stage::{self, Purpose, Stage},
+    summary,
+};
 use crate::{
     error::{Error, Result},
     event::Event,
@@ -69,6 +76,12 @@ pub fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
                 .hint("parts are directories, or images in registries, and not both"));
         }
     }
+    let inputs = Inputs {
+        workspace: None,
+        parts: request.parts.iter().map(|name| cx.env.dir.join(name)).collect(),
+        option: "`--into DIR`",
+    };
+    stage::check(cx, &request.into, &inputs)?;
     let (mut parts, mut reasons) = (Vec::new(), Reasons::default());
     let mut places: BTreeMap<String, Utf8PathBuf> = BTreeMap::new();
     for name in &request.parts {
@@ -85,7 +98,8 @@ pub fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
         return Err(Error::usage(message)
             .hint("leave `--push` out, and push each by `push --package NAME`"));
     }
-    let dist = write(cx, request, &places, merged, count)?;
+    let stage = Stage::begin(cx, &request.into, Purpose::Replace, &inputs)?;
+    let dist = write(cx, stage, &places, merged, count)?;
     let pushed = match &request.push[..] {
         [] => None,
         references => Some(push::push(
@@ -120,13 +134,12 @@ fn refused(reasons: Reasons) -> Error {
 /// Writes the release to its place, in one step.
 fn write(
     cx: &Context,
-    request: &Request,
+    stage: Stage,
     places: &BTreeMap<String, Utf8PathBuf>,
     merged: Merged,
     count: usize,
 ) -> Result<Dist> {
     let Merged { mut dist, files, images, dropped } = merged;
-    let stage = Stage::begin(cx, &request.into)?;
     let epoch = dist.release.source_date_epoch;
     for (path, source) in &files {
         cx.children.check()?;
@@ -178,16 +191,21 @@ fn put(stage: &Stage, path: &str, place: &Utf8Path, source: &Source, epoch: u64)
         }
         // As `dist` has them, for whoever makes an image of them.
         for path in Utf8Path::new(path).ancestors() {
-            fs::set_time(&stage.root.join(path), epoch)?;
+            stage.set_time(path.as_str(), epoch)?;
         }
         return Ok(());
     }
     if !stage.keep(path, &source.sha256, source.size)? {
         // A link would lead to wherever the part says.
-        if !matches!(fs::kind(&from, false)?, fs::Kind::File { .. }) {
-            return Err(Error::check(format!("`{from}` is no file")));
+        match fs::kind(&from, false)? {
+            fs::Kind::File { mode: 0o644, .. } => fs::link(&from, &to)?,
+            // The part keeps its mode.
+            fs::Kind::File { .. } => {
+                fs::copy(&from, &to)?;
+                fs::set_mode(&to, 0o644)?;
+            }
+            _ => return Err(Error::check(format!("`{from}` is not a file"))),
         }
-        fs::link(&from, &to)?;
         let (is, _) = fs::digest(&to)?;
         same(&from, is, source.sha256)?;
     }

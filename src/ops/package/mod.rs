@@ -16,7 +16,11 @@ use crate::{
     archive::Format,
     error::{Error, Result},
     oci::Digest,
-    ops::{digests::Digests, image, pieces, stage::Stage},
+    ops::{
+        digests::Digests,
+        guard, image, pieces,
+        stage::{Purpose, Stage},
+    },
     schema::{
         Dist,
         dist::{self, Companion, DocumentKind},
@@ -179,11 +183,10 @@ pub struct Request {
 /// # Errors
 /// There is no `dist.json`, what is there is not what it says, or as for `dist`.
 pub fn package(cx: &Context, request: &Request) -> Result<Dist> {
-    let stage = Stage::begin(cx, &request.dist)?;
-    let mut dist = stage.previous().ok_or_else(|| {
-        Error::build(format!("there is no `dist.json` in `{}`", request.dist))
-            .hint("`cargo longshore build` makes one; archives are made of what it built")
-    })?;
+    let workspace = Some(request.workspace.as_path());
+    let stage = image::begin(cx, &request.dist, Purpose::Replace, "archives", workspace)?;
+    let mut dist = stage.previous().ok_or_else(|| image::missing(&request.dist, "archives"))?;
+    guard::check_paths(&request.dist, &dist)?;
     for name in &request.packages {
         if !dist.packages.iter().any(|plan| plan.package == *name) {
             let known: Vec<&str> = dist.packages.iter().map(|p| p.package.as_str()).collect();
@@ -205,8 +208,7 @@ pub fn package(cx: &Context, request: &Request) -> Result<Dist> {
     }
     let digests = Digests::default();
     let artifacts = image::recorded(&dist, &request.dist, &digests)?;
-    let parent = request.dist.parent().unwrap_or(Utf8Path::new("."));
-    let pieces = pieces::Store::new(&parent.join("longshore"))?;
+    let pieces = pieces::Store::new(&stage.store())?;
     let inputs = Inputs {
         cx,
         workspace: &request.workspace,
