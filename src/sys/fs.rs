@@ -438,6 +438,8 @@ impl TempDir {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let base = Utf8PathBuf::from_path_buf(std::env::temp_dir())
             .map_err(|path| Error::usage(format!("`{}` is not UTF-8", path.display())))?;
+        // An empty `TMPDIR` counts as unset.
+        let base = if base.as_str().is_empty() { "/tmp".into() } else { base };
         loop {
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
             let path = base.join(format!("{name}.{}.{number}", std::process::id()));
