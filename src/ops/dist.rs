@@ -39,6 +39,7 @@ fn make(cx: &Context, request: &Request, pack: bool) -> Result<Dist> {
         let what = format!("{} ({}): {}", skipped.binary, skipped.package, skipped.reason);
         cx.status("Skipping", what);
     }
+    summary::source(cx, &plan.release);
     let stage = Stage::begin(cx, plan.output.as_ref())?;
     cx.stage("build");
     let built = build::build(cx, &planned, &stage)?;

@@ -20,6 +20,7 @@ pub mod merge;
 pub mod package;
 mod pieces;
 pub mod plan;
+mod preflight;
 pub mod provenance;
 pub mod push;
 pub mod sign;

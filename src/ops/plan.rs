@@ -10,7 +10,7 @@ use crate::{
     cargo::invocation::resolution,
     config::RecipeSetting,
     error::Result,
-    ops::{allocator, image, package},
+    ops::{allocator, image, package, preflight},
     plan::{Facts, Inputs},
     request::Request,
     schema::{
@@ -18,7 +18,8 @@ use crate::{
         plan::{Job, Recipe, Std},
     },
     sys::{
-        Context, cargo, fs, git,
+        Context, cargo, fs,
+        git::{self, State},
         toolchain::{self, Rust, Zig},
     },
     target::{Target, Targets},
@@ -94,10 +95,8 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     for target in targets.iter().filter(built) {
         facts.user_flags.insert(target.name.clone(), config.user_flags(cx, &target.name)?);
     }
-    let revision = git::revision(cx, &workspace.root, &workspace.target_directory);
-    facts.epoch = epoch(cx, revision.as_ref())?;
+    source(cx, &workspace, &mut facts)?;
     facts.recipes = recipes(&workspace)?;
-    facts.revision = revision.map(|revision| (revision.hash, revision.dirty));
     if request.allocator.is_none_or(|setting| setting == Setting::Auto) {
         let names: Vec<&str> = facts.user_flags.keys().map(String::as_str).collect();
         facts.own_allocators = allocator::own(cx, &workspace, request, &names)?;
@@ -109,6 +108,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     facts.found = package::found(&workspace, &names)?;
     let mut names: Vec<String> = first.jobs.iter().map(|job| job.target.clone()).collect();
     names.dedup();
+    preflight::check(cx, &first, provide)?;
     let wish = toolchain::std::Wish {
         targets: &names,
         rust_src: request.rust_src.as_deref(),
@@ -262,13 +262,61 @@ fn tools(rust: &Rust, zig: Option<&Zig>, mimalloc: bool) -> BTreeMap<String, Str
     tools
 }
 
-/// `SOURCE_DATE_EPOCH`, else the time of the last commit, else 0.
-fn epoch(cx: &Context, revision: Option<&git::Revision>) -> Result<u64> {
-    match cx.env.var("SOURCE_DATE_EPOCH") {
-        Some(text) => text.parse().map_err(|_| {
-            crate::Error::usage(format!("`SOURCE_DATE_EPOCH` is `{text}`"))
-                .hint("it has to be a whole number of seconds since 1970")
-        }),
-        None => Ok(revision.map_or(0, |revision| revision.time)),
+/// The commit of the workspace, the files that differ from it, and the time of the release.
+fn source(cx: &Context, workspace: &Workspace, facts: &mut Facts) -> Result<()> {
+    // Packages outside of the root directory.
+    let manifests = workspace.packages.iter().filter_map(|package| package.manifest.parent());
+    let more: Vec<_> =
+        manifests.filter(|dir| !dir.starts_with(&workspace.root)).map(Utf8Path::to_owned).collect();
+    // Of cargo's home only what cargo downloads: its configuration is source.
+    let downloads = ["registry", "git", ".package-cache", ".package-cache-mutate", ".global-cache"];
+    let home = cx.env.cargo_home();
+    let downloads = downloads.iter().filter_map(|name| Some(home.as_ref()?.join(name)));
+    let mut caches = vec![cx.env.cache.clone(), cx.env.zig_cache(), cx.env.zig_local_cache()];
+    caches.extend(downloads);
+    let excluded = git::Excluded { target: workspace.target_directory.clone(), caches };
+    let state = git::state(cx, &workspace.root, &more, &excluded)?;
+    facts.no_revision = state.missing();
+    if let (State::Outside, Some(reason), Some(_)) =
+        (&state, &mut facts.no_revision, cx.env.var("GIT_DIR"))
+    {
+        reason.push_str(" (`GIT_DIR` is ignored)");
     }
+    let time = match state {
+        State::At(revision) => {
+            facts.revision = Some((revision.hash, revision.changes.is_some()));
+            facts.changes = revision.changes;
+            revision.time
+        }
+        _ => 0,
+    };
+    facts.epoch = epoch(cx, time)?;
+    Ok(())
+}
+
+/// The last second of the year 9999: RFC 3339 and clang have no later time.
+const LATEST: u64 = 253_402_300_799;
+
+/// `SOURCE_DATE_EPOCH`, else the time of the last commit, else 0.
+fn epoch(cx: &Context, commit: u64) -> Result<u64> {
+    let name = "SOURCE_DATE_EPOCH";
+    let expected = format!("expected whole seconds since 1970, at most {LATEST}");
+    if cx.env.is_not_utf8(name) {
+        return Err(crate::Error::usage(format!("`{name}` is not UTF-8: {expected}")));
+    }
+    let Some(text) = cx.env.var(name) else {
+        if commit > LATEST {
+            return Err(crate::Error::usage(format!(
+                "the commit has the time `{commit}`: {expected}"
+            ))
+            .hint(format!("set `{name}` to the time of the release")));
+        }
+        return Ok(commit);
+    };
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let time = text.parse().ok().filter(|time| digits && *time <= LATEST);
+    time.ok_or_else(|| {
+        crate::Error::usage(format!("`{name}` is `{}`: {expected}", text.escape_debug()))
+            .hint("`git log -1 --format=%ct` prints the time of the last commit")
+    })
 }
