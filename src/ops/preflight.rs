@@ -32,14 +32,18 @@ pub(super) fn check(cx: &Context, plan: &Plan, builds: bool) -> Result<()> {
     Ok(())
 }
 
-/// Cargo joins directories below the target directory with `:`.
+/// Characters that a target directory cannot have in its path, with the reason.
+const UNUSABLE: [(char, &str); 2] = [
+    (':', "cargo joins directories below it in `LD_LIBRARY_PATH`, where `:` separates them"),
+    ('%', "the linker lld replaces each `%` in the path of its output with a random digit"),
+];
+
 fn target_directory(path: &str) -> Result<()> {
-    if !path.contains(':') {
+    let Some((character, reason)) = UNUSABLE.iter().find(|(of, _)| path.contains(*of)) else {
         return Ok(());
-    }
+    };
     Err(Error::usage(format!(
-        "cargo cannot build in the target directory `{path}`: it has a `:` in its path, which \
-         separates the directories in `LD_LIBRARY_PATH`"
+        "the target directory `{path}` has a `{character}` in its path: {reason}"
     ))
     .hint("`--target-dir DIR` or `CARGO_TARGET_DIR` names a directory without it"))
 }

@@ -99,7 +99,7 @@ fn a_temporary_directory_that_is_full_or_noexec_is_found_early() {
 fn a_target_directory_that_cargo_cannot_use_is_found_early() {
     let outer = Workspace::empty();
     let workspace = Workspace::at(&outer.path("a:b")).package("hello", "");
-    let words = "it has a `:` in its path";
+    let words = "has a `:` in its path: cargo joins";
     let hint = "`--target-dir DIR` or `CARGO_TARGET_DIR` names a directory without it";
     for verb in ["plan", BUILD] {
         longshore(&workspace, verb).status(2).stderr(words).hint(hint).run();
@@ -109,6 +109,8 @@ fn a_target_directory_that_cargo_cannot_use_is_found_early() {
     let elsewhere = Workspace::hello();
     longshore(&elsewhere, "plan --target-dir c:d").status(2).stderr(words).hint(hint).run();
     longshore(&elsewhere, "plan").env("CARGO_TARGET_DIR", "c:d").status(2).hint(hint).run();
+    let words = "has a `%` in its path: the linker lld";
+    longshore(&elsewhere, "plan --target-dir c%d").status(2).stderr(words).hint(hint).run();
 }
 
 #[test]
