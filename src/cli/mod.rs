@@ -34,7 +34,20 @@ use crate::{
 /// Runs one command line and gives the exit status. The first argument is the program's name, as in
 /// [`std::env::args_os`]. The caller's `main` must begin with [`crate::reenter`].
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let mut args: Vec<OsString> = args.into_iter().collect();
+    let args: Vec<OsString> = args.into_iter().collect();
+    // The size of the main thread's stack is the caller's limit (`ulimit -s`).
+    let own = args.clone();
+    let thread = std::thread::Builder::new().name("main".to_owned()).stack_size(STACK);
+    match thread.spawn(move || run_here(own)) {
+        Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        Err(_) => run_here(args),
+    }
+}
+
+/// The size of the stack that everything runs on, in bytes.
+const STACK: usize = 8 << 20;
+
+fn run_here(mut args: Vec<OsString>) -> ExitCode {
     // `cargo longshore dist` starts `cargo-longshore longshore dist`.
     if args.get(1).is_some_and(|arg| arg == "longshore") {
         args.remove(1);

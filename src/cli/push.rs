@@ -62,7 +62,7 @@ pub(super) struct TagArgs {
     /// Move this tag, even from a higher version or from an image that says none; repeatable
     #[arg(long, value_name = "TAG", help_heading = TAGS, requires = "tags")]
     move_tag: Vec<String>,
-    /// Release what is made of files that differ from their commit
+    /// Release what is made of files that differ from their commit, or of an unknown commit
     #[arg(long, help_heading = TAGS, requires = "tags")]
     allow_dirty: bool,
     /// Pull what was pushed, and verify it

@@ -17,9 +17,16 @@ pub(super) fn plan(plan: &Plan) -> String {
     let version = release.version.as_deref().unwrap_or("(several versions)");
     let _ = writeln!(text, "{} {version}", release.name);
     match (&release.revision, release.dirty) {
-        (Some(hash), Some(true)) => line(&mut text, "revision", &format!("{hash} (dirty)")),
+        (Some(hash), Some(true)) => {
+            let changes = release.changes.as_ref().map(|changes| format!(": {changes}"));
+            let dirty = format!("{hash} (dirty{})", changes.unwrap_or_default());
+            line(&mut text, "revision", &dirty);
+        }
         (Some(hash), _) => line(&mut text, "revision", hash),
-        (None, _) => line(&mut text, "revision", "none: not in a git repository"),
+        (None, _) => {
+            let reason = release.no_revision.as_deref().unwrap_or("unknown");
+            line(&mut text, "revision", &format!("none: {reason}"));
+        }
     }
     line(&mut text, "epoch", &release.source_date_epoch.to_string());
     for (name, version) in &release.tools {

@@ -140,6 +140,10 @@ fn common(parts: &[&Part]) -> dist::Release {
         release.tools.extend(part.dist.release.tools.clone());
         release.platforms.extend(part.dist.release.platforms.iter().cloned());
     }
+    // Jobs may have changed different files, and the order of the parts must not show.
+    if parts.iter().any(|part| part.dist.release.changes != release.changes) {
+        release.changes = None;
+    }
     release.platforms.sort();
     release.platforms.dedup();
     release

@@ -26,7 +26,7 @@ use crate::{
         dist::{Artifact, Sccache},
         plan::{Build, Plan},
     },
-    sys::{Context, fs, process::Stream, sccache, toolchain::mimalloc, zig},
+    sys::{Context, fs, git, process::Stream, sccache, toolchain::mimalloc, zig},
 };
 
 /// What a build made.
@@ -163,7 +163,10 @@ fn steady_env(cx: &Context, epoch: u64) -> BTreeMap<String, Option<String>> {
             || ["CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"].contains(&name)
     };
     let names = cx.env.vars().map(|(name, _)| name).filter(|name| of_outer_cargo(name));
-    let mut env: BTreeMap<_, _> = names.map(|name| (name.to_owned(), None)).collect();
+    // A build script that asks git gets the answer of the repository that its source is in, in a hook
+    // too. Settings such as the URLs of private dependencies stay.
+    let of_git = git::LOCAL_VARIABLES.into_iter().filter(|name| !name.starts_with("GIT_CONFIG"));
+    let mut env: BTreeMap<_, _> = names.chain(of_git).map(|name| (name.to_owned(), None)).collect();
     for (name, value) in [
         ("SOURCE_DATE_EPOCH", epoch.to_string().as_str()),
         ("LC_ALL", "C"),

@@ -45,6 +45,7 @@ fn make(cx: &Context, request: &Request) -> Result<Dist> {
         cx.status("Skipping", what);
     }
     twice::check(&planned)?;
+    summary::source(cx, &plan.release);
     let inputs = Inputs::of_build(plan.workspace.as_str().into());
     let stage = Stage::begin(cx, plan.output.as_ref(), Purpose::Build, &inputs)?;
     cx.stage("build");

@@ -5,10 +5,14 @@ use crate::{
     error::Result,
     request::Request,
     schema::{
-        doctor::{Check, Doctor, SCHEMA, State},
+        doctor::{Check, Doctor, SCHEMA, State as CheckState},
         plan::Std,
     },
-    sys::{Context, cargo, host, toolchain},
+    sys::{
+        Context, cargo,
+        git::{self, State},
+        host, toolchain,
+    },
     target::{Target, Targets},
     zig::PINNED,
 };
@@ -49,20 +53,20 @@ pub fn doctor(cx: &Context, request: &Request) -> Result<Doctor> {
     }
     checks.push(git(cx));
     checks.push(engine(cx));
-    let healthy = checks.iter().all(|check| check.state != State::Bad);
+    let healthy = checks.iter().all(|check| check.state != CheckState::Bad);
     Ok(Doctor { schema: SCHEMA, healthy, checks })
 }
 
-fn check(name: &str, state: State, detail: &str, fix: Option<&str>) -> Check {
+fn check(name: &str, state: CheckState, detail: &str, fix: Option<&str>) -> Check {
     Check { name: name.into(), state, detail: detail.into(), fix: fix.map(Into::into) }
 }
 
 fn good(name: &str, detail: &str) -> Check {
-    check(name, State::Good, detail, None)
+    check(name, CheckState::Good, detail, None)
 }
 
 fn bad(name: &str, detail: &str, fix: Option<&str>) -> Check {
-    check(name, State::Bad, detail, fix)
+    check(name, CheckState::Bad, detail, fix)
 }
 
 fn zig(cx: &Context, rust: &toolchain::Rust) -> Check {
@@ -74,7 +78,7 @@ fn zig(cx: &Context, rust: &toolchain::Rust) -> Check {
             match pip {
                 Some(pip) => check(
                     "zig",
-                    State::Provided,
+                    CheckState::Provided,
                     &format!("none yet; dist fetches {PINNED} with {pip}"),
                     Some(&by_hand),
                 ),
@@ -92,7 +96,7 @@ fn std_check(cx: &Context, target: &str, std: &Std) -> Check {
         Std::Installed => good(&name, "installed"),
         Std::Source { source, .. } => good(&name, &format!("built from {source}")),
         Std::Missing if cx.env.which("rustup").is_some() => {
-            check(&name, State::Provided, "not installed; dist asks rustup for it", Some(&fix))
+            check(&name, CheckState::Provided, "not installed; dist asks rustup for it", Some(&fix))
         }
         Std::Missing => bad(
             &name,
@@ -114,19 +118,31 @@ fn runner(cx: &Context, target: &Target) -> Check {
         Some(path) => good(&name, path.as_str()),
         None => check(
             &name,
-            State::Optional,
+            CheckState::Optional,
             "no emulator: binaries are built and verified, but not run",
             Some("apt-get install qemu-user-static"),
         ),
     }
 }
 
+/// git, and what it reports of the workspace, or of the current directory.
 fn git(cx: &Context) -> Check {
-    match cx.children.read(&Command::new("git").arg("--version")) {
-        Ok(version) => good("git", version.trim_start_matches("git version ")),
-        Err(_) => check(
+    let version = cx.children.read(&Command::new("git").arg("--version"));
+    let version = version.as_deref().map(|text| text.trim_start_matches("git version "));
+    let dir = cargo::root(cx, None).unwrap_or_else(|_| cx.env.dir.clone());
+    let state = git::state(cx, &dir, &[], &git::Excluded::default());
+    match (version, state) {
+        (_, Err(error)) => bad("git", &error.to_string(), error.hint_text()),
+        (Ok(version), Ok(State::At(revision))) => {
+            let short = revision.hash.get(..12).unwrap_or(&revision.hash);
+            good("git", &format!("{version}; commit {short}"))
+        }
+        (Ok(version), Ok(state)) => {
+            good("git", &format!("{version}; {}", state.missing().unwrap_or_default()))
+        }
+        (Err(_), Ok(_)) => check(
             "git",
-            State::Optional,
+            CheckState::Optional,
             "none: releases carry no revision, and their time is 0",
             Some("apt-get install git"),
         ),
@@ -140,7 +156,7 @@ fn engine(cx: &Context) -> Check {
         Some(path) => good("container engine", &format!("{path} (to run images; not needed)")),
         None => check(
             "container engine",
-            State::Optional,
+            CheckState::Optional,
             "none: images are made without one, but cannot be run here",
             None,
         ),

@@ -23,6 +23,7 @@ pub mod package;
 mod path_packages;
 mod pieces;
 pub mod plan;
+mod preflight;
 pub mod provenance;
 pub mod push;
 pub mod sign;

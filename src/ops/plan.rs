@@ -10,7 +10,7 @@ use crate::{
     cargo::invocation::resolution,
     config::RecipeSetting,
     error::Result,
-    ops::{allocator, features, guard, image, package, path_packages, stage},
+    ops::{allocator, features, guard, image, package, path_packages, preflight, stage},
     plan::{Facts, Inputs},
     request::Request,
     schema::{
@@ -18,7 +18,8 @@ use crate::{
         plan::{Job, Recipe, Std},
     },
     sys::{
-        Context, cargo, fs, git,
+        Context, cargo, fs,
+        git::{self, State},
         toolchain::{self, Rust, Zig},
     },
     target::{Target, Targets},
@@ -96,48 +97,22 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     for target in targets.iter().filter(built) {
         facts.user_flags.insert(target.name.clone(), config.user_flags(cx, &target.name)?);
     }
-    let revision = git::revision(cx, &workspace.root, &workspace.target_directory);
-    facts.epoch = epoch(cx, revision.as_ref())?;
+    let repository = source(cx, &workspace, &mut facts)?;
     facts.recipes = recipes(&workspace)?;
-    facts.revision = revision.map(|revision| (revision.hash, revision.dirty));
     if request.allocator.is_none_or(|setting| setting == Setting::Auto) {
         let names: Vec<&str> = facts.user_flags.keys().map(String::as_str).collect();
         facts.own_allocators = allocator::own(cx, &workspace, request, &names)?;
     }
-    let names: Vec<&str> = facts.user_flags.keys().map(String::as_str).collect();
-    facts.remap.extend(path_packages::remap(cx, &workspace, request, &names)?);
-    if let Some(target) = names.first() {
-        facts.dependency_features = features::of_dependencies(cx, &workspace, request, target)?;
-        if !provide {
-            facts.notes = features::unified(cx, &workspace, request, target)?;
-        }
-    }
-    if let Some(targets) = config.build_targets() {
-        facts.notes.push(format!(
-            "`build.target` in cargo's configuration ({targets}) is not used: `targets` in \
-             `[workspace.metadata.longshore]` and `--target` choose the targets"
-        ));
-    }
-    let mut compilers = BTreeMap::new();
-    for target in &names {
-        for compiler in cargo::compilers(cx, &facts.c_flags, target) {
-            facts.notes.push(format!(
-                "`{}` is set: `{}` compiles C code for `{target}`, and not zig",
-                compiler.variable, compiler.program
-            ));
-            let name = compiler.program.split_whitespace().next().unwrap_or_default();
-            let name = Utf8Path::new(name).file_name().unwrap_or(name);
-            compilers.insert(name.to_owned(), compiler.version);
-        }
-    }
+    packages(cx, &workspace, request, provide, &mut facts)?;
+    let compilers = compilers(cx, &config, &mut facts);
     // A first plan, so that everything wrong with the request is told before anything is fetched.
     let first = inputs_plan(&workspace, &targets, request, &facts)?;
     image::check(&first.images)?;
-    let repository = git::top(&workspace.root);
     facts.found = package::found(&workspace, &first.archives, repository.as_deref())?;
     check_output(cx, provide, &first, &workspace)?;
     let mut names: Vec<String> = first.jobs.iter().map(|job| job.target.clone()).collect();
     names.dedup();
+    preflight::check(cx, &first, provide)?;
     let wish = toolchain::std::Wish {
         targets: &names,
         rust_src: request.rust_src.as_deref(),
@@ -323,13 +298,106 @@ fn tools(rust: &Rust, zig: Option<&Zig>, mimalloc: bool) -> BTreeMap<String, Str
     tools
 }
 
-/// `SOURCE_DATE_EPOCH`, else the time of the last commit, else 0.
-fn epoch(cx: &Context, revision: Option<&git::Revision>) -> Result<u64> {
-    match cx.env.var("SOURCE_DATE_EPOCH") {
-        Some(text) => text.parse().map_err(|_| {
-            crate::Error::usage(format!("`SOURCE_DATE_EPOCH` is `{text}`"))
-                .hint("it has to be a whole number of seconds since 1970")
-        }),
-        None => Ok(revision.map_or(0, |revision| revision.time)),
+/// Adds what cargo resolves: directories of packages outside the workspace, and features.
+fn packages(
+    cx: &Context,
+    workspace: &Workspace,
+    request: &Request,
+    provide: bool,
+    facts: &mut Facts,
+) -> Result<()> {
+    let names: Vec<&str> = facts.user_flags.keys().map(String::as_str).collect();
+    facts.remap.extend(path_packages::remap(cx, workspace, request, &names)?);
+    if let Some(target) = names.first() {
+        facts.dependency_features = features::of_dependencies(cx, workspace, request, target)?;
+        if !provide {
+            facts.notes = features::unified(cx, workspace, request, target)?;
+        }
     }
+    Ok(())
+}
+
+/// Returns the version of each C compiler that the user chose in place of zig's, by its name, and notes
+/// what is used in place of longshore's defaults, or ignored.
+fn compilers(cx: &Context, config: &cargo::Config, facts: &mut Facts) -> BTreeMap<String, String> {
+    if let Some(targets) = config.build_targets() {
+        facts.notes.push(format!(
+            "`build.target` in cargo's configuration ({targets}) is not used: `targets` in \
+             `[workspace.metadata.longshore]` and `--target` choose the targets"
+        ));
+    }
+    let mut compilers = BTreeMap::new();
+    for target in facts.user_flags.keys() {
+        for compiler in cargo::compilers(cx, &facts.c_flags, target) {
+            facts.notes.push(format!(
+                "`{}` is set: `{}` compiles C code for `{target}`, and not zig",
+                compiler.variable, compiler.program
+            ));
+            let name = compiler.program.split_whitespace().next().unwrap_or_default();
+            let name = Utf8Path::new(name).file_name().unwrap_or(name);
+            compilers.insert(name.to_owned(), compiler.version);
+        }
+    }
+    compilers
+}
+
+/// Adds the commit of the workspace, the files that differ from it, and the time of the release.
+/// Returns the top directory of the repository that the workspace belongs to.
+fn source(cx: &Context, workspace: &Workspace, facts: &mut Facts) -> Result<Option<Utf8PathBuf>> {
+    // Packages outside of the root directory.
+    let manifests = workspace.packages.iter().filter_map(|package| package.manifest.parent());
+    let more: Vec<_> =
+        manifests.filter(|dir| !dir.starts_with(&workspace.root)).map(Utf8Path::to_owned).collect();
+    // Of cargo's home only what cargo downloads: its configuration is source.
+    let downloads = ["registry", "git", ".package-cache", ".package-cache-mutate", ".global-cache"];
+    let home = cx.env.cargo_home();
+    let downloads = downloads.iter().filter_map(|name| Some(home.as_ref()?.join(name)));
+    let mut caches = vec![cx.env.cache.clone(), cx.env.zig_cache(), cx.env.zig_local_cache()];
+    caches.extend(downloads);
+    let excluded = git::Excluded { target: workspace.target_directory.clone(), caches };
+    let state = git::state(cx, &workspace.root, &more, &excluded)?;
+    facts.no_revision = state.missing();
+    if let (State::Outside, Some(reason), Some(_)) =
+        (&state, &mut facts.no_revision, cx.env.var("GIT_DIR"))
+    {
+        reason.push_str(" (`GIT_DIR` is ignored)");
+    }
+    let top = state.top().map(Utf8Path::to_owned);
+    let time = match state {
+        State::At(revision) => {
+            facts.revision = Some((revision.hash, revision.changes.is_some()));
+            facts.changes = revision.changes;
+            revision.time
+        }
+        _ => 0,
+    };
+    facts.epoch = epoch(cx, time)?;
+    Ok(top)
+}
+
+/// The last second of the year 9999: RFC 3339 and clang have no later time.
+const LATEST: u64 = 253_402_300_799;
+
+/// `SOURCE_DATE_EPOCH`, else the time of the last commit, else 0.
+fn epoch(cx: &Context, commit: u64) -> Result<u64> {
+    let name = "SOURCE_DATE_EPOCH";
+    let expected = format!("expected whole seconds since 1970, at most {LATEST}");
+    if cx.env.is_not_utf8(name) {
+        return Err(crate::Error::usage(format!("`{name}` is not UTF-8: {expected}")));
+    }
+    let Some(text) = cx.env.var(name) else {
+        if commit > LATEST {
+            return Err(crate::Error::usage(format!(
+                "the commit has the time `{commit}`: {expected}"
+            ))
+            .hint(format!("set `{name}` to the time of the release")));
+        }
+        return Ok(commit);
+    };
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let time = text.parse().ok().filter(|time| digits && *time <= LATEST);
+    time.ok_or_else(|| {
+        crate::Error::usage(format!("`{name}` is `{}`: {expected}", text.escape_debug()))
+            .hint("`git log -1 --format=%ct` prints the time of the last commit")
+    })
 }

@@ -8,10 +8,22 @@ use crate::{
     cargo::ledger::Units,
     schema::{
         Dist,
-        dist::{Artifact, Smoke},
+        dist::{Artifact, Release, Smoke},
     },
     sys::{Context, host},
 };
+
+/// Warns of a source that is not that of a commit.
+pub(super) fn source(cx: &Context, release: &Release) {
+    if let (Some(hash), Some(changes)) = (&release.revision, &release.changes) {
+        let short = hash.get(..12).unwrap_or(hash);
+        let files = if changes.count == 1 { "file differs" } else { "files differ" };
+        cx.warn(format!("{} {files} from commit `{short}`: {changes}", changes.count));
+    }
+    if let Some(reason) = &release.no_revision {
+        cx.status("Source", format!("without a revision: {reason}"));
+    }
+}
 
 /// Tells how trying out one binary went.
 pub(super) fn smoke(cx: &Context, artifact: &Artifact) {

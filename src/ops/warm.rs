@@ -75,7 +75,7 @@ impl Warm {
         stage: &Stage,
         work: impl FnOnce(&(dyn Fn() + Sync)) -> Result<T>,
     ) -> Result<T> {
-        let Some(zig_cache) = warm::zig_cache(cx) else { return work(&|| {}) };
+        let zig_cache = cx.env.zig_cache();
         if warm::is_warm(&zig_cache, &self.name) {
             return work(&|| {});
         }
@@ -145,7 +145,9 @@ impl Beside<'_> {
     fn link(&self, part: &Part, zig_cache: &Utf8Path) -> Result<()> {
         let out = fs::TempDir::new("longshore-warm")?;
         let command = part.command.clone().args(["-o", out.path.join("warm").as_str()]);
-        let command = command.env("ZIG_GLOBAL_CACHE_DIR", zig_cache.as_str());
+        let command = command
+            .env("ZIG_GLOBAL_CACHE_DIR", zig_cache.as_str())
+            .env("ZIG_LOCAL_CACHE_DIR", zig_cache.as_str());
         self.note(&format!("$ {command}\n"));
         let mut said = Vec::new();
         let source = b"fn main() {}\n".to_vec();

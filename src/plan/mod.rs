@@ -21,7 +21,7 @@ use crate::{
     profile,
     request::Request,
     schema::{
-        dist::{Asked, Release},
+        dist::{Asked, Changes, Release},
         plan::{self as schema, Job, Plan, Profile, Smoke, Std},
     },
     target::{Target, Targets},
@@ -75,6 +75,10 @@ pub struct Facts {
     pub profiles: BTreeMap<String, profile::Own>,
     /// The commit, whether the tree is dirty.
     pub revision: Option<(String, bool)>,
+    /// The files that differ from the commit.
+    pub changes: Option<Changes>,
+    /// Why there is no commit.
+    pub no_revision: Option<String>,
     /// What stands for every time in the outputs, in seconds since 1970.
     pub epoch: u64,
     /// zig's version: that of the one found, else of the one that will be fetched.
@@ -382,6 +386,8 @@ fn release(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Release
         version: first.filter(|first| versions.all(|other| other == *first)).cloned(),
         revision: facts.revision.as_ref().map(|(hash, _)| hash.clone()),
         dirty: facts.revision.as_ref().map(|(_, dirty)| *dirty),
+        changes: facts.changes.clone(),
+        no_revision: facts.no_revision.clone(),
         source_date_epoch: facts.epoch,
         tools: facts.tools.clone(),
         platforms: platforms(inputs),

@@ -51,6 +51,9 @@ pub struct Asked {
     /// `--unstable`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unstable: Vec<Unstable>,
+    /// `--no-locked`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_locked: bool,
 }
 
 impl Asked {
@@ -75,6 +78,7 @@ impl From<&Request> for Asked {
             preset: request.preset,
             allocator: request.allocator,
             unstable: request.unstable.clone(),
+            no_locked: !request.locked,
         }
     }
 }
@@ -99,6 +103,7 @@ impl Asked {
             preset: self.preset,
             allocator: self.allocator,
             unstable: self.unstable,
+            locked: request.locked && !self.no_locked,
             ..request
         }
     }

@@ -1,6 +1,6 @@
 //! `dist.json`, the release manifest: the one contract between the stages.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +67,12 @@ pub struct Release {
     /// Whether files differed from that commit; absent without one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub dirty: Option<bool>,
+    /// The files that differed from it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub changes: Option<Changes>,
+    /// Why there is no commit; absent with one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub no_revision: Option<String>,
     /// Seconds since 1970 that stand for every time in the outputs
     /// (<https://reproducible-builds.org/specs/source-date-epoch/>).
     pub source_date_epoch: u64,
@@ -79,6 +85,31 @@ pub struct Release {
     /// were asked for: what is merged has to have them all.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub platforms: Vec<Platform>,
+}
+
+/// Files of the source that differ from its commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Changes {
+    /// Their number; a directory without tracked files counts once.
+    pub count: u64,
+    /// The first of them.
+    pub files: Vec<String>,
+}
+
+/// The first files, and how many there are besides.
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, file) in self.files.iter().enumerate() {
+            let separator = if number > 0 { ", " } else { "" };
+            write!(f, "{separator}`{file}`")?;
+        }
+        match self.count.saturating_sub(self.files.len() as u64) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
 }
 
 /// One binary for one target.

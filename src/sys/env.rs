@@ -1,16 +1,25 @@
 //! The environment, read once.
 #![allow(clippy::disallowed_methods, reason = "this is the one place that reads it")]
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    sys::access::can_be_written,
+};
 
 /// The process's variables, directories and program, as they were at the start.
 #[derive(Clone)]
 pub struct Env {
     vars: BTreeMap<String, String>,
+    /// The names of variables with a value that is not UTF-8.
+    not_utf8: BTreeSet<String>,
+    home: Option<Utf8PathBuf>,
     /// The current directory.
     pub dir: Utf8PathBuf,
     /// The running program, which is also the linker wrapper.
@@ -48,23 +57,47 @@ impl Env {
             .map_err(|error| Error::usage("cannot read the current directory").because(error))?;
         let exe = std::env::current_exe()
             .map_err(|error| Error::usage("cannot find the running program").because(error))?;
-        // A variable that is not UTF-8 is inherited by children all the same; it only cannot be
-        // asked for here.
-        let vars: BTreeMap<String, String> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
+        // Children inherit a variable that is not UTF-8 all the same.
+        let (mut vars, mut not_utf8) = (BTreeMap::new(), BTreeSet::new());
+        for (name, value) in std::env::vars_os() {
+            let Ok(name) = name.into_string() else { continue };
+            match value.into_string() {
+                Ok(value) => drop(vars.insert(name, value)),
+                Err(_) => drop(not_utf8.insert(name)),
+            }
+        }
+        if not_utf8.contains("LONGSHORE_CACHE_DIR") {
+            return Err(Error::usage("`LONGSHORE_CACHE_DIR` is not UTF-8")
+                .hint("set it to a directory with a UTF-8 path"));
+        }
         let dir = utf8("current directory", dir)?;
+        // An empty or relative `HOME` or `XDG_CACHE_HOME` counts as unset: everything would be
+        // written into the current directory.
+        let home = dirs::home_dir().and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
+        let home = home.filter(|home| home.is_absolute());
         let cache = match vars.get("LONGSHORE_CACHE_DIR").filter(|value| !value.is_empty()) {
             Some(value) => dir.join(value),
-            None => match dirs::cache_dir() {
+            None => match dirs::cache_dir().filter(|path| path.is_absolute()) {
                 Some(path) => utf8("cache directory", path)?.join("longshore"),
                 None => {
-                    return Err(Error::usage("there is no cache directory: `HOME` is not set")
-                        .hint("set `LONGSHORE_CACHE_DIR` to a directory that can be written"));
+                    return Err(Error::usage(
+                        "there is no cache directory: `HOME` is not an absolute path",
+                    )
+                    .hint("set `LONGSHORE_CACHE_DIR` to a directory that can be written"));
                 }
             },
         };
-        Ok(Env { vars, dir, exe: utf8("program", exe)?, cache })
+        Ok(Env { vars, not_utf8, home, dir, exe: utf8("program", exe)?, cache })
+    }
+
+    /// The value of a variable that is set, which may be empty.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.vars.get(name).map(String::as_str)
+    }
+
+    /// Whether a variable is set to a value that is not UTF-8.
+    pub fn is_not_utf8(&self, name: &str) -> bool {
+        self.not_utf8.contains(name)
     }
 
     /// A variable that is set and not empty.
@@ -90,9 +123,36 @@ impl Env {
         }
     }
 
-    /// The user's home directory.
+    /// The user's home directory: `HOME` if it is an absolute path, else that of the user database.
     pub fn home(&self) -> Option<&Utf8Path> {
-        self.var("HOME").map(Utf8Path::new)
+        self.home.as_deref()
+    }
+
+    /// The global cache of zig: where zig itself has it (`ZIG_GLOBAL_CACHE_DIR`, else below
+    /// `XDG_CACHE_HOME` or the home directory), else in the cache directory of longshore.
+    /// (zig 0.13 to 0.17, `resolveGlobalCacheDir` in `introspect.zig`.)
+    pub fn zig_cache(&self) -> Utf8PathBuf {
+        if let Some(dir) = self.var("ZIG_GLOBAL_CACHE_DIR") {
+            return self.dir.join(dir);
+        }
+        let xdg = self.var("XDG_CACHE_HOME").map(Utf8PathBuf::from);
+        let xdg = xdg.filter(|dir| dir.is_absolute());
+        let usual = xdg.or_else(|| Some(self.home()?.join(".cache"))).map(|dir| dir.join("zig"));
+        match usual {
+            Some(dir) if can_be_written(&dir) => dir,
+            _ => self.cache.join("zig-cache"),
+        }
+    }
+
+    /// The local cache of zig: `ZIG_LOCAL_CACHE_DIR`, else the global one. zig's own choice is a
+    /// `.zig-cache` beside the next `build.zig`, which may be in the source.
+    pub fn zig_local_cache(&self) -> Utf8PathBuf {
+        self.var("ZIG_LOCAL_CACHE_DIR").map_or_else(|| self.zig_cache(), |dir| self.dir.join(dir))
+    }
+
+    /// The directory for temporary files: `TMPDIR`, else `/tmp`.
+    pub fn temporary(&self) -> Utf8PathBuf {
+        self.dir.join(self.var("TMPDIR").unwrap_or("/tmp"))
     }
 
     /// Whether a continuous-integration system runs us.

@@ -1,5 +1,6 @@
 //! The shell around the core: every effect has one place here. It imports only value types.
 
+pub mod access;
 pub mod auth;
 pub mod cache;
 pub mod cargo;

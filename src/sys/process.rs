@@ -321,6 +321,9 @@ impl Children {
     }
 }
 
+/// The process of `command`. An empty `HOME` or `TMPDIR` counts as unset: cargo, rustc and zig would
+/// write into the current directory.
+#[allow(clippy::disallowed_methods, reason = "children inherit the variables of the process")]
 fn expression(command: &Command) -> duct::Expression {
     let mut expression = duct::cmd(&command.program, &command.args).unchecked();
     if let Some(dir) = &command.dir {
@@ -329,6 +332,11 @@ fn expression(command: &Command) -> duct::Expression {
     if command.env_clear {
         let none: [(&str, &str); 0] = [];
         expression = expression.full_env(none);
+    }
+    for name in ["HOME", "TMPDIR"] {
+        if std::env::var_os(name).is_some_and(|value| value.is_empty()) {
+            expression = expression.env_remove(name);
+        }
     }
     for (name, value) in &command.env {
         expression = match value {

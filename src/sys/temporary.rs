@@ -145,6 +145,8 @@ impl TempDir {
     pub fn new(name: &str) -> Result<Self> {
         let base = Utf8PathBuf::from_path_buf(std::env::temp_dir())
             .map_err(|path| Error::usage(format!("`{}` is not UTF-8", path.display())))?;
+        // An empty `TMPDIR` counts as unset.
+        let base = if base.as_str().is_empty() { "/tmp".into() } else { base };
         for attempt in 1.. {
             let path = base.join(format!("{name}.{}.{:016x}", std::process::id(), random()));
             match std::fs::DirBuilder::new().mode(0o700).create(&path) {

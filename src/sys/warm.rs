@@ -20,17 +20,6 @@ pub fn place(cx: &Context, name: &str) -> Utf8PathBuf {
     cx.env.cache.join(format!("zig-warm/{name}.tar"))
 }
 
-/// zig's global cache, as zig finds it on every system but Windows (zig 0.13 to 0.17,
-/// `resolveGlobalCacheDir` in `introspect.zig`).
-pub fn zig_cache(cx: &Context) -> Option<Utf8PathBuf> {
-    let dir = match (cx.env.var("ZIG_GLOBAL_CACHE_DIR"), cx.env.var("XDG_CACHE_HOME")) {
-        (Some(dir), _) => Utf8PathBuf::from(dir),
-        (None, Some(dir)) => Utf8Path::new(dir).join("zig"),
-        (None, None) => cx.env.home()?.join(".cache/zig"),
-    };
-    Some(cx.env.dir.join(dir))
-}
-
 /// The mark in zig's cache that it has the entries called `name`; it goes when the cache goes.
 fn mark(cache: &Utf8Path, name: &str) -> Utf8PathBuf {
     cache.join(format!("longshore-{name}"))

@@ -17,7 +17,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use cargo_zigbuild::Zig as Wrapped;
 use clap::Parser;
 use serde::{Deserialize, Serialize};
@@ -27,11 +27,11 @@ use crate::{
     error::{Error, Result},
     oci::Digest,
     sys::{
-        Context, fs,
+        Context, access, fs,
         process::Stream,
         toolchain::{Rust, Zig},
     },
-    zig::link,
+    zig::{PREFIX_MAP, is_plain_path, link},
 };
 
 /// Whether [`reenter`] was called in this process.
@@ -84,14 +84,19 @@ pub fn reenter() {
     finish(match verb {
         PROBE_VERB => write_out(&std::env::var(PROBE).unwrap_or_default()),
         COMMAND_VERB => answer(),
-        "cc" => run(Wrapped::Cc { args: link::for_any_cpu(rest) }),
-        "c++" => run(Wrapped::Cxx { args: link::for_any_cpu(rest) }),
+        "cc" => run(Wrapped::Cc { args: compiler_args(rest) }),
+        "c++" => run(Wrapped::Cxx { args: compiler_args(rest) }),
         "ar" => run(Wrapped::Ar { args: rest }),
         "ranlib" => run(Wrapped::Ranlib { args: rest }),
         "lib" => run(Wrapped::Lib { args: rest }),
         "dlltool" => run(Wrapped::Dlltool { args: rest }),
         other => Err(format!("unknown zig tool `{other}`")),
     });
+}
+
+fn compiler_args(args: Vec<String>) -> Vec<String> {
+    let maps = std::env::var(PREFIX_MAP).unwrap_or_default();
+    link::with_prefix_map(link::for_any_cpu(args), &maps)
 }
 
 fn run(wrapped: Wrapped) -> Result<(), String> {
@@ -174,6 +179,12 @@ pub fn environment(
     env: &BTreeMap<String, Option<String>>,
 ) -> Result<BTreeMap<String, Option<String>>> {
     let mut command = Command::new(cx.env.exe.as_str()).args(["zig", COMMAND_VERB, "--"]);
+    let cache = plain_path(&cx.env.cache)?;
+    if !is_plain_path(cx.env.exe.as_str()) {
+        // cargo-zigbuild takes the path of this program from here, and writes it into scripts.
+        let exe = plain_path(&cx.env.exe)?;
+        command = command.env("CARGO_BIN_EXE_cargo-zigbuild", exe.as_str());
+    }
     // Said once here, so that it is not asked of rustc and zig again and again; the wrappers read
     // these when they run.
     let told = [
@@ -181,7 +192,9 @@ pub fn environment(
         ("CARGO_ZIGBUILD_ZIG_COMMAND_ARGS", zig.args.join(" ")),
         ("CARGO_ZIGBUILD_ZIG_VERSION", zig.version.to_string()),
         ("CARGO_ZIGBUILD_RUSTC_VERSION", rust.version.to_string()),
-        ("CARGO_ZIGBUILD_CACHE_DIR", cx.env.cache.to_string()),
+        ("CARGO_ZIGBUILD_CACHE_DIR", cache.to_string()),
+        ("ZIG_GLOBAL_CACHE_DIR", cx.env.zig_cache().into_string()),
+        ("ZIG_LOCAL_CACHE_DIR", cx.env.zig_local_cache().into_string()),
     ];
     let told = told.map(|(name, value)| (name.to_owned(), Some(value)));
     command.env.extend(env.clone());
@@ -193,7 +206,7 @@ pub fn environment(
     }
     let mut answer = ask(cx, zig, &command, args)?.env;
     answer.extend(told);
-    steady_wrappers(cx, zig, target_directory, &mut answer)?;
+    steady_wrappers(&cache, zig, target_directory, &mut answer)?;
     Ok(answer)
 }
 
@@ -221,7 +234,7 @@ fn ask(cx: &Context, zig: &Zig, command: &Command, args: &[String]) -> Result<An
 /// `cargo xtask` after `cargo longshore`, or the same program in another place, does not. Each
 /// target directory has its own: a build never runs through the program of another.
 fn steady_wrappers(
-    cx: &Context,
+    cache: &Utf8Path,
     zig: &Zig,
     target_directory: &str,
     env: &mut BTreeMap<String, Option<String>>,
@@ -237,10 +250,35 @@ fn steady_wrappers(
         return Ok(());
     };
     let key = Digest::of(target_directory.as_bytes()).short();
-    let steady = cx.env.cache.join(format!("linker/{key}/zig-{}", zig.version));
+    let steady = cache.join(format!("linker/{key}/zig-{}", zig.version));
     fs::symlink(&made, &steady)?;
     for value in env.values_mut().flatten() {
         *value = value.replace(made.as_str(), steady.as_str());
     }
     Ok(())
+}
+
+/// `path`, or a link to it if it has characters in it that CMake, make and shells would split the path
+/// of a compiler at. The link is below `/tmp` or `/var/tmp`, in a directory of this user, and has the
+/// same name each time: cargo compiles anew when the path of a linker changes.
+fn plain_path(path: &Utf8Path) -> Result<Utf8PathBuf> {
+    if is_plain_path(path.as_str()) {
+        return Ok(path.to_owned());
+    }
+    let user = rustix::process::geteuid().as_raw();
+    let name = Digest::of(path.as_str().as_bytes()).short();
+    let mut reasons = Vec::new();
+    for base in ["/tmp", "/var/tmp"] {
+        let dir = Utf8PathBuf::from(format!("{base}/longshore-{user}"));
+        let link = dir.join(&name);
+        match access::private_dir(&dir).and_then(|()| fs::symlink(path, &link)) {
+            Ok(()) => return Ok(link),
+            Err(error) => reasons.push(error.to_string()),
+        }
+    }
+    Err(Error::usage(format!(
+        "`{path}` has characters in its path that C builds split, and no link to it can be made: {}",
+        reasons.join("; ")
+    ))
+    .hint("set `LONGSHORE_CACHE_DIR` to a directory without spaces, quotes and `;:$*?[]#` in its path"))
 }

@@ -14,15 +14,7 @@ const EXTENSIONS: [&str; 26] = [
 /// So does `-mtune`, which zig takes for the CPU to compile for. What names a CPU for good (`-mcpu`,
 /// `-march`) is somebody's choice and stays.
 pub fn for_any_cpu(args: Vec<String>) -> Vec<String> {
-    let compiles = |arg: &String| {
-        let stops = ["-c", "-S", "-E", "-M", "-MM", "-fsyntax-only", "-x", "-"];
-        let sources = [".c", ".cc", ".cpp", ".cxx", ".C", ".m", ".mm", ".s", ".S", ".ll", ".bc"];
-        // What a response file holds is not known here.
-        stops.contains(&arg.as_str())
-            || arg.starts_with('@')
-            || !arg.starts_with('-') && sources.iter().any(|end| arg.ends_with(end))
-    };
-    if args.iter().any(compiles) {
+    if args.iter().any(|arg| compiles(arg)) {
         return args;
     }
     let extension = |arg: &String| {
@@ -31,6 +23,26 @@ pub fn for_any_cpu(args: Vec<String>) -> Vec<String> {
     };
     let dropped = |arg: &String| extension(arg) || arg.starts_with("-mtune=");
     args.into_iter().filter(|arg| !dropped(arg)).collect()
+}
+
+/// `args` of a compiler with flags that keep the directories of `maps`, the value of
+/// [`super::PREFIX_MAP`], out of what it compiles. The flags of the user come later and win.
+pub fn with_prefix_map(args: Vec<String>, maps: &str) -> Vec<String> {
+    if maps.is_empty() || !args.iter().any(|arg| compiles(arg)) {
+        return args;
+    }
+    let flags = maps.split(super::SEPARATOR).map(|map| format!("-ffile-prefix-map={map}"));
+    flags.chain(args).collect()
+}
+
+/// Whether a compiler with the argument `arg` compiles, and does not only link objects.
+fn compiles(arg: &str) -> bool {
+    let stops = ["-c", "-S", "-E", "-M", "-MM", "-fsyntax-only", "-x", "-"];
+    let sources = [".c", ".cc", ".cpp", ".cxx", ".C", ".m", ".mm", ".s", ".S", ".ll", ".bc"];
+    // What a response file holds is not known here.
+    stops.contains(&arg)
+        || arg.starts_with('@')
+        || !arg.starts_with('-') && sources.iter().any(|end| arg.ends_with(end))
 }
 
 #[cfg(test)]
@@ -51,5 +63,22 @@ mod tests {
         for compile in ["-mavx2 -c a.c -o a.o", "-mavx2 a.c -o a", "-mavx2 @args", "-mavx2 -E -"] {
             assert_eq!(for_any_cpu(words(compile)), words(compile));
         }
+    }
+
+    #[test]
+    fn directories_are_mapped_where_something_is_compiled() {
+        let maps = "/a b=/workspace\u{1f}/c;d=/cargo";
+        assert_eq!(
+            with_prefix_map(words("-O2 -c a.c"), maps),
+            [
+                "-ffile-prefix-map=/a b=/workspace",
+                "-ffile-prefix-map=/c;d=/cargo",
+                "-O2",
+                "-c",
+                "a.c"
+            ]
+        );
+        assert_eq!(with_prefix_map(words("a.o -o a"), maps), words("a.o -o a"));
+        assert_eq!(with_prefix_map(words("-c a.c"), ""), words("-c a.c"));
     }
 }

@@ -66,9 +66,22 @@ pub fn accept(zig: &Version, rustc: &Version) -> Result<()> {
 /// (<https://docs.rs/cc/latest/cc/#external-configuration-via-environment-variables>).
 pub const ESCAPED: &str = "CC_SHELL_ESCAPED_FLAGS";
 
+/// Holds the directories, as `FROM=TO` separated by [`SEPARATOR`], of which the wrapper of the C
+/// compiler keeps the names out of the result. They are those that cannot be among `CFLAGS`: CMake
+/// and make split flags at white space, whatever they are quoted with.
+pub const PREFIX_MAP: &str = "LONGSHORE_C_PREFIX_MAP";
+
+/// Separates the entries of [`PREFIX_MAP`].
+pub const SEPARATOR: char = '\u{1f}';
+
 /// What neither white space nor a shell takes apart.
 fn plain(c: char) -> bool {
     c.is_alphanumeric() || "-_./=:,+@%".contains(c)
+}
+
+/// Whether `path` can be the path of a tool for CMake, make and shells.
+pub fn is_plain_path(path: &str) -> bool {
+    path.chars().all(|c| c.is_alphanumeric() || "-_./+@%,=".contains(c))
 }
 
 /// The variables that give C and C++ compilers of `target` what every build needs, after the flags
@@ -81,8 +94,9 @@ pub fn c_flags(
     tuning: &[&str],
     user: &BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
-    let mut ours: Vec<String> =
-        remap.0.iter().map(|(from, to)| format!("-ffile-prefix-map={from}={to}")).collect();
+    let maps = remap.0.iter().map(|(from, to)| format!("{from}={to}"));
+    let (maps, by_wrapper): (Vec<_>, Vec<_>) = maps.partition(|map| map.chars().all(plain));
+    let mut ours: Vec<String> = maps.iter().map(|map| format!("-ffile-prefix-map={map}")).collect();
     ours.extend(tuning.iter().map(|flag| (*flag).to_owned()));
     let pinned = Version::parse(PINNED).ok();
     let zig = zig.as_ref().or(pinned.as_ref()).map(|zig| (zig.major, zig.minor));
@@ -97,6 +111,9 @@ pub fn c_flags(
         user.contains_key(&format!("{variable}_{target}"))
             || user.contains_key(&format!("{variable}_{underscored}"))
     };
+    if !by_wrapper.is_empty() {
+        set.insert(PREFIX_MAP.to_owned(), by_wrapper.join(&SEPARATOR.to_string()));
+    }
     // The crate cc splits the text at white space, or, told so, as a shell does.
     let escaped = user.contains_key(ESCAPED);
     let escape = escaped || ours.iter().any(|flag| flag.contains(|c: char| !plain(c)));
@@ -183,19 +200,34 @@ mod tests {
     }
 
     #[test]
-    fn c_flags_with_spaces_are_escaped_for_cc() {
-        let remap = Remap(vec![("/it's mine".into(), "/workspace".to_owned())]);
+    fn directories_that_cmake_would_split_are_mapped_by_the_wrapper() {
+        let remap = Remap(vec![
+            ("/it's mine".into(), "/workspace".to_owned()),
+            ("/a;b".into(), "/cargo".to_owned()),
+            ("/plain".into(), "/rust".to_owned()),
+        ]);
         let target = "aarch64-unknown-linux-musl";
         let flags = |user: &[(&str, &str)]| {
             let user = user.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
             c_flags(target, &Some(Version::new(0, 17, 1)), &remap, &[], &user)
         };
-        let ours = r"'-ffile-prefix-map=/it'\''s mine=/workspace'";
+        let ours = "-ffile-prefix-map=/plain=/rust";
         let name = "CFLAGS_aarch64_unknown_linux_musl";
         let none = flags(&[]);
-        assert_eq!((none[ESCAPED].as_str(), none[name].as_str()), ("1", ours));
-        assert_eq!(flags(&[("CFLAGS", "-DA=\"b\"  -DC")])[name], format!("'-DA=\"b\"' -DC {ours}"));
+        assert_eq!(none[PREFIX_MAP], "/it's mine=/workspace\u{1f}/a;b=/cargo");
+        assert_eq!((none.get(ESCAPED), none[name].as_str()), (None, ours));
         let escaped = flags(&[("CFLAGS", "'-DA=b c'"), (ESCAPED, "1")]);
         assert_eq!(escaped[name], format!("'-DA=b c' {ours}"));
+        assert_eq!(escaped[ESCAPED], "1");
+    }
+
+    #[test]
+    fn paths_of_tools_are_plain() {
+        for plain in ["/usr/lib/zig-0.15", "/data/jörg@example.org/a+b,c=d%e"] {
+            assert!(is_plain_path(plain), "{plain}");
+        }
+        for other in ["/a b", "/a;b", "/a'b", "/a\"b", "/a$b", "/a:b", "/a[b]", "/a*b", "/a#b"] {
+            assert!(!is_plain_path(other), "{other}");
+        }
     }
 }

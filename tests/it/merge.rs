@@ -454,7 +454,7 @@ fn real_parts_are_what_one_machine_makes() {
         return;
     };
     let name = format!("{}/hello", registry.address);
-    let args = format!("{args} --push {name} --tags release --verify");
+    let args = format!("{args} --push {name} --tags release --allow-dirty --verify");
     let ran = run(home.path(), &args).run();
     let digest = whole_digest(whole);
     assert_eq!(ran.stdout, format!("{name}@{digest}\n"));

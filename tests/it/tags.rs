@@ -234,6 +234,11 @@ fn releases_snapshots_and_branches_of_a_workspace() {
     let of = |dist: &Dist| Some(digest(&dist.root().join("image/hello")));
     let dirty = release("1.0.0", json!({ "revision": revision, "dirty": true }), json!({}));
     push(&dirty, "--tags release").status(1).hint("commit and build again").run();
+    let changes = json!({ "count": 4, "files": ["a.rs", "b"] });
+    let more = json!({ "revision": revision, "dirty": true, "changes": changes });
+    let named = release("1.0.0", more, json!({}));
+    let ran = push(&named, "--tags release").status(1);
+    ran.stderr("differ from their commit: `a.rs`, `b` and 2 more").run();
     assert_eq!(points(host, "1.0.0"), None);
     push(&dirty, "--tags snapshot --branch feature/x").run();
     assert_eq!(points(host, "sha-89abcdef0123-dirty"), of(&dirty));
@@ -253,10 +258,39 @@ fn releases_snapshots_and_branches_of_a_workspace() {
 }
 
 #[test]
+fn a_release_of_an_unknown_commit_is_rejected() {
+    let Some(registry) = Registry::start() else { return };
+    let (home, host) = (TempDir::new().unwrap(), &registry.address);
+    let push = |dist: &Dist, args: &str| {
+        run(home.path(), &format!("push {host}/x --dist {} {args}", dist.root().display()))
+    };
+    // As older versions wrote it, with the reason, and with a state that is not known.
+    let reason = json!({ "no-revision": "not in a git repository" });
+    for (more, text) in [
+        (json!({}), "is made of is unknown"),
+        (reason, "is unknown: not in a git repository"),
+        (json!({ "revision": "0123" }), "is made of is unknown"),
+    ] {
+        let dist = release("1.0.0", more, json!({}));
+        let hint = "build in a git repository with all changes committed; `--allow-dirty`";
+        push(&dist, "--tags release").status(1).stderr(text).hint(hint).run();
+        push(&dist, "--tags release --dry-run").status(1).run();
+        assert_eq!(points(host, "1.0.0"), None);
+    }
+    let dist = release("1.0.0", json!({}), json!({}));
+    push(&dist, "--tags release --allow-dirty").run();
+    assert!(points(host, "1.0.0").is_some());
+    // The same for an image without `dist.json`.
+    let layout = labelled(&[], &json!({ "org.opencontainers.image.version": "2.0.0" }));
+    pushes(&home, host, layout.path(), "--tags release").status(1).stderr("is unknown").run();
+    pushes(&home, host, layout.path(), "--tags release --allow-dirty").run();
+}
+
+#[test]
 fn what_was_pushed_is_verified_where_it_is() {
     let Some(registry) = Registry::start() else { return };
     let home = TempDir::new().unwrap();
-    let dist = release("1.0.0", json!({}), json!({}));
+    let dist = release("1.0.0", json!({ "revision": "0123", "dirty": false }), json!({}));
     let args = |host: &str| {
         format!("push {host}/x --dist {} --tags release --verify", dist.root().display())
     };
@@ -406,7 +440,9 @@ fn the_higher_of_two_at_once_holds_the_tags() {
     let Some(registry) = Registry::start() else { return };
     // Without layers: it is tags that race.
     let images = ["1.0.0", "1.0.1"].map(|version| {
-        (version, labelled(&[], &json!({ "org.opencontainers.image.version": version })))
+        let labels = json!({ "org.opencontainers.image.version": version,
+            "org.opencontainers.image.revision": "0123456789abcdef" });
+        (version, labelled(&[], &labels))
     });
     let mut lost = 0;
     for round in 0..ROUNDS {

@@ -9,7 +9,10 @@ use super::source::named;
 use crate::{
     error::{Error, Result},
     oci::{Descriptor, Reference},
-    schema::{Dist, dist::Image},
+    schema::{
+        Dist,
+        dist::{Image, Release},
+    },
     tags::{Occasion, Ours, Policy, Rule, Subject, Wanted},
     unpack::{about, image::Store},
 };
@@ -71,13 +74,6 @@ impl Wish {
         let dirty = clean.is_some() || release.and_then(|release| release.dirty) == Some(true);
         let revision = clean.map(str::to_owned).or(revision);
         let revision = revision.or_else(|| release.and_then(|release| release.revision.clone()));
-        if tagging.occasion == Occasion::Release && dirty && !tagging.allow_dirty {
-            let message = format!("`{path}` is made of files that differ from their commit");
-            return Err(Error::check(message).hint(
-                "commit and build again; `--tags snapshot` tags it as what it is; `--allow-dirty` \
-                 releases it",
-            ));
-        }
         let subject = Subject { version, revision, dirty };
         let recipe = of
             .and_then(|(dist, image)| dist.recipes.iter().find(|recipe| recipe.name == image.name));
@@ -100,7 +96,41 @@ impl Wish {
                 Some(_) => {}
             }
         }
+        if tagging.occasion == Occasion::Release && !tagging.allow_dirty {
+            is_of_commit(path, subject.revision.as_deref(), dirty, release)?;
+        }
         let ours = Ours { digest: root.digest, version: subject.version };
         Ok(Wish { wanted, ours, asked: tagging.moves.iter().cloned().collect() })
     }
+}
+
+/// Checks that the image at `path` is made of the files of a commit.
+fn is_of_commit(
+    path: &Utf8Path,
+    revision: Option<&str>,
+    dirty: bool,
+    release: Option<&Release>,
+) -> Result<()> {
+    if dirty {
+        let changes = release.and_then(|release| release.changes.as_ref());
+        let changes = changes.map(|changes| format!(": {changes}")).unwrap_or_default();
+        let message = format!("`{path}` is made of files that differ from their commit{changes}");
+        return Err(Error::check(message).hint(
+            "commit and build again; `--tags snapshot` tags it as what it is; `--allow-dirty` \
+             releases it",
+        ));
+    }
+    // A label without `-dirty` names a clean commit; `dist.json` has a field for it.
+    let unknown =
+        release.is_some_and(|release| release.revision.is_some() && release.dirty.is_none());
+    if revision.is_none() || unknown {
+        let reason = release.and_then(|release| release.no_revision.as_deref());
+        let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        let message = format!("the commit that `{path}` is made of is unknown{reason}");
+        return Err(Error::check(message).hint(
+            "build in a git repository with all changes committed; `--allow-dirty` releases it \
+             without a commit",
+        ));
+    }
+    Ok(())
 }

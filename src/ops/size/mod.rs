@@ -24,7 +24,7 @@ use crate::{
         page, rows,
     },
     sys::{
-        Context,
+        Context, git,
         registry::{self, Session},
     },
     unpack,
@@ -135,9 +135,10 @@ fn base(
     }
     let dir = request.build.manifest_path.as_ref().and_then(|path| path.parent());
     let dir = dir.map_or(cx.env.dir.clone(), |dir| cx.env.dir.join(dir));
-    if let Some(hash) = base::commit(cx, &dir, text) {
+    if let Some(hash) = git::commit(cx, &dir, text)? {
         let mut build = request.build.clone();
-        if Asked::from(&build).is_nothing() {
+        // `--no-locked` selects nothing: what the head was asked for still counts.
+        if (Asked { no_locked: false, ..Asked::from(&build) }).is_nothing() {
             build = head.asked.clone().of(build);
         }
         if build.targets.is_empty() {

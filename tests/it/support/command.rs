@@ -74,6 +74,8 @@ pub(crate) fn plain(program: impl AsRef<std::ffi::OsStr>) -> Command {
         "RUSTFLAGS",
         "SOURCE_DATE_EPOCH",
         "NO_COLOR",
+        // A hook of git that runs the tests has them.
+        "GIT_",
         // Of the job that the tests run in.
         "GITHUB_",
         "GITLAB_CI",

@@ -9,6 +9,7 @@ pub(crate) mod dist;
 pub(crate) mod engine;
 pub(crate) mod forge;
 pub(crate) mod gate;
+pub(crate) mod git;
 pub(crate) mod leaves;
 pub(crate) mod peer;
 pub(crate) mod program;

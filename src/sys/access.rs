@@ -1,0 +1,65 @@
+//! What this process may do with a path, and what the path is on.
+
+use std::{
+    io::ErrorKind,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+};
+
+use camino::Utf8Path;
+
+use crate::{
+    error::{Error, Result},
+    sys::fs::failed,
+};
+
+/// Whether this process may create files in `dir`, which need not exist yet.
+pub fn can_be_written(dir: &Utf8Path) -> bool {
+    let Some(there) = dir.ancestors().find(|dir| dir.symlink_metadata().is_ok()) else {
+        return false;
+    };
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    rustix::fs::access(there.as_std_path(), access).is_ok() && there.is_dir()
+}
+
+/// Makes the directory `path` that only this user can write to, unless it is there.
+///
+/// # Errors
+/// It cannot be made, or what is there is a link, or belongs to another user.
+pub fn private_dir(path: &Utf8Path) -> Result<()> {
+    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let meta = path.symlink_metadata().map_err(|error| failed("read", path, error))?;
+            let own = meta.uid() == rustix::process::geteuid().as_raw();
+            if meta.is_dir() && own && meta.mode() & 0o022 == 0 {
+                Ok(())
+            } else {
+                Err(Error::build(format!("`{path}` is not a directory of this user alone")))
+            }
+        }
+        Err(error) => Err(failed("create directory", path, error)),
+    }
+}
+
+/// Whether the file system that `path` is on is mounted `noexec`.
+#[cfg(target_os = "linux")]
+pub fn is_noexec(path: &Utf8Path) -> bool {
+    let noexec = rustix::fs::StatVfsMountFlags::NOEXEC;
+    rustix::fs::statvfs(path.as_std_path()).is_ok_and(|found| found.f_flag.contains(noexec))
+}
+
+/// Whether the file system that `path` is on is mounted `noexec`, which is not known here.
+#[cfg(not(target_os = "linux"))]
+pub fn is_noexec(_: &Utf8Path) -> bool {
+    false
+}
+
+/// Whether there is something at `path`, a link without a target too.
+pub fn exists(path: &Utf8Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+/// The file system that `path` is on; `None` if it cannot be read.
+pub fn device(path: &Utf8Path) -> Option<u64> {
+    path.metadata().ok().map(|meta| meta.dev())
+}
