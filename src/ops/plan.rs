@@ -22,7 +22,7 @@ use crate::{
         toolchain::{self, Rust, Zig},
     },
     target::{Target, Targets},
-    verify::Settings,
+    verify::{Inputs as PolicyInputs, Policy, Settings},
     workspace::{Package, Workspace},
 };
 
@@ -105,6 +105,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     // A first plan, so that everything wrong with the request is told before anything is fetched.
     let first = inputs_plan(&workspace, &targets, request, &facts)?;
     image::check(&first.images)?;
+    check_policies(&workspace.settings.verify, &targets, &first)?;
     let names = first.archives.iter().map(|archive| archive.package.as_str()).collect();
     facts.found = package::found(&workspace, &names)?;
     let mut names: Vec<String> = first.jobs.iter().map(|job| job.target.clone()).collect();
@@ -193,6 +194,17 @@ fn mimalloc(cx: &Context, plan: &Plan, zig: Option<&Version>) -> BTreeMap<String
     gets.map(|job| (job.target.clone(), object(job))).collect()
 }
 
+/// Checks that each lint that the workspace denies or warns of has what it needs.
+fn check_policies(settings: &Settings, targets: &Targets, plan: &Plan) -> Result<()> {
+    let mut names: Vec<&str> = plan.jobs.iter().map(|job| job.target.as_str()).collect();
+    names.dedup();
+    for name in names {
+        let policy = Policy::for_target(targets.get(name)?).with_settings(settings)?;
+        policy.check_inputs(PolicyInputs::default())?;
+    }
+    Ok(())
+}
+
 fn inputs_plan(
     workspace: &Workspace,
     targets: &Targets,
@@ -226,6 +238,23 @@ pub(super) fn known_targets(root: &Utf8Path) -> Result<Targets> {
         }
     }
     Targets::new(files)
+}
+
+/// The workspace's own target of that name; `None` if it has no such file. Its other files are not
+/// read.
+///
+/// # Errors
+/// The file cannot be read, or is not one of a target.
+pub(super) fn known_target(root: &Utf8Path, name: &str) -> Result<Option<Target>> {
+    if name.contains('/') {
+        return Ok(None);
+    }
+    let path = root.join("targets").join(format!("{name}.toml"));
+    let Some(text) = fs::read_to_string_if_there(&path)? else {
+        return Ok(None);
+    };
+    let targets = Targets::new([(name.to_owned(), path.into_string(), text)])?;
+    targets.get(name).cloned().map(Some)
 }
 
 /// What the official std says of its own source, so that an installed `rust-src`, which makes rustc
