@@ -291,7 +291,7 @@ pub(super) fn slice(bytes: &[u8], offset: u64, len: u64) -> Option<&[u8]> {
 pub(super) fn until_nul(table: &[u8], offset: u64, most: usize) -> Option<&[u8]> {
     let rest = table.get(usize::try_from(offset).ok()?..)?;
     let rest = rest.get(..most).unwrap_or(rest);
-    Some(rest.split(|&byte| byte == 0).next().unwrap_or_default())
+    rest.get(..memchr::memchr(0, rest).unwrap_or(rest.len()))
 }
 
 /// Text from the file, as text that is safe to keep.

@@ -56,7 +56,7 @@ pub static LINTS: [Lint; 29] = [
                   distribution and in an empty image.",
         detected: "No `PT_INTERP` and no `DT_NEEDED`. A dynamic section alone is normal in \
                   static-pie. Without a target or a policy, this is expected of musl programs \
-                  only.",
+                  only, unless the lint is named.",
         unknown: "What it opens at run time: files, or with `dlopen` libraries.",
         scope: linkage::static_scope,
         check: linkage::is_static,
@@ -166,7 +166,7 @@ pub static LINTS: [Lint; 29] = [
         unknown: "Of static programs only glibc's start-up code does what the header asks for. \
                   musl's never does, so the header is no protection there, and this lint is \
                   silent where other tools say \"full\"; `--facts` says \"asked for, not \
-                  enforced\".",
+                  enforced\". Static programs of musl do not pass where it is named.",
         scope: memory::relro_scope,
         check: memory::relro,
     },
@@ -240,10 +240,9 @@ pub static LINTS: [Lint; 29] = [
         means: "Such a path tells others the name of a user, and makes the same source give \
                   other bytes on another machine.",
         detected: "The directories of the build, where they are known, and paths in anybody's \
-                  home directory, in what is loaded and is neither code nor a table \
-                  by its section. `/rustc/<hash>/` and `/checkout/` are made up by the compiler, \
-                  and fine.",
-        unknown: "Paths in compressed or encrypted data or among code, and, of a file from \
+                  home directory, in what is loaded. `/rustc/<hash>/` and `/checkout/` are made up by \
+                  the compiler, and fine.",
+        unknown: "Paths in compressed or encrypted data, and, of a file from \
                   elsewhere, paths outside home directories.",
         scope: always,
         check: leftover::build_path,
@@ -344,7 +343,7 @@ pub static LINTS: [Lint; 29] = [
                   unless asked for.",
         detected: "The name `__stack_chk_fail` among the dynamic ones.",
         unknown: "Static programs: what such checks call has no name in a stripped file, so \
-                  this lint does not apply to them.",
+                  they do not pass.",
         scope: linkage::dynamic_names_scope,
         check: memory::canary,
     },

@@ -16,8 +16,9 @@ use self::{
 };
 use crate::{
     error::{Error, Result},
+    merge::is_below,
     oci::{Compressor, Digest, layout, layout::Name},
-    ops::{digests::Digests, package::checksum, pieces, stage::Stage},
+    ops::{digests::Digests, package::checksum, pieces, stage::Stage, verify::rules::Packing},
     schema::{
         Dist,
         dist::{self, Layer, PlatformImage, SCHEMA},
@@ -102,7 +103,7 @@ pub fn image(cx: &Context, request: &Request) -> Result<Vec<dist::Image>> {
     let plans = chosen(&dist, request)?;
     let into_dist = request.outputs.is_empty();
     let digests = Digests::default();
-    let artifacts = recorded(&dist, &request.dist, &digests)?;
+    let artifacts = recorded(cx, &dist, &request.dist, &digests)?;
     let parent = request.dist.parent().unwrap_or(Utf8Path::new("."));
     let pieces = pieces::Store::new(&parent.join("longshore"))?;
     let store = Store::new(cx, &parent.join("longshore"), &pieces);
@@ -215,14 +216,25 @@ pub fn read_recipe(path: &Utf8Path) -> Result<plan::Recipe> {
     Ok(plan::Recipe { path: path.to_string(), text, ignore })
 }
 
-/// The binaries of `dist`, each of which has to be the very file that was accepted.
+/// The binaries of `dist`, each of which has to be the very file that was accepted, and is verified
+/// again: `dist.json` alone proves nothing.
 pub(super) fn recorded(
+    cx: &Context,
     dist: &Dist,
     root: &Utf8Path,
     digests: &Digests,
 ) -> Result<Vec<VerifiedArtifact>> {
+    let packing = Packing::new(cx, root)?;
     let record = |artifact: &dist::Artifact| {
+        if !is_below(&artifact.path) {
+            let path = artifact.path.escape_debug();
+            return Err(Error::check(format!(
+                "`dist.json` names `{path}`, which is outside of it"
+            )));
+        }
         let file = digests.of(root, &artifact.path, None)?;
+        let bytes = fs::read(&root.join(&artifact.path))?;
+        packing.check(artifact, &bytes)?;
         VerifiedArtifact::recorded(artifact.clone(), file.digest, file.size)
             .map_err(|refused| Error::check(refused.to_string()))
     };

@@ -181,7 +181,7 @@ pub fn package(cx: &Context, request: &Request) -> Result<Dist> {
         plans.iter_mut().for_each(|plan| plan.formats = request.formats.iter().copied().collect());
     }
     let digests = Digests::default();
-    let artifacts = image::recorded(&dist, &request.dist, &digests)?;
+    let artifacts = image::recorded(cx, &dist, &request.dist, &digests)?;
     let parent = request.dist.parent().unwrap_or(Utf8Path::new("."));
     let pieces = pieces::Store::new(&parent.join("longshore"))?;
     let inputs = Inputs {

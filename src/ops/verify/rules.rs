@@ -6,12 +6,15 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Request, policy_file, release::BUILT_IN, today, workspace_settings};
 use crate::{
-    error::Result,
+    error::{Error, Result},
     ops::plan,
-    schema::{dist::Level, verify::PolicySource},
+    schema::{
+        dist::{Artifact, Level},
+        verify::PolicySource,
+    },
     sys::{Context, cargo, fs},
     target::{Target, Targets},
-    verify::{Day, Inputs, Policy, Settings},
+    verify::{Day, Inputs, Policy, Settings, VerifiedArtifact},
 };
 
 /// Where the settings of a workspace are.
@@ -85,7 +88,8 @@ impl<'a> Rules<'a> {
     /// # Errors
     /// A lint that was named lacks an input.
     pub(super) fn of_target(&self, target: &Target, path: &Utf8Path) -> Result<Policy> {
-        self.complete(Policy::for_target(target), self.own(path))
+        let root = path.parent().unwrap_or(Utf8Path::new(""));
+        Ok(self.complete(Policy::for_target(target), self.own(path))?.with_root(root.as_str()))
     }
 
     /// The policy for the file at `path`, which was named or found in a directory.
@@ -93,10 +97,15 @@ impl<'a> Rules<'a> {
     /// # Errors
     /// The target is unknown, or a lint that was named lacks an input.
     pub(super) fn of_file(&self, path: &Utf8Path) -> Result<Policy> {
-        match self.named_target(path)? {
+        let policy = match self.named_target(path)? {
             None => self.complete(Policy::for_any(), None),
             Some(target) => self.complete(Policy::for_target(&target), self.own(path)),
-        }
+        }?;
+        let named = self.request.paths.iter().find(|named| path.starts_with(named));
+        Ok(match named {
+            Some(root) if root != path => policy.with_root(root.as_str()),
+            _ => policy,
+        })
     }
 
     /// The target that was named in the request, as it applies to the file at `path`.
@@ -164,6 +173,45 @@ impl<'a> Rules<'a> {
     }
 }
 
+/// The policies by which a finished release is packed again: those of the workspace that it belongs
+/// to, else the built-in ones. Its `dist.json` may say anything.
+pub(in crate::ops) struct Packing {
+    settings: Option<Settings>,
+    targets: Targets,
+    today: Day,
+}
+
+impl Packing {
+    /// The policies for the release in `directory`, which need not exist yet.
+    ///
+    /// # Errors
+    /// The workspace's settings or targets are wrong.
+    pub(in crate::ops) fn new(cx: &Context, directory: &Utf8Path) -> Result<Self> {
+        let root = &cx.env.dir;
+        let own = is_below(&outputs(cx), directory);
+        let settings = if own { workspace_settings(root)? } else { None };
+        let targets = if own { plan::known_targets(root)? } else { Targets::new([])? };
+        Ok(Packing { settings, targets, today: today()? })
+    }
+
+    /// Checks that the file of `artifact` is the one of its record, and would be accepted again.
+    ///
+    /// # Errors
+    /// Its target is unknown, or it is refused.
+    pub(in crate::ops) fn check(&self, artifact: &Artifact, bytes: &[u8]) -> Result<()> {
+        let target = self.targets.get(&artifact.target).map_err(|error| {
+            let hint = "pack it in the workspace that it was built in, below its target directory";
+            Error::check(format!("`{}` cannot be verified: {error}", artifact.path)).hint(hint)
+        })?;
+        let mut policy = Policy::for_target(target).with_today(self.today.clone());
+        if let Some(settings) = &self.settings {
+            policy = policy.with_settings(settings)?;
+        }
+        VerifiedArtifact::new(artifact.clone(), bytes, &policy)?;
+        Ok(())
+    }
+}
+
 fn is_release(path: &Utf8Path) -> bool {
     path.file_name() == Some("dist.json")
 }
@@ -192,7 +240,14 @@ fn is_below(outputs: &[Utf8PathBuf], path: &Utf8Path) -> bool {
     if outputs.is_empty() {
         return false;
     }
-    let Ok(mut real) = fs::real(path) else { return false };
+    // A release that is about to be written is where its directory will be.
+    let mut ancestors = path.ancestors().map(|of| if of == "" { Utf8Path::new(".") } else { of });
+    let Some((Ok(real), of)) =
+        ancestors.find(|of| fs::kind(of, false).is_ok()).map(|of| (fs::real(of), of))
+    else {
+        return false;
+    };
+    let mut real = real.join(path.strip_prefix(of).unwrap_or(Utf8Path::new("")));
     if is_release(&real) {
         real.pop();
     }

@@ -31,6 +31,8 @@ pub struct Policy {
     /// The lints that were denied or warned of by their names.
     named: BTreeMap<&'static str, inputs::Origin>,
     build_paths: Vec<String>,
+    /// The directory that paths of waivers are relative to, with a slash at its end.
+    root: Option<String>,
     today: Option<Day>,
 }
 
