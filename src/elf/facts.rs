@@ -356,7 +356,7 @@ fn shape(file: &File<'_>, dynamic: Option<&Dynamic>, interpreted: bool) -> Shape
 fn stack(segments: &[Segment]) -> Option<Stack> {
     // Loaders let one of several decide, and not the same one.
     let all = || segments.iter().filter(|s| s.kind == PT_GNU_STACK);
-    let last = all().last()?;
+    let last = all().next_back()?;
     Some(Stack { executable: all().any(Segment::is_executable), size: last.memory_size })
 }
 
