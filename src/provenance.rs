@@ -135,6 +135,11 @@ fn subjects(dist: &Dist) -> Vec<Resource> {
     let name = |path: &str| path.strip_prefix("archives/").unwrap_or(path).to_owned();
     let mut all: Vec<Resource> = Vec::new();
     all.extend(dist.artifacts.iter().map(|of| Resource::file(name(&of.path), of.sha256)));
+    let debug = dist.artifacts.iter().filter_map(|of| of.debug.as_ref());
+    all.extend(debug.map(|of| Resource::file(name(&of.path), of.sha256)));
+    let sizes = dist.artifacts.iter().filter_map(|of| of.attribution.as_ref());
+    all.extend(sizes.map(|of| Resource::file(name(&of.path), of.sha256)));
+    all.extend(dist.companions.iter().map(|of| Resource::file(name(&of.path), of.sha256)));
     all.extend(dist.archives.iter().map(|of| Resource::file(name(&of.path), of.sha256)));
     let documents = dist.documents.iter().filter(|document| is_subject(document));
     all.extend(documents.map(|of| Resource::file(name(&of.path), of.sha256)));

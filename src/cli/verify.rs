@@ -27,6 +27,10 @@ pub(super) struct VerifyArgs {
     /// Hold files against this policy, too; docs/policy.md describes it
     #[arg(long, value_name = "FILE")]
     policy: Option<Utf8PathBuf>,
+    /// Ignore the policies and targets of the workspace in the current directory; without this they
+    /// apply to what is in its target directory
+    #[arg(long)]
+    no_workspace: bool,
     /// Hold sizes against those of this `dist.json`
     #[arg(long, value_name = "FILE")]
     base: Option<Utf8PathBuf>,
@@ -126,6 +130,7 @@ pub(super) fn run(cx: &Context, args: &VerifyArgs) -> Result<Status> {
             paths: args.paths.clone(),
             target: args.target.clone(),
             policy: args.policy.clone(),
+            no_workspace: args.no_workspace,
             base: args.base.clone(),
             run: args.run.then(|| ops::verify::Trial {
                 args: match args.run_arg.is_empty() {

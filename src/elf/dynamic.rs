@@ -7,6 +7,7 @@ use goblin::elf::{
         DF_1_NOW, DF_1_PIE, DF_BIND_NOW, DF_TEXTREL, DT_BIND_NOW, DT_FLAGS, DT_FLAGS_1, DT_NEEDED,
         DT_NULL, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, DT_TEXTREL, DT_VERNEED,
     },
+    header::{ET_DYN, ET_EXEC},
     program_header::{PT_DYNAMIC, PT_LOAD},
 };
 
@@ -14,6 +15,7 @@ use memchr::{memmem, memrchr};
 
 use super::{
     Source,
+    facts::detached,
     file::{File, Unreadable, quote, text, until_nul},
     version,
 };
@@ -80,12 +82,17 @@ impl Dynamic {
 /// The dynamic section; none where the file has no `PT_DYNAMIC`, or one without bytes in the file.
 /// The table of all names is read where `names` says so.
 pub(super) fn read(file: &File<'_>, names: bool) -> Result<Option<Dynamic>, Unreadable> {
-    let mut all = file.segments.iter().filter(|s| s.p_type == PT_DYNAMIC);
-    let Some(segment) = all.next().filter(|segment| segment.p_filesz != 0) else {
+    let Some(segment) = file.segments.iter().find(|s| s.p_type == PT_DYNAMIC) else {
         return Ok(None);
     };
-    if all.next().is_some() {
-        return Err(Unreadable::new("it has more than one PT_DYNAMIC"));
+    if segment.p_filesz == 0 {
+        // A dynamic linker reads what is at its address, whatever its size.
+        let harmless = detached(file) || !matches!(file.header.e_type, ET_EXEC | ET_DYN);
+        return if harmless {
+            Ok(None)
+        } else {
+            Err(Unreadable::new("its PT_DYNAMIC has no bytes in the file"))
+        };
     }
     // Loaders go by the address and readers by the offset: where they differ, what is read here is
     // not what happens.
@@ -100,6 +107,14 @@ pub(super) fn read(file: &File<'_>, names: bool) -> Result<Option<Dynamic>, Unre
     entries(file, &bytes, names).map(Some)
 }
 
+/// The tags of which a dynamic linker takes one entry only.
+const UNIQUE: [u64; 8] =
+    [DT_STRTAB, DT_STRSZ, DT_SONAME, DT_RPATH, DT_RUNPATH, DT_FLAGS, DT_FLAGS_1, DT_VERNEED];
+
+/// Further tags with names of libraries that glibc loads (glibc's elf/dl-deps.c, elf/rtld.c):
+/// `DT_AUXILIARY`, `DT_FILTER`, `DT_AUDIT`, `DT_DEPAUDIT`.
+const LOADED: [u64; 4] = [0x7fff_fffd, 0x7fff_ffff, 0x6fff_fefc, 0x6fff_fefb];
+
 fn entries(file: &File<'_>, bytes: &[u8], names: bool) -> Result<Dynamic, Unreadable> {
     let words = file.words();
     let pairs = || {
@@ -108,6 +123,21 @@ fn entries(file: &File<'_>, bytes: &[u8], names: bool) -> Result<Dynamic, Unread
             .map_while(move |entry| Some((words.word(entry, 0)?, words.word(entry, words.size())?)))
             .take_while(|&(tag, _)| tag != DT_NULL)
     };
+    let complete =
+        bytes.chunks_exact(words.size() * 2).any(|entry| words.word(entry, 0) == Some(DT_NULL));
+    if !complete {
+        // A dynamic linker reads on behind it.
+        return Err(Unreadable::new("its PT_DYNAMIC has no end (DT_NULL)"));
+    }
+    for unique in UNIQUE {
+        let mut values = pairs().filter(|&(tag, _)| tag == unique).map(|(_, value)| value);
+        let first = values.next();
+        if values.any(|value| Some(value) != first) {
+            return Err(Unreadable::new(format!(
+                "its PT_DYNAMIC has several different entries of the tag {unique:#x}"
+            )));
+        }
+    }
     let last = |wanted| pairs().filter(|&(tag, _)| tag == wanted).last();
     let strings = match (last(DT_STRTAB), last(DT_STRSZ)) {
         (Some((_, address)), Some((_, size))) => Strings::new(file, address, size),
@@ -124,17 +154,25 @@ fn entries(file: &File<'_>, bytes: &[u8], names: bool) -> Result<Dynamic, Unread
         strings.each(|names| dynamic.look_at_names(names))?;
     }
     if let Some((_, address)) = last(DT_VERNEED) {
-        dynamic.glibc = version::newest(file, address, string)?;
+        let known = |offset| {
+            let name = strings.as_ref().map(|table| table.get(offset)).transpose()?.flatten();
+            name.ok_or_else(|| Unreadable::new("a version that it needs is outside its strings"))
+        };
+        dynamic.glibc = version::newest(file, address, known)?;
     }
     for (tag, value) in pairs() {
         match tag {
-            DT_NEEDED if dynamic.needed.len() == NEEDED => {
+            tag if (tag == DT_NEEDED || LOADED.contains(&tag))
+                && dynamic.needed.len() == NEEDED =>
+            {
                 return Err(Unreadable::new(format!(
                     "it needs more than {NEEDED} libraries, {} among them",
                     quote(string(value)?.as_bytes())
                 )));
             }
-            DT_NEEDED => dynamic.needed.push(string(value)?),
+            tag if tag == DT_NEEDED || LOADED.contains(&tag) => {
+                dynamic.needed.push(string(value)?);
+            }
             DT_SONAME => dynamic.soname = Some(string(value)?),
             DT_RPATH => dynamic.rpath = Some(string(value)?),
             DT_RUNPATH => dynamic.runpath = Some(string(value)?),

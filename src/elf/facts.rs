@@ -12,9 +12,9 @@ use goblin::elf::{
 };
 
 use super::{
-    Source,
+    Source, consistent,
     dynamic::{self, Dynamic},
-    file::{File, Unreadable, is_alloc, slice, text, until_nul},
+    file::{File, Unreadable, slice, text, until_nul},
     needle,
     note::{self, Property},
     text as strings,
@@ -117,7 +117,6 @@ pub struct Facts {
     /// describes a program without holding it.
     pub detached: bool,
     loaded: Vec<Range<u64>>,
-    data: Vec<Range<u64>>,
 }
 
 /// What kind of file it is.
@@ -215,11 +214,11 @@ impl Facts {
     /// As [`Facts::read`].
     pub(crate) fn read_with(source: Source<'_>, names: bool) -> Result<Facts, Unreadable> {
         let file = File::read(source)?;
+        consistent::check(&file)?;
         let dynamic = dynamic::read(&file, names)?;
         let interpreter = interpreter(&file)?;
         let notes = note::read(&file)?;
         let loaded = strings::loaded(&file)?;
-        let data = strings::data(&file, &loaded);
         let shape = shape(&file, dynamic.as_ref(), interpreter.is_some());
         let dynamic = dynamic.unwrap_or_default();
         let segments: Vec<Segment> = segments(&file).collect();
@@ -227,7 +226,7 @@ impl Facts {
         let ident = |index: usize| file.header.e_ident.get(index).copied().unwrap_or_default();
         let libc = match libc(interpreter.as_deref(), &dynamic, notes.abi_tag) {
             None if has_start(shape, &dynamic)
-                && strings::contains(file.source, &data, &needle::MUSL.bytes())? =>
+                && strings::contains(file.source, &loaded, &needle::MUSL.bytes())? =>
             {
                 Libc::Musl
             }
@@ -275,7 +274,6 @@ impl Facts {
             dynamic_flags_1: dynamic.flags_1,
             segments,
             loaded,
-            data,
         })
     }
 
@@ -292,15 +290,6 @@ impl Facts {
         look: impl FnMut(&[u8], usize) -> bool,
     ) -> Result<(), Unreadable> {
         through(source, &self.loaded, look)
-    }
-
-    /// As [`Facts::look`], without what section headers call code or a table: where texts are.
-    pub(crate) fn look_for_texts(
-        &self,
-        source: Source<'_>,
-        look: impl FnMut(&[u8], usize) -> bool,
-    ) -> Result<(), Unreadable> {
-        through(source, &self.data, look)
     }
 }
 
@@ -365,9 +354,10 @@ fn shape(file: &File<'_>, dynamic: Option<&Dynamic>, interpreted: bool) -> Shape
 }
 
 fn stack(segments: &[Segment]) -> Option<Stack> {
-    // The kernel lets the last one decide (fs/binfmt_elf.c, load_elf_binary).
-    let last = segments.iter().rfind(|s| s.kind == PT_GNU_STACK)?;
-    Some(Stack { executable: last.is_executable(), size: last.memory_size })
+    // Loaders let one of several decide, and not the same one.
+    let all = || segments.iter().filter(|s| s.kind == PT_GNU_STACK);
+    let last = all().next_back()?;
+    Some(Stack { executable: all().any(Segment::is_executable), size: last.memory_size })
 }
 
 /// What only section names tell.
@@ -386,7 +376,10 @@ impl Named {
         for section in &file.sections {
             let name = file.name(section);
             let is_one = |prefixes: &[&[u8]]| prefixes.iter().any(|p| name.starts_with(p));
-            if !is_alloc(section) && is_one(&[b".debug_", b".zdebug_"]) {
+            if !file.has_name(section) {
+                return Err(Unreadable::new("the name of a section is outside the table of names"));
+            }
+            if !file.is_loaded(section) && is_one(&[b".debug_", b".zdebug_"]) {
                 list(&mut named.debug, name);
             } else if is_one(&[b"__llvm_prf_", b"__llvm_cov"]) {
                 list(&mut named.instrumentation, name);
@@ -440,18 +433,30 @@ fn libc(interpreter: Option<&str>, dynamic: &Dynamic, abi_tag: bool) -> Option<L
     }
 }
 
-/// Whether the file's segments have no bytes where a program's would.
+/// Whether it is separate debug information, with none of the bytes that a loader would run. A loader
+/// starts a file with any of them, whatever else it lacks: so no bytes may follow the entry (on some
+/// machines zeros do nothing, and what follows them runs), none may be a dynamic section, and there
+/// may be no interpreter.
 pub(super) fn detached(file: &File<'_>) -> bool {
-    let empty = |s: &ProgramHeader| s.p_filesz == 0 && s.p_memsz != 0;
     let of = |kind| file.segments.iter().filter(move |s| s.p_type == kind);
-    let executable = |s: &&ProgramHeader| s.p_flags & PF_X != 0;
+    let empty = |s: &ProgramHeader| s.p_filesz == 0 && s.p_memsz != 0;
     let entry = file.header.e_entry;
-    // In memory, and not in the file.
-    let starts_nowhere = |s: &ProgramHeader| {
-        let into = entry.checked_sub(s.p_vaddr);
-        into.is_some_and(|into| (s.p_filesz..s.p_memsz).contains(&into))
+    let within = |s: &ProgramHeader, address: u64, bytes: u64| {
+        address.checked_sub(s.p_vaddr).is_some_and(|into| into < bytes)
     };
-    of(PT_DYNAMIC).chain(of(PT_INTERP)).any(empty)
-        || of(PT_LOAD).filter(executable).any(empty)
-        || (entry != 0 && of(PT_LOAD).any(starts_nowhere))
+    let backed = |address: u64| of(PT_LOAD).any(|s| within(s, address, s.p_filesz));
+    let follows = |s: &ProgramHeader| match entry {
+        // A library: the header that leads to its code is the dynamic section's.
+        0 => s.p_flags & PF_X != 0 && s.p_offset != 0,
+        entry => s.p_vaddr.saturating_add(s.p_filesz) > entry,
+    };
+    let runs = of(PT_LOAD).any(|s| s.p_filesz != 0 && follows(s))
+        || of(PT_INTERP).any(|s| s.p_filesz != 0)
+        || of(PT_DYNAMIC).any(|s| s.p_filesz != 0 || backed(s.p_vaddr));
+    let executable = |s: &ProgramHeader| s.p_flags & PF_X != 0;
+    let starts_nowhere =
+        |s: &ProgramHeader| entry != 0 && !backed(entry) && within(s, entry, s.p_memsz);
+    let lacks = of(PT_DYNAMIC).chain(of(PT_INTERP)).any(empty)
+        || of(PT_LOAD).any(|s| (executable(s) && empty(s)) || starts_nowhere(s));
+    lacks && !runs
 }

@@ -39,7 +39,7 @@ impl std::error::Error for Unreadable {}
 const SECTION_NAME: usize = 256;
 
 /// `e_phnum` of a file with more program headers than fit (gABI, "ELF Header", `PN_XNUM`).
-const PN_XNUM: u16 = 0xffff;
+pub(super) const PN_XNUM: u16 = 0xffff;
 
 /// The smallest number of sections that `e_shnum` cannot hold (gABI, `SHN_LORESERVE`).
 const SHN_LORESERVE: u64 = 0xff00;
@@ -94,6 +94,22 @@ impl<'a> File<'a> {
     /// The first bytes of a section's name.
     pub(super) fn name(&self, section: &SectionHeader) -> &[u8] {
         until_nul(&self.names, section.sh_name as u64, SECTION_NAME).unwrap_or_default()
+    }
+
+    /// Whether a section is where a segment loads it from, and says so.
+    pub(super) fn is_loaded(&self, section: &SectionHeader) -> bool {
+        let end = section.sh_offset.saturating_add(section.sh_size);
+        is_alloc(section)
+            && self.segments.iter().any(|segment| {
+                segment.p_type == PT_LOAD
+                    && segment.p_offset <= section.sh_offset
+                    && end <= segment.p_offset.saturating_add(segment.p_filesz)
+            })
+    }
+
+    /// Whether a section's name begins in the table of names.
+    pub(super) fn has_name(&self, section: &SectionHeader) -> bool {
+        section.sh_name == 0 || section.sh_name < self.names.len()
     }
 
     /// The index of the section with the names of sections.
@@ -275,7 +291,7 @@ pub(super) fn slice(bytes: &[u8], offset: u64, len: u64) -> Option<&[u8]> {
 pub(super) fn until_nul(table: &[u8], offset: u64, most: usize) -> Option<&[u8]> {
     let rest = table.get(usize::try_from(offset).ok()?..)?;
     let rest = rest.get(..most).unwrap_or(rest);
-    Some(rest.split(|&byte| byte == 0).next().unwrap_or_default())
+    rest.get(..memchr::memchr(0, rest).unwrap_or(rest.len()))
 }
 
 /// Text from the file, as text that is safe to keep.

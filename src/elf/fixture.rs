@@ -149,6 +149,7 @@ impl Fixture {
             sections.push((".dynamic", 6, 2, at, len));
         }
         let at = append(&mut out, &self.text);
+        let entry = self.base + at as u64;
         sections.push((".text", SHT_PROGBITS, 6, at, self.text.len()));
         let loaded = out.len();
         segments.insert(0, (1, self.load, 0, loaded));
@@ -163,7 +164,7 @@ impl Fixture {
             sections.push((name, *kind, 0, at, content.len()));
         }
         let table = if self.headers { self.section_table(&mut out, sections) } else { (0, 0) };
-        let start = self.start(count as u64, &segments, table);
+        let start = self.start(entry, count as u64, &segments, table);
         out[..start.len()].copy_from_slice(&start);
         out
     }
@@ -244,6 +245,7 @@ impl Fixture {
     /// The ELF header and the program headers.
     fn start(
         &self,
+        entry: u64,
         count: u64,
         segments: &[(u64, u32, usize, usize)],
         table: (u64, u64),
@@ -257,7 +259,7 @@ impl Fixture {
         self.numbers(&mut out, &[(self.kind.into(), 2), (self.machine.into(), 2), (1, 4)]);
         self.numbers(
             &mut out,
-            &[(self.base, word), (header_size, word), (table.0, word), (self.flags.into(), 4)],
+            &[(entry, word), (header_size, word), (table.0, word), (self.flags.into(), 4)],
         );
         self.numbers(&mut out, &[(header_size, 2), (entry_size, 2), (count, 2), (section_size, 2)]);
         self.numbers(&mut out, &[(table.1, 2), (table.1.saturating_sub(1), 2)]);

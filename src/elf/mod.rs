@@ -5,6 +5,7 @@
 
 mod belong;
 mod build_id;
+mod consistent;
 mod difference;
 mod dynamic;
 mod facts;
@@ -37,6 +38,8 @@ pub use split::{Split, split};
 pub use strip::{CannotStrip, Keep, strip};
 pub use symbol::addresses;
 
+#[cfg(test)]
+mod consistent_tests;
 #[cfg(test)]
 mod strip_tests;
 #[cfg(test)]

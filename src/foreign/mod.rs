@@ -146,4 +146,6 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
+pub(crate) use tests::{macho_sample, pe_sample};
+#[cfg(test)]
 mod tests;

@@ -76,6 +76,16 @@ fn pe(dll_characteristics: u64, symbols: u64) -> Vec<u8> {
     out
 }
 
+/// A good Mach-O program.
+pub(crate) fn macho_sample() -> Vec<u8> {
+    macho(0, &good())
+}
+
+/// A good PE program.
+pub(crate) fn pe_sample() -> Vec<u8> {
+    pe(0x160, 0)
+}
+
 fn facts(bytes: &[u8]) -> Foreign {
     read(Source::Bytes(bytes)).unwrap()
 }

@@ -6,6 +6,7 @@ use camino::Utf8Path;
 
 use crate::{
     error::Result,
+    foreign,
     oci::Digest,
     sys::{
         file::{self, Stamp},
@@ -18,8 +19,8 @@ use crate::{
 pub(super) struct File {
     pub(super) digest: Digest,
     pub(super) size: u64,
-    /// Whether it begins as ELF files do (gABI, "ELF Identification").
-    pub(super) is_elf: bool,
+    /// Whether it begins as a program does, for whatever system.
+    pub(super) is_program: bool,
     pub(super) stamp: Stamp,
 }
 
@@ -40,11 +41,17 @@ impl Digests {
         if let Some((_, file)) = known().get(name).filter(|(known, _)| *known == stamp) {
             return Ok(*file);
         }
-        let mut is_elf = false;
-        let hashed = fs::hash(&mut content, |start| is_elf = start.starts_with(b"\x7fELF"));
+        let mut program = false;
+        let hashed = fs::hash(&mut content, |start| program = is_program(start));
         let (digest, size) = hashed.map_err(|error| fs::failed("read", &path, error))?;
-        let file = File { digest, size, is_elf, stamp };
+        let file = File { digest, size, is_program: program, stamp };
         known().insert(name.to_owned(), (stamp, file));
         Ok(file)
     }
+}
+
+/// Whether a file that begins with `start` is a program, a library or a part of one: an ELF, Mach-O or
+/// PE file. Scripts are texts.
+pub(super) fn is_program(start: &[u8]) -> bool {
+    start.starts_with(b"\x7fELF") || foreign::format(start).is_some()
 }

@@ -23,7 +23,7 @@ use crate::{
         toolchain::{self, Rust, Zig},
     },
     target::{Target, Targets},
-    verify::Settings,
+    verify::{Inputs as PolicyInputs, Policy, Settings},
     workspace::{Package, Workspace},
 };
 
@@ -108,6 +108,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     // A first plan, so that everything wrong with the request is told before anything is fetched.
     let first = inputs_plan(&workspace, &targets, request, &facts)?;
     image::check(&first.images)?;
+    check_policies(&workspace.settings.verify, &targets, &first)?;
     facts.found = package::found(&workspace, &first.archives, repository.as_deref())?;
     check_output(cx, provide, &first, &workspace)?;
     let mut names: Vec<String> = first.jobs.iter().map(|job| job.target.clone()).collect();
@@ -213,6 +214,17 @@ fn mimalloc(cx: &Context, plan: &Plan, zig: Option<&Version>) -> BTreeMap<String
     gets.map(|job| (job.target.clone(), object(job))).collect()
 }
 
+/// Checks that each lint that the workspace denies or warns of has what it needs.
+fn check_policies(settings: &Settings, targets: &Targets, plan: &Plan) -> Result<()> {
+    let mut names: Vec<&str> = plan.jobs.iter().map(|job| job.target.as_str()).collect();
+    names.dedup();
+    for name in names {
+        let policy = Policy::for_target(targets.get(name)?).with_settings(settings)?;
+        policy.check_inputs(PolicyInputs::default())?;
+    }
+    Ok(())
+}
+
 fn inputs_plan(
     workspace: &Workspace,
     targets: &Targets,
@@ -262,6 +274,23 @@ fn is_target_name(name: &str) -> bool {
         part.starts_with(|c: char| c.is_ascii_alphanumeric()) && part.bytes().all(known)
     };
     name.split('-').count() >= 3 && name.split('-').all(part)
+}
+
+/// The workspace's own target of that name; `None` if it has no such file. Its other files are not
+/// read.
+///
+/// # Errors
+/// The file cannot be read, or is not one of a target.
+pub(super) fn known_target(root: &Utf8Path, name: &str) -> Result<Option<Target>> {
+    if !is_target_name(name) {
+        return Ok(None);
+    }
+    let path = root.join("targets").join(format!("{name}.toml"));
+    let Some(text) = fs::read_to_string_if_there(&path)? else {
+        return Ok(None);
+    };
+    let targets = Targets::new([(name.to_owned(), path.into_string(), text)])?;
+    targets.get(name).cloned().map(Some)
 }
 
 /// What the official std says of its own source, so that an installed `rust-src`, which makes rustc

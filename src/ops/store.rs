@@ -21,7 +21,7 @@ use crate::{
     },
     unpack::{
         self, Budget, Packing,
-        image::{self, Set, Store},
+        image::{self, Image, Images, Set, Store},
     },
 };
 
@@ -122,7 +122,7 @@ pub(super) fn reference(text: &str) -> Result<Reference> {
 /// Whether what is no file is meant to be an image in a registry: it says so, or has a tag or a
 /// digest. A path with a wrong letter is not looked for in a registry.
 pub(super) fn is_reference(text: &str) -> bool {
-    if text.starts_with("docker://") {
+    if text.starts_with(REGISTRY) {
         return true;
     }
     let (name, digest) = text.split_once('@').map_or((text, false), |(name, _)| (name, true));
@@ -133,8 +133,66 @@ pub(super) fn is_reference(text: &str) -> bool {
     (digest || tagged) && !file && !text.starts_with(['.', '/', '~']) && !stem.is_empty()
 }
 
+/// Where an image is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Located {
+    /// In a layout or an archive, under a name or as all that it holds.
+    Path(Utf8PathBuf, Option<String>),
+    /// In a registry.
+    Registry(Reference),
+}
+
+/// Decides for every command what the user means by `text`: the longest beginning of it that is an
+/// existing path, with the name behind that; else an image in a registry.
+///
+/// # Errors
+/// It is neither.
+pub(super) fn locate(text: &str) -> Result<Located> {
+    let (path, name) = split(text);
+    if !text.starts_with(REGISTRY) && fs::kind(path, false).is_ok() {
+        return Ok(Located::Path(path.to_owned(), name.map(str::to_owned)));
+    }
+    reference(text).map(Located::Registry)
+}
+
+/// The images of `found`, which is at `path`, that are called `name`.
+///
+/// # Errors
+/// There is none.
+pub(super) fn only(mut found: Images, path: &Utf8Path, name: &str) -> Result<Images> {
+    let named = |at: usize| found.sets.get(at).is_some_and(|set| is_called(set, name));
+    let sets: Vec<bool> = (0..found.sets.len()).map(named).collect();
+    if sets.contains(&true) {
+        let is = |set: usize| sets.get(set) == Some(&true);
+        found.images.retain(|image| is(image.set));
+        found.broken.retain(|told| is(told.set));
+        found.others.retain(|told| is(told.set));
+        return Ok(found);
+    }
+    let digest = |image: &Image| image.manifest.as_ref().map(|of| of.digest.to_string());
+    found.images.retain(|image| digest(image).as_deref() == Some(name));
+    found.images.truncate(1);
+    if found.images.is_empty() {
+        let names: Vec<_> = found.sets.iter().flat_map(|set| set.names.clone()).collect();
+        let hint = match &names[..] {
+            [] => "its images have no names: leave `:TAG` away".to_owned(),
+            names => format!("it has `{}`", names.join("`, `")),
+        };
+        return Err(Error::usage(format!("`{path}` has no image `{name}`")).hint(hint));
+    }
+    found.broken.clear();
+    found.others.clear();
+    Ok(found)
+}
+
+/// What a name begins with that is meant to be one in a registry.
+const REGISTRY: &str = "docker://";
+
 /// The longest beginning of `text` that is a path that is there, and the name behind it.
 pub(super) fn split(text: &str) -> (&Utf8Path, Option<&str>) {
+    if text.starts_with(REGISTRY) {
+        return (text.into(), None);
+    }
     let parts = text.rmatch_indices([':', '@']).map(|(at, _)| text.split_at(at));
     let mut parts = [(text, "")].into_iter().chain(parts);
     let there = parts.find(|(path, _)| !path.is_empty() && Utf8Path::new(path).exists());

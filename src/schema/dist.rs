@@ -215,8 +215,25 @@ pub struct Verdict {
     pub accepted: bool,
     /// The ids of the lints that looked at it.
     pub lints: Vec<String>,
+    /// The lints that were not applied to it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub not_applied: Vec<NotApplied>,
     /// What they found, worst first.
     pub findings: Vec<Finding>,
+}
+
+/// A lint that was not applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct NotApplied {
+    /// The lint's id.
+    pub lint: String,
+    /// Why.
+    pub reason: String,
+    /// Whether it was denied or warned of by its name.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub requested: bool,
 }
 
 /// What one lint found.

@@ -21,6 +21,20 @@ pub struct Verification {
     pub checked: Vec<Checked>,
     /// The other files in directories.
     pub not_checked: Vec<NotChecked>,
+    /// The files that policies were read from.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub policies: Vec<PolicySource>,
+}
+
+/// A file that a policy was read from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct PolicySource {
+    /// The file, and the table in it.
+    pub from: String,
+    /// The files and releases that it applies to.
+    pub paths: Vec<String>,
 }
 
 /// One file and its verdict.

@@ -21,7 +21,7 @@ pub static LINTS: [Lint; 29] = [
         unknown: "Whether it works. Start files for another kind of linking (`rcrt1.o` in a \
                   program for a fixed address) crash at once, and leave no trace once the file \
                   is stripped: only running it tells.",
-        applies: always,
+        scope: always,
         check: linkage::program,
     },
     Lint {
@@ -33,7 +33,7 @@ pub static LINTS: [Lint; 29] = [
                   (0), against the target, or the platform in the configuration of the image \
                   that the file is in.",
         unknown: "Which instructions are in it; see `cpu-level`.",
-        applies: linkage::has_machine,
+        scope: linkage::machine_scope,
         check: linkage::machine,
     },
     Lint {
@@ -45,7 +45,7 @@ pub static LINTS: [Lint; 29] = [
         detected: "`e_flags`: `EF_ARM_ABI_FLOAT_HARD` and `_SOFT` against the `hf` at the end \
                   of the target's name; `EF_RISCV_FLOAT_ABI` against the `g` in it.",
         unknown: "ARM files that carry neither flag: some linkers write none, so they pass.",
-        applies: linkage::has_float_abi,
+        scope: linkage::float_abi_scope,
         check: linkage::float_abi,
     },
     Lint {
@@ -56,9 +56,9 @@ pub static LINTS: [Lint; 29] = [
                   distribution and in an empty image.",
         detected: "No `PT_INTERP` and no `DT_NEEDED`. A dynamic section alone is normal in \
                   static-pie. Without a target or a policy, this is expected of musl programs \
-                  only.",
+                  only, unless the lint is named.",
         unknown: "What it opens at run time: files, or with `dlopen` libraries.",
-        applies: linkage::static_expected,
+        scope: linkage::static_scope,
         check: linkage::is_static,
     },
     Lint {
@@ -69,7 +69,7 @@ pub static LINTS: [Lint; 29] = [
         detected: "`ET_DYN` with `DF_1_PIE`, and what `static` asks for. `ET_DYN` without the \
                   flag is a shared object.",
         unknown: "Whether the kernel it runs under does so.",
-        applies: linkage::static_pie_expected,
+        scope: linkage::static_pie_scope,
         check: linkage::static_pie,
     },
     Lint {
@@ -81,7 +81,7 @@ pub static LINTS: [Lint; 29] = [
         detected: "`PT_INTERP` or `DT_NEEDED`, where the policy or the target says `linkage = \
                   \"dynamic\"`.",
         unknown: "Whether the libraries are on the system it runs on.",
-        applies: expected::dynamic_expected,
+        scope: expected::dynamic_scope,
         check: expected::dynamic,
     },
     Lint {
@@ -94,7 +94,7 @@ pub static LINTS: [Lint; 29] = [
                   `glibc` of the policy. Relative relocations need 2.36.",
         unknown: "What it looks up at run time with `dlsym`, and what its libraries need \
                   themselves.",
-        applies: expected::has_glibc_floor,
+        scope: expected::glibc_scope,
         check: expected::glibc,
     },
     Lint {
@@ -105,7 +105,7 @@ pub static LINTS: [Lint; 29] = [
                   linked statically.",
         detected: "Each `DT_NEEDED` against `libraries` of the policy.",
         unknown: "What it opens at run time with `dlopen`.",
-        applies: expected::has_libraries,
+        scope: expected::libraries_scope,
         check: expected::libraries,
     },
     Lint {
@@ -119,7 +119,7 @@ pub static LINTS: [Lint; 29] = [
                   loaded, survives every strip, and is fine.",
         unknown: "Symbols of a dynamic program that the dynamic linker needs are no part of \
                   it, and stay.",
-        applies: always,
+        scope: always,
         check: leftover::stripped,
     },
     Lint {
@@ -131,7 +131,7 @@ pub static LINTS: [Lint; 29] = [
                   stack makes linkers ask for an executable one. A file without the header \
                   gets one from older kernels.",
         unknown: "A program can make its stack executable later, with `mprotect`.",
-        applies: always,
+        scope: memory::nx_stack_scope,
         check: memory::nx_stack,
     },
     Lint {
@@ -141,7 +141,7 @@ pub static LINTS: [Lint; 29] = [
         means: "What can be written cannot be run, and the other way round.",
         detected: "No `PT_LOAD` with both `PF_W` and `PF_X`.",
         unknown: "Memory that the program maps while it runs, as compilers at run time do.",
-        applies: always,
+        scope: always,
         check: memory::w_x,
     },
     Lint {
@@ -152,7 +152,7 @@ pub static LINTS: [Lint; 29] = [
                   shared with no other process.",
         detected: "No `DT_TEXTREL` and no `DF_TEXTREL`.",
         unknown: "Nothing: linkers have to say it.",
-        applies: always,
+        scope: always,
         check: memory::text_relocations,
     },
     Lint {
@@ -166,8 +166,8 @@ pub static LINTS: [Lint; 29] = [
         unknown: "Of static programs only glibc's start-up code does what the header asks for. \
                   musl's never does, so the header is no protection there, and this lint is \
                   silent where other tools say \"full\"; `--facts` says \"asked for, not \
-                  enforced\".",
-        applies: memory::relro_matters,
+                  enforced\". Static programs of musl do not pass where it is named.",
+        scope: memory::relro_scope,
         check: memory::relro,
     },
     Lint {
@@ -179,7 +179,7 @@ pub static LINTS: [Lint; 29] = [
         detected: "The `p_align` of every `PT_LOAD` is at least the target's page size, and its \
                   address and offset agree below that.",
         unknown: "What allocators in it assume; see `allocator-page-size`.",
-        applies: linkage::has_page_size,
+        scope: memory::page_size_scope,
         check: memory::page_size,
     },
     Lint {
@@ -192,7 +192,7 @@ pub static LINTS: [Lint; 29] = [
                   target's page size is above 4 KiB.",
         unknown: "Which page size it was built for: that is not in the file. Where it was \
                   built for large ones, allow this lint.",
-        applies: memory::large_pages,
+        scope: memory::allocator_scope,
         check: memory::allocator_page_size,
     },
     Lint {
@@ -206,7 +206,7 @@ pub static LINTS: [Lint; 29] = [
         unknown: "Nearly everything: `-C target-cpu=x86-64-v3` leaves no mark in the file, and \
                   newer instructions behind a check at run time are fine. Only a run on the oldest \
                   processor shows it; see `runs`.",
-        applies: memory::has_cpu_level,
+        scope: memory::cpu_level_scope,
         check: memory::cpu_level,
     },
     Lint {
@@ -217,7 +217,7 @@ pub static LINTS: [Lint; 29] = [
                   place a library there. In a static program they mean nothing.",
         detected: "`DT_RPATH` and `DT_RUNPATH`.",
         unknown: "Whether the directories exist, and who may write to them.",
-        applies: always,
+        scope: always,
         check: leftover::run_path,
     },
     Lint {
@@ -230,7 +230,7 @@ pub static LINTS: [Lint; 29] = [
                   when a debug assertion on an unsafe function fails. Both survive strip.",
         unknown: "A program that holds the text for another reason; debug assertions where no \
                   unsafe function of `core` is used.",
-        applies: always,
+        scope: always,
         check: leftover::leftovers,
     },
     Lint {
@@ -240,12 +240,11 @@ pub static LINTS: [Lint; 29] = [
         means: "Such a path tells others the name of a user, and makes the same source give \
                   other bytes on another machine.",
         detected: "The directories of the build, where they are known, and paths in anybody's \
-                  home directory, in what is loaded and is neither code nor a table \
-                  by its section. `/rustc/<hash>/` and `/checkout/` are made up by the compiler, \
-                  and fine.",
-        unknown: "Paths in compressed or encrypted data or among code, and, of a file from \
+                  home directory, in what is loaded. `/rustc/<hash>/` and `/checkout/` are made up by \
+                  the compiler, and fine.",
+        unknown: "Paths in compressed or encrypted data, and, of a file from \
                   elsewhere, paths outside home directories.",
-        applies: always,
+        scope: always,
         check: leftover::build_path,
     },
     Lint {
@@ -258,7 +257,7 @@ pub static LINTS: [Lint; 29] = [
         detected: "glibc's ABI note or one of its names, and the name of its modules for \
                   character sets, in a program without an interpreter.",
         unknown: "Whether the program calls what needs the modules.",
-        applies: linkage::static_expected,
+        scope: linkage::static_glibc_scope,
         check: linkage::static_glibc,
     },
     Lint {
@@ -268,7 +267,7 @@ pub static LINTS: [Lint; 29] = [
         means: "Debuggers and crash reports find the separate debug information by it.",
         detected: "A note `NT_GNU_BUILD_ID`.",
         unknown: "Whether debug information of that id is kept anywhere.",
-        applies: linkage::has_target,
+        scope: linkage::build_id_scope,
         check: leftover::build_id,
     },
     Lint {
@@ -281,7 +280,7 @@ pub static LINTS: [Lint; 29] = [
                   `security.capability` attribute.",
         unknown: "Rights that a package gives it when it is installed, and attributes that the \
                   file system does not keep.",
-        applies: mode::is_known,
+        scope: mode::scope,
         check: mode::privileges,
     },
     Lint {
@@ -294,7 +293,7 @@ pub static LINTS: [Lint; 29] = [
                   program; not writable for others.",
         unknown: "Access lists, and the mode of a file in a zip archive that was not made by Unix' \
                   programs.",
-        applies: mode::is_known,
+        scope: mode::scope,
         check: mode::mode,
     },
     Lint {
@@ -306,7 +305,7 @@ pub static LINTS: [Lint; 29] = [
         detected: "The size of the file, of the archive, and of what a pull of one platform's \
                   image transfers, against `max-size` of the policy.",
         unknown: "What made it large.",
-        applies: expected::has_limit,
+        scope: expected::size_scope,
         check: expected::size,
     },
     Lint {
@@ -318,7 +317,7 @@ pub static LINTS: [Lint; 29] = [
                   and `max-growth` of the policy. A file that is not in the base is new, and not \
                   grown.",
         unknown: "What made it grow.",
-        applies: expected::has_growth,
+        scope: expected::growth_scope,
         check: expected::growth,
     },
     Lint {
@@ -332,7 +331,7 @@ pub static LINTS: [Lint; 29] = [
                   it may want other arguments. A program that still runs when its time is up \
                   passes, too.",
         unknown: "Instructions and files that it needs only later, or with other arguments.",
-        applies: run::was_asked,
+        scope: run::scope,
         check: run::runs,
     },
     Lint {
@@ -344,8 +343,8 @@ pub static LINTS: [Lint; 29] = [
                   unless asked for.",
         detected: "The name `__stack_chk_fail` among the dynamic ones.",
         unknown: "Static programs: what such checks call has no name in a stripped file, so \
-                  this lint does not apply to them.",
-        applies: linkage::is_dynamic,
+                  they do not pass.",
+        scope: linkage::dynamic_names_scope,
         check: memory::canary,
     },
     Lint {
@@ -357,7 +356,7 @@ pub static LINTS: [Lint; 29] = [
                   unless asked for.",
         detected: "Names as `__memcpy_chk` among the dynamic ones.",
         unknown: "Static programs, as above; and musl has no such functions at all.",
-        applies: linkage::is_dynamic,
+        scope: linkage::dynamic_names_scope,
         check: memory::fortify,
     },
     Lint {
@@ -368,7 +367,7 @@ pub static LINTS: [Lint; 29] = [
         detected: "A section `.dep-v0`, as cargo-auditable adds it. It survives our strip and \
                   GNU's, and not LLVM's.",
         unknown: "Whether the list is true.",
-        applies: always,
+        scope: always,
         check: leftover::audit_data,
     },
 ];

@@ -2,16 +2,17 @@
 
 use super::{
     GlibcVersion, Size, fact,
-    lint::{Complaint, Subject},
-    policy::{Growth, is_like},
+    lint::{Complaint, Scope, Subject},
+    policy::{Growth, inputs, is_like},
 };
 use crate::{elf::quote, target::Linkage};
 
 /// The most names that are shown.
 const SHOWN: usize = 8;
 
-pub(super) fn dynamic_expected(subject: &Subject<'_>) -> bool {
-    subject.policy.linkage(subject.facts) == Some(Linkage::Dynamic)
+pub(super) fn dynamic_scope(subject: &Subject<'_>) -> Scope {
+    let expected = subject.policy.linkage(subject.facts) == Some(Linkage::Dynamic);
+    Scope::expected(subject, expected, "dynamic linkage is not expected of it")
 }
 
 pub(super) fn dynamic(subject: &Subject<'_>) -> Vec<Complaint> {
@@ -25,8 +26,17 @@ pub(super) fn dynamic(subject: &Subject<'_>) -> Vec<Complaint> {
     )]
 }
 
-pub(super) fn has_glibc_floor(subject: &Subject<'_>) -> bool {
-    subject.policy.settings().glibc.is_some() && fact::is_dynamic(subject.facts)
+/// The reason for which lints on shared libraries are not applied.
+const STATIC: &str = "it needs no shared library";
+
+pub(super) fn glibc_scope(subject: &Subject<'_>) -> Scope {
+    if !fact::is_dynamic(subject.facts) {
+        return Scope::NotApplied(STATIC);
+    }
+    match subject.policy.settings().glibc {
+        Some(_) => Scope::Applied,
+        None => Scope::Missing(inputs::GLIBC.0, inputs::GLIBC.1),
+    }
 }
 
 pub(super) fn glibc(subject: &Subject<'_>) -> Vec<Complaint> {
@@ -46,33 +56,69 @@ pub(super) fn glibc(subject: &Subject<'_>) -> Vec<Complaint> {
     }
 }
 
-pub(super) fn has_libraries(subject: &Subject<'_>) -> bool {
-    subject.policy.settings().libraries.is_some() && fact::is_dynamic(subject.facts)
+pub(super) fn libraries_scope(subject: &Subject<'_>) -> Scope {
+    if !fact::is_dynamic(subject.facts) {
+        return Scope::NotApplied(STATIC);
+    }
+    match subject.policy.settings().libraries {
+        Some(_) => Scope::Applied,
+        None => Scope::Missing(inputs::LIBRARIES.0, inputs::LIBRARIES.1),
+    }
 }
 
 pub(super) fn libraries(subject: &Subject<'_>) -> Vec<Complaint> {
     let allowed = subject.policy.settings().libraries.as_deref().unwrap_or_default();
+    not_allowed(&subject.facts.needed, allowed).into_iter().collect()
+}
+
+/// The complaint about those of the `needed` libraries that no pattern in `allowed` matches.
+pub(super) fn not_allowed(needed: &[String], allowed: &[String]) -> Option<Complaint> {
     let is_allowed = |name: &str| {
         allowed.iter().any(|pattern| is_like(name.as_bytes(), pattern.as_bytes(), false))
     };
-    let others: Vec<_> = subject.facts.needed.iter().filter(|name| !is_allowed(name)).collect();
+    let others: Vec<_> = needed.iter().filter(|name| !is_allowed(name)).collect();
     if others.is_empty() {
-        return Vec::new();
+        return None;
     }
     let shown = others.iter().take(SHOWN).map(|name| quote(name.as_bytes()));
     let mut evidence = format!("DT_NEEDED {}", shown.collect::<Vec<_>>().join(", "));
     if others.len() > SHOWN {
         evidence.push_str(&format!(" and {} more", others.len() - SHOWN));
     }
-    vec![Complaint::new(
+    Some(Complaint::new(
         "the program needs shared libraries that the policy does not allow",
         evidence,
         "link them statically, or add them to `libraries` in the policy",
-    )]
+    ))
 }
 
-pub(super) fn has_limit(subject: &Subject<'_>) -> bool {
-    subject.policy.settings().max_size.file.is_some()
+pub(super) fn size_scope(subject: &Subject<'_>) -> Scope {
+    let limits = subject.policy.settings().max_size;
+    limit_scope(limits.file.is_some(), limits.is_empty())
+}
+
+/// The scope of `size` where there is a limit for this kind of file, or where there is none for any.
+pub(super) fn limit_scope(has_limit: bool, no_limits: bool) -> Scope {
+    if has_limit {
+        Scope::Applied
+    } else if no_limits {
+        Scope::Missing(inputs::SIZE.0, inputs::SIZE.1)
+    } else {
+        Scope::NotApplied("`max-size` of the policy has no limit for this kind of file")
+    }
+}
+
+/// The scope of `growth`; as [`limit_scope`], and where the base has the file.
+pub(super) fn growth_limit_scope(has_limit: bool, no_limits: bool, in_base: bool) -> Scope {
+    if has_limit && in_base {
+        Scope::Applied
+    } else if has_limit {
+        Scope::NotApplied("no base has its size")
+    } else if no_limits {
+        Scope::Missing(inputs::GROWTH.0, inputs::GROWTH.1)
+    } else {
+        Scope::NotApplied("`max-growth` of the policy has no limit for this kind of file")
+    }
 }
 
 pub(super) fn size(subject: &Subject<'_>) -> Vec<Complaint> {
@@ -80,8 +126,9 @@ pub(super) fn size(subject: &Subject<'_>) -> Vec<Complaint> {
     too_large("program", subject.facts.size, limit).into_iter().collect()
 }
 
-pub(super) fn has_growth(subject: &Subject<'_>) -> bool {
-    subject.policy.settings().max_growth.file.is_some() && subject.about.base.is_some()
+pub(super) fn growth_scope(subject: &Subject<'_>) -> Scope {
+    let limits = subject.policy.settings().max_growth;
+    growth_limit_scope(limits.file.is_some(), limits.is_empty(), subject.about.base.is_some())
 }
 
 pub(super) fn growth(subject: &Subject<'_>) -> Vec<Complaint> {

@@ -37,7 +37,13 @@ pub fn page() -> String {
     let mut page = "# Lints\n\nWhat `cargo longshore verify` looks at in a file, and what each \
                     lint means. `--deny`, `--warn` and `--allow` with a lint's name change how \
                     much it weighs. A file that cannot be read, and one that a packer hides, is \
-                    refused whatever is allowed.\n"
+                    refused whatever is allowed.\n\nA lint that is denied or warned of by its name \
+                    is applied to every file, also where it is not by default: `static` then to any \
+                    program, `page-size` with the largest page size of the file's machine, \
+                    `cpu-level` with x86-64-v1. A lint without an input that it needs, as \
+                    `machine` without `--target`, is a usage error. A lint without a meaning for \
+                    a file, as `cpu-level` for arm64, is listed as not applied, with the \
+                    reason.\n"
         .to_owned();
     for lint in &LINTS {
         let _ = write!(page, "\n## {}", text(lint).trim_end());

@@ -1,64 +1,123 @@
 //! Verdicts on programs for other systems than Linux, by those lints that mean something there.
 
 use super::{
-    About, LINTS, Policy, READABLE,
-    expected::{grown, too_large},
-    finding, leftover,
-    lint::Complaint,
+    About, Choice, LINTS, Lint, Policy, READABLE,
+    expected::{grown, growth_limit_scope, limit_scope, not_allowed, too_large},
+    finding, leftover, linkage,
+    lint::{Complaint, Scope},
     mode,
+    policy::inputs,
     text::Texts,
+    verdict,
 };
 use crate::{
     elf::{Source, quote},
     foreign::{Foreign, Format, Kind},
-    schema::{
-        dist::{Level, Verdict},
-        verify::Fact,
-    },
+    schema::{dist::Verdict, verify::Fact},
 };
+
+/// The lints that have no meaning for such files, and why.
+const MEANINGLESS: [(&str, &str); 6] = [
+    ("float-abi", "such machines pass floating-point numbers in one way only"),
+    ("glibc", "such files do not use glibc"),
+    ("static-glibc", "such files do not use glibc"),
+    ("page-size", "only Linux kernels have different page sizes"),
+    ("allocator-page-size", "only Linux kernels have different page sizes"),
+    ("cpu-level", "such files do not record a level"),
+];
 
 /// The verdict on a program whose facts were read from `source`, under `policy`, and on what is
 /// known `about` it beside that.
 pub fn foreign(source: Source<'_>, facts: &Foreign, about: &About, policy: &Policy) -> Verdict {
-    let settings = policy.settings();
     let path = match Texts::paths(source, policy) {
         Ok(path) => path,
         Err(error) => return super::unreadable(&error.to_string()),
     };
-    let checks: [(&str, bool, Vec<Complaint>); 10] = [
-        ("program", true, program(facts)),
-        ("machine", policy.machine().is_some(), machine(facts, policy)),
-        ("stripped", true, stripped(facts)),
-        ("nx-stack", true, nx_stack(facts)),
-        ("run-path", facts.format == Format::MachO, run_path(facts)),
-        ("build-path", true, leftover::path(path.as_deref())),
-        ("privileges", about.mode.is_some(), mode::of_privileges(about.mode)),
-        ("mode", about.mode.is_some(), mode::of_mode(about.mode, is_unix_program(facts))),
-        (
-            "size",
-            settings.max_size.file.is_some(),
-            too_large("program", facts.size, settings.max_size.file).into_iter().collect(),
-        ),
-        (
-            "growth",
-            settings.max_growth.file.is_some() && about.base.is_some(),
-            grown("program", facts.size, about.base, settings.max_growth.file)
-                .into_iter()
-                .collect(),
-        ),
-    ];
-    let mut lints = vec![READABLE.to_owned()];
-    let mut findings = Vec::new();
-    for (id, applies, complaints) in checks {
-        let lint = LINTS.iter().find(|lint| lint.id == id).filter(|_| applies);
-        let Some(level) = lint.map(|lint| policy.level(lint)).filter(|l| *l != Level::Allow) else {
-            continue;
-        };
-        lints.push(id.to_owned());
-        findings.extend(complaints.into_iter().map(|complaint| finding(id, level, complaint)));
+    let mut choice = Choice::default();
+    for lint in &LINTS {
+        choice.add(lint, policy, scope(lint, facts, about, policy));
     }
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
-    Verdict { accepted: findings.iter().all(|found| found.level < Level::Deny), lints, findings }
+    let Choice { applied, not_applied, mut findings } = choice;
+    let mut lints = vec![READABLE.to_owned()];
+    for (lint, level) in applied {
+        lints.push(lint.id.to_owned());
+        let complaints = check(lint, facts, about, policy, path.as_deref());
+        findings.extend(complaints.into_iter().map(|found| finding(lint.id, level, found)));
+    }
+    verdict(lints, not_applied, findings)
+}
+
+/// Whether the lint is applied to such a file.
+fn scope(lint: &Lint, facts: &Foreign, about: &About, policy: &Policy) -> Scope {
+    let (settings, named) = (policy.settings(), policy.is_named(lint));
+    let known =
+        |is: bool, reason| if is || named { Scope::Applied } else { Scope::NotApplied(reason) };
+    match lint.id {
+        "program" | "stripped" | "nx-stack" | "build-path" => Scope::Applied,
+        "machine" if policy.machine().is_some() => Scope::Applied,
+        "machine" => linkage::NO_MACHINE,
+        "run-path" => known(facts.format == Format::MachO, "PE files have no search path"),
+        "privileges" | "mode" => mode::mode_scope(about.mode, named),
+        "size" => limit_scope(settings.max_size.file.is_some(), settings.max_size.is_empty()),
+        "growth" => growth_limit_scope(
+            settings.max_growth.file.is_some(),
+            settings.max_growth.is_empty(),
+            about.base.is_some(),
+        ),
+        "libraries" if named && settings.libraries.is_none() => {
+            Scope::Missing(inputs::LIBRARIES.0, inputs::LIBRARIES.1)
+        }
+        id => match MEANINGLESS.iter().find(|(lint, _)| *lint == id) {
+            Some((_, reason)) => Scope::NotApplied(reason),
+            None => known(false, "it is applied to ELF files only"),
+        },
+    }
+}
+
+/// What the lint finds in such a file.
+fn check(
+    lint: &Lint,
+    facts: &Foreign,
+    about: &About,
+    policy: &Policy,
+    path: Option<&[u8]>,
+) -> Vec<Complaint> {
+    let settings = policy.settings();
+    match lint.id {
+        "program" => program(facts),
+        "machine" => machine(facts, policy),
+        "stripped" => stripped(facts),
+        "nx-stack" => nx_stack(facts),
+        "run-path" => run_path(facts),
+        "build-path" => leftover::path(path),
+        "privileges" => mode::of_privileges(about.mode),
+        "mode" => mode::of_mode(about.mode, is_unix_program(facts)),
+        "size" => too_large("program", facts.size, settings.max_size.file).into_iter().collect(),
+        "growth" => {
+            grown("program", facts.size, about.base, settings.max_growth.file).into_iter().collect()
+        }
+        "libraries" => {
+            let allowed = settings.libraries.as_deref().unwrap_or_default();
+            not_allowed(&facts.libraries, allowed).into_iter().collect()
+        }
+        "static" if !facts.libraries.is_empty() => {
+            let names = facts.libraries.iter().take(8).map(|name| quote(name.as_bytes()));
+            let names = names.collect::<Vec<_>>().join(", ");
+            vec![Complaint::new(
+                "the program needs shared libraries",
+                names,
+                "programs of this system cannot do without",
+            )]
+        }
+        "static" => Vec::new(),
+        "dynamic" if !facts.libraries.is_empty() => Vec::new(),
+        "build-id" if facts.id.is_some() => Vec::new(),
+        id => vec![Complaint::new(
+            format!("`{id}` cannot be checked in a {} file", facts.format.name()),
+            "the lint is defined for ELF files",
+            format!("leave `{id}` out of `deny` and `warn` for such files"),
+        )],
+    }
 }
 
 fn is_unix_program(facts: &Foreign) -> bool {

@@ -2,7 +2,7 @@
 
 use super::{
     fact,
-    lint::{Complaint, Subject},
+    lint::{Complaint, Scope, Subject},
 };
 use crate::{
     elf::{Facts, Libc, Shape, machine_name, needle, quote},
@@ -12,24 +12,42 @@ use crate::{
 /// `EI_OSABI` of Linux programs: 0 (System V) or 3 (GNU, set where a GNU extension is used).
 const LINUX_OS_ABI: [u8; 2] = [0, 3];
 
-pub(super) fn has_target(subject: &Subject<'_>) -> bool {
-    subject.policy.target().is_some()
+/// How a target is given.
+const NAME_TARGET: &str = "name the target with `--target TRIPLE`";
+
+/// The scope of `machine` where no machine is expected.
+pub(super) const NO_MACHINE: Scope =
+    Scope::Missing("neither a target nor a known platform is given", NAME_TARGET);
+
+pub(super) fn build_id_scope(subject: &Subject<'_>) -> Scope {
+    Scope::expected(subject, subject.policy.target().is_some(), "no target is given")
 }
 
-pub(super) fn has_machine(subject: &Subject<'_>) -> bool {
-    subject.policy.machine().is_some()
+pub(super) fn machine_scope(subject: &Subject<'_>) -> Scope {
+    if subject.policy.machine().is_some() {
+        return Scope::Applied;
+    }
+    NO_MACHINE
 }
 
-pub(super) fn has_page_size(subject: &Subject<'_>) -> bool {
-    subject.policy.page_size().is_some()
+/// The names of functions that checks call are in the file only where a dynamic linker needs them.
+pub(super) fn dynamic_names_scope(subject: &Subject<'_>) -> Scope {
+    Scope::expected(subject, fact::is_dynamic(subject.facts), "a static program has no such names")
 }
 
-pub(super) fn is_dynamic(subject: &Subject<'_>) -> bool {
-    fact::is_dynamic(subject.facts)
-}
-
-pub(super) fn has_float_abi(subject: &Subject<'_>) -> bool {
-    wanted_float_abi(subject).is_some()
+pub(super) fn float_abi_scope(subject: &Subject<'_>) -> Scope {
+    let has_several = |machine: u16| matches!(machine, fact::ARM | fact::RISCV);
+    match subject.policy.target() {
+        _ if wanted_float_abi(subject).is_some() => Scope::Applied,
+        Some(target) if has_several(target.spec.elf.machine.number()) => Scope::Missing(
+            "the name of the target does not say how floating-point numbers are passed",
+            "name it as rustc does: `…eabihf`, `…eabi`, `riscv64gc-…`",
+        ),
+        None if has_several(subject.facts.machine) => {
+            Scope::Missing("no target is given", NAME_TARGET)
+        }
+        _ => Scope::NotApplied("such machines pass floating-point numbers in one way only"),
+    }
 }
 
 /// What the target's name says (rustc's book, "Platform Support"): ARM's end in `hf` where numbers
@@ -62,12 +80,24 @@ pub(super) fn float_abi(subject: &Subject<'_>) -> Vec<Complaint> {
     )]
 }
 
-pub(super) fn static_expected(subject: &Subject<'_>) -> bool {
+fn static_expected(subject: &Subject<'_>) -> bool {
     matches!(subject.policy.linkage(subject.facts), Some(Linkage::Static | Linkage::StaticPie))
 }
 
-pub(super) fn static_pie_expected(subject: &Subject<'_>) -> bool {
-    subject.policy.linkage(subject.facts) == Some(Linkage::StaticPie)
+pub(super) fn static_scope(subject: &Subject<'_>) -> Scope {
+    Scope::expected(subject, static_expected(subject), "static linkage is not expected of it")
+}
+
+pub(super) fn static_pie_scope(subject: &Subject<'_>) -> Scope {
+    let expected = subject.policy.linkage(subject.facts) == Some(Linkage::StaticPie);
+    Scope::expected(subject, expected, "`static-pie` linkage is not expected of it")
+}
+
+pub(super) fn static_glibc_scope(subject: &Subject<'_>) -> Scope {
+    if !static_expected(subject) && fact::is_dynamic(subject.facts) {
+        return Scope::NotApplied("it is not static");
+    }
+    Scope::expected(subject, static_expected(subject), "static linkage is not expected of it")
 }
 
 /// An object file needs no interpreter and no library either, and is no program for it. Without a
@@ -80,7 +110,7 @@ pub(super) fn program(subject: &Subject<'_>) -> Vec<Complaint> {
         Shape::Object => Some("an object file (ET_REL)".to_owned()),
         Shape::Core => Some("a core dump (ET_CORE)".to_owned()),
         Shape::Other(number) => Some(format!("of a kind that is not run (e_type {number})")),
-        Shape::SharedObject if has_target(subject) && facts.interpreter.is_none() => {
+        Shape::SharedObject if subject.policy.target().is_some() && facts.interpreter.is_none() => {
             Some("a shared object (ET_DYN without DF_1_PIE and without an interpreter)".to_owned())
         }
         _ => None,
@@ -205,8 +235,17 @@ pub(super) fn static_pie(subject: &Subject<'_>) -> Vec<Complaint> {
             "e_type is ET_DYN without DF_1_PIE",
             "link it as a program with `-pie`, not as a shared object",
         ),
-        // What else is wrong is for `static` and `program` to say.
-        _ => return Vec::new(),
+        Shape::StaticPie => return Vec::new(),
+        // Reported by `static` and `program`, unless this lint was named.
+        _ if !subject.named => return Vec::new(),
+        Shape::Pie => {
+            let needs = dynamic_needs(subject.facts).unwrap_or_default();
+            let hint = "build for a musl target, or with `-C target-feature=+crt-static`";
+            return vec![Complaint::new("the program is not static", needs, hint)];
+        }
+        Shape::Object | Shape::Core | Shape::Other(_) => {
+            ("e_type is neither ET_EXEC nor ET_DYN", "give the program itself")
+        }
     };
     let message = "the program cannot be loaded at any address";
     vec![Complaint::new(message, evidence, hint)]

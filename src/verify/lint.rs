@@ -22,8 +22,28 @@ pub(super) struct Subject<'a> {
     pub(super) facts: &'a Facts,
     pub(super) policy: &'a Policy,
     pub(super) about: &'a About,
-    /// Empty until it is known which lints look.
+    /// Empty until it is known which lints are applied.
     pub(super) texts: &'a Texts,
+    /// Whether the user gave this lint a level by its name, so that it has to be applied.
+    pub(super) named: bool,
+}
+
+/// Whether a lint is applied to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// It is.
+    Applied,
+    /// It has nothing to check in such a file, and why.
+    NotApplied(&'static str),
+    /// It would check something, and an input is missing: which one, and how to give it.
+    Missing(&'static str, &'static str),
+}
+
+impl Scope {
+    /// Applied where `is` holds or the user named the lint; else not, for that reason.
+    pub(super) fn expected(subject: &Subject<'_>, is: bool, reason: &'static str) -> Self {
+        if is || subject.named { Scope::Applied } else { Scope::NotApplied(reason) }
+    }
 }
 
 /// What a lint has to say: one sentence, what in the file shows it, and what to do.
@@ -57,8 +77,8 @@ pub struct Lint {
     pub detected: &'static str,
     /// What it cannot know.
     pub unknown: &'static str,
-    /// Whether it has anything to say of such a file under such a policy.
-    pub(super) applies: fn(&Subject<'_>) -> bool,
+    /// Whether it is applied to such a file under such a policy.
+    pub(super) scope: fn(&Subject<'_>) -> Scope,
     pub(super) check: fn(&Subject<'_>) -> Vec<Complaint>,
 }
 
@@ -68,6 +88,6 @@ impl fmt::Debug for Lint {
     }
 }
 
-pub(super) fn always(_: &Subject<'_>) -> bool {
-    true
+pub(super) fn always(_: &Subject<'_>) -> Scope {
+    Scope::Applied
 }

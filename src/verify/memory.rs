@@ -2,7 +2,7 @@
 
 use super::{
     CpuLevel, fact,
-    lint::{Complaint, Subject},
+    lint::{Complaint, Scope, Subject},
 };
 use crate::elf::{Libc, Segment, Shape, needle};
 
@@ -24,9 +24,12 @@ fn join(places: impl IntoIterator<Item = String>) -> Option<String> {
     (!shown.is_empty()).then(|| shown.join(", "))
 }
 
+pub(super) fn nx_stack_scope(subject: &Subject<'_>) -> Scope {
+    Scope::expected(subject, !is_object(subject), "it is not a program, and has no stack")
+}
+
 pub(super) fn nx_stack(subject: &Subject<'_>) -> Vec<Complaint> {
     let (message, evidence) = match subject.facts.stack {
-        _ if is_object(subject) => return Vec::new(),
         Some(stack) if !stack.executable => return Vec::new(),
         Some(_) => ("the program asks for an executable stack", "PT_GNU_STACK has PF_X"),
         None => (
@@ -67,10 +70,27 @@ pub(super) fn text_relocations(subject: &Subject<'_>) -> Vec<Complaint> {
     )]
 }
 
+/// The largest page size of Linux kernels for a machine, by `e_machine` (`PAGE_SIZE` in
+/// arch/*/Kconfig): what is expected of a file where no target and no policy says it.
+fn largest_page(machine: u16) -> u64 {
+    const MIPS: u16 = 8;
+    const PPC64: u16 = 21;
+    const LOONGARCH: u16 = 258;
+    match machine {
+        fact::AARCH64 | MIPS | PPC64 | LOONGARCH => 64 << 10,
+        _ => SMALL_PAGE,
+    }
+}
+
+pub(super) fn page_size_scope(subject: &Subject<'_>) -> Scope {
+    Scope::expected(subject, subject.policy.page_size().is_some(), "no page size is given")
+}
+
 /// The kernel maps whole pages, so an address and its offset must agree below the page size
 /// (gABI, "Program Header", `p_align`).
 pub(super) fn page_size(subject: &Subject<'_>) -> Vec<Complaint> {
-    let page = subject.policy.page_size().unwrap_or(1).max(1);
+    let natural = || largest_page(subject.facts.machine);
+    let page = subject.policy.page_size().unwrap_or_else(natural).max(1);
     let segments = subject.facts.segments.iter();
     let loaded = segments.filter(|s| s.is_loaded() && s.memory_size > 0);
     let bad = loaded.filter_map(|segment| {
@@ -98,8 +118,9 @@ pub(super) fn page_size(subject: &Subject<'_>) -> Vec<Complaint> {
     )]
 }
 
-pub(super) fn large_pages(subject: &Subject<'_>) -> bool {
-    subject.policy.page_size().is_some_and(|size| size > SMALL_PAGE)
+pub(super) fn allocator_scope(subject: &Subject<'_>) -> Scope {
+    let large = subject.policy.page_size().is_some_and(|size| size > SMALL_PAGE);
+    Scope::expected(subject, large, "no page size above 4 KiB is expected")
 }
 
 /// jemalloc is built for one page size, and aborts under a larger one though the file is loaded.
@@ -116,14 +137,25 @@ pub(super) fn allocator_page_size(subject: &Subject<'_>) -> Vec<Complaint> {
     )]
 }
 
-/// Where somebody does what the header asks for: a dynamic linker, or glibc's start-up code.
-pub(super) fn relro_matters(subject: &Subject<'_>) -> bool {
+/// Whether a dynamic linker or glibc's start-up code enforces what the header asks for.
+fn relro_is_enforced(subject: &Subject<'_>) -> bool {
     !is_object(subject) && (fact::is_dynamic(subject.facts) || subject.facts.libc == Libc::Glibc)
+}
+
+pub(super) fn relro_scope(subject: &Subject<'_>) -> Scope {
+    Scope::expected(subject, relro_is_enforced(subject), "static start-up code does not enforce it")
 }
 
 pub(super) fn relro(subject: &Subject<'_>) -> Vec<Complaint> {
     let facts = subject.facts;
     let (message, evidence) = match (facts.relro, facts.bind_now) {
+        (true, _) if !relro_is_enforced(subject) => {
+            return vec![Complaint::new(
+                "tables of addresses in it stay writable",
+                "it has PT_GNU_RELRO, which the start-up code of static programs does not enforce",
+                "leave `relro` out of `deny` and `warn` for static programs",
+            )];
+        }
         (false, _) => ("tables of addresses in it stay writable", "it has no PT_GNU_RELRO"),
         (true, false) if fact::is_dynamic(facts) => (
             "the table of functions from shared libraries stays writable",
@@ -138,9 +170,11 @@ pub(super) fn relro(subject: &Subject<'_>) -> Vec<Complaint> {
     )]
 }
 
-pub(super) fn has_cpu_level(subject: &Subject<'_>) -> bool {
-    let x86 = matches!(subject.facts.machine, fact::X86 | fact::X86_64);
-    x86 && subject.policy.cpu().is_some()
+pub(super) fn cpu_level_scope(subject: &Subject<'_>) -> Scope {
+    if !matches!(subject.facts.machine, fact::X86 | fact::X86_64) {
+        return Scope::NotApplied("only x86-64 has such levels");
+    }
+    Scope::expected(subject, subject.policy.cpu().is_some(), "no target and no level is given")
 }
 
 pub(super) fn cpu_level(subject: &Subject<'_>) -> Vec<Complaint> {
@@ -156,7 +190,21 @@ pub(super) fn cpu_level(subject: &Subject<'_>) -> Vec<Complaint> {
     )]
 }
 
+/// The complaint about a static program, which does not show what it calls.
+fn no_names(subject: &Subject<'_>) -> Option<Complaint> {
+    (!fact::is_dynamic(subject.facts)).then(|| {
+        Complaint::new(
+            "a static program does not show whether it has such checks",
+            "it has no dynamic symbol table",
+            "leave the lint out of `deny` and `warn` for static programs",
+        )
+    })
+}
+
 pub(super) fn canary(subject: &Subject<'_>) -> Vec<Complaint> {
+    if let Some(complaint) = no_names(subject) {
+        return vec![complaint];
+    }
     if subject.facts.canary {
         return Vec::new();
     }
@@ -168,6 +216,9 @@ pub(super) fn canary(subject: &Subject<'_>) -> Vec<Complaint> {
 }
 
 pub(super) fn fortify(subject: &Subject<'_>) -> Vec<Complaint> {
+    if let Some(complaint) = no_names(subject) {
+        return vec![complaint];
+    }
     if !subject.facts.fortified.is_empty() {
         return Vec::new();
     }

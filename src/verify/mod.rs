@@ -30,8 +30,8 @@ pub use lint::{About, Lint};
 pub use mode::Mode;
 pub(crate) use policy::of_architecture;
 pub use policy::{
-    CpuLevel, Day, GlibcVersion, Growth, KEYS as POLICY_KEYS, Limits, Policy, Settings, Size,
-    Waiver,
+    CpuLevel, Day, GlibcVersion, Growth, Inputs, KEYS as POLICY_KEYS, Limits, Policy, Settings,
+    Size, Waiver,
 };
 pub use render::Report;
 pub use run::{End, Run};
@@ -39,9 +39,9 @@ pub use whole::{Limited, Measured, Whole, whole};
 
 use crate::{
     elf::{Facts, Source},
-    schema::dist::{Finding, Level, Verdict},
+    schema::dist::{Finding, Level, NotApplied, Verdict},
 };
-use lint::{Complaint, Subject};
+use lint::{Complaint, Scope, Subject};
 use text::Texts;
 
 /// The id of the finding on a file that cannot be looked at. It is no lint: it cannot be allowed.
@@ -89,26 +89,79 @@ pub fn judge<'a>(
         return refused(packed(packer, facts));
     }
     let nothing = Texts::default();
-    let subject = Subject { facts, policy, about, texts: &nothing };
-    let chosen = LINTS.iter().map(|lint| (lint, policy.level(lint)));
-    let chosen: Vec<_> =
-        chosen.filter(|(lint, level)| *level != Level::Allow && (lint.applies)(&subject)).collect();
-    let names: Vec<_> = chosen.iter().map(|(lint, _)| lint.id).collect();
+    let subject = Subject { facts, policy, about, texts: &nothing, named: false };
+    let mut choice = Choice::default();
+    for lint in &LINTS {
+        let named = policy.is_named(lint);
+        choice.add(lint, policy, (lint.scope)(&Subject { named, ..subject }));
+    }
+    let Choice { applied, not_applied, mut findings } = choice;
+    let names: Vec<_> = applied.iter().map(|(lint, _)| lint.id).collect();
     let texts = match Texts::read(source.into(), facts, policy, &names) {
         Ok(texts) => texts,
         Err(error) => return unreadable(&error.to_string()),
     };
     let subject = Subject { texts: &texts, ..subject };
     let mut lints = vec![READABLE.to_owned(), PACKED.to_owned()];
-    let mut findings = Vec::new();
-    for (lint, level) in chosen {
+    for (lint, level) in applied {
         lints.push(lint.id.to_owned());
+        let subject = Subject { named: policy.is_named(lint), ..subject };
         let found = (lint.check)(&subject).into_iter();
         findings.extend(found.map(|complaint| finding(lint.id, level, complaint)));
     }
-    // Stable: findings of one level stay in the order of the table.
+    verdict(lints, not_applied, findings)
+}
+
+/// The verdict that these findings make; those of one level stay in their order.
+fn verdict(
+    lints: Vec<String>,
+    not_applied: Vec<NotApplied>,
+    mut findings: Vec<Finding>,
+) -> Verdict {
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
-    Verdict { accepted: findings.iter().all(|found| found.level < Level::Deny), lints, findings }
+    let accepted = findings.iter().all(|found| found.level < Level::Deny);
+    Verdict { accepted, lints, not_applied, findings }
+}
+
+/// The lints that are applied to a file, and those that are not.
+#[derive(Default)]
+struct Choice {
+    applied: Vec<(&'static Lint, Level)>,
+    not_applied: Vec<NotApplied>,
+    /// Those on lints that were named, and have no input.
+    findings: Vec<Finding>,
+}
+
+impl Choice {
+    /// Adds a lint of that scope.
+    fn add(&mut self, lint: &'static Lint, policy: &Policy, scope: Scope) {
+        let (level, requested) = (policy.level(lint), policy.is_named(lint));
+        let reason = match scope {
+            _ if level == Level::Allow && lint.level == Level::Allow => "it is off by default",
+            _ if level == Level::Allow => "it is allowed",
+            Scope::Applied => return self.applied.push((lint, level)),
+            Scope::NotApplied(reason) => reason,
+            Scope::Missing(reason, hint) => {
+                if requested {
+                    let complaint = Complaint::new(MISSING_INPUT, reason, hint);
+                    self.findings.push(finding(lint.id, level, complaint));
+                }
+                reason
+            }
+        };
+        let (lint, reason) = (lint.id.to_owned(), reason.to_owned());
+        self.not_applied.push(NotApplied { lint, reason, requested });
+    }
+}
+
+/// The message of a finding on a lint that was named and has not what it needs.
+const MISSING_INPUT: &str = "the lint cannot be applied: an input is missing";
+
+/// The first finding on a lint that was named and has not what it needs: a usage error, since another
+/// file would not change it.
+pub fn missing_input(verdict: &Verdict) -> Option<&Finding> {
+    let is_missing = |found: &&Finding| found.message == MISSING_INPUT && found.waived.is_none();
+    verdict.findings.iter().find(is_missing)
 }
 
 fn finding(lint: &str, level: Level, complaint: Complaint) -> Finding {
@@ -122,7 +175,7 @@ fn refused(finding: Finding) -> Verdict {
     if finding.lint != READABLE {
         lints.push(finding.lint.clone());
     }
-    Verdict { accepted: false, lints, findings: vec![finding] }
+    verdict(lints, Vec::new(), vec![finding])
 }
 
 /// The verdict on a file that cannot be looked at, and `why`: it is refused.
@@ -151,7 +204,22 @@ pub fn signed(refusal: Option<(&str, &str)>) -> Verdict {
         })
         .into_iter()
         .collect();
-    Verdict { accepted: findings.is_empty(), lints: vec![SIGNATURE.to_owned()], findings }
+    verdict(vec![SIGNATURE.to_owned()], Vec::new(), findings)
+}
+
+/// The verdict on a file of a release that was compared with its `dist.json`: `why` it differs.
+pub fn recorded(why: Option<&str>) -> Verdict {
+    let finding = |why: &str| Finding {
+        lint: RECORD.to_owned(),
+        level: Level::Deny,
+        message: "the file does not match `dist.json`".to_owned(),
+        evidence: why.to_owned(),
+        hint: "fetch the release again, or remove what does not belong to it; \
+               `cargo longshore dist` makes it again"
+            .to_owned(),
+        waived: None,
+    };
+    verdict(vec![RECORD.to_owned()], Vec::new(), why.map(finding).into_iter().collect())
 }
 
 fn packed(packer: &str, facts: &Facts) -> Finding {
@@ -168,5 +236,7 @@ fn packed(packer: &str, facts: &Facts) -> Finding {
 
 #[cfg(test)]
 mod catalogue_tests;
+#[cfg(test)]
+mod named_tests;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Lints on who may do what with a file.
 
-use super::lint::{Complaint, Subject};
+use super::lint::{Complaint, Scope, Subject};
 use crate::elf::Shape;
 
 /// What a file system says of a file beside its bytes.
@@ -17,8 +17,26 @@ const SETGID: u32 = 0o2000;
 const OWNER_RUNS: u32 = 0o100;
 const OTHERS_WRITE: u32 = 0o022;
 
-pub(super) fn is_known(subject: &Subject<'_>) -> bool {
-    subject.about.mode.is_some()
+pub(super) fn scope(subject: &Subject<'_>) -> Scope {
+    mode_scope(subject.about.mode, subject.named)
+}
+
+/// The scope of both lints for a file of that mode.
+pub(super) fn mode_scope(mode: Option<Mode>, named: bool) -> Scope {
+    if mode.is_some() || named {
+        Scope::Applied
+    } else {
+        Scope::NotApplied("its mode is not known")
+    }
+}
+
+/// The complaint about a file without a mode, which a lint that the user named cannot pass.
+fn unknown() -> Vec<Complaint> {
+    vec![Complaint::new(
+        "the mode of the file is not known",
+        "the archive does not record one",
+        "verify the file itself, or an archive that records modes",
+    )]
 }
 
 pub(super) fn privileges(subject: &Subject<'_>) -> Vec<Complaint> {
@@ -27,7 +45,7 @@ pub(super) fn privileges(subject: &Subject<'_>) -> Vec<Complaint> {
 
 pub(super) fn of_privileges(mode: Option<Mode>) -> Vec<Complaint> {
     let Some(mode) = mode else {
-        return Vec::new();
+        return unknown();
     };
     let found = [
         (mode.bits & SETUID != 0, "setuid"),
@@ -52,7 +70,7 @@ pub(super) fn mode(subject: &Subject<'_>) -> Vec<Complaint> {
 
 pub(super) fn of_mode(mode: Option<Mode>, program: bool) -> Vec<Complaint> {
     let Some(Mode { bits, .. }) = mode else {
-        return Vec::new();
+        return unknown();
     };
     let complaint = |message| {
         Complaint::new(message, format!("its mode is {bits:04o}"), "`chmod 0755` is usual")

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use super::catalogue::LINTS;
-use crate::schema::dist::{Finding, Level, Verdict};
+use crate::schema::dist::{Finding, Level, NotApplied, Verdict};
 
 /// A verdict that displays for people, without colours and without a final line break: one line
-/// when all is well; otherwise every finding in full, and the names of the checks that passed on
+/// when all is well, and one for each lint that was named and is not applied; otherwise every finding in full, and the names of the checks that passed on
 /// one line.
 #[derive(Clone, Copy, Debug)]
 pub struct Report<'a> {
@@ -28,7 +28,7 @@ impl<'a> Report<'a> {
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Verdict { accepted, lints, findings } = self.verdict;
+        let Verdict { accepted, lints, not_applied, findings } = self.verdict;
         let outcome = if *accepted { "accepted" } else { "refused" };
         write!(f, "`{}` {outcome}: ", self.name.escape_debug())?;
         let tallies =
@@ -43,6 +43,9 @@ impl fmt::Display for Report<'_> {
             .filter(|id| findings.iter().all(|finding| finding.lint != **id))
             .collect();
         write!(f, "{} passed", passed.len())?;
+        for NotApplied { lint, reason, .. } in not_applied.iter().filter(|of| of.requested) {
+            write!(f, "\n  not applied {lint}: {reason}")?;
+        }
         if findings.is_empty() {
             return Ok(());
         }

@@ -1,6 +1,9 @@
 //! What comes of running a program on the oldest processor that it is for.
 
-use super::lint::{Complaint, Subject};
+use super::{
+    lint::{Complaint, Scope, Subject},
+    policy::inputs,
+};
 
 /// What came of running a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,13 +44,17 @@ const PANIC: i32 = 101;
 /// its interpreter is not there.
 const CANNOT_START: [i32; 3] = [126, 127, 255];
 
-pub(super) fn was_asked(subject: &Subject<'_>) -> bool {
+pub(super) fn scope(subject: &Subject<'_>) -> Scope {
     let program = subject.facts.interpreter.is_some()
         || matches!(
             subject.facts.shape,
             crate::elf::Shape::Fixed | crate::elf::Shape::StaticPie | crate::elf::Shape::Pie
         );
-    program && subject.about.run.is_some()
+    match (program, &subject.about.run) {
+        (false, _) => Scope::NotApplied("it is not a program that can be started"),
+        (true, None) => Scope::Missing(inputs::RUN.0, inputs::RUN.1),
+        (true, Some(_)) => Scope::Applied,
+    }
 }
 
 pub(super) fn runs(subject: &Subject<'_>) -> Vec<Complaint> {

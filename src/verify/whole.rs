@@ -1,13 +1,13 @@
 //! Verdicts on archives and images as a whole; those on the files in them are their own.
 
 use super::{
-    ARCHIVE, LINTS, Policy, READABLE, RECORD,
-    expected::{grown, too_large},
+    ARCHIVE, Choice, Growth, LINTS, Policy, READABLE, RECORD, Size,
+    expected::{grown, growth_limit_scope, limit_scope, too_large},
     finding,
-    lint::Complaint,
+    lint::{Complaint, Scope},
+    verdict,
 };
-use super::{Growth, Size};
-use crate::schema::dist::{Finding, Level, Verdict};
+use crate::schema::dist::{Level, Verdict};
 
 /// What is known of an archive, or of the image of one platform.
 #[derive(Clone, Debug, Default)]
@@ -54,13 +54,14 @@ pub fn whole(of: &Whole, policy: &Policy) -> Verdict {
         deny(ARCHIVE, &of.hazards, message, hint);
     }
     let kind = if of.image { Measured::Image } else { Measured::Archive };
+    let mut not_applied = Vec::new();
     if let Some(size) = of.size {
         let limits = Limited { kind, size, base: of.base }.verdict(policy);
         lints.extend(limits.lints);
+        not_applied = limits.not_applied;
         findings.extend(limits.findings);
     }
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
-    Verdict { accepted: findings.iter().all(|found| found.level < Level::Deny), lints, findings }
+    verdict(lints, not_applied, findings)
 }
 
 /// What a limit is for.
@@ -104,25 +105,37 @@ impl Limited {
             Measured::Image => "image",
         };
         let (limit, growth) = self.limits(policy);
+        let settings = policy.settings();
+        let size_scope = limit_scope(limit.is_some(), settings.max_size.is_empty());
+        let growth_scope = growth_limit_scope(
+            growth.is_some(),
+            settings.max_growth.is_empty(),
+            self.base.is_some(),
+        );
         let complaints = [
-            ("size", limit.is_some(), too_large(what, self.size, limit)),
-            (
-                "growth",
-                growth.is_some() && self.base.is_some(),
-                grown(what, self.size, self.base, growth),
-            ),
+            ("size", size_scope, too_large(what, self.size, limit)),
+            ("growth", growth_scope, grown(what, self.size, self.base, growth)),
         ];
-        let (mut lints, mut findings) = (Vec::new(), Vec::new());
-        for (id, applies, complaint) in complaints {
+        let mut choice = Choice::default();
+        let mut found = Vec::new();
+        for (id, scope, complaint) in complaints {
             let Some(lint) = LINTS.iter().find(|lint| lint.id == id) else { continue };
-            let level = policy.level(lint);
-            if applies && level != Level::Allow {
-                lints.push(id.to_owned());
-                findings.extend(complaint.map(|complaint| finding(id, level, complaint)));
-            }
+            // A limit that is missing altogether is a usage error long before.
+            let scope = match scope {
+                Scope::Missing(reason, _) => Scope::NotApplied(reason),
+                scope => scope,
+            };
+            choice.add(lint, policy, scope);
+            found.extend(complaint.map(|complaint| (id, complaint)));
         }
-        let accepted = findings.iter().all(|found: &Finding| found.level < Level::Deny);
-        Verdict { accepted, lints, findings }
+        let Choice { applied, not_applied, mut findings } = choice;
+        let mut lints = Vec::new();
+        for (lint, level) in applied {
+            lints.push(lint.id.to_owned());
+            let own = found.extract_if(.., |(id, _)| *id == lint.id);
+            findings.extend(own.map(|(id, complaint)| finding(id, level, complaint)));
+        }
+        verdict(lints, not_applied, findings)
     }
 
     /// How many bytes it may still grow under every limit; negative where one is broken, none where

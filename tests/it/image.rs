@@ -317,8 +317,8 @@ fn buildkit_makes_the_same_of_the_built_in_recipe() {
     let Some(buildkit) = BuildKit::start() else {
         return;
     };
-    let platforms = ["linux/amd64", "linux/arm64", "linux/arm/v7"];
-    let programs = platforms.map(|platform| (platform, platform.as_bytes()));
+    let platforms = ["linux/amd64", "linux/arm64"];
+    let programs = [(platforms[0], &program::amd64()[..]), (platforms[1], &program::arm64())];
     let labels = json!({ "labels": { "awkward": r#"a "b" 'c' \ \n $HOME ${d} # é  ,<&>"# } });
     let dist = Dist::new(&programs, labels);
     for platform in platforms {
@@ -333,7 +333,7 @@ fn buildkit_makes_the_same_of_the_built_in_recipe() {
     let paths = (dockerfile.as_path(), dist.root(), theirs.as_path());
     buildkit.build((paths.0, &paths.1, paths.2), &platforms.join(","), EPOCH, &[label]);
     let (ours, theirs) = (found(&dist.write("oci", "ours")), found(&theirs));
-    assert_eq!((ours.len(), theirs.len()), (3, 3));
+    assert_eq!((ours.len(), theirs.len()), (2, 2));
     for (our, their) in ours.iter().zip(&theirs) {
         assert_eq!(
             String::from_utf8_lossy(our.config.bytes()),

@@ -27,8 +27,41 @@ pub(crate) fn release() -> Dist {
         fs::write(archives.join(name), bytes).unwrap();
         sums.push_str(&format!("{}  {name}\n", Digest::of(bytes).hex()));
     }
-    fs::write(archives.join("SHA256SUMS"), sums).unwrap();
+    // Something signed has to cover the program, too.
+    let statement = provenance(&manifest(&dist));
+    fs::write(archives.join("hello.intoto.json"), &statement).unwrap();
+    sums.push_str(&format!("{}  hello.intoto.json\n", Digest::of(&statement).hex()));
+    fs::write(archives.join("SHA256SUMS"), &sums).unwrap();
+    let record = |kind: &str, name: &str, bytes: &[u8]| {
+        json!({ "kind": kind, "path": format!("archives/{name}"), "size": bytes.len(),
+            "sha256": Digest::of(bytes) })
+    };
+    let mut of = manifest(&dist);
+    of["documents"] = json!([
+        record("checksums", "SHA256SUMS", sums.as_bytes()),
+        record("spdx", "a b.tar.gz", b"one"),
+        record("cyclonedx", "hello.cdx.json", b"{}"),
+        record("provenance", "hello.intoto.json", &statement),
+    ]);
+    fs::write(dist.root().join("dist.json"), of.to_string()).unwrap();
     dist
+}
+
+/// A provenance of all binaries and images of a release.
+pub(crate) fn provenance(dist: &Value) -> Vec<u8> {
+    let named = |of: &Value, digest: &str| {
+        let hex = of[digest].as_str().unwrap().trim_start_matches("sha256:").to_owned();
+        json!({ "name": of["path"], "digest": { "sha256": hex } })
+    };
+    let artifacts = dist["artifacts"].as_array().unwrap().iter().map(|of| named(of, "sha256"));
+    let images = dist["images"].as_array().unwrap().iter().map(|of| named(of, "digest"));
+    let statement = json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": artifacts.chain(images).collect::<Vec<_>>(),
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {},
+    });
+    statement.to_string().into_bytes()
 }
 
 pub(crate) fn manifest(dist: &Dist) -> Value {
@@ -90,8 +123,7 @@ fn sign(home: &TempDir, dist: &Dist, key: &Path) -> Test {
 }
 
 fn verify(home: &TempDir, path: &Path, key: &str) -> Test {
-    // The program in it is at a fixed address, which is no matter here.
-    run(home.path(), "verify --allow static-pie").arg(path).arg("--signature").arg(key)
+    run(home.path(), "verify").arg(path).arg("--signature").arg(key)
 }
 
 #[test]
@@ -104,7 +136,7 @@ fn minisign_accepts_ours_and_we_its_own() {
     assert_eq!(ran.stdout, format!("{}\n", signature.display()));
     let said = keys.verifies(&sums);
     assert!(said.contains("Trusted comment: hello file:SHA256SUMS"), "{said}");
-    let document = &manifest(&dist)["documents"][0];
+    let document = manifest(&dist)["documents"].as_array().unwrap().last().unwrap().clone();
     assert_eq!(document["kind"], "minisign");
     assert_eq!(document["subject"], "archives/SHA256SUMS");
     assert_eq!(document["sha256"], Digest::of(&fs::read(&signature).unwrap()).to_string());
@@ -114,7 +146,7 @@ fn minisign_accepts_ours_and_we_its_own() {
     }
     // Signed again, it is told of once.
     sign(&home, &dist, &keys.secret()).run();
-    assert_eq!(manifest(&dist)["documents"].as_array().unwrap().len(), 1);
+    assert_eq!(manifest(&dist)["documents"].as_array().unwrap().len(), 5);
     // One of minisign's, hashed first and not (`-l`).
     for legacy in [false, true] {
         fs::remove_file(&signature).unwrap();
@@ -126,8 +158,98 @@ fn minisign_accepts_ours_and_we_its_own() {
             args.push("-l");
         }
         peer::run(&keys.minisign, args);
+        record(&dist, &signature);
         verify(&home, &dist.root(), &public).run();
     }
+}
+
+/// Has `dist.json` name the signature that is there now.
+fn record(dist: &Dist, signature: &Path) {
+    let bytes = fs::read(signature).unwrap();
+    let mut of = manifest(dist);
+    let last = of["documents"].as_array_mut().unwrap().last_mut().unwrap();
+    last["size"] = json!(bytes.len());
+    last["sha256"] = json!(Digest::of(&bytes));
+    fs::write(dist.root().join("dist.json"), of.to_string()).unwrap();
+}
+
+#[test]
+fn a_key_is_its_text_whatever_files_there_are() {
+    let (Some(keys), Some(others)) = (Keys::new(None), Keys::new(None)) else { return };
+    let (dist, home) = (release(), TempDir::new().unwrap());
+    sign(&home, &dist, &others.secret()).run();
+    // A file called as the key, with another key in it.
+    let line = keys.line();
+    if line.contains('/') {
+        fs::create_dir_all(home.path().join(&line).parent().unwrap()).unwrap();
+    }
+    fs::copy(others.public(), home.path().join(&line)).unwrap();
+    verify(&home, &dist.root(), &line).status(1).stdout("it is of the key ").run();
+    verify(&home, &dist.root(), &others.line()).run();
+}
+
+/// All that is in a release is signed, or rejected: the image, the binary, and a release that names
+/// fewer archives.
+#[test]
+fn what_a_signature_does_not_cover_is_rejected() {
+    let Some(keys) = Keys::new(None) else { return };
+    let (dist, home) = (release(), TempDir::new().unwrap());
+    let key = keys.public().display().to_string();
+    sign(&home, &dist, &keys.secret()).run();
+    verify(&home, &dist.root(), &key).run();
+    let good = manifest(&dist);
+    let uncovered = |name: &str| {
+        let text = verify(&home, &dist.root(), &key).status(1).stdout("it is not signed").run();
+        let line = format!("`{}` refused", dist.root().join(name).display());
+        assert!(text.stdout.contains(&line), "no `{line}` in {}", text.stdout);
+        fs::write(dist.root().join("dist.json"), good.to_string()).unwrap();
+    };
+    let change = |change: &dyn Fn(&mut Value)| {
+        let mut of = manifest(&dist);
+        change(&mut of);
+        fs::write(dist.root().join("dist.json"), of.to_string()).unwrap();
+    };
+    // Another binary, of which `dist.json` knows.
+    let binary = dist.root().join("linux/amd64/bin/hello");
+    let right = fs::read(&binary).unwrap();
+    let mut evil = right.clone();
+    *evil.get_mut(180).unwrap() ^= 1;
+    fs::write(&binary, &evil).unwrap();
+    change(&|of| of["artifacts"][0]["sha256"] = json!(Digest::of(&evil)));
+    uncovered("linux/amd64/bin/hello");
+    fs::write(&binary, &right).unwrap();
+    // An image that was not there.
+    let saved: Vec<_> = fs::read_dir(dist.root().join("archives"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (fs::read(&path).unwrap(), path))
+        .collect();
+    dist.image(&[]);
+    for name in ["digests.txt", "SHA256SUMS"] {
+        let _ = fs::remove_file(dist.root().join("archives").join(name));
+    }
+    for (bytes, path) in &saved {
+        fs::write(path, bytes).unwrap();
+    }
+    change(&|of| of["documents"] = good["documents"].clone());
+    uncovered("image/hello");
+    fs::remove_dir_all(dist.root().join("image")).unwrap();
+    // A document that only `dist.json` knows, and no provenance.
+    fs::write(dist.root().join("note.txt"), "text").unwrap();
+    change(&|of| {
+        let note = json!({ "kind": "spdx", "path": "note.txt", "size": 4,
+            "sha256": Digest::of(b"text") });
+        of["documents"].as_array_mut().unwrap().push(note);
+    });
+    uncovered("note.txt");
+    fs::remove_file(dist.root().join("note.txt")).unwrap();
+    change(&|of| of["documents"].as_array_mut().unwrap().retain(|of| of["kind"] != "provenance"));
+    uncovered("linux/amd64/bin/hello");
+    verify(&home, &dist.root(), &key).run();
+    // A real release: digests.txt covers its image, its archive the binary.
+    let dist = crate::verify_release::release();
+    sign(&home, &dist, &keys.secret()).run();
+    verify(&home, &dist.root(), &key).run();
 }
 
 #[test]
@@ -185,7 +307,7 @@ fn what_is_no_key_is_refused_before_anything_is_written() {
     let nothing = run(home.path(), &format!("sign --dist {}", dist.root().display()));
     nothing.status(2).stderr("nothing is said of what to sign with").run();
     assert!(!dist.root().join("archives/SHA256SUMS.minisig").exists());
-    assert_eq!(manifest(&dist).get("documents"), None);
+    assert_eq!(manifest(&dist)["documents"].as_array().unwrap().len(), 4);
     // And what does not verify.
     let secret = keys.secret().display().to_string();
     for (key, why) in [

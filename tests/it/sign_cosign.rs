@@ -18,6 +18,7 @@ use crate::{
         command::Test,
         dist::{Dist, digest},
         peer,
+        proxy::{Act, Proxy},
         registry::Registry,
     },
 };
@@ -72,7 +73,7 @@ impl Cosign {
 
     fn verify(&self, path: &Path, key: &str) -> Test {
         let root = format!("--cosign-arg=--trusted-root={}", self.key("root.json").display());
-        let test = run(self.home.path(), "verify --allow static-pie").arg(path);
+        let test = run(self.home.path(), "verify").arg(path);
         let test = test.arg("--signature").arg(self.key(key));
         self.with(test.arg("--cosign-arg=--insecure-ignore-tlog=true").arg(root))
     }
@@ -90,7 +91,8 @@ fn cosign_signs_the_checksums_and_each_version_verifies_what_each_signed() {
         assert!(!bundle.exists());
         let ran = cosign.sign(&dist, "cosign.key").run();
         assert_eq!(ran.stdout, format!("{}\n", bundle.display()));
-        assert_eq!(manifest(&dist)["documents"][0]["kind"], "sigstore");
+        let documents = manifest(&dist)["documents"].as_array().unwrap().clone();
+        assert_eq!(documents.last().unwrap()["kind"], "sigstore");
         for other in &all {
             fs::copy(cosign.key("cosign.pub"), other.key("theirs.pub")).unwrap();
             other.verify(&dist.root(), "theirs.pub").stdout("SHA256SUMS` accepted").run();
@@ -179,4 +181,62 @@ fn images_are_signed_by_their_digest_beside_what_is_attached() {
         assert_eq!(ours.count(), 2, "{list}");
         verify("cosign.pub").run();
     }
+}
+
+/// A registry that gives another image for the tag, except to cosign.
+#[test]
+fn cosign_verifies_the_image_that_was_read() {
+    let Some(registry) = Registry::start() else { return };
+    for (n, cosign) in Cosign::all().iter().enumerate() {
+        let dist = attach::release();
+        let name = format!("hello{n}");
+        let (host, home) = (&registry.address, cosign.home.path());
+        let push = |tag: &str, dist: &Dist| {
+            let args =
+                format!("push {host}/{name}:{tag} --no-attach --dist {}", dist.root().display());
+            run(home, &args).run().stdout.trim().to_owned()
+        };
+        let good = push("1", &dist);
+        let other = Dist::new(
+            &[("linux/amd64", &crate::support::program::amd64()[..])],
+            serde_json::json!({ "labels": { "other": "1" } }),
+        );
+        other.image(&[]);
+        let evil = push("evil", &other);
+        let mut sign = Command::new(&cosign.program);
+        sign.args(["sign", "--yes", "--key"]).arg(cosign.key("cosign.key"));
+        for arg in &cosign.offline {
+            sign.arg(arg.trim_start_matches("--cosign-arg="));
+        }
+        let signed = sign.arg(&good).env("COSIGN_PASSWORD", PASSWORD).output().unwrap();
+        assert!(signed.status.success(), "{signed:?}");
+
+        let (index, bytes) = blob(&other, &evil);
+        let flip = Proxy::start(host, move |asked| {
+            let ours = !asked.header("user-agent").to_lowercase().contains("cosign");
+            if ours && asked.path.ends_with("/manifests/1") {
+                let kind = if index { "index" } else { "manifest" };
+                let kind = format!("application/vnd.oci.image.{kind}.v1+json");
+                return Act::Answer(200, vec![("content-type", kind)], bytes.clone());
+            }
+            Act::Pass
+        });
+        let verify = |reference: String| {
+            let test = run(home, "verify").arg(reference);
+            let test = test.arg("--signature").arg(cosign.key("cosign.pub"));
+            cosign.with(test.arg("--cosign-arg=--insecure-ignore-tlog=true"))
+        };
+        verify(format!("{host}/{name}:1")).stdout("accepted").run();
+        let flipped = verify(format!("{}/{name}:1", flip.address)).status(1);
+        flipped.stdout("cosign refuses").run();
+    }
+}
+
+/// The bytes of the image of that reference, and whether it is an index.
+fn blob(dist: &Dist, reference: &str) -> (bool, Vec<u8>) {
+    let digest = reference.rsplit_once("@sha256:").unwrap().1;
+    let path = dist.root().join("image/hello/blobs/sha256").join(digest);
+    let bytes = fs::read(path).unwrap();
+    let value: Value = serde_json::from_slice(&bytes).unwrap();
+    (value.get("manifests").is_some(), bytes)
 }

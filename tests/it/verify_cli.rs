@@ -43,6 +43,16 @@ pub(crate) fn check(directory: &Path, args: &[&str], status: i32) -> String {
     text
 }
 
+/// Standard error of a run that fails with that status, and prints nothing else.
+#[track_caller]
+pub(crate) fn fails(directory: &Path, args: &[&str], status: i32) -> String {
+    let output = verify(directory, args);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(status), "{args:?}: {errors}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{args:?}");
+    errors
+}
+
 #[test]
 fn the_page_on_lints_is_written_down() {
     let page = check(&directory("page"), &["--explain", "all"], 0);

@@ -31,7 +31,7 @@ fn dynamic(dir: &Path) -> Option<()> {
 #[test]
 fn linkage_glibc_and_libraries() {
     let dir = directory("policy-linkage");
-    write(&dir.join("static"), &program::amd64(), 0o755);
+    write(&dir.join("static"), &program::fixed_amd64(), 0o755);
     under(&dir, "linkage = 'static'", &["static"], 0);
     assert!(under(&dir, "linkage = 'static-pie'", &["static"], 1).contains("deny static-pie"));
     assert!(under(&dir, "linkage = 'dynamic'", &["static"], 1).contains("deny dynamic"));
@@ -136,29 +136,6 @@ fn what_is_waived_is_told_with_its_reason() {
         assert!(errors.contains(told), "{policy}: {errors}");
     }
     check(&dir, &["open", "--policy", "missing.toml"], 2);
-}
-
-#[test]
-fn what_the_workspace_says_is_for_its_own() {
-    let dir = directory("policy-workspace");
-    write(&dir.join("x"), &program::amd64(), 0o755);
-    let manifest = "[workspace.metadata.longshore.verify]\nmax-size.file = 1\nallow = [\
-                    'static-pie', 'build-id']\n";
-    fs::write(dir.join("Cargo.toml"), manifest).unwrap();
-    check(&dir, &["x"], 0);
-    let text = check(&dir, &["x", "--target", "x86_64-unknown-linux-musl"], 1);
-    assert!(text.contains("deny size") && !text.contains("deny static-pie"), "{text}");
-    // A file of a target has such a table, too.
-    fs::create_dir_all(dir.join("targets")).unwrap();
-    fs::write(dir.join("Cargo.toml"), "").unwrap();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let target = fs::read_to_string(root.join("targets/x86_64-unknown-linux-musl.toml")).unwrap();
-    let own = |more: &str| fs::write(dir.join("targets/own.toml"), format!("{target}{more}"));
-    own("[verify]\nmax-size.file = 1\nlinkage = 'static'\n").unwrap();
-    let text = check(&dir, &["x", "--target", "own"], 1);
-    assert!(text.contains("deny size") && !text.contains("static-pie"), "{text}");
-    own("[verify]\nmax-sizes.file = 1\n").unwrap();
-    check(&dir, &["x", "--target", "own"], 2);
 }
 
 #[test]

@@ -84,6 +84,9 @@ pub(super) fn each(
             continue;
         }
         let content = file.content(section)?;
+        // What lies under another section is that one's.
+        let own = usize::try_from(place.end - place.start).unwrap_or(usize::MAX);
+        let content = content.get(..own).unwrap_or(&content);
         let size = if with_addend { 3 * word } else { 2 * word };
         for (at, entry) in content.chunks_exact(size).enumerate() {
             let number = |index: usize| words.word(entry, index * word).unwrap_or_default();

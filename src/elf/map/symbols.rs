@@ -75,7 +75,9 @@ impl Table {
             (key(one), one.rank, one.name).cmp(&(key(two), two.rank, two.name))
         });
         all.dedup_by(|next, first| key(next) == key(first));
+        let longest = longest(&all, strings.len());
         for Candidate { section, value, size, kind, name, .. } in all {
+            let name = name.get(..longest).unwrap_or(name);
             table.symbols.push(Symbol { name: super::name(name), address: value, size });
             table.kinds.push((section, kind));
         }
@@ -123,6 +125,18 @@ impl Table {
         })
         .collect()
     }
+}
+
+/// How much of each name is kept. Names may share their bytes, so that a few of them in the file would
+/// become gigabytes here: together they get a multiple of the table that they are in.
+fn longest(all: &[Candidate<'_>], strings: usize) -> usize {
+    /// More than linkers save by the shared ends of names.
+    const SHARED: usize = 4;
+    /// The part of a name that is kept whatever there is.
+    const LEAST: usize = 64;
+    let total: usize = all.iter().map(|one| one.name.len()).sum();
+    let most = strings.saturating_mul(SHARED);
+    if total <= most { NAME } else { (most / all.len().max(1)).max(LEAST) }
 }
 
 fn claim(start: u64, end: u64, evidence: Evidence, symbol: usize) -> Claim {

@@ -258,7 +258,7 @@ impl Job<'_> {
                     ))
                     .hint("copy from `${TARGETPLATFORM}/bin`"));
                 }
-                None if file.is_elf => {
+                None if file.is_program => {
                     return Err(Error::check(format!(
                         "`{name}` would be `/{path}` of the image, and was not verified"
                     ))

@@ -16,6 +16,7 @@ use self::{
 };
 use crate::{
     error::{Error, Result},
+    merge::is_below,
     oci::{Compressor, Digest, layout, layout::Name, reference::version_tag},
     ops::{
         digests::Digests,
@@ -23,6 +24,7 @@ use crate::{
         package::checksum,
         pieces,
         stage::{self, Purpose, Stage},
+        verify::rules::Packing,
     },
     schema::{
         Dist,
@@ -111,7 +113,7 @@ pub fn image(cx: &Context, request: &Request) -> Result<Vec<dist::Image>> {
         plans.iter().try_for_each(|plan| output::check(cx, output, plan))?;
     }
     let digests = Digests::default();
-    let artifacts = recorded(&dist, &request.dist, &digests)?;
+    let artifacts = recorded(cx, &dist, &request.dist, &digests)?;
     let pieces = pieces::Store::new(&stage.store())?;
     let store = Store::new(cx, &stage.store(), &pieces);
     let epoch = dist.release.source_date_epoch;
@@ -251,14 +253,25 @@ pub fn read_recipe(path: &Utf8Path) -> Result<plan::Recipe> {
     Ok(plan::Recipe { path: path.to_string(), text, ignore })
 }
 
-/// The binaries of `dist`, each of which has to be the very file that was accepted.
+/// The binaries of `dist`, each of which has to be the very file that was accepted, and is verified
+/// again: `dist.json` alone proves nothing.
 pub(super) fn recorded(
+    cx: &Context,
     dist: &Dist,
     root: &Utf8Path,
     digests: &Digests,
 ) -> Result<Vec<VerifiedArtifact>> {
+    let packing = Packing::new(cx, root)?;
     let record = |artifact: &dist::Artifact| {
+        if !is_below(&artifact.path) {
+            let path = artifact.path.escape_debug();
+            return Err(Error::check(format!(
+                "`dist.json` names `{path}`, which is outside of it"
+            )));
+        }
         let file = digests.of(root, &artifact.path, None)?;
+        let bytes = fs::read(&root.join(&artifact.path))?;
+        packing.check(artifact, &bytes)?;
         VerifiedArtifact::recorded(artifact.clone(), file.digest, file.size)
             .map_err(|refused| Error::check(refused.to_string()))
     };

@@ -15,7 +15,8 @@ use super::{
     package::checksum,
     push,
     stage::{self, Purpose, Stage},
-    summary,
+    store, summary,
+    verify::rules::Packing,
 };
 use crate::{
     error::{Error, Result},
@@ -65,8 +66,7 @@ pub struct Outcome {
 /// Every reason why they are not parts of one release; or what it is made of cannot be read, or
 /// written.
 pub fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
-    let is_remote =
-        |part: &&String| !Utf8Path::new(part).exists() && super::store::is_reference(part);
+    let is_remote = |part: &&String| matches!(store::locate(part), Ok(store::Located::Registry(_)));
     let (remote, here): (Vec<&String>, Vec<&String>) = request.parts.iter().partition(is_remote);
     match (&remote[..], &here[..]) {
         ([], _) => {}
@@ -84,11 +84,12 @@ pub fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
     stage::check(cx, &request.into, &inputs)?;
     let (mut parts, mut reasons) = (Vec::new(), Reasons::default());
     let mut places: BTreeMap<String, Utf8PathBuf> = BTreeMap::new();
+    let packing = Packing::new(cx, &request.into)?;
     for name in &request.parts {
         let place = cx.env.dir.join(name);
         // The same directory twice is one part.
         if places.insert(name.clone(), place.clone()).is_none() {
-            parts.extend(part::read(cx, name, &place, &mut reasons)?);
+            parts.extend(part::read(cx, name, &place, &packing, &mut reasons)?);
         }
     }
     let count = parts.len();

@@ -10,14 +10,19 @@ use crate::{
     error::{Error, Result},
     merge::{self, File, Part, Reasons, Seen},
     oci::{
-        Descriptor, Document, Index, check,
+        Descriptor, Digest, Document, Index, check,
         layout::{INDEX, blob_path},
     },
-    schema::{Dist, dist::SCHEMA},
+    ops::verify::rules::Packing,
+    schema::{
+        Dist,
+        dist::{Artifact, SCHEMA},
+    },
     sys::{
         Context, file,
         fs::{self, Kind},
     },
+    verify::of_architecture,
 };
 
 /// The largest `dist.json`.
@@ -29,6 +34,7 @@ pub(super) fn read(
     cx: &Context,
     name: &str,
     place: &Utf8Path,
+    packing: &Packing,
     reasons: &mut Reasons,
 ) -> Result<Option<Part>> {
     let dist = match dist(place) {
@@ -51,6 +57,21 @@ pub(super) fn read(
         match look(&place.join(path)) {
             Ok(file) => drop(files.insert(path.to_owned(), file)),
             Err(why) => reasons.add(format!("`{name}`: `{path}` {why}")),
+        }
+    }
+    // One for another machine is reported with the others.
+    let fits = |of: &&Artifact| {
+        let machine = files.get(&of.path).and_then(|file| file.machine);
+        machine.is_some() && machine == of_architecture(&of.platform.architecture)
+    };
+    for artifact in dist.artifacts.iter().filter(fits) {
+        cx.children.check()?;
+        let bytes = fs::read(&place.join(&artifact.path))?;
+        // A file that differs from its record is reported with the others.
+        if Digest::of(&bytes) == artifact.sha256
+            && let Err(error) = packing.check(artifact, &bytes)
+        {
+            reasons.add(format!("`{name}`: {error}"));
         }
     }
     let mut layouts = BTreeMap::new();

@@ -1,9 +1,11 @@
 //! What is in the archives of one package for one target.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{Read, Seek, Write},
 };
+
+use camino::Utf8Path;
 
 use super::Inputs;
 use crate::{
@@ -15,7 +17,7 @@ use crate::{
         tar::Meta,
         tree::{Content, Files, Node, Place, Tree},
     },
-    ops::digests,
+    ops::digests::{self, is_program},
     schema::{
         dist::{ArchiveKind, Companion, Packed},
         plan,
@@ -114,16 +116,20 @@ impl<'a> Contents<'a> {
         let artifacts = self.artifacts.iter().copied();
         let debug = artifacts.clone().filter_map(|a| a.artifact().debug.as_ref());
         let companions = self.companions.iter().map(|c| (&c.path, c.sha256));
+        let written: BTreeSet<&String> = self.companions.iter().map(|c| &c.path).collect();
         let recorded = artifacts
             .map(|a| (&a.artifact().path, a.digest()))
             .chain(debug.map(|debug| (&debug.path, debug.sha256)))
             .chain(companions);
-        for (path, expected) in recorded {
-            let found = self.inputs.digests.of(root, path, None)?;
-            let path = root.join(path);
+        for (name, expected) in recorded {
+            let found = self.inputs.digests.of(root, name, None)?;
+            let path = root.join(name);
             if found.digest != expected {
                 return Err(Error::check(format!("`{path}` is not what `dist.json` says of it"))
                     .hint("archives hold only what was built and accepted here, by digest"));
+            }
+            if found.is_program && written.contains(name) {
+                self.verified(&path, found.digest)?;
             }
             let digests::File { digest, size, stamp, .. } = found;
             self.files.insert(path.into(), File { digest, size, executable: false, stamp });
@@ -136,12 +142,31 @@ impl<'a> Contents<'a> {
             };
             let mut open = file::watched(&path, None)?;
             let stamp = open.stamp();
-            let (digest, size) =
-                fs::hash(&mut open, |_| {}).map_err(|error| fs::failed("read", &path, error))?;
+            let mut program = false;
+            let (digest, size) = fs::hash(&mut open, |start| program = is_program(start))
+                .map_err(|error| fs::failed("read", &path, error))?;
+            if program {
+                self.verified(&path, digest)?;
+            }
             let executable = mode & 0o111 != 0;
             self.files.insert(path.into_string(), File { digest, size, executable, stamp });
         }
         Ok(())
+    }
+
+    /// Checks that the program at `path` is one of the verified binaries.
+    fn verified(&self, path: &Utf8Path, digest: Digest) -> Result<()> {
+        if self.inputs.artifacts.iter().any(|artifact| artifact.digest() == digest) {
+            return Ok(());
+        }
+        let package = &self.plan.package;
+        Err(Error::check(format!(
+            "`{path}` would be in an archive of `{package}`, and was not verified"
+        ))
+        .hint(
+            "archives hold only programs that were built and accepted here, by digest; leave it \
+             out of `archive.include` and `deb.files`, or make it a binary of the workspace",
+        ))
     }
 
     /// The bytes of that file, and whether it may be executed.

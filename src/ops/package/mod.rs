@@ -207,7 +207,7 @@ pub fn package(cx: &Context, request: &Request) -> Result<Dist> {
         plans.iter_mut().for_each(|plan| plan.formats = request.formats.iter().copied().collect());
     }
     let digests = Digests::default();
-    let artifacts = image::recorded(&dist, &request.dist, &digests)?;
+    let artifacts = image::recorded(cx, &dist, &request.dist, &digests)?;
     let pieces = pieces::Store::new(&stage.store())?;
     let inputs = Inputs {
         cx,

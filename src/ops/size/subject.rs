@@ -10,7 +10,10 @@ use crate::{
     elf::{self, Facts, Unreadable},
     error::{Error, Result},
     oci::Digest,
-    ops::{store, verify::base},
+    ops::{
+        store::{self, Located},
+        verify::base,
+    },
     schema::{
         dist::{Archive, ArchiveKind, Artifact, Dist, Image},
         size::{Attribution as Record, Dependency},
@@ -54,7 +57,7 @@ impl Measure<'_> {
                 _ => self.images(place),
             },
             Ok(_) => self.images(place),
-            Err(_) if store::is_reference(path) => self.images(place),
+            Err(_) if store::locate(path).is_ok() => self.images(place),
             Err(_) => Err(Error::usage(format!("there is no `{path}`")).hint(
                 "name a binary, a `dist.json` or its directory, or an image such as `HOST/NAME:TAG`",
             )),
@@ -176,14 +179,21 @@ impl Measure<'_> {
     fn images(&self, path: &Utf8Path) -> Result<Release> {
         let shown = path.as_str().trim_start_matches("docker://");
         let mut release = Release { name: format!("`{shown}`"), ..Release::default() };
-        store::open(self.session, path, |store, _| {
-            let found = image::images(store)?;
+        let (place, chosen) = match store::locate(path.as_str())? {
+            Located::Path(place, name) => (place, name),
+            Located::Registry(_) => (path.to_owned(), None),
+        };
+        store::open(self.session, &place, |images, _| {
+            let mut found = image::images(images)?;
+            if let Some(name) = &chosen {
+                found = store::only(found, &place, name)?;
+            }
             if let Some(broken) = found.broken.first() {
                 return Err(Error::check(format!("`{path}`: {}: {}", broken.name, broken.what)));
             }
             for image in &found.images {
                 let mut size = image.size.unwrap_or(0);
-                image::files(store, image, &mut |entry, content| {
+                image::files(images, image, &mut |entry, content| {
                     self.cx.children.check()?;
                     let broken = |error| {
                         Error::check(format!("`{}` cannot be unpacked", entry.path)).because(error)

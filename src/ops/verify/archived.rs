@@ -91,9 +91,7 @@ impl Looker<'_> {
         if !wrong.is_empty() {
             return Outcome::of(refused(path.as_str(), &wrong.join("; ")));
         }
-        if of.archive.kind == ArchiveKind::Debug {
-            return Outcome::skip(path.as_str(), "separate debug information");
-        }
-        self.file(path, &of.policy, false)
+        // Debug information is no program; whatever else is in such an archive gets a verdict.
+        self.file(path, &of.policy, of.archive.kind == ArchiveKind::Debug)
     }
 }

@@ -1,18 +1,22 @@
 //! What there is to look at below the paths that were named.
 
-use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Rules, archived::Archived, base, look::refused};
+use super::{
+    Rules,
+    archived::Archived,
+    look::refused,
+    release::{self, Recorded},
+};
 use crate::{
     error::{Error, Result},
     oci::{Digest, Reference},
-    ops::store::{is_reference, reference},
+    ops::store::{self, Located},
     schema::{
-        dist::{Artifact, Dist, Image},
+        dist::Artifact,
         verify::{Checked, NotChecked},
     },
     sys::fs::{self, Kind},
-    target::Targets,
     unpack,
     verify::{self, Policy},
 };
@@ -32,10 +36,14 @@ pub(super) enum Job {
     Listed(Utf8PathBuf),
     /// The directory of an OCI layout, and the digest that it must have.
     Layout(Utf8PathBuf, Option<Digest>),
+    /// An image of a layout or archive: what the user wrote, the path and the name.
+    Chosen(Utf8PathBuf, Utf8PathBuf, String),
     /// An image in a registry, by its name.
     Remote(Utf8PathBuf, Reference),
     /// An archive of a `dist.json`.
     Archive(Utf8PathBuf, Box<Archived>),
+    /// Another file of a `dist.json`.
+    Recorded(Utf8PathBuf, Recorded),
     /// A binary of a `dist.json`.
     Artifact(Utf8PathBuf, Box<(Artifact, Policy)>),
 }
@@ -45,65 +53,41 @@ pub(super) enum Job {
 pub(super) struct Found {
     pub(super) jobs: Vec<Job>,
     pub(super) not_checked: Vec<NotChecked>,
+    /// The files and releases, each with the file that describes its target.
+    pub(super) used: Vec<(Utf8PathBuf, Option<String>)>,
 }
 
 impl Found {
     /// Adds what `path` is, or holds.
-    pub(super) fn path(
-        &mut self,
-        path: &Utf8Path,
-        rules: &Rules<'_>,
-        targets: &Targets,
-    ) -> Result<()> {
+    pub(super) fn path(&mut self, path: &Utf8Path, rules: &Rules<'_>) -> Result<()> {
+        if release::directory(path).is_none() {
+            self.used.push((path.to_owned(), rules.origin(path)?));
+        }
         match fs::kind(path, true) {
             Ok(Kind::Directory) if path.join("dist.json").is_file() => {
-                self.path(&path.join("dist.json"), rules, targets)?;
+                self.path(&path.join("dist.json"), rules)?;
             }
             Ok(Kind::Directory) => self.directory(path),
             Ok(Kind::File { .. }) if path.file_name() == Some("dist.json") => {
-                let dist = match dist(path) {
-                    Ok(dist) => dist,
-                    Err(error) => {
-                        self.refuse(path, &error);
-                        return Ok(());
-                    }
-                };
-                let place = |of: &str| path.with_file_name("").join(of);
-                for archive in &dist.archives {
-                    let place = place(&archive.path);
-                    match targets.get(&archive.target) {
-                        Ok(target) => {
-                            let policy = rules.of(Policy::for_target(target), true)?;
-                            let archived = Archived::new(&dist, archive, policy);
-                            self.jobs.push(Job::Archive(place, Box::new(archived)));
-                        }
-                        Err(error) => self.refuse(&place, &error),
-                    }
-                }
-                for artifact in dist.artifacts {
-                    let place = place(&artifact.path);
-                    match targets.get(&artifact.target) {
-                        Ok(target) => {
-                            let policy = rules.of(Policy::for_target(target), true)?;
-                            self.jobs.push(Job::Artifact(place, Box::new((artifact, policy))));
-                        }
-                        Err(error) => self.refuse(&place, &error),
-                    }
-                }
-                let layout = |image: &Image| Job::Layout(place(&image.path), Some(image.digest));
-                self.jobs.extend(dist.images.iter().map(layout));
+                self.release(path, rules)?;
             }
             Ok(_) => self.jobs.push(Job::Named(path.to_owned())),
-            Err(_) if is_reference(path.as_str()) => match reference(path.as_str()) {
-                Ok(reference) => self.jobs.push(Job::Remote(path.to_owned(), reference)),
+            Err(error) => match store::locate(path.as_str()) {
+                Ok(Located::Registry(reference)) => {
+                    self.jobs.push(Job::Remote(path.to_owned(), reference));
+                }
+                Ok(Located::Path(place, Some(name))) => {
+                    self.jobs.push(Job::Chosen(path.to_owned(), place, name));
+                }
+                Ok(Located::Path(_, None)) => self.refuse(path, &error),
+                Err(_) if !store::is_reference(path.as_str()) => self.refuse(path, &error),
                 Err(error) => self.refuse(path, &error),
             },
-            Err(error) => self.refuse(path, &error),
         }
         Ok(())
     }
 
-    fn refuse(&mut self, path: &Utf8Path, error: &Error) {
+    pub(super) fn refuse(&mut self, path: &Utf8Path, error: &Error) {
         self.jobs.push(Job::Done(refused(path.as_str(), &error.to_string())));
     }
 
@@ -161,23 +145,4 @@ pub(super) fn is_archive(start: &[u8]) -> bool {
         || unpack::is_tar(start)
         || unpack::is_zip(start)
         || unpack::is_deb(start)
-}
-
-/// A release manifest whose artifacts and images are in its directory or below it.
-fn dist(path: &Utf8Path) -> Result<Dist> {
-    let dist = base::read(path)?;
-    let bad = |what: String| Error::check(format!("`{path}` is not a release manifest: {what}"));
-    let outside = |path: &&str| {
-        let mut parts = Utf8Path::new(path).components();
-        !parts.all(|part| matches!(part, Utf8Component::Normal(_)))
-    };
-    let artifacts = dist.artifacts.iter().map(|artifact| artifact.path.as_str());
-    let images = dist.images.iter().map(|image| image.path.as_str());
-    if let Some(path) = artifacts.chain(images).find(outside) {
-        return Err(bad(format!("`{path}` is outside its directory")));
-    }
-    if dist.artifacts.is_empty() {
-        return Err(bad("it has no artifacts".to_owned()));
-    }
-    Ok(dist)
 }

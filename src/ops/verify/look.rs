@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Request, base::Base, find, trial};
 use crate::{
@@ -31,16 +31,18 @@ pub(super) const MOST: u64 = 4 << 30;
 pub(super) struct Outcome {
     pub(super) checked: Vec<Checked>,
     pub(super) not_checked: Vec<NotChecked>,
+    /// The name of an image in a registry, and the digest of what was read under it.
+    pub(super) remote: Option<(Utf8PathBuf, Digest)>,
 }
 
 impl Outcome {
     pub(super) fn of(checked: Checked) -> Self {
-        Outcome { checked: vec![checked], not_checked: Vec::new() }
+        Outcome { checked: vec![checked], ..Outcome::default() }
     }
 
     pub(super) fn skip(path: &str, reason: &str) -> Self {
         let file = NotChecked { path: path.to_owned(), reason: reason.to_owned() };
-        Outcome { checked: Vec::new(), not_checked: vec![file] }
+        Outcome { not_checked: vec![file], ..Outcome::default() }
     }
 }
 

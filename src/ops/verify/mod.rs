@@ -2,10 +2,14 @@
 
 mod archived;
 pub(in crate::ops) mod base;
+mod chosen;
+mod coverage;
 mod find;
 mod look;
 mod packed;
 mod parallel;
+mod release;
+pub(in crate::ops) mod rules;
 mod signature;
 mod trial;
 
@@ -17,20 +21,19 @@ use serde::Deserialize;
 use crate::{
     config::{self, WorkspaceSettings},
     error::{Error, Result},
-    ops::{
-        plan::{self, Planned},
-        stage::Stage,
-    },
+    ops::{plan::Planned, stage::Stage},
     schema::{
         dist::{Artifact, Finding, Level},
         verify::{SCHEMA, Verification},
     },
     sys::{Context, clock, fs, registry},
-    verify::{Day, Policy, Settings, VerifiedArtifact},
+    target::Targets,
+    verify::{self, Day, Policy, Settings, VerifiedArtifact},
 };
 use base::Base;
 use find::{Found, Job};
 use look::{Looker, Outcome};
+use rules::Rules;
 pub use signature::Signature;
 
 /// What to verify, and how.
@@ -43,6 +46,8 @@ pub struct Request {
     pub target: Option<String>,
     /// A policy file.
     pub policy: Option<Utf8PathBuf>,
+    /// Whether the policies and targets of the workspace in the current directory are left out.
+    pub no_workspace: bool,
     /// The `dist.json` that sizes are held against.
     pub base: Option<Utf8PathBuf>,
     /// How much lints weigh, by their names.
@@ -75,73 +80,66 @@ pub struct Trial {
 /// The target or a lint is unknown, or the policy, the base, or a file of the workspace's `targets`
 /// is broken.
 pub fn verify(cx: &Context, request: &Request) -> Result<Verification> {
-    let targets = plan::known_targets(&cx.env.dir)?;
     let rules = Rules::new(cx, request)?;
     request.signature.read()?;
-    let policy = match &request.target {
-        Some(name) => rules.of(Policy::for_target(targets.get(name)?), true)?,
-        None => rules.of(Policy::for_any(), false)?,
-    };
     let mut found = Found::default();
     for path in &request.paths {
-        found.path(path, &rules, &targets)?;
+        found.path(path, &rules)?;
     }
+    let policies = found.jobs.iter().map(|job| policy(job, &rules));
+    let policies = policies.collect::<Result<Vec<_>>>()?;
     let base = request.base.as_deref().map(Base::read).transpose()?;
+    let targets = Targets::new([])?;
     let looker = Looker::new(cx, request, &targets, base.as_ref());
     let jobs = &found.jobs;
-    let outcomes = parallel::map(jobs.len(), |index| match jobs.get(index) {
-        None => Outcome::default(),
-        Some(Job::Done(checked)) => Outcome::of(checked.clone()),
-        Some(Job::Named(path)) => looker.file(path, &policy, false),
-        Some(Job::Listed(path)) => looker.file(path, &policy, true),
-        Some(Job::Layout(path, digest)) => looker.layout(path, *digest, &policy),
-        Some(Job::Remote(path, reference)) => looker.remote(path, reference, &policy),
-        Some(Job::Archive(path, of)) => looker.archived(path, of),
-        Some(Job::Artifact(path, of)) => looker.artifact(path, &of.0, &of.1),
-    });
+    let outcomes =
+        parallel::map(jobs.len(), |index| match (jobs.get(index), policies.get(index)) {
+            (Some(Job::Done(checked)), _) => Outcome::of(checked.clone()),
+            (Some(Job::Artifact(path, of)), _) => looker.artifact(path, &of.0, &of.1),
+            (Some(Job::Archive(path, of)), _) => looker.archived(path, of),
+            (Some(Job::Recorded(path, of)), _) => looker.recorded(path, of),
+            (Some(Job::Named(path)), Some(Some(policy))) => looker.file(path, policy, false),
+            (Some(Job::Listed(path)), Some(Some(policy))) => looker.file(path, policy, true),
+            (Some(Job::Layout(path, digest)), Some(Some(policy))) => {
+                looker.layout(path, *digest, policy)
+            }
+            (Some(Job::Chosen(text, place, name)), Some(Some(policy))) => {
+                looker.chosen(text, place, name, policy)
+            }
+            (Some(Job::Remote(path, reference)), Some(Some(policy))) => {
+                looker.remote(path, reference, policy)
+            }
+            _ => Outcome::default(),
+        });
     cx.children.check()?;
-    let signed = signature::check(cx, request)?;
-    let mut all = Outcome { not_checked: found.not_checked, checked: signed };
+    let signed = signature::check(cx, request, &outcomes)?;
+    let mut all = Outcome { not_checked: found.not_checked, checked: signed, ..Outcome::default() };
     for outcome in outcomes {
         all.checked.extend(outcome.checked);
         all.not_checked.extend(outcome.not_checked);
     }
-    let Outcome { checked, not_checked } = all;
-    let accepted = checked.iter().all(|checked| checked.verdict.accepted);
-    Ok(Verification { schema: SCHEMA, accepted, checked, not_checked })
-}
-
-/// What was said of policies beside targets.
-struct Rules<'a> {
-    workspace: Option<Settings>,
-    file: Option<Settings>,
-    levels: &'a [(String, Level)],
-    today: Day,
-}
-
-impl<'a> Rules<'a> {
-    fn new(cx: &Context, request: &'a Request) -> Result<Self> {
-        let file = request.policy.as_deref().map(policy_file).transpose()?;
-        let dist = request
-            .paths
-            .iter()
-            .any(|path| path.file_name() == Some("dist.json") || path.join("dist.json").is_file());
-        let workspace = match request.target.is_some() || dist {
-            true => workspace_settings(&cx.env.dir)?,
-            false => None,
-        };
-        Ok(Rules { workspace, file, levels: &request.levels, today: today()? })
-    }
-
-    /// `policy` with all that was said; what stands in the workspace is for what it builds.
-    fn of(&self, policy: Policy, own: bool) -> Result<Policy> {
-        let workspace = self.workspace.as_ref().filter(|_| own);
-        let mut policy = policy.with_today(self.today.clone());
-        for settings in workspace.into_iter().chain(&self.file) {
-            policy = policy.with_settings(settings)?;
+    let Outcome { checked, not_checked, .. } = all;
+    for checked in &checked {
+        if let Some(finding) = verify::missing_input(&checked.verdict) {
+            let Finding { lint, evidence, hint, .. } = finding;
+            let path = checked.path.escape_debug();
+            let message = format!("lint `{lint}` cannot be applied to `{path}`: {evidence}");
+            return Err(Error::usage(message).hint(hint.clone()));
         }
-        let mut levels = self.levels.iter();
-        levels.try_fold(policy, |policy, (id, level)| policy.with_level(id, *level))
+    }
+    let accepted = checked.iter().all(|checked| checked.verdict.accepted);
+    let policies = rules.sources(&found.used);
+    Ok(Verification { schema: SCHEMA, accepted, checked, not_checked, policies })
+}
+
+/// The policy of a file that was named or found in a directory; `None` for a job that has its own.
+fn policy(job: &Job, rules: &Rules<'_>) -> Result<Option<Policy>> {
+    match job {
+        Job::Done(_) | Job::Artifact(..) | Job::Archive(..) | Job::Recorded(..) => Ok(None),
+        Job::Named(path) | Job::Listed(path) | Job::Layout(path, _) | Job::Remote(path, _) => {
+            rules.of_file(path).map(Some)
+        }
+        Job::Chosen(_, place, _) => rules.of_file(place).map(Some),
     }
 }
 

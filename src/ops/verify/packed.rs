@@ -151,7 +151,10 @@ impl Looker<'_> {
         let looked = Remote::open(&self.session, of).and_then(|remote| {
             let looked = self.images(name, &remote, policy, false);
             match remote.failure() {
-                None => looked,
+                None => looked.map(|outcome| Outcome {
+                    remote: Some((path.to_owned(), remote.digest())),
+                    ..outcome
+                }),
                 Some(error) => Err(error),
             }
         });
@@ -168,7 +171,7 @@ impl Looker<'_> {
         self.images_of(path, store, &image::images(store)?, policy, listed)
     }
 
-    fn images_of(
+    pub(super) fn images_of(
         &self,
         path: &str,
         store: &dyn Store,

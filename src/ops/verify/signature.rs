@@ -1,19 +1,19 @@
 //! Whether a release is what was signed: the signature over its checksums, then every file against
 //! them; and cosign's signatures of images.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
-use super::Request;
+use super::{Request, coverage, release};
 use crate::{
     error::{Error, Result},
-    oci::Reference,
+    oci::{Digest, Reference},
     ops::{
         checksums,
         sign::Cosign,
-        store::{is_reference, reference},
+        store::{self, Located},
     },
     schema::verify::{Checked, Fact},
-    signature::{CHECKSUMS, MINISIGN, SIGSTORE, minisign::Verifier},
+    signature::{CHECKSUMS, Checksums, MINISIGN, SIGSTORE, minisign::Verifier},
     sys::{
         Context,
         fs::{self, Kind},
@@ -71,11 +71,13 @@ impl Signature {
 
     fn key(&self, text: &str) -> Result<Key> {
         let cosign = || Key::Cosign(Cosign { key: Some(text.to_owned()), args: self.args.clone() });
+        // Text that is a key is the key, whatever files there are: who made them may have chosen their
+        // names.
+        if Verifier::reads(text) {
+            return Verifier::new(text, text).map(Key::Minisign);
+        }
         let path = Utf8Path::new(text);
         if !path.exists() {
-            if Verifier::reads(text) {
-                return Verifier::new(text, text).map(Key::Minisign);
-            }
             // As cosign has them: `awskms://…`, `k8s://…`.
             if text.contains("://") {
                 return Ok(cosign());
@@ -100,35 +102,42 @@ impl Signature {
     }
 }
 
-/// What was looked at of each path: nothing where no signature is asked for.
-pub(super) fn check(cx: &Context, request: &Request) -> Result<Vec<Checked>> {
+/// The verdicts on the signature of each path: none unless a signature was requested. `outcomes` has
+/// the digests of the images that were read.
+pub(super) fn check(
+    cx: &Context,
+    request: &Request,
+    outcomes: &[super::Outcome],
+) -> Result<Vec<Checked>> {
     let keys = request.signature.read()?;
     let mut checked = Vec::new();
     for path in if keys.is_empty() { &[][..] } else { &request.paths[..] } {
         let looker = Looker { cx, keys: &keys, checked: &mut checked };
+        if let Some(root) = release::directory(path) {
+            looker.complete(&root)?;
+            continue;
+        }
         match fs::kind(path, true) {
-            Err(_) if is_reference(path.as_str()) => looker.image(path)?,
-            Err(error) => refuse(&mut checked, path, &error.to_string()),
-            Ok(Kind::Directory) => looker.release(&place(path), None)?,
+            Ok(Kind::Directory) => looker.release(path, None)?,
             Ok(_) => {
                 let parent = path.parent().filter(|parent| *parent != "").unwrap_or(".".into());
-                match path.file_name() {
-                    Some("dist.json") => looker.release(&place(parent), None)?,
-                    Some(CHECKSUMS) => looker.release(parent, None)?,
-                    _ => looker.release(parent, Some(path))?,
-                }
+                let only = (path.file_name() != Some(CHECKSUMS)).then_some(path.as_path());
+                looker.release(parent, only)?;
             }
+            Err(error) => match store::locate(path.as_str()) {
+                Ok(Located::Registry(reference)) => {
+                    let mut read = outcomes.iter().filter_map(|outcome| outcome.remote.as_ref());
+                    let digest = read.find(|(name, _)| name == path).map(|(_, digest)| *digest);
+                    looker.image(path, reference, digest)?;
+                }
+                Ok(Located::Path(place, Some(_))) => {
+                    looker.release(&place, None)?;
+                }
+                _ => refuse(&mut checked, path, &error.to_string()),
+            },
         }
     }
     Ok(checked)
-}
-
-/// The directory with the checksums: that of the archives, where `path` is one with `dist.json`.
-fn place(path: &Utf8Path) -> Utf8PathBuf {
-    match path.join("dist.json").exists() {
-        true => path.join("archives"),
-        false => path.to_owned(),
-    }
 }
 
 fn refuse(checked: &mut Vec<Checked>, path: &Utf8Path, why: &str) {
@@ -152,14 +161,40 @@ struct Looker<'a> {
 }
 
 impl Looker<'_> {
-    /// The files of a release, or one of them.
-    fn release(self, directory: &Utf8Path, only: Option<&Utf8Path>) -> Result<()> {
+    /// All of a release: the files beside the checksums, and every other one by what these cover.
+    fn complete(mut self, root: &Utf8Path) -> Result<()> {
+        let directory = root.join("archives");
+        let Some(sums) = self.release_in(&directory, None)? else {
+            return Ok(());
+        };
+        match coverage::uncovered(root, &sums) {
+            Ok(uncovered) => {
+                for (path, why) in uncovered {
+                    refuse(self.checked, &root.join(path), &format!("it is not signed: {why}"));
+                }
+            }
+            Err(error) => refuse(self.checked, &root.join("dist.json"), &error.to_string()),
+        }
+        Ok(())
+    }
+
+    /// The files beside the checksums in `directory`, or one of them.
+    fn release(mut self, directory: &Utf8Path, only: Option<&Utf8Path>) -> Result<()> {
+        self.release_in(directory, only).map(drop)
+    }
+
+    /// As [`Looker::release`]; gives the checksums if their signature holds.
+    fn release_in(
+        &mut self,
+        directory: &Utf8Path,
+        only: Option<&Utf8Path>,
+    ) -> Result<Option<Checksums>> {
         let path = directory.join(CHECKSUMS);
         let (sums, bytes) = match checksums::read(directory) {
             Ok(read) => read,
             Err(error) => {
                 refuse(self.checked, &path, &error.to_string());
-                return Ok(());
+                return Ok(None);
             }
         };
         let mut facts = Vec::new();
@@ -173,7 +208,7 @@ impl Looker<'_> {
                 // What is not signed says nothing of files.
                 Err(why) => {
                     refuse(self.checked, &path, &why);
-                    return Ok(());
+                    return Ok(None);
                 }
             }
         }
@@ -181,7 +216,7 @@ impl Looker<'_> {
         if let Some(only) = only {
             let held = checksums::file(only, &sums).map_err(|error| error.to_string());
             push(self.checked, only, held.err().as_deref(), Vec::new());
-            return Ok(());
+            return Ok(Some(sums));
         }
         match checksums::hold(self.cx, directory, &sums) {
             Ok(problems) => {
@@ -194,18 +229,17 @@ impl Looker<'_> {
                 refuse(self.checked, directory, &error.to_string());
             }
         }
-        Ok(())
+        Ok(Some(sums))
     }
 
-    /// An image in a registry, by its digest where it has one; cosign looks which one a tag names.
-    fn image(self, path: &Utf8Path) -> Result<()> {
-        let reference = match reference(path.as_str()) {
-            Ok(reference) => reference,
-            Err(error) => {
-                refuse(self.checked, path, &error.to_string());
-                return Ok(());
-            }
+    /// An image in a registry, by the digest of what was read of it: a tag can name something else by
+    /// the time that cosign asks for it.
+    fn image(self, path: &Utf8Path, reference: Reference, digest: Option<Digest>) -> Result<()> {
+        let Some(digest) = digest else {
+            refuse(self.checked, path, "it could not be read, so its signature was not verified");
+            return Ok(());
         };
+        let reference = Reference { tag: None, digest: Some(digest), ..reference };
         for key in self.keys {
             let outcome = match key {
                 Key::Minisign(_) => {

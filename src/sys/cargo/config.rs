@@ -73,6 +73,11 @@ impl Config {
         program.to_string_lossy().into_owned()
     }
 
+    /// `build.target-dir`, also of a variable.
+    pub fn target_dir(&self) -> Option<Utf8PathBuf> {
+        Utf8PathBuf::from_path_buf(self.whole.build.target_dir.clone()?).ok()
+    }
+
     /// What cargo starts rustc with: `RUSTC_WRAPPER`, else `build.rustc-wrapper`.
     pub fn rustc_wrapper(&self) -> Option<String> {
         let path = self.whole.build.rustc_wrapper.as_ref()?;

@@ -15,7 +15,7 @@ use std::fmt::Write;
 use super::Report;
 use crate::schema::{
     dist::{Finding, Level},
-    verify::{Checked, Fact, Verification},
+    verify::{Checked, Fact, PolicySource, Verification},
 };
 
 /// The most files that are listed one by one as not looked at; JSON has all.
@@ -23,7 +23,7 @@ const LISTED: usize = 20;
 
 /// For people: what was found in full, the rest in few words, without colours.
 pub fn human(verification: &Verification) -> String {
-    let Verification { checked, not_checked, .. } = verification;
+    let Verification { checked, not_checked, policies, .. } = verification;
     let mut text = String::new();
     for checked in checked {
         let _ = writeln!(text, "{}", Report::new(&checked.path, &checked.verdict));
@@ -34,6 +34,14 @@ pub fn human(verification: &Verification) -> String {
     }
     if let Some(more) = not_checked.len().checked_sub(LISTED).filter(|&more| more > 0) {
         let _ = writeln!(text, "{more} more not checked");
+    }
+    for PolicySource { from, paths } in policies {
+        let mut shown: Vec<_> =
+            paths.iter().take(LISTED).map(|path| format!("`{}`", path.escape_debug())).collect();
+        if let Some(more) = paths.len().checked_sub(LISTED).filter(|&more| more > 0) {
+            shown.push(format!("{more} more"));
+        }
+        let _ = writeln!(text, "policy `{}` for {}", from.escape_debug(), shown.join(", "));
     }
     if checked.len() + not_checked.len() > 1 {
         let _ = writeln!(text, "{}", summary(verification));

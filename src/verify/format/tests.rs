@@ -19,6 +19,7 @@ fn verification() -> Verification {
         verdict: Verdict {
             accepted: findings.iter().all(|found| found.level != Level::Deny),
             lints: vec!["readable".to_owned(), "static".to_owned(), "run-path".to_owned()],
+            not_applied: Vec::new(),
             findings,
         },
         facts: Vec::new(),
@@ -34,6 +35,7 @@ fn verification() -> Verification {
             checked("good", Vec::new()),
         ],
         not_checked: vec![NotChecked { path: "read.me".to_owned(), reason: "not ELF".to_owned() }],
+        policies: Vec::new(),
     }
 }
 

@@ -1,10 +1,12 @@
 //! What is expected of a file, and how much each lint weighs.
 
 mod amount;
+pub(super) mod inputs;
 mod settings;
 mod waive;
 
 pub use amount::{Growth, Size};
+pub use inputs::Inputs;
 pub use settings::{Day, GlibcVersion, KEYS, Level as CpuLevel, Limits, Settings, Waiver};
 pub(super) use waive::is_like;
 
@@ -26,7 +28,11 @@ pub struct Policy {
     platform: Option<Platform>,
     settings: Settings,
     levels: BTreeMap<&'static str, Level>,
+    /// The lints that were denied or warned of by their names.
+    named: BTreeMap<&'static str, inputs::Origin>,
     build_paths: Vec<String>,
+    /// The directory that paths of waivers are relative to, with a slash at its end.
+    root: Option<String>,
     today: Option<Day>,
 }
 
@@ -61,8 +67,17 @@ impl Policy {
     /// No lint is called so; the nearest name is in the hint.
     pub fn with_level(mut self, id: &str, level: Level) -> Result<Self> {
         let lint = find(id)?;
-        self.levels.insert(lint.id, level);
+        self.set(lint, level, inputs::Origin::Argument);
         Ok(self)
+    }
+
+    fn set(&mut self, lint: &Lint, level: Level, origin: inputs::Origin) {
+        self.levels.insert(lint.id, level);
+        if level == Level::Allow {
+            self.named.remove(lint.id);
+        } else {
+            self.named.insert(lint.id, origin);
+        }
     }
 
     /// With directories of the machine that built the file (its home, cargo's, the workspace, the
@@ -90,8 +105,9 @@ impl Policy {
             (&settings.deny, Level::Deny),
         ];
         for (ids, level) in levels {
-            let known = ids.iter().filter_map(|id| find(id).ok());
-            self.levels.extend(known.map(|lint| (lint.id, level)));
+            for lint in ids.iter().filter_map(|id| find(id).ok()) {
+                self.set(lint, level, inputs::Origin::Settings);
+            }
         }
         let own = &mut self.settings;
         own.linkage = settings.linkage.or(own.linkage);
@@ -135,6 +151,11 @@ impl Policy {
 
     pub(super) fn level(&self, lint: &Lint) -> Level {
         self.levels.get(lint.id).copied().unwrap_or(lint.level)
+    }
+
+    /// Whether the lint was denied or warned of by its name, so that it has to be applied.
+    pub(super) fn is_named(&self, lint: &Lint) -> bool {
+        self.named.contains_key(lint.id)
     }
 
     pub(super) fn build_paths(&self) -> &[String] {
@@ -214,6 +235,11 @@ pub(crate) fn of_architecture(name: &str) -> Option<(u16, u8, Endian)> {
 }
 
 impl<T> Limits<T> {
+    /// Whether there is no limit at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.file.is_none() && self.archive.is_none() && self.image.is_none()
+    }
+
     fn or(self, other: Self) -> Self {
         Limits {
             file: self.file.or(other.file),

@@ -65,8 +65,8 @@ pub struct Waiver {
     pub lint: String,
     /// Why; it is shown with the finding.
     pub reason: String,
-    /// The files it is about, all where there are none: the ends of their paths, in which `*`
-    /// stands for any text in one name, and `**` for any text.
+    /// The files it is about, all where there are none: their complete paths, in which `*` stands for
+    /// any text in one name, and `**` for any text.
     #[serde(default)]
     pub paths: Vec<String>,
     /// The last day it holds, as `2026-12-31`; for ever where there is none.

@@ -4,12 +4,24 @@ use super::{Policy, Waiver};
 use crate::schema::dist::{Finding, Level, Verdict};
 
 impl Policy {
+    /// With `root` before the paths of files, which waivers do not repeat: the directory that was named,
+    /// or that of a release.
+    #[must_use]
+    pub fn with_root(mut self, root: &str) -> Self {
+        self.root = Some(format!("{}/", root.trim_end_matches('/')));
+        self
+    }
+
     /// The verdict on the file at `path`, with the findings that are waived there taken for
     /// allowed. They stay, with the reason.
     #[must_use]
     pub fn waive(&self, mut verdict: Verdict, path: &str) -> Verdict {
         for finding in &mut verdict.findings {
-            let about = |waiver: &&Waiver| waiver.lint == finding.lint && waiver.is_about(path);
+            let below = self.root.as_ref().and_then(|root| path.strip_prefix(root.as_str()));
+            let about = |waiver: &&Waiver| {
+                let is = |path| waiver.is_about(path);
+                waiver.lint == finding.lint && (is(path) || below.is_some_and(is))
+            };
             let Some(waiver) = self.settings.waive.iter().rev().find(about) else {
                 continue;
             };
@@ -32,12 +44,8 @@ impl Policy {
 
 impl Waiver {
     fn is_about(&self, path: &str) -> bool {
-        let ends = path.char_indices().filter(|(_, c)| matches!(c, '/' | '!'));
-        let ends: Vec<&str> =
-            std::iter::once(path).chain(ends.filter_map(|(at, _)| path.get(at + 1..))).collect();
-        let fits = |pattern: &String| {
-            ends.iter().any(|end| is_like(end.as_bytes(), pattern.as_bytes(), true))
-        };
+        let path = path.trim_start_matches("./");
+        let fits = |pattern: &String| is_like(path.as_bytes(), pattern.as_bytes(), true);
         self.paths.is_empty() || self.paths.iter().any(fits)
     }
 }
@@ -97,16 +105,46 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_the_ends_of_paths() {
+    fn paths_are_complete() {
         let waiver = |path: &str| Waiver {
             lint: "mode".to_owned(),
             reason: "x".to_owned(),
             paths: vec![path.to_owned()],
             until: None,
         };
-        assert!(waiver("bin/rg").is_about("target/dist/linux/amd64/bin/rg"));
-        assert!(waiver("usr/bin/*").is_about("x.tar!usr/bin/rg"));
-        assert!(!waiver("bin/rg").is_about("sbin/rg"));
+        assert!(waiver("bin/rg").is_about("bin/rg"));
+        assert!(waiver("bin/rg").is_about("./bin/rg"));
+        assert!(waiver("linux/*/bin/rg").is_about("linux/amd64/bin/rg"));
+        assert!(waiver("*.tar!usr/bin/*").is_about("x.tar!usr/bin/rg"));
+        assert!(waiver("**/bin/rg").is_about("a.tar.gz!evil/bin/rg"));
+        for path in ["sbin/rg", "evil/bin/rg", "a.tar.gz!bin/rg", "a.tar.gz!evil/bin/rg"] {
+            assert!(!waiver("bin/rg").is_about(path), "{path}");
+        }
         assert!(!waiver("bin/*").is_about("bin/a/b"));
+        assert!(!waiver("*/bin/rg").is_about("a.tar.gz!evil/bin/rg"));
+    }
+
+    #[test]
+    fn paths_are_relative_to_what_was_named() {
+        let finding = Finding {
+            lint: "mode".to_owned(),
+            level: Level::Deny,
+            message: String::new(),
+            evidence: String::new(),
+            hint: String::new(),
+            waived: None,
+        };
+        let verdict = Verdict {
+            accepted: false,
+            lints: Vec::new(),
+            not_applied: Vec::new(),
+            findings: vec![finding],
+        };
+        let text = "[[waive]]\nlint = 'mode'\nreason = 'x'\npaths = ['bin/rg']";
+        let settings = super::super::Settings::parse("p", text).unwrap();
+        let policy = Policy::for_any().with_settings(&settings).unwrap().with_root("down/load");
+        let accepted = |path: &str| policy.waive(verdict.clone(), path).accepted;
+        assert!(accepted("down/load/bin/rg") && accepted("bin/rg"));
+        assert!(!accepted("down/load/evil/bin/rg") && !accepted("down/load!bin/rg"));
     }
 }

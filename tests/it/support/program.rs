@@ -1,11 +1,10 @@
-//! Whole static programs, made here byte by byte, so that tests need no compiler.
+//! Whole static programs, made here byte by byte, so that tests need no compiler. They run at any
+//! address, and the built-in targets accept them.
 
 /// What they write to standard output.
 pub(crate) const TEXT: &str = "hello from an empty image\n";
 
-/// The address that the file is loaded to.
-const BASE: u32 = 0x40_0000;
-/// The file header and two program headers.
+/// Where the code begins: behind the file header and the dynamic section, at a place that tests know.
 const CODE: u32 = 64 + 2 * 56;
 
 /// An x86-64 program that writes [`TEXT`] and exits with the last byte of its user's number.
@@ -13,11 +12,13 @@ pub(crate) fn amd64() -> Vec<u8> {
     let code = |text: u32| {
         let mut code = Vec::new();
         let load = |register: u8, value: u32| [&[register][..], &value.to_le_bytes()].concat();
-        let (eax, edi, esi, edx) = (0xb8, 0xbf, 0xbe, 0xba);
+        let (eax, edi, edx) = (0xb8, 0xbf, 0xba);
         let syscall = [0x0f, 0x05];
         code.extend(load(eax, 1)); // write
         code.extend(load(edi, 1));
-        code.extend(load(esi, text));
+        let next = code.len() as u32 + 7;
+        code.extend([0x48, 0x8d, 0x35]); // lea rsi, [rip + …]
+        code.extend(text.wrapping_sub(next).to_le_bytes());
         code.extend(load(edx, TEXT.len() as u32));
         code.extend(syscall);
         code.extend(load(eax, 102)); // getuid
@@ -30,18 +31,25 @@ pub(crate) fn amd64() -> Vec<u8> {
     elf(62, code)
 }
 
+/// The same, for a fixed address.
+pub(crate) fn fixed_amd64() -> Vec<u8> {
+    let mut bytes = amd64();
+    bytes[16] = 2; // ET_EXEC
+    bytes
+}
+
 /// The same for AArch64.
 pub(crate) fn arm64() -> Vec<u8> {
     let code = |text: u32| {
         let movz = |register: u32, value: u32| 0xd280_0000 | (value << 5) | register;
-        let movz_high = |register: u32, value: u32| 0xd2a0_0000 | (value << 5) | register;
-        let movk = |register: u32, value: u32| 0xf280_0000 | (value << 5) | register;
+        let adr = |register: u32, distance: u32| {
+            0x1000_0000 | ((distance & 3) << 29) | ((distance >> 2) << 5) | register
+        };
         let svc = 0xd400_0001;
         let words = [
             movz(8, 64), // write
             movz(0, 1),
-            movz_high(1, text >> 16),
-            movk(1, text & 0xffff),
+            adr(1, text.wrapping_sub(8) & 0x1f_ffff),
             movz(2, TEXT.len() as u32),
             svc,
             movz(8, 174), // getuid
@@ -54,35 +62,39 @@ pub(crate) fn arm64() -> Vec<u8> {
     elf(183, code)
 }
 
-/// A 64-bit little-endian executable for `machine` with one segment that holds all of it: headers,
-/// code (which is told the address of the text) and text.
+/// A 64-bit little-endian static-pie for `machine` with one segment that holds all of it: header,
+/// dynamic section, code (which is told how far away the text is), text and program headers.
 fn elf(machine: u16, code: impl Fn(u32) -> Vec<u8>) -> Vec<u8> {
     let length = code(0).len() as u32;
-    let body = code(BASE + CODE + length);
-    let size = u64::from(CODE) + body.len() as u64 + TEXT.len() as u64;
+    let mut body = code(length);
+    body.extend(TEXT.as_bytes());
+    body.resize(body.len().next_multiple_of(8), 0);
+    let headers = u64::from(CODE) + body.len() as u64;
+    let size = headers + 3 * 56;
     let mut file = Vec::new();
     file.extend(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
-    file.extend(2_u16.to_le_bytes()); // ET_EXEC
+    file.extend(3_u16.to_le_bytes()); // ET_DYN
     file.extend(machine.to_le_bytes());
     file.extend(1_u32.to_le_bytes());
-    file.extend(u64::from(BASE + CODE).to_le_bytes()); // entry
-    file.extend(64_u64.to_le_bytes()); // program headers
+    file.extend(u64::from(CODE).to_le_bytes()); // entry
+    file.extend(headers.to_le_bytes()); // program headers
     file.extend(0_u64.to_le_bytes()); // section headers
     file.extend(0_u32.to_le_bytes()); // flags
-    for half in [64_u16, 56, 2, 64, 0, 0] {
+    for half in [64_u16, 56, 3, 64, 0, 0] {
         file.extend(half.to_le_bytes());
     }
-    file.extend(1_u32.to_le_bytes()); // PT_LOAD
-    file.extend(5_u32.to_le_bytes()); // readable, executable
-    let base = u64::from(BASE);
-    for word in [0, base, base, size, size, 0x1_0000] {
-        file.extend(word.to_le_bytes());
+    for word in [0x6fff_fffb_u64, 0x0800_0000, 0, 0] {
+        file.extend(word.to_le_bytes()); // DT_FLAGS_1: DF_1_PIE; DT_NULL
     }
-    file.extend(0x6474_e551_u32.to_le_bytes()); // PT_GNU_STACK
-    file.extend(6_u32.to_le_bytes()); // readable, writable
-    file.extend([0; 40]);
-    file.extend([16, 0, 0, 0, 0, 0, 0, 0]);
+    file.resize(CODE as usize, 0);
     file.extend(body);
-    file.extend(TEXT.as_bytes());
+    let mut header = |kind: u32, flags: u32, words: [u64; 6]| {
+        file.extend(kind.to_le_bytes());
+        file.extend(flags.to_le_bytes());
+        words.iter().for_each(|word| file.extend(word.to_le_bytes()));
+    };
+    header(1, 5, [0, 0, 0, size, size, 0x1_0000]); // PT_LOAD: readable, executable
+    header(2, 4, [64, 64, 64, 32, 32, 8]); // PT_DYNAMIC
+    header(0x6474_e551, 6, [0, 0, 0, 0, 0, 16]); // PT_GNU_STACK: readable, writable
     file
 }

@@ -1,0 +1,25 @@
+//! One image of several in a layout or an archive, chosen by its name.
+
+use camino::Utf8Path;
+
+use super::look::{Looker, Outcome, refused};
+use crate::{ops::store, unpack::image, verify::Policy};
+
+impl Looker<'_> {
+    /// The verdict on the image `name` of the layout or archive at `place`; `text` is both, as the
+    /// user wrote them.
+    pub(super) fn chosen(
+        &self,
+        text: &Utf8Path,
+        place: &Utf8Path,
+        name: &str,
+        policy: &Policy,
+    ) -> Outcome {
+        let _one = self.archives.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let judged = store::open_path(place, |store, _| {
+            let found = store::only(image::images(store)?, place, name)?;
+            self.images_of(text.as_str(), store, &found, policy, false)
+        });
+        judged.unwrap_or_else(|error| Outcome::of(refused(text.as_str(), &error.to_string())))
+    }
+}

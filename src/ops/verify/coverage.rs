@@ -1,0 +1,166 @@
+//! What a signature covers of a release. Only `SHA256SUMS` is signed. It covers the archives and the
+//! documents beside it; these cover the rest: the provenance has the digest of every binary and image,
+//! `digests.txt` that of every image, and archives hold the binaries themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::Utf8Path;
+use serde::Deserialize;
+
+use super::release;
+use crate::{
+    error::{Error, Result},
+    oci::Digest,
+    ops::package::checksum::DIGESTS,
+    provenance::{PREDICATE, STATEMENT},
+    schema::{
+        Dist,
+        dist::{ArchiveKind, DocumentKind},
+    },
+    signature::Checksums,
+    sys::fs,
+};
+
+/// The largest document that is read.
+const LARGEST: u64 = 64 << 20;
+
+/// An in-toto statement, as far as it names what it is about.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Statement {
+    #[serde(rename = "_type")]
+    kind: String,
+    predicate_type: String,
+    subject: Vec<Subject>,
+}
+
+#[derive(Deserialize)]
+struct Subject {
+    name: String,
+    digest: BTreeMap<String, String>,
+}
+
+/// Digests that are signed.
+#[derive(Default)]
+struct Covered {
+    /// Files and images of the provenance, by name.
+    named: BTreeSet<(String, Digest)>,
+    /// Images of `digests.txt`.
+    images: BTreeSet<Digest>,
+    /// Files in signed archives, by the target and their names.
+    packed: BTreeSet<(String, String, Digest)>,
+}
+
+/// The files of the release in `root` that the signature over `sums` does not cover, and why. Whether
+/// files are what `dist.json` says of them is checked apart from this.
+///
+/// # Errors
+/// `dist.json` cannot be read.
+pub(super) fn uncovered(root: &Utf8Path, sums: &Checksums) -> Result<Vec<(String, String)>> {
+    let dist = release::read(&root.join("dist.json"))?;
+    let (covered, mut wrong) = covered(root, &dist, sums)?;
+    let mut check = |path: &str, is: bool| {
+        if !is {
+            let why = "no signed provenance, archive or list of digests covers it".to_owned();
+            wrong.push((path.to_owned(), why));
+        }
+    };
+    let named = |path: &str, digest: Digest| {
+        let name = path.strip_prefix("archives/").unwrap_or(path);
+        covered.named.contains(&(name.to_owned(), digest))
+    };
+    let file = |path: &str, target: &str, digest: Digest| {
+        named(path, digest)
+            || covered.packed.contains(&(target.to_owned(), file_name(path), digest))
+    };
+    // Those beside the checksums are compared with them.
+    let listed = |path: &str, digest: Digest| match path.strip_prefix("archives/") {
+        Some(name) => Checksums::is_own(name) || sums.get(name) == Some(digest),
+        None => named(path, digest),
+    };
+    for artifact in &dist.artifacts {
+        check(&artifact.path, file(&artifact.path, &artifact.target, artifact.sha256));
+        if let Some(of) = &artifact.debug {
+            check(&of.path, file(&of.path, &artifact.target, of.sha256));
+        }
+        if let Some(of) = &artifact.attribution {
+            check(&of.path, named(&of.path, of.sha256));
+        }
+    }
+    for of in &dist.companions {
+        check(&of.path, file(&of.path, &of.target, of.sha256));
+    }
+    for of in &dist.archives {
+        check(&of.path, listed(&of.path, of.sha256));
+    }
+    for of in &dist.documents {
+        check(&of.path, listed(&of.path, of.sha256));
+    }
+    for of in &dist.images {
+        check(&of.path, named(&of.path, of.digest) || covered.images.contains(&of.digest));
+    }
+    Ok(wrong)
+}
+
+/// What the signed documents and archives cover; and which of them cannot be read.
+fn covered(
+    root: &Utf8Path,
+    dist: &Dist,
+    sums: &Checksums,
+) -> Result<(Covered, Vec<(String, String)>)> {
+    let mut covered = Covered::default();
+    let mut wrong = Vec::new();
+    // The very bytes that are read are compared with the checksums.
+    let signed = |path: &str| -> Result<Option<Vec<u8>>> {
+        let Some(expected) = path.strip_prefix("archives/").and_then(|name| sums.get(name)) else {
+            return Ok(None);
+        };
+        let bytes = fs::read_start(&root.join(path), LARGEST)?;
+        Ok((Digest::of(&bytes) == expected).then_some(bytes))
+    };
+    let provenance = dist.documents.iter().filter(|of| of.kind == DocumentKind::Provenance);
+    for document in provenance {
+        match signed(&document.path).and_then(|bytes| bytes.map(|of| subjects(&of)).transpose()) {
+            Ok(subjects) => covered.named.extend(subjects.unwrap_or_default()),
+            Err(error) => wrong.push((document.path.clone(), error.to_string())),
+        }
+    }
+    if let Some(bytes) = signed(DIGESTS).ok().flatten() {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let hex = text.lines().filter_map(|line| line.split_once(' ').map(|(hex, _)| hex));
+        covered.images.extend(hex.filter_map(|hex| format!("sha256:{hex}").parse::<Digest>().ok()));
+    }
+    for archive in dist.archives.iter().filter(|of| of.kind != ArchiveKind::Deb) {
+        let name = archive.path.strip_prefix("archives/").unwrap_or_default();
+        if sums.get(name) == Some(archive.sha256) {
+            let files = archive.contents.iter();
+            covered
+                .packed
+                .extend(files.map(|of| (archive.target.clone(), file_name(&of.path), of.sha256)));
+        }
+    }
+    Ok((covered, wrong))
+}
+
+fn file_name(path: &str) -> String {
+    Utf8Path::new(path).file_name().unwrap_or_default().to_owned()
+}
+
+/// What a provenance is about.
+fn subjects(bytes: &[u8]) -> Result<Vec<(String, Digest)>> {
+    let wrong = |why: String| Error::check(format!("it is not a provenance: {why}"));
+    let statement: Statement =
+        serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
+    if (statement.kind.as_str(), statement.predicate_type.as_str()) != (STATEMENT, PREDICATE) {
+        return Err(wrong(format!(
+            "its type is `{}` of `{}`",
+            statement.predicate_type.escape_debug(),
+            statement.kind.escape_debug()
+        )));
+    }
+    let digest = |subject: Subject| {
+        let hex = subject.digest.get("sha256")?;
+        Some((subject.name, format!("sha256:{hex}").parse().ok()?))
+    };
+    Ok(statement.subject.into_iter().filter_map(digest).collect())
+}

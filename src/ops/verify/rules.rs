@@ -1,0 +1,255 @@
+//! Which policies apply to which files. Those of a workspace are for the files in its own target
+//! directory, and for no others: whoever verifies a download must not be judged by what lies in the
+//! current directory.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{Request, policy_file, release::BUILT_IN, today, workspace_settings};
+use crate::{
+    error::{Error, Result},
+    ops::plan,
+    schema::{
+        dist::{Artifact, Level},
+        verify::PolicySource,
+    },
+    sys::{Context, cargo, fs},
+    target::{Target, Targets},
+    verify::{Day, Inputs, Policy, Settings, VerifiedArtifact},
+};
+
+/// Where the settings of a workspace are.
+pub(in crate::ops) const TABLE: &str = "[workspace.metadata.longshore.verify]";
+
+/// The workspace in a directory, as far as it concerns verdicts.
+struct Workspace {
+    /// Its target directories, with all links resolved.
+    outputs: Vec<Utf8PathBuf>,
+    settings: Option<Settings>,
+    targets: Targets,
+}
+
+/// The policies of one request.
+pub(super) struct Rules<'a> {
+    request: &'a Request,
+    root: &'a Utf8Path,
+    /// `None` unless one of the files is its own.
+    workspace: Option<Workspace>,
+    targets: Targets,
+    file: Option<Settings>,
+    levels: &'a [(String, Level)],
+    today: Day,
+}
+
+impl<'a> Rules<'a> {
+    /// Reads the policy file, and what the workspace in the current directory says if one of the
+    /// files to verify is its own.
+    ///
+    /// # Errors
+    /// One of them is wrong.
+    pub(super) fn new(cx: &'a Context, request: &'a Request) -> Result<Self> {
+        let root = cx.env.dir.as_path();
+        let file = request.policy.as_deref().map(policy_file).transpose()?;
+        let outputs = match request.no_workspace {
+            true => Vec::new(),
+            false => outputs(cx),
+        };
+        let workspace = request
+            .paths
+            .iter()
+            .any(|path| is_below(&outputs, path))
+            .then(|| -> Result<Workspace> {
+                let settings = workspace_settings(root)?;
+                Ok(Workspace { outputs, settings, targets: plan::known_targets(root)? })
+            })
+            .transpose()?;
+        let targets = Targets::new([])?;
+        Ok(Rules {
+            request,
+            root,
+            workspace,
+            targets,
+            file,
+            levels: &request.levels,
+            today: today()?,
+        })
+    }
+
+    fn own(&self, path: &Utf8Path) -> Option<&Workspace> {
+        self.workspace.as_ref().filter(|workspace| is_below(&workspace.outputs, path))
+    }
+
+    /// The targets that are known for the file at `path`.
+    pub(super) fn targets(&self, path: &Utf8Path) -> &Targets {
+        self.own(path).map_or(&self.targets, |workspace| &workspace.targets)
+    }
+
+    /// The policy for a binary of `target` that belongs to the release at `path`.
+    ///
+    /// # Errors
+    /// A lint that was named lacks an input.
+    pub(super) fn of_target(&self, target: &Target, path: &Utf8Path) -> Result<Policy> {
+        let root = path.parent().unwrap_or(Utf8Path::new(""));
+        Ok(self.complete(Policy::for_target(target), self.own(path))?.with_root(root.as_str()))
+    }
+
+    /// The policy for the file at `path`, which was named or found in a directory.
+    ///
+    /// # Errors
+    /// The target is unknown, or a lint that was named lacks an input.
+    pub(super) fn of_file(&self, path: &Utf8Path) -> Result<Policy> {
+        let policy = match self.named_target(path)? {
+            None => self.complete(Policy::for_any(), None),
+            Some(target) => self.complete(Policy::for_target(&target), self.own(path)),
+        }?;
+        let named = self.request.paths.iter().find(|named| path.starts_with(named));
+        Ok(match named {
+            Some(root) if root != path => policy.with_root(root.as_str()),
+            _ => policy,
+        })
+    }
+
+    /// The target that was named in the request, as it applies to the file at `path`.
+    fn named_target(&self, path: &Utf8Path) -> Result<Option<Target>> {
+        let Some(name) = &self.request.target else {
+            return Ok(None);
+        };
+        match self.targets(path).get(name) {
+            Ok(target) => Ok(Some(target.clone())),
+            Err(error) if self.request.no_workspace => Err(error),
+            // It was named, so that the one file of the workspace that describes it is meant.
+            Err(error) => plan::known_target(self.root, name)?.ok_or(error).map(Some),
+        }
+    }
+
+    /// The file that describes the target of the file at `path`, unless it is built in.
+    ///
+    /// # Errors
+    /// The target is unknown.
+    pub(super) fn origin(&self, path: &Utf8Path) -> Result<Option<String>> {
+        let target = self.named_target(path)?;
+        Ok(target.map(|target| target.origin).filter(|origin| origin != BUILT_IN))
+    }
+
+    fn complete(&self, policy: Policy, own: Option<&Workspace>) -> Result<Policy> {
+        let workspace = own.and_then(|workspace| workspace.settings.as_ref());
+        let mut policy = policy.with_today(self.today.clone());
+        for settings in workspace.into_iter().chain(&self.file) {
+            policy = policy.with_settings(settings)?;
+        }
+        for (id, level) in self.levels {
+            policy = policy.with_level(id, *level)?;
+        }
+        let inputs = Inputs { base: self.request.base.is_some(), run: self.request.run.is_some() };
+        policy.check_inputs(inputs)?;
+        Ok(policy)
+    }
+
+    /// The files that policies were read from, and the paths that each applies to.
+    pub(super) fn sources(&self, used: &[(Utf8PathBuf, Option<String>)]) -> Vec<PolicySource> {
+        let mut sources: Vec<PolicySource> = Vec::new();
+        let mut add = |from: String, path: &str| match sources
+            .iter_mut()
+            .find(|source| source.from == from)
+        {
+            Some(source) if source.paths.iter().any(|known| known == path) => {}
+            Some(source) => source.paths.push(path.to_owned()),
+            None => sources.push(PolicySource { from, paths: vec![path.to_owned()] }),
+        };
+        for (path, origin) in used {
+            if let Some(origin) = origin {
+                add(origin.clone(), path.as_str());
+            }
+            let settings = self.own(path).and_then(|workspace| workspace.settings.as_ref());
+            if settings.is_some_and(|settings| *settings != Settings::default())
+                && (self.request.target.is_some() || is_release(path))
+            {
+                add(format!("{TABLE} of {}", self.root.join("Cargo.toml")), path.as_str());
+            }
+            if let Some(file) = &self.request.policy {
+                add(file.to_string(), path.as_str());
+            }
+        }
+        sources
+    }
+}
+
+/// The policies by which a finished release is packed again: those of the workspace that it belongs
+/// to, else the built-in ones. Its `dist.json` may say anything.
+pub(in crate::ops) struct Packing {
+    settings: Option<Settings>,
+    targets: Targets,
+    today: Day,
+}
+
+impl Packing {
+    /// The policies for the release in `directory`, which need not exist yet.
+    ///
+    /// # Errors
+    /// The workspace's settings or targets are wrong.
+    pub(in crate::ops) fn new(cx: &Context, directory: &Utf8Path) -> Result<Self> {
+        let root = &cx.env.dir;
+        let own = is_below(&outputs(cx), directory);
+        let settings = if own { workspace_settings(root)? } else { None };
+        let targets = if own { plan::known_targets(root)? } else { Targets::new([])? };
+        Ok(Packing { settings, targets, today: today()? })
+    }
+
+    /// Checks that the file of `artifact` is the one of its record, and would be accepted again.
+    ///
+    /// # Errors
+    /// Its target is unknown, or it is refused.
+    pub(in crate::ops) fn check(&self, artifact: &Artifact, bytes: &[u8]) -> Result<()> {
+        let target = self.targets.get(&artifact.target).map_err(|error| {
+            let hint = "pack it in the workspace that it was built in, below its target directory";
+            Error::check(format!("`{}` cannot be verified: {error}", artifact.path)).hint(hint)
+        })?;
+        let mut policy = Policy::for_target(target).with_today(self.today.clone());
+        if let Some(settings) = &self.settings {
+            policy = policy.with_settings(settings)?;
+        }
+        VerifiedArtifact::new(artifact.clone(), bytes, &policy)?;
+        Ok(())
+    }
+}
+
+fn is_release(path: &Utf8Path) -> bool {
+    path.file_name() == Some("dist.json")
+}
+
+/// The target directories of the workspace in the current directory, with all links resolved: that of
+/// the environment, else of cargo's configuration, else `target`. None where there is no workspace.
+fn outputs(cx: &Context) -> Vec<Utf8PathBuf> {
+    let root = &cx.env.dir;
+    if !matches!(fs::kind(&root.join("Cargo.toml"), true), Ok(fs::Kind::File { .. })) {
+        return Vec::new();
+    }
+    let variables = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"];
+    if let Some(dir) = variables.iter().find_map(|name| cx.env.var(name)) {
+        return fs::real(&root.join(dir)).into_iter().collect();
+    }
+    // A configuration that cannot be read is an error of the commands that build.
+    let configured = cargo::Config::load(cx).ok().and_then(|config| config.target_dir());
+    let dir = fs::real(&configured.unwrap_or_else(|| root.join("target")));
+    // A directory of the workspace itself has more in it than what cargo writes.
+    let real = fs::real(root);
+    dir.into_iter().filter(|dir| real.as_ref().is_ok_and(|root| !root.starts_with(dir))).collect()
+}
+
+/// Whether the file or directory is in a directory below one of `outputs`, with all links resolved.
+fn is_below(outputs: &[Utf8PathBuf], path: &Utf8Path) -> bool {
+    if outputs.is_empty() {
+        return false;
+    }
+    // A release that is about to be written is where its directory will be.
+    let mut ancestors = path.ancestors().map(|of| if of == "" { Utf8Path::new(".") } else { of });
+    let Some((Ok(real), of)) =
+        ancestors.find(|of| fs::kind(of, false).is_ok()).map(|of| (fs::real(of), of))
+    else {
+        return false;
+    };
+    let mut real = real.join(path.strip_prefix(of).unwrap_or(Utf8Path::new("")));
+    if is_release(&real) {
+        real.pop();
+    }
+    outputs.iter().any(|output| real.starts_with(output) && real != *output)
+}
