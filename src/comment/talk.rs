@@ -153,7 +153,7 @@ impl<'a> Talk<'a> {
             Some(next) => {
                 let here = &self.asked.url;
                 // The token is for this server alone.
-                let to = url::resolve(here, next).filter(|to| url::same_origin(to, here));
+                let to = url::resolve(here, next).ok().filter(|to| url::same_origin(to, here));
                 let Some(to) = to else {
                     return Step::Failed("the list of comments goes on at another server");
                 };
