@@ -9,6 +9,7 @@ use crate::schema::{
     doctor::State,
     plan::{Build, Companions, Job, Std},
 };
+use crate::withheld::PASS;
 
 /// The plan: what, how, with which flags and from where.
 pub(super) fn plan(plan: &Plan) -> String {
@@ -80,6 +81,10 @@ pub(super) fn plan(plan: &Plan) -> String {
             "\nleft out: {} ({}): {}",
             skipped.binary, skipped.package, skipped.reason
         );
+    }
+    if !plan.withheld.is_empty() {
+        let names = plan.withheld.join(", ");
+        let _ = writeln!(text, "\nnot inherited by builds: {names}  # {PASS} passes them");
     }
     text
 }

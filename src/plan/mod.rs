@@ -82,6 +82,8 @@ pub struct Facts {
     pub recipes: BTreeMap<String, schema::Recipe>,
     /// What goes into each package's archives, by package.
     pub found: BTreeMap<String, archive::Found>,
+    /// The variables that are set and that builds do not inherit.
+    pub withheld: Vec<String>,
     /// Whether this is the second build of `--twice`, which has a directory of its own.
     pub again: bool,
 }
@@ -121,6 +123,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
         profile,
         jobs,
         skipped: selection.skipped,
+        withheld: facts.withheld.clone(),
     })
 }
 

@@ -48,6 +48,9 @@ pub struct Plan {
     pub archives: Vec<Archive>,
     /// Binaries of the workspace that are left out.
     pub skipped: Vec<Skipped>,
+    /// The variables that are set and that builds do not inherit, since they hold credentials.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub withheld: Vec<String>,
 }
 
 /// The profile.

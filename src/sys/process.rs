@@ -330,6 +330,11 @@ fn expression(command: &Command) -> duct::Expression {
         let none: [(&str, &str); 0] = [];
         expression = expression.full_env(none);
     }
+    if !command.credentials {
+        for name in super::env::withheld() {
+            expression = expression.env_remove(name);
+        }
+    }
     for (name, value) in &command.env {
         expression = match value {
             Some(value) => expression.env(name, value),

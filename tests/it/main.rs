@@ -44,6 +44,7 @@ mod registry_tls;
 mod release;
 mod reproducible;
 mod schema;
+mod secrets;
 mod sign;
 mod sign_cosign;
 mod size;
