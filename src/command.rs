@@ -18,6 +18,8 @@ pub struct Command {
     pub dir: Option<Utf8PathBuf>,
     /// Whether it starts without any inherited variable.
     pub env_clear: bool,
+    /// Whether it inherits variables that hold credentials ([`crate::withheld`]).
+    pub credentials: bool,
 }
 
 impl Command {
@@ -29,6 +31,7 @@ impl Command {
             env: BTreeMap::new(),
             dir: None,
             env_clear: false,
+            credentials: false,
         }
     }
 
@@ -64,6 +67,13 @@ impl Command {
     #[must_use]
     pub fn env_clear(mut self) -> Self {
         self.env_clear = true;
+        self
+    }
+
+    /// Inherits variables that hold credentials, too: for programs that exist to use them.
+    #[must_use]
+    pub fn with_credentials(mut self) -> Self {
+        self.credentials = true;
         self
     }
 

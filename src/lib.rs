@@ -24,6 +24,7 @@ pub mod error;
 pub mod event;
 pub mod foreign;
 pub mod log;
+pub mod markup;
 pub mod merge;
 pub mod name;
 pub mod oci;
@@ -40,6 +41,7 @@ pub mod tags;
 pub mod target;
 pub mod unpack;
 pub mod verify;
+pub mod withheld;
 pub mod workspace;
 pub mod zig;
 

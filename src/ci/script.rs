@@ -6,7 +6,7 @@ use super::{
     pipeline::{Run, Value},
     provider::Provider,
 };
-use crate::command::quote;
+use crate::{command::quote, oci::Reference};
 
 /// Where parts are, before they are one release.
 pub(super) const PARTS: &str = "target/parts";
@@ -138,21 +138,45 @@ pub(super) fn push(inputs: &Inputs<'_>, provider: Provider, repository: &str) ->
         [_] => one(None),
         all => all.iter().map(|image| one(Some(image))).collect(),
     };
-    let lines = match provider {
-        // The job's own password, where nobody gave another.
-        Provider::Gitlab => format!("{GITLAB_LOGIN}{lines}"),
-        _ => lines,
-    };
+    let host = registry(repository);
+    let settings = inputs.settings();
+    let named = settings.secrets.iter().chain(settings.env.keys()).any(|name| name == HOST);
+    let password = settings.secrets.iter().any(|name| name == PASSWORD);
+    let mut login = String::new();
+    if !named && (password || !ghcr) {
+        // The password goes to this registry and to no other.
+        login = format!("export {HOST}={}\n", quote(&host));
+    }
+    if provider == Provider::Gitlab {
+        login += &gitlab_login(&host);
+    }
+    let lines = login + &lines;
     let run = run("Push", lines).secrets(&inputs.settings().secrets);
     if ghcr { run.token("GITHUB_TOKEN") } else { run }
 }
 
-const GITLAB_LOGIN: &str = "\
-if [ -n \"${CI_REGISTRY_PASSWORD-}\" ] && [ -z \"${LONGSHORE_REGISTRY_PASSWORD-}\" ]; then
-  export LONGSHORE_REGISTRY_USER=\"$CI_REGISTRY_USER\"
-  export LONGSHORE_REGISTRY_PASSWORD=\"$CI_REGISTRY_PASSWORD\"
-fi
-";
+/// The variable for the registry that user and password are for.
+const HOST: &str = "LONGSHORE_REGISTRY_HOST";
+/// The variable for the password.
+const PASSWORD: &str = "LONGSHORE_REGISTRY_PASSWORD";
+
+/// The registry of a repository.
+fn registry(repository: &str) -> String {
+    repository.parse::<Reference>().map_or_else(|_| String::new(), |reference| reference.registry)
+}
+
+/// The job's own password, where nobody gave another, and only for the registry that it is for.
+fn gitlab_login(host: &str) -> String {
+    let host = quote(host);
+    format!(
+        "if [ \"${{CI_REGISTRY-}}\" = {host} ] && [ -n \"${{CI_REGISTRY_PASSWORD-}}\" ] \\\n  \
+         && [ -z \"${{{PASSWORD}-}}\" ]; then\n  \
+         export {HOST}={host}\n  \
+         export LONGSHORE_REGISTRY_USER=\"$CI_REGISTRY_USER\"\n  \
+         export {PASSWORD}=\"$CI_REGISTRY_PASSWORD\"\n\
+         fi\n"
+    )
+}
 
 /// Makes the release at the provider, where it has such; run again, it goes on.
 pub(super) fn release(inputs: &Inputs<'_>, provider: Provider) -> Option<Run> {

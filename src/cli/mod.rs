@@ -27,8 +27,13 @@ use self::{
 };
 use crate::{
     error::{Error, Result, Status},
-    ops,
-    sys::{Context, env::Env, signal},
+    log::provider::defused,
+    markup, ops,
+    sys::{
+        Context,
+        env::{self, Env},
+        signal,
+    },
 };
 
 /// Runs one command line and gives the exit status. The first argument is the program's name, as in
@@ -157,10 +162,29 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
 fn json<T: serde::Serialize>(value: &T) -> Result<()> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Error::build("cannot write JSON").because(error))?;
-    print(&format!("{text}\n"))
+    // JSON writers leave these as they are, and terminals obey some of them.
+    let hidden = |c: char| ('\u{7f}'..='\u{9f}').contains(&c);
+    let mut out = String::with_capacity(text.len() + 1);
+    for part in text.split_inclusive(hidden) {
+        match part.chars().next_back() {
+            Some(last) if hidden(last) => {
+                out += &part[..part.len() - last.len_utf8()];
+                out += &format!("\\u{:04x}", u32::from(last));
+            }
+            _ => out += part,
+        }
+    }
+    raw(&format!("{out}\n"))
 }
 
+/// Prints text for people, parts of which can be from anywhere, without anything that a terminal would
+/// obey.
 fn print(text: &str) -> Result<()> {
+    let text = markup::visible(text);
+    if env::github_actions() { raw(&defused(&text)) } else { raw(&text) }
+}
+
+fn raw(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // `… | head` has read enough.

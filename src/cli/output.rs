@@ -11,7 +11,8 @@ use super::args::Color;
 use crate::{
     error::{Error, Status},
     event::{Event, Events},
-    log::{Due, Provider, Pulse},
+    log::{Due, Provider, Pulse, provider::defused},
+    markup,
     sys::{
         clock::{self, Stopwatch},
         env::Env,
@@ -89,15 +90,18 @@ impl Output {
 
     /// The error, what shows it, and what to do. Nothing comes after it.
     pub(super) fn error(&self, error: &Error) {
-        let mut text = format!("error: {error}\n");
+        let mut text = format!("error: {}\n", self.shown(&error.to_string()));
         if let Some(detail) = error.detail_text().filter(|detail| !detail.is_empty()) {
-            text.push_str(&indent(detail));
+            text.push_str(&indent(&self.shown(detail)));
         }
-        let hint = error.hint_text().map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
+        let hint = error
+            .hint_text()
+            .map(|hint| format!("hint: {}\n", self.shown(hint)))
+            .unwrap_or_default();
         self.record(&mut self.state(), &format!("{text}{hint}"));
         let mut shown = match self.provider {
             Some(provider) if error.status() != Status::Interrupted => {
-                let message = error.to_string();
+                let message = markup::visible(&error.to_string());
                 provider.annotation("error", message.lines().next().unwrap_or_default())
             }
             _ => String::new(),
@@ -140,6 +144,13 @@ impl Output {
             let line = format!("{} {message}", self.paint(GREEN, &format!("{verb:>12}")));
             self.line(state, &line);
         }
+    }
+
+    /// `text`, parts of which can be from anywhere, without anything that a terminal or the runner of
+    /// the job would obey.
+    fn shown(&self, text: &str) -> String {
+        let text = markup::visible(text);
+        if self.provider == Some(Provider::GitHub) { defused(&text) } else { text }
     }
 
     fn warning(&self, message: &str) -> String {
@@ -238,17 +249,20 @@ impl Events for Output {
                 self.enter(state, name);
             }
             Event::Summary { text } => {
+                let text = self.shown(&text);
                 self.record(state, &text);
                 self.leave(state);
                 self.line(state, &text);
             }
             Event::Warning { message } => {
+                let message = self.shown(&message);
                 self.record(state, &format!("warning: {message}"));
                 let line = self.warning(&message);
                 self.line(state, &line);
             }
-            Event::Status { verb, message } => self.status(state, verb, &message),
+            Event::Status { verb, message } => self.status(state, verb, &self.shown(&message)),
             Event::Output { line } => {
+                let line = self.shown(&line);
                 self.record(state, &line);
                 // A terminal shows the bar instead; where there is none, lines show that it goes on.
                 if !self.quiet && (self.verbose || !self.bars) {
@@ -256,6 +270,7 @@ impl Events for Output {
                 }
             }
             Event::Progress { verb, done, total, detail } => {
+                let detail = markup::clean(&detail);
                 self.record(state, &format!("{verb:>12} {done}/{total}: {detail}"));
                 if !self.quiet && self.bars {
                     let bar = self.progress(verb, done, total, &detail);
@@ -336,6 +351,24 @@ mod tests {
         let (circle, _) = failing(Some(Provider::CircleCi), false);
         assert_eq!(circle, "    Building hello\nwarning: odd\n".to_owned() + LAST);
         assert_eq!(failing(None, false).0, circle);
+    }
+
+    #[test]
+    fn nothing_that_is_printed_controls_terminal_or_runner() {
+        let sink = Sink::default();
+        let output = Output::to(Box::new(sink.clone()), Some(Provider::GitHub), false);
+        let events: &dyn Events = &output;
+        events.status("Ran", "a\u{1b}[2K\u{9b}b\rc");
+        events.warn("x\n ::set-output name=a::b");
+        output.emit(Event::Output { line: "  ::error::no ##[error]no".to_owned() });
+        let error = Error::build("e\u{7}").detail("::add-mask::x\ty").hint("\u{202e}h");
+        output.error(&error);
+        assert_eq!(
+            sink.text(),
+            "         Ran a\\u{1b}[2K\\u{9b}b\\u{d}c\nwarning: x\n \\::set-output name=a::b\n  \
+             \\::error::no ##\\[error]no\n::error::e\\u{7}\nerror: e\\u{7}\n  \
+             \\::add-mask::x\ty\nhint: \\u{202e}h\n"
+        );
     }
 
     #[test]

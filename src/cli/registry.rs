@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use clap::Args;
 
-use crate::sys::registry::Settings;
+use crate::sys::registry::{Limits, Settings};
 
 #[derive(Debug, Args)]
 pub(super) struct RegistryArgs {
@@ -26,6 +26,7 @@ impl RegistryArgs {
             ca: self.ca.clone(),
             insecure: self.insecure.clone(),
             github_token: self.github_token,
+            limits: Limits::default(),
         }
     }
 }

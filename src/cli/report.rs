@@ -9,6 +9,7 @@ use crate::schema::{
     doctor::State,
     plan::{Build, Companions, Job, Std},
 };
+use crate::withheld::PASS;
 
 /// The plan: what, how, with which flags and from where.
 pub(super) fn plan(plan: &Plan) -> String {
@@ -92,6 +93,10 @@ pub(super) fn plan(plan: &Plan) -> String {
     }
     for note in &plan.notes {
         let _ = writeln!(text, "\nnote: {note}");
+    }
+    if !plan.withheld.is_empty() {
+        let names = plan.withheld.join(", ");
+        let _ = writeln!(text, "\nnot inherited by builds: {names}  # {PASS} passes them");
     }
     text
 }

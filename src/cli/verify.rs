@@ -160,7 +160,7 @@ pub(super) fn run(cx: &Context, args: &VerifyArgs) -> Result<Status> {
         }
         Form::Json => super::json(&verification)?,
         Form::Markdown => super::print(&format::markdown(&verification))?,
-        Form::Github => super::print(&format::annotations(&verification))?,
+        Form::Github => super::raw(&format::annotations(&verification))?,
         Form::Sarif => super::json(&format::sarif(&verification))?,
         Form::Junit => super::print(&format::junit(&verification))?,
     }
@@ -173,7 +173,7 @@ fn tell_github(cx: &Context, verification: &Verification) -> Result<()> {
     if cx.env.var("GITHUB_ACTIONS") != Some("true") {
         return Ok(());
     }
-    super::print(&format::annotations(verification))?;
+    super::raw(&format::annotations(verification))?;
     let Some(path) = cx.env.var("GITHUB_STEP_SUMMARY").map(Utf8Path::new) else {
         return Ok(());
     };

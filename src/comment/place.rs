@@ -18,6 +18,12 @@ pub struct Place {
     pub comments: String,
     /// The address that the identifier of one of them is added to.
     pub one: String,
+    /// The address that says who the token's user is.
+    pub user: String,
+    /// The address of GitHub's GraphQL API, which also answers an app; `None` with GitLab.
+    pub graphql: Option<String>,
+    /// Whether the job runs in GitHub Actions, where the job's own token is that of an app.
+    pub actions: bool,
     /// Whether it is GitLab's API, and not GitHub's.
     pub gitlab: bool,
     /// What lets us in.
@@ -92,19 +98,25 @@ pub fn place<'a>(
             .hint("a line end or a space may have come in with it"));
     }
     let token = Secret::new(token);
-    let (comments, one, name) = if gitlab {
+    let mut graphql = None;
+    let (api, comments, one, name) = if gitlab {
         let api = api("CI_API_V4_URL", need("CI_API_V4_URL")?)?;
         let project = url::encode(&repository);
         let notes = format!("{api}/projects/{project}/merge_requests/{number}/notes");
-        (notes.clone(), notes, format!("merge request !{number}"))
+        (api, notes.clone(), notes, format!("merge request !{number}"))
     } else {
         let api = api("GITHUB_API_URL", var("GITHUB_API_URL").unwrap_or(GITHUB))?;
         let (owner, name) = named(&repository)?;
         let issues = format!("{api}/repos/{}/{}/issues", url::encode(owner), url::encode(name));
         let comments = format!("{issues}/{number}/comments");
-        (comments, format!("{issues}/comments"), format!("pull request #{number} of {repository}"))
+        // A server of one's own has `/api/v3` and `/api/graphql`.
+        graphql = Some(format!("{}/graphql", api.strip_suffix("/v3").unwrap_or(api)));
+        let name = format!("pull request #{number} of {repository}");
+        (api, comments, format!("{issues}/comments"), name)
     };
-    Ok(Ok(Place { comments, one, gitlab, token, name }))
+    let user = format!("{api}/user");
+    let actions = provider == Provider::GitHub;
+    Ok(Ok(Place { comments, one, user, graphql, actions, gitlab, token, name }))
 }
 
 /// The number of the pull request: from the event, else from the ref `refs/pull/NUMBER/merge`.

@@ -1,4 +1,5 @@
-//! The conversation: pages of comments until the one with the marker is found, then one change.
+//! The conversation: who the token's user is, pages of comments until that user's one with the marker
+//! is found, then one change. Anybody can write a comment with the marker.
 //!
 //! GitHub: <https://docs.github.com/rest/issues/comments>; GitLab:
 //! <https://docs.gitlab.com/api/notes/>. Both tell where a list goes on in a `Link` header.
@@ -87,12 +88,73 @@ pub struct Talk<'a> {
     create: bool,
     asked: Request,
     pages: u32,
+    /// Who writes, once it is known.
+    author: Option<Author>,
+}
+
+/// The user that a token belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Author {
+    /// By its identifier.
+    User(u64),
+    /// An app of GitHub's, by its login without `[bot]`.
+    App(String),
+}
+
+/// The app that the token of a job of GitHub Actions belongs to.
+const ACTIONS: &str = "github-actions";
+
+#[derive(Deserialize)]
+struct User {
+    id: u64,
+    #[serde(default)]
+    login: String,
+    /// With GitHub: `User`, `Bot`, `Organization`.
+    #[serde(default, rename = "type")]
+    kind: String,
+}
+
+/// GitHub's answer to [`VIEWER`].
+#[derive(Deserialize)]
+struct Viewer {
+    data: ViewerData,
+}
+
+#[derive(Deserialize)]
+struct ViewerData {
+    viewer: Login,
+}
+
+#[derive(Deserialize)]
+struct Login {
+    login: String,
+}
+
+/// The query for the login of the token's user.
+const VIEWER: &str = "query { viewer { login } }";
+
+impl Author {
+    fn wrote(&self, comment: &Comment) -> bool {
+        // GitHub calls it `user`, GitLab `author`.
+        let Some(user) = comment.user.as_ref().or(comment.author.as_ref()) else { return false };
+        match self {
+            Author::User(id) => user.id == *id,
+            Author::App(login) => user.kind == "Bot" && app(&user.login) == login,
+        }
+    }
+}
+
+/// The login of an app without its ending, which not every API has.
+fn app(login: &str) -> &str {
+    login.strip_suffix("[bot]").unwrap_or(login)
 }
 
 #[derive(Deserialize)]
 struct Comment {
     id: u64,
     body: Option<String>,
+    user: Option<User>,
+    author: Option<User>,
     /// GitLab's own notes on what happened.
     #[serde(default)]
     system: bool,
@@ -102,10 +164,9 @@ impl<'a> Talk<'a> {
     /// Begins. `body` begins with `marker`; where there is no such comment yet, one is made only with
     /// `create`.
     pub fn new(place: &'a Place, marker: &'a str, body: &'a str, create: bool) -> Self {
-        // The oldest first: other comments, which come later, do not move it to another page.
-        let query = if place.gitlab { "&sort=asc&order_by=created_at" } else { "" };
-        let asked = page(format!("{}?per_page=100{query}", place.comments));
-        Talk { place, marker, body, create, asked, pages: 1 }
+        let what = "get the user of the token";
+        let asked = Request { method: Method::Get, url: place.user.clone(), body: None, what };
+        Talk { place, marker, body, create, asked, pages: 0, author: None }
     }
 
     /// The request whose answer is to come.
@@ -115,6 +176,9 @@ impl<'a> Talk<'a> {
 
     /// What follows from an answer.
     pub fn answer(&mut self, answer: &Answer) -> Step {
+        if self.author.is_none() {
+            return self.identified(answer);
+        }
         match (answer.status, self.asked.method) {
             // GitHub says 404, too, where a token may not see what is there.
             (403 | 404, _) => Step::Done(Done::Refused(answer.status)),
@@ -125,6 +189,47 @@ impl<'a> Talk<'a> {
         }
     }
 
+    /// The token's user.
+    fn identified(&mut self, answer: &Answer) -> Step {
+        let first = self.asked.method == Method::Get;
+        let author = match (answer.status, first) {
+            (200, true) => {
+                let user = serde_json::from_slice::<User>(&answer.body).ok();
+                let Some(user) = user else {
+                    return Step::Failed("the answer is not a user");
+                };
+                Author::User(user.id)
+            }
+            (200, false) => {
+                let viewer = serde_json::from_slice::<Viewer>(&answer.body).ok();
+                match viewer {
+                    Some(Viewer { data }) => Author::App(app(&data.viewer.login).to_owned()),
+                    None if self.place.actions => Author::App(ACTIONS.to_owned()),
+                    None => return Step::Failed("the answer is not a user"),
+                }
+            }
+            // An app has no user; GraphQL knows its name.
+            (403 | 404, true) => match &self.place.graphql {
+                Some(graphql) => {
+                    let (method, url) = (Method::Post, graphql.clone());
+                    let body = Some(json!({ "query": VIEWER }).to_string());
+                    self.asked = Request { method, url, body, what: self.asked.what };
+                    return Step::Ask(self.asked.clone());
+                }
+                None => return Step::Done(Done::Refused(answer.status)),
+            },
+            (400..=404, false) if self.place.actions => Author::App(ACTIONS.to_owned()),
+            (403 | 404, false) => return Step::Done(Done::Refused(answer.status)),
+            _ => return Step::Unexpected,
+        };
+        self.author = Some(author);
+        // The oldest first: other comments, which come later, do not move it to another page.
+        let query = if self.place.gitlab { "&sort=asc&order_by=created_at" } else { "" };
+        self.asked = page(format!("{}?per_page=100{query}", self.place.comments));
+        self.pages = 1;
+        Step::Ask(self.asked.clone())
+    }
+
     /// A page of comments.
     fn listed(&mut self, answer: &Answer) -> Step {
         let Ok(comments) = serde_json::from_slice::<Vec<Comment>>(&answer.body) else {
@@ -132,7 +237,8 @@ impl<'a> Talk<'a> {
         };
         let ours = |comment: &&Comment| {
             let text = comment.body.as_deref().unwrap_or_default();
-            !comment.system && text.trim_start().starts_with(self.marker)
+            let own = self.author.as_ref().is_some_and(|author| author.wrote(comment));
+            own && !comment.system && text.trim_start().starts_with(self.marker)
         };
         if let Some(comment) = comments.iter().find(ours) {
             let text = comment.body.as_deref().unwrap_or_default();
@@ -153,7 +259,7 @@ impl<'a> Talk<'a> {
             Some(next) => {
                 let here = &self.asked.url;
                 // The token is for this server alone.
-                let to = url::resolve(here, next).filter(|to| url::same_origin(to, here));
+                let to = url::resolve(here, next).ok().filter(|to| url::same_origin(to, here));
                 let Some(to) = to else {
                     return Step::Failed("the list of comments goes on at another server");
                 };

@@ -33,6 +33,15 @@ fn changed<'a>(
     vars.iter().filter_map(pair).collect()
 }
 
+/// A conversation in which the token's user is known.
+fn identified<'a>(place: &'a Place, body: &'a str, create: bool) -> Talk<'a> {
+    let mut talk = Talk::new(place, MARKER, body, create);
+    assert_eq!(talk.asked().url, place.user);
+    let step = talk.answer(&answer(200, r#"{"id": 7, "login": "me"}"#, None));
+    assert!(matches!(step, Step::Ask(_)), "{step:?}");
+    talk
+}
+
 fn answer(status: u16, body: &str, link: Option<&str>) -> Answer {
     Answer { status, link: link.map(str::to_owned), body: body.as_bytes().to_vec() }
 }
@@ -94,39 +103,41 @@ fn what_is_missing_or_wrong_is_named_and_never_the_token() {
 fn the_comment_is_found_on_a_later_page_and_changed() {
     let place = place(of(&GITHUB), None).unwrap().unwrap();
     let text = body(MARKER, "new");
-    let mut talk = Talk::new(&place, MARKER, &text, true);
+    let mut talk = identified(&place, &text, true);
     assert_eq!(talk.asked().url, format!("{}?per_page=100", place.comments));
     let others = r#"[{"id": 1, "body": null}, {"id": 2, "body": "see <!-- longshore:size -->"}]"#;
     let link = format!("<{}?per_page=100&page=2>; rel=\"next\"", place.comments);
     let Step::Ask(second) = talk.answer(&answer(200, others, Some(&link))) else { panic!() };
     assert_eq!(second.url, format!("{}?per_page=100&page=2", place.comments));
-    let ours = r#"[{"id": 3, "body": "<!-- longshore:size -->\r\nold"}]"#;
+    let ours = r#"[{"id": 2, "body": "<!-- longshore:size -->", "user": {"id": 8}},
+        {"id": 3, "body": "<!-- longshore:size -->\r\nold", "user": {"id": 7}}]"#;
     let Step::Ask(change) = talk.answer(&answer(200, ours, None)) else { panic!() };
     assert_eq!((change.method, change.url), (Method::Patch, format!("{}/3", place.one)));
     assert_eq!(change.body.as_deref(), Some(r#"{"body":"<!-- longshore:size -->\nnew\n"}"#));
     assert_eq!(talk.answer(&answer(200, "{}", None)), Step::Done(Done::Updated));
     // What it says already is not sent again, whatever the server made of its ends of lines.
-    let mut talk = Talk::new(&place, MARKER, &text, true);
-    let same = r#"[{"id": 3, "body": "<!-- longshore:size -->\r\nnew"}]"#;
+    let mut talk = identified(&place, &text, true);
+    let same = r#"[{"id": 3, "body": "<!-- longshore:size -->\r\nnew", "user": {"id": 7}}]"#;
     assert_eq!(talk.answer(&answer(200, same, None)), Step::Done(Done::Same));
 }
 
 #[test]
 fn a_new_comment_is_made_where_it_is_worth_it() {
     let place = place(of(&GITLAB), None).unwrap().unwrap();
-    let system = r#"[{"id": 1, "system": true, "body": "<!-- longshore:size -->"}]"#;
-    let mut talk = Talk::new(&place, MARKER, MARKER, true);
+    let system =
+        r#"[{"id": 1, "system": true, "body": "<!-- longshore:size -->", "author": {"id": 7}}]"#;
+    let mut talk = identified(&place, MARKER, true);
     let Step::Ask(create) = talk.answer(&answer(200, system, None)) else { panic!() };
     assert_eq!((create.method, &create.url), (Method::Post, &place.comments));
     assert_eq!(talk.answer(&answer(201, "{}", None)), Step::Done(Done::Created));
-    let mut talk = Talk::new(&place, MARKER, MARKER, false);
+    let mut talk = identified(&place, MARKER, false);
     assert_eq!(talk.answer(&answer(200, "[]", None)), Step::Done(Done::Unchanged));
 }
 
 #[test]
 fn answers_that_end_it() {
     let place = place(of(&GITHUB), None).unwrap().unwrap();
-    let first = |given: Answer| Talk::new(&place, MARKER, MARKER, true).answer(&given);
+    let first = |given: Answer| identified(&place, MARKER, true).answer(&given);
     assert_eq!(first(answer(403, "", None)), Step::Done(Done::Refused(403)));
     assert_eq!(first(answer(404, "", None)), Step::Done(Done::Refused(404)));
     assert_eq!(first(answer(401, "", None)), Step::Unexpected);

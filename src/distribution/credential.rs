@@ -21,6 +21,15 @@ pub const DOCKER_KEY: &str = "https://index.docker.io/v1/";
 /// The user name with which helpers give an identity token instead of a password.
 const TOKEN_USER: &str = "<token>";
 
+/// What is wrong with the text of a user, a password or a token; `None` if it can be sent. Control
+/// characters come in with files and variables that end with a line break.
+pub fn flaw(text: &str) -> Option<&'static str> {
+    if text.ends_with(['\n', '\r']) {
+        return Some("it ends with a line break");
+    }
+    text.chars().any(char::is_control).then_some("it contains a control character")
+}
+
 /// A text that is shown to nobody but the server it is for.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -209,6 +218,9 @@ impl Entry {
                 Some((user.to_owned(), password.trim_end_matches('\0').to_owned()))
             }
         };
+        if pair.iter().any(|(user, password)| flaw(user).or(flaw(password)).is_some()) {
+            return None;
+        }
         Some(pair.map(|(user, password)| of(user, password)))
     }
 }
@@ -221,7 +233,7 @@ fn of(user: String, password: String) -> Credential {
 }
 
 /// Whether a key, which may be a whole URL, is for the registry at `host`.
-fn is_for(key: &str, host: &str) -> bool {
+pub fn is_for(key: &str, host: &str) -> bool {
     let name = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
     let (name, path) = match name {
         Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
@@ -230,7 +242,7 @@ fn is_for(key: &str, host: &str) -> bool {
     };
     let known_path = ["", "v1", "v1/", "v2", "v2/"].contains(&path);
     let docker = ["docker.io", "index.docker.io", "registry-1.docker.io"];
-    let same = name == host || host == DOCKER && docker.contains(&name);
+    let same = name.eq_ignore_ascii_case(host) || host == DOCKER && docker.contains(&name);
     same && known_path
 }
 
@@ -264,6 +276,9 @@ pub fn answer(
         .map_err(|_| "its answer is not the JSON that such programs give".to_owned())?;
     if answer.secret.is_empty() {
         return Ok(None);
+    }
+    if let Some(flaw) = flaw(&answer.secret).or(flaw(&answer.username)) {
+        return Err(format!("its answer cannot be sent: {flaw}"));
     }
     Ok(Some(of(answer.username, answer.secret)))
 }

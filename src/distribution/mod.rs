@@ -4,11 +4,13 @@
 
 pub mod challenge;
 pub mod credential;
+pub mod proxy;
 pub mod referrer;
 pub mod refusal;
 pub mod retry;
 pub mod upload;
 pub mod url;
+pub mod validity;
 
 pub use challenge::Challenge;
 pub use credential::{Credential, Secret};

@@ -82,7 +82,8 @@ pub fn hint(host: &str, code: u16, known: Option<&str>) -> Option<String> {
     Some(match (code, known) {
         (401 | 403, None) => format!(
             "there are no credentials for `{host}`: `docker login {host}` or `podman login {host}` \
-             stores some, or set `LONGSHORE_REGISTRY_USER` and `LONGSHORE_REGISTRY_PASSWORD`"
+             stores some, or set `LONGSHORE_REGISTRY_HOST` to `{host}`, and `LONGSHORE_REGISTRY_USER` and \
+             `LONGSHORE_REGISTRY_PASSWORD`"
         ),
         (401, Some(origin)) => format!(
             "`{host}` does not take the credentials of {origin}: log in again, or replace them"

@@ -1,5 +1,7 @@
 //! The little of URLs that the protocol needs.
 
+use core::net::{IpAddr, Ipv4Addr};
+
 /// `text` as the value of a parameter: all but the unreserved characters is escaped (RFC 3986, 2.3).
 pub fn encode(text: &str) -> String {
     let mut out = String::new();
@@ -38,10 +40,30 @@ pub fn same_origin(a: &str, b: &str) -> bool {
     plain(a).is_some() && plain(a) == plain(b)
 }
 
-/// Where a `Location` leads that came in answer to `base`: it may be a whole URL, or begin with its
-/// host, its path, or its query (RFC 9110, 10.2.2). None where it is no place that can be asked, or
-/// where it leads from https to http.
-pub fn resolve(base: &str, location: &str) -> Option<String> {
+/// Why a location is not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadLocation {
+    /// It leads from https to http.
+    Plain,
+    /// It is not the URL of anything that can be requested.
+    Malformed,
+}
+
+/// The URL of a `Location` in an answer from `base`: it may be a complete URL, or begin with its
+/// host, its path, or its query (RFC 9110, 10.2.2).
+///
+/// # Errors
+/// It must not be followed.
+pub fn resolve(base: &str, location: &str) -> Result<String, BadLocation> {
+    let url = absolute(base, location).ok_or(BadLocation::Malformed)?;
+    let found = origin(&url).filter(|found| !found.contains('@')).ok_or(BadLocation::Malformed)?;
+    if base.starts_with("https:") && !found.starts_with("https://") {
+        return Err(BadLocation::Plain);
+    }
+    Ok(url)
+}
+
+fn absolute(base: &str, location: &str) -> Option<String> {
     let location = location.split('#').next().unwrap_or_default().trim();
     let visible = |byte: u8| byte.is_ascii_graphic();
     if location.is_empty() || !location.bytes().all(visible) {
@@ -50,7 +72,7 @@ pub fn resolve(base: &str, location: &str) -> Option<String> {
     let root = origin(base)?;
     let (scheme, _) = base.split_once(':')?;
     let path = base.split(['?', '#']).next().unwrap_or(base);
-    let url = if location.split(['/', '?']).next()?.contains(':') {
+    Some(if location.split(['/', '?']).next()?.contains(':') {
         location.to_owned()
     } else if location.starts_with("//") {
         format!("{scheme}:{location}")
@@ -62,11 +84,7 @@ pub fn resolve(base: &str, location: &str) -> Option<String> {
         let directory =
             path.get(root.len()..)?.rsplit_once('/').map_or("", |(directory, _)| directory);
         format!("{root}{directory}/{location}")
-    };
-    let found = origin(&url)?;
-    let weaker = scheme == "https" && !found.starts_with("https://");
-    let named = found.contains('@');
-    (!weaker && !named).then_some(url)
+    })
 }
 
 /// Where a list goes on, by its `Link` header (RFC 8288, 3): the target with the relation `next`.
@@ -89,14 +107,84 @@ pub fn next(link: &str) -> Option<&str> {
     }
 }
 
+/// Host and port of `HOST[:PORT]`; an IPv6 address is without its brackets.
+pub fn host_and_port(authority: &str) -> (&str, Option<&str>) {
+    if let Some((address, rest)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']'))
+    {
+        return (address, rest.strip_prefix(':'));
+    }
+    match authority.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    }
+}
+
 /// Whether a host, with or without a port, is this machine's own.
 pub fn is_loopback(host: &str) -> bool {
-    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => host.split(':').next().unwrap_or(host),
-    };
+    let (name, _) = host_and_port(host);
     let local = name.eq_ignore_ascii_case("localhost");
-    local || name.parse::<core::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    local || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+/// Whether a host, with or without a port, is an address that only this machine or its own network
+/// can reach, in any form that resolvers read.
+pub fn is_private(host: &str) -> bool {
+    let (name, _) = host_and_port(host);
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    if name == "localhost" || name.ends_with(".localhost") {
+        return true;
+    }
+    let name = name.split('%').next().unwrap_or_default();
+    let address = name.parse::<IpAddr>().ok().or_else(|| classic(name).map(IpAddr::V4));
+    match address.map(|address| address.to_canonical()) {
+        None => false,
+        Some(IpAddr::V4(address)) => is_private_v4(address),
+        Some(IpAddr::V6(address)) => {
+            let segments = address.segments();
+            // NAT64 (RFC 6052) and 6to4 (RFC 3056) carry an IPv4 address.
+            let inner = match segments {
+                [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+                    Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
+                }
+                _ => None,
+            };
+            address.is_loopback()
+                || address.is_unspecified()
+                || address.is_unique_local()
+                || address.is_unicast_link_local()
+                || inner.is_some_and(is_private_v4)
+        }
+    }
+}
+
+fn is_private_v4(address: Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    // 0.0.0.0/8 reaches this machine; 100.64.0.0/10 is a provider's own network (RFC 6598).
+    let shared = first == 0 || first == 100 && second & 0xc0 == 64;
+    shared || address.is_loopback() || address.is_private() || address.is_link_local()
+}
+
+/// An IPv4 address in the forms of inet_aton(3): one to four numbers, in decimal, octal or
+/// hexadecimal; the last one fills what is left.
+fn classic(name: &str) -> Option<Ipv4Addr> {
+    let number = |text: &str| match text.strip_prefix("0x") {
+        Some("") => Some(0),
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None if text.len() > 1 && text.starts_with('0') => u32::from_str_radix(text, 8).ok(),
+        None => text.parse().ok(),
+    };
+    let parts = name.split('.').map(number).collect::<Option<Vec<u32>>>()?;
+    let (last, leading) = parts.split_last()?;
+    if leading.len() > 3 || leading.iter().any(|part| *part > 255) {
+        return None;
+    }
+    let free = 32 - 8 * u32::try_from(leading.len()).ok()?;
+    if free < 32 && *last >> free != 0 {
+        return None;
+    }
+    let bits =
+        leading.iter().enumerate().fold(*last, |bits, (at, part)| bits | part << (24 - 8 * at));
+    Some(Ipv4Addr::from_bits(bits))
 }
 
 #[cfg(test)]
@@ -112,7 +200,6 @@ mod tests {
             ("//c.d/u", Some("https://c.d/u")),
             ("123?x=1#f", Some("https://a.b:5000/v2/x/blobs/uploads/123?x=1")),
             ("?x=1", Some("https://a.b:5000/v2/x/blobs/uploads/?x=1")),
-            ("http://a.b:5000/u", None),
             ("ftp://a.b/u", None),
             ("https://", None),
             ("https://u:p@c.d/", None),
@@ -120,9 +207,15 @@ mod tests {
             ("/a b", None),
             ("/a\r\nb", None),
         ] {
-            assert_eq!(resolve(base, location).as_deref(), expected, "{location}");
+            let expected = expected.ok_or(BadLocation::Malformed);
+            assert_eq!(
+                resolve(base, location).as_deref().map_err(|bad| *bad),
+                expected,
+                "{location}"
+            );
         }
-        assert!(resolve("http://a/", "https://b/").is_some());
+        assert_eq!(resolve(base, "http://a.b:5000/u"), Err(BadLocation::Plain));
+        assert!(resolve("http://a/", "https://b/").is_ok());
         assert_eq!(
             with("https://a/u?x=1", "digest", "sha256:0"),
             "https://a/u?x=1&digest=sha256%3A0"
@@ -152,6 +245,52 @@ mod tests {
         assert!(!same_origin("https://a.b/x", "https://a.b:444/x"));
         assert!(!same_origin("https://a.b/x", "https://a.b.c/x"));
         assert!(!same_origin("x", "x"));
+    }
+
+    #[test]
+    fn addresses_of_own_networks() {
+        for host in [
+            "localhost",
+            "a.localhost:1",
+            "LOCALHOST.",
+            "127.0.0.1",
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "0177.0.0.1",
+            "0x7f.1:443",
+            "0",
+            "0.0.0.0",
+            "10.1.2.3:5000",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "[::1]:443",
+            "[::]",
+            "[fe80::1%eth0]",
+            "[fd00::1]",
+            "[::ffff:10.0.0.1]",
+            "[64:ff9b::7f00:1]",
+            "[2002:7f00:1::]",
+            "127.0.0.1.",
+        ] {
+            assert!(is_private(host), "{host}");
+        }
+        for host in [
+            "auth.docker.io",
+            "8.8.8.8",
+            "172.32.0.1",
+            "100.128.0.1",
+            "10.example",
+            "[2001:db8::1]",
+            "256.1.1.1.1",
+            "1.2.3.4.5",
+            "localhost.example",
+            "",
+        ] {
+            assert!(!is_private(host), "{host}");
+        }
     }
 
     #[test]

@@ -61,6 +61,18 @@ impl Provider {
     }
 }
 
+/// `text`, which others wrote, without commands for the runner: GitHub's takes `::error::…` at the
+/// start of a line, spaces aside, and `##[error]…` anywhere.
+pub fn defused(text: &str) -> String {
+    let line = |line: &str| {
+        let start = line.len() - line.trim_start().len();
+        let (spaces, rest) = line.split_at(start);
+        let mark = if rest.starts_with("::") { "\\" } else { "" };
+        format!("{spaces}{mark}{}", rest.replace("##[", "##\\["))
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
 /// The name of a section of GitLab's: letters, numbers, `_`, `.` and `-`.
 fn section(name: &str, began: u64) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };

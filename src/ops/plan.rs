@@ -87,6 +87,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     let targets = known_targets(&workspace.root)?;
     let mut facts = Facts {
         flag_variables: cargo::flag_variables(cx),
+        withheld: cx.env.withheld(),
         c_flags: config.c_variables(cx)?,
         profiles: config.profiles(cx, &workspace.root)?,
         remap: remap(cx, &rust),

@@ -14,7 +14,7 @@ use crate::{
         dist::{Document, DocumentKind, SCHEMA},
     },
     signature::{CHECKSUMS, MINISIGN, SIGSTORE, minisign::Locked},
-    sys::{Context, fs, process::Stream, terminal},
+    sys::{Context, auth, fs, process::Stream, terminal},
 };
 
 /// The variable that holds the password of minisign's key.
@@ -169,7 +169,10 @@ fn password(cx: &Context, key: &Utf8Path, file: Option<&Utf8Path>) -> Result<Opt
         };
     }
     match cx.env.var(PASSWORD) {
-        Some(text) => Ok(Some(Secret::new(text))),
+        Some(text) => {
+            auth::sendable(PASSWORD, text)?;
+            Ok(Some(Secret::new(text)))
+        }
         None => terminal::secret(cx, &format!("Password for `{key}`: ")),
     }
 }
@@ -210,7 +213,7 @@ impl Cosign {
             Error::tool("`cosign` is not installed")
                 .hint("https://docs.sigstore.dev/cosign/system_config/installation/ has it")
         })?;
-        Ok(Command::new(program).arg(verb))
+        Ok(Command::new(program).arg(verb).with_credentials())
     }
 
     pub(super) fn key(&self, command: Command) -> Command {

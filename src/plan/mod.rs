@@ -96,6 +96,8 @@ pub struct Facts {
     pub dependency_features: BTreeMap<String, BTreeSet<String>>,
     /// What the plan does differently from cargo: one sentence each.
     pub notes: Vec<String>,
+    /// The variables that are set and that builds do not inherit.
+    pub withheld: Vec<String>,
     /// Whether this is the second build of `--twice`, which has a directory of its own.
     pub again: bool,
 }
@@ -137,6 +139,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
         notes: notes(inputs, &selection),
         warnings: warnings(inputs, &selection, &targets),
         skipped: selection.skipped,
+        withheld: facts.withheld.clone(),
     })
 }
 

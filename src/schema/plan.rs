@@ -54,6 +54,9 @@ pub struct Plan {
     /// What is allowed, and probably not intended: one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// The variables that are set and that builds do not inherit, since they hold credentials.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub withheld: Vec<String>,
 }
 
 impl Plan {

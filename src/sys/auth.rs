@@ -15,8 +15,14 @@ use crate::{
     error::{Error, Result, Status},
 };
 
-/// The variables for user and password.
-pub const VARIABLES: (&str, &str) = ("LONGSHORE_REGISTRY_USER", "LONGSHORE_REGISTRY_PASSWORD");
+/// The variable for the registry that [`USER`] and [`PASSWORD`] are for.
+pub const HOST: &str = "LONGSHORE_REGISTRY_HOST";
+
+/// The variable for the user.
+pub const USER: &str = "LONGSHORE_REGISTRY_USER";
+
+/// The variable for the password.
+pub const PASSWORD: &str = "LONGSHORE_REGISTRY_PASSWORD";
 
 /// The registry that a GitHub token is for.
 pub const GITHUB: &str = "ghcr.io";
@@ -31,8 +37,6 @@ pub struct Found {
     pub credential: Credential,
     /// Where it was found, for people.
     pub origin: String,
-    /// Whether it was in [`VARIABLES`], which do not say which registry they are for.
-    pub anywhere: bool,
 }
 
 /// The credential for a repository of the registry at `host`; none where nothing is known of it.
@@ -40,7 +44,7 @@ pub struct Found {
 /// # Errors
 /// One of the variables is missing, a file cannot be read, or a helper failed.
 pub fn find(cx: &Context, github: bool, host: &str, repository: &str) -> Result<Option<Found>> {
-    if let Some(found) = variables(cx)? {
+    if let Some(found) = variables(cx, host)? {
         return Ok(Some(found));
     }
     if github && host == GITHUB {
@@ -48,10 +52,11 @@ pub fn find(cx: &Context, github: bool, host: &str, repository: &str) -> Result<
             Error::usage("`GITHUB_TOKEN` is not set")
                 .hint("in a workflow: `env: { GITHUB_TOKEN: ${{ github.token }} }`")
         })?;
+        sendable("GITHUB_TOKEN", token)?;
         let user = cx.env.var("GITHUB_ACTOR").unwrap_or("x-access-token").to_owned();
         let credential = Credential::Password(user, Secret::new(token));
         let origin = "`GITHUB_TOKEN`".to_owned();
-        return Ok(Some(Found { credential, origin, anywhere: false }));
+        return Ok(Some(Found { credential, origin }));
     }
     for path in files(cx) {
         let Some(text) = fs::read_to_string_if_there(&path)? else { continue };
@@ -65,27 +70,62 @@ pub fn find(cx: &Context, github: bool, host: &str, repository: &str) -> Result<
                 }
             };
             if let Some(credential) = found {
-                return Ok(Some(Found { credential, origin, anywhere: false }));
+                return Ok(Some(Found { credential, origin }));
             }
         }
     }
     Ok(None)
 }
 
-fn variables(cx: &Context) -> Result<Option<Found>> {
-    let (user, password) = (cx.env.var(VARIABLES.0), cx.env.var(VARIABLES.1));
-    let lacks = |what: &str, other: &str| {
-        Err(Error::usage(format!("`{other}` is set, and `{what}` is not")).hint("set both"))
+/// The credential in the variables, if they are for the registry at `host`.
+fn variables(cx: &Context, host: &str) -> Result<Option<Found>> {
+    let lacks = |set: &str, missing: &str| {
+        Error::usage(format!("`{set}` is set, and `{missing}` is not")).hint("set both")
     };
-    match (user, password) {
-        (None, None) => Ok(None),
-        (Some(_), None) => lacks(VARIABLES.1, VARIABLES.0),
-        (None, Some(_)) => lacks(VARIABLES.0, VARIABLES.1),
-        (Some(user), Some(password)) => {
-            let credential = Credential::Password(user.to_owned(), Secret::new(password));
-            let origin = format!("`{}`", VARIABLES.0);
-            Ok(Some(Found { credential, origin, anywhere: true }))
-        }
+    let (user, password) = match (cx.env.var(USER), cx.env.var(PASSWORD)) {
+        (None, None) => return Ok(None),
+        (Some(_), None) => return Err(lacks(USER, PASSWORD)),
+        (None, Some(_)) => return Err(lacks(PASSWORD, USER)),
+        (Some(user), Some(password)) => (user, password),
+    };
+    let named = cx.env.var(HOST).ok_or_else(|| {
+        lacks(PASSWORD, HOST).hint(format!(
+            "set `{HOST}` to the registry that the password is for; it is sent to no other: \
+             `{HOST}={host}`"
+        ))
+    })?;
+    let name = named.strip_prefix("https://").unwrap_or(named);
+    let name = name.strip_suffix('/').unwrap_or(name);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+    if named != credential::DOCKER_KEY && (name.is_empty() || !name.chars().all(plain)) {
+        let message = format!("`{HOST}` is `{}`, not a host", named.escape_debug());
+        return Err(
+            Error::usage(message).hint("the form is `HOST` or `HOST:PORT`, such as `ghcr.io`")
+        );
+    }
+    if !credential::is_for(named, host) {
+        return Ok(None);
+    }
+    sendable(USER, user)?;
+    sendable(PASSWORD, password)?;
+    if user.contains(':') {
+        return Err(Error::usage(format!("`{USER}` contains a colon"))
+            .hint("a user cannot contain one (RFC 7617)"));
+    }
+    let credential = Credential::Password(user.to_owned(), Secret::new(password));
+    Ok(Some(Found { credential, origin: format!("`{USER}`") }))
+}
+
+/// Fails if the value of a variable cannot be sent as a user, a password or a token. The value is
+/// not shown.
+///
+/// # Errors
+/// It contains a control character.
+pub fn sendable(variable: &str, value: &str) -> Result<()> {
+    match credential::flaw(value) {
+        None => Ok(()),
+        Some(flaw) => Err(Error::usage(format!("`{variable}` cannot be used: {flaw}"))
+            .hint("`$(cat FILE)` and `printf %s` leave the line break out")),
     }
 }
 
@@ -129,7 +169,7 @@ fn helper(
         return Err(Error::tool(format!("`{program}` is not installed"))
             .hint(format!("`{path}` says that it has the credentials for `{key}`")));
     };
-    let command = Command::new(found).arg("get");
+    let command = Command::new(found).arg("get").with_credentials();
     let output = cx.children.answer(&command, format!("{key}\n").into_bytes(), HELPER)?;
     let failed = |why: &str| {
         // What it wrote may hold what it is there to hide.

@@ -11,6 +11,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{
     error::{Error, Result},
     sys::access::can_be_written,
+    withheld::{PASS, is_withheld},
 };
 
 /// The process's variables, directories and program, as they were at the start.
@@ -110,6 +111,12 @@ impl Env {
         self.vars.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// The variables that children do not inherit, since they hold credentials.
+    pub fn withheld(&self) -> Vec<String> {
+        let names = self.vars.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name);
+        names.filter(|name| is_withheld(name, |name| self.var(name))).cloned().collect()
+    }
+
     /// The cargo that runs us, else the one on `PATH`.
     pub fn cargo(&self) -> &str {
         self.var("CARGO").unwrap_or("cargo")
@@ -166,6 +173,24 @@ impl Env {
         let path = which::which_in(program, self.var("PATH"), &self.dir).ok()?;
         Utf8PathBuf::from_path_buf(path).ok()
     }
+}
+
+/// The variables of this process that children do not inherit, since they hold credentials.
+pub fn withheld() -> Vec<String> {
+    let pass = std::env::var(PASS).unwrap_or_default();
+    let sccache = std::env::var("SCCACHE_GHA_ENABLED").unwrap_or_default();
+    let var = |name: &str| match name {
+        PASS => Some(pass.as_str()),
+        "SCCACHE_GHA_ENABLED" => Some(sccache.as_str()).filter(|value| !value.is_empty()),
+        _ => None,
+    };
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    names.filter(|name| is_withheld(name, var)).collect()
+}
+
+/// Whether a runner of GitHub Actions reads the output.
+pub fn github_actions() -> bool {
+    std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true")
 }
 
 /// Whether the user wants no colours (<https://no-color.org>).

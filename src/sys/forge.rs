@@ -8,18 +8,18 @@ use std::{
 
 use camino::Utf8PathBuf;
 use ureq::{
-    Agent, Body,
+    Body,
     http::{self, Response},
 };
 
 use super::{
     Context, clock,
     process::Hook,
-    registry::{Cause, Trouble, cause, connect, trust},
+    registry::{Cause, Connection, Failure, Limits, Paced, Trouble, cause, connect, trust},
 };
 use crate::{
     comment::{Answer, Done, Method, Place, Request, Step, Talk},
-    distribution::{refusal, retry, url},
+    distribution::{proxy::Proxies, refusal, retry, url},
     error::{Error, Result, Status},
 };
 
@@ -44,7 +44,7 @@ struct Forge<'a> {
     cx: &'a Context,
     place: &'a Place,
     host: String,
-    agent: Agent,
+    connection: Connection,
     /// Ends the connections at an interrupt.
     _hook: Hook,
     /// Whether it has ever answered.
@@ -73,10 +73,7 @@ pub fn comment<'t>(
         };
         // What is interrupted fails in many ways.
         cx.children.check()?;
-        let (error, after) = match trouble {
-            Trouble::Final(error) => return Err(error),
-            Trouble::Again(error, after) => (error, after),
-        };
+        let (error, after) = trouble.retry(tried)?;
         let Some(time) = retry::wait(tried, after, u64::from(std::process::id())) else {
             return Err(error);
         };
@@ -95,12 +92,14 @@ impl<'a> Forge<'a> {
             let message = format!("`{host}` would get the token over plain HTTP");
             return Err(Error::usage(message).hint(format!("`--insecure {host}` allows that")));
         }
-        let tls = if scheme == "https" { Some(trust(&settings.ca)?) } else { None };
-        let agent = connect(tls, local);
-        let ends = agent.clone();
+        let proxy = Proxies::new(|name| cx.env.var(name)).choose(&place.comments)?;
+        let by_tls = proxy.as_ref().is_some_and(|of| of.url.reveal().starts_with("https://"));
+        let tls = if scheme == "https" || by_tls { Some(trust(&settings.ca)?) } else { None };
+        let connection = connect(tls, proxy, &Limits::default())?;
+        let ends = connection.agent.clone();
         let hook = cx.children.when_interrupted(move || ends.clone().shutdown());
         let reached = AtomicBool::new(false);
-        Ok(Forge { cx, place, host: host.to_owned(), agent, _hook: hook, reached })
+        Ok(Forge { cx, place, host: host.to_owned(), connection, _hook: hook, reached })
     }
 
     fn talk(&self, mut talk: Talk<'_>) -> Result<Done, Trouble> {
@@ -123,14 +122,15 @@ impl<'a> Forge<'a> {
         let mut url = request.url.clone();
         for _ in 0..=REDIRECTS {
             let sent = self.send(request, &url);
-            let response = sent.map_err(|failure| self.broken(what, &failure))?;
+            let failed = |error| Failure::new(error, &url, self.connection.proxy.clone());
+            let response = sent.map_err(|error| self.broken(what, &failed(error)))?;
             self.reached.store(true, Ordering::Relaxed);
             let header = |name: &str| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
             let status = response.status().as_u16();
             let moved = matches!(status, 301 | 302 | 307 | 308);
             if let (true, Some(to)) = (moved, header("location")) {
                 // The token is for this server alone.
-                let to = url::resolve(&url, &to).filter(|to| url::same_origin(to, &url));
+                let to = url::resolve(&url, &to).ok().filter(|to| url::same_origin(to, &url));
                 url = to.ok_or_else(|| self.error(what, "it leads to another server"))?;
                 continue;
             }
@@ -164,16 +164,17 @@ impl<'a> Forge<'a> {
                 .header("authorization", format!("Bearer {token}")),
         };
         match &request.body {
-            None => self.agent.run(head.body(())?),
-            Some(body) => {
-                self.agent.run(head.header("content-type", "application/json").body(body)?)
-            }
+            None => self.connection.agent.run(head.body(())?),
+            Some(body) => self
+                .connection
+                .agent
+                .run(head.header("content-type", "application/json").body(body)?),
         }
     }
 
     fn read(&self, what: &str, mut response: Response<Body>) -> Result<Vec<u8>, Trouble> {
         let mut body = Vec::new();
-        let reader = response.body_mut().as_reader();
+        let reader = Paced::received(response.body_mut().as_reader(), &Limits::default());
         let read = reader.take(PAGE + 1).read_to_end(&mut body);
         read.map_err(|error| self.broken(what, &error.into()))?;
         if body.len() as u64 > PAGE {
@@ -201,26 +202,23 @@ impl<'a> Forge<'a> {
     }
 
     /// No answer came.
-    fn broken(&self, what: &str, failure: &ureq::Error) -> Trouble {
+    fn broken(&self, what: &str, failure: &Failure) -> Trouble {
         let host = &self.host;
-        match cause(failure) {
+        let error = |why: &str| self.error(what, &failure.explain(host, why));
+        match cause(&failure.error) {
             Cause::Own(own) => Trouble::Final(own.again()),
-            Cause::Certificate(why) => {
-                let hint =
-                    "for a certificate of your own authority: `--ca FILE` or `SSL_CERT_FILE`";
-                Trouble::Final(self.error(what, &format!("TLS failed: {why}")).hint(hint))
+            Cause::Certificate(why, hint) => {
+                Trouble::Final(error(&format!("TLS failed: {why}")).hint(hint))
             }
-            Cause::Tls(why) => Trouble::Final(self.error(what, &format!("TLS failed: {why}"))),
+            Cause::Tls(why) => Trouble::Final(error(&format!("TLS failed: {why}"))),
             Cause::Unreachable(why) => {
-                let error = self.error(what, why).hint(format!(
-                    "is the name `{host}` right, and does the way to it need `HTTPS_PROXY`?"
-                ));
+                let error = error(&why).hint(failure.way(host, ""));
                 let before = self.reached.load(Ordering::Relaxed);
                 if before { Trouble::Again(error, None) } else { Trouble::Final(error) }
             }
-            Cause::Silent => Trouble::Again(self.error(what, "the server is silent"), None),
-            Cause::Broken(why) => Trouble::Again(self.error(what, why), None),
-            Cause::Wrong(why) => Trouble::Final(self.error(what, why)),
+            Cause::Silent(why) => Trouble::Slow(error(why)),
+            Cause::Broken(why) => Trouble::Again(error(why), None),
+            Cause::Wrong(why) => Trouble::Final(error(why)),
         }
     }
 

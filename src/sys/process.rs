@@ -338,6 +338,11 @@ fn expression(command: &Command) -> duct::Expression {
             expression = expression.env_remove(name);
         }
     }
+    if !command.credentials {
+        for name in super::env::withheld() {
+            expression = expression.env_remove(name);
+        }
+    }
     for (name, value) in &command.env {
         expression = match value {
             Some(value) => expression.env(name, value),

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use crate::support::{
     ci::{faults, peers},
-    command::{Test, longshore},
+    command::{Test, longshore, plain},
     workspace::Workspace,
 };
 
@@ -130,6 +130,60 @@ fn generated_files_are_fresh_and_edited_ones_are_told_with_the_difference() {
     assert_eq!((changed('-'), changed('+')), (2, 2), "{}", ran.stdout);
     longshore(&workspace, "ci generate").run();
     assert_eq!(fs::read_to_string(&path).unwrap(), good);
+}
+
+/// The lines of a generated file that push, with something else in place of longshore: what that gets.
+fn pushes(workspace: &Workspace, file: &str, vars: &[(&str, &str)]) -> String {
+    let text = fs::read_to_string(workspace.path(file)).unwrap();
+    let lines: Vec<_> = text.lines().map(str::trim_start).collect();
+    let push = lines.iter().position(|line| line.contains(" push ")).unwrap();
+    let start = lines[..push].iter().rposition(|line| *line == "set -eu").unwrap();
+    let mut script = lines[start..push].join("\n");
+    script += "\necho \"${LONGSHORE_REGISTRY_HOST-} ${LONGSHORE_REGISTRY_USER-} \
+               ${LONGSHORE_REGISTRY_PASSWORD-}\"";
+    let mut command = plain("sh");
+    command.arg("-c").arg(script).env_remove("LONGSHORE_REGISTRY_PASSWORD");
+    command.env_remove("LONGSHORE_REGISTRY_USER").env_remove("LONGSHORE_REGISTRY_HOST");
+    let output = command.envs(vars.iter().copied()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+/// Credentials are for the registry of `repository`: GitLab's own only where it is GitLab's.
+#[test]
+fn the_step_that_pushes_names_the_registry() {
+    let workspace = |repository: &str| {
+        let settings =
+            format!("\n[workspace.metadata.longshore.ci]\nrepository = \"{repository}\"\n");
+        let workspace = Workspace::hello();
+        let manifest = fs::read_to_string(workspace.path("Cargo.toml")).unwrap();
+        workspace.write("Cargo.toml", &(manifest + &settings));
+        longshore(&workspace, &format!("ci generate {ALL}")).run();
+        workspace
+    };
+    let job = [
+        ("CI_REGISTRY", "registry.example.org:5050"),
+        ("CI_REGISTRY_USER", "gitlab-ci-token"),
+        ("CI_REGISTRY_PASSWORD", "job-token"),
+    ];
+    let mine = [("LONGSHORE_REGISTRY_USER", "me"), ("LONGSHORE_REGISTRY_PASSWORD", "hunter2")];
+    let both: Vec<_> = job.into_iter().chain(mine).collect();
+    let own = workspace("registry.example.org:5050/me/hello");
+    let host = "registry.example.org:5050";
+    assert_eq!(pushes(&own, ".gitlab-ci.yml", &job), format!("{host} gitlab-ci-token job-token"));
+    assert_eq!(pushes(&own, ".gitlab-ci.yml", &both), format!("{host} me hunter2"));
+    for (repository, host) in [
+        ("registry.example.org/me/hello", "registry.example.org"),
+        ("127.0.0.1:5901/me/hello", "127.0.0.1:5901"),
+        ("me/hello", "docker.io"),
+    ] {
+        let other = workspace(repository);
+        let alone = pushes(&other, ".gitlab-ci.yml", &job);
+        assert_eq!(alone.trim_end(), host, "{repository}");
+        for file in [".gitlab-ci.yml", ".circleci/config.yml", FILES[1].1] {
+            assert_eq!(pushes(&other, file, &both), format!("{host} me hunter2"), "{file}");
+        }
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::support::{
     command::{Test, longshore},
-    forge::{Fault, Forge, TOKEN},
+    forge::{Author, Fault, Forge, TOKEN},
     program,
     workspace::Workspace,
 };
@@ -69,7 +69,7 @@ fn one_comment_is_made_and_then_updated() {
         // The same again changes nothing.
         forge.asked();
         job(&workspace, &forge, "").stderr("Kept the comment on ").run();
-        assert_eq!(forge.asked().len(), 1);
+        assert_eq!(forge.asked().len(), 2);
         workspace.write("size.md", "| hello | 4 |\n");
         job(&workspace, &forge, "").stderr("Updated the comment on ").run();
         assert_eq!(forge.comments(), [OTHER.to_owned(), comment("| hello | 4 |")]);
@@ -79,19 +79,67 @@ fn one_comment_is_made_and_then_updated() {
     }
 }
 
+/// Anybody can write a comment with the marker.
+#[test]
+fn only_a_comment_of_the_tokens_user_is_changed() {
+    let workspace = reports("new", 6);
+    let stranger = comment("of a stranger");
+    let mine = comment("old");
+    for (job, owner, others) in [
+        (github as Job, Author::User, vec![Author::Stranger, Author::App("github-actions")]),
+        (
+            github,
+            Author::App("github-actions"),
+            vec![Author::Stranger, Author::App("evil"), Author::User],
+        ),
+        (github, Author::App("my-app"), vec![Author::Stranger, Author::App("github-actions")]),
+        (github, Author::Hidden("github-actions"), vec![Author::Stranger, Author::App("evil")]),
+        (circle, Author::User, vec![Author::Stranger]),
+        (circle, Author::App("my-app"), vec![Author::Stranger]),
+        (gitlab, Author::User, vec![Author::Stranger]),
+    ] {
+        let forge = Forge::start();
+        forge.owner(owner);
+        others.iter().for_each(|other| forge.say_as(*other, &stranger));
+        let mut expected = vec![stranger.clone(); others.len()];
+        job(&workspace, &forge, "").stderr("Commented on ").run();
+        expected.push(comment("new"));
+        assert_eq!(forge.comments(), expected, "{owner:?}");
+        let forge = Forge::start();
+        forge.owner(owner);
+        others.iter().for_each(|other| forge.say_as(*other, &stranger));
+        forge.say_as(owner, &mine);
+        forge.say(&stranger);
+        job(&workspace, &forge, "").stderr("Updated the comment on ").run();
+        expected.push(stranger.clone());
+        assert_eq!(forge.comments(), expected, "{owner:?}");
+    }
+    // Whose the token is cannot be found out: nothing is written.
+    for job in [gitlab as Job, circle] {
+        let forge = Forge::start();
+        forge.owner(Author::Hidden("my-app"));
+        forge.say(&stranger);
+        job(&workspace, &forge, "").stderr("Skipping the comment").run();
+        assert_eq!(forge.comments(), std::slice::from_ref(&stranger));
+    }
+}
+
+type Job = fn(&Workspace, &Forge, &str) -> Test;
+
 #[test]
 fn it_is_found_on_the_second_page() {
     for job in [github, gitlab] {
         let forge = Forge::start();
         (0..120).for_each(|_| forge.say(OTHER));
-        forge.say(&comment("old"));
+        forge.say_as(Author::User, &comment("old"));
         (0..120).for_each(|_| forge.say(OTHER));
         job(&reports("new", 5), &forge, "").stderr("Updated the comment").run();
         assert_eq!(forge.comments()[120], comment("new"));
         assert_eq!(forge.comments().len(), 241);
         let asked = forge.asked();
         let lists = asked.iter().filter(|asked| asked.starts_with("GET ")).count();
-        assert_eq!((lists, asked.len()), (2, 3), "{asked:?}");
+        // The token's user, and two pages.
+        assert_eq!((lists, asked.len()), (3, 4), "{asked:?}");
     }
 }
 

@@ -39,8 +39,18 @@ pub(crate) fn run(home: &Path, args: &str) -> Test {
         "REGISTRY_AUTH_FILE",
         "XDG_RUNTIME_DIR",
         "XDG_CONFIG_HOME",
+        "LONGSHORE_REGISTRY_HOST",
         "LONGSHORE_REGISTRY_USER",
         "LONGSHORE_REGISTRY_PASSWORD",
+        "HTTP_PROXY",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+        "NO_PROXY",
+        "no_proxy",
+        "REQUEST_METHOD",
         "GITHUB_TOKEN",
         "SSL_CERT_FILE",
         "SSL_CERT_DIR",
@@ -428,7 +438,9 @@ fn passwords_are_found_where_docker_and_podman_keep_them() {
     let home = place("containers/auth.json", &auths);
     run(home.path(), &args).env("XDG_RUNTIME_DIR", home.path()).run();
     let both = |test: Test, password: &str| {
-        test.env("LONGSHORE_REGISTRY_USER", "me").env("LONGSHORE_REGISTRY_PASSWORD", password)
+        test.env("LONGSHORE_REGISTRY_HOST", address)
+            .env("LONGSHORE_REGISTRY_USER", "me")
+            .env("LONGSHORE_REGISTRY_PASSWORD", password)
     };
     both(run(none.path(), &args), "hunter2").run();
     let wrong = both(run(none.path(), &args), "wrong-word").status(5);

@@ -313,6 +313,7 @@ fn tokens_are_asked_of_the_server_that_the_registry_names() {
         .run();
     let login = |password: &str| {
         run(home.path(), &args)
+            .env("LONGSHORE_REGISTRY_HOST", &proxy.address)
             .env("LONGSHORE_REGISTRY_USER", "me")
             .env("LONGSHORE_REGISTRY_PASSWORD", password)
     };
@@ -336,7 +337,7 @@ fn tokens_are_asked_of_the_server_that_the_registry_names() {
     );
 }
 
-/// The variables do not say whom they are for: they are sent to one registry only.
+/// The variables are for the registry that one of them names, and for no other host.
 #[test]
 fn a_password_goes_to_one_registry_and_to_no_other_host() {
     let Some(registry) = Registry::start() else { return };
@@ -350,17 +351,22 @@ fn a_password_goes_to_one_registry_and_to_no_other_host() {
     let image = layout(&[b"one"]);
     let home = TempDir::new().unwrap();
     let from = image.path().display();
-    let login = |args: &str| {
+    let login = |host: &str, args: &str| {
         run(home.path(), args)
+            .env("LONGSHORE_REGISTRY_HOST", host)
             .env("LONGSHORE_REGISTRY_USER", "me")
             .env("LONGSHORE_REGISTRY_PASSWORD", "hunter2")
     };
-    login(&format!("push {}/x:1 {}/x:1 --from {from}", one.address, two.address))
-        .status(2)
-        .stderr("`LONGSHORE_REGISTRY_USER` is for one registry, and there are two")
+    login(&one.address, &format!("push {}/x:1 {}/x:1 --from {from}", one.address, two.address))
+        .status(5)
+        .stderr("401 unauthorized")
         .run();
+    for verb in ["verify", "image inspect"] {
+        let test = login("ghcr.io", &format!("{verb} {}/x:1", two.address));
+        test.status(if verb == "verify" { 1 } else { 5 }).stdout("").run();
+    }
     assert!(two.asked().iter().all(|asked| asked.header("authorization").is_empty()));
-    login(&format!("push {}/x:1 --from {from}", one.address)).run();
+    login(&one.address, &format!("push {}/x:1 --from {from}", one.address)).run();
     // Where blobs and uploads are elsewhere, it does not go along.
     let store = Proxy::start(&registry.address, |_| Act::Pass);
     let (place, to) = (store.address.clone(), registry.address.clone());
@@ -372,8 +378,8 @@ fn a_password_goes_to_one_registry_and_to_no_other_host() {
             _ => Act::Pass,
         }
     });
-    login(&format!("push {}/y:1 --from {from}", moved.address)).run();
-    login(&format!("image inspect {}/y:1", moved.address)).status(1).run();
+    login(&moved.address, &format!("push {}/y:1 --from {from}", moved.address)).run();
+    login(&moved.address, &format!("image inspect {}/y:1", moved.address)).status(1).run();
     let asked = store.asked();
     assert!(
         !asked.is_empty() && asked.iter().all(|a| a.header("authorization").is_empty()),
@@ -428,6 +434,7 @@ fn no_secret_is_shown() {
                 format!("verify {}/x:1", proxy.address),
             ] {
                 let output = run(home.path(), &args)
+                    .env("LONGSHORE_REGISTRY_HOST", &proxy.address)
                     .env("LONGSHORE_REGISTRY_USER", "me")
                     .env("LONGSHORE_REGISTRY_PASSWORD", secret)
                     .command

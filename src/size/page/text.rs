@@ -1,23 +1,6 @@
 //! Names from binaries as text that hides nothing, and numbers for people.
 
-use std::fmt::Write as _;
-
-/// `text` with what cannot be seen, or changes what is seen around it, as `\u{202e}`: controls,
-/// and the marks of the Unicode Bidirectional Algorithm (UAX #9), with which a name could pass for
-/// another.
-pub(super) fn clean(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        let hidden = matches!(c,
-            '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' | '\u{feff}');
-        match hidden || c.is_control() {
-            true => drop(write!(out, "{}", c.escape_unicode())),
-            false => out.push(c),
-        }
-    }
-    out
-}
+pub(super) use crate::markup::clean;
 
 /// `text`, cleaned, for an element's content or an attribute in quotes.
 pub(super) fn escape(text: &str) -> String {

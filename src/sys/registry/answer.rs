@@ -4,6 +4,7 @@ use std::{io::Read as _, time::Duration};
 
 use ureq::{Body, http::Response};
 
+use super::{Limits, Paced};
 use crate::{
     distribution::{Challenge, challenge, retry},
     error::Result,
@@ -13,11 +14,11 @@ use crate::{
 
 /// An answer, whose body is still to be read.
 #[derive(Debug)]
-pub(super) struct Answer(Response<Body>);
+pub(super) struct Answer(Response<Body>, Limits);
 
 impl Answer {
-    pub(super) fn new(response: Response<Body>) -> Self {
-        Answer(response)
+    pub(super) fn new(response: Response<Body>, limits: &Limits) -> Self {
+        Answer(response, limits.clone())
     }
 
     pub(super) fn status(&self) -> u16 {
@@ -60,13 +61,13 @@ impl Answer {
     /// The body, which must not be longer than `limit`; none where it is.
     pub(super) fn read(&mut self, limit: u64) -> Result<Option<Vec<u8>>, std::io::Error> {
         let mut bytes = Vec::new();
-        let reader = self.0.body_mut().as_reader();
+        let reader = Paced::received(self.0.body_mut().as_reader(), &self.1);
         reader.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
         Ok((bytes.len() as u64 <= limit).then_some(bytes))
     }
 
     /// The body as a stream.
-    pub(super) fn into_reader(self) -> ureq::BodyReader<'static> {
-        self.0.into_body().into_reader()
+    pub(super) fn into_reader(self) -> Paced<ureq::BodyReader<'static>> {
+        Paced::received(self.0.into_body().into_reader(), &self.1)
     }
 }

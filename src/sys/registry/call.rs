@@ -8,10 +8,7 @@ use ureq::{
 };
 
 use super::{
-    Access, Repository,
-    answer::Answer,
-    failure::{Trouble, is_plain},
-    lock,
+    Access, Connection, Failure, Paced, Repository, answer::Answer, failure::Trouble, lock,
 };
 use crate::{
     distribution::{Challenge, Credential, Secret, retry, url},
@@ -59,10 +56,7 @@ impl Repository {
     pub(super) fn pause(&self, tried: u32, trouble: Trouble) -> Result<()> {
         // What is interrupted fails in many ways.
         self.cx().children.check()?;
-        let (error, after) = match trouble {
-            Trouble::Final(error) => return Err(error),
-            Trouble::Again(error, after) => (error, after),
-        };
+        let (error, after) = trouble.retry(tried)?;
         let salt = self
             .path
             .bytes()
@@ -112,10 +106,11 @@ impl Repository {
                 }
                 301 | 302 | 303 | 307 | 308 if reads => {
                     redirects += 1;
-                    let to = answer.header("location").and_then(|to| url::resolve(&url, to));
-                    url = to.filter(|_| redirects <= REDIRECTS).ok_or_else(|| {
-                        self.error(ask.what, "the registry leads to a place that cannot be asked")
-                    })?;
+                    if redirects > REDIRECTS {
+                        return Err(self.error(ask.what, "there are too many redirects").into());
+                    }
+                    let to = answer.header("location").unwrap_or_default();
+                    url = url::resolve(&url, to).map_err(|bad| self.misled(ask.what, bad))?;
                 }
                 _ => return Ok(answer),
             }
@@ -142,6 +137,22 @@ impl Repository {
         headers: &[(&'static str, String)],
         proof: Option<&Secret>,
         payload: &mut Payload<'_>,
+    ) -> Result<Answer, Failure> {
+        let connection = self.connection(url).map_err(|error| ureq::Error::Other(error.into()))?;
+        let answer = self.run(&connection, method, url, headers, proof, payload);
+        let answer = answer.map_err(|error| Failure::new(error, url, connection.proxy))?;
+        self.reached.store(true, Ordering::Relaxed);
+        Ok(answer)
+    }
+
+    fn run(
+        &self,
+        connection: &Connection,
+        method: &Method,
+        url: &str,
+        headers: &[(&'static str, String)],
+        proof: Option<&Secret>,
+        payload: &mut Payload<'_>,
     ) -> Result<Answer, ureq::Error> {
         let mut request = Request::builder().method(method).uri(url);
         for (name, value) in headers {
@@ -150,17 +161,22 @@ impl Repository {
         if let Some(proof) = proof {
             request = request.header("authorization", proof.reveal());
         }
-        let agent = self.agent(url).map_err(|error| ureq::Error::Other(error.into()))?;
+        let limits = &self.session.settings.limits;
+        let agent = &connection.agent;
         let response = match payload {
+            Payload::None if [Method::GET, Method::HEAD].contains(method) => {
+                let request = agent.configure_request(request.body(())?);
+                agent.run(request.timeout_recv_response(Some(limits.read)).build())
+            }
             Payload::None => agent.run(request.body(())?),
             Payload::Bytes(bytes) => agent.run(request.body(*bytes)?),
             Payload::Stream(stream, len) => {
+                let mut stream = Paced::sent(&mut **stream, limits);
                 let request = request.header("content-length", *len);
-                agent.run(request.body(SendBody::from_reader(*stream))?)
+                agent.run(request.body(SendBody::from_reader(&mut stream))?)
             }
         }?;
-        self.reached.store(true, Ordering::Relaxed);
-        Ok(Answer::new(response))
+        Ok(Answer::new(response, limits))
     }
 
     /// What proves who asks, as far as the registry has said that it wants any.
@@ -198,59 +214,5 @@ impl Repository {
                 Ok((new || !shown) && found.is_some_and(|found| password(&found.credential)))
             }
         }
-    }
-
-    /// Scheme and host of the registry. One that may be without TLS is asked how it is.
-    pub(super) fn origin(&self) -> Result<String, Trouble> {
-        if let Some(known) = self.origin.get() {
-            return Ok(known.clone());
-        }
-        let host = self.server();
-        let insecure =
-            self.session.settings.insecure.iter().any(|named| named == host || named == &self.host);
-        let schemes: &[&str] = match (url::is_loopback(host), insecure) {
-            (true, _) => &["http", "https"],
-            (false, true) => &["https", "http"],
-            (false, false) => &["https"],
-        };
-        let mut failed = None;
-        for scheme in schemes {
-            let origin = format!("{scheme}://{host}");
-            if schemes.len() > 1 {
-                match self.answers(&origin) {
-                    Ok(true) => {}
-                    Ok(false) => continue,
-                    Err(trouble) => {
-                        failed = Some(trouble);
-                        continue;
-                    }
-                }
-            }
-            return Ok(self.origin.get_or_init(|| origin).clone());
-        }
-        let what =
-            || Trouble::Final(self.error("talk to the registry", "it speaks neither HTTP nor TLS"));
-        Err(failed.unwrap_or_else(what))
-    }
-
-    /// Whether a registry answers there. A server with TLS answers plain HTTP with 400, and one
-    /// without TLS breaks its greeting off.
-    fn answers(&self, origin: &str) -> Result<bool, Trouble> {
-        let url = format!("{origin}/v2/");
-        let answer = self.request(&Method::GET, &url, &[], None, &mut Payload::None);
-        match answer {
-            Ok(answer) => Ok(answer.status() != 400),
-            Err(failure) if is_plain(&failure) => Ok(false),
-            Err(failure) => match self.broken("talk to the registry", &failure) {
-                // A wrong certificate is no reason to go on without any.
-                Trouble::Final(error) if origin.starts_with("https") => Err(Trouble::Final(error)),
-                trouble => Err(trouble),
-            },
-        }
-    }
-
-    /// The address of something in this repository.
-    pub(super) fn url(&self, rest: &str) -> Result<String, Trouble> {
-        Ok(format!("{}/v2/{}/{rest}", self.origin()?, self.path))
     }
 }

@@ -2,11 +2,12 @@
 
 use std::{io, time::Duration};
 
+use rustls::CertificateError;
 use ureq::Error as Http;
 
-use super::{Repository, answer::Answer, lock};
+use super::{Repository, answer::Answer, lock, pace::TooSlow};
 use crate::{
-    distribution::{refusal, retry},
+    distribution::{proxy::Proxy, refusal, retry, url},
     error::{Error, Status},
 };
 
@@ -20,6 +21,101 @@ pub(in crate::sys) enum Trouble {
     Final(Error),
     /// It may go well later; after so long, where the registry says so.
     Again(Error, Option<Duration>),
+    /// The server was silent, or slower than the limits allow. Each try takes long.
+    Slow(Error),
+}
+
+/// How often a request to a slow server is tried.
+const SLOW_TRIES: u32 = 2;
+
+impl Trouble {
+    /// The error, and how long the server asks to wait before the next try.
+    ///
+    /// # Errors
+    /// The error, if there should not be another try after the one of that number.
+    pub(in crate::sys) fn retry(self, tried: u32) -> Result<(Error, Option<Duration>), Error> {
+        match self {
+            Trouble::Again(error, after) => Ok((error, after)),
+            Trouble::Slow(error) if tried < SLOW_TRIES => Ok((error, None)),
+            Trouble::Slow(error) | Trouble::Final(error) => Err(error),
+        }
+    }
+
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Trouble::Final(error) | Trouble::Again(error, _) | Trouble::Slow(error) => error,
+        }
+    }
+}
+
+/// A request without an answer.
+#[derive(Debug)]
+pub(in crate::sys) struct Failure {
+    /// What failed.
+    pub(in crate::sys) error: Http,
+    /// The host that was asked.
+    host: Option<String>,
+    /// The proxy through which it was asked.
+    proxy: Option<Box<Proxy>>,
+}
+
+impl From<Http> for Failure {
+    fn from(error: Http) -> Self {
+        Failure { error, host: None, proxy: None }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Failure::from(Http::from(error))
+    }
+}
+
+impl Failure {
+    /// The failure of a request for `url`.
+    pub(in crate::sys) fn new(error: Http, url: &str, proxy: Option<Proxy>) -> Self {
+        let host = url::origin(url).and_then(|origin| origin.split_once("://"));
+        Failure { error, host: host.map(|(_, host)| host.to_owned()), proxy: proxy.map(Box::new) }
+    }
+
+    /// Whether what answers does not speak TLS, or no certificate can be for such a host.
+    pub(super) fn is_plain(&self) -> bool {
+        let nameless = matches!(&self.error, Http::Tls(_));
+        nameless || matches!(tls(&self.error), Some(rustls::Error::InvalidMessage(_)))
+    }
+
+    /// Whether the server took too long.
+    pub(super) fn is_slow(&self) -> bool {
+        matches!(cause(&self.error), Cause::Silent(_))
+    }
+
+    /// Whether nothing listens there.
+    pub(super) fn is_refused(&self) -> bool {
+        let refused = io::ErrorKind::ConnectionRefused;
+        self.proxy.is_none() && matches!(&self.error, Http::Io(error) if error.kind() == refused)
+    }
+
+    /// `why`, with the host where it is not `server`, and the proxy.
+    pub(in crate::sys) fn explain(&self, server: &str, why: &str) -> String {
+        let host = self.host.as_deref().filter(|host| *host != server);
+        let host = host.map(|host| format!("`{}`: ", host.escape_debug())).unwrap_or_default();
+        let proxy = self.proxy.as_ref().map(|proxy| format!(" (through {proxy})"));
+        format!("{host}{why}{}", proxy.unwrap_or_default())
+    }
+
+    /// What to check if `server` cannot be reached.
+    pub(in crate::sys) fn way(&self, server: &str, running: &str) -> String {
+        match &self.proxy {
+            None => format!(
+                "is the name `{server}` right{running}, and does the way to it need `HTTPS_PROXY`?"
+            ),
+            Some(proxy) => format!(
+                "is `{}` right, and does the proxy allow `{server}`? `NO_PROXY` names hosts that are \
+                 asked directly",
+                proxy.variable
+            ),
+        }
+    }
 }
 
 impl From<Error> for Trouble {
@@ -56,33 +152,26 @@ impl Repository {
         }
     }
 
-    /// No answer came. URLs are not told: they can hold what lets others in.
-    pub(super) fn broken(&self, what: &str, failure: &Http) -> Trouble {
+    /// No answer came. URLs are not shown: they can hold what lets others in.
+    pub(super) fn broken(&self, what: &str, failure: &Failure) -> Trouble {
         let host = self.server();
         let no_tls = format!("does `{host}` speak TLS? `--insecure {host}` allows plain HTTP");
-        match cause(failure) {
+        let error = |why: &str| self.error(what, &failure.explain(host, why));
+        match cause(&failure.error) {
             Cause::Own(own) => Trouble::Final(own.again()),
-            Cause::Certificate(why) => {
-                Trouble::Final(self.error(what, &format!("TLS failed: {why}")).hint(
-                    "if the registry has a certificate of your own authority, name that with `--ca FILE` \
-                     or `SSL_CERT_FILE`",
-                ))
+            Cause::Certificate(why, hint) => {
+                Trouble::Final(error(&format!("TLS failed: {why}")).hint(hint))
             }
-            Cause::Tls(why) => {
-                Trouble::Final(self.error(what, &format!("TLS failed: {why}")).hint(no_tls))
-            }
+            Cause::Tls(why) => Trouble::Final(error(&format!("TLS failed: {why}")).hint(no_tls)),
             Cause::Unreachable(why) => {
-                let error = self.error(what, why).hint(format!(
-                    "is the name `{host}` right, is the registry running, and does the way to it need \
-                     `HTTPS_PROXY`?"
-                ));
+                let error = error(&why).hint(failure.way(host, ", is the registry running"));
                 // One that never was there is not waited for.
                 let reached = self.reached.load(std::sync::atomic::Ordering::Relaxed);
                 if reached { Trouble::Again(error, None) } else { Trouble::Final(error) }
             }
-            Cause::Silent => Trouble::Again(self.error(what, "the registry is silent"), None),
-            Cause::Broken(why) => Trouble::Again(self.error(what, why), None),
-            Cause::Wrong(why) => Trouble::Final(self.error(what, why)),
+            Cause::Silent(why) => Trouble::Slow(error(why)),
+            Cause::Broken(why) => Trouble::Again(error(why), None),
+            Cause::Wrong(why) => Trouble::Final(error(why)),
         }
     }
 }
@@ -92,14 +181,14 @@ impl Repository {
 pub(in crate::sys) enum Cause<'a> {
     /// An error of our own, such as a file of certificates that cannot be read.
     Own(&'a Error),
-    /// The server's certificate is not trusted.
-    Certificate(String),
+    /// The server's certificate is not trusted: why, and what to do.
+    Certificate(String, String),
     /// There is no TLS with it.
     Tls(String),
     /// There is no way to it.
-    Unreachable(&'static str),
-    /// It does not answer.
-    Silent,
+    Unreachable(String),
+    /// It does not answer, or too slowly.
+    Silent(&'static str),
     /// The way to it, or back, broke.
     Broken(&'static str),
     /// What came is none of HTTP that was asked for.
@@ -115,31 +204,42 @@ pub(in crate::sys) fn cause(failure: &Http) -> Cause<'_> {
     }
     if let Some(tls) = tls(failure) {
         return match tls {
-            rustls::Error::InvalidCertificate(_) => Cause::Certificate(tls.to_string()),
+            rustls::Error::InvalidCertificate(reason) => {
+                Cause::Certificate(tls.to_string(), certificate_hint(reason))
+            }
             _ => Cause::Tls(tls.to_string()),
         };
     }
     let kind = match failure {
+        Http::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<TooSlow>()) => {
+            return Cause::Silent("the server is too slow");
+        }
         Http::Io(error) => Some(error.kind()),
         _ => None,
     };
+    let unreachable = |why: &str| Cause::Unreachable(why.to_owned());
     match failure {
         Http::Tls(_) => Cause::Tls("no certificate can be for a host of that name".to_owned()),
-        Http::HostNotFound => Cause::Unreachable("there is no such host"),
-        Http::ConnectionFailed => Cause::Unreachable("no connection"),
+        Http::HostNotFound => unreachable("there is no such host"),
+        Http::ConnectionFailed => unreachable("no connection"),
         Http::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
-            Cause::Unreachable("no connection in time")
+            unreachable("no connection in time")
         }
-        Http::ConnectProxyFailed(_) => Cause::Unreachable("the proxy refuses"),
-        Http::InvalidProxyUrl => Cause::Unreachable("the address of the proxy is wrong"),
-        Http::Timeout(_) => Cause::Silent,
+        Http::ConnectProxyFailed(said) => {
+            // It ends with the status twice: `proxy server responded 407/407`.
+            let status = said.rsplit('/').next().and_then(|status| status.parse::<u16>().ok());
+            Cause::Unreachable(match status {
+                Some(407) => "the proxy wants other credentials, or any (407)".to_owned(),
+                Some(status) => format!("the proxy refuses ({})", refusal::status(status)),
+                None => "the proxy does not answer".to_owned(),
+            })
+        }
+        Http::Timeout(_) => Cause::Silent("the server is silent or too slow"),
         Http::Protocol(_) => Cause::Broken("the answer is no HTTP, or was cut short"),
         _ => match kind {
-            Some(io::ErrorKind::ConnectionRefused) => {
-                Cause::Unreachable("the connection is refused")
-            }
+            Some(io::ErrorKind::ConnectionRefused) => unreachable("the connection is refused"),
             Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
-                Cause::Unreachable("there is no way to it")
+                unreachable("there is no way to it")
             }
             Some(_) => Cause::Broken("the connection broke"),
             None => Cause::Wrong("the answer is no such HTTP as was asked for"),
@@ -156,7 +256,22 @@ fn tls(failure: &Http) -> Option<&rustls::Error> {
     }
 }
 
-/// Whether what answers speaks no TLS.
-pub(super) fn is_plain(failure: &Http) -> bool {
-    matches!(tls(failure), Some(rustls::Error::InvalidMessage(_)))
+/// What to do about a certificate that is not trusted.
+fn certificate_hint(reason: &CertificateError) -> String {
+    match reason {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the certificate has to be renewed, unless the clock of this machine is wrong"
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "is the clock of this machine right?"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "use a name that the certificate is for; `--insecure` does not skip this check"
+        }
+        _ => {
+            "if the registry has a certificate of your own authority, name that with `--ca FILE` or \
+             `SSL_CERT_FILE`"
+        }
+    }
+    .to_owned()
 }

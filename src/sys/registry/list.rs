@@ -78,7 +78,7 @@ impl Repository {
                 return Err(self.error(&what, "the list has no end"));
             }
             let elsewhere = || self.error(&what, "the list goes on at a place that is not asked");
-            let to = url::resolve(&ask.url, &next).filter(|to| url::same_origin(to, &ask.url));
+            let to = url::resolve(&ask.url, &next).ok().filter(|to| url::same_origin(to, &ask.url));
             url = to.ok_or_else(elsewhere)?;
         }
     }

@@ -3,8 +3,11 @@
 
 mod answer;
 mod call;
+mod connect;
 mod failure;
 mod list;
+mod origin;
+mod pace;
 mod pull;
 mod push;
 mod tls;
@@ -20,8 +23,12 @@ use camino::Utf8PathBuf;
 pub use pull::Remote;
 pub use push::{Blob, Sent};
 
-pub(super) use failure::{Cause, Trouble, cause};
-pub(super) use tls::{connect, trust};
+pub use pace::Limits;
+
+pub(super) use connect::{Connection, connect};
+pub(super) use failure::{Cause, Failure, Trouble, cause};
+pub(super) use pace::Paced;
+pub(super) use tls::trust;
 
 use super::{
     Context,
@@ -29,8 +36,8 @@ use super::{
     process::Hook,
 };
 use crate::{
-    distribution::{Challenge, Secret},
-    error::{Error, Result},
+    distribution::{Challenge, Secret, proxy::Proxies},
+    error::Result,
     oci::{Reference, reference::DOCKER},
 };
 
@@ -43,6 +50,8 @@ pub struct Settings {
     pub insecure: Vec<String>,
     /// Whether `GITHUB_TOKEN` is for ghcr.io.
     pub github_token: bool,
+    /// How slow an answer may be.
+    pub limits: Limits,
 }
 
 /// What all that one command asks of registries has in common.
@@ -50,9 +59,8 @@ pub struct Settings {
 pub struct Session {
     cx: Context,
     settings: Settings,
-    tls: OnceLock<ureq::tls::TlsConfig>,
-    /// The registry that the variables' user and password were used for.
-    named: Mutex<Option<String>>,
+    tls: OnceLock<Arc<rustls::ClientConfig>>,
+    proxies: Proxies,
 }
 
 impl Session {
@@ -62,7 +70,7 @@ impl Session {
             cx: cx.clone(),
             settings: settings.clone(),
             tls: OnceLock::new(),
-            named: Mutex::new(None),
+            proxies: Proxies::new(|name| cx.env.var(name)),
         })
     }
 
@@ -103,6 +111,9 @@ impl Access<'_> {
     }
 }
 
+/// Connections, by whether they are with TLS and through which proxy, and what ends them.
+type Connections = HashMap<(bool, Option<String>), (Connection, Hook)>;
+
 /// A repository in a registry. Used from several threads at once.
 pub struct Repository {
     session: Arc<Session>,
@@ -113,8 +124,8 @@ pub struct Repository {
     origin: OnceLock<String>,
     /// Whether the registry has ever answered.
     reached: AtomicBool,
-    /// The connections, by whether they are with TLS, and what ends them.
-    agents: Mutex<HashMap<bool, (ureq::Agent, Hook)>>,
+    /// The connections that were made.
+    agents: Mutex<Connections>,
     /// What was found of credentials, once it was looked for.
     found: Mutex<Option<Option<Found>>>,
     /// How the registry wants to be asked.
@@ -171,33 +182,10 @@ impl Repository {
         let github = self.session.settings.github_token;
         let found = auth::find(self.cx(), github, &self.host, &self.path)?;
         if let Some(found) = &found {
-            if found.anywhere {
-                self.only_here()?;
-            }
             lock(&self.secrets).extend(found.credential.secrets());
         }
         *known = Some(found.clone());
         Ok(found)
-    }
-
-    /// The variables do not say which registry they are for: they are for one.
-    fn only_here(&self) -> Result<()> {
-        let mut named = lock(&self.session.named);
-        match &*named {
-            Some(other) if *other != self.host => {
-                let (user, _) = auth::VARIABLES;
-                let message = format!(
-                    "`{user}` is for one registry, and there are two: `{other}` and `{}`",
-                    self.host
-                );
-                Err(Error::usage(message)
-                    .hint("let `docker login` or `podman login` keep the credentials of each"))
-            }
-            _ => {
-                *named = Some(self.host.clone());
-                Ok(())
-            }
-        }
     }
 
     /// `text` without what must not be shown.

@@ -10,20 +10,21 @@ use std::{
 use ureq::http::Method;
 
 use super::{
-    Access, Repository, Session,
+    Access, Limits, Repository, Session,
     call::{Ask, Payload},
     failure::Trouble,
     lock,
     push::ACCEPT,
 };
 use crate::{
-    distribution::{retry, upload::Part},
+    distribution::upload::Part,
     error::{Error, Result, Status},
     oci::{
         Descriptor, Digest, Document, Index, Manifest, MediaType, Reference,
         digest::Hasher,
         layout::{self, INDEX, MARK, Name},
     },
+    sys::clock::Stopwatch,
     unpack::image::Store,
 };
 
@@ -32,6 +33,9 @@ const DOCUMENT: u64 = 4 << 20;
 
 /// The most bytes of manifests and indexes that are kept.
 const KEPT: usize = 64 << 20;
+
+/// After so many bytes a download counts as one that works.
+const PROGRESS: u64 = 16 << 10;
 
 impl Repository {
     /// The manifest or index of that tag or digest, for who is about to push; none where there is
@@ -254,6 +258,8 @@ impl Store for Remote {
                 hasher: Hasher::default(),
                 stream: None,
                 tried: 0,
+                clock: Stopwatch::start(),
+                count: 0,
             }))),
         }
     }
@@ -268,6 +274,9 @@ struct Pulled<'a> {
     hasher: Hasher,
     stream: Option<Box<dyn Read + Send>>,
     tried: u32,
+    /// When the stream was opened, and the bytes that came since then.
+    clock: Stopwatch,
+    count: u64,
 }
 
 impl Pulled<'_> {
@@ -286,6 +295,7 @@ impl Pulled<'_> {
                 None => match repository.blob(self.digest, self.at) {
                     Ok(stream) => {
                         self.stream = Some(stream);
+                        (self.clock, self.count) = (Stopwatch::start(), 0);
                         continue;
                     }
                     Err(trouble) => trouble,
@@ -293,14 +303,19 @@ impl Pulled<'_> {
                 Some(stream) => match stream.read(&mut buffer[..most]) {
                     Ok(0) => Trouble::Again(repository.error(&what(), "it was cut short"), None),
                     Ok(count) => {
-                        self.tried = 0;
+                        self.count += count as u64;
+                        // What broke before counts no more, unless it always breaks after a few bytes.
+                        let rate = Limits::LEAST as f64 * self.clock.elapsed().as_secs_f64();
+                        if self.count >= PROGRESS && self.count as f64 >= rate {
+                            self.tried = 0;
+                        }
                         return self.take(&buffer[..count]);
                     }
                     Err(error) => repository.broken(&what(), &error.into()),
                 },
             };
             self.stream = None;
-            self.tried = (self.tried + 1).min(retry::TRIES);
+            self.tried += 1;
             repository.pause(self.tried, trouble)?;
         }
     }

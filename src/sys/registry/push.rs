@@ -134,9 +134,7 @@ impl Repository {
     }
 
     pub(super) fn refusal(&self, what: &str, answer: Answer) -> Error {
-        match self.refused(what, answer) {
-            Trouble::Final(error) | Trouble::Again(error, _) => error,
-        }
+        self.refused(what, answer).into_error()
     }
 
     /// Sends a blob that the repository does not have, or has the registry take it from one of the
@@ -187,10 +185,9 @@ impl Upload<'_, '_> {
 
     /// Where to go on: always what the newest answer says.
     fn location(&self, base: &str, answer: &Answer) -> Result<String, Trouble> {
-        let location = answer.header("location").and_then(|to| url::resolve(base, to));
-        let none =
-            || self.bad("the registry does not say where to upload to, or names no such place");
-        Ok(location.ok_or_else(none)?)
+        let none = || self.bad("the registry does not name the `Location` of the upload");
+        let location = answer.header("location").ok_or_else(none)?;
+        Ok(url::resolve(base, location).map_err(|bad| self.repository.misled(self.what, bad))?)
     }
 
     /// Asks the registry to take a blob from another repository; none where that cannot be asked.
@@ -327,11 +324,7 @@ impl Upload<'_, '_> {
                 let status = answer.status();
                 let after = answer.after();
                 let trouble = self.repository.refused(self.what, answer);
-                let again = |trouble| match trouble {
-                    Trouble::Final(error) | Trouble::Again(error, _) => {
-                        Trouble::Again(error, after)
-                    }
-                };
+                let again = |trouble: Trouble| Trouble::Again(trouble.into_error(), after);
                 Err(match status {
                     401 | 416 => Piece::Broken(again(trouble)),
                     404 | 405 | 501 => Piece::Unknown(again(trouble)),

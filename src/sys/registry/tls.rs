@@ -1,34 +1,30 @@
-//! Connections: whom they trust, how long they wait, and what ends them.
+//! Which certificates are trusted.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use ureq::{
-    Agent,
-    tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem},
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_name,
+    },
+    pki_types::{CertificateDer, ServerName, UnixTime},
+    server::ParsedCertificate,
 };
+use ureq::tls::{PemItem, parse_pem};
 
-use super::{Repository, Session, lock};
+use super::Session;
 use crate::{
-    distribution::url,
+    distribution::validity::validity,
     error::{Error, Result},
     sys::fs,
 };
 
-/// How long a name or a connection may take.
-const CONNECT: Duration = Duration::from_secs(20);
-
-/// How long a connection may be silent: a registry may take its time over a large blob.
-const SILENT: Duration = Duration::from_secs(120);
-
-/// How long a connection may take nothing.
-const STUCK: Duration = Duration::from_secs(60);
-
-/// The largest header of an answer.
-const HEADER: usize = 64 << 10;
-
 impl Session {
-    fn tls(&self) -> Result<TlsConfig> {
+    /// The configuration of TLS for all connections of the session.
+    pub(super) fn tls(&self) -> Result<Arc<ClientConfig>> {
         if let Some(known) = self.tls.get() {
             return Ok(known.clone());
         }
@@ -37,82 +33,111 @@ impl Session {
     }
 }
 
-/// Trust in whom the system trusts, and in the certificates of the files `ca`.
+/// A configuration of TLS that trusts the system's certificates, and those of the files `ca`.
 ///
 /// # Errors
 /// One of the files cannot be read, or has no certificate.
-pub(in crate::sys) fn trust(ca: &[Utf8PathBuf]) -> Result<TlsConfig> {
-    let mut roots: Vec<Certificate<'static>> = Vec::new();
+pub(in crate::sys) fn trust(ca: &[Utf8PathBuf]) -> Result<Arc<ClientConfig>> {
     // `SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured there, as by OpenSSL.
-    for certificate in rustls_native_certs::load_native_certs().certs {
-        roots.push(Certificate::from_der(&certificate).to_owned());
-    }
+    let mut roots = rustls_native_certs::load_native_certs().certs;
     if roots.is_empty() {
         let bundle = webpki_root_certs::TLS_SERVER_ROOT_CERTS;
-        roots.extend(bundle.iter().map(|der| Certificate::from_der(der).to_owned()));
+        roots.extend(bundle.iter().map(|root| root.clone().into_owned()));
     }
     for path in ca {
         roots.extend(certificates(path)?);
     }
-    Ok(TlsConfig::builder()
-        .provider(TlsProvider::Rustls)
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .root_certs(RootCerts::from(roots))
-        .build())
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(roots.iter().cloned());
+    let failed = |why: String| Error::usage(format!("TLS cannot be set up: {why}"));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider.clone())
+        .build()
+        .map_err(|error| failed(error.to_string()))?;
+    let verifier = Arc::new(Verifier { chains, exact: roots });
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failed(error.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
 }
 
-/// The certificates of a file, of which there has to be one.
-fn certificates(path: &Utf8Path) -> Result<Vec<Certificate<'static>>> {
+/// The certificates of a file, which must have at least one.
+fn certificates(path: &Utf8Path) -> Result<Vec<CertificateDer<'static>>> {
     let wrong = || {
-        Error::usage(format!("`{path}` is no file of certificates"))
+        Error::usage(format!("`{path}` is not a file of certificates"))
             .hint("it begins with `-----BEGIN CERTIFICATE-----`")
     };
     let text = fs::read(path)?;
     let mut found = Vec::new();
     for item in parse_pem(&text) {
         if let PemItem::Certificate(certificate) = item.map_err(|_| wrong())? {
-            found.push(certificate);
+            found.push(CertificateDer::from(certificate.der().to_vec()));
         }
     }
     if found.is_empty() { Err(wrong()) } else { Ok(found) }
 }
 
-impl Repository {
-    /// The connections that a URL is asked through. An interrupt ends them.
-    pub(super) fn agent(&self, url: &str) -> Result<Agent> {
-        let secure = url.starts_with("https://");
-        let mut agents = lock(&self.agents);
-        if let Some((agent, _)) = agents.get(&secure) {
-            return Ok(agent.clone());
-        }
-        let tls = if secure { Some(self.session.tls()?) } else { None };
-        let agent = connect(tls, url::is_loopback(self.server()));
-        let ends = agent.clone();
-        let hook = self.cx().children.when_interrupted(move || ends.clone().shutdown());
-        agents.insert(secure, (agent.clone(), hook));
-        Ok(agent)
-    }
+/// Accepts a chain to a trusted certificate, and a server's own certificate that is itself trusted, as
+/// Go and OpenSSL do: many a registry has a certificate that signed itself. Name and period are checked
+/// for both.
+#[derive(Debug)]
+struct Verifier {
+    chains: Arc<WebPkiServerVerifier>,
+    exact: Vec<CertificateDer<'static>>,
 }
 
-/// New connections, with TLS or without; `direct` ones ask no proxy.
-pub(in crate::sys) fn connect(tls: Option<TlsConfig>, direct: bool) -> Agent {
-    let mut config = Agent::config_builder()
-        .http_status_as_error(false)
-        .allow_non_standard_methods(false)
-        // Each is looked at: whether it leads to a place that may be asked, and as whom.
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .user_agent(concat!("longshore/", env!("CARGO_PKG_VERSION")))
-        .max_response_header_size(HEADER)
-        .timeout_resolve(Some(CONNECT))
-        .timeout_connect(Some(CONNECT))
-        .timeout_per_read(Some(SILENT))
-        .timeout_per_write(Some(STUCK));
-    if let Some(tls) = tls {
-        config = config.tls_config(tls);
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if !self.exact.contains(end_entity) {
+            let chains = &self.chains;
+            return chains.verify_server_cert(
+                end_entity,
+                intermediates,
+                server_name,
+                ocsp_response,
+                now,
+            );
+        }
+        let (from, until) = validity(end_entity).ok_or(CertificateError::BadEncoding)?;
+        if now.as_secs() < from {
+            return Err(CertificateError::NotValidYet.into());
+        }
+        if now.as_secs() > until {
+            return Err(CertificateError::Expired.into());
+        }
+        verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+        Ok(ServerCertVerified::assertion())
     }
-    if direct {
-        config = config.proxy(None);
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains.verify_tls12_signature(message, certificate, signature)
     }
-    config.build().new_agent()
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
+    }
 }

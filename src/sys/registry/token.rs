@@ -29,7 +29,7 @@ impl Repository {
         service: Option<&str>,
         scope: &str,
     ) -> Result<Secret, Trouble> {
-        let realm = self.realm(realm)?;
+        let realm = self.realm(WHAT, realm)?;
         let found = self.found()?;
         let answer = match found.map(|found| found.credential) {
             Some(Credential::Identity(token)) => {
@@ -61,24 +61,6 @@ impl Repository {
             return Err(self.refused(WHAT, answer));
         }
         self.read_token(answer)
-    }
-
-    /// Where tokens are asked for: with TLS, if not on this machine or at a host that may do without.
-    fn realm(&self, realm: &str) -> Result<String, Trouble> {
-        let bad = || self.error(WHAT, "the registry names a token server that cannot be asked");
-        let origin = self.origin()?;
-        // Resolved against plain HTTP, so that what is allowed is decided below.
-        let realm = url::resolve(&origin.replacen("https:", "http:", 1), realm).ok_or_else(bad)?;
-        let host = url::origin(&realm).and_then(|origin| origin.split_once("://"));
-        let (scheme, host) = host.ok_or_else(bad)?;
-        let named = self.session.settings.insecure.iter().any(|named| named == host);
-        if scheme == "https" || url::is_loopback(host) || named {
-            return Ok(realm);
-        }
-        Err(self
-            .error(WHAT, &format!("the token server `{host}` speaks plain HTTP"))
-            .hint(format!("`--insecure {host}` allows that"))
-            .into())
     }
 
     fn read_token(&self, mut answer: Answer) -> Result<Secret, Trouble> {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::findings;
 use crate::{
     log::provider::{data, property},
+    markup::{clean, visible},
     schema::{dist::Level, verify::Verification},
 };
 
@@ -23,14 +24,18 @@ pub fn annotations(verification: &Verification) -> String {
             Some(reason) => format!("waived: {reason}"),
             None => format!("hint: {}", found.hint),
         };
-        let message =
-            format!("{}: {}\nfound: {}\n{last}", checked.path, found.message, found.evidence);
+        let message = format!(
+            "{}: {}\nfound: {}\n{last}",
+            clean(&checked.path),
+            found.message,
+            found.evidence
+        );
         let _ = writeln!(
             text,
             "::{command} file={},title={}::{}",
-            property(&checked.path),
+            property(&clean(&checked.path)),
             property(&found.lint),
-            data(&message)
+            data(&visible(&message))
         );
     }
     text

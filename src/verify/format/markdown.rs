@@ -3,7 +3,10 @@
 use std::fmt::Write;
 
 use super::{findings, summary, word};
-use crate::schema::verify::Verification;
+use crate::{
+    markup::{code, markdown as cell},
+    schema::verify::Verification,
+};
 
 /// A line that sums up, a table of what was found, and nothing else where nothing was.
 pub fn markdown(verification: &Verification) -> String {
@@ -16,7 +19,7 @@ pub fn markdown(verification: &Verification) -> String {
         let _ = writeln!(
             text,
             "| {} | {} `{}` | {}: {} | {} |",
-            cell(&format!("`{}`", checked.path.replace('`', "'"))),
+            code(&checked.path),
             word(found.level),
             found.lint,
             cell(&found.message),
@@ -28,18 +31,4 @@ pub fn markdown(verification: &Verification) -> String {
         );
     }
     text
-}
-
-/// Text of one cell: what would end it, or begin HTML, is escaped.
-fn cell(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        match c {
-            '|' => out.push_str("\\|"),
-            '<' => out.push_str("&lt;"),
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
 }

@@ -7,7 +7,7 @@ use super::{
     super::{ARCHIVE, LINTS, PACKED, READABLE, RECORD, SIGNATURE},
     findings, word,
 };
-use crate::schema::verify::Verification;
+use crate::{markup::visible, schema::verify::Verification};
 
 /// One run with every finding as a result, every lint as a rule, and files that were not looked
 /// at as notifications.
@@ -16,7 +16,7 @@ pub fn sarif(verification: &Verification) -> Value {
     let index = |id: &str| rules.iter().position(|rule| rule["id"] == id);
     let results: Vec<Value> = findings(verification)
         .map(|(checked, found)| {
-            let text = format!("{}: {}. {}", found.message, found.evidence, found.hint);
+            let text = plain(&format!("{}: {}. {}", found.message, found.evidence, found.hint));
             let mut result = json!({
                 "ruleId": found.lint,
                 "level": word(found.level),
@@ -38,7 +38,7 @@ pub fn sarif(verification: &Verification) -> Value {
         .map(|file| {
             json!({
                 "level": "note",
-                "message": { "text": format!("not checked: {}", file.reason) },
+                "message": { "text": plain(&format!("not checked: {}", file.reason)) },
                 "locations": [location(&file.path)],
             })
         })
@@ -91,6 +91,12 @@ fn rules() -> Vec<Value> {
 
 fn location(path: &str) -> Value {
     json!({ "physicalLocation": { "artifactLocation": { "uri": uri(path) } } })
+}
+
+/// Text without embedded links (SARIF 2.1.0, 3.11.6), and without hidden characters.
+fn plain(text: &str) -> String {
+    let text = text.replace('\\', "\\\\").replace('[', "\\[").replace(']', "\\]");
+    visible(&text)
 }
 
 /// The path as a URI reference (RFC 3986, "Characters"): relative where the path is.

@@ -28,9 +28,37 @@ pub(crate) struct Fault {
     pub(crate) done: bool,
 }
 
+/// Who writes a comment, and what the token belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Author {
+    /// A user, whose identifier the token shows.
+    #[default]
+    User,
+    /// An app, which has no user, and whose name only GraphQL shows.
+    App(&'static str),
+    /// An app where GraphQL does not answer either.
+    Hidden(&'static str),
+    /// Nobody that the token belongs to.
+    Stranger,
+}
+
+impl Author {
+    /// As the APIs show it in a comment.
+    fn json(self) -> Value {
+        match self {
+            Author::User => json!({ "id": 7, "login": "me", "type": "User" }),
+            Author::App(name) | Author::Hidden(name) => {
+                json!({ "id": 41, "login": format!("{name}[bot]"), "type": "Bot" })
+            }
+            Author::Stranger => json!({ "id": 8, "login": "github-actions", "type": "User" }),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
-    comments: Vec<(u64, String)>,
+    comments: Vec<(u64, String, Author)>,
+    token: Author,
     asked: Vec<String>,
     fault: Option<Fault>,
 }
@@ -63,9 +91,19 @@ impl Forge {
         Forge { url, state, stop, thread: Some(thread) }
     }
 
-    /// Somebody comments.
+    /// A stranger comments.
     pub(crate) fn say(&self, text: &str) {
-        add(&mut self.state.lock().unwrap(), text);
+        self.say_as(Author::Stranger, text);
+    }
+
+    /// Somebody comments.
+    pub(crate) fn say_as(&self, author: Author, text: &str) {
+        add(&mut self.state.lock().unwrap(), text, author);
+    }
+
+    /// The token belongs to `author`.
+    pub(crate) fn owner(&self, author: Author) {
+        self.state.lock().unwrap().token = author;
     }
 
     /// What is to go wrong.
@@ -75,7 +113,7 @@ impl Forge {
 
     /// The texts of all comments.
     pub(crate) fn comments(&self) -> Vec<String> {
-        self.state.lock().unwrap().comments.iter().map(|(_, text)| text.clone()).collect()
+        self.state.lock().unwrap().comments.iter().map(|(_, text, _)| text.clone()).collect()
     }
 
     /// Methods and paths of all that was asked, and forgets it.
@@ -92,9 +130,9 @@ impl Drop for Forge {
     }
 }
 
-fn add(state: &mut State, text: &str) -> Value {
+fn add(state: &mut State, text: &str, author: Author) -> Value {
     let id = 1000 + state.comments.len() as u64;
-    state.comments.push((id, text.to_owned()));
+    state.comments.push((id, text.to_owned(), author));
     json!({ "id": id, "body": text })
 }
 
@@ -139,7 +177,13 @@ fn serve(stream: TcpStream, base: &str, state: &Mutex<State>) -> std::io::Result
     let mut state = state.lock().unwrap();
     state.asked.push(format!("{} {}", asked.method, asked.path));
     let fault = match &mut state.fault {
-        Some(fault) if fault.method == asked.method && fault.times > 0 => {
+        // Faults are those of comments: who the token is of is another matter.
+        Some(fault)
+            if fault.method == asked.method
+                && fault.times > 0
+                && !asked.path.ends_with("/user")
+                && asked.path != "/graphql" =>
+        {
             fault.times -= 1;
             Some(fault.clone())
         }
@@ -177,6 +221,19 @@ fn answer(asked: &Asked, base: &str, state: &mut State) -> (u16, String, Value) 
         _ => false,
     };
     match (asked.method.as_str(), text) {
+        ("GET", None) if ["/user", "/api/v4/user"].contains(&asked.path.as_str()) => {
+            match state.token {
+                Author::User => (200, none, Author::User.json()),
+                _ => (403, none, json!({ "message": "Resource not accessible by integration" })),
+            }
+        }
+        ("POST", None) if asked.path == "/graphql" => match state.token {
+            Author::App(name) => {
+                let login = format!("{name}[bot]");
+                (200, none, json!({ "data": { "viewer": { "login": login } } }))
+            }
+            _ => (403, none, json!({ "message": "Resource not accessible by integration" })),
+        },
         ("GET", None) if list => {
             let parameter = |name: &str| {
                 let pairs = asked.query.split('&').filter_map(|pair| pair.split_once('='));
@@ -186,7 +243,11 @@ fn answer(asked: &Asked, base: &str, state: &mut State) -> (u16, String, Value) 
                 (parameter("per_page").unwrap_or(30), parameter("page").unwrap_or(1));
             let size: usize = size.min(100);
             let all = state.comments.iter().skip((page - 1) * size).take(size);
-            let all: Vec<_> = all.map(|(id, text)| json!({ "id": id, "body": text })).collect();
+            // GitLab calls it `author`, GitHub `user`.
+            let who = if asked.path.starts_with("/api/v4") { "author" } else { "user" };
+            let all =
+                all.map(|(id, text, author)| json!({ "id": id, "body": text, who: author.json() }));
+            let all: Vec<_> = all.collect();
             let path = &asked.path;
             let link = match state.comments.len() > page * size {
                 true => format!(
@@ -198,11 +259,14 @@ fn answer(asked: &Asked, base: &str, state: &mut State) -> (u16, String, Value) 
             };
             (200, link, Value::Array(all))
         }
-        ("POST", Some(text)) if list => (201, none, add(state, text)),
+        ("POST", Some(text)) if list => {
+            let author = state.token;
+            (201, none, add(state, text, author))
+        }
         ("PATCH" | "PUT", Some(text)) if change => {
-            let found = state.comments.iter_mut().find(|(known, _)| known.to_string() == id);
+            let found = state.comments.iter_mut().find(|(known, ..)| known.to_string() == id);
             match found {
-                Some((_, old)) => {
+                Some((_, old, _)) => {
                     *old = text.to_owned();
                     (200, none, json!({ "id": id, "body": text }))
                 }

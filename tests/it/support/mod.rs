@@ -18,5 +18,7 @@ pub(crate) mod random;
 pub(crate) mod registry;
 pub(crate) mod server;
 pub(crate) mod shown;
+pub(crate) mod tls;
 pub(crate) mod tree;
+pub(crate) mod tunnel;
 pub(crate) mod workspace;

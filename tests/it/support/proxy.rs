@@ -121,6 +121,12 @@ fn alike(path: &str) -> String {
     path.split('/').map(short).collect::<Vec<_>>().join("/")
 }
 
+/// Whether a greeting of TLS comes. Servers without it answer that it is a bad request.
+fn greets(stream: &TcpStream) -> std::io::Result<bool> {
+    let mut first = [0];
+    Ok(stream.peek(&mut first)? == 1 && first == [0x16])
+}
+
 fn serve(
     stream: TcpStream,
     upstream: &str,
@@ -128,6 +134,9 @@ fn serve(
     rule: &(dyn Fn(&Asked) -> Act + Send + Sync),
 ) -> std::io::Result<()> {
     let mut out = stream.try_clone()?;
+    if greets(&stream)? {
+        return out.write_all(b"HTTP/1.1 400 X\r\nconnection: close\r\n\r\n");
+    }
     let mut input = BufReader::new(stream);
     let mut line = String::new();
     input.read_line(&mut line)?;

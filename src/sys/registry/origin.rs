@@ -1,0 +1,122 @@
+//! Which servers are talked to, and with whom without TLS.
+
+use ureq::http::Method;
+
+use super::{Repository, call::Payload, failure::Trouble};
+use crate::{
+    distribution::url::{self, BadLocation},
+    error::Error,
+};
+
+const WHAT: &str = "talk to the registry";
+
+impl Repository {
+    /// Scheme and host of the registry. One that may be without TLS is asked which one it uses.
+    pub(super) fn origin(&self) -> Result<String, Trouble> {
+        if let Some(known) = self.origin.get() {
+            return Ok(known.clone());
+        }
+        let host = self.server();
+        let insecure = self.is_insecure(host) || self.is_insecure(&self.host);
+        let (secure, plain) = (format!("https://{host}"), format!("http://{host}"));
+        let origin = if url::is_loopback(host) {
+            self.plain_or_secure(plain, secure)?
+        } else if insecure {
+            self.secure_or_plain(secure, plain)?
+        } else {
+            secure
+        };
+        Ok(self.origin.get_or_init(|| origin).clone())
+    }
+
+    /// The URL of something in this repository.
+    pub(super) fn url(&self, rest: &str) -> Result<String, Trouble> {
+        Ok(format!("{}/v2/{}/{rest}", self.origin()?, self.path))
+    }
+
+    /// Whether `--insecure` names the host.
+    pub(super) fn is_insecure(&self, host: &str) -> bool {
+        self.session.settings.insecure.iter().any(|named| named == host)
+    }
+
+    /// `plain`, if a server on this machine answers there without TLS; else `secure`. One with TLS
+    /// answers 400 to plain HTTP, or not in HTTP at all.
+    fn plain_or_secure(&self, plain: String, secure: String) -> Result<String, Trouble> {
+        let url = format!("{plain}/v2/");
+        let broken = match self.request(&Method::GET, &url, &[], None, &mut Payload::None) {
+            Ok(answer) if answer.status() != 400 => return Ok(plain),
+            Ok(_) => None,
+            Err(failure) if failure.is_slow() => return Err(self.broken(WHAT, &failure)),
+            Err(failure) => Some(failure),
+        };
+        let url = format!("{secure}/v2/");
+        match self.request(&Method::GET, &url, &[], None, &mut Payload::None) {
+            Ok(_) => Ok(secure),
+            Err(failure) if failure.is_plain() => Err(match broken {
+                // It has no TLS, so what broke was an answer without.
+                Some(broken) => self.broken(WHAT, &broken),
+                None => self.error(WHAT, "it speaks neither HTTP nor TLS").into(),
+            }),
+            Err(failure) => Err(self.broken(WHAT, &failure)),
+        }
+    }
+
+    /// `secure`, if a server answers there with TLS; `plain`, if what answers there does not speak TLS.
+    /// Every other failure is final, since whoever can cause it would otherwise get the password: a
+    /// certificate that is not trusted, an alert, a connection that breaks.
+    fn secure_or_plain(&self, secure: String, plain: String) -> Result<String, Trouble> {
+        let url = format!("{secure}/v2/");
+        match self.request(&Method::GET, &url, &[], None, &mut Payload::None) {
+            Ok(_) => Ok(secure),
+            Err(failure) if failure.is_plain() || failure.is_refused() => Ok(plain),
+            Err(failure) => Err(self.broken(WHAT, &failure)),
+        }
+    }
+
+    /// The URL at which tokens are requested. Credentials go there, so it has TLS, unless it is on
+    /// this machine, as the registry is, or `--insecure` names its host. A registry elsewhere cannot
+    /// direct them to an address of this machine or of its own network.
+    pub(super) fn realm(&self, what: &str, realm: &str) -> Result<String, Trouble> {
+        let bad = || self.error(what, "the registry names a token server that cannot be asked");
+        let base = self.origin()?;
+        let realm = match url::resolve(&base, realm) {
+            Ok(realm) => realm,
+            // It is checked below.
+            Err(BadLocation::Plain) => realm.trim().to_owned(),
+            Err(BadLocation::Malformed) => return Err(bad().into()),
+        };
+        let host = url::origin(&realm).and_then(|origin| origin.split_once("://"));
+        let (scheme, host) = host.ok_or_else(bad)?;
+        if self.is_insecure(host) || url::same_origin(&realm, &base) {
+            return Ok(realm);
+        }
+        let own = url::is_private(self.server());
+        let error = if url::is_private(host) && !own {
+            self.error(
+                what,
+                &format!("the token server `{host}` is on this machine or its network"),
+            )
+        } else if scheme == "https" || url::is_loopback(host) && url::is_loopback(self.server()) {
+            return Ok(realm);
+        } else {
+            self.error(what, &format!("the token server `{host}` speaks plain HTTP"))
+        };
+        Err(error.hint(format!("`--insecure {host}` allows that")).into())
+    }
+
+    /// The registry names a location that is not followed.
+    pub(super) fn misled(&self, what: &str, bad: BadLocation) -> Error {
+        let host = self.server();
+        match bad {
+            BadLocation::Malformed => {
+                self.error(what, "the `Location` that the registry names is not a URL")
+            }
+            BadLocation::Plain => self
+                .error(what, "the registry is reached over TLS, and its `Location` is `http://`")
+                .hint(format!(
+                    "a proxy that terminates TLS for `{host}` must set `X-Forwarded-Proto: https` and \
+                     pass `Host` on; for CNCF Distribution `http.host` or `http.relativeurls` help, too"
+                )),
+        }
+    }
+}

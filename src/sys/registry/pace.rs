@@ -1,0 +1,102 @@
+//! How slow an answer may be. A server that sends a byte now and then never looks silent.
+
+use std::{
+    io::{self, Read},
+    time::Duration,
+};
+
+use crate::sys::clock::Stopwatch;
+
+/// How slow an answer may be. docs/registry.md has the numbers.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Until the headers of an answer are complete, for requests that only read.
+    pub read: Duration,
+    /// The same for requests that write: a registry may take its time over a large blob.
+    pub written: Duration,
+    /// How long a body may arrive at less than [`Limits::LEAST`].
+    pub window: Duration,
+}
+
+impl Limits {
+    /// Bytes a second.
+    pub const LEAST: u64 = 1 << 10;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            read: Duration::from_secs(60),
+            written: Duration::from_secs(120),
+            window: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A stream that fails if less than [`Limits::LEAST`] bytes a second pass in a window of time. Only
+/// time that the server takes counts.
+#[derive(Debug)]
+pub(in crate::sys) struct Paced<R> {
+    inner: R,
+    window: Duration,
+    /// When the last read ended, for a stream that is sent.
+    sent: Option<Stopwatch>,
+    sends: bool,
+    /// The time in this window, and the bytes in it.
+    waited: Duration,
+    count: u64,
+}
+
+/// The error of a stream that is too slow.
+#[derive(Debug)]
+pub(super) struct TooSlow;
+
+impl std::fmt::Display for TooSlow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "less than {} bytes a second", Limits::LEAST)
+    }
+}
+
+impl std::error::Error for TooSlow {}
+
+impl<R> Paced<R> {
+    /// A stream that is received: the server takes its time in each read.
+    pub(in crate::sys) fn received(inner: R, limits: &Limits) -> Self {
+        let (window, waited) = (limits.window, Duration::ZERO);
+        Paced { inner, window, sent: None, sends: false, waited, count: 0 }
+    }
+
+    /// A stream that is sent: the server takes its time between two reads.
+    pub(super) fn sent(inner: R, limits: &Limits) -> Self {
+        Paced { sends: true, ..Paced::received(inner, limits) }
+    }
+
+    fn wait(&mut self, time: Duration) -> io::Result<()> {
+        self.waited += time;
+        if self.waited < self.window {
+            return Ok(());
+        }
+        if (self.count as f64) < self.waited.as_secs_f64() * Limits::LEAST as f64 {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, TooSlow));
+        }
+        (self.waited, self.count) = (Duration::ZERO, 0);
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for Paced<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(sent) = self.sent {
+            self.wait(sent.elapsed())?;
+        }
+        let clock = Stopwatch::start();
+        let count = self.inner.read(buffer)?;
+        self.count += count as u64;
+        if self.sends {
+            self.sent = Some(Stopwatch::start());
+        } else if count > 0 {
+            self.wait(clock.elapsed())?;
+        }
+        Ok(count)
+    }
+}
