@@ -3,12 +3,13 @@
 use crate::{
     command::Command,
     error::Result,
+    ops::smoke,
     request::Request,
     schema::{
         doctor::{Check, Doctor, SCHEMA, State},
         plan::Std,
     },
-    sys::{Context, cargo, host, toolchain},
+    sys::{Context, cargo, toolchain},
     target::{Target, Targets},
     zig::PINNED,
 };
@@ -104,20 +105,16 @@ fn std_check(cx: &Context, target: &str, std: &Std) -> Check {
 
 fn runner(cx: &Context, target: &Target) -> Check {
     let name = format!("run {}", target.spec.platform);
-    let run = &target.spec.run;
-    if target.spec.platform.os == std::env::consts::OS
-        && run.native.iter().any(|machine| machine == host::machine())
-    {
-        return good(&name, "natively");
-    }
-    match run.emulators.iter().find_map(|emulator| cx.env.which(emulator)) {
-        Some(path) => good(&name, path.as_str()),
-        None => check(
-            &name,
-            State::Optional,
-            "no emulator: binaries are built and verified, but not run",
-            Some("apt-get install qemu-user-static"),
-        ),
+    let Ok(runner) = smoke::runner(cx, target) else {
+        let what = "no emulator: binaries are built and verified, but not run";
+        return check(&name, State::Optional, what, Some("apt-get install qemu-user-static"));
+    };
+    match smoke::unfit(cx, &runner).unwrap_or_else(|error| Some(error.to_string())) {
+        None => good(&name, runner.emulator.as_ref().map_or("natively", |path| path.as_str())),
+        Some(reason) => {
+            let what = format!("binaries are built and verified, but not run: {reason}");
+            check(&name, State::Optional, &what, None)
+        }
     }
 }
 

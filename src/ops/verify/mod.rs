@@ -5,7 +5,6 @@ pub(in crate::ops) mod base;
 mod find;
 mod look;
 mod packed;
-mod parallel;
 mod signature;
 mod trial;
 
@@ -25,7 +24,7 @@ use crate::{
         dist::{Artifact, Finding, Level},
         verify::{SCHEMA, Verification},
     },
-    sys::{Context, clock, fs, registry},
+    sys::{Context, clock, fs, parallel, registry},
     verify::{Day, Policy, Settings, VerifiedArtifact},
 };
 use base::Base;
