@@ -36,21 +36,24 @@ use crate::{
     },
 };
 
+/// The stack of the thread that does the work: the usual one of a main thread, which `ulimit -s` may
+/// have made too small.
+const STACK: usize = 8 << 20;
+
 /// Runs one command line and gives the exit status. The first argument is the program's name, as in
 /// [`std::env::args_os`]. The caller's `main` must begin with [`crate::reenter`].
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    // The size of the main thread's stack is the caller's limit (`ulimit -s`).
-    let own = args.clone();
-    let thread = std::thread::Builder::new().name("main".to_owned()).stack_size(STACK);
-    match thread.spawn(move || run_here(own)) {
-        Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-        Err(_) => run_here(args),
-    }
+    let work = || run_here(args.clone());
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+        match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            // What needs a thread will say so; little does.
+            Err(_) => work(),
+        }
+    })
 }
-
-/// The size of the stack that everything runs on, in bytes.
-const STACK: usize = 8 << 20;
 
 fn run_here(mut args: Vec<OsString>) -> ExitCode {
     // `cargo longshore dist` starts `cargo-longshore longshore dist`.
@@ -76,7 +79,13 @@ fn run_here(mut args: Vec<OsString>) -> ExitCode {
         let cx = Context::with(env, output.clone());
         let _signals = signal::watch(&cx.children)?;
         let _watch = watch::watch(&cx, &output)?;
-        dispatch(&cx, &cli)
+        let result = dispatch(&cx, &cli);
+        // What changes files or a registry checks for an interrupt before it does so, and a success
+        // of it is one. Whatever else an operation makes of an interrupt, that is why it ended.
+        match result {
+            Ok(Status::Done) if !only_reads(&cli.verb) => Ok(Status::Done),
+            result => cx.children.check().and(result),
+        }
     });
     let status = result.unwrap_or_else(|error| {
         output.error(&error);
@@ -84,6 +93,11 @@ fn run_here(mut args: Vec<OsString>) -> ExitCode {
     });
     output.done(status);
     exit(status)
+}
+
+/// Whether a verb only reads and reports.
+fn only_reads(verb: &Verb) -> bool {
+    matches!(verb, Verb::Plan { .. } | Verb::Verify(_) | Verb::Size(_) | Verb::Doctor { .. })
 }
 
 fn exit(status: Status) -> ExitCode {

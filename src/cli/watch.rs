@@ -7,9 +7,9 @@ use camino::Utf8Path;
 
 use super::output::Output;
 use crate::{
-    error::{Error, Result},
+    error::Result,
     log::{Pulse, Settings},
-    sys::{Context, clock, fs, process::Children},
+    sys::{Context, clock, fs, parallel, process::Children},
 };
 
 /// Watches until it is dropped; nothing is said after that.
@@ -50,8 +50,7 @@ pub(super) fn watch(cx: &Context, output: &Arc<Output>) -> Result<Watch> {
             }
         };
         let thread = std::thread::Builder::new().spawn(beats);
-        let failed = |error| Error::build("cannot watch the time").because(error);
-        watch.thread = Some(thread.map_err(failed)?);
+        watch.thread = Some(thread.map_err(parallel::not_started)?);
     }
     Ok(watch)
 }

@@ -9,7 +9,7 @@ use crate::{
     allocator::{Allocator, MIMALLOC},
     bom::{Bill, Binary, Component, Graph, Kind, Platform, Subject, What, audit, cyclonedx, spdx},
     cargo::message::Report,
-    error::{Error, Result},
+    error::Result,
     oci::Digest,
     ops::{plan::Planned, stage::Stage},
     schema::{
@@ -17,7 +17,7 @@ use crate::{
         plan::Job,
         size::Dependency,
     },
-    sys::{Context, cargo, fs},
+    sys::{Context, cargo, fs, parallel},
 };
 
 /// The bill of each package and target, and the list for the binaries that carry one.
@@ -82,18 +82,19 @@ pub(super) fn bills(cx: &Context, planned: &Planned, report: &Report) -> Result<
         Platform::new(name, &cargo::cfgs(cx, &rust.rustc, name, flags, unstable)?)
     };
     // Each waits for a process.
-    let (metadata, host, targets) = std::thread::scope(|scope| {
-        let host = scope.spawn(|| platform(&rust.host, &[]));
-        let targets: Vec<_> =
-            flags.iter().map(|(name, flags)| scope.spawn(|| platform(name, flags))).collect();
-        let metadata = cargo::resolved(cx, &manifest, &names, &planned.resolution);
-        let targets: Vec<_> = targets.into_iter().map(|one| one.join()).collect();
-        (metadata, host.join(), targets)
-    });
-    let gone = |_| Error::tool("rustc cannot be asked what its targets are");
-    let host = host.map_err(gone)??;
-    let targets =
-        targets.into_iter().map(|one| one.map_err(gone)?).collect::<Result<Vec<Platform>>>()?;
+    let queries: Vec<(&str, &[&str])> = std::iter::once((rust.host.as_str(), &[][..]))
+        .chain(flags.iter().map(|(name, flags)| (*name, flags.as_slice())))
+        .collect();
+    let platforms = || {
+        parallel::map_on(queries.len(), queries.len(), |index| {
+            let (name, flags) = queries[index];
+            platform(name, flags)
+        })
+    };
+    let (platforms, metadata) =
+        parallel::join(platforms, || cargo::resolved(cx, &manifest, &names, &planned.resolution));
+    let mut targets = platforms.into_iter().collect::<Result<Vec<Platform>>>()?;
+    let host = targets.remove(0);
     let metadata: Metadata = metadata?;
     let lock = fs::read_to_string_if_there(&root.join("Cargo.lock"))?.unwrap_or_default();
     let done = (&report.compiled[..], &report.scripts[..]);

@@ -3,6 +3,7 @@
 use crate::{
     command::Command,
     error::Result,
+    ops::smoke,
     request::Request,
     schema::{
         doctor::{Check, Doctor, SCHEMA, State as CheckState},
@@ -11,7 +12,7 @@ use crate::{
     sys::{
         Context, cargo,
         git::{self, State},
-        host, toolchain,
+        toolchain,
     },
     target::{Target, Targets},
     zig::PINNED,
@@ -108,20 +109,17 @@ fn std_check(cx: &Context, target: &str, std: &Std) -> Check {
 
 fn runner(cx: &Context, target: &Target) -> Check {
     let name = format!("run {}", target.spec.platform);
-    let run = &target.spec.run;
-    if target.spec.platform.os == std::env::consts::OS
-        && run.native.iter().any(|machine| machine == host::machine())
-    {
-        return good(&name, "natively");
-    }
-    match run.emulators.iter().find_map(|emulator| cx.env.which(emulator)) {
-        Some(path) => good(&name, path.as_str()),
-        None => check(
-            &name,
-            CheckState::Optional,
-            "no emulator: binaries are built and verified, but not run",
-            Some("apt-get install qemu-user-static"),
-        ),
+    let Ok(runner) = smoke::runner(cx, target) else {
+        let what = "no emulator: binaries are built and verified, but not run";
+        let hint = Some("apt-get install qemu-user-static");
+        return check(&name, CheckState::Optional, what, hint);
+    };
+    match smoke::unfit(cx, &runner).unwrap_or_else(|error| Some(error.to_string())) {
+        None => good(&name, runner.emulator.as_ref().map_or("natively", |path| path.as_str())),
+        Some(reason) => {
+            let what = format!("binaries are built and verified, but not run: {reason}");
+            check(&name, CheckState::Optional, &what, None)
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
     sys::{
         Context, cargo, fs,
         git::{self, State},
+        parallel,
         toolchain::{self, Rust, Zig},
     },
     target::{Target, Targets},
@@ -78,11 +79,8 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     let config = cargo::Config::load(cx)?;
     // The workspace and the toolchain do not need each other, and both wait for processes.
     let rustc = config.rustc();
-    let (workspace, rust) = std::thread::scope(|scope| {
-        let rust = scope.spawn(|| toolchain::rust::find(cx, &rustc));
-        (cargo::workspace(cx, request), rust.join())
-    });
-    let rust = rust.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let (rust, workspace) =
+        parallel::join(|| toolchain::rust::find(cx, &rustc), || cargo::workspace(cx, request));
     let (workspace, rust) = (workspace?, rust?);
     let targets = known_targets(&workspace.root)?;
     let mut facts = Facts {

@@ -1,24 +1,53 @@
-//! Smoke: each binary is run once, in an empty root, so that what it needs besides itself shows.
+//! The smoke test: each binary is run once, confined in an empty root, so that a dependency on
+//! another file shows.
 
-use std::{collections::BTreeMap, io::Write, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     command::Command,
+    elf::{Facts, MINIMAL_STATUS, Source, machine_name, minimal_program},
     error::{Error, Result},
     schema::{dist::Smoke, plan},
-    sys::{Context, fs, host, process::Output},
-    target::Target,
+    sys::{
+        Context,
+        confine::{self, Root},
+        file, fs, host,
+        process::{Keep, Limits, MOST_OUTPUT, Output, printable},
+    },
+    target::{Endian, Target},
 };
+
+/// How much is kept of the beginning and of the end of what a program writes.
+const KEPT: usize = 64 << 10;
 
 /// The exit code of a Rust program that panicked.
 const PANIC: i32 = 101;
 
-/// Runs the binary at `path` as `setting` says. All that it writes goes to `log`, too.
+/// What came of running a program.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// It was started, and ended or was ended.
+    Ran(Output),
+    /// It was not started, and why.
+    NotRun(String),
+}
+
+/// The limits on a program that is run within `limit`.
+pub(super) fn limits(limit: Duration) -> Limits {
+    Limits { time: Some(limit), output: MOST_OUTPUT, keep: Keep::Ends(KEPT) }
+}
+
+/// Runs the binary at `path` as `setting` says. What it writes is added to `log`.
 ///
 /// # Errors
-/// It crashed, panicked or was not able to start; or it did not end with 0 where that was asked.
+/// It crashed, panicked or wrote without end; or it did not end with 0 where that is required.
 pub fn smoke(
     cx: &Context,
     target: &Target,
@@ -34,18 +63,40 @@ pub fn smoke(
         Ok(runner) => runner,
         Err(reason) => return Ok(Some(Smoke::NotRun { reason })),
     };
-    let limit = Duration::from_secs(setting.timeout);
-    let root = Root::new(path, name, runner.emulator.as_deref())?;
-    let (output, empty_root) = run(cx, &root, &runner, args, limit, Some(log))?;
+    let outcome = match interpreter(path) {
+        Some(reason) => Outcome::NotRun(reason),
+        None => {
+            let root = Root::new(path, name, runner.emulator.as_deref())?;
+            let limits = limits(Duration::from_secs(setting.timeout));
+            run(cx, &root, &runner, args, limits, Some(log))?
+        }
+    };
+    let output = match outcome {
+        Outcome::Ran(output) => output,
+        Outcome::NotRun(reason) => {
+            let platform = &target.spec.platform;
+            cx.warn(format!("`{name}` for {platform} was not smoke-tested: {reason}"));
+            return Ok(Some(Smoke::NotRun { reason }));
+        }
+    };
     judge(&output, name, target, args, setting)?;
     let text = String::from_utf8_lossy(&output.stdout);
+    let first = text.lines().next().map(|line| line.chars().take(200).collect::<String>());
     Ok(Some(Smoke::Ran {
         by: runner.name,
-        empty_root,
+        empty_root: true,
         args: args.clone(),
         exit_code: output.code,
-        output: text.lines().next().map(|line| line.chars().take(200).collect()),
+        output: first.map(|line| printable(&line)),
     }))
+}
+
+/// Why a dynamically linked program does not start in an empty root; `None` for a static one.
+fn interpreter(path: &Utf8Path) -> Option<String> {
+    let open = file::open(path).ok()?;
+    let facts = Facts::read(Source::File(&open)).ok()?;
+    let interpreter = facts.interpreter?;
+    Some(format!("it needs `{}`, and is run in an empty root", printable(&interpreter)))
 }
 
 fn judge(
@@ -59,13 +110,16 @@ fn judge(
     // Where nobody chose the arguments, a program that wants others, or serves until it is ended,
     // has shown that it runs.
     let fine = if setting.must_succeed { output.success() } else { !crashed || output.timed_out };
-    if fine {
+    if fine && !output.excess {
         return Ok(());
     }
     let what = format!("`{name} {}` for `{}`", args.join(" "), target.name);
-    let error = Error::check(format!("{what} does not run: it ended with {}", output.ending()))
-        .detail(output.tail(10));
-    Err(error.hint(if setting.must_succeed && !crashed {
+    let how = match output.excess {
+        true => format!("it wrote more than {} MiB and was ended", MOST_OUTPUT >> 20),
+        false => format!("it ended with {}", output.ending()),
+    };
+    let error = Error::check(format!("{what} does not run: {how}")).detail(output.tail(10));
+    Err(error.hint(if output.excess || setting.must_succeed && !crashed {
         "set `smoke` in `[package.metadata.longshore]` to arguments that end with 0, or to `false`"
     } else {
         "run it by hand to see more; `--no-smoke` leaves this out"
@@ -81,6 +135,8 @@ pub(super) struct Runner {
     pub(super) emulator: Option<Utf8PathBuf>,
     /// The emulator's own arguments.
     pub(super) flags: Vec<String>,
+    /// What the programs are made for: machine, class and byte order.
+    pub(super) machine: (u16, u8, Endian),
 }
 
 /// How programs for `target` are started here; else why they are not.
@@ -89,13 +145,15 @@ pub(super) fn runner(cx: &Context, target: &Target) -> std::result::Result<Runne
     if platform.os != std::env::consts::OS {
         return Err(format!("{platform} binaries do not run on {}", std::env::consts::OS));
     }
-    let run = &target.spec.run;
+    let (run, elf) = (&target.spec.run, &target.spec.elf);
+    let machine = (elf.machine.number(), elf.class, elf.endian);
     if run.native.iter().any(|name| name == host::machine()) {
-        return Ok(Runner { name: "native".into(), emulator: None, flags: Vec::new() });
+        return Ok(Runner { name: "native".into(), emulator: None, flags: Vec::new(), machine });
     }
     for name in &run.emulators {
         if let Some(path) = cx.env.which(name) {
-            return Ok(Runner { name: name.clone(), emulator: Some(path), flags: Vec::new() });
+            let (name, emulator) = (name.clone(), Some(path));
+            return Ok(Runner { name, emulator, flags: Vec::new(), machine });
         }
     }
     Err(match run.emulators.first() {
@@ -104,81 +162,92 @@ pub(super) fn runner(cx: &Context, target: &Target) -> std::result::Result<Runne
     })
 }
 
-/// A directory that holds the binary, its emulator, and nothing else.
-#[derive(Debug)]
-pub(super) struct Root {
-    dir: fs::TempDir,
-    binary: String,
-    emulator: Option<String>,
-}
-
-impl Root {
-    pub(super) fn new(path: &Utf8Path, name: &str, emulator: Option<&Utf8Path>) -> Result<Self> {
-        let dir = fs::TempDir::new("longshore-smoke")?;
-        fs::link(path, &dir.path.join(name))?;
-        let mut inside = None;
-        if let Some(emulator) = emulator {
-            fs::link(emulator, &dir.path.join(".emulator"))?;
-            inside = Some("/.emulator".to_owned());
-        }
-        Ok(Root { dir, binary: format!("/{name}"), emulator: inside })
-    }
-}
-
-/// Runs it with the directory as root where this user may, else in it. Gives what it wrote, and
-/// whether its root was empty. `log` gets all of it, too.
+/// Runs the program in `root`, confined. `log` gets what it wrote.
+///
+/// # Errors
+/// An interrupt came, or the log cannot be written.
 pub(super) fn run(
     cx: &Context,
     root: &Root,
     runner: &Runner,
     args: &[String],
-    limit: Duration,
+    limits: Limits,
     log: Option<&Utf8Path>,
-) -> Result<(Output, bool)> {
-    let dir = root.dir.path.as_str();
-    let inside = |command: Command| {
-        let command = command.args(root.emulator.clone()).args(runner.flags.clone());
-        let command = command.arg(&root.binary).args(args.to_vec());
-        Command { env: env(), ..command.env_clear() }
-    };
-    // chroot(1) needs root; a user name space gives anyone a root of their own where the kernel
-    // allows it.
-    let mut ways = Vec::new();
-    if host::is_root() {
-        ways.extend(cx.env.which("chroot").map(|tool| inside(Command::new(tool).arg(dir))));
+) -> Result<Outcome> {
+    if runner.emulator.is_some()
+        && let Some(reason) = unfit(cx, runner)?
+    {
+        return Ok(Outcome::NotRun(reason));
     }
-    let unshare = |tool| inside(Command::new(tool).args(["--map-root-user", "--root", dir]));
-    ways.extend(cx.env.which("unshare").map(unshare));
-    for command in ways {
-        // Whether the way itself works shows with a program that is not there: 127 says that it
-        // came as far as looking for it.
-        let probe = Command { args: vec![], ..command.clone() };
-        let flags = command.args.iter().take_while(|arg| arg.as_str() != dir).cloned();
-        let probe = probe.args(flags).args([dir, "/.longshore-no-such-program"]);
-        let works = cx.children.output(&probe)?.code == Some(127);
-        if works {
-            let output = tell(log, &command, cx.children.output_within(&command, Some(limit)))?;
-            // An emulator that is not static does not start in there (the shell's 126 and 127).
-            if runner.emulator.is_none() || !matches!(output.code, Some(126 | 127)) {
-                return Ok((output, true));
-            }
+    let argv = root.command(&runner.flags, args);
+    Ok(match confine::run(cx, &root.path(), &argv, limits)? {
+        confine::Outcome::Ran(output) => {
+            let program = argv.first().cloned().unwrap_or_default();
+            let command = Command::new(program).args(argv.into_iter().skip(1)).env_clear();
+            record(log, &command.env("PATH", "/"), &output)?;
+            Outcome::Ran(output)
         }
-    }
-    let binary = root.dir.path.join(root.binary.trim_start_matches('/'));
-    let program = runner.emulator.clone().unwrap_or_else(|| binary.clone());
-    let mut command = Command::new(program).dir(dir).env_clear();
-    if runner.emulator.is_some() {
-        command = command.args(runner.flags.clone()).arg(binary);
-    }
-    let command = Command { env: env(), ..command.args(args.to_vec()) };
-    let output = tell(log, &command, cx.children.output_within(&command, Some(limit)))?;
-    Ok((output, false))
+        confine::Outcome::NotStarted(error) => {
+            Outcome::NotRun(not_started("the system does not start it", &error))
+        }
+        confine::Outcome::Unavailable(why) => {
+            Outcome::NotRun(format!("it cannot be confined: {why}"))
+        }
+    })
 }
 
-/// Adds a run to `log`, whole.
-fn tell(log: Option<&Utf8Path>, command: &Command, output: Result<Output>) -> Result<Output> {
-    let output = output?;
-    let Some(log) = log else { return Ok(output) };
+/// Why no program can be run as `runner` does it; `None` if one of ours can. Each emulator is tested
+/// once.
+///
+/// # Errors
+/// An interrupt came, or the program cannot be written.
+pub(super) fn unfit(cx: &Context, runner: &Runner) -> Result<Option<String>> {
+    type Key = (Option<Utf8PathBuf>, Vec<String>, u16);
+    static TESTED: Mutex<BTreeMap<Key, Option<String>>> = Mutex::new(BTreeMap::new());
+    let (machine, class, endian) = runner.machine;
+    let name = &runner.name;
+    let Some(program) = minimal_program(machine, class, endian) else {
+        let machine = machine_name(machine);
+        return Ok(Some(format!("`{name}` cannot be tested: there is no program for {machine}")));
+    };
+    let mut tested = TESTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = (runner.emulator.clone(), runner.flags.clone(), machine);
+    if let Some(known) = tested.get(&key) {
+        return Ok(known.clone());
+    }
+    /// More than an emulator takes to start on a busy machine.
+    const LIMIT: Duration = Duration::from_secs(60);
+    let root = Root::of_bytes(&program, "minimal", runner.emulator.as_deref())?;
+    let argv = root.command(&runner.flags, &[]);
+    let unfit = match confine::run(cx, &root.path(), &argv, limits(LIMIT))? {
+        confine::Outcome::Ran(output) if output.code == Some(MINIMAL_STATUS) => None,
+        confine::Outcome::Ran(output) => {
+            let (how, said) = (output.ending(), output.tail(1));
+            Some(format!("`{name}` does not run the smallest program: {how}; {said}"))
+        }
+        confine::Outcome::NotStarted(error) => {
+            Some(not_started(&format!("the system does not start `{name}`"), &error))
+        }
+        confine::Outcome::Unavailable(why) => Some(format!("it cannot be confined: {why}")),
+    };
+    tested.insert(key, unfit.clone());
+    Ok(unfit)
+}
+
+/// Why `execve` fails in an empty root, with the usual reason.
+fn not_started(what: &str, error: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    let reason = match error.kind() {
+        ErrorKind::NotFound => "; only a static program starts there",
+        ErrorKind::PermissionDenied => "; is `TMPDIR` on a file system that is mounted `noexec`?",
+        _ => "",
+    };
+    format!("{what} in an empty root: {error}{reason}")
+}
+
+/// Adds a run to `log`.
+pub(super) fn record(log: Option<&Utf8Path>, command: &Command, output: &Output) -> Result<()> {
+    let Some(log) = log else { return Ok(()) };
     let mut text = format!("$ {command}\n").into_bytes();
     for stream in [&output.stdout, &output.stderr] {
         text.extend_from_slice(stream);
@@ -188,10 +257,5 @@ fn tell(log: Option<&Utf8Path>, command: &Command, output: Result<Output>) -> Re
     }
     text.extend_from_slice(format!("{}\n", output.ending()).as_bytes());
     let written = fs::append(log)?.write_all(&text);
-    written.map_err(|error| fs::failed("write", log, error))?;
-    Ok(output)
-}
-
-fn env() -> BTreeMap<String, Option<String>> {
-    BTreeMap::from([("PATH".to_owned(), Some("/".to_owned()))])
+    written.map_err(|error| fs::failed("write", log, error))
 }

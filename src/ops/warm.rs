@@ -84,13 +84,15 @@ impl Warm {
         let beside =
             Beside { cx, children: &children, zig_cache, log: stage.path("logs/warm.log") };
         std::thread::scope(|scope| {
-            scope.spawn(move || {
+            let warm = move || {
                 if begun.recv().is_ok()
                     && let Err(error) = beside.warm(self)
                 {
                     beside.note(&format!("{error}\n"));
                 }
-            });
+            };
+            // Without a thread, the links of the build have it built.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, warm);
             let begin = Mutex::new(Some(begin));
             let result = work(&|| {
                 let begin = begin.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();

@@ -5,6 +5,7 @@ pub mod auth;
 pub mod cache;
 pub mod cargo;
 pub mod clock;
+pub mod confine;
 pub mod digests;
 pub mod durable;
 pub mod env;
@@ -14,6 +15,7 @@ pub mod fs;
 pub mod git;
 pub mod host;
 pub mod lock;
+pub mod parallel;
 pub mod process;
 pub mod registry;
 pub mod replace;
@@ -83,21 +85,13 @@ impl Context {
     pub fn told(&self, command: &Command) -> crate::Result<process::Output> {
         let shown = Command { env: Default::default(), ..command.clone() };
         self.emit(Event::Output { line: format!("$ {shown}") });
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let mut output = self.children.stream(command, None, |stream, bytes| {
-            let all = match stream {
-                process::Stream::Stdout => &mut stdout,
-                process::Stream::Stderr => &mut stderr,
-            };
-            all.extend_from_slice(bytes);
+        self.children.stream(command, None, |_, bytes| {
             let text = String::from_utf8_lossy(bytes);
             if !progress::is_bar(&text) {
                 let line = progress::plain(&text).trim_end().to_owned();
                 self.emit(Event::Output { line });
             }
-        })?;
-        (output.stdout, output.stderr) = (stdout, stderr);
-        Ok(output)
+        })
     }
 
     /// Emits any event.

@@ -13,7 +13,7 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     io::{Read, Write},
-    path::Path,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -27,8 +27,8 @@ use crate::{
     error::{Error, Result},
     oci::Digest,
     sys::{
-        Context, access, fs,
-        process::Stream,
+        Context, access, confine, fs,
+        process::watchdog,
         toolchain::{Rust, Zig},
     },
     zig::{PREFIX_MAP, is_plain_path, link},
@@ -37,8 +37,8 @@ use crate::{
 /// Whether [`reenter`] was called in this process.
 static ANSWERS: AtomicBool = AtomicBool::new(false);
 
-/// Set for the one child that is asked whether it answers.
-const PROBE: &str = "LONGSHORE_REENTRY_PROBE";
+/// Set for children of which only an answer is expected.
+pub(super) const PROBE: &str = "LONGSHORE_REENTRY_PROBE";
 
 const PROBE_VERB: &str = "longshore-probe";
 const COMMAND_VERB: &str = "longshore-command";
@@ -84,6 +84,9 @@ pub fn reenter() {
     finish(match verb {
         PROBE_VERB => write_out(&std::env::var(PROBE).unwrap_or_default()),
         COMMAND_VERB => answer(),
+        watchdog::VERB => watchdog::watch(),
+        confine::OUTER_VERB => confine::outer(&args),
+        confine::INNER_VERB => confine::inner(&args),
         "cc" => run(Wrapped::Cc { args: compiler_args(rest) }),
         "c++" => run(Wrapped::Cxx { args: compiler_args(rest) }),
         "ar" => run(Wrapped::Ar { args: rest }),
@@ -97,6 +100,11 @@ pub fn reenter() {
 fn compiler_args(args: Vec<String>) -> Vec<String> {
     let maps = std::env::var(PREFIX_MAP).unwrap_or_default();
     link::with_prefix_map(link::for_any_cpu(args), &maps)
+}
+
+/// The running program, if it answers when it is started again as a helper.
+pub(super) fn program() -> Option<PathBuf> {
+    ANSWERS.load(Ordering::SeqCst).then(|| std::env::current_exe().ok()).flatten()
 }
 
 fn run(wrapped: Wrapped) -> Result<(), String> {
@@ -164,6 +172,19 @@ pub fn check_reentry(cx: &Context) -> Result<()> {
     Ok(())
 }
 
+/// As [`check_reentry`]; a program that was found to answer is not started again for that.
+///
+/// # Errors
+/// As [`check_reentry`].
+pub(super) fn check_reentry_once(cx: &Context) -> Result<()> {
+    static CHECKED: AtomicBool = AtomicBool::new(false);
+    if !CHECKED.load(Ordering::SeqCst) {
+        check_reentry(cx)?;
+        CHECKED.store(true, Ordering::SeqCst);
+    }
+    Ok(())
+}
+
 /// The variables that make zig linker and C compiler of the cargo command `args`. `env` holds the
 /// variables that command will get besides (flags among them: zig's `-mcpu` follows rustc's), and
 /// `target_directory` is where cargo builds; one build at a time may use it.
@@ -213,18 +234,14 @@ pub fn environment(
 fn ask(cx: &Context, zig: &Zig, command: &Command, args: &[String]) -> Result<Answer> {
     let question = serde_json::to_vec(&Question { args: args.to_vec() })
         .map_err(|error| Error::build("cannot write JSON").because(error))?;
-    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    let output = cx.children.stream(command, Some(question), |stream, bytes| match stream {
-        Stream::Stdout => stdout.extend_from_slice(bytes),
-        Stream::Stderr => stderr.extend_from_slice(bytes),
-    })?;
-    let said = String::from_utf8_lossy(&stderr);
+    let output = cx.children.ask(command, question)?;
+    let said = String::from_utf8_lossy(&output.stderr);
     let said = said.trim().trim_start_matches("error: ");
     if !output.success() {
         return Err(Error::tool(format!("cargo-zigbuild cannot use {zig}: {said}"))
             .hint("`cargo longshore doctor` shows the state of the toolchain"));
     }
-    serde_json::from_slice(&stdout).map_err(|error| {
+    serde_json::from_slice(&output.stdout).map_err(|error| {
         Error::tool(format!("`{}` gave no answer: {said}", command.program)).because(error)
     })
 }

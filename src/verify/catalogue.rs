@@ -326,10 +326,10 @@ pub static LINTS: [Lint; 29] = [
         holds: "runs on the oldest processor it is for, with nothing else in its file system",
         means: "No header says which instructions a program needs, or which files. With \
                   `--run` it is started once, by an emulator of the oldest processor of its \
-                  target, in an empty root.",
-        detected: "It is ended by a signal, panics, or does not start. Any other status passes: \
-                  it may want other arguments. A program that still runs when its time is up \
-                  passes, too.",
+                  target, confined in an empty root.",
+        detected: "It is ended by a signal, panics, writes without end, or does not start; or it \
+                  cannot be confined, and is not run. Any other status passes: it may want other \
+                  arguments. A program that still runs when its time is up passes, too.",
         unknown: "Instructions and files that it needs only later, or with other arguments.",
         scope: run::scope,
         check: run::runs,

@@ -32,6 +32,8 @@ pub enum End {
     Signal(i32),
     /// It was still running when its time was up.
     TimeUp,
+    /// It wrote so much that it was ended.
+    Excess,
 }
 
 /// `SIGILL` of every machine that Linux has (signal(7)).
@@ -39,10 +41,6 @@ const ILLEGAL: i32 = 4;
 
 /// What Rust programs end with that panicked.
 const PANIC: i32 = 101;
-
-/// What shells, chroot(1) and qemu end with where a program cannot be started: qemu with 255 where
-/// its interpreter is not there.
-const CANNOT_START: [i32; 3] = [126, 127, 255];
 
 pub(super) fn scope(subject: &Subject<'_>) -> Scope {
     let program = subject.facts.interpreter.is_some()
@@ -64,12 +62,14 @@ pub(super) fn runs(subject: &Subject<'_>) -> Vec<Complaint> {
             return vec![Complaint::new(
                 "the program was not run, so nothing is known of what it needs",
                 why.clone(),
-                "install `qemu-user-static`, or leave out `--run`",
+                "`--run` needs Linux with namespaces and `qemu-user-static`; or leave it out",
             )];
         }
         Some(Run::Ran { command, cpu, end, output }) => (command, cpu, *end, output),
     };
-    let missing = output.contains("No such file or directory") || output.contains("Could not open");
+    // Nothing else tells the emulator's status from the program's: the emulator starts, but not a
+    // program with an interpreter, which an empty root does not have.
+    let dynamic = subject.facts.interpreter.is_some();
     let (message, hint) = match end {
         End::Signal(ILLEGAL) => (
             format!("the program dies of an illegal instruction on the processor {cpu}"),
@@ -84,10 +84,14 @@ pub(super) fn runs(subject: &Subject<'_>) -> Vec<Complaint> {
         End::Code(PANIC) => {
             ("the program panics".to_owned(), "run it with arguments that it knows: `--run-arg`")
         }
-        End::Code(code) if CANNOT_START.contains(&code) && missing => (
+        End::Code(code) if dynamic && code != 0 => (
             "the program does not start in an empty root: a file that it needs is missing"
                 .to_owned(),
             "link it statically, or put the file into the image",
+        ),
+        End::Excess => (
+            "the program writes without end, and was ended".to_owned(),
+            "run it with arguments with which it ends: `--run-arg`",
         ),
         // Arguments that it does not know, or a server that goes on: it runs.
         End::Code(_) | End::TimeUp => return Vec::new(),
@@ -95,7 +99,10 @@ pub(super) fn runs(subject: &Subject<'_>) -> Vec<Complaint> {
     let said = output.lines().next_back().unwrap_or_default();
     let evidence = match said.is_empty() {
         true => format!("`{command}`"),
-        false => format!("`{command}` wrote: {}", said.escape_debug()),
+        false => {
+            let said: String = said.chars().take(200).collect();
+            format!("`{command}` wrote: {}", said.escape_debug())
+        }
     };
     vec![Complaint::new(message, evidence, hint)]
 }

@@ -23,7 +23,7 @@ use crate::{
     },
     ops::digests::Digests,
     schema::plan,
-    sys::{Context, fs, host},
+    sys::{Context, fs, host, parallel},
     verify::VerifiedArtifact,
 };
 
@@ -71,21 +71,12 @@ impl<'a> Maker<'a> {
         let context = BuildContext::read(self.root, &ignore, self.epoch)?;
         let contents = Contents { context: &context, digests: self.digests };
         // Platforms side by side: compression is nearly all of the work.
-        let made: Vec<Result<Part>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = plan
-                .platforms
-                .iter()
-                .map(|platform| {
-                    let (recipe, contents) = (&recipe, &contents);
-                    let job = Job { plan, recipe, contents, platform, epoch: self.epoch };
-                    let (store, verified) = (self.store, &self.verified);
-                    scope.spawn(move || job.make(store, verified))
-                })
-                .collect();
-            let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
-                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            threads.into_iter().map(join).collect()
+        let (platforms, store, verified, epoch) =
+            (&plan.platforms, self.store, &self.verified, self.epoch);
+        let made: Vec<Result<Part>> = parallel::map_on(platforms.len(), platforms.len(), |index| {
+            let (recipe, contents, platform) = (&recipe, &contents, &platforms[index]);
+            let job = Job { plan, recipe, contents, platform, epoch };
+            job.make(store, verified)
         });
         let (mut images, mut binaries) = (Vec::new(), BTreeMap::new());
         for made in made {

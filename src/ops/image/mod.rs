@@ -31,7 +31,7 @@ use crate::{
         dist::{self, Layer, PlatformImage, SCHEMA},
         plan,
     },
-    sys::{Context, fs},
+    sys::{Context, fs, parallel},
     verify::VerifiedArtifact,
 };
 
@@ -275,14 +275,9 @@ pub(super) fn recorded(
         VerifiedArtifact::recorded(artifact.clone(), file.digest, file.size)
             .map_err(|refused| Error::check(refused.to_string()))
     };
-    let found: Vec<Result<VerifiedArtifact>> = std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            dist.artifacts.iter().map(|artifact| scope.spawn(move || record(artifact))).collect();
-        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        threads.into_iter().map(join).collect()
-    });
+    let artifacts = &dist.artifacts;
+    let found: Vec<Result<VerifiedArtifact>> =
+        parallel::map_on(artifacts.len(), artifacts.len(), |index| record(&artifacts[index]));
     found.into_iter().collect()
 }
 

@@ -2,16 +2,17 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     archive::{Shell, companion},
     cargo::message::{OutDir, Report},
+    command::Command,
     error::{Error, Result},
     oci::Digest,
     ops::{
         plan::Planned,
-        smoke::{self, Root},
+        smoke::{self, Outcome, Runner},
         stage::Stage,
     },
     schema::{
@@ -19,13 +20,16 @@ use crate::{
         plan::{Archive, Companions, Job},
     },
     sys::{
-        Context, fs,
+        Context,
+        confine::Root,
+        fs,
+        process::{Keep, Limits, Output},
         tree::{self, Kind},
     },
 };
 
 /// The most of one page or script.
-const MOST: usize = 16 << 20;
+const MOST: u64 = 16 << 20;
 
 /// Puts completions and manual pages beside the binaries of each target, in the stage.
 ///
@@ -170,9 +174,7 @@ impl Written<'_> {
                 .hint("build for this host too, or install the emulator"));
         };
         let path = self.stage.path(&artifact.path);
-        let root = Root::new(&path, binary, runner.emulator.as_deref())?;
-        let log = self.stage.path("logs/companions.log");
-        let (output, _) = smoke::run(self.cx, &root, &runner, &key.1, limit, Some(&log))?;
+        let output = self.start(&path, binary, &runner, &key.1, limit)?;
         let failed = |how: String| {
             Error::check(format!("{what} {how}"))
                 .detail(output.tail(10))
@@ -181,16 +183,47 @@ impl Written<'_> {
         if output.timed_out {
             return Err(failed(format!("did not end within {} s", limit.as_secs())));
         }
+        if output.excess {
+            return Err(failed(format!("wrote more than {MOST} bytes")));
+        }
         if !output.success() {
             return Err(failed(format!("ended with {}", output.ending())));
         }
         if output.stdout.is_empty() {
             return Err(failed("wrote nothing to stdout".to_owned()));
         }
-        if output.stdout.len() > MOST {
-            return Err(failed(format!("wrote more than {MOST} bytes")));
-        }
         self.known.insert(key, output.stdout.clone());
         Ok(output.stdout)
+    }
+
+    /// Runs the binary confined. Where that cannot be done it is run all the same, since the package
+    /// asks for it, and its build script had the same rights.
+    fn start(
+        &self,
+        path: &Utf8Path,
+        binary: &str,
+        runner: &Runner,
+        args: &[String],
+        limit: Duration,
+    ) -> Result<Output> {
+        let limits = Limits { time: Some(limit), output: MOST, keep: Keep::All };
+        let log = self.stage.path("logs/companions.log");
+        let root = Root::new(path, binary, runner.emulator.as_deref())?;
+        let reason = match smoke::run(self.cx, &root, runner, args, limits, Some(&log))? {
+            Outcome::Ran(output) => return Ok(output),
+            Outcome::NotRun(reason) => reason,
+        };
+        self.cx.warn(format!("`{binary}` is run with the rights of this user: {reason}"));
+        let program = root.program();
+        let (first, rest) = match &runner.emulator {
+            Some(emulator) => (emulator.as_str(), Some(program.as_str())),
+            None => (program.as_str(), None),
+        };
+        let flags = runner.flags.iter().map(String::as_str);
+        let command = Command::new(first).args(flags).args(rest).args(args.iter().cloned());
+        let command = command.dir(root.path()).env_clear().env("PATH", "/");
+        let output = self.cx.children.output_within(&command, limits)?;
+        smoke::record(Some(&log), &command, &output)?;
+        Ok(output)
     }
 }

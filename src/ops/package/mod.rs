@@ -26,7 +26,7 @@ use crate::{
         dist::{self, Companion, DocumentKind},
         plan,
     },
-    sys::{Context, fs},
+    sys::{Context, fs, parallel},
     verify::VerifiedArtifact,
 };
 
@@ -58,17 +58,11 @@ pub(super) fn archives(inputs: &Inputs<'_>, stage: &Stage) -> Result<Vec<dist::A
     fs::create_dir_all(&stage.path(DIRECTORY))?;
     let previous = stage.previous();
     let previous = previous.as_ref();
-    let made: Vec<Result<Vec<dist::Archive>>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = inputs
-            .plans
-            .iter()
-            .map(|plan| scope.spawn(move || of_plan(inputs, plan, stage, previous)))
-            .collect();
-        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        threads.into_iter().map(join).collect()
-    });
+    let plans = inputs.plans;
+    let made: Vec<Result<Vec<dist::Archive>>> =
+        parallel::map_on(plans.len(), plans.len(), |index| {
+            of_plan(inputs, &plans[index], stage, previous)
+        });
     let mut archives = Vec::new();
     for made in made {
         archives.extend(made?);

@@ -83,9 +83,13 @@ impl Pusher<'_> {
             }
         };
         std::thread::scope(|scope| {
-            for _ in 0..AT_ONCE.min(all.len()) {
-                scope.spawn(work);
+            for _ in 1..AT_ONCE.min(all.len()) {
+                if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                    break;
+                }
             }
+            // Here, too: the only one where no thread can be started.
+            work();
         });
         self.cx.emit(Event::ProgressDone);
         self.cx.children.check()?;

@@ -7,7 +7,6 @@ mod coverage;
 mod find;
 mod look;
 mod packed;
-mod parallel;
 mod release;
 pub(in crate::ops) mod rules;
 mod signature;
@@ -26,7 +25,7 @@ use crate::{
         dist::{Artifact, Finding, Level},
         verify::{SCHEMA, Verification},
     },
-    sys::{Context, clock, fs, registry},
+    sys::{Context, clock, fs, parallel, registry},
     target::Targets,
     verify::{self, Day, Policy, Settings, VerifiedArtifact},
 };

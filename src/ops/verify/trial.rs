@@ -6,8 +6,8 @@ use super::Trial;
 use crate::{
     command::Command,
     elf::{Facts, machine_name},
-    ops::smoke::{self, Root, Runner},
-    sys::Context,
+    ops::smoke::{self, Outcome, Runner},
+    sys::{Context, confine::Root},
     target::{Endian, Target, Targets},
     verify::{CpuLevel, End, Policy, Run},
 };
@@ -37,6 +37,10 @@ pub(super) fn run(
     trial: &Trial,
 ) -> Run {
     let target = policy.target().or_else(|| targets.iter().find(|target| is_for(target, facts)));
+    if let Some(target) = target.filter(|target| !is_for(target, facts)) {
+        let machine = machine_name(facts.machine);
+        return Run::NotRun(format!("it is for {machine}, and not for `{}`", target.name));
+    }
     let cpu = match cpu(target, policy, facts) {
         Ok(cpu) => cpu,
         Err(why) => return Run::NotRun(why),
@@ -56,25 +60,23 @@ pub(super) fn run(
         name: emulator.file_name().unwrap_or("qemu").to_owned(),
         flags: cpu.iter().flat_map(|cpu| ["-cpu".to_owned(), cpu.clone()]).collect(),
         emulator: Some(emulator),
+        machine: (facts.machine, facts.class, facts.endian),
     };
     let command = Command::new(runner.name.clone()).args(runner.flags.clone());
     let command = command.arg(place.as_str()).args(trial.args.clone());
-    let output = Root::new(place, NAME, runner.emulator.as_deref())
-        .and_then(|root| smoke::run(cx, &root, &runner, &trial.args, trial.limit, None));
-    let (output, empty) = match output {
-        Ok(output) => output,
+    let outcome = Root::new(place, NAME, runner.emulator.as_deref()).and_then(|root| {
+        smoke::run(cx, &root, &runner, &trial.args, smoke::limits(trial.limit), None)
+    });
+    let output = match outcome {
+        Ok(Outcome::Ran(output)) => output,
+        Ok(Outcome::NotRun(why)) => return Run::NotRun(why),
         Err(error) => return Run::NotRun(error.to_string()),
     };
-    if !empty {
-        let why = "no empty root can be made here: neither chroot(1) nor a user name space works";
-        return Run::NotRun(why.to_owned());
-    }
-    let end = match (output.timed_out, output.signal, output.code) {
-        (true, ..) => End::TimeUp,
-        (_, Some(signal), _) => End::Signal(signal),
-        // What starts it may be a shell, which says 128 and the signal.
-        (_, _, Some(code @ 129..=159)) => End::Signal(code - 128),
-        (_, _, code) => End::Code(code.unwrap_or_default()),
+    let end = match output.signal {
+        _ if output.timed_out => End::TimeUp,
+        _ if output.excess => End::Excess,
+        Some(signal) => End::Signal(signal),
+        None => End::Code(output.code.unwrap_or_default()),
     };
     let cpu = cpu.unwrap_or_else(|| "that the emulator takes by itself".to_owned());
     Run::Ran { command: command.to_string(), cpu, end, output: output.tail(5) }

@@ -6,7 +6,7 @@ use semver::Version;
 use crate::{
     command::Command,
     error::{Error, Result},
-    sys::Context,
+    sys::{Context, parallel},
 };
 
 /// The Rust toolchain that builds will use.
@@ -42,15 +42,16 @@ pub fn find(cx: &Context, rustc: &str) -> Result<Rust> {
         cx.children.read(&Command::new(program).args(args.iter().copied())).map_err(missing)
     };
     // Three programs, each behind rustup's proxy: asked at the same time.
-    let (cargo_text, sysroot, rustc_text) = ::std::thread::scope(|scope| {
-        let cargo_text = scope.spawn(|| read(&cargo, &["--version"]));
-        let sysroot = scope.spawn(|| read(rustc, &["--print=sysroot"]));
-        let rustc_text = read(rustc, &["--version", "--verbose"]);
-        (cargo_text.join(), sysroot.join(), rustc_text)
-    });
-    let gone = |_| Error::tool("cannot ask cargo and rustc for their versions");
-    let (cargo_text, rustc_text) = (cargo_text.map_err(gone)??, rustc_text?);
-    let sysroot = sysroot.map_err(gone)??;
+    let (cargo_text, (sysroot, rustc_text)) = parallel::join(
+        || read(&cargo, &["--version"]),
+        || {
+            parallel::join(
+                || read(rustc, &["--print=sysroot"]),
+                || read(rustc, &["--version", "--verbose"]),
+            )
+        },
+    );
+    let (cargo_text, sysroot, rustc_text) = (cargo_text?, sysroot?, rustc_text?);
     let field = |name: &str| {
         rustc_text
             .lines()

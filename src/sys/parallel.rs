@@ -1,0 +1,77 @@
+//! Work on several threads. A thread that cannot be started (a limit on processes or on memory) is
+//! not an error: the calling thread does its share of the work.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use crate::error::Error;
+
+/// The error for a thread that is needed, and cannot be started.
+pub fn not_started(error: std::io::Error) -> Error {
+    Error::build("cannot start a thread")
+        .because(error)
+        .hint("raise the limits on processes and memory: `ulimit -u`, `ulimit -v`")
+}
+
+/// The results of `work` for every number below `count`, in order, from at most `threads` threads.
+pub fn map_on<T: Send>(threads: usize, count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::with_capacity(count));
+    let worker = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= count {
+                break;
+            }
+            let result = (index, work(index));
+            results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads.min(count) {
+            if std::thread::Builder::new().spawn_scoped(scope, worker).is_err() {
+                break;
+            }
+        }
+        worker();
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// As [`map_on`], with as many threads as there are processors: for work that computes.
+pub fn map<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    map_on(threads, count, work)
+}
+
+/// The results of `first` and `second`, which run at the same time if a thread can be started.
+pub fn join<A: Send, B>(first: impl Fn() -> A + Sync, second: impl FnOnce() -> B) -> (A, B) {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, &first);
+        let second = second();
+        let first = match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(_) => first(),
+        };
+        (first, second)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_in_order() {
+        for threads in [0, 1, 3, 50] {
+            let squares = map_on(threads, 10, |n| n * n);
+            assert_eq!(squares, [0, 1, 4, 9, 16, 25, 36, 49, 64, 81]);
+        }
+        assert!(map_on(4, 0, |n| n).is_empty());
+        assert_eq!(join(|| 1, || "two"), (1, "two"));
+    }
+}

@@ -1,0 +1,409 @@
+//! Running commands. Each child leads a process group of its own, so that an interrupt reaches
+//! cargo and every rustc below it, and nothing outlives the program.
+
+mod capture;
+mod group;
+mod run;
+pub(in crate::sys) mod watchdog;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use rustix::process::Signal;
+
+pub use self::capture::Keep;
+pub(in crate::sys) use self::run::{Input, read_report};
+use self::{
+    capture::{Capture, Lines},
+    group::Group,
+};
+use crate::{
+    command::Command,
+    error::{Error, Result, Status},
+};
+
+/// The most that a child may write to one of its streams where the output is kept in memory.
+pub const MOST_OUTPUT: u64 = 64 << 20;
+
+/// The most that a child may write to one of its streams where it is processed line by line.
+const MOST_STREAMED: u64 = 256 << 20;
+
+/// The running children, and whether an interrupt has come. Clones share both.
+#[derive(Clone, Debug, Default)]
+pub struct Children(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    interrupted: AtomicBool,
+    groups: Mutex<Vec<Group>>,
+    nested: Mutex<Vec<Children>>,
+    hooks: Mutex<Hooks>,
+    /// Wakes whoever pauses; goes with `hooks`.
+    woken: Condvar,
+}
+
+/// What is called when an interrupt comes, each with its number.
+#[derive(Default)]
+struct Hooks(Vec<(u64, Box<dyn Fn() + Send + Sync>)>);
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} hooks", self.0.len())
+    }
+}
+
+/// Something that is called when an interrupt comes, as long as this value lives.
+#[derive(Debug)]
+pub struct Hook {
+    children: Children,
+    number: u64,
+}
+
+impl Drop for Hook {
+    fn drop(&mut self) {
+        self.children.hooks().0.retain(|(number, _)| *number != self.number);
+    }
+}
+
+/// The limits of one command.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long it may run.
+    pub time: Option<Duration>,
+    /// How many bytes it may write to each of its streams.
+    pub output: u64,
+    /// How much of each stream is kept.
+    pub keep: Keep,
+}
+
+impl Default for Limits {
+    /// No limit on time, and complete output of at most [`MOST_OUTPUT`].
+    fn default() -> Self {
+        Limits { time: None, output: MOST_OUTPUT, keep: Keep::All }
+    }
+}
+
+/// What a command gave.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The exit code; `None` if a signal or a limit ended it.
+    pub code: Option<i32>,
+    /// The signal that ended it; `None` if that was the signal by which a limit was enforced.
+    pub signal: Option<i32>,
+    /// Whether the time limit ended it.
+    pub timed_out: bool,
+    /// Whether it was ended because it wrote too much.
+    pub excess: bool,
+    /// Everything it wrote to stdout.
+    pub stdout: Vec<u8>,
+    /// Everything it wrote to stderr.
+    pub stderr: Vec<u8>,
+}
+
+impl Output {
+    /// Whether it ended with 0.
+    pub fn success(&self) -> bool {
+        self.code == Some(0)
+    }
+
+    /// Stdout as text without surrounding white space.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).trim().to_owned()
+    }
+
+    /// The last `lines` lines of stderr, else of stdout, for people: long lines are cut, and control
+    /// characters are escaped.
+    pub fn tail(&self, lines: usize) -> String {
+        let bytes = if self.stderr.is_empty() { &self.stdout } else { &self.stderr };
+        let text = String::from_utf8_lossy(bytes);
+        let all: Vec<&str> = text.lines().collect();
+        let last = all[all.len().saturating_sub(lines)..].iter();
+        let cut = |line: &&str| match line.char_indices().nth(LONGEST_SHOWN) {
+            Some((end, _)) => format!("{}…", printable(&line[..end])),
+            None => printable(line),
+        };
+        last.map(cut).collect::<Vec<_>>().join("\n")
+    }
+
+    /// How it ended, for people: `exit status 2`, `signal 11`.
+    pub fn ending(&self) -> String {
+        match (self.code, self.signal) {
+            _ if self.timed_out => "a timeout".into(),
+            _ if self.excess => "too much output".into(),
+            (Some(code), _) => format!("exit status {code}"),
+            (None, Some(signal)) => format!("signal {signal}"),
+            (None, None) => "an unknown status".into(),
+        }
+    }
+}
+
+/// Which pipe a line came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl Children {
+    /// Children that end with these, and can also be ended alone.
+    pub fn nested(&self) -> Children {
+        let nested = Children::default();
+        let mut all = self.0.nested.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        all.push(nested.clone());
+        drop(all);
+        // An interrupt that came before would not reach it any more.
+        if self.check().is_err() {
+            nested.interrupt();
+        }
+        nested
+    }
+
+    /// Notes an interrupt and asks every running child to end; one that does not is killed after a
+    /// few seconds. Called from the thread that waits for signals.
+    pub fn interrupt(&self) {
+        self.0.interrupted.store(true, Ordering::SeqCst);
+        self.signal(Signal::TERM);
+        let nested = self.0.nested.lock().unwrap_or_else(PoisonError::into_inner);
+        nested.iter().for_each(Children::interrupt);
+        drop(nested);
+        let hooks = self.hooks();
+        self.0.woken.notify_all();
+        hooks.0.iter().for_each(|(_, hook)| hook());
+    }
+
+    /// Kills every running child at once: for the second interrupt.
+    pub fn kill(&self) {
+        self.signal(Signal::KILL);
+        let nested = self.0.nested.lock().unwrap_or_else(PoisonError::into_inner);
+        nested.iter().for_each(Children::kill);
+    }
+
+    fn signal(&self, signal: Signal) {
+        self.groups().iter().for_each(|group| group.signal(signal));
+    }
+
+    /// Calls `hook` when an interrupt comes, or now where one has come: something that waits for the
+    /// network is to be ended by it, for example. `hook` must not use these children.
+    pub fn when_interrupted(&self, hook: impl Fn() + Send + Sync + 'static) -> Hook {
+        let mut hooks = self.hooks();
+        if self.check().is_err() {
+            hook();
+        }
+        let number = hooks.0.last().map_or(0, |(number, _)| number + 1);
+        hooks.0.push((number, Box::new(hook)));
+        Hook { children: self.clone(), number }
+    }
+
+    /// Waits for so long, or until an interrupt comes. The one place where time passes for its own
+    /// sake.
+    ///
+    /// # Errors
+    /// [`Status::Interrupted`].
+    pub fn pause(&self, time: Duration) -> Result<()> {
+        let goes_on = |_: &mut Hooks| !self.0.interrupted.load(Ordering::SeqCst);
+        // Whoever interrupts takes the same lock before it wakes: no call is missed.
+        let waited = self.0.woken.wait_timeout_while(self.hooks(), time, goes_on);
+        drop(waited);
+        self.check()
+    }
+
+    /// Fails once an interrupt has come.
+    ///
+    /// # Errors
+    /// [`Status::Interrupted`].
+    pub fn check(&self) -> Result<()> {
+        if self.0.interrupted.load(Ordering::SeqCst) {
+            return Err(Error::new(Status::Interrupted, "interrupted"));
+        }
+        Ok(())
+    }
+
+    /// Runs `command` to its end, whatever that is, and collects what it writes.
+    ///
+    /// # Errors
+    /// It could not be started, wrote more than [`MOST_OUTPUT`], or an interrupt came.
+    pub fn output(&self, command: &Command) -> Result<Output> {
+        self.exchange(command, Input::Nothing)
+    }
+
+    /// Runs `command` with `input` on its stdin, and collects what it writes.
+    ///
+    /// # Errors
+    /// As [`Children::output`].
+    pub fn ask(&self, command: &Command, input: Vec<u8>) -> Result<Output> {
+        self.exchange(command, Input::Bytes(input))
+    }
+
+    fn exchange(&self, command: &Command, input: Input) -> Result<Output> {
+        let output = self.capture(command, input, Limits::default())?;
+        if output.excess {
+            let most = MOST_OUTPUT >> 20;
+            let error = Error::build(format!("`{command}` wrote more than {most} MiB"));
+            return Err(error.hint("run it yourself to see what it writes"));
+        }
+        Ok(output)
+    }
+
+    /// Runs `command` within `limits`, and collects what it writes.
+    ///
+    /// # Errors
+    /// It could not be started, or an interrupt came.
+    pub fn output_within(&self, command: &Command, limits: Limits) -> Result<Output> {
+        self.capture(command, Input::Nothing, limits)
+    }
+
+    pub(in crate::sys) fn capture(
+        &self,
+        command: &Command,
+        input: Input,
+        limits: Limits,
+    ) -> Result<Output> {
+        let (mut stdout, mut stderr) = (Capture::new(limits.keep), Capture::new(limits.keep));
+        let mut output = run::run(self, command, input, limits, &mut |stream, bytes| {
+            if stream == Stream::Stdout { stdout.add(bytes) } else { stderr.add(bytes) }
+        })?;
+        (output.stdout, output.stderr) = (stdout.finish(), stderr.finish());
+        Ok(output)
+    }
+
+    /// Runs `command`, which must succeed, and gives its stdout as trimmed text.
+    ///
+    /// # Errors
+    /// It could not be started, failed, or an interrupt came; the message holds the command and
+    /// the end of what it wrote.
+    pub fn read(&self, command: &Command) -> Result<String> {
+        let output = self.output(command)?;
+        if !output.success() {
+            return Err(Error::build(format!(
+                "`{command}` ended with {}: {}",
+                output.ending(),
+                output.tail(5)
+            )));
+        }
+        Ok(output.text())
+    }
+
+    /// Runs `command` and gives each line to `take` as it comes. A line ends with `\n` or, as
+    /// progress bars end it, `\r`; the terminator is kept. `input` is written to its stdin. The
+    /// result has the first and last 64 KiB of each stream.
+    ///
+    /// # Errors
+    /// It could not be started, or an interrupt came.
+    pub fn stream(
+        &self,
+        command: &Command,
+        input: Option<Vec<u8>>,
+        mut take: impl FnMut(Stream, &[u8]),
+    ) -> Result<Output> {
+        let input = input.map_or(Input::Nothing, Input::Bytes);
+        let limits = Limits { time: None, output: MOST_STREAMED, keep: Keep::Ends(STREAM_END) };
+        let new = || (Lines::default(), Capture::new(limits.keep));
+        let (mut stdout, mut stderr) = (new(), new());
+        let mut output = run::run(self, command, input, limits, &mut |stream, bytes| {
+            let (lines, ends) = if stream == Stream::Stdout { &mut stdout } else { &mut stderr };
+            ends.add(bytes);
+            lines.add(bytes, |line| take(stream, line));
+        })?;
+        stdout.0.finish(|line| take(Stream::Stdout, line));
+        stderr.0.finish(|line| take(Stream::Stderr, line));
+        (output.stdout, output.stderr) = (stdout.1.finish(), stderr.1.finish());
+        Ok(output)
+    }
+
+    /// As [`Children::ask`], within a time limit and with the first and last MiB of what it writes.
+    ///
+    /// # Errors
+    /// It could not be started, or an interrupt came.
+    pub fn answer(&self, command: &Command, input: Vec<u8>, limit: Duration) -> Result<Output> {
+        let limits =
+            Limits { time: Some(limit), output: MOST_OUTPUT, keep: Keep::Ends(LONGEST_ANSWER) };
+        self.capture(command, Input::Bytes(input), limits)
+    }
+
+    fn hooks(&self) -> MutexGuard<'_, Hooks> {
+        self.0.hooks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn groups(&self) -> MutexGuard<'_, Vec<Group>> {
+        // The list is complete at every moment, also after a panic of another thread.
+        self.0.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many characters of a line are shown.
+const LONGEST_SHOWN: usize = 2000;
+
+/// What is kept of each end of a stream that is processed line by line.
+const STREAM_END: usize = 64 << 10;
+
+/// What is kept of each end of an answer.
+const LONGEST_ANSWER: usize = 1 << 20;
+
+/// A line that another program wrote, for a terminal or the log of a job: control characters and
+/// invisible ones are escaped, and so is the beginning of what CI systems take for a command
+/// (`::error`, `##[error]`).
+pub fn printable(line: &str) -> String {
+    let mut shown = String::with_capacity(line.len());
+    let text = line.trim_start();
+    if text.starts_with("::") {
+        shown.push_str(&line[..line.len() - text.len()]);
+        shown.push_str("\\u{3a}");
+        push_printable(&mut shown, &text[1..]);
+    } else {
+        push_printable(&mut shown, line);
+    }
+    shown
+}
+
+fn push_printable(shown: &mut String, text: &str) {
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let after = &rest[c.len_utf8()..];
+        let command = || {
+            let name = after.strip_prefix('#')?;
+            name.trim_start_matches(|c: char| c.is_ascii_alphanumeric()).strip_prefix('[')
+        };
+        let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}');
+        if c == '\t' {
+            shown.push(c);
+        } else if c.is_control() || hidden || c == '#' && command().is_some() {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+        rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn foreign_lines_are_harmless() {
+        let cases = [
+            ("plain ünïcode \"quoted\" \\ \ttab", "plain ünïcode \"quoted\" \\ \ttab"),
+            ("\u{1b}]0;title\u{7}x", "\\u{1b}]0;title\\u{7}x"),
+            ("a\rb\u{9b}2K", "a\\u{d}b\\u{9b}2K"),
+            ("::error::no", "\\u{3a}:error::no"),
+            ("  ::stop-commands::x", "  \\u{3a}:stop-commands::x"),
+            ("a::b", "a::b"),
+            ("x ##[error]y", "x \\u{23}#[error]y"),
+            ("##vso[task.x]y", "\\u{23}#vso[task.x]y"),
+            ("## Heading #[a]", "## Heading #[a]"),
+            ("\u{202e}txet", "\\u{202e}txet"),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(printable(line), expected);
+        }
+    }
+}
