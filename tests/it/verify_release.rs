@@ -181,6 +181,15 @@ fn what_dist_json_claims_to_be_accepted_is_verified_again_before_it_is_packed() 
     let merge = merge("into").arg("--platform").arg("linux/amd64");
     merge.status(1).stderr("deny static-pie").run();
     assert!(!home.path().join("into").exists());
+    // The workspace that the release is merged into decides, also before it has a target directory.
+    let own = home.path().join("own");
+    fs::create_dir(&own).unwrap();
+    fs::write(own.join("Cargo.toml"), ALLOW).unwrap();
+    change(&dist, |json| json["images"] = json!([]));
+    for (into, status) in [("elsewhere", 1), ("target/../other", 1), ("target/dist", 0)] {
+        let merge = run(home.path(), "merge").arg(dist.root()).arg("--into").arg(into).dir(&own);
+        merge.arg("--platform").arg("linux/amd64").status(status).run();
+    }
     // The policy of the workspace that it belongs to may say otherwise.
     let text = fs::read_to_string(dist.beside("Cargo.toml")).unwrap();
     let own = "[workspace.metadata.longshore.verify]\nlinkage = 'static'\n[workspace]\n";

@@ -225,14 +225,29 @@ fn outputs(cx: &Context) -> Vec<Utf8PathBuf> {
     }
     let variables = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"];
     if let Some(dir) = variables.iter().find_map(|name| cx.env.var(name)) {
-        return fs::real(&root.join(dir)).into_iter().collect();
+        return resolve(&root.join(dir)).into_iter().collect();
     }
     // A configuration that cannot be read is an error of the commands that build.
     let configured = cargo::Config::load(cx).ok().and_then(|config| config.target_dir());
-    let dir = fs::real(&configured.unwrap_or_else(|| root.join("target")));
+    let dir = resolve(&root.join(configured.unwrap_or_else(|| "target".into())));
     // A directory of the workspace itself has more in it than what cargo writes.
     let real = fs::real(root);
     dir.into_iter().filter(|dir| real.as_ref().is_ok_and(|root| !root.starts_with(dir))).collect()
+}
+
+/// The path with all links resolved. What does not exist yet is where its directory will be; `None` if
+/// that cannot be decided.
+fn resolve(path: &Utf8Path) -> Option<Utf8PathBuf> {
+    let mut missing = Vec::new();
+    let mut place = path;
+    while fs::kind(place, false).is_err() {
+        let (parent, name) = (place.parent()?, place.file_name()?);
+        missing.push(name);
+        place = if parent == "" { Utf8Path::new(".") } else { parent };
+    }
+    let mut real = fs::real(place).ok()?;
+    real.extend(missing.into_iter().rev());
+    Some(real)
 }
 
 /// Whether the file or directory is in a directory below one of `outputs`, with all links resolved.
@@ -240,14 +255,7 @@ fn is_below(outputs: &[Utf8PathBuf], path: &Utf8Path) -> bool {
     if outputs.is_empty() {
         return false;
     }
-    // A release that is about to be written is where its directory will be.
-    let mut ancestors = path.ancestors().map(|of| if of == "" { Utf8Path::new(".") } else { of });
-    let Some((Ok(real), of)) =
-        ancestors.find(|of| fs::kind(of, false).is_ok()).map(|of| (fs::real(of), of))
-    else {
-        return false;
-    };
-    let mut real = real.join(path.strip_prefix(of).unwrap_or(Utf8Path::new("")));
+    let Some(mut real) = resolve(path) else { return false };
     if is_release(&real) {
         real.pop();
     }
