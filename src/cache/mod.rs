@@ -7,6 +7,7 @@
 //! After a clone every source is. So the cache remembers each input by its content, and an input that
 //! still has it gets the time that it had.
 
+mod fresh;
 mod input;
 mod units;
 
@@ -16,6 +17,7 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    fresh::{Compiled, Listing, RECORD_SCHEMA, Record, Sources, Stamp, unit_of},
     input::{Decision, Input, Seen, State, decide, dep_info, hidden_by, rerun_if_changed},
     units::{Keep, Recorded, Unit, hash_of},
 };

@@ -76,6 +76,8 @@ pub(super) fn compile(
     })?;
     let mut report = Report::default();
     let mut warmed = BTreeSet::new();
+    let directory = Utf8Path::new(&plan.target_directory);
+    let mut freshness = cache::Freshness::check(cx, plan.workspace.as_str().into(), directory)?;
     for (number, build) in plan.builds.iter().enumerate() {
         let log = match number {
             0 => format!("logs/{name}.log"),
@@ -88,6 +90,8 @@ pub(super) fn compile(
         let more =
             zig::environment(cx, &planned.rust, zig, &plan.target_directory, &build.args, &env)?;
         env.extend(more);
+        // Where freshness is checked.
+        env.insert("CARGO_BUILD_BUILD_DIR".to_owned(), Some(plan.target_directory.clone()));
         for job in plan.jobs.iter().filter(|job| build.targets.contains(&job.target)) {
             if let Some(object) = planned.mimalloc.get(&job.target) {
                 let offline = planned.offline;
@@ -98,12 +102,15 @@ pub(super) fn compile(
         warmed.insert(warm.name().to_owned());
         let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
         report.begin(&build.targets);
-        let timings = Utf8Path::new(&plan.target_directory).join("cargo-timings");
+        let timings = directory.join("cargo-timings");
         fs::remove_dir_all(&timings)?;
         cx.status("Building", describe(plan, build));
-        warm.beside(cx, stage, |compiles| {
+        let ran = warm.beside(cx, stage, |compiles| {
             run(cx, build, &command, stage, &log, compiles, &mut report)
-        })?;
+        });
+        // Also what was compiled before a failure.
+        let updated = freshness.update(&report.all);
+        ran.and(updated)?;
         let page = timings.join("cargo-timing.html");
         if let Some(text) = fs::read_to_string_if_there(&page)? {
             let command = report.command();

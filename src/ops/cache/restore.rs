@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{CacheRequest, TARGET, ZIG, built, key, lock, seconds, shown};
+use super::{CacheRequest, TARGET, ZIG, built, drop_units, key, lock, seconds, shown};
 use crate::{
-    cache::{Decision, HEADER, Header, Input, Manifest, SCHEMA, Time, decide, hash_of, hidden_by},
+    cache::{Decision, HEADER, Header, Input, Manifest, SCHEMA, Time, decide, hidden_by},
     error::Result,
     request::Request,
     schema::cache::{Cache, Outcome, SCHEMA as REPORT},
@@ -15,8 +15,7 @@ use crate::{
         clock::Stopwatch,
         fs,
         toolchain::{rust, zig},
-        tree::{self, Kind},
-        warm,
+        tree, warm,
     },
     workspace::Workspace,
 };
@@ -145,7 +144,7 @@ fn put(
     for (package, units) in &manifest.packages {
         work.look_for_new(Utf8Path::new(package), units, &manifest)?;
     }
-    work.drop_units()?;
+    drop_units(&partial.join(TARGET), &work.dropped)?;
     place_zig(cx, &partial.join(ZIG))?;
     if target.exists() {
         fs::replace_dir(&partial.join(TARGET), &target)?;
@@ -241,27 +240,6 @@ impl Work<'_> {
             self.changed += 1;
             if tree::time(path).is_some_and(|time| time <= self.saved) {
                 self.dropped.extend(units.iter().cloned());
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes all that is of the dropped units away. Cargo builds them again then, and what depends on
-    /// them: without a fingerprint alone it would leave the latter as they are.
-    fn drop_units(&self) -> Result<()> {
-        if self.dropped.is_empty() {
-            return Ok(());
-        }
-        let root = self.partial.join(TARGET);
-        let dropped = |path: &Utf8Path| {
-            let hash = path.file_name().and_then(hash_of);
-            hash.is_some_and(|hash| self.dropped.contains(hash))
-        };
-        for entry in tree::walk(&root, dropped)?.iter().filter(|entry| dropped(&entry.path)) {
-            let path = root.join(&entry.path);
-            match entry.kind {
-                Kind::Directory => fs::remove_dir_all(&path)?,
-                Kind::File(_) | Kind::Link => fs::remove_file(&path)?,
             }
         }
         Ok(())
