@@ -95,17 +95,23 @@ pub(super) fn compile(
         for job in plan.jobs.iter().filter(|job| build.targets.contains(&job.target)) {
             if let Some(object) = planned.mimalloc.get(&job.target) {
                 let offline = planned.offline;
-                mimalloc::provide(cx, &planned.rust, &job.target, object, &env, offline)?;
+                let tools = (&planned.rust, zig);
+                let cpu = job.cpu.as_deref();
+                mimalloc::provide(cx, tools, &job.target, cpu, object, offline)?;
             }
         }
         let warm = Warm::new(planned, build, &env);
         warmed.insert(warm.name().to_owned());
+        let zig_cache = warm.restored(cx, directory);
+        if let Some(cache) = &zig_cache {
+            env.insert("ZIG_GLOBAL_CACHE_DIR".to_owned(), Some(cache.to_string()));
+        }
         let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
         report.begin(&build.targets);
         let timings = directory.join("cargo-timings");
         fs::remove_dir_all(&timings)?;
         cx.status("Building", describe(plan, build));
-        let ran = warm.beside(cx, stage, |compiles| {
+        let ran = warm.beside(cx, zig_cache, stage, |compiles| {
             run(cx, build, &command, stage, &log, compiles, &mut report)
         });
         // Also what was compiled before a failure.

@@ -1,6 +1,7 @@
 //! The shell around the core: every effect has one place here. It imports only value types.
 
 pub mod auth;
+pub mod beneath;
 pub mod cache;
 pub mod cargo;
 pub mod clock;
@@ -13,7 +14,9 @@ pub mod git;
 pub mod host;
 pub mod process;
 pub mod registry;
+pub mod roots;
 pub mod sccache;
+pub mod seal;
 pub mod signal;
 pub mod terminal;
 pub mod toolchain;
