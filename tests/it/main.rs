@@ -41,6 +41,7 @@ mod reentry;
 mod registry;
 mod registry_tls;
 mod release;
+mod repair;
 mod reproducible;
 mod schema;
 mod sign;
