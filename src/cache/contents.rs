@@ -124,7 +124,9 @@ impl Contents {
 
     fn add(&mut self, name: &str, kind: Kind) -> Checked {
         let long = name.len() > NAME_LIMIT || name.split('/').any(|part| part.len() > 255);
-        if !is_inside(name) || long || !(self.rule)(name) {
+        // The first directories are replaced as a whole; they cannot be anything else.
+        let is_root = !name.contains('/') && kind != Kind::Directory;
+        if !is_inside(name) || long || is_root || !(self.rule)(name) {
             return Err(format!("its archive holds `{}`, which leads outside", short(name)));
         }
         self.entries += 1;
@@ -226,6 +228,8 @@ mod tests {
             "zig/0.15.2-6795ca872fe1.tar/x",
             "zig/../0.15.2-6795ca872fe1.tar",
             "manifest.json",
+            "target",
+            "zig",
             long.as_str(),
         ] {
             assert!(

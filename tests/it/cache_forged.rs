@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tar::EntryType;
 
 use crate::support::{
-    command::{Test, longshore},
+    command::{Test, longshore, plain},
     tree::tree,
     workspace::Workspace,
 };
@@ -151,6 +151,16 @@ impl Saved {
         longshore(&self.root, args).arg(cache.root()).run().json()
     }
 
+    /// As [`Saved::rejects`], before anything is locked.
+    #[track_caller]
+    fn rejects_untouched(&self, what: &str, cache: &Workspace, reason: &str) {
+        let report = self.restore(cache);
+        assert_eq!(report["outcome"], "refused", "{what}");
+        let reasons = report["reasons"].to_string();
+        assert!(reasons.contains(reason), "{what}: no `{reason}` in {reasons}");
+        assert!(!self.root.path("target/longshore").exists(), "{what}");
+    }
+
     /// Restoring is rejected for `reason`; nothing was written.
     #[track_caller]
     fn rejects(&self, what: &str, cache: &Workspace, reason: &str) {
@@ -213,6 +223,7 @@ fn entries_that_lead_outside_are_rejected_and_write_nothing() {
         ),
         ("a name that is not UTF-8", vec![raw(b"target/a\xff")], "not UTF-8"),
         ("setuid", vec![mode(0o4755)], "with the mode 4755"),
+        ("a link in the place of all", vec![symlink("target", "dist")], "leads outside"),
         ("a FIFO", vec![entry("target/a", EntryType::Fifo, "", b"")], "of a kind it cannot have"),
         ("a device", vec![entry("target/a", EntryType::Char, "", b"")], "of a kind it cannot have"),
         ("a sparse file", vec![entry("target/a", EntryType::GNUSparse, "", b"")], "of a kind"),
@@ -253,6 +264,16 @@ fn an_archive_is_no_more_than_its_header_declares() {
     saved.rejects("fewer entries", &forged, "its header says 4");
     let forged = saved.forge(r#"{"roots":["/"]}"#, &three, |_| {});
     saved.rejects("another manifest", &forged, "does not begin with `manifest.json`");
+    // Neither is waited for.
+    for (name, reason) in
+        [("forged.tar.zst", "is not a regular file"), ("longshore-cache.json", "is not a regular")]
+    {
+        let forged = saved.forge(MANIFEST, &three, |_| {});
+        fs::remove_file(forged.path(name)).unwrap();
+        let made = plain("mkfifo").arg(forged.path(name)).status().unwrap();
+        assert!(made.success());
+        saved.rejects_untouched(name, &forged, reason);
+    }
 }
 
 #[test]

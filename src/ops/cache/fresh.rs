@@ -89,7 +89,11 @@ impl<'a> Freshness<'a> {
             key: Key(BTreeMap::from([("cargo home".to_owned(), home)])),
             written: record.clone(),
             record,
-            files: Files { started: tree::now(target)?, read: BTreeMap::new() },
+            // Not in `target`: cargo marks it as a cache when it creates it.
+            files: Files {
+                started: tree::now(target.parent().unwrap_or(target))?,
+                read: BTreeMap::new(),
+            },
         })
     }
 
@@ -127,7 +131,8 @@ impl<'a> Freshness<'a> {
                 }
             }
             if let Some(package) = &unit.sources.package
-                && self.listing(Utf8Path::new(&package.root))?.1.as_ref() != Some(package)
+                && self.listing(Utf8Path::new(&package.root)).ok().map(|(_, now)| now).as_ref()
+                    != Some(package)
             {
                 stale.insert(unit_of(path));
             }
@@ -237,8 +242,9 @@ impl<'a> Freshness<'a> {
                 }
                 (None, Some(_)) if immutable.contains(&unit) => Vec::new(),
                 (None, Some(root)) => {
-                    let (files, listing) = self.listing(root)?;
-                    package = listing;
+                    // Files that cannot be listed may have changed.
+                    let Ok((files, listing)) = self.listing(root) else { return Ok(None) };
+                    package = Some(listing);
                     files
                 }
                 (None, None) => return Ok(None),
@@ -256,11 +262,11 @@ impl<'a> Freshness<'a> {
     }
 
     /// The files of the package at `root`, and what identifies this list.
-    fn listing(&self, root: &Utf8Path) -> Result<(Vec<Utf8PathBuf>, Option<Listing>)> {
+    fn listing(&self, root: &Utf8Path) -> Result<(Vec<Utf8PathBuf>, Listing)> {
         let files = package_files(self.cx, root, &self.target)?;
         let names: Vec<&str> = files.iter().map(|path| path.as_str()).collect();
         let names = Digest::of(names.join("\0").as_bytes());
-        Ok((files, Some(Listing { root: root.to_string(), names })))
+        Ok((files, Listing { root: root.to_string(), names }))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     sys::{
         Context, cache, cargo,
         clock::Stopwatch,
-        fs,
+        fs::{self, Kind},
         roots::own_packages,
         toolchain::{rust, zig},
         tree, warm,
@@ -77,6 +77,9 @@ pub fn restore(cx: &Context, request: &CacheRequest) -> Result<Cache> {
     Ok(Cache { schema: REPORT, directory: directory.into_string(), outcome, milliseconds })
 }
 
+/// More than any header has.
+const HEADER_LIMIT: u64 = 1 << 20;
+
 /// The header of a cache that serves here, or why there is none.
 fn header(
     cx: &Context,
@@ -85,6 +88,11 @@ fn header(
 ) -> Result<Result<Header, Vec<String>>> {
     let path = directory.join(HEADER);
     let refused = |reason: String| Ok(Err(vec![reason]));
+    match fs::kind(&path, true) {
+        Ok(Kind::File { size, .. }) if size <= HEADER_LIMIT => {}
+        Ok(_) => return refused(format!("`{HEADER}` is not a regular file of at most 1 MiB")),
+        Err(_) => return refused(format!("there is no `{HEADER}`")),
+    }
     let text = match fs::read_to_string_if_there(&path) {
         Ok(Some(text)) => text,
         Ok(None) => return refused(format!("there is no `{HEADER}`")),

@@ -3,11 +3,13 @@
 //! below one new directory.
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io::{BufReader, Read, Seek},
+    os::unix::fs::OpenOptionsExt,
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::OFlags;
 use tar::{Archive, Entry, EntryType};
 
 use super::{MANIFEST, MANIFEST_LIMIT};
@@ -37,7 +39,12 @@ impl<R: Read> Read for Hashed<R> {
 /// with the archive.
 pub fn unpack(path: &Utf8Path, header: &Header, to: &Utf8Path) -> Result<Manifest> {
     let failed = |error| fs::failed("read", path, error);
-    let mut file = File::open(path).map_err(failed)?;
+    // Without waiting for a writer, if it is a FIFO.
+    let nonblocking = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path);
+    let mut file = nonblocking.map_err(failed)?;
     let meta = file.metadata().map_err(failed)?;
     if !meta.is_file() {
         return Err(Error::build(format!("its archive `{path}` is not a regular file")));
@@ -200,7 +207,8 @@ impl<'a, R: Read> Entries<'a, R> {
                 EntryType::GNULongName => &mut name,
                 EntryType::GNULongLink => &mut link,
                 _ => {
-                    let mode = header.mode().map_err(unreadable)?;
+                    // Some writers put the type of the file into the mode as well.
+                    let mode = header.mode().map_err(unreadable)? & 0o7777;
                     let name = match name {
                         Some(name) => name,
                         None => text(&header.path_bytes())?,

@@ -68,7 +68,8 @@ pub fn find(cx: &Context, rustc: &Version) -> Result<Option<Zig>> {
             State::Unsealed => None,
         }
     };
-    let candidates: [(&dyn Fn() -> Option<Utf8PathBuf>, &[&str]); 3] = [
+    type Find<'a> = &'a dyn Fn() -> Option<Utf8PathBuf>;
+    let candidates: [(Find<'_>, &[&str]); 3] = [
         (&|| cx.env.which("zig"), &[]),
         (&ours, &[]),
         (&|| cx.env.which("python3"), &["-m", "ziglang"]),
