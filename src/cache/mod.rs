@@ -7,22 +7,26 @@
 //! After a clone every source is. So the cache remembers each input by its content, and an input that
 //! still has it gets the time that it had.
 
+mod contents;
+mod fresh;
 mod input;
 mod units;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    contents::{Contents, NAME_LIMIT, is_cached, is_plausible, is_zig_part, stays_inside},
+    fresh::{Compiled, Listing, RECORD_SCHEMA, Record, Sources, Stamp, unit_of},
     input::{Decision, Input, Seen, State, decide, dep_info, hidden_by, rerun_if_changed},
     units::{Keep, Recorded, Unit, hash_of},
 };
 use crate::oci::Digest;
 
 /// The number of the format that this version writes, and the only one that it reads.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The header's name in the directory of a cache.
 pub const HEADER: &str = "longshore-cache.json";
@@ -64,7 +68,7 @@ impl Key {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Header {
-    /// The format's number: 1.
+    /// The format's number: 2.
     pub schema: u32,
     /// What the cache depends on as a whole.
     pub key: Key,
@@ -96,11 +100,11 @@ pub struct Manifest {
     pub inputs: BTreeMap<String, Input>,
     /// The symbolic links among them, by what they say.
     pub links: BTreeMap<String, Input>,
-    /// The directories of the user's own packages, whose files' times may be changed.
-    pub roots: BTreeSet<String>,
     /// Packages whose build script names no inputs, with the units that run it: cargo looks at
     /// every file of the package then.
     pub packages: BTreeMap<String, Vec<String>>,
+    /// What each unit was compiled from, by the file that names its inputs.
+    pub units: BTreeMap<String, Sources>,
 }
 
 /// Whether `path`, of an archive, stays where it is unpacked: relative, without `..`, and with

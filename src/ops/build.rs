@@ -5,7 +5,7 @@ use std::{
     io::Write,
 };
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
 use crate::{
     cargo::{layout::Layout, message::Report, progress},
@@ -76,6 +76,8 @@ pub(super) fn compile(
     })?;
     let mut report = Report::default();
     let mut warmed = BTreeSet::new();
+    let directory = Utf8Path::new(&plan.target_directory);
+    let mut freshness = cache::Freshness::check(cx, plan.workspace.as_str().into(), directory)?;
     for (number, build) in plan.builds.iter().enumerate() {
         let log = match number {
             0 => format!("logs/{name}.log"),
@@ -88,24 +90,35 @@ pub(super) fn compile(
         let more =
             zig::environment(cx, &planned.rust, zig, &plan.target_directory, &build.args, &env)?;
         env.extend(more);
+        // Where freshness is checked.
+        env.insert("CARGO_BUILD_BUILD_DIR".to_owned(), Some(plan.target_directory.clone()));
         for job in plan.jobs.iter().filter(|job| build.targets.contains(&job.target)) {
             if let Some(object) = planned.mimalloc.get(&job.target) {
                 let offline = planned.offline;
-                mimalloc::provide(cx, &planned.rust, &job.target, object, &env, offline)?;
+                let tools = (&planned.rust, zig);
+                let cpu = job.cpu.as_deref();
+                mimalloc::provide(cx, tools, &job.target, cpu, object, offline)?;
             }
         }
         let warm = Warm::new(planned, build, &env);
         warmed.insert(warm.name().to_owned());
+        let zig_cache = warm.restored(cx, directory);
+        if let Some(cache) = &zig_cache {
+            env.insert("ZIG_GLOBAL_CACHE_DIR".to_owned(), Some(cache.to_string()));
+        }
         let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
-        let mut roots = vec![Utf8PathBuf::from(&plan.target_directory)];
+        let mut roots = vec![directory.to_owned()];
         roots.extend(planned.build_directory.clone());
         report.begin(Layout::new(roots, build.targets.clone()));
-        let timings = Utf8Path::new(&plan.target_directory).join("cargo-timings");
+        let timings = directory.join("cargo-timings");
         fs::remove_dir_all(&timings)?;
         cx.status("Building", describe(plan, build));
-        warm.beside(cx, stage, |compiles| {
+        let ran = warm.beside(cx, zig_cache, stage, |compiles| {
             run(cx, build, &command, stage, &log, compiles, &mut report)
-        })?;
+        });
+        // Also what was compiled before a failure.
+        let updated = freshness.update(&report.all);
+        ran.and(updated)?;
         let page = timings.join("cargo-timing.html");
         if let Some(text) = fs::read_to_string_if_there(&page)? {
             let command = report.command();

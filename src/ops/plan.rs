@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use semver::Version;
 
 use crate::{
     allocator::{Allocator, MIMALLOC, Setting},
@@ -134,7 +133,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     facts.remap.sort();
     facts.remap.dedup();
     facts.zig = zig.as_ref().map(|zig| zig.version.clone());
-    facts.mimalloc = mimalloc(cx, &first, facts.zig.as_ref());
+    facts.mimalloc = mimalloc(cx, &first, zig.as_ref())?;
     facts.tools = tools(&rust, zig.as_ref(), !facts.mimalloc.is_empty());
     facts.tools.extend(compilers);
     let plan = inputs_plan(&workspace, &targets, request, &facts)?;
@@ -203,14 +202,21 @@ fn recipes(workspace: &Workspace) -> Result<BTreeMap<String, Recipe>> {
 const RECIPE: &str = "Dockerfile.release";
 
 /// Where the object of mimalloc is, or will be, for each target that gets it.
-fn mimalloc(cx: &Context, plan: &Plan, zig: Option<&Version>) -> BTreeMap<String, Utf8PathBuf> {
-    let pinned = Version::parse(crate::zig::PINNED).ok();
-    let Some(zig) = zig.or(pinned.as_ref()) else {
-        return BTreeMap::new();
-    };
+fn mimalloc(cx: &Context, plan: &Plan, zig: Option<&Zig>) -> Result<BTreeMap<String, Utf8PathBuf>> {
     let gets = plan.jobs.iter().filter(|job| job.allocator.allocator == Allocator::Mimalloc);
-    let object = |job: &Job| toolchain::mimalloc::object(cx, &job.target, job.cpu.as_deref(), zig);
-    gets.map(|job| (job.target.clone(), object(job))).collect()
+    let jobs: Vec<&Job> = gets.collect();
+    if jobs.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let zig = match zig {
+        Some(zig) => toolchain::zig::identity(cx, zig)?,
+        None => toolchain::zig::pinned_identity(),
+    };
+    let object = |job: &Job| {
+        let object = toolchain::mimalloc::object(cx, &job.target, job.cpu.as_deref(), &zig);
+        (job.target.clone(), object)
+    };
+    Ok(jobs.into_iter().map(object).collect())
 }
 
 /// Checks that each lint that the workspace denies or warns of has what it needs.

@@ -65,17 +65,26 @@ impl Warm {
         &self.name
     }
 
-    /// Runs `work`, and has zig build what is missing beside it, from when `work` calls what it is
-    /// given. When `work` fails, it is stopped; when it goes well, its own links have had the same
+    /// The cache for zig that a restored cache brought to `target`, where one is needed.
+    pub(super) fn restored(&self, cx: &Context, target: &Utf8Path) -> Option<Utf8PathBuf> {
+        warm::restored_cache(cx, target, &self.name).unwrap_or_else(|error| {
+            cx.warn(format!("what the restored cache holds of zig's is not used: {error}"));
+            None
+        })
+    }
+
+    /// Runs `work`, and has zig build what is missing in `zig_cache`, its own one if `None`, beside it,
+    /// from when `work` calls what it is given. When `work` fails, it is stopped; when it goes well, its own links have had the same
     /// built, and little is left to do. Nothing of this can fail a build: a link builds what is
     /// missing by itself.
     pub(super) fn beside<T>(
         &self,
         cx: &Context,
+        zig_cache: Option<Utf8PathBuf>,
         stage: &Stage,
         work: impl FnOnce(&(dyn Fn() + Sync)) -> Result<T>,
     ) -> Result<T> {
-        let zig_cache = cx.env.zig_cache();
+        let zig_cache = zig_cache.unwrap_or_else(|| cx.env.zig_cache());
         if warm::is_warm(&zig_cache, &self.name) {
             return work(&|| {});
         }
@@ -123,7 +132,7 @@ impl Beside<'_> {
     /// with nothing else go well. What was kept at another time only has to be copied.
     fn warm(&self, warm: &Warm) -> Result<()> {
         let place = warm::place(self.cx, &warm.name);
-        if place.exists() {
+        if warm::is_sound(&place) {
             warm::merge(&place, &self.zig_cache)?;
             return warm::mark_warm(&self.zig_cache, &warm.name);
         }

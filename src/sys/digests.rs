@@ -1,21 +1,18 @@
 //! Digests of large files that hardly ever change, such as compilers: each is read again only when its
-//! size, time or inode did.
+//! size, a time or the inode did.
 
 use std::collections::BTreeMap;
 
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, fs};
-use crate::{error::Result, oci::Digest};
+use super::{Context, fs, tree};
+use crate::{cache::Stamp, error::Result, oci::Digest};
 
 /// What is known of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Known {
-    size: u64,
-    /// In nanoseconds since 1970, as text: JSON's numbers end before it does.
-    time: String,
-    inode: u64,
+    stamp: Stamp,
     sha256: Digest,
 }
 
@@ -36,18 +33,16 @@ pub fn digests<'a>(
     let before = all.clone();
     let mut digests = Vec::new();
     for path in paths {
-        let Some((size, time, inode)) = fs::stamp(path) else {
+        let Some(stamp) = tree::stamp(path) else {
             digests.push(None);
             continue;
         };
-        let time = time.to_string();
-        let same = |of: &&Known| of.size == size && of.time == time && of.inode == inode;
-        let sha256 = match all.get(path.as_str()).filter(same) {
+        let sha256 = match all.get(path.as_str()).filter(|known| known.stamp == stamp) {
             Some(known) => known.sha256,
             None => fs::digest(path)?.0,
         };
         digests.push(Some(sha256));
-        all.insert(path.to_string(), Known { size, time, inode, sha256 });
+        all.insert(path.to_string(), Known { stamp, sha256 });
     }
     if all != before {
         all.retain(|path, _| Utf8Path::new(path).exists());

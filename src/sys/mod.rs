@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod auth;
+pub mod beneath;
 pub mod cache;
 pub mod cargo;
 pub mod clock;
@@ -19,7 +20,9 @@ pub mod parallel;
 pub mod process;
 pub mod registry;
 pub mod replace;
+pub mod roots;
 pub mod sccache;
+pub mod seal;
 pub mod signal;
 pub mod temporary;
 pub mod terminal;

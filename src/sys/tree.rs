@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
 
 use crate::{
-    cache::{Seen, State, Time},
+    cache::{Seen, Stamp, State, Time},
     error::{Error, Result},
     oci::Digest,
     sys::fs,
@@ -97,6 +97,32 @@ fn time_of(meta: &std::fs::Metadata) -> Time {
 /// The modification time of what is at `path`, at the end of links.
 pub fn time(path: &Utf8Path) -> Option<Time> {
     path.metadata().ok().map(|meta| time_of(&meta))
+}
+
+/// The metadata that changes with the content of what is at `path`, at the end of links; `None` if
+/// there is nothing.
+pub fn stamp(path: &Utf8Path) -> Option<Stamp> {
+    let meta = path.metadata().ok()?;
+    Some(Stamp {
+        size: meta.len(),
+        modified: time_of(&meta),
+        changed: (meta.ctime(), u32::try_from(meta.ctime_nsec()).unwrap_or(0)),
+        device: meta.dev(),
+        inode: meta.ino(),
+    })
+}
+
+/// The current time by the clock of the file system, from a new file in `dir`, which is created.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn now(dir: &Utf8Path) -> Result<Time> {
+    let probe = dir.join(format!("longshore-clock.{}.tmp", std::process::id()));
+    fs::remove_file(&probe)?;
+    fs::create_dir_all(dir)?;
+    let written = std::fs::File::create_new(&probe).and_then(|file| file.metadata());
+    fs::remove_file(&probe)?;
+    written.map(|meta| time_of(&meta)).map_err(|error| fs::failed("write", &probe, error))
 }
 
 /// What is at `path` and what it holds: a file by its content, also at the end of a link; a

@@ -12,12 +12,47 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     error::Result,
-    sys::{Context, fs, tree},
+    sys::{
+        Context,
+        cache::unpack_plain,
+        fs,
+        seal::{self, Depth, State},
+        tree,
+    },
 };
 
 /// The file in which the entries called `name` are kept: a tar, for they are thousands of files.
 pub fn place(cx: &Context, name: &str) -> Utf8PathBuf {
     cx.env.cache.join(format!("zig-warm/{name}.tar"))
+}
+
+/// Where a restored cache keeps the same below the directory in which cargo builds.
+pub const RESTORED: &str = "longshore-zig";
+
+/// The directory of what a restored cache brought, in `target`, where cargo builds. It serves builds
+/// in that directory only: it is as trustworthy as the cache is.
+pub fn restored(target: &Utf8Path) -> Utf8PathBuf {
+    target.join(RESTORED)
+}
+
+/// The cache for zig with what a restored cache brought under `name` to `target`, where cargo builds.
+/// `None` if there is nothing, or if it is not needed: zig's own cache has it or can get it from
+/// this machine, or the user named a cache.
+///
+/// # Errors
+/// What was restored is damaged, or cannot be copied.
+pub fn restored_cache(cx: &Context, target: &Utf8Path, name: &str) -> Result<Option<Utf8PathBuf>> {
+    let kept = restored(target).join(format!("{name}.tar"));
+    let own = is_warm(&cx.env.zig_cache(), name) || place(cx, name).exists();
+    if cx.env.var("ZIG_GLOBAL_CACHE_DIR").is_some() || own || !kept.exists() {
+        return Ok(None);
+    }
+    let cache = restored(target).join("cache");
+    if !is_warm(&cache, name) {
+        merge(&kept, &cache)?;
+        mark_warm(&cache, name)?;
+    }
+    Ok(Some(cache))
 }
 
 /// The mark in zig's cache that it has the entries called `name`; it goes when the cache goes.
@@ -97,7 +132,14 @@ pub fn keep(made: &Utf8Path, place: &Utf8Path) -> Result<()> {
     for part in ["h", "o"] {
         tar.append_dir_all(part, made.join(part)).map_err(failed)?;
     }
-    fs::write(place, &tar.into_inner().map_err(failed)?)
+    seal::remove(place)?;
+    fs::write(place, &tar.into_inner().map_err(failed)?)?;
+    seal::seal(place)
+}
+
+/// Whether the file `place` is as it was kept.
+pub fn is_sound(place: &Utf8Path) -> bool {
+    place.exists() && seal::check(place, Depth::Content) == State::Sound
 }
 
 /// Gives zig's cache the entries that are kept in the file `place`; those that it has stay.
@@ -113,10 +155,8 @@ pub fn merge(place: &Utf8Path, cache: &Utf8Path) -> Result<()> {
 }
 
 fn merge_by(kept: &Utf8Path, cache: &Utf8Path, from: &Utf8Path) -> Result<()> {
-    let bytes = fs::read(kept)?;
-    // The crate tar refuses paths that lead outside.
-    let unpacked = tar::Archive::new(bytes.as_slice()).unpack(from);
-    unpacked.map_err(|error| fs::failed("unpack", kept, error))?;
+    let is_part = |name: &str| ["h", "o"].contains(&name.split('/').next().unwrap_or_default());
+    unpack_plain(kept, from, is_part)?;
     // The results before what says that they are there.
     for part in ["o", "h"] {
         fs::create_dir_all(&cache.join(part))?;

@@ -29,7 +29,7 @@ use crate::{
     sys::{
         Context, access, confine, fs,
         process::watchdog,
-        toolchain::{Rust, Zig},
+        toolchain::{self, Rust, Zig},
     },
     zig::{PREFIX_MAP, is_plain_path, link},
 };
@@ -229,6 +229,44 @@ pub fn environment(
     answer.extend(told);
     steady_wrappers(&cache, zig, target_directory, &mut answer)?;
     Ok(answer)
+}
+
+/// The C compiler of zig for `target` and `cpu`, and the variables that it needs: independent of the
+/// workspace, its settings and its environment. `dir` holds no settings of cargo's.
+///
+/// # Errors
+/// cargo-zigbuild rejects the target, or cannot run zig.
+pub fn compiler(
+    cx: &Context,
+    rust: &Rust,
+    zig: &Zig,
+    target: &str,
+    cpu: Option<&str>,
+    dir: &Utf8Path,
+) -> Result<(String, BTreeMap<String, Option<String>>)> {
+    let mut env = toolchain::unset(cx);
+    let flags = cpu.map_or_else(String::new, |cpu| format!("-Ctarget-cpu={cpu}"));
+    for (name, value) in [
+        ("CARGO_ENCODED_RUSTFLAGS", flags.as_str()),
+        ("LC_ALL", "C"),
+        ("RUSTC", rust.rustc.as_str()),
+        ("CARGO_ZIGBUILD_ZIG_COMMAND", zig.program.as_str()),
+        ("CARGO_ZIGBUILD_ZIG_COMMAND_ARGS", zig.args.join(" ").as_str()),
+        ("CARGO_ZIGBUILD_ZIG_VERSION", zig.version.to_string().as_str()),
+        ("CARGO_ZIGBUILD_RUSTC_VERSION", rust.version.to_string().as_str()),
+        ("CARGO_ZIGBUILD_CACHE_DIR", cx.env.cache.as_str()),
+    ] {
+        env.insert(name.to_owned(), Some(value.to_owned()));
+    }
+    let mut command = Command::new(cx.env.exe.as_str()).args(["zig", COMMAND_VERB, "--"]).dir(dir);
+    command.env = env.clone();
+    let args = ["build", "--target", target].map(str::to_owned);
+    let answer = ask(cx, zig, &command, &args)?.env;
+    let name = format!("CC_{}", target.replace('-', "_"));
+    let compiler = answer.get(&name).cloned().flatten();
+    let compiler = compiler
+        .ok_or_else(|| Error::tool(format!("cargo-zigbuild named no C compiler for `{target}`")))?;
+    Ok((compiler, env))
 }
 
 fn ask(cx: &Context, zig: &Zig, command: &Command, args: &[String]) -> Result<Answer> {

@@ -303,7 +303,7 @@ fn an_archive_that_leads_outside_is_refused() {
             header.set_cksum();
             tar.append(&header, bytes).unwrap();
         };
-        add("manifest.json", br#"{"times":{},"inputs":{},"links":{},"roots":[],"packages":{}}"#);
+        add("manifest.json", br#"{"times":{},"inputs":{},"links":{},"packages":{},"units":{}}"#);
         add(name, b"evil");
         let bytes = tar.into_inner().unwrap().finish().unwrap();
         fs::write(&path, &bytes).unwrap();

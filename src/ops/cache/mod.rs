@@ -1,5 +1,7 @@
 //! `cache save` and `cache restore`: what cargo built, from one machine to the next.
 
+mod fresh;
+mod listing;
 mod restore;
 mod save;
 
@@ -7,12 +9,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+pub(super) use self::fresh::Freshness;
 pub use self::{restore::restore, save::save};
 use crate::{
-    cache::{Key, Recorded, SCHEMA, Unit},
+    cache::{Key, Recorded, SCHEMA, Unit, hash_of},
     error::{Error, Result},
     ops::plan::Planned,
-    sys::{Context, fs, toolchain::Rust},
+    sys::{
+        Context, fs,
+        toolchain::Rust,
+        tree::{self, Kind},
+    },
     workspace::Workspace,
 };
 
@@ -30,9 +37,17 @@ pub struct CacheRequest {
 /// Where the build writes what a later save needs to know, in the directory in which cargo builds.
 const RECORD: &str = "longshore-units.json";
 
+/// The record of what each unit was compiled from, in the directory in which cargo builds.
+const FRESHNESS: &str = "longshore-inputs.json";
+
 /// The archive's directories.
 const TARGET: &str = "target";
 const ZIG: &str = "zig";
+
+/// Directories of longshore's own below the one in which cargo builds: compressed layers, and parts
+/// of archives.
+const LAYERS: &str = "layers";
+const PIECES: &str = "pieces";
 
 /// Where cargo builds; see [`crate::plan::Inputs::target_directory`].
 fn built(workspace: &Workspace) -> Utf8PathBuf {
@@ -88,6 +103,53 @@ pub(super) fn record(
         Ok(Some(old)) if old == text => Ok(()),
         _ => fs::write(&path, text.as_bytes()),
     }
+}
+
+/// Removes all files of the units in `dropped` (see [`crate::cache::unit_of`]) from the directory
+/// `root`, in which cargo builds. Cargo compiles them again, and what depends on them. The files that
+/// name their inputs are removed last, so that an interruption leaves nothing that looks fresh.
+///
+/// # Errors
+/// Something cannot be read or removed.
+fn drop_units(root: &Utf8Path, dropped: &BTreeSet<String>) -> Result<()> {
+    if dropped.is_empty() {
+        return Ok(());
+    }
+    // Units without a hash, by the directory and the name of their files: `libfoo.rlib`, `foo.d`.
+    let stem = |name: &str| {
+        let stem = name.split('.').next().unwrap_or_default();
+        stem.strip_prefix("lib").unwrap_or(stem).to_owned()
+    };
+    let unhashed: BTreeSet<(Option<&Utf8Path>, String)> = dropped
+        .iter()
+        .map(Utf8Path::new)
+        .filter(|path| path.parent().is_some_and(|parent| !parent.as_str().is_empty()))
+        .map(|path| (path.parent(), stem(path.file_name().unwrap_or_default())))
+        .collect();
+    let is_dropped = |path: &Utf8Path| {
+        let name = path.file_name().unwrap_or_default();
+        hash_of(name).is_some_and(|hash| dropped.contains(hash))
+            || unhashed.contains(&(path.parent(), stem(name)))
+    };
+    let skip = |path: &Utf8Path| {
+        let other = [LAYERS, PIECES, "incremental"];
+        is_dropped(path) || path.file_name().is_some_and(|name| other.contains(&name))
+    };
+    let entries = tree::walk(root, skip)?;
+    let mut entries: Vec<_> = entries.iter().filter(|entry| is_dropped(&entry.path)).collect();
+    entries.sort_by_key(|entry| {
+        let fingerprint = entry.path.components().any(|part| part.as_str() == ".fingerprint");
+        let names_inputs = entry.kind == Kind::Directory || entry.path.extension() == Some("d");
+        if fingerprint { 0 } else { 1 + u8::from(names_inputs) }
+    });
+    for entry in entries {
+        let path = root.join(&entry.path);
+        match entry.kind {
+            Kind::Directory => fs::remove_dir_all(&path)?,
+            Kind::File(_) | Kind::Link => fs::remove_file(&path)?,
+        }
+    }
+    Ok(())
 }
 
 /// A size for people.

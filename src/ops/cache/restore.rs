@@ -4,19 +4,25 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{CacheRequest, TARGET, ZIG, built, key, lock, seconds, shown};
+use super::{
+    CacheRequest, FRESHNESS, TARGET, ZIG, built, drop_units, key, listing::package_files, lock,
+    seconds, shown,
+};
 use crate::{
-    cache::{Decision, HEADER, Header, Input, Manifest, SCHEMA, Time, decide, hash_of, hidden_by},
-    error::Result,
+    cache::{
+        Compiled, Decision, HEADER, Header, Input, Manifest, RECORD_SCHEMA, Record, SCHEMA,
+        Sources, Time, decide, hidden_by,
+    },
+    error::{Error, Result},
     request::Request,
     schema::cache::{Cache, Outcome, SCHEMA as REPORT},
     sys::{
         Context, cache, cargo,
         clock::Stopwatch,
-        fs,
+        fs::{self, Kind},
+        roots::own_packages,
         toolchain::{rust, zig},
-        tree::{self, Kind},
-        warm,
+        tree, warm,
     },
     workspace::Workspace,
 };
@@ -71,6 +77,9 @@ pub fn restore(cx: &Context, request: &CacheRequest) -> Result<Cache> {
     Ok(Cache { schema: REPORT, directory: directory.into_string(), outcome, milliseconds })
 }
 
+/// More than any header has.
+const HEADER_LIMIT: u64 = 1 << 20;
+
 /// The header of a cache that serves here, or why there is none.
 fn header(
     cx: &Context,
@@ -79,6 +88,11 @@ fn header(
 ) -> Result<Result<Header, Vec<String>>> {
     let path = directory.join(HEADER);
     let refused = |reason: String| Ok(Err(vec![reason]));
+    match fs::kind(&path, true) {
+        Ok(Kind::File { size, .. }) if size <= HEADER_LIMIT => {}
+        Ok(_) => return refused(format!("`{HEADER}` is not a regular file of at most 1 MiB")),
+        Err(_) => return refused(format!("there is no `{HEADER}`")),
+    }
     let text = match fs::read_to_string_if_there(&path) {
         Ok(Some(text)) => text,
         Ok(None) => return refused(format!("there is no `{HEADER}`")),
@@ -117,8 +131,7 @@ fn put(
     let _lock = lock(cx, workspace)?;
     let partial = Utf8PathBuf::from(format!("{target}.restoring"));
     fs::remove_dir_all(&partial)?;
-    let places = BTreeMap::from([(TARGET, partial.join(TARGET)), (ZIG, partial.join(ZIG))]);
-    let unpacked = cache::unpack(&directory.join(&header.archive), header, &places);
+    let unpacked = cache::unpack(&directory.join(&header.archive), header, &partial);
     let manifest = match unpacked {
         Ok(manifest) => manifest,
         Err(error) => {
@@ -127,14 +140,20 @@ fn put(
         }
     };
     cx.children.check()?;
-    let roots = own_roots(workspace, &manifest);
-    // Through a link, a file of somebody else's may be reached.
+    // From the workspace, not from the archive: times of other files are not changed.
+    let roots = own_packages(cx, workspace)?;
     let own = |path: &Utf8Path, link: bool| {
-        let inside = |path: &Utf8Path| roots.iter().any(|root| path.starts_with(root));
-        let behind = |path: &Utf8Path| path.canonicalize_utf8().is_ok_and(|real| inside(&real));
-        inside(path) && (link || !is_link(path) || behind(path))
+        let real = match link {
+            true => path.parent().and_then(|parent| parent.canonicalize_utf8().ok()),
+            false => path.canonicalize_utf8().ok(),
+        };
+        real.is_some_and(|real| {
+            roots.iter().any(|root| real.starts_with(root))
+                && !real.starts_with(&target)
+                && !real.components().any(|part| part.as_str() == ".git")
+        })
     };
-    let mut work = Work { partial: &partial, target: &target, saved: header.saved, ..Work::new() };
+    let mut work = Work { target: &target, saved: header.saved, ..Work::new(cx) };
     let others = others(workspace);
     let all = manifest.inputs.iter().map(|(path, input)| (path, input, false));
     let links = manifest.links.iter().map(|(path, input)| (path, input, true));
@@ -145,8 +164,14 @@ fn put(
     for (package, units) in &manifest.packages {
         work.look_for_new(Utf8Path::new(package), units, &manifest)?;
     }
-    work.drop_units()?;
-    place_zig(cx, &partial.join(ZIG))?;
+    drop_units(&partial.join(TARGET), &work.dropped)?;
+    let record = record(&partial.join(TARGET), manifest.units)?;
+    fs::write(&partial.join(TARGET).join(FRESHNESS), &record)?;
+    // For builds of this workspace only: zig's own cache serves all workspaces.
+    let zig = partial.join(ZIG);
+    if zig.is_dir() {
+        fs::rename(&zig, &warm::restored(&partial.join(TARGET)))?;
+    }
     if target.exists() {
         fs::replace_dir(cx, &partial.join(TARGET), &target)?;
     } else {
@@ -170,7 +195,7 @@ fn put(
 /// What has to be done so that cargo sees of the inputs what there is to see.
 #[derive(Debug)]
 struct Work<'a> {
-    partial: &'a Utf8Path,
+    cx: &'a Context,
     target: &'a Utf8Path,
     saved: Time,
     times: Vec<(Utf8PathBuf, Time, bool)>,
@@ -180,10 +205,10 @@ struct Work<'a> {
     withheld: u64,
 }
 
-impl Work<'_> {
-    fn new() -> Self {
+impl<'a> Work<'a> {
+    fn new(cx: &'a Context) -> Self {
         Work {
-            partial: Utf8Path::new(""),
+            cx,
             target: Utf8Path::new(""),
             saved: (0, 0),
             times: Vec::new(),
@@ -229,7 +254,7 @@ impl Work<'_> {
         units: &[String],
         manifest: &Manifest,
     ) -> Result<()> {
-        let Ok(files) = tree::package(package, self.target) else {
+        let Ok(files) = package_files(self.cx, package, self.target) else {
             self.dropped.extend(units.iter().cloned());
             return Ok(());
         };
@@ -245,40 +270,18 @@ impl Work<'_> {
         }
         Ok(())
     }
-
-    /// Takes all that is of the dropped units away. Cargo builds them again then, and what depends on
-    /// them: without a fingerprint alone it would leave the latter as they are.
-    fn drop_units(&self) -> Result<()> {
-        if self.dropped.is_empty() {
-            return Ok(());
-        }
-        let root = self.partial.join(TARGET);
-        let dropped = |path: &Utf8Path| {
-            let hash = path.file_name().and_then(hash_of);
-            hash.is_some_and(|hash| self.dropped.contains(hash))
-        };
-        for entry in tree::walk(&root, dropped)?.iter().filter(|entry| dropped(&entry.path)) {
-            let path = root.join(&entry.path);
-            match entry.kind {
-                Kind::Directory => fs::remove_dir_all(&path)?,
-                Kind::File(_) | Kind::Link => fs::remove_file(&path)?,
-            }
-        }
-        Ok(())
-    }
 }
 
-/// The directories whose files' times may be changed: the user's own packages.
-fn own_roots(workspace: &Workspace, manifest: &Manifest) -> Vec<Utf8PathBuf> {
-    let packages = manifest.roots.iter().map(Utf8PathBuf::from);
-    let mut roots: Vec<_> = packages.chain([workspace.root.clone()]).collect();
-    let real: Vec<_> = roots.iter().filter_map(|root| root.canonicalize_utf8().ok()).collect();
-    roots.extend(real);
-    roots
-}
-
-fn is_link(path: &Utf8Path) -> bool {
-    path.symlink_metadata().is_ok_and(|meta| meta.is_symlink())
+/// The record of what the restored units were compiled from, with the stamps of the files that were
+/// unpacked to `target`.
+fn record(target: &Utf8Path, units: BTreeMap<String, Sources>) -> Result<Vec<u8>> {
+    let compiled = |(path, sources): (String, Sources)| {
+        let stamp = tree::stamp(&target.join(&path))?;
+        Some((path, Compiled { stamp, sources }))
+    };
+    let units = units.into_iter().filter_map(compiled).collect();
+    let record = Record { schema: RECORD_SCHEMA, units, files: BTreeMap::new() };
+    serde_json::to_vec(&record).map_err(|error| Error::build("cannot write JSON").because(error))
 }
 
 /// When other builds in the target directory looked at the workspace's own packages, sorted.
@@ -312,15 +315,4 @@ fn others(workspace: &Workspace) -> Vec<Time> {
     }
     times.sort_unstable();
     times
-}
-
-/// Puts what zig's links need where the next build looks for it, unless it is there.
-fn place_zig(cx: &Context, from: &Utf8Path) -> Result<()> {
-    for file in fs::names(from)? {
-        let to = warm::place(cx, file.strip_suffix(".tar").unwrap_or(&file));
-        if !to.exists() {
-            fs::write(&to, &fs::read(&from.join(&file))?)?;
-        }
-    }
-    Ok(())
 }

@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{CacheRequest, RECORD, TARGET, ZIG, built, lock, seconds, shown};
+use super::{
+    CacheRequest, Freshness, LAYERS, PIECES, RECORD, TARGET, ZIG, built, listing::package_files,
+    lock, seconds, shown,
+};
 use crate::{
     cache::{
         HEADER, Header, Input, Keep, Manifest, Recorded, SCHEMA, Seen, Unit, dep_info, hash_of,
-        rerun_if_changed,
+        is_zig_part, rerun_if_changed, stays_inside,
     },
     error::{Error, Result},
     request::Request,
@@ -52,11 +55,22 @@ pub fn save(cx: &Context, request: &CacheRequest) -> Result<Cache> {
     let saved = tree::time(&temporary).ok_or_else(|| Error::build("no time of a new file"))?;
     fs::remove_file(&temporary)?;
 
-    let entries = kept(&target, &recorded.units)?;
+    let mut freshness = Freshness::load(cx, &workspace.root, &target)?;
+    let (stale, _) = freshness.stale()?;
+    if !stale.is_empty() {
+        cx.warn(format!(
+            "{} units are not saved: their inputs changed after they were compiled",
+            stale.len()
+        ));
+    }
+    let entries = kept(cx, &target, &recorded.units, &stale)?;
     cx.children.check()?;
-    let mut manifest = inputs(&workspace.root, &target, &recorded, &entries)?;
+    let mut manifest = inputs(cx, &workspace.root, &target, &recorded, &entries)?;
+    manifest.units = freshness.sources();
+    let kept: BTreeSet<&str> = entries.iter().map(|entry| entry.path.as_str()).collect();
+    manifest.units.retain(|path, _| kept.contains(path.as_str()));
     let mut items = items(TARGET, &target, &entries, &mut manifest);
-    let with_zig = zig(cx, &recorded, &mut items);
+    let with_zig = zig(cx, &target, &recorded, &mut items);
     cx.children.check()?;
     let packed = cache::pack(&temporary, &manifest, &items);
     let (sha256, size, bytes) = match packed {
@@ -109,8 +123,17 @@ fn recorded(target: &Utf8Path) -> Result<Recorded> {
 }
 
 /// What belongs to the units, of all that is in the target directory.
-fn kept(target: &Utf8Path, units: &[Unit]) -> Result<Vec<Entry>> {
-    let entries = tree::walk(target, |path| path.file_name() == Some("incremental"))?;
+fn kept(
+    cx: &Context,
+    target: &Utf8Path,
+    units: &[Unit],
+    stale: &BTreeSet<String>,
+) -> Result<Vec<Entry>> {
+    let skip = |path: &Utf8Path| {
+        let own = [LAYERS, PIECES, warm::RESTORED];
+        path.file_name() == Some("incremental") || own.contains(&path.as_str())
+    };
+    let entries = tree::walk(target, skip)?;
     let mut keep = Keep::new(units, target);
     // What cargo gives a name without a hash is another name of a file with one.
     for file in units.iter().filter(|unit| !unit.script).flat_map(|unit| &unit.files) {
@@ -129,6 +152,8 @@ fn kept(target: &Utf8Path, units: &[Unit]) -> Result<Vec<Entry>> {
             entries.iter().filter(same).filter_map(|entry| hash_of(entry.path.file_name()?));
         keep.hashes.extend(hashes.map(str::to_owned));
     }
+    keep.hashes.retain(|hash| !stale.contains(hash));
+    drop_links(cx, target, &entries, &mut keep)?;
     let fingerprints: BTreeSet<&str> = entries
         .iter()
         .filter(|entry| entry.path.components().any(|part| part.as_str() == ".fingerprint"))
@@ -146,6 +171,40 @@ fn kept(target: &Utf8Path, units: &[Unit]) -> Result<Vec<Entry>> {
     Ok(kept)
 }
 
+/// Leaves out units with a symbolic link that leads out of `target`: no archive may hold one.
+fn drop_links(cx: &Context, target: &Utf8Path, entries: &[Entry], keep: &mut Keep) -> Result<()> {
+    let links = entries.iter().filter(|entry| entry.kind == Kind::Link);
+    for Entry { path, .. } in links {
+        if !keep.keeps(path) {
+            continue;
+        }
+        let text = fs::read_link(&target.join(path))?;
+        if link_text(target, path, &text).is_none() {
+            cx.warn(format!(
+                "the unit of `{path}` is not saved: this link leads to `{text}`, outside of \
+                 `{target}`"
+            ));
+            for unit in path.iter().filter_map(hash_of) {
+                keep.hashes.remove(unit);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The text of the link at `path` below `target` for the archive, which holds no links that lead
+/// outside: a relative one. `None` if it leads outside.
+fn link_text(target: &Utf8Path, path: &Utf8Path, text: &str) -> Option<String> {
+    let text = match Utf8Path::new(text).strip_prefix(target) {
+        Ok(inside) => {
+            let up = "../".repeat(path.components().count().saturating_sub(1));
+            format!("{up}{inside}")
+        }
+        Err(_) => text.to_owned(),
+    };
+    stays_inside(&format!("{TARGET}/{path}"), &text).then_some(text)
+}
+
 fn same_content(target: &Utf8Path, a: &Utf8Path, b: &Utf8Path) -> bool {
     let digest = |path: &Utf8Path| fs::digest(&target.join(path)).ok();
     digest(a).is_some_and(|a| Some(a) == digest(b))
@@ -153,6 +212,7 @@ fn same_content(target: &Utf8Path, a: &Utf8Path, b: &Utf8Path) -> bool {
 
 /// Every input of the units, as cargo's own files tell.
 fn inputs(
+    cx: &Context,
     root: &Utf8Path,
     target: &Utf8Path,
     recorded: &Recorded,
@@ -176,19 +236,18 @@ fn inputs(
         .iter()
         .filter_map(|unit| Some((unit.package.as_str(), unit.root.as_deref()?)))
         .collect();
-    let own = recorded.units.iter().filter(|unit| unit.is_local());
-    manifest.roots = own.filter_map(|unit| Some(unit.root.as_ref()?.to_string())).collect();
     for unit in recorded.units.iter().filter(|unit| unit.script) {
         let (Some(out), Some(hash)) = (unit.files.first(), unit.hashes().next()) else { continue };
         let Some(package) = roots.get(unit.package.as_str()) else { continue };
         let output = out.with_file_name("output");
-        let text = String::from_utf8_lossy(&fs::read(&output)?).into_owned();
+        // Not there if the unit is not saved.
+        let Some(text) = fs::read_to_string_if_there(&output)? else { continue };
         let named = match rerun_if_changed(&text) {
             Some(named) => named.iter().map(|path| package.join(path)).collect(),
             None if unit.is_local() => {
                 let units = manifest.packages.entry(package.to_string()).or_default();
                 units.push(hash.to_owned());
-                tree::package(package, target)?
+                package_files(cx, package, target)?
             }
             None => Vec::new(),
         };
@@ -219,11 +278,14 @@ fn items(place: &str, root: &Utf8Path, entries: &[Entry], manifest: &mut Manifes
         let whole = root.join(&entry.path);
         let content = match entry.kind {
             Kind::Directory => Content::Directory,
-            Kind::Link => match whole.read_link_utf8() {
-                Ok(to) => Content::Link(to.into_string()),
-                // Not UTF-8, or gone: cargo then finds it missing, and builds again.
-                Err(_) => continue,
-            },
+            Kind::Link => {
+                let text = fs::read_link(&whole).ok();
+                match text.and_then(|text| link_text(root, &entry.path, &text)) {
+                    Some(to) => Content::Link(to),
+                    // Not UTF-8, or removed: cargo then finds it missing, and builds again.
+                    None => continue,
+                }
+            }
             Kind::File(_) => match inodes.insert(entry.inode, name.clone()) {
                 Some(other) => Content::Same(other),
                 None => Content::File(whole, entry.mode),
@@ -238,11 +300,13 @@ fn items(place: &str, root: &Utf8Path, entries: &[Entry], manifest: &mut Manifes
 }
 
 /// Adds the parts of zig's cache that the build's links need; says whether all of them are there.
-fn zig(cx: &Context, recorded: &Recorded, items: &mut Vec<Item>) -> bool {
+fn zig(cx: &Context, target: &Utf8Path, recorded: &Recorded, items: &mut Vec<Item>) -> bool {
     let mut all = !recorded.zig.is_empty();
     for name in &recorded.zig {
-        let kept = warm::place(cx, name);
-        if kept.exists() {
+        let own = warm::place(cx, name);
+        let restored = warm::restored(target).join(format!("{name}.tar"));
+        let kept = if warm::is_sound(&own) { own } else { restored };
+        if is_zig_part(name) && kept.exists() {
             let name = format!("{ZIG}/{name}.tar");
             items.push(Item { name, content: Content::File(kept, 0o644) });
         } else {

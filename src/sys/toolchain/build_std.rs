@@ -13,7 +13,10 @@ use crate::{
     oci::Digest,
     profile::Unstable,
     schema::plan::{FOR_SIZE, Std},
-    sys::{Context, fs},
+    sys::{
+        Context, fs,
+        seal::{self, Depth, State},
+    },
 };
 
 const MANIFEST: &str = "\
@@ -52,13 +55,14 @@ pub fn build(cx: &Context, rust: &Rust, all: &BTreeMap<String, Std>, offline: bo
             continue;
         };
         let place = Utf8PathBuf::from(sysroot).join("lib/rustlib").join(target);
-        if place.join("lib").exists() {
+        let is_built = || seal::check(&place, Depth::Stamps) == State::Sound;
+        if is_built() {
             continue;
         }
         let _lock = fs::lock(&Utf8PathBuf::from(format!("{sysroot}.lock")), || {
             cx.status("Waiting", format!("for another longshore that builds std for {target}"));
         })?;
-        if !place.join("lib").exists() {
+        if !is_built() {
             let how = if options.is_empty() {
                 String::new()
             } else {
@@ -109,8 +113,9 @@ fn build_one(
             fs::link(&deps.join(&name), &staged.join("lib").join(&name))?;
         }
     }
-    fs::remove_dir_all(place)?;
+    seal::remove(place)?;
     fs::rename(&staged, place)?;
+    seal::seal(place)?;
     fs::remove_dir_all(&work)
 }
 
@@ -154,10 +159,11 @@ fn command(
         .env("__CARGO_TESTS_ONLY_SRC_ROOT", format!("{source}/library"))
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
         .env("RUSTC", &rust.rustc)
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_BUILD_TARGET")
         .env_remove("RUSTC_WRAPPER")
         .env_remove("RUSTC_WORKSPACE_WRAPPER");
+    // It serves all workspaces: settings of one (`CARGO_PROFILE_*`, flags, compilers) have no part
+    // in it.
+    command.env = super::unset(cx).into_iter().chain(command.env).collect();
     command = command.arg(match aborts {
         true => "-Zbuild-std=std,panic_abort",
         false => "-Zbuild-std=std,panic_unwind",

@@ -8,7 +8,10 @@ use semver::Version;
 use crate::{
     command::Command,
     error::{Error, Result},
-    sys::{Context, fs},
+    sys::{
+        Context, fs,
+        seal::{self, Depth, State},
+    },
 };
 
 /// Debian's suites that are newer than an installed one, by the names that stay.
@@ -36,6 +39,16 @@ pub fn rust_src(cx: &Context, rustc: &Version, offline: bool) -> Result<()> {
         return Err(none("this is not a Debian host"));
     }
     let mirror = mirror(cx)?.ok_or_else(|| none("apt knows no mirror of Debian"))?;
+    let _lock = fs::lock(&Utf8PathBuf::from(format!("{}.lock", place(cx, rustc))), || {
+        cx.status(
+            "Waiting",
+            format!("for another longshore that fetches the source of std {rustc}"),
+        );
+    })?;
+    // Another process may have fetched it meanwhile.
+    if seal::check(&place(cx, rustc), Depth::Stamps) == State::Sound {
+        return Ok(());
+    }
     let work = fs::TempDir::new("longshore-apt")?;
     let apt = Apt::new(cx, &work.path, &mirror)?;
     cx.status("Fetching", format!("the source of std {rustc} from Debian's package `rust-src`"));
@@ -62,8 +75,9 @@ pub fn rust_src(cx: &Context, rustc: &Version, offline: bool) -> Result<()> {
     fs::create_dir_all(&partial)?;
     let library = source.join("library");
     cx.children.read(&Command::new("cp").args(["-a", library.as_str(), partial.as_str()]))?;
-    fs::remove_dir_all(&place)?;
-    fs::rename(&partial, &place)
+    seal::remove(&place)?;
+    fs::rename(&partial, &place)?;
+    seal::seal(&place)
 }
 
 /// The mirror of Debian that the system itself uses.

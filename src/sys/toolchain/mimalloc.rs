@@ -1,19 +1,20 @@
 //! mimalloc: its source through cargo, pinned and checked by digest, and the object made of it, once
 //! for each target in the user's cache directory.
 
-use std::collections::BTreeMap;
-
 use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::MetadataCommand;
-use semver::Version;
 
-use super::rust::Rust;
+use super::{rust::Rust, zig::Zig};
 use crate::{
     allocator::MIMALLOC,
     command::Command,
     error::{Error, Result},
     oci::Digest,
-    sys::{Context, fs},
+    sys::{
+        Context, fs,
+        seal::{self, Depth, State},
+        tree, zig,
+    },
 };
 
 /// A package that depends on the source alone, and the lock file with its digest.
@@ -44,50 +45,51 @@ const FLAGS: &[&str] = &[
     "-D__TIME__=\"\"",
 ];
 
-/// Where the object for `target` is, compiled for `cpu` by this zig.
-pub fn object(cx: &Context, target: &str, cpu: Option<&str>, zig: &Version) -> Utf8PathBuf {
-    let key =
-        format!("{target}\n{}\n{zig}\n{MIMALLOC}\n{}", cpu.unwrap_or_default(), FLAGS.join(" "));
+/// The digest of the source: of the list of all files below `include` and `src`, sorted, each as
+/// `<sha256> <path>` and a line end.
+const SOURCE: &str = "c05a1a6660689c4aaee4fe4b3f339df67a6213ebaf5535334d6824fed7d91ce9";
+
+/// Where the object for `target` is, compiled for `cpu` by the zig with this identity.
+pub fn object(cx: &Context, target: &str, cpu: Option<&str>, zig: &str) -> Utf8PathBuf {
+    let cpu = cpu.unwrap_or_default();
+    let key = format!("{target}\n{cpu}\n{zig}\n{MIMALLOC}\n{SOURCE}\n{}", FLAGS.join(" "));
     let key = Digest::of(key.as_bytes()).short();
     cx.env.cache.join(format!("allocator/mimalloc-{MIMALLOC}-{target}-{key}.o"))
 }
 
-/// Compiles the object, unless it is there. `env` holds the variables of the build, among them the
-/// C compiler of the target.
+/// Compiles the object for `target` and `cpu`, unless it is there and undamaged.
 ///
 /// # Errors
 /// The source cannot be fetched, or does not compile.
 pub fn provide(
     cx: &Context,
-    rust: &Rust,
+    (rust, zig): (&Rust, &Zig),
     target: &str,
+    cpu: Option<&str>,
     object: &Utf8Path,
-    env: &BTreeMap<String, Option<String>>,
     offline: bool,
 ) -> Result<()> {
-    if object.exists() {
+    let is_there = || seal::check(object, Depth::Content) == State::Sound;
+    if is_there() {
         return Ok(());
     }
     let _lock = fs::lock(&Utf8PathBuf::from(format!("{object}.lock")), || {
         cx.status("Waiting", format!("for another longshore that compiles mimalloc for {target}"));
     })?;
-    if object.exists() {
+    if is_there() {
         return Ok(());
     }
     let source = source(cx, rust, offline)?;
-    let name = format!("CC_{}", target.replace('-', "_"));
-    let compiler = env.get(&name).cloned().flatten();
-    let compiler = compiler.or_else(|| cx.env.var(&name).map(str::to_owned)).ok_or_else(|| {
-        Error::tool(format!("there is no C compiler for `{target}`: `{name}` is not set"))
-    })?;
+    let (compiler, env) = zig::compiler(cx, rust, zig, target, cpu, &package(cx))?;
     cx.status("Building", format!("mimalloc for {target}, once for all workspaces"));
     let partial = Utf8PathBuf::from(format!("{object}.partial"));
     let mut command = Command::new(compiler)
         .args(FLAGS.iter().copied())
         .arg(format!("-ffile-prefix-map={source}=/mimalloc"))
         .args(["-I", source.join("include").as_str()])
-        .args(["-c", source.join("src/static.c").as_str(), "-o", partial.as_str()]);
-    command.env.clone_from(env);
+        .args(["-c", source.join("src/static.c").as_str(), "-o", partial.as_str()])
+        .dir(package(cx));
+    command.env = env;
     let output = cx.told(&command)?;
     if !output.success() {
         return Err(Error::build(format!(
@@ -97,34 +99,42 @@ pub fn provide(
         .detail(output.tail(20))
         .hint("`--allocator system` does without it"));
     }
-    fs::rename(&partial, object)
+    seal::remove(object)?;
+    fs::rename(&partial, object)?;
+    seal::seal(object)
 }
 
-/// The directory of mimalloc's source, fetched by cargo, which compares its digest.
+/// The directory of the package that depends on the source.
+fn package(cx: &Context) -> Utf8PathBuf {
+    cx.env.cache.join(format!("allocator/source-{MIMALLOC}"))
+}
+
+/// The directory of mimalloc's source, fetched by cargo. It is compared with [`SOURCE`]: cargo accepts
+/// changed files in a directory of vendored sources, and in its own unpacked copies.
 fn source(cx: &Context, rust: &Rust, offline: bool) -> Result<Utf8PathBuf> {
-    let place = cx.env.cache.join(format!("allocator/source-{MIMALLOC}"));
-    fs::write(&place.join("Cargo.toml"), MANIFEST.as_bytes())?;
-    fs::write(&place.join("Cargo.lock"), LOCK.as_bytes())?;
-    fs::write(&place.join("src/lib.rs"), b"")?;
-    let manifest = place.join("Cargo.toml");
-    let ask = |dir: &Utf8Path| {
-        let mut command = Command::new(&rust.cargo)
-            .args(["metadata", "--format-version", "1", "--locked"])
-            .args(["--manifest-path", manifest.as_str()])
-            .dir(dir);
-        if offline {
-            command = command.arg("--offline");
-        }
-        cx.children.output(&command)
-    };
-    // A mirror may be configured beside the workspace; and where that is one of vendored sources,
-    // which have no mimalloc, the user's own configuration still leads somewhere.
-    let mut output = ask(&cx.env.dir)?;
-    if !output.success() {
-        output = ask(&place)?;
+    let package = package(cx);
+    fs::write(&package.join("Cargo.toml"), MANIFEST.as_bytes())?;
+    fs::write(&package.join("Cargo.lock"), LOCK.as_bytes())?;
+    fs::write(&package.join("src/lib.rs"), b"")?;
+    // A mirror may be configured beside the workspace; and where that is a directory of vendored
+    // sources, which has no mimalloc or a changed one, the user's own configuration may have it.
+    let first = source_from(cx, rust, &cx.env.dir, offline);
+    first.or_else(|first| source_from(cx, rust, &package, offline).map_err(|_| first))
+}
+
+/// The source as cargo finds it with the configuration of `dir`.
+fn source_from(cx: &Context, rust: &Rust, dir: &Utf8Path, offline: bool) -> Result<Utf8PathBuf> {
+    let manifest = package(cx).join("Cargo.toml");
+    let mut command = Command::new(&rust.cargo)
+        .args(["metadata", "--format-version", "1", "--locked"])
+        .args(["--manifest-path", manifest.as_str()])
+        .dir(dir);
+    if offline {
+        command = command.arg("--offline");
     }
+    let output = cx.children.output(&command)?;
     let missing = |why: String| {
-        Error::tool(format!("the source of mimalloc cannot be had: {why}"))
+        Error::tool(format!("the source of mimalloc cannot be fetched: {why}"))
             .hint("`--allocator system` does without it; once fetched, it is kept")
     };
     if !output.success() {
@@ -133,12 +143,42 @@ fn source(cx: &Context, rust: &Rust, offline: bool) -> Result<Utf8PathBuf> {
         );
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    let metadata = MetadataCommand::parse(text.trim()).map_err(|error| {
-        missing("cargo said something that is not understood".into()).because(error)
-    })?;
-    let package = metadata.packages.iter().find(|package| *package.name == "libmimalloc-sys");
-    let dir = package.and_then(|package| package.manifest_path.parent());
-    dir.map(|dir| dir.join("c_src/mimalloc/v2"))
+    let metadata = MetadataCommand::parse(text.trim())
+        .map_err(|error| missing("`cargo metadata` printed invalid JSON".into()).because(error))?;
+    let found = metadata.packages.iter().find(|package| *package.name == "libmimalloc-sys");
+    let dir = found.and_then(|package| package.manifest_path.parent());
+    let dir = dir.map(|dir| dir.join("c_src/mimalloc/v2"));
+    let dir = dir
         .filter(|dir| dir.join("src/static.c").exists())
-        .ok_or_else(|| missing("the crate has no `c_src/mimalloc/v2`".into()))
+        .ok_or_else(|| missing("the crate has no `c_src/mimalloc/v2`".into()))?;
+    let digest = source_digest(&dir)?;
+    if digest != SOURCE {
+        return Err(Error::tool(format!(
+            "the source of mimalloc in `{dir}` was changed: expected the digest `{SOURCE}`, found \
+             `{digest}`"
+        ))
+        .hint("remove the directory and its copies; cargo fetches the source again"));
+    }
+    Ok(dir)
+}
+
+/// The digest of the source in `dir`, as [`SOURCE`] describes it.
+fn source_digest(dir: &Utf8Path) -> Result<String> {
+    let mut lines = Vec::new();
+    for part in ["include", "src"] {
+        for entry in tree::walk(&dir.join(part), |_| false)? {
+            let path = format!("{part}/{}", entry.path);
+            match entry.kind {
+                tree::Kind::Directory => {}
+                tree::Kind::File(_) => {
+                    let (digest, _) = fs::digest(&dir.join(&path))?;
+                    lines.push((path, digest.hex()));
+                }
+                tree::Kind::Link => lines.push((path, "link".to_owned())),
+            }
+        }
+    }
+    lines.sort();
+    let list: String = lines.iter().map(|(path, digest)| format!("{digest} {path}\n")).collect();
+    Ok(Digest::of(list.as_bytes()).hex())
 }

@@ -8,4 +8,40 @@ pub mod rust;
 pub mod std;
 pub mod zig;
 
+use ::std::collections::BTreeMap;
+
 pub use self::{rust::Rust, zig::Zig};
+use crate::sys::Context;
+
+/// Variables that a compilation for all workspaces may inherit: where programs, their settings and
+/// the network are.
+fn is_inherited(name: &str) -> bool {
+    const NAMES: [&str; 14] = [
+        "CARGO_HOME",
+        "HOME",
+        "LD_LIBRARY_PATH",
+        "LOGNAME",
+        "LONGSHORE_CACHE_DIR",
+        "PATH",
+        "RUSTUP_HOME",
+        "RUSTUP_TOOLCHAIN",
+        "TEMP",
+        "TMP",
+        "TMPDIR",
+        "USER",
+        "XDG_CACHE_HOME",
+        "ZIG_GLOBAL_CACHE_DIR",
+    ];
+    const STARTS: [&str; 6] =
+        ["CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR", "CARGO_SOURCE_", "RUSTUP_", "SSL_CERT_"];
+    NAMES.contains(&name)
+        || STARTS.iter().any(|start| name.starts_with(start))
+        || name.to_ascii_uppercase().ends_with("_PROXY")
+}
+
+/// The variables of the environment that a compilation for all workspaces does not inherit, each
+/// removed: those of one workspace would be part of what others get.
+pub(super) fn unset(cx: &Context) -> BTreeMap<String, Option<String>> {
+    let names = cx.env.vars().map(|(name, _)| name).filter(|name| !is_inherited(name));
+    names.map(|name| (name.to_owned(), None)).collect()
+}

@@ -9,7 +9,10 @@ use crate::{
     command::Command,
     error::{Error, Result},
     schema::plan::{FOR_SIZE, Std},
-    sys::{Context, fs},
+    sys::{
+        Context, fs,
+        seal::{self, Depth, State},
+    },
 };
 
 /// For which targets std is wanted, and how.
@@ -138,7 +141,10 @@ fn installed(rust: &Rust, target: &str) -> bool {
 /// fetched before.
 fn source(cx: &Context, rust: &Rust) -> Option<Utf8PathBuf> {
     let component = rust.sysroot.join("lib/rustlib/src/rust");
-    library(&component).or_else(|| library(&debian::place(cx, &rust.version)))
+    library(&component).or_else(|| {
+        let fetched = library(&debian::place(cx, &rust.version))?;
+        (seal::check(&fetched, Depth::Stamps) == State::Sound).then_some(fetched)
+    })
 }
 
 /// `dir`, or the directory below it that holds `library`.

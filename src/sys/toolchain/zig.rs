@@ -1,14 +1,19 @@
 //! zig: found, or fetched from the Python index at a pinned version and digest.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use camino::{Utf8Path, Utf8PathBuf};
 use semver::Version;
 
 use crate::{
     command::Command,
     error::{Error, Result},
-    sys::{Context, fs},
+    sys::{
+        Context, digests, fs,
+        seal::{self, Depth, State},
+        tree,
+    },
     zig::{PINNED, REQUIREMENTS, accept},
 };
 
@@ -52,15 +57,26 @@ pub fn find(cx: &Context, rustc: &Version) -> Result<Option<Zig>> {
         accept(&zig.version, rustc).map_err(named)?;
         return Ok(Some(zig));
     }
-    let fetched = fetched(cx);
-    let candidates = [
-        (cx.env.which("zig"), &[][..]),
-        (fetched.exists().then_some(fetched), &[]),
-        (cx.env.which("python3"), &["-m", "ziglang"]),
+    let ours = || {
+        let program = fetched(cx);
+        match program.exists().then(|| state(&package(cx)))? {
+            State::Sound => Some(program),
+            State::Damaged(why) => {
+                cx.warn(format!("passing over the zig that was fetched: {why}"));
+                None
+            }
+            State::Unsealed => None,
+        }
+    };
+    type Find<'a> = &'a dyn Fn() -> Option<Utf8PathBuf>;
+    let candidates: [(Find<'_>, &[&str]); 3] = [
+        (&|| cx.env.which("zig"), &[]),
+        (&ours, &[]),
+        (&|| cx.env.which("python3"), &["-m", "ziglang"]),
     ];
     for (program, args) in candidates {
-        // A `zig` that does not answer, and a python3 without the package, are no zig.
-        let Some(Ok(zig)) = program.map(|program| ask(cx, program, args)) else {
+        // Programs that do not answer, and a python3 without the package.
+        let Some(Ok(zig)) = program().map(|program| ask(cx, program, args)) else {
             continue;
         };
         match accept(&zig.version, rustc) {
@@ -81,22 +97,82 @@ pub fn provide(cx: &Context, rustc: &Version, offline: bool) -> Result<Zig> {
     }
     let by_hand = "install zig 0.15 from https://ziglang.org/download and put it on `PATH`";
     if offline {
-        return Err(Error::tool("zig is missing, and `--offline` keeps it from being fetched")
-            .hint(format!("run once without `--offline`, or {by_hand}")));
+        return Err(Error::tool(
+            "zig is missing or damaged, and `--offline` keeps it from being fetched",
+        )
+        .hint(format!("run once without `--offline`, or {by_hand}")));
     }
     let place = cx.env.cache.join(format!("zig/{PINNED}"));
     let _lock = fs::lock(&cx.env.cache.join("zig/lock"), || {
         cx.status("Waiting", "for another longshore that fetches zig");
     })?;
-    if !fetched(cx).exists() {
+    // Another process may have fetched it meanwhile.
+    if !fetched(cx).exists() || state(&package(cx)) != State::Sound {
         cx.status("Fetching", format!("zig {PINNED} from the Python index, into {place}"));
         fetch(cx, &place).map_err(|error| error.hint(by_hand))?;
     }
     ask(cx, fetched(cx), &[])
 }
 
+/// The directory of the Python package that is fetched.
+fn package(cx: &Context) -> Utf8PathBuf {
+    cx.env.cache.join(format!("zig/{PINNED}/ziglang"))
+}
+
 fn fetched(cx: &Context) -> Utf8PathBuf {
-    cx.env.cache.join(format!("zig/{PINNED}/ziglang/zig"))
+    package(cx).join("zig")
+}
+
+/// Identifies the compiler beyond its version: by digest, but for the one that is fetched, which was
+/// compared with the digest of its package.
+///
+/// # Errors
+/// The program cannot be read.
+pub fn identity(cx: &Context, zig: &Zig) -> Result<String> {
+    if zig.program == fetched(cx) {
+        return Ok(format!("{} fetched", zig.version));
+    }
+    let digests = digests::digests(cx, [zig.program.as_path()])?;
+    let digest = digests.first().copied().flatten().map(|digest| digest.to_string());
+    let args = zig.args.join(" ");
+    Ok(format!("{} {} {args} {}", zig.version, zig.program, digest.unwrap_or_default()))
+}
+
+/// The identity of the zig that will be fetched where there is none.
+pub fn pinned_identity() -> String {
+    format!("{PINNED} fetched")
+}
+
+/// Whether the package that was fetched is complete. One without a seal, which an older version
+/// fetched, gets one if it matches the list that its installer left.
+fn state(package: &Utf8Path) -> State {
+    match seal::check(package, Depth::Stamps) {
+        State::Unsealed if matches_record(package) && seal::seal(package).is_ok() => State::Sound,
+        State::Unsealed => State::Damaged(format!("`{package}` is incomplete")),
+        state => state,
+    }
+}
+
+/// Whether the files of the package are those of the `RECORD` beside it, which has the digest and
+/// size of each (<https://packaging.python.org/en/latest/specifications/recording-installed-packages/>).
+fn matches_record(package: &Utf8Path) -> bool {
+    let record = package.with_file_name(format!("ziglang-{PINNED}.dist-info")).join("RECORD");
+    let Ok(Some(text)) = fs::read_to_string_if_there(&record) else { return false };
+    let listed: BTreeMap<&str, &str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("ziglang/")?.split_once(",sha256="))
+        .filter_map(|(path, rest)| Some((path, rest.split_once(',')?.0)))
+        .collect();
+    let caches = |path: &Utf8Path| path.file_name() == Some("__pycache__");
+    let Ok(entries) = tree::walk(package, caches) else { return false };
+    let files = entries.iter().filter(|entry| matches!(entry.kind, tree::Kind::File(_)));
+    let files: Vec<&Utf8Path> = files.map(|entry| entry.path.as_path()).collect();
+    files.len() == listed.len()
+        && files.iter().all(|path| {
+            let digest = fs::digest(&package.join(path)).map(|(digest, _)| digest);
+            let encoded = digest.map(|digest| URL_SAFE_NO_PAD.encode(digest.bytes())).ok();
+            encoded.as_deref() == listed.get(path.as_str()).copied()
+        })
 }
 
 fn ask(cx: &Context, program: Utf8PathBuf, args: &[&str]) -> Result<Zig> {
@@ -135,8 +211,11 @@ fn fetch(cx: &Context, place: &Utf8Path) -> Result<()> {
         }
         let output = cx.told(&command)?;
         if output.success() && temporary.join("ziglang/zig").exists() {
+            let package = place.join("ziglang");
+            seal::remove(&package)?;
             fs::remove_dir_all(place)?;
-            return fs::rename(&temporary, place);
+            fs::rename(&temporary, place)?;
+            return seal::seal(&package);
         }
         tried.push(format!("`{command}` ended with {}: {}", output.ending(), output.tail(4)));
     }

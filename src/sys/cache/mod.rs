@@ -1,0 +1,137 @@
+//! The archive of a cache: a tar compressed with zstd, whose first entry says what the rest is.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "with `sys::fs`, this is the place that touches files"
+)]
+
+mod unpack;
+
+use std::{
+    fs::File,
+    io::{BufReader, BufWriter, Read, Write},
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use tar::{Builder, EntryType, Header as TarHeader};
+
+pub use self::unpack::{unpack, unpack_plain};
+use crate::{
+    cache::Manifest,
+    error::{Error, Result},
+    oci::{Digest, digest::Hasher},
+    sys::fs,
+};
+
+/// The first entry's name.
+const MANIFEST: &str = "manifest.json";
+
+/// More than the manifest of any cache has: some 100,000 inputs.
+const MANIFEST_LIMIT: u64 = 64 << 20;
+
+/// zstd's default level: three times smaller than what cargo wrote, at the disk's speed.
+const LEVEL: i32 = 3;
+
+/// One entry to pack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Its name: a directory of the archive, and a path below it.
+    pub name: String,
+    /// What it is.
+    pub content: Content,
+}
+
+/// What an entry is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A file, and its mode.
+    File(Utf8PathBuf, u32),
+    /// Another name of the entry with this name.
+    Same(String),
+    /// A symbolic link that says this.
+    Link(String),
+    /// A directory, which may be empty.
+    Directory,
+}
+
+/// Writes the archive to `path`, which must not be there; gives its digest, its size, and how many
+/// bytes the files in it have.
+///
+/// # Errors
+/// A file cannot be read or written.
+pub fn pack(path: &Utf8Path, manifest: &Manifest, items: &[Item]) -> Result<(Digest, u64, u64)> {
+    let failed = |error| fs::failed("write", path, error);
+    let file = File::create_new(path).map_err(failed)?;
+    let mut encoder = zstd::Encoder::new(Both::new(file), LEVEL).map_err(failed)?;
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    encoder.multithread(u32::try_from(threads).unwrap_or(1)).map_err(failed)?;
+    let mut tar = Builder::new(encoder);
+    let text = serde_json::to_vec(manifest)
+        .map_err(|error| Error::build("cannot write JSON").because(error))?;
+    let head = header(EntryType::Regular, text.len() as u64, 0o644);
+    tar.append_data(&mut head.clone(), MANIFEST, text.as_slice()).map_err(failed)?;
+    let mut bytes = 0;
+    for Item { name, content } in items {
+        match content {
+            Content::File(from, mode) => {
+                let read = |error| fs::failed("read", from, error);
+                let file = File::open(from).map_err(read)?;
+                let size = file.metadata().map_err(read)?.len();
+                bytes += size;
+                let mut head = header(EntryType::Regular, size, *mode);
+                // One that becomes shorter while it is read would put what follows out of place.
+                let exact = BufReader::new(file).chain(std::io::repeat(0)).take(size);
+                tar.append_data(&mut head, name, exact).map_err(failed)?;
+            }
+            Content::Same(other) => {
+                let mut head = header(EntryType::Link, 0, 0o644);
+                tar.append_link(&mut head, name, other).map_err(failed)?;
+            }
+            Content::Link(to) => {
+                let mut head = header(EntryType::Symlink, 0, 0o777);
+                tar.append_link(&mut head, name, to).map_err(failed)?;
+            }
+            Content::Directory => {
+                let mut head = header(EntryType::Directory, 0, 0o755);
+                tar.append_data(&mut head, format!("{name}/"), std::io::empty()).map_err(failed)?;
+            }
+        }
+    }
+    let encoder = tar.into_inner().map_err(failed)?;
+    let (digest, size) = encoder.finish().and_then(Both::finish).map_err(failed)?;
+    Ok((digest, size, bytes))
+}
+
+fn header(kind: EntryType, size: u64, mode: u32) -> TarHeader {
+    let mut header = TarHeader::new_gnu();
+    header.set_entry_type(kind);
+    header.set_size(size);
+    header.set_mode(mode);
+    header.set_mtime(0);
+    header
+}
+
+/// A file, and the digest of what is written to it.
+struct Both(BufWriter<File>, Hasher);
+
+impl Both {
+    fn new(file: File) -> Self {
+        Both(BufWriter::new(file), Hasher::default())
+    }
+
+    fn finish(mut self) -> std::io::Result<(Digest, u64)> {
+        self.0.flush()?;
+        Ok(self.1.finish())
+    }
+}
+
+impl Write for Both {
+    fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+        let n = self.0.write(buf)?;
+        self.1.update(&buf[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
