@@ -90,9 +90,9 @@ pub(crate) fn layered(name: &str) -> Layout {
 }
 
 /// Path, kind, mode, owner and size.
-type Told = BTreeMap<String, (String, String, String, u64)>;
+pub(crate) type Told = BTreeMap<String, (String, String, String, u64)>;
 
-fn told(files: &Value) -> Told {
+pub(crate) fn told(files: &Value) -> Told {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let file = |file: &Value| {
         // Two names of one file are told from each other by their order only.
@@ -105,7 +105,7 @@ fn told(files: &Value) -> Told {
 }
 
 /// What is below a directory, as the file system has it.
-fn on_disk(root: &Path) -> Told {
+pub(crate) fn on_disk(root: &Path) -> Told {
     let mut found = Told::new();
     let mut open = vec![root.to_owned()];
     while let Some(dir) = open.pop() {

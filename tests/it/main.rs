@@ -48,6 +48,8 @@ mod size_page;
 mod size_real;
 mod support;
 mod tags;
+mod tar_peers;
+mod tar_reader;
 mod tidy;
 mod tuning;
 mod usage;

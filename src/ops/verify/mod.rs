@@ -3,6 +3,7 @@
 mod archived;
 pub(in crate::ops) mod base;
 mod find;
+mod inside;
 mod look;
 mod packed;
 mod parallel;

@@ -17,5 +17,6 @@ pub(crate) mod random;
 pub(crate) mod registry;
 pub(crate) mod server;
 pub(crate) mod shown;
+pub(crate) mod tarball;
 pub(crate) mod tree;
 pub(crate) mod workspace;
