@@ -100,7 +100,7 @@ pub fn scan(
             if own.is_err() {
                 return Err(Error::check("stopped"));
             }
-            scan.add(file, &place, limit);
+            scan.add(file, &place, &mut own_limit);
             Ok(())
         });
         own?;

@@ -227,6 +227,13 @@ impl<'a> Tar<'a> {
                 return Err(Error::check(format!("`{shown}` has `..` in its path")));
             }
             let named = files.contains_key(&path) || links.contains_key(&path);
+            // GNU tar writes such a link for a file that it is given twice.
+            if let unpack::Kind::HardLink(to) = &entry.kind
+                && files.contains_key(&path)
+                && plain(to, "") == path
+            {
+                return Ok(());
+            }
             if named && entry.kind != unpack::Kind::Directory {
                 let message = format!("`{shown}` is there twice: some tools take the first one");
                 return Err(Error::check(message).hint("make the archive again"));

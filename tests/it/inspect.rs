@@ -4,7 +4,10 @@
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{FileTypeExt as _, MetadataExt as _},
+    },
     path::Path,
     process::Command,
 };
@@ -118,7 +121,8 @@ pub(crate) fn on_disk(root: &Path) -> Told {
                 kind if kind.is_fifo() => ("pipe", 0),
                 _ => ("file", meta.len()),
             };
-            let name = format!("/{}", path.strip_prefix(root).unwrap().display());
+            let name = path.strip_prefix(root).unwrap().as_os_str().as_bytes();
+            let name = format!("/{}", longshore::unpack::escaped(name));
             let owner = format!("{}:{}", meta.uid(), meta.gid());
             let mode = format!("{:04o}", meta.mode() & 0o7777);
             found.insert(name, (kind.to_owned(), mode, owner, size));

@@ -56,5 +56,6 @@ mod usage;
 mod verify;
 mod verify_archive;
 mod verify_cli;
+mod verify_hidden;
 mod verify_image;
 mod verify_policy;

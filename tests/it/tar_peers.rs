@@ -83,7 +83,7 @@ impl<R: FnMut() -> usize> Random<R> {
         let name = self.name();
         match self.below(12) {
             0 | 1 => Entry::new(b'5', [&name[..], b"/"].concat()),
-            2 | 3 => Entry::link(b'2', name, self.name()),
+            2 | 3 => Entry::link(b'2', name, self.name()).mode(0o777),
             4 | 5 => Entry::link(b'1', name, self.name()),
             6 => Entry::new(*self.of(&[&b'3', &b'4', &b'6']), name)
                 .field(329, b"0000001\0")
@@ -268,6 +268,9 @@ fn list(program: &Path, args: &[&str], archive: &Path) -> Result<Vec<String>, St
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     // bsdtar warns of pax paths that are not UTF-8.
     let warning = |line: &str| line.contains("current locale") || line.contains("delayed");
+    // GNU tar complains of blank fields, and reads on.
+    let blank = |line: &str| line.contains("Blanks in header") || line.contains("Removing leading");
+    let warning = |line: &str| warning(line) || blank(line) || line.contains("Exiting with");
     match output.status.success() || errors.lines().all(warning) {
         true => Ok(String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()),
         false => Err(errors),
@@ -394,19 +397,24 @@ fn accepted_images_are_what_umoci_unpacks() {
             continue;
         };
         accepted += 1;
-        let files = serde_json::to_value(&image.files).unwrap();
+        let files = told(&serde_json::to_value(&image.files).unwrap());
         let out = layout.dir.with_file_name("out");
         let mut command = Command::new(&umoci);
         command.args(["unpack", "--image", &format!("{}:1", layout.dir.display())]).arg(&out);
         let output = command.output().unwrap();
-        let expected = if output.status.success() {
-            Ok(on_disk(&out.join("rootfs")))
-        } else {
-            Err(String::from_utf8_lossy(&output.stderr).into_owned())
-        };
-        let ours = Ok(told(&files));
-        if ours != expected {
-            different.push(format!("{number}: {ours:?}\n{expected:?}\n{:?}", image.layers));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        if !output.status.success() {
+            // umoci does not know global pax headers, which Docker ignores.
+            if !errors.contains("unknown typeflag '\\x67'") {
+                different.push(format!("{number}: {errors}"));
+            }
+            continue;
+        }
+        let unpacked = on_disk(&out.join("rootfs"));
+        let differs = |(path, _): &(&String, &_)| files.get(*path) != unpacked.get(*path);
+        let paths: Vec<_> = files.iter().chain(&unpacked).filter(differs).collect();
+        if !paths.is_empty() {
+            different.push(format!("{number}: {paths:?}\n{:?}", image.layers));
         }
     }
     eprintln!("{accepted} of {all} images accepted, {} unpacked otherwise", different.len());

@@ -113,8 +113,10 @@ fn names_are_bytes() {
     rejects(&[Entry::new(b'2', "l").bytes()], "is a link to a path of 0 bytes");
     rejects(&[file("")], "an entry has no path");
     rejects(&[file("a/.")], "is not a directory, by its type");
-    let error = read(&archive(&[long(b'L', b"a")])).unwrap_err();
-    assert!(error.contains("an extended header is its last entry"), "{error}");
+    for last in [long(b'L', b"a"), pax(b'x', &[("a", b"b")]), pax(b'g', &[("a", b"b")])] {
+        let error = read(&archive(&[file("a"), last])).unwrap_err();
+        assert!(error.contains("an extended header is its last entry"), "{error}");
+    }
 }
 
 #[test]
@@ -176,6 +178,7 @@ fn sizes_have_one_meaning() {
     {
         rejects(&[Entry::file("a", "x").field(124, size).bytes()], "field `size` is not a number");
     }
+    rejects(&[Entry::file("a", "").field(124, [0; 12]).bytes()], "the field `size` is blank");
     let negative = Entry::file("a", "x").field(124, [0xff; 12]).bytes();
     rejects(&[negative], "the field `size` is negative: -1");
     // As large as it says, and then the archive is truncated.

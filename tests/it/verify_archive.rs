@@ -253,7 +253,7 @@ fn bombs_are_refused() {
     }
     // Two entries of the directory that share their bytes.
     let good = program::amd64();
-    let files: [File<'_>; 2] = [("x", 0o755, &good), ("y", 0o755, &good)];
+    let files: [File<'_>; 2] = [("x", 0o755, &good), ("x", 0o755, &good)];
     let mut bytes = zip(&files, CompressionMethod::STORE);
     let second = memchr::memmem::rfind(&bytes, b"PK\x01\x02").unwrap();
     bytes[second + 42..second + 46].fill(0);

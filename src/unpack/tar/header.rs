@@ -74,6 +74,10 @@ impl Header {
                 .map_err(|_| Error::check(format!("the field `{name}` is too large: {value}")))
         };
         let kind = block[156];
+        // GNU tar does not take blanks for zero.
+        if !matches!(kind, b'1'..=b'6') && octal(field(124, 12)) == Some(None) {
+            return Err(Error::check("the field `size` is blank"));
+        }
         let device = match kind {
             b'3' | b'4' if format != Format::V7 => {
                 (small("devmajor", 329, 8)?, small("devminor", 337, 8)?)

@@ -94,11 +94,13 @@ struct Reader<'a> {
     pax: bool,
     /// Whether there was a header with a magic.
     magic: bool,
+    /// Whether the last header was a global one.
+    global: bool,
 }
 
 impl<'a> Reader<'a> {
     fn new(stream: &'a mut dyn Read) -> Self {
-        Reader { stream, offset: 0, pax: false, magic: false }
+        Reader { stream, offset: 0, pax: false, magic: false, global: false }
     }
 
     fn walk(&mut self, each: &mut dyn FnMut(&Entry, &mut dyn Read) -> Result<()>) -> Result<End> {
@@ -122,10 +124,11 @@ impl<'a> Reader<'a> {
                 return Err(at(Error::check("it has no magic, and others have one")));
             }
             self.magic |= header.format != Format::V7;
+            self.global = header.kind == b'g';
             if matches!(header.kind, b'x' | b'g' | b'L' | b'K') {
                 let content = self.extension(header.size).map_err(at)?;
                 self.extend(&mut extended, &header, &content).map_err(at)?;
-                if header.kind != b'g' {
+                if !self.global {
                     continue;
                 }
             }
@@ -133,7 +136,7 @@ impl<'a> Reader<'a> {
             if count > ENTRIES {
                 return Err(Error::check(format!("it has more than {ENTRIES} entries")));
             }
-            if header.kind == b'g' {
+            if self.global {
                 continue;
             }
             let extended = std::mem::take(&mut extended);
@@ -183,7 +186,7 @@ impl<'a> Reader<'a> {
     }
 
     fn end(&self, end: End, extended: &Extended) -> Result<End> {
-        if extended.is_empty() {
+        if extended.is_empty() && !self.global {
             return Ok(end);
         }
         Err(Error::check("it is truncated: an extended header is its last entry"))
