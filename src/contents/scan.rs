@@ -5,6 +5,7 @@ use std::{collections::HashSet, io::Read};
 use super::{
     Tree,
     image::{DAMAGED, Limit},
+    tree::DIRECTORY,
 };
 use crate::{
     error::{Error, Result},
@@ -205,10 +206,11 @@ fn file(entry: &Entry, layer: usize, limit: &mut Limit) -> Result<Option<File>> 
     Ok(Some(file))
 }
 
-/// The bytes of a file's names.
+/// The bytes that a file counts: its names, and the list of files in a directory.
 fn size(file: &File) -> usize {
+    let list = if file.kind == FileKind::Directory { DIRECTORY } else { 0 };
     let attributes = file.xattrs.keys().map(|name| name.len() + size_of::<Digest>());
-    file.path.len() + file.target.as_ref().map_or(0, String::len) + attributes.sum::<usize>()
+    list + file.path.len() + file.target.as_ref().map_or(0, String::len) + attributes.sum::<usize>()
 }
 
 fn kind(entry: &Entry) -> FileKind {

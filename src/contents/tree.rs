@@ -16,6 +16,9 @@ use crate::{
 /// Symbolic links that are followed on the way to one file; Linux follows as many.
 const LINKS: usize = 40;
 
+/// The bytes that the list of files in a directory counts.
+pub(super) const DIRECTORY: usize = 256;
+
 /// The most steps from one directory to the next of all paths together. An image with as many files
 /// as are read has 32 for each; links that lead through each other make more.
 const STEPS: usize = 1 << 23;
@@ -208,7 +211,7 @@ impl Tree {
                     "`{below}` is below `{path}`, which is a {kind}"
                 )));
             }
-            limit.take(path.len())?;
+            limit.take(path.len() + DIRECTORY)?;
             let file = directory(path, child.mtime, child.layer);
             Ok(Some(tree.insert(directory_of, name, file, None)))
         })?;
@@ -427,7 +430,7 @@ pub(super) mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let mut limit = Limit::new(3, 100);
+        let mut limit = Limit::new(3, 1000);
         let deep = layer(1, &["f /a/b/c/d/e"]);
         let error = Tree::default().add(&deep[0], &mut limit).unwrap_err();
         assert!(error.to_string().contains("more than"), "{error}");

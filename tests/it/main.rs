@@ -59,3 +59,4 @@ mod verify_cli;
 mod verify_hidden;
 mod verify_image;
 mod verify_policy;
+mod verify_unread;

@@ -54,7 +54,7 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     out.finish().unwrap()
 }
 
-fn zip(files: &[File<'_>], method: CompressionMethod) -> Vec<u8> {
+pub(crate) fn zip(files: &[File<'_>], method: CompressionMethod) -> Vec<u8> {
     let mut out = Vec::new();
     let mut zip = ZipArchiveWriter::new(&mut out);
     for (path, mode, content) in files {
@@ -264,6 +264,8 @@ fn bombs_are_refused() {
         let mut bytes = zip(&[("x", 0o755, &good)], CompressionMethod::STORE);
         let entry = memchr::memmem::rfind(&bytes, b"PK\x01\x02").unwrap();
         bytes[entry + place] |= value;
+        // The local header, whose fields are two bytes earlier.
+        bytes[place - 2] |= value;
         write(&dir.join("c.zip"), &bytes, 0o644);
         let text = check(&dir, &["c.zip"], 1);
         assert!(text.contains("`c.zip!x` refused") && text.contains(flag), "{text}");

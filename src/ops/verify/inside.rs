@@ -210,7 +210,7 @@ impl<'a> Inside<'a> {
         let skipped = self.skipped.drain(..).map(|(_, skipped)| skipped);
         let mut skipped: Vec<_> = skipped.collect();
         if self.unlisted > 0 {
-            let reason = format!("{} more files that are not programs", self.unlisted);
+            let reason = format!("{} {}", self.unlisted, verify::UNLISTED);
             skipped.push(NotChecked { path: self.name.to_owned(), reason });
         }
         skipped

@@ -27,7 +27,7 @@ use crate::{
         verify::{SCHEMA, Verification},
     },
     sys::{Context, clock, fs, registry},
-    verify::{Day, Policy, Settings, VerifiedArtifact},
+    verify::{self, Day, Policy, Settings, VerifiedArtifact},
 };
 use base::Base;
 use find::{Found, Job};
@@ -50,6 +50,9 @@ pub struct Request {
     pub levels: Vec<(String, Level)>,
     /// How programs are run, where they are.
     pub run: Option<Trial>,
+    /// Whether archives are rejected that are not read: those in archives, and those in other
+    /// formats.
+    pub deny_unchecked: bool,
     /// Whether facts are wanted beside verdicts.
     pub facts: bool,
     /// Whether digests of files are wanted.
@@ -107,7 +110,11 @@ pub fn verify(cx: &Context, request: &Request) -> Result<Verification> {
         all.checked.extend(outcome.checked);
         all.not_checked.extend(outcome.not_checked);
     }
-    let Outcome { checked, not_checked } = all;
+    let Outcome { mut checked, mut not_checked } = all;
+    if request.deny_unchecked {
+        let unread = not_checked.extract_if(.., |file| verify::may_hold_programs(&file.reason));
+        checked.extend(unread.map(|file| look::refused(&file.path, &file.reason)));
+    }
     let accepted = checked.iter().all(|checked| checked.verdict.accepted);
     Ok(Verification { schema: SCHEMA, accepted, checked, not_checked })
 }
