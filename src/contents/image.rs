@@ -37,7 +37,7 @@ impl Limit {
 
     /// The limit for one image.
     pub(super) fn image() -> Self {
-        Limit::new(ENTRIES, 32 << 20)
+        Limit::new(ENTRIES, 24 << 20)
     }
 
     /// Counts one more file.

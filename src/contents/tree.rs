@@ -17,7 +17,7 @@ use crate::{
 const LINKS: usize = 40;
 
 /// The bytes that the list of files in a directory counts.
-pub(super) const DIRECTORY: usize = 256;
+pub(super) const DIRECTORY: usize = 512;
 
 /// The most steps from one directory to the next of all paths together. An image with as many files
 /// as are read has 32 for each; links that lead through each other make more.
@@ -36,7 +36,7 @@ pub struct Tree {
 
 #[derive(Debug)]
 struct Node {
-    file: File,
+    file: Box<File>,
     /// The same for all names of one file: the number of the node that was its first.
     number: usize,
     /// The last layer that has it, or something below it.
@@ -47,7 +47,7 @@ struct Node {
 
 impl Default for Tree {
     fn default() -> Self {
-        let root = directory("/".to_owned(), 0, 0);
+        let root = Box::new(directory("/".to_owned(), 0, 0));
         Tree {
             nodes: vec![Node { file: root, number: 0, touched: 0, children: BTreeMap::new() }],
             has_root: false,
@@ -228,7 +228,7 @@ impl Tree {
             if file.kind != FileKind::Directory {
                 return Err(Error::check(format!("its root is a {}", file.kind)));
             }
-            self.nodes[0].file = file.clone();
+            *self.nodes[0].file = file.clone();
             self.has_root = true;
             return Ok(0);
         }
@@ -242,7 +242,7 @@ impl Tree {
             let linked = self.linked(file, target)?;
             let Node { file: content, number, .. } = &self.nodes[linked];
             let (number, content) = (*number, content.clone());
-            let file = File { path, layer: file.layer, ..content };
+            let file = File { path, layer: file.layer, ..*content };
             self.insert(directory, name, file, Some(number));
             return Ok(number);
         }
@@ -254,7 +254,7 @@ impl Tree {
                     && self.nodes[there].file.kind == FileKind::Directory =>
             {
                 self.nodes[there].touched = file.layer;
-                self.nodes[there].file = file;
+                *self.nodes[there].file = file;
                 self.nodes[there].number
             }
             _ => self.insert(directory, name, file, None),
@@ -286,6 +286,7 @@ impl Tree {
         let new = self.nodes.len();
         let number = number.unwrap_or(new);
         let touched = file.layer;
+        let file = Box::new(file);
         self.nodes.push(Node { file, number, touched, children: BTreeMap::new() });
         self.nodes[at].children.insert(name.to_owned(), new);
         new
@@ -313,7 +314,7 @@ impl Tree {
                     None => drop(first.insert(number, file.path.clone())),
                 }
             }
-            files.push(file);
+            files.push(*file);
         }
         files
     }
@@ -430,7 +431,7 @@ pub(super) mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let mut limit = Limit::new(3, 1000);
+        let mut limit = Limit::new(3, 4000);
         let deep = layer(1, &["f /a/b/c/d/e"]);
         let error = Tree::default().add(&deep[0], &mut limit).unwrap_err();
         assert!(error.to_string().contains("more than"), "{error}");
