@@ -247,7 +247,7 @@ fn headers_have_one_meaning() {
     reads(&[signed], &["f \\xe9 x"]);
     rejects(&[Entry::file("a", "x").field(148, b"000000\0 ").unchecked()], "checksum");
     for (at, name) in [(100, "mode"), (108, "uid"), (116, "gid")] {
-        let bad = Entry::file("a", "x").field(at, b"\0000755\0").bytes();
+        let bad = Entry::file("a", "x").field(at, b"\x00000755\0").bytes();
         rejects(&[bad], &format!("the field `{name}` is not a number: `\\x00000755\\x00`"));
     }
     for damaged in

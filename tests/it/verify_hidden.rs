@@ -48,6 +48,9 @@ fn same_as_umoci(layout: &Layout) {
     assert_eq!(files, on_disk(&out.join("rootfs")));
 }
 
+/// A name, the entries of each layer, and the path of a program in them that is rejected.
+type Case<'a> = (&'a str, &'a [&'a [Vec<u8>]], &'a str);
+
 #[test]
 fn layers_hide_nothing() {
     let text = |name: &str| Entry::file(name, "text").bytes();
@@ -55,7 +58,7 @@ fn layers_hide_nothing() {
     let link = |name: &str, to: &str| Entry::link(b'2', name, to).mode(0o777).bytes();
     let dir = |name: &str| Entry::new(b'5', name).bytes();
     let utf8 = |last: u8, content: &[u8]| Entry::file([b'p', last], content).bytes();
-    let cases: [(&str, &[&[Vec<u8>]], &str); 12] = [
+    let cases: [Case<'_>; 12] = [
         ("plain", &[&[bad("bin/evil")]], "/bin/evil"),
         ("utf8", &[&[utf8(0xfe, BAD)], &[utf8(0xff, b"text")]], "/p\\\\xfe"),
         ("link", &[&[link("a", "b"), bad("a/evil")], &[whiteout(".wh.a")]], "/a/evil"),

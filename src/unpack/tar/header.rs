@@ -195,8 +195,8 @@ mod tests {
             (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe", Some(-2)),
             (b"\xff\xff\xff\xff\xff\xff\xff\xfe", Some(-2)),
             // Python's `tarfile` stops at the NUL, Go's `archive/tar` skips it.
-            (b"\0000644\0", None),
-            (b"0644\0007\0", None),
+            (b"\x000644\0\0", None),
+            (b"0644\x0007\0", None),
             (b"0644 7 \0", None),
             (b"0o644\0\0\0", None),
             (b"-0000644", None),

@@ -41,7 +41,7 @@ pub(super) fn check(source: Source<'_>, directory: u64, files: &[Listed]) -> Res
     }
     ranges.sort_unstable_by_key(|range| (range.start, range.end));
     let mut end = 0;
-    for range in ranges.into_iter().chain([directory..directory]) {
+    for range in ranges.into_iter().chain(std::iter::once(directory..directory)) {
         if range.start < end {
             return Err(Error::check("two files in it have bytes in common, as bombs do"));
         }
