@@ -48,6 +48,7 @@ mod size_page;
 mod size_real;
 mod support;
 mod tags;
+mod tar_mutations;
 mod tar_peers;
 mod tar_reader;
 mod tidy;
