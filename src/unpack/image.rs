@@ -154,34 +154,31 @@ pub fn images(store: &dyn Store) -> Result<Images> {
 }
 
 impl Images {
-    /// Adds what `docker save` wrote beside a layout; it is usually the same image.
+    /// Adds what `docker save` wrote beside a layout, unless it is an image of the layout.
     fn add_saved(&mut self, saved: Images) {
         self.files.extend(saved.files);
-        let first = self.sets.len();
-        self.sets.extend(saved.sets);
         let layers = |image: &Image| {
             image.layers.iter().map(|layer| (layer.path.clone(), layer.diff_id)).collect::<Vec<_>>()
         };
-        for mut image in saved.images {
-            let same = |known: &&Image| {
-                known.config.1 == image.config.1 && layers(known) == layers(&image)
-            };
-            match self.images.iter().find(same).map(|known| known.set) {
-                Some(set) => {
-                    let names = self.sets.get(first + image.set).map(|set| set.names.clone());
-                    if let Some(set) = self.sets.get_mut(set) {
-                        add_names(set, names.unwrap_or_default().iter());
-                    }
-                }
-                None => {
-                    image.set += first;
-                    self.images.push(image);
-                }
+        let is_known = |known: &[Image], image: &Image| {
+            let same =
+                |known: &Image| known.config.1 == image.config.1 && layers(known) == layers(image);
+            known.iter().any(same)
+        };
+        let first = self.images.len();
+        for (at, set) in saved.sets.into_iter().enumerate() {
+            let number = self.sets.len();
+            let known = self.images.get(..first).unwrap_or_default();
+            let of_set = saved.images.iter().filter(|image| image.set == at);
+            let new = of_set.filter(|image| !is_known(known, image)).cloned();
+            let new: Vec<_> = new.map(|image| Image { set: number, ..image }).collect();
+            let broken = saved.broken.iter().filter(|broken| broken.set == at).cloned();
+            let broken: Vec<_> = broken.map(|broken| Told { set: number, ..broken }).collect();
+            if !new.is_empty() || !broken.is_empty() {
+                self.sets.push(set);
+                self.images.extend(new);
+                self.broken.extend(broken);
             }
-        }
-        for mut broken in saved.broken {
-            broken.set += first;
-            self.broken.push(broken);
         }
     }
 }

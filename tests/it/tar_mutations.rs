@@ -69,7 +69,7 @@ fn no_mutation_panics_or_reads_more_than_there_is() {
                 _ => bytes[random() % bytes.len()],
             };
             // Most blocks are headers.
-            if random() % 8 != 0 {
+            if !random().is_multiple_of(8) {
                 fix(&mut changed, at - at % 512);
             }
         }
