@@ -93,7 +93,7 @@ impl Error {
     /// The line that says what to do. A later hint replaces an earlier one.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.0.hint = Some(hint.into());
+        self.0.hint = Some(printable(&hint.into()));
         self
     }
 
@@ -141,14 +141,30 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)?;
+        f.write_str(&printable(&self.0.message))?;
         let mut source = self.0.source.as_deref().map(|e| e as &dyn std::error::Error);
         while let Some(error) = source {
-            write!(f, ": {error}")?;
+            write!(f, ": {}", printable(&error.to_string()))?;
             source = error.source();
         }
         Ok(())
     }
+}
+
+/// Text for a terminal. Messages hold bytes of files, also those of other crates: control
+/// characters, and those that change the direction of text, are escaped.
+fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for char in text.chars() {
+        let direction = matches!(char, '\u{61c}' | '\u{200e}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if direction || char.is_control() && !matches!(char, '\n' | '\t') {
+            shown.extend(char.escape_default());
+        } else {
+            shown.push(char);
+        }
+    }
+    shown
 }
 
 impl fmt::Debug for Error {
@@ -167,3 +183,16 @@ impl fmt::Debug for Error {
 // The chain is already part of `Display`, so `source` stays empty: printers that walk it would say
 // everything twice.
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped() {
+        let source = std::io::Error::other("\u{9b}2K");
+        let error = Error::check("`\u{1b}]0;x\u{7}` \u{202e}").because(source).hint("\r\u{1b}");
+        let text = format!("{error:?}");
+        assert_eq!(text, "`\\u{1b}]0;x\\u{7}` \\u{202e}: \\u{9b}2K\nhint: \\r\\u{1b}");
+    }
+}

@@ -41,7 +41,7 @@ fuzz_target!(|bytes: &[u8]| {
         if let Ok(whole) = contents::read(&files, found, &mut Limit::default()) {
             assert!(contents::platform(&whole, &whole, true).equal);
         }
-        let _ = image::files(&files, found, &mut |_, content| {
+        let _ = contents::scan(&files, found, &mut Limit::default(), &mut |_, content| {
             let _ = std::io::copy(&mut content.take(1 << 16), &mut std::io::sink());
             Ok(())
         });

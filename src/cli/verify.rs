@@ -52,6 +52,9 @@ pub(super) struct VerifyArgs {
     /// Do not look with this lint; repeatable
     #[arg(long, value_name = "LINT", help_heading = LINTS)]
     allow: Vec<String>,
+    /// Reject archives that are not read: those within archives, and in formats such as bzip2
+    #[arg(long, help_heading = LINTS)]
+    deny_unchecked: bool,
     /// Say what this lint means, how it is detected and what cannot be known; `all` for every lint
     #[arg(long, value_name = "LINT", help_heading = LINTS, conflicts_with = "paths")]
     explain: Option<String>,
@@ -141,6 +144,7 @@ pub(super) fn run(cx: &Context, args: &VerifyArgs) -> Result<Status> {
             }),
             levels: args.levels()?,
             facts: args.facts,
+            deny_unchecked: args.deny_unchecked,
             digests: args.message_format == Form::Json,
             signature: ops::verify::Signature {
                 keys: args.signature.clone(),

@@ -3,10 +3,12 @@
 
 mod difference;
 mod image;
+mod scan;
 mod text;
 mod tree;
 
 pub use difference::{annotations, platform};
 pub use image::{DAMAGED, Limit, read};
+pub use scan::{Fault, Item, Scan, scan};
 pub use text::{difference, inspection};
 pub use tree::Tree;

@@ -3,17 +3,25 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
 };
 
-use super::image::{Limit, PATH};
+use super::image::Limit;
 use crate::{
     error::{Error, Result},
     schema::image::{File, FileKind, Mode},
+    unpack::PATH,
 };
 
 /// Symbolic links that are followed on the way to one file; Linux follows as many.
 const LINKS: usize = 40;
+
+/// The bytes that the list of files in a directory counts.
+pub(super) const DIRECTORY: usize = 512;
+
+/// The most steps from one directory to the next of all paths together. An image with as many files
+/// as are read has 32 for each; links that lead through each other make more.
+const STEPS: usize = 1 << 23;
 
 /// What a container sees: every file by its path.
 #[derive(Debug)]
@@ -22,23 +30,28 @@ pub struct Tree {
     nodes: Vec<Node>,
     /// Whether a layer has the root itself.
     has_root: bool,
+    /// How many more steps may be made.
+    steps: usize,
 }
 
 #[derive(Debug)]
 struct Node {
-    file: File,
+    file: Box<File>,
     /// The same for all names of one file: the number of the node that was its first.
     number: usize,
+    /// The last layer that has it, or something below it.
+    touched: usize,
     /// The nodes of what is in a directory.
     children: BTreeMap<String, usize>,
 }
 
 impl Default for Tree {
     fn default() -> Self {
-        let root = directory("/".to_owned(), 0, 0);
+        let root = Box::new(directory("/".to_owned(), 0, 0));
         Tree {
-            nodes: vec![Node { file: root, number: 0, children: BTreeMap::new() }],
+            nodes: vec![Node { file: root, number: 0, touched: 0, children: BTreeMap::new() }],
             has_root: false,
+            steps: STEPS,
         }
     }
 }
@@ -70,47 +83,80 @@ fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
 
+/// Setuid and setgid of a file, and a bit for capabilities.
+fn privileges(file: &File) -> u32 {
+    let capabilities = file.xattrs.contains_key("security.capability");
+    (file.mode.0 & 0o6000) | u32::from(capabilities)
+}
+
 impl Tree {
-    /// Puts a layer on top. Its whiteouts take away what lower layers have, and never what is in
-    /// the layer itself.
+    /// Applies the next entry of a layer; the number of its file, or `None` for a whiteout. A
+    /// whiteout removes what lower layers have, and never what is in its own layer.
     ///
     /// # Errors
-    /// No engine could unpack it: something is below what is no directory, links lead in circles, a
-    /// hard link leads to nothing, or `limit` is reached.
-    pub fn add_layer(&mut self, layer: &[File], limit: &mut Limit) -> Result<()> {
-        for file in layer {
-            match file.kind {
-                FileKind::Whiteout => {
-                    let (directory, name) = split(&file.path);
-                    if let Some(at) = self.follow(directory)? {
-                        self.nodes[at].children.remove(name);
-                    }
+    /// No engine could unpack it: something is below what is not a directory, links lead in circles,
+    /// a hard link leads to nothing, or `limit` is reached.
+    pub fn add(&mut self, file: &File, limit: &mut Limit) -> Result<Option<usize>> {
+        match file.kind {
+            FileKind::Whiteout => {
+                let (directory, name) = split(&file.path);
+                if let Some(at) = self.follow(directory)? {
+                    self.remove(at, name, file.layer);
                 }
-                FileKind::OpaqueWhiteout => {
-                    if let Some(at) = self.follow(&file.path)? {
-                        self.nodes[at].children.clear();
-                    }
+                Ok(None)
+            }
+            FileKind::OpaqueWhiteout => {
+                if let Some(at) = self.follow(&file.path)? {
+                    let names: Vec<_> = self.nodes[at].children.keys().cloned().collect();
+                    names.iter().for_each(|name| self.remove(at, name, file.layer));
                 }
-                _ => {}
+                Ok(None)
+            }
+            _ => self.place(file, limit).map(Some),
+        }
+    }
+
+    /// Removes what lower layers than `layer` have at `name` and below.
+    fn remove(&mut self, directory: usize, name: &str, layer: usize) {
+        let mut open = vec![(directory, name.to_owned())];
+        while let Some((directory, name)) = open.pop() {
+            let Some(&child) = self.nodes[directory].children.get(&name) else { continue };
+            if self.nodes[child].touched == layer {
+                let names = self.nodes[child].children.keys();
+                open.extend(names.map(|name| (child, name.clone())));
+            } else {
+                self.nodes[directory].children.remove(&name);
             }
         }
-        let is_whiteout =
-            |file: &&File| matches!(file.kind, FileKind::Whiteout | FileKind::OpaqueWhiteout);
-        layer.iter().filter(|file| !is_whiteout(file)).try_for_each(|file| self.add(file, limit))
+    }
+
+    /// The numbers of all files that are in the tree.
+    pub(super) fn inodes(&self) -> HashSet<usize> {
+        let mut open = vec![0];
+        let mut found = HashSet::new();
+        while let Some(at) = open.pop() {
+            found.insert(self.nodes[at].number);
+            open.extend(self.nodes[at].children.values());
+        }
+        found
     }
 
     /// The directory at `path`, with every symbolic link followed.
     fn follow(&mut self, path: &str) -> Result<Option<usize>> {
-        self.walk(path, &mut |_, _, _| Ok(None))
+        let way = self.walk(path, &mut |_, _, _| Ok(None))?;
+        Ok(way.and_then(|way| way.last().copied()))
     }
 
-    /// As [`Tree::follow`], with `missing` where the way would end.
-    fn walk(&mut self, path: &str, missing: &mut Missing<'_>) -> Result<Option<usize>> {
+    /// The directories from the root to `path`, with `missing` where one is not there.
+    fn walk(&mut self, path: &str, missing: &mut Missing<'_>) -> Result<Option<Vec<usize>>> {
         let mut way = vec![0];
         let mut rest: Vec<Cow<'_, str>> = path.rsplit('/').map(Cow::Borrowed).collect();
         let mut links = 0;
         while let Some(part) = rest.pop() {
             let here = way.last().copied().unwrap_or(0);
+            self.steps = self.steps.checked_sub(1).ok_or_else(|| {
+                Error::check(format!("its paths lead through more than {STEPS} directories"))
+            })?;
             match &*part {
                 "" | "." => continue,
                 ".." => {
@@ -141,7 +187,7 @@ impl Tree {
                 },
             }
         }
-        Ok(way.last().copied())
+        Ok(Some(way))
     }
 
     /// The path of what is called `name` in a directory.
@@ -165,50 +211,54 @@ impl Tree {
                     "`{below}` is below `{path}`, which is a {kind}"
                 )));
             }
-            limit.take(path.len())?;
+            limit.take(path.len() + DIRECTORY)?;
             let file = directory(path, child.mtime, child.layer);
             Ok(Some(tree.insert(directory_of, name, file, None)))
         })?;
-        Ok(made.unwrap_or(0))
+        let way = made.unwrap_or_default();
+        for &at in &way {
+            self.nodes[at].touched = child.layer;
+        }
+        Ok(way.last().copied().unwrap_or(0))
     }
 
-    fn add(&mut self, file: &File, limit: &mut Limit) -> Result<()> {
+    /// Puts a file into the tree; its number.
+    fn place(&mut self, file: &File, limit: &mut Limit) -> Result<usize> {
         if file.path == "/" {
             if file.kind != FileKind::Directory {
                 return Err(Error::check(format!("its root is a {}", file.kind)));
             }
-            self.nodes[0].file = file.clone();
+            *self.nodes[0].file = file.clone();
             self.has_root = true;
-            return Ok(());
+            return Ok(0);
         }
         let (directory, name) = split(&file.path);
         let directory = self.make(directory, file, limit)?;
         let path = self.path(directory, name)?;
         let there = self.nodes[directory].children.get(name).copied();
         if let (FileKind::HardLink, Some(target)) = (file.kind, &file.target) {
+            // Engines remove what is there first, which may be the target, or hold it.
+            self.nodes[directory].children.remove(name);
             let linked = self.linked(file, target)?;
-            if there != Some(linked) {
-                let Node { file: content, number, .. } = &self.nodes[linked];
-                let (number, content) = (*number, content.clone());
-                let file = File { path, layer: file.layer, ..content };
-                self.insert(directory, name, file, Some(number));
-            }
-            return Ok(());
+            let Node { file: content, number, .. } = &self.nodes[linked];
+            let (number, content) = (*number, content.clone());
+            let file = File { path, layer: file.layer, ..*content };
+            self.insert(directory, name, file, Some(number));
+            return Ok(number);
         }
         let file = File { path, ..file.clone() };
-        match there {
+        Ok(match there {
             // A directory keeps what is in it.
             Some(there)
                 if file.kind == FileKind::Directory
                     && self.nodes[there].file.kind == FileKind::Directory =>
             {
-                self.nodes[there].file = file;
+                self.nodes[there].touched = file.layer;
+                *self.nodes[there].file = file;
+                self.nodes[there].number
             }
-            _ => {
-                self.insert(directory, name, file, None);
-            }
-        }
-        Ok(())
+            _ => self.insert(directory, name, file, None),
+        })
     }
 
     /// What a hard link is another name of.
@@ -217,7 +267,13 @@ impl Tree {
         let directory = self.follow(directory)?;
         let found = directory.and_then(|at| self.nodes[at].children.get(name).copied());
         let why = match found {
-            Some(found) if self.nodes[found].file.kind != FileKind::Directory => return Ok(found),
+            Some(found) if self.nodes[found].file.kind != FileKind::Directory => {
+                let added = privileges(file) & !privileges(&self.nodes[found].file);
+                if added == 0 {
+                    return Ok(found);
+                }
+                "without its setuid, setgid or capabilities: engines differ in what they set"
+            }
             Some(_) => "a directory",
             None => "not there",
         };
@@ -229,7 +285,9 @@ impl Tree {
     fn insert(&mut self, at: usize, name: &str, file: File, number: Option<usize>) -> usize {
         let new = self.nodes.len();
         let number = number.unwrap_or(new);
-        self.nodes.push(Node { file, number, children: BTreeMap::new() });
+        let touched = file.layer;
+        let file = Box::new(file);
+        self.nodes.push(Node { file, number, touched, children: BTreeMap::new() });
         self.nodes[at].children.insert(name.to_owned(), new);
         new
     }
@@ -242,7 +300,7 @@ impl Tree {
         let mut files = Vec::new();
         let mut open = vec![0];
         while let Some(at) = open.pop() {
-            let Some(Node { mut file, number, children }) = nodes[at].take() else { continue };
+            let Some(Node { mut file, number, children, .. }) = nodes[at].take() else { continue };
             open.extend(children.into_values().rev());
             if at == 0 && !self.has_root {
                 continue;
@@ -256,7 +314,7 @@ impl Tree {
                     None => drop(first.insert(number, file.path.clone())),
                 }
             }
-            files.push(file);
+            files.push(*file);
         }
         files
     }
@@ -300,7 +358,9 @@ pub(super) mod tests {
         let mut tree = Tree::default();
         let mut limit = Limit::default();
         for (at, lines) in layers.iter().enumerate() {
-            tree.add_layer(&layer(at + 1, lines), &mut limit)?;
+            for file in layer(at + 1, lines) {
+                tree.add(&file, &mut limit)?;
+            }
         }
         let word = |kind| match kind {
             FileKind::Directory => "d",
@@ -362,7 +422,7 @@ pub(super) mod tests {
         assert_eq!(one, other);
         // What is left of two names is a file.
         assert_eq!(merged(&[&["f /a", "h /b /a"], &["w /a"]]).unwrap(), ["1f /b"]);
-        for (target, why) in [("/none", "not there"), ("/d", "a directory")] {
+        for (target, why) in [("/none", "not there"), ("/d", "a directory"), ("/a", "not there")] {
             let link = format!("h /a {target}");
             let error = merged(&[&["d /d", &link]]).unwrap_err();
             assert!(error.to_string().ends_with(why), "{error}");
@@ -371,9 +431,9 @@ pub(super) mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let mut limit = Limit { entries: 3, text: 100 };
+        let mut limit = Limit::new(3, 4000);
         let deep = layer(1, &["f /a/b/c/d/e"]);
-        let error = Tree::default().add_layer(&deep, &mut limit).unwrap_err();
+        let error = Tree::default().add(&deep[0], &mut limit).unwrap_err();
         assert!(error.to_string().contains("more than"), "{error}");
     }
 }

@@ -84,7 +84,7 @@ pub(super) fn open_path<T>(
                 return Err(none("what is compressed in it is no tar archive"));
             }
             let mut stream = Cursor::new(&start).chain(stream);
-            spool.insert(Spool::new(&mut stream).map_err(unread)?).file()
+            spool.insert(spooled(&mut stream, file.size()).map_err(unread)?).file()
         }
     };
     if !unpack::is_tar(&start) {
@@ -210,6 +210,30 @@ pub(super) fn is_called(set: &Set, name: &str) -> bool {
     set.names.iter().any(|own| own == name || tag(own)) || digest.as_deref() == Some(name)
 }
 
+/// The most bytes of the names in an archive of images.
+const NAMES: usize = 32 << 20;
+
+/// What a compressed archive of images may become in a temporary file: so many bytes, and so many
+/// times its size.
+const SPOOL: u64 = 64 << 20;
+const SPOOL_TIMES: u64 = 20;
+
+/// Unpacks a compressed archive of images, of `size` bytes, to a temporary file.
+///
+/// # Errors
+/// It unpacks to too much, or cannot be read or written.
+pub(super) fn spooled(stream: &mut dyn Read, size: u64) -> Result<Spool> {
+    let most = size.saturating_mul(SPOOL_TIMES).saturating_add(SPOOL);
+    let spool = Spool::new(&mut stream.take(most.saturating_add(1)))?;
+    if spool.file().size() > most {
+        let message = format!("it unpacks to more than {most} bytes");
+        let hint = "decompress the archive first: an image is read in its compressed archive up to \
+                    20 times its size";
+        return Err(Error::check(message).hint(hint));
+    }
+    Ok(spool)
+}
+
 /// Links that are followed from one name to another.
 const LINKS: usize = 8;
 
@@ -240,13 +264,38 @@ pub(super) struct Tar<'a> {
 }
 
 impl<'a> Tar<'a> {
-    /// Reads where its files are.
+    /// Reads the positions of the files in it.
+    ///
+    /// # Errors
+    /// The archive is damaged, or its names are ambiguous: of two files with one name, some tools
+    /// take the first and some the last.
     pub(super) fn read(file: &'a OpenFile) -> Result<Self> {
         let mut tar = Tar { file, files: HashMap::new(), links: HashMap::new() };
         let (files, links) = (&mut tar.files, &mut tar.links);
+        let mut names = NAMES;
         let size = file.size();
         unpack::tar(&mut file.reader(0..size), &mut |entry, content| {
             let path = plain(&entry.path, "");
+            let shown = entry.path.escape_debug();
+            let left = names.checked_sub(path.len());
+            names = left.ok_or_else(|| {
+                Error::check(format!("the names of its files take more than {NAMES} bytes"))
+            })?;
+            if entry.path.split('/').any(|part| part == "..") {
+                return Err(Error::check(format!("`{shown}` has `..` in its path")));
+            }
+            let named = files.contains_key(&path) || links.contains_key(&path);
+            // GNU tar writes such a link for a file that it is given twice.
+            if let unpack::Kind::HardLink(to) = &entry.kind
+                && files.contains_key(&path)
+                && plain(to, "") == path
+            {
+                return Ok(());
+            }
+            if named && entry.kind != unpack::Kind::Directory {
+                let message = format!("`{shown}` is there twice: some tools take the first one");
+                return Err(Error::check(message).hint("make the archive again"));
+            }
             match (&entry.kind, entry.start) {
                 (unpack::Kind::File, Some(start)) => {
                     let len = std::io::copy(content, &mut std::io::sink());
@@ -263,11 +312,6 @@ impl<'a> Tar<'a> {
             Ok(())
         })?;
         Ok(tar)
-    }
-
-    /// All of it.
-    pub(super) fn reader(&self) -> impl Read + '_ {
-        self.file.reader(0..self.file.size())
     }
 }
 
@@ -288,7 +332,7 @@ impl Store for Tar<'_> {
 }
 
 /// The path from the top, without `.` and `..`, of one that is followed from `directory`.
-fn plain(path: &str, directory: &str) -> String {
+pub(super) fn plain(path: &str, directory: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in directory.split('/').chain(path.split('/')) {
         match part {

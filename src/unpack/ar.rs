@@ -42,7 +42,7 @@ pub fn deb(
             Error::check(format!("the member `{name}` of the `.deb` has the size `{size}`"))
         })?;
         let mut member = (&mut archive).take(size);
-        if !name.starts_with("data.tar") {
+        if !is_data(&name) {
             io::copy(&mut member, &mut io::sink()).map_err(broken)?;
             // Members begin at even places.
             io::copy(&mut (&mut archive).take(size % 2), &mut io::sink()).map_err(broken)?;
@@ -53,8 +53,23 @@ pub fn deb(
         let packing = Packing::of(&start);
         let whole = io::Cursor::new(start).chain(member);
         let mut stream = unpack(whole, packing, &Budget::default())?;
-        return tar::read_strictly(&mut stream, each);
+        tar::read_strictly(&mut stream, each)?;
+        drop(stream);
+        // dpkg ignores what follows; other tools unpack it.
+        let mut rest = [0; 2];
+        let count = archive.take(2).read(&mut rest).map_err(broken)?;
+        if rest.get(..count).is_some_and(|rest| !matches!(rest, [] | [b'\n'])) {
+            return Err(Error::check("the `.deb` has a member behind `data.tar`"));
+        }
+        return Ok(());
     }
+}
+
+/// Whether this is the name of the member that is installed. Some writers of ar archives end names
+/// with a slash.
+fn is_data(name: &str) -> bool {
+    let name = name.trim_end_matches('/');
+    ["data.tar", "data.tar.gz", "data.tar.xz", "data.tar.zst"].contains(&name)
 }
 
 #[cfg(test)]

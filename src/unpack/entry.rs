@@ -4,10 +4,44 @@ use std::collections::BTreeMap;
 
 use crate::oci::Digest;
 
+/// The longest path, and the longest target of a link, in bytes: Linux' `PATH_MAX`.
+pub const PATH: usize = 4096;
+
+/// The deepest path, in directories.
+pub const DEPTH: usize = 256;
+
+/// A name as text. Bytes that are not UTF-8 are written `\xNN`, so that two names never become one:
+/// a backslash that could begin such an escape is written `\x5c`.
+pub fn escaped(name: &[u8]) -> String {
+    let mut text = String::with_capacity(name.len());
+    for chunk in name.utf8_chunks() {
+        let valid = chunk.valid();
+        for (at, char) in valid.char_indices() {
+            if char == '\\' && valid.get(at..).is_some_and(begins_escape) {
+                text.push_str("\\x5c");
+            } else {
+                text.push(char);
+            }
+        }
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
+/// Whether `text` begins with what [`escaped`] writes for one byte.
+fn begins_escape(text: &str) -> bool {
+    let digits = text.strip_prefix("\\x").and_then(|rest| rest.get(..2));
+    let lower = |digits: &&str| digits.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
+    let byte = digits.filter(lower).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+    byte.is_some_and(|byte| byte >= 0x80 || byte == b'\\')
+}
+
 /// What an archive says of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its path, as it is in the archive but for bytes that are no UTF-8.
+    /// Its path in the archive, as [`escaped`] writes it.
     pub path: String,
     /// What it is.
     pub kind: Kind,
@@ -118,6 +152,22 @@ fn leaves(path: &str, mut depth: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_stay_different() {
+        for (name, text) in [
+            (&b"bin/p"[..], "bin/p"),
+            ("bin/\u{e9}".as_bytes(), "bin/\u{e9}"),
+            (b"bin/p\xfe", "bin/p\\xfe"),
+            (b"bin/p\xff", "bin/p\\xff"),
+            (b"bin/p\\xfe", "bin/p\\x5cxfe"),
+            (b"bin/p\\x5cxfe", "bin/p\\x5cx5cxfe"),
+            (b"a\\xfg\\", "a\\xfg\\"),
+            (b"\\\xc3", "\\\\xc3"),
+        ] {
+            assert_eq!(escaped(name), text);
+        }
+    }
 
     #[test]
     fn what_leads_outside_is_told() {

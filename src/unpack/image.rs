@@ -2,18 +2,21 @@
 //! specification 1.1, image-layout.md) and in what `docker save` writes. Every blob is held against
 //! the digest that names it.
 
-use std::{collections::BTreeMap, io::Read};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Read,
+};
 
 use serde::Deserialize;
 
-pub use super::layers::{Fault, OPAQUE, WHITEOUT, WasRead, files, read};
+pub use super::layers::{OPAQUE, WHITEOUT, WasRead, read};
 use crate::{
     error::{Error, Result},
     oci::{
         Config, Descriptor, Digest, Document, Index, Manifest, MediaType, Platform,
         archive::DOCKER_MANIFEST,
         document::Model,
-        layout::{IMAGE_NAME, INDEX, REF_NAME, blob_path},
+        layout::{IMAGE_NAME, REF_NAME, blob_path},
     },
 };
 
@@ -30,8 +33,8 @@ const MANIFESTS: usize = 1024;
 /// The largest configuration or manifest (OCI distribution specification 1.1, "Pushing Manifests").
 const DOCUMENT: u64 = 4 << 20;
 
-/// The file that marks a layout.
-pub use crate::oci::layout::MARK;
+/// The file that marks a layout, and its index.
+pub use crate::oci::layout::{INDEX, MARK};
 
 /// The files that an image is stored in.
 pub trait Store {
@@ -55,6 +58,8 @@ pub struct Images {
     pub top: Vec<Digest>,
     /// What names stand for: what a layout's `index.json` points at, each once, or what was saved.
     pub sets: Vec<Set>,
+    /// The paths of all files of the store that these are made of.
+    pub files: BTreeSet<String>,
 }
 
 /// What there is to say of a part of a store.
@@ -124,12 +129,21 @@ pub struct Layer {
 pub fn images(store: &dyn Store) -> Result<Images> {
     let mut found = Images::default();
     let missing = || Error::check(format!("`{INDEX}` is missing"));
-    if store.open(MARK.0)?.is_some() {
+    let marked = store.open(MARK.0)?.is_some();
+    let saved = small(store, DOCKER_MANIFEST)?;
+    if marked || has_index(store)? {
+        found.files.extend([MARK.0, INDEX].map(str::to_owned));
         let bytes = small(store, INDEX)?.ok_or_else(missing)?;
         let index = Document::<Index>::parse(bytes)?;
         found.top = index.manifests.iter().map(|manifest| manifest.digest).collect();
         Layout { store, found: &mut found, left: MANIFESTS, bytes: DOCUMENTS, set: 0 }.top(&index);
-    } else if let Some(bytes) = small(store, DOCKER_MANIFEST)? {
+        // Tools that load what `docker save` writes read the other file.
+        if let Some(bytes) = saved.filter(|bytes| is_saved(bytes)) {
+            let mut second = Images::default();
+            docker(store, &bytes, &mut second)?;
+            found.add_saved(second);
+        }
+    } else if let Some(bytes) = saved {
         docker(store, &bytes, &mut found)?;
     } else {
         let message = format!("it has neither `{}` nor `{DOCKER_MANIFEST}`", MARK.0);
@@ -139,18 +153,57 @@ pub fn images(store: &dyn Store) -> Result<Images> {
     Ok(found)
 }
 
-/// Whether the store is said to hold images: by the mark of a layout, or by what `docker save`
-/// writes. Other archives have a `manifest.json`, too.
+impl Images {
+    /// Adds what `docker save` wrote beside a layout, unless it is an image of the layout.
+    fn add_saved(&mut self, saved: Images) {
+        self.files.extend(saved.files);
+        let layers = |image: &Image| {
+            image.layers.iter().map(|layer| (layer.path.clone(), layer.diff_id)).collect::<Vec<_>>()
+        };
+        let is_known = |known: &[Image], image: &Image| {
+            let same =
+                |known: &Image| known.config.1 == image.config.1 && layers(known) == layers(image);
+            known.iter().any(same)
+        };
+        let first = self.images.len();
+        for (at, set) in saved.sets.into_iter().enumerate() {
+            let number = self.sets.len();
+            let known = self.images.get(..first).unwrap_or_default();
+            let of_set = saved.images.iter().filter(|image| image.set == at);
+            let new = of_set.filter(|image| !is_known(known, image)).cloned();
+            let new: Vec<_> = new.map(|image| Image { set: number, ..image }).collect();
+            let broken = saved.broken.iter().filter(|broken| broken.set == at).cloned();
+            let broken: Vec<_> = broken.map(|broken| Told { set: number, ..broken }).collect();
+            if !new.is_empty() || !broken.is_empty() {
+                self.sets.push(set);
+                self.images.extend(new);
+                self.broken.extend(broken);
+            }
+        }
+    }
+}
+
+/// Whether there is an index of images. Not all tools ask for the mark of a layout.
+fn has_index(store: &dyn Store) -> Result<bool> {
+    let index = small(store, INDEX)?.and_then(|bytes| Document::<Index>::parse(bytes).ok());
+    Ok(index.is_some_and(|index| !index.manifests.is_empty()))
+}
+
+/// Whether these bytes list the images that `docker save` wrote.
+fn is_saved(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<Vec<Saved>>(bytes).is_ok_and(|saved| !saved.is_empty())
+}
+
+/// Whether the store holds images: by the mark of a layout, an index of images, or what `docker
+/// save` writes. Other archives have a `manifest.json`, too.
 ///
 /// # Errors
-/// The files that say so cannot be read.
+/// The files that decide cannot be read.
 pub fn is_image(store: &dyn Store) -> Result<bool> {
-    if store.open(MARK.0)?.is_some() {
+    if store.open(MARK.0)?.is_some() || has_index(store)? {
         return Ok(true);
     }
-    let manifest = small(store, DOCKER_MANIFEST)?;
-    let saved = manifest.and_then(|bytes| serde_json::from_slice::<Vec<Saved>>(&bytes).ok());
-    Ok(saved.is_some_and(|saved| !saved.is_empty()))
+    Ok(small(store, DOCKER_MANIFEST)?.is_some_and(|bytes| is_saved(&bytes)))
 }
 
 /// Tells images of one platform apart.
@@ -213,6 +266,7 @@ fn less(room: u64, bytes: u64) -> Result<u64> {
 impl Layout<'_> {
     fn document<T: Model>(&mut self, descriptor: &Descriptor) -> Result<Document<T>> {
         self.bytes = less(self.bytes, descriptor.size)?;
+        self.found.files.insert(blob_path(descriptor.digest));
         document(self.store, descriptor)
     }
 
@@ -314,6 +368,7 @@ impl Layout<'_> {
             let (has, said) = (manifest.layers.len(), diff_ids.len());
             return Err(Error::check(format!("it has {has} layers, and its configuration {said}")));
         }
+        self.found.files.extend(manifest.layers.iter().map(|layer| blob_path(layer.digest)));
         let layers = manifest.layers.iter().zip(diff_ids).map(|(layer, diff_id)| Layer {
             path: blob_path(layer.digest),
             blob: Some((layer.digest, layer.size)),
@@ -377,7 +432,10 @@ fn docker(store: &dyn Store, manifest: &[u8], found: &mut Images) -> Result<()> 
         return Err(Error::check(format!("it has more than {MANIFESTS} images")));
     }
     let mut bytes = DOCUMENTS;
+    found.files.insert(DOCKER_MANIFEST.to_owned());
     for saved in saved {
+        found.files.insert(saved.config.clone());
+        found.files.extend(saved.layers.iter().cloned());
         let name = saved.repo_tags.iter().flatten().next().unwrap_or(&saved.config).clone();
         let mut own = Set { names: Vec::new(), descriptor: None, annotations: BTreeMap::new() };
         add_names(&mut own, saved.repo_tags.iter().flatten());

@@ -14,7 +14,7 @@ mod zip;
 
 pub use about::about;
 pub use ar::{deb, is_deb};
-pub use entry::{Device, Entry, Kind, Stat};
+pub use entry::{DEPTH, Device, Entry, Kind, PATH, Stat, escaped};
 pub use gauge::{Budget, MOST, TIMES};
 pub use layers::absolute;
 pub use library::library_symbols;

@@ -1,23 +1,39 @@
 //! What a file is that is not to be judged.
 
-use crate::foreign;
+use crate::{foreign, unpack::is_tar};
 
-/// Why nothing is said of a file in a directory, from its first bytes, 20 at least where it has
+/// The formats that are not programs: how a file begins, what it is, and whether it may hold programs
+/// that are not read.
+const FORMATS: [(&[u8], &str, bool); 12] = [
+    (b"#!", "a script", false),
+    (b"!<arch>\n", "an archive of object files", false),
+    (b"\x1f\x8b", "compressed with gzip, in an archive", true),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd, in an archive", true),
+    (b"\xfd7zXZ", "compressed with xz, in an archive", true),
+    (b"BZh", "compressed with bzip2, which is not read", true),
+    (b"070701", "a cpio archive, which is not read", true),
+    (b"070707", "a cpio archive, which is not read", true),
+    (b"PK\x03\x04", "a zip archive, in an archive", true),
+    (b"\xca\xfe\xba\xbe", "a Java class", false),
+    (b"\0asm", "a WebAssembly module", false),
+    (b"BC\xc0\xde", "LLVM bitcode", false),
+];
+
+const TAR: &str = "a tar archive, in an archive";
+
+/// The end of the reason for files that are not listed one by one.
+pub const UNLISTED: &str = "more files that are not programs";
+
+/// Whether a file that is not checked for this reason may hold programs.
+pub fn may_hold_programs(reason: &str) -> bool {
+    let known = FORMATS.iter().any(|(_, name, holds)| *holds && *name == reason);
+    known || reason == TAR || reason.ends_with(UNLISTED)
+}
+
+/// Why nothing is said of a file in a directory, from its first bytes, 512 at least where it has
 /// that many; none where it is a program, a shared library, or broken, and a verdict is due.
 /// Somebody who names a file itself wants a verdict, and gets it.
 pub fn other_kind(start: &[u8]) -> Option<&'static str> {
-    const FORMATS: [(&[u8], &str); 10] = [
-        (b"#!", "a script"),
-        (b"!<arch>\n", "an archive of object files"),
-        (b"\x1f\x8b", "compressed with gzip, in an archive"),
-        (b"\x28\xb5\x2f\xfd", "compressed with zstd, in an archive"),
-        (b"\xfd7zXZ", "compressed with xz, in an archive"),
-        (b"BZh", "compressed with bzip2: what is in it is not looked at"),
-        (b"PK\x03\x04", "a zip archive, in an archive"),
-        (b"\xca\xfe\xba\xbe", "a Java class"),
-        (b"\0asm", "a WebAssembly module"),
-        (b"BC\xc0\xde", "LLVM bitcode"),
-    ];
     if start.is_empty() {
         return Some("empty");
     }
@@ -25,10 +41,9 @@ pub fn other_kind(start: &[u8]) -> Option<&'static str> {
         return None;
     }
     if !start.starts_with(b"\x7fELF") {
-        let known = FORMATS.iter().find(|(magic, _)| start.starts_with(magic));
-        let tar = start.get(257..262) == Some(b"ustar");
-        let other = if tar { "a tar archive, in an archive" } else { "no program" };
-        return Some(known.map_or(other, |(_, name)| name));
+        let known = FORMATS.iter().find(|(magic, ..)| start.starts_with(magic));
+        let other = if is_tar(start) { TAR } else { "no program" };
+        return Some(known.map_or(other, |(_, name, _)| name));
     }
     // `e_type` follows the 16 bytes of `e_ident`, in the byte order that the sixth of them says.
     let number = match (start.get(5), start.get(16), start.get(17)) {

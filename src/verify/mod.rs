@@ -25,7 +25,7 @@ pub use artifact::{Refused, VerifiedArtifact, mismatch};
 pub use catalogue::LINTS;
 pub use explain::{explain, page};
 pub use foreign::{foreign, tell_foreign};
-pub use kind::other_kind;
+pub use kind::{UNLISTED, may_hold_programs, other_kind};
 pub use lint::{About, Lint};
 pub use mode::Mode;
 pub(crate) use policy::of_architecture;

@@ -4,7 +4,10 @@
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{FileTypeExt as _, MetadataExt as _},
+    },
     path::Path,
     process::Command,
 };
@@ -90,9 +93,9 @@ pub(crate) fn layered(name: &str) -> Layout {
 }
 
 /// Path, kind, mode, owner and size.
-type Told = BTreeMap<String, (String, String, String, u64)>;
+pub(crate) type Told = BTreeMap<String, (String, String, String, u64)>;
 
-fn told(files: &Value) -> Told {
+pub(crate) fn told(files: &Value) -> Told {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let file = |file: &Value| {
         // Two names of one file are told from each other by their order only.
@@ -105,7 +108,7 @@ fn told(files: &Value) -> Told {
 }
 
 /// What is below a directory, as the file system has it.
-fn on_disk(root: &Path) -> Told {
+pub(crate) fn on_disk(root: &Path) -> Told {
     let mut found = Told::new();
     let mut open = vec![root.to_owned()];
     while let Some(dir) = open.pop() {
@@ -118,7 +121,8 @@ fn on_disk(root: &Path) -> Told {
                 kind if kind.is_fifo() => ("pipe", 0),
                 _ => ("file", meta.len()),
             };
-            let name = format!("/{}", path.strip_prefix(root).unwrap().display());
+            let name = path.strip_prefix(root).unwrap().as_os_str().as_bytes();
+            let name = format!("/{}", longshore::unpack::escaped(name));
             let owner = format!("{}:{}", meta.uid(), meta.gid());
             let mode = format!("{:04o}", meta.mode() & 0o7777);
             found.insert(name, (kind.to_owned(), mode, owner, size));

@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{
     bom::audit,
     compress::{self, Forget},
+    contents::{self, Limit},
     elf::{self, Facts, Unreadable},
     error::{Error, Result},
     oci::Digest,
@@ -193,11 +194,14 @@ impl Measure<'_> {
             }
             for image in &found.images {
                 let mut size = image.size.unwrap_or(0);
-                image::files(images, image, &mut |entry, content| {
+                let mut binaries = Vec::new();
+                let limit = &mut Limit::default();
+                let scan = contents::scan(images, image, limit, &mut |item, content| {
                     self.cx.children.check()?;
-                    let broken = |error| {
-                        Error::check(format!("`{}` cannot be unpacked", entry.path)).because(error)
-                    };
+                    let entry = item.entry;
+                    let file = unpack::absolute(&entry.path);
+                    let broken =
+                        |error| Error::check(format!("`{file}` cannot be unpacked")).because(error);
                     if entry.kind != unpack::Kind::File {
                         return Ok(());
                     }
@@ -207,15 +211,21 @@ impl Measure<'_> {
                         return Ok(());
                     }
                     content.take(MOST).read_to_end(&mut bytes).map_err(broken)?;
-                    if image.size.is_none() {
-                        size += bytes.len() as u64;
-                    }
-                    let name = format!("{shown}!{}!{}", image.name, entry.path);
+                    let name = format!("{shown}!{}!{file}", image.name);
                     let mut binary = self.binary(&name, &bytes, None)?;
                     binary.platform = Some(image.platform.clone());
-                    release.binaries.push(binary);
+                    binaries.push((item.number, bytes.len() as u64, binary));
                     Ok(())
                 })?;
+                if let Some(fault) = scan.faults.first() {
+                    return Err(Error::check(format!("`{path}`: {}", fault.message)));
+                }
+                let hidden = scan.hidden();
+                binaries.retain(|(number, ..)| !hidden.contains(number));
+                if image.size.is_none() {
+                    size = binaries.iter().map(|(_, size, _)| size).sum();
+                }
+                release.binaries.extend(binaries.into_iter().map(|(.., binary)| binary));
                 release.images.push(Whole {
                     name: untagged(shown).to_owned(),
                     platform: image.platform.clone(),

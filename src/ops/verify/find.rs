@@ -1,5 +1,7 @@
 //! What there is to look at below the paths that were named.
 
+use std::collections::BTreeSet;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{
@@ -10,6 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    foreign,
     oci::{Digest, Reference},
     ops::store::{self, Located},
     schema::{
@@ -17,7 +20,7 @@ use crate::{
         verify::{Checked, NotChecked},
     },
     sys::fs::{self, Kind},
-    unpack,
+    unpack::{self, image},
     verify::{self, Policy},
 };
 
@@ -99,13 +102,18 @@ impl Found {
     /// whoever names it expects something to be looked at.
     fn directory(&mut self, path: &Utf8Path) {
         let before = self.jobs.len();
-        self.walk(path, 0);
+        self.walk(path, 0, None);
         if self.jobs.len() == before {
             self.jobs.push(Job::Done(refused(path.as_str(), "no program is in the directory")));
         }
     }
 
-    fn walk(&mut self, directory: &Utf8Path, depth: usize) {
+    /// Adds the files of a directory with a layout that are not among those of its images.
+    pub(super) fn beside(&mut self, layout: &Utf8Path, images: &BTreeSet<String>) {
+        self.walk(layout, 0, Some((layout, images)));
+    }
+
+    fn walk(&mut self, directory: &Utf8Path, depth: usize, layout: Option<Layout<'_>>) {
         if depth > DEPTH {
             let why = format!("it is more than {DEPTH} directories deep");
             self.jobs.push(Job::Done(refused(directory.as_str(), &why)));
@@ -115,14 +123,20 @@ impl Found {
             Ok(names) => names,
             Err(error) => return self.refuse(directory, &error),
         };
-        if names.iter().any(|name| name == unpack::image::MARK.0) {
+        let has = |name: &str| names.iter().any(|known| known == name);
+        let is_layout = has(image::MARK.0) || has(image::INDEX) && has("blobs");
+        if is_layout && layout.is_none_or(|(root, _)| root != directory) {
             self.jobs.push(Job::Layout(directory.to_owned(), None));
             return;
         }
         for name in names {
             let path = directory.join(name);
+            let of_image = layout.is_some_and(|(root, images)| {
+                path.strip_prefix(root).is_ok_and(|path| images.contains(path.as_str()))
+            });
             match fs::kind(&path, false) {
-                Ok(Kind::Directory) => self.walk(&path, depth + 1),
+                Ok(Kind::Directory) => self.walk(&path, depth + 1, layout),
+                Ok(_) if of_image => {}
                 Ok(Kind::File { .. }) => match fs::read_start(&path, START) {
                     Ok(start) if is_archive(&start) => self.jobs.push(Job::Listed(path)),
                     Ok(start) => match verify::other_kind(&start) {
@@ -139,10 +153,16 @@ impl Found {
     }
 }
 
-/// Whether what begins so is looked into.
+/// The directory of a layout, and the files of its images.
+type Layout<'a> = (&'a Utf8Path, &'a BTreeSet<String>);
+
+/// Whether a file that begins with `start` is read as an archive. A program is not, even if it is
+/// an archive as well: the kernel goes by its first bytes.
 pub(super) fn is_archive(start: &[u8]) -> bool {
-    unpack::Packing::of(start) != unpack::Packing::None
-        || unpack::is_tar(start)
-        || unpack::is_zip(start)
-        || unpack::is_deb(start)
+    let program = start.starts_with(b"\x7fELF") || foreign::format(start).is_some();
+    !program
+        && (unpack::Packing::of(start) != unpack::Packing::None
+            || unpack::is_tar(start)
+            || unpack::is_zip(start)
+            || unpack::is_deb(start))
 }

@@ -5,6 +5,7 @@ pub(in crate::ops) mod base;
 mod chosen;
 mod coverage;
 mod find;
+mod inside;
 mod look;
 mod packed;
 mod release;
@@ -53,6 +54,9 @@ pub struct Request {
     pub levels: Vec<(String, Level)>,
     /// How programs are run, where they are.
     pub run: Option<Trial>,
+    /// Whether archives are rejected that are not read: those in archives, and those in other
+    /// formats.
+    pub deny_unchecked: bool,
     /// Whether facts are wanted beside verdicts.
     pub facts: bool,
     /// Whether digests of files are wanted.
@@ -117,7 +121,11 @@ pub fn verify(cx: &Context, request: &Request) -> Result<Verification> {
         all.checked.extend(outcome.checked);
         all.not_checked.extend(outcome.not_checked);
     }
-    let Outcome { checked, not_checked, .. } = all;
+    let Outcome { mut checked, mut not_checked, .. } = all;
+    if request.deny_unchecked {
+        let unread = not_checked.extract_if(.., |file| verify::may_hold_programs(&file.reason));
+        checked.extend(unread.map(|file| look::refused(&file.path, &file.reason)));
+    }
     for checked in &checked {
         if let Some(finding) = verify::missing_input(&checked.verdict) {
             let Finding { lint, evidence, hint, .. } = finding;

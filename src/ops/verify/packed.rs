@@ -1,4 +1,4 @@
-//! Looking into archives and images.
+//! Verdicts on archives and images.
 
 use std::{
     io::{Cursor, Read},
@@ -8,31 +8,23 @@ use std::{
 use camino::Utf8Path;
 
 use super::{
-    find,
-    look::{self, File, Looker, Outcome, refused},
+    find::{self, Found, Job},
+    inside::Inside,
+    look::{Looker, Outcome, refused},
 };
 use crate::{
+    contents::{self, Limit},
     elf::{ReadAt as _, Source},
     error::{Error, Result},
-    oci::{Digest, Reference, archive::DOCKER_MANIFEST},
-    ops::store::{Directory, Tar},
-    schema::verify::{Checked, NotChecked},
-    sys::{
-        file::{OpenFile, Spool},
-        registry::Remote,
-    },
+    oci::{Digest, Reference},
+    ops::store::{Directory, Tar, spooled},
+    sys::{file::OpenFile, registry::Remote},
     unpack::{
         self, Budget, Entry, Kind, Packing,
         image::{self, Image, Images, Store},
     },
-    verify::{self, Mode, Policy, Whole},
+    verify::{Policy, Whole},
 };
-
-/// The most of an entry that is kept in memory; what is larger is kept in a file.
-const MEMORY: u64 = 4 << 20;
-
-/// The most entries without a verdict that are told one by one.
-const TOLD: usize = 10_000;
 
 impl Looker<'_> {
     /// What there is to say of the archive, or of the image, that begins with `start`.
@@ -94,32 +86,38 @@ impl Looker<'_> {
             inside.entry(&entry, &mut stream)?;
             std::io::copy(&mut stream, &mut std::io::sink()).map_err(broken)?;
             if listed && inside.found.checked.is_empty() {
-                return Ok(Some(std::mem::take(&mut inside.found)));
+                let not_checked = inside.take_skipped();
+                return Ok(Some(Outcome { not_checked, ..Outcome::default() }));
             }
             return Ok(None);
         }
-        if !looks_like_image(&first) {
-            unpack::tar_file(&mut stream, &mut |entry, content| inside.entry(entry, content))?;
-            if !inside.marked {
-                return Ok(None);
-            }
-            // It was an image in an unusual order.
-            let again = unpack::unpack(file.reader(0..file.size()), packing, &Budget::default());
-            stream = Cursor::new(Vec::new()).chain(again?);
+        unpack::tar_file(&mut stream, &mut |entry, content| inside.entry(entry, content))?;
+        if !inside.marked {
+            return Ok(None);
         }
         let mut spool = None;
         let tar = match packing {
             Packing::None => Tar::read(file)?,
-            _ => Tar::read(spool.insert(Spool::new(&mut stream)?).file())?,
+            _ => {
+                let whole = file.reader(0..file.size());
+                let mut stream = unpack::unpack(whole, packing, &Budget::default())?;
+                Tar::read(spool.insert(spooled(&mut stream, file.size())?).file())?
+            }
         };
-        if image::is_image(&tar)? {
-            return self.images(path.as_str(), &tar, inside.policy, listed).map(Some);
+        if !image::is_image(&tar)? {
+            return Ok(None);
         }
-        if !inside.marked {
-            unpack::tar_file(&mut tar.reader(), &mut |entry, content| {
-                inside.entry(entry, content)
-            })?;
+        let found = image::images(&tar)?;
+        let mut all = self.images_of(path.as_str(), &tar, &found, inside.policy, listed)?;
+        inside.skipped.retain(|(path, _)| !found.files.contains(path));
+        if inside.hazards.is_empty() {
+            all.checked.append(&mut inside.found.checked);
+            all.not_checked.append(&mut inside.take_skipped());
+            return Ok(Some(all));
         }
+        // The archive itself is rejected, and has a verdict of its own.
+        inside.found.checked.append(&mut all.checked);
+        inside.found.not_checked.append(&mut all.not_checked);
         Ok(None)
     }
 
@@ -131,17 +129,41 @@ impl Looker<'_> {
         digest: Option<Digest>,
         policy: &Policy,
     ) -> Outcome {
-        let _one = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
         let store = Directory(path.to_owned());
         let name = path.as_str();
-        let looked = image::images(&store).and_then(|found| match digest {
-            Some(digest) if found.top != [digest] => {
-                let message = format!("its `index.json` does not point at `{digest}` alone");
-                Err(Error::check(message))
-            }
-            _ => self.images_of(name, &store, &found, policy, false),
-        });
-        looked.unwrap_or_else(|error| Outcome::of(refused(name, &error.to_string())))
+        let (mut all, files) = {
+            let _one = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = image::images(&store);
+            let files = found.as_ref().map(|found| found.files.clone()).unwrap_or_default();
+            let looked = found.and_then(|found| match digest {
+                Some(digest) if found.top != [digest] => {
+                    let message = format!("its `index.json` does not point at `{digest}` alone");
+                    Err(Error::check(message))
+                }
+                _ => self.images_of(name, &store, &found, policy, false),
+            });
+            let refused = |error: Error| Outcome::of(refused(name, &error.to_string()));
+            (looked.unwrap_or_else(refused), files)
+        };
+        let mut beside = Found::default();
+        beside.beside(path, &files);
+        all.not_checked.append(&mut beside.not_checked);
+        for job in beside.jobs {
+            let outcome = match job {
+                Job::Done(checked) => Outcome::of(checked),
+                Job::Layout(path, digest) => self.layout(&path, digest, policy),
+                Job::Named(path) | Job::Listed(path) => self.file(&path, policy, true),
+                // A directory has none of these.
+                Job::Remote(..)
+                | Job::Chosen(..)
+                | Job::Archive(..)
+                | Job::Recorded(..)
+                | Job::Artifact(..) => continue,
+            };
+            all.checked.extend(outcome.checked);
+            all.not_checked.extend(outcome.not_checked);
+        }
+        all
     }
 
     /// What there is to say of an image in a registry.
@@ -209,20 +231,20 @@ impl Looker<'_> {
         let name = format!("{path}!{}", image.name);
         let policy = policy.clone().with_platform(&image.platform);
         let mut inside = Inside::new(self, &name, &policy);
-        let read = image::files(store, image, &mut |entry, content| inside.entry(entry, content));
-        let faults = match read {
-            Ok(faults) => faults,
-            Err(error) => {
-                inside.unreadable.push(error.to_string());
-                Vec::new()
+        let scanned = contents::scan(store, image, &mut Limit::default(), &mut |item, content| {
+            inside.item(&item, content)
+        });
+        let mut lies = Vec::new();
+        match scanned {
+            Ok(scan) => {
+                inside.name_hidden(&scan.hidden());
+                for fault in scan.faults {
+                    let list = if fault.mismatch { &mut lies } else { &mut inside.unreadable };
+                    list.push(fault.message);
+                }
             }
-        };
-        let of = |lies: bool| {
-            let faults = faults.iter().filter(move |fault| fault.lies == lies);
-            faults.map(|fault| fault.message.clone())
-        };
-        inside.unreadable.extend(of(false));
-        let lies = of(true).collect();
+            Err(error) => inside.unreadable.push(error.to_string()),
+        }
         inside.none(listed);
         let whole = Whole {
             image: true,
@@ -233,145 +255,5 @@ impl Looker<'_> {
             hazards: Vec::new(),
         };
         inside.outcome(&whole)
-    }
-}
-
-/// Whether a tar archive that begins so may hold an image: the names that layouts and `docker save`
-/// begin with. Others are read once instead of twice.
-fn looks_like_image(start: &[u8]) -> bool {
-    let name = start.get(..100).unwrap_or_default();
-    let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
-    let name = String::from_utf8_lossy(name);
-    let name = name.trim_start_matches("./");
-    let first = name.split('/').next().unwrap_or_default();
-    let hex = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    let known = ["blobs", "oci-layout", "index.json", "manifest.json", "repositories", ""];
-    known.contains(&first) || hex(first.split('.').next().unwrap_or_default())
-}
-
-/// What is found in one archive or image.
-struct Inside<'a> {
-    looker: &'a Looker<'a>,
-    name: &'a str,
-    policy: &'a Policy,
-    found: Outcome,
-    hazards: Vec<String>,
-    unreadable: Vec<String>,
-    /// Whether it has a file that marks images.
-    marked: bool,
-    /// Entries without a verdict that are not told.
-    untold: usize,
-}
-
-impl<'a> Inside<'a> {
-    fn new(looker: &'a Looker<'a>, name: &'a str, policy: &'a Policy) -> Self {
-        Inside {
-            looker,
-            name,
-            policy,
-            found: Outcome::default(),
-            hazards: Vec::new(),
-            unreadable: Vec::new(),
-            marked: false,
-            untold: 0,
-        }
-    }
-
-    fn skip(&mut self, path: String, reason: impl Into<String>) {
-        if self.found.not_checked.len() < TOLD {
-            self.found.not_checked.push(NotChecked { path, reason: reason.into() });
-        } else {
-            self.untold += 1;
-        }
-    }
-
-    /// Looks at one entry.
-    fn entry(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<()> {
-        self.looker.cx.children.check()?;
-        let name = format!("{}!{}", self.name, entry.path);
-        self.hazards.extend(entry.hazard());
-        let path = entry.path.trim_start_matches("./");
-        self.marked |= [image::MARK.0, DOCKER_MANIFEST].contains(&path);
-        match &entry.kind {
-            Kind::File => self.file(&name, entry, content)?,
-            Kind::Directory => {}
-            Kind::Link(to) => {
-                self.skip(name, format!("a symbolic link to `{}`", to.escape_debug()))
-            }
-            Kind::HardLink(to) => {
-                self.skip(name, format!("another name of `{}`", to.escape_debug()));
-            }
-            Kind::Special(what) => self.skip(name, *what),
-            Kind::Unknown(what) => {
-                self.found.checked.push(refused(&name, &format!("it is {what}")))
-            }
-        }
-        Ok(())
-    }
-
-    fn file(&mut self, name: &str, entry: &Entry, content: &mut dyn Read) -> Result<()> {
-        let broken = |error| Error::check(format!("`{name}` cannot be unpacked")).because(error);
-        let mut bytes = Vec::new();
-        content.take(find::START).read_to_end(&mut bytes).map_err(broken)?;
-        if let Some(reason) = verify::other_kind(&bytes) {
-            self.skip(name.to_owned(), reason);
-            return Ok(());
-        }
-        content.take(MEMORY).read_to_end(&mut bytes).map_err(broken)?;
-        let mode = entry.mode;
-        let mode = mode.map(|bits| Mode { bits, capabilities: entry.capabilities });
-        let file = |source, place| File { source, name, mode, listed: true, place };
-        // To be started, it has to be in a file.
-        let small = (bytes.len() as u64) < MEMORY && self.looker.request.run.is_none();
-        let outcome = if small {
-            self.looker.look(file(Source::Bytes(&bytes), None), self.policy)
-        } else {
-            let rest = Cursor::new(bytes).chain(content);
-            let spool = Spool::new(&mut rest.take(look::MOST + 1))?;
-            self.looker.look(file(Source::File(spool.file()), Some(spool.path())), self.policy)
-        };
-        self.found.checked.extend(outcome.checked);
-        for file in outcome.not_checked {
-            self.skip(file.path, file.reason);
-        }
-        Ok(())
-    }
-
-    /// Notes that nothing was found where somebody expects something.
-    fn none(&mut self, listed: bool) {
-        if self.found.checked.is_empty() && self.unreadable.is_empty() && !listed {
-            self.unreadable.push("no program is in it".to_owned());
-        }
-    }
-
-    /// What there is to say of an archive that was read with that outcome.
-    fn end(mut self, file: &OpenFile, read: Result<()>, listed: bool) -> Outcome {
-        self.unreadable.extend(read.err().map(|error| error.to_string()));
-        self.none(listed);
-        let whole = Whole {
-            size: Some(file.size()),
-            base: self.looker.base.and_then(|base| base.archive(self.name)),
-            unreadable: std::mem::take(&mut self.unreadable),
-            hazards: std::mem::take(&mut self.hazards),
-            ..Whole::default()
-        };
-        self.outcome(&whole)
-    }
-
-    fn outcome(mut self, whole: &Whole) -> Outcome {
-        let verdict = self.policy.waive(verify::whole(whole, self.policy), self.name);
-        let checked = Checked {
-            path: self.name.to_owned(),
-            target: None,
-            sha256: None,
-            verdict,
-            facts: Vec::new(),
-        };
-        self.found.checked.insert(0, checked);
-        if self.untold > 0 {
-            let reason = format!("{} more files that are no programs", self.untold);
-            self.found.not_checked.push(NotChecked { path: self.name.to_owned(), reason });
-        }
-        self.found
     }
 }

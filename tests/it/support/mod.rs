@@ -18,6 +18,7 @@ pub(crate) mod random;
 pub(crate) mod registry;
 pub(crate) mod server;
 pub(crate) mod shown;
+pub(crate) mod tarball;
 pub(crate) mod tls;
 pub(crate) mod tree;
 pub(crate) mod tunnel;

@@ -1,13 +1,16 @@
 //! Zip archives (PKWARE's APPNOTE.TXT 6.3.10).
 
+mod layout;
+
 use std::io::{self, Read};
 
 use rawzip::{
     CompressionMethod, RECOMMENDED_BUFFER_SIZE, ReaderAt, ZipArchive, ZipArchiveEntryWayfinder,
 };
 
+use self::layout::Listed;
 use super::{
-    ENTRIES, Entry, Kind, Stat,
+    ENTRIES, Entry, Kind, PATH, Stat, escaped,
     gauge::Budget,
     stream::{Packing, unpack},
 };
@@ -40,13 +43,16 @@ struct Found {
     place: ZipArchiveEntryWayfinder,
     method: CompressionMethod,
     encrypted: bool,
+    /// The offset of its local header.
+    local: u64,
+    name: Vec<u8>,
 }
 
 /// Gives `each` every entry, in the order of the directory at the archive's end, with its content.
 ///
 /// # Errors
-/// The archive is broken, two entries have bytes in common, there are more entries than
-/// [`ENTRIES`], or `each` failed.
+/// The archive is damaged, its local headers list other files than its directory, two entries have
+/// bytes in common, there are more entries than [`ENTRIES`], or `each` failed.
 pub fn read(
     source: Source<'_>,
     each: &mut dyn FnMut(&Entry, &mut dyn Read) -> Result<()>,
@@ -66,14 +72,26 @@ pub fn read(
         if found.len() >= ENTRIES {
             return Err(Error::check(format!("it has more than {ENTRIES} entries")));
         }
-        let path = String::from_utf8_lossy(record.file_path().as_bytes()).into_owned();
+        let name = record.file_path().as_bytes();
+        if name.len() > PATH {
+            let message = format!("it has a path of {} bytes", name.len());
+            return Err(Error::check(message).hint(format!("a path has at most {PATH} bytes")));
+        }
+        let path = escaped(name);
+        let size = record.uncompressed_size_hint();
         // Only Unix' programs store modes; others store what MS-DOS knew.
         let unix = record.version_made_by().creator_system() == rawzip::CreatorSystem::UNIX;
         let bits = record.external_attributes() >> 16;
         let kind = match bits & 0o170_000 {
+            _ if record.is_dir() && size > 0 => {
+                Kind::Unknown("a directory with content".to_owned())
+            }
             _ if record.is_dir() => Kind::Directory,
             0o120_000 if unix => Kind::Link(String::new()),
-            0o010_000 | 0o020_000 | 0o060_000 if unix => Kind::Special("a device or a pipe"),
+            // Most tools go by content, and make files of those that have some.
+            0o010_000 | 0o020_000 | 0o060_000 if unix && size == 0 => {
+                Kind::Special("a device or a pipe")
+            }
             _ => Kind::File,
         };
         found.push(Found {
@@ -88,6 +106,8 @@ pub fn read(
             place: record.wayfinder(),
             method: record.compression_method(),
             encrypted: record.flags().is_encrypted(),
+            local: record.local_header_offset(),
+            name: name.to_vec(),
         });
     }
     if found.len() as u64 != expected {
@@ -95,16 +115,19 @@ pub fn read(
         return Err(Error::check(message));
     }
     let budget = Budget::default();
-    let mut ranges = Vec::new();
-    for found in &found {
+    let mut listed = Vec::new();
+    for found in &mut found {
         let entry = archive.get_entry(found.place).map_err(broken)?;
-        ranges.push(entry.compressed_data_range());
+        let (start, end) = entry.compressed_data_range();
+        listed.push(Listed {
+            name: std::mem::take(&mut found.name),
+            method: found.method.as_u16(),
+            encrypted: found.encrypted,
+            local: found.local,
+            content: start..end,
+        });
     }
-    ranges.retain(|(start, end)| start < end);
-    ranges.sort_unstable();
-    if ranges.windows(2).any(|pair| matches!(pair, [(_, end), (start, _)] if start < end)) {
-        return Err(Error::check("two files in it have bytes in common, as bombs do"));
-    }
+    layout::check(source, archive.directory_offset(), &listed)?;
     found.into_iter().try_for_each(|found| give(&archive, found, &budget, each))
 }
 
@@ -114,7 +137,7 @@ fn give(
     budget: &Budget,
     each: &mut dyn FnMut(&Entry, &mut dyn Read) -> Result<()>,
 ) -> Result<()> {
-    let Found { mut entry, place, method, encrypted } = found;
+    let Found { mut entry, place, method, encrypted, .. } = found;
     let packed = archive.get_entry(place).map_err(broken)?;
     let content: Option<Box<dyn Read + '_>> = match method {
         _ if encrypted => None,
@@ -133,15 +156,17 @@ fn give(
         return each(&entry, &mut io::empty());
     };
     let mut content = packed.verifying_reader(content);
-    if let Kind::Link(to) = &mut entry.kind {
-        /// The longest path, Linux' `PATH_MAX`.
-        const PATH: u64 = 4096;
+    if entry.kind == Kind::Link(String::new()) {
         let mut bytes = Vec::new();
         (&mut content)
-            .take(PATH)
+            .take(PATH as u64 + 1)
             .read_to_end(&mut bytes)
             .map_err(|error| Error::check("a link in the archive cannot be read").because(error))?;
-        *to = String::from_utf8_lossy(&bytes).into_owned();
+        // Tools that make no links write the target into a file.
+        entry.kind = match bytes.len() > PATH || bytes.contains(&0) {
+            true => Kind::Unknown("a symbolic link with a target that is not a path".to_owned()),
+            false => Kind::Link(escaped(&bytes)),
+        };
     }
     each(&entry, &mut content)
 }
