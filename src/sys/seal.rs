@@ -55,6 +55,13 @@ struct Line<'a> {
     path: &'a str,
 }
 
+impl Line<'_> {
+    /// The file, of the sealed file or directory at `path`.
+    fn file(&self, path: &Utf8Path) -> Utf8PathBuf {
+        if self.path.is_empty() { path.to_owned() } else { path.join(self.path) }
+    }
+}
+
 fn seal_of(path: &Utf8Path) -> Utf8PathBuf {
     Utf8PathBuf::from(format!("{path}.seal"))
 }
@@ -89,44 +96,63 @@ pub fn remove(path: &Utf8Path) -> Result<()> {
 pub fn check(path: &Utf8Path, depth: Depth) -> State {
     let text = fs::read(&seal_of(path)).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let Some(lines) = text.as_deref().and_then(parse) else { return State::Unsealed };
-    let mut moved = false;
-    for line in &lines {
-        let file = if line.path.is_empty() { path.to_owned() } else { path.join(line.path) };
-        let size = match file.metadata() {
-            Ok(meta) if meta.is_file() => meta.len(),
-            _ => return State::Damaged(format!("`{file}` is missing")),
-        };
-        if size != line.size {
-            let expected = line.size;
-            return State::Damaged(format!("`{file}` has {size} bytes instead of {expected}"));
+    // Of many files, the metadata is read by several threads.
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(8);
+    let chunk = lines.len().div_ceil(threads).max(256);
+    let compared = std::thread::scope(|scope| {
+        let compare = |lines| move || compare(path, lines, depth);
+        let chunks: Vec<_> = lines.chunks(chunk).collect();
+        let Some((first, others)) = chunks.split_first() else { return Ok(false) };
+        let others: Vec<_> = others.iter().map(|lines| scope.spawn(compare(lines))).collect();
+        let mut moved = compare(first)();
+        for other in others {
+            let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            moved = moved.and_then(|moved| Ok(moved | other?));
         }
-        let same = stamp(&file) == line.stamp;
-        if same && depth == Depth::Stamps {
-            continue;
-        }
-        moved |= !same;
-        match fs::digest(&file) {
-            Ok((sha256, _)) if sha256.hex() == line.sha256 => {}
-            Ok((sha256, _)) => {
-                return State::Damaged(format!(
-                    "`{file}` has the digest sha256:{} instead of sha256:{}",
-                    sha256.hex(),
-                    line.sha256
-                ));
-            }
-            Err(error) => return State::Damaged(error.to_string()),
-        }
-    }
+        moved
+    });
+    let moved = match compared {
+        Ok(moved) => moved,
+        Err(why) => return State::Damaged(why),
+    };
     if moved {
         // Copied, or restored from a backup: the next check is cheap again. Without it, that check
         // reads the files again.
         let again = lines.iter().map(|line| {
-            let file = if line.path.is_empty() { path.to_owned() } else { path.join(line.path) };
-            format!("{} {} {} {}\n", line.size, stamp(&file), line.sha256, line.path)
+            let stamp = stamp(&line.file(path));
+            format!("{} {stamp} {} {}\n", line.size, line.sha256, line.path)
         });
         let _ = write(&seal_of(path), &format!("{HEAD}\n{}{TAIL}\n", again.collect::<String>()));
     }
     State::Sound
+}
+
+/// Compares files with their lines in the seal of `path`. Whether one has another stamp and the same
+/// content; the error describes one that is damaged.
+fn compare(path: &Utf8Path, lines: &[Line<'_>], depth: Depth) -> Result<bool, String> {
+    let mut moved = false;
+    for line in lines {
+        let file = line.file(path);
+        let meta = file.metadata().ok().filter(std::fs::Metadata::is_file);
+        let meta = meta.ok_or_else(|| format!("`{file}` is missing"))?;
+        if meta.len() != line.size {
+            let (size, expected) = (meta.len(), line.size);
+            return Err(format!("`{file}` has {size} bytes instead of {expected}"));
+        }
+        let same = stamp_of(&meta) == line.stamp;
+        if same && depth == Depth::Stamps {
+            continue;
+        }
+        moved |= !same;
+        let found = fs::digest(&file).map_err(|error| error.to_string())?.0.hex();
+        if found != line.sha256 {
+            let expected = line.sha256;
+            return Err(format!(
+                "`{file}` has the digest sha256:{found} instead of sha256:{expected}"
+            ));
+        }
+    }
+    Ok(moved)
 }
 
 fn parse(text: &str) -> Option<Vec<Line<'_>>> {
@@ -155,10 +181,11 @@ fn files(path: &Utf8Path) -> Result<Vec<(String, Utf8PathBuf)>> {
 
 /// What changes when the file is written or replaced, but not when it gets a second name.
 fn stamp(file: &Utf8Path) -> String {
-    file.metadata().map_or_else(
-        |_| String::new(),
-        |meta| format!("{}.{}.{}", meta.mtime(), meta.mtime_nsec(), meta.ino()),
-    )
+    file.metadata().map_or_else(|_| String::new(), |meta| stamp_of(&meta))
+}
+
+fn stamp_of(meta: &std::fs::Metadata) -> String {
+    format!("{}.{}.{}", meta.mtime(), meta.mtime_nsec(), meta.ino())
 }
 
 /// Waits until what was written to `path` is on the disk.
