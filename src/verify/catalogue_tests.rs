@@ -173,7 +173,7 @@ fn how_programs_end() {
         (End::Code(2), true),
         (End::TimeUp, true),
         (End::Code(101), false),
-        (End::Code(255), false),
+        (End::Code(255), true),
         (End::Signal(11), false),
     ] {
         case.run(end);
