@@ -315,7 +315,7 @@ fn line_ends_of_a_checkout_are_no_difference() {
     }
     // A real difference is shown alone, and written with the line ends of the checkout.
     fs::write(&path, windows.replacen("name:", "nome:", 1)).unwrap();
-    let ran = longshore(&workspace, "ci check").status(1).run();
+    let ran = longshore(&workspace, "ci check").status(1).stdout("-nome").run();
     let changed = ran.stdout.lines().chain(ran.stderr.lines());
     let changed = changed.filter(|line| line.starts_with("-nome") || line.starts_with("+name"));
     assert_eq!(changed.count(), 2, "{}{}", ran.stdout, ran.stderr);

@@ -13,11 +13,11 @@ use std::{
 };
 
 use longshore::oci::Digest;
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
-    merge::part_of,
-    push::{layout, pair, run},
+    push::{layout, of_platform, pair, run},
     support::{
         dist::{digest, found},
         peer,
@@ -273,12 +273,12 @@ fn ten_parts_are_joined_without_their_layers() {
     let home = TempDir::new().unwrap();
     let mut layers = Vec::new();
     let parts = TEN.map(|platform| {
-        let part = part_of(platform, platform.as_bytes());
-        let layout = part.root().join("image/hello");
-        layers.extend(found(&layout)[0].manifest.layers.iter().map(|layer| layer.digest.hex()));
-        let digest = digest(&layout);
+        let part = of_platform(platform, &[platform.as_bytes()], &json!({}));
+        let layout = part.path();
+        layers.extend(found(layout)[0].manifest.layers.iter().map(|layer| layer.digest.hex()));
+        let digest = digest(layout);
         let name = format!("{}/parts@{digest}", registry.address);
-        run(home.path(), &format!("push {name} --dist {}", part.root().display())).run();
+        run(home.path(), &format!("push {name} --from {}", layout.display())).run();
         digest
     });
     let proxy = Proxy::start(&registry.address, |_| Act::Pass);

@@ -73,6 +73,13 @@ pub(crate) fn layout(layers: &[&[u8]]) -> TempDir {
 
 /// As [`layout`], with labels.
 pub(crate) fn labelled(layers: &[&[u8]], labels: &Value) -> TempDir {
+    of_platform("linux/amd64", layers, labels)
+}
+
+/// As [`labelled`], for another platform.
+pub(crate) fn of_platform(platform: &str, layers: &[&[u8]], labels: &Value) -> TempDir {
+    let mut parts = platform.split('/').skip(1);
+    let (architecture, variant) = (parts.next().unwrap(), parts.next());
     let dir = TempDir::new().unwrap();
     fs::create_dir_all(dir.path().join("blobs/sha256")).unwrap();
     let blob = |kind: &str, bytes: &[u8]| {
@@ -82,8 +89,11 @@ pub(crate) fn labelled(layers: &[&[u8]], labels: &Value) -> TempDir {
         json!({ "mediaType": kind, "digest": digest, "size": bytes.len() })
     };
     let ids: Vec<_> = layers.iter().map(|layer| Digest::of(layer)).collect();
-    let config = json!({ "architecture": "amd64", "os": "linux", "config": { "Labels": labels },
-        "rootfs": { "type": "layers", "diff_ids": ids } });
+    let mut config = json!({ "architecture": architecture, "os": "linux",
+        "config": { "Labels": labels }, "rootfs": { "type": "layers", "diff_ids": ids } });
+    if let Some(variant) = variant {
+        config["variant"] = variant.into();
+    }
     let config = blob("config.v1+json", config.to_string().as_bytes());
     let layers: Vec<_> = layers.iter().map(|layer| blob("layer.v1.tar", layer)).collect();
     let manifest = json!({ "schemaVersion": 2, "config": config, "layers": layers,

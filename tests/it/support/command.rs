@@ -6,6 +6,7 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{peer, workspace::Workspace};
@@ -57,7 +58,13 @@ pub(crate) fn plain(program: impl AsRef<std::ffi::OsStr>) -> Command {
     if let Some(name) = program.as_ref().to_str().filter(|name| !name.contains('/')) {
         assert!(peer::listed(name), "`{name}` is not in tests/it/support/peers.txt; hint: add it");
     }
-    let mut command = Command::new(program);
+    let mut command = if signals_are_ignored() {
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP,INT,QUIT").arg(program);
+        command
+    } else {
+        Command::new(program)
+    };
     let of_cargo = [
         "CARGO_PKG_",
         "CARGO_MANIFEST_",
@@ -95,6 +102,17 @@ pub(crate) fn plain(program: impl AsRef<std::ffi::OsStr>) -> Command {
     // A repository around the temporary directory is none of the fixture's.
     command.env("GIT_CEILING_DIRECTORIES", ceilings()).stdin(Stdio::null());
     command
+}
+
+/// Returns whether this process ignores signals that interrupt a program, as a background job of a
+/// shell does. Its children would ignore them, too.
+fn signals_are_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    [Signal::HUP, Signal::INT, Signal::QUIT]
+        .iter()
+        .any(|signal| mask >> (signal.as_raw() - 1) & 1 == 1)
 }
 
 /// The directories above which git must not look for a repository.
