@@ -5,10 +5,10 @@
 use std::{
     io::{PipeReader, PipeWriter, Read, Write},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    process::{Child, Stdio},
     time::{Duration, Instant},
 };
 
+use duct::Handle;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::OFlags,
@@ -47,7 +47,7 @@ pub(in crate::sys) enum Input {
 
 /// A child that runs.
 struct Running<'a> {
-    child: Child,
+    child: Handle,
     group: Option<Pid>,
     limits: Limits,
     children: &'a Children,
@@ -74,8 +74,8 @@ pub(super) fn run(
     take: &mut dyn FnMut(Stream, &[u8]),
 ) -> Result<Output> {
     children.check()?;
-    let (mut child, bytes) = spawn(command, input)?;
-    let group = Pid::from_raw(child.id().cast_signed());
+    let Spawned { child, stdin, streams } = spawn(command, input)?;
+    let group = child.pids().first().and_then(|pid| Pid::from_raw(pid.cast_signed()));
     let failed =
         |error: std::io::Error| Error::build(format!("cannot wait for `{command}`")).because(error);
     let (wake, waker) = match std::io::pipe() {
@@ -84,16 +84,13 @@ pub(super) fn run(
         Err(_) => (None, None),
     };
     let registration = group.map(|group| Registration::new(children, group, waker));
-    let stdin = child.stdin.take().zip(bytes).map(|(pipe, bytes)| {
-        let pipe = OwnedFd::from(pipe);
+    let stdin = stdin.map(|(pipe, bytes)| {
         // A child that does not read its input cannot block us.
         let _ = rustix::fs::fcntl_setfl(&pipe, OFlags::NONBLOCK);
         (pipe, bytes, 0)
     });
-    let streams = [
-        (Stream::Stdout, child.stdout.take().map(OwnedFd::from), 0),
-        (Stream::Stderr, child.stderr.take().map(OwnedFd::from), 0),
-    ];
+    let [stdout, stderr] = streams;
+    let streams = [(Stream::Stdout, Some(stdout), 0), (Stream::Stderr, Some(stderr), 0)];
     let mut running = Running {
         child,
         group,
@@ -113,7 +110,7 @@ pub(super) fn run(
     // The group is gone from the list before its number can be used again.
     running.kill(Signal::KILL);
     drop(registration);
-    let status = running.child.wait();
+    let status = running.child.wait().map(|output| output.status);
     children.check()?;
     waited.map_err(failed)?;
     let status = status.map_err(failed)?;
@@ -128,43 +125,68 @@ pub(super) fn run(
     })
 }
 
-/// Starts it in a process group of its own; also gives the bytes to write to it. An empty `HOME` or
-/// `TMPDIR` counts as unset: cargo, rustc and zig would write into the current directory.
-#[allow(clippy::disallowed_methods, reason = "this is the one place that starts processes")]
-fn spawn(command: &Command, input: Input) -> Result<(Child, Option<Vec<u8>>)> {
-    let mut process = std::process::Command::new(&command.program);
-    process.args(&command.args);
+/// A child, and our ends of its pipes.
+struct Spawned {
+    child: Handle,
+    /// The pipe to its stdin, and what to write to it.
+    stdin: Option<(OwnedFd, Vec<u8>)>,
+    /// Its stdout and stderr.
+    streams: [OwnedFd; 2],
+}
+
+/// Starts it in a process group of its own. An empty `HOME` or `TMPDIR` counts as unset: cargo, rustc
+/// and zig would write into the current directory.
+#[allow(clippy::disallowed_methods, reason = "children inherit the variables of the process")]
+fn spawn(command: &Command, input: Input) -> Result<Spawned> {
+    let no_pipe =
+        |error| Error::tool(format!("cannot start `{}`: no pipe", command.program)).because(error);
+    let (stdout, child_stdout) = std::io::pipe().map_err(no_pipe)?;
+    let (stderr, child_stderr) = std::io::pipe().map_err(no_pipe)?;
+    let mut expression = duct::cmd(&command.program, &command.args)
+        .unchecked()
+        .stdout_file(child_stdout)
+        .stderr_file(child_stderr);
+    let mut stdin = None;
+    expression = match input {
+        Input::Nothing => expression.stdin_null(),
+        Input::Bytes(bytes) => {
+            let (child_stdin, pipe) = std::io::pipe().map_err(no_pipe)?;
+            stdin = Some((OwnedFd::from(pipe), bytes));
+            expression.stdin_file(child_stdin)
+        }
+        Input::Channel(writer) => expression.stdin_file(writer),
+    };
     if let Some(dir) = &command.dir {
-        process.current_dir(dir);
+        expression = expression.dir(dir);
     }
-    if command.env_clear {
-        process.env_clear();
+    // The layers of an expression apply from the outermost to the innermost one: what is set last
+    // here is overridden by what is set before.
+    for (name, value) in &command.env {
+        expression = match value {
+            Some(value) => expression.env(name, value),
+            None => expression.env_remove(name),
+        };
     }
     for name in ["HOME", "TMPDIR"] {
         if std::env::var_os(name).is_some_and(|value| value.is_empty()) {
-            process.env_remove(name);
+            expression = expression.env_remove(name);
         }
     }
     if !command.credentials {
         for name in crate::sys::env::withheld() {
-            process.env_remove(name);
+            expression = expression.env_remove(name);
         }
     }
-    for (name, value) in &command.env {
-        match value {
-            Some(value) => process.env(name, value),
-            None => process.env_remove(name),
-        };
+    if command.env_clear {
+        let none: [(&str, &str); 0] = [];
+        expression = expression.full_env(none);
     }
-    let (stdin, bytes) = match input {
-        Input::Nothing => (Stdio::null(), None),
-        Input::Bytes(bytes) => (Stdio::piped(), Some(bytes)),
-        Input::Channel(writer) => (Stdio::from(writer), None),
-    };
-    process.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-    std::os::unix::process::CommandExt::process_group(&mut process, 0);
-    let child = process.spawn().map_err(|error| not_started(command, error))?;
-    Ok((child, bytes))
+    let expression = expression.before_spawn(|process| {
+        std::os::unix::process::CommandExt::process_group(process, 0);
+        Ok(())
+    });
+    let child = expression.start().map_err(|error| not_started(command, error))?;
+    Ok(Spawned { child, stdin, streams: [stdout.into(), stderr.into()] })
 }
 
 fn not_started(command: &Command, error: std::io::Error) -> Error {
