@@ -192,7 +192,7 @@ fn without_network_and_zig() {
         .env("LONGSHORE_CACHE_DIR", cache.root())
         .env_remove("CARGO_ZIGBUILD_ZIG_PATH")
         .status(3)
-        .stderr("error: zig is missing or damaged, and `--offline` keeps it from being fetched")
+        .stderr("error: zig is missing, and `--offline` keeps it from being fetched")
         .hint("run once without `--offline`, or install zig")
         .absent("Building")
         .run();

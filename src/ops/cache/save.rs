@@ -59,7 +59,7 @@ pub fn save(cx: &Context, request: &CacheRequest) -> Result<Cache> {
     let (stale, _) = freshness.stale()?;
     if !stale.is_empty() {
         cx.warn(format!(
-            "{} units are not saved: their inputs changed after they were compiled",
+            "not saved: {} of the units, with inputs that changed after they were compiled",
             stale.len()
         ));
     }

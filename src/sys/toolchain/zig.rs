@@ -97,10 +97,8 @@ pub fn provide(cx: &Context, rustc: &Version, offline: bool) -> Result<Zig> {
     }
     let by_hand = "install zig 0.15 from https://ziglang.org/download and put it on `PATH`";
     if offline {
-        return Err(Error::tool(
-            "zig is missing or damaged, and `--offline` keeps it from being fetched",
-        )
-        .hint(format!("run once without `--offline`, or {by_hand}")));
+        return Err(Error::tool("zig is missing, and `--offline` keeps it from being fetched")
+            .hint(format!("run once without `--offline`, or {by_hand}")));
     }
     let place = cx.env.cache.join(format!("zig/{PINNED}"));
     let _lock = fs::lock(&cx.env.cache.join("zig/lock"), || {
@@ -123,22 +121,33 @@ fn fetched(cx: &Context) -> Utf8PathBuf {
     package(cx).join("zig")
 }
 
-/// Identifies the compiler beyond its version: by digest, but for the one that is fetched, which was
-/// compared with the digest of its package.
+/// Identifies the compiler beyond its version: by the digest of its program, wherever that is.
 ///
 /// # Errors
-/// The program cannot be read.
+/// The program cannot be asked or read.
 pub fn identity(cx: &Context, zig: &Zig) -> Result<String> {
-    if zig.program == fetched(cx) {
-        return Ok(format!("{} fetched", zig.version));
-    }
-    let digests = digests::digests(cx, [zig.program.as_path()])?;
-    let digest = digests.first().copied().flatten().map(|digest| digest.to_string());
-    let args = zig.args.join(" ");
-    Ok(format!("{} {} {args} {}", zig.version, zig.program, digest.unwrap_or_default()))
+    let program = if zig.program == fetched(cx) {
+        zig.program.clone()
+    } else {
+        // A script or `python3 -m ziglang` starts another program.
+        let command = Command::new(zig.program.as_str()).args(zig.args.clone()).arg("env");
+        let text = cx.children.read(&command)?;
+        executable(&text).map_or_else(|| zig.program.clone(), Utf8PathBuf::from)
+    };
+    let digests = digests::digests(cx, [program.as_path()])?;
+    let digest = digests.first().copied().flatten();
+    let digest = digest.ok_or_else(|| Error::tool(format!("`{program}` is missing")))?;
+    Ok(format!("{} {digest}", zig.version))
 }
 
-/// The identity of the zig that will be fetched where there is none.
+/// The path of zig's program in the output of `zig env`: JSON before zig 0.15, ZON since.
+fn executable(env: &str) -> Option<&str> {
+    let line = env.lines().find(|line| line.contains("zig_exe"))?;
+    let (_, value) = line.split_once(['=', ':'])?;
+    value.trim().trim_end_matches(',').strip_prefix('"')?.strip_suffix('"')
+}
+
+/// Stands for the identity of the zig that will be fetched where there is none.
 pub fn pinned_identity() -> String {
     format!("{PINNED} fetched")
 }
@@ -221,4 +230,18 @@ fn fetch(cx: &Context, place: &Utf8Path) -> Result<()> {
     }
     fs::remove_dir_all(&temporary)?;
     Err(Error::tool(format!("zig is missing and cannot be fetched:\n  {}", tried.join("\n  "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_read_from_both_formats() {
+        let zon = ".{\n    .zig_exe = \"/opt/a b/zig\",\n    .lib_dir = \"/opt/lib\",\n}\n";
+        assert_eq!(executable(zon), Some("/opt/a b/zig"));
+        let json = "{\n \"zig_exe\": \"/opt/zig\",\n \"lib_dir\": \"/opt/lib\"\n}";
+        assert_eq!(executable(json), Some("/opt/zig"));
+        assert_eq!(executable("error"), None);
+    }
 }
