@@ -17,8 +17,6 @@ pub struct Workspace {
     pub root: Utf8PathBuf,
     /// Where cargo builds.
     pub target_directory: Utf8PathBuf,
-    /// Where cargo puts intermediate files, if its configuration names another directory.
-    pub build_directory: Option<Utf8PathBuf>,
     /// The name of the package in the root directory, where there is one.
     pub root_package: Option<String>,
     /// `[workspace.metadata.longshore]`.
@@ -107,10 +105,6 @@ impl Workspace {
         let root_package = packages.iter().find(|package| package.manifest == manifest);
         Ok(Workspace {
             target_directory: metadata.target_directory.clone(),
-            build_directory: metadata
-                .build_directory
-                .clone()
-                .filter(|directory| *directory != metadata.target_directory),
             root_package: root_package.map(|package| package.name.clone()),
             settings: config::settings(&metadata.workspace_metadata, &place)?,
             xtask: metadata.workspace_packages().iter().any(with_longshore),

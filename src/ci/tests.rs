@@ -7,7 +7,6 @@ use crate::{ci::pipeline::Pipeline, target::Targets};
 fn workspace(settings: &str) -> Workspace {
     Workspace {
         root: "/w".into(),
-        build_directory: None,
         default_members: None,
         target_directory: "/w/target".into(),
         root_package: Some("hello".to_owned()),

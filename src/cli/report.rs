@@ -6,6 +6,7 @@ use crate::allocator::Choice;
 use crate::cargo::rustflags::Flag;
 use crate::schema::{
     Doctor, Plan,
+    dist::Release,
     doctor::State,
     plan::{Build, Companions, Job, Std},
 };
@@ -17,18 +18,7 @@ pub(super) fn plan(plan: &Plan) -> String {
     let release = &plan.release;
     let version = release.version.as_deref().unwrap_or("(several versions)");
     let _ = writeln!(text, "{} {version}", release.name);
-    match (&release.revision, release.dirty) {
-        (Some(hash), Some(true)) => {
-            let changes = release.changes.as_ref().map(|changes| format!(": {changes}"));
-            let dirty = format!("{hash} (dirty{})", changes.unwrap_or_default());
-            line(&mut text, "revision", &dirty);
-        }
-        (Some(hash), _) => line(&mut text, "revision", hash),
-        (None, _) => {
-            let reason = release.no_revision.as_deref().unwrap_or("unknown");
-            line(&mut text, "revision", &format!("none: {reason}"));
-        }
-    }
+    line(&mut text, "revision", &revision(release));
     line(&mut text, "epoch", &release.source_date_epoch.to_string());
     for (name, version) in &release.tools {
         line(&mut text, name, version);
@@ -91,6 +81,27 @@ pub(super) fn plan(plan: &Plan) -> String {
             skipped.binary, skipped.package, skipped.reason
         );
     }
+    text + &notes(plan)
+}
+
+/// The commit of the source, or why there is none.
+fn revision(release: &Release) -> String {
+    match (&release.revision, release.dirty) {
+        (Some(hash), Some(true)) => {
+            let changes = release.changes.as_ref().map(|changes| format!(": {changes}"));
+            format!("{hash} (dirty{})", changes.unwrap_or_default())
+        }
+        (Some(hash), _) => hash.clone(),
+        (None, _) => {
+            let reason = release.no_revision.as_deref().unwrap_or("unknown");
+            format!("none: {reason}")
+        }
+    }
+}
+
+/// Differences from cargo, and the variables that builds do not inherit.
+fn notes(plan: &Plan) -> String {
+    let mut text = String::new();
     for note in &plan.notes {
         let _ = writeln!(text, "\nnote: {note}");
     }

@@ -107,9 +107,7 @@ pub(super) fn compile(
             env.insert("ZIG_GLOBAL_CACHE_DIR".to_owned(), Some(cache.to_string()));
         }
         let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
-        let mut roots = vec![directory.to_owned()];
-        roots.extend(planned.build_directory.clone());
-        report.begin(Layout::new(roots, build.targets.clone()));
+        report.begin(Layout::new(vec![directory.to_owned()], build.targets.clone()));
         let timings = directory.join("cargo-timings");
         fs::remove_dir_all(&timings)?;
         cx.status("Building", describe(plan, build));

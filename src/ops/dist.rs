@@ -40,10 +40,7 @@ fn make(cx: &Context, request: &Request) -> Result<Dist> {
     cx.stage("plan");
     let planned = plan::plan_and_provide(cx, request)?;
     let plan = &planned.plan;
-    for skipped in &plan.skipped {
-        let what = format!("{} ({}): {}", skipped.binary, skipped.package, skipped.reason);
-        cx.status("Skipping", what);
-    }
+    summary::skipped(cx, plan);
     twice::check(&planned)?;
     summary::source(cx, &plan.release);
     let inputs = Inputs::of_build(plan.workspace.as_str().into());

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     allocator::{Allocator, MIMALLOC, Setting},
-    cargo::invocation::resolution,
+    cargo::{invocation::resolution, rustflags::UserFlags},
     config::RecipeSetting,
     error::Result,
     ops::{allocator, features, guard, image, package, path_packages, preflight, stage},
@@ -38,8 +38,6 @@ pub struct Planned {
     pub verify: Settings,
     /// The known targets.
     pub targets: Targets,
-    /// The directory that cargo's configuration moves intermediate files to.
-    pub build_directory: Option<Utf8PathBuf>,
     /// cargo and rustc.
     pub rust: Rust,
     /// zig, where there is one.
@@ -90,11 +88,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         remap: remap(cx, &rust),
         ..Facts::default()
     };
-    // Only of those that are built: rustc knows nothing of a workspace's invented ones.
-    let built = |target: &&Target| wanted(&workspace, request, &target.name, target.spec.default);
-    for target in targets.iter().filter(built) {
-        facts.user_flags.insert(target.name.clone(), config.user_flags(cx, &target.name)?);
-    }
+    facts.user_flags = user_flags(cx, &config, &workspace, &targets, request)?;
     let repository = source(cx, &workspace, &mut facts)?;
     facts.recipes = recipes(&workspace)?;
     if request.allocator.is_none_or(|setting| setting == Setting::Auto) {
@@ -140,9 +134,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     if request.pack {
         package::check_required(&plan.archives)?;
     }
-    for warning in &plan.warnings {
-        cx.warn(warning);
-    }
+    plan.warnings.iter().for_each(|warning| cx.warn(warning));
     facts.again = true;
     let again = request.twice.then(|| inputs_plan(&workspace, &targets, request, &facts));
     Ok(Planned {
@@ -150,7 +142,6 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         repository: workspace.packages.iter().find_map(|of| of.about.repository.clone()),
         again: again.transpose()?,
         verify: workspace.settings.verify,
-        build_directory: workspace.build_directory,
         targets,
         rust,
         zig,
@@ -160,6 +151,20 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         timings: request.timings,
         rustc_wrapper: config.rustc_wrapper(),
     })
+}
+
+/// Returns the user's flags for each target that is built: rustc knows nothing of targets that a
+/// workspace invents for `verify`.
+fn user_flags(
+    cx: &Context,
+    config: &cargo::Config,
+    workspace: &Workspace,
+    targets: &Targets,
+    request: &Request,
+) -> Result<BTreeMap<String, UserFlags>> {
+    let built = |target: &&Target| wanted(workspace, request, &target.name, target.spec.default);
+    let flags = |target: &Target| Ok((target.name.clone(), config.user_flags(cx, &target.name)?));
+    targets.iter().filter(built).map(flags).collect()
 }
 
 /// Checks that the output can be replaced, before anything is fetched or built.
@@ -287,7 +292,7 @@ fn is_target_name(name: &str) -> bool {
 /// # Errors
 /// The file cannot be read, or is not one of a target.
 pub(super) fn known_target(root: &Utf8Path, name: &str) -> Result<Option<Target>> {
-    if !is_target_name(name) {
+    if name.contains('/') {
         return Ok(None);
     }
     let path = root.join("targets").join(format!("{name}.toml"));

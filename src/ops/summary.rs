@@ -106,3 +106,11 @@ pub(super) fn size(bytes: u64) -> String {
         _ => format!("{:.2} GB", of(1_000_000_000)),
     }
 }
+
+/// Reports the binaries that are left out, and why.
+pub(super) fn skipped(cx: &Context, plan: &crate::schema::Plan) {
+    for skipped in &plan.skipped {
+        let what = format!("{} ({}): {}", skipped.binary, skipped.package, skipped.reason);
+        cx.status("Skipping", what);
+    }
+}

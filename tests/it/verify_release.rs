@@ -196,7 +196,7 @@ fn what_dist_json_claims_to_be_accepted_is_verified_again_before_it_is_packed() 
     fs::write(dist.beside("Cargo.toml"), format!("{text}{own}")).unwrap();
     package(&dist, &[], 0);
     change(&dist, |json| json["artifacts"][0]["path"] = json!("../../Cargo.toml"));
-    assert!(dist.fails(1, &[]).contains("which is outside of it"));
+    assert!(dist.fails(1, &[]).contains("expected the path of a file or directory below"));
 }
 
 #[test]
