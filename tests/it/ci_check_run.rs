@@ -112,7 +112,7 @@ fn each_providers_check_tells_what_a_change_costs() {
             let text = fs::read_to_string(report.join("report.md"))
                 .unwrap_or_else(|error| panic!("{}: {error}: {told:?}", of.path));
             assert!(text.starts_with("### Size, compared with "), "{text}");
-            assert!(text.contains("| hello x86\\_64-unknown-linux-musl |"), "{text}");
+            assert!(text.contains("| hello x86_64-unknown-linux-musl |"), "{text}");
             // The table, and the code that prints from it.
             assert!(text.contains(" +10"), "{text}");
             assert_eq!(text.contains("- ❌ hello "), !kept, "{text}");

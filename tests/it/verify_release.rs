@@ -312,11 +312,11 @@ fn targets_of_the_current_directory_describe_its_own_files_only() {
     verify("x --target own").stdout("targets/own.toml` for `x`").run();
     verify("x --target own --no-workspace").status(2).stderr("unknown target `own`").run();
     // A broken file is an error of those that need it.
-    fs::write(dir.join("targets/broken.toml"), "hello = 1").unwrap();
+    fs::write(dir.join("targets/broken-linux-musl.toml"), "hello = 1").unwrap();
     verify("x").run();
     verify("foreign").status(1).stdout("deny static-pie").run();
     verify("x --target own").run();
-    verify("target/dist").status(2).stderr("targets/broken.toml").run();
+    verify("target/dist").status(2).stderr("targets/broken-linux-musl.toml").run();
     verify("target/dist --no-workspace").status(1).stdout("refused").run();
     fs::write(dir.join("Cargo.toml"), "broken").unwrap();
     verify("x").run();

@@ -59,7 +59,7 @@ pub(crate) fn plain(program: impl AsRef<std::ffi::OsStr>) -> Command {
         assert!(peer::listed(name), "`{name}` is not in tests/it/support/peers.txt; hint: add it");
     }
     let mut command = if signals_are_ignored() {
-        let mut command = Command::new("env");
+        let mut command = Command::new("/usr/bin/env");
         command.arg("--default-signal=HUP,INT,QUIT").arg(program);
         command
     } else {
