@@ -26,7 +26,7 @@ use crate::{
         dist::{Artifact, Sccache},
         plan::{Build, Plan},
     },
-    sys::{Context, fs, git, process::Stream, sccache, toolchain::mimalloc, zig},
+    sys::{Context, fs, git, process::Stream, rustc, sccache, toolchain::mimalloc, zig},
 };
 
 /// What a build made.
@@ -48,7 +48,7 @@ pub struct Built {
 /// zig is unfit, or the build failed: which crate, and the end of the log with the path of the
 /// whole.
 pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
-    let (report, sccache) = sccache::counting(cx, planned.rustc_wrapper.as_deref(), || {
+    let (report, sccache) = sccache::counting(cx, planned.identities.wrapper.as_deref(), || {
         compile(cx, planned, &planned.plan, stage, "build")
     })?;
     let bills = bom::bills(cx, planned, &report)?;
@@ -90,6 +90,9 @@ pub(super) fn compile(
         let more =
             zig::environment(cx, &planned.rust, zig, &plan.target_directory, &build.args, &env)?;
         env.extend(more);
+        if let Some(program) = rustc::wrapper(cx, &plan.target_directory, &planned.identities)? {
+            env.insert("RUSTC_WRAPPER".to_owned(), Some(program.into_string()));
+        }
         // Where freshness is checked.
         env.insert("CARGO_BUILD_BUILD_DIR".to_owned(), Some(plan.target_directory.clone()));
         for job in plan.jobs.iter().filter(|job| build.targets.contains(&job.target)) {

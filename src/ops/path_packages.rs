@@ -1,9 +1,10 @@
 //! Packages that cargo takes from directories outside the workspace: path dependencies, patches, and
 //! members above the root.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use cargo_metadata::{Metadata, Node};
 use serde::Deserialize;
 
 use crate::{
@@ -28,54 +29,84 @@ struct Locked {
     source: Option<String>,
 }
 
-/// Returns the directory of each package outside the workspace, with the path that stands for it in
-/// binaries. That path does not depend on where the directory is.
+/// The packages outside the workspace, and all that depend on them.
+#[derive(Default)]
+pub(super) struct Outside {
+    /// The directory of each, with the path that replaces it in binaries. That path does not depend on
+    /// where the directory is.
+    pub(super) remap: Vec<(Utf8PathBuf, String)>,
+    /// The names of these and of all packages that depend on them, by directory, for
+    /// [`crate::cargo::identity`].
+    pub(super) names: BTreeMap<Utf8PathBuf, String>,
+}
+
+/// Returns the packages outside the workspace.
 ///
 /// # Errors
 /// `Cargo.lock` cannot be read.
-pub(super) fn remap(
+pub(super) fn outside(
     cx: &Context,
     workspace: &Workspace,
     request: &Request,
     targets: &[&str],
-) -> Result<Vec<(Utf8PathBuf, String)>> {
-    let outside = |dir: &Utf8Path| !dir.starts_with(&workspace.root);
-    let named = |name: &str, version: &str| format!("/packages/{name}-{version}");
-    let mut found = Vec::new();
-    for package in &workspace.packages {
-        if let Some(dir) = package.manifest.parent().filter(|dir| outside(dir)) {
-            found.push((dir.to_owned(), named(&package.name, &package.version)));
-        }
-    }
+) -> Result<Outside> {
     let path = workspace.root.join("Cargo.lock");
     let text = fs::read_to_string_if_there(&path)?.unwrap_or_default();
     let lock: Lock = toml::from_str(&text)
         .map_err(|error| Error::usage(format!("`{path}` cannot be read")).because(error))?;
+    let is_outside = |dir: &Utf8Path| !dir.starts_with(&workspace.root);
     let members: BTreeSet<&str> = workspace.packages.iter().map(|p| p.name.as_str()).collect();
     let mut local = lock.package.iter().filter(|package| package.source.is_none());
-    // Only then does cargo have to resolve all dependencies once more.
-    if local.all(|package| members.contains(package.name.as_str())) {
-        return Ok(found);
+    let mut dirs = workspace.packages.iter().filter_map(|package| package.manifest.parent());
+    // Only otherwise does cargo have to resolve all dependencies once more.
+    if local.all(|package| members.contains(package.name.as_str())) && !dirs.any(is_outside) {
+        return Ok(Outside::default());
     }
     let targets = targets.iter().copied().collect();
     let manifest = workspace.root.join("Cargo.toml");
-    let metadata = match cargo::resolved(cx, &manifest, &targets, &resolution(request)) {
-        Ok(metadata) => metadata,
+    match cargo::resolved(cx, &manifest, &targets, &resolution(request)) {
+        Ok(metadata) => Ok(named(&metadata, &workspace.root)),
         Err(error) => {
             cx.warn(format!(
                 "the directories of path dependencies outside the workspace are unknown, and may \
                  remain in the binaries: {error}"
             ));
-            return Ok(found);
-        }
-    };
-    for package in metadata.packages.iter().filter(|package| package.source.is_none()) {
-        if let Some(dir) = package.manifest_path.parent().filter(|dir| outside(dir)) {
-            let entry = (dir.to_owned(), named(&package.name, &package.version.to_string()));
-            if !found.contains(&entry) {
-                found.push(entry);
-            }
+            Ok(Outside::default())
         }
     }
-    Ok(found)
+}
+
+/// Names the packages of `metadata` that are outside of `root`, and those that depend on them.
+fn named(metadata: &Metadata, root: &Utf8Path) -> Outside {
+    let mut outside = Outside::default();
+    let mut reached = BTreeSet::new();
+    for package in metadata.packages.iter().filter(|package| package.source.is_none()) {
+        let dir = package.manifest_path.parent().filter(|dir| !dir.starts_with(root));
+        let Some(dir) = dir else { continue };
+        let path = format!("/packages/{}-{}", package.name, package.version);
+        outside.names.insert(dir.to_owned(), path.clone());
+        outside.remap.push((dir.to_owned(), path));
+        reached.insert(&package.id);
+    }
+    let nodes = metadata.resolve.as_ref().map_or(&[][..], |resolve| &resolve.nodes);
+    loop {
+        let before = reached.len();
+        let depends = |node: &&Node| node.dependencies.iter().any(|id| reached.contains(id));
+        let more: Vec<_> = nodes.iter().filter(depends).map(|node| &node.id).collect();
+        reached.extend(more);
+        if reached.len() == before {
+            break;
+        }
+    }
+    for package in metadata.packages.iter().filter(|package| reached.contains(&package.id)) {
+        let Some(dir) = package.manifest_path.parent() else { continue };
+        let name = match (&package.source, dir.strip_prefix(root)) {
+            (Some(_), _) => package.id.repr.clone(),
+            (None, Ok(inside)) => format!("{inside} {} {}", package.name, package.version),
+            // Named above.
+            (None, Err(_)) => continue,
+        };
+        outside.names.insert(dir.to_owned(), name);
+    }
+    outside
 }

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     allocator::{Allocator, MIMALLOC, Setting},
-    cargo::{invocation::resolution, rustflags::UserFlags},
+    cargo::{identity::Identities, invocation::resolution, rustflags::UserFlags},
     config::RecipeSetting,
     error::Result,
     ops::{allocator, features, guard, image, package, path_packages, preflight, stage},
@@ -42,8 +42,8 @@ pub struct Planned {
     pub rust: Rust,
     /// zig, where there is one.
     pub zig: Option<Zig>,
-    /// What cargo starts rustc with.
-    pub rustc_wrapper: Option<String>,
+    /// What cargo starts rustc with, and the crates whose identity would depend on a path.
+    pub identities: Identities,
     /// Where the object of mimalloc is, or has to be made, for the targets that get it.
     pub mimalloc: BTreeMap<String, Utf8PathBuf>,
     /// The flags of cargo's that say which dependencies there are.
@@ -95,7 +95,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         let names: Vec<&str> = facts.user_flags.keys().map(String::as_str).collect();
         facts.own_allocators = allocator::own(cx, &workspace, request, &names)?;
     }
-    packages(cx, &workspace, request, provide, &mut facts)?;
+    let packages = packages(cx, &workspace, request, provide, &mut facts)?;
     let compilers = compilers(cx, &config, &mut facts);
     // A first plan, so that everything wrong with the request is told before anything is fetched.
     let first = inputs_plan(&workspace, &targets, request, &facts)?;
@@ -149,7 +149,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         resolution: resolution(request),
         offline: request.offline,
         timings: request.timings,
-        rustc_wrapper: config.rustc_wrapper(),
+        identities: Identities { packages, wrapper: config.rustc_wrapper() },
     })
 }
 
@@ -337,23 +337,25 @@ fn tools(rust: &Rust, zig: Option<&Zig>, mimalloc: bool) -> BTreeMap<String, Str
     tools
 }
 
-/// Adds what cargo resolves: directories of packages outside the workspace, and features.
+/// Adds what cargo resolves: directories of packages outside the workspace, and features. Returns the
+/// names of the packages that depend on those.
 fn packages(
     cx: &Context,
     workspace: &Workspace,
     request: &Request,
     provide: bool,
     facts: &mut Facts,
-) -> Result<()> {
+) -> Result<BTreeMap<Utf8PathBuf, String>> {
     let names: Vec<&str> = facts.user_flags.keys().map(String::as_str).collect();
-    facts.remap.extend(path_packages::remap(cx, workspace, request, &names)?);
+    let outside = path_packages::outside(cx, workspace, request, &names)?;
+    facts.remap.extend(outside.remap);
     if let Some(target) = names.first() {
         facts.dependency_features = features::of_dependencies(cx, workspace, request, target)?;
         if !provide {
             facts.notes = features::unified(cx, workspace, request, target)?;
         }
     }
-    Ok(())
+    Ok(outside.names)
 }
 
 /// Returns the version of each C compiler that the user chose in place of zig's, by its name, and notes

@@ -29,6 +29,7 @@ use crate::{
     sys::{
         Context, access, confine, fs,
         process::watchdog,
+        rustc,
         toolchain::{self, Rust, Zig},
     },
     zig::{PREFIX_MAP, is_plain_path, link},
@@ -70,6 +71,7 @@ pub fn reenter() {
     let by_name = match name {
         Some("ar") => Some(Wrapped::Ar { args: words(1) }),
         Some("lib") => Some(Wrapped::Lib { args: words(1) }),
+        Some(rustc::NAME) => finish(rustc::start(&args)),
         _ => None,
     };
     if let Some(wrapped) = by_name {

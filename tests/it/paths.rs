@@ -1,6 +1,10 @@
 //! Where a workspace and its packages lie makes no difference to what is built.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 
@@ -37,13 +41,15 @@ fn outside(top: &Path) -> Workspace {
 #[test]
 fn packages_outside_the_workspace_leave_no_paths() {
     let top = tempfile::TempDir::new().unwrap();
-    let mut digests = Vec::new();
+    let (mut digests, mut identities) = (Vec::new(), Vec::new());
     for dir in ["one", "another/deeper"] {
         let dir = top.path().join(dir);
         let workspace = outside(&dir);
+        let (wrapper, log) = recorder(&dir);
         let ran = longshore(&workspace, BUILD).arg("--message-format=json").dir(dir.join("ws"));
-        let json = ran.run().json();
+        let json = ran.env("RUSTC_WRAPPER", &wrapper).run().json();
         digests.push(json["artifacts"][0]["sha256"].clone());
+        identities.push(recorded(&log));
         let binary = fs::read(dir.join("ws/target/dist/linux/amd64/bin/app")).unwrap();
         let text = String::from_utf8_lossy(&binary);
         assert!(!text.contains(dir.to_str().unwrap()), "{}", dir.display());
@@ -51,6 +57,29 @@ fn packages_outside_the_workspace_leave_no_paths() {
         assert!(text.contains("/packages/patched-0.1.0/src/lib.rs"));
     }
     assert_eq!(digests[0], digests[1]);
+    // Equal digests alone could be luck: rustc orders functions by names that hold the identities.
+    assert_eq!(identities[0].len(), 3, "{:?}", identities[0]);
+    assert_eq!(identities[0], identities[1]);
+}
+
+/// Writes a `RUSTC_WRAPPER` that records the identity of each crate, and returns it with its log.
+fn recorder(dir: &Path) -> (String, PathBuf) {
+    let (program, log) = (dir.join("wrapper"), dir.join("identities"));
+    let text = format!(
+        "#!/bin/sh\nfor arg; do case $arg in metadata=*) echo \"$CARGO_PKG_NAME $arg\" >> '{}';; \
+         esac; done\nexec \"$@\"\n",
+        log.display()
+    );
+    fs::write(&program, text).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    (program.to_str().unwrap().to_owned(), log)
+}
+
+/// The lines of a log, sorted.
+fn recorded(log: &Path) -> Vec<String> {
+    let mut lines: Vec<_> = fs::read_to_string(log).unwrap().lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
 }
 
 /// A workspace whose member has a build dependency and a procedural macro.
