@@ -56,7 +56,13 @@ pub(super) fn open_path<T>(
     then: impl FnOnce(&(dyn Store + Sync), Form) -> Result<T>,
 ) -> Result<T> {
     if !path.exists() {
-        return Err(Error::usage(format!("there is no `{path}`")).hint(HINT));
+        let error = Error::usage(format!("there is no `{path}`"));
+        return Err(if is_reference(path.as_str()) {
+            let hint = "`skopeo copy --all` copies from one registry to another";
+            error.hint(format!("{HINT}; {hint}"))
+        } else {
+            error.hint(HINT)
+        });
     }
     let none = |why: &str| Error::check(format!("`{path}` holds no image: {why}")).hint(HINT);
     if fs::kind(path, true)? == Kind::Directory {

@@ -124,7 +124,7 @@ use Kind::{Dir, DockerArchive, Files, Layout, OciArchive, Registry};
 use Reader::{Diff, Inspect, Podman, Push, Skopeo, Umoci, Verify};
 
 /// The table, sorted by writer.
-pub(crate) const ROWS: [Row; 72] = [
+pub(crate) const ROWS: [Row; 73] = [
     row(LONGSHORE, "`image --output oci=`", Layout, &[], &[]),
     row(LONGSHORE, "`--compression zstd`", Layout, &[(Umoci, "umoci-zstd")], &[]),
     row(LONGSHORE, "`--compression none`", Layout, &[], &[]),
@@ -257,6 +257,7 @@ pub(crate) const ROWS: [Row; 72] = [
         &[(Push, "registry")],
         &["history", "working-dir", "path"],
     ),
+    row(CRANE, "`index append`, two compressions", Registry, &[(Push, "registry")], &[]),
     row(
         CRANE,
         "`export`",

@@ -281,6 +281,10 @@ fn images_of_crane_are_accepted() {
     crane(&["pull", "--format=oci", "--annotate-ref", &url("one"), &bench.path("annotated")]);
     crane(&["pull", "--format=oci", &url("two"), &bench.path("both")]);
     crane(&["export", &url("one"), &bench.path("files.tar")]);
+    let amd64 = "--platform=linux/amd64";
+    bench.longshore(&[amd64, "--compression=zstd", &bench.write("oci", "zstd")]);
+    bench.copy(&[&format!("oci:{}", bench.path("zstd")), &format!("docker://{}", url("zstd"))]);
+    crane(&["index", "append", "-m", &url("one"), "-m", &url("zstd"), "-t", &url("both")]);
     check(
         &bench,
         CRANE,
@@ -293,6 +297,8 @@ fn images_of_crane_are_accepted() {
             Written::new("`pull --format oci`, two platforms", "both", "two"),
             Written::new("`append --output`", "appended.tar", "one"),
             Written::new("`append`, `mutate`", &bench.repository("mutated"), "one").named("1"),
+            Written::new("`index append`, two compressions", &bench.repository("both"), "one")
+                .named("1"),
             Written::new("`export`", "files.tar", "one"),
         ],
     );
