@@ -54,19 +54,19 @@ pub(crate) const NOTES: [Note; 23] = [
         name: "config-name",
         status: 1,
         prints: &["lies: it has the digest"],
-        why: "The name of the configuration in `manifest.json` is not its digest with `.json`.",
+        why: "Status 1: the name of the configuration in `manifest.json` is not its digest with `.json`.",
     },
     Note {
         name: "sparse",
         status: 1,
         prints: &["is missing"],
-        why: "The index names platforms whose manifests were not pulled, so they are not in the archive.",
+        why: "Status 1: the index names a platform that was not pulled, and is not in the archive.",
     },
     Note {
         name: "signature",
         status: 1,
         prints: &["is not a platform such as"],
-        why: "cosign stores a signature as a second manifest beside that of the image, in the same index.",
+        why: "Status 1: the signature is a second manifest in the index, with a configuration that has no platform.",
     },
     Note {
         name: "several",
@@ -96,7 +96,7 @@ pub(crate) const NOTES: [Note; 23] = [
         name: "umoci-index",
         status: 0,
         prints: &["tag is ambiguous"],
-        why: "umoci reads no index in an index, so one platform has to be copied out first.",
+        why: "In umoci 0.4 a tag leads to one manifest; that of an index leads to one for each platform.",
     },
     Note {
         name: "umoci-name",
@@ -132,12 +132,12 @@ pub(crate) const NOTES: [Note; 23] = [
         name: "umoci-layers",
         status: 0,
         prints: &["layers"],
-        why: "`umoci insert` writes no entries for the directories above a file, and `umoci repack` writes those that changed, so the layers have other entries than those of longshore.",
+        why: "`umoci insert` writes no entries for the directories above a file; longshore and BuildKit write them in each layer. The files are equal.",
     },
     Note {
         name: "umoci-root",
         status: 0,
-        prints: &["+ /"],
+        prints: &["+ /", "layers"],
         why: "`umoci repack` writes an entry for the root directory, too.",
     },
     Note {

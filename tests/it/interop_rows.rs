@@ -203,13 +203,7 @@ pub(crate) const ROWS: [Row; 73] = [
     row(PODMAN, "`push --compression-format zstd`", Registry, &[(Push, "registry")], &[]),
     row(PODMAN, "`push --compression-format zstd:chunked`", Registry, &[(Push, "registry")], &[]),
     row(UMOCI, "`insert`", Layout, &[], &["history", "working-dir", "path", "umoci-layers"]),
-    row(
-        UMOCI,
-        "`repack`",
-        Layout,
-        &[],
-        &["history", "working-dir", "path", "umoci-layers", "umoci-root"],
-    ),
+    row(UMOCI, "`repack`", Layout, &[], &["history", "working-dir", "path", "umoci-root"]),
     row(
         CRANE,
         "`pull`",
