@@ -119,8 +119,9 @@ fn images_of_the_classic_store_are_accepted() {
 
 #[test]
 fn images_of_docker_20_are_accepted() {
-    let (Some(bench), Some(engine), Some(gzip)) =
-        (Bench::new(), Engine::start(), peer::find("gzip"))
+    let (Some(bench), Some(engine)) = (Bench::new(), Engine::start()) else { return };
+    let (Some(gzip), Some(xz), Some(zstd)) =
+        (peer::find("gzip"), peer::find("xz"), peer::find("zstd"))
     else {
         return;
     };
@@ -134,8 +135,11 @@ fn images_of_docker_20_are_accepted() {
     engine.run(&["build", "-q", "-t", "y:2", "-f", &other, root]);
     engine.run(&["save", "-o", &bench.path("one.tar"), "x:1"]);
     engine.run(&["save", "-o", &bench.path("two.tar"), "x:1", "y:2"]);
-    engine.run(&["save", "-o", &bench.path("packed.tar"), "x:1"]);
-    peer::run(&gzip, [&bench.path("packed.tar")]);
+    let packed = bench.path("packed.tar");
+    engine.run(&["save", "-o", &packed, "x:1"]);
+    peer::run(&zstd, ["--quiet", &packed]);
+    peer::run(&xz, ["--keep", &packed]);
+    peer::run(&gzip, [&packed]);
     engine.run(&["load", "-i", &bench.path("packed.tar.gz")]);
     let pushed = bench.repository("docker20");
     engine.run(&["tag", "x:1", &format!("{pushed}:1")]);
@@ -147,6 +151,8 @@ fn images_of_docker_20_are_accepted() {
             Written::new("`docker save`", "one.tar", "one"),
             Written::new("`docker save`, several images", "two.tar", "one").named("x:1"),
             Written::new("`docker save \\| gzip`", "packed.tar.gz", "one"),
+            Written::new("`docker save \\| xz`", "packed.tar.xz", "one"),
+            Written::new("`docker save \\| zstd`", "packed.tar.zst", "one"),
             Written::new("`docker push`", &pushed, "one").named("1"),
         ],
     );

@@ -124,7 +124,7 @@ use Kind::{Dir, DockerArchive, Files, Layout, OciArchive, Registry};
 use Reader::{Diff, Inspect, Podman, Push, Skopeo, Umoci, Verify};
 
 /// The table, sorted by writer.
-pub(crate) const ROWS: [Row; 73] = [
+pub(crate) const ROWS: [Row; 75] = [
     row(LONGSHORE, "`image --output oci=`", Layout, &[], &[]),
     row(LONGSHORE, "`--compression zstd`", Layout, &[(Umoci, "umoci-zstd")], &[]),
     row(LONGSHORE, "`--compression none`", Layout, &[], &[]),
@@ -325,6 +325,20 @@ pub(crate) const ROWS: [Row; 73] = [
         "`docker save \\| gzip`",
         DockerArchive,
         &[(Push, "no-manifest"), (Skopeo, "gzip"), (Podman, "gzip")],
+        &["history", "working-dir", "docker-v1"],
+    ),
+    row(
+        OLD,
+        "`docker save \\| xz`",
+        DockerArchive,
+        &[(Push, "no-manifest")],
+        &["history", "working-dir", "docker-v1"],
+    ),
+    row(
+        OLD,
+        "`docker save \\| zstd`",
+        DockerArchive,
+        &[(Push, "no-manifest")],
         &["history", "working-dir", "docker-v1"],
     ),
     row(
