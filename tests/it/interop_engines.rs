@@ -90,8 +90,7 @@ fn images_of_the_containerd_store_are_accepted() {
         CONTAINERD,
         &[
             Written::new("`docker save`", "one.tar", "one"),
-            Written::new("`docker save`, several images", "two.tar", "one")
-                .named("docker.io/library/x:1"),
+            Written::new("`docker save`, several images", "two.tar", "one").named("x:1"),
             Written::new("`docker save` of one platform of two", "sparse.tar", "two"),
             Written::new("`ctr images export`", "ctr.tar", "one"),
             Written::new("`docker push`", &pushed, "one").named("1"),
@@ -149,7 +148,8 @@ fn images_of_docker_20_are_accepted() {
         OLD,
         &[
             Written::new("`docker save`", "one.tar", "one"),
-            Written::new("`docker save`, several images", "two.tar", "one").named("x:1"),
+            Written::new("`docker save`, several images", "two.tar", "one")
+                .named("docker.io/library/x:1"),
             Written::new("`docker save \\| gzip`", "packed.tar.gz", "one"),
             Written::new("`docker save \\| xz`", "packed.tar.xz", "one"),
             Written::new("`docker save \\| zstd`", "packed.tar.zst", "one"),
