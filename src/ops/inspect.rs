@@ -262,21 +262,31 @@ impl Chosen {
         self.sets().flat_map(|(set, _)| set.annotations.clone()).collect()
     }
 
+    /// The image of each platform. Manifests with one configuration are one image in several
+    /// compressions (`buildah manifest push --add-compression`); the first is read.
     fn by_platform(&self, choice: &Choice<'_>) -> Result<BTreeMap<&Platform, &Image>> {
-        let mut all = BTreeMap::new();
+        let mut all: BTreeMap<&Platform, &Image> = BTreeMap::new();
         for image in &self.images {
-            if all.insert(&image.platform, image).is_some() {
-                let names: Vec<_> = self.sets().flat_map(|(set, _)| set.names.clone()).collect();
-                let path = &choice.path;
-                let message = format!("`{path}` has several images for `{}`", image.platform);
-                let hint = match names.is_empty() {
-                    true => format!("name one as `{path}@DIGEST`"),
-                    false => format!("name one as `{path}:TAG`: it has `{}`", names.join("`, `")),
-                };
-                return Err(Error::usage(message).hint(hint));
+            let known = *all.entry(&image.platform).or_insert(image);
+            if known.config.1 != image.config.1 {
+                return Err(self.several(choice, known, image));
             }
         }
         Ok(all)
+    }
+
+    /// The error for two images of one platform, with a name that distinguishes them.
+    fn several(&self, choice: &Choice<'_>, first: &Image, second: &Image) -> Error {
+        let path = &choice.path;
+        let message = format!("`{path}` has several images for `{}`", first.platform);
+        let names: Vec<_> = self.sets().flat_map(|(set, _)| set.names.clone()).collect();
+        let hint = if names.is_empty() || first.set == second.set {
+            let (first, second) = (first.digest(), second.digest());
+            format!("name one as `{path}@DIGEST`: it has `{first}`, `{second}`")
+        } else {
+            format!("name one as `{path}:TAG`: it has `{}`", names.join("`, `"))
+        };
+        Error::usage(message).hint(hint)
     }
 }
 

@@ -56,7 +56,13 @@ pub(super) fn open_path<T>(
     then: impl FnOnce(&(dyn Store + Sync), Form) -> Result<T>,
 ) -> Result<T> {
     if !path.exists() {
-        return Err(Error::usage(format!("there is no `{path}`")).hint(HINT));
+        let error = Error::usage(format!("there is no `{path}`"));
+        return Err(if is_reference(path.as_str()) {
+            let hint = "`skopeo copy --all` copies from one registry to another";
+            error.hint(format!("{HINT}; {hint}"))
+        } else {
+            error.hint(HINT)
+        });
     }
     let none = |why: &str| Error::check(format!("`{path}` holds no image: {why}")).hint(HINT);
     if fs::kind(path, true)? == Kind::Directory {
@@ -200,14 +206,19 @@ pub(super) fn split(text: &str) -> (&Utf8Path, Option<&str>) {
     (path.into(), name.get(1..))
 }
 
-/// Whether `name` is the whole name, the tag or the digest of what a set stands for.
+/// Whether `name` is the complete name, the tag or the digest of a set. `x:1` and
+/// `docker.io/library/x:1` are one name, as in Docker: engines write either into an archive.
 pub(super) fn is_called(set: &Set, name: &str) -> bool {
     let tag = |whole: &str| {
         let last = whole.rsplit('/').next().unwrap_or(whole);
         last.rsplit_once(':').is_some_and(|(_, tag)| tag == name)
     };
+    let complete = |text: &str| text.parse::<Reference>().ok().filter(|of| of.tag.is_some());
+    let wanted = complete(name);
+    let same = |own: &str| wanted.is_some() && complete(own) == wanted;
     let digest = set.descriptor.as_ref().map(|of| of.digest.to_string());
-    set.names.iter().any(|own| own == name || tag(own)) || digest.as_deref() == Some(name)
+    set.names.iter().any(|own| own == name || tag(own) || same(own))
+        || digest.as_deref() == Some(name)
 }
 
 /// The most bytes of the names in an archive of images.

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::Read as _,
     os::unix::{
         ffi::OsStrExt as _,
         fs::{FileTypeExt as _, MetadataExt as _},
@@ -12,6 +13,7 @@ use std::{
     process::Command,
 };
 
+use longshore::oci::Digest;
 use serde_json::{Value, json};
 
 use crate::{
@@ -341,13 +343,7 @@ fn one_of_several_images_is_chosen_by_its_name() {
     let mut other = layered("inspect-tags-other");
     other.config = json!({ "User": "7" });
     other.write();
-    for file in fs::read_dir(other.dir.join("blobs/sha256")).unwrap() {
-        let file = file.unwrap();
-        fs::copy(file.path(), layout.dir.join("blobs/sha256").join(file.file_name())).unwrap();
-    }
-    let theirs: Value =
-        serde_json::from_slice(&fs::read(other.dir.join("index.json")).unwrap()).unwrap();
-    let mut theirs = theirs["manifests"][0].clone();
+    let mut theirs = adopt(&layout, &other);
     theirs["annotations"]["org.opencontainers.image.ref.name"] = "2".into();
     let digest = theirs["digest"].as_str().unwrap().to_owned();
     json["manifests"] = json!([first, again, theirs]);
@@ -377,4 +373,62 @@ fn one_of_several_images_is_chosen_by_its_name() {
         .stderr("`layout` has no image for `linux/arm64`")
         .hint("it has `linux/amd64`")
         .run();
+}
+
+/// Adds the blobs of `other`, and returns the descriptor of its image.
+fn adopt(layout: &Layout, other: &Layout) -> Value {
+    for file in fs::read_dir(other.dir.join("blobs/sha256")).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), layout.dir.join("blobs/sha256").join(file.file_name())).unwrap();
+    }
+    let index = fs::read(other.dir.join("index.json")).unwrap();
+    let mut index: Value = serde_json::from_slice(&index).unwrap();
+    index["manifests"][0].take()
+}
+
+#[test]
+fn manifests_of_one_platform_are_one_image_if_their_configuration_is() {
+    let layout = layered("inspect-same");
+    let dir = layout.dir.parent().unwrap();
+    let mut packed = layered("inspect-same-zstd");
+    for layer in &mut packed.layers {
+        let path =
+            packed.dir.join("blobs").join(layer["digest"].as_str().unwrap().replace(':', "/"));
+        let mut tar = Vec::new();
+        flate2::read::MultiGzDecoder::new(&fs::read(path).unwrap()[..])
+            .read_to_end(&mut tar)
+            .unwrap();
+        let bytes = zstd::encode_all(&tar[..], 1).unwrap();
+        let digest = Digest::of(&bytes);
+        fs::write(packed.dir.join("blobs/sha256").join(digest.hex()), &bytes).unwrap();
+        *layer = json!({ "mediaType": "application/vnd.oci.image.layer.v1.tar+zstd",
+            "digest": digest, "size": bytes.len() });
+    }
+    packed.write();
+    let mut other = layered("inspect-same-other");
+    other.config = json!({ "User": "7" });
+    other.write();
+    let gzip = adopt(&layout, &layout);
+    let with = |second: Value| {
+        let index = json!({ "schemaVersion": 2, "manifests": [gzip, second],
+            "mediaType": "application/vnd.oci.image.index.v1+json" });
+        let bytes = index.to_string().into_bytes();
+        let digest = Digest::of(&bytes);
+        fs::write(layout.dir.join("blobs/sha256").join(digest.hex()), &bytes).unwrap();
+        let index = json!({ "schemaVersion": 2, "manifests": [{ "digest": digest,
+            "mediaType": "application/vnd.oci.image.index.v1+json", "size": bytes.len() }] });
+        fs::write(layout.dir.join("index.json"), index.to_string()).unwrap();
+        second["digest"].as_str().unwrap().to_owned()
+    };
+    let packed_dir = packed.dir.display();
+    with(adopt(&layout, &packed));
+    image(dir, &format!("diff --times layout {packed_dir}")).stdout("no difference\n").run();
+    let digest = with(adopt(&layout, &other));
+    let first = gzip["digest"].as_str().unwrap();
+    image(dir, &format!("diff layout {packed_dir}"))
+        .status(2)
+        .stderr("`layout` has several images for `linux/amd64`")
+        .hint(&format!("name one as `layout@DIGEST`: it has `{first}`, `{digest}`"))
+        .run();
+    image(dir, &format!("diff layout@{first} {packed_dir}")).run();
 }

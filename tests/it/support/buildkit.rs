@@ -24,6 +24,17 @@ pub(crate) struct BuildKit {
 impl BuildKit {
     /// Starts it; nothing where it is not there, or this is not root.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(
+            r#""features": {"containerd-snapshotter": true}, "storage-driver": "native""#,
+        )
+    }
+
+    /// As [`BuildKit::start`], with Docker's classic store of images.
+    pub(crate) fn start_classic() -> Option<Self> {
+        Self::start_with(r#""storage-driver": "vfs""#)
+    }
+
+    fn start_with(store: &str) -> Option<Self> {
         peer::root()?;
         let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/buildkit");
         if !home.join("ready").is_file() {
@@ -42,8 +53,8 @@ impl BuildKit {
             at("containerd.sock"),
         );
         fs::write(at("containerd.toml"), config).unwrap();
-        let config = r#"{"features": {"containerd-snapshotter": true}, "storage-driver": "native",
-            "iptables": false, "ip6tables": false, "bridge": "none"}"#;
+        let config =
+            format!("{{{store}, \"iptables\": false, \"ip6tables\": false, \"bridge\": \"none\"}}");
         fs::write(at("engine.json"), config).unwrap();
         let plugins = data.path().join("cli-plugins");
         fs::create_dir(&plugins).unwrap();
@@ -82,6 +93,13 @@ impl BuildKit {
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "docker {args:?}: {}\n{error}", output.status);
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs containerd's own client in the namespace of the engine.
+    pub(crate) fn ctr(&self, args: &[&str]) {
+        let address = self.data.path().join("containerd.sock").display().to_string();
+        let args = [&["--address", &address, "--namespace=moby"], args].concat();
+        peer::run(&self.root.join("bin/ctr"), args);
     }
 
     /// The beginning of a `docker buildx build` by it.
