@@ -49,7 +49,7 @@ fn an_image_with_as_many_files_as_are_read_takes_bounded_memory() {
     layout.write();
     let dir = layout.dir.parent().unwrap();
     assert!(bounded(dir, "verify layout").contains("accepted"));
-    for args in ["", "--layers", "--message-format json"] {
+    for args in ["", "--layers"] {
         let output = bounded(dir, &format!("image inspect {args} layout"));
         assert!(output.lines().count() >= FILES, "{args}: {} lines", output.lines().count());
     }
