@@ -7,6 +7,7 @@
 //! After a clone every source is. So the cache remembers each input by its content, and an input that
 //! still has it gets the time that it had.
 
+mod authentic;
 mod contents;
 mod fresh;
 mod input;
@@ -18,6 +19,7 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    authentic::{SECRET, secret},
     contents::{Contents, NAME_LIMIT, is_cached, is_plausible, is_zig_part, stays_inside},
     fresh::{Compiled, Listing, RECORD_SCHEMA, Record, Sources, Stamp, unit_of},
     input::{Decision, Input, Seen, State, decide, dep_info, hidden_by, rerun_if_changed},
@@ -88,6 +90,9 @@ pub struct Header {
     pub inputs: u64,
     /// When it was saved, by the clock of the file system.
     pub saved: Time,
+    /// The message authentication code of all of the above, if it was saved with a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<Digest>,
 }
 
 /// The archive's first entry: what the rest of it is, and what it was made from.

@@ -9,7 +9,7 @@ use super::{
     provider::Provider,
     script,
 };
-use crate::target::Target;
+use crate::{cache::SECRET, target::Target};
 
 /// What it is with `provider`.
 pub(super) fn pipeline(inputs: &Inputs<'_>, provider: Provider) -> Pipeline {
@@ -68,12 +68,19 @@ fn build(inputs: &Inputs<'_>, provider: Provider, target: &Target, id: &str) -> 
     let tool = inputs.tool();
     let cache = Cache { key: format!("longshore-{id}"), path: script::CACHE.to_owned() };
     let cached = |step: Step, verb: &str| {
-        let line = format!("{tool} cache {verb} {}", script::CACHE);
-        let run = Step::Run(script::run(&format!("Cache: {verb}"), line));
+        // Branches and pull requests may be able to write it, too.
+        let flag = if verb == "restore" { " --authenticated" } else { "" };
+        let line = format!("{tool} cache {verb} {}{flag}", script::CACHE);
+        let run = script::run(&format!("Cache: {verb}"), line);
+        let run = Step::Run(run.secrets(&[SECRET.to_owned()]));
         let both = if verb == "restore" { [step, run] } else { [run, step] };
         both.into_iter().filter(|_| settings.release_cache)
     };
     let mut steps = inputs.begin(Source::Commit);
+    if settings.release_cache && !inputs.installed() {
+        // Without the secret of the next steps.
+        steps.push(Step::Run(script::run("Compile the tool", format!("{tool} --help >/dev/null"))));
+    }
     steps.extend(cached(Step::Restore(cache.clone()), "restore"));
     steps.extend(inputs.before("build", &settings.before.build));
     steps.push(Step::Run(script::build(&tool, &target.name)));

@@ -159,6 +159,15 @@ fn a_release_is_built_without_a_cache_unless_one_is_asked_for() {
     };
     assert_eq!(steps(""), 0);
     assert_eq!(steps("release-cache = true"), 4);
+    // Nothing is restored that an untrusted job could have written.
+    let text = all("release-cache = true\ncommand = 'cargo xtask'").unwrap();
+    let secret = "LONGSHORE_CACHE_SECRET: ${{ secrets.LONGSHORE_CACHE_SECRET }}";
+    assert_eq!(text.matches(secret).count(), 4, "{text}");
+    let restores = text.matches("cache restore target/ci-cache").count();
+    let checked = text.matches("cache restore target/ci-cache --authenticated").count();
+    assert!(checked >= 2 && restores > checked, "{text}");
+    let (before, _) = text.split_once(secret).unwrap();
+    assert!(before.contains("cargo xtask --help >/dev/null"), "{text}");
 }
 
 #[test]

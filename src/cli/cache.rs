@@ -24,7 +24,17 @@ enum CacheVerb {
     /// Save what the last `dist` compiled
     Save(Place),
     /// Put it back after a fresh clone, so that `dist` compiles only what changed
-    Restore(Place),
+    Restore(RestoreArgs),
+}
+
+#[derive(Debug, Args)]
+struct RestoreArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Reject a cache that was not saved with the secret in LONGSHORE_CACHE_SECRET, also if that is
+    /// not set
+    #[arg(long)]
+    authenticated: bool,
 }
 
 #[derive(Debug, Args)]
@@ -43,14 +53,18 @@ struct Place {
 }
 
 pub(super) fn run(cx: &Context, args: &CacheArgs) -> Result<Status> {
-    let request = |place: &Place| CacheRequest {
+    let request = |place: &Place, authenticated: bool| CacheRequest {
         directory: place.directory.clone(),
         target_dir: place.target_dir.clone(),
         manifest_path: place.manifest_path.clone(),
+        authenticated,
     };
     let (report, format) = match &args.verb {
-        CacheVerb::Save(place) => (cache::save(cx, &request(place))?, &place.format),
-        CacheVerb::Restore(place) => (cache::restore(cx, &request(place))?, &place.format),
+        CacheVerb::Save(place) => (cache::save(cx, &request(place, false))?, &place.format),
+        CacheVerb::Restore(args) => {
+            let request = request(&args.place, args.authenticated);
+            (cache::restore(cx, &request)?, &args.place.format)
+        }
     };
     if format.message_format == Format::Json {
         json(&report)?;

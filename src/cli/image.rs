@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::{
     args::{Format, Formatted},
     assemble::{self, AssembleArgs},
-    json, print,
+    json, print, print_all,
     registry::RegistryArgs,
 };
 use crate::{
@@ -81,7 +81,9 @@ pub(super) fn run(cx: &Context, args: &ImageArgs) -> Result<Status> {
             let inspection = inspect::inspect(cx, &request)?;
             match format.message_format {
                 Format::Json => json(&inspection)?,
-                Format::Human => print(&contents::inspection(&inspection, *layers))?,
+                Format::Human => {
+                    print_all(&|text| contents::inspection(text, &inspection, *layers))?;
+                }
             }
             Ok(Status::Done)
         }

@@ -14,26 +14,23 @@ mod registry;
 mod report;
 mod sign;
 mod size;
+mod stdout;
 mod verify;
 mod watch;
 
-use std::{ffi::OsString, io::Write, process::ExitCode, sync::Arc};
+use std::{ffi::OsString, process::ExitCode, sync::Arc};
 
 use clap::{CommandFactory, FromArgMatches};
 
 use self::{
     args::{Cli, Format, Verb},
     output::Output,
+    stdout::{json, print, print_all, raw},
 };
 use crate::{
-    error::{Error, Result, Status},
-    log::provider::defused,
-    markup, ops,
-    sys::{
-        Context,
-        env::{self, Env},
-        signal,
-    },
+    error::{Result, Status},
+    ops,
+    sys::{Context, env::Env, signal},
 };
 
 /// The stack of the thread that does the work: the usual one of a main thread, which `ulimit -s` may
@@ -169,41 +166,5 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
             }
             Ok(if doctor.healthy { Status::Done } else { Status::MissingTool })
         }
-    }
-}
-
-/// Machines read stdout.
-fn json<T: serde::Serialize>(value: &T) -> Result<()> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|error| Error::build("cannot write JSON").because(error))?;
-    // JSON writers leave these as they are, and terminals obey some of them.
-    let hidden = |c: char| ('\u{7f}'..='\u{9f}').contains(&c);
-    let mut out = String::with_capacity(text.len() + 1);
-    for part in text.split_inclusive(hidden) {
-        match part.chars().next_back() {
-            Some(last) if hidden(last) => {
-                out += &part[..part.len() - last.len_utf8()];
-                out += &format!("\\u{:04x}", u32::from(last));
-            }
-            _ => out += part,
-        }
-    }
-    raw(&format!("{out}\n"))
-}
-
-/// Prints text for people, parts of which can be from anywhere, without anything that a terminal would
-/// obey.
-fn print(text: &str) -> Result<()> {
-    let text = markup::visible(text);
-    if env::github_actions() { raw(&defused(&text)) } else { raw(&text) }
-}
-
-fn raw(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // `… | head` has read enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Error::build("cannot write to stdout").because(error)),
-        Ok(()) => Ok(()),
     }
 }

@@ -17,25 +17,24 @@ use crate::{
 /// The widest column of names; what is longer moves the rest of its line.
 const WIDEST: usize = 48;
 
-/// What is in images: of each platform what a container runs, the layers, and the files that it
+/// Writes what is in images: of each platform what a container runs, the layers, and the files that it
 /// sees, or with `layers`, those of each layer.
-pub fn inspection(inspection: &Inspection, layers: bool) -> String {
-    let mut text = String::new();
-    for source in &inspection.sources {
+pub fn inspection(text: &mut dyn Write, inspection: &Inspection, layers: bool) {
+    for (at, source) in inspection.sources.iter().enumerate() {
+        if at > 0 {
+            let _ = text.write_char('\n');
+        }
         let _ = writeln!(text, "{}: {}", visible(&source.path), source.form);
         for (at, set) in source.sets.iter().enumerate() {
             if at > 0 {
-                text.push('\n');
+                let _ = text.write_char('\n');
             }
-            image_set(&mut text, set, layers);
+            image_set(text, set, layers);
         }
         for other in &source.others {
             let _ = writeln!(text, "\n  {}: {}", visible(&other.name), visible(&other.what));
         }
-        text.push('\n');
     }
-    text.pop();
-    text
 }
 
 /// `text` as it can be shown on a terminal.
@@ -52,11 +51,11 @@ fn visible(text: &str) -> String {
     shown
 }
 
-fn row(text: &mut String, name: &str, value: &str) {
+fn row(text: &mut dyn Write, name: &str, value: &str) {
     let _ = writeln!(text, "    {name:<12} {}", visible(value));
 }
 
-fn image_set(text: &mut String, set: &ImageSet, layers: bool) {
+fn image_set(text: &mut dyn Write, set: &ImageSet, layers: bool) {
     let mut about = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:<14} {}", visible(value));
     };
@@ -76,7 +75,7 @@ fn image_set(text: &mut String, set: &ImageSet, layers: bool) {
     }
 }
 
-fn image(text: &mut String, image: &Image, layers: bool) {
+fn image(text: &mut dyn Write, image: &Image, layers: bool) {
     if let Some(digest) = image.manifest {
         row(text, "manifest", &digest.to_string());
     }
@@ -98,7 +97,7 @@ fn image(text: &mut String, image: &Image, layers: bool) {
     }
 }
 
-fn config(text: &mut String, config: &Config) {
+fn config(text: &mut dyn Write, config: &Config) {
     let list = |list: &[String]| serde_json::to_string(list).unwrap_or_default();
     let mut some = |name: &str, value: String| {
         if !value.is_empty() && value != "[]" {
@@ -144,13 +143,13 @@ fn healthcheck(value: &Value) -> String {
     text
 }
 
-fn notes(text: &mut String, name: &str, notes: &Notes) {
+fn notes(text: &mut dyn Write, name: &str, notes: &Notes) {
     for (key, value) in notes {
         row(text, name, &format!("{key} = {value}"));
     }
 }
 
-fn layer(text: &mut String, number: usize, layer: &Layer, with_files: bool) {
+fn layer(text: &mut dyn Write, number: usize, layer: &Layer, with_files: bool) {
     let kind = layer.media_type.as_deref().unwrap_or("tar");
     let (packed, unpacked) = (Size(layer.size), Size(layer.unpacked_size));
     let size = match layer.digest == layer.diff_id {
@@ -171,7 +170,7 @@ fn layer(text: &mut String, number: usize, layer: &Layer, with_files: bool) {
 }
 
 /// A table of files: permissions in both forms, owner, size, and where they are.
-fn files(text: &mut String, files: &[File], layers: bool, place: &dyn Fn(&File) -> String) {
+fn files(text: &mut dyn Write, files: &[File], layers: bool, place: &dyn Fn(&File) -> String) {
     if files.is_empty() {
         return row(text, "files", "none");
     }
@@ -187,16 +186,18 @@ fn files(text: &mut String, files: &[File], layers: bool, place: &dyn Fn(&File) 
         };
         (mode, owner, size)
     };
-    let rows: Vec<_> = files.iter().map(row).collect();
-    let owners = rows.iter().map(|(_, owner, _)| owner.len()).max().unwrap_or(0).max(5);
-    let sizes = rows.iter().map(|(_, _, size)| size.len()).max().unwrap_or(0).max(4);
+    // The rows themselves would take more memory than the files.
+    let widths = files.iter().map(row).map(|(_, owner, size)| (owner.len(), size.len()));
+    let (owners, sizes) =
+        widths.fold((5, 4), |widest, width| (widest.0.max(width.0), widest.1.max(width.1)));
     let mut line = |mode: &str, owner: &str, size: &str, layer: &str, place: &str| {
         let layer = if layers { format!("{layer:>5}  ") } else { String::new() };
         let _ = writeln!(text, "    {mode:<15}  {owner:>owners$}  {size:>sizes$}  {layer}{place}");
     };
     line("mode", "owner", "size", "layer", "path");
-    for (file, (mode, owner, size)) in files.iter().zip(&rows) {
-        line(mode, owner, size, &file.layer.to_string(), &place(file));
+    for file in files {
+        let (mode, owner, size) = row(file);
+        line(&mode, &owner, &size, &file.layer.to_string(), &place(file));
     }
 }
 

@@ -295,8 +295,10 @@ impl Tree {
     /// The files, each directory before what is in it. Of several names of one file, the first is a
     /// file and the others are hard links to it, whatever they were in their layers.
     pub fn into_files(self) -> Vec<File> {
+        let others = self.nodes.iter().enumerate().filter(|(at, node)| node.number != *at);
+        let mut first: HashMap<usize, Option<String>> =
+            others.map(|(_, node)| (node.number, None)).collect();
         let mut nodes: Vec<Option<Node>> = self.nodes.into_iter().map(Some).collect();
-        let mut first: HashMap<usize, String> = HashMap::new();
         let mut files = Vec::new();
         let mut open = vec![0];
         while let Some(at) = open.pop() {
@@ -305,13 +307,13 @@ impl Tree {
             if at == 0 && !self.has_root {
                 continue;
             }
-            if file.kind != FileKind::Directory {
-                match first.get(&number) {
+            if let Some(first) = first.get_mut(&number) {
+                match first {
                     Some(name) => {
                         file.kind = FileKind::HardLink;
                         file.target = Some(name.clone());
                     }
-                    None => drop(first.insert(number, file.path.clone())),
+                    None => *first = Some(file.path.clone()),
                 }
             }
             files.push(*file);

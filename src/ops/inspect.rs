@@ -2,13 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::{self, Read},
     sync::Arc,
 };
 
 use camino::Utf8PathBuf;
 
-use super::store;
+use super::store::{self, InterruptibleStore};
 use crate::{
     contents::{self, DAMAGED, Limit},
     error::{Error, Result},
@@ -147,8 +146,8 @@ impl<'a> Choice<'a> {
         session: &Arc<Session>,
         then: impl FnOnce(&dyn Store, Form, &Chosen) -> Result<T>,
     ) -> Result<T> {
-        store::open(session, &self.path, |store, form| {
-            let store = &Interruptible { store, cx };
+        store::open(&cx.children, session, &self.path, |store, form| {
+            let store = &InterruptibleStore { store, children: &cx.children };
             let images = image::images(store).map_err(|error| self.named(&error))?;
             let chosen = self.choose(images)?;
             then(store, form, &chosen)
@@ -287,30 +286,5 @@ impl Chosen {
             format!("name one as `{path}:TAG`: it has `{}`", names.join("`, `"))
         };
         Error::usage(message).hint(hint)
-    }
-}
-
-/// A store that cannot be read any more once the program is interrupted.
-struct Interruptible<'a> {
-    store: &'a dyn Store,
-    cx: &'a Context,
-}
-
-struct InterruptibleRead<'a> {
-    inner: Box<dyn Read + 'a>,
-    cx: &'a Context,
-}
-
-impl Store for Interruptible<'_> {
-    fn open(&self, path: &str) -> Result<Option<Box<dyn Read + '_>>> {
-        let inner = self.store.open(path)?;
-        Ok(inner.map(|inner| Box::new(InterruptibleRead { inner, cx: self.cx }) as Box<dyn Read>))
-    }
-}
-
-impl Read for InterruptibleRead<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.cx.children.check().map_err(io::Error::other)?;
-        self.inner.read(buffer)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    io::{Cursor, Read},
+    io::{self, Cursor, Read},
     ops::Range,
     sync::Arc,
 };
@@ -17,6 +17,7 @@ use crate::{
     sys::{
         file::{self, OpenFile, Spool},
         fs::{self, Kind},
+        process::Children,
         registry::{Remote, Session},
     },
     unpack::{
@@ -30,17 +31,50 @@ const START: u64 = 512;
 
 const HINT: &str = "name an OCI layout, an OCI archive, or what `docker save` wrote";
 
+/// A stream that cannot be read any more once the program is interrupted.
+pub(super) struct Interruptible<'a, R> {
+    inner: R,
+    children: &'a Children,
+}
+
+impl<'a, R: Read> Interruptible<'a, R> {
+    pub(super) fn new(inner: R, children: &'a Children) -> Self {
+        Interruptible { inner, children }
+    }
+}
+
+impl<R: Read> Read for Interruptible<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.children.check().map_err(io::Error::other)?;
+        self.inner.read(buffer)
+    }
+}
+
+/// A store with such streams.
+pub(super) struct InterruptibleStore<'a> {
+    pub(super) store: &'a dyn Store,
+    pub(super) children: &'a Children,
+}
+
+impl Store for InterruptibleStore<'_> {
+    fn open(&self, path: &str) -> Result<Option<Box<dyn Read + '_>>> {
+        let inner = self.store.open(path)?;
+        Ok(inner.map(|inner| Box::new(Interruptible::new(inner, self.children)) as Box<dyn Read>))
+    }
+}
+
 /// Opens what holds images, here or in a registry, and gives it to `then`. A path that is there wins.
 ///
 /// # Errors
 /// There is nothing, it holds no image, it cannot be read, or `then` failed.
 pub(super) fn open<T>(
+    children: &Children,
     session: &Arc<Session>,
     path: &Utf8Path,
     then: impl FnOnce(&(dyn Store + Sync), Form) -> Result<T>,
 ) -> Result<T> {
     if path.exists() {
-        return open_path(path, then);
+        return open_path(children, path, then);
     }
     let remote = Remote::open(session, &reference(path.as_str())?)?;
     // Whoever reads a stream of it sees only that it ended.
@@ -52,6 +86,18 @@ pub(super) fn open<T>(
 /// # Errors
 /// As [`open`].
 pub(super) fn open_path<T>(
+    children: &Children,
+    path: &Utf8Path,
+    then: impl FnOnce(&(dyn Store + Sync), Form) -> Result<T>,
+) -> Result<T> {
+    let opened = open_existing(children, path, then);
+    // Reading stops with an error of its own when the program is interrupted.
+    children.check()?;
+    opened
+}
+
+fn open_existing<T>(
+    children: &Children,
     path: &Utf8Path,
     then: impl FnOnce(&(dyn Store + Sync), Form) -> Result<T>,
 ) -> Result<T> {
@@ -82,7 +128,7 @@ pub(super) fn open_path<T>(
     let unpacked = match packing {
         Packing::None => &file,
         _ => {
-            let whole = file.reader(0..file.size());
+            let whole = Interruptible::new(file.reader(0..file.size()), children);
             let mut stream = unpack::unpack(whole, packing, &Budget::default()).map_err(unread)?;
             start.clear();
             (&mut stream).take(START).read_to_end(&mut start).map_err(broken)?;
@@ -90,13 +136,13 @@ pub(super) fn open_path<T>(
                 return Err(none("what is compressed in it is no tar archive"));
             }
             let mut stream = Cursor::new(&start).chain(stream);
-            spool.insert(spooled(&mut stream, file.size()).map_err(unread)?).file()
+            spool.insert(spooled(&mut stream, most_spooled(file.size())).map_err(unread)?).file()
         }
     };
     if !unpack::is_tar(&start) {
         return Err(none("it is no tar archive"));
     }
-    let tar = Tar::read(unpacked).map_err(unread)?;
+    let tar = Tar::read(unpacked, children).map_err(unread)?;
     if !image::is_image(&tar).map_err(unread)? {
         return Err(none("it is an archive of something else"));
     }
@@ -224,22 +270,27 @@ pub(super) fn is_called(set: &Set, name: &str) -> bool {
 /// The most bytes of the names in an archive of images.
 const NAMES: usize = 32 << 20;
 
-/// What a compressed archive of images may become in a temporary file: so many bytes, and so many
-/// times its size.
+/// What a compressed archive of images, or a program in an archive, may become in a temporary file: so
+/// many bytes, and so many times the size of the archive.
 const SPOOL: u64 = 64 << 20;
 const SPOOL_TIMES: u64 = 20;
 
-/// Unpacks a compressed archive of images, of `size` bytes, to a temporary file.
+/// The most bytes that are unpacked to a temporary file from an archive of `size` bytes.
+pub(super) fn most_spooled(size: u64) -> u64 {
+    size.saturating_mul(SPOOL_TIMES).saturating_add(SPOOL)
+}
+
+/// Unpacks a compressed archive of images, or a program in one, to a temporary file of at most `most`
+/// bytes.
 ///
 /// # Errors
 /// It unpacks to too much, or cannot be read or written.
-pub(super) fn spooled(stream: &mut dyn Read, size: u64) -> Result<Spool> {
-    let most = size.saturating_mul(SPOOL_TIMES).saturating_add(SPOOL);
+pub(super) fn spooled(stream: &mut dyn Read, most: u64) -> Result<Spool> {
     let spool = Spool::new(&mut stream.take(most.saturating_add(1)))?;
     if spool.file().size() > most {
         let message = format!("it unpacks to more than {most} bytes");
-        let hint = "decompress the archive first: an image is read in its compressed archive up to \
-                    20 times its size";
+        let hint = "decompress the archive first: images and programs in a compressed archive are read \
+                    up to 20 times its size";
         return Err(Error::check(message).hint(hint));
     }
     Ok(spool)
@@ -280,12 +331,13 @@ impl<'a> Tar<'a> {
     /// # Errors
     /// The archive is damaged, or its names are ambiguous: of two files with one name, some tools
     /// take the first and some the last.
-    pub(super) fn read(file: &'a OpenFile) -> Result<Self> {
+    pub(super) fn read(file: &'a OpenFile, children: &Children) -> Result<Self> {
         let mut tar = Tar { file, files: HashMap::new(), links: HashMap::new() };
         let (files, links) = (&mut tar.files, &mut tar.links);
         let mut names = NAMES;
         let size = file.size();
-        unpack::tar(&mut file.reader(0..size), &mut |entry, content| {
+        let mut stream = Interruptible::new(file.reader(0..size), children);
+        unpack::tar(&mut stream, &mut |entry, content| {
             let path = plain(&entry.path, "");
             let shown = entry.path.escape_debug();
             let left = names.checked_sub(path.len());
@@ -353,4 +405,36 @@ pub(super) fn plain(path: &str, directory: &str) -> String {
         }
     }
     parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::tar::{Meta, Writer};
+
+    /// The interrupt comes with an entry, or within the content of one that is skipped.
+    #[test]
+    fn an_interrupt_ends_reading() {
+        let meta = Meta { mode: 0o644, uid: 0, gid: 0, mtime: 0 };
+        let mut tar = Writer::new(Vec::new());
+        for number in 0..1000 {
+            tar.bytes(&number.to_string(), meta, &[0; 4096]).unwrap();
+        }
+        let tar = tar.finish().unwrap();
+        for limit in [1, 7, 999] {
+            let children = Children::default();
+            let mut stream = Interruptible::new(&tar[..], &children);
+            let mut count = 0;
+            let read = unpack::tar(&mut stream, &mut |_, _| {
+                count += 1;
+                if count == limit {
+                    children.interrupt();
+                }
+                Ok(())
+            });
+            let error = read.unwrap_err().to_string();
+            assert!(error.contains("interrupted"), "{error}");
+            assert_eq!(count, limit);
+        }
+    }
 }

@@ -40,6 +40,8 @@ pub enum Outcome {
         size: u64,
         /// Whether it holds what zig's links need.
         zig: bool,
+        /// Whether it was saved with a secret.
+        authenticated: bool,
     },
     /// It was put in place.
     Restored {
@@ -54,6 +56,8 @@ pub enum Outcome {
         withheld: u64,
         /// Its own size, compressed.
         size: u64,
+        /// Whether it was saved with the secret that is set.
+        authenticated: bool,
     },
     /// It was left alone, and the build begins from nothing.
     Refused {

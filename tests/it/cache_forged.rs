@@ -19,7 +19,7 @@ use crate::support::{
 
 const TARGET: &str = "x86_64-unknown-linux-musl";
 
-fn build(workspace: &Workspace) -> Test {
+pub(crate) fn build(workspace: &Workspace) -> Test {
     let args = format!("build --preset quick --message-format json --target {TARGET}");
     longshore(workspace, &args)
         .env("CARGO_PROFILE_DIST_LTO", "off")
@@ -27,14 +27,14 @@ fn build(workspace: &Workspace) -> Test {
 }
 
 /// A workspace that was built and its cache; a directory beside it, with a file that must not change.
-struct Saved {
-    root: Workspace,
-    cache: Workspace,
+pub(crate) struct Saved {
+    pub(crate) root: Workspace,
+    pub(crate) cache: Workspace,
     outside: Workspace,
 }
 
 /// For one test at a time.
-fn saved() -> MutexGuard<'static, Saved> {
+pub(crate) fn saved() -> MutexGuard<'static, Saved> {
     static SAVED: OnceLock<Mutex<Saved>> = OnceLock::new();
     let saved = SAVED.get_or_init(|| {
         let (root, cache) = (Workspace::hello(), Workspace::empty());
@@ -48,12 +48,12 @@ fn saved() -> MutexGuard<'static, Saved> {
 }
 
 /// One entry of a forged archive.
-struct Entry {
+pub(crate) struct Entry {
     name: Vec<u8>,
     kind: EntryType,
     mode: u32,
     link: String,
-    data: Vec<u8>,
+    pub(crate) data: Vec<u8>,
 }
 
 fn entry(name: &str, kind: EntryType, link: &str, data: &[u8]) -> Entry {
@@ -76,7 +76,7 @@ const MANIFEST: &str = r#"{"times":{},"inputs":{},"links":{},"packages":{},"unit
 
 impl Saved {
     /// A copy of the header with an archive of `entries`, after the change.
-    fn forge(
+    pub(crate) fn forge(
         &self,
         manifest: &str,
         entries: &[Entry],
@@ -111,13 +111,13 @@ impl Saved {
         forged
     }
 
-    fn header(&self) -> Value {
+    pub(crate) fn header(&self) -> Value {
         let text = fs::read_to_string(self.cache.path("longshore-cache.json")).unwrap();
         serde_json::from_str(&text).unwrap()
     }
 
     /// The manifest of the saved archive, and its other entries.
-    fn contents(&self) -> (Value, Vec<Entry>) {
+    pub(crate) fn contents(&self) -> (Value, Vec<Entry>) {
         let archive = self.cache.path(self.header()["archive"].as_str().unwrap());
         let decoder = zstd::Decoder::new(fs::File::open(archive).unwrap()).unwrap();
         let (mut manifest, mut entries) = (Value::Null, Vec::new());

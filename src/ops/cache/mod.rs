@@ -12,7 +12,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 pub(super) use self::fresh::Freshness;
 pub use self::{restore::restore, save::save};
 use crate::{
-    cache::{Key, Recorded, SCHEMA, Unit, hash_of},
+    cache::{Key, Recorded, SCHEMA, SECRET, Unit, hash_of},
+    distribution::Secret,
     error::{Error, Result},
     ops::plan::Planned,
     sys::{
@@ -32,6 +33,8 @@ pub struct CacheRequest {
     pub target_dir: Option<Utf8PathBuf>,
     /// `--manifest-path`.
     pub manifest_path: Option<Utf8PathBuf>,
+    /// `--authenticated`: nothing is restored without the secret.
+    pub authenticated: bool,
 }
 
 /// Where the build writes what a later save needs to know, in the directory in which cargo builds.
@@ -52,6 +55,11 @@ const PIECES: &str = "pieces";
 /// Where cargo builds; see [`crate::plan::Inputs::target_directory`].
 fn built(workspace: &Workspace) -> Utf8PathBuf {
     workspace.target_directory.join("longshore")
+}
+
+/// The secret that caches are authenticated with, if one is set.
+fn secret(cx: &Context) -> Result<Option<Secret>> {
+    cx.env.var(SECRET).map(crate::cache::secret).transpose()
 }
 
 /// Held while the target directory changes; builds hold it, too.

@@ -6,13 +6,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{
     CacheRequest, FRESHNESS, TARGET, ZIG, built, drop_units, key, listing::package_files, lock,
-    seconds, shown,
+    seconds, secret, shown,
 };
 use crate::{
     cache::{
-        Compiled, Decision, HEADER, Header, Input, Manifest, RECORD_SCHEMA, Record, SCHEMA,
+        Compiled, Decision, HEADER, Header, Input, Manifest, RECORD_SCHEMA, Record, SCHEMA, SECRET,
         Sources, Time, decide, hidden_by,
     },
+    distribution::Secret,
     error::{Error, Result},
     request::Request,
     schema::cache::{Cache, Outcome, SCHEMA as REPORT},
@@ -44,7 +45,7 @@ pub fn restore(cx: &Context, request: &CacheRequest) -> Result<Cache> {
         ..Request::default()
     };
     let workspace = cargo::workspace(cx, &asked)?;
-    let outcome = match header(cx, &workspace, &directory)? {
+    let outcome = match header(cx, &workspace, &directory, request.authenticated)? {
         Ok(header) => put(cx, &workspace, &directory, &header)?,
         Err(reasons) => Outcome::Refused { reasons },
     };
@@ -54,7 +55,7 @@ pub fn restore(cx: &Context, request: &CacheRequest) -> Result<Cache> {
             "the cache in `{directory}` is of no use, and the build begins from nothing: {}",
             reasons.join("; ")
         )),
-        Outcome::Restored { units, unchanged, changed, withheld, size } => {
+        Outcome::Restored { units, unchanged, changed, withheld, size, .. } => {
             cx.status(
                 "Restored",
                 format!(
@@ -85,7 +86,9 @@ fn header(
     cx: &Context,
     workspace: &Workspace,
     directory: &Utf8Path,
+    authenticated: bool,
 ) -> Result<Result<Header, Vec<String>>> {
+    let secret = secret(cx)?;
     let path = directory.join(HEADER);
     let refused = |reason: String| Ok(Err(vec![reason]));
     match fs::kind(&path, true) {
@@ -109,6 +112,9 @@ fn header(
         Ok(header) => header,
         Err(error) => return refused(format!("`{HEADER}` is damaged: {error}")),
     };
+    if let Some(reason) = not_authentic(&header, secret.as_ref(), authenticated)? {
+        return refused(reason);
+    }
     if !crate::cache::is_inside(&header.archive) || header.archive.contains('/') {
         return refused(format!("`{HEADER}` names the archive `{}`", header.archive));
     }
@@ -118,6 +124,28 @@ fn header(
     let here = key(cx, &rust, &zig, &workspace.root, &built(workspace));
     let differences = header.key.differences(&here);
     Ok(if differences.is_empty() { Ok(header) } else { Err(differences) })
+}
+
+/// Why the header is not one that was saved with this secret. Without a secret every header will do,
+/// unless `required`.
+fn not_authentic(
+    header: &Header,
+    secret: Option<&Secret>,
+    required: bool,
+) -> Result<Option<String>> {
+    let Some(secret) = secret else {
+        return Ok(
+            required.then(|| format!("`{SECRET}` is not set, which `--authenticated` needs"))
+        );
+    };
+    let expected = header.code(secret)?;
+    Ok(match header.mac {
+        Some(mac) if mac == expected => None,
+        Some(_) => {
+            Some(format!("it was changed, or was saved with a different `{SECRET}` than is set"))
+        }
+        None => Some(format!("it was saved without `{SECRET}`, which is set")),
+    })
 }
 
 /// Unpacks beside the target directory, readies the inputs, and exchanges.
@@ -189,6 +217,7 @@ fn put(
         changed: work.changed,
         withheld: work.withheld,
         size: header.size,
+        authenticated: secret(cx)?.is_some(),
     })
 }
 

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{
     CacheRequest, Freshness, LAYERS, PIECES, RECORD, TARGET, ZIG, built, listing::package_files,
-    lock, seconds, shown,
+    lock, seconds, secret, shown,
 };
 use crate::{
     cache::{
@@ -43,6 +43,7 @@ pub fn save(cx: &Context, request: &CacheRequest) -> Result<Cache> {
         },
     )?;
     let target = built(&workspace);
+    let secret = secret(cx)?;
     let _lock = lock(cx, &workspace)?;
     let recorded = recorded(&target)?;
     let directory = cx.env.dir.join(&request.directory);
@@ -56,13 +57,7 @@ pub fn save(cx: &Context, request: &CacheRequest) -> Result<Cache> {
     fs::remove_file(&temporary)?;
 
     let mut freshness = Freshness::load(cx, &workspace.root, &target)?;
-    let (stale, _) = freshness.stale()?;
-    if !stale.is_empty() {
-        cx.warn(format!(
-            "not saved: {} of the units, with inputs that changed after they were compiled",
-            stale.len()
-        ));
-    }
+    let stale = stale(cx, &mut freshness)?;
     let entries = kept(cx, &target, &recorded.units, &stale)?;
     cx.children.check()?;
     let mut manifest = inputs(cx, &workspace.root, &target, &recorded, &entries)?;
@@ -73,18 +68,12 @@ pub fn save(cx: &Context, request: &CacheRequest) -> Result<Cache> {
     let with_zig = zig(cx, &target, &recorded, &mut items);
     cx.children.check()?;
     let packed = cache::pack(&temporary, &manifest, &items);
-    let (sha256, size, bytes) = match packed {
-        Ok(packed) => packed,
-        Err(error) => {
-            // The error above is the one to tell.
-            let _ = fs::remove_file(&temporary);
-            return Err(error);
-        }
-    };
+    // The first error is the one to report.
+    let (sha256, size, bytes) = packed.inspect_err(|_| drop(fs::remove_file(&temporary)))?;
     let units = recorded.units.len() as u64;
     let (files, inputs) = (items.len() as u64, manifest.inputs.len() as u64);
     let archive = format!("{}.tar.zst", sha256.hex());
-    let header = Header {
+    let mut header = Header {
         schema: SCHEMA,
         key: recorded.key,
         archive: archive.clone(),
@@ -95,7 +84,9 @@ pub fn save(cx: &Context, request: &CacheRequest) -> Result<Cache> {
         units,
         inputs,
         saved,
+        mac: None,
     };
+    header.mac = secret.map(|secret| header.code(&secret)).transpose()?;
     put(&directory, &temporary, &header)?;
     let milliseconds = watch.milliseconds();
     cx.status(
@@ -107,8 +98,28 @@ pub fn save(cx: &Context, request: &CacheRequest) -> Result<Cache> {
             seconds(milliseconds)
         ),
     );
-    let outcome = Outcome::Saved { units, inputs, files, bytes, size, zig: with_zig };
+    let outcome = Outcome::Saved {
+        units,
+        inputs,
+        files,
+        bytes,
+        size,
+        zig: with_zig,
+        authenticated: header.mac.is_some(),
+    };
     Ok(Cache { schema: REPORT, directory: directory.into_string(), outcome, milliseconds })
+}
+
+/// The units with an input that changed after they were compiled.
+fn stale(cx: &Context, freshness: &mut Freshness) -> Result<BTreeSet<String>> {
+    let (stale, _) = freshness.stale()?;
+    if !stale.is_empty() {
+        cx.warn(format!(
+            "not saved: {} of the units, with inputs that changed after they were compiled",
+            stale.len()
+        ));
+    }
+    Ok(stale)
 }
 
 fn recorded(target: &Utf8Path) -> Result<Recorded> {

@@ -92,7 +92,7 @@ pub fn push(cx: &Context, request: &Request) -> Result<Push> {
             (dir.join(&image.path), None, Some((dist, image)), documents)
         }
     };
-    let mut pushed = store::open_path(&path, |store, _| {
+    let mut pushed = store::open_path(&cx.children, &path, |store, _| {
         let root = root(store, &path, name.as_deref())?;
         let other = of.as_ref().map(|(_, image)| image.digest);
         if let Some(digest) = other.filter(|digest| *digest != root.digest) {

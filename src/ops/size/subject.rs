@@ -184,7 +184,7 @@ impl Measure<'_> {
             Located::Path(place, name) => (place, name),
             Located::Registry(_) => (path.to_owned(), None),
         };
-        store::open(self.session, &place, |images, _| {
+        store::open(&self.cx.children, self.session, &place, |images, _| {
             let mut found = image::images(images)?;
             if let Some(name) = &chosen {
                 found = store::only(found, &place, name)?;

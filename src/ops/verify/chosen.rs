@@ -16,7 +16,7 @@ impl Looker<'_> {
         policy: &Policy,
     ) -> Outcome {
         let _one = self.archives.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let judged = store::open_path(place, |store, _| {
+        let judged = store::open_path(&self.cx.children, place, |store, _| {
             let found = store::only(image::images(store)?, place, name)?;
             self.images_of(text.as_str(), store, &found, policy, false)
         });

@@ -15,7 +15,7 @@ use crate::{
     elf::Source,
     error::{Error, Result},
     oci::archive::DOCKER_MANIFEST,
-    ops::store::plain,
+    ops::store::{plain, spooled},
     schema::{
         image::FileKind,
         verify::{Checked, NotChecked},
@@ -46,6 +46,8 @@ pub(super) struct Inside<'a> {
     pub(super) found: Outcome,
     /// The entries without a verdict, with their paths in the archive.
     pub(super) skipped: Vec<(String, NotChecked)>,
+    /// The most bytes of an entry in a temporary file.
+    pub(super) most_spooled: u64,
     /// How many bytes the names of those take.
     names: usize,
     pub(super) hazards: Vec<String>,
@@ -68,6 +70,7 @@ impl<'a> Inside<'a> {
             policy,
             found: Outcome::default(),
             skipped: Vec::new(),
+            most_spooled: u64::MAX,
             names: 0,
             hazards: Vec::new(),
             unreadable: Vec::new(),
@@ -174,7 +177,7 @@ impl<'a> Inside<'a> {
             self.looker.look(file(Source::Bytes(&bytes), None), self.policy)
         } else {
             let rest = Cursor::new(bytes).chain(content);
-            let spool = Spool::new(&mut rest.take(look::MOST + 1))?;
+            let spool = self.spool(&mut rest.take(look::MOST + 1), name)?;
             self.looker.look(file(Source::File(spool.file()), Some(spool.path())), self.policy)
         };
         self.found.checked.extend(outcome.checked);
@@ -182,6 +185,16 @@ impl<'a> Inside<'a> {
             self.skip(entry, file.path, file.reason);
         }
         Ok(())
+    }
+
+    fn spool(&self, content: &mut dyn Read, name: &str) -> Result<Spool> {
+        spooled(content, self.most_spooled).map_err(|error| {
+            let named = Error::check(format!("`{}`: {error}", name.escape_debug()));
+            match error.hint_text() {
+                Some(hint) => named.hint(hint),
+                None => named,
+            }
+        })
     }
 
     /// Notes that nothing was found where somebody expects something.

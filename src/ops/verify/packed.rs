@@ -17,7 +17,7 @@ use crate::{
     elf::{ReadAt as _, Source},
     error::{Error, Result},
     oci::{Digest, Reference},
-    ops::store::{Directory, Tar, spooled},
+    ops::store::{Directory, Interruptible, InterruptibleStore, Tar, most_spooled, spooled},
     sys::{file::OpenFile, registry::Remote},
     unpack::{
         self, Budget, Entry, Kind, Packing,
@@ -27,6 +27,11 @@ use crate::{
 };
 
 impl Looker<'_> {
+    /// All of a file, until the program is interrupted.
+    fn reader<'a>(&'a self, file: &'a OpenFile) -> impl Read + 'a {
+        Interruptible::new(file.reader(0..file.size()), &self.cx.children)
+    }
+
     /// What there is to say of the archive, or of the image, that begins with `start`.
     pub(super) fn archive(
         &self,
@@ -39,13 +44,14 @@ impl Looker<'_> {
         let _one = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
         let name = path.as_str();
         let mut inside = Inside::new(self, name, policy);
+        inside.most_spooled = most_spooled(file.size());
         if unpack::is_zip(start) {
             let read =
                 unpack::zip(Source::File(file), &mut |entry, content| inside.entry(entry, content));
             return inside.end(file, read, listed);
         }
         if unpack::is_deb(start) {
-            let whole = file.reader(0..file.size());
+            let whole = self.reader(file);
             let read = unpack::deb(whole, &mut |entry, content| inside.entry(entry, content));
             return inside.end(file, read, listed);
         }
@@ -69,7 +75,7 @@ impl Looker<'_> {
         let budget = Budget::default();
         let packing = Packing::of(start);
         let broken = |error| Error::check("it cannot be unpacked").because(error);
-        let mut stream = unpack::unpack(file.reader(0..file.size()), packing, &budget)?;
+        let mut stream = unpack::unpack(self.reader(file), packing, &budget)?;
         let mut first = Vec::new();
         (&mut stream).take(find::START).read_to_end(&mut first).map_err(broken)?;
         let mut stream = Cursor::new(first.clone()).chain(stream);
@@ -97,11 +103,12 @@ impl Looker<'_> {
         }
         let mut spool = None;
         let tar = match packing {
-            Packing::None => Tar::read(file)?,
+            Packing::None => Tar::read(file, &self.cx.children)?,
             _ => {
-                let whole = file.reader(0..file.size());
+                let whole = self.reader(file);
                 let mut stream = unpack::unpack(whole, packing, &Budget::default())?;
-                Tar::read(spool.insert(spooled(&mut stream, file.size())?).file())?
+                let spool = spool.insert(spooled(&mut stream, most_spooled(file.size()))?);
+                Tar::read(spool.file(), &self.cx.children)?
             }
         };
         if !image::is_image(&tar)? {
@@ -231,7 +238,10 @@ impl Looker<'_> {
         let name = format!("{path}!{}", image.name);
         let policy = policy.clone().with_platform(&image.platform);
         let mut inside = Inside::new(self, &name, &policy);
-        let scanned = contents::scan(store, image, &mut Limit::default(), &mut |item, content| {
+        // Without a size, layers are not compressed.
+        inside.most_spooled = image.size.map_or(u64::MAX, most_spooled);
+        let store = InterruptibleStore { store, children: &self.cx.children };
+        let scanned = contents::scan(&store, image, &mut Limit::default(), &mut |item, content| {
             inside.item(&item, content)
         });
         let mut lies = Vec::new();

@@ -61,10 +61,7 @@ pub enum Content {
 pub fn pack(path: &Utf8Path, manifest: &Manifest, items: &[Item]) -> Result<(Digest, u64, u64)> {
     let failed = |error| fs::failed("write", path, error);
     let file = File::create_new(path).map_err(failed)?;
-    let mut encoder = zstd::Encoder::new(Both::new(file), LEVEL).map_err(failed)?;
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    encoder.multithread(u32::try_from(threads).unwrap_or(1)).map_err(failed)?;
-    let mut tar = Builder::new(encoder);
+    let mut tar = Builder::new(encoder(file).map_err(failed)?);
     let text = serde_json::to_vec(manifest)
         .map_err(|error| Error::build("cannot write JSON").because(error))?;
     let head = header(EntryType::Regular, text.len() as u64, 0o644);
@@ -99,6 +96,20 @@ pub fn pack(path: &Utf8Path, manifest: &Manifest, items: &[Item]) -> Result<(Dig
     let encoder = tar.into_inner().map_err(failed)?;
     let (digest, size) = encoder.finish().and_then(Both::finish).map_err(failed)?;
     Ok((digest, size, bytes))
+}
+
+/// A compressor with a thread for each processor, or with none if they cannot be started: limits on
+/// processes and memory are no reason to save nothing.
+fn encoder(file: File) -> std::io::Result<zstd::Encoder<'static, Both>> {
+    let start = |file, threads| {
+        let mut encoder = zstd::Encoder::new(Both::new(file), LEVEL)?;
+        encoder.multithread(threads)?;
+        // Nothing is written, but the threads are started.
+        encoder.write(&[]).map(|_| encoder)
+    };
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let same = file.try_clone()?;
+    start(file, u32::try_from(threads).unwrap_or(1)).or_else(|_| start(same, 0))
 }
 
 fn header(kind: EntryType, size: u64, mode: u32) -> TarHeader {

@@ -2,10 +2,10 @@
 //! privilege, and runs the program as its child.
 #![allow(clippy::disallowed_methods, reason = "a helper process, which starts the program")]
 
-use std::{ffi::OsString, fs, os::unix::process::ExitStatusExt, process::Stdio};
+use std::{ffi::OsString, fs, io::Write, os::unix::process::ExitStatusExt, process::Stdio};
 
 use rustix::{
-    fs::{StatVfsMountFlags, statvfs},
+    fs::{Mode, OFlags, StatVfsMountFlags, openat, statvfs},
     io::Errno,
     mount::{
         MountFlags, MountPropagationFlags, UnmountFlags, mount_bind, mount_change, mount_remount,
@@ -18,7 +18,7 @@ use rustix::{
     },
     system::sethostname,
     thread::{
-        CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
+        CapabilitySet, CapabilitySets, UnshareFlags, capabilities, clear_ambient_capability_set,
         remove_capability_from_bounding_set, set_capabilities, set_no_new_privs, set_thread_groups,
         set_thread_res_gid, set_thread_res_uid,
     },
@@ -27,6 +27,7 @@ use rustix::{
 use super::{
     Report,
     outer::{Channel, step},
+    raw,
 };
 
 /// The user and the group of the program: those of images made by the built-in recipe.
@@ -49,13 +50,15 @@ const LIMITS: [(Resource, u64); 5] = [
 /// its arguments.
 pub(in crate::sys) fn inner(args: &[OsString]) -> Result<(), String> {
     let mut channel = Channel::open()?;
+    // The root of the program has no `/proc`.
+    let proc = fs::File::open("/proc").map_err(|error| format!("`/proc`: {error}"))?;
     let text = |index: usize| args.get(index).and_then(|arg| arg.to_str()).unwrap_or_default();
     let mapped = text(4) == "mapped";
     let (seconds, root) = (text(6).parse().unwrap_or(u64::MAX), text(7));
     let program = args.get(8..).unwrap_or_default();
     let prepared = end_with_parent(Some(text(5)))
         .and_then(|()| prepare(root, seconds))
-        .and_then(|nothing| drop_privileges(mapped).map(|()| nothing));
+        .and_then(|nothing| drop_privileges(mapped, &proc).map(|()| nothing));
     let nothing = match prepared {
         Ok(nothing) => nothing,
         Err(why) => {
@@ -162,22 +165,16 @@ fn limit(resource: Resource, most: u64) -> rustix::io::Result<()> {
     setrlimit(resource, Rlimit { current: lower(old.current), maximum: lower(old.maximum) })
 }
 
-/// Becomes an unprivileged user without capabilities, for good.
-fn drop_privileges(mapped: bool) -> Result<(), String> {
-    for bit in 0..u64::BITS {
-        match remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << bit)) {
-            Ok(()) => {}
-            // The kernel knows no more of them.
-            Err(Errno::INVAL) => break,
-            Err(error) => return Err(step("prctl", error)),
-        }
-    }
+/// Becomes an unprivileged user without capabilities, for good. `proc` is a `/proc` of the outside.
+fn drop_privileges(mapped: bool, proc: &fs::File) -> Result<(), String> {
+    drop_bounding_set()?;
     // In a user namespace it is the user already, and its groups are nobody's there.
     if !mapped {
         let (user, group) = (Uid::from_raw(ID), Gid::from_raw(ID));
         set_thread_groups(&[]).map_err(|error| step("setgroups", error))?;
         set_thread_res_gid(group, group, group).map_err(|error| step("setresgid", error))?;
         set_thread_res_uid(user, user, user).map_err(|error| step("setresuid", error))?;
+        enter_user_namespace(proc)?;
     }
     clear_ambient_capability_set().map_err(|error| step("prctl", error))?;
     let none = CapabilitySet::empty();
@@ -191,4 +188,40 @@ fn drop_privileges(mapped: bool) -> Result<(), String> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| step("prctl", error))?;
     // A change of the user has reset it.
     end_with_parent(None)
+}
+
+fn drop_bounding_set() -> Result<(), String> {
+    for bit in 0..u64::BITS {
+        match remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << bit)) {
+            Ok(()) => {}
+            // The kernel knows no more of them.
+            Err(Errno::INVAL) => break,
+            Err(error) => return Err(step("prctl", error)),
+        }
+    }
+    Ok(())
+}
+
+/// Enters a user namespace in which no other one can be created, since a program has all capabilities
+/// in one that it creates. If the user cannot create this one, neither can the program.
+fn enter_user_namespace(proc: &fs::File) -> Result<(), String> {
+    // The files in `/proc/self` belong to root since the user changed.
+    set_dumpable_behavior(DumpableBehavior::Dumpable).map_err(|error| step("prctl", error))?;
+    if raw::unshare(UnshareFlags::NEWUSER).is_err() {
+        return Ok(());
+    }
+    let write = |path: &str, text: &str| {
+        let file = openat(proc, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+        let mut file = fs::File::from(file?);
+        file.write_all(text.as_bytes())
+    };
+    let map = format!("{ID} {ID} 1");
+    for (path, text) in [("setgroups", "deny"), ("uid_map", &map), ("gid_map", &map)] {
+        write(&format!("self/{path}"), text).map_err(|error| {
+            format!("a user namespace cannot be set up here (`/proc/self/{path}`: {error})")
+        })?;
+    }
+    // As in `outer`, nothing is lost where this cannot be set.
+    let _ = write("sys/user/max_user_namespaces", "0");
+    drop_bounding_set()
 }
