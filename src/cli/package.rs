@@ -81,6 +81,13 @@ pub(super) fn run(cx: &Context, args: &PackageArgs) -> Result<Status> {
             }
             let listed = archives.iter().map(|path| list::list(path));
             let listed = listed.collect::<Result<Vec<_>>>()?;
+            for archive in &listed {
+                let noted = archive.contents.iter().filter_map(|of| Some((of, of.note.as_ref()?)));
+                for (entry, note) in noted {
+                    let path = entry.path.escape_debug();
+                    cx.warn(format!("`{}`: `{path}` is {note}", archive.path));
+                }
+            }
             match message_format {
                 Format::Json => json(&listed)?,
                 Format::Human => print(&listed.iter().map(text).collect::<String>())?,
@@ -119,7 +126,7 @@ fn text(listed: &Listed) -> String {
         let what = match (&entry.link, &entry.sha256) {
             (Some(link), _) => format!("-> {link}"),
             (None, Some(digest)) => digest.short(),
-            (None, None) => String::new(),
+            (None, None) => "no digest".to_owned(),
         };
         let _ = writeln!(text, "  {mode} {:>width$} {what} {}", entry.size, entry.path);
     }

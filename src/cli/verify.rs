@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use super::registry::RegistryArgs;
 use crate::{
     error::{Error, Result, Status},
+    oci::Platform,
     ops,
     schema::{Verification, dist::Level},
     sys::{Context, fs},
@@ -34,6 +35,9 @@ pub(super) struct VerifyArgs {
     /// Hold sizes against those of this `dist.json`
     #[arg(long, value_name = "FILE")]
     base: Option<Utf8PathBuf>,
+    /// Check images for this platform only, such as `linux/arm64`; repeatable
+    #[arg(long = "platform", value_name = "OS/ARCH")]
+    platforms: Vec<Platform>,
     /// Run each program once, on the oldest processor that it is for, in an empty root
     #[arg(long)]
     run: bool,
@@ -52,7 +56,8 @@ pub(super) struct VerifyArgs {
     /// Do not look with this lint; repeatable
     #[arg(long, value_name = "LINT", help_heading = LINTS)]
     allow: Vec<String>,
-    /// Reject archives that are not read: those within archives, and in formats such as bzip2
+    /// Reject what is not read: archives within archives and in formats such as bzip2, and platforms
+    /// that are not in a layout
     #[arg(long, help_heading = LINTS)]
     deny_unchecked: bool,
     /// Say what this lint means, how it is detected and what cannot be known; `all` for every lint
@@ -144,6 +149,7 @@ pub(super) fn run(cx: &Context, args: &VerifyArgs) -> Result<Status> {
             }),
             levels: args.levels()?,
             facts: args.facts,
+            platforms: args.platforms.clone(),
             deny_unchecked: args.deny_unchecked,
             digests: args.message_format == Form::Json,
             signature: ops::verify::Signature {

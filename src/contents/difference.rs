@@ -230,6 +230,7 @@ mod tests {
             platform: "linux/amd64".parse().unwrap(),
             manifest: None,
             config_digest: Digest::of(b""),
+            warnings: Vec::new(),
             size: None,
             created: None,
             config: Config::default(),

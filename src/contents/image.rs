@@ -95,7 +95,8 @@ pub fn read(store: &dyn Store, image: &image::Image, limit: &mut Limit) -> Resul
     if let Some(fault) = scan.faults.into_iter().next() {
         return Err(Error::check(fault.message).hint(fault.hint));
     }
-    let mut made = config.history.iter().filter(|step| !step.empty_layer);
+    let known = config.other_history().is_none();
+    let mut made = config.history.iter().filter(|step| known && !step.empty_layer);
     let read = image.layers.iter().zip(scan.layers).zip(files).enumerate();
     let layers = read.map(|(at, ((layer, was), files))| Layer {
         digest: was.digest,
@@ -113,6 +114,7 @@ pub fn read(store: &dyn Store, image: &image::Image, limit: &mut Limit) -> Resul
         config_digest: config.digest(),
         size: image.size,
         created: config.created.clone(),
+        warnings: image.warnings.clone(),
         config: configuration(&config)?,
         annotations: manifest.map_or_else(Notes::new, |manifest| manifest.annotations.clone()),
         history: history(&config),
@@ -126,13 +128,14 @@ fn media_type(manifest: Option<&Document<Manifest>>, layer: usize) -> Option<Str
 }
 
 fn history(config: &oci::Config) -> Vec<Step> {
+    let known = config.other_history().is_none();
     let mut layers = 0;
     let step = |step: &oci::config::History| Step {
         created: step.created.clone(),
         created_by: step.created_by.clone(),
         author: step.author.clone(),
         comment: step.comment.clone(),
-        layer: (!step.empty_layer).then(|| {
+        layer: (known && !step.empty_layer).then(|| {
             layers += 1;
             layers
         }),

@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::{
     oci::config::Healthcheck,
     schema::image::{
-        Change, Config, File, FileKind, Image, ImageDiff, ImageSet, Inspection, Layer, Mode, Notes,
-        PlatformDiff,
+        Change, Config, File, FileKind, Form, Image, ImageDiff, ImageSet, Inspection, Layer, Mode,
+        Notes, PlatformDiff,
     },
     verify::Size,
 };
@@ -30,6 +30,10 @@ pub fn inspection(text: &mut dyn Write, inspection: &Inspection, layers: bool) {
                 let _ = text.write_char('\n');
             }
             image_set(text, set, layers);
+        }
+        for platform in &source.absent {
+            let noun = if source.form == Form::Registry { "registry" } else { "layout" };
+            let _ = writeln!(text, "\n  {platform} is not in the {noun}");
         }
         for other in &source.others {
             let _ = writeln!(text, "\n  {}: {}", visible(&other.name), visible(&other.what));
@@ -85,6 +89,9 @@ fn image(text: &mut dyn Write, image: &Image, layers: bool) {
     }
     if let Some(created) = &image.created {
         row(text, "created", created);
+    }
+    for warning in &image.warnings {
+        row(text, "warning", warning);
     }
     config(text, &image.config);
     notes(text, "annotation", &image.annotations);

@@ -91,8 +91,12 @@ impl Walk<'_> {
         if depth > DEPTH {
             return Err(Error::check(format!("`{path}` is an index too deep within indexes")));
         }
-        let kind = &descriptor.media_type;
         let bytes = self.bytes(descriptor)?;
+        // Some writers leave the type out.
+        let kind = match &descriptor.media_type {
+            kind if *kind == MediaType::default() => &MediaType::of_document(&bytes),
+            kind => kind,
+        };
         if kind.is_index() {
             let index: Document<Index> = self.parse(&path, bytes.clone())?;
             for inner in &index.manifests {
@@ -159,7 +163,7 @@ impl Walk<'_> {
 
 fn missing(path: &str) -> Error {
     Error::check(format!("`{path}` is missing"))
-        .hint("a registry takes only what is whole: make the layout again, with all its platforms")
+        .hint("make the layout again, with all its platforms, or push one by `PATH@DIGEST`")
 }
 
 #[cfg(test)]

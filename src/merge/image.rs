@@ -97,6 +97,10 @@ impl Contents {
                 let what = format!("it is for `{platform}`, and the index says `{said}`");
                 self.fault(manifest.config.digest, what);
             }
+            Ok((config, _)) if config.other_history().is_some() => {
+                let what = "its history has not one entry for each layer";
+                self.fault(manifest.config.digest, what);
+            }
             Ok((config, platform)) => self.images.push(Found { platform, manifest, config }),
         }
     }

@@ -180,6 +180,12 @@ impl Check<'_> {
                     self.fault(&config_path, message);
                 }
                 let ids = &config.rootfs.diff_ids;
+                if let Some(count) = config.other_history() {
+                    let layers = ids.len();
+                    let message =
+                        format!("its history has {count} layers, and its rootfs {layers}");
+                    self.fault(&config_path, message);
+                }
                 if ids.len() != layers.len() {
                     let (has, said) = (layers.len(), ids.len());
                     self.fault(path, format!("has {has} layers, and its configuration {said}"));

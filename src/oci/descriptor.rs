@@ -67,6 +67,43 @@ impl MediaType {
     pub fn is_manifest(&self) -> bool {
         matches!(self, Self::Manifest | Self::DockerManifest)
     }
+
+    /// Whether engines take it for the configuration of an image: also what old registries made of
+    /// that type (<https://github.com/moby/moby>, `defaultImageTypes` in `distribution`).
+    pub fn is_config(&self) -> bool {
+        match self {
+            Self::Config | Self::DockerConfig => true,
+            Self::Other(name) => ["", "application/octet-stream", "application/json", "text/html"]
+                .contains(&name.as_str()),
+            _ => false,
+        }
+    }
+
+    /// Whether it is a layer, compressed or encrypted in any way (OCI image specification 1.1,
+    /// media-types.md; containerd's `IsLayerType`).
+    pub fn is_layer(&self) -> bool {
+        let name = self.as_str();
+        name.starts_with("application/vnd.oci.image.layer.")
+            || name.starts_with("application/vnd.docker.image.rootfs.")
+    }
+
+    /// The type of a manifest or an index that nothing else gives a type: the one it declares, or
+    /// that of its form.
+    pub fn of_document(bytes: &[u8]) -> Self {
+        let value: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
+        match value.get("mediaType").and_then(|kind| kind.as_str()) {
+            Some(kind) if !kind.is_empty() => kind.into(),
+            _ if value.get("manifests").is_some() => MediaType::Index,
+            _ => MediaType::Manifest,
+        }
+    }
+}
+
+/// No type at all, which some writers leave out of descriptors.
+impl Default for MediaType {
+    fn default() -> Self {
+        Self::Other(String::new())
+    }
 }
 
 impl From<&str> for MediaType {
@@ -102,6 +139,7 @@ impl<'de> Deserialize<'de> for MediaType {
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
     /// What the blob is.
+    #[serde(default, deserialize_with = "nullable")]
     pub media_type: MediaType,
     /// The blob's digest.
     pub digest: Digest,
@@ -143,12 +181,16 @@ where
 
 /// A platform as the object that image-index.md makes of it, where ours is a text elsewhere.
 mod object {
-    use super::{Deserialize, Deserializer, Platform, Serialize, Serializer};
+    use super::{
+        super::platform::normalise, Deserialize, Deserializer, Platform, Serialize, Serializer,
+    };
     use serde::de::Error as _;
 
     #[derive(Serialize, Deserialize)]
     struct Object {
+        #[serde(default, deserialize_with = "super::nullable")]
         architecture: String,
+        #[serde(default, deserialize_with = "super::nullable")]
         os: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         variant: Option<String>,
@@ -174,9 +216,13 @@ mod object {
         let Some(object) = Option::<Object>::deserialize(deserializer)? else {
             return Ok(None);
         };
-        super::platform(&object.os, &object.architecture, object.variant.as_deref())
-            .map(Some)
-            .map_err(De::Error::custom)
+        // As writers leave it whose image has no platform, such as `crane append`.
+        if object.os.is_empty() && object.architecture.is_empty() {
+            return Ok(None);
+        }
+        let (os, architecture, variant) =
+            normalise(&object.os, &object.architecture, object.variant.as_deref());
+        super::platform(&os, &architecture, variant.as_deref()).map(Some).map_err(De::Error::custom)
     }
 }
 
@@ -203,6 +249,21 @@ mod tests {
             assert_eq!(MediaType::from(name), kind);
         }
         assert_eq!(MediaType::from("x/y").as_str(), "x/y");
+        let of = |text: &str| MediaType::of_document(text.as_bytes());
+        assert_eq!(of(r#"{"mediaType":"","manifests":[]}"#), MediaType::Index);
+        assert_eq!(of(r#"{"layers":[]}"#), MediaType::Manifest);
+        assert_eq!(of(r#"{"mediaType":"x/y","manifests":[]}"#), MediaType::from("x/y"));
+        for (name, layer, config) in [
+            ("application/vnd.oci.image.layer.v1.tar+encrypted", true, false),
+            ("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", true, false),
+            ("application/vnd.oci.image.config.v1+json", false, true),
+            ("application/octet-stream", false, true),
+            ("application/vnd.cncf.helm.config.v1+json", false, false),
+            ("", false, true),
+        ] {
+            let kind = MediaType::from(name);
+            assert_eq!((kind.is_layer(), kind.is_config()), (layer, config), "{name}");
+        }
     }
 
     #[test]
@@ -215,6 +276,12 @@ mod tests {
             again.ends_with(r#""size":0,"platform":{"architecture":"arm64","os":"linux"}}"#),
             "{again}"
         );
+        let odd = text.replace("\"linux\"", "\"Linux\"").replace("\"arm64\"", "\"aarch64\"");
+        let odd: Descriptor = serde_json::from_str(&odd).unwrap();
+        assert_eq!(odd, descriptor);
+        let empty = text.replace("\"linux\"", "\"\"").replace("\"arm64\"", "null");
+        let empty: Descriptor = serde_json::from_str(&empty).unwrap();
+        assert_eq!(empty.platform, None);
         let escaping = text.replace("\"linux\"", "\"../linux\"");
         assert!(serde_json::from_str::<Descriptor>(&escaping).is_err());
     }

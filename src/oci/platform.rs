@@ -23,6 +23,34 @@ impl Platform {
     }
 }
 
+/// The spelling of a platform's names that images should have, for those that they do have:
+/// containerd's normalisation (<https://github.com/containerd/platforms>, `database.go`). Only
+/// `arm` without a variant stays as it is, which containerd takes for `arm/v7`.
+pub(crate) fn normalise(
+    os: &str,
+    architecture: &str,
+    variant: Option<&str>,
+) -> (String, String, Option<String>) {
+    let lower = str::to_ascii_lowercase;
+    let (os, architecture) = (lower(os), lower(architecture));
+    let variant = variant.map(lower).filter(|variant| !variant.is_empty());
+    let os = if os == "macos" { "darwin".to_owned() } else { os };
+    let (architecture, variant) = match (architecture.as_str(), variant.as_deref()) {
+        ("i386", _) => ("386", None),
+        ("x86_64" | "x86-64" | "amd64", Some("v1")) => ("amd64", None),
+        ("x86_64" | "x86-64", variant) => ("amd64", variant),
+        ("aarch64" | "arm64", Some("8" | "v8")) => ("arm64", None),
+        ("aarch64", variant) => ("arm64", variant),
+        ("armhf", _) => ("arm", Some("v7")),
+        ("armel", _) => ("arm", Some("v6")),
+        ("arm", Some(number @ ("5" | "6" | "7" | "8"))) => {
+            return (os, architecture, Some(format!("v{number}")));
+        }
+        (architecture, variant) => (architecture, variant),
+    };
+    (os, architecture.to_owned(), variant.map(str::to_owned))
+}
+
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.os, self.architecture)?;
@@ -56,8 +84,9 @@ impl FromStr for Platform {
         let parts: Vec<&str> = text.split('/').collect();
         let (os, architecture, variant) = match parts[..] {
             [os, architecture] => (os, architecture, None),
-            // Docker and containerd take `arm64/v8` for `arm64`.
+            // Docker and containerd take `arm64/v8` for `arm64`, and `amd64/v1` for `amd64`.
             [os, "arm64", "v8"] => (os, "arm64", None),
+            [os, "amd64", "v1"] => (os, "amd64", None),
             [os, architecture, variant] => (os, architecture, Some(variant)),
             _ => return Err(NotAPlatform(text.into())),
         };
@@ -104,11 +133,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn spellings_become_those_of_go() {
+        for (given, expected) in [
+            (("Linux", "ARM64", None), ("linux", "arm64", None)),
+            (("linux", "aarch64", Some("v8")), ("linux", "arm64", None)),
+            (("linux", "x86_64", Some("v2")), ("linux", "amd64", Some("v2"))),
+            (("linux", "x86-64", None), ("linux", "amd64", None)),
+            (("linux", "amd64", Some("V1")), ("linux", "amd64", None)),
+            (("linux", "i386", Some("x")), ("linux", "386", None)),
+            (("linux", "armhf", None), ("linux", "arm", Some("v7"))),
+            (("linux", "armel", None), ("linux", "arm", Some("v6"))),
+            (("linux", "arm", Some("7")), ("linux", "arm", Some("v7"))),
+            (("linux", "arm", None), ("linux", "arm", None)),
+            (("macOS", "arm64", Some("")), ("darwin", "arm64", None)),
+            (("", "", None), ("", "", None)),
+        ] {
+            let (os, architecture, variant) = given;
+            let (os, architecture, variant) = normalise(os, architecture, variant);
+            assert_eq!((&*os, &*architecture, variant.as_deref()), expected, "{given:?}");
+        }
+    }
+
+    #[test]
     fn texts() {
         for text in ["linux/amd64", "linux/arm/v7"] {
             assert_eq!(text.parse::<Platform>().map(|p| p.to_string()).as_deref(), Ok(text));
         }
         assert_eq!("linux/arm64/v8".parse(), "linux/arm64".parse::<Platform>());
+        assert_eq!("linux/amd64/v1".parse(), "linux/amd64".parse::<Platform>());
         for text in ["", "linux", "linux/", "a/b/c/d", "../x", "Linux/amd64"] {
             assert!(text.parse::<Platform>().is_err(), "{text}");
         }

@@ -19,7 +19,7 @@ use crate::{
         Context,
         registry::{Session, Settings},
     },
-    unpack::image::{self, Image, Images, Set, Store},
+    unpack::image::{self, Absent, Image, Images, Set, Store},
 };
 
 /// What to look into.
@@ -70,7 +70,9 @@ pub fn inspect(cx: &Context, request: &InspectRequest) -> Result<Inspection> {
                     images: images.iter().map(read).collect::<Result<_>>()?,
                 });
             }
-            Ok(Source { path: choice.path.to_string(), form, sets, others: chosen.others() })
+            let path = choice.path.to_string();
+            let (absent, others) = (chosen.absent(), chosen.others());
+            Ok(Source { path, form, sets, absent, others })
         })
     };
     let sources = request.images.iter().map(one).collect::<Result<_>>();
@@ -101,6 +103,7 @@ pub fn diff(cx: &Context, request: &DiffRequest) -> Result<ImageDiff> {
                 only_after: Vec::new(),
                 platforms: Vec::new(),
             };
+            same_absent(old, new)?;
             for platform in olds.keys().chain(news.keys()).collect::<BTreeSet<_>>() {
                 let platform: &Platform = platform;
                 match (olds.get(platform), news.get(platform)) {
@@ -122,6 +125,20 @@ pub fn diff(cx: &Context, request: &DiffRequest) -> Result<ImageDiff> {
     });
     cx.children.check()?;
     compared
+}
+
+/// Checks that what both layouts lack is the same image: else no comparison can be complete.
+fn same_absent(old: &Chosen, new: &Chosen) -> Result<()> {
+    for absent in &old.found.absent {
+        let differs = |of: &&Absent| of.platform == absent.platform && of.digest != absent.digest;
+        if new.found.absent.iter().any(|of| differs(&of)) {
+            let platform = &absent.platform;
+            let message = format!("`{platform}` differs, and neither of the two images has it");
+            return Err(Error::check(message)
+                .hint("compare one platform that both have: `--platform OS/ARCH`"));
+        }
+    }
+    Ok(())
 }
 
 /// One image, or all, of what is at a path.
@@ -197,13 +214,14 @@ impl<'a> Choice<'a> {
         }
         if let Some(one) = one.filter(|_| wanted.is_empty()) {
             wanted.insert(one.set);
-            return self.of_platform(Chosen { images: vec![one], wanted, found: images });
+            let found = Images { absent: Vec::new(), ..images };
+            return self.of_platform(Chosen { images: vec![one], wanted, found });
         }
-        let other = |name: &str| {
-            let of = name.parse::<Platform>().ok();
-            self.platform.is_some_and(|wanted| of.is_some_and(|of| of != *wanted))
+        let other = |told: &image::Told| {
+            self.platform
+                .is_some_and(|wanted| told.platform.as_ref().is_some_and(|of| of != wanted))
         };
-        let broken = |told: &&image::Told| wanted.contains(&told.set) && !other(&told.name);
+        let broken = |told: &&image::Told| wanted.contains(&told.set) && !other(told);
         if let Some(broken) = images.broken.iter().find(broken) {
             let name = broken.name.escape_debug();
             let message = format!("`{path}!{name}`: {}", broken.what);
@@ -216,6 +234,14 @@ impl<'a> Choice<'a> {
     /// Those of the platform that was asked for.
     fn of_platform(&self, mut chosen: Chosen) -> Result<Chosen> {
         let path = &self.path;
+        let (wanted, selected) = (&chosen.wanted, self.platform);
+        let is_chosen = |absent: &Absent| {
+            wanted.contains(&absent.set) && selected.is_none_or(|of| *of == absent.platform)
+        };
+        chosen.found.absent.retain(is_chosen);
+        if let (Some(absent), true) = (chosen.found.absent.first(), chosen.images.is_empty()) {
+            return Err(Error::check(format!("`{path}` has no image: {}", absent.reason)));
+        }
         if chosen.images.is_empty() {
             return Err(Error::check(format!("`{path}` has no image")));
         }
@@ -227,7 +253,10 @@ impl<'a> Choice<'a> {
         chosen.images.retain(|image| image.platform == *platform);
         if chosen.images.is_empty() {
             let all = all.into_iter().collect::<Vec<_>>().join("`, `");
-            let message = format!("`{path}` has no image for `{platform}`");
+            let mut message = format!("`{path}` has no image for `{platform}`");
+            if let Some(absent) = chosen.found.absent.first() {
+                message = format!("{message}: {}", absent.reason);
+            }
             return Err(Error::usage(message).hint(format!("it has `{all}`")));
         }
         Ok(chosen)
@@ -249,6 +278,10 @@ impl Chosen {
             let images: Vec<_> = self.images.iter().filter(|image| image.set == at).collect();
             (!images.is_empty()).then_some((set, images))
         })
+    }
+
+    fn absent(&self) -> Vec<Platform> {
+        self.found.absent.iter().map(|absent| absent.platform.clone()).collect()
     }
 
     fn others(&self) -> Vec<Other> {

@@ -103,6 +103,9 @@ fn open_existing<T>(
 ) -> Result<T> {
     if !path.exists() {
         let error = Error::usage(format!("there is no `{path}`"));
+        if let Some(hint) = transport_hint(path.as_str()) {
+            return Err(error.hint(hint));
+        }
         return Err(if is_reference(path.as_str()) {
             let hint = "`skopeo copy --all` copies from one registry to another";
             error.hint(format!("{HINT}; {hint}"))
@@ -114,6 +117,10 @@ fn open_existing<T>(
     if fs::kind(path, true)? == Kind::Directory {
         let store = Directory(path.to_owned());
         if store.open(image::MARK.0)?.is_none() && !image::is_image(&store)? {
+            if image::is_dir(&store)? {
+                let message = format!("`{path}` holds an image in {DIR_FORM}, which is not read");
+                return Err(Error::check(message).hint(dir_hint(path.as_str())));
+            }
             return Err(none("it is a directory with no layout in it"));
         }
         return then(&store, form(&store, Form::OciLayout)?);
@@ -149,6 +156,35 @@ fn open_existing<T>(
     then(&tar, form(&tar, Form::OciArchive)?)
 }
 
+/// The form of images in a directory that is not read.
+pub(super) const DIR_FORM: &str = "the form of `dir:`";
+
+/// The hint for a directory in the form of `dir:`.
+pub(super) fn dir_hint(path: &str) -> String {
+    format!("`skopeo copy dir:{path} oci:LAYOUT:1` makes a layout of it")
+}
+
+/// The hint for a name with the prefix that skopeo and podman want before it
+/// (containers-transports(5)).
+pub(super) fn transport_hint(text: &str) -> Option<String> {
+    let (transport, rest) = text.split_once(':')?;
+    // A registry may be called by any of these.
+    let port = rest.split('/').next().is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()));
+    if rest.is_empty() || (port && rest.contains('/')) {
+        return None;
+    }
+    match transport {
+        "oci" | "oci-archive" | "docker-archive" => {
+            Some(format!("leave the prefix `{transport}:` off: `{rest}`"))
+        }
+        "dir" => Some(dir_hint(rest)),
+        "docker-daemon" | "containers-storage" => {
+            Some(format!("`skopeo copy {text} oci:LAYOUT:1` makes a layout of it"))
+        }
+        _ => None,
+    }
+}
+
 fn form(store: &dyn Store, layout: Form) -> Result<Form> {
     Ok(if store.open(image::MARK.0)?.is_some() { layout } else { Form::DockerArchive })
 }
@@ -158,6 +194,9 @@ fn form(store: &dyn Store, layout: Form) -> Result<Form> {
 /// # Errors
 /// It does not look as if one were meant, or it is no reference.
 pub(super) fn reference(text: &str) -> Result<Reference> {
+    if let Some(hint) = transport_hint(text) {
+        return Err(Error::usage(format!("there is no `{text}`")).hint(hint));
+    }
     if !is_reference(text) {
         let parsed = text.parse::<Reference>();
         let hint = match parsed {
@@ -218,12 +257,14 @@ pub(super) fn only(mut found: Images, path: &Utf8Path, name: &str) -> Result<Ima
         let is = |set: usize| sets.get(set) == Some(&true);
         found.images.retain(|image| is(image.set));
         found.broken.retain(|told| is(told.set));
+        found.absent.retain(|absent| is(absent.set));
         found.others.retain(|told| is(told.set));
         return Ok(found);
     }
     let digest = |image: &Image| image.manifest.as_ref().map(|of| of.digest.to_string());
     found.images.retain(|image| digest(image).as_deref() == Some(name));
     found.images.truncate(1);
+    found.absent.clear();
     if found.images.is_empty() {
         let names: Vec<_> = found.sets.iter().flat_map(|set| set.names.clone()).collect();
         let hint = match &names[..] {

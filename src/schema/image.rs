@@ -38,6 +38,9 @@ pub struct Source {
     pub form: Form,
     /// The images that were asked for; those of several platforms under one name are together.
     pub sets: Vec<ImageSet>,
+    /// The platforms that an index names, and that are not stored there.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub absent: Vec<Platform>,
     /// What is no image, such as an attestation.
     pub others: Vec<Other>,
 }
@@ -118,6 +121,9 @@ pub struct Image {
     /// When it was made, as it says.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub created: Option<String>,
+    /// Where its metadata is inconsistent in a way that engines accept, one sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub warnings: Vec<String>,
     /// What a container of it runs.
     pub config: Config,
     /// The annotations of its manifest.
@@ -188,7 +194,8 @@ pub struct Step {
     /// What is told of it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub comment: Option<String>,
-    /// The number of the layer that it made, from 1; absent where it made none.
+    /// The number of the layer that it made, from 1; absent where it made none, or where the history
+    /// has not one entry for each layer.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub layer: Option<usize>,
 }
@@ -209,7 +216,7 @@ pub struct Layer {
     pub size: u64,
     /// The size of its tar.
     pub unpacked_size: u64,
-    /// The instruction that made it.
+    /// The instruction that made it; absent where the history has not one entry for each layer.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub created_by: Option<String>,
     /// What is in it, in the order of its tar.

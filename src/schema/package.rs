@@ -36,10 +36,13 @@ pub struct Entry {
     pub mode: Option<u32>,
     /// Its size in bytes.
     pub size: u64,
-    /// The digest of its content; absent for a link.
+    /// The digest of its content; absent for a link, and for a file with a note.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sha256: Option<Digest>,
     /// Where it leads, if it is a link.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub link: Option<String>,
+    /// Why it has no digest, if it is a file whose content is not read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub note: Option<String>,
 }

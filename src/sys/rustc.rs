@@ -46,7 +46,10 @@ pub fn wrapper(
 ///
 /// # Errors
 /// The identities cannot be read, or the program cannot be started.
-#[allow(clippy::disallowed_methods, reason = "the process becomes rustc, and nothing of it remains")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the process becomes rustc, and nothing of it remains"
+)]
 pub(super) fn start(args: &[OsString]) -> std::result::Result<(), String> {
     let path = Path::new(args.first().map_or(OsStr::new(""), OsString::as_os_str));
     let file = path.with_extension("json");

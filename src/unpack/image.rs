@@ -7,28 +7,25 @@ use std::{
     io::Read,
 };
 
-use serde::Deserialize;
-
 pub use super::layers::{OPAQUE, WHITEOUT, WasRead, read};
+use super::{
+    layout::Layout,
+    saved::{self, is_saved},
+};
 use crate::{
     error::{Error, Result},
     oci::{
-        Config, Descriptor, Digest, Document, Index, Manifest, MediaType, Platform,
-        archive::DOCKER_MANIFEST,
-        document::Model,
-        layout::{IMAGE_NAME, REF_NAME, blob_path},
+        Config, Descriptor, Digest, Document, Index, Manifest, Platform, archive::DOCKER_MANIFEST,
+        document::Model, layout::blob_path,
     },
 };
 
 /// The most bytes of indexes, manifests and configurations of one store, each counted as often as it
 /// is read: what is kept of them is in proportion.
-const DOCUMENTS: u64 = 64 << 20;
-
-/// Indexes within indexes that are followed; real ones have two.
-const DEPTH: usize = 8;
+pub(super) const DOCUMENTS: u64 = 64 << 20;
 
 /// The most manifests of one layout.
-const MANIFESTS: usize = 1024;
+pub(super) const MANIFESTS: usize = 1024;
 
 /// The largest configuration or manifest (OCI distribution specification 1.1, "Pushing Manifests").
 const DOCUMENT: u64 = 4 << 20;
@@ -43,6 +40,11 @@ pub trait Store {
     /// # Errors
     /// It cannot be read.
     fn open(&self, path: &str) -> Result<Option<Box<dyn Read + '_>>>;
+
+    /// The word for this kind of store in messages.
+    fn noun(&self) -> &'static str {
+        "layout"
+    }
 }
 
 /// The images of a store.
@@ -54,6 +56,8 @@ pub struct Images {
     pub others: Vec<Told>,
     /// What is broken, and why.
     pub broken: Vec<Told>,
+    /// The platforms that an index names, and the store does not have.
+    pub absent: Vec<Absent>,
     /// What a layout's `index.json` points at.
     pub top: Vec<Digest>,
     /// What names stand for: what a layout's `index.json` points at, each once, or what was saved.
@@ -71,6 +75,31 @@ pub struct Told {
     pub what: String,
     /// The number of the set that it is of.
     pub set: usize,
+    /// The platform that its descriptor names.
+    pub platform: Option<Platform>,
+}
+
+/// A platform of an index whose image is not in the store: `docker save` of an image that was pulled
+/// for one platform writes the complete index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Absent {
+    /// The platform.
+    pub platform: Platform,
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// One sentence without a capital or a full stop.
+    pub reason: String,
+    /// The number of the set that it is of.
+    pub set: usize,
+}
+
+/// Whether this is the reason of an [`Absent`] of a layout.
+pub fn is_absent(reason: &str) -> bool {
+    reason.ends_with(&absent_from("layout"))
+}
+
+pub(super) fn absent_from(noun: &str) -> String {
+    format!(" is not in the {noun}")
 }
 
 /// The images that go by the same names.
@@ -89,7 +118,7 @@ pub struct Set {
 pub struct Image {
     /// Its platform; with its digest where the store has several for that platform.
     pub name: String,
-    /// What its configuration says that it runs on.
+    /// The platform of its index and its configuration, the more specific one.
     pub platform: Platform,
     /// The bytes that a pull transfers; none in what `docker save` wrote, where layers are not
     /// compressed.
@@ -102,6 +131,8 @@ pub struct Image {
     pub manifest: Option<Descriptor>,
     /// Where its configuration is, and its digest.
     pub config: (String, Digest),
+    /// Where its metadata is inconsistent in a way that engines accept, one sentence each.
+    pub warnings: Vec<String>,
 }
 
 impl Image {
@@ -118,6 +149,8 @@ pub struct Layer {
     pub path: String,
     /// The digest and the size of the blob, where something says them.
     pub blob: Option<(Digest, u64)>,
+    /// The digest that its file is called by, which is that of the blob or of its tar.
+    pub named: Option<Digest>,
     /// The digest of its tar.
     pub diff_id: Digest,
 }
@@ -136,15 +169,15 @@ pub fn images(store: &dyn Store) -> Result<Images> {
         let bytes = small(store, INDEX)?.ok_or_else(missing)?;
         let index = Document::<Index>::parse(bytes)?;
         found.top = index.manifests.iter().map(|manifest| manifest.digest).collect();
-        Layout { store, found: &mut found, left: MANIFESTS, bytes: DOCUMENTS, set: 0 }.top(&index);
+        Layout::new(store, &mut found).top(&index);
         // Tools that load what `docker save` writes read the other file.
         if let Some(bytes) = saved.filter(|bytes| is_saved(bytes)) {
             let mut second = Images::default();
-            docker(store, &bytes, &mut second)?;
+            saved::read(store, &bytes, &mut second)?;
             found.add_saved(second);
         }
     } else if let Some(bytes) = saved {
-        docker(store, &bytes, &mut found)?;
+        saved::read(store, &bytes, &mut found)?;
     } else {
         let message = format!("it has neither `{}` nor `{DOCKER_MANIFEST}`", MARK.0);
         return Err(Error::check(message));
@@ -189,11 +222,6 @@ fn has_index(store: &dyn Store) -> Result<bool> {
     Ok(index.is_some_and(|index| !index.manifests.is_empty()))
 }
 
-/// Whether these bytes list the images that `docker save` wrote.
-fn is_saved(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<Vec<Saved>>(bytes).is_ok_and(|saved| !saved.is_empty())
-}
-
 /// Whether the store holds images: by the mark of a layout, an index of images, or what `docker
 /// save` writes. Other archives have a `manifest.json`, too.
 ///
@@ -204,6 +232,22 @@ pub fn is_image(store: &dyn Store) -> Result<bool> {
         return Ok(true);
     }
     Ok(small(store, DOCKER_MANIFEST)?.is_some_and(|bytes| is_saved(&bytes)))
+}
+
+/// Whether the store is a directory as skopeo and podman write it for `dir:` (containers-transports(5)),
+/// which is not read.
+///
+/// # Errors
+/// The file that decides cannot be read.
+pub fn is_dir(store: &dyn Store) -> Result<bool> {
+    const VERSION: &[u8] = b"Directory Transport Version";
+    let Some(stream) = store.open("version")? else {
+        return Ok(false);
+    };
+    let mut start = Vec::new();
+    let failed = |error| Error::check("`version` cannot be read").because(error);
+    stream.take(VERSION.len() as u64).read_to_end(&mut start).map_err(failed)?;
+    Ok(start == VERSION && store.open(DOCKER_MANIFEST)?.is_some())
 }
 
 /// Tells images of one platform apart.
@@ -218,7 +262,7 @@ fn name(images: &mut [Image]) {
 }
 
 /// A document, whole.
-fn small(store: &dyn Store, path: &str) -> Result<Option<Vec<u8>>> {
+pub(super) fn small(store: &dyn Store, path: &str) -> Result<Option<Vec<u8>>> {
     let Some(stream) = store.open(path)? else {
         return Ok(None);
     };
@@ -247,147 +291,13 @@ pub(super) fn document<T: Model>(
     Document::parse(bytes)
 }
 
-struct Layout<'a> {
-    store: &'a dyn Store,
-    found: &'a mut Images,
-    left: usize,
-    /// How many bytes of documents may still be read.
-    bytes: u64,
-    /// The number of the set that is read.
-    set: usize,
-}
-
 /// What is left of `room` after so many bytes of documents.
-fn less(room: u64, bytes: u64) -> Result<u64> {
+pub(super) fn less(room: u64, bytes: u64) -> Result<u64> {
     let message = || format!("its manifests and the like have more than {DOCUMENTS} bytes");
     room.checked_sub(bytes).ok_or_else(|| Error::check(message()))
 }
 
-impl Layout<'_> {
-    fn document<T: Model>(&mut self, descriptor: &Descriptor) -> Result<Document<T>> {
-        self.bytes = less(self.bytes, descriptor.size)?;
-        self.found.files.insert(blob_path(descriptor.digest));
-        document(self.store, descriptor)
-    }
-
-    /// What is in `index.json`. What has several names is there several times.
-    fn top(&mut self, index: &Index) {
-        for descriptor in &index.manifests {
-            let notes = &descriptor.annotations;
-            let names = [IMAGE_NAME, REF_NAME].into_iter().filter_map(|key| notes.get(key));
-            let same = |set: &&mut Set| {
-                let plain =
-                    |of: &Descriptor| Descriptor { annotations: BTreeMap::new(), ..of.clone() };
-                set.descriptor.as_ref().is_some_and(|known| plain(known) == plain(descriptor))
-            };
-            if let Some(set) = self.found.sets.iter_mut().find(same) {
-                add_names(set, names);
-                continue;
-            }
-            let mut set = Set {
-                names: Vec::new(),
-                descriptor: Some(descriptor.clone()),
-                annotations: BTreeMap::new(),
-            };
-            add_names(&mut set, names);
-            self.set = self.found.sets.len();
-            self.found.sets.push(set);
-            self.index(std::slice::from_ref(descriptor), 0);
-        }
-    }
-
-    fn index(&mut self, manifests: &[Descriptor], depth: usize) {
-        for descriptor in manifests {
-            let name = match (&descriptor.platform, descriptor.annotations.get(REF_NAME)) {
-                (Some(platform), _) => platform.to_string(),
-                (None, Some(name)) => name.clone(),
-                (None, None) => descriptor.digest.short(),
-            };
-            let Some(left) = self.left.checked_sub(1) else {
-                let what = format!("it has more than {MANIFESTS} manifests");
-                return self.found.broken.push(Told { name, what, set: self.set });
-            };
-            self.left = left;
-            if let Err(error) = self.descriptor(&name, descriptor, depth) {
-                let what = error.to_string();
-                self.found.broken.push(Told { name, what, set: self.set });
-            }
-        }
-    }
-
-    fn other(&mut self, name: String, what: String) {
-        self.found.others.push(Told { name, what, set: self.set });
-    }
-
-    fn descriptor(&mut self, name: &str, descriptor: &Descriptor, depth: usize) -> Result<()> {
-        let unknown = descriptor.platform.as_ref().is_some_and(|p| p.os == "unknown");
-        if descriptor.media_type.is_index() {
-            if depth == DEPTH {
-                return Err(Error::check("it is an index too deep within indexes"));
-            }
-            let inner = self.document::<Index>(descriptor)?;
-            if depth == 0
-                && let Some(set) = self.found.sets.get_mut(self.set)
-            {
-                set.annotations.clone_from(&inner.annotations);
-            }
-            self.index(&inner.manifests, depth + 1);
-        } else if !descriptor.media_type.is_manifest() {
-            let kind = &descriptor.media_type;
-            return Err(Error::check(format!("it is of the type `{kind}`, and no manifest")));
-        } else if unknown {
-            let other = "an attestation, and no image".to_owned();
-            self.other(format!("{name}@{}", descriptor.digest.short()), other);
-        } else {
-            let manifest = self.document::<Manifest>(descriptor)?;
-            self.manifest(name, &manifest, descriptor)?;
-        }
-        Ok(())
-    }
-
-    fn manifest(
-        &mut self,
-        name: &str,
-        manifest: &Document<Manifest>,
-        descriptor: &Descriptor,
-    ) -> Result<()> {
-        let kind = &manifest.config.media_type;
-        if !matches!(kind, MediaType::Config | MediaType::DockerConfig) {
-            let other = format!("an artifact with a configuration of the type `{kind}`");
-            self.other(name.to_owned(), other);
-            return Ok(());
-        }
-        let config = self.document::<Config>(&manifest.config)?;
-        let platform = config.platform()?;
-        if descriptor.platform.as_ref().is_some_and(|said| *said != platform) {
-            let message = format!("its configuration says that it is for `{platform}`");
-            return Err(Error::check(message));
-        }
-        let diff_ids = &config.rootfs.diff_ids;
-        if diff_ids.len() != manifest.layers.len() {
-            let (has, said) = (manifest.layers.len(), diff_ids.len());
-            return Err(Error::check(format!("it has {has} layers, and its configuration {said}")));
-        }
-        self.found.files.extend(manifest.layers.iter().map(|layer| blob_path(layer.digest)));
-        let layers = manifest.layers.iter().zip(diff_ids).map(|(layer, diff_id)| Layer {
-            path: blob_path(layer.digest),
-            blob: Some((layer.digest, layer.size)),
-            diff_id: *diff_id,
-        });
-        self.found.images.push(Image {
-            name: String::new(),
-            platform,
-            size: Some(descriptor.size.saturating_add(manifest.content_size())),
-            layers: layers.collect(),
-            set: self.set,
-            manifest: Some(descriptor.clone()),
-            config: (blob_path(manifest.config.digest), manifest.config.digest),
-        });
-        Ok(())
-    }
-}
-
-fn add_names<'a>(set: &mut Set, names: impl Iterator<Item = &'a String>) {
+pub(super) fn add_names<'a>(set: &mut Set, names: impl Iterator<Item = &'a String>) {
     for name in names {
         if !set.names.contains(name) {
             set.names.push(name.clone());
@@ -416,69 +326,8 @@ pub fn documents(
     Ok((manifest, config))
 }
 
-/// One image in the `manifest.json` of `docker save`.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Saved {
-    config: String,
-    repo_tags: Option<Vec<String>>,
-    layers: Vec<String>,
-}
-
-fn docker(store: &dyn Store, manifest: &[u8], found: &mut Images) -> Result<()> {
-    let bad = |error| Error::check(format!("`{DOCKER_MANIFEST}` cannot be read")).because(error);
-    let saved: Vec<Saved> = serde_json::from_slice(manifest).map_err(bad)?;
-    if saved.len() > MANIFESTS {
-        return Err(Error::check(format!("it has more than {MANIFESTS} images")));
-    }
-    let mut bytes = DOCUMENTS;
-    found.files.insert(DOCKER_MANIFEST.to_owned());
-    for saved in saved {
-        found.files.insert(saved.config.clone());
-        found.files.extend(saved.layers.iter().cloned());
-        let name = saved.repo_tags.iter().flatten().next().unwrap_or(&saved.config).clone();
-        let mut own = Set { names: Vec::new(), descriptor: None, annotations: BTreeMap::new() };
-        add_names(&mut own, saved.repo_tags.iter().flatten());
-        let set = found.sets.len();
-        found.sets.push(own);
-        match docker_image(store, &saved, set, &mut bytes) {
-            Ok(image) => found.images.push(image),
-            Err(error) => found.broken.push(Told { name, what: error.to_string(), set }),
-        }
-    }
-    Ok(())
-}
-
-fn docker_image(store: &dyn Store, saved: &Saved, set: usize, left: &mut u64) -> Result<Image> {
-    let path = &saved.config;
-    let missing = || Error::check(format!("`{path}` is missing"));
-    let bytes = small(store, path)?.ok_or_else(missing)?;
-    *left = less(*left, bytes.len() as u64)?;
-    let digest = Digest::of(&bytes);
-    // It is called by its digest: `<digest>.json`, or as a blob.
-    let called = path.rsplit('/').next().unwrap_or(path).trim_end_matches(".json");
-    if called != digest.hex() {
-        return Err(Error::check(format!("`{path}` lies: it has the digest `{digest}`")));
-    }
-    let config = Document::<Config>::parse(bytes)?;
-    let diff_ids = &config.rootfs.diff_ids;
-    if diff_ids.len() != saved.layers.len() {
-        let (has, said) = (saved.layers.len(), diff_ids.len());
-        return Err(Error::check(format!("it has {has} layers, and its configuration {said}")));
-    }
-    let layers = saved.layers.iter().zip(diff_ids);
-    let layer = |(path, diff_id): (&String, &Digest)| Layer {
-        path: path.clone(),
-        blob: None,
-        diff_id: *diff_id,
-    };
-    Ok(Image {
-        name: String::new(),
-        platform: config.platform()?,
-        size: None,
-        layers: layers.map(layer).collect(),
-        set,
-        manifest: None,
-        config: (path.clone(), digest),
-    })
+/// A warning if the history of an image has not one entry for each layer.
+pub(super) fn history_warning(config: &Config) -> Option<String> {
+    let (count, layers) = (config.other_history()?, config.rootfs.diff_ids.len());
+    Some(format!("its history has {count} layers, and its rootfs {layers}"))
 }

@@ -57,6 +57,11 @@ pub fn read(
     {
         lies.push(format!("has {size} bytes and the digest `{digest}`"));
     }
+    if let Some(named) = layer.named
+        && ![digest, diff_id].contains(&named)
+    {
+        lies.push(format!("has the digest `{digest}`, and is called `{}`", named.hex()));
+    }
     if diff_id != layer.diff_id {
         lies.push(format!("holds a tar `{diff_id}`, not `{}`", layer.diff_id));
     }

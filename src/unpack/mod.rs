@@ -7,7 +7,10 @@ mod entry;
 mod gauge;
 pub mod image;
 mod layers;
+mod layout;
 mod library;
+mod platform;
+mod saved;
 mod stream;
 mod tar;
 mod zip;
@@ -19,7 +22,7 @@ pub use gauge::{Budget, MOST, TIMES};
 pub use layers::absolute;
 pub use library::library_symbols;
 pub use stream::{Packing, Tee, unpack};
-pub use tar::{is_tar, read as tar, read_strictly as tar_file};
+pub use tar::{SPARSE, is_tar, read as tar, read_listing as tar_list, read_strictly as tar_file};
 pub use zip::{is_zip, read as zip};
 
 /// The most entries of an archive, or of an image's layers together.

@@ -143,7 +143,27 @@ fn decoder<'a>(packed: impl Read + 'a, packing: Packing) -> Result<Box<dyn Read 
             let failed = |error| Error::check("zstd does not start").because(error);
             let mut decoder = ZstdDecoder::new(packed).map_err(failed)?;
             decoder.window_log_max(WINDOW_LOG).map_err(failed)?;
-            Box::new(decoder)
+            Box::new(Windowed(decoder))
         }
     })
+}
+
+/// A zstd stream, with an error that names the limit of windows.
+struct Windowed<R>(R);
+
+impl<R: Read> Read for Windowed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        /// `ZSTD_error_frameParameter_windowTooLarge` of `zstd_errors.h`, as functions return it.
+        const TOO_LARGE: usize = 0_usize.wrapping_sub(16);
+        self.0.read(buffer).map_err(|error| {
+            if error.to_string() != zstd::zstd_safe::get_error_name(TOO_LARGE) {
+                return error;
+            }
+            let limit = (1 << WINDOW_LOG) >> 20;
+            io::Error::other(format!(
+                "its zstd window is larger than {limit} MiB, the most that is read; compress it with \
+                 `zstd --long={WINDOW_LOG}` or less"
+            ))
+        })
+    }
 }

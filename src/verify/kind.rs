@@ -1,6 +1,9 @@
 //! What a file is that is not to be judged.
 
-use crate::{foreign, unpack::is_tar};
+use crate::{
+    foreign,
+    unpack::{image::is_absent, is_tar},
+};
 
 /// The formats that are not programs: how a file begins, what it is, and whether it may hold programs
 /// that are not read.
@@ -21,13 +24,16 @@ const FORMATS: [(&[u8], &str, bool); 12] = [
 
 const TAR: &str = "a tar archive, in an archive";
 
+/// The reason for an image in a directory that skopeo or podman wrote for `dir:`.
+pub const DIR_FORM: &str = "an image in the form of `dir:`, which is not read";
+
 /// The end of the reason for files that are not listed one by one.
 pub const UNLISTED: &str = "more files that are not programs";
 
 /// Whether a file that is not checked for this reason may hold programs.
 pub fn may_hold_programs(reason: &str) -> bool {
     let known = FORMATS.iter().any(|(_, name, holds)| *holds && *name == reason);
-    known || reason == TAR || reason.ends_with(UNLISTED)
+    known || [TAR, DIR_FORM].contains(&reason) || reason.ends_with(UNLISTED) || is_absent(reason)
 }
 
 /// Why nothing is said of a file in a directory, from its first bytes, 512 at least where it has
@@ -74,6 +80,10 @@ mod tests {
         }
         assert_eq!(other_kind(b"\x7fELF"), None, "cut off: that is for a verdict to say");
         assert_eq!(other_kind(b""), Some("empty"));
+        for reason in [DIR_FORM, "linux/arm64 is not in the layout"] {
+            assert!(may_hold_programs(reason), "{reason}");
+        }
+        assert!(!may_hold_programs("no program"));
         assert_eq!(other_kind(b"#!/bin/sh"), Some("a script"));
         assert_eq!(other_kind(b"text"), Some("no program"));
         let mut tar = vec![0; 512];

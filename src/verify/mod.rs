@@ -25,7 +25,7 @@ pub use artifact::{Refused, VerifiedArtifact, mismatch};
 pub use catalogue::LINTS;
 pub use explain::{explain, page};
 pub use foreign::{foreign, tell_foreign};
-pub use kind::{UNLISTED, may_hold_programs, other_kind};
+pub use kind::{DIR_FORM, UNLISTED, may_hold_programs, other_kind};
 pub use lint::{About, Lint};
 pub use mode::Mode;
 pub(crate) use policy::of_architecture;
@@ -180,13 +180,20 @@ fn refused(finding: Finding) -> Verdict {
 
 /// The verdict on a file that cannot be looked at, and `why`: it is refused.
 pub fn unreadable(why: &str) -> Verdict {
+    unreadable_with(
+        why,
+        "what cannot be looked at is refused: is the path right, and the file whole?",
+    )
+}
+
+/// As [`unreadable`], with a hint for this file.
+pub fn unreadable_with(why: &str, hint: &str) -> Verdict {
     refused(Finding {
         lint: READABLE.to_owned(),
         level: Level::Deny,
         message: "the file cannot be looked at".to_owned(),
         evidence: why.to_owned(),
-        hint: "what cannot be looked at is refused: is the path right, and the file whole?"
-            .to_owned(),
+        hint: hint.to_owned(),
         waived: None,
     })
 }

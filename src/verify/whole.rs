@@ -22,6 +22,8 @@ pub struct Whole {
     pub unreadable: Vec<String>,
     /// What in it is not what its digest says.
     pub lies: Vec<String>,
+    /// Where the metadata of an image is inconsistent in a way that engines accept.
+    pub warnings: Vec<String>,
     /// What leaves the directory that it is unpacked into.
     pub hazards: Vec<String>,
 }
@@ -34,24 +36,28 @@ pub fn whole(of: &Whole, policy: &Policy) -> Verdict {
     let what = if of.image { "image" } else { "archive" };
     let mut lints = vec![READABLE.to_owned()];
     let mut findings = Vec::new();
-    let mut deny = |lint: &str, all: &[String], message: String, hint: &str| {
+    let mut add = |lint: &str, level: Level, all: &[String], message: &str, hint: &str| {
         for evidence in all.iter().take(TOLD) {
-            let complaint = Complaint::new(message.clone(), evidence.clone(), hint);
-            findings.push(finding(lint, Level::Deny, complaint));
+            let complaint = Complaint::new(message, evidence.clone(), hint);
+            findings.push(finding(lint, level, complaint));
         }
     };
     let message = format!("the {what} cannot be looked at");
     let hint = "what cannot be looked at is refused: is it whole?";
-    deny(READABLE, &of.unreadable, message, hint);
+    add(READABLE, Level::Deny, &of.unreadable, &message, hint);
     if of.image {
         lints.push(RECORD.to_owned());
-        let message = "the image is not the one that its digests speak of".to_owned();
-        deny(RECORD, &of.lies, message, "get it again; it was changed, or broken on its way");
+        let message = "the image is not the one that its digests speak of";
+        let hint = "get it again; it was changed, or broken on its way";
+        add(RECORD, Level::Deny, &of.lies, message, hint);
+        let message = "the metadata of the image is inconsistent";
+        let hint = "engines accept it; make the image again so that its parts agree";
+        add(RECORD, Level::Warn, &of.warnings, message, hint);
     } else {
         lints.push(ARCHIVE.to_owned());
-        let message = "the archive has an entry that leads outside of it".to_owned();
+        let message = "the archive has an entry that leads outside of it";
         let hint = "archive relative paths without `..`, and links within it only";
-        deny(ARCHIVE, &of.hazards, message, hint);
+        add(ARCHIVE, Level::Deny, &of.hazards, message, hint);
     }
     let kind = if of.image { Measured::Image } else { Measured::Archive };
     let mut not_applied = Vec::new();

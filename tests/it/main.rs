@@ -26,6 +26,8 @@ mod dist;
 mod environment;
 mod failure;
 mod faults;
+mod foreign_image;
+mod foreign_refused;
 mod fresh;
 mod git;
 mod git_base;

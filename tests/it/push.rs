@@ -404,7 +404,12 @@ fn what_cannot_be_pushed_is_refused_before_anything_is_sent() {
     refused(2, &format!("{name} --dist {from}"), "there is no `", "`cargo longshore dist`");
     fs::remove_file(&blob).unwrap();
     let missing = "is missing";
-    refused(1, &format!("{name} --from {from}"), missing, "a registry takes only what is whole");
+    refused(
+        1,
+        &format!("{name} --from {from}"),
+        missing,
+        "make the layout again, with all its platforms",
+    );
     assert_eq!(proxy.asked().len(), 0);
     // One that is another is found while it is sent, and no manifest is.
     fs::write(&blob, b"owt").unwrap();

@@ -15,7 +15,7 @@ use crate::{
         file::{self, OpenFile},
         fs,
     },
-    unpack::{self, Budget, Kind, Packing, Tee},
+    unpack::{self, Budget, Kind, Packing, SPARSE, Tee},
 };
 
 /// How much of a file tells its kind.
@@ -55,12 +55,14 @@ pub fn list(path: &Utf8Path) -> Result<Listed> {
             |error| Error::check(format!("`{}` cannot be read", entry.path)).because(error);
         std::io::copy(&mut tee, &mut std::io::sink()).map_err(broken)?;
         let (digest, size) = tee.finish().map_err(broken)?;
+        let sparse = matches!(&entry.kind, Kind::Unknown(what) if what == SPARSE);
         contents.push(Entry {
             path: entry.path.trim_start_matches("./").to_owned(),
             mode: entry.mode,
-            size,
-            sha256: is_file.then_some(digest),
+            size: if sparse { entry.stat.size } else { size },
+            sha256: (is_file && !sparse).then_some(digest),
             link,
+            note: sparse.then(|| SPARSE.to_owned()),
         });
         Ok(())
     };
@@ -89,5 +91,5 @@ fn read(file: &OpenFile, each: Each<'_>) -> Result<()> {
         return Err(Error::check("it is no archive")
             .hint("a tar, also in gzip, zstd or xz; a zip; a `.deb`"));
     }
-    unpack::tar_file(&mut Cursor::new(start).chain(stream), each)
+    unpack::tar_list(&mut Cursor::new(start).chain(stream), each)
 }

@@ -19,7 +19,7 @@ use semver::Version;
 
 pub(in crate::ops) use self::{check::check, wish::Wish};
 use self::{
-    source::{named, of_dist, root},
+    source::{Root, named, of_dist, root},
     tag::is_tag,
 };
 pub use self::{text::text, wish::Tagging};
@@ -93,7 +93,10 @@ pub fn push(cx: &Context, request: &Request) -> Result<Push> {
         }
     };
     let mut pushed = store::open_path(&cx.children, &path, |store, _| {
-        let root = root(store, &path, name.as_deref())?;
+        let Root { descriptor: root, left_out } = root(store, &path, name.as_deref())?;
+        for other in left_out {
+            cx.warn(format!("{other}: it is not pushed"));
+        }
         let other = of.as_ref().map(|(_, image)| image.digest);
         if let Some(digest) = other.filter(|digest| *digest != root.digest) {
             let message =

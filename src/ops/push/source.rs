@@ -8,7 +8,7 @@ use crate::{
     ops::store,
     schema::{Dist, dist::Image},
     sys::fs,
-    unpack::image::{self, Store},
+    unpack::image::{self, Images, Set, Store},
 };
 
 pub(super) fn named(path: &Utf8Path, error: &Error) -> Error {
@@ -50,36 +50,93 @@ pub(super) fn of_dist(dir: &Utf8Path, name: Option<&str>) -> Result<(Dist, Image
     Ok((dist, image))
 }
 
-/// What is to be pushed of a store: the one thing in it, or what goes by that name.
-pub(super) fn root(store: &dyn Store, path: &Utf8Path, name: Option<&str>) -> Result<Descriptor> {
+/// What is to be pushed of a store.
+pub(super) struct Root {
+    pub(super) descriptor: Descriptor,
+    /// What is attached to images in the store, and not pushed with them.
+    pub(super) left_out: Vec<String>,
+}
+
+/// Finds what is to be pushed of a store: the one image in it, or what goes by that name.
+pub(super) fn root(store: &dyn Store, path: &Utf8Path, name: Option<&str>) -> Result<Root> {
     let found = image::images(store).map_err(|error| named(path, &error))?;
-    let mut chosen: Vec<Descriptor> = Vec::new();
-    let mut names = Vec::new();
-    for set in &found.sets {
-        names.extend(set.names.iter().map(|name| format!("`{name}`")));
-        if name.is_none_or(|name| store::is_called(set, name)) {
-            let descriptor = set.descriptor.clone().ok_or_else(|| {
-                Error::usage(format!(
-                    "`{path}` has no manifest: it is of the old form of `docker save`"
-                ))
-                .hint("`skopeo copy docker-archive:FILE oci:DIRECTORY:TAG` makes a layout of it")
-            })?;
-            chosen.push(descriptor);
+    // A signature that lies beside its image makes no second one of it.
+    let is_other = |at: usize| {
+        found.others.iter().any(|other| other.set == at)
+            && !found.images.iter().any(|image| image.set == at)
+            && !found.broken.iter().any(|broken| broken.set == at)
+            && !found.absent.iter().any(|absent| absent.set == at)
+    };
+    let mut chosen = Vec::new();
+    let mut left_out = Vec::new();
+    for (at, set) in found.sets.iter().enumerate() {
+        match name {
+            Some(name) if !store::is_called(set, name) => {}
+            None if is_other(at) => {
+                let others = found.others.iter().filter(|other| other.set == at);
+                let digest = set.descriptor.as_ref().map(|of| of.digest.to_string());
+                let digest = digest.unwrap_or_default();
+                left_out.extend(others.map(|other| format!("`{path}@{digest}`: {}", other.what)));
+            }
+            _ => chosen.push((at, set)),
         }
     }
     if let (true, Some(name)) = (chosen.is_empty(), name) {
         let manifests = found.images.iter().filter_map(|image| image.manifest.clone());
-        chosen.extend(manifests.filter(|of| of.digest.to_string() == name).take(1));
+        let mut manifests = manifests.filter(|of| of.digest.to_string() == name);
+        return match manifests.next() {
+            Some(descriptor) => Ok(Root { descriptor, left_out }),
+            None => {
+                let message = format!("`{path}` has no image `{name}`");
+                Err(Error::usage(message).hint(choices(path, found.sets.iter())))
+            }
+        };
     }
-    let has = || match names.is_empty() {
-        true => "its images have no names: name one as `PATH@DIGEST`".to_owned(),
-        false => format!("it has {}", names.join(", ")),
-    };
-    match (chosen.len(), name) {
-        (1, _) => Ok(chosen.remove(0)),
-        (0, Some(name)) => Err(Error::usage(format!("`{path}` has no image `{name}`")).hint(has())),
-        (0, None) => Err(Error::check(format!("`{path}` has no image"))),
+    match chosen.as_slice() {
+        [] => Err(Error::check(format!("`{path}` has no image"))),
+        [(at, set)] => {
+            let Some(descriptor) = set.descriptor.clone() else {
+                let message =
+                    format!("`{path}` has no manifest: it is of the old form of `docker save`");
+                return Err(Error::usage(message).hint(
+                    "`skopeo copy docker-archive:FILE oci:DIRECTORY:TAG` makes a layout of it",
+                ));
+            };
+            complete(path, &found, *at)?;
+            Ok(Root { descriptor, left_out })
+        }
         _ => Err(Error::usage(format!("`{path}` has several images"))
-            .hint(format!("name one as `PATH:TAG`: {}", has()))),
+            .hint(choices(path, chosen.iter().map(|(_, set)| *set)))),
     }
+}
+
+/// The names of images, or else their digests, for a hint.
+fn choices<'a>(path: &Utf8Path, sets: impl Iterator<Item = &'a Set>) -> String {
+    let (mut names, mut digests) = (Vec::new(), Vec::new());
+    for set in sets {
+        names.extend(set.names.iter().map(|name| format!("`{name}`")));
+        digests.extend(set.descriptor.iter().map(|of| format!("`{path}@{}`", of.digest)));
+    }
+    match names.is_empty() {
+        true => format!("its images have no names: name one by its digest, {}", digests.join(", ")),
+        false => format!("it has {}; name one as `{path}:TAG`", names.join(", ")),
+    }
+}
+
+/// Checks that the store has every platform of the set, since a registry takes only complete indexes.
+fn complete(path: &Utf8Path, found: &Images, set: usize) -> Result<()> {
+    let Some(absent) = found.absent.iter().find(|absent| absent.set == set) else {
+        return Ok(());
+    };
+    let there = found.images.iter().filter(|image| image.set == set);
+    let there = there.filter_map(|image| Some((&image.platform, image.manifest.as_ref()?.digest)));
+    let there: Vec<_> = there
+        .map(|(platform, digest)| format!("{platform} alone: `--from {path}@{digest}`"))
+        .collect();
+    let hint = if there.is_empty() {
+        "make the layout again, with all its platforms".to_owned()
+    } else {
+        format!("push {}", there.join(", or "))
+    };
+    Err(Error::check(format!("`{path}`: {}", absent.reason)).hint(hint))
 }

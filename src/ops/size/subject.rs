@@ -192,6 +192,9 @@ impl Measure<'_> {
             if let Some(broken) = found.broken.first() {
                 return Err(Error::check(format!("`{path}`: {}: {}", broken.name, broken.what)));
             }
+            for absent in &found.absent {
+                self.cx.warn(format!("`{path}`: {}", absent.reason));
+            }
             for image in &found.images {
                 let mut size = image.size.unwrap_or(0);
                 let mut binaries = Vec::new();

@@ -17,8 +17,8 @@ impl Looker<'_> {
     ) -> Outcome {
         let _one = self.archives.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let judged = store::open_path(&self.cx.children, place, |store, _| {
-            let found = store::only(image::images(store)?, place, name)?;
-            self.images_of(text.as_str(), store, &found, policy, false)
+            let mut found = store::only(image::images(store)?, place, name)?;
+            self.images_of(text.as_str(), store, &mut found, policy, false)
         });
         judged.unwrap_or_else(|error| Outcome::of(refused(text.as_str(), &error.to_string())))
     }

@@ -7,13 +7,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{
     Rules,
     archived::Archived,
-    look::refused,
+    look::{refused, refused_by},
     release::{self, Recorded},
 };
 use crate::{
     error::{Error, Result},
     foreign,
-    oci::{Digest, Reference},
+    oci::{Digest, Reference, archive::DOCKER_MANIFEST},
     ops::store::{self, Located},
     schema::{
         dist::Artifact,
@@ -83,6 +83,9 @@ impl Found {
                     self.jobs.push(Job::Chosen(path.to_owned(), place, name));
                 }
                 Ok(Located::Path(_, None)) => self.refuse(path, &error),
+                Err(error) if store::transport_hint(path.as_str()).is_some() => {
+                    self.refuse(path, &error);
+                }
                 Err(_) if !store::is_reference(path.as_str()) => self.refuse(path, &error),
                 Err(error) => self.refuse(path, &error),
             },
@@ -91,7 +94,7 @@ impl Found {
     }
 
     pub(super) fn refuse(&mut self, path: &Utf8Path, error: &Error) {
-        self.jobs.push(Job::Done(refused(path.as_str(), &error.to_string())));
+        self.jobs.push(Job::Done(refused_by(path.as_str(), error)));
     }
 
     fn skip(&mut self, path: &Utf8Path, reason: &str) {
@@ -113,6 +116,17 @@ impl Found {
         self.walk(layout, 0, Some((layout, images)));
     }
 
+    /// Reports an image that is not read; its files are checked one by one. A user who names it
+    /// expects a verdict on the image.
+    fn dir_form(&mut self, directory: &Utf8Path, named: bool) {
+        if named {
+            let error = Error::check(verify::DIR_FORM).hint(store::dir_hint(directory.as_str()));
+            self.refuse(directory, &error);
+        } else {
+            self.skip(directory, verify::DIR_FORM);
+        }
+    }
+
     fn walk(&mut self, directory: &Utf8Path, depth: usize, layout: Option<Layout<'_>>) {
         if depth > DEPTH {
             let why = format!("it is more than {DEPTH} directories deep");
@@ -124,10 +138,16 @@ impl Found {
             Err(error) => return self.refuse(directory, &error),
         };
         let has = |name: &str| names.iter().any(|known| known == name);
-        let is_layout = has(image::MARK.0) || has(image::INDEX) && has("blobs");
+        let store = || store::Directory(directory.to_owned());
+        let is_layout = has(image::MARK.0)
+            || has(image::INDEX) && has("blobs")
+            || has(DOCKER_MANIFEST) && image::is_image(&store()).unwrap_or(false);
         if is_layout && layout.is_none_or(|(root, _)| root != directory) {
             self.jobs.push(Job::Layout(directory.to_owned(), None));
             return;
+        }
+        if has("version") && image::is_dir(&store()).unwrap_or(false) {
+            self.dir_form(directory, depth == 0 && layout.is_none());
         }
         for name in names {
             let path = directory.join(name);

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{Request, base::Base, find, trial};
 use crate::{
     elf::{Facts, Source, Unreadable},
-    error::Result,
+    error::{Error, Result},
     foreign::{self, Part},
     oci::{Digest, digest::Hasher},
     schema::{
@@ -55,6 +55,16 @@ pub(super) fn refused(path: &str, why: &str) -> Checked {
         verdict: verify::unreadable(why),
         facts: Vec::new(),
     }
+}
+
+/// The verdict on what cannot be looked at because of `error`, with its hint.
+pub(super) fn refused_by(path: &str, error: &Error) -> Checked {
+    let why = error.to_string();
+    let mut checked = refused(path, &why);
+    if let Some(hint) = error.hint_text() {
+        checked.verdict = verify::unreadable_with(&why, hint);
+    }
+    checked
 }
 
 /// A file to look at, wherever it is.

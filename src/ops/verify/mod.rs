@@ -8,6 +8,7 @@ mod find;
 mod inside;
 mod look;
 mod packed;
+mod platforms;
 mod release;
 pub(in crate::ops) mod rules;
 mod signature;
@@ -21,6 +22,7 @@ use serde::Deserialize;
 use crate::{
     config::{self, WorkspaceSettings},
     error::{Error, Result},
+    oci::Platform,
     ops::{plan::Planned, stage::Stage},
     schema::{
         dist::{Artifact, Finding, Level},
@@ -54,8 +56,10 @@ pub struct Request {
     pub levels: Vec<(String, Level)>,
     /// How programs are run, where they are.
     pub run: Option<Trial>,
-    /// Whether archives are rejected that are not read: those in archives, and those in other
-    /// formats.
+    /// The platforms whose images are checked; all if there are none.
+    pub platforms: Vec<Platform>,
+    /// Whether what may hold programs and is not read is rejected: archives in archives and in other
+    /// formats, and platforms that an index names and a layout does not have.
     pub deny_unchecked: bool,
     /// Whether facts are wanted beside verdicts.
     pub facts: bool,
@@ -87,6 +91,7 @@ pub fn verify(cx: &Context, request: &Request) -> Result<Verification> {
     request.signature.read()?;
     let mut found = Found::default();
     for path in &request.paths {
+        platforms::check(path, request)?;
         found.path(path, &rules)?;
     }
     let policies = found.jobs.iter().map(|job| policy(job, &rules));

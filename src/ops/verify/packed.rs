@@ -11,6 +11,7 @@ use super::{
     find::{self, Found, Job},
     inside::Inside,
     look::{Looker, Outcome, refused},
+    platforms,
 };
 use crate::{
     contents::{self, Limit},
@@ -114,8 +115,8 @@ impl Looker<'_> {
         if !image::is_image(&tar)? {
             return Ok(None);
         }
-        let found = image::images(&tar)?;
-        let mut all = self.images_of(path.as_str(), &tar, &found, inside.policy, listed)?;
+        let mut found = image::images(&tar)?;
+        let mut all = self.images_of(path.as_str(), &tar, &mut found, inside.policy, listed)?;
         inside.skipped.retain(|(path, _)| !found.files.contains(path));
         if inside.hazards.is_empty() {
             all.checked.append(&mut inside.found.checked);
@@ -142,12 +143,17 @@ impl Looker<'_> {
             let _one = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
             let found = image::images(&store);
             let files = found.as_ref().map(|found| found.files.clone()).unwrap_or_default();
-            let looked = found.and_then(|found| match digest {
+            let looked = found.and_then(|mut found| match digest {
                 Some(digest) if found.top != [digest] => {
                     let message = format!("its `index.json` does not point at `{digest}` alone");
                     Err(Error::check(message))
                 }
-                _ => self.images_of(name, &store, &found, policy, false),
+                of_release => {
+                    if of_release.is_some() {
+                        platforms::require_all(&mut found);
+                    }
+                    self.images_of(name, &store, &mut found, policy, false)
+                }
             });
             let refused = |error: Error| Outcome::of(refused(name, &error.to_string()));
             (looked.unwrap_or_else(refused), files)
@@ -178,7 +184,10 @@ impl Looker<'_> {
         let _one = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
         let name = path.as_str();
         let looked = Remote::open(&self.session, of).and_then(|remote| {
-            let looked = self.images(name, &remote, policy, false);
+            let looked = image::images(&remote).and_then(|mut found| {
+                platforms::require_all(&mut found);
+                self.images_of(name, &remote, &mut found, policy, false)
+            });
             match remote.failure() {
                 None => looked.map(|outcome| Outcome {
                     remote: Some((path.to_owned(), remote.digest())),
@@ -190,25 +199,15 @@ impl Looker<'_> {
         looked.unwrap_or_else(|error| Outcome::of(refused(name, &error.to_string())))
     }
 
-    fn images(
-        &self,
-        path: &str,
-        store: &dyn Store,
-        policy: &Policy,
-        listed: bool,
-    ) -> Result<Outcome> {
-        self.images_of(path, store, &image::images(store)?, policy, listed)
-    }
-
     pub(super) fn images_of(
         &self,
         path: &str,
         store: &dyn Store,
-        found: &Images,
+        found: &mut Images,
         policy: &Policy,
         listed: bool,
     ) -> Result<Outcome> {
-        let mut all = Outcome::default();
+        let mut all = self.select(path, found);
         for broken in &found.broken {
             all.checked.push(refused(&format!("{path}!{}", broken.name), &broken.what));
         }
@@ -221,7 +220,7 @@ impl Looker<'_> {
             all.checked.extend(outcome.checked);
             all.not_checked.extend(outcome.not_checked);
         }
-        if found.images.is_empty() && found.broken.is_empty() && !listed {
+        if found.images.is_empty() && all.checked.is_empty() && !listed {
             all.checked.push(refused(path, "it has no image"));
         }
         Ok(all)
@@ -262,6 +261,7 @@ impl Looker<'_> {
             base: self.base.and_then(|base| base.image(path, &image.platform)),
             unreadable: std::mem::take(&mut inside.unreadable),
             lies,
+            warnings: image.warnings.clone(),
             hazards: Vec::new(),
         };
         inside.outcome(&whole)

@@ -108,12 +108,7 @@ fn media_type(kind: Option<MediaType>, bytes: &[u8]) -> MediaType {
     if let Some(kind) = kind.filter(|kind| kind.is_index() || kind.is_manifest()) {
         return kind;
     }
-    let value: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
-    match value.get("mediaType").and_then(|kind| kind.as_str()) {
-        Some(kind) => kind.into(),
-        None if value.get("manifests").is_some() => MediaType::Index,
-        None => MediaType::Manifest,
-    }
+    MediaType::of_document(bytes)
 }
 
 /// An image, or an index, in a registry, as a store.
@@ -232,6 +227,10 @@ impl Remote {
 }
 
 impl Store for Remote {
+    fn noun(&self) -> &'static str {
+        "registry"
+    }
+
     fn open(&self, path: &str) -> Result<Option<Box<dyn Read + '_>>> {
         if path == MARK.0 {
             return Ok(Some(Box::new(MARK.1)));

@@ -18,8 +18,18 @@ const XATTR: &[u8] = b"SCHILY.xattr.";
 /// The smallest size that does not fit into the octal field of a header.
 const LARGE: u64 = 1 << 33;
 
+/// The description of a sparse file: readers without support unpack its ranges as its content.
+pub const SPARSE: &str = "a sparse file, whose content is not read: readers of tar differ on it";
+
 /// The hint for archives that only some tools read, or that they read differently.
 pub(super) const HINT: &str = "write the archive again with GNU tar, bsdtar or Go";
+
+/// A sparse file: the path and the size of the file that its archive makes smaller.
+#[derive(Debug, Default)]
+pub(super) struct Sparse {
+    pub(super) path: Option<Vec<u8>>,
+    pub(super) size: Option<u64>,
+}
 
 /// The extended headers of one entry.
 #[derive(Debug, Default)]
@@ -31,6 +41,8 @@ pub(super) struct Extended {
     pub(super) gid: Option<u64>,
     pub(super) mtime: Option<i64>,
     pub(super) xattrs: BTreeMap<String, Digest>,
+    /// What pax records have of a sparse file.
+    pub(super) sparse: Option<Sparse>,
     pax: bool,
     gnu: bool,
 }
@@ -68,7 +80,8 @@ impl Extended {
         let mut keys = HashSet::new();
         for record in Records(content) {
             let (key, value) = record?;
-            if !keys.insert(key) {
+            // The oldest form has one record for each range of a file.
+            if !keys.insert(key) && !is_sparse(key) {
                 let message = format!("the pax record `{}` is there twice", show(key));
                 return Err(Error::check(message).hint(HINT));
             }
@@ -99,7 +112,16 @@ impl Extended {
             b"hdrcharset" if !matches!(value, b"BINARY" | b"ISO-IR 10646 2000 UTF-8") => {
                 return Err(bad());
             }
-            _ if is_sparse(key) => return Err(sparse()),
+            _ if is_sparse(key) => {
+                let sparse = self.sparse.get_or_insert_default();
+                match key {
+                    b"GNU.sparse.name" => sparse.path = Some(name()?),
+                    b"GNU.sparse.realsize" | b"GNU.sparse.size" | b"SCHILY.realsize" => {
+                        sparse.size = Some(number().and_then(signed)?);
+                    }
+                    _ => {}
+                }
+            }
             _ => {
                 if let Some(name) = key.strip_prefix(XATTR) {
                     self.xattrs.insert(escaped(name), Digest::of(value));
@@ -153,9 +175,8 @@ fn signed(size: u64) -> Result<u64> {
 }
 
 /// The error for all forms of sparse files.
-pub(super) fn sparse() -> Error {
-    Error::check("a sparse file is in it, which is not supported")
-        .hint("archive without `--sparse`")
+pub(super) fn sparse(path: &[u8]) -> Error {
+    Error::check(format!("`{}` is {SPARSE}", show(path))).hint("archive without `--sparse`")
 }
 
 fn is_sparse(key: &[u8]) -> bool {

@@ -32,6 +32,8 @@ pub(super) struct Header {
     pub(super) mtime: i64,
     /// The major and minor number of a device.
     pub(super) device: (u32, u32),
+    /// Of GNU's sparse files, the size of the file, and whether a block with more of its map follows.
+    pub(super) sparse: Option<(u64, bool)>,
 }
 
 /// Whether `block` has the checksum of a tar header.
@@ -84,6 +86,10 @@ impl Header {
             }
             _ => (0, 0),
         };
+        let sparse = match kind {
+            b'S' => Some((positive("realsize", 483, 12)?, block[482] != 0)),
+            _ => None,
+        };
         Ok(Header {
             format,
             kind,
@@ -95,6 +101,7 @@ impl Header {
             size: positive("size", 124, 12)?,
             mtime: number("mtime", 136, 12)?,
             device,
+            sparse,
         })
     }
 }

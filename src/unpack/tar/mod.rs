@@ -10,6 +10,7 @@ mod header;
 
 use std::io::{self, Read};
 
+pub use self::extended::SPARSE;
 use self::{
     extended::{Extended, HINT},
     header::{BLOCK, Format, Header},
@@ -55,7 +56,23 @@ pub fn read_strictly(
     stream: &mut dyn Read,
     each: &mut dyn FnMut(&Entry, &mut dyn Read) -> Result<()>,
 ) -> Result<()> {
-    match Reader::new(stream).walk(each)? {
+    end_marked(Reader::new(stream).walk(each)?)
+}
+
+/// Like [`read_strictly`], only that a sparse file is an entry of an unknown kind, with the size of the
+/// file and without its content.
+///
+/// # Errors
+/// As [`read_strictly`].
+pub fn read_listing(
+    stream: &mut dyn Read,
+    each: &mut dyn FnMut(&Entry, &mut dyn Read) -> Result<()>,
+) -> Result<()> {
+    end_marked(Reader { sparse: true, ..Reader::new(stream) }.walk(each)?)
+}
+
+fn end_marked(end: End) -> Result<()> {
+    match end {
         End::Marked => Ok(()),
         End::Missing => {
             Err(Error::check("it is truncated: the zeros at the end of a tar archive are missing"))
@@ -96,11 +113,13 @@ struct Reader<'a> {
     magic: bool,
     /// Whether the last header was a global one.
     global: bool,
+    /// Whether sparse files are entries.
+    sparse: bool,
 }
 
 impl<'a> Reader<'a> {
     fn new(stream: &'a mut dyn Read) -> Self {
-        Reader { stream, offset: 0, pax: false, magic: false, global: false }
+        Reader { stream, offset: 0, pax: false, magic: false, global: false, sparse: false }
     }
 
     fn walk(&mut self, each: &mut dyn FnMut(&Entry, &mut dyn Read) -> Result<()>) -> Result<End> {
@@ -141,6 +160,7 @@ impl<'a> Reader<'a> {
             }
             let extended = std::mem::take(&mut extended);
             let (entry, size) = self.entry(&header, extended).map_err(at)?;
+            self.sparse_map(&header)?;
             let mut content = Content { reader: self, left: size };
             each(&entry, &mut content)?;
             content.skip()?;
@@ -223,6 +243,16 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Skips the rest of the map of a sparse file, which GNU tar writes between header and content.
+    fn sparse_map(&mut self, header: &Header) -> Result<()> {
+        let mut more = header.sparse.is_some_and(|(_, more)| more);
+        while more {
+            let block = self.block()?.ok_or_else(|| damaged(truncated()))?;
+            more = block[504] != 0;
+        }
+        Ok(())
+    }
+
     /// Skips what fills the last block of `size` bytes. The archive may end before that, as those of
     /// `umoci insert` 0.4 do: readers find the same entries, and Go's `archive/tar` reports no error.
     fn padding(&mut self, size: u64) -> Result<()> {
@@ -236,16 +266,25 @@ impl<'a> Reader<'a> {
 
     /// The entry of a header, and the size of its content.
     fn entry(&self, header: &Header, extended: Extended) -> Result<(Entry, u64)> {
-        let path = extended.path.as_deref().unwrap_or(&header.name);
+        let is_sparse = header.kind == b'S' || extended.sparse.is_some();
+        let sparse = extended.sparse.as_ref();
+        let path = sparse.and_then(|sparse| sparse.path.as_deref()).or(extended.path.as_deref());
+        let path = path.unwrap_or(&header.name);
+        if is_sparse && !(self.sparse && matches!(header.kind, 0 | b'0' | b'S')) {
+            return Err(extended::sparse(path));
+        }
         let target = extended.link.as_deref().unwrap_or(&header.link);
         check_path(path)?;
-        let kind = kind(header, path, target)?;
+        let kind = match is_sparse {
+            true => Kind::Unknown(SPARSE.to_owned()),
+            false => kind(header, path, target)?,
+        };
         if extended.link.is_some() && !matches!(kind, Kind::Link(_) | Kind::HardLink(_)) {
             let message = format!("`{}` is not a link, and has a target", show(path));
             return Err(Error::check(message).hint(HINT));
         }
         let size = match kind {
-            Kind::File => extended.size(header)?,
+            Kind::File | Kind::Unknown(_) => extended.size(header)?,
             _ => {
                 extended.check_no_content(header, self.pax)?;
                 0
@@ -268,7 +307,10 @@ impl<'a> Reader<'a> {
             stat: Stat {
                 uid: extended.uid.unwrap_or(header.uid),
                 gid: extended.gid.unwrap_or(header.gid),
-                size,
+                size: sparse
+                    .and_then(|sparse| sparse.size)
+                    .or(header.sparse.map(|(size, _)| size))
+                    .unwrap_or(size),
                 mtime: extended.mtime.unwrap_or(header.mtime),
                 device,
                 xattrs: extended.xattrs,
@@ -319,7 +361,6 @@ fn kind(header: &Header, path: &[u8], target: &[u8]) -> Result<Kind> {
         b'3' | b'4' => Kind::Special("a device"),
         b'5' => Kind::Directory,
         b'6' => Kind::Special("a pipe"),
-        b'S' => return Err(extended::sparse()),
         other => {
             let other = [other];
             let message = format!("`{}` is an entry of type {}", name(), other.escape_ascii());

@@ -7,6 +7,7 @@ pub(crate) mod ci;
 pub(crate) mod command;
 pub(crate) mod dist;
 pub(crate) mod engine;
+pub(crate) mod foreign;
 pub(crate) mod forge;
 pub(crate) mod gate;
 pub(crate) mod git;
