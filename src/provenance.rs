@@ -218,11 +218,12 @@ fn internal(plan: &Plan, known: &Known) -> Value {
         settings.map(|of| (of.key.as_str(), of.value.to_string())).collect();
     let mut targets: BTreeMap<&str, Value> = BTreeMap::new();
     for job in &plan.jobs {
-        let flags = job.rustflags.iter().map(|flag| hide(&flag.flag));
+        let flags = job.rustflags.iter().map(|flag| hide_source(hide(&flag.flag)));
         // Those are in the order of the directories' names, which are gone here.
         let (mut remaps, mut flags): (Vec<_>, Vec<_>) =
             flags.partition(|flag| flag.starts_with("--remap-path-prefix="));
         remaps.sort();
+        remaps.dedup();
         flags.extend(remaps);
         targets.entry(&job.target).or_insert_with(|| {
             json!({
@@ -241,6 +242,17 @@ fn internal(plan: &Plan, known: &Known) -> Value {
         "targets": targets,
         "sourceDateEpoch": plan.release.source_date_epoch,
     })
+}
+
+/// Returns a flag that renames a directory outside of all that have a name, such as that of a path
+/// dependency, without the directory.
+fn hide_source(flag: String) -> String {
+    let start = "--remap-path-prefix=";
+    let renamed = flag.strip_prefix(start).filter(|rest| rest.starts_with('/'));
+    match renamed.and_then(|rest| rest.rsplit_once('=')) {
+        Some((_, name)) => format!("{start}$SOURCE={name}"),
+        None => flag,
+    }
 }
 
 /// `text` with `name` for the directory `place`, and not for what only begins like it.

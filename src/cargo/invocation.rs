@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     allocator::Choice,
-    cargo::rustflags::{Flag, Place, Remap, UserFlags},
+    cargo::rustflags::{Flag, Place, Remap, UserFlags, Via},
     plan::{Inputs, selection::Selection},
     request::Request,
     schema::plan::{Build, Profile, Std},
@@ -36,8 +36,15 @@ pub struct TargetFlags {
 }
 
 impl TargetFlags {
+    /// Returns the flags that cargo passes to rustc.
     fn words(&self) -> impl Iterator<Item = &str> {
-        self.all.iter().map(|flag| flag.flag.as_str())
+        let passed = self.all.iter().filter(|flag| flag.via == Via::Rustflags);
+        passed.map(|flag| flag.flag.as_str())
+    }
+
+    /// Returns the arguments that the linker's wrapper adds.
+    fn link_args(&self) -> Vec<String> {
+        self.all.iter().filter_map(Flag::link_arg).map(str::to_owned).collect()
     }
 
     /// What has to be added to `target.<target>.rustflags` so that cargo arrives at all flags: it
@@ -136,10 +143,12 @@ fn build(
     // The one place where a stable cargo says how long each unit took.
     add(&["--message-format", "json-render-diagnostics", "--timings"]);
     let stds = targets.iter().map(|target| (target.target.clone(), target.std.clone()));
+    let link_args = targets.iter().map(|target| (target.target.clone(), target.link_args()));
     Build {
         targets: targets.iter().map(|target| target.target.clone()).collect(),
         packages: selection.packages.iter().map(|(package, _)| package.name.clone()).collect(),
         std: stds.collect(),
+        link_args: link_args.collect(),
         args,
         env,
         env_remove,

@@ -9,3 +9,4 @@ pub mod ledger;
 pub mod message;
 pub mod progress;
 pub mod rustflags;
+pub mod settings;

@@ -20,7 +20,37 @@ pub struct Flag {
     pub flag: String,
     /// Where it comes from: `RUSTFLAGS`, `build.rustflags`, `target x86_64-…`, `longshore: …`.
     pub origin: String,
+    /// The way in which it takes effect.
+    #[serde(default)]
+    pub via: Via,
 }
+
+/// The way in which a flag takes effect. Cargo passes the flags of the target to build scripts, and a
+/// cargo that a build script runs uses them for the host
+/// (<https://doc.rust-lang.org/cargo/reference/environment-variables.html>). So flags for the linker of
+/// the target do not take that way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// Cargo passes it to rustc.
+    #[default]
+    Rustflags,
+    /// The wrapper that is the linker adds its argument.
+    Linker,
+    /// It is rustc's default for the target, and is not passed.
+    Default,
+}
+
+impl Flag {
+    /// Returns the linker argument that the linker's wrapper adds for this flag.
+    pub fn link_arg(&self) -> Option<&str> {
+        self.flag.strip_prefix(LINK_ARG).filter(|_| self.via == Via::Linker)
+    }
+}
+
+/// The beginning of a flag that holds one argument for the linker.
+const LINK_ARG: &str = "-Clink-arg=";
 
 /// The flags of the one place that cargo takes them from for a target: `CARGO_ENCODED_RUSTFLAGS`,
 /// else `RUSTFLAGS`, else all matching `target.*.rustflags`, else `build.rustflags`
@@ -75,6 +105,8 @@ pub struct Wanted<'a> {
     pub unstable: &'a [Unstable],
     /// The object of the allocator that is linked in.
     pub allocator: Option<&'a str>,
+    /// Whether rustc links the C library statically by default.
+    pub is_static: bool,
 }
 
 /// Every flag for `target`: the user's, then those of the target's file, then longshore's.
@@ -83,16 +115,24 @@ pub struct Wanted<'a> {
 /// A flag of the user's that contradicts the target's linkage; both are named.
 pub fn merge(user: &UserFlags, target: &Target, wanted: &Wanted<'_>) -> Result<Vec<Flag>> {
     let mut all = Vec::new();
-    let mut add = |flag: &str, origin: &str| {
-        all.push(Flag { flag: flag.to_owned(), origin: origin.to_owned() });
+    let mut push = |flag: &str, origin: &str, via| {
+        all.push(Flag { flag: flag.to_owned(), origin: origin.to_owned(), via });
     };
     for flag in &user.flags {
-        add(flag, &user.origin);
+        push(flag, &user.origin, Via::Rustflags);
     }
     let of_target = format!("target {} ({})", target.name, target.origin);
     for flag in &target.spec.rustflags {
-        add(flag, &of_target);
+        push(flag, &of_target, Via::Rustflags);
     }
+    let mut add = |flag: &str, origin: &str| {
+        let via = match flag {
+            STATIC if wanted.is_static => Via::Default,
+            flag if flag.starts_with(LINK_ARG) => Via::Linker,
+            _ => Via::Rustflags,
+        };
+        push(flag, origin, via);
+    };
     contradiction(user, target)?;
     other_linker(user, target)?;
     unknown_cpu(user, target)?;
@@ -169,10 +209,13 @@ pub fn c_tuning(target: &Target, wanted: &Wanted<'_>) -> Vec<&'static str> {
     flags
 }
 
+/// Links the C library statically.
+const STATIC: &str = "-Ctarget-feature=+crt-static";
+
 fn ours(linkage: Linkage) -> Vec<(&'static str, &'static str)> {
     let mut flags = Vec::new();
     if linkage != Linkage::Dynamic {
-        flags.push(("-Ctarget-feature=+crt-static", "static linkage"));
+        flags.push((STATIC, "static linkage"));
     }
     match linkage {
         // zig ignores rustc's `-static-pie`; told `-pie` without a shared library, it takes the
@@ -340,7 +383,7 @@ mod tests {
             let text = error.to_string();
             assert!(text.contains("RUSTFLAGS chooses a linker"), "{text}");
         }
-        let linker = Flag { flag: "gcc".into(), origin: "X".into() };
+        let linker = Flag { flag: "gcc".into(), origin: "X".into(), via: Via::default() };
         let chosen = UserFlags { linker: Some(linker), ..UserFlags::default() };
         let error = merge(&chosen, &target(), &Wanted::default()).unwrap_err();
         assert!(error.to_string().contains("`linker = \"gcc\"` from X"), "{error}");
@@ -416,6 +459,25 @@ mod tests {
             let all = merge(&user(&[]), &target(), &wanted).unwrap();
             assert_eq!(all.iter().any(|flag| flag.flag == none), aborts);
         }
+    }
+
+    #[test]
+    fn build_scripts_do_not_get_what_is_for_the_linker() {
+        let mut target = target();
+        target.spec.link_args = vec!["-Wl,-z,stack-size=8388608".to_owned()];
+        let wanted = Wanted { is_static: true, allocator: Some("/a b.o"), ..Wanted::default() };
+        let all = merge(&user(&["-Clink-arg=-s"]), &target, &wanted).unwrap();
+        let via = |via| all.iter().filter(move |flag| flag.via == via);
+        let passed: Vec<&str> = via(Via::Rustflags).map(|flag| flag.flag.as_str()).collect();
+        assert_eq!(passed, ["-Clink-arg=-s", "-Csymbol-mangling-version=v0"], "{all:?}");
+        let linker: Vec<_> = all.iter().filter_map(Flag::link_arg).collect();
+        let ours = ["-Wl,-z,stack-size=8388608", "/a b.o", "-pie", "-Wl,--build-id=sha1"];
+        assert_eq!(linker, ours);
+        let default: Vec<&str> = via(Via::Default).map(|flag| flag.flag.as_str()).collect();
+        assert_eq!(default, [STATIC]);
+        // Other targets need the flag.
+        let all = merge(&user(&[]), &target, &Wanted::default()).unwrap();
+        assert!(all.iter().any(|flag| flag.flag == STATIC && flag.via == Via::Rustflags));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use crate::allocator::Choice;
-use crate::cargo::rustflags::Flag;
+use crate::cargo::rustflags::{Flag, Via};
 use crate::schema::{
     Doctor, Plan,
     dist::Release,
@@ -141,7 +141,12 @@ fn flags(plan: &Plan) -> String {
     for (flags, targets) in groups {
         let _ = writeln!(text, "\nrustflags for {}", targets.join(", "));
         for flag in flags {
-            let _ = writeln!(text, "    {}  # {}", flag.flag, flag.origin);
+            let way = match flag.via {
+                Via::Rustflags => "",
+                Via::Linker => "; added by the linker's wrapper",
+                Via::Default => "; rustc's default, not passed",
+            };
+            let _ = writeln!(text, "    {}  # {}{way}", flag.flag, flag.origin);
         }
     }
     text

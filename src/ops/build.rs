@@ -26,7 +26,9 @@ use crate::{
         dist::{Artifact, Sccache},
         plan::{Build, Plan},
     },
-    sys::{Context, fs, git, process::Stream, rustc, sccache, toolchain::mimalloc, zig},
+    sys::{
+        Context, cargo::STEADY, fs, git, process::Stream, rustc, sccache, toolchain::mimalloc, zig,
+    },
 };
 
 /// What a build made.
@@ -87,14 +89,13 @@ pub(super) fn compile(
             build.env.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
         env.extend(build.env_remove.iter().map(|name| (name.clone(), None)));
         env.extend(steady_env(cx, plan.release.source_date_epoch));
+        let (args, links) = (&build.args, &build.link_args);
         let more =
-            zig::environment(cx, &planned.rust, zig, &plan.target_directory, &build.args, &env)?;
+            zig::environment(cx, &planned.rust, zig, &plan.target_directory, args, links, &env)?;
         env.extend(more);
         if let Some(program) = rustc::wrapper(cx, &plan.target_directory, &planned.identities)? {
             env.insert("RUSTC_WRAPPER".to_owned(), Some(program.into_string()));
         }
-        // Where freshness is checked.
-        env.insert("CARGO_BUILD_BUILD_DIR".to_owned(), Some(plan.target_directory.clone()));
         for job in plan.jobs.iter().filter(|job| build.targets.contains(&job.target)) {
             if let Some(object) = planned.mimalloc.get(&job.target) {
                 let offline = planned.offline;
@@ -109,7 +110,11 @@ pub(super) fn compile(
         if let Some(cache) = &zig_cache {
             env.insert("ZIG_GLOBAL_CACHE_DIR".to_owned(), Some(cache.to_string()));
         }
-        let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) };
+        // Where freshness is checked. A variable would have a cargo that a build script runs build there,
+        // too, and wait for this one.
+        let build_dir = toml::Value::from(directory.as_str());
+        let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) }
+            .args(["--config", &format!("build.build-dir={build_dir}")]);
         report.begin(Layout::new(vec![directory.to_owned()], build.targets.clone()));
         let timings = directory.join("cargo-timings");
         fs::remove_dir_all(&timings)?;
@@ -183,8 +188,6 @@ fn steady_env(cx: &Context, epoch: u64) -> BTreeMap<String, Option<String>> {
     let mut env: BTreeMap<_, _> = names.chain(of_git).map(|name| (name.to_owned(), None)).collect();
     for (name, value) in [
         ("SOURCE_DATE_EPOCH", epoch.to_string().as_str()),
-        ("LC_ALL", "C"),
-        ("TZ", "UTC"),
         // Cargo tells how far it is only in its progress bar, and names all that it compiles only
         // where there is room.
         ("CARGO_TERM_PROGRESS_WHEN", "always"),
@@ -193,6 +196,8 @@ fn steady_env(cx: &Context, epoch: u64) -> BTreeMap<String, Option<String>> {
     ] {
         env.insert(name.to_owned(), Some(value.to_owned()));
     }
+    let steady = STEADY.map(|(name, value)| (name.to_owned(), Some(value.to_owned())));
+    env.extend(steady);
     env
 }
 

@@ -8,12 +8,32 @@ use cargo_metadata::{Metadata, Node};
 use serde::Deserialize;
 
 use crate::{
-    cargo::invocation::resolution,
+    cargo::{invocation::resolution, settings::VendoredSource},
     error::{Error, Result},
     request::Request,
     sys::{Context, cargo, fs},
     workspace::Workspace,
 };
+
+/// Returns the directories outside the workspace that replace registries (`cargo vendor`), with the path
+/// that stands for each in binaries. Cargo writes such a directory as the configuration does, with `..`
+/// in it; build scripts may resolve it.
+pub(super) fn vendored(
+    sources: &[VendoredSource],
+    workspace: &Workspace,
+) -> Vec<(Utf8PathBuf, String)> {
+    let mut found = Vec::new();
+    for source in sources {
+        // An unused source need not exist.
+        let Ok(real) = fs::real(&source.directory) else { continue };
+        if !real.starts_with(&workspace.root) {
+            let name = format!("/vendor/{}", source.name);
+            found.push((real, name.clone()));
+            found.push((source.directory.clone(), name));
+        }
+    }
+    found
+}
 
 /// The part of `Cargo.lock` that tells packages of registries and repositories from others
 /// (<https://doc.rust-lang.org/cargo/guide/cargo-toml-vs-cargo-lock.html>).

@@ -1,12 +1,14 @@
 //! `plan`: what a `dist` would do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     allocator::{Allocator, MIMALLOC, Setting},
-    cargo::{identity::Identities, invocation::resolution, rustflags::UserFlags},
+    cargo::{
+        identity::Identities, invocation::resolution, rustflags::UserFlags, settings::EnvEntry,
+    },
     config::RecipeSetting,
     error::Result,
     ops::{allocator, features, guard, image, package, path_packages, preflight, stage},
@@ -83,13 +85,13 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     let mut facts = Facts {
         flag_variables: cargo::flag_variables(cx),
         withheld: cx.env.withheld(),
-        c_flags: config.c_variables(cx)?,
-        profiles: config.profiles(cx, &workspace.root)?,
+        profiles: config.profiles(&workspace.root)?,
         remap: remap(cx, &rust),
         ..Facts::default()
     };
     facts.user_flags = user_flags(cx, &config, &workspace, &targets, request)?;
-    let repository = source(cx, &workspace, &mut facts)?;
+    configured(cx, &config, &rust, &workspace, &mut facts)?;
+    let repository = source(cx, &config, &workspace, &mut facts)?;
     facts.recipes = recipes(&workspace)?;
     if request.allocator.is_none_or(|setting| setting == Setting::Auto) {
         let names: Vec<&str> = facts.user_flags.keys().map(String::as_str).collect();
@@ -165,6 +167,33 @@ fn user_flags(
     let built = |target: &&Target| wanted(workspace, request, &target.name, target.spec.default);
     let flags = |target: &Target| Ok((target.name.clone(), config.user_flags(cx, &target.name)?));
     targets.iter().filter(built).map(flags).collect()
+}
+
+/// Adds what cargo's configuration sets beside flags and profiles, and rustc's defaults.
+fn configured(
+    cx: &Context,
+    config: &cargo::Config,
+    rust: &Rust,
+    workspace: &Workspace,
+    facts: &mut Facts,
+) -> Result<()> {
+    let names: Vec<&str> = facts.user_flags.keys().map(String::as_str).collect();
+    facts.c_flags = config.c_variables(cx, &names)?;
+    facts.notes.extend(config.replaced_variables(cx));
+    facts.remap.extend(path_packages::vendored(&config.vendored(), workspace));
+    facts.is_static = static_targets(cx, rust, facts);
+    Ok(())
+}
+
+/// Returns the targets that are built for which rustc links the C library statically by default.
+fn static_targets(cx: &Context, rust: &Rust, facts: &Facts) -> BTreeSet<String> {
+    let names: Vec<&String> = facts.user_flags.keys().collect();
+    // Each waits for a process.
+    let is_static = parallel::map_on(names.len(), names.len(), |index| {
+        cargo::is_static(cx, &rust.rustc, names[index])
+    });
+    let found = names.into_iter().zip(is_static).filter(|(_, is_static)| *is_static);
+    found.map(|(name, _)| name.clone()).collect()
 }
 
 /// Checks that the output can be replaced, before anything is fetched or built.
@@ -352,7 +381,7 @@ fn packages(
     if let Some(target) = names.first() {
         facts.dependency_features = features::of_dependencies(cx, workspace, request, target)?;
         if !provide {
-            facts.notes = features::unified(cx, workspace, request, target)?;
+            facts.notes.extend(features::unified(cx, workspace, request, target)?);
         }
     }
     Ok(outside.names)
@@ -369,6 +398,7 @@ fn compilers(cx: &Context, config: &cargo::Config, facts: &mut Facts) -> BTreeMa
     }
     let mut compilers = BTreeMap::new();
     for target in facts.user_flags.keys() {
+        facts.notes.extend(cargo::tool_notes(&facts.c_flags, target));
         for compiler in cargo::compilers(cx, &facts.c_flags, target) {
             facts.notes.push(format!(
                 "`{}` is set: `{}` compiles C code for `{target}`, and not zig",
@@ -384,7 +414,12 @@ fn compilers(cx: &Context, config: &cargo::Config, facts: &mut Facts) -> BTreeMa
 
 /// Adds the commit of the workspace, the files that differ from it, and the time of the release.
 /// Returns the top directory of the repository that the workspace belongs to.
-fn source(cx: &Context, workspace: &Workspace, facts: &mut Facts) -> Result<Option<Utf8PathBuf>> {
+fn source(
+    cx: &Context,
+    config: &cargo::Config,
+    workspace: &Workspace,
+    facts: &mut Facts,
+) -> Result<Option<Utf8PathBuf>> {
     // Packages outside of the root directory.
     let manifests = workspace.packages.iter().filter_map(|package| package.manifest.parent());
     let more: Vec<_> =
@@ -412,21 +447,35 @@ fn source(cx: &Context, workspace: &Workspace, facts: &mut Facts) -> Result<Opti
         }
         _ => 0,
     };
-    facts.epoch = epoch(cx, time)?;
+    let forced = config.env(cx, EPOCH);
+    if let Some(entry) = &forced {
+        let (value, file) = (&entry.value, &entry.file);
+        facts
+            .notes
+            .push(format!("`{EPOCH}={value}` of `[env]` in `{file}` is the time of the release"));
+    }
+    facts.epoch = epoch(cx, forced, time)?;
     Ok(top)
 }
 
 /// The last second of the year 9999: RFC 3339 and clang have no later time.
 const LATEST: u64 = 253_402_300_799;
 
-/// `SOURCE_DATE_EPOCH`, else the time of the last commit, else 0.
-fn epoch(cx: &Context, commit: u64) -> Result<u64> {
-    let name = "SOURCE_DATE_EPOCH";
+/// The variable that holds the time of a release (<https://reproducible-builds.org/specs/source-date-epoch/>).
+const EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+/// `SOURCE_DATE_EPOCH`, be it of `[env]`, else the time of the last commit, else 0.
+fn epoch(cx: &Context, entry: Option<EnvEntry>, commit: u64) -> Result<u64> {
+    let name = match &entry {
+        Some(entry) => format!("{EPOCH}` of `[env]` in `{}", entry.file),
+        None => EPOCH.to_owned(),
+    };
     let expected = format!("expected whole seconds since 1970, at most {LATEST}");
-    if cx.env.is_not_utf8(name) {
+    if entry.is_none() && cx.env.is_not_utf8(EPOCH) {
         return Err(crate::Error::usage(format!("`{name}` is not UTF-8: {expected}")));
     }
-    let Some(text) = cx.env.var(name) else {
+    let text = entry.map(|entry| entry.value).or_else(|| cx.env.var(EPOCH).map(str::to_owned));
+    let Some(text) = text else {
         if commit > LATEST {
             return Err(crate::Error::usage(format!(
                 "the commit has the time `{commit}`: {expected}"

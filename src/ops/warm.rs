@@ -9,6 +9,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
+    cargo::rustflags::Via,
     command::Command,
     error::{Error, Result},
     oci::Digest,
@@ -43,17 +44,17 @@ impl Warm {
             let job = planned.plan.jobs.iter().find(|job| job.target == *target)?;
             let upper = target.to_uppercase().replace(['-', '.'], "_");
             let linker = env.get(&format!("CARGO_TARGET_{upper}_LINKER"))?.clone()?;
-            let flags: Vec<&str> = job.rustflags.iter().map(|flag| flag.flag.as_str()).collect();
+            let all = job.rustflags.iter().map(|flag| flag.flag.as_str());
+            let passed = job.rustflags.iter().filter(|flag| flag.via == Via::Rustflags);
             // Names of directories and of the result change nothing of what zig builds.
-            let counts =
-                |flag: &&&str| !flag.contains("-path-prefix") && !flag.contains("build-id");
-            let counting: Vec<&str> = flags.iter().filter(counts).copied().collect();
+            let counts = |flag: &&str| !flag.contains("-path-prefix") && !flag.contains("build-id");
+            let counting: Vec<&str> = all.filter(counts).collect();
             key.push_str(&format!("\n{target} {counting:?}"));
             let command = Command { env: env.clone(), ..Command::new(&planned.rust.rustc) }
                 .args(["--crate-name", "longshore_warm", "--crate-type", "bin", "--target"])
                 .args([target.as_str(), "--edition", "2021", "-Copt-level=3", "-"])
                 .arg(format!("-Clinker={linker}"))
-                .args(flags);
+                .args(passed.map(|flag| flag.flag.as_str()));
             Some(Part { target: target.clone(), command })
         };
         let parts = build.targets.iter().filter_map(part).collect();

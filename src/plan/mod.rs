@@ -69,6 +69,8 @@ pub struct Facts {
     pub mimalloc: BTreeMap<String, Utf8PathBuf>,
     /// The flags the user set, by target.
     pub user_flags: BTreeMap<String, UserFlags>,
+    /// The targets for which rustc links the C library statically by default.
+    pub is_static: BTreeSet<String>,
     /// Variables, among those that hold flags for rustc, that are set.
     pub flag_variables: Vec<String>,
     /// What the user set in each `[profile.*]`, by its name.
@@ -200,6 +202,7 @@ fn of_target(
         aborts: profile::aborts(&profile.settings),
         unstable: &profile.unstable,
         allocator: object.filter(|_| allocator.allocator == Allocator::Mimalloc),
+        is_static: facts.is_static.contains(&target.name),
     };
     let all = rustflags::merge(&user, target, &wanted)?;
     let c = rustflags::c_tuning(target, &wanted);

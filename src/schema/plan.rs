@@ -120,6 +120,9 @@ pub struct Build {
     pub env: BTreeMap<String, String>,
     /// The variables that are taken away, because their flags are already among `env`.
     pub env_remove: Vec<String>,
+    /// The arguments that the linker's wrapper adds to those of rustc, for each target.
+    #[serde(default)]
+    pub link_args: BTreeMap<String, Vec<String>>,
 }
 
 /// Where a target's standard library comes from.
@@ -169,7 +172,7 @@ pub struct Job {
     pub cpu: Option<String>,
     /// The profile's name.
     pub profile: String,
-    /// All flags for rustc in their order, and where each comes from.
+    /// All flags for rustc and the linker in their order, and where each comes from.
     pub rustflags: Vec<Flag>,
     /// Where the file goes, relative to `output`.
     pub path: String,

@@ -189,7 +189,8 @@ pub(super) fn check_reentry_once(cx: &Context) -> Result<()> {
 
 /// The variables that make zig linker and C compiler of the cargo command `args`. `env` holds the
 /// variables that command will get besides (flags among them: zig's `-mcpu` follows rustc's), and
-/// `target_directory` is where cargo builds; one build at a time may use it.
+/// `target_directory` is where cargo builds; one build at a time may use it. `link_args` are added to
+/// the links for each target.
 ///
 /// # Errors
 /// cargo-zigbuild refuses a target, or cannot run zig.
@@ -199,6 +200,7 @@ pub fn environment(
     zig: &Zig,
     target_directory: &str,
     args: &[String],
+    link_args: &BTreeMap<String, Vec<String>>,
     env: &BTreeMap<String, Option<String>>,
 ) -> Result<BTreeMap<String, Option<String>>> {
     let mut command = Command::new(cx.env.exe.as_str()).args(["zig", COMMAND_VERB, "--"]);
@@ -229,7 +231,14 @@ pub fn environment(
     }
     let mut answer = ask(cx, zig, &command, args)?.env;
     answer.extend(told);
-    steady_wrappers(&cache, zig, target_directory, &mut answer)?;
+    let dir = steady_wrappers(&cache, zig, target_directory, &mut answer)?;
+    for (target, args) in link_args {
+        let name =
+            format!("CARGO_TARGET_{}_LINKER", target.to_uppercase().replace(['-', '.'], "_"));
+        if let Some(linker) = answer.get_mut(&name).and_then(Option::as_mut) {
+            *linker = linker_wrapper(&dir, target, linker, args)?.into_string();
+        }
+    }
     Ok(answer)
 }
 
@@ -295,24 +304,42 @@ fn steady_wrappers(
     zig: &Zig,
     target_directory: &str,
     env: &mut BTreeMap<String, Option<String>>,
-) -> Result<()> {
-    let of_cc = |(name, value): (&String, &Option<String>)| {
+) -> Result<Utf8PathBuf> {
+    let key = Digest::of(target_directory.as_bytes()).short();
+    let dir = cache.join(format!("linker/{key}"));
+    let of_linker = |(name, value): (&String, &Option<String>)| {
         let path = Utf8PathBuf::from(value.clone()?);
         let dir = path.parent()?;
-        let made = name.starts_with("CC_") && dir.parent()?.file_name() == Some("wrappers");
+        let made = name.ends_with("_LINKER") && dir.parent()?.file_name() == Some("wrappers");
         made.then(|| dir.to_owned())
     };
-    // Where the user has set every compiler, there is no wrapper.
-    let Some(made) = env.iter().find_map(of_cc) else {
-        return Ok(());
+    let Some(made) = env.iter().find_map(of_linker) else {
+        return Ok(dir);
     };
-    let key = Digest::of(target_directory.as_bytes()).short();
-    let steady = cache.join(format!("linker/{key}/zig-{}", zig.version));
+    let steady = dir.join(format!("zig-{}", zig.version));
     fs::symlink(&made, &steady)?;
     for value in env.values_mut().flatten() {
         *value = value.replace(made.as_str(), steady.as_str());
     }
-    Ok(())
+    Ok(dir)
+}
+
+/// Writes a script to `dir` that calls `linker` with `args` after those of rustc, and returns its path.
+/// The path names the content: cargo compares the path only, and links anew when it changes.
+fn linker_wrapper(
+    dir: &Utf8Path,
+    target: &str,
+    linker: &str,
+    args: &[String],
+) -> Result<Utf8PathBuf> {
+    let quote = |word: &str| format!("'{}'", word.replace('\'', r"'\''"));
+    let words: Vec<String> = args.iter().map(|arg| quote(arg)).collect();
+    let text = format!("#!/bin/sh\nexec {} \"$@\" {}\n", quote(linker), words.join(" "));
+    let path = dir.join(format!("zigld-{target}-{}.sh", Digest::of(text.as_bytes()).short()));
+    if fs::read_to_string_if_there(&path)?.as_ref() != Some(&text) {
+        fs::write_mode(&path, text.as_bytes(), 0o755)?;
+    }
+    Ok(path)
 }
 
 /// `path`, or a link to it if it has characters in it that CMake, make and shells would split the path

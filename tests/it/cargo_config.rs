@@ -60,6 +60,61 @@ fn flags_for_c_in_env_are_merged() {
 }
 
 #[test]
+fn the_time_and_tools_of_env_are_used_and_named() {
+    let plan = |text: &str, epoch: Option<&str>| {
+        let workspace = configured(text);
+        let mut plan = longshore(&workspace, "plan --message-format json");
+        if let Some(epoch) = epoch {
+            plan = plan.env("SOURCE_DATE_EPOCH", epoch);
+        }
+        let plan = plan.run().json();
+        let notes = plan["notes"].as_array().into_iter().flatten();
+        let notes = notes.map(|note| note.as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        (plan["release"]["source-date-epoch"].as_u64().unwrap(), notes.join("\n"), plan)
+    };
+    let time = "[env]\nSOURCE_DATE_EPOCH = \"1000000000\"\n";
+    let (epoch, notes, _) = plan(time, None);
+    assert_eq!(epoch, 1_000_000_000);
+    assert!(notes.contains("`SOURCE_DATE_EPOCH=1000000000` of `[env]` in `"), "{notes}");
+    assert_eq!(plan(time, Some("7")).0, 7);
+    let forced = "[env]\nSOURCE_DATE_EPOCH = { value = \"9\", force = true }\n";
+    assert_eq!(plan(forced, Some("7")).0, 9);
+    let wrong = configured("[env]\nSOURCE_DATE_EPOCH = \"soon\"\n");
+    longshore(&wrong, "plan").status(2).stderr("`SOURCE_DATE_EPOCH` of `[env]` in `").run();
+    let tools = "[env]\nAR_x86_64_unknown_linux_musl = { value = \"ar.sh\", relative = true }\n\
+                 CMAKE_TOOLCHAIN_FILE = \"/c.cmake\"\nTZ = \"Asia/Tokyo\"\n\
+                 LC_ALL = { value = \"de\", force = true }\n\
+                 BINDGEN_EXTRA_CLANG_ARGS = \"-DX\"\n";
+    let (_, notes, json) = plan(tools, None);
+    for note in [
+        "`AR_x86_64_unknown_linux_musl` is set: `/",
+        "/ar.sh` is used for `x86_64-unknown-linux-musl`, and not zig's",
+        "`CMAKE_TOOLCHAIN_FILE` is set: `/c.cmake` is used for `aarch64-unknown-linux-musl`",
+        "`BINDGEN_EXTRA_CLANG_ARGS` is set: bindgen gets `-DX`",
+        "`TZ=Asia/Tokyo` of `[env]` in `",
+        "is not used: builds get `UTC`",
+        "builds get `LC_ALL=de` of `[env]` in `",
+    ] {
+        assert!(notes.contains(note), "{note}: {notes}");
+    }
+    let ar = json["builds"][0]["env"]["AR_x86_64_unknown_linux_musl"].as_str().unwrap();
+    assert!(ar.ends_with("/ar.sh"), "{ar}");
+    // Only what longshore sets is rejected.
+    for (name, status) in [
+        ("AR_aarch64_unknown_linux_musl", 2),
+        ("BINDGEN_EXTRA_CLANG_ARGS_x86_64-unknown-linux-musl", 2),
+        ("LONGSHORE_C_PREFIX_MAP", 2),
+        ("CFLAGS_x86_64_unknown_linux_gnu", 0),
+        ("AR", 0),
+    ] {
+        let text = format!("[env]\n\"{name}\" = {{ value = \"x\", force = true }}\n");
+        let workspace = configured(&text);
+        let plan = longshore(&workspace, "plan").status(status);
+        (if status == 2 { plan.stderr(name).stderr("`force = true`") } else { plan }).run();
+    }
+}
+
+#[test]
 fn other_linkers_and_cpus_are_found_by_the_plan() {
     let of_target = |line: &str| format!("[target.{TARGET}]\n{line}\n");
     for (line, named) in [

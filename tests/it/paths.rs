@@ -82,6 +82,62 @@ fn recorded(log: &Path) -> Vec<String> {
     lines
 }
 
+/// A workspace with one dependency, which is in a directory beside it (`cargo vendor ../vendor`).
+fn vendored(top: &Path) -> Workspace {
+    let zeros = "0".repeat(64);
+    let registry = "registry+https://github.com/rust-lang/crates.io-index";
+    let lock = format!(
+        "version = 4\n\n[[package]]\nname = \"app\"\nversion = \"0.1.0\"\ndependencies = [\n \"dep\",\n]\n\n\
+         [[package]]\nname = \"dep\"\nversion = \"0.1.0\"\nsource = \"{registry}\"\nchecksum = \"{zeros}\"\n"
+    );
+    let config = "[source.crates-io]\nreplace-with = \"beside\"\n\
+                  [source.beside]\ndirectory = \"../vendor\"\n";
+    let source = "pub fn at(list: &[u8], index: usize) -> u8 {\n    list[index]\n}\n\
+                  pub const REAL: &str = env!(\"REAL\");\n";
+    let build = "fn main() {\n    let dir = std::env::current_dir().unwrap();\n    \
+                 println!(\"cargo:rustc-env=REAL={}\", dir.file_name().unwrap().display());\n}\n";
+    Workspace::at(top)
+        .file("ws/Cargo.toml", &manifest("app", "[dependencies]\ndep = \"0.1\"\n"))
+        .file("ws/Cargo.lock", &lock)
+        .file("ws/.cargo/config.toml", config)
+        .file(
+            "ws/src/main.rs",
+            "fn main() {\n    println!(\"{} {}\", dep::at(&[7], std::env::args().count()), dep::REAL);\n}\n",
+        )
+        .file("vendor/dep/Cargo.toml", &manifest("dep", ""))
+        .file("vendor/dep/src/lib.rs", source)
+        .file("vendor/dep/build.rs", build)
+        .file(
+            "vendor/dep/.cargo-checksum.json",
+            &format!("{{\"files\":{{}},\"package\":\"{zeros}\"}}"),
+        )
+}
+
+#[test]
+fn vendored_packages_leave_no_paths() {
+    let top = tempfile::TempDir::new().unwrap();
+    let build = |dir: &str, config: Option<&str>| {
+        let dir = top.path().join(dir);
+        let workspace = vendored(&dir);
+        if let Some(config) = config {
+            let vendor = dir.join("vendor");
+            workspace.write(config, &format!("source.beside.directory = {vendor:?}\n"));
+        }
+        let ran = longshore(&workspace, BUILD).arg("--message-format=json").dir(dir.join("ws"));
+        let json = ran.run().json();
+        let binary = fs::read(dir.join("ws/target/dist/linux/amd64/bin/app")).unwrap();
+        let text = String::from_utf8_lossy(&binary);
+        assert!(!text.contains(dir.to_str().unwrap()), "{}", dir.display());
+        assert!(text.contains("/vendor/beside/dep/src/lib.rs"));
+        let path = dir.join("ws/target/dist/archives/app-0.1.0.intoto.json");
+        (json["artifacts"][0]["sha256"].clone(), fs::read_to_string(path).unwrap())
+    };
+    let one = build("one", None);
+    assert_eq!(build("another/deeper", None), one);
+    // With a path that is absolute, in a file of a directory above.
+    assert_eq!(build("third", Some(".cargo/config.toml")).0, one.0);
+}
+
 /// A workspace whose member has a build dependency and a procedural macro.
 fn with_host_units() -> Workspace {
     let workspace = Workspace::members(&["app", "bd", "pm"], "");

@@ -91,7 +91,8 @@ fn macos() -> Result {
     let variables = toolchain::rust::find(&cx, "rustc").and_then(|rust| {
         let zig = toolchain::zig::provide(&cx, &rust.version, false)?;
         let args = ["build", "--target", TARGET].map(str::to_owned);
-        zig::environment(&cx, &rust, &zig, "check for macOS", &args, &BTreeMap::new())
+        let (links, env) = (BTreeMap::new(), BTreeMap::new());
+        zig::environment(&cx, &rust, &zig, "check for macOS", &args, &links, &env)
     });
     for (name, value) in variables.map_err(|error| format!("zig for macOS: {error:?}"))? {
         match value {

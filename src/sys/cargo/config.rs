@@ -1,39 +1,26 @@
 //! Cargo's configuration: one reader for all keys
 //! (<https://doc.rust-lang.org/cargo/reference/config.html>).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use cargo_metadata::cargo_platform::Cfg;
 
 use crate::{
-    cargo::rustflags::{self, Flag, Place, UserFlags},
+    bom::Platform,
+    cargo::{
+        rustflags::{self, Flag, Place, UserFlags, Via},
+        settings::{EnvEntry, HIDING, Node, Settings, VendoredSource},
+    },
     command::Command,
     error::{Error, Result},
-    profile::Own,
-    sys::{Context, fs},
+    profile::{DIST, Own},
+    sys::{Context, cargo::cfgs, fs},
 };
 
 /// Cargo's configuration, as it applies in the current directory.
 #[derive(Debug)]
-pub struct Config {
-    whole: cargo_config2::Config,
-    /// What it is without the variables that hide all other places for flags, where one is set.
-    hidden: Option<cargo_config2::Config>,
-    /// What cargo itself makes of the files, if one of them includes another.
-    included: Option<Included>,
-}
-
-/// The configuration with everything that is included, as cargo prints it.
-#[derive(Debug)]
-struct Included {
-    /// The complete text, as TOML: each line of a value ends in a comment with its file.
-    text: String,
-    /// A directory with that text as its only configuration.
-    dir: fs::TempDir,
-}
-
-/// The variables that hide all other places for flags.
-const HIDING: [&str; 2] = ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS"];
+pub struct Config(Settings);
 
 impl Config {
     /// Reads it.
@@ -41,47 +28,42 @@ impl Config {
     /// # Errors
     /// A configuration file is wrong.
     pub fn load(cx: &Context) -> Result<Self> {
-        let included = included(cx)?;
-        let load = |vars: Vec<(&str, &str)>| {
-            let mut options = cargo_config2::ResolveOptions::default().env(vars);
-            let mut dir = &cx.env.dir;
-            if let Some(included) = &included {
-                dir = &included.dir.path;
-                options = options.cargo_home(None);
-            }
-            cargo_config2::Config::load_with_options(dir, options).map_err(|error| {
-                Error::usage("cargo's configuration cannot be read").because(error)
-            })
-        };
-        let whole = load(cx.env.vars().collect())?;
-        let others: Vec<_> = cx.env.vars().filter(|(name, _)| !HIDING.contains(name)).collect();
-        let hides = others.len() < cx.env.vars().count();
-        let hidden = hides.then(|| load(others)).transpose()?;
-        Ok(Config { whole, hidden, included })
+        let mut root = Node::Table(BTreeMap::new());
+        for file in config_files(cx) {
+            root.merge(read(&file, &mut BTreeSet::new())?, false);
+        }
+        let vars = cx.env.vars().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Ok(Config(Settings::new(root, vars.collect(), &cx.env.dir)))
     }
 
     /// The rustc that cargo calls, without what it starts it with.
     pub fn rustc(&self) -> String {
-        let rustc = self.whole.rustc();
-        // A wrapper comes first, and the compiler is its first argument.
-        let wrapped = self.whole.build.rustc_wrapper.is_some()
-            || self.whole.build.rustc_workspace_wrapper.is_some();
-        let program = match rustc.args.last() {
-            Some(program) if wrapped => program.as_os_str(),
-            _ => rustc.path.as_os_str(),
-        };
-        program.to_string_lossy().into_owned()
+        let rustc = self.0.program("RUSTC", &["build", "rustc"]);
+        rustc.filter(|rustc| !rustc.is_empty()).unwrap_or_else(|| "rustc".to_owned())
     }
 
     /// `build.target-dir`, also of a variable.
     pub fn target_dir(&self) -> Option<Utf8PathBuf> {
-        Utf8PathBuf::from_path_buf(self.whole.build.target_dir.clone()?).ok()
+        self.0.target_dir()
     }
 
     /// What cargo starts rustc with: `RUSTC_WRAPPER`, else `build.rustc-wrapper`.
     pub fn rustc_wrapper(&self) -> Option<String> {
-        let path = self.whole.build.rustc_wrapper.as_ref()?;
-        Some(path.to_string_lossy().into_owned()).filter(|path| !path.is_empty())
+        let wrapper = self.0.program("RUSTC_WRAPPER", &["build", "rustc-wrapper"]);
+        wrapper.filter(|wrapper| !wrapper.is_empty())
+    }
+
+    /// Returns the directories that replace other sources of packages.
+    pub fn vendored(&self) -> Vec<VendoredSource> {
+        self.0.vendored()
+    }
+
+    /// Returns the variable `name` of `[env]`, if cargo would use it: one of the process has precedence,
+    /// unless `force` is set.
+    pub fn env(&self, cx: &Context, name: &str) -> Option<EnvEntry> {
+        let entry = self.0.env().remove(name);
+        let is_set = cx.env.value(name).is_some() || cx.env.is_not_utf8(name);
+        entry.filter(|entry| entry.force || !is_set)
     }
 
     /// Returns the variables that choose C compilers for a target or hold flags for them, and the one
@@ -89,25 +71,44 @@ impl Config {
     /// set.
     ///
     /// # Errors
-    /// `[env]` sets one of them with `force`, which would replace longshore's own value.
-    pub fn c_variables(&self, cx: &Context) -> Result<BTreeMap<String, String>> {
-        let mut all = BTreeMap::new();
-        for (name, value) in &self.whole.env {
-            if !is_for_c(name) {
-                continue;
-            }
-            if value.force {
+    /// `[env]` sets one for `targets` with `force`, which would replace longshore's own value.
+    pub fn c_variables(&self, cx: &Context, targets: &[&str]) -> Result<BTreeMap<String, String>> {
+        let set = cx.env.vars().filter(|(name, _)| is_for_c(name));
+        let set = set.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut all: BTreeMap<String, String> = set.collect();
+        for (name, entry) in self.0.env() {
+            if entry.force && is_ours(&name, targets) {
                 return Err(Error::usage(format!(
-                    "`[env]` in cargo's configuration sets `{name}` with `force = true`, which would \
-                     replace what longshore adds to it"
+                    "`[env]` in `{}` sets `{name}` with `force = true`, which would replace what \
+                     longshore adds to it",
+                    entry.file
                 ))
                 .hint("remove `force`: longshore adds its own flags after those"));
             }
-            all.insert(name.clone(), value.value.to_string_lossy().into_owned());
+            if is_for_c(&name) && (entry.force || !all.contains_key(&name)) {
+                all.insert(name, entry.value);
+            }
         }
-        let set = cx.env.vars().filter(|(name, _)| is_for_c(name));
-        all.extend(set.map(|(name, value)| (name.to_owned(), value.to_owned())));
         Ok(all)
+    }
+
+    /// Returns one sentence for each variable of `[env]` that longshore sets as well, to another value.
+    pub fn replaced_variables(&self, cx: &Context) -> Vec<String> {
+        let entries = super::STEADY
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value, self.env(cx, name)?)));
+        let others = entries.filter(|(_, value, entry)| entry.value != *value);
+        let sentence = |(name, value, entry): (&str, &str, EnvEntry)| {
+            let (theirs, file) = (&entry.value, &entry.file);
+            if entry.force {
+                format!("builds get `{name}={theirs}` of `[env]` in `{file}`, and not `{value}`")
+            } else {
+                format!(
+                    "`{name}={theirs}` of `[env]` in `{file}` is not used: builds get `{value}`"
+                )
+            }
+        };
+        others.map(sentence).collect()
     }
 
     /// What the user set in each profile: the tables of the workspace's `Cargo.toml`, those of cargo's
@@ -115,69 +116,61 @@ impl Config {
     /// (<https://doc.rust-lang.org/cargo/reference/profiles.html>).
     ///
     /// # Errors
-    /// One of the files cannot be read or is no TOML.
-    pub fn profiles(&self, cx: &Context, root: &Utf8Path) -> Result<BTreeMap<String, Own>> {
+    /// `Cargo.toml` cannot be read or is not TOML.
+    pub fn profiles(&self, root: &Utf8Path) -> Result<BTreeMap<String, Own>> {
         let mut all: BTreeMap<String, Own> = BTreeMap::new();
-        let mut files = vec![root.join("Cargo.toml")];
-        if self.included.is_none() {
-            files.extend(config_files(cx));
-        }
-        for file in files {
-            let Some(text) = fs::read_to_string_if_there(&file)? else {
-                continue;
-            };
-            let table: toml::Table = toml::from_str(&text)
-                .map_err(|error| Error::usage(format!("`{file}` is no TOML")).because(error))?;
-            let shown = file.strip_prefix(root).unwrap_or(&file);
-            let profiles = table.get("profile").and_then(toml::Value::as_table);
-            for (name, profile) in profiles.into_iter().flatten() {
-                let own = all.entry(name.clone()).or_default();
-                for (key, value) in profile.as_table().into_iter().flatten() {
-                    let origin = format!("[profile.{name}] in {shown}");
-                    own.insert(key.clone(), (value.clone(), origin));
-                }
+        let table = table(&root.join("Cargo.toml"))?.unwrap_or_default();
+        let profiles = table.get("profile").and_then(toml::Value::as_table);
+        for (name, profile) in profiles.into_iter().flatten() {
+            let own = all.entry(name.clone()).or_default();
+            for (key, value) in profile.as_table().into_iter().flatten() {
+                let origin = format!("[profile.{name}] in Cargo.toml");
+                own.insert(key.clone(), (value.clone(), origin));
             }
         }
-        for key in self.included.iter().flat_map(|included| included.profiles(root)) {
-            let origin = format!("[profile.{}] in {}", key.profile, key.file);
+        let built_in = ["dev", "release", "test", "bench", DIST];
+        let names: Vec<&str> = built_in.into_iter().chain(all.keys().map(String::as_str)).collect();
+        for key in self.0.profiles(&names) {
+            let shown = key.origin.strip_prefix(root).unwrap_or(&key.origin);
+            let is_file = key.origin.is_absolute();
+            let origin = if is_file {
+                format!("[profile.{}] in {shown}", key.profile)
+            } else {
+                shown.to_string()
+            };
             all.entry(key.profile).or_default().insert(key.key, (key.value, origin));
-        }
-        for (variable, value) in cx.env.vars() {
-            let Some(rest) = variable.strip_prefix("CARGO_PROFILE_") else {
-                continue;
-            };
-            if let Some((name, key)) = rest.split_once('_') {
-                let own = all.entry(name.to_lowercase()).or_default();
-                let key = key.to_lowercase().replace('_', "-");
-                let value = value.parse().map_or_else(|_| value.into(), toml::Value::Integer);
-                own.insert(key, (value, variable.to_owned()));
-            }
         }
         Ok(all)
     }
 
-    /// Returns the linker that the user chose for `target`.
-    fn linker(&self, cx: &Context, target: &str) -> Result<Option<Flag>> {
-        let linker = self.whole.linker(target).map_err(|error| {
-            Error::usage(format!("cargo's linker for `{target}` cannot be determined"))
-                .because(error)
-        })?;
-        let name = target.to_uppercase().replace(['-', '.'], "_");
-        let variable = format!("CARGO_TARGET_{name}_LINKER");
-        Ok(linker.map(|path| Flag {
-            flag: path.to_string_lossy().into_owned(),
-            origin: match cx.env.var(&variable) {
-                Some(_) => variable,
-                None => format!("`target.{target}.linker` in cargo's configuration"),
-            },
-        }))
-    }
-
     /// Returns `build.target`, if it is set.
     pub fn build_targets(&self) -> Option<String> {
-        let targets = self.whole.build.target.as_ref()?;
-        let names: Vec<&str> = targets.iter().map(|target| target.triple()).collect();
-        Some(names.join(", ")).filter(|names| !names.is_empty())
+        Some(self.0.build_targets().join(", ")).filter(|names| !names.is_empty())
+    }
+
+    /// Returns what `target` is, if conditions of the configuration need it. Flags can change that, and
+    /// other conditions apply then: cargo determines the flags twice at most.
+    fn conditions(&self, cx: &Context, target: &str) -> Result<Option<Vec<Cfg>>> {
+        if !self.0.has_conditions() {
+            return Ok(None);
+        }
+        let (mut flags, _) = self.0.flags(target, None);
+        let cfgs_with = |flags: &[String]| -> Result<Vec<Cfg>> {
+            let words: Vec<&str> = flags.iter().map(String::as_str).collect();
+            let text = cfgs(cx, &self.rustc(), target, &words, false)?;
+            Ok(Platform::new(target, &text)?.cfgs)
+        };
+        let mut cfgs = cfgs_with(&flags)?;
+        let (again, _) = self.0.flags(target, Some(&cfgs));
+        if again != flags {
+            flags = again;
+            let more = cfgs_with(&flags)?;
+            // Without a fixed point, cargo keeps the flags that it had.
+            if self.0.flags(target, Some(&more)).0 == flags {
+                cfgs = more;
+            }
+        }
+        Ok(Some(cfgs))
     }
 
     /// The flags that cargo would give rustc for `target`, and the one place they come from.
@@ -185,33 +178,23 @@ impl Config {
     /// # Errors
     /// rustc cannot say what configuration the target has, which `target.'cfg(…)'` tables need.
     pub fn user_flags(&self, cx: &Context, target: &str) -> Result<UserFlags> {
-        let of = |config: &cargo_config2::Config| -> Result<(Vec<String>, bool)> {
-            let flags = config.rustflags(target).map_err(|error| {
-                Error::usage(format!("cargo's flags for `{target}` cannot be told")).because(error)
-            })?;
-            let flags = flags.map(|flags| flags.flags).unwrap_or_default();
-            let build = config.build.rustflags.as_ref().map(|flags| &flags.flags);
-            let of_build = build == Some(&flags);
-            Ok((flags, of_build))
-        };
-        let (flags, of_build) = of(&self.whole)?;
-        let hides = match &self.hidden {
-            Some(config) => matches!(of(config)?, (flags, false) if !flags.is_empty()),
-            None => false,
-        };
-        // An empty variable counts for cargo, and hides the places after it.
-        let set = |name: &&&str| cx.env.vars().any(|(other, _)| other == **name);
-        let (place, origin) = match HIDING.iter().find(set) {
-            Some(variable) => (Place::Environment, *variable),
-            None if flags.is_empty() => (Place::Nowhere, ""),
-            None if of_build => (Place::Build, "`build.rustflags` in cargo's configuration"),
-            None => (Place::Target, "`target.*.rustflags` in cargo's configuration"),
+        let cfgs = self.conditions(cx, target)?;
+        let (flags, place) = self.0.flags(target, cfgs.as_deref());
+        let hides =
+            place == Place::Environment && !self.0.target_flags(target, cfgs.as_deref()).is_empty();
+        let origin = match place {
+            Place::Environment if cx.env.value(HIDING[0]).is_some() => HIDING[0],
+            Place::Environment => HIDING[1],
+            Place::Target => "`target.*.rustflags` in cargo's configuration",
+            Place::Build => "`build.rustflags` in cargo's configuration",
+            Place::Nowhere => "",
         };
         let cpus = match rustflags::chosen_cpu(&flags) {
             Some(_) => cpus(cx, &self.rustc(), target)?,
             None => Vec::new(),
         };
-        let linker = self.linker(cx, target)?;
+        let linker = self.0.linker(target, cfgs.as_deref());
+        let linker = linker.map(|(flag, origin)| Flag { flag, origin, via: Via::default() });
         Ok(UserFlags { flags, place, origin: origin.to_owned(), hides, linker, cpus })
     }
 }
@@ -234,6 +217,13 @@ fn cpus(cx: &Context, rustc: &str, target: &str) -> Result<Vec<String>> {
     let text = cx.children.read(&Command::new(rustc).args(print).dir(&cx.env.dir))?;
     let lines = text.lines().filter(|line| line.starts_with(' '));
     Ok(lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
+}
+
+/// Returns whether rustc links the C library of `target` statically by default. A target that it does
+/// not know is an error of the build.
+pub fn is_static(cx: &Context, rustc: &str, target: &str) -> bool {
+    let text = cfgs(cx, rustc, target, &[], false).unwrap_or_default();
+    text.lines().any(|line| line == "target_feature=\"crt-static\"")
 }
 
 /// The variables that hold flags for rustc and are set.
@@ -272,6 +262,30 @@ pub fn compilers(
     found
 }
 
+/// Returns one sentence for each variable that chooses another tool for the C code of `target`, beside
+/// compilers.
+pub fn tool_notes(variables: &BTreeMap<String, String>, target: &str) -> Vec<String> {
+    let mut notes = Vec::new();
+    for kind in ["AR", "RANLIB", "CMAKE_TOOLCHAIN_FILE", "BINDGEN_EXTRA_CLANG_ARGS"] {
+        let mut names =
+            vec![format!("{kind}_{target}"), format!("{kind}_{}", target.replace('-', "_"))];
+        if !["AR", "RANLIB"].contains(&kind) {
+            names.push(kind.to_owned());
+        }
+        for name in names {
+            let Some(value) = variables.get(&name) else { continue };
+            notes.push(if kind == "BINDGEN_EXTRA_CLANG_ARGS" {
+                format!(
+                    "`{name}` is set: bindgen gets `{value}` for `{target}` before zig's arguments"
+                )
+            } else {
+                format!("`{name}` is set: `{value}` is used for `{target}`, and not zig's")
+            });
+        }
+    }
+    notes
+}
+
 /// Returns whether the variable chooses a C compiler or one of its tools, or holds flags for it.
 fn is_for_c(name: &str) -> bool {
     let starts =
@@ -282,65 +296,87 @@ fn is_for_c(name: &str) -> bool {
         || starts.iter().any(|start| name.starts_with(start))
 }
 
-/// Returns the configuration files, from the outermost to the innermost, which wins.
-fn config_files(cx: &Context) -> Vec<Utf8PathBuf> {
-    let walked = cargo_config2::Walk::new(cx.env.dir.as_std_path());
-    let mut files: Vec<_> =
-        walked.filter_map(|path| Utf8PathBuf::from_path_buf(path).ok()).collect();
-    files.reverse();
-    files
+/// Returns whether longshore sets the variable for the C code of `targets`.
+fn is_ours(name: &str, targets: &[&str]) -> bool {
+    let bases = [
+        "CC",
+        "CXX",
+        "AR",
+        "RANLIB",
+        "CFLAGS",
+        "CXXFLAGS",
+        "BINDGEN_EXTRA_CLANG_ARGS",
+        "CMAKE_TOOLCHAIN_FILE",
+    ];
+    let own = ["LONGSHORE_", "CARGO_ZIGBUILD_"];
+    name == crate::zig::ESCAPED
+        || own.iter().any(|start| name.starts_with(start))
+        || bases.iter().any(|base| {
+            let for_target = |target: &&str| {
+                name == format!("{base}_{target}")
+                    || name == format!("{base}_{}", target.replace('-', "_"))
+            };
+            targets.iter().any(for_target)
+        })
 }
 
-/// Asks cargo for its configuration, if one of the files includes another (`include`, since cargo
-/// 1.94). The command is unstable, so it is used only then.
-fn included(cx: &Context) -> Result<Option<Included>> {
-    let mut including = None;
-    for file in config_files(cx) {
-        let text = fs::read_to_string_if_there(&file)?.unwrap_or_default();
-        if text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("include")) {
-            including = Some(file);
+/// Returns the configuration files, from the innermost, which has precedence, to the outermost and that
+/// of cargo's home directory.
+fn config_files(cx: &Context) -> Vec<Utf8PathBuf> {
+    let real = |dir: &Utf8Path| fs::real(dir).unwrap_or_else(|_| dir.to_owned());
+    let mut dirs: Vec<Utf8PathBuf> = cx.env.dir.ancestors().map(|dir| dir.join(".cargo")).collect();
+    if let Some(home) = cx.env.cargo_home()
+        && !dirs.iter().any(|dir| real(dir) == real(&home))
+    {
+        dirs.push(home);
+    }
+    // The name without an ending has precedence.
+    let file = |dir: Utf8PathBuf| {
+        ["config", "config.toml"].map(|name| dir.join(name)).into_iter().find(|path| path.exists())
+    };
+    dirs.into_iter().filter_map(file).collect()
+}
+
+/// Returns the content of a TOML file, if there is one.
+fn table(file: &Utf8Path) -> Result<Option<toml::Table>> {
+    let Some(text) = fs::read_to_string_if_there(file)? else { return Ok(None) };
+    let table = toml::from_str(&text);
+    table.map(Some).map_err(|error| Error::usage(format!("`{file}` is not TOML")).because(error))
+}
+
+/// Reads a configuration file and those that it includes, over which it has precedence
+/// (<https://doc.rust-lang.org/cargo/reference/config.html#including-extra-configuration-files>).
+/// `seen` are the files that are being read.
+fn read(file: &Utf8Path, seen: &mut BTreeSet<Utf8PathBuf>) -> Result<Node> {
+    let wrong = |what: String| {
+        Error::usage(format!("cargo's configuration cannot be read: {what}"))
+            .hint("cargo reads `include` since 1.94, as a list of paths that end in `.toml`")
+    };
+    if !seen.insert(file.to_owned()) {
+        return Err(wrong(format!("`include` reaches `{file}` twice")));
+    }
+    let mut table = table(file)?.unwrap_or_default();
+    let mut root = Node::Table(BTreeMap::new());
+    let includes = match table.remove("include") {
+        None => Vec::new(),
+        Some(toml::Value::Array(includes)) => includes,
+        Some(_) => return Err(wrong(format!("`include` in `{file}` is not a list"))),
+    };
+    for include in includes {
+        let path = include.as_str().or_else(|| include.get("path")?.as_str());
+        let optional = include.get("optional").and_then(toml::Value::as_bool).unwrap_or_default();
+        let Some(path) = path.filter(|path| path.ends_with(".toml")) else {
+            return Err(wrong(format!("`include` in `{file}` has `{include}`")));
+        };
+        let path = file.parent().unwrap_or(file).join(path);
+        if path.exists() {
+            root.merge(read(&path, seen)?, true);
+        } else if !optional {
+            return Err(wrong(format!(
+                "`include` in `{file}` names `{path}`, which does not exist"
+            )));
         }
     }
-    let Some(including) = including else { return Ok(None) };
-    let command = Command::new(cx.env.cargo())
-        .args(["-Zunstable-options", "config", "get", "--format", "toml", "--show-origin"])
-        .dir(&cx.env.dir)
-        .env("RUSTC_BOOTSTRAP", "1");
-    let output = cx.children.output(&command)?;
-    if !output.success() {
-        return Err(Error::usage(format!(
-            "`{including}` has `include`, and cargo cannot read its configuration"
-        ))
-        .detail(output.tail(10))
-        .hint("cargo reads `include` since 1.94"));
-    }
-    let text = output.text();
-    let dir = fs::TempDir::new("longshore-config")?;
-    fs::write(&dir.path.join(".cargo/config.toml"), text.as_bytes())?;
-    Ok(Some(Included { text, dir }))
-}
-
-/// One key of a profile in cargo's configuration.
-struct ProfileKey {
-    profile: String,
-    key: String,
-    value: toml::Value,
-    /// The file that sets it.
-    file: String,
-}
-
-impl Included {
-    /// Returns the keys of all profiles: `profile.NAME.KEY = VALUE # FILE`.
-    fn profiles(&self, root: &Utf8Path) -> Vec<ProfileKey> {
-        let key = |line: &str| {
-            let (setting, file) = line.rsplit_once(" # ")?;
-            let table: toml::Table = setting.parse().ok()?;
-            let (name, profile) = table.get("profile")?.as_table()?.iter().next()?;
-            let (key, value) = profile.as_table()?.iter().next()?;
-            let file = Utf8Path::new(file);
-            let file = file.strip_prefix(root).unwrap_or(file).to_string();
-            Some(ProfileKey { profile: name.clone(), key: key.clone(), value: value.clone(), file })
-        };
-        self.text.lines().filter(|line| line.starts_with("profile.")).filter_map(key).collect()
-    }
+    root.merge(Node::new(toml::Value::Table(table), file), true);
+    Ok(root)
 }

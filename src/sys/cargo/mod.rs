@@ -15,7 +15,10 @@ use crate::{
     workspace::Workspace,
 };
 
-pub use self::config::{Compiler, Config, compilers, flag_variables};
+pub use self::config::{Compiler, Config, compilers, flag_variables, is_static, tool_notes};
+
+/// Variables that have the same value in every build.
+pub const STEADY: [(&str, &str); 2] = [("LC_ALL", "C"), ("TZ", "UTC")];
 
 /// The workspace around the current directory, or of `--manifest-path`.
 ///

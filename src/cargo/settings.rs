@@ -1,0 +1,440 @@
+//! Cargo's configuration as one tree of values: files merged as cargo merges them, with the variables
+//! that set keys (<https://doc.rust-lang.org/cargo/reference/config.html>).
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use cargo_metadata::cargo_platform::{Cfg, CfgExpr};
+
+use super::rustflags::Place;
+
+/// A value that is neither a table nor a list, and the file that sets it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scalar {
+    /// The value.
+    pub value: toml::Value,
+    /// The file.
+    pub file: Utf8PathBuf,
+}
+
+impl Scalar {
+    /// Returns the value as text.
+    pub fn text(&self) -> String {
+        match &self.value {
+            toml::Value::String(text) => text.clone(),
+            value => value.to_string(),
+        }
+    }
+
+    /// Returns the path that the value is: relative paths start at the directory above that of the file.
+    pub fn path(&self) -> Utf8PathBuf {
+        let base = self.file.parent().and_then(Utf8Path::parent);
+        base.unwrap_or(&self.file).join(self.text())
+    }
+
+    /// Returns the program that the value is: a name alone is looked up on `PATH`.
+    fn program(&self) -> String {
+        let text = self.text();
+        if text.contains('/') { self.path().into_string() } else { text }
+    }
+}
+
+/// A part of a configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Node {
+    /// A table.
+    Table(BTreeMap<String, Node>),
+    /// A list.
+    List(Vec<Scalar>),
+    /// Any other value.
+    Scalar(Scalar),
+}
+
+impl Node {
+    /// Returns the content of the configuration file `file`.
+    pub fn new(value: toml::Value, file: &Utf8Path) -> Self {
+        let scalar = |value| Scalar { value, file: file.to_owned() };
+        match value {
+            toml::Value::Table(table) => {
+                let nodes = table.into_iter().map(|(key, value)| (key, Node::new(value, file)));
+                Node::Table(nodes.collect())
+            }
+            toml::Value::Array(list) => Node::List(list.into_iter().map(scalar).collect()),
+            value => Node::Scalar(scalar(value)),
+        }
+    }
+
+    /// Merges `other` into this. Tables are merged key by key; lists are joined, those of the file with
+    /// precedence last. `wins` tells whether `other` has precedence.
+    pub fn merge(&mut self, other: Node, wins: bool) {
+        match (self, other) {
+            (Node::Table(table), Node::Table(other)) => {
+                for (key, node) in other {
+                    if let Some(known) = table.get_mut(&key) {
+                        known.merge(node, wins);
+                    } else {
+                        table.insert(key, node);
+                    }
+                }
+            }
+            (Node::List(list), Node::List(mut other)) => {
+                if !wins {
+                    std::mem::swap(list, &mut other);
+                }
+                list.append(&mut other);
+            }
+            (node, other) if wins => *node = other,
+            _ => {}
+        }
+    }
+
+    fn get(&self, path: &[&str]) -> Option<&Node> {
+        path.iter().try_fold(self, |node, key| match node {
+            Node::Table(table) => table.get(*key),
+            _ => None,
+        })
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (&String, &Node)> {
+        let table = if let Node::Table(table) = self { Some(table) } else { None };
+        table.into_iter().flatten()
+    }
+}
+
+/// One variable of `[env]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvEntry {
+    /// The value.
+    pub value: String,
+    /// Whether it replaces a variable of the process.
+    pub force: bool,
+    /// The file that sets it.
+    pub file: Utf8PathBuf,
+}
+
+/// A directory that replaces a registry or a repository (`cargo vendor`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VendoredSource {
+    /// The source's name.
+    pub name: String,
+    /// The directory as cargo writes it, which may have `..` in it.
+    pub directory: Utf8PathBuf,
+}
+
+/// A key of a profile.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProfileKey {
+    /// The profile.
+    pub profile: String,
+    /// The key.
+    pub key: String,
+    /// Its value.
+    pub value: toml::Value,
+    /// The file or the variable that sets it.
+    pub origin: Utf8PathBuf,
+}
+
+/// The variables that hide all other places for flags, the first one also the second.
+pub const HIDING: [&str; 2] = ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS"];
+
+/// The keys of profiles that variables can set.
+const PROFILE_KEYS: [&str; 12] = [
+    "opt-level",
+    "debug",
+    "split-debuginfo",
+    "strip",
+    "debug-assertions",
+    "overflow-checks",
+    "lto",
+    "panic",
+    "incremental",
+    "codegen-units",
+    "rpath",
+    "inherits",
+];
+
+/// The files of cargo's configuration, merged, and the variables that set keys.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    root: Node,
+    vars: BTreeMap<String, String>,
+    /// The current directory, where relative paths of variables start.
+    dir: Utf8PathBuf,
+}
+
+impl Settings {
+    /// Joins files and variables.
+    pub fn new(root: Node, vars: BTreeMap<String, String>, dir: &Utf8Path) -> Self {
+        Settings { root, vars, dir: dir.to_owned() }
+    }
+
+    fn variable(&self, key: &[&str]) -> Option<&String> {
+        self.vars.get(&variable(key))
+    }
+
+    /// Returns a list: that of the files, then that of the variable. A text is split at white space.
+    pub fn list(&self, key: &[&str]) -> Vec<String> {
+        let split = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let mut list = self.root.get(key).map(words).unwrap_or_default();
+        list.extend(self.variable(key).iter().flat_map(|text| split(text)));
+        list
+    }
+
+    /// Returns the program that the variable `name` or the key names.
+    pub fn program(&self, name: &str, key: &[&str]) -> Option<String> {
+        let set = self.vars.get(name).or_else(|| self.variable(key));
+        match (set, self.root.get(key)) {
+            (Some(text), _) if text.contains('/') => Some(self.dir.join(text).into_string()),
+            (Some(text), _) => Some(text.clone()),
+            (None, Some(Node::Scalar(scalar))) => Some(scalar.program()),
+            _ => None,
+        }
+    }
+
+    /// Returns `build.target-dir`, also of a variable.
+    pub fn target_dir(&self) -> Option<Utf8PathBuf> {
+        let key = ["build", "target-dir"];
+        let set = self.vars.get("CARGO_TARGET_DIR").or_else(|| self.variable(&key));
+        match (set, self.root.get(&key)) {
+            (Some(dir), _) => Some(self.dir.join(dir)),
+            (None, Some(Node::Scalar(scalar))) => Some(scalar.path()),
+            _ => None,
+        }
+    }
+
+    /// Returns the linker of `target`, and the variable or the key that sets it.
+    pub fn linker(&self, target: &str, cfgs: Option<&[Cfg]>) -> Option<(String, String)> {
+        let key = ["target", target, "linker"];
+        if let Some(linker) = self.program("", &key) {
+            let name = variable(&key);
+            let of_key = || format!("`target.{target}.linker` in cargo's configuration");
+            let origin = if self.vars.contains_key(&name) { name } else { of_key() };
+            return Some((linker, origin));
+        }
+        let mut tables = self.tables(cfgs);
+        tables.find_map(|(cfg, table)| match table.get(&["linker"])? {
+            Node::Scalar(scalar) => Some((
+                scalar.program(),
+                format!("`target.'{cfg}'.linker` in cargo's configuration"),
+            )),
+            _ => None,
+        })
+    }
+
+    /// Returns the tables `target.'cfg(…)'` that apply, in the order of their names.
+    fn tables<'a>(
+        &'a self,
+        cfgs: Option<&'a [Cfg]>,
+    ) -> impl Iterator<Item = (&'a String, &'a Node)> {
+        let tables = self.root.get(&["target"]).into_iter().flat_map(Node::entries);
+        tables.filter(move |(key, _)| cfgs.is_some_and(|cfgs| CfgExpr::matches_key(key, cfgs)))
+    }
+
+    /// Returns whether there is a table `target.'cfg(…)'` with flags or a linker.
+    pub fn has_conditions(&self) -> bool {
+        let mut tables = self.root.get(&["target"]).into_iter().flat_map(Node::entries);
+        tables.any(|(key, table)| {
+            let sets = |key| table.get(&[key]).is_some();
+            key.starts_with("cfg(") && (sets("rustflags") || sets("linker"))
+        })
+    }
+
+    /// Returns the flags of all matching `target.*.rustflags`. Without `cfgs` those with a condition
+    /// are left out.
+    pub fn target_flags(&self, target: &str, cfgs: Option<&[Cfg]>) -> Vec<String> {
+        let mut flags = self.list(&["target", target, "rustflags"]);
+        let tables = self.tables(cfgs).filter_map(|(_, table)| table.get(&["rustflags"]));
+        flags.extend(tables.flat_map(words));
+        flags
+    }
+
+    /// Returns the flags that cargo passes to rustc for `target`, and the one place that they come
+    /// from: the first that is set of `CARGO_ENCODED_RUSTFLAGS`, `RUSTFLAGS`, all matching
+    /// `target.*.rustflags` and `build.rustflags`.
+    pub fn flags(&self, target: &str, cfgs: Option<&[Cfg]>) -> (Vec<String>, Place) {
+        if let Some(text) = self.vars.get(HIDING[0]) {
+            let flags = text.split('\u{1f}').filter(|_| !text.is_empty());
+            return (flags.map(str::to_owned).collect(), Place::Environment);
+        }
+        if let Some(text) = self.vars.get(HIDING[1]) {
+            let flags = text.split(' ').map(str::trim).filter(|flag| !flag.is_empty());
+            return (flags.map(str::to_owned).collect(), Place::Environment);
+        }
+        let flags = self.target_flags(target, cfgs);
+        if !flags.is_empty() {
+            return (flags, Place::Target);
+        }
+        let flags = self.list(&["build", "rustflags"]);
+        let place = if flags.is_empty() { Place::Nowhere } else { Place::Build };
+        (flags, place)
+    }
+
+    /// Returns the variables of `[env]`.
+    pub fn env(&self) -> BTreeMap<String, EnvEntry> {
+        let entry = |node: &Node| {
+            let flag = |key| match node.get(&[key]) {
+                Some(Node::Scalar(scalar)) => scalar.value.as_bool().unwrap_or_default(),
+                _ => false,
+            };
+            let scalar = match node {
+                Node::Scalar(scalar) => scalar,
+                table => match table.get(&["value"])? {
+                    Node::Scalar(scalar) => scalar,
+                    _ => return None,
+                },
+            };
+            let value = if flag("relative") { scalar.path().into_string() } else { scalar.text() };
+            Some(EnvEntry { value, force: flag("force"), file: scalar.file.clone() })
+        };
+        let entries = self.root.get(&["env"]).into_iter().flat_map(Node::entries);
+        entries.filter_map(|(name, node)| Some((name.clone(), entry(node)?))).collect()
+    }
+
+    /// Returns the directories that replace other sources of packages.
+    pub fn vendored(&self) -> Vec<VendoredSource> {
+        let sources = self.root.get(&["source"]).into_iter().flat_map(Node::entries);
+        let directory = |(name, node): (&String, &Node)| match node.get(&["directory"])? {
+            Node::Scalar(scalar) => {
+                Some(VendoredSource { name: name.clone(), directory: scalar.path() })
+            }
+            _ => None,
+        };
+        sources.filter_map(directory).collect()
+    }
+
+    /// Returns the keys of profiles that files set, then those that variables set. `names` are the
+    /// profiles that are known otherwise.
+    pub fn profiles(&self, names: &[&str]) -> Vec<ProfileKey> {
+        let mut all = Vec::new();
+        let profiles = self.root.get(&["profile"]);
+        for (profile, node) in profiles.into_iter().flat_map(Node::entries) {
+            for (key, node) in node.entries() {
+                if let Node::Scalar(Scalar { value, file }) = node {
+                    let (profile, key, value) = (profile.clone(), key.clone(), value.clone());
+                    all.push(ProfileKey { profile, key, value, origin: file.clone() });
+                }
+            }
+        }
+        let of_files = profiles.into_iter().flat_map(Node::entries).map(|(name, _)| name.as_str());
+        let mut names: Vec<&str> = names.iter().copied().chain(of_files).collect();
+        names.sort_unstable();
+        names.dedup();
+        for (name, key) in names.iter().flat_map(|name| PROFILE_KEYS.map(|key| (name, key))) {
+            let path = ["profile", name, key];
+            if let Some(text) = self.variable(&path) {
+                let (profile, key) = ((*name).to_owned(), key.to_owned());
+                let origin = variable(&path).into();
+                all.push(ProfileKey { profile, key, value: typed(text), origin });
+            }
+        }
+        all
+    }
+
+    /// Returns the targets of `build.target`.
+    pub fn build_targets(&self) -> Vec<String> {
+        let key = ["build", "target"];
+        match (self.variable(&key), self.root.get(&key)) {
+            (Some(target), _) => vec![target.clone()],
+            (None, Some(Node::Scalar(scalar))) => vec![scalar.text()],
+            (None, Some(Node::List(list))) => list.iter().map(Scalar::text).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Returns the words of a list, or of a text that is split at white space.
+fn words(node: &Node) -> Vec<String> {
+    match node {
+        Node::List(list) => list.iter().map(Scalar::text).collect(),
+        Node::Scalar(scalar) => scalar.text().split_whitespace().map(str::to_owned).collect(),
+        Node::Table(_) => Vec::new(),
+    }
+}
+
+/// Returns the variable that sets a key
+/// (<https://doc.rust-lang.org/cargo/reference/config.html#environment-variables>).
+fn variable(key: &[&str]) -> String {
+    let parts = key.iter().map(|part| part.replace('-', "_").to_uppercase());
+    parts.fold("CARGO".to_owned(), |name, part| format!("{name}_{part}"))
+}
+
+/// Returns the value of a variable with the type that cargo gives it.
+fn typed(text: &str) -> toml::Value {
+    match text {
+        "true" => true.into(),
+        "false" => false.into(),
+        text => text.parse().map_or_else(|_| text.into(), toml::Value::Integer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(text: &str, file: &str) -> Node {
+        Node::new(toml::Value::Table(text.parse().unwrap()), file.into())
+    }
+
+    fn settings(root: Node, vars: &[(&str, &str)]) -> Settings {
+        let vars = vars.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        Settings::new(root, vars, "/w".into())
+    }
+
+    const TARGET: &str = "x86_64-unknown-linux-musl";
+
+    #[test]
+    fn the_first_place_with_flags_counts() {
+        let mut root = node("build.rustflags = ['inner']", "/w/.cargo/config.toml");
+        root.merge(node("build.rustflags = ['outer']", "/.cargo/config.toml"), false);
+        let build = settings(root.clone(), &[("CARGO_BUILD_RUSTFLAGS", "of variable")]);
+        let expected = ["outer", "inner", "of", "variable"].map(str::to_owned).to_vec();
+        assert_eq!(build.flags(TARGET, None), (expected, Place::Build));
+        let text = format!(
+            "[target.{TARGET}]\nrustflags = 'a b'\n[target.'cfg(unix)']\nrustflags = ['c']\n\
+             [target.'cfg(windows)']\nrustflags = ['d']"
+        );
+        root.merge(node(&text, "/w/.cargo/config.toml"), true);
+        let flags = |vars: &[(&str, &str)]| {
+            let cfgs = ["unix".parse().unwrap()];
+            settings(root.clone(), vars).flags(TARGET, Some(&cfgs)).0.join(" ")
+        };
+        assert_eq!(flags(&[]), "a b c");
+        assert_eq!(flags(&[("CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS", "v")]), "a b v c");
+        assert_eq!(flags(&[("RUSTFLAGS", " x  y ")]), "x y");
+        assert_eq!(flags(&[("RUSTFLAGS", "")]), "");
+        assert_eq!(
+            flags(&[("RUSTFLAGS", "x"), ("CARGO_ENCODED_RUSTFLAGS", "p q\u{1f}r")]),
+            "p q r"
+        );
+    }
+
+    #[test]
+    fn paths_start_above_the_directory_of_their_file() {
+        let text = "env.A = { value = 'x', relative = true }\nenv.B = { value = 'y', force = true }\n\
+                    env.C = 'z'\nbuild.target-dir = 'out'\nbuild.rustc-wrapper = 'tools/w'\n\
+                    source.v.directory = '../vendor'";
+        let all = settings(node(text, "/w/.cargo/config.toml"), &[]);
+        let env = all.env();
+        assert_eq!((env["A"].value.as_str(), env["A"].force), ("/w/x", false));
+        assert_eq!((env["B"].value.as_str(), env["B"].force), ("y", true));
+        assert_eq!(env["C"].value, "z");
+        assert_eq!(all.target_dir().unwrap(), "/w/out");
+        let wrapper = all.program("RUSTC_WRAPPER", &["build", "rustc-wrapper"]);
+        assert_eq!(wrapper.as_deref(), Some("/w/tools/w"));
+        assert_eq!(all.vendored()[0].directory, "/w/../vendor");
+    }
+
+    #[test]
+    fn variables_set_known_keys_of_profiles_with_dashes() {
+        let root = node("profile.dist-small.lto = 'thin'", "/w/.cargo/config.toml");
+        let vars = [
+            ("CARGO_PROFILE_DIST_SMALL_OPT_LEVEL", "1"),
+            ("CARGO_PROFILE_DIST_LTO", "true"),
+            ("CARGO_PROFILE_DIST_UNKNOWN", "1"),
+        ];
+        let keys = settings(root, &vars).profiles(&["dist"]);
+        let shown = keys.iter().map(|of| format!("{}.{}={}", of.profile, of.key, of.value));
+        let expected = ["dist-small.lto=\"thin\"", "dist.lto=true", "dist-small.opt-level=1"];
+        assert_eq!(shown.collect::<Vec<_>>(), expected);
+    }
+}
