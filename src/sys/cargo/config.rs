@@ -1,12 +1,15 @@
 //! Cargo's configuration: one reader for all keys
 //! (<https://doc.rust-lang.org/cargo/reference/config.html>).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    cargo::rustflags::{self, Flag, Place, UserFlags},
+    cargo::{
+        cpu,
+        rustflags::{Flag, Place, UserFlags},
+    },
     command::Command,
     error::{Error, Result},
     profile::Own,
@@ -207,7 +210,7 @@ impl Config {
             None if of_build => (Place::Build, "`build.rustflags` in cargo's configuration"),
             None => (Place::Target, "`target.*.rustflags` in cargo's configuration"),
         };
-        let cpus = match rustflags::chosen_cpu(&flags) {
+        let cpus = match cpu::chosen_cpu(&flags) {
             Some(_) => cpus(cx, &self.rustc(), target)?,
             None => Vec::new(),
         };
@@ -234,6 +237,32 @@ fn cpus(cx: &Context, rustc: &str, target: &str) -> Result<Vec<String>> {
     let text = cx.children.read(&Command::new(rustc).args(print).dir(&cx.env.dir))?;
     let lines = text.lines().filter(|line| line.starts_with(' '));
     Ok(lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
+}
+
+/// Returns the features that rustc enables for `target` with `flags`, the unstable ones among them.
+///
+/// # Errors
+/// rustc rejects the flags.
+pub fn cpu_features(
+    cx: &Context,
+    rustc: &str,
+    target: &str,
+    flags: &[String],
+) -> Result<BTreeSet<String>> {
+    let command = Command::new(rustc)
+        .args(["--print=cfg", "--target", target])
+        .args(flags)
+        .dir(&cx.env.dir)
+        .env("RUSTC_BOOTSTRAP", "1");
+    let output = cx.children.output(&command)?;
+    if !output.success() {
+        return Err(Error::usage(format!("rustc rejects the flags `{}`", flags.join(" ")))
+            .detail(output.tail(10))
+            .hint("remove them from `RUSTFLAGS` or cargo's configuration"));
+    }
+    let text = output.text();
+    let features = text.lines().filter_map(|line| line.strip_prefix("target_feature=\""));
+    Ok(features.map(|name| name.trim_end_matches('"').to_owned()).collect())
 }
 
 /// The variables that hold flags for rustc and are set.

@@ -15,7 +15,7 @@ use crate::{
     workspace::Workspace,
 };
 
-pub use self::config::{Compiler, Config, compilers, flag_variables};
+pub use self::config::{Compiler, Config, compilers, cpu_features, flag_variables};
 
 /// The workspace around the current directory, or of `--manifest-path`.
 ///
