@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cargo::rustflags::Flag,
     error::{Error, Result},
     target::Linkage,
 };
@@ -134,6 +135,46 @@ pub fn check(settings: &[Setting], linkages: &[Linkage], debug_files: bool) -> R
     Ok(())
 }
 
+/// Returns the flags for rustc of the profile called `name`, of those that it inherits from, and of its
+/// tables for packages (unstable:
+/// <https://doc.rust-lang.org/cargo/reference/unstable.html#profile-rustflags-option>).
+pub fn rustflags(profiles: &BTreeMap<String, Own>, name: &str) -> Vec<Flag> {
+    let mut chain = vec![name.to_owned()];
+    loop {
+        let last = chain.last().map_or("", String::as_str);
+        let inherits = profiles.get(last).and_then(|own| own.get("inherits")?.0.as_str());
+        match inherits.or((last == DIST).then_some("release")) {
+            Some(parent) if !chain.iter().any(|known| known == parent) => {
+                chain.push(parent.to_owned());
+            }
+            _ => break,
+        }
+    }
+    let mut flags = Vec::new();
+    for (key, (value, origin)) in chain.iter().rev().filter_map(|name| profiles.get(name)).flatten()
+    {
+        let mut add = |value: &toml::Value| {
+            let words: Vec<&str> = match value {
+                toml::Value::Array(words) => words.iter().filter_map(toml::Value::as_str).collect(),
+                toml::Value::String(words) => words.split_whitespace().collect(),
+                _ => Vec::new(),
+            };
+            let origin = format!("`rustflags` in {origin}");
+            let flag = |word: &str| Flag::new(word, origin.clone());
+            flags.extend(words.into_iter().map(flag));
+        };
+        match key.as_str() {
+            "rustflags" => add(value),
+            "package" => {
+                let packages = value.as_table().into_iter().flat_map(toml::Table::values);
+                packages.filter_map(|package| package.get("rustflags")).for_each(add);
+            }
+            _ => {}
+        }
+    }
+    flags
+}
+
 /// Whether panics abort under these values, which then need no unwind tables.
 pub fn aborts(settings: &[Setting]) -> bool {
     settings.iter().any(|setting| setting.key == "panic" && setting.value == "\"abort\"")
@@ -208,6 +249,22 @@ mod tests {
         of("rpath", true.into(), Linkage::Dynamic, false).unwrap();
         of("split-debuginfo", "packed".into(), Linkage::Static, true).unwrap_err();
         of("split-debuginfo", "packed".into(), Linkage::Static, false).unwrap();
+    }
+
+    #[test]
+    fn flags_of_a_profile_are_those_of_its_ancestors_and_packages_too() {
+        let table = |text: &str| -> Own {
+            let table: toml::Table = text.parse().unwrap();
+            table.into_iter().map(|(key, value)| (key, (value, "Cargo.toml".into()))).collect()
+        };
+        let profiles = BTreeMap::from([
+            ("release".to_owned(), table("rustflags = [\"-Ca\"]\ninherits = \"small\"")),
+            ("small".to_owned(), table("inherits = \"release\"\nrustflags = \"-Cb  -Cc\"")),
+            (DIST.to_owned(), table("[package.x]\nrustflags = [\"-Cd\"]\nopt-level = 1")),
+            ("test".to_owned(), table("rustflags = [\"-Ce\"]")),
+        ]);
+        let flags: Vec<_> = rustflags(&profiles, DIST).into_iter().map(|flag| flag.flag).collect();
+        assert_eq!(flags, ["-Cb", "-Cc", "-Ca", "-Cd"]);
     }
 
     #[test]

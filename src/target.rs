@@ -288,6 +288,12 @@ fn parse(text: &str) -> Result<Spec> {
         let size = spec.elf.page_size;
         return Err(Error::usage(format!("`page-size` is {size}, and not a power of two")));
     }
+    for (key, cpu) in [("cpu", &spec.cpu), ("speed-cpu", &spec.speed_cpu)] {
+        if cpu.as_deref() == Some("native") {
+            return Err(Error::usage(format!("`{key}` is `native`, the CPU of the build machine"))
+                .hint("name a CPU, such as `x86-64-v2`: `rustc --print=target-cpus` lists them"));
+        }
+    }
     match (spec.relocation_model, spec.linkage) {
         (Some(RelocationModel::Static), Linkage::StaticPie) => spec.linkage = Linkage::Static,
         (Some(RelocationModel::Static), Linkage::Dynamic)

@@ -3,6 +3,7 @@
 
 mod copy;
 mod extra;
+mod start;
 #[cfg(test)]
 mod tests;
 

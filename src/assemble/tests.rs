@@ -39,6 +39,72 @@ fn made(text: &str, extras: &[Extra]) -> Result<Assembly> {
     assemble(&recipe, &evaluated, &context(), &extras, EPOCH)
 }
 
+/// What is said of what the containers start.
+fn started(text: &str, extras: &[Extra]) -> Result<Vec<String>> {
+    let recipe = dockerfile::parse("Dockerfile", &format!("FROM scratch\n{text}\n"))?;
+    let assembly = made(text, extras)?;
+    let arguments = Arguments {
+        platform: "linux/amd64".parse().unwrap(),
+        build_platform: "linux/amd64".parse().unwrap(),
+        values: BTreeMap::new(),
+        target: None,
+    };
+    assembly.check_start(&recipe, &recipe.evaluate(&arguments)?)
+}
+
+#[test]
+fn programs_that_cannot_start_are_reported() {
+    let x = "COPY --chmod=755 a /usr/bin/app\n";
+    for fine in [
+        "ENTRYPOINT [\"/usr/bin/app\"]",
+        "ENTRYPOINT [\"app\"]\nCMD [\"--help\"]",
+        "CMD [\"app\"]",
+        "WORKDIR /usr\nENTRYPOINT [\"bin/app\"]",
+        "WORKDIR /usr\nENTRYPOINT [\"./bin/../bin/app\"]\nUSER 7",
+        "ENV PATH=/nowhere:/usr/bin\nENTRYPOINT [\"app\"]",
+        "COPY --chmod=644 a /usr/local/bin/app\nENTRYPOINT [\"app\"]",
+        "ENTRYPOINT [\"/none\"]\nENTRYPOINT [\"app\"]",
+        "HEALTHCHECK NONE",
+        "HEALTHCHECK CMD [\"app\", \"-q\"]",
+        "COPY --chown=7:8 --chmod=700 a /b\nUSER 7\nCMD [\"/b\"]",
+        "COPY --chown=0:8 --chmod=710 a /b\nUSER 7:8\nCMD [\"/b\"]",
+        "CMD []",
+    ] {
+        assert_eq!(started(&format!("{x}{fine}"), &[]).unwrap(), [""; 0], "{fine}");
+    }
+    for (text, expected) in [
+        ("ENTRYPOINT [\"/usr/bin/ap\"]", "3:1: `/usr/bin/ap` is not a file in the image"),
+        ("CMD [\"x\"]\nENTRYPOINT [\"/usr/bin\"]", "4:1: `/usr/bin` is not a file in the image"),
+        ("ENTRYPOINT [\"ap\"]", "3:1: `ap` is not in a directory of `PATH` (/usr/local/sbin:"),
+        ("ENV PATH=/bin\nCMD [\"app\"]", "4:1: `app` is not in a directory of `PATH` (/bin)"),
+        ("COPY --chmod=644 a /b\nCMD [\"/b\"]", "4:1: `/b` is not executable by root"),
+        ("COPY --chmod=700 a /b\nUSER 7\nCMD [\"/b\"]", "5:1: `/b` is not executable by user `7`"),
+        ("COPY --chmod=700 a /s/b\nUSER 7\nCMD [\"/s/b\"]", "5:1: `/s/b` is not executable"),
+        ("HEALTHCHECK CMD [\"/none\"]", "3:1: `/none` is not a file in the image"),
+    ] {
+        let warnings = started(&format!("{x}{text}"), &[]).unwrap();
+        assert_eq!(warnings.len(), 1, "{text}: {warnings:?}");
+        assert!(warnings[0].starts_with(&format!("Dockerfile:{expected}")), "{warnings:?}");
+    }
+}
+
+#[test]
+fn users_by_name_need_a_passwd() {
+    for fine in ["USER 7:8", "USER root:root", "USER 7", "USER daemon\nUSER 1"] {
+        started(fine, &[]).unwrap();
+    }
+    started("COPY a /etc/passwd\nCOPY a /etc/group\nUSER /a:/a", &[]).unwrap();
+    for (text, expected) in [
+        ("USER daemon", "2:1: user `daemon` is a name, and no `/etc/passwd`"),
+        ("USER 7:staff", "2:1: group `staff` is a name, and no `/etc/group`"),
+        ("COPY a /etc/passwd\nUSER daemon", "3:1: user `daemon`"),
+    ] {
+        let error = started(text, &[]).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("Dockerfile:{expected}")), "{error}");
+    }
+    started("USER daemon", &[Extra::User]).unwrap_err();
+}
+
 /// Each layer's entries, as mode, owner, time and path.
 fn layers(text: &str) -> Vec<Vec<String>> {
     let line = |(path, entry): (&Vec<String>, &Entry)| {

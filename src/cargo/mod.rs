@@ -2,6 +2,7 @@
 //! build says while it runs. Text in, values out; nothing here runs anything.
 
 pub mod blame;
+pub mod cpu;
 pub mod identity;
 pub mod invocation;
 pub mod layout;

@@ -5,6 +5,7 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cargo::cpu::chosen_cpu,
     error::{Error, Result},
     profile::{Preset, Unstable},
     schema::plan::Std,
@@ -43,6 +44,11 @@ pub enum Via {
 }
 
 impl Flag {
+    /// Returns a flag that cargo passes to rustc.
+    pub fn new(flag: impl Into<String>, origin: impl Into<String>) -> Self {
+        Flag { flag: flag.into(), origin: origin.into(), via: Via::default() }
+    }
+
     /// Returns the linker argument that the linker's wrapper adds for this flag.
     pub fn link_arg(&self) -> Option<&str> {
         self.flag.strip_prefix(LINK_ARG).filter(|_| self.via == Via::Linker)
@@ -107,6 +113,32 @@ pub struct Wanted<'a> {
     pub allocator: Option<&'a str>,
     /// Whether rustc links the C library statically by default.
     pub is_static: bool,
+    /// The flags of the profile, which cargo itself gives to rustc.
+    pub profile: &'a [Flag],
+}
+
+/// The flags of one origin.
+pub(super) struct Source {
+    pub(super) flags: Vec<String>,
+    pub(super) origin: String,
+}
+
+/// Returns the flags that are not longshore's, in rustc's order: those of the profile come first.
+pub(super) fn sources(user: &UserFlags, target: &Target, profile: &[Flag]) -> Vec<Source> {
+    let mut sources: Vec<Source> = Vec::new();
+    for Flag { flag, origin, .. } in profile {
+        match sources.last_mut().filter(|last| last.origin == *origin) {
+            Some(last) => last.flags.push(flag.clone()),
+            None => sources.push(Source { flags: vec![flag.clone()], origin: origin.clone() }),
+        }
+    }
+    sources.push(Source { flags: user.flags.clone(), origin: user.origin.clone() });
+    sources.push(Source { flags: target.spec.rustflags.clone(), origin: of_target(target) });
+    sources
+}
+
+fn of_target(target: &Target) -> String {
+    format!("target {} ({})", target.name, target.origin)
 }
 
 /// Every flag for `target`: the user's, then those of the target's file, then longshore's.
@@ -121,7 +153,7 @@ pub fn merge(user: &UserFlags, target: &Target, wanted: &Wanted<'_>) -> Result<V
     for flag in &user.flags {
         push(flag, &user.origin, Via::Rustflags);
     }
-    let of_target = format!("target {} ({})", target.name, target.origin);
+    let of_target = of_target(target);
     for flag in &target.spec.rustflags {
         push(flag, &of_target, Via::Rustflags);
     }
@@ -133,12 +165,14 @@ pub fn merge(user: &UserFlags, target: &Target, wanted: &Wanted<'_>) -> Result<V
         };
         push(flag, origin, via);
     };
-    contradiction(user, target)?;
-    other_linker(user, target)?;
+    let sources = sources(user, target, wanted.profile);
+    contradiction(&sources, target)?;
+    other_linker(user, &sources, target)?;
     unknown_cpu(user, target)?;
     let sets = |key: &str| {
         let flags = codegen(&user.flags).chain(codegen(&target.spec.rustflags));
-        flags.filter_map(|setting| setting.split_once('=')).any(|(name, _)| name == key)
+        let mut keys = flags.filter_map(|flag| Some(flag.split_once('=')?.0.to_owned()));
+        keys.any(|name| name == key)
     };
     for (flag, why) in tuning(target, wanted, &of_target) {
         // What is set already is meant: the plan shows it.
@@ -228,15 +262,20 @@ fn ours(linkage: Linkage) -> Vec<(&'static str, &'static str)> {
     flags
 }
 
-/// What a `-C` flag sets, as `key=value`; for `-C` alone the next flag holds it.
-fn codegen(flags: &[String]) -> impl Iterator<Item = &str> {
-    flags.iter().enumerate().filter_map(|(at, flag)| match flag.as_str() {
+/// Returns what each `-C` flag sets, as `key=value`; for `-C` alone the next flag holds it. Keys are
+/// spelled as in the documentation: rustc takes `_` for `-` in them.
+pub(super) fn codegen(flags: &[String]) -> impl Iterator<Item = String> {
+    let settings = flags.iter().enumerate().filter_map(|(at, flag)| match flag.as_str() {
         "-C" | "--codegen" => flags.get(at + 1).map(String::as_str),
         flag => flag.strip_prefix("-C").or_else(|| flag.strip_prefix("--codegen=")),
+    });
+    settings.map(|setting| match setting.split_once('=') {
+        Some((key, value)) => format!("{}={value}", key.replace('_', "-")),
+        None => setting.replace('_', "-"),
     })
 }
 
-fn contradiction(user: &UserFlags, target: &Target) -> Result<()> {
+fn contradiction(sources: &[Source], target: &Target) -> Result<()> {
     let linkage = target.spec.linkage;
     let against = |setting: &str| match (linkage, setting.split_once('=')) {
         (Linkage::Dynamic, Some(("target-feature", features))) => {
@@ -249,8 +288,7 @@ fn contradiction(user: &UserFlags, target: &Target) -> Result<()> {
         (Linkage::Static, Some(("relocation-model", model))) => model == "pie",
         _ => false,
     };
-    let all = [(&user.flags, &user.origin), (&target.spec.rustflags, &target.origin)];
-    for (flags, origin) in all {
+    for Source { flags, origin } in sources {
         if let Some(setting) = codegen(flags).find(|setting| against(setting)) {
             return Err(Error::usage(format!(
                 "`-C {setting}` from {origin} contradicts `linkage = \"{linkage}\"` of target \
@@ -269,7 +307,7 @@ fn contradiction(user: &UserFlags, target: &Target) -> Result<()> {
 
 /// Checks that nothing chooses another linker than zig: provenance would name the wrong one, and
 /// other linkers do not understand all of longshore's arguments.
-fn other_linker(user: &UserFlags, target: &Target) -> Result<()> {
+fn other_linker(user: &UserFlags, sources: &[Source], target: &Target) -> Result<()> {
     let chooses = |setting: &str| {
         let link_args = setting.split_once('=').filter(|(key, _)| key.starts_with("link-arg"));
         let named = |key: &str| setting.strip_prefix(key).is_some_and(|rest| rest.starts_with('='));
@@ -288,8 +326,7 @@ fn other_linker(user: &UserFlags, target: &Target) -> Result<()> {
     if let Some(linker) = &user.linker {
         return Err(rejected(format!("`linker = \"{}\"`", linker.flag), &linker.origin));
     }
-    let all = [(&user.flags, &user.origin), (&target.spec.rustflags, &target.origin)];
-    for (flags, origin) in all {
+    for Source { flags, origin } in sources {
         if let Some(setting) = codegen(flags).find(|setting| chooses(setting)) {
             return Err(rejected(format!("`-C {setting}`"), origin));
         }
@@ -297,17 +334,12 @@ fn other_linker(user: &UserFlags, target: &Target) -> Result<()> {
     Ok(())
 }
 
-/// Returns the CPU that the user's flags choose: the last one counts.
-pub fn chosen_cpu(flags: &[String]) -> Option<&str> {
-    codegen(flags).filter_map(|setting| setting.strip_prefix("target-cpu=")).last()
-}
-
 fn unknown_cpu(user: &UserFlags, target: &Target) -> Result<()> {
     let Some(cpu) = chosen_cpu(&user.flags) else { return Ok(()) };
-    if user.cpus.is_empty() || user.cpus.iter().any(|known| known == cpu) {
+    if user.cpus.is_empty() || user.cpus.contains(&cpu) {
         return Ok(());
     }
-    let why = match cpu {
+    let why = match cpu.as_str() {
         "native" => "which is the CPU of this host and not one of the target".to_owned(),
         _ => "which rustc does not know for it".to_owned(),
     };
@@ -315,41 +347,13 @@ fn unknown_cpu(user: &UserFlags, target: &Target) -> Result<()> {
         "`-C target-cpu={cpu}` from {} is for target `{}`, too, {why}",
         user.origin, target.name
     ));
-    let near = crate::name::nearest(cpu, user.cpus.iter().map(String::as_str));
+    let near = crate::name::nearest(&cpu, user.cpus.iter().map(String::as_str));
     Err(error.hint(match near {
         Some(near) => format!("did you mean `{near}`?"),
         None => "set the flag for one target, in `target.<target>.rustflags` of cargo's \
                  configuration"
             .to_owned(),
     }))
-}
-
-/// Returns a warning if the user's flags choose a CPU that makes the binary unfit for release: one that
-/// depends on the build machine, or a level of x86-64 above the one that the target declares.
-pub fn cpu_warning(user: &UserFlags, target: &Target) -> Option<String> {
-    let cpu = chosen_cpu(&user.flags)?;
-    let flag = format!("`-C target-cpu={cpu}` from {}", user.origin);
-    if cpu == "native" {
-        return Some(format!(
-            "{flag}: the binary for `{}` depends on the machine that builds it, and may not run on \
-             others",
-            target.name
-        ));
-    }
-    // The levels of the x86-64 psABI; the first one is `x86-64` itself.
-    let level = |cpu: &str| match cpu.strip_prefix("x86-64") {
-        Some("") => Some(1),
-        Some(rest) => rest.strip_prefix("-v")?.parse::<u8>().ok(),
-        None => None,
-    };
-    let declared = target.spec.cpu.as_deref().map_or(Some(1), level)?;
-    level(cpu).filter(|level| *level > declared).map(|level| {
-        format!(
-            "{flag}: the binary for `{}` needs x86-64-v{level}, and the target declares \
-             x86-64-v{declared}",
-            target.name
-        )
-    })
 }
 
 #[cfg(test)]
@@ -378,6 +382,7 @@ mod tests {
             &["--codegen=linker-flavor=ld.lld"],
             &["-Clink-arg=-fuse-ld=mold"],
             &["-Clink-args=-s -fuse-ld=lld"],
+            &["-Clinker_flavor=gcc"],
         ] {
             let error = merge(&user(flags), &target(), &Wanted::default()).unwrap_err();
             let text = error.to_string();
@@ -392,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn cpus_of_other_machines_are_rejected_and_levels_reported() {
+    fn cpus_of_other_machines_are_rejected() {
         let known = ["x86-64", "x86-64-v3", "haswell"].map(str::to_owned).to_vec();
         let chosen = |cpu: &str| {
             let flag = format!("-Ctarget-cpu={cpu}");
@@ -406,12 +411,6 @@ mod tests {
             "{error}"
         );
         assert!(result("native").is_err());
-        let warning = |cpu: &str| cpu_warning(&chosen(cpu), &target());
-        assert!(warning("native").unwrap().contains("depends on the machine that builds it"));
-        assert!(warning("x86-64-v3").unwrap().contains("needs x86-64-v3"));
-        assert_eq!(warning("x86-64"), None);
-        assert_eq!(warning("haswell"), None);
-        assert_eq!(cpu_warning(&user(&[]), &target()), None);
     }
 
     #[test]
@@ -486,6 +485,7 @@ mod tests {
             &["-C", "target-feature=-crt-static"][..],
             &["-Ctarget-feature=+avx2,-crt-static"],
             &["--codegen=relocation-model=static"],
+            &["-Ctarget_feature=-crt-static"],
         ] {
             let error = merge(&user(flags), &target(), &Wanted::default()).unwrap_err();
             let text = error.to_string();

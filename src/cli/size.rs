@@ -44,6 +44,10 @@ pub(super) struct SizeArgs {
     /// Hold sizes against the budgets of this policy, too; docs/policy.md describes it
     #[arg(long, value_name = "FILE")]
     policy: Option<Utf8PathBuf>,
+    /// Ignore the budgets and targets of the workspace in the current directory; without this they
+    /// apply to what is in its target directory
+    #[arg(long)]
+    no_workspace: bool,
     /// Write a page for browsers to this file: a map of the bytes, changes, earlier releases
     #[arg(long, value_name = "FILE")]
     html: Option<Utf8PathBuf>,
@@ -105,6 +109,7 @@ pub(super) fn run(cx: &Context, args: &SizeArgs, verbose: u8) -> Result<Status> 
             view: View { by: args.by, top: args.top.or(shown), filter: args.filter.clone() },
             compressed: args.compressed,
             policy: args.policy.clone(),
+            no_workspace: args.no_workspace,
             build: args.build.request(verbose),
             registry: args.registry.settings(),
         },

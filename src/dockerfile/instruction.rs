@@ -7,6 +7,7 @@ use super::{
     flag::{Flags, Kind},
     go,
     line::{Line, nearest_instruction},
+    shell,
     source::{Problem, Span},
     word::{self, Word},
 };
@@ -217,10 +218,19 @@ impl<'a> Statement<'a> {
             return Err(Problem::new(span, format!("the argument of `{name}` is no JSON array"))
                 .hint("strings are in double quotes, and there are commas between them"));
         }
-        let words: Vec<String> = text.split_whitespace().map(go::quote).collect();
         let form = if name == "HEALTHCHECK" { "HEALTHCHECK CMD" } else { name };
-        Err(Problem::new(span, format!("the shell form of `{form}` needs `/bin/sh`"))
-            .hint(format!("write the exec form: `{form} [{}]`", words.join(", "))))
+        let hint = match shell::words(text) {
+            Some(words) => {
+                let words: Vec<String> = words.into_iter().map(go::quote).collect();
+                format!("write the exec form: `{form} [{}]`", words.join(", "))
+            }
+            None => format!(
+                "only a shell understands this command; start the program itself, as \
+                 `{form} [\"/program\", \"argument\"]`, or build an image with a shell by \
+                 `docker buildx build`"
+            ),
+        };
+        Err(Problem::new(span, format!("the shell form of `{form}` needs `/bin/sh`")).hint(hint))
     }
 
     /// `name=value …`, or one name and what follows it.

@@ -10,8 +10,8 @@
 //!
 //! Besides what would have to run or be fetched (`RUN`, `ADD`, `ONBUILD`, other images, heredocs, the
 //! shell forms), these are refused although BuildKit takes them, since they are mistakes or need
-//! files that an empty image has not: users by name where something is to belong to them, symbolic
-//! modes, two stages of one name, a source that is empty once it is expanded, several sources for
+//! files that an empty image has not: users by name where something is to belong to them, or without
+//! an `/etc/passwd` in the image, symbolic modes, two stages of one name, a source that is empty once it is expanded, several sources for
 //! what is no directory, ports of the host in `EXPOSE`, and flags of `ARG`, `STOPSIGNAL` and
 //! `HEALTHCHECK NONE`, which BuildKit never looks at.
 
@@ -28,6 +28,7 @@ mod line;
 mod path;
 pub mod pattern;
 mod run;
+mod shell;
 mod source;
 mod trim;
 mod word;

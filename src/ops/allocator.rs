@@ -91,7 +91,7 @@ fn declared(dir: &Utf8Path, known: &[&str], depth: usize) -> Result<Option<Strin
     if depth > DEPTH {
         return Ok(None);
     }
-    for name in fs::names(dir)? {
+    for name in fs::source_names(dir)? {
         let path = dir.join(&name);
         match fs::kind(&path, false) {
             Ok(Kind::Directory) => {

@@ -54,6 +54,7 @@ pub(super) fn collect(
         audit,
         attribution: None,
         allocator: job.allocator.clone(),
+        cpu_flags: job.cpu_flags.clone(),
         verdict: None,
         smoke: None,
     })

@@ -1,5 +1,7 @@
 //! `dist`: everything, in one go.
 
+use camino::Utf8PathBuf;
+
 use crate::{
     error::Result,
     event::Event,
@@ -22,7 +24,9 @@ use crate::{
 /// # Errors
 /// Any stage's; the previous output is then intact.
 pub fn dist(cx: &Context, request: &Request) -> Result<Dist> {
-    make(cx, request)
+    let (dist, output) = make(cx, request)?;
+    cx.emit(Event::Summary { text: summary::summary(cx, &dist, &output) });
+    Ok(dist)
 }
 
 /// Builds and verifies; `target/dist` then holds the binaries, and no image.
@@ -30,10 +34,11 @@ pub fn dist(cx: &Context, request: &Request) -> Result<Dist> {
 /// # Errors
 /// Any stage's; the previous output is then intact.
 pub fn build(cx: &Context, request: &Request) -> Result<Dist> {
-    make(cx, &Request { pack: false, ..request.clone() })
+    dist(cx, &Request { pack: false, ..request.clone() })
 }
 
-fn make(cx: &Context, request: &Request) -> Result<Dist> {
+/// As [`dist`], without a summary: returns the output's directory, which may be moved.
+pub(super) fn make(cx: &Context, request: &Request) -> Result<(Dist, Utf8PathBuf)> {
     let pack = request.pack;
     // Before anything is fetched or built, std among it.
     zig::check_reentry(cx)?;
@@ -109,6 +114,5 @@ fn make(cx: &Context, request: &Request) -> Result<Dist> {
     cx.children.check()?;
     let output = stage.output().to_owned();
     stage.finish(&dist)?;
-    cx.emit(Event::Summary { text: summary::summary(cx, &dist, &output) });
-    Ok(dist)
+    Ok((dist, output))
 }

@@ -7,12 +7,17 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{
     allocator::{Allocator, MIMALLOC, Setting},
     cargo::{
-        identity::Identities, invocation::resolution, rustflags::UserFlags, settings::EnvEntry,
+        cpu::{self, CpuFlags},
+        identity::Identities,
+        invocation::resolution,
+        rustflags::UserFlags,
+        settings::EnvEntry,
     },
     config::RecipeSetting,
     error::Result,
     ops::{allocator, features, guard, image, package, path_packages, preflight, stage},
     plan::{Facts, Inputs},
+    profile,
     request::Request,
     schema::{
         Plan,
@@ -101,8 +106,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     let compilers = compilers(cx, &config, &mut facts);
     // A first plan, so that everything wrong with the request is told before anything is fetched.
     let first = inputs_plan(&workspace, &targets, request, &facts)?;
-    image::check(&first.images)?;
-    check_policies(&workspace.settings.verify, &targets, &first)?;
+    check(&workspace, &targets, &first, provide, &mut facts)?;
     facts.found = package::found(&workspace, &first.archives, repository.as_deref())?;
     check_output(cx, provide, &first, &workspace)?;
     let mut names: Vec<String> = first.jobs.iter().map(|job| job.target.clone()).collect();
@@ -130,6 +134,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     facts.remap.dedup();
     facts.zig = zig.as_ref().map(|zig| zig.version.clone());
     facts.mimalloc = mimalloc(cx, &first, zig.as_ref())?;
+    facts.cpu_flags = cpu_flags(cx, &rust, &targets, &first, &facts)?;
     facts.tools = tools(&rust, zig.as_ref(), !facts.mimalloc.is_empty());
     facts.tools.extend(compilers);
     let plan = inputs_plan(&workspace, &targets, request, &facts)?;
@@ -196,6 +201,36 @@ fn static_targets(cx: &Context, rust: &Rust, facts: &Facts) -> BTreeSet<String> 
     found.map(|(name, _)| name.clone()).collect()
 }
 
+/// Returns the flags that add to the CPU of each target that is built.
+fn cpu_flags(
+    cx: &Context,
+    rust: &Rust,
+    targets: &Targets,
+    plan: &Plan,
+    facts: &Facts,
+) -> Result<BTreeMap<String, CpuFlags>> {
+    let profile = profile::rustflags(&facts.profiles, &plan.profile.name);
+    let mut all = BTreeMap::new();
+    for (name, user) in &facts.user_flags {
+        let target = targets.get(name)?;
+        let chosen = cpu::choosing(user, target, &profile);
+        let c = cpu::native_c(&facts.c_flags, name);
+        if chosen.is_empty() && c.is_empty() {
+            continue;
+        }
+        let declared = target.cpu(plan.profile.preset).map(|cpu| format!("-Ctarget-cpu={cpu}"));
+        let without: Vec<String> = declared.into_iter().collect();
+        // Of several CPUs rustc takes the last one.
+        let mut with = without.clone();
+        with.extend(chosen.iter().map(|flag| flag.flag.clone()));
+        let features = |flags: &[String]| cargo::cpu_features(cx, &rust.rustc, name, flags);
+        if let Some(flags) = cpu::added(chosen, c, &features(&with)?, &features(&without)?) {
+            all.insert(name.clone(), flags);
+        }
+    }
+    Ok(all)
+}
+
 /// Checks that the output can be replaced, before anything is fetched or built.
 fn check_output(cx: &Context, provide: bool, plan: &Plan, workspace: &Workspace) -> Result<()> {
     if !provide {
@@ -253,6 +288,22 @@ fn mimalloc(cx: &Context, plan: &Plan, zig: Option<&Zig>) -> Result<BTreeMap<Str
     Ok(jobs.into_iter().map(object).collect())
 }
 
+/// Checks the images and policies of a plan, before anything is fetched or built.
+fn check(
+    workspace: &Workspace,
+    targets: &Targets,
+    plan: &Plan,
+    provide: bool,
+    facts: &mut Facts,
+) -> Result<()> {
+    let warnings = image::check(plan)?;
+    if !provide {
+        // A build gives them when it makes the images.
+        facts.warnings = warnings;
+    }
+    check_policies(&workspace.settings.verify, targets, plan)
+}
+
 /// Checks that each lint that the workspace denies or warns of has what it needs.
 fn check_policies(settings: &Settings, targets: &Targets, plan: &Plan) -> Result<()> {
     let mut names: Vec<&str> = plan.jobs.iter().map(|job| job.target.as_str()).collect();
@@ -291,7 +342,7 @@ pub(super) fn known_targets(root: &Utf8Path) -> Result<Targets> {
     if !dir.is_dir() {
         return Targets::new(files);
     }
-    for file in fs::names(&dir)? {
+    for file in fs::source_names(&dir)? {
         if let Some(name) = file.strip_suffix(".toml").filter(|name| is_target_name(name)) {
             let path = dir.join(&file);
             if path.is_dir() {

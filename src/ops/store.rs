@@ -1,7 +1,7 @@
 //! Where the blobs of images are, here or in a registry, and what is there.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     io::{self, Cursor, Read},
     ops::Range,
     sync::Arc,
@@ -416,6 +416,26 @@ impl<'a> Tar<'a> {
             Ok(())
         })?;
         Ok(tar)
+    }
+
+    /// The root, and each directory that holds an OCI layout, with a slash at its end.
+    pub(super) fn layouts(&self) -> BTreeSet<String> {
+        let mut marks = BTreeSet::new();
+        let (mut indexes, mut blobs) = (BTreeSet::new(), BTreeSet::new());
+        for path in self.files.keys().chain(self.links.keys()) {
+            let at = path.rfind('/').map_or(0, |at| at + 1);
+            let (directory, name) = path.split_at_checked(at).unwrap_or_default();
+            if name == image::MARK.0 {
+                marks.insert(directory.to_owned());
+            } else if name == image::INDEX {
+                indexes.insert(directory.to_owned());
+            }
+            let blob = directory.strip_suffix("blobs/sha256/");
+            blobs.extend(blob.map(str::to_owned));
+        }
+        marks.extend(indexes.intersection(&blobs).cloned());
+        marks.insert(String::new());
+        marks
     }
 }
 

@@ -13,6 +13,7 @@ use semver::Version;
 use crate::{
     allocator::{self, Allocator, Choice},
     cargo::{
+        cpu::{self, CpuFlags},
         invocation::{self, TargetFlags},
         rustflags::{self, Remap, UserFlags, Wanted},
     },
@@ -71,6 +72,8 @@ pub struct Facts {
     pub user_flags: BTreeMap<String, UserFlags>,
     /// The targets for which rustc links the C library statically by default.
     pub is_static: BTreeSet<String>,
+    /// Flags that add to the CPU of a target, by target; a target that is not listed has none.
+    pub cpu_flags: BTreeMap<String, CpuFlags>,
     /// Variables, among those that hold flags for rustc, that are set.
     pub flag_variables: Vec<String>,
     /// What the user set in each `[profile.*]`, by its name.
@@ -98,6 +101,8 @@ pub struct Facts {
     pub dependency_features: BTreeMap<String, BTreeSet<String>>,
     /// What the plan does differently from cargo: one sentence each.
     pub notes: Vec<String>,
+    /// What is allowed in the recipes, and probably not intended.
+    pub warnings: Vec<String>,
     /// The variables that are set and that builds do not inherit.
     pub withheld: Vec<String>,
     /// Whether this is the second build of `--twice`, which has a directory of its own.
@@ -136,10 +141,10 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
         images: image::images(&selection, &targets, &release, &facts.recipes)?,
         archives,
         release,
-        profile,
         jobs,
         notes: notes(inputs, &selection),
-        warnings: warnings(inputs, &selection, &targets),
+        warnings: warnings(inputs, &selection, &targets, &profile),
+        profile,
         skipped: selection.skipped,
         withheld: facts.withheld.clone(),
     })
@@ -164,13 +169,18 @@ fn warnings(
     inputs: &Inputs<'_>,
     selection: &selection::Selection<'_>,
     targets: &[&Target],
+    profile: &Profile,
 ) -> Vec<String> {
     let facts = inputs.facts;
     let mut warnings: Vec<String> = targets
         .iter()
-        .filter_map(|target| rustflags::cpu_warning(facts.user_flags.get(&target.name)?, target))
+        .filter_map(|target| {
+            let flags = facts.cpu_flags.get(&target.name)?;
+            Some(cpu::warning(flags, target, target.cpu(profile.preset)))
+        })
         .collect();
     if inputs.request.pack {
+        warnings.extend(facts.warnings.iter().cloned());
         let made = |package: &&crate::workspace::Package| {
             let settings = &package.settings;
             !settings.archive.formats.is_empty()
@@ -203,6 +213,7 @@ fn of_target(
         unstable: &profile.unstable,
         allocator: object.filter(|_| allocator.allocator == Allocator::Mimalloc),
         is_static: facts.is_static.contains(&target.name),
+        profile: &profile::rustflags(&facts.profiles, &profile.name),
     };
     let all = rustflags::merge(&user, target, &wanted)?;
     let c = rustflags::c_tuning(target, &wanted);
@@ -238,6 +249,7 @@ fn jobs(
                 linkage: target.spec.linkage,
                 allocator: flags.allocator.clone(),
                 cpu: target.cpu(profile.preset).map(str::to_owned),
+                cpu_flags: inputs.facts.cpu_flags.get(&target.name).cloned(),
                 profile: profile.name.clone(),
                 rustflags: flags.all.clone(),
                 path: format!("{}/bin/{}", platform.path(), bin.name),

@@ -8,7 +8,7 @@ pub use super::asked::Asked;
 use super::plan;
 use crate::{
     allocator::Choice,
-    cargo::ledger::Units,
+    cargo::{cpu::CpuFlags, ledger::Units},
     oci::{Digest, Platform},
 };
 
@@ -147,6 +147,9 @@ pub struct Artifact {
     pub attribution: Option<AttributionFile>,
     /// What serves `malloc` in it, as its symbols show.
     pub allocator: Choice,
+    /// Flags that let it use more of a CPU than the target's CPU has; absent if there are none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cpu_flags: Option<CpuFlags>,
     /// The outcome of verifying these bytes; absent where only `build` ran.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verdict: Option<Verdict>,

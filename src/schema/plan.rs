@@ -9,7 +9,7 @@ use crate::{
     allocator::Choice,
     archive::{Format, Shell},
     assemble::Extra,
-    cargo::rustflags::Flag,
+    cargo::{cpu::CpuFlags, rustflags::Flag},
     config::SmokeSetting,
     oci::{Compressor, Platform, reference::repository_name},
     profile::{self, Preset, Setting, Unstable},
@@ -170,6 +170,9 @@ pub struct Job {
     /// The oldest processor it runs on, as rustc calls it; that of the target when absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cpu: Option<String>,
+    /// Flags that let it use more of a CPU than the target's CPU has; absent if there are none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cpu_flags: Option<CpuFlags>,
     /// The profile's name.
     pub profile: String,
     /// All flags for rustc and the linker in their order, and where each comes from.

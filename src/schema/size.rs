@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::verify::PolicySource;
 use crate::oci::{Digest, Platform};
 
 /// The schema number that this version writes, and the newest that it reads.
@@ -102,6 +103,9 @@ pub struct Size {
     pub images: Vec<Whole>,
     /// Budgets that are not kept.
     pub budgets: Vec<Budget>,
+    /// The files that budgets were read from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<PolicySource>,
 }
 
 /// A binary.

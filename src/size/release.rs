@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use camino::Utf8PathBuf;
+
 use super::Attribution;
 use crate::{
     oci::Platform,
@@ -34,6 +36,8 @@ pub struct Binary {
     pub platform: Option<Platform>,
     /// Where it is.
     pub path: String,
+    /// The path or name that was measured.
+    pub from: Utf8PathBuf,
     /// Its size in bytes.
     pub size: u64,
     /// To what its bytes belong; none where only the record of its release is there.
@@ -57,8 +61,20 @@ pub struct Whole {
     pub target: Option<String>,
     /// Where it is.
     pub path: String,
+    /// The path or name that was measured.
+    pub from: Utf8PathBuf,
     /// Its size in bytes; of an image, what a pull transfers.
     pub size: u64,
+}
+
+impl Release {
+    /// Notes that all of it is what was measured under the name `path`.
+    #[must_use]
+    pub fn from(mut self, path: &str) -> Self {
+        self.binaries.iter_mut().for_each(|one| one.from = path.into());
+        self.archives.iter_mut().chain(&mut self.images).for_each(|one| one.from = path.into());
+        self
+    }
 }
 
 impl Binary {

@@ -50,13 +50,29 @@ pub fn read(path: &Utf8Path) -> Result<Vec<u8>> {
 /// The whole content of the file as text; `None` when there is no such file.
 ///
 /// # Errors
-/// It is there, but cannot be read, or is not UTF-8.
+/// It is there, but cannot be read; a usage error if it is not UTF-8.
 pub fn read_to_string_if_there(path: &Utf8Path) -> Result<Option<String>> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
+    match std::fs::read(path) {
+        Ok(bytes) => text(path, bytes).map(Some),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("read", path, error)),
     }
+}
+
+/// Returns the content of a file as text.
+fn text(path: &Utf8Path, bytes: Vec<u8>) -> Result<String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let (before, rest) = error.as_bytes().split_at_checked(valid).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let found = rest.first().map_or(String::new(), |byte| format!(", found byte 0x{byte:02x}"));
+        let from = match error.as_bytes() {
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16",
+            _ => "ISO-8859-1",
+        };
+        Error::usage(format!("{path}:{line}: expected UTF-8 text{found}"))
+            .hint(format!("convert it, for example with `iconv -f {from} -t UTF-8`"))
+    })
 }
 
 /// The first `limit` bytes of the file.
@@ -402,6 +418,26 @@ pub fn names(path: &Utf8Path) -> Result<Vec<String>> {
     for entry in entries {
         let entry = entry.map_err(|error| failed("read directory", path, error))?;
         names.push(entry.file_name().to_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The names in a directory of sources, sorted, without those that are not UTF-8: cargo accepts such files,
+/// and no file that is looked for has such a name.
+///
+/// # Errors
+/// It is there and cannot be read.
+pub fn source_names(path: &Utf8Path) -> Result<Vec<String>> {
+    let failed = |error| failed("read directory", path, error);
+    let entries = match std::fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry.map_err(failed)?.file_name().into_string().ok());
     }
     names.sort();
     Ok(names)

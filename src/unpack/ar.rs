@@ -14,13 +14,22 @@ pub fn is_deb(start: &[u8]) -> bool {
     start.strip_prefix(MAGIC).is_some_and(|rest| rest.starts_with(b"debian-binary"))
 }
 
-/// Gives `each` every entry that is installed.
+/// A member of a package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Member {
+    /// `control.tar`: what dpkg reads and runs when it installs the package.
+    Control,
+    /// `data.tar`: what is installed.
+    Data,
+}
+
+/// Gives `each` every entry of the members that are archives.
 ///
 /// # Errors
-/// The archive is broken, has no such member, or `each` failed.
+/// The archive is broken, has no member `data.tar`, or `each` failed.
 pub fn deb(
     mut archive: impl Read,
-    each: &mut dyn FnMut(&Entry, &mut dyn Read) -> Result<()>,
+    each: &mut dyn FnMut(Member, &Entry, &mut dyn Read) -> Result<()>,
 ) -> Result<()> {
     let broken = |error: io::Error| Error::check("the `.deb` cannot be read").because(error);
     let mut magic = [0; MAGIC.len()];
@@ -42,19 +51,21 @@ pub fn deb(
             Error::check(format!("the member `{name}` of the `.deb` has the size `{size}`"))
         })?;
         let mut member = (&mut archive).take(size);
-        if !is_data(&name) {
+        let kind = kind(&name);
+        if let Some(kind) = kind {
+            let mut start = Vec::new();
+            (&mut member).take(8).read_to_end(&mut start).map_err(broken)?;
+            let packing = Packing::of(&start);
+            let whole = io::Cursor::new(start).chain(&mut member);
+            let mut stream = unpack(whole, packing, &Budget::default())?;
+            tar::read_strictly(&mut stream, &mut |entry, content| each(kind, entry, content))?;
+        }
+        if kind != Some(Member::Data) {
             io::copy(&mut member, &mut io::sink()).map_err(broken)?;
             // Members begin at even places.
             io::copy(&mut (&mut archive).take(size % 2), &mut io::sink()).map_err(broken)?;
             continue;
         }
-        let mut start = Vec::new();
-        (&mut member).take(8).read_to_end(&mut start).map_err(broken)?;
-        let packing = Packing::of(&start);
-        let whole = io::Cursor::new(start).chain(member);
-        let mut stream = unpack(whole, packing, &Budget::default())?;
-        tar::read_strictly(&mut stream, each)?;
-        drop(stream);
         // dpkg ignores what follows; other tools unpack it.
         let mut rest = [0; 2];
         let count = archive.take(2).read(&mut rest).map_err(broken)?;
@@ -65,11 +76,18 @@ pub fn deb(
     }
 }
 
-/// Whether this is the name of the member that is installed. Some writers of ar archives end names
+/// Returns what the member of that name is, if it is an archive. Some writers of ar archives end names
 /// with a slash.
-fn is_data(name: &str) -> bool {
-    let name = name.trim_end_matches('/');
-    ["data.tar", "data.tar.gz", "data.tar.xz", "data.tar.zst"].contains(&name)
+fn kind(name: &str) -> Option<Member> {
+    let (stem, packing) = name.trim_end_matches('/').split_once(".tar")?;
+    if !["", ".gz", ".xz", ".zst"].contains(&packing) {
+        return None;
+    }
+    match stem {
+        "control" => Some(Member::Control),
+        "data" => Some(Member::Data),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -92,24 +110,29 @@ mod tests {
     fn what_is_installed_is_given() {
         let mut tar = tar_of(b"hello");
         for packed in [tar.clone(), zstd::encode_all(&tar[..], 1).unwrap()] {
-            let bytes = archive(&[("debian-binary", b"2.0"), ("data.tar", &packed)]);
+            let control = tar_of(b"script");
+            let members =
+                [("debian-binary", &b"2.0"[..]), ("control.tar", &control), ("data.tar", &packed)];
+            let bytes = archive(&members);
             assert!(is_deb(&bytes));
             let mut found = Vec::new();
-            deb(&bytes[..], &mut |entry, content| {
+            deb(&bytes[..], &mut |member, entry, content| {
                 let mut text = String::new();
                 content.read_to_string(&mut text).unwrap();
-                found.push((entry.path.clone(), text));
+                found.push((member, entry.path.clone(), text));
                 Ok(())
             })
             .unwrap();
-            assert_eq!(found, [("usr/bin/x".to_owned(), "hello".to_owned())]);
+            let path = "usr/bin/x".to_owned();
+            let control = (Member::Control, path.clone(), "script".to_owned());
+            assert_eq!(found, [control, (Member::Data, path, "hello".to_owned())]);
         }
         tar.truncate(700);
         let cut = archive(&[("debian-binary", b"2.0"), ("data.tar", &tar)]);
         let none = archive(&[("debian-binary", b"2.0")]);
         for bytes in [&b"!<arch>\n"[..], b"", &cut, &none, &cut[..90]] {
             assert!(
-                deb(bytes, &mut |_, content| {
+                deb(bytes, &mut |_, _, content| {
                     io::copy(content, &mut io::sink())
                         .map(drop)
                         .map_err(|error| Error::check("cut").because(error))

@@ -16,7 +16,7 @@ mod tar;
 mod zip;
 
 pub use about::about;
-pub use ar::{deb, is_deb};
+pub use ar::{Member, deb, is_deb};
 pub use entry::{DEPTH, Device, Entry, Kind, PATH, Stat, escaped};
 pub use gauge::{Budget, MOST, TIMES};
 pub use layers::absolute;

@@ -199,13 +199,16 @@ pub static LINTS: [Lint; 29] = [
         id: "cpu-level",
         level: Level::Deny,
         holds: "runs on the oldest processor of its target",
-        means: "A program built for a newer level of x86-64 dies of an illegal instruction \
-                  on older processors.",
+        means: "A program built for a newer processor dies of an illegal instruction on older ones.",
         detected: "`GNU_PROPERTY_X86_ISA_1_NEEDED` names no level above that of the policy, which is \
-                  the first unless it says another.",
-        unknown: "Nearly everything: `-C target-cpu=x86-64-v3` leaves no mark in the file, and \
-                  newer instructions behind a check at run time are fine. Only a run on the oldest \
-                  processor shows it; see `runs`.",
+                  the first unless it says another. In a release, also the flags that `dist.json` \
+                  records (`cpu-flags`): `-C target-cpu` and `-C target-feature`, wherever they were \
+                  set, enable nothing that rustc does not enable for the target's CPU (`cpu` and \
+                  `speed-cpu` of its file) or the level of the policy. `native` depends on the build \
+                  machine, and is always found, in flags for C compilers too.",
+        unknown: "Of a file without a release nearly everything: `-C target-cpu=x86-64-v3` leaves no \
+                  mark in it, and newer instructions behind a check at run time are fine. Only a run \
+                  on the oldest processor shows it; see `runs`.",
         scope: memory::cpu_level_scope,
         check: memory::cpu_level,
     },

@@ -37,6 +37,7 @@ impl Case {
                 mode: Some(Mode { bits: 0o755, capabilities: false }),
                 base: Some(1 << 19),
                 run: None,
+                cpu_flags: None,
             },
             policy: Policy::for_any(),
         };

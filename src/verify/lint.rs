@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Mode, policy::Policy, run::Run, text::Texts};
-use crate::{elf::Facts, schema::dist::Level};
+use crate::{cargo::cpu::CpuFlags, elf::Facts, schema::dist::Level};
 
 /// What is known of a file beside its bytes.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +14,8 @@ pub struct About {
     pub base: Option<u64>,
     /// What came of running it, where that was asked for.
     pub run: Option<Run>,
+    /// The flags that let it use more of a CPU than the target's CPU has, if a release records some.
+    pub cpu_flags: Option<CpuFlags>,
 }
 
 /// What a lint looks at.

@@ -4,7 +4,10 @@ use super::{
     CpuLevel, fact,
     lint::{Complaint, Scope, Subject},
 };
-use crate::elf::{Libc, Segment, Shape, needle};
+use crate::{
+    cargo::cpu::CpuFlags,
+    elf::{Libc, Segment, Shape, needle},
+};
 
 /// The page size that every kernel has or emulates; allocators are built for it unless told.
 const SMALL_PAGE: u64 = 4096;
@@ -171,6 +174,9 @@ pub(super) fn relro(subject: &Subject<'_>) -> Vec<Complaint> {
 }
 
 pub(super) fn cpu_level_scope(subject: &Subject<'_>) -> Scope {
+    if subject.about.cpu_flags.is_some() {
+        return Scope::Applied;
+    }
     if !matches!(subject.facts.machine, fact::X86 | fact::X86_64) {
         return Scope::NotApplied("only x86-64 has such levels");
     }
@@ -179,15 +185,46 @@ pub(super) fn cpu_level_scope(subject: &Subject<'_>) -> Scope {
 
 pub(super) fn cpu_level(subject: &Subject<'_>) -> Vec<Complaint> {
     let level = subject.policy.cpu().unwrap_or(CpuLevel::V1);
-    let needed = subject.facts.property.isa_needed.unwrap_or_default();
-    if needed & !level.bits() == 0 {
-        return Vec::new();
+    let mut complaints = Vec::new();
+    if let Some(flags) = &subject.about.cpu_flags {
+        complaints.extend(built_for_more(flags, subject.policy.declared_cpu()));
     }
-    vec![Complaint::new(
-        format!("the program says that it needs more of the processor than {}", level.name()),
-        format!("GNU_PROPERTY_X86_ISA_1_NEEDED names {}", fact::isa_names(needed)),
-        "look for `-C target-cpu` in the flags, and for `-march` in those of C code",
-    )]
+    let is_x86 = matches!(subject.facts.machine, fact::X86 | fact::X86_64);
+    let needed = subject.facts.property.isa_needed.filter(|_| is_x86).unwrap_or_default();
+    if needed & !level.bits() != 0 {
+        complaints.push(Complaint::new(
+            format!("the program says that it needs more of the processor than {}", level.name()),
+            format!("GNU_PROPERTY_X86_ISA_1_NEEDED names {}", fact::isa_names(needed)),
+            "look for `-C target-cpu` in the flags, and for `-march` in those of C code",
+        ));
+    }
+    complaints
+}
+
+/// The complaint about flags that let a program use more of a CPU than its target's CPU, or one of the
+/// `declared` level, has.
+fn built_for_more(flags: &CpuFlags, declared: Option<CpuLevel>) -> Option<Complaint> {
+    const ALLOW: &str = "or allow it with `allow = [\"cpu-level\"]` in \
+                         `[workspace.metadata.longshore.verify]` or `--allow cpu-level`";
+    if flags.native {
+        return Some(Complaint::new(
+            "the program depends on the CPU of the machine that built it",
+            flags.flags_text(),
+            format!(
+                "remove the flag, or choose a CPU by its name, as `cpu` in the target's file; {ALLOW}"
+            ),
+        ));
+    }
+    let known = declared.map(CpuLevel::features).unwrap_or_default();
+    let features = flags.features.iter().filter(|name| !known.contains(&name.as_str()));
+    let more = CpuFlags { features: features.cloned().collect(), ..flags.clone() };
+    (!more.features.is_empty()).then(|| {
+        Complaint::new(
+            "the program was built for a newer CPU than that of its target",
+            format!("{} may use {}", more.flags_text(), more.features_text()),
+            format!("remove the flag, or declare the CPU as `cpu` in the target's file; {ALLOW}"),
+        )
+    })
 }
 
 /// The complaint about a static program, which does not show what it calls.

@@ -64,9 +64,13 @@ pub const ARCHIVE: &str = "archive";
 /// The verdict on a whole file under `policy`: every failure at once, the worst first. A file that
 /// cannot be looked at is refused, never passed.
 pub fn verify<'a>(source: impl Into<Source<'a>>, policy: &Policy) -> Verdict {
-    let source = source.into();
+    verify_about(source.into(), &About::default(), policy)
+}
+
+/// As [`verify`], with what is known `about` the file beside its bytes.
+fn verify_about(source: Source<'_>, about: &About, policy: &Policy) -> Verdict {
     match Facts::read(source) {
-        Ok(facts) => judge(source, &facts, &About::default(), policy),
+        Ok(facts) => judge(source, &facts, about, policy),
         Err(error) => unreadable(&error.to_string()),
     }
 }

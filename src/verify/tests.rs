@@ -333,6 +333,7 @@ fn artifact(bytes: &[u8], target: &Target) -> Artifact {
         attribution: None,
         audit: None,
         allocator: Choice { allocator: Allocator::System, origin: "metadata".to_owned() },
+        cpu_flags: None,
         verdict: None,
         smoke: None,
     }

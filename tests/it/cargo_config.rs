@@ -133,12 +133,97 @@ fn other_linkers_and_cpus_are_found_by_the_plan() {
     let cpu = |cpu: &str| configured(&format!("[build]\nrustflags = [\"-Ctarget-cpu={cpu}\"]\n"));
     let amd64 = format!("plan --target {TARGET}");
     if cfg!(target_arch = "x86_64") {
-        longshore(&cpu("native"), &amd64).stderr("depends on the machine that builds it").run();
+        longshore(&cpu("native"), &amd64)
+            .stderr("depend on the CPU of the machine that builds them")
+            .run();
         longshore(&cpu("native"), "plan").status(2).stderr("the CPU of this host").run();
     }
-    longshore(&cpu("x86-64-v4"), &amd64).stderr("needs x86-64-v4, and the target declares").run();
+    longshore(&cpu("x86-64-v4"), &amd64).stderr("need ").stderr("avx512f").run();
     longshore(&cpu("x86-64-v4"), "plan").status(2).stderr("aarch64-unknown-linux-musl").run();
     longshore(&cpu("x86-64-v9"), &amd64).status(2).hint("did you mean `x86-64-v").run();
+}
+
+#[test]
+fn every_way_to_choose_a_newer_cpu_is_found_by_the_plan() {
+    let plan = format!("plan --message-format json --target {TARGET}");
+    let features = |ran: &crate::support::command::Ran| {
+        let found = ran.json()["jobs"][0]["cpu-flags"]["features"].clone();
+        found.as_array().is_some_and(|found| found.iter().any(|name| name == "avx2"))
+    };
+    let hello = Workspace::hello();
+    for (name, flags) in [
+        ("RUSTFLAGS", "-C target_feature=+avx2"),
+        ("CARGO_BUILD_RUSTFLAGS", "-Ctarget-cpu=haswell"),
+        ("CARGO_ENCODED_RUSTFLAGS", "--codegen\u{1f}target-cpu=x86-64-v3"),
+        ("CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS", "-Ctarget-cpu=x86-64-v3"),
+    ] {
+        let ran = longshore(&hello, &plan).env(name, flags).stderr("(cpu-level)").run();
+        assert!(features(&ran), "{name}={flags}");
+    }
+    // rustc reads more flags from a file.
+    let workspace = Workspace::hello().file("flags.txt", "-Ctarget-cpu=x86-64-v3\n");
+    assert!(features(&longshore(&workspace, &plan).env("RUSTFLAGS", "@flags.txt").run()));
+    let profile = "[unstable]\nprofile-rustflags = true\n\
+                   [profile.release]\nrustflags = [\"-Ctarget-feature=+avx2\"]\n";
+    let ran = longshore(&configured(profile), &plan).env("RUSTC_BOOTSTRAP", "1").run();
+    assert!(features(&ran), "{}", ran.stdout);
+    let native = longshore(&hello, &plan).env("CFLAGS", "-O2 -march=native").run();
+    assert_eq!(native.json()["jobs"][0]["cpu-flags"]["native"], true);
+    assert!(native.stderr.contains("`-march=native` from CFLAGS"), "{}", native.stderr);
+
+    // What the target declares, the presets, and flags without more instructions are no findings.
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = std::fs::read_to_string(file.join(format!("targets/{TARGET}.toml"))).unwrap();
+    let path = format!("targets/{TARGET}.toml");
+    let declared = Workspace::hello().file(&path, &format!("cpu = \"x86-64-v3\"\n{target}"));
+    let v3 = "-Ctarget-cpu=x86-64-v3";
+    longshore(&declared, &plan).env("RUSTFLAGS", v3).absent("cpu-level").run();
+    longshore(&declared, &plan).env("RUSTFLAGS", "-Ctarget-cpu=x86-64-v4").stderr("avx512").run();
+    longshore(&hello, &format!("{plan} --preset speed")).absent("cpu-level").run();
+    let fewer = "-Ctarget-cpu=x86-64 -Ctarget-feature=+crt-static,-sse3";
+    longshore(&hello, &plan).env("RUSTFLAGS", fewer).absent("cpu-level").run();
+    declared.write(&path, &format!("cpu = \"native\"\n{target}"));
+    longshore(&declared, &plan).status(2).stderr("`cpu` is `native`").run();
+}
+
+#[test]
+fn a_release_for_a_newer_cpu_is_denied_unless_allowed() {
+    let workspace = Workspace::hello();
+    let avx2 =
+        |command: &str| longshore(&workspace, command).env("RUSTFLAGS", "-Ctarget-feature=+avx2");
+    let dist = format!("dist --preset quick --no-smoke --target {TARGET}");
+    avx2(&dist)
+        .status(1)
+        .stderr("deny cpu-level: the program was built for a newer CPU")
+        .stderr("`-Ctarget-feature=+avx2` from RUSTFLAGS may use ")
+        .stderr("`allow = [\"cpu-level\"]` in `[workspace.metadata.longshore.verify]`")
+        .run();
+    assert!(!workspace.dist().exists());
+    let manifest = std::fs::read_to_string(workspace.path("Cargo.toml")).unwrap();
+    let allow = "[workspace]\n[workspace.metadata.longshore.verify]\nallow = [\"cpu-level\"]\n";
+    workspace.write("Cargo.toml", &format!("{manifest}\n{allow}"));
+    avx2(&dist).run();
+    longshore(&workspace, "verify target/dist").run();
+    let verify =
+        |more: &str| longshore(&workspace, &format!("verify --no-workspace target/dist {more}"));
+    verify("").status(1).stdout("deny cpu-level").run();
+    verify("--warn cpu-level").stdout("warn cpu-level").run();
+    verify("--allow cpu-level").run();
+    workspace.write("v3.toml", "cpu = \"x86-64-v3\"\n");
+    verify("--policy v3.toml").run();
+    workspace.write("v3.toml", "cpu = \"x86-64-v2\"\n");
+    verify("--policy v3.toml").status(1).stdout("avx2").run();
+    // Packing a release again asks again.
+    workspace.write("Cargo.toml", &manifest);
+    longshore(&workspace, "image target/dist").status(1).stderr("cpu-level").run();
+    // `native` is denied whatever the policy of the level is.
+    let path = workspace.dist().join("dist.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains("\"cpu-flags\""), "{text}");
+    std::fs::write(&path, text.replace("\"cpu-flags\": {", "\"cpu-flags\": { \"native\": true,"))
+        .unwrap();
+    workspace.write("v3.toml", "cpu = \"x86-64-v4\"\n");
+    verify("--policy v3.toml").status(1).stdout("depends on the CPU of the machine").run();
 }
 
 #[test]

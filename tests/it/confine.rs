@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output},
     time::{Duration, Instant},
 };
@@ -316,6 +316,36 @@ fn smoke_tests_are_confined_too() {
     assert!(!ran.stderr.lines().any(command), "{}", ran.stderr);
 }
 
+/// The same command where no namespace can be created.
+fn without_namespaces(unshare: &Path, workspace: &Workspace, command: &Command) -> Command {
+    let args: Vec<_> = command.get_args().collect();
+    // Before it may be a program that resets signals.
+    let start = args.iter().position(|arg| *arg == LONGSHORE).map_or(0, |at| at + 1);
+    let mut confined = plain(unshare);
+    confined.args(&NO_NAMESPACES[1..]).arg(LONGSHORE).args(args.get(start..).unwrap());
+    confined.current_dir(workspace.root()).env("CARGO_PROFILE_DIST_LTO", "off");
+    confined
+}
+
+/// Completions come from the package's own program, whose build script ran on this machine, too.
+#[test]
+fn completions_that_cannot_be_confined_are_written_with_a_warning() {
+    if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) {
+        return peer::skip("it runs a linux/amd64 binary");
+    }
+    let Some(unshare) = peer::find("unshare") else { return };
+    let more =
+        "[package.metadata.longshore]\ncompletions = { run = [\"complete\", \"{shell}\"] }\n";
+    let workspace = Workspace::empty().package("hello", more);
+    let warning = "warning: `hello` is run with the rights of this user: it cannot be confined";
+    let all = |json: &Value| json["companions"].as_array().unwrap().len();
+    let confined = dist(&workspace, ONE).absent(warning).run().json();
+    assert!(all(&confined) > 0, "{confined:#}");
+    let mut test = dist(&workspace, ONE).stderr(warning);
+    test.command = without_namespaces(&unshare, &workspace, &test.command);
+    assert_eq!(all(&test.run().json()), all(&confined));
+}
+
 #[test]
 fn smoke_tests_that_cannot_be_confined_are_not_run() {
     if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) {
@@ -326,10 +356,7 @@ fn smoke_tests_that_cannot_be_confined_are_not_run() {
     let mut test = dist(&workspace, ONE)
         .stderr("warning: `hello` for linux/amd64 was not smoke-tested: it cannot be confined")
         .stderr("Not run linux/amd64 hello: ");
-    let mut command = plain(unshare);
-    command.args(&NO_NAMESPACES[1..]).arg(LONGSHORE).args(test.command.get_args());
-    command.current_dir(workspace.root()).env("CARGO_PROFILE_DIST_LTO", "off");
-    test.command = command;
+    test.command = without_namespaces(&unshare, &workspace, &test.command);
     let json = test.run().json();
     assert_eq!(smoke(&json)["outcome"], "not-run");
     assert!(smoke(&json)["reason"].as_str().unwrap().contains("namespaces"), "{json:#}");

@@ -1,11 +1,12 @@
 //! `plan`: what would be done, for people and for machines, and that nothing is.
 
-use std::fs;
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt as _};
 
 use serde_json::Value;
 
 use crate::support::{
     command::longshore,
+    git, peer,
     workspace::{Workspace, lock, manifest},
 };
 
@@ -331,4 +332,30 @@ fn a_release_knows_its_platforms_whatever_is_built_now() {
     let one = format!("[workspace.metadata.longshore]\ntargets = [{AMD64:?}]\n[workspace]\n");
     let workspace = Workspace::empty().package("hello", &one);
     assert_eq!(of(&workspace), serde_json::json!(["linux/amd64"]));
+}
+
+/// Cargo accepts such files, and so does git.
+#[test]
+fn names_that_are_not_utf8_are_no_obstacle() {
+    if cfg!(not(target_os = "linux")) {
+        return peer::skip("other systems have no such names");
+    }
+    let name = |start: &str| {
+        std::path::PathBuf::from(OsStr::from_bytes(&[start.as_bytes(), b"caf\xe9.txt"].concat()))
+    };
+    let build = "fn main() {\n    println!(\"cargo::rustc-env=FILES={}\", std::fs::read_dir(\".\")\
+                 .unwrap().count());\n}\n";
+    let workspace = Workspace::hello().file("build.rs", build).file(".gitignore", "/target\n");
+    for directory in ["", "src/", "targets/"] {
+        let path = workspace.root().join(name(directory));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "x").unwrap();
+    }
+    longshore(&workspace, "plan").run();
+    git::committed(&workspace);
+    fs::write(workspace.root().join(name("src/")), "changed").unwrap();
+    longshore(&workspace, "plan").stdout("(dirty: `src/caf").run();
+    let dist = format!("build --preset quick --no-smoke --target {AMD64}");
+    longshore(&workspace, &dist).stderr("1 file differs from commit").run();
+    longshore(&workspace, &dist).run();
 }

@@ -12,8 +12,10 @@ use serde_json::json;
 
 use crate::support::{
     buildkit::BuildKit,
+    command::longshore,
     dist::{Dist, EPOCH, found},
     peer,
+    workspace::Workspace,
 };
 
 /// A name, a Dockerfile without its `FROM scratch`, and further arguments of both programs.
@@ -119,7 +121,7 @@ pub(crate) const SAME: &[Case] = &[
     ),
     ("labels over several lines", "LABEL a=1 \\\n# between\n\n  b=2", &[]),
     ("user", "USER 65532", &[]),
-    ("user by name", "USER nobody:nogroup", &[]),
+    ("user by name", "COPY a.txt /etc/passwd\nCOPY a.txt /etc/group\nUSER nobody:nogroup", &[]),
     ("expose", "EXPOSE 80 443/tcp 53/udp\nEXPOSE 8000-8002", &[]),
     ("volume", "VOLUME /data /more\nVOLUME [\"/json\", \"/x y\"]", &[]),
     ("stopsignal", "STOPSIGNAL SIGINT", &[]),
@@ -297,7 +299,10 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("ADD https://example.invalid/x /x", "2:1: ", "docker buildx build"),
     ("COPI a b", "2:1: ", "did you mean `COPY`?"),
     ("COPY --chmood=1 a.txt b", "2:6: ", "did you mean `--chmod`?"),
-    ("ENTRYPOINT /x --y", "2:12: ", ""),
+    ("ENTRYPOINT /x --y", "2:12: ", "`ENTRYPOINT [\"/x\", \"--y\"]`"),
+    ("CMD cd /srv && /x", "2:5: ", "only a shell understands"),
+    ("USER daemon", "2:1: user `daemon` is a name", "USER 65532:65532"),
+    ("USER 7:staff", "2:1: group `staff` is a name", "USER 65532:65532"),
 ];
 
 #[test]
@@ -315,6 +320,58 @@ fn wrong_recipes_name_the_place_and_what_to_do() {
         assert!(error.contains(hint) && error.contains("^"), "{text}: {error}");
         assert!(!dist.root().join("image").exists(), "{text}");
     }
+}
+
+#[test]
+fn what_cannot_start_is_reported_by_plan_and_image() {
+    let copy = "FROM scratch\nARG TARGETPLATFORM\nCOPY ${TARGETPLATFORM}/bin/hello /usr/bin/\n";
+    let workspace = Workspace::hello();
+    let plan = |more: &str| {
+        workspace.write("Dockerfile.release", &format!("{copy}{more}"));
+        longshore(&workspace, "plan")
+    };
+    plan("ENTRYPOINT [\"hello\"]\n").absent("Dockerfile.release:").run();
+    plan("ENTRYPOINT [\"/usr/bin/helo\"]\n")
+        .stderr("warning: Dockerfile.release:4:1: `/usr/bin/helo` is not a file in the image")
+        .run();
+    plan("CMD [\"helo\"]\n").stderr("`helo` is not in a directory of `PATH`").run();
+    plan("COPY --chmod=644 linux/amd64/bin/hello /x\nCMD [\"/x\"]\n")
+        .stderr("release:5:1: `/x` is not executable by root")
+        .run();
+    plan("USER daemon\n").status(2).stderr("Dockerfile.release:4:1: user `daemon`").run();
+    // Files that only a build makes.
+    plan("COPY other /x\nCMD [\"/y\"]\n").absent("Dockerfile.release:").run();
+
+    let dist = Dist::new(&[], json!({}));
+    context(&dist.root());
+    let path = dist.beside("Dockerfile");
+    fs::write(&path, "FROM scratch\nCOPY a.txt /x\nENTRYPOINT [\"/x\"]\n").unwrap();
+    let ran = dist.run(&["-f", path.to_str().unwrap()]);
+    let told = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{told}");
+    assert!(told.contains(":3:1: `/x` is not executable by root"), "{told}");
+}
+
+#[test]
+fn recipes_in_other_encodings_are_usage_errors() {
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+    let workspace = Workspace::hello();
+    let bytes = [&b"FROM scratch\nLABEL a=caf\xe9\n"[..], &[0xff, 0xfe], &utf16("FROM scratch\n")];
+    let path = workspace.path("Dockerfile.release");
+    fs::write(&path, bytes[0]).unwrap();
+    longshore(&workspace, "plan")
+        .status(2)
+        .stderr("Dockerfile.release:2: expected UTF-8 text, found byte 0xe9")
+        .hint("convert it, for example with `iconv -f ISO-8859-1 -t UTF-8`")
+        .run();
+    fs::write(&path, bytes[1..].concat()).unwrap();
+    longshore(&workspace, "plan")
+        .status(2)
+        .stderr("Dockerfile.release:1: expected UTF-8 text, found byte 0xff")
+        .hint("convert it, for example with `iconv -f UTF-16 -t UTF-8`")
+        .run();
+    fs::write(&path, bytes[2]).unwrap();
+    longshore(&workspace, "plan").status(2).stderr("Dockerfile.release:1:1").run();
 }
 
 #[test]

@@ -167,7 +167,8 @@ fn one_workspace_does_not_decide_what_others_link() {
     // A compiler of the workspace's own, and flags for it.
     again();
     let script = "#!/bin/sh\necho \"$@\" >> \"$0.log\"\nexit 1\n";
-    let own = Workspace::hello().file("cc.sh", script);
+    let allow = "[workspace]\n[workspace.metadata.longshore.verify]\nallow = [\"cpu-level\"]\n";
+    let own = Workspace::empty().package("hello", allow).file("cc.sh", script);
     fs::set_permissions(own.path("cc.sh"), fs::Permissions::from_mode(0o755)).unwrap();
     build(&own, &cache)
         .env("CC_x86_64_unknown_linux_musl", own.path("cc.sh"))

@@ -155,3 +155,14 @@ fn a_missing_toolchain_is_a_missing_tool() {
     let plan = || longshore(&workspace, "plan").env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO");
     plan().env("RUSTUP_AUTO_INSTALL", "0").status(3).stderr("toolchain").run();
 }
+
+#[test]
+fn a_package_for_a_newer_rust_is_named_with_the_version() {
+    let workspace = Workspace::empty().package("hello", "rust-version = \"1.999\"");
+    longshore(&workspace, "plan").run();
+    longshore(&workspace, "build --preset quick --target x86_64-unknown-linux-musl")
+        .status(4)
+        .stderr("hello@0.1.0 requires rustc 1.999")
+        .hint("a newer toolchain is needed")
+        .run();
+}

@@ -227,7 +227,10 @@ fn a_change_is_blamed_on_the_crates_that_it_is_of() {
     dist(workspace, target).run();
 
     // Against the revision before, which is built.
-    let json = size(workspace, "--base before --message-format json").run().json();
+    // The base moves: nothing can be run or loaded where it was built.
+    let built = size(workspace, "--base before --message-format json").absent("run it:").run();
+    assert!(!built.stderr.contains("load it:"), "{}", built.stderr);
+    let json = built.json();
     assert_ne!(valid("size.v1", &json.to_string()), Some(false));
     assert!(json["base"].as_str().unwrap().starts_with("before ("), "{}", json["base"]);
     let binary = &json["binaries"][0];

@@ -88,10 +88,15 @@ pub(crate) fn xz(bytes: &[u8]) -> Vec<u8> {
 
 /// A package of Debian's that installs what is in the tar (deb(5)).
 pub(crate) fn deb(data: &[u8]) -> Vec<u8> {
+    members(&[("debian-binary", b"2.0\n"), ("data.tar.gz", data)])
+}
+
+/// An archive with these members, as `ar` writes it.
+fn members(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut deb = b"!<arch>\n".to_vec();
-    for (name, content) in [("debian-binary", &b"2.0\n"[..]), ("data.tar.gz", data)] {
+    for (name, content) in members {
         deb.extend(format!("{name:<16}{:<32}{:<10}`\n", 0, content.len()).as_bytes());
-        deb.extend(content);
+        deb.extend(*content);
         deb.extend(std::iter::repeat_n(b'\n', content.len() % 2));
     }
     deb
@@ -130,6 +135,43 @@ fn what_is_in_an_archive_is_looked_at() {
     assert!(text.contains("`./a.tar.gz!x-1.0/bin/x` accepted"), "{text}");
     let json = check(&dir, &[".", "--facts", "--message-format", "json"], 0);
     assert_ne!(crate::schema::valid("verify.v1", &json), Some(false));
+}
+
+#[test]
+fn what_a_package_runs_when_it_is_installed_is_judged() {
+    let dir = directory("deb-control");
+    let data = gzip(&tar(&[("./usr/bin/x", 0o755, &program::amd64())]));
+    let bad = program::fixed_amd64();
+    let target = ["--target", "x86_64-unknown-linux-musl"];
+    let files: [File<'_>; 2] = [("./control", 0o644, b"Package: x\n"), ("./postinst", 0o755, &bad)];
+    let control = tar(&files);
+    for (name, control) in [
+        ("control.tar", control.clone()),
+        ("control.tar.gz", gzip(&control)),
+        ("control.tar.xz", xz(&control)),
+        ("control.tar.zst/", zstd::encode_all(&control[..], 1).unwrap()),
+    ] {
+        let parts = [("debian-binary", &b"2.0\n"[..]), (name, &control), ("data.tar.gz", &data)];
+        write(&dir.join("x.deb"), &members(&parts), 0o644);
+        let text = check(&dir, &[&["x.deb"][..], &target].concat(), 1);
+        assert!(text.contains("`x.deb!control.tar/postinst` refused"), "{name}: {text}");
+        assert!(text.contains("`x.deb!./usr/bin/x` accepted"), "{name}: {text}");
+    }
+    let script: [File<'_>; 1] = [("./postinst", 0o755, b"#!/bin/sh\n")];
+    let control = tar(&script);
+    let parts =
+        [("debian-binary", &b"2.0\n"[..]), ("control.tar", &control), ("data.tar.gz", &data)];
+    write(&dir.join("x.deb"), &members(&parts), 0o644);
+    let text = check(&dir, &["x.deb"], 0);
+    assert!(text.contains("`x.deb!control.tar/postinst` not checked"), "{text}");
+    // A damaged one hides nothing.
+    let parts = [
+        ("debian-binary", &b"2.0\n"[..]),
+        ("control.tar", &control[..700]),
+        ("data.tar.gz", &data),
+    ];
+    write(&dir.join("x.deb"), &members(&parts), 0o644);
+    check(&dir, &["x.deb"], 1);
 }
 
 #[test]
@@ -359,7 +401,7 @@ pub(crate) fn look_into(bytes: &[u8]) {
     if unpack::is_zip(bytes) {
         let _ = unpack::zip(bytes.into(), &mut each);
     } else if unpack::is_deb(bytes) {
-        let _ = unpack::deb(bytes, &mut each);
+        let _ = unpack::deb(bytes, &mut |_, entry, content| each(entry, content));
     } else {
         let stream = Cursor::new(bytes.to_vec());
         let budget = Budget::default();

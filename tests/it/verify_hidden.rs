@@ -21,12 +21,12 @@ use crate::{
 /// A program that is always rejected.
 const BAD: &[u8] = b"\x7fELF, and no more";
 
-fn bad(name: &str) -> Vec<u8> {
+pub(crate) fn bad(name: &str) -> Vec<u8> {
     Entry::file(name, BAD).bytes()
 }
 
 /// A layout with a good program and then these layers.
-fn layout(name: &str, layers: &[&[Vec<u8>]]) -> Layout {
+pub(crate) fn layout(name: &str, layers: &[&[Vec<u8>]]) -> Layout {
     let mut layout = Layout::new(name);
     let good = Entry::file("ok", program::amd64()).bytes();
     for (at, parts) in layers.iter().enumerate() {

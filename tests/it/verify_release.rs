@@ -287,6 +287,76 @@ fn a_workspace_judges_only_what_is_below_its_target_directory() {
     verify(&foreign, "dist.json").status(1).stdout("deny static-pie").run();
 }
 
+/// Adds a table to the settings of the workspace.
+fn settings(dir: &Path, keys: &str) {
+    let text = format!("[workspace]\n[workspace.metadata.longshore.verify]\n{keys}\n");
+    fs::write(dir.join("Cargo.toml"), text).unwrap();
+}
+
+#[test]
+fn images_of_a_release_are_judged_by_its_policies() {
+    let dist = release();
+    let home = dist.beside("");
+    let verify = || run(&home, "verify").arg(dist.root()).dir(&home);
+    settings(&home, "max-size.image = '1 kB'");
+    let image = format!("{}!linux/amd64", dist.root().join("image/hello").display());
+    let text =
+        verify().status(1).stdout("deny size: the image is larger than 1.00 kB").run().stdout;
+    assert!(text.contains(&format!("`{image}` refused")), "{text}");
+    verify().arg("--no-workspace").run();
+    // The programs in it, too, with the target of its platform; a waiver names their paths.
+    settings(&home, "warn = ['audit-data']");
+    let text = verify().run().stdout;
+    let places =
+        ["linux/amd64/bin/hello", "archives/", "image/hello!linux/amd64!/usr/local/bin/hello"];
+    assert_eq!(text.matches("warn audit-data").count(), places.len(), "{text}");
+    settings(&home, "max-size.file = '100 B'");
+    let program = format!("{image}!/usr/local/bin/hello` refused");
+    verify().status(1).stdout(&program).run();
+    let waive = "[[workspace.metadata.longshore.verify.waive]]\nlint = 'size'\nreason = 'known'\n\
+                 paths = ['linux/amd64/bin/*', 'image/**', 'archives/**']";
+    settings(&home, &format!("max-size.file = '100 B'\n{waive}"));
+    verify().run();
+}
+
+#[test]
+fn budgets_of_a_workspace_are_for_its_own_files() {
+    let home = TempDir::new().unwrap();
+    let own = home.path().join("own");
+    weak(&own.join("target/dist"));
+    settings(&own, "max-size.file = '100 B'");
+    weak(&own.join("download"));
+    let foreign = home.path().join("foreign");
+    weak(&foreign);
+    settings(&foreign, "max-size.file = '100 B'");
+    // It is not even read.
+    fs::create_dir(foreign.join("targets")).unwrap();
+    fs::write(foreign.join("targets/a-b-c.toml"), "x = 1\n").unwrap();
+    let size = |dir: &Path, args: &str| run(home.path(), &format!("size {args}")).dir(dir);
+    let table = "policy `[workspace.metadata.longshore.verify] of ";
+    let ran = size(&own, "target/dist").status(1).stdout("over budget").stdout(table).run();
+    assert!(ran.stdout.contains("` for `target/dist`"), "{}", ran.stdout);
+    size(&own, "").status(1).stdout("over budget").run();
+    size(&own, "target/dist/linux/amd64/bin/hello").status(1).stdout("over budget").run();
+    let json = size(&own, "target/dist --message-format json").status(1).stdout("policies").run();
+    assert_ne!(crate::schema::valid("size.v1", &json.stdout), Some(false));
+    assert_eq!(json.json()["policies"][0]["paths"], json!(["target/dist"]));
+    for (dir, args) in [
+        (&own, "target/dist --no-workspace"),
+        (&own, "download"),
+        (&own, "../foreign/dist.json"),
+        (&foreign, "dist.json"),
+        (&foreign, "linux/amd64/bin/hello"),
+        (&foreign, "."),
+    ] {
+        let text = size(dir, args).run().stdout;
+        assert!(!text.contains("over budget") && !text.contains(table), "{args}: {text}");
+    }
+    fs::write(own.join("own.toml"), "max-size.file = '100 B'\n").unwrap();
+    size(&own, "download --policy own.toml").status(1).stdout("policy `own.toml` for").run();
+    size(&own, "--target-dir target").status(1).stdout("over budget").run();
+}
+
 #[test]
 fn targets_of_the_current_directory_describe_its_own_files_only() {
     let home = TempDir::new().unwrap();

@@ -1,7 +1,7 @@
 //! `verify` of what is not read: archives within archives, formats that it does not know, and the
 //! files of a zip archive that its directory does not list.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use rawzip::CompressionMethod;
 
@@ -12,6 +12,7 @@ use crate::{
     },
     verify_archive::{gzip, zip},
     verify_cli::{check, directory, write},
+    verify_hidden::{bad, layout},
 };
 
 const BAD: &[u8] = b"\x7fELF, and no more";
@@ -127,4 +128,57 @@ fn zip_entries_that_are_not_files_have_no_programs() {
         let shown = check(&dir, &["x.zip"], 1);
         assert!(shown.contains(&format!("`x.zip!{name}` refused")), "{kind:o}: {shown}");
     }
+}
+
+#[test]
+fn layouts_in_directories_of_an_archive_are_judged() {
+    let evil = layout("nested-evil", &[&[], &[bad("evil")]]);
+    let good = layout("nested-good", &[&[]]);
+    let dir = evil.dir.parent().unwrap();
+    let below = |layout: &Path, prefix: &str| {
+        let mut parts = Vec::new();
+        for file in ["oci-layout", "index.json"] {
+            let bytes = fs::read(layout.join(file)).unwrap();
+            parts.push(Entry::file(format!("{prefix}{file}").as_str(), bytes).bytes());
+        }
+        for entry in fs::read_dir(layout.join("blobs/sha256")).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let name = format!("{prefix}blobs/sha256/{name}");
+            parts.push(Entry::file(name.as_str(), fs::read(&path).unwrap()).bytes());
+        }
+        parts
+    };
+    let parts = [below(&good.dir, "a/"), below(&evil.dir, "b/c/"), below(&good.dir, "")].concat();
+    for (name, parts) in [("all.tar", &parts[..]), ("two.tar", &parts[..parts.len() - 5])] {
+        let tar = archive(parts);
+        fs::write(dir.join(name), &tar).unwrap();
+        let packed = format!("{name}.gz");
+        fs::write(dir.join(&packed), gzip(&tar)).unwrap();
+        for path in [name, &packed] {
+            let shown = check(dir, &[path], 1);
+            assert!(shown.contains(&format!("`{path}!a!linux/amd64!/ok` accepted")), "{shown}");
+            assert!(shown.contains(&format!("`{path}!b/c!linux/amd64!/evil` refused")), "{shown}");
+        }
+    }
+    let shown = check(dir, &["all.tar"], 1);
+    assert!(shown.contains("`all.tar!linux/amd64!/ok` accepted"), "{shown}");
+    // Without the mark, as some tools write it; and damaged.
+    let unmarked = below(&evil.dir, "b/").split_off(1);
+    fs::write(dir.join("unmarked.tar"), archive(&unmarked)).unwrap();
+    let shown = check(dir, &["unmarked.tar"], 1);
+    assert!(shown.contains("`unmarked.tar!b!linux/amd64!/evil` refused"), "{shown}");
+    let good = Entry::file("bin/x", program::amd64()).bytes();
+    let damaged = [good.clone(), Entry::file("b/oci-layout", "{").bytes()];
+    fs::write(dir.join("damaged.tar"), archive(&damaged)).unwrap();
+    let shown = check(dir, &["damaged.tar"], 1);
+    assert!(shown.contains("`damaged.tar!b` refused"), "{shown}");
+    // Other archives have such names, too.
+    let other = [
+        good,
+        Entry::file("a/index.json", "{").bytes(),
+        Entry::file("a/manifest.json", "[").bytes(),
+    ];
+    fs::write(dir.join("other.tar"), archive(&other)).unwrap();
+    check(dir, &["other.tar"], 0);
 }

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     command::Command,
-    error::Result,
+    error::{Error, Result},
     sys::{Context, fs, tree},
 };
 
@@ -65,7 +65,9 @@ fn git_files(cx: &Context, root: &Utf8Path) -> Result<Option<Vec<Utf8PathBuf>>> 
     if !output.success() {
         return Ok(None);
     }
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    // A file that cannot be named here cannot be compared; its package is compiled again.
+    let text = String::from_utf8(output.stdout)
+        .map_err(|_| Error::usage(format!("`{root}` has a file with a name that is not UTF-8")))?;
     let names: Vec<_> = text.split('\0').filter(|name| !name.is_empty()).collect();
     // The directory itself may be ignored, or belong to an enclosing, unrelated repository.
     if !names.contains(&"Cargo.toml") {

@@ -18,8 +18,8 @@ use crate::{
     oci::{
         Digest, Image, ImageSet, Platform,
         image::{Description, Step},
-        tar,
-        tree::{Node, Place, Tree},
+        tar::{self, Meta},
+        tree::{Content, Node, Place, Tree},
     },
     ops::digests::Digests,
     schema::plan,
@@ -121,21 +121,49 @@ fn parse(plan: &plan::Image) -> Result<Dockerfile> {
     }
 }
 
-/// Whether images can be made so, as far as that can be told before anything is built.
+/// Checks that the images of a plan can be made and started, as far as that is known before anything is
+/// built, and returns what is probably not intended.
 ///
 /// # Errors
 /// A recipe is wrong, for one of the platforms at least.
-pub fn check(plans: &[plan::Image]) -> Result<()> {
-    for plan in plans {
-        let recipe = parse(plan)?;
-        if let Some(plan::Recipe { path, ignore: Some(text), .. }) = &plan.recipe {
-            Ignore::parse(&format!("{path}.dockerignore"), text)?;
-        }
-        for platform in &plan.platforms {
-            recipe.evaluate(&arguments(plan, platform)?)?;
+pub fn check(plan: &plan::Plan) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    for image in &plan.images {
+        let recipe = parse(image)?;
+        let ignore = match &image.recipe {
+            Some(plan::Recipe { path, ignore: Some(text), .. }) => {
+                Ignore::parse(&format!("{path}.dockerignore"), text)?
+            }
+            _ => Ignore::default(),
+        };
+        let context = planned(plan, &ignore)?;
+        for platform in &image.platforms {
+            let evaluated = recipe.evaluate(&arguments(image, platform)?)?;
+            // What is copied besides may be made by the build.
+            let made = assemble::assemble(&recipe, &evaluated, &context, &image.extras, 0);
+            if let Ok(assembly) = made {
+                warnings.extend(assembly.check_start(&recipe, &evaluated)?);
+            }
         }
     }
-    Ok(())
+    let mut known = BTreeSet::new();
+    warnings.retain(|warning| known.insert(warning.clone()));
+    Ok(warnings)
+}
+
+/// Returns the files of a build context that are known before a build.
+fn planned(plan: &plan::Plan, ignore: &Ignore) -> Result<Tree> {
+    let mut tree = Tree::default();
+    for job in &plan.jobs {
+        let binary = (job.path.as_str(), 0o755);
+        let others = job.debug.iter().chain([&job.attribution]).map(|path| (path.as_str(), 0o644));
+        for (path, mode) in others.chain([binary]).filter(|(path, _)| !ignore.excludes(path)) {
+            let directory = Meta { mode: 0o755, uid: 0, gid: 0, mtime: 0 };
+            let content = Content { place: Place::Named(path.to_owned()), size: 0, link: None };
+            tree.file(&format!("/{path}"), directory, Meta { mode, ..directory }, content)?;
+        }
+    }
+    Ok(tree)
 }
 
 fn arguments(plan: &plan::Image, platform: &Platform) -> Result<Arguments> {
@@ -186,8 +214,11 @@ impl Job<'_> {
         let arguments = arguments(self.plan, self.platform)?;
         let evaluated = self.recipe.evaluate(&arguments)?;
         let tree = &self.contents.context.tree;
-        let Assembly { steps: done, mut execution, author, root, mut warnings } =
+        let assembly =
             assemble::assemble(self.recipe, &evaluated, tree, &self.plan.extras, self.epoch)?;
+        let faults = assembly.check_start(self.recipe, &evaluated)?;
+        let Assembly { steps: done, mut execution, author, root, mut warnings } = assembly;
+        warnings.extend(faults);
         let mut steps = Vec::new();
         for step in done {
             let layer = step.layer.map(|tree| {

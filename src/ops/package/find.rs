@@ -198,7 +198,7 @@ impl Finder<'_> {
     /// The files of `dir` whose names begin so, with what they are called in the archive.
     fn named(&self, dir: &Utf8Path, begin: &[&str]) -> Result<Vec<(String, Utf8PathBuf)>> {
         let mut found = Vec::new();
-        for name in fs::names(dir)? {
+        for name in fs::source_names(dir)? {
             let upper = name.to_uppercase();
             let stem = upper.split(['.', '-', '_']).next().unwrap_or_default();
             if !begin.contains(&stem) || name.ends_with('~') {
@@ -208,7 +208,7 @@ impl Finder<'_> {
             if path.is_file() {
                 found.push((name, path));
             } else if upper == "LICENSES" {
-                for file in fs::names(&path)? {
+                for file in fs::source_names(&path)? {
                     found.push((format!("{name}/{file}"), path.join(file)));
                 }
                 found.retain(|(_, path)| path.is_file());

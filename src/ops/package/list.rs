@@ -82,7 +82,10 @@ fn read(file: &OpenFile, each: Each<'_>) -> Result<()> {
         return unpack::zip(Source::File(file), each);
     }
     if unpack::is_deb(&start) {
-        return unpack::deb(whole(), each);
+        return unpack::deb(whole(), &mut |member, entry, content| match member {
+            unpack::Member::Control => Ok(()),
+            unpack::Member::Data => each(entry, content),
+        });
     }
     let mut stream = unpack::unpack(whole(), Packing::of(&start), &Budget::default())?;
     start.clear();

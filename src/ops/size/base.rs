@@ -55,7 +55,8 @@ pub(super) fn build(cx: &Context, request: &Request, hash: &str) -> Result<Utf8P
     // Cargo's configuration is that of the directory it runs in.
     let mut there = cx.clone();
     there.env.dir = root;
-    dist::dist(&there, &request).map_err(|error| {
+    let release = dist::make(&there, &request);
+    let (_, output) = release.map_err(|error| {
         let told =
             Error::new(error.status(), format!("the base `{short}` cannot be built: {error}"));
         let detail = error.detail_text().unwrap_or_default();
@@ -65,7 +66,7 @@ pub(super) fn build(cx: &Context, request: &Request, hash: &str) -> Result<Utf8P
             "its logs are in `{log}`; the `dist.json` of an earlier release can be the base, too"
         ))
     })?;
-    fs::rename(&place.join("target/dist"), &made)?;
+    fs::rename(&output, &made)?;
     prune(&place)?;
     Ok(made)
 }

@@ -1,44 +1,38 @@
 //! Budgets: those of `verify`'s policies, with the crate to blame.
 
-use camino::Utf8Path;
+use std::cell::RefCell;
+
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     error::Result,
-    ops::{plan, verify},
-    schema::{dist::Level, size::Budget},
+    ops::verify::rules::Rules,
+    schema::{dist::Level, size::Budget, verify::PolicySource},
     size::{Binary, Whole, compare::Pair},
-    sys::Context,
-    target::Targets,
-    verify::{Limited, Policy, Settings},
+    verify::Limited,
 };
 
-/// The budgets of a workspace.
-pub(super) struct Budgets {
-    targets: Targets,
-    settings: Vec<Settings>,
-    today: crate::verify::Day,
+/// What has a budget: the target that it was built for, and the path that was measured.
+#[derive(Clone, Copy)]
+struct Subject<'a> {
+    target: Option<&'a str>,
+    from: &'a Utf8Path,
 }
 
-impl Budgets {
-    /// Those of the workspace, of its targets' files, and of a policy file.
-    ///
-    /// # Errors
-    /// One of them is wrong.
-    pub(super) fn new(cx: &Context, policy: Option<&Utf8Path>) -> Result<Self> {
-        let workspace = verify::workspace_settings(&cx.env.dir)?;
-        let file = policy.map(verify::policy_file).transpose()?;
-        let settings = workspace.into_iter().chain(file).collect();
-        let targets = plan::known_targets(&cx.env.dir)?;
-        Ok(Budgets { targets, settings, today: verify::today()? })
+/// The budgets of what is measured.
+pub(super) struct Budgets<'a> {
+    rules: Rules<'a>,
+    used: RefCell<Vec<(Utf8PathBuf, Option<String>)>>,
+}
+
+impl<'a> Budgets<'a> {
+    pub(super) fn new(rules: Rules<'a>) -> Self {
+        Budgets { rules, used: RefCell::default() }
     }
 
-    fn policy(&self, target: Option<&str>) -> Result<Policy> {
-        let policy = match target.and_then(|name| self.targets.get(name).ok()) {
-            Some(target) => Policy::for_target(target),
-            None => Policy::for_any(),
-        };
-        let policy = policy.with_today(self.today.clone());
-        self.settings.iter().try_fold(policy, |policy, settings| policy.with_settings(settings))
+    /// The files that budgets were read from, and what each applies to.
+    pub(super) fn sources(&self) -> Vec<PolicySource> {
+        self.rules.sources(&self.used.borrow())
     }
 
     /// How many bytes a binary may still grow; `broken` gets what it broke.
@@ -54,7 +48,8 @@ impl Budgets {
             Some(place) => format!("{} {place}", head.name),
             None => head.name.clone(),
         };
-        self.check(head.target.as_deref(), &limited, &name, &head.path, pair.culprit(), broken)
+        let of = Subject { target: head.target.as_deref(), from: &head.from };
+        self.check(of, &limited, &name, &head.path, pair.culprit(), broken)
     }
 
     /// The same of an archive or an image. To blame is what is to blame for its binary.
@@ -78,19 +73,22 @@ impl Budgets {
         let culprit = culprits.max_by_key(|(_, size)| *size);
         let what = if image { "image" } else { "archive" };
         let name = format!("{what} {} {}", head.name, head.platform);
-        self.check(head.target.as_deref(), &limited, &name, &head.path, culprit, broken)
+        let of = Subject { target: head.target.as_deref(), from: &head.from };
+        self.check(of, &limited, &name, &head.path, culprit, broken)
     }
 
     fn check(
         &self,
-        target: Option<&str>,
+        of: Subject<'_>,
         limited: &Limited,
         name: &str,
         path: &str,
         culprit: Option<(String, i64)>,
         broken: &mut Vec<Budget>,
     ) -> Result<Option<i64>> {
-        let policy = self.policy(target)?;
+        let Subject { target, from } = of;
+        let policy = self.rules.of_size(target, from)?;
+        self.used.borrow_mut().push((from.to_owned(), self.rules.described(target, from)));
         for finding in policy.waive(limited.verdict(&policy), path).findings {
             let blame = culprit.as_ref().map(|(krate, size)| {
                 let size = crate::verify::Size(size.unsigned_abs());

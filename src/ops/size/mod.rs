@@ -12,7 +12,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{
     elf::map::Origin,
     error::{Error, Result},
-    ops::store,
+    ops::{
+        store,
+        verify::{self, rules::Rules},
+    },
     request,
     schema::{
         dist::Asked,
@@ -52,6 +55,8 @@ pub struct Request {
     pub compressed: bool,
     /// A policy file with budgets.
     pub policy: Option<Utf8PathBuf>,
+    /// Whether the budgets of the workspace in the current directory are left out.
+    pub no_workspace: bool,
     /// How a revision is built.
     pub build: request::Request,
     /// How registries are talked to.
@@ -83,7 +88,7 @@ pub fn size(cx: &Context, request: &Request) -> Result<Measured> {
     };
     let mut head = Release::default();
     for path in &paths {
-        let one = measure.read(path)?;
+        let one = measure.read(path)?.from(path);
         let names = [head.name, one.name];
         head.name =
             names.into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(", ");
@@ -95,7 +100,14 @@ pub fn size(cx: &Context, request: &Request) -> Result<Measured> {
     let measure = Measure { symbols: None, ..measure };
     let base = request.base.as_ref().map(|base| self::base(cx, request, &measure, base, &head));
     let base = base.transpose()?;
-    let budgets = Budgets::new(cx, request.policy.as_deref())?;
+    let of_policies = verify::Request {
+        paths: paths.iter().map(Utf8PathBuf::from).collect(),
+        policy: request.policy.clone(),
+        no_workspace: request.no_workspace,
+        ..verify::Request::default()
+    };
+    let named = request.build.target_dir.as_deref();
+    let budgets = Budgets::new(Rules::of_sizes(cx, &of_policies, named)?);
     let size = report(request, &head, base.as_ref(), &budgets)?;
     let page = match request.page {
         true => {
@@ -162,7 +174,7 @@ fn report(
     request: &Request,
     head: &Release,
     base: Option<&Release>,
-    budgets: &Budgets,
+    budgets: &Budgets<'_>,
 ) -> Result<Size> {
     let mut broken = Vec::new();
     let pairs = pairs(base, head);
@@ -202,6 +214,7 @@ fn report(
         archives,
         images,
         budgets: broken,
+        policies: budgets.sources(),
     })
 }
 

@@ -234,6 +234,7 @@ impl Measure<'_> {
                     platform: image.platform.clone(),
                     target: None,
                     path: shown.to_owned(),
+                    from: Utf8PathBuf::new(),
                     size,
                 });
             }
@@ -319,6 +320,7 @@ fn archive(of: &Archive) -> Whole {
         platform: of.platform.clone(),
         target: Some(of.target.clone()),
         path: of.path.clone(),
+        from: Utf8PathBuf::new(),
         size: of.size,
     }
 }
@@ -331,6 +333,7 @@ fn images<'a>(dist: &'a Dist, of: &'a Image) -> impl Iterator<Item = Whole> + 'a
             platform: one.platform.clone(),
             target: target.map(|artifact| artifact.target.clone()),
             path: of.path.clone(),
+            from: Utf8PathBuf::new(),
             size: one.size,
         }
     })

@@ -2,7 +2,10 @@
 
 use camino::Utf8Path;
 
-use super::look::{Looker, Outcome, refused};
+use super::{
+    look::{Looker, Outcome, refused},
+    rules::ImagePolicies,
+};
 use crate::{ops::store, unpack::image, verify::Policy};
 
 impl Looker<'_> {
@@ -18,7 +21,8 @@ impl Looker<'_> {
         let _one = self.archives.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let judged = store::open_path(&self.cx.children, place, |store, _| {
             let mut found = store::only(image::images(store)?, place, name)?;
-            self.images_of(text.as_str(), store, &mut found, policy, false)
+            let policies = ImagePolicies::one(policy.clone());
+            self.images_of(text.as_str(), store, &mut found, &policies, false)
         });
         judged.unwrap_or_else(|error| Outcome::of(refused(text.as_str(), &error.to_string())))
     }

@@ -9,6 +9,7 @@ use super::{
     archived::Archived,
     look::{refused, refused_by},
     release::{self, Recorded},
+    rules::ImagePolicies,
 };
 use crate::{
     error::{Error, Result},
@@ -37,8 +38,10 @@ pub(super) enum Job {
     Named(Utf8PathBuf),
     /// A file in a directory that was named.
     Listed(Utf8PathBuf),
-    /// The directory of an OCI layout, and the digest that it must have.
-    Layout(Utf8PathBuf, Option<Digest>),
+    /// The directory of an OCI layout.
+    Layout(Utf8PathBuf),
+    /// The same of a `dist.json`, and the digest that it must have.
+    Image(Utf8PathBuf, Digest, Box<ImagePolicies>),
     /// An image of a layout or archive: what the user wrote, the path and the name.
     Chosen(Utf8PathBuf, Utf8PathBuf, String),
     /// An image in a registry, by its name.
@@ -143,7 +146,7 @@ impl Found {
             || has(image::INDEX) && has("blobs")
             || has(DOCKER_MANIFEST) && image::is_image(&store()).unwrap_or(false);
         if is_layout && layout.is_none_or(|(root, _)| root != directory) {
-            self.jobs.push(Job::Layout(directory.to_owned(), None));
+            self.jobs.push(Job::Layout(directory.to_owned()));
             return;
         }
         if has("version") && image::is_dir(&store()).unwrap_or(false) {

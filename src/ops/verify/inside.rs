@@ -52,7 +52,7 @@ pub(super) struct Inside<'a> {
     names: usize,
     pub(super) hazards: Vec<String>,
     pub(super) unreadable: Vec<String>,
-    /// Whether it has a file that marks images.
+    /// Whether it has a file that marks images, or one of a layout in a directory.
     pub(super) marked: bool,
     /// Entries without a verdict that are not listed.
     unlisted: usize,
@@ -128,7 +128,8 @@ impl<'a> Inside<'a> {
             self.hazards.extend(entry.hazard());
         }
         let path = plain(&entry.path, "");
-        self.marked |= [image::MARK.0, image::INDEX, DOCKER_MANIFEST].contains(&path.as_str());
+        let is_mark = [image::MARK.0, image::INDEX, DOCKER_MANIFEST].contains(&path.as_str());
+        self.marked |= is_mark || is_of_layout(&path);
         let privileges = entry.capabilities || entry.mode.is_some_and(|mode| mode & 0o6000 != 0);
         match &entry.kind {
             Kind::File => {
@@ -170,7 +171,8 @@ impl<'a> Inside<'a> {
         content.take(MEMORY).read_to_end(&mut bytes).map_err(broken)?;
         let mode = entry.mode;
         let mode = mode.map(|bits| Mode { bits, capabilities: entry.capabilities });
-        let file = |source, place| File { source, name, mode, listed: true, place };
+        let file =
+            |source, place| File { source, name, mode, listed: true, place, cpu_flags: None };
         // To be started, it has to be in a file.
         let small = (bytes.len() as u64) < MEMORY && self.looker.request.run.is_none();
         let outcome = if small {
@@ -243,4 +245,9 @@ impl<'a> Inside<'a> {
         self.found.not_checked.extend(skipped);
         self.found
     }
+}
+
+/// Whether `path` may belong to a layout in a directory.
+fn is_of_layout(path: &str) -> bool {
+    path.ends_with(&format!("/{}", image::MARK.0)) || path.contains("/blobs/sha256/")
 }

@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Request, base::Base, find, trial};
 use crate::{
+    cargo::cpu::CpuFlags,
     elf::{Facts, Source, Unreadable},
     error::{Error, Result},
     foreign::{self, Part},
@@ -78,6 +79,8 @@ pub(super) struct File<'a> {
     pub(super) listed: bool,
     /// Where it can be started from.
     pub(super) place: Option<&'a Utf8Path>,
+    /// The flags for its CPU, if it belongs to a release that records some.
+    pub(super) cpu_flags: Option<&'a CpuFlags>,
 }
 
 /// Looks at files as one request has it.
@@ -117,7 +120,8 @@ impl<'a> Looker<'a> {
             return Ok(self.archive(path, &file, &start, policy, listed));
         }
         let name = path.as_str();
-        let file = File { source, name, mode: Some(mode), listed, place: Some(path) };
+        let file =
+            File { source, name, mode: Some(mode), listed, place: Some(path), cpu_flags: None };
         Ok(self.look(file, policy))
     }
 
@@ -142,8 +146,9 @@ impl<'a> Looker<'a> {
                 facts: Vec::new(),
             });
         }
-        let place = Some(path);
-        self.look(File { source, name, mode: Some(mode), listed: false, place }, policy)
+        let (place, cpu_flags) = (Some(path), of.cpu_flags.as_ref());
+        let mode = Some(mode);
+        self.look(File { source, name, mode, listed: false, place, cpu_flags }, policy)
     }
 
     /// What there is to say of a file that is no archive.
@@ -227,7 +232,7 @@ impl<'a> Looker<'a> {
 
     fn about(&self, file: File<'_>) -> About {
         let base = self.base.and_then(|base| base.file(file.name));
-        About { mode: file.mode, base, run: None }
+        About { mode: file.mode, base, run: None, cpu_flags: file.cpu_flags.cloned() }
     }
 
     fn checked(

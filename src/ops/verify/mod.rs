@@ -35,7 +35,7 @@ use crate::{
 use base::Base;
 use find::{Found, Job};
 use look::{Looker, Outcome};
-use rules::Rules;
+use rules::{ImagePolicies, Rules};
 pub use signature::Signature;
 
 /// What to verify, and how.
@@ -108,8 +108,11 @@ pub fn verify(cx: &Context, request: &Request) -> Result<Verification> {
             (Some(Job::Recorded(path, of)), _) => looker.recorded(path, of),
             (Some(Job::Named(path)), Some(Some(policy))) => looker.file(path, policy, false),
             (Some(Job::Listed(path)), Some(Some(policy))) => looker.file(path, policy, true),
-            (Some(Job::Layout(path, digest)), Some(Some(policy))) => {
-                looker.layout(path, *digest, policy)
+            (Some(Job::Image(path, digest, policies)), _) => {
+                looker.layout(path, Some(*digest), policies)
+            }
+            (Some(Job::Layout(path)), Some(Some(policy))) => {
+                looker.layout(path, None, &ImagePolicies::one(policy.clone()))
             }
             (Some(Job::Chosen(text, place, name)), Some(Some(policy))) => {
                 looker.chosen(text, place, name, policy)
@@ -147,8 +150,12 @@ pub fn verify(cx: &Context, request: &Request) -> Result<Verification> {
 /// The policy of a file that was named or found in a directory; `None` for a job that has its own.
 fn policy(job: &Job, rules: &Rules<'_>) -> Result<Option<Policy>> {
     match job {
-        Job::Done(_) | Job::Artifact(..) | Job::Archive(..) | Job::Recorded(..) => Ok(None),
-        Job::Named(path) | Job::Listed(path) | Job::Layout(path, _) | Job::Remote(path, _) => {
+        Job::Done(_)
+        | Job::Artifact(..)
+        | Job::Archive(..)
+        | Job::Recorded(..)
+        | Job::Image(..) => Ok(None),
+        Job::Named(path) | Job::Listed(path) | Job::Layout(path) | Job::Remote(path, _) => {
             rules.of_file(path).map(Some)
         }
         Job::Chosen(_, place, _) => rules.of_file(place).map(Some),

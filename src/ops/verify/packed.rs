@@ -12,6 +12,7 @@ use super::{
     inside::Inside,
     look::{Looker, Outcome, refused},
     platforms,
+    rules::ImagePolicies,
 };
 use crate::{
     contents::{self, Limit},
@@ -21,11 +22,23 @@ use crate::{
     ops::store::{Directory, Interruptible, InterruptibleStore, Tar, most_spooled, spooled},
     sys::{file::OpenFile, registry::Remote},
     unpack::{
-        self, Budget, Entry, Kind, Packing,
+        self, Budget, Entry, Kind, Member, Packing,
         image::{self, Image, Images, Store},
     },
     verify::{Policy, Whole},
 };
+
+/// The files of a store below one of its directories, which ends with a slash unless it is the root.
+struct Below<'a> {
+    store: &'a dyn Store,
+    directory: &'a str,
+}
+
+impl Store for Below<'_> {
+    fn open(&self, path: &str) -> Result<Option<Box<dyn Read + '_>>> {
+        self.store.open(&format!("{}{path}", self.directory))
+    }
+}
 
 impl Looker<'_> {
     /// All of a file, until the program is interrupted.
@@ -53,7 +66,15 @@ impl Looker<'_> {
         }
         if unpack::is_deb(start) {
             let whole = self.reader(file);
-            let read = unpack::deb(whole, &mut |entry, content| inside.entry(entry, content));
+            let read = unpack::deb(whole, &mut |member, entry, content| {
+                // What dpkg runs when it installs the package.
+                if member == Member::Control {
+                    let path = format!("control.tar/{}", entry.path.trim_start_matches("./"));
+                    inside.hazards.extend(entry.hazard());
+                    return inside.entry(&Entry { path, ..entry.clone() }, content);
+                }
+                inside.entry(entry, content)
+            });
             return inside.end(file, read, listed);
         }
         match self.stream(path, file, start, &mut inside, listed) {
@@ -112,13 +133,8 @@ impl Looker<'_> {
                 Tar::read(spool.file(), &self.cx.children)?
             }
         };
-        if !image::is_image(&tar)? {
-            return Ok(None);
-        }
-        let mut found = image::images(&tar)?;
-        let mut all = self.images_of(path.as_str(), &tar, &mut found, inside.policy, listed)?;
-        inside.skipped.retain(|(path, _)| !found.files.contains(path));
-        if inside.hazards.is_empty() {
+        let (mut all, is_image) = self.layouts(path, &tar, inside, listed)?;
+        if is_image && inside.hazards.is_empty() {
             all.checked.append(&mut inside.found.checked);
             all.not_checked.append(&mut inside.take_skipped());
             return Ok(Some(all));
@@ -129,13 +145,53 @@ impl Looker<'_> {
         Ok(None)
     }
 
+    /// What there is to say of the images in a tar archive and in its directories, and whether the archive
+    /// itself is an image.
+    fn layouts(
+        &self,
+        path: &Utf8Path,
+        tar: &Tar<'_>,
+        inside: &mut Inside<'_>,
+        listed: bool,
+    ) -> Result<(Outcome, bool)> {
+        let mut all = Outcome::default();
+        let mut is_image = false;
+        let policies = ImagePolicies::one(inside.policy.clone());
+        for directory in tar.layouts() {
+            let store = Below { store: tar, directory: &directory };
+            let name = match directory.trim_end_matches('/') {
+                "" if !image::is_image(&store)? => continue,
+                "" => path.to_string(),
+                within => format!("{path}!{within}"),
+            };
+            is_image |= directory.is_empty();
+            let mut found = match image::images(&store) {
+                Ok(found) => found,
+                Err(error) if directory.is_empty() => return Err(error),
+                Err(error) => {
+                    all.checked.push(refused(&name, &error.to_string()));
+                    continue;
+                }
+            };
+            let files = found.files.clone();
+            let outcome = self.images_of(&name, &store, &mut found, &policies, listed)?;
+            all.checked.extend(outcome.checked);
+            all.not_checked.extend(outcome.not_checked);
+            let of_image = |path: &String| {
+                path.strip_prefix(&directory).is_some_and(|path| files.contains(path))
+            };
+            inside.skipped.retain(|(path, _)| !of_image(path));
+        }
+        Ok((all, is_image))
+    }
+
     /// What there is to say of the layout in a directory, which must point at that digest where
     /// one is said.
     pub(super) fn layout(
         &self,
         path: &Utf8Path,
         digest: Option<Digest>,
-        policy: &Policy,
+        policies: &ImagePolicies,
     ) -> Outcome {
         let store = Directory(path.to_owned());
         let name = path.as_str();
@@ -152,7 +208,7 @@ impl Looker<'_> {
                     if of_release.is_some() {
                         platforms::require_all(&mut found);
                     }
-                    self.images_of(name, &store, &mut found, policy, false)
+                    self.images_of(name, &store, &mut found, policies, false)
                 }
             });
             let refused = |error: Error| Outcome::of(refused(name, &error.to_string()));
@@ -164,11 +220,12 @@ impl Looker<'_> {
         for job in beside.jobs {
             let outcome = match job {
                 Job::Done(checked) => Outcome::of(checked),
-                Job::Layout(path, digest) => self.layout(&path, digest, policy),
-                Job::Named(path) | Job::Listed(path) => self.file(&path, policy, true),
+                Job::Layout(path) => self.layout(&path, None, policies),
+                Job::Named(path) | Job::Listed(path) => self.file(&path, policies.any(), true),
                 // A directory has none of these.
                 Job::Remote(..)
                 | Job::Chosen(..)
+                | Job::Image(..)
                 | Job::Archive(..)
                 | Job::Recorded(..)
                 | Job::Artifact(..) => continue,
@@ -186,7 +243,8 @@ impl Looker<'_> {
         let looked = Remote::open(&self.session, of).and_then(|remote| {
             let looked = image::images(&remote).and_then(|mut found| {
                 platforms::require_all(&mut found);
-                self.images_of(name, &remote, &mut found, policy, false)
+                let policies = ImagePolicies::one(policy.clone());
+                self.images_of(name, &remote, &mut found, &policies, false)
             });
             match remote.failure() {
                 None => looked.map(|outcome| Outcome {
@@ -204,7 +262,7 @@ impl Looker<'_> {
         path: &str,
         store: &dyn Store,
         found: &mut Images,
-        policy: &Policy,
+        policies: &ImagePolicies,
         listed: bool,
     ) -> Result<Outcome> {
         let mut all = self.select(path, found);
@@ -216,7 +274,7 @@ impl Looker<'_> {
             all.not_checked.extend(skipped.not_checked);
         }
         for image in &found.images {
-            let outcome = self.image(path, store, image, policy, listed);
+            let outcome = self.image(path, store, image, &policies.of(&image.platform), listed);
             all.checked.extend(outcome.checked);
             all.not_checked.extend(outcome.not_checked);
         }
@@ -235,8 +293,7 @@ impl Looker<'_> {
         listed: bool,
     ) -> Outcome {
         let name = format!("{path}!{}", image.name);
-        let policy = policy.clone().with_platform(&image.platform);
-        let mut inside = Inside::new(self, &name, &policy);
+        let mut inside = Inside::new(self, &name, policy);
         // Without a size, layers are not compressed.
         inside.most_spooled = image.size.map_or(u64::MAX, most_spooled);
         let store = InterruptibleStore { store, children: &self.cx.children };

@@ -85,7 +85,15 @@ impl Found {
             }
         }
         for image in &dist.images {
-            self.jobs.push(Job::Layout(root.join(&image.path), Some(image.digest)));
+            let of_image = |artifact: &&dist::Artifact| {
+                let digests = image.platforms.iter().flat_map(|of| of.binaries.values());
+                digests.clone().any(|digest| *digest == artifact.sha256)
+            };
+            let names = dist.artifacts.iter().filter(of_image).map(|artifact| &artifact.target);
+            let names: BTreeSet<&String> = names.collect();
+            let known = names.into_iter().filter_map(|name| targets.get(name).ok().cloned());
+            let policies = rules.of_image(path, known)?;
+            self.jobs.push(Job::Image(root.join(&image.path), image.digest, Box::new(policies)));
         }
         for (name, recorded) in recorded(&dist) {
             self.jobs.push(Job::Recorded(root.join(name), recorded));

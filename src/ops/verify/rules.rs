@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{Request, policy_file, release::BUILT_IN, today, workspace_settings};
 use crate::{
     error::{Error, Result},
+    oci::Platform,
     ops::plan,
     schema::{
         dist::{Artifact, Level},
@@ -29,9 +30,11 @@ struct Workspace {
 }
 
 /// The policies of one request.
-pub(super) struct Rules<'a> {
+pub(in crate::ops) struct Rules<'a> {
     request: &'a Request,
     root: &'a Utf8Path,
+    /// Whether the settings of the workspace apply to every file of its own, and not to releases only.
+    every_file: bool,
     /// `None` unless one of the files is its own.
     workspace: Option<Workspace>,
     targets: Targets,
@@ -47,12 +50,36 @@ impl<'a> Rules<'a> {
     /// # Errors
     /// One of them is wrong.
     pub(super) fn new(cx: &'a Context, request: &'a Request) -> Result<Self> {
+        let outputs = if request.no_workspace { Vec::new() } else { outputs(cx) };
+        Self::within(cx, request, outputs, false)
+    }
+
+    /// Does as [`Rules::new`], for sizes: a target says nothing of them, so the settings apply to every
+    /// file in the target directory of the workspace, which is `named` if the user named it.
+    ///
+    /// # Errors
+    /// One of the settings is wrong.
+    pub(in crate::ops) fn of_sizes(
+        cx: &'a Context,
+        request: &'a Request,
+        named: Option<&Utf8Path>,
+    ) -> Result<Self> {
+        let outputs = match named {
+            _ if request.no_workspace => Vec::new(),
+            Some(dir) => resolve(&cx.env.dir.join(dir)).into_iter().collect(),
+            None => outputs(cx),
+        };
+        Self::within(cx, request, outputs, true)
+    }
+
+    fn within(
+        cx: &'a Context,
+        request: &'a Request,
+        outputs: Vec<Utf8PathBuf>,
+        every_file: bool,
+    ) -> Result<Self> {
         let root = cx.env.dir.as_path();
         let file = request.policy.as_deref().map(policy_file).transpose()?;
-        let outputs = match request.no_workspace {
-            true => Vec::new(),
-            false => outputs(cx),
-        };
         let workspace = request
             .paths
             .iter()
@@ -66,6 +93,7 @@ impl<'a> Rules<'a> {
         Ok(Rules {
             request,
             root,
+            every_file,
             workspace,
             targets,
             file,
@@ -90,6 +118,36 @@ impl<'a> Rules<'a> {
     pub(super) fn of_target(&self, target: &Target, path: &Utf8Path) -> Result<Policy> {
         let root = path.parent().unwrap_or(Utf8Path::new(""));
         Ok(self.complete(Policy::for_target(target), self.own(path))?.with_root(root.as_str()))
+    }
+
+    /// The policies for an image of the release at `path`: those of the targets that it was made of, by
+    /// platform, and that for other platforms.
+    ///
+    /// # Errors
+    /// A lint that was named lacks an input.
+    pub(super) fn of_image(
+        &self,
+        path: &Utf8Path,
+        targets: impl IntoIterator<Item = Target>,
+    ) -> Result<ImagePolicies> {
+        let root = path.parent().unwrap_or(Utf8Path::new(""));
+        let any = self.complete(Policy::for_any(), self.own(path))?.with_root(root.as_str());
+        let policy =
+            |target: Target| Ok((target.spec.platform.clone(), self.of_target(&target, path)?));
+        let platforms = targets.into_iter().map(policy).collect::<Result<_>>()?;
+        Ok(ImagePolicies { any, platforms })
+    }
+
+    /// The policy for the size of something at `path` that was built for `target`.
+    ///
+    /// # Errors
+    /// The settings contradict themselves.
+    pub(in crate::ops) fn of_size(&self, target: Option<&str>, path: &Utf8Path) -> Result<Policy> {
+        let policy = match target.and_then(|name| self.targets(path).get(name).ok()) {
+            Some(target) => Policy::for_target(target),
+            None => Policy::for_any(),
+        };
+        self.with_settings(policy, self.own(path))
     }
 
     /// The policy for the file at `path`, which was named or found in a directory.
@@ -130,12 +188,25 @@ impl<'a> Rules<'a> {
         Ok(target.map(|target| target.origin).filter(|origin| origin != BUILT_IN))
     }
 
-    fn complete(&self, policy: Policy, own: Option<&Workspace>) -> Result<Policy> {
+    /// The file that describes `target` for what is at `path`, unless it is built in or unknown.
+    pub(in crate::ops) fn described(
+        &self,
+        target: Option<&str>,
+        path: &Utf8Path,
+    ) -> Option<String> {
+        let target = self.targets(path).get(target?).ok()?;
+        Some(target.origin.clone()).filter(|origin| origin != BUILT_IN)
+    }
+
+    fn with_settings(&self, policy: Policy, own: Option<&Workspace>) -> Result<Policy> {
         let workspace = own.and_then(|workspace| workspace.settings.as_ref());
-        let mut policy = policy.with_today(self.today.clone());
-        for settings in workspace.into_iter().chain(&self.file) {
-            policy = policy.with_settings(settings)?;
-        }
+        let policy = policy.with_today(self.today.clone());
+        let mut all = workspace.into_iter().chain(&self.file);
+        all.try_fold(policy, |policy, settings| policy.with_settings(settings))
+    }
+
+    fn complete(&self, policy: Policy, own: Option<&Workspace>) -> Result<Policy> {
+        let mut policy = self.with_settings(policy, own)?;
         for (id, level) in self.levels {
             policy = policy.with_level(id, *level)?;
         }
@@ -145,7 +216,10 @@ impl<'a> Rules<'a> {
     }
 
     /// The files that policies were read from, and the paths that each applies to.
-    pub(super) fn sources(&self, used: &[(Utf8PathBuf, Option<String>)]) -> Vec<PolicySource> {
+    pub(in crate::ops) fn sources(
+        &self,
+        used: &[(Utf8PathBuf, Option<String>)],
+    ) -> Vec<PolicySource> {
         let mut sources: Vec<PolicySource> = Vec::new();
         let mut add = |from: String, path: &str| match sources
             .iter_mut()
@@ -161,7 +235,7 @@ impl<'a> Rules<'a> {
             }
             let settings = self.own(path).and_then(|workspace| workspace.settings.as_ref());
             if settings.is_some_and(|settings| *settings != Settings::default())
-                && (self.request.target.is_some() || is_release(path))
+                && (self.every_file || self.request.target.is_some() || is_release(path))
             {
                 add(format!("{TABLE} of {}", self.root.join("Cargo.toml")), path.as_str());
             }
@@ -170,6 +244,31 @@ impl<'a> Rules<'a> {
             }
         }
         sources
+    }
+}
+
+/// The policies for the images of one layout.
+pub(super) struct ImagePolicies {
+    /// For a platform that has none of its own.
+    any: Policy,
+    platforms: Vec<(Platform, Policy)>,
+}
+
+impl ImagePolicies {
+    /// One for all platforms.
+    pub(super) fn one(policy: Policy) -> Self {
+        ImagePolicies { any: policy, platforms: Vec::new() }
+    }
+
+    /// The policy for the programs in the image of `platform`.
+    pub(super) fn of(&self, platform: &Platform) -> Policy {
+        let own = self.platforms.iter().find(|(known, _)| known == platform);
+        own.map_or(&self.any, |(_, policy)| policy).clone().with_platform(platform)
+    }
+
+    /// The policy for what is not in an image.
+    pub(super) fn any(&self) -> &Policy {
+        &self.any
     }
 }
 

@@ -32,6 +32,7 @@ pub fn human(size: &Size) -> String {
             let _ = writeln!(text, "  because: {}", reason.escape_debug());
         }
     }
+    text.push_str(&crate::verify::format::sources(&size.policies));
     text
 }
 

@@ -9,7 +9,8 @@ use cargo_metadata::cargo_platform::Cfg;
 use crate::{
     bom::Platform,
     cargo::{
-        rustflags::{self, Flag, Place, UserFlags, Via},
+        cpu,
+        rustflags::{Flag, Place, UserFlags, Via},
         settings::{EnvEntry, HIDING, Node, Settings, VendoredSource},
     },
     command::Command,
@@ -189,7 +190,7 @@ impl Config {
             Place::Build => "`build.rustflags` in cargo's configuration",
             Place::Nowhere => "",
         };
-        let cpus = match rustflags::chosen_cpu(&flags) {
+        let cpus = match cpu::chosen_cpu(&flags) {
             Some(_) => cpus(cx, &self.rustc(), target)?,
             None => Vec::new(),
         };
@@ -224,6 +225,32 @@ fn cpus(cx: &Context, rustc: &str, target: &str) -> Result<Vec<String>> {
 pub fn is_static(cx: &Context, rustc: &str, target: &str) -> bool {
     let text = cfgs(cx, rustc, target, &[], false).unwrap_or_default();
     text.lines().any(|line| line == "target_feature=\"crt-static\"")
+}
+
+/// Returns the features that rustc enables for `target` with `flags`, the unstable ones among them.
+///
+/// # Errors
+/// rustc rejects the flags.
+pub fn cpu_features(
+    cx: &Context,
+    rustc: &str,
+    target: &str,
+    flags: &[String],
+) -> Result<BTreeSet<String>> {
+    let command = Command::new(rustc)
+        .args(["--print=cfg", "--target", target])
+        .args(flags)
+        .dir(&cx.env.dir)
+        .env("RUSTC_BOOTSTRAP", "1");
+    let output = cx.children.output(&command)?;
+    if !output.success() {
+        return Err(Error::usage(format!("rustc rejects the flags `{}`", flags.join(" ")))
+            .detail(output.tail(10))
+            .hint("remove them from `RUSTFLAGS` or cargo's configuration"));
+    }
+    let text = output.text();
+    let features = text.lines().filter_map(|line| line.strip_prefix("target_feature=\""));
+    Ok(features.map(|name| name.trim_end_matches('"').to_owned()).collect())
 }
 
 /// The variables that hold flags for rustc and are set.

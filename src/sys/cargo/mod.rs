@@ -15,7 +15,9 @@ use crate::{
     workspace::Workspace,
 };
 
-pub use self::config::{Compiler, Config, compilers, flag_variables, is_static, tool_notes};
+pub use self::config::{
+    Compiler, Config, compilers, cpu_features, flag_variables, is_static, tool_notes,
+};
 
 /// Variables that have the same value in every build.
 pub const STEADY: [(&str, &str); 2] = [("LC_ALL", "C"), ("TZ", "UTC")];

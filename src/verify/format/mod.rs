@@ -35,6 +35,16 @@ pub fn human(verification: &Verification) -> String {
     if let Some(more) = not_checked.len().checked_sub(LISTED).filter(|&more| more > 0) {
         let _ = writeln!(text, "{more} more not checked");
     }
+    text.push_str(&sources(policies));
+    if checked.len() + not_checked.len() > 1 {
+        let _ = writeln!(text, "{}", summary(verification));
+    }
+    text
+}
+
+/// The files that policies were read from, one a line.
+pub fn sources(policies: &[PolicySource]) -> String {
+    let mut text = String::new();
     for PolicySource { from, paths } in policies {
         let mut shown: Vec<_> =
             paths.iter().take(LISTED).map(|path| format!("`{}`", path.escape_debug())).collect();
@@ -42,9 +52,6 @@ pub fn human(verification: &Verification) -> String {
             shown.push(format!("{more} more"));
         }
         let _ = writeln!(text, "policy `{}` for {}", from.escape_debug(), shown.join(", "));
-    }
-    if checked.len() + not_checked.len() > 1 {
-        let _ = writeln!(text, "{}", summary(verification));
     }
     text
 }

@@ -129,6 +129,43 @@ impl Level {
         }
     }
 
+    /// Returns the features that such a processor has, as rustc calls them (x86-64 psABI,
+    /// "Micro-Architecture Levels", with what they imply).
+    pub(in crate::verify) fn features(self) -> &'static [&'static str] {
+        const FEATURES: [&str; 24] = [
+            "cmpxchg16b",
+            "crc32",
+            "lahfsahf",
+            "popcnt",
+            "sse3",
+            "sse4.1",
+            "sse4.2",
+            "ssse3",
+            "avx",
+            "avx2",
+            "bmi1",
+            "bmi2",
+            "f16c",
+            "fma",
+            "lzcnt",
+            "movbe",
+            "xsave",
+            "avx512bw",
+            "avx512cd",
+            "avx512dq",
+            "avx512f",
+            "avx512vl",
+            "evex512",
+            "prfchw",
+        ];
+        match self {
+            Level::V1 => &[],
+            Level::V2 => FEATURES.get(..8).unwrap_or_default(),
+            Level::V3 => FEATURES.get(..17).unwrap_or_default(),
+            Level::V4 => &FEATURES,
+        }
+    }
+
     /// The bits of `GNU_PROPERTY_X86_ISA_1_NEEDED` that such a processor has.
     pub(in crate::verify) fn bits(self) -> u32 {
         match self {
