@@ -5,7 +5,7 @@
 
 use std::{hint::black_box, path::PathBuf, time::Instant};
 
-use longshore::elf::{Keep, split, strip};
+use longshore::binary::elf::{Keep, split, strip};
 
 const ROUNDS: usize = 15;
 

@@ -4,7 +4,7 @@
 use std::io::{Cursor, Read};
 
 use libfuzzer_sys::fuzz_target;
-use longshore::unpack::{self, Budget, Entry, Packing};
+use longshore::archive::unpack::{self, Budget, Entry, Packing};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut each = |entry: &Entry, content: &mut dyn Read| {

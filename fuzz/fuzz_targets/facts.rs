@@ -4,12 +4,7 @@
 use std::io;
 
 use libfuzzer_sys::fuzz_target;
-use longshore::{
-    elf::{Facts, Keep, ReadAt, Source, split, strip},
-    foreign,
-    target::Targets,
-    verify::{self, About, Policy, Report},
-};
+use longshore::{binary::{elf::{Facts, Keep, split, strip}, foreign}, build::target::Targets, model::source::{ReadAt, Source}, verify::{self, About, Policy, Report}};
 
 /// A file of which only pieces are read.
 struct Pieces<'a>(&'a [u8]);
@@ -35,7 +30,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(facts, Facts::read(source));
     let targets = Targets::new([]).unwrap();
     let target = targets.get("x86_64-unknown-linux-musl").unwrap();
-    for policy in [Policy::for_any(), Policy::for_target(target)] {
+    for policy in [Policy::for_any(), target.policy()] {
         let verdict = verify::verify(bytes, &policy);
         assert_eq!(verdict, verify::verify(source, &policy));
         let _ = Report::new("x", &verdict).to_string();

@@ -11,12 +11,7 @@ use std::{
 };
 
 use libfuzzer_sys::fuzz_target;
-use longshore::{
-    contents::{self, Limit},
-    oci::Digest,
-    schema::image::{File, FileKind},
-    unpack::image::{Image, Layer, OPAQUE, Store, WHITEOUT},
-};
+use longshore::{image::{contents::{self, Limit}, read::image::{Image, Layer, OPAQUE, Store, WHITEOUT}}, model::{digest::Digest, schema::image::{File, FileKind}}};
 use longshore_fuzz::{append, append_pax, header};
 
 /// The most layers, and the most entries of all of them.
@@ -25,7 +20,7 @@ const MOST: (usize, usize) = (6, 64);
 struct Layers(Vec<Vec<u8>>);
 
 impl Store for Layers {
-    fn open(&self, path: &str) -> longshore::Result<Option<Box<dyn Read + '_>>> {
+    fn open(&self, path: &str) -> longshore::model::error::Result<Option<Box<dyn Read + '_>>> {
         let layer = path.parse().ok().and_then(|at: usize| self.0.get(at));
         Ok(layer.map(|bytes| Box::new(&bytes[..]) as Box<dyn Read>))
     }

@@ -4,14 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use libfuzzer_sys::fuzz_target;
-use longshore::{
-    assemble,
-    dockerfile::{self, Arguments, ignore::Ignore},
-    oci::{
-        tar::Meta,
-        tree::{Content, Tree},
-    },
-};
+use longshore::{archive::{tar::Meta, tree::{Content, Tree}}, image::{assemble, dockerfile::{self, Arguments, ignore::Ignore}}};
 
 /// A few files and a link.
 fn context() -> Tree {

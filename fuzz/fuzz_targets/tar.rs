@@ -8,7 +8,7 @@ use std::{
 };
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
-use longshore::unpack::{self, Entry, Kind};
+use longshore::archive::unpack::{self, Entry, Kind};
 use longshore_fuzz::{BLOCK, set_checksums};
 
 /// A stream that gives at most so many bytes at once, and counts them.
@@ -28,7 +28,7 @@ impl Read for Stream<'_> {
 }
 
 /// The entries, and the sum of the bytes of their content.
-fn read(bytes: &[u8], most: usize, strictly: bool) -> longshore::Result<Vec<(Entry, u64)>> {
+fn read(bytes: &[u8], most: usize, strictly: bool) -> longshore::model::error::Result<Vec<(Entry, u64)>> {
     let count = Cell::new(0);
     let mut stream = Stream { bytes, most, count: &count };
     let mut entries: Vec<(Entry, u64)> = Vec::new();

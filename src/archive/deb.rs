@@ -11,14 +11,16 @@ use semver::Version;
 
 use super::gzipped;
 use crate::{
-    compress::{Forget, Pieces},
-    error::{Error, Result},
-    oci::{
-        Platform,
+    archive::{
+        compress::{Forget, Pieces},
         tar::Meta,
         tree::{Content, Files, Node, Tree},
     },
-    schema::plan::Deb,
+    model::{
+        error::{Error, Result},
+        platform::Platform,
+        schema::plan::Deb,
+    },
 };
 
 /// 1985: where a source has no time of its own, its files would be older than Debian's archive

@@ -1,7 +1,11 @@
 //! Archives that people download: a tree of files as one file, the same bytes for the same tree.
 
+pub mod compress;
 pub mod deb;
 mod place;
+pub mod tar;
+pub mod tree;
+pub mod unpack;
 mod zip;
 
 use std::{
@@ -10,33 +14,19 @@ use std::{
 };
 
 use lzma_rust2::{XzOptions, XzWriter};
-use serde::{Deserialize, Serialize};
 
-pub use place::{Shell, comes_with, companion};
+pub use place::{comes_with, companion};
 
 use crate::{
-    compress::{Framing, Gzip, Pieces},
-    error::{Error, Result},
-    oci::tree::{Files, Tree},
+    archive::{
+        compress::{Framing, Gzip, Pieces},
+        tree::{Files, Tree},
+    },
+    model::{
+        error::{Error, Result},
+        schema::packaging::Format,
+    },
 };
-
-/// How an archive is packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum Format {
-    /// tar in gzip, which everything can unpack.
-    #[serde(rename = "tar.gz")]
-    TarGz,
-    /// tar in Zstandard: smaller, and quick to unpack.
-    #[serde(rename = "tar.zst")]
-    TarZst,
-    /// tar in xz: the smallest, and slow.
-    #[serde(rename = "tar.xz")]
-    TarXz,
-    /// zip, for people on Windows.
-    #[serde(rename = "zip")]
-    Zip,
-}
 
 /// Zstandard's level: above it, time doubles for each percent.
 const ZSTD: i32 = 15;
@@ -62,7 +52,7 @@ impl Format {
     /// byte.
     pub fn identity(self) -> &'static str {
         match self {
-            Format::TarGz | Format::Zip => crate::compress::IDENTITY,
+            Format::TarGz | Format::Zip => crate::archive::compress::IDENTITY,
             Format::TarZst => "libzstd-1.5.7/15",
             Format::TarXz => "lzma-rust2-0.25/6",
         }
@@ -140,8 +130,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        compress::Forget,
-        oci::{Digest, tar::Meta, tree::Content},
+        archive::{compress::Forget, tar::Meta, tree::Content},
+        model::digest::Digest,
     };
 
     struct NoFiles;

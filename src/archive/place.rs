@@ -1,25 +1,6 @@
 //! Where what comes with a program belongs.
 
-use serde::{Deserialize, Serialize};
-
-/// A shell that completions can be for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Shell {
-    /// GNU's.
-    Bash,
-    /// Z shell.
-    Zsh,
-    /// The friendly interactive one.
-    Fish,
-    /// Elvish.
-    Elvish,
-    /// PowerShell.
-    Powershell,
-    /// Nushell.
-    Nushell,
-}
+use crate::model::schema::packaging::Shell;
 
 impl Shell {
     /// Every one of them.

@@ -6,9 +6,11 @@ use rawzip::{CompressionMethod, DataDescriptorOutput, ZipArchiveWriter, time::Ut
 
 use super::unwritten;
 use crate::{
-    compress::{Framing, Gzip, Pieces},
-    error::{Error, Result},
-    oci::tree::{Files, Node, Place, Tree},
+    archive::{
+        compress::{Framing, Gzip, Pieces},
+        tree::{Files, Node, Place, Tree},
+    },
+    model::error::{Error, Result},
 };
 
 /// Writes the tree to `out`, and gives that back.

@@ -8,11 +8,14 @@ use super::{
     push::PushArgs, registry::RegistryArgs, sign::SignArgs, size::SizeArgs, verify::VerifyArgs,
 };
 use crate::{
-    allocator,
-    oci::Reference,
-    profile::{Preset, Unstable},
-    request::Request,
-    workspace::FeatureSelection,
+    build::{request::Request, workspace::FeatureSelection},
+    model::{
+        reference::Reference,
+        schema::{
+            allocator,
+            profile::{Preset, Unstable},
+        },
+    },
 };
 
 /// Ship Rust programs: static binaries, verified, and a scratch image made of those very bytes

@@ -7,9 +7,11 @@ use clap::{Args, ValueEnum};
 
 use super::{args::Format, json, print};
 use crate::{
-    assemble::Extra,
-    error::{Error, Result, Status},
-    oci::{Compressor, Platform},
+    model::{
+        error::{Error, Result, Status},
+        platform::Platform,
+        schema::packaging::{Compressor, Extra},
+    },
     ops::image::{self, Output, Request},
     sys::Context,
 };
@@ -97,8 +99,9 @@ pub(super) fn run(cx: &Context, args: &AssembleArgs) -> Result<Status> {
     match args.message_format {
         Format::Json => json(&images)?,
         Format::Human => {
-            let line =
-                |image: &crate::schema::dist::Image| format!("{}@{}\n", image.name, image.digest);
+            let line = |image: &crate::model::schema::dist::Image| {
+                format!("{}@{}\n", image.name, image.digest)
+            };
             print(&images.iter().map(line).collect::<String>())?;
         }
     }

@@ -8,7 +8,7 @@ use super::{
     json,
 };
 use crate::{
-    error::{Result, Status},
+    model::error::{Result, Status},
     ops::cache::{self, CacheRequest},
     sys::Context,
 };

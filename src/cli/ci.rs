@@ -8,8 +8,10 @@ use super::{
     print,
 };
 use crate::{
-    ci::Provider,
-    error::{Error, Result, Status},
+    model::{
+        error::{Error, Result, Status},
+        provider::Provider,
+    },
     ops::ci::{self, CiRequest},
     sys::Context,
 };

@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 use clap::Args;
 
 use crate::{
-    error::{Result, Status},
+    model::error::{Result, Status},
     ops,
     sys::{Context, forge::Settings},
 };
@@ -30,9 +30,9 @@ pub(super) struct CommentArgs {
 
 /// Writes the comment.
 pub(super) fn run(cx: &Context, args: &CommentArgs) -> Result<Status> {
-    ops::comment::comment(
+    ops::ci::comment::comment(
         cx,
-        &ops::comment::Request {
+        &ops::ci::comment::Request {
             file: args.file.clone(),
             marker: args.marker.clone(),
             unless_unchanged: args.unless_unchanged.clone(),

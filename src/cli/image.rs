@@ -9,10 +9,12 @@ use super::{
     registry::RegistryArgs,
 };
 use crate::{
-    contents,
-    error::{Result, Status},
-    oci::Platform,
-    ops::inspect::{self, DiffRequest, InspectRequest},
+    image::contents,
+    model::{
+        error::{Result, Status},
+        platform::Platform,
+    },
+    ops::image::inspect::{self, DiffRequest, InspectRequest},
     sys::Context,
 };
 

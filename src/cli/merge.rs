@@ -5,10 +5,13 @@ use clap::{Args, ValueEnum};
 
 use super::{args::Format, json, print, push::TagArgs, registry::RegistryArgs};
 use crate::{
-    error::{Error, Result, Status},
-    merge::{Attestations, Wanted},
-    oci::{Platform, Reference},
+    model::{
+        error::{Error, Result, Status},
+        platform::Platform,
+        reference::Reference,
+    },
     ops::merge::{self, Request},
+    release::merge::{Attestations, Wanted},
     sys::Context,
 };
 
@@ -84,8 +87,9 @@ pub(super) fn run(cx: &Context, args: &MergeArgs) -> Result<Status> {
         (Format::Json, None, pushed) => json(pushed)?,
         (Format::Human, _, Some(pushed)) => print(&super::push::lines(pushed))?,
         (Format::Human, Some(dist), None) => {
-            let line =
-                |image: &crate::schema::dist::Image| format!("{}@{}\n", image.name, image.digest);
+            let line = |image: &crate::model::schema::dist::Image| {
+                format!("{}@{}\n", image.name, image.digest)
+            };
             print(&dist.images.iter().map(line).collect::<String>())?;
         }
         (Format::Human, None, None) => {}

@@ -28,7 +28,7 @@ use self::{
     stdout::{json, print, print_all, raw},
 };
 use crate::{
-    error::{Result, Status},
+    model::error::{Result, Status},
     ops,
     sys::{Context, env::Env, signal},
 };
@@ -113,7 +113,7 @@ fn name(program: Option<&OsString>) -> String {
 fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
     match &cli.verb {
         Verb::Plan { build, format } => {
-            let planned = ops::plan::plan(cx, &build.request(cli.verbose))?;
+            let planned = ops::dist::plan::plan(cx, &build.request(cli.verbose))?;
             match format.message_format {
                 Format::Json => json(&planned.plan)?,
                 Format::Human => print(&report::plan(&planned.plan))?,
@@ -154,7 +154,7 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
         Verb::Sign(args) => sign::run(cx, args),
         Verb::Size(args) => size::run(cx, args, cli.verbose),
         Verb::Doctor { targets, rust_src, format } => {
-            let request = crate::request::Request {
+            let request = crate::build::request::Request {
                 targets: targets.clone(),
                 rust_src: rust_src.clone(),
                 ..Default::default()

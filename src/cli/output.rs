@@ -9,10 +9,12 @@ use std::{
 
 use super::args::Color;
 use crate::{
-    error::{Error, Status},
-    event::{Event, Events},
-    log::{Due, Provider, Pulse, provider::defused},
-    markup,
+    ci::log::{Due, Provider, Pulse, provider::defused},
+    model::{
+        error::{Error, Status},
+        event::{Event, Events},
+        markup,
+    },
     sys::{
         clock::{self, Stopwatch},
         env::Env,

@@ -7,10 +7,11 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{args::Format, assemble, json, print};
 use crate::{
-    archive,
-    error::{Result, Status},
+    model::{
+        error::{Result, Status},
+        schema::{package::Listed, packaging},
+    },
     ops::package::{self, Request, list},
-    schema::package::Listed,
     sys::{Context, cargo},
 };
 
@@ -46,7 +47,7 @@ struct MakeArgs {
     packages: Vec<String>,
     /// Pack them so, instead of as metadata has it; repeatable
     #[arg(long = "format", value_name = "FORMAT")]
-    formats: Vec<archive::Format>,
+    formats: Vec<packaging::Format>,
     /// Path to the Cargo.toml of the workspace, whose README and licences go into them
     #[arg(long, value_name = "PATH")]
     manifest_path: Option<Utf8PathBuf>,
@@ -55,9 +56,9 @@ struct MakeArgs {
     message_format: Format,
 }
 
-impl ValueEnum for archive::Format {
+impl ValueEnum for packaging::Format {
     fn value_variants<'a>() -> &'a [Self] {
-        &archive::Format::ALL
+        &packaging::Format::ALL
     }
 
     fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
@@ -108,7 +109,7 @@ fn make(cx: &Context, args: &MakeArgs) -> Result<()> {
     match args.message_format {
         Format::Json => json(&dist.archives),
         Format::Human => {
-            let line = |archive: &crate::schema::dist::Archive| {
+            let line = |archive: &crate::model::schema::dist::Archive| {
                 format!("{}\n", request.dist.join(&archive.path))
             };
             print(&dist.archives.iter().map(line).collect::<String>())

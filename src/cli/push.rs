@@ -5,15 +5,17 @@ use clap::{Args, ValueEnum};
 
 use super::{args::Format, assemble, json, print, registry::RegistryArgs};
 use crate::{
-    error::{Result, Status},
-    oci::Reference,
-    ops::push::{self, Request, Source, Tagging},
-    schema::{
-        Push,
-        push::{Outcome, Pushed},
+    image::tags::Occasion,
+    model::{
+        error::{Result, Status},
+        reference::Reference,
+        schema::{
+            Push,
+            push::{Outcome, Pushed},
+        },
     },
+    ops::push::{self, Request, Source, Tagging},
     sys::Context,
-    tags::Occasion,
 };
 
 #[derive(Debug, Args)]

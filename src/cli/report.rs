@@ -2,15 +2,16 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use crate::allocator::Choice;
-use crate::cargo::rustflags::{Flag, Via};
-use crate::schema::{
-    Doctor, Plan,
-    dist::Release,
-    doctor::State,
-    plan::{Build, Companions, Job, Std},
+use crate::model::{
+    schema::{
+        Doctor, Plan,
+        allocator::Choice,
+        dist::Release,
+        doctor::State,
+        plan::{Build, Companions, Flag, Job, Std, Via},
+    },
+    withheld::PASS,
 };
-use crate::withheld::PASS;
 
 /// The plan: what, how, with which flags and from where.
 pub(super) fn plan(plan: &Plan) -> String {

@@ -5,10 +5,12 @@ use clap::Args;
 
 use super::{args::Format, assemble, json, print};
 use crate::{
-    error::{Error, Result, Status},
-    oci::Reference,
+    model::{
+        error::{Error, Result, Status},
+        reference::Reference,
+        schema::dist::DocumentKind,
+    },
     ops::sign::{self, Cosign, Request},
-    schema::dist::DocumentKind,
     sys::Context,
 };
 

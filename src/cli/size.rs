@@ -7,9 +7,11 @@ use clap::{Args, ValueEnum};
 
 use super::{args::BuildArgs, registry::RegistryArgs};
 use crate::{
-    error::{Result, Status},
+    model::{
+        error::{Result, Status},
+        schema::size::By,
+    },
     ops,
-    schema::size::By,
     size::{View, csv, human, markdown},
     sys::{Context, fs},
 };
@@ -133,7 +135,7 @@ pub(super) fn run(cx: &Context, args: &SizeArgs, verbose: u8) -> Result<Status> 
 
 /// In a step of GitHub Actions: the summary of the job
 /// (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
-fn tell_github(cx: &Context, size: &crate::schema::Size) -> Result<()> {
+fn tell_github(cx: &Context, size: &crate::model::schema::Size) -> Result<()> {
     if cx.env.var("GITHUB_ACTIONS") != Some("true") {
         return Ok(());
     }

@@ -6,9 +6,11 @@ use std::{
 };
 
 use crate::{
-    error::{Error, Result},
-    log::provider::defused,
-    markup,
+    ci::log::provider::defused,
+    model::{
+        error::{Error, Result},
+        markup,
+    },
     sys::env,
 };
 

@@ -7,10 +7,12 @@ use clap::{Args, ValueEnum};
 
 use super::registry::RegistryArgs;
 use crate::{
-    error::{Error, Result, Status},
-    oci::Platform,
+    model::{
+        error::{Error, Result, Status},
+        platform::Platform,
+        schema::{Verification, dist::Level},
+    },
     ops,
-    schema::{Verification, dist::Level},
     sys::{Context, fs},
     verify::{self, format},
 };

@@ -7,8 +7,8 @@ use camino::Utf8Path;
 
 use super::output::Output;
 use crate::{
-    error::Result,
-    log::{Pulse, Settings},
+    ci::log::{Pulse, Settings},
+    model::error::Result,
     sys::{Context, clock, fs, parallel, process::Children},
 };
 

@@ -3,9 +3,9 @@
 use std::{collections::HashMap, fmt, io};
 
 use super::name::{C, Name};
-use crate::elf::{
-    Unreadable,
-    map::{Draft, Evidence as By, Map, Origin, Owner, Symbol},
+use crate::{
+    binary::map::{Draft, Evidence as By, Map, Origin, Owner, Symbol},
+    model::source::Unreadable,
 };
 
 /// What stands in place of a crate for bytes that are no crate's.

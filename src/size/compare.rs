@@ -7,8 +7,8 @@ use super::{
     release::{Binary, Release, Whole},
 };
 use crate::{
-    elf::map::Origin,
-    schema::size::{Change, Changed, ChangedDependency, Dependency},
+    binary::map::Origin,
+    model::schema::size::{Change, Changed, ChangedDependency, Dependency},
 };
 
 /// How much of two binaries has to be the same for one to be the other's new name, in percent.

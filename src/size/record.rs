@@ -4,9 +4,11 @@ use std::collections::HashMap;
 
 use super::{Attribution, Leaf};
 use crate::{
-    elf::map::Origin,
-    oci::Digest,
-    schema::size::{self, Dependency, SCHEMA, Symbols},
+    binary::map::Origin,
+    model::{
+        digest::Digest,
+        schema::size::{self, Dependency, SCHEMA, Symbols},
+    },
 };
 
 impl From<Origin> for Symbols {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 
 use super::Attribution;
-use crate::{
-    oci::Platform,
+use crate::model::{
+    platform::Platform,
     schema::{dist::Asked, size::Dependency},
 };
 

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use super::{Attribution, Leaf};
-use crate::schema::size::{By, Row};
+use crate::model::schema::size::{By, Row};
 
 /// What is shown of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

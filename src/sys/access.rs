@@ -8,7 +8,7 @@ use std::{
 use camino::Utf8Path;
 
 use crate::{
-    error::{Error, Result},
+    model::error::{Error, Result},
     sys::fs::failed,
 };
 

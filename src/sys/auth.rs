@@ -7,12 +7,15 @@ use camino::Utf8PathBuf;
 
 use super::{Context, fs};
 use crate::{
-    command::Command,
-    distribution::{
-        Credential, Secret,
+    image::distribution::{
+        Credential,
         credential::{self, File, Place},
     },
-    error::{Error, Result, Status},
+    model::{
+        command::Command,
+        error::{Error, Result, Status},
+        secret::Secret,
+    },
 };
 
 /// The variable for the registry that [`USER`] and [`PASSWORD`] are for.

@@ -13,7 +13,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{cache::Time, error::Result, sys::fs};
+use crate::{build::cache::Time, model::error::Result, sys::fs};
 
 /// A new directory that is filled.
 #[derive(Debug)]

@@ -7,7 +7,10 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Context, fs, tree};
-use crate::{cache::Stamp, error::Result, oci::Digest};
+use crate::{
+    build::cache::Stamp,
+    model::{digest::Digest, error::Result},
+};
 
 /// What is known of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

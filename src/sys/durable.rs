@@ -16,7 +16,7 @@ use super::{
     fs::failed,
     tree::{self, Kind},
 };
-use crate::error::Result;
+use crate::model::error::Result;
 
 /// Writes the content of an open file to the disk. File systems without fsync are accepted.
 ///

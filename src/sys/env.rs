@@ -9,9 +9,11 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    error::{Error, Result},
+    model::{
+        error::{Error, Result},
+        withheld::{PASS, is_withheld},
+    },
     sys::access::can_be_written,
-    withheld::{PASS, is_withheld},
 };
 
 /// The process's variables, directories and program, as they were at the start.

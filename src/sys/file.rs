@@ -12,7 +12,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{Mode, OFlags};
 
 use super::fs::{TempDir, failed};
-use crate::{cache::Time, elf::ReadAt, error::Result};
+use crate::{
+    build::cache::Time,
+    model::{error::Result, source::ReadAt},
+};
 
 /// A file that is read at any place, by as many threads as want to.
 #[derive(Debug)]

@@ -1,5 +1,5 @@
 //! GitHub and GitLab: the comments on pull requests, over HTTP. What is asked, and what follows from
-//! the answers, is in [`crate::comment`]; here it is sent.
+//! the answers, is in [`crate::ci::comment`]; here it is sent.
 
 use std::{
     io::Read as _,
@@ -18,9 +18,12 @@ use super::{
     registry::{Cause, Connection, Failure, Limits, Paced, Trouble, cause, connect, trust},
 };
 use crate::{
-    comment::{Answer, Done, Method, Place, Request, Step, Talk},
-    distribution::{proxy::Proxies, refusal, retry, url},
-    error::{Error, Result, Status},
+    ci::comment::{Answer, Done, Method, Place, Request, Step, Talk},
+    image::distribution::{proxy::Proxies, refusal, retry},
+    model::{
+        error::{Error, Result, Status},
+        url,
+    },
 };
 
 /// The largest page: a hundred comments of 65,536 characters, each of which JSON may write in six

@@ -16,9 +16,9 @@ pub use super::{
     replace::settle,
     temporary::{Draft, TempDir, draft},
 };
-use crate::{
+use crate::model::{
+    digest::{Digest, Hasher},
     error::{Error, Result},
-    oci::{Digest, digest::Hasher},
 };
 
 /// The error of a file operation: what was being done, to which path, and a hint where the reason

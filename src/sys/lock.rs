@@ -14,7 +14,7 @@ use rustix::{
 };
 
 use super::{Context, fs};
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// The content of the lock file of an output while its `.partial` directory exists. A directory of
 /// that name is ours if this file says so: the directory itself may still be empty or incomplete.

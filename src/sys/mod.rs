@@ -35,9 +35,11 @@ pub mod zig;
 use std::sync::Arc;
 
 use crate::{
-    cargo::progress,
-    command::Command,
-    event::{Event, Events},
+    build::cargo::progress,
+    model::{
+        command::Command,
+        event::{Event, Events},
+    },
 };
 
 /// What an operation needs of the world: the environment as it was at the start, a place for
@@ -57,7 +59,7 @@ impl Context {
     ///
     /// # Errors
     /// The current directory cannot be read, or is not UTF-8.
-    pub fn new(events: Arc<dyn Events>) -> crate::Result<Self> {
+    pub fn new(events: Arc<dyn Events>) -> crate::model::error::Result<Self> {
         Ok(Context::with(env::Env::read()?, events))
     }
 
@@ -86,7 +88,7 @@ impl Context {
     ///
     /// # Errors
     /// It could not be started, or an interrupt came.
-    pub fn told(&self, command: &Command) -> crate::Result<process::Output> {
+    pub fn told(&self, command: &Command) -> crate::model::error::Result<process::Output> {
         let shown = Command { env: Default::default(), ..command.clone() };
         self.emit(Event::Output { line: format!("$ {shown}") });
         self.children.stream(command, None, |_, bytes| {

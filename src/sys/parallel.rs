@@ -6,7 +6,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use crate::error::Error;
+use crate::model::error::Error;
 
 /// The error for a thread that is needed, and cannot be started.
 pub fn not_started(error: std::io::Error) -> Error {

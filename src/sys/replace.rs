@@ -18,7 +18,7 @@ use super::{
     temporary,
     tree::{self, Kind},
 };
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// Returns the absolute path `path` without `.`, `..` and links. What does not exist yet is kept as
 /// it is written.

@@ -5,7 +5,11 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::{Metadata, MetadataCommand};
 
-use crate::{command::Command, error::Result, sys::Context, workspace::Workspace};
+use crate::{
+    build::workspace::Workspace,
+    model::{command::Command, error::Result},
+    sys::Context,
+};
 
 /// The directories of the packages without a registry or a repository that the workspace consists of
 /// and depends on, as cargo resolves them: links and `..` are resolved. Where dependencies were not

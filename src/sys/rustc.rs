@@ -10,9 +10,11 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    cargo::identity::{Identities, identified},
-    error::{Error, Result},
-    oci::Digest,
+    build::cargo::identity::{Identities, identified},
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+    },
     sys::{Context, fs},
 };
 

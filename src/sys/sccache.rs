@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::{command::Command, error::Result, schema::dist::Sccache, sys::Context};
+use crate::{
+    model::{command::Command, error::Result, schema::dist::Sccache},
+    sys::Context,
+};
 
 /// What `sccache --show-stats --stats-format=json` says, of which only the counts matter
 /// (<https://github.com/mozilla/sccache>).

@@ -12,7 +12,7 @@ use std::{fmt::Write as _, fs::File, io::Write as _, os::unix::fs::MetadataExt};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    error::Result,
+    model::error::Result,
     sys::{
         fs,
         tree::{self, Kind},

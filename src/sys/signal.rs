@@ -9,7 +9,7 @@ use signal_hook::{
 };
 
 use crate::{
-    error::{Error, Result},
+    model::error::{Error, Result},
     sys::{parallel, process::Children},
 };
 

@@ -15,7 +15,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{durable, fs::failed};
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// How often another name is tried when one is taken.
 const ATTEMPTS: usize = 16;

@@ -10,9 +10,9 @@ use rustix::termios::{
 };
 
 use super::Context;
-use crate::{
-    distribution::Secret,
+use crate::model::{
     error::{Error, Result, Status},
+    secret::Secret,
 };
 
 /// The terminal of this process, which shows again what is typed once the value is gone.

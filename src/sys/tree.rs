@@ -7,9 +7,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
 
 use crate::{
-    cache::{Seen, Stamp, State, Time},
-    error::{Error, Result},
-    oci::Digest,
+    build::cache::{Seen, Stamp, State, Time},
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+    },
     sys::fs,
 };
 

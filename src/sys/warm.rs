@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    error::Result,
+    model::error::Result,
     sys::{
         Context,
         cache::unpack_plain,

@@ -23,16 +23,18 @@ use clap::Parser;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    command::Command,
-    error::{Error, Result},
-    oci::Digest,
+    build::zig::{PREFIX_MAP, is_plain_path, link},
+    model::{
+        command::Command,
+        digest::Digest,
+        error::{Error, Result},
+    },
     sys::{
         Context, access, confine, fs,
         process::watchdog,
         rustc,
         toolchain::{self, Rust, Zig},
     },
-    zig::{PREFIX_MAP, is_plain_path, link},
 };
 
 /// Whether [`reenter`] was called in this process.

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::{About, Policy, Report, verify_about};
-use crate::{
+use crate::model::{
+    digest::Digest,
     error::Error,
-    oci::Digest,
     schema::dist::{Artifact, Finding, Level, Verdict},
 };
 
@@ -111,10 +111,10 @@ fn matching(
     let Some(target) = policy.target() else {
         return differs("what is expected of its target is not known".to_owned());
     };
-    if target.name != artifact.target || target.spec.platform != artifact.platform {
+    if target.name != artifact.target || target.platform != artifact.platform {
         return differs(format!(
             "it is recorded as `{}` on `{}`, and looked at as `{}` on `{}`",
-            artifact.target, artifact.platform, target.name, target.spec.platform
+            artifact.target, artifact.platform, target.name, target.platform
         ));
     }
     Ok(())

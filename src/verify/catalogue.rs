@@ -5,7 +5,7 @@ use super::{
     lint::{Lint, always},
     memory, mode, run,
 };
-use crate::schema::dist::Level;
+use crate::model::schema::dist::Level;
 
 /// Every lint, in the order in which they are told.
 pub static LINTS: [Lint; 29] = [

@@ -3,12 +3,11 @@
 
 use super::{About, End, LINTS, Mode, Policy, Run, Settings, judge};
 use crate::{
-    elf::{
+    binary::elf::{
         Facts,
         fixture::{DF_1_PIE, Fixture, MACHINES, SHT_PROGBITS, SHT_SYMTAB},
     },
-    oci::Platform,
-    schema::dist::Level,
+    model::{platform::Platform, schema::dist::Level},
 };
 
 /// A file, what is known of it beside its bytes, and the policy it is held against.

@@ -1,11 +1,17 @@
 //! Lints on what a policy says of shared libraries and of sizes.
 
 use super::{
-    GlibcVersion, Size, fact,
+    GlibcVersion, fact,
     lint::{Complaint, Scope, Subject},
-    policy::{Growth, inputs, is_like},
+    policy::{inputs, is_like},
 };
-use crate::{elf::quote, target::Linkage};
+use crate::{
+    binary::elf::quote,
+    model::{
+        bytes::{Growth, Size},
+        machine::Linkage,
+    },
+};
 
 /// The most names that are shown.
 const SHOWN: usize = 8;

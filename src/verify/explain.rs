@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use super::{LINTS, Lint};
-use crate::{
+use crate::model::{
     error::{Error, Result},
-    name::nearest,
     schema::dist::Level,
+    suggest::nearest,
 };
 
 /// What the lint called `id` means, how it is detected, and what cannot be known, for people.

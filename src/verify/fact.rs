@@ -2,11 +2,12 @@
 //! several of them promise more than they keep.
 
 use crate::{
-    elf::{
-        Facts, Libc, Segment, Shape, Source, Unreadable, kind_name, machine_name, needle, quote,
+    binary::elf::{Facts, Libc, Segment, Shape, kind_name, needle, quote},
+    model::{
+        machine::{Endian, machine_name},
+        schema::verify::Fact,
+        source::{Source, Unreadable},
     },
-    schema::verify::Fact,
-    target::Endian,
 };
 
 /// Machines by their `e_machine` number (System V gABI, "Machine Information").

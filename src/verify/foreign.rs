@@ -11,9 +11,14 @@ use super::{
     verdict,
 };
 use crate::{
-    elf::{Source, quote},
-    foreign::{Foreign, Format, Kind},
-    schema::{dist::Verdict, verify::Fact},
+    binary::{
+        elf::quote,
+        foreign::{Foreign, Format, Kind},
+    },
+    model::{
+        schema::{dist::Verdict, verify::Fact},
+        source::Source,
+    },
 };
 
 /// The lints that have no meaning for such files, and why.

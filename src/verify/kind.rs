@@ -1,9 +1,6 @@
 //! What a file is that is not to be judged.
 
-use crate::{
-    foreign,
-    unpack::{image::is_absent, is_tar},
-};
+use crate::{archive::unpack::is_tar, binary::foreign, image::read::image::is_absent};
 
 /// The formats that are not programs: how a file begins, what it is, and whether it may hold programs
 /// that are not read.
@@ -67,7 +64,7 @@ pub fn other_kind(start: &[u8]) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::elf::fixture::{Fixture, MACHINES};
+    use crate::binary::elf::fixture::{Fixture, MACHINES};
 
     #[test]
     fn only_what_is_or_may_be_a_program_gets_a_verdict() {

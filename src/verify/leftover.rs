@@ -1,7 +1,7 @@
 //! Lints on what does not belong into a released file.
 
 use super::lint::{Complaint, Subject};
-use crate::elf::{needle, quote};
+use crate::binary::elf::{needle, quote};
 
 pub(super) fn stripped(subject: &Subject<'_>) -> Vec<Complaint> {
     let facts = subject.facts;

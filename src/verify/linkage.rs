@@ -5,8 +5,8 @@ use super::{
     lint::{Complaint, Scope, Subject},
 };
 use crate::{
-    elf::{Facts, Libc, Shape, machine_name, needle, quote},
-    target::{Endian, Linkage, Machine},
+    binary::elf::{Facts, Libc, Shape, needle, quote},
+    model::machine::{Endian, Linkage, Machine, machine_name},
 };
 
 /// `EI_OSABI` of Linux programs: 0 (System V) or 3 (GNU, set where a GNU extension is used).
@@ -39,7 +39,7 @@ pub(super) fn float_abi_scope(subject: &Subject<'_>) -> Scope {
     let has_several = |machine: u16| matches!(machine, fact::ARM | fact::RISCV);
     match subject.policy.target() {
         _ if wanted_float_abi(subject).is_some() => Scope::Applied,
-        Some(target) if has_several(target.spec.elf.machine.number()) => Scope::Missing(
+        Some(target) if has_several(target.elf.machine.number()) => Scope::Missing(
             "the name of the target does not say how floating-point numbers are passed",
             "name it as rustc does: `…eabihf`, `…eabi`, `riscv64gc-…`",
         ),
@@ -55,7 +55,7 @@ pub(super) fn float_abi_scope(subject: &Subject<'_>) -> Scope {
 fn wanted_float_abi(subject: &Subject<'_>) -> Option<&'static str> {
     let target = subject.policy.target()?;
     let name = target.name.as_str();
-    match target.spec.elf.machine {
+    match target.elf.machine {
         Machine::Arm if name.ends_with("hf") => Some("hard"),
         Machine::Arm if name.ends_with("eabi") => Some("soft"),
         Machine::Riscv if name.starts_with("riscv64g") || name.starts_with("riscv32g") => {

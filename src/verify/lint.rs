@@ -3,7 +3,10 @@
 use std::fmt;
 
 use super::{Mode, policy::Policy, run::Run, text::Texts};
-use crate::{cargo::cpu::CpuFlags, elf::Facts, schema::dist::Level};
+use crate::{
+    binary::elf::Facts,
+    model::schema::{dist::Level, plan::CpuFlags},
+};
 
 /// What is known of a file beside its bytes.
 #[derive(Clone, Debug, Default)]

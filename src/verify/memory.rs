@@ -5,8 +5,8 @@ use super::{
     lint::{Complaint, Scope, Subject},
 };
 use crate::{
-    cargo::cpu::CpuFlags,
-    elf::{Libc, Segment, Shape, needle},
+    binary::elf::{Libc, Segment, Shape, needle},
+    model::schema::plan::CpuFlags,
 };
 
 /// The page size that every kernel has or emulates; allocators are built for it unless told.

@@ -1,4 +1,4 @@
-//! Verdicts on binaries: lints over the facts that [`crate::elf`] reads.
+//! Verdicts on binaries: lints over the facts that [`crate::binary::elf`] reads.
 //!
 //! Adding a lint is one function and one row of [`LINTS`], which holds its documentation, too.
 
@@ -21,6 +21,7 @@ mod run;
 mod text;
 mod whole;
 
+pub use crate::model::bytes::{Growth, Size};
 pub use artifact::{Refused, VerifiedArtifact, mismatch};
 pub use catalogue::LINTS;
 pub use explain::{explain, page};
@@ -30,16 +31,18 @@ pub use lint::{About, Lint};
 pub use mode::Mode;
 pub(crate) use policy::of_architecture;
 pub use policy::{
-    CpuLevel, Day, GlibcVersion, Growth, Inputs, KEYS as POLICY_KEYS, Limits, Policy, Settings,
-    Size, Waiver,
+    CpuLevel, Day, GlibcVersion, Inputs, KEYS as POLICY_KEYS, Limits, Policy, Settings, Waiver,
 };
 pub use render::Report;
 pub use run::{End, Run};
 pub use whole::{Limited, Measured, Whole, whole};
 
 use crate::{
-    elf::{Facts, Source},
-    schema::dist::{Finding, Level, NotApplied, Verdict},
+    binary::elf::Facts,
+    model::{
+        schema::dist::{Finding, Level, NotApplied, Verdict},
+        source::Source,
+    },
 };
 use lint::{Complaint, Scope, Subject};
 use text::Texts;

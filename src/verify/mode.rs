@@ -1,7 +1,7 @@
 //! Lints on who may do what with a file.
 
 use super::lint::{Complaint, Scope, Subject};
-use crate::elf::Shape;
+use crate::binary::elf::Shape;
 
 /// What a file system says of a file beside its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,12 +5,17 @@ use super::{
     About, CpuLevel, Inputs, LINTS, MISSING_INPUT, Policy, Settings, foreign, judge, missing_input,
 };
 use crate::{
-    elf::{
-        Facts, Source,
-        fixture::{DF_1_PIE, Fixture, MACHINES},
+    binary::{
+        elf::{
+            Facts,
+            fixture::{DF_1_PIE, Fixture, MACHINES},
+        },
+        foreign::{macho_sample, pe_sample},
     },
-    foreign::{macho_sample, pe_sample},
-    schema::dist::{Level, Verdict},
+    model::{
+        schema::dist::{Level, Verdict},
+        source::Source,
+    },
 };
 
 /// What becomes of a lint that was denied.
@@ -64,7 +69,7 @@ fn elf(lint: &str, change: fn(&mut Fixture)) -> Outcome {
 
 fn other(lint: &str, bytes: &[u8]) -> Outcome {
     let source = Source::Bytes(bytes);
-    let facts = crate::foreign::read(source).unwrap();
+    let facts = crate::binary::foreign::read(source).unwrap();
     outcome(&foreign(source, &facts, &About::default(), &denied(lint)), lint)
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::catalogue::LINTS;
-use crate::schema::dist::{Finding, Level, NotApplied, Verdict};
+use crate::model::schema::dist::{Finding, Level, NotApplied, Verdict};
 
 /// A verdict that displays for people, without colours and without a final line break: one line
 /// when all is well, and one for each lint that was named and is not applied; otherwise every finding in full, and the names of the checks that passed on

@@ -46,7 +46,9 @@ pub(super) fn scope(subject: &Subject<'_>) -> Scope {
     let program = subject.facts.interpreter.is_some()
         || matches!(
             subject.facts.shape,
-            crate::elf::Shape::Fixed | crate::elf::Shape::StaticPie | crate::elf::Shape::Pie
+            crate::binary::elf::Shape::Fixed
+                | crate::binary::elf::Shape::StaticPie
+                | crate::binary::elf::Shape::Pie
         );
     match (program, &subject.about.run) {
         (false, _) => Scope::NotApplied("it is not a program that can be started"),

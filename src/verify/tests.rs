@@ -3,15 +3,19 @@ use super::{
     judge, page, verify,
 };
 use crate::{
-    allocator::{Allocator, Choice},
-    elf::{
+    binary::elf::{
         Facts,
         fixture::{DF_1_PIE, Fixture, MACHINES, SHT_PROGBITS, SHT_SYMTAB, mutate},
         needle,
     },
-    oci::Digest,
-    schema::dist::{Artifact, File, Level},
-    target::{Target, Targets},
+    build::target::{Target, Targets},
+    model::{
+        digest::Digest,
+        schema::{
+            allocator::{Allocator, Choice},
+            dist::{Artifact, File, Level},
+        },
+    },
 };
 
 const ARM: &str = r#"
@@ -58,7 +62,7 @@ fn check(change: impl Fn(&mut Fixture), expected: &[&str]) {
     for (machine, target) in MACHINES.into_iter().zip(targets()) {
         let mut fixture = Fixture::new(machine);
         change(&mut fixture);
-        let verdict = verify(&fixture.build(), &Policy::for_target(&target));
+        let verdict = verify(&fixture.build(), &target.policy());
         let found: Vec<_> = verdict.findings.iter().map(|f| f.lint.as_str()).collect();
         assert_eq!(found, expected, "{}: {verdict:#?}", target.name);
         let denied = verdict.findings.iter().any(|found| found.level == Level::Deny);
@@ -129,7 +133,7 @@ fn pages_of_64_kib_matter_where_kernels_have_them() {
         let mut fixture = Fixture::new(machine);
         fixture.align = 0x1000;
         fixture.text.clone_from(&text);
-        let found = verify(&fixture.build(), &Policy::for_target(&target)).findings;
+        let found = verify(&fixture.build(), &target.policy()).findings;
         let found: Vec<_> = found.iter().map(|found| found.lint.as_str()).collect();
         // arm64, and the made-up target for 32-bit ARM.
         let large = matches!(index, 1 | 2);
@@ -150,7 +154,7 @@ fn float_abi_and_cpu_level_are_the_targets() {
     let all = all.unwrap();
     let find = |machine, flags, target: &str| {
         let fixture = Fixture { flags, ..Fixture::new(machine) };
-        let verdict = verify(&fixture.build(), &Policy::for_target(all.get(target).unwrap()));
+        let verdict = verify(&fixture.build(), &all.get(target).unwrap().policy());
         assert!(verdict.lints.contains(&"float-abi".to_owned()));
         verdict.findings.iter().filter(|found| found.lint == "float-abi").count()
     };
@@ -165,7 +169,7 @@ fn float_abi_and_cpu_level_are_the_targets() {
     let level = |bits: u32| {
         let mut fixture = Fixture::new(MACHINES[0]);
         fixture.property = Some(bits);
-        let verdict = verify(&fixture.build(), &Policy::for_target(&targets()[0]));
+        let verdict = verify(&fixture.build(), &targets()[0].policy());
         verdict.findings.iter().map(|found| found.evidence.clone()).collect::<Vec<_>>()
     };
     assert_eq!(level(1), [""; 0]);
@@ -198,7 +202,7 @@ fn symbols_are_a_warning_where_nothing_is_expected() {
     assert_eq!(verdict.findings[0].level, Level::Warn);
     let strict = Policy::for_any().with_level("stripped", Level::Deny).unwrap();
     assert!(!verify(&fixture.build(), &strict).accepted);
-    assert!(!verify(&fixture.build(), &Policy::for_target(&targets()[0])).accepted);
+    assert!(!verify(&fixture.build(), &targets()[0].policy()).accepted);
 }
 
 #[test]
@@ -226,7 +230,7 @@ fn the_page_on_lints_is_written_down() {
 #[test]
 fn a_file_for_another_target_is_refused_with_every_difference() {
     let bytes = Fixture::new(MACHINES[2]).build();
-    let verdict = verify(&bytes, &Policy::for_target(&targets()[3]));
+    let verdict = verify(&bytes, &targets()[3].policy());
     let found = &verdict.findings[0];
     assert_eq!(found.lint, "machine");
     for part in ["ARM (40), not S390 (22)", "EI_CLASS is 32", "EI_DATA is little-endian"] {
@@ -260,7 +264,7 @@ fn an_unknown_file_is_static_only_where_it_is_musl() {
 
 #[test]
 fn what_is_hidden_or_broken_is_refused_whatever_is_allowed() {
-    let mut policy = Policy::for_target(&targets()[0]);
+    let mut policy = targets()[0].policy();
     for lint in &LINTS {
         policy = policy.with_level(lint.id, Level::Allow).unwrap();
     }
@@ -298,7 +302,7 @@ fn an_unknown_lint_names_the_nearest() {
 
 #[test]
 fn reports_fold_what_passed() {
-    let policy = Policy::for_target(&targets()[0]);
+    let policy = targets()[0].policy();
     let mut fixture = Fixture::new(MACHINES[0]);
     let verdict = verify(&fixture.build(), &policy);
     let report = Report::new("bin/x", &verdict).to_string();
@@ -342,7 +346,7 @@ fn artifact(bytes: &[u8], target: &Target) -> Artifact {
 #[test]
 fn only_the_very_bytes_of_the_record_become_a_verified_artifact() {
     let [target, other, ..] = targets();
-    let policy = Policy::for_target(&target);
+    let policy = target.policy();
     let bytes = Fixture::new(MACHINES[0]).build();
     let record = artifact(&bytes, &target);
 
@@ -358,7 +362,7 @@ fn only_the_very_bytes_of_the_record_become_a_verified_artifact() {
     };
     assert!(mismatch(record.clone(), &changed, &policy));
     assert!(mismatch(record.clone(), &bytes, &Policy::for_any()));
-    assert!(mismatch(record.clone(), &bytes, &Policy::for_target(&other)));
+    assert!(mismatch(record.clone(), &bytes, &other.policy()));
 
     let mut fixture = Fixture::new(MACHINES[0]);
     fixture.stack = None;
@@ -371,7 +375,7 @@ fn only_the_very_bytes_of_the_record_become_a_verified_artifact() {
 fn no_mutation_panics() {
     let mut state = 0x2545_f491_4f6c_dd1d;
     for (machine, target) in MACHINES.into_iter().zip(targets()) {
-        let policy = Policy::for_target(&target).with_build_paths(["/work".to_owned()]);
+        let policy = target.policy().with_build_paths(["/work".to_owned()]);
         let mut fixture = Fixture::new(machine);
         fixture.text = b"/home/ann/x gconv No error information\0".to_vec();
         fixture.needed = vec!["libc.so"];

@@ -3,9 +3,12 @@
 use memchr::memmem::Finder;
 
 use super::Policy;
-use crate::elf::{
-    Facts, Source, Unreadable,
-    needle::{self, Needle},
+use crate::{
+    binary::elf::{
+        Facts,
+        needle::{self, Needle},
+    },
+    model::source::{Source, Unreadable},
 };
 
 /// The most of a path that is kept.

@@ -1,13 +1,16 @@
 //! Verdicts on archives and images as a whole; those on the files in them are their own.
 
 use super::{
-    ARCHIVE, Choice, Growth, LINTS, Policy, READABLE, RECORD, Size,
+    ARCHIVE, Choice, LINTS, Policy, READABLE, RECORD,
     expected::{grown, growth_limit_scope, limit_scope, too_large},
     finding,
     lint::{Complaint, Scope},
     verdict,
 };
-use crate::schema::dist::{Level, Verdict};
+use crate::model::{
+    bytes::{Growth, Size},
+    schema::dist::{Level, Verdict},
+};
 
 /// What is known of an archive, or of the image of one platform.
 #[derive(Clone, Debug, Default)]

@@ -8,7 +8,10 @@ use std::{
     process::Command,
 };
 
-use longshore::elf::{Facts, Shape, machine_name};
+use longshore::{
+    binary::elf::{Facts, Shape},
+    model::machine::machine_name,
+};
 
 use crate::{
     agreement_peers::{PEERS, Peer, REASONS, Said},
@@ -231,7 +234,8 @@ fn fixtures(directory: &Path) -> Vec<(String, PathBuf)> {
     for index in 0..made.len() {
         let (name, path) = made[index].clone();
         let bytes = fs::read(path).unwrap();
-        let stripped = longshore::elf::strip(&bytes, longshore::elf::Keep::default()).unwrap();
+        let stripped =
+            longshore::binary::elf::strip(&bytes, longshore::binary::elf::Keep::default()).unwrap();
         let name = format!("{name}, stripped by us");
         let path = directory.join(format!("{index}.stripped"));
         fs::write(&path, stripped).unwrap();

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use longshore::oci::Digest;
+use longshore::model::digest::Digest;
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use longshore::oci::Digest;
+use longshore::model::digest::Digest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -258,7 +258,7 @@ fn wrong_settings_and_arguments_are_refused() {
     );
     longshore(&wrong, "ci check").status(2).hint("did you mean `github`?").run();
     // No platforms: nothing is default.
-    let embedded = longshore::target::EMBEDDED;
+    let embedded = longshore::build::target::EMBEDDED;
     let none = embedded.iter().fold(Workspace::hello(), |all, (name, text)| {
         all.file(&format!("targets/{name}.toml"), &text.replace("default = true", ""))
     });

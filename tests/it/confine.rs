@@ -237,8 +237,8 @@ fn output_without_end_and_processes_left_behind() {
 #[test]
 fn emulators_run_the_smallest_programs() {
     use longshore::{
-        elf::{MINIMAL_STATUS, minimal_program},
-        target::Endian::{Big, Little},
+        binary::elf::{MINIMAL_STATUS, minimal_program},
+        model::machine::Endian::{Big, Little},
     };
     let workspace = Workspace::empty();
     for (machine, class, endian, name) in [

@@ -6,8 +6,8 @@ use std::{
 };
 
 use longshore::{
-    elf::{Facts, Keep, split, strip},
-    target::Targets,
+    binary::elf::{Facts, Keep, split, strip},
+    build::target::Targets,
     verify::{Policy, Report, verify},
 };
 
@@ -44,7 +44,7 @@ fn no_file_of_other_tools_tests_panics_or_is_called_static_wrongly() {
     assert!(files.len() > 300, "{}", files.len());
     let any = Policy::for_any();
     let targets = Targets::new([]).unwrap();
-    let policies: Vec<_> = targets.iter().map(Policy::for_target).collect();
+    let policies: Vec<_> = targets.iter().map(|target| target.policy()).collect();
     let (mut read, mut machines) = (0, std::collections::BTreeSet::new());
     for (path, bytes) in &files {
         let _ = Report::new("x", &verify(bytes, &any)).to_string();

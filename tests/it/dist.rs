@@ -6,7 +6,7 @@ use std::{
     sync::OnceLock,
 };
 
-use longshore::oci::Digest;
+use longshore::model::digest::Digest;
 use serde_json::Value;
 
 use crate::support::{

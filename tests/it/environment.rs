@@ -160,7 +160,7 @@ fn nothing_is_written_into_the_source_without_a_home_directory() {
 
 /// The zig that longshore fetched, if it did: another path of it would have it compile its libc again.
 fn fetched_zig() -> Option<PathBuf> {
-    let zig = usual_cache().join("zig").join(longshore::zig::PINNED).join("ziglang/zig");
+    let zig = usual_cache().join("zig").join(longshore::build::zig::PINNED).join("ziglang/zig");
     zig.exists().then_some(zig)
 }
 

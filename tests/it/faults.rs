@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use longshore::oci::Digest;
+use longshore::model::digest::Digest;
 use serde_json::json;
 use tempfile::TempDir;
 

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use longshore::oci::Digest;
+use longshore::model::digest::Digest;
 use serde_json::{Value, json};
 
 use crate::{

@@ -8,12 +8,12 @@ use std::{
 };
 
 use longshore::{
-    dockerfile::builtin::Recipe,
-    oci::{
-        Digest,
+    archive::{
         tar::Meta,
         tree::{Content, Files, Tree},
     },
+    image::dockerfile::builtin::Recipe,
+    model::digest::Digest,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -257,7 +257,7 @@ fn the_arm64_binary_runs_under_qemu() {
 struct NoFiles;
 
 impl Files for NoFiles {
-    fn open(&self, name: &str) -> longshore::Result<Box<dyn std::io::Read + '_>> {
+    fn open(&self, name: &str) -> longshore::model::error::Result<Box<dyn std::io::Read + '_>> {
         panic!("{name}")
     }
 }

@@ -13,7 +13,7 @@ use std::{
     process::Command,
 };
 
-use longshore::oci::Digest;
+use longshore::model::digest::Digest;
 use serde_json::{Value, json};
 
 use crate::{
@@ -124,7 +124,7 @@ pub(crate) fn on_disk(root: &Path) -> Told {
                 _ => ("file", meta.len()),
             };
             let name = path.strip_prefix(root).unwrap().as_os_str().as_bytes();
-            let name = format!("/{}", longshore::unpack::escaped(name));
+            let name = format!("/{}", longshore::archive::unpack::escaped(name));
             let owner = format!("{}:{}", meta.uid(), meta.gid());
             let mode = format!("{:04o}", meta.mode() & 0o7777);
             found.insert(name, (kind.to_owned(), mode, owner, size));

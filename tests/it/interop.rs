@@ -9,7 +9,7 @@ use std::{
     process::{Command, ExitStatus, Output},
 };
 
-use longshore::oci::Digest;
+use longshore::model::digest::Digest;
 use serde_json::{Value, json};
 
 use crate::{

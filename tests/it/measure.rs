@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use longshore::oci::{Compressor, Digest};
+use longshore::model::{digest::Digest, schema::packaging::Compressor};
 use serde_json::json;
 
 use crate::support::{
@@ -80,8 +80,9 @@ fn images_against_other_programs() {
             std::thread::scope(|scope| {
                 for bytes in &programs {
                     scope.spawn(|| {
-                        let mut encoder =
-                            Compressor::Gzip.encoder(sink(), &longshore::compress::Forget).unwrap();
+                        let mut encoder = Compressor::Gzip
+                            .encoder(sink(), &longshore::archive::compress::Forget)
+                            .unwrap();
                         std::io::Write::write_all(&mut encoder, bytes).unwrap();
                         encoder.finish().unwrap();
                         Digest::of(bytes)

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use longshore::oci::Digest;
+use longshore::model::digest::Digest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

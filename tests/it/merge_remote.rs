@@ -1,6 +1,6 @@
 //! `merge` of images in a registry, by their digests.
 
-use longshore::oci::Digest;
+use longshore::model::digest::Digest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

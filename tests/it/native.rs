@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use longshore::elf::{Facts, Shape};
+use longshore::binary::elf::{Facts, Shape};
 use serde_json::Value;
 
 use crate::{

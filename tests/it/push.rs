@@ -10,8 +10,10 @@ use std::{
 };
 
 use longshore::{
-    event::{Event, Events},
-    oci::Digest,
+    model::{
+        digest::Digest,
+        event::{Event, Events},
+    },
     ops::push::{Request, Source, push},
     sys::{Context, registry::Settings},
 };

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use longshore::oci::check::Found;
+use longshore::image::oci::check::Found;
 use serde_json::json;
 
 use crate::support::{

@@ -7,7 +7,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use longshore::{
-    event::Silent,
+    model::event::Silent,
     sys::{
         Context,
         registry::{Session, Settings},

@@ -13,8 +13,10 @@ use std::{
 };
 
 use longshore::{
-    Status,
-    event::{Event, Events},
+    model::{
+        error::Status,
+        event::{Event, Events},
+    },
     sys::{
         Context,
         registry::{Limits, Remote, Session, Settings},

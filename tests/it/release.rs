@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use longshore::{
+use longshore::image::{
     dockerfile::builtin::{BIN, NONROOT, Recipe},
     oci::check::check,
 };

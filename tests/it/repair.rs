@@ -38,7 +38,7 @@ fn user_cache() -> PathBuf {
 fn copy() -> Option<(MutexGuard<'static, ()>, Workspace, PathBuf)> {
     static ONE: Mutex<()> = Mutex::new(());
     let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let package = user_cache().join("zig").join(longshore::zig::PINNED);
+    let package = user_cache().join("zig").join(longshore::build::zig::PINNED);
     if !package.join("ziglang/zig").is_file() {
         build(&Workspace::hello(), &Workspace::at(&user_cache())).run();
     }
@@ -104,7 +104,7 @@ fn every_damaged_file_is_provided_again() {
     run(build(&workspace, &cache));
     let fetched = || fs::read_to_string(cache.path("fetched")).unwrap_or_default().lines().count();
     assert_eq!(fetched(), 0);
-    let package = Path::new("zig").join(longshore::zig::PINNED);
+    let package = Path::new("zig").join(longshore::build::zig::PINNED);
     let files = files(cache.root(), &["zig", "bin", "fetched"]);
     assert!(files.iter().any(|path| path.extension().is_some_and(|end| end == "o")), "{files:?}");
     for file in &files {
@@ -183,7 +183,7 @@ fn one_workspace_does_not_decide_what_others_link() {
     assert_eq!(fs::read(cache.path("allocator").join(object)).unwrap(), expected);
 
     // The same zig behind a script compiles the same; another one of the same version may not.
-    let zig = user_cache().join("zig").join(longshore::zig::PINNED).join("ziglang/zig");
+    let zig = user_cache().join("zig").join(longshore::build::zig::PINNED).join("ziglang/zig");
     let planned = || {
         let args = format!(
             "plan --message-format json --preset quick --allocator mimalloc --target {TARGET}"

@@ -10,11 +10,10 @@ use std::{
 };
 
 use longshore::{
-    event::Silent,
+    image::tags::Occasion,
+    model::{event::Silent, schema::push::Outcome},
     ops::push::{Request, Source, Tagging, push},
-    schema::push::Outcome,
     sys::{Context, registry::Settings},
-    tags::Occasion,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -1,7 +1,7 @@
 //! The reader of tar archives: what it reads, and what it rejects because other readers of tar
 //! disagree.
 
-use longshore::unpack::{self, Kind};
+use longshore::archive::unpack::{self, Kind};
 
 use crate::support::tarball::{END, Entry, GNU, V7, archive, extension, long, pax, record};
 
@@ -12,7 +12,7 @@ fn read(bytes: &[u8]) -> Result<Vec<String>, String> {
         let mut text = Vec::new();
         content
             .read_to_end(&mut text)
-            .map_err(|error| longshore::Error::check("content").because(error))?;
+            .map_err(|error| longshore::model::error::Error::check("content").because(error))?;
         let kind = match &entry.kind {
             Kind::File => format!("f {} {}", entry.path, text.escape_ascii()),
             Kind::Directory => format!("d {}", entry.path),

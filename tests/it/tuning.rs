@@ -145,7 +145,7 @@ fn mimalloc_serves_threads_and_symbols_are_kept_apart() {
         );
         assert!(lines.contains("Line 7 of \"src/main.rs\" starts at"), "{lines}");
     }
-    assert_eq!(json["release"]["tools"]["mimalloc"], longshore::allocator::MIMALLOC);
+    assert_eq!(json["release"]["tools"]["mimalloc"], longshore::build::allocator::MIMALLOC);
     // Again, everything is kept; without the request, the symbols go.
     let again = balanced(&workspace, "--debug-files").run().json();
     assert_eq!(again["artifacts"], json["artifacts"]);
@@ -168,7 +168,8 @@ fn a_targets_file_tunes_what_is_built() {
     let Some(readelf) = peer::find("readelf") else {
         return;
     };
-    let (_, text) = longshore::target::EMBEDDED.iter().find(|(name, _)| *name == AMD64).unwrap();
+    let (_, text) =
+        longshore::build::target::EMBEDDED.iter().find(|(name, _)| *name == AMD64).unwrap();
     let tuning = "relocation-model = \"static\"\nframe-pointers = true\n\
                   link-args = [\"-Wl,-z,stack-size=1507328\"]\nallocator = \"mimalloc\"\n\n[elf]";
     let workspace =
@@ -207,7 +208,8 @@ fn a_unit_that_is_compiled_twice_is_an_error_with_its_cause() {
 
 /// The target's file, with a flag that the other target has not.
 fn with_flags() -> String {
-    let (_, text) = longshore::target::EMBEDDED.iter().find(|(name, _)| *name == AMD64).unwrap();
+    let (_, text) =
+        longshore::build::target::EMBEDDED.iter().find(|(name, _)| *name == AMD64).unwrap();
     text.replace("\n[elf]", "rustflags = [\"--cfg=amd64\"]\n\n[elf]")
 }
 

@@ -7,7 +7,10 @@ use std::{
     process::Command,
 };
 
-use longshore::elf::{Facts, Keep, Libc, Shape, Split, machine_name, split, strip};
+use longshore::{
+    binary::elf::{Facts, Keep, Libc, Shape, Split, split, strip},
+    model::machine::machine_name,
+};
 
 use crate::support::peer;
 

@@ -391,7 +391,7 @@ fn no_mutation_of_an_archive_panics() {
 
 /// Reads an archive to its end, as `verify` does.
 pub(crate) fn look_into(bytes: &[u8]) {
-    use longshore::unpack::{self, Budget, Packing};
+    use longshore::archive::unpack::{self, Budget, Packing};
     let mut each = |entry: &unpack::Entry, content: &mut dyn std::io::Read| {
         let _ = entry.hazard();
         let mut held = Vec::new();

@@ -12,7 +12,7 @@ use serde_json::Value;
 /// Our own program, stripped: a binary that every machine which runs the tests has.
 fn program() -> Vec<u8> {
     let bytes = fs::read(env!("CARGO_BIN_EXE_cargo-longshore")).unwrap();
-    longshore::elf::strip(&bytes, longshore::elf::Keep::default()).unwrap()
+    longshore::binary::elf::strip(&bytes, longshore::binary::elf::Keep::default()).unwrap()
 }
 
 pub(crate) fn directory(name: &str) -> PathBuf {
@@ -163,7 +163,7 @@ fn a_release_manifest_is_held_against_its_files() {
     let bytes = program();
     fs::create_dir_all(dir.join("linux/amd64/bin")).unwrap();
     write(&dir.join("linux/amd64/bin/x"), &bytes, 0o755);
-    let sha256 = longshore::oci::Digest::of(&bytes).to_string();
+    let sha256 = longshore::model::digest::Digest::of(&bytes).to_string();
     let manifest = |path: &str, target: &str, sha256: &str| {
         let file = serde_json::json!({ "size": bytes.len(), "sha256": sha256 });
         let artifact = serde_json::json!({

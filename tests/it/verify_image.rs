@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use longshore::oci::Digest;
+use longshore::model::digest::Digest;
 use serde_json::{Value, json};
 
 use crate::{
@@ -283,15 +283,18 @@ fn what_dist_made_is_looked_at_as_a_whole() {
 /// The files of a layout, in memory.
 struct Files(std::collections::BTreeMap<String, Vec<u8>>);
 
-impl longshore::unpack::image::Store for Files {
-    fn open(&self, path: &str) -> longshore::Result<Option<Box<dyn std::io::Read + '_>>> {
+impl longshore::image::read::image::Store for Files {
+    fn open(
+        &self,
+        path: &str,
+    ) -> longshore::model::error::Result<Option<Box<dyn std::io::Read + '_>>> {
         Ok(self.0.get(path).map(|bytes| Box::new(&bytes[..]) as Box<dyn std::io::Read>))
     }
 }
 
 #[test]
 fn no_mutation_of_an_image_panics_or_is_passed() {
-    use longshore::{contents, unpack::image};
+    use longshore::image::{contents, read::image};
     let good = program::amd64();
     let mut layout = Layout::new("image-mutations");
     layout.layer(&[("bin/x", 0o755, &good)]).layer(&[("bin/.wh.x", 0o644, b"")]);
@@ -319,7 +322,7 @@ fn no_mutation_of_an_image_panics_or_is_passed() {
             // Whoever wants it whole is told the same.
             assert_eq!(whole.is_ok(), faults == 0);
         }
-        Ok::<_, longshore::Error>((found.images.len(), faults))
+        Ok::<_, longshore::model::error::Error>((found.images.len(), faults))
     };
     assert_eq!(look(&Files(files.clone())).unwrap(), (1, 0));
     let names: Vec<_> = files.keys().cloned().collect();

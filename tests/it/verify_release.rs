@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use longshore::oci::Digest;
+use longshore::model::digest::Digest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -20,7 +20,7 @@ use std::{
 };
 
 use longshore::{
-    event::Silent,
+    model::event::Silent,
     sys::{Context, toolchain},
 };
 
@@ -217,7 +217,7 @@ fn stamps(root: &Path) -> BTreeMap<PathBuf, (u64, i64, i64)> {
 /// How many units the last `dist` compiled.
 fn compiled(path: &Path) -> Result<u64> {
     let text = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let dist: longshore::schema::Dist =
+    let dist: longshore::model::schema::Dist =
         serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(dist.units.compiled)
 }

@@ -8,7 +8,7 @@ use crate::run::{Result, repository};
 /// Every schema: its file and its text.
 fn files() -> Vec<(PathBuf, String)> {
     let path = |name: &str| repository().join(format!("docs/schema/{name}.json"));
-    let all = longshore::schema::json_schemas();
+    let all = longshore::model::schema::json_schemas();
     all.into_iter().map(|(name, text)| (path(name), text)).collect()
 }
 

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc, thread, time::Instant};
 
 use longshore::{
-    event::Silent,
+    model::event::Silent,
     sys::{Context, toolchain, zig},
 };
 

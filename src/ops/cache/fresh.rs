@@ -8,12 +8,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{FRESHNESS, drop_units, listing::package_files};
 use crate::{
-    cache::{
+    build::cache::{
         Compiled, Key, Listing, RECORD_SCHEMA, Record, Sources, State, Time, Unit, dep_info,
         rerun_if_changed, unit_of,
     },
-    error::{Error, Result},
-    oci::Digest,
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+    },
     sys::{Context, fs, tree},
 };
 

@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    command::Command,
-    error::{Error, Result},
+    model::{
+        command::Command,
+        error::{Error, Result},
+    },
     sys::{Context, fs, tree},
 };
 

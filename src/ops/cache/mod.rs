@@ -12,16 +12,20 @@ use camino::{Utf8Path, Utf8PathBuf};
 pub(super) use self::fresh::Freshness;
 pub use self::{restore::restore, save::save};
 use crate::{
-    cache::{Key, Recorded, SCHEMA, SECRET, Unit, hash_of},
-    distribution::Secret,
-    error::{Error, Result},
-    ops::plan::Planned,
+    build::{
+        cache::{Key, Recorded, SCHEMA, SECRET, Unit, hash_of},
+        workspace::Workspace,
+    },
+    model::{
+        error::{Error, Result},
+        secret::Secret,
+    },
+    ops::dist::plan::Planned,
     sys::{
         Context, fs,
         toolchain::Rust,
         tree::{self, Kind},
     },
-    workspace::Workspace,
 };
 
 /// What is asked of a cache.
@@ -52,14 +56,14 @@ const ZIG: &str = "zig";
 const LAYERS: &str = "layers";
 const PIECES: &str = "pieces";
 
-/// Where cargo builds; see [`crate::plan::Inputs::target_directory`].
+/// Where cargo builds; see [`crate::build::plan::Inputs::target_directory`].
 fn built(workspace: &Workspace) -> Utf8PathBuf {
     workspace.target_directory.join("longshore")
 }
 
 /// The secret that caches are authenticated with, if one is set.
 fn secret(cx: &Context) -> Result<Option<Secret>> {
-    cx.env.var(SECRET).map(crate::cache::secret).transpose()
+    cx.env.var(SECRET).map(crate::build::cache::secret).transpose()
 }
 
 /// Held while the target directory changes; builds hold it, too.
@@ -113,7 +117,7 @@ pub(super) fn record(
     }
 }
 
-/// Removes all files of the units in `dropped` (see [`crate::cache::unit_of`]) from the directory
+/// Removes all files of the units in `dropped` (see [`crate::build::cache::unit_of`]) from the directory
 /// `root`, in which cargo builds. Cargo compiles them again, and what depends on them. The files that
 /// name their inputs are removed last, so that an interruption leaves nothing that looks fresh.
 ///
@@ -162,7 +166,7 @@ fn drop_units(root: &Utf8Path, dropped: &BTreeSet<String>) -> Result<()> {
 
 /// A size for people.
 fn shown(bytes: u64) -> String {
-    super::summary::size(bytes)
+    crate::ops::output::summary::size(bytes)
 }
 
 /// A time for people.

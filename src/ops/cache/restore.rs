@@ -9,14 +9,19 @@ use super::{
     seconds, secret, shown,
 };
 use crate::{
-    cache::{
-        Compiled, Decision, HEADER, Header, Input, Manifest, RECORD_SCHEMA, Record, SCHEMA, SECRET,
-        Sources, Time, decide, hidden_by,
+    build::{
+        cache::{
+            Compiled, Decision, HEADER, Header, Input, Manifest, RECORD_SCHEMA, Record, SCHEMA,
+            SECRET, Sources, Time, decide, hidden_by,
+        },
+        request::Request,
+        workspace::Workspace,
     },
-    distribution::Secret,
-    error::{Error, Result},
-    request::Request,
-    schema::cache::{Cache, Outcome, SCHEMA as REPORT},
+    model::{
+        error::{Error, Result},
+        schema::cache::{Cache, Outcome, SCHEMA as REPORT},
+        secret::Secret,
+    },
     sys::{
         Context, cache, cargo,
         clock::Stopwatch,
@@ -25,7 +30,6 @@ use crate::{
         toolchain::{rust, zig},
         tree, warm,
     },
-    workspace::Workspace,
 };
 
 /// Puts a saved cache in the place of what cargo built in the target directory, and gives each input
@@ -115,12 +119,12 @@ fn header(
     if let Some(reason) = not_authentic(&header, secret.as_ref(), authenticated)? {
         return refused(reason);
     }
-    if !crate::cache::is_inside(&header.archive) || header.archive.contains('/') {
+    if !crate::build::cache::is_inside(&header.archive) || header.archive.contains('/') {
         return refused(format!("`{HEADER}` names the archive `{}`", header.archive));
     }
     let rust = rust::find(cx, &cargo::Config::load(cx)?.rustc())?;
     let zig = zig::find(cx, &rust.version)?
-        .map_or_else(|| crate::zig::PINNED.to_owned(), |zig| zig.version.to_string());
+        .map_or_else(|| crate::build::zig::PINNED.to_owned(), |zig| zig.version.to_string());
     let here = key(cx, &rust, &zig, &workspace.root, &built(workspace));
     let differences = header.key.differences(&here);
     Ok(if differences.is_empty() { Ok(header) } else { Err(differences) })

@@ -9,16 +9,20 @@ use super::{
     lock, seconds, secret, shown,
 };
 use crate::{
-    cache::{
-        HEADER, Header, Input, Keep, Manifest, Recorded, SCHEMA, Seen, Unit, dep_info, hash_of,
-        is_zig_part, rerun_if_changed, stays_inside,
+    build::{
+        cache::{
+            HEADER, Header, Input, Keep, Manifest, Recorded, SCHEMA, Seen, Unit, dep_info, hash_of,
+            is_zig_part, rerun_if_changed, stays_inside,
+        },
+        request::Request,
     },
-    error::{Error, Result},
-    request::Request,
-    schema::cache::{Cache, Outcome, SCHEMA as REPORT},
+    model::{
+        error::{Error, Result},
+        schema::cache::{Cache, Outcome, SCHEMA as REPORT},
+    },
     sys::{
-        Context, cache,
-        cache::{Content, Item},
+        Context,
+        cache::{self, Content, Item},
         cargo,
         clock::Stopwatch,
         fs,

@@ -12,17 +12,25 @@ use super::{
     layers::{Contents, Store},
 };
 use crate::{
-    assemble::{self, Assembly},
-    dockerfile::{self, Arguments, Dockerfile, builtin, ignore::Ignore},
-    error::{Error, Result},
-    oci::{
-        Digest, Image, ImageSet, Platform,
-        image::{Description, Step},
+    archive::{
         tar::{self, Meta},
         tree::{Content, Node, Place, Tree},
     },
-    ops::digests::Digests,
-    schema::plan,
+    image::{
+        assemble::{self, Assembly},
+        dockerfile::{self, Arguments, Dockerfile, builtin, ignore::Ignore},
+        oci::{
+            Image, ImageSet,
+            image::{Description, Step},
+        },
+    },
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+        platform::Platform,
+        schema::plan,
+    },
+    ops::output::digests::Digests,
     sys::{Context, fs, host, parallel},
     verify::VerifiedArtifact,
 };

@@ -8,12 +8,12 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    dockerfile::ignore::Ignore,
-    error::Result,
-    oci::{
+    archive::{
         tar::Meta,
         tree::{Content, Entry, Files, Node, Parts, Place, Tree},
     },
+    image::dockerfile::ignore::Ignore,
+    model::error::Result,
     sys::{
         file::{self, Stamp},
         fs,

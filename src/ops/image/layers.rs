@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::context::BuildContext;
 use crate::{
-    error::{Error, Result},
-    oci::{
-        Compressor, Digest, Layer, Tree,
-        digest::Hasher,
-        tree::{Node, Place},
+    archive::tree::{Node, Place, Tree},
+    image::oci::Layer,
+    model::{
+        digest::{Digest, Hasher},
+        error::{Error, Result},
+        schema::packaging::Compressor,
     },
-    ops::{
+    ops::output::{
         digests::{Digests, File},
         pieces,
     },

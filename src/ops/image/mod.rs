@@ -2,8 +2,11 @@
 
 mod assemble;
 mod context;
+pub mod inspect;
+pub mod interrupt;
 mod layers;
 mod output;
+pub mod store;
 
 use std::collections::BTreeMap;
 
@@ -15,22 +18,29 @@ use self::{
     layers::Store,
 };
 use crate::{
-    error::{Error, Result},
-    merge::is_below,
-    oci::{Compressor, Digest, layout, layout::Name, reference::version_tag},
+    image::oci::layout::{self, Name},
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+        reference::version_tag,
+        schema::{
+            Dist,
+            dist::{self, Layer, PlatformImage, SCHEMA},
+            packaging::{Compressor, Extra},
+            plan,
+        },
+    },
     ops::{
-        digests::Digests,
-        guard::{self, Inputs},
+        output::{
+            digests::Digests,
+            guard::{self, Inputs},
+            pieces,
+            stage::{self, Purpose, Stage},
+        },
         package::checksum,
-        pieces,
-        stage::{self, Purpose, Stage},
         verify::rules::Packing,
     },
-    schema::{
-        Dist,
-        dist::{self, Layer, PlatformImage, SCHEMA},
-        plan,
-    },
+    release::merge::is_below,
     sys::{Context, fs, parallel},
     verify::VerifiedArtifact,
 };
@@ -51,11 +61,11 @@ pub struct Request {
     /// More annotations.
     pub annotations: BTreeMap<String, String>,
     /// More extras.
-    pub extras: Vec<crate::assemble::Extra>,
+    pub extras: Vec<Extra>,
     /// Another compressor.
     pub compression: Option<Compressor>,
     /// Only these platforms.
-    pub platforms: Vec<crate::oci::Platform>,
+    pub platforms: Vec<crate::model::platform::Platform>,
     /// Where the images go; into `dist` where nothing is said.
     pub outputs: Vec<Output>,
 }

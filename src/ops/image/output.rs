@@ -6,15 +6,19 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Made, Store, assemble::host, name};
 use crate::{
-    command::Command,
-    error::{Error, Result},
-    name::nearest,
-    oci::{
-        Digest, Platform, archive,
+    image::oci::{
+        archive,
         layout::{self, Content, File, Name},
     },
-    ops::guard,
-    schema::plan,
+    model::{
+        command::Command,
+        digest::Digest,
+        error::{Error, Result},
+        platform::Platform,
+        schema::plan,
+        suggest::nearest,
+    },
+    ops::output::guard,
     sys::{Context, durable, file, fs, lock, replace},
 };
 

@@ -9,24 +9,25 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 
 pub use self::publish::dist_and_push;
-use super::{
-    guard::Inputs,
-    image,
-    package::checksum,
-    push,
-    stage::{self, Purpose, Stage},
-    store, summary,
-    verify::rules::Packing,
-};
+use super::{image, package::checksum, push, verify::rules::Packing};
 use crate::{
-    error::{Error, Result},
-    event::Event,
-    merge::{self, Layout, Merged, Reasons, Source, Wanted},
-    oci::{
-        Digest, Reference,
-        layout::{self, INDEX, MARK, Name, blob_path},
+    image::oci::layout::{self, INDEX, MARK, Name, blob_path},
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+        event::Event,
+        reference::Reference,
+        schema::{Dist, Push},
     },
-    schema::{Dist, Push},
+    ops::{
+        image::store,
+        output::{
+            guard::Inputs,
+            stage::{self, Purpose, Stage},
+            summary,
+        },
+    },
+    release::merge::{self, Layout, Merged, Reasons, Source, Wanted},
     sys::{Context, fs, registry::Settings},
 };
 

@@ -6,18 +6,22 @@ use camino::Utf8Path;
 use serde::Deserialize;
 
 use crate::{
-    elf::{Facts, Source},
-    error::{Error, Result},
-    merge::{self, File, Part, Reasons, Seen},
-    oci::{
-        Descriptor, Digest, Document, Index, check,
+    binary::elf::Facts,
+    image::oci::{
+        Descriptor, Document, Index, check,
         layout::{INDEX, blob_path},
     },
-    ops::verify::rules::Packing,
-    schema::{
-        Dist,
-        dist::{Artifact, SCHEMA},
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+        schema::{
+            Dist,
+            dist::{Artifact, SCHEMA},
+        },
+        source::Source,
     },
+    ops::verify::rules::Packing,
+    release::merge::{self, File, Part, Reasons, Seen},
     sys::{
         Context, file,
         fs::{self, Kind},

@@ -3,11 +3,16 @@
 use camino::Utf8PathBuf;
 
 use crate::{
-    error::{Error, Result},
-    oci::Reference,
-    ops::{dist, plan, push},
-    request::Request,
-    schema::{Dist, Push},
+    build::request::Request,
+    model::{
+        error::{Error, Result},
+        reference::Reference,
+        schema::{Dist, Push},
+    },
+    ops::{
+        dist::{self, plan},
+        push,
+    },
     sys::{Context, registry::Settings},
 };
 

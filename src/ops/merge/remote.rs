@@ -5,19 +5,25 @@ use std::{collections::BTreeMap, io::Read, sync::Arc};
 
 use super::{Outcome, Request, refused};
 use crate::{
-    distribution::Upload,
-    error::{Error, Result},
-    merge::{self, Contents, Joined, Reasons},
-    oci::{
-        Descriptor, Digest, Document, Manifest, Reference,
-        layout::{self, INDEX, MARK, blob_path},
+    image::{
+        distribution::Upload,
+        oci::{
+            Descriptor, Document, Manifest,
+            layout::{self, INDEX, MARK, blob_path},
+        },
+        read::image::Store,
     },
-    ops::{push, store},
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+        reference::Reference,
+    },
+    ops::{image::store, push},
+    release::merge::{self, Contents, Joined, Reasons},
     sys::{
         Context,
         registry::{Remote, Session},
     },
-    unpack::image::Store,
 };
 
 /// Joins images in registries into one index, and pushes that.

@@ -7,13 +7,15 @@ use camino::Utf8Path;
 
 use super::DIRECTORY;
 use crate::{
-    error::Result,
-    oci::Digest,
-    ops::stage::Stage,
-    schema::{
-        Dist,
-        dist::{Document, DocumentKind},
+    model::{
+        digest::Digest,
+        error::Result,
+        schema::{
+            Dist,
+            dist::{Document, DocumentKind},
+        },
     },
+    ops::output::stage::Stage,
     sys::fs,
 };
 
@@ -43,7 +45,7 @@ pub(in crate::ops) fn checksums(dist: &mut Dist, stage: &Stage) -> Result<()> {
     let mut all: BTreeMap<String, Digest> = BTreeMap::new();
     for archive in &dist.archives {
         all.insert(archive.path.clone(), archive.sha256);
-        let of_it = |plan: &&crate::schema::plan::Archive| {
+        let of_it = |plan: &&crate::model::schema::plan::Archive| {
             plan.package == archive.package && plan.target == archive.target
         };
         if dist.packages.iter().find(of_it).is_some_and(|plan| plan.checksum_files) {

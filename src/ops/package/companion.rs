@@ -5,19 +5,24 @@ use std::{collections::BTreeMap, time::Duration};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    archive::{Shell, companion},
-    cargo::message::{OutDir, Report},
-    command::Command,
-    error::{Error, Result},
-    oci::Digest,
-    ops::{
-        plan::Planned,
-        smoke::{self, Outcome, Runner},
-        stage::Stage,
+    archive::companion,
+    build::cargo::message::{OutDir, Report},
+    model::{
+        command::Command,
+        digest::Digest,
+        error::{Error, Result},
+        schema::{
+            dist::{Artifact, Companion},
+            packaging::Shell,
+            plan::{Archive, Companions, Job},
+        },
     },
-    schema::{
-        dist::{Artifact, Companion},
-        plan::{Archive, Companions, Job},
+    ops::{
+        dist::{
+            plan::Planned,
+            smoke::{self, Outcome, Runner},
+        },
+        output::stage::Stage,
     },
     sys::{
         Context,

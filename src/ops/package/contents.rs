@@ -9,19 +9,23 @@ use camino::Utf8Path;
 
 use super::Inputs;
 use crate::{
-    archive::{Format, comes_with, deb},
-    compress::Pieces,
-    error::{Error, Result},
-    oci::{
-        Digest,
+    archive::{
+        comes_with,
+        compress::Pieces,
+        deb,
         tar::Meta,
         tree::{Content, Files, Node, Place, Tree},
     },
-    ops::digests::{self, is_program},
-    schema::{
-        dist::{ArchiveKind, Companion, Packed},
-        plan,
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+        schema::{
+            dist::{ArchiveKind, Companion, Packed},
+            packaging::Format,
+            plan,
+        },
     },
+    ops::output::digests::{self, is_program},
     sys::{
         file::{self, Stamp},
         fs,

@@ -6,16 +6,20 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    config::{DebSetting, Include, Other, Required},
-    dockerfile::ignore::Ignore,
-    error::{Error, Result},
-    plan::archive::Found,
-    schema::plan::Archive,
+    build::{
+        config::{DebSetting, Include, Other, Required},
+        plan::archive::Found,
+        workspace::{Package, Workspace},
+    },
+    image::dockerfile::ignore::Ignore,
+    model::{
+        error::{Error, Result},
+        schema::plan::Archive,
+    },
     sys::{
         fs,
         tree::{self, Kind},
     },
-    workspace::{Package, Workspace},
 };
 
 /// How the names of licences begin, in capitals. The last is a directory of REUSE

@@ -5,17 +5,19 @@ use std::io::{Cursor, Read as _};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    elf::{ReadAt as _, Source},
-    error::{Error, Result},
-    schema::{
-        Dist,
-        package::{Entry, Listed, SCHEMA},
+    archive::unpack::{self, Budget, Kind, Packing, SPARSE, Tee},
+    model::{
+        error::{Error, Result},
+        schema::{
+            Dist,
+            package::{Entry, Listed, SCHEMA},
+        },
+        source::{ReadAt as _, Source},
     },
     sys::{
         file::{self, OpenFile},
         fs,
     },
-    unpack::{self, Budget, Kind, Packing, SPARSE, Tee},
 };
 
 /// How much of a file tells its kind.

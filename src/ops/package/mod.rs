@@ -13,18 +13,23 @@ use camino::Utf8Path;
 use self::contents::{Contents, Kind};
 pub(super) use self::{companion::companions, find::found};
 use crate::{
-    archive::Format,
-    error::{Error, Result},
-    oci::Digest,
-    ops::{
-        digests::Digests,
-        guard, image, pieces,
-        stage::{Purpose, Stage},
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+        schema::{
+            Dist,
+            dist::{self, Companion, DocumentKind},
+            packaging::Format,
+            plan,
+        },
     },
-    schema::{
-        Dist,
-        dist::{self, Companion, DocumentKind},
-        plan,
+    ops::{
+        image,
+        output::{
+            digests::Digests,
+            guard, pieces,
+            stage::{Purpose, Stage},
+        },
     },
     sys::{Context, fs, parallel},
     verify::VerifiedArtifact,
@@ -185,7 +190,7 @@ pub fn package(cx: &Context, request: &Request) -> Result<Dist> {
         if !dist.packages.iter().any(|plan| plan.package == *name) {
             let known: Vec<&str> = dist.packages.iter().map(|p| p.package.as_str()).collect();
             let wrong = Error::usage(format!("`{}` has no package `{name}`", request.dist));
-            return Err(match crate::name::nearest(name, known.iter().copied()) {
+            return Err(match crate::model::suggest::nearest(name, known.iter().copied()) {
                 Some(near) => wrong.hint(format!("did you mean `{near}`?")),
                 None => wrong.hint(format!("it has {}", known.join(", "))),
             });

@@ -2,10 +2,12 @@
 
 use super::Request;
 use crate::{
-    error::{Error, Result, Status},
-    oci::Reference,
+    model::{
+        error::{Error, Result, Status},
+        reference::Reference,
+        schema::{Push, Verification},
+    },
     ops::verify,
-    schema::{Push, Verification},
     sys::{Context, registry::Session},
     verify::format,
 };

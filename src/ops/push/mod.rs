@@ -1,6 +1,7 @@
 //! `push`: an image, or several under one index, to registries. Blobs go first, then what points at
 //! them, and tags last: whoever reads a tag finds all of it.
 
+pub mod attach;
 mod check;
 mod send;
 mod settle;
@@ -23,20 +24,26 @@ use self::{
     tag::is_tag,
 };
 pub use self::{text::text, wish::Tagging};
-use super::{attach, store};
 use crate::{
-    distribution::{Upload, upload::Part},
-    error::{Error, Result},
-    oci::{Descriptor, Digest, Reference, layout::REF_NAME},
-    schema::{
-        Push,
-        push::{Pushed, Repository as Told, SCHEMA, Tag},
+    image::{
+        distribution::{Upload, upload::Part},
+        oci::{Descriptor, layout::REF_NAME},
+        read::image::Store,
     },
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+        reference::Reference,
+        schema::{
+            Push,
+            push::{Pushed, Repository as Told, SCHEMA, Tag},
+        },
+    },
+    ops::image::store,
     sys::{
         Context,
         registry::{Repository, Session, Settings},
     },
-    unpack::image::Store,
 };
 
 /// What is pushed.

@@ -7,12 +7,13 @@ use std::sync::{
 
 use super::{Goal, Pusher, source::named};
 use crate::{
-    distribution::Upload,
-    error::{Error, Result, Status},
-    event::Event,
-    oci::Descriptor,
-    ops::summary,
-    schema::push::Repository as Told,
+    image::{distribution::Upload, oci::Descriptor},
+    model::{
+        error::{Error, Result, Status},
+        event::Event,
+        schema::push::Repository as Told,
+    },
+    ops::output::summary,
     sys::{
         Context,
         registry::{Blob, Repository, Sent},
@@ -136,7 +137,7 @@ impl Pusher<'_> {
         if self.request.dry_run {
             return Ok(Some(Sent::Uploaded));
         }
-        let path = crate::oci::layout::blob_path(descriptor.digest);
+        let path = crate::image::oci::layout::blob_path(descriptor.digest);
         let open = || {
             let missing = || Error::check(format!("`{}`: `{path}` is missing", self.path));
             self.store.open(&path)?.ok_or_else(missing)

@@ -11,13 +11,18 @@ use semver::Version;
 
 use super::{Pusher, wish::VERSION};
 use crate::{
-    distribution::{retry, upload::Part},
-    error::{Error, Result, Status},
-    oci::{Descriptor, Digest, Document, Index, Manifest, Reference},
-    schema::push::{Outcome, Tag},
+    image::{
+        distribution::{retry, upload::Part},
+        oci::{Descriptor, Document, Index, Manifest},
+        tags::{self, Decision, Highest, Line, Rule, Standing, Wanted},
+    },
+    model::{
+        digest::Digest,
+        error::{Error, Result, Status},
+        reference::Reference,
+        schema::push::{Outcome, Tag},
+    },
     sys::registry::{Remote, Repository},
-    tags::{self, Decision, Highest, Line, Rule, Standing, Wanted},
-    unpack,
 };
 
 /// A tag on its way to what it will be.
@@ -325,7 +330,7 @@ impl Pusher<'_> {
                 let size = part.bytes.len() as u64;
                 let root = Descriptor::new(part.media_type.clone(), part.digest, size);
                 Remote::open(&self.session, &reference).and_then(|remote| {
-                    unpack::about(&remote, &root, VERSION)
+                    crate::image::read::about::about(&remote, &root, VERSION)
                         .map_err(|error| remote.failure().unwrap_or(error))
                 })
             }

@@ -3,12 +3,17 @@
 use camino::Utf8Path;
 
 use crate::{
-    error::{Error, Result},
-    oci::{Descriptor, reference::repository_name},
-    ops::store,
-    schema::{Dist, dist::Image},
+    image::{
+        oci::Descriptor,
+        read::image::{self, Images, Set, Store},
+    },
+    model::{
+        error::{Error, Result},
+        reference::repository_name,
+        schema::{Dist, dist::Image},
+    },
+    ops::image::store,
     sys::fs,
-    unpack::image::{self, Images, Set, Store},
 };
 
 pub(super) fn named(path: &Utf8Path, error: &Error) -> Error {

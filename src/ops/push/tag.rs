@@ -2,8 +2,11 @@
 
 use super::{Goal, Pusher};
 use crate::{
-    error::{Error, Result, Status},
-    oci::{Digest, Reference},
+    model::{
+        digest::Digest,
+        error::{Error, Result, Status},
+        reference::Reference,
+    },
     sys::registry::Repository,
 };
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::schema::{
+use crate::model::schema::{
     Push,
     push::{Outcome, Repository as Told, Tag},
 };

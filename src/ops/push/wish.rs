@@ -7,14 +7,20 @@ use semver::Version;
 
 use super::source::named;
 use crate::{
-    error::{Error, Result},
-    oci::{Descriptor, Reference},
-    schema::{
-        Dist,
-        dist::{Image, Release},
+    image::{
+        oci::Descriptor,
+        read::{about::about, image::Store},
+        tags::{Occasion, Ours, Rule, Subject, Wanted},
     },
-    tags::{Occasion, Ours, Policy, Rule, Subject, Wanted},
-    unpack::{about, image::Store},
+    model::{
+        error::{Error, Result},
+        reference::Reference,
+        schema::{
+            Dist,
+            dist::{Image, Release},
+            tags::Policy,
+        },
+    },
 };
 
 /// Where an image says its version (OCI image specification 1.1, annotations.md).

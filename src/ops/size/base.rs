@@ -3,10 +3,12 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    error::{Error, Result},
-    oci::Digest,
+    build::request::Request,
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+    },
     ops::dist,
-    request::Request,
     sys::{Context, cargo, fs, git},
 };
 

@@ -5,9 +5,11 @@ use std::cell::RefCell;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    error::Result,
+    model::{
+        error::Result,
+        schema::{dist::Level, size::Budget, verify::PolicySource},
+    },
     ops::verify::rules::Rules,
-    schema::{dist::Level, size::Budget, verify::PolicySource},
     size::{Binary, Whole, compare::Pair},
     verify::Limited,
 };
@@ -91,7 +93,7 @@ impl<'a> Budgets<'a> {
         self.used.borrow_mut().push((from.to_owned(), self.rules.described(target, from)));
         for finding in policy.waive(limited.verdict(&policy), path).findings {
             let blame = culprit.as_ref().map(|(krate, size)| {
-                let size = crate::verify::Size(size.unsigned_abs());
+                let size = crate::model::bytes::Size(size.unsigned_abs());
                 match limited.base {
                     Some(_) => format!("; `{krate}` grew most, by {size}"),
                     None => format!("; `{krate}` is the largest crate, with {size}"),

@@ -6,15 +6,17 @@ use camino::Utf8Path;
 use semver::Version;
 
 use crate::{
-    error::{Error, Result},
-    oci::Reference,
-    ops::{store, verify::base},
+    image::read::image,
+    model::{
+        error::{Error, Result},
+        reference::Reference,
+    },
+    ops::{image::store, verify::base},
     size::page::Point,
     sys::{
         Context,
         registry::{Remote, Session},
     },
-    unpack::image,
 };
 
 /// How many tags of a repository are looked at: the newest versions.

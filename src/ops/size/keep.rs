@@ -4,14 +4,19 @@ use std::{cell::OnceCell, collections::BTreeMap};
 
 use super::native::Natives;
 use crate::{
-    cargo::message::Report,
-    compress,
-    error::{Error, Result},
-    oci::Digest,
-    ops::{bom::Bills, collect::unstripped, pieces, plan::Planned, stage::Stage},
-    schema::{
-        dist::{Artifact, AttributionFile},
-        plan::Job,
+    archive::compress,
+    build::cargo::message::Report,
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+        schema::{
+            dist::{Artifact, AttributionFile},
+            plan::Job,
+        },
+    },
+    ops::{
+        dist::{bom::Bills, collect::unstripped, plan::Planned},
+        output::{pieces, stage::Stage},
     },
     size::{self, Evidence},
     sys::{Context, fs},
@@ -71,7 +76,7 @@ pub(in crate::ops) fn attribute(
 /// What the previous output says of the same bytes with the same symbols, if the same longshore made
 /// it.
 fn kept(
-    previous: &crate::schema::Dist,
+    previous: &crate::model::schema::Dist,
     artifact: &Artifact,
     job: &Job,
     stage: &Stage,
@@ -95,7 +100,7 @@ fn kept(
 fn write(
     stage: &Stage,
     path: &str,
-    record: &crate::schema::size::Attribution,
+    record: &crate::model::schema::size::Attribution,
 ) -> Result<AttributionFile> {
     let mut text = serde_json::to_string(record)
         .map_err(|error| Error::build(format!("cannot write `{path}`")).because(error))?;

@@ -10,16 +10,18 @@ mod subject;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    elf::map::Origin,
-    error::{Error, Result},
-    ops::{
-        store,
-        verify::{self, rules::Rules},
+    binary::map::Origin,
+    build::request,
+    model::{
+        error::{Error, Result},
+        schema::{
+            dist::Asked,
+            size::{self as schema, SCHEMA, Size},
+        },
     },
-    request,
-    schema::{
-        dist::Asked,
-        size::{self as schema, SCHEMA, Size},
+    ops::{
+        image::store,
+        verify::{self, rules::Rules},
     },
     size::{
         Release, View,
@@ -30,7 +32,6 @@ use crate::{
         Context, git,
         registry::{self, Session},
     },
-    unpack,
 };
 use budget::Budgets;
 pub(super) use keep::attribute;
@@ -140,7 +141,7 @@ fn base(
 ) -> Result<Release> {
     // A directory may have the name of a branch.
     let path = Utf8Path::new(text);
-    let marks = ["dist.json", unpack::image::MARK.0];
+    let marks = ["dist.json", crate::image::read::image::MARK.0];
     let is_there = path.is_file() || marks.iter().any(|mark| path.join(mark).is_file());
     if is_there || text.starts_with("docker://") {
         return measure.read(text);

@@ -6,14 +6,13 @@ use std::collections::HashMap;
 use camino::Utf8Path;
 
 use crate::{
-    allocator::Allocator,
-    cargo::{ledger::name_and_version, message::Report},
-    schema::plan::Job,
+    archive::unpack,
+    build::cargo::{ledger::name_and_version, message::Report},
+    model::schema::{allocator::Allocator, plan::Job},
     sys::{
         fs,
         tree::{self, Kind},
     },
-    unpack,
 };
 
 /// The most of a library that is read: its table of symbols comes first.

@@ -5,27 +5,35 @@ use std::{io::Read as _, sync::Arc};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    bom::audit,
-    compress::{self, Forget},
-    contents::{self, Limit},
-    elf::{self, Facts, Unreadable},
-    error::{Error, Result},
-    oci::Digest,
+    archive::{
+        compress::{self, Forget},
+        unpack,
+    },
+    binary::elf::{self, Facts},
+    image::{
+        contents::{self, Limit},
+        read::image,
+    },
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+        schema::{
+            dist::{Archive, ArchiveKind, Artifact, Dist, Image},
+            size::{Attribution as Record, Dependency},
+        },
+        source::Unreadable,
+    },
     ops::{
-        store::{self, Located},
+        image::store::{self, Located},
         verify::base,
     },
-    schema::{
-        dist::{Archive, ArchiveKind, Artifact, Dist, Image},
-        size::{Attribution as Record, Dependency},
-    },
+    release::bom::audit,
     size::{self, Attribution, Binary, Evidence, Release, Whole},
     sys::{
         Context,
         fs::{self, Kind},
         registry::Session,
     },
-    unpack::{self, image},
 };
 
 /// The largest record of an attribution, and the largest binary, that is read.
@@ -202,7 +210,7 @@ impl Measure<'_> {
                 let scan = contents::scan(images, image, limit, &mut |item, content| {
                     self.cx.children.check()?;
                     let entry = item.entry;
-                    let file = unpack::absolute(&entry.path);
+                    let file = crate::image::read::layers::absolute(&entry.path);
                     let broken =
                         |error| Error::check(format!("`{file}` cannot be unpacked")).because(error);
                     if entry.kind != unpack::Kind::File {

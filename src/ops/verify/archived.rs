@@ -5,12 +5,12 @@ use camino::Utf8Path;
 
 use super::look::{Looker, Outcome, refused};
 use crate::{
-    ops::package::list,
-    schema::{
+    model::schema::{
         Dist,
         dist::{Archive, ArchiveKind, Artifact, Packed},
         package::{Entry, Listed},
     },
+    ops::package::list,
     verify::Policy,
 };
 

@@ -4,9 +4,11 @@ use camino::Utf8Path;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
-    error::{Error, Result},
-    oci::Platform,
-    schema::dist::{self, Dist},
+    model::{
+        error::{Error, Result},
+        platform::Platform,
+        schema::dist::{self, Dist},
+    },
     sys::fs,
 };
 

@@ -6,7 +6,7 @@ use super::{
     look::{Looker, Outcome, refused},
     rules::ImagePolicies,
 };
-use crate::{ops::store, unpack::image, verify::Policy};
+use crate::{image::read::image, ops::image::store, verify::Policy};
 
 impl Looker<'_> {
     /// The verdict on the image `name` of the layout or archive at `place`; `text` is both, as the

@@ -9,15 +9,19 @@ use serde::Deserialize;
 
 use super::release;
 use crate::{
-    error::{Error, Result},
-    oci::Digest,
-    ops::package::checksum::DIGESTS,
-    provenance::{PREDICATE, STATEMENT},
-    schema::{
-        Dist,
-        dist::{ArchiveKind, DocumentKind},
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+        schema::{
+            Dist,
+            dist::{ArchiveKind, DocumentKind},
+        },
     },
-    signature::Checksums,
+    ops::package::checksum::DIGESTS,
+    release::{
+        provenance::{PREDICATE, STATEMENT},
+        signature::Checksums,
+    },
     sys::fs,
 };
 

@@ -12,16 +12,20 @@ use super::{
     rules::ImagePolicies,
 };
 use crate::{
-    error::{Error, Result},
-    foreign,
-    oci::{Digest, Reference, archive::DOCKER_MANIFEST},
-    ops::store::{self, Located},
-    schema::{
-        dist::Artifact,
-        verify::{Checked, NotChecked},
+    archive::unpack,
+    binary::foreign,
+    image::{oci::archive::DOCKER_MANIFEST, read::image},
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+        reference::Reference,
+        schema::{
+            dist::Artifact,
+            verify::{Checked, NotChecked},
+        },
     },
+    ops::image::store::{self, Located},
     sys::fs::{self, Kind},
-    unpack::{self, image},
     verify::{self, Policy},
 };
 

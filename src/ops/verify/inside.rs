@@ -10,18 +10,22 @@ use super::{
     look::{self, File, Looker, Outcome, refused},
 };
 use crate::{
-    contents::Item,
-    elf::ReadAt as _,
-    elf::Source,
-    error::{Error, Result},
-    oci::archive::DOCKER_MANIFEST,
-    ops::store::{plain, spooled},
-    schema::{
-        image::FileKind,
-        verify::{Checked, NotChecked},
+    archive::unpack::{Entry, Kind},
+    image::{
+        contents::Item,
+        oci::archive::DOCKER_MANIFEST,
+        read::{image, layers::absolute},
     },
+    model::{
+        error::{Error, Result},
+        schema::{
+            image::FileKind,
+            verify::{Checked, NotChecked},
+        },
+        source::{ReadAt as _, Source},
+    },
+    ops::image::store::{plain, spooled},
     sys::file::{OpenFile, Spool},
-    unpack::{Entry, Kind, absolute, image},
     verify::{self, Mode, Policy, Whole},
 };
 

@@ -6,21 +6,26 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Request, base::Base, find, trial};
 use crate::{
-    cargo::cpu::CpuFlags,
-    elf::{Facts, Source, Unreadable},
-    error::{Error, Result},
-    foreign::{self, Part},
-    oci::{Digest, digest::Hasher},
-    schema::{
-        dist::{Artifact, Verdict},
-        verify::{Checked, Fact, NotChecked},
+    binary::{
+        elf::Facts,
+        foreign::{self, Part},
+    },
+    build::target::Targets,
+    model::{
+        digest::{Digest, Hasher},
+        error::{Error, Result},
+        schema::{
+            dist::{Artifact, Verdict},
+            plan::CpuFlags,
+            verify::{Checked, Fact, NotChecked},
+        },
+        source::{Source, Unreadable},
     },
     sys::{
         Context,
         file::{self, OpenFile},
         registry::Session,
     },
-    target::Targets,
     verify::{self, About, Mode, Policy},
 };
 

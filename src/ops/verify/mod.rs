@@ -20,16 +20,20 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
 use crate::{
-    config::{self, WorkspaceSettings},
-    error::{Error, Result},
-    oci::Platform,
-    ops::{plan::Planned, stage::Stage},
-    schema::{
-        dist::{Artifact, Finding, Level},
-        verify::{SCHEMA, Verification},
+    build::{
+        config::{self, WorkspaceSettings},
+        target::Targets,
     },
+    model::{
+        error::{Error, Result},
+        platform::Platform,
+        schema::{
+            dist::{Artifact, Finding, Level},
+            verify::{SCHEMA, Verification},
+        },
+    },
+    ops::{dist::plan::Planned, output::stage::Stage},
     sys::{Context, clock, fs, parallel, registry},
-    target::Targets,
     verify::{self, Day, Policy, Settings, VerifiedArtifact},
 };
 use base::Base;
@@ -212,7 +216,8 @@ pub fn artifacts(
     let mut refused = Vec::new();
     for artifact in artifacts {
         let target = planned.targets.get(&artifact.target)?;
-        let policy = Policy::for_target(target)
+        let policy = target
+            .policy()
             .with_build_paths(build_paths(cx, planned))
             .with_today(today()?)
             .with_settings(&planned.verify)?;

@@ -15,16 +15,22 @@ use super::{
     rules::ImagePolicies,
 };
 use crate::{
-    contents::{self, Limit},
-    elf::{ReadAt as _, Source},
-    error::{Error, Result},
-    oci::{Digest, Reference},
-    ops::store::{Directory, Interruptible, InterruptibleStore, Tar, most_spooled, spooled},
-    sys::{file::OpenFile, registry::Remote},
-    unpack::{
-        self, Budget, Entry, Kind, Member, Packing,
-        image::{self, Image, Images, Store},
+    archive::unpack::{self, Budget, Entry, Kind, Member, Packing},
+    image::{
+        contents::{self, Limit},
+        read::image::{self, Image, Images, Store},
     },
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+        reference::Reference,
+        source::{ReadAt as _, Source},
+    },
+    ops::image::{
+        interrupt::{Interruptible, InterruptibleStore},
+        store::{Directory, Tar, most_spooled, spooled},
+    },
+    sys::{file::OpenFile, registry::Remote},
     verify::{Policy, Whole},
 };
 

@@ -8,9 +8,11 @@ use super::{
     release,
 };
 use crate::{
-    error::{Error, Result},
-    oci::Platform,
-    unpack::image::{Images, Told},
+    image::read::image::{Images, Told},
+    model::{
+        error::{Error, Result},
+        platform::Platform,
+    },
 };
 
 /// The reason for images of other platforms than the selected ones.

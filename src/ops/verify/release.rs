@@ -12,19 +12,19 @@ use super::{
     look::{Looker, Outcome, refused},
 };
 use crate::{
-    elf::{Facts, Source},
-    error::{Error, Result},
-    merge::is_below,
-    oci::{
-        Digest,
-        layout::{INDEX, MARK, blob_path},
+    binary::elf::Facts,
+    image::oci::layout::{INDEX, MARK, blob_path},
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+        schema::{
+            Dist,
+            dist::{self, Document, DocumentKind},
+            verify::{Checked, NotChecked},
+        },
+        source::Source,
     },
-    schema::{
-        Dist,
-        dist::{self, Document, DocumentKind},
-        verify::{Checked, NotChecked},
-    },
-    signature::Checksums,
+    release::{merge::is_below, signature::Checksums},
     sys::{
         file,
         fs::{self, Kind},
@@ -261,7 +261,7 @@ impl Looker<'_> {
         }
         if let Some(dist) = &of.dist {
             let sums = Checksums::parse(&fs::read(path)?)?;
-            return Ok(super::super::checksums::recorded(dist, &sums)
+            return Ok(crate::ops::output::checksums::recorded(dist, &sums)
                 .err()
                 .map(|error| error.to_string()));
         }

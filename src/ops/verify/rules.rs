@@ -6,15 +6,17 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Request, policy_file, release::BUILT_IN, today, workspace_settings};
 use crate::{
-    error::{Error, Result},
-    oci::Platform,
-    ops::plan,
-    schema::{
-        dist::{Artifact, Level},
-        verify::PolicySource,
+    build::target::{Target, Targets},
+    model::{
+        error::{Error, Result},
+        platform::Platform,
+        schema::{
+            dist::{Artifact, Level},
+            verify::PolicySource,
+        },
     },
+    ops::dist::plan,
     sys::{Context, cargo, fs},
-    target::{Target, Targets},
     verify::{Day, Inputs, Policy, Settings, VerifiedArtifact},
 };
 
@@ -117,7 +119,7 @@ impl<'a> Rules<'a> {
     /// A lint that was named lacks an input.
     pub(super) fn of_target(&self, target: &Target, path: &Utf8Path) -> Result<Policy> {
         let root = path.parent().unwrap_or(Utf8Path::new(""));
-        Ok(self.complete(Policy::for_target(target), self.own(path))?.with_root(root.as_str()))
+        Ok(self.complete(target.policy(), self.own(path))?.with_root(root.as_str()))
     }
 
     /// The policies for an image of the release at `path`: those of the targets that it was made of, by
@@ -144,7 +146,7 @@ impl<'a> Rules<'a> {
     /// The settings contradict themselves.
     pub(in crate::ops) fn of_size(&self, target: Option<&str>, path: &Utf8Path) -> Result<Policy> {
         let policy = match target.and_then(|name| self.targets(path).get(name).ok()) {
-            Some(target) => Policy::for_target(target),
+            Some(target) => target.policy(),
             None => Policy::for_any(),
         };
         self.with_settings(policy, self.own(path))
@@ -157,7 +159,7 @@ impl<'a> Rules<'a> {
     pub(super) fn of_file(&self, path: &Utf8Path) -> Result<Policy> {
         let policy = match self.named_target(path)? {
             None => self.complete(Policy::for_any(), None),
-            Some(target) => self.complete(Policy::for_target(&target), self.own(path)),
+            Some(target) => self.complete(target.policy(), self.own(path)),
         }?;
         let named = self.request.paths.iter().find(|named| path.starts_with(named));
         Ok(match named {
@@ -302,7 +304,7 @@ impl Packing {
             let hint = "pack it in the workspace that it was built in, below its target directory";
             Error::check(format!("`{}` cannot be verified: {error}", artifact.path)).hint(hint)
         })?;
-        let mut policy = Policy::for_target(target).with_today(self.today.clone());
+        let mut policy = target.policy().with_today(self.today.clone());
         if let Some(settings) = &self.settings {
             policy = policy.with_settings(settings)?;
         }

@@ -5,15 +5,18 @@ use camino::Utf8Path;
 
 use super::{Request, coverage, release};
 use crate::{
-    error::{Error, Result},
-    oci::{Digest, Reference},
-    ops::{
-        checksums,
-        sign::Cosign,
-        store::{self, Located},
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+        reference::Reference,
+        schema::verify::{Checked, Fact},
     },
-    schema::verify::{Checked, Fact},
-    signature::{CHECKSUMS, Checksums, MINISIGN, SIGSTORE, minisign::Verifier},
+    ops::{
+        image::store::{self, Located},
+        output::checksums,
+        sign::Cosign,
+    },
+    release::signature::{CHECKSUMS, Checksums, MINISIGN, SIGSTORE, minisign::Verifier},
     sys::{
         Context,
         fs::{self, Kind},
@@ -289,7 +292,7 @@ fn image(cx: &Context, cosign: &Cosign, image: &Reference) -> Result<Outcome> {
     ask(cx, &command.arg(image.to_string()), cosign)
 }
 
-fn ask(cx: &Context, command: &crate::command::Command, cosign: &Cosign) -> Result<Outcome> {
+fn ask(cx: &Context, command: &crate::model::command::Command, cosign: &Cosign) -> Result<Outcome> {
     let output = cx.children.output(command)?;
     if output.success() {
         let by = cosign.key.as_deref().unwrap_or("a certificate of that identity");

@@ -4,11 +4,14 @@ use camino::Utf8Path;
 
 use super::Trial;
 use crate::{
-    command::Command,
-    elf::{Facts, machine_name},
-    ops::smoke::{self, Outcome, Runner},
+    binary::elf::Facts,
+    build::target::{Target, Targets},
+    model::{
+        command::Command,
+        machine::{Endian, TargetFacts, machine_name},
+    },
+    ops::dist::smoke::{self, Outcome, Runner},
     sys::{Context, confine::Root},
-    target::{Endian, Target, Targets},
     verify::{CpuLevel, End, Policy, Run},
 };
 
@@ -36,7 +39,9 @@ pub(super) fn run(
     place: &Utf8Path,
     trial: &Trial,
 ) -> Run {
-    let target = policy.target().or_else(|| targets.iter().find(|target| is_for(target, facts)));
+    let known = || targets.iter().map(Target::facts).find(|target| is_for(target, facts));
+    let target = policy.target().cloned().or_else(known);
+    let target = target.as_ref();
     if let Some(target) = target.filter(|target| !is_for(target, facts)) {
         let machine = machine_name(facts.machine);
         return Run::NotRun(format!("it is for {machine}, and not for `{}`", target.name));
@@ -46,7 +51,7 @@ pub(super) fn run(
         Err(why) => return Run::NotRun(why),
     };
     let names = match target {
-        Some(target) => target.spec.run.emulators.clone(),
+        Some(target) => target.run.emulators.clone(),
         None => emulators(facts),
     };
     let Some(emulator) = names.iter().find_map(|name| cx.env.which(name)) else {
@@ -84,7 +89,7 @@ pub(super) fn run(
 
 /// The processor to run on; none where the emulator's own has to do.
 fn cpu(
-    target: Option<&Target>,
+    target: Option<&TargetFacts>,
     policy: &Policy,
     facts: &Facts,
 ) -> std::result::Result<Option<String>, String> {
@@ -98,11 +103,11 @@ fn cpu(
             CpuLevel::V4 => Err("qemu emulates no processor of x86-64-v4".to_owned()),
         };
     }
-    Ok(target.and_then(|target| target.spec.run.cpu.clone()))
+    Ok(target.and_then(|target| target.run.cpu.clone()))
 }
 
-fn is_for(target: &Target, facts: &Facts) -> bool {
-    let elf = &target.spec.elf;
+fn is_for(target: &TargetFacts, facts: &Facts) -> bool {
+    let elf = &target.elf;
     (elf.machine.number(), elf.class, elf.endian) == (facts.machine, facts.class, facts.endian)
 }
 

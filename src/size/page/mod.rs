@@ -15,7 +15,7 @@ pub use release::of;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// What the page shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

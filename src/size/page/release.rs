@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Binary, Leaf, Page, Point};
 use crate::{
-    elf::map::Origin,
+    binary::map::Origin,
     size::{
         self, Attribution, Release,
         compare::{Pair, pairs},

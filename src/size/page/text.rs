@@ -1,6 +1,6 @@
 //! Names from binaries as text that hides nothing, and numbers for people.
 
-pub(super) use crate::markup::clean;
+pub(super) use crate::model::markup::clean;
 
 /// `text`, cleaned, for an element's content or an attribute in quotes.
 pub(super) fn escape(text: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::schema::size::Size;
+use crate::model::schema::size::Size;
 
 /// One line for each row of each binary, with a line of names first. Sizes are in bytes.
 pub fn csv(size: &Size) -> String {

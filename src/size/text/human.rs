@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{bytes, difference, grown, head, left, origin, percent, share, sure, title, versions};
-use crate::schema::size::{Binary, Changed, Row, Size, Symbols, Whole};
+use crate::model::schema::size::{Binary, Changed, Row, Size, Symbols, Whole};
 
 /// How many changes of each sort are shown.
 const CHANGES: usize = 10;

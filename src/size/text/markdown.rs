@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{bytes, difference, grown, head, left, origin, percent, share, sure, title, versions};
-use crate::schema::size::{Binary, Budget, Change, Changed, Size};
+use crate::model::schema::size::{Binary, Budget, Change, Changed, Size};
 
 /// How many changes of each sort are shown.
 const CHANGES: usize = 15;
@@ -47,7 +47,7 @@ fn budget(text: &mut String, budget: &Budget) {
 
 fn overview(text: &mut String, size: &Size) {
     let wholes = |what: &'static str| {
-        move |whole: &crate::schema::size::Whole| {
+        move |whole: &crate::model::schema::size::Whole| {
             let name = format!("{what} {} {}", whole.name, whole.platform);
             (name, whole.change, whole.budget_left)
         }
@@ -154,5 +154,5 @@ fn cell(text: &str) -> String {
         }
         false => text.to_owned(),
     };
-    crate::markup::markdown(&text)
+    crate::model::markup::markdown(&text)
 }

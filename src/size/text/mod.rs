@@ -9,9 +9,9 @@ pub use human::human;
 pub use markdown::markdown;
 
 use super::compare::signed;
-use crate::{
+use crate::model::{
+    bytes::Size as Bytes,
     schema::size::{Binary, By, Change, Row, Symbols},
-    verify::Size as Bytes,
 };
 
 /// Bytes for people.

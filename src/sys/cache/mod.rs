@@ -16,9 +16,11 @@ use tar::{Builder, EntryType, Header as TarHeader};
 
 pub use self::unpack::{unpack, unpack_plain};
 use crate::{
-    cache::Manifest,
-    error::{Error, Result},
-    oci::{Digest, digest::Hasher},
+    build::cache::Manifest,
+    model::{
+        digest::{Digest, Hasher},
+        error::{Error, Result},
+    },
     sys::fs,
 };
 

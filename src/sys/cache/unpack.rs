@@ -14,9 +14,11 @@ use tar::{Archive, Entry, EntryType};
 
 use super::{MANIFEST, MANIFEST_LIMIT};
 use crate::{
-    cache::{Contents, Header, Manifest, NAME_LIMIT, is_cached, is_plausible},
-    error::{Error, Result},
-    oci::digest::Hasher,
+    build::cache::{Contents, Header, Manifest, NAME_LIMIT, is_cached, is_plausible},
+    model::{
+        digest::Hasher,
+        error::{Error, Result},
+    },
     sys::{beneath::Tree, fs},
 };
 
@@ -153,7 +155,7 @@ fn write<R: Read>(
     entry: &mut Item<'_, R>,
     contents: &mut Contents,
     tree: &mut Tree,
-    time: Option<crate::cache::Time>,
+    time: Option<crate::build::cache::Time>,
 ) -> Result<()> {
     contents.file(&entry.name, entry.size, entry.mode).map_err(Error::build)?;
     let path = Utf8PathBuf::from(entry.name.clone());

@@ -7,15 +7,20 @@ use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::cargo_platform::Cfg;
 
 use crate::{
-    bom::Platform,
-    cargo::{
-        cpu,
-        rustflags::{Flag, Place, UserFlags, Via},
-        settings::{EnvEntry, HIDING, Node, Settings, VendoredSource},
+    build::{
+        cargo::{
+            cpu,
+            rustflags::{Place, UserFlags},
+            settings::{EnvEntry, HIDING, Node, Settings, VendoredSource},
+        },
+        profile::{DIST, Own},
     },
-    command::Command,
-    error::{Error, Result},
-    profile::{DIST, Own},
+    model::{
+        command::Command,
+        error::{Error, Result},
+        schema::plan::{Flag, Via},
+    },
+    release::bom::Platform,
     sys::{Context, cargo::cfgs, fs},
 };
 
@@ -319,7 +324,7 @@ fn is_for_c(name: &str) -> bool {
         ["CC_", "CXX_", "AR_", "RANLIB_", "BINDGEN_EXTRA_CLANG_ARGS", "CMAKE_TOOLCHAIN_FILE"];
     name.contains("CFLAGS")
         || name.contains("CXXFLAGS")
-        || name == crate::zig::ESCAPED
+        || name == crate::build::zig::ESCAPED
         || starts.iter().any(|start| name.starts_with(start))
 }
 
@@ -336,7 +341,7 @@ fn is_ours(name: &str, targets: &[&str]) -> bool {
         "CMAKE_TOOLCHAIN_FILE",
     ];
     let own = ["LONGSHORE_", "CARGO_ZIGBUILD_"];
-    name == crate::zig::ESCAPED
+    name == crate::build::zig::ESCAPED
         || own.iter().any(|start| name.starts_with(start))
         || bases.iter().any(|base| {
             let for_target = |target: &&str| {

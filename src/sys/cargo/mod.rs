@@ -8,11 +8,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::{Metadata, MetadataCommand};
 
 use crate::{
-    command::Command,
-    error::{Error, Result},
-    request::Request,
+    build::{request::Request, workspace::Workspace},
+    model::{
+        command::Command,
+        error::{Error, Result},
+    },
     sys::{Context, fs},
-    workspace::Workspace,
 };
 
 pub use self::config::{

@@ -21,8 +21,7 @@ pub use self::root::Root;
 #[cfg(target_os = "linux")]
 pub(in crate::sys) use self::{inner::inner, outer::outer};
 use crate::{
-    command::Command,
-    error::Result,
+    model::{command::Command, error::Result},
     sys::{
         Context,
         process::{Input, Limits, Output, read_report},

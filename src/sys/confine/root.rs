@@ -9,7 +9,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    error::Result,
+    model::error::Result,
     sys::fs::{TempDir, failed, link},
 };
 

@@ -8,10 +8,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Repository, command, escape, line, read, unusable};
 use crate::{
-    cache::HEADER,
-    command::Command,
-    error::Result,
-    schema::dist::Changes,
+    build::cache::HEADER,
+    model::{command::Command, error::Result, schema::dist::Changes},
     sys::{Context, fs, process::Output},
 };
 

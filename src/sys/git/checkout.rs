@@ -4,8 +4,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Repository, command, escape, line, message, repository};
 use crate::{
-    command::Command,
-    error::{Error, Result},
+    model::{
+        command::Command,
+        error::{Error, Result},
+    },
     sys::{Context, fs, process::Output},
 };
 
@@ -204,6 +206,6 @@ fn missing(commit: &str, path: &str, hash: &str) -> Error {
     .hint(format!(
         "`git submodule update --init --recursive` fetches submodules, and `git -C {} fetch origin \
          {hash}` one commit; the `dist.json` of an earlier release can be the base, too",
-        crate::command::quote(&shown)
+        crate::model::command::quote(&shown)
     ))
 }

@@ -15,9 +15,11 @@ pub use self::{
     checkout::{Checkout, check_out},
 };
 use crate::{
-    command::Command,
-    error::{Error, Result},
-    schema::dist::Changes,
+    model::{
+        command::Command,
+        error::{Error, Result},
+        schema::dist::Changes,
+    },
     sys::{Context, access, fs, process::Output},
 };
 
@@ -197,14 +199,14 @@ fn unusable(marker: &Utf8Path, output: &Output) -> Error {
     let hint = if said.contains("dubious ownership") {
         format!(
             "`git config --global --add safe.directory {}` trusts it",
-            crate::command::quote(top.as_str())
+            crate::model::command::quote(top.as_str())
         )
     } else if said.contains("not a git repository") {
         "a linked worktree or a submodule needs the repository that it belongs to; without one, \
          remove `.git`"
             .to_owned()
     } else {
-        format!("`git -C {} status` shows the problem", crate::command::quote(top.as_str()))
+        format!("`git -C {} status` shows the problem", crate::model::command::quote(top.as_str()))
     };
     let error = Error::usage(format!("git cannot use the repository `{marker}`: {said}"));
     let all = String::from_utf8_lossy(&output.stderr);

@@ -23,7 +23,7 @@ use self::{
     capture::{Capture, Lines},
     group::Group,
 };
-use crate::{
+use crate::model::{
     command::Command,
     error::{Error, Result, Status},
 };

@@ -20,7 +20,7 @@ use super::{
     Children, Limits, Output, Stream,
     group::{self, Registration},
 };
-use crate::{
+use crate::model::{
     command::Command,
     error::{Error, Result},
 };

@@ -6,9 +6,8 @@ use ureq::{Body, http::Response};
 
 use super::{Limits, Paced};
 use crate::{
-    distribution::{Challenge, challenge, retry},
-    error::Result,
-    oci::Digest,
+    image::distribution::{Challenge, challenge, retry},
+    model::{digest::Digest, error::Result},
     sys::clock,
 };
 

@@ -11,8 +11,8 @@ use super::{
     Access, Connection, Failure, Paced, Repository, answer::Answer, failure::Trouble, lock,
 };
 use crate::{
-    distribution::{Challenge, Credential, Secret, retry, url},
-    error::Result,
+    image::distribution::{Challenge, Credential, retry},
+    model::{error::Result, secret::Secret, url},
 };
 
 /// The redirects that are followed.

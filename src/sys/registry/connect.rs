@@ -16,8 +16,8 @@ use ureq::{
 
 use super::{Limits, Repository, lock};
 use crate::{
-    distribution::proxy::Proxy,
-    error::{Error, Result},
+    image::distribution::proxy::Proxy,
+    model::error::{Error, Result},
 };
 
 /// How long resolving a name or connecting may take.

@@ -7,8 +7,11 @@ use ureq::Error as Http;
 
 use super::{Repository, answer::Answer, lock, pace::TooSlow};
 use crate::{
-    distribution::{proxy::Proxy, refusal, retry, url},
-    error::{Error, Status},
+    image::distribution::{proxy::Proxy, refusal, retry},
+    model::{
+        error::{Error, Status},
+        url,
+    },
 };
 
 /// The most of a refusal that is read.

@@ -9,7 +9,7 @@ use super::{
     Access, Repository,
     call::{Ask, Payload},
 };
-use crate::{distribution::url, error::Result};
+use crate::model::{error::Result, url};
 
 /// How many tags are asked for at once; a registry may give fewer.
 const AT_ONCE: usize = 1000;

@@ -1,5 +1,5 @@
 //! Registries: the OCI distribution protocol 1.1 over HTTP. What its values mean is in
-//! [`crate::distribution`]; here they are sent and received.
+//! [`crate::image::distribution`]; here they are sent and received.
 
 mod answer;
 mod call;
@@ -36,9 +36,12 @@ use super::{
     process::Hook,
 };
 use crate::{
-    distribution::{Challenge, Secret, proxy::Proxies},
-    error::Result,
-    oci::{Reference, reference::DOCKER},
+    image::distribution::{Challenge, proxy::Proxies},
+    model::{
+        error::Result,
+        reference::{DOCKER, Reference},
+        secret::Secret,
+    },
 };
 
 /// How registries are talked to.

@@ -3,9 +3,9 @@
 use ureq::http::Method;
 
 use super::{Repository, call::Payload, failure::Trouble};
-use crate::{
-    distribution::url::{self, BadLocation},
+use crate::model::{
     error::Error,
+    url::{self, BadLocation},
 };
 
 const WHAT: &str = "talk to the registry";

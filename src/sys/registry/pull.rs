@@ -17,15 +17,20 @@ use super::{
     push::ACCEPT,
 };
 use crate::{
-    distribution::upload::Part,
-    error::{Error, Result, Status},
-    oci::{
-        Descriptor, Digest, Document, Index, Manifest, MediaType, Reference,
-        digest::Hasher,
-        layout::{self, INDEX, MARK, Name},
+    image::{
+        distribution::upload::Part,
+        oci::{
+            Descriptor, Document, Index, Manifest, MediaType,
+            layout::{self, INDEX, MARK, Name},
+        },
+        read::image::Store,
+    },
+    model::{
+        digest::{Digest, Hasher},
+        error::{Error, Result, Status},
+        reference::Reference,
     },
     sys::clock::Stopwatch,
-    unpack::image::Store,
 };
 
 /// The largest manifest or index (OCI distribution specification 1.1, "Pushing Manifests").

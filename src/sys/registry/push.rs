@@ -14,9 +14,15 @@ use super::{
     failure::Trouble,
 };
 use crate::{
-    distribution::{retry, url},
-    error::{Error, Result},
-    oci::{Descriptor, Digest, MediaType, digest::Hasher, layout::blob_path},
+    image::{
+        distribution::retry,
+        oci::{Descriptor, MediaType, layout::blob_path},
+    },
+    model::{
+        digest::{Digest, Hasher},
+        error::{Error, Result},
+        url,
+    },
 };
 
 /// Blobs above this size go in pieces, of which a broken connection loses only the last.

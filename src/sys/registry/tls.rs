@@ -17,8 +17,8 @@ use ureq::tls::{PemItem, parse_pem};
 
 use super::Session;
 use crate::{
-    distribution::validity::validity,
-    error::{Error, Result},
+    image::distribution::validity::validity,
+    model::error::{Error, Result},
     sys::fs,
 };
 

@@ -6,8 +6,8 @@ use ureq::http::Method;
 
 use super::{Repository, answer::Answer, call::Payload, failure::Trouble};
 use crate::{
-    distribution::{Credential, Secret, url},
-    error::Result,
+    image::distribution::Credential,
+    model::{error::Result, secret::Secret, url},
 };
 
 /// The largest answer of a token server.

@@ -8,11 +8,15 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::rust::Rust;
 use crate::{
-    command::Command,
-    error::{Error, Result},
-    oci::Digest,
-    profile::Unstable,
-    schema::plan::{FOR_SIZE, Std},
+    model::{
+        command::Command,
+        digest::Digest,
+        error::{Error, Result},
+        schema::{
+            plan::{FOR_SIZE, Std},
+            profile::Unstable,
+        },
+    },
     sys::{
         Context, fs,
         seal::{self, Depth, State},

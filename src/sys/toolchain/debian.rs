@@ -6,8 +6,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use semver::Version;
 
 use crate::{
-    command::Command,
-    error::{Error, Result},
+    model::{
+        command::Command,
+        error::{Error, Result},
+    },
     sys::{
         Context, fs,
         seal::{self, Depth, State},

@@ -6,10 +6,12 @@ use cargo_metadata::MetadataCommand;
 
 use super::{rust::Rust, zig::Zig};
 use crate::{
-    allocator::MIMALLOC,
-    command::Command,
-    error::{Error, Result},
-    oci::Digest,
+    build::allocator::MIMALLOC,
+    model::{
+        command::Command,
+        digest::Digest,
+        error::{Error, Result},
+    },
     sys::{
         Context, fs,
         seal::{self, Depth, State},

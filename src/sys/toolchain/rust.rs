@@ -4,8 +4,10 @@ use camino::Utf8PathBuf;
 use semver::Version;
 
 use crate::{
-    command::Command,
-    error::{Error, Result},
+    model::{
+        command::Command,
+        error::{Error, Result},
+    },
     sys::{Context, parallel},
 };
 

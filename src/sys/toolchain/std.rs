@@ -6,9 +6,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{build_std, debian, rust::Rust};
 use crate::{
-    command::Command,
-    error::{Error, Result},
-    schema::plan::{FOR_SIZE, Std},
+    model::{
+        command::Command,
+        error::{Error, Result},
+        schema::plan::{FOR_SIZE, Std},
+    },
     sys::{
         Context, fs,
         seal::{self, Depth, State},
@@ -22,7 +24,7 @@ pub struct Wish<'a> {
     pub targets: &'a [String],
     /// The directory that the user names as the source of std.
     pub rust_src: Option<&'a Utf8Path>,
-    /// What is to differ from the official one ([`crate::schema::plan::Profile::std_options`]).
+    /// What is to differ from the official one ([`crate::model::schema::plan::Profile::std_options`]).
     /// `optimize-for-size` where the source is there; unstable switches need the source.
     pub options: &'a [String],
     /// Whether nothing may be fetched.

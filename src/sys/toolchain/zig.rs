@@ -7,14 +7,16 @@ use camino::{Utf8Path, Utf8PathBuf};
 use semver::Version;
 
 use crate::{
-    command::Command,
-    error::{Error, Result},
+    build::zig::{PINNED, REQUIREMENTS, accept},
+    model::{
+        command::Command,
+        error::{Error, Result},
+    },
     sys::{
         Context, digests, fs,
         seal::{self, Depth, State},
         tree,
     },
-    zig::{PINNED, REQUIREMENTS, accept},
 };
 
 /// A zig that works.

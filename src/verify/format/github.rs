@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use super::findings;
-use crate::{
-    log::provider::{data, property},
+use crate::model::{
     markup::{clean, visible},
+    provider::{data, property},
     schema::{dist::Level, verify::Verification},
 };
 

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::{summary, word};
-use crate::schema::{
+use crate::model::schema::{
     dist::{Finding, Level},
     verify::{Checked, Verification},
 };

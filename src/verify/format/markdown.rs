@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{findings, summary, word};
-use crate::{
+use crate::model::{
     markup::{code, markdown as cell},
     schema::verify::Verification,
 };

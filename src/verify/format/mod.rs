@@ -13,7 +13,7 @@ pub use sarif::sarif;
 use std::fmt::Write;
 
 use super::Report;
-use crate::schema::{
+use crate::model::schema::{
     dist::{Finding, Level},
     verify::{Checked, Fact, PolicySource, Verification},
 };

@@ -7,7 +7,7 @@ use super::{
     super::{ARCHIVE, LINTS, PACKED, READABLE, RECORD, SIGNATURE},
     findings, word,
 };
-use crate::{markup::visible, schema::verify::Verification};
+use crate::model::{markup::visible, schema::verify::Verification};
 
 /// One run with every finding as a result, every lint as a rule, and files that were not looked
 /// at as notifications.

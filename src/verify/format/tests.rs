@@ -1,5 +1,5 @@
 use super::*;
-use crate::schema::{dist::Verdict, verify::NotChecked};
+use crate::model::schema::{dist::Verdict, verify::NotChecked};
 
 /// A refused file, an accepted one, and one that was not looked at, with what each format has to
 /// escape.

@@ -1,10 +1,10 @@
 //! What lints need besides the file, and whether it is given for those that the user named.
 
 use super::{Policy, find};
-use crate::{
+use crate::model::{
     error::{Error, Result},
+    machine::Linkage,
     schema::dist::Level,
-    target::Linkage,
 };
 
 /// What `glibc` needs, and how to give it; as the following ones.
@@ -76,7 +76,7 @@ impl Policy {
         demanded: bool,
     ) -> Option<(&'static str, &'static str)> {
         let own = &self.settings;
-        let linkage = own.linkage.or(self.target.as_ref().map(|target| target.spec.linkage));
+        let linkage = own.linkage.or(self.target.as_ref().map(|target| target.linkage));
         let dynamic = linkage.is_none_or(|linkage| linkage == Linkage::Dynamic);
         match id {
             "glibc" if own.glibc.is_none() && dynamic => Some(GLIBC),

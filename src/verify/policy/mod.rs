@@ -1,11 +1,9 @@
 //! What is expected of a file, and how much each lint weighs.
 
-mod amount;
 pub(super) mod inputs;
 mod settings;
 mod waive;
 
-pub use amount::{Growth, Size};
 pub use inputs::Inputs;
 pub use settings::{Day, GlibcVersion, KEYS, Level as CpuLevel, Limits, Settings, Waiver};
 pub(super) use waive::is_like;
@@ -14,17 +12,19 @@ use std::collections::BTreeMap;
 
 use super::{explain::find, lint::Lint};
 use crate::{
-    elf::{Facts, Libc, Shape, machine_name},
-    error::Result,
-    oci::Platform,
-    schema::dist::Level,
-    target::{Endian, Linkage, Target},
+    binary::elf::{Facts, Libc, Shape},
+    model::{
+        error::Result,
+        machine::{Endian, Linkage, TargetFacts, machine_name},
+        platform::Platform,
+        schema::dist::Level,
+    },
 };
 
 /// What is expected of a file, and how much each lint weighs.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    target: Option<Target>,
+    target: Option<TargetFacts>,
     platform: Option<Platform>,
     settings: Settings,
     levels: BTreeMap<&'static str, Level>,
@@ -46,11 +46,9 @@ pub(super) struct Machine {
 }
 
 impl Policy {
-    /// For a binary of `target`: its machine, its linkage, its page size, and what `[verify]` of
-    /// its file says.
-    pub fn for_target(target: &Target) -> Self {
-        let policy = Policy { target: Some(target.clone()), ..Policy::default() };
-        policy.with(&target.spec.verify)
+    /// For a binary of `target`: its machine, its linkage, its page size, and `settings` of its file.
+    pub fn for_target(target: TargetFacts, settings: &Settings) -> Self {
+        Policy { target: Some(target), ..Policy::default() }.with(settings)
     }
 
     /// For a file of which nothing is known. No machine is expected. Symbols are a warning, since
@@ -136,7 +134,7 @@ impl Policy {
     }
 
     /// The target that is expected, where one is.
-    pub fn target(&self) -> Option<&Target> {
+    pub fn target(&self) -> Option<&TargetFacts> {
         self.target.as_ref()
     }
 
@@ -164,7 +162,7 @@ impl Policy {
 
     /// The linkage that is expected of the file, where one is.
     pub(super) fn linkage(&self, facts: &Facts) -> Option<Linkage> {
-        let said = self.settings.linkage.or(self.target.as_ref().map(|t| t.spec.linkage));
+        let said = self.settings.linkage.or(self.target.as_ref().map(|t| t.linkage));
         match said {
             // A library is no program.
             _ if facts.shape == Shape::SharedObject
@@ -181,7 +179,7 @@ impl Policy {
 
     /// The largest page size of the kernels the file has to run on, where that is known.
     pub(super) fn page_size(&self) -> Option<u64> {
-        self.settings.page_size.or(self.target.as_ref().map(|t| t.spec.elf.page_size))
+        self.settings.page_size.or(self.target.as_ref().map(|t| t.elf.page_size))
     }
 
     /// The level of x86-64 that the file may need, where that is known.
@@ -192,12 +190,12 @@ impl Policy {
     /// The machine that the file has to be for, where that is known.
     pub(super) fn machine(&self) -> Option<Machine> {
         if let Some(target) = &self.target {
-            let elf = &target.spec.elf;
+            let elf = &target.elf;
             return Some(Machine {
                 number: elf.machine.number(),
                 class: elf.class,
                 endian: elf.endian,
-                platform: target.spec.platform.to_string(),
+                platform: target.platform.to_string(),
                 hint: format!("build it with `--target {}`", target.name),
             });
         }

@@ -5,10 +5,11 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use super::{Growth, Size, find};
-use crate::{
+use super::find;
+use crate::model::{
+    bytes::{Growth, Size},
     error::{Error, Result},
-    target::Linkage,
+    machine::Linkage,
 };
 
 /// What is expected of files. Every key is optional.
@@ -250,8 +251,8 @@ impl Settings {
             let hint = error.hint_text().unwrap_or("docs/policy.md lists every key").to_owned();
             Error::usage(format!("policy file `{path}` is wrong: {error}")).hint(hint)
         };
-        let settings: Settings =
-            toml::from_str(text).map_err(|error| named(crate::name::toml_error(&error, &KEYS)))?;
+        let settings: Settings = toml::from_str(text)
+            .map_err(|error| named(crate::model::suggest::toml_error(&error, &KEYS)))?;
         settings.check().map_err(named)?;
         Ok(settings)
     }

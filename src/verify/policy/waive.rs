@@ -1,7 +1,7 @@
 //! Findings that are known, and why they do not matter.
 
 use super::{Policy, Waiver};
-use crate::schema::dist::{Finding, Level, Verdict};
+use crate::model::schema::dist::{Finding, Level, Verdict};
 
 impl Policy {
     /// With `root` before the paths of files, which waivers do not repeat: the directory that was named,

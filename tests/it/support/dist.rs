@@ -7,9 +7,9 @@ use std::{
     process::Output,
 };
 
-use longshore::oci::{
-    Digest,
-    check::{Found, check},
+use longshore::{
+    image::oci::check::{Found, check},
+    model::digest::Digest,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;

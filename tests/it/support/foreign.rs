@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use longshore::oci::Digest;
+use longshore::model::digest::Digest;
 use serde_json::{Value, json};
 
 use super::{peer, program};

@@ -9,7 +9,7 @@ use std::{
 };
 
 use longshore::{
-    event::Silent,
+    model::event::Silent,
     sys::{Context, toolchain},
 };
 

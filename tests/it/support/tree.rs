@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use longshore::oci::Digest;
+use longshore::model::digest::Digest;
 
 /// One file.
 #[derive(Clone, Debug, PartialEq, Eq)]

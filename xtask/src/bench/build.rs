@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use longshore::elf::{Keep, strip};
+use longshore::binary::elf::{Keep, strip};
 
 use super::Bench;
 use crate::run::{Result, cargo, repository, step};

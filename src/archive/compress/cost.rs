@@ -1,0 +1,222 @@
+//! What parts of a file cost in its compressed form.
+//!
+//! The file is compressed as images and archives have it, and the stream is read code by code. A
+//! literal costs its bits. A repetition costs the bits of its length and distance, in equal shares:
+//! what is like something before it is cheap, and what came first pays for both. The description of
+//! a block's codes is paid for by all bytes of that block alike. So the costs add up to the size of
+//! the compressed file; another order of the same bytes would share them out otherwise.
+
+use std::io;
+
+use super::{
+    Pieces,
+    deflate::{BITS, Bits, END, IS_END, IS_LENGTH, Tables, table},
+    gzip::{self, HEADER, PIECE},
+};
+
+/// The checksum and the size behind each member.
+const TRAILER: u64 = 8;
+
+/// The shortest repetition of each code from 257 on, and how many bits follow the code (RFC 1951,
+/// section 3.2.5).
+const LENGTHS: [(u32, u32); 29] = [
+    (3, 0),
+    (4, 0),
+    (5, 0),
+    (6, 0),
+    (7, 0),
+    (8, 0),
+    (9, 0),
+    (10, 0),
+    (11, 1),
+    (13, 1),
+    (15, 1),
+    (17, 1),
+    (19, 2),
+    (23, 2),
+    (27, 2),
+    (31, 2),
+    (35, 3),
+    (43, 3),
+    (51, 3),
+    (59, 3),
+    (67, 4),
+    (83, 4),
+    (99, 4),
+    (115, 4),
+    (131, 5),
+    (163, 5),
+    (195, 5),
+    (227, 5),
+    (258, 0),
+];
+
+/// How many bytes of its gzip form the file `plain` has used up at each of `places`, which are
+/// offsets in their order. That at the file's end is the size of all.
+///
+/// # Errors
+/// It cannot be compressed.
+pub fn costs(plain: &[u8], places: &[u64], pieces: &dyn Pieces) -> io::Result<Vec<u64>> {
+    let mut deflate = gzip::compressor()?;
+    let mut found = Vec::with_capacity(places.len());
+    let mut rest = places.iter().copied().peekable();
+    let mut before = 0;
+    let mut start = 0;
+    for plain in plain.chunks(PIECE) {
+        let packed = gzip::piece(&mut deflate, pieces, plain)?;
+        let bits = walk(&packed, plain.len())
+            .ok_or_else(|| io::Error::other("the compressor made no deflate stream"))?;
+        let end = start + plain.len() as u64;
+        let overhead = HEADER.len() as u64 + TRAILER;
+        while let Some(place) = rest.next_if(|place| *place < end) {
+            let into = usize::try_from(place.saturating_sub(start)).unwrap_or_default();
+            let used = u64::from(bits.get(into).copied().unwrap_or_default()) / 8;
+            // What is not the stream is paid for by the first byte.
+            found.push(before + used + if into > 0 { overhead } else { 0 });
+        }
+        before += packed.len() as u64 + overhead;
+        start = end;
+    }
+    found.extend(rest.map(|_| before));
+    Ok(found)
+}
+
+/// How many bits of `stream` the `len` bytes that it stands for have used up before each of them.
+fn walk(stream: &[u8], len: usize) -> Option<Vec<u32>> {
+    let mut bits = Bits::new(stream);
+    let mut tables = Tables::default();
+    let mut used = Vec::with_capacity(len);
+    loop {
+        let (from, start) = (bits.position(), used.len());
+        let last = bits.take(1)? == 1;
+        match bits.take(2)? {
+            0 => {
+                let count = bits.skip_stored()?;
+                spread(&mut used, bits.position() - 8 * count, bits.position(), count);
+            }
+            kind @ (1 | 2) => {
+                if kind == 1 {
+                    tables.fixed()?
+                } else {
+                    tables.read(&mut bits)?
+                }
+                follow(&tables, &mut bits, &mut used)?;
+            }
+            _ => return None,
+        }
+        share(&mut used, start, from, bits.position())?;
+        if last {
+            return (used.len() == len).then_some(used);
+        }
+    }
+}
+
+/// Follows the codes to the end of the block.
+fn follow(tables: &Tables, bits: &mut Bits<'_>, used: &mut Vec<u32>) -> Option<()> {
+    let (literals, distances) = (&tables.literals[..], &tables.distances[..]);
+    // Which length it is: for literals it says nothing.
+    let mut which = Vec::new();
+    table(&mut which, &tables.described, |symbol, _| symbol.saturating_sub(END + 1) as u8)?;
+    let (mask, far) = (literals.len() - 1, distances.len() - 1);
+    loop {
+        bits.fill();
+        let from = bits.position();
+        let index = bits.peek() as usize & mask;
+        let code = *literals.get(index)?;
+        if code & IS_END != 0 {
+            return bits.leave(u32::from(code & BITS));
+        }
+        if code & IS_LENGTH == 0 {
+            (code != 0).then_some(())?;
+            bits.leave(u32::from(code))?;
+            used.push(u32::try_from(from).ok()?);
+            continue;
+        }
+        let (shortest, extra) = *LENGTHS.get(usize::from(*which.get(index)?))?;
+        let all = u32::from(code & BITS);
+        bits.leave(all.checked_sub(extra)?)?;
+        let more = bits.peek() as u32 & ((1 << extra) - 1);
+        bits.leave(extra)?;
+        let code = *distances.get(bits.peek() as usize & far)?;
+        (code != 0).then_some(())?;
+        bits.leave(u32::from(code))?;
+        spread(used, from, bits.position(), (shortest + more) as usize);
+    }
+}
+
+/// `count` bytes share the bits from `from` to `to`.
+fn spread(used: &mut Vec<u32>, from: usize, to: usize, count: usize) {
+    let share = |at: usize| (from + (to - from) * at / count) as u32;
+    used.extend((0..count).map(share));
+}
+
+/// Gives each byte of a block, the first of which is `start`, its share of what stands before the
+/// first code: the block's bits are from `from` to `to`, and bytes have only their own so far.
+fn share(used: &mut [u32], start: usize, from: usize, to: usize) -> Option<()> {
+    let block = used.get_mut(start..)?;
+    let Some(first) = block.first().copied() else {
+        return Some(());
+    };
+    let (before, count) = (u64::from(first).checked_sub(from as u64)?, block.len() as u64);
+    for (at, place) in block.iter_mut().enumerate() {
+        // Those before it have paid their shares, and it has not.
+        let paid = before * at as u64 / count;
+        *place = u32::try_from(u64::from(*place) - before + paid).ok()?;
+    }
+    debug_assert!(block.last().is_none_or(|last| *last as usize <= to));
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::compress::{Forget, Framing, Gzip};
+
+    fn packed(plain: &[u8]) -> u64 {
+        let mut gzip = Gzip::new(Vec::new(), Framing::Members, &Forget).unwrap();
+        io::Write::write_all(&mut gzip, plain).unwrap();
+        gzip.finish().unwrap().0.len() as u64
+    }
+
+    #[test]
+    fn costs_add_up_to_the_compressed_file() {
+        let mut seed = 9_u64;
+        let mut plain = Vec::new();
+        while plain.len() < 5_000_000 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
+            let run = (seed >> 40) as usize % 9_000;
+            match seed >> 62 {
+                0 => plain.extend((0..run).map(|n| ((n as u64).wrapping_mul(seed) >> 32) as u8)),
+                1 => plain.extend(std::iter::repeat_n(3, run)),
+                _ => plain.extend((0..run).map(|n| (n % 61) as u8)),
+            }
+        }
+        let places: Vec<u64> = (0..=plain.len() as u64).step_by(777).collect();
+        let end = plain.len() as u64;
+        let found = costs(&plain, &[&places[..], &[end]].concat(), &Forget).unwrap();
+        assert!(found.is_sorted());
+        assert_eq!(found.first(), Some(&0));
+        assert_eq!(found.last(), Some(&packed(&plain)));
+    }
+
+    #[test]
+    fn what_repeats_is_cheap() {
+        let mut seed = 5_u64;
+        let noise: Vec<u8> = std::iter::repeat_with(|| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
+            (seed >> 33) as u8
+        })
+        .take(20_000)
+        .collect();
+        let twice = noise.repeat(2);
+        let found = costs(&twice, &[0, 20_000, 40_000], &Forget).unwrap();
+        let (first, second) = (found[1], found[2] - found[1]);
+        assert!(second * 10 < first, "{first} {second}");
+    }
+
+    #[test]
+    fn nothing_and_little() {
+        assert_eq!(costs(b"", &[0], &Forget).unwrap(), [0]);
+        assert_eq!(costs(b"a", &[0, 1], &Forget).unwrap(), [0, packed(b"a")]);
+    }
+}

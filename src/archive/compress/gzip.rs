@@ -1,0 +1,204 @@
+//! gzip (RFC 1952), and the deflate streams in it.
+
+use std::io::{self, Write};
+
+use libdeflater::{CompressionLvl, Compressor, Crc};
+
+use super::{Pieces, join};
+
+/// The level with the best size for its time on stripped executables.
+const LEVEL: i32 = 6;
+
+/// How much is compressed at a time. A new piece costs a thousandth of the size.
+pub(super) const PIECE: usize = 4 << 20;
+
+/// Name, version, level and size of a piece: with them, the same bytes, flushed at the same places,
+/// make the same stream.
+pub const IDENTITY: &str = "libdeflate-1.26/6/4MiB";
+
+/// A header has ten bytes: no name, time 0, system 255 ("unknown", section 2.3.1), so that nothing
+/// but content is in it.
+pub(super) const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+
+/// How pieces are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Each is a member of its own, of which there may be several (section 2.2).
+    Members,
+    /// All are one member. Not every reader goes on after the first; but joining them takes time.
+    Member,
+    /// All are one deflate stream, without a header.
+    Deflate,
+}
+
+/// What was compressed, and how much came of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// The checksum of what was compressed (section 8).
+    pub crc: u32,
+    /// Its size in bytes.
+    pub plain: u64,
+}
+
+/// Writes the compressed form of what is written to it. [`Write::flush`] ends a piece, so that what
+/// comes next is compressed as if nothing had come before.
+pub struct Gzip<'p, W> {
+    pieces: &'p dyn Pieces,
+    framing: Framing,
+    deflate: Compressor,
+    plain: Vec<u8>,
+    crc: Crc,
+    size: u64,
+    any: bool,
+    out: W,
+}
+
+pub(super) fn compressor() -> io::Result<Compressor> {
+    let level =
+        CompressionLvl::new(LEVEL).map_err(|error| io::Error::other(format!("{error:?}")))?;
+    Ok(Compressor::new(level))
+}
+
+/// One piece as a deflate stream.
+pub(super) fn piece(
+    deflate: &mut Compressor,
+    pieces: &dyn Pieces,
+    plain: &[u8],
+) -> io::Result<Vec<u8>> {
+    pieces.piece(plain, &mut |plain| {
+        let mut packed = vec![0; deflate.deflate_compress_bound(plain.len())];
+        let len = deflate.deflate_compress(plain, &mut packed);
+        packed.truncate(len.map_err(|error| io::Error::other(error.to_string()))?);
+        Ok(packed)
+    })
+}
+
+impl<'p, W: Write> Gzip<'p, W> {
+    /// Begins a stream.
+    ///
+    /// # Errors
+    /// None that is known of: the level is ours.
+    pub fn new(out: W, framing: Framing, pieces: &'p dyn Pieces) -> io::Result<Self> {
+        Ok(Gzip {
+            pieces,
+            framing,
+            deflate: compressor()?,
+            plain: Vec::new(),
+            crc: Crc::new(),
+            size: 0,
+            any: false,
+            out,
+        })
+    }
+
+    fn end_piece(&mut self) -> io::Result<()> {
+        let mut packed = piece(&mut self.deflate, self.pieces, &self.plain)?;
+        if self.framing == Framing::Members {
+            self.crc = Crc::new();
+            self.size = 0;
+        } else if !join::leave_open(&mut packed) {
+            return Err(io::Error::other("the compressor made no deflate stream"));
+        }
+        if self.framing == Framing::Members || self.framing == Framing::Member && !self.any {
+            self.out.write_all(&HEADER)?;
+        }
+        self.out.write_all(&packed)?;
+        self.crc.update(&self.plain);
+        self.size += self.plain.len() as u64;
+        if self.framing == Framing::Members {
+            self.trailer()?;
+        }
+        self.plain.clear();
+        self.any = true;
+        Ok(())
+    }
+
+    /// The checksum, and the size modulo 2^32 (section 2.3.1).
+    fn trailer(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.crc.sum().to_le_bytes())?;
+        self.out.write_all(&(self.size as u32).to_le_bytes())
+    }
+
+    /// Ends the stream and gives `W` back. What is counted is the last member's.
+    ///
+    /// # Errors
+    /// `W` failed.
+    pub fn finish(mut self) -> io::Result<(W, Totals)> {
+        if !self.plain.is_empty() || !self.any {
+            self.end_piece()?;
+        }
+        if self.framing != Framing::Members {
+            // An empty block that is the last one, of the fixed codes (RFC 1951, section 3.2.6).
+            self.out.write_all(&[3, 0])?;
+        }
+        if self.framing == Framing::Member {
+            self.trailer()?;
+        }
+        Ok((self.out, Totals { crc: self.crc.sum(), plain: self.size }))
+    }
+}
+
+impl<W: Write> Write for Gzip<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = PIECE - self.plain.len();
+        let taken = bytes.get(..room).unwrap_or(bytes);
+        self.plain.extend_from_slice(taken);
+        if self.plain.len() == PIECE {
+            self.end_piece()?;
+        }
+        Ok(taken.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.plain.is_empty() { Ok(()) } else { self.end_piece() }
+    }
+}
+
+impl<W> std::fmt::Debug for Gzip<'_, W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gzip").field("framing", &self.framing).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+    use crate::archive::compress::Forget;
+
+    fn packed(framing: Framing, parts: &[&[u8]]) -> (Vec<u8>, Totals) {
+        let mut gzip = Gzip::new(Vec::new(), framing, &Forget).unwrap();
+        for part in parts {
+            gzip.write_all(part).unwrap();
+            gzip.flush().unwrap();
+        }
+        gzip.finish().unwrap()
+    }
+
+    #[test]
+    fn one_member_for_readers_of_one() {
+        let long: Vec<u8> = (0..9_000_000_u32).map(|n| (n / 7).wrapping_mul(n) as u8).collect();
+        let cases: [&[&[u8]]; 4] = [&[], &[b""], &[b"a", b"bc"], &[&long, b"x"]];
+        for parts in cases {
+            let (gz, totals) = packed(Framing::Member, parts);
+            let mut plain = Vec::new();
+            // Reads the first member, and no more.
+            let mut decoder = flate2::bufread::GzDecoder::new(&gz[..]);
+            decoder.read_to_end(&mut plain).unwrap();
+            assert!(plain == parts.concat());
+            assert!(decoder.into_inner().is_empty());
+            assert_eq!(totals.plain, plain.len() as u64);
+        }
+    }
+
+    #[test]
+    fn members_are_read_one_after_the_other() {
+        let parts: [&[u8]; 3] = [b"head", &[7; 5_000_000], b"tail"];
+        let (gz, _) = packed(Framing::Members, &parts);
+        assert!(gz.starts_with(&HEADER));
+        let mut plain = Vec::new();
+        flate2::read::MultiGzDecoder::new(&gz[..]).read_to_end(&mut plain).unwrap();
+        assert!(plain == parts.concat());
+    }
+}

@@ -1,0 +1,235 @@
+//! Where two builds of one program differ, told in terms of what is in it.
+
+use std::borrow::Cow;
+
+use goblin::elf::{
+    section_header::{SHT_NOBITS, SectionHeader},
+    sym::{STT_FUNC, STT_OBJECT, Sym},
+};
+
+use super::{
+    file::{File, is_alloc, text},
+    symbol,
+};
+
+/// The first place where two files differ that is not a mere consequence of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The first differing byte's offset in the first file, in the section that is named.
+    pub offset: u64,
+    /// The section that holds it; absent where only headers and what is between sections differ,
+    /// or where the file cannot be read.
+    pub section: Option<String>,
+    /// The function or variable that holds it, where it has a symbol.
+    pub symbol: Option<String>,
+    /// What is there in the first file, and in the second: text where it is such, else bytes.
+    pub content: [String; 2],
+}
+
+/// How many bytes before the difference are shown, and how many from it on.
+const SHOWN: (usize, usize) = (16, 32);
+
+/// Compares two stripped programs; `None` where they are the same. `unstripped` is what the first
+/// was stripped from: loaded bytes have the same addresses there, and its symbols name them.
+///
+/// Sections that follow from others (addresses, unwind tables, the build id) are named only where
+/// nothing else differs; among the rest one of another size comes first, since it moves what is
+/// behind it.
+pub fn difference(first: &[u8], second: &[u8], unstripped: &[u8]) -> Option<Difference> {
+    if first == second {
+        return None;
+    }
+    let found = match (File::read(first), File::read(second)) {
+        (Ok(one), Ok(two)) => in_sections(&one, &two, unstripped),
+        _ => None,
+    };
+    Some(found.unwrap_or_else(|| {
+        let at = unequal(first, second);
+        Difference {
+            offset: at as u64,
+            section: None,
+            symbol: None,
+            content: [excerpt(first, at), excerpt(second, at)],
+        }
+    }))
+}
+
+fn in_sections(one: &File<'_>, two: &File<'_>, unstripped: &[u8]) -> Option<Difference> {
+    let mut best: Option<((bool, bool, u64), Difference)> = None;
+    let mut theirs: Vec<Option<&SectionHeader>> = two.sections.iter().map(Some).collect();
+    for section in &one.sections {
+        let name = one.name(section);
+        // The same name may be there several times, in the same order.
+        let same = |other: &Option<&SectionHeader>| other.is_some_and(|it| two.name(it) == name);
+        let place = theirs.iter().position(same);
+        let other = place.and_then(|at| theirs.get_mut(at)?.take());
+        let content = one.content(section).ok()?;
+        let other_content = match other {
+            Some(other) => two.content(other).ok()?,
+            None => Cow::Borrowed(&[][..]),
+        };
+        let same_size = other.is_some_and(|other| other.sh_size == section.sh_size);
+        if same_size && content == other_content {
+            continue;
+        }
+        let rank = (follows(name), same_size, section.sh_offset);
+        if best.as_ref().is_some_and(|(other, _)| *other <= rank) {
+            continue;
+        }
+        let at = if section.sh_type == SHT_NOBITS { 0 } else { unequal(&content, &other_content) };
+        let address = section.sh_addr.saturating_add(at as u64);
+        let found = Difference {
+            offset: section.sh_offset.saturating_add(at as u64),
+            section: Some(text(name)),
+            symbol: if is_alloc(section) { symbol(unstripped, address) } else { None },
+            content: [excerpt(&content, at), excerpt(&other_content, at)],
+        };
+        best = Some((rank, found));
+    }
+    best.map(|(_, found)| found)
+}
+
+/// Whether a section holds what follows from others: addresses, offsets, digests.
+fn follows(name: &[u8]) -> bool {
+    let starts: [&[u8]; 11] = [
+        b".note.gnu.build-id",
+        b".dyn",
+        b".gnu.hash",
+        b".hash",
+        b".rel",
+        b".eh_frame",
+        b".gcc_except_table",
+        b".got",
+        b".init_array",
+        b".shstrtab",
+        b".gnu_debuglink",
+    ];
+    // `.rel.dyn`, `.rela.dyn` and `.relr.dyn`, but not `.relro_padding`.
+    starts.iter().any(|start| name.starts_with(start)) && !name.starts_with(b".relro")
+}
+
+/// The index of the first byte that differs; the shorter one's length, where it begins the other.
+fn unequal(one: &[u8], two: &[u8]) -> usize {
+    let same = one.iter().zip(two).position(|(a, b)| a != b);
+    same.unwrap_or_else(|| one.len().min(two.len()))
+}
+
+/// What is around `at`: as text where nearly all of it is that, else the bytes from there on.
+fn excerpt(bytes: &[u8], at: usize) -> String {
+    let end = at.saturating_add(SHOWN.1).min(bytes.len());
+    let around = bytes.get(at.saturating_sub(SHOWN.0)..end).unwrap_or_default();
+    let printable = around.iter().filter(|byte| matches!(byte, b' '..=b'~')).count();
+    if around.is_empty() || at >= bytes.len() {
+        return "(its end)".to_owned();
+    }
+    if printable * 4 >= around.len() * 3 {
+        return format!("`{}`", around.escape_ascii());
+    }
+    let hex = bytes.get(at..end).unwrap_or_default().iter().take(16);
+    hex.map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+}
+
+/// The smallest function or variable at `address`.
+fn symbol(unstripped: &[u8], address: u64) -> Option<String> {
+    let mut best: Option<(u64, String)> = None;
+    let see = |symbol: &Sym, name: &[u8]| {
+        let inside = address.checked_sub(symbol.st_value).is_some_and(|at| at < symbol.st_size);
+        let kind = [STT_OBJECT, STT_FUNC].contains(&symbol.st_type());
+        if inside && kind && best.as_ref().is_none_or(|(size, _)| symbol.st_size < *size) {
+            best = Some((symbol.st_size, text(name)));
+        }
+    };
+    symbol::each(&File::read(unstripped).ok()?, see).ok()?;
+    best.map(|(_, name)| name).filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::binary::elf::fixture::{Fixture, MACHINES, SHT_PROGBITS, SHT_SYMTAB, mutate};
+
+    #[test]
+    fn equal_files_do_not_differ() {
+        let bytes = Fixture::new(MACHINES[0]).build();
+        assert_eq!(difference(&bytes, &bytes, &bytes), None);
+    }
+
+    #[test]
+    fn the_cause_comes_before_what_follows_from_it() {
+        for machine in MACHINES {
+            let mut fixture = Fixture::new(machine);
+            fixture.text = b"made at 12:00:01, and more text than that".to_vec();
+            let one = fixture.build();
+            // The build id is in front of it, and differs too.
+            fixture.build_id = Some(vec![0xcd; 20]);
+            fixture.text = b"made at 12:00:02, and more text than that".to_vec();
+            let found = difference(&one, &fixture.build(), &one).unwrap();
+            assert_eq!(found.section.as_deref(), Some(".text"));
+            assert_eq!(one[found.offset as usize], b'1');
+            assert!(one[..found.offset as usize].ends_with(b"made at 12:00:0"));
+            assert!(found.content[0].contains("12:00:01"), "{found:?}");
+            assert!(found.content[1].contains("12:00:02"), "{found:?}");
+            assert_eq!(found.symbol, None);
+        }
+    }
+
+    #[test]
+    fn a_section_that_is_longer_comes_first() {
+        let mut fixture = Fixture::new(MACHINES[0]);
+        fixture.sections.push((".late", SHT_PROGBITS, b"short".to_vec()));
+        let one = fixture.build();
+        fixture.text = b"Some text".to_vec();
+        fixture.sections.last_mut().unwrap().2 = b"shorter?".to_vec();
+        let found = difference(&one, &fixture.build(), &one).unwrap();
+        assert_eq!(found.section.as_deref(), Some(".late"));
+        assert_eq!(found.content[0], "(its end)");
+        // One that is gone.
+        fixture.text = b"some text".to_vec();
+        fixture.sections.pop();
+        let found = difference(&one, &fixture.build(), &one).unwrap();
+        assert_eq!(found.section.as_deref(), Some(".late"));
+    }
+
+    #[test]
+    fn the_symbol_is_named() {
+        let mut fixture = Fixture::new(MACHINES[0]);
+        let one = fixture.build();
+        let text = crate::binary::elf::Facts::read(&one).unwrap().size; // beyond every address in it
+        let at = one.windows(9).position(|part| part == b"some text").unwrap() as u64;
+        let mut table = vec![0; 24];
+        for (name, info, value, len) in
+            [(1_u32, 2_u8, at, 9_u64), (8, 1, at + 1, 2), (1, 0, at + 1, 1), (1, 2, text, 1)]
+        {
+            table.extend(name.to_le_bytes());
+            table.extend([info, 0, 1, 0]);
+            table.extend((0x1_0000 + value).to_le_bytes());
+            table.extend(len.to_le_bytes());
+        }
+        fixture.sections.push((".symtab", SHT_SYMTAB, table));
+        fixture.sections.push((".strtab", 3, b"\0whole.\0part\0".to_vec()));
+        let mut unstripped = fixture.build();
+        // The table's `sh_link` is that of its names: after null, build id, dynamic, text, comment.
+        let headers = u64::from_le_bytes(unstripped[40..48].try_into().unwrap()) as usize;
+        let link = headers + 5 * 64 + 40;
+        unstripped[link..link + 4].copy_from_slice(&6_u32.to_le_bytes());
+        let changed = |into: usize| {
+            let mut two = one.clone();
+            two[at as usize + into] ^= 1;
+            difference(&one, &two, &unstripped).unwrap().symbol
+        };
+        assert_eq!(changed(0).as_deref(), Some("whole."));
+        assert_eq!(changed(2).as_deref(), Some("part"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_still_differs() {
+        let found = difference(b"abc", b"abd", b"").unwrap();
+        assert_eq!((found.offset, found.section), (2, None));
+        let good = Fixture::new(MACHINES[0]).build();
+        let mut state = 0x9e37_79b9_7f4a_7c15;
+        for _ in 0..2000 {
+            let (one, two) = (mutate(&good, &mut state), mutate(&good, &mut state));
+            assert_eq!(difference(&one, &two, &one).is_none(), one == two);
+        }
+    }
+}

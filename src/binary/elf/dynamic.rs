@@ -1,0 +1,237 @@
+//! The dynamic section: what a file asks of a dynamic linker (gABI, "Dynamic Section").
+
+use std::{borrow::Cow, cell::RefCell};
+
+use goblin::elf::{
+    dynamic::{
+        DF_1_NOW, DF_1_PIE, DF_BIND_NOW, DF_TEXTREL, DT_BIND_NOW, DT_FLAGS, DT_FLAGS_1, DT_NEEDED,
+        DT_NULL, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, DT_TEXTREL, DT_VERNEED,
+    },
+    header::{ET_DYN, ET_EXEC},
+    program_header::{PT_DYNAMIC, PT_LOAD},
+};
+
+use memchr::{memmem, memrchr};
+
+use super::{
+    facts::detached,
+    file::{File, quote, text, until_nul},
+    version,
+};
+use crate::model::source::{Source, Unreadable};
+
+/// The longest string read from the dynamic string table: Linux' `PATH_MAX`.
+const STRING: usize = 4096;
+
+/// The most needed libraries that are listed. Programs have tens; without a limit the many names
+/// could all be one long string.
+const NEEDED: usize = 4096;
+
+/// The most functions that check sizes which are listed; glibc has some eighty.
+const FORTIFIED: usize = 128;
+
+/// What the dynamic section says.
+#[derive(Default)]
+pub(super) struct Dynamic {
+    pub(super) needed: Vec<String>,
+    pub(super) soname: Option<String>,
+    pub(super) rpath: Option<String>,
+    pub(super) runpath: Option<String>,
+    pub(super) flags: u64,
+    pub(super) flags_1: u64,
+    /// Whether `__stack_chk_fail` is among its names, which checks of the stack call.
+    pub(super) canary: bool,
+    /// The names of functions that check the sizes of buffers (`__memcpy_chk`).
+    pub(super) fortified: Vec<String>,
+    /// The newest version of glibc that it names (`GLIBC_2.34`).
+    pub(super) glibc: Option<version::Version>,
+    text_relocations: bool,
+    bind_now: bool,
+}
+
+impl Dynamic {
+    pub(super) fn text_relocations(&self) -> bool {
+        self.text_relocations || self.flags & DF_TEXTREL != 0
+    }
+
+    pub(super) fn bind_now(&self) -> bool {
+        self.bind_now || self.flags & DF_BIND_NOW != 0 || self.flags_1 & DF_1_NOW != 0
+    }
+
+    pub(super) fn pie(&self) -> bool {
+        self.flags_1 & DF_1_PIE != 0
+    }
+
+    /// What the names of symbols tell, in a part of their table. Tables have millions of bytes, so
+    /// that only what may be such a name is looked at.
+    fn look_at_names(&mut self, names: &[u8]) {
+        self.canary |= memmem::find(names, b"\0__stack_chk_fail\0").is_some();
+        for end in memmem::find_iter(names, b"_chk\0").map(|at| at + b"_chk".len()) {
+            let before = names.get(..end).unwrap_or_default();
+            let start = memrchr(0, before).map_or(0, |at| at + 1);
+            let name = before.get(start..).unwrap_or_default();
+            let new = !self.fortified.iter().any(|known| known.as_bytes() == name);
+            let checks = name.starts_with(b"__") && name.len() < STRING;
+            if checks && new && self.fortified.len() < FORTIFIED {
+                self.fortified.push(text(name));
+            }
+        }
+    }
+}
+
+/// The dynamic section; none where the file has no `PT_DYNAMIC`, or one without bytes in the file.
+/// The table of all names is read where `names` says so.
+pub(super) fn read(file: &File<'_>, names: bool) -> Result<Option<Dynamic>, Unreadable> {
+    let Some(segment) = file.segments.iter().find(|s| s.p_type == PT_DYNAMIC) else {
+        return Ok(None);
+    };
+    if segment.p_filesz == 0 {
+        // A dynamic linker reads what is at its address, whatever its size.
+        let harmless = detached(file) || !matches!(file.header.e_type, ET_EXEC | ET_DYN);
+        return if harmless {
+            Ok(None)
+        } else {
+            Err(Unreadable::new("its PT_DYNAMIC has no bytes in the file"))
+        };
+    }
+    // Loaders go by the address and readers by the offset: where they differ, what is read here is
+    // not what happens.
+    let loaded = file.segments.iter().any(|s| s.p_type == PT_LOAD);
+    if loaded && file.offset_of(segment.p_vaddr) != Some(segment.p_offset) {
+        return Err(Unreadable::new(
+            "the offset of its PT_DYNAMIC is not where its address is loaded from",
+        ));
+    }
+    let place = file.segment(segment)?;
+    let bytes = file.source.start(place.start, place.end - place.start)?;
+    entries(file, &bytes, names).map(Some)
+}
+
+/// The tags of which a dynamic linker takes one entry only.
+const UNIQUE: [u64; 8] =
+    [DT_STRTAB, DT_STRSZ, DT_SONAME, DT_RPATH, DT_RUNPATH, DT_FLAGS, DT_FLAGS_1, DT_VERNEED];
+
+/// Further tags with names of libraries that glibc loads (glibc's elf/dl-deps.c, elf/rtld.c):
+/// `DT_AUXILIARY`, `DT_FILTER`, `DT_AUDIT`, `DT_DEPAUDIT`.
+const LOADED: [u64; 4] = [0x7fff_fffd, 0x7fff_ffff, 0x6fff_fefc, 0x6fff_fefb];
+
+fn entries(file: &File<'_>, bytes: &[u8], names: bool) -> Result<Dynamic, Unreadable> {
+    let words = file.words();
+    let pairs = || {
+        bytes
+            .chunks_exact(words.size() * 2)
+            .map_while(move |entry| Some((words.word(entry, 0)?, words.word(entry, words.size())?)))
+            .take_while(|&(tag, _)| tag != DT_NULL)
+    };
+    let complete =
+        bytes.chunks_exact(words.size() * 2).any(|entry| words.word(entry, 0) == Some(DT_NULL));
+    if !complete {
+        // A dynamic linker reads on behind it.
+        return Err(Unreadable::new("its PT_DYNAMIC has no end (DT_NULL)"));
+    }
+    for unique in UNIQUE {
+        let mut values = pairs().filter(|&(tag, _)| tag == unique).map(|(_, value)| value);
+        let first = values.next();
+        if values.any(|value| Some(value) != first) {
+            return Err(Unreadable::new(format!(
+                "its PT_DYNAMIC has several different entries of the tag {unique:#x}"
+            )));
+        }
+    }
+    let last = |wanted| pairs().filter(|&(tag, _)| tag == wanted).last();
+    let strings = match (last(DT_STRTAB), last(DT_STRSZ)) {
+        (Some((_, address)), Some((_, size))) => Strings::new(file, address, size),
+        _ => None,
+    };
+    // A name that cannot be read is still a library that is needed.
+    let string = |offset| {
+        let name = strings.as_ref().map(|table| table.get(offset)).transpose()?.flatten();
+        let outside = || format!("string {offset:#x}, which is outside the string table");
+        Ok::<_, Unreadable>(name.unwrap_or_else(outside))
+    };
+    let mut dynamic = Dynamic::default();
+    if let Some(strings) = strings.as_ref().filter(|_| names) {
+        strings.each(|names| dynamic.look_at_names(names))?;
+    }
+    if let Some((_, address)) = last(DT_VERNEED) {
+        let known = |offset| {
+            let name = strings.as_ref().map(|table| table.get(offset)).transpose()?.flatten();
+            name.ok_or_else(|| Unreadable::new("a version that it needs is outside its strings"))
+        };
+        dynamic.glibc = version::newest(file, address, known)?;
+    }
+    for (tag, value) in pairs() {
+        match tag {
+            tag if (tag == DT_NEEDED || LOADED.contains(&tag))
+                && dynamic.needed.len() == NEEDED =>
+            {
+                return Err(Unreadable::new(format!(
+                    "it needs more than {NEEDED} libraries, {} among them",
+                    quote(string(value)?.as_bytes())
+                )));
+            }
+            tag if tag == DT_NEEDED || LOADED.contains(&tag) => {
+                dynamic.needed.push(string(value)?);
+            }
+            DT_SONAME => dynamic.soname = Some(string(value)?),
+            DT_RPATH => dynamic.rpath = Some(string(value)?),
+            DT_RUNPATH => dynamic.runpath = Some(string(value)?),
+            DT_FLAGS => dynamic.flags |= value,
+            DT_FLAGS_1 => dynamic.flags_1 |= value,
+            DT_TEXTREL => dynamic.text_relocations = true,
+            DT_BIND_NOW => dynamic.bind_now = true,
+            _ => {}
+        }
+    }
+    Ok(dynamic)
+}
+
+/// The dynamic string table.
+struct Strings<'a> {
+    source: Source<'a>,
+    start: u64,
+    size: u64,
+    /// The part that was read last, and where it begins in the table: names that are asked for lie
+    /// close together.
+    recent: RefCell<(u64, Cow<'a, [u8]>)>,
+}
+
+/// How much of the table is read around a name.
+const AROUND: u64 = 8 << 10;
+
+impl<'a> Strings<'a> {
+    /// The table of that size at that address; none where it is not wholly in the file.
+    fn new(file: &File<'a>, address: u64, size: u64) -> Option<Self> {
+        let start = file.offset_of(address)?;
+        let end = start.checked_add(size)?;
+        let recent = RefCell::default();
+        (end <= file.source.size()).then_some(Strings { source: file.source, start, size, recent })
+    }
+
+    /// The name at that offset, cut where it is too long; none where that is outside the table.
+    fn get(&self, offset: u64) -> Result<Option<String>, Unreadable> {
+        if offset > self.size {
+            return Ok(None);
+        }
+        let mut recent = self.recent.borrow_mut();
+        let end = recent.0.saturating_add(recent.1.len() as u64);
+        let wanted = offset.saturating_add(STRING as u64).min(self.size);
+        if offset < recent.0 || wanted > end {
+            let first = offset.saturating_sub(AROUND);
+            let len = (self.size - first).min(2 * AROUND);
+            *recent = (first, self.source.start(self.start.saturating_add(first), len)?);
+        }
+        let Some(at) = offset.checked_sub(recent.0) else { return Ok(None) };
+        Ok(until_nul(&recent.1, at, STRING).map(text))
+    }
+
+    /// Calls `take` with all names, in parts. A name that lies across two parts is whole in one of
+    /// them, unless it is longer than what windows have in common.
+    fn each(&self, mut take: impl FnMut(&[u8])) -> Result<(), Unreadable> {
+        self.source.windows(self.start..self.start.saturating_add(self.size), |window, _| {
+            take(window);
+            true
+        })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,13 @@
+//! Names of the numbers in an ELF file.
+
+use std::borrow::Cow;
+
+use goblin::elf::program_header;
+
+/// The name of a `p_type` number; the number in hexadecimal where it has none.
+pub fn kind_name(number: u32) -> Cow<'static, str> {
+    match program_header::pt_to_str(number) {
+        "UNKNOWN_PT" => format!("{number:#x}").into(),
+        name => name.into(),
+    }
+}

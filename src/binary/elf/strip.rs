@@ -1,0 +1,289 @@
+//! Strips programs, for any machine on any host. What is loaded is copied as it is, and a new
+//! section table follows it, so that nothing which runs can change; that is checked, too.
+
+use std::{borrow::Cow, fmt};
+
+use crate::model::source::Unreadable;
+
+use goblin::elf::{
+    header::{EM_ARM, EM_RISCV, ET_DYN, ET_EXEC},
+    program_header::PT_NULL,
+    section_header::{
+        SHF_INFO_LINK, SHT_NOBITS, SHT_NULL, SHT_PROGBITS, SHT_REL, SHT_RELA, SectionHeader,
+    },
+};
+
+use super::{
+    build_id::BuildId,
+    facts::detached,
+    file::{File, is_alloc},
+    table::{self, Section},
+};
+
+/// `SHT_ARM_ATTRIBUTES` and `SHT_RISCV_ATTRIBUTES`, which have one number in the two processors'
+/// supplements: what the program asks of the processor.
+const SHT_ATTRIBUTES: u32 = 0x7000_0003;
+
+/// The file cannot be stripped, and why, in one sentence without a capital or a full stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CannotStrip(String);
+
+impl CannotStrip {
+    pub(super) fn new(sentence: impl Into<String>) -> Self {
+        CannotStrip(sentence.into())
+    }
+}
+
+impl fmt::Display for CannotStrip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for CannotStrip {}
+
+impl From<Unreadable> for CannotStrip {
+    fn from(error: Unreadable) -> Self {
+        CannotStrip(error.to_string())
+    }
+}
+
+/// The section with the list of dependencies, as cargo-auditable names it.
+const DEPENDENCIES: &[u8] = b".dep-v0";
+
+/// What is kept of that which is not loaded, and what is put beside it. `.dep-v0`, the list of
+/// dependencies that cargo-auditable adds, `.gnu_debuglink` and ARM's and RISC-V's attributes always
+/// are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep<'a> {
+    /// `.comment`, which names compilers and linkers with their versions.
+    pub comment: bool,
+    /// The linker's build id. Otherwise, where there is one, it is replaced by one of the same
+    /// length that is computed from what is loaded alone, so that programs which differ only in
+    /// what is stripped are equal afterwards. To be kept where separate debug information with
+    /// that id already exists.
+    pub build_id: bool,
+    /// The content of a section `.dep-v0` for a program that has none, and that has section headers.
+    pub dependencies: Option<&'a [u8]>,
+}
+
+/// The program `bytes` without symbols and debug information, and with a build id of its own
+/// unless [`Keep::build_id`] says otherwise. A file without section headers is returned as it is. What follows the last section or segment, as in self-extracting archives, is
+/// dropped.
+///
+/// # Errors
+/// It is not a readable ELF program or shared object.
+pub fn strip(bytes: &[u8], keep: Keep<'_>) -> Result<Vec<u8>, CannotStrip> {
+    let file = program(bytes)?;
+    if file.sections.is_empty() {
+        loaded_prefix(&file)?;
+        return Ok(bytes.to_vec());
+    }
+    rewrite(&file, keep, None)
+}
+
+/// The file of a program or of a shared object.
+pub(super) fn program(bytes: &[u8]) -> Result<File<'_>, CannotStrip> {
+    let file = File::read(bytes)?;
+    if !matches!(file.header.e_type, ET_EXEC | ET_DYN) {
+        return Err(CannotStrip::new(
+            "it is neither a program nor a shared object (ET_EXEC, ET_DYN)",
+        ));
+    }
+    if detached(&file) {
+        return Err(CannotStrip::new(
+            "it holds the debug information of a program, and not the program",
+        ));
+    }
+    Ok(file)
+}
+
+/// The stripped file, with `debug_link` as the content of a new `.gnu_debuglink`.
+pub(super) fn rewrite(
+    file: &File<'_>,
+    keep: Keep<'_>,
+    debug_link: Option<&[u8]>,
+) -> Result<Vec<u8>, CannotStrip> {
+    let loaded = loaded_prefix(file)?;
+    let loaded = &*renewed(file, keep, &loaded)?;
+    let mut out = loaded.to_vec();
+    let kept = Kept::choose(file, keep, debug_link.is_some());
+    let mut sections = Vec::with_capacity(kept.old.len() + 2);
+    let mut left = size(file);
+    for &index in &kept.old {
+        let Some(old) = index.and_then(|index| file.sections.get(index)) else {
+            sections.push(null(SectionHeader::default()));
+            continue;
+        };
+        let mut header = old.clone();
+        if header.sh_type == SHT_NULL {
+            // Section 0, whose other fields are counts that do not fit elsewhere.
+            (header.sh_size, header.sh_link) = (0, 0);
+            sections.push(null(header));
+            continue;
+        }
+        if !is_alloc(old) {
+            let content = file.content(old)?;
+            left = spend(left, content.len())?;
+            header.sh_offset = table::append(&mut out, &content, header.sh_addralign);
+        }
+        kept.relink(&mut header);
+        let name = file.name(old);
+        sections.push(Section { name, header });
+    }
+    if let Some(content) = keep.dependencies
+        && !sections.iter().any(|section| section.name == DEPENDENCIES)
+    {
+        sections.push(added(&mut out, DEPENDENCIES, content, 1));
+    }
+    if let Some(content) = debug_link {
+        sections.push(added(&mut out, b".gnu_debuglink", content, 4));
+    }
+    table::finish(&mut out, file.words(), sections, None)?;
+    unchanged(loaded, &out, file)?;
+    Ok(out)
+}
+
+/// What is loaded, with the new build id in it, if it gets one.
+fn renewed<'a>(
+    file: &File<'_>,
+    keep: Keep<'_>,
+    loaded: &'a [u8],
+) -> Result<Cow<'a, [u8]>, CannotStrip> {
+    let Some(id) = new_build_id(file, keep)? else {
+        return Ok(loaded.into());
+    };
+    let mut loaded = loaded.to_vec();
+    id.write(file, &mut loaded)?;
+    Ok(loaded.into())
+}
+
+/// The id that the stripped program and its debug information get in place of the linker's.
+pub(super) fn new_build_id(
+    file: &File<'_>,
+    keep: Keep<'_>,
+) -> Result<Option<BuildId>, CannotStrip> {
+    if keep.build_id {
+        return Ok(None);
+    }
+    Ok(BuildId::of(file, &loaded_prefix(file)?)?)
+}
+
+fn null(header: SectionHeader) -> Section<'static> {
+    Section { name: b"", header }
+}
+
+/// The size of a file that is in memory.
+pub(super) fn size(file: &File<'_>) -> usize {
+    usize::try_from(file.source.size()).unwrap_or(usize::MAX)
+}
+
+/// Contents may lie over each other, and copies of them would be larger than the file.
+pub(super) fn spend(left: usize, len: usize) -> Result<usize, CannotStrip> {
+    left.checked_sub(len).ok_or_else(|| CannotStrip::new("its sections lie over each other"))
+}
+
+/// A section that is not loaded.
+fn added<'a>(out: &mut Vec<u8>, name: &'a [u8], content: &[u8], align: u64) -> Section<'a> {
+    let header = SectionHeader {
+        sh_type: SHT_PROGBITS,
+        sh_offset: table::append(out, content, align),
+        sh_size: content.len() as u64,
+        sh_addralign: align,
+        ..SectionHeader::default()
+    };
+    Section { name, header }
+}
+
+/// Everything up to the end of the last byte that a header, a segment or a loaded section has.
+fn loaded_prefix<'a>(file: &File<'a>) -> Result<Cow<'a, [u8]>, CannotStrip> {
+    let header = u64::from(if file.ctx.is_big() { 64_u8 } else { 52 });
+    let count = file.segments.len() as u64;
+    let table = count.saturating_mul(file.header.e_phentsize.into());
+    let mut end = header.max(file.header.e_phoff.saturating_add(table));
+    for segment in file.segments.iter().filter(|s| s.p_type != PT_NULL) {
+        if segment.p_filesz > 0 {
+            file.segment(segment)?;
+            end = end.max(segment.p_offset.saturating_add(segment.p_filesz));
+        }
+    }
+    for section in file.sections.iter().filter(|section| is_alloc(section)) {
+        if !file.place(section)?.is_empty() {
+            end = end.max(section.sh_offset.saturating_add(section.sh_size));
+        }
+    }
+    let prefix = file.source.piece(0, end)?;
+    prefix.ok_or_else(|| CannotStrip::new("its headers end after the file's end"))
+}
+
+/// Which sections stay, and where.
+struct Kept {
+    /// For every new section its old index; none for one that only keeps the place of another.
+    old: Vec<Option<usize>>,
+    /// For every old section its new index; 0 for one that goes.
+    new: Vec<u32>,
+}
+
+impl Kept {
+    /// Sections up to the last loaded one keep their indices, since loaded symbols name them by
+    /// index (`st_shndx` in `.dynsym`); linkers put what is not loaded behind them anyhow.
+    fn choose(file: &File<'_>, keep: Keep<'_>, replace_link: bool) -> Self {
+        let last = file.sections.iter().rposition(is_alloc).unwrap_or_default();
+        let mut kept = Kept { old: Vec::new(), new: Vec::with_capacity(file.sections.len()) };
+        for (index, section) in file.sections.iter().enumerate() {
+            let stays = index == 0 || is_kept(file, section, keep, replace_link);
+            let place = u32::try_from(kept.old.len()).unwrap_or_default();
+            kept.new.push(if stays { place } else { 0 });
+            if stays || index < last {
+                kept.old.push(stays.then_some(index));
+            }
+        }
+        kept
+    }
+
+    /// Makes a header's references to other sections those of the new table.
+    fn relink(&self, header: &mut SectionHeader) {
+        let new = |old: u32| {
+            let index = usize::try_from(old).ok();
+            index.and_then(|index| self.new.get(index)).copied().unwrap_or_default()
+        };
+        header.sh_link = new(header.sh_link);
+        let names_section = header.sh_flags & u64::from(SHF_INFO_LINK) != 0;
+        if names_section || matches!(header.sh_type, SHT_REL | SHT_RELA) {
+            header.sh_info = new(header.sh_info);
+        }
+    }
+}
+
+fn is_kept(file: &File<'_>, section: &SectionHeader, keep: Keep<'_>, replace_link: bool) -> bool {
+    if is_alloc(section) {
+        return section.sh_type != SHT_NULL;
+    }
+    if section.sh_type == SHT_ATTRIBUTES {
+        return matches!(file.header.e_machine, EM_ARM | EM_RISCV);
+    }
+    if matches!(section.sh_type, SHT_NOBITS | SHT_NULL) {
+        return false;
+    }
+    match file.name(section) {
+        DEPENDENCIES => true,
+        b".comment" => keep.comment,
+        b".gnu_debuglink" => !replace_link,
+        _ => false,
+    }
+}
+
+/// Holds the new file against the old one, whose build id is already the new one: nothing that is
+/// loaded may differ but the fields of the ELF header that say where the section headers are.
+fn unchanged(loaded: &[u8], out: &[u8], file: &File<'_>) -> Result<(), CannotStrip> {
+    let [offset, counts] = table::header_fields(file.ctx.is_big());
+    let between = [0..offset.start, offset.end..counts.start, counts.end..loaded.len()];
+    let same = |range: std::ops::Range<usize>| {
+        let old = loaded.get(range.clone());
+        old.is_some() && old == out.get(range)
+    };
+    if between.into_iter().all(same) {
+        return Ok(());
+    }
+    Err(CannotStrip::new("stripping would change what is loaded"))
+}

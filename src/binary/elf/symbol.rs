@@ -1,0 +1,52 @@
+//! Symbols of a program that is not stripped.
+
+use std::collections::BTreeMap;
+
+use crate::model::source::Unreadable;
+
+use goblin::elf::{
+    Symtab,
+    section_header::{SHN_UNDEF, SHT_SYMTAB},
+    sym::Sym,
+};
+
+use super::file::{File, until_nul};
+
+/// How much of a name is read.
+const NAME: usize = 1024;
+
+/// Shows every symbol that the program defines to `see`, with its name.
+pub(super) fn each(file: &File<'_>, mut see: impl FnMut(&Sym, &[u8])) -> Result<(), Unreadable> {
+    for table in file.sections.iter().filter(|section| section.sh_type == SHT_SYMTAB) {
+        let strings = usize::try_from(table.sh_link).ok().and_then(|at| file.sections.get(at));
+        let strings = match strings {
+            Some(section) => file.content(section)?,
+            None => return Err(Unreadable::new("the symbol table has no names")),
+        };
+        let content = file.content(table)?;
+        let size = if file.ctx.is_big() { 24 } else { 16 };
+        let symbols = Symtab::parse(&content, 0, content.len() / size, file.ctx)
+            .map_err(|_| Unreadable::new("the symbol table cannot be read"))?;
+        for symbol in symbols.iter().filter(|symbol| symbol.st_shndx != SHN_UNDEF as usize) {
+            see(&symbol, until_nul(&strings, symbol.st_name as u64, NAME).unwrap_or_default());
+        }
+    }
+    Ok(())
+}
+
+/// The addresses of those of `names` that the program defines.
+///
+/// # Errors
+/// The file cannot be read, or its symbol table is not where it says.
+pub fn addresses<'n>(
+    bytes: &[u8],
+    names: &[&'n str],
+) -> Result<BTreeMap<&'n str, u64>, Unreadable> {
+    let mut found = BTreeMap::new();
+    each(&File::read(bytes)?, |symbol, name| {
+        if let Some(known) = names.iter().find(|known| known.as_bytes() == name) {
+            found.insert(*known, symbol.st_value);
+        }
+    })?;
+    Ok(found)
+}

@@ -1,0 +1,44 @@
+//! The bytes of a file that are loaded, and what is found among them.
+
+use std::ops::Range;
+
+use goblin::elf::program_header::PT_LOAD;
+
+use super::file::File;
+use crate::model::source::{Source, Unreadable};
+
+/// The ranges of the file that are loaded: in order, and none twice, though segments may lie over
+/// each other, so that a search takes time in proportion to the file.
+pub(super) fn loaded(file: &File<'_>) -> Result<Vec<Range<u64>>, Unreadable> {
+    let mut ranges = Vec::new();
+    for segment in file.segments.iter().filter(|s| s.p_type == PT_LOAD) {
+        let range = file.segment(segment)?;
+        if !range.is_empty() {
+            ranges.push(range);
+        }
+    }
+    ranges.sort_by_key(|range| range.start);
+    let mut merged: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    Ok(merged)
+}
+
+/// Whether `needle` is in one of `ranges`.
+pub(super) fn contains(
+    source: Source<'_>,
+    ranges: &[Range<u64>],
+    needle: &[u8],
+) -> Result<bool, Unreadable> {
+    let finder = memchr::memmem::Finder::new(needle);
+    for range in ranges {
+        if !source.windows(range.clone(), |window, _| finder.find(window).is_none())? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,151 @@
+//! Facts of programs for other systems than Linux: Mach-O and PE files, read piece by piece, so that
+//! a whole release can be looked at.
+
+mod macho;
+mod pe;
+
+use std::{borrow::Cow, io};
+
+pub use macho::{Slice, slices};
+
+use crate::model::source::{ReadAt, Source, Unreadable};
+
+/// The most libraries, and the most search paths, that are read.
+const NAMES: usize = 4096;
+
+/// The longest name that is read.
+const NAME: u64 = 4096;
+
+/// What a program says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// What the file is.
+    pub format: Format,
+    /// The size of the file, or of the part that is for one machine.
+    pub size: u64,
+    /// 32 or 64.
+    pub class: u8,
+    /// The machine, as its makers call it, or the number where it has no name here.
+    pub machine: Cow<'static, str>,
+    /// What it is for.
+    pub kind: Kind,
+    /// The shared libraries that it needs.
+    pub libraries: Vec<String>,
+    /// Where it has them looked for (`LC_RPATH`).
+    pub run_paths: Vec<String>,
+    /// Whether it has a signature. Whose, and whether it is good, is not looked at.
+    pub signed: bool,
+    /// Whether it has symbols that only people use.
+    pub symbols: bool,
+    /// Whether it has debug information, as against a reference to some.
+    pub debug: bool,
+    /// Whether it can be loaded at any address.
+    pub any_address: bool,
+    /// Whether its stack may be executed.
+    pub executable_stack: bool,
+    /// The oldest version of the system that it says it runs on.
+    pub system: Option<String>,
+    /// What finds its debug information: `LC_UUID`.
+    pub id: Option<Vec<u8>>,
+}
+
+/// The format of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Mach-O, of macOS.
+    MachO,
+    /// Portable Executable, of Windows.
+    Pe,
+}
+
+impl Format {
+    /// What people call such a file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::MachO => "Mach-O",
+            Format::Pe => "PE",
+        }
+    }
+}
+
+/// What a program is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// To be started.
+    Program,
+    /// To be loaded by programs.
+    Library,
+    /// To be linked, or read by a debugger.
+    Other(&'static str),
+}
+
+/// What begins with `start`, 8 bytes at least, is, if it is for another system.
+pub fn format(start: &[u8]) -> Option<Format> {
+    match start {
+        [b'M', b'Z', ..] => Some(Format::Pe),
+        _ if macho::is_one(start) || macho::is_fat(start) => Some(Format::MachO),
+        _ => None,
+    }
+}
+
+/// The facts of a file for one machine.
+///
+/// # Errors
+/// It is none of the two, or a table is not wholly in it.
+pub fn read(source: Source<'_>) -> Result<Foreign, Unreadable> {
+    let start = source.start(0, 8)?;
+    if macho::is_one(&start) {
+        return macho::read(source);
+    }
+    pe::read(source)
+}
+
+/// A part of a file, as a file of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    source: Source<'a>,
+    start: u64,
+    size: u64,
+}
+
+impl<'a> Part<'a> {
+    /// The `size` bytes from `start`; none where there are fewer.
+    pub fn new(source: Source<'a>, start: u64, size: u64) -> Option<Self> {
+        let end = start.checked_add(size)?;
+        (end <= source.size()).then_some(Part { source, start, size })
+    }
+}
+
+impl ReadAt for Part<'_> {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let outside = || io::Error::from(io::ErrorKind::UnexpectedEof);
+        let len = buffer.len() as u64;
+        offset.checked_add(len).filter(|end| *end <= self.size).ok_or_else(outside)?;
+        let place = self.start.checked_add(offset).ok_or_else(outside)?;
+        let bytes = self.source.piece(place, len).map_err(io::Error::other)?.ok_or_else(outside)?;
+        buffer.copy_from_slice(&bytes);
+        Ok(())
+    }
+}
+
+/// A number of `size` bytes, at most 8, at `at`.
+fn number(bytes: &[u8], at: usize, size: usize, little: bool) -> Option<u64> {
+    let field = bytes.get(at..at.checked_add(size)?)?;
+    let add = |sum: u64, byte: &u8| (sum << 8) | u64::from(*byte);
+    Some(if little { field.iter().rev().fold(0, add) } else { field.iter().fold(0, add) })
+}
+
+/// The text up to the first NUL.
+fn text(bytes: &[u8]) -> String {
+    let name = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(name).into_owned()
+}
+
+#[cfg(test)]
+pub(crate) use tests::{macho_sample, pe_sample};
+#[cfg(test)]
+mod tests;

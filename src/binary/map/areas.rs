@@ -1,0 +1,184 @@
+//! The headers, the sections and the gaps of a file, side by side.
+
+use std::ops::Range;
+
+use goblin::elf::{
+    header::ET_REL,
+    program_header::{PT_LOAD, PT_TLS},
+    section_header::{SHF_EXECINSTR, SHT_NOBITS, SHT_NULL, SectionHeader},
+};
+
+use crate::binary::elf::file::{File, is_alloc};
+
+/// A run of bytes that is one header or section, or between two of them.
+#[derive(Clone, Debug)]
+pub(super) struct Area {
+    pub(super) range: Range<u64>,
+    pub(super) headers: bool,
+    /// An index of [`names`].
+    pub(super) section: Option<usize>,
+}
+
+/// Whether a section holds code.
+pub(super) fn is_code(section: &SectionHeader) -> bool {
+    section.sh_flags & u64::from(SHF_EXECINSTR) != 0 && section.sh_type != SHT_NOBITS
+}
+
+/// The names of sections, or of segments in their stead.
+pub(super) fn names(file: &File<'_>) -> Vec<String> {
+    if file.sections.is_empty() {
+        let names = file.segments.iter().enumerate().map(|(index, segment)| {
+            format!("segment {index} ({})", crate::binary::elf::kind_name(segment.p_type))
+        });
+        return names.collect();
+    }
+    file.sections.iter().map(|section| super::name(file.name(section))).collect()
+}
+
+/// All of the file. What lies over something that begins before it has only what is left.
+pub(super) fn areas(file: &File<'_>) -> Vec<Area> {
+    let size = file.source.size();
+    let header = &file.header;
+    let table = |start: u64, entry: u16, count: usize| {
+        start..start.saturating_add(u64::from(entry).saturating_mul(count as u64))
+    };
+    let of_headers = |range| Area { range, headers: true, section: None };
+    let mut all = vec![
+        of_headers(0..u64::from(header.e_ehsize).max(if file.ctx.is_big() { 64 } else { 52 })),
+        of_headers(table(header.e_phoff, header.e_phentsize, file.segments.len())),
+        of_headers(table(header.e_shoff, header.e_shentsize, file.sections.len())),
+    ];
+    for (index, section) in file.sections.iter().enumerate() {
+        if !matches!(section.sh_type, SHT_NOBITS | SHT_NULL) {
+            let end = section.sh_offset.saturating_add(section.sh_size);
+            all.push(Area { range: section.sh_offset..end, headers: false, section: Some(index) });
+        }
+    }
+    if file.sections.is_empty() {
+        for (index, segment) in file.segments.iter().enumerate() {
+            if segment.p_type == PT_LOAD {
+                let end = segment.p_offset.saturating_add(segment.p_filesz);
+                let range = segment.p_offset..end;
+                all.push(Area { range, headers: false, section: Some(index) });
+            }
+        }
+    }
+    all.retain(|area| area.range.start < area.range.end);
+    all.sort_by_key(|area| (area.range.start, !area.headers, area.range.end, area.section));
+    let mut side_by_side = Vec::with_capacity(2 * all.len() + 1);
+    let mut at = 0;
+    let gap = |range| Area { range, headers: false, section: None };
+    for mut area in all {
+        area.range.end = area.range.end.min(size);
+        area.range.start = area.range.start.max(at);
+        if area.range.start >= area.range.end {
+            continue;
+        }
+        if at < area.range.start {
+            side_by_side.push(gap(at..area.range.start));
+        }
+        at = area.range.end;
+        side_by_side.push(area);
+    }
+    if at < size {
+        side_by_side.push(gap(at..size));
+    }
+    side_by_side
+}
+
+/// Where in the file what is at an address is.
+pub(super) struct Space<'a> {
+    pub(super) file: &'a File<'a>,
+    /// Addresses and the offset of the first of them, in their order.
+    runs: Vec<Run>,
+    /// By index: where the section is in the file.
+    places: Vec<Range<u64>>,
+    thread_local: u64,
+}
+
+#[derive(Debug)]
+struct Run {
+    addresses: Range<u64>,
+    offset: u64,
+}
+
+impl<'a> Space<'a> {
+    pub(super) fn new(file: &'a File<'a>, areas: &[Area]) -> Self {
+        let mut places = vec![0..0; file.sections.len()];
+        for area in areas {
+            if let Some(place) = area.section.and_then(|index| places.get_mut(index)) {
+                *place = area.range.clone();
+            }
+        }
+        let mut runs: Vec<Run> = Vec::new();
+        if file.sections.is_empty() {
+            for segment in file.segments.iter().filter(|segment| segment.p_type == PT_LOAD) {
+                let start = segment.p_vaddr;
+                runs.push(Run {
+                    addresses: start..start.saturating_add(segment.p_filesz),
+                    offset: segment.p_offset,
+                });
+            }
+        }
+        for (section, place) in file.sections.iter().zip(&places) {
+            // In an object file every section begins at 0.
+            if is_alloc(section) && file.header.e_type != ET_REL && place.start < place.end {
+                let into = place.start.saturating_sub(section.sh_offset);
+                let start = section.sh_addr.saturating_add(into);
+                runs.push(Run {
+                    addresses: start..start.saturating_add(place.end - place.start),
+                    offset: place.start,
+                });
+            }
+        }
+        runs.sort_by_key(|run| (run.addresses.start, run.addresses.end, run.offset));
+        let tls = file.segments.iter().find(|segment| segment.p_type == PT_TLS);
+        Space { file, runs, places, thread_local: tls.map_or(0, |segment| segment.p_vaddr) }
+    }
+
+    fn run(&self, address: u64) -> Option<&Run> {
+        let after = self.runs.partition_point(|run| run.addresses.start <= address);
+        let run = self.runs.get(after.checked_sub(1)?)?;
+        (address < run.addresses.end).then_some(run)
+    }
+
+    /// The offset of what is loaded to an address.
+    pub(super) fn offset(&self, address: u64) -> Option<u64> {
+        let run = self.run(address)?;
+        run.offset.checked_add(address - run.addresses.start)
+    }
+
+    /// Where in the file a symbol's section, and the symbol in it, begin and end. In an object file
+    /// its value is an offset in the section of index `section`.
+    pub(super) fn place(&self, section: usize, value: u64, size: u64) -> Option<Range<u64>> {
+        if self.file.header.e_type == ET_REL {
+            let place = self.places.get(section)?;
+            let start = place.start.checked_add(value).filter(|start| *start < place.end)?;
+            return Some(start..start.saturating_add(size).min(place.end));
+        }
+        let run = self.run(value)?;
+        let start = run.offset.checked_add(value - run.addresses.start)?;
+        let end = run.offset.checked_add(run.addresses.end - run.addresses.start)?;
+        Some(start..start.saturating_add(size).min(end))
+    }
+
+    /// The end of the section that the byte at `offset` is in, where it holds code.
+    pub(super) fn code_end(&self, offset: u64) -> Option<u64> {
+        let code = self.file.sections.iter().zip(&self.places);
+        let mut found = code.filter(|(section, place)| is_code(section) && place.contains(&offset));
+        found.next().map(|(_, place)| place.end)
+    }
+
+    /// The address of a thread-local symbol with that value (gABI, "Symbol Table", `STT_TLS`).
+    pub(super) fn thread_local(&self, value: u64) -> u64 {
+        match self.file.header.e_type {
+            ET_REL => value,
+            _ => self.thread_local.saturating_add(value),
+        }
+    }
+
+    /// Where the section of index `index` is.
+    pub(super) fn section(&self, index: usize) -> Range<u64> {
+        self.places.get(index).cloned().unwrap_or(0..0)
+    }
+}

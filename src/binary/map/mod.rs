@@ -1,0 +1,304 @@
+//! A map of a file: to whom each of its bytes belongs.
+//!
+//! Claims are collected in layers, the surest first, and each layer gets only what those before it
+//! left free. What nobody claims is told apart as padding, as a table of the linker's, or as not
+//! attributed. The pieces lie side by side from the first byte to the last.
+
+mod areas;
+mod claim;
+mod frame;
+mod reference;
+mod relocation;
+mod symbols;
+
+use std::ops::Range;
+
+use goblin::elf::section_header::{SHT_INIT_ARRAY, SHT_PROGBITS, SHT_SYMTAB, SectionHeader};
+
+use crate::{
+    binary::elf::file::{File, is_alloc, text},
+    model::source::{Unreadable, slice},
+};
+use areas::Area;
+use claim::{Claim, Claims};
+use symbols::Table;
+
+/// The longest run of filler between two functions or variables: more has another reason than
+/// alignment. Functions are aligned to at most 64 bytes by compilers of today.
+const FILLER: u64 = 64;
+
+/// A map of one file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Map {
+    /// The file's size in bytes, and the sum of all pieces.
+    pub size: u64,
+    /// The names of its sections, by index; of its segments where it has no section headers.
+    pub sections: Vec<String>,
+    /// The functions and variables, by index.
+    pub symbols: Vec<Symbol>,
+    /// Where the symbols are from.
+    pub origin: Origin,
+    /// The pieces, from the beginning of the file to its end, without overlap or gap.
+    pub pieces: Vec<Piece>,
+}
+
+/// Where symbols are from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// The file has its own.
+    Own,
+    /// The file that it was stripped from, or its separate debug file.
+    Separate,
+    /// Those for the dynamic linker, which are few.
+    Dynamic,
+    /// There are none: pieces are whole sections.
+    #[default]
+    Nowhere,
+}
+
+/// A function or a variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Symbol {
+    /// Its name as the linker knows it.
+    pub name: String,
+    /// Its address.
+    pub address: u64,
+    /// Its size; 0 where the symbol table does not say.
+    pub size: u64,
+}
+
+/// A run of bytes of one owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Where it is in the file.
+    pub range: Range<u64>,
+    /// The section that it is in.
+    pub section: Option<usize>,
+    /// To whom it belongs.
+    pub owner: Owner,
+}
+
+/// To whom a piece belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The symbol of that index, as the evidence says.
+    Symbol(usize, Evidence),
+    /// The headers that say what is in the file.
+    Headers,
+    /// The section as such: tables of the linker's, notes, debug information; all of a section
+    /// where there are no symbols.
+    Section,
+    /// Filler between functions, variables and sections.
+    Padding,
+    /// Data without a name that the code of several crates uses.
+    Shared,
+    /// Nobody claims it.
+    Nobody,
+}
+
+/// What says that a piece belongs to a symbol, the surest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Evidence {
+    /// It lies within the symbol's address and size.
+    Symbol,
+    /// It is the unwind entry, or the exception table, of that function.
+    Unwind,
+    /// It follows a symbol in code that has no size, before the next one.
+    Reach,
+    /// It is what the dynamic linker does at the symbol's place, or a word that it makes point to
+    /// the symbol.
+    Relocation,
+    /// It is data without a name that the code of this function, and of no other crate's, uses.
+    Reference,
+}
+
+/// A file of which a map can be made, and its symbols.
+pub struct Draft<'a> {
+    bytes: &'a [u8],
+    file: File<'a>,
+    table: Table,
+    origin: Origin,
+}
+
+impl std::fmt::Debug for Draft<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Draft").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Draft<'a> {
+    /// Reads `bytes`. `separate` is the file that it was stripped from, or its debug file; whether
+    /// it is that is for the caller to find out ([`belongs`](crate::binary::elf::belongs)).
+    ///
+    /// # Errors
+    /// One of the files is no ELF file that can be read.
+    pub fn read(bytes: &'a [u8], separate: Option<&[u8]>) -> Result<Self, Unreadable> {
+        let file = File::read(bytes)?;
+        let separate = separate.map(File::read).transpose()?;
+        let (table, origin) = Table::of(&file, separate.as_ref())?;
+        Ok(Draft { bytes, file, table, origin })
+    }
+
+    /// The functions and variables, by index.
+    pub fn symbols(&self) -> &[Symbol] {
+        &self.table.symbols
+    }
+
+    /// Makes the map. `groups` has a number for each symbol, the same for those of one crate: data
+    /// without a name belongs to who uses it if that is one crate.
+    ///
+    /// # Errors
+    /// A section cannot be read.
+    pub fn map(self, groups: &[u32]) -> Result<Map, Unreadable> {
+        let Draft { bytes, file, table, origin } = self;
+        let areas = areas::areas(&file);
+        let (claims, shared) = claims(&file, &table, &areas, groups)?;
+        let paint = Paint { file: &file, bytes, origin, claims: &claims, shared: &shared };
+        let mut pieces = Vec::new();
+        for area in &areas {
+            paint.area(area, &mut pieces);
+        }
+        Ok(Map {
+            size: bytes.len() as u64,
+            sections: areas::names(&file),
+            symbols: table.symbols,
+            origin,
+            pieces,
+        })
+    }
+}
+
+/// Every claim, in layers; and what several groups share.
+fn claims(
+    file: &File<'_>,
+    table: &Table,
+    areas: &[Area],
+    groups: &[u32],
+) -> Result<(Claims, Claims), Unreadable> {
+    let space = areas::Space::new(file, areas);
+    let mut claims = Claims::default();
+    claims.fill(table.sized(&space));
+    claims.fill(table.unsized_code(&space, &claims));
+    let unwind = frame::claims(file, &space, &claims)?;
+    claims.fill(unwind);
+    let pointers = relocation::claims(file, &space, &claims, true)?;
+    claims.fill(pointers);
+    let found = reference::claim(file, &space, groups, &mut claims)?;
+    let mut shared = Claims::default();
+    shared.fill(found);
+    // The entries that change what has an owner only now.
+    let entries = relocation::claims(file, &space, &claims, false)?;
+    claims.fill(entries);
+    Ok((claims, shared))
+}
+
+struct Paint<'a> {
+    file: &'a File<'a>,
+    bytes: &'a [u8],
+    origin: Origin,
+    claims: &'a Claims,
+    shared: &'a Claims,
+}
+
+impl Paint<'_> {
+    fn area(&self, area: &Area, pieces: &mut Vec<Piece>) {
+        let (start, end) = (area.range.start, area.range.end);
+        let section = area.section;
+        let whole = |owner| Piece { range: start..end, section, owner };
+        if area.headers {
+            return pieces.push(whole(Owner::Headers));
+        }
+        let Some(index) = section else {
+            return pieces.push(whole(match self.is_filler(start, end) {
+                true => Owner::Padding,
+                false => Owner::Nobody,
+            }));
+        };
+        let mut at = start;
+        for claim in self.claims.within(start, end) {
+            let (from, to) = (claim.start.max(start), claim.end.min(end));
+            self.rest(at, from, index, pieces);
+            let owner = Owner::Symbol(claim.symbol, claim.evidence);
+            pieces.push(Piece { range: from..to, section, owner });
+            at = to;
+        }
+        self.rest(at, end, index, pieces);
+    }
+
+    /// What no symbol claims in the section of index `index`.
+    fn rest(&self, start: u64, end: u64, index: usize, pieces: &mut Vec<Piece>) {
+        let section = Some(index);
+        let mut push = |start: u64, end: u64, owner: Owner| {
+            if start < end {
+                pieces.push(Piece { range: start..end, section, owner });
+            }
+        };
+        let owner = |start: u64, end: u64| match self.file.sections.get(index) {
+            _ if self.origin == Origin::Nowhere => Owner::Section,
+            Some(header) if self.is_table(header) => Owner::Section,
+            _ if end - start <= FILLER && self.is_filler(start, end) => Owner::Padding,
+            _ => Owner::Nobody,
+        };
+        let mut at = start;
+        for shared in self.shared.within(start, end) {
+            let (from, to) = (shared.start.max(start), shared.end.min(end));
+            if at < from {
+                push(at, from, owner(at, from));
+            }
+            push(from, to, Owner::Shared);
+            at = to;
+        }
+        if at < end {
+            push(at, end, owner(at, end));
+        }
+    }
+
+    /// Whether a section is not made of functions and variables.
+    fn is_table(&self, header: &SectionHeader) -> bool {
+        let name = self.file.name(header);
+        let starts = [&b".got"[..], b".plt", b".interp", b".eh_frame", b".ARM.attributes"];
+        !is_alloc(header)
+            || !matches!(header.sh_type, SHT_PROGBITS | SHT_INIT_ARRAY)
+            || header.sh_type == SHT_SYMTAB
+            || starts.iter().any(|start| name.starts_with(start))
+    }
+
+    /// Whether these bytes do nothing: zeros, traps, and what assemblers put between functions.
+    fn is_filler(&self, start: u64, end: u64) -> bool {
+        let bytes = slice(self.bytes, start, end - start).unwrap_or_default();
+        let zeros = bytes.iter().all(|&byte| byte == 0);
+        zeros || (end - start <= FILLER && self.is_nothing(start, bytes))
+    }
+
+    /// Whether these are instructions that do nothing, or stop.
+    fn is_nothing(&self, start: u64, bytes: &[u8]) -> bool {
+        let code = self.file.sections.iter().any(|section| {
+            areas::is_code(section)
+                && start.checked_sub(section.sh_offset).is_some_and(|into| into < section.sh_size)
+        });
+        // x86: int3 and the forms of nop (0x90, 0x66… and 0x0f 0x1f …). Others have one word each.
+        const NOPS: [[u8; 4]; 3] =
+            [[0x1f, 0x20, 0x03, 0xd5], [0x00, 0x00, 0x00, 0x00], [0x13, 0x00, 0x00, 0x00]];
+        let words = || bytes.chunks(4).all(|word| NOPS.iter().any(|nop| nop == word));
+        code && (matches!(bytes.first(), Some(0x90 | 0xcc | 0x66 | 0x0f | 0x2e)) || words())
+    }
+}
+
+impl Map {
+    /// The name of the section that a piece is in.
+    pub fn section(&self, piece: &Piece) -> Option<&str> {
+        self.sections.get(piece.section?).map(String::as_str)
+    }
+}
+
+/// The text of a name in the file, with nothing in it that a terminal would obey.
+fn name(bytes: &[u8]) -> String {
+    let text = text(bytes);
+    match text.chars().any(char::is_control) {
+        true => text.escape_debug().to_string(),
+        false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! Data without names (texts, tables, what panics say), which belongs to the code that uses it.
+//!
+//! Only x86-64 and arm64 are read here, and not as a disassembler does: what looks like an
+//! instruction with an address is one if nameless data is at that address. An item reaches from one
+//! such address to the next, which is a guess; so is its owner.
+
+use std::collections::BTreeMap;
+
+use goblin::elf::{
+    header::{EM_AARCH64, EM_X86_64, ET_REL},
+    section_header::SHT_PROGBITS,
+};
+
+use super::{
+    Claim, Claims, Evidence,
+    areas::{self, Space},
+    relocation,
+};
+use crate::{
+    binary::elf::file::{File, is_alloc},
+    model::source::Unreadable,
+};
+
+/// How often data that only data refers to is looked for: texts of tables of tables.
+const ROUNDS: usize = 5;
+
+/// How many instructions after `adrp` the rest of the address is looked for.
+const AHEAD: usize = 12;
+
+/// Who refers to an item.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Users {
+    None,
+    /// Symbols of one group; the first of them.
+    Of(usize),
+    Several,
+}
+
+/// Claims data that code of one group refers to, and gives back what code of several does. `groups`
+/// has a number for each symbol.
+pub(super) fn claim(
+    file: &File<'_>,
+    space: &Space<'_>,
+    groups: &[u32],
+    claims: &mut Claims,
+) -> Result<Vec<Claim>, Unreadable> {
+    if file.header.e_type == ET_REL {
+        return Ok(Vec::new());
+    }
+    let mut uses = Vec::new();
+    for (index, section) in file.sections.iter().enumerate() {
+        if areas::is_code(section) {
+            let place = space.section(index);
+            let content = file.content(section)?;
+            let code = Code { bytes: &content, address: section.sh_addr, offset: place.start };
+            let mut see = |at: u64, address: u64| uses.push((at, address));
+            match file.header.e_machine {
+                EM_X86_64 => code.x86_64(&mut see),
+                EM_AARCH64 => code.arm64(&mut see),
+                _ => {}
+            }
+        }
+    }
+    let nameless = Nameless::new(file, space);
+    // Where they are used, and the item.
+    let mut pointers: Vec<(u64, u64)> = uses
+        .into_iter()
+        .filter_map(|(at, address)| Some((at, nameless.item(space, claims, address)?)))
+        .collect();
+    relocation::each(file, space, |entry| {
+        let item = entry.target.and_then(|target| nameless.item(space, claims, target));
+        pointers.extend(space.offset(entry.place).zip(item));
+    })?;
+    let mut items: BTreeMap<u64, Users> = BTreeMap::new();
+    for (_, item) in &pointers {
+        items.insert(*item, Users::None);
+    }
+    let mut shared = Vec::new();
+    for _ in 0..ROUNDS {
+        // What has an owner now may point to what has none yet.
+        let group = |symbol: usize| groups.get(symbol);
+        for (at, item) in &pointers {
+            let (Some(user), Some(users)) = (claims.at(*at), items.get_mut(item)) else {
+                continue;
+            };
+            *users = match *users {
+                Users::None => Users::Of(user.symbol),
+                Users::Of(first) if group(first) == group(user.symbol) => {
+                    Users::Of(first.min(user.symbol))
+                }
+                Users::Of(_) | Users::Several => Users::Several,
+            };
+        }
+        let found = nameless.claims(&items, claims, &mut shared);
+        if found.is_empty() {
+            break;
+        }
+        claims.fill(found);
+        items.retain(|_, users| *users == Users::None);
+    }
+    Ok(shared)
+}
+
+/// The sections that hold data which may have no name.
+struct Nameless {
+    places: Vec<std::ops::Range<u64>>,
+}
+
+impl Nameless {
+    fn new(file: &File<'_>, space: &Space<'_>) -> Self {
+        let tables: [&[u8]; 4] = [b".got", b".eh_frame", b".gcc_except_table", b".interp"];
+        let sections = file.sections.iter().enumerate();
+        let places = sections
+            .filter(|(_, section)| {
+                let name = file.name(section);
+                is_alloc(section)
+                    && section.sh_type == SHT_PROGBITS
+                    && !areas::is_code(section)
+                    && !tables.iter().any(|table| name.starts_with(table))
+            })
+            .map(|(index, _)| space.section(index));
+        Nameless { places: places.collect() }
+    }
+
+    /// Where in the file the nameless item is that is loaded to `address`.
+    fn item(&self, space: &Space<'_>, claims: &Claims, address: u64) -> Option<u64> {
+        let offset = space.offset(address)?;
+        let inside = self.places.iter().any(|place| place.contains(&offset));
+        (inside && claims.at(offset).is_none()).then_some(offset)
+    }
+
+    /// Each item from its beginning to that of the next, or what is claimed, or its section's end.
+    fn claims(
+        &self,
+        items: &BTreeMap<u64, Users>,
+        claims: &Claims,
+        shared: &mut Vec<Claim>,
+    ) -> Vec<Claim> {
+        let mut found = Vec::new();
+        let next = items.keys().skip(1).copied().chain([u64::MAX]);
+        for ((&start, users), next) in items.iter().zip(next) {
+            let Some(place) = self.places.iter().find(|place| place.contains(&start)) else {
+                continue;
+            };
+            let claimed = claims.next(start).unwrap_or(u64::MAX);
+            let end = next.min(place.end).min(claimed);
+            let claim = |symbol| Claim { start, end, evidence: Evidence::Reference, symbol };
+            match users {
+                Users::None => {}
+                Users::Of(symbol) => found.push(claim(*symbol)),
+                Users::Several => shared.push(claim(usize::MAX)),
+            }
+        }
+        found
+    }
+}
+
+/// Code, and where it is.
+struct Code<'a> {
+    bytes: &'a [u8],
+    address: u64,
+    offset: u64,
+}
+
+impl Code<'_> {
+    /// `lea`, and moves of words and vectors, with an address relative to the next instruction
+    /// (Intel SDM volume 2, section 2.2.1.6, "RIP-Relative Addressing").
+    fn x86_64(&self, see: &mut impl FnMut(u64, u64)) {
+        let opcode = |before: u8, byte: u8| {
+            matches!(byte, 0x8d | 0x8b) || (before == 0x0f && matches!(byte, 0x10 | 0x28 | 0x6f))
+        };
+        for (at, window) in self.bytes.windows(7).enumerate() {
+            if let [before, byte, form, d0, d1, d2, d3] = *window
+                && form & 0xc7 == 0x05
+                && opcode(before, byte)
+            {
+                let distance = i32::from_le_bytes([d0, d1, d2, d3]);
+                let end = self.address.wrapping_add(at as u64 + 7);
+                see(self.offset + at as u64, end.wrapping_add_signed(distance.into()));
+            }
+        }
+    }
+
+    /// `adrp` with the `add` or `ldr` that follows it, and `adr` (Arm Architecture Reference
+    /// Manual for A-profile, section C6.2).
+    fn arm64(&self, see: &mut impl FnMut(u64, u64)) {
+        let words: Vec<u32> = self
+            .bytes
+            .chunks_exact(4)
+            .map(|word| word.try_into().map_or(0, u32::from_le_bytes))
+            .collect();
+        for (at, &word) in words.iter().enumerate() {
+            if word & 0x1f00_0000 != 0x1000_0000 {
+                continue;
+            }
+            let into = 4 * at as u64;
+            let here = self.address.wrapping_add(into);
+            let register = word & 0x1f;
+            let distance = (((word >> 5) & 0x7_ffff) << 2) | ((word >> 29) & 3);
+            let distance = i64::from((distance << 11) as i32 >> 11);
+            if word >> 31 == 0 {
+                see(self.offset + into, here.wrapping_add_signed(distance));
+                continue;
+            }
+            let page = (here & !0xfff).wrapping_add_signed(distance << 12);
+            for &next in words.iter().skip(at + 1).take(AHEAD) {
+                let uses = (next >> 5) & 0x1f == register;
+                let twelve = u64::from((next >> 10) & 0xfff);
+                if uses && next & 0xffc0_0000 == 0x9100_0000 {
+                    see(self.offset + into, page.wrapping_add(twelve));
+                } else if uses && next & 0x3b40_0000 == 0x3940_0000 {
+                    // Vectors of 16 bytes have their own code for the size.
+                    let vector = next & 0x0480_0000 == 0x0480_0000 && next >> 30 == 0;
+                    let scale = if vector { 4 } else { next >> 30 };
+                    see(self.offset + into, page.wrapping_add(twelve << scale));
+                }
+            }
+        }
+    }
+}

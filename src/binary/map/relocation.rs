@@ -1,0 +1,130 @@
+//! Relocations that are left for start-up: each entry belongs to whoever owns the place that it
+//! changes, or else, as the place itself, to what that place is made to point to.
+
+use goblin::elf::{
+    header::ET_REL,
+    section_header::{SHT_REL, SHT_RELA},
+    sym::Sym,
+};
+
+use super::{Claim, Claims, Evidence, areas::Space};
+use crate::{binary::elf::file::File, model::source::Unreadable};
+
+/// Claims on entries and on places without a name. Pointers of vtables, for example, are data
+/// without symbols, which point to functions that have some. `places` says whether those are wanted,
+/// too, and not the entries alone.
+pub(super) fn claims(
+    file: &File<'_>,
+    space: &Space<'_>,
+    claims: &Claims,
+    places: bool,
+) -> Result<Vec<Claim>, Unreadable> {
+    let mut found = Vec::new();
+    if file.header.e_type == ET_REL {
+        return Ok(found);
+    }
+    each(file, space, |entry| {
+        let place = space.offset(entry.place);
+        let word = file.words().size() as u64;
+        let mut claim = |start: u64, len: u64, of: &Claim| {
+            let evidence = of.evidence.max(Evidence::Relocation);
+            found.push(Claim {
+                start,
+                end: start.saturating_add(len),
+                evidence,
+                symbol: of.symbol,
+            });
+        };
+        match place.and_then(|place| claims.at(place)) {
+            Some(owner) => claim(entry.offset, entry.size, owner),
+            None => {
+                let target = entry.target.and_then(|target| space.offset(target));
+                if let Some(owner) = target.and_then(|target| claims.at(target)) {
+                    claim(entry.offset, entry.size, owner);
+                    if let (Some(place), true) = (place, places) {
+                        claim(place, word, owner);
+                    }
+                }
+            }
+        }
+    })?;
+    Ok(found)
+}
+
+/// One entry.
+pub(super) struct Entry {
+    /// Where it is in the file, and its size.
+    offset: u64,
+    size: u64,
+    /// The address that it changes.
+    pub(super) place: u64,
+    /// The address that will be there.
+    pub(super) target: Option<u64>,
+}
+
+/// Shows every entry to `see`.
+pub(super) fn each(
+    file: &File<'_>,
+    space: &Space<'_>,
+    mut see: impl FnMut(&Entry),
+) -> Result<(), Unreadable> {
+    let words = file.words();
+    let word = words.size();
+    for (index, section) in file.sections.iter().enumerate() {
+        let with_addend = match section.sh_type {
+            SHT_RELA => true,
+            SHT_REL => false,
+            _ => continue,
+        };
+        let place = space.section(index);
+        if place.start != section.sh_offset || place.is_empty() {
+            continue;
+        }
+        let content = file.content(section)?;
+        // What lies under another section is that one's.
+        let own = usize::try_from(place.end - place.start).unwrap_or(usize::MAX);
+        let content = content.get(..own).unwrap_or(&content);
+        let size = if with_addend { 3 * word } else { 2 * word };
+        for (at, entry) in content.chunks_exact(size).enumerate() {
+            let number = |index: usize| words.word(entry, index * word).unwrap_or_default();
+            let info = number(1);
+            let symbol = if words.wide { info >> 32 } else { info >> 8 };
+            let address = number(0);
+            let addend = match with_addend {
+                true => Some(number(2)),
+                // It is what is at the place now.
+                false => space
+                    .offset(address)
+                    .and_then(|at| words.word(&file.source.start(at, word as u64).ok()?, 0)),
+            };
+            let target = match symbol {
+                0 => addend,
+                symbol => value(file, section.sh_link, symbol)
+                    .map(|value| value.wrapping_add(addend.unwrap_or_default())),
+            };
+            see(&Entry {
+                offset: place.start.saturating_add((at * size) as u64),
+                size: size as u64,
+                place: address,
+                target,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The address of the symbol of that index, where the file defines it.
+fn value(file: &File<'_>, table: u32, index: u64) -> Option<u64> {
+    let section = file.sections.get(usize::try_from(table).ok()?)?;
+    let size: u64 = if file.ctx.is_big() { 24 } else { 16 };
+    let place = file.place(section).ok()?;
+    let at = place.start.checked_add(index.checked_mul(size)?)?;
+    (at.checked_add(size)? <= place.end).then_some(())?;
+    let bytes = file.source.piece(at, size).ok()??;
+    let symbol: Sym = scroll_symbol(&bytes, file)?;
+    (symbol.st_shndx != 0).then_some(symbol.st_value)
+}
+
+fn scroll_symbol(bytes: &[u8], file: &File<'_>) -> Option<Sym> {
+    goblin::elf::Symtab::parse(bytes, 0, 1, file.ctx).ok()?.iter().next()
+}

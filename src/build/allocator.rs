@@ -1,0 +1,165 @@
+//! What serves `malloc` in a program. musl's own allocator takes one lock for all threads; mimalloc,
+//! linked as an object before the C library, takes its place without a change to the program.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    build::target::Target,
+    model::{
+        machine::Linkage,
+        schema::{
+            allocator::{Allocator, Choice, Setting},
+            profile::Preset,
+        },
+    },
+};
+
+/// The version of mimalloc's source: that of the crate `libmimalloc-sys` which carries it.
+pub const MIMALLOC: &str = "0.1.49";
+
+impl Setting {
+    /// Every setting.
+    pub const ALL: [Setting; 3] = [Setting::Auto, Setting::Mimalloc, Setting::System];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Setting::Auto => "auto",
+            Setting::Mimalloc => "mimalloc",
+            Setting::System => "system",
+        }
+    }
+}
+
+impl Allocator {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Allocator::Mimalloc => "mimalloc",
+            Allocator::System => "system",
+        }
+    }
+}
+
+/// The allocator of binaries for `target`: what was asked for on the command line, else in the
+/// target's file, else in metadata, each with the place it comes from. `own` says what in the
+/// program brings a global allocator of its own.
+///
+/// `auto` is mimalloc for static musl programs with the presets `balanced` and `speed`, unless the
+/// program has its own.
+pub fn choose(
+    target: &Target,
+    asked: Option<(Setting, String)>,
+    metadata: Option<(Setting, String)>,
+    preset: Option<Preset>,
+    own: Option<&str>,
+) -> Choice {
+    let of_target = target.spec.allocator.map(|setting| (setting, target.origin.clone()));
+    let wanted = asked.or(of_target).or(metadata);
+    let (setting, place) = wanted.unwrap_or((Setting::Auto, "auto".to_owned()));
+    let choice = |allocator, origin: String| Choice { allocator, origin };
+    let system = |why: String| choice(Allocator::System, format!("auto: {why}"));
+    match setting {
+        Setting::Mimalloc => choice(Allocator::Mimalloc, place),
+        Setting::System => choice(Allocator::System, place),
+        Setting::Auto
+            if !target.name.contains("-musl") || target.spec.linkage == Linkage::Dynamic =>
+        {
+            system("the target's C library is not a static musl".into())
+        }
+        Setting::Auto => match (preset, own) {
+            (_, Some(own)) => system(format!("the program has its own: {own}")),
+            (Some(preset @ (Preset::Balanced | Preset::Speed)), None) => {
+                choice(Allocator::Mimalloc, format!("auto: preset {}", preset.name()))
+            }
+            (Some(preset), None) => system(format!("preset {}", preset.name())),
+            (None, None) => system("the profile is used as it is".into()),
+        },
+    }
+}
+
+/// Crates that bring a global allocator; who depends on one uses it.
+const CRATES: &[&str] = &[
+    "dlmalloc",
+    "jemallocator",
+    "mimalloc",
+    "rpmalloc",
+    "scudo",
+    "snmalloc-rs",
+    "tcmalloc",
+    "tikv-jemallocator",
+];
+
+/// Those of the known crates with an allocator that a `Cargo.lock` names.
+pub fn in_lock(lock: &str) -> impl Iterator<Item = &'static str> {
+    let names = |name: &&&str| {
+        let line = format!("name = \"{name}\"");
+        lock.lines().any(|found| found == line)
+    };
+    CRATES.iter().filter(names).copied()
+}
+
+/// The first of the known crates with an allocator in what `cargo tree --prefix none --format {p}` printed.
+pub fn in_tree(tree: &str) -> Option<&'static str> {
+    let mut names = tree.lines().filter_map(|line| line.split_whitespace().next());
+    names.find_map(|name| CRATES.iter().find(|known| **known == name).copied())
+}
+
+/// Whether a source file declares a global allocator.
+pub fn declared(source: &str) -> bool {
+    let code = |line: &&str| !line.trim_start().starts_with("//");
+    source.lines().filter(code).any(|line| line.contains("#[global_allocator]"))
+}
+
+/// The symbols that show who serves `malloc`.
+pub const PROOF: [&str; 2] = ["malloc", "mi_malloc"];
+
+/// Whether `malloc`, by the addresses of the [`PROOF`], is mimalloc's; so it is where nobody calls
+/// it, and the linker has left it out.
+pub fn served_by_mimalloc(addresses: &BTreeMap<&str, u64>) -> bool {
+    let malloc = addresses.get("malloc");
+    malloc.is_none() || malloc == addresses.get("mi_malloc")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::target::Targets;
+
+    fn chosen(setting: Option<Setting>, preset: Preset, own: Option<&str>) -> Choice {
+        let targets = Targets::new([]).unwrap();
+        let target = targets.get("x86_64-unknown-linux-musl").unwrap();
+        choose(target, None, setting.map(|s| (s, "metadata".to_owned())), Some(preset), own)
+    }
+
+    #[test]
+    fn auto_follows_the_preset_and_the_program() {
+        assert_eq!(chosen(None, Preset::Balanced, None).allocator, Allocator::Mimalloc);
+        assert_eq!(chosen(None, Preset::Speed, None).allocator, Allocator::Mimalloc);
+        assert_eq!(chosen(None, Preset::Size, None).allocator, Allocator::System);
+        assert_eq!(chosen(None, Preset::Quick, None).allocator, Allocator::System);
+        let own = chosen(None, Preset::Balanced, Some("crate mimalloc"));
+        assert_eq!(own.allocator, Allocator::System);
+        assert!(own.origin.contains("crate mimalloc"), "{}", own.origin);
+    }
+
+    #[test]
+    fn what_is_asked_for_is_what_is_chosen() {
+        let chosen = chosen(Some(Setting::Mimalloc), Preset::Size, Some("crate mimalloc"));
+        assert_eq!((chosen.allocator, chosen.origin.as_str()), (Allocator::Mimalloc, "metadata"));
+    }
+
+    #[test]
+    fn crates_are_found_by_their_whole_name() {
+        let lock = "[[package]]\nname = \"mimalloc-not\"\n[[package]]\nname = \"jemallocator\"\n";
+        assert_eq!(in_lock(lock).collect::<Vec<_>>(), ["jemallocator"]);
+        assert_eq!(in_tree("rg v1 (/w)\nmimalloc-not v1\n"), None);
+        assert_eq!(in_tree("rg v1 (/w)\nmimalloc v0.1.2\n"), Some("mimalloc"));
+    }
+
+    #[test]
+    fn a_comment_declares_nothing() {
+        assert!(declared("  #[global_allocator]\nstatic A: X = X;"));
+        assert!(!declared("// #[global_allocator]"));
+    }
+}

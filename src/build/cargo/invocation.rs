@@ -1,0 +1,190 @@
+//! The command line of a build.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    build::{
+        cargo::rustflags::{Place, Remap, UserFlags},
+        plan::{Inputs, selection::Selection},
+        request::Request,
+        zig,
+    },
+    model::schema::{
+        allocator::Choice,
+        plan::{Build, Flag, Profile, Std, Via},
+    },
+};
+
+/// Separates flags in `CARGO_ENCODED_RUSTFLAGS`
+/// (<https://doc.rust-lang.org/cargo/reference/environment-variables.html>).
+const SEPARATOR: &str = "\u{1f}";
+
+/// The variable that hides every other place for flags.
+const ENCODED: &str = "CARGO_ENCODED_RUSTFLAGS";
+
+/// A target with everything that rustc is told for it.
+#[derive(Clone, Debug)]
+pub struct TargetFlags {
+    /// The target.
+    pub target: String,
+    /// Where its std comes from.
+    pub std: Std,
+    /// The user's flags.
+    pub user: UserFlags,
+    /// All flags: the user's, then ours.
+    pub all: Vec<Flag>,
+    /// Flags for C compilers to the same end.
+    pub c: Vec<&'static str>,
+    /// What serves `malloc`.
+    pub allocator: Choice,
+}
+
+impl TargetFlags {
+    /// Returns the flags that cargo passes to rustc.
+    fn words(&self) -> impl Iterator<Item = &str> {
+        let passed = self.all.iter().filter(|flag| flag.via == Via::Rustflags);
+        passed.map(|flag| flag.flag.as_str())
+    }
+
+    /// Returns the arguments that the linker's wrapper adds.
+    fn link_args(&self) -> Vec<String> {
+        self.all.iter().filter_map(Flag::link_arg).map(str::to_owned).collect()
+    }
+
+    /// What has to be added to `target.<target>.rustflags` so that cargo arrives at all flags: it
+    /// joins ours to those that are there, which hide those of `build.rustflags`.
+    fn configuration(&self) -> String {
+        let known = if self.user.place == Place::Target { self.user.flags.len() } else { 0 };
+        let ours = self.words().skip(known).map(toml::Value::from).collect();
+        format!("target.{}.rustflags={}", self.target, toml::Value::Array(ours))
+    }
+}
+
+/// The cargo commands that build the selected binaries: one for all targets, unless a variable of
+/// the user's holds flags and hides others of `target.*.rustflags` in a file, which would come back
+/// without it; it is one for each set of flags then.
+pub fn builds(
+    inputs: &Inputs<'_>,
+    selection: &Selection<'_>,
+    profile: &Profile,
+    remap: &Remap,
+    targets: &[TargetFlags],
+) -> Vec<Build> {
+    if inputs.is_each() && selection.packages.len() > 1 {
+        let alone =
+            |package| Selection { packages: vec![package], skipped: Vec::new(), whole: false };
+        let packages = selection.packages.iter().cloned();
+        let of_package = |package| builds(inputs, &alone(package), profile, remap, targets);
+        return packages.flat_map(of_package).collect();
+    }
+    let one = |targets: &[&TargetFlags]| build(inputs, selection, profile, remap, targets);
+    if !targets.iter().any(|target| target.user.hides) {
+        return vec![one(&targets.iter().collect::<Vec<_>>())];
+    }
+    let mut groups: Vec<Vec<&TargetFlags>> = Vec::new();
+    for target in targets {
+        match groups.iter_mut().find(|group| group[0].words().eq(target.words())) {
+            Some(group) => group.push(target),
+            None => groups.push(vec![target]),
+        }
+    }
+    groups.iter().map(|group| one(group)).collect()
+}
+
+fn build(
+    inputs: &Inputs<'_>,
+    selection: &Selection<'_>,
+    profile: &Profile,
+    remap: &Remap,
+    targets: &[&TargetFlags],
+) -> Build {
+    let request = inputs.request;
+    let mut args = vec!["build".to_owned()];
+    let mut add = |words: &[&str]| args.extend(words.iter().map(|word| (*word).to_owned()));
+    let manifest = inputs.workspace.root.join("Cargo.toml");
+    add(&["--manifest-path", manifest.as_str(), "--profile", &profile.name]);
+    for setting in profile.settings.iter().filter(|setting| setting.passed) {
+        let config = format!("profile.{}.{}={}", profile.name, setting.key, setting.value);
+        add(&["--config", &config]);
+    }
+    for (package, bins) in &selection.packages {
+        add(&["--package", &package.spec()]);
+        for bin in bins {
+            add(&["--bin", &bin.name]);
+        }
+    }
+    // Compilers that `[env]` of cargo's configuration names: zig's wrappers take the place of those that
+    // are not set in the process.
+    let mut env: BTreeMap<String, String> = inputs.facts.c_flags.clone();
+    env.retain(|name, _| !name.contains("FLAGS"));
+    for target in targets {
+        add(&["--target", &target.target]);
+        let facts = inputs.facts;
+        env.extend(zig::c_flags(&target.target, &facts.zig, remap, &target.c, &facts.c_flags));
+    }
+    if !profile.unstable.is_empty() {
+        // Asked for by name: rustc refuses unstable flags otherwise.
+        env.insert("RUSTC_BOOTSTRAP".to_owned(), "1".to_owned());
+    }
+    let mut env_remove = Vec::new();
+    // Flags that are the same for all go where nothing hides them, and others to each target.
+    if let [first, rest @ ..] = targets
+        && rest.iter().all(|target| target.words().eq(first.words()))
+    {
+        let flags: Vec<&str> = first.words().collect();
+        env.insert(ENCODED.to_owned(), flags.join(SEPARATOR));
+        let set = inputs.facts.flag_variables.iter();
+        env_remove.extend(set.filter(|name| *name != ENCODED).cloned());
+    } else {
+        for target in targets {
+            add(&["--config", &target.configuration()]);
+        }
+        let hiding = |name: &&String| [ENCODED, "RUSTFLAGS"].contains(&name.as_str());
+        env_remove.extend(inputs.facts.flag_variables.iter().filter(hiding).cloned());
+    }
+    add(&switches(request).iter().map(String::as_str).collect::<Vec<_>>());
+    add(&["--target-dir", inputs.target_directory().as_str()]);
+    // The one place where a stable cargo says how long each unit took.
+    add(&["--message-format", "json-render-diagnostics", "--timings"]);
+    let stds = targets.iter().map(|target| (target.target.clone(), target.std.clone()));
+    let link_args = targets.iter().map(|target| (target.target.clone(), target.link_args()));
+    Build {
+        targets: targets.iter().map(|target| target.target.clone()).collect(),
+        packages: selection.packages.iter().map(|(package, _)| package.name.clone()).collect(),
+        std: stds.collect(),
+        link_args: link_args.collect(),
+        args,
+        env,
+        env_remove,
+    }
+}
+
+/// The flags of the request that say which dependencies there are, for `build` and `tree` alike.
+pub fn resolution(request: &Request) -> Vec<String> {
+    let features = &request.features;
+    let mut words = Vec::new();
+    for list in &features.features {
+        words.extend(["--features".to_owned(), list.clone()]);
+    }
+    let switches = [
+        (features.all_features, "--all-features"),
+        (features.no_default_features, "--no-default-features"),
+        (request.locked, "--locked"),
+        (request.offline, "--offline"),
+    ];
+    let on = switches.iter().filter(|(on, _)| *on);
+    words.extend(on.map(|(_, switch)| (*switch).to_owned()));
+    words
+}
+
+/// The flags of the request that cargo gets as they are.
+fn switches(request: &Request) -> Vec<String> {
+    let mut words = resolution(request);
+    let switches = [(request.keep_going, "--keep-going"), (request.verbose > 0, "--verbose")];
+    let on = switches.iter().filter(|(on, _)| *on);
+    words.extend(on.map(|(_, switch)| (*switch).to_owned()));
+    if let Some(jobs) = request.jobs {
+        words.extend(["--jobs".to_owned(), jobs.to_string()]);
+    }
+    words
+}

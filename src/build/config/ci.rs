@@ -1,0 +1,272 @@
+//! `[workspace.metadata.longshore.ci]`: what people may change of generated files, and what survives
+//! when they are generated anew.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::{
+    build::target::Target,
+    model::{
+        error::{Error, Result},
+        provider::{Provider, Runner, Runners},
+        reference::Reference,
+        suggest::nearest,
+    },
+};
+
+/// The settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Settings {
+    /// The CI systems that files are generated for.
+    pub providers: Vec<Provider>,
+    /// How longshore is called; found out when absent.
+    pub command: Option<String>,
+    /// The branches whose pushes are checked, the default branch first; `main` when absent.
+    pub branches: Option<Vec<String>>,
+    /// When the check runs by itself: five fields, as cron has them, in UTC.
+    pub schedule: Option<String>,
+    /// The Rust toolchain where no file `rust-toolchain.toml` names one; `stable` when absent.
+    pub toolchain: Option<String>,
+    /// The image that jobs run in where jobs run in images (GitLab, CircleCI).
+    pub image: Option<String>,
+    /// Where the release's image is pushed to; nowhere when absent.
+    pub repository: Option<Repository>,
+    /// Whether a release is made at the provider; it is unless it says otherwise.
+    pub release: Option<bool>,
+    /// Whether a release is built with what earlier ones compiled.
+    pub release_cache: bool,
+    /// Whether the job that publishes may ask for a token that tells who it is (OpenID Connect).
+    pub id_token: bool,
+    /// The provider's environment (CircleCI: context) of the jobs that see secrets.
+    pub environment: Option<String>,
+    /// The names of the secrets that publishing needs.
+    pub secrets: Vec<String>,
+    /// Variables of every job.
+    pub env: BTreeMap<String, String>,
+    /// Another file for GitLab than `.gitlab-ci.yml`, to be included there.
+    pub gitlab_file: Option<String>,
+    /// Lines of a job of their own beside the check of pull requests.
+    pub test: Vec<String>,
+    /// Minutes after which jobs are ended.
+    pub limits: Limits,
+    /// Runners: by target, and `default` for all other jobs.
+    pub runners: BTreeMap<String, Runners>,
+    /// Lines of shell before each stage.
+    pub before: Lines,
+    /// Lines of shell after each stage.
+    pub after: Lines,
+}
+
+/// Where an image goes.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "`repository` is a name, or a table with one for each provider")]
+pub enum Repository {
+    /// With every provider.
+    One(String),
+    /// With these.
+    Each(BTreeMap<Provider, String>),
+}
+
+/// Minutes for a job of each kind.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Limits {
+    /// What is looked at before anything is built.
+    pub plan: u32,
+    /// One platform of a release.
+    pub build: u32,
+    /// Merging and publishing.
+    pub merge: u32,
+    /// A pull request.
+    pub check: u32,
+    /// The job of [`Settings::test`].
+    pub test: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { plan: 15, build: 60, merge: 30, check: 60, test: 60 }
+    }
+}
+
+/// Lines of shell for each stage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Lines {
+    /// What is looked at before a release is built.
+    pub plan: Vec<String>,
+    /// One platform of a release.
+    pub build: Vec<String>,
+    /// Parts become a release.
+    pub merge: Vec<String>,
+    /// The release goes where people find it.
+    pub publish: Vec<String>,
+    /// A pull request, or a push to a branch.
+    pub check: Vec<String>,
+}
+
+impl Settings {
+    /// Holds them to what can be rendered, for a release for `targets`.
+    ///
+    /// # Errors
+    /// The first value that is wrong, by its key.
+    pub fn check(&self, targets: &[&Target]) -> Result<()> {
+        self.runners_fit(targets)?;
+        for name in self.secrets.iter().chain(self.env.keys()) {
+            let first = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+            if !first || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+                let message = format!("`{}` is no name of a variable", name.escape_debug());
+                return Err(wrong(&message, "letters, digits and `_`, with no digit first"));
+            }
+        }
+        // Scripts rely on both.
+        for (name, key) in [("RUSTUP_TOOLCHAIN", "toolchain"), ("CARGO_TARGET_DIR", "")] {
+            if self.env.contains_key(name) {
+                let hint = match key {
+                    "" => "the files need `target` to be where it is".to_owned(),
+                    key => format!("`{key}` says it"),
+                };
+                return Err(wrong(&format!("`{name}` is in `env`"), &hint));
+            }
+        }
+        if let Some(name) = self.secrets.iter().find(|name| self.env.contains_key(*name)) {
+            let message = format!("`{name}` is in `secrets` and in `env`");
+            return Err(wrong(&message, "what is secret has no place in `env`"));
+        }
+        let lines = [&self.before, &self.after].into_iter().flat_map(Lines::all);
+        let lines = lines.chain(&self.test).chain(self.env.values());
+        for line in lines {
+            if line.chars().any(|c| c.is_control() && !"\n\t".contains(c)) {
+                let message = format!("`{}` has a control character", line.escape_debug());
+                return Err(wrong(&message, "files for people have none"));
+            }
+        }
+        for (key, text) in self.words() {
+            let odd = |c: char| c.is_whitespace() || c.is_control() || "\"'`\\${}<>".contains(c);
+            if text.is_empty() || text.contains(odd) {
+                let message = format!("`{key}` is `{}`", text.escape_debug());
+                return Err(wrong(&message, "it has to be one word without quotes"));
+            }
+        }
+        self.places()?;
+        if self.limits.all().contains(&0) {
+            return Err(wrong("a limit is 0", "limits are minutes, and jobs need some"));
+        }
+        Ok(())
+    }
+
+    /// What goes into files without quotes.
+    fn words(&self) -> Vec<(&'static str, &str)> {
+        let one = [
+            ("toolchain", self.toolchain.as_deref()),
+            ("image", self.image.as_deref()),
+            ("environment", self.environment.as_deref()),
+            ("gitlab-file", self.gitlab_file.as_deref()),
+        ];
+        let mut words: Vec<_> =
+            one.into_iter().filter_map(|(key, text)| Some((key, text?))).collect();
+        words.extend(self.branches.iter().flatten().map(|name| ("branches", name.as_str())));
+        words
+    }
+
+    fn places(&self) -> Result<()> {
+        if self.branches.as_ref().is_some_and(Vec::is_empty) {
+            return Err(wrong("`branches` is empty", "the default branch is the first of them"));
+        }
+        if let Some(command) = &self.command
+            && (command.trim().is_empty() || command.chars().any(char::is_control))
+        {
+            return Err(wrong("`command` is no command", "such as `cargo xtask`"));
+        }
+        for provider in Provider::ALL {
+            let Some(name) = self.repository(provider) else { continue };
+            let reference: Reference = name.parse().map_err(|error| {
+                wrong("`repository` is none", "such as `ghcr.io/me/tool`").because(error)
+            })?;
+            if reference.tag.is_some() || reference.digest.is_some() {
+                let message = format!("`repository` is `{name}`, which has a tag or a digest");
+                return Err(wrong(&message, "the version gives the tags"));
+            }
+        }
+        if let Some(cron) = &self.schedule {
+            let field =
+                |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "*,/-".contains(c));
+            let fields: Vec<_> = cron.split(' ').collect();
+            if fields.len() != 5 || !fields.iter().all(|of| !of.is_empty() && field(of)) {
+                let message = format!("`schedule` is `{}`", cron.escape_debug());
+                return Err(wrong(&message, "five fields, as cron has them: `17 4 * * 1`"));
+            }
+        }
+        let inside = |path: &str| {
+            let parts = path.split('/').all(|part| !["", ".", ".."].contains(&part));
+            parts && (path.ends_with(".yml") || path.ends_with(".yaml"))
+        };
+        match self.gitlab_file.as_deref() {
+            Some(path) if !inside(path) => Err(wrong(
+                &format!("`gitlab-file` is `{path}`"),
+                "a path in the workspace that ends with `.yml`, such as `.gitlab/longshore.yml`",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn runners_fit(&self, targets: &[&Target]) -> Result<()> {
+        for (name, runners) in &self.runners {
+            let place = format!("runners.{name}");
+            let known = || targets.iter().map(|target| target.name.as_str()).chain(["default"]);
+            if !known().any(|known| known == name) {
+                let hint = match nearest(name, known()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("jobs: {}", known().collect::<Vec<_>>().join(", ")),
+                };
+                let message = format!("`{place}`: nothing is built for `{name}`");
+                return Err(wrong(&message, &hint));
+            }
+            runners.check(&place.clone())?;
+        }
+        Ok(())
+    }
+
+    /// Where the release's image is pushed to.
+    pub fn repository(&self, provider: Provider) -> Option<&str> {
+        match self.repository.as_ref()? {
+            Repository::One(name) => Some(name),
+            Repository::Each(names) => names.get(&provider).map(String::as_str),
+        }
+    }
+
+    /// The branches whose pushes are checked.
+    pub fn branches(&self) -> Vec<String> {
+        self.branches.clone().unwrap_or_else(|| vec!["main".to_owned()])
+    }
+
+    /// Where the job for `target` runs; any job that is for none where there is none.
+    pub fn runner(&self, provider: Provider, target: Option<&Target>) -> Runner {
+        let of = |name: &str| self.runners.get(name).and_then(|runners| runners.get(provider));
+        let own =
+            target.and_then(|target| of(&target.name).or_else(|| target.spec.ci.get(provider)));
+        let runner = own.or_else(|| of("default")).cloned();
+        runner.unwrap_or_else(|| Runner::Lent(provider.default_runner().to_owned()))
+    }
+}
+
+impl Lines {
+    fn all(&self) -> impl Iterator<Item = &String> {
+        let all = [&self.plan, &self.build, &self.merge, &self.publish, &self.check];
+        all.into_iter().flatten()
+    }
+}
+
+impl Limits {
+    fn all(&self) -> [u32; 5] {
+        [self.plan, self.build, self.merge, self.check, self.test]
+    }
+}
+
+const PLACE: &str = "[workspace.metadata.longshore.ci]";
+
+fn wrong(what: &str, hint: &str) -> Error {
+    Error::usage(format!("`{PLACE}` is wrong: {what}")).hint(hint)
+}

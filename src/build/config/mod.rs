@@ -1,0 +1,192 @@
+//! What a workspace and its packages say of themselves under `[workspace.metadata.longshore]` and
+//! `[package.metadata.longshore]`. Every key is optional.
+
+mod archive;
+pub mod ci;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use archive::{
+    ArchiveSettings, Companions, DebSetting, DebSettings, Include, Other, Required, Run,
+};
+use camino::Utf8PathBuf;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    model::{
+        error::{Error, Result},
+        schema::{
+            allocator,
+            packaging::{Compressor, Extra},
+            profile::{Preset, Unstable},
+            tags::Policy,
+        },
+        suggest::nearest,
+    },
+    verify::Settings,
+};
+
+/// `[workspace.metadata.longshore]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct WorkspaceSettings {
+    /// The targets built when none is asked for.
+    pub targets: Option<Vec<String>>,
+    /// Whether each package is built by a cargo command of its own, without the features that others
+    /// request.
+    pub each: bool,
+    /// The preset for the profile `dist`.
+    pub preset: Option<Preset>,
+    /// Another profile than `dist`.
+    pub profile: Option<String>,
+    /// What serves `malloc`; a target's own setting comes first.
+    pub allocator: Option<allocator::Setting>,
+    /// Unstable switches of rustc, by name.
+    pub unstable: Vec<Unstable>,
+    /// Whether symbols are kept in files of their own.
+    pub debug_files: bool,
+    /// Whether binaries carry the list of their dependencies; they do unless it says otherwise.
+    pub audit: Option<bool>,
+    /// How binaries are tried out; a package's own setting comes first.
+    pub smoke: Option<SmokeSetting>,
+    /// Seconds after which a binary that still runs is ended.
+    pub smoke_timeout: Option<u64>,
+    /// Whether each file that people download gets one beside it with its checksum.
+    pub checksum_files: bool,
+    /// What is expected of what is built; see `docs/policy.md`.
+    pub verify: Settings,
+    /// What is said of files for CI systems; see `docs/ci.md`.
+    pub ci: crate::build::config::ci::Settings,
+}
+
+/// `[package.metadata.longshore]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct PackageSettings {
+    /// Whether the package is released; true unless it says otherwise.
+    pub dist: Option<bool>,
+    /// How its binaries are tried out.
+    pub smoke: Option<SmokeSetting>,
+    /// Its image.
+    pub image: ImageSettings,
+    /// Its archives.
+    pub archive: ArchiveSettings,
+    /// What completes its arguments in shells.
+    pub completions: Option<Companions>,
+    /// Its manual pages.
+    pub man: Option<Companions>,
+    /// Its package for Debian.
+    pub deb: Option<DebSetting>,
+    /// The tags of its image.
+    pub tags: Policy,
+}
+
+/// `[package.metadata.longshore.image]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct ImageSettings {
+    /// Its repository name; the package's name in the form that engines accept when absent. Not with
+    /// `per-binary`.
+    pub name: Option<String>,
+    /// `uid` or `uid:gid`, in numbers: a scratch image has no names. 65532:65532 when absent.
+    pub user: Option<String>,
+    /// The binary that the image starts; else the package's `default-run`, the binary named like
+    /// the package, or the only one.
+    pub entrypoint: Option<String>,
+    /// Labels, added to or replacing those made from `Cargo.toml` and git.
+    pub labels: BTreeMap<String, String>,
+    /// The Dockerfile that says how it is made, relative to the package. When absent, the package's
+    /// `Dockerfile.release`, or that of a workspace in which no other package has an image; without
+    /// one, binaries go to `/usr/local/bin`.
+    pub recipe: Option<RecipeSetting>,
+    /// Values for the recipe's `ARG`s, by name.
+    pub args: BTreeMap<String, String>,
+    /// What is put below the recipe's own layers.
+    pub extras: BTreeSet<Extra>,
+    /// How layers are compressed; gzip when absent.
+    pub compression: Compressor,
+    /// Annotations of the index and of each manifest.
+    pub annotations: BTreeMap<String, String>,
+    /// Whether each binary gets an image of its own, instead of one for all of the package.
+    pub per_binary: bool,
+}
+
+/// `recipe = "Dockerfile.release"`, or `recipe = false`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "`recipe` is a path, or `false`")]
+pub enum RecipeSetting {
+    /// `false`: the built-in one, whatever files there are. `true`: as when it is absent.
+    Look(bool),
+    /// This file.
+    File(Utf8PathBuf),
+}
+
+/// `smoke = ["--version"]`, or `smoke = false`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "`smoke` is `true`, `false` or a list of arguments")]
+pub enum SmokeSetting {
+    /// `false`: not run. `true`: run with the default arguments.
+    Run(bool),
+    /// Run with these arguments, and it must end with 0.
+    Args(Vec<String>),
+}
+
+/// Reads the `longshore` table of a metadata value; the default when there is none.
+///
+/// # Errors
+/// An unknown key, with the nearest known one, or a value of the wrong form. `place` names the
+/// table and its file.
+pub fn settings<T>(metadata: &Value, place: &str) -> Result<T>
+where
+    T: Default + serde::de::DeserializeOwned,
+{
+    let Some(table) = metadata.get("longshore") else {
+        return Ok(T::default());
+    };
+    T::deserialize(table).map_err(|error| {
+        let text = error.to_string();
+        let wrong = Error::usage(format!("{place} is wrong: {text}"));
+        let mut names = text.split('`').skip(1).step_by(2);
+        match names.next().and_then(|given| nearest(given, names)) {
+            Some(name) => wrong.hint(format!("did you mean `{name}`?")),
+            None => wrong.hint("docs/configuration.md lists every key"),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<T: Default + serde::de::DeserializeOwned>(toml: &str) -> Result<T> {
+        let value: Value = toml::from_str(toml).unwrap();
+        settings(&value, "`[workspace.metadata.longshore]` in `Cargo.toml`")
+    }
+
+    #[test]
+    fn absent_is_the_default() {
+        assert_eq!(read::<WorkspaceSettings>("").unwrap(), WorkspaceSettings::default());
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest() {
+        let error = read::<WorkspaceSettings>("[longshore]\ntarget = []").unwrap_err();
+        assert_eq!(error.hint_text(), Some("did you mean `targets`?"));
+        assert!(error.to_string().contains("workspace.metadata.longshore"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_preset_names_the_nearest() {
+        let error = read::<WorkspaceSettings>("[longshore]\npreset = 'balance'").unwrap_err();
+        assert_eq!(error.hint_text(), Some("did you mean `balanced`?"));
+    }
+
+    #[test]
+    fn smoke_is_a_switch_or_arguments() {
+        let read = |toml| read::<PackageSettings>(toml).unwrap().smoke;
+        assert_eq!(read("[longshore]\nsmoke = false"), Some(SmokeSetting::Run(false)));
+        let args = SmokeSetting::Args(vec!["-V".into()]);
+        assert_eq!(read("[longshore]\nsmoke = ['-V']"), Some(args));
+    }
+}

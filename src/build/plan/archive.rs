@@ -1,0 +1,222 @@
+//! What people download, as a plan has it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use semver::Version;
+
+use super::selection::Selection;
+use crate::{
+    archive::deb,
+    build::{
+        config::{self, DebSetting, DebSettings, WorkspaceSettings},
+        target::Target,
+        workspace::Package,
+    },
+    model::{
+        error::{Error, Result},
+        schema::{
+            packaging::Shell,
+            plan::{Archive, Companions, Deb, Smoke},
+        },
+    },
+};
+
+/// The files of a package that go into its archives: by their paths there, relative to the
+/// workspace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// All of them.
+    pub files: BTreeMap<String, String>,
+    /// Those among them that are licences.
+    pub licenses: Vec<String>,
+    /// The one among them that says what changed.
+    pub changelog: Option<String>,
+    /// More files of the package for Debian, by where they are installed.
+    pub deb: BTreeMap<String, String>,
+    /// Names of the files that `archive.require` asks for and that are missing.
+    pub missing: Vec<String>,
+    /// One sentence for each usual file that is missing.
+    pub warnings: Vec<String>,
+}
+
+/// The archives of each package for each target.
+///
+/// # Errors
+/// Two files for one path, an unknown binary, or what a package for Debian needs is missing.
+pub(super) fn archives(
+    selection: &Selection<'_>,
+    targets: &[&Target],
+    found: &BTreeMap<String, Found>,
+    debug: bool,
+    settings: &WorkspaceSettings,
+) -> Result<Vec<Archive>> {
+    let mut archives: Vec<Archive> = Vec::new();
+    for target in targets {
+        for (package, bins) in &selection.packages {
+            let names: Vec<&str> = bins.iter().map(|bin| bin.name.as_str()).collect();
+            let nothing = Found::default();
+            let found = found.get(&package.name).unwrap_or(&nothing);
+            let of = Of { package, found, target, debug, settings };
+            if package.settings.archive.per_binary {
+                for name in &names {
+                    archives.push(of.archive(name, &[name], &names)?);
+                }
+            } else {
+                archives.push(of.archive(&package.name, &names, &names)?);
+            }
+        }
+    }
+    let mut names = BTreeMap::new();
+    for archive in &archives {
+        if let Some(other) = names.insert(&archive.name, archive) {
+            return Err(Error::usage(format!(
+                "packages `{}` and `{}` both have an archive `{}`",
+                other.package, archive.package, archive.name
+            ))
+            .hint("leave `archive.per-binary` out in one of them"));
+        }
+    }
+    Ok(archives)
+}
+
+/// One package for one target.
+struct Of<'a> {
+    package: &'a Package,
+    found: &'a Found,
+    target: &'a Target,
+    debug: bool,
+    settings: &'a WorkspaceSettings,
+}
+
+impl Of<'_> {
+    fn archive(&self, name: &str, binaries: &[&str], all: &[&str]) -> Result<Archive> {
+        let package = self.package;
+        let completions = package.settings.completions.as_ref();
+        let man = package.settings.man.as_ref();
+        let archive = Archive {
+            name: format!("{name}-{}-{}", package.version, self.target.name),
+            package: package.name.clone(),
+            version: package.version.clone(),
+            target: self.target.name.clone(),
+            platform: self.target.spec.platform.clone(),
+            formats: package.settings.archive.formats.clone(),
+            binaries: binaries.iter().map(|&name| name.to_owned()).collect(),
+            files: self.found.files.clone(),
+            licenses: self.found.licenses.clone(),
+            changelog: self.found.changelog.clone(),
+            missing: self.found.missing.clone(),
+            completions: self.companions("completions", completions, all)?,
+            man: self.companions("man", man, all)?,
+            debug: self.debug,
+            checksum_files: self.settings.checksum_files,
+            deb: self.deb(name, binaries)?,
+        };
+        for binary in binaries {
+            if let Some(from) = archive.files.get(*binary) {
+                return Err(Error::usage(format!(
+                    "`{from}` and the binary `{binary}` are both `{binary}` in the archive `{}`",
+                    archive.name
+                ))
+                .hint("give the include another place: `{ from = \"…\", to = \"…\" }`"));
+            }
+        }
+        Ok(archive)
+    }
+
+    fn companions(
+        &self,
+        key: &str,
+        setting: Option<&config::Companions>,
+        binaries: &[&str],
+    ) -> Result<Companions> {
+        let run = match setting {
+            Some(config::Companions::Look(false)) => return Ok(Companions::Nowhere),
+            None | Some(config::Companions::Look(true)) => return Ok(Companions::OutDir),
+            Some(config::Companions::Run(run)) => run,
+        };
+        let place = format!("`{key}` of package `{}`", self.package.name);
+        let binary = match &run.binary {
+            Some(name) if !binaries.contains(&name.as_str()) => {
+                return Err(Error::usage(format!("{place} names the binary `{name}`"))
+                    .hint(format!("the package has {}", binaries.join(", "))));
+            }
+            Some(name) => name.as_str(),
+            None => self.package.entrypoint(binaries).ok_or_else(|| {
+                Error::usage(format!("{place} does not say which binary is run"))
+                    .hint(format!("add `binary`: one of {}", binaries.join(", ")))
+            })?,
+        };
+        let usual = || BTreeSet::from([Shell::Bash, Shell::Zsh, Shell::Fish]);
+        let shells = match key {
+            "man" => BTreeSet::new(),
+            _ => run.shells.clone().unwrap_or_else(usual),
+        };
+        let several = run.run.iter().any(|arg| arg.contains("{shell}"));
+        if shells.len() > 1 && !several {
+            return Err(Error::usage(format!("{place} is the same command for every shell"))
+                .hint("put `{shell}` where the shell's name belongs"));
+        }
+        Ok(Companions::Run {
+            binary: binary.to_owned(),
+            args: run.run.clone(),
+            shells,
+            timeout: self.settings.smoke_timeout.unwrap_or(Smoke::TIMEOUT),
+        })
+    }
+
+    fn deb(&self, name: &str, binaries: &[&str]) -> Result<Option<Deb>> {
+        let package = self.package;
+        let settings = match &package.settings.deb {
+            None | Some(DebSetting::Switch(false)) => return Ok(None),
+            Some(DebSetting::Switch(true)) => DebSettings::default(),
+            Some(DebSetting::Table(table)) => DebSettings::clone(table),
+        };
+        let wrong = |what: String| {
+            Error::usage(format!("package `{}` cannot be a `.deb`: {what}", package.name))
+        };
+        let platform = &self.target.spec.platform;
+        let architecture = deb::architecture(platform)
+            .ok_or_else(|| wrong(format!("Debian has no architecture for `{platform}`")))?;
+        let name = settings.name.unwrap_or_else(|| name.replace('_', "-").to_lowercase());
+        if !deb::is_name(&name) {
+            return Err(wrong(format!("`{name}` is no name there"))
+                .hint("`deb.name` has lower-case letters, digits, `+`, `-` and `.`"));
+        }
+        let author = || package.about.authors.iter().find(|author| author.contains('@')).cloned();
+        let maintainer = settings.maintainer.or_else(author).ok_or_else(|| {
+            wrong("nobody maintains it".to_owned())
+                .hint("add `deb.maintainer = \"Name <mail@example.org>\"`, or `authors`")
+        })?;
+        let version = Version::parse(&package.version)
+            .map_err(|error| wrong(format!("its version: {error}")))?;
+        let about = package.about.description.as_deref().ok_or_else(|| {
+            wrong("nothing describes it".to_owned()).hint("add `description` to its `Cargo.toml`")
+        })?;
+        let relations = [
+            ("Depends", settings.depends),
+            ("Recommends", settings.recommends),
+            ("Conflicts", settings.conflicts),
+        ];
+        let synopsis = deb::synopsis(&name, about);
+        let programs = binaries.iter().map(|binary| format!("`{binary}`")).collect::<Vec<_>>();
+        Ok(Some(Deb {
+            version: deb::version(&version, settings.revision.as_deref().unwrap_or("1")),
+            architecture: architecture.to_owned(),
+            maintainer,
+            section: settings.section.unwrap_or_else(|| "utils".to_owned()),
+            description: settings
+                .extended_description
+                .unwrap_or_else(|| deb::description(about, &synopsis, &programs)),
+            synopsis,
+            homepage: package.about.homepage.clone().or(package.about.repository.clone()),
+            relations: relations
+                .into_iter()
+                .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+                .collect(),
+            authors: package.about.authors.clone(),
+            license: package.about.license.clone(),
+            files: self.found.deb.clone(),
+            name,
+        }))
+    }
+}

@@ -1,0 +1,419 @@
+//! The plan, a pure function of the workspace, the targets, the request and what is known of the
+//! machine: `plan`, dry runs and CI files come free of it.
+
+pub mod archive;
+pub mod image;
+pub mod selection;
+mod smoke;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use semver::Version;
+
+use crate::{
+    build::{
+        allocator,
+        cargo::{
+            cpu,
+            invocation::{self, TargetFlags},
+            rustflags::{self, Remap, UserFlags, Wanted},
+        },
+        profile,
+        request::Request,
+        target::{Target, Targets},
+        workspace::Workspace,
+    },
+    model::{
+        error::{Error, Result},
+        platform::Platform,
+        schema::{
+            allocator::{Allocator, Choice},
+            dist::{Asked, Changes, Release},
+            plan::{self as schema, CpuFlags, Job, Plan, Profile, Smoke, Std},
+        },
+    },
+};
+
+/// Everything that a plan is made of.
+#[derive(Clone, Debug)]
+pub struct Inputs<'a> {
+    /// The workspace.
+    pub workspace: &'a Workspace,
+    /// The known targets.
+    pub targets: &'a Targets,
+    /// What was asked for.
+    pub request: &'a Request,
+    /// What is known of the machine and of the source.
+    pub facts: &'a Facts,
+}
+
+impl Inputs<'_> {
+    /// Returns whether each package is built by a cargo command of its own.
+    pub fn is_each(&self) -> bool {
+        self.request.each || self.workspace.settings.each
+    }
+
+    /// Where cargo builds: a directory of its own, since the host's part of a build with the profile
+    /// `dist` goes to `dist` below it, which is where the result belongs; and since other flags than
+    /// those of everyday builds would have both compile everything again each time.
+    pub fn target_directory(&self) -> Utf8PathBuf {
+        let name = if self.facts.again { "longshore-again" } else { "longshore" };
+        self.workspace.target_directory.join(name)
+    }
+}
+
+/// What is known of the machine and of the source.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Tool names and versions.
+    pub tools: BTreeMap<String, String>,
+    /// Where each target's std comes from; a target that is not listed has none yet.
+    pub std: BTreeMap<String, Std>,
+    /// What in the program brings a global allocator of its own, by target.
+    pub own_allocators: BTreeMap<String, String>,
+    /// The object of mimalloc for each target, where it is known.
+    pub mimalloc: BTreeMap<String, Utf8PathBuf>,
+    /// The flags the user set, by target.
+    pub user_flags: BTreeMap<String, UserFlags>,
+    /// The targets for which rustc links the C library statically by default.
+    pub is_static: BTreeSet<String>,
+    /// Flags that add to the CPU of a target, by target; a target that is not listed has none.
+    pub cpu_flags: BTreeMap<String, CpuFlags>,
+    /// Variables, among those that hold flags for rustc, that are set.
+    pub flag_variables: Vec<String>,
+    /// What the user set in each `[profile.*]`, by its name.
+    pub profiles: BTreeMap<String, profile::Own>,
+    /// The commit, whether the tree is dirty.
+    pub revision: Option<(String, bool)>,
+    /// The files that differ from the commit.
+    pub changes: Option<Changes>,
+    /// Why there is no commit.
+    pub no_revision: Option<String>,
+    /// What stands for every time in the outputs, in seconds since 1970.
+    pub epoch: u64,
+    /// zig's version: that of the one found, else of the one that will be fetched.
+    pub zig: Option<Version>,
+    /// The variables with flags for C compilers that are set, with their values.
+    pub c_flags: BTreeMap<String, String>,
+    /// Directories besides workspace and target directory whose names must not reach a binary.
+    pub remap: Vec<(Utf8PathBuf, String)>,
+    /// The Dockerfiles that images are made by, by package; a package that is not listed has none.
+    pub recipes: BTreeMap<String, schema::Recipe>,
+    /// What goes into each package's archives, by package.
+    pub found: BTreeMap<String, archive::Found>,
+    /// The features of each package's dependencies, as `dependency/feature`, by package; only where a
+    /// binary requires one.
+    pub dependency_features: BTreeMap<String, BTreeSet<String>>,
+    /// What the plan does differently from cargo: one sentence each.
+    pub notes: Vec<String>,
+    /// What is allowed in the recipes, and probably not intended.
+    pub warnings: Vec<String>,
+    /// The variables that are set and that builds do not inherit.
+    pub withheld: Vec<String>,
+    /// Whether this is the second build of `--twice`, which has a directory of its own.
+    pub again: bool,
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// Nothing to build, an unknown name (with the nearest known one), flags that contradict the
+/// target, or two binaries for one path.
+pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
+    let Inputs { workspace, request, facts, .. } = *inputs;
+    let selection = selection::select(workspace, request, &facts.dependency_features)?;
+    let targets = chosen_targets(workspace, inputs.targets, &request.targets)?;
+    let profile = profile(inputs)?;
+    let target_directory = inputs.target_directory();
+    let linkages: Vec<_> = targets.iter().map(|target| target.spec.linkage).collect();
+    let debug_files = request.debug_files || workspace.settings.debug_files;
+    profile::check(&profile.settings, &linkages, debug_files)?;
+    let remap = remap(workspace, &target_directory, &facts.remap);
+
+    let of_target = |target: &&Target| of_target(inputs, target, &profile, &remap);
+    let flags = targets.iter().map(of_target).collect::<Result<Vec<_>>>()?;
+    let jobs = jobs(inputs, &selection, &profile, &targets, &flags);
+    one_binary_a_path(&jobs)?;
+    let release = release(inputs, &selection);
+    let archives =
+        archive::archives(&selection, &targets, &facts.found, debug_files, &workspace.settings)?;
+    Ok(Plan {
+        schema: schema::SCHEMA,
+        workspace: workspace.root.to_string(),
+        output: workspace.target_directory.join("dist").to_string(),
+        target_directory: target_directory.to_string(),
+        builds: invocation::builds(inputs, &selection, &profile, &remap, &flags),
+        images: image::images(&selection, &targets, &release, &facts.recipes)?,
+        archives,
+        release,
+        jobs,
+        notes: notes(inputs, &selection),
+        warnings: warnings(inputs, &selection, &targets, &profile),
+        profile,
+        skipped: selection.skipped,
+        withheld: facts.withheld.clone(),
+    })
+}
+
+/// Returns what the plan does differently from cargo, or what may be unexpected.
+fn notes(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Vec<String> {
+    let mut notes = inputs.facts.notes.clone();
+    let private = selection.packages.iter().filter(|(package, _)| !package.about.published);
+    notes.extend(private.map(|(package, _)| {
+        format!(
+            "`{0}` has `publish = false` and is released; `dist = false` in its \
+             `[package.metadata.longshore]` leaves it out",
+            package.name
+        )
+    }));
+    notes
+}
+
+/// Returns what is allowed, and probably not intended.
+fn warnings(
+    inputs: &Inputs<'_>,
+    selection: &selection::Selection<'_>,
+    targets: &[&Target],
+    profile: &Profile,
+) -> Vec<String> {
+    let facts = inputs.facts;
+    let mut warnings: Vec<String> = targets
+        .iter()
+        .filter_map(|target| {
+            let flags = facts.cpu_flags.get(&target.name)?;
+            Some(cpu::warning(flags, target, target.cpu(profile.preset)))
+        })
+        .collect();
+    if inputs.request.pack {
+        warnings.extend(facts.warnings.iter().cloned());
+        let made = |package: &&crate::build::workspace::Package| {
+            let settings = &package.settings;
+            !settings.archive.formats.is_empty()
+                || settings.deb.as_ref().is_some_and(|deb| deb.is_on())
+        };
+        let packages = selection.packages.iter().map(|(package, _)| *package).filter(made);
+        let found = packages.filter_map(|package| inputs.facts.found.get(&package.name));
+        warnings.extend(found.flat_map(|found| found.warnings.iter().cloned()));
+    }
+    warnings
+}
+
+/// What rustc and C compilers are told for a target, and what serves `malloc` there.
+fn of_target(
+    inputs: &Inputs<'_>,
+    target: &Target,
+    profile: &Profile,
+    remap: &Remap,
+) -> Result<TargetFlags> {
+    let facts = inputs.facts;
+    let user = facts.user_flags.get(&target.name).cloned().unwrap_or_default();
+    let std = facts.std.get(&target.name).cloned().unwrap_or(Std::Missing);
+    let allocator = allocator_of(inputs, target, profile);
+    let object = facts.mimalloc.get(&target.name).map(|path| path.as_str());
+    let wanted = Wanted {
+        std: Some(&std),
+        remap: Some(remap),
+        preset: profile.preset,
+        aborts: profile::aborts(&profile.settings),
+        unstable: &profile.unstable,
+        allocator: object.filter(|_| allocator.allocator == Allocator::Mimalloc),
+        is_static: facts.is_static.contains(&target.name),
+        profile: &profile::rustflags(&facts.profiles, &profile.name),
+    };
+    let all = rustflags::merge(&user, target, &wanted)?;
+    let c = rustflags::c_tuning(target, &wanted);
+    Ok(TargetFlags { target: target.name.clone(), std, user, all, c, allocator })
+}
+
+/// One for each binary and target.
+fn jobs(
+    inputs: &Inputs<'_>,
+    selection: &selection::Selection<'_>,
+    profile: &Profile,
+    targets: &[&Target],
+    flags: &[TargetFlags],
+) -> Vec<Job> {
+    let Inputs { workspace, request, .. } = *inputs;
+    let settings = &workspace.settings;
+    let debug_files = request.debug_files || settings.debug_files;
+    let mut jobs = Vec::new();
+    for (target, flags) in targets.iter().zip(flags) {
+        let platform = &target.spec.platform;
+        for (package, bin) in selection.bins() {
+            let smoke = package.settings.smoke.as_ref().or(settings.smoke.as_ref());
+            let smoke = Smoke::new(smoke, settings.smoke_timeout);
+            let unwanted = Smoke { args: None, ..smoke.clone() };
+            let debug = format!("{}/debug/{}.debug", platform.path(), bin.name);
+            jobs.push(Job {
+                package: package.name.clone(),
+                version: package.version.clone(),
+                manifest: package.manifest.to_string(),
+                binary: bin.name.clone(),
+                target: target.name.clone(),
+                platform: platform.clone(),
+                linkage: target.spec.linkage,
+                allocator: flags.allocator.clone(),
+                cpu: target.cpu(profile.preset).map(str::to_owned),
+                cpu_flags: inputs.facts.cpu_flags.get(&target.name).cloned(),
+                profile: profile.name.clone(),
+                rustflags: flags.all.clone(),
+                path: format!("{}/bin/{}", platform.path(), bin.name),
+                debug: debug_files.then_some(debug),
+                attribution: format!("{}/size/{}.json", platform.path(), bin.name),
+                audit: settings.audit.unwrap_or(true),
+                smoke: if request.smoke { smoke } else { unwanted },
+            });
+        }
+    }
+    jobs
+}
+
+fn allocator_of(inputs: &Inputs<'_>, target: &Target, profile: &Profile) -> Choice {
+    let of_request = inputs.request.allocator.map(|setting| (setting, "--allocator".to_owned()));
+    let settings = &inputs.workspace.settings;
+    let of_workspace = settings.allocator.map(|setting| (setting, "metadata".to_owned()));
+    let own = inputs.facts.own_allocators.get(&target.name).map(String::as_str);
+    allocator::choose(target, of_request, of_workspace, profile.preset, own)
+}
+
+/// The targets that are built for: those of `asked`, else the workspace's, else the default ones; by
+/// platform.
+///
+/// # Errors
+/// An unknown name, two targets for one platform, or none at all.
+pub fn chosen_targets<'a>(
+    workspace: &Workspace,
+    targets: &'a Targets,
+    asked: &[String],
+) -> Result<Vec<&'a Target>> {
+    let asked = match asked {
+        [] => workspace.settings.targets.as_deref().unwrap_or_default(),
+        asked => asked,
+    };
+    let mut chosen: Vec<&Target> = if asked.is_empty() {
+        targets.iter().filter(|target| target.spec.default).collect()
+    } else {
+        asked.iter().map(|name| targets.get(name)).collect::<Result<_>>()?
+    };
+    // By platform, as in the index, so that the order of flags does not matter.
+    chosen.sort_by(|a, b| (&a.spec.platform, &a.name).cmp(&(&b.spec.platform, &b.name)));
+    chosen.dedup_by(|a, b| a.name == b.name);
+    if let Some(pair) =
+        chosen.windows(2).find(|pair| pair[0].spec.platform == pair[1].spec.platform)
+    {
+        return Err(Error::usage(format!(
+            "targets `{}` and `{}` are both for platform `{}`",
+            pair[0].name, pair[1].name, pair[0].spec.platform
+        ))
+        .hint(
+            "an image index has one image a platform: build one of them, or each in its own run",
+        ));
+    }
+    if chosen.is_empty() {
+        return Err(Error::usage("no target is default and none was asked for")
+            .hint("name one with `--target`"));
+    }
+    Ok(chosen)
+}
+
+fn profile(inputs: &Inputs<'_>) -> Result<Profile> {
+    let Inputs { workspace, request, facts, .. } = *inputs;
+    let settings = &workspace.settings;
+    let name = request.profile.clone().or(settings.profile.clone());
+    let name = name.unwrap_or_else(|| profile::DIST.to_owned());
+    let preset = request.preset.or(settings.preset);
+    if name != profile::DIST && request.preset.is_some() {
+        return Err(Error::usage(format!("profile `{name}` takes no preset"))
+            .hint("a preset fills the profile `dist`; leave `--profile` or `--preset` out"));
+    }
+    let built_in = ["dev", "release", "test", "bench", profile::DIST];
+    if !built_in.contains(&name.as_str()) && !facts.profiles.contains_key(&name) {
+        let known = facts.profiles.keys().map(String::as_str).chain(built_in);
+        let hint = match crate::model::suggest::nearest(&name, known) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => format!("add `[profile.{name}]` to `{}`", workspace.root.join("Cargo.toml")),
+        };
+        return Err(Error::usage(format!("profile `{name}` is not defined")).hint(hint));
+    }
+    let preset = preset.unwrap_or_default();
+    let debug_files = request.debug_files || settings.debug_files;
+    let mut unstable = [&settings.unstable[..], &request.unstable].concat();
+    unstable.sort();
+    unstable.dedup();
+    Ok(Profile {
+        settings: profile::settings(&name, preset, facts.profiles.get(&name), debug_files),
+        unstable,
+        preset: (name == profile::DIST).then_some(preset),
+        name,
+    })
+}
+
+/// The later entry wins, so what lies inside another directory comes after it.
+fn remap(
+    workspace: &Workspace,
+    target_directory: &Utf8Path,
+    more: &[(Utf8PathBuf, String)],
+) -> Remap {
+    let mut all = vec![
+        (workspace.root.clone(), "/workspace".to_owned()),
+        (target_directory.to_owned(), "/workspace/target".to_owned()),
+    ];
+    all.extend(more.iter().cloned());
+    all.sort_by_key(|(from, _)| from.as_str().len());
+    Remap(all)
+}
+
+fn one_binary_a_path(jobs: &[Job]) -> Result<()> {
+    let mut seen: BTreeMap<&str, &Job> = BTreeMap::new();
+    for job in jobs {
+        if let Some(other) = seen.insert(&job.path, job) {
+            return Err(Error::usage(format!(
+                "packages `{}` and `{}` both have a binary `{}`",
+                other.package, job.package, job.binary
+            ))
+            .hint(
+                "select one with `--package`, or set `dist = false` in the other's \
+                   `[package.metadata.longshore]`",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What a release without `--target` is for: it is the same in each of several jobs.
+fn platforms(inputs: &Inputs<'_>) -> Vec<Platform> {
+    let targets = inputs.targets;
+    let mut platforms: Vec<Platform> = match inputs.workspace.settings.targets.as_deref() {
+        // A name that nobody knows is refused where it is built for.
+        Some(names) if !names.is_empty() => {
+            let known = names.iter().filter_map(|name| targets.get(name).ok());
+            known.map(|target| target.spec.platform.clone()).collect()
+        }
+        _ => {
+            let default = targets.iter().filter(|target| target.spec.default);
+            default.map(|target| target.spec.platform.clone()).collect()
+        }
+    };
+    platforms.sort();
+    platforms.dedup();
+    platforms
+}
+
+fn release(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Release {
+    let Inputs { workspace, facts, .. } = *inputs;
+    let mut versions = selection.packages.iter().map(|(package, _)| &package.version);
+    let first = versions.next();
+    Release {
+        asked: Asked::from(inputs.request),
+        name: workspace.name().to_owned(),
+        version: first.filter(|first| versions.all(|other| other == *first)).cloned(),
+        revision: facts.revision.as_ref().map(|(hash, _)| hash.clone()),
+        dirty: facts.revision.as_ref().map(|(_, dirty)| *dirty),
+        changes: facts.changes.clone(),
+        no_revision: facts.no_revision.clone(),
+        source_date_epoch: facts.epoch,
+        tools: facts.tools.clone(),
+        platforms: platforms(inputs),
+    }
+}

@@ -1,0 +1,143 @@
+//! What was asked for on the command line, as values.
+
+use camino::Utf8PathBuf;
+
+use crate::{
+    build::workspace::FeatureSelection,
+    model::schema::{
+        allocator,
+        dist::Asked,
+        profile::{Preset, Unstable},
+    },
+};
+
+/// What to build, and how; the fields are cargo's flags of the same names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// `--package`, each a name, or `name@version`.
+    pub packages: Vec<String>,
+    /// `--workspace`.
+    pub workspace: bool,
+    /// `--each`: one cargo command for each package.
+    pub each: bool,
+    /// `--exclude`.
+    pub exclude: Vec<String>,
+    /// `--bin`; every binary when empty.
+    pub bins: Vec<String>,
+    /// `--features`, `--all-features`, `--no-default-features`.
+    pub features: FeatureSelection,
+    /// `--profile`.
+    pub profile: Option<String>,
+    /// `--preset`.
+    pub preset: Option<Preset>,
+    /// `--allocator`.
+    pub allocator: Option<allocator::Setting>,
+    /// `--unstable`, added to those of the workspace.
+    pub unstable: Vec<Unstable>,
+    /// `--debug-files`.
+    pub debug_files: bool,
+    /// `--target`, repeatable; `[workspace.metadata.longshore] targets`, else the targets that are
+    /// default in their files, when empty.
+    pub targets: Vec<String>,
+    /// `--target-dir`.
+    pub target_dir: Option<Utf8PathBuf>,
+    /// `--manifest-path`.
+    pub manifest_path: Option<Utf8PathBuf>,
+    /// `--locked`, which is the default here.
+    pub locked: bool,
+    /// `--offline`.
+    pub offline: bool,
+    /// `--jobs`.
+    pub jobs: Option<usize>,
+    /// `--keep-going`.
+    pub keep_going: bool,
+    /// `--timings`.
+    pub timings: bool,
+    /// How often `--verbose`.
+    pub verbose: u8,
+    /// Whether binaries are run once.
+    pub smoke: bool,
+    /// Whether images and archives are made of the binaries; `build` makes none.
+    pub pack: bool,
+    /// `--twice`: whether all is built again, to compare.
+    pub twice: bool,
+    /// `--rust-src`: a directory that holds `library`, to build std from.
+    pub rust_src: Option<Utf8PathBuf>,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Request {
+            packages: Vec::new(),
+            workspace: false,
+            each: false,
+            exclude: Vec::new(),
+            bins: Vec::new(),
+            features: FeatureSelection::default(),
+            profile: None,
+            preset: None,
+            allocator: None,
+            unstable: Vec::new(),
+            debug_files: false,
+            targets: Vec::new(),
+            target_dir: None,
+            manifest_path: None,
+            locked: true,
+            offline: false,
+            jobs: None,
+            keep_going: false,
+            timings: false,
+            verbose: 0,
+            smoke: true,
+            pack: true,
+            twice: false,
+            rust_src: None,
+        }
+    }
+}
+
+impl From<&Request> for Asked {
+    fn from(request: &Request) -> Self {
+        Asked {
+            packages: request.packages.clone(),
+            workspace: request.workspace,
+            each: request.each,
+            exclude: request.exclude.clone(),
+            bins: request.bins.clone(),
+            features: request.features.features.clone(),
+            all_features: request.features.all_features,
+            no_default_features: request.features.no_default_features,
+            profile: request.profile.clone(),
+            preset: request.preset,
+            allocator: request.allocator,
+            unstable: request.unstable.clone(),
+            no_locked: !request.locked,
+        }
+    }
+}
+
+impl Asked {
+    /// `request`, with this asked for in it.
+    #[must_use]
+    pub fn of(self, request: Request) -> Request {
+        let features = FeatureSelection {
+            features: self.features,
+            all_features: self.all_features,
+            no_default_features: self.no_default_features,
+        };
+        Request {
+            packages: self.packages,
+            workspace: self.workspace,
+            each: self.each,
+            exclude: self.exclude,
+            bins: self.bins,
+            features,
+            profile: self.profile,
+            preset: self.preset,
+            allocator: self.allocator,
+            unstable: self.unstable,
+            locked: request.locked && !self.no_locked,
+            ..request
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Targets: what rustc compiles for, what OCI calls it, and what its binaries must look like. One
+//! TOML file a target; the files of `targets/` are embedded, and a workspace's own `targets/`
+//! adds to or replaces them.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::{
+    model::{
+        error::{Error, Result},
+        machine::{Elf, Linkage, Run, TargetFacts},
+        platform::Platform,
+        provider::Runners,
+        schema::{allocator, profile::Preset},
+        suggest::nearest,
+    },
+    verify::{POLICY_KEYS, Policy, Settings},
+};
+
+/// The embedded target files: name and text. A tidy test holds this list against the directory.
+pub const EMBEDDED: &[(&str, &str)] = &[
+    ("aarch64-unknown-linux-musl", include_str!("../../targets/aarch64-unknown-linux-musl.toml")),
+    ("x86_64-unknown-linux-musl", include_str!("../../targets/x86_64-unknown-linux-musl.toml")),
+];
+
+/// One target, as its file describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// What rustc calls it; the file's name.
+    pub name: String,
+    /// Where the description comes from: `built in`, or the path of the file.
+    pub origin: String,
+    /// The file's content.
+    pub spec: Spec,
+}
+
+/// The content of a target file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Spec {
+    /// What OCI calls it.
+    pub platform: Platform,
+    /// Whether it is built when no target is asked for.
+    #[serde(default)]
+    pub default: bool,
+    /// How its binaries are linked.
+    pub linkage: Linkage,
+    /// Flags for rustc, added to the user's own.
+    #[serde(default)]
+    pub rustflags: Vec<String>,
+    /// Arguments for the linker, added to those of `rustflags`.
+    #[serde(default)]
+    pub link_args: Vec<String>,
+    /// `static`: code for a fixed address, which makes a linkage `static-pie` a `static` one.
+    #[serde(default)]
+    pub relocation_model: Option<RelocationModel>,
+    /// The oldest processor that binaries run on, as rustc calls it; the oldest of the target when
+    /// absent.
+    #[serde(default)]
+    pub cpu: Option<String>,
+    /// The same with the preset `speed`.
+    #[serde(default)]
+    pub speed_cpu: Option<String>,
+    /// Whether functions keep frame pointers, so that profilers can walk the stack cheaply.
+    #[serde(default)]
+    pub frame_pointers: bool,
+    /// What serves `malloc`; comes before the workspace's own setting.
+    #[serde(default)]
+    pub allocator: Option<allocator::Setting>,
+    /// What an ELF file for it says of itself.
+    pub elf: Elf,
+    /// How its binaries can be run.
+    #[serde(default)]
+    pub run: Run,
+    /// What is expected of its binaries beside that; see `docs/policy.md`.
+    #[serde(default)]
+    pub verify: Settings,
+    /// Where CI systems build it; where they build all else when absent.
+    #[serde(default)]
+    pub ci: Runners,
+}
+
+/// Where code is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RelocationModel {
+    /// At a fixed address.
+    Static,
+    /// Anywhere.
+    Pie,
+}
+
+impl Target {
+    /// Returns the facts that checks of its binaries need.
+    pub fn facts(&self) -> TargetFacts {
+        TargetFacts {
+            name: self.name.clone(),
+            platform: self.spec.platform.clone(),
+            linkage: self.spec.linkage,
+            elf: self.spec.elf.clone(),
+            run: self.spec.run.clone(),
+        }
+    }
+
+    /// Returns the policy for its binaries: machine, linkage, page size, and `[verify]` of its file.
+    pub fn policy(&self) -> Policy {
+        Policy::for_target(self.facts(), &self.spec.verify)
+    }
+
+    /// The oldest processor that binaries run on with `preset`, where the file names one.
+    pub fn cpu(&self, preset: Option<Preset>) -> Option<&str> {
+        let speed = self.spec.speed_cpu.as_deref().filter(|_| preset == Some(Preset::Speed));
+        speed.or(self.spec.cpu.as_deref())
+    }
+}
+
+/// The known targets by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Targets(BTreeMap<String, Target>);
+
+impl Targets {
+    /// The embedded targets, with `files` (name of the file, path to show, text) added to or
+    /// replacing them.
+    ///
+    /// # Errors
+    /// A file that is not TOML of the documented form, named with its path.
+    pub fn new(files: impl IntoIterator<Item = (String, String, String)>) -> Result<Self> {
+        let embedded = EMBEDDED
+            .iter()
+            .map(|&(name, text)| (name.to_owned(), "built in".to_owned(), text.to_owned()));
+        let mut targets = BTreeMap::new();
+        for (name, origin, text) in embedded.chain(files) {
+            let spec = parse(&text).map_err(|error| named(error, &name, &origin))?;
+            targets.insert(name.clone(), Target { name, origin, spec });
+        }
+        Ok(Targets(targets))
+    }
+
+    /// Every target, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Target> {
+        self.0.values()
+    }
+
+    /// The target called `name`.
+    ///
+    /// # Errors
+    /// There is none; the nearest name is in the hint.
+    pub fn get(&self, name: &str) -> Result<&Target> {
+        self.0.get(name).ok_or_else(|| {
+            let known = self.0.keys().map(String::as_str);
+            let hint = match nearest(name, known.clone()) {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => format!(
+                    "known targets: {}; a file `targets/{name}.toml` in the workspace adds one",
+                    known.collect::<Vec<_>>().join(", ")
+                ),
+            };
+            Error::usage(format!("unknown target `{name}`")).hint(hint)
+        })
+    }
+}
+
+fn named(error: Error, name: &str, origin: &str) -> Error {
+    let what = match origin {
+        "built in" => format!("built-in target `{name}`"),
+        path => format!("target file `{path}`"),
+    };
+    let hint = error.hint_text().unwrap_or("docs/targets.md lists every key").to_owned();
+    Error::usage(format!("{what} is broken: {error}")).hint(hint)
+}
+
+/// Keys of a target file with the table they stand in, for the nearest known name of a wrong one.
+const KEYS: &[&str] = &[
+    "platform",
+    "default",
+    "linkage",
+    "rustflags",
+    "link-args",
+    "relocation-model",
+    "cpu",
+    "speed-cpu",
+    "frame-pointers",
+    "allocator",
+    "elf",
+    "machine",
+    "class",
+    "endian",
+    "page-size",
+    "run",
+    "native",
+    "emulators",
+    "verify",
+    "ci",
+    "github",
+    "gitlab",
+    "circleci",
+];
+
+fn parse(text: &str) -> Result<Spec> {
+    let keys: Vec<_> = KEYS.iter().chain(&POLICY_KEYS).copied().collect();
+    let mut spec: Spec =
+        toml::from_str(text).map_err(|error| crate::model::suggest::toml_error(&error, &keys))?;
+    spec.verify.check()?;
+    if !matches!(spec.elf.class, 32 | 64) {
+        return Err(Error::usage(format!("`class` is {}, and not 32 or 64", spec.elf.class)));
+    }
+    if !spec.elf.page_size.is_power_of_two() {
+        let size = spec.elf.page_size;
+        return Err(Error::usage(format!("`page-size` is {size}, and not a power of two")));
+    }
+    for (key, cpu) in [("cpu", &spec.cpu), ("speed-cpu", &spec.speed_cpu)] {
+        if cpu.as_deref() == Some("native") {
+            return Err(Error::usage(format!("`{key}` is `native`, the CPU of the build machine"))
+                .hint("name a CPU, such as `x86-64-v2`: `rustc --print=target-cpus` lists them"));
+        }
+    }
+    match (spec.relocation_model, spec.linkage) {
+        (Some(RelocationModel::Static), Linkage::StaticPie) => spec.linkage = Linkage::Static,
+        (Some(RelocationModel::Static), Linkage::Dynamic)
+        | (Some(RelocationModel::Pie), Linkage::Static) => {
+            return Err(Error::usage(format!(
+                "`relocation-model` contradicts `linkage = \"{}\"`",
+                spec.linkage
+            )));
+        }
+        _ => {}
+    }
+    Ok(spec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> Result<Targets> {
+        Targets::new([("mine".to_owned(), "targets/mine.toml".to_owned(), text.to_owned())])
+    }
+
+    #[test]
+    fn embedded_ones_parse_and_the_musl_pair_is_the_default() {
+        let targets = Targets::new([]).unwrap();
+        let default: Vec<_> = targets
+            .iter()
+            .filter(|target| target.spec.default)
+            .map(|target| target.name.as_str())
+            .collect();
+        assert_eq!(default, ["aarch64-unknown-linux-musl", "x86_64-unknown-linux-musl"]);
+    }
+
+    #[test]
+    fn unknown_target_names_the_nearest() {
+        let error = Targets::new([]).unwrap().get("x86_64-unknown-linux-musk").unwrap_err();
+        assert_eq!(error.hint_text(), Some("did you mean `x86_64-unknown-linux-musl`?"));
+    }
+
+    #[test]
+    fn unknown_key_names_the_nearest_and_the_file() {
+        let text = EMBEDDED[0].1.replace("linkage", "linkag");
+        let error = file(&text).unwrap_err();
+        assert!(error.to_string().contains("targets/mine.toml"), "{error}");
+        assert_eq!(error.hint_text(), Some("did you mean `linkage`?"));
+    }
+
+    #[test]
+    fn a_static_relocation_model_is_linkage_static() {
+        let text = format!("relocation-model = \"static\"\n{}", EMBEDDED[0].1);
+        let targets = file(&text).unwrap();
+        assert_eq!(targets.get("mine").unwrap().spec.linkage, Linkage::Static);
+        let error = file(&text.replace("static-pie", "dynamic")).unwrap_err();
+        assert!(error.to_string().contains("linkage = \"dynamic\""), "{error}");
+    }
+
+    #[test]
+    fn a_workspace_file_replaces_an_embedded_one() {
+        let (name, text) = EMBEDDED[0];
+        let text = text.replace("static-pie", "static");
+        let targets = Targets::new([(name.to_owned(), "t".to_owned(), text)]).unwrap();
+        assert_eq!(targets.get(name).unwrap().spec.linkage, Linkage::Static);
+        assert_eq!(targets.iter().count(), EMBEDDED.len());
+    }
+}

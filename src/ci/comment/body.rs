@@ -1,0 +1,62 @@
+//! The text of the comment.
+
+use crate::model::error::{Error, Result};
+
+/// The most of a comment, in UTF-16 code units: GitHub takes 65,536 characters, and refuses more
+/// (GitLab takes a million).
+pub const MOST: usize = 65_535;
+
+/// What the last line of a report says that was cut.
+const CUT: &str =
+    "The report is too long for a comment: its end is left out, the job has all of it.\n";
+
+/// Room for what has to be closed where a report is cut.
+const CLOSING: usize = 400;
+
+/// The line that a comment called `name` begins with. People do not see it.
+///
+/// # Errors
+/// It is no such name.
+pub fn marker(name: &str) -> Result<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    // Two hyphens would end the markup's comment in some readers.
+    if name.is_empty() || name.len() > 64 || !name.chars().all(plain) || name.contains("--") {
+        let message = format!("`{}` is no name for a comment", name.escape_debug());
+        return Err(Error::usage(message).hint("letters, digits, `-`, `_` and `.` make one"));
+    }
+    Ok(format!("<!-- longshore:{name} -->"))
+}
+
+/// The whole comment: marker and report, which is cut at the end of a line where it is too long.
+pub fn body(marker: &str, report: &str) -> String {
+    let head = format!("{marker}\n");
+    let report = report.trim_end();
+    let room = MOST - length(&head) - 1;
+    if length(report) <= room {
+        return format!("{head}{report}\n");
+    }
+    let room = room - length(CUT) - CLOSING;
+    let mut kept = String::new();
+    let mut taken = 0;
+    for line in report.split_inclusive('\n') {
+        taken += length(line);
+        if taken > room {
+            break;
+        }
+        kept.push_str(line);
+    }
+    format!("{head}{kept}{}\n{CUT}", closing(&kept))
+}
+
+/// What ends blocks that `text` leaves open: code, and parts that can be folded.
+fn closing(text: &str) -> String {
+    let fences = text.lines().filter(|line| line.trim_start().starts_with("```")).count();
+    let fence = if fences % 2 == 1 { "```\n" } else { "" };
+    let open = text.matches("<details").count().saturating_sub(text.matches("</details>").count());
+    let details = "</details>\n".repeat(open.min(20));
+    format!("{fence}{details}")
+}
+
+fn length(text: &str) -> usize {
+    text.encode_utf16().count()
+}

@@ -1,0 +1,185 @@
+//! Where the comment goes, by what the job's variables say.
+
+use serde::Deserialize;
+
+use crate::{
+    ci::log::Provider,
+    model::{
+        error::{Error, Result},
+        secret::Secret,
+        url,
+    },
+};
+
+/// GitHub's own API.
+const GITHUB: &str = "https://api.github.com";
+
+/// The comments of one pull request.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The address of all of its comments.
+    pub comments: String,
+    /// The address that the identifier of one of them is added to.
+    pub one: String,
+    /// The address that says who the token's user is.
+    pub user: String,
+    /// The address of GitHub's GraphQL API, which also answers an app; `None` with GitLab.
+    pub graphql: Option<String>,
+    /// Whether the job runs in GitHub Actions, where the job's own token is that of an app.
+    pub actions: bool,
+    /// Whether it is GitLab's API, and not GitHub's.
+    pub gitlab: bool,
+    /// What lets us in.
+    pub token: Secret,
+    /// The pull request, for people.
+    pub name: String,
+}
+
+/// Why there is nothing to write to, though nothing is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// The job is of no pull request.
+    PullRequest,
+    /// This variable is not set.
+    Token(&'static str),
+}
+
+/// As much of GitHub's event as counts here
+/// (<https://docs.github.com/webhooks/webhook-events-and-payloads>).
+#[derive(Deserialize)]
+struct Event {
+    pull_request: Option<Numbered>,
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    number: u64,
+}
+
+/// Where the comment of this job goes. `var` gives the variables that are not empty, `event` is what is
+/// in the file that `GITHUB_EVENT_PATH` names.
+///
+/// GitHub: <https://docs.github.com/actions/reference/variables-reference>; GitLab:
+/// <https://docs.gitlab.com/ci/variables/predefined_variables/>; CircleCI:
+/// <https://circleci.com/docs/variables/>.
+///
+/// # Errors
+/// Nobody known runs this job, or one of its variables is missing or has no such value.
+pub fn place<'a>(
+    var: impl Fn(&str) -> Option<&'a str>,
+    event: Option<&str>,
+) -> Result<std::result::Result<Place, Absent>> {
+    let provider = Provider::of(&var).ok_or_else(|| {
+        Error::usage("this is no job of GitHub Actions, GitLab CI or CircleCI")
+            .hint("they set `GITHUB_ACTIONS`, `GITLAB_CI` and `CIRCLECI`")
+    })?;
+    let need = |name: &str| var(name).ok_or_else(|| Error::usage(format!("`{name}` is not set")));
+    let (number, repository) = match provider {
+        Provider::GitHub => (github(&var, event)?, need("GITHUB_REPOSITORY")?.to_owned()),
+        Provider::GitLab => {
+            let Some(number) = var("CI_MERGE_REQUEST_IID") else {
+                return Ok(Err(Absent::PullRequest));
+            };
+            let number = parsed("CI_MERGE_REQUEST_IID", number)?;
+            (Some(number), need("CI_PROJECT_ID")?.to_owned())
+        }
+        Provider::CircleCi => match var("CIRCLE_PULL_REQUEST") {
+            None => return Ok(Err(Absent::PullRequest)),
+            Some(url) => {
+                let (number, repository) = circle(&var, url)?;
+                (Some(number), repository)
+            }
+        },
+    };
+    let Some(number) = number else { return Ok(Err(Absent::PullRequest)) };
+    let gitlab = provider == Provider::GitLab;
+    let variable = if gitlab { "GITLAB_TOKEN" } else { "GITHUB_TOKEN" };
+    let Some(token) = var(variable) else { return Ok(Err(Absent::Token(variable))) };
+    // Anything else could not be sent as a header (RFC 9110, 5.5); its value is not told.
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::usage(format!("`{variable}` holds no token"))
+            .hint("a line end or a space may have come in with it"));
+    }
+    let token = Secret::new(token);
+    let mut graphql = None;
+    let (api, comments, one, name) = if gitlab {
+        let api = api("CI_API_V4_URL", need("CI_API_V4_URL")?)?;
+        let project = url::encode(&repository);
+        let notes = format!("{api}/projects/{project}/merge_requests/{number}/notes");
+        (api, notes.clone(), notes, format!("merge request !{number}"))
+    } else {
+        let api = api("GITHUB_API_URL", var("GITHUB_API_URL").unwrap_or(GITHUB))?;
+        let (owner, name) = named(&repository)?;
+        let issues = format!("{api}/repos/{}/{}/issues", url::encode(owner), url::encode(name));
+        let comments = format!("{issues}/{number}/comments");
+        // A server of one's own has `/api/v3` and `/api/graphql`.
+        graphql = Some(format!("{}/graphql", api.strip_suffix("/v3").unwrap_or(api)));
+        let name = format!("pull request #{number} of {repository}");
+        (api, comments, format!("{issues}/comments"), name)
+    };
+    let user = format!("{api}/user");
+    let actions = provider == Provider::GitHub;
+    Ok(Ok(Place { comments, one, user, graphql, actions, gitlab, token, name }))
+}
+
+/// The number of the pull request: from the event, else from the ref `refs/pull/NUMBER/merge`.
+fn github<'a>(var: &impl Fn(&str) -> Option<&'a str>, event: Option<&str>) -> Result<Option<u64>> {
+    let event = event.map(serde_json::from_str::<Event>).transpose().map_err(|error| {
+        Error::usage("the file in `GITHUB_EVENT_PATH` is no event").because(error)
+    })?;
+    if let Some(of) = event.and_then(|event| event.pull_request) {
+        return Ok(Some(of.number));
+    }
+    let rest = var("GITHUB_REF").and_then(|name| name.strip_prefix("refs/pull/"));
+    rest.map(|rest| parsed("GITHUB_REF", rest.split('/').next().unwrap_or(rest))).transpose()
+}
+
+/// Number and repository of `https://HOST/OWNER/NAME/pull/NUMBER`. CircleCI names the repository in
+/// variables of their own, too.
+fn circle<'a>(var: &impl Fn(&str) -> Option<&'a str>, url: &str) -> Result<(u64, String)> {
+    let wrong = || {
+        Error::usage(format!("`CIRCLE_PULL_REQUEST` is `{}`", url.escape_debug()))
+            .hint("only pull requests of GitHub's can be commented on from CircleCI")
+    };
+    let rest = url.strip_prefix("https://").ok_or_else(wrong)?;
+    let parts: Vec<&str> = rest.trim_end_matches('/').split('/').collect();
+    let [host, owner, name, "pull", number] = parts[..] else { return Err(wrong()) };
+    if host != "github.com" && var("GITHUB_API_URL").is_none() {
+        return Err(wrong().hint("for a GitHub of your own, set `GITHUB_API_URL`"));
+    }
+    let owner = var("CIRCLE_PROJECT_USERNAME").unwrap_or(owner);
+    let name = var("CIRCLE_PROJECT_REPONAME").unwrap_or(name);
+    Ok((parsed("CIRCLE_PULL_REQUEST", number)?, format!("{owner}/{name}")))
+}
+
+/// Owner and name of a repository.
+fn named(repository: &str) -> Result<(&str, &str)> {
+    let pair = repository.split_once('/').filter(|(owner, name)| {
+        let plain = |part: &str| !part.is_empty() && !part.contains('/') && !part.starts_with('.');
+        plain(owner) && plain(name)
+    });
+    pair.ok_or_else(|| {
+        Error::usage(format!("`{}` is no repository", repository.escape_debug()))
+            .hint("`GITHUB_REPOSITORY` is `OWNER/NAME`")
+    })
+}
+
+fn parsed(variable: &str, text: &str) -> Result<u64> {
+    let wrong = || {
+        Error::usage(format!(
+            "`{variable}` has no number of a pull request: `{}`",
+            text.escape_debug()
+        ))
+    };
+    text.parse().map_err(|_| wrong())
+}
+
+/// The address of an API, without the slash at its end.
+fn api<'a>(variable: &str, text: &'a str) -> Result<&'a str> {
+    let visible = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@".contains(&byte));
+    match url::origin(text) {
+        Some(_) if visible => Ok(text.trim_end_matches('/')),
+        // It may hold a password.
+        _ => Err(Error::usage(format!("`{variable}` is no address of an API"))),
+    }
+}

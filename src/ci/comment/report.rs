@@ -1,0 +1,58 @@
+//! Whether a report of sizes has anything to tell.
+
+use serde::Deserialize;
+
+use crate::model::{
+    error::{Error, Result},
+    schema::size::SCHEMA,
+};
+
+/// As much of `size --message-format json` as counts here.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Report {
+    schema: u32,
+    accepted: bool,
+    base: Option<String>,
+    binaries: Vec<Part>,
+    #[serde(default)]
+    archives: Vec<Part>,
+    #[serde(default)]
+    images: Vec<Part>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Part {
+    size: Option<u64>,
+    base_size: Option<u64>,
+    #[serde(default)]
+    changed_crates: Vec<serde::de::IgnoredAny>,
+    #[serde(default)]
+    changed_dependencies: Vec<serde::de::IgnoredAny>,
+}
+
+/// Whether the report in `text` says that nothing changed: it has a base, every size is that of the
+/// base, no crate or dependency changed, and every budget is kept. `path` is for errors.
+///
+/// # Errors
+/// It is no such report, or a later version's.
+pub fn unchanged(path: &str, text: &[u8]) -> Result<bool> {
+    let hint = "`size --base BASE --message-format json` writes one";
+    let report: Report = serde_json::from_slice(text).map_err(|error| {
+        Error::usage(format!("`{path}` is no report of sizes")).because(error).hint(hint)
+    })?;
+    if report.schema > SCHEMA {
+        let message =
+            format!("`{path}` has schema {}, which is newer than {SCHEMA}", report.schema);
+        return Err(Error::usage(message).hint("use the same longshore for both"));
+    }
+    let same = |part: &Part| {
+        part.size.is_some()
+            && part.size == part.base_size
+            && part.changed_crates.is_empty()
+            && part.changed_dependencies.is_empty()
+    };
+    let mut parts = report.binaries.iter().chain(&report.archives).chain(&report.images);
+    Ok(report.accepted && report.base.is_some() && parts.all(same))
+}

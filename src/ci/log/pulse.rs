@@ -1,0 +1,230 @@
+//! What runs now and for how long, and when that has to be said. It looks at no clock: every call
+//! says what time it is, counted from the start of the program.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use super::Limit;
+use crate::model::event::Event;
+
+/// How much of the job's time may pass before a warning, in percent.
+const WARN_AT: u32 = 80;
+
+/// How many units a line names.
+const NAMED: usize = 5;
+
+/// The verb of the progress that names units.
+const BUILDING: &str = "Building";
+
+/// What has to be said now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// A sign of life.
+    Alive(String),
+    /// The warning that the job's time is running out.
+    Late(String),
+}
+
+/// Follows the events.
+#[derive(Debug)]
+pub struct Pulse {
+    every: Option<Duration>,
+    /// The job's limit, until it was warned of.
+    limit: Option<Limit>,
+    printed: Duration,
+    stage: Option<(&'static str, Duration)>,
+    /// The units that are being compiled, with when they were first seen. Those of several targets
+    /// have the same name; the first of them is taken to be done first.
+    units: BTreeMap<String, VecDeque<Duration>>,
+    /// How long those took that are done.
+    done: Vec<(String, Duration)>,
+    /// The last state of a bar.
+    bar: Option<String>,
+    /// The last step, in lowercase.
+    step: Option<String>,
+}
+
+impl Pulse {
+    /// Begins at the time 0. Without `every` there is no sign of life, without `limit` no warning.
+    pub fn new(every: Option<Duration>, limit: Option<Limit>) -> Self {
+        Pulse {
+            every,
+            limit,
+            printed: Duration::ZERO,
+            stage: None,
+            units: BTreeMap::new(),
+            done: Vec::new(),
+            bar: None,
+            step: None,
+        }
+    }
+
+    /// Something was printed.
+    pub fn printed(&mut self, now: Duration) {
+        self.printed = now;
+    }
+
+    /// Takes note of what an event tells.
+    pub fn note(&mut self, event: &Event, now: Duration) {
+        match event {
+            Event::Stage { name } => {
+                self.leave(now);
+                self.step = None;
+                self.stage = Some((name, now));
+            }
+            Event::Progress { verb, done, total, detail } => {
+                if *verb == BUILDING {
+                    self.compiles(detail, now);
+                    self.bar = Some(format!("{done} of {total} units are done"));
+                } else {
+                    self.bar = Some(format!("{} {done} of {total}", verb.to_lowercase()));
+                }
+            }
+            Event::ProgressDone => self.leave(now),
+            Event::Summary { .. } => {
+                self.leave(now);
+                self.stage = None;
+            }
+            Event::Status { verb, message } => {
+                self.step = Some(format!("{} {message}", verb.to_lowercase()));
+            }
+            Event::Warning { .. } | Event::Output { .. } => {}
+        }
+    }
+
+    /// Cargo's list of what it compiles: names, separated by commas, cut off with `...` where it is
+    /// too long for the line.
+    fn compiles(&mut self, list: &str, now: Duration) {
+        let (list, whole) = match list.strip_suffix("...") {
+            // The last name may be cut in the middle.
+            Some(list) => (list.rsplit_once(',').map_or("", |(list, _)| list), false),
+            None => (list, true),
+        };
+        let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for name in names {
+            *counts.entry(name).or_default() += 1;
+        }
+        for (name, since) in &mut self.units {
+            let count = counts.get(name.as_str()).copied().unwrap_or(0);
+            // One that is not named may be behind the end of the line.
+            while whole && since.len() > count {
+                let time = now.saturating_sub(since.pop_front().unwrap_or(now));
+                self.done.push((name.clone(), time));
+            }
+        }
+        self.units.retain(|_, since| !since.is_empty());
+        for (name, count) in counts {
+            let since = self.units.entry(name.to_owned()).or_default();
+            since.resize(since.len().max(count), now);
+        }
+    }
+
+    /// What was being compiled is done.
+    fn leave(&mut self, now: Duration) {
+        for (name, since) in std::mem::take(&mut self.units) {
+            let times = since.into_iter().map(|since| now.saturating_sub(since));
+            self.done.extend(times.map(|time| (name.clone(), time)));
+        }
+        self.bar = None;
+    }
+
+    /// What has to be said at this moment. A sign of life counts as printed.
+    pub fn due(&mut self, now: Duration) -> Vec<Due> {
+        let mut due = Vec::new();
+        if let Some(limit) = self.limit
+            && now >= warn_at(limit)
+        {
+            self.limit = None;
+            due.push(Due::Late(self.late(limit, now)));
+            self.printed = now;
+        }
+        if self.every.is_some_and(|every| now.saturating_sub(self.printed) >= every) {
+            due.push(Due::Alive(self.alive(now)));
+            self.printed = now;
+        }
+        due
+    }
+
+    /// How long nothing can be due, if nothing else happens; none where nothing ever will be.
+    pub fn idle(&self, now: Duration) -> Option<Duration> {
+        let alive = self.every.map(|every| self.printed.saturating_add(every));
+        let next = alive.into_iter().chain(self.limit.map(warn_at)).min()?;
+        Some(next.saturating_sub(now))
+    }
+
+    /// What runs, for people.
+    fn alive(&self, now: Duration) -> String {
+        let mut text = match self.stage {
+            Some((name, since)) => format!("{name}, for {}", span(now.saturating_sub(since))),
+            None => format!("for {}", span(now)),
+        };
+        if let Some(units) = self.compiling(now) {
+            text += &format!("; compiling {units}");
+        }
+        match (&self.bar, &self.step) {
+            (Some(bar), _) => text += &format!("; {bar}"),
+            (None, Some(step)) => text += &format!("; the last step: {step}"),
+            (None, None) => {}
+        }
+        text
+    }
+
+    /// The units that are being compiled, the slowest first.
+    fn compiling(&self, now: Duration) -> Option<String> {
+        let times = |(name, since): (&'_ String, &VecDeque<Duration>)| {
+            let times = since.iter().map(|since| (name.clone(), now.saturating_sub(*since)));
+            times.collect::<Vec<_>>()
+        };
+        slowest(self.units.iter().flat_map(times).collect())
+    }
+
+    fn late(&self, limit: Limit, now: Duration) -> String {
+        let whole = span(limit.whole);
+        let passed = limit.before.saturating_add(now);
+        let mut text = match limit.whole.checked_sub(passed).filter(|left| left.as_secs() > 0) {
+            Some(left) => format!("{} left of the job's time limit of {whole}", span(left)),
+            None => format!("the job's time limit of {whole} has passed"),
+        };
+        if let Some((name, since)) = self.stage {
+            text += &format!("; running: {name}, for {}", span(now.saturating_sub(since)));
+        }
+        if let Some(units) = self.compiling(now) {
+            text += &format!("; compiling {units}");
+        }
+        let long = self.done.iter().filter(|(_, time)| time.as_secs() > 0).cloned().collect();
+        if let Some(done) = slowest(long) {
+            text += &format!("; the slowest that are done: {done}");
+        }
+        text
+    }
+}
+
+/// When a job's limit is warned of, on the program's clock.
+fn warn_at(limit: Limit) -> Duration {
+    (limit.whole / 100 * WARN_AT).saturating_sub(limit.before)
+}
+
+/// The first of `units`, by their time, with it; the others as a number.
+fn slowest(mut units: Vec<(String, Duration)>) -> Option<String> {
+    units.sort_by(|(name, time), (other, than)| than.cmp(time).then_with(|| name.cmp(other)));
+    let more = units.len().saturating_sub(NAMED);
+    let named = units.iter().take(NAMED);
+    let mut text: Vec<String> =
+        named.map(|(name, time)| format!("{name} ({})", span(*time))).collect();
+    if more > 0 {
+        text.push(format!("{more} more"));
+    }
+    (!text.is_empty()).then(|| text.join(", "))
+}
+
+/// A time for people, in whole seconds: `2 h 5 min 1 s`.
+fn span(time: Duration) -> String {
+    let all = time.as_secs();
+    let parts = [(all / 3600, "h"), (all / 60 % 60, "min"), (all % 60, "s")];
+    let said = parts.iter().filter(|(number, _)| *number > 0);
+    let text: Vec<String> = said.map(|(number, unit)| format!("{number} {unit}")).collect();
+    if text.is_empty() { "0 s".to_owned() } else { text.join(" ") }
+}

@@ -1,0 +1,72 @@
+//! What the environment says of the log: how often a sign of life, and how long the job may take.
+
+use std::time::Duration;
+
+use crate::model::error::{Error, Result};
+
+/// How often a sign of life is printed where nobody says otherwise.
+const HEARTBEAT: u64 = 60;
+
+/// How far the clock of whoever started the job may be ahead, in seconds.
+const SKEW: u64 = 3600;
+
+/// What the variables say.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// How long nothing is printed before a sign of life is; none where there is to be none.
+    pub heartbeat: Option<Duration>,
+    /// How long the job may take.
+    pub limit: Option<Limit>,
+}
+
+/// The time limit of a job.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limit {
+    /// How long the whole job may take.
+    pub whole: Duration,
+    /// How much of that had passed when this program began.
+    pub before: Duration,
+}
+
+impl Settings {
+    /// Reads `LONGSHORE_HEARTBEAT`, `LONGSHORE_TIME_LIMIT` and `LONGSHORE_JOB_STARTED`; `var` gives
+    /// the variables that are not empty, and `now` is in seconds since 1970.
+    ///
+    /// # Errors
+    /// One of them has no such value.
+    pub fn read<'a>(var: impl Fn(&str) -> Option<&'a str>, now: u64) -> Result<Self> {
+        let refused = |name: &str, value: &str, hint: &str| {
+            Error::usage(format!("`{name}` is `{}`", value.escape_debug())).hint(hint)
+        };
+        let heartbeat = match var("LONGSHORE_HEARTBEAT") {
+            None => HEARTBEAT,
+            Some(value) => value.parse::<u32>().map(u64::from).map_err(|_| {
+                let hint = "it is a whole number of seconds; 0 prints no signs of life";
+                refused("LONGSHORE_HEARTBEAT", value, hint)
+            })?,
+        };
+        let started = match var("LONGSHORE_JOB_STARTED") {
+            None => now,
+            Some(value) => {
+                let hint = "it is when the job began, in seconds since 1970: `date +%s`";
+                let started =
+                    value.parse::<u64>().ok().filter(|at| *at <= now.saturating_add(SKEW));
+                started.ok_or_else(|| refused("LONGSHORE_JOB_STARTED", value, hint))?
+            }
+        };
+        let limit = match var("LONGSHORE_TIME_LIMIT") {
+            None => None,
+            Some(value) => {
+                let minutes = value.parse::<f64>().ok().filter(|minutes| *minutes > 0.0);
+                let whole = minutes
+                    .and_then(|minutes| Duration::try_from_secs_f64(minutes * 60.0).ok())
+                    .filter(|whole| *whole < Duration::from_secs(1 << 40));
+                let hint = "it is how many minutes the job may take";
+                let whole = whole.ok_or_else(|| refused("LONGSHORE_TIME_LIMIT", value, hint))?;
+                Some(Limit { whole, before: Duration::from_secs(now.saturating_sub(started)) })
+            }
+        };
+        let heartbeat = (heartbeat > 0).then(|| Duration::from_secs(heartbeat));
+        Ok(Settings { heartbeat, limit })
+    }
+}

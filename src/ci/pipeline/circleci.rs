@@ -1,0 +1,124 @@
+//! The pipelines as the configuration of CircleCI
+//! (<https://circleci.com/docs/reference/configuration-reference/>).
+
+use super::{
+    job::{Artifact, Job, Occasion, Pipeline, Run, Step, TIME_LIMIT, When},
+    yaml::{Yaml, map, text, texts},
+};
+use crate::model::provider::Runner;
+
+/// The file.
+pub(super) fn render(pipelines: &[Pipeline]) -> Vec<(String, Yaml)> {
+    let jobs = pipelines
+        .iter()
+        .flat_map(|pipeline| pipeline.jobs.iter().map(|of| (of.id.clone(), job(of, pipeline))));
+    let jobs = jobs.collect();
+    let workflows = pipelines.iter().flat_map(workflows).collect();
+    vec![
+        ("version".to_owned(), Yaml::Plain("2.1")),
+        ("jobs".to_owned(), Yaml::Map(jobs)),
+        ("workflows".to_owned(), Yaml::Map(workflows)),
+    ]
+}
+
+fn workflows(pipeline: &Pipeline) -> Vec<(String, Yaml)> {
+    let jobs = |filters: Option<Yaml>| {
+        let job = |job: &Job| {
+            let needs = (!job.needs.is_empty()).then(|| texts(job.needs.clone()));
+            let context = job.environment.as_ref().map(|name| texts([name]));
+            let how = Yaml::Map(Vec::new())
+                .with_some("requires", needs)
+                .with_some("context", context)
+                .with_some("filters", filters.clone());
+            match &how {
+                Yaml::Map(pairs) if pairs.is_empty() => text(&job.id),
+                _ => Yaml::Map(vec![(job.id.clone(), how)]),
+            }
+        };
+        map([("jobs", Yaml::List(pipeline.jobs.iter().map(job).collect()))])
+    };
+    match &pipeline.occasion {
+        Occasion::Release => {
+            let tags = map([("only", text("/^v.*/"))]);
+            let branches = map([("ignore", text("/.*/"))]);
+            let filters = map([("tags", tags), ("branches", branches)]);
+            vec![("release".to_owned(), jobs(Some(filters)))]
+        }
+        Occasion::Check { branches, schedule } => {
+            let mut all = vec![("check".to_owned(), jobs(None))];
+            if let Some(cron) = schedule {
+                let only = map([("branches", map([("only", texts(branches.iter().take(1)))]))]);
+                let when = map([("cron", text(cron)), ("filters", only)]);
+                let triggers = Yaml::List(vec![map([("schedule", when)])]);
+                let timed = map([("triggers", triggers)]);
+                let Yaml::Map(more) = jobs(None) else { return all };
+                let timed = more.into_iter().fold(timed, |all, (key, value)| all.with(&key, value));
+                all.push(("check-on-schedule".to_owned(), timed));
+            }
+            all
+        }
+    }
+}
+
+fn job(job: &Job, pipeline: &Pipeline) -> Yaml {
+    let (place, class) = match &job.runner {
+        Runner::Lent(name) => {
+            let image = Yaml::List(vec![map([("image", text(&pipeline.image))])]);
+            (("docker", image), name.clone())
+        }
+        Runner::Own(labels) => (("machine", Yaml::Bool(true)), labels.concat()),
+    };
+    let env = pipeline.env.iter().map(|(name, value)| (name.clone(), text(escaped(value))));
+    let limit = (TIME_LIMIT.to_owned(), text(job.minutes.to_string()));
+    let env: Vec<_> = env.chain([limit]).collect();
+    let steps = job.steps.iter().flat_map(|step| self::step(step, job.minutes)).collect();
+    map([place, ("resource_class", text(class))])
+        .with("environment", Yaml::Map(env))
+        .with("steps", Yaml::List(steps))
+}
+
+/// `<<` begins a parameter.
+fn escaped(text: &str) -> String {
+    text.replace("<<", "\\<<")
+}
+
+fn step(step: &Step, minutes: u32) -> Option<Yaml> {
+    let one = |name: &str, how: Yaml| map([(name, how)]);
+    Some(match step {
+        Step::Checkout(_) => text("checkout"),
+        Step::Run(run) => script(run, minutes),
+        Step::Upload(artifact) => upload(artifact),
+        // The workspace is all that jobs before this one handed on.
+        Step::Download(_) => one("attach_workspace", map([("at", text("."))])),
+        Step::Restore(cache) => {
+            one("restore_cache", map([("keys", texts([format!("{}-", cache.key)]))]))
+        }
+        Step::Save(cache) => {
+            let key = text(format!("{}-{{{{ .Revision }}}}", cache.key));
+            one("save_cache", map([("key", key), ("paths", texts([&cache.path]))]))
+        }
+        Step::Tests(path) => one("store_test_results", map([("path", text(path))])),
+    })
+}
+
+/// The system has a limit for a step's silence, and none of a file's for a job.
+fn script(run: &Run, minutes: u32) -> Yaml {
+    let how = map([
+        ("name", text(&run.name)),
+        ("shell", text("/bin/sh -e")),
+        ("no_output_timeout", text(format!("{minutes}m"))),
+        ("command", text(escaped(&run.script))),
+    ]);
+    map([("run", how)])
+}
+
+fn upload(artifact: &Artifact) -> Yaml {
+    // What is there on failure, too, is for people: a job after this one does not come then.
+    match artifact.handed_on && artifact.when == When::Success {
+        true => {
+            let how = map([("root", text(".")), ("paths", texts([&artifact.path]))]);
+            map([("persist_to_workspace", how)])
+        }
+        false => map([("store_artifacts", map([("path", text(&artifact.path))]))]),
+    }
+}

@@ -1,0 +1,165 @@
+//! The pipeline as workflows of GitHub Actions
+//! (<https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax>).
+
+use super::{
+    job::{
+        Artifact, Audience, Cache, Download, Job, Name, Occasion, Permission, Pipeline, Run,
+        Source, Step, TIME_LIMIT, Value, When,
+    },
+    yaml::{Yaml, map, text, texts},
+};
+use crate::model::provider::Runner;
+
+/// Actions by their commits: a tag can be moved, a commit cannot.
+const CHECKOUT: [&str; 2] = ["actions/checkout@de0fac2e4500dabe0009e67214ff5f5447ce83dd", "v6.0.2"];
+const UPLOAD: [&str; 2] =
+    ["actions/upload-artifact@043fb46d1a93c77aae656e7c1c64a875d1fc6a0a", "v7.0.1"];
+const DOWNLOAD: [&str; 2] =
+    ["actions/download-artifact@3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c", "v8.0.1"];
+const RESTORE: [&str; 2] =
+    ["actions/cache/restore@668228422ae6a00e4ad889ee87cd7109ec5666a7", "v5.0.4"];
+const SAVE: [&str; 2] = ["actions/cache/save@668228422ae6a00e4ad889ee87cd7109ec5666a7", "v5.0.4"];
+
+/// The workflow.
+pub(super) fn render(pipeline: &Pipeline) -> Vec<(String, Yaml)> {
+    let (name, on, newer_ends_older) = match &pipeline.occasion {
+        Occasion::Release => {
+            ("release", map([("push", map([("tags", texts(["v*"]))]))]), Yaml::Bool(false))
+        }
+        Occasion::Check { branches, schedule } => {
+            let push = map([("branches", texts(branches.clone()))]);
+            let on = map([("pull_request", Yaml::Null), ("push", push)]);
+            let cron = |cron: &String| Yaml::List(vec![map([("cron", text(cron))])]);
+            // Each push to a branch leaves the sizes that pull requests are held against.
+            let pulls = text("${{ github.event_name == 'pull_request' }}");
+            ("check", on.with_some("schedule", schedule.as_ref().map(cron)), pulls)
+        }
+    };
+    let env = pipeline.env.iter().map(|(name, value)| (name.clone(), text(value)));
+    let env: Vec<_> = env.collect();
+    let jobs = pipeline.jobs.iter().map(|of| (of.id.clone(), job(of))).collect();
+    let group = text("${{ github.workflow }}-${{ github.ref }}");
+    let concurrency = map([("group", group), ("cancel-in-progress", newer_ends_older)]);
+    let mut pairs = vec![
+        ("name".to_owned(), text(format!("longshore {name}"))),
+        ("on".to_owned(), on),
+        ("permissions".to_owned(), Yaml::Map(Vec::new())),
+        ("concurrency".to_owned(), concurrency),
+    ];
+    if !env.is_empty() {
+        pairs.push(("env".to_owned(), Yaml::Map(env)));
+    }
+    pairs.push(("jobs".to_owned(), Yaml::Map(jobs)));
+    pairs
+}
+
+fn job(job: &Job) -> Yaml {
+    let mut permissions: Vec<_> = job.permissions.iter().map(permission).collect();
+    if job.id_token {
+        let why = "tells registries and signers who it is";
+        permissions.push(permission(&Permission { scope: "id-token", write: true, why }));
+    }
+    let runner = match &job.runner {
+        Runner::Lent(name) => text(name),
+        Runner::Own(labels) => texts(labels.clone()),
+    };
+    let own = "${{ !cancelled() && github.event_name == 'pull_request' && \
+               github.event.pull_request.head.repo.full_name == github.repository }}";
+    let own = (job.audience == Audience::OwnPullRequests).then(|| text(own));
+    let needs = (!job.needs.is_empty()).then(|| texts(job.needs.clone()));
+    map([("name", text(&job.title))])
+        .with_some("needs", needs)
+        .with_some("continue-on-error", own.as_ref().map(|_| Yaml::Bool(true)))
+        .with_some("if", own)
+        .with("runs-on", runner)
+        .with("timeout-minutes", Yaml::Number(job.minutes))
+        .with("permissions", Yaml::Map(permissions))
+        .with("env", map([(TIME_LIMIT, text(job.minutes.to_string()))]))
+        .with_some("environment", job.environment.as_ref().map(text))
+        .with("steps", Yaml::List(job.steps.iter().filter_map(step).collect()))
+}
+
+fn permission(of: &Permission) -> (String, Yaml) {
+    let access = if of.write { "write" } else { "read" };
+    (of.scope.to_owned(), text(access).noted(of.why))
+}
+
+fn uses([action, version]: [&str; 2], condition: Option<&str>) -> Yaml {
+    map([("uses", text(action).noted(version))]).with_some("if", condition.map(text))
+}
+
+fn step(step: &Step) -> Option<Yaml> {
+    Some(match step {
+        Step::Checkout(source) => {
+            let with = map([("persist-credentials", Yaml::Bool(false))]);
+            uses(CHECKOUT, None).with(
+                "with",
+                match source {
+                    Source::Commit => with,
+                    // What is checked out for a pull request is a merge; its first parent is the base.
+                    Source::History => with.with("fetch-depth", Yaml::Number(2)),
+                    Source::Base => {
+                        with.with("ref", text("${{ github.event.pull_request.base.sha }}"))
+                    }
+                },
+            )
+        }
+        Step::Run(run) => script(run),
+        Step::Upload(artifact) => upload(artifact),
+        Step::Download(artifact) => download(artifact),
+        Step::Restore(cache) => uses(RESTORE, None)
+            .with("with", kept(cache).with("restore-keys", text(format!("{}-", cache.key)))),
+        Step::Save(cache) => uses(SAVE, None).with("with", kept(cache)),
+        // GitHub shows no such reports.
+        Step::Tests(_) => return None,
+    })
+}
+
+fn script(run: &Run) -> Yaml {
+    let value = |(name, value): &(String, Value)| {
+        let text = match value {
+            Value::Secret(secret) => text(format!("${{{{ secrets.{secret} }}}}")),
+            Value::Token => text("${{ github.token }}"),
+        };
+        (name.clone(), text)
+    };
+    let env: Vec<_> = run.env.iter().map(value).collect();
+    map([("name", text(&run.name))])
+        .with_some("env", (!env.is_empty()).then_some(Yaml::Map(env)))
+        .with("shell", text("sh"))
+        .with("run", text(&run.script))
+}
+
+fn upload(artifact: &Artifact) -> Yaml {
+    let (condition, absent) = match artifact.when {
+        When::Success => (None, "error"),
+        When::Failure => (Some("${{ failure() }}"), "ignore"),
+        When::Always => (Some("${{ !cancelled() }}"), "ignore"),
+    };
+    let with = map([
+        ("name", text(&artifact.name)),
+        ("path", text(&artifact.path)),
+        ("if-no-files-found", text(absent)),
+        // A job that is run again has made them before.
+        ("overwrite", Yaml::Bool(true)),
+        ("retention-days", Yaml::Number(artifact.days)),
+    ]);
+    uses(UPLOAD, condition).with("with", with)
+}
+
+fn download(artifact: &Download) -> Yaml {
+    let with = match &artifact.name {
+        Name::Whole(name) => map([("name", text(name))]),
+        Name::Start(start) => {
+            map([("pattern", text(format!("{start}*"))), ("merge-multiple", Yaml::Bool(true))])
+        }
+    };
+    let with = with.with("path", text(&artifact.path));
+    let optional = artifact.optional.then_some(Yaml::Bool(true));
+    uses(DOWNLOAD, None).with_some("continue-on-error", optional).with("with", with)
+}
+
+fn kept(cache: &Cache) -> Yaml {
+    let key = format!("{}-${{{{ github.sha }}}}", cache.key);
+    map([("path", text(&cache.path)), ("key", text(key))])
+}

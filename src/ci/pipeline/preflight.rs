@@ -1,0 +1,120 @@
+//! What is looked at before anything of a release is built: its tag and its secrets.
+
+use crate::model::error::{Error, Result};
+
+/// A tag, and who says that the run is for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// The tag.
+    pub name: String,
+    /// Where it was found: a variable, or an argument.
+    pub origin: String,
+}
+
+/// What a run is for, as the provider's variables say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// A tag.
+    Tag(Tag),
+    /// A branch, or nothing that a provider told.
+    Other,
+}
+
+impl Occasion {
+    /// What the variables say: `GITHUB_REF_NAME` where `GITHUB_REF_TYPE` is `tag`, `CI_COMMIT_TAG` of
+    /// GitLab, `CIRCLE_TAG`.
+    pub fn of<'a>(var: impl Fn(&str) -> Option<&'a str>) -> Self {
+        let github = var("GITHUB_REF_NAME").filter(|_| var("GITHUB_REF_TYPE") == Some("tag"));
+        let found = [
+            ("GITHUB_REF_NAME", github),
+            ("CI_COMMIT_TAG", var("CI_COMMIT_TAG")),
+            ("CIRCLE_TAG", var("CIRCLE_TAG")),
+        ];
+        let found = found.into_iter().find_map(|(origin, name)| Some((origin, name?)));
+        match found {
+            Some((origin, name)) => {
+                Occasion::Tag(Tag { name: name.to_owned(), origin: format!("`{origin}`") })
+            }
+            None => Occasion::Other,
+        }
+    }
+}
+
+/// Holds the tag against the versions (package and version, of all that is released), and tells every
+/// secret that is not there.
+///
+/// # Errors
+/// A secret is not set, there is no tag, or it is not the version.
+pub fn check(occasion: &Occasion, packages: &[(&str, &str)], missing: &[&str]) -> Result<()> {
+    if !missing.is_empty() {
+        let names: Vec<_> = missing.iter().map(|name| format!("`{name}`")).collect();
+        let one = missing.len() == 1;
+        let message = match one {
+            true => format!("the secret {} is not set", names.join("")),
+            false => format!("the secrets {} are not set", names.join(", ")),
+        };
+        return Err(Error::usage(message).hint(
+            "set them where the CI system keeps secrets, for this repository and its tags; \
+             `secrets` in `[workspace.metadata.longshore.ci]` names them",
+        ));
+    }
+    let Occasion::Tag(tag) = occasion else {
+        return Err(Error::check("this run is not for a tag, and a release is")
+            .hint("push a tag such as `v1.2.3`, or name it with `--tag`"));
+    };
+    let wanted = |version: &str| format!("v{version}");
+    let wrong: Vec<_> =
+        packages.iter().filter(|(_, version)| wanted(version) != tag.name).collect();
+    let [(package, version), ..] = wrong[..] else { return Ok(()) };
+    let message = format!(
+        "the tag `{}` ({}) is not the version of `{package}`, which is `{version}`",
+        tag.name, tag.origin
+    );
+    let others = wrong.len() - 1;
+    let hint = match others {
+        0 => format!("set the version in `Cargo.toml`, or tag that commit `{}`", wanted(version)),
+        _ => format!(
+            "{others} more packages differ: all that is released has the version of the tag; \
+             `dist = false` leaves a package out"
+        ),
+    };
+    Err(Error::check(message).hint(hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(pairs: &[(&str, &'static str)]) -> Occasion {
+        Occasion::of(|name| pairs.iter().find(|pair| pair.0 == name).map(|pair| pair.1))
+    }
+
+    #[test]
+    fn each_providers_tag_is_read() {
+        let tag = |occasion: Occasion| match occasion {
+            Occasion::Tag(tag) => Some(tag.name),
+            Occasion::Other => None,
+        };
+        let github = [("GITHUB_REF_NAME", "v1.0.0"), ("GITHUB_REF_TYPE", "tag")];
+        assert_eq!(tag(of(&github)), Some("v1.0.0".to_owned()));
+        // A branch may be called like a tag.
+        assert_eq!(tag(of(&[("GITHUB_REF_NAME", "v1.0.0"), ("GITHUB_REF_TYPE", "branch")])), None);
+        assert_eq!(tag(of(&[("CI_COMMIT_TAG", "v1")])), Some("v1".to_owned()));
+        assert_eq!(tag(of(&[("CIRCLE_TAG", "v1")])), Some("v1".to_owned()));
+        assert_eq!(tag(of(&[])), None);
+    }
+
+    #[test]
+    fn a_release_is_of_its_tag() {
+        let run = |tag: &'static str, packages: &[(&str, &str)]| {
+            check(&of(&[("CIRCLE_TAG", tag)]), packages, &[])
+        };
+        assert!(run("v1.2.3-rc.1", &[("a", "1.2.3-rc.1")]).is_ok());
+        let error = run("v1.2.4", &[("a", "1.2.3")]).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("`v1.2.4`") && text.contains("`1.2.3`"), "{text}");
+        assert!(run("1.2.3", &[("a", "1.2.3")]).is_err());
+        assert!(run("v1.2.3", &[("a", "1.2.3"), ("b", "0.1.0")]).is_err());
+        assert!(check(&Occasion::Other, &[("a", "1.2.3")], &[]).is_err());
+    }
+}

@@ -1,0 +1,187 @@
+//! The pipeline of a release: plan, one job for each platform, and one that merges and publishes.
+
+use super::{
+    Inputs,
+    job::{
+        Artifact, Audience, Cache, Download, Job, Name, Occasion, Permission, Pipeline, Source,
+        Stage, Step, When,
+    },
+    script,
+};
+use crate::{
+    build::{cache::SECRET, target::Target},
+    model::provider::Provider,
+};
+
+/// What it is with `provider`.
+pub(super) fn pipeline(inputs: &Inputs<'_>, provider: Provider) -> Pipeline {
+    let ids = ids(inputs.targets);
+    let builds = inputs.targets.iter().zip(&ids);
+    let mut jobs = vec![plan(inputs, provider)];
+    jobs.extend(builds.map(|(target, id)| build(inputs, provider, target, id)));
+    jobs.push(merge(inputs, provider, &ids));
+    Pipeline { occasion: Occasion::Release, env: inputs.env(), image: inputs.image(), jobs }
+}
+
+/// The jobs' names: those of the targets, in letters that all providers take.
+fn ids(targets: &[&Target]) -> Vec<String> {
+    let mut ids: Vec<String> = Vec::new();
+    for target in targets {
+        let fine = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        let name = target.name.chars().map(|c| if fine(c) { c } else { '-' });
+        let mut id = format!("build-{}", name.collect::<String>());
+        while ids.contains(&id) {
+            id.push('-');
+        }
+        ids.push(id);
+    }
+    ids
+}
+
+pub(super) const READ: Permission =
+    Permission { scope: "contents", write: false, why: "reads the source" };
+
+fn plan(inputs: &Inputs<'_>, provider: Provider) -> Job {
+    let settings = inputs.settings();
+    let preflight = script::preflight(&inputs.tool()).secrets(&settings.secrets);
+    let mut steps = inputs.begin(Source::Commit);
+    steps.push(Step::Run(preflight));
+    steps.extend(inputs.before("plan", &settings.before.plan));
+    steps.push(Step::Run(script::run("Plan", format!("{} plan", inputs.tool()))));
+    steps.extend(inputs.after("plan", &settings.after.plan));
+    Job {
+        id: "plan".to_owned(),
+        title: "Plan".to_owned(),
+        stage: Stage::Build,
+        needs: Vec::new(),
+        runner: settings.runner(provider, None),
+        minutes: settings.limits.plan,
+        permissions: vec![READ],
+        id_token: false,
+        // Secrets of an environment are seen by its jobs only.
+        environment: settings.environment.clone().filter(|_| !settings.secrets.is_empty()),
+        audience: Audience::All,
+        steps,
+    }
+}
+
+fn build(inputs: &Inputs<'_>, provider: Provider, target: &Target, id: &str) -> Job {
+    let settings = inputs.settings();
+    let tool = inputs.tool();
+    let cache = Cache { key: format!("longshore-{id}"), path: script::CACHE.to_owned() };
+    let cached = |step: Step, verb: &str| {
+        // Branches and pull requests may be able to write it, too.
+        let flag = if verb == "restore" { " --authenticated" } else { "" };
+        let line = format!("{tool} cache {verb} {}{flag}", script::CACHE);
+        let run = script::run(&format!("Cache: {verb}"), line);
+        let run = Step::Run(run.secrets(&[SECRET.to_owned()]));
+        let both = if verb == "restore" { [step, run] } else { [run, step] };
+        both.into_iter().filter(|_| settings.release_cache)
+    };
+    let mut steps = inputs.begin(Source::Commit);
+    if settings.release_cache && !inputs.installed() {
+        // Without the secret of the next steps.
+        steps.push(Step::Run(script::run("Compile the tool", format!("{tool} --help >/dev/null"))));
+    }
+    steps.extend(cached(Step::Restore(cache.clone()), "restore"));
+    steps.extend(inputs.before("build", &settings.before.build));
+    steps.push(Step::Run(script::build(&tool, &target.name)));
+    steps.extend(inputs.after("build", &settings.after.build));
+    steps.extend(cached(Step::Save(cache), "save"));
+    steps.push(Step::Run(script::set_aside(&target.name)));
+    steps.push(Step::Upload(Artifact {
+        name: part(id),
+        path: script::PARTS.to_owned(),
+        days: 7,
+        when: When::Success,
+        handed_on: true,
+    }));
+    steps.extend(logs(id));
+    Job {
+        id: id.to_owned(),
+        title: format!("Build {}", target.spec.platform),
+        stage: Stage::Build,
+        needs: vec!["plan".to_owned()],
+        runner: settings.runner(provider, Some(target)),
+        minutes: settings.limits.build,
+        permissions: vec![READ],
+        id_token: false,
+        environment: None,
+        audience: Audience::All,
+        steps,
+    }
+}
+
+/// The name of a job's part.
+fn part(id: &str) -> String {
+    format!("longshore-part-{}", id.trim_start_matches("build-"))
+}
+
+/// All that longshore told in a job, and the whole logs of what it started where it failed: those of
+/// a job that did not are in the release.
+pub(super) fn logs(id: &str) -> [Step; 2] {
+    let artifact = |name: &str, path: &str, when| {
+        let name = format!("longshore-{name}-{id}");
+        Step::Upload(Artifact { name, path: path.to_owned(), days: 14, when, handed_on: false })
+    };
+    [
+        artifact("log", script::LOGS, When::Always),
+        artifact("logs", "target/dist.failed/logs", When::Failure),
+    ]
+}
+
+fn merge(inputs: &Inputs<'_>, provider: Provider, builds: &[String]) -> Job {
+    let settings = inputs.settings();
+    let tool = inputs.tool();
+    let secrets = &settings.secrets;
+    let names: Vec<&str> = inputs.targets.iter().map(|target| target.name.as_str()).collect();
+    let mut steps = inputs.begin(Source::Commit);
+    steps.push(Step::Download(Download {
+        name: Name::Start("longshore-part-".to_owned()),
+        path: script::PARTS.to_owned(),
+        optional: false,
+    }));
+    steps.extend(inputs.before("merge", &settings.before.merge));
+    steps.push(Step::Run(script::merge(&tool, &names)));
+    steps.push(Step::Run(script::verify(&tool)));
+    steps.extend(inputs.after("merge", &settings.after.merge));
+    let secret = |step: Step| match step {
+        Step::Run(run) => Step::Run(run.secrets(secrets)),
+        step => step,
+    };
+    steps.extend(inputs.before("publish", &settings.before.publish).map(secret));
+    steps.push(Step::Upload(Artifact {
+        name: "longshore-archives".to_owned(),
+        path: "target/dist/archives".to_owned(),
+        days: 30,
+        when: When::Success,
+        handed_on: false,
+    }));
+    let repository = settings.repository(provider);
+    steps.extend(repository.map(|name| Step::Run(script::push(inputs, provider, name))));
+    let release = settings.release.unwrap_or(true);
+    let script = script::release(inputs, provider).filter(|_| release);
+    steps.extend(script.map(Step::Run));
+    steps.extend(inputs.after("publish", &settings.after.publish).map(secret));
+    steps.extend(logs("merge"));
+    let mut permissions = vec![match release {
+        true => Permission { scope: "contents", write: true, why: "makes the release" },
+        false => READ,
+    }];
+    if repository.is_some_and(|name| name.starts_with("ghcr.io/")) {
+        permissions.push(Permission { scope: "packages", write: true, why: "pushes the image" });
+    }
+    Job {
+        id: "merge".to_owned(),
+        title: "Merge and publish".to_owned(),
+        stage: Stage::Deploy,
+        needs: ["plan".to_owned()].into_iter().chain(builds.iter().cloned()).collect(),
+        runner: settings.runner(provider, None),
+        minutes: settings.limits.merge,
+        permissions,
+        id_token: settings.id_token,
+        environment: settings.environment.clone(),
+        audience: Audience::All,
+        steps,
+    }
+}

@@ -1,0 +1,299 @@
+//! The scripts of the pipelines, for a POSIX shell. What differs between providers is asked of the
+//! environment, or is a script of that provider's alone.
+
+use super::{
+    Inputs,
+    job::{Run, Value},
+};
+use crate::model::{command::quote, provider::Provider, reference::Reference};
+
+/// Where parts are, before they are one release.
+pub(super) const PARTS: &str = "target/parts";
+/// Where a job keeps what longshore told in it.
+pub(super) const LOGS: &str = "target/job-logs";
+/// Where reports are.
+pub(super) const REPORT: &str = "target/report";
+/// Where the sizes of the branch are that a pull request is for.
+const BASE: &str = "target/base";
+/// Where the cache is.
+pub(super) const CACHE: &str = "target/ci-cache";
+
+/// A step with that script, which ends at the first command that fails.
+pub(super) fn run(name: &str, lines: impl AsRef<str>) -> Run {
+    let script = format!("set -eu\n{}\n", lines.as_ref().trim_end());
+    Run { name: name.to_owned(), script, env: Vec::new() }
+}
+
+impl Run {
+    /// With these secrets.
+    pub(super) fn secrets(mut self, names: &[String]) -> Self {
+        self.env.extend(names.iter().map(|name| (name.clone(), Value::Secret(name.clone()))));
+        self
+    }
+
+    /// With the job's token under this name.
+    pub(super) fn token(mut self, name: &str) -> Self {
+        self.env.push((name.to_owned(), Value::Token));
+        self
+    }
+}
+
+/// Rust, and what fetches zig.
+pub(super) fn toolchain(inputs: &Inputs<'_>) -> Run {
+    let name = inputs.toolchain();
+    let moving =
+        name.starts_with("stable") || name.starts_with("beta") || name.starts_with("nightly");
+    let install = format!("rustup toolchain install --profile minimal --no-self-update {name}");
+    let install = match (inputs.toolchain_file, moving) {
+        // Most versions of rustup install what the file names when it is first used.
+        (true, _) => "  rustc --version || rustup toolchain install --no-self-update\n".to_owned(),
+        // What is on the machine may be of another day than on the next machine.
+        (false, true) => format!("  {install}\n"),
+        (false, false) => {
+            format!("  rustup run {name} rustc --version >/dev/null 2>&1 || {install}\n")
+        }
+    };
+    let pip = "\
+if ! command -v uv >/dev/null && ! python3 -m pip --version >/dev/null 2>&1; then
+  apt-get update -qq
+  apt-get install -qq --no-install-recommends python3-pip >/dev/null
+fi
+";
+    run(
+        "Set up Rust",
+        format!("if command -v rustup >/dev/null; then\n{install}fi\n{pip}cargo --version"),
+    )
+}
+
+/// longshore, where it is not a part of the workspace.
+pub(super) fn install(inputs: &Inputs<'_>) -> Option<Run> {
+    let version = env!("CARGO_PKG_VERSION");
+    let line = format!(
+        "command -v cargo-longshore >/dev/null || cargo install longshore --locked --version {version}"
+    );
+    inputs.installed().then(|| run("Install longshore", line))
+}
+
+/// The lines that somebody put before or after a stage.
+pub(super) fn own(when: &str, stage: &str, lines: &[String]) -> Option<Run> {
+    (!lines.is_empty()).then(|| run(&format!("{when} {stage}"), lines.join("\n")))
+}
+
+/// What is looked at before anything is built.
+pub(super) fn preflight(tool: &str) -> Run {
+    run("Look at tag, secrets and platforms", format!("{tool} ci preflight"))
+}
+
+/// Builds one platform.
+pub(super) fn build(tool: &str, target: &str) -> Run {
+    run("Build, verify, try out", format!("{tool} dist --target {}", quote(target)))
+}
+
+/// Puts what was built where no other job's part is.
+pub(super) fn set_aside(target: &str) -> Run {
+    let part = quote(&format!("{PARTS}/{target}"));
+    run("Set the part aside", format!("rm -rf {PARTS}\nmkdir -p {PARTS}\nmv target/dist {part}"))
+}
+
+/// Makes one release of all parts.
+pub(super) fn merge(tool: &str, targets: &[&str]) -> Run {
+    let parts =
+        targets.iter().map(|target| format!("  {} \\\n", quote(&format!("{PARTS}/{target}"))));
+    run("Merge", format!("{tool} merge \\\n{}  --into target/dist", parts.collect::<String>()))
+}
+
+/// Looks at all of it once more.
+pub(super) fn verify(tool: &str) -> Run {
+    run("Verify", format!("{tool} verify target/dist"))
+}
+
+/// The same, with a report for providers that show such.
+pub(super) fn verify_with_report(tool: &str) -> Run {
+    run(
+        "Verify",
+        format!(
+            "mkdir -p {REPORT}\n\
+             # What is refused is told by the second line, which then fails.\n\
+             {tool} verify target/dist --message-format junit >{REPORT}/verify.xml || true\n\
+             {tool} verify target/dist"
+        ),
+    )
+}
+
+/// Pushes the images, with the tags of a release.
+pub(super) fn push(inputs: &Inputs<'_>, provider: Provider, repository: &str) -> Run {
+    let tool = inputs.tool();
+    let ghcr = provider == Provider::Github && repository.starts_with("ghcr.io/");
+    let login = if ghcr { " --github-token" } else { "" };
+    let one = |image: Option<&String>| match image {
+        None => format!("{tool} push {} --tags release{login}\n", quote(repository)),
+        Some(image) => format!(
+            "{tool} push {} --package {} --tags release{login}\n",
+            quote(&format!("{repository}/{image}")),
+            quote(image)
+        ),
+    };
+    let lines: String = match inputs.images {
+        [_] => one(None),
+        all => all.iter().map(|image| one(Some(image))).collect(),
+    };
+    let host = registry(repository);
+    let settings = inputs.settings();
+    let named = settings.secrets.iter().chain(settings.env.keys()).any(|name| name == HOST);
+    let password = settings.secrets.iter().any(|name| name == PASSWORD);
+    let mut login = String::new();
+    if !named && (password || !ghcr) {
+        // The password goes to this registry and to no other.
+        login = format!("export {HOST}={}\n", quote(&host));
+    }
+    if provider == Provider::Gitlab {
+        login += &gitlab_login(&host);
+    }
+    let lines = login + &lines;
+    let run = run("Push", lines).secrets(&inputs.settings().secrets);
+    if ghcr { run.token("GITHUB_TOKEN") } else { run }
+}
+
+/// The variable for the registry that user and password are for.
+const HOST: &str = "LONGSHORE_REGISTRY_HOST";
+/// The variable for the password.
+const PASSWORD: &str = "LONGSHORE_REGISTRY_PASSWORD";
+
+/// The registry of a repository.
+fn registry(repository: &str) -> String {
+    repository.parse::<Reference>().map_or_else(|_| String::new(), |reference| reference.registry)
+}
+
+/// The job's own password, where nobody gave another, and only for the registry that it is for.
+fn gitlab_login(host: &str) -> String {
+    let host = quote(host);
+    format!(
+        "if [ \"${{CI_REGISTRY-}}\" = {host} ] && [ -n \"${{CI_REGISTRY_PASSWORD-}}\" ] \\\n  \
+         && [ -z \"${{{PASSWORD}-}}\" ]; then\n  \
+         export {HOST}={host}\n  \
+         export LONGSHORE_REGISTRY_USER=\"$CI_REGISTRY_USER\"\n  \
+         export {PASSWORD}=\"$CI_REGISTRY_PASSWORD\"\n\
+         fi\n"
+    )
+}
+
+/// Makes the release at the provider, where it has such; run again, it goes on.
+pub(super) fn release(inputs: &Inputs<'_>, provider: Provider) -> Option<Run> {
+    match provider {
+        Provider::Github => Some(run("Release", GITHUB_RELEASE).token("GH_TOKEN")),
+        Provider::Gitlab => {
+            let package = quote(inputs.workspace.name());
+            Some(run("Release", format!("package={package}\n{GITLAB_RELEASE}")))
+        }
+        Provider::Circleci => None,
+    }
+}
+
+const GITHUB_RELEASE: &str = r#"tag=$GITHUB_REF_NAME
+set --
+case $tag in *-*) set -- --prerelease ;; esac
+if ! gh release view "$tag" --repo "$GITHUB_REPOSITORY" >/dev/null 2>&1; then
+  gh release create "$tag" --repo "$GITHUB_REPOSITORY" --verify-tag --title "$tag" \
+    --generate-notes "$@"
+fi
+gh release upload "$tag" --repo "$GITHUB_REPOSITORY" --clobber target/dist/archives/*"#;
+
+const GITLAB_RELEASE: &str = r#"tag=$CI_COMMIT_TAG
+project=$CI_API_V4_URL/projects/$CI_PROJECT_ID
+api() {
+  curl --fail --silent --show-error --retry 3 --header "JOB-TOKEN: $CI_JOB_TOKEN" "$@"
+}
+if ! api --output /dev/null "$project/releases/$tag" 2>/dev/null; then
+  api --output /dev/null --data-urlencode "tag_name=$tag" --data-urlencode "name=$tag" \
+    "$project/releases"
+fi
+known=$(api "$project/releases/$tag/assets/links?per_page=100")
+for file in target/dist/archives/*; do
+  name=${file##*/}
+  url=$project/packages/generic/$package/${tag#v}/$name
+  api --output /dev/null --upload-file "$file" "$url"
+  case $known in
+    *"\"name\":\"$name\""*) ;;
+    *) api --output /dev/null --data-urlencode "name=$name" --data-urlencode "url=$url" \
+      "$project/releases/$tag/assets/links" ;;
+  esac
+done"#;
+
+/// Looks for the sizes of the branch that a pull request is for: what the last run of that branch
+/// left, else its revision.
+pub(super) fn base(inputs: &Inputs<'_>, provider: Provider) -> Run {
+    let body = match provider {
+        Provider::Github => GITHUB_BASE.to_owned(),
+        Provider::Gitlab => GITLAB_BASE.to_owned(),
+        Provider::Circleci => {
+            let main = inputs.settings().branches().swap_remove(0);
+            format!("main={}\n{CIRCLECI_BASE}", quote(&main))
+        }
+    };
+    let run = run("Look for the base's sizes", format!("mkdir -p {BASE}\n{body}"));
+    if provider == Provider::Github { run.token("GH_TOKEN") } else { run }
+}
+
+const GITHUB_BASE: &str = r#"if [ -n "${GITHUB_BASE_REF-}" ]; then
+  # What is checked out is the merge: its first parent is the base.
+  git rev-parse --verify HEAD^1 >target/base/revision
+  last=$(gh run list --repo "$GITHUB_REPOSITORY" --workflow longshore-check.yml \
+    --branch "$GITHUB_BASE_REF" --event push --status success --limit 1 \
+    --json databaseId --jq '.[0].databaseId // empty' || true)
+  if [ -n "$last" ]; then
+    gh run download "$last" --repo "$GITHUB_REPOSITORY" --name longshore-sizes \
+      --dir target/base || true
+  fi
+fi"#;
+
+const GITLAB_BASE: &str = r#"if [ -n "${CI_MERGE_REQUEST_TARGET_BRANCH_NAME-}" ]; then
+  echo "$CI_MERGE_REQUEST_DIFF_BASE_SHA" >target/base/revision
+  branch=$(printf %s "$CI_MERGE_REQUEST_TARGET_BRANCH_NAME" | sed 's,/,%2F,g')
+  artifacts="$CI_API_V4_URL/projects/$CI_PROJECT_ID/jobs/artifacts/$branch/raw"
+  url="$artifacts/target/dist/dist.json?job=longshore-check"
+  if ! curl --fail --silent --location --header "JOB-TOKEN: $CI_JOB_TOKEN" \
+    --output target/base/dist.json "$url"; then
+    rm -f target/base/dist.json
+  fi
+fi"#;
+
+const CIRCLECI_BASE: &str = r#"if [ -n "${CIRCLE_BRANCH-}" ] && [ "$CIRCLE_BRANCH" != "$main" ]; then
+  git merge-base HEAD "origin/$main" >target/base/revision || rm -f target/base/revision
+fi"#;
+
+/// The report on sizes; fails where a budget is broken, when the report is there.
+pub(super) fn size(tool: &str) -> Run {
+    run(
+        "Sizes",
+        format!(
+            r#"mkdir -p {REPORT}
+set -- {tool} size target/dist/dist.json
+if [ -f {BASE}/dist.json ]; then
+  set -- "$@" --base {BASE}/dist.json
+elif [ -f {BASE}/revision ]; then
+  set -- "$@" --base "$(cat {BASE}/revision)"
+fi
+status=0
+"$@" --message-format json >{REPORT}/report.json || status=$?
+"$@" --message-format markdown >{REPORT}/report.md || status=$?
+cat {REPORT}/report.md
+if [ -n "${{GITHUB_STEP_SUMMARY-}}" ]; then
+  cat {REPORT}/report.md >>"$GITHUB_STEP_SUMMARY"
+fi
+exit "$status""#
+        ),
+    )
+}
+
+/// The comment with the report, where there is one.
+pub(super) fn comment(tool: &str) -> Run {
+    run(
+        "Comment",
+        format!(
+            "if [ -f {REPORT}/report.md ]; then\n  {tool} ci comment --file {REPORT}/report.md \\\n    \
+             --unless-unchanged {REPORT}/report.json\n\
+             else\n  echo \"there is no report\"\nfi"
+        ),
+    )
+    .token("GITHUB_TOKEN")
+}

@@ -1,0 +1,294 @@
+//! `COPY`: from the build context, or an earlier stage, into the file system of a stage. What comes
+//! of it is what BuildKit makes of it (<https://github.com/tonistiigi/fsutil>, `copy/copy.go`), but
+//! for one thing: a pattern that matches nothing is an error here.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    archive::{
+        tar::Meta,
+        tree::{Entry, Node, Parts, Tree},
+    },
+    image::dockerfile::{
+        ignore::Ignore,
+        pattern::{self, BadPattern, Pattern},
+    },
+    model::error::{Error, Result},
+};
+
+/// The mode of directories that nobody gave one.
+const DIRECTORY: u32 = 0o755;
+
+/// What is to be copied.
+#[derive(Clone, Copy, Debug)]
+pub struct Copy<'a> {
+    /// Paths and patterns, from the root of where they are taken from.
+    pub sources: &'a [String],
+    /// An absolute path, with a slash at its end where it is a directory in any case.
+    pub destination: &'a str,
+    /// `--chown`: the owner of all that is made; else files keep theirs.
+    pub owner: Option<(u32, u32)>,
+    /// `--chmod`: the mode of all that is made; else files keep theirs.
+    pub mode: Option<u32>,
+    /// `--parents`: the directories that a source is in are made, too.
+    pub parents: bool,
+    /// `--exclude`: what is left out.
+    pub exclude: Option<&'a Ignore>,
+    /// The time of directories that are made on the way. What is copied keeps its own.
+    pub mtime: u64,
+}
+
+/// The parts of a path, as they are written.
+pub(super) fn parts(path: &str) -> Parts {
+    let mut parts = Parts::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            name => parts.push(name.to_owned()),
+        }
+    }
+    parts
+}
+
+/// Makes the directory and those that lead to it, where they are not there.
+///
+/// # Errors
+/// Something else is there.
+pub(super) fn make_directories(to: &mut Tree, path: &[String], meta: Meta) -> Result<()> {
+    for depth in 1..=path.len() {
+        let at = path.get(..depth).unwrap_or_default();
+        match to.get(at) {
+            None => to.insert(at.to_vec(), Entry { meta, node: Node::Directory }),
+            Some(entry) if entry.node == Node::Directory => {}
+            Some(_) => return Err(not_a_directory(at)),
+        }
+    }
+    Ok(())
+}
+
+fn not_a_directory(path: &[String]) -> Error {
+    Error::usage(format!("`/{}` in the image is a file, not a directory", path.join("/")))
+        .hint("a destination that is a directory ends in `/`")
+}
+
+impl Copy<'_> {
+    /// Copies from `from` to `to`. `origin` is what errors call the former.
+    ///
+    /// # Errors
+    /// A source is not there, or a pattern is broken or matches nothing; the destination leads
+    /// through a file, or a directory would become one.
+    pub fn apply(&self, from: &Tree, origin: &str, to: &mut Tree) -> Result<()> {
+        for source in self.sources {
+            if self.parents {
+                self.with_parents(from, origin, source, to)?;
+                continue;
+            }
+            for found in find(from, origin, source)? {
+                self.one(from, origin, &found, to)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn made(&self) -> Meta {
+        let (uid, gid) = self.owner.unwrap_or((0, 0));
+        // What nobody but its owner may write to whatever `--chmod` says: BuildKit leaves directories
+        // on the way to the mask that it runs with.
+        Meta { mode: self.mode.unwrap_or(DIRECTORY) & DIRECTORY, uid, gid, mtime: self.mtime }
+    }
+
+    /// Makes the directory of the destination, and says where that leads.
+    fn begin(&self, to: &mut Tree) -> Result<Parts> {
+        let wanted = parts(self.destination);
+        let directory = match self.destination.ends_with('/') || wanted.is_empty() {
+            true => wanted.as_slice(),
+            false => wanted.get(..wanted.len() - 1).unwrap_or_default(),
+        };
+        let directory = to.resolve(directory, true)?;
+        make_directories(to, &directory, self.made())?;
+        to.resolve(&wanted, true)
+    }
+
+    fn one(&self, from: &Tree, origin: &str, source: &Parts, to: &mut Tree) -> Result<()> {
+        let mut target = self.begin(to)?;
+        let followed = from.resolve(source, true)?;
+        let is_directory = from.is_directory(&followed);
+        if !is_directory && from.get(&followed).is_none() {
+            return Err(missing(from, origin, &source.join("/")));
+        }
+        if !is_directory && to.is_directory(&target) {
+            target.extend(source.last().cloned());
+        }
+        let directory = match is_directory {
+            true => target.as_slice(),
+            false => target.get(..target.len().saturating_sub(1)).unwrap_or_default(),
+        };
+        let new = to.get(&target).is_none();
+        make_directories(to, directory, self.made())?;
+        if let Some(source) = from.get(&followed).filter(|_| is_directory && new) {
+            to.set_time(&target, source.meta.mtime);
+        }
+        let mut links = BTreeMap::new();
+        if !is_directory {
+            return self.put(from, &followed, target, to, &mut links);
+        }
+        for (path, _) in from.below(&followed) {
+            let within = path.get(followed.len()..).unwrap_or_default();
+            if self.is_excluded(within) {
+                continue;
+            }
+            let target = [target.as_slice(), within].concat();
+            self.put_parents(from, path, &target, within.len(), to)?;
+            self.put(from, path, target, to, &mut links)?;
+        }
+        Ok(())
+    }
+
+    /// A path of which an exception to the exclusions is below is left out itself, and made again as
+    /// what leads there.
+    fn is_excluded(&self, within: &[String]) -> bool {
+        self.exclude.is_some_and(|exclude| exclude.excludes(&within.join("/")))
+    }
+
+    /// Copies all that the pattern `source` matches below its pivot, the part before `/./`, with the
+    /// directories between.
+    fn with_parents(&self, from: &Tree, origin: &str, source: &str, to: &mut Tree) -> Result<()> {
+        let (pivot, wanted) = source.split_once("/./").unwrap_or(("", source));
+        let wanted = parts(wanted).join("/");
+        let include = Ignore::new([wanted.as_str()]).map_err(bad)?;
+        let mut target = self.begin(to)?;
+        let pivot = from.resolve(&parts(pivot), true)?;
+        make_directories(to, &target, self.made())?;
+        let (mut links, mut any) = (BTreeMap::new(), false);
+        let base = target.len();
+        for (path, _) in from.below(&pivot) {
+            let within = path.get(pivot.len()..).unwrap_or_default();
+            if !include.excludes(&within.join("/")) || self.is_excluded(within) {
+                continue;
+            }
+            any = true;
+            target.truncate(base);
+            target.extend_from_slice(within);
+            self.put_parents(from, path, &target, within.len(), to)?;
+            self.put(from, path, target.clone(), to, &mut links)?;
+        }
+        if any { Ok(()) } else { Err(nothing(origin, source)) }
+    }
+
+    /// Makes the directories above `target`, `depth` parts of which are copied, that are not there.
+    fn put_parents(
+        &self,
+        from: &Tree,
+        source: &[String],
+        target: &[String],
+        depth: usize,
+        to: &mut Tree,
+    ) -> Result<()> {
+        for above in (1..depth).rev() {
+            let source = source.get(..source.len() - above).unwrap_or_default();
+            let target = target.get(..target.len() - above).unwrap_or_default();
+            if to.get(target).is_none()
+                && let Some(entry) = from.get(source)
+            {
+                to.insert(target.to_vec(), self.copied(entry));
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies what is at `source`, and not what is below it.
+    fn put(
+        &self,
+        from: &Tree,
+        source: &[String],
+        target: Parts,
+        to: &mut Tree,
+        links: &mut BTreeMap<u64, u64>,
+    ) -> Result<()> {
+        let Some(entry) = from.get(source) else { return Ok(()) };
+        let is_directory = entry.node == Node::Directory;
+        match to.get(&target).map(|there| there.node == Node::Directory) {
+            Some(true) if !is_directory => {
+                return Err(Error::usage(format!(
+                    "`/{}` in the image is a directory, and a file cannot take its place",
+                    target.join("/")
+                )));
+            }
+            Some(false) if is_directory => return Err(not_a_directory(&target)),
+            _ => {}
+        }
+        let mut copied = self.copied(entry);
+        if let Node::File(content) = &mut copied.node {
+            // Names of one file that are copied together stay names of one file.
+            content.link = content.link.map(|link| *links.entry(link).or_insert_with(|| to.link()));
+        }
+        to.insert(target, copied);
+        Ok(())
+    }
+
+    fn copied(&self, entry: &Entry) -> Entry {
+        let mut entry = entry.clone();
+        if !matches!(entry.node, Node::Symlink(_)) {
+            entry.meta.mode = self.mode.unwrap_or(entry.meta.mode);
+        }
+        if let Some((uid, gid)) = self.owner {
+            (entry.meta.uid, entry.meta.gid) = (uid, gid);
+        }
+        entry
+    }
+}
+
+/// What a source means: itself, or all that its pattern matches; of a directory that matches,
+/// nothing below it is looked at.
+fn find(from: &Tree, origin: &str, source: &str) -> Result<Vec<Parts>> {
+    let all = parts(source);
+    let Some(first) = all.iter().position(|part| pattern::is_wild(part)) else {
+        return Ok(vec![all]);
+    };
+    let (plain, wild) = all.split_at(first);
+    let base = from.resolve(plain, true)?;
+    let wild = Pattern::parse(&wild.join("/")).map_err(bad)?;
+    let mut found: Vec<Parts> = Vec::new();
+    for (path, _) in from.below(&base) {
+        if found.last().is_some_and(|last| path.starts_with(last)) {
+            continue;
+        }
+        let within = path.get(base.len()..).unwrap_or_default().join("/");
+        if wild.matches(&within) {
+            found.push(path.clone());
+        }
+    }
+    if found.is_empty() { Err(nothing(origin, source)) } else { Ok(found) }
+}
+
+/// Patterns are the recipe's.
+pub(super) fn bad(error: BadPattern) -> Error {
+    Error::usage(error.to_string())
+}
+
+fn nothing(origin: &str, pattern: &str) -> Error {
+    Error::usage(format!("`{pattern}` matches nothing in {origin}"))
+        .hint("a pattern that matches nothing would make an image without what it is there for")
+}
+
+fn missing(from: &Tree, origin: &str, path: &str) -> Error {
+    let error = Error::usage(format!("there is no `{path}` in {origin}"));
+    if let Some(Entry { node: Node::Symlink(target), .. }) = from.get(&parts(path)) {
+        return error.hint(format!(
+            "it is a symbolic link to `{target}`, and links are followed only within {origin}"
+        ));
+    }
+    let parent = parts(path);
+    let parent = parent.get(..parent.len().saturating_sub(1)).unwrap_or_default();
+    let names: Vec<&str> =
+        from.children(parent).filter_map(|child| child.last()).map(String::as_str).collect();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    match crate::model::suggest::nearest(name, names.iter().copied()) {
+        Some(near) => error.hint(format!("there is `{near}`")),
+        None if from.is_directory(parent) && names.len() <= 12 && !names.is_empty() => {
+            error.hint(format!("there are: {}", names.join(", ")))
+        }
+        None => error.hint("is it built, and not left out by `.dockerignore`?"),
+    }
+}

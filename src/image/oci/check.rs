@@ -1,0 +1,368 @@
+//! Whether a layout is what it says. Every failure is told, not only the first.
+
+use std::{collections::BTreeSet, fmt};
+
+use super::{
+    config::Config,
+    descriptor::{Descriptor, MediaType},
+    document::{Document, Model},
+    index::Index,
+    layout::{INDEX, MARK, blob_path},
+    manifest::Manifest,
+};
+use crate::model::{
+    digest::{Digest, Hasher},
+    platform::Platform,
+};
+
+/// Indexes within indexes that are followed; real ones have two.
+const DEPTH: usize = 8;
+
+/// One thing that is wrong with a layout.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// The file it is in.
+    pub path: String,
+    /// What is wrong, as a sentence without a capital or a full stop.
+    pub message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: {}", self.path, self.message)
+    }
+}
+
+/// An image found in a layout.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// What its configuration says that it runs on.
+    pub platform: Platform,
+    /// Its manifest.
+    pub manifest: Document<Manifest>,
+    /// Its configuration.
+    pub config: Document<Config>,
+}
+
+impl Found {
+    /// What an index says of it.
+    pub fn descriptor(&self) -> Descriptor {
+        let manifest = &self.manifest;
+        let media_type = manifest.media_type.clone().unwrap_or(MediaType::Manifest);
+        let mut descriptor = Descriptor::new(media_type, manifest.digest(), manifest.size());
+        descriptor.platform = Some(self.platform.clone());
+        descriptor
+    }
+}
+
+/// Reads all of a layout through `read`, which gets a path below the layout's directory and gives
+/// the file's bytes, or nothing where there is no such file. Gives the images, and what is wrong:
+///
+/// - a file that is missing, cannot be parsed, or does not have the digest or size that points at it;
+/// - a configuration that disagrees with its index's platform or its manifest's number of layers;
+/// - a layer whose tar does not have the digest that the configuration gives (gzip and plain tar;
+///   zstd is not opened);
+/// - two images of one platform in one index.
+pub fn check(read: &dyn Fn(&str) -> Option<Vec<u8>>) -> (Vec<Found>, Vec<Fault>) {
+    let mut check = Check { read, seen: BTreeSet::new(), found: Vec::new(), faults: Vec::new() };
+    check.mark();
+    if let Some(index) = check.bytes(INDEX).and_then(|bytes| check.document::<Index>(INDEX, bytes))
+    {
+        check.index(INDEX, &index, 0);
+    }
+    (check.found, check.faults)
+}
+
+struct Check<'a> {
+    read: &'a dyn Fn(&str) -> Option<Vec<u8>>,
+    seen: BTreeSet<Digest>,
+    found: Vec<Found>,
+    faults: Vec<Fault>,
+}
+
+impl Check<'_> {
+    fn fault(&mut self, path: &str, message: impl Into<String>) {
+        self.faults.push(Fault { path: path.into(), message: message.into() });
+    }
+
+    fn bytes(&mut self, path: &str) -> Option<Vec<u8>> {
+        let bytes = (self.read)(path);
+        if bytes.is_none() {
+            self.fault(path, "is missing");
+        }
+        bytes
+    }
+
+    fn document<T: Model>(&mut self, path: &str, bytes: Vec<u8>) -> Option<Document<T>> {
+        Document::parse(bytes).map_err(|error| self.fault(path, error.to_string())).ok()
+    }
+
+    fn mark(&mut self) {
+        let Some(bytes) = self.bytes(MARK.0) else {
+            return;
+        };
+        let version = serde_json::from_slice::<serde_json::Value>(&bytes).ok();
+        let version = version.as_ref().and_then(|v| v.get("imageLayoutVersion"));
+        if version.and_then(|v| v.as_str()) != Some("1.0.0") {
+            self.fault(MARK.0, "does not say that the layout's version is 1.0.0");
+        }
+    }
+
+    /// The bytes of a blob that are what the descriptor says.
+    fn blob(&mut self, descriptor: &Descriptor) -> Option<Vec<u8>> {
+        let path = blob_path(descriptor.digest);
+        let bytes = self.bytes(&path)?;
+        let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
+        if size != descriptor.size {
+            let said = descriptor.size;
+            self.fault(&path, format!("has {size} bytes, not {said}"));
+        }
+        if digest != descriptor.digest {
+            self.fault(&path, format!("has the digest `{digest}`"));
+            return None;
+        }
+        Some(bytes)
+    }
+
+    fn index(&mut self, path: &str, index: &Index, depth: usize) {
+        let mut platforms = BTreeSet::new();
+        for descriptor in &index.manifests {
+            if let Some(platform) = &descriptor.platform
+                && platform.os != "unknown"
+                && !platforms.insert(platform.clone())
+            {
+                self.fault(path, format!("has two images for `{platform}`"));
+            }
+            // A blob that two indexes share is looked at once.
+            if !self.seen.insert(descriptor.digest) {
+                continue;
+            }
+            let Some(bytes) = self.blob(descriptor) else {
+                continue;
+            };
+            let blob = blob_path(descriptor.digest);
+            if descriptor.media_type.is_index() {
+                if depth == DEPTH {
+                    self.fault(&blob, "is an index too deep within indexes");
+                } else if let Some(inner) = self.document::<Index>(&blob, bytes) {
+                    self.index(&blob, &inner, depth + 1);
+                }
+            } else if descriptor.media_type.is_manifest() {
+                if let Some(manifest) = self.document::<Manifest>(&blob, bytes) {
+                    self.manifest(&blob, manifest, descriptor.platform.as_ref());
+                }
+            } else {
+                let kind = &descriptor.media_type;
+                self.fault(path, format!("points at a blob of the type `{kind}`"));
+            }
+        }
+    }
+
+    fn manifest(&mut self, path: &str, manifest: Document<Manifest>, said: Option<&Platform>) {
+        let layers: Vec<_> = manifest.layers.iter().map(|l| (l.clone(), self.blob(l))).collect();
+        let config = self.blob(&manifest.config);
+        // Attestations and other artifacts have configurations of their own kind.
+        let image =
+            matches!(manifest.config.media_type, MediaType::Config | MediaType::DockerConfig);
+        let unknown = said.is_some_and(|platform| platform.os == "unknown");
+        if !image || unknown {
+            return;
+        }
+        let config_path = blob_path(manifest.config.digest);
+        let Some(config) = config.and_then(|b| self.document::<Config>(&config_path, b)) else {
+            return;
+        };
+        match config.platform() {
+            Err(error) => self.fault(&config_path, error.to_string()),
+            Ok(platform) => {
+                if let Some(said) = said
+                    && *said != platform
+                {
+                    let message = format!("is for `{platform}`, and the index says `{said}`");
+                    self.fault(&config_path, message);
+                }
+                let ids = &config.rootfs.diff_ids;
+                if let Some(count) = config.other_history() {
+                    let layers = ids.len();
+                    let message =
+                        format!("its history has {count} layers, and its rootfs {layers}");
+                    self.fault(&config_path, message);
+                }
+                if ids.len() != layers.len() {
+                    let (has, said) = (layers.len(), ids.len());
+                    self.fault(path, format!("has {has} layers, and its configuration {said}"));
+                }
+                for ((layer, bytes), diff_id) in layers.into_iter().zip(ids) {
+                    if let Some(bytes) = bytes {
+                        self.layer(&layer, bytes, *diff_id);
+                    }
+                }
+                self.found.push(Found { platform, manifest, config });
+            }
+        }
+    }
+
+    fn layer(&mut self, layer: &Descriptor, bytes: Vec<u8>, diff_id: Digest) {
+        let path = blob_path(layer.digest);
+        let found = match layer.media_type {
+            MediaType::Layer => Ok(Digest::of(&bytes)),
+            MediaType::LayerGzip | MediaType::DockerLayerGzip => gunzip(&bytes),
+            _ => return,
+        };
+        match found {
+            Err(why) => self.fault(&path, why),
+            Ok(found) if found != diff_id => {
+                let message = format!("holds a tar `{found}`, not `{diff_id}`");
+                self.fault(&path, message);
+            }
+            Ok(_) => {}
+        }
+    }
+}
+
+/// The digest of what a gzip file holds, in one member or several.
+fn gunzip(bytes: &[u8]) -> Result<Digest, String> {
+    let mut hasher = Hasher::default();
+    std::io::copy(&mut flate2::read::MultiGzDecoder::new(bytes), &mut hasher)
+        .map_err(|error| format!("is not gzip: {error}"))?;
+    Ok(hasher.finish().0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{
+        archive::{
+            tar::Meta,
+            tree::{self, Tree},
+        },
+        image::oci::{
+            Image, ImageSet, Layer,
+            config::Execution,
+            image::{Description, Step},
+            layout::{Content, Name, files},
+        },
+        model::schema::packaging::Compressor,
+    };
+
+    type Files = BTreeMap<String, Vec<u8>>;
+
+    struct NoFiles;
+
+    impl tree::Files for NoFiles {
+        fn open(&self, name: &str) -> crate::model::error::Result<Box<dyn std::io::Read + '_>> {
+            panic!("{name}")
+        }
+    }
+
+    fn layout(platforms: &[&str]) -> Files {
+        let mut result = Files::new();
+        let meta = Meta { mode: 0o755, uid: 0, gid: 0, mtime: 0 };
+        let mut image = |platform: &&str| {
+            let mut tree = Tree::default();
+            let content = tree::Content::bytes(platform.as_bytes());
+            tree.file("/usr/local/bin/hello", meta, meta, content).unwrap();
+            let (layer, blob) = Layer::write(
+                &tree,
+                &NoFiles,
+                Compressor::Gzip,
+                &crate::archive::compress::Forget,
+                Vec::new(),
+            )
+            .unwrap();
+            result.insert(blob_path(layer.descriptor().digest), blob);
+            Image::new(Description {
+                platform: platform.parse().unwrap(),
+                epoch: 0,
+                execution: Execution::default(),
+                author: None,
+                steps: vec![Step { created_by: "COPY a b".into(), layer: Some(layer) }],
+                annotations: BTreeMap::new(),
+            })
+            .unwrap()
+        };
+        let images = platforms.iter().map(&mut image).collect();
+        let set = ImageSet::new(images, BTreeMap::new()).unwrap();
+        let name = Name { tag: "1.0", image: Some("registry.example/hello:1.0") };
+        for file in files(&set, Some(name)).unwrap() {
+            if let Content::Bytes(bytes) = file.content {
+                result.insert(file.path, bytes.into_owned());
+            }
+        }
+        result
+    }
+
+    fn faults(files: &Files) -> Vec<String> {
+        let (_, faults) = check(&|path| files.get(path).cloned());
+        faults.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn one_descriptor_whatever_the_number_of_platforms() {
+        for platforms in [&["linux/amd64"][..], &["linux/amd64", "linux/arm64"]] {
+            let files = layout(platforms);
+            let index = Document::<Index>::parse(files[INDEX].clone()).unwrap();
+            assert_eq!(index.manifests.len(), 1);
+            assert_eq!(index.manifests[0].annotations.len(), 2);
+            assert_eq!(files.len(), 2 + 3 * platforms.len() + usize::from(platforms.len() > 1));
+            let (found, faults) = check(&|path| files.get(path).cloned());
+            assert_eq!(faults, []);
+            assert_eq!(found.len(), platforms.len());
+            // An index made again of what was found is the one that was there.
+            let again = found.iter().map(Found::descriptor).collect();
+            let again = Document::new(Index::new(again, BTreeMap::new())).unwrap();
+            assert_eq!(again.digest() == index.manifests[0].digest, found.len() > 1);
+        }
+    }
+
+    #[test]
+    fn every_fault_is_told() {
+        assert_eq!(faults(&Files::new()), ["`oci-layout`: is missing", "`index.json`: is missing"]);
+        let good = layout(&["linux/amd64", "linux/arm64"]);
+        for path in good.keys() {
+            let mut files = good.clone();
+            files.remove(path);
+            assert_eq!(faults(&files), [format!("`{path}`: is missing")]);
+            let mut files = good.clone();
+            files.get_mut(path).unwrap().push(b'x');
+            let told = faults(&files).join("\n");
+            assert!(told.contains(path), "{path}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_layout_of_noise_is_refused_without_a_panic() {
+        let good = layout(&["linux/amd64"]);
+        for (path, bytes) in &good {
+            for at in 0..bytes.len().min(2000) {
+                let mut files = good.clone();
+                let target = files.get_mut(path).unwrap();
+                target[at] ^= 1 << (at % 8);
+                // A changed bit in `index.json` can be in an annotation, which nothing checks.
+                assert!(path == INDEX || !faults(&files).is_empty(), "{path} {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_lying_index_is_refused() {
+        let mut files = layout(&["linux/amd64", "linux/arm64"]);
+        let outer = Document::<Index>::parse(files[INDEX].clone()).unwrap();
+        let path = blob_path(outer.manifests[0].digest);
+        let mut index = (*Document::<Index>::parse(files[&path].clone()).unwrap()).clone();
+        let amd64 = index.manifests[0].platform.clone();
+        index.manifests[1].platform = amd64;
+        let lying = Document::new(index).unwrap();
+        let mut descriptor = outer.manifests[0].clone();
+        (descriptor.digest, descriptor.size) = (lying.digest(), lying.size());
+        let outer = Document::new(Index::new(vec![descriptor], BTreeMap::new())).unwrap();
+        files.insert(INDEX.into(), outer.bytes().to_vec());
+        files.insert(blob_path(lying.digest()), lying.bytes().to_vec());
+        let told = faults(&files);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].contains("two images for `linux/amd64`"));
+        assert!(told[1].contains("is for `linux/arm64`, and the index says `linux/amd64`"));
+    }
+}

@@ -1,0 +1,226 @@
+//! Whole images: one platform's, and all platforms' of one name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    config::{Config, Execution, History, RootFs, timestamp},
+    descriptor::{Descriptor, MediaType},
+    document::Document,
+    index::Index,
+    layer::Layer,
+    manifest::Manifest,
+};
+use crate::model::{
+    digest::Digest,
+    error::{Error, Result},
+    platform::Platform,
+};
+
+/// What BuildKit notes in the history of what it read from a Dockerfile.
+const COMMENT: &str = "buildkit.dockerfile.v0";
+
+/// One instruction of the recipe that an image is made by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The instruction as BuildKit writes it to the history, its variables expanded.
+    pub created_by: String,
+    /// The layer it makes, if it makes one.
+    pub layer: Option<Layer>,
+}
+
+impl Step {
+    /// An instruction that makes no layer.
+    pub fn empty(created_by: impl Into<String>) -> Self {
+        Step { created_by: created_by.into(), layer: None }
+    }
+}
+
+/// A blob of an image: a descriptor's digest and size, and the bytes of a document. A layer's bytes
+/// are where they were written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blob<'a> {
+    /// The digest.
+    pub digest: Digest,
+    /// The size in bytes.
+    pub size: u64,
+    /// The bytes; none for a layer.
+    pub bytes: Option<&'a [u8]>,
+}
+
+impl<'a> Blob<'a> {
+    fn of<T>(document: &'a Document<T>) -> Self {
+        Blob { digest: document.digest(), size: document.size(), bytes: Some(document.bytes()) }
+    }
+}
+
+/// What one platform's image is made of.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// What it runs on.
+    pub platform: Platform,
+    /// When it came about, in seconds since 1970.
+    pub epoch: u64,
+    /// What its containers run.
+    pub execution: Execution,
+    /// Who made it (`MAINTAINER`).
+    pub author: Option<String>,
+    /// How it came about.
+    pub steps: Vec<Step>,
+    /// Annotations of the manifest.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// One platform's image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Image {
+    platform: Platform,
+    manifest: Document<Manifest>,
+    config: Document<Config>,
+    layers: Vec<Layer>,
+}
+
+impl Image {
+    /// Puts an image together.
+    ///
+    /// # Errors
+    /// The time is after the year 9999.
+    pub fn new(description: Description) -> Result<Self> {
+        let Description { platform, epoch, execution, author, steps, annotations } = description;
+        let created = timestamp(epoch)?;
+        let mut layers = Vec::new();
+        let mut history = Vec::new();
+        for step in steps {
+            history.push(History {
+                created: Some(created.clone()),
+                created_by: Some(step.created_by),
+                author: None,
+                comment: Some(COMMENT.into()),
+                empty_layer: step.layer.is_none(),
+            });
+            layers.extend(step.layer);
+        }
+        let config = Document::new(Config {
+            architecture: platform.architecture.clone(),
+            author,
+            config: execution,
+            created: Some(created),
+            history,
+            os: platform.os.clone(),
+            rootfs: RootFs {
+                kind: "layers".into(),
+                diff_ids: layers.iter().map(Layer::diff_id).collect(),
+            },
+            variant: platform.variant.clone(),
+        })?;
+        let mut manifest = Manifest::new(
+            Descriptor::new(MediaType::Config, config.digest(), config.size()),
+            layers.iter().map(|layer| layer.descriptor().clone()).collect(),
+        );
+        manifest.annotations = annotations;
+        Ok(Image { platform, manifest: Document::new(manifest)?, config, layers })
+    }
+
+    /// What it runs on.
+    pub fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    /// Its manifest.
+    pub fn manifest(&self) -> &Document<Manifest> {
+        &self.manifest
+    }
+
+    /// Its configuration, whose digest Docker calls the image id.
+    pub fn config(&self) -> &Document<Config> {
+        &self.config
+    }
+
+    /// Its layers, lowest first.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// What an index says of it.
+    pub fn descriptor(&self) -> Descriptor {
+        let manifest = &self.manifest;
+        let mut descriptor =
+            Descriptor::new(MediaType::Manifest, manifest.digest(), manifest.size());
+        descriptor.platform = Some(self.platform.clone());
+        descriptor
+    }
+
+    /// The bytes that a pull transfers: manifest, configuration and compressed layers.
+    pub fn size(&self) -> u64 {
+        self.manifest.size().saturating_add(self.manifest.content_size())
+    }
+
+    /// Layers, configuration and manifest, in the order that a registry takes them in.
+    pub fn blobs(&self) -> Vec<Blob<'_>> {
+        let layers = self.layers.iter().map(|layer| Blob {
+            digest: layer.descriptor().digest,
+            size: layer.descriptor().size,
+            bytes: None,
+        });
+        layers.chain([Blob::of(&self.config), Blob::of(&self.manifest)]).collect()
+    }
+}
+
+/// The images of one name, and the index that joins them where they are several.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImageSet {
+    images: Vec<Image>,
+    index: Option<Document<Index>>,
+}
+
+impl ImageSet {
+    /// Joins `images`, in any order. `annotations` go to the index; one image has no index.
+    ///
+    /// # Errors
+    /// There is no image, or two for one platform.
+    pub fn new(mut images: Vec<Image>, annotations: BTreeMap<String, String>) -> Result<Self> {
+        images.sort_by(|a, b| a.platform.cmp(&b.platform));
+        if let Some(pair) = images.windows(2).find(|w| w[0].platform == w[1].platform) {
+            return Err(Error::usage(format!("there are two images for `{}`", pair[0].platform))
+                .hint("give one binary for each platform"));
+        }
+        let index = match images.len() {
+            0 => return Err(Error::usage("there is no image to join")),
+            1 => None,
+            _ => {
+                let manifests = images.iter().map(Image::descriptor).collect();
+                Some(Document::new(Index::new(manifests, annotations))?)
+            }
+        };
+        Ok(ImageSet { images, index })
+    }
+
+    /// The images, sorted by platform.
+    pub fn images(&self) -> &[Image] {
+        &self.images
+    }
+
+    /// The index; nothing where there is one image.
+    pub fn index(&self) -> Option<&Document<Index>> {
+        self.index.as_ref()
+    }
+
+    /// What to pull by: the index, or the manifest of the only image, without its platform.
+    pub fn descriptor(&self) -> Descriptor {
+        match (&self.index, self.images.first()) {
+            (None, Some(image)) => Descriptor { platform: None, ..image.descriptor() },
+            (Some(index), _) => Descriptor::new(MediaType::Index, index.digest(), index.size()),
+            // `new` refuses it.
+            (None, None) => Descriptor::new(MediaType::Index, Digest::of(b""), 0),
+        }
+    }
+
+    /// Every blob once, each after those it points at: the order that a registry takes them in.
+    pub fn blobs(&self) -> Vec<Blob<'_>> {
+        let mut seen = BTreeSet::new();
+        let images = self.images.iter().flat_map(Image::blobs);
+        images
+            .chain(self.index.as_ref().map(Blob::of))
+            .filter(|blob| seen.insert(blob.digest))
+            .collect()
+    }
+}

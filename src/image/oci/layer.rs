@@ -1,0 +1,255 @@
+//! Layers: a tree of files as a tar, and that tar as the blob that registries keep (OCI image
+//! specification 1.1, layer.md).
+
+use std::io::{self, Write};
+
+use super::descriptor::{Descriptor, MediaType};
+use crate::{
+    archive::{
+        compress::{Framing, Gzip, Pieces},
+        tree::{Files, Tree},
+    },
+    model::{
+        digest::{Digest, Hasher},
+        error::{Error, Result},
+        schema::packaging::Compressor,
+    },
+};
+
+/// The level with the best size for its time on stripped executables.
+const ZSTD: i32 = 9;
+
+impl Compressor {
+    /// Every one of them.
+    pub const ALL: [Self; 3] = [Self::Gzip, Self::Zstd, Self::None];
+
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Compressor::Gzip => "gzip",
+            Compressor::Zstd => "zstd",
+            Compressor::None => "none",
+        }
+    }
+
+    /// Name, version, level and size of a piece. One tar and one identity make one blob, byte for
+    /// byte.
+    pub fn identity(self) -> &'static str {
+        match self {
+            Compressor::Gzip => "libdeflate-1.26/gzip/6/4MiB/cut",
+            Compressor::Zstd => "libzstd-1.5.7/9",
+            Compressor::None => "none",
+        }
+    }
+
+    /// The media type of its blobs.
+    pub fn media_type(self) -> MediaType {
+        match self {
+            Compressor::Gzip => MediaType::LayerGzip,
+            Compressor::Zstd => MediaType::LayerZstd,
+            Compressor::None => MediaType::Layer,
+        }
+    }
+
+    /// Compresses what is written to it, to `out`.
+    ///
+    /// # Errors
+    /// None that is known of: level and library are ours.
+    pub fn encoder<'p, W: Write>(
+        self,
+        out: W,
+        pieces: &'p dyn Pieces,
+    ) -> io::Result<Encoder<'p, W>> {
+        Ok(Encoder(match self {
+            Compressor::None => Inner::None(out),
+            Compressor::Zstd => Inner::Zstd(zstd::stream::write::Encoder::new(out, ZSTD)?),
+            Compressor::Gzip => Inner::Gzip(Gzip::new(out, Framing::Members, pieces)?),
+        }))
+    }
+}
+
+/// Writes the compressed form of what is written to it. Memory does not grow with that.
+pub struct Encoder<'p, W: Write>(Inner<'p, W>);
+
+enum Inner<'p, W: Write> {
+    None(W),
+    Zstd(zstd::stream::write::Encoder<'static, W>),
+    Gzip(Gzip<'p, W>),
+}
+
+impl<W: Write> Encoder<'_, W> {
+    /// Ends the stream and gives `W` back.
+    ///
+    /// # Errors
+    /// `W` failed.
+    pub fn finish(self) -> io::Result<W> {
+        match self.0 {
+            Inner::None(out) => Ok(out),
+            Inner::Zstd(encoder) => encoder.finish(),
+            Inner::Gzip(gzip) => Ok(gzip.finish()?.0),
+        }
+    }
+}
+
+impl<W: Write> Write for Encoder<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Inner::None(out) => out.write(bytes),
+            Inner::Zstd(encoder) => encoder.write(bytes),
+            Inner::Gzip(gzip) => gzip.write(bytes),
+        }
+    }
+
+    /// Ends a piece where there are pieces.
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            Inner::None(_) | Inner::Zstd(_) => Ok(()),
+            Inner::Gzip(gzip) => gzip.flush(),
+        }
+    }
+}
+
+impl<W: Write> std::fmt::Debug for Encoder<'_, W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Encoder")
+    }
+}
+
+/// Writes to `out`, and hashes what it writes.
+struct Hashed<W> {
+    hasher: Hasher,
+    out: W,
+}
+
+impl<W: Write> Write for Hashed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write_all(bytes)?;
+        self.hasher.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// One layer of an image: what is said of its blob, which is somewhere else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    descriptor: Descriptor,
+    diff_id: Digest,
+    compressor: Compressor,
+}
+
+impl Layer {
+    /// The layer with that `diff_id`, whose blob `compressor` made.
+    pub fn new(diff_id: Digest, compressor: Compressor, digest: Digest, size: u64) -> Self {
+        let descriptor = Descriptor::new(compressor.media_type(), digest, size);
+        Layer { descriptor, diff_id, compressor }
+    }
+
+    /// Makes the layer of `tree` in one pass, and writes its blob to `out`, which it gives back.
+    ///
+    /// # Errors
+    /// As [`Tree::write`].
+    pub fn write<W: Write>(
+        tree: &Tree,
+        files: &dyn Files,
+        compressor: Compressor,
+        pieces: &dyn Pieces,
+        out: W,
+    ) -> Result<(Self, W)> {
+        let failed = |error: io::Error| Error::build("cannot write a layer").because(error);
+        let blob = Hashed { hasher: Hasher::default(), out };
+        let encoder = compressor.encoder(blob, pieces).map_err(failed)?;
+        let mut tar = Hashed { hasher: Hasher::default(), out: encoder };
+        tree.write(files, &mut tar)?;
+        let (diff_id, _) = tar.hasher.finish();
+        let blob = tar.out.finish().map_err(failed)?;
+        let (digest, size) = blob.hasher.finish();
+        Ok((Layer::new(diff_id, compressor, digest, size), blob.out))
+    }
+
+    /// What a manifest says of it.
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    /// The digest of its tar.
+    pub fn diff_id(&self) -> Digest {
+        self.diff_id
+    }
+
+    /// What made its blob.
+    pub fn compressor(&self) -> Compressor {
+        self.compressor
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+    use crate::archive::compress::Forget;
+    use crate::archive::tar::Meta;
+    use crate::archive::tree::{Content, Place};
+
+    const META: Meta = Meta { mode: 0o755, uid: 0, gid: 0, mtime: 0 };
+
+    /// Files of as many bytes as their names say.
+    struct Numbers;
+
+    impl Files for Numbers {
+        fn open(&self, name: &str) -> Result<Box<dyn io::Read + '_>> {
+            let size: u32 = name.parse().unwrap();
+            let bytes = (0..size.div_ceil(4)).flat_map(|n| (n.wrapping_mul(n) / 7).to_le_bytes());
+            Ok(Box::new(io::Cursor::new(bytes.take(size as usize).collect::<Vec<u8>>())))
+        }
+    }
+
+    fn tree(size: u64) -> Tree {
+        let mut tree = Tree::default();
+        let content = Content { place: Place::Named(size.to_string()), size, link: None };
+        tree.file("/a", META, META, content).unwrap();
+        tree
+    }
+
+    fn made(size: u64, compressor: Compressor) -> (Layer, Vec<u8>) {
+        Layer::write(&tree(size), &Numbers, compressor, &Forget, Vec::new()).unwrap()
+    }
+
+    #[test]
+    fn a_blob_gives_the_tar_back() {
+        let mut tar = Vec::new();
+        let size = (8 << 20) + 5;
+        tree(size).write(&Numbers, &mut tar).unwrap();
+        for compressor in Compressor::ALL {
+            let (layer, blob) = made(size, compressor);
+            let mut back = Vec::new();
+            match compressor {
+                Compressor::None => back.clone_from(&blob),
+                Compressor::Zstd => back = zstd::decode_all(&blob[..]).unwrap(),
+                Compressor::Gzip => {
+                    assert_eq!(&blob[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
+                    flate2::read::MultiGzDecoder::new(&blob[..]).read_to_end(&mut back).unwrap();
+                }
+            }
+            assert!(back == tar, "{compressor:?}");
+            assert_eq!(layer.diff_id(), Digest::of(&tar));
+            assert_eq!(layer.descriptor().digest, Digest::of(&blob));
+            assert_eq!(layer.descriptor().size, blob.len() as u64);
+        }
+    }
+
+    // Digests of released images rest on the compressor. Where this fails, a new identity is due.
+    #[test]
+    fn the_compressor_is_the_one_it_says() {
+        let lock = include_str!("../../../Cargo.lock");
+        assert!(lock.contains("name = \"libdeflate-sys\"\nversion = \"1.26."));
+        assert!(lock.contains("name = \"zstd-sys\"\nversion = \"2.1.2+zstd.1.5.7\""));
+        let short = |compressor| made(5_000_000, compressor).0.descriptor().digest.short();
+        assert_eq!(short(Compressor::Gzip), "d1027ab90811");
+        assert_eq!(short(Compressor::Zstd), "a1066d1b0130");
+    }
+}

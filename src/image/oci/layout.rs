@@ -1,0 +1,109 @@
+//! Images as files: OCI image specification 1.1, image-layout.md.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use super::{descriptor::Descriptor, image::ImageSet, index::Index};
+use crate::model::{
+    digest::Digest,
+    error::{Error, Result},
+    json::{self, Style},
+};
+
+/// The file that marks a layout, and what is in it.
+pub const MARK: (&str, &[u8]) = ("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
+
+/// The file that points at the images.
+pub const INDEX: &str = "index.json";
+
+/// The annotation that tools select an image of a layout by (annotations.md).
+pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// The annotation that containerd and Docker take the image's whole name from.
+pub const IMAGE_NAME: &str = "io.containerd.image.name";
+
+/// Where the blob is.
+pub fn blob_path(digest: Digest) -> String {
+    format!("blobs/sha256/{}", digest.hex())
+}
+
+/// A file of a layout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File<'a> {
+    /// Where it goes, below the layout's directory, with `/` between the parts.
+    pub path: String,
+    /// What is in it.
+    pub content: Content<'a>,
+}
+
+/// What is in a file of a layout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// These bytes.
+    Bytes(Cow<'a, [u8]>),
+    /// The layer of this digest and size, from where it was written to.
+    Layer(Digest, u64),
+}
+
+/// A name for the image in a layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name<'a> {
+    /// The tag, such as `1.0`: what `skopeo copy oci:DIRECTORY:TAG` asks for.
+    pub tag: &'a str,
+    /// The whole name, tag included, such as `registry.example/team/tool:1.0`; for loaders.
+    pub image: Option<&'a str>,
+}
+
+/// The files of a layout that holds `set`.
+///
+/// `index.json` has exactly one descriptor, of the manifest or of the index. A flat list of several
+/// manifests there is refused by skopeo, and cannot be told from several images.
+///
+/// The order is the one to write them in: `index.json` is last, so that a layout that was cut
+/// short points at nothing that is missing.
+///
+/// # Errors
+/// The name cannot be written down.
+pub fn files<'a>(set: &'a ImageSet, name: Option<Name<'_>>) -> Result<Vec<File<'a>>> {
+    let mut files = vec![File { path: MARK.0.into(), content: Content::Bytes(MARK.1.into()) }];
+    for blob in set.blobs() {
+        files.push(File {
+            path: blob_path(blob.digest),
+            content: match blob.bytes {
+                Some(bytes) => Content::Bytes(bytes.into()),
+                None => Content::Layer(blob.digest, blob.size),
+            },
+        });
+    }
+    files.push(File {
+        path: INDEX.into(),
+        content: Content::Bytes(index(set.descriptor(), name)?.into()),
+    });
+    Ok(files)
+}
+
+/// The bytes of an `index.json` that points at `descriptor` under `name`.
+///
+/// # Errors
+/// The tag breaks the rule for `org.opencontainers.image.ref.name` (annotations.md), in the part
+/// that tags have: letters, digits, `_`, `.` and `-`, at most 128 of them (OCI distribution
+/// specification 1.1, "Pulling manifests").
+pub fn index(mut descriptor: Descriptor, name: Option<Name<'_>>) -> Result<Vec<u8>> {
+    if let Some(name) = name {
+        let first = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        let rest = |b: u8| first(b) || b == b'.' || b == b'-';
+        let tag = name.tag.as_bytes();
+        if tag.len() > 128
+            || !tag.first().is_some_and(|&b| first(b))
+            || !tag.iter().all(|&b| rest(b))
+        {
+            return Err(Error::usage(format!("`{}` is not a tag", name.tag))
+                .hint("use at most 128 letters, digits, `_`, `.` and `-`"));
+        }
+        descriptor.annotations.insert(REF_NAME.into(), name.tag.into());
+        if let Some(image) = name.image {
+            descriptor.annotations.insert(IMAGE_NAME.into(), image.into());
+        }
+    }
+    let index = Index::new(vec![descriptor], BTreeMap::new());
+    json::to_bytes(&index, Style::Compact)
+}

@@ -1,0 +1,43 @@
+//! What an image says of itself in one word, such as its version.
+
+use super::image::{Store, document};
+use crate::{
+    image::oci::{Config, Descriptor, Index, Manifest},
+    model::error::Result,
+};
+
+/// Indexes within indexes that are followed; real ones have two.
+const DEPTH: usize = 8;
+
+/// What an image, or several under one index, say under `key`: in an annotation, else in a label of
+/// the first of them (OCI image specification 1.1, annotations.md, which labels are to follow, too).
+///
+/// # Errors
+/// A manifest or an index on the way is missing or cannot be read.
+pub fn about(store: &dyn Store, root: &Descriptor, key: &str) -> Result<Option<String>> {
+    let mut at = root.clone();
+    for _ in 0..DEPTH {
+        if at.media_type.is_index() {
+            let index = document::<Index>(store, &at)?;
+            if let Some(word) = index.annotations.get(key) {
+                return Ok(Some(word.clone()));
+            }
+            // BuildKit puts what it says of an image beside it, for a platform that is none.
+            let image = |of: &&Descriptor| of.platform.as_ref().is_none_or(|of| of.os != "unknown");
+            match index.manifests.iter().find(image) {
+                Some(first) => at = first.clone(),
+                None => return Ok(None),
+            }
+        } else if at.media_type.is_manifest() {
+            let manifest = document::<Manifest>(store, &at)?;
+            if let Some(word) = manifest.annotations.get(key) {
+                return Ok(Some(word.clone()));
+            }
+            let config = document::<Config>(store, &manifest.config)?;
+            return Ok(config.config.labels.get(key).cloned());
+        } else {
+            return Ok(None);
+        }
+    }
+    Ok(None)
+}

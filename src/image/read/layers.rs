@@ -1,0 +1,80 @@
+//! The layers of an image (OCI image specification 1.1, layer.md).
+
+use std::io::{BufRead, BufReader, Read};
+
+use super::image::{Layer, Store};
+use crate::{
+    archive::unpack::{Entry, Packing, Tee, gauge::Budget, stream::unpack_tee},
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+    },
+};
+
+/// How a file name begins that takes away what lower layers have under the rest of the name.
+pub const WHITEOUT: &str = ".wh.";
+
+/// The name that takes away all that lower layers have in its directory.
+pub const OPAQUE: &str = ".wh..wh..opq";
+
+/// What a layer was, once it was read to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WasRead {
+    /// The digest of its blob.
+    pub digest: Digest,
+    /// The size of its blob.
+    pub size: u64,
+    /// The size of its tar.
+    pub unpacked_size: u64,
+    /// In what it differs from what was said of it.
+    pub lies: Vec<String>,
+}
+
+/// Reads a layer to its end, and gives `each` its entries as they are in its tar, whiteouts, too.
+///
+/// # Errors
+/// It cannot be read, or `each` failed.
+pub fn read(
+    store: &dyn Store,
+    layer: &Layer,
+    budget: &Budget,
+    each: &mut dyn FnMut(&Entry, &mut dyn Read) -> Result<()>,
+) -> Result<WasRead> {
+    let unread = |error| Error::check("it cannot be read").because(error);
+    let stream = store.open(&layer.path)?.ok_or_else(|| Error::check("it is missing"))?;
+    let mut stream = BufReader::new(stream);
+    let packing = Packing::of(stream.fill_buf().map_err(unread)?);
+    let mut blob = Tee::new(stream);
+    let mut tar = Tee::new(unpack_tee(&mut blob, packing, budget)?);
+    crate::archive::unpack::tar(&mut tar, each)?;
+    let (diff_id, unpacked_size) = tar.finish().map_err(unread)?;
+    let (digest, size) = blob.finish().map_err(unread)?;
+    let mut lies = Vec::new();
+    if let Some((said, said_size)) = layer.blob
+        && (said, said_size) != (digest, size)
+    {
+        lies.push(format!("has {size} bytes and the digest `{digest}`"));
+    }
+    if let Some(named) = layer.named
+        && ![digest, diff_id].contains(&named)
+    {
+        lies.push(format!("has the digest `{digest}`, and is called `{}`", named.hex()));
+    }
+    if diff_id != layer.diff_id {
+        lies.push(format!("holds a tar `{diff_id}`, not `{}`", layer.diff_id));
+    }
+    Ok(WasRead { digest, size, unpacked_size, lies })
+}
+
+/// The path in a container: absolute, without `.` and `..`.
+pub fn absolute(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}

@@ -1,0 +1,258 @@
+//! The images of an OCI layout (OCI image specification 1.1, image-layout.md), and what in it is none.
+
+use std::{collections::BTreeMap, io::Read as _};
+
+use super::{
+    image::{
+        Absent, DOCUMENTS, Image, Images, Layer, MANIFESTS, Set, Store, Told, absent_from,
+        add_names, document, history_warning, less, small,
+    },
+    platform::resolve,
+};
+use crate::{
+    archive::unpack::{stream::Packing, tar::is_tar},
+    image::oci::{
+        Config, Descriptor, Document, Index, Manifest, MediaType,
+        document::Model,
+        layout::{IMAGE_NAME, REF_NAME, blob_path},
+    },
+    model::error::{Error, Result},
+};
+
+/// Indexes within indexes that are followed; real ones have two.
+const DEPTH: usize = 8;
+
+/// A layout that is being read.
+pub(crate) struct Layout<'a> {
+    store: &'a dyn Store,
+    found: &'a mut Images,
+    left: usize,
+    /// How many bytes of documents may still be read.
+    bytes: u64,
+    /// The number of the set that is read.
+    set: usize,
+}
+
+impl<'a> Layout<'a> {
+    /// Begins to read a layout, and collects what it has.
+    pub(crate) fn new(store: &'a dyn Store, found: &'a mut Images) -> Self {
+        Layout { store, found, left: MANIFESTS, bytes: DOCUMENTS, set: 0 }
+    }
+}
+
+impl Layout<'_> {
+    fn document<T: Model>(&mut self, descriptor: &Descriptor) -> Result<Document<T>> {
+        self.bytes = less(self.bytes, descriptor.size)?;
+        self.found.files.insert(blob_path(descriptor.digest));
+        document(self.store, descriptor)
+    }
+
+    /// What is in `index.json`. What has several names is there several times.
+    pub(crate) fn top(&mut self, index: &Index) {
+        for descriptor in &index.manifests {
+            let descriptor = &self.typed(descriptor);
+            let notes = &descriptor.annotations;
+            let names = [IMAGE_NAME, REF_NAME].into_iter().filter_map(|key| notes.get(key));
+            let same = |set: &&mut Set| {
+                let plain =
+                    |of: &Descriptor| Descriptor { annotations: BTreeMap::new(), ..of.clone() };
+                set.descriptor.as_ref().is_some_and(|known| plain(known) == plain(descriptor))
+            };
+            if let Some(set) = self.found.sets.iter_mut().find(same) {
+                add_names(set, names);
+                continue;
+            }
+            let mut set = Set {
+                names: Vec::new(),
+                descriptor: Some(descriptor.clone()),
+                annotations: BTreeMap::new(),
+            };
+            add_names(&mut set, names);
+            self.set = self.found.sets.len();
+            self.found.sets.push(set);
+            self.index(std::slice::from_ref(descriptor), 0);
+        }
+    }
+
+    /// The descriptor, with the type of what it points at where some writer left that out.
+    fn typed(&self, descriptor: &Descriptor) -> Descriptor {
+        let mut typed = descriptor.clone();
+        if typed.media_type == MediaType::default()
+            && let Ok(Some(bytes)) = small(self.store, &blob_path(descriptor.digest))
+        {
+            typed.media_type = MediaType::of_document(&bytes);
+        }
+        typed
+    }
+
+    fn index(&mut self, manifests: &[Descriptor], depth: usize) {
+        for descriptor in manifests {
+            let descriptor = &self.typed(descriptor);
+            let name = match (&descriptor.platform, descriptor.annotations.get(REF_NAME)) {
+                (Some(platform), _) => platform.to_string(),
+                (None, Some(name)) => name.clone(),
+                (None, None) => descriptor.digest.short(),
+            };
+            let platform = descriptor.platform.clone();
+            let Some(left) = self.left.checked_sub(1) else {
+                let what = format!("it has more than {MANIFESTS} manifests");
+                return self.found.broken.push(Told { name, what, set: self.set, platform });
+            };
+            self.left = left;
+            if let Err(error) = self.descriptor(&name, descriptor, depth) {
+                let what = error.to_string();
+                self.found.broken.push(Told { name, what, set: self.set, platform });
+            }
+        }
+    }
+
+    fn other(&mut self, name: String, what: String) {
+        self.found.others.push(Told { name, what, set: self.set, platform: None });
+    }
+
+    fn descriptor(&mut self, name: &str, descriptor: &Descriptor, depth: usize) -> Result<()> {
+        let unknown = descriptor.platform.as_ref().is_some_and(|p| p.os == "unknown");
+        if descriptor.media_type.is_index() {
+            if depth == DEPTH {
+                return Err(Error::check("it is an index too deep within indexes"));
+            }
+            let inner = self.document::<Index>(descriptor)?;
+            if depth == 0
+                && let Some(set) = self.found.sets.get_mut(self.set)
+            {
+                set.annotations.clone_from(&inner.annotations);
+            }
+            self.index(&inner.manifests, depth + 1);
+        } else if !descriptor.media_type.is_manifest() {
+            let kind = &descriptor.media_type;
+            return Err(Error::check(format!("it is of the type `{kind}`, and no manifest")));
+        } else if !self.has(descriptor)? && (unknown || depth > 0) {
+            match unknown {
+                true => self.attestation(name, descriptor),
+                false => self.absent(descriptor)?,
+            }
+        } else {
+            let manifest = self.document::<Manifest>(descriptor)?;
+            if let Some(other) = self.other_than_image(&manifest, descriptor)? {
+                match unknown {
+                    true => self.attestation(name, descriptor),
+                    false => self.other(name.to_owned(), other),
+                }
+            } else if unknown && manifest.layers.is_empty() {
+                self.attestation(name, descriptor);
+            } else if depth > 0 && descriptor.platform.is_some() && self.is_bare(&manifest)? {
+                self.absent(descriptor)?;
+            } else {
+                self.manifest(&manifest, descriptor)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes an attestation. Its platform says that it is one, and that is believed only of what is
+    /// no image: podman does not compare the platform of what it finds by a name.
+    fn attestation(&mut self, name: &str, descriptor: &Descriptor) {
+        let name = format!("{name}@{}", descriptor.digest.short());
+        self.other(name, "an attestation, and no image".to_owned());
+    }
+
+    fn has(&self, descriptor: &Descriptor) -> Result<bool> {
+        Ok(self.store.open(&blob_path(descriptor.digest))?.is_some())
+    }
+
+    /// Whether the manifest has layers, and the store none of them.
+    fn is_bare(&self, manifest: &Manifest) -> Result<bool> {
+        for layer in &manifest.layers {
+            if self.has(layer)? {
+                return Ok(false);
+            }
+        }
+        Ok(!manifest.layers.is_empty())
+    }
+
+    /// Notes that the store lacks what an index points at. Only of an image it is known what that
+    /// is; `index.json` itself lists what must be there.
+    fn absent(&mut self, descriptor: &Descriptor) -> Result<()> {
+        let Some(platform) = descriptor.platform.clone() else {
+            let path = blob_path(descriptor.digest);
+            return Err(Error::check(format!("`{path}` is missing")));
+        };
+        let reason = format!("{platform}{}", absent_from(self.store.noun()));
+        let digest = descriptor.digest;
+        self.found.absent.push(Absent { platform, digest, reason, set: self.set });
+        Ok(())
+    }
+
+    /// What a manifest is instead of an image, if no engine makes a container of it. That is decided
+    /// by the content of its layers where their types are unknown: podman unpacks any that is an
+    /// archive.
+    fn other_than_image(
+        &self,
+        manifest: &Manifest,
+        descriptor: &Descriptor,
+    ) -> Result<Option<String>> {
+        let kind = &manifest.config.media_type;
+        // Engines do not compare the types in Docker's manifests.
+        if !kind.is_config() && descriptor.media_type != MediaType::DockerManifest {
+            return Ok(Some(format!("an artifact with a configuration of the type `{kind}`")));
+        }
+        let Some(first) = manifest.layers.first() else {
+            return Ok(None);
+        };
+        for layer in &manifest.layers {
+            if layer.media_type.is_layer() || self.is_archive(layer)? {
+                return Ok(None);
+            }
+        }
+        let kind = &first.media_type;
+        Ok(Some(format!(
+            "attached to an image, and not an image: its layers are of the type `{kind}`"
+        )))
+    }
+
+    /// Whether some engine could unpack the blob.
+    fn is_archive(&self, blob: &Descriptor) -> Result<bool> {
+        const START: u64 = 512;
+        let Some(stream) = self.store.open(&blob_path(blob.digest))? else {
+            return Ok(false);
+        };
+        let mut start = Vec::new();
+        let failed = |error| Error::check("a layer of it cannot be read").because(error);
+        stream.take(START).read_to_end(&mut start).map_err(failed)?;
+        let compressed = match start.as_slice() {
+            // bzip2; a skippable frame of zstd (RFC 8878), which containerd reads.
+            [b'B', b'Z', b'h', ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => true,
+            _ => Packing::of(&start) != Packing::None,
+        };
+        // A text has no NUL, and a header without a name has one first.
+        Ok(compressed || is_tar(&start) || start.first() == Some(&0))
+    }
+
+    fn manifest(&mut self, manifest: &Document<Manifest>, descriptor: &Descriptor) -> Result<()> {
+        let config = self.document::<Config>(&manifest.config)?;
+        let (platform, warning) = resolve(descriptor.platform.as_ref(), &config)?;
+        let diff_ids = &config.rootfs.diff_ids;
+        if diff_ids.len() != manifest.layers.len() {
+            let (has, said) = (manifest.layers.len(), diff_ids.len());
+            return Err(Error::check(format!("it has {has} layers, and its configuration {said}")));
+        }
+        self.found.files.extend(manifest.layers.iter().map(|layer| blob_path(layer.digest)));
+        let layers = manifest.layers.iter().zip(diff_ids).map(|(layer, diff_id)| Layer {
+            path: blob_path(layer.digest),
+            blob: Some((layer.digest, layer.size)),
+            named: None,
+            diff_id: *diff_id,
+        });
+        self.found.images.push(Image {
+            name: String::new(),
+            platform,
+            size: Some(descriptor.size.saturating_add(manifest.content_size())),
+            layers: layers.collect(),
+            set: self.set,
+            manifest: Some(descriptor.clone()),
+            config: (blob_path(manifest.config.digest), manifest.config.digest),
+            warnings: warning.into_iter().chain(history_warning(&config)).collect(),
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,8 @@
+//! Images of every form, read without a registry.
+
+pub mod about;
+pub mod image;
+pub mod layers;
+pub mod layout;
+pub mod platform;
+pub mod saved;

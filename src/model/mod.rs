@@ -1,0 +1,19 @@
+//! Values that every wing uses.
+
+pub mod bytes;
+pub mod command;
+pub mod digest;
+pub mod error;
+pub mod event;
+pub mod json;
+pub mod machine;
+pub mod markup;
+pub mod platform;
+pub mod provider;
+pub mod reference;
+pub mod schema;
+pub mod secret;
+pub mod source;
+pub mod suggest;
+pub mod url;
+pub mod withheld;

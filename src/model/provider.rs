@@ -1,0 +1,181 @@
+//! The three CI systems: their names, and the runners that each of them lends.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::model::{
+    error::{Error, Result},
+    suggest::nearest,
+};
+
+/// A CI system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// GitHub Actions.
+    Github,
+    /// GitLab CI.
+    Gitlab,
+    /// CircleCI.
+    Circleci,
+}
+
+impl Provider {
+    /// Every one.
+    pub const ALL: [Provider; 3] = [Provider::Github, Provider::Gitlab, Provider::Circleci];
+
+    /// As it is written in settings and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Provider::Github => "github",
+            Provider::Gitlab => "gitlab",
+            Provider::Circleci => "circleci",
+        }
+    }
+
+    /// Where jobs run that say nothing else: amd64, since longshore builds for all else from there.
+    pub fn default_runner(self) -> &'static str {
+        match self {
+            Provider::Github => "ubuntu-24.04",
+            Provider::Gitlab => "saas-linux-small-amd64",
+            Provider::Circleci => "medium",
+        }
+    }
+
+    /// The Linux runners that the provider lends, by name. From
+    /// <https://docs.github.com/actions/reference/runners/github-hosted-runners>,
+    /// <https://docs.gitlab.com/ci/runners/hosted_runners/linux/> and
+    /// <https://circleci.com/docs/guides/execution-managed/resource-class-overview/>.
+    pub fn runners(self) -> &'static [&'static str] {
+        match self {
+            Provider::Github => &[
+                "ubuntu-latest",
+                "ubuntu-22.04",
+                "ubuntu-24.04",
+                "ubuntu-22.04-arm",
+                "ubuntu-24.04-arm",
+            ],
+            Provider::Gitlab => &[
+                "saas-linux-small-amd64",
+                "saas-linux-medium-amd64",
+                "saas-linux-large-amd64",
+                "saas-linux-xlarge-amd64",
+                "saas-linux-2xlarge-amd64",
+                "saas-linux-small-arm64",
+                "saas-linux-medium-arm64",
+                "saas-linux-large-arm64",
+            ],
+            Provider::Circleci => &[
+                "small",
+                "medium",
+                "medium+",
+                "large",
+                "xlarge",
+                "2xlarge",
+                "2xlarge+",
+                "arm.medium",
+                "arm.large",
+                "arm.xlarge",
+                "arm.2xlarge",
+            ],
+        }
+    }
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// `"ubuntu-24.04-arm"`: one that the provider lends. `["self-hosted", "arm64"]`: the labels of
+/// somebody's own.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "a runner is a name, or a list with the labels of your own")]
+pub enum Runner {
+    /// One of [`Provider::runners`].
+    Lent(String),
+    /// Labels (GitHub), tags (GitLab), or one resource class (CircleCI).
+    Own(Vec<String>),
+}
+
+impl Runner {
+    /// Holds it against what the provider has. `place` is the key that says it.
+    ///
+    /// # Errors
+    /// A name that the provider does not lend, or labels that cannot be ones.
+    pub fn check(&self, provider: Provider, place: &str) -> Result<()> {
+        match self {
+            Runner::Lent(name) if provider.runners().contains(&name.as_str()) => Ok(()),
+            Runner::Lent(name) => {
+                let known = provider.runners();
+                let hint = match nearest(name, known.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`? Your own is `[\"{name}\"]`"),
+                    None => format!("known: {}; your own is `[\"{name}\"]`", known.join(", ")),
+                };
+                let message = format!("`{place}`: {provider} has no runner `{name}`");
+                Err(Error::usage(message).hint(hint))
+            }
+            Runner::Own(labels) => {
+                let fine = |label: &String| {
+                    !label.is_empty() && !label.chars().any(|c| c.is_control() || c == '$')
+                };
+                let one = provider != Provider::Circleci || labels.len() == 1;
+                match one && !labels.is_empty() && labels.iter().all(fine) {
+                    true => Ok(()),
+                    false => Err(Error::usage(format!(
+                        "`{place}`: this is no runner of {provider}"
+                    ))
+                    .hint("labels are words; CircleCI has one resource class, `namespace/name`")),
+                }
+            }
+        }
+    }
+}
+
+/// The runner with each provider, in a target file or in the settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Runners {
+    /// With GitHub Actions: `runs-on`.
+    pub github: Option<Runner>,
+    /// With GitLab CI: `tags`.
+    pub gitlab: Option<Runner>,
+    /// With CircleCI: `resource_class`.
+    pub circleci: Option<Runner>,
+}
+
+impl Runners {
+    /// The one with `provider`.
+    pub fn get(&self, provider: Provider) -> Option<&Runner> {
+        match provider {
+            Provider::Github => self.github.as_ref(),
+            Provider::Gitlab => self.gitlab.as_ref(),
+            Provider::Circleci => self.circleci.as_ref(),
+        }
+    }
+
+    /// Holds all of them against what the providers have.
+    ///
+    /// # Errors
+    /// As [`Runner::check`].
+    pub fn check(&self, place: &str) -> Result<()> {
+        for provider in Provider::ALL {
+            if let Some(runner) = self.get(provider) {
+                runner.check(provider, &format!("{place}.{provider}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `text` as the value of a command of GitHub's (`actions/toolkit`, `packages/core/src/command.ts`).
+pub fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// `text` as a property of a command of GitHub's.
+pub fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}

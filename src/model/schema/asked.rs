@@ -1,0 +1,59 @@
+//! What was asked for, in `dist.json`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::schema::profile::{Preset, Unstable};
+
+/// What was asked for on the command line, beside targets: cargo's flags of the same names, and
+/// longshore's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Asked {
+    /// `--package`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<String>,
+    /// `--workspace`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub workspace: bool,
+    /// `--each`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub each: bool,
+    /// `--exclude`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+    /// `--bin`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bins: Vec<String>,
+    /// `--features`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
+    /// `--all-features`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub all_features: bool,
+    /// `--no-default-features`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_default_features: bool,
+    /// `--profile`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// `--preset`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preset: Option<Preset>,
+    /// `--allocator`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allocator: Option<super::allocator::Setting>,
+    /// `--unstable`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unstable: Vec<Unstable>,
+    /// `--no-locked`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_locked: bool,
+}
+
+impl Asked {
+    /// Whether nothing was.
+    pub fn is_nothing(&self) -> bool {
+        *self == Asked::default()
+    }
+}

@@ -1,0 +1,475 @@
+//! `dist.json`, the release manifest: the one contract between the stages.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+
+pub use super::asked::Asked;
+use super::plan;
+use crate::model::{
+    digest::Digest,
+    platform::Platform,
+    schema::{allocator::Choice, plan::CpuFlags, units::Units},
+};
+
+/// The schema number that this version writes, and the newest that it reads.
+pub const SCHEMA: u32 = 1;
+
+/// What one `dist` made. All paths are relative to the directory of `dist.json`, with `/` between
+/// their parts; all sizes are in bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Dist {
+    /// The schema's number: 1.
+    pub schema: u32,
+    /// What was released, from which source, with which tools.
+    pub release: Release,
+    /// What cargo compiled for this, and what it found done.
+    pub units: Units,
+    /// What sccache had and had not, where cargo's `rustc-wrapper` is sccache.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sccache: Option<Sccache>,
+    /// Every binary.
+    pub artifacts: Vec<Artifact>,
+    /// How images are made of them.
+    #[serde(default)]
+    pub recipes: Vec<plan::Image>,
+    /// Every multi-platform image.
+    pub images: Vec<Image>,
+    /// Completions and manual pages.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub companions: Vec<Companion>,
+    /// How archives are made.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub packages: Vec<plan::Archive>,
+    /// Every archive and package that people download.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub archives: Vec<Archive>,
+    /// What is said of all these: checksums, bills of materials, provenance, signatures.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub documents: Vec<Document>,
+}
+
+/// What was released, from which source, with which tools.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Release {
+    /// The root package's name, or that of the workspace's directory.
+    pub name: String,
+    /// The packages' common version; absent where they differ.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub version: Option<String>,
+    /// The git commit, where the workspace is in a repository.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub revision: Option<String>,
+    /// Whether files differed from that commit; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dirty: Option<bool>,
+    /// The files that differed from it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub changes: Option<Changes>,
+    /// Why there is no commit; absent with one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub no_revision: Option<String>,
+    /// Seconds since 1970 that stand for every time in the outputs
+    /// (<https://reproducible-builds.org/specs/source-date-epoch/>).
+    pub source_date_epoch: u64,
+    /// Tool names (`longshore`, `cargo`, `rustc`, `zig`, …) and their versions.
+    pub tools: BTreeMap<String, String>,
+    /// What was asked for on the command line, so that another revision can be built alike.
+    #[serde(skip_serializing_if = "Asked::is_nothing", default)]
+    pub asked: Asked,
+    /// The platforms that the workspace is released for, those of its targets, whichever of them
+    /// were asked for: what is merged has to have them all.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub platforms: Vec<Platform>,
+}
+
+/// Files of the source that differ from its commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Changes {
+    /// Their number; a directory without tracked files counts once.
+    pub count: u64,
+    /// The first of them.
+    pub files: Vec<String>,
+}
+
+/// The first files, and how many there are besides.
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, file) in self.files.iter().enumerate() {
+            let separator = if number > 0 { ", " } else { "" };
+            write!(f, "{separator}`{file}`")?;
+        }
+        match self.count.saturating_sub(self.files.len() as u64) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+/// One binary for one target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Artifact {
+    /// The binary's name, without a suffix.
+    pub name: String,
+    /// The package it is a binary of.
+    pub package: String,
+    /// That package's version.
+    pub version: String,
+    /// What rustc compiled for.
+    pub target: String,
+    /// What OCI calls it.
+    pub platform: Platform,
+    /// Where the file is.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Digest,
+    /// The file that cargo made, with its symbols: what this one was stripped from.
+    pub unstripped: File,
+    /// Its symbols and line numbers, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub debug: Option<DebugFile>,
+    /// The digest of the list of dependencies that was made for its section `.dep-v0`, which is there
+    /// unless the build itself had put one there; absent where none was wanted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub audit: Option<Digest>,
+    /// To what its bytes belong; absent where it cannot be said.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub attribution: Option<AttributionFile>,
+    /// What serves `malloc` in it, as its symbols show.
+    pub allocator: Choice,
+    /// Flags that let it use more of a CPU than the target's CPU has; absent if there are none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cpu_flags: Option<CpuFlags>,
+    /// The outcome of verifying these bytes; absent where only `build` ran.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verdict: Option<Verdict>,
+    /// The outcome of running them; absent where it was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub smoke: Option<Smoke>,
+}
+
+/// To what the bytes of a binary belong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct AttributionFile {
+    /// Where the whole of it is (docs/schema/attribution.v1.json).
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Digest,
+    /// The bytes of each crate in the binary, so that the next release can be compared with this one
+    /// by this file alone. A name in square brackets is no crate's.
+    pub crates: BTreeMap<String, u64>,
+}
+
+/// What sccache was asked for by one build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Sccache {
+    /// What it had.
+    pub hits: u64,
+    /// What had to be compiled.
+    pub misses: u64,
+}
+
+/// A file by its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct File {
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Digest,
+}
+
+/// Separate debug information, which debuggers find by name or by build id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct DebugFile {
+    /// Where the file is.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Digest,
+}
+
+/// The outcome of verifying one artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Verdict {
+    /// Whether nothing denied was found.
+    pub accepted: bool,
+    /// The ids of the lints that looked at it.
+    pub lints: Vec<String>,
+    /// The lints that were not applied to it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub not_applied: Vec<NotApplied>,
+    /// What they found, worst first.
+    pub findings: Vec<Finding>,
+}
+
+/// A lint that was not applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct NotApplied {
+    /// The lint's id.
+    pub lint: String,
+    /// Why.
+    pub reason: String,
+    /// Whether it was denied or warned of by its name.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub requested: bool,
+}
+
+/// What one lint found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Finding {
+    /// The lint's id, such as `static`.
+    pub lint: String,
+    /// How much it weighs.
+    pub level: Level,
+    /// One sentence.
+    pub message: String,
+    /// What in the file shows it.
+    pub evidence: String,
+    /// What to do about it.
+    pub hint: String,
+    /// Why it does not matter, where the policy says so; then its level is `allow`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub waived: Option<String>,
+}
+
+/// How much a finding weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// Nothing is said of it.
+    Allow,
+    /// It is told, and does not stop anything.
+    Warn,
+    /// It refuses the artifact.
+    Deny,
+}
+
+/// The outcome of running one binary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "outcome")]
+pub enum Smoke {
+    /// It ran and ended.
+    Ran {
+        /// What ran it: `native` or the emulator's name.
+        by: String,
+        /// Whether its file system was empty but for itself.
+        empty_root: bool,
+        /// Its arguments.
+        args: Vec<String>,
+        /// What it returned; absent where it was still running when its time was up.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        exit_code: Option<i32>,
+        /// The first line that it wrote.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        output: Option<String>,
+    },
+    /// It was not run.
+    NotRun {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The multi-platform image of one package.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Image {
+    /// The image's name: that of its package.
+    pub name: String,
+    /// Its tag in the layout: the package's version.
+    pub tag: String,
+    /// The OCI layout's directory.
+    pub path: String,
+    /// The digest to pull by: of the index, or of the manifest where there is one platform.
+    pub digest: Digest,
+    /// The media type of what that digest names.
+    pub media_type: String,
+    /// The image of each platform, in the order of the index.
+    pub platforms: Vec<PlatformImage>,
+}
+
+/// One platform's image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct PlatformImage {
+    /// What it runs on.
+    pub platform: Platform,
+    /// The digest of its manifest.
+    pub manifest: Digest,
+    /// The digest of its configuration, which Docker calls the image id.
+    pub config: Digest,
+    /// Its layers, lowest first.
+    pub layers: Vec<Layer>,
+    /// Bytes that a pull transfers: manifest, configuration and compressed layers.
+    pub size: u64,
+    /// The path in the image, and the digest, of every binary in it.
+    pub binaries: BTreeMap<String, Digest>,
+}
+
+/// One layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Layer {
+    /// The media type of the compressed blob.
+    pub media_type: String,
+    /// The digest of the compressed blob.
+    pub digest: Digest,
+    /// Its size.
+    pub size: u64,
+    /// The digest of the tar inside it.
+    pub diff_id: Digest,
+    /// What compressed it, with version and level; the same tar and the same compressor give the
+    /// same blob.
+    pub compressor: String,
+    /// The instruction, or the extra, that made it.
+    pub created_by: String,
+}
+
+/// Something that comes with a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Companion {
+    /// The package that it is of.
+    pub package: String,
+    /// The target whose build made it, or whose program wrote it.
+    pub target: String,
+    /// Where the file is.
+    pub path: String,
+    /// Where it belongs, below `/usr` or what stands for that.
+    pub place: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Digest,
+}
+
+/// An archive or a package of one target's binaries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Archive {
+    /// What is in it.
+    pub kind: ArchiveKind,
+    /// The package that it is of.
+    pub package: String,
+    /// That package's version.
+    pub version: String,
+    /// What its binaries were compiled for.
+    pub target: String,
+    /// What OCI calls that.
+    pub platform: Platform,
+    /// Where the file is.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Digest,
+    /// Its files, in their order.
+    pub contents: Vec<Packed>,
+}
+
+/// What an archive is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum ArchiveKind {
+    /// Binaries, with what belongs to them.
+    Binaries,
+    /// Their symbols and line numbers.
+    Debug,
+    /// A package of Debian's (deb(5)).
+    Deb,
+}
+
+/// A file in an archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Packed {
+    /// Its path in the archive.
+    pub path: String,
+    /// Whether it may be executed.
+    pub executable: bool,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Digest,
+}
+
+/// A file that says something of what was released.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Document {
+    /// What it says.
+    pub kind: DocumentKind,
+    /// The path of what it speaks of, as in `archives` and `images`; absent for one of the whole
+    /// release.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub subject: Option<String>,
+    /// Where the file is.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Digest,
+}
+
+/// What a document says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum DocumentKind {
+    /// Digests in the format of `sha256sum`.
+    Checksums,
+    /// A bill of materials in CycloneDX's JSON.
+    Cyclonedx,
+    /// A bill of materials in SPDX's JSON.
+    Spdx,
+    /// How it was made: an in-toto statement with SLSA's provenance.
+    Provenance,
+    /// A signature of minisign's over the file that is its subject.
+    Minisign,
+    /// A bundle of Sigstore's over the file that is its subject.
+    Sigstore,
+}
+
+impl DocumentKind {
+    /// Whether it speaks of everything in the release, and not of one thing.
+    pub fn of_all(self) -> bool {
+        !matches!(self, DocumentKind::Cyclonedx | DocumentKind::Spdx)
+    }
+}

@@ -1,0 +1,53 @@
+//! The only types that are serialised for others. A change here is a change of contract: fields may
+//! be added; a removed or changed one raises the schema's number.
+
+pub mod allocator;
+mod asked;
+pub mod cache;
+pub mod dist;
+pub mod doctor;
+pub mod image;
+pub mod package;
+pub mod packaging;
+pub mod plan;
+pub mod profile;
+pub mod push;
+pub mod size;
+pub mod tags;
+pub mod units;
+pub mod verify;
+
+pub use cache::Cache;
+pub use dist::Dist;
+pub use doctor::Doctor;
+pub use image::{ImageDiff, Inspection};
+pub use plan::Plan;
+pub use push::Push;
+pub use size::Size;
+pub use verify::Verification;
+
+/// The JSON schemas of what is serialised for others: the name of each, with its version, and its
+/// text. They describe what this version writes.
+#[cfg(feature = "schema")]
+pub fn json_schemas() -> Vec<(&'static str, String)> {
+    use schemars::{JsonSchema, generate::SchemaSettings};
+
+    fn text<T: JsonSchema>() -> String {
+        let settings = SchemaSettings::draft2020_12().for_serialize();
+        let schema = settings.into_generator().into_root_schema_for::<T>();
+        format!("{:#}\n", schema.to_value())
+    }
+    vec![
+        ("attribution.v1", text::<size::Attribution>()),
+        ("cache.v1", text::<Cache>()),
+        ("dist.v1", text::<Dist>()),
+        ("doctor.v1", text::<Doctor>()),
+        ("image-diff.v1", text::<ImageDiff>()),
+        ("image.v1", text::<Inspection>()),
+        ("package-list.v1", text::<package::Listed>()),
+        ("plan.v1", text::<Plan>()),
+        ("push.v1", text::<Push>()),
+        ("size.v1", text::<Size>()),
+        ("verify.v1", text::<Verification>()),
+    ]
+}

@@ -1,0 +1,48 @@
+//! What `package list` says of an archive.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::digest::Digest;
+
+/// The schema number of this version.
+pub const SCHEMA: u32 = 1;
+
+/// What is in an archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Listed {
+    /// The schema's number: 1.
+    pub schema: u32,
+    /// Where the archive is.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Digest,
+    /// Its files and links, in their order.
+    pub contents: Vec<Entry>,
+}
+
+/// A file or a link in an archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Entry {
+    /// Its path in the archive.
+    pub path: String,
+    /// The lowest twelve bits of its mode, where the archive has one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mode: Option<u32>,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The digest of its content; absent for a link, and for a file with a note.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sha256: Option<Digest>,
+    /// Where it leads, if it is a link.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub link: Option<String>,
+    /// Why it has no digest, if it is a file whose content is not read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub note: Option<String>,
+}

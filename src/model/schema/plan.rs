@@ -1,0 +1,432 @@
+//! The plan: everything that will be done, computed before anything is done.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::dist::Release;
+use crate::model::{
+    machine::Linkage,
+    platform::Platform,
+    reference::repository_name,
+    schema::{
+        allocator::Choice,
+        packaging::{Compressor, Extra, Format, Shell},
+        profile::{Preset, Setting, Unstable},
+        tags::Policy,
+    },
+};
+
+/// The schema number of the plans that this version makes.
+pub const SCHEMA: u32 = 1;
+
+/// Everything that `dist` will do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Plan {
+    /// The schema's number: 1.
+    pub schema: u32,
+    /// The workspace's directory.
+    pub workspace: String,
+    /// Where cargo builds.
+    pub target_directory: String,
+    /// Where the result goes.
+    pub output: String,
+    /// What is released, from which source, with which tools.
+    pub release: Release,
+    /// The profile and where each of its values comes from.
+    pub profile: Profile,
+    /// The builds: one cargo command for all targets that can share one.
+    pub builds: Vec<Build>,
+    /// One for each binary and target.
+    pub jobs: Vec<Job>,
+    /// One for each package.
+    pub images: Vec<Image>,
+    /// What people download: one for each package and target.
+    #[serde(default)]
+    pub archives: Vec<Archive>,
+    /// Binaries of the workspace that are left out.
+    pub skipped: Vec<Skipped>,
+    /// What the plan does differently from cargo, or what may be unexpected: one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// What is allowed, and probably not intended: one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// The variables that are set and that builds do not inherit, since they hold credentials.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub withheld: Vec<String>,
+}
+
+impl Plan {
+    /// Returns the names of all packages, each once, in the order of the jobs.
+    pub fn packages(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for job in &self.jobs {
+            if !names.contains(&job.package) {
+                names.push(job.package.clone());
+            }
+        }
+        names
+    }
+}
+
+/// The profile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Profile {
+    /// Its name, as cargo knows it.
+    pub name: String,
+    /// The preset that fills it; absent for another profile than `dist`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub preset: Option<Preset>,
+    /// Its values.
+    pub settings: Vec<Setting>,
+    /// Unstable switches of rustc that were asked for by name.
+    pub unstable: Vec<Unstable>,
+}
+
+/// Std's own feature of that name, with settings to match.
+pub const FOR_SIZE: &str = "optimize-for-size";
+
+/// One cargo command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Build {
+    /// The packages that it builds.
+    #[serde(default)]
+    pub packages: Vec<String>,
+    /// The targets it builds for.
+    pub targets: Vec<String>,
+    /// Where each target's standard library comes from.
+    pub std: BTreeMap<String, Std>,
+    /// Cargo's arguments, the first is `build`.
+    pub args: Vec<String>,
+    /// The variables that are set for it, besides those that make zig the linker.
+    pub env: BTreeMap<String, String>,
+    /// The variables that are taken away, because their flags are already among `env`.
+    pub env_remove: Vec<String>,
+    /// The arguments that the linker's wrapper adds to those of rustc, for each target.
+    #[serde(default)]
+    pub link_args: BTreeMap<String, Vec<String>>,
+}
+
+/// Where a target's standard library comes from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Std {
+    /// It is in the toolchain.
+    Installed,
+    /// It is built from source, once for all workspaces.
+    Source {
+        /// The directory that holds `library`.
+        source: String,
+        /// The directory that rustc gets as `--sysroot`.
+        sysroot: String,
+        /// What differs from the official one: `optimize-for-size`, or an unstable switch.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        options: Vec<String>,
+    },
+    /// Nowhere yet: `dist` will provide it first.
+    Missing,
+}
+
+/// One binary for one target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Job {
+    /// The package.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// Its `Cargo.toml`.
+    pub manifest: String,
+    /// The binary.
+    pub binary: String,
+    /// What rustc compiles for.
+    pub target: String,
+    /// What OCI calls it.
+    pub platform: Platform,
+    /// How it is linked.
+    pub linkage: Linkage,
+    /// What serves `malloc`.
+    pub allocator: Choice,
+    /// The oldest processor it runs on, as rustc calls it; that of the target when absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cpu: Option<String>,
+    /// Flags that let it use more of a CPU than the target's CPU has; absent if there are none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cpu_flags: Option<CpuFlags>,
+    /// The profile's name.
+    pub profile: String,
+    /// All flags for rustc and the linker in their order, and where each comes from.
+    pub rustflags: Vec<Flag>,
+    /// Where the file goes, relative to `output`.
+    pub path: String,
+    /// Where its symbols go, relative to `output`; absent where they are not kept.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub debug: Option<String>,
+    /// Where it goes to what the bytes of the file belong, relative to `output`.
+    #[serde(default)]
+    pub attribution: String,
+    /// Whether the list of its dependencies is put into it.
+    #[serde(default)]
+    pub audit: bool,
+    /// How it is tried out.
+    pub smoke: Smoke,
+}
+
+/// How a binary is tried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Smoke {
+    /// Its arguments; absent when it is not run.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub args: Option<Vec<String>>,
+    /// Whether it has to end with 0: where the arguments were chosen for it.
+    pub must_succeed: bool,
+    /// Seconds after which it is ended.
+    pub timeout: u64,
+}
+
+impl Smoke {
+    /// Seconds that a binary gets when nothing is set.
+    pub const TIMEOUT: u64 = 10;
+}
+
+/// The image of one package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Image {
+    /// Its name: that of the package, as a repository name.
+    pub name: String,
+    /// Its tag: the package's version.
+    pub tag: String,
+    /// The layout's directory, relative to `output`.
+    pub path: String,
+    /// The platforms of its index.
+    pub platforms: Vec<Platform>,
+    /// The binaries in it.
+    pub binaries: Vec<String>,
+    /// The one it starts; absent where none stands out, and the image then has no entrypoint.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub entrypoint: Option<String>,
+    /// `uid:gid` it starts as.
+    pub user: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// The Dockerfile that it is made by; absent for the built-in recipe.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub recipe: Option<Recipe>,
+    /// Values for the recipe's `ARG`s.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub args: BTreeMap<String, String>,
+    /// What is put below the recipe's own layers.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
+    pub extras: BTreeSet<Extra>,
+    /// How its layers are compressed.
+    #[serde(default)]
+    pub compression: Compressor,
+    /// Annotations of the index and of each manifest.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub annotations: BTreeMap<String, String>,
+    /// The tags that it gets where it is pushed.
+    #[serde(skip_serializing_if = "Policy::is_default", default)]
+    pub tags: Policy,
+}
+
+impl Image {
+    /// Returns whether `name` is its name, or the name of a package that gets this image.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || repository_name(name).as_ref() == Some(&self.name)
+    }
+}
+
+/// What people download of one package for one target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Archive {
+    /// The name of each file without its ending, and that of the directory in it.
+    pub name: String,
+    /// The package.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// What its binaries are compiled for.
+    pub target: String,
+    /// What OCI calls it.
+    pub platform: Platform,
+    /// How it is packed: one file for each.
+    pub formats: BTreeSet<Format>,
+    /// The binaries in it.
+    pub binaries: Vec<String>,
+    /// What else is in it, by its path there.
+    pub files: BTreeMap<String, String>,
+    /// The files among those that are licences.
+    pub licenses: Vec<String>,
+    /// The one among those that says what changed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub changelog: Option<String>,
+    /// Names of the files that `archive.require` asks for and that are missing.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub missing: Vec<String>,
+    /// What completes arguments.
+    pub completions: Companions,
+    /// Manual pages.
+    pub man: Companions,
+    /// Whether there is an archive with the symbols.
+    #[serde(default)]
+    pub debug: bool,
+    /// Whether each file gets one beside it with its checksum.
+    #[serde(default)]
+    pub checksum_files: bool,
+    /// The package for Debian.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub deb: Option<Deb>,
+}
+
+impl Archive {
+    /// Returns whether any file is made of it.
+    pub fn is_made(&self) -> bool {
+        !self.formats.is_empty() || self.deb.is_some()
+    }
+}
+
+/// Where completions or manual pages come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "from")]
+pub enum Companions {
+    /// There are none.
+    Nowhere,
+    /// From the `OUT_DIR` of the package's build script, by their names.
+    OutDir,
+    /// A binary writes them.
+    Run {
+        /// Which one.
+        binary: String,
+        /// Its arguments; `{shell}` stands for each shell's name.
+        args: Vec<String>,
+        /// For which shells; none for manual pages.
+        #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
+        shells: BTreeSet<Shell>,
+        /// Seconds after which it is ended.
+        timeout: u64,
+    },
+}
+
+/// A package for Debian, in the words of its policy manual (5.6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Deb {
+    /// `Package`.
+    pub name: String,
+    /// `Version`.
+    pub version: String,
+    /// `Architecture`.
+    pub architecture: String,
+    /// `Maintainer`.
+    pub maintainer: String,
+    /// `Section`.
+    pub section: String,
+    /// The first line of `Description`.
+    pub synopsis: String,
+    /// Its other lines.
+    pub description: String,
+    /// `Homepage`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub homepage: Option<String>,
+    /// `Depends`, `Recommends` and `Conflicts`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub relations: BTreeMap<String, String>,
+    /// Who holds the copyright.
+    pub authors: Vec<String>,
+    /// An SPDX expression.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub license: Option<String>,
+    /// More files, by where they are when it is installed.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub files: BTreeMap<String, String>,
+}
+
+/// A Dockerfile, as it was when the plan was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Recipe {
+    /// Where it is, relative to the workspace.
+    pub path: String,
+    /// What is in it.
+    pub text: String,
+    /// What is in the file beside it that is called like it with `.dockerignore` at the end.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ignore: Option<String>,
+}
+
+/// A binary that is left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Skipped {
+    /// Its package.
+    pub package: String,
+    /// Its name.
+    pub binary: String,
+    /// Why, and what brings it back.
+    pub reason: String,
+}
+
+/// One flag, and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Flag {
+    /// The flag as rustc gets it; one that takes a value is followed by another entry.
+    pub flag: String,
+    /// Where it comes from: `RUSTFLAGS`, `build.rustflags`, `target x86_64-…`, `longshore: …`.
+    pub origin: String,
+    /// The way in which it takes effect.
+    #[serde(default)]
+    pub via: Via,
+}
+
+/// The way in which a flag takes effect. Cargo passes the flags of the target to build scripts, and a
+/// cargo that a build script runs uses them for the host
+/// (<https://doc.rust-lang.org/cargo/reference/environment-variables.html>). So flags for the linker of
+/// the target do not take that way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// Cargo passes it to rustc.
+    #[default]
+    Rustflags,
+    /// The wrapper that is the linker adds its argument.
+    Linker,
+    /// It is rustc's default for the target, and is not passed.
+    Default,
+}
+
+/// Flags that let a binary use more of a CPU than the target's CPU has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct CpuFlags {
+    /// The flags, and where each comes from.
+    pub flags: Vec<Flag>,
+    /// Whether they choose the CPU of the machine that built the binary.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub native: bool,
+    /// The features that the target's CPU lacks, as rustc calls them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub features: Vec<String>,
+}

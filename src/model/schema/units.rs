@@ -1,0 +1,50 @@
+//! The units that cargo compiled.
+
+use serde::{Deserialize, Serialize};
+
+/// The units of all cargo commands of one `dist`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Units {
+    /// How many were compiled now.
+    pub compiled: u64,
+    /// How many cargo found done.
+    pub fresh: u64,
+    /// Seconds that cargo compiled, several units at a time; absent where it did not say.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub seconds: Option<f64>,
+    /// Each of them, in the order in which cargo was done with them.
+    pub each: Vec<Unit>,
+}
+
+/// One unit: a library, a build script, a binary, for one target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Unit {
+    /// The package.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// `lib`, `proc-macro`, `custom-build`, `bin`.
+    pub kind: String,
+    /// The unit's own name.
+    pub name: String,
+    /// What it was compiled for: a target, or `host`.
+    pub target: String,
+    /// Whether cargo found it done.
+    pub fresh: bool,
+    /// Seconds that compiling it took, with others beside it; absent where cargo did not say.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub seconds: Option<f64>,
+    /// What makes another unit of the same name and target: package, features, profile.
+    #[serde(skip)]
+    pub(crate) identity: String,
+    /// The first file of it.
+    #[serde(skip)]
+    pub(crate) file: String,
+    /// Which cargo command it belongs to, from 0.
+    #[serde(skip)]
+    pub(crate) command: usize,
+}

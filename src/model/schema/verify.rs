@@ -1,0 +1,83 @@
+//! What `verify` found.
+
+use serde::{Deserialize, Serialize};
+
+use super::dist::Verdict;
+use crate::model::digest::Digest;
+
+/// The schema number of the reports that this version makes.
+pub const SCHEMA: u32 = 1;
+
+/// The verdicts on all that was given to `verify`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Verification {
+    /// The schema's number: 1.
+    pub schema: u32,
+    /// Whether nothing was refused.
+    pub accepted: bool,
+    /// One for each file that was looked at.
+    pub checked: Vec<Checked>,
+    /// The other files in directories.
+    pub not_checked: Vec<NotChecked>,
+    /// The files that policies were read from.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub policies: Vec<PolicySource>,
+}
+
+/// A file that a policy was read from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct PolicySource {
+    /// The file, and the table in it.
+    pub from: String,
+    /// The files and releases that it applies to.
+    pub paths: Vec<String>,
+}
+
+/// One file and its verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Checked {
+    /// The file, as it was named, or below the directory that was.
+    pub path: String,
+    /// The target whose policy it was held against; absent where it was judged by itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub target: Option<String>,
+    /// Its digest; absent where it could not be read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sha256: Option<Digest>,
+    /// The verdict on it.
+    pub verdict: Verdict,
+    /// What it says of itself, where that was asked for and could be read.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub facts: Vec<Fact>,
+}
+
+/// A file that is no binary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct NotChecked {
+    /// The file.
+    pub path: String,
+    /// Why nothing is said of it.
+    pub reason: String,
+}
+
+/// One thing that a file says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Fact {
+    /// What it is about, such as `relro`. Some are there several times.
+    pub name: String,
+    /// What the file says.
+    pub value: String,
+    /// What that means here, where it is not what the words promise.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub note: Option<String>,
+}

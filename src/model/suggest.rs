@@ -1,0 +1,36 @@
+//! Names that people mistype: the nearest known one, and errors of TOML files that offer it.
+
+use crate::model::error::Error;
+
+/// The known name most like `given`, when one is like it at all.
+pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(given, name), name))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
+/// A TOML error as ours: the text with its line, and for an unknown key the nearest of `keys`.
+pub(crate) fn toml_error(error: &toml::de::Error, keys: &[&str]) -> Error {
+    let text = error.to_string();
+    let result = Error::usage(text.trim_end());
+    let unknown =
+        error.message().strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+    match unknown.and_then(|key| nearest(key, keys.iter().copied())) {
+        Some(key) => result.hint(format!("did you mean `{key}`?")),
+        None => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_and_far() {
+        assert_eq!(nearest("targts", ["targets", "profile"]), Some("targets"));
+        assert_eq!(nearest("zzz", ["targets", "profile"]), None);
+    }
+}

@@ -1,0 +1,227 @@
+//! `ci`: files for CI systems, and what their jobs begin with.
+
+pub mod comment;
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{
+    build::{
+        plan::{chosen_targets, image, selection},
+        request::Request,
+        target::Targets,
+        workspace::Workspace,
+    },
+    ci::pipeline::{self, File, Inputs, Occasion, Tag, difference},
+    model::{
+        error::{Error, Result},
+        provider::Provider,
+    },
+    ops::dist::plan::known_targets,
+    sys::{Context, cargo, fs},
+};
+
+/// What is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CiRequest {
+    /// The CI systems; those of the settings, else those that have files here, else GitHub, when
+    /// empty.
+    pub providers: Vec<Provider>,
+    /// `--manifest-path`.
+    pub manifest_path: Option<Utf8PathBuf>,
+}
+
+/// A file that is not what it would be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Different {
+    /// Relative to the workspace.
+    pub path: String,
+    /// Whether it is not there at all.
+    pub missing: bool,
+    /// What would change, as a unified diff.
+    pub difference: String,
+}
+
+/// Writes the files that differ from what they would be, and gives their paths.
+///
+/// # Errors
+/// The workspace or its settings are wrong, or a file is there that was not generated; then nothing is
+/// written.
+pub fn generate(cx: &Context, request: &CiRequest) -> Result<Vec<String>> {
+    let Files { root, all: files } = files(cx, request)?;
+    let mut changed = Vec::new();
+    for (file, old) in &files {
+        if let Some(old) = old
+            && !pipeline::is_generated(&unix_lines(old))
+        {
+            return Err(foreign(file));
+        }
+        if old.as_deref().map(unix_lines).as_deref() != Some(&file.text) {
+            changed.push((file, old.as_deref().is_some_and(|old| old.contains("\r\n"))));
+        }
+    }
+    let real = fs::real(&root)?;
+    for (file, _) in &changed {
+        let place = fs::settle(&real.join(&file.path))?;
+        if !place.starts_with(&real) {
+            let link = format!("`{}` leads to `{place}`, outside of the workspace", file.path);
+            return Err(Error::usage(format!("cannot write `{}`: {link}", file.path))
+                .hint("replace the link by a directory: files for CI belong to the repository"));
+        }
+    }
+    for (file, windows_lines) in &changed {
+        let text = if *windows_lines { file.text.replace('\n', "\r\n") } else { file.text.clone() };
+        fs::write(&root.join(&file.path), text.as_bytes())?;
+        cx.status("Wrote", format!("`{}`", file.path));
+    }
+    Ok(changed.into_iter().map(|(file, _)| file.path.clone()).collect())
+}
+
+/// Returns `text` without a byte order mark and with `\n` at the ends of lines: a checkout may have
+/// added the one (an editor) or changed the other (`core.autocrlf`, `eol=crlf`), which CI systems
+/// ignore.
+fn unix_lines(text: &str) -> String {
+    text.trim_start_matches('\u{feff}').replace("\r\n", "\n")
+}
+
+/// The files that differ from what they would be; nothing is written.
+///
+/// # Errors
+/// The workspace or its settings are wrong.
+pub fn check(cx: &Context, request: &CiRequest) -> Result<Vec<Different>> {
+    let mut different = Vec::new();
+    for (file, old) in files(cx, request)?.all {
+        let missing = old.is_none();
+        let old = unix_lines(&old.unwrap_or_default());
+        let difference = difference::unified(&file.path, &old, &file.text);
+        if !difference.is_empty() {
+            different.push(Different { path: file.path, missing, difference });
+        }
+    }
+    Ok(different)
+}
+
+/// Looks at the tag, the secrets and the platforms, before anything of a release is built. `tag` is
+/// taken instead of what the CI system says.
+///
+/// # Errors
+/// A secret is not set, the tag is not the version, or there is nothing to build.
+pub fn preflight(cx: &Context, tag: Option<&str>, manifest: Option<&Utf8Path>) -> Result<()> {
+    let request = Request { manifest_path: manifest.map(Utf8Path::to_owned), ..Request::default() };
+    let workspace = cargo::workspace(cx, &request)?;
+    let targets = known_targets(&workspace.root)?;
+    let chosen = chosen_targets(&workspace, &targets, &[])?;
+    let selection = selection::select(&workspace, &request, &BTreeMap::new())?;
+    let settings = &workspace.settings.ci;
+    settings.check(&chosen)?;
+    let unset = |name: &&str| cx.env.var(name).is_none();
+    let missing: Vec<&str> = settings.secrets.iter().map(String::as_str).filter(unset).collect();
+    let occasion = match tag {
+        Some(name) => Occasion::Tag(Tag { name: name.to_owned(), origin: "`--tag`".to_owned() }),
+        None => Occasion::of(|name| cx.env.var(name)),
+    };
+    let packages = selection.packages.iter();
+    let packages: Vec<_> =
+        packages.map(|(package, _)| (package.name.as_str(), package.version.as_str())).collect();
+    pipeline::preflight(&occasion, &packages, &missing)?;
+    let platforms: Vec<_> = chosen.iter().map(|target| target.spec.platform.to_string()).collect();
+    let version = packages.first().map_or("", |(_, version)| version);
+    let secrets = match settings.secrets.len() {
+        0 => String::new(),
+        count => format!("; {count} secrets are set"),
+    };
+    cx.status("Checked", format!("v{version} for {}{secrets}", platforms.join(", ")));
+    Ok(())
+}
+
+fn foreign(file: &File) -> Error {
+    let hint = match file.path.as_str() {
+        ".gitlab-ci.yml" => {
+            "set `gitlab-file = \".gitlab/longshore.yml\"` in \
+             `[workspace.metadata.longshore.ci]`, and include that file in it"
+        }
+        ".circleci/config.yml" => {
+            "CircleCI reads this one file: move what is in it elsewhere first"
+        }
+        _ => "remove it or give it another name; what it does can be said in the settings",
+    };
+    Error::usage(format!("`{}` is there, and was not generated", file.path)).hint(hint)
+}
+
+/// Every file, with what is there now.
+struct Files {
+    root: Utf8PathBuf,
+    all: Vec<(File, Option<String>)>,
+}
+
+fn files(cx: &Context, request: &CiRequest) -> Result<Files> {
+    let of_cargo = Request { manifest_path: request.manifest_path.clone(), ..Request::default() };
+    let workspace = cargo::workspace(cx, &of_cargo)?;
+    let targets: Targets = known_targets(&workspace.root)?;
+    let chosen = chosen_targets(&workspace, &targets, &[])?;
+    let selection = selection::select(&workspace, &of_cargo, &BTreeMap::new())?;
+    let mut images: Vec<String> = Vec::new();
+    for (package, bins) in &selection.packages {
+        let bins: Vec<&str> = bins.iter().map(|bin| bin.name.as_str()).collect();
+        images.extend(image::names(package, &bins)?);
+    }
+    let root = workspace.root.clone();
+    let toolchain = ["rust-toolchain.toml", "rust-toolchain"];
+    let inputs = Inputs {
+        workspace: &workspace,
+        targets: &chosen,
+        images: &images,
+        toolchain_file: toolchain.iter().any(|name| root.join(name).is_file()),
+        xtask_alias: xtask_alias(&root)?,
+    };
+    let mut all = Vec::new();
+    for provider in providers(request, &workspace)? {
+        for file in pipeline::files(&inputs, provider)? {
+            let old = fs::read_to_string_if_there(&root.join(&file.path))?;
+            all.push((file, old));
+        }
+    }
+    Ok(Files { root, all })
+}
+
+/// Whom files are for: as asked, as the settings say, those that have files of ours, GitHub.
+fn providers(request: &CiRequest, workspace: &Workspace) -> Result<Vec<Provider>> {
+    let settings = &workspace.settings.ci;
+    let mut chosen = match (&request.providers[..], &settings.providers[..]) {
+        ([], []) => Vec::new(),
+        ([], said) => said.to_vec(),
+        (asked, _) => asked.to_vec(),
+    };
+    if chosen.is_empty() {
+        for provider in Provider::ALL {
+            for path in pipeline::paths(settings, provider) {
+                let text = fs::read_to_string_if_there(&workspace.root.join(path))?;
+                if text.is_some_and(|text| pipeline::is_generated(&text)) {
+                    chosen.push(provider);
+                }
+            }
+        }
+    }
+    if chosen.is_empty() {
+        chosen.push(Provider::Github);
+    }
+    chosen.sort();
+    chosen.dedup();
+    Ok(chosen)
+}
+
+/// Whether the workspace's own configuration of cargo has the alias: that of whoever generates the
+/// files is on no other machine.
+fn xtask_alias(root: &Utf8Path) -> Result<bool> {
+    for name in [".cargo/config.toml", ".cargo/config"] {
+        let path = root.join(name);
+        if let Some(text) = fs::read_to_string_if_there(&path)? {
+            let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+                Error::usage(format!("`{path}` is not TOML")).because(error)
+            })?;
+            return Ok(table.get("alias").is_some_and(|alias| alias.get("xtask").is_some()));
+        }
+    }
+    Ok(false)
+}

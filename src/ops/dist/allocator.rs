@@ -1,0 +1,112 @@
+//! Whether the programs of a workspace bring a global allocator of their own.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8Path;
+
+use crate::{
+    build::{
+        allocator, cargo::invocation::resolution, plan::selection, request::Request,
+        workspace::Workspace,
+    },
+    model::{command::Command, error::Result},
+    sys::{
+        Context,
+        fs::{self, Kind},
+    },
+};
+
+/// The deepest directory below a package's `src` that is looked at.
+const DEPTH: usize = 32;
+
+/// For each of `targets` whose programs bring one, what brings it: a crate among the dependencies
+/// for that target, else a source file of the workspace.
+///
+/// # Errors
+/// `Cargo.lock` or a source file cannot be read.
+pub(in crate::ops) fn own(
+    cx: &Context,
+    workspace: &Workspace,
+    request: &Request,
+    targets: &[&str],
+) -> Result<BTreeMap<String, String>> {
+    let lock = fs::read_to_string_if_there(&workspace.root.join("Cargo.lock"))?.unwrap_or_default();
+    let known: Vec<&str> = allocator::in_lock(&lock).collect();
+    let mut found = BTreeMap::new();
+    if let Some(first) = known.first() {
+        for target in targets {
+            if let Some(what) = in_tree(cx, workspace, request, target, first)? {
+                found.insert((*target).to_owned(), what);
+            }
+        }
+    }
+    if found.len() == targets.len() {
+        return Ok(found);
+    }
+    for package in &workspace.packages {
+        let Some(dir) = package.manifest.parent() else { continue };
+        if let Some(file) = declared(&dir.join("src"), &known, 0)? {
+            for target in targets {
+                found.entry((*target).to_owned()).or_insert_with(|| format!("`{file}`"));
+            }
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The crate with an allocator among the dependencies for `target`; where cargo cannot say, `known`,
+/// which `Cargo.lock` names.
+fn in_tree(
+    cx: &Context,
+    workspace: &Workspace,
+    request: &Request,
+    target: &str,
+    known: &str,
+) -> Result<Option<String>> {
+    let manifest = workspace.root.join("Cargo.toml");
+    let mut command = Command::new(cx.env.cargo())
+        .args(["tree", "--manifest-path", manifest.as_str(), "--target", target])
+        .args(["--edges", "normal", "--prefix", "none", "--format", "{p}"])
+        .dir(&cx.env.dir);
+    for package in selection::built_together(workspace, request)? {
+        command = command.args(["--package", &package.spec()]);
+    }
+    command = command.args(resolution(request));
+    let output = cx.children.output(&command)?;
+    Ok(match allocator::in_tree(&output.text()) {
+        // The lock file names one: better slow in a case nobody meets than two allocators.
+        _ if !output.success() => {
+            Some(format!("crate `{known}`, perhaps: `cargo tree` cannot say for which targets"))
+        }
+        found => found.map(|name| format!("crate `{name}`")),
+    })
+}
+
+/// The first source file that declares a global allocator, other than one of a crate that is known
+/// and was looked for among the dependencies.
+fn declared(dir: &Utf8Path, known: &[&str], depth: usize) -> Result<Option<String>> {
+    if depth > DEPTH {
+        return Ok(None);
+    }
+    for name in fs::source_names(dir)? {
+        let path = dir.join(&name);
+        match fs::kind(&path, false) {
+            Ok(Kind::Directory) => {
+                if let Some(found) = declared(&path, known, depth + 1)? {
+                    return Ok(Some(found));
+                }
+            }
+            Ok(Kind::File { .. }) if path.extension() == Some("rs") => {
+                let bytes = fs::read(&path)?;
+                let text = String::from_utf8_lossy(&bytes);
+                let of_known = known.iter().any(|name| text.contains(&name.replace('-', "_")));
+                if allocator::declared(&text) && !of_known {
+                    return Ok(Some(path.into_string()));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,194 @@
+//! What is behind a failure: the crate, how it came in, and what the log says of it. Asked only once
+//! something has failed.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{
+    binary::elf::Facts,
+    build::cargo::{blame, message::Script},
+    model::{
+        command::Command,
+        error::{Error, Result},
+        machine::Linkage,
+        schema::plan::{Build, Plan},
+    },
+    ops::{dist::build::Built, output::stage::Stage},
+    sys::{Context, fs},
+};
+
+/// Lines of the log that an error shows, about.
+const EXCERPT: usize = 40;
+
+/// A build that failed.
+#[derive(Debug)]
+pub(in crate::ops) struct Failure<'a> {
+    /// What was to be built.
+    pub(in crate::ops) build: &'a Build,
+    /// The command.
+    pub(in crate::ops) command: &'a Command,
+    /// What it wrote for people.
+    pub(in crate::ops) lines: &'a [String],
+    /// What its build scripts asked of the linker.
+    pub(in crate::ops) scripts: &'a [Script],
+    /// How it ended.
+    pub(in crate::ops) ending: String,
+    /// Where its whole log will be.
+    pub(in crate::ops) log: Utf8PathBuf,
+}
+
+/// The error that a failed build is: the crate and how it came in, the end of the log, and who
+/// wanted a library that the linker did not find.
+pub(in crate::ops) fn failure(cx: &Context, failure: &Failure<'_>) -> Error {
+    let Failure { build, command, lines, scripts, ending, log } = failure;
+    let failed = blame::failed(lines);
+    let what = match &failed {
+        Some(failed) => format!("cannot build `{failed}`"),
+        None => "the build failed".to_owned(),
+    };
+    let mut detail = vec![format!("$ {}", without_env(command)), blame::excerpt(lines, EXCERPT)];
+    let mut hint = cause(lines).map(str::to_owned);
+    let missing = blame::missing_libraries(lines);
+    for library in &missing {
+        let subject = format!("library `{library}` is missing: ");
+        let who = build.targets.iter().find_map(|target| who(cx, build, scripts, library, target));
+        let unknown = "no build script asks for it, so a `#[link]` attribute or a flag does";
+        detail.push(subject + who.as_ref().map_or(unknown, |(text, _)| text));
+        if let Some((_, package)) = who {
+            hint = Some(link_statically(&package));
+        }
+    }
+    // The library's own crate is in question, where one is missing, and not the one that links.
+    if let Some(failed) = failed.filter(|_| missing.is_empty())
+        && let Some(way) = way(cx, build, &failed.spec(), None)
+        && let Some(needed) = blame::needed_by(&way)
+    {
+        detail.push(format!("`{failed}` was being built, {needed}"));
+    }
+    let whole = format!("the whole log is `{log}`");
+    let hint = hint.map_or(whole.clone(), |hint| format!("{hint}; {whole}"));
+    Error::build(format!("{what}: cargo ended with {ending}")).detail(detail.join("\n")).hint(hint)
+}
+
+/// The command without the long list of variables, which the log has.
+fn without_env(command: &Command) -> Command {
+    Command { env: Default::default(), ..command.clone() }
+}
+
+fn link_statically(package: &str) -> String {
+    format!(
+        "have `{package}` build its own library and link it statically: most such crates have a \
+         feature for that (`vendored`, `bundled`, `static`)"
+    )
+}
+
+/// What some well-known endings of a build mean.
+fn cause(lines: &[String]) -> Option<&'static str> {
+    let seen = |text: &str| lines.iter().any(|line| line.contains(text));
+    if seen("No space left on device") {
+        Some("free some space")
+    } else if seen("because --locked was passed") {
+        Some(
+            "`Cargo.lock` is missing or old: `cargo generate-lockfile` makes it, `--no-locked` \
+              does without",
+        )
+    } else if seen("failed to download from") || seen("Could not resolve host") {
+        Some("the network is out of reach: try again, or `--offline` after `cargo fetch`")
+    } else if seen("requires rustc") {
+        Some("a newer toolchain is needed")
+    } else if seen("is `cmake` not installed?") {
+        Some("a build script needs `cmake`: install it")
+    } else if seen("-Werror,-Wdate-time") {
+        Some(
+            "C code takes in the time of its compilation, which zig refuses: \
+             `CFLAGS=-Wno-error=date-time` gives it `SOURCE_DATE_EPOCH`",
+        )
+    } else {
+        None
+    }
+}
+
+/// Who asks for `library` in a build for `target`, as a sentence, and the package's name.
+fn who(
+    cx: &Context,
+    build: &Build,
+    scripts: &[Script],
+    library: &str,
+    target: &str,
+) -> Option<(String, String)> {
+    let mut sentences = Vec::new();
+    let mut first = None;
+    for script in blame::wanted_by(scripts, library, target) {
+        let way = way(cx, build, &script.package, Some(target)).unwrap_or_default();
+        let package = way.first().unwrap_or(&script.package).clone();
+        let needed =
+            blame::needed_by(&way).map_or_else(String::new, |needed| format!(", {needed}"));
+        sentences.push(format!("the build script of `{package}` asks for it{needed}"));
+        first.get_or_insert(package);
+    }
+    Some((sentences.join("; "), first?))
+}
+
+/// The shortest way from a package to one of the workspace, by `cargo tree`. It explains an error
+/// that is there already, so that whatever goes wrong here only makes it shorter.
+fn way(cx: &Context, build: &Build, spec: &str, target: Option<&str>) -> Option<Vec<String>> {
+    let mut args = vec!["tree", "--frozen", "--prefix", "depth", "--edges", "normal,build"];
+    args.extend(["--color", "never", "--invert", spec]);
+    // The same packages with the same features, as far as the two commands share flags.
+    let mut given = build.args.iter().skip(1).map(String::as_str);
+    while let Some(arg) = given.next() {
+        match arg {
+            "--manifest-path" | "--package" | "--features" => args.extend([arg, given.next()?]),
+            "--all-features" | "--no-default-features" => args.push(arg),
+            _ => {}
+        }
+    }
+    let all = build.targets.iter().map(String::as_str);
+    for target in all.filter(|name| target.is_none_or(|target| target == *name)) {
+        args.extend(["--target", target]);
+    }
+    let command = Command::new(cx.env.cargo()).args(args).dir(&cx.env.dir);
+    let output = cx.children.output(&command).ok().filter(|output| output.success())?;
+    blame::shortest_way(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// `error`, which refuses what was built, with who brought the shared libraries that programs need
+/// which should need none.
+pub(in crate::ops) fn refused(
+    cx: &Context,
+    plan: &Plan,
+    built: &Built,
+    stage: &Stage,
+    error: Error,
+) -> Error {
+    let mut sentences = Vec::new();
+    let mut package = None;
+    for job in plan.jobs.iter().filter(|job| job.linkage != Linkage::Dynamic) {
+        let Some(build) = plan.builds.iter().find(|build| build.targets.contains(&job.target))
+        else {
+            continue;
+        };
+        for needed in needed(&stage.path(&job.path)).unwrap_or_default() {
+            let library = blame::library(&needed);
+            let Some((who, of)) = who(cx, build, &built.report.scripts, library, &job.target)
+            else {
+                continue;
+            };
+            let what = format!("{} {}", job.platform, job.binary);
+            sentences.push(format!("{what} is linked to `{needed}`: {who}"));
+            package.get_or_insert(of);
+        }
+    }
+    let Some(package) = package else {
+        return error;
+    };
+    let before = error.detail_text().map(str::to_owned);
+    let hint = error.hint_text().map_or_else(String::new, |hint| format!("; {hint}"));
+    let detail = before.into_iter().chain(sentences).collect::<Vec<_>>().join("\n");
+    error.detail(detail).hint(link_statically(&package) + &hint)
+}
+
+/// The shared libraries that a program needs.
+fn needed(path: &Utf8Path) -> Result<Vec<String>> {
+    let facts = Facts::read(&fs::read(path)?);
+    Ok(facts.map(|facts| facts.needed).unwrap_or_default())
+}

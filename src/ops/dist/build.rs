@@ -1,0 +1,283 @@
+//! `build`: from the plan to binaries.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write,
+};
+
+use camino::Utf8Path;
+
+use crate::{
+    build::cargo::{layout::Layout, message::Report, progress},
+    model::{
+        command::Command,
+        error::{Error, Result},
+        event::Event,
+        schema::{
+            dist::{Artifact, Sccache},
+            plan::{Build, Plan},
+        },
+    },
+    ops::{
+        cache,
+        dist::{
+            blame::{self, Failure},
+            bom::{self, Bills},
+            collect::collect,
+            plan::Planned,
+            warm::Warm,
+        },
+        output::stage::Stage,
+        size,
+    },
+    sys::{
+        Context, cargo::STEADY, fs, git, process::Stream, rustc, sccache, toolchain::mimalloc, zig,
+    },
+};
+
+/// What a build made.
+#[derive(Debug)]
+pub struct Built {
+    /// One for each job of the plan, in its order, without verdicts.
+    pub artifacts: Vec<Artifact>,
+    /// What cargo said of the build.
+    pub report: Report,
+    /// What the binaries are made of.
+    pub(in crate::ops) bills: Bills,
+    /// What sccache was asked for.
+    pub sccache: Option<Sccache>,
+}
+
+/// Builds every job of the plan into the stage.
+///
+/// # Errors
+/// zig is unfit, or the build failed: which crate, and the end of the log with the path of the
+/// whole.
+pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
+    let (report, sccache) = sccache::counting(cx, planned.identities.wrapper.as_deref(), || {
+        compile(cx, planned, &planned.plan, stage, "build")
+    })?;
+    let bills = bom::bills(cx, planned, &report)?;
+    let jobs = planned.plan.jobs.iter();
+    let collect = |job| collect(job, &report, bills.section(job), stage);
+    let mut artifacts = jobs.map(collect).collect::<Result<Vec<_>>>()?;
+    size::attribute(cx, planned, &report, &bills, stage, &mut artifacts)?;
+    Ok(Built { artifacts, report, bills, sccache })
+}
+
+/// Has cargo build all that `plan` says, which is one for the same machine as `planned`. The logs
+/// in the stage begin with `name`.
+///
+/// # Errors
+/// As [`build`].
+pub(in crate::ops) fn compile(
+    cx: &Context,
+    planned: &Planned,
+    plan: &Plan,
+    stage: &Stage,
+    name: &str,
+) -> Result<Report> {
+    let zig = planned.zig.as_ref().ok_or_else(|| {
+        Error::tool("zig is missing").hint("`cargo longshore doctor` shows how to get it")
+    })?;
+    let mut report = Report::default();
+    let mut warmed = BTreeSet::new();
+    let directory = Utf8Path::new(&plan.target_directory);
+    let mut freshness = cache::Freshness::check(cx, plan.workspace.as_str().into(), directory)?;
+    for (number, build) in plan.builds.iter().enumerate() {
+        let log = match number {
+            0 => format!("logs/{name}.log"),
+            _ => format!("logs/{name}-{}.log", number + 1),
+        };
+        let mut env: BTreeMap<_, _> =
+            build.env.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
+        env.extend(build.env_remove.iter().map(|name| (name.clone(), None)));
+        env.extend(steady_env(cx, plan.release.source_date_epoch));
+        let (args, links) = (&build.args, &build.link_args);
+        let more =
+            zig::environment(cx, &planned.rust, zig, &plan.target_directory, args, links, &env)?;
+        env.extend(more);
+        if let Some(program) = rustc::wrapper(cx, &plan.target_directory, &planned.identities)? {
+            env.insert("RUSTC_WRAPPER".to_owned(), Some(program.into_string()));
+        }
+        for job in plan.jobs.iter().filter(|job| build.targets.contains(&job.target)) {
+            if let Some(object) = planned.mimalloc.get(&job.target) {
+                let offline = planned.offline;
+                let tools = (&planned.rust, zig);
+                let cpu = job.cpu.as_deref();
+                mimalloc::provide(cx, tools, &job.target, cpu, object, offline)?;
+            }
+        }
+        let warm = Warm::new(planned, build, &env);
+        warmed.insert(warm.name().to_owned());
+        let zig_cache = warm.restored(cx, directory);
+        if let Some(cache) = &zig_cache {
+            env.insert("ZIG_GLOBAL_CACHE_DIR".to_owned(), Some(cache.to_string()));
+        }
+        // Where freshness is checked. A variable would have a cargo that a build script runs build there,
+        // too, and wait for this one.
+        let build_dir = toml::Value::from(directory.as_str());
+        let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) }
+            .args(["--config", &format!("build.build-dir={build_dir}")]);
+        report.begin(Layout::new(vec![directory.to_owned()], build.targets.clone()));
+        let timings = directory.join("cargo-timings");
+        fs::remove_dir_all(&timings)?;
+        cx.status("Building", describe(plan, build));
+        let ran = warm.beside(cx, zig_cache, stage, |compiles| {
+            run(cx, build, &command, stage, &log, compiles, &mut report)
+        });
+        // Also what was compiled before a failure.
+        let updated = freshness.update(&report.all);
+        ran.and(updated)?;
+        let page = timings.join("cargo-timing.html");
+        if let Some(text) = fs::read_to_string_if_there(&page)? {
+            let command = report.command();
+            report.units.add_timings(&text, command);
+            if planned.timings {
+                fs::write(&stage.path(&log.replace(".log", "-timing.html")), text.as_bytes())?;
+            }
+        }
+        fs::remove_dir_all(&timings)?;
+    }
+    once(&report, plan)?;
+    let all = std::mem::take(&mut report.all);
+    if plan.target_directory == planned.plan.target_directory {
+        cache::record(cx, planned, all, warmed)?;
+    }
+    Ok(report)
+}
+
+/// That no unit was compiled twice.
+fn once(report: &Report, plan: &Plan) -> Result<()> {
+    let Some(twice) = report.units.twice() else {
+        return Ok(());
+    };
+    // `--each` is for dependencies that differ from package to package; what depends on those differs,
+    // too, even if its own features are the same.
+    if twice.by_two_commands && plan.builds.iter().any(|build| build.packages != plan.packages()) {
+        return Ok(());
+    }
+    let [first, again] = twice.files;
+    let (cause, hint) = match twice.by_two_commands {
+        true => (
+            "the targets need two cargo commands, since a variable such as `RUSTFLAGS` holds \
+             flags that differ between them, and the unit depends on it",
+            "move the flags to `build.rustflags` or `target.<target>.rustflags` in cargo's \
+             configuration: all targets then share one command",
+        ),
+        false => (
+            "cargo made two units of one package with the same features and profile",
+            "`cargo tree --duplicates` and the log in `logs` show how they came in",
+        ),
+    };
+    Err(Error::build(format!(
+        "`{}` ({}) was compiled twice for {}: {cause}",
+        twice.package, twice.kind, twice.target
+    ))
+    .detail(format!("{first}\n{again}"))
+    .hint(hint))
+}
+
+/// Variables that would otherwise reach the result from the user's session, or from the `cargo run`
+/// that started an xtask.
+fn steady_env(cx: &Context, epoch: u64) -> BTreeMap<String, Option<String>> {
+    let of_outer_cargo = |name: &str| {
+        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|start| name.starts_with(start))
+            || ["CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"].contains(&name)
+    };
+    let names = cx.env.vars().map(|(name, _)| name).filter(|name| of_outer_cargo(name));
+    // A build script that asks git gets the answer of the repository that its source is in, in a hook
+    // too. Settings such as the URLs of private dependencies stay.
+    let of_git = git::LOCAL_VARIABLES.into_iter().filter(|name| !name.starts_with("GIT_CONFIG"));
+    let mut env: BTreeMap<_, _> = names.chain(of_git).map(|name| (name.to_owned(), None)).collect();
+    for (name, value) in [
+        ("SOURCE_DATE_EPOCH", epoch.to_string().as_str()),
+        // Cargo tells how far it is only in its progress bar, and names all that it compiles only
+        // where there is room.
+        ("CARGO_TERM_PROGRESS_WHEN", "always"),
+        ("CARGO_TERM_PROGRESS_WIDTH", "500"),
+        ("CARGO_TERM_COLOR", "never"),
+    ] {
+        env.insert(name.to_owned(), Some(value.to_owned()));
+    }
+    let steady = STEADY.map(|(name, value)| (name.to_owned(), Some(value.to_owned())));
+    env.extend(steady);
+    env
+}
+
+/// Runs cargo, and calls `compiles` with every unit that it begins to compile.
+fn run(
+    cx: &Context,
+    build: &Build,
+    command: &Command,
+    stage: &Stage,
+    log: &str,
+    compiles: &(dyn Fn() + Sync),
+    report: &mut Report,
+) -> Result<()> {
+    let path = stage.path(log);
+    let mut file = fs::append(&path)?;
+    let mut unwritten = writeln!(file, "$ {command}").err();
+    let mut lines: Vec<String> = Vec::new();
+    let output = cx.children.stream(command, None, |stream, bytes| match stream {
+        Stream::Stdout => report.line(bytes),
+        Stream::Stderr => {
+            let text = String::from_utf8_lossy(bytes);
+            if let Some(bar) = progress::parse(&text) {
+                cx.emit(Event::Progress {
+                    verb: "Building",
+                    done: bar.done,
+                    total: bar.total,
+                    detail: bar.active,
+                });
+                return;
+            }
+            let line = progress::plain(&text);
+            let line = line.trim_end();
+            if line.trim_start().starts_with("Compiling ") {
+                compiles();
+            }
+            // The page is read, and kept only where that was asked for.
+            if progress::is_bar(&text) || line.trim_start().starts_with("Timing report saved to") {
+                return;
+            }
+            if let Err(error) = writeln!(file, "{line}") {
+                unwritten.get_or_insert(error);
+            }
+            cx.emit(Event::Output { line: line.to_owned() });
+            lines.push(line.to_owned());
+        }
+    });
+    cx.emit(Event::ProgressDone);
+    let output = output?;
+    if !output.success() {
+        let failure = Failure {
+            build,
+            command,
+            lines: &lines,
+            scripts: &report.scripts,
+            ending: output.ending(),
+            log: stage.failed().join(log),
+        };
+        return Err(blame::failure(cx, &failure));
+    }
+    match unwritten {
+        Some(error) => Err(fs::failed("write", &path, error)),
+        None => Ok(()),
+    }
+}
+
+fn describe(plan: &Plan, build: &Build) -> String {
+    let jobs = plan.jobs.iter().filter(|job| build.packages.contains(&job.package));
+    let mut bins: Vec<&str> = jobs.map(|job| job.binary.as_str()).collect();
+    bins.sort_unstable();
+    bins.dedup();
+    let preset = plan.profile.preset.map(|preset| format!(", preset {}", preset.name()));
+    format!(
+        "{} for {} (profile {}{})",
+        bins.join(", "),
+        build.targets.join(", "),
+        plan.profile.name,
+        preset.unwrap_or_default()
+    )
+}

@@ -1,0 +1,137 @@
+//! `dist`: everything, in one go.
+
+pub mod allocator;
+pub mod blame;
+pub mod bom;
+pub mod build;
+pub mod collect;
+pub mod features;
+pub mod path_packages;
+pub mod plan;
+pub mod preflight;
+pub mod provenance;
+pub mod smoke;
+pub mod twice;
+pub mod warm;
+
+use camino::Utf8PathBuf;
+
+use crate::{
+    build::request::Request,
+    model::{
+        error::Result,
+        event::Event,
+        schema::{Dist, dist::SCHEMA},
+    },
+    ops::{
+        image,
+        output::{
+            digests::Digests,
+            guard::Inputs,
+            pieces,
+            stage::{Purpose, Stage},
+            summary,
+        },
+        package, verify,
+    },
+    sys::{Context, zig},
+    verify::VerifiedArtifact,
+};
+
+/// Builds, verifies, tries out and packs; `target/dist` then holds exactly what was asked for.
+///
+/// # Errors
+/// Any stage's; the previous output is then intact.
+pub fn dist(cx: &Context, request: &Request) -> Result<Dist> {
+    let (dist, output) = make(cx, request)?;
+    cx.emit(Event::Summary { text: summary::summary(cx, &dist, &output) });
+    Ok(dist)
+}
+
+/// Builds and verifies; `target/dist` then holds the binaries, and no image.
+///
+/// # Errors
+/// Any stage's; the previous output is then intact.
+pub fn build(cx: &Context, request: &Request) -> Result<Dist> {
+    dist(cx, &Request { pack: false, ..request.clone() })
+}
+
+/// As [`dist`], without a summary: returns the output's directory, which may be moved.
+pub(super) fn make(cx: &Context, request: &Request) -> Result<(Dist, Utf8PathBuf)> {
+    let pack = request.pack;
+    // Before anything is fetched or built, std among it.
+    zig::check_reentry(cx)?;
+    cx.stage("plan");
+    let planned = plan::plan_and_provide(cx, request)?;
+    let plan = &planned.plan;
+    summary::skipped(cx, plan);
+    twice::check(&planned)?;
+    summary::source(cx, &plan.release);
+    let inputs = Inputs::of_build(plan.workspace.as_str().into());
+    let stage = Stage::begin(cx, plan.output.as_ref(), Purpose::Build, &inputs)?;
+    cx.stage("build");
+    let built = build::build(cx, &planned, &stage)?;
+    cx.stage("verify");
+    let verified = verify::artifacts(cx, &planned, &stage, built.artifacts.clone())
+        .map_err(|error| blame::refused(cx, plan, &built, &stage, error))?;
+    twice::twice(cx, &planned, &stage, &built)?;
+    let companions = package::companions(cx, &planned, &built.report, &built.artifacts, &stage)?;
+    let (mut images, mut archives) = (Vec::new(), Vec::new());
+    if pack {
+        cx.stage("pack");
+        let (epoch, dir) = (plan.release.source_date_epoch, plan.target_directory.as_str());
+        let (digests, pieces) = (Digests::default(), pieces::Store::new(dir.into())?);
+        let kept = (&digests, &pieces);
+        images = image::images(cx, &plan.images, epoch, dir.into(), kept, &stage, &verified)?;
+        let inputs = package::Inputs {
+            cx,
+            workspace: plan.workspace.as_str().into(),
+            plans: &plan.archives,
+            epoch,
+            root: &stage.root,
+            artifacts: &verified,
+            companions: &companions,
+            digests: &digests,
+            pieces: &pieces,
+        };
+        archives = package::archives(&inputs, &stage)?;
+        pieces.prune()?;
+    }
+    cx.stage("try out");
+    let mut artifacts: Vec<_> = verified.into_iter().map(VerifiedArtifact::into_artifact).collect();
+    let log = stage.path("logs/smoke.log");
+    for (artifact, job) in artifacts.iter_mut().zip(&plan.jobs) {
+        let target = planned.targets.get(&job.target)?;
+        let path = stage.path(&artifact.path);
+        artifact.smoke = smoke::smoke(cx, target, &path, &artifact.name, &job.smoke, &log)?;
+        summary::smoke(cx, artifact);
+    }
+    let release = plan.release.clone();
+    let recipes = plan.images.clone();
+    let documents = match pack {
+        true => bom::documents(&stage, &planned, &built.bills, &artifacts, &images)?,
+        false => Vec::new(),
+    };
+    let (units, sccache) = (built.report.units, built.sccache);
+    let mut dist = Dist {
+        schema: SCHEMA,
+        release,
+        units,
+        sccache,
+        artifacts,
+        recipes,
+        images,
+        companions,
+        packages: plan.archives.clone(),
+        archives,
+        documents,
+    };
+    if pack {
+        provenance::write(cx, request, &planned, &stage, &mut dist)?;
+    }
+    package::checksum::checksums(&mut dist, &stage)?;
+    cx.children.check()?;
+    let output = stage.output().to_owned();
+    stage.finish(&dist)?;
+    Ok((dist, output))
+}

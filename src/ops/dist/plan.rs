@@ -1,0 +1,557 @@
+//! `plan`: what a `dist` would do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{
+    build::{
+        allocator::MIMALLOC,
+        cargo::{
+            cpu, identity::Identities, invocation::resolution, rustflags::UserFlags,
+            settings::EnvEntry,
+        },
+        config::RecipeSetting,
+        plan::{Facts, Inputs},
+        profile,
+        request::Request,
+        target::{Target, Targets},
+        workspace::{Package, Workspace},
+    },
+    model::{
+        error::Result,
+        schema::{
+            Plan,
+            allocator::{Allocator, Setting},
+            plan::{CpuFlags, Job, Recipe, Std},
+        },
+    },
+    ops::{
+        dist::{allocator, features, path_packages, preflight},
+        image,
+        output::{guard, stage},
+        package,
+    },
+    sys::{
+        Context, cargo, fs,
+        git::{self, State},
+        parallel,
+        toolchain::{self, Rust, Zig},
+    },
+    verify::{Inputs as PolicyInputs, Settings},
+};
+
+/// A plan, and what carrying it out needs besides.
+#[derive(Debug)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// The plan of the second build, in another directory, where one was asked for.
+    pub again: Option<Plan>,
+    /// `[workspace.metadata.longshore.verify]`.
+    pub verify: Settings,
+    /// The known targets.
+    pub targets: Targets,
+    /// cargo and rustc.
+    pub rust: Rust,
+    /// zig, where there is one.
+    pub zig: Option<Zig>,
+    /// What cargo starts rustc with, and the crates whose identity would depend on a path.
+    pub identities: Identities,
+    /// Where the object of mimalloc is, or has to be made, for the targets that get it.
+    pub mimalloc: BTreeMap<String, Utf8PathBuf>,
+    /// The flags of cargo's that say which dependencies there are.
+    pub resolution: Vec<String>,
+    /// Where the source is, as the packages say.
+    pub repository: Option<String>,
+    /// Whether nothing may be fetched.
+    pub offline: bool,
+    /// Whether cargo's pages of timings are kept.
+    pub timings: bool,
+}
+
+/// The plan as things are; nothing is fetched or built.
+///
+/// # Errors
+/// The workspace or the request is wrong, or cargo is missing.
+pub fn plan(cx: &Context, request: &Request) -> Result<Planned> {
+    make(cx, request, false)
+}
+
+/// The plan, after everything that was missing has been provided.
+///
+/// # Errors
+/// As [`plan`], or something cannot be provided.
+pub fn plan_and_provide(cx: &Context, request: &Request) -> Result<Planned> {
+    make(cx, request, true)
+}
+
+fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
+    let config = cargo::Config::load(cx)?;
+    // The workspace and the toolchain do not need each other, and both wait for processes.
+    let rustc = config.rustc();
+    let (rust, workspace) =
+        parallel::join(|| toolchain::rust::find(cx, &rustc), || cargo::workspace(cx, request));
+    let (workspace, rust) = (workspace?, rust?);
+    let targets = known_targets(&workspace.root)?;
+    let mut facts = Facts {
+        flag_variables: cargo::flag_variables(cx),
+        withheld: cx.env.withheld(),
+        profiles: config.profiles(&workspace.root)?,
+        remap: remap(cx, &rust),
+        ..Facts::default()
+    };
+    facts.user_flags = user_flags(cx, &config, &workspace, &targets, request)?;
+    configured(cx, &config, &rust, &workspace, &mut facts)?;
+    let repository = source(cx, &config, &workspace, &mut facts)?;
+    facts.recipes = recipes(&workspace)?;
+    if request.allocator.is_none_or(|setting| setting == Setting::Auto) {
+        let names: Vec<&str> = facts.user_flags.keys().map(String::as_str).collect();
+        facts.own_allocators = allocator::own(cx, &workspace, request, &names)?;
+    }
+    let packages = packages(cx, &workspace, request, provide, &mut facts)?;
+    let compilers = compilers(cx, &config, &mut facts);
+    // A first plan, so that everything wrong with the request is told before anything is fetched.
+    let first = inputs_plan(&workspace, &targets, request, &facts)?;
+    check(&workspace, &targets, &first, provide, &mut facts)?;
+    facts.found = package::found(&workspace, &first.archives, repository.as_deref())?;
+    check_output(cx, provide, &first, &workspace)?;
+    let mut names: Vec<String> = first.jobs.iter().map(|job| job.target.clone()).collect();
+    names.dedup();
+    preflight::check(cx, &first, provide)?;
+    let wish = toolchain::std::Wish {
+        targets: &names,
+        rust_src: request.rust_src.as_deref(),
+        options: &first.profile.std_options(),
+        offline: request.offline,
+    };
+    let zig = if provide {
+        facts.std = toolchain::std::provide(cx, &rust, &wish)?;
+        Some(toolchain::zig::provide(cx, &rust.version, request.offline)?)
+    } else {
+        facts.std = toolchain::std::find(cx, &rust, &wish)?;
+        toolchain::zig::find(cx, &rust.version)?
+    };
+    for std in facts.std.values() {
+        if let Std::Source { source, .. } = std {
+            facts.remap.push((Utf8PathBuf::from(source), rustc_source(&rust)));
+        }
+    }
+    facts.remap.sort();
+    facts.remap.dedup();
+    facts.zig = zig.as_ref().map(|zig| zig.version.clone());
+    facts.mimalloc = mimalloc(cx, &first, zig.as_ref())?;
+    facts.cpu_flags = cpu_flags(cx, &rust, &targets, &first, &facts)?;
+    facts.tools = tools(&rust, zig.as_ref(), !facts.mimalloc.is_empty());
+    facts.tools.extend(compilers);
+    let plan = inputs_plan(&workspace, &targets, request, &facts)?;
+    if request.pack {
+        package::check_required(&plan.archives)?;
+    }
+    plan.warnings.iter().for_each(|warning| cx.warn(warning));
+    facts.again = true;
+    let again = request.twice.then(|| inputs_plan(&workspace, &targets, request, &facts));
+    Ok(Planned {
+        plan,
+        repository: workspace.packages.iter().find_map(|of| of.about.repository.clone()),
+        again: again.transpose()?,
+        verify: workspace.settings.verify,
+        targets,
+        rust,
+        zig,
+        mimalloc: facts.mimalloc,
+        resolution: resolution(request),
+        offline: request.offline,
+        timings: request.timings,
+        identities: Identities { packages, wrapper: config.rustc_wrapper() },
+    })
+}
+
+/// Returns the user's flags for each target that is built: rustc knows nothing of targets that a
+/// workspace invents for `verify`.
+fn user_flags(
+    cx: &Context,
+    config: &cargo::Config,
+    workspace: &Workspace,
+    targets: &Targets,
+    request: &Request,
+) -> Result<BTreeMap<String, UserFlags>> {
+    let built = |target: &&Target| wanted(workspace, request, &target.name, target.spec.default);
+    let flags = |target: &Target| Ok((target.name.clone(), config.user_flags(cx, &target.name)?));
+    targets.iter().filter(built).map(flags).collect()
+}
+
+/// Adds what cargo's configuration sets beside flags and profiles, and rustc's defaults.
+fn configured(
+    cx: &Context,
+    config: &cargo::Config,
+    rust: &Rust,
+    workspace: &Workspace,
+    facts: &mut Facts,
+) -> Result<()> {
+    let names: Vec<&str> = facts.user_flags.keys().map(String::as_str).collect();
+    facts.c_flags = config.c_variables(cx, &names)?;
+    facts.notes.extend(config.replaced_variables(cx));
+    facts.remap.extend(path_packages::vendored(&config.vendored(), workspace));
+    facts.is_static = static_targets(cx, rust, facts);
+    Ok(())
+}
+
+/// Returns the targets that are built for which rustc links the C library statically by default.
+fn static_targets(cx: &Context, rust: &Rust, facts: &Facts) -> BTreeSet<String> {
+    let names: Vec<&String> = facts.user_flags.keys().collect();
+    // Each waits for a process.
+    let is_static = parallel::map_on(names.len(), names.len(), |index| {
+        cargo::is_static(cx, &rust.rustc, names[index])
+    });
+    let found = names.into_iter().zip(is_static).filter(|(_, is_static)| *is_static);
+    found.map(|(name, _)| name.clone()).collect()
+}
+
+/// Returns the flags that add to the CPU of each target that is built.
+fn cpu_flags(
+    cx: &Context,
+    rust: &Rust,
+    targets: &Targets,
+    plan: &Plan,
+    facts: &Facts,
+) -> Result<BTreeMap<String, CpuFlags>> {
+    let profile = profile::rustflags(&facts.profiles, &plan.profile.name);
+    let mut all = BTreeMap::new();
+    for (name, user) in &facts.user_flags {
+        let target = targets.get(name)?;
+        let chosen = cpu::choosing(user, target, &profile);
+        let c = cpu::native_c(&facts.c_flags, name);
+        if chosen.is_empty() && c.is_empty() {
+            continue;
+        }
+        let declared = target.cpu(plan.profile.preset).map(|cpu| format!("-Ctarget-cpu={cpu}"));
+        let without: Vec<String> = declared.into_iter().collect();
+        // Of several CPUs rustc takes the last one.
+        let mut with = without.clone();
+        with.extend(chosen.iter().map(|flag| flag.flag.clone()));
+        let features = |flags: &[String]| cargo::cpu_features(cx, &rust.rustc, name, flags);
+        if let Some(flags) = cpu::added(chosen, c, &features(&with)?, &features(&without)?) {
+            all.insert(name.clone(), flags);
+        }
+    }
+    Ok(all)
+}
+
+/// Checks that the output can be replaced, before anything is fetched or built.
+fn check_output(cx: &Context, provide: bool, plan: &Plan, workspace: &Workspace) -> Result<()> {
+    if !provide {
+        return Ok(());
+    }
+    stage::check(cx, plan.output.as_ref(), &guard::Inputs::of_build(&workspace.root))
+}
+
+/// The Dockerfile of each package that has one: the one that its settings name, else its own
+/// `Dockerfile.release`, else that of the workspace where only one package has binaries.
+fn recipes(workspace: &Workspace) -> Result<BTreeMap<String, Recipe>> {
+    let released = |package: &&Package| !package.bins.is_empty() && package.unreleased().is_none();
+    let packages: Vec<&Package> = workspace.packages.iter().filter(released).collect();
+    let mut recipes = BTreeMap::new();
+    for package in &packages {
+        let directory = package.manifest.parent().unwrap_or(&workspace.root);
+        let mut places = vec![directory.join(RECIPE)];
+        if packages.len() == 1 {
+            places.push(workspace.root.join(RECIPE));
+        }
+        let path = match &package.settings.image.recipe {
+            Some(RecipeSetting::File(path)) => Some(directory.join(path)),
+            Some(RecipeSetting::Look(false)) => None,
+            _ => places.into_iter().find(|path| path.is_file()),
+        };
+        if let Some(path) = path {
+            let mut recipe = image::read_recipe(&path)?;
+            if let Ok(relative) = path.strip_prefix(&workspace.root) {
+                recipe.path = relative.to_string();
+            }
+            recipes.insert(package.name.clone(), recipe);
+        }
+    }
+    Ok(recipes)
+}
+
+/// The recipe's usual name: not `Dockerfile`, which is where people compile.
+const RECIPE: &str = "Dockerfile.release";
+
+/// Where the object of mimalloc is, or will be, for each target that gets it.
+fn mimalloc(cx: &Context, plan: &Plan, zig: Option<&Zig>) -> Result<BTreeMap<String, Utf8PathBuf>> {
+    let gets = plan.jobs.iter().filter(|job| job.allocator.allocator == Allocator::Mimalloc);
+    let jobs: Vec<&Job> = gets.collect();
+    if jobs.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let zig = match zig {
+        Some(zig) => toolchain::zig::identity(cx, zig)?,
+        None => toolchain::zig::pinned_identity(),
+    };
+    let object = |job: &Job| {
+        let object = toolchain::mimalloc::object(cx, &job.target, job.cpu.as_deref(), &zig);
+        (job.target.clone(), object)
+    };
+    Ok(jobs.into_iter().map(object).collect())
+}
+
+/// Checks the images and policies of a plan, before anything is fetched or built.
+fn check(
+    workspace: &Workspace,
+    targets: &Targets,
+    plan: &Plan,
+    provide: bool,
+    facts: &mut Facts,
+) -> Result<()> {
+    let warnings = image::check(plan)?;
+    if !provide {
+        // A build gives them when it makes the images.
+        facts.warnings = warnings;
+    }
+    check_policies(&workspace.settings.verify, targets, plan)
+}
+
+/// Checks that each lint that the workspace denies or warns of has what it needs.
+fn check_policies(settings: &Settings, targets: &Targets, plan: &Plan) -> Result<()> {
+    let mut names: Vec<&str> = plan.jobs.iter().map(|job| job.target.as_str()).collect();
+    names.dedup();
+    for name in names {
+        let policy = targets.get(name)?.policy().with_settings(settings)?;
+        policy.check_inputs(PolicyInputs::default())?;
+    }
+    Ok(())
+}
+
+fn inputs_plan(
+    workspace: &Workspace,
+    targets: &Targets,
+    request: &Request,
+    facts: &Facts,
+) -> Result<Plan> {
+    crate::build::plan::plan(&Inputs { workspace, targets, request, facts })
+}
+
+fn wanted(workspace: &Workspace, request: &Request, name: &str, default: bool) -> bool {
+    let asked = match &request.targets[..] {
+        [] => workspace.settings.targets.as_deref().unwrap_or_default(),
+        asked => asked,
+    };
+    if asked.is_empty() { default } else { asked.iter().any(|asked| asked == name) }
+}
+
+/// The embedded targets and the workspace's own.
+///
+/// # Errors
+/// A file in `root`'s `targets` cannot be read, or is not one of a target.
+pub(in crate::ops) fn known_targets(root: &Utf8Path) -> Result<Targets> {
+    let dir = root.join("targets");
+    let mut files = Vec::new();
+    if !dir.is_dir() {
+        return Targets::new(files);
+    }
+    for file in fs::source_names(&dir)? {
+        if let Some(name) = file.strip_suffix(".toml").filter(|name| is_target_name(name)) {
+            let path = dir.join(&file);
+            if path.is_dir() {
+                continue;
+            }
+            if let Some(text) = fs::read_to_string_if_there(&path)? {
+                files.push((name.to_owned(), path.into_string(), text));
+            }
+        }
+    }
+    Targets::new(files)
+}
+
+/// Returns whether `name` has the form of a rustc target: three parts at least, joined by `-`. Other
+/// `.toml` files may lie in a directory called `targets`, which can be a package.
+fn is_target_name(name: &str) -> bool {
+    let part = |part: &str| {
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+        part.starts_with(|c: char| c.is_ascii_alphanumeric()) && part.bytes().all(known)
+    };
+    name.split('-').count() >= 3 && name.split('-').all(part)
+}
+
+/// The workspace's own target of that name; `None` if it has no such file. Its other files are not
+/// read.
+///
+/// # Errors
+/// The file cannot be read, or is not one of a target.
+pub(in crate::ops) fn known_target(root: &Utf8Path, name: &str) -> Result<Option<Target>> {
+    if name.contains('/') {
+        return Ok(None);
+    }
+    let path = root.join("targets").join(format!("{name}.toml"));
+    let Some(text) = fs::read_to_string_if_there(&path)? else {
+        return Ok(None);
+    };
+    let targets = Targets::new([(name.to_owned(), path.into_string(), text)])?;
+    targets.get(name).cloned().map(Some)
+}
+
+/// What the official std says of its own source, so that an installed `rust-src`, which makes rustc
+/// say the local path instead, changes nothing.
+fn rustc_source(rust: &Rust) -> String {
+    match &rust.commit {
+        Some(commit) => format!("/rustc/{commit}"),
+        None => format!("/rustc/{}", rust.version),
+    }
+}
+
+fn remap(cx: &Context, rust: &Rust) -> Vec<(Utf8PathBuf, String)> {
+    let mut all = vec![
+        (rust.sysroot.clone(), "/rust".to_owned()),
+        (rust.sysroot.join("lib/rustlib/src/rust"), rustc_source(rust)),
+    ];
+    if let Some(home) = cx.env.cargo_home() {
+        all.push((home, "/cargo".to_owned()));
+    }
+    all
+}
+
+fn tools(rust: &Rust, zig: Option<&Zig>, mimalloc: bool) -> BTreeMap<String, String> {
+    let mut tools = BTreeMap::from([
+        ("longshore".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("cargo".to_owned(), rust.cargo_version.clone()),
+        ("rustc".to_owned(), rust.rustc_version.clone()),
+    ]);
+    let zig =
+        zig.map_or_else(|| crate::build::zig::PINNED.to_owned(), |zig| zig.version.to_string());
+    tools.insert("zig".to_owned(), zig);
+    if mimalloc {
+        tools.insert("mimalloc".to_owned(), MIMALLOC.to_owned());
+    }
+    tools
+}
+
+/// Adds what cargo resolves: directories of packages outside the workspace, and features. Returns the
+/// names of the packages that depend on those.
+fn packages(
+    cx: &Context,
+    workspace: &Workspace,
+    request: &Request,
+    provide: bool,
+    facts: &mut Facts,
+) -> Result<BTreeMap<Utf8PathBuf, String>> {
+    let names: Vec<&str> = facts.user_flags.keys().map(String::as_str).collect();
+    let outside = path_packages::outside(cx, workspace, request, &names)?;
+    facts.remap.extend(outside.remap);
+    if let Some(target) = names.first() {
+        facts.dependency_features = features::of_dependencies(cx, workspace, request, target)?;
+        if !provide {
+            facts.notes.extend(features::unified(cx, workspace, request, target)?);
+        }
+    }
+    Ok(outside.names)
+}
+
+/// Returns the version of each C compiler that the user chose in place of zig's, by its name, and notes
+/// what is used in place of longshore's defaults, or ignored.
+fn compilers(cx: &Context, config: &cargo::Config, facts: &mut Facts) -> BTreeMap<String, String> {
+    if let Some(targets) = config.build_targets() {
+        facts.notes.push(format!(
+            "`build.target` in cargo's configuration ({targets}) is not used: `targets` in \
+             `[workspace.metadata.longshore]` and `--target` choose the targets"
+        ));
+    }
+    let mut compilers = BTreeMap::new();
+    for target in facts.user_flags.keys() {
+        facts.notes.extend(cargo::tool_notes(&facts.c_flags, target));
+        for compiler in cargo::compilers(cx, &facts.c_flags, target) {
+            facts.notes.push(format!(
+                "`{}` is set: `{}` compiles C code for `{target}`, and not zig",
+                compiler.variable, compiler.program
+            ));
+            let name = compiler.program.split_whitespace().next().unwrap_or_default();
+            let name = Utf8Path::new(name).file_name().unwrap_or(name);
+            compilers.insert(name.to_owned(), compiler.version);
+        }
+    }
+    compilers
+}
+
+/// Adds the commit of the workspace, the files that differ from it, and the time of the release.
+/// Returns the top directory of the repository that the workspace belongs to.
+fn source(
+    cx: &Context,
+    config: &cargo::Config,
+    workspace: &Workspace,
+    facts: &mut Facts,
+) -> Result<Option<Utf8PathBuf>> {
+    // Packages outside of the root directory.
+    let manifests = workspace.packages.iter().filter_map(|package| package.manifest.parent());
+    let more: Vec<_> =
+        manifests.filter(|dir| !dir.starts_with(&workspace.root)).map(Utf8Path::to_owned).collect();
+    // Of cargo's home only what cargo downloads: its configuration is source.
+    let downloads = ["registry", "git", ".package-cache", ".package-cache-mutate", ".global-cache"];
+    let home = cx.env.cargo_home();
+    let downloads = downloads.iter().filter_map(|name| Some(home.as_ref()?.join(name)));
+    let mut caches = vec![cx.env.cache.clone(), cx.env.zig_cache(), cx.env.zig_local_cache()];
+    caches.extend(downloads);
+    let excluded = git::Excluded { target: workspace.target_directory.clone(), caches };
+    let state = git::state(cx, &workspace.root, &more, &excluded)?;
+    facts.no_revision = state.missing();
+    if let (State::Outside, Some(reason), Some(_)) =
+        (&state, &mut facts.no_revision, cx.env.var("GIT_DIR"))
+    {
+        reason.push_str(" (`GIT_DIR` is ignored)");
+    }
+    let top = state.top().map(Utf8Path::to_owned);
+    let time = match state {
+        State::At(revision) => {
+            facts.revision = Some((revision.hash, revision.changes.is_some()));
+            facts.changes = revision.changes;
+            revision.time
+        }
+        _ => 0,
+    };
+    let forced = config.env(cx, EPOCH);
+    if let Some(entry) = &forced {
+        let (value, file) = (&entry.value, &entry.file);
+        facts
+            .notes
+            .push(format!("`{EPOCH}={value}` of `[env]` in `{file}` is the time of the release"));
+    }
+    facts.epoch = epoch(cx, forced, time)?;
+    Ok(top)
+}
+
+/// The last second of the year 9999: RFC 3339 and clang have no later time.
+const LATEST: u64 = 253_402_300_799;
+
+/// The variable that holds the time of a release (<https://reproducible-builds.org/specs/source-date-epoch/>).
+const EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+/// `SOURCE_DATE_EPOCH`, be it of `[env]`, else the time of the last commit, else 0.
+fn epoch(cx: &Context, entry: Option<EnvEntry>, commit: u64) -> Result<u64> {
+    let name = match &entry {
+        Some(entry) => format!("{EPOCH}` of `[env]` in `{}", entry.file),
+        None => EPOCH.to_owned(),
+    };
+    let expected = format!("expected whole seconds since 1970, at most {LATEST}");
+    if entry.is_none() && cx.env.is_not_utf8(EPOCH) {
+        return Err(crate::model::error::Error::usage(format!(
+            "`{name}` is not UTF-8: {expected}"
+        )));
+    }
+    let text = entry.map(|entry| entry.value).or_else(|| cx.env.var(EPOCH).map(str::to_owned));
+    let Some(text) = text else {
+        if commit > LATEST {
+            return Err(crate::model::error::Error::usage(format!(
+                "the commit has the time `{commit}`: {expected}"
+            ))
+            .hint(format!("set `{name}` to the time of the release")));
+        }
+        return Ok(commit);
+    };
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let time = text.parse().ok().filter(|time| digits && *time <= LATEST);
+    time.ok_or_else(|| {
+        crate::model::error::Error::usage(format!(
+            "`{name}` is `{}`: {expected}",
+            text.escape_debug()
+        ))
+        .hint("`git log -1 --format=%ct` prints the time of the last commit")
+    })
+}

@@ -1,0 +1,118 @@
+//! What a release says of how it was made, in a file beside it.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{
+    build::request::Request,
+    model::{
+        digest::Digest,
+        error::Result,
+        schema::{
+            Dist,
+            dist::{Document, DocumentKind},
+        },
+    },
+    ops::{dist::plan::Planned, output::stage::Stage},
+    release::provenance::{self, Known, ToolFile},
+    sys::{Context, digests::digests, env::Env, fs},
+};
+
+/// Writes the provenance of all that is in `dist` so far, and adds it to that: it comes after
+/// everything that it tells of, and before checksums.
+///
+/// # Errors
+/// A tool cannot be read, or the file not be written.
+pub fn write(
+    cx: &Context,
+    request: &Request,
+    planned: &Planned,
+    stage: &Stage,
+    dist: &mut Dist,
+) -> Result<()> {
+    let known = known(cx, planned)?;
+    let bytes = provenance::statement(dist, &planned.plan, request, &known)?;
+    let path = format!("archives/{}", provenance::file_name(dist));
+    let (sha256, size) = (Digest::of(&bytes), bytes.len() as u64);
+    if !stage.keep(&path, &sha256, size)? {
+        fs::write(&stage.path(&path), &bytes)?;
+    }
+    fs::set_time(&stage.path(&path), dist.release.source_date_epoch)?;
+    let kind = DocumentKind::Provenance;
+    dist.documents.push(Document { kind, subject: None, path, size, sha256 });
+    Ok(())
+}
+
+fn known(cx: &Context, planned: &Planned) -> Result<Known> {
+    let plan = &planned.plan;
+    let lock = Utf8Path::new(&plan.workspace).join("Cargo.lock");
+    let files = tool_files(cx, planned);
+    let found = digests(cx, files.iter().map(|(_, path)| path.as_path()))?;
+    let files = files.into_iter().zip(found).filter_map(|((tool, path), sha256)| {
+        let file = path.file_name().unwrap_or(tool).to_owned();
+        Some(ToolFile { tool: tool.to_owned(), file, sha256: sha256? })
+    });
+    let sysroot = planned.rust.sysroot.as_str();
+    let home = cx.env.cargo_home().unwrap_or_default();
+    let places = [
+        (plan.target_directory.as_str(), "$TARGET"),
+        (&plan.workspace, "$WORKSPACE"),
+        (sysroot, "$SYSROOT"),
+        (home.as_str(), "$CARGO_HOME"),
+        (cx.env.cache.as_str(), "$CACHE"),
+        (cx.env.home().map_or("", Utf8Path::as_str), "$HOME"),
+    ];
+    let places = places.into_iter().filter(|(place, _)| place.len() > 1);
+    Ok(Known {
+        repository: repository(&cx.env).or_else(|| planned.repository.clone()),
+        lock: if lock.exists() { Some(fs::digest(&lock)?.0) } else { None },
+        files: files.collect(),
+        builder: builder(&cx.env),
+        places: places.map(|(place, name)| (place.to_owned(), name.to_owned())).collect(),
+    })
+}
+
+/// The files that tools mostly consist of. rustc is a small program and a large library; what rustup
+/// puts on `PATH` only starts it.
+fn tool_files(cx: &Context, planned: &Planned) -> Vec<(&'static str, Utf8PathBuf)> {
+    let sysroot = &planned.rust.sysroot;
+    let mut files = vec![
+        ("longshore", cx.env.exe.clone()),
+        ("cargo", sysroot.join("bin/cargo")),
+        ("rustc", sysroot.join("bin/rustc")),
+    ];
+    let lib = sysroot.join("lib");
+    let names = fs::names(&lib).unwrap_or_default();
+    let drivers = names.iter().filter(|name| name.starts_with("librustc_driver-"));
+    files.extend(drivers.map(|name| ("rustc", lib.join(name))));
+    let zig = planned.zig.as_ref().filter(|zig| zig.args.is_empty());
+    files.extend(zig.map(|zig| ("zig", zig.program.clone())));
+    files
+}
+
+/// The repository that a CI system builds: it is what was checked out, where a package names the one
+/// that it was forked from.
+fn repository(env: &Env) -> Option<String> {
+    if env.var("GITHUB_ACTIONS") == Some("true") {
+        let (server, name) = (env.var("GITHUB_SERVER_URL")?, env.var("GITHUB_REPOSITORY")?);
+        return Some(format!("{server}/{name}"));
+    }
+    if env.var("GITLAB_CI") == Some("true") {
+        return env.var("CI_PROJECT_URL").map(str::to_owned);
+    }
+    None
+}
+
+/// Who builds, in the words of GitHub's and GitLab's own provenance: the definition of the job, at the
+/// revision it has. What differs from run to run is left out.
+fn builder(env: &Env) -> Option<String> {
+    if env.var("GITHUB_ACTIONS") == Some("true") {
+        let (server, workflow) = (env.var("GITHUB_SERVER_URL")?, env.var("GITHUB_WORKFLOW_REF")?);
+        return Some(format!("{server}/{workflow}"));
+    }
+    if env.var("GITLAB_CI") == Some("true") {
+        let (project, name) = (env.var("CI_PROJECT_URL")?, env.var("CI_COMMIT_REF_NAME")?);
+        let file = env.var("CI_CONFIG_PATH").unwrap_or(".gitlab-ci.yml");
+        return Some(format!("{project}//{file}@{name}"));
+    }
+    None
+}

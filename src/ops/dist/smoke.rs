@@ -1,0 +1,269 @@
+//! The smoke test: each binary is run once, confined in an empty root, so that a dependency on
+//! another file shows.
+
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{
+    binary::elf::{Facts, MINIMAL_STATUS, minimal_program},
+    build::target::Target,
+    model::{
+        command::Command,
+        error::{Error, Result},
+        machine::{Endian, machine_name},
+        schema::{dist::Smoke, plan},
+        source::Source,
+    },
+    sys::{
+        Context,
+        confine::{self, Root},
+        file, fs, host,
+        process::{Keep, Limits, MOST_OUTPUT, Output, printable},
+    },
+};
+
+/// How much is kept of the beginning and of the end of what a program writes.
+const KEPT: usize = 64 << 10;
+
+/// The exit code of a Rust program that panicked.
+const PANIC: i32 = 101;
+
+/// What came of running a program.
+#[derive(Debug)]
+pub(in crate::ops) enum Outcome {
+    /// It was started, and ended or was ended.
+    Ran(Output),
+    /// It was not started, and why.
+    NotRun(String),
+}
+
+/// The limits on a program that is run within `limit`.
+pub(in crate::ops) fn limits(limit: Duration) -> Limits {
+    Limits { time: Some(limit), output: MOST_OUTPUT, keep: Keep::Ends(KEPT) }
+}
+
+/// Runs the binary at `path` as `setting` says. What it writes is added to `log`.
+///
+/// # Errors
+/// It crashed, panicked or wrote without end; or it did not end with 0 where that is required.
+pub fn smoke(
+    cx: &Context,
+    target: &Target,
+    path: &Utf8Path,
+    name: &str,
+    setting: &plan::Smoke,
+    log: &Utf8Path,
+) -> Result<Option<Smoke>> {
+    let Some(args) = &setting.args else {
+        return Ok(None);
+    };
+    let runner = match runner(cx, target) {
+        Ok(runner) => runner,
+        Err(reason) => return Ok(Some(Smoke::NotRun { reason })),
+    };
+    let outcome = match interpreter(path) {
+        Some(reason) => Outcome::NotRun(reason),
+        None => {
+            let root = Root::new(path, name, runner.emulator.as_deref())?;
+            let limits = limits(Duration::from_secs(setting.timeout));
+            run(cx, &root, &runner, args, limits, Some(log))?
+        }
+    };
+    let output = match outcome {
+        Outcome::Ran(output) => output,
+        Outcome::NotRun(reason) => {
+            let platform = &target.spec.platform;
+            cx.warn(format!("`{name}` for {platform} was not smoke-tested: {reason}"));
+            return Ok(Some(Smoke::NotRun { reason }));
+        }
+    };
+    judge(&output, name, target, args, setting)?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let first = text.lines().next().map(|line| line.chars().take(200).collect::<String>());
+    Ok(Some(Smoke::Ran {
+        by: runner.name,
+        empty_root: true,
+        args: args.clone(),
+        exit_code: output.code,
+        output: first.map(|line| printable(&line)),
+    }))
+}
+
+/// Why a dynamically linked program does not start in an empty root; `None` for a static one.
+fn interpreter(path: &Utf8Path) -> Option<String> {
+    let open = file::open(path).ok()?;
+    let facts = Facts::read(Source::File(&open)).ok()?;
+    let interpreter = facts.interpreter?;
+    Some(format!("it needs `{}`, and is run in an empty root", printable(&interpreter)))
+}
+
+fn judge(
+    output: &Output,
+    name: &str,
+    target: &Target,
+    args: &[String],
+    setting: &plan::Smoke,
+) -> Result<()> {
+    let crashed = output.signal.is_some() || output.code == Some(PANIC);
+    // Where nobody chose the arguments, a program that wants others, or serves until it is ended,
+    // has shown that it runs.
+    let fine = if setting.must_succeed { output.success() } else { !crashed || output.timed_out };
+    if fine && !output.excess {
+        return Ok(());
+    }
+    let what = format!("`{name} {}` for `{}`", args.join(" "), target.name);
+    let how = match output.excess {
+        true => format!("it wrote more than {} MiB and was ended", MOST_OUTPUT >> 20),
+        false => format!("it ended with {}", output.ending()),
+    };
+    let error = Error::check(format!("{what} does not run: {how}")).detail(output.tail(10));
+    Err(error.hint(if output.excess || setting.must_succeed && !crashed {
+        "set `smoke` in `[package.metadata.longshore]` to arguments that end with 0, or to `false`"
+    } else {
+        "run it by hand to see more; `--no-smoke` leaves this out"
+    }))
+}
+
+/// How a binary is started.
+#[derive(Debug)]
+pub(in crate::ops) struct Runner {
+    /// `native`, or the emulator's name.
+    pub(in crate::ops) name: String,
+    /// The emulator's program.
+    pub(in crate::ops) emulator: Option<Utf8PathBuf>,
+    /// The emulator's own arguments.
+    pub(in crate::ops) flags: Vec<String>,
+    /// What the programs are made for: machine, class and byte order.
+    pub(in crate::ops) machine: (u16, u8, Endian),
+}
+
+/// How programs for `target` are started here; else why they are not.
+pub(in crate::ops) fn runner(cx: &Context, target: &Target) -> std::result::Result<Runner, String> {
+    let platform = &target.spec.platform;
+    if platform.os != std::env::consts::OS {
+        return Err(format!("{platform} binaries do not run on {}", std::env::consts::OS));
+    }
+    let (run, elf) = (&target.spec.run, &target.spec.elf);
+    let machine = (elf.machine.number(), elf.class, elf.endian);
+    if run.native.iter().any(|name| name == host::machine()) {
+        return Ok(Runner { name: "native".into(), emulator: None, flags: Vec::new(), machine });
+    }
+    for name in &run.emulators {
+        if let Some(path) = cx.env.which(name) {
+            let (name, emulator) = (name.clone(), Some(path));
+            return Ok(Runner { name, emulator, flags: Vec::new(), machine });
+        }
+    }
+    Err(match run.emulators.first() {
+        Some(name) => format!("this host is {}, and `{name}` is not there", host::machine()),
+        None => format!("this host is {}, and no emulator is known", host::machine()),
+    })
+}
+
+/// Runs the program in `root`, confined. `log` gets what it wrote.
+///
+/// # Errors
+/// An interrupt came, or the log cannot be written.
+pub(in crate::ops) fn run(
+    cx: &Context,
+    root: &Root,
+    runner: &Runner,
+    args: &[String],
+    limits: Limits,
+    log: Option<&Utf8Path>,
+) -> Result<Outcome> {
+    if runner.emulator.is_some()
+        && let Some(reason) = unfit(cx, runner)?
+    {
+        return Ok(Outcome::NotRun(reason));
+    }
+    let argv = root.command(&runner.flags, args);
+    Ok(match confine::run(cx, &root.path(), &argv, limits)? {
+        confine::Outcome::Ran(output) => {
+            let program = argv.first().cloned().unwrap_or_default();
+            let command = Command::new(program).args(argv.into_iter().skip(1)).env_clear();
+            record(log, &command.env("PATH", "/"), &output)?;
+            Outcome::Ran(output)
+        }
+        confine::Outcome::NotStarted(error) => {
+            Outcome::NotRun(not_started("the system does not start it", &error))
+        }
+        confine::Outcome::Unavailable(why) => {
+            Outcome::NotRun(format!("it cannot be confined: {why}"))
+        }
+    })
+}
+
+/// Why no program can be run as `runner` does it; `None` if one of ours can. Each emulator is tested
+/// once.
+///
+/// # Errors
+/// An interrupt came, or the program cannot be written.
+pub(in crate::ops) fn unfit(cx: &Context, runner: &Runner) -> Result<Option<String>> {
+    type Key = (Option<Utf8PathBuf>, Vec<String>, u16);
+    static TESTED: Mutex<BTreeMap<Key, Option<String>>> = Mutex::new(BTreeMap::new());
+    let (machine, class, endian) = runner.machine;
+    let name = &runner.name;
+    let Some(program) = minimal_program(machine, class, endian) else {
+        let machine = machine_name(machine);
+        return Ok(Some(format!("`{name}` cannot be tested: there is no program for {machine}")));
+    };
+    let mut tested = TESTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = (runner.emulator.clone(), runner.flags.clone(), machine);
+    if let Some(known) = tested.get(&key) {
+        return Ok(known.clone());
+    }
+    /// More than an emulator takes to start on a busy machine.
+    const LIMIT: Duration = Duration::from_secs(60);
+    let root = Root::of_bytes(&program, "minimal", runner.emulator.as_deref())?;
+    let argv = root.command(&runner.flags, &[]);
+    let unfit = match confine::run(cx, &root.path(), &argv, limits(LIMIT))? {
+        confine::Outcome::Ran(output) if output.code == Some(MINIMAL_STATUS) => None,
+        confine::Outcome::Ran(output) => {
+            let (how, said) = (output.ending(), output.tail(1));
+            Some(format!("`{name}` does not run the smallest program: {how}; {said}"))
+        }
+        confine::Outcome::NotStarted(error) => {
+            Some(not_started(&format!("the system does not start `{name}`"), &error))
+        }
+        confine::Outcome::Unavailable(why) => Some(format!("it cannot be confined: {why}")),
+    };
+    tested.insert(key, unfit.clone());
+    Ok(unfit)
+}
+
+/// Why `execve` fails in an empty root, with the usual reason.
+fn not_started(what: &str, error: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    let reason = match error.kind() {
+        ErrorKind::NotFound => "; only a static program starts there",
+        ErrorKind::PermissionDenied => "; is `TMPDIR` on a file system that is mounted `noexec`?",
+        _ => "",
+    };
+    format!("{what} in an empty root: {error}{reason}")
+}
+
+/// Adds a run to `log`.
+pub(in crate::ops) fn record(
+    log: Option<&Utf8Path>,
+    command: &Command,
+    output: &Output,
+) -> Result<()> {
+    let Some(log) = log else { return Ok(()) };
+    let mut text = format!("$ {command}\n").into_bytes();
+    for stream in [&output.stdout, &output.stderr] {
+        text.extend_from_slice(stream);
+        if stream.last().is_some_and(|last| *last != b'\n') {
+            text.push(b'\n');
+        }
+    }
+    text.extend_from_slice(format!("{}\n", output.ending()).as_bytes());
+    let written = fs::append(log)?.write_all(&text);
+    written.map_err(|error| fs::failed("write", log, error))
+}

@@ -1,0 +1,106 @@
+//! Building again, to see whether the same source gives the same bytes.
+
+use camino::Utf8Path;
+
+use crate::{
+    binary::elf::difference,
+    model::{
+        error::{Error, Result},
+        schema::plan::Job,
+    },
+    ops::{
+        dist::{
+            bom,
+            build::{self, Built},
+            collect::{shipped, unstripped},
+            plan::Planned,
+        },
+        output::stage::Stage,
+    },
+    sys::{Context, fs},
+};
+
+/// Checks that the directory of the second build, which is removed, is one that cargo built in.
+///
+/// # Errors
+/// It holds something else.
+pub(in crate::ops) fn check(planned: &Planned) -> Result<()> {
+    let Some(again) = &planned.again else {
+        return Ok(());
+    };
+    let directory = Utf8Path::new(&again.target_directory);
+    let of_cargo = ["CACHEDIR.TAG", ".rustc_info.json"];
+    if !directory.exists()
+        || of_cargo.iter().any(|name| directory.join(name).exists())
+        || fs::is_empty_dir(directory)?
+    {
+        return Ok(());
+    }
+    Err(Error::usage(format!("`{directory}` would be removed, and is not a directory of cargo"))
+        .hint("rename or remove it, or choose another target directory with `--target-dir`"))
+}
+
+/// Builds everything again in a directory of its own, where that was asked for, and compares what
+/// comes out with what was built before.
+///
+/// # Errors
+/// The second build failed, or at least one binary differs: where, and what is there.
+pub(in crate::ops) fn twice(
+    cx: &Context,
+    planned: &Planned,
+    stage: &Stage,
+    built: &Built,
+) -> Result<()> {
+    let Some(again) = &planned.again else {
+        return Ok(());
+    };
+    cx.stage("build again");
+    let directory = Utf8Path::new(&again.target_directory);
+    fs::remove_dir_all(directory)?;
+    let report = build::compile(cx, planned, again, stage, "again")?;
+    let bills = bom::bills(cx, planned, &report)?;
+    let mut differing = Vec::new();
+    for job in &planned.plan.jobs {
+        let first = (unstripped(job, &built.report)?, built.bills.section(job));
+        let second = (unstripped(job, &report)?, bills.section(job));
+        differing.extend(compare(job, first, second)?);
+    }
+    let of = planned.plan.jobs.len();
+    if differing.is_empty() {
+        fs::remove_dir_all(directory)?;
+        let binaries = if of == 1 { "binary" } else { "binaries" };
+        cx.status("Reproduced", format!("{of} {binaries}: two builds gave the same bytes"));
+        return Ok(());
+    }
+    let count = differing.len();
+    Err(Error::check(format!("{count} of {of} binaries differ when they are built again"))
+        .detail(differing.join("\n"))
+        .hint(format!(
+            "a build script or a macro that takes in the time, a random number or a directory's \
+             name is the usual cause: take the time from `SOURCE_DATE_EPOCH`; the second build is \
+             in `{directory}`"
+        )))
+}
+
+/// What differs between the two builds of a job, each a file and its list of dependencies, for
+/// people.
+fn compare(
+    job: &Job,
+    (first, list): (&Utf8Path, Option<&[u8]>),
+    (second, again): (&Utf8Path, Option<&[u8]>),
+) -> Result<Option<String>> {
+    let what = format!("{} {}", job.platform, job.binary);
+    let bytes = fs::read(first)?;
+    let (one, _) = shipped(job, first, &bytes, list)?;
+    let (two, _) = shipped(job, second, &fs::read(second)?, again)?;
+    let Some(found) = difference(&one, &two, &bytes) else {
+        return Ok(None);
+    };
+    let section = found.section.map_or("in its headers".to_owned(), |name| format!("in `{name}`"));
+    let symbol = found.symbol.map_or_else(String::new, |name| format!(", in `{name}`"));
+    let [one, two] = found.content;
+    Ok(Some(format!(
+        "{what} ({}): differs from offset {:#x} on, {section}{symbol}\n  first: {one}\n  again: {two}",
+        job.target, found.offset
+    )))
+}

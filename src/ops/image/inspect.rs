@@ -1,0 +1,327 @@
+//! `image inspect` and `image diff`: what is in images, and in what two of them differ.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use camino::Utf8PathBuf;
+
+use super::{interrupt::InterruptibleStore, store};
+use crate::{
+    image::{
+        contents::{self, DAMAGED, Limit},
+        read::image::{self, Absent, Image, Images, Set, Store},
+    },
+    model::{
+        error::{Error, Result},
+        platform::Platform,
+        schema::image::{
+            DIFF_SCHEMA, Form, ImageDiff, ImageSet, Inspection, Notes, Other, SCHEMA, Source,
+        },
+    },
+    sys::{
+        Context,
+        registry::{Session, Settings},
+    },
+};
+
+/// What to look into.
+#[derive(Clone, Debug, Default)]
+pub struct InspectRequest {
+    /// OCI layouts, OCI archives and what `docker save` wrote, each with `:TAG` or `@DIGEST` behind
+    /// it where it has several images; and images in registries.
+    pub images: Vec<String>,
+    /// The only platform that is looked at.
+    pub platform: Option<Platform>,
+    /// How registries are talked to.
+    pub registry: Settings,
+}
+
+/// What to compare.
+#[derive(Clone, Debug, Default)]
+pub struct DiffRequest {
+    /// The first, as in [`InspectRequest::images`].
+    pub before: String,
+    /// The second.
+    pub after: String,
+    /// The only platform that is compared.
+    pub platform: Option<Platform>,
+    /// Whether times are compared, too.
+    pub times: bool,
+    /// How registries are talked to.
+    pub registry: Settings,
+}
+
+/// What is in all that was asked for. Every digest is held against what it names.
+///
+/// # Errors
+/// Something is not there, is no image, or is not what its digest says.
+pub fn inspect(cx: &Context, request: &InspectRequest) -> Result<Inspection> {
+    let session = Session::new(cx, &request.registry);
+    let mut limit = Limit::default();
+    let one = |text: &String| {
+        let choice = Choice::new(text, request.platform.as_ref());
+        choice.open(cx, &session, |store, form, chosen| {
+            let mut sets = Vec::new();
+            for (set, images) in chosen.sets() {
+                let read = |image: &&Image| choice.read(store, image, &mut limit);
+                sets.push(ImageSet {
+                    names: set.names.clone(),
+                    digest: set.descriptor.as_ref().map(|of| of.digest),
+                    media_type: set.descriptor.as_ref().map(|of| of.media_type.to_string()),
+                    annotations: set.annotations.clone(),
+                    images: images.iter().map(read).collect::<Result<_>>()?,
+                });
+            }
+            let path = choice.path.to_string();
+            let (absent, others) = (chosen.absent(), chosen.others());
+            Ok(Source { path, form, sets, absent, others })
+        })
+    };
+    let sources = request.images.iter().map(one).collect::<Result<_>>();
+    // Reading stops with an error of its own where the program is interrupted.
+    cx.children.check()?;
+    Ok(Inspection { schema: SCHEMA, sources: sources? })
+}
+
+/// In what two images differ, or two sets of them platform by platform.
+///
+/// # Errors
+/// As [`inspect()`], or one of the two has several images for one platform.
+pub fn diff(cx: &Context, request: &DiffRequest) -> Result<ImageDiff> {
+    let session = Session::new(cx, &request.registry);
+    let before = Choice::new(&request.before, request.platform.as_ref());
+    let after = Choice::new(&request.after, request.platform.as_ref());
+    let compared = before.open(cx, &session, |old_store, _, old| {
+        after.open(cx, &session, |new_store, _, new| {
+            let (olds, news) = (old.by_platform(&before)?, new.by_platform(&after)?);
+            let mut diff = ImageDiff {
+                schema: DIFF_SCHEMA,
+                before: request.before.clone(),
+                after: request.after.clone(),
+                times: request.times,
+                equal: false,
+                annotations: contents::annotations(&old.annotations(), &new.annotations()),
+                only_before: Vec::new(),
+                only_after: Vec::new(),
+                platforms: Vec::new(),
+            };
+            same_absent(old, new)?;
+            for platform in olds.keys().chain(news.keys()).collect::<BTreeSet<_>>() {
+                let platform: &Platform = platform;
+                match (olds.get(platform), news.get(platform)) {
+                    (Some(a), Some(b)) => {
+                        let a = before.read(old_store, a, &mut Limit::default())?;
+                        let b = after.read(new_store, b, &mut Limit::default())?;
+                        diff.platforms.push(contents::platform(&a, &b, request.times));
+                    }
+                    (Some(_), None) => diff.only_before.push(platform.clone()),
+                    (None, _) => diff.only_after.push(platform.clone()),
+                }
+            }
+            diff.equal = diff.annotations.is_empty()
+                && diff.only_before.is_empty()
+                && diff.only_after.is_empty()
+                && diff.platforms.iter().all(|platform| platform.equal);
+            Ok(diff)
+        })
+    });
+    cx.children.check()?;
+    compared
+}
+
+/// Checks that what both layouts lack is the same image: else no comparison can be complete.
+fn same_absent(old: &Chosen, new: &Chosen) -> Result<()> {
+    for absent in &old.found.absent {
+        let differs = |of: &&Absent| of.platform == absent.platform && of.digest != absent.digest;
+        if new.found.absent.iter().any(|of| differs(&of)) {
+            let platform = &absent.platform;
+            let message = format!("`{platform}` differs, and neither of the two images has it");
+            return Err(Error::check(message)
+                .hint("compare one platform that both have: `--platform OS/ARCH`"));
+        }
+    }
+    Ok(())
+}
+
+/// One image, or all, of what is at a path.
+struct Choice<'a> {
+    path: Utf8PathBuf,
+    name: Option<&'a str>,
+    platform: Option<&'a Platform>,
+}
+
+impl<'a> Choice<'a> {
+    /// What `text` chooses: the longest beginning of it that is there, and the name behind that; or
+    /// what a registry has under that name.
+    fn new(text: &'a str, platform: Option<&'a Platform>) -> Self {
+        let (path, name) = store::split(text);
+        Choice { path: path.to_owned(), name, platform }
+    }
+
+    /// Opens the path, and gives `then` what was chosen of it.
+    fn open<T>(
+        &self,
+        cx: &Context,
+        session: &Arc<Session>,
+        then: impl FnOnce(&dyn Store, Form, &Chosen) -> Result<T>,
+    ) -> Result<T> {
+        store::open(&cx.children, session, &self.path, |store, form| {
+            let store = &InterruptibleStore { store, children: &cx.children };
+            let images = image::images(store).map_err(|error| self.named(&error))?;
+            let chosen = self.choose(images)?;
+            then(store, form, &chosen)
+        })
+    }
+
+    fn named(&self, error: &Error) -> Error {
+        let named = Error::check(format!("`{}`: {error}", self.path));
+        match error.hint_text() {
+            Some(hint) => named.hint(hint),
+            None => named,
+        }
+    }
+
+    fn read(
+        &self,
+        store: &dyn Store,
+        image: &Image,
+        limit: &mut Limit,
+    ) -> Result<crate::model::schema::image::Image> {
+        contents::read(store, image, limit).map_err(|error| {
+            let message = format!("`{}!{}`: {error}", self.path, image.name);
+            Error::check(message).hint(error.hint_text().unwrap_or(DAMAGED))
+        })
+    }
+
+    fn choose(&self, images: Images) -> Result<Chosen> {
+        let path = &self.path;
+        let mut wanted = BTreeSet::new();
+        for (at, set) in images.sets.iter().enumerate() {
+            if self.name.is_none_or(|name| store::is_called(set, name)) {
+                wanted.insert(at);
+            }
+        }
+        let of_digest = |image: &&Image| {
+            let digest = image.manifest.as_ref().map(|of| of.digest.to_string());
+            self.name.is_some() && digest.as_deref() == self.name
+        };
+        let one = images.images.iter().find(of_digest).cloned();
+        if let (Some(name), None, true) = (self.name, &one, wanted.is_empty()) {
+            let names: Vec<_> = images.sets.iter().flat_map(|set| set.names.clone()).collect();
+            let hint = match names.is_empty() {
+                true => "its images have no names: leave `:TAG` away".to_owned(),
+                false => format!("it has `{}`", names.join("`, `")),
+            };
+            return Err(Error::usage(format!("`{path}` has no image `{name}`")).hint(hint));
+        }
+        if let Some(one) = one.filter(|_| wanted.is_empty()) {
+            wanted.insert(one.set);
+            let found = Images { absent: Vec::new(), ..images };
+            return self.of_platform(Chosen { images: vec![one], wanted, found });
+        }
+        let other = |told: &image::Told| {
+            self.platform
+                .is_some_and(|wanted| told.platform.as_ref().is_some_and(|of| of != wanted))
+        };
+        let broken = |told: &&image::Told| wanted.contains(&told.set) && !other(told);
+        if let Some(broken) = images.broken.iter().find(broken) {
+            let name = broken.name.escape_debug();
+            let message = format!("`{path}!{name}`: {}", broken.what);
+            return Err(Error::check(message).hint(DAMAGED));
+        }
+        let chosen = images.images.iter().filter(|image| wanted.contains(&image.set));
+        self.of_platform(Chosen { images: chosen.cloned().collect(), wanted, found: images })
+    }
+
+    /// Those of the platform that was asked for.
+    fn of_platform(&self, mut chosen: Chosen) -> Result<Chosen> {
+        let path = &self.path;
+        let (wanted, selected) = (&chosen.wanted, self.platform);
+        let is_chosen = |absent: &Absent| {
+            wanted.contains(&absent.set) && selected.is_none_or(|of| *of == absent.platform)
+        };
+        chosen.found.absent.retain(is_chosen);
+        if let (Some(absent), true) = (chosen.found.absent.first(), chosen.images.is_empty()) {
+            return Err(Error::check(format!("`{path}` has no image: {}", absent.reason)));
+        }
+        if chosen.images.is_empty() {
+            return Err(Error::check(format!("`{path}` has no image")));
+        }
+        let Some(platform) = self.platform else {
+            return Ok(chosen);
+        };
+        let all: BTreeSet<_> =
+            chosen.images.iter().map(|image| image.platform.to_string()).collect();
+        chosen.images.retain(|image| image.platform == *platform);
+        if chosen.images.is_empty() {
+            let all = all.into_iter().collect::<Vec<_>>().join("`, `");
+            let mut message = format!("`{path}` has no image for `{platform}`");
+            if let Some(absent) = chosen.found.absent.first() {
+                message = format!("{message}: {}", absent.reason);
+            }
+            return Err(Error::usage(message).hint(format!("it has `{all}`")));
+        }
+        Ok(chosen)
+    }
+}
+
+/// What was chosen of a store.
+struct Chosen {
+    images: Vec<Image>,
+    /// The numbers of the sets they are of.
+    wanted: BTreeSet<usize>,
+    found: Images,
+}
+
+impl Chosen {
+    /// The sets of which something was chosen, and what of each.
+    fn sets(&self) -> impl Iterator<Item = (&Set, Vec<&Image>)> {
+        self.found.sets.iter().enumerate().filter_map(|(at, set)| {
+            let images: Vec<_> = self.images.iter().filter(|image| image.set == at).collect();
+            (!images.is_empty()).then_some((set, images))
+        })
+    }
+
+    fn absent(&self) -> Vec<Platform> {
+        self.found.absent.iter().map(|absent| absent.platform.clone()).collect()
+    }
+
+    fn others(&self) -> Vec<Other> {
+        let others = self.found.others.iter().filter(|told| self.wanted.contains(&told.set));
+        others.map(|told| Other { name: told.name.clone(), what: told.what.clone() }).collect()
+    }
+
+    /// The annotations of all indexes.
+    fn annotations(&self) -> Notes {
+        self.sets().flat_map(|(set, _)| set.annotations.clone()).collect()
+    }
+
+    /// The image of each platform. Manifests with one configuration are one image in several
+    /// compressions (`buildah manifest push --add-compression`); the first is read.
+    fn by_platform(&self, choice: &Choice<'_>) -> Result<BTreeMap<&Platform, &Image>> {
+        let mut all: BTreeMap<&Platform, &Image> = BTreeMap::new();
+        for image in &self.images {
+            let known = *all.entry(&image.platform).or_insert(image);
+            if known.config.1 != image.config.1 {
+                return Err(self.several(choice, known, image));
+            }
+        }
+        Ok(all)
+    }
+
+    /// The error for two images of one platform, with a name that distinguishes them.
+    fn several(&self, choice: &Choice<'_>, first: &Image, second: &Image) -> Error {
+        let path = &choice.path;
+        let message = format!("`{path}` has several images for `{}`", first.platform);
+        let names: Vec<_> = self.sets().flat_map(|(set, _)| set.names.clone()).collect();
+        let hint = if names.is_empty() || first.set == second.set {
+            let (first, second) = (first.digest(), second.digest());
+            format!("name one as `{path}@DIGEST`: it has `{first}`, `{second}`")
+        } else {
+            format!("name one as `{path}:TAG`: it has `{}`", names.join("`, `"))
+        };
+        Error::usage(message).hint(hint)
+    }
+}

@@ -1,0 +1,219 @@
+//! What an output may replace: an earlier output of ours, an empty directory, or nothing. Everything
+//! else belongs to the user.
+
+use std::io::Read as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, de::IgnoredAny};
+
+use crate::{
+    model::{
+        error::{Error, Result},
+        schema::Dist,
+        source::ReadAt as _,
+    },
+    sys::{
+        Context, file,
+        fs::{self, Kind},
+    },
+};
+
+/// The largest `dist.json` that is read.
+const LARGEST: u64 = 64 << 20;
+
+/// The file that marks a directory of a failed run as ours.
+pub(in crate::ops) const MARKER: &str = ".longshore";
+/// Its content.
+pub(in crate::ops) const MARKER_TEXT: &str =
+    "longshore: this directory is removed by the next run\n";
+
+/// What cargo writes to the directory of a profile (`cargo build --profile dist`).
+const CARGO: [&str; 3] = [".fingerprint", ".cargo-lock", "deps"];
+
+/// What the root of a source tree holds.
+const SOURCE: [&str; 5] = ["Cargo.toml", ".git", ".hg", ".jj", ".svn"];
+
+/// The inputs of a command, which its output must not replace.
+#[derive(Clone, Debug, Default)]
+pub(in crate::ops) struct Inputs {
+    /// The directory of the workspace.
+    pub(in crate::ops) workspace: Option<Utf8PathBuf>,
+    /// The parts of a merge.
+    pub(in crate::ops) parts: Vec<Utf8PathBuf>,
+    /// How another output directory is chosen, for hints.
+    pub(in crate::ops) option: &'static str,
+}
+
+impl Inputs {
+    /// Returns those of `dist` and `build`.
+    pub(in crate::ops) fn of_build(workspace: &Utf8Path) -> Self {
+        let workspace = Some(workspace.to_owned());
+        Inputs { workspace, parts: Vec::new(), option: "`--target-dir DIR`" }
+    }
+}
+
+/// Checks that `output`, which has to be a path that [`fs::settle`] returned, can be replaced.
+///
+/// # Errors
+/// It is a file, holds something that is not ours, or contains an input.
+pub(in crate::ops) fn check(cx: &Context, output: &Utf8Path, inputs: &Inputs) -> Result<()> {
+    let option = inputs.option;
+    let reject = |what: String| Error::usage(format!("`{output}` cannot be replaced: {what}"));
+    let elsewhere = || format!("choose another output directory with {option}");
+    if output.parent().is_none() {
+        return Err(reject("it is the root directory".to_owned()).hint(elsewhere()));
+    }
+    if contains(output, &cx.env.dir) {
+        let what = match fs::is_same_file(output, &cx.env.dir) {
+            true => "it is the current directory",
+            false => "the current directory is in it",
+        };
+        return Err(reject(what.to_owned())
+            .hint(format!("run the command from another directory, or {}", elsewhere())));
+    }
+    if let Some(workspace) = &inputs.workspace
+        && contains(output, &fs::settle(workspace)?)
+    {
+        return Err(reject(format!("the workspace `{workspace}` is in it")).hint(elsewhere()));
+    }
+    for part in &inputs.parts {
+        let real = fs::settle(part)?;
+        if contains(output, &real) || contains(&real, output) {
+            return Err(reject(format!("it would overwrite the part `{part}`")).hint(elsewhere()));
+        }
+    }
+    if output.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    match fs::kind(output, false)? {
+        Kind::Directory => {}
+        Kind::File { .. } => {
+            return Err(reject("expected a directory, found a file".to_owned())
+                .hint(format!("remove it yourself, or {}", elsewhere())));
+        }
+        _ => return Err(reject("it is not a directory".to_owned()).hint(elsewhere())),
+    }
+    check_content(output, option)
+}
+
+fn check_content(output: &Utf8Path, option: &str) -> Result<()> {
+    let reject = |what: String| Error::usage(format!("`{output}` cannot be replaced: {what}"));
+    let has = |name: &&&str| output.join(name).symlink_metadata().is_ok();
+    if CARGO.iter().any(|name| has(&name)) {
+        return Err(reject(
+            "it holds files that cargo built with a profile named `dist`".to_owned(),
+        )
+        .hint(format!(
+            "remove them with `cargo clean --profile dist`, rename the profile, or choose \
+                 another output directory with {option}"
+        )));
+    }
+    if let Some(name) = SOURCE.iter().find(has) {
+        return Err(reject(format!("it is a source directory, with `{name}`"))
+            .hint(format!("choose another output directory with {option}")));
+    }
+    if fs::is_empty_dir(output)? || is_output(output) || is_damaged_output(output) {
+        return Ok(());
+    }
+    Err(reject("it is not empty, and was not made by longshore (no valid `dist.json`)".to_owned())
+        .hint(format!(
+            "choose another output directory with {option}, or remove `{output}` yourself"
+        )))
+}
+
+/// Returns whether `outer` is `inner` or one of the directories above it, by path or by inode: a
+/// directory can be mounted in two places.
+fn contains(outer: &Utf8Path, inner: &Utf8Path) -> bool {
+    inner.ancestors().any(|above| above == outer || fs::is_same_file(above, outer))
+}
+
+/// The keys of every version of `dist.json`.
+#[derive(Deserialize)]
+struct Manifest {
+    #[serde(rename = "schema")]
+    _schema: u32,
+    #[serde(rename = "release")]
+    _release: Release,
+    #[serde(rename = "artifacts")]
+    _artifacts: IgnoredAny,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Release {
+    #[serde(rename = "name")]
+    _name: String,
+    #[serde(rename = "source-date-epoch")]
+    _epoch: u64,
+    #[serde(rename = "tools")]
+    _tools: IgnoredAny,
+}
+
+/// Returns whether the directory holds a `dist.json` of longshore, of whichever version.
+pub(in crate::ops) fn is_output(dir: &Utf8Path) -> bool {
+    let path = dir.join("dist.json");
+    if !matches!(fs::kind(&path, false), Ok(Kind::File { .. })) {
+        return false;
+    }
+    let Ok(file) = file::open(&path) else { return false };
+    let size = file.size();
+    let mut text = Vec::new();
+    size <= LARGEST
+        && file.reader(0..size).read_to_end(&mut text).is_ok()
+        && serde_json::from_slice::<Manifest>(&text).is_ok()
+}
+
+/// Returns whether the directory is an output with a damaged `dist.json`: it has the log of a build and
+/// nothing but what an output has.
+fn is_damaged_output(dir: &Utf8Path) -> bool {
+    let is_file = |path: &str| matches!(fs::kind(&dir.join(path), false), Ok(Kind::File { .. }));
+    is_file("dist.json")
+        && is_file("logs/build.log")
+        && fs::names(dir).is_ok_and(|names| {
+            names.iter().all(|name| {
+                ["dist.json", "logs", "archives", "image", "linux"].contains(&name.as_str())
+            })
+        })
+}
+
+/// Checks that every path in the `dist.json` of a directory is below that directory: files are written
+/// there.
+///
+/// # Errors
+/// One is not.
+pub(in crate::ops) fn check_paths(dir: &Utf8Path, dist: &Dist) -> Result<()> {
+    match crate::release::merge::unread(dist).into_iter().next() {
+        Some(path) => Err(Error::check(format!(
+            "`{dir}/dist.json` names `{path}`, expected the path of a file or directory below `{dir}`"
+        ))
+        .hint("use only a `dist.json` that longshore wrote")),
+        None => Ok(()),
+    }
+}
+
+/// Checks that a directory beside an output, which a run uses and removes, is of an earlier run.
+///
+/// # Errors
+/// It holds something else.
+pub(in crate::ops) fn check_beside(path: &Utf8Path, option: &str) -> Result<()> {
+    if path.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let is_directory = matches!(fs::kind(path, false)?, Kind::Directory);
+    let ours = is_directory && (fs::is_empty_dir(path)? || is_marked(path));
+    if ours {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "`{path}` is in the way: longshore uses this name, and did not make it"
+    ))
+    .hint(format!("rename or remove it, or choose another output directory with {option}")))
+}
+
+/// Returns whether the directory is marked as one that a run made and did not finish.
+pub(in crate::ops) fn is_marked(dir: &Utf8Path) -> bool {
+    let marker = dir.join(MARKER);
+    matches!(fs::kind(&marker, false), Ok(Kind::File { .. }))
+        && fs::read_start(&marker, LARGEST)
+            .is_ok_and(|text| text == MARKER_TEXT.as_bytes() || crate::sys::lock::is_mark(&text))
+}

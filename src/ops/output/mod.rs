@@ -1,0 +1,8 @@
+//! What verbs share that write a release: the stage, and its documents.
+
+pub mod checksums;
+pub mod digests;
+pub mod guard;
+pub mod pieces;
+pub mod stage;
+pub mod summary;

@@ -1,0 +1,110 @@
+//! Compressed pieces that were made before, for an image or for an archive: compressing is nearly
+//! all the work of making either, and they hold the same programs.
+
+use std::{
+    io::{self, Write as _},
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{
+    archive::compress::{self, Pieces},
+    model::{digest::Digest, error::Result},
+    sys::fs,
+};
+
+/// How large a piece is that is worth being kept.
+const WORTH: usize = 256 << 10;
+
+/// How many are kept, at least.
+const KEPT: usize = 64;
+
+/// A directory of pieces. Each file is the digest of what follows, and that.
+#[derive(Debug)]
+pub(in crate::ops) struct Store {
+    dir: Utf8PathBuf,
+    used: AtomicUsize,
+}
+
+impl Store {
+    /// The pieces below that target directory.
+    ///
+    /// # Errors
+    /// The directory cannot be made.
+    pub(in crate::ops) fn new(target_directory: &Utf8Path) -> Result<Self> {
+        let dir = target_directory.join("pieces");
+        fs::create_dir_all(&dir)?;
+        Ok(Store { dir, used: AtomicUsize::new(0) })
+    }
+
+    /// Removes what was made first, of much more than was used.
+    ///
+    /// # Errors
+    /// The directory cannot be read, or a file in it not be removed.
+    pub(in crate::ops) fn prune(&self) -> Result<()> {
+        prune(&self.dir, ".piece", KEPT.max(4 * self.used.load(Ordering::Relaxed)))
+    }
+}
+
+impl Pieces for Store {
+    fn piece(
+        &self,
+        plain: &[u8],
+        compress: &mut dyn FnMut(&[u8]) -> io::Result<Vec<u8>>,
+    ) -> io::Result<Vec<u8>> {
+        if plain.len() < WORTH {
+            return compress(plain);
+        }
+        self.used.fetch_add(1, Ordering::Relaxed);
+        let key = format!("{}\n{}", compress::IDENTITY, Digest::of(plain));
+        let path = self.dir.join(format!("{}.piece", Digest::of(key.as_bytes()).hex()));
+        if let Ok(mut known) = fs::read(&path)
+            && let Some(digest) = known.first_chunk::<32>().copied()
+        {
+            known.drain(..digest.len());
+            // Else it is damaged, and made again.
+            if Digest::of(&known).bytes() == &digest {
+                return Ok(known);
+            }
+        }
+        let packed = compress(plain)?;
+        let keep = || -> Result<()> {
+            let failed = |error| fs::failed("write", &path, error);
+            let mut draft = fs::draft(&self.dir)?;
+            draft.write_all(Digest::of(&packed).bytes()).map_err(failed)?;
+            draft.write_all(&packed).map_err(failed)?;
+            draft.keep(&path)
+        };
+        keep().map_err(io::Error::other)?;
+        Ok(packed)
+    }
+}
+
+/// Removes the files with that suffix that were made first, so that `keep` are left, and what
+/// processes left behind that were killed.
+///
+/// # Errors
+/// The directory cannot be read, or a file in it not be removed.
+pub(in crate::ops) fn prune(dir: &Utf8Path, suffix: &str, keep: usize) -> Result<()> {
+    let mut made = Vec::new();
+    let own = format!("{}.", std::process::id());
+    for name in fs::names(dir)? {
+        let path = dir.join(&name);
+        // Of a run that was killed: no other runs beside this one.
+        if name.ends_with(".tmp") && !name.starts_with(&own) {
+            fs::remove_file(&path)?;
+        }
+        if !name.ends_with(suffix) {
+            continue;
+        }
+        if let Some((_, time, _)) = fs::stamp(&path) {
+            made.push((std::cmp::Reverse(time), path));
+        }
+    }
+    made.sort();
+    for (_, path) in made.iter().skip(keep) {
+        fs::remove_file(path)?;
+    }
+    Ok(())
+}

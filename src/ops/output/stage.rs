@@ -1,0 +1,364 @@
+//! The output directory. A new output is made in a directory beside it, and the two are exchanged in
+//! one step when it is complete: a reader sees the old output or the new one.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::guard::{self, Inputs, MARKER, MARKER_TEXT};
+use crate::{
+    model::{
+        digest::Digest,
+        error::{Error, Result},
+        schema::Dist,
+    },
+    sys::{
+        Context, durable, fs,
+        lock::{self, OutputLock},
+        replace::{self, Fixed},
+        tree::{self, Kind},
+    },
+};
+
+/// Compressed layers of an output that is not in a target directory, below the stage.
+const STORE: &str = ".longshore-store";
+
+/// What becomes of the files of a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::ops) enum Purpose {
+    /// They replace the output. After a failure they are kept with the logs of the build.
+    Build,
+    /// They replace the output.
+    Replace,
+    /// They are removed: the output is only read.
+    Read,
+}
+
+/// An output that is being made.
+#[derive(Debug)]
+pub struct Stage {
+    /// Where it is being made.
+    pub root: Utf8PathBuf,
+    output: Utf8PathBuf,
+    purpose: Purpose,
+    finished: bool,
+    cx: Context,
+    lock: OutputLock,
+}
+
+/// Checks that an output could be made, and changes nothing.
+///
+/// # Errors
+/// As for [`Stage::begin`].
+pub(in crate::ops) fn check(cx: &Context, output: &Utf8Path, inputs: &Inputs) -> Result<()> {
+    let output = fs::settle(&cx.env.dir.join(output))?;
+    if is_half_copied(&output) { Ok(()) } else { guard::check(cx, &output, inputs) }
+}
+
+/// Returns whether a run was killed while it replaced the output by a copy of it, `DIR.old`; see
+/// [`make_movable`].
+fn is_half_copied(output: &Utf8Path) -> bool {
+    let old = lock::beside(output, "old");
+    lock::is_old_marked(output)
+        && guard::is_marked(&old)
+        && guard::is_output(&old)
+        && !guard::is_output(output)
+}
+
+/// Returns whether there is an output, also one that a run that was killed left as `DIR.old`.
+pub(in crate::ops) fn exists(output: &Utf8Path) -> bool {
+    guard::is_output(output)
+        || lock::is_old_marked(output) && guard::is_output(&lock::beside(output, "old"))
+}
+
+impl Stage {
+    /// Begins a new output. Waits while another process makes one.
+    ///
+    /// # Errors
+    /// What is at `output` or beside it is not ours, cannot be replaced, or is an input; or a
+    /// directory cannot be created. Nothing is changed then.
+    pub(in crate::ops) fn begin(
+        cx: &Context,
+        output: &Utf8Path,
+        purpose: Purpose,
+        inputs: &Inputs,
+    ) -> Result<Self> {
+        let output = fs::settle(&cx.env.dir.join(output))?;
+        if purpose != Purpose::Read {
+            check(cx, &output, inputs)?;
+        }
+        let mut lock = fs::lock_output(cx, &output)?;
+        let [old, root, failed] =
+            ["old", "partial", "failed"].map(|suffix| lock::beside(&output, suffix));
+        if lock.was_replacing() {
+            recover(cx, &output, &old)?;
+        }
+        if purpose != Purpose::Read {
+            // Another process may have changed it meanwhile.
+            guard::check(cx, &output, inputs)?;
+        }
+        guard::check_beside(&failed, inputs.option)?;
+        if !lock.was_replacing() {
+            guard::check_beside(&old, inputs.option)?;
+        }
+        if !lock.was_interrupted() {
+            guard::check_beside(&root, inputs.option)?;
+        }
+        // Recorded first: from here on, a run that is killed leaves a directory that is ours.
+        lock.mark()?;
+        replace::discard(cx, &root);
+        replace::discard(cx, &old);
+        replace::create_dir(&root)?;
+        let mut stage = Stage { root, output, purpose, finished: false, cx: cx.clone(), lock };
+        if purpose != Purpose::Read && stage.output.exists() {
+            stage.try_replace(&old, inputs)?;
+        }
+        Ok(stage)
+    }
+
+    /// Finds out before anything is built whether the output can be replaced.
+    fn try_replace(&mut self, old: &Utf8Path, inputs: &Inputs) -> Result<()> {
+        let test = self.root.join(MARKER);
+        replace::create_dir(&test)?;
+        let fixed = replace::try_rename(&self.output, &self.root)?;
+        fs::remove_dir_all(&test)?;
+        match fixed {
+            None => Ok(()),
+            Some(Fixed::CopyOnly) => {
+                self.lock.mark_old()?;
+                make_movable(&self.root, &self.output, old)
+            }
+            Some(Fixed::MountPoint) => {
+                let message = format!("`{}` cannot be replaced: it is a mount point", self.output);
+                Err(Error::usage(message).hint(format!(
+                    "mount the directory above it, or choose another output directory with {}",
+                    inputs.option
+                )))
+            }
+        }
+    }
+
+    /// Returns where the result will be.
+    pub fn output(&self) -> &Utf8Path {
+        &self.output
+    }
+
+    /// Returns where `path` of the result is being made.
+    pub fn path(&self, path: &str) -> Utf8PathBuf {
+        self.root.join(path)
+    }
+
+    /// Returns the directory for compressed layers: in the target directory that the output is in,
+    /// where later runs find them, or in the stage, with which they are removed.
+    pub(in crate::ops) fn store(&self) -> Utf8PathBuf {
+        let parent = self.output.parent().unwrap_or(&self.output);
+        // Cargo's mark of a directory that holds what it built (https://bford.info/cachedir/).
+        let is_target = parent.file_name() == Some("target")
+            || parent.join("CACHEDIR.TAG").is_file()
+            || self.cx.env.var("CARGO_TARGET_DIR").is_some_and(|dir| {
+                fs::settle(&self.cx.env.dir.join(dir)).is_ok_and(|dir| dir == parent)
+            });
+        if is_target { parent.join("longshore") } else { self.root.join(STORE) }
+    }
+
+    /// Takes `path` over from the previous output when it holds exactly these bytes, so that what
+    /// did not change is not written again.
+    ///
+    /// # Errors
+    /// It is the same, and cannot be linked or copied.
+    pub fn keep(&self, path: &str, digest: &Digest, size: u64) -> Result<bool> {
+        let old = self.output.join(path);
+        let same_size = fs::stamp(&old).is_some_and(|(old, ..)| old == size);
+        // A file that cannot be read is not kept, but made again.
+        if !same_size || !fs::digest(&old).is_ok_and(|(old, _)| old == *digest) {
+            return Ok(false);
+        }
+        fs::link(&old, &self.path(path))?;
+        Ok(true)
+    }
+
+    /// Takes over what `wanted` selects of the previous output. With a directory that is not
+    /// selected, everything in it is left out.
+    ///
+    /// # Errors
+    /// Something cannot be read, linked or copied.
+    pub fn keep_all(&self, wanted: impl Fn(&str) -> bool) -> Result<()> {
+        let skip = |path: &Utf8Path| !wanted(path.as_str());
+        for entry in tree::walk(&self.output, skip)? {
+            let path = entry.path.as_str();
+            match entry.kind {
+                _ if !wanted(path) => {}
+                Kind::Directory => fs::create_dir_all(&self.path(path))?,
+                Kind::File(_) => fs::link(&self.output.join(path), &self.path(path))?,
+                Kind::Link => {
+                    let target = fs::read_link(&self.output.join(path))?;
+                    fs::symlink(target.as_str().into(), &self.path(path))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the modification time of a file or directory of the stage. A file that the previous
+    /// output has, too, keeps its time there.
+    ///
+    /// # Errors
+    /// It cannot be changed.
+    pub fn set_time(&self, path: &str, epoch: u64) -> Result<()> {
+        let path = match path {
+            "" => self.root.clone(),
+            path => self.path(path),
+        };
+        if tree::time(&path).is_some_and(|(seconds, rest)| {
+            u64::try_from(seconds).is_ok_and(|seconds| seconds == epoch) && rest == 0
+        }) {
+            return Ok(());
+        }
+        fs::unshare(&path)?;
+        fs::set_time(&path, epoch)
+    }
+
+    /// Gives what is in the stage the modes that it has with every umask: 0755 for directories and
+    /// programs, 0644 for other files. They reach layers of images.
+    ///
+    /// # Errors
+    /// A mode cannot be changed.
+    pub fn fix_modes(&self) -> Result<()> {
+        for entry in tree::walk(&self.root, |path| path == STORE)? {
+            let wanted = match entry.kind {
+                Kind::Link => continue,
+                Kind::File(_) if entry.mode & 0o111 == 0 => 0o644,
+                Kind::File(_) | Kind::Directory => 0o755,
+            };
+            if entry.mode != wanted {
+                let path = self.root.join(&entry.path);
+                fs::unshare(&path)?;
+                fs::set_mode(&path, wanted)?;
+                // The copy is new, and so are the names in its directory.
+                tree::set_time(&path, entry.time, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves the previous output as it is.
+    ///
+    /// # Errors
+    /// What was begun cannot be removed.
+    pub fn discard(mut self) -> Result<()> {
+        self.finished = true;
+        fs::remove_dir_all(&self.root)
+    }
+
+    /// Reads the previous output's `dist.json`; `None` when there is none that this version reads.
+    pub fn previous(&self) -> Option<Dist> {
+        let text = fs::read(&self.output.join("dist.json")).ok()?;
+        let dist: Dist = serde_json::from_slice(&text).ok()?;
+        (dist.schema == crate::model::schema::dist::SCHEMA).then_some(dist)
+    }
+
+    /// Writes `dist.json`, and puts the result in place. All of it is on the disk before that.
+    ///
+    /// # Errors
+    /// It cannot be written; the previous output is intact.
+    pub fn finish(mut self, dist: &Dist) -> Result<()> {
+        let mut text = serde_json::to_string_pretty(dist)
+            .map_err(|error| Error::build("cannot write `dist.json`").because(error))?;
+        text.push('\n');
+        fs::remove_dir_all(&self.root.join(STORE))?;
+        self.fix_modes()?;
+        durable::sync_tree(&self.root)?;
+        fs::write(&self.path("dist.json"), text.as_bytes())?;
+        self.lock.mark_old()?;
+        replace::exchange(&self.root, &self.output, &lock::beside(&self.output, "old"))?;
+        self.finished = true;
+        // Nothing can fail any more: the new output is in place.
+        let failed = self.failed();
+        replace::discard(&self.cx, &self.root);
+        if failed.exists() {
+            self.remove_failed();
+        }
+        Ok(())
+    }
+
+    /// Returns where what was made before a failure is kept, logs above all.
+    pub fn failed(&self) -> Utf8PathBuf {
+        lock::beside(&self.output, "failed")
+    }
+
+    /// Removes the directory of an earlier failed run. It gets the name of a temporary one first, so
+    /// that it is recognised if this run is killed.
+    fn remove_failed(&self) {
+        let failed = self.failed();
+        if failed.symlink_metadata().is_err() {
+            return;
+        }
+        match self.root.symlink_metadata().is_err() && fs::rename(&failed, &self.root).is_ok() {
+            true => replace::discard(&self.cx, &self.root),
+            false => replace::discard(&self.cx, &failed),
+        }
+    }
+
+    /// Keeps what was made before a failure as `DIR.failed`. Where that does not work, it is removed.
+    fn keep_failed(&self) {
+        let marker = self.root.join(MARKER);
+        // On a full disk, the lock file is a file that already exists.
+        let marked = fs::write(&marker, MARKER_TEXT.as_bytes()).is_ok()
+            || self.lock.move_to(&marker).is_ok();
+        let failed = self.failed();
+        if failed.exists() {
+            replace::discard(&self.cx, &failed);
+        }
+        if !marked || fs::rename(&self.root, &failed).is_err() {
+            replace::discard(&self.cx, &self.root);
+        }
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        // A failure is on its way to the user, which errors of a clean-up would hide.
+        let _ = fs::remove_dir_all(&self.root.join(STORE));
+        let is_empty = fs::is_empty_dir(&self.root).unwrap_or(false);
+        match self.purpose {
+            Purpose::Build if !is_empty => self.keep_failed(),
+            _ => replace::discard(&self.cx, &self.root),
+        }
+    }
+}
+
+/// Finishes what a run did that was killed while it replaced the output.
+fn recover(cx: &Context, output: &Utf8Path, old: &Utf8Path) -> Result<()> {
+    if is_half_copied(output) {
+        fs::remove_dir_all(output)?;
+    }
+    // Killed between two renames; see `replace::exchange`.
+    if output.symlink_metadata().is_err() && guard::is_output(old) {
+        cx.status("Restoring", format!("`{output}`, which a run that was killed left as `{old}`"));
+        fs::rename(old, output)?;
+    }
+    // Killed in `make_movable`, after its last rename.
+    if guard::is_marked(output) && guard::is_output(output) {
+        fs::remove_file(&output.join(MARKER))?;
+    }
+    Ok(())
+}
+
+/// Replaces the output by a copy of it that the file system can rename. Readers may see an
+/// incomplete output meanwhile; if the program is killed, the next run continues with the copy.
+fn make_movable(root: &Utf8Path, output: &Utf8Path, old: &Utf8Path) -> Result<()> {
+    if !fs::is_empty_dir(output)? {
+        fs::remove_dir_all(root)?;
+        replace::copy(output, root)?;
+        fs::rename(root, old)?;
+        replace::create_dir(root)?;
+        // From here on, the copy counts.
+        fs::write(&old.join(MARKER), MARKER_TEXT.as_bytes())?;
+        fs::remove_file(&output.join("dist.json"))?;
+        fs::remove_dir_all(output)?;
+        fs::rename(old, output)?;
+        return fs::remove_file(&output.join(MARKER));
+    }
+    fs::remove_dir_all(output)
+}

@@ -1,0 +1,117 @@
+//! The last words of a `dist`: what was made, how large it is, and how to run it.
+
+use std::fmt::Write;
+
+use camino::Utf8Path;
+
+use crate::{
+    model::schema::{
+        Dist,
+        dist::{Artifact, Release, Smoke},
+        units::Units,
+    },
+    sys::{Context, host},
+};
+
+/// Warns of a source that is not that of a commit.
+pub(in crate::ops) fn source(cx: &Context, release: &Release) {
+    if let (Some(hash), Some(changes)) = (&release.revision, &release.changes) {
+        let short = hash.get(..12).unwrap_or(hash);
+        let files = if changes.count == 1 { "file differs" } else { "files differ" };
+        cx.warn(format!("{} {files} from commit `{short}`: {changes}", changes.count));
+    }
+    if let Some(reason) = &release.no_revision {
+        cx.status("Source", format!("without a revision: {reason}"));
+    }
+}
+
+/// Tells how trying out one binary went.
+pub(in crate::ops) fn smoke(cx: &Context, artifact: &Artifact) {
+    let name = format!("{} {}", artifact.platform, artifact.name);
+    match &artifact.smoke {
+        None => {}
+        Some(Smoke::NotRun { reason }) => cx.status("Not run", format!("{name}: {reason}")),
+        Some(Smoke::Ran { by, empty_root, args, exit_code, output }) => {
+            let place = if *empty_root { "in an empty root" } else { "without a root of its own" };
+            let ended = match (exit_code, output) {
+                (Some(0), Some(line)) => line.clone(),
+                (Some(0), None) => "ended well, and said nothing".to_owned(),
+                (Some(code), _) => format!("started, and ended with exit status {code}"),
+                (None, _) => "was still running when its time was up".to_owned(),
+            };
+            let args = args.join(" ");
+            cx.status("Ran", format!("{name} {args} ({by}, {place}): {ended}"));
+        }
+    }
+}
+
+/// What was made, in lines of their own.
+pub(in crate::ops) fn summary(cx: &Context, dist: &Dist, output: &Utf8Path) -> String {
+    let shown = output.strip_prefix(&cx.env.dir).unwrap_or(output);
+    let mut text = String::new();
+    let _ = writeln!(text, "\n{shown}/  ({})", units(&dist.units));
+    let artifacts = dist.artifacts.iter().map(|artifact| artifact.path.len());
+    let archives = dist.archives.iter().map(|archive| archive.path.len());
+    let images = dist.images.iter().map(|image| image.path.len());
+    let width = artifacts.chain(archives).chain(images).max();
+    let width = width.unwrap_or(0);
+    for artifact in &dist.artifacts {
+        let _ = writeln!(text, "  {:<width$}  {:>9}", artifact.path, size(artifact.size));
+    }
+    for image in &dist.images {
+        let of = |p: &crate::model::schema::dist::PlatformImage| {
+            format!("{} {}", p.platform, size(p.size))
+        };
+        let platforms: Vec<_> = image.platforms.iter().map(of).collect();
+        let _ = writeln!(text, "  {:<width$}  {}", image.path, platforms.join(", "));
+        let _ = writeln!(text, "  {:<width$}  {}", "", image.digest);
+    }
+    for archive in &dist.archives {
+        let _ = writeln!(text, "  {:<width$}  {:>9}", archive.path, size(archive.size));
+    }
+    let native = host::platform();
+    if let Some(artifact) = dist.artifacts.iter().find(|a| a.platform.to_string() == native) {
+        let _ = write!(text, "run it:   {shown}/{}", artifact.path);
+    }
+    if let Some(image) = dist.images.first() {
+        let _ = write!(
+            text,
+            "\nload it:  skopeo copy oci:{shown}/{}:{} docker-daemon:{}:{}",
+            image.path, image.tag, image.name, image.tag
+        );
+    }
+    text
+}
+
+/// What was compiled, in how many seconds, and what took longest.
+fn units(units: &Units) -> String {
+    let mut text = format!("{} units compiled, {} fresh", units.compiled, units.fresh);
+    if let Some(seconds) = units.seconds.filter(|_| units.compiled > 0) {
+        let _ = write!(text, "; {seconds:.1} s");
+    }
+    for (at, (unit, seconds)) in units.slowest(3).into_iter().enumerate() {
+        let start = if at == 0 { ", longest " } else { ", " };
+        let _ = write!(text, "{start}{} for {} {seconds:.1} s", unit.name, unit.target);
+    }
+    text
+}
+
+/// A size in bytes for people: decimal units, as file managers and registries show it.
+pub(in crate::ops) fn size(bytes: u64) -> String {
+    #[allow(clippy::cast_precision_loss, reason = "two decimals are shown")]
+    let of = |unit: u64| bytes as f64 / unit as f64;
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", of(1_000)),
+        1_000_000..1_000_000_000 => format!("{:.2} MB", of(1_000_000)),
+        _ => format!("{:.2} GB", of(1_000_000_000)),
+    }
+}
+
+/// Reports the binaries that are left out, and why.
+pub(in crate::ops) fn skipped(cx: &Context, plan: &crate::model::schema::Plan) {
+    for skipped in &plan.skipped {
+        let what = format!("{} ({}): {}", skipped.binary, skipped.package, skipped.reason);
+        cx.status("Skipping", what);
+    }
+}

@@ -1,0 +1,146 @@
+//! What a release says of an image, attached to it where it was pushed to.
+
+use camino::Utf8Path;
+
+use crate::{
+    image::distribution::{
+        referrer::{self, EMPTY, Referrer},
+        upload::Part,
+    },
+    model::{
+        digest::Digest,
+        error::{Error, Result, Status},
+        schema::{
+            Dist,
+            dist::{DocumentKind, Image},
+            push::Attached,
+        },
+    },
+    sys::{
+        Context, fs,
+        registry::{Blob, Repository},
+    },
+};
+
+/// How often the list of a registry that has none of its own is written, where others write it, too.
+const TRIES: u32 = 5;
+
+/// The longest document.
+const LIMIT: u64 = 256 << 20;
+
+/// A document for an image, held against its digest.
+#[derive(Clone, Debug)]
+pub(in crate::ops) struct Document {
+    kind: &'static str,
+    name: String,
+    bytes: Vec<u8>,
+}
+
+/// The documents of a release that speak of an image: its own, and those of the whole release.
+pub(in crate::ops) fn documents(
+    root: &Utf8Path,
+    dist: &Dist,
+    image: &Image,
+) -> Result<Vec<Document>> {
+    let mut found = Vec::new();
+    for document in &dist.documents {
+        let of_image = document.subject.as_ref() == Some(&image.path);
+        let of_all = document.subject.is_none() && document.kind == DocumentKind::Provenance;
+        let Some(kind) = referrer::artifact_type(document.kind).filter(|_| of_image || of_all)
+        else {
+            continue;
+        };
+        let path = root.join(&document.path);
+        let bytes = fs::read_start(&path, LIMIT)?;
+        if Digest::of(&bytes) != document.sha256 {
+            return Err(Error::check(format!("`{path}` is not what `dist.json` says of it")).hint(
+                "`cargo longshore dist` makes it again; `--no-attach` pushes the image alone",
+            ));
+        }
+        let name = path.file_name().unwrap_or_default().to_owned();
+        found.push(Document { kind, name, bytes });
+    }
+    Ok(found)
+}
+
+/// Attaches documents to the image that is `subject`. What is there is not sent again.
+pub(in crate::ops) fn attach(
+    cx: &Context,
+    repository: &Repository,
+    subject: &Part,
+    documents: &[Document],
+    dry_run: bool,
+) -> Result<Vec<Attached>> {
+    let mut attached = Vec::new();
+    let mut unlisted = Vec::new();
+    for document in documents {
+        cx.children.check()?;
+        let referrer = Referrer::new(document.kind, &document.name, &document.bytes, subject)?;
+        let target = referrer.manifest.digest.to_string();
+        let there = repository.digest_of(&target, true)?.is_some();
+        attached.push(Attached {
+            artifact_type: document.kind.to_owned(),
+            name: document.name.clone(),
+            digest: referrer.manifest.digest,
+            present: there,
+        });
+        if dry_run {
+            continue;
+        }
+        if !there {
+            let blobs = [(&referrer.blob, &document.bytes[..]), (&referrer.config, EMPTY)];
+            for (descriptor, bytes) in blobs {
+                if !repository.has_blob(descriptor.digest)? {
+                    let open = || Ok(Box::new(bytes) as Box<dyn std::io::Read>);
+                    let blob = Blob { descriptor, open: &open, sent: &|_| cx.children.check() };
+                    repository.send_blob(&blob, &[])?;
+                }
+            }
+        }
+        // Written again where it is there, too: only the answer says whether the registry lists it.
+        let Part { media_type, bytes, .. } = &referrer.manifest;
+        let listed = repository.put_referrer(&target, media_type, bytes).map_err(|error| {
+            let hint = "an old registry may take images alone: `--no-attach` pushes those";
+            if error.hint_text().is_some() { error } else { error.hint(hint) }
+        })?;
+        if listed != Some(subject.digest) {
+            unlisted.push(referrer);
+        }
+    }
+    if !unlisted.is_empty() {
+        list(cx, repository, subject.digest, &unlisted)?;
+    }
+    if !dry_run && !attached.is_empty() {
+        let names: Vec<_> = attached.iter().map(|of| of.name.as_str()).collect();
+        let what = format!("{} to {}@{}", names.join(", "), repository.name(), subject.digest);
+        cx.status("Attached", what);
+    }
+    Ok(attached)
+}
+
+/// Writes the list of what is attached, which a registry of before 1.1 does not keep itself. Somebody
+/// else may write it at the same time, and no registry can hold that off: it is read again.
+fn list(
+    cx: &Context,
+    repository: &Repository,
+    subject: Digest,
+    referrers: &[Referrer],
+) -> Result<()> {
+    let tag = referrer::tag(subject);
+    for _ in 0..TRIES {
+        cx.children.check()?;
+        let old = repository.read(&tag)?;
+        let new = referrer::merge(old.as_ref(), referrers).map_err(|error| {
+            let name = format!("{}:{tag}", repository.name());
+            Error::new(Status::Registry, format!("`{name}`: {error}"))
+                .hint("`--no-attach` leaves it alone")
+        })?;
+        match new {
+            None => return Ok(()),
+            Some(part) => repository.put(&tag, &part.media_type, &part.bytes)?,
+        }
+    }
+    let name = format!("{}:{tag}", repository.name());
+    Err(Error::new(Status::Registry, format!("`{name}` does not keep what is written to it"))
+        .hint("do others write it again and again? run it again when they are done"))
+}

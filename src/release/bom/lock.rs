@@ -1,0 +1,45 @@
+//! `Cargo.lock`, for its checksums
+//! (<https://doc.rust-lang.org/cargo/reference/resolver.html#lock-file>).
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::model::error::{Error, Result};
+
+/// The checksums of packages, by name, version and source.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lock(BTreeMap<(String, String, String), String>);
+
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    package: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    version: String,
+    source: Option<String>,
+    checksum: Option<String>,
+}
+
+impl Lock {
+    /// # Errors
+    /// It is no lock file of cargo's.
+    pub(super) fn read(text: &str) -> Result<Self> {
+        let file: File = toml::from_str(text)
+            .map_err(|error| Error::usage("`Cargo.lock` is not understood").because(error))?;
+        let known = file.package.into_iter().filter_map(|package| {
+            let key = (package.name, package.version, package.source?);
+            Some((key, package.checksum?))
+        });
+        Ok(Lock(known.collect()))
+    }
+
+    pub(super) fn checksum(&self, name: &str, version: &str, source: &str) -> Option<&str> {
+        let key = (name.to_owned(), version.to_owned(), source.to_owned());
+        self.0.get(&key).map(String::as_str)
+    }
+}

@@ -1,0 +1,116 @@
+//! Bills of materials: which crates went into a binary, as the list that is embedded in it
+//! (`.dep-v0`) and as documents in CycloneDX's and SPDX's JSON.
+//!
+//! A bill is made of what cargo resolved (`cargo metadata`) and of what it says that it compiled:
+//! the first alone names crates of other features and other targets.
+
+pub mod audit;
+pub mod cyclonedx;
+mod document;
+mod graph;
+pub mod license;
+mod lock;
+mod native;
+pub mod spdx;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use semver::Version;
+
+pub use document::{Binary, Component, Subject, What};
+pub use graph::{Graph, Platform};
+pub use native::Native;
+
+/// The crates of one package's binaries for one target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bill {
+    /// Sorted by name, version and source. The package itself is among them.
+    pub crates: Vec<Crate>,
+}
+
+/// A crate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Crate {
+    /// What makes it this one.
+    pub id: Id,
+    /// The sha256 of its package file, in hexadecimal, as `Cargo.lock` has it.
+    pub checksum: Option<String>,
+    /// What its manifest says of its licence.
+    pub license: Option<String>,
+    /// The features that it was compiled with.
+    pub features: BTreeSet<String>,
+    /// Whether it is in the binary.
+    pub kind: Kind,
+    /// Whether it is the package that the binary is of.
+    pub root: bool,
+    /// The crates that it needs, by their places in the bill.
+    pub dependencies: BTreeSet<usize>,
+    /// The library in another language that it brings.
+    pub native: Option<Native>,
+    /// The targets whose binaries it is for.
+    pub targets: BTreeSet<String>,
+}
+
+/// Name, version and source, which together are one crate's.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Id {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: Version,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+/// Where a crate comes from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// The registry that crates come from when nothing else is said.
+    CratesIo,
+    /// Another registry, by its address.
+    Registry(String),
+    /// A git repository, by its address with the commit after a `#`.
+    Git(String),
+    /// A directory, whose name is nobody's business.
+    Local,
+}
+
+/// What a crate is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// It ran while the binary was built: a build script, a procedural macro, or what these need.
+    Build,
+    /// It is in the binary.
+    Runtime,
+}
+
+impl Bill {
+    /// One bill of several: each crate once, with all features, edges and targets that it has in
+    /// one of them.
+    pub fn merge<'a>(bills: impl IntoIterator<Item = &'a Bill>) -> Bill {
+        let mut all: BTreeMap<Id, (Crate, BTreeSet<Id>)> = BTreeMap::new();
+        for bill in bills {
+            for one in &bill.crates {
+                let ids = one.dependencies.iter().filter_map(|&at| bill.crates.get(at));
+                let ids = ids.map(|other| other.id.clone());
+                let (into, edges) =
+                    all.entry(one.id.clone()).or_insert_with(|| (one.clone(), BTreeSet::new()));
+                edges.extend(ids);
+                into.features.extend(one.features.iter().cloned());
+                into.targets.extend(one.targets.iter().cloned());
+                into.kind = into.kind.max(one.kind);
+                into.root |= one.root;
+                into.native = into.native.take().or_else(|| one.native.clone());
+            }
+        }
+        let places: BTreeMap<Id, usize> = all.keys().cloned().zip(0..).collect();
+        let crates = all.into_values().map(|(mut one, edges)| {
+            one.dependencies = edges.iter().filter_map(|id| places.get(id).copied()).collect();
+            one
+        });
+        Bill { crates: crates.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,455 @@
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    image::oci::{
+        Descriptor, Image, ImageSet, MediaType,
+        check::Found,
+        config::Execution,
+        image::{Description, Step},
+    },
+    model::machine::Endian,
+};
+
+/// An image without layers; `more` makes another one.
+fn found(platform: &str, more: &str) -> Found {
+    let image = Image::new(Description {
+        platform: platform.parse().unwrap(),
+        epoch: 0,
+        execution: Execution::default(),
+        author: None,
+        steps: vec![Step::empty(format!("CMD {more}"))],
+        annotations: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
+    })
+    .unwrap();
+    Found {
+        platform: image.platform().clone(),
+        manifest: image.manifest().clone(),
+        config: image.config().clone(),
+    }
+}
+
+fn machine(platform: &str) -> Option<(u16, u8, Endian)> {
+    let architecture = platform.split('/').nth(1).unwrap();
+    crate::verify::of_architecture(architecture)
+}
+
+/// What `dist --target` makes for one platform, whose binary has these bytes.
+fn made(platform: &str, bytes: &str) -> Value {
+    let (sha256, size) = (Digest::of(bytes.as_bytes()), bytes.len());
+    let file = json!({ "size": size, "sha256": sha256 });
+    let found = found(platform, bytes);
+    let target = format!("{}-musl", platform.replace('/', "-"));
+    let document = |kind: &str, subject: Value, path: &str| json!({ "kind": kind, "subject": subject, "path": path, "size": size, "sha256": sha256 });
+    json!({
+        "schema": 1,
+        "release": {
+            "name": "hello", "version": "1.0.0", "revision": "abc", "dirty": false,
+            "source-date-epoch": 7, "tools": { "longshore": "0.1.0", "rustc": "1.89.0" },
+            "platforms": ["linux/amd64", "linux/arm64"],
+        },
+        "units": { "compiled": 2, "fresh": 1, "seconds": 1.5, "each": [] },
+        "artifacts": [{
+            "name": "hello", "package": "hello", "version": "1.0.0", "target": target,
+            "platform": platform, "path": format!("{platform}/bin/hello"),
+            "size": size, "sha256": sha256, "unstripped": file,
+            "allocator": { "allocator": "system", "origin": "it is so" },
+            "verdict": { "accepted": true, "lints": [], "findings": [] },
+        }],
+        "recipes": [{
+            "name": "hello", "tag": "1.0.0", "path": "image/hello", "binaries": ["hello"],
+            "user": "1:1", "platforms": [platform], "labels": {},
+        }],
+        "images": [{
+            "name": "hello", "tag": "1.0.0", "path": "image/hello",
+            "digest": found.manifest.digest(),
+            "media-type": "application/vnd.oci.image.manifest.v1+json",
+            "platforms": [{
+                "platform": platform, "manifest": found.manifest.digest(),
+                "config": found.config.digest(), "layers": [], "size": 1,
+                "binaries": { "/bin/hello": sha256 },
+            }],
+        }],
+        "archives": [{
+            "kind": "binaries", "package": "hello", "version": "1.0.0", "target": target,
+            "platform": platform, "path": format!("archives/hello-{target}.tar.gz"),
+            "size": size, "sha256": sha256, "contents": [],
+        }],
+        "documents": [
+            document("cyclonedx", json!(format!("{platform}/bin")), &format!("archives/{target}.cdx.json")),
+            document("spdx", json!("image/hello"), "archives/hello.image.spdx.json"),
+            document("provenance", Value::Null, "archives/hello-1.0.0.intoto.json"),
+            document("checksums", Value::Null, "archives/SHA256SUMS"),
+            document("minisign", json!("archives/SHA256SUMS"), "archives/SHA256SUMS.minisig"),
+        ],
+    })
+}
+
+fn part(name: &str, made: &Value, bytes: &str) -> Part {
+    let dist: Dist = serde_json::from_value(made.clone()).unwrap();
+    let platform = dist.artifacts[0].platform.to_string();
+    let file = File {
+        size: bytes.len() as u64,
+        sha256: Digest::of(bytes.as_bytes()),
+        machine: machine(&platform),
+    };
+    let files = Part::paths(&dist).into_iter().map(|path| (path.to_owned(), file)).collect();
+    let found = found(&platform, bytes);
+    let seen = Seen {
+        root: Some(found.manifest.digest()),
+        contents: Contents { images: vec![found], ..Contents::default() },
+        faults: Vec::new(),
+    };
+    let layouts = BTreeMap::from([("image/hello".to_owned(), seen)]);
+    Part { name: name.to_owned(), dist, files, layouts }
+}
+
+fn pair() -> Vec<Part> {
+    ["linux/arm64", "linux/amd64"].map(|of| part(of, &made(of, of), of)).into()
+}
+
+fn reasons(parts: Vec<Part>) -> Vec<String> {
+    reasons_of(parts, &Wanted::default())
+}
+
+/// The reasons, which must not depend on the order.
+fn reasons_of(mut parts: Vec<Part>, wanted: &Wanted) -> Vec<String> {
+    let told = |parts: &[Part]| {
+        let refused = merge(parts.to_vec(), wanted, Reasons::default()).unwrap_err();
+        refused.iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let first = told(&parts);
+    parts.reverse();
+    assert_eq!(told(&parts), first);
+    first
+}
+
+/// The reasons where the second of two parts is changed so.
+fn with(change: impl FnOnce(&mut Part)) -> Vec<String> {
+    let mut parts = pair();
+    change(&mut parts[1]);
+    reasons(parts)
+}
+
+fn ok(parts: Vec<Part>) -> Merged {
+    merge(parts, &Wanted::default(), Reasons::default()).unwrap()
+}
+
+#[test]
+fn two_parts_are_one_release_in_any_order() {
+    let merged = ok(pair());
+    let mut turned = pair();
+    turned.reverse();
+    let again = ok(turned);
+    assert_eq!(again.dist, merged.dist);
+    assert_eq!(again.files, merged.files);
+    let dist = &merged.dist;
+    let platforms: Vec<_> = dist.artifacts.iter().map(|of| of.platform.to_string()).collect();
+    assert_eq!(platforms, ["linux/amd64", "linux/arm64"]);
+    assert_eq!(dist.recipes[0].platforms.len(), 2);
+    assert_eq!(dist.archives.len(), 2);
+    assert_eq!((dist.units.compiled, dist.units.seconds), (4, Some(3.0)));
+    // The index is that of one `dist` of both.
+    let images = ["linux/amd64", "linux/arm64"].map(|of| {
+        let steps = vec![Step::empty(format!("CMD {of}"))];
+        let annotations = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
+        let (platform, execution) = (of.parse().unwrap(), Execution::default());
+        Image::new(Description { platform, epoch: 0, execution, author: None, steps, annotations })
+    });
+    let images = images.into_iter().map(Result::unwrap).collect();
+    let annotations = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
+    let set = ImageSet::new(images, annotations).unwrap();
+    assert_eq!(dist.images[0].digest, set.descriptor().digest);
+    assert_eq!(merged.images[0].joined.descriptor, set.descriptor());
+    let documents: Vec<_> = dist.documents.iter().map(|of| of.path.as_str()).collect();
+    assert_eq!(
+        documents,
+        [
+            "archives/hello-1.0.0-linux-amd64-musl.intoto.json",
+            "archives/hello-1.0.0-linux-arm64-musl.intoto.json",
+            "archives/linux-amd64-musl.cdx.json",
+            "archives/linux-arm64-musl.cdx.json",
+        ]
+    );
+    let dropped: Vec<_> = merged.dropped.iter().map(String::as_str).collect();
+    assert_eq!(dropped, ["archives/SHA256SUMS.minisig", "archives/hello.image.spdx.json"]);
+    assert_eq!(merged.files["linux/amd64/bin/hello"].part, "linux/amd64");
+    assert!(merged.files["linux/amd64/bin/hello"].program);
+}
+
+#[test]
+fn the_same_content_twice_is_one() {
+    let mut parts = pair();
+    let mut twice = part("again", &made("linux/amd64", "linux/amd64"), "linux/amd64");
+    // What differs from run to run, and is in nothing that people get.
+    twice.dist.artifacts[0].unstripped.sha256 = Digest::of(b"another");
+    twice.dist.units.compiled = 0;
+    parts.push(twice);
+    let merged = ok(parts.clone());
+    assert_eq!(merged.dist.artifacts.len(), 2);
+    assert_eq!(merged.dist.images[0].digest, ok(pair()).dist.images[0].digest);
+    parts.reverse();
+    assert_eq!(ok(parts).dist, merged.dist);
+}
+
+#[test]
+fn a_release_for_one_platform_has_no_index() {
+    let mut only = pair().remove(0);
+    only.dist.release.platforms.clear();
+    let merged = ok(vec![only.clone()]);
+    assert_eq!(merged.dist.images, only.dist.images);
+    assert!(merged.images[0].joined.index.is_none());
+    // Its documents are true of it.
+    assert_eq!(merged.dist.documents.len(), 3);
+}
+
+#[test]
+fn a_missing_platform_is_told() {
+    let only = || vec![pair().remove(0)];
+    assert_eq!(reasons(only()), ["no part is for `linux/amd64`"]);
+    let asked = |names: &[&str]| Wanted {
+        platforms: names.iter().map(|name| name.parse().unwrap()).collect(),
+        ..Wanted::default()
+    };
+    // What was asked for comes before what was planned.
+    assert!(merge(only(), &asked(&["linux/arm64"]), Reasons::default()).is_ok());
+    let three = asked(&["linux/amd64", "linux/arm64", "linux/riscv64"]);
+    assert_eq!(reasons_of(pair(), &three), ["no part is for `linux/riscv64`"]);
+    let more = reasons_of(pair(), &asked(&["linux/arm64"]));
+    assert_eq!(more, ["a part is for `linux/amd64`, which was not asked for"]);
+}
+
+#[test]
+fn a_platform_twice_with_different_content_is_told() {
+    let mut parts = pair();
+    parts.push(part("again", &made("linux/amd64", "else"), "else"));
+    let told = reasons(parts);
+    let first = "`linux/amd64` is in `again` and in `linux/amd64`, and differs: \
+                 `archives/hello-linux-amd64-musl.tar.gz`, `image hello`, `linux/amd64/bin/hello`";
+    assert!(told.contains(&first.to_owned()), "{told:#?}");
+}
+
+/// What makes another part of one.
+type Change = fn(&mut Dist);
+
+#[test]
+fn what_parts_do_not_agree_on_is_told() {
+    let cases: [(Change, &str); 8] = [
+        (|d| d.release.version = None, "the version differs: `1.0.0` in `linux/arm64`; `none` in"),
+        (|d| d.release.revision = Some("def".into()), "the revision differs: `abc` in"),
+        (|d| d.release.source_date_epoch = 8, "the source-date-epoch differs: `7` in"),
+        (|d| d.release.dirty = Some(true), "the state of the source differs: `clean` in"),
+        (
+            |d| drop(d.release.tools.insert("longshore".into(), "0.2.0".into())),
+            "the version of longshore differs: `0.1.0` in",
+        ),
+        (
+            |d| drop(d.release.tools.insert("rustc".into(), "1.90.0".into())),
+            "the version of rustc differs: `1.89.0` in",
+        ),
+        (
+            |d| d.recipes[0].user = "2:2".into(),
+            "the `user` in the recipe of the image `hello` differs: `\"1:1\"` in",
+        ),
+        (|d| d.artifacts[0].version = "2.0.0".into(), "the version of `hello` differs: `1.0.0` in"),
+    ];
+    for (change, wanted) in cases {
+        let told = with(|part| change(&mut part.dist));
+        assert_eq!(told.len(), 1, "{told:#?}");
+        assert!(told[0].starts_with(wanted), "{told:#?}");
+    }
+    // A tool that only one of them needs is no difference, nor where the source was checked out.
+    let mut parts = pair();
+    parts[0].dist.release.name = "elsewhere".into();
+    parts[0].dist.release.tools.insert("mimalloc".into(), "3".into());
+    assert!(ok(parts).dist.release.tools.contains_key("mimalloc"));
+}
+
+#[test]
+fn bytes_that_are_not_those_of_the_record_are_told() {
+    let told = with(|part| {
+        for file in part.files.values_mut() {
+            file.sha256 = Digest::of(b"changed");
+        }
+    });
+    assert_eq!(told.len(), 5, "{told:#?}");
+    assert!(told[0].contains("is not what its dist.json says: it has the digest `sha256:"));
+    let told = with(|part| {
+        let machine = machine("linux/arm64");
+        part.files.get_mut("linux/amd64/bin/hello").unwrap().machine = machine;
+    });
+    let machine = "`linux/amd64`: `linux/amd64/bin/hello` is for `linux/amd64`, and its ELF header says \
+         AARCH64 with 64 bits";
+    assert_eq!(told, [machine]);
+    let told = with(|part| {
+        part.files.get_mut("linux/amd64/bin/hello").unwrap().machine = None;
+    });
+    assert_eq!(told, ["`linux/amd64`: `linux/amd64/bin/hello` is no ELF file"]);
+    let told = with(|part| part.dist.artifacts[0].verdict = None);
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].starts_with("`linux/amd64`: "), "{told:#?}");
+}
+
+#[test]
+fn images_that_are_not_those_of_the_record_are_told() {
+    let told = with(|part| {
+        let seen = part.layouts.get_mut("image/hello").unwrap();
+        seen.contents.images = vec![found("linux/arm64", "x")];
+    });
+    let prefix = "`linux/amd64`: `image/hello`: ";
+    assert_eq!(
+        told,
+        [
+            format!("{prefix}it has no image for `linux/amd64`, and dist.json says so"),
+            format!("{prefix}it is for `linux/arm64`, of which dist.json does not speak"),
+        ]
+    );
+    let told = with(|part| {
+        let seen = part.layouts.get_mut("image/hello").unwrap();
+        seen.contents.images = vec![found("linux/amd64", "x")];
+        seen.root = Some(Digest::of(b"x"));
+        seen.faults.push("`blobs/x`: is missing".to_owned());
+    });
+    assert_eq!(told.len(), 3, "{told:#?}");
+    assert!(told.contains(&format!("{prefix}`blobs/x`: is missing")));
+    let told = with(|part| {
+        let binaries = &mut part.dist.images[0].platforms[0].binaries;
+        binaries.insert("/bin/other".into(), Digest::of(b"x"));
+    });
+    assert_eq!(told, [format!("{prefix}`/bin/other` for `linux/amd64` is no binary of the part")]);
+}
+
+#[test]
+fn attestations_are_refused_kept_or_dropped() {
+    let attested = || {
+        let mut parts = pair();
+        let seen = parts[0].layouts.get_mut("image/hello").unwrap();
+        let mut of = Descriptor::new(MediaType::Manifest, Digest::of(b"a"), 1);
+        of.platform = Some("unknown/unknown".parse().unwrap());
+        let blobs = vec![Descriptor::new(MediaType::Config, Digest::of(b"b"), 1)];
+        seen.contents.attestations.push(Attestation { descriptor: of, blobs });
+        parts
+    };
+    let told = reasons(attested());
+    assert_eq!(told.len(), 1);
+    assert!(told[0].starts_with("`linux/arm64/image/hello` has an attestation, which"), "{told:?}");
+    let with = |attestations| {
+        let wanted = Wanted { attestations, ..Wanted::default() };
+        merge(attested(), &wanted, Reasons::default()).unwrap()
+    };
+    let dropped = with(Attestations::Drop);
+    assert_eq!(dropped.dist, ok(pair()).dist);
+    let kept = with(Attestations::Keep);
+    assert_eq!(kept.images[0].joined.index.as_ref().unwrap().manifests.len(), 3);
+    assert_eq!(kept.files.len(), dropped.files.len() + 2);
+}
+
+#[test]
+fn what_one_part_lacks_is_told() {
+    let told = with(|part| part.dist.images.clear());
+    assert_eq!(told, ["`linux/amd64` has no image `hello` for `linux/amd64`"]);
+    let told = with(|part| part.dist.archives.clear());
+    assert_eq!(told, ["`linux/amd64` has no archive of `hello` for `linux/amd64`"]);
+    let told = with(|part| {
+        let mut more = part.dist.artifacts[0].clone();
+        more.name = "more".into();
+        part.dist.artifacts.push(more);
+    });
+    assert_eq!(told, ["`linux/arm64` has no binary `more` for `linux/arm64`"]);
+}
+
+#[test]
+fn archives_of_one_name_are_told() {
+    let mut parts = pair();
+    for part in &mut parts {
+        let path = "archives/hello.tar.gz".to_owned();
+        let archive = &mut part.dist.archives[0];
+        let file = part.files[&archive.path];
+        part.files.insert(path.clone(), file);
+        archive.path = path;
+    }
+    let told = reasons(parts);
+    let wanted =
+        "`archives/hello.tar.gz` is in `linux/amd64` and in `linux/arm64`, and differs".to_owned();
+    assert_eq!(told, [wanted]);
+}
+
+#[test]
+fn every_reason_is_told_at_once() {
+    let mut parts = pair();
+    parts[0].dist.release.revision = None;
+    parts[1].dist.release.dirty = Some(true);
+    parts[1].files.get_mut("linux/amd64/bin/hello").unwrap().machine = machine("linux/arm64");
+    let mut read = Reasons::default();
+    read.add("`third`: it has no dist.json");
+    let told = merge(parts, &Wanted::default(), read).unwrap_err();
+    assert_eq!(told.iter().len(), 4, "{told:#?}");
+    assert_eq!(merge(Vec::new(), &Wanted::default(), told.clone()).unwrap_err(), told);
+}
+
+#[test]
+fn paths_from_outside_stay_below() {
+    for path in ["a", "a/b", "linux/amd64/bin/x"] {
+        assert!(is_below(path), "{path}");
+    }
+    for path in ["", "/a", "../a", "a/../b", "a//b", "a/.", "a\\b", "a\0"] {
+        assert!(!is_below(path), "{path:?}");
+    }
+    let mut part = pair().remove(0);
+    part.dist.archives[0].path = "../x".into();
+    part.dist.images[0].path = "dist.json".into();
+    assert_eq!(unread(&part.dist).into_iter().collect::<Vec<_>>(), ["../x", "dist.json"]);
+}
+
+#[test]
+fn images_of_registries_are_joined() {
+    let contents = |platform: &str, more: &str| {
+        let images = vec![found(platform, more)];
+        Contents { images, ..Contents::default() }
+    };
+    let pair = || {
+        let of = |name: &str| (name.to_owned(), contents(name, name));
+        vec![of("linux/arm64"), of("linux/amd64")]
+    };
+    let joined = |parts: &[_]| images(parts, &Wanted::default(), Reasons::default());
+    let one = joined(&pair()).unwrap();
+    assert_eq!(one.descriptor.digest, ok(super::tests::pair()).dist.images[0].digest);
+    let mut more = pair();
+    more.reverse();
+    more.push(more[0].clone());
+    assert_eq!(joined(&more).unwrap().descriptor, one.descriptor);
+    more.push(("other".to_owned(), contents("linux/amd64", "x")));
+    let told = joined(&more).unwrap_err();
+    let told: Vec<_> = told.iter().collect();
+    assert_eq!(told, ["`linux/amd64` is in `linux/amd64` and in `other`, and differs"]);
+    let mut labelled = pair();
+    let image = &mut labelled[0].1.images[0];
+    let mut config = (*image.config).clone();
+    let label = "org.opencontainers.image.version".to_owned();
+    config.config.labels.insert(label, "2".to_owned());
+    image.config = crate::image::oci::Document::new(config).unwrap();
+    let told = joined(&labelled).unwrap_err();
+    let told: Vec<_> = told.iter().collect();
+    let wanted = "the label `version` differs: `2` in `linux/arm64`; `none` in `linux/amd64`";
+    assert_eq!(told, [wanted]);
+    assert!(joined(&[]).is_err());
+}
+
+#[test]
+fn an_index_within_an_index_is_told() {
+    let inner = crate::image::oci::Document::new(crate::image::oci::Index::new(
+        Vec::new(),
+        BTreeMap::new(),
+    ));
+    let inner = inner.unwrap();
+    let of = Descriptor::new(MediaType::Index, inner.digest(), inner.size());
+    let outer =
+        crate::image::oci::Document::new(crate::image::oci::Index::new(vec![of], BTreeMap::new()));
+    let outer = outer.unwrap();
+    let root = Descriptor::new(MediaType::Index, outer.digest(), outer.size());
+    let contents = read(&root, &|_| Some(outer.bytes().to_vec()));
+    assert_eq!(contents.faults.len(), 1);
+    assert!(contents.faults[0].contains("an index within an index"), "{:?}", contents.faults);
+}

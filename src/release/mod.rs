@@ -1,0 +1,6 @@
+//! What accompanies a release: merging, SBOM, provenance, signatures.
+
+pub mod bom;
+pub mod merge;
+pub mod provenance;
+pub mod signature;
