@@ -19,7 +19,7 @@ pub(crate) fn note(name: &str) -> &'static Note {
 }
 
 /// The notes, in the order of the page.
-pub(crate) const NOTES: [Note; 23] = [
+pub(crate) const NOTES: [Note; 22] = [
     Note {
         name: "no-manifest",
         status: 2,
@@ -35,8 +35,8 @@ pub(crate) const NOTES: [Note; 23] = [
     Note {
         name: "dir",
         status: 1,
-        prints: &["it is a directory with no layout in it"],
-        why: "Status 1: `dir:` is a private format of the library in skopeo, podman and buildah (containers-transports(5)), without an index and with a flat list of blobs. `skopeo copy dir:… oci:…` makes a layout of it. `verify` accepts its files as archives of programs, not as an image: nothing compares them with a manifest.",
+        prints: &["in the form of `dir:`, which is not read"],
+        why: "Status 1: `dir:` is a private format of the library in skopeo, podman and buildah (containers-transports(5)), without an index and with a flat list of blobs. `skopeo copy dir:… oci:…` makes a layout of it.",
     },
     Note {
         name: "files",
@@ -51,28 +51,10 @@ pub(crate) const NOTES: [Note; 23] = [
         why: "It is not an image.",
     },
     Note {
-        name: "config-name",
-        status: 1,
-        prints: &["lies: it has the digest"],
-        why: "Status 1: the name of the configuration in `manifest.json` is not its digest with `.json`.",
-    },
-    Note {
         name: "sparse",
         status: 1,
-        prints: &["is missing"],
-        why: "Status 1: the index names a platform that was not pulled, and is not in the archive.",
-    },
-    Note {
-        name: "signature",
-        status: 1,
-        prints: &["is not a platform such as"],
-        why: "Status 1: the signature is a second manifest in the index, with a configuration that has no platform.",
-    },
-    Note {
-        name: "several",
-        status: 2,
-        prints: &["has several images"],
-        why: "Status 2: the index has a manifest of the image and one of its signature, and neither has a name. `PATH@DIGEST` names one.",
+        prints: &["is not in the layout"],
+        why: "Status 1: the index names a platform that was not pulled. `push --from PATH@DIGEST` pushes the other one.",
     },
     Note {
         name: "several-peers",
@@ -154,6 +136,18 @@ pub(crate) const NOTES: [Note; 23] = [
             "annotations org.opencontainers.image.base.name",
         ],
         why: "buildah names the base image; of `scratch`, with empty values.",
+    },
+    Note {
+        name: "no-platform",
+        status: 0,
+        prints: &["+ unknown/unknown", "- linux/amd64"],
+        why: "`crane append` without a base writes no platform into the configuration.",
+    },
+    Note {
+        name: "platform-missing",
+        status: 0,
+        prints: &["- linux/arm64"],
+        why: "The index names a platform that was not pulled.",
     },
     Note {
         name: "docker-v1",

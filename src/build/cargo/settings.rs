@@ -64,6 +64,29 @@ impl Node {
         }
     }
 
+    /// Returns the value without its files.
+    fn value(&self) -> toml::Value {
+        match self {
+            Node::Table(table) => {
+                let pairs = table.iter().map(|(key, node)| (key.clone(), node.value()));
+                toml::Value::Table(pairs.collect())
+            }
+            Node::List(list) => {
+                toml::Value::Array(list.iter().map(|scalar| scalar.value.clone()).collect())
+            }
+            Node::Scalar(scalar) => scalar.value.clone(),
+        }
+    }
+
+    /// Returns the file of the value: of the last one of a list, and of the first one in a table.
+    fn file(&self) -> Option<&Utf8Path> {
+        match self {
+            Node::Table(table) => table.values().find_map(Node::file),
+            Node::List(list) => list.last().map(|scalar| scalar.file.as_path()),
+            Node::Scalar(scalar) => Some(&scalar.file),
+        }
+    }
+
     /// Merges `other` into this. Tables are merged key by key; lists are joined, those of the file with
     /// precedence last. `wins` tells whether `other` has precedence.
     pub fn merge(&mut self, other: Node, wins: bool) {
@@ -309,10 +332,9 @@ impl Settings {
         let profiles = self.root.get(&["profile"]);
         for (profile, node) in profiles.into_iter().flat_map(Node::entries) {
             for (key, node) in node.entries() {
-                if let Node::Scalar(Scalar { value, file }) = node {
-                    let (profile, key, value) = (profile.clone(), key.clone(), value.clone());
-                    all.push(ProfileKey { profile, key, value, origin: file.clone() });
-                }
+                let origin = node.file().map(Utf8Path::to_owned).unwrap_or_default();
+                let (profile, key, value) = (profile.clone(), key.clone(), node.value());
+                all.push(ProfileKey { profile, key, value, origin });
             }
         }
         let of_files = profiles.into_iter().flat_map(Node::entries).map(|(name, _)| name.as_str());

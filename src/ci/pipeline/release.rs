@@ -106,7 +106,11 @@ fn build(inputs: &Inputs<'_>, provider: Provider, target: &Target, id: &str) -> 
         minutes: settings.limits.build,
         permissions: vec![READ],
         id_token: false,
-        environment: None,
+        // A context of CircleCI would pass all of its secrets to the build.
+        environment: settings
+            .environment
+            .clone()
+            .filter(|_| settings.release_cache && provider != Provider::Circleci),
         audience: Audience::All,
         steps,
     }

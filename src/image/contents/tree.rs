@@ -301,7 +301,8 @@ impl Tree {
         let mut first: HashMap<usize, Option<String>> =
             others.map(|(_, node)| (node.number, None)).collect();
         let mut nodes: Vec<Option<Node>> = self.nodes.into_iter().map(Some).collect();
-        let mut files = Vec::new();
+        // Growing would need three times the memory for a moment.
+        let mut files = Vec::with_capacity(nodes.len());
         let mut open = vec![0];
         while let Some(at) = open.pop() {
             let Some(Node { mut file, number, children, .. }) = nodes[at].take() else { continue };
