@@ -21,7 +21,6 @@ pub mod process;
 pub mod registry;
 pub mod replace;
 pub mod roots;
-pub mod rustc;
 pub mod sccache;
 pub mod seal;
 pub mod signal;

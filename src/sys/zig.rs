@@ -31,8 +31,7 @@ use crate::{
     },
     sys::{
         Context, access, confine, fs,
-        process::watchdog,
-        rustc,
+        process::{rustc, watchdog},
         toolchain::{self, Rust, Zig},
     },
 };

@@ -57,6 +57,7 @@ mod plan;
 mod provenance;
 mod published;
 mod push;
+mod push_credentials;
 mod recipe;
 mod recipe_buildah;
 mod recipe_random;

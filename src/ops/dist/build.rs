@@ -31,7 +31,13 @@ use crate::{
         size,
     },
     sys::{
-        Context, cargo::STEADY, fs, git, process::Stream, rustc, sccache, toolchain::mimalloc, zig,
+        Context,
+        cargo::STEADY,
+        fs, git,
+        process::{Stream, rustc},
+        sccache,
+        toolchain::mimalloc,
+        zig,
     },
 };
 

@@ -11,6 +11,7 @@ pub mod plan;
 pub mod preflight;
 pub mod provenance;
 pub mod smoke;
+mod source;
 pub mod twice;
 pub mod warm;
 

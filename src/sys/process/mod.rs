@@ -4,6 +4,7 @@
 mod capture;
 mod group;
 mod run;
+pub mod rustc;
 pub(in crate::sys) mod watchdog;
 
 use std::{

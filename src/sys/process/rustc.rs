@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The name that this program is started by, instead of rustc.
-pub(super) const NAME: &str = "longshore-rustc";
+pub(in crate::sys) const NAME: &str = "longshore-rustc";
 
 /// Returns the program to set as cargo's `RUSTC_WRAPPER` for builds in `target_directory`; `None` where
 /// cargo's own identities do not depend on a path.
@@ -52,7 +52,7 @@ pub fn wrapper(
     clippy::disallowed_methods,
     reason = "the process becomes rustc, and nothing of it remains"
 )]
-pub(super) fn start(args: &[OsString]) -> std::result::Result<(), String> {
+pub(in crate::sys) fn start(args: &[OsString]) -> std::result::Result<(), String> {
     let path = Path::new(args.first().map_or(OsStr::new(""), OsString::as_os_str));
     let file = path.with_extension("json");
     let unreadable = |error: String| format!("cannot read `{}`: {error}", file.display());
