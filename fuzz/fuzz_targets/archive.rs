@@ -17,7 +17,7 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     }
     if unpack::is_deb(bytes) {
-        let _ = unpack::deb(bytes, &mut each);
+        let _ = unpack::deb(bytes, &mut |_, entry, content| each(entry, content));
         return;
     }
     let budget = Budget::default();

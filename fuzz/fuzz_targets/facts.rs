@@ -4,7 +4,15 @@
 use std::io;
 
 use libfuzzer_sys::fuzz_target;
-use longshore::{binary::{elf::{Facts, Keep, split, strip}, foreign}, build::target::Targets, model::source::{ReadAt, Source}, verify::{self, About, Policy, Report}};
+use longshore::{
+    binary::{
+        elf::{Facts, Keep, split, strip},
+        foreign,
+    },
+    build::target::Targets,
+    model::source::{ReadAt, Source},
+    verify::{self, About, Policy, Report},
+};
 
 /// A file of which only pieces are read.
 struct Pieces<'a>(&'a [u8]);

@@ -4,12 +4,15 @@
 use std::{collections::HashMap, io::Read};
 
 use libfuzzer_sys::fuzz_target;
-use longshore::image::{contents::{self, Limit}, read::image::{self, Store}};
+use longshore::image::{
+    contents::{self, Limit},
+    read::image::{self, Store},
+};
 
 struct Files(HashMap<String, Vec<u8>>);
 
 impl Store for Files {
-    fn open(&self, path: &str) -> longshore::model::error::Result<Option<Box<dyn Read + '_>>> {
+    fn open(&self, path: &str) -> longshore::Result<Option<Box<dyn Read + '_>>> {
         Ok(self.0.get(path).map(|bytes| Box::new(&bytes[..]) as Box<dyn Read>))
     }
 }
@@ -23,7 +26,8 @@ fn files(mut bytes: &[u8]) -> Files {
         let Some((size, rest)) = rest.split_first_chunk::<2>() else { break };
         let size = usize::from(u16::from_le_bytes(*size)).min(rest.len());
         let (content, rest) = rest.split_at(size);
-        let blob = longshore::image::oci::layout::blob_path(longshore::model::digest::Digest::of(content));
+        let blob =
+            longshore::image::oci::layout::blob_path(longshore::model::digest::Digest::of(content));
         files.insert(if path.is_empty() { blob } else { path }, content.to_vec());
         bytes = rest;
     }

@@ -11,7 +11,16 @@ use std::{
 };
 
 use libfuzzer_sys::fuzz_target;
-use longshore::{image::{contents::{self, Limit}, read::image::{Image, Layer, OPAQUE, Store, WHITEOUT}}, model::{digest::Digest, schema::image::{File, FileKind}}};
+use longshore::{
+    image::{
+        contents::{self, Limit},
+        read::image::{Image, Layer, OPAQUE, Store, WHITEOUT},
+    },
+    model::{
+        digest::Digest,
+        schema::image::{File, FileKind},
+    },
+};
 use longshore_fuzz::{append, append_pax, header};
 
 /// The most layers, and the most entries of all of them.
@@ -20,7 +29,7 @@ const MOST: (usize, usize) = (6, 64);
 struct Layers(Vec<Vec<u8>>);
 
 impl Store for Layers {
-    fn open(&self, path: &str) -> longshore::model::error::Result<Option<Box<dyn Read + '_>>> {
+    fn open(&self, path: &str) -> longshore::Result<Option<Box<dyn Read + '_>>> {
         let layer = path.parse().ok().and_then(|at: usize| self.0.get(at));
         Ok(layer.map(|bytes| Box::new(&bytes[..]) as Box<dyn Read>))
     }
@@ -44,6 +53,7 @@ impl Layers {
         let layer = |(at, tar): (usize, &Vec<u8>)| Layer {
             path: at.to_string(),
             blob: None,
+            named: None,
             diff_id: Digest::of(tar),
         };
         Image {
@@ -54,6 +64,7 @@ impl Layers {
             set: 0,
             manifest: None,
             config: (String::new(), Digest::of(b"")),
+            warnings: Vec::new(),
         }
     }
 }

@@ -4,7 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use libfuzzer_sys::fuzz_target;
-use longshore::{archive::{tar::Meta, tree::{Content, Tree}}, image::{assemble, dockerfile::{self, Arguments, ignore::Ignore}}};
+use longshore::{
+    archive::{
+        tar::Meta,
+        tree::{Content, Tree},
+    },
+    image::{
+        assemble,
+        dockerfile::{self, Arguments, ignore::Ignore},
+    },
+};
 
 /// A few files and a link.
 fn context() -> Tree {

@@ -3,7 +3,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use longshore::{archive::compress::{self, Forget}, binary::elf::belongs, size::{self, Evidence, View, name::Name}};
+use longshore::{
+    archive::compress::{self, Forget},
+    binary::elf::belongs,
+    size::{self, Evidence, View, name::Name},
+};
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((&choice, bytes)) = bytes.split_first() else { return };

@@ -28,7 +28,7 @@ impl Read for Stream<'_> {
 }
 
 /// The entries, and the sum of the bytes of their content.
-fn read(bytes: &[u8], most: usize, strictly: bool) -> longshore::model::error::Result<Vec<(Entry, u64)>> {
+fn read(bytes: &[u8], most: usize, strictly: bool) -> longshore::Result<Vec<(Entry, u64)>> {
     let count = Cell::new(0);
     let mut stream = Stream { bytes, most, count: &count };
     let mut entries: Vec<(Entry, u64)> = Vec::new();

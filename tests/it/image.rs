@@ -257,7 +257,7 @@ fn the_arm64_binary_runs_under_qemu() {
 struct NoFiles;
 
 impl Files for NoFiles {
-    fn open(&self, name: &str) -> longshore::model::error::Result<Box<dyn std::io::Read + '_>> {
+    fn open(&self, name: &str) -> longshore::Result<Box<dyn std::io::Read + '_>> {
         panic!("{name}")
     }
 }

@@ -16,8 +16,7 @@ fn read(bytes: &[u8], strictly: bool) -> Option<Vec<String>> {
     let (mut found, mut total) = (Vec::new(), 0);
     let mut each = |entry: &unpack::Entry, content: &mut dyn std::io::Read| {
         let read = std::io::copy(content, &mut std::io::sink());
-        let size =
-            read.map_err(|error| longshore::model::error::Error::check("content").because(error))?;
+        let size = read.map_err(|error| longshore::Error::check("content").because(error))?;
         assert_eq!(size, entry.stat.size);
         total += size;
         found.push(format!("{entry:?}"));

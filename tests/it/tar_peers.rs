@@ -189,12 +189,12 @@ fn normal(path: &str) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-fn ours(bytes: &[u8]) -> longshore::model::error::Result<Vec<Found>> {
+fn ours(bytes: &[u8]) -> longshore::Result<Vec<Found>> {
     let mut found = Vec::new();
     unpack::tar_file(&mut &bytes[..], &mut |entry, content| {
         let mut text = Vec::new();
         let read = content.read_to_end(&mut text);
-        read.map_err(|error| longshore::model::error::Error::check("content").because(error))?;
+        read.map_err(|error| longshore::Error::check("content").because(error))?;
         let (kind, target) = match &entry.kind {
             Kind::File => ('f', ""),
             Kind::Directory => ('d', ""),
@@ -337,10 +337,7 @@ fn accepted_archives_are_read_alike() {
 struct Store<'a>(&'a Path);
 
 impl image::Store for Store<'_> {
-    fn open(
-        &self,
-        path: &str,
-    ) -> longshore::model::error::Result<Option<Box<dyn std::io::Read + '_>>> {
+    fn open(&self, path: &str) -> longshore::Result<Option<Box<dyn std::io::Read + '_>>> {
         let file = fs::File::open(self.0.join(path)).ok();
         Ok(file.map(|file| Box::new(file) as Box<dyn std::io::Read>))
     }

@@ -12,7 +12,7 @@ fn read(bytes: &[u8]) -> Result<Vec<String>, String> {
         let mut text = Vec::new();
         content
             .read_to_end(&mut text)
-            .map_err(|error| longshore::model::error::Error::check("content").because(error))?;
+            .map_err(|error| longshore::Error::check("content").because(error))?;
         let kind = match &entry.kind {
             Kind::File => format!("f {} {}", entry.path, text.escape_ascii()),
             Kind::Directory => format!("d {}", entry.path),

@@ -284,10 +284,7 @@ fn what_dist_made_is_looked_at_as_a_whole() {
 struct Files(std::collections::BTreeMap<String, Vec<u8>>);
 
 impl longshore::image::read::image::Store for Files {
-    fn open(
-        &self,
-        path: &str,
-    ) -> longshore::model::error::Result<Option<Box<dyn std::io::Read + '_>>> {
+    fn open(&self, path: &str) -> longshore::Result<Option<Box<dyn std::io::Read + '_>>> {
         Ok(self.0.get(path).map(|bytes| Box::new(&bytes[..]) as Box<dyn std::io::Read>))
     }
 }
