@@ -43,7 +43,7 @@ pub(super) struct Extended {
     pub(super) gid: Option<u64>,
     pub(super) mtime: Option<i64>,
     pub(super) xattrs: BTreeMap<String, Digest>,
-    /// What pax records have of a sparse file.
+    /// The fields of a sparse file in pax records.
     pub(super) sparse: Option<Sparse>,
     pax: bool,
     gnu: bool,

@@ -80,7 +80,7 @@ fn end_marked(end: End) -> Result<()> {
     }
 }
 
-/// How an archive ended.
+/// The end of an archive.
 enum End {
     /// With a block of zeros, and nothing but zeros behind it.
     Marked,
