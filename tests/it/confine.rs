@@ -270,12 +270,14 @@ const ONE: &str = "--target x86_64-unknown-linux-musl";
 fn reporter(code: i32) -> String {
     format!(
         r#"
-unsafe extern "C" {{ fn getuid() -> u32; fn getppid() -> i32; }}
+unsafe extern "C" {{ fn getuid() -> u32; fn getppid() -> i32; fn unshare(flags: i32) -> i32; }}
 fn main() {{
     let files = std::fs::read_dir("/").unwrap().count();
     let tmp = std::fs::write("/tmp/x", "").is_err();
     let (user, parent) = unsafe {{ (getuid(), getppid()) }};
-    println!("user {{user}}, parent {{parent}}, {{files}} file, {{tmp}}, \u{{1b}}]0;x\u{{7}}##[error]x");
+    // CLONE_NEWUSER: in a user namespace of its own it would have every capability.
+    let namespace = unsafe {{ unshare(0x1000_0000) }};
+    println!("user {{user}}, parent {{parent}}, {{files}} file, {{tmp}}, {{namespace}}, \u{{1b}}]0;x\u{{7}}##[error]x");
     println!("::error::second line");
     eprintln!("\u{{1b}}[2K::error::last line");
     eprintln!("::error::last line");
@@ -297,7 +299,7 @@ fn smoke_tests_are_confined_too() {
     let workspace = Workspace::hello().file("src/main.rs", &reporter(0));
     let ran = dist(&workspace, ONE).absent("\u{1b}").absent("not smoke-tested").run();
     let json = ran.json();
-    let seen = "user 65532, parent 1, 1 file, true, \\u{1b}]0;x\\u{7}\\u{23}#[error]x";
+    let seen = "user 65532, parent 1, 1 file, true, -1, \\u{1b}]0;x\\u{7}\\u{23}#[error]x";
     assert_eq!(smoke(&json)["output"], seen);
     assert_eq!(smoke(&json)["empty-root"], true);
     assert!(ran.stderr.contains(seen), "{}", ran.stderr);

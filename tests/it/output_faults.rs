@@ -25,6 +25,7 @@ use crate::{
         dist::Dist,
         peer, program,
         tree::tree,
+        workspace::Workspace,
     },
 };
 
@@ -356,4 +357,24 @@ fn mount_points_and_overlays_are_found_out_first() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{stderr}{mounted}{overlay}");
     assert!(output.status.success(), "{stderr}");
     assert!(mounted.contains("it is a mount point"), "{mounted}");
+}
+
+/// A `dist` of many minutes must not end with an output that it cannot replace.
+#[test]
+fn a_mount_point_is_found_before_anything_is_built() {
+    let (Some(unshare), Some(())) = (peer::find("unshare"), peer::root()) else { return };
+    if cfg!(not(target_os = "linux")) {
+        return peer::skip("it mounts a file system");
+    }
+    let workspace = Workspace::hello();
+    fs::create_dir_all(workspace.path("target/dist")).unwrap();
+    let script = "mount -t tmpfs none target/dist && exec \"$0\" dist --preset quick";
+    let mut command = plain(unshare);
+    command.args(["--mount", "--propagation=private", "sh", "-c", script, LONGSHORE]);
+    let output = command.current_dir(workspace.root()).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("it is a mount point"), "{stderr}");
+    assert!(!stderr.contains("Compiling"), "{stderr}");
+    assert!(!workspace.path("target/longshore").exists(), "{stderr}");
 }
