@@ -43,6 +43,8 @@ pub struct Request {
     pub target_dir: Option<Utf8PathBuf>,
     /// `--manifest-path`.
     pub manifest_path: Option<Utf8PathBuf>,
+    /// `--config`, each `KEY=VALUE` or the path of a file.
+    pub config: Vec<String>,
     /// `--locked`, which is the default here.
     pub locked: bool,
     /// `--offline`.
@@ -82,6 +84,7 @@ impl Default for Request {
             targets: Vec::new(),
             target_dir: None,
             manifest_path: None,
+            config: Vec::new(),
             locked: true,
             offline: false,
             jobs: None,
@@ -111,6 +114,7 @@ impl From<&Request> for Asked {
             preset: request.preset,
             allocator: request.allocator,
             unstable: request.unstable.clone(),
+            config: request.config.clone(),
             no_locked: !request.locked,
         }
     }
@@ -136,6 +140,7 @@ impl Asked {
             preset: self.preset,
             allocator: self.allocator,
             unstable: self.unstable,
+            config: self.config,
             locked: request.locked && !self.no_locked,
             ..request
         }

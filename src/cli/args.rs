@@ -185,6 +185,9 @@ pub(super) struct BuildArgs {
     /// Path to Cargo.toml
     #[arg(long, value_name = "PATH", help_heading = MANIFEST)]
     manifest_path: Option<Utf8PathBuf>,
+    /// Set a key of cargo's configuration, or read a configuration file; repeatable
+    #[arg(long, value_name = "KEY=VALUE|PATH", help_heading = MANIFEST)]
+    config: Vec<String>,
     /// Build only what `Cargo.lock` says, which is the default
     #[arg(long, help_heading = MANIFEST, overrides_with = "no_locked")]
     locked: bool,
@@ -226,6 +229,7 @@ impl BuildArgs {
             targets: self.targets.clone(),
             target_dir: self.target_dir.clone(),
             manifest_path: self.manifest_path.clone(),
+            config: self.config.clone(),
             locked: !self.no_locked,
             offline: self.offline || self.frozen,
             jobs: self.jobs,

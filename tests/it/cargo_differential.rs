@@ -19,11 +19,15 @@ esac
 exec rustc \"$@\"
 ";
 
-/// One generated configuration: files by path below the top directory, and variables.
+/// A configuration file that only `--config` names.
+const EXTRA: &str = "extra/cargo.toml";
+
+/// One generated configuration: files by path below the top directory, variables, and arguments.
 #[derive(Debug, Default)]
 struct Case {
     files: BTreeMap<String, String>,
     vars: BTreeMap<String, String>,
+    args: Vec<String>,
 }
 
 /// Numbers, and flags with numbers that are not repeated.
@@ -115,6 +119,31 @@ impl<R: FnMut() -> usize> Generator<R> {
         format!("include = {}\n", lists[self.below(3)])
     }
 
+    /// Arguments of `--config`, and the file that one of them names.
+    fn args(&mut self, case: &mut Case, as_text: bool) {
+        for key in [
+            "build.rustflags".to_owned(),
+            format!("target.{TARGET}.rustflags"),
+            "target.'cfg(unix)'.rustflags".to_owned(),
+            "target.'cfg(special)'.rustflags".to_owned(),
+        ] {
+            if self.one_in(4) {
+                let value = self.value(as_text);
+                case.args.push(format!("{key}={value}"));
+            }
+        }
+        if self.one_in(3) {
+            let level = self.below(4);
+            case.args.push(format!("profile.dist.opt-level={level}"));
+        }
+        if self.one_in(3) {
+            let text = self.config(as_text);
+            case.files.insert(EXTRA.to_owned(), text);
+            let at = self.below(case.args.len() + 1);
+            case.args.insert(at, format!("../../{EXTRA}"));
+        }
+    }
+
     fn case(&mut self) -> Case {
         let mut case = Case::default();
         let as_text = self.one_in(4);
@@ -155,6 +184,9 @@ impl<R: FnMut() -> usize> Generator<R> {
         if self.one_in(6) {
             case.vars.insert("SOURCE_DATE_EPOCH".to_owned(), self.below(1000).to_string());
         }
+        if self.one_in(3) {
+            self.args(&mut case, as_text);
+        }
         case
     }
 }
@@ -174,6 +206,7 @@ fn by_cargo(workspace: &Workspace, case: &Case, recorder: &Path) -> Outcome {
     cargo.args(["build", "--offline", "--profile", "dist", "--target", TARGET, "--target-dir"]);
     cargo.arg(workspace.path("target")).envs(&case.vars).env("RUSTC", recorder);
     cargo.env("CARGO_HOME", workspace.path("home")).env("RECORD", &record);
+    cargo.args(case.args.iter().flat_map(|arg| ["--config", arg]));
     let output = cargo.current_dir(workspace.path("a/b")).output().unwrap();
     let text = fs::read_to_string(&record).unwrap_or_else(|_| {
         panic!("{case:#?}\n{}", String::from_utf8_lossy(&output.stderr));
@@ -190,6 +223,9 @@ fn by_longshore(workspace: &Workspace, case: &Case) -> Outcome {
     plan = plan.arg(TARGET).env("CARGO_HOME", workspace.path("home")).dir(workspace.path("a/b"));
     for (name, value) in &case.vars {
         plan = plan.env(name, value);
+    }
+    for arg in &case.args {
+        plan = plan.arg("--config").arg(arg);
     }
     let plan = plan.run().json();
     let flags = plan["jobs"][0]["rustflags"].as_array().unwrap();
@@ -226,6 +262,7 @@ fn epoch(case: &Case) -> u64 {
             of_file(case, path, &mut entry);
         }
     }
+    of_file(case, EXTRA, &mut entry);
     let of_process = case.vars.get("SOURCE_DATE_EPOCH").map(|text| text.parse().unwrap());
     match entry {
         (Some(value), true) => value,
@@ -243,7 +280,7 @@ fn compare(cases: &[Case]) {
     let recorder = workspace.path("rustc");
     fs::set_permissions(&recorder, fs::Permissions::from_mode(0o755)).unwrap();
     for case in cases {
-        for dir in [".cargo", "a/.cargo", "a/b/.cargo", "home"] {
+        for dir in [".cargo", "a/.cargo", "a/b/.cargo", "home", "extra"] {
             let _ = fs::remove_dir_all(workspace.path(dir));
         }
         fs::create_dir_all(workspace.path("home")).unwrap();
@@ -276,6 +313,8 @@ fn plans_have_the_flags_that_cargo_passes() {
     let cases: Vec<Case> = (0..CASES).map(|_| generator.case()).collect();
     let of_files = cases.iter().filter(|case| case.files.len() > 1).count();
     assert!(of_files > CASES / 3, "{of_files}");
+    let of_args = cases.iter().filter(|case| !case.args.is_empty()).count();
+    assert!(of_args > CASES / 5, "{of_args}");
     std::thread::scope(|scope| {
         cases.chunks(CASES / 4).for_each(|chunk| {
             scope.spawn(move || compare(chunk));

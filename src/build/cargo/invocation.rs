@@ -100,6 +100,8 @@ fn build(
 ) -> Build {
     let request = inputs.request;
     let mut args = vec!["build".to_owned()];
+    // Before ours: cargo joins lists in the order of the arguments.
+    args.extend(configuration(request));
     let mut add = |words: &[&str]| args.extend(words.iter().map(|word| (*word).to_owned()));
     let manifest = inputs.workspace.root.join("Cargo.toml");
     add(&["--manifest-path", manifest.as_str(), "--profile", &profile.name]);
@@ -159,8 +161,18 @@ fn build(
     }
 }
 
-/// The flags of the request that say which dependencies there are, for `build` and `tree` alike.
+/// Returns `--config` of the request, as cargo gets it.
+fn configuration(request: &Request) -> impl Iterator<Item = String> + '_ {
+    request.config.iter().flat_map(|config| ["--config".to_owned(), config.clone()])
+}
+
+/// Returns the flags of the request that say which dependencies there are, for commands beside `build`.
 pub fn resolution(request: &Request) -> Vec<String> {
+    configuration(request).chain(selection(request)).collect()
+}
+
+/// Returns the flags of the request that choose features and the use of `Cargo.lock`.
+fn selection(request: &Request) -> Vec<String> {
     let features = &request.features;
     let mut words = Vec::new();
     for list in &features.features {
@@ -179,7 +191,7 @@ pub fn resolution(request: &Request) -> Vec<String> {
 
 /// The flags of the request that cargo gets as they are.
 fn switches(request: &Request) -> Vec<String> {
-    let mut words = resolution(request);
+    let mut words = selection(request);
     let switches = [(request.keep_going, "--keep-going"), (request.verbose > 0, "--verbose")];
     let on = switches.iter().filter(|(on, _)| *on);
     words.extend(on.map(|(_, switch)| (*switch).to_owned()));

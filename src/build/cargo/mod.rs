@@ -8,6 +8,7 @@ pub mod invocation;
 pub mod layout;
 pub mod ledger;
 pub mod message;
+pub mod node;
 pub mod progress;
 pub mod rustflags;
 pub mod settings;

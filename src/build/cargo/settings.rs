@@ -6,123 +6,10 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::cargo_platform::{Cfg, CfgExpr};
 
-use super::rustflags::Place;
-
-/// A value that is neither a table nor a list, and the file that sets it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Scalar {
-    /// The value.
-    pub value: toml::Value,
-    /// The file.
-    pub file: Utf8PathBuf,
-}
-
-impl Scalar {
-    /// Returns the value as text.
-    pub fn text(&self) -> String {
-        match &self.value {
-            toml::Value::String(text) => text.clone(),
-            value => value.to_string(),
-        }
-    }
-
-    /// Returns the path that the value is: relative paths start at the directory above that of the file.
-    pub fn path(&self) -> Utf8PathBuf {
-        let base = self.file.parent().and_then(Utf8Path::parent);
-        base.unwrap_or(&self.file).join(self.text())
-    }
-
-    /// Returns the program that the value is: a name alone is looked up on `PATH`.
-    fn program(&self) -> String {
-        let text = self.text();
-        if text.contains('/') { self.path().into_string() } else { text }
-    }
-}
-
-/// A part of a configuration.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Node {
-    /// A table.
-    Table(BTreeMap<String, Node>),
-    /// A list.
-    List(Vec<Scalar>),
-    /// Any other value.
-    Scalar(Scalar),
-}
-
-impl Node {
-    /// Returns the content of the configuration file `file`.
-    pub fn new(value: toml::Value, file: &Utf8Path) -> Self {
-        let scalar = |value| Scalar { value, file: file.to_owned() };
-        match value {
-            toml::Value::Table(table) => {
-                let nodes = table.into_iter().map(|(key, value)| (key, Node::new(value, file)));
-                Node::Table(nodes.collect())
-            }
-            toml::Value::Array(list) => Node::List(list.into_iter().map(scalar).collect()),
-            value => Node::Scalar(scalar(value)),
-        }
-    }
-
-    /// Returns the value without its files.
-    fn value(&self) -> toml::Value {
-        match self {
-            Node::Table(table) => {
-                let pairs = table.iter().map(|(key, node)| (key.clone(), node.value()));
-                toml::Value::Table(pairs.collect())
-            }
-            Node::List(list) => {
-                toml::Value::Array(list.iter().map(|scalar| scalar.value.clone()).collect())
-            }
-            Node::Scalar(scalar) => scalar.value.clone(),
-        }
-    }
-
-    /// Returns the file of the value: of the last one of a list, and of the first one in a table.
-    fn file(&self) -> Option<&Utf8Path> {
-        match self {
-            Node::Table(table) => table.values().find_map(Node::file),
-            Node::List(list) => list.last().map(|scalar| scalar.file.as_path()),
-            Node::Scalar(scalar) => Some(&scalar.file),
-        }
-    }
-
-    /// Merges `other` into this. Tables are merged key by key; lists are joined, those of the file with
-    /// precedence last. `wins` tells whether `other` has precedence.
-    pub fn merge(&mut self, other: Node, wins: bool) {
-        match (self, other) {
-            (Node::Table(table), Node::Table(other)) => {
-                for (key, node) in other {
-                    if let Some(known) = table.get_mut(&key) {
-                        known.merge(node, wins);
-                    } else {
-                        table.insert(key, node);
-                    }
-                }
-            }
-            (Node::List(list), Node::List(mut other)) => {
-                if !wins {
-                    std::mem::swap(list, &mut other);
-                }
-                list.append(&mut other);
-            }
-            (node, other) if wins => *node = other,
-            _ => {}
-        }
-    }
-
-    fn get(&self, path: &[&str]) -> Option<&Node> {
-        path.iter().try_fold(self, |node, key| match node {
-            Node::Table(table) => table.get(*key),
-            _ => None,
-        })
-    }
-
-    fn entries(&self) -> impl Iterator<Item = (&String, &Node)> {
-        let table = if let Node::Table(table) = self { Some(table) } else { None };
-        table.into_iter().flatten()
-    }
-}
+use super::{
+    node::{Node, Scalar},
+    rustflags::Place,
+};
 
 /// One variable of `[env]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,36 +63,57 @@ const PROFILE_KEYS: [&str; 12] = [
     "inherits",
 ];
 
-/// The files of cargo's configuration, merged, and the variables that set keys.
+/// The files of cargo's configuration, merged, the variables that set keys, which have precedence over
+/// the files, and `--config`, which has precedence over both.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    root: Node,
+    files: Node,
     vars: BTreeMap<String, String>,
+    arguments: Node,
+    /// The files and the arguments.
+    root: Node,
     /// The current directory, where relative paths of variables start.
     dir: Utf8PathBuf,
 }
 
 impl Settings {
-    /// Joins files and variables.
-    pub fn new(root: Node, vars: BTreeMap<String, String>, dir: &Utf8Path) -> Self {
-        Settings { root, vars, dir: dir.to_owned() }
+    /// Joins files, variables and arguments.
+    pub fn new(
+        files: Node,
+        vars: BTreeMap<String, String>,
+        arguments: Node,
+        dir: &Utf8Path,
+    ) -> Self {
+        let mut root = files.clone();
+        root.merge(arguments.clone(), true);
+        Settings { files, vars, arguments, root, dir: dir.to_owned() }
+    }
+
+    /// Returns the variable that sets the key, if no argument does.
+    fn effective(&self, key: &[&str]) -> Option<&String> {
+        self.variable(key).filter(|_| self.arguments.get(key).is_none())
     }
 
     fn variable(&self, key: &[&str]) -> Option<&String> {
         self.vars.get(&variable(key))
     }
 
-    /// Returns a list: that of the files, then that of the variable. A text is split at white space.
+    /// Returns a list: that of the files, of the variable, and of the arguments. A text is split at white
+    /// space, and one of the arguments replaces that of the files.
     pub fn list(&self, key: &[&str]) -> Vec<String> {
         let split = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        let mut list = self.root.get(key).map(words).unwrap_or_default();
+        let argument = self.arguments.get(key);
+        let is_text = matches!(argument, Some(Node::Scalar(_)));
+        let of_files = self.files.get(key).filter(|_| !is_text);
+        let mut list = of_files.map(words).unwrap_or_default();
         list.extend(self.variable(key).iter().flat_map(|text| split(text)));
+        list.extend(argument.map(words).unwrap_or_default());
         list
     }
 
     /// Returns the program that the variable `name` or the key names.
     pub fn program(&self, name: &str, key: &[&str]) -> Option<String> {
-        let set = self.vars.get(name).or_else(|| self.variable(key));
+        let set = self.vars.get(name).or_else(|| self.effective(key));
         match (set, self.root.get(key)) {
             (Some(text), _) if text.contains('/') => Some(self.dir.join(text).into_string()),
             (Some(text), _) => Some(text.clone()),
@@ -217,7 +125,7 @@ impl Settings {
     /// Returns `build.target-dir`, also of a variable.
     pub fn target_dir(&self) -> Option<Utf8PathBuf> {
         let key = ["build", "target-dir"];
-        let set = self.vars.get("CARGO_TARGET_DIR").or_else(|| self.variable(&key));
+        let set = self.vars.get("CARGO_TARGET_DIR").or_else(|| self.effective(&key));
         match (set, self.root.get(&key)) {
             (Some(dir), _) => Some(self.dir.join(dir)),
             (None, Some(Node::Scalar(scalar))) => Some(scalar.path()),
@@ -229,9 +137,8 @@ impl Settings {
     pub fn linker(&self, target: &str, cfgs: Option<&[Cfg]>) -> Option<(String, String)> {
         let key = ["target", target, "linker"];
         if let Some(linker) = self.program("", &key) {
-            let name = variable(&key);
             let of_key = || format!("`target.{target}.linker` in cargo's configuration");
-            let origin = if self.vars.contains_key(&name) { name } else { of_key() };
+            let origin = self.effective(&key).map_or_else(of_key, |_| variable(&key));
             return Some((linker, origin));
         }
         let mut tables = self.tables(cfgs);
@@ -307,7 +214,7 @@ impl Settings {
                 },
             };
             let value = if flag("relative") { scalar.path().into_string() } else { scalar.text() };
-            Some(EnvEntry { value, force: flag("force"), file: scalar.file.clone() })
+            Some(EnvEntry { value, force: flag("force"), file: scalar.origin.file.clone() })
         };
         let entries = self.root.get(&["env"]).into_iter().flat_map(Node::entries);
         entries.filter_map(|(name, node)| Some((name.clone(), entry(node)?))).collect()
@@ -325,18 +232,11 @@ impl Settings {
         sources.filter_map(directory).collect()
     }
 
-    /// Returns the keys of profiles that files set, then those that variables set. `names` are the
-    /// profiles that are known otherwise.
+    /// Returns the keys of profiles that files set, then those that variables set, then those that
+    /// arguments set. `names` are the profiles that are known otherwise.
     pub fn profiles(&self, names: &[&str]) -> Vec<ProfileKey> {
-        let mut all = Vec::new();
+        let mut all = profile_keys(&self.files);
         let profiles = self.root.get(&["profile"]);
-        for (profile, node) in profiles.into_iter().flat_map(Node::entries) {
-            for (key, node) in node.entries() {
-                let origin = node.file().map(Utf8Path::to_owned).unwrap_or_default();
-                let (profile, key, value) = (profile.clone(), key.clone(), node.value());
-                all.push(ProfileKey { profile, key, value, origin });
-            }
-        }
         let of_files = profiles.into_iter().flat_map(Node::entries).map(|(name, _)| name.as_str());
         let mut names: Vec<&str> = names.iter().copied().chain(of_files).collect();
         names.sort_unstable();
@@ -349,19 +249,33 @@ impl Settings {
                 all.push(ProfileKey { profile, key, value: typed(text), origin });
             }
         }
+        all.extend(profile_keys(&self.arguments));
         all
     }
 
     /// Returns the targets of `build.target`.
     pub fn build_targets(&self) -> Vec<String> {
         let key = ["build", "target"];
-        match (self.variable(&key), self.root.get(&key)) {
+        match (self.effective(&key), self.root.get(&key)) {
             (Some(target), _) => vec![target.clone()],
             (None, Some(Node::Scalar(scalar))) => vec![scalar.text()],
             (None, Some(Node::List(list))) => list.iter().map(Scalar::text).collect(),
             _ => Vec::new(),
         }
     }
+}
+
+/// Returns the keys of profiles that `root` sets.
+fn profile_keys(root: &Node) -> Vec<ProfileKey> {
+    let mut all = Vec::new();
+    for (profile, node) in root.get(&["profile"]).into_iter().flat_map(Node::entries) {
+        for (key, node) in node.entries() {
+            let origin = node.file().map(Utf8Path::to_owned).unwrap_or_default();
+            let (profile, key, value) = (profile.clone(), key.clone(), node.value());
+            all.push(ProfileKey { profile, key, value, origin });
+        }
+    }
+    all
 }
 
 /// Returns the words of a list, or of a text that is split at white space.
@@ -392,14 +306,15 @@ fn typed(text: &str) -> toml::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::build::cargo::node::Origin;
 
     fn node(text: &str, file: &str) -> Node {
-        Node::new(toml::Value::Table(text.parse().unwrap()), file.into())
+        Node::new(toml::Value::Table(text.parse().unwrap()), &Origin::file(file.into()))
     }
 
     fn settings(root: Node, vars: &[(&str, &str)]) -> Settings {
         let vars = vars.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        Settings::new(root, vars, "/w".into())
+        Settings::new(root, vars, Node::empty(), "/w".into())
     }
 
     const TARGET: &str = "x86_64-unknown-linux-musl";
@@ -428,6 +343,33 @@ mod tests {
             flags(&[("RUSTFLAGS", "x"), ("CARGO_ENCODED_RUSTFLAGS", "p q\u{1f}r")]),
             "p q r"
         );
+    }
+
+    #[test]
+    fn arguments_have_precedence_over_variables_and_files() {
+        let files = node(
+            "build.rustflags = ['file']\nbuild.target = 'a'\nbuild.rustc-wrapper = 'tools/w'",
+            "/w/.cargo/config.toml",
+        );
+        let vars = [
+            ("CARGO_BUILD_RUSTFLAGS", "variable"),
+            ("CARGO_BUILD_TARGET", "b"),
+            ("CARGO_PROFILE_DIST_LTO", "true"),
+        ];
+        let vars = vars.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let text = "build.rustflags = ['argument']\nbuild.target = 'c'\nprofile.dist.lto = 'thin'\n\
+                    build.rustc-wrapper = './w'";
+        let value = toml::Value::Table(text.parse().unwrap());
+        let arguments = Node::new(value, &Origin::argument("/w/d".into()));
+        let all = Settings::new(files, vars, arguments, "/w/d".into());
+        let (flags, place) = all.flags(TARGET, None);
+        assert_eq!((flags.join(" ").as_str(), place), ("file variable argument", Place::Build));
+        assert_eq!(all.build_targets(), ["c"]);
+        let lto = all.profiles(&["dist"]).pop().unwrap();
+        assert_eq!((lto.value.as_str(), lto.origin.as_str()), (Some("thin"), "--config"));
+        // The relative path of an argument starts at the current directory.
+        let wrapper = all.program("RUSTC_WRAPPER", &["build", "rustc-wrapper"]);
+        assert_eq!(wrapper.as_deref(), Some("/w/d/./w"));
     }
 
     #[test]

@@ -46,6 +46,9 @@ pub struct Asked {
     /// `--unstable`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unstable: Vec<Unstable>,
+    /// `--config`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub config: Vec<String>,
     /// `--no-locked`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub no_locked: bool,

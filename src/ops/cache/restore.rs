@@ -122,7 +122,7 @@ fn header(
     if !crate::build::cache::is_inside(&header.archive) || header.archive.contains('/') {
         return refused(format!("`{HEADER}` names the archive `{}`", header.archive));
     }
-    let rust = rust::find(cx, &cargo::Config::load(cx)?.rustc())?;
+    let rust = rust::find(cx, &cargo::Config::load(cx, &[])?.rustc())?;
     let zig = zig::find(cx, &rust.version)?
         .map_or_else(|| crate::build::zig::PINNED.to_owned(), |zig| zig.version.to_string());
     let here = key(cx, &rust, &zig, &workspace.root, &built(workspace));

@@ -82,7 +82,7 @@ pub fn plan_and_provide(cx: &Context, request: &Request) -> Result<Planned> {
 }
 
 fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
-    let config = cargo::Config::load(cx)?;
+    let config = cargo::Config::load(cx, &request.config)?;
     // The workspace and the toolchain do not need each other, and both wait for processes.
     let rustc = config.rustc();
     let (rust, workspace) =

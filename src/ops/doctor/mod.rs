@@ -28,7 +28,7 @@ use crate::{
 /// cargo's configuration cannot be read.
 pub fn doctor(cx: &Context, request: &Request) -> Result<Doctor> {
     let mut checks = Vec::new();
-    let config = cargo::Config::load(cx)?;
+    let config = cargo::Config::load(cx, &[])?;
     // Also outside a workspace: then for the targets that are default everywhere.
     let targets = Targets::new([])?;
     let names: Vec<String> = match &request.targets[..] {

@@ -329,7 +329,7 @@ fn outputs(cx: &Context) -> Vec<Utf8PathBuf> {
         return resolve(&root.join(dir)).into_iter().collect();
     }
     // A configuration that cannot be read is an error of the commands that build.
-    let configured = cargo::Config::load(cx).ok().and_then(|config| config.target_dir());
+    let configured = cargo::Config::load(cx, &[]).ok().and_then(|config| config.target_dir());
     let dir = resolve(&root.join(configured.unwrap_or_else(|| "target".into())));
     // A directory of the workspace itself has more in it than what cargo writes.
     let real = fs::real(root);

@@ -10,8 +10,9 @@ use crate::{
     build::{
         cargo::{
             cpu,
+            node::{Node, Origin},
             rustflags::{Place, UserFlags},
-            settings::{EnvEntry, HIDING, Node, Settings, VendoredSource},
+            settings::{EnvEntry, HIDING, Settings, VendoredSource},
         },
         profile::{DIST, Own},
     },
@@ -29,17 +30,21 @@ use crate::{
 pub struct Config(Settings);
 
 impl Config {
-    /// Reads it.
+    /// Reads it. `arguments` are those of `--config`.
     ///
     /// # Errors
-    /// A configuration file is wrong.
-    pub fn load(cx: &Context) -> Result<Self> {
-        let mut root = Node::Table(BTreeMap::new());
+    /// A configuration file or an argument is wrong.
+    pub fn load(cx: &Context, arguments: &[String]) -> Result<Self> {
+        let mut files = Node::empty();
         for file in config_files(cx) {
-            root.merge(read(&file, &mut BTreeSet::new())?, false);
+            files.merge(read(&file, &mut BTreeSet::new())?, false);
+        }
+        let mut set = Node::empty();
+        for argument in arguments {
+            set.merge(read_argument(&cx.env.dir, argument)?, true);
         }
         let vars = cx.env.vars().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Ok(Config(Settings::new(root, vars.collect(), &cx.env.dir)))
+        Ok(Config(Settings::new(files, vars.collect(), set, &cx.env.dir)))
     }
 
     /// The rustc that cargo calls, without what it starts it with.
@@ -388,7 +393,7 @@ fn read(file: &Utf8Path, seen: &mut BTreeSet<Utf8PathBuf>) -> Result<Node> {
         return Err(wrong(format!("`include` reaches `{file}` twice")));
     }
     let mut table = table(file)?.unwrap_or_default();
-    let mut root = Node::Table(BTreeMap::new());
+    let mut root = Node::empty();
     let includes = match table.remove("include") {
         None => Vec::new(),
         Some(toml::Value::Array(includes)) => includes,
@@ -409,6 +414,24 @@ fn read(file: &Utf8Path, seen: &mut BTreeSet<Utf8PathBuf>) -> Result<Node> {
             )));
         }
     }
-    root.merge(Node::new(toml::Value::Table(table), file), true);
+    root.merge(Node::new(toml::Value::Table(table), &Origin::file(file)), true);
     Ok(root)
+}
+
+/// Reads an argument of `--config`: a file if there is one of that name, else `KEY=VALUE`
+/// (<https://doc.rust-lang.org/cargo/reference/config.html#command-line-overrides>).
+fn read_argument(dir: &Utf8Path, argument: &str) -> Result<Node> {
+    let path = dir.join(argument);
+    if !argument.is_empty() && path.exists() {
+        return read(&path, &mut BTreeSet::new());
+    }
+    let wrong = || {
+        Error::usage(format!("`--config {argument}` is neither a file nor `KEY=VALUE`"))
+            .hint("the key is dotted, and the value is that of TOML: `--config 'build.jobs=2'`")
+    };
+    let table = toml::from_str::<toml::Table>(argument).map_err(|error| wrong().because(error))?;
+    if table.is_empty() {
+        return Err(wrong());
+    }
+    Ok(Node::new(toml::Value::Table(table), &Origin::argument(dir)))
 }

@@ -34,6 +34,9 @@ pub fn workspace(cx: &Context, request: &Request) -> Result<Workspace> {
     if let Some(path) = &request.manifest_path {
         command = command.args(["--manifest-path", path.as_str()]);
     }
+    for config in &request.config {
+        command = command.args(["--config", config]);
+    }
     if let Some(dir) = &request.target_dir {
         // `cargo metadata` has no such flag, but takes the variable.
         command = command.env("CARGO_TARGET_DIR", dir.as_str());
