@@ -1,4 +1,4 @@
-//! The arguments, as clap reads them. The flags that cargo has are cargo's.
+//! The command line arguments, as clap types. Flags that cargo has work as in cargo.
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// Ship Rust programs: static binaries, verified, and a scratch image made of those very bytes
+/// Build, verify and package static Rust binaries, and FROM scratch images of the same files
 #[derive(Debug, Parser)]
 #[command(version, disable_help_subcommand = true, arg_required_else_help = true)]
 pub(super) struct Cli {
@@ -27,10 +27,10 @@ pub(super) struct Cli {
     /// Colours: auto, always, never
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(super) color: Color,
-    /// Say more: every line that cargo writes
+    /// Print every line that cargo writes
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
-    /// Say nothing but errors and the result
+    /// Print only errors and the result
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(super) quiet: bool,
 }
@@ -44,11 +44,11 @@ pub(super) enum Color {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Build, verify, try out and pack: everything that a release is made of, into target/dist
+    /// Build, verify, pack and smoke-test a complete release into target/dist
     Dist {
         #[command(flatten)]
         build: BuildArgs,
-        /// Push the image to this repository by its digest, without a tag, for `merge`
+        /// Push the image to this repository by digest, without a tag, for `merge`
         #[arg(long, value_name = "REPOSITORY")]
         push_by_digest: Option<Reference>,
         #[command(flatten)]
@@ -56,7 +56,7 @@ pub(super) enum Verb {
         #[command(flatten)]
         format: Formatted,
     },
-    /// Show what `dist` would do, and change nothing
+    /// Print what `dist` would do, without building
     Plan {
         #[command(flatten)]
         build: BuildArgs,
@@ -70,30 +70,30 @@ pub(super) enum Verb {
         #[command(flatten)]
         format: Formatted,
     },
-    /// Say how large binaries, archives and images are, because of which crates, and what changed
+    /// Attribute the size of binaries, archives and images to crates, and compare with a base
     Size(Box<SizeArgs>),
-    /// Make images of what was built, without a container engine; look into images, compare them
+    /// Build images of a finished `dist` without a container engine; inspect and compare images
     Image(Box<ImageArgs>),
-    /// Make archives and packages of what was built; look into them
+    /// Build archives and packages of a finished `dist`; list their content
     Package(Box<PackageArgs>),
-    /// Make one release of what several jobs made, each for some of the platforms
+    /// Combine the parts that several jobs built for different platforms into one release
     Merge(Box<MergeArgs>),
-    /// Push an image to registries, without a container engine: what is there is not sent again
+    /// Push an image to registries without a container engine
     Push(Box<PushArgs>),
-    /// Sign what people download, and pushed images, with minisign or cosign
+    /// Sign a release and pushed images with minisign or cosign
     Sign(SignArgs),
-    /// Check that binaries are what they should be
+    /// Verify linkage, hardening and size of binaries, archives, images and releases
     Verify(VerifyArgs),
-    /// Keep what `dist` compiled from one machine to the next
+    /// Save and restore what `dist` compiled, for CI jobs
     Cache(CacheArgs),
-    /// Write the files of CI systems, look whether they are up to date, and help in their jobs
+    /// Generate and check the files of CI systems, and support their jobs
     Ci(CiArgs),
-    /// Show the state of everything that `dist` needs or can use
+    /// Check the tools that `dist` requires or can use
     Doctor {
-        /// Look at this target's toolchain
+        /// Check the toolchain of this target; repeatable
         #[arg(long = "target", value_name = "TRIPLE")]
         targets: Vec<String>,
-        /// The source of std, for targets that rustup has none for
+        /// Source of std, for targets that rustup does not provide
         #[arg(long, value_name = "DIR")]
         rust_src: Option<Utf8PathBuf>,
         #[command(flatten)]
@@ -103,7 +103,7 @@ pub(super) enum Verb {
 
 #[derive(Debug, Args)]
 pub(super) struct Formatted {
-    /// What goes to stdout: text for people, or JSON under a versioned schema
+    /// Output on stdout: text, or JSON with a versioned schema
     #[arg(long, value_name = "FMT", default_value = "human")]
     pub(super) message_format: Format,
 }
@@ -119,19 +119,19 @@ pub(super) struct BuildArgs {
     /// Build the binaries of this package only
     #[arg(short, long = "package", value_name = "SPEC", help_heading = SELECTION)]
     packages: Vec<String>,
-    /// Build the binaries of every package, not only of the default members
+    /// Build the binaries of all packages, not only of the default members
     #[arg(long, help_heading = SELECTION)]
     workspace: bool,
-    /// Build each package with a cargo command of its own, without unifying features
+    /// Build each package with a separate cargo command, without feature unification
     #[arg(long, help_heading = SELECTION)]
     each: bool,
-    /// Leave this package out
+    /// Exclude this package
     #[arg(long, value_name = "SPEC", help_heading = SELECTION, conflicts_with = "packages")]
     exclude: Vec<String>,
     /// Build this binary only
     #[arg(long = "bin", value_name = "NAME", help_heading = SELECTION)]
     bins: Vec<String>,
-    /// Build every binary, which is the default
+    /// Build all binaries (default)
     #[arg(long = "bins", help_heading = SELECTION)]
     all_bins: bool,
     /// Features to activate, separated by spaces or commas
@@ -149,16 +149,16 @@ pub(super) struct BuildArgs {
     /// Build with this profile instead of `dist`
     #[arg(long, value_name = "NAME", help_heading = COMPILATION)]
     profile: Option<String>,
-    /// Fill the profile `dist` with these values
+    /// Preset for the values of the profile `dist`
     #[arg(long, value_name = "NAME", help_heading = COMPILATION)]
     preset: Option<Preset>,
-    /// What serves `malloc`
+    /// Implementation of `malloc`
     #[arg(long, value_name = "NAME", help_heading = COMPILATION)]
     allocator: Option<allocator::Setting>,
-    /// Use this unstable switch of rustc; repeatable
+    /// Enable this unstable switch of rustc; repeatable
     #[arg(long, value_name = "NAME", help_heading = COMPILATION)]
     unstable: Vec<Unstable>,
-    /// Keep symbols and line numbers in files of their own, for debuggers
+    /// Keep symbols and line numbers in separate debug files
     #[arg(long, help_heading = COMPILATION)]
     debug_files: bool,
     /// Number of parallel jobs
@@ -167,19 +167,19 @@ pub(super) struct BuildArgs {
     /// Do not stop at the first error
     #[arg(long, help_heading = COMPILATION)]
     keep_going: bool,
-    /// Have cargo write its timing report
+    /// Write cargo's timing report
     #[arg(long, help_heading = COMPILATION)]
     timings: bool,
-    /// Directory for everything generated; the result goes to `dist` in it
+    /// Directory for all generated files; the result is in its subdirectory `dist`
     #[arg(long, value_name = "DIR", help_heading = COMPILATION)]
     target_dir: Option<Utf8PathBuf>,
-    /// The source of std, for targets that rustup has none for
+    /// Source of std, for targets that rustup does not provide
     #[arg(long, value_name = "DIR", help_heading = COMPILATION)]
     rust_src: Option<Utf8PathBuf>,
-    /// Do not run the binaries
+    /// Skip the smoke test
     #[arg(long)]
     no_smoke: bool,
-    /// Build everything again in a fresh directory, and fail where the binaries differ
+    /// Build again in a fresh directory, and fail if the binaries differ
     #[arg(long)]
     twice: bool,
     /// Path to Cargo.toml
@@ -188,16 +188,16 @@ pub(super) struct BuildArgs {
     /// Set a key of cargo's configuration, or read a configuration file; repeatable
     #[arg(long, value_name = "KEY=VALUE|PATH", help_heading = MANIFEST)]
     config: Vec<String>,
-    /// Build only what `Cargo.lock` says, which is the default
+    /// Require an up-to-date `Cargo.lock` (default)
     #[arg(long, help_heading = MANIFEST, overrides_with = "no_locked")]
     locked: bool,
-    /// Let cargo change `Cargo.lock`
+    /// Allow cargo to update `Cargo.lock`
     #[arg(long, help_heading = MANIFEST)]
     no_locked: bool,
-    /// Do not use the network
+    /// Run without accessing the network
     #[arg(long, help_heading = MANIFEST)]
     offline: bool,
-    /// `--locked` and `--offline`
+    /// Equivalent to `--locked` and `--offline`
     #[arg(long, help_heading = MANIFEST, conflicts_with = "no_locked")]
     frozen: bool,
 }

@@ -1,4 +1,4 @@
-//! `image`: the arguments, and what goes to stdout.
+//! `image`: its arguments and its output.
 
 use std::collections::BTreeMap;
 
@@ -18,38 +18,38 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(super) struct AssembleArgs {
-    /// The directory with `dist.json`; `target/dist` here or above when absent
+    /// Directory with `dist.json` [default: `target/dist` here or in a parent directory]
     #[arg(value_name = "DIST")]
     dist: Option<Utf8PathBuf>,
-    /// Make this image only; repeatable
+    /// Build only this image; repeatable
     #[arg(short, long = "package", value_name = "NAME")]
     packages: Vec<String>,
-    /// Make it by this Dockerfile
+    /// Build from this Dockerfile
     #[arg(short = 'f', long, value_name = "FILE")]
     recipe: Option<Utf8PathBuf>,
-    /// Only for this platform, such as linux/arm64; repeatable
+    /// Build only for this platform, such as linux/arm64; repeatable
     #[arg(long = "platform", value_name = "OS/ARCH")]
     platforms: Vec<Platform>,
-    /// Set a variable that the Dockerfile names with ARG; repeatable
+    /// Set a build argument (ARG of the Dockerfile); repeatable
     #[arg(long = "build-arg", value_name = "NAME=VALUE", value_parser = pair)]
     build_args: Vec<(String, String)>,
     /// Add a label; repeatable
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = pair)]
     labels: Vec<(String, String)>,
-    /// Add an annotation to index and manifests; repeatable
+    /// Add an annotation to the index and the manifests; repeatable
     #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = pair)]
     annotations: Vec<(String, String)>,
-    /// Put this in, too; repeatable
+    /// Add these files; repeatable
     #[arg(long = "extra", value_name = "NAME")]
     extras: Vec<Extra>,
-    /// How layers are compressed
+    /// Compression of layers
     #[arg(long, value_name = "NAME")]
     compression: Option<Compressor>,
-    /// Where the image goes, instead of `image/` in DIST: oci=DIR, oci-archive=FILE,
+    /// Destination of the image, instead of `image/` in DIST: oci=DIR, oci-archive=FILE,
     /// docker-archive=FILE, docker-daemon, podman; repeatable
     #[arg(short, long = "output", value_name = "FORM")]
     outputs: Vec<Output>,
-    /// What goes to stdout: each image by its digest, or what dist.json says of it
+    /// Output on stdout: each image by digest, or its entry in dist.json
     #[arg(long, value_name = "FMT", default_value = "human")]
     message_format: Format,
 }
@@ -108,8 +108,8 @@ pub(super) fn run(cx: &Context, args: &AssembleArgs) -> Result<Status> {
     Ok(Status::Done)
 }
 
-/// The output of an earlier `build` or `dist`: as cargo does with `Cargo.toml`, it is looked for
-/// here and then in each directory above.
+/// Returns the output of an earlier `build` or `dist`, searching the parent directories as cargo does for
+/// `Cargo.toml`.
 pub(super) fn dist(cx: &Context, given: Option<&Utf8Path>) -> Result<Utf8PathBuf> {
     if let Some(dir) = given {
         return Ok(cx.env.dir.join(dir));

@@ -23,7 +23,7 @@ pub(super) struct CacheArgs {
 enum CacheVerb {
     /// Save what the last `dist` compiled
     Save(Place),
-    /// Put it back after a fresh clone, so that `dist` compiles only what changed
+    /// Restore it after a fresh clone, so that `dist` compiles only what changed
     Restore(RestoreArgs),
 }
 
@@ -31,18 +31,18 @@ enum CacheVerb {
 struct RestoreArgs {
     #[command(flatten)]
     place: Place,
-    /// Reject a cache that was not saved with the secret in LONGSHORE_CACHE_SECRET, also if that is
-    /// not set
+    /// Reject caches that were not saved with the secret in LONGSHORE_CACHE_SECRET, and all caches
+    /// if it is not set
     #[arg(long)]
     authenticated: bool,
 }
 
 #[derive(Debug, Args)]
 struct Place {
-    /// The directory that holds the cache
+    /// Directory of the cache
     #[arg(value_name = "DIR")]
     directory: Utf8PathBuf,
-    /// Directory for everything generated, as `dist` has it
+    /// Directory for all generated files, as for `dist`
     #[arg(long, value_name = "DIR")]
     target_dir: Option<Utf8PathBuf>,
     /// Path to Cargo.toml
@@ -69,6 +69,6 @@ pub(super) fn run(cx: &Context, args: &CacheArgs) -> Result<Status> {
     if format.message_format == Format::Json {
         json(&report)?;
     }
-    // A refused cache is a slower build, and no failure.
+    // A rejected cache makes the build slower, and is not an error.
     Ok(Status::Done)
 }

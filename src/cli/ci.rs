@@ -24,27 +24,27 @@ pub(super) struct CiArgs {
 
 #[derive(Debug, Subcommand)]
 enum CiVerb {
-    /// Write the files; what may be changed of them is said in Cargo.toml (docs/ci.md)
+    /// Write the files; settings are in Cargo.toml (docs/ci.md)
     Generate(Files),
-    /// Show how the files differ from what `generate` would write; status 1 where one does
+    /// Print how the files differ from those that `generate` would write; status 1 if one does
     Check(Files),
-    /// Look at the tag, the secrets and the platforms of a release before anything is built
+    /// Check the tag, secrets and platforms of a release before anything is built
     Preflight {
-        /// The tag that is released, instead of what the CI system says
+        /// Tag to release [default: that of the CI system]
         #[arg(long, value_name = "TAG")]
         tag: Option<String>,
         /// Path to Cargo.toml
         #[arg(long, value_name = "PATH")]
         manifest_path: Option<Utf8PathBuf>,
     },
-    /// Write a report as the one comment on the pull request that is updated
+    /// Create or update the comment with a report on the pull request
     Comment(CommentArgs),
 }
 
 #[derive(Debug, Args)]
 struct Files {
-    /// For this CI system; repeatable. Without it, for those that Cargo.toml names, else those that
-    /// have files here, else GitHub
+    /// CI system; repeatable [default: those in Cargo.toml, or else those with generated files, or
+    /// else GitHub]
     #[arg(long = "provider", value_name = "NAME")]
     providers: Vec<Provider>,
     /// Path to Cargo.toml

@@ -11,16 +11,16 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(super) struct CommentArgs {
-    /// The report, in Markdown
+    /// Report in Markdown
     #[arg(long, value_name = "FILE")]
     file: Utf8PathBuf,
-    /// What the comment is called; one of the same name is updated
+    /// Name of the comment; an existing comment with this name is updated
     #[arg(long, value_name = "NAME", default_value = "size")]
     marker: String,
-    /// Make no new comment where this report of `size --message-format json` says that nothing changed
+    /// Create no comment if nothing changed in this report of `size --message-format json`
     #[arg(long, value_name = "FILE")]
     unless_unchanged: Option<Utf8PathBuf>,
-    /// Trust the certificates in this file, too; repeatable
+    /// Also trust the certificates in this file; repeatable
     #[arg(long = "ca", value_name = "FILE")]
     ca: Vec<Utf8PathBuf>,
     /// Allow plain HTTP with this server; repeatable

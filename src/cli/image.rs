@@ -29,13 +29,13 @@ pub(super) struct ImageArgs {
 
 #[derive(Debug, Subcommand)]
 enum ImageVerb {
-    /// Show what is in images: what a container runs, the layers, and every file
+    /// Print the configuration, layers and files of images
     Inspect {
-        /// OCI layouts, OCI archives, and what `docker save` wrote; `PATH:TAG` or `PATH@DIGEST` for
-        /// one image of several; or images in registries: `HOST/NAME:TAG`, or `docker://NAME`
+        /// OCI layouts, OCI archives and archives of `docker save`; `PATH:TAG` or `PATH@DIGEST`
+        /// selects one of several images; or images in registries: `HOST/NAME:TAG`, `docker://NAME`
         #[arg(required = true, value_name = "PATH")]
         images: Vec<String>,
-        /// Show the files of each layer, whiteouts too, instead of those that a container sees
+        /// Print the files of each layer, including whiteouts, instead of the merged files
         #[arg(long)]
         layers: bool,
         #[command(flatten)]
@@ -43,16 +43,16 @@ enum ImageVerb {
         #[command(flatten)]
         format: Formatted,
     },
-    /// Show in what two images differ, platform by platform and file by file; ends with status 0
-    /// where they do not, and with 1 where they do
+    /// Print the differences of two images by platform and file; status 0 if they are equal, 1 if
+    /// they differ
     Diff {
-        /// The first: a path or a name as `inspect` has it
+        /// First image: a path or name, as for `inspect`
         #[arg(value_name = "A")]
         before: String,
-        /// The second
+        /// Second image
         #[arg(value_name = "B")]
         after: String,
-        /// Compare times, too: of files, of the image and of its history; and the digests of layers
+        /// Also compare times of files, image and history, and the digests of layers
         #[arg(long)]
         times: bool,
         #[command(flatten)]
@@ -64,7 +64,7 @@ enum ImageVerb {
 
 #[derive(Debug, Args)]
 struct Which {
-    /// Look at the image for this platform only, such as `linux/arm64`
+    /// Read only the image for this platform, such as `linux/arm64`
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<Platform>,
     #[command(flatten)]

@@ -17,32 +17,32 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(super) struct MergeArgs {
-    /// What jobs made: directories with `dist.json`, or images by their digests
-    /// (`HOST/NAME@sha256:…`); in any order
+    /// Parts in any order: directories with `dist.json`, or images by digest
+    /// (`HOST/NAME@sha256:…`)
     #[arg(required = true, value_name = "PART")]
     parts: Vec<String>,
-    /// Where the release goes; `target/dist` here when absent
+    /// Directory of the release [default: `target/dist` here]
     #[arg(long, value_name = "DIR")]
     into: Option<Utf8PathBuf>,
-    /// A platform that has to be there, such as linux/arm64; repeatable. Without it, those that the
-    /// parts say that the workspace is released for
+    /// Required platform, such as linux/arm64; repeatable [default: all platforms that the parts
+    /// record]
     #[arg(long = "platform", value_name = "OS/ARCH")]
     platforms: Vec<Platform>,
-    /// What becomes of attestations that other tools put into indexes
+    /// Handling of attestations that other tools added to an index
     #[arg(long, value_name = "WHAT", default_value = "refuse")]
     attestations: Attestations,
-    /// Push the image, too: `ghcr.io/me/tool`, with `:TAG` for another tag than its own; repeatable
+    /// Also push the image: `ghcr.io/me/tool`, with `:TAG` for a different tag; repeatable
     #[arg(long, value_name = "REFERENCE")]
     push: Vec<Reference>,
     #[command(flatten)]
     tags: TagArgs,
-    /// Push the image alone, without bill of materials and provenance
+    /// Push only the image, without SBOM and provenance
     #[arg(long)]
     no_attach: bool,
     #[command(flatten)]
     registry: RegistryArgs,
-    /// What goes to stdout: each image by its digest, or what dist.json says; with images in
-    /// registries, what was pushed
+    /// Output on stdout: each image by digest, or dist.json; for images in registries, a report of
+    /// the push
     #[arg(long, value_name = "FMT", default_value = "human")]
     message_format: Format,
 }

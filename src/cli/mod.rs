@@ -1,4 +1,4 @@
-//! The command line: arguments to requests, events and results to what people and machines read.
+//! The command line: converts arguments to requests, and prints events and results.
 
 mod args;
 mod assemble;
@@ -37,7 +37,7 @@ use crate::{
 /// have made too small.
 const STACK: usize = 8 << 20;
 
-/// Runs one command line and gives the exit status. The first argument is the program's name, as in
+/// Runs one command line and returns the exit status. The first argument is the program's name, as in
 /// [`std::env::args_os`]. The caller's `main` must begin with [`crate::reenter`].
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
@@ -46,7 +46,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
         match thread {
             Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            // What needs a thread will say so; little does.
+            // Operations that need a thread report its absence; few do.
             Err(_) => work(),
         }
     })
@@ -63,7 +63,7 @@ fn run_here(mut args: Vec<OsString>) -> ExitCode {
     let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are asked for and end with 0, everything else is wrong usage.
+            // Help and version are requested and end with 0, everything else is wrong usage.
             let _ = error.print();
             let asked = !error.use_stderr();
             return exit(if asked { Status::Done } else { Status::Usage });
@@ -101,7 +101,7 @@ fn exit(status: Status) -> ExitCode {
     ExitCode::from(status.code())
 }
 
-/// What help and errors call the program: the command that a person typed.
+/// Returns the name of the program in help and errors: the command that the user typed.
 fn name(program: Option<&OsString>) -> String {
     let program = program.map(std::path::Path::new).and_then(|path| path.file_stem());
     match program.and_then(|name| name.to_str()) {

@@ -1,5 +1,5 @@
-//! What people read, on stderr: cargo's manner of a verb in 12 columns, and a bar while it is long.
-//! In a continuous-integration job there is no bar, but groups, and signs of life (`watch`).
+//! Messages on stderr: a verb in 12 columns, as cargo prints it, and a progress bar.
+//! In a continuous-integration job there is no bar, but groups and a heartbeat (`watch`).
 
 use std::{
     io::{IsTerminal, Write},
@@ -21,11 +21,11 @@ use crate::{
     },
 };
 
-/// Stderr, with the bar that stands in its last line.
+/// Stderr, with the progress bar in its last line.
 #[derive(Debug)]
 pub(super) struct Output {
     colors: bool,
-    /// Whether there are bars: at a terminal that somebody looks at.
+    /// Whether there are bars: on an interactive terminal.
     pub(super) bars: bool,
     verbose: bool,
     pub(super) quiet: bool,
@@ -34,7 +34,7 @@ pub(super) struct Output {
     state: Mutex<State>,
 }
 
-/// What changes while events come.
+/// The state that events change.
 pub(super) struct State {
     sink: Box<dyn Write + Send>,
     bar: Option<String>,
@@ -60,7 +60,7 @@ const RESET: &str = "\u{1b}[0m";
 const ERASE: &str = "\r\u{1b}[K";
 
 impl Output {
-    /// Stderr. What is not known of the environment is taken to be a terminal of somebody's.
+    /// Stderr. An unknown environment counts as an interactive terminal.
     pub(super) fn new(color: Color, verbose: u8, quiet: bool, env: Option<&Env>) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let colors = match color {
@@ -90,7 +90,7 @@ impl Output {
         }
     }
 
-    /// The error, what shows it, and what to do. Nothing comes after it.
+    /// Prints the error, its evidence and its hint. Nothing follows.
     pub(super) fn error(&self, error: &Error) {
         let mut text = format!("error: {}\n", self.shown(&error.to_string()));
         if let Some(detail) = error.detail_text().filter(|detail| !detail.is_empty()) {
@@ -122,7 +122,7 @@ impl Output {
         self.record(&mut state, &format!("ended with status {}", status.code()));
     }
 
-    /// Says what is due, and gives how long nothing will be; none where nothing will be any more.
+    /// Prints what is due, and returns the time until the next output; `None` if there will be none.
     pub(super) fn beat(&self) -> Option<Duration> {
         let mut state = self.state();
         let due = state.pulse.due(self.clock.elapsed());
@@ -195,7 +195,7 @@ impl Output {
             return;
         }
         state.pulse.printed(self.clock.elapsed());
-        // There is nowhere left to say that stderr is gone.
+        // There is no place left to report that stderr is closed.
         let _ = state.sink.write_all(out.as_bytes()).and_then(|()| state.sink.flush());
     }
 
@@ -266,7 +266,7 @@ impl Events for Output {
             Event::Output { line } => {
                 let line = self.shown(&line);
                 self.record(state, &line);
-                // A terminal shows the bar instead; where there is none, lines show that it goes on.
+                // A terminal shows the bar instead; without one, lines show the progress.
                 if !self.quiet && (self.verbose || !self.bars) {
                     self.line(state, &line);
                 }
@@ -377,7 +377,7 @@ mod tests {
     fn quiet_has_no_groups() {
         let (github, log) = failing(Some(Provider::GitHub), true);
         assert_eq!(github, "warning: odd\n::error::50%25 broke\n".to_owned() + LAST);
-        // The file has everything all the same.
+        // The file has all events anyway.
         let lines: Vec<_> = log.lines().map(|line| line.split_once("] ").unwrap().1).collect();
         let expected = ["stage: build", "    Building hello", "stage: pack", "warning: odd"];
         let last = LAST.lines().chain(["ended with status 4"]);

@@ -26,12 +26,13 @@ pub(super) struct PackageArgs {
 
 #[derive(Debug, Subcommand)]
 enum PackageVerb {
-    /// Show what is in archives: tar in gzip, zstd or xz, zip, and .deb
+    /// List the content of archives: tar with gzip, zstd or xz, zip, and .deb
     List {
-        /// Archives, or directories with `dist.json`; `target/dist` here or above when absent
+        /// Archives, or directories with `dist.json` [default: `target/dist` here or in a parent
+        /// directory]
         #[arg(value_name = "PATH")]
         paths: Vec<Utf8PathBuf>,
-        /// What goes to stdout: text for people, or JSON under a versioned schema
+        /// Output on stdout: text, or JSON with a versioned schema
         #[arg(long, value_name = "FMT", default_value = "human")]
         message_format: Format,
     },
@@ -39,19 +40,19 @@ enum PackageVerb {
 
 #[derive(Debug, Args)]
 struct MakeArgs {
-    /// The directory with `dist.json`; `target/dist` here or above when absent
+    /// Directory with `dist.json` [default: `target/dist` here or in a parent directory]
     #[arg(value_name = "DIST")]
     dist: Option<Utf8PathBuf>,
-    /// Make the archives of this package only; repeatable
+    /// Build only the archives of this package; repeatable
     #[arg(short, long = "package", value_name = "NAME")]
     packages: Vec<String>,
-    /// Pack them so, instead of as metadata has it; repeatable
+    /// Format, instead of those in the metadata; repeatable
     #[arg(long = "format", value_name = "FORMAT")]
     formats: Vec<packaging::Format>,
-    /// Path to the Cargo.toml of the workspace, whose README and licences go into them
+    /// Path to the Cargo.toml of the workspace, for README and licences
     #[arg(long, value_name = "PATH")]
     manifest_path: Option<Utf8PathBuf>,
-    /// What goes to stdout: the path of each archive, or what dist.json says of it
+    /// Output on stdout: the path of each archive, or its entry in dist.json
     #[arg(long, value_name = "FMT", default_value = "human")]
     message_format: Format,
 }
@@ -117,7 +118,7 @@ fn make(cx: &Context, args: &MakeArgs) -> Result<()> {
     }
 }
 
-/// As `ls -l` has it.
+/// Formats a mode as `ls -l` does.
 fn text(listed: &Listed) -> String {
     let mut text = format!("{} ({} bytes, {})\n", listed.path, listed.size, listed.sha256);
     let width = listed.contents.iter().map(|entry| entry.size.to_string().len()).max();

@@ -20,54 +20,54 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(super) struct PushArgs {
-    /// Where it goes: `ghcr.io/me/tool`, with `:TAG` for another tag than the image's own, and without
-    /// one with `--tags`; one or more
+    /// Destination: `ghcr.io/me/tool`, with `:TAG` for a different tag than the image's, or without
+    /// a tag with `--tags`
     #[arg(required = true, value_name = "REFERENCE")]
     references: Vec<Reference>,
-    /// Push this OCI layout or archive; `PATH:TAG` or `PATH@DIGEST` for one image of several
+    /// Push this OCI layout or archive; `PATH:TAG` or `PATH@DIGEST` selects one of several images
     #[arg(long, value_name = "PATH", conflicts_with_all = ["dist", "package"])]
     from: Option<String>,
-    /// The directory with `dist.json`; `target/dist` here or above when absent
+    /// Directory with `dist.json` [default: `target/dist` here or in a parent directory]
     #[arg(long, value_name = "DIR")]
     dist: Option<Utf8PathBuf>,
-    /// Push this image, where `dist` made several
+    /// Push this image of several
     #[arg(short, long, value_name = "NAME")]
     package: Option<String>,
     #[command(flatten)]
     tags: TagArgs,
-    /// Take blobs from this repository of the same registry, where it has them; repeatable
+    /// Mount existing blobs from this repository of the same registry; repeatable
     #[arg(long, value_name = "PATH")]
     mount_from: Vec<String>,
-    /// Push the image alone, without bill of materials and provenance
+    /// Push only the image, without SBOM and provenance
     #[arg(long)]
     no_attach: bool,
-    /// Show what would be done, and write nothing
+    /// Print what would be done, and write nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
     registry: RegistryArgs,
-    /// What goes to stdout: the image by its digest for each reference, or all that was done
+    /// Output on stdout: the image by digest for each reference, or a report
     #[arg(long, value_name = "FMT", default_value = "human")]
     message_format: Format,
 }
 
-/// Which tags, and whether that came about.
+/// The tags to write, and checks of the result.
 #[derive(Debug, Args)]
 pub(super) struct TagArgs {
-    /// Write the tags that the version or the revision gives: for a release `X.Y.Z`, which never
-    /// moves, and `X.Y`, `X` and `latest`, which only rise; docs/registry.md has them all
+    /// Write the tags of the version or revision: for a release `X.Y.Z`, which is immutable, and
+    /// `X.Y`, `X` and `latest`, which move only to higher versions (docs/registry.md)
     #[arg(long, value_name = "OCCASION", help_heading = TAGS)]
     tags: Option<Tags>,
-    /// Write the tag of this branch, too
+    /// Also write the tag of this branch
     #[arg(long, value_name = "NAME", help_heading = TAGS, requires = "tags")]
     branch: Option<String>,
-    /// Move this tag, even from a higher version or from an image that says none; repeatable
+    /// Move this tag, even from a higher version or from an image without a version; repeatable
     #[arg(long, value_name = "TAG", help_heading = TAGS, requires = "tags")]
     move_tag: Vec<String>,
-    /// Release what is made of files that differ from their commit, or of an unknown commit
+    /// Allow a release with uncommitted changes or of an unknown commit
     #[arg(long, help_heading = TAGS, requires = "tags")]
     allow_dirty: bool,
-    /// Pull what was pushed, and verify it
+    /// Pull and verify the result
     #[arg(long)]
     pub(super) verify: bool,
 }
@@ -76,9 +76,9 @@ const TAGS: &str = "Tags";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Tags {
-    /// A release, or a prerelease where the version is one
+    /// A release, or a prerelease if the version is one
     Release,
-    /// Something in between: `sha-REVISION`
+    /// Anything else: `sha-REVISION`
     Snapshot,
 }
 
@@ -118,7 +118,7 @@ pub(super) fn run(cx: &Context, args: &PushArgs) -> Result<Status> {
     Ok(if refused { Status::CheckFailed } else { Status::Done })
 }
 
-/// What was pushed, by its digest, for each reference.
+/// Returns the digest of the pushed image for each reference.
 pub(super) fn lines(pushed: &Push) -> String {
     let line = |of: &Pushed| format!("{}@{}\n", of.repository, pushed.digest);
     pushed.references.iter().map(line).collect()

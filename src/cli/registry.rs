@@ -7,10 +7,10 @@ use crate::sys::registry::{Limits, Settings};
 
 #[derive(Debug, Args)]
 pub(super) struct RegistryArgs {
-    /// Trust the certificates in this file, too; repeatable
+    /// Also trust the certificates in this file; repeatable
     #[arg(long = "ca", value_name = "FILE", help_heading = REGISTRY)]
     ca: Vec<Utf8PathBuf>,
-    /// Allow plain HTTP with this registry, as with those on this machine; repeatable
+    /// Allow plain HTTP with this registry, as with registries on this machine; repeatable
     #[arg(long = "insecure", value_name = "HOST", help_heading = REGISTRY)]
     insecure: Vec<String>,
     /// Log in to ghcr.io with `GITHUB_TOKEN`

@@ -1,4 +1,4 @@
-//! Results for people.
+//! Results as text.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -153,7 +153,7 @@ fn flags(plan: &Plan) -> String {
     text
 }
 
-/// What people download, and what is in it.
+/// Formats the archives and their content.
 fn archives(plan: &Plan) -> String {
     let mut text = String::new();
     for archive in &plan.archives {
@@ -178,7 +178,7 @@ fn line(text: &mut String, name: &str, value: &str) {
     let _ = writeln!(text, "  {name:<10} {value}");
 }
 
-/// What `doctor` found: a line each, and the command that mends what is not there.
+/// Formats the result of `doctor`: a line for each tool, and the command that fixes a missing one.
 pub(super) fn doctor(doctor: &Doctor) -> String {
     let mut text = String::new();
     let width = doctor.checks.iter().map(|check| check.name.len()).max().unwrap_or(0);

@@ -16,29 +16,29 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(super) struct SignArgs {
-    /// The directory with `dist.json`; `target/dist` here or above when absent
+    /// Directory with `dist.json` [default: `target/dist` here or in a parent directory]
     #[arg(long, value_name = "DIR")]
     dist: Option<Utf8PathBuf>,
-    /// Sign with this secret key of minisign's; `LONGSHORE_MINISIGN_PASSWORD` holds its password, or the
-    /// terminal is asked
+    /// Sign with this minisign secret key; its password is in `LONGSHORE_MINISIGN_PASSWORD`, or is
+    /// read from the terminal
     #[arg(long, value_name = "FILE", help_heading = MINISIGN)]
     minisign_key: Option<Utf8PathBuf>,
-    /// The file with that password
+    /// File with that password
     #[arg(long, value_name = "FILE", help_heading = MINISIGN, requires = "minisign_key")]
     password_file: Option<Utf8PathBuf>,
     /// Sign with cosign: keyless, unless `--cosign-key` names a key
     #[arg(long, help_heading = COSIGN)]
     cosign: bool,
-    /// Sign with this key of cosign's: a file, or the URI of a key management service
+    /// Sign with this cosign key: a file, or the URI of a key management service
     #[arg(long, value_name = "KEY", help_heading = COSIGN)]
     cosign_key: Option<String>,
-    /// Give cosign this argument, too, whatever it signs; repeatable
+    /// Pass this argument to every call of cosign; repeatable
     #[arg(long = "cosign-arg", value_name = "ARG", help_heading = COSIGN, allow_hyphen_values = true)]
     cosign_args: Vec<String>,
-    /// Have cosign sign this image, too, which `push` sent: `HOST/NAME@DIGEST`; repeatable
+    /// Also sign this pushed image with cosign: `HOST/NAME@DIGEST`; repeatable
     #[arg(long = "image", value_name = "REFERENCE", help_heading = COSIGN)]
     images: Vec<Reference>,
-    /// What goes to stdout: the files that hold signatures, or the release as it is now
+    /// Output on stdout: the signature files, or the updated release
     #[arg(long, value_name = "FMT", default_value = "human")]
     message_format: Format,
 }

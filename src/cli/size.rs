@@ -1,4 +1,4 @@
-//! `size`: its arguments, and what becomes of what was measured.
+//! `size`: its arguments and its reports.
 
 use std::io::Write;
 
@@ -16,50 +16,50 @@ use crate::{
     sys::{Context, fs},
 };
 
-/// How many rows people get to see.
+/// The default number of rows of a table.
 const TOP: usize = 25;
 
 #[derive(Debug, Args)]
 pub(super) struct SizeArgs {
     /// Binaries, a `dist.json` or its directory, images (OCI layouts and archives, in registries as
-    /// `HOST/NAME:TAG` or `docker://NAME`); `target/dist` without any
+    /// `HOST/NAME:TAG` or `docker://NAME`) [default: `target/dist`]
     #[arg(value_name = "PATH")]
     paths: Vec<String>,
-    /// Compare with this `dist.json`, binary, image, or revision of git's, which is built
+    /// Compare with this `dist.json`, binary, image, or git revision, which is built
     #[arg(long, value_name = "BASE")]
     base: Option<String>,
-    /// What rows are
+    /// Kind of rows
     #[arg(long, value_name = "WHAT", default_value = "crate")]
     by: By,
-    /// How many rows; the others become one
+    /// Number of rows; the others are summed up in one
     #[arg(long, value_name = "N")]
     top: Option<usize>,
-    /// Only rows with this text in their names; the others become one
+    /// Only rows with this text in their names; the others are summed up in one
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
-    /// The file that the binary was stripped from, or its separate debug file
+    /// Unstripped file of the binary, or its separate debug file
     #[arg(long, value_name = "FILE")]
     symbols: Option<Utf8PathBuf>,
-    /// Say what each part of a binary costs once compressed; of a `dist` it is known
+    /// Compute the compressed size of each row of a binary; known for a `dist`
     #[arg(long)]
     compressed: bool,
-    /// Hold sizes against the budgets of this policy, too; docs/policy.md describes it
+    /// Also check the budgets of this policy file (docs/policy.md)
     #[arg(long, value_name = "FILE")]
     policy: Option<Utf8PathBuf>,
-    /// Ignore the budgets and targets of the workspace in the current directory; without this they
-    /// apply to what is in its target directory
+    /// Ignore the budgets and targets of the workspace in the current directory, which otherwise
+    /// apply below its target directory
     #[arg(long)]
     no_workspace: bool,
-    /// Write a page for browsers to this file: a map of the bytes, changes, earlier releases
+    /// Write an HTML page to this file: a map of all bytes, changes, earlier releases
     #[arg(long, value_name = "FILE")]
     html: Option<Utf8PathBuf>,
-    /// An earlier release for that page: a `dist.json`, or a repository of images, whose tags are
-    /// versions; repeatable
+    /// Earlier release for the page: a `dist.json`, or an image repository with version tags;
+    /// repeatable
     #[arg(long, value_name = "SOURCE", requires = "html")]
     history: Vec<String>,
     #[command(flatten)]
     registry: RegistryArgs,
-    /// What goes to stdout
+    /// Output on stdout
     #[arg(long, value_name = "FMT", default_value = "human")]
     message_format: Form,
     #[command(flatten)]
@@ -68,11 +68,11 @@ pub(super) struct SizeArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Form {
-    /// Text for people
+    /// Text
     Human,
-    /// JSON under a versioned schema
+    /// JSON with a versioned schema
     Json,
-    /// Tables for a comment or the summary of a job
+    /// Tables for a comment or a job summary
     Markdown,
     /// Comma-separated values
     Csv,
@@ -97,7 +97,7 @@ impl ValueEnum for By {
     }
 }
 
-/// Measures, and prints what was found.
+/// Measures sizes, and prints the report.
 pub(super) fn run(cx: &Context, args: &SizeArgs, verbose: u8) -> Result<Status> {
     let shown = matches!(args.message_format, Form::Human | Form::Markdown).then_some(TOP);
     let measured = ops::size::size(

@@ -1,4 +1,4 @@
-//! Results on stdout, for people or machines, written in chunks: they can be larger than memory.
+//! Results on stdout, written in chunks: they can be larger than memory.
 
 use std::{
     fmt,

@@ -1,4 +1,4 @@
-//! `verify`: its arguments, and what becomes of verdicts.
+//! `verify`: its arguments and its reports.
 
 use std::{io::Write, time::Duration};
 
@@ -19,71 +19,71 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
-    /// Binaries, archives, images (OCI layouts and archives, what `docker save` writes, in registries
-    /// as `HOST/NAME:TAG` or `docker://NAME`), directories that hold some, or a `dist.json`
+    /// Binaries, archives, images (OCI layouts and archives, archives of `docker save`, in registries
+    /// as `HOST/NAME:TAG` or `docker://NAME`), directories of these, or a `dist.json`
     #[arg(required_unless_present = "explain", value_name = "PATH")]
     paths: Vec<Utf8PathBuf>,
-    /// Check against the policy of this target; without it a binary is judged by itself, and one of
-    /// a `dist.json` by its own target
+    /// Check against the policy of this target [default: that recorded in a `dist.json`, or else no
+    /// target]
     #[arg(long, value_name = "TRIPLE")]
     target: Option<String>,
-    /// Hold files against this policy, too; docs/policy.md describes it
+    /// Also check against this policy file (docs/policy.md)
     #[arg(long, value_name = "FILE")]
     policy: Option<Utf8PathBuf>,
-    /// Ignore the policies and targets of the workspace in the current directory; without this they
-    /// apply to what is in its target directory
+    /// Ignore the policies and targets of the workspace in the current directory, which otherwise
+    /// apply below its target directory
     #[arg(long)]
     no_workspace: bool,
-    /// Hold sizes against those of this `dist.json`
+    /// Compare sizes with those in this `dist.json`
     #[arg(long, value_name = "FILE")]
     base: Option<Utf8PathBuf>,
-    /// Check images for this platform only, such as `linux/arm64`; repeatable
+    /// Check only images for this platform, such as `linux/arm64`; repeatable
     #[arg(long = "platform", value_name = "OS/ARCH")]
     platforms: Vec<Platform>,
-    /// Run each program once, on the oldest processor that it is for, in an empty root
+    /// Run each program once, confined in an empty root, on its baseline CPU
     #[arg(long)]
     run: bool,
-    /// What to run them with, instead of `--version`; repeatable
+    /// Argument for these runs, instead of `--version`; repeatable
     #[arg(long, value_name = "ARG", requires = "run", allow_hyphen_values = true)]
     run_arg: Vec<String>,
-    /// Seconds after which a program that runs is ended
+    /// Seconds after which a run is killed
     #[arg(long, value_name = "SECONDS", requires = "run", default_value_t = 10)]
     run_timeout: u64,
-    /// Refuse what this lint finds; repeatable
+    /// Treat this lint as an error; repeatable
     #[arg(long, value_name = "LINT", help_heading = LINTS)]
     deny: Vec<String>,
-    /// Tell what this lint finds; repeatable
+    /// Treat this lint as a warning; repeatable
     #[arg(long, value_name = "LINT", help_heading = LINTS)]
     warn: Vec<String>,
-    /// Do not look with this lint; repeatable
+    /// Disable this lint; repeatable
     #[arg(long, value_name = "LINT", help_heading = LINTS)]
     allow: Vec<String>,
-    /// Reject what is not read: archives within archives and in formats such as bzip2, and platforms
-    /// that are not in a layout
+    /// Reject unsupported inputs: archives within archives, formats such as bzip2, and platforms
+    /// that are missing in a layout
     #[arg(long, help_heading = LINTS)]
     deny_unchecked: bool,
-    /// Say what this lint means, how it is detected and what cannot be known; `all` for every lint
+    /// Explain this lint, its detection and its limitations; `all` for every lint
     #[arg(long, value_name = "LINT", help_heading = LINTS, conflicts_with = "paths")]
     explain: Option<String>,
-    /// Show all that each file says of itself, too
+    /// Also print the facts read from each file
     #[arg(long)]
     facts: bool,
-    /// Refuse what this key did not sign: minisign's public key, as text or as its file, or cosign's, as
-    /// a file or as the URI of a key management service; repeatable
+    /// Require a signature by this key: a minisign public key (text or file), or a cosign key (file
+    /// or URI of a key management service); repeatable
     #[arg(long = "signature", value_name = "KEY", help_heading = SIGNATURE)]
     signature: Vec<String>,
-    /// Refuse what cosign did not sign, without a key, for this identity
+    /// Require a keyless cosign signature for this identity
     #[arg(long, value_name = "IDENTITY", help_heading = SIGNATURE, requires = "certificate_oidc_issuer")]
     certificate_identity: Option<String>,
-    /// Who vouches for that identity
+    /// OpenID Connect issuer of that identity
     #[arg(long, value_name = "URL", help_heading = SIGNATURE, requires = "certificate_identity")]
     certificate_oidc_issuer: Option<String>,
-    /// Give cosign this argument, too; repeatable
+    /// Pass this argument to cosign; repeatable
     #[arg(long = "cosign-arg", value_name = "ARG", help_heading = SIGNATURE, allow_hyphen_values = true)]
     cosign_args: Vec<String>,
     #[command(flatten)]
     registry: RegistryArgs,
-    /// What goes to stdout
+    /// Output on stdout
     #[arg(long, value_name = "FMT", default_value = "human")]
     message_format: Form,
 }
@@ -93,13 +93,13 @@ const SIGNATURE: &str = "Signatures";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Form {
-    /// Text for people
+    /// Text
     Human,
-    /// JSON under a versioned schema
+    /// JSON with a versioned schema
     Json,
-    /// A table for a comment or the summary of a job
+    /// A table for a comment or a job summary
     Markdown,
-    /// Annotations of GitHub Actions
+    /// GitHub Actions annotations
     Github,
     /// SARIF 2.1.0, for code scanning
     Sarif,
@@ -108,7 +108,7 @@ enum Form {
 }
 
 impl VerifyArgs {
-    /// The levels that were asked for. One lint cannot have two.
+    /// Returns the requested levels. One lint cannot have two.
     fn levels(&self) -> Result<Vec<(String, Level)>> {
         let mut levels: Vec<(String, Level)> = Vec::new();
         let given =
@@ -127,7 +127,7 @@ impl VerifyArgs {
     }
 }
 
-/// Verifies, and prints what was found.
+/// Verifies, and prints the verdicts.
 pub(super) fn run(cx: &Context, args: &VerifyArgs) -> Result<Status> {
     if let Some(id) = &args.explain {
         let text = if id == "all" { verify::page() } else { verify::explain(id)? };

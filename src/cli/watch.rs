@@ -1,5 +1,5 @@
-//! The thread that says what nobody else does while a command is silent: that it is alive, and that
-//! the job's time is running out.
+//! The thread that prints the heartbeat while a command is silent, and the warning of the job's time
+//! limit.
 
 use std::{sync::Arc, thread::JoinHandle};
 
@@ -12,14 +12,14 @@ use crate::{
     sys::{Context, clock, fs, parallel, process::Children},
 };
 
-/// Watches until it is dropped; nothing is said after that.
+/// Watches until it is dropped, and prints nothing after that.
 #[derive(Debug)]
 pub(super) struct Watch {
     children: Children,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Opens the file that gets every event, and begins to watch, as the environment says.
+/// Opens the event log and starts to watch, as the environment variables configure.
 ///
 /// # Errors
 /// A variable has no such value, the file cannot be written, or there are no more threads.
@@ -32,7 +32,7 @@ pub(super) fn watch(cx: &Context, output: &Arc<Output>) -> Result<Watch> {
         let version = env!("CARGO_PKG_VERSION");
         output.record(&mut state, &format!("longshore {version}, {}", clock::time()));
     }
-    // A bar is a sign of life by itself, and who wants quiet gets it.
+    // A bar already shows progress, and `--quiet` disables the heartbeat.
     if output.bars || output.quiet {
         settings.heartbeat = None;
     }

@@ -106,7 +106,7 @@ impl Growth {
     }
 }
 
-/// A whole number of bytes, or text.
+/// An integer number of bytes, or text.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a size is a number of bytes, or text such as \"25 MB\"")]
 enum Written {

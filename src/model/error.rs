@@ -1,7 +1,7 @@
-//! One error for the whole program: what went wrong, what to do about it, and the exit status.
+//! The error type of the program: what failed, a hint that fixes it, and the exit status.
 //!
-//! Messages are lowercase fragments with the thing they speak of in backticks. A hint says what to
-//! do next and is printed on a line of its own.
+//! Messages are lowercase fragments with the offending value in backticks. A hint is printed on a separate
+//! line.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Status {
-    /// Everything asked for was done.
+    /// Everything that was requested is done.
     Done = 0,
     /// A check failed: a lint, a smoke run, a budget.
     CheckFailed = 1,
@@ -90,7 +90,7 @@ impl Error {
         Self::new(Status::BuildFailed, message)
     }
 
-    /// The line that says what to do. A later hint replaces an earlier one.
+    /// The hint. A later hint replaces an earlier one.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(printable(&hint.into()));
@@ -111,7 +111,7 @@ impl Error {
         self
     }
 
-    /// The same once more, as text: for one that has to be told in two places.
+    /// Returns a copy as text, for an error that is reported in two places.
     #[must_use]
     pub fn again(&self) -> Self {
         Error(Box::new(Inner {
@@ -180,8 +180,8 @@ impl fmt::Debug for Error {
     }
 }
 
-// The chain is already part of `Display`, so `source` stays empty: printers that walk it would say
-// everything twice.
+// The chain is already part of `Display`, so `source` stays empty: otherwise printers that walk it would
+// print everything twice.
 impl std::error::Error for Error {}
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! What the library has to say while it works. It never prints: it emits events, and whoever calls
-//! it decides what becomes of them.
+//! The events that the library emits while it works. It never prints; the caller decides how events are
+//! shown.
 
 use std::fmt;
 
-/// One thing worth telling while a command runs.
+/// An event while a command runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A stage of a long command begins, and the one before it ends; the last one ends with the

@@ -13,11 +13,11 @@ pub enum Style {
     Indented,
 }
 
-/// `value` as JSON without a newline at the end. Besides what JSON asks for, `<`, `>`, `&` and the
-/// line separators U+2028 and U+2029 are escaped in strings, as Go's `json.Marshal` does.
+/// Returns `value` as JSON without a trailing newline. In addition to the characters that JSON requires, `<`,
+/// `>`, `&` and the line separators U+2028 and U+2029 are escaped in strings, as Go's `json.Marshal` does.
 ///
 /// # Errors
-/// `value` cannot be JSON: a map with keys that are no strings, for example.
+/// `value` cannot be JSON: a map with keys that are not strings, for example.
 pub fn to_bytes(value: &impl Serialize, style: Style) -> Result<Vec<u8>> {
     let text = match style {
         Style::Compact => serde_json::to_string(value),

@@ -45,7 +45,7 @@ impl fmt::Display for Linkage {
     }
 }
 
-/// What an ELF file for a target says of itself.
+/// The header values that an ELF file for a target must have.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Elf {
@@ -124,6 +124,6 @@ pub struct Run {
     pub native: Vec<String>,
     /// Names of user-mode emulators, best first.
     pub emulators: Vec<String>,
-    /// The oldest processor that its binaries have to run on, as `qemu -cpu help` names it.
+    /// The baseline CPU of its binaries, as `qemu -cpu help` names it.
     pub cpu: Option<String>,
 }

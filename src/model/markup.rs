@@ -101,7 +101,7 @@ fn words(out: &mut String, text: &str) {
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
             '"' => out.push_str("&quot;"),
-            // In the middle of a word it is no markup.
+            // In the middle of a word it is not markup.
             '_' if word(before) && word(next) => out.push(c),
             '|' | '*' | '_' | '[' | ']' | '\\' | '~' | '!' | '$' => {
                 let _ = write!(out, "&#{};", u32::from(c));

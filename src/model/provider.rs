@@ -1,4 +1,4 @@
-//! The three CI systems: their names, and the runners that each of them lends.
+//! The three CI systems: their names, and their hosted runners.
 
 use std::fmt;
 
@@ -34,7 +34,7 @@ impl Provider {
         }
     }
 
-    /// Where jobs run that say nothing else: amd64, since longshore builds for all else from there.
+    /// The default runner: amd64, from where longshore cross-compiles for all other targets.
     pub fn default_runner(self) -> &'static str {
         match self {
             Provider::Github => "ubuntu-24.04",
@@ -43,7 +43,7 @@ impl Provider {
         }
     }
 
-    /// The Linux runners that the provider lends, by name. From
+    /// The hosted Linux runners of the provider, by name. From
     /// <https://docs.github.com/actions/reference/runners/github-hosted-runners>,
     /// <https://docs.gitlab.com/ci/runners/hosted_runners/linux/> and
     /// <https://circleci.com/docs/guides/execution-managed/resource-class-overview/>.
@@ -89,8 +89,8 @@ impl fmt::Display for Provider {
     }
 }
 
-/// `"ubuntu-24.04-arm"`: one that the provider lends. `["self-hosted", "arm64"]`: the labels of
-/// somebody's own.
+/// `"ubuntu-24.04-arm"`: a hosted runner. `["self-hosted", "arm64"]`: the labels of self-hosted
+/// runners.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged, expecting = "a runner is a name, or a list with the labels of your own")]
 pub enum Runner {
@@ -101,10 +101,10 @@ pub enum Runner {
 }
 
 impl Runner {
-    /// Holds it against what the provider has. `place` is the key that says it.
+    /// Checks the name against the provider's hosted runners. `place` is the key in the configuration.
     ///
     /// # Errors
-    /// A name that the provider does not lend, or labels that cannot be ones.
+    /// An unknown hosted runner, or invalid labels.
     pub fn check(&self, provider: Provider, place: &str) -> Result<()> {
         match self {
             Runner::Lent(name) if provider.runners().contains(&name.as_str()) => Ok(()),

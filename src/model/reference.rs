@@ -14,11 +14,11 @@ const PATH: usize = 255;
 /// The longest tag.
 const TAG: usize = 128;
 
-/// An image, or several under one name, in a registry. Displayed whole: with the registry, and with
-/// `library/` where Docker means that.
+/// An image, or several under one name, in a registry. Displayed completely: with the registry, and with
+/// `library/` where Docker implies it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reference {
-    /// The registry's host, with its port where one is said.
+    /// The registry's host, with its port if there is one.
     pub registry: String,
     /// The path in the registry.
     pub repository: String,
@@ -34,7 +34,7 @@ impl Reference {
         format!("{}/{}", self.registry, self.repository)
     }
 
-    /// What a registry is asked for: the digest, else the tag, else `latest`, as Docker has it.
+    /// Returns what is requested from a registry: the digest, else the tag, else `latest`, as with Docker.
     pub fn target(&self) -> String {
         match (&self.digest, &self.tag) {
             (Some(digest), _) => digest.to_string(),
@@ -258,7 +258,7 @@ mod tests {
             ("a.b/c__d/e---f/g.h", "a.b/c__d/e---f/g.h"),
         ] {
             assert_eq!(whole(text), expected);
-            // A whole name is what it was.
+            // A complete name is unchanged.
             assert_eq!(whole(expected), expected);
         }
         let text = format!("ghcr.io/me/hello:1.0@{digest}");

@@ -1,8 +1,8 @@
-//! Texts that are never shown.
+//! Strings that are never printed.
 
 use std::fmt;
 
-/// A text that is shown to nobody but the server it is for.
+/// A string that is sent only to the server it is for, and never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 

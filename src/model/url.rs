@@ -16,7 +16,7 @@ pub fn encode(text: &str) -> String {
     out
 }
 
-/// `url` with one more parameter, whose value is escaped.
+/// Returns `url` with an additional query parameter; the value is escaped.
 pub fn with(url: &str, name: &str, value: &str) -> String {
     let sign = if url.contains('?') { '&' } else { '?' };
     format!("{url}{sign}{name}={}", encode(value))
@@ -87,7 +87,7 @@ fn absolute(base: &str, location: &str) -> Option<String> {
     })
 }
 
-/// Where a list goes on, by its `Link` header (RFC 8288, 3): the target with the relation `next`.
+/// Returns the next page of a list, from its `Link` header (RFC 8288, 3): the target with the relation `next`.
 pub fn next(link: &str) -> Option<&str> {
     let mut rest = link;
     loop {

@@ -70,8 +70,8 @@ pub fn is_withheld<'a>(name: &str, var: impl Fn(&str) -> Option<&'a str>) -> boo
     if !own && !NAMES.contains(&name) {
         return false;
     }
-    // sccache stores in the cache of GitHub Actions with this token; the runner gives it to no step
-    // by itself.
+    // sccache stores in the cache of GitHub Actions with this token; the runner does not pass it to steps
+    // automatically.
     if name == "ACTIONS_RUNTIME_TOKEN" && var("SCCACHE_GHA_ENABLED").is_some() {
         return false;
     }

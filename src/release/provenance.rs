@@ -20,16 +20,16 @@ use crate::{
     },
 };
 
-/// What a statement says that it is.
+/// The type of a statement.
 pub const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 
 /// What SLSA calls its provenance.
 pub const PREDICATE: &str = "https://slsa.dev/provenance/v1";
 
-/// How a release is built, which says what the parameters mean; docs/provenance.md describes it.
+/// The build type, which defines the parameters; docs/provenance.md describes it.
 pub const BUILD_TYPE: &str = "urn:longshore:build:v1";
 
-/// The builder where no CI system says which one it is.
+/// The builder outside of CI systems.
 pub const LOCAL: &str = "urn:longshore:builder:local";
 
 /// What is known of source and machine, besides plan and result.
@@ -118,7 +118,7 @@ pub fn statement(dist: &Dist, plan: &Plan, request: &Request, known: &Known) -> 
     Ok(bytes)
 }
 
-/// Whether a document is told of. What is signed, or signs, comes after this.
+/// Whether a document is listed. Checksums and signatures are written later.
 fn is_subject(document: &Document) -> bool {
     match document.kind {
         DocumentKind::Cyclonedx | DocumentKind::Spdx => true,
@@ -154,7 +154,7 @@ fn subjects(dist: &Dist) -> Vec<Resource> {
     all
 }
 
-/// What was asked for: all that somebody outside could have chosen otherwise.
+/// The request: everything that a user could have chosen differently.
 fn external(dist: &Dist, plan: &Plan, request: &Request, known: &Known) -> Value {
     let sorted = |all: Vec<&str>| {
         let mut all: Vec<String> = all.into_iter().map(str::to_owned).collect();
@@ -197,7 +197,7 @@ fn internal(plan: &Plan, known: &Known) -> Value {
     let hide = |text: &str| {
         places.iter().fold(text.to_owned(), |text, (place, name)| replace(&text, place, name))
     };
-    // What sets flags for rustc is left out: these are told of by target.
+    // Arguments that set flags for rustc are left out: the flags are listed by target.
     let arguments = |all: &[String]| {
         let mut kept: Vec<String> = Vec::new();
         for text in all {

@@ -110,7 +110,7 @@ impl Pair<'_> {
         (change != Change::default()).then_some(change)
     }
 
-    /// Crates that changed. None are told where those of one side are not known.
+    /// The changed crates. Empty if those of one side are not known.
     pub fn crates(&self) -> Vec<Changed> {
         let (Some(base), Some(head)) = (self.base, self.head) else {
             return Vec::new();

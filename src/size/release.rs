@@ -15,7 +15,7 @@ use crate::model::{
 pub struct Release {
     /// What it is, for people.
     pub name: String,
-    /// How it was asked for, where that is known.
+    /// The request, if it is known.
     pub asked: Asked,
     /// Its binaries.
     pub binaries: Vec<Binary>,
@@ -40,7 +40,7 @@ pub struct Binary {
     pub from: Utf8PathBuf,
     /// Its size in bytes.
     pub size: u64,
-    /// To what its bytes belong; none where only the record of its release is there.
+    /// The attribution of its bytes; `None` if only the record of its release is available.
     pub attribution: Option<Attribution>,
     /// The bytes of each crate, where that is all that is known.
     pub crates: BTreeMap<String, u64>,
@@ -78,12 +78,12 @@ impl Release {
 }
 
 impl Binary {
-    /// What it is for, as people say it.
+    /// Its platform or target, for people.
     pub fn place(&self) -> Option<String> {
         self.target.clone().or_else(|| self.platform.as_ref().map(Platform::to_string))
     }
 
-    /// The bytes of each crate; none where they are not known.
+    /// The bytes of each crate; `None` if they are not known.
     pub fn by_crate(&self) -> BTreeMap<String, u64> {
         let Some(attribution) = &self.attribution else {
             return self.crates.clone();
@@ -97,7 +97,7 @@ impl Binary {
             (Some(one), Some(two)) => one == two,
             _ => match (&self.platform, &other.platform) {
                 (Some(one), Some(two)) => one == two,
-                // One of them is a file of which nobody says what it is for.
+                // One of them is a file without a known target.
                 _ => true,
             },
         }

@@ -12,7 +12,7 @@ pub struct View {
     pub by: By,
     /// How many rows; all where it is none. The others become one.
     pub top: Option<usize>,
-    /// Rows are those whose name has this text in it, whatever its case. The others become one.
+    /// Rows are those with this text in their name, ignoring case. The others are summed up in one.
     pub filter: Option<String>,
 }
 
@@ -30,7 +30,7 @@ fn key(leaf: &Leaf, by: By) -> (Cow<'_, str>, Option<&str>) {
     }
 }
 
-/// The rows, largest first; all together they are the whole file.
+/// The rows, largest first; together they are the complete file.
 pub fn rows(of: &Attribution, view: &View) -> Vec<Row> {
     let mut places: HashMap<_, usize> = HashMap::new();
     let mut sums: Vec<u64> = Vec::new();

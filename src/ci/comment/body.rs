@@ -2,21 +2,21 @@
 
 use crate::model::error::{Error, Result};
 
-/// The most of a comment, in UTF-16 code units: GitHub takes 65,536 characters, and refuses more
-/// (GitLab takes a million).
+/// The maximum length of a comment, in UTF-16 code units: GitHub accepts 65,536 characters, GitLab a
+/// million.
 pub const MOST: usize = 65_535;
 
-/// What the last line of a report says that was cut.
+/// The last line of a truncated report.
 const CUT: &str =
     "The report is too long for a comment: its end is left out, the job has all of it.\n";
 
 /// Room for what has to be closed where a report is cut.
 const CLOSING: usize = 400;
 
-/// The line that a comment called `name` begins with. People do not see it.
+/// Returns the first line of a comment called `name`, which is invisible when rendered.
 ///
 /// # Errors
-/// It is no such name.
+/// The name is not valid.
 pub fn marker(name: &str) -> Result<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     // Two hyphens would end the markup's comment in some readers.
@@ -27,7 +27,7 @@ pub fn marker(name: &str) -> Result<String> {
     Ok(format!("<!-- longshore:{name} -->"))
 }
 
-/// The whole comment: marker and report, which is cut at the end of a line where it is too long.
+/// Returns the complete comment: marker and report, which is truncated at the end of a line if it is too long.
 pub fn body(marker: &str, report: &str) -> String {
     let head = format!("{marker}\n");
     let report = report.trim_end();

@@ -1,4 +1,4 @@
-//! Where the comment goes, by what the job's variables say.
+//! The destination of the comment, from the job's variables.
 
 use serde::Deserialize;
 
@@ -21,7 +21,7 @@ pub struct Place {
     pub comments: String,
     /// The address that the identifier of one of them is added to.
     pub one: String,
-    /// The address that says who the token's user is.
+    /// The address that identifies the token's user.
     pub user: String,
     /// The address of GitHub's GraphQL API, which also answers an app; `None` with GitLab.
     pub graphql: Option<String>,
@@ -56,15 +56,15 @@ struct Numbered {
     number: u64,
 }
 
-/// Where the comment of this job goes. `var` gives the variables that are not empty, `event` is what is
-/// in the file that `GITHUB_EVENT_PATH` names.
+/// Returns the destination of this job's comment. `var` returns the variables that are not empty, `event` is
+/// the content of the file that `GITHUB_EVENT_PATH` names.
 ///
 /// GitHub: <https://docs.github.com/actions/reference/variables-reference>; GitLab:
 /// <https://docs.gitlab.com/ci/variables/predefined_variables/>; CircleCI:
 /// <https://circleci.com/docs/variables/>.
 ///
 /// # Errors
-/// Nobody known runs this job, or one of its variables is missing or has no such value.
+/// The provider is unknown, or one of its variables is missing or invalid.
 pub fn place<'a>(
     var: impl Fn(&str) -> Option<&'a str>,
     event: Option<&str>,
@@ -95,7 +95,7 @@ pub fn place<'a>(
     let gitlab = provider == Provider::GitLab;
     let variable = if gitlab { "GITLAB_TOKEN" } else { "GITHUB_TOKEN" };
     let Some(token) = var(variable) else { return Ok(Err(Absent::Token(variable))) };
-    // Anything else could not be sent as a header (RFC 9110, 5.5); its value is not told.
+    // Any other character could not be sent as a header (RFC 9110, 5.5); the value is not printed.
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Error::usage(format!("`{variable}` holds no token"))
             .hint("a line end or a space may have come in with it"));
@@ -134,8 +134,8 @@ fn github<'a>(var: &impl Fn(&str) -> Option<&'a str>, event: Option<&str>) -> Re
     rest.map(|rest| parsed("GITHUB_REF", rest.split('/').next().unwrap_or(rest))).transpose()
 }
 
-/// Number and repository of `https://HOST/OWNER/NAME/pull/NUMBER`. CircleCI names the repository in
-/// variables of their own, too.
+/// Returns number and repository of `https://HOST/OWNER/NAME/pull/NUMBER`. CircleCI also has separate
+/// variables for the repository.
 fn circle<'a>(var: &impl Fn(&str) -> Option<&'a str>, url: &str) -> Result<(u64, String)> {
     let wrong = || {
         Error::usage(format!("`CIRCLE_PULL_REQUEST` is `{}`", url.escape_debug()))

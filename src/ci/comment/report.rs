@@ -1,4 +1,4 @@
-//! Whether a report of sizes has anything to tell.
+//! Detects reports of sizes without changes.
 
 use serde::Deserialize;
 
@@ -32,11 +32,11 @@ struct Part {
     changed_dependencies: Vec<serde::de::IgnoredAny>,
 }
 
-/// Whether the report in `text` says that nothing changed: it has a base, every size is that of the
-/// base, no crate or dependency changed, and every budget is kept. `path` is for errors.
+/// Returns whether the report in `text` has no changes: it has a base, every size equals that of the base, no
+/// crate or dependency changed, and no budget is exceeded. `path` is for errors.
 ///
 /// # Errors
-/// It is no such report, or a later version's.
+/// It is not a report of sizes, or one of a later version.
 pub fn unchanged(path: &str, text: &[u8]) -> Result<bool> {
     let hint = "`size --base BASE --message-format json` writes one";
     let report: Report = serde_json::from_slice(text).map_err(|error| {

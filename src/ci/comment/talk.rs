@@ -1,8 +1,8 @@
-//! The conversation: who the token's user is, pages of comments until that user's one with the marker
-//! is found, then one change. Anybody can write a comment with the marker.
+//! The requests for a comment: the token's user, pages of comments until that user's comment with the marker
+//! is found, then one change. Every user can write a comment with the marker.
 //!
 //! GitHub: <https://docs.github.com/rest/issues/comments>; GitLab:
-//! <https://docs.gitlab.com/api/notes/>. Both tell where a list goes on in a `Link` header.
+//! <https://docs.gitlab.com/api/notes/>. Both name the next page of a list in a `Link` header.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -72,7 +72,7 @@ pub enum Step {
     Ask(Request),
     /// It is over.
     Done(Done),
-    /// It cannot go on: a sentence that says why.
+    /// It failed, for this reason: a sentence.
     Failed(&'static str),
     /// This answer is none that the request can have.
     Unexpected,
@@ -169,7 +169,7 @@ impl<'a> Talk<'a> {
         Talk { place, marker, body, create, asked, pages: 0, author: None }
     }
 
-    /// The request whose answer is to come.
+    /// The request that has no response yet.
     pub fn asked(&self) -> &Request {
         &self.asked
     }
@@ -180,7 +180,7 @@ impl<'a> Talk<'a> {
             return self.identified(answer);
         }
         match (answer.status, self.asked.method) {
-            // GitHub says 404, too, where a token may not see what is there.
+            // GitHub also answers 404 if a token has no access.
             (403 | 404, _) => Step::Done(Done::Refused(answer.status)),
             (200, Method::Get) => self.listed(answer),
             (200..=299, Method::Post) => Step::Done(Done::Created),

@@ -52,7 +52,7 @@ fn places_of_each_provider() {
     assert_eq!(github.comments, "https://api.github.com/repos/me/hello/issues/7/comments");
     assert_eq!(github.one, "https://api.github.com/repos/me/hello/issues/comments");
     assert_eq!(github.name, "pull request #7 of me/hello");
-    // The event says it where the ref does not.
+    // The event has it if the ref does not.
     let branch = changed(&GITHUB, "GITHUB_REF", Some("refs/heads/main"));
     let event = r#"{"action": "opened", "pull_request": {"number": 9, "id": 1}}"#;
     assert!(place(of(&branch), Some(event)).unwrap().unwrap().comments.ends_with("/9/comments"));
@@ -115,7 +115,7 @@ fn the_comment_is_found_on_a_later_page_and_changed() {
     assert_eq!((change.method, change.url), (Method::Patch, format!("{}/3", place.one)));
     assert_eq!(change.body.as_deref(), Some(r#"{"body":"<!-- longshore:size -->\nnew\n"}"#));
     assert_eq!(talk.answer(&answer(200, "{}", None)), Step::Done(Done::Updated));
-    // What it says already is not sent again, whatever the server made of its ends of lines.
+    // Unchanged text is not sent again, even if the server changed its line ends.
     let mut talk = identified(&place, &text, true);
     let same = r#"[{"id": 3, "body": "<!-- longshore:size -->\r\nnew", "user": {"id": 7}}]"#;
     assert_eq!(talk.answer(&answer(200, same, None)), Step::Done(Done::Same));
@@ -155,7 +155,7 @@ fn a_long_report_is_cut_at_a_line_and_says_so() {
     assert!(text.encode_utf16().count() <= MOST && text.len() > 60_000);
     assert!(text.starts_with(&format!("{MARKER}\n{open}{line}")));
     assert!(text.contains(&format!("{line}```\n</details>\n\nThe report is too long")), "{text}");
-    // One that just fits is whole, and one long line goes as a whole.
+    // A report that just fits is complete, and one long line is kept or dropped completely.
     let fits = "x".repeat(MOST - MARKER.len() - 2);
     assert_eq!(body(MARKER, &fits), format!("{MARKER}\n{fits}\n"));
     let cut = body(MARKER, &format!("{fits}x"));

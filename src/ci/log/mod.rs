@@ -1,5 +1,5 @@
-//! What a job's log needs besides the events themselves: folded groups in the form of whoever runs
-//! the job, signs of life while nothing is printed, and the job's time limit.
+//! Additions to a job's log: folded groups in the form of the provider, the heartbeat while nothing is
+//! printed, and the job's time limit.
 
 pub mod provider;
 mod pulse;

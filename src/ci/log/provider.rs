@@ -9,12 +9,12 @@ pub enum Provider {
     GitHub,
     /// GitLab CI.
     GitLab,
-    /// CircleCI, whose logs have no groups.
+    /// CircleCI, which does not support groups in logs.
     CircleCi,
 }
 
 impl Provider {
-    /// Whoever runs the job, by the variable that each sets; `var` gives those that are not empty.
+    /// Returns the provider of the job, by the variable that each sets; `var` returns those that are not empty.
     pub fn of<'a>(var: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
         let known = [
             ("GITHUB_ACTIONS", Provider::GitHub),
@@ -25,8 +25,8 @@ impl Provider {
         known.into_iter().find(|(name, _)| set(name)).map(|(_, provider)| provider)
     }
 
-    /// The lines that begin a folded group of the lines that follow. `began` is in seconds since
-    /// 1970, and tells two groups of one name apart.
+    /// Returns the lines that begin a folded group of the lines that follow. `began` is in seconds since
+    /// 1970, and distinguishes groups of one name.
     ///
     /// GitHub: "Grouping log lines" in
     /// <https://docs.github.com/actions/reference/workflow-commands-for-github-actions>; GitLab:
@@ -54,7 +54,7 @@ impl Provider {
         }
     }
 
-    /// The line that shows `message` above the whole run, where the provider has such a thing.
+    /// Returns the line that shows `message` as an annotation of the run, if the provider supports it.
     pub fn annotation(self, level: &str, message: &str) -> String {
         match self {
             Provider::GitHub => format!("::{level}::{}\n", data(message)),

@@ -1,5 +1,5 @@
-//! What runs now and for how long, and when that has to be said. It looks at no clock: every call
-//! says what time it is, counted from the start of the program.
+//! The running steps with their times, and when to report them. It reads no clock: every call passes the
+//! time, counted from the start of the program.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -21,7 +21,7 @@ const BUILDING: &str = "Building";
 /// What has to be said now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// A sign of life.
+    /// A heartbeat.
     Alive(String),
     /// The warning that the job's time is running out.
     Late(String),
@@ -47,7 +47,7 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// Begins at the time 0. Without `every` there is no sign of life, without `limit` no warning.
+    /// Begins at the time 0. Without `every` there is no heartbeat, without `limit` no warning.
     pub fn new(every: Option<Duration>, limit: Option<Limit>) -> Self {
         Pulse {
             every,
@@ -66,7 +66,7 @@ impl Pulse {
         self.printed = now;
     }
 
-    /// Takes note of what an event tells.
+    /// Records an event.
     pub fn note(&mut self, event: &Event, now: Duration) {
         match event {
             Event::Stage { name } => {
@@ -131,7 +131,7 @@ impl Pulse {
         self.bar = None;
     }
 
-    /// What has to be said at this moment. A sign of life counts as printed.
+    /// Returns what is due now. A heartbeat counts as printed.
     pub fn due(&mut self, now: Duration) -> Vec<Due> {
         let mut due = Vec::new();
         if let Some(limit) = self.limit
@@ -148,7 +148,7 @@ impl Pulse {
         due
     }
 
-    /// How long nothing can be due, if nothing else happens; none where nothing ever will be.
+    /// Returns the time until something is due if nothing else happens; `None` if nothing ever will be.
     pub fn idle(&self, now: Duration) -> Option<Duration> {
         let alive = self.every.map(|every| self.printed.saturating_add(every));
         let next = alive.into_iter().chain(self.limit.map(warn_at)).min()?;
@@ -220,7 +220,7 @@ fn slowest(mut units: Vec<(String, Duration)>) -> Option<String> {
     (!text.is_empty()).then(|| text.join(", "))
 }
 
-/// A time for people, in whole seconds: `2 h 5 min 1 s`.
+/// Formats a time in seconds: `2 h 5 min 1 s`.
 fn span(time: Duration) -> String {
     let all = time.as_secs();
     let parts = [(all / 3600, "h"), (all / 60 % 60, "min"), (all % 60, "s")];

@@ -1,19 +1,19 @@
-//! What the environment says of the log: how often a sign of life, and how long the job may take.
+//! The settings of the log from the environment: the interval of the heartbeat, and the job's time limit.
 
 use std::time::Duration;
 
 use crate::model::error::{Error, Result};
 
-/// How often a sign of life is printed where nobody says otherwise.
+/// The default interval of the heartbeat.
 const HEARTBEAT: u64 = 60;
 
-/// How far the clock of whoever started the job may be ahead, in seconds.
+/// The maximum difference between the clocks of the provider and the job, in seconds.
 const SKEW: u64 = 3600;
 
-/// What the variables say.
+/// The values of the variables.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// How long nothing is printed before a sign of life is; none where there is to be none.
+    /// The time without output before a heartbeat; `None` disables it.
     pub heartbeat: Option<Duration>,
     /// How long the job may take.
     pub limit: Option<Limit>,
@@ -22,7 +22,7 @@ pub struct Settings {
 /// The time limit of a job.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limit {
-    /// How long the whole job may take.
+    /// The time limit of the job.
     pub whole: Duration,
     /// How much of that had passed when this program began.
     pub before: Duration,

@@ -133,7 +133,7 @@ fn the_time_limit_is_warned_of_once() {
         )]
     );
     assert_eq!(pulse.due(seconds(5000)), []);
-    // One that had passed before is told at once.
+    // A limit that had passed before is reported immediately.
     let limit = Limit { whole: seconds(60), before: seconds(90) };
     let due = Pulse::new(None, Some(limit)).due(seconds(0));
     assert_eq!(due, [Due::Late("the job's time limit of 1 min has passed".to_owned())]);

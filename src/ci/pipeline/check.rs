@@ -74,7 +74,7 @@ fn check(inputs: &Inputs<'_>, provider: Provider) -> Job {
     steps.extend([Step::Restore(cache.clone()), keep("restore")]);
     steps.extend(inputs.before("check", &settings.before.check));
     let build = format!("{tool} dist{preset}");
-    steps.push(Step::Run(script::run("Build, verify, try out", build)));
+    steps.push(Step::Run(script::run("Build, verify, smoke-test", build)));
     steps.extend([keep("save"), Step::Save(cache)]);
     // GitHub shows annotations, which need no file.
     steps.push(Step::Run(match reports {
@@ -101,7 +101,7 @@ fn check(inputs: &Inputs<'_>, provider: Provider) -> Job {
     if reports {
         steps.push(Step::Tests(format!("{}/verify.xml", script::REPORT)));
     }
-    let why = "finds what the base's last run left";
+    let why = "finds the artifact of the base's last run";
     let permissions = vec![READ, Permission { scope: "actions", write: false, why }];
     Job { permissions, steps, ..job(inputs, provider, "check", "Build and verify") }
 }

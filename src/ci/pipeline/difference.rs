@@ -1,11 +1,11 @@
-//! What differs between two texts, in the unified form of `diff -u` (POSIX, XCU diff, "Diff -u Output
+//! The difference of two strings, in the unified form of `diff -u` (POSIX, XCU diff, "Diff -u Output
 //! Format").
 
 /// How many lines around a change are shown.
 const CONTEXT: usize = 3;
 
-/// How much two texts may differ before one is shown as wholly replaced by the other: the work grows
-/// with the square of it.
+/// The maximum difference before one string is shown as completely replaced by the other: the cost grows
+/// with its square.
 const MOST: usize = 2000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,7 +30,7 @@ pub(super) fn render(pipeline: &Pipeline) -> Vec<(String, Yaml)> {
             let push = map([("branches", texts(branches.clone()))]);
             let on = map([("pull_request", Yaml::Null), ("push", push)]);
             let cron = |cron: &String| Yaml::List(vec![map([("cron", text(cron))])]);
-            // Each push to a branch leaves the sizes that pull requests are held against.
+            // Each push to a branch stores the sizes that pull requests are compared with.
             let pulls = text("${{ github.event_name == 'pull_request' }}");
             ("check", on.with_some("schedule", schedule.as_ref().map(cron)), pulls)
         }
@@ -96,7 +96,7 @@ fn step(step: &Step) -> Option<Yaml> {
                 "with",
                 match source {
                     Source::Commit => with,
-                    // What is checked out for a pull request is a merge; its first parent is the base.
+                    // The checkout of a pull request is a merge commit; its first parent is the base.
                     Source::History => with.with("fetch-depth", Yaml::Number(2)),
                     Source::Base => {
                         with.with("ref", text("${{ github.event.pull_request.base.sha }}"))

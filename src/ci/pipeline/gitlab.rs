@@ -1,5 +1,5 @@
-//! The pipelines as one file of GitLab CI (<https://docs.gitlab.com/ci/yaml/>). There are no `stages` in
-//! it: the jobs are in stages that are there when nobody says any, so that the file can be included.
+//! The pipelines as one file of GitLab CI (<https://docs.gitlab.com/ci/yaml/>). It has no `stages`: the jobs are
+//! in the default stages, so that the file can be included.
 
 use super::{
     job::{
@@ -12,7 +12,7 @@ use crate::model::provider::Runner;
 /// What jobs have in common.
 const COMMON: &str = ".longshore";
 
-/// The file. `whole` says that nothing else decides when there are pipelines.
+/// Renders the file. `whole` means that it is not included by a file that decides when pipelines run.
 pub(super) fn render(pipelines: &[Pipeline], whole: bool) -> Vec<(String, Yaml)> {
     let mut pairs = Vec::new();
     if whole {
@@ -44,7 +44,7 @@ fn rules(occasion: &Occasion) -> Vec<Yaml> {
         Occasion::Release => vec![rule("$CI_COMMIT_TAG =~ /^v/".to_owned())],
         Occasion::Check { branches, .. } => {
             let pulls = rule("$CI_PIPELINE_SOURCE == \"merge_request_event\"".to_owned());
-            // When it runs by itself is said in the project's settings, and not in files.
+            // The schedule is in the project's settings, and not in files.
             let timed = rule("$CI_PIPELINE_SOURCE == \"schedule\"".to_owned());
             let pushed = |name: &String| rule(format!("$CI_COMMIT_BRANCH == \"{name}\""));
             [pulls, timed].into_iter().chain(branches.iter().map(pushed)).collect()
@@ -93,7 +93,7 @@ fn job(job: &Job, pipeline: &Pipeline) -> Yaml {
         .with_some("artifacts", artifacts(&job.steps))
 }
 
-/// GitLab runs all lines in one shell: each script gets one of its own, which it may leave.
+/// GitLab runs all lines in one shell: each script gets a separate one, which it may exit.
 fn script(step: &Step) -> Option<Yaml> {
     let Step::Run(run) = step else { return None };
     let title = crate::model::command::quote(&format!("==> {}", run.name));

@@ -32,7 +32,7 @@ pub(super) enum Occasion {
     },
 }
 
-/// One job, on a machine of its own.
+/// A job, on a separate machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Job {
     /// Letters, digits, `_` and `-`; unique among all pipelines of a provider.
@@ -49,7 +49,7 @@ pub(super) struct Job {
     pub(super) minutes: u32,
     /// What its token may do.
     pub(super) permissions: Vec<Permission>,
-    /// Whether it may ask for a token that tells who it is.
+    /// Whether it may request an identity token.
     pub(super) id_token: bool,
     /// The provider's environment.
     pub(super) environment: Option<String>,
@@ -59,7 +59,7 @@ pub(super) struct Job {
     pub(super) steps: Vec<Step>,
 }
 
-/// Tells longshore how many minutes the job has, before the provider ends it (docs/ci-logs.md).
+/// Passes the job's time limit in minutes to longshore, before the provider ends it (docs/ci-logs.md).
 pub(super) const TIME_LIMIT: &str = "LONGSHORE_TIME_LIMIT";
 
 /// Stages, where the provider has them.
@@ -67,7 +67,7 @@ pub(super) const TIME_LIMIT: &str = "LONGSHORE_TIME_LIMIT";
 pub(super) enum Stage {
     /// What makes things.
     Build,
-    /// What looks at them.
+    /// The consumer of the results.
     Test,
     /// What needs all of the above.
     Deploy,
@@ -131,7 +131,7 @@ pub(super) struct Run {
     pub(super) name: String,
     /// Its lines.
     pub(super) script: String,
-    /// Variables of its own.
+    /// Additional variables.
     pub(super) env: Vec<(String, Value)>,
 }
 
@@ -186,7 +186,7 @@ pub(super) struct Download {
 pub(super) enum Name {
     /// This one.
     Whole(String),
-    /// All whose names begin so, put together.
+    /// All with this prefix, merged.
     Start(String),
 }
 

@@ -1,8 +1,8 @@
-//! What is looked at before anything of a release is built: its tag and its secrets.
+//! The checks before anything of a release is built: its tag and its secrets.
 
 use crate::model::error::{Error, Result};
 
-/// A tag, and who says that the run is for it.
+/// A tag, and its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag {
     /// The tag.
@@ -11,18 +11,18 @@ pub struct Tag {
     pub origin: String,
 }
 
-/// What a run is for, as the provider's variables say.
+/// The event of a run, from the provider's variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Occasion {
     /// A tag.
     Tag(Tag),
-    /// A branch, or nothing that a provider told.
+    /// A branch, or an unknown event.
     Other,
 }
 
 impl Occasion {
-    /// What the variables say: `GITHUB_REF_NAME` where `GITHUB_REF_TYPE` is `tag`, `CI_COMMIT_TAG` of
-    /// GitLab, `CIRCLE_TAG`.
+    /// Reads the variables: `GITHUB_REF_NAME` if `GITHUB_REF_TYPE` is `tag`, `CI_COMMIT_TAG` of GitLab,
+    /// `CIRCLE_TAG`.
     pub fn of<'a>(var: impl Fn(&str) -> Option<&'a str>) -> Self {
         let github = var("GITHUB_REF_NAME").filter(|_| var("GITHUB_REF_TYPE") == Some("tag"));
         let found = [
@@ -40,8 +40,8 @@ impl Occasion {
     }
 }
 
-/// Holds the tag against the versions (package and version, of all that is released), and tells every
-/// secret that is not there.
+/// Compares the tag with the versions (package and version, of all released packages), and reports every
+/// missing secret.
 ///
 /// # Errors
 /// A secret is not set, there is no tag, or it is not the version.

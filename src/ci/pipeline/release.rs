@@ -121,8 +121,8 @@ fn part(id: &str) -> String {
     format!("longshore-part-{}", id.trim_start_matches("build-"))
 }
 
-/// All that longshore told in a job, and the whole logs of what it started where it failed: those of
-/// a job that did not are in the release.
+/// The events of a job, and the complete logs of its children if it failed: those of a successful job are in
+/// the release.
 pub(super) fn logs(id: &str) -> [Step; 2] {
     let artifact = |name: &str, path: &str, when| {
         let name = format!("longshore-{name}-{id}");
@@ -169,7 +169,7 @@ fn merge(inputs: &Inputs<'_>, provider: Provider, builds: &[String]) -> Job {
     steps.extend(inputs.after("publish", &settings.after.publish).map(secret));
     steps.extend(logs("merge"));
     let mut permissions = vec![match release {
-        true => Permission { scope: "contents", write: true, why: "makes the release" },
+        true => Permission { scope: "contents", write: true, why: "creates the release" },
         false => READ,
     }];
     if repository.is_some_and(|name| name.starts_with("ghcr.io/")) {

@@ -1,5 +1,5 @@
-//! The scripts of the pipelines, for a POSIX shell. What differs between providers is asked of the
-//! environment, or is a script of that provider's alone.
+//! The scripts of the pipelines, for a POSIX shell. Differences between providers are read from the
+//! environment, or are in a script for that provider only.
 
 use super::{
     Inputs,
@@ -9,7 +9,7 @@ use crate::model::{command::quote, provider::Provider, reference::Reference};
 
 /// Where parts are, before they are one release.
 pub(super) const PARTS: &str = "target/parts";
-/// Where a job keeps what longshore told in it.
+/// The file in which a job stores longshore's events.
 pub(super) const LOGS: &str = "target/job-logs";
 /// Where reports are.
 pub(super) const REPORT: &str = "target/report";
@@ -74,25 +74,25 @@ pub(super) fn install(inputs: &Inputs<'_>) -> Option<Run> {
     inputs.installed().then(|| run("Install longshore", line))
 }
 
-/// The lines that somebody put before or after a stage.
+/// The configured lines before or after a stage.
 pub(super) fn own(when: &str, stage: &str, lines: &[String]) -> Option<Run> {
     (!lines.is_empty()).then(|| run(&format!("{when} {stage}"), lines.join("\n")))
 }
 
-/// What is looked at before anything is built.
+/// The checks before anything is built.
 pub(super) fn preflight(tool: &str) -> Run {
-    run("Look at tag, secrets and platforms", format!("{tool} ci preflight"))
+    run("Check tag, secrets and platforms", format!("{tool} ci preflight"))
 }
 
 /// Builds one platform.
 pub(super) fn build(tool: &str, target: &str) -> Run {
-    run("Build, verify, try out", format!("{tool} dist --target {}", quote(target)))
+    run("Build, verify, smoke-test", format!("{tool} dist --target {}", quote(target)))
 }
 
 /// Puts what was built where no other job's part is.
 pub(super) fn set_aside(target: &str) -> Run {
     let part = quote(&format!("{PARTS}/{target}"));
-    run("Set the part aside", format!("rm -rf {PARTS}\nmkdir -p {PARTS}\nmv target/dist {part}"))
+    run("Move the part", format!("rm -rf {PARTS}\nmkdir -p {PARTS}\nmv target/dist {part}"))
 }
 
 /// Makes one release of all parts.
@@ -102,7 +102,7 @@ pub(super) fn merge(tool: &str, targets: &[&str]) -> Run {
     run("Merge", format!("{tool} merge \\\n{}  --into target/dist", parts.collect::<String>()))
 }
 
-/// Looks at all of it once more.
+/// Verifies everything again.
 pub(super) fn verify(tool: &str) -> Run {
     run("Verify", format!("{tool} verify target/dist"))
 }
@@ -113,7 +113,7 @@ pub(super) fn verify_with_report(tool: &str) -> Run {
         "Verify",
         format!(
             "mkdir -p {REPORT}\n\
-             # What is refused is told by the second line, which then fails.\n\
+             # The second line prints the findings, and fails.\n\
              {tool} verify target/dist --message-format junit >{REPORT}/verify.xml || true\n\
              {tool} verify target/dist"
         ),
@@ -164,7 +164,7 @@ fn registry(repository: &str) -> String {
     repository.parse::<Reference>().map_or_else(|_| String::new(), |reference| reference.registry)
 }
 
-/// The job's own password, where nobody gave another, and only for the registry that it is for.
+/// The job's token, if no other password is set, and only for the registry that it is for.
 fn gitlab_login(host: &str) -> String {
     let host = quote(host);
     format!(
@@ -177,7 +177,7 @@ fn gitlab_login(host: &str) -> String {
     )
 }
 
-/// Makes the release at the provider, where it has such; run again, it goes on.
+/// Creates the release at the provider, if it has releases; a second run completes it.
 pub(super) fn release(inputs: &Inputs<'_>, provider: Provider) -> Option<Run> {
     match provider {
         Provider::Github => Some(run("Release", GITHUB_RELEASE).token("GH_TOKEN")),
@@ -230,12 +230,12 @@ pub(super) fn base(inputs: &Inputs<'_>, provider: Provider) -> Run {
             format!("main={}\n{CIRCLECI_BASE}", quote(&main))
         }
     };
-    let run = run("Look for the base's sizes", format!("mkdir -p {BASE}\n{body}"));
+    let run = run("Find the sizes of the base", format!("mkdir -p {BASE}\n{body}"));
     if provider == Provider::Github { run.token("GH_TOKEN") } else { run }
 }
 
 const GITHUB_BASE: &str = r#"if [ -n "${GITHUB_BASE_REF-}" ]; then
-  # What is checked out is the merge: its first parent is the base.
+  # The checkout is a merge commit: its first parent is the base.
   git rev-parse --verify HEAD^1 >target/base/revision
   last=$(gh run list --repo "$GITHUB_REPOSITORY" --workflow longshore-check.yml \
     --branch "$GITHUB_BASE_REF" --event push --status success --limit 1 \

@@ -32,7 +32,7 @@ fn with<T>(settings: &str, targets: &Targets, use_it: impl FnOnce(&Inputs<'_>) -
     })
 }
 
-/// The texts of all files.
+/// Returns the content of all files.
 fn all(settings: &str) -> Result<String> {
     let targets = Targets::new([]).unwrap();
     with(settings, &targets, |inputs| {

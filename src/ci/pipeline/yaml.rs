@@ -27,7 +27,7 @@ pub(super) fn text(text: impl Into<String>) -> Yaml {
     Yaml::Text(text.into())
 }
 
-/// A list of texts.
+/// A list of strings.
 pub(super) fn texts<T: Into<String>>(all: impl IntoIterator<Item = T>) -> Yaml {
     Yaml::List(all.into_iter().map(text).collect())
 }
@@ -117,7 +117,7 @@ fn after_key(out: &mut String, value: &Yaml, depth: usize) {
     }
 }
 
-/// One item of a list whose dash is at `depth`.
+/// An item of a list with its dash at `depth`.
 fn list_item(out: &mut String, item: &Yaml, depth: usize) {
     out.push_str(&format!("{}-", indent(depth)));
     match item {
@@ -181,7 +181,7 @@ fn flow(value: &Yaml) -> String {
 
 /// A literal block scalar (YAML 1.2.2, 8.1.2). Its end has one line feed, or none.
 fn block(out: &mut String, text: &str, depth: usize) {
-    // A first line that begins with a space would say how deep all the others are.
+    // A first line that begins with a space would set the indentation of all others.
     let explicit = if text.starts_with([' ', '\n']) { "2" } else { "" };
     let keep = if text.ends_with('\n') { "" } else { "-" };
     out.push_str(&format!(" |{explicit}{keep}\n"));
@@ -193,7 +193,7 @@ fn block(out: &mut String, text: &str, depth: usize) {
     }
 }
 
-/// Text in one line: as it is where nobody could take it for anything else.
+/// Returns a string in one line: unquoted if it is unambiguous.
 fn scalar(text: &str) -> String {
     let word = |c: char| c.is_ascii_alphanumeric() || "_-./@+=(){}$!|&'\"<>*: ,?~^".contains(c);
     let first = text.starts_with(|c: char| c.is_ascii_alphabetic() || "_/$".contains(c));

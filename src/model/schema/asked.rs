@@ -1,11 +1,10 @@
-//! What was asked for, in `dist.json`.
+//! The request, as recorded in `dist.json`.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::schema::profile::{Preset, Unstable};
 
-/// What was asked for on the command line, beside targets: cargo's flags of the same names, and
-/// longshore's.
+/// The request on the command line, except targets: cargo's flags of the same names, and longshore's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]

@@ -46,7 +46,7 @@ pub struct Dist {
     /// Every archive and package that people download.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub archives: Vec<Archive>,
-    /// What is said of all these: checksums, bills of materials, provenance, signatures.
+    /// Documents about these files: checksums, SBOMs, provenance, signatures.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub documents: Vec<Document>,
 }
@@ -78,11 +78,11 @@ pub struct Release {
     pub source_date_epoch: u64,
     /// Tool names (`longshore`, `cargo`, `rustc`, `zig`, …) and their versions.
     pub tools: BTreeMap<String, String>,
-    /// What was asked for on the command line, so that another revision can be built alike.
+    /// The request on the command line, so that a different revision can be built in the same way.
     #[serde(skip_serializing_if = "Asked::is_nothing", default)]
     pub asked: Asked,
-    /// The platforms that the workspace is released for, those of its targets, whichever of them
-    /// were asked for: what is merged has to have them all.
+    /// The platforms of all targets of the workspace, including those that were not requested: a merged
+    /// release must have all of them.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub platforms: Vec<Platform>,
 }
@@ -135,11 +135,11 @@ pub struct Artifact {
     pub sha256: Digest,
     /// The file that cargo made, with its symbols: what this one was stripped from.
     pub unstripped: File,
-    /// Its symbols and line numbers, where they were asked for.
+    /// Its symbols and line numbers, if they were requested.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub debug: Option<DebugFile>,
-    /// The digest of the list of dependencies that was made for its section `.dep-v0`, which is there
-    /// unless the build itself had put one there; absent where none was wanted.
+    /// The digest of the list of dependencies in its section `.dep-v0`; the section may be one that the build
+    /// itself added. Absent if no list was requested.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub audit: Option<Digest>,
     /// To what its bytes belong; absent where it cannot be said.
@@ -153,7 +153,7 @@ pub struct Artifact {
     /// The outcome of verifying these bytes; absent where only `build` ran.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verdict: Option<Verdict>,
-    /// The outcome of running them; absent where it was not asked for.
+    /// The outcome of the smoke test; absent if it was not requested.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub smoke: Option<Smoke>,
 }
@@ -163,18 +163,18 @@ pub struct Artifact {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct AttributionFile {
-    /// Where the whole of it is (docs/schema/attribution.v1.json).
+    /// Where the complete attribution is (docs/schema/attribution.v1.json).
     pub path: String,
     /// Its size in bytes.
     pub size: u64,
     /// Its digest.
     pub sha256: Digest,
-    /// The bytes of each crate in the binary, so that the next release can be compared with this one
-    /// by this file alone. A name in square brackets is no crate's.
+    /// The bytes of each crate in the binary, so that this file alone is sufficient to compare the next
+    /// release with this one. A name in square brackets is not a crate.
     pub crates: BTreeMap<String, u64>,
 }
 
-/// What sccache was asked for by one build.
+/// The requests of one build to sccache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -216,7 +216,7 @@ pub struct DebugFile {
 pub struct Verdict {
     /// Whether nothing denied was found.
     pub accepted: bool,
-    /// The ids of the lints that looked at it.
+    /// The ids of the lints that were applied.
     pub lints: Vec<String>,
     /// The lints that were not applied to it.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -246,7 +246,7 @@ pub struct NotApplied {
 pub struct Finding {
     /// The lint's id, such as `static`.
     pub lint: String,
-    /// How much it weighs.
+    /// The severity.
     pub level: Level,
     /// One sentence.
     pub message: String,
@@ -254,21 +254,21 @@ pub struct Finding {
     pub evidence: String,
     /// What to do about it.
     pub hint: String,
-    /// Why it does not matter, where the policy says so; then its level is `allow`.
+    /// The reason of the waiver, if the policy has one; then the level is `allow`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub waived: Option<String>,
 }
 
-/// How much a finding weighs.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
-    /// Nothing is said of it.
+    /// It is not reported.
     Allow,
-    /// It is told, and does not stop anything.
+    /// It is reported, and does not fail the check.
     Warn,
-    /// It refuses the artifact.
+    /// It rejects the artifact.
     Deny,
 }
 
@@ -364,7 +364,7 @@ pub struct Layer {
 pub struct Companion {
     /// The package that it is of.
     pub package: String,
-    /// The target whose build made it, or whose program wrote it.
+    /// The target of the build, or of the program that wrote the file.
     pub target: String,
     /// Where the file is.
     pub path: String,
@@ -429,14 +429,14 @@ pub struct Packed {
     pub sha256: Digest,
 }
 
-/// A file that says something of what was released.
+/// A document about the release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Document {
-    /// What it says.
+    /// The kind of document.
     pub kind: DocumentKind,
-    /// The path of what it speaks of, as in `archives` and `images`; absent for one of the whole
+    /// The path of the file that it describes, as in `archives` and `images`; absent for one about the complete
     /// release.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub subject: Option<String>,
@@ -448,16 +448,16 @@ pub struct Document {
     pub sha256: Digest,
 }
 
-/// What a document says.
+/// The kind of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum DocumentKind {
     /// Digests in the format of `sha256sum`.
     Checksums,
-    /// A bill of materials in CycloneDX's JSON.
+    /// An SBOM in CycloneDX's JSON.
     Cyclonedx,
-    /// A bill of materials in SPDX's JSON.
+    /// An SBOM in SPDX's JSON.
     Spdx,
     /// How it was made: an in-toto statement with SLSA's provenance.
     Provenance,
@@ -468,7 +468,7 @@ pub enum DocumentKind {
 }
 
 impl DocumentKind {
-    /// Whether it speaks of everything in the release, and not of one thing.
+    /// Whether it describes the complete release, and not a single file.
     pub fn of_all(self) -> bool {
         !matches!(self, DocumentKind::Cyclonedx | DocumentKind::Spdx)
     }

@@ -12,9 +12,9 @@ pub const SCHEMA: u32 = 1;
 pub struct Doctor {
     /// The schema's number: 1.
     pub schema: u32,
-    /// Whether `dist` has everything it must have, or can provide it by itself.
+    /// Whether `dist` has every required tool, or can install it.
     pub healthy: bool,
-    /// One for each thing looked at.
+    /// One entry for each checked tool.
     pub checks: Vec<Check>,
 }
 
@@ -29,7 +29,7 @@ pub struct Check {
     pub state: State,
     /// The version and place found, or what is wrong.
     pub detail: String,
-    /// A command that mends it.
+    /// A command that fixes it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub fix: Option<String>,
 }

@@ -36,12 +36,12 @@ pub struct Source {
     pub path: String,
     /// How images are stored there.
     pub form: Form,
-    /// The images that were asked for; those of several platforms under one name are together.
+    /// The requested images; those of several platforms under one name are together.
     pub sets: Vec<ImageSet>,
     /// The platforms that an index names, and that are not stored there.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub absent: Vec<Platform>,
-    /// What is no image, such as an attestation.
+    /// Manifests that are not images, such as attestations.
     pub others: Vec<Other>,
 }
 
@@ -71,7 +71,7 @@ impl fmt::Display for Form {
     }
 }
 
-/// Something in a layout that is no image.
+/// A manifest in a layout that is not an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -87,7 +87,7 @@ pub struct Other {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct ImageSet {
-    /// Their tags, and whole names with tags.
+    /// Their tags, and complete names with tags.
     pub names: Vec<String>,
     /// The digest of the index, or of the manifest of a single image; absent in what `docker save`
     /// wrote.
@@ -118,7 +118,7 @@ pub struct Image {
     /// The bytes that a pull transfers; absent in what `docker save` wrote.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub size: Option<u64>,
-    /// When it was made, as it says.
+    /// The time of creation, from the configuration.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub created: Option<String>,
     /// Where its metadata is inconsistent in a way that engines accept, one sentence each.
@@ -172,7 +172,7 @@ pub struct Config {
     /// Labels by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: Notes,
-    /// All else that the configuration says, by its name there.
+    /// All other fields of the configuration, by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub other: BTreeMap<String, Value>,
 }
@@ -182,7 +182,7 @@ pub struct Config {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Step {
-    /// When, as the image says.
+    /// The time, from the image.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub created: Option<String>,
     /// The instruction.
@@ -191,7 +191,7 @@ pub struct Step {
     /// Who made it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub author: Option<String>,
-    /// What is told of it.
+    /// A remark about it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub comment: Option<String>,
     /// The number of the layer that it made, from 1; absent where it made none, or where the history
@@ -246,7 +246,7 @@ pub struct File {
     /// The digest of a file's content.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sha256: Option<Digest>,
-    /// When it was changed, in whole seconds since 1970.
+    /// The modification time, in seconds since 1970.
     pub mtime: i64,
     /// The major and the minor number of a device.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -373,7 +373,7 @@ pub struct PlatformDiff {
     /// The digest of each one's manifest, or where one has none, of its configuration. Images may
     /// be equal with other digests: compressed otherwise, or with other times.
     pub digests: (Digest, Digest),
-    /// What their configurations say.
+    /// The differences of their configurations.
     pub config: Vec<Change>,
     /// The annotations of their manifests.
     pub annotations: Vec<Change>,

@@ -1,4 +1,4 @@
-//! What `package list` says of an archive.
+//! The content of an archive, as `package list` prints it.
 
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +42,7 @@ pub struct Entry {
     /// Where it leads, if it is a link.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub link: Option<String>,
-    /// Why it has no digest, if it is a file whose content is not read.
+    /// The reason why it has no digest, if it is a file that is not read.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub note: Option<String>,
 }

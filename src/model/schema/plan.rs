@@ -84,7 +84,7 @@ pub struct Profile {
     pub preset: Option<Preset>,
     /// Its values.
     pub settings: Vec<Setting>,
-    /// Unstable switches of rustc that were asked for by name.
+    /// Unstable switches of rustc that were requested by name.
     pub unstable: Vec<Unstable>,
 }
 
@@ -156,7 +156,7 @@ pub struct Job {
     pub linkage: Linkage,
     /// What serves `malloc`.
     pub allocator: Choice,
-    /// The oldest processor it runs on, as rustc calls it; that of the target when absent.
+    /// The baseline CPU, in rustc's spelling; that of the target when absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cpu: Option<String>,
     /// Flags that let it use more of a CPU than the target's CPU has; absent if there are none.
@@ -177,11 +177,11 @@ pub struct Job {
     /// Whether the list of its dependencies is put into it.
     #[serde(default)]
     pub audit: bool,
-    /// How it is tried out.
+    /// The smoke test.
     pub smoke: Smoke,
 }
 
-/// How a binary is tried out.
+/// The smoke test of a binary.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -272,10 +272,10 @@ pub struct Archive {
     pub files: BTreeMap<String, String>,
     /// The files among those that are licences.
     pub licenses: Vec<String>,
-    /// The one among those that says what changed.
+    /// The changelog among those.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub changelog: Option<String>,
-    /// Names of the files that `archive.require` asks for and that are missing.
+    /// Names of the files that `archive.require` lists and that are missing.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub missing: Vec<String>,
     /// What completes arguments.

@@ -33,15 +33,15 @@ pub struct Setting {
     pub passed: bool,
 }
 
-/// Switches of rustc that are not stable, each to be asked for by name
+/// Unstable switches of rustc, each to be requested by name
 /// (<https://doc.rust-lang.org/unstable-book/compiler-flags.html>). std is built with them, too, so
-/// its source has to be there; and all crates and build scripts are compiled as by a nightly.
+/// its source must be installed; and all crates and build scripts are compiled as by a nightly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Unstable {
     /// A panic ends the program at once, without a message.
     ImmediateAbort,
-    /// Panics do not say in which file and line they happened.
+    /// Panic messages have no file and line.
     NoLocations,
 }

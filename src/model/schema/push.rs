@@ -25,15 +25,15 @@ pub struct Push {
     pub references: Vec<Pushed>,
     /// One for each repository.
     pub repositories: Vec<Repository>,
-    /// The tags that a policy was asked for, for each repository in turn.
+    /// The tags of a policy, for each repository in turn.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub tags: Vec<Tag>,
-    /// What was found in the registries afterwards, where that was asked for.
+    /// The verdicts on the pushed images, if they were requested.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verification: Option<Verification>,
 }
 
-/// What became of a tag that a policy was asked for.
+/// The result for a tag of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -67,7 +67,7 @@ pub enum Outcome {
     Moved,
     /// It was left as it was.
     Kept,
-    /// It was written, and somebody else has it now, as it should be.
+    /// It was written, and a different push has since moved it, as it should be.
     Lost,
     /// It must not be what was pushed. Nothing was written.
     Refused,
@@ -100,7 +100,7 @@ pub struct Repository {
     pub uploaded: Vec<Digest>,
     /// The bytes of these.
     pub uploaded_bytes: u64,
-    /// The blobs that the registry took from another repository of its own.
+    /// The blobs that the registry mounted from a different repository.
     pub mounted: Vec<Digest>,
     /// The blobs that were there.
     pub present: Vec<Digest>,

@@ -28,7 +28,7 @@ pub struct Attribution {
     pub symbols: Symbols,
     /// The crates that are in it.
     pub dependencies: Vec<Dependency>,
-    /// The texts that leaves refer to by their places.
+    /// The strings that leaves refer to by index.
     pub strings: Vec<String>,
     /// Each has nine numbers: the places of the crate, the crate with the source, the modules, the
     /// symbol and the section; then bytes, how many of them are derived, how many are guessed, and
@@ -139,10 +139,10 @@ pub struct Binary {
     pub budget_left: Option<i64>,
     /// What it consists of: the rows add up to its size.
     pub rows: Vec<Row>,
-    /// Crates whose sizes changed, the largest change first.
+    /// Crates with changed sizes, the largest change first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changed_crates: Vec<Changed>,
-    /// Symbols whose sizes changed, the largest change first.
+    /// Symbols with changed sizes, the largest change first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changed_symbols: Vec<Changed>,
     /// Dependencies that came, went or have another version.
@@ -168,7 +168,7 @@ pub struct Change {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Row {
-    /// Its name; one in square brackets is no crate's.
+    /// Its name; one in square brackets is not a crate.
     pub name: String,
     /// Of a symbol or a module: its crate.
     #[serde(rename = "crate", skip_serializing_if = "Option::is_none")]
@@ -208,9 +208,9 @@ pub struct Changed {
 pub struct ChangedDependency {
     /// The package's name.
     pub name: String,
-    /// Its versions in the base; none where it is new.
+    /// Its versions in the base; none if it is new.
     pub base: Vec<String>,
-    /// Its versions now; none where it is gone.
+    /// Its versions now; none if it was removed.
     pub head: Vec<String>,
     /// What its crate has grown by.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -246,7 +246,7 @@ pub struct Budget {
     /// The crate to blame.
     #[serde(rename = "crate", skip_serializing_if = "Option::is_none")]
     pub krate: Option<String>,
-    /// Why it is let through, where the workspace says so.
+    /// The reason of the waiver, if the workspace has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waived: Option<String>,
 }

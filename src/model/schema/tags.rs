@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Policy {
     /// For a release.
     pub release: BTreeSet<Kind>,
-    /// For a release whose version has a part such as `-rc.1`.
+    /// For a release with a version such as `1.0.0-rc.1`.
     pub prerelease: BTreeSet<Kind>,
-    /// For what is no release.
+    /// For everything that is not a release.
     pub snapshot: BTreeSet<Kind>,
 }
 

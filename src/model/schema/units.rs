@@ -11,7 +11,7 @@ pub struct Units {
     pub compiled: u64,
     /// How many cargo found done.
     pub fresh: u64,
-    /// Seconds that cargo compiled, several units at a time; absent where it did not say.
+    /// Seconds that cargo compiled, several units at a time; absent if cargo did not report it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub seconds: Option<f64>,
     /// Each of them, in the order in which cargo was done with them.
@@ -35,7 +35,7 @@ pub struct Unit {
     pub target: String,
     /// Whether cargo found it done.
     pub fresh: bool,
-    /// Seconds that compiling it took, with others beside it; absent where cargo did not say.
+    /// Seconds that compiling it took, with others at the same time; absent if cargo did not report it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub seconds: Option<f64>,
     /// What makes another unit of the same name and target: package, features, profile.

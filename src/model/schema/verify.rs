@@ -15,9 +15,9 @@ pub const SCHEMA: u32 = 1;
 pub struct Verification {
     /// The schema's number: 1.
     pub schema: u32,
-    /// Whether nothing was refused.
+    /// Whether nothing was rejected.
     pub accepted: bool,
-    /// One for each file that was looked at.
+    /// One entry for each file that was checked.
     pub checked: Vec<Checked>,
     /// The other files in directories.
     pub not_checked: Vec<NotChecked>,
@@ -44,7 +44,7 @@ pub struct PolicySource {
 pub struct Checked {
     /// The file, as it was named, or below the directory that was.
     pub path: String,
-    /// The target whose policy it was held against; absent where it was judged by itself.
+    /// The target of the policy; absent if the file was checked without a target.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub target: Option<String>,
     /// Its digest; absent where it could not be read.
@@ -52,30 +52,30 @@ pub struct Checked {
     pub sha256: Option<Digest>,
     /// The verdict on it.
     pub verdict: Verdict,
-    /// What it says of itself, where that was asked for and could be read.
+    /// The facts read from it, if they were requested and could be read.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub facts: Vec<Fact>,
 }
 
-/// A file that is no binary.
+/// A file that is not a binary.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct NotChecked {
     /// The file.
     pub path: String,
-    /// Why nothing is said of it.
+    /// The reason why it was not checked.
     pub reason: String,
 }
 
-/// One thing that a file says of itself.
+/// A fact read from a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Fact {
     /// What it is about, such as `relro`. Some are there several times.
     pub name: String,
-    /// What the file says.
+    /// The value.
     pub value: String,
     /// What that means here, where it is not what the words promise.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -36,8 +36,8 @@ pub fn section(bill: &Bill) -> Result<Vec<u8>> {
 /// The most of a list that is read: that of a thousand crates has some 100 kB.
 const MOST: u64 = 16 << 20;
 
-/// The names and versions of the crates that are in a binary, as its section says. None where it
-/// cannot be read: whoever made the binary says it, and nobody else.
+/// Returns the names and versions of the crates in a binary, from its section. Returns `None` if it cannot be
+/// read: only the build of the binary vouches for it.
 pub fn crates(section: &[u8]) -> Vec<(String, String)> {
     let mut json = Vec::new();
     let unpacked = flate2::read::ZlibDecoder::new(section).take(MOST).read_to_end(&mut json);

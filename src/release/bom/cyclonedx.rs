@@ -73,7 +73,7 @@ pub fn document(subject: &Subject) -> String {
     text(&document)
 }
 
-/// What the document itself is of, where that is no crate.
+/// The subject of the document, if it is not a crate.
 const SUBJECT: &str = "subject";
 
 fn component(kind: &str, reference: &str, name: &str, version: &str) -> Map<String, Value> {
@@ -125,8 +125,8 @@ fn file(binary: &Binary) -> String {
     format!("file:{}:{}", binary.target, binary.path)
 }
 
-/// A crate. `targets` is how many the document is about: only where they are several is it told for
-/// which of them a crate is.
+/// A crate. `targets` is the number of targets of the document: only if there are several, each crate lists
+/// its targets.
 fn package(one: &Crate, reference: &str, targets: usize) -> Map<String, Value> {
     let kind = if one.root { "application" } else { "library" };
     let version = one.id.version.to_string();

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Bill, Crate, Id, Source};
 
-/// What a document speaks of.
+/// The subject of a document.
 #[derive(Clone, Debug)]
 pub struct Subject {
     /// The package's name, or the image's.
@@ -61,7 +61,7 @@ pub struct Binary {
     pub sha256: String,
 }
 
-/// Something in a binary that is no crate among its dependencies.
+/// A component of a binary that is not a crate among its dependencies.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Component {
     /// Its name.

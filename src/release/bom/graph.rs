@@ -16,20 +16,20 @@ use crate::{
 /// The host, as the ledger of units calls it.
 const HOST: &str = "host";
 
-/// What conditions on dependencies are held against.
+/// The values that conditions on dependencies are evaluated with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Platform {
     /// The target's name.
     pub name: String,
-    /// What `rustc --print cfg` says of it.
+    /// The output of `rustc --print cfg`.
     pub cfgs: Vec<Cfg>,
 }
 
 impl Platform {
-    /// The platform `name`, of which `rustc --print cfg` says `text`.
+    /// Returns the platform `name`; `text` is the output of `rustc --print cfg`.
     ///
     /// # Errors
-    /// A line is no configuration.
+    /// A line is not a configuration.
     pub fn new(name: &str, text: &str) -> Result<Self> {
         let cfgs = text.lines().map(str::parse).collect::<std::result::Result<_, _>>();
         let cfgs = cfgs.map_err(|error| {
@@ -248,8 +248,8 @@ impl Source {
     }
 }
 
-/// A URL without the name and the password that may be in it (RFC 3986, 3.2.1), and without the
-/// query, which for git repeats what was asked for.
+/// Returns a URL without user name and password (RFC 3986, 3.2.1), and without the query, which for git
+/// repeats the requested revision.
 fn public(url: &str) -> String {
     let (url, fragment) = url.split_once('#').unwrap_or((url, ""));
     let url = url.split('?').next().unwrap_or_default();
@@ -267,7 +267,7 @@ fn public(url: &str) -> String {
     public
 }
 
-/// What the units of that side are said to be for.
+/// Returns the name of the platform that units of this kind are compiled for.
 fn side(kind: Kind, target: &str) -> &str {
     if kind == Kind::Build { HOST } else { target }
 }
@@ -283,7 +283,7 @@ fn declared<'a>(package: &'a Package, other: &Package) -> Vec<&'a Dependency> {
     // `*` is also what a dependency without a version has, and that takes pre-releases.
     let fits = |dep: &&Dependency| dep.req == VersionReq::STAR || dep.req.matches(&other.version);
     let fitting: Vec<_> = of_name().filter(fits).collect();
-    // A patch can be of another version than was asked for.
+    // A patch can have a different version than the requested one.
     if fitting.is_empty() { of_name().collect() } else { fitting }
 }
 

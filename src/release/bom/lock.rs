@@ -27,7 +27,7 @@ struct Package {
 
 impl Lock {
     /// # Errors
-    /// It is no lock file of cargo's.
+    /// It is not a lock file of cargo.
     pub(super) fn read(text: &str) -> Result<Self> {
         let file: File = toml::from_str(text)
             .map_err(|error| Error::usage("`Cargo.lock` is not understood").because(error))?;

@@ -1,8 +1,8 @@
-//! Bills of materials: which crates went into a binary, as the list that is embedded in it
-//! (`.dep-v0`) and as documents in CycloneDX's and SPDX's JSON.
+//! SBOMs: the crates in a binary, as the list that is embedded in it (`.dep-v0`) and as documents in
+//! CycloneDX's and SPDX's JSON.
 //!
-//! A bill is made of what cargo resolved (`cargo metadata`) and of what it says that it compiled:
-//! the first alone names crates of other features and other targets.
+//! An SBOM combines cargo's resolved graph (`cargo metadata`) with its messages on compiled units: the
+//! graph alone contains crates of other features and other targets.
 
 pub mod audit;
 pub mod cyclonedx;
@@ -35,7 +35,7 @@ pub struct Crate {
     pub id: Id,
     /// The sha256 of its package file, in hexadecimal, as `Cargo.lock` has it.
     pub checksum: Option<String>,
-    /// What its manifest says of its licence.
+    /// The licence in its manifest.
     pub license: Option<String>,
     /// The features that it was compiled with.
     pub features: BTreeSet<String>,
@@ -47,7 +47,7 @@ pub struct Crate {
     pub dependencies: BTreeSet<usize>,
     /// The library in another language that it brings.
     pub native: Option<Native>,
-    /// The targets whose binaries it is for.
+    /// The targets of the binaries.
     pub targets: BTreeSet<String>,
 }
 
@@ -65,13 +65,13 @@ pub struct Id {
 /// Where a crate comes from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
-    /// The registry that crates come from when nothing else is said.
+    /// The default registry of crates.
     CratesIo,
     /// Another registry, by its address.
     Registry(String),
     /// A git repository, by its address with the commit after a `#`.
     Git(String),
-    /// A directory, whose name is nobody's business.
+    /// A directory; its path is not published.
     Local,
 }
 

@@ -1,4 +1,4 @@
-//! Libraries in other languages that crates bring, as far as they can be told.
+//! Libraries in other languages that crates contain, as far as they can be detected.
 
 use cargo_metadata::Package;
 
@@ -7,15 +7,15 @@ use cargo_metadata::Package;
 pub struct Native {
     /// Its name: that of the crate's `links` key, unless the version names it.
     pub name: String,
-    /// Its version, where the crate's own says it, as in `2.0.16+zstd.1.5.7`.
+    /// Its version, if the crate's version contains it, as in `2.0.16+zstd.1.5.7`.
     pub version: Option<String>,
     /// The archives that were linked.
     pub libraries: Vec<String>,
 }
 
-/// The library that `package` brings, whose build script asked the linker for `asked`; `source` is
-/// the crate with its source, where that is another one. Only what is linked as `static=…` was
-/// bundled; what is not may be the system's.
+/// Returns the library of `package`, with a build script that requested `asked` from the linker; `source` is
+/// the crate with its source, if that is a different one. Only libraries linked as `static=…` are bundled;
+/// others may be the system's.
 pub(super) fn bundled<'a>(
     package: &Package,
     source: Option<&Package>,
@@ -54,7 +54,7 @@ fn name_and_version(said: &str) -> (Option<String>, Option<String>) {
         Some(0) => (None, Some(said.to_owned())),
         Some(at) => {
             let (name, version) = said.split_at(at);
-            // A `v` or the like before the number is no name.
+            // A `v` or the like before the number is not a name.
             match name.strip_suffix(['.', '-']) {
                 Some(name) => (Some(name.to_owned()), Some(version.to_owned())),
                 None => (None, Some(said.to_owned())),

@@ -1,6 +1,6 @@
 //! SPDX 2.3 (<https://spdx.github.io/spdx-spec/v2.3/>) as JSON.
 //!
-//! Binaries are packages with the name of a file, and not files: of a file SPDX asks for its sha1.
+//! Binaries are packages with a file name, and not files: SPDX requires the SHA-1 digest of a file.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ use super::{
     license,
 };
 
-/// What is not said, as SPDX says it.
+/// SPDX's value for missing information.
 const NOT_SAID: &str = "NOASSERTION";
 
 const DOCUMENT: &str = "SPDXRef-DOCUMENT";
@@ -103,7 +103,7 @@ fn id(kind: &str, name: &str, number: usize) -> String {
     format!("SPDXRef-{kind}-{number}-{name}")
 }
 
-/// The image, where it is one, and the binaries, whose identifiers are returned.
+/// Adds the image, if there is one, and the binaries, and returns their identifiers.
 fn main(subject: &Subject, all: &mut Parts, names: &[String]) -> Vec<String> {
     let mut holders = Vec::new();
     if let What::Image { digest, platforms } = &subject.what {

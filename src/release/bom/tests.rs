@@ -69,7 +69,7 @@ impl World {
         self
     }
 
-    /// Says that cargo compiled it.
+    /// Records it as compiled by cargo.
     fn compiled(mut self, name: &str, target: &str, features: &[&str]) -> Self {
         self.compiled.push(Compiled {
             package: id(name),

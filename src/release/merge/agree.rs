@@ -12,14 +12,14 @@ const OF_IMAGE: [&str; 1] = ["platforms"];
 /// The same of an archive.
 const OF_ARCHIVE: [&str; 3] = ["name", "target", "platform"];
 
-/// Says what of version, source, tools and recipes differs, and between which parts.
+/// Reports differences of version, source, tools and recipes, and the parts that they are between.
 pub(super) fn agree(parts: &[Part], reasons: &mut Reasons) {
     let mut said = Said::default();
     for part in parts {
         let (dist, name) = (&part.dist, part.name.as_str());
         let release = &dist.release;
         let known = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
-        // The name may be that of the directory of a checkout, which says nothing.
+        // The name may be that of the directory of a checkout, which does not matter.
         said.add("version", &known(&release.version), name);
         said.add("revision", &known(&release.revision), name);
         said.add("source-date-epoch", &release.source_date_epoch.to_string(), name);
@@ -60,7 +60,7 @@ fn list<'a>(names: impl Iterator<Item = impl AsRef<str> + 'a>) -> String {
     names.into_iter().collect::<Vec<_>>().join(", ")
 }
 
-/// What was said of each thing, and by which parts.
+/// The values of each property, with the parts that have them.
 #[derive(Default)]
 pub(super) struct Said(BTreeMap<String, BTreeMap<String, BTreeSet<String>>>);
 

@@ -1,4 +1,4 @@
-//! Whose each platform is, and the release that comes of that.
+//! The part that each platform comes from, and the merged release.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,7 +69,7 @@ fn is_of(dist: &Dist, target: &str, platform: &Platform) -> bool {
     dist.artifacts.iter().any(|of| of.target == target && of.platform == *platform)
 }
 
-/// The release of these parts; none where something is missing, of which `reasons` tell.
+/// The release of these parts; `None` if something is missing, for which `reasons` has entries.
 pub(super) fn release(
     parts: &[&Part],
     owners: &BTreeMap<Platform, &Part>,

@@ -23,7 +23,7 @@ pub struct Contents {
     pub faults: Vec<String>,
 }
 
-/// What is said of an image, in the index that it is in.
+/// The properties of an image in its index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attestation {
     /// What points at it.
@@ -32,8 +32,8 @@ pub struct Attestation {
     pub blobs: Vec<Descriptor>,
 }
 
-/// Reads what `root` points at. `get` gives the bytes of a document, which are those of their digest;
-/// or nothing, where whoever asks knows already why.
+/// Reads the document `root` and those below it. `get` returns the bytes of a document, which match its
+/// digest, or `None` if the caller has reported the reason.
 pub fn read(root: &Descriptor, get: &dyn Fn(&Descriptor) -> Option<Vec<u8>>) -> Contents {
     let mut contents = Contents::default();
     if !root.media_type.is_index() {
@@ -109,8 +109,8 @@ impl Contents {
     }
 }
 
-/// What the labels of an image say of the release that it is of: what has to be the same in images
-/// of one release.
+/// The properties of the release in the labels of an image, which must be equal in all images of one
+/// release.
 pub fn labels(image: &Found) -> BTreeMap<&str, &str> {
     let names = ["title", "version", "revision", "created"];
     let labels = &image.config.config.labels;

@@ -13,7 +13,7 @@ use crate::{
 pub struct Joined {
     /// What points at it: at the index, or at the manifest of the only image.
     pub descriptor: Descriptor,
-    /// The index; none where there is one image.
+    /// The index; `None` if there is one image.
     pub index: Option<Document<Index>>,
 }
 

@@ -25,17 +25,17 @@ use crate::model::{
 /// What the result has to be.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// Its platforms, no more and no fewer; where none is said, those that the parts tell of, and
-    /// more are fine.
+    /// Its platforms, exactly; if absent, all platforms that the parts record, and additional ones are
+    /// accepted.
     pub platforms: Vec<Platform>,
-    /// What becomes of attestations.
+    /// The handling of attestations.
     pub attestations: Attestations,
 }
 
-/// What becomes of attestations, which other tools put into indexes.
+/// The handling of attestations that other tools added to an index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Attestations {
-    /// They are a reason to refuse.
+    /// They are an error.
     #[default]
     Refuse,
     /// They go with their images.
@@ -68,7 +68,7 @@ impl Reasons {
 /// One release, made of parts.
 #[derive(Clone, Debug)]
 pub struct Merged {
-    /// What `dist.json` says of it; checksums are not there yet.
+    /// Its `dist.json`, without checksums.
     pub dist: Dist,
     /// Where each file comes from, by its path in the release.
     pub files: BTreeMap<String, Source>,
@@ -104,11 +104,11 @@ pub struct Layout {
     pub joined: Joined,
 }
 
-/// Makes one release of parts. `reasons` are those that were found while they were read: the parts
-/// that could be read are looked at just the same, so that everything that is wrong is told at once.
+/// Merges parts into one release. `reasons` are the errors found while reading: the parts that could be read
+/// are checked anyway, so that all errors are reported together.
 ///
 /// # Errors
-/// Every reason why they are not parts of one release, or not all of it.
+/// Every reason why they are not the parts of one complete release.
 pub fn merge(
     mut parts: Vec<Part>,
     wanted: &Wanted,

@@ -1,4 +1,4 @@
-//! One part, and whether it is what its `dist.json` says.
+//! A part, and whether it matches its `dist.json`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,11 +22,11 @@ use crate::{
 pub struct Part {
     /// What it is called, as it was named.
     pub name: String,
-    /// What it says of itself.
+    /// Its `dist.json`.
     pub dist: Dist,
-    /// What is there of the files that it speaks of, by their paths.
+    /// The existing files that it lists, by path.
     pub files: BTreeMap<String, File>,
-    /// What is in the layouts that it speaks of, by their paths.
+    /// The content of the layouts that it lists, by path.
     pub layouts: BTreeMap<String, Seen>,
 }
 
@@ -52,7 +52,7 @@ pub struct Seen {
     pub faults: Vec<String>,
 }
 
-/// A file that `dist.json` speaks of.
+/// A file that `dist.json` lists.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Recorded<'a> {
     pub(super) path: &'a str,
@@ -67,7 +67,7 @@ pub fn is_below(path: &str) -> bool {
     !path.contains(['\0', '\\']) && path.split('/').all(plain)
 }
 
-/// The names of a part's paths that lead elsewhere, or that are nobody's to give.
+/// The names of a part's paths that lead outside, or that are reserved.
 pub fn unread(dist: &Dist) -> BTreeSet<&str> {
     let images = dist.images.iter().map(|image| image.path.as_str());
     let recipes = dist.recipes.iter().map(|recipe| recipe.path.as_str());
@@ -76,7 +76,7 @@ pub fn unread(dist: &Dist) -> BTreeSet<&str> {
     all.filter(|path| !is_below(path) || ["dist.json", "logs"].contains(path)).collect()
 }
 
-/// The files that go with a part: all but layouts, and what has to be made anew.
+/// The files to copy from a part: all but layouts and files that are written again.
 pub(super) fn recorded(dist: &Dist) -> Vec<Recorded<'_>> {
     let file = |path, sha256, size| Recorded { path, sha256, size, program: false };
     let mut all = Vec::new();
@@ -92,8 +92,8 @@ pub(super) fn recorded(dist: &Dist) -> Vec<Recorded<'_>> {
     all
 }
 
-/// Whether documents of that kind are still true of a release of more platforms. Checksums are made
-/// anew, and signatures are those of checksums.
+/// Whether documents of that kind are still valid for a release of more platforms. Checksums are written
+/// again, and signatures are those of checksums.
 pub(super) fn is_kept(kind: DocumentKind) -> bool {
     match kind {
         DocumentKind::Cyclonedx | DocumentKind::Spdx | DocumentKind::Provenance => true,
@@ -102,7 +102,7 @@ pub(super) fn is_kept(kind: DocumentKind) -> bool {
 }
 
 impl Part {
-    /// The paths of the files that it speaks of, to be looked at.
+    /// Returns the paths of the listed files, to be checked.
     pub fn paths(dist: &Dist) -> BTreeSet<&str> {
         recorded(dist).into_iter().map(|of| of.path).collect()
     }
@@ -122,7 +122,7 @@ impl Part {
         seen.contents.images.iter().find(|of| of.platform == *platform)
     }
 
-    /// Says what of it is not as it says itself.
+    /// Reports what does not match.
     pub(super) fn check(&self, attestations: Attestations, reasons: &mut Reasons) {
         let name = &self.name;
         if self.platforms().is_empty() {
@@ -130,7 +130,7 @@ impl Part {
         }
         for of in recorded(&self.dist) {
             match self.files.get(of.path) {
-                // Why is told by whoever looked.
+                // The reader has reported the reason.
                 None => {}
                 Some(file) if file.sha256 == of.sha256 && file.size == of.size => {}
                 Some(file) => reasons.add(format!(
@@ -151,7 +151,7 @@ impl Part {
         let dist::Artifact { path, platform, .. } = artifact;
         let Some(file) = self.files.get(path) else { return };
         let name = &self.name;
-        // What changed since is told already.
+        // Changes since then are already reported.
         if file.sha256 == artifact.sha256
             && let Err(refused) =
                 VerifiedArtifact::recorded(artifact.clone(), file.sha256, file.size)

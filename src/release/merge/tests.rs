@@ -36,7 +36,7 @@ fn machine(platform: &str) -> Option<(u16, u8, Endian)> {
     crate::verify::of_architecture(architecture)
 }
 
-/// What `dist --target` makes for one platform, whose binary has these bytes.
+/// Returns the output of `dist --target` for one platform, with a binary of these bytes.
 fn made(platform: &str, bytes: &str) -> Value {
     let (sha256, size) = (Digest::of(bytes.as_bytes()), bytes.len());
     let file = json!({ "size": size, "sha256": sha256 });
@@ -213,7 +213,7 @@ fn a_missing_platform_is_told() {
         platforms: names.iter().map(|name| name.parse().unwrap()).collect(),
         ..Wanted::default()
     };
-    // What was asked for comes before what was planned.
+    // The request takes precedence over the plan.
     assert!(merge(only(), &asked(&["linux/arm64"]), Reasons::default()).is_ok());
     let three = asked(&["linux/amd64", "linux/arm64", "linux/riscv64"]);
     assert_eq!(reasons_of(pair(), &three), ["no part is for `linux/riscv64`"]);
@@ -260,7 +260,7 @@ fn what_parts_do_not_agree_on_is_told() {
         assert_eq!(told.len(), 1, "{told:#?}");
         assert!(told[0].starts_with(wanted), "{told:#?}");
     }
-    // A tool that only one of them needs is no difference, nor where the source was checked out.
+    // A tool that only one of them uses is not a difference, nor is the directory of the source.
     let mut parts = pair();
     parts[0].dist.release.name = "elsewhere".into();
     parts[0].dist.release.tools.insert("mimalloc".into(), "3".into());

@@ -16,17 +16,17 @@ pub const LIMIT: u64 = 4 << 20;
 pub struct Checksums(BTreeMap<String, Digest>);
 
 impl Checksums {
-    /// Reads `<hex>  <name>` lines. A name is that of a file in the same directory: what could lead
-    /// out of it is refused, and so are two lines for one name.
+    /// Parses `<hex>  <name>` lines. A name is that of a file in the same directory: a name that could lead out of
+    /// it is rejected, and so are two lines for one name.
     ///
     /// # Errors
-    /// A line is not of that form, or there is none.
+    /// A line does not have that form, or there is none.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let bad = |why: String| Error::check(format!("`{CHECKSUMS}` is wrong: {why}"));
         let text = std::str::from_utf8(bytes).map_err(|_| bad("it is not UTF-8".to_owned()))?;
         let mut all = BTreeMap::new();
         for (number, line) in (1..).zip(text.lines()) {
-            // A `*` in place of the second space says that the file was read as bytes, as all are.
+            // A `*` instead of the second space means that the file was read as binary, as all are.
             let (hex, rest) =
                 line.split_once(' ').ok_or_else(|| bad(format!("line {number} has no file")))?;
             let name = rest.strip_prefix([' ', '*']).unwrap_or_default();

@@ -23,7 +23,7 @@ const SECRET: usize = 2 + 2 + 2 + 32 + 8 + 8 + 8 + 64 + 32;
 /// How many bytes a signature has: algorithm, key number, signature.
 const SIGNATURE: usize = 2 + 8 + 64;
 
-/// The bytes of a file's key: the first line that is no comment.
+/// Returns the key in a file: the first line that is not a comment.
 fn key_bytes(text: &str) -> Option<Vec<u8>> {
     let line = text.lines().map(str::trim).find(|line| {
         let comment = line.starts_with(COMMENT) || line.starts_with("trusted comment:");
@@ -63,11 +63,11 @@ impl Verifier {
         Ok(Verifier(key))
     }
 
-    /// Checks the signature `text` over `data`, and gives its trusted comment. `name` is what errors
-    /// call the signature.
+    /// Checks the signature `text` over `data`, and returns its trusted comment. `name` is the signature's name in
+    /// errors.
     ///
     /// # Errors
-    /// It is no signature, one of another key, or one of something else.
+    /// It is not a signature, or one of a different key or different data.
     pub fn verify(&self, name: &str, text: &str, data: &[u8]) -> Result<String> {
         let bad = |why: &str| {
             Error::check(format!("`{name}` does not sign this: {why}")).hint(
@@ -203,8 +203,8 @@ impl Locked {
 }
 
 impl Signer {
-    /// Signs `data`, hashed first, as minisign does since 0.8 (`ED`). `trusted` is signed, too, and
-    /// shown to whoever verifies.
+    /// Signs `data`, hashed first, as minisign does since 0.8 (`ED`). `trusted` is signed, too, and printed on
+    /// verification.
     ///
     /// # Errors
     /// The system has no random numbers.

@@ -1,5 +1,5 @@
-//! Signatures over a release: the checksums that are signed, and minisign's format. Whoever holds the
-//! signed checksums and a file knows that the file is right.
+//! Signatures over a release: the checksums that are signed, and minisign's format. The signed checksums
+//! prove that a file is correct.
 
 pub mod checksums;
 pub mod minisign;

@@ -1,13 +1,13 @@
-//! Names of rustc's older scheme, which look like those of C++: `_ZN`, parts with their lengths,
-//! among them a digest as the last, `E`. They are texts for people, so whose they are is a guess
-//! where an implementation or a type is named.
+//! Names of rustc's legacy scheme, which resemble those of C++: `_ZN`, components with their lengths, among
+//! them a hash as the last, `E`. They are meant to be read by people, so the crate is a guess if an
+//! implementation or a type is named.
 
 use super::Name;
 
 /// Crates that implement traits only for what is theirs, or generic.
 const STD: [&str; 3] = ["std", "core", "alloc"];
 
-/// None where it is not of this scheme.
+/// Returns `None` if the name is not of this scheme.
 pub(super) fn parse(raw: &str) -> Option<Name> {
     let demangled = rustc_demangle::try_demangle(raw).ok()?;
     let (with, text) = (demangled.to_string(), format!("{demangled:#}"));
@@ -52,7 +52,7 @@ fn parts(text: &str) -> Vec<&str> {
     found
 }
 
-/// The crate of `Type as Trait`: that of the type, unless only the trait can be somebody's own.
+/// Returns the crate of `Type as Trait`: that of the type, unless only the trait can be of a user's crate.
 fn implementation(inside: &str) -> Option<&str> {
     let mut depth = 0_usize;
     let cut = inside.char_indices().find(|(at, c)| {
@@ -104,7 +104,7 @@ fn type_modules(first: &str) -> String {
     }
 }
 
-/// For whom a destructor was made: the one function whose name has its type here.
+/// Returns the crate for which a destructor was compiled: it is the one function with its type in its name.
 fn dropped(text: &str) -> Option<&str> {
     let of = text.strip_prefix("core::ptr::drop_in_place<")?;
     crate_of(of).filter(|name| !STD.contains(name))

@@ -1,18 +1,18 @@
-//! Whose a symbol is, by its name.
+//! The crate of a symbol, by its name.
 
 mod legacy;
 mod v0;
 
-/// What stands in place of a crate for code that no crate of Rust has.
+/// The name in the column of crates for code that is not of a Rust crate.
 pub(super) const C: &str = "[C]";
 /// The same for C++.
 pub(super) const CPLUSPLUS: &str = "[C++]";
 
-/// Whose a symbol is.
+/// The origin of a symbol.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Name {
-    /// The crate for which it was compiled: of a generic function the one that uses it. That of its
-    /// source where the name does not say.
+    /// The crate for which it was compiled: for a generic function the one that uses it. That of its
+    /// source if the name does not contain it.
     pub krate: String,
     /// The crate that its source is in.
     pub defining: String,
@@ -20,13 +20,13 @@ pub struct Name {
     pub module: String,
     /// The name as in source, without what differs from build to build.
     pub symbol: String,
-    /// Whether the crate is a guess: names of the older scheme do not say for whom they were
-    /// compiled, nor where an implementation stands.
+    /// Whether the crate is a guess: names of the legacy scheme do not contain the crate for which they were
+    /// compiled, nor that of an implementation.
     pub guessed: bool,
 }
 
 impl Name {
-    /// What the name `raw` of a symbol table says.
+    /// Parses the name `raw` of a symbol table.
     pub fn of(raw: &str) -> Self {
         if raw.starts_with("_R")
             && let Some(v0::Parsed { path, instantiating }) = v0::parse(raw)
@@ -76,8 +76,8 @@ fn path_name(raw: &str, path: &[String], instantiating: Option<String>) -> Name 
     }
 }
 
-/// A name without what differs from build to build: digests, and numbers that compilers append to
-/// tell what has one name apart.
+/// Returns a name without the parts that differ from build to build: hashes, and numbers that compilers append
+/// to distinguish equal names.
 fn stable(raw: &str) -> String {
     let mut parts: Vec<&str> = raw.split('.').collect();
     let is_number = |part: &&str| {

@@ -1,22 +1,22 @@
-//! Names of the scheme v0 (<https://doc.rust-lang.org/rustc/symbol-mangling/v0.html>): of the path,
-//! only what is needed to say whose it is.
+//! Names of the scheme v0 (<https://doc.rust-lang.org/rustc/symbol-mangling/v0.html>): of the path, only the
+//! crates.
 
 /// How deep paths and types are followed. rustc-demangle stops at 500.
 const DEPTH: u32 = 200;
 
-/// How many parts of one name are looked at: references back into a name can repeat it without end.
+/// The maximum number of components of a name: back references can repeat it without end.
 const PARTS: u32 = 50_000;
 
-/// Whose a name is.
+/// The crates of a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Parsed {
     /// The crate in which the code is written, the modules there, and last the function.
     pub(super) path: Vec<String>,
-    /// The crate for which it was compiled, where the name says so: that of a generic function.
+    /// The crate for which it was compiled, if the name contains it: that of a generic function.
     pub(super) instantiating: Option<String>,
 }
 
-/// Reads a name that begins with `_R`. None where it is not of this scheme.
+/// Parses a name that begins with `_R`. Returns `None` if it is not of this scheme.
 pub(super) fn parse(name: &str) -> Option<Parsed> {
     let rest = name.strip_prefix("_R")?;
     // A version would come first; there is none yet.
@@ -58,7 +58,7 @@ impl Reader<'_> {
         found
     }
 
-    /// Counts down what may still be looked at.
+    /// Counts down the remaining components.
     fn enter(&mut self) -> Option<()> {
         self.left = self.left.checked_sub(1)?;
         self.depth += 1;

@@ -1,4 +1,4 @@
-//! The data of the page: columns of numbers over one list of texts, deflated.
+//! The data of the page: columns of numbers over one list of strings, deflated.
 
 use std::{collections::HashMap, io};
 
@@ -17,8 +17,8 @@ struct Data<'a> {
     known: HashMap<&'a str, usize>,
 }
 
-/// A binary. The columns of texts are differences from the row above: with the leaves sorted and
-/// the texts in the order of their first use, most of them are 0 or 1.
+/// A binary. The columns of strings are differences from the row above: with sorted leaves and strings in the
+/// order of their first use, most of them are 0 or 1.
 #[derive(Serialize)]
 struct Columns {
     name: usize,

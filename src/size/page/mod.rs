@@ -1,9 +1,9 @@
-//! One HTML page that shows where the bytes are: map, changes, history.
+//! One HTML page that shows the size of all symbols: map, changes, history.
 //!
-//! **The page asks for nothing and trusts nothing.** Its policy (Content Security Policy Level 3)
-//! allows one script and one style, by their digests, and no connection at all. What comes from
-//! binaries is in it as base64, which has no character that ends a script element, or escaped in
-//! the tables that are there without scripts.
+//! **The page makes no requests and trusts no input.** Its policy (Content Security Policy Level 3)
+//! allows one script and one style, by their digests, and no connection. Data from binaries is
+//! base64, which has no character that ends a script element, or escaped in the tables for browsers
+//! without scripts.
 
 mod data;
 mod release;
@@ -97,10 +97,10 @@ const SCRIPT: &str = concat!(
     include_str!("page.js")
 );
 
-/// The page as HTML: the same bytes for the same values.
+/// Returns the page as HTML: the same bytes for the same values.
 ///
 /// # Errors
-/// Where the compressor refuses.
+/// The compressor fails.
 pub fn html(page: &Page) -> Result<String> {
     let packed = data::pack(page)
         .map_err(|error| Error::build("cannot compress the data of the page").because(error))?;
@@ -118,7 +118,7 @@ pub fn html(page: &Page) -> Result<String> {
     }))
 }
 
-/// `template` with each `{{name}}` replaced, in one pass: what is put in is not looked at again.
+/// Returns `template` with each `{{name}}` replaced, in one pass: replacements are not expanded again.
 fn fill(template: &str, value: impl Fn(&str) -> String) -> String {
     let mut out = String::new();
     let mut rest = template;

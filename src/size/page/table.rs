@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{Binary, Page, Point, text};
 
-/// Crates that have a row of their own; the others share one.
+/// The number of crates with a separate row; the others share one.
 const ROWS: usize = 40;
 
 /// Bytes of a crate.
