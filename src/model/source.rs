@@ -9,7 +9,7 @@ const WINDOW: usize = 96 << 10;
 /// How far a window goes back into the one before it: what is looked for is shorter.
 pub(crate) const OVERLAP: usize = 4 << 10;
 
-/// The most that is read as one piece.
+/// The maximum length of one read.
 const MOST: u64 = 16 << 20;
 
 /// Something with bytes at offsets.
@@ -24,8 +24,8 @@ pub trait ReadAt: Sync {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 }
 
-/// The bytes of a file: of one in memory, they are borrowed; of another one, only what is looked
-/// at is read, so that memory does not grow with the file.
+/// The bytes of a file: those in memory are borrowed; of an open file, only the requested ranges are
+/// read, so that memory does not grow with the file.
 #[derive(Clone, Copy)]
 pub enum Source<'a> {
     /// All of them.
@@ -67,10 +67,10 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// `len` bytes from `offset`; none where there are fewer.
+    /// Returns `len` bytes from `offset`; `None` if there are fewer.
     ///
     /// # Errors
-    /// They cannot be read, or are more than anybody needs as one piece.
+    /// They cannot be read, or are more than the maximum length of one read.
     pub(crate) fn piece(self, offset: u64, len: u64) -> Result<Option<Cow<'a, [u8]>>, Unreadable> {
         match self {
             Source::Bytes(bytes) => Ok(slice(bytes, offset, len).map(Cow::Borrowed)),
@@ -141,8 +141,8 @@ fn failed(error: io::Error) -> Unreadable {
     Unreadable::new(format!("it cannot be read: {error}"))
 }
 
-/// The file cannot be looked at, and why, in one sentence without a capital or a full stop. Whoever
-/// decides something from a file takes this for a refusal.
+/// The reason why a file cannot be read, in one sentence without a capital or a full stop. A check
+/// that gets this error rejects the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable(pub(crate) String);
 

@@ -8,7 +8,7 @@ use crate::{
     model::source::Unreadable,
 };
 
-/// What stands in place of a crate for bytes that are no crate's.
+/// The name in the column of crates for bytes that do not belong to a crate.
 mod of_none {
     pub(super) const HEADERS: &str = "[headers]";
     pub(super) const SECTIONS: &str = "[sections]";
@@ -67,7 +67,7 @@ pub struct Evidence<'a> {
     pub separate: Option<&'a [u8]>,
     /// Which package brought a symbol that is not Rust's.
     pub native: &'a Native<'a>,
-    /// How much of the compressed file is used up at each of some offsets, where that is wanted.
+    /// How much of the compressed file is used up at each of some offsets, if that is requested.
     pub costs: Option<&'a Costs<'a>>,
 }
 
@@ -80,7 +80,7 @@ impl fmt::Debug for Evidence<'_> {
 /// Attributes every byte of the file `bytes`.
 ///
 /// # Errors
-/// One of the files is no ELF file that can be read.
+/// One of the files is not an ELF file, or cannot be read.
 pub fn attribute(bytes: &[u8], evidence: &Evidence<'_>) -> Result<Attribution, Unreadable> {
     let draft = Draft::read(bytes, evidence.separate)?;
     let names = names(draft.symbols(), evidence.native);
@@ -151,7 +151,7 @@ fn leaves(map: &Map, names: &[Name], costs: Option<&[u64]>) -> Attribution {
     }
 }
 
-/// For each name the first one that is the same: generic functions and hashes are told apart by the
+/// For each name the first one that is the same: generic functions and hashes are distinct for the
 /// linker, and not here.
 fn ids(names: &[Name]) -> Vec<usize> {
     let mut known = HashMap::with_capacity(names.len());
@@ -205,7 +205,7 @@ impl Key<'_> {
 }
 
 /// Reads the names of all symbols, which are sorted by address. Symbols of C are those of the package
-/// whose native library has one of their name; one without, between two of the same package, is that
+/// with a native library that has one of their name; one without, between two of the same package, is that
 /// package's, too: linkers put objects side by side.
 fn names(symbols: &[Symbol], native: &Native<'_>) -> Vec<Name> {
     let mut all: Vec<Name> = symbols.iter().map(|symbol| Name::of(&symbol.name)).collect();

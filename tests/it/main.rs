@@ -97,3 +97,4 @@ mod verify_named;
 mod verify_policy;
 mod verify_release;
 mod verify_unread;
+mod wording;

@@ -1,0 +1,204 @@
+//! Documentation, `--help` and comments use the field's terms: search engines find them, and a newcomer
+//! understands them on first reading.
+
+use std::fs;
+
+use crate::tidy::{files, repository};
+
+/// Phrases to avoid, each with its replacement. A space matches any white space; case is ignored.
+const PHRASES: [(&str, &str); 71] = [
+    ("anew", "again"),
+    ("anybody", "every user"),
+    ("are no", "are not"),
+    ("are said", "are set, are recorded"),
+    ("asked", "requested"),
+    ("asks", "requests, requires"),
+    ("become of", "the result of"),
+    ("becomes of", "the result of"),
+    ("beforehand", "in advance"),
+    ("bill of materials", "SBOM"),
+    ("bills of materials", "SBOMs"),
+    ("by itself", "separately, automatically"),
+    ("by themselves", "separately, automatically"),
+    ("cannot be known", "limitations"),
+    ("come to rest", "stabilise"),
+    ("comes of", "results from"),
+    ("comes to rest", "stabilises"),
+    ("gives way", "yields"),
+    ("go on", "continue, resume"),
+    ("goes on", "continues, resumes"),
+    ("held against", "compared with, checked against"),
+    ("hold files against", "check files against"),
+    ("hold sizes against", "compare sizes with"),
+    ("in its stead", "instead"),
+    ("in place of", "instead of"),
+    ("is no", "is not a"),
+    ("is said", "is set, is recorded"),
+    ("lends", "hosts"),
+    ("lie", "be"),
+    ("lies", "is corrupt, does not match, is"),
+    ("look at", "check, read, inspect"),
+    ("look into", "inspect"),
+    ("looked at", "checked, read, inspected"),
+    ("looking at", "checking, reading"),
+    ("looks at", "checks, reads, inspects"),
+    ("looks into", "inspects"),
+    ("mend", "fix"),
+    ("mends", "fixes"),
+    ("moves never", "is immutable"),
+    ("nobody", "no user, no process"),
+    ("none where", "`None` if"),
+    ("of its own", "separate"),
+    ("of ours", "of longshore"),
+    ("of their own", "separate"),
+    ("of your own", "custom"),
+    ("oldest processor", "baseline CPU"),
+    ("piece", "chunk, segment"),
+    ("pieces", "chunks, segments"),
+    ("refusal", "rejection"),
+    ("refuse", "reject, deny"),
+    ("refused", "rejected, denied"),
+    ("refuses", "rejects, denies"),
+    ("said of", "recorded about"),
+    ("sign of life", "heartbeat"),
+    ("signs of life", "heartbeats"),
+    ("somebody", "a user, a process"),
+    ("speak of", "describe"),
+    ("speaks", "describes, covers"),
+    ("tell", "report, print, distinguish"),
+    ("telling", "reporting, distinguishing"),
+    ("tells", "reports, prints"),
+    ("texts", "strings, string literals"),
+    ("told", "reported, printed"),
+    ("tried out", "smoke-tested"),
+    ("tries out", "smoke-tests"),
+    ("try out", "smoke-test"),
+    ("wanted", "expected, requested"),
+    ("weighs", "has the size"),
+    ("whoever", "the user, the caller"),
+    ("whole", "complete, entire"),
+    ("whose", "with, of which"),
+];
+
+/// Text in which a phrase is right, and quotations of values and messages.
+const ALLOWED: [&str; 8] = [
+    "there is no",
+    "there are no",
+    "is no larger",
+    "is no longer",
+    "is no more",
+    // A message of the table of exit statuses.
+    "the registry refused or was unreachable",
+    // Values of `merge --attestations`.
+    "[default: refuse]",
+    "[possible values: refuse, keep, drop]",
+];
+
+/// Documents that the program writes: their text is in its source.
+const GENERATED: [&str; 1] = ["docs/lints.md"];
+
+/// The wings with checked comments.
+const WINGS: [&str; 5] = ["model", "cli", "ci", "size", "release"];
+
+/// Returns the phrases of [`PHRASES`] in `text`, each with a few words around it.
+fn phrases(text: &str) -> Vec<String> {
+    let words: Vec<_> = text.split_whitespace().collect();
+    let mut text = words.join(" ").to_lowercase();
+    for allowed in ALLOWED {
+        text = text.replace(allowed, "…");
+    }
+    let mut found = Vec::new();
+    for (phrase, instead) in PHRASES {
+        for (at, _) in text.match_indices(phrase) {
+            let (before, after) = (&text[..at], &text[at + phrase.len()..]);
+            let inside = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+            if !before.ends_with(inside) && !after.starts_with(inside) {
+                let start = before.char_indices().rev().nth(30).map_or(0, |(start, _)| start);
+                let end = after.char_indices().nth(30).map_or(after.len(), |(end, _)| end);
+                let around = format!("{}{phrase}{}", &before[start..], &after[..end]);
+                found.push(format!("`{phrase}` in `{around}`; write: {instead}"));
+            }
+        }
+    }
+    found
+}
+
+/// Returns Markdown without code.
+fn prose(markdown: &str) -> String {
+    let mut fenced = false;
+    let lines = markdown.lines().filter(|line| {
+        let fence = line.trim_start().starts_with("```");
+        fenced ^= fence;
+        !fenced && !fence
+    });
+    let text = lines.collect::<Vec<_>>().join("\n");
+    // Every second part is between backticks.
+    text.split('`').step_by(2).collect::<Vec<_>>().join("`")
+}
+
+/// Returns the comments of Rust source, each as one paragraph.
+fn comments(source: &str) -> Vec<String> {
+    let mut comments = vec![String::new()];
+    for line in source.lines() {
+        let comment =
+            line.trim_start().strip_prefix("//").map(|rest| rest.trim_start_matches(['/', '!']));
+        match (comment, comments.last_mut()) {
+            (Some(comment), Some(last)) => *last += &format!("{comment}\n"),
+            (None, Some(last)) if !last.is_empty() => comments.push(String::new()),
+            _ => {}
+        }
+    }
+    comments
+}
+
+#[test]
+fn phrases_are_found() {
+    assert_eq!(phrases("There is\nno file; the retold piecemeal."), Vec::<String>::new());
+    assert_eq!(phrases("It is no\nfile.").len(), 1);
+    assert_eq!(phrases(&prose("Write `told`.\n```\ntold\n```\nTold.")).len(), 1);
+    assert_eq!(comments("/// a\n/// b\nfn f() {} // c\n    // d\n"), [" a\n b\n", " d\n"]);
+}
+
+#[test]
+fn documentation_help_and_comments_use_the_terms_of_the_field() {
+    let mut wrong = Vec::new();
+    let mut check = |file: &str, text: &str| {
+        wrong.extend(phrases(text).into_iter().map(|found| format!("{file}: {found}")));
+    };
+    for name in ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"] {
+        check(name, &prose(&fs::read_to_string(repository().join(name)).unwrap()));
+    }
+    for (name, text) in files("docs", &["md"]) {
+        if !GENERATED.contains(&name.as_str()) {
+            check(&name, &prose(&text));
+        }
+    }
+    for (name, text) in files("tests/it/snapshots", &["txt"]) {
+        check(&name, &text);
+    }
+    for wing in WINGS {
+        for (name, text) in files(&format!("src/{wing}"), &["rs"]) {
+            for comment in comments(&text) {
+                check(&name, &prose(&comment));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} phrases to replace:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The README's picture is the rendering of the recorded session.
+#[test]
+fn the_picture_of_the_session_is_up_to_date() {
+    let Some(python) = crate::support::peer::find("python3") else { return };
+    let docs = repository().join("docs");
+    let copy = crate::support::workspace::Workspace::empty();
+    for name in ["record.py", "session.txt"] {
+        fs::copy(docs.join(name), copy.path(name)).unwrap();
+    }
+    let mut render = crate::support::command::plain(python);
+    let output = render.arg(copy.path("record.py")).arg("render").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let read = |path| fs::read_to_string(path).unwrap();
+    let rendered = read(copy.path("session.svg"));
+    assert!(rendered == read(docs.join("session.svg")), "run `python3 docs/record.py render`");
+}
