@@ -25,7 +25,7 @@ DOCS = Path(__file__).resolve().parent
 SESSION = DOCS / "session.txt"
 PICTURE = DOCS / "session.svg"
 
-COLUMNS = 112
+COLUMNS = 131
 WIDTH, HEIGHT, MARGIN = 8.4, 18, 16  # of a character, of a line, around all, in pixels
 COLOURS = {"31": "#ff7b72", "32": "#7ee787", "33": "#e3b341", "34": "#79c0ff", "36": "#76e3ea"}
 PLAIN, BACK, DIM = "#d0d7de", "#161b22", "#8b949e"
@@ -108,7 +108,7 @@ def render():
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
         f' viewBox="0 0 {width} {height}" font-family="ui-monospace, Menlo, Consolas, \'DejaVu Sans Mono\', monospace"'
-        ' font-size="14" role="img" aria-label="A terminal session; its text is in docs/session.txt">',
+        ' font-size="14" role="img" aria-label="A terminal session, recorded in docs/session.txt">',
         f'<rect width="100%" height="100%" rx="8" fill="{BACK}"/>',
         *texts,
         "</svg>",

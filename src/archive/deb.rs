@@ -23,11 +23,11 @@ use crate::{
     },
 };
 
-/// 1985: where a source has no time of its own, its files would be older than Debian's archive
-/// takes them (lintian's tag `package-contains-ancient-file`).
+/// 1985: if a source has no time, its files would be older than Debian's archive accepts (lintian's
+/// tag `package-contains-ancient-file`).
 const OLDEST: u64 = 473_385_600;
 
-/// What Debian calls the platform (`dpkg-architecture --list`); none where it has no name for it.
+/// Returns Debian's name of the platform (`dpkg-architecture --list`); `None` if it has none.
 pub fn architecture(platform: &Platform) -> Option<&'static str> {
     let variant = platform.variant.as_deref();
     if platform.os != "linux" {
@@ -56,7 +56,7 @@ pub fn is_name(name: &str) -> bool {
         && name.chars().all(|c| letter(c) || ['+', '-', '.'].contains(&c))
 }
 
-/// The version there: a pre-release comes before its release, which `~` says (policy, 5.6.12).
+/// Returns Debian's form of the version: a pre-release sorts before its release with `~` (policy, 5.6.12).
 pub fn version(version: &Version, revision: &str) -> String {
     let mut text = format!("{}.{}.{}", version.major, version.minor, version.patch);
     if !version.pre.is_empty() {
@@ -68,8 +68,8 @@ pub fn version(version: &Version, revision: &str) -> String {
     format!("{text}-{revision}")
 }
 
-/// The line that says what a program is, of a whole paragraph: at most 80 characters, and not its
-/// name again (Debian developer's reference, 6.2.2).
+/// Returns the synopsis from a paragraph: at most 80 characters, without the program's name (Debian
+/// developer's reference, 6.2.2).
 pub fn synopsis(name: &str, description: &str) -> String {
     let text = one_line(description);
     let sentence = text.split(". ").next().unwrap_or(&text).trim_end_matches('.');
@@ -96,7 +96,7 @@ pub fn synopsis(name: &str, description: &str) -> String {
     short.trim_end_matches(',').to_owned()
 }
 
-/// Returns the extended description: `about`, unless that says no more than the synopsis, which the
+/// Returns the extended description: `about`, unless that has no more than the synopsis, which the
 /// extended description must not repeat (Debian developer's reference, 6.2.3).
 pub fn description(about: &str, synopsis: &str, programs: &[String]) -> String {
     let letters = |text: &str| -> String {
@@ -125,7 +125,7 @@ pub struct Package<'a> {
     pub binaries: Vec<(&'a str, Content)>,
     /// Completions and manual pages: where they belong below `/usr`, and what is in them.
     pub companions: Vec<(&'a str, Vec<u8>)>,
-    /// The texts of its licences.
+    /// The content of its licence files.
     pub licenses: Vec<String>,
     /// What changed from version to version.
     pub changelog: Option<Vec<u8>>,
@@ -154,7 +154,7 @@ impl Package<'_> {
             put(&format!("/usr/bin/{program}"), content.clone(), true)?;
         }
         for (place, bytes) in &self.companions {
-            // Debian's zsh looks in a place of its own.
+            // Debian's zsh searches in a different directory.
             let place = place.replace("zsh/site-functions", "zsh/vendor-completions");
             match place.contains("/man/") {
                 // Policy, 12.1.
@@ -328,7 +328,7 @@ fn text(text: String) -> Content {
     Content::bytes(text.into_bytes())
 }
 
-/// As small as it gets, which lintian asks for of pages and changes.
+/// Compresses at the highest level, which lintian requires for manual pages and changelogs.
 fn gzip(bytes: &[u8]) -> Result<Content> {
     let mut gzip = Compressor::new(CompressionLvl::best());
     let mut packed = vec![0; gzip.gzip_compress_bound(bytes.len())];
@@ -343,7 +343,7 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Lines that go on (policy, 5.6.13): a space first, and a full stop for an empty line.
+/// Formats continuation lines (policy, 5.6.13): a space first, and a full stop for an empty line.
 fn indented(text: &str) -> String {
     let line = |line: &str| match line.trim_end() {
         "" => " .".to_owned(),

@@ -96,7 +96,7 @@ fn unwritten(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::build("cannot write an archive").because(error)
 }
 
-/// A tar as one member of gzip, since not every reader goes on after the first.
+/// Writes a tar as one member of gzip, since not every reader continues after the first.
 ///
 /// # Errors
 /// As [`Format::write`].
@@ -111,7 +111,7 @@ pub(super) fn gzipped<W: Write>(
     Ok(gzip.finish().map_err(unwritten)?.0)
 }
 
-/// A compressor that is not told where files begin, since its pieces are not kept.
+/// A compressor without file boundaries, since its chunks are not cached.
 struct Unflushed<W>(W);
 
 impl<W: Write> Write for Unflushed<W> {

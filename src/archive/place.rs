@@ -19,9 +19,9 @@ impl Shell {
         }
     }
 
-    /// Where its completions for `program` are, below `/usr` or what stands for that: where each
-    /// shell looks by itself, as its own manual has it. Those without such a place get one of their
-    /// own kind.
+    /// Where its completions for `program` are, below `/usr` or a different prefix: where each shell
+    /// searches by default, according to its manual. Shells without such a directory get a separate
+    /// one.
     pub fn place(self, program: &str) -> String {
         match self {
             Shell::Bash => format!("share/bash-completion/completions/{program}"),

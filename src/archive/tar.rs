@@ -12,8 +12,8 @@ use crate::model::error::{Error, Result};
 const BLOCK: usize = 512;
 /// How much of a file is read at once.
 const BUFFER: usize = 128 << 10;
-/// How large a file is that is worth a piece of its own in a compressed archive, so that it is
-/// compressed once for all the archives that it is in.
+/// The minimum size of a file that becomes a separate chunk in a compressed archive, so that it is
+/// compressed once for all archives that contain it.
 const PIECE: u64 = 256 << 10;
 /// The name field's width, and that of its prefix.
 const NAME: usize = 100;
@@ -22,10 +22,10 @@ const PREFIX: usize = 155;
 /// The size of the largest file that an archive holds: eleven octal digits, 8 GiB less a byte.
 pub const MOST: u64 = 0o77_777_777_777;
 
-/// What an archive tells of an entry beside its name and content.
+/// The properties of an entry beside its name and content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meta {
-    /// Permission bits, such as `0o755`; bits above `0o7777` are refused.
+    /// Permission bits, such as `0o755`; bits above `0o7777` are rejected.
     pub mode: u32,
     /// The owner's number.
     pub uid: u32,

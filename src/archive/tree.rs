@@ -170,9 +170,9 @@ impl Tree {
         Ok(())
     }
 
-    /// Where `path` leads when symbolic links in it are followed, without ever leaving the tree:
-    /// an absolute link begins at the root, and `..` ends there. The last part is followed only
-    /// where `last` says so. What is not there is taken as it is.
+    /// Resolves the symbolic links in `path`, without ever leaving the tree: an absolute link begins at
+    /// the root, and `..` ends there. The last component is followed only if `last` is set. Missing
+    /// files are accepted as they are.
     ///
     /// # Errors
     /// There are more links than Linux would follow.

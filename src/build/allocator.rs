@@ -41,12 +41,12 @@ impl Allocator {
     }
 }
 
-/// The allocator of binaries for `target`: what was asked for on the command line, else in the
-/// target's file, else in metadata, each with the place it comes from. `own` says what in the
-/// program brings a global allocator of its own.
+/// Returns the allocator of binaries for `target`: that requested on the command line, else in the target's
+/// file, else in metadata, each with its origin. `own` names the part of the program that has a global
+/// allocator.
 ///
 /// `auto` is mimalloc for static musl programs with the presets `balanced` and `speed`, unless the
-/// program has its own.
+/// program has a global allocator.
 pub fn choose(
     target: &Target,
     asked: Option<(Setting, String)>,
@@ -114,8 +114,8 @@ pub fn declared(source: &str) -> bool {
 /// The symbols that show who serves `malloc`.
 pub const PROOF: [&str; 2] = ["malloc", "mi_malloc"];
 
-/// Whether `malloc`, by the addresses of the [`PROOF`], is mimalloc's; so it is where nobody calls
-/// it, and the linker has left it out.
+/// Returns whether `malloc`, by the addresses of the [`PROOF`], is mimalloc's; also true if it is never called
+/// and the linker has left it out.
 pub fn served_by_mimalloc(addresses: &BTreeMap<&str, u64>) -> bool {
     let malloc = addresses.get("malloc");
     malloc.is_none() || malloc == addresses.get("mi_malloc")

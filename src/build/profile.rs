@@ -1,5 +1,5 @@
-//! Profiles: what is passed to cargo with `--config profile.<name>.<key>`, and where each value
-//! comes from. Nobody's Cargo.toml is edited.
+//! Profiles: the values that are passed to cargo with `--config profile.<name>.<key>`, with their origin. No
+//! Cargo.toml is edited.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::model::{
     },
 };
 
-/// The profile that releases are built with unless another is asked for.
+/// The profile of releases unless a different one is requested.
 pub const DIST: &str = "dist";
 
 impl Preset {
@@ -80,7 +80,7 @@ pub fn settings(name: &str, preset: Preset, own: Option<&Own>, debug_files: bool
     settings.into_values().collect()
 }
 
-/// That no value turns off what is asked for otherwise.
+/// Checks that no value disables something else that was requested.
 ///
 /// # Errors
 /// One does: the key, where it is set, and what it contradicts.

@@ -1,4 +1,4 @@
-//! What was asked for on the command line, as values.
+//! The request on the command line, as values.
 
 use camino::Utf8PathBuf;
 
@@ -121,7 +121,7 @@ impl From<&Request> for Asked {
 }
 
 impl Asked {
-    /// `request`, with this asked for in it.
+    /// Returns `request` with this addition.
     #[must_use]
     pub fn of(self, request: Request) -> Request {
         let features = FeatureSelection {

@@ -41,7 +41,7 @@ pub struct Target {
 pub struct Spec {
     /// What OCI calls it.
     pub platform: Platform,
-    /// Whether it is built when no target is asked for.
+    /// Whether it is built when no target is requested.
     #[serde(default)]
     pub default: bool,
     /// How its binaries are linked.
@@ -55,8 +55,7 @@ pub struct Spec {
     /// `static`: code for a fixed address, which makes a linkage `static-pie` a `static` one.
     #[serde(default)]
     pub relocation_model: Option<RelocationModel>,
-    /// The oldest processor that binaries run on, as rustc calls it; the oldest of the target when
-    /// absent.
+    /// The baseline CPU, in rustc's spelling; the first of the target when absent.
     #[serde(default)]
     pub cpu: Option<String>,
     /// The same with the preset `speed`.
@@ -68,7 +67,7 @@ pub struct Spec {
     /// What serves `malloc`; comes before the workspace's own setting.
     #[serde(default)]
     pub allocator: Option<allocator::Setting>,
-    /// What an ELF file for it says of itself.
+    /// The header values that an ELF file for it must have.
     pub elf: Elf,
     /// How its binaries can be run.
     #[serde(default)]
@@ -108,7 +107,7 @@ impl Target {
         Policy::for_target(self.facts(), &self.spec.verify)
     }
 
-    /// The oldest processor that binaries run on with `preset`, where the file names one.
+    /// The baseline CPU with `preset`, if the file sets one.
     pub fn cpu(&self, preset: Option<Preset>) -> Option<&str> {
         let speed = self.spec.speed_cpu.as_deref().filter(|_| preset == Some(Preset::Speed));
         speed.or(self.spec.cpu.as_deref())

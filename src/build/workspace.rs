@@ -46,13 +46,13 @@ pub struct Package {
     pub dependencies: Vec<(String, String)>,
     /// What each feature switches on.
     pub features: BTreeMap<String, Vec<String>>,
-    /// What it says of itself to people.
+    /// Its description for people.
     pub about: About,
     /// `[package.metadata.longshore]`.
     pub settings: PackageSettings,
 }
 
-/// What a package says of itself to people.
+/// The description of a package for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {
     /// Whether it may be published in a registry: `publish` is not `false`.
@@ -86,7 +86,7 @@ pub struct Bin {
 
 impl Workspace {
     /// Returns the workspace that `metadata` (made with `--no-deps`) describes. `root_manifest` is the
-    /// text of its `Cargo.toml`: metadata does not tell whether `default-members` is set there.
+    /// content of its `Cargo.toml`: metadata does not show whether `default-members` is set there.
     ///
     /// # Errors
     /// A longshore table with an unknown key or a wrong value.
@@ -114,7 +114,7 @@ impl Workspace {
         })
     }
 
-    /// The name of the whole: that of the root package, else of the only package with binaries,
+    /// Returns the name of the release: that of the root package, else of the only package with binaries,
     /// else of the directory.
     pub fn name(&self) -> &str {
         if let Some(name) = &self.root_package {
@@ -189,8 +189,8 @@ impl Package {
         format!("{}@{}", self.name, self.version)
     }
 
-    /// The features that are on when `asked` are asked for, with all they switch on in this
-    /// package. A feature may be named `package/feature`, as on cargo's command line.
+    /// Returns the features that `asked` enables, with all that these enable in this package. A feature may
+    /// be named `package/feature`, as on cargo's command line.
     pub fn enabled_features(&self, asked: &FeatureSelection) -> BTreeSet<String> {
         let mut open: Vec<String> = asked
             .features
@@ -218,7 +218,7 @@ impl Package {
         on
     }
 
-    /// Why the package is left out unless it is asked for by name; none where it is not.
+    /// The reason why the package is left out unless it is requested by name; `None` if it is not left out.
     pub fn unreleased(&self) -> Option<&'static str> {
         match self.settings.dist {
             Some(false) => Some("`dist = false` in its `[package.metadata.longshore]`"),
@@ -230,7 +230,7 @@ impl Package {
         }
     }
 
-    /// The binary that an image of this package starts: as its settings say, else `default-run`,
+    /// Returns the binary that an image of this package starts: that of its settings, else `default-run`,
     /// else the one named like the package, else the only one. `names` are the binaries in the
     /// image.
     pub fn entrypoint<'a>(&'a self, names: &[&'a str]) -> Option<&'a str> {

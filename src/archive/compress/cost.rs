@@ -114,7 +114,7 @@ fn walk(stream: &[u8], len: usize) -> Option<Vec<u32>> {
 /// Follows the codes to the end of the block.
 fn follow(tables: &Tables, bits: &mut Bits<'_>, used: &mut Vec<u32>) -> Option<()> {
     let (literals, distances) = (&tables.literals[..], &tables.distances[..]);
-    // Which length it is: for literals it says nothing.
+    // Which length it is: for literals it does not matter.
     let mut which = Vec::new();
     table(&mut which, &tables.described, |symbol, _| symbol.saturating_sub(END + 1) as u8)?;
     let (mask, far) = (literals.len() - 1, distances.len() - 1);

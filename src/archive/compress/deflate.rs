@@ -70,7 +70,7 @@ impl<'a> Bits<'a> {
         Some(value as usize)
     }
 
-    /// Leaves a stored block behind, and says how many bytes it has (section 3.2.4).
+    /// Skips a stored block, and returns its length in bytes (section 3.2.4).
     pub(super) fn skip_stored(&mut self) -> Option<usize> {
         let at = self.position().div_ceil(8);
         let length = u16::from_le_bytes(*self.bytes.get(at..)?.first_chunk()?);
@@ -111,7 +111,7 @@ impl Tables {
         for &at in ORDER.get(..described)? {
             *lengths.get_mut(at)? = bits.take(3)? as u8;
         }
-        // Which bits are which symbol: here the symbol is wanted, not only its length.
+        // The symbol of a code: here the symbol is needed, not only its length.
         let mut codes = Vec::new();
         table(&mut codes, &lengths, |symbol, _| symbol as u8)?;
         let mask = codes.len() - 1;

@@ -9,23 +9,23 @@ use super::{Pieces, join};
 /// The level with the best size for its time on stripped executables.
 const LEVEL: i32 = 6;
 
-/// How much is compressed at a time. A new piece costs a thousandth of the size.
+/// The size of a chunk. A new chunk costs a thousandth of the size.
 pub(super) const PIECE: usize = 4 << 20;
 
-/// Name, version, level and size of a piece: with them, the same bytes, flushed at the same places,
-/// make the same stream.
+/// Name, version, level and size of a chunk: with the same values, the same bytes, flushed at the same offsets,
+/// produce the same stream.
 pub const IDENTITY: &str = "libdeflate-1.26/6/4MiB";
 
 /// A header has ten bytes: no name, time 0, system 255 ("unknown", section 2.3.1), so that nothing
 /// but content is in it.
 pub(super) const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
-/// How pieces are put together.
+/// How chunks are combined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// Each is a member of its own, of which there may be several (section 2.2).
+    /// Each is a separate member, of which there may be several (section 2.2).
     Members,
-    /// All are one member. Not every reader goes on after the first; but joining them takes time.
+    /// All are one member. Not every reader continues after the first; but joining them takes time.
     Member,
     /// All are one deflate stream, without a header.
     Deflate,
@@ -40,8 +40,8 @@ pub struct Totals {
     pub plain: u64,
 }
 
-/// Writes the compressed form of what is written to it. [`Write::flush`] ends a piece, so that what
-/// comes next is compressed as if nothing had come before.
+/// Writes the compressed form of what is written to it. [`Write::flush`] ends a chunk, so that the following
+/// data is compressed as if nothing had come before.
 pub struct Gzip<'p, W> {
     pieces: &'p dyn Pieces,
     framing: Framing,
@@ -59,7 +59,7 @@ pub(super) fn compressor() -> io::Result<Compressor> {
     Ok(Compressor::new(level))
 }
 
-/// One piece as a deflate stream.
+/// Compresses one chunk as a deflate stream.
 pub(super) fn piece(
     deflate: &mut Compressor,
     pieces: &dyn Pieces,

@@ -1,12 +1,12 @@
-//! Deflate streams that go on (RFC 1951). A compressor of whole buffers marks its last block as the
-//! last of all. To put one stream behind another, that mark has to go, and it can be anywhere: the
-//! blocks have no lengths and begin in the middle of bytes. So the codes are followed, without
-//! making what they stand for.
+//! Concatenates deflate streams (RFC 1951). A compressor of complete buffers marks its last block as the
+//! last of all. To append a stream, that mark has to be removed, and it can be anywhere: the blocks have
+//! no lengths and begin in the middle of bytes. So the codes are followed, without decoding the data that
+//! they stand for.
 
 use super::deflate::{Bits, Tables};
 
-/// Takes the mark from the last block of `stream`, and ends it with an empty stored block, so that
-/// another stream can follow at the next byte. False where it is no deflate stream.
+/// Removes the mark from the last block of `stream`, and ends it with an empty stored block, so that
+/// another stream can follow at the next byte. Returns false if it is not a deflate stream.
 pub(super) fn leave_open(stream: &mut Vec<u8>) -> bool {
     let Some(Last { start, end }) = last_block(stream) else {
         return false;
@@ -140,7 +140,7 @@ mod tests {
             assert!(!leave_open(&mut packed[..end].to_vec()), "{end}");
         }
         assert!(!leave_open(&mut vec![7]));
-        // Nothing but that it ends is asked of other bytes.
+        // Other bytes only have to end.
         for seed in 1..2_000 {
             leave_open(&mut sample(seed, 300));
         }

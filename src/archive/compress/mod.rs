@@ -1,5 +1,5 @@
-//! Compression of what is shipped, in pieces: memory does not grow with the whole, and a piece that
-//! was compressed before, for an image or for an archive, is not compressed again.
+//! Compression of released files, in chunks: memory does not grow with the size, and a chunk that was
+//! compressed before, for an image or for an archive, is not compressed again.
 
 mod cost;
 mod deflate;
@@ -11,7 +11,7 @@ pub use gzip::{Framing, Gzip, IDENTITY, Totals};
 
 use std::io;
 
-/// Compressed pieces of before.
+/// The cached chunks.
 pub trait Pieces: Sync {
     /// What `compress` makes of `plain`, from before or now.
     ///

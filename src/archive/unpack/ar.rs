@@ -9,7 +9,7 @@ use crate::model::error::{Error, Result};
 const MAGIC: &[u8] = b"!<arch>\n";
 const HEADER: usize = 60;
 
-/// Whether what begins with `start` is a package of Debian's, whose first member says so.
+/// Returns whether `start` is the start of a Debian package, by its first member.
 pub fn is_deb(start: &[u8]) -> bool {
     start.strip_prefix(MAGIC).is_some_and(|rest| rest.starts_with(b"debian-binary"))
 }

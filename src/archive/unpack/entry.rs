@@ -38,7 +38,7 @@ fn begins_escape(text: &str) -> bool {
     byte.is_some_and(|byte| byte >= 0x80 || byte == b'\\')
 }
 
-/// What an archive says of an entry.
+/// An entry of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Its path in the archive, as [`escaped`] writes it.
@@ -51,11 +51,11 @@ pub struct Entry {
     pub capabilities: bool,
     /// Where its content begins, in an archive that is not compressed.
     pub start: Option<u64>,
-    /// What else is said of it.
+    /// Further properties.
     pub stat: Stat,
 }
 
-/// What tar archives say of an entry beside its mode; nothing in other archives.
+/// The properties in tar archives beside the mode; empty in other archives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stat {
     /// The number of its owner.
@@ -64,7 +64,7 @@ pub struct Stat {
     pub gid: u64,
     /// How many bytes its content has.
     pub size: u64,
-    /// When it was changed, in whole seconds since 1970.
+    /// The modification time, in seconds since 1970.
     pub mtime: i64,
     /// The numbers of a device.
     pub device: Option<Device>,

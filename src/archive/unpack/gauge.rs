@@ -9,8 +9,8 @@ use std::{
 /// The most bytes that one archive or layer is unpacked to.
 pub const MOST: u64 = 16 << 30;
 
-/// How many times larger than itself a stream may become, once it is 64 MiB. Programs and
-/// texts become some ten times smaller; a bomb is a thousand times smaller than what it holds.
+/// The maximum ratio of a stream's size to its compressed size, once the stream has 64 MiB. Programs and
+/// text compress about tenfold, a decompression bomb a thousandfold.
 pub const TIMES: u64 = 200;
 
 /// What is unpacked whatever it came from.

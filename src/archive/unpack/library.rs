@@ -1,11 +1,11 @@
-//! Static libraries: ar archives whose first member is a table of the symbols in the others.
+//! Static libraries: ar archives with a table of the symbols of all members as their first member.
 
 /// The magic, and the size of a member's header (ar.h of every system that has one).
 const MAGIC: &[u8] = b"!<arch>\n";
 const HEADER: usize = 60;
 
-/// The names in the table of symbols of the library that begins with `start`: System V's, with
-/// numbers of 32 or 64 bits, big-endian. None where there is no such table.
+/// Returns the names in the symbol table of the library that begins with `start`: System V's, with
+/// numbers of 32 or 64 bits, big-endian. Returns `None` if there is no such table.
 pub fn library_symbols(start: &[u8]) -> Vec<&[u8]> {
     names(start).unwrap_or_default()
 }

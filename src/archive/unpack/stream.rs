@@ -19,8 +19,8 @@ use crate::model::{
 /// ask for more, and so does memory then (RFC 8878, "Window Descriptor").
 const WINDOW_LOG: u32 = 25;
 
-/// The most memory that the dictionary of an xz stream takes, in KiB: what `xz -9` asks for
-/// (xz(1), "Compression presets").
+/// The maximum memory for the dictionary of an xz stream, in KiB: that of `xz -9` (xz(1),
+/// "Compression presets").
 const XZ_MEMORY: u32 = 66 << 10;
 
 /// How a stream is compressed.

@@ -11,7 +11,7 @@ use crate::model::{
 /// The variable that holds the secret. Children do not inherit it; see [`crate::model::withheld`].
 pub const SECRET: &str = "LONGSHORE_CACHE_SECRET";
 
-/// The fewest bytes of a secret: whoever reads a cache can try out short ones.
+/// The minimum length of a secret: shorter ones can be found by brute force from a cache.
 const SHORTEST: usize = 16;
 
 /// The block of SHA-256 in bytes.

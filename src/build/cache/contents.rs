@@ -23,7 +23,7 @@ const SMALL: u64 = 64 << 20;
 enum Kind {
     /// A directory that is implied by the path of another entry.
     Parent,
-    /// A directory with an entry of its own.
+    /// A directory with a separate entry.
     Directory,
     File,
     Link,
@@ -43,7 +43,7 @@ pub struct Contents {
 type Checked = Result<(), String>;
 
 impl Contents {
-    /// An empty one, for an archive with at most so many entries and bytes of files. `rule` says
+    /// Returns an empty one, for an archive with at most so many entries and bytes of files. `rule` decides
     /// which names may occur.
     pub fn new(entries: u64, bytes: u64, rule: fn(&str) -> bool) -> Self {
         Contents {
@@ -124,7 +124,7 @@ impl Contents {
 
     fn add(&mut self, name: &str, kind: Kind) -> Checked {
         let long = name.len() > NAME_LIMIT || name.split('/').any(|part| part.len() > 255);
-        // The first directories are replaced as a whole; they cannot be anything else.
+        // The first directories are replaced completely; they must be directories.
         let is_root = !name.contains('/') && kind != Kind::Directory;
         if !is_inside(name) || long || is_root || !(self.rule)(name) {
             return Err(format!("its archive holds `{}`, which leads outside", short(name)));

@@ -31,8 +31,8 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// Whether the file last changed before `moment`, by the clock of the file system. One whose
-    /// times have whole seconds only is compared by whole seconds.
+    /// Returns whether the file last changed before `moment`, by the clock of the file system. Times without
+    /// fractions are compared by seconds.
     pub fn is_older_than(&self, moment: Time) -> bool {
         match self.changed {
             (seconds, 0) => seconds < moment.0,

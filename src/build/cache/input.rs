@@ -1,4 +1,4 @@
-//! What cargo looks at to tell whether a unit is still good, and what to do about it.
+//! The inputs that cargo compares to decide whether a unit is fresh, and how to handle each.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ pub enum State {
     File(Digest),
     /// A directory, by the names in it.
     Directory(Digest),
-    /// A symbolic link, by what it says.
+    /// A symbolic link, with its target.
     Link(String),
 }
 
@@ -40,7 +40,7 @@ pub struct Seen {
     pub time: Time,
 }
 
-/// What to do about an input before cargo looks at it.
+/// How to handle an input before cargo compares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Nothing: cargo sees what there is to see.
@@ -53,8 +53,8 @@ pub enum Decision {
     Drop,
 }
 
-/// Decides about one input. `saved` is when the cache was saved, and `own` whether the input lies in
-/// a directory of the user's, where times may be changed.
+/// Decides about one input. `saved` is when the cache was saved, and `own` whether the input is in
+/// a directory of the user, where times may be changed.
 pub fn decide(input: &Input, now: Option<&Seen>, saved: Time, own: bool) -> Decision {
     match now {
         None => Decision::Drop,
@@ -69,8 +69,8 @@ pub fn decide(input: &Input, now: Option<&Seen>, saved: Time, own: bool) -> Deci
     }
 }
 
-/// Whether another build would take a file for unchanged that it has not seen yet, once the file's
-/// time goes back from `now` to `then`. `others` holds, sorted, when other builds looked at their
+/// Returns whether another build would consider a file unchanged that it has not seen yet, once the file's
+/// time goes back from `now` to `then`. `others` holds, sorted, when other builds compared their
 /// inputs.
 pub fn hidden_by(others: &[Time], then: Time, now: Time) -> bool {
     let first = others.partition_point(|time| *time < then);
@@ -99,8 +99,8 @@ pub fn dep_info(text: &str) -> Vec<String> {
     paths
 }
 
-/// What a build script told cargo to look at; `None` when it named nothing, neither files nor
-/// variables, and cargo looks at its whole package
+/// The inputs that a build script declared; `None` when it declared neither files nor variables, and
+/// cargo compares its complete package
 /// (<https://doc.rust-lang.org/cargo/reference/build-scripts.html#change-detection>).
 pub fn rerun_if_changed(output: &str) -> Option<Vec<String>> {
     let instruction = |line: &'_ str| -> Option<(bool, String)> {

@@ -36,8 +36,8 @@ pub const HEADER: &str = "longshore-cache.json";
 /// A time as the file system has it: seconds since 1970, and nanoseconds.
 pub type Time = (i64, u32);
 
-/// What a cache depends on as a whole, by name: programs with their versions, and the directories
-/// whose names cargo's fingerprints hold.
+/// The dependencies of the complete cache, by name: programs with their versions, and the directories
+/// with names in cargo's fingerprints.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Key(pub BTreeMap<String, String>);
@@ -72,7 +72,7 @@ impl Key {
 pub struct Header {
     /// The format's number: 2.
     pub schema: u32,
-    /// What the cache depends on as a whole.
+    /// The dependencies of the complete cache.
     pub key: Key,
     /// The archive's name in the same directory.
     pub archive: String,
@@ -101,11 +101,11 @@ pub struct Header {
 pub struct Manifest {
     /// The time of each entry by its name, which a tar keeps to the second only.
     pub times: BTreeMap<String, Time>,
-    /// What cargo looks at, by its absolute path.
+    /// The inputs that cargo compares, by absolute path.
     pub inputs: BTreeMap<String, Input>,
-    /// The symbolic links among them, by what they say.
+    /// The symbolic links among them, with their targets.
     pub links: BTreeMap<String, Input>,
-    /// Packages whose build script names no inputs, with the units that run it: cargo looks at
+    /// Packages with a build script that names no inputs, with the units that run it: cargo compares
     /// every file of the package then.
     pub packages: BTreeMap<String, Vec<String>>,
     /// What each unit was compiled from, by the file that names its inputs.

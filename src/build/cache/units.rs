@@ -36,8 +36,8 @@ pub struct Unit {
 }
 
 impl Unit {
-    /// Whether the package's source lies in a directory of the user's, so that cargo looks at its
-    /// files; those of a registry or a git repository are taken as unchangeable.
+    /// Whether the package's source is in a directory of the user, so that cargo compares its files; those of
+    /// a registry or a git repository are considered immutable.
     pub fn is_local(&self) -> bool {
         self.package.starts_with("path+")
     }
@@ -60,7 +60,7 @@ pub fn hash_of(name: &str) -> Option<&str> {
     (hash.len() == 16 && hash.chars().all(hex)).then_some(hash)
 }
 
-/// Tells what belongs to the last build from what older ones left.
+/// Distinguishes the units of the last build from those of older ones.
 #[derive(Clone, Debug, Default)]
 pub struct Keep {
     /// The hashes of the units.

@@ -41,7 +41,7 @@ impl Crate {
     }
 }
 
-/// The first crate that cargo's log says cannot be built.
+/// Returns the first crate that failed, from cargo's log.
 pub fn failed(lines: &[String]) -> Option<Crate> {
     let script = "error: failed to run custom build command for `";
     let compile = "error: could not compile `";
@@ -55,7 +55,7 @@ pub fn failed(lines: &[String]) -> Option<Crate> {
     })
 }
 
-/// The version of `name` that the log says was being compiled, if that is only one.
+/// Returns the version of `name` that was being compiled, from the log, if there is only one.
 fn compiled_version(lines: &[String], name: &str) -> Option<String> {
     let mut versions = lines.iter().filter_map(|line| {
         let rest = line.trim_start().strip_prefix("Compiling ")?;
@@ -69,15 +69,15 @@ fn compiled_version(lines: &[String], name: &str) -> Option<String> {
 /// How much of a line is shown: a compiler's command fits, a linker's does not.
 const LINE: usize = 2000;
 
-/// What of a failed build's log tells why it failed, in at most about `most` lines: the first error
-/// with what follows, of a build script's output the lines that look like errors and its end, and
+/// Returns the lines of a failed build's log that show why it failed, at most about `most`: the first error
+/// with the lines that follow, of a build script's output the lines that look like errors and its end, and
 /// what the crate's build script reported before. Lines left out are shown as `…`.
 pub fn excerpt(lines: &[String], most: usize) -> String {
     let is_error = |line: &String| line.starts_with("error:") || line.starts_with("error[");
     let Some(first) = lines.iter().position(is_error) else {
         return show(lines, (lines.len().saturating_sub(most)..lines.len()).collect());
     };
-    // Other crates go on after it.
+    // Other crates continue after it.
     let waits = |line: &String| line.starts_with("warning: build failed, waiting");
     let end = lines.iter().skip(first).position(waits).map_or(lines.len(), |len| first + len);
     let mut shown = reported(lines, first, most / 4);
@@ -113,8 +113,8 @@ pub fn excerpt(lines: &[String], most: usize) -> String {
     show(lines, shown)
 }
 
-/// What the failed crate's build script reported with `cargo::warning`, which cargo prints before
-/// the error: cc does so with what the compiler says.
+/// The messages of the failed crate's build script with `cargo::warning`, which cargo prints before
+/// the error: cc reports the compiler's errors this way.
 fn reported(lines: &[String], first: usize, most: usize) -> BTreeSet<usize> {
     let Some(Crate { name, version: Some(version) }) = failed(lines) else {
         return BTreeSet::new();
@@ -126,7 +126,7 @@ fn reported(lines: &[String], first: usize, most: usize) -> BTreeSet<usize> {
     all.into_iter().skip(from).take(most).collect()
 }
 
-/// The last command that a build script says it runs (the crates cc, cmake and autotools do).
+/// The last command that a build script prints (the crates cc, cmake and autotools do).
 fn command(lines: &[String], from: usize, to: usize) -> Option<usize> {
     (from..to).rev().find(|&at| lines[at].trim_start().starts_with("running: "))
 }
@@ -167,7 +167,7 @@ fn show(lines: &[String], shown: BTreeSet<usize>) -> String {
     text.join("\n")
 }
 
-/// A line without its middle, where it is too long: both ends of a command tell something.
+/// Shortens a line in the middle if it is too long: both ends of a command matter.
 fn shorten(line: &str) -> String {
     let count = line.chars().count();
     if count <= LINE {
@@ -178,7 +178,7 @@ fn shorten(line: &str) -> String {
     format!("{start} … {end}")
 }
 
-/// The libraries that a linker or rustc says are not there, each once.
+/// The libraries that a linker or rustc reports as missing, each once.
 pub fn missing_libraries(lines: &[String]) -> Vec<String> {
     let signs = [
         // zig
@@ -229,13 +229,13 @@ pub fn wanted_by<'a>(scripts: &'a [Script], library: &str, target: &str) -> Vec<
     found
 }
 
-/// The shortest way in what `cargo tree --invert … --prefix depth` prints: from the package in
-/// question to one that nobody else depends on, each as `name v1.2.3`.
+/// The shortest dependency chain in the output of `cargo tree --invert … --prefix depth`: from the package in
+/// question to one without dependents, each as `name v1.2.3`.
 pub fn shortest_way(tree: &str) -> Option<Vec<String>> {
     let mut nodes: Vec<(usize, String, bool)> = Vec::new();
     for line in tree.lines() {
         let digits = line.chars().take_while(char::is_ascii_digit).count();
-        // A second package of that name begins anew, and would be another question.
+        // A second package of that name begins a new tree, which is ignored.
         let Ok(depth) = line[..digits].parse() else { continue };
         // Those below a package that was shown before are left out.
         let cut = line.ends_with("(*)");
@@ -328,7 +328,7 @@ mod tests {
             assert!(text.contains(wanted), "no `{wanted}` in\n{text}");
         }
         assert!(text.lines().count() < 60 && !text.contains("checking"), "{text}");
-        // What fits is shown whole, and without an error the end.
+        // A log that fits is shown completely, and without an error the end.
         let short = lines("error: x\n  note: y");
         assert_eq!(excerpt(&short, 40), "error: x\n  note: y");
         assert_eq!(excerpt(&lines("a\nb\nc"), 2), "b\nc");

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
 
-/// The packages whose crates get an identity that does not depend on a path, and the program that
+/// The packages with crates that get an identity that does not depend on a path, and the program that
 /// the user has cargo start rustc with.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identities {

@@ -22,7 +22,7 @@ const SEPARATOR: &str = "\u{1f}";
 /// The variable that hides every other place for flags.
 const ENCODED: &str = "CARGO_ENCODED_RUSTFLAGS";
 
-/// A target with everything that rustc is told for it.
+/// A target with all flags for rustc.
 #[derive(Clone, Debug)]
 pub struct TargetFlags {
     /// The target.
@@ -125,7 +125,7 @@ fn build(
         env.extend(zig::c_flags(&target.target, &facts.zig, remap, &target.c, &facts.c_flags));
     }
     if !profile.unstable.is_empty() {
-        // Asked for by name: rustc refuses unstable flags otherwise.
+        // Requested by name: rustc rejects unstable flags otherwise.
         env.insert("RUSTC_BOOTSTRAP".to_owned(), "1".to_owned());
     }
     let mut env_remove = Vec::new();
@@ -146,7 +146,7 @@ fn build(
     }
     add(&switches(request).iter().map(String::as_str).collect::<Vec<_>>());
     add(&["--target-dir", inputs.target_directory().as_str()]);
-    // The one place where a stable cargo says how long each unit took.
+    // The only report of a stable cargo with the time of each unit.
     add(&["--message-format", "json-render-diagnostics", "--timings"]);
     let stds = targets.iter().map(|target| (target.target.clone(), target.std.clone()));
     let link_args = targets.iter().map(|target| (target.target.clone(), target.link_args()));
@@ -166,7 +166,7 @@ fn configuration(request: &Request) -> impl Iterator<Item = String> + '_ {
     request.config.iter().flat_map(|config| ["--config".to_owned(), config.clone()])
 }
 
-/// Returns the flags of the request that say which dependencies there are, for commands beside `build`.
+/// Returns the flags of the request that select dependencies, for commands beside `build`.
 pub fn resolution(request: &Request) -> Vec<String> {
     configuration(request).chain(selection(request)).collect()
 }

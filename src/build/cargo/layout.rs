@@ -20,12 +20,12 @@ impl Layout {
         Layout { roots, targets }
     }
 
-    /// Returns the target that the file at `path` is for, or [`HOST`]. Files for a target are below a
-    /// directory with its name, directly below the target directory. Other directories may have such
-    /// a name, too: one that the target directory lies in, or one that a build script made.
+    /// Returns the target of the file at `path`, or [`HOST`]. Files for a target are below a directory with
+    /// its name, directly below the target directory. Other directories may have such a name, too: a
+    /// parent of the target directory, or one that a build script created.
     pub fn target(&self, path: &Utf8Path) -> &str {
         let below = self.roots.iter().filter_map(|root| path.strip_prefix(root).ok());
-        // A root may lie in another one.
+        // A root may be in another one.
         let below = below.min_by_key(|below| below.as_str().len());
         let is_named = |target: &&String| match below {
             Some(below) => below.iter().next() == Some(target.as_str()),

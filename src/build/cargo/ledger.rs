@@ -51,9 +51,9 @@ impl Units {
         });
     }
 
-    /// Adds what cargo's report of `--timings` says of the units of the command number `command`.
-    /// The page holds its data as JSON, which is no promise of cargo's: what is not understood is
-    /// left out.
+    /// Adds the units in cargo's report of `--timings` for the command number `command`. The page has its
+    /// data as JSON, in a format that cargo does not guarantee: what cannot be parsed is left
+    /// out.
     pub fn add_timings(&mut self, page: &str, command: usize) {
         let Some((_, data)) = page.split_once("UNIT_DATA = ") else { return };
         let mut values = serde_json::Deserializer::from_str(data).into_iter::<Vec<Timing>>();
@@ -62,8 +62,8 @@ impl Units {
         if let Some(last) = timings.last() {
             *self.seconds.get_or_insert(0.0) += last.end();
         }
-        // The page does not say for which target a unit is; cargo reports in the order in which it
-        // is done with units.
+        // The page does not contain the target of a unit; cargo reports units in the order in which it
+        // finishes them.
         let mut by_name: BTreeMap<(&str, &str, String), Vec<f64>> = BTreeMap::new();
         for timing in &timings {
             let key = (timing.name.as_str(), timing.version.as_str(), timing.target.clone());

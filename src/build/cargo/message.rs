@@ -16,17 +16,17 @@ pub struct Report {
     pub units: Units,
     /// Where each cargo command builds.
     commands: Vec<Layout>,
-    /// What build scripts asked of the linker.
+    /// The requests of build scripts to the linker.
     pub scripts: Vec<Script>,
     /// The `OUT_DIR` of each run of a build script.
     pub out_dirs: Vec<OutDir>,
-    /// What was compiled with which features, for bills of materials.
+    /// The compiled units with their features, for SBOMs.
     pub compiled: Vec<Compiled>,
     /// Everything that cargo spoke of, for a cache.
     pub all: Vec<Unit>,
 }
 
-/// What one run of a build script asked of the linker.
+/// The requests of one run of a build script to the linker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
     /// Its package, as `cargo tree` takes it
@@ -80,8 +80,8 @@ impl Report {
         self.commands.len().saturating_sub(1)
     }
 
-    /// Takes one line of cargo's stdout. A line that is no message is something that a program
-    /// printed, and is left alone.
+    /// Reads one line of cargo's stdout. A line that is not a message was printed by a program, and is
+    /// ignored.
     pub fn line(&mut self, line: &[u8]) {
         let artifact = match serde_json::from_slice(line) {
             Ok(Message::CompilerArtifact(artifact)) => artifact,

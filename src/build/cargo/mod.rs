@@ -1,5 +1,5 @@
-//! Cargo as longshore sees it: the flags a user gave it, the command line of a build, and what the
-//! build says while it runs. Text in, values out; nothing here runs anything.
+//! The interface to cargo: the user's flags, the command line of a build, and the messages of the build. It
+//! parses and formats; nothing here runs anything.
 
 pub mod blame;
 pub mod cpu;

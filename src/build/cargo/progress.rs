@@ -1,6 +1,6 @@
-//! Cargo's progress bar, read back. Cargo prints it when told to (`CARGO_TERM_PROGRESS_WHEN`), also
-//! into a pipe; it is the only place where it says how many units there are and which are being
-//! compiled now.
+//! Parses cargo's progress bar. Cargo prints it on request (`CARGO_TERM_PROGRESS_WHEN`), also
+//! into a pipe; it is the only output with the number of units and those that are being compiled
+//! now.
 
 /// One state of the bar.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -63,8 +63,8 @@ pub enum Place {
     Nowhere,
 }
 
-/// Directories whose names must not reach a binary, and what they are called there instead.
-/// The later ones win, so that a directory inside another can have a name of its own.
+/// Directories with names that must not reach a binary, and their replacements. Later ones take
+/// precedence, so that a directory inside another can have a separate name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Remap(pub Vec<(Utf8PathBuf, String)>);
 
@@ -73,7 +73,7 @@ pub struct Remap(pub Vec<(Utf8PathBuf, String)>);
 pub struct Wanted<'a> {
     /// Where std comes from.
     pub std: Option<&'a Std>,
-    /// Directories whose names must not reach the result.
+    /// Directories with names that must not reach the result.
     pub remap: Option<&'a Remap>,
     /// The preset, where there is one.
     pub preset: Option<Preset>,
@@ -175,7 +175,7 @@ fn tuning(target: &Target, wanted: &Wanted<'_>, of_target: &str) -> Vec<(String,
     let spec = &target.spec;
     let mut flags = Vec::new();
     let mut add = |flag: String, origin: &str| flags.push((flag, origin.to_owned()));
-    // Only these names say for which crate generic code was compiled.
+    // Only these names contain the crate that generic code was compiled for.
     add("-Csymbol-mangling-version=v0".into(), "longshore: sizes are told by crate");
     if let Some(cpu) = target.cpu(wanted.preset) {
         let speed = spec.speed_cpu.as_deref() == Some(cpu) && wanted.preset == Some(Preset::Speed);
@@ -186,7 +186,7 @@ fn tuning(target: &Target, wanted: &Wanted<'_>, of_target: &str) -> Vec<(String,
         add("-Cforce-frame-pointers=yes".into(), of_target);
     }
     if wanted.preset == Some(Preset::Size) && wanted.aborts {
-        // Nothing walks the stack of a program whose panics abort.
+        // The stack of a program that aborts on panic is never unwound.
         add("-Cforce-unwind-tables=no".into(), "longshore: preset size");
     }
     for switch in wanted.unstable {
@@ -203,7 +203,7 @@ fn tuning(target: &Target, wanted: &Wanted<'_>, of_target: &str) -> Vec<(String,
     flags
 }
 
-/// What [`merge`] asks of rustc, said to C compilers.
+/// Returns the flags of [`merge`], in the spelling of C compilers.
 pub fn c_tuning(target: &Target, wanted: &Wanted<'_>) -> Vec<&'static str> {
     let mut flags = Vec::new();
     if target.spec.frame_pointers {
@@ -224,8 +224,8 @@ fn ours(linkage: Linkage) -> Vec<(&'static str, &'static str)> {
         flags.push((STATIC, "static linkage"));
     }
     match linkage {
-        // zig ignores rustc's `-static-pie`; told `-pie` without a shared library, it takes the
-        // start files of static-pie by itself. Code is position independent by default.
+        // zig ignores rustc's `-static-pie`; with `-pie` and without a shared library, it uses the start
+        // files of static-pie automatically. Code is position independent by default.
         Linkage::StaticPie => flags.push(("-Clink-arg=-pie", "linkage static-pie")),
         Linkage::Static => flags.push(("-Crelocation-model=static", "linkage static")),
         Linkage::Dynamic => {}

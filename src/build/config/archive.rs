@@ -1,4 +1,4 @@
-//! What a package says of its archives and packages.
+//! The settings of a package for its archives and packages.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ pub struct ArchiveSettings {
     pub allow_missing: BTreeSet<String>,
     /// What must be there: a file that is missing is an error, and not a warning.
     pub require: BTreeSet<Required>,
-    /// Whether each binary gets an archive of its own, instead of one for all of the package.
+    /// Whether each binary gets a separate archive, instead of one for all of the package.
     pub per_binary: bool,
 }
 

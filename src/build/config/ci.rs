@@ -1,5 +1,5 @@
-//! `[workspace.metadata.longshore.ci]`: what people may change of generated files, and what survives
-//! when they are generated anew.
+//! `[workspace.metadata.longshore.ci]`: the settings of generated files, which are preserved when they are
+//! generated again.
 
 use std::collections::BTreeMap;
 
@@ -21,11 +21,11 @@ use crate::{
 pub struct Settings {
     /// The CI systems that files are generated for.
     pub providers: Vec<Provider>,
-    /// How longshore is called; found out when absent.
+    /// How longshore is called; detected when absent.
     pub command: Option<String>,
-    /// The branches whose pushes are checked, the default branch first; `main` when absent.
+    /// The branches to check on push, the default branch first; `main` when absent.
     pub branches: Option<Vec<String>>,
-    /// When the check runs by itself: five fields, as cron has them, in UTC.
+    /// The schedule of the check: five fields, as cron has them, in UTC.
     pub schedule: Option<String>,
     /// The Rust toolchain where no file `rust-toolchain.toml` names one; `stable` when absent.
     pub toolchain: Option<String>,
@@ -33,11 +33,11 @@ pub struct Settings {
     pub image: Option<String>,
     /// Where the release's image is pushed to; nowhere when absent.
     pub repository: Option<Repository>,
-    /// Whether a release is made at the provider; it is unless it says otherwise.
+    /// Whether a release is created at the provider; true when absent.
     pub release: Option<bool>,
     /// Whether a release is built with what earlier ones compiled.
     pub release_cache: bool,
-    /// Whether the job that publishes may ask for a token that tells who it is (OpenID Connect).
+    /// Whether the job that publishes may request an identity token (OpenID Connect).
     pub id_token: bool,
     /// The provider's environment (CircleCI: context) of the jobs that see secrets.
     pub environment: Option<String>,
@@ -47,7 +47,7 @@ pub struct Settings {
     pub env: BTreeMap<String, String>,
     /// Another file for GitLab than `.gitlab-ci.yml`, to be included there.
     pub gitlab_file: Option<String>,
-    /// Lines of a job of their own beside the check of pull requests.
+    /// Lines of a separate job in the check of pull requests.
     pub test: Vec<String>,
     /// Minutes after which jobs are ended.
     pub limits: Limits,
@@ -73,7 +73,7 @@ pub enum Repository {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Limits {
-    /// What is looked at before anything is built.
+    /// The checks before anything is built.
     pub plan: u32,
     /// One platform of a release.
     pub build: u32,
@@ -95,7 +95,7 @@ impl Default for Limits {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Lines {
-    /// What is looked at before a release is built.
+    /// The checks before a release is built.
     pub plan: Vec<String>,
     /// One platform of a release.
     pub build: Vec<String>,
@@ -237,12 +237,12 @@ impl Settings {
         }
     }
 
-    /// The branches whose pushes are checked.
+    /// Returns the branches to check on push.
     pub fn branches(&self) -> Vec<String> {
         self.branches.clone().unwrap_or_else(|| vec!["main".to_owned()])
     }
 
-    /// Where the job for `target` runs; any job that is for none where there is none.
+    /// Returns the runner of the job for `target`; the default runner if there is none.
     pub fn runner(&self, provider: Provider, target: Option<&Target>) -> Runner {
         let of = |name: &str| self.runners.get(name).and_then(|runners| runners.get(provider));
         let own =

@@ -1,4 +1,4 @@
-//! What a workspace and its packages say of themselves under `[workspace.metadata.longshore]` and
+//! The settings of a workspace and its packages under `[workspace.metadata.longshore]` and
 //! `[package.metadata.longshore]`. Every key is optional.
 
 mod archive;
@@ -31,9 +31,9 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct WorkspaceSettings {
-    /// The targets built when none is asked for.
+    /// The targets built when none is requested.
     pub targets: Option<Vec<String>>,
-    /// Whether each package is built by a cargo command of its own, without the features that others
+    /// Whether each package is built by a separate cargo command, without the features that others
     /// request.
     pub each: bool,
     /// The preset for the profile `dist`.
@@ -44,11 +44,11 @@ pub struct WorkspaceSettings {
     pub allocator: Option<allocator::Setting>,
     /// Unstable switches of rustc, by name.
     pub unstable: Vec<Unstable>,
-    /// Whether symbols are kept in files of their own.
+    /// Whether symbols are kept in separate files.
     pub debug_files: bool,
-    /// Whether binaries carry the list of their dependencies; they do unless it says otherwise.
+    /// Whether binaries carry the list of their dependencies; true when absent.
     pub audit: Option<bool>,
-    /// How binaries are tried out; a package's own setting comes first.
+    /// The smoke test of binaries; a package's setting takes precedence.
     pub smoke: Option<SmokeSetting>,
     /// Seconds after which a binary that still runs is ended.
     pub smoke_timeout: Option<u64>,
@@ -56,7 +56,7 @@ pub struct WorkspaceSettings {
     pub checksum_files: bool,
     /// What is expected of what is built; see `docs/policy.md`.
     pub verify: Settings,
-    /// What is said of files for CI systems; see `docs/ci.md`.
+    /// The settings of files for CI systems; see `docs/ci.md`.
     pub ci: crate::build::config::ci::Settings,
 }
 
@@ -64,9 +64,9 @@ pub struct WorkspaceSettings {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct PackageSettings {
-    /// Whether the package is released; true unless it says otherwise.
+    /// Whether the package is released; true when absent.
     pub dist: Option<bool>,
-    /// How its binaries are tried out.
+    /// The smoke test of its binaries.
     pub smoke: Option<SmokeSetting>,
     /// Its image.
     pub image: ImageSettings,
@@ -96,9 +96,9 @@ pub struct ImageSettings {
     pub entrypoint: Option<String>,
     /// Labels, added to or replacing those made from `Cargo.toml` and git.
     pub labels: BTreeMap<String, String>,
-    /// The Dockerfile that says how it is made, relative to the package. When absent, the package's
-    /// `Dockerfile.release`, or that of a workspace in which no other package has an image; without
-    /// one, binaries go to `/usr/local/bin`.
+    /// Its Dockerfile, relative to the package. When absent, the package's `Dockerfile.release`, or that of a
+    /// workspace in which no other package has an image; without one, binaries go to
+    /// `/usr/local/bin`.
     pub recipe: Option<RecipeSetting>,
     /// Values for the recipe's `ARG`s, by name.
     pub args: BTreeMap<String, String>,
@@ -108,7 +108,7 @@ pub struct ImageSettings {
     pub compression: Compressor,
     /// Annotations of the index and of each manifest.
     pub annotations: BTreeMap<String, String>,
-    /// Whether each binary gets an image of its own, instead of one for all of the package.
+    /// Whether each binary gets a separate image, instead of one for all of the package.
     pub per_binary: bool,
 }
 

@@ -29,11 +29,11 @@ pub struct Found {
     pub files: BTreeMap<String, String>,
     /// Those among them that are licences.
     pub licenses: Vec<String>,
-    /// The one among them that says what changed.
+    /// The changelog among them.
     pub changelog: Option<String>,
     /// More files of the package for Debian, by where they are installed.
     pub deb: BTreeMap<String, String>,
-    /// Names of the files that `archive.require` asks for and that are missing.
+    /// Names of the files that `archive.require` lists and that are missing.
     pub missing: Vec<String>,
     /// One sentence for each usual file that is missing.
     pub warnings: Vec<String>,

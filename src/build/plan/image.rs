@@ -162,7 +162,7 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Seconds since 1970 in the form of RFC 3339, which the annotation `created` asks for.
+/// Formats seconds since 1970 as RFC 3339, which the annotation `created` requires.
 fn created(epoch: u64) -> String {
     // The year 9999 is the last that RFC 3339 can write.
     let epoch = Duration::from_secs(epoch.min(253_402_300_799));

@@ -42,21 +42,21 @@ pub struct Inputs<'a> {
     pub workspace: &'a Workspace,
     /// The known targets.
     pub targets: &'a Targets,
-    /// What was asked for.
+    /// The request.
     pub request: &'a Request,
     /// What is known of the machine and of the source.
     pub facts: &'a Facts,
 }
 
 impl Inputs<'_> {
-    /// Returns whether each package is built by a cargo command of its own.
+    /// Returns whether each package is built by a separate cargo command.
     pub fn is_each(&self) -> bool {
         self.request.each || self.workspace.settings.each
     }
 
-    /// Where cargo builds: a directory of its own, since the host's part of a build with the profile
-    /// `dist` goes to `dist` below it, which is where the result belongs; and since other flags than
-    /// those of everyday builds would have both compile everything again each time.
+    /// The directory of cargo's build: a separate one, since the host's part of a build with the profile `dist`
+    /// goes to `dist` below it, which is the directory of the result; and since different flags than those
+    /// of everyday builds would make both compile everything again each time.
     pub fn target_directory(&self) -> Utf8PathBuf {
         let name = if self.facts.again { "longshore-again" } else { "longshore" };
         self.workspace.target_directory.join(name)
@@ -70,7 +70,7 @@ pub struct Facts {
     pub tools: BTreeMap<String, String>,
     /// Where each target's std comes from; a target that is not listed has none yet.
     pub std: BTreeMap<String, Std>,
-    /// What in the program brings a global allocator of its own, by target.
+    /// The global allocator of the program, by target.
     pub own_allocators: BTreeMap<String, String>,
     /// The object of mimalloc for each target, where it is known.
     pub mimalloc: BTreeMap<String, Utf8PathBuf>,
@@ -96,7 +96,7 @@ pub struct Facts {
     pub zig: Option<Version>,
     /// The variables with flags for C compilers that are set, with their values.
     pub c_flags: BTreeMap<String, String>,
-    /// Directories besides workspace and target directory whose names must not reach a binary.
+    /// Directories besides workspace and target directory with names that must not reach a binary.
     pub remap: Vec<(Utf8PathBuf, String)>,
     /// The Dockerfiles that images are made by, by package; a package that is not listed has none.
     pub recipes: BTreeMap<String, schema::Recipe>,
@@ -111,7 +111,7 @@ pub struct Facts {
     pub warnings: Vec<String>,
     /// The variables that are set and that builds do not inherit.
     pub withheld: Vec<String>,
-    /// Whether this is the second build of `--twice`, which has a directory of its own.
+    /// Whether this is the second build of `--twice`, which has a separate directory.
     pub again: bool,
 }
 
@@ -199,7 +199,7 @@ fn warnings(
     warnings
 }
 
-/// What rustc and C compilers are told for a target, and what serves `malloc` there.
+/// The flags for rustc and C compilers for a target, and its implementation of `malloc`.
 fn of_target(
     inputs: &Inputs<'_>,
     target: &Target,
@@ -349,7 +349,7 @@ fn profile(inputs: &Inputs<'_>) -> Result<Profile> {
     })
 }
 
-/// The later entry wins, so what lies inside another directory comes after it.
+/// The later entry takes precedence, so a directory inside another comes after it.
 fn remap(
     workspace: &Workspace,
     target_directory: &Utf8Path,
@@ -385,7 +385,7 @@ fn one_binary_a_path(jobs: &[Job]) -> Result<()> {
 fn platforms(inputs: &Inputs<'_>) -> Vec<Platform> {
     let targets = inputs.targets;
     let mut platforms: Vec<Platform> = match inputs.workspace.settings.targets.as_deref() {
-        // A name that nobody knows is refused where it is built for.
+        // An unknown name is rejected when it is built for.
         Some(names) if !names.is_empty() => {
             let known = names.iter().filter_map(|name| targets.get(name).ok());
             known.map(|target| target.spec.platform.clone()).collect()

@@ -19,9 +19,9 @@ use crate::{
 pub struct Selection<'a> {
     /// Packages with the binaries chosen in each, none of them empty.
     pub packages: Vec<(&'a Package, Vec<&'a Bin>)>,
-    /// What was left out without being told to.
+    /// The members that were left out implicitly.
     pub skipped: Vec<Skipped>,
-    /// Whether the whole workspace is selected, so that cargo gets `--workspace`.
+    /// Whether the complete workspace is selected, so that cargo gets `--workspace`.
     pub whole: bool,
 }
 
@@ -32,7 +32,7 @@ impl<'a> Selection<'a> {
     }
 }
 
-/// Selects the binaries that `request` asks for: by default every one of the default members.
+/// Selects the binaries that `request` names: by default every one of the default members.
 /// `dependency_features` has the features of each package's dependencies, as `dependency/feature`.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! What a linker of objects is told.
+//! Arguments for linking objects.
 
 /// The beginnings of clang's flags that allow instructions of one x86 extension each
 /// (<https://clang.llvm.org/docs/ClangCommandLineReference.html#x86>).
@@ -8,11 +8,11 @@ const EXTENSIONS: [&str; 26] = [
     "fsgsbase", "mmx", "prfchw", "amx", "abm",
 ];
 
-/// `args` of a compiler without the CPU extensions, where it only links objects. They change
-/// nothing in those, but zig compiles libc and compiler-rt anew for each set of extensions that it
-/// links for: CMake's tests for compiler flags would have it do that a dozen times, a minute each.
-/// So does `-mtune`, which zig takes for the CPU to compile for. What names a CPU for good (`-mcpu`,
-/// `-march`) is somebody's choice and stays.
+/// Returns `args` of a compiler without the CPU extensions if it only links objects. They change
+/// nothing in those, but zig compiles libc and compiler-rt again for each set of extensions that it
+/// links for: CMake's tests for compiler flags would cause a dozen of these, a minute each. So does
+/// `-mtune`, which zig uses as the CPU to compile for. Flags that select a CPU permanently (`-mcpu`,
+/// `-march`) are the user's choice and are preserved.
 pub fn for_any_cpu(args: Vec<String>) -> Vec<String> {
     if args.iter().any(|arg| compiles(arg)) {
         return args;

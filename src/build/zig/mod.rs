@@ -47,7 +47,7 @@ struct Table {
 /// # Errors
 /// It is known to fail: why, the source of that, and the version to take.
 pub fn accept(zig: &Version, rustc: &Version) -> Result<()> {
-    // The table is part of the program and parsed by a test; a broken one refuses nothing.
+    // The table is part of the program and parsed by a test; a broken one rejects nothing.
     let table: Table = toml::from_str(VERSIONS).unwrap_or(Table { bad: Vec::new() });
     // A nightly of zig or rustc behaves like the release it leads to.
     let release = |version: &Version| Version::new(version.major, version.minor, version.patch);
@@ -100,9 +100,9 @@ pub fn c_flags(
     ours.extend(tuning.iter().map(|flag| (*flag).to_owned()));
     let pinned = Version::parse(PINNED).ok();
     let zig = zig.as_ref().or(pinned.as_ref()).map(|zig| (zig.major, zig.minor));
-    // clang 18 to 21 want `evex512` said of functions with 512-bit vectors, clang 22 does not know
-    // it, and libraries with such code (libdeflate 1.25 and newer) are written for one side. It only
-    // allows what AVX-512 code asks for by itself.
+    // clang 18 to 21 require `evex512` on functions with 512-bit vectors, clang 22 does not know it,
+    // and libraries with such code (libdeflate 1.25 and newer) are written for one side. It only
+    // allows the features that AVX-512 code enables.
     let clang_18_to_21 = zig.is_some_and(|zig| ((0, 13)..(0, 17)).contains(&zig));
     let evex512 = target.starts_with("x86_64-") && clang_18_to_21;
     let underscored = target.replace('-', "_");
@@ -114,7 +114,7 @@ pub fn c_flags(
     if !by_wrapper.is_empty() {
         set.insert(PREFIX_MAP.to_owned(), by_wrapper.join(&SEPARATOR.to_string()));
     }
-    // The crate cc splits the text at white space, or, told so, as a shell does.
+    // The crate cc splits the text at white space or, if configured, as a shell does.
     let escaped = user.contains_key(ESCAPED);
     let escape = escaped || ours.iter().any(|flag| flag.contains(|c: char| !plain(c)));
     if escape {

@@ -246,7 +246,7 @@ impl<'a> Records<'a> {
     }
 }
 
-/// The whole seconds of a time such as `1700000000.123`, rounded down.
+/// Returns the integer seconds of a time such as `1700000000.123`, rounded down.
 fn seconds(time: &str) -> Option<i64> {
     let (whole, part) = time.split_once('.').unwrap_or((time, ""));
     let digits = whole.strip_prefix('-').unwrap_or(whole);

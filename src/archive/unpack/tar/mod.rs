@@ -187,8 +187,8 @@ impl<'a> Reader<'a> {
         Ok(Some(block))
     }
 
-    /// Reads to the end of the stream. Some readers go on behind the first block of zeros, some
-    /// behind the second, and some find a second archive.
+    /// Reads to the end of the stream. Some readers continue after the first block of zeros, some after
+    /// the second, and some find a second archive.
     fn zeros(&mut self) -> Result<()> {
         let mut buffer = [0; 16 * BLOCK];
         loop {
