@@ -1,5 +1,5 @@
-//! Ship Rust programs: static binaries for several targets, verified, and a `FROM scratch`
-//! multi-architecture image made of those very bytes.
+//! Builds, verifies and packages static Rust binaries for several targets, and `FROM scratch` multi-architecture
+//! images of the same files.
 //!
 //! The library is what `cargo longshore` and an xtask call; see `docs/architecture.md` for the map.
 #![warn(missing_docs)]
