@@ -117,11 +117,8 @@ def render():
 
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["run", workspace]:
-            run(workspace)
-            PICTURE.write_text(render())
-        case ["render"]:
-            PICTURE.write_text(render())
-        case _:
-            sys.exit(__doc__)
+    if len(sys.argv) == 3 and sys.argv[1] == "run":
+        run(sys.argv[2])
+    elif sys.argv[1:] != ["render"]:
+        sys.exit(__doc__)
+    PICTURE.write_text(render())
