@@ -112,7 +112,7 @@ impl Node {
     }
 
     /// Merges `other` into this. Tables are merged key by key; lists are joined, those of the file with
-    /// precedence last. `wins` tells whether `other` has precedence.
+    /// precedence last. `wins` is whether `other` has precedence.
     pub fn merge(&mut self, other: Node, wins: bool) {
         match (self, other) {
             (Node::Table(table), Node::Table(other)) => {
