@@ -27,7 +27,11 @@ pub(crate) fn test() -> Result {
     });
     checked?;
     let missing = peers.map_err(|_| "installing the peers panicked")??;
-    slowest::step("tests", threads(), &mut cargo("test --workspace --locked"))?;
+    // Those that take seconds come first, so that what they find is known at once.
+    step("unit tests", &mut cargo("test --workspace --locked --lib --bins"))?;
+    step("documentation tests", &mut cargo("test --workspace --locked --doc"))?;
+    let mut integration = cargo("test --workspace --locked --test it");
+    slowest::step("integration tests", threads(), &mut integration)?;
     let time = start.elapsed().as_secs();
     eprintln!("all tests passed after {} min {} s", time / 60, time % 60);
     for name in missing {
