@@ -162,9 +162,24 @@ fn show(lines: &[String], shown: BTreeSet<usize>) -> String {
             text.push("…".to_owned());
         }
         last = Some(at);
-        text.extend(lines.get(at).map(|line| shorten(line)));
+        if is_link_command(lines, at) {
+            text.push("  = note: the linker's command is in the log".to_owned());
+        } else {
+            text.extend(lines.get(at).map(|line| shorten(line)));
+        }
     }
     text.join("\n")
+}
+
+/// Returns whether the line is the command of a linker that failed: rustc prints it, quoted, before the
+/// linker's own error.
+fn is_link_command(lines: &[String], at: usize) -> bool {
+    let is_note = lines.get(at).is_some_and(|line| {
+        let text = line.trim_start().strip_prefix("= note:");
+        text.is_some_and(|text| text.contains('"') && text.contains(" \"-"))
+    });
+    let before = lines.get(at.saturating_sub(3)..at).unwrap_or_default();
+    is_note && before.iter().any(|line| line.starts_with("error: linking with `"))
 }
 
 /// Shortens a line in the middle if it is too long: both ends of a command matter.
@@ -336,6 +351,18 @@ mod tests {
         let long = format!("error: {}end", "é".repeat(LINE * 2));
         let text = excerpt(&[long], 40);
         assert!(text.starts_with("error: é") && text.ends_with("end") && text.contains(" … "));
+    }
+
+    #[test]
+    fn the_error_of_a_linker_is_shown_without_its_command() {
+        let log = "error: linking with `/c/zigcc.sh` failed: exit status: 1\n  |\n  \
+                   = note:  \"/c/zigcc.sh\" \"-m64\" \"<2 object files omitted>\" \"-o\" \"/t/x\"\n  \
+                   = note: some arguments are omitted. use `--verbose` to show all linker arguments\n  \
+                   = note: error: undefined symbol: f\n";
+        let shown = excerpt(&lines(log), 20);
+        assert!(!shown.contains("-m64"), "{shown}");
+        assert!(shown.contains("the linker's command is in the log"), "{shown}");
+        assert!(shown.contains("undefined symbol: f"), "{shown}");
     }
 
     #[test]

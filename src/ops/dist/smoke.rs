@@ -126,7 +126,8 @@ fn judge(
     Err(error.hint(if output.excess || setting.must_succeed && !crashed {
         "set `smoke` in `[package.metadata.longshore]` to arguments that end with 0, or to `false`"
     } else {
-        "run it by hand to see more; `--no-smoke` leaves this out"
+        "run it by hand to see more; `smoke` in `[package.metadata.longshore]` sets its arguments, as \
+         `[\"--help\"]`, and `smoke = false` or `--no-smoke` disables the test"
     }))
 }
 
@@ -161,7 +162,11 @@ pub(in crate::ops) fn runner(cx: &Context, target: &Target) -> std::result::Resu
         }
     }
     Err(match run.emulators.first() {
-        Some(name) => format!("this host is {}, and `{name}` is not there", host::machine()),
+        Some(name) => format!(
+            "this host is {}, and the emulator `{name}` is not installed (Debian and Ubuntu: `apt \
+             install qemu-user-static`; Fedora: `dnf install qemu-user-static`)",
+            host::machine()
+        ),
         None => format!("this host is {}, and no emulator is known", host::machine()),
     })
 }

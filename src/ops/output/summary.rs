@@ -85,7 +85,8 @@ pub(in crate::ops) fn summary(cx: &Context, dist: &Dist, output: &Utf8Path) -> S
 
 /// What was compiled, in how many seconds, and what took longest.
 fn units(units: &Units) -> String {
-    let mut text = format!("{} units compiled, {} fresh", units.compiled, units.fresh);
+    let noun = if units.compiled == 1 { "unit" } else { "units" };
+    let mut text = format!("{} {noun} compiled, {} fresh", units.compiled, units.fresh);
     if let Some(seconds) = units.seconds.filter(|_| units.compiled > 0) {
         let _ = write!(text, "; {seconds:.1} s");
     }
