@@ -12,7 +12,10 @@ use crate::{
         platform::Platform,
         schema::packaging::{Compressor, Extra},
     },
-    ops::image::{self, Output, Request},
+    ops::{
+        image::{self, Output, Request},
+        output::manifest,
+    },
     sys::Context,
 };
 
@@ -118,8 +121,8 @@ pub(super) fn dist(cx: &Context, given: Option<&Utf8Path>) -> Result<Utf8PathBuf
         return Ok(cx.env.dir.join(dir).join("dist"));
     }
     let mut places = cx.env.dir.ancestors().map(|dir| dir.join("target/dist"));
-    places.find(|dir| dir.join("dist.json").is_file()).ok_or_else(|| {
-        Error::build(format!("there is no `target/dist` in `{}` or above", cx.env.dir))
+    places.find(|dir| manifest::named(dir).is_some()).ok_or_else(|| {
+        Error::check(format!("there is no `target/dist` in `{}` or above", cx.env.dir))
             .hint("`cargo longshore build` makes one; images are made of what it built")
     })
 }

@@ -123,6 +123,13 @@ impl Error {
         }))
     }
 
+    /// The same error with a different exit status.
+    #[must_use]
+    pub fn with_status(mut self, status: Status) -> Self {
+        self.0.status = status;
+        self
+    }
+
     /// The exit status this error means.
     pub fn status(&self) -> Status {
         self.0.status

@@ -59,6 +59,20 @@ pub fn exists(path: &Utf8Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
+/// Returns whether there is nothing at `path`, not even a link without a target.
+pub fn is_absent(path: &Utf8Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| is_nothing(&error))
+}
+
+/// Returns whether there is a link at `path` whose target does not exist.
+pub fn is_dangling(path: &Utf8Path) -> bool {
+    !is_absent(path) && path.metadata().is_err_and(|error| is_nothing(&error))
+}
+
+fn is_nothing(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
 /// The file system that `path` is on; `None` if it cannot be read.
 pub fn device(path: &Utf8Path) -> Option<u64> {
     path.metadata().ok().map(|meta| meta.dev())

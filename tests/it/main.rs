@@ -42,6 +42,7 @@ mod interop_notes;
 mod interop_page;
 mod interop_rows;
 mod interop_writers;
+mod manifest;
 mod measure;
 mod merge;
 mod merge_remote;

@@ -217,9 +217,9 @@ fn every_reason_is_told_and_nothing_is_written() {
     let empty = home.path().join("empty");
     fs::create_dir(&empty).unwrap();
     refused(&[&good[0], &newer], "nowhere empty")
-        .stderr("its dist.json has the schema 2, of a newer longshore; this one reads 1")
-        .stderr("`nowhere`: there is no such directory")
-        .stderr("`empty`: it has no dist.json")
+        .stderr("is not a release manifest: expected schema 1, found 2")
+        .stderr("/nowhere/dist.json`")
+        .stderr("/empty/dist.json`")
         .stderr("no part is for `linux/arm64`")
         .run();
     // Other bytes, another machine, and a layer that is missing.
@@ -239,7 +239,9 @@ fn every_reason_is_told_and_nothing_is_written() {
         .run();
     let outside = part("linux/arm64");
     change(&outside, |json| json["artifacts"][0]["path"] = json!("../../hello"));
-    refused(&[&good[0], &outside], "").stderr("speaks of `../../hello`, outside of it").run();
+    refused(&[&good[0], &outside], "")
+        .stderr("it names `../../hello`, which is outside its directory")
+        .run();
     assert_eq!(tree(&root), before);
     assert!(!home.path().join("target/dist.partial").exists());
 }

@@ -280,8 +280,8 @@ fn wrong_requests_say_what_there_is() {
     let error = dist.fails(2, &["-f", "/nowhere/Dockerfile"]);
     assert!(error.contains("there is no recipe `/nowhere/Dockerfile`"), "{error}");
     fs::write(dist.root().join("dist.json"), "{}").unwrap();
-    let error = dist.fails(4, &[]);
-    assert!(error.contains("dist.json"), "{error}");
+    let error = dist.fails(1, &[]);
+    assert!(error.contains("dist.json` is not a release manifest"), "{error}");
 }
 
 /// Memory does not grow with what is packed (`ulimit -d`: the data that a process may have, in KiB;

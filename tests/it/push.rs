@@ -403,7 +403,7 @@ fn what_cannot_be_pushed_is_refused_before_anything_is_sent() {
     refused(1, &format!("{name}@{other} --from {from}"), "and not `sha256:", "`127.0.0.1:");
     refused(2, &format!("{name} --from {from}:2.0"), "has no image `2.0`", "it has `1.0`");
     refused(2, &format!("{name} --from {from}/gone"), "there is no `", "name an OCI layout");
-    refused(2, &format!("{name} --dist {from}"), "there is no `", "`cargo longshore dist`");
+    refused(1, &format!("{name} --dist {from}"), "there is no `", "`cargo longshore dist`");
     fs::remove_file(&blob).unwrap();
     let missing = "is missing";
     refused(

@@ -345,7 +345,7 @@ fn broken_bases(change: &Change, base: &std::path::Path) {
     size(workspace, "--base")
         .arg(other.path("dist.json"))
         .status(1)
-        .stderr("its schema is 9, and not 1")
+        .stderr("expected schema 1, found 9")
         .run();
 }
 

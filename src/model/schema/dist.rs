@@ -12,6 +12,9 @@ use crate::model::{
     schema::{allocator::Choice, plan::CpuFlags, units::Units},
 };
 
+/// The name of the file.
+pub const FILE: &str = "dist.json";
+
 /// The schema number that this version writes, and the newest that it reads.
 pub const SCHEMA: u32 = 1;
 

@@ -33,14 +33,13 @@ use crate::{
     ops::{
         output::{
             digests::Digests,
-            guard::{self, Inputs},
-            pieces,
+            guard::Inputs,
+            manifest, pieces,
             stage::{self, Purpose, Stage},
         },
         package::checksum,
         verify::rules::Packing,
     },
-    release::merge::is_below,
     sys::{Context, fs, parallel},
     verify::VerifiedArtifact,
 };
@@ -115,9 +114,8 @@ fn layers(images: &[dist::Image]) -> usize {
 pub fn image(cx: &Context, request: &Request) -> Result<Vec<dist::Image>> {
     let into_dist = request.outputs.is_empty();
     let purpose = if into_dist { Purpose::Replace } else { Purpose::Read };
-    let stage = begin(cx, &request.dist, purpose, "images", None)?;
-    let mut dist = stage.previous().ok_or_else(|| missing(&request.dist, "images"))?;
-    guard::check_paths(&request.dist, &dist)?;
+    let stage = begin(cx, &request.dist, purpose, None)?;
+    let mut dist = manifest::read_in(&request.dist)?;
     let plans = chosen(&dist, request)?;
     for output in &request.outputs {
         plans.iter().try_for_each(|plan| output::check(cx, output, plan))?;
@@ -165,26 +163,15 @@ pub(super) fn begin(
     cx: &Context,
     dist: &Utf8Path,
     purpose: Purpose,
-    what: &str,
     workspace: Option<&Utf8Path>,
 ) -> Result<Stage> {
     let place = fs::settle(&cx.env.dir.join(dist))?;
     if !stage::exists(&place) {
-        return Err(missing(dist, what));
+        manifest::read_in(dist)?;
     }
     let option = "the argument `DIST`";
     let workspace = workspace.map(Utf8Path::to_owned);
     Stage::begin(cx, &place, purpose, &Inputs { workspace, parts: Vec::new(), option })
-}
-
-/// The error for a directory without a `dist.json` that this version reads.
-pub(super) fn missing(dist: &Utf8Path, what: &str) -> Error {
-    let message = match dist.join("dist.json").exists() {
-        true => format!("`{dist}/dist.json` is not a release manifest that this longshore reads"),
-        false => format!("there is no `dist.json` in `{dist}`"),
-    };
-    Error::build(message)
-        .hint(format!("`cargo longshore build` makes one; {what} are made of what it built"))
 }
 
 /// The documents that speak of what images were before, and those that speak of all that there is.
@@ -273,12 +260,6 @@ pub(super) fn recorded(
 ) -> Result<Vec<VerifiedArtifact>> {
     let packing = Packing::new(cx, root)?;
     let record = |artifact: &dist::Artifact| {
-        if !is_below(&artifact.path) {
-            let path = artifact.path.escape_debug();
-            return Err(Error::check(format!(
-                "`dist.json` names `{path}`, which is outside of it"
-            )));
-        }
         let file = digests.of(root, &artifact.path, None)?;
         let bytes = fs::read(&root.join(&artifact.path))?;
         packing.check(artifact, &bytes)?;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8Path;
-use serde::Deserialize;
 
 use crate::{
     binary::elf::Facts,
@@ -14,13 +13,10 @@ use crate::{
     model::{
         digest::Digest,
         error::{Error, Result},
-        schema::{
-            Dist,
-            dist::{Artifact, SCHEMA},
-        },
+        schema::dist::Artifact,
         source::Source,
     },
-    ops::verify::rules::Packing,
+    ops::{output::manifest, verify::rules::Packing},
     release::merge::{self, File, Part, Reasons, Seen},
     sys::{
         Context, file,
@@ -28,9 +24,6 @@ use crate::{
     },
     verify::of_architecture,
 };
-
-/// The largest `dist.json`.
-const MOST: u64 = 64 << 20;
 
 /// Reads a part. What is wrong with it goes to `reasons`, so that the others are looked at, too; no
 /// part where nothing of it can be read.
@@ -41,20 +34,13 @@ pub(super) fn read(
     packing: &Packing,
     reasons: &mut Reasons,
 ) -> Result<Option<Part>> {
-    let dist = match dist(place) {
+    let dist = match manifest::read_in(place) {
         Ok(dist) => dist,
-        Err(why) => {
-            reasons.add(format!("`{name}`: {why}"));
+        Err(error) => {
+            reasons.add(error.to_string());
             return Ok(None);
         }
     };
-    let outside = merge::unread(&dist);
-    if !outside.is_empty() {
-        for path in outside {
-            reasons.add(format!("`{name}`: its dist.json speaks of `{path}`, outside of it"));
-        }
-        return Ok(None);
-    }
     let mut files = BTreeMap::new();
     for path in Part::paths(&dist) {
         cx.children.check()?;
@@ -84,39 +70,6 @@ pub(super) fn read(
         layouts.insert(image.path.clone(), layout(&place.join(&image.path)));
     }
     Ok(Some(Part { name: name.to_owned(), dist, files, layouts }))
-}
-
-/// The schema's number, whatever else there is.
-#[derive(Deserialize)]
-struct Numbered {
-    schema: u32,
-}
-
-/// What a part says of itself, or why it cannot be read.
-fn dist(place: &Utf8Path) -> Result<Dist, String> {
-    let path = place.join("dist.json");
-    if !path.exists() {
-        let what =
-            if place.exists() { "it has no dist.json" } else { "there is no such directory" };
-        return Err(what.to_owned());
-    }
-    let bytes = fs::read_start(&path, MOST + 1).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > MOST {
-        return Err(format!("its dist.json has more than {MOST} bytes"));
-    }
-    let bad = |error: serde_json::Error| format!("its dist.json is no release manifest: {error}");
-    let Numbered { schema } = serde_json::from_slice(&bytes).map_err(bad)?;
-    if schema > SCHEMA {
-        return Err(format!(
-            "its dist.json has the schema {schema}, of a newer longshore; this one reads {SCHEMA}"
-        ));
-    }
-    if schema != SCHEMA {
-        return Err(format!(
-            "its dist.json has the schema {schema}; this longshore reads {SCHEMA}"
-        ));
-    }
-    serde_json::from_slice(&bytes).map_err(bad)
 }
 
 /// A file of a part, or what is wrong with it.

@@ -1,25 +1,22 @@
 //! What an output may replace: an earlier output of ours, an empty directory, or nothing. Everything
 //! else belongs to the user.
 
-use std::io::Read as _;
-
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::{Deserialize, de::IgnoredAny};
 
+use super::manifest;
 use crate::{
     model::{
         error::{Error, Result},
-        schema::Dist,
-        source::ReadAt as _,
+        schema::dist::FILE,
     },
     sys::{
-        Context, file,
+        Context,
         fs::{self, Kind},
     },
 };
 
-/// The largest `dist.json` that is read.
-const LARGEST: u64 = 64 << 20;
+/// The largest marker that is read.
+const LONGEST: u64 = 64 << 10;
 
 /// The file that marks a directory of a failed run as ours.
 pub(in crate::ops) const MARKER: &str = ".longshore";
@@ -112,7 +109,7 @@ fn check_content(output: &Utf8Path, option: &str) -> Result<()> {
         return Err(reject(format!("it is a source directory, with `{name}`"))
             .hint(format!("choose another output directory with {option}")));
     }
-    if fs::is_empty_dir(output)? || is_output(output) || is_damaged_output(output) {
+    if fs::is_empty_dir(output)? || manifest::is_ours(output) || is_damaged_output(output) {
         return Ok(());
     }
     Err(reject("it is not empty, and was not made by longshore (no valid `dist.json`)".to_owned())
@@ -127,68 +124,17 @@ fn contains(outer: &Utf8Path, inner: &Utf8Path) -> bool {
     inner.ancestors().any(|above| above == outer || fs::is_same_file(above, outer))
 }
 
-/// The keys of every version of `dist.json`.
-#[derive(Deserialize)]
-struct Manifest {
-    #[serde(rename = "schema")]
-    _schema: u32,
-    #[serde(rename = "release")]
-    _release: Release,
-    #[serde(rename = "artifacts")]
-    _artifacts: IgnoredAny,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Release {
-    #[serde(rename = "name")]
-    _name: String,
-    #[serde(rename = "source-date-epoch")]
-    _epoch: u64,
-    #[serde(rename = "tools")]
-    _tools: IgnoredAny,
-}
-
-/// Returns whether the directory holds a `dist.json` of longshore, of whichever version.
-pub(in crate::ops) fn is_output(dir: &Utf8Path) -> bool {
-    let path = dir.join("dist.json");
-    if !matches!(fs::kind(&path, false), Ok(Kind::File { .. })) {
-        return false;
-    }
-    let Ok(file) = file::open(&path) else { return false };
-    let size = file.size();
-    let mut text = Vec::new();
-    size <= LARGEST
-        && file.reader(0..size).read_to_end(&mut text).is_ok()
-        && serde_json::from_slice::<Manifest>(&text).is_ok()
-}
-
 /// Returns whether the directory is an output with a damaged `dist.json`: it has the log of a build and
 /// nothing but what an output has.
 fn is_damaged_output(dir: &Utf8Path) -> bool {
     let is_file = |path: &str| matches!(fs::kind(&dir.join(path), false), Ok(Kind::File { .. }));
-    is_file("dist.json")
+    is_file(FILE)
         && is_file("logs/build.log")
         && fs::names(dir).is_ok_and(|names| {
-            names.iter().all(|name| {
-                ["dist.json", "logs", "archives", "image", "linux"].contains(&name.as_str())
-            })
+            names
+                .iter()
+                .all(|name| [FILE, "logs", "archives", "image", "linux"].contains(&name.as_str()))
         })
-}
-
-/// Checks that every path in the `dist.json` of a directory is below that directory: files are written
-/// there.
-///
-/// # Errors
-/// One is not.
-pub(in crate::ops) fn check_paths(dir: &Utf8Path, dist: &Dist) -> Result<()> {
-    match crate::release::merge::unread(dist).into_iter().next() {
-        Some(path) => Err(Error::check(format!(
-            "`{dir}/dist.json` names `{path}`, expected the path of a file or directory below `{dir}`"
-        ))
-        .hint("use only a `dist.json` that longshore wrote")),
-        None => Ok(()),
-    }
 }
 
 /// Checks that a directory beside an output, which a run uses and removes, is of an earlier run.
@@ -214,6 +160,6 @@ pub(in crate::ops) fn check_beside(path: &Utf8Path, option: &str) -> Result<()> 
 pub(in crate::ops) fn is_marked(dir: &Utf8Path) -> bool {
     let marker = dir.join(MARKER);
     matches!(fs::kind(&marker, false), Ok(Kind::File { .. }))
-        && fs::read_start(&marker, LARGEST)
+        && fs::read_start(&marker, LONGEST)
             .is_ok_and(|text| text == MARKER_TEXT.as_bytes() || crate::sys::lock::is_mark(&text))
 }

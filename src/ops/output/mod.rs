@@ -3,6 +3,7 @@
 pub mod checksums;
 pub mod digests;
 pub mod guard;
+pub mod manifest;
 pub mod pieces;
 pub mod stage;
 pub mod summary;

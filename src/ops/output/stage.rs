@@ -3,12 +3,15 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::guard::{self, Inputs, MARKER, MARKER_TEXT};
+use super::{
+    guard::{self, Inputs, MARKER, MARKER_TEXT},
+    manifest,
+};
 use crate::{
     model::{
         digest::Digest,
         error::{Error, Result},
-        schema::Dist,
+        schema::{Dist, dist::FILE},
     },
     sys::{
         Context, durable, fs,
@@ -59,14 +62,14 @@ fn is_half_copied(output: &Utf8Path) -> bool {
     let old = lock::beside(output, "old");
     lock::is_old_marked(output)
         && guard::is_marked(&old)
-        && guard::is_output(&old)
-        && !guard::is_output(output)
+        && manifest::is_ours(&old)
+        && !manifest::is_ours(output)
 }
 
 /// Returns whether there is an output, also one that a run that was killed left as `DIR.old`.
 pub(in crate::ops) fn exists(output: &Utf8Path) -> bool {
-    guard::is_output(output)
-        || lock::is_old_marked(output) && guard::is_output(&lock::beside(output, "old"))
+    manifest::is_ours(output)
+        || lock::is_old_marked(output) && manifest::is_ours(&lock::beside(output, "old"))
 }
 
 impl Stage {
@@ -250,9 +253,7 @@ impl Stage {
 
     /// Reads the previous output's `dist.json`; `None` when there is none that this version reads.
     pub fn previous(&self) -> Option<Dist> {
-        let text = fs::read(&self.output.join("dist.json")).ok()?;
-        let dist: Dist = serde_json::from_slice(&text).ok()?;
-        (dist.schema == crate::model::schema::dist::SCHEMA).then_some(dist)
+        manifest::read_in(&self.output).ok()
     }
 
     /// Writes `dist.json`, and puts the result in place. All of it is on the disk before that.
@@ -260,13 +261,10 @@ impl Stage {
     /// # Errors
     /// It cannot be written; the previous output is intact.
     pub fn finish(mut self, dist: &Dist) -> Result<()> {
-        let mut text = serde_json::to_string_pretty(dist)
-            .map_err(|error| Error::build("cannot write `dist.json`").because(error))?;
-        text.push('\n');
         fs::remove_dir_all(&self.root.join(STORE))?;
         self.fix_modes()?;
         durable::sync_tree(&self.root)?;
-        fs::write(&self.path("dist.json"), text.as_bytes())?;
+        manifest::write(&self.root, dist)?;
         self.lock.mark_old()?;
         replace::exchange(&self.root, &self.output, &lock::beside(&self.output, "old"))?;
         self.finished = true;
@@ -334,12 +332,12 @@ fn recover(cx: &Context, output: &Utf8Path, old: &Utf8Path) -> Result<()> {
         fs::remove_dir_all(output)?;
     }
     // Killed between two renames; see `replace::exchange`.
-    if output.symlink_metadata().is_err() && guard::is_output(old) {
+    if output.symlink_metadata().is_err() && manifest::is_ours(old) {
         cx.status("Restoring", format!("`{output}`, which a run that was killed left as `{old}`"));
         fs::rename(old, output)?;
     }
     // Killed in `make_movable`, after its last rename.
-    if guard::is_marked(output) && guard::is_output(output) {
+    if guard::is_marked(output) && manifest::is_ours(output) {
         fs::remove_file(&output.join(MARKER))?;
     }
     Ok(())
@@ -355,7 +353,7 @@ fn make_movable(root: &Utf8Path, output: &Utf8Path, old: &Utf8Path) -> Result<()
         replace::create_dir(root)?;
         // From here on, the copy counts.
         fs::write(&old.join(MARKER), MARKER_TEXT.as_bytes())?;
-        fs::remove_file(&output.join("dist.json"))?;
+        fs::remove_file(&output.join(FILE))?;
         fs::remove_dir_all(output)?;
         fs::rename(old, output)?;
         return fs::remove_file(&output.join(MARKER));

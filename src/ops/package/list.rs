@@ -8,12 +8,10 @@ use crate::{
     archive::unpack::{self, Budget, Kind, Packing, SPARSE, Tee},
     model::{
         error::{Error, Result},
-        schema::{
-            Dist,
-            package::{Entry, Listed, SCHEMA},
-        },
+        schema::package::{Entry, Listed, SCHEMA},
         source::{ReadAt as _, Source},
     },
+    ops::output::manifest,
     sys::{
         file::{self, OpenFile},
         fs,
@@ -28,11 +26,9 @@ const START: u64 = 512;
 /// # Errors
 /// There is no `dist.json`, or it is not one that is understood.
 pub fn archives(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
-    let path = dir.join("dist.json");
-    let dist: Dist = serde_json::from_slice(&fs::read(&path)?)
-        .map_err(|error| Error::usage(format!("`{path}` is not understood")).because(error))?;
+    let dist = manifest::read_in(dir)?;
     if dist.archives.is_empty() {
-        return Err(Error::usage(format!("`{path}` names no archive"))
+        return Err(Error::usage(format!("`{dir}` has no archives"))
             .hint("`cargo longshore package` makes them of what was built"));
     }
     Ok(dist.archives.iter().map(|archive| dir.join(&archive.path)).collect())

@@ -27,7 +27,7 @@ use crate::{
         image,
         output::{
             digests::Digests,
-            guard, pieces,
+            manifest, pieces,
             stage::{Purpose, Stage},
         },
     },
@@ -183,9 +183,8 @@ pub struct Request {
 /// There is no `dist.json`, what is there is not what it says, or as for `dist`.
 pub fn package(cx: &Context, request: &Request) -> Result<Dist> {
     let workspace = Some(request.workspace.as_path());
-    let stage = image::begin(cx, &request.dist, Purpose::Replace, "archives", workspace)?;
-    let mut dist = stage.previous().ok_or_else(|| image::missing(&request.dist, "archives"))?;
-    guard::check_paths(&request.dist, &dist)?;
+    let stage = image::begin(cx, &request.dist, Purpose::Replace, workspace)?;
+    let mut dist = manifest::read_in(&request.dist)?;
     for name in &request.packages {
         if !dist.packages.iter().any(|plan| plan.package == *name) {
             let known: Vec<&str> = dist.packages.iter().map(|p| p.package.as_str()).collect();
@@ -245,7 +244,7 @@ pub fn package(cx: &Context, request: &Request) -> Result<Dist> {
         .map(|archive| archive.path.as_str())
         .chain(stale.iter().map(|document| document.path.as_str()))
         .collect();
-    stage.keep_all(|path| !gone.contains(path) && path != "dist.json")?;
+    stage.keep_all(|path| !gone.contains(path) && path != dist::FILE)?;
     checksum::checksums(&mut dist, &stage)?;
     stage.finish(&dist)?;
     Ok(dist)

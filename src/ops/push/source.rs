@@ -10,10 +10,12 @@ use crate::{
     model::{
         error::{Error, Result},
         reference::repository_name,
-        schema::{Dist, dist::Image},
+        schema::{
+            Dist,
+            dist::{FILE, Image},
+        },
     },
-    ops::image::store,
-    sys::fs,
+    ops::{image::store, output::manifest},
 };
 
 pub(super) fn named(path: &Utf8Path, error: &Error) -> Error {
@@ -26,12 +28,9 @@ pub(super) fn named(path: &Utf8Path, error: &Error) -> Error {
 
 /// A release, and the one of its images that is meant.
 pub(super) fn of_dist(dir: &Utf8Path, name: Option<&str>) -> Result<(Dist, Image)> {
-    let path = dir.join("dist.json");
+    let path = dir.join(FILE);
     let hint = "`cargo longshore dist` makes images; `--from PATH` names a layout or an archive";
-    let text = fs::read_to_string_if_there(&path)?
-        .ok_or_else(|| Error::usage(format!("there is no `{path}`")).hint(hint))?;
-    let wrong = |error| Error::check(format!("`{path}` is no release manifest")).because(error);
-    let dist: Dist = serde_json::from_str(&text).map_err(wrong)?;
+    let dist = manifest::read(&path)?;
     let names: Vec<&str> = dist.images.iter().map(|image| image.name.as_str()).collect();
     let has = || format!("it has `{}`", names.join("`, `"));
     // A package's name is also accepted where its image has another one.

@@ -11,11 +11,11 @@ use crate::{
         reference::Reference,
         schema::{
             Dist,
-            dist::{Document, DocumentKind, SCHEMA},
+            dist::{Document, DocumentKind},
         },
         secret::Secret,
     },
-    ops::output::checksums,
+    ops::output::{checksums, manifest},
     release::signature::{CHECKSUMS, MINISIGN, SIGSTORE, minisign::Locked},
     sys::{Context, auth, fs, process::Stream, terminal},
 };
@@ -59,9 +59,9 @@ pub struct Cosign {
 pub fn sign(cx: &Context, request: &Request) -> Result<Dist> {
     let root = &request.dist;
     // Nothing is created beside a directory without an output.
-    read(root)?;
+    manifest::read_in(root)?;
     let _lock = fs::lock_output(cx, &fs::settle(&cx.env.dir.join(root))?)?;
-    let mut dist = read(root)?;
+    let mut dist = manifest::read_in(root)?;
     images(&dist, request)?;
     let directory = root.join("archives");
     let (sums, bytes) = checksums::read(&directory)?;
@@ -94,10 +94,7 @@ pub fn sign(cx: &Context, request: &Request) -> Result<Dist> {
         cx.status("Signed", format!("{} files of {}: {path}", sums.iter().count(), release.name));
         dist.documents.push(Document { kind, subject, path, size, sha256 });
     }
-    let mut text = serde_json::to_string_pretty(&dist)
-        .map_err(|error| Error::build("cannot write `dist.json`").because(error))?;
-    text.push('\n');
-    fs::write(&root.join("dist.json"), text.as_bytes())?;
+    manifest::write(root, &dist)?;
     if let Some(cosign) = &request.cosign {
         for image in &request.images {
             sign_image(cx, cosign, image)?;
@@ -105,20 +102,6 @@ pub fn sign(cx: &Context, request: &Request) -> Result<Dist> {
         }
     }
     Ok(dist)
-}
-
-fn read(root: &Utf8Path) -> Result<Dist> {
-    let path = root.join("dist.json");
-    let text = fs::read_to_string_if_there(&path)?.ok_or_else(|| {
-        Error::usage(format!("there is no `{path}`"))
-            .hint("`cargo longshore dist` makes it; `--dist DIR` names another directory")
-    })?;
-    let wrong = |why: String| Error::check(format!("`{path}` is no release manifest: {why}"));
-    let dist: Dist = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-    match dist.schema {
-        SCHEMA => Ok(dist),
-        other => Err(wrong(format!("its schema is {other}, and not {SCHEMA}"))),
-    }
 }
 
 /// That each image that is to be signed is one of this release.

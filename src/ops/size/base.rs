@@ -7,8 +7,9 @@ use crate::{
     model::{
         digest::Digest,
         error::{Error, Result},
+        schema::dist::FILE,
     },
-    ops::dist,
+    ops::{dist, output::manifest},
     sys::{Context, cargo, fs, git},
 };
 
@@ -34,7 +35,7 @@ pub(super) fn build(cx: &Context, request: &Request, hash: &str) -> Result<Utf8P
     // Another request gives another release of the same commit.
     let key = format!("{}\n{hash}\n{request:?}", env!("CARGO_PKG_VERSION"));
     let made = place.join(format!("{short}-{}", &Digest::of(key.as_bytes()).hex()[..12]));
-    if made.join("dist.json").is_file() {
+    if manifest::named(&made).is_some() {
         cx.status("Fresh", format!("base {short}"));
         return Ok(made);
     }
@@ -95,7 +96,7 @@ fn complete(root: &Utf8Path, hash: &str, request: &Request) -> Result<()> {
 fn prune(place: &Utf8Path) -> Result<()> {
     let mut made = Vec::new();
     for name in fs::names(place)? {
-        let dist = place.join(&name).join("dist.json");
+        let dist = place.join(&name).join(FILE);
         if let Some((_, time, _)) = fs::stamp(&dist).filter(|_| name != "tree") {
             made.push((std::cmp::Reverse(time), place.join(name)));
         }

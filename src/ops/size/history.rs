@@ -11,7 +11,7 @@ use crate::{
         error::{Error, Result},
         reference::Reference,
     },
-    ops::{image::store, verify::base},
+    ops::{image::store, output::manifest},
     size::page::Point,
     sys::{
         Context,
@@ -34,8 +34,8 @@ pub(super) fn points(
     let mut points = Vec::new();
     for source in sources {
         let path = Utf8Path::new(source);
-        let path = if path.is_dir() { path.join("dist.json") } else { path.to_owned() };
-        if path.is_file() {
+        let named = manifest::named(path).or_else(|| path.is_file().then(|| path.to_owned()));
+        if let Some(path) = named {
             points.extend(of_dist(&path)?);
         } else {
             points.extend(of_repository(cx, session, source)?);
@@ -45,7 +45,7 @@ pub(super) fn points(
 }
 
 fn of_dist(path: &Utf8Path) -> Result<Vec<Point>> {
-    let dist = base::read(path)?;
+    let dist = manifest::read(path)?;
     let revision = dist.release.revision.as_ref();
     let short = revision.and_then(|hash| hash.get(..12)).unwrap_or("unknown");
     let release = dist.release.version.clone().unwrap_or_else(|| short.to_owned());

@@ -15,12 +15,13 @@ use crate::{
     model::{
         error::{Error, Result},
         schema::{
-            dist::Asked,
+            dist::{Asked, FILE},
             size::{self as schema, SCHEMA, Size},
         },
     },
     ops::{
         image::store,
+        output::manifest,
         verify::{self, rules::Rules},
     },
     size::{
@@ -125,11 +126,10 @@ fn default_path(cx: &Context, request: &Request) -> Result<String> {
     let named = request.build.target_dir.as_deref();
     let named = named.or_else(|| cx.env.var("CARGO_TARGET_DIR").map(Utf8Path::new));
     let path = named.unwrap_or(Utf8Path::new("target")).join("dist");
-    if path.join("dist.json").is_file() {
+    if manifest::named(&path).is_some() {
         return Ok(path.into_string());
     }
-    Err(Error::usage(format!("there is no `{path}/dist.json`"))
-        .hint("`dist` makes it; or name what to measure"))
+    Err(manifest::missing(&path.join(FILE)).hint("`dist` makes it; or name what to measure"))
 }
 
 fn base(
@@ -141,8 +141,8 @@ fn base(
 ) -> Result<Release> {
     // A directory may have the name of a branch.
     let path = Utf8Path::new(text);
-    let marks = ["dist.json", crate::image::read::image::MARK.0];
-    let is_there = path.is_file() || marks.iter().any(|mark| path.join(mark).is_file());
+    let is_layout = path.join(crate::image::read::image::MARK.0).is_file();
+    let is_there = path.is_file() || is_layout || manifest::named(path).is_some();
     if is_there || text.starts_with("docker://") {
         return measure.read(text);
     }

@@ -25,7 +25,7 @@ use crate::{
     },
     ops::{
         image::store::{self, Located},
-        verify::base,
+        output::manifest,
     },
     release::bom::audit,
     size::{self, Attribution, Binary, Evidence, Release, Whole},
@@ -56,10 +56,10 @@ impl Measure<'_> {
     /// It is none of these, or cannot be read.
     pub(super) fn read(&self, path: &str) -> Result<Release> {
         let place = Utf8Path::new(path);
+        if let Some(manifest) = manifest::named(place) {
+            return self.dist(&manifest);
+        }
         match fs::kind(place, true) {
-            Ok(Kind::Directory) if place.join("dist.json").is_file() => {
-                self.dist(&place.join("dist.json"))
-            }
             Ok(Kind::File { .. }) => match &*fs::read_start(place, 4)? {
                 b"\x7fELF" => self.file(place),
                 [b'{' | b' ' | b'\n', ..] => self.dist(place),
@@ -123,7 +123,7 @@ impl Measure<'_> {
     }
 
     fn dist(&self, path: &Utf8Path) -> Result<Release> {
-        let dist = base::read(path)?;
+        let dist = manifest::read(path)?;
         let root = path.parent().unwrap_or(Utf8Path::new(""));
         let name = match (&dist.release.version, &dist.release.revision) {
             (Some(version), Some(hash)) => {

@@ -1,83 +1,27 @@
 //! The sizes of an earlier release.
 
 use camino::Utf8Path;
-use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     model::{
-        error::{Error, Result},
+        error::Result,
         platform::Platform,
-        schema::dist::{self, Dist},
+        schema::{Dist, dist::Archive},
     },
-    sys::fs,
+    ops::output::manifest,
 };
 
-/// The largest `dist.json`.
-const MOST: u64 = 64 << 20;
-
-/// What an earlier `dist.json` says of sizes. Nothing else of it is read, so that it may be of
-/// another version.
-#[derive(Deserialize)]
-pub(super) struct Base {
-    artifacts: Vec<Artifact>,
-    #[serde(default)]
-    images: Vec<Image>,
-    #[serde(default)]
-    archives: Vec<Archive>,
-}
-
-#[derive(Deserialize)]
-struct Archive {
-    path: String,
-    version: String,
-    size: u64,
-}
-
-#[derive(Deserialize)]
-struct Artifact {
-    path: String,
-    size: u64,
-}
-
-#[derive(Deserialize)]
-struct Image {
-    path: String,
-    platforms: Vec<PlatformImage>,
-}
-
-#[derive(Deserialize)]
-struct PlatformImage {
-    platform: Platform,
-    size: u64,
-}
-
-/// Reads a `dist.json`.
-pub(in crate::ops) fn read(path: &Utf8Path) -> Result<Dist> {
-    let dist: Dist = parse(path)?;
-    let bad = |what: String| Error::check(format!("`{path}` is not a release manifest: {what}"));
-    if dist.schema != dist::SCHEMA {
-        return Err(bad(format!("its schema is {}, and not {}", dist.schema, dist::SCHEMA)));
-    }
-    Ok(dist)
-}
-
-fn parse<T: DeserializeOwned>(path: &Utf8Path) -> Result<T> {
-    let bytes = fs::read_start(path, MOST + 1)?;
-    let bad = |what: String| Error::check(format!("`{path}` is not a release manifest: {what}"));
-    if bytes.len() as u64 > MOST {
-        return Err(bad(format!("it has more than {MOST} bytes")));
-    }
-    serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))
-}
+/// An earlier release.
+pub(super) struct Base(Dist);
 
 impl Base {
     pub(super) fn read(path: &Utf8Path) -> Result<Self> {
-        parse(path)
+        manifest::read(path).map(Base)
     }
 
     /// The size of the file whose path in the release is the end of `path`.
     pub(super) fn file(&self, path: &str) -> Option<u64> {
-        let found = self.artifacts.iter().find(|artifact| is_end(path, &artifact.path));
+        let found = self.0.artifacts.iter().find(|artifact| is_end(path, &artifact.path));
         found.map(|artifact| artifact.size)
     }
 
@@ -91,13 +35,13 @@ impl Base {
                 .is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit())),
             None => is_end(path, &archive.path),
         };
-        self.archives.iter().find(same).map(|archive| archive.size)
+        self.0.archives.iter().find(same).map(|archive| archive.size)
     }
 
     /// The size of the image for that platform in the layout whose path in the release is the end
     /// of `path`.
     pub(super) fn image(&self, path: &str, platform: &Platform) -> Option<u64> {
-        let image = self.images.iter().find(|image| is_end(path, &image.path))?;
+        let image = self.0.images.iter().find(|image| is_end(path, &image.path))?;
         let found = image.platforms.iter().find(|of| of.platform == *platform);
         found.map(|image| image.size)
     }

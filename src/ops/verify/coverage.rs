@@ -14,7 +14,7 @@ use crate::{
         error::{Error, Result},
         schema::{
             Dist,
-            dist::{ArchiveKind, DocumentKind},
+            dist::{ArchiveKind, DocumentKind, FILE},
         },
     },
     ops::package::checksum::DIGESTS,
@@ -61,7 +61,7 @@ struct Covered {
 /// # Errors
 /// `dist.json` cannot be read.
 pub(super) fn uncovered(root: &Utf8Path, sums: &Checksums) -> Result<Vec<(String, String)>> {
-    let dist = release::read(&root.join("dist.json"))?;
+    let dist = release::read(&root.join(FILE))?;
     let (covered, mut wrong) = covered(root, &dist, sums)?;
     let mut check = |path: &str, is: bool| {
         if !is {

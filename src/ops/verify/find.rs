@@ -8,7 +8,7 @@ use super::{
     Rules,
     archived::Archived,
     look::{refused, refused_by},
-    release::{self, Recorded},
+    release::Recorded,
     rules::ImagePolicies,
 };
 use crate::{
@@ -24,7 +24,10 @@ use crate::{
             verify::{Checked, NotChecked},
         },
     },
-    ops::image::store::{self, Located},
+    ops::{
+        image::store::{self, Located},
+        output::manifest,
+    },
     sys::fs::{self, Kind},
     verify::{self, Policy},
 };
@@ -70,17 +73,12 @@ pub(super) struct Found {
 impl Found {
     /// Adds what `path` is, or holds.
     pub(super) fn path(&mut self, path: &Utf8Path, rules: &Rules<'_>) -> Result<()> {
-        if release::directory(path).is_none() {
-            self.used.push((path.to_owned(), rules.origin(path)?));
+        if let Some(manifest) = manifest::named(path) {
+            return self.release(&manifest, rules);
         }
+        self.used.push((path.to_owned(), rules.origin(path)?));
         match fs::kind(path, true) {
-            Ok(Kind::Directory) if path.join("dist.json").is_file() => {
-                self.path(&path.join("dist.json"), rules)?;
-            }
             Ok(Kind::Directory) => self.directory(path),
-            Ok(Kind::File { .. }) if path.file_name() == Some("dist.json") => {
-                self.release(path, rules)?;
-            }
             Ok(_) => self.jobs.push(Job::Named(path.to_owned())),
             Err(error) => match store::locate(path.as_str()) {
                 Ok(Located::Registry(reference)) => {

@@ -1,7 +1,7 @@
 //! `verify`: verdicts on files, archives and images.
 
 mod archived;
-pub(in crate::ops) mod base;
+mod base;
 mod chosen;
 mod coverage;
 mod find;

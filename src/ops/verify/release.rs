@@ -7,7 +7,6 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{
     Rules,
     archived::Archived,
-    base,
     find::{Found, Job, START, is_archive},
     look::{Looker, Outcome, refused},
 };
@@ -19,12 +18,13 @@ use crate::{
         error::{Error, Result},
         schema::{
             Dist,
-            dist::{self, Document, DocumentKind},
+            dist::{self, Document, DocumentKind, FILE},
             verify::{Checked, NotChecked},
         },
         source::Source,
     },
-    release::{merge::is_below, signature::Checksums},
+    ops::output::manifest,
+    release::signature::Checksums,
     sys::{
         file,
         fs::{self, Kind},
@@ -165,20 +165,14 @@ fn is_text(path: &Utf8Path) -> bool {
     })
 }
 
-/// Reads a release manifest. Each of its paths leads to a file below its directory.
+/// Reads a release manifest of a release that has binaries.
 ///
 /// # Errors
-/// It cannot be read, is not a release manifest, or names a path outside.
+/// It cannot be read, or has none.
 pub(super) fn read(path: &Utf8Path) -> Result<Dist> {
-    let dist = base::read(path)?;
-    let bad = |what: String| Error::check(format!("`{path}` is not a release manifest: {what}"));
-    let inside = |path: &str| is_below(path) && path != "dist.json" && !path.starts_with(LOGS);
-    let layouts = dist.images.iter().map(|image| image.path.clone());
-    if let Some(path) = named_files(&dist).into_iter().chain(layouts).find(|path| !inside(path)) {
-        return Err(bad(format!("`{}` is outside its directory", path.escape_debug())));
-    }
+    let dist = manifest::read(path)?;
     if dist.artifacts.is_empty() {
-        return Err(bad("it has no artifacts".to_owned()));
+        return Err(Error::check(format!("`{path}` has no artifacts")));
     }
     Ok(dist)
 }
@@ -215,7 +209,7 @@ fn named_files(dist: &Dist) -> Vec<String> {
 /// Every file of the release: those that `dist.json` names, itself, and those of its layouts.
 fn named(dist: &Dist) -> BTreeSet<String> {
     let mut named: BTreeSet<String> = named_files(dist).into_iter().collect();
-    named.insert("dist.json".to_owned());
+    named.insert(FILE.to_owned());
     for image in &dist.images {
         let inner = image.platforms.iter().flat_map(|of| {
             let layers = of.layers.iter().map(|layer| layer.digest);
@@ -269,16 +263,11 @@ impl Looker<'_> {
     }
 }
 
-/// The directory of the release that `path` is, if it is one.
+/// Returns the directory of the release that `path` is, if it is one.
 pub(super) fn directory(path: &Utf8Path) -> Option<Utf8PathBuf> {
-    match fs::kind(path, true) {
-        Ok(Kind::Directory) if path.join("dist.json").exists() => Some(path.to_owned()),
-        Ok(Kind::File { .. }) if path.file_name() == Some("dist.json") => {
-            Some(match path.parent() {
-                Some(parent) if parent != "" => parent.to_owned(),
-                _ => ".".into(),
-            })
-        }
-        _ => None,
-    }
+    let manifest = manifest::named(path)?;
+    Some(match manifest.parent() {
+        Some(parent) if parent != "" => parent.to_owned(),
+        _ => ".".into(),
+    })
 }

@@ -11,7 +11,7 @@ use crate::{
         error::{Error, Result},
         platform::Platform,
         schema::{
-            dist::{Artifact, Level},
+            dist::{Artifact, FILE, Level},
             verify::PolicySource,
         },
     },
@@ -314,7 +314,7 @@ impl Packing {
 }
 
 fn is_release(path: &Utf8Path) -> bool {
-    path.file_name() == Some("dist.json")
+    path.file_name() == Some(FILE)
 }
 
 /// The target directories of the workspace in the current directory, with all links resolved: that of

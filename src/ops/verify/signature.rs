@@ -9,7 +9,10 @@ use crate::{
         digest::Digest,
         error::{Error, Result},
         reference::Reference,
-        schema::verify::{Checked, Fact},
+        schema::{
+            dist::FILE,
+            verify::{Checked, Fact},
+        },
     },
     ops::{
         image::store::{self, Located},
@@ -176,7 +179,7 @@ impl Looker<'_> {
                     refuse(self.checked, &root.join(path), &format!("it is not signed: {why}"));
                 }
             }
-            Err(error) => refuse(self.checked, &root.join("dist.json"), &error.to_string()),
+            Err(error) => refuse(self.checked, &root.join(FILE), &error.to_string()),
         }
         Ok(())
     }

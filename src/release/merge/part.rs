@@ -11,7 +11,7 @@ use crate::{
         platform::Platform,
         schema::{
             Dist,
-            dist::{self, DocumentKind},
+            dist::{self, DocumentKind, FILE},
         },
     },
     verify::{VerifiedArtifact, of_architecture},
@@ -72,8 +72,10 @@ pub fn unread(dist: &Dist) -> BTreeSet<&str> {
     let images = dist.images.iter().map(|image| image.path.as_str());
     let recipes = dist.recipes.iter().map(|recipe| recipe.path.as_str());
     let files = recorded(dist).into_iter().map(|of| of.path);
-    let all = images.chain(recipes).chain(files);
-    all.filter(|path| !is_below(path) || ["dist.json", "logs"].contains(path)).collect()
+    let documents = dist.documents.iter().map(|document| document.path.as_str());
+    let all = images.chain(recipes).chain(files).chain(documents);
+    let reserved = |path: &str| path == FILE || path.split('/').next() == Some("logs");
+    all.filter(|path| !is_below(path) || reserved(path)).collect()
 }
 
 /// The files to copy from a part: all but layouts and files that are written again.

@@ -383,7 +383,7 @@ fn every_reason_is_told_at_once() {
     parts[1].dist.release.dirty = Some(true);
     parts[1].files.get_mut("linux/amd64/bin/hello").unwrap().machine = machine("linux/arm64");
     let mut read = Reasons::default();
-    read.add("`third`: it has no dist.json");
+    read.add("there is no `third/dist.json`");
     let told = merge(parts, &Wanted::default(), read).unwrap_err();
     assert_eq!(told.iter().len(), 4, "{told:#?}");
     assert_eq!(merge(Vec::new(), &Wanted::default(), told.clone()).unwrap_err(), told);

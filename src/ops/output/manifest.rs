@@ -1,0 +1,147 @@
+//! The one reader and writer of `dist.json`. Every failure to read it has one message and one status,
+//! whichever verb reads it.
+
+use std::io::Read as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, de::IgnoredAny};
+
+use crate::{
+    model::{
+        error::{Error, Result, Status},
+        schema::{
+            Dist,
+            dist::{FILE, SCHEMA},
+        },
+        source::ReadAt as _,
+    },
+    ops::image::store,
+    release::merge::{is_below, unread},
+    sys::{
+        access, file,
+        fs::{self, Kind},
+    },
+};
+
+/// The largest `dist.json` that is read.
+const LARGEST: u64 = 64 << 20;
+
+/// Returns the release manifest that `path` names: the file itself, or the entry of that name in the
+/// directory, whatever it is. An image in a registry has none.
+pub fn named(path: &Utf8Path) -> Option<Utf8PathBuf> {
+    if path.file_name() == Some(FILE) && !store::is_reference(path.as_str()) {
+        return Some(path.to_owned());
+    }
+    let inner = path.join(FILE);
+    (!access::is_absent(&inner)).then_some(inner)
+}
+
+/// Reads the release manifest in `directory`.
+///
+/// # Errors
+/// As for [`read`].
+pub(in crate::ops) fn read_in(directory: &Utf8Path) -> Result<Dist> {
+    read(&directory.join(FILE))
+}
+
+/// Reads the release manifest at `path`. Each of its paths leads to a file below its directory.
+///
+/// # Errors
+/// There is none, it cannot be read, or is not one of this schema; always with the status of a failed
+/// check.
+pub(in crate::ops) fn read(path: &Utf8Path) -> Result<Dist> {
+    #[derive(Deserialize)]
+    struct Numbered {
+        schema: u32,
+    }
+    let bytes = content(path)?;
+    let reject = |why: String| Error::check(format!("`{path}` is not a release manifest: {why}"));
+    // First the number: with another one, everything else may differ.
+    let numbered = serde_json::from_slice(&bytes).map_err(|error| reject(error.to_string()))?;
+    let Numbered { schema } = numbered;
+    if schema != SCHEMA {
+        let hint = if schema > SCHEMA {
+            "a newer longshore wrote it; install that version"
+        } else {
+            "an older longshore wrote it; make the release again"
+        };
+        return Err(reject(format!("expected schema {SCHEMA}, found {schema}")).hint(hint));
+    }
+    let dist = serde_json::from_slice(&bytes).map_err(|error| reject(error.to_string()))?;
+    if let Some(path) = unread(&dist).first() {
+        let what = if is_below(path) { "reserved" } else { "outside its directory" };
+        return Err(reject(format!("it names `{}`, which is {what}", path.escape_debug()))
+            .hint("use only a `dist.json` that longshore wrote"));
+    }
+    Ok(dist)
+}
+
+/// Writes the release manifest in `directory`.
+///
+/// # Errors
+/// It cannot be written; the previous one is still there.
+pub(in crate::ops) fn write(directory: &Utf8Path, dist: &Dist) -> Result<()> {
+    let path = directory.join(FILE);
+    let mut text = serde_json::to_string_pretty(dist)
+        .map_err(|error| Error::build(format!("cannot write `{path}`")).because(error))?;
+    text.push('\n');
+    fs::write(&path, text.as_bytes())
+}
+
+/// Returns whether the directory holds a release manifest of longshore, of whichever version. A
+/// symbolic link is none.
+pub(in crate::ops) fn is_ours(directory: &Utf8Path) -> bool {
+    /// The keys of every version.
+    #[derive(Deserialize)]
+    struct Manifest {
+        #[serde(rename = "schema")]
+        _schema: u32,
+        #[serde(rename = "release")]
+        _release: Release,
+        #[serde(rename = "artifacts")]
+        _artifacts: IgnoredAny,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    struct Release {
+        #[serde(rename = "name")]
+        _name: String,
+        #[serde(rename = "source-date-epoch")]
+        _epoch: u64,
+        #[serde(rename = "tools")]
+        _tools: IgnoredAny,
+    }
+    let path = directory.join(FILE);
+    matches!(fs::kind(&path, false), Ok(Kind::File { .. }))
+        && content(&path).is_ok_and(|bytes| serde_json::from_slice::<Manifest>(&bytes).is_ok())
+}
+
+/// The error for a release manifest that is not at `path`.
+pub(in crate::ops) fn missing(path: &Utf8Path) -> Error {
+    Error::check(format!("there is no `{path}`"))
+        .hint("`cargo longshore dist` makes it; name the directory that it is in")
+}
+
+/// Reads the bytes of a manifest.
+fn content(path: &Utf8Path) -> Result<Vec<u8>> {
+    let file = match file::open(path) {
+        Ok(file) => file,
+        Err(_) if access::is_absent(path) => return Err(missing(path)),
+        Err(_) if access::is_dangling(path) => {
+            let what = "it is a symbolic link to a file that does not exist";
+            return Err(Error::check(format!("cannot read `{path}`: {what}")));
+        }
+        Err(error) => return Err(error.with_status(Status::CheckFailed)),
+    };
+    let size = file.size();
+    if size > LARGEST {
+        return Err(Error::check(format!(
+            "`{path}` is not a release manifest: expected at most {LARGEST} bytes, found {size}"
+        )));
+    }
+    let mut bytes = Vec::new();
+    file.reader(0..size)
+        .read_to_end(&mut bytes)
+        .map_err(|error| fs::failed("read", path, error).with_status(Status::CheckFailed))?;
+    Ok(bytes)
+}
