@@ -247,11 +247,10 @@ fn every_reason_is_told_and_nothing_is_written() {
 }
 
 #[test]
-fn layouts_that_are_not_of_one_image_are_refused() {
-    let (home, good) = (TempDir::new().unwrap(), part("linux/amd64"));
-    // An index around the index: some engines look no deeper.
+fn an_index_within_an_index_is_merged_to_one() {
+    let home = TempDir::new().unwrap();
     let nested = Dist::new(&PLATFORMS.map(|of| (of, &*bytes(of).leak())), json!({}));
-    nested.image(&[]);
+    let flat = nested.image(&[]);
     let layout = nested.root().join("image/hello");
     let inner = fs::read(layout.join("index.json")).unwrap();
     let around = Digest::of(&inner);
@@ -262,7 +261,14 @@ fn layouts_that_are_not_of_one_image_are_refused() {
     }] });
     fs::write(layout.join("index.json"), index.to_string()).unwrap();
     change(&nested, |json| json["images"][0]["digest"] = json!(around));
-    merge(home.path(), &[&nested], "").status(1).stderr("is an index within an index").run();
+    let (ran, root) = done(home.path(), &[&nested]);
+    assert_eq!(ran.stdout, flat);
+    assert_eq!(found(&root.join("image/hello")).len(), PLATFORMS.len());
+}
+
+#[test]
+fn layouts_that_are_not_of_one_image_are_refused() {
+    let (home, good) = (TempDir::new().unwrap(), part("linux/amd64"));
     // A configuration for another platform than the record has.
     let lying = part("linux/arm64");
     let other = good.root().join("image/hello");

@@ -191,16 +191,16 @@ fn what_cannot_be_joined_is_told_at_once() {
             .unwrap();
     assert_eq!(kept["manifests"].as_array().unwrap().len(), 3);
     assert_eq!(kept["manifests"][2], attestation);
-    // An index of it.
+    // An index of it, which is merged as what is in it.
     let (_, digest) = attested.split_once('@').unwrap();
     let size = seen(&registry, digest).len();
     let media_type = "application/vnd.oci.image.index.v1+json";
     let inner = json!({ "mediaType": media_type, "digest": digest, "size": size });
     let outer = index(&registry, &json!([inner]));
-    merge(&home, &format!("{outer} {arm64} --push {repository}:1"))
-        .status(1)
-        .stderr("is an index within an index")
-        .run();
+    let args = format!("{outer} {arm64} --push {repository}:1");
+    merge(&home, &args).status(1).stderr("has an attestation, which").run();
+    let dropped = merge(&home, &format!("{args} --attestations drop")).run();
+    assert_eq!(dropped.stdout, format!("{repository}@{}\n", whole()));
 }
 
 /// The manifest of that digest, as the registry has it.

@@ -6,7 +6,10 @@ use std::{collections::BTreeSet, io::Read as _};
 use crate::{
     image::{
         oci::{
-            Descriptor, Document, Index, Manifest, MediaType, document::Model, layout::blob_path,
+            Descriptor, Document, Index, Manifest, MediaType,
+            document::Model,
+            layout::blob_path,
+            walk::{Step, Walk},
         },
         read::image::Store,
     },
@@ -15,12 +18,6 @@ use crate::{
         error::{Error, Result},
     },
 };
-
-/// Indexes within indexes that are followed; real ones have two.
-const DEPTH: usize = 8;
-
-/// The most manifests and indexes.
-const DOCUMENTS: usize = 1024;
 
 /// The most bytes of manifests and indexes together.
 const BYTES: u64 = 64 << 20;
@@ -56,14 +53,21 @@ impl Upload {
     /// A manifest or an index is missing, cannot be read, or is not what points at it; or a blob is
     /// missing.
     pub fn of(store: &dyn Store, root: &Descriptor) -> Result<Self> {
-        let mut walk = Walk {
+        let mut collector = Collector {
             store,
             seen: BTreeSet::new(),
             bytes: BYTES,
+            open: Vec::new(),
             upload: Upload { blobs: Vec::new(), documents: Vec::new() },
         };
-        walk.document(root, 0)?;
-        let mut upload = walk.upload;
+        let mut walk = Walk::new(vec![root.clone()]);
+        while let Some(step) = walk.next() {
+            match step {
+                Step::Visit(descriptor) => collector.document(&descriptor, &mut walk)?,
+                Step::Leave(_) => collector.close(),
+            }
+        }
+        let mut upload = collector.upload;
         upload.blobs.sort_by(|a, b| b.size.cmp(&a.size).then(a.digest.cmp(&b.digest)));
         Ok(upload)
     }
@@ -79,49 +83,51 @@ impl Upload {
     }
 }
 
-struct Walk<'a> {
+struct Collector<'a> {
     store: &'a dyn Store,
     seen: BTreeSet<Digest>,
     bytes: u64,
+    /// The indexes whose content is being visited.
+    open: Vec<Part>,
     upload: Upload,
 }
 
-impl Walk<'_> {
-    fn document(&mut self, descriptor: &Descriptor, depth: usize) -> Result<()> {
+impl Collector<'_> {
+    fn document(&mut self, descriptor: &Descriptor, walk: &mut Walk) -> Result<()> {
         if !self.seen.insert(descriptor.digest) {
             return Ok(());
         }
         let path = blob_path(descriptor.digest);
-        if depth > DEPTH {
-            return Err(Error::check(format!("`{path}` is an index too deep within indexes")));
-        }
         let bytes = self.bytes(descriptor)?;
         // Some writers leave the type out.
-        let kind = match &descriptor.media_type {
-            kind if *kind == MediaType::default() => &MediaType::of_document(&bytes),
-            kind => kind,
+        let media_type = match &descriptor.media_type {
+            kind if *kind == MediaType::default() => MediaType::of_document(&bytes),
+            kind => kind.clone(),
         };
-        if kind.is_index() {
-            let index: Document<Index> = self.parse(&path, bytes.clone())?;
-            for inner in &index.manifests {
-                self.document(inner, depth + 1)?;
-            }
-        } else if kind.is_manifest() {
-            let manifest: Document<Manifest> = self.parse(&path, bytes.clone())?;
+        let part = Part { media_type, digest: descriptor.digest, bytes };
+        if part.media_type.is_index() {
+            let index: Document<Index> = self.parse(&path, part.bytes.clone())?;
+            walk.descend(descriptor.clone(), index.manifests.clone())
+                .map_err(|error| Error::check(format!("`{path}`: {error}")))?;
+            self.open.push(part);
+        } else if part.media_type.is_manifest() {
+            let manifest: Document<Manifest> = self.parse(&path, part.bytes.clone())?;
             for blob in [&manifest.config].into_iter().chain(&manifest.layers) {
                 self.blob(blob)?;
             }
+            self.upload.documents.push(part);
         } else {
+            let kind = &part.media_type;
             let message =
                 format!("`{path}` is of the type `{kind}`: neither a manifest nor an index");
             return Err(Error::check(message));
         }
-        if self.upload.documents.len() == DOCUMENTS {
-            return Err(Error::check(format!("there are more than {DOCUMENTS} manifests")));
-        }
-        let (media_type, digest) = (kind.clone(), descriptor.digest);
-        self.upload.documents.push(Part { media_type, digest, bytes });
         Ok(())
+    }
+
+    /// Adds the innermost index, all of whose content was visited.
+    fn close(&mut self) {
+        self.upload.documents.extend(self.open.pop());
     }
 
     fn parse<T: Model>(&self, path: &str, bytes: Vec<u8>) -> Result<Document<T>> {
@@ -249,12 +255,12 @@ mod tests {
     fn indexes_that_are_too_deep_end() {
         let mut store = Memory::default();
         let mut top = store.manifest(b"config", &[]);
-        for _ in 0..DEPTH {
+        for _ in 0..crate::image::oci::walk::DEPTH {
             top = store.index(vec![top]);
         }
         assert!(Upload::of(&store, &top).is_ok());
         let top = store.index(vec![top]);
         let error = Upload::of(&store, &top).unwrap_err().to_string();
-        assert!(error.contains("too deep"), "{error}");
+        assert!(error.contains("it is nested in 8 indexes"), "{error}");
     }
 }

@@ -9,14 +9,12 @@ use super::{
     index::Index,
     layout::{INDEX, MARK, blob_path},
     manifest::Manifest,
+    walk::{Step, Walk},
 };
 use crate::model::{
     digest::{Digest, Hasher},
     platform::Platform,
 };
-
-/// Indexes within indexes that are followed; real ones have two.
-const DEPTH: usize = 8;
 
 /// One thing that is wrong with a layout.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +66,7 @@ pub fn check(read: &dyn Fn(&str) -> Option<Vec<u8>>) -> (Vec<Found>, Vec<Fault>)
     check.mark();
     if let Some(index) = check.bytes(INDEX).and_then(|bytes| check.document::<Index>(INDEX, bytes))
     {
-        check.index(INDEX, &index, 0);
+        check.index(&index);
     }
     (check.found, check.faults)
 }
@@ -124,36 +122,44 @@ impl Check<'_> {
         Some(bytes)
     }
 
-    fn index(&mut self, path: &str, index: &Index, depth: usize) {
-        let mut platforms = BTreeSet::new();
-        for descriptor in &index.manifests {
-            if let Some(platform) = &descriptor.platform
-                && platform.os != "unknown"
-                && !platforms.insert(platform.clone())
-            {
-                self.fault(path, format!("has two images for `{platform}`"));
-            }
-            // A blob that two indexes share is looked at once.
+    fn index(&mut self, index: &Index) {
+        self.platforms(INDEX, index);
+        let mut walk = Walk::new(index.manifests.clone());
+        while let Some(step) = walk.next() {
+            let Step::Visit(descriptor) = step else { continue };
+            // A blob that two indexes share is read once.
             if !self.seen.insert(descriptor.digest) {
                 continue;
             }
-            let Some(bytes) = self.blob(descriptor) else {
+            let Some(bytes) = self.blob(&descriptor) else {
                 continue;
             };
             let blob = blob_path(descriptor.digest);
             if descriptor.media_type.is_index() {
-                if depth == DEPTH {
-                    self.fault(&blob, "is an index too deep within indexes");
-                } else if let Some(inner) = self.document::<Index>(&blob, bytes) {
-                    self.index(&blob, &inner, depth + 1);
+                let Some(inner) = self.document::<Index>(&blob, bytes) else { continue };
+                self.platforms(&blob, &inner);
+                if let Err(error) = walk.descend(descriptor, inner.manifests.clone()) {
+                    self.fault(&blob, error.to_string());
                 }
             } else if descriptor.media_type.is_manifest() {
                 if let Some(manifest) = self.document::<Manifest>(&blob, bytes) {
                     self.manifest(&blob, manifest, descriptor.platform.as_ref());
                 }
             } else {
+                let path = walk.around().next_back();
+                let path = path.map_or(INDEX.to_owned(), |index| blob_path(index.digest));
                 let kind = &descriptor.media_type;
-                self.fault(path, format!("points at a blob of the type `{kind}`"));
+                self.fault(&path, format!("points at a blob of the type `{kind}`"));
+            }
+        }
+    }
+
+    /// Checks that the index at `path` has one image for each platform.
+    fn platforms(&mut self, path: &str, index: &Index) {
+        let mut platforms = BTreeSet::new();
+        for platform in index.manifests.iter().filter_map(|of| of.platform.as_ref()) {
+            if platform.os != "unknown" && !platforms.insert(platform) {
+                self.fault(path, format!("has two images for `{platform}`"));
             }
         }
     }

@@ -12,6 +12,7 @@ pub mod index;
 pub mod layer;
 pub mod layout;
 pub mod manifest;
+pub mod walk;
 
 pub use crate::{
     archive::tree::Tree,

@@ -2,12 +2,12 @@
 
 use super::image::{Store, document};
 use crate::{
-    image::oci::{Config, Descriptor, Index, Manifest},
+    image::oci::{
+        Config, Descriptor, Index, Manifest,
+        walk::{Step, Walk},
+    },
     model::error::Result,
 };
-
-/// Indexes within indexes that are followed; real ones have two.
-const DEPTH: usize = 8;
 
 /// What an image, or several under one index, say under `key`: in an annotation, else in a label of
 /// the first of them (OCI image specification 1.1, annotations.md, which labels are to follow, too).
@@ -15,8 +15,8 @@ const DEPTH: usize = 8;
 /// # Errors
 /// A manifest or an index on the way is missing or cannot be read.
 pub fn about(store: &dyn Store, root: &Descriptor, key: &str) -> Result<Option<String>> {
-    let mut at = root.clone();
-    for _ in 0..DEPTH {
+    let mut walk = Walk::new(vec![root.clone()]);
+    while let Some(Step::Visit(at)) = walk.next() {
         if at.media_type.is_index() {
             let index = document::<Index>(store, &at)?;
             if let Some(word) = index.annotations.get(key) {
@@ -24,10 +24,8 @@ pub fn about(store: &dyn Store, root: &Descriptor, key: &str) -> Result<Option<S
             }
             // BuildKit puts what it says of an image beside it, for a platform that is none.
             let image = |of: &&Descriptor| of.platform.as_ref().is_none_or(|of| of.os != "unknown");
-            match index.manifests.iter().find(image) {
-                Some(first) => at = first.clone(),
-                None => return Ok(None),
-            }
+            let first = index.manifests.iter().find(image).cloned();
+            walk.descend(at, first.into_iter().collect())?;
         } else if at.media_type.is_manifest() {
             let manifest = document::<Manifest>(store, &at)?;
             if let Some(word) = manifest.annotations.get(key) {

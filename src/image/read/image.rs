@@ -28,14 +28,12 @@ use crate::{
 /// is read: what is kept of them is in proportion.
 pub(crate) const DOCUMENTS: u64 = 64 << 20;
 
-/// The most manifests of one layout.
-pub(crate) const MANIFESTS: usize = 1024;
-
 /// The largest configuration or manifest (OCI distribution specification 1.1, "Pushing Manifests").
 const DOCUMENT: u64 = 4 << 20;
 
 /// The file that marks a layout, and its index.
 pub use crate::image::oci::layout::{INDEX, MARK};
+pub(crate) use crate::image::oci::walk::MANIFESTS;
 
 /// The files that an image is stored in.
 pub trait Store {

@@ -15,12 +15,10 @@ use crate::{
         Config, Descriptor, Document, Index, Manifest, MediaType,
         document::Model,
         layout::{IMAGE_NAME, REF_NAME, blob_path},
+        walk::{Step, Walk},
     },
     model::error::{Error, Result},
 };
-
-/// Indexes within indexes that are followed; real ones have two.
-const DEPTH: usize = 8;
 
 /// A layout that is being read.
 pub(crate) struct Layout<'a> {
@@ -70,7 +68,7 @@ impl Layout<'_> {
             add_names(&mut set, names);
             self.set = self.found.sets.len();
             self.found.sets.push(set);
-            self.index(std::slice::from_ref(descriptor), 0);
+            self.walk(descriptor.clone());
         }
     }
 
@@ -85,9 +83,11 @@ impl Layout<'_> {
         typed
     }
 
-    fn index(&mut self, manifests: &[Descriptor], depth: usize) {
-        for descriptor in manifests {
-            let descriptor = &self.typed(descriptor);
+    fn walk(&mut self, root: Descriptor) {
+        let mut walk = Walk::new(vec![root]);
+        while let Some(step) = walk.next() {
+            let Step::Visit(descriptor) = step else { continue };
+            let descriptor = &self.typed(&descriptor);
             let name = match (&descriptor.platform, descriptor.annotations.get(REF_NAME)) {
                 (Some(platform), _) => platform.to_string(),
                 (None, Some(name)) => name.clone(),
@@ -99,7 +99,7 @@ impl Layout<'_> {
                 return self.found.broken.push(Told { name, what, set: self.set, platform });
             };
             self.left = left;
-            if let Err(error) = self.descriptor(&name, descriptor, depth) {
+            if let Err(error) = self.descriptor(&name, descriptor, &mut walk) {
                 let what = error.to_string();
                 self.found.broken.push(Told { name, what, set: self.set, platform });
             }
@@ -110,23 +110,19 @@ impl Layout<'_> {
         self.found.others.push(Told { name, what, set: self.set, platform: None });
     }
 
-    fn descriptor(&mut self, name: &str, descriptor: &Descriptor, depth: usize) -> Result<()> {
+    fn descriptor(&mut self, name: &str, descriptor: &Descriptor, walk: &mut Walk) -> Result<()> {
+        let is_root = walk.around().len() == 0;
         let unknown = descriptor.platform.as_ref().is_some_and(|p| p.os == "unknown");
         if descriptor.media_type.is_index() {
-            if depth == DEPTH {
-                return Err(Error::check("it is an index too deep within indexes"));
-            }
             let inner = self.document::<Index>(descriptor)?;
-            if depth == 0
-                && let Some(set) = self.found.sets.get_mut(self.set)
-            {
+            if is_root && let Some(set) = self.found.sets.get_mut(self.set) {
                 set.annotations.clone_from(&inner.annotations);
             }
-            self.index(&inner.manifests, depth + 1);
+            walk.descend(descriptor.clone(), inner.manifests.clone())?;
         } else if !descriptor.media_type.is_manifest() {
             let kind = &descriptor.media_type;
             return Err(Error::check(format!("it is of the type `{kind}`, and no manifest")));
-        } else if !self.has(descriptor)? && (unknown || depth > 0) {
+        } else if !self.has(descriptor)? && (unknown || !is_root) {
             match unknown {
                 true => self.attestation(name, descriptor),
                 false => self.absent(descriptor)?,
@@ -140,7 +136,7 @@ impl Layout<'_> {
                 }
             } else if unknown && manifest.layers.is_empty() {
                 self.attestation(name, descriptor);
-            } else if depth > 0 && descriptor.platform.is_some() && self.is_bare(&manifest)? {
+            } else if !is_root && descriptor.platform.is_some() && self.is_bare(&manifest)? {
                 self.absent(descriptor)?;
             } else {
                 self.manifest(&manifest, descriptor)?;

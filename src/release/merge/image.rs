@@ -1,10 +1,14 @@
 //! What an index or a manifest holds, read without its layers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    image::oci::{Config, Descriptor, Document, Index, Manifest, MediaType, check::Found},
-    model::digest::Digest,
+    image::oci::{
+        Config, Descriptor, Document, Index, Manifest, MediaType,
+        check::Found,
+        walk::{Step, Walk},
+    },
+    model::{digest::Digest, error::Result},
 };
 
 /// The label prefix of the OCI image specification (annotations.md).
@@ -36,25 +40,22 @@ pub struct Attestation {
 /// digest, or `None` if the caller has reported the reason.
 pub fn read(root: &Descriptor, get: &dyn Fn(&Descriptor) -> Option<Vec<u8>>) -> Contents {
     let mut contents = Contents::default();
-    if !root.media_type.is_index() {
-        contents.manifest(root, get);
-        return contents;
-    }
-    let Some(bytes) = get(root) else { return contents };
-    match Document::<Index>::parse(bytes) {
-        Err(error) => contents.faults.push(format!("`{}`: {error}", root.digest)),
-        Ok(index) => {
-            contents.annotations.clone_from(&index.annotations);
-            for inner in &index.manifests {
-                if inner.media_type.is_index() {
-                    let why = "an index within an index, which not every engine follows";
-                    contents.faults.push(format!("`{}` is {why}", inner.digest));
-                } else if inner.platform.as_ref().is_some_and(|of| of.os == "unknown") {
-                    contents.attestation(inner, get);
-                } else {
-                    contents.manifest(inner, get);
-                }
+    let mut seen = BTreeSet::new();
+    let mut walk = Walk::new(vec![root.clone()]);
+    while let Some(step) = walk.next() {
+        let Step::Visit(descriptor) = step else { continue };
+        // Two indexes may list the same.
+        if !seen.insert(descriptor.digest) {
+            continue;
+        }
+        if descriptor.media_type.is_index() {
+            if let Err(error) = contents.index(descriptor.clone(), &mut walk, get) {
+                contents.fault(descriptor.digest, error);
             }
+        } else if descriptor.platform.as_ref().is_some_and(|of| of.os == "unknown") {
+            contents.attestation(&descriptor, get);
+        } else {
+            contents.manifest(&descriptor, get);
         }
     }
     contents
@@ -65,6 +66,20 @@ impl Contents {
         self.faults.push(format!("`{digest}`: {what}"));
     }
 
+    fn index(
+        &mut self,
+        of: Descriptor,
+        walk: &mut Walk,
+        get: &dyn Fn(&Descriptor) -> Option<Vec<u8>>,
+    ) -> Result<()> {
+        let Some(bytes) = get(&of) else { return Ok(()) };
+        let index = Document::<Index>::parse(bytes)?;
+        if walk.around().len() == 0 {
+            self.annotations.clone_from(&index.annotations);
+        }
+        walk.descend(of, index.manifests.clone())
+    }
+
     fn attestation(&mut self, of: &Descriptor, get: &dyn Fn(&Descriptor) -> Option<Vec<u8>>) {
         let Some(bytes) = get(of) else { return };
         match Document::<Manifest>::parse(bytes) {
@@ -73,6 +88,18 @@ impl Contents {
                 let mut blobs = manifest.layers.clone();
                 blobs.push(manifest.config.clone());
                 self.attestations.push(Attestation { descriptor: of.clone(), blobs });
+            }
+        }
+    }
+
+    fn image(&mut self, image: Found) {
+        let platform = &image.platform;
+        match self.images.iter().find(|known| known.platform == *platform) {
+            None => self.images.push(image),
+            Some(known) => {
+                let what =
+                    format!("it is for `{platform}`, and so is `{}`", known.manifest.digest());
+                self.fault(image.manifest.digest(), what);
             }
         }
     }
@@ -104,7 +131,7 @@ impl Contents {
                 let what = "its history has not one entry for each layer";
                 self.fault(manifest.config.digest, what);
             }
-            Ok((config, platform)) => self.images.push(Found { platform, manifest, config }),
+            Ok((config, platform)) => self.image(Found { platform, manifest, config }),
         }
     }
 }

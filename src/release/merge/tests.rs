@@ -5,12 +5,13 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     image::oci::{
-        Descriptor, Image, ImageSet, MediaType,
+        Descriptor, Document, Image, ImageSet, Index, MediaType,
         check::Found,
         config::Execution,
         image::{Description, Step},
+        walk::DEPTH,
     },
-    model::machine::Endian,
+    model::{digest::Digest, machine::Endian},
 };
 
 /// An image without layers; `more` makes another one.
@@ -438,18 +439,15 @@ fn images_of_registries_are_joined() {
 }
 
 #[test]
-fn an_index_within_an_index_is_told() {
-    let inner = crate::image::oci::Document::new(crate::image::oci::Index::new(
-        Vec::new(),
-        BTreeMap::new(),
-    ));
-    let inner = inner.unwrap();
-    let of = Descriptor::new(MediaType::Index, inner.digest(), inner.size());
-    let outer =
-        crate::image::oci::Document::new(crate::image::oci::Index::new(vec![of], BTreeMap::new()));
-    let outer = outer.unwrap();
-    let root = Descriptor::new(MediaType::Index, outer.digest(), outer.size());
-    let contents = read(&root, &|_| Some(outer.bytes().to_vec()));
-    assert_eq!(contents.faults.len(), 1);
-    assert!(contents.faults[0].contains("an index within an index"), "{:?}", contents.faults);
+fn indexes_that_are_nested_too_deep_are_told() {
+    let mut documents: BTreeMap<Digest, Vec<u8>> = BTreeMap::new();
+    let mut root = None;
+    for depth in 0..=DEPTH {
+        let document = Document::new(Index::new(root.into_iter().collect(), BTreeMap::new()));
+        let document = document.unwrap();
+        root = Some(Descriptor::new(MediaType::Index, document.digest(), document.size()));
+        documents.insert(document.digest(), document.bytes().to_vec());
+        let contents = read(root.as_ref().unwrap(), &|of| documents.get(&of.digest).cloned());
+        assert_eq!(contents.faults.len(), usize::from(depth == DEPTH), "{:?}", contents.faults);
+    }
 }

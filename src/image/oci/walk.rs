@@ -1,0 +1,126 @@
+//! A walk through an index, the indexes in it, and their manifests.
+
+use super::Descriptor;
+use crate::model::error::{Error, Result};
+
+/// The most indexes around a manifest. Real images have two.
+pub const DEPTH: usize = 8;
+
+/// The most manifests and indexes in one image.
+pub const MANIFESTS: usize = 1024;
+
+/// A walk through descriptors in their order. Whoever walks reads the indexes and names what is in
+/// them ([`Walk::descend`]).
+#[derive(Debug)]
+pub struct Walk {
+    /// What is still to be visited of the first level.
+    top: std::vec::IntoIter<Descriptor>,
+    /// The indexes around the current descriptor, from the outermost to the innermost.
+    open: Vec<Level>,
+    /// How many descriptors all indexes listed.
+    listed: usize,
+}
+
+#[derive(Debug)]
+struct Level {
+    index: Descriptor,
+    rest: std::vec::IntoIter<Descriptor>,
+}
+
+/// A step of a walk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A descriptor.
+    Visit(Descriptor),
+    /// An index all of whose content was visited.
+    Leave(Descriptor),
+}
+
+impl Walk {
+    /// A walk through `descriptors`: those of an `index.json`, or the one that a tag names.
+    pub fn new(descriptors: Vec<Descriptor>) -> Self {
+        Walk { top: descriptors.into_iter(), open: Vec::new(), listed: 0 }
+    }
+
+    /// Visits what is in `index` next.
+    ///
+    /// # Errors
+    /// It is nested too deep, or in itself, or there are too many manifests.
+    pub fn descend(&mut self, index: Descriptor, manifests: Vec<Descriptor>) -> Result<()> {
+        if self.open.iter().any(|level| level.index.digest == index.digest) {
+            return Err(Error::check("it is an index that contains itself"));
+        }
+        if self.open.len() == DEPTH {
+            return Err(Error::check(format!("it is nested in {DEPTH} indexes, expected fewer")));
+        }
+        self.listed = self.listed.saturating_add(manifests.len());
+        if self.listed > MANIFESTS {
+            return Err(Error::check(format!("it has more than {MANIFESTS} manifests")));
+        }
+        self.open.push(Level { index, rest: manifests.into_iter() });
+        Ok(())
+    }
+
+    /// The indexes around the descriptor of the last step, from the outermost to the innermost.
+    pub fn around(&self) -> impl DoubleEndedIterator<Item = &Descriptor> + ExactSizeIterator {
+        self.open.iter().map(|level| &level.index)
+    }
+}
+
+impl Iterator for Walk {
+    type Item = Step;
+
+    fn next(&mut self) -> Option<Step> {
+        let Some(level) = self.open.last_mut() else {
+            return self.top.next().map(Step::Visit);
+        };
+        if let Some(next) = level.rest.next() {
+            return Some(Step::Visit(next));
+        }
+        self.open.pop().map(|level| Step::Leave(level.index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{image::oci::MediaType, model::digest::Digest};
+
+    fn index(name: &str) -> Descriptor {
+        Descriptor::new(MediaType::Index, Digest::of(name.as_bytes()), 1)
+    }
+
+    #[test]
+    fn what_is_in_an_index_comes_before_what_follows_it() {
+        let [a, b, c] = ["a", "b", "c"].map(index);
+        let mut walk = Walk::new(vec![a.clone(), c.clone()]);
+        assert_eq!(walk.next(), Some(Step::Visit(a.clone())));
+        walk.descend(a.clone(), vec![b.clone()]).unwrap();
+        assert_eq!(walk.next(), Some(Step::Visit(b)));
+        assert_eq!(walk.around().collect::<Vec<_>>(), [&a]);
+        let rest: Vec<Step> = walk.collect();
+        assert_eq!(rest, [Step::Leave(a), Step::Visit(c)]);
+    }
+
+    #[test]
+    fn indexes_that_are_too_deep_or_in_themselves_are_rejected() {
+        let mut walk = Walk::new(vec![index("0")]);
+        for depth in 0..DEPTH {
+            let next = index(&(depth + 1).to_string());
+            walk.descend(index(&depth.to_string()), vec![next]).unwrap();
+            walk.next();
+        }
+        let error = walk.descend(index("8"), Vec::new()).unwrap_err().to_string();
+        assert_eq!(error, "it is nested in 8 indexes, expected fewer");
+        let error = walk.descend(index("3"), Vec::new()).unwrap_err().to_string();
+        assert_eq!(error, "it is an index that contains itself");
+    }
+
+    #[test]
+    fn indexes_that_list_too_much_are_rejected() {
+        let mut walk = Walk::new(vec![index("a")]);
+        walk.descend(index("a"), vec![index("b"); MANIFESTS]).unwrap();
+        let error = walk.descend(index("b"), vec![index("c")]).unwrap_err().to_string();
+        assert_eq!(error, "it has more than 1024 manifests");
+    }
+}
