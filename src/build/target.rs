@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::{
     model::{
-        error::{Error, Result},
+        error::{Error, Result, Status},
         machine::{Elf, Linkage, Run, TargetFacts},
         platform::Platform,
         provider::Runners,
@@ -165,8 +165,8 @@ fn named(error: Error, name: &str, origin: &str) -> Error {
         "built in" => format!("built-in target `{name}`"),
         path => format!("target file `{path}`"),
     };
-    let hint = error.hint_text().unwrap_or("docs/targets.md lists every key").to_owned();
-    Error::usage(format!("{what} is broken: {error}")).hint(hint)
+    let error = error.context(format!("{what} is broken")).with_status(Status::Usage);
+    error.or_hint("docs/targets.md lists every key")
 }
 
 /// Keys of a target file with the table they stand in, for the nearest known name of a wrong one.

@@ -123,6 +123,19 @@ impl Error {
         }))
     }
 
+    /// Adds `hint` if there is none.
+    #[must_use]
+    pub fn or_hint(self, hint: impl Into<String>) -> Self {
+        if self.0.hint.is_some() { self } else { self.hint(hint) }
+    }
+
+    /// Says before the message what was being done, or to what. Hint, detail, status and source stay.
+    #[must_use]
+    pub fn context(mut self, context: impl fmt::Display) -> Self {
+        self.0.message = format!("{context}: {}", self.0.message);
+        self
+    }
+
     /// The same error with a different exit status.
     #[must_use]
     pub fn with_status(mut self, status: Status) -> Self {
@@ -194,6 +207,18 @@ impl std::error::Error for Error {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn context_keeps_hint_detail_status_and_source() {
+        let source = || std::io::Error::other("no such file");
+        let error = Error::tool("cannot read `b`").because(source()).detail("line").hint("make it");
+        let error = error.context("`a`").or_hint("another");
+        assert_eq!(error.to_string(), "`a`: cannot read `b`: no such file");
+        assert_eq!(error.status(), Status::MissingTool);
+        assert_eq!((error.detail_text(), error.hint_text()), (Some("line"), Some("make it")));
+        let error = Error::check("x").context("y").with_status(Status::Usage).or_hint("z");
+        assert_eq!((error.status(), error.hint_text()), (Status::Usage, Some("z")));
+    }
 
     #[test]
     fn control_characters_are_escaped() {

@@ -9,7 +9,7 @@ use super::selection::Selection;
 use crate::{
     build::{target::Target, workspace::Package},
     model::{
-        error::{Error, Result},
+        error::{Error, Result, Status},
         reference::{repository_name, version_tag},
         schema::{
             dist::Release,
@@ -38,9 +38,7 @@ pub(super) fn images(
         let recipe = recipes.get(&package.name);
         let settings = &package.settings.image;
         package.settings.tags.check().map_err(|error| {
-            let message = format!("package `{}`: {error}", package.name);
-            let hint = error.hint_text().unwrap_or_default();
-            Error::usage(message).hint(hint)
+            error.context(format!("package `{}`", package.name)).with_status(Status::Usage)
         })?;
         if version_tag(&package.version).is_none() {
             return Err(Error::usage(format!(

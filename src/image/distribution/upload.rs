@@ -108,7 +108,7 @@ impl Collector<'_> {
         if part.media_type.is_index() {
             let index: Document<Index> = self.parse(&path, part.bytes.clone())?;
             walk.descend(descriptor.clone(), index.manifests.clone())
-                .map_err(|error| Error::check(format!("`{path}`: {error}")))?;
+                .map_err(|error| error.context(format!("`{path}`")))?;
             self.open.push(part);
         } else if part.media_type.is_manifest() {
             let manifest: Document<Manifest> = self.parse(&path, part.bytes.clone())?;
@@ -131,7 +131,7 @@ impl Collector<'_> {
     }
 
     fn parse<T: Model>(&self, path: &str, bytes: Vec<u8>) -> Result<Document<T>> {
-        Document::parse(bytes).map_err(|error| Error::check(format!("`{path}`: {error}")))
+        Document::parse(bytes).map_err(|error| error.context(format!("`{path}`")))
     }
 
     /// The bytes of a document, which are what points at them.

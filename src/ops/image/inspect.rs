@@ -14,7 +14,7 @@ use crate::{
         read::image::{self, Absent, Image, Images, Set, Store},
     },
     model::{
-        error::{Error, Result},
+        error::{Error, Result, Status},
         platform::Platform,
         schema::image::{
             DIFF_SCHEMA, Form, ImageDiff, ImageSet, Inspection, Notes, Other, SCHEMA, Source,
@@ -169,18 +169,14 @@ impl<'a> Choice<'a> {
     ) -> Result<T> {
         store::open(&cx.children, session, &self.path, |store, form| {
             let store = &InterruptibleStore { store, children: &cx.children };
-            let images = image::images(store).map_err(|error| self.named(&error))?;
+            let images = image::images(store).map_err(|error| self.named(error))?;
             let chosen = self.choose(images)?;
             then(store, form, &chosen)
         })
     }
 
-    fn named(&self, error: &Error) -> Error {
-        let named = Error::check(format!("`{}`: {error}", self.path));
-        match error.hint_text() {
-            Some(hint) => named.hint(hint),
-            None => named,
-        }
+    fn named(&self, error: Error) -> Error {
+        error.context(format!("`{}`", self.path)).with_status(Status::CheckFailed)
     }
 
     fn read(
@@ -190,8 +186,8 @@ impl<'a> Choice<'a> {
         limit: &mut Limit,
     ) -> Result<crate::model::schema::image::Image> {
         contents::read(store, image, limit).map_err(|error| {
-            let message = format!("`{}!{}`: {error}", self.path, image.name);
-            Error::check(message).hint(error.hint_text().unwrap_or(DAMAGED))
+            let context = format!("`{}!{}`", self.path, image.name);
+            error.context(context).with_status(Status::CheckFailed).or_hint(DAMAGED)
         })
     }
 

@@ -13,7 +13,7 @@ use crate::{
     archive::unpack::{self, Budget, Packing},
     image::read::image::{self, Image, Images, Set, Store},
     model::{
-        error::{Error, Result},
+        error::{Error, Result, Status},
         reference::{NotAReference, Reference},
         schema::image::Form,
         source::ReadAt as _,
@@ -95,7 +95,9 @@ fn open_existing<T>(
         return then(&store, form(&store, Form::OciLayout)?);
     }
     let file = file::open(path)?;
-    let unread = |error: Error| Error::check(format!("`{path}` cannot be read: {error}"));
+    let unread = |error: Error| {
+        error.context(format!("`{path}` cannot be read")).with_status(Status::CheckFailed)
+    };
     let broken = |error| Error::check(format!("`{path}` cannot be unpacked")).because(error);
     let mut start = Vec::new();
     file.reader(0..START).read_to_end(&mut start).map_err(broken)?;

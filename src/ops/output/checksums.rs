@@ -4,7 +4,7 @@ use camino::Utf8Path;
 
 use crate::{
     model::{
-        error::{Error, Result},
+        error::{Error, Result, Status},
         schema::Dist,
     },
     release::signature::{CHECKSUMS, Checksums, checksums::LIMIT},
@@ -83,7 +83,7 @@ pub(in crate::ops) fn file(path: &Utf8Path, sums: &Checksums) -> Result<()> {
         Ok(_) => return Err(Error::check("it is no file")),
         Err(_) => return Err(Error::check("it is missing")),
     }
-    let (is, _) = fs::digest(path).map_err(|error| Error::check(error.to_string()))?;
+    let (is, _) = fs::digest(path).map_err(|error| error.with_status(Status::CheckFailed))?;
     if is != wanted {
         return Err(Error::check(format!("it is `{is}`, and `{CHECKSUMS}` has `{wanted}`")));
     }

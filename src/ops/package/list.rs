@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{
     archive::unpack::{self, Budget, Kind, Packing, SPARSE, Tee},
     model::{
-        error::{Error, Result},
+        error::{Error, Result, Status},
         schema::package::{Entry, Listed, SCHEMA},
         source::{ReadAt as _, Source},
     },
@@ -64,8 +64,9 @@ pub fn list(path: &Utf8Path) -> Result<Listed> {
         });
         Ok(())
     };
-    read(&file, &mut each)
-        .map_err(|error| Error::check(format!("`{path}` cannot be listed: {error}")))?;
+    read(&file, &mut each).map_err(|error| {
+        error.context(format!("`{path}` cannot be listed")).with_status(Status::CheckFailed)
+    })?;
     Ok(Listed { schema: SCHEMA, path: path.to_string(), size, sha256, contents })
 }
 

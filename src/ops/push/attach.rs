@@ -131,8 +131,9 @@ fn list(
         cx.children.check()?;
         let old = repository.read(&tag)?;
         let new = referrer::merge(old.as_ref(), referrers).map_err(|error| {
-            let name = format!("{}:{tag}", repository.name());
-            Error::new(Status::Registry, format!("`{name}`: {error}"))
+            error
+                .context(format!("`{}:{tag}`", repository.name()))
+                .with_status(Status::Registry)
                 .hint("`--no-attach` leaves it alone")
         })?;
         match new {

@@ -20,7 +20,7 @@ use semver::Version;
 
 pub(in crate::ops) use self::{check::check, wish::Wish};
 use self::{
-    source::{Root, named, of_dist, root},
+    source::{Root, of_dist, root},
     tag::is_tag,
 };
 pub use self::{text::text, wish::Tagging};
@@ -113,7 +113,8 @@ pub fn push(cx: &Context, request: &Request) -> Result<Push> {
         let wish = request.tagging.as_ref().map(|tagging| {
             Wish::new(tagging, &request.references, (store, &path, &root), of.as_ref())
         });
-        let upload = Upload::of(store, &root).map_err(|error| named(&path, &error))?;
+        let upload =
+            Upload::of(store, &root).map_err(|error| error.context(format!("`{path}`")))?;
         let content = (&upload, &documents[..], wish.transpose()?);
         let push = Pusher::new(cx, request, store, &path, content, &root)?;
         push.run()

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
-use super::{Goal, Pusher, source::named};
+use super::{Goal, Pusher};
 use crate::{
     image::{distribution::Upload, oci::Descriptor},
     model::{
@@ -145,7 +145,7 @@ impl Pusher<'_> {
         let sent = |bytes| meter.add(bytes);
         let blob = Blob { descriptor, open: &open, sent: &sent };
         let sent = repository.send_blob(&blob, from).map_err(|error| match error.status() {
-            Status::CheckFailed => named(self.path, &error),
+            Status::CheckFailed => error.context(format!("`{}`", self.path)),
             _ => error,
         })?;
         Ok(Some(sent))

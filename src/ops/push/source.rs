@@ -18,14 +18,6 @@ use crate::{
     ops::{image::store, output::manifest},
 };
 
-pub(super) fn named(path: &Utf8Path, error: &Error) -> Error {
-    let named = Error::new(error.status(), format!("`{path}`: {error}"));
-    match error.hint_text() {
-        Some(hint) => named.hint(hint),
-        None => named,
-    }
-}
-
 /// A release, and the one of its images that is meant.
 pub(super) fn of_dist(dir: &Utf8Path, name: Option<&str>) -> Result<(Dist, Image)> {
     let path = dir.join(FILE);
@@ -63,7 +55,7 @@ pub(super) struct Root {
 
 /// Finds what is to be pushed of a store: the one image in it, or what goes by that name.
 pub(super) fn root(store: &dyn Store, path: &Utf8Path, name: Option<&str>) -> Result<Root> {
-    let found = image::images(store).map_err(|error| named(path, &error))?;
+    let found = image::images(store).map_err(|error| error.context(format!("`{path}`")))?;
     // A signature that lies beside its image makes no second one of it.
     let is_other = |at: usize| {
         found.others.iter().any(|other| other.set == at)

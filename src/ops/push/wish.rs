@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use camino::Utf8Path;
 use semver::Version;
 
-use super::source::named;
 use crate::{
     image::{
         oci::Descriptor,
@@ -64,7 +63,8 @@ impl Wish {
             let message = format!("`{reference}` names a tag or a digest, and `--tags` gives tags");
             return Err(Error::usage(message).hint(format!("name `{}`", reference.name())));
         }
-        let word = |key| about(store, root, key).map_err(|error| named(path, &error));
+        let word =
+            |key| about(store, root, key).map_err(|error| error.context(format!("`{path}`")));
         let said = word(VERSION)?;
         let version = said.as_deref().and_then(|said| Version::parse(said).ok());
         if let (Occasion::Release, Some(said), None) = (tagging.occasion, &said, &version) {

@@ -60,12 +60,8 @@ pub(super) fn build(cx: &Context, request: &Request, hash: &str) -> Result<Utf8P
     there.env.dir = root;
     let release = dist::make(&there, &request);
     let (_, output) = release.map_err(|error| {
-        let told =
-            Error::new(error.status(), format!("the base `{short}` cannot be built: {error}"));
-        let detail = error.detail_text().unwrap_or_default();
-        let told = if detail.is_empty() { told } else { told.detail(detail) };
         let log = place.join("target/dist.failed/logs");
-        told.hint(format!(
+        error.context(format!("the base `{short}` cannot be built")).hint(format!(
             "its logs are in `{log}`; the `dist.json` of an earlier release can be the base, too"
         ))
     })?;

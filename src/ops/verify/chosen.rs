@@ -3,7 +3,7 @@
 use camino::Utf8Path;
 
 use super::{
-    look::{Looker, Outcome, refused},
+    look::{Looker, Outcome, refused_by},
     rules::ImagePolicies,
 };
 use crate::{image::read::image, ops::image::store, verify::Policy};
@@ -24,6 +24,6 @@ impl Looker<'_> {
             let policies = ImagePolicies::one(policy.clone());
             self.images_of(text.as_str(), store, &mut found, &policies, false)
         });
-        judged.unwrap_or_else(|error| Outcome::of(refused(text.as_str(), &error.to_string())))
+        judged.unwrap_or_else(|error| Outcome::of(refused_by(text.as_str(), &error)))
     }
 }

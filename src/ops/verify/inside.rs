@@ -17,7 +17,7 @@ use crate::{
         read::{image, layers::absolute},
     },
     model::{
-        error::{Error, Result},
+        error::{Error, Result, Status},
         schema::{
             image::FileKind,
             verify::{Checked, NotChecked},
@@ -195,11 +195,7 @@ impl<'a> Inside<'a> {
 
     fn spool(&self, content: &mut dyn Read, name: &str) -> Result<Spool> {
         spooled(content, self.most_spooled).map_err(|error| {
-            let named = Error::check(format!("`{}`: {error}", name.escape_debug()));
-            match error.hint_text() {
-                Some(hint) => named.hint(hint),
-                None => named,
-            }
+            error.context(format!("`{}`", name.escape_debug())).with_status(Status::CheckFailed)
         })
     }
 

@@ -113,7 +113,7 @@ impl<'a> Looker<'a> {
     /// What there is to say of the file or archive at `path`.
     pub(super) fn file(&self, path: &Utf8Path, policy: &Policy, listed: bool) -> Outcome {
         self.at(path, policy, listed)
-            .unwrap_or_else(|error| Outcome::of(refused(path.as_str(), &error.to_string())))
+            .unwrap_or_else(|error| Outcome::of(refused_by(path.as_str(), &error)))
     }
 
     fn at(&self, path: &Utf8Path, policy: &Policy, listed: bool) -> Result<Outcome> {
@@ -135,7 +135,7 @@ impl<'a> Looker<'a> {
         let name = path.as_str();
         let (file, mode) = match open(path) {
             Ok(open) => open,
-            Err(error) => return Outcome::of(refused(name, &error.to_string())),
+            Err(error) => return Outcome::of(refused_by(name, &error)),
         };
         let source = Source::File(&file);
         let sha256 = match digest(source) {

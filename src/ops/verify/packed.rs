@@ -10,7 +10,7 @@ use camino::Utf8Path;
 use super::{
     find::{self, Found, Job},
     inside::Inside,
-    look::{Looker, Outcome, refused},
+    look::{Looker, Outcome, refused, refused_by},
     platforms,
     rules::ImagePolicies,
 };
@@ -175,7 +175,7 @@ impl Looker<'_> {
                 Ok(found) => found,
                 Err(error) if directory.is_empty() => return Err(error),
                 Err(error) => {
-                    all.checked.push(refused(&name, &error.to_string()));
+                    all.checked.push(refused_by(&name, &error));
                     continue;
                 }
             };
@@ -217,7 +217,7 @@ impl Looker<'_> {
                     self.images_of(name, &store, &mut found, policies, false)
                 }
             });
-            let refused = |error: Error| Outcome::of(refused(name, &error.to_string()));
+            let refused = |error: Error| Outcome::of(refused_by(name, &error));
             (looked.unwrap_or_else(refused), files)
         };
         let mut beside = Found::default();
@@ -260,7 +260,7 @@ impl Looker<'_> {
                 Some(error) => Err(error),
             }
         });
-        looked.unwrap_or_else(|error| Outcome::of(refused(name, &error.to_string())))
+        looked.unwrap_or_else(|error| Outcome::of(refused_by(name, &error)))
     }
 
     pub(super) fn images_of(

@@ -8,7 +8,7 @@ use super::{Request, policy_file, release::BUILT_IN, today, workspace_settings};
 use crate::{
     build::target::{Target, Targets},
     model::{
-        error::{Error, Result},
+        error::{Result, Status},
         platform::Platform,
         schema::{
             dist::{Artifact, FILE, Level},
@@ -302,7 +302,8 @@ impl Packing {
     pub(in crate::ops) fn check(&self, artifact: &Artifact, bytes: &[u8]) -> Result<()> {
         let target = self.targets.get(&artifact.target).map_err(|error| {
             let hint = "pack it in the workspace that it was built in, below its target directory";
-            Error::check(format!("`{}` cannot be verified: {error}", artifact.path)).hint(hint)
+            let context = format!("`{}` cannot be verified", artifact.path);
+            error.context(context).with_status(Status::CheckFailed).hint(hint)
         })?;
         let mut policy = target.policy().with_today(self.today.clone());
         if let Some(settings) = &self.settings {

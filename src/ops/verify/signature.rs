@@ -139,7 +139,7 @@ pub(super) fn check(
                 Ok(Located::Path(place, Some(_))) => {
                     looker.release(&place, None)?;
                 }
-                _ => refuse(&mut checked, path, &error.to_string()),
+                _ => refuse_by(&mut checked, path, &error),
             },
         }
     }
@@ -147,15 +147,26 @@ pub(super) fn check(
 }
 
 fn refuse(checked: &mut Vec<Checked>, path: &Utf8Path, why: &str) {
-    push(checked, path, Some(why), Vec::new());
+    push(checked, path, Some((why, HINT)), Vec::new());
 }
 
-fn push(checked: &mut Vec<Checked>, path: &Utf8Path, why: Option<&str>, facts: Vec<Fact>) {
+/// Refuses what cannot be read, with the hint of the error.
+fn refuse_by(checked: &mut Vec<Checked>, path: &Utf8Path, error: &Error) {
+    let hint = error.hint_text().unwrap_or(HINT);
+    push(checked, path, Some((&error.to_string(), hint)), Vec::new());
+}
+
+fn push(
+    checked: &mut Vec<Checked>,
+    path: &Utf8Path,
+    refusal: Option<(&str, &str)>,
+    facts: Vec<Fact>,
+) {
     checked.push(Checked {
         path: path.to_string(),
         target: None,
         sha256: None,
-        verdict: verify::signed(why.map(|why| (why, HINT))),
+        verdict: verify::signed(refusal),
         facts,
     });
 }
@@ -179,7 +190,7 @@ impl Looker<'_> {
                     refuse(self.checked, &root.join(path), &format!("it is not signed: {why}"));
                 }
             }
-            Err(error) => refuse(self.checked, &root.join(FILE), &error.to_string()),
+            Err(error) => refuse_by(self.checked, &root.join(FILE), &error),
         }
         Ok(())
     }
@@ -199,7 +210,7 @@ impl Looker<'_> {
         let (sums, bytes) = match checksums::read(directory) {
             Ok(read) => read,
             Err(error) => {
-                refuse(self.checked, &path, &error.to_string());
+                refuse_by(self.checked, &path, &error);
                 return Ok(None);
             }
         };
@@ -220,8 +231,10 @@ impl Looker<'_> {
         }
         push(self.checked, &path, None, facts);
         if let Some(only) = only {
-            let held = checksums::file(only, &sums).map_err(|error| error.to_string());
-            push(self.checked, only, held.err().as_deref(), Vec::new());
+            match checksums::file(only, &sums) {
+                Ok(()) => push(self.checked, only, None, Vec::new()),
+                Err(error) => refuse_by(self.checked, only, &error),
+            }
             return Ok(Some(sums));
         }
         match checksums::hold(self.cx, directory, &sums) {
@@ -232,7 +245,7 @@ impl Looker<'_> {
             }
             Err(error) => {
                 self.cx.children.check()?;
-                refuse(self.checked, directory, &error.to_string());
+                refuse_by(self.checked, directory, &error);
             }
         }
         Ok(Some(sums))
@@ -253,7 +266,8 @@ impl Looker<'_> {
                 }
                 Key::Cosign(cosign) => image(self.cx, cosign, &reference)?,
             };
-            push(self.checked, path, outcome.err().as_deref(), Vec::new());
+            let refusal = outcome.err();
+            push(self.checked, path, refusal.as_deref().map(|why| (why, HINT)), Vec::new());
         }
         Ok(())
     }

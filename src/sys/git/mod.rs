@@ -17,7 +17,7 @@ pub use self::{
 use crate::{
     model::{
         command::Command,
-        error::{Error, Result},
+        error::{Error, Result, Status},
         schema::dist::Changes,
     },
     sys::{Context, access, fs, process::Output},
@@ -251,7 +251,9 @@ pub fn repository(cx: &Context, dir: &Utf8Path) -> Result<Option<Repository>> {
         Err(error) => {
             cx.children.check()?;
             let Some(marker) = marker else { return Ok(None) };
-            return Err(Error::tool(format!("the repository `{marker}` cannot be read: {error}"))
+            return Err(error
+                .context(format!("the repository `{marker}` cannot be read"))
+                .with_status(Status::MissingTool)
                 .hint(
                     "install git: the revision and the state of the source are part of a release",
                 ));

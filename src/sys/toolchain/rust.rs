@@ -6,7 +6,7 @@ use semver::Version;
 use crate::{
     model::{
         command::Command,
-        error::{Error, Result},
+        error::{Error, Result, Status},
     },
     sys::{Context, parallel},
 };
@@ -38,7 +38,7 @@ pub struct Rust {
 /// One of them is missing, or says something that is not understood.
 pub fn find(cx: &Context, rustc: &str) -> Result<Rust> {
     let hint = "install Rust with rustup: https://rustup.rs";
-    let missing = |error: Error| Error::tool(error.to_string()).hint(hint);
+    let missing = |error: Error| error.with_status(Status::MissingTool).hint(hint);
     let cargo = cx.env.cargo().to_owned();
     let read = |program: &str, args: &[&str]| {
         cx.children.read(&Command::new(program).args(args.iter().copied())).map_err(missing)

@@ -10,7 +10,7 @@ use crate::{
     build::zig::{PINNED, REQUIREMENTS, accept},
     model::{
         command::Command,
-        error::{Error, Result},
+        error::{Error, Result, Status},
     },
     sys::{
         Context, digests, fs,
@@ -49,9 +49,10 @@ impl fmt::Display for Zig {
 pub fn find(cx: &Context, rustc: &Version) -> Result<Option<Zig>> {
     if let Some(path) = cx.env.var("CARGO_ZIGBUILD_ZIG_PATH") {
         let named = |error: Error| {
-            let hint = error.hint_text().map(str::to_owned);
-            Error::tool(format!("`CARGO_ZIGBUILD_ZIG_PATH` names `{path}`: {error}"))
-                .hint(hint.unwrap_or_else(|| "unset it, and zig is found or fetched".into()))
+            error
+                .context(format!("`CARGO_ZIGBUILD_ZIG_PATH` names `{path}`"))
+                .with_status(Status::MissingTool)
+                .or_hint("unset it, and zig is found or fetched")
         };
         let program =
             cx.env.which(path).ok_or_else(|| named(Error::tool("there is no such program")));

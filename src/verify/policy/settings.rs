@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use super::find;
 use crate::model::{
     bytes::{Growth, Size},
-    error::{Error, Result},
+    error::{Error, Result, Status},
     machine::Linkage,
 };
 
@@ -248,8 +248,8 @@ impl Settings {
     /// It is not TOML of the documented form, or contradicts itself; `path` is named.
     pub fn parse(path: &str, text: &str) -> Result<Self> {
         let named = |error: Error| {
-            let hint = error.hint_text().unwrap_or("docs/policy.md lists every key").to_owned();
-            Error::usage(format!("policy file `{path}` is wrong: {error}")).hint(hint)
+            let error = error.context(format!("policy file `{path}` is wrong"));
+            error.with_status(Status::Usage).or_hint("docs/policy.md lists every key")
         };
         let settings: Settings = toml::from_str(text)
             .map_err(|error| named(crate::model::suggest::toml_error(&error, &KEYS)))?;

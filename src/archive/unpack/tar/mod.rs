@@ -19,7 +19,7 @@ use super::{
     Device, ENTRIES, Entry, Kind, Stat,
     entry::{DEPTH, PATH, escaped},
 };
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, Result, Status};
 
 /// The longest extended header, or long name, that is read; Go's `archive/tar` has the same limit.
 const EXTENDED: u64 = 1 << 20;
@@ -128,8 +128,8 @@ impl<'a> Reader<'a> {
         loop {
             let start = self.offset;
             let at = |error: Error| {
-                let named = Error::check(format!("the tar header at byte {start}: {error}"));
-                named.hint(error.hint_text().unwrap_or(HINT))
+                let error = error.context(format!("the tar header at byte {start}"));
+                error.with_status(Status::CheckFailed).or_hint(HINT)
             };
             let Some(block) = self.block()? else {
                 return self.end(End::Missing, &extended);
