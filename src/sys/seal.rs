@@ -14,7 +14,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{
     model::error::Result,
     sys::{
-        fs,
+        fs, parallel,
         tree::{self, Kind},
     },
 };
@@ -99,23 +99,14 @@ pub fn check(path: &Utf8Path, depth: Depth) -> State {
     // Of many files, the metadata is read by several threads.
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(8);
     let chunk = lines.len().div_ceil(threads).max(256);
-    let compared = std::thread::scope(|scope| {
-        let compare = |lines| move || compare(path, lines, depth);
-        let chunks: Vec<_> = lines.chunks(chunk).collect();
-        let Some((first, others)) = chunks.split_first() else { return Ok(false) };
-        let others: Vec<_> = others.iter().map(|lines| scope.spawn(compare(lines))).collect();
-        let mut moved = compare(first)();
-        for other in others {
-            let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            moved = moved.and_then(|moved| Ok(moved | other?));
-        }
-        moved
-    });
-    let moved = match compared {
+    let chunks: Vec<_> = lines.chunks(chunk).collect();
+    let compared =
+        parallel::map_on(threads, chunks.len(), |index| compare(path, chunks[index], depth));
+    let moved = match compared.into_iter().collect::<Result<Vec<bool>, String>>() {
         Ok(moved) => moved,
         Err(why) => return State::Damaged(why),
     };
-    if moved {
+    if moved.contains(&true) {
         // Copied, or restored from a backup: the next check is cheap again. Without it, that check
         // reads the files again.
         let again = lines.iter().map(|line| {

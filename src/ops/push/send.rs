@@ -2,20 +2,20 @@
 
 use std::sync::{
     Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use super::{Goal, Pusher};
 use crate::{
     image::{distribution::Upload, oci::Descriptor},
     model::{
+        bytes::Size,
         error::{Error, Result, Status},
         event::Event,
         schema::push::Repository as Told,
     },
-    ops::output::summary,
     sys::{
-        Context,
+        Context, parallel,
         registry::{Blob, Repository, Sent},
     },
 };
@@ -49,7 +49,7 @@ impl Pusher<'_> {
         if !self.request.dry_run {
             let Told { uploaded, uploaded_bytes, mounted, present, .. } = &told;
             let mut parts =
-                vec![format!("{} blobs sent ({})", uploaded.len(), summary::size(*uploaded_bytes))];
+                vec![format!("{} blobs sent ({})", uploaded.len(), Size(*uploaded_bytes))];
             if !mounted.is_empty() {
                 parts.push(format!("{} mounted", mounted.len()));
             }
@@ -66,31 +66,19 @@ impl Pusher<'_> {
     fn blobs(&self, repository: &Repository, from: &[String]) -> Result<Told> {
         let all = &self.upload.blobs;
         let meter = Meter::new(self.cx, repository, self.upload);
-        let results = Mutex::new(Vec::new());
-        let next = AtomicUsize::new(0);
-        let work = || {
-            while let Some(blob) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if meter.stopped() {
-                    break;
-                }
-                let result = self.blob(repository, blob, from, &meter);
-                let failed = result.is_err();
-                let result = result.map(|sent| (blob, sent));
-                results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
-                // Only now, so that what made the others fail stands before them.
-                if failed {
-                    meter.stop.store(true, Ordering::Relaxed);
-                }
+        let failure = Mutex::new(None);
+        let results = parallel::map_on(AT_ONCE, all.len(), |index| {
+            if meter.stopped() {
+                return None;
             }
-        };
-        std::thread::scope(|scope| {
-            for _ in 1..AT_ONCE.min(all.len()) {
-                if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
-                    break;
-                }
-            }
-            // Here, too: the only one where no thread can be started.
-            work();
+            let sent = self.blob(repository, &all[index], from, &meter);
+            sent.map_err(|error| {
+                let mut first = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                first.get_or_insert(error);
+                // Only now, so that what made the others fail is the one that is reported.
+                meter.stop.store(true, Ordering::Relaxed);
+            })
+            .ok()
         });
         self.cx.emit(Event::ProgressDone);
         self.cx.children.check()?;
@@ -103,10 +91,10 @@ impl Pusher<'_> {
             written: Vec::new(),
             attached: Vec::new(),
         };
-        let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-        for result in results {
-            // What failed first is first, and made the others stop.
-            let (blob, sent) = result?;
+        if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
+        }
+        for (blob, sent) in all.iter().zip(results.into_iter().flatten()) {
             match sent {
                 None => told.present.push(blob.digest),
                 Some(Sent::Mounted(_)) => told.mounted.push(blob.digest),
