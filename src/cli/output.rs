@@ -9,11 +9,12 @@ use std::{
 
 use super::args::Color;
 use crate::{
-    ci::log::{Due, Provider, Pulse, provider::defused},
+    ci::log::{Due, Pulse, provider::defused},
     model::{
         error::{Error, Status},
         event::{Event, Events},
         markup,
+        provider::Provider,
     },
     sys::{
         clock::{self, Stopwatch},
@@ -152,7 +153,7 @@ impl Output {
     /// the job would obey.
     fn shown(&self, text: &str) -> String {
         let text = markup::visible(text);
-        if self.provider == Some(Provider::GitHub) { defused(&text) } else { text }
+        if self.provider == Some(Provider::Github) { defused(&text) } else { text }
     }
 
     fn warning(&self, message: &str) -> String {
@@ -330,7 +331,7 @@ mod tests {
 
     #[test]
     fn groups_are_closed_before_the_error_which_comes_last() {
-        let (github, _) = failing(Some(Provider::GitHub), false);
+        let (github, _) = failing(Some(Provider::Github), false);
         assert_eq!(
             github,
             "::group::build\n    Building hello\n::endgroup::\n::group::pack\nwarning: odd\n\
@@ -338,7 +339,7 @@ mod tests {
                 .to_owned()
                 + LAST
         );
-        let (gitlab, _) = failing(Some(Provider::GitLab), false);
+        let (gitlab, _) = failing(Some(Provider::Gitlab), false);
         let plain: String = gitlab.chars().filter(|c| !c.is_ascii_digit()).collect();
         let group = |name: &str, inside: &str| {
             format!(
@@ -350,7 +351,7 @@ mod tests {
         let expected =
             group("build", "    Building hello") + &group("pack", "warning: odd") + &last;
         assert_eq!(plain, expected);
-        let (circle, _) = failing(Some(Provider::CircleCi), false);
+        let (circle, _) = failing(Some(Provider::Circleci), false);
         assert_eq!(circle, "    Building hello\nwarning: odd\n".to_owned() + LAST);
         assert_eq!(failing(None, false).0, circle);
     }
@@ -358,7 +359,7 @@ mod tests {
     #[test]
     fn nothing_that_is_printed_controls_terminal_or_runner() {
         let sink = Sink::default();
-        let output = Output::to(Box::new(sink.clone()), Some(Provider::GitHub), false);
+        let output = Output::to(Box::new(sink.clone()), Some(Provider::Github), false);
         let events: &dyn Events = &output;
         events.status("Ran", "a\u{1b}[2K\u{9b}b\rc");
         events.warn("x\n ::set-output name=a::b");
@@ -375,7 +376,7 @@ mod tests {
 
     #[test]
     fn quiet_has_no_groups() {
-        let (github, log) = failing(Some(Provider::GitHub), true);
+        let (github, log) = failing(Some(Provider::Github), true);
         assert_eq!(github, "warning: odd\n::error::50%25 broke\n".to_owned() + LAST);
         // The file has all events anyway.
         let lines: Vec<_> = log.lines().map(|line| line.split_once("] ").unwrap().1).collect();
@@ -387,7 +388,7 @@ mod tests {
     #[test]
     fn the_summary_is_outside_of_groups() {
         let sink = Sink::default();
-        let output = Output::to(Box::new(sink.clone()), Some(Provider::GitHub), false);
+        let output = Output::to(Box::new(sink.clone()), Some(Provider::Github), false);
         output.emit(Event::Stage { name: "pack" });
         output.emit(Event::Summary { text: "made".to_owned() });
         output.done(Status::Done);

@@ -9,6 +9,7 @@ use super::{args::BuildArgs, registry::RegistryArgs};
 use crate::{
     model::{
         error::{Result, Status},
+        provider::Provider,
         schema::size::By,
     },
     ops,
@@ -136,7 +137,7 @@ pub(super) fn run(cx: &Context, args: &SizeArgs, verbose: u8) -> Result<Status> 
 /// In a step of GitHub Actions: the summary of the job
 /// (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
 fn tell_github(cx: &Context, size: &crate::model::schema::Size) -> Result<()> {
-    if cx.env.var("GITHUB_ACTIONS") != Some("true") {
+    if cx.env.provider() != Some(Provider::Github) {
         return Ok(());
     }
     let Some(path) = cx.env.var("GITHUB_STEP_SUMMARY").map(Utf8Path::new) else {

@@ -10,6 +10,7 @@ use crate::{
     model::{
         error::{Error, Result, Status},
         platform::Platform,
+        provider::Provider,
         schema::{Verification, dist::Level},
     },
     ops,
@@ -182,7 +183,7 @@ pub(super) fn run(cx: &Context, args: &VerifyArgs) -> Result<Status> {
 /// In a step of GitHub Actions: annotations, and the summary of the job
 /// (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
 fn tell_github(cx: &Context, verification: &Verification) -> Result<()> {
-    if cx.env.var("GITHUB_ACTIONS") != Some("true") {
+    if cx.env.provider() != Some(Provider::Github) {
         return Ok(());
     }
     super::raw(&format::annotations(verification))?;

@@ -25,6 +25,24 @@ impl Provider {
     /// Every one.
     pub const ALL: [Provider; 3] = [Provider::Github, Provider::Gitlab, Provider::Circleci];
 
+    /// The variable that it sets in every job.
+    pub fn variable(self) -> &'static str {
+        match self {
+            Provider::Github => "GITHUB_ACTIONS",
+            Provider::Gitlab => "GITLAB_CI",
+            Provider::Circleci => "CIRCLECI",
+        }
+    }
+
+    /// Returns the one that runs this job, if any, by the variables that `var` gives.
+    pub fn of<S: AsRef<str>>(var: impl Fn(&str) -> Option<S>) -> Option<Self> {
+        let is_set = |provider: &Provider| {
+            var(provider.variable())
+                .is_some_and(|value| !["", "0", "false"].contains(&value.as_ref()))
+        };
+        Self::ALL.into_iter().find(is_set)
+    }
+
     /// As it is written in settings and on the command line.
     pub fn name(self) -> &'static str {
         match self {

@@ -11,6 +11,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{
     model::{
         error::{Error, Result},
+        provider::Provider,
         withheld::{PASS, is_withheld},
     },
     sys::access::can_be_written,
@@ -108,6 +109,11 @@ impl Env {
         self.vars.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// The CI system that runs this process, if any.
+    pub fn provider(&self) -> Option<Provider> {
+        Provider::of(|name| self.var(name))
+    }
+
     /// Every variable.
     pub fn vars(&self) -> impl Iterator<Item = (&str, &str)> {
         self.vars.iter().map(|(name, value)| (name.as_str(), value.as_str()))
@@ -192,7 +198,7 @@ pub fn withheld() -> Vec<String> {
 
 /// Whether a runner of GitHub Actions reads the output.
 pub fn github_actions() -> bool {
-    std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true")
+    Provider::of(|name| std::env::var(name).ok()) == Some(Provider::Github)
 }
 
 /// Whether the user wants no colours (<https://no-color.org>).

@@ -2,13 +2,11 @@
 
 use serde::Deserialize;
 
-use crate::{
-    ci::log::Provider,
-    model::{
-        error::{Error, Result},
-        secret::Secret,
-        url,
-    },
+use crate::model::{
+    error::{Error, Result},
+    provider::Provider,
+    secret::Secret,
+    url,
 };
 
 /// GitHub's own API.
@@ -71,19 +69,19 @@ pub fn place<'a>(
 ) -> Result<std::result::Result<Place, Absent>> {
     let provider = Provider::of(&var).ok_or_else(|| {
         Error::usage("this is no job of GitHub Actions, GitLab CI or CircleCI")
-            .hint("they set `GITHUB_ACTIONS`, `GITLAB_CI` and `CIRCLECI`")
+            .hint(format!("they set `{}`", Provider::ALL.map(Provider::variable).join("`, `")))
     })?;
     let need = |name: &str| var(name).ok_or_else(|| Error::usage(format!("`{name}` is not set")));
     let (number, repository) = match provider {
-        Provider::GitHub => (github(&var, event)?, need("GITHUB_REPOSITORY")?.to_owned()),
-        Provider::GitLab => {
+        Provider::Github => (github(&var, event)?, need("GITHUB_REPOSITORY")?.to_owned()),
+        Provider::Gitlab => {
             let Some(number) = var("CI_MERGE_REQUEST_IID") else {
                 return Ok(Err(Absent::PullRequest));
             };
             let number = parsed("CI_MERGE_REQUEST_IID", number)?;
             (Some(number), need("CI_PROJECT_ID")?.to_owned())
         }
-        Provider::CircleCi => match var("CIRCLE_PULL_REQUEST") {
+        Provider::Circleci => match var("CIRCLE_PULL_REQUEST") {
             None => return Ok(Err(Absent::PullRequest)),
             Some(url) => {
                 let (number, repository) = circle(&var, url)?;
@@ -92,7 +90,7 @@ pub fn place<'a>(
         },
     };
     let Some(number) = number else { return Ok(Err(Absent::PullRequest)) };
-    let gitlab = provider == Provider::GitLab;
+    let gitlab = provider == Provider::Gitlab;
     let variable = if gitlab { "GITLAB_TOKEN" } else { "GITHUB_TOKEN" };
     let Some(token) = var(variable) else { return Ok(Err(Absent::Token(variable))) };
     // Any other character could not be sent as a header (RFC 9110, 5.5); the value is not printed.
@@ -118,7 +116,7 @@ pub fn place<'a>(
         (api, comments, format!("{issues}/comments"), name)
     };
     let user = format!("{api}/user");
-    let actions = provider == Provider::GitHub;
+    let actions = provider == Provider::Github;
     Ok(Ok(Place { comments, one, user, graphql, actions, gitlab, token, name }))
 }
 

@@ -7,6 +7,5 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use provider::Provider;
 pub use pulse::{Due, Pulse};
 pub use settings::{Limit, Settings};

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use super::{Due, Limit, Provider, Pulse, Settings};
-use crate::model::{error::Status, event::Event};
+use super::{Due, Limit, Pulse, Settings};
+use crate::model::{error::Status, event::Event, provider::Provider};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -18,24 +18,24 @@ fn alive(text: &str) -> Vec<Due> {
 #[test]
 fn groups_of_each_provider() {
     let text = |provider: Provider| (provider.begin("try out", 7), provider.end("try out", 7, 9));
-    assert_eq!(text(Provider::GitHub), ("::group::try out\n".into(), "::endgroup::\n".into()));
-    let (begin, end) = text(Provider::GitLab);
+    assert_eq!(text(Provider::Github), ("::group::try out\n".into(), "::endgroup::\n".into()));
+    let (begin, end) = text(Provider::Gitlab);
     assert_eq!(
         begin,
         "\u{1b}[0Ksection_start:7:longshore_try_out_7[collapsed=true]\r\u{1b}[0Ktry out\n"
     );
     assert_eq!(end, "\u{1b}[0Ksection_end:9:longshore_try_out_7\r\u{1b}[0K\n");
-    assert_eq!(text(Provider::CircleCi), (String::new(), String::new()));
+    assert_eq!(text(Provider::Circleci), (String::new(), String::new()));
 }
 
 #[test]
 fn annotations_are_one_line() {
     assert_eq!(
-        Provider::GitHub.annotation("error", "50% of `a:b`,\r\n::c"),
+        Provider::Github.annotation("error", "50% of `a:b`,\r\n::c"),
         "::error::50%25 of `a:b`,%0D%0A::c\n"
     );
     assert_eq!(crate::model::provider::property("a:b,c%"), "a%3Ab%2Cc%25");
-    assert_eq!(Provider::GitLab.annotation("error", "x"), "");
+    assert_eq!(Provider::Gitlab.annotation("error", "x"), "");
 }
 
 #[test]
@@ -43,9 +43,9 @@ fn who_runs_the_job() {
     let of = |set: &'static str, value: &'static str| {
         Provider::of(move |name| (name == set).then_some(value))
     };
-    assert_eq!(of("GITHUB_ACTIONS", "true"), Some(Provider::GitHub));
-    assert_eq!(of("GITLAB_CI", "true"), Some(Provider::GitLab));
-    assert_eq!(of("CIRCLECI", "true"), Some(Provider::CircleCi));
+    assert_eq!(of("GITHUB_ACTIONS", "true"), Some(Provider::Github));
+    assert_eq!(of("GITLAB_CI", "true"), Some(Provider::Gitlab));
+    assert_eq!(of("CIRCLECI", "true"), Some(Provider::Circleci));
     assert_eq!(of("GITHUB_ACTIONS", "false"), None);
     assert_eq!(of("CI", "true"), None);
 }

@@ -7,6 +7,7 @@ use crate::{
     model::{
         digest::Digest,
         error::Result,
+        provider::Provider,
         schema::{
             Dist,
             dist::{Document, DocumentKind},
@@ -92,27 +93,30 @@ fn tool_files(cx: &Context, planned: &Planned) -> Vec<(&'static str, Utf8PathBuf
 /// The repository that a CI system builds: it is what was checked out, where a package names the one
 /// that it was forked from.
 fn repository(env: &Env) -> Option<String> {
-    if env.var("GITHUB_ACTIONS") == Some("true") {
-        let (server, name) = (env.var("GITHUB_SERVER_URL")?, env.var("GITHUB_REPOSITORY")?);
-        return Some(format!("{server}/{name}"));
+    match env.provider()? {
+        Provider::Github => {
+            let (server, name) = (env.var("GITHUB_SERVER_URL")?, env.var("GITHUB_REPOSITORY")?);
+            Some(format!("{server}/{name}"))
+        }
+        Provider::Gitlab => env.var("CI_PROJECT_URL").map(str::to_owned),
+        Provider::Circleci => None,
     }
-    if env.var("GITLAB_CI") == Some("true") {
-        return env.var("CI_PROJECT_URL").map(str::to_owned);
-    }
-    None
 }
 
 /// Who builds, in the words of GitHub's and GitLab's own provenance: the definition of the job, at the
 /// revision it has. What differs from run to run is left out.
 fn builder(env: &Env) -> Option<String> {
-    if env.var("GITHUB_ACTIONS") == Some("true") {
-        let (server, workflow) = (env.var("GITHUB_SERVER_URL")?, env.var("GITHUB_WORKFLOW_REF")?);
-        return Some(format!("{server}/{workflow}"));
+    match env.provider()? {
+        Provider::Github => {
+            let (server, workflow) =
+                (env.var("GITHUB_SERVER_URL")?, env.var("GITHUB_WORKFLOW_REF")?);
+            Some(format!("{server}/{workflow}"))
+        }
+        Provider::Gitlab => {
+            let (project, name) = (env.var("CI_PROJECT_URL")?, env.var("CI_COMMIT_REF_NAME")?);
+            let file = env.var("CI_CONFIG_PATH").unwrap_or(".gitlab-ci.yml");
+            Some(format!("{project}//{file}@{name}"))
+        }
+        Provider::Circleci => None,
     }
-    if env.var("GITLAB_CI") == Some("true") {
-        let (project, name) = (env.var("CI_PROJECT_URL")?, env.var("CI_COMMIT_REF_NAME")?);
-        let file = env.var("CI_CONFIG_PATH").unwrap_or(".gitlab-ci.yml");
-        return Some(format!("{project}//{file}@{name}"));
-    }
-    None
 }
