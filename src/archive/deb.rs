@@ -18,6 +18,7 @@ use crate::{
     },
     model::{
         error::{Error, Result},
+        machine::Architecture,
         platform::Platform,
         schema::plan::Deb,
     },
@@ -29,23 +30,8 @@ const OLDEST: u64 = 473_385_600;
 
 /// Returns Debian's name of the platform (`dpkg-architecture --list`); `None` if it has none.
 pub fn architecture(platform: &Platform) -> Option<&'static str> {
-    let variant = platform.variant.as_deref();
-    if platform.os != "linux" {
-        return None;
-    }
-    Some(match (platform.architecture.as_str(), variant) {
-        ("amd64", _) => "amd64",
-        ("arm64", _) => "arm64",
-        ("386", _) => "i386",
-        ("arm", Some("v7") | None) => "armhf",
-        ("arm", Some("v5" | "v6")) => "armel",
-        ("ppc64le", _) => "ppc64el",
-        ("riscv64", _) => "riscv64",
-        ("s390x", _) => "s390x",
-        ("loong64", _) => "loong64",
-        ("mips64le", _) => "mips64el",
-        _ => return None,
-    })
+    let known = Architecture::of(&platform.architecture).filter(|_| platform.os == "linux")?;
+    known.debian(platform.variant.as_deref())
 }
 
 /// Whether a package can be called so (policy, 5.6.1).

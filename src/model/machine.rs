@@ -79,13 +79,16 @@ pub enum Machine {
     Ppc64,
     /// `EM_LOONGARCH`, 258.
     Loongarch,
+    /// `EM_MIPS`, 8.
+    Mips,
 }
 
 impl Machine {
     /// The number in the ELF header.
-    pub fn number(self) -> u16 {
+    pub const fn number(self) -> u16 {
         match self {
             Machine::X86 => 3,
+            Machine::Mips => 8,
             Machine::Ppc64 => 21,
             Machine::S390 => 22,
             Machine::Arm => 40,
@@ -113,6 +116,123 @@ pub fn machine_name(number: u16) -> Cow<'static, str> {
     match header::machine_to_str(number) {
         "EM_UNKNOWN" => number.to_string().into(),
         name => name.into(),
+    }
+}
+
+/// An architecture, and what each tool calls it. This is the one table of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Architecture {
+    /// `GOARCH` (<https://go.dev/doc/install/source>, "Environment variables"), which OCI uses.
+    pub go: &'static str,
+    /// Other names, such as that of `uname -m`, and the variant that is meant by each, whatever
+    /// variant stands beside it (<https://github.com/containerd/platforms>, `database.go`).
+    aliases: &'static [(&'static str, Option<&'static str>)],
+    /// `e_machine`, class and byte order.
+    elf: (Machine, u8, Endian),
+    /// Debian's names (`dpkg-architecture --list`), each with the variants that it is for: all of
+    /// them if none is named; an empty one stands for a platform without a variant.
+    debian: &'static [(&'static str, &'static [&'static str])],
+    /// The name of qemu's user-mode emulator, behind `qemu-`.
+    pub qemu: &'static str,
+}
+
+impl Architecture {
+    /// All that are known.
+    pub const ALL: [Architecture; 9] = [
+        Architecture {
+            go: "386",
+            aliases: &[("i386", Some(""))],
+            elf: (Machine::X86, 32, Endian::Little),
+            debian: &[("i386", &[])],
+            qemu: "i386",
+        },
+        Architecture {
+            go: "amd64",
+            aliases: &[("x86_64", None), ("x86-64", None)],
+            elf: (Machine::X86_64, 64, Endian::Little),
+            debian: &[("amd64", &[])],
+            qemu: "x86_64",
+        },
+        Architecture {
+            go: "arm",
+            aliases: &[("armhf", Some("v7")), ("armel", Some("v6"))],
+            elf: (Machine::Arm, 32, Endian::Little),
+            debian: &[("armhf", &["v7", ""]), ("armel", &["v5", "v6"])],
+            qemu: "arm",
+        },
+        Architecture {
+            go: "arm64",
+            aliases: &[("aarch64", None)],
+            elf: (Machine::Aarch64, 64, Endian::Little),
+            debian: &[("arm64", &[])],
+            qemu: "aarch64",
+        },
+        Architecture {
+            go: "loong64",
+            aliases: &[],
+            elf: (Machine::Loongarch, 64, Endian::Little),
+            debian: &[("loong64", &[])],
+            qemu: "loongarch64",
+        },
+        Architecture {
+            go: "mips64le",
+            aliases: &[],
+            elf: (Machine::Mips, 64, Endian::Little),
+            debian: &[("mips64el", &[])],
+            qemu: "mips64el",
+        },
+        Architecture {
+            go: "ppc64le",
+            aliases: &[],
+            elf: (Machine::Ppc64, 64, Endian::Little),
+            debian: &[("ppc64el", &[])],
+            qemu: "ppc64le",
+        },
+        Architecture {
+            go: "riscv64",
+            aliases: &[],
+            elf: (Machine::Riscv, 64, Endian::Little),
+            debian: &[("riscv64", &[])],
+            qemu: "riscv64",
+        },
+        Architecture {
+            go: "s390x",
+            aliases: &[],
+            elf: (Machine::S390, 64, Endian::Big),
+            debian: &[("s390x", &[])],
+            qemu: "s390x",
+        },
+    ];
+
+    /// Returns the one that OCI calls `name`.
+    pub fn of(name: &str) -> Option<&'static Self> {
+        Self::ALL.iter().find(|known| known.go == name)
+    }
+
+    /// Returns the one that has `name` among its other names, and the variant that this means.
+    pub fn of_alias(name: &str) -> Option<(&'static Self, Option<&'static str>)> {
+        Self::ALL.iter().find_map(|known| {
+            let (_, variant) = known.aliases.iter().find(|(alias, _)| *alias == name)?;
+            Some((known, *variant))
+        })
+    }
+
+    /// Returns the one whose ELF files have this `e_machine`, class and byte order.
+    pub fn of_elf(elf: (u16, u8, Endian)) -> Option<&'static Self> {
+        Self::ALL.iter().find(|known| known.elf() == elf)
+    }
+
+    /// `e_machine`, class and byte order of its ELF files.
+    pub fn elf(&self) -> (u16, u8, Endian) {
+        let (machine, class, endian) = self.elf;
+        (machine.number(), class, endian)
+    }
+
+    /// What Debian calls it; `None` if Debian has no name for that variant.
+    pub fn debian(&self, variant: Option<&str>) -> Option<&'static str> {
+        let variant = variant.unwrap_or_default();
+        let is_meant = |variants: &[&str]| variants.is_empty() || variants.contains(&variant);
+        self.debian.iter().find(|(_, variants)| is_meant(variants)).map(|(name, _)| *name)
     }
 }
 

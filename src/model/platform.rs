@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize, de::Error as _};
 
+use crate::model::machine::Architecture;
+
 /// An operating system, an architecture and, where one exists, a variant: `linux/arm/v7`. The
 /// values are Go's `GOOS` and `GOARCH` (OCI image specification, config.md and image-index.md).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,14 +37,14 @@ pub(crate) fn normalise(
     let (os, architecture) = (lower(os), lower(architecture));
     let variant = variant.map(lower).filter(|variant| !variant.is_empty());
     let os = if os == "macos" { "darwin".to_owned() } else { os };
-    let (architecture, variant) = match (architecture.as_str(), variant.as_deref()) {
-        ("i386", _) => ("386", None),
-        ("x86_64" | "x86-64" | "amd64", Some("v1")) => ("amd64", None),
-        ("x86_64" | "x86-64", variant) => ("amd64", variant),
-        ("aarch64" | "arm64", Some("8" | "v8")) => ("arm64", None),
-        ("aarch64", variant) => ("arm64", variant),
-        ("armhf", _) => ("arm", Some("v7")),
-        ("armel", _) => ("arm", Some("v6")),
+    let variant = variant.as_deref();
+    let (architecture, variant) = match Architecture::of_alias(&architecture) {
+        Some((known, meant)) => (known.go.to_owned(), meant.or(variant)),
+        None => (architecture, variant),
+    };
+    let (architecture, variant) = match (architecture.as_str(), variant) {
+        (architecture, Some("")) | (architecture @ "amd64", Some("v1")) => (architecture, None),
+        (architecture @ "arm64", Some("8" | "v8")) => (architecture, None),
         ("arm", Some(number @ ("5" | "6" | "7" | "8"))) => {
             return (os, architecture, Some(format!("v{number}")));
         }

@@ -1,5 +1,7 @@
 //! What the host is.
 
+use crate::model::machine::Architecture;
+
 /// The machine's architecture as `uname -m` names it.
 pub fn machine() -> &'static str {
     static MACHINE: std::sync::OnceLock<String> = std::sync::OnceLock::new();
@@ -11,11 +13,7 @@ pub fn machine() -> &'static str {
 
 /// What OCI calls the host: `linux/amd64`.
 pub fn platform() -> String {
-    let architecture = match machine() {
-        "x86_64" => "amd64",
-        "aarch64" | "arm64" => "arm64",
-        other => other,
-    };
+    let architecture = Architecture::of_alias(machine()).map_or(machine(), |(known, _)| known.go);
     format!("{}/{architecture}", std::env::consts::OS)
 }
 

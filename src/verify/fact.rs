@@ -4,18 +4,18 @@
 use crate::{
     binary::elf::{Facts, Libc, Segment, Shape, kind_name, needle, quote},
     model::{
-        machine::{Endian, machine_name},
+        machine::{Endian, Machine, machine_name},
         schema::verify::Fact,
         source::{Source, Unreadable},
     },
 };
 
 /// Machines by their `e_machine` number (System V gABI, "Machine Information").
-pub(super) const ARM: u16 = 40;
-pub(super) const X86: u16 = 3;
-pub(super) const X86_64: u16 = 62;
-pub(super) const AARCH64: u16 = 183;
-pub(super) const RISCV: u16 = 243;
+pub(super) const ARM: u16 = Machine::Arm.number();
+pub(super) const X86: u16 = Machine::X86.number();
+pub(super) const X86_64: u16 = Machine::X86_64.number();
+pub(super) const AARCH64: u16 = Machine::Aarch64.number();
+pub(super) const RISCV: u16 = Machine::Riscv.number();
 
 /// All that `facts` say, in a fixed order.
 pub fn tell(facts: &Facts) -> Vec<Fact> {

@@ -29,7 +29,6 @@ pub use foreign::{foreign, tell_foreign};
 pub use kind::{DIR_FORM, UNLISTED, may_hold_programs, other_kind};
 pub use lint::{About, Lint};
 pub use mode::Mode;
-pub(crate) use policy::of_architecture;
 pub use policy::{
     CpuLevel, Day, GlibcVersion, Inputs, KEYS as POLICY_KEYS, Limits, Policy, Settings, Waiver,
 };

@@ -14,6 +14,7 @@ use crate::{
     image::oci::config::Execution,
     model::{
         error::{Error, Result},
+        machine::Architecture,
         platform::Platform,
     },
 };
@@ -340,16 +341,17 @@ fn is_predefined(name: &str) -> bool {
 
 /// Whether `text` is of a platform's form; a part alone is one where containerd knows it.
 fn is_platform(text: &str) -> bool {
-    let known = [
-        "linux", "darwin", "windows", "freebsd", "amd64", "x86_64", "arm64", "aarch64", "arm",
-        "armhf", "386", "i386", "riscv64", "ppc64le", "s390x", "mips64le", "loong64",
-    ];
+    let known = |part: &str| {
+        ["linux", "darwin", "windows", "freebsd"].contains(&part)
+            || Architecture::of(part).is_some()
+            || Architecture::of_alias(part).is_some()
+    };
     let word = |part: &str| {
         !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
     };
     let parts: Vec<&str> = text.split('/').collect();
     match parts[..] {
-        [part] => known.contains(&part.to_ascii_lowercase().as_str()),
+        [part] => known(&part.to_ascii_lowercase()),
         [_, _] | [_, _, _] => parts.iter().all(|part| word(part)),
         _ => false,
     }

@@ -13,6 +13,7 @@ use crate::{
     model::{
         digest::Digest,
         error::{Error, Result},
+        machine::Architecture,
         schema::dist::Artifact,
         source::Source,
     },
@@ -22,7 +23,6 @@ use crate::{
         Context, file,
         fs::{self, Kind},
     },
-    verify::of_architecture,
 };
 
 /// Reads a part. What is wrong with it goes to `reasons`, so that the others are looked at, too; no
@@ -52,7 +52,8 @@ pub(super) fn read(
     // One for another machine is reported with the others.
     let fits = |of: &&Artifact| {
         let machine = files.get(&of.path).and_then(|file| file.machine);
-        machine.is_some() && machine == of_architecture(&of.platform.architecture)
+        machine.is_some()
+            && machine == Architecture::of(&of.platform.architecture).map(Architecture::elf)
     };
     for artifact in dist.artifacts.iter().filter(fits) {
         cx.children.check()?;

@@ -8,7 +8,7 @@ use crate::{
     build::target::{Target, Targets},
     model::{
         command::Command,
-        machine::{Endian, TargetFacts, machine_name},
+        machine::{Architecture, Machine, TargetFacts, machine_name},
     },
     ops::dist::smoke::{self, Outcome, Runner},
     sys::{Context, confine::Root},
@@ -17,18 +17,6 @@ use crate::{
 
 /// The name that the program gets in its root.
 const NAME: &str = "program";
-
-/// Emulators of machines that no target is known for: machine, class, little-endian, name.
-const EMULATORS: [(u16, u8, bool, &str); 8] = [
-    (3, 32, true, "i386"),
-    (40, 32, true, "arm"),
-    (8, 64, true, "mips64el"),
-    (21, 64, true, "ppc64le"),
-    (22, 64, false, "s390x"),
-    (62, 64, true, "x86_64"),
-    (183, 64, true, "aarch64"),
-    (243, 64, true, "riscv64"),
-];
 
 /// Runs the program at `place`, of which `facts` were read.
 pub(super) fn run(
@@ -93,7 +81,7 @@ fn cpu(
     policy: &Policy,
     facts: &Facts,
 ) -> std::result::Result<Option<String>, String> {
-    const X86_64: u16 = 62;
+    const X86_64: u16 = Machine::X86_64.number();
     if let Some(level) = policy.declared_cpu().filter(|_| facts.machine == X86_64) {
         // The first of each level that qemu has.
         return match level {
@@ -111,13 +99,11 @@ fn is_for(target: &TargetFacts, facts: &Facts) -> bool {
     (elf.machine.number(), elf.class, elf.endian) == (facts.machine, facts.class, facts.endian)
 }
 
+/// Names of emulators, best first.
 fn emulators(facts: &Facts) -> Vec<String> {
-    let little = facts.endian == Endian::Little;
-    let known = EMULATORS.iter().find(|(machine, class, is_little, _)| {
-        (*machine, *class, *is_little) == (facts.machine, facts.class, little)
-    });
-    let names = |(.., name): &(u16, u8, bool, &str)| {
-        vec![format!("qemu-{name}-static"), format!("qemu-{name}")]
+    let known = Architecture::of_elf((facts.machine, facts.class, facts.endian));
+    let names = |known: &Architecture| {
+        vec![format!("qemu-{}-static", known.qemu), format!("qemu-{}", known.qemu)]
     };
     known.map(names).unwrap_or_default()
 }

@@ -7,14 +7,14 @@ use crate::{
     image::oci::check::Found,
     model::{
         digest::Digest,
-        machine::{Endian, machine_name},
+        machine::{Architecture, Endian, machine_name},
         platform::Platform,
         schema::{
             Dist,
             dist::{self, DocumentKind, FILE},
         },
     },
-    verify::{VerifiedArtifact, of_architecture},
+    verify::VerifiedArtifact,
 };
 
 /// What one job made, and what was seen of it.
@@ -162,7 +162,7 @@ impl Part {
             let first = refused.lines().next().unwrap_or_default();
             reasons.add(format!("`{name}`: {first}"));
         }
-        match (file.machine, of_architecture(&platform.architecture)) {
+        match (file.machine, Architecture::of(&platform.architecture).map(Architecture::elf)) {
             (None, _) if platform.os == "linux" => {
                 reasons.add(format!("`{name}`: `{path}` is no ELF file"));
             }

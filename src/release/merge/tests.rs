@@ -34,7 +34,8 @@ fn found(platform: &str, more: &str) -> Found {
 
 fn machine(platform: &str) -> Option<(u16, u8, Endian)> {
     let architecture = platform.split('/').nth(1).unwrap();
-    crate::verify::of_architecture(architecture)
+    crate::model::machine::Architecture::of(architecture)
+        .map(crate::model::machine::Architecture::elf)
 }
 
 /// Returns the output of `dist --target` for one platform, with a binary of these bytes.

@@ -15,6 +15,7 @@ use crate::{
     binary::elf::{Facts, Libc, Shape},
     model::{
         error::Result,
+        machine::Architecture,
         machine::{Endian, Linkage, TargetFacts, machine_name},
         platform::Platform,
         schema::dist::Level,
@@ -200,7 +201,7 @@ impl Policy {
             });
         }
         let platform = self.platform.as_ref().filter(|platform| platform.os == "linux")?;
-        let (number, class, endian) = of_architecture(&platform.architecture)?;
+        let (number, class, endian) = Architecture::of(&platform.architecture)?.elf();
         Some(Machine {
             number,
             class,
@@ -212,24 +213,6 @@ impl Policy {
             ),
         })
     }
-}
-
-/// `e_machine`, class and byte order of a `GOARCH` (<https://go.dev/doc/install/source>,
-/// "Environment variables").
-pub(crate) fn of_architecture(name: &str) -> Option<(u16, u8, Endian)> {
-    use Endian::{Big, Little};
-    Some(match name {
-        "386" => (3, 32, Little),
-        "amd64" => (62, 64, Little),
-        "arm" => (40, 32, Little),
-        "arm64" => (183, 64, Little),
-        "loong64" => (258, 64, Little),
-        "mips64le" => (8, 64, Little),
-        "ppc64le" => (21, 64, Little),
-        "riscv64" => (243, 64, Little),
-        "s390x" => (22, 64, Big),
-        _ => return None,
-    })
 }
 
 impl<T> Limits<T> {
