@@ -61,11 +61,18 @@ impl FromStr for Size {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            bytes @ 0..1000 => write!(f, "{bytes} bytes"),
-            bytes @ 1000..1_000_000 => write!(f, "{}.{:02} kB", bytes / 1000, bytes % 1000 / 10),
-            bytes => write!(f, "{}.{:02} MB", bytes / 1_000_000, bytes % 1_000_000 / 10_000),
-        }
+        // Decimal units, as file managers and registries show them, rounded to two decimals.
+        let units = [("kB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000)];
+        let rounded =
+            units.map(|(name, unit)| (name, self.0.saturating_add(unit / 200) / (unit / 100)));
+        let text =
+            match rounded.iter().find(|(_, hundredths)| *hundredths < 100_000).or(rounded.last()) {
+                Some((name, hundredths)) if self.0 >= 1000 => {
+                    format!("{}.{:02} {name}", hundredths / 100, hundredths % 100)
+                }
+                _ => format!("{} B", self.0),
+            };
+        f.pad(&text)
     }
 }
 
@@ -146,8 +153,21 @@ mod tests {
         for text in ["", "MB", "1 mb", "-1", "1.234 MB", "1e3", "99999999999999999999", "1.MB"] {
             assert!(size(text).is_err(), "{text}");
         }
-        assert_eq!(Size(1_234_567).to_string(), "1.23 MB");
-        assert_eq!(Size(12).to_string(), "12 bytes");
+        let shown = [0, 999, 1000, 12_345, 999_994, 999_995, 1_234_567, 5_000_000_000, u64::MAX];
+        assert_eq!(
+            shown.map(|bytes| Size(bytes).to_string()),
+            [
+                "0 B",
+                "999 B",
+                "1.00 kB",
+                "12.35 kB",
+                "999.99 kB",
+                "1.00 MB",
+                "1.23 MB",
+                "5.00 GB",
+                "18446744073.71 GB"
+            ]
+        );
     }
 
     #[test]

@@ -163,12 +163,12 @@ fn people_see_a_tree_and_each_layer() {
         "\n    env          A=1\n    label        l = \\u{1b}[31m\n",
         "\n    other        config.Shell = [\"sh\"]\n",
         "    layer 2      ",
-        "\n    mode             owner      size  layer  path\n",
-        "\n    lrwxrwxrwx 0777    7:8         -      1  /lib -> usr/lib\n",
-        "\n    -rw-r--r-- 0644    7:8   5 bytes      1    also-a\n",
-        "\n    -rw-r--r-- 0644    7:8   5 bytes      1      a = /usr/also-a\n",
-        "\n    drwxrwxrwt 1777    7:8         -      2    old/\n",
-        "\n    prw------- 0600    7:8         -      1    pipe\n",
+        "\n    mode             owner  size  layer  path\n",
+        "\n    lrwxrwxrwx 0777    7:8     -      1  /lib -> usr/lib\n",
+        "\n    -rw-r--r-- 0644    7:8   5 B      1    also-a\n",
+        "\n    -rw-r--r-- 0644    7:8   5 B      1      a = /usr/also-a\n",
+        "\n    drwxrwxrwt 1777    7:8     -      2    old/\n",
+        "\n    prw------- 0600    7:8     -      1    pipe\n",
     ];
     let shown = lines.into_iter().fold(image(dir, "inspect layout"), Test::stdout).run().stdout;
     assert!(!shown.contains("gone") && !shown.contains('\u{1b}'), "{shown}");
@@ -289,8 +289,8 @@ fn differences_are_told_one_by_one() {
   - label old  1
   ~ layers     0 of 1 equal
   ~ /bin/x  mode 0644 → 0755, size 13 → 4, content
-  - /bin/y  file 0644 0:0 1 bytes
-  + /bin/z  file 0755 0:0 1 bytes
+  - /bin/y  file 0644 0:0 1 B
+  + /bin/z  file 0755 0:0 1 B
 ";
     let text = image(dir, &format!("diff {paths}")).status(1).stdout("linux/amd64").run().stdout;
     assert_eq!(text, wanted);

@@ -55,7 +55,7 @@ fn sizes_and_growth() {
     write(&dir.join("x.tar"), &archive, 0o644);
     under(&dir, "max-size.file = '1 kB'\nmax-size.archive = '1 MiB'", &["x", "x.tar"], 0);
     let text = under(&dir, "max-size.file = 100", &["x"], 1);
-    assert!(text.contains("deny size: the program is larger than 100 bytes"), "{text}");
+    assert!(text.contains("deny size: the program is larger than 100 B"), "{text}");
     let text = under(&dir, "max-size.archive = '2 kB'", &["x", "x.tar"], 1);
     assert!(text.contains("the archive is larger than 2.00 kB"), "{text}");
     let base = |size: usize| {
@@ -68,7 +68,7 @@ fn sizes_and_growth() {
         });
         let release = serde_json::json!({ "name": "x", "source-date-epoch": 0, "tools": {} });
         let dist = serde_json::json!({
-            "schema": 1, "release": release, "units": { "compiled": 0, "fresh": 0 },
+            "schema": 1, "release": release, "units": { "compiled": 0, "fresh": 0, "each": [] },
             "artifacts": [artifact], "images": [], "archives": [{
                 "kind": "binaries", "package": "x", "version": "1.0.0",
                 "target": "x86_64-unknown-linux-musl", "platform": "linux/amd64",
@@ -93,7 +93,7 @@ fn sizes_and_growth() {
     let args = [next, "--base", "base.json"];
     under(&dir, "max-growth.archive = 5", &args, 0);
     let text = under(&dir, "max-growth.archive = 4", &args, 1);
-    assert!(text.contains("the archive became larger by more than 4 bytes"), "{text}");
+    assert!(text.contains("the archive became larger by more than 4 B"), "{text}");
     under(&dir, "", &["x", "--base", "missing.json"], 1);
 }
 

@@ -164,11 +164,6 @@ fn drop_units(root: &Utf8Path, dropped: &BTreeSet<String>) -> Result<()> {
     Ok(())
 }
 
-/// A size for people.
-fn shown(bytes: u64) -> String {
-    crate::ops::output::summary::size(bytes)
-}
-
 /// A time for people.
 fn seconds(milliseconds: u64) -> String {
     format!("{}.{:02} s", milliseconds / 1000, milliseconds % 1000 / 10)

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{
     CacheRequest, FRESHNESS, TARGET, ZIG, built, drop_units, key, listing::package_files, lock,
-    seconds, secret, shown,
+    seconds, secret,
 };
 use crate::{
     build::{
@@ -18,6 +18,7 @@ use crate::{
         workspace::Workspace,
     },
     model::{
+        bytes::Size,
         error::{Error, Result},
         schema::cache::{Cache, Outcome, SCHEMA as REPORT},
         secret::Secret,
@@ -65,7 +66,7 @@ pub fn restore(cx: &Context, request: &CacheRequest) -> Result<Cache> {
                 format!(
                     "{units} units from {} in {}; {unchanged} inputs are unchanged, {changed} are \
                      not",
-                    shown(*size),
+                    Size(*size),
                     seconds(milliseconds)
                 ),
             );
@@ -97,7 +98,12 @@ fn header(
     let refused = |reason: String| Ok(Err(vec![reason]));
     match fs::kind(&path, true) {
         Ok(Kind::File { size, .. }) if size <= HEADER_LIMIT => {}
-        Ok(_) => return refused(format!("`{HEADER}` is not a regular file of at most 1 MiB")),
+        Ok(_) => {
+            return refused(format!(
+                "`{HEADER}` is not a regular file of at most {}",
+                Size(HEADER_LIMIT)
+            ));
+        }
         Err(_) => return refused(format!("there is no `{HEADER}`")),
     }
     let text = match fs::read_to_string_if_there(&path) {

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{
     CacheRequest, Freshness, LAYERS, PIECES, RECORD, TARGET, ZIG, built, listing::package_files,
-    lock, seconds, secret, shown,
+    lock, seconds, secret,
 };
 use crate::{
     build::{
@@ -17,6 +17,7 @@ use crate::{
         request::Request,
     },
     model::{
+        bytes::Size,
         error::{Error, Result},
         schema::cache::{Cache, Outcome, SCHEMA as REPORT},
     },
@@ -97,8 +98,8 @@ pub fn save(cx: &Context, request: &CacheRequest) -> Result<Cache> {
         "Saved",
         format!(
             "{units} units as {} ({} before compression) in {}",
-            shown(size),
-            shown(bytes),
+            Size(size),
+            Size(bytes),
             seconds(milliseconds)
         ),
     );

@@ -14,6 +14,7 @@ use crate::{
     binary::elf::{Facts, MINIMAL_STATUS, minimal_program},
     build::target::Target,
     model::{
+        bytes::Size,
         command::Command,
         error::{Error, Result},
         machine::{Endian, machine_name},
@@ -119,7 +120,7 @@ fn judge(
     }
     let what = format!("`{name} {}` for `{}`", args.join(" "), target.name);
     let how = match output.excess {
-        true => format!("it wrote more than {} MiB and was ended", MOST_OUTPUT >> 20),
+        true => format!("it wrote more than {} and was ended", Size(MOST_OUTPUT)),
         false => format!("it ended with {}", output.ending()),
     };
     let error = Error::check(format!("{what} does not run: {how}")).detail(output.tail(10));

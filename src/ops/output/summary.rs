@@ -5,10 +5,13 @@ use std::fmt::Write;
 use camino::Utf8Path;
 
 use crate::{
-    model::schema::{
-        Dist,
-        dist::{Artifact, Release, Smoke},
-        units::Units,
+    model::{
+        bytes::Size,
+        schema::{
+            Dist,
+            dist::{Artifact, Release, Smoke},
+            units::Units,
+        },
     },
     sys::{Context, host},
 };
@@ -56,18 +59,18 @@ pub(in crate::ops) fn summary(cx: &Context, dist: &Dist, output: &Utf8Path) -> S
     let width = artifacts.chain(archives).chain(images).max();
     let width = width.unwrap_or(0);
     for artifact in &dist.artifacts {
-        let _ = writeln!(text, "  {:<width$}  {:>9}", artifact.path, size(artifact.size));
+        let _ = writeln!(text, "  {:<width$}  {:>9}", artifact.path, Size(artifact.size));
     }
     for image in &dist.images {
         let of = |p: &crate::model::schema::dist::PlatformImage| {
-            format!("{} {}", p.platform, size(p.size))
+            format!("{} {}", p.platform, Size(p.size))
         };
         let platforms: Vec<_> = image.platforms.iter().map(of).collect();
         let _ = writeln!(text, "  {:<width$}  {}", image.path, platforms.join(", "));
         let _ = writeln!(text, "  {:<width$}  {}", "", image.digest);
     }
     for archive in &dist.archives {
-        let _ = writeln!(text, "  {:<width$}  {:>9}", archive.path, size(archive.size));
+        let _ = writeln!(text, "  {:<width$}  {:>9}", archive.path, Size(archive.size));
     }
     let native = host::platform();
     if let Some(artifact) = dist.artifacts.iter().find(|a| a.platform.to_string() == native) {
@@ -95,18 +98,6 @@ fn units(units: &Units) -> String {
         let _ = write!(text, "{start}{} for {} {seconds:.1} s", unit.name, unit.target);
     }
     text
-}
-
-/// A size in bytes for people: decimal units, as file managers and registries show it.
-pub(in crate::ops) fn size(bytes: u64) -> String {
-    #[allow(clippy::cast_precision_loss, reason = "two decimals are shown")]
-    let of = |unit: u64| bytes as f64 / unit as f64;
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{:.1} kB", of(1_000)),
-        1_000_000..1_000_000_000 => format!("{:.2} MB", of(1_000_000)),
-        _ => format!("{:.2} GB", of(1_000_000_000)),
-    }
 }
 
 /// Reports the binaries that are left out, and why.

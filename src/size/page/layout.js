@@ -178,7 +178,7 @@ const signed = (n) => (n > 0 ? '+' : n < 0 ? '−' : '') + grouped(n);
 function short(bytes) {
   const n = Math.abs(bytes);
   if (n < 1e3) return n + ' B';
-  if (n < 1e6) return (n / 1e3).toFixed(1) + ' kB';
+  if (n < 1e6) return (n / 1e3).toFixed(2) + ' kB';
   return n < 1e9 ? (n / 1e6).toFixed(2) + ' MB' : (n / 1e9).toFixed(2) + ' GB';
 }
 

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{Binary, Page, Point, text};
+use crate::model::bytes::Size;
 
 /// The number of crates with a separate row; the others share one.
 const ROWS: usize = 40;
@@ -47,7 +48,7 @@ fn of_binary(binary: &Binary) -> String {
     let compared = binary.base.is_some();
     let mut out = String::new();
     let (name, target) = (text::escape(&binary.name), text::escape(&binary.target));
-    let (size, short) = (text::grouped(binary.size), text::short(binary.size));
+    let (size, short) = (text::grouped(binary.size), Size(binary.size));
     let packed = text::grouped(binary.compressed);
     let symbols = text::escape(&binary.symbols);
     let _ = write!(

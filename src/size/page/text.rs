@@ -31,18 +31,6 @@ pub(super) fn grouped(number: u64) -> String {
     out
 }
 
-/// `1234567` as `1.23 MB`, and `12345` as `12.3 kB`.
-pub(super) fn short(bytes: u64) -> String {
-    #[allow(clippy::cast_precision_loss, reason = "three digits are shown")]
-    let of = |unit: f64| bytes as f64 / unit;
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{:.1} kB", of(1e3)),
-        1_000_000..1_000_000_000 => format!("{:.2} MB", of(1e6)),
-        _ => format!("{:.2} GB", of(1e9)),
-    }
-}
-
 /// What became of `base`: `+1,234` or `−1,234`.
 pub(super) fn change(base: u64, size: u64) -> String {
     match size.cmp(&base) {

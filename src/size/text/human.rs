@@ -2,8 +2,11 @@
 
 use std::fmt::Write;
 
-use super::{bytes, difference, grown, head, left, origin, percent, share, sure, title, versions};
-use crate::model::schema::size::{Binary, Changed, Row, Size, Symbols, Whole};
+use super::{difference, grown, head, left, origin, percent, share, sure, title, versions};
+use crate::model::{
+    bytes::Size as Bytes,
+    schema::size::{Binary, Changed, Row, Size, Symbols, Whole},
+};
 
 /// How many changes of each sort are shown.
 const CHANGES: usize = 10;
@@ -38,9 +41,9 @@ pub fn human(size: &Size) -> String {
 
 fn binary(text: &mut String, size: &Size, binary: &Binary) {
     let all = binary.change.size.or(binary.change.base_size).unwrap_or(0);
-    let _ = write!(text, "{}  {}", title(binary), bytes(all));
+    let _ = write!(text, "{}  {}", title(binary), Bytes(all));
     if let Some(compressed) = binary.compressed.and_then(|change| change.size) {
-        let _ = write!(text, ", {} compressed", bytes(compressed));
+        let _ = write!(text, ", {} compressed", Bytes(compressed));
     }
     if size.base.is_some() {
         let _ = write!(text, ", {}", grown(binary.change));
@@ -68,9 +71,9 @@ fn rows(text: &mut String, size: &Size, binary: &Binary, all: u64) {
     let sure_head = if certain { "   sure" } else { "" };
     let _ = writeln!(text, "   share       size{packed}{sure_head}  {}", head(size.by, binary));
     for row in &binary.rows {
-        let _ = write!(text, "  {:>6}  {:>9}", share(row.size, all), bytes(row.size));
+        let _ = write!(text, "  {:>6}  {:>9}", share(row.size, all), Bytes(row.size));
         if compressed {
-            let _ = write!(text, "  {:>10}", bytes(row.compressed.unwrap_or(0)));
+            let _ = write!(text, "  {:>10}", Bytes(row.compressed.unwrap_or(0)));
         }
         if certain {
             let _ = write!(text, "  {:>3} %", sure(row));
@@ -104,8 +107,8 @@ fn changes(text: &mut String, binary: &Binary) {
     list("symbol", &binary.changed_symbols);
     for one in &binary.changed_dependencies {
         let cost = one.cost.map_or_else(String::new, |cost| match cost {
-            more @ 0.. => format!(" (+{})", bytes(more.unsigned_abs())),
-            less => format!(" (−{})", bytes(less.unsigned_abs())),
+            more @ 0.. => format!(" (+{})", Bytes(more.unsigned_abs())),
+            less => format!(" (−{})", Bytes(less.unsigned_abs())),
         });
         let _ =
             writeln!(text, "  dependency {}: {}{cost}", one.name, versions(&one.base, &one.head));
@@ -114,7 +117,7 @@ fn changes(text: &mut String, binary: &Binary) {
 
 fn whole(text: &mut String, what: &str, whole: &Whole) {
     let size = whole.change.size.or(whole.change.base_size).unwrap_or(0);
-    let _ = write!(text, "{what} {} {}  {}", whole.name, whole.platform, bytes(size));
+    let _ = write!(text, "{what} {} {}  {}", whole.name, whole.platform, Bytes(size));
     if whole.change.base_size.is_some() {
         let _ = write!(text, ", {}", grown(whole.change));
     }

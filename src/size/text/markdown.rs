@@ -2,8 +2,11 @@
 
 use std::fmt::Write;
 
-use super::{bytes, difference, grown, head, left, origin, percent, share, sure, title, versions};
-use crate::model::schema::size::{Binary, Budget, Change, Changed, Size};
+use super::{difference, grown, head, left, origin, percent, share, sure, title, versions};
+use crate::model::{
+    bytes::Size as Bytes,
+    schema::size::{Binary, Budget, Change, Changed, Size},
+};
 
 /// How many changes of each sort are shown.
 const CHANGES: usize = 15;
@@ -56,7 +59,7 @@ fn overview(text: &mut String, size: &Size) {
     let archives = size.archives.iter().map(wholes("archive"));
     let images = size.images.iter().map(wholes("image"));
     let all: Vec<_> = binaries.chain(archives).chain(images).collect();
-    let number = |size: Option<u64>| size.map_or_else(String::new, bytes);
+    let number = |size: Option<u64>| size.map_or_else(String::new, |size| Bytes(size).to_string());
     if size.base.is_some() {
         text.push_str("| | base | now | change | budget |\n|---|--:|--:|--:|--:|\n");
     } else {
@@ -87,7 +90,7 @@ fn changes(text: &mut String, binary: &Binary) {
     for one in &binary.changed_dependencies {
         let cost = one.cost.map(|cost| {
             let sign = if cost < 0 { '−' } else { '+' };
-            format!(" ({sign}{})", bytes(cost.unsigned_abs()))
+            format!(" ({sign}{})", Bytes(cost.unsigned_abs()))
         });
         let versions = cell(&versions(&one.base, &one.head));
         let cost = cost.unwrap_or_default();
@@ -127,12 +130,12 @@ fn rows(text: &mut String, size: &Size, binary: &Binary) {
     let _ = writeln!(text, "| share | size | compressed | sure | {} |", head(size.by, binary));
     text.push_str("|--:|--:|--:|--:|---|\n");
     for row in &binary.rows {
-        let packed = row.compressed.map_or_else(String::new, bytes);
+        let packed = row.compressed.map_or_else(String::new, |size| Bytes(size).to_string());
         let _ = writeln!(
             text,
             "| {} | {} | {packed} | {} % | {} |",
             share(row.size, all),
-            bytes(row.size),
+            Bytes(row.size),
             sure(row),
             cell(&row.name)
         );

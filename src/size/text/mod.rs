@@ -10,24 +10,16 @@ pub use markdown::markdown;
 
 use super::compare::signed;
 use crate::model::{
-    bytes::Size as Bytes,
+    bytes::Size,
     schema::size::{Binary, By, Change, Row, Symbols},
 };
-
-/// Bytes for people.
-fn bytes(size: u64) -> String {
-    match size {
-        0..1000 => format!("{size} B"),
-        _ => Bytes(size).to_string(),
-    }
-}
 
 /// By how much something changed, with its sign; empty where nothing did.
 fn difference(change: Change) -> String {
     match signed(change.base_size, change.size) {
         0 => String::new(),
-        more @ 1.. => format!("+{}", bytes(more.unsigned_abs())),
-        less => format!("−{}", bytes(less.unsigned_abs())),
+        more @ 1.. => format!("+{}", Size(more.unsigned_abs())),
+        less => format!("−{}", Size(less.unsigned_abs())),
     }
 }
 
@@ -70,8 +62,8 @@ fn sure(row: &Row) -> u64 {
 /// What is left of the budget.
 fn left(budget: Option<i64>) -> Option<String> {
     Some(match budget? {
-        left @ 0.. => format!("{} of the budget left", bytes(left.unsigned_abs())),
-        over => format!("{} over the budget", bytes(over.unsigned_abs())),
+        left @ 0.. => format!("{} of the budget left", Size(left.unsigned_abs())),
+        over => format!("{} over the budget", Size(over.unsigned_abs())),
     })
 }
 

@@ -25,6 +25,7 @@ use self::{
     group::Group,
 };
 use crate::model::{
+    bytes::Size,
     command::Command,
     error::{Error, Result, Status},
 };
@@ -246,8 +247,8 @@ impl Children {
     fn exchange(&self, command: &Command, input: Input) -> Result<Output> {
         let output = self.capture(command, input, Limits::default())?;
         if output.excess {
-            let most = MOST_OUTPUT >> 20;
-            let error = Error::build(format!("`{command}` wrote more than {most} MiB"));
+            let most = Size(MOST_OUTPUT);
+            let error = Error::build(format!("`{command}` wrote more than {most}"));
             return Err(error.hint("run it yourself to see what it writes"));
         }
         Ok(output)
