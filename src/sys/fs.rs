@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 use super::{Context, replace, temporary};
 pub use super::{
+    directory::{is_empty as is_empty_dir, names, source_names},
     lock::{Lock, OutputLock, lock, lock_output},
     replace::settle,
     temporary::{Draft, TempDir, draft},
@@ -105,20 +106,25 @@ pub enum Kind {
     Other,
 }
 
+impl From<&std::fs::Metadata> for Kind {
+    fn from(meta: &std::fs::Metadata) -> Self {
+        let mode = meta.permissions().mode() & 0o7777;
+        match meta.file_type() {
+            kind if kind.is_file() => Kind::File { size: meta.len(), mode },
+            kind if kind.is_dir() => Kind::Directory,
+            kind if kind.is_symlink() => Kind::Link,
+            _ => Kind::Other,
+        }
+    }
+}
+
 /// What stands at `path`, or where `follow` is set, at the end of the links there.
 ///
 /// # Errors
 /// There is nothing, or it cannot be looked at.
 pub fn kind(path: &Utf8Path, follow: bool) -> Result<Kind> {
     let meta = if follow { path.metadata() } else { path.symlink_metadata() };
-    let meta = meta.map_err(|error| failed("read", path, error))?;
-    let mode = meta.permissions().mode() & 0o7777;
-    Ok(match meta.file_type() {
-        kind if kind.is_file() => Kind::File { size: meta.len(), mode },
-        kind if kind.is_dir() => Kind::Directory,
-        kind if kind.is_symlink() => Kind::Link,
-        _ => Kind::Other,
-    })
+    meta.map(|meta| Kind::from(&meta)).map_err(|error| failed("read", path, error))
 }
 
 /// Whether it is a file that everybody may run.
@@ -393,54 +399,6 @@ pub fn replace_dir(cx: &Context, new: &Utf8Path, old: &Utf8Path) -> Result<()> {
     replace::exchange(new, old, &temporary::beside(old))?;
     replace::discard(cx, new);
     Ok(())
-}
-
-/// Returns whether a directory holds nothing.
-///
-/// # Errors
-/// It cannot be read.
-pub fn is_empty_dir(path: &Utf8Path) -> Result<bool> {
-    let entries = std::fs::read_dir(path).map_err(|error| failed("read directory", path, error))?;
-    Ok(entries.take(1).count() == 0)
-}
-
-/// The names in a directory, sorted; none when it is not there.
-///
-/// # Errors
-/// It is there and cannot be read, or holds a name that is not UTF-8.
-pub fn names(path: &Utf8Path) -> Result<Vec<String>> {
-    let entries = match path.read_dir_utf8() {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed("read directory", path, error)),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|error| failed("read directory", path, error))?;
-        names.push(entry.file_name().to_owned());
-    }
-    names.sort();
-    Ok(names)
-}
-
-/// The names in a directory of sources, sorted, without those that are not UTF-8: cargo accepts such files,
-/// and no file that is looked for has such a name.
-///
-/// # Errors
-/// It is there and cannot be read.
-pub fn source_names(path: &Utf8Path) -> Result<Vec<String>> {
-    let failed = |error| failed("read directory", path, error);
-    let entries = match std::fs::read_dir(path) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        names.extend(entry.map_err(failed)?.file_name().into_string().ok());
-    }
-    names.sort();
-    Ok(names)
 }
 
 /// What tells one state of a file from another without reading it: size, modification time in

@@ -8,6 +8,7 @@ pub mod cargo;
 pub mod clock;
 pub mod confine;
 pub mod digests;
+pub mod directory;
 pub mod durable;
 pub mod env;
 pub mod file;

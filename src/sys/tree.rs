@@ -1,7 +1,7 @@
 //! Trees of files with their times: what cargo compares.
 #![allow(clippy::disallowed_methods, reason = "with `sys::fs`, this is the place that reads files")]
 
-use std::{collections::BTreeSet, io::ErrorKind, os::unix::fs::MetadataExt};
+use std::{collections::BTreeSet, os::unix::fs::MetadataExt};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
@@ -12,7 +12,11 @@ use crate::{
         digest::Digest,
         error::{Error, Result},
     },
-    sys::fs,
+    sys::{
+        access,
+        directory::{self, Step, Walk},
+        fs,
+    },
 };
 
 /// Something in a tree.
@@ -47,46 +51,33 @@ pub enum Kind {
 /// # Errors
 /// Something cannot be read, has a name that is not UTF-8, or is neither file, directory nor link.
 pub fn walk(root: &Utf8Path, skip: impl Fn(&Utf8Path) -> bool) -> Result<Vec<Entry>> {
-    let mut open = vec![Utf8PathBuf::new()];
     let mut found = Vec::new();
-    while let Some(dir) = open.pop() {
-        let whole = root.join(&dir);
-        let failed = |error| fs::failed("read directory", &whole, error);
-        for entry in std::fs::read_dir(&whole).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name().into_string().map_err(|name| {
-                let shown = name.to_string_lossy().into_owned();
-                Error::build(format!("the name of `{whole}/{shown}` is not UTF-8"))
-                    .hint("rename it: such a name cannot be kept here")
-            })?;
-            let path = dir.join(name);
-            // It may go while we look.
-            let meta = match entry.metadata() {
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                meta => meta.map_err(failed)?,
-            };
-            let kind = match meta.file_type() {
-                kind if kind.is_file() => Kind::File(meta.len()),
-                kind if kind.is_dir() => Kind::Directory,
-                kind if kind.is_symlink() => Kind::Link,
-                _ => {
-                    return Err(Error::build(format!(
-                        "`{}` is no file, directory or link",
-                        root.join(path)
-                    )));
-                }
-            };
-            if kind == Kind::Directory && !skip(&path) {
-                open.push(path.clone());
-            }
-            found.push(Entry {
-                path,
-                kind,
-                time: time_of(&meta),
-                mode: meta.mode() & 0o7777,
-                inode: (meta.dev(), meta.ino()),
-            });
+    let mut walk = Walk::new(root, usize::MAX);
+    while let Some(step) = walk.next() {
+        let (whole, meta) = match step {
+            Step::Directory(..) => continue,
+            // It may go during the walk.
+            Step::Unreadable(path, _) if path != root && access::is_absent(&path) => continue,
+            Step::Unreadable(_, error) | Step::NotUtf8(_, error) => return Err(error),
+            Step::Entry(path, meta) => (path, meta),
+        };
+        let kind = match meta.file_type() {
+            kind if kind.is_file() => Kind::File(meta.len()),
+            kind if kind.is_dir() => Kind::Directory,
+            kind if kind.is_symlink() => Kind::Link,
+            _ => return Err(Error::build(format!("`{whole}` is no file, directory or link"))),
+        };
+        let path = whole.strip_prefix(root).unwrap_or(&whole).to_owned();
+        if kind == Kind::Directory && skip(&path) {
+            walk.leave_out();
         }
+        found.push(Entry {
+            path,
+            kind,
+            time: time_of(&meta),
+            mode: meta.mode() & 0o7777,
+            inode: (meta.dev(), meta.ino()),
+        });
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
@@ -132,11 +123,7 @@ pub fn now(dir: &Utf8Path) -> Result<Time> {
 pub fn see(path: &Utf8Path) -> Option<Seen> {
     let meta = path.metadata().ok()?;
     let state = if meta.is_dir() {
-        let mut names = Vec::new();
-        for entry in path.read_dir_utf8().ok()? {
-            names.push(entry.ok()?.file_name().to_owned());
-        }
-        names.sort();
+        let names = directory::names(path).ok()?;
         State::Directory(Digest::of(names.join("\0").as_bytes()))
     } else if meta.is_file() {
         State::File(fs::digest(path).ok()?.0)
@@ -200,8 +187,8 @@ pub fn below(path: &Utf8Path, target: &Utf8Path) -> Vec<Utf8PathBuf> {
         if !real.is_dir() || other || !seen.insert(real) {
             continue;
         }
-        let entries = path.read_dir_utf8().into_iter().flatten().flatten();
-        open.extend(entries.map(|entry| entry.path().to_owned()));
+        let names = directory::source_names(&path).unwrap_or_default();
+        open.extend(names.into_iter().map(|name| path.join(name)));
     }
     found.sort();
     found

@@ -11,13 +11,11 @@ use crate::{
     },
     model::{command::Command, error::Result},
     sys::{
-        Context,
-        fs::{self, Kind},
+        Context, access,
+        directory::{DEPTH, Step, Walk},
+        fs,
     },
 };
-
-/// The deepest directory below a package's `src` that is looked at.
-const DEPTH: usize = 32;
 
 /// For each of `targets` whose programs bring one, what brings it: a crate among the dependencies
 /// for that target, else a source file of the workspace.
@@ -45,7 +43,7 @@ pub(in crate::ops) fn own(
     }
     for package in &workspace.packages {
         let Some(dir) = package.manifest.parent() else { continue };
-        if let Some(file) = declared(&dir.join("src"), &known, 0)? {
+        if let Some(file) = declared(&dir.join("src"), &known)? {
             for target in targets {
                 found.entry((*target).to_owned()).or_insert_with(|| format!("`{file}`"));
             }
@@ -85,27 +83,18 @@ fn in_tree(
 
 /// The first source file that declares a global allocator, other than one of a crate that is known
 /// and was looked for among the dependencies.
-fn declared(dir: &Utf8Path, known: &[&str], depth: usize) -> Result<Option<String>> {
-    if depth > DEPTH {
-        return Ok(None);
-    }
-    for name in fs::source_names(dir)? {
-        let path = dir.join(&name);
-        match fs::kind(&path, false) {
-            Ok(Kind::Directory) => {
-                if let Some(found) = declared(&path, known, depth + 1)? {
-                    return Ok(Some(found));
-                }
-            }
-            Ok(Kind::File { .. }) if path.extension() == Some("rs") => {
-                let bytes = fs::read(&path)?;
-                let text = String::from_utf8_lossy(&bytes);
-                let of_known = known.iter().any(|name| text.contains(&name.replace('-', "_")));
-                if allocator::declared(&text) && !of_known {
-                    return Ok(Some(path.into_string()));
-                }
-            }
-            _ => {}
+fn declared(dir: &Utf8Path, known: &[&str]) -> Result<Option<String>> {
+    for step in Walk::new(dir, DEPTH) {
+        let path = match step {
+            Step::Entry(path, meta) if meta.is_file() && path.extension() == Some("rs") => path,
+            Step::Unreadable(path, error) if access::exists(&path) => return Err(error),
+            _ => continue,
+        };
+        let bytes = fs::read(&path)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let of_known = known.iter().any(|name| text.contains(&name.replace('-', "_")));
+        if allocator::declared(&text) && !of_known {
+            return Ok(Some(path.into_string()));
         }
     }
     Ok(None)

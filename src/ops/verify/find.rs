@@ -28,15 +28,15 @@ use crate::{
         image::store::{self, Located},
         output::manifest,
     },
-    sys::fs::{self, Kind},
+    sys::{
+        directory::{DEPTH, Step, Walk},
+        fs::{self, Kind},
+    },
     verify::{self, Policy},
 };
 
 /// How much of a file its kind is told from.
 pub(super) const START: u64 = 512;
-
-/// The deepest directory below one that was named.
-const DEPTH: usize = 128;
 
 /// One file to look at, or what is known of it without that.
 pub(super) enum Job {
@@ -110,7 +110,7 @@ impl Found {
     /// whoever names it expects something to be looked at.
     fn directory(&mut self, path: &Utf8Path) {
         let before = self.jobs.len();
-        self.walk(path, 0, None);
+        self.walk(path, None);
         if self.jobs.len() == before {
             self.jobs.push(Job::Done(refused(path.as_str(), "no program is in the directory")));
         }
@@ -118,7 +118,7 @@ impl Found {
 
     /// Adds the files of a directory with a layout that are not among those of its images.
     pub(super) fn beside(&mut self, layout: &Utf8Path, images: &BTreeSet<String>) {
-        self.walk(layout, 0, Some((layout, images)));
+        self.walk(layout, Some((layout, images)));
     }
 
     /// Reports an image that is not read; its files are checked one by one. A user who names it
@@ -132,48 +132,69 @@ impl Found {
         }
     }
 
-    fn walk(&mut self, directory: &Utf8Path, depth: usize, layout: Option<Layout<'_>>) {
-        if depth > DEPTH {
-            let why = format!("it is more than {DEPTH} directories deep");
-            self.jobs.push(Job::Done(refused(directory.as_str(), &why)));
-            return;
+    fn walk(&mut self, directory: &Utf8Path, layout: Option<Layout<'_>>) {
+        let mut walk = Walk::new(directory, DEPTH);
+        while let Some(step) = walk.next() {
+            match step {
+                Step::Directory(path, names) => {
+                    let is_named = path == directory && layout.is_none();
+                    let is_root = layout.is_some_and(|(root, _)| root == path);
+                    if self.image(&path, &names, is_named, is_root) {
+                        walk.leave_out();
+                    }
+                }
+                Step::Entry(path, meta) => {
+                    let of_image = layout.is_some_and(|(root, images)| {
+                        path.strip_prefix(root).is_ok_and(|path| images.contains(path.as_str()))
+                    });
+                    match Kind::from(&meta) {
+                        Kind::Directory => {}
+                        _ if of_image => {}
+                        Kind::File { .. } => self.file(path),
+                        Kind::Link => self.skip(&path, "a symbolic link"),
+                        Kind::Other => self.skip(&path, "neither a file nor a directory"),
+                    }
+                }
+                Step::Unreadable(path, error) | Step::NotUtf8(path, error) => {
+                    self.refuse(&path, &error);
+                }
+            }
         }
-        let names = match fs::names(directory) {
-            Ok(names) => names,
-            Err(error) => return self.refuse(directory, &error),
-        };
+    }
+
+    /// Adds the image that a directory with these names is, if it is one that is read as an image.
+    /// `is_root` is for the layout whose other files are searched for.
+    fn image(
+        &mut self,
+        directory: &Utf8Path,
+        names: &[String],
+        is_named: bool,
+        is_root: bool,
+    ) -> bool {
         let has = |name: &str| names.iter().any(|known| known == name);
         let store = || store::Directory(directory.to_owned());
         let is_layout = has(image::MARK.0)
             || has(image::INDEX) && has("blobs")
             || has(DOCKER_MANIFEST) && image::is_image(&store()).unwrap_or(false);
-        if is_layout && layout.is_none_or(|(root, _)| root != directory) {
+        if is_layout && !is_root {
             self.jobs.push(Job::Layout(directory.to_owned()));
-            return;
+            return true;
         }
         if has("version") && image::is_dir(&store()).unwrap_or(false) {
-            self.dir_form(directory, depth == 0 && layout.is_none());
+            self.dir_form(directory, is_named);
         }
-        for name in names {
-            let path = directory.join(name);
-            let of_image = layout.is_some_and(|(root, images)| {
-                path.strip_prefix(root).is_ok_and(|path| images.contains(path.as_str()))
-            });
-            match fs::kind(&path, false) {
-                Ok(Kind::Directory) => self.walk(&path, depth + 1, layout),
-                Ok(_) if of_image => {}
-                Ok(Kind::File { .. }) => match fs::read_start(&path, START) {
-                    Ok(start) if is_archive(&start) => self.jobs.push(Job::Listed(path)),
-                    Ok(start) => match verify::other_kind(&start) {
-                        Some(reason) => self.skip(&path, reason),
-                        None => self.jobs.push(Job::Listed(path)),
-                    },
-                    Err(error) => self.refuse(&path, &error),
-                },
-                Ok(Kind::Link) => self.skip(&path, "a symbolic link"),
-                Ok(Kind::Other) => self.skip(&path, "neither a file nor a directory"),
-                Err(error) => self.refuse(&path, &error),
-            }
+        false
+    }
+
+    /// Adds a file that was found in a directory, if it is a program or an archive.
+    fn file(&mut self, path: Utf8PathBuf) {
+        match fs::read_start(&path, START) {
+            Ok(start) if is_archive(&start) => self.jobs.push(Job::Listed(path)),
+            Ok(start) => match verify::other_kind(&start) {
+                Some(reason) => self.skip(&path, reason),
+                None => self.jobs.push(Job::Listed(path)),
+            },
+            Err(error) => self.refuse(&path, &error),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
     Rules,
     archived::Archived,
     find::{Found, Job, START, is_archive},
-    look::{Looker, Outcome, refused},
+    look::{Looker, Outcome},
 };
 use crate::{
     binary::elf::Facts,
@@ -26,14 +26,12 @@ use crate::{
     ops::output::manifest,
     release::signature::Checksums,
     sys::{
+        directory::{DEPTH, Step, Walk},
         file,
         fs::{self, Kind},
     },
     verify,
 };
-
-/// The deepest directory of a release.
-const DEPTH: usize = 128;
 
 /// Where the logs of a build are. They differ from run to run, and nothing records them.
 const LOGS: &str = "logs/";
@@ -102,7 +100,7 @@ impl Found {
         let named = named(&dist);
         let before = self.jobs.len();
         let start = if root == "" { Utf8Path::new(".") } else { &root };
-        self.unnamed(start, "", &named, 0);
+        self.unnamed(start, &named);
         let complete = self.jobs.len() == before;
         if complete {
             self.jobs.push(Job::Done(checked(path, verify::recorded(None))));
@@ -110,43 +108,31 @@ impl Found {
         Ok(())
     }
 
-    /// Rejects every file in `directory`, which is `prefix` of the release, that is not among `named`.
-    fn unnamed(
-        &mut self,
-        directory: &Utf8Path,
-        prefix: &str,
-        named: &BTreeSet<String>,
-        depth: usize,
-    ) {
-        if depth > DEPTH {
-            let why = format!("it is more than {DEPTH} directories deep");
-            self.jobs.push(Job::Done(refused(directory.as_str(), &why)));
-            return;
-        }
-        let names = match fs::names(directory) {
-            Ok(names) => names,
-            Err(error) => return self.refuse(directory, &error),
-        };
-        for name in names {
-            let path = directory.join(&name);
-            let within = format!("{prefix}{name}");
-            let why = match fs::kind(&path, false) {
-                Ok(Kind::Directory) => {
-                    self.unnamed(&path, &format!("{within}/"), named, depth + 1);
+    /// Rejects every file below the directory of the release that is not among `named`.
+    fn unnamed(&mut self, root: &Utf8Path, named: &BTreeSet<String>) {
+        for step in Walk::new(root, DEPTH) {
+            let (path, meta) = match step {
+                Step::Directory(..) => continue,
+                Step::Unreadable(path, error) | Step::NotUtf8(path, error) => {
+                    self.refuse(&path, &error);
                     continue;
                 }
-                Ok(Kind::File { .. }) if named.contains(&within) => continue,
-                Ok(Kind::File { .. }) if within.starts_with(LOGS) && is_text(&path) => {
+                Step::Entry(path, meta) => (path, meta),
+            };
+            let within = path.strip_prefix(root).unwrap_or(&path).as_str();
+            let why = match Kind::from(&meta) {
+                Kind::Directory => continue,
+                Kind::File { .. } if named.contains(within) => continue,
+                Kind::File { .. } if within.starts_with(LOGS) && is_text(&path) => {
                     let reason = "a log of the build, which `dist.json` does not name".to_owned();
                     self.not_checked.push(NotChecked { path: path.into_string(), reason });
                     continue;
                 }
-                Ok(Kind::File { .. }) => "`dist.json` does not name it".to_owned(),
-                Ok(Kind::Link) => "it is a symbolic link, and a release has only files".to_owned(),
-                Ok(Kind::Other) => "it is neither a file nor a directory".to_owned(),
-                Err(error) => error.to_string(),
+                Kind::File { .. } => "`dist.json` does not name it",
+                Kind::Link => "it is a symbolic link, and a release has only files",
+                Kind::Other => "it is neither a file nor a directory",
             };
-            self.jobs.push(Job::Done(checked(&path, verify::recorded(Some(&why)))));
+            self.jobs.push(Job::Done(checked(&path, verify::recorded(Some(why)))));
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{Repository, command, escape, line, read, unusable};
 use crate::{
     build::cache::HEADER,
     model::{command::Command, error::Result, schema::dist::Changes},
-    sys::{Context, fs, process::Output},
+    sys::{Context, directory, fs, process::Output},
 };
 
 /// How many changed files are named.
@@ -190,10 +190,9 @@ impl Own {
             return true;
         }
         if path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
-            let Ok(entries) = path.read_dir() else { return false };
-            let mut entries = entries.peekable();
-            return entries.peek().is_some()
-                && entries.all(|entry| entry.is_ok_and(|entry| self.contains(&entry.path())));
+            let Ok(entries) = directory::entries(path) else { return false };
+            return !entries.is_empty()
+                && entries.iter().all(|name| self.contains(&path.join(name)));
         }
         is_saved_cache(path)
     }
