@@ -163,6 +163,57 @@ fn wings_import_those_that_the_table_lists() {
     assert_eq!(used.len(), EXCEPTIONS.len(), "an exception is not needed: {used:?}");
 }
 
+/// What is decided or read in one place: a piece of code, and the only files that may have it.
+const ONE_PLACE: [(&str, &[&str]); 17] = [
+    ("\"dist.json\"", &["src/model/schema/dist.rs"]),
+    ("\"GITHUB_ACTIONS\"", &["src/model/provider.rs"]),
+    ("\"GITLAB_CI\"", &["src/model/provider.rs"]),
+    ("\"CIRCLECI\"", &["src/model/provider.rs"]),
+    // The other one reads the open files of its own process, while the directory is one of them.
+    ("read_dir(", &["src/sys/directory.rs", "src/sys/confine/outer.rs"]),
+    ("read_dir_utf8(", &[]),
+    // Images, a Dockerfile's variables, names of symbols, archives, directories.
+    (
+        "const DEPTH",
+        &[
+            "src/image/oci/walk.rs",
+            "src/image/dockerfile/expand.rs",
+            "src/size/name/v0.rs",
+            "src/archive/unpack/entry.rs",
+            "src/sys/directory.rs",
+        ],
+    ),
+    ("1} kB\"", &[]),
+    ("2} MB\"", &[]),
+    // The threads of a program that goes on meanwhile, and one with a larger stack.
+    ("thread::scope", &["src/sys/parallel.rs", "src/ops/dist/warm.rs", "src/cli/mod.rs"]),
+    ("\"aarch64\"", &["src/model/machine.rs"]),
+    ("\"riscv64\"", &["src/model/machine.rs"]),
+    ("\"ppc64le\"", &["src/model/machine.rs"]),
+    ("\"s390x\"", &["src/model/machine.rs"]),
+    ("\"loong64\"", &["src/model/machine.rs"]),
+    ("\"armhf\"", &["src/model/machine.rs"]),
+    ("\"386\"", &["src/model/machine.rs"]),
+];
+
+#[test]
+fn what_is_decided_once_is_in_one_place() {
+    let mut wrong = Vec::new();
+    let mut found: BTreeSet<(&str, &str)> = BTreeSet::new();
+    for (file, text) in sources("src").iter().filter(|(file, _)| !file.ends_with("tests.rs")) {
+        let code = code(text);
+        for (what, places) in ONE_PLACE.iter().filter(|(what, _)| code.contains(what)) {
+            match places.iter().find(|place| *place == file) {
+                Some(place) => drop(found.insert((what, place))),
+                None => wrong.push(format!("{file} has `{what}`")),
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    let all: usize = ONE_PLACE.iter().map(|(_, places)| places.len()).sum();
+    assert_eq!(found.len(), all, "a place no longer has it: {found:?}");
+}
+
 #[test]
 fn files_and_functions_are_short() {
     let mut long = Vec::new();
