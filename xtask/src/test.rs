@@ -1,16 +1,16 @@
 //! `cargo xtask test`: everything that has to hold before a change is taken, with real peers.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a script")]
 
-use std::{collections::BTreeMap, sync::Arc, thread, time::Instant};
+use std::{fs, os::unix::fs::PermissionsExt as _, sync::Arc, thread, time::Instant};
 
 use longshore::{
     model::event::Silent,
-    sys::{Context, toolchain, zig},
+    sys::{Context, toolchain},
 };
 
 use crate::{
     peers,
-    run::{Result, cargo, ci, command, find, step},
+    run::{Result, cargo, ci, command, find, repository, step},
     slowest,
 };
 
@@ -78,8 +78,17 @@ fn components() -> Result {
     Ok(())
 }
 
+/// The name of the target is that of zig, and not the one that cc passes.
+const MACOS_CC: &str = r#"#!/bin/sh
+for arg do
+    shift
+    case $arg in --target=*) ;; *) set -- "$@" "$arg" ;; esac
+done
+exec "$ZIG" cc -target aarch64-macos-none "$@"
+"#;
+
 /// Whether it compiles for macOS, as far as that can be told from elsewhere: C code is compiled by
-/// zig, as longshore itself has it done, and nothing is linked.
+/// zig, and nothing is linked.
 fn macos() -> Result {
     const TARGET: &str = "aarch64-apple-darwin";
     let mut add = command("rustup", &format!("target add {TARGET}"));
@@ -92,17 +101,20 @@ fn macos() -> Result {
     }
     let cx = Context::new(Arc::new(Silent)).map_err(|error| error.to_string())?;
     let mut check = cargo(&format!("check --lib --bins --locked --target {TARGET}"));
-    let variables = toolchain::rust::find(&cx, "rustc").and_then(|rust| {
-        let zig = toolchain::zig::provide(&cx, &rust.version, false)?;
-        let args = ["build", "--target", TARGET].map(str::to_owned);
-        let (links, env) = (BTreeMap::new(), BTreeMap::new());
-        zig::environment(&cx, &rust, &zig, "check for macOS", &args, &links, &env)
-    });
-    for (name, value) in variables.map_err(|error| format!("zig for macOS: {error:?}"))? {
-        match value {
-            Some(value) => check.env(name, value),
-            None => check.env_remove(name),
-        };
-    }
+    let zig = toolchain::rust::find(&cx, "rustc")
+        .and_then(|rust| toolchain::zig::provide(&cx, &rust.version, false))
+        .map_err(|error| format!("zig for macOS: {error:?}"))?;
+    let directory = repository().join("target/macos");
+    let script = |name: &str, text: &str| {
+        let path = directory.join(name);
+        fs::create_dir_all(&directory)
+            .and_then(|()| fs::write(&path, text))
+            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)))
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok::<_, String>(path)
+    };
+    check.env("ZIG", &zig.program);
+    check.env("CC_aarch64_apple_darwin", script("cc", MACOS_CC)?);
+    check.env("AR_aarch64_apple_darwin", script("ar", "#!/bin/sh\nexec \"$ZIG\" ar \"$@\"\n")?);
     step("check for macOS", &mut check)
 }

@@ -1,6 +1,9 @@
 //! What is known of zig: the version that is fetched when none is there, and the versions that do
 //! not work.
 
+pub mod bindgen;
+pub mod compiler;
+pub mod filter;
 pub mod link;
 
 use std::collections::BTreeMap;

@@ -8,14 +8,14 @@ use std::{
 use camino::Utf8Path;
 
 use crate::{
-    build::cargo::{layout::Layout, message::Report, progress},
+    build::cargo::{cpu, layout::Layout, message::Report, progress},
     model::{
         command::Command,
         error::{Error, Result},
         event::Event,
         schema::{
             dist::{Artifact, Sccache},
-            plan::{Build, Plan},
+            plan::{Build, Plan, Via},
         },
     },
     ops::{
@@ -99,9 +99,9 @@ pub(in crate::ops) fn compile(
             build.env.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
         env.extend(build.env_remove.iter().map(|name| (name.clone(), None)));
         env.extend(steady_env(cx, plan.release.source_date_epoch));
-        let (args, links) = (&build.args, &build.link_args);
+        let targets: Vec<_> = build.targets.iter().map(|name| target(plan, build, name)).collect();
         let more =
-            zig::environment(cx, &planned.rust, zig, &plan.target_directory, args, links, &env)?;
+            zig::environment(cx, &planned.rust, zig, &plan.target_directory, &targets, &env)?;
         env.extend(more);
         if let Some(program) = rustc::wrapper(cx, &plan.target_directory, &planned.identities)? {
             env.insert("RUSTC_WRAPPER".to_owned(), Some(program.into_string()));
@@ -270,6 +270,19 @@ fn run(
     match unwritten {
         Some(error) => Err(fs::failed("write", &path, error)),
         None => Ok(()),
+    }
+}
+
+/// Returns what zig needs to know of the target `name` of `build`.
+fn target(plan: &Plan, build: &Build, name: &str) -> zig::Target {
+    let job = plan.jobs.iter().find(|job| job.target == name);
+    let flags = job.iter().flat_map(|job| &job.rustflags);
+    let flags = flags.filter(|flag| flag.via == Via::Rustflags);
+    let flags: Vec<String> = flags.map(|flag| flag.flag.clone()).collect();
+    zig::Target {
+        name: name.to_owned(),
+        cpu: cpu::chosen_cpu(&flags),
+        link_args: build.link_args.get(name).cloned().unwrap_or_default(),
     }
 }
 

@@ -6,6 +6,7 @@ mod group;
 mod run;
 pub mod rustc;
 pub(in crate::sys) mod watchdog;
+pub(in crate::sys) mod zig;
 
 use std::{
     fmt,

@@ -82,7 +82,7 @@ pub fn provide(
         return Ok(());
     }
     let source = source(cx, rust, offline)?;
-    let (compiler, env) = zig::compiler(cx, rust, zig, target, cpu, &package(cx))?;
+    let (compiler, env) = zig::compiler(cx, zig, target, cpu, &package(cx))?;
     cx.status("Building", format!("mimalloc for {target}, once for all workspaces"));
     let partial = Utf8PathBuf::from(format!("{object}.partial"));
     let mut command = Command::new(compiler)

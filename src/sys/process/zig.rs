@@ -1,0 +1,56 @@
+//! zig as cargo and C builds start it: through this program, which translates the arguments.
+
+use std::{ffi::OsString, os::unix::process::CommandExt, path::Path};
+
+use semver::Version;
+
+use crate::build::zig::{
+    PREFIX_MAP,
+    compiler::release,
+    filter::{Filter, is_response_file, read_response, write_response},
+    link,
+};
+
+/// Starts `zig cc` or `zig c++` in place of this process. `args` are the version of zig, the words that
+/// start it, `--`, and the arguments for the compiler.
+///
+/// # Errors
+/// A response file cannot be read or written, or zig cannot be started.
+#[allow(clippy::disallowed_methods, reason = "the process becomes zig, and nothing of it remains")]
+pub(in crate::sys) fn start(tool: &str, args: &[OsString]) -> Result<(), String> {
+    // A path that is not UTF-8 fails in the linker, by its name.
+    let words: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let at = words.iter().position(|word| word == "--");
+    let Some((Some((version, [program, before @ ..])), args)) =
+        at.map(|at| (words[..at].split_first(), words[at + 1..].to_vec()))
+    else {
+        return Err(format!("`zig {tool}` is for longshore's own scripts"));
+    };
+    let version = Version::parse(version).map_err(|error| format!("`{version}`: {error}"))?;
+    let maps = std::env::var(PREFIX_MAP).unwrap_or_default();
+    let args = link::with_prefix_map(link::for_any_cpu(args), &maps);
+    let is_file = |path: &str| Path::new(path).is_file();
+    let mut filter = Filter::new(&args, release(&version), &is_file);
+    let mut translated = Vec::new();
+    for arg in &args {
+        match arg.strip_prefix('@').filter(|_| is_response_file(arg)) {
+            Some(file) => {
+                response(file, &mut filter).map_err(|error| format!("`{file}`: {error}"))?;
+                translated.push(arg.clone());
+            }
+            None => translated.extend(filter.argument(arg)),
+        }
+    }
+    let mut command = std::process::Command::new(program);
+    let error = command.args(before).arg(tool).args(translated).exec();
+    Err(format!("cannot start `{program}`: {error}"))
+}
+
+/// Translates the arguments in a response file of rustc, in place.
+#[allow(clippy::disallowed_methods, reason = "the file is rustc's, for this one process")]
+fn response(file: &str, filter: &mut Filter<'_>) -> std::io::Result<()> {
+    let text = std::fs::read_to_string(file)?;
+    let args: Vec<String> =
+        read_response(&text).iter().flat_map(|arg| filter.argument(arg)).collect();
+    std::fs::write(file, write_response(&args))
+}
