@@ -6,14 +6,16 @@ mod place;
 pub mod tar;
 pub mod tree;
 pub mod unpack;
+#[cfg_attr(not(feature = "xz"), path = "without/xz.rs")]
+mod xz;
 mod zip;
+#[cfg_attr(not(feature = "zstd"), path = "without/zstandard.rs")]
+pub(crate) mod zstandard;
 
 use std::{
     fmt,
     io::{self, Write},
 };
-
-use lzma_rust2::{XzOptions, XzWriter};
 
 pub use place::{comes_with, companion};
 
@@ -24,6 +26,7 @@ use crate::{
     },
     model::{
         error::{Error, Result},
+        feature::Feature,
         schema::packaging::Format,
     },
 };
@@ -58,6 +61,18 @@ impl Format {
         }
     }
 
+    /// Checks that this build can write it.
+    ///
+    /// # Errors
+    /// It was built without the feature.
+    pub fn require(self) -> Result<()> {
+        match self {
+            Format::TarGz | Format::Zip => Ok(()),
+            Format::TarZst => Feature::Zstd.require(),
+            Format::TarXz => Feature::Xz.require(),
+        }
+    }
+
     /// Writes the archive of `tree` to `out`, and gives that back.
     ///
     /// # Errors
@@ -73,15 +88,12 @@ impl Format {
             Format::Zip => zip::write(tree, files, pieces, out),
             Format::TarGz => gzipped(tree, files, pieces, out),
             Format::TarZst => {
-                let mut zstd = zstd::stream::write::Encoder::new(out, ZSTD).map_err(unwritten)?;
+                self.require()?;
+                let mut zstd = zstandard::Encoder::new(out, ZSTD).map_err(unwritten)?;
                 tree.write(files, &mut Unflushed(&mut zstd))?;
                 zstd.finish().map_err(unwritten)
             }
-            Format::TarXz => {
-                let mut xz = XzWriter::new(out, XzOptions::with_preset(XZ)).map_err(unwritten)?;
-                tree.write(files, &mut Unflushed(&mut xz))?;
-                xz.finish().map_err(unwritten)
-            }
+            Format::TarXz => xz::write(out, XZ, |xz| tree.write(files, &mut Unflushed(xz))),
         }
     }
 }

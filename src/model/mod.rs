@@ -5,6 +5,7 @@ pub mod command;
 pub mod digest;
 pub mod error;
 pub mod event;
+pub mod feature;
 pub mod json;
 pub mod machine;
 pub mod markup;

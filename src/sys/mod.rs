@@ -12,6 +12,7 @@ pub mod directory;
 pub mod durable;
 pub mod env;
 pub mod file;
+#[cfg_attr(not(feature = "registry"), path = "registry/without_forge.rs")]
 pub mod forge;
 pub mod fs;
 pub mod git;
@@ -19,6 +20,7 @@ pub mod host;
 pub mod lock;
 pub mod parallel;
 pub mod process;
+#[cfg_attr(not(feature = "registry"), path = "registry/without.rs")]
 pub mod registry;
 pub mod replace;
 pub mod roots;

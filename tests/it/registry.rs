@@ -392,7 +392,7 @@ fn a_password_goes_to_one_registry_and_to_no_other_host() {
 fn no_variable_is_shown() {
     let cx = Context::new(Arc::new(Silent)).unwrap();
     let session = Session::new(&cx, &Settings::default());
-    let repository = session.repository(&"ghcr.io/me/x".parse().unwrap());
+    let repository = session.repository(&"ghcr.io/me/x".parse().unwrap()).unwrap();
     let shown = format!("{cx:?}{session:?}{repository:?}");
     let (name, value) = cx.env.vars().find(|(name, _)| *name == "CARGO_PKG_DESCRIPTION").unwrap();
     assert!(shown.contains(name) && !shown.contains(value), "{shown}");

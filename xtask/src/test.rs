@@ -4,7 +4,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, sync::Arc, thread, time::Instant};
 
 use longshore::{
-    model::event::Silent,
+    model::{event::Silent, feature::Feature},
     sys::{Context, toolchain},
 };
 
@@ -54,8 +54,21 @@ fn checks() -> Result {
     step("clippy", &mut cargo("clippy --workspace --all-targets --locked -- -D warnings"))?;
     let mut documentation = cargo("doc --workspace --no-deps --locked");
     step("documentation", documentation.env("RUSTDOCFLAGS", "-D warnings"))?;
+    features()?;
     macos()?;
     step("compilation of the tests", &mut cargo("test --workspace --locked --no-run"))
+}
+
+/// Compiles longshore without its features, and with each alone.
+fn features() -> Result {
+    let alone = Feature::ALL.map(Feature::name);
+    for features in [""].into_iter().chain(alone) {
+        let check = "clippy --package longshore --lib --bins --locked --no-default-features";
+        let name = format!("features: {}", if features.is_empty() { "none" } else { features });
+        let mut check = cargo(&format!("{check} --features={features} -- -D warnings"));
+        step(&name, &mut check)?;
+    }
+    Ok(())
 }
 
 /// The parts of the toolchain that are not there by themselves.

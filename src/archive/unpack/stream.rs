@@ -7,12 +7,15 @@ use std::{
 };
 
 use flate2::read::MultiGzDecoder;
-use zstd::stream::read::Decoder as ZstdDecoder;
 
 use super::gauge::{Budget, Gauge};
-use crate::model::{
-    digest::{Digest, Hasher},
-    error::{Error, Result},
+use crate::{
+    archive::{xz, zstandard},
+    model::{
+        digest::{Digest, Hasher},
+        error::{Error, Result},
+        feature::Feature,
+    },
 };
 
 /// The largest window of a zstd stream, as a power of two: 32 MiB. `zstd --ultra -22` and `--long`
@@ -138,10 +141,11 @@ fn decoder<'a>(packed: impl Read + 'a, packing: Packing) -> Result<Box<dyn Read 
     Ok(match packing {
         Packing::None => Box::new(packed),
         Packing::Gzip => Box::new(MultiGzDecoder::new(packed)),
-        Packing::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(packed, true, XZ_MEMORY)),
+        Packing::Xz => xz::reader(packed, XZ_MEMORY)?,
         Packing::Zstd => {
+            Feature::Zstd.require()?;
             let failed = |error| Error::check("zstd does not start").because(error);
-            let mut decoder = ZstdDecoder::new(packed).map_err(failed)?;
+            let mut decoder = zstandard::Decoder::new(packed).map_err(failed)?;
             decoder.window_log_max(WINDOW_LOG).map_err(failed)?;
             Box::new(Windowed(decoder))
         }
@@ -156,7 +160,7 @@ impl<R: Read> Read for Windowed<R> {
         /// `ZSTD_error_frameParameter_windowTooLarge` of `zstd_errors.h`, as functions return it.
         const TOO_LARGE: usize = 0_usize.wrapping_sub(16);
         self.0.read(buffer).map_err(|error| {
-            if error.to_string() != zstd::zstd_safe::get_error_name(TOO_LARGE) {
+            if error.to_string() != zstandard::get_error_name(TOO_LARGE) {
                 return error;
             }
             let limit = (1 << WINDOW_LOG) >> 20;

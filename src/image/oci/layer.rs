@@ -8,10 +8,12 @@ use crate::{
     archive::{
         compress::{Framing, Gzip, Pieces},
         tree::{Files, Tree},
+        zstandard,
     },
     model::{
         digest::{Digest, Hasher},
         error::{Error, Result},
+        feature::Feature,
         schema::packaging::Compressor,
     },
 };
@@ -42,6 +44,17 @@ impl Compressor {
         }
     }
 
+    /// Checks that this build can compress with it.
+    ///
+    /// # Errors
+    /// It was built without the feature.
+    pub fn require(self) -> Result<()> {
+        match self {
+            Compressor::Gzip | Compressor::None => Ok(()),
+            Compressor::Zstd => Feature::Zstd.require(),
+        }
+    }
+
     /// The media type of its blobs.
     pub fn media_type(self) -> MediaType {
         match self {
@@ -62,7 +75,7 @@ impl Compressor {
     ) -> io::Result<Encoder<'p, W>> {
         Ok(Encoder(match self {
             Compressor::None => Inner::None(out),
-            Compressor::Zstd => Inner::Zstd(zstd::stream::write::Encoder::new(out, ZSTD)?),
+            Compressor::Zstd => Inner::Zstd(zstandard::Encoder::new(out, ZSTD)?),
             Compressor::Gzip => Inner::Gzip(Gzip::new(out, Framing::Members, pieces)?),
         }))
     }
@@ -73,7 +86,7 @@ pub struct Encoder<'p, W: Write>(Inner<'p, W>);
 
 enum Inner<'p, W: Write> {
     None(W),
-    Zstd(zstd::stream::write::Encoder<'static, W>),
+    Zstd(zstandard::Encoder<'static, W>),
     Gzip(Gzip<'p, W>),
 }
 

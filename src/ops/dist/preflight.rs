@@ -27,11 +27,19 @@ const TEMPORARY: usize = 1 << 20;
 /// A build would fail: the directory, the reason, and the variable or option that names another.
 pub(in crate::ops) fn check(cx: &Context, plan: &Plan, builds: bool) -> Result<()> {
     target_directory(&plan.target_directory)?;
+    formats(plan)?;
     if builds {
         caches(cx)?;
         temporary(cx, plan)?;
     }
     Ok(())
+}
+
+/// Checks that this build of longshore can write every format of `plan`.
+fn formats(plan: &Plan) -> Result<()> {
+    let layers = plan.images.iter().map(|image| image.compression.require());
+    let archives = plan.archives.iter().flat_map(|archive| &archive.formats);
+    layers.chain(archives.map(|format| format.require())).collect()
 }
 
 /// Characters that a target directory cannot have in its path, with the reason.

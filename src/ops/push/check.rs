@@ -31,7 +31,7 @@ pub(in crate::ops) fn check(
         let reference: Reference = name.parse().map_err(|error| {
             Error::new(Status::Registry, format!("`{name}` cannot be pulled")).because(error)
         })?;
-        let part = session.repository(&reference).read(tag)?;
+        let part = session.repository(&reference)?.read(tag)?;
         let is = part.map(|part| part.digest);
         if is == Some(digest) {
             continue;

@@ -202,7 +202,7 @@ impl<'a> Pusher<'a> {
     pub(super) fn run(&self) -> Result<Push> {
         let mut goals: Vec<Goal> = Vec::new();
         for (reference, tag) in self.request.references.iter().zip(&self.tags) {
-            let repository = self.session.repository(reference);
+            let repository = self.session.repository(reference)?;
             let at = goals.iter().position(|goal| goal.repository.name() == repository.name());
             let at = at.unwrap_or_else(|| {
                 goals.push(Goal { repository, tags: Vec::new() });

@@ -69,7 +69,7 @@ fn of_repository(cx: &Context, session: &Arc<Session>, text: &str) -> Result<Vec
     let reference: Reference = named
         .parse()
         .map_err(|error| Error::usage(format!("there is no `{text}`")).because(error).hint(hint))?;
-    let tags = session.repository(&reference).tags_to_pull()?.unwrap_or_default();
+    let tags = session.repository(&reference)?.tags_to_pull()?.unwrap_or_default();
     let mut versions: Vec<(Version, String)> = tags
         .into_iter()
         .filter_map(|tag| Some((tag.strip_prefix('v').unwrap_or(&tag).parse().ok()?, tag)))

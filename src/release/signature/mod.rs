@@ -2,6 +2,7 @@
 //! prove that a file is correct.
 
 pub mod checksums;
+#[cfg_attr(not(feature = "sign"), path = "without/minisign.rs")]
 pub mod minisign;
 
 pub use checksums::Checksums;

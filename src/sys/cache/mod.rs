@@ -16,10 +16,12 @@ use tar::{Builder, EntryType, Header as TarHeader};
 
 pub use self::unpack::{unpack, unpack_plain};
 use crate::{
+    archive::zstandard,
     build::cache::Manifest,
     model::{
         digest::{Digest, Hasher},
         error::{Error, Result},
+        feature::Feature,
     },
     sys::fs,
 };
@@ -61,6 +63,7 @@ pub enum Content {
 /// # Errors
 /// A file cannot be read or written.
 pub fn pack(path: &Utf8Path, manifest: &Manifest, items: &[Item]) -> Result<(Digest, u64, u64)> {
+    Feature::Zstd.require()?;
     let failed = |error| fs::failed("write", path, error);
     let file = File::create_new(path).map_err(failed)?;
     let mut tar = Builder::new(encoder(file).map_err(failed)?);
@@ -102,9 +105,9 @@ pub fn pack(path: &Utf8Path, manifest: &Manifest, items: &[Item]) -> Result<(Dig
 
 /// A compressor with a thread for each processor, or with none if they cannot be started: limits on
 /// processes and memory are no reason to save nothing.
-fn encoder(file: File) -> std::io::Result<zstd::Encoder<'static, Both>> {
+fn encoder(file: File) -> std::io::Result<zstandard::Encoder<'static, Both>> {
     let start = |file, threads| {
-        let mut encoder = zstd::Encoder::new(Both::new(file), LEVEL)?;
+        let mut encoder = zstandard::Encoder::new(Both::new(file), LEVEL)?;
         encoder.multithread(threads)?;
         // Nothing is written, but the threads are started.
         encoder.write(&[]).map(|_| encoder)

@@ -14,10 +14,12 @@ use tar::{Archive, Entry, EntryType};
 
 use super::{MANIFEST, MANIFEST_LIMIT};
 use crate::{
+    archive::zstandard,
     build::cache::{Contents, Header, Manifest, NAME_LIMIT, is_cached, is_plausible},
     model::{
         digest::Hasher,
         error::{Error, Result},
+        feature::Feature,
     },
     sys::{beneath::Tree, fs},
 };
@@ -40,6 +42,7 @@ impl<R: Read> Read for Hashed<R> {
 /// invalid or cannot be written, and what is in `to` has to be removed. The error says what is wrong
 /// with the archive.
 pub fn unpack(path: &Utf8Path, header: &Header, to: &Utf8Path) -> Result<Manifest> {
+    Feature::Zstd.require()?;
     let failed = |error| fs::failed("read", path, error);
     // Without waiting for a writer, if it is a FIFO.
     let nonblocking = OpenOptions::new()
@@ -105,7 +108,7 @@ pub fn unpack_plain(path: &Utf8Path, to: &Utf8Path, rule: fn(&str) -> bool) -> R
 }
 
 fn entries(reader: impl Read, header: &Header, to: &Utf8Path) -> Result<Manifest> {
-    let decoder = zstd::Decoder::new(reader).map_err(unreadable)?;
+    let decoder = zstandard::Decoder::new(reader).map_err(unreadable)?;
     let mut archive = Archive::new(decoder);
     let mut entries = Entries::new(&mut archive)?;
     let manifest = entries.next()?.map(|entry| manifest(entry)).transpose()?;

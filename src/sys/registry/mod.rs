@@ -10,6 +10,7 @@ mod origin;
 mod pace;
 mod pull;
 mod push;
+mod settings;
 mod tls;
 mod token;
 
@@ -18,12 +19,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::AtomicBool},
 };
 
-use camino::Utf8PathBuf;
-
 pub use pull::Remote;
-pub use push::{Blob, Sent};
-
-pub use pace::Limits;
+pub use settings::{Blob, Limits, Sent, Settings};
 
 pub(super) use connect::{Connection, connect};
 pub(super) use failure::{Cause, Failure, Trouble, cause};
@@ -43,19 +40,6 @@ use crate::{
         secret::Secret,
     },
 };
-
-/// How registries are talked to.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// Files of certificates that are trusted besides the system's.
-    pub ca: Vec<Utf8PathBuf>,
-    /// Hosts that may be talked to without TLS.
-    pub insecure: Vec<String>,
-    /// Whether `GITHUB_TOKEN` is for ghcr.io.
-    pub github_token: bool,
-    /// How slow an answer may be.
-    pub limits: Limits,
-}
 
 /// What all that one command asks of registries has in common.
 #[derive(Debug)]
@@ -78,8 +62,11 @@ impl Session {
     }
 
     /// The repository of a reference. Nothing is asked yet.
-    pub fn repository(self: &Arc<Self>, reference: &Reference) -> Repository {
-        Repository {
+    ///
+    /// # Errors
+    /// longshore was built without registries.
+    pub fn repository(self: &Arc<Self>, reference: &Reference) -> Result<Repository> {
+        Ok(Repository {
             session: self.clone(),
             host: reference.registry.clone(),
             path: reference.repository.clone(),
@@ -90,7 +77,7 @@ impl Session {
             challenge: Mutex::default(),
             tokens: Mutex::default(),
             secrets: Mutex::default(),
-        }
+        })
     }
 }
 

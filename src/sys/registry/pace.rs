@@ -5,33 +5,8 @@ use std::{
     time::Duration,
 };
 
+use super::Limits;
 use crate::sys::clock::Stopwatch;
-
-/// How slow an answer may be. docs/registry.md has the numbers.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Until the headers of an answer are complete, for requests that only read.
-    pub read: Duration,
-    /// The same for requests that write: a registry may take its time over a large blob.
-    pub written: Duration,
-    /// How long a body may arrive at less than [`Limits::LEAST`].
-    pub window: Duration,
-}
-
-impl Limits {
-    /// Bytes a second.
-    pub const LEAST: u64 = 1 << 10;
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            read: Duration::from_secs(60),
-            written: Duration::from_secs(120),
-            window: Duration::from_secs(60),
-        }
-    }
-}
 
 /// A stream that fails if less than [`Limits::LEAST`] bytes a second pass in a window of time. Only
 /// time that the server takes counts.

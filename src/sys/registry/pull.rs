@@ -137,7 +137,7 @@ impl Remote {
     /// # Errors
     /// The registry does not have it, refuses or does not answer; or what it has is no image.
     pub fn open(session: &Arc<Session>, reference: &Reference) -> Result<Self> {
-        let repository = session.repository(reference);
+        let repository = session.repository(reference)?;
         let root = repository.document(&reference.target(), Access::Pull)?;
         let root = root.ok_or_else(|| {
             let host = repository.host().to_owned();

@@ -8,7 +8,7 @@ use std::{
 use ureq::http::Method;
 
 use super::{
-    Access, Repository,
+    Access, Blob, Repository, Sent,
     answer::Answer,
     call::{Ask, Payload},
     failure::Trouble,
@@ -37,31 +37,6 @@ const LARGEST: u64 = 1 << 30;
 /// The types of what a tag can name; a registry shows only those that are asked for.
 pub(super) const ACCEPT: [MediaType; 4] =
     [MediaType::Index, MediaType::Manifest, MediaType::DockerIndex, MediaType::DockerManifest];
-
-/// What became of a blob.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// It was sent.
-    Uploaded,
-    /// The registry took it from that repository of its own.
-    Mounted(String),
-}
-
-/// A blob that is to be sent.
-pub struct Blob<'a> {
-    /// What it is.
-    pub descriptor: &'a Descriptor,
-    /// Opens it; it may be read several times.
-    pub open: &'a dyn Fn() -> Result<Box<dyn Read + 'a>>,
-    /// Told how many more bytes are sent, or have to be sent again (below 0). It can end the upload.
-    pub sent: &'a dyn Fn(i64) -> Result<()>,
-}
-
-impl std::fmt::Debug for Blob<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Blob").field("descriptor", self.descriptor).finish()
-    }
-}
 
 impl Repository {
     /// Whether the registry has the blob in this repository.

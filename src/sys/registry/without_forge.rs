@@ -1,0 +1,26 @@
+//! Comments on pull requests in a build without HTTP.
+
+use camino::Utf8PathBuf;
+
+use super::Context;
+use crate::{
+    ci::comment::{Done, Place, Talk},
+    model::{error::Result, feature::Feature},
+};
+
+/// How servers are talked to.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Files of certificates that are trusted besides the system's.
+    pub ca: Vec<Utf8PathBuf>,
+    /// Hosts that may be talked to without TLS.
+    pub insecure: Vec<String>,
+}
+
+/// Fails.
+///
+/// # Errors
+/// Always.
+pub fn comment<'t>(_: &Context, _: &Settings, _: &Place, _: impl Fn() -> Talk<'t>) -> Result<Done> {
+    Err(Feature::Registry.missing())
+}
