@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    path::PathBuf,
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -51,7 +52,7 @@ impl Env {
     /// # Errors
     /// The current directory or the program's path cannot be read, or is not UTF-8.
     pub fn read() -> Result<Self> {
-        let utf8 = |what: &str, path: std::path::PathBuf| {
+        let utf8 = |what: &str, path: PathBuf| {
             Utf8PathBuf::from_path_buf(path).map_err(|path| {
                 Error::usage(format!("{what} `{}` is not UTF-8", path.display()))
                     .hint("cargo needs UTF-8 paths too; move to another directory")
@@ -77,11 +78,11 @@ impl Env {
         let dir = utf8("current directory", dir)?;
         // An empty or relative `HOME` or `XDG_CACHE_HOME` counts as unset: everything would be
         // written into the current directory.
-        let home = dirs::home_dir().and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
+        let home = std::env::home_dir().and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
         let home = home.filter(|home| home.is_absolute());
         let cache = match vars.get("LONGSHORE_CACHE_DIR").filter(|value| !value.is_empty()) {
             Some(value) => dir.join(value),
-            None => match dirs::cache_dir().filter(|path| path.is_absolute()) {
+            None => match cache_home(home.as_deref()) {
                 Some(path) => utf8("cache directory", path)?.join("longshore"),
                 None => {
                     return Err(Error::usage(
@@ -204,4 +205,13 @@ pub fn github_actions() -> bool {
 /// Whether the user wants no colours (<https://no-color.org>).
 pub fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// The user's cache directory: that of the XDG base directory specification, or of macOS.
+fn cache_home(home: Option<&Utf8Path>) -> Option<PathBuf> {
+    if cfg!(target_os = "macos") {
+        return Some(home?.join("Library/Caches").into());
+    }
+    let set = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    set.filter(|path| path.is_absolute()).or_else(|| Some(home?.join(".cache").into()))
 }

@@ -28,8 +28,7 @@ fn build(workspace: &Workspace, cache: &Workspace) -> Test {
 
 /// The user's cache directory, where other tests have fetched zig.
 fn user_cache() -> PathBuf {
-    let usual = || dirs::cache_dir().unwrap().join("longshore");
-    std::env::var_os("LONGSHORE_CACHE_DIR").map_or_else(usual, PathBuf::from)
+    longshore::sys::env::Env::read().unwrap().cache.into()
 }
 
 /// A cache directory with the zig of the user's, which shares its files, for one test at a time; and a

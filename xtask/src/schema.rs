@@ -1,35 +1,33 @@
-//! `cargo xtask schema`: writes `docs/schema` from the types.
-#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a script")]
+//! `cargo xtask schema`: writes `docs/schema` from the types. Tests alone have the schemas, so that the
+//! xtask compiles sooner.
 
-use std::{fs, path::PathBuf};
+use crate::run::{Result, cargo, step};
 
-use crate::run::{Result, repository};
-
-/// Every schema: its file and its text.
-fn files() -> Vec<(PathBuf, String)> {
-    let path = |name: &str| repository().join(format!("docs/schema/{name}.json"));
-    let all = longshore::model::schema::json_schemas();
-    all.into_iter().map(|(name, text)| (path(name), text)).collect()
-}
+/// Tells the test to write what it would compare.
+const WRITE: &str = "UPDATE_SNAPSHOTS";
 
 /// Writes them.
 pub(crate) fn write() -> Result {
-    for (path, text) in files() {
-        let say = |error| format!("cannot write {}: {error}", path.display());
-        path.parent().map_or(Ok(()), fs::create_dir_all).map_err(say)?;
-        fs::write(&path, text).map_err(say)?;
-        println!("{}", path.display());
-    }
-    Ok(())
+    let mut test = cargo("test --quiet --package xtask --locked schema::");
+    step("schemas", test.env(WRITE, "1"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    #![allow(clippy::disallowed_methods, reason = "a script")]
+
+    use std::fs;
+
+    use super::WRITE;
+    use crate::run::repository;
 
     #[test]
     fn the_checked_in_schemas_are_those_of_the_types() {
-        for (path, text) in files() {
+        for (name, text) in longshore::schema::json_schemas() {
+            let path = repository().join(format!("docs/schema/{name}.json"));
+            if std::env::var_os(WRITE).is_some() {
+                fs::write(&path, &text).unwrap();
+            }
             let checked_in = fs::read_to_string(&path).unwrap_or_default();
             assert!(checked_in == text, "{}: run `cargo xtask schema`", path.display());
         }
