@@ -81,6 +81,7 @@ mod size;
 mod size_bounds;
 mod size_page;
 mod size_real;
+mod supply;
 mod support;
 mod tags;
 mod tar_mutations;

@@ -1,0 +1,116 @@
+//! The crates that users compile with longshore: their licences, versions and sources, by the rules of
+//! `deny.toml`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use crate::support::command::plain;
+
+/// A package as `cargo tree` names it.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Package {
+    name: String,
+    version: String,
+    /// The source, if it is not the default registry.
+    source: Option<String>,
+    license: String,
+}
+
+/// The packages of the graph that the rules are about.
+fn packages(rules: &toml::Table) -> BTreeSet<Package> {
+    let mut all = BTreeSet::new();
+    for target in strings(&rules["graph"]["targets"]) {
+        let mut tree = plain("cargo");
+        tree.args(["tree", "--offline", "--locked", "--package", "longshore", "--all-features"])
+            .args(["--edges", "normal,build", "--prefix", "none", "--no-dedupe"])
+            .args(["--format", "{p}|{l}", "--target", target])
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
+        let output = tree.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        for line in String::from_utf8(output.stdout).unwrap().lines() {
+            let (package, license) = line.split_once('|').unwrap();
+            let mut words = package.splitn(3, ' ');
+            let mut word = || words.next().map(str::to_owned);
+            let (name, version) = (word().unwrap(), word().unwrap());
+            let source = word().filter(|source| source != "(proc-macro)");
+            let version = version.trim_start_matches('v').to_owned();
+            all.insert(Package { name, version, source, license: license.to_owned() });
+        }
+    }
+    all
+}
+
+fn strings(value: &toml::Value) -> Vec<&str> {
+    value.as_array().unwrap().iter().map(|value| value.as_str().unwrap()).collect()
+}
+
+/// Whether one of the licences that `expression` (SPDX 2.3, annex D) offers is allowed; which ones it needs
+/// is added to `used`.
+fn is_allowed(expression: &str, allowed: &[&str], used: &mut BTreeSet<String>) -> bool {
+    let text = expression.replace('/', " OR ");
+    if let Some((group, rest)) = text.strip_prefix('(').and_then(|text| text.split_once(')')) {
+        let rest = rest.trim().trim_start_matches("AND ");
+        return is_allowed(group, allowed, used) && is_allowed(rest, allowed, used);
+    }
+    text.split(" OR ").any(|choice| {
+        choice.split(" AND ").all(|license| {
+            let known = allowed.contains(&license.trim());
+            if known {
+                used.insert(license.trim().to_owned());
+            }
+            known
+        })
+    })
+}
+
+#[test]
+fn crates_follow_the_rules_of_deny_toml() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deny.toml");
+    let rules: toml::Table = fs::read_to_string(path).unwrap().parse().unwrap();
+    let packages = packages(&rules);
+    let mut wrong = Vec::new();
+    let mut used = BTreeSet::new();
+    let exceptions = rules["licenses"]["exceptions"].as_array().unwrap();
+    for Package { name, version, source, license } in &packages {
+        if let Some(source) = source.as_ref().filter(|_| name != "longshore") {
+            wrong.push(format!("{name} {version} comes from {source}"));
+        }
+        let mut allowed = strings(&rules["licenses"]["allow"]);
+        let own = exceptions.iter().filter(|of| of["crate"].as_str() == Some(name));
+        allowed.extend(own.flat_map(|exception| strings(&exception["allow"])));
+        if !is_allowed(license, &allowed, &mut used) {
+            wrong.push(format!("{name} {version} has the licence `{license}`"));
+        }
+    }
+    let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for package in &packages {
+        versions.entry(&package.name).or_default().insert(&package.version);
+    }
+    for skip in rules["bans"]["skip"].as_array().unwrap() {
+        assert!(skip["reason"].as_str().is_some());
+        let (name, version) = skip["crate"].as_str().unwrap().split_once('@').unwrap();
+        let all = versions.entry(name).or_default();
+        let before = all.len();
+        all.retain(|other| !other.starts_with(&format!("{version}.")));
+        if before < 2 || all.len() == before {
+            wrong.push(format!("no second version of {name} is {version}: remove it from `skip`"));
+        }
+    }
+    let several = versions.iter().filter(|(_, versions)| versions.len() > 1);
+    wrong.extend(several.map(|(name, versions)| format!("{name} has the versions {versions:?}")));
+    let unused = strings(&rules["licenses"]["allow"]).into_iter().filter(|of| !used.contains(*of));
+    wrong.extend(unused.map(|license| format!("no crate needs `{license}`: remove it")));
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn alternatives_and_conjunctions_of_licences_differ() {
+    let allowed = ["MIT", "ISC"];
+    let is = |text| is_allowed(text, &allowed, &mut BTreeSet::new());
+    assert!(is("MIT") && is("GPL-3.0 OR MIT") && is("GPL-3.0/MIT") && is("MIT AND ISC"));
+    assert!(is("(MIT OR GPL-3.0) AND ISC"));
+    assert!(!is("GPL-3.0") && !is("MIT AND GPL-3.0") && !is("(MIT OR ISC) AND GPL-3.0") && !is(""));
+}
