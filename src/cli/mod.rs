@@ -39,6 +39,12 @@ const STACK: usize = 8 << 20;
 
 /// Runs one command line and returns the exit status. The first argument is the program's name, as in
 /// [`std::env::args_os`]. The caller's `main` must begin with [`crate::reenter`].
+///
+/// ```no_run
+/// # longshore::reenter();
+/// let words = ["xtask", "dist", "--target", "x86_64-unknown-linux-musl"];
+/// let status = longshore::run(words.map(Into::into));
+/// ```
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let work = || run_here(args.clone());

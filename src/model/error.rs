@@ -7,8 +7,13 @@ use std::fmt;
 
 /// What the process ends with. The one table of exit statuses; `docs/exit-status.md` is checked
 /// against it by a test.
+///
+/// ```
+/// assert_eq!(longshore::Status::CheckFailed.code(), 1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum Status {
     /// Everything that was requested is done.
     Done = 0,
@@ -45,9 +50,24 @@ impl Status {
 }
 
 /// The result of everything here that can fail.
+///
+/// ```
+/// fn version(text: &str) -> longshore::Result<u32> {
+///     text.parse().map_err(|error| longshore::Error::usage("no version").because(error))
+/// }
+/// assert!(version("1").is_ok() && version("x").is_err());
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, why, what to do, and the exit status it means.
+///
+/// ```
+/// use longshore::{Error, Status};
+///
+/// let error = Error::check("the binary is dynamic").hint("build it for a musl target");
+/// assert_eq!(error.status(), Status::CheckFailed);
+/// assert_eq!(error.hint_text(), Some("build it for a musl target"));
+/// ```
 pub struct Error(Box<Inner>);
 
 struct Inner {

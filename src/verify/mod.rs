@@ -65,6 +65,14 @@ pub const ARCHIVE: &str = "archive";
 
 /// The verdict on a whole file under `policy`: every failure at once, the worst first. A file that
 /// cannot be looked at is refused, never passed.
+///
+/// ```
+/// use longshore::{Policy, verify};
+///
+/// let verdict = verify(b"no program", &Policy::for_any());
+/// assert!(!verdict.accepted);
+/// assert_eq!(verdict.findings[0].lint, "readable");
+/// ```
 pub fn verify<'a>(source: impl Into<Source<'a>>, policy: &Policy) -> Verdict {
     verify_about(source.into(), &About::default(), policy)
 }

@@ -1,4 +1,4 @@
-//! Arguments for bindgen, which reads headers with a libclang of its own
+//! Arguments for bindgen, which reads headers with its own libclang
 //! (<https://rust-lang.github.io/rust-bindgen/command-line-usage.html>): with them it reads those of zig,
 //! as zig's compiler does.
 

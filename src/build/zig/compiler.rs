@@ -109,7 +109,7 @@ pub fn link_file(target: &str) -> Option<(&'static str, &'static str)> {
     target.starts_with("arm").then_some(("aeabi_unaligned.c", UNALIGNED))
 }
 
-/// Returns arguments for every link of rustc for `target`, whose files are in `dir`.
+/// Returns arguments for every link of rustc for `target`; their files are in `dir`.
 pub fn link_args(target: &str, dir: &Utf8Path) -> Vec<String> {
     let mut args = Vec::new();
     // Position-independent code of 32-bit MIPS has relocations in read-only sections.
@@ -134,7 +134,7 @@ WEAK long long __aeabi_uread8(void *at) { long long v; __builtin_memcpy(&v, at, 
 WEAK long long __aeabi_uwrite8(long long v, void *at) { __builtin_memcpy(at, &v, 8); return v; }
 ";
 
-/// Returns a shell script that starts `words` with the arguments of its own call, and then `last`.
+/// Returns a shell script that starts `words` with its arguments and then `last`.
 pub fn script<T: AsRef<str>>(words: &[T], last: &[String]) -> String {
     let before = words.iter().map(|word| shell_word(word.as_ref()) + " ").collect::<String>();
     let after = last.iter().map(|word| format!(" {}", shell_word(word))).collect::<String>();
@@ -144,9 +144,10 @@ pub fn script<T: AsRef<str>>(words: &[T], last: &[String]) -> String {
 /// Returns `text` as one word of any POSIX shell (XCU 2.2.2).
 pub fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    match !text.is_empty() && text.chars().all(plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 

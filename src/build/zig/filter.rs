@@ -64,7 +64,7 @@ impl<'a> Filter<'a> {
         self.replacement(arg).unwrap_or_else(keep)
     }
 
-    /// Whether zig rejects the argument, or has what it asks for in its own place.
+    /// Whether zig rejects the argument, or links its own file.
     fn is_dropped(&self, arg: &str) -> bool {
         const REJECTED: [&str; 4] = [
             "-Wl,--no-undefined-version",

@@ -20,6 +20,7 @@ pub type Notes = BTreeMap<String, String>;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Inspection {
     /// The schema's number: 1.
     pub schema: u32,
@@ -340,6 +341,7 @@ impl schemars::JsonSchema for Mode {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct ImageDiff {
     /// The schema's number: 1.
     pub schema: u32,

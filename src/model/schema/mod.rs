@@ -1,5 +1,12 @@
 //! The only types that are serialised for others. A change here is a change of contract: fields may
 //! be added; a removed or changed one raises the schema's number.
+//!
+//! ```no_run
+//! let text = std::fs::read_to_string("target/dist/dist.json")?;
+//! let dist: longshore::schema::Dist = serde_json::from_str(&text)?;
+//! assert_eq!(dist.schema, longshore::schema::dist::SCHEMA);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod allocator;
 mod asked;

@@ -85,6 +85,7 @@ pub enum By {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct Size {
     /// The schema's number: 1.
     pub schema: u32,

@@ -11,7 +11,7 @@ use crate::build::zig::{
     link,
 };
 
-/// Starts `zig cc` or `zig c++` in place of this process. `args` are the version of zig, the words that
+/// Starts `zig cc` or `zig c++` instead of this process. `args` are the version of zig, the words that
 /// start it, `--`, and the arguments for the compiler.
 ///
 /// # Errors

@@ -45,7 +45,7 @@ struct Paths {
 
 impl Paths {
     /// Writes the tools for `target`. Their paths name the zig version and the arguments, and not the
-    /// program that answers for them. Cargo compiles anew when the path of linker or C compiler changes:
+    /// program that answers for them. Cargo compiles again when the path of linker or C compiler changes:
     /// so another zig does that, and `cargo xtask` after `cargo longshore`, or the same program in another
     /// place, does not. Each target directory has its own: a build never runs through the program of
     /// another.
@@ -93,7 +93,7 @@ impl Paths {
     }
 
     /// Writes the script that links `target`: the compiler with `args` after those of rustc. The path
-    /// names the content: cargo compares the path only, and links anew when it changes.
+    /// names the content: cargo compares the path only, and links again when it changes.
     fn linker(&self, target: &Target) -> Result<Utf8PathBuf> {
         if let Some((name, text)) = pure::link_file(&target.name) {
             fs::write(&self.dir.join(name), text.as_bytes())?;
@@ -243,7 +243,7 @@ fn write_changed(path: &Utf8Path, text: &str, mode: u32) -> Result<()> {
 
 /// `path`, or a link to it if it has characters in it that CMake, make and shells would split the path
 /// of a compiler at. The link is below `/tmp` or `/var/tmp`, in a directory of this user, and has the
-/// same name each time: cargo compiles anew when the path of a linker changes.
+/// same name each time: cargo compiles again when the path of a linker changes.
 fn plain_path(path: &Utf8Path) -> Result<Utf8PathBuf> {
     if is_plain_path(path.as_str()) {
         return Ok(path.to_owned());

@@ -39,6 +39,10 @@ const PROBE_VERB: &str = "longshore-probe";
 
 /// Answers when this process was started as linker wrapper, and then never returns; returns at once
 /// otherwise. It has to be the first line of `main` of every program that builds with longshore.
+///
+/// ```no_run
+/// longshore::reenter();
+/// ```
 pub fn reenter() {
     let args: Vec<OsString> = std::env::args_os().collect();
     let name = args.first().map(Path::new).and_then(Path::file_stem).and_then(|s| s.to_str());

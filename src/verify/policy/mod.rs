@@ -23,6 +23,13 @@ use crate::{
 };
 
 /// What is expected of a file, and how much each lint weighs.
+///
+/// ```
+/// use longshore::{Policy, schema::dist::Level};
+///
+/// let policy = Policy::for_any().with_level("stripped", Level::Deny)?;
+/// # Ok::<(), longshore::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     target: Option<TargetFacts>,
