@@ -108,14 +108,12 @@ fn is_closed(text: &str) -> bool {
     let mut quote = None;
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
+        if c == '\\' && quote != Some('\'') && chars.next().is_none() {
+            return false;
+        }
         match (quote, c) {
             (None, '\'' | '"') => quote = Some(c),
             (Some(open), c) if open == c => quote = None,
-            (None | Some('"'), '\\') => {
-                if chars.next().is_none() {
-                    return false;
-                }
-            }
             _ => {}
         }
     }
