@@ -23,11 +23,11 @@ use crate::{
         dist::{
             blame::{self, Failure},
             bom::{self, Bills},
-            collect::collect,
+            collect::Collector,
             plan::Planned,
             warm::Warm,
         },
-        output::stage::Stage,
+        output::{digests::Digests, stage::Stage},
         size,
     },
     sys::{
@@ -59,13 +59,19 @@ pub struct Built {
 /// # Errors
 /// zig is unfit, or the build failed: which crate, and the end of the log with the path of the
 /// whole.
-pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
+pub(in crate::ops) fn build(
+    cx: &Context,
+    planned: &Planned,
+    stage: &Stage,
+    digests: &Digests,
+) -> Result<Built> {
     let (report, sccache) = sccache::counting(cx, planned.identities.wrapper.as_deref(), || {
         compile(cx, planned, &planned.plan, stage, "build")
     })?;
     let bills = bom::bills(cx, planned, &report)?;
+    let collector = Collector::new(&planned.plan, &report, stage, digests);
     let jobs = planned.plan.jobs.iter();
-    let collect = |job| collect(job, &report, bills.section(job), stage);
+    let collect = |job| collector.collect(job, bills.section(job));
     let mut artifacts = jobs.map(collect).collect::<Result<Vec<_>>>()?;
     size::attribute(cx, planned, &report, &bills, stage, &mut artifacts)?;
     Ok(Built { artifacts, report, bills, sccache })

@@ -71,9 +71,10 @@ pub(super) fn make(cx: &Context, request: &Request) -> Result<(Dist, Utf8PathBuf
     let inputs = Inputs::of_build(plan.workspace.as_str().into());
     let stage = Stage::begin(cx, plan.output.as_ref(), Purpose::Build, &inputs)?;
     cx.stage("build");
-    let built = build::build(cx, &planned, &stage)?;
+    let digests = Digests::default();
+    let built = build::build(cx, &planned, &stage, &digests)?;
     cx.stage("verify");
-    let verified = verify::artifacts(cx, &planned, &stage, built.artifacts.clone())
+    let verified = verify::artifacts(cx, &planned, &stage, &digests, built.artifacts.clone())
         .map_err(|error| blame::refused(cx, plan, &built, &stage, error))?;
     twice::twice(cx, &planned, &stage, &built)?;
     let companions = package::companions(cx, &planned, &built.report, &built.artifacts, &stage)?;
@@ -81,7 +82,7 @@ pub(super) fn make(cx: &Context, request: &Request) -> Result<(Dist, Utf8PathBuf
     if pack {
         cx.stage("pack");
         let (epoch, dir) = (plan.release.source_date_epoch, plan.target_directory.as_str());
-        let (digests, pieces) = (Digests::default(), pieces::Store::new(dir.into())?);
+        let pieces = pieces::Store::new(dir.into())?;
         let kept = (&digests, &pieces);
         images = image::images(cx, &plan.images, epoch, dir.into(), kept, &stage, &verified)?;
         let inputs = package::Inputs {

@@ -13,13 +13,14 @@ use crate::{
             dist::{Artifact, AttributionFile},
             plan::Job,
         },
+        source::Source,
     },
     ops::{
         dist::{bom::Bills, collect::unstripped, plan::Planned},
         output::{pieces, stage::Stage},
     },
     size::{self, Evidence},
-    sys::{Context, fs},
+    sys::{Context, file, fs},
 };
 
 /// Attributes the bytes of each artifact, unless the previous output has it, and writes that to the
@@ -51,14 +52,15 @@ pub(in crate::ops) fn attribute(
         }
         let Some(natives) = natives.get(job.target.as_str()) else { continue };
         let natives = natives.get_or_init(|| Natives::new(report, job));
-        let bytes = fs::read(&stage.path(&artifact.path))?;
-        let symbols = fs::read(unstripped(job, report)?)?;
+        let shipped = file::open(&stage.path(&artifact.path))?;
+        let symbols = file::open(unstripped(job, report)?)?;
+        let shipped = Source::File(&shipped);
         let evidence = Evidence {
-            separate: Some(&symbols),
+            separate: Some(Source::File(&symbols)),
             native: &|name| natives.of(name),
-            costs: Some(&|places| compress::costs(&bytes, places, &pieces)),
+            costs: Some(&|places| compress::costs(shipped, places, &pieces)),
         };
-        match size::attribute(&bytes, &evidence) {
+        match size::attribute(shipped, &evidence) {
             Ok(found) => {
                 let record = size::write(&found, artifact.sha256, bills.dependencies(job));
                 let file = write(stage, &job.attribution, &record)?;

@@ -12,7 +12,7 @@ use crate::{
     },
     build::target::Targets,
     model::{
-        digest::{Digest, Hasher},
+        digest::Digest,
         error::{Error, Result},
         schema::{
             dist::{Artifact, Verdict},
@@ -138,7 +138,7 @@ impl<'a> Looker<'a> {
             Err(error) => return Outcome::of(refused(name, &error.to_string())),
         };
         let source = Source::File(&file);
-        let sha256 = match digest(source) {
+        let sha256 = match source.digest() {
             Ok(digest) => digest,
             Err(error) => return Outcome::of(refused(name, &error.to_string())),
         };
@@ -247,7 +247,7 @@ impl<'a> Looker<'a> {
         verdict: Result<Verdict, Unreadable>,
         facts: impl Fn() -> Vec<Fact>,
     ) -> Outcome {
-        let digest = self.request.digests.then(|| digest(file.source));
+        let digest = self.request.digests.then(|| file.source.digest());
         let verdict = match (verdict, &digest) {
             (Err(error), _) => verify::unreadable(&error.to_string()),
             (_, Some(Err(error))) => verify::unreadable(&error.to_string()),
@@ -268,20 +268,4 @@ fn open(path: &Utf8Path) -> Result<(OpenFile, Mode)> {
     let file = file::open(path)?;
     let mode = Mode { bits: file.mode(), capabilities: file.has_capabilities() };
     Ok((file, mode))
-}
-
-/// The digest of a file, read in pieces.
-pub(super) fn digest(source: Source<'_>) -> Result<Digest, Unreadable> {
-    const PIECE: u64 = 256 << 10;
-    let mut hasher = Hasher::default();
-    let mut at = 0;
-    while at < source.size() {
-        let piece = source.start(at, PIECE)?;
-        if piece.is_empty() {
-            break;
-        }
-        hasher.update(&piece);
-        at += piece.len() as u64;
-    }
-    Ok(hasher.finish().0)
 }

@@ -31,8 +31,15 @@ use crate::{
             dist::{Artifact, Finding, Level},
             verify::{SCHEMA, Verification},
         },
+        source::Source,
     },
-    ops::{dist::plan::Planned, output::stage::Stage},
+    ops::{
+        dist::plan::Planned,
+        output::{
+            digests::{Digests, File},
+            stage::Stage,
+        },
+    },
     sys::{Context, clock, fs, parallel, registry},
     verify::{self, Day, Policy, Settings, VerifiedArtifact},
 };
@@ -206,10 +213,11 @@ pub(in crate::ops) fn workspace_settings(root: &Utf8Path) -> Result<Option<Setti
 ///
 /// # Errors
 /// At least one is refused: every finding on each, with evidence and hint.
-pub fn artifacts(
+pub(in crate::ops) fn artifacts(
     cx: &Context,
     planned: &Planned,
     stage: &Stage,
+    digests: &Digests,
     artifacts: Vec<Artifact>,
 ) -> Result<Vec<VerifiedArtifact>> {
     let mut verified = Vec::new();
@@ -221,9 +229,9 @@ pub fn artifacts(
             .with_build_paths(build_paths(cx, planned))
             .with_today(today()?)
             .with_settings(&planned.verify)?;
-        let bytes = fs::read(&stage.path(&artifact.path))?;
+        let (file, File { digest, .. }) = digests.open(&stage.root, &artifact.path)?;
         let name = format!("{} {}", artifact.platform, artifact.name);
-        match VerifiedArtifact::new(artifact, &bytes, &policy) {
+        match VerifiedArtifact::new(artifact, Source::File(&file), digest, &policy) {
             Ok(artifact) => {
                 let verdict = artifact.artifact().verdict.as_ref();
                 for finding in verdict.into_iter().flat_map(|verdict| &verdict.findings) {
