@@ -16,7 +16,7 @@ use crate::{
         source::Source,
     },
     ops::{
-        dist::{bom::Bills, collect::unstripped, plan::Planned},
+        dist::{bom::Bills, build::Product, collect::unstripped, plan::Planned},
         output::{pieces, stage::Stage},
     },
     size::{self, Evidence},
@@ -34,7 +34,7 @@ pub(in crate::ops) fn attribute(
     report: &Report,
     bills: &Bills,
     stage: &Stage,
-    artifacts: &mut [Artifact],
+    products: &mut [Product<'_, Artifact>],
 ) -> Result<()> {
     let plan = &planned.plan;
     let pieces = pieces::Store::new(plan.target_directory.as_str().into())?;
@@ -43,7 +43,7 @@ pub(in crate::ops) fn attribute(
         natives.entry(&job.target).or_default();
     }
     let previous = stage.previous();
-    for (artifact, job) in artifacts.iter_mut().zip(&plan.jobs) {
+    for Product { job, artifact } in products {
         if let Some(previous) = &previous
             && let Some(kept) = kept(previous, artifact, job, stage)?
         {

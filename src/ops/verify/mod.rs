@@ -34,7 +34,7 @@ use crate::{
         source::Source,
     },
     ops::{
-        dist::plan::Planned,
+        dist::{build::Product, plan::Planned},
         output::{
             digests::{Digests, File},
             stage::Stage,
@@ -213,16 +213,16 @@ pub(in crate::ops) fn workspace_settings(root: &Utf8Path) -> Result<Option<Setti
 ///
 /// # Errors
 /// At least one is refused: every finding on each, with evidence and hint.
-pub(in crate::ops) fn artifacts(
+pub(in crate::ops) fn artifacts<'p>(
     cx: &Context,
     planned: &Planned,
     stage: &Stage,
     digests: &Digests,
-    artifacts: Vec<Artifact>,
-) -> Result<Vec<VerifiedArtifact>> {
+    products: Vec<Product<'p, Artifact>>,
+) -> Result<Vec<Product<'p, VerifiedArtifact>>> {
     let mut verified = Vec::new();
     let mut refused = Vec::new();
-    for artifact in artifacts {
+    for Product { job, artifact } in products {
         let target = planned.targets.get(&artifact.target)?;
         let policy = target
             .policy()
@@ -246,7 +246,7 @@ pub(in crate::ops) fn artifacts(
                 }
                 let lints = verdict.map_or(0, |verdict| verdict.lints.len());
                 cx.status("Verified", format!("{name}: {lints} checks"));
-                verified.push(artifact);
+                verified.push(Product { job, artifact });
             }
             Err(error) => refused.push(error.to_string()),
         }
