@@ -29,7 +29,7 @@ fn layout(start: &[u8]) -> Option<(bool, bool)> {
 }
 
 /// Whether what begins so is a file for several machines.
-pub(super) fn is_fat(start: &[u8]) -> bool {
+pub fn is_fat(start: &[u8]) -> bool {
     let magic = matches!(start.get(..4), Some([0xca, 0xfe, 0xba, 0xbe | 0xbf]));
     magic && number(start, 4, 4, false).is_some_and(|count| (1..MACHINES).contains(&count))
 }
@@ -45,14 +45,14 @@ pub struct Slice {
     pub size: u64,
 }
 
-/// The parts of a file for several machines; none of another file.
+/// The parts of a file for several machines.
 ///
 /// # Errors
 /// The table of them is not in the file.
 pub fn slices(source: Source<'_>) -> Result<Vec<Slice>, Unreadable> {
     let head = source.start(0, 8)?;
     if !is_fat(&head) {
-        return Ok(Vec::new());
+        return Err(Unreadable::new("it is not for several machines"));
     }
     let wide = head.get(3) == Some(&0xbf);
     let (entry, word) = if wide { (32, 8) } else { (20, 4) };

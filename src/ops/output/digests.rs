@@ -9,12 +9,12 @@ use std::{
 use camino::Utf8Path;
 
 use crate::{
-    binary::foreign,
     model::{
         digest::Digest,
         error::Result,
         source::{ReadAt as _, Source},
     },
+    ops::verify::kind::FileKind,
     sys::{
         file::{self, OpenFile, Stamp},
         fs,
@@ -26,7 +26,7 @@ use crate::{
 pub(in crate::ops) struct File {
     pub(in crate::ops) digest: Digest,
     pub(in crate::ops) size: u64,
-    /// Whether it begins as a program does, for whatever system.
+    /// Whether it is a program or a part of one, for whatever system.
     pub(in crate::ops) is_program: bool,
     pub(in crate::ops) stamp: Stamp,
 }
@@ -56,7 +56,7 @@ impl Digests {
             return Ok(file);
         }
         let mut program = false;
-        let hashed = fs::hash(&mut content, |start| program = is_program(start));
+        let hashed = fs::hash(&mut content, |start| program = FileKind::of(start).is_binary());
         let (digest, size) = hashed.map_err(|error| fs::failed("read", &path, error))?;
         let file = File { digest, size, is_program: program, stamp };
         self.lock().insert(name.to_owned(), file);
@@ -98,7 +98,8 @@ impl Digests {
         let start = Source::File(open).start(0, START);
         let start = start.map_err(|error| unread(io::Error::other(error)))?;
         let stamp = open.stamp().map_err(unread)?;
-        let file = File { digest, size: open.size(), is_program: is_program(&start), stamp };
+        let file =
+            File { digest, size: open.size(), is_program: FileKind::of(&start).is_binary(), stamp };
         self.lock().insert(name.to_owned(), file);
         Ok(file)
     }
@@ -110,10 +111,4 @@ impl Digests {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, File>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether a file that begins with `start` is a program, a library or a part of one: an ELF, Mach-O or
-/// PE file. Scripts are texts.
-pub(in crate::ops) fn is_program(start: &[u8]) -> bool {
-    start.starts_with(b"\x7fELF") || foreign::format(start).is_some()
 }

@@ -6,6 +6,7 @@ mod chosen;
 mod coverage;
 mod find;
 mod inside;
+pub(in crate::ops) mod kind;
 mod look;
 mod packed;
 mod platforms;
@@ -118,7 +119,9 @@ pub fn verify(cx: &Context, request: &Request) -> Result<Verification> {
             (Some(Job::Archive(path, of)), _) => looker.archived(path, of),
             (Some(Job::Recorded(path, of)), _) => looker.recorded(path, of),
             (Some(Job::Named(path)), Some(Some(policy))) => looker.file(path, policy, false),
-            (Some(Job::Listed(path)), Some(Some(policy))) => looker.file(path, policy, true),
+            (Some(Job::Listed(path, kind)), Some(Some(policy))) => {
+                looker.listed(path, *kind, policy)
+            }
             (Some(Job::Image(path, digest, policies)), _) => {
                 looker.layout(path, Some(*digest), policies)
             }
@@ -142,7 +145,7 @@ pub fn verify(cx: &Context, request: &Request) -> Result<Verification> {
     }
     let Outcome { mut checked, mut not_checked, .. } = all;
     if request.deny_unchecked {
-        let unread = not_checked.extract_if(.., |file| verify::may_hold_programs(&file.reason));
+        let unread = not_checked.extract_if(.., |file| kind::may_hold_programs(&file.reason));
         checked.extend(unread.map(|file| look::refused(&file.path, &file.reason)));
     }
     for checked in &checked {
@@ -166,7 +169,7 @@ fn policy(job: &Job, rules: &Rules<'_>) -> Result<Option<Policy>> {
         | Job::Archive(..)
         | Job::Recorded(..)
         | Job::Image(..) => Ok(None),
-        Job::Named(path) | Job::Listed(path) | Job::Layout(path) | Job::Remote(path, _) => {
+        Job::Named(path) | Job::Listed(path, _) | Job::Layout(path) | Job::Remote(path, _) => {
             rules.of_file(path).map(Some)
         }
         Job::Chosen(_, place, _) => rules.of_file(place).map(Some),
