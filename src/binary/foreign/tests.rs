@@ -45,7 +45,7 @@ fn good() -> Vec<Vec<u8>> {
         command(DYLIB, &[24, 0, 0, 0], "/usr/lib/libSystem.B.dylib"),
         command(0x1d, &[0, 100], ""),
         command(0x32, &[1, 0x000b_0000, 0, 0], ""),
-        command(0xb, &[0, 0, 0, 0], ""),
+        command(0xb, &[0; 18], ""),
     ]
 }
 
@@ -115,7 +115,8 @@ fn facts_of_mach_o() {
     let with = |more: Vec<u8>| found(&macho(MH_PIE, &[good(), vec![more]].concat()));
     assert_eq!(with(command(RPATH, &[12], "/opt/lib")), ["run-path"]);
     assert_eq!(with(command(RPATH, &[12], "@loader_path/lib")), [""; 0]);
-    assert_eq!(with(command(0xb, &[0, 7, 0, 0], "")), ["stripped"]);
+    let symbols: Vec<u64> = (0..18).map(|at| if at == 1 { 7 } else { 0 }).collect();
+    assert_eq!(with(command(0xb, &symbols, "")), ["stripped"]);
     let mut dwarf = command(0x19, &[0; 16], "");
     dwarf[8..15].copy_from_slice(b"__DWARF");
     assert_eq!(with(dwarf), ["stripped"]);
