@@ -26,10 +26,17 @@ fn main() {
             };
             (0..ROUNDS).map(time).min().unwrap_or_default().as_secs_f64() * 1e3
         };
-        let stripped = strip(&bytes, Keep::default()).expect("it can be stripped");
-        let strips = best(&|| drop(black_box(strip(black_box(&bytes), Keep::default()))));
-        let splits =
-            best(&|| drop(black_box(split(black_box(&bytes), Keep::default(), "x.debug"))));
+        let strips = || {
+            let stripped = strip(black_box(&bytes), Keep::default()).expect("it can be stripped");
+            stripped.bytes().expect("it is in memory")
+        };
+        let splits = || {
+            let both = split(black_box(&bytes), Keep::default(), "x.debug").ok();
+            both.map(|both| (both.stripped.bytes(), both.debug.bytes()))
+        };
+        let stripped = strips();
+        let (strips, splits) =
+            (best(&|| drop(black_box(strips()))), best(&|| drop(black_box(splits()))));
         #[allow(clippy::cast_precision_loss, reason = "two decimals are shown")]
         let mb = |size: usize| size as f64 / 1e6;
         println!(

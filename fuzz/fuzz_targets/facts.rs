@@ -52,7 +52,9 @@ fuzz_target!(|bytes: &[u8]| {
     for slice in foreign::slices(source).unwrap_or_default() {
         let _ = foreign::Part::new(source, slice.start, slice.size);
     }
-    if let Ok(facts) = foreign::read(source) {
+    if let Some(format) = foreign::format(bytes)
+        && let Ok(facts) = foreign::read(source, format)
+    {
         let _ = verify::foreign(source, &facts, &About::default(), &Policy::for_any());
         let _ = verify::tell_foreign(&facts);
     }

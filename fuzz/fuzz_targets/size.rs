@@ -24,6 +24,7 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = belongs(bytes, separate);
     }
     let costs = |places: &[u64]| compress::costs(bytes, places, &Forget);
+    let separate = separate.map(Into::into);
     let evidence = Evidence { separate, native: &|_| None, costs: Some(&costs) };
     if let Ok(found) = size::attribute(bytes, &evidence) {
         assert_eq!(found.size, bytes.len() as u64);

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, fmt, io, ops::Range};
 
+use super::digest::{Digest, Hasher};
+
 /// How much is read at once when all of something is looked through: what stays in a processor's
 /// cache, and what allocators take from memory that they have.
 const WINDOW: usize = 96 << 10;
@@ -11,6 +13,12 @@ pub(crate) const OVERLAP: usize = 4 << 10;
 
 /// The maximum length of one read.
 const MOST: u64 = 16 << 20;
+
+/// The maximum length of a table that has to be in memory completely, such as that of symbols.
+const TABLE: u64 = 512 << 20;
+
+/// How much [`Nearby`] reads around the requested bytes.
+const AROUND: u64 = 16 << 10;
 
 /// Something with bytes at offsets.
 pub trait ReadAt: Sync {
@@ -67,20 +75,52 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Fills `buffer` from `offset` on.
+    ///
+    /// # Errors
+    /// There are fewer bytes, or they cannot be read.
+    pub(crate) fn read_exact_at(self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        match self {
+            Source::Bytes(bytes) => {
+                let found = slice(bytes, offset, buffer.len() as u64);
+                buffer.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+                Ok(())
+            }
+            Source::File(file) => file.read_exact_at(buffer, offset),
+        }
+    }
+
     /// Returns `len` bytes from `offset`; `None` if there are fewer.
     ///
     /// # Errors
     /// They cannot be read, or are more than the maximum length of one read.
     pub(crate) fn piece(self, offset: u64, len: u64) -> Result<Option<Cow<'a, [u8]>>, Unreadable> {
+        self.at_most(offset, len, MOST)
+    }
+
+    /// Does as [`Source::piece`], for a table that has to be in memory completely.
+    ///
+    /// # Errors
+    /// It cannot be read, or is larger than that of any program.
+    pub(crate) fn table(self, offset: u64, len: u64) -> Result<Option<Cow<'a, [u8]>>, Unreadable> {
+        self.at_most(offset, len, TABLE)
+    }
+
+    fn at_most(
+        self,
+        offset: u64,
+        len: u64,
+        most: u64,
+    ) -> Result<Option<Cow<'a, [u8]>>, Unreadable> {
         match self {
             Source::Bytes(bytes) => Ok(slice(bytes, offset, len).map(Cow::Borrowed)),
             Source::File(file) => {
                 if offset.checked_add(len).is_none_or(|end| end > file.size()) {
                     return Ok(None);
                 }
-                if len > MOST {
+                if len > most {
                     let why =
-                        format!("{len} bytes of it belong together, which is more than {MOST}");
+                        format!("{len} bytes of it belong together, which is more than {most}");
                     return Err(Unreadable::new(why));
                 }
                 let mut buffer = vec![0; usize::try_from(len).unwrap_or_default()];
@@ -97,6 +137,67 @@ impl<'a> Source<'a> {
     pub(crate) fn start(self, offset: u64, len: u64) -> Result<Cow<'a, [u8]>, Unreadable> {
         let len = len.min(self.size().saturating_sub(offset));
         Ok(self.piece(offset, len)?.unwrap_or_default())
+    }
+
+    /// Gives `take` all of `range`, chunk by chunk.
+    ///
+    /// # Errors
+    /// The range is not in the file, or cannot be read.
+    pub(crate) fn chunks(
+        self,
+        range: Range<u64>,
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<(), Unreadable> {
+        let mut end = 0;
+        self.windows(range, |window, limit| {
+            // What the window before had, too, was taken with it.
+            take(window.get(end..).unwrap_or_default());
+            end = window.len() - limit;
+            true
+        })?;
+        Ok(())
+    }
+
+    /// Computes the digest of all bytes.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn digest(self) -> Result<Digest, Unreadable> {
+        let mut hasher = Hasher::default();
+        self.chunks(0..self.size(), |chunk| hasher.update(chunk))?;
+        Ok(hasher.finish().0)
+    }
+
+    /// Compares `range` with the range `there` of `other`. Returns the index of the first byte that
+    /// differs; the length of the shorter range if the other begins with it; `None` if they are equal.
+    ///
+    /// # Errors
+    /// A range is not in its file, or cannot be read.
+    pub(crate) fn unequal(
+        self,
+        range: Range<u64>,
+        other: Source<'_>,
+        there: Range<u64>,
+    ) -> Result<Option<u64>, Unreadable> {
+        let lens = (range.end - range.start, there.end - there.start);
+        let shorter = lens.0.min(lens.1);
+        let mut at = 0;
+        while at < shorter {
+            let len = (shorter - at).min(WINDOW as u64);
+            let (one, two) =
+                (self.part(range.start + at, len)?, other.part(there.start + at, len)?);
+            if one != two {
+                let same = one.iter().zip(two.iter()).take_while(|(one, two)| one == two);
+                return Ok(Some(at + same.count() as u64));
+            }
+            at += len;
+        }
+        Ok((lens.0 != lens.1).then_some(shorter))
+    }
+
+    fn part(self, offset: u64, len: u64) -> Result<Cow<'a, [u8]>, Unreadable> {
+        let outside = || Unreadable::new("it became shorter while it was read");
+        self.piece(offset, len)?.ok_or_else(outside)
     }
 
     /// Gives `look` all of `range` in windows, each of which begins [`OVERLAP`] bytes before the
@@ -134,6 +235,39 @@ impl<'a> Source<'a> {
             at += limit as u64;
         }
         Ok(true)
+    }
+}
+
+/// A reader of offsets that are close together, which keeps the bytes around the last one.
+pub(crate) struct Nearby<'a> {
+    source: Source<'a>,
+    start: u64,
+    bytes: Cow<'a, [u8]>,
+}
+
+impl<'a> Nearby<'a> {
+    pub(crate) fn new(source: Source<'a>) -> Self {
+        Nearby { source, start: 0, bytes: Cow::Borrowed(&[]) }
+    }
+
+    /// Returns at most `len` bytes from `offset`: fewer at the end.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub(crate) fn get(&mut self, offset: u64, len: u64) -> Result<&[u8], Unreadable> {
+        if let Source::Bytes(bytes) = self.source {
+            let len = len.min(self.source.size().saturating_sub(offset));
+            return Ok(slice(bytes, offset, len).unwrap_or_default());
+        }
+        let wanted = offset.saturating_add(len).min(self.source.size());
+        if offset < self.start || wanted > self.start + self.bytes.len() as u64 {
+            self.start = offset.saturating_sub(AROUND / 2);
+            let more = (offset - self.start).saturating_add(len).saturating_add(AROUND / 2);
+            self.bytes = self.source.start(self.start, more)?;
+        }
+        let from = usize::try_from(offset - self.start).unwrap_or(usize::MAX);
+        let rest = self.bytes.get(from..).unwrap_or_default();
+        Ok(rest.get(..usize::try_from(len).unwrap_or(usize::MAX)).unwrap_or(rest))
     }
 }
 
@@ -199,6 +333,51 @@ mod tests {
                 true
             });
             assert_eq!((whole, seen), (Ok(true), 1), "{at}");
+        }
+    }
+
+    #[test]
+    fn chunks_are_the_file() {
+        for size in [0, 1, WINDOW - 1, WINDOW, WINDOW + 1, 3 * WINDOW + 17] {
+            let file = Slow((0..size).map(|at| (at % 251) as u8).collect());
+            let mut all = Vec::new();
+            let range = (size as u64 / 3)..size as u64;
+            Source::File(&file).chunks(range, |chunk| all.extend_from_slice(chunk)).unwrap();
+            assert!(all == file.0[size / 3..], "{size}");
+            assert_eq!(Source::File(&file).digest(), Ok(Digest::of(&file.0)));
+        }
+    }
+
+    #[test]
+    fn the_first_difference_is_found() {
+        let size = 2 * WINDOW + 5;
+        let one = Slow((0..size).map(|at| (at % 251) as u8).collect());
+        let whole = 0..size as u64;
+        let bytes = Source::Bytes(&one.0);
+        assert_eq!(bytes.unequal(whole.clone(), Source::File(&one), whole.clone()), Ok(None));
+        assert_eq!(bytes.unequal(whole.clone(), Source::File(&one), 0..7), Ok(Some(7)));
+        for at in [0, 1, WINDOW, size - 1] {
+            let mut other = Slow(one.0.clone());
+            other.0[at] ^= 1;
+            for (first, second) in [
+                (Source::File(&one), Source::File(&other)),
+                (Source::File(&one), Source::Bytes(&other.0)),
+                (Source::Bytes(&one.0), Source::File(&other)),
+            ] {
+                let found = first.unequal(whole.clone(), second, whole.clone());
+                assert_eq!(found, Ok(Some(at as u64)));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_near_is_what_is_there() {
+        let file = Slow((0..100_000_u32).map(|at| (at % 251) as u8).collect());
+        let mut nearby = Nearby::new(Source::File(&file));
+        for (at, len) in [(0, 10), (8_000, 10), (99_990, 30), (50_000, 40_000), (200_000, 1)] {
+            let end = (at + len).min(100_000);
+            let expected = file.0.get(at..end).unwrap_or_default();
+            assert_eq!(nearby.get(at as u64, len as u64).unwrap(), expected, "{at}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt, io};
 use super::name::{C, Name};
 use crate::{
     binary::map::{Draft, Evidence as By, Map, Origin, Owner, Symbol},
-    model::source::Unreadable,
+    model::source::{Source, Unreadable},
 };
 
 /// The name in the column of crates for bytes that do not belong to a crate.
@@ -64,7 +64,7 @@ pub type Costs<'a> = dyn Fn(&[u64]) -> io::Result<Vec<u64>> + 'a;
 #[derive(Clone, Copy)]
 pub struct Evidence<'a> {
     /// The file that it was stripped from, or its separate debug file.
-    pub separate: Option<&'a [u8]>,
+    pub separate: Option<Source<'a>>,
     /// Which package brought a symbol that is not Rust's.
     pub native: &'a Native<'a>,
     /// How much of the compressed file is used up at each of some offsets, if that is requested.
@@ -77,12 +77,15 @@ impl fmt::Debug for Evidence<'_> {
     }
 }
 
-/// Attributes every byte of the file `bytes`.
+/// Attributes every byte of a file.
 ///
 /// # Errors
 /// One of the files is not an ELF file, or cannot be read.
-pub fn attribute(bytes: &[u8], evidence: &Evidence<'_>) -> Result<Attribution, Unreadable> {
-    let draft = Draft::read(bytes, evidence.separate)?;
+pub fn attribute<'a>(
+    source: impl Into<Source<'a>>,
+    evidence: &Evidence<'_>,
+) -> Result<Attribution, Unreadable> {
+    let draft = Draft::read(source, evidence.separate)?;
     let names = names(draft.symbols(), evidence.native);
     let mut numbers = HashMap::new();
     let groups: Vec<u32> = names

@@ -74,6 +74,14 @@ impl OpenFile {
         rustix::fs::fgetxattr(&self.file, "security.capability", &mut value).is_ok()
     }
 
+    /// What the file is like now.
+    ///
+    /// # Errors
+    /// It cannot be asked for.
+    pub fn stamp(&self) -> std::io::Result<Stamp> {
+        Stamp::of(&self.file)
+    }
+
     /// Reads a part of it from its beginning to its end.
     pub fn reader(&self, range: Range<u64>) -> Reader<&OpenFile> {
         Reader { file: self, range }

@@ -20,6 +20,7 @@ pub use super::{
 use crate::model::{
     digest::{Digest, Hasher},
     error::{Error, Result},
+    source::Source,
 };
 
 /// The error of a file operation: what was being done, to which path, and a hint where the reason
@@ -205,6 +206,30 @@ pub fn write_mode(path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<()> {
     let mut draft = draft(parent)?;
     draft.write_all(bytes).map_err(|error| failed("write", path, error))?;
     draft.keep_mode(path, mode)
+}
+
+/// Writes the bytes of `source` to a file in one step, with the permission bits `mode` and the
+/// modification time `epoch`. Returns their digest.
+///
+/// # Errors
+/// The source cannot be read, or the file cannot be written; the old content is still there.
+pub fn write_from(path: &Utf8Path, source: Source<'_>, mode: u32, epoch: u64) -> Result<Digest> {
+    const CHUNK: u64 = 256 << 10;
+    check_replaceable(path)?;
+    let parent = directory_of(path);
+    create_dir_all(parent)?;
+    let (mut draft, mut hasher) = (draft(parent)?, Hasher::default());
+    let failed = |error| failed("write", path, error);
+    for at in (0..source.size()).step_by(CHUNK as usize) {
+        let chunk =
+            source.start(at, CHUNK).map_err(|error| failed(std::io::Error::other(error)))?;
+        draft.write_all(&chunk).map_err(failed)?;
+        hasher.update(&chunk);
+    }
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(epoch);
+    draft.set_modified(time).map_err(failed)?;
+    draft.keep_mode(path, mode)?;
+    Ok(hasher.finish().0)
 }
 
 /// The directory that a file is in: `.` for a name alone.

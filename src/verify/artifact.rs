@@ -7,6 +7,7 @@ use crate::model::{
     digest::Digest,
     error::Error,
     schema::dist::{Artifact, Finding, Level, Verdict},
+    source::Source,
 };
 
 /// An artifact whose very bytes an accepted verdict speaks of. Archives and images take nothing
@@ -18,18 +19,22 @@ pub struct VerifiedArtifact {
 }
 
 impl VerifiedArtifact {
-    /// Verifies `bytes`, the file of `artifact`, under `policy`, and keeps the verdict in the
-    /// record.
+    /// Verifies the file of `artifact`, which is `source` with that digest, under `policy`, and
+    /// keeps the verdict in the record.
     ///
     /// # Errors
     /// [`Refused::Mismatch`] where the bytes, the target or the platform are not those of the
     /// record; [`Refused::Denied`] with the verdict where a lint denies them.
-    pub fn new(mut artifact: Artifact, bytes: &[u8], policy: &Policy) -> Result<Self, Refused> {
-        let digest = Digest::of(bytes);
-        matching(&artifact, digest, bytes.len() as u64, policy)
+    pub fn new(
+        mut artifact: Artifact,
+        source: Source<'_>,
+        digest: Digest,
+        policy: &Policy,
+    ) -> Result<Self, Refused> {
+        matching(&artifact, digest, source.size(), policy)
             .map_err(|(path, what)| Refused::Mismatch { path, what })?;
         let about = About { cpu_flags: artifact.cpu_flags.clone(), ..About::default() };
-        let verdict = policy.waive(verify_about(bytes.into(), &about, policy), &artifact.path);
+        let verdict = policy.waive(verify_about(source, &about, policy), &artifact.path);
         if !verdict.accepted {
             let path = artifact.path;
             return Err(Refused::Denied { path, verdict });

@@ -9,7 +9,6 @@ mod explain;
 pub mod fact;
 mod foreign;
 pub mod format;
-mod kind;
 mod leftover;
 mod linkage;
 mod lint;
@@ -26,7 +25,6 @@ pub use artifact::{Refused, VerifiedArtifact, mismatch};
 pub use catalogue::LINTS;
 pub use explain::{explain, page};
 pub use foreign::{foreign, tell_foreign};
-pub use kind::{DIR_FORM, UNLISTED, may_hold_programs, other_kind};
 pub use lint::{About, Lint};
 pub use mode::Mode;
 pub use policy::{

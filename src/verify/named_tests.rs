@@ -69,7 +69,8 @@ fn elf(lint: &str, change: fn(&mut Fixture)) -> Outcome {
 
 fn other(lint: &str, bytes: &[u8]) -> Outcome {
     let source = Source::Bytes(bytes);
-    let facts = crate::binary::foreign::read(source).unwrap();
+    let format = crate::binary::foreign::format(bytes).unwrap();
+    let facts = crate::binary::foreign::read(source, format).unwrap();
     outcome(&foreign(source, &facts, &About::default(), &denied(lint)), lint)
 }
 

@@ -343,6 +343,14 @@ fn artifact(bytes: &[u8], target: &Target) -> Artifact {
     }
 }
 
+fn verify_file(
+    record: Artifact,
+    bytes: &[u8],
+    policy: &Policy,
+) -> Result<VerifiedArtifact, Refused> {
+    VerifiedArtifact::new(record, bytes.into(), Digest::of(bytes), policy)
+}
+
 #[test]
 fn only_the_very_bytes_of_the_record_become_a_verified_artifact() {
     let [target, other, ..] = targets();
@@ -350,14 +358,14 @@ fn only_the_very_bytes_of_the_record_become_a_verified_artifact() {
     let bytes = Fixture::new(MACHINES[0]).build();
     let record = artifact(&bytes, &target);
 
-    let verified = VerifiedArtifact::new(record.clone(), &bytes, &policy).unwrap();
+    let verified = verify_file(record.clone(), &bytes, &policy).unwrap();
     assert_eq!(verified.digest(), record.sha256);
     assert!(verified.artifact().verdict.as_ref().unwrap().accepted);
 
     let mut changed = bytes.clone();
     *changed.last_mut().unwrap() ^= 1;
     let mismatch = |artifact, bytes: &[u8], policy: &Policy| {
-        let refused = VerifiedArtifact::new(artifact, bytes, policy).unwrap_err();
+        let refused = verify_file(artifact, bytes, policy).unwrap_err();
         matches!(refused, Refused::Mismatch { .. })
     };
     assert!(mismatch(record.clone(), &changed, &policy));
@@ -367,7 +375,7 @@ fn only_the_very_bytes_of_the_record_become_a_verified_artifact() {
     let mut fixture = Fixture::new(MACHINES[0]);
     fixture.stack = None;
     let bytes = fixture.build();
-    let refused = VerifiedArtifact::new(artifact(&bytes, &target), &bytes, &policy).unwrap_err();
+    let refused = verify_file(artifact(&bytes, &target), &bytes, &policy).unwrap_err();
     assert!(matches!(refused, Refused::Denied { .. }), "{refused}");
 }
 

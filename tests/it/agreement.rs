@@ -235,7 +235,10 @@ fn fixtures(directory: &Path) -> Vec<(String, PathBuf)> {
         let (name, path) = made[index].clone();
         let bytes = fs::read(path).unwrap();
         let stripped =
-            longshore::binary::elf::strip(&bytes, longshore::binary::elf::Keep::default()).unwrap();
+            longshore::binary::elf::strip(&bytes, longshore::binary::elf::Keep::default())
+                .unwrap()
+                .bytes()
+                .unwrap();
         let name = format!("{name}, stripped by us");
         let path = directory.join(format!("{index}.stripped"));
         fs::write(&path, stripped).unwrap();

@@ -24,6 +24,7 @@ mod cli;
 mod confine;
 mod corpus;
 mod dist;
+mod dist_bounds;
 mod environment;
 mod failure;
 mod faults;

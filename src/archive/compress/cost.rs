@@ -13,6 +13,7 @@ use super::{
     deflate::{BITS, Bits, END, IS_END, IS_LENGTH, Tables, table},
     gzip::{self, HEADER, PIECE},
 };
+use crate::model::source::Source;
 
 /// The checksum and the size behind each member.
 const TRAILER: u64 = 8;
@@ -51,19 +52,25 @@ const LENGTHS: [(u32, u32); 29] = [
     (258, 0),
 ];
 
-/// How many bytes of its gzip form the file `plain` has used up at each of `places`, which are
+/// How many bytes of its gzip form a file has used up at each of `places`, which are
 /// offsets in their order. That at the file's end is the size of all.
 ///
 /// # Errors
-/// It cannot be compressed.
-pub fn costs(plain: &[u8], places: &[u64], pieces: &dyn Pieces) -> io::Result<Vec<u64>> {
+/// It cannot be read or compressed.
+pub fn costs<'a>(
+    source: impl Into<Source<'a>>,
+    places: &[u64],
+    pieces: &dyn Pieces,
+) -> io::Result<Vec<u64>> {
+    let source = source.into();
     let mut deflate = gzip::compressor()?;
     let mut found = Vec::with_capacity(places.len());
     let mut rest = places.iter().copied().peekable();
     let mut before = 0;
     let mut start = 0;
-    for plain in plain.chunks(PIECE) {
-        let packed = gzip::piece(&mut deflate, pieces, plain)?;
+    while start < source.size() {
+        let plain = source.start(start, PIECE as u64).map_err(io::Error::other)?;
+        let packed = gzip::piece(&mut deflate, pieces, &plain)?;
         let bits = walk(&packed, plain.len())
             .ok_or_else(|| io::Error::other("the compressor made no deflate stream"))?;
         let end = start + plain.len() as u64;

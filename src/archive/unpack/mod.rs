@@ -3,6 +3,7 @@
 
 mod ar;
 mod entry;
+mod format;
 pub(crate) mod gauge;
 mod library;
 pub(crate) mod stream;
@@ -11,6 +12,7 @@ mod zip;
 
 pub use ar::{Member, deb, is_deb};
 pub use entry::{DEPTH, Device, Entry, Kind, PATH, Stat, escaped};
+pub use format::Format;
 pub use gauge::{Budget, MOST, TIMES};
 pub use library::library_symbols;
 pub use stream::{Packing, Tee, unpack};

@@ -1,8 +1,10 @@
 //! Whether symbols are those of a program.
 
+use std::ops::Range;
+
 use goblin::elf::program_header::{PF_X, PT_LOAD};
 
-use crate::model::source::Unreadable;
+use crate::model::source::{Source, Unreadable};
 
 use super::{
     facts::detached,
@@ -16,7 +18,10 @@ use super::{
 ///
 /// # Errors
 /// One of them is no ELF file that can be read.
-pub fn belongs(shipped: &[u8], separate: &[u8]) -> Result<bool, Unreadable> {
+pub fn belongs<'a>(
+    shipped: impl Into<Source<'a>>,
+    separate: impl Into<Source<'a>>,
+) -> Result<bool, Unreadable> {
     let (shipped, separate) = (File::read(shipped)?, File::read(separate)?);
     let (one, two) = (&shipped.header, &separate.header);
     if (one.e_machine, shipped.ctx) != (two.e_machine, separate.ctx) {
@@ -27,26 +32,39 @@ pub fn belongs(shipped: &[u8], separate: &[u8]) -> Result<bool, Unreadable> {
         return Ok(true);
     }
     if !detached(&separate) {
-        let (one, two) = (code(&shipped)?, code(&separate)?);
-        return Ok(!one.is_empty() && one == two);
+        return same_code(&shipped, &separate);
     }
     Ok(own.is_none() && other.is_none() && places(&shipped) == places(&separate))
 }
 
-/// The address of each executable segment, and what is in it.
-fn code(file: &File<'_>) -> Result<Vec<(u64, Vec<u8>)>, Unreadable> {
+/// Whether both have the same executable segments, and the same bytes in them.
+fn same_code(one: &File<'_>, two: &File<'_>) -> Result<bool, Unreadable> {
+    let segments = (code(one)?, code(two)?);
+    if segments.0.is_empty() || segments.0.len() != segments.1.len() {
+        return Ok(false);
+    }
+    for ((address, place), (other, there)) in segments.0.into_iter().zip(segments.1) {
+        if address != other || one.source.unequal(place, two.source, there)?.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The address of each executable segment, and where it is in the file.
+fn code(file: &File<'_>) -> Result<Vec<(u64, Range<u64>)>, Unreadable> {
     let segments = file.segments.iter().filter(|segment| {
         segment.p_type == PT_LOAD && segment.p_flags & PF_X != 0 && segment.p_filesz > 0
     });
-    let mut code = Vec::new();
-    for segment in segments {
-        // The first bytes of a file say where its section headers are.
-        let place = file.segment(segment)?;
-        let start = if place.start == 0 { 64.min(place.end) } else { place.start };
-        let bytes = file.source.piece(start, place.end - start)?.unwrap_or_default();
-        code.push((segment.p_vaddr, bytes.into_owned()));
-    }
-    Ok(code)
+    let code = segments.map(|segment| {
+        let mut place = file.segment(segment)?;
+        if place.start == 0 {
+            // The first bytes of a file say where its section headers are.
+            place.start = 64.min(place.end);
+        }
+        Ok((segment.p_vaddr, place))
+    });
+    code.collect()
 }
 
 /// The address and the size of each section that is loaded.

@@ -2,55 +2,53 @@
 
 use std::ops::Range;
 
-use crate::model::source::Unreadable;
-
-use sha2::{Digest as _, Sha256};
-
-use super::{file::File, note, table};
+use super::{composite::Composite, file::File, note, table};
+use crate::model::{
+    digest::Digest,
+    source::{Source, Unreadable},
+};
 
 /// The identity of a program's loaded bytes.
-pub(super) struct BuildId([u8; 32]);
+pub(super) struct BuildId(Digest);
 
 impl BuildId {
-    /// The id of the program whose loaded part, up to its end, is `loaded`: their sha256, with the
+    /// The id of the program whose loaded part is the first `end` bytes: their sha256, with the
     /// id itself and the header's fields about sections taken for zeros. None where there is no
     /// note to write it to.
     ///
     /// A linker computes its id over debug information, too, which differs between machines where
     /// the code does not: zig's own objects of musl and compiler-rt name paths that depend on the
     /// state of its cache. Of two programs that are the same once stripped, this id is the same.
-    pub(super) fn of(file: &File<'_>, loaded: &[u8]) -> Result<Option<Self>, Unreadable> {
-        let places = places(file, loaded.len())?;
+    pub(super) fn of(file: &File<'_>, end: u64) -> Result<Option<Self>, Unreadable> {
+        let places = places(file, end)?;
         if places.is_empty() {
             return Ok(None);
         }
-        let mut image = loaded.to_vec();
+        let mut image = Composite::new(file.source);
+        image.copy(0..end);
         for range in places.into_iter().chain(table::header_fields(file.ctx.is_big())) {
-            if let Some(field) = image.get_mut(range) {
-                field.fill(0);
-            }
+            image.set(range.start, &vec![0; usize::try_from(range.end - range.start).unwrap_or(0)]);
         }
-        Ok(Some(BuildId(Sha256::digest(&image).into())))
+        Ok(Some(BuildId(Source::File(&image).digest()?)))
     }
 
-    /// Writes the id to every build-id note of `file` that ends within `out`, which begins as the
-    /// file does. A note keeps its length: 20 bytes of the digest where it was a sha1.
-    pub(super) fn write(&self, file: &File<'_>, out: &mut [u8]) -> Result<(), Unreadable> {
-        for place in places(file, out.len())? {
-            if let Some(field) = out.get_mut(place) {
-                field.iter_mut().zip(self.0.iter().cycle()).for_each(|(byte, new)| *byte = *new);
-            }
+    /// Writes the id to `places` of `out`. A note keeps its length: 20 bytes of the digest where it
+    /// was a sha1.
+    pub(super) fn write(&self, places: Vec<Range<u64>>, out: &mut Composite<'_>) {
+        for Range { start, end } in places {
+            let id = self.0.bytes().iter().copied().cycle();
+            let len = usize::try_from(end - start).unwrap_or_default();
+            out.set(start, &id.take(len).collect::<Vec<_>>());
         }
-        Ok(())
     }
 }
 
 /// Where build ids are in the first `len` bytes. One that lies over a header is none.
-fn places(file: &File<'_>, len: usize) -> Result<Vec<Range<usize>>, Unreadable> {
-    let table = usize::try_from(file.header.e_phoff).unwrap_or(usize::MAX);
-    let size = usize::from(file.header.e_phentsize).saturating_mul(file.segments.len());
-    let headers = [0..usize::from(file.header.e_ehsize).max(64), table..table.saturating_add(size)];
-    let is_free = |place: &Range<usize>| {
+pub(super) fn places(file: &File<'_>, len: u64) -> Result<Vec<Range<u64>>, Unreadable> {
+    let table = file.header.e_phoff;
+    let size = u64::from(file.header.e_phentsize).saturating_mul(file.segments.len() as u64);
+    let headers = [0..u64::from(file.header.e_ehsize).max(64), table..table.saturating_add(size)];
+    let is_free = |place: &Range<u64>| {
         headers.iter().all(|header| place.end <= header.start || header.end <= place.start)
     };
     let mut places = note::build_ids(file)?;

@@ -1,6 +1,6 @@
 //! Where two builds of one program differ, told in terms of what is in it.
 
-use std::borrow::Cow;
+use std::ops::Range;
 
 use goblin::elf::{
     section_header::{SHT_NOBITS, SectionHeader},
@@ -11,6 +11,7 @@ use super::{
     file::{File, is_alloc, text},
     symbol,
 };
+use crate::model::source::{Source, Unreadable};
 
 /// The first place where two files differ that is not a mere consequence of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub struct Difference {
 }
 
 /// How many bytes before the difference are shown, and how many from it on.
-const SHOWN: (usize, usize) = (16, 32);
+const SHOWN: (u64, u64) = (16, 32);
 
 /// Compares two stripped programs; `None` where they are the same. `unstripped` is what the first
 /// was stripped from: loaded bytes have the same addresses there, and its symbols name them.
@@ -35,26 +36,35 @@ const SHOWN: (usize, usize) = (16, 32);
 /// Sections that follow from others (addresses, unwind tables, the build id) are named only where
 /// nothing else differs; among the rest one of another size comes first, since it moves what is
 /// behind it.
-pub fn difference(first: &[u8], second: &[u8], unstripped: &[u8]) -> Option<Difference> {
-    if first == second {
-        return None;
-    }
+///
+/// # Errors
+/// A file cannot be read.
+pub fn difference<'a>(
+    first: impl Into<Source<'a>>,
+    second: impl Into<Source<'a>>,
+    unstripped: impl Into<Source<'a>>,
+) -> Result<Option<Difference>, Unreadable> {
+    let (first, second) = (first.into(), second.into());
+    let (whole, other) = (0..first.size(), 0..second.size());
+    let Some(at) = first.unequal(whole.clone(), second, other.clone())? else {
+        return Ok(None);
+    };
     let found = match (File::read(first), File::read(second)) {
-        (Ok(one), Ok(two)) => in_sections(&one, &two, unstripped),
+        (Ok(one), Ok(two)) => in_sections(&one, &two, unstripped.into()).ok().flatten(),
         _ => None,
     };
-    Some(found.unwrap_or_else(|| {
-        let at = unequal(first, second);
-        Difference {
-            offset: at as u64,
-            section: None,
-            symbol: None,
-            content: [excerpt(first, at), excerpt(second, at)],
-        }
-    }))
+    if found.is_some() {
+        return Ok(found);
+    }
+    let content = [excerpt(first, whole, at)?, excerpt(second, other, at)?];
+    Ok(Some(Difference { offset: at, section: None, symbol: None, content }))
 }
 
-fn in_sections(one: &File<'_>, two: &File<'_>, unstripped: &[u8]) -> Option<Difference> {
+fn in_sections(
+    one: &File<'_>,
+    two: &File<'_>,
+    unstripped: Source<'_>,
+) -> Result<Option<Difference>, Unreadable> {
     let mut best: Option<((bool, bool, u64), Difference)> = None;
     let mut theirs: Vec<Option<&SectionHeader>> = two.sections.iter().map(Some).collect();
     for section in &one.sections {
@@ -63,30 +73,28 @@ fn in_sections(one: &File<'_>, two: &File<'_>, unstripped: &[u8]) -> Option<Diff
         let same = |other: &Option<&SectionHeader>| other.is_some_and(|it| two.name(it) == name);
         let place = theirs.iter().position(same);
         let other = place.and_then(|at| theirs.get_mut(at)?.take());
-        let content = one.content(section).ok()?;
-        let other_content = match other {
-            Some(other) => two.content(other).ok()?,
-            None => Cow::Borrowed(&[][..]),
-        };
+        let content = one.place(section)?;
+        let other_content = other.map_or(Ok(0..0), |other| two.place(other))?;
         let same_size = other.is_some_and(|other| other.sh_size == section.sh_size);
-        if same_size && content == other_content {
+        let at = one.source.unequal(content.clone(), two.source, other_content.clone())?;
+        if same_size && at.is_none() {
             continue;
         }
         let rank = (follows(name), same_size, section.sh_offset);
         if best.as_ref().is_some_and(|(other, _)| *other <= rank) {
             continue;
         }
-        let at = if section.sh_type == SHT_NOBITS { 0 } else { unequal(&content, &other_content) };
-        let address = section.sh_addr.saturating_add(at as u64);
+        let at = at.filter(|_| section.sh_type != SHT_NOBITS).unwrap_or_default();
+        let address = section.sh_addr.saturating_add(at);
         let found = Difference {
-            offset: section.sh_offset.saturating_add(at as u64),
+            offset: section.sh_offset.saturating_add(at),
             section: Some(text(name)),
             symbol: if is_alloc(section) { symbol(unstripped, address) } else { None },
-            content: [excerpt(&content, at), excerpt(&other_content, at)],
+            content: [excerpt(one.source, content, at)?, excerpt(two.source, other_content, at)?],
         };
         best = Some((rank, found));
     }
-    best.map(|(_, found)| found)
+    Ok(best.map(|(_, found)| found))
 }
 
 /// Whether a section holds what follows from others: addresses, offsets, digests.
@@ -108,29 +116,25 @@ fn follows(name: &[u8]) -> bool {
     starts.iter().any(|start| name.starts_with(start)) && !name.starts_with(b".relro")
 }
 
-/// The index of the first byte that differs; the shorter one's length, where it begins the other.
-fn unequal(one: &[u8], two: &[u8]) -> usize {
-    let same = one.iter().zip(two).position(|(a, b)| a != b);
-    same.unwrap_or_else(|| one.len().min(two.len()))
-}
-
-/// What is around `at`: as text where nearly all of it is that, else the bytes from there on.
-fn excerpt(bytes: &[u8], at: usize) -> String {
-    let end = at.saturating_add(SHOWN.1).min(bytes.len());
-    let around = bytes.get(at.saturating_sub(SHOWN.0)..end).unwrap_or_default();
+/// What is around the byte `at` of `range`: as text where nearly all of it is that, else the bytes
+/// from there on.
+fn excerpt(source: Source<'_>, range: Range<u64>, at: u64) -> Result<String, Unreadable> {
+    if at >= range.end - range.start {
+        return Ok("(its end)".to_owned());
+    }
+    let at = range.start + at;
+    let start = at.saturating_sub(SHOWN.0).max(range.start);
+    let around = source.start(start, at.saturating_add(SHOWN.1).min(range.end) - start)?;
     let printable = around.iter().filter(|byte| matches!(byte, b' '..=b'~')).count();
-    if around.is_empty() || at >= bytes.len() {
-        return "(its end)".to_owned();
-    }
     if printable * 4 >= around.len() * 3 {
-        return format!("`{}`", around.escape_ascii());
+        return Ok(format!("`{}`", around.escape_ascii()));
     }
-    let hex = bytes.get(at..end).unwrap_or_default().iter().take(16);
-    hex.map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+    let hex = around.iter().skip((at - start) as usize).take(16);
+    Ok(hex.map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" "))
 }
 
 /// The smallest function or variable at `address`.
-fn symbol(unstripped: &[u8], address: u64) -> Option<String> {
+fn symbol(unstripped: Source<'_>, address: u64) -> Option<String> {
     let mut best: Option<(u64, String)> = None;
     let see = |symbol: &Sym, name: &[u8]| {
         let inside = address.checked_sub(symbol.st_value).is_some_and(|at| at < symbol.st_size);
@@ -151,7 +155,7 @@ mod tests {
     #[test]
     fn equal_files_do_not_differ() {
         let bytes = Fixture::new(MACHINES[0]).build();
-        assert_eq!(difference(&bytes, &bytes, &bytes), None);
+        assert_eq!(difference(&bytes, &bytes, &bytes), Ok(None));
     }
 
     #[test]
@@ -163,7 +167,7 @@ mod tests {
             // The build id is in front of it, and differs too.
             fixture.build_id = Some(vec![0xcd; 20]);
             fixture.text = b"made at 12:00:02, and more text than that".to_vec();
-            let found = difference(&one, &fixture.build(), &one).unwrap();
+            let found = difference(&one, &fixture.build(), &one).unwrap().unwrap();
             assert_eq!(found.section.as_deref(), Some(".text"));
             assert_eq!(one[found.offset as usize], b'1');
             assert!(one[..found.offset as usize].ends_with(b"made at 12:00:0"));
@@ -180,13 +184,13 @@ mod tests {
         let one = fixture.build();
         fixture.text = b"Some text".to_vec();
         fixture.sections.last_mut().unwrap().2 = b"shorter?".to_vec();
-        let found = difference(&one, &fixture.build(), &one).unwrap();
+        let found = difference(&one, &fixture.build(), &one).unwrap().unwrap();
         assert_eq!(found.section.as_deref(), Some(".late"));
         assert_eq!(found.content[0], "(its end)");
         // One that is gone.
         fixture.text = b"some text".to_vec();
         fixture.sections.pop();
-        let found = difference(&one, &fixture.build(), &one).unwrap();
+        let found = difference(&one, &fixture.build(), &one).unwrap().unwrap();
         assert_eq!(found.section.as_deref(), Some(".late"));
     }
 
@@ -215,7 +219,7 @@ mod tests {
         let changed = |into: usize| {
             let mut two = one.clone();
             two[at as usize + into] ^= 1;
-            difference(&one, &two, &unstripped).unwrap().symbol
+            difference(&one, &two, &unstripped).unwrap().unwrap().symbol
         };
         assert_eq!(changed(0).as_deref(), Some("whole."));
         assert_eq!(changed(2).as_deref(), Some("part"));
@@ -223,13 +227,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_still_differs() {
-        let found = difference(b"abc", b"abd", b"").unwrap();
+        let found = difference(b"abc", b"abd", b"").unwrap().unwrap();
         assert_eq!((found.offset, found.section), (2, None));
         let good = Fixture::new(MACHINES[0]).build();
         let mut state = 0x9e37_79b9_7f4a_7c15;
         for _ in 0..2000 {
             let (one, two) = (mutate(&good, &mut state), mutate(&good, &mut state));
-            assert_eq!(difference(&one, &two, &one).is_none(), one == two);
+            assert_eq!(difference(&one, &two, &one).unwrap().is_none(), one == two);
         }
     }
 }

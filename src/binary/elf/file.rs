@@ -107,6 +107,12 @@ impl<'a> File<'a> {
         Ok(self.source.piece(place.start, len)?.unwrap_or_default())
     }
 
+    /// As [`File::content`], of a table that has to be in memory as a whole.
+    pub(crate) fn table(&self, section: &SectionHeader) -> Result<Cow<'a, [u8]>, Unreadable> {
+        let place = self.place(section)?;
+        Ok(self.source.table(place.start, place.end - place.start)?.unwrap_or_default())
+    }
+
     /// Where a section's bytes are; nowhere for one that has none in the file.
     pub(crate) fn place(&self, section: &SectionHeader) -> Result<Range<u64>, Unreadable> {
         if matches!(section.sh_type, SHT_NOBITS | SHT_NULL) {

@@ -5,6 +5,7 @@
 
 mod belong;
 mod build_id;
+mod composite;
 mod consistent;
 mod difference;
 mod dynamic;
@@ -26,6 +27,7 @@ mod version;
 
 pub use crate::model::source::{ReadAt, Source};
 pub use belong::belongs;
+pub use composite::Composite;
 pub use difference::{Difference, difference};
 pub use facts::{Facts, Libc, Segment, Shape, Stack};
 pub(crate) use file::quote;

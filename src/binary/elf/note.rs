@@ -68,10 +68,10 @@ pub(super) fn read(file: &File<'_>) -> Result<Notes, Unreadable> {
 
 /// Where in the file build ids are, first the one that [`read()`] gives. One that a segment and a
 /// section have in common is there once.
-pub(super) fn build_ids(file: &File<'_>) -> Result<Vec<Range<usize>>, Unreadable> {
-    let mut places: Vec<Range<usize>> = Vec::new();
+pub(super) fn build_ids(file: &File<'_>) -> Result<Vec<Range<u64>>, Unreadable> {
+    let mut places: Vec<Range<u64>> = Vec::new();
     each(file, |note, at| {
-        let place = at..at.saturating_add(note.content.len());
+        let place = at..at.saturating_add(note.content.len() as u64);
         // A program has one; the limit bounds the time that the search among them takes.
         if is_build_id(&note) && places.len() < 16 && !places.contains(&place) {
             places.push(place);
@@ -85,7 +85,7 @@ fn is_build_id(note: &Note<'_>) -> bool {
 }
 
 /// Calls `take` with every note that GNU owns, and where in the file its content is.
-fn each(file: &File<'_>, mut take: impl FnMut(Note<'_>, usize)) -> Result<(), Unreadable> {
+fn each(file: &File<'_>, mut take: impl FnMut(Note<'_>, u64)) -> Result<(), Unreadable> {
     let mut areas = Vec::new();
     for segment in file.segments.iter().filter(|s| s.p_type == PT_NOTE) {
         areas.push((file.segment(segment)?, segment.p_align));
@@ -103,7 +103,6 @@ fn each(file: &File<'_>, mut take: impl FnMut(Note<'_>, usize)) -> Result<(), Un
         let bytes = &*bytes;
         // 8 is what x86-64's property note uses; every other value means 4 in practice.
         let align = if align == 8 { 8 } else { 4 };
-        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         let mut rest = bytes;
         // A broken note ends the search: no check passes because a note is absent.
         while let Some(note) = next(rest, align, file.words()) {
@@ -111,10 +110,10 @@ fn each(file: &File<'_>, mut take: impl FnMut(Note<'_>, usize)) -> Result<(), Un
                 return Err(Unreadable::new(format!("it has more than {NOTES} notes")));
             };
             left = fewer;
-            let before = offset.saturating_add(bytes.len() - rest.len());
+            let before = offset.saturating_add((bytes.len() - rest.len()) as u64);
             rest = note.after;
             if note.name == b"GNU\0" {
-                let at = before.saturating_add(note.start);
+                let at = before.saturating_add(note.start as u64);
                 take(note, at);
             }
         }

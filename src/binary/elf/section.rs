@@ -2,14 +2,17 @@
 
 use super::file::File;
 
-use crate::model::source::Unreadable;
+use crate::model::source::{Source, Unreadable};
 
 /// The bytes of the first section called `name`; none where there is no such section.
 ///
 /// # Errors
 /// It is no ELF file that can be read.
-pub fn section(bytes: &[u8], name: &str) -> Result<Option<Vec<u8>>, Unreadable> {
-    let file = File::read(bytes)?;
+pub fn section<'a>(
+    source: impl Into<Source<'a>>,
+    name: &str,
+) -> Result<Option<Vec<u8>>, Unreadable> {
+    let file = File::read(source)?;
     let found = file.sections.iter().find(|section| file.name(section) == name.as_bytes());
     found.map(|section| file.content(section).map(std::borrow::Cow::into_owned)).transpose()
 }

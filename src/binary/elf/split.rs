@@ -9,43 +9,49 @@ use goblin::elf::{
 };
 
 use super::{
+    build_id,
+    composite::Composite,
     file::{File, Words, is_alloc, quote},
-    strip::{CannotStrip, Keep, new_build_id, program, rewrite, size, spend},
-    table::{self, Section, append},
+    strip::{CannotStrip, Keep, new_build_id, program, rewrite, spend},
+    table::{self, Section, pad},
 };
+use crate::model::source::{ReadAt as _, Source, Unreadable};
 
 /// A program and its separate debug information.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Split {
+#[derive(Debug)]
+pub struct Split<'a> {
     /// The stripped program, with a `.gnu_debuglink`.
-    pub stripped: Vec<u8>,
+    pub stripped: Composite<'a>,
     /// What `objcopy --only-keep-debug` makes: everything that [`super::strip()`] takes away, and the
     /// headers and notes of the rest.
-    pub debug: Vec<u8>,
+    pub debug: Composite<'a>,
 }
 
-/// Strips the program `bytes` and gives what was taken away as a file of its own. `debug_name` is
+/// Strips the program and gives what was taken away as a file of its own. `debug_name` is
 /// the name, without a directory, that file will have: debuggers look for it beside the program
 /// and in `.debug` there. Both have the same build id, where the program has one.
 ///
 /// # Errors
 /// The program cannot be stripped, has nothing to take away, or the name is not one of a file.
-pub fn split(bytes: &[u8], keep: Keep<'_>, debug_name: &str) -> Result<Split, CannotStrip> {
+pub fn split<'a>(
+    source: impl Into<Source<'a>>,
+    keep: Keep<'_>,
+    debug_name: &str,
+) -> Result<Split<'a>, CannotStrip> {
     if debug_name.is_empty() || debug_name.contains(['/', '\0']) {
         let name = quote(debug_name.as_bytes());
         return Err(CannotStrip::new(format!("{name} is not the name of a file")));
     }
-    let file = program(bytes)?;
+    let file = program(source.into())?;
     if !file.sections.iter().any(|section| is_separate(&file, section)) {
         return Err(CannotStrip::new("it has no symbols and no debug information to separate"));
     }
     let mut debug = only_debug(&file)?;
     if let Some(id) = new_build_id(&file, keep)? {
-        let mut renewed = debug.clone();
-        id.write(&File::read(&debug)?, &mut renewed)?;
-        debug = renewed;
+        let places = build_id::places(&File::read(&debug)?, debug.size())?;
+        id.write(places, &mut debug);
     }
-    let link = debug_link(debug_name, &debug, file.words());
+    let link = debug_link(debug_name, &debug, file.words())?;
     let stripped = rewrite(&file, keep, Some(&link))?;
     Ok(Split { stripped, debug })
 }
@@ -58,37 +64,40 @@ fn is_separate(file: &File<'_>, section: &SectionHeader) -> bool {
 
 /// The name with its NUL, padded to four bytes, and the CRC-32 of the whole debug file, in the
 /// program's byte order.
-fn debug_link(name: &str, debug: &[u8], words: Words) -> Vec<u8> {
+fn debug_link(name: &str, debug: &Composite<'_>, words: Words) -> Result<Vec<u8>, Unreadable> {
     let mut link = name.as_bytes().to_vec();
     link.push(0);
-    table::pad(&mut link, 4);
-    words.push(&mut link, libdeflater::crc32(debug).into(), 4);
-    link
+    link.resize(link.len().next_multiple_of(4), 0);
+    let mut crc = libdeflater::Crc::new();
+    Source::File(debug).chunks(0..debug.size(), |chunk| crc.update(chunk))?;
+    words.push(&mut link, crc.sum().into(), 4);
+    Ok(link)
 }
 
 /// Loaded sections keep their headers, addresses and indices, since symbols refer to them, and lose
 /// their bytes; only notes keep theirs, so that the build id is in both files.
-fn only_debug(file: &File<'_>) -> Result<Vec<u8>, CannotStrip> {
-    let header_size = if file.ctx.is_big() { 64 } else { 52 };
-    let mut out = file.source.start(0, header_size)?.into_owned();
-    let program_headers = out.len();
-    let len = usize::from(file.header.e_phentsize).saturating_mul(file.segments.len());
-    let headers_end = program_headers.saturating_add(len);
-    out.resize(headers_end, 0);
+fn only_debug<'a>(file: &File<'a>) -> Result<Composite<'a>, CannotStrip> {
+    let mut out = Composite::new(file.source);
+    out.copy(0..if file.ctx.is_big() { 64 } else { 52 });
+    let program_headers = out.size();
+    let headers_len = usize::from(file.header.e_phentsize).saturating_mul(file.segments.len());
+    out.push(&vec![0; headers_len]);
+    let headers_end = out.size();
 
     let mut sections: Vec<Section<'_>> = file
         .sections
         .iter()
         .map(|section| Section { name: file.name(section), header: section.clone() })
         .collect();
-    let mut left = size(file);
+    let mut left = file.source.size();
     let mut notes = BTreeMap::new();
     let is_note = |header: &SectionHeader| is_alloc(header) && header.sh_type == SHT_NOTE;
     // Notes first and together: segments of several of them stay whole.
     for Section { header, .. } in sections.iter_mut().filter(|s| is_note(&s.header)) {
-        let content = file.content(header)?;
-        left = spend(left, content.len())?;
-        let at = append(&mut out, &content, header.sh_addralign);
+        let content = file.place(header)?;
+        left = spend(left, &content)?;
+        let at = pad(&mut out, header.sh_addralign);
+        out.copy(content);
         notes.insert(header.sh_offset, at..at.saturating_add(header.sh_size));
         header.sh_offset = at;
     }
@@ -107,18 +116,19 @@ fn only_debug(file: &File<'_>) -> Result<Vec<u8>, CannotStrip> {
             }
         } else if is_alloc(header) {
             header.sh_type = SHT_NOBITS;
-            header.sh_offset = out.len() as u64;
+            header.sh_offset = out.size();
         } else {
-            let content = file.content(header)?;
-            left = spend(left, content.len())?;
-            header.sh_offset = append(&mut out, &content, header.sh_addralign);
+            let content = file.place(header)?;
+            left = spend(left, &content)?;
+            header.sh_offset = pad(&mut out, header.sh_addralign);
+            out.copy(content);
         }
     }
-    let headers = program_header_table(file, program_headers as u64..headers_end as u64, &notes);
-    table::set(&mut out, program_headers..headers_end, &headers)?;
+    let headers = program_header_table(file, program_headers..headers_end, &notes);
+    table::set(&mut out, program_headers, &headers)?;
     let words = file.words();
-    let field = if words.wide { 32..40 } else { 28..32 };
-    let start = if headers.is_empty() { 0 } else { program_headers as u64 };
+    let field = if words.wide { 32 } else { 28 };
+    let start = if headers.is_empty() { 0 } else { program_headers };
     let mut offset = Vec::new();
     words.push(&mut offset, start, words.size());
     table::set(&mut out, field, &offset)?;

@@ -1,9 +1,7 @@
 //! Strips programs, for any machine on any host. What is loaded is copied as it is, and a new
 //! section table follows it, so that nothing which runs can change; that is checked, too.
 
-use std::{borrow::Cow, fmt};
-
-use crate::model::source::Unreadable;
+use std::{fmt, ops::Range};
 
 use goblin::elf::{
     header::{EM_ARM, EM_RISCV, ET_DYN, ET_EXEC},
@@ -14,11 +12,13 @@ use goblin::elf::{
 };
 
 use super::{
-    build_id::BuildId,
+    build_id::{self, BuildId},
+    composite::Composite,
     facts::detached,
     file::{File, is_alloc},
     table::{self, Section},
 };
+use crate::model::source::{Source, Unreadable};
 
 /// `SHT_ARM_ATTRIBUTES` and `SHT_RISCV_ATTRIBUTES`, which have one number in the two processors'
 /// supplements: what the program asks of the processor.
@@ -67,24 +67,29 @@ pub struct Keep<'a> {
     pub dependencies: Option<&'a [u8]>,
 }
 
-/// The program `bytes` without symbols and debug information, and with a build id of its own
-/// unless [`Keep::build_id`] says otherwise. A file without section headers is returned as it is. What follows the last section or segment, as in self-extracting archives, is
-/// dropped.
+/// The program without symbols and debug information, and with a build id of its own
+/// unless [`Keep::build_id`] says otherwise. A file without section headers is returned as it is.
+/// What follows the last section or segment, as in self-extracting archives, is dropped.
 ///
 /// # Errors
 /// It is not a readable ELF program or shared object.
-pub fn strip(bytes: &[u8], keep: Keep<'_>) -> Result<Vec<u8>, CannotStrip> {
-    let file = program(bytes)?;
+pub fn strip<'a>(
+    source: impl Into<Source<'a>>,
+    keep: Keep<'_>,
+) -> Result<Composite<'a>, CannotStrip> {
+    let file = program(source.into())?;
     if file.sections.is_empty() {
-        loaded_prefix(&file)?;
-        return Ok(bytes.to_vec());
+        end_of_loaded(&file)?;
+        let mut out = Composite::new(file.source);
+        out.copy(0..file.source.size());
+        return Ok(out);
     }
     rewrite(&file, keep, None)
 }
 
 /// The file of a program or of a shared object.
-pub(super) fn program(bytes: &[u8]) -> Result<File<'_>, CannotStrip> {
-    let file = File::read(bytes)?;
+pub(super) fn program(source: Source<'_>) -> Result<File<'_>, CannotStrip> {
+    let file = File::read(source)?;
     if !matches!(file.header.e_type, ET_EXEC | ET_DYN) {
         return Err(CannotStrip::new(
             "it is neither a program nor a shared object (ET_EXEC, ET_DYN)",
@@ -99,17 +104,23 @@ pub(super) fn program(bytes: &[u8]) -> Result<File<'_>, CannotStrip> {
 }
 
 /// The stripped file, with `debug_link` as the content of a new `.gnu_debuglink`.
-pub(super) fn rewrite(
-    file: &File<'_>,
+pub(super) fn rewrite<'a>(
+    file: &File<'a>,
     keep: Keep<'_>,
     debug_link: Option<&[u8]>,
-) -> Result<Vec<u8>, CannotStrip> {
-    let loaded = loaded_prefix(file)?;
-    let loaded = &*renewed(file, keep, &loaded)?;
-    let mut out = loaded.to_vec();
+) -> Result<Composite<'a>, CannotStrip> {
+    let end = end_of_loaded(file)?;
+    let mut out = Composite::new(file.source);
+    out.copy(0..end);
+    let mut changed = table::header_fields(file.ctx.is_big()).to_vec();
+    if let Some(id) = new_build_id(file, keep)? {
+        let places = build_id::places(file, end)?;
+        changed.extend_from_slice(&places);
+        id.write(places, &mut out);
+    }
     let kept = Kept::choose(file, keep, debug_link.is_some());
     let mut sections = Vec::with_capacity(kept.old.len() + 2);
-    let mut left = size(file);
+    let mut left = file.source.size();
     for &index in &kept.old {
         let Some(old) = index.and_then(|index| file.sections.get(index)) else {
             sections.push(null(SectionHeader::default()));
@@ -123,9 +134,10 @@ pub(super) fn rewrite(
             continue;
         }
         if !is_alloc(old) {
-            let content = file.content(old)?;
-            left = spend(left, content.len())?;
-            header.sh_offset = table::append(&mut out, &content, header.sh_addralign);
+            let content = file.place(old)?;
+            left = spend(left, &content)?;
+            header.sh_offset = table::pad(&mut out, header.sh_addralign);
+            out.copy(content);
         }
         kept.relink(&mut header);
         let name = file.name(old);
@@ -140,22 +152,8 @@ pub(super) fn rewrite(
         sections.push(added(&mut out, b".gnu_debuglink", content, 4));
     }
     table::finish(&mut out, file.words(), sections, None)?;
-    unchanged(loaded, &out, file)?;
+    unchanged(&out, end, &changed)?;
     Ok(out)
-}
-
-/// What is loaded, with the new build id in it, if it gets one.
-fn renewed<'a>(
-    file: &File<'_>,
-    keep: Keep<'_>,
-    loaded: &'a [u8],
-) -> Result<Cow<'a, [u8]>, CannotStrip> {
-    let Some(id) = new_build_id(file, keep)? else {
-        return Ok(loaded.into());
-    };
-    let mut loaded = loaded.to_vec();
-    id.write(file, &mut loaded)?;
-    Ok(loaded.into())
 }
 
 /// The id that the stripped program and its debug information get in place of the linker's.
@@ -166,28 +164,26 @@ pub(super) fn new_build_id(
     if keep.build_id {
         return Ok(None);
     }
-    Ok(BuildId::of(file, &loaded_prefix(file)?)?)
+    Ok(BuildId::of(file, end_of_loaded(file)?)?)
 }
 
 fn null(header: SectionHeader) -> Section<'static> {
     Section { name: b"", header }
 }
 
-/// The size of a file that is in memory.
-pub(super) fn size(file: &File<'_>) -> usize {
-    usize::try_from(file.source.size()).unwrap_or(usize::MAX)
-}
-
 /// Contents may lie over each other, and copies of them would be larger than the file.
-pub(super) fn spend(left: usize, len: usize) -> Result<usize, CannotStrip> {
-    left.checked_sub(len).ok_or_else(|| CannotStrip::new("its sections lie over each other"))
+pub(super) fn spend(left: u64, content: &Range<u64>) -> Result<u64, CannotStrip> {
+    let left = left.checked_sub(content.end - content.start);
+    left.ok_or_else(|| CannotStrip::new("its sections lie over each other"))
 }
 
 /// A section that is not loaded.
-fn added<'a>(out: &mut Vec<u8>, name: &'a [u8], content: &[u8], align: u64) -> Section<'a> {
+fn added<'a>(out: &mut Composite<'_>, name: &'a [u8], content: &[u8], align: u64) -> Section<'a> {
+    let sh_offset = table::pad(out, align);
+    out.push(content);
     let header = SectionHeader {
         sh_type: SHT_PROGBITS,
-        sh_offset: table::append(out, content, align),
+        sh_offset,
         sh_size: content.len() as u64,
         sh_addralign: align,
         ..SectionHeader::default()
@@ -195,8 +191,8 @@ fn added<'a>(out: &mut Vec<u8>, name: &'a [u8], content: &[u8], align: u64) -> S
     Section { name, header }
 }
 
-/// Everything up to the end of the last byte that a header, a segment or a loaded section has.
-fn loaded_prefix<'a>(file: &File<'a>) -> Result<Cow<'a, [u8]>, CannotStrip> {
+/// The end of the last byte that a header, a segment or a loaded section has.
+fn end_of_loaded(file: &File<'_>) -> Result<u64, CannotStrip> {
     let header = u64::from(if file.ctx.is_big() { 64_u8 } else { 52 });
     let count = file.segments.len() as u64;
     let table = count.saturating_mul(file.header.e_phentsize.into());
@@ -212,8 +208,10 @@ fn loaded_prefix<'a>(file: &File<'a>) -> Result<Cow<'a, [u8]>, CannotStrip> {
             end = end.max(section.sh_offset.saturating_add(section.sh_size));
         }
     }
-    let prefix = file.source.piece(0, end)?;
-    prefix.ok_or_else(|| CannotStrip::new("its headers end after the file's end"))
+    if end > file.source.size() {
+        return Err(CannotStrip::new("its headers end after the file's end"));
+    }
+    Ok(end)
 }
 
 /// Which sections stay, and where.
@@ -273,16 +271,14 @@ fn is_kept(file: &File<'_>, section: &SectionHeader, keep: Keep<'_>, replace_lin
     }
 }
 
-/// Holds the new file against the old one, whose build id is already the new one: nothing that is
-/// loaded may differ but the fields of the ELF header that say where the section headers are.
-fn unchanged(loaded: &[u8], out: &[u8], file: &File<'_>) -> Result<(), CannotStrip> {
-    let [offset, counts] = table::header_fields(file.ctx.is_big());
-    let between = [0..offset.start, offset.end..counts.start, counts.end..loaded.len()];
-    let same = |range: std::ops::Range<usize>| {
-        let old = loaded.get(range.clone());
-        old.is_some() && old == out.get(range)
+/// Checks that nothing of the first `end` bytes differs from the old file but what is in one of the
+/// ranges `may`: the fields of the ELF header that say where the section headers are, and the
+/// build id.
+fn unchanged(out: &Composite<'_>, end: u64, may: &[Range<u64>]) -> Result<(), CannotStrip> {
+    let allowed = |changed: Range<u64>| {
+        may.iter().any(|may| may.start <= changed.start && changed.end <= may.end)
     };
-    if between.into_iter().all(same) {
+    if out.changed(end).all(allowed) {
         return Ok(());
     }
     Err(CannotStrip::new("stripping would change what is loaded"))

@@ -2,9 +2,26 @@ use super::{
     Facts, Keep,
     file::File,
     fixture::{DF_1_PIE, Fixture, MACHINES, SHT_PROGBITS, SHT_SYMTAB, mutate},
-    split, strip,
+    strip::CannotStrip,
     table::header_fields,
 };
+
+/// As [`super::strip()`], in memory.
+fn strip(bytes: &[u8], keep: Keep<'_>) -> Result<Vec<u8>, CannotStrip> {
+    Ok(super::strip(bytes, keep)?.bytes()?)
+}
+
+#[derive(Debug)]
+struct Split {
+    stripped: Vec<u8>,
+    debug: Vec<u8>,
+}
+
+/// As [`super::split()`], in memory.
+fn split(bytes: &[u8], keep: Keep<'_>, name: &str) -> Result<Split, CannotStrip> {
+    let super::Split { stripped, debug } = super::split(bytes, keep, name)?;
+    Ok(Split { stripped: stripped.bytes()?, debug: debug.bytes()? })
+}
 
 /// All that can be kept.
 const KEEP: Keep<'_> = Keep { comment: true, build_id: true, dependencies: None };
@@ -208,7 +225,7 @@ fn no_mutation_panics_and_what_is_loaded_never_changes() {
                     let loaded = |facts: &Facts, bytes: &[u8]| {
                         let mut bytes = bytes.to_vec();
                         for range in header_fields(facts.class == 64) {
-                            bytes[range].fill(0);
+                            bytes[range.start as usize..range.end as usize].fill(0);
                         }
                         facts.loaded(&bytes).collect::<Vec<_>>().concat()
                     };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::source::Unreadable;
+use crate::model::source::{Nearby, Source, Unreadable};
 
 use goblin::elf::{
     Symtab,
@@ -13,22 +13,32 @@ use goblin::elf::{
 use super::file::{File, until_nul};
 
 /// How much of a name is read.
-const NAME: usize = 1024;
+const NAME: u64 = 1024;
+
+/// How many symbols are read at a time.
+const SYMBOLS: u64 = 4096;
 
 /// Shows every symbol that the program defines to `see`, with its name.
 pub(super) fn each(file: &File<'_>, mut see: impl FnMut(&Sym, &[u8])) -> Result<(), Unreadable> {
     for table in file.sections.iter().filter(|section| section.sh_type == SHT_SYMTAB) {
         let strings = usize::try_from(table.sh_link).ok().and_then(|at| file.sections.get(at));
         let strings = match strings {
-            Some(section) => file.content(section)?,
+            Some(section) => file.place(section)?,
             None => return Err(Unreadable::new("the symbol table has no names")),
         };
-        let content = file.content(table)?;
+        let mut names = Nearby::new(file.source);
+        let place = file.place(table)?;
         let size = if file.ctx.is_big() { 24 } else { 16 };
-        let symbols = Symtab::parse(&content, 0, content.len() / size, file.ctx)
-            .map_err(|_| Unreadable::new("the symbol table cannot be read"))?;
-        for symbol in symbols.iter().filter(|symbol| symbol.st_shndx != SHN_UNDEF as usize) {
-            see(&symbol, until_nul(&strings, symbol.st_name as u64, NAME).unwrap_or_default());
+        let last = place.end - (place.end - place.start) % size;
+        for start in (place.start..last).step_by((SYMBOLS * size) as usize) {
+            let part = file.source.start(start, (last - start).min(SYMBOLS * size))?;
+            let symbols = Symtab::parse(&part, 0, part.len() / size as usize, file.ctx)
+                .map_err(|_| Unreadable::new("the symbol table cannot be read"))?;
+            for symbol in symbols.iter().filter(|symbol| symbol.st_shndx != SHN_UNDEF as usize) {
+                let at = strings.start.saturating_add(symbol.st_name as u64).min(strings.end);
+                let name = names.get(at, (strings.end - at).min(NAME))?;
+                see(&symbol, until_nul(name, 0, name.len()).unwrap_or_default());
+            }
         }
     }
     Ok(())
@@ -38,12 +48,12 @@ pub(super) fn each(file: &File<'_>, mut see: impl FnMut(&Sym, &[u8])) -> Result<
 ///
 /// # Errors
 /// The file cannot be read, or its symbol table is not where it says.
-pub fn addresses<'n>(
-    bytes: &[u8],
+pub fn addresses<'a, 'n>(
+    source: impl Into<Source<'a>>,
     names: &[&'n str],
 ) -> Result<BTreeMap<&'n str, u64>, Unreadable> {
     let mut found = BTreeMap::new();
-    each(&File::read(bytes)?, |symbol, name| {
+    each(&File::read(source)?, |symbol, name| {
         if let Some(known) = names.iter().find(|known| known.as_bytes() == name) {
             found.insert(*known, symbol.st_value);
         }

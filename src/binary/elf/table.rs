@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use goblin::elf::section_header::{SHT_STRTAB, SectionHeader};
 
-use super::{file::Words, strip::CannotStrip};
+use super::{composite::Composite, file::Words, strip::CannotStrip};
+use crate::model::source::ReadAt as _;
 
 /// The coarsest alignment that contents get in the file. An address may need more, a place in a
 /// file does not, and small sections that ask for pages would swell it.
@@ -21,25 +22,19 @@ pub(super) struct Section<'a> {
     pub(super) header: SectionHeader,
 }
 
-/// Appends `content` as its section's alignment asks; where it begins.
-pub(super) fn append(out: &mut Vec<u8>, content: &[u8], align: u64) -> u64 {
-    pad(out, align);
-    let at = out.len() as u64;
-    out.extend_from_slice(content);
-    at
-}
-
-/// Appends zeros up to the next multiple of `align`.
-pub(super) fn pad(out: &mut Vec<u8>, align: u64) {
-    let align = align.clamp(1, ALIGN) as usize;
-    out.resize(out.len().next_multiple_of(align), 0);
+/// Appends zeros up to the next multiple of `align`; where that is.
+pub(super) fn pad(out: &mut Composite<'_>, align: u64) -> u64 {
+    let align = align.clamp(1, ALIGN);
+    let more = out.size().next_multiple_of(align) - out.size();
+    out.push(&[0; ALIGN as usize][..more as usize]);
+    out.size()
 }
 
 /// Appends the names and the headers of `sections`, and points the ELF header at the beginning of
 /// `out` to them. `sections` begins with the null section; the one at `names_index` becomes that
 /// of the names, or else a new one at the end.
 pub(super) fn finish(
-    out: &mut Vec<u8>,
+    out: &mut Composite<'_>,
     words: Words,
     mut sections: Vec<Section<'_>>,
     names_index: Option<usize>,
@@ -59,16 +54,18 @@ pub(super) fn finish(
         });
     }
     let names = name_table(&mut sections);
-    let at = append(out, &names, 1);
+    let at = out.size();
+    out.push(&names);
     if let Some(Section { header, .. }) = sections.get_mut(names_index) {
         header.sh_offset = at;
         header.sh_size = names.len() as u64;
     }
-    pad(out, words.size() as u64);
-    let start = out.len() as u64;
+    let start = pad(out, words.size() as u64);
+    let mut headers = Vec::new();
     for section in &sections {
-        push(out, words, &section.header);
+        push(&mut headers, words, &section.header);
     }
+    out.push(&headers);
     point(out, words, start, sections.len() as u64, names_index as u64)
 }
 
@@ -109,12 +106,12 @@ fn push(out: &mut Vec<u8>, words: Words, header: &SectionHeader) {
 
 /// Where a field of the ELF header that speaks of section headers is, and its size (gABI, "ELF
 /// Header"): `e_shoff`, then `e_shentsize`, `e_shnum` and `e_shstrndx`, which are neighbours.
-pub(super) fn header_fields(wide: bool) -> [std::ops::Range<usize>; 2] {
+pub(super) fn header_fields(wide: bool) -> [std::ops::Range<u64>; 2] {
     if wide { [40..48, 58..64] } else { [32..36, 46..52] }
 }
 
 fn point(
-    out: &mut [u8],
+    out: &mut Composite<'_>,
     words: Words,
     start: u64,
     count: u64,
@@ -124,25 +121,15 @@ fn point(
     let [offset, counts] = header_fields(words.wide);
     let mut fields = Vec::new();
     words.push(&mut fields, start, words.size());
-    set(out, offset, &fields)?;
+    set(out, offset.start, &fields)?;
     fields.clear();
     for number in [entry, count, names] {
         words.push(&mut fields, number, 2);
     }
-    set(out, counts, &fields)
+    set(out, counts.start, &fields)
 }
 
-/// Overwrites a range of `out` with as many bytes.
-pub(super) fn set(
-    out: &mut [u8],
-    range: std::ops::Range<usize>,
-    bytes: &[u8],
-) -> Result<(), CannotStrip> {
-    match out.get_mut(range) {
-        Some(place) if place.len() == bytes.len() => {
-            place.copy_from_slice(bytes);
-            Ok(())
-        }
-        _ => Err(CannotStrip::new("its ELF header is cut off")),
-    }
+/// Overwrites a field of a header of `out`.
+pub(super) fn set(out: &mut Composite<'_>, at: u64, bytes: &[u8]) -> Result<(), CannotStrip> {
+    out.set(at, bytes).ok_or_else(|| CannotStrip::new("its ELF header is cut off"))
 }

@@ -2,6 +2,13 @@
 
 use std::borrow::Cow;
 
+use object::{
+    Endianness, macho,
+    read::macho::{
+        FatArch, LoadCommandData, LoadCommandVariant, MachHeader, MachOFatFile, Segment,
+    },
+};
+
 use super::{Foreign, Format, Kind, NAMES, number, text};
 use crate::model::source::{Source, Unreadable};
 
@@ -14,22 +21,20 @@ const MACHINES: u64 = 40;
 
 /// Whether what begins so is a Mach-O file for one machine.
 pub(super) fn is_one(start: &[u8]) -> bool {
-    layout(start).is_some()
+    is_wide(start).is_some()
 }
 
-/// Whether its words are wide, and whether they are little-endian.
-fn layout(start: &[u8]) -> Option<(bool, bool)> {
-    match start.get(..4)? {
-        [0xfe, 0xed, 0xfa, 0xce] => Some((false, false)),
-        [0xfe, 0xed, 0xfa, 0xcf] => Some((true, false)),
-        [0xce, 0xfa, 0xed, 0xfe] => Some((false, true)),
-        [0xcf, 0xfa, 0xed, 0xfe] => Some((true, true)),
+/// Whether the words of a Mach-O file are wide; `None` for another file.
+fn is_wide(start: &[u8]) -> Option<bool> {
+    match number(start, 0, 4, false).map(u32::try_from)?.ok()? {
+        macho::MH_MAGIC | macho::MH_CIGAM => Some(false),
+        macho::MH_MAGIC_64 | macho::MH_CIGAM_64 => Some(true),
         _ => None,
     }
 }
 
 /// Whether what begins so is a file for several machines.
-pub(super) fn is_fat(start: &[u8]) -> bool {
+pub fn is_fat(start: &[u8]) -> bool {
     let magic = matches!(start.get(..4), Some([0xca, 0xfe, 0xba, 0xbe | 0xbf]));
     magic && number(start, 4, 4, false).is_some_and(|count| (1..MACHINES).contains(&count))
 }
@@ -45,140 +50,139 @@ pub struct Slice {
     pub size: u64,
 }
 
-/// The parts of a file for several machines; none of another file.
+/// The parts of a file for several machines.
 ///
 /// # Errors
 /// The table of them is not in the file.
 pub fn slices(source: Source<'_>) -> Result<Vec<Slice>, Unreadable> {
     let head = source.start(0, 8)?;
     if !is_fat(&head) {
-        return Ok(Vec::new());
+        return Err(Unreadable::new("it is not for several machines"));
     }
-    let wide = head.get(3) == Some(&0xbf);
-    let (entry, word) = if wide { (32, 8) } else { (20, 4) };
-    let count = number(&head, 4, 4, false).unwrap_or_default();
     let cut = || Unreadable::new("its table of machines ends after the file's end");
-    let table = source.piece(8, count * entry as u64)?.ok_or_else(cut)?;
-    let mut slices = Vec::new();
-    for entry in table.chunks_exact(entry) {
-        let field = |at, size| number(entry, at, size, false).ok_or_else(cut);
-        slices.push(Slice {
-            machine: machine(field(0, 4)?, field(4, 4)?),
-            start: field(8, word)?,
-            size: field(8 + word, word)?,
-        });
+    let table = source.start(0, 8 + MACHINES * size_of::<macho::FatArch64>() as u64)?;
+    if head.get(3) == Some(&0xbf) {
+        let file = MachOFatFile::<macho::FatArch64>::parse(&*table).map_err(|_| cut())?;
+        return Ok(file.arches().iter().map(slice).collect());
     }
-    Ok(slices)
+    let file = MachOFatFile::<macho::FatArch32>::parse(&*table).map_err(|_| cut())?;
+    Ok(file.arches().iter().map(slice).collect())
+}
+
+fn slice(arch: &impl FatArch) -> Slice {
+    let (start, size) = arch.file_range();
+    Slice { machine: machine(arch.cputype(), arch.cpusubtype()), start, size }
 }
 
 /// `cputype` and `cpusubtype` (Apple's `mach/machine.h`).
-fn machine(cpu: u64, sub: u64) -> Cow<'static, str> {
-    const WIDE: u64 = 0x0100_0000;
-    match (cpu, sub & 0x00ff_ffff) {
-        (7, _) => "i386".into(),
-        (12, _) => "arm".into(),
-        (18, _) => "ppc".into(),
-        (cpu, _) if cpu == 7 | WIDE => "x86_64".into(),
-        (cpu, 2) if cpu == 12 | WIDE => "arm64e".into(),
-        (cpu, _) if cpu == 12 | WIDE => "arm64".into(),
-        (cpu, _) if cpu == 18 | WIDE => "ppc64".into(),
-        (cpu, _) => format!("cputype {cpu:#x}").into(),
+fn machine(cpu: macho::CpuType, sub: macho::CpuSubtype) -> Cow<'static, str> {
+    match (cpu, sub.id()) {
+        (macho::CPU_TYPE_X86, _) => "i386".into(),
+        (macho::CPU_TYPE_ARM, _) => "arm".into(),
+        (macho::CPU_TYPE_POWERPC, _) => "ppc".into(),
+        (macho::CPU_TYPE_X86_64, _) => "x86_64".into(),
+        (macho::CPU_TYPE_ARM64, macho::CPU_SUBTYPE_ARM64E) => "arm64e".into(),
+        (macho::CPU_TYPE_ARM64, _) => "arm64".into(),
+        (macho::CPU_TYPE_POWERPC64, _) => "ppc64".into(),
+        (cpu, _) => format!("cputype {:#x}", cpu.0).into(),
     }
 }
 
 /// The facts of a file for one machine.
 pub(super) fn read(source: Source<'_>) -> Result<Foreign, Unreadable> {
-    const MH_ALLOW_STACK_EXECUTION: u64 = 0x2_0000;
-    const MH_PIE: u64 = 0x20_0000;
-    let cut = || Unreadable::new("its header is cut off");
     let head = source.start(0, 32)?;
-    let (wide, little) = layout(&head).ok_or_else(cut)?;
-    let field = |at| number(&head, at, 4, little).ok_or_else(cut);
-    let flags = field(24)?;
-    let kind = match field(12)? {
-        2 => Kind::Program,
-        3 | 6 | 8 | 9 => Kind::Library,
-        1 => Kind::Other("an object file (MH_OBJECT)"),
-        4 => Kind::Other("a core dump (MH_CORE)"),
-        10 => Kind::Other("the debug information of a program (MH_DSYM)"),
+    match is_wide(&head) {
+        Some(true) => facts::<macho::MachHeader64<Endianness>>(source, &head),
+        Some(false) => facts::<macho::MachHeader32<Endianness>>(source, &head),
+        None => Err(Unreadable::new("its header is cut off")),
+    }
+}
+
+fn facts<Header: MachHeader<Endian = Endianness>>(
+    source: Source<'_>,
+    head: &[u8],
+) -> Result<Foreign, Unreadable> {
+    let cut = |_| Unreadable::new("its header is cut off");
+    let header = Header::parse(head, 0).map_err(cut)?;
+    let endian = header.endian().map_err(cut)?;
+    let flags = header.flags(endian);
+    let kind = match header.filetype(endian) {
+        macho::MH_EXECUTE => Kind::Program,
+        macho::MH_FVMLIB | macho::MH_DYLIB | macho::MH_BUNDLE | macho::MH_DYLIB_STUB => {
+            Kind::Library
+        }
+        macho::MH_OBJECT => Kind::Other("an object file (MH_OBJECT)"),
+        macho::MH_CORE => Kind::Other("a core dump (MH_CORE)"),
+        macho::MH_DSYM => Kind::Other("the debug information of a program (MH_DSYM)"),
         _ => Kind::Other("of a kind that is not run"),
     };
     let mut foreign = Foreign {
         format: Format::MachO,
         size: source.size(),
-        class: if wide { 64 } else { 32 },
-        machine: machine(field(4)?, field(8)?),
+        class: if header.is_type_64() { 64 } else { 32 },
+        machine: machine(header.cputype(endian), header.cpusubtype(endian)),
         kind,
         libraries: Vec::new(),
         run_paths: Vec::new(),
         signed: false,
         symbols: false,
         debug: false,
-        any_address: kind != Kind::Program || flags & MH_PIE != 0,
-        executable_stack: flags & MH_ALLOW_STACK_EXECUTION != 0,
+        any_address: kind != Kind::Program || flags.0 & macho::MH_PIE.0 != 0,
+        executable_stack: flags.0 & macho::MH_ALLOW_STACK_EXECUTION.0 != 0,
         system: None,
         id: None,
     };
-    let (count, size) = (field(16)?, field(20)?);
+    let size = u64::from(header.sizeofcmds(endian));
     if size > COMMANDS {
         return Err(Unreadable::new(format!("it has more than {COMMANDS} bytes of commands")));
     }
     let cut = || Unreadable::new("its load commands end after the file's end");
-    let commands = source.piece(if wide { 32 } else { 28 }, size)?.ok_or_else(cut)?;
-    let mut rest = &*commands;
-    for _ in 0..count {
-        let size = number(rest, 4, 4, little).and_then(|size| usize::try_from(size).ok());
-        let size = size.filter(|size| *size >= 8).ok_or_else(cut)?;
-        let command = rest.get(..size).ok_or_else(cut)?;
-        add(&mut foreign, command, little)?;
-        rest = rest.get(size..).unwrap_or_default();
+    let bytes = source.piece(0, size_of::<Header>() as u64 + size)?.ok_or_else(cut)?;
+    let mut commands = header.load_commands(endian, &*bytes, 0).map_err(|_| cut())?;
+    while let Some(command) = commands.next().map_err(|_| cut())? {
+        add(&mut foreign, command, endian)?;
     }
     Ok(foreign)
 }
 
 /// What one load command says.
-fn add(foreign: &mut Foreign, command: &[u8], little: bool) -> Result<(), Unreadable> {
-    let field = |at| number(command, at, 4, little);
-    // Texts follow the command's fields, at an offset that the first of these gives.
-    let name = || {
-        let at = usize::try_from(field(8)?).ok()?;
-        Some(text(command.get(at..)?))
-    };
-    let push = |names: &mut Vec<String>, name: Option<String>| {
+fn add(
+    foreign: &mut Foreign,
+    command: LoadCommandData<'_, Endianness>,
+    endian: Endianness,
+) -> Result<(), Unreadable> {
+    let broken = |_| Unreadable::new("one of its load commands is cut off");
+    let push = |names: &mut Vec<String>, name| {
         if names.len() >= NAMES {
             return Err(Unreadable::new(format!("it has more than {NAMES} names of one sort")));
         }
-        let broken = || Unreadable::new("a name in its load commands is not in them");
-        names.push(name.ok_or_else(broken)?);
+        let broken = |_| Unreadable::new("a name in its load commands is not in them");
+        names.push(text(command.string(endian, name).map_err(broken)?));
         Ok(())
     };
-    match field(0).unwrap_or_default() {
-        // LC_LOAD_DYLIB, _LOAD_WEAK_, _REEXPORT_, _LAZY_LOAD_, _LOAD_UPWARD_
-        0xc | 0x8000_0018 | 0x8000_001f | 0x20 | 0x8000_0023 => {
-            push(&mut foreign.libraries, name())?;
+    match command.variant().map_err(broken)? {
+        LoadCommandVariant::Dylib(of) => push(&mut foreign.libraries, of.dylib.name)?,
+        LoadCommandVariant::Rpath(of) => push(&mut foreign.run_paths, of.path)?,
+        LoadCommandVariant::LinkeditData(of) if command.cmd() == macho::LC_CODE_SIGNATURE => {
+            foreign.signed = of.datasize.get(endian) > 0;
         }
-        // LC_RPATH
-        0x8000_001c => push(&mut foreign.run_paths, name())?,
-        // LC_CODE_SIGNATURE
-        0x1d => foreign.signed = field(12).is_some_and(|size| size > 0),
-        // LC_DYSYMTAB: the number of local symbols.
-        0xb => foreign.symbols = field(12).is_some_and(|count| count > 0),
-        // LC_SEGMENT, LC_SEGMENT_64
-        0x1 | 0x19 => {
-            foreign.debug |= command.get(8..24).is_some_and(|name| text(name) == "__DWARF");
+        LoadCommandVariant::Dysymtab(of) => foreign.symbols = of.nlocalsym.get(endian) > 0,
+        LoadCommandVariant::Segment32(of, _) => foreign.debug |= of.name() == b"__DWARF",
+        LoadCommandVariant::Segment64(of, _) => foreign.debug |= of.name() == b"__DWARF",
+        LoadCommandVariant::Uuid(of) => foreign.id = Some(of.uuid.to_vec()),
+        LoadCommandVariant::BuildVersion(of, _) => {
+            foreign.system = Some(version(of.minos.get(endian).0));
         }
-        // LC_UUID
-        0x1b => foreign.id = command.get(8..24).map(<[u8]>::to_vec),
-        // LC_BUILD_VERSION, LC_VERSION_MIN_MACOSX
-        0x32 => foreign.system = field(12).map(version),
-        0x24 => foreign.system = field(8).map(version),
+        LoadCommandVariant::VersionMin(of) if command.cmd() == macho::LC_VERSION_MIN_MACOSX => {
+            foreign.system = Some(version(of.version.get(endian).0));
+        }
         _ => {}
     }
     Ok(())
 }
 
 /// `X.Y.Z`, in 16 bits and twice 8.
-fn version(number: u64) -> String {
+fn version(number: u32) -> String {
     let (major, minor, patch) = (number >> 16, (number >> 8) & 0xff, number & 0xff);
     match patch {
         0 => format!("{major}.{minor}"),

@@ -6,7 +6,7 @@ mod pe;
 
 use std::{borrow::Cow, io};
 
-pub use macho::{Slice, slices};
+pub use macho::{Slice, is_fat as is_universal, slices};
 
 use crate::model::source::{ReadAt, Source, Unreadable};
 
@@ -79,11 +79,11 @@ pub enum Kind {
     Other(&'static str),
 }
 
-/// What begins with `start`, 8 bytes at least, is, if it is for another system.
+/// What begins with `start`, 8 bytes at least, is, if it is a program for another system.
 pub fn format(start: &[u8]) -> Option<Format> {
     match start {
         [b'M', b'Z', ..] => Some(Format::Pe),
-        _ if macho::is_one(start) || macho::is_fat(start) => Some(Format::MachO),
+        _ if macho::is_one(start) => Some(Format::MachO),
         _ => None,
     }
 }
@@ -91,13 +91,12 @@ pub fn format(start: &[u8]) -> Option<Format> {
 /// The facts of a file for one machine.
 ///
 /// # Errors
-/// It is none of the two, or a table is not wholly in it.
-pub fn read(source: Source<'_>) -> Result<Foreign, Unreadable> {
-    let start = source.start(0, 8)?;
-    if macho::is_one(&start) {
-        return macho::read(source);
+/// It is not of that format, or a table is not wholly in it.
+pub fn read(source: Source<'_>, format: Format) -> Result<Foreign, Unreadable> {
+    match format {
+        Format::MachO => macho::read(source),
+        Format::Pe => pe::read(source),
     }
-    pe::read(source)
 }
 
 /// A part of a file, as a file of its own.

@@ -1,7 +1,7 @@
-use super::{Foreign, Format, Kind, format, macho::slices, read};
+use super::{Foreign, Format, Kind, format, is_universal, macho::slices, read};
 use crate::{
     binary::elf::fixture::mutate,
-    model::source::Source,
+    model::source::{Source, Unreadable},
     verify::{About, Policy, foreign},
 };
 
@@ -45,7 +45,7 @@ fn good() -> Vec<Vec<u8>> {
         command(DYLIB, &[24, 0, 0, 0], "/usr/lib/libSystem.B.dylib"),
         command(0x1d, &[0, 100], ""),
         command(0x32, &[1, 0x000b_0000, 0, 0], ""),
-        command(0xb, &[0, 0, 0, 0], ""),
+        command(0xb, &[0; 18], ""),
     ]
 }
 
@@ -87,8 +87,12 @@ pub(crate) fn pe_sample() -> Vec<u8> {
     pe(0x160, 0)
 }
 
+fn facts_of(bytes: &[u8]) -> Result<Foreign, Unreadable> {
+    read(Source::Bytes(bytes), format(bytes).unwrap_or(Format::Pe))
+}
+
 fn facts(bytes: &[u8]) -> Foreign {
-    read(Source::Bytes(bytes)).unwrap()
+    facts_of(bytes).unwrap()
 }
 
 fn found(bytes: &[u8]) -> Vec<String> {
@@ -111,7 +115,8 @@ fn facts_of_mach_o() {
     let with = |more: Vec<u8>| found(&macho(MH_PIE, &[good(), vec![more]].concat()));
     assert_eq!(with(command(RPATH, &[12], "/opt/lib")), ["run-path"]);
     assert_eq!(with(command(RPATH, &[12], "@loader_path/lib")), [""; 0]);
-    assert_eq!(with(command(0xb, &[0, 7, 0, 0], "")), ["stripped"]);
+    let symbols: Vec<u64> = (0..18).map(|at| if at == 1 { 7 } else { 0 }).collect();
+    assert_eq!(with(command(0xb, &symbols, "")), ["stripped"]);
     let mut dwarf = command(0x19, &[0; 16], "");
     dwarf[8..15].copy_from_slice(b"__DWARF");
     assert_eq!(with(dwarf), ["stripped"]);
@@ -120,8 +125,8 @@ fn facts_of_mach_o() {
     let mut object = bytes.clone();
     object[12] = 1;
     assert_eq!(found(&object), ["program"]);
-    assert!(read(Source::Bytes(&bytes[..bytes.len() - 1])).is_err());
-    assert!(read(Source::Bytes(&bytes[..20])).is_err());
+    assert!(facts_of(&bytes[..bytes.len() - 1]).is_err());
+    assert!(facts_of(&bytes[..20]).is_err());
 }
 
 #[test]
@@ -131,14 +136,15 @@ fn files_for_several_machines_are_told_from_java() {
     let (start, size) = (8 + 20, one.len() as u64);
     put(&mut fat, &[(1, 4), (0x0100_000c, 4), (0, 4), (start, 4), (size, 4), (0, 4)], false);
     fat.extend(&one);
+    assert!(is_universal(&fat) && format(&fat).is_none());
     let found = slices(Source::Bytes(&fat)).unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!((&*found[0].machine, found[0].start, found[0].size), ("arm64", start, size));
     assert!(slices(Source::Bytes(&fat[..20])).is_err());
     // Java 8: minor version 0, major version 52.
     let class = [0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 52];
-    assert_eq!(format(&class), None);
-    assert_eq!(slices(Source::Bytes(&class)).unwrap(), []);
+    assert!(!is_universal(&class) && format(&class).is_none());
+    assert!(slices(Source::Bytes(&class)).is_err());
 }
 
 #[test]
@@ -154,9 +160,9 @@ fn facts_of_pe() {
     assert_eq!(found(&bytes), [""; 0]);
     assert_eq!(found(&pe(GOOD, 9)), ["stripped"]);
     assert_eq!(found(&pe(0x40, 0)), ["nx-stack"]);
-    let error = read(Source::Bytes(b"MZ, and then nothing")).unwrap_err();
+    let error = facts_of(b"MZ, and then nothing").unwrap_err();
     assert!(error.to_string().contains("headers"), "{error}");
-    assert!(read(Source::Bytes(&bytes[..0x210])).is_err());
+    assert!(facts_of(&bytes[..0x210]).is_err());
 }
 
 #[test]
@@ -177,7 +183,7 @@ fn no_mutation_panics() {
             let bytes = mutate(&good, &mut state);
             let source = Source::Bytes(&bytes);
             let _ = slices(source);
-            if let Ok(facts) = read(source) {
+            if let Ok(facts) = facts_of(&bytes) {
                 let _ = foreign(source, &facts, &About::default(), &Policy::for_any());
             }
         }

@@ -24,6 +24,12 @@ pub(super) fn is_code(section: &SectionHeader) -> bool {
     section.sh_flags & u64::from(SHF_EXECINSTR) != 0 && section.sh_type != SHT_NOBITS
 }
 
+/// Where sections with code are in the file.
+pub(super) fn code(file: &File<'_>) -> Vec<Range<u64>> {
+    let code = file.sections.iter().filter(|section| is_code(section));
+    code.map(|it| it.sh_offset..it.sh_offset.saturating_add(it.sh_size)).collect()
+}
+
 /// The names of sections, or of segments in their stead.
 pub(super) fn names(file: &File<'_>) -> Vec<String> {
     if file.sections.is_empty() {

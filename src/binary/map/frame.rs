@@ -39,7 +39,7 @@ pub(super) fn claims(
         if place.is_empty() || place.start != section.sh_offset {
             continue;
         }
-        let content = file.content(section)?;
+        let content = file.table(section)?;
         // What lies under another section is that one's.
         let own = usize::try_from(place.end - place.start).unwrap_or(usize::MAX);
         let content = content.get(..own).unwrap_or(&content);

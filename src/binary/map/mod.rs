@@ -17,7 +17,7 @@ use goblin::elf::section_header::{SHT_INIT_ARRAY, SHT_PROGBITS, SHT_SYMTAB, Sect
 
 use crate::{
     binary::elf::file::{File, is_alloc, text},
-    model::source::{Unreadable, slice},
+    model::source::{Nearby, Source, Unreadable},
 };
 use areas::Area;
 use claim::{Claim, Claims};
@@ -114,7 +114,6 @@ pub enum Evidence {
 
 /// A file of which a map can be made, and its symbols.
 pub struct Draft<'a> {
-    bytes: &'a [u8],
     file: File<'a>,
     table: Table,
     origin: Origin,
@@ -127,16 +126,19 @@ impl std::fmt::Debug for Draft<'_> {
 }
 
 impl<'a> Draft<'a> {
-    /// Reads `bytes`. `separate` is the file that it was stripped from, or its debug file; whether
+    /// Reads a file. `separate` is the file that it was stripped from, or its debug file; whether
     /// it is that is for the caller to find out ([`belongs`](crate::binary::elf::belongs)).
     ///
     /// # Errors
     /// One of the files is no ELF file that can be read.
-    pub fn read(bytes: &'a [u8], separate: Option<&[u8]>) -> Result<Self, Unreadable> {
-        let file = File::read(bytes)?;
+    pub fn read(
+        source: impl Into<Source<'a>>,
+        separate: Option<Source<'_>>,
+    ) -> Result<Self, Unreadable> {
+        let file = File::read(source)?;
         let separate = separate.map(File::read).transpose()?;
         let (table, origin) = Table::of(&file, separate.as_ref())?;
-        Ok(Draft { bytes, file, table, origin })
+        Ok(Draft { file, table, origin })
     }
 
     /// The functions and variables, by index.
@@ -150,17 +152,19 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// A section cannot be read.
     pub fn map(self, groups: &[u32]) -> Result<Map, Unreadable> {
-        let Draft { bytes, file, table, origin } = self;
+        let Draft { file, table, origin } = self;
         let areas = areas::areas(&file);
         let (claims, shared) = claims(&file, &table, &areas, groups)?;
-        let paint = Paint { file: &file, bytes, origin, claims: &claims, shared: &shared };
-        let mut pieces = Vec::new();
+        let (near, code) = (Nearby::new(file.source), areas::code(&file));
+        let (file, claims, shared) = (&file, &claims, &shared);
+        let mut paint = Paint { file, near, code, origin, claims, shared, pieces: Vec::new() };
         for area in &areas {
-            paint.area(area, &mut pieces);
+            paint.area(area)?;
         }
+        let pieces = paint.pieces;
         Ok(Map {
-            size: bytes.len() as u64,
-            sections: areas::names(&file),
+            size: file.source.size(),
+            sections: areas::names(file),
             symbols: table.symbols,
             origin,
             pieces,
@@ -194,63 +198,69 @@ fn claims(
 
 struct Paint<'a> {
     file: &'a File<'a>,
-    bytes: &'a [u8],
+    near: Nearby<'a>,
+    /// Where sections with code are.
+    code: Vec<Range<u64>>,
     origin: Origin,
     claims: &'a Claims,
     shared: &'a Claims,
+    pieces: Vec<Piece>,
 }
 
 impl Paint<'_> {
-    fn area(&self, area: &Area, pieces: &mut Vec<Piece>) {
+    fn area(&mut self, area: &Area) -> Result<(), Unreadable> {
         let (start, end) = (area.range.start, area.range.end);
         let section = area.section;
-        let whole = |owner| Piece { range: start..end, section, owner };
         if area.headers {
-            return pieces.push(whole(Owner::Headers));
+            self.push(start, end, section, Owner::Headers);
+            return Ok(());
         }
         let Some(index) = section else {
-            return pieces.push(whole(match self.is_filler(start, end) {
-                true => Owner::Padding,
-                false => Owner::Nobody,
-            }));
+            let filler = self.is_filler(start, end)?;
+            self.push(start, end, section, if filler { Owner::Padding } else { Owner::Nobody });
+            return Ok(());
         };
         let mut at = start;
         for claim in self.claims.within(start, end) {
             let (from, to) = (claim.start.max(start), claim.end.min(end));
-            self.rest(at, from, index, pieces);
-            let owner = Owner::Symbol(claim.symbol, claim.evidence);
-            pieces.push(Piece { range: from..to, section, owner });
+            self.rest(at, from, index)?;
+            self.push(from, to, section, Owner::Symbol(claim.symbol, claim.evidence));
             at = to;
         }
-        self.rest(at, end, index, pieces);
+        self.rest(at, end, index)
+    }
+
+    fn push(&mut self, start: u64, end: u64, section: Option<usize>, owner: Owner) {
+        if start < end {
+            self.pieces.push(Piece { range: start..end, section, owner });
+        }
     }
 
     /// What no symbol claims in the section of index `index`.
-    fn rest(&self, start: u64, end: u64, index: usize, pieces: &mut Vec<Piece>) {
-        let section = Some(index);
-        let mut push = |start: u64, end: u64, owner: Owner| {
-            if start < end {
-                pieces.push(Piece { range: start..end, section, owner });
-            }
-        };
-        let owner = |start: u64, end: u64| match self.file.sections.get(index) {
-            _ if self.origin == Origin::Nowhere => Owner::Section,
-            Some(header) if self.is_table(header) => Owner::Section,
-            _ if end - start <= FILLER && self.is_filler(start, end) => Owner::Padding,
-            _ => Owner::Nobody,
-        };
+    fn rest(&mut self, start: u64, end: u64, index: usize) -> Result<(), Unreadable> {
         let mut at = start;
         for shared in self.shared.within(start, end) {
             let (from, to) = (shared.start.max(start), shared.end.min(end));
-            if at < from {
-                push(at, from, owner(at, from));
-            }
-            push(from, to, Owner::Shared);
+            self.unclaimed(at, from, index)?;
+            self.push(from, to, Some(index), Owner::Shared);
             at = to;
         }
-        if at < end {
-            push(at, end, owner(at, end));
+        self.unclaimed(at, end, index)
+    }
+
+    /// What nobody uses in the section of index `index`.
+    fn unclaimed(&mut self, start: u64, end: u64, index: usize) -> Result<(), Unreadable> {
+        if start >= end {
+            return Ok(());
         }
+        let owner = match self.file.sections.get(index) {
+            _ if self.origin == Origin::Nowhere => Owner::Section,
+            Some(header) if self.is_table(header) => Owner::Section,
+            _ if end - start <= FILLER && self.is_filler(start, end)? => Owner::Padding,
+            _ => Owner::Nobody,
+        };
+        self.push(start, end, Some(index), owner);
+        Ok(())
     }
 
     /// Whether a section is not made of functions and variables.
@@ -264,24 +274,28 @@ impl Paint<'_> {
     }
 
     /// Whether these bytes do nothing: zeros, traps, and what assemblers put between functions.
-    fn is_filler(&self, start: u64, end: u64) -> bool {
-        let bytes = slice(self.bytes, start, end - start).unwrap_or_default();
-        let zeros = bytes.iter().all(|&byte| byte == 0);
-        zeros || (end - start <= FILLER && self.is_nothing(start, bytes))
+    fn is_filler(&mut self, start: u64, end: u64) -> Result<bool, Unreadable> {
+        if end - start > FILLER {
+            let mut zeros = true;
+            self.file.source.windows(start..end, |window, _| {
+                zeros &= window.iter().all(|&byte| byte == 0);
+                zeros
+            })?;
+            return Ok(zeros);
+        }
+        let bytes = self.near.get(start, end - start)?;
+        let code = self.code.iter().any(|code| code.contains(&start));
+        Ok(bytes.iter().all(|&byte| byte == 0) || code && is_nothing(bytes))
     }
+}
 
-    /// Whether these are instructions that do nothing, or stop.
-    fn is_nothing(&self, start: u64, bytes: &[u8]) -> bool {
-        let code = self.file.sections.iter().any(|section| {
-            areas::is_code(section)
-                && start.checked_sub(section.sh_offset).is_some_and(|into| into < section.sh_size)
-        });
-        // x86: int3 and the forms of nop (0x90, 0x66… and 0x0f 0x1f …). Others have one word each.
-        const NOPS: [[u8; 4]; 3] =
-            [[0x1f, 0x20, 0x03, 0xd5], [0x00, 0x00, 0x00, 0x00], [0x13, 0x00, 0x00, 0x00]];
-        let words = || bytes.chunks(4).all(|word| NOPS.iter().any(|nop| nop == word));
-        code && (matches!(bytes.first(), Some(0x90 | 0xcc | 0x66 | 0x0f | 0x2e)) || words())
-    }
+/// Whether these are instructions that do nothing, or stop.
+fn is_nothing(code: &[u8]) -> bool {
+    // x86: int3 and the forms of nop (0x90, 0x66… and 0x0f 0x1f …). Others have one word each.
+    const NOPS: [[u8; 4]; 3] =
+        [[0x1f, 0x20, 0x03, 0xd5], [0x00, 0x00, 0x00, 0x00], [0x13, 0x00, 0x00, 0x00]];
+    let words = || code.chunks(4).all(|word| NOPS.iter().any(|nop| nop == word));
+    matches!(code.first(), Some(0x90 | 0xcc | 0x66 | 0x0f | 0x2e)) || words()
 }
 
 impl Map {

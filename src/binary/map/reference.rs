@@ -47,26 +47,29 @@ pub(super) fn claim(
     if file.header.e_type == ET_REL {
         return Ok(Vec::new());
     }
-    let mut uses = Vec::new();
-    for (index, section) in file.sections.iter().enumerate() {
-        if areas::is_code(section) {
-            let place = space.section(index);
-            let content = file.content(section)?;
-            let code = Code { bytes: &content, address: section.sh_addr, offset: place.start };
-            let mut see = |at: u64, address: u64| uses.push((at, address));
-            match file.header.e_machine {
-                EM_X86_64 => code.x86_64(&mut see),
-                EM_AARCH64 => code.arm64(&mut see),
-                _ => {}
-            }
-        }
-    }
     let nameless = Nameless::new(file, space);
     // Where they are used, and the item.
-    let mut pointers: Vec<(u64, u64)> = uses
-        .into_iter()
-        .filter_map(|(at, address)| Some((at, nameless.item(space, claims, address)?)))
-        .collect();
+    let mut pointers: Vec<(u64, u64)> = Vec::new();
+    for (index, section) in file.sections.iter().enumerate() {
+        if areas::is_code(section) {
+            let mut see = |at: u64, address: u64| {
+                pointers.extend(nameless.item(space, claims, address).map(|item| (at, item)));
+            };
+            let (place, mut into) = (file.place(section)?, 0);
+            let offset = space.section(index).start;
+            file.source.windows(place, |bytes, limit| {
+                let (address, offset) = (section.sh_addr.wrapping_add(into), offset + into);
+                let code = Code { bytes, limit, address, offset };
+                match file.header.e_machine {
+                    EM_X86_64 => code.x86_64(&mut see),
+                    EM_AARCH64 => code.arm64(&mut see),
+                    _ => return false,
+                }
+                into += limit as u64;
+                true
+            })?;
+        }
+    }
     relocation::each(file, space, |entry| {
         let item = entry.target.and_then(|target| nameless.item(space, claims, target));
         pointers.extend(space.offset(entry.place).zip(item));
@@ -158,6 +161,8 @@ impl Nameless {
 /// Code, and where it is.
 struct Code<'a> {
     bytes: &'a [u8],
+    /// Where instructions begin that are read with the code that follows.
+    limit: usize,
     address: u64,
     offset: u64,
 }
@@ -169,7 +174,7 @@ impl Code<'_> {
         let opcode = |before: u8, byte: u8| {
             matches!(byte, 0x8d | 0x8b) || (before == 0x0f && matches!(byte, 0x10 | 0x28 | 0x6f))
         };
-        for (at, window) in self.bytes.windows(7).enumerate() {
+        for (at, window) in self.bytes.windows(7).take(self.limit).enumerate() {
             if let [before, byte, form, d0, d1, d2, d3] = *window
                 && form & 0xc7 == 0x05
                 && opcode(before, byte)
@@ -189,7 +194,7 @@ impl Code<'_> {
             .chunks_exact(4)
             .map(|word| word.try_into().map_or(0, u32::from_le_bytes))
             .collect();
-        for (at, &word) in words.iter().enumerate() {
+        for (at, &word) in words.iter().enumerate().take(self.limit.div_ceil(4)) {
             if word & 0x1f00_0000 != 0x1000_0000 {
                 continue;
             }

@@ -8,7 +8,10 @@ use goblin::elf::{
 };
 
 use super::{Claim, Claims, Evidence, areas::Space};
-use crate::{binary::elf::file::File, model::source::Unreadable};
+use crate::{
+    binary::elf::file::File,
+    model::source::{Nearby, Unreadable},
+};
 
 /// Claims on entries and on places without a name. Pointers of vtables, for example, are data
 /// without symbols, which point to functions that have some. `places` says whether those are wanted,
@@ -70,6 +73,7 @@ pub(super) fn each(
 ) -> Result<(), Unreadable> {
     let words = file.words();
     let word = words.size();
+    let (mut places, mut symbols) = (Nearby::new(file.source), Nearby::new(file.source));
     for (index, section) in file.sections.iter().enumerate() {
         let with_addend = match section.sh_type {
             SHT_RELA => true,
@@ -80,7 +84,7 @@ pub(super) fn each(
         if place.start != section.sh_offset || place.is_empty() {
             continue;
         }
-        let content = file.content(section)?;
+        let content = file.table(section)?;
         // What lies under another section is that one's.
         let own = usize::try_from(place.end - place.start).unwrap_or(usize::MAX);
         let content = content.get(..own).unwrap_or(&content);
@@ -95,11 +99,11 @@ pub(super) fn each(
                 // It is what is at the place now.
                 false => space
                     .offset(address)
-                    .and_then(|at| words.word(&file.source.start(at, word as u64).ok()?, 0)),
+                    .and_then(|at| words.word(places.get(at, word as u64).ok()?, 0)),
             };
             let target = match symbol {
                 0 => addend,
-                symbol => value(file, section.sh_link, symbol)
+                symbol => value(file, &mut symbols, section.sh_link, symbol)
                     .map(|value| value.wrapping_add(addend.unwrap_or_default())),
             };
             see(&Entry {
@@ -114,14 +118,13 @@ pub(super) fn each(
 }
 
 /// The address of the symbol of that index, where the file defines it.
-fn value(file: &File<'_>, table: u32, index: u64) -> Option<u64> {
+fn value(file: &File<'_>, near: &mut Nearby<'_>, table: u32, index: u64) -> Option<u64> {
     let section = file.sections.get(usize::try_from(table).ok()?)?;
     let size: u64 = if file.ctx.is_big() { 24 } else { 16 };
     let place = file.place(section).ok()?;
     let at = place.start.checked_add(index.checked_mul(size)?)?;
     (at.checked_add(size)? <= place.end).then_some(())?;
-    let bytes = file.source.piece(at, size).ok()??;
-    let symbol: Sym = scroll_symbol(&bytes, file)?;
+    let symbol: Sym = scroll_symbol(near.get(at, size).ok()?, file)?;
     (symbol.st_shndx != 0).then_some(symbol.st_value)
 }
 

@@ -64,7 +64,7 @@ impl Table {
         let Some(strings) = link else {
             return Err(Unreadable::new("the symbol table has no names"));
         };
-        let (strings, content) = (file.content(strings)?, file.content(section)?);
+        let (strings, content) = (file.table(strings)?, file.table(section)?);
         let entry = if file.ctx.is_big() { 24 } else { 16 };
         let symbols = Symtab::parse(&content, 0, content.len() / entry, file.ctx)
             .map_err(|_| Unreadable::new("the symbol table cannot be read"))?;

@@ -11,9 +11,10 @@ use crate::{
         error::{Error, Result},
         machine::Linkage,
         schema::plan::{Build, Plan},
+        source::Source,
     },
     ops::{dist::build::Built, output::stage::Stage},
-    sys::{Context, fs},
+    sys::{Context, file},
 };
 
 /// Lines of the log that an error shows, about.
@@ -189,6 +190,7 @@ pub(in crate::ops) fn refused(
 
 /// The shared libraries that a program needs.
 fn needed(path: &Utf8Path) -> Result<Vec<String>> {
-    let facts = Facts::read(&fs::read(path)?);
+    let file = file::open(path)?;
+    let facts = Facts::read(Source::File(&file));
     Ok(facts.map(|facts| facts.needed).unwrap_or_default())
 }

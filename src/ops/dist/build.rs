@@ -15,7 +15,7 @@ use crate::{
         event::Event,
         schema::{
             dist::{Artifact, Sccache},
-            plan::{Build, Plan, Via},
+            plan::{Build, Job, Plan, Via},
         },
     },
     ops::{
@@ -23,11 +23,11 @@ use crate::{
         dist::{
             blame::{self, Failure},
             bom::{self, Bills},
-            collect::collect,
+            collect::Collector,
             plan::Planned,
             warm::Warm,
         },
-        output::stage::Stage,
+        output::{digests::Digests, stage::Stage},
         size,
     },
     sys::{
@@ -41,11 +41,18 @@ use crate::{
     },
 };
 
-/// What a build made.
+/// The result of a job of the plan: an artifact, verified or not.
+#[derive(Debug)]
+pub struct Product<'p, A> {
+    /// The job.
+    pub job: &'p Job,
+    /// The artifact.
+    pub artifact: A,
+}
+
+/// What is known of a build.
 #[derive(Debug)]
 pub struct Built {
-    /// One for each job of the plan, in its order, without verdicts.
-    pub artifacts: Vec<Artifact>,
     /// What cargo said of the build.
     pub report: Report,
     /// What the binaries are made of.
@@ -54,21 +61,27 @@ pub struct Built {
     pub sccache: Option<Sccache>,
 }
 
-/// Builds every job of the plan into the stage.
+/// Builds every job of the plan into the stage. Returns their artifacts, without verdicts.
 ///
 /// # Errors
 /// zig is unfit, or the build failed: which crate, and the end of the log with the path of the
 /// whole.
-pub fn build(cx: &Context, planned: &Planned, stage: &Stage) -> Result<Built> {
+pub(in crate::ops) fn build<'p>(
+    cx: &Context,
+    planned: &'p Planned,
+    stage: &Stage,
+    digests: &Digests,
+) -> Result<(Vec<Product<'p, Artifact>>, Built)> {
     let (report, sccache) = sccache::counting(cx, planned.identities.wrapper.as_deref(), || {
         compile(cx, planned, &planned.plan, stage, "build")
     })?;
     let bills = bom::bills(cx, planned, &report)?;
+    let collector = Collector::new(&planned.plan, &report, stage, digests);
     let jobs = planned.plan.jobs.iter();
-    let collect = |job| collect(job, &report, bills.section(job), stage);
-    let mut artifacts = jobs.map(collect).collect::<Result<Vec<_>>>()?;
-    size::attribute(cx, planned, &report, &bills, stage, &mut artifacts)?;
-    Ok(Built { artifacts, report, bills, sccache })
+    let collect = |job| Ok(Product { job, artifact: collector.collect(job, bills.section(job))? });
+    let mut products = jobs.map(collect).collect::<Result<Vec<_>>>()?;
+    size::attribute(cx, planned, &report, &bills, stage, &mut products)?;
+    Ok((products, Built { report, bills, sccache }))
 }
 
 /// Has cargo build all that `plan` says, which is one for the same machine as `planned`. The logs

@@ -4,7 +4,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    binary::elf::{Keep, addresses, split, strip},
+    binary::elf::{Composite, Keep, addresses, split, strip},
     build::{
         allocator::{PROOF, served_by_mimalloc},
         cargo::message::Report,
@@ -14,55 +14,144 @@ use crate::{
         error::{Error, Result},
         schema::{
             allocator::Allocator,
-            dist::{Artifact, DebugFile, File},
-            plan::Job,
+            dist::{Artifact, DebugFile, Dist, File},
+            plan::{Job, Plan},
         },
+        source::{ReadAt as _, Source},
     },
-    ops::output::stage::Stage,
-    sys::fs,
+    ops::output::{digests::Digests, stage::Stage},
+    sys::{file, fs},
 };
 
-/// Strips the job's binary into the stage, unless the previous output has it. `list` is what its
-/// section `.dep-v0` gets.
-///
-/// # Errors
-/// Cargo made no such binary, it cannot be read or stripped, or another allocator than the planned
-/// one serves it.
-pub(in crate::ops) fn collect(
-    job: &Job,
-    report: &Report,
-    list: Option<&[u8]>,
-    stage: &Stage,
-) -> Result<Artifact> {
-    let made = unstripped(job, report)?;
-    let bytes = fs::read(made)?;
-    let unstripped = File { size: bytes.len() as u64, sha256: Digest::of(&bytes) };
-    let audit = list.map(Digest::of);
-    let (file, debug) = match kept(job, stage, &unstripped, audit)? {
-        Some(kept) => kept,
-        None => {
-            prove_allocator(job, made, &bytes)?;
-            make(job, made, &bytes, list, stage)?
+/// Strips the binaries of one build into the stage.
+pub(in crate::ops) struct Collector<'a> {
+    report: &'a Report,
+    stage: &'a Stage,
+    /// Gets the digests of what is written.
+    digests: &'a Digests,
+    /// The modification time of what is written, which it has in images, too.
+    epoch: u64,
+    previous: Option<Dist>,
+}
+
+impl<'a> Collector<'a> {
+    pub(in crate::ops) fn new(
+        plan: &Plan,
+        report: &'a Report,
+        stage: &'a Stage,
+        digests: &'a Digests,
+    ) -> Self {
+        let epoch = plan.release.source_date_epoch;
+        Collector { report, stage, digests, epoch, previous: stage.previous() }
+    }
+
+    /// Strips the job's binary into the stage, unless the previous output has it. `list` is what its
+    /// section `.dep-v0` gets.
+    ///
+    /// # Errors
+    /// Cargo made no such binary, it cannot be read or stripped, or another allocator than the planned
+    /// one serves it.
+    pub(in crate::ops) fn collect(&self, job: &Job, list: Option<&[u8]>) -> Result<Artifact> {
+        let made = unstripped(job, self.report)?;
+        let open = file::open(made)?;
+        let source = Source::File(&open);
+        let sha256 = source
+            .digest()
+            .map_err(|error| Error::build(format!("`{made}` cannot be read: {error}")))?;
+        let unstripped = File { size: source.size(), sha256 };
+        let audit = list.map(Digest::of);
+        let (file, debug) = match self.kept(job, &unstripped, audit)? {
+            Some(kept) => kept,
+            None => {
+                prove_allocator(job, made, source)?;
+                self.make(job, made, source, list)?
+            }
+        };
+        self.stage.set_time(&job.path, self.epoch)?;
+        self.digests.record(&self.stage.root, &job.path, file.sha256)?;
+        if let Some(debug) = &debug {
+            self.digests.record(&self.stage.root, &debug.path, debug.sha256)?;
         }
-    };
-    Ok(Artifact {
-        name: job.binary.clone(),
-        package: job.package.clone(),
-        version: job.version.clone(),
-        target: job.target.clone(),
-        platform: job.platform.clone(),
-        path: job.path.clone(),
-        size: file.size,
-        sha256: file.sha256,
-        unstripped,
-        debug,
-        audit,
-        attribution: None,
-        allocator: job.allocator.clone(),
-        cpu_flags: job.cpu_flags.clone(),
-        verdict: None,
-        smoke: None,
-    })
+        Ok(Artifact {
+            name: job.binary.clone(),
+            package: job.package.clone(),
+            version: job.version.clone(),
+            target: job.target.clone(),
+            platform: job.platform.clone(),
+            path: job.path.clone(),
+            size: file.size,
+            sha256: file.sha256,
+            unstripped,
+            debug,
+            audit,
+            attribution: None,
+            allocator: job.allocator.clone(),
+            cpu_flags: job.cpu_flags.clone(),
+            verdict: None,
+            smoke: None,
+        })
+    }
+
+    /// What the previous output has of the job's binary, if it was stripped from the same file by the
+    /// same longshore, for the same plan, with the same list of dependencies.
+    fn kept(
+        &self,
+        job: &Job,
+        unstripped: &File,
+        audit: Option<Digest>,
+    ) -> Result<Option<(File, Option<DebugFile>)>> {
+        let stage = self.stage;
+        let Some(previous) = &self.previous else {
+            return Ok(None);
+        };
+        let ours = env!("CARGO_PKG_VERSION");
+        if previous.release.tools.get("longshore").is_none_or(|version| version != ours) {
+            return Ok(None);
+        }
+        let same = |old: &&Artifact| {
+            let debug = old.debug.as_ref().map(|debug| &debug.path);
+            old.path == job.path
+                && old.unstripped == *unstripped
+                && old.audit == audit
+                && old.allocator == job.allocator
+                && debug == job.debug.as_ref()
+        };
+        let Some(old) = previous.artifacts.iter().find(same) else {
+            return Ok(None);
+        };
+        if let Some(debug) = &old.debug
+            && !stage.keep(&debug.path, &debug.sha256, debug.size)?
+        {
+            return Ok(None);
+        }
+        let file = File { size: old.size, sha256: old.sha256 };
+        // What carried the previous output here may have lost that it is a program.
+        let kept =
+            stage.keep(&old.path, &old.sha256, old.size)? && fs::is_program(&stage.path(&old.path));
+        Ok(kept.then(|| (file, old.debug.clone())))
+    }
+
+    /// Writes the stripped binary, and its symbols where the job keeps them.
+    fn make(
+        &self,
+        job: &Job,
+        path: &Utf8Path,
+        source: Source<'_>,
+        list: Option<&[u8]>,
+    ) -> Result<(File, Option<DebugFile>)> {
+        let (stripped, symbols) = shipped(job, path, source, list)?;
+        let write = |path: &str, content: &Composite<'_>, mode| {
+            let path = self.stage.path(path);
+            let sha256 = fs::write_from(&path, Source::File(content), mode, self.epoch)?;
+            Ok::<_, Error>(File { size: content.size(), sha256 })
+        };
+        let mut debug = None;
+        if let (Some(place), Some(symbols)) = (&job.debug, symbols) {
+            let File { size, sha256 } = write(place, &symbols, 0o644)?;
+            debug = Some(DebugFile { path: place.clone(), size, sha256 });
+        }
+        Ok((write(&job.path, &stripped, 0o755)?, debug))
+    }
 }
 
 /// The file that cargo made for the job.
@@ -78,94 +167,33 @@ pub(in crate::ops) fn unstripped<'a>(job: &Job, report: &'a Report) -> Result<&'
     Ok(&made.path)
 }
 
-/// What the previous output has of the job's binary, if it was stripped from the same file by the
-/// same longshore, for the same plan, with the same list of dependencies.
-fn kept(
-    job: &Job,
-    stage: &Stage,
-    unstripped: &File,
-    audit: Option<Digest>,
-) -> Result<Option<(File, Option<DebugFile>)>> {
-    let Some(previous) = stage.previous() else {
-        return Ok(None);
-    };
-    let ours = env!("CARGO_PKG_VERSION");
-    if previous.release.tools.get("longshore").is_none_or(|version| version != ours) {
-        return Ok(None);
-    }
-    let same = |old: &&Artifact| {
-        let debug = old.debug.as_ref().map(|debug| &debug.path);
-        old.path == job.path
-            && old.unstripped == *unstripped
-            && old.audit == audit
-            && old.allocator == job.allocator
-            && debug == job.debug.as_ref()
-    };
-    let Some(old) = previous.artifacts.iter().find(same) else {
-        return Ok(None);
-    };
-    if let Some(debug) = &old.debug
-        && !stage.keep(&debug.path, &debug.sha256, debug.size)?
-    {
-        return Ok(None);
-    }
-    let file = File { size: old.size, sha256: old.sha256 };
-    // What carried the previous output here may have lost that it is a program.
-    let kept =
-        stage.keep(&old.path, &old.sha256, old.size)? && fs::is_program(&stage.path(&old.path));
-    Ok(kept.then(|| (file, old.debug.clone())))
-}
-
-/// Writes the stripped binary, and its symbols where the job keeps them.
-fn make(
-    job: &Job,
-    path: &Utf8Path,
-    bytes: &[u8],
-    list: Option<&[u8]>,
-    stage: &Stage,
-) -> Result<(File, Option<DebugFile>)> {
-    let (stripped, symbols) = shipped(job, path, bytes, list)?;
-    let mut debug = None;
-    if let (Some(place), Some(symbols)) = (&job.debug, symbols) {
-        fs::write_mode(&stage.path(place), &symbols, 0o644)?;
-        let File { size, sha256 } = of(&symbols);
-        debug = Some(DebugFile { path: place.clone(), size, sha256 });
-    }
-    fs::write_mode(&stage.path(&job.path), &stripped, 0o755)?;
-    Ok((of(&stripped), debug))
-}
-
-/// What ships of the binary `bytes`: it without its symbols and with the list of its dependencies,
+/// What ships of the binary at `path`: it without its symbols and with the list of its dependencies,
 /// and the symbols where the job keeps them.
 ///
 /// # Errors
 /// It cannot be stripped.
-pub(in crate::ops) fn shipped(
+pub(in crate::ops) fn shipped<'a>(
     job: &Job,
     path: &Utf8Path,
-    bytes: &[u8],
+    source: Source<'a>,
     list: Option<&[u8]>,
-) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
+) -> Result<(Composite<'a>, Option<Composite<'a>>)> {
     let keep = Keep { dependencies: list, ..Keep::default() };
     let cannot = |error| Error::build(format!("`{path}` cannot be stripped: {error}"));
     let Some(place) = &job.debug else {
-        return Ok((strip(bytes, keep).map_err(cannot)?, None));
+        return Ok((strip(source, keep).map_err(cannot)?, None));
     };
     let name = Utf8Path::new(place).file_name().unwrap_or_default();
-    let both = split(bytes, keep, name).map_err(cannot)?;
+    let both = split(source, keep, name).map_err(cannot)?;
     Ok((both.stripped, Some(both.debug)))
 }
 
-fn of(bytes: &[u8]) -> File {
-    File { size: bytes.len() as u64, sha256: Digest::of(bytes) }
-}
-
 /// That `malloc` is mimalloc's where the plan says so.
-fn prove_allocator(job: &Job, path: &Utf8Path, bytes: &[u8]) -> Result<()> {
+fn prove_allocator(job: &Job, path: &Utf8Path, source: Source<'_>) -> Result<()> {
     if job.allocator.allocator != Allocator::Mimalloc {
         return Ok(());
     }
-    let found = addresses(bytes, &PROOF)
+    let found = addresses(source, &PROOF)
         .map_err(|error| Error::build(format!("`{path}` cannot be read: {error}")))?;
     if served_by_mimalloc(&found) {
         return Ok(());

@@ -15,14 +15,19 @@ mod source;
 pub mod twice;
 pub mod warm;
 
+use build::Product;
 use camino::Utf8PathBuf;
+use plan::Planned;
 
 use crate::{
     build::request::Request,
     model::{
         error::Result,
         event::Event,
-        schema::{Dist, dist::SCHEMA},
+        schema::{
+            Dist,
+            dist::{Artifact, SCHEMA},
+        },
     },
     ops::{
         image,
@@ -71,26 +76,28 @@ pub(super) fn make(cx: &Context, request: &Request) -> Result<(Dist, Utf8PathBuf
     let inputs = Inputs::of_build(plan.workspace.as_str().into());
     let stage = Stage::begin(cx, plan.output.as_ref(), Purpose::Build, &inputs)?;
     cx.stage("build");
-    let built = build::build(cx, &planned, &stage)?;
+    let digests = Digests::default();
+    let (products, built) = build::build(cx, &planned, &stage, &digests)?;
     cx.stage("verify");
-    let verified = verify::artifacts(cx, &planned, &stage, built.artifacts.clone())
+    let verified = verify::artifacts(cx, &planned, &stage, &digests, products)
         .map_err(|error| blame::refused(cx, plan, &built, &stage, error))?;
     twice::twice(cx, &planned, &stage, &built)?;
-    let companions = package::companions(cx, &planned, &built.report, &built.artifacts, &stage)?;
+    let packable: Vec<VerifiedArtifact> = verified.iter().map(|one| one.artifact.clone()).collect();
+    let companions = package::companions(cx, &planned, &built.report, &packable, &stage)?;
     let (mut images, mut archives) = (Vec::new(), Vec::new());
     if pack {
         cx.stage("pack");
         let (epoch, dir) = (plan.release.source_date_epoch, plan.target_directory.as_str());
-        let (digests, pieces) = (Digests::default(), pieces::Store::new(dir.into())?);
+        let pieces = pieces::Store::new(dir.into())?;
         let kept = (&digests, &pieces);
-        images = image::images(cx, &plan.images, epoch, dir.into(), kept, &stage, &verified)?;
+        images = image::images(cx, &plan.images, epoch, dir.into(), kept, &stage, &packable)?;
         let inputs = package::Inputs {
             cx,
             workspace: plan.workspace.as_str().into(),
             plans: &plan.archives,
             epoch,
             root: &stage.root,
-            artifacts: &verified,
+            artifacts: &packable,
             companions: &companions,
             digests: &digests,
             pieces: &pieces,
@@ -99,14 +106,7 @@ pub(super) fn make(cx: &Context, request: &Request) -> Result<(Dist, Utf8PathBuf
         pieces.prune()?;
     }
     cx.stage("try out");
-    let mut artifacts: Vec<_> = verified.into_iter().map(VerifiedArtifact::into_artifact).collect();
-    let log = stage.path("logs/smoke.log");
-    for (artifact, job) in artifacts.iter_mut().zip(&plan.jobs) {
-        let target = planned.targets.get(&job.target)?;
-        let path = stage.path(&artifact.path);
-        artifact.smoke = smoke::smoke(cx, target, &path, &artifact.name, &job.smoke, &log)?;
-        summary::smoke(cx, artifact);
-    }
+    let artifacts = smoke_test(cx, &planned, &stage, verified)?;
     let release = plan.release.clone();
     let recipes = plan.images.clone();
     let documents = match pack {
@@ -135,4 +135,24 @@ pub(super) fn make(cx: &Context, request: &Request) -> Result<(Dist, Utf8PathBuf
     let output = stage.output().to_owned();
     stage.finish(&dist)?;
     Ok((dist, output))
+}
+
+/// Smoke-tests each program, and records the results.
+fn smoke_test(
+    cx: &Context,
+    planned: &Planned,
+    stage: &Stage,
+    verified: Vec<Product<'_, VerifiedArtifact>>,
+) -> Result<Vec<Artifact>> {
+    let log = stage.path("logs/smoke.log");
+    let mut artifacts = Vec::new();
+    for Product { job, artifact } in verified {
+        let mut artifact = artifact.into_artifact();
+        let target = planned.targets.get(&job.target)?;
+        let path = stage.path(&artifact.path);
+        artifact.smoke = smoke::smoke(cx, target, &path, &artifact.name, &job.smoke, &log)?;
+        summary::smoke(cx, &artifact);
+        artifacts.push(artifact);
+    }
+    Ok(artifacts)
 }

@@ -7,6 +7,7 @@ use crate::{
     model::{
         error::{Error, Result},
         schema::plan::Job,
+        source::Source,
     },
     ops::{
         dist::{
@@ -17,7 +18,7 @@ use crate::{
         },
         output::stage::Stage,
     },
-    sys::{Context, fs},
+    sys::{Context, file, fs},
 };
 
 /// Checks that the directory of the second build, which is removed, is one that cargo built in.
@@ -90,10 +91,13 @@ fn compare(
     (second, again): (&Utf8Path, Option<&[u8]>),
 ) -> Result<Option<String>> {
     let what = format!("{} {}", job.platform, job.binary);
-    let bytes = fs::read(first)?;
-    let (one, _) = shipped(job, first, &bytes, list)?;
-    let (two, _) = shipped(job, second, &fs::read(second)?, again)?;
-    let Some(found) = difference(&one, &two, &bytes) else {
+    let (old, new) = (file::open(first)?, file::open(second)?);
+    let (old, new) = (Source::File(&old), Source::File(&new));
+    let (one, _) = shipped(job, first, old, list)?;
+    let (two, _) = shipped(job, second, new, again)?;
+    let found = difference(Source::File(&one), Source::File(&two), old)
+        .map_err(|error| Error::build(format!("`{first}` cannot be compared: {error}")))?;
+    let Some(found) = found else {
         return Ok(None);
     };
     let section = found.section.map_or("in its headers".to_owned(), |name| format!("in `{name}`"));

@@ -29,6 +29,7 @@ use crate::{
             packaging::{Compressor, Extra},
             plan,
         },
+        source::Source,
     },
     ops::{
         output::{
@@ -260,9 +261,8 @@ pub(super) fn recorded(
 ) -> Result<Vec<VerifiedArtifact>> {
     let packing = Packing::new(cx, root)?;
     let record = |artifact: &dist::Artifact| {
-        let file = digests.of(root, &artifact.path, None)?;
-        let bytes = fs::read(&root.join(&artifact.path))?;
-        packing.check(artifact, &bytes)?;
+        let (open, file) = digests.open(root, &artifact.path)?;
+        packing.check(artifact, Source::File(&open), file.digest)?;
         VerifiedArtifact::recorded(artifact.clone(), file.digest, file.size)
             .map_err(|refused| Error::check(refused.to_string()))
     };

@@ -18,6 +18,7 @@ use crate::{
         event::Event,
         reference::Reference,
         schema::{Dist, Push},
+        source::Source as Content,
     },
     ops::{
         image::store,
@@ -28,7 +29,7 @@ use crate::{
         },
     },
     release::merge::{self, Layout, Merged, Reasons, Source, Wanted},
-    sys::{Context, fs, registry::Settings},
+    sys::{Context, file, fs, registry::Settings},
 };
 
 /// What is merged, and where it goes.
@@ -187,9 +188,9 @@ fn put(stage: &Stage, path: &str, place: &Utf8Path, source: &Source, epoch: u64)
     if source.program {
         // What carries artifacts from job to job may lose that they are programs, and their times.
         if !stage.keep(path, &source.sha256, source.size)? || !fs::is_program(&to) {
-            let bytes = fs::read(&from)?;
-            same(&from, Digest::of(&bytes), source.sha256)?;
-            fs::write_mode(&to, &bytes, 0o755)?;
+            let file = file::open(&from)?;
+            let digest = fs::write_from(&to, Content::File(&file), 0o755, epoch)?;
+            same(&from, digest, source.sha256)?;
         }
         // As `dist` has them, for whoever makes an image of them.
         for path in Utf8Path::new(path).ancestors() {

@@ -11,11 +11,10 @@ use crate::{
         layout::{INDEX, blob_path},
     },
     model::{
-        digest::Digest,
         error::{Error, Result},
         machine::Architecture,
         schema::dist::Artifact,
-        source::Source,
+        source::{ReadAt as _, Source},
     },
     ops::{output::manifest, verify::rules::Packing},
     release::merge::{self, File, Part, Reasons, Seen},
@@ -57,10 +56,11 @@ pub(super) fn read(
     };
     for artifact in dist.artifacts.iter().filter(fits) {
         cx.children.check()?;
-        let bytes = fs::read(&place.join(&artifact.path))?;
+        let digest = files.get(&artifact.path).map(|file| file.sha256);
+        let file = file::open(&place.join(&artifact.path))?;
         // A file that differs from its record is reported with the others.
-        if Digest::of(&bytes) == artifact.sha256
-            && let Err(error) = packing.check(artifact, &bytes)
+        if digest == Some(artifact.sha256)
+            && let Err(error) = packing.check(artifact, Source::File(&file), artifact.sha256)
         {
             reasons.add(format!("`{name}`: {error}"));
         }
@@ -82,8 +82,9 @@ fn look(path: &Utf8Path) -> Result<File, String> {
         Err(error) => return Err(format!("cannot be read: {error}")),
     }
     let unread = |error: Error| format!("cannot be read: {error}");
-    let (sha256, size) = fs::digest(path).map_err(unread)?;
     let open = file::open(path).map_err(unread)?;
+    let sha256 = Source::File(&open).digest().map_err(|why| format!("cannot be read: {why}"))?;
+    let size = open.size();
     let facts = Facts::read(Source::File(&open)).ok();
     let machine = facts.map(|facts| (facts.machine, facts.class, facts.endian));
     Ok(File { size, sha256, machine })

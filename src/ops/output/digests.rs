@@ -1,14 +1,22 @@
 //! Digests of what is packed, each computed once.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use camino::Utf8Path;
 
 use crate::{
-    binary::foreign,
-    model::{digest::Digest, error::Result},
+    model::{
+        digest::Digest,
+        error::Result,
+        source::{ReadAt as _, Source},
+    },
+    ops::verify::kind::FileKind,
     sys::{
-        file::{self, Stamp},
+        file::{self, OpenFile, Stamp},
         fs,
     },
 };
@@ -18,14 +26,17 @@ use crate::{
 pub(in crate::ops) struct File {
     pub(in crate::ops) digest: Digest,
     pub(in crate::ops) size: u64,
-    /// Whether it begins as a program does, for whatever system.
+    /// Whether it is a program or a part of one, for whatever system.
     pub(in crate::ops) is_program: bool,
     pub(in crate::ops) stamp: Stamp,
 }
 
 /// The digests of files below one directory, each computed once.
 #[derive(Default)]
-pub(in crate::ops) struct Digests(Mutex<BTreeMap<String, (Stamp, File)>>);
+pub(in crate::ops) struct Digests(Mutex<BTreeMap<String, File>>);
+
+/// How much of a file is read to find out whether it is a program.
+const START: u64 = 64;
 
 impl Digests {
     /// What the file `name` below `root` holds, which has to be as `stamp` has it, if that is known.
@@ -38,24 +49,66 @@ impl Digests {
         name: &str,
         stamp: Option<Stamp>,
     ) -> Result<File> {
-        let known = || self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let path = root.join(name);
         let mut content = file::watched(&path, stamp)?;
         let stamp = content.stamp();
-        if let Some((_, file)) = known().get(name).filter(|(known, _)| *known == stamp) {
-            return Ok(*file);
+        if let Some(file) = self.known(name, stamp) {
+            return Ok(file);
         }
         let mut program = false;
-        let hashed = fs::hash(&mut content, |start| program = is_program(start));
+        let hashed = fs::hash(&mut content, |start| program = FileKind::of(start).is_binary());
         let (digest, size) = hashed.map_err(|error| fs::failed("read", &path, error))?;
         let file = File { digest, size, is_program: program, stamp };
-        known().insert(name.to_owned(), (stamp, file));
+        self.lock().insert(name.to_owned(), file);
         Ok(file)
     }
-}
 
-/// Whether a file that begins with `start` is a program, a library or a part of one: an ELF, Mach-O or
-/// PE file. Scripts are texts.
-pub(in crate::ops) fn is_program(start: &[u8]) -> bool {
-    start.starts_with(b"\x7fELF") || foreign::format(start).is_some()
+    /// Opens the file `name` below `root`, and returns it with its digest.
+    ///
+    /// # Errors
+    /// It cannot be read, or changes meanwhile.
+    pub(in crate::ops) fn open(&self, root: &Utf8Path, name: &str) -> Result<(OpenFile, File)> {
+        let path = root.join(name);
+        let unread = |error| fs::failed("read", &path, error);
+        let open = file::open(&path)?;
+        let stamp = open.stamp().map_err(unread)?;
+        if let Some(file) = self.known(name, stamp) {
+            return Ok((open, file));
+        }
+        let digest =
+            Source::File(&open).digest().map_err(|error| unread(io::Error::other(error)))?;
+        let file = self.add(&path, name, &open, digest)?;
+        if file.stamp != stamp {
+            return Err(unread(io::Error::other("it changed while it was read")));
+        }
+        Ok((open, file))
+    }
+
+    /// Records the digest of the file `name` below `root`, which was computed as it was written.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub(in crate::ops) fn record(&self, root: &Utf8Path, name: &str, digest: Digest) -> Result<()> {
+        let path = root.join(name);
+        self.add(&path, name, &file::open(&path)?, digest).map(drop)
+    }
+
+    fn add(&self, path: &Utf8Path, name: &str, open: &OpenFile, digest: Digest) -> Result<File> {
+        let unread = |error| fs::failed("read", path, error);
+        let start = Source::File(open).start(0, START);
+        let start = start.map_err(|error| unread(io::Error::other(error)))?;
+        let stamp = open.stamp().map_err(unread)?;
+        let file =
+            File { digest, size: open.size(), is_program: FileKind::of(&start).is_binary(), stamp };
+        self.lock().insert(name.to_owned(), file);
+        Ok(file)
+    }
+
+    fn known(&self, name: &str, stamp: Stamp) -> Option<File> {
+        self.lock().get(name).filter(|known| known.stamp == stamp).copied()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, File>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

@@ -31,6 +31,7 @@ use crate::{
         process::{Keep, Limits, Output},
         tree::{self, Kind},
     },
+    verify::VerifiedArtifact,
 };
 
 /// The most of one page or script.
@@ -44,7 +45,7 @@ pub(in crate::ops) fn companions(
     cx: &Context,
     planned: &Planned,
     report: &Report,
-    artifacts: &[Artifact],
+    artifacts: &[VerifiedArtifact],
     stage: &Stage,
 ) -> Result<Vec<Companion>> {
     let mut written = Written { cx, planned, artifacts, stage, known: BTreeMap::new() };
@@ -120,7 +121,7 @@ fn in_out_dir(
 struct Written<'a> {
     cx: &'a Context,
     planned: &'a Planned,
-    artifacts: &'a [Artifact],
+    artifacts: &'a [VerifiedArtifact],
     stage: &'a Stage,
     known: BTreeMap<(String, Vec<String>), Vec<u8>>,
 }
@@ -167,7 +168,7 @@ impl Written<'_> {
         // The host's own first, then those that an emulator runs.
         let mut ways = Vec::new();
         let mut reasons = Vec::new();
-        for artifact in self.artifacts.iter().filter(of_it) {
+        for artifact in self.artifacts.iter().map(VerifiedArtifact::artifact).filter(of_it) {
             match smoke::runner(self.cx, self.planned.targets.get(&artifact.target)?) {
                 Ok(runner) => ways.push((runner.emulator.is_some(), artifact, runner)),
                 Err(reason) => reasons.push(reason),

@@ -25,7 +25,7 @@ use crate::{
             plan,
         },
     },
-    ops::output::digests::{self, is_program},
+    ops::{output::digests, verify::kind::FileKind},
     sys::{
         file::{self, Stamp},
         fs,
@@ -147,8 +147,9 @@ impl<'a> Contents<'a> {
             let mut open = file::watched(&path, None)?;
             let stamp = open.stamp();
             let mut program = false;
-            let (digest, size) = fs::hash(&mut open, |start| program = is_program(start))
-                .map_err(|error| fs::failed("read", &path, error))?;
+            let (digest, size) =
+                fs::hash(&mut open, |start| program = FileKind::of(start).is_binary())
+                    .map_err(|error| fs::failed("read", &path, error))?;
             if program {
                 self.verified(&path, digest)?;
             }

@@ -5,7 +5,7 @@ use std::io::{Cursor, Read as _};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    archive::unpack::{self, Budget, Kind, Packing, SPARSE, Tee},
+    archive::unpack::{self, Budget, Format, Kind, Packing, SPARSE, Tee},
     model::{
         error::{Error, Result, Status},
         schema::package::{Entry, Listed, SCHEMA},
@@ -77,16 +77,18 @@ fn read(file: &OpenFile, each: Each<'_>) -> Result<()> {
     let whole = || file.reader(0..file.size());
     let mut start = Vec::new();
     file.reader(0..file.size().min(START)).read_to_end(&mut start).map_err(broken)?;
-    if unpack::is_zip(&start) {
-        return unpack::zip(Source::File(file), each);
-    }
-    if unpack::is_deb(&start) {
-        return unpack::deb(whole(), &mut |member, entry, content| match member {
-            unpack::Member::Control => Ok(()),
-            unpack::Member::Data => each(entry, content),
-        });
-    }
-    let mut stream = unpack::unpack(whole(), Packing::of(&start), &Budget::default())?;
+    let packing = match Format::of(&start) {
+        Some(Format::Zip) => return unpack::zip(Source::File(file), each),
+        Some(Format::Deb) => {
+            return unpack::deb(whole(), &mut |member, entry, content| match member {
+                unpack::Member::Control => Ok(()),
+                unpack::Member::Data => each(entry, content),
+            });
+        }
+        Some(Format::Stream(packing)) => packing,
+        None => Packing::None,
+    };
+    let mut stream = unpack::unpack(whole(), packing, &Budget::default())?;
     start.clear();
     (&mut stream).take(START).read_to_end(&mut start).map_err(broken)?;
     if !unpack::is_tar(&start) {

@@ -13,13 +13,14 @@ use crate::{
             dist::{Artifact, AttributionFile},
             plan::Job,
         },
+        source::Source,
     },
     ops::{
-        dist::{bom::Bills, collect::unstripped, plan::Planned},
+        dist::{bom::Bills, build::Product, collect::unstripped, plan::Planned},
         output::{pieces, stage::Stage},
     },
     size::{self, Evidence},
-    sys::{Context, fs},
+    sys::{Context, file, fs},
 };
 
 /// Attributes the bytes of each artifact, unless the previous output has it, and writes that to the
@@ -33,7 +34,7 @@ pub(in crate::ops) fn attribute(
     report: &Report,
     bills: &Bills,
     stage: &Stage,
-    artifacts: &mut [Artifact],
+    products: &mut [Product<'_, Artifact>],
 ) -> Result<()> {
     let plan = &planned.plan;
     let pieces = pieces::Store::new(plan.target_directory.as_str().into())?;
@@ -42,7 +43,7 @@ pub(in crate::ops) fn attribute(
         natives.entry(&job.target).or_default();
     }
     let previous = stage.previous();
-    for (artifact, job) in artifacts.iter_mut().zip(&plan.jobs) {
+    for Product { job, artifact } in products {
         if let Some(previous) = &previous
             && let Some(kept) = kept(previous, artifact, job, stage)?
         {
@@ -51,14 +52,15 @@ pub(in crate::ops) fn attribute(
         }
         let Some(natives) = natives.get(job.target.as_str()) else { continue };
         let natives = natives.get_or_init(|| Natives::new(report, job));
-        let bytes = fs::read(&stage.path(&artifact.path))?;
-        let symbols = fs::read(unstripped(job, report)?)?;
+        let shipped = file::open(&stage.path(&artifact.path))?;
+        let symbols = file::open(unstripped(job, report)?)?;
+        let shipped = Source::File(&shipped);
         let evidence = Evidence {
-            separate: Some(&symbols),
+            separate: Some(Source::File(&symbols)),
             native: &|name| natives.of(name),
-            costs: Some(&|places| compress::costs(&bytes, places, &pieces)),
+            costs: Some(&|places| compress::costs(shipped, places, &pieces)),
         };
-        match size::attribute(&bytes, &evidence) {
+        match size::attribute(shipped, &evidence) {
             Ok(found) => {
                 let record = size::write(&found, artifact.sha256, bills.dependencies(job));
                 let file = write(stage, &job.attribution, &record)?;

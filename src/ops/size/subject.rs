@@ -1,6 +1,9 @@
 //! What there is to measure at a path, or under the name of an image.
 
-use std::{io::Read as _, sync::Arc};
+use std::{
+    io::{Cursor, Read as _},
+    sync::Arc,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -15,13 +18,12 @@ use crate::{
         read::image,
     },
     model::{
-        digest::Digest,
         error::{Error, Result},
         schema::{
             dist::{Archive, ArchiveKind, Artifact, Dist, Image},
             size::{Attribution as Record, Dependency},
         },
-        source::Unreadable,
+        source::{ReadAt as _, Source, Unreadable},
     },
     ops::{
         image::store::{self, Located},
@@ -31,6 +33,7 @@ use crate::{
     size::{self, Attribution, Binary, Evidence, Release, Whole},
     sys::{
         Context,
+        file::{self, OpenFile, Spool},
         fs::{self, Kind},
         registry::Session,
     },
@@ -74,12 +77,13 @@ impl Measure<'_> {
     }
 
     fn file(&self, path: &Utf8Path) -> Result<Release> {
-        let bytes = fs::read(path)?;
+        let file = file::open(path)?;
+        let source = Source::File(&file);
         let mut note = None;
         let symbols = match self.symbols {
             Some(symbols) => {
-                let content = fs::read(symbols)?;
-                if !belongs(symbols, &bytes, &content)? {
+                let content = file::open(symbols)?;
+                if !belongs(symbols, source, Source::File(&content))? {
                     return Err(Error::check(format!(
                         "`{symbols}` is of another build than `{path}`: neither their build ids nor \
                          their code are the same"
@@ -88,30 +92,36 @@ impl Measure<'_> {
                 }
                 Some(content)
             }
-            None => beside(path, &bytes, &mut note),
+            None => beside(path, source, &mut note),
         };
-        let mut binary = self.binary(path.as_str(), &bytes, symbols.as_deref())?;
+        let symbols = symbols.as_ref().map(|file| Source::File(file));
+        let mut binary = self.binary(path.as_str(), source, symbols)?;
         binary.note = binary.note.or(note);
         let binaries = vec![binary];
         Ok(Release { name: format!("`{path}`"), binaries, ..Release::default() })
     }
 
     /// A binary by itself.
-    fn binary(&self, path: &str, bytes: &[u8], symbols: Option<&[u8]>) -> Result<Binary> {
-        let costs = |places: &[u64]| compress::costs(bytes, places, &Forget);
+    fn binary(
+        &self,
+        path: &str,
+        source: Source<'_>,
+        symbols: Option<Source<'_>>,
+    ) -> Result<Binary> {
+        let costs = |places: &[u64]| compress::costs(source, places, &Forget);
         let evidence = Evidence {
             separate: symbols,
             native: &|_| None,
             costs: if self.compressed { Some(&costs) } else { None },
         };
-        let found = size::attribute(bytes, &evidence).map_err(|error| unreadable(path, &error))?;
+        let found = size::attribute(source, &evidence).map_err(|error| unreadable(path, &error))?;
         let name = path.rsplit(['/', '!']).next().unwrap_or(path);
-        let packer = Facts::read(bytes).ok().and_then(|facts| facts.packer);
+        let packer = Facts::read(source).ok().and_then(|facts| facts.packer);
         Ok(Binary {
             name: name.to_owned(),
             path: path.to_owned(),
             size: found.size,
-            dependencies: dependencies(bytes),
+            dependencies: dependencies(source),
             attribution: Some(found),
             note: packer.map(|packer| {
                 format!(
@@ -172,14 +182,18 @@ impl Measure<'_> {
             binary.note = Some(format!("{what}: neither the file nor its attribution is there"));
             return Ok(binary);
         }
-        let bytes = fs::read(&place)?;
-        if Digest::of(&bytes) != artifact.sha256 {
+        let file = file::open(&place)?;
+        let source = Source::File(&file);
+        let digest = source.digest().map_err(|error| unreadable(place.as_str(), &error))?;
+        if digest != artifact.sha256 {
             return Err(Error::check(format!("`{place}` is not the file that `dist.json` means"))
                 .hint("make the release again"));
         }
         let debug = artifact.debug.as_ref().map(|debug| root.join(&debug.path));
-        let debug = debug.filter(|debug| debug.is_file()).map(|debug| fs::read(&debug));
-        let measured = self.binary(place.as_str(), &bytes, debug.transpose()?.as_deref())?;
+        let debug = debug.filter(|debug| debug.is_file()).map(|debug| file::open(&debug));
+        let debug = debug.transpose()?;
+        let debug = debug.as_ref().map(|file| Source::File(file));
+        let measured = self.binary(place.as_str(), source, debug)?;
         binary.dependencies = measured.dependencies;
         binary.attribution = measured.attribution;
         Ok(binary)
@@ -221,11 +235,12 @@ impl Measure<'_> {
                     if bytes != b"\x7fELF" {
                         return Ok(());
                     }
-                    content.take(MOST).read_to_end(&mut bytes).map_err(broken)?;
                     let name = format!("{shown}!{}!{file}", image.name);
-                    let mut binary = self.binary(&name, &bytes, None)?;
+                    let mut rest = Cursor::new(bytes).chain(content);
+                    let spool = Spool::new(&mut (&mut rest).take(MOST))?;
+                    let mut binary = self.binary(&name, Source::File(spool.file()), None)?;
                     binary.platform = Some(image.platform.clone());
-                    binaries.push((item.number, bytes.len() as u64, binary));
+                    binaries.push((item.number, spool.file().size(), binary));
                     Ok(())
                 })?;
                 if let Some(fault) = scan.faults.first() {
@@ -264,20 +279,22 @@ fn unreadable(path: &str, error: &Unreadable) -> Error {
     Error::check(format!("`{path}` cannot be measured: {error}"))
 }
 
-fn belongs(path: &Utf8Path, bytes: &[u8], symbols: &[u8]) -> Result<bool> {
-    elf::belongs(bytes, symbols).map_err(|error| unreadable(path.as_str(), &error))
+fn belongs(path: &Utf8Path, source: Source<'_>, symbols: Source<'_>) -> Result<bool> {
+    elf::belongs(source, symbols).map_err(|error| unreadable(path.as_str(), &error))
 }
 
 /// The separate debug file of a program, where debuggers look for it (`gdb`, "Debugging Information
 /// in Separate Files"), or where `dist` puts it. One of another build is told of, and not used.
-fn beside(path: &Utf8Path, bytes: &[u8], note: &mut Option<String>) -> Option<Vec<u8>> {
+fn beside(path: &Utf8Path, source: Source<'_>, note: &mut Option<String>) -> Option<OpenFile> {
     let dir = path.parent().unwrap_or(Utf8Path::new(""));
     let own = format!("{}.debug", path.file_name().unwrap_or_default());
-    let name = debug_link(bytes).unwrap_or(own);
+    let name = debug_link(source).unwrap_or(own);
     let places: [Utf8PathBuf; 3] =
         [dir.join(&name), dir.join(".debug").join(&name), dir.join("..").join("debug").join(&name)];
     for place in places.iter().filter(|place| place.is_file() && place.as_path() != path) {
-        match fs::read(place).map(|content| (elf::belongs(bytes, &content), content)) {
+        match file::open(place)
+            .map(|content| (elf::belongs(source, Source::File(&content)), content))
+        {
             Ok((Ok(true), content)) => return Some(content),
             Ok((Ok(false), _)) => *note = Some(format!("`{place}` is of another build")),
             Ok((Err(error), _)) => *note = Some(format!("`{place}` cannot be read: {error}")),
@@ -288,16 +305,16 @@ fn beside(path: &Utf8Path, bytes: &[u8], note: &mut Option<String>) -> Option<Ve
 }
 
 /// The name of the debug file that the program asks for.
-fn debug_link(bytes: &[u8]) -> Option<String> {
-    let link = elf::section(bytes, ".gnu_debuglink").ok()??;
+fn debug_link(source: Source<'_>) -> Option<String> {
+    let link = elf::section(source, ".gnu_debuglink").ok()??;
     let name = String::from_utf8(link.split(|byte| *byte == 0).next()?.to_vec()).ok()?;
     // It is a name, and no path.
     (!name.is_empty() && !name.contains('/')).then_some(name)
 }
 
 /// The crates that a binary says are in it.
-fn dependencies(bytes: &[u8]) -> Vec<Dependency> {
-    let section = elf::section(bytes, ".dep-v0").ok().flatten().unwrap_or_default();
+fn dependencies(source: Source<'_>) -> Vec<Dependency> {
+    let section = elf::section(source, ".dep-v0").ok().flatten().unwrap_or_default();
     audit::crates(&section)
         .into_iter()
         .map(|(name, version)| Dependency { name, version })

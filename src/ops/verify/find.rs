@@ -7,13 +7,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{
     Rules,
     archived::Archived,
+    kind::{DIR_FORM, FileKind, START},
     look::{refused, refused_by},
     release::Recorded,
     rules::ImagePolicies,
 };
 use crate::{
-    archive::unpack,
-    binary::foreign,
     image::{oci::archive::DOCKER_MANIFEST, read::image},
     model::{
         digest::Digest,
@@ -32,19 +31,16 @@ use crate::{
         directory::{DEPTH, Step, Walk},
         fs::{self, Kind},
     },
-    verify::{self, Policy},
+    verify::Policy,
 };
-
-/// How much of a file its kind is told from.
-pub(super) const START: u64 = 512;
 
 /// One file to look at, or what is known of it without that.
 pub(super) enum Job {
     Done(Checked),
     /// A file that was named.
     Named(Utf8PathBuf),
-    /// A file in a directory that was named.
-    Listed(Utf8PathBuf),
+    /// A file in a directory that was named, and what it is.
+    Listed(Utf8PathBuf, FileKind),
     /// The directory of an OCI layout.
     Layout(Utf8PathBuf),
     /// The same of a `dist.json`, and the digest that it must have.
@@ -125,10 +121,10 @@ impl Found {
     /// expects a verdict on the image.
     fn dir_form(&mut self, directory: &Utf8Path, named: bool) {
         if named {
-            let error = Error::check(verify::DIR_FORM).hint(store::dir_hint(directory.as_str()));
+            let error = Error::check(DIR_FORM).hint(store::dir_hint(directory.as_str()));
             self.refuse(directory, &error);
         } else {
-            self.skip(directory, verify::DIR_FORM);
+            self.skip(directory, DIR_FORM);
         }
     }
 
@@ -189,10 +185,9 @@ impl Found {
     /// Adds a file that was found in a directory, if it is a program or an archive.
     fn file(&mut self, path: Utf8PathBuf) {
         match fs::read_start(&path, START) {
-            Ok(start) if is_archive(&start) => self.jobs.push(Job::Listed(path)),
-            Ok(start) => match verify::other_kind(&start) {
-                Some(reason) => self.skip(&path, reason),
-                None => self.jobs.push(Job::Listed(path)),
+            Ok(start) => match FileKind::of(&start) {
+                FileKind::ElfPart(reason) | FileKind::Other(reason) => self.skip(&path, reason),
+                kind => self.jobs.push(Job::Listed(path, kind)),
             },
             Err(error) => self.refuse(&path, &error),
         }
@@ -201,14 +196,3 @@ impl Found {
 
 /// The directory of a layout, and the files of its images.
 type Layout<'a> = (&'a Utf8Path, &'a BTreeSet<String>);
-
-/// Whether a file that begins with `start` is read as an archive. A program is not, even if it is
-/// an archive as well: the kernel goes by its first bytes.
-pub(super) fn is_archive(start: &[u8]) -> bool {
-    let program = start.starts_with(b"\x7fELF") || foreign::format(start).is_some();
-    !program
-        && (unpack::Packing::of(start) != unpack::Packing::None
-            || unpack::is_tar(start)
-            || unpack::is_zip(start)
-            || unpack::is_deb(start))
-}

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    find,
+    kind::{FileKind, START, UNLISTED},
     look::{self, File, Looker, Outcome, refused},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     model::{
         error::{Error, Result, Status},
         schema::{
-            image::FileKind,
+            image::FileKind as EntryKind,
             verify::{Checked, NotChecked},
         },
         source::{ReadAt as _, Source},
@@ -98,7 +98,7 @@ impl<'a> Inside<'a> {
     /// Judges one entry of a layer.
     pub(super) fn item(&mut self, item: &Item<'_>, content: &mut dyn Read) -> Result<()> {
         let kind = item.file.as_ref().map(|file| file.kind);
-        let hides = matches!(kind, Some(FileKind::Whiteout | FileKind::OpaqueWhiteout));
+        let hides = matches!(kind, Some(EntryKind::Whiteout | EntryKind::OpaqueWhiteout));
         // Some engines take what is in a whiteout, or what AUFS reserves, for a file.
         if (hides || kind.is_none()) && (item.entry.kind != Kind::File || item.entry.stat.size == 0)
         {
@@ -167,8 +167,9 @@ impl<'a> Inside<'a> {
             Error::check(format!("`{}` cannot be unpacked", name.escape_debug())).because(error)
         };
         let mut bytes = Vec::new();
-        content.take(find::START).read_to_end(&mut bytes).map_err(broken)?;
-        if let Some(reason) = verify::other_kind(&bytes) {
+        content.take(START).read_to_end(&mut bytes).map_err(broken)?;
+        let kind = FileKind::of(&bytes);
+        if let Some(reason) = kind.skipped() {
             self.skip(entry, name.to_owned(), reason);
             return Ok(());
         }
@@ -176,7 +177,7 @@ impl<'a> Inside<'a> {
         let mode = entry.mode;
         let mode = mode.map(|bits| Mode { bits, capabilities: entry.capabilities });
         let file =
-            |source, place| File { source, name, mode, listed: true, place, cpu_flags: None };
+            |source, place| File { source, name, kind, mode, listed: true, place, cpu_flags: None };
         // To be started, it has to be in a file.
         let small = (bytes.len() as u64) < MEMORY && self.looker.request.run.is_none();
         let outcome = if small {
@@ -225,7 +226,7 @@ impl<'a> Inside<'a> {
         let skipped = self.skipped.drain(..).map(|(_, skipped)| skipped);
         let mut skipped: Vec<_> = skipped.collect();
         if self.unlisted > 0 {
-            let reason = format!("{} {}", self.unlisted, verify::UNLISTED);
+            let reason = format!("{} {}", self.unlisted, UNLISTED);
             skipped.push(NotChecked { path: self.name.to_owned(), reason });
         }
         skipped

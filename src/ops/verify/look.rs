@@ -4,15 +4,20 @@ use std::sync::{Arc, Mutex};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Request, base::Base, find, trial};
+use super::{
+    Request,
+    base::Base,
+    kind::{FileKind, START},
+    trial,
+};
 use crate::{
     binary::{
         elf::Facts,
-        foreign::{self, Part},
+        foreign::{self, Format, Part},
     },
     build::target::Targets,
     model::{
-        digest::{Digest, Hasher},
+        digest::Digest,
         error::{Error, Result},
         schema::{
             dist::{Artifact, Verdict},
@@ -79,6 +84,7 @@ pub(super) struct File<'a> {
     pub(super) source: Source<'a>,
     /// What it is called in the verdict.
     pub(super) name: &'a str,
+    pub(super) kind: FileKind,
     pub(super) mode: Option<Mode>,
     /// Whether nobody asked for it by name, so that what is no program is not refused.
     pub(super) listed: bool,
@@ -112,22 +118,39 @@ impl<'a> Looker<'a> {
 
     /// What there is to say of the file or archive at `path`.
     pub(super) fn file(&self, path: &Utf8Path, policy: &Policy, listed: bool) -> Outcome {
-        self.at(path, policy, listed)
-            .unwrap_or_else(|error| Outcome::of(refused_by(path.as_str(), &error)))
+        match open(path) {
+            Ok((file, mode)) => match kind(Source::File(&file)) {
+                Ok(kind) => self.at(path, (&file, mode), kind, policy, listed),
+                Err(error) => Outcome::of(refused(path.as_str(), &error.to_string())),
+            },
+            Err(error) => Outcome::of(refused_by(path.as_str(), &error)),
+        }
     }
 
-    fn at(&self, path: &Utf8Path, policy: &Policy, listed: bool) -> Result<Outcome> {
-        let (file, mode) = open(path)?;
-        let source = Source::File(&file);
-        if let Ok(start) = source.start(0, find::START)
-            && find::is_archive(&start)
-        {
-            return Ok(self.archive(path, &file, &start, policy, listed));
+    /// The same of a file in a directory, which is of that kind.
+    pub(super) fn listed(&self, path: &Utf8Path, kind: FileKind, policy: &Policy) -> Outcome {
+        match open(path) {
+            Ok(open) => self.at(path, (&open.0, open.1), kind, policy, true),
+            Err(error) => Outcome::of(refused_by(path.as_str(), &error)),
         }
-        let name = path.as_str();
-        let file =
-            File { source, name, mode: Some(mode), listed, place: Some(path), cpu_flags: None };
-        Ok(self.look(file, policy))
+    }
+
+    fn at(
+        &self,
+        path: &Utf8Path,
+        (file, mode): (&OpenFile, Mode),
+        kind: FileKind,
+        policy: &Policy,
+        listed: bool,
+    ) -> Outcome {
+        if let FileKind::Archive(format, _) = kind {
+            return self.archive(path, file, format, policy, listed);
+        }
+        let (source, name, mode) = (Source::File(file), path.as_str(), Some(mode));
+        self.look(
+            File { source, name, kind, mode, listed, place: Some(path), cpu_flags: None },
+            policy,
+        )
     }
 
     /// The verdict on a file of a `dist.json`.
@@ -138,8 +161,9 @@ impl<'a> Looker<'a> {
             Err(error) => return Outcome::of(refused_by(name, &error)),
         };
         let source = Source::File(&file);
-        let sha256 = match digest(source) {
-            Ok(digest) => digest,
+        let read = source.digest().and_then(|digest| Ok((digest, kind(source)?)));
+        let (sha256, kind) = match read {
+            Ok(read) => read,
             Err(error) => return Outcome::of(refused(name, &error.to_string())),
         };
         if let Some(verdict) = verify::mismatch(of, sha256, source.size(), policy) {
@@ -153,7 +177,7 @@ impl<'a> Looker<'a> {
         }
         let (place, cpu_flags) = (Some(path), of.cpu_flags.as_ref());
         let mode = Some(mode);
-        self.look(File { source, name, mode, listed: false, place, cpu_flags }, policy)
+        self.look(File { source, name, kind, mode, listed: false, place, cpu_flags }, policy)
     }
 
     /// What there is to say of a file that is no archive.
@@ -163,18 +187,13 @@ impl<'a> Looker<'a> {
             let why = format!("it has {} bytes, and more than {MOST} are not read", source.size());
             return Outcome::of(refused(file.name, &why));
         }
-        let start = match source.start(0, find::START) {
-            Ok(start) => start,
-            Err(error) => return Outcome::of(refused(file.name, &error.to_string())),
-        };
-        if file.listed
-            && let Some(reason) = verify::other_kind(&start)
-        {
-            return Outcome::skip(file.name, reason);
-        }
-        match foreign::format(&start) {
-            Some(_) => self.foreign(file, policy),
-            None => self.elf(file, policy),
+        match file.kind {
+            FileKind::Foreign(format) => self.foreign(file, format, policy),
+            FileKind::Universal => self.universal(file, policy),
+            kind => match kind.skipped().filter(|_| file.listed) {
+                Some(reason) => Outcome::skip(file.name, reason),
+                None => self.elf(file, policy),
+            },
         }
     }
 
@@ -202,21 +221,18 @@ impl<'a> Looker<'a> {
         })
     }
 
-    fn foreign(&self, file: File<'_>, policy: &Policy) -> Outcome {
+    fn universal(&self, file: File<'_>, policy: &Policy) -> Outcome {
         let slices = match foreign::slices(file.source) {
             Ok(slices) => slices,
             Err(error) => return self.checked(file, policy, Err(error), Vec::new),
         };
-        if slices.is_empty() {
-            return self.foreign_part(file, policy);
-        }
         let mut all = Outcome::default();
         for slice in slices {
             let name = format!("{}!{}", file.name, slice.machine);
             let outcome = match Part::new(file.source, slice.start, slice.size) {
                 Some(part) => {
                     let source = Source::File(&part);
-                    self.foreign_part(File { source, name: &name, ..file }, policy)
+                    self.foreign(File { source, name: &name, ..file }, Format::MachO, policy)
                 }
                 None => Outcome::of(refused(&name, "it ends after the file's end")),
             };
@@ -226,8 +242,8 @@ impl<'a> Looker<'a> {
         all
     }
 
-    fn foreign_part(&self, file: File<'_>, policy: &Policy) -> Outcome {
-        let facts = match foreign::read(file.source) {
+    fn foreign(&self, file: File<'_>, format: Format, policy: &Policy) -> Outcome {
+        let facts = match foreign::read(file.source, format) {
             Ok(facts) => facts,
             Err(error) => return self.checked(file, policy, Err(error), Vec::new),
         };
@@ -247,7 +263,7 @@ impl<'a> Looker<'a> {
         verdict: Result<Verdict, Unreadable>,
         facts: impl Fn() -> Vec<Fact>,
     ) -> Outcome {
-        let digest = self.request.digests.then(|| digest(file.source));
+        let digest = self.request.digests.then(|| file.source.digest());
         let verdict = match (verdict, &digest) {
             (Err(error), _) => verify::unreadable(&error.to_string()),
             (_, Some(Err(error))) => verify::unreadable(&error.to_string()),
@@ -263,25 +279,14 @@ impl<'a> Looker<'a> {
     }
 }
 
+/// What a file is.
+fn kind(source: Source<'_>) -> Result<FileKind, Unreadable> {
+    Ok(FileKind::of(&source.start(0, START)?))
+}
+
 /// A regular file, and its mode.
 fn open(path: &Utf8Path) -> Result<(OpenFile, Mode)> {
     let file = file::open(path)?;
     let mode = Mode { bits: file.mode(), capabilities: file.has_capabilities() };
     Ok((file, mode))
-}
-
-/// The digest of a file, read in pieces.
-pub(super) fn digest(source: Source<'_>) -> Result<Digest, Unreadable> {
-    const PIECE: u64 = 256 << 10;
-    let mut hasher = Hasher::default();
-    let mut at = 0;
-    while at < source.size() {
-        let piece = source.start(at, PIECE)?;
-        if piece.is_empty() {
-            break;
-        }
-        hasher.update(&piece);
-        at += piece.len() as u64;
-    }
-    Ok(hasher.finish().0)
 }

@@ -6,6 +6,7 @@ mod chosen;
 mod coverage;
 mod find;
 mod inside;
+pub(in crate::ops) mod kind;
 mod look;
 mod packed;
 mod platforms;
@@ -31,8 +32,15 @@ use crate::{
             dist::{Artifact, Finding, Level},
             verify::{SCHEMA, Verification},
         },
+        source::Source,
     },
-    ops::{dist::plan::Planned, output::stage::Stage},
+    ops::{
+        dist::{build::Product, plan::Planned},
+        output::{
+            digests::{Digests, File},
+            stage::Stage,
+        },
+    },
     sys::{Context, clock, fs, parallel, registry},
     verify::{self, Day, Policy, Settings, VerifiedArtifact},
 };
@@ -111,7 +119,9 @@ pub fn verify(cx: &Context, request: &Request) -> Result<Verification> {
             (Some(Job::Archive(path, of)), _) => looker.archived(path, of),
             (Some(Job::Recorded(path, of)), _) => looker.recorded(path, of),
             (Some(Job::Named(path)), Some(Some(policy))) => looker.file(path, policy, false),
-            (Some(Job::Listed(path)), Some(Some(policy))) => looker.file(path, policy, true),
+            (Some(Job::Listed(path, kind)), Some(Some(policy))) => {
+                looker.listed(path, *kind, policy)
+            }
             (Some(Job::Image(path, digest, policies)), _) => {
                 looker.layout(path, Some(*digest), policies)
             }
@@ -135,7 +145,7 @@ pub fn verify(cx: &Context, request: &Request) -> Result<Verification> {
     }
     let Outcome { mut checked, mut not_checked, .. } = all;
     if request.deny_unchecked {
-        let unread = not_checked.extract_if(.., |file| verify::may_hold_programs(&file.reason));
+        let unread = not_checked.extract_if(.., |file| kind::may_hold_programs(&file.reason));
         checked.extend(unread.map(|file| look::refused(&file.path, &file.reason)));
     }
     for checked in &checked {
@@ -159,7 +169,7 @@ fn policy(job: &Job, rules: &Rules<'_>) -> Result<Option<Policy>> {
         | Job::Archive(..)
         | Job::Recorded(..)
         | Job::Image(..) => Ok(None),
-        Job::Named(path) | Job::Listed(path) | Job::Layout(path) | Job::Remote(path, _) => {
+        Job::Named(path) | Job::Listed(path, _) | Job::Layout(path) | Job::Remote(path, _) => {
             rules.of_file(path).map(Some)
         }
         Job::Chosen(_, place, _) => rules.of_file(place).map(Some),
@@ -206,24 +216,25 @@ pub(in crate::ops) fn workspace_settings(root: &Utf8Path) -> Result<Option<Setti
 ///
 /// # Errors
 /// At least one is refused: every finding on each, with evidence and hint.
-pub fn artifacts(
+pub(in crate::ops) fn artifacts<'p>(
     cx: &Context,
     planned: &Planned,
     stage: &Stage,
-    artifacts: Vec<Artifact>,
-) -> Result<Vec<VerifiedArtifact>> {
+    digests: &Digests,
+    products: Vec<Product<'p, Artifact>>,
+) -> Result<Vec<Product<'p, VerifiedArtifact>>> {
     let mut verified = Vec::new();
     let mut refused = Vec::new();
-    for artifact in artifacts {
+    for Product { job, artifact } in products {
         let target = planned.targets.get(&artifact.target)?;
         let policy = target
             .policy()
             .with_build_paths(build_paths(cx, planned))
             .with_today(today()?)
             .with_settings(&planned.verify)?;
-        let bytes = fs::read(&stage.path(&artifact.path))?;
+        let (file, File { digest, .. }) = digests.open(&stage.root, &artifact.path)?;
         let name = format!("{} {}", artifact.platform, artifact.name);
-        match VerifiedArtifact::new(artifact, &bytes, &policy) {
+        match VerifiedArtifact::new(artifact, Source::File(&file), digest, &policy) {
             Ok(artifact) => {
                 let verdict = artifact.artifact().verdict.as_ref();
                 for finding in verdict.into_iter().flat_map(|verdict| &verdict.findings) {
@@ -238,7 +249,7 @@ pub fn artifacts(
                 }
                 let lints = verdict.map_or(0, |verdict| verdict.lints.len());
                 cx.status("Verified", format!("{name}: {lints} checks"));
-                verified.push(artifact);
+                verified.push(Product { job, artifact });
             }
             Err(error) => refused.push(error.to_string()),
         }

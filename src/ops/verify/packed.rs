@@ -8,14 +8,15 @@ use std::{
 use camino::Utf8Path;
 
 use super::{
-    find::{self, Found, Job},
+    find::{Found, Job},
     inside::Inside,
+    kind::START,
     look::{Looker, Outcome, refused, refused_by},
     platforms,
     rules::ImagePolicies,
 };
 use crate::{
-    archive::unpack::{self, Budget, Entry, Kind, Member, Packing},
+    archive::unpack::{self, Budget, Entry, Format, Kind, Member, Packing},
     image::{
         contents::{self, Limit},
         read::image::{self, Image, Images, Store},
@@ -52,12 +53,12 @@ impl Looker<'_> {
         Interruptible::new(file.reader(0..file.size()), &self.cx.children)
     }
 
-    /// What there is to say of the archive, or of the image, that begins with `start`.
+    /// What there is to say of the archive, or of the image.
     pub(super) fn archive(
         &self,
         path: &Utf8Path,
         file: &OpenFile,
-        start: &[u8],
+        format: Format,
         policy: &Policy,
         listed: bool,
     ) -> Outcome {
@@ -65,14 +66,11 @@ impl Looker<'_> {
         let name = path.as_str();
         let mut inside = Inside::new(self, name, policy);
         inside.most_spooled = most_spooled(file.size());
-        if unpack::is_zip(start) {
-            let read =
-                unpack::zip(Source::File(file), &mut |entry, content| inside.entry(entry, content));
-            return inside.end(file, read, listed);
-        }
-        if unpack::is_deb(start) {
-            let whole = self.reader(file);
-            let read = unpack::deb(whole, &mut |member, entry, content| {
+        let read = match format {
+            Format::Zip => {
+                unpack::zip(Source::File(file), &mut |entry, content| inside.entry(entry, content))
+            }
+            Format::Deb => unpack::deb(self.reader(file), &mut |member, entry, content| {
                 // What dpkg runs when it installs the package.
                 if member == Member::Control {
                     let path = format!("control.tar/{}", entry.path.trim_start_matches("./"));
@@ -80,14 +78,15 @@ impl Looker<'_> {
                     return inside.entry(&Entry { path, ..entry.clone() }, content);
                 }
                 inside.entry(entry, content)
-            });
-            return inside.end(file, read, listed);
-        }
-        match self.stream(path, file, start, &mut inside, listed) {
-            Ok(Some(outcome)) => outcome,
-            Ok(None) => inside.end(file, Ok(()), listed),
-            Err(error) => inside.end(file, Err(error), listed),
-        }
+            }),
+            Format::Stream(packing) => {
+                match self.stream(path, file, packing, &mut inside, listed) {
+                    Ok(Some(outcome)) => return outcome,
+                    read => read.map(drop),
+                }
+            }
+        };
+        inside.end(file, read, listed)
     }
 
     /// A tar archive, an image in one, or one file that is compressed. None where all that is to be
@@ -96,16 +95,15 @@ impl Looker<'_> {
         &self,
         path: &Utf8Path,
         file: &OpenFile,
-        start: &[u8],
+        packing: Packing,
         inside: &mut Inside<'_>,
         listed: bool,
     ) -> Result<Option<Outcome>> {
         let budget = Budget::default();
-        let packing = Packing::of(start);
         let broken = |error| Error::check("it cannot be unpacked").because(error);
         let mut stream = unpack::unpack(self.reader(file), packing, &budget)?;
         let mut first = Vec::new();
-        (&mut stream).take(find::START).read_to_end(&mut first).map_err(broken)?;
+        (&mut stream).take(START).read_to_end(&mut first).map_err(broken)?;
         let mut stream = Cursor::new(first.clone()).chain(stream);
         if !unpack::is_tar(&first) {
             let name = path.file_stem().unwrap_or("content");
@@ -227,9 +225,10 @@ impl Looker<'_> {
             let outcome = match job {
                 Job::Done(checked) => Outcome::of(checked),
                 Job::Layout(path) => self.layout(&path, None, policies),
-                Job::Named(path) | Job::Listed(path) => self.file(&path, policies.any(), true),
+                Job::Listed(path, kind) => self.listed(&path, kind, policies.any()),
                 // A directory has none of these.
-                Job::Remote(..)
+                Job::Named(..)
+                | Job::Remote(..)
                 | Job::Chosen(..)
                 | Job::Image(..)
                 | Job::Archive(..)

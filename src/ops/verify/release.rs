@@ -7,7 +7,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{
     Rules,
     archived::Archived,
-    find::{Found, Job, START, is_archive},
+    find::{Found, Job},
+    kind::{FileKind, START},
     look::{Looker, Outcome},
 };
 use crate::{
@@ -146,9 +147,8 @@ fn checked(path: &Utf8Path, verdict: dist::Verdict) -> Checked {
 
 /// Whether the file is neither a program, nor a script, nor an archive.
 fn is_text(path: &Utf8Path) -> bool {
-    fs::read_start(path, START).is_ok_and(|start| {
-        !is_archive(&start) && matches!(verify::other_kind(&start), Some("empty" | "no program"))
-    })
+    fs::read_start(path, START)
+        .is_ok_and(|start| matches!(FileKind::of(&start), FileKind::Other("empty" | "no program")))
 }
 
 /// Reads a release manifest of a release that has binaries.
@@ -236,7 +236,7 @@ impl Looker<'_> {
             let detached = Facts::read(Source::File(&file)).is_ok_and(|facts| facts.detached);
             return Ok((!detached).then(|| "it is not separate debug information".to_owned()));
         }
-        if verify::other_kind(&fs::read_start(path, START)?).is_none() {
+        if FileKind::of(&fs::read_start(path, START)?).skipped().is_none() {
             return Ok(Some("it is a program, and recorded as something else".to_owned()));
         }
         if let Some(dist) = &of.dist {

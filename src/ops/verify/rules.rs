@@ -8,12 +8,14 @@ use super::{Request, policy_file, release::BUILT_IN, today, workspace_settings};
 use crate::{
     build::target::{Target, Targets},
     model::{
+        digest::Digest,
         error::{Result, Status},
         platform::Platform,
         schema::{
             dist::{Artifact, FILE, Level},
             verify::PolicySource,
         },
+        source::Source,
     },
     ops::dist::plan,
     sys::{Context, cargo, fs},
@@ -299,7 +301,12 @@ impl Packing {
     ///
     /// # Errors
     /// Its target is unknown, or it is refused.
-    pub(in crate::ops) fn check(&self, artifact: &Artifact, bytes: &[u8]) -> Result<()> {
+    pub(in crate::ops) fn check(
+        &self,
+        artifact: &Artifact,
+        source: Source<'_>,
+        digest: Digest,
+    ) -> Result<()> {
         let target = self.targets.get(&artifact.target).map_err(|error| {
             let hint = "pack it in the workspace that it was built in, below its target directory";
             let context = format!("`{}` cannot be verified", artifact.path);
@@ -309,7 +316,7 @@ impl Packing {
         if let Some(settings) = &self.settings {
             policy = policy.with_settings(settings)?;
         }
-        VerifiedArtifact::new(artifact.clone(), bytes, &policy)?;
+        VerifiedArtifact::new(artifact.clone(), source, digest, &policy)?;
         Ok(())
     }
 }

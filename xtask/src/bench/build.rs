@@ -120,7 +120,8 @@ fn plain(bench: &Bench, source: &Path, profile: &str, binary: &str) -> Result<Va
     let made = target.join(AMD64).join(profile).join(binary);
     let bytes = fs::read(&made).map_err(|error| format!("{}: {error}", made.display()))?;
     // A profile that strips leaves nothing to strip.
-    let bytes = strip(&bytes, Keep::default()).unwrap_or(bytes);
+    let stripped = strip(&bytes, Keep::default()).ok().and_then(|stripped| stripped.bytes().ok());
+    let bytes = stripped.unwrap_or(bytes);
     fs::write(&made, &bytes).map_err(|error| format!("{}: {error}", made.display()))?;
     let name = format!("cargo zigbuild, profile {profile}");
     Ok(Variant { name, binary: made, size: bytes.len() as u64, built, best: Duration::MAX })
