@@ -1,6 +1,6 @@
 //! Verdicts on binaries: lints over the facts that [`crate::binary::elf`] reads.
 //!
-//! Adding a lint is one function and one row of [`LINTS`], which holds its documentation, too.
+//! Adding a lint is one function and one row of `LINTS`, which holds its documentation, too.
 
 mod artifact;
 mod catalogue;
