@@ -20,6 +20,7 @@ pub mod host;
 pub mod lock;
 pub mod parallel;
 pub mod process;
+pub mod reentry;
 #[cfg_attr(not(feature = "registry"), path = "registry/without.rs")]
 pub mod registry;
 pub mod replace;
@@ -27,6 +28,7 @@ pub mod roots;
 pub mod sccache;
 pub mod seal;
 pub mod signal;
+pub mod targets;
 pub mod temporary;
 pub mod terminal;
 pub mod toolchain;

@@ -54,7 +54,7 @@ pub fn foreign(source: Source<'_>, facts: &Foreign, about: &About, policy: &Poli
 
 /// Whether the lint is applied to such a file.
 fn scope(lint: &Lint, facts: &Foreign, about: &About, policy: &Policy) -> Scope {
-    let (settings, named) = (policy.settings(), policy.is_named(lint));
+    let (settings, named) = (policy.settings(), policy.is_named(lint.id));
     let known =
         |is: bool, reason| if is || named { Scope::Applied } else { Scope::NotApplied(reason) };
     match lint.id {

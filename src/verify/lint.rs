@@ -87,6 +87,13 @@ pub struct Lint {
     pub(super) check: fn(&Subject<'_>) -> Vec<Complaint>,
 }
 
+impl Lint {
+    /// How much a finding weighs under `policy`.
+    pub(super) fn level_under(&self, policy: &Policy) -> Level {
+        policy.level(self.id).unwrap_or(self.level)
+    }
+}
+
 impl fmt::Debug for Lint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Lint({}, {:?})", self.id, self.level)

@@ -85,7 +85,7 @@ fn verify_about(source: Source<'_>, about: &About, policy: &Policy) -> Verdict {
 
 /// Whether a lint is on that needs the names of all functions that a file takes from libraries.
 pub(crate) fn needs_names(policy: &Policy) -> bool {
-    let on = |lint: &&Lint| policy.level(lint) != Level::Allow;
+    let on = |lint: &&Lint| lint.level_under(policy) != Level::Allow;
     LINTS.iter().filter(on).any(|lint| matches!(lint.id, "canary" | "fortify"))
 }
 
@@ -104,7 +104,7 @@ pub fn judge<'a>(
     let subject = Subject { facts, policy, about, texts: &nothing, named: false };
     let mut choice = Choice::default();
     for lint in &LINTS {
-        let named = policy.is_named(lint);
+        let named = policy.is_named(lint.id);
         choice.add(lint, policy, (lint.scope)(&Subject { named, ..subject }));
     }
     let Choice { applied, not_applied, mut findings } = choice;
@@ -117,7 +117,7 @@ pub fn judge<'a>(
     let mut lints = vec![READABLE.to_owned(), PACKED.to_owned()];
     for (lint, level) in applied {
         lints.push(lint.id.to_owned());
-        let subject = Subject { named: policy.is_named(lint), ..subject };
+        let subject = Subject { named: policy.is_named(lint.id), ..subject };
         let found = (lint.check)(&subject).into_iter();
         findings.extend(found.map(|complaint| finding(lint.id, level, complaint)));
     }
@@ -147,7 +147,7 @@ struct Choice {
 impl Choice {
     /// Adds a lint of that scope.
     fn add(&mut self, lint: &'static Lint, policy: &Policy, scope: Scope) {
-        let (level, requested) = (policy.level(lint), policy.is_named(lint));
+        let (level, requested) = (lint.level_under(policy), policy.is_named(lint.id));
         let reason = match scope {
             _ if level == Level::Allow && lint.level == Level::Allow => "it is off by default",
             _ if level == Level::Allow => "it is allowed",

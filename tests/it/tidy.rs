@@ -16,7 +16,7 @@ pub(crate) fn repository() -> &'static Path {
 }
 
 /// Every Rust file below `dir`, as its path in the repository and its text.
-fn sources(dir: &str) -> Vec<(String, String)> {
+pub(crate) fn sources(dir: &str) -> Vec<(String, String)> {
     files(dir, &["rs"])
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn files(dir: &str, extensions: &[&str]) -> Vec<(String, String)> {
 }
 
 /// `text` without its tests, its comments and its strings' lines of comment.
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
     let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
@@ -184,10 +184,17 @@ const ONE_PLACE: [(&str, &[&str]); 17] = [
     ("2} MB\"", &[]),
     // The threads of a program that goes on meanwhile, and one with a larger stack.
     ("thread::scope", &["src/sys/parallel.rs", "src/ops/dist/warm.rs", "src/cli/mod.rs"]),
-    ("\"aarch64\"", &["src/model/machine.rs"]),
-    ("\"riscv64\"", &["src/model/machine.rs"]),
-    ("\"ppc64le\"", &["src/model/machine.rs"]),
-    ("\"s390x\"", &["src/model/machine.rs"]),
+    // The names of zig's and CMake's for targets are in `build::zig`.
+    ("\"aarch64\"", &["src/model/machine.rs", "src/build/zig/filter.rs"]),
+    (
+        "\"riscv64\"",
+        &["src/model/machine.rs", "src/build/zig/compiler.rs", "src/build/zig/filter.rs"],
+    ),
+    ("\"ppc64le\"", &["src/model/machine.rs", "src/build/zig/compiler.rs"]),
+    (
+        "\"s390x\"",
+        &["src/model/machine.rs", "src/build/zig/compiler.rs", "src/build/zig/filter.rs"],
+    ),
     ("\"loong64\"", &["src/model/machine.rs"]),
     ("\"armhf\"", &["src/model/machine.rs"]),
     ("\"386\"", &["src/model/machine.rs"]),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     build::{
         cargo::rustflags::{Place, Remap, UserFlags},
-        plan::{Inputs, selection::Selection},
+        plan::{inputs::Inputs, selection::Selection},
         request::Request,
         zig,
     },

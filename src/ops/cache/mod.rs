@@ -20,7 +20,7 @@ use crate::{
         error::{Error, Result},
         secret::Secret,
     },
-    ops::dist::plan::Planned,
+    ops::dist::planned::Planned,
     sys::{
         Context, fs,
         toolchain::Rust,

@@ -18,8 +18,7 @@ use crate::{
         error::{Error, Result},
         provider::Provider,
     },
-    ops::dist::plan::known_targets,
-    sys::{Context, cargo, fs},
+    sys::{Context, cargo, fs, targets},
 };
 
 /// What is asked for.
@@ -110,7 +109,7 @@ pub fn check(cx: &Context, request: &CiRequest) -> Result<Vec<Different>> {
 pub fn preflight(cx: &Context, tag: Option<&str>, manifest: Option<&Utf8Path>) -> Result<()> {
     let request = Request { manifest_path: manifest.map(Utf8Path::to_owned), ..Request::default() };
     let workspace = cargo::workspace(cx, &request)?;
-    let targets = known_targets(&workspace.root)?;
+    let targets = targets::known(&workspace.root)?;
     let chosen = chosen_targets(&workspace, &targets, &[])?;
     let selection = selection::select(&workspace, &request, &BTreeMap::new())?;
     let settings = &workspace.settings.ci;
@@ -158,7 +157,7 @@ struct Files {
 fn files(cx: &Context, request: &CiRequest) -> Result<Files> {
     let of_cargo = Request { manifest_path: request.manifest_path.clone(), ..Request::default() };
     let workspace = cargo::workspace(cx, &of_cargo)?;
-    let targets: Targets = known_targets(&workspace.root)?;
+    let targets: Targets = targets::known(&workspace.root)?;
     let chosen = chosen_targets(&workspace, &targets, &[])?;
     let selection = selection::select(&workspace, &of_cargo, &BTreeMap::new())?;
     let mut images: Vec<String> = Vec::new();

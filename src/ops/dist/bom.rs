@@ -17,7 +17,7 @@ use crate::{
             size::Dependency,
         },
     },
-    ops::{dist::plan::Planned, output::stage::Stage},
+    ops::{dist::planned::Planned, output::stage::Stage},
     release::bom::{
         Bill, Binary, Component, Graph, Kind, Platform, Subject, What, audit, cyclonedx, spdx,
     },

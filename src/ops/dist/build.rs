@@ -15,7 +15,7 @@ use crate::{
         event::Event,
         schema::{
             dist::{Artifact, Sccache},
-            plan::{Build, Job, Plan, Via},
+            plan::{Build, Plan, Via},
         },
     },
     ops::{
@@ -24,11 +24,11 @@ use crate::{
             blame::{self, Failure},
             bom::{self, Bills},
             collect::Collector,
-            plan::Planned,
+            planned::{Planned, Product},
             warm::Warm,
         },
         output::{digests::Digests, stage::Stage},
-        size,
+        size::keep,
     },
     sys::{
         Context,
@@ -40,15 +40,6 @@ use crate::{
         zig,
     },
 };
-
-/// The result of a job of the plan: an artifact, verified or not.
-#[derive(Debug)]
-pub struct Product<'p, A> {
-    /// The job.
-    pub job: &'p Job,
-    /// The artifact.
-    pub artifact: A,
-}
 
 /// What is known of a build.
 #[derive(Debug)]
@@ -80,7 +71,7 @@ pub(in crate::ops) fn build<'p>(
     let jobs = planned.plan.jobs.iter();
     let collect = |job| Ok(Product { job, artifact: collector.collect(job, bills.section(job))? });
     let mut products = jobs.map(collect).collect::<Result<Vec<_>>>()?;
-    size::attribute(cx, planned, &report, &bills, stage, &mut products)?;
+    keep::attribute(cx, planned, &report, &bills, stage, &mut products)?;
     Ok((products, Built { report, bills, sccache }))
 }
 

@@ -8,6 +8,7 @@ pub mod collect;
 pub mod features;
 pub mod path_packages;
 pub mod plan;
+pub mod planned;
 pub mod preflight;
 pub mod provenance;
 pub mod smoke;
@@ -15,9 +16,8 @@ mod source;
 pub mod twice;
 pub mod warm;
 
-use build::Product;
 use camino::Utf8PathBuf;
-use plan::Planned;
+use planned::{Planned, Product};
 
 use crate::{
     build::request::Request,
@@ -40,7 +40,7 @@ use crate::{
         },
         package, verify,
     },
-    sys::{Context, zig},
+    sys::{Context, reentry},
     verify::VerifiedArtifact,
 };
 
@@ -66,7 +66,7 @@ pub fn build(cx: &Context, request: &Request) -> Result<Dist> {
 pub(super) fn make(cx: &Context, request: &Request) -> Result<(Dist, Utf8PathBuf)> {
     let pack = request.pack;
     // Before anything is fetched or built, std among it.
-    zig::check_reentry(cx)?;
+    reentry::check(cx)?;
     cx.stage("plan");
     let planned = plan::plan_and_provide(cx, request)?;
     let plan = &planned.plan;

@@ -24,46 +24,17 @@ use crate::{
         },
     },
     ops::{
-        dist::{allocator, features, path_packages, preflight, source},
+        dist::{allocator, features, path_packages, planned::Planned, preflight, source},
         image,
         output::{guard, stage},
         package,
     },
     sys::{
-        Context, cargo, fs, parallel,
+        Context, cargo, parallel, targets,
         toolchain::{self, Rust, Zig},
     },
     verify::{Inputs as PolicyInputs, Settings},
 };
-
-/// A plan, and what carrying it out needs besides.
-#[derive(Debug)]
-pub struct Planned {
-    /// The plan.
-    pub plan: Plan,
-    /// The plan of the second build, in another directory, where one was asked for.
-    pub again: Option<Plan>,
-    /// `[workspace.metadata.longshore.verify]`.
-    pub verify: Settings,
-    /// The known targets.
-    pub targets: Targets,
-    /// cargo and rustc.
-    pub rust: Rust,
-    /// zig, where there is one.
-    pub zig: Option<Zig>,
-    /// What cargo starts rustc with, and the crates whose identity would depend on a path.
-    pub identities: Identities,
-    /// Where the object of mimalloc is, or has to be made, for the targets that get it.
-    pub mimalloc: BTreeMap<String, Utf8PathBuf>,
-    /// The flags of cargo's that say which dependencies there are.
-    pub resolution: Vec<String>,
-    /// Where the source is, as the packages say.
-    pub repository: Option<String>,
-    /// Whether nothing may be fetched.
-    pub offline: bool,
-    /// Whether cargo's pages of timings are kept.
-    pub timings: bool,
-}
 
 /// The plan as things are; nothing is fetched or built.
 ///
@@ -88,7 +59,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     let (rust, workspace) =
         parallel::join(|| toolchain::rust::find(cx, &rustc), || cargo::workspace(cx, request));
     let (workspace, rust) = (workspace?, rust?);
-    let targets = known_targets(&workspace.root)?;
+    let targets = targets::known(&workspace.root)?;
     let mut facts = Facts {
         flag_variables: cargo::flag_variables(cx),
         withheld: cx.env.withheld(),
@@ -332,57 +303,6 @@ fn wanted(workspace: &Workspace, request: &Request, name: &str, default: bool) -
         asked => asked,
     };
     if asked.is_empty() { default } else { asked.iter().any(|asked| asked == name) }
-}
-
-/// The embedded targets and the workspace's own.
-///
-/// # Errors
-/// A file in `root`'s `targets` cannot be read, or is not one of a target.
-pub(in crate::ops) fn known_targets(root: &Utf8Path) -> Result<Targets> {
-    let dir = root.join("targets");
-    let mut files = Vec::new();
-    if !dir.is_dir() {
-        return Targets::new(files);
-    }
-    for file in fs::source_names(&dir)? {
-        if let Some(name) = file.strip_suffix(".toml").filter(|name| is_target_name(name)) {
-            let path = dir.join(&file);
-            if path.is_dir() {
-                continue;
-            }
-            if let Some(text) = fs::read_to_string_if_there(&path)? {
-                files.push((name.to_owned(), path.into_string(), text));
-            }
-        }
-    }
-    Targets::new(files)
-}
-
-/// Returns whether `name` has the form of a rustc target: three parts at least, joined by `-`. Other
-/// `.toml` files may lie in a directory called `targets`, which can be a package.
-fn is_target_name(name: &str) -> bool {
-    let part = |part: &str| {
-        let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
-        part.starts_with(|c: char| c.is_ascii_alphanumeric()) && part.bytes().all(known)
-    };
-    name.split('-').count() >= 3 && name.split('-').all(part)
-}
-
-/// The workspace's own target of that name; `None` if it has no such file. Its other files are not
-/// read.
-///
-/// # Errors
-/// The file cannot be read, or is not one of a target.
-pub(in crate::ops) fn known_target(root: &Utf8Path, name: &str) -> Result<Option<Target>> {
-    if name.contains('/') {
-        return Ok(None);
-    }
-    let path = root.join("targets").join(format!("{name}.toml"));
-    let Some(text) = fs::read_to_string_if_there(&path)? else {
-        return Ok(None);
-    };
-    let targets = Targets::new([(name.to_owned(), path.into_string(), text)])?;
-    targets.get(name).cloned().map(Some)
 }
 
 /// What the official std says of its own source, so that an installed `rust-src`, which makes rustc

@@ -13,7 +13,7 @@ use crate::{
             dist::{Document, DocumentKind},
         },
     },
-    ops::{dist::plan::Planned, output::stage::Stage},
+    ops::{dist::planned::Planned, output::stage::Stage},
     release::provenance::{self, Known, ToolFile},
     sys::{Context, digests::digests, env::Env, fs},
 };

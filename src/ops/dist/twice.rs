@@ -14,7 +14,7 @@ use crate::{
             bom,
             build::{self, Built},
             collect::{shipped, unstripped},
-            plan::Planned,
+            planned::Planned,
         },
         output::stage::Stage,
     },

@@ -15,7 +15,7 @@ use crate::{
         error::{Error, Result},
         schema::plan::{Build, Via},
     },
-    ops::{dist::plan::Planned, output::stage::Stage},
+    ops::{dist::planned::Planned, output::stage::Stage},
     sys::{Context, fs, process::Children, warm},
 };
 

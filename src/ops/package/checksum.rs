@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use camino::Utf8Path;
 
-use super::DIRECTORY;
 use crate::{
     model::{
         digest::Digest,
@@ -19,6 +18,8 @@ use crate::{
     sys::fs,
 };
 
+/// The directory of archives and documents, in `target/dist`.
+pub const DIRECTORY: &str = "archives";
 /// The file that has them all.
 pub const SUMS: &str = "archives/SHA256SUMS";
 /// The digests of images, which are no files: what attestations take as their subjects.

@@ -19,7 +19,7 @@ use crate::{
     },
     ops::{
         dist::{
-            plan::Planned,
+            planned::Planned,
             smoke::{self, Outcome, Runner},
         },
         output::stage::Stage,

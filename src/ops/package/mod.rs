@@ -30,13 +30,11 @@ use crate::{
             manifest, pieces,
             stage::{Purpose, Stage},
         },
+        package::checksum::DIRECTORY,
     },
     sys::{Context, fs, parallel},
     verify::VerifiedArtifact,
 };
-
-/// Where they are, in `target/dist`.
-pub const DIRECTORY: &str = "archives";
 
 /// What archives are made of.
 pub(super) struct Inputs<'a> {

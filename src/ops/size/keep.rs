@@ -16,7 +16,11 @@ use crate::{
         source::Source,
     },
     ops::{
-        dist::{bom::Bills, build::Product, collect::unstripped, plan::Planned},
+        dist::{
+            bom::Bills,
+            collect::unstripped,
+            planned::{Planned, Product},
+        },
         output::{pieces, stage::Stage},
     },
     size::{self, Evidence},

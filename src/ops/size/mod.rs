@@ -3,7 +3,7 @@
 mod base;
 mod budget;
 mod history;
-mod keep;
+pub(super) mod keep;
 mod native;
 mod subject;
 
@@ -35,7 +35,6 @@ use crate::{
     },
 };
 use budget::Budgets;
-pub(super) use keep::attribute;
 use subject::Measure;
 
 /// What to measure, and how.

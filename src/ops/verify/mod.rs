@@ -35,7 +35,7 @@ use crate::{
         source::Source,
     },
     ops::{
-        dist::{build::Product, plan::Planned},
+        dist::planned::{Planned, Product},
         output::{
             digests::{Digests, File},
             stage::Stage,

@@ -17,8 +17,7 @@ use crate::{
         },
         source::Source,
     },
-    ops::dist::plan,
-    sys::{Context, cargo, fs},
+    sys::{Context, cargo, fs, targets},
     verify::{Day, Inputs, Policy, Settings, VerifiedArtifact},
 };
 
@@ -90,7 +89,7 @@ impl<'a> Rules<'a> {
             .any(|path| is_below(&outputs, path))
             .then(|| -> Result<Workspace> {
                 let settings = workspace_settings(root)?;
-                Ok(Workspace { outputs, settings, targets: plan::known_targets(root)? })
+                Ok(Workspace { outputs, settings, targets: targets::known(root)? })
             })
             .transpose()?;
         let targets = Targets::new([])?;
@@ -179,7 +178,7 @@ impl<'a> Rules<'a> {
             Ok(target) => Ok(Some(target.clone())),
             Err(error) if self.request.no_workspace => Err(error),
             // It was named, so that the one file of the workspace that describes it is meant.
-            Err(error) => plan::known_target(self.root, name)?.ok_or(error).map(Some),
+            Err(error) => targets::find(self.root, name)?.ok_or(error).map(Some),
         }
     }
 
@@ -293,7 +292,7 @@ impl Packing {
         let root = &cx.env.dir;
         let own = is_below(&outputs(cx), directory);
         let settings = if own { workspace_settings(root)? } else { None };
-        let targets = if own { plan::known_targets(root)? } else { Targets::new([])? };
+        let targets = if own { targets::known(root)? } else { Targets::new([])? };
         Ok(Packing { settings, targets, today: today()? })
     }
 

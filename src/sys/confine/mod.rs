@@ -25,7 +25,7 @@ use crate::{
     sys::{
         Context,
         process::{Input, Limits, Output, read_report},
-        zig,
+        reentry,
     },
 };
 
@@ -97,7 +97,7 @@ pub fn run(cx: &Context, root: &Utf8Path, argv: &[String], limits: Limits) -> Re
         let why = format!("{} has no namespaces to confine it in", std::env::consts::OS);
         return Ok(Outcome::Unavailable(why));
     }
-    if let Err(error) = zig::check_reentry_once(cx) {
+    if let Err(error) = reentry::check_once(cx) {
         return Ok(Outcome::Unavailable(error.to_string()));
     }
     let (reader, writer) = match std::io::pipe() {
@@ -111,7 +111,7 @@ pub fn run(cx: &Context, root: &Utf8Path, argv: &[String], limits: Limits) -> Re
         .args(argv.iter().cloned())
         .env_clear()
         .env("PATH", "/")
-        .env(zig::PROBE, OUTER_VERB);
+        .env(reentry::PROBE, OUTER_VERB);
     let output = cx.children.capture(&command, Input::Channel(writer), limits)?;
     let text = read_report(reader);
     let mut reports = text.lines().filter_map(Report::parse);

@@ -13,7 +13,7 @@ use std::{
 use rustix::process::{Pid, Signal};
 
 use super::group;
-use crate::sys::zig as reentry;
+use crate::sys::reentry;
 
 /// The argument by which the program is started as watchdog.
 pub(in crate::sys) const VERB: &str = "longshore-watchdog";

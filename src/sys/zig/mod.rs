@@ -10,32 +10,14 @@
 
 mod compiler;
 
-use std::{
-    ffi::OsString,
-    io::Write,
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::{ffi::OsString, io::Write, path::Path};
 
 pub use self::compiler::{Target, compiler, environment};
-use crate::{
-    model::{
-        command::Command,
-        error::{Error, Result},
-    },
-    sys::{
-        Context, confine,
-        process::{rustc, watchdog, zig},
-    },
+use crate::sys::{
+    confine,
+    process::{rustc, watchdog, zig},
+    reentry,
 };
-
-/// Whether [`reenter`] was called in this process.
-static ANSWERS: AtomicBool = AtomicBool::new(false);
-
-/// Set for children of which only an answer is expected.
-pub(super) const PROBE: &str = "LONGSHORE_REENTRY_PROBE";
-
-const PROBE_VERB: &str = "longshore-probe";
 
 /// Answers when this process was started as linker wrapper, and then never returns; returns at once
 /// otherwise. It has to be the first line of `main` of every program that builds with longshore.
@@ -50,23 +32,18 @@ pub fn reenter() {
         finish(rustc::start(&args));
     }
     if args.get(1).is_none_or(|arg| arg != "zig") {
-        ANSWERS.store(true, Ordering::SeqCst);
+        reentry::set_answers();
         return;
     }
     let verb = args.get(2).and_then(|arg| arg.to_str()).unwrap_or_default();
     finish(match verb {
-        PROBE_VERB => write_out(&std::env::var(PROBE).unwrap_or_default()),
+        reentry::VERB => write_out(&std::env::var(reentry::PROBE).unwrap_or_default()),
         watchdog::VERB => watchdog::watch(),
         confine::OUTER_VERB => confine::outer(&args),
         confine::INNER_VERB => confine::inner(&args),
         "cc" | "c++" => zig::start(verb, args.get(3..).unwrap_or_default()),
         other => Err(format!("unknown zig tool `{other}`")),
     });
-}
-
-/// The running program, if it answers when it is started again as a helper.
-pub(super) fn program() -> Option<PathBuf> {
-    ANSWERS.load(Ordering::SeqCst).then(|| std::env::current_exe().ok()).flatten()
 }
 
 fn finish(result: Result<(), String>) -> ! {
@@ -79,45 +56,4 @@ fn finish(result: Result<(), String>) -> ! {
 fn write_out(text: &str) -> Result<(), String> {
     let mut out = std::io::stdout();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| error.to_string())
-}
-
-/// Fails when this program would not answer as linker wrapper, before anything is built.
-///
-/// # Errors
-/// It does not; the line to add is in the hint.
-pub fn check_reentry(cx: &Context) -> Result<()> {
-    let line = "make `longshore::reenter();` the first line of `main`";
-    let exe = &cx.env.exe;
-    if cx.env.var(PROBE).is_some() {
-        // We are the child of the check below, and came this far: the line is in the wrong place.
-        return Err(
-            Error::usage(format!("`{exe}` started a build while it was asked to link")).hint(line)
-        );
-    }
-    let unfit =
-        |how: &str| Error::usage(format!("`{exe}` cannot be the linker wrapper: {how}")).hint(line);
-    if !ANSWERS.load(Ordering::SeqCst) {
-        return Err(unfit("it never calls `longshore::reenter`"));
-    }
-    let token = format!("longshore-{}", std::process::id());
-    let probe =
-        Command::new(exe.as_str()).args(["zig", PROBE_VERB, "--"]).env(PROBE, token.as_str());
-    let output = cx.children.output(&probe)?;
-    if output.text() != token {
-        return Err(unfit("it does other things before it calls `longshore::reenter`"));
-    }
-    Ok(())
-}
-
-/// As [`check_reentry`]; a program that was found to answer is not started again for that.
-///
-/// # Errors
-/// As [`check_reentry`].
-pub(super) fn check_reentry_once(cx: &Context) -> Result<()> {
-    static CHECKED: AtomicBool = AtomicBool::new(false);
-    if !CHECKED.load(Ordering::SeqCst) {
-        check_reentry(cx)?;
-        CHECKED.store(true, Ordering::SeqCst);
-    }
-    Ok(())
 }

@@ -56,7 +56,7 @@ impl Policy {
     /// The first lint without its input, with how to give it.
     pub fn check_inputs(&self, inputs: Inputs) -> Result<()> {
         for (id, origin) in &self.named {
-            let level = self.level(find(id)?);
+            let level = find(id)?.level_under(self);
             let demanded = *origin == Origin::Argument || level == Level::Deny;
             if let Some((what, hint)) = self.missing(id, inputs, demanded) {
                 let word = if level == Level::Deny { "deny" } else { "warn" };

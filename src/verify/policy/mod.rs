@@ -10,7 +10,7 @@ pub(super) use waive::is_like;
 
 use std::collections::BTreeMap;
 
-use super::{explain::find, lint::Lint};
+use super::explain::find;
 use crate::{
     binary::elf::{Facts, Libc, Shape},
     model::{
@@ -73,16 +73,16 @@ impl Policy {
     /// No lint is called so; the nearest name is in the hint.
     pub fn with_level(mut self, id: &str, level: Level) -> Result<Self> {
         let lint = find(id)?;
-        self.set(lint, level, inputs::Origin::Argument);
+        self.set(lint.id, level, inputs::Origin::Argument);
         Ok(self)
     }
 
-    fn set(&mut self, lint: &Lint, level: Level, origin: inputs::Origin) {
-        self.levels.insert(lint.id, level);
+    fn set(&mut self, lint: &'static str, level: Level, origin: inputs::Origin) {
+        self.levels.insert(lint, level);
         if level == Level::Allow {
-            self.named.remove(lint.id);
+            self.named.remove(lint);
         } else {
-            self.named.insert(lint.id, origin);
+            self.named.insert(lint, origin);
         }
     }
 
@@ -112,7 +112,7 @@ impl Policy {
         ];
         for (ids, level) in levels {
             for lint in ids.iter().filter_map(|id| find(id).ok()) {
-                self.set(lint, level, inputs::Origin::Settings);
+                self.set(lint.id, level, inputs::Origin::Settings);
             }
         }
         let own = &mut self.settings;
@@ -155,13 +155,14 @@ impl Policy {
         &self.settings
     }
 
-    pub(super) fn level(&self, lint: &Lint) -> Level {
-        self.levels.get(lint.id).copied().unwrap_or(lint.level)
+    /// The level that the policy gives the lint called `id`.
+    pub(super) fn level(&self, id: &str) -> Option<Level> {
+        self.levels.get(id).copied()
     }
 
     /// Whether the lint was denied or warned of by its name, so that it has to be applied.
-    pub(super) fn is_named(&self, lint: &Lint) -> bool {
-        self.named.contains_key(lint.id)
+    pub(super) fn is_named(&self, id: &str) -> bool {
+        self.named.contains_key(id)
     }
 
     pub(super) fn build_paths(&self) -> &[String] {

@@ -1,0 +1,50 @@
+//! What planning hands to the stages after it.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+
+use crate::{
+    build::{cargo::identity::Identities, target::Targets},
+    model::schema::{Plan, plan::Job},
+    sys::toolchain::{Rust, Zig},
+    verify::Settings,
+};
+
+/// A plan, and what carrying it out needs besides.
+#[derive(Debug)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// The plan of the second build, in another directory, where one was asked for.
+    pub again: Option<Plan>,
+    /// `[workspace.metadata.longshore.verify]`.
+    pub verify: Settings,
+    /// The known targets.
+    pub targets: Targets,
+    /// cargo and rustc.
+    pub rust: Rust,
+    /// zig, where there is one.
+    pub zig: Option<Zig>,
+    /// What cargo starts rustc with, and the crates whose identity would depend on a path.
+    pub identities: Identities,
+    /// Where the object of mimalloc is, or has to be made, for the targets that get it.
+    pub mimalloc: BTreeMap<String, Utf8PathBuf>,
+    /// The flags of cargo's that say which dependencies there are.
+    pub resolution: Vec<String>,
+    /// Where the source is, as the packages say.
+    pub repository: Option<String>,
+    /// Whether nothing may be fetched.
+    pub offline: bool,
+    /// Whether cargo's pages of timings are kept.
+    pub timings: bool,
+}
+
+/// The result of a job of the plan: an artifact, verified or not.
+#[derive(Debug)]
+pub struct Product<'p, A> {
+    /// The job.
+    pub job: &'p Job,
+    /// The artifact.
+    pub artifact: A,
+}
