@@ -51,6 +51,9 @@ fn every_table_of_a_dist_adds_up() {
             json["archives"].as_array().unwrap().len(),
             dist["archives"].as_array().unwrap().len()
         );
+        let file =
+            |one: &Value| one["path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        assert_eq!(json["archives"][0]["file"], file(&dist["archives"][0]));
         assert_eq!(json["images"].as_array().unwrap().len(), 2);
     }
 }
@@ -384,10 +387,17 @@ fn renamed_new_and_gone_binaries() {
 fn files_by_themselves() {
     let (workspace, dist) = shared();
     let program = workspace.dist().join(dist["artifacts"][0]["path"].as_str().unwrap());
-    // Without symbols, and so it says.
-    let text = size(workspace, "").arg(&program).run().stdout;
+    // A binary in its release has the attribution that was recorded with it.
+    let json = size(workspace, "--message-format json").arg(&program).run().json();
+    let release = size(workspace, "--message-format json").run().json();
+    assert_eq!(json["binaries"][0]["rows"], release["binaries"][0]["rows"]);
+    assert_eq!(json["binaries"][0]["path"], program.to_str().unwrap());
+    // Elsewhere it has no symbols, and the output says how to add them.
+    let elsewhere = Workspace::empty();
+    fs::copy(&program, elsewhere.path("hello")).unwrap();
+    let text = size(workspace, "").arg(elsewhere.path("hello")).run().stdout;
     assert!(
-        text.contains("without symbols: by section only") && text.contains(".rodata"),
+        text.contains("by section only (`--symbols FILE`") && text.contains(".rodata"),
         "{text}"
     );
     // With those of the file that it was stripped from.

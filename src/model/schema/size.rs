@@ -225,6 +225,9 @@ pub struct ChangedDependency {
 pub struct Whole {
     /// Its name, without a version.
     pub name: String,
+    /// The file name of an archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// What it is for.
     pub platform: Platform,
     /// Its size now and before.

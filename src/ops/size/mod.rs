@@ -199,7 +199,8 @@ fn report(
                 None => None,
             };
             let (name, platform) = (any.name.clone(), any.platform.clone());
-            found.push(schema::Whole { name, platform, change, budget_left });
+            let file = any.path.rsplit('/').next().filter(|_| !image).map(str::to_owned);
+            found.push(schema::Whole { name, file, platform, change, budget_left });
         }
         Ok::<_, Error>(found)
     };

@@ -79,6 +79,13 @@ impl Measure<'_> {
     fn file(&self, path: &Utf8Path) -> Result<Release> {
         let file = file::open(path)?;
         let source = Source::File(&file);
+        if self.symbols.is_none()
+            && let Some(mut binary) = self.of_release(path, source)?
+        {
+            path.as_str().clone_into(&mut binary.path);
+            let binaries = vec![binary];
+            return Ok(Release { name: format!("`{path}`"), binaries, ..Release::default() });
+        }
         let mut note = None;
         let symbols = match self.symbols {
             Some(symbols) => {
@@ -99,6 +106,25 @@ impl Measure<'_> {
         binary.note = binary.note.or(note);
         let binaries = vec![binary];
         Ok(Release { name: format!("`{path}`"), binaries, ..Release::default() })
+    }
+
+    /// The attribution that a release recorded for a binary in its directory, found by the digest.
+    fn of_release(&self, path: &Utf8Path, source: Source<'_>) -> Result<Option<Binary>> {
+        let path = self.cx.env.dir.join(path);
+        // As in `target/dist/linux/arm/v7/bin/NAME`.
+        let mut directories = path.ancestors().skip(1).take(5);
+        let Some(root) = directories.find(|directory| manifest::is_ours(directory)) else {
+            return Ok(None);
+        };
+        let digest = source.digest().map_err(|error| unreadable(path.as_str(), &error))?;
+        let dist = manifest::read_in(root)?;
+        let mut artifacts = dist.artifacts.iter();
+        let Some(artifact) = artifacts.find(|one| one.sha256 == digest) else { return Ok(None) };
+        let recorded = artifact.attribution.as_ref();
+        if !recorded.is_some_and(|file| root.join(&file.path).is_file()) {
+            return Ok(None);
+        }
+        self.artifact(root, artifact).map(Some)
     }
 
     /// A binary by itself.

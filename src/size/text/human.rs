@@ -117,7 +117,13 @@ fn changes(text: &mut String, binary: &Binary) {
 
 fn whole(text: &mut String, what: &str, whole: &Whole) {
     let size = whole.change.size.or(whole.change.base_size).unwrap_or(0);
-    let _ = write!(text, "{what} {} {}  {}", whole.name, whole.platform, Bytes(size));
+    let _ = write!(
+        text,
+        "{what} {} {}  {}",
+        whole.file.as_ref().unwrap_or(&whole.name),
+        whole.platform,
+        Bytes(size)
+    );
     if whole.change.base_size.is_some() {
         let _ = write!(text, ", {}", grown(whole.change));
     }

@@ -51,7 +51,8 @@ fn budget(text: &mut String, budget: &Budget) {
 fn overview(text: &mut String, size: &Size) {
     let wholes = |what: &'static str| {
         move |whole: &crate::model::schema::size::Whole| {
-            let name = format!("{what} {} {}", whole.name, whole.platform);
+            let name = whole.file.as_ref().unwrap_or(&whole.name);
+            let name = format!("{what} {name} {}", whole.platform);
             (name, whole.change, whole.budget_left)
         }
     };

@@ -84,7 +84,9 @@ fn origin(symbols: Symbols) -> &'static str {
         Symbols::Own => "by its own symbols",
         Symbols::Separate => "by the symbols that were stripped from it",
         Symbols::Dynamic => "by the symbols for the dynamic linker alone",
-        Symbols::None => "without symbols: by section only",
+        Symbols::None => {
+            "without symbols: by section only (`--symbols FILE` adds them; `dist --debug-files` keeps them)"
+        }
     }
 }
 
