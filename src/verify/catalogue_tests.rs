@@ -10,7 +10,7 @@ use crate::{
     model::{platform::Platform, schema::dist::Level},
 };
 
-/// A file, what is known of it beside its bytes, and the policy it is held against.
+/// A file, the facts about it beside its bytes, and the policy it is checked against.
 struct Case {
     file: Fixture,
     about: About,
@@ -142,7 +142,7 @@ fn each_lint_has_a_file_that_fails_it_and_one_that_passes() {
             assert_eq!(found, [""; 0], "{machine:?}");
         }
         for lint in &LINTS {
-            // What needs a target has a test of its own.
+            // Lints that need a target have a separate test.
             if ["float-abi", "build-id"].contains(&lint.id) {
                 continue;
             }

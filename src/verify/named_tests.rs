@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// What becomes of a lint that was denied.
+/// The result of a denied lint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     /// It finds something.

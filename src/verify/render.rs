@@ -15,7 +15,7 @@ pub struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// The report on the file called `name`.
+    /// Returns the report on the file called `name`.
     pub fn new(name: &'a str, verdict: &'a Verdict) -> Self {
         Report { name, verdict }
     }

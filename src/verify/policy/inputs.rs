@@ -7,7 +7,7 @@ use crate::model::{
     schema::dist::Level,
 };
 
-/// What `glibc` needs, and how to give it; as the following ones.
+/// The input of `glibc`, and how to give it; so are the following ones.
 pub(in crate::verify) const GLIBC: (&str, &str) =
     ("the policy has no `glibc`", "set the oldest version in the policy, as `glibc = \"2.28\"`");
 
@@ -30,7 +30,7 @@ const BASE: (&str, &str) = (
     "name one with `verify --base DIST_JSON`; by default its findings are denied",
 );
 
-/// Where a lint was given its level by name.
+/// The source of a lint's level that was set by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     /// In a file of settings.
