@@ -95,7 +95,7 @@ impl Fixture {
         if self.wide { 8 } else { 4 }
     }
 
-    /// Section, type and content of its notes, whose name is GNU.
+    /// Section, type and content of its notes of the name GNU.
     fn notes(&self) -> Vec<(&'static str, u64, Vec<u8>)> {
         let mut notes = Vec::new();
         if let Some(id) = &self.build_id {

@@ -195,7 +195,7 @@ fn refused_with_a_reason() {
     let debug = split(&bytes, KEEP, "x").unwrap().debug;
     assert!(strip(&debug, KEEP).unwrap_err().to_string().contains("debug information"));
 
-    // Each of many sections has the whole file for its content.
+    // Each of many sections has the entire file as its content.
     let mut many = good;
     many.sections = vec![(".dep-v0", SHT_PROGBITS, Vec::new()); 100];
     let mut bytes = many.build();
