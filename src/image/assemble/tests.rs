@@ -39,7 +39,7 @@ fn made(text: &str, extras: &[Extra]) -> Result<Assembly> {
     assemble(&recipe, &evaluated, &context(), &extras, EPOCH)
 }
 
-/// What is said of what the containers start.
+/// The messages about the programs that containers start.
 fn started(text: &str, extras: &[Extra]) -> Result<Vec<String>> {
     let recipe = dockerfile::parse("Dockerfile", &format!("FROM scratch\n{text}\n"))?;
     let assembly = made(text, extras)?;

@@ -15,7 +15,7 @@ fn arguments(target: Option<&str>) -> Arguments {
     }
 }
 
-/// The error of a file that is wrong, whole.
+/// The complete error of an invalid file.
 fn error(text: &str) -> String {
     let error = match parse("Dockerfile", text) {
         Err(error) => error,

@@ -374,7 +374,7 @@ fn nothing_grows_out_of_proportion() {
     }
 }
 
-/// Pieces that mean something, put together in many ways: nothing panics.
+/// Fragments with a meaning, combined in many ways: nothing panics.
 #[test]
 fn nothing_panics() {
     let pieces = [

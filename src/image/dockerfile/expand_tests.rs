@@ -1,4 +1,4 @@
-//! The whole table of expansions.
+//! The complete table of expansions.
 
 use super::expand::{Expanded, Fault, Fuel, Variables, expand};
 

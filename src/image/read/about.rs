@@ -9,8 +9,9 @@ use crate::{
     model::error::Result,
 };
 
-/// What an image, or several under one index, say under `key`: in an annotation, else in a label of
-/// the first of them (OCI image specification 1.1, annotations.md, which labels are to follow, too).
+/// Returns the value of `key` for an image, or several under one index: in an annotation, else in a
+/// label of the first of them (OCI image specification 1.1, annotations.md, which labels are to follow,
+/// too).
 ///
 /// # Errors
 /// A manifest or an index on the way is missing or cannot be read.
