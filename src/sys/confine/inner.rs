@@ -33,7 +33,7 @@ use super::{
 /// The user and the group of the program: those of images made by the built-in recipe.
 pub(super) const ID: u32 = 65_532;
 
-/// What the program may use.
+/// The resources that the program may use.
 const LIMITS: [(Resource, u64); 5] = [
     (Resource::Core, 0),
     // The root is read-only; this is for files in memory.
@@ -168,7 +168,7 @@ fn limit(resource: Resource, most: u64) -> rustix::io::Result<()> {
 /// Becomes an unprivileged user without capabilities, for good. `proc` is a `/proc` of the outside.
 fn drop_privileges(mapped: bool, proc: &fs::File) -> Result<(), String> {
     drop_bounding_set()?;
-    // In a user namespace it is the user already, and its groups are nobody's there.
+    // In a user namespace it is the user already, and its groups belong to no user there.
     if !mapped {
         let (user, group) = (Uid::from_raw(ID), Gid::from_raw(ID));
         set_thread_groups(&[]).map_err(|error| step("setgroups", error))?;

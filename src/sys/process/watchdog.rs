@@ -61,7 +61,7 @@ fn start() -> Option<ChildStdin> {
     command.spawn().ok()?.stdin
 }
 
-/// The watchdog.
+/// Returns the watchdog.
 pub(in crate::sys) fn watch() -> Result<(), String> {
     // A signal to the group or the terminal of its parent is not for it.
     rustix::process::setsid().map_err(|error| format!("setsid: {error}"))?;

@@ -8,7 +8,7 @@ use crate::{
     model::{error::Result, feature::Feature},
 };
 
-/// How servers are talked to.
+/// The settings for connections to servers.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Files of certificates that are trusted besides the system's.

@@ -26,7 +26,7 @@ pub struct Rust {
     pub rustc_version: String,
     /// rustc's commit; absent in builds from a distribution's source.
     pub commit: Option<String>,
-    /// What rustc runs on.
+    /// The host of rustc.
     pub host: String,
     /// The directory of the toolchain.
     pub sysroot: Utf8PathBuf,
@@ -43,7 +43,7 @@ pub fn find(cx: &Context, rustc: &str) -> Result<Rust> {
     let read = |program: &str, args: &[&str]| {
         cx.children.read(&Command::new(program).args(args.iter().copied())).map_err(missing)
     };
-    // Three programs, each behind rustup's proxy: asked at the same time.
+    // Three programs, each behind rustup's proxy: queried at the same time.
     let (cargo_text, (sysroot, rustc_text)) = parallel::join(
         || read(&cargo, &["--version"]),
         || {

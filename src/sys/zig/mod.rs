@@ -64,7 +64,7 @@ pub fn reenter() {
     });
 }
 
-/// The running program, if it answers when it is started again as a helper.
+/// Returns the running program, if it answers when it is started again as a helper.
 pub(super) fn program() -> Option<PathBuf> {
     ANSWERS.load(Ordering::SeqCst).then(|| std::env::current_exe().ok()).flatten()
 }
@@ -109,7 +109,7 @@ pub fn check_reentry(cx: &Context) -> Result<()> {
     Ok(())
 }
 
-/// As [`check_reentry`]; a program that was found to answer is not started again for that.
+/// Checks like [`check_reentry`]; a program that was found to answer is not started again for that.
 ///
 /// # Errors
 /// As [`check_reentry`].
