@@ -41,7 +41,7 @@ use crate::{
 pub struct Planned {
     /// The plan.
     pub plan: Plan,
-    /// The plan of the second build, in another directory, where one was asked for.
+    /// The plan of the second build, in another directory, if one was requested.
     pub again: Option<Plan>,
     /// `[workspace.metadata.longshore.verify]`.
     pub verify: Settings,
@@ -51,13 +51,14 @@ pub struct Planned {
     pub rust: Rust,
     /// zig, where there is one.
     pub zig: Option<Zig>,
-    /// What cargo starts rustc with, and the crates whose identity would depend on a path.
+    /// Cargo's wrapper of rustc, and the crates with an identity that would depend on a path.
     pub identities: Identities,
-    /// Where the object of mimalloc is, or has to be made, for the targets that get it.
+    /// The path of the object of mimalloc, which may still have to be made, for the targets that get
+    /// it.
     pub mimalloc: BTreeMap<String, Utf8PathBuf>,
     /// The flags of cargo's that say which dependencies there are.
     pub resolution: Vec<String>,
-    /// Where the source is, as the packages say.
+    /// The repository of the source, as the packages name it.
     pub repository: Option<String>,
     /// Whether nothing may be fetched.
     pub offline: bool,
@@ -65,7 +66,7 @@ pub struct Planned {
     pub timings: bool,
 }
 
-/// The plan as things are; nothing is fetched or built.
+/// Returns the plan for the current state; nothing is fetched or built.
 ///
 /// # Errors
 /// The workspace or the request is wrong, or cargo is missing.
@@ -73,7 +74,7 @@ pub fn plan(cx: &Context, request: &Request) -> Result<Planned> {
     make(cx, request, false)
 }
 
-/// The plan, after everything that was missing has been provided.
+/// Returns the plan, after everything that was missing has been installed.
 ///
 /// # Errors
 /// As [`plan`], or something cannot be provided.
@@ -106,7 +107,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     }
     let packages = packages(cx, &workspace, request, provide, &mut facts)?;
     let compilers = compilers(cx, &config, &mut facts);
-    // A first plan, so that everything wrong with the request is told before anything is fetched.
+    // A first plan, so that all errors of the request are reported before anything is fetched.
     let first = inputs_plan(&workspace, &targets, request, &facts)?;
     check(&workspace, &targets, &first, provide, &mut facts)?;
     facts.found = package::found(&workspace, &first.archives, repository.as_deref())?;
@@ -241,8 +242,8 @@ fn check_output(cx: &Context, provide: bool, plan: &Plan, workspace: &Workspace)
     stage::check(cx, plan.output.as_ref(), &guard::Inputs::of_build(&workspace.root))
 }
 
-/// The Dockerfile of each package that has one: the one that its settings name, else its own
-/// `Dockerfile.release`, else that of the workspace where only one package has binaries.
+/// Returns the Dockerfile of each package that has one: the one that its settings name, else its own
+/// `Dockerfile.release`, else that of the workspace if only one package has binaries.
 fn recipes(workspace: &Workspace) -> Result<BTreeMap<String, Recipe>> {
     let released = |package: &&Package| !package.bins.is_empty() && package.unreleased().is_none();
     let packages: Vec<&Package> = workspace.packages.iter().filter(released).collect();
@@ -272,7 +273,7 @@ fn recipes(workspace: &Workspace) -> Result<BTreeMap<String, Recipe>> {
 /// The recipe's usual name: not `Dockerfile`, which is where people compile.
 const RECIPE: &str = "Dockerfile.release";
 
-/// Where the object of mimalloc is, or will be, for each target that gets it.
+/// Returns the path of the object of mimalloc, which may be missing yet, for each target that gets it.
 fn mimalloc(cx: &Context, plan: &Plan, zig: Option<&Zig>) -> Result<BTreeMap<String, Utf8PathBuf>> {
     let gets = plan.jobs.iter().filter(|job| job.allocator.allocator == Allocator::Mimalloc);
     let jobs: Vec<&Job> = gets.collect();
@@ -334,7 +335,7 @@ fn wanted(workspace: &Workspace, request: &Request, name: &str, default: bool) -
     if asked.is_empty() { default } else { asked.iter().any(|asked| asked == name) }
 }
 
-/// The embedded targets and the workspace's own.
+/// Returns the embedded targets and the workspace's own.
 ///
 /// # Errors
 /// A file in `root`'s `targets` cannot be read, or is not one of a target.
@@ -358,8 +359,8 @@ pub(in crate::ops) fn known_targets(root: &Utf8Path) -> Result<Targets> {
     Targets::new(files)
 }
 
-/// Returns whether `name` has the form of a rustc target: three parts at least, joined by `-`. Other
-/// `.toml` files may lie in a directory called `targets`, which can be a package.
+/// Returns whether `name` has the form of a rustc target: three parts at least, joined by `-`. There
+/// may be other `.toml` files in a directory called `targets`, which can be a package.
 fn is_target_name(name: &str) -> bool {
     let part = |part: &str| {
         let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
@@ -368,8 +369,8 @@ fn is_target_name(name: &str) -> bool {
     name.split('-').count() >= 3 && name.split('-').all(part)
 }
 
-/// The workspace's own target of that name; `None` if it has no such file. Its other files are not
-/// read.
+/// Returns the workspace's own target of that name; `None` if it has no such file. Its other files are
+/// not read.
 ///
 /// # Errors
 /// The file cannot be read, or is not one of a target.
@@ -385,8 +386,8 @@ pub(in crate::ops) fn known_target(root: &Utf8Path, name: &str) -> Result<Option
     targets.get(name).cloned().map(Some)
 }
 
-/// What the official std says of its own source, so that an installed `rust-src`, which makes rustc
-/// say the local path instead, changes nothing.
+/// Returns the path of the official std's own source, so that an installed `rust-src`, which makes
+/// rustc use the local path instead, changes nothing.
 fn rustc_source(rust: &Rust) -> String {
     match &rust.commit {
         Some(commit) => format!("/rustc/{commit}"),
@@ -441,8 +442,8 @@ fn packages(
     Ok(outside.names)
 }
 
-/// Returns the version of each C compiler that the user chose in place of zig's, by its name, and notes
-/// what is used in place of longshore's defaults, or ignored.
+/// Returns the version of each C compiler that the user selected instead of zig's, by its name, and
+/// notes the tools that replace longshore's defaults, or are ignored.
 fn compilers(cx: &Context, config: &cargo::Config, facts: &mut Facts) -> BTreeMap<String, String> {
     if let Some(targets) = config.build_targets() {
         facts.notes.push(format!(

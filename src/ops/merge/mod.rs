@@ -32,16 +32,16 @@ use crate::{
     sys::{Context, file, fs, registry::Settings},
 };
 
-/// What is merged, and where it goes.
+/// The inputs and the output of a merge.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// Directories with `dist.json`, or images in registries by their digests.
     pub parts: Vec<String>,
-    /// Where the release goes.
+    /// The directory of the release.
     pub into: Utf8PathBuf,
-    /// What it has to be.
+    /// The requirements on it.
     pub wanted: Wanted,
-    /// Where its image goes.
+    /// The repositories of its image.
     pub push: Vec<Reference>,
     /// Whether what the release says of the image goes with it.
     pub attach: bool,
@@ -49,16 +49,16 @@ pub struct Request {
     pub tagging: Option<push::Tagging>,
     /// Whether what is in the registries afterwards is verified.
     pub verify: bool,
-    /// How registries are talked to.
+    /// The settings for connections to registries.
     pub registry: Settings,
 }
 
-/// What came of it.
+/// The result of a merge.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The release; none where images were joined in a registry.
+    /// The release; `None` if images were joined in a registry.
     pub dist: Option<Dist>,
-    /// What was pushed, where something was.
+    /// The result of the push, if there was one.
     pub push: Option<Push>,
 }
 
@@ -122,7 +122,7 @@ pub fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
     Ok(Outcome { dist: Some(dist), push: pushed })
 }
 
-/// The error that tells every reason.
+/// Returns the error that reports every reason.
 fn refused(reasons: Reasons) -> Error {
     let all: Vec<&str> = reasons.iter().collect();
     let count = match all.len() {
@@ -192,7 +192,7 @@ fn put(stage: &Stage, path: &str, place: &Utf8Path, source: &Source, epoch: u64)
             let digest = fs::write_from(&to, Content::File(&file), 0o755, epoch)?;
             same(&from, digest, source.sha256)?;
         }
-        // As `dist` has them, for whoever makes an image of them.
+        // The times are those that `dist` sets, for a later image of these files.
         for path in Utf8Path::new(path).ancestors() {
             stage.set_time(path.as_str(), epoch)?;
         }
@@ -215,7 +215,7 @@ fn put(stage: &Stage, path: &str, place: &Utf8Path, source: &Source, epoch: u64)
     Ok(())
 }
 
-/// What is written is what was looked at.
+/// Checks that the written file is the one that was checked.
 fn same(path: &Utf8Path, is: Digest, was: Digest) -> Result<()> {
     if is == was {
         return Ok(());
@@ -224,7 +224,8 @@ fn same(path: &Utf8Path, is: Digest, was: Digest) -> Result<()> {
         .hint("run it again when nothing else writes there"))
 }
 
-/// What of a layout is in no part: its mark, its index, and what points at that.
+/// Writes the files of a layout that are in no part: its mark, its index, and the documents that point
+/// at that.
 fn lay_out(stage: &Stage, layout: &Layout, dist: &Dist) -> Result<()> {
     let write = |path: &str, bytes: &[u8]| -> Result<()> {
         let path = format!("{}/{path}", layout.path);

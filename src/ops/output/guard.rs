@@ -1,5 +1,5 @@
-//! What an output may replace: an earlier output of ours, an empty directory, or nothing. Everything
-//! else belongs to the user.
+//! The paths that an output may replace: an earlier output of longshore, an empty directory, or
+//! nothing. Everything else belongs to the user.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -24,10 +24,10 @@ pub(in crate::ops) const MARKER: &str = ".longshore";
 pub(in crate::ops) const MARKER_TEXT: &str =
     "longshore: this directory is removed by the next run\n";
 
-/// What cargo writes to the directory of a profile (`cargo build --profile dist`).
+/// The files that cargo writes to the directory of a profile (`cargo build --profile dist`).
 const CARGO: [&str; 3] = [".fingerprint", ".cargo-lock", "deps"];
 
-/// What the root of a source tree holds.
+/// The files in the root of a source tree.
 const SOURCE: [&str; 5] = ["Cargo.toml", ".git", ".hg", ".jj", ".svn"];
 
 /// The inputs of a command, which its output must not replace.
@@ -37,7 +37,7 @@ pub(in crate::ops) struct Inputs {
     pub(in crate::ops) workspace: Option<Utf8PathBuf>,
     /// The parts of a merge.
     pub(in crate::ops) parts: Vec<Utf8PathBuf>,
-    /// How another output directory is chosen, for hints.
+    /// The option that selects another output directory, for hints.
     pub(in crate::ops) option: &'static str,
 }
 

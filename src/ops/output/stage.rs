@@ -24,7 +24,7 @@ use crate::{
 /// Compressed layers of an output that is not in a target directory, below the stage.
 const STORE: &str = ".longshore-store";
 
-/// What becomes of the files of a stage.
+/// The use of the files of a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ops) enum Purpose {
     /// They replace the output. After a failure they are kept with the logs of the build.
@@ -38,7 +38,7 @@ pub(in crate::ops) enum Purpose {
 /// An output that is being made.
 #[derive(Debug)]
 pub struct Stage {
-    /// Where it is being made.
+    /// The directory in which it is being made.
     pub root: Utf8PathBuf,
     output: Utf8PathBuf,
     purpose: Purpose,

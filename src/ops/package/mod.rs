@@ -35,15 +35,15 @@ use crate::{
     verify::VerifiedArtifact,
 };
 
-/// Where they are, in `target/dist`.
+/// Their directory, in `target/dist`.
 pub const DIRECTORY: &str = "archives";
 
-/// What archives are made of.
+/// The inputs of archives.
 pub(super) struct Inputs<'a> {
     pub(super) cx: &'a Context,
     /// The workspace's directory.
     pub(super) workspace: &'a Utf8Path,
-    /// How they are made.
+    /// The settings of archives.
     pub(super) plans: &'a [plan::Archive],
     /// Seconds since 1970 that stand for every time in them.
     pub(super) epoch: u64,
@@ -88,7 +88,7 @@ pub(super) fn archives(inputs: &Inputs<'_>, stage: &Stage) -> Result<Vec<dist::A
     Ok(archives)
 }
 
-/// The archives of one package for one target.
+/// Returns the archives of one package for one target.
 fn of_plan(
     inputs: &Inputs<'_>,
     plan: &plan::Archive,
@@ -143,7 +143,7 @@ fn same_writer(dist: &Dist, epoch: u64) -> bool {
         && dist.release.tools.get("longshore").is_some_and(|version| version == ours)
 }
 
-/// Checks that every file that `archive.require` asks for is there, for each archive that is made.
+/// Checks that every file that `archive.require` names is there, for each archive that is made.
 ///
 /// # Errors
 /// One of them is missing.
@@ -164,14 +164,14 @@ pub(in crate::ops) fn check_required(archives: &[plan::Archive]) -> Result<()> {
     Ok(())
 }
 
-/// What archives are to be made of a finished `target/dist`.
+/// The archives to make of a finished `target/dist`.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// The directory with `dist.json`.
     pub dist: camino::Utf8PathBuf,
     /// The workspace's directory, which README and licences are in.
     pub workspace: camino::Utf8PathBuf,
-    /// The packages that are wanted; all of them where none is named.
+    /// The requested packages; all of them if none is named.
     pub packages: Vec<String>,
     /// Other formats than those that were planned.
     pub formats: Vec<Format>,

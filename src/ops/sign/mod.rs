@@ -26,7 +26,7 @@ pub const PASSWORD: &str = "LONGSHORE_MINISIGN_PASSWORD";
 /// The longest password file.
 const LONGEST: u64 = 4096;
 
-/// What to sign, and with which keys.
+/// The files to sign, and the keys.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// The directory with `dist.json`.
@@ -35,13 +35,13 @@ pub struct Request {
     pub minisign: Option<Utf8PathBuf>,
     /// The file that holds its password.
     pub password_file: Option<Utf8PathBuf>,
-    /// How cosign signs, where it does.
+    /// The settings of cosign, if it signs.
     pub cosign: Option<Cosign>,
     /// Images of this release, where they were pushed to, each by its digest; cosign signs them.
     pub images: Vec<Reference>,
 }
 
-/// How cosign is called.
+/// The command that starts cosign.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cosign {
     /// Its key: a file, or what a key management service calls it; keyless when absent.
@@ -104,7 +104,7 @@ pub fn sign(cx: &Context, request: &Request) -> Result<Dist> {
     Ok(dist)
 }
 
-/// That each image that is to be signed is one of this release.
+/// Checks that each image to sign belongs to this release.
 fn images(dist: &Dist, request: &Request) -> Result<()> {
     for image in &request.images {
         let Some(digest) = image.digest else {
@@ -119,7 +119,7 @@ fn images(dist: &Dist, request: &Request) -> Result<()> {
     Ok(())
 }
 
-/// minisign's signature of `bytes`, checked.
+/// Returns minisign's signature of `bytes`, checked.
 fn minisign(
     cx: &Context,
     path: &Utf8Path,
@@ -137,7 +137,7 @@ fn minisign(
     key.open(password.as_ref())?.sign(bytes, trusted)
 }
 
-/// The password of a key: of a file, of a variable, or of whoever sits at the terminal.
+/// Returns the password of a key: from a file, from a variable, or from the user at the terminal.
 fn password(cx: &Context, key: &Utf8Path, file: Option<&Utf8Path>) -> Result<Option<Secret>> {
     if let Some(file) = file {
         let bytes = fs::read_start(file, LONGEST + 1)
@@ -163,13 +163,13 @@ fn password(cx: &Context, key: &Utf8Path, file: Option<&Utf8Path>) -> Result<Opt
     }
 }
 
-/// Sigstore's bundle over a file.
+/// Creates Sigstore's bundle over a file.
 fn sign_blob(cx: &Context, cosign: &Cosign, file: &Utf8Path) -> Result<Vec<u8>> {
     let dir = fs::TempDir::new("longshore-sign")?;
     let bundle = dir.path.join("bundle");
     let mut command = cosign.command(cx, "sign-blob")?.arg("--yes");
-    // cosign 2 writes a form of its own unless it is told, and 3 has only this one and hides the
-    // flag from its help.
+    // cosign 2 writes a different format without this flag, and 3 has only this one and hides the flag
+    // from its help.
     let help = cx.children.output(&cosign.command(cx, "sign-blob")?.arg("--help"))?;
     if String::from_utf8_lossy(&help.stdout).contains("--new-bundle-format") {
         command = command.arg("--new-bundle-format");
@@ -193,7 +193,7 @@ fn sign_image(cx: &Context, cosign: &Cosign, image: &Reference) -> Result<()> {
 }
 
 impl Cosign {
-    /// `cosign VERB`.
+    /// Returns the command `cosign VERB`.
     pub(super) fn command(&self, cx: &Context, verb: &str) -> Result<Command> {
         let program = cx.env.which("cosign").ok_or_else(|| {
             Error::tool("`cosign` is not installed")

@@ -75,8 +75,8 @@ pub(in crate::ops) fn attribute(
     Ok(())
 }
 
-/// What the previous output says of the same bytes with the same symbols, if the same longshore made
-/// it.
+/// Returns the record of the previous output for the same bytes with the same symbols, if the same
+/// longshore made it.
 fn kept(
     previous: &crate::model::schema::Dist,
     artifact: &Artifact,
