@@ -1,4 +1,4 @@
-//! What this process may do with a path, and what the path is on.
+//! The access of this process to a path, and the file system of the path.
 
 use std::{
     io::ErrorKind,

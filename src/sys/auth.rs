@@ -1,5 +1,4 @@
-//! Credentials for registries: where they are looked for, in which order. `docs/registry.md` says the
-//! same.
+//! Credentials for registries: the sources, and their order. `docs/registry.md` documents the same.
 
 use std::time::Duration;
 
@@ -175,7 +174,7 @@ fn helper(
     let command = Command::new(found).arg("get").with_credentials();
     let output = cx.children.answer(&command, format!("{key}\n").into_bytes(), HELPER)?;
     let failed = |why: &str| {
-        // What it wrote may hold what it is there to hide.
+        // Its output may contain secrets.
         Error::new(Status::Registry, format!("`{command}` gave no credentials for `{key}`: {why}"))
             .hint(format!("run it: `echo {key} | {program} get`; `{path}` names it"))
     };

@@ -1,4 +1,4 @@
-//! How long things take, and what day it is.
+//! Measuring time, and the current day.
 #![allow(clippy::disallowed_methods, reason = "this is the one place that looks at the clock")]
 
 use std::time::{Duration, Instant, SystemTime};

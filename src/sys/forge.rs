@@ -38,7 +38,7 @@ const REDIRECTS: u32 = 5;
 pub struct Settings {
     /// Files of certificates that are trusted besides the system's.
     pub ca: Vec<Utf8PathBuf>,
-    /// Hosts that may be talked to without TLS.
+    /// Hosts that may be connected to without TLS.
     pub insecure: Vec<String>,
 }
 
@@ -75,7 +75,7 @@ pub fn comment<'t>(
             Ok(done) => return Ok(done),
             Err(trouble) => trouble,
         };
-        // What is interrupted fails in many ways.
+        // An interrupted request fails in many ways.
         cx.children.check()?;
         let (error, after) = trouble.retry(tried)?;
         let Some(time) = retry::wait(tried, after, u64::from(std::process::id())) else {

@@ -147,7 +147,7 @@ pub fn digest(path: &Utf8Path) -> Result<(Digest, u64)> {
 /// # Errors
 /// It cannot be read.
 pub fn hash(mut content: impl Read, first: impl FnOnce(&[u8])) -> std::io::Result<(Digest, u64)> {
-    // What stays in a processor's own cache between being read and being hashed.
+    // A size that stays in a processor's own cache between reading and hashing.
     const PIECE: usize = 64 << 10;
     let mut hasher = Hasher::default();
     let mut buffer = vec![0; PIECE];

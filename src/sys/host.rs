@@ -1,4 +1,4 @@
-//! What the host is.
+//! The properties of the host.
 
 use crate::model::machine::Architecture;
 

@@ -16,8 +16,9 @@ use rustix::{
 use super::{Context, fs};
 use crate::model::error::{Error, Result};
 
-/// The content of the lock file of an output while its `.partial` directory exists. A directory of
-/// that name is ours if this file says so: the directory itself may still be empty or incomplete.
+/// The content of the lock file of an output while its `.partial` directory exists. A directory of that
+/// name belongs to longshore if this file says so: the directory itself may still be empty or
+/// incomplete.
 const MARK: &str = "longshore: the `.partial` directory beside this file is temporary\n";
 /// The line that is added before the output is replaced: an `.old` directory belongs to longshore then.
 const MARK_OLD: &str = "longshore: the `.old` directory beside this file is the previous output\n";
@@ -234,8 +235,8 @@ impl OutputLock {
         }
     }
 
-    /// Records that the `.partial` directory is ours from now on. Where the lock file belongs to
-    /// another user, nothing is recorded.
+    /// Records that the `.partial` directory belongs to longshore from now on. If the lock file belongs
+    /// to another user, nothing is recorded.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -243,7 +244,7 @@ impl OutputLock {
         self.write(MARK.as_bytes())
     }
 
-    /// Records that the `.old` directory is ours from now on.
+    /// Records that the `.old` directory belongs to longshore from now on.
     ///
     /// # Errors
     /// The file cannot be written.

@@ -15,7 +15,7 @@ use crate::model::{
     secret::Secret,
 };
 
-/// The terminal of this process, which shows again what is typed once the value is gone.
+/// The terminal of this process, which echoes input again once the value is dropped.
 struct Quiet {
     file: File,
     before: Termios,
@@ -23,7 +23,7 @@ struct Quiet {
 
 impl Drop for Quiet {
     fn drop(&mut self) {
-        // A terminal that is gone needs nothing.
+        // A terminal that was closed needs nothing.
         let _ = tcsetattr(&self.file, OptionalActions::Flush, &self.before);
         let _ = self.file.write_all(b"\n");
     }

@@ -1,7 +1,8 @@
-//! What zig builds once for a target, before its first link: libc, compiler-rt, libunwind. It keeps
-//! them in its global cache, and they take it half a minute; so where they are missing, a small link
-//! has them built beside cargo's compile. zig locks what it builds: a link that comes meanwhile waits
-//! for it and does not build it again. What was built is kept aside, too, for caches that are saved.
+//! The objects that zig builds once for a target, before its first link: libc, compiler-rt, libunwind.
+//! It keeps them in its global cache, and building them takes half a minute; so if they are missing, a
+//! small link has them built beside cargo's compile. zig locks what it builds: a link that starts
+//! meanwhile waits for it and does not build it again. The objects are also kept separately, for caches
+//! that are saved.
 //!
 //! zig's cache names its entries by their inputs, not by their paths, so that they can be copied from
 //! one cache to another: results are in `o`, and the records that they are valid in `h`.
@@ -41,7 +42,7 @@ pub fn restored(target: &Utf8Path) -> Utf8PathBuf {
 /// from this machine, or the user named a cache.
 ///
 /// # Errors
-/// What was restored is damaged, or cannot be copied.
+/// The restored files are damaged, or cannot be copied.
 pub fn restored_cache(cx: &Context, target: &Utf8Path, name: &str) -> Result<Option<Utf8PathBuf>> {
     let kept = restored(target).join(format!("{name}.tar"));
     let own = is_warm(&cx.env.zig_cache(), name) || place(cx, name).exists();
@@ -214,7 +215,7 @@ mod tests {
         assert_eq!(read("h/ours.txt").as_deref(), Some(ours));
         assert_eq!(read("o/new/libc.a").as_deref(), Some("newer"));
         assert_eq!((read("o/old/libold.a"), read("h/theirs.txt")), (None, None));
-        // Where nothing was built there is nothing to keep.
+        // If nothing was built there is nothing to keep.
         let nothing = dir.path.join("nothing");
         assert!(!copy_new(&one, &entries(&one).unwrap(), &nothing).unwrap());
     }

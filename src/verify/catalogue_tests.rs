@@ -71,7 +71,7 @@ impl Case {
         case
     }
 
-    /// The lints that looked, and those that found something.
+    /// Returns the lints that were applied, and those that found something.
     fn judge(&self) -> (Vec<String>, Vec<String>) {
         let bytes = self.file.build();
         let facts = Facts::read(&bytes).unwrap();
@@ -91,7 +91,7 @@ fn platform(machine: u16) -> Platform {
     format!("linux/{name}").parse().unwrap()
 }
 
-/// What makes a good file fail the lint, and whether that file is the dynamic one.
+/// Returns a change that makes a good file fail the lint, and whether that file is the dynamic one.
 fn failing(lint: &str) -> (bool, fn(&mut Case)) {
     match lint {
         "program" => (false, |c| c.file.kind = 1),
@@ -157,7 +157,7 @@ fn each_lint_has_a_file_that_fails_it_and_one_that_passes() {
             change(&mut bad);
             let (_, found) = bad.judge();
             assert!(found.iter().any(|id| id == lint.id), "{}: {machine:?}: {found:?}", lint.id);
-            // And says nothing where it is off.
+            // And is not applied if it is off.
             bad.policy = bad.policy.with_level(lint.id, Level::Allow).unwrap();
             let (_, found) = bad.judge();
             assert!(!found.iter().any(|id| id == lint.id), "{}: {machine:?}", lint.id);

@@ -1,4 +1,4 @@
-//! Lints on what a policy says of shared libraries and of sizes.
+//! Lints on the limits of a policy on shared libraries and on sizes.
 
 use super::{
     GlibcVersion, fact,

@@ -1,5 +1,5 @@
-//! What a file says of itself, in words: with the value of each fact what it means here, since
-//! several of them promise more than they keep.
+//! The facts that a file records about itself, in words: each value with its meaning here, since
+//! several of them promise more than is enforced.
 
 use crate::{
     binary::elf::{Facts, Libc, Segment, Shape, kind_name, needle, quote},

@@ -395,7 +395,7 @@ fn no_mutation_panics() {
     }
 }
 
-/// Section headers say nothing that hides a text from the lints.
+/// Section headers cannot hide a text from the lints.
 #[test]
 fn texts_are_found_whatever_their_section_claims() {
     let among = |mut text: Vec<u8>| {

@@ -187,7 +187,7 @@ mod tests {
         let found = difference(&one, &fixture.build(), &one).unwrap().unwrap();
         assert_eq!(found.section.as_deref(), Some(".late"));
         assert_eq!(found.content[0], "(its end)");
-        // One that is gone.
+        // One that was removed.
         fixture.text = b"some text".to_vec();
         fixture.sections.pop();
         let found = difference(&one, &fixture.build(), &one).unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! What a file says of itself, as plain values.
+//! The facts that a file records about itself, as plain values.
 
 use std::ops::Range;
 
@@ -97,8 +97,8 @@ pub struct Facts {
     pub build_id: Option<Vec<u8>>,
     /// The properties that all objects in it share (`NT_GNU_PROPERTY_TYPE_0`).
     pub property: Property,
-    /// Whether checks of the stack call into a shared C library. What is linked statically has
-    /// no names any more, and this says nothing of it.
+    /// Whether checks of the stack call into a shared C library. Statically linked code has no names
+    /// any more, and is not covered.
     pub canary: bool,
     /// The checking functions of a shared C library that it calls, at most 128 names.
     pub fortified: Vec<String>,

@@ -184,8 +184,8 @@ fn sections(
     let size = SectionHeader::size(ctx);
     let mut count = u64::from(header.e_shnum);
     if count == 0 {
-        // Either none, or more than fit, and then the first one says how many. A tool that
-        // removes them may leave the offset: what stands there is not a section header then.
+        // Either none, or more than fit, and then the first one has the number. A tool that removes
+        // them may leave the offset: the bytes there are not a section header then.
         let first = source.start(header.e_shoff, size as u64)?;
         let first = SectionHeader::parse_from(&first, 0, 1, ctx).unwrap_or_default();
         count = match first.first() {
@@ -243,7 +243,7 @@ fn names<'a>(
     header: &Header,
     sections: &[SectionHeader],
 ) -> Result<Cow<'a, [u8]>, Unreadable> {
-    // A table of the null section alone says nothing.
+    // A table of the null section alone has no information.
     let [first, _, ..] = sections else {
         return Ok(Cow::Borrowed(&[]));
     };

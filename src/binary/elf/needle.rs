@@ -8,9 +8,9 @@ const MOST: usize = 48;
 /// The value that every byte of a text is stored with (exclusive or): no ASCII text stays ASCII.
 const KEY: u8 = 0x80;
 
-/// A text that is looked for in files, stored so that the finished program does not contain it.
-/// Whatever says something of a file because of a text in it would otherwise say the same of this
-/// very program, and of everything that uses this library.
+/// A text that is searched for in files, stored so that the finished program does not contain it. A
+/// check that searches for a text in a file would otherwise find it in this very program, and in every
+/// program that uses this library.
 pub(crate) struct Needle {
     hidden: [u8; MOST],
     len: usize,

@@ -218,7 +218,7 @@ fn end_of_loaded(file: &File<'_>) -> Result<u64, CannotStrip> {
 struct Kept {
     /// For every new section its old index; none for one that only keeps the place of another.
     old: Vec<Option<usize>>,
-    /// For every old section its new index; 0 for one that goes.
+    /// For every old section its new index; 0 for one that is removed.
     new: Vec<u32>,
 }
 

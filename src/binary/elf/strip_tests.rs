@@ -81,7 +81,7 @@ fn a_list_of_dependencies_is_added_where_there_is_none() {
             (&plain_facts.segments, &plain_facts.build_id)
         );
         assert_eq!(content(&plain, ".dep-v0"), None);
-        // What is there already is the build's own.
+        // An existing id is the build's own.
         assert_eq!(content(&strip(&with, keep).unwrap(), ".dep-v0").unwrap(), b"dependencies");
         assert_eq!(strip(&listed, Keep::default()).unwrap(), listed);
 

@@ -44,7 +44,7 @@ pub(super) fn claims(
         let own = usize::try_from(place.end - place.start).unwrap_or(usize::MAX);
         let content = content.get(..own).unwrap_or(&content);
         let table = Part { bytes: content, words: file.words(), address: section.sh_addr, place };
-        // What is broken ends its table: the rest is then the section's.
+        // A broken entry ends its table: the rest is then the section's.
         let _ = read(&mut found, &table);
     }
     Ok(found.finish())

@@ -1,4 +1,4 @@
-//! A map of a file: to whom each of its bytes belongs.
+//! A map of a file: the owner of each of its bytes.
 //!
 //! Claims are collected in layers, the surest first, and each layer gets only the bytes that those
 //! before it left free. Unclaimed bytes are reported as padding, as a table of the linker's, or as not

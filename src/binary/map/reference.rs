@@ -1,8 +1,8 @@
 //! Data without names (strings, tables, panic messages), which belongs to the code that uses it.
 //!
-//! Only x86-64 and arm64 are read here, and not as a disassembler does: what looks like an
-//! instruction with an address is one if nameless data is at that address. An item reaches from one
-//! such address to the next, which is a guess; so is its owner.
+//! Only x86-64 and arm64 are read here, and not as a disassembler does: bytes that look like an
+//! instruction with an address count as one if unnamed data is at that address. An item reaches from
+//! one such address to the next, which is a guess; so is its owner.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ pub(super) fn claim(
         return Ok(Vec::new());
     }
     let nameless = Nameless::new(file, space);
-    // Where they are used, and the item.
+    // The addresses at which they are used, and the item.
     let mut pointers: Vec<(u64, u64)> = Vec::new();
     for (index, section) in file.sections.iter().enumerate() {
         if areas::is_code(section) {
@@ -80,7 +80,7 @@ pub(super) fn claim(
     }
     let mut shared = Vec::new();
     for _ in 0..ROUNDS {
-        // What has an owner now may point to what has none yet.
+        // Data that has an owner now may point to data that has none yet.
         let group = |symbol: usize| groups.get(symbol);
         for (at, item) in &pointers {
             let (Some(user), Some(users)) = (claims.at(*at), items.get_mut(item)) else {

@@ -47,7 +47,7 @@ impl Extra {
     /// `uid` or `uid:gid`.
     ///
     /// # Errors
-    /// None that is known of: the paths are ours.
+    /// No error is known: the paths are longshore's.
     pub fn layer(self, user: &str, mtime: u64) -> Result<Tree> {
         let directory = Meta { mode: 0o755, uid: 0, gid: 0, mtime };
         let file = Meta { mode: 0o644, ..directory };

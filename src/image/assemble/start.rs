@@ -1,4 +1,5 @@
-//! What a container starts: the program and the user have to be in the image, as engines look them up.
+//! The process that a container starts: the program and the user have to be in the image, as engines
+//! look them up.
 
 use super::{Assembly, copy::parts};
 use crate::{

@@ -1,4 +1,4 @@
-//! What recipes make of a few files. Integration tests hold many more to BuildKit.
+//! The results of recipes for a few files. Integration tests compare many more with BuildKit.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -192,7 +192,7 @@ fn file(a: &File, b: &File, times: bool) -> Vec<Change> {
     if a.target != b.target {
         changes.push(change("target", None, &a.target, &b.target));
     }
-    // The permissions of a symbolic link say nothing, and writers differ in them.
+    // The permissions of a symbolic link have no effect, and writers differ in them.
     let links = a.kind == FileKind::Symlink && b.kind == FileKind::Symlink;
     if a.mode != b.mode && !links {
         changes.push(change("mode", None, &a.mode, &b.mode));

@@ -47,7 +47,7 @@ pub fn inspection(text: &mut dyn Write, inspection: &Inspection, layers: bool) {
 fn visible(text: &str) -> String {
     let mut shown = String::new();
     for c in text.chars() {
-        // What stands for itself, or is only escaped to be quoted.
+        // A character that represents itself, or is only escaped to be quoted.
         if c.is_control() || c.escape_debug().len() > 2 {
             shown.extend(c.escape_debug());
         } else {

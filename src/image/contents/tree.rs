@@ -58,7 +58,8 @@ impl Default for Tree {
     }
 }
 
-/// Makes what is missing on a way: given the directory, the name in it, and what stands there.
+/// Creates the missing parts of a path: it is called with the directory, the name in it, and the
+/// existing entry.
 type Missing<'a> =
     dyn FnMut(&mut Tree, (usize, &str), Option<FileKind>) -> Result<Option<usize>> + 'a;
 
@@ -425,7 +426,7 @@ pub(super) mod tests {
         let other = merged(&[&["f /a", "h /b /a"]]).unwrap();
         assert_eq!(one, ["1f /a", "1h /b /a"]);
         assert_eq!(one, other);
-        // What is left of two names is a file.
+        // The remaining one of two names is a file.
         assert_eq!(merged(&[&["f /a", "h /b /a"], &["w /a"]]).unwrap(), ["1f /b"]);
         for (target, why) in [("/none", "not there"), ("/d", "a directory"), ("/a", "not there")] {
             let link = format!("h /a {target}");

@@ -140,7 +140,7 @@ impl File {
     /// alone; the longest prefix of the name wins.
     ///
     /// # Errors
-    /// What is kept cannot be read, or the name of a helper is none.
+    /// The stored credential cannot be read, or the name of a helper is invalid.
     pub fn places(&self, path: &str, host: &str, repository: &str) -> Result<Vec<Place>> {
         let mut places = Vec::new();
         let helper = |name: &str, key: &str, own: bool| -> Result<Place> {
@@ -229,7 +229,7 @@ pub fn is_for(key: &str, host: &str) -> bool {
 /// Returns the answer of a helper: the credential, or `None` if it has none.
 ///
 /// # Errors
-/// A sentence on what is wrong; nothing of the answer is in it.
+/// A sentence about the problem, without any text of the answer.
 pub fn answer(
     success: bool,
     stdout: &[u8],

@@ -275,7 +275,7 @@ mod tests {
         assert!(direct("other, *", "https://any.example/"));
         assert!(direct("0.0.0.0/0", "https://10.1.1.1/") && !direct("0.0.0.0/0", "https://[::2]/"));
         assert!(direct("::/0", "https://[::2]/"));
-        // For https the port that goes without saying is another one.
+        // For https the default port is a different one.
         assert!(direct("a.example:443", "https://a.example/"));
         assert!(!direct("a.example:80", "https://a.example/"));
         for odd in

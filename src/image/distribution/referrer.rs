@@ -99,7 +99,7 @@ pub fn tag(subject: Digest) -> String {
 /// in it already.
 ///
 /// # Errors
-/// What is there is no index.
+/// The existing document is not an index.
 pub fn merge(old: Option<&Part>, referrers: &[Referrer]) -> Result<Option<Part>> {
     let no_index = || Error::check("what is under the tag of attached documents is no index");
     let mut index = match old {

@@ -1,4 +1,4 @@
-//! What is worth another try, and when.
+//! The errors that are retried, and the times of retries.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What is to be sent so that an image, or several under one index, can be pulled: blobs first, then
-//! what points at them, and the one that a tag names last.
+//! The objects to send so that an image, or several under one index, can be pulled: blobs first, then
+//! the documents that point at them, and the one that a tag names last.
 
 use std::{collections::BTreeSet, io::Read as _};
 

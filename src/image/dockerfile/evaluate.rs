@@ -1,4 +1,4 @@
-//! What a Dockerfile means for one platform.
+//! The evaluation of a Dockerfile for one platform.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -134,8 +134,8 @@ impl Dockerfile {
     /// Evaluates the file for `arguments`. Only the stages that the requested one needs are evaluated.
     ///
     /// # Errors
-    /// What only values show: a variable that has to be set and is not, a path, number or stage
-    /// that is none. The message begins `NAME:LINE:COLUMN: `, and the detail shows the line.
+    /// Errors that depend on values: a variable that has to be set and is not, an invalid path, number
+    /// or stage. The message begins `NAME:LINE:COLUMN: `, and the detail shows the line.
     pub fn evaluate(&self, arguments: &Arguments) -> Result<Evaluated> {
         let target = self.target(arguments.target.as_deref())?;
         let mut warnings = Vec::new();

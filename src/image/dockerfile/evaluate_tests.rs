@@ -1,4 +1,4 @@
-//! What files mean: steps, history and configuration.
+//! The results of files: steps, history and configuration.
 
 use super::{Action, Arguments, Copy, Dockerfile, Evaluated, Span, parse};
 use crate::image::oci::config::{DEFAULT_PATH, Execution, Healthcheck};

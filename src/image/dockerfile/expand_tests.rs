@@ -51,7 +51,7 @@ const VALUES: &[(&str, &str)] = &[
     ("$UNSET", ""),
     ("${UNSET}", ""),
     ("$EMPTY", ""),
-    // What a variable holds is not expanded again.
+    // The value of a variable is not expanded again.
     ("$DOLLAR", "$A"),
     ("$QUOTE", "\"q\""),
     // Defaults.

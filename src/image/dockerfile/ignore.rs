@@ -143,7 +143,7 @@ impl Pattern {
             Some(path) => (true, path),
             None => (false, cleaned.as_str()),
         };
-        // What has to be one in Go, too.
+        // The pattern has to be valid in Go, too.
         Wildcards::parse(path)?;
         let form = Form::of(path).map_err(|reason| BadPattern::new(path, reason))?;
         Ok(Pattern { exception, text: path.to_owned(), form })

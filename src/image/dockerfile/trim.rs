@@ -79,7 +79,7 @@ impl Pattern {
     ) -> Result<String, String> {
         let chars: Vec<char> = value.chars().collect();
         let mut result = String::new();
-        // What is before it is in the result.
+        // The text before it is in the result.
         let mut done = 0;
         let mut at = 0;
         while at <= chars.len() {

@@ -137,7 +137,7 @@ pub(super) fn quoted(text: &str, range: Range<usize>, escape: char) -> Vec<(Stri
         }
         // Nothing is escaped in single quotes.
         if c == escape && quote != Some('\'') {
-            // At the end it escapes nothing, and goes.
+            // At the end it escapes nothing, and is removed.
             let Some((_, next)) = chars.next() else { break };
             word.push(c);
             word.push(next);

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// The file that `docker load` looks for; the rest of the archive is a plain layout.
+/// The file that `docker load` reads; the rest of the archive is a plain layout.
 pub const DOCKER_MANIFEST: &str = "manifest.json";
 
 /// The metadata that `docker save` writes about one image.

@@ -16,7 +16,7 @@ use crate::model::{
     platform::Platform,
 };
 
-/// One thing that is wrong with a layout.
+/// One problem of a layout.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
     /// The file it is in.

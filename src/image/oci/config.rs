@@ -1,5 +1,5 @@
-//! What a container of an image runs and how the image came about: OCI image specification 1.1,
-//! config.md, in the bytes that BuildKit writes.
+//! The configuration of an image's containers, and its history: OCI image specification 1.1, config.md,
+//! in the bytes that BuildKit writes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -54,7 +54,7 @@ impl Config {
     /// Returns the platform that the image declares.
     ///
     /// # Errors
-    /// The words are not such as a platform has.
+    /// The words are not those of a platform.
     pub fn platform(&self) -> Result<Platform> {
         descriptor::platform(&self.os, &self.architecture, self.variant.as_deref())
             .map_err(|e| Error::check("not a valid image configuration").because(e))

@@ -1,4 +1,4 @@
-//! What points at a blob: OCI image specification 1.1, descriptor.md; and the media types.
+//! The reference to a blob: OCI image specification 1.1, descriptor.md; and the media types.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -180,7 +180,7 @@ where
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// A platform as the object that image-index.md makes of it, where ours is a text elsewhere.
+/// A platform as the object of image-index.md, while it is a text elsewhere in longshore.
 mod object {
     use super::{Deserialize, Deserializer, Platform, Serialize, Serializer};
     use crate::model::platform::normalise;

@@ -20,7 +20,7 @@ pub trait Model: Serialize + DeserializeOwned {
     /// Checks the rules that the types cannot express.
     ///
     /// # Errors
-    /// A sentence on what is wrong.
+    /// A sentence about the problem.
     fn check(&self) -> Result<(), String>;
 }
 

@@ -1,4 +1,4 @@
-//! What points at the images of several platforms: OCI image specification 1.1, image-index.md.
+//! The list of the images of several platforms: OCI image specification 1.1, image-index.md.
 
 use std::collections::BTreeMap;
 

@@ -67,7 +67,7 @@ impl Compressor {
     /// Compresses what is written to it, to `out`.
     ///
     /// # Errors
-    /// None that is known of: level and library are ours.
+    /// No error is known: level and library are longshore's.
     pub fn encoder<'p, W: Write>(
         self,
         out: W,

@@ -1,4 +1,4 @@
-//! What one image is made of: OCI image specification 1.1, manifest.md.
+//! The parts of one image: OCI image specification 1.1, manifest.md.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What an image says of itself in one word, such as its version.
+//! Single values in the metadata of an image, such as its version.
 
 use super::image::{Store, document};
 use crate::{
@@ -23,7 +23,7 @@ pub fn about(store: &dyn Store, root: &Descriptor, key: &str) -> Result<Option<S
             if let Some(word) = index.annotations.get(key) {
                 return Ok(Some(word.clone()));
             }
-            // BuildKit puts what it says of an image beside it, for a platform that is none.
+            // BuildKit puts attestations of an image beside it, for a platform that does not exist.
             let image = |of: &&Descriptor| of.platform.as_ref().is_none_or(|of| of.os != "unknown");
             let first = index.manifests.iter().find(image).cloned();
             walk.descend(at, first.into_iter().collect())?;

@@ -8,7 +8,7 @@ use crate::{
     },
 };
 
-/// Stands for what neither the index nor the configuration names.
+/// Replaces a part that neither the index nor the configuration names.
 const UNKNOWN: &str = "unknown";
 
 /// Returns the platform of an image, and a warning unless `index` (its descriptor) and its

@@ -216,7 +216,8 @@ mod tests {
 
     #[test]
     fn what_follows_only_rises() {
-        // What stands there, what is listed that is not lower, whether it was written here before.
+        // The current tag, the highest listed version that is not lower, and whether it was written
+        // here before.
         for (standing, highest, wrote, expected) in [
             ("", "", false, 'W'),
             ("", "1.2.3", false, 'W'),

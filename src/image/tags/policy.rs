@@ -1,4 +1,4 @@
-//! What a package says of its tags, and the tags that follow from it.
+//! The tag settings of a package, and the resulting tags.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ impl Kind {
         matches!(self, Kind::Minor | Kind::Major | Kind::Latest | Kind::Next)
     }
 
-    /// The version as it is written in `Cargo.toml`.
+    /// Returns the version as it is written in `Cargo.toml`.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Version => "version",

@@ -110,7 +110,7 @@ pub(super) fn record(
     let text = serde_json::to_string(&Recorded { schema: SCHEMA, key, units, zig })
         .map_err(|error| Error::build("cannot write JSON").because(error))?;
     let path = target.join(RECORD);
-    // What did not change is not written again.
+    // Unchanged content is not written again.
     match fs::read_to_string_if_there(&path) {
         Ok(Some(old)) if old == text => Ok(()),
         _ => fs::write(&path, text.as_bytes()),

@@ -205,7 +205,7 @@ fn put(
     drop_units(&partial.join(TARGET), &work.dropped)?;
     let record = record(&partial.join(TARGET), manifest.units)?;
     fs::write(&partial.join(TARGET).join(FRESHNESS), &record)?;
-    // For builds of this workspace only: zig's own cache serves all workspaces.
+    // For builds of this workspace only: zig's own cache is shared by all workspaces.
     let zig = partial.join(ZIG);
     if zig.is_dir() {
         fs::rename(&zig, &warm::restored(&partial.join(TARGET)))?;

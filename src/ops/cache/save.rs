@@ -151,7 +151,7 @@ fn kept(
     };
     let entries = tree::walk(target, skip)?;
     let mut keep = Keep::new(units, target);
-    // What cargo gives a name without a hash is another name of a file with one.
+    // A file that cargo names without a hash is another name of a file with one.
     for file in units.iter().filter(|unit| !unit.script).flat_map(|unit| &unit.files) {
         let Ok(path) = file.strip_prefix(target) else { continue };
         if file.file_name().is_none_or(|name| hash_of(name).is_some()) {
@@ -270,7 +270,7 @@ fn inputs(
         named.iter().flat_map(|path| tree::below(path, target)).for_each(|path| add(path, hash));
     }
     for (path, units) in found {
-        // What is in the cache itself, and what cargo takes as unchangeable.
+        // Files in the cache itself, and files that cargo treats as immutable.
         if path.starts_with(target) || recorded.key.is_unchangeable(&path) {
             continue;
         }

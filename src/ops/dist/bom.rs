@@ -1,4 +1,4 @@
-//! What went into the binaries: lists of crates, in the binaries and as documents beside them.
+//! The components of the binaries: lists of crates, in the binaries and as documents beside them.
 
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
@@ -24,11 +24,11 @@ use crate::{
     sys::{Context, cargo, fs, parallel},
 };
 
-/// The bill of each package and target, and the list for the binaries that carry one.
+/// The SBOM of each package and target, and the list for the binaries that carry one.
 #[derive(Debug, Default)]
 pub(in crate::ops) struct Bills(BTreeMap<(String, String), Made>);
 
-/// A bill, and the list for binaries that is made of it.
+/// An SBOM, and the list for binaries that is made from it.
 #[derive(Debug)]
 struct Made {
     bill: Bill,

@@ -133,8 +133,8 @@ pub(in crate::ops) fn compile(
         if let Some(cache) = &zig_cache {
             env.insert("ZIG_GLOBAL_CACHE_DIR".to_owned(), Some(cache.to_string()));
         }
-        // Where freshness is checked. A variable would have a cargo that a build script runs build there,
-        // too, and wait for this one.
+        // The directory in which freshness is checked. As a variable it would make a cargo that a build
+        // script runs build there, too, and wait for this one.
         let build_dir = toml::Value::from(directory.as_str());
         let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) }
             .args(["--config", &format!("build.build-dir={build_dir}")]);

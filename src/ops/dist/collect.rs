@@ -49,8 +49,8 @@ impl<'a> Collector<'a> {
     /// section `.dep-v0` gets.
     ///
     /// # Errors
-    /// Cargo made no such binary, it cannot be read or stripped, or another allocator than the planned
-    /// one serves it.
+    /// Cargo made no such binary, it cannot be read or stripped, or it uses a different allocator than
+    /// the planned one.
     pub(in crate::ops) fn collect(&self, job: &Job, list: Option<&[u8]>) -> Result<Artifact> {
         let made = unstripped(job, self.report)?;
         let open = file::open(made)?;
@@ -125,7 +125,7 @@ impl<'a> Collector<'a> {
             return Ok(None);
         }
         let file = File { size: old.size, sha256: old.sha256 };
-        // What carried the previous output here may have lost that it is a program.
+        // A transfer of the previous output, as between jobs, may have lost its executable bit.
         let kept =
             stage.keep(&old.path, &old.sha256, old.size)? && fs::is_program(&stage.path(&old.path));
         Ok(kept.then(|| (file, old.debug.clone())))

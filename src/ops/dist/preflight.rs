@@ -1,4 +1,4 @@
-//! What a build would fail on later, found before anything is fetched or compiled.
+//! Checks for conditions that would fail a build later, before anything is fetched or compiled.
 
 use camino::Utf8Path;
 

@@ -1,4 +1,4 @@
-//! What a release says of how it was made, in a file beside it.
+//! The provenance of a release, in a file beside it.
 
 use camino::{Utf8Path, Utf8PathBuf};
 

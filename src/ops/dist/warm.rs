@@ -1,4 +1,4 @@
-//! What zig builds once for each target is built while cargo compiles, and not after it.
+//! The objects that zig builds once for each target are built while cargo compiles, and not after it.
 
 use std::{
     collections::BTreeMap,
@@ -130,8 +130,8 @@ struct Beside<'a> {
 }
 
 impl Beside<'_> {
-    /// Has zig build what each target needs, in its own cache; then keeps what was built, once links
-    /// with nothing else go well. What was kept at another time only has to be copied.
+    /// Has zig build the objects that each target needs, in its own cache; then keeps them, once links
+    /// with nothing else succeed. Objects that were kept earlier only have to be copied.
     fn warm(&self, warm: &Warm) -> Result<()> {
         let place = warm::place(self.cx, &warm.name);
         if warm::is_sound(&place) {

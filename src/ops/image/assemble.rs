@@ -147,7 +147,7 @@ pub fn check(plan: &plan::Plan) -> Result<Vec<String>> {
         let context = planned(plan, &ignore)?;
         for platform in &image.platforms {
             let evaluated = recipe.evaluate(&arguments(image, platform)?)?;
-            // What is copied besides may be made by the build.
+            // Other files that are copied may be made by the build.
             let made = assemble::assemble(&recipe, &evaluated, &context, &image.extras, 0);
             if let Ok(assembly) = made {
                 warnings.extend(assembly.check_start(&recipe, &evaluated)?);

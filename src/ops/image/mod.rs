@@ -293,7 +293,7 @@ pub(super) fn name_of(name: &str, tag: &str) -> (String, String) {
 fn lay_out(made: &Made, plan: &plan::Image, stage: &Stage, store: &Store<'_>) -> Result<()> {
     let (tag, full) = name(plan);
     let name = Name { tag: &tag, image: Some(&full) };
-    // What did not change is not written again.
+    // Unchanged content is not written again.
     let kept = |path: &str, bytes: &[u8]| {
         stage.keep(&format!("{}/{path}", plan.path), &Digest::of(bytes), bytes.len() as u64)
     };

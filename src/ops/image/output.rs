@@ -1,4 +1,4 @@
-//! Where images go beside `target/dist`: files for loaders, and engines that run here.
+//! The destinations of images beside `target/dist`: files for loaders, and local engines.
 
 use std::{collections::BTreeSet, fmt, io::Read, str::FromStr};
 

@@ -1,4 +1,4 @@
-//! Where the blobs of images are, here or in a registry, and what is there.
+//! The stores of images, local or in a registry, and their contents.
 
 use std::{
     collections::{BTreeSet, HashMap},

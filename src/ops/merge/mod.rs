@@ -43,7 +43,7 @@ pub struct Request {
     pub wanted: Wanted,
     /// The repositories of its image.
     pub push: Vec<Reference>,
-    /// Whether what the release says of the image goes with it.
+    /// Whether the release's documents about the image are attached to it.
     pub attach: bool,
     /// The tags that a policy gives; else those of the references are written.
     pub tagging: Option<push::Tagging>,
@@ -65,8 +65,7 @@ pub struct Outcome {
 /// Makes one release of parts, or one index of images in registries.
 ///
 /// # Errors
-/// Every reason why they are not parts of one release; or what it is made of cannot be read, or
-/// written.
+/// Every reason why they are not parts of one release; or a file cannot be read or written.
 pub fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
     let is_remote = |part: &&String| matches!(store::locate(part), Ok(store::Located::Registry(_)));
     let (remote, here): (Vec<&String>, Vec<&String>) = request.parts.iter().partition(is_remote);
@@ -186,7 +185,7 @@ fn put(stage: &Stage, path: &str, place: &Utf8Path, source: &Source, epoch: u64)
     let from = place.join(&source.path);
     let to = stage.path(path);
     if source.program {
-        // What carries artifacts from job to job may lose that they are programs, and their times.
+        // A transfer of artifacts from job to job may lose executable bits and times.
         if !stage.keep(path, &source.sha256, source.size)? || !fs::is_program(&to) {
             let file = file::open(&from)?;
             let digest = fs::write_from(&to, Content::File(&file), 0o755, epoch)?;
@@ -199,7 +198,7 @@ fn put(stage: &Stage, path: &str, place: &Utf8Path, source: &Source, epoch: u64)
         return Ok(());
     }
     if !stage.keep(path, &source.sha256, source.size)? {
-        // A link would lead to wherever the part says.
+        // A link could lead to any path that the part contains.
         match fs::kind(&from, false)? {
             fs::Kind::File { mode: 0o644, .. } => fs::link(&from, &to)?,
             // The part keeps its mode.

@@ -1,4 +1,4 @@
-//! A part that goes to a registry: its image, by its digest, without a tag.
+//! A part that is pushed to a registry: its image, by its digest, without a tag.
 
 use camino::Utf8PathBuf;
 

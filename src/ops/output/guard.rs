@@ -18,7 +18,7 @@ use crate::{
 /// The largest marker that is read.
 const LONGEST: u64 = 64 << 10;
 
-/// The file that marks a directory of a failed run as ours.
+/// The file that marks a directory of a failed run as longshore's.
 pub(in crate::ops) const MARKER: &str = ".longshore";
 /// Its content.
 pub(in crate::ops) const MARKER_TEXT: &str =
@@ -52,7 +52,7 @@ impl Inputs {
 /// Checks that `output`, which has to be a path that [`fs::settle`] returned, can be replaced.
 ///
 /// # Errors
-/// It is a file, holds something that is not ours, or contains an input.
+/// It is a file, holds files that are not longshore's, or contains an input.
 pub(in crate::ops) fn check(cx: &Context, output: &Utf8Path, inputs: &Inputs) -> Result<()> {
     let option = inputs.option;
     let reject = |what: String| Error::usage(format!("`{output}` cannot be replaced: {what}"));
@@ -125,7 +125,7 @@ fn contains(outer: &Utf8Path, inner: &Utf8Path) -> bool {
 }
 
 /// Returns whether the directory is an output with a damaged `dist.json`: it has the log of a build and
-/// nothing but what an output has.
+/// only files of an output.
 fn is_damaged_output(dir: &Utf8Path) -> bool {
     let is_file = |path: &str| matches!(fs::kind(&dir.join(path), false), Ok(Kind::File { .. }));
     is_file(FILE)

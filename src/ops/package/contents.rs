@@ -1,4 +1,4 @@
-//! What is in the archives of one package for one target.
+//! The contents of the archives of one package for one target.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -53,7 +53,7 @@ impl Kind<'_> {
         match self {
             Kind::Binaries(format) => format!("{}.{format}", plan.name),
             Kind::Debug => format!("{}.debug.{}", plan.name, Format::TarZst),
-            // As dpkg-name(1) has it; without the epoch that ours never have.
+            // The format of dpkg-name(1); without the epoch, which longshore's versions never have.
             // Forges rename `~` in the names of files, and `SHA256SUMS` would then name none of them.
             Kind::Deb(deb) => {
                 let version = deb.version.replace('~', ".");
@@ -63,7 +63,7 @@ impl Kind<'_> {
     }
 }
 
-/// A file that goes into an archive.
+/// A file in an archive.
 #[derive(Clone, Copy)]
 struct File {
     digest: Digest,

@@ -1,5 +1,5 @@
-//! What goes into archives besides what was built: README, licences, CHANGELOG, and what metadata
-//! includes.
+//! The contents of archives besides the built files: README, licences, CHANGELOG, and the includes of
+//! the metadata.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ pub(in crate::ops) fn found(
         let mut own = archives.iter().filter(|archive| archive.package == package.name);
         let Some(archive) = own.next() else { continue };
         let found = of_package(workspace, package, repository);
-        // Where no archive is made, a wrong include stops nothing.
+        // If no archive is made, an invalid include is not an error.
         let found = if archive.is_made() { found? } else { found.unwrap_or_default() };
         all.insert(package.name.clone(), found);
     }
@@ -258,7 +258,7 @@ impl Finder<'_> {
     fn include(&self, pattern: &str, to: Option<&str>) -> Result<Vec<(String, String)>> {
         let plain = pattern.trim_end_matches('/');
         let is_wild = |part: &str| part.contains(['*', '?', '[', '\\']);
-        // What is before the first wildcard is where to look.
+        // The text before the first wildcard is the directory to search.
         let start: Utf8PathBuf = plain.split('/').take_while(|part| !is_wild(part)).collect();
         let base = self.dir.join(&start);
         if !base.exists() {

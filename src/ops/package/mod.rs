@@ -118,7 +118,7 @@ fn of_plan(
             sha256,
             contents: packed.clone(),
         };
-        // What did not change is not written again.
+        // Unchanged content is not written again.
         if let Some(old) = previous
             .filter(|dist| same_writer(dist, inputs.epoch) && dist.packages.contains(plan))
             .and_then(|dist| dist.archives.iter().find(|old| old.path == path))

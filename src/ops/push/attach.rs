@@ -1,4 +1,4 @@
-//! What a release says of an image, attached to it where it was pushed to.
+//! The documents of a release about an image, attached to it in its registry.
 
 use camino::Utf8Path;
 

@@ -19,7 +19,7 @@ pub(in crate::ops) fn check(
     request: &Request,
     pushed: &Push,
 ) -> Result<Verification> {
-    // A new one: nothing that is known from before serves.
+    // A new session: no cached data may be used.
     let session = Session::new(cx, &request.registry);
     let digest = pushed.digest;
     let named = pushed.references.iter();

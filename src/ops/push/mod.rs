@@ -67,7 +67,7 @@ pub struct Request {
     pub mount_from: Vec<String>,
     /// Whether nothing is to be written.
     pub dry_run: bool,
-    /// Whether what a release says of the image goes with it.
+    /// Whether the release's documents about the image are attached to it.
     pub attach: bool,
     /// The tags that a policy gives; else those of the references are written.
     pub tagging: Option<Tagging>,

@@ -1,4 +1,4 @@
-//! What is sent before tags are written: blobs, manifests and indexes.
+//! The objects that are sent before tags are written: blobs, manifests and indexes.
 
 use std::sync::{
     Mutex, PoisonError,

@@ -112,7 +112,7 @@ impl Pusher<'_> {
     /// Returns the decisions on the tags of a policy for the current state.
     pub(super) fn look(&self, repository: &Repository) -> Result<Vec<Open>> {
         let Some(wish) = &self.wish else { return Ok(Vec::new()) };
-        // What never moves is for itself.
+        // Immutable tags are handled separately.
         let mut listed = match self.request.dry_run {
             true => self.listed(repository)?.unwrap_or_default(),
             false => Listed::default(),
@@ -149,7 +149,7 @@ impl Pusher<'_> {
         let mut first = true;
         for tried in 1.. {
             self.cx.children.check()?;
-            // What follows no version is compared with none.
+            // Tags that follow no version are not compared with one.
             let listed = match follows {
                 true => self.listed(repository)?,
                 false => Some(Listed::default()),
@@ -168,7 +168,8 @@ impl Pusher<'_> {
             if !acted {
                 break;
             }
-            // Once more at once, to see what was written; then ever later.
+            // The first check follows immediately, to read the written tags; later ones wait
+            // increasingly longer.
             if tried > 2 {
                 self.wait(repository, tried - 2)?;
             }
@@ -256,7 +257,7 @@ impl Pusher<'_> {
                 open.is = Some(*digest);
             }
             Decision::Keep(_) | Decision::Refuse(_) => {
-                // What was written and has stayed keeps its reason.
+                // A tag that was written and has not changed keeps its reason.
                 let stayed = open.wrote && is == Some(self.root.digest);
                 if !stayed && open.outcome != Outcome::Lost {
                     open.note(&decision);
@@ -340,7 +341,8 @@ impl Pusher<'_> {
         };
         match said {
             Ok(said) => Ok(said.and_then(|said| Version::parse(&said).ok())),
-            // It is broken, or no image: it says nothing. That the registry is silent is another thing.
+            // It is broken, or not an image, and so has no version. A registry that does not answer is
+            // a different case.
             Err(error) if error.status() == Status::CheckFailed => Ok(None),
             Err(error) => Err(error),
         }

@@ -1,4 +1,4 @@
-//! What is pushed: found in a `target/dist`, a layout or an archive.
+//! The source of a push: found in a `target/dist`, a layout or an archive.
 
 use camino::Utf8Path;
 

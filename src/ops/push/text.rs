@@ -1,4 +1,4 @@
-//! What a push would do, for people.
+//! The actions of a push, for people.
 
 use std::collections::BTreeSet;
 

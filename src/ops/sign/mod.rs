@@ -54,8 +54,8 @@ pub struct Cosign {
 /// the release as it is now.
 ///
 /// # Errors
-/// A key or its password is wrong; a file is not what the checksums say; or cosign is missing, or
-/// fails. Where that is so before all signatures of files are made, none is written.
+/// A key or its password is wrong; a file does not match its checksum; or cosign is missing, or fails.
+/// If that happens before all signatures of files are made, none is written.
 pub fn sign(cx: &Context, request: &Request) -> Result<Dist> {
     let root = &request.dist;
     // Nothing is created beside a directory without an output.
@@ -177,7 +177,7 @@ fn sign_blob(cx: &Context, cosign: &Cosign, file: &Utf8Path) -> Result<Vec<u8>> 
     command = cosign.key(command).args(["--bundle", bundle.as_str()]);
     cosign.run(cx, &command.args(cosign.args.clone()).arg(file.as_str()), Status::BuildFailed)?;
     let bytes = fs::read(&bundle)?;
-    // What is called a bundle must be one: other programs are to read it.
+    // A file that is called a bundle must be one: other programs will read it.
     let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let kind = value.get("mediaType").and_then(|kind| kind.as_str()).unwrap_or_default();
     if !kind.starts_with("application/vnd.dev.sigstore.bundle") {
@@ -226,7 +226,7 @@ impl Cosign {
             return Ok(());
         }
         let tail = lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join("\n");
-        // What it says where the password of its key is wrong or empty.
+        // The message for a wrong or empty password of a key.
         if tail.contains("decryption failed") || tail.contains("reading key") {
             let key = self.key.as_deref().unwrap_or_default();
             return Err(Error::usage(format!("cosign cannot read the key `{key}`"))

@@ -1,4 +1,4 @@
-//! What `dist` keeps of each binary: to what its bytes belong.
+//! The data that `dist` keeps of each binary: the owners of its bytes.
 
 use std::{cell::OnceCell, collections::BTreeMap};
 

@@ -77,8 +77,7 @@ pub struct Measured {
 /// Measures the sizes of the requested items.
 ///
 /// # Errors
-/// Something cannot be read, or is none of what can be measured; the base cannot be built; a
-/// policy is wrong.
+/// An item cannot be read, or cannot be measured; the base cannot be built; a policy is wrong.
 pub fn size(cx: &Context, request: &Request) -> Result<Measured> {
     let session = Session::new(cx, &request.registry);
     let symbols = request.symbols.as_deref();

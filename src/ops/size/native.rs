@@ -1,5 +1,5 @@
-//! Which package brought a symbol that is not Rust's: the static libraries that build scripts made
-//! say what is in them.
+//! The packages that brought symbols that are not Rust's: the static libraries that build scripts made
+//! list their symbols.
 
 use std::collections::HashMap;
 
@@ -49,7 +49,7 @@ impl Natives {
 
     /// Returns the package that brought the symbol, if one is known.
     pub(super) fn of(&self, symbol: &str) -> Option<String> {
-        // The object is ours, and no package's.
+        // The object is longshore's, and no package's.
         let mimalloc = ["mi_", "_mi_", "mi."].iter().any(|start| symbol.starts_with(start));
         if self.mimalloc && mimalloc {
             return Some("mimalloc".to_owned());

@@ -1,4 +1,4 @@
-//! What there is to measure at a path, or under the name of an image.
+//! The items to measure at a path, or under the name of an image.
 
 use std::{
     io::{Cursor, Read as _},

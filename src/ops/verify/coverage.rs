@@ -1,6 +1,6 @@
-//! What a signature covers of a release. Only `SHA256SUMS` is signed. It covers the archives and the
-//! documents beside it; these cover the rest: the provenance has the digest of every binary and image,
-//! `digests.txt` that of every image, and archives hold the binaries themselves.
+//! The files of a release that a signature covers. Only `SHA256SUMS` is signed. It covers the archives
+//! and the documents beside it; these cover the rest: the provenance has the digest of every binary and
+//! image, `digests.txt` that of every image, and archives hold the binaries themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -99,7 +99,8 @@ impl<'a> Inside<'a> {
     pub(super) fn item(&mut self, item: &Item<'_>, content: &mut dyn Read) -> Result<()> {
         let kind = item.file.as_ref().map(|file| file.kind);
         let hides = matches!(kind, Some(EntryKind::Whiteout | EntryKind::OpaqueWhiteout));
-        // Some engines take what is in a whiteout, or what AUFS reserves, for a file.
+        // Some engines unpack a whiteout with content, or a file that AUFS reserves, as an ordinary
+        // file.
         if (hides || kind.is_none()) && (item.entry.kind != Kind::File || item.entry.stat.size == 0)
         {
             return self.looker.cx.children.check();

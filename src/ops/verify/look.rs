@@ -215,7 +215,7 @@ impl<'a> Looker<'a> {
         let verdict = verify::judge(file.source, &facts, &about, policy);
         self.checked(file, policy, Ok(verdict), || {
             let mut rows = verify::fact::tell(&facts);
-            // What cannot be read is in the verdict.
+            // A read error is in the verdict.
             rows.extend(verify::fact::tell_panics(file.source, &facts).unwrap_or_default());
             rows
         })

@@ -71,7 +71,7 @@ impl Looker<'_> {
                 unpack::zip(Source::File(file), &mut |entry, content| inside.entry(entry, content))
             }
             Format::Deb => unpack::deb(self.reader(file), &mut |member, entry, content| {
-                // What dpkg runs when it installs the package.
+                // The scripts that dpkg runs when it installs the package.
                 if member == Member::Control {
                     let path = format!("control.tar/{}", entry.path.trim_start_matches("./"));
                     inside.hazards.extend(entry.hazard());

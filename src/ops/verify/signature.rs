@@ -222,7 +222,7 @@ impl Looker<'_> {
             };
             match outcome {
                 Ok(said) => facts.push(Fact { name: "signed".to_owned(), value: said, note: None }),
-                // What is not signed says nothing of files.
+                // Unsigned checksums prove nothing about files.
                 Err(why) => {
                     refuse(self.checked, &path, &why);
                     return Ok(None);

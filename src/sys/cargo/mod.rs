@@ -1,4 +1,4 @@
-//! What cargo reports of the workspace.
+//! Cargo's metadata of the workspace.
 
 mod config;
 
@@ -102,7 +102,7 @@ pub fn resolved(
         .args(["metadata", "--format-version", "1", "--manifest-path", manifest.as_str()])
         .args(resolution.iter().cloned())
         .dir(&cx.env.dir);
-    // What other platforms need may never have been fetched.
+    // The dependencies of other platforms may never have been fetched.
     for platform in platforms {
         command = command.args(["--filter-platform", platform]);
     }

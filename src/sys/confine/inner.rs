@@ -105,7 +105,7 @@ fn end_with_parent(parent: Option<&str>) -> Result<(), String> {
 fn prepare(root: &str, seconds: u64) -> Result<fs::File, String> {
     let nothing = fs::File::open("/dev/null").map_err(|error| format!("`/dev/null`: {error}"))?;
     change_root(root)?;
-    // What the program finds besides is not decisive.
+    // Failures of these steps are not fatal.
     let _ = sethostname(b"localhost");
     let _ = enable_loopback();
     for (resource, most) in LIMITS {
@@ -194,7 +194,7 @@ fn drop_bounding_set() -> Result<(), String> {
     for bit in 0..u64::BITS {
         match remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << bit)) {
             Ok(()) => {}
-            // The kernel knows no more of them.
+            // The kernel has no more of them.
             Err(Errno::INVAL) => break,
             Err(error) => return Err(step("prctl", error)),
         }

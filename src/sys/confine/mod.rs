@@ -87,8 +87,8 @@ impl Report {
     }
 }
 
-/// Runs `argv`, paths in the directory `root`, with that directory as its root and in an environment
-/// of nothing but `PATH=/`.
+/// Runs `argv`, paths in the directory `root`, with that directory as its root and with `PATH=/` as its
+/// only environment variable.
 ///
 /// # Errors
 /// An interrupt came, or the helper could not be started.

@@ -101,7 +101,7 @@ impl Checkout<'_> {
             let name = known.map_or(path, |(name, _)| name.as_str());
             let here = source.work_tree.as_ref().map(|dir| dir.join(path));
             let Some(found) = self.source(source, name, here.as_deref(), hash)? else {
-                // What the user's own checkout goes without, its base goes without, too.
+                // Submodules that the user's own checkout lacks are left out of its base, too.
                 if here.as_deref().is_some_and(is_empty_dir) {
                     let shown = escape(path.as_bytes());
                     self.cx.status("Skipping", format!("submodule `{shown}`: not initialized"));

@@ -1,4 +1,4 @@
-//! Where git looks for a repository.
+//! The search for a repository, as git does it.
 
 use camino::{Utf8Path, Utf8PathBuf};
 

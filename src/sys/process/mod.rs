@@ -205,8 +205,7 @@ impl Children {
         Hook { children: self.clone(), number }
     }
 
-    /// Waits for so long, or until an interrupt comes. The one place where time passes for its own
-    /// sake.
+    /// Sleeps for that time, or until an interrupt comes.
     ///
     /// # Errors
     /// [`Status::Interrupted`].

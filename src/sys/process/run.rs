@@ -107,7 +107,7 @@ pub(super) fn run(
         excess: false,
     };
     let waited = running.wait(take);
-    // The group is gone from the list before its number can be used again.
+    // The group is removed from the list before its number can be used again.
     running.kill(Signal::KILL);
     drop(registration);
     let status = running.child.wait().map(|output| output.status);
@@ -260,7 +260,7 @@ impl Running<'_> {
             Err(error) => return Err(error.into()),
         }
         self.ended = Some(Instant::now());
-        // What it left running would keep the pipes open.
+        // Processes that it left running would keep the pipes open.
         self.kill(Signal::TERM);
         Ok(())
     }
@@ -295,7 +295,7 @@ impl Running<'_> {
             None => [limit, self.kill_at],
         };
         let idle = until.into_iter().flatten().map(|at| at.saturating_duration_since(now)).min();
-        // Where nothing reports the child's end or an interrupt.
+        // If the system does not report the child's end or an interrupt.
         let blind = self.pidfd.is_none() || self.wake.is_none() && self.kill_at.is_none();
         if blind && self.ended.is_none() {
             return Some(idle.map_or(SLICE, |idle| idle.min(SLICE)));

@@ -67,7 +67,7 @@ pub(in crate::sys) fn watch() -> Result<(), String> {
     rustix::process::setsid().map_err(|error| format!("setsid: {error}"))?;
     let mut groups = BTreeSet::new();
     for line in std::io::stdin().lock().lines() {
-        // What cannot be read ends it like the end of the file.
+        // A read error ends it like the end of the file.
         let Ok(line) = line else { break };
         let Some(group) = line.get(1..).and_then(|number| number.parse::<i32>().ok()) else {
             break;

@@ -1,4 +1,4 @@
-//! What a registry answers.
+//! The answers of a registry.
 
 use std::{io::Read as _, time::Duration};
 

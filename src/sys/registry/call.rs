@@ -54,7 +54,7 @@ impl Repository {
 
     /// Waits after `trouble` of the try of that number, or gives it back where another makes no sense.
     pub(super) fn pause(&self, tried: u32, trouble: Trouble) -> Result<()> {
-        // What is interrupted fails in many ways.
+        // An interrupted request fails in many ways.
         self.cx().children.check()?;
         let (error, after) = trouble.retry(tried)?;
         let salt = self

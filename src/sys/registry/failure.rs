@@ -1,4 +1,4 @@
-//! What goes wrong between here and a registry.
+//! The errors of connections to a registry.
 
 use std::{io, time::Duration};
 
@@ -22,7 +22,7 @@ const BODY: u64 = 64 << 10;
 pub(in crate::sys) enum Trouble {
     /// It will not go better.
     Final(Error),
-    /// It may go well later; after so long, where the registry says so.
+    /// A retry may succeed; after that time, if the registry sets one.
     Again(Error, Option<Duration>),
     /// The server was silent, or slower than the limits allow. Each try takes long.
     Slow(Error),
@@ -137,7 +137,7 @@ impl Repository {
     /// Returns the error for an answer that is not a success.
     pub(super) fn refused(&self, what: &str, mut answer: Answer) -> Trouble {
         let (code, after) = (answer.status(), answer.after());
-        // A body that is too long or does not come says nothing.
+        // A body that is too long or missing adds no message.
         let body = answer.read(BODY).ok().flatten().unwrap_or_default();
         let mut why = refusal::status(code);
         if let Some(text) = refusal::text(&body, |text| self.redact(text)) {
@@ -182,7 +182,7 @@ impl Repository {
 /// The reason for a missing answer.
 #[derive(Debug)]
 pub(in crate::sys) enum Cause<'a> {
-    /// An error of our own, such as a file of certificates that cannot be read.
+    /// An error of longshore, such as a file of certificates that cannot be read.
     Own(&'a Error),
     /// The server's certificate is not trusted: why, and what to do.
     Certificate(String, String),

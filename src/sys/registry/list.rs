@@ -54,7 +54,7 @@ impl Repository {
                 let status = answer.status();
                 match status {
                     200 | 404 => {}
-                    // Who may push or pull may still not be let to list.
+                    // A client that may push or pull may still not be permitted to list.
                     401 | 403 | 405 | 501 => return Ok(None),
                     _ => return Err(self.refused(&what, answer)),
                 }

@@ -1,4 +1,4 @@
-//! Which servers are talked to, and with whom without TLS.
+//! The servers to connect to, and the ones without TLS.
 
 use ureq::http::Method;
 

@@ -1,4 +1,4 @@
-//! How slow an answer may be. A server that sends a byte now and then never looks silent.
+//! The limits on slow answers. A server that sends a byte now and then never looks silent.
 
 use std::{
     io::{self, Read},

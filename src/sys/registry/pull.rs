@@ -310,7 +310,8 @@ impl Pulled<'_> {
                     Ok(0) => Trouble::Again(repository.error(&what(), "it was cut short"), None),
                     Ok(count) => {
                         self.count += count as u64;
-                        // What broke before counts no more, unless it always breaks after a few bytes.
+                        // Earlier failures do not count any more, unless it always breaks after a few
+                        // bytes.
                         let rate = Limits::LEAST as f64 * self.clock.elapsed().as_secs_f64();
                         if self.count >= PROGRESS && self.count as f64 >= rate {
                             self.tried = 0;

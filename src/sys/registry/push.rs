@@ -138,7 +138,7 @@ impl Repository {
                     (blob.sent)(i64::try_from(blob.descriptor.size).unwrap_or(i64::MAX))?;
                     return Ok(Sent::Mounted(other.clone()));
                 }
-                // What is not there can be sent where that was said.
+                // A blob that is not in that repository can be sent to the location in the answer.
                 if answer.status() == 202 && mounts.len() == 0 {
                     return upload.go_on(&uploads, &answer, &mut whole);
                 }

@@ -11,7 +11,7 @@ use crate::{image::oci::Descriptor, model::error::Result};
 pub struct Settings {
     /// Files of certificates that are trusted besides the system's.
     pub ca: Vec<Utf8PathBuf>,
-    /// Hosts that may be talked to without TLS.
+    /// Hosts that may be connected to without TLS.
     pub insecure: Vec<String>,
     /// Whether `GITHUB_TOKEN` is for ghcr.io.
     pub github_token: bool,

@@ -165,8 +165,8 @@ fn command(
         .env("RUSTC", &rust.rustc)
         .env_remove("RUSTC_WRAPPER")
         .env_remove("RUSTC_WORKSPACE_WRAPPER");
-    // It serves all workspaces: settings of one (`CARGO_PROFILE_*`, flags, compilers) have no part
-    // in it.
+    // It is shared by all workspaces: settings of one (`CARGO_PROFILE_*`, flags, compilers) do not
+    // affect it.
     command.env = super::unset(cx).into_iter().chain(command.env).collect();
     command = command.arg(match aborts {
         true => "-Zbuild-std=std,panic_abort",

@@ -35,7 +35,7 @@ pub struct Rust {
 /// Finds cargo and rustc. `rustc` is the program that cargo's configuration names.
 ///
 /// # Errors
-/// One of them is missing, or says something that is not understood.
+/// One of them is missing, or has an output that cannot be parsed.
 pub fn find(cx: &Context, rustc: &str) -> Result<Rust> {
     let hint = "install Rust with rustup: https://rustup.rs";
     let missing = |error: Error| error.with_status(Status::MissingTool).hint(hint);

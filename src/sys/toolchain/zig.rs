@@ -124,7 +124,7 @@ fn fetched(cx: &Context) -> Utf8PathBuf {
     package(cx).join("zig")
 }
 
-/// Identifies the compiler beyond its version: by the digest of its program, wherever that is.
+/// Identifies the compiler beyond its version: by the digest of its program, at any path.
 ///
 /// # Errors
 /// The program cannot be run or read.
@@ -150,7 +150,7 @@ fn executable(env: &str) -> Option<&str> {
     value.trim().trim_end_matches(',').strip_prefix('"')?.strip_suffix('"')
 }
 
-/// Stands for the identity of the zig that will be fetched where there is none.
+/// The identity of the zig that will be fetched if there is none.
 pub fn pinned_identity() -> String {
     format!("{PINNED} fetched")
 }

@@ -1,4 +1,4 @@
-//! What makes zig the linker and the C compiler of cargo's builds: scripts, and the variables that name
+//! Sets up zig as the linker and the C compiler of cargo's builds: scripts, and the variables that name
 //! them.
 
 use std::collections::BTreeMap;

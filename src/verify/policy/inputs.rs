@@ -1,4 +1,5 @@
-//! What lints need besides the file, and whether it is given for those that the user named.
+//! The inputs that lints need besides the file, and whether they are given for the lints that the user
+//! named.
 
 use super::{Policy, find};
 use crate::model::{

@@ -1,4 +1,4 @@
-//! What a policy file says; the same keys stand in `[workspace.metadata.longshore.verify]` and in
+//! The contents of a policy file; the same keys are in `[workspace.metadata.longshore.verify]` and in
 //! `[verify]` of a target's file. `docs/policy.md` describes each.
 
 use std::{fmt, str::FromStr};
@@ -66,8 +66,8 @@ pub struct Waiver {
     pub lint: String,
     /// The reason, which is shown with the finding.
     pub reason: String,
-    /// The files it is about, all where there are none: their complete paths, in which `*` stands for
-    /// any text in one name, and `**` for any text.
+    /// The files it applies to, all if there are none: their complete paths, in which `*` matches any
+    /// text in one name, and `**` any text.
     #[serde(default)]
     pub paths: Vec<String>,
     /// The last day it holds, as `2026-12-31`; for ever where there is none.
