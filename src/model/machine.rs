@@ -217,7 +217,7 @@ impl Architecture {
         })
     }
 
-    /// Returns the one whose ELF files have this `e_machine`, class and byte order.
+    /// Returns the one with ELF files of this `e_machine`, class and byte order.
     pub fn of_elf(elf: (u16, u8, Endian)) -> Option<&'static Self> {
         Self::ALL.iter().find(|known| known.elf() == elf)
     }

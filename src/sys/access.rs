@@ -1,4 +1,4 @@
-//! What this process may do with a path, and what the path is on.
+//! The access of this process to a path, and the file system of the path.
 
 use std::{
     io::ErrorKind,
@@ -12,7 +12,7 @@ use crate::{
     sys::fs::failed,
 };
 
-/// Whether this process may create files in `dir`, which need not exist yet.
+/// Returns whether this process may create files in `dir`, which may be missing.
 pub fn can_be_written(dir: &Utf8Path) -> bool {
     let Some(there) = dir.ancestors().find(|dir| dir.symlink_metadata().is_ok()) else {
         return false;
@@ -41,20 +41,20 @@ pub fn private_dir(path: &Utf8Path) -> Result<()> {
     }
 }
 
-/// Whether the file system that `path` is on is mounted `noexec`.
+/// Returns whether the file system of `path` is mounted `noexec`.
 #[cfg(target_os = "linux")]
 pub fn is_noexec(path: &Utf8Path) -> bool {
     let noexec = rustix::fs::StatVfsMountFlags::NOEXEC;
     rustix::fs::statvfs(path.as_std_path()).is_ok_and(|found| found.f_flag.contains(noexec))
 }
 
-/// Whether the file system that `path` is on is mounted `noexec`, which is not known here.
+/// Returns `false`: this platform does not report whether a file system is mounted `noexec`.
 #[cfg(not(target_os = "linux"))]
 pub fn is_noexec(_: &Utf8Path) -> bool {
     false
 }
 
-/// Whether there is something at `path`, a link without a target too.
+/// Returns whether `path` exists, also as a link without a target.
 pub fn exists(path: &Utf8Path) -> bool {
     path.symlink_metadata().is_ok()
 }
@@ -64,7 +64,7 @@ pub fn is_absent(path: &Utf8Path) -> bool {
     path.symlink_metadata().is_err_and(|error| is_nothing(&error))
 }
 
-/// Returns whether there is a link at `path` whose target does not exist.
+/// Returns whether there is a link at `path` to a target that does not exist.
 pub fn is_dangling(path: &Utf8Path) -> bool {
     !is_absent(path) && path.metadata().is_err_and(|error| is_nothing(&error))
 }
@@ -73,7 +73,7 @@ fn is_nothing(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-/// The file system that `path` is on; `None` if it cannot be read.
+/// Returns the file system of `path`; `None` if it cannot be read.
 pub fn device(path: &Utf8Path) -> Option<u64> {
     path.metadata().ok().map(|meta| meta.dev())
 }

@@ -1,5 +1,4 @@
-//! Credentials for registries: where they are looked for, in which order. `docs/registry.md` says the
-//! same.
+//! Credentials for registries: the sources, and their order. `docs/registry.md` documents the same.
 
 use std::time::Duration;
 
@@ -30,7 +29,7 @@ pub const PASSWORD: &str = "LONGSHORE_REGISTRY_PASSWORD";
 /// The registry that a GitHub token is for.
 pub const GITHUB: &str = "ghcr.io";
 
-/// How long a helper may take; some ask the user.
+/// The time limit of a helper; some prompt the user.
 const HELPER: Duration = Duration::from_secs(60);
 
 /// A credential, and where it was found.
@@ -38,11 +37,11 @@ const HELPER: Duration = Duration::from_secs(60);
 pub struct Found {
     /// The credential.
     pub credential: Credential,
-    /// Where it was found, for people.
+    /// Its source, for people.
     pub origin: String,
 }
 
-/// The credential for a repository of the registry at `host`; none where nothing is known of it.
+/// Returns the credential for a repository of the registry at `host`; `None` if there is none.
 ///
 /// # Errors
 /// One of the variables is missing, a file cannot be read, or a helper failed.
@@ -80,7 +79,7 @@ pub fn find(cx: &Context, github: bool, host: &str, repository: &str) -> Result<
     Ok(None)
 }
 
-/// The credential in the variables, if they are for the registry at `host`.
+/// Returns the credential in the variables, if they are for the registry at `host`.
 fn variables(cx: &Context, host: &str) -> Result<Option<Found>> {
     let lacks = |set: &str, missing: &str| {
         Error::usage(format!("`{set}` is set, and `{missing}` is not")).hint("set both")
@@ -132,7 +131,7 @@ pub fn sendable(variable: &str, value: &str) -> Result<()> {
     }
 }
 
-/// The files, the first to be looked at first: docker's, then podman's.
+/// Returns the files in the order of the search: docker's, then podman's.
 fn files(cx: &Context) -> Vec<Utf8PathBuf> {
     let env = &cx.env;
     let var = |name| env.var(name).map(|path| env.dir.join(path));
@@ -154,8 +153,8 @@ fn files(cx: &Context) -> Vec<Utf8PathBuf> {
     [docker].into_iter().chain(podman).flatten().collect()
 }
 
-/// What a helper program has. One that a whole file names, and that is not installed, has nothing:
-/// Docker Desktop leaves its name behind.
+/// Returns the credential of a helper program. One that applies to the entire file, and that is not
+/// installed, has none: Docker Desktop leaves its name behind.
 fn helper(
     cx: &Context,
     name: &str,
@@ -175,7 +174,7 @@ fn helper(
     let command = Command::new(found).arg("get").with_credentials();
     let output = cx.children.answer(&command, format!("{key}\n").into_bytes(), HELPER)?;
     let failed = |why: &str| {
-        // What it wrote may hold what it is there to hide.
+        // Its output may contain secrets.
         Error::new(Status::Registry, format!("`{command}` gave no credentials for `{key}`: {why}"))
             .hint(format!("run it: `echo {key} | {program} get`; `{path}` names it"))
     };

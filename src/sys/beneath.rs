@@ -110,7 +110,7 @@ impl Tree {
         Ok(())
     }
 
-    /// The directory that `path` is in, and its name there.
+    /// Returns the directory that contains `path`, and its name there.
     fn parent<'a, 'b>(&'a mut self, path: &'b Utf8Path) -> Result<(&'a OwnedFd, &'b str)> {
         let name = path.file_name().unwrap_or_default();
         Ok((self.open(path.parent().unwrap_or(Utf8Path::new("")))?, name))

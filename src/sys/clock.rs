@@ -1,16 +1,16 @@
-//! How long things take, and what day it is.
+//! Measuring time, and the current day.
 #![allow(clippy::disallowed_methods, reason = "this is the one place that looks at the clock")]
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// The day of today, in UTC, as `2026-12-31`.
+/// Returns the current day, in UTC, as `2026-12-31`.
 pub fn today() -> String {
     let mut text = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     text.truncate(10);
     text
 }
 
-/// The time of now, in UTC, as `2026-12-31T23:59:59Z`.
+/// Returns the current time, in UTC, as `2026-12-31T23:59:59Z`.
 pub fn time() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
@@ -32,7 +32,7 @@ impl Stopwatch {
         Stopwatch(Instant::now())
     }
 
-    /// The time since then.
+    /// Returns the elapsed time.
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }

@@ -12,14 +12,14 @@ use crate::{
     model::{digest::Digest, error::Result},
 };
 
-/// What is known of a file.
+/// The known properties of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Known {
     stamp: Stamp,
     sha256: Digest,
 }
 
-/// The digest of each file, in their order; none for one that is not there.
+/// Returns the digest of each file, in their order; `None` for one that does not exist.
 ///
 /// # Errors
 /// A file is there and cannot be read.

@@ -12,7 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::fs::failed;
 use crate::model::error::{Error, Result};
 
-/// How deep directories are in which nobody needs more.
+/// A depth of directories that is enough for every caller.
 pub const DEPTH: usize = 128;
 
 /// Returns the names in a directory, in no order.
@@ -95,14 +95,15 @@ pub enum Step {
     Entry(Utf8PathBuf, Metadata),
     /// The beginning of a directory, with the names in it that are UTF-8. [`Walk::leave_out`] leaves them out.
     Directory(Utf8PathBuf, Vec<String>),
-    /// What cannot be read.
+    /// An entry that cannot be read.
     Unreadable(Utf8PathBuf, Error),
-    /// A directory with an entry whose name is not UTF-8.
+    /// A directory with an entry with a name that is not UTF-8.
     NotUtf8(Utf8PathBuf, Error),
 }
 
 impl Walk {
-    /// A walk through what is in `root`, whose directories are at most `deepest` directories below it.
+    /// Returns a walk through the contents of `root`, with at most `deepest` levels of directories
+    /// below it.
     pub fn new(root: &Utf8Path, deepest: usize) -> Self {
         Walk { deepest, next: Some(root.to_owned()), open: Vec::new() }
     }

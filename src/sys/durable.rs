@@ -42,7 +42,7 @@ pub fn sync_dir(dir: &Utf8Path) -> io::Result<()> {
     }
 }
 
-/// Does as [`sync_dir`], of the directory that holds `path`.
+/// Does as [`sync_dir`], for the directory that holds `path`.
 ///
 /// # Errors
 /// As for [`sync_dir`].

@@ -29,8 +29,8 @@ pub struct Env {
     pub dir: Utf8PathBuf,
     /// The running program, which is also the linker wrapper.
     pub exe: Utf8PathBuf,
-    /// Where longshore caches what it provides: `LONGSHORE_CACHE_DIR`, else `longshore` in the
-    /// user's cache directory.
+    /// The directory of longshore's cache: `LONGSHORE_CACHE_DIR`, else `longshore` in the user's cache
+    /// directory.
     pub cache: Utf8PathBuf,
 }
 
@@ -95,43 +95,43 @@ impl Env {
         Ok(Env { vars, not_utf8, home, dir, exe: utf8("program", exe)?, cache })
     }
 
-    /// The value of a variable that is set, which may be empty.
+    /// Returns the value of a variable that is set, which may be empty.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.vars.get(name).map(String::as_str)
     }
 
-    /// Whether a variable is set to a value that is not UTF-8.
+    /// Returns whether a variable is set to a value that is not UTF-8.
     pub fn is_not_utf8(&self, name: &str) -> bool {
         self.not_utf8.contains(name)
     }
 
-    /// A variable that is set and not empty.
+    /// Returns a variable that is set and not empty.
     pub fn var(&self, name: &str) -> Option<&str> {
         self.vars.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// The CI system that runs this process, if any.
+    /// Returns the CI system that runs this process, if any.
     pub fn provider(&self) -> Option<Provider> {
         Provider::of(|name| self.var(name))
     }
 
-    /// Every variable.
+    /// Returns every variable.
     pub fn vars(&self) -> impl Iterator<Item = (&str, &str)> {
         self.vars.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The variables that children do not inherit, since they hold credentials.
+    /// Returns the variables that children do not inherit, since they hold credentials.
     pub fn withheld(&self) -> Vec<String> {
         let names = self.vars.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name);
         names.filter(|name| is_withheld(name, |name| self.var(name))).cloned().collect()
     }
 
-    /// The cargo that runs us, else the one on `PATH`.
+    /// Returns the cargo that started longshore, else the one on `PATH`.
     pub fn cargo(&self) -> &str {
         self.var("CARGO").unwrap_or("cargo")
     }
 
-    /// Where cargo keeps its registry: `CARGO_HOME`, else `.cargo` in the home directory.
+    /// Returns the directory of cargo's registry: `CARGO_HOME`, else `.cargo` in the home directory.
     pub fn cargo_home(&self) -> Option<Utf8PathBuf> {
         match self.var("CARGO_HOME") {
             Some(home) => Some(self.dir.join(home)),
@@ -139,14 +139,15 @@ impl Env {
         }
     }
 
-    /// The user's home directory: `HOME` if it is an absolute path, else that of the user database.
+    /// Returns the user's home directory: `HOME` if it is an absolute path, else that of the user
+    /// database.
     pub fn home(&self) -> Option<&Utf8Path> {
         self.home.as_deref()
     }
 
-    /// The global cache of zig: where zig itself has it (`ZIG_GLOBAL_CACHE_DIR`, else below
-    /// `XDG_CACHE_HOME` or the home directory), else in the cache directory of longshore.
-    /// (zig 0.13 to 0.17, `resolveGlobalCacheDir` in `introspect.zig`.)
+    /// Returns the global cache of zig: the directory of zig itself (`ZIG_GLOBAL_CACHE_DIR`, else below
+    /// `XDG_CACHE_HOME` or the home directory), else one in the cache directory of longshore. (zig 0.13
+    /// to 0.17, `resolveGlobalCacheDir` in `introspect.zig`.)
     pub fn zig_cache(&self) -> Utf8PathBuf {
         if let Some(dir) = self.var("ZIG_GLOBAL_CACHE_DIR") {
             return self.dir.join(dir);
@@ -160,23 +161,23 @@ impl Env {
         }
     }
 
-    /// The local cache of zig: `ZIG_LOCAL_CACHE_DIR`, else the global one. zig's own choice is a
-    /// `.zig-cache` beside the next `build.zig`, which may be in the source.
+    /// Returns the local cache of zig: `ZIG_LOCAL_CACHE_DIR`, else the global one. zig's own choice is
+    /// a `.zig-cache` beside the next `build.zig`, which may be in the source.
     pub fn zig_local_cache(&self) -> Utf8PathBuf {
         self.var("ZIG_LOCAL_CACHE_DIR").map_or_else(|| self.zig_cache(), |dir| self.dir.join(dir))
     }
 
-    /// The directory for temporary files: `TMPDIR`, else `/tmp`.
+    /// Returns the directory for temporary files: `TMPDIR`, else `/tmp`.
     pub fn temporary(&self) -> Utf8PathBuf {
         self.dir.join(self.var("TMPDIR").unwrap_or("/tmp"))
     }
 
-    /// Whether a continuous-integration system runs us.
+    /// Returns whether longshore runs in a continuous-integration system.
     pub fn ci(&self) -> bool {
         self.var("CI").is_some_and(|value| value != "false" && value != "0")
     }
 
-    /// The path of `program`: itself when it names a directory, else the first of that name on
+    /// Returns the path of `program`: itself if it names a directory, else the first of that name on
     /// `PATH` that can be executed.
     pub fn which(&self, program: &str) -> Option<Utf8PathBuf> {
         let path = which::which_in(program, self.var("PATH"), &self.dir).ok()?;
@@ -184,7 +185,7 @@ impl Env {
     }
 }
 
-/// The variables of this process that children do not inherit, since they hold credentials.
+/// Returns the variables of this process that children do not inherit, since they hold credentials.
 pub fn withheld() -> Vec<String> {
     let pass = std::env::var(PASS).unwrap_or_default();
     let sccache = std::env::var("SCCACHE_GHA_ENABLED").unwrap_or_default();
@@ -197,17 +198,17 @@ pub fn withheld() -> Vec<String> {
     names.filter(|name| is_withheld(name, var)).collect()
 }
 
-/// Whether a runner of GitHub Actions reads the output.
+/// Returns whether a runner of GitHub Actions reads the output.
 pub fn github_actions() -> bool {
     Provider::of(|name| std::env::var(name).ok()) == Some(Provider::Github)
 }
 
-/// Whether the user wants no colours (<https://no-color.org>).
+/// Returns whether the user disabled colours (<https://no-color.org>).
 pub fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
-/// The user's cache directory: that of the XDG base directory specification, or of macOS.
+/// Returns the user's cache directory: that of the XDG base directory specification, or of macOS.
 fn cache_home(home: Option<&Utf8Path>) -> Option<PathBuf> {
     if cfg!(target_os = "macos") {
         return Some(home?.join("Library/Caches").into());

@@ -1,4 +1,4 @@
-//! Files that are read piece by piece.
+//! Files that are read in chunks.
 #![allow(clippy::disallowed_methods, reason = "files are touched here and in `fs`")]
 
 use std::{
@@ -29,7 +29,7 @@ pub struct OpenFile {
     tail: Vec<u8>,
 }
 
-/// How much is read of a file's beginning, and of its end.
+/// The number of bytes that are read of a file's beginning, and of its end.
 const HEAD: u64 = 24 << 10;
 const TAIL: u64 = 6 << 10;
 
@@ -38,7 +38,7 @@ const TAIL: u64 = 6 << 10;
 /// # Errors
 /// It cannot be opened, or is not a regular file.
 pub fn open(path: &Utf8Path) -> Result<OpenFile> {
-    // Without waiting: a pipe that nobody writes to is no regular file either.
+    // Does not wait: a pipe without a writer is not a regular file either.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let opened = rustix::fs::open(path.as_std_path(), flags, Mode::empty());
     let opened = opened.map_err(std::io::Error::from).and_then(|file| {
@@ -50,7 +50,7 @@ pub fn open(path: &Utf8Path) -> Result<OpenFile> {
         let (size, mode) = (meta.len(), meta.permissions().mode() & 0o7777);
         let piece = |at: u64, len: u64| {
             let mut bytes = vec![0; usize::try_from(len).unwrap_or_default()];
-            // It may have become shorter; who wants these bytes is told so then.
+            // It may have become shorter; a caller that reads these bytes gets an error then.
             let read = file.read_exact_at(&mut bytes, at);
             read.map(|()| bytes).unwrap_or_default()
         };
@@ -63,21 +63,22 @@ pub fn open(path: &Utf8Path) -> Result<OpenFile> {
 }
 
 impl OpenFile {
-    /// The lowest twelve bits of its mode.
+    /// Returns the lowest twelve bits of its mode.
     pub fn mode(&self) -> u32 {
         self.mode
     }
 
-    /// Whether it gives whoever starts it capabilities (capabilities(7), "File capabilities").
+    /// Returns whether it gives capabilities to the process that starts it (capabilities(7), "File
+    /// capabilities").
     pub fn has_capabilities(&self) -> bool {
         let mut value = [0; 64];
         rustix::fs::fgetxattr(&self.file, "security.capability", &mut value).is_ok()
     }
 
-    /// What the file is like now.
+    /// Returns the current state of the file.
     ///
     /// # Errors
-    /// It cannot be asked for.
+    /// It cannot be read.
     pub fn stamp(&self) -> std::io::Result<Stamp> {
         Stamp::of(&self.file)
     }
@@ -87,7 +88,7 @@ impl OpenFile {
         Reader { file: self, range }
     }
 
-    /// As [`OpenFile::reader`], and keeps the file open as long as that.
+    /// Does as [`OpenFile::reader`], and keeps the file open until the reader is dropped.
     pub fn into_reader(self, range: Range<u64>) -> Reader<OpenFile> {
         Reader { file: self, range }
     }
@@ -135,7 +136,7 @@ impl<F: AsRef<OpenFile>> Read for Reader<F> {
     }
 }
 
-/// What tells one state of a file from another.
+/// The properties that distinguish one state of a file from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     /// Its size in bytes.
@@ -181,7 +182,7 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// What the file was like when it was opened.
+    /// Returns the state of the file when it was opened.
     pub fn stamp(&self) -> Stamp {
         self.stamp
     }
@@ -221,12 +222,12 @@ impl Spool {
         Ok(Spool { file: open(&path)?, path, _dir: dir })
     }
 
-    /// The file.
+    /// Returns the file.
     pub fn file(&self) -> &OpenFile {
         &self.file
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub fn path(&self) -> &Utf8Path {
         &self.path
     }

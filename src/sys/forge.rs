@@ -1,5 +1,5 @@
-//! GitHub and GitLab: the comments on pull requests, over HTTP. What is asked, and what follows from
-//! the answers, is in [`crate::ci::comment`]; here it is sent.
+//! GitHub and GitLab: the comments on pull requests, over HTTP. The requests, and the handling of the
+//! answers, are in [`crate::ci::comment`]; here they are sent.
 
 use std::{
     io::Read as _,
@@ -33,12 +33,12 @@ const PAGE: u64 = 40 << 20;
 /// The redirects that are followed, as of a repository that has another name now.
 const REDIRECTS: u32 = 5;
 
-/// How servers are talked to.
+/// The settings for connections to servers.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Files of certificates that are trusted besides the system's.
     pub ca: Vec<Utf8PathBuf>,
-    /// Hosts that may be talked to without TLS.
+    /// Hosts that may be connected to without TLS.
     pub insecure: Vec<String>,
 }
 
@@ -58,7 +58,8 @@ struct Forge<'a> {
 /// may help: whatever was written before an answer was lost is then found, and not written again.
 ///
 /// # Errors
-/// The server refuses, cannot be reached, or answers with something else; or an interrupt came.
+/// The server rejects the request, cannot be reached, or gives an unexpected answer; or the operation
+/// was interrupted.
 pub fn comment<'t>(
     cx: &Context,
     settings: &Settings,
@@ -74,7 +75,7 @@ pub fn comment<'t>(
             Ok(done) => return Ok(done),
             Err(trouble) => trouble,
         };
-        // What is interrupted fails in many ways.
+        // An interrupted request fails in many ways.
         cx.children.check()?;
         let (error, after) = trouble.retry(tried)?;
         let Some(time) = retry::wait(tried, after, u64::from(std::process::id())) else {
@@ -119,7 +120,8 @@ impl<'a> Forge<'a> {
         }
     }
 
-    /// Asks, and follows redirects on this server. An answer that may be another one later is none.
+    /// Sends a request, and follows redirects on this server. An answer that may change on a retry is
+    /// an error.
     fn ask(&self, request: &Request) -> Result<Answer, Trouble> {
         let what = request.what;
         let mut url = request.url.clone();
@@ -140,7 +142,7 @@ impl<'a> Forge<'a> {
             let after = header("retry-after").and_then(|text| retry::after(&text, clock::now()));
             let limited = header("x-ratelimit-remaining").is_some_and(|left| left == "0");
             let answer = Answer { status, link: header("link"), body: self.read(what, response)? };
-            // GitHub says 403 where too much was asked ("Rate limits for the REST API").
+            // GitHub answers 403 if there were too many requests ("Rate limits for the REST API").
             let again = status == 403 && (limited || after.is_some());
             if again || retry::is_transient(status) {
                 return Err(Trouble::Again(self.refused(what, &answer), after));
@@ -191,7 +193,7 @@ impl<'a> Forge<'a> {
         Error::new(Status::Registry, format!("`{}`: cannot {what}: {why}", self.host))
     }
 
-    /// An answer that is none of those that are asked for.
+    /// Returns the error for an unexpected answer.
     fn refused(&self, what: &str, answer: &Answer) -> Error {
         let mut why = refusal::status(answer.status);
         if let Some(text) = refusal::text(&answer.body, |text| self.redact(text)) {
@@ -204,7 +206,7 @@ impl<'a> Forge<'a> {
         }
     }
 
-    /// No answer came.
+    /// Returns the error for a missing answer.
     fn broken(&self, what: &str, failure: &Failure) -> Trouble {
         let host = &self.host;
         let error = |why: &str| self.error(what, &failure.explain(host, why));
@@ -225,7 +227,7 @@ impl<'a> Forge<'a> {
         }
     }
 
-    /// `text` without the token.
+    /// Returns `text` without the token.
     fn redact(&self, text: &str) -> String {
         text.replace(self.place.token.reveal(), "***")
     }

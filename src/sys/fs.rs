@@ -23,8 +23,8 @@ use crate::model::{
     source::Source,
 };
 
-/// The error of a file operation: what was being done, to which path, and a hint where the reason
-/// has a known remedy.
+/// Returns the error of a file operation: the operation, the path, and a hint if the reason has a known
+/// remedy.
 pub fn failed(doing: &str, path: &Utf8Path, error: std::io::Error) -> Error {
     let hint = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
@@ -41,7 +41,7 @@ pub fn failed(doing: &str, path: &Utf8Path, error: std::io::Error) -> Error {
     }
 }
 
-/// The whole content of the file.
+/// Returns the complete content of the file.
 ///
 /// # Errors
 /// It cannot be read.
@@ -49,7 +49,7 @@ pub fn read(path: &Utf8Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| failed("read", path, error))
 }
 
-/// The whole content of the file as text; `None` when there is no such file.
+/// Returns the complete content of the file as text; `None` when there is no such file.
 ///
 /// # Errors
 /// It is there, but cannot be read; a usage error if it is not UTF-8.
@@ -77,7 +77,7 @@ fn text(path: &Utf8Path, bytes: Vec<u8>) -> Result<String> {
     })
 }
 
-/// The first `limit` bytes of the file.
+/// Returns the first `limit` bytes of the file.
 ///
 /// # Errors
 /// It cannot be read.
@@ -89,7 +89,7 @@ pub fn read_start(path: &Utf8Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What stands at a path.
+/// The kind of file at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file.
@@ -119,21 +119,21 @@ impl From<&std::fs::Metadata> for Kind {
     }
 }
 
-/// What stands at `path`, or where `follow` is set, at the end of the links there.
+/// Returns the kind of file at `path`, or if `follow` is set, at the end of the links there.
 ///
 /// # Errors
-/// There is nothing, or it cannot be looked at.
+/// There is nothing, or its metadata cannot be read.
 pub fn kind(path: &Utf8Path, follow: bool) -> Result<Kind> {
     let meta = if follow { path.metadata() } else { path.symlink_metadata() };
     meta.map(|meta| Kind::from(&meta)).map_err(|error| failed("read", path, error))
 }
 
-/// Whether it is a file that everybody may run.
+/// Returns whether it is a file that every user may run.
 pub fn is_program(path: &Utf8Path) -> bool {
     matches!(kind(path, true), Ok(Kind::File { mode, .. }) if mode & 0o111 == 0o111)
 }
 
-/// The digest and size of the file, read once in pieces.
+/// Returns the digest and size of the file, read once in chunks.
 ///
 /// # Errors
 /// It cannot be read.
@@ -142,13 +142,12 @@ pub fn digest(path: &Utf8Path) -> Result<(Digest, u64)> {
     hashed.map_err(|error| failed("read", path, error))
 }
 
-/// The digest of all that `content` gives, and how many bytes that is. `first` is shown the
-/// beginning.
+/// Returns the digest of all bytes of `content`, and how many they are. `first` gets the beginning.
 ///
 /// # Errors
 /// It cannot be read.
 pub fn hash(mut content: impl Read, first: impl FnOnce(&[u8])) -> std::io::Result<(Digest, u64)> {
-    // What stays in a processor's own cache between being read and being hashed.
+    // A size that stays in a processor's own cache between reading and hashing.
     const PIECE: usize = 64 << 10;
     let mut hasher = Hasher::default();
     let mut buffer = vec![0; PIECE];
@@ -179,7 +178,7 @@ pub fn set_time(path: &Utf8Path, epoch: u64) -> Result<()> {
     set.map_err(|error| failed("set the time of", path, error))
 }
 
-/// What the symbolic link leads to.
+/// Returns the target of the symbolic link.
 ///
 /// # Errors
 /// It cannot be read, or is not UTF-8.
@@ -187,7 +186,7 @@ pub fn read_link(path: &Utf8Path) -> Result<String> {
     path.read_link_utf8().map(Into::into).map_err(|error| failed("read link", path, error))
 }
 
-/// Writes the file in one step: whoever reads it sees the old content or the new one.
+/// Writes the file in one step: a reader sees the old content or the new one.
 ///
 /// # Errors
 /// It cannot be written; the old content is still there.
@@ -232,7 +231,7 @@ pub fn write_from(path: &Utf8Path, source: Source<'_>, mode: u32, epoch: u64) ->
     Ok(hasher.finish().0)
 }
 
-/// The directory that a file is in: `.` for a name alone.
+/// Returns the directory that contains a file: `.` for a name alone.
 fn directory_of(path: &Utf8Path) -> &Utf8Path {
     let parent = path.parent().filter(|parent| !parent.as_str().is_empty());
     parent.unwrap_or(Utf8Path::new("."))
@@ -257,7 +256,7 @@ pub fn check_replaceable(path: &Utf8Path) -> Result<()> {
         .hint("choose another path"))
 }
 
-/// `path` without links, `.` and `..`.
+/// Returns `path` without links, `.` and `..`.
 ///
 /// # Errors
 /// There is nothing, or its name is not UTF-8.
@@ -346,8 +345,8 @@ pub fn link(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
     }
 }
 
-/// Whether a file system cannot link two files that it might copy: they are on different ones, the
-/// file belongs to another user (proc_sys_fs(5), "protected_hardlinks"), it has too many names, or
+/// Returns whether a file system cannot link two files that it might copy: they are on different ones,
+/// the file belongs to another user (proc_sys_fs(5), "protected_hardlinks"), it has too many names, or
 /// there are no hard links.
 fn cannot_link(error: &std::io::Error) -> bool {
     let unsupported =
@@ -378,8 +377,8 @@ pub fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
     draft.keep_mode(to, meta.permissions().mode() & 0o7777)
 }
 
-/// Gives the file a copy of its own of what it holds, so that its mode and time can be changed
-/// without those of its other names.
+/// Gives the file a separate copy of its content, so that its mode and time can be changed without
+/// those of its other names.
 ///
 /// # Errors
 /// It cannot be copied.
@@ -426,8 +425,8 @@ pub fn replace_dir(cx: &Context, new: &Utf8Path, old: &Utf8Path) -> Result<()> {
     Ok(())
 }
 
-/// What tells one state of a file from another without reading it: size, modification time in
-/// nanoseconds, inode. `None` when it is not there.
+/// Returns the properties that distinguish one state of a file from another without reading it: size,
+/// modification time in nanoseconds, inode. `None` if it does not exist.
 pub fn stamp(path: &Utf8Path) -> Option<(u64, i128, u64)> {
     let meta = path.metadata().ok()?;
     let time = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());

@@ -1,8 +1,8 @@
-//! What the host is.
+//! The properties of the host.
 
 use crate::model::machine::Architecture;
 
-/// The machine's architecture as `uname -m` names it.
+/// Returns the machine's architecture as `uname -m` names it.
 pub fn machine() -> &'static str {
     static MACHINE: std::sync::OnceLock<String> = std::sync::OnceLock::new();
     MACHINE.get_or_init(|| {
@@ -11,20 +11,20 @@ pub fn machine() -> &'static str {
     })
 }
 
-/// What OCI calls the host: `linux/amd64`.
+/// Returns the OCI name of the host: `linux/amd64`.
 pub fn platform() -> String {
     let architecture = Architecture::of_alias(machine()).map_or(machine(), |(known, _)| known.go);
     format!("{}/{architecture}", std::env::consts::OS)
 }
 
-/// What containers here run on: Linux, also where the host is something else and an engine keeps a
-/// virtual machine for them.
+/// Returns the platform that containers run on here: Linux, also if the host is something else and an
+/// engine keeps a virtual machine for them.
 pub fn container_platform() -> String {
     let host = platform();
     format!("linux/{}", host.rsplit('/').next().unwrap_or("amd64"))
 }
 
-/// Whether we run as the superuser.
+/// Returns whether longshore runs as the superuser.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }

@@ -16,10 +16,11 @@ use rustix::{
 use super::{Context, fs};
 use crate::model::error::{Error, Result};
 
-/// The content of the lock file of an output while its `.partial` directory exists. A directory of
-/// that name is ours if this file says so: the directory itself may still be empty or incomplete.
+/// The content of the lock file of an output while its `.partial` directory exists. A directory of that
+/// name belongs to longshore if this file says so: the directory itself may still be empty or
+/// incomplete.
 const MARK: &str = "longshore: the `.partial` directory beside this file is temporary\n";
-/// What is added to it before the output is replaced: an `.old` directory is ours then.
+/// The line that is added before the output is replaced: an `.old` directory belongs to longshore then.
 const MARK_OLD: &str = "longshore: the `.old` directory beside this file is the previous output\n";
 
 /// A lock on a file, held until it is dropped.
@@ -82,7 +83,7 @@ fn is_at(file: &File, path: &Utf8Path) -> bool {
 
 /// Opens the lock file, for writing where that is allowed, and returns whether it was created.
 fn open(path: &Utf8Path) -> Result<(File, bool)> {
-    // A link would lead to a file of somebody else, and opening a pipe may never return.
+    // A link could lead to a file of another process, and opening a pipe may never return.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let try_open = |more: OFlags| {
         let mode = Mode::from_raw_mode(0o644);
@@ -128,7 +129,7 @@ impl Lock {
     }
 }
 
-/// What the lock file of an output was before it was locked.
+/// The state of the lock file of an output before it was locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Before {
     Missing,
@@ -147,17 +148,16 @@ pub struct OutputLock {
     path: Utf8PathBuf,
     partial: Utf8PathBuf,
     before: Before,
-    /// How much of its content is written.
+    /// The maximum length of its content that is written.
     written: usize,
 }
 
-/// Returns the path of a file or directory that belongs to the output and lies beside it.
+/// Returns the path of a file or directory that belongs to the output and is beside it.
 pub fn beside(output: &Utf8Path, suffix: &str) -> Utf8PathBuf {
     Utf8PathBuf::from(format!("{output}.{suffix}"))
 }
 
-/// Locks the output, whose path has to be one that [`fs::settle`] returned. Waits while another
-/// process holds the lock.
+/// Locks the output at a path that [`fs::settle`] returned. Waits while another process holds the lock.
 ///
 /// # Errors
 /// The lock file cannot be opened, or it is a file of something else.
@@ -235,8 +235,8 @@ impl OutputLock {
         }
     }
 
-    /// Records that the `.partial` directory is ours from now on. Where the lock file belongs to
-    /// another user, nothing is recorded.
+    /// Records that the `.partial` directory belongs to longshore from now on. If the lock file belongs
+    /// to another user, nothing is recorded.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -244,7 +244,7 @@ impl OutputLock {
         self.write(MARK.as_bytes())
     }
 
-    /// Records that the `.old` directory is ours from now on.
+    /// Records that the `.old` directory belongs to longshore from now on.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -273,8 +273,8 @@ impl Drop for OutputLock {
         if !is_at(&self.lock.file, &self.path) {
             return;
         }
-        // Before the lock is released, so that nobody else has it yet. What fails here leaves a file
-        // that the next run uses.
+        // Before the lock is released, so that no other process has it yet. A failure here leaves a
+        // file that the next run uses.
         let _ = match self.before {
             Before::Missing | Before::Marked | Before::MarkedOld => {
                 std::fs::remove_file(&self.path)

@@ -46,20 +46,20 @@ use crate::{
     },
 };
 
-/// What an operation needs of the world: the environment as it was at the start, a place for
-/// events, and the children that have to end with it.
+/// The context of an operation: the environment as it was at the start, a sink for events, and the
+/// children that have to end with it.
 #[derive(Clone, Debug)]
 pub struct Context {
     /// The environment, read once.
     pub env: env::Env,
-    /// Where events go.
+    /// The sink for events.
     pub events: Arc<dyn Events>,
     /// The running children.
     pub children: process::Children,
 }
 
 impl Context {
-    /// The context of this process.
+    /// Returns the context of this process.
     ///
     /// # Errors
     /// The current directory cannot be read, or is not UTF-8.
@@ -67,7 +67,7 @@ impl Context {
         Ok(Context::with(env::Env::read()?, events))
     }
 
-    /// One with this environment.
+    /// Returns one with this environment.
     pub fn with(env: env::Env, events: Arc<dyn Events>) -> Self {
         Context { env, events, children: process::Children::default() }
     }
@@ -87,8 +87,8 @@ impl Context {
         self.events.warn(message);
     }
 
-    /// Runs a command that takes its time, to its end, whatever that is. The command, without its
-    /// variables, and each line that it writes are told as they come.
+    /// Runs a long command to its end, with any exit status. The command, without its variables, and
+    /// each line that it writes are reported as they come.
     ///
     /// # Errors
     /// It could not be started, or an interrupt came.

@@ -8,14 +8,15 @@ use std::sync::{
 
 use crate::model::error::Error;
 
-/// The error for a thread that is needed, and cannot be started.
+/// Returns the error for a required thread that cannot be started.
 pub fn not_started(error: std::io::Error) -> Error {
     Error::build("cannot start a thread")
         .because(error)
         .hint("raise the limits on processes and memory: `ulimit -u`, `ulimit -v`")
 }
 
-/// The results of `work` for every number below `count`, in order, from at most `threads` threads.
+/// Returns the results of `work` for every number below `count`, in order, from at most `threads`
+/// threads.
 pub fn map_on<T: Send>(threads: usize, count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::with_capacity(count));
@@ -42,13 +43,13 @@ pub fn map_on<T: Send>(threads: usize, count: usize, work: impl Fn(usize) -> T +
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// As [`map_on`], with as many threads as there are processors: for work that computes.
+/// Does as [`map_on`], with as many threads as there are processors: for work that computes.
 pub fn map<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     map_on(threads, count, work)
 }
 
-/// The results of `first` and `second`, which run at the same time if a thread can be started.
+/// Returns the results of `first` and `second`, which run at the same time if a thread can be started.
 pub fn join<A: Send, B>(first: impl Fn() -> A + Sync, second: impl FnOnce() -> B) -> (A, B) {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().spawn_scoped(scope, &first);

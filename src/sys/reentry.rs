@@ -28,7 +28,7 @@ pub(super) fn set_answers() {
     ANSWERS.store(true, Ordering::SeqCst);
 }
 
-/// The running program, if it answers when it is started again as a helper.
+/// Returns the running program, if it answers when it is started again as a helper.
 pub(super) fn program() -> Option<PathBuf> {
     ANSWERS.load(Ordering::SeqCst).then(|| std::env::current_exe().ok()).flatten()
 }
@@ -60,7 +60,7 @@ pub fn check(cx: &Context) -> Result<()> {
     Ok(())
 }
 
-/// As [`check`]; a program that was found to answer is not started again for that.
+/// Checks like [`check`]; a program that was found to answer is not started again for that.
 ///
 /// # Errors
 /// As [`check`].

@@ -58,12 +58,12 @@ fn follow(link: &Utf8Path) -> Result<Utf8PathBuf> {
     }
 }
 
-/// Why a directory cannot be renamed, although the directory that it is in can be written.
+/// The reason for which a directory cannot be renamed, although its parent directory can be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fixed {
     /// Something is mounted there.
     MountPoint,
-    /// It is on a lower layer of an overlay, or has a quota of its own: the file system renames only
+    /// It is on a lower layer of an overlay, or has a separate quota: the file system renames only
     /// copies of it.
     CopyOnly,
 }
@@ -138,7 +138,7 @@ pub fn exchange(new: &Utf8Path, old: &Utf8Path, aside: &Utf8Path) -> Result<()> 
     durable::sync_parent(old).map_err(|error| failed("replace", old, error))
 }
 
-/// Whether the kernel or the file system cannot exchange two directories at all.
+/// Returns whether the kernel or the file system cannot exchange two directories at all.
 fn is_unsupported(error: Errno) -> bool {
     [Errno::NOSYS, Errno::INVAL, Errno::NOTSUP, Errno::OPNOTSUPP].contains(&error)
 }

@@ -11,8 +11,8 @@ use crate::{
     sys::Context,
 };
 
-/// The directories of the packages without a registry or a repository that the workspace consists of
-/// and depends on, as cargo resolves them: links and `..` are resolved. Where dependencies were not
+/// Returns the directories of the packages without a registry or a repository in the workspace and its
+/// dependencies, as cargo resolves them: links and `..` are resolved. If dependencies were not
 /// downloaded yet, dependencies by path are followed from manifest to manifest, without those in
 /// `[patch]`.
 ///
@@ -49,7 +49,7 @@ pub fn own_packages(cx: &Context, workspace: &Workspace) -> Result<BTreeSet<Utf8
     Ok(directories.iter().filter_map(|directory| directory.canonicalize_utf8().ok()).collect())
 }
 
-/// What cargo reports of `manifest`; `None` if it cannot.
+/// Returns cargo's metadata of `manifest`; `None` if it has none.
 fn metadata(cx: &Context, manifest: &Utf8Path, args: &[&str]) -> Result<Option<Metadata>> {
     let command = Command::new(cx.env.cargo())
         .args(["metadata", "--format-version", "1", "--manifest-path", manifest.as_str()])

@@ -9,7 +9,7 @@ use crate::{
     sys::Context,
 };
 
-/// What `sccache --show-stats --stats-format=json` says, of which only the counts matter
+/// The output of `sccache --show-stats --stats-format=json`, of which only the counts matter
 /// (<https://github.com/mozilla/sccache>).
 #[derive(Debug, Deserialize)]
 struct Shown {
@@ -28,7 +28,7 @@ struct Counts {
     counts: BTreeMap<String, u64>,
 }
 
-/// Runs `work`, and tells what sccache was asked for meanwhile, where `wrapper` is sccache.
+/// Runs `work`, and reports the requests to sccache during it, if `wrapper` is sccache.
 ///
 /// # Errors
 /// Those of `work`.
@@ -51,14 +51,14 @@ pub fn counting<T>(
     Ok((done, counts))
 }
 
-/// The program, where `wrapper`, cargo's `build.rustc-wrapper` or `RUSTC_WRAPPER`, is sccache.
+/// Returns the program, if `wrapper`, cargo's `build.rustc-wrapper` or `RUSTC_WRAPPER`, is sccache.
 fn program(wrapper: Option<&str>) -> Option<&str> {
     let wrapper = wrapper?;
     let stem = camino::Utf8Path::new(wrapper).file_stem()?;
     (stem == "sccache").then_some(wrapper)
 }
 
-/// What the server of `program` has counted since it started; `None` when it does not answer.
+/// Returns what the server of `program` has counted since it started; `None` when it does not answer.
 fn counted(cx: &Context, program: &str) -> Option<Sccache> {
     let command = Command::new(program).args(["--show-stats", "--stats-format=json"]);
     let output = cx.children.output(&command).ok().filter(|output| output.success())?;

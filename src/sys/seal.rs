@@ -1,7 +1,7 @@
 //! Detecting damaged files in longshore's own cache directory. A power loss or a full disk can leave
-//! files that are there and empty, truncated or zeroed. Beside each file or directory that is kept
-//! lies a seal, written after its data reached the disk: size, digest and stamp of each file. What
-//! does not match its seal is fetched or compiled again.
+//! files that are there and empty, truncated or zeroed. Each cached file or directory has a seal beside
+//! it, written after its data reached the disk: size, digest and stamp of each file. Files that do not
+//! match their seal are fetched or compiled again.
 #![allow(
     clippy::disallowed_methods,
     reason = "with `sys::fs`, this is the place that touches files"
@@ -25,7 +25,7 @@ const HEAD: &str = "longshore seal 1";
 /// The last line, so that a truncated seal is noticed.
 const TAIL: &str = "end";
 
-/// What a check reads.
+/// The extent of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
     /// The metadata of each file; the content where it differs.
@@ -56,7 +56,7 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// The file, of the sealed file or directory at `path`.
+    /// Returns the path of the file in the sealed file or directory at `path`.
     fn file(&self, path: &Utf8Path) -> Utf8PathBuf {
         if self.path.is_empty() { path.to_owned() } else { path.join(self.path) }
     }
@@ -92,7 +92,8 @@ pub fn remove(path: &Utf8Path) -> Result<()> {
     if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }
 
-/// Whether the file or directory at `path` is as it was sealed. Files that came later are ignored.
+/// Returns whether the file or directory at `path` is as it was sealed. Files that came later are
+/// ignored.
 pub fn check(path: &Utf8Path, depth: Depth) -> State {
     let text = fs::read(&seal_of(path)).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let Some(lines) = text.as_deref().and_then(parse) else { return State::Unsealed };
@@ -159,7 +160,7 @@ fn parse(text: &str) -> Option<Vec<Line<'_>>> {
         .collect()
 }
 
-/// The regular files at or below `path`, with their names relative to it.
+/// Returns the regular files at or below `path`, with their names relative to it.
 fn files(path: &Utf8Path) -> Result<Vec<(String, Utf8PathBuf)>> {
     if !path.is_dir() {
         return Ok(vec![(String::new(), path.to_owned())]);
@@ -170,7 +171,8 @@ fn files(path: &Utf8Path) -> Result<Vec<(String, Utf8PathBuf)>> {
     Ok(regular.map(|entry| (entry.path.to_string(), path.join(entry.path))).collect())
 }
 
-/// What changes when the file is written or replaced, but not when it gets a second name.
+/// Returns the properties that change when the file is written or replaced, but not when it gets a
+/// second name.
 fn stamp(file: &Utf8Path) -> String {
     file.metadata().map_or_else(|_| String::new(), |meta| stamp_of(&meta))
 }
@@ -236,7 +238,7 @@ mod tests {
             }
             fs::remove_file(&file).unwrap();
             assert!(matches!(check(&root, Depth::Stamps), State::Damaged(_)));
-            // The same content with another inode and time is sound, and sealed anew.
+            // The same content with another inode and time is sound, and sealed again.
             replace(&file, &text);
             assert_eq!(check(&root, Depth::Stamps), State::Sound);
         }

@@ -1,5 +1,5 @@
-//! Interrupt and termination: the children are asked to end, and the operation then ends with an
-//! error, with everything as it was.
+//! Interrupt and termination: the children are terminated, and the operation then ends with an error,
+//! with everything as it was.
 
 use std::thread::JoinHandle;
 
@@ -20,9 +20,9 @@ pub struct Watch {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Ends `children` at SIGINT, SIGTERM, SIGHUP and SIGQUIT: the first signal asks them to end, a
-/// later one kills them. A signal that was ignored when the program was started stays ignored, as
-/// nohup(1) and the background jobs of shells have it.
+/// Ends `children` at SIGINT, SIGTERM, SIGHUP and SIGQUIT: the first signal requests their end, a later
+/// one kills them. A signal that was ignored when the program was started stays ignored, as nohup(1)
+/// and the background jobs of shells have it.
 ///
 /// # Errors
 /// The handlers cannot be installed, or no thread can be started.
@@ -47,8 +47,8 @@ pub fn watch(children: &Children) -> Result<Watch> {
     Ok(Watch { handle, thread: Some(thread) })
 }
 
-/// The set of signals that are ignored, with bit 0 for signal 1 (proc(5), `SigIgn`); empty where the
-/// system does not report it.
+/// Returns the set of signals that are ignored, with bit 0 for signal 1 (proc(5), `SigIgn`); empty if
+/// the system does not report it.
 #[allow(clippy::disallowed_methods, reason = "a file of the kernel, about this process")]
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

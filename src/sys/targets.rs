@@ -8,7 +8,7 @@ use crate::{
     sys::fs,
 };
 
-/// The embedded targets and the workspace's own.
+/// Returns the embedded targets and the workspace's own.
 ///
 /// # Errors
 /// A file in `root`'s `targets` cannot be read, or is not one of a target.
@@ -32,8 +32,8 @@ pub fn known(root: &Utf8Path) -> Result<Targets> {
     Targets::new(files)
 }
 
-/// Returns whether `name` has the form of a rustc target: three parts at least, joined by `-`. Other
-/// `.toml` files may lie in a directory called `targets`, which can be a package.
+/// Returns whether `name` has the form of a rustc target: three parts at least, joined by `-`. There
+/// may be other `.toml` files in a directory called `targets`, which can be a package.
 fn is_target_name(name: &str) -> bool {
     let part = |part: &str| {
         let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
@@ -42,8 +42,8 @@ fn is_target_name(name: &str) -> bool {
     name.split('-').count() >= 3 && name.split('-').all(part)
 }
 
-/// The workspace's own target of that name; `None` if it has no such file. Its other files are not
-/// read.
+/// Returns the workspace's own target of that name; `None` if it has no such file. Its other files are
+/// not read.
 ///
 /// # Errors
 /// The file cannot be read, or is not one of a target.

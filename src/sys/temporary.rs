@@ -17,7 +17,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{durable, fs::failed};
 use crate::model::error::{Error, Result};
 
-/// How often another name is tried when one is taken.
+/// The number of tries with other names when one is taken.
 const ATTEMPTS: usize = 16;
 
 /// Returns a random file name that ends with `.tmp`. It begins with the process id, by which

@@ -1,4 +1,4 @@
-//! Asking whoever sits at the terminal.
+//! Prompting the user at the terminal.
 
 use std::{
     fs::{File, OpenOptions},
@@ -15,7 +15,7 @@ use crate::model::{
     secret::Secret,
 };
 
-/// The terminal of this process, which shows again what is typed once the value is gone.
+/// The terminal of this process, which echoes input again once the value is dropped.
 struct Quiet {
     file: File,
     before: Termios,
@@ -23,13 +23,13 @@ struct Quiet {
 
 impl Drop for Quiet {
     fn drop(&mut self) {
-        // A terminal that is gone needs nothing.
+        // A terminal that was closed needs nothing.
         let _ = tcsetattr(&self.file, OptionalActions::Flush, &self.before);
         let _ = self.file.write_all(b"\n");
     }
 }
 
-/// One line that is not shown while it is typed; none where there is no terminal.
+/// Returns one line that is not shown while it is typed; `None` if there is no terminal.
 ///
 /// # Errors
 /// The terminal does not do what it must, or an interrupt came.
@@ -70,7 +70,7 @@ pub fn secret(cx: &Context, prompt: &str) -> Result<Option<Secret>> {
             [4] if line.is_empty() => {
                 return Err(Error::new(Status::Usage, "no password was given"));
             }
-            // The whole line goes: what would be a character is not known here.
+            // The entire line is removed: the boundaries of characters are unknown here.
             [8 | 21 | 127] => line.clear(),
             [other] => line.push(other),
         }

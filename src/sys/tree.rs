@@ -22,9 +22,9 @@ use crate::{
 /// Something in a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Where it is, relative to the tree's root.
+    /// Its path, relative to the tree's root.
     pub path: Utf8PathBuf,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// Its modification time.
     pub time: Time,
@@ -34,7 +34,7 @@ pub struct Entry {
     pub inode: (u64, u64),
 }
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file of this many bytes.
@@ -45,7 +45,7 @@ pub enum Kind {
     Link,
 }
 
-/// Everything below `root`, sorted, without the directories that `skip` names by their relative
+/// Returns everything below `root`, sorted, without the directories that `skip` names by their relative
 /// path. Links are not followed.
 ///
 /// # Errors
@@ -87,13 +87,13 @@ fn time_of(meta: &std::fs::Metadata) -> Time {
     (meta.mtime(), u32::try_from(meta.mtime_nsec()).unwrap_or(0))
 }
 
-/// The modification time of what is at `path`, at the end of links.
+/// Returns the modification time of the file at `path`, at the end of links.
 pub fn time(path: &Utf8Path) -> Option<Time> {
     path.metadata().ok().map(|meta| time_of(&meta))
 }
 
-/// The metadata that changes with the content of what is at `path`, at the end of links; `None` if
-/// there is nothing.
+/// Returns the metadata that changes with the content of the file at `path`, at the end of links;
+/// `None` if there is nothing.
 pub fn stamp(path: &Utf8Path) -> Option<Stamp> {
     let meta = path.metadata().ok()?;
     Some(Stamp {
@@ -105,7 +105,8 @@ pub fn stamp(path: &Utf8Path) -> Option<Stamp> {
     })
 }
 
-/// The current time by the clock of the file system, from a new file in `dir`, which is created.
+/// Returns the current time by the clock of the file system, from a new file in `dir`, which is
+/// created.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -118,8 +119,8 @@ pub fn now(dir: &Utf8Path) -> Result<Time> {
     written.map(|meta| time_of(&meta)).map_err(|error| fs::failed("write", &probe, error))
 }
 
-/// What is at `path` and what it holds: a file by its content, also at the end of a link; a
-/// directory by the names in it. `None` where there is nothing that can be read.
+/// Returns the kind and the content of the file at `path`: a file by its content, also at the end of a
+/// link; a directory by the names in it. `None` if there is nothing that can be read.
 pub fn see(path: &Utf8Path) -> Option<Seen> {
     let meta = path.metadata().ok()?;
     let state = if meta.is_dir() {
@@ -133,7 +134,7 @@ pub fn see(path: &Utf8Path) -> Option<Seen> {
     Some(Seen { state, time: time_of(&meta) })
 }
 
-/// What the link at `path` says; `None` when there is none.
+/// Returns the target of the link at `path`; `None` if there is none.
 pub fn see_link(path: &Utf8Path) -> Option<Seen> {
     let meta = path.symlink_metadata().ok().filter(|meta| meta.is_symlink())?;
     Some(Seen { state: State::Link(path.read_link_utf8().ok()?.into()), time: time_of(&meta) })
@@ -173,9 +174,9 @@ pub fn renew(path: &Utf8Path, than: Time) -> Result<()> {
     Ok(())
 }
 
-/// Every path that counts for cargo where it is told to look at `path`: itself, and for a directory
-/// everything below it, links followed. Of a repository's own directory and of `target`, where cargo
-/// builds, only the directory itself: what is in there is never as it was.
+/// Returns every path that counts for cargo if it tracks `path`: itself, and for a directory everything
+/// below it, links followed. Of a repository's own directory and of `target`, where cargo builds, only
+/// the directory itself: its contents always change.
 pub fn below(path: &Utf8Path, target: &Utf8Path) -> Vec<Utf8PathBuf> {
     let mut seen = BTreeSet::new();
     let mut open = vec![path.to_owned()];
@@ -194,7 +195,7 @@ pub fn below(path: &Utf8Path, target: &Utf8Path) -> Vec<Utf8PathBuf> {
     found
 }
 
-/// The files of a package as cargo may list them: all that is in its directory but repositories' own
+/// Returns the files of a package as cargo may list them: all in its directory except repositories' own
 /// directories and `target`, where cargo builds.
 ///
 /// # Errors

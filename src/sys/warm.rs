@@ -1,10 +1,11 @@
-//! What zig builds once for a target, before its first link: libc, compiler-rt, libunwind. It keeps
-//! them in its global cache, and they take it half a minute; so where they are missing, a small link
-//! has them built beside cargo's compile. zig locks what it builds: a link that comes meanwhile waits
-//! for it and does not build it again. What was built is kept aside, too, for caches that are saved.
+//! The objects that zig builds once for a target, before its first link: libc, compiler-rt, libunwind.
+//! It keeps them in its global cache, and building them takes half a minute; so if they are missing, a
+//! small link has them built beside cargo's compile. zig locks what it builds: a link that starts
+//! meanwhile waits for it and does not build it again. The objects are also kept separately, for caches
+//! that are saved.
 //!
-//! zig's cache names its entries by what they were made of, not by where they are, so that they can
-//! be copied from one cache to another: results are in `o`, and what tells that they are good in `h`.
+//! zig's cache names its entries by their inputs, not by their paths, so that they can be copied from
+//! one cache to another: results are in `o`, and the records that they are valid in `h`.
 
 use std::collections::BTreeSet;
 
@@ -21,26 +22,27 @@ use crate::{
     },
 };
 
-/// The file in which the entries called `name` are kept: a tar, for they are thousands of files.
+/// Returns the file in which the entries called `name` are kept: a tar, for they are thousands of
+/// files.
 pub fn place(cx: &Context, name: &str) -> Utf8PathBuf {
     cx.env.cache.join(format!("zig-warm/{name}.tar"))
 }
 
-/// Where a restored cache keeps the same below the directory in which cargo builds.
+/// The directory for the same in a restored cache, below the directory in which cargo builds.
 pub const RESTORED: &str = "longshore-zig";
 
-/// The directory of what a restored cache brought, in `target`, where cargo builds. It serves builds
-/// in that directory only: it is as trustworthy as the cache is.
+/// Returns the directory of the contents of a restored cache, in `target`, where cargo builds. It
+/// serves builds in that directory only: it is as trustworthy as the cache is.
 pub fn restored(target: &Utf8Path) -> Utf8PathBuf {
     target.join(RESTORED)
 }
 
-/// The cache for zig with what a restored cache brought under `name` to `target`, where cargo builds.
-/// `None` if there is nothing, or if it is not needed: zig's own cache has it or can get it from
-/// this machine, or the user named a cache.
+/// Returns the cache for zig that a restored cache brought under `name` to `target`, where cargo
+/// builds. `None` if there is nothing, or if it is not needed: zig's own cache has it or can get it
+/// from this machine, or the user named a cache.
 ///
 /// # Errors
-/// What was restored is damaged, or cannot be copied.
+/// The restored files are damaged, or cannot be copied.
 pub fn restored_cache(cx: &Context, target: &Utf8Path, name: &str) -> Result<Option<Utf8PathBuf>> {
     let kept = restored(target).join(format!("{name}.tar"));
     let own = is_warm(&cx.env.zig_cache(), name) || place(cx, name).exists();
@@ -55,12 +57,12 @@ pub fn restored_cache(cx: &Context, target: &Utf8Path, name: &str) -> Result<Opt
     Ok(Some(cache))
 }
 
-/// The mark in zig's cache that it has the entries called `name`; it goes when the cache goes.
+/// Returns the mark in zig's cache that it has the entries called `name`; it is removed with the cache.
 fn mark(cache: &Utf8Path, name: &str) -> Utf8PathBuf {
     cache.join(format!("longshore-{name}"))
 }
 
-/// Whether zig's cache has the entries called `name`, as far as is known.
+/// Returns whether zig's cache has the entries called `name`, as far as is known.
 pub fn is_warm(cache: &Utf8Path, name: &str) -> bool {
     mark(cache, name).exists()
 }
@@ -80,7 +82,7 @@ pub struct Entries {
     said: BTreeSet<String>,
 }
 
-/// What is in zig's cache.
+/// Returns the contents of zig's cache.
 ///
 /// # Errors
 /// It cannot be read.
@@ -107,7 +109,7 @@ pub fn copy_new(cache: &Utf8Path, before: &Entries, to: &Utf8Path) -> Result<boo
     }
     for said in after.said.difference(&before.said) {
         let text = fs::read(&cache.join("h").join(said))?;
-        // What somebody else compiled meanwhile names files outside of zig's own directories.
+        // Entries that another process compiled meanwhile name files outside of zig's own directories.
         if of_zig(&String::from_utf8_lossy(&text)) {
             fs::write(&to.join("h").join(said), &text)?;
         }
@@ -115,8 +117,8 @@ pub fn copy_new(cache: &Utf8Path, before: &Entries, to: &Utf8Path) -> Result<boo
     Ok(library)
 }
 
-/// Whether a list of inputs in zig's cache names files of zig's own only: the fifth word of a line
-/// says which directory a path is relative to, and 0 is the current one (zig 0.13 to 0.17,
+/// Returns whether a list of inputs in zig's cache names files of zig's own only: the fifth word of a
+/// line sets which directory a path is relative to, and 0 is the current one (zig 0.13 to 0.17,
 /// `Cache.zig`).
 fn of_zig(text: &str) -> bool {
     text.lines().skip(1).all(|line| line.split(' ').nth(4).is_some_and(|prefix| prefix != "0"))
@@ -137,7 +139,7 @@ pub fn keep(made: &Utf8Path, place: &Utf8Path) -> Result<()> {
     seal::seal(place)
 }
 
-/// Whether the file `place` is as it was kept.
+/// Returns whether the file `place` is as it was kept.
 pub fn is_sound(place: &Utf8Path) -> bool {
     place.exists() && seal::check(place, Depth::Content) == State::Sound
 }
@@ -213,7 +215,7 @@ mod tests {
         assert_eq!(read("h/ours.txt").as_deref(), Some(ours));
         assert_eq!(read("o/new/libc.a").as_deref(), Some("newer"));
         assert_eq!((read("o/old/libold.a"), read("h/theirs.txt")), (None, None));
-        // Where nothing was built there is nothing to keep.
+        // If nothing was built there is nothing to keep.
         let nothing = dir.path.join("nothing");
         assert!(!copy_new(&one, &entries(&one).unwrap(), &nothing).unwrap());
     }

@@ -10,8 +10,8 @@ use crate::model::{
     source::Source,
 };
 
-/// An artifact whose very bytes an accepted verdict speaks of. Archives and images take nothing
-/// else, so that what was not verified cannot ship.
+/// An artifact with an accepted verdict on exactly its bytes. Archives and images take nothing else, so
+/// that what was not verified cannot ship.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VerifiedArtifact {
     artifact: Artifact,
@@ -60,24 +60,24 @@ impl VerifiedArtifact {
         }
     }
 
-    /// The record, with the verdict in it.
+    /// Returns the record, which includes the verdict.
     pub fn artifact(&self) -> &Artifact {
         &self.artifact
     }
 
-    /// The digest of the bytes that were looked at.
+    /// Returns the digest of the verified bytes.
     pub fn digest(&self) -> Digest {
         self.digest
     }
 
-    /// The record, with the verdict in it, to be written down.
+    /// Returns the record, which includes the verdict, to be written to a file.
     pub fn into_artifact(self) -> Artifact {
         self.artifact
     }
 }
 
-/// The verdict on a file of that digest and size where it is not the one that `artifact` speaks of,
-/// or `policy` is not that of its target.
+/// Returns the verdict on a file of that digest and size if it is not the one that `artifact`
+/// describes, or `policy` is not that of its target.
 pub fn mismatch(
     artifact: &Artifact,
     digest: Digest,
@@ -125,14 +125,14 @@ fn matching(
     Ok(())
 }
 
-/// Why an artifact may not ship.
+/// The reason for which an artifact may not ship.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Refused {
-    /// The bytes are not those that the record speaks of.
+    /// The bytes are not those that the record describes.
     Mismatch {
         /// The artifact's path, from its record.
         path: String,
-        /// What differs.
+        /// The difference.
         what: String,
     },
     /// A lint denies them.

@@ -10,7 +10,7 @@ use crate::{
     model::{platform::Platform, schema::dist::Level},
 };
 
-/// A file, what is known of it beside its bytes, and the policy it is held against.
+/// A file, the facts about it beside its bytes, and the policy it is checked against.
 struct Case {
     file: Fixture,
     about: About,
@@ -71,7 +71,7 @@ impl Case {
         case
     }
 
-    /// The lints that looked, and those that found something.
+    /// Returns the lints that were applied, and those that found something.
     fn judge(&self) -> (Vec<String>, Vec<String>) {
         let bytes = self.file.build();
         let facts = Facts::read(&bytes).unwrap();
@@ -91,7 +91,7 @@ fn platform(machine: u16) -> Platform {
     format!("linux/{name}").parse().unwrap()
 }
 
-/// What makes a good file fail the lint, and whether that file is the dynamic one.
+/// Returns a change that makes a good file fail the lint, and whether that file is the dynamic one.
 fn failing(lint: &str) -> (bool, fn(&mut Case)) {
     match lint {
         "program" => (false, |c| c.file.kind = 1),
@@ -142,7 +142,7 @@ fn each_lint_has_a_file_that_fails_it_and_one_that_passes() {
             assert_eq!(found, [""; 0], "{machine:?}");
         }
         for lint in &LINTS {
-            // What needs a target has a test of its own.
+            // Lints that need a target have a separate test.
             if ["float-abi", "build-id"].contains(&lint.id) {
                 continue;
             }
@@ -157,7 +157,7 @@ fn each_lint_has_a_file_that_fails_it_and_one_that_passes() {
             change(&mut bad);
             let (_, found) = bad.judge();
             assert!(found.iter().any(|id| id == lint.id), "{}: {machine:?}: {found:?}", lint.id);
-            // And says nothing where it is off.
+            // And is not applied if it is off.
             bad.policy = bad.policy.with_level(lint.id, Level::Allow).unwrap();
             let (_, found) = bad.judge();
             assert!(!found.iter().any(|id| id == lint.id), "{}: {machine:?}", lint.id);

@@ -1,4 +1,4 @@
-//! Lints on what a policy says of shared libraries and of sizes.
+//! Lints on the limits of a policy on shared libraries and on sizes.
 
 use super::{
     GlibcVersion, fact,
@@ -77,7 +77,7 @@ pub(super) fn libraries(subject: &Subject<'_>) -> Vec<Complaint> {
     not_allowed(&subject.facts.needed, allowed).into_iter().collect()
 }
 
-/// The complaint about those of the `needed` libraries that no pattern in `allowed` matches.
+/// Returns the complaint about those of the `needed` libraries that match no pattern in `allowed`.
 pub(super) fn not_allowed(needed: &[String], allowed: &[String]) -> Option<Complaint> {
     let is_allowed = |name: &str| {
         allowed.iter().any(|pattern| is_like(name.as_bytes(), pattern.as_bytes(), false))
@@ -103,7 +103,7 @@ pub(super) fn size_scope(subject: &Subject<'_>) -> Scope {
     limit_scope(limits.file.is_some(), limits.is_empty())
 }
 
-/// The scope of `size` where there is a limit for this kind of file, or where there is none for any.
+/// Returns the scope of `size`: whether there is a limit for this kind of file, or none for any kind.
 pub(super) fn limit_scope(has_limit: bool, no_limits: bool) -> Scope {
     if has_limit {
         Scope::Applied
@@ -114,7 +114,7 @@ pub(super) fn limit_scope(has_limit: bool, no_limits: bool) -> Scope {
     }
 }
 
-/// The scope of `growth`; as [`limit_scope`], and where the base has the file.
+/// Returns the scope of `growth`: as [`limit_scope`] does, if the base has the file.
 pub(super) fn growth_limit_scope(has_limit: bool, no_limits: bool, in_base: bool) -> Scope {
     if has_limit && in_base {
         Scope::Applied
@@ -142,7 +142,7 @@ pub(super) fn growth(subject: &Subject<'_>) -> Vec<Complaint> {
     grown("program", subject.facts.size, subject.about.base, limit).into_iter().collect()
 }
 
-/// The complaint about something of that `size`, if it has more than it may.
+/// Returns the complaint about an item of that `size`, if it exceeds the limit.
 pub(super) fn too_large(what: &str, size: u64, limit: Option<Size>) -> Option<Complaint> {
     let limit = limit.filter(|limit| size > limit.0)?;
     Some(Complaint::new(
@@ -152,7 +152,7 @@ pub(super) fn too_large(what: &str, size: u64, limit: Option<Size>) -> Option<Co
     ))
 }
 
-/// The complaint about something of that `size`, if it grew by more than it may.
+/// Returns the complaint about an item of that `size`, if it grew by more than the limit.
 pub(super) fn grown(
     what: &str,
     size: u64,

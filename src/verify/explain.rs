@@ -9,7 +9,7 @@ use crate::model::{
     suggest::nearest,
 };
 
-/// What the lint called `id` means, how it is detected, and what cannot be known, for people.
+/// Returns the explanation of the lint called `id`: its meaning, its method and its limitations.
 ///
 /// # Errors
 /// No lint is called so; the nearest name is in the hint.
@@ -17,7 +17,7 @@ pub fn explain(id: &str) -> Result<String> {
     Ok(text(find(id)?))
 }
 
-/// The lint called `id`.
+/// Returns the lint called `id`.
 ///
 /// # Errors
 /// No lint is called so; the nearest name is in the hint.
@@ -32,18 +32,18 @@ pub(super) fn find(id: &str) -> Result<&'static Lint> {
     })
 }
 
-/// The page on every lint: `docs/lints.md`.
+/// Returns the page on every lint: `docs/lints.md`.
 pub fn page() -> String {
-    let mut page = "# Lints\n\nWhat `cargo longshore verify` looks at in a file, and what each \
-                    lint means. `--deny`, `--warn` and `--allow` with a lint's name change how \
-                    much it weighs. A file that cannot be read, and one that a packer hides, is \
-                    refused whatever is allowed.\n\nA lint that is denied or warned of by its name \
-                    is applied to every file, also where it is not by default: `static` then to any \
-                    program, `page-size` with the largest page size of the file's machine, \
-                    `cpu-level` with x86-64-v1. A lint without an input that it needs, as \
-                    `machine` without `--target`, is a usage error. A lint without a meaning for \
-                    a file, as `cpu-level` for arm64, is listed as not applied, with the \
-                    reason.\n"
+    let mut page = "# Lints\n\nThe checks of `cargo longshore verify` on a file, each with its \
+                    purpose, method and limitations. `--deny`, `--warn` and `--allow` with the \
+                    name of a lint set its level. A file that cannot be read, and a packed file, \
+                    is rejected at any level.\n\nA lint with a level of `deny` or `warn` that was \
+                    set by its name is applied to every file, also to those that it does not \
+                    apply to by default: `static` then to any program, `page-size` with the \
+                    largest page size of the file's machine, `cpu-level` with x86-64-v1. If an \
+                    input that the lint needs is missing, as `--target` for `machine`, this is a \
+                    usage error. A lint without a meaning for a file, as `cpu-level` for arm64, \
+                    is listed as not applied, with the reason.\n"
         .to_owned();
     for lint in &LINTS {
         let _ = write!(page, "\n## {}", text(lint).trim_end());
@@ -55,12 +55,12 @@ pub fn page() -> String {
 fn text(lint: &Lint) -> String {
     let Lint { id, level, holds, means, detected, unknown, .. } = lint;
     let level = match level {
-        Level::Deny => "denied",
-        Level::Warn => "warned of",
-        Level::Allow => "off",
+        Level::Deny => "`deny`",
+        Level::Warn => "`warn`",
+        Level::Allow => "`allow`",
     };
     format!(
         "{id}\n\nThe file {holds}. Default: {level}.\n\n{means}\n\n\
-         Detected: {detected}\n\nCannot be known: {unknown}\n"
+         Detected: {detected}\n\nLimitations: {unknown}\n"
     )
 }

@@ -1,5 +1,5 @@
-//! What a file says of itself, in words: with the value of each fact what it means here, since
-//! several of them promise more than they keep.
+//! The facts that a file records about itself, in words: each value with its meaning here, since
+//! several of them promise more than is enforced.
 
 use crate::{
     binary::elf::{Facts, Libc, Segment, Shape, kind_name, needle, quote},
@@ -17,7 +17,7 @@ pub(super) const X86_64: u16 = Machine::X86_64.number();
 pub(super) const AARCH64: u16 = Machine::Aarch64.number();
 pub(super) const RISCV: u16 = Machine::Riscv.number();
 
-/// All that `facts` say, in a fixed order.
+/// Returns all `facts`, in a fixed order.
 pub fn tell(facts: &Facts) -> Vec<Fact> {
     let mut rows = Rows(Vec::new());
     identity(facts, &mut rows);
@@ -30,7 +30,7 @@ pub fn tell(facts: &Facts) -> Vec<Fact> {
     rows.0
 }
 
-/// What happens when the Rust code in a program panics, as far as its code shows. `source` is the
+/// Returns how the Rust code in a program reacts to a panic, as far as its code shows. `source` is the
 /// file that `facts` were read from.
 ///
 /// # Errors
@@ -127,15 +127,16 @@ fn identity(facts: &Facts, rows: &mut Rows) {
     }
 }
 
-/// The names of the bits of `GNU_PROPERTY_X86_ISA_1_NEEDED`.
+/// Returns the names of the bits of `GNU_PROPERTY_X86_ISA_1_NEEDED`.
 pub(super) fn isa_names(bits: u32) -> String {
     let names = [(1, "x86-64"), (2, "x86-64-v2"), (4, "x86-64-v3"), (8, "x86-64-v4")];
     let named: Vec<_> = names.iter().filter(|(bit, _)| bits & bit != 0).map(|n| n.1).collect();
     if named.is_empty() { format!("{bits:#x}") } else { named.join(", ") }
 }
 
-/// How floating-point arguments are passed, where `e_flags` tell (ELF for the Arm Architecture,
-/// "ELF Header", `EF_ARM_ABI_FLOAT_*`; RISC-V ELF psABI, "File Header", `EF_RISCV_FLOAT_ABI_*`).
+/// Returns how floating-point arguments are passed, if `e_flags` declare it (ELF for the Arm
+/// Architecture, "ELF Header", `EF_ARM_ABI_FLOAT_*`; RISC-V ELF psABI, "File Header",
+/// `EF_RISCV_FLOAT_ABI_*`).
 pub(super) fn float_abi(facts: &Facts) -> Option<&'static str> {
     match (facts.machine, facts.flags) {
         (ARM, flags) if flags & 0x400 != 0 => Some("hard"),
@@ -176,7 +177,7 @@ fn linkage(facts: &Facts, rows: &mut Rows) {
     }
 }
 
-/// Whether a dynamic linker works on it, which is who enforces what it asks for.
+/// Returns whether a dynamic linker loads it, which enforces what its headers request.
 pub(super) fn is_dynamic(facts: &Facts) -> bool {
     facts.interpreter.is_some() || !facts.needed.is_empty() || facts.shape == Shape::SharedObject
 }

@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// The lints that have no meaning for such files, and why.
+/// The lints without a meaning for such files, each with the reason.
 const MEANINGLESS: [(&str, &str); 6] = [
     ("float-abi", "such machines pass floating-point numbers in one way only"),
     ("glibc", "such files do not use glibc"),
@@ -31,8 +31,8 @@ const MEANINGLESS: [(&str, &str); 6] = [
     ("cpu-level", "such files do not record a level"),
 ];
 
-/// The verdict on a program whose facts were read from `source`, under `policy`, and on what is
-/// known `about` it beside that.
+/// Returns the verdict under `policy` on a program with `facts` read from `source`, and with the other
+/// facts in `about`.
 pub fn foreign(source: Source<'_>, facts: &Foreign, about: &About, policy: &Policy) -> Verdict {
     let path = match Texts::paths(source, policy) {
         Ok(path) => path,
@@ -52,7 +52,7 @@ pub fn foreign(source: Source<'_>, facts: &Foreign, about: &About, policy: &Poli
     verdict(lints, not_applied, findings)
 }
 
-/// Whether the lint is applied to such a file.
+/// Returns whether the lint is applied to such a file.
 fn scope(lint: &Lint, facts: &Foreign, about: &About, policy: &Policy) -> Scope {
     let (settings, named) = (policy.settings(), policy.is_named(lint.id));
     let known =
@@ -79,7 +79,7 @@ fn scope(lint: &Lint, facts: &Foreign, about: &About, policy: &Policy) -> Scope 
     }
 }
 
-/// What the lint finds in such a file.
+/// Returns the findings of the lint on such a file.
 fn check(
     lint: &Lint,
     facts: &Foreign,
@@ -176,7 +176,7 @@ fn nx_stack(facts: &Foreign) -> Vec<Complaint> {
     vec![Complaint::new("the program asks for an executable stack", evidence, hint)]
 }
 
-/// A path that begins with `@` is found from where the program is.
+/// Checks the search path: a path that begins with `@` is relative to the program.
 fn run_path(facts: &Foreign) -> Vec<Complaint> {
     let fixed = facts.run_paths.iter().filter(|path| !path.starts_with('@'));
     let found: Vec<_> = fixed.map(|path| format!("LC_RPATH {}", quote(path.as_bytes()))).collect();
@@ -190,7 +190,7 @@ fn run_path(facts: &Foreign) -> Vec<Complaint> {
     )]
 }
 
-/// All that `facts` say, in a fixed order.
+/// Returns all `facts`, in a fixed order.
 pub fn tell_foreign(facts: &Foreign) -> Vec<Fact> {
     let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
     let quoted = |text: &String| quote(text.as_bytes());

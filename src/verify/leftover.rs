@@ -1,4 +1,4 @@
-//! Lints on what does not belong into a released file.
+//! Lints on contents that do not belong in a released file.
 
 use super::lint::{Complaint, Subject};
 use crate::binary::elf::{needle, quote};
@@ -91,7 +91,7 @@ pub(super) fn build_path(subject: &Subject<'_>) -> Vec<Complaint> {
     path(subject.texts.path.as_deref())
 }
 
-/// The complaint about such a path, if there is one.
+/// Returns the complaint about such a path, if there is one.
 pub(super) fn path(found: Option<&[u8]>) -> Vec<Complaint> {
     let Some(found) = found else {
         return Vec::new();

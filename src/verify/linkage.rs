@@ -12,7 +12,7 @@ use crate::{
 /// `EI_OSABI` of Linux programs: 0 (System V) or 3 (GNU, set where a GNU extension is used).
 const LINUX_OS_ABI: [u8; 2] = [0, 3];
 
-/// How a target is given.
+/// The hint on how to give a target.
 const NAME_TARGET: &str = "name the target with `--target TRIPLE`";
 
 /// The scope of `machine` where no machine is expected.
@@ -30,7 +30,8 @@ pub(super) fn machine_scope(subject: &Subject<'_>) -> Scope {
     NO_MACHINE
 }
 
-/// The names of functions that checks call are in the file only where a dynamic linker needs them.
+/// Applies to dynamic files: names of the functions that checks call are in the file only if a dynamic
+/// linker needs them.
 pub(super) fn dynamic_names_scope(subject: &Subject<'_>) -> Scope {
     Scope::expected(subject, fact::is_dynamic(subject.facts), "a static program has no such names")
 }
@@ -50,8 +51,9 @@ pub(super) fn float_abi_scope(subject: &Subject<'_>) -> Scope {
     }
 }
 
-/// What the target's name says (rustc's book, "Platform Support"): ARM's end in `hf` where numbers
-/// are passed in registers of their own, RISC-V's have the letters of the instruction set.
+/// Returns the floating-point ABI that the target's name declares (rustc's book, "Platform Support"):
+/// names of ARM targets end in `hf` if numbers are passed in separate registers, those of RISC-V have
+/// the letters of the instruction set.
 fn wanted_float_abi(subject: &Subject<'_>) -> Option<&'static str> {
     let target = subject.policy.target()?;
     let name = target.name.as_str();
@@ -100,8 +102,8 @@ pub(super) fn static_glibc_scope(subject: &Subject<'_>) -> Scope {
     Scope::expected(subject, static_expected(subject), "static linkage is not expected of it")
 }
 
-/// An object file needs no interpreter and no library either, and is no program for it. Without a
-/// target a shared object is what it is.
+/// Checks that the file is a program: an object file has no interpreter and no library either. Without
+/// a target a shared object is accepted as one.
 pub(super) fn program(subject: &Subject<'_>) -> Vec<Complaint> {
     let facts = subject.facts;
     let complaint =
@@ -187,7 +189,7 @@ pub(super) fn machine(subject: &Subject<'_>) -> Vec<Complaint> {
     )]
 }
 
-/// What a dynamic linker would be asked for.
+/// Returns what the file requests of a dynamic linker.
 fn dynamic_needs(facts: &Facts) -> Option<String> {
     /// More names than this add nothing.
     const SHOWN: usize = 8;
@@ -251,7 +253,8 @@ pub(super) fn static_pie(subject: &Subject<'_>) -> Vec<Complaint> {
     vec![Complaint::new(message, evidence, hint)]
 }
 
-/// A static glibc still looks for its modules for names and character sets in the file system.
+/// Checks for a static glibc, which still loads its modules for names and character sets from the file
+/// system.
 pub(super) fn static_glibc(subject: &Subject<'_>) -> Vec<Complaint> {
     let facts = subject.facts;
     if facts.libc != Libc::Glibc || dynamic_needs(facts).is_some() || !subject.texts.gconv {

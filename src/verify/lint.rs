@@ -1,4 +1,4 @@
-//! What a lint is.
+//! The types of lints.
 
 use std::fmt;
 
@@ -8,20 +8,20 @@ use crate::{
     model::schema::{dist::Level, plan::CpuFlags},
 };
 
-/// What is known of a file beside its bytes.
+/// Facts about a file beside its bytes.
 #[derive(Clone, Debug, Default)]
 pub struct About {
-    /// Its mode, where it has one.
+    /// Its mode, if it has one.
     pub mode: Option<Mode>,
-    /// Its size in the base, where that has it.
+    /// Its size in the base, if it is there.
     pub base: Option<u64>,
-    /// What came of running it, where that was asked for.
+    /// The result of running it, if that was requested.
     pub run: Option<Run>,
     /// The flags that let it use more of a CPU than the target's CPU has, if a release records some.
     pub cpu_flags: Option<CpuFlags>,
 }
 
-/// What a lint looks at.
+/// The input of a lint.
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'a> {
     pub(super) facts: &'a Facts,
@@ -33,10 +33,10 @@ pub(super) struct Subject<'a> {
     pub(super) named: bool,
 }
 
-/// Whether a lint is applied to a file.
+/// The decision on applying a lint to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// It is.
+    /// It is applied.
     Applied,
     /// It has nothing to check in such a file, and why.
     NotApplied(&'static str),
@@ -45,13 +45,13 @@ pub(super) enum Scope {
 }
 
 impl Scope {
-    /// Applied where `is` holds or the user named the lint; else not, for that reason.
+    /// Returns `Applied` if `is` holds or the user named the lint; else `NotApplied` with that reason.
     pub(super) fn expected(subject: &Subject<'_>, is: bool, reason: &'static str) -> Self {
         if is || subject.named { Scope::Applied } else { Scope::NotApplied(reason) }
     }
 }
 
-/// What a lint has to say: one sentence, what in the file shows it, and what to do.
+/// A finding of a lint: one sentence, the evidence in the file, and a hint.
 pub(super) struct Complaint {
     pub(super) message: String,
     pub(super) evidence: String,
@@ -72,17 +72,17 @@ impl Complaint {
 pub struct Lint {
     /// Its name in configuration and reports.
     pub id: &'static str,
-    /// How much a finding weighs unless the policy says otherwise.
+    /// The level of its findings unless the policy sets another.
     pub level: Level,
-    /// What holds of a file that passes, as a fragment that follows "the file".
+    /// The property of a file that passes, as a fragment that follows "the file".
     pub holds: &'static str,
-    /// What it is for.
+    /// Its purpose.
     pub means: &'static str,
-    /// What in a file decides.
+    /// The evidence in the file that decides.
     pub detected: &'static str,
-    /// What it cannot know.
+    /// Its limitations.
     pub unknown: &'static str,
-    /// Whether it is applied to such a file under such a policy.
+    /// Decides whether it is applied to such a file under such a policy.
     pub(super) scope: fn(&Subject<'_>) -> Scope,
     pub(super) check: fn(&Subject<'_>) -> Vec<Complaint>,
 }

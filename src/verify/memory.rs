@@ -1,4 +1,4 @@
-//! Lints on how a file is loaded.
+//! Lints on how a file is loaded into memory.
 
 use super::{
     CpuLevel, fact,
@@ -9,7 +9,7 @@ use crate::{
     model::schema::plan::CpuFlags,
 };
 
-/// The page size that every kernel has or emulates; allocators are built for it unless told.
+/// The page size that every kernel has or emulates; allocators are built for it by default.
 const SMALL_PAGE: u64 = 4096;
 
 fn is_object(subject: &Subject<'_>) -> bool {
@@ -73,8 +73,8 @@ pub(super) fn text_relocations(subject: &Subject<'_>) -> Vec<Complaint> {
     )]
 }
 
-/// The largest page size of Linux kernels for a machine, by `e_machine` (`PAGE_SIZE` in
-/// arch/*/Kconfig): what is expected of a file where no target and no policy says it.
+/// Returns the largest page size of Linux kernels for a machine, by `e_machine` (`PAGE_SIZE` in
+/// arch/*/Kconfig): the expected one if neither a target nor a policy sets it.
 fn largest_page(machine: u16) -> u64 {
     const MIPS: u16 = 8;
     const PPC64: u16 = 21;
@@ -89,8 +89,8 @@ pub(super) fn page_size_scope(subject: &Subject<'_>) -> Scope {
     Scope::expected(subject, subject.policy.page_size().is_some(), "no page size is given")
 }
 
-/// The kernel maps whole pages, so an address and its offset must agree below the page size
-/// (gABI, "Program Header", `p_align`).
+/// Checks alignment: the kernel maps entire pages, so an address and its offset must agree below the
+/// page size (gABI, "Program Header", `p_align`).
 pub(super) fn page_size(subject: &Subject<'_>) -> Vec<Complaint> {
     let natural = || largest_page(subject.facts.machine);
     let page = subject.policy.page_size().unwrap_or_else(natural).max(1);
@@ -100,7 +100,7 @@ pub(super) fn page_size(subject: &Subject<'_>) -> Vec<Complaint> {
         if segment.align < page {
             return Some(format!("{} has p_align {:#x}", place(segment), segment.align));
         }
-        // Alignments that are no power of two are not rounded, and mean nothing.
+        // Alignments that are not powers of two are not rounded, and mean nothing.
         let congruent = segment.align.is_power_of_two()
             && segment.address % segment.align == segment.offset % segment.align;
         (!congruent).then(|| {
@@ -126,8 +126,8 @@ pub(super) fn allocator_scope(subject: &Subject<'_>) -> Scope {
     Scope::expected(subject, large, "no page size above 4 KiB is expected")
 }
 
-/// jemalloc is built for one page size, and aborts under a larger one though the file is loaded.
-/// Which one it was built for is not in the file.
+/// Checks for jemalloc, which is built for one page size and aborts under a larger one although the
+/// file is loaded. The file does not record the page size that it was built for.
 pub(super) fn allocator_page_size(subject: &Subject<'_>) -> Vec<Complaint> {
     if !subject.texts.jemalloc {
         return Vec::new();
@@ -140,7 +140,7 @@ pub(super) fn allocator_page_size(subject: &Subject<'_>) -> Vec<Complaint> {
     )]
 }
 
-/// Whether a dynamic linker or glibc's start-up code enforces what the header asks for.
+/// Returns whether a dynamic linker or glibc's start-up code enforces what the header requests.
 fn relro_is_enforced(subject: &Subject<'_>) -> bool {
     !is_object(subject) && (fact::is_dynamic(subject.facts) || subject.facts.libc == Libc::Glibc)
 }
@@ -201,8 +201,8 @@ pub(super) fn cpu_level(subject: &Subject<'_>) -> Vec<Complaint> {
     complaints
 }
 
-/// The complaint about flags that let a program use more of a CPU than its target's CPU, or one of the
-/// `declared` level, has.
+/// Returns the complaint about flags that let a program use more of a CPU than its target's CPU, or one
+/// of the `declared` level, has.
 fn built_for_more(flags: &CpuFlags, declared: Option<CpuLevel>) -> Option<Complaint> {
     const ALLOW: &str = "or allow it with `allow = [\"cpu-level\"]` in \
                          `[workspace.metadata.longshore.verify]` or `--allow cpu-level`";
@@ -227,7 +227,7 @@ fn built_for_more(flags: &CpuFlags, declared: Option<CpuLevel>) -> Option<Compla
     })
 }
 
-/// The complaint about a static program, which does not show what it calls.
+/// Returns the complaint about a static program, which does not record the functions that it calls.
 fn no_names(subject: &Subject<'_>) -> Option<Complaint> {
     (!fact::is_dynamic(subject.facts)).then(|| {
         Complaint::new(

@@ -44,25 +44,25 @@ use crate::{
 use lint::{Complaint, Scope, Subject};
 use text::Texts;
 
-/// The id of the finding on a file that cannot be looked at. It is no lint: it cannot be allowed.
+/// The id of the finding on a file that cannot be read. It is not a lint: it cannot be allowed.
 pub const READABLE: &str = "readable";
 
-/// The id of the finding on a file that a packer hides. It is no lint: it cannot be allowed.
+/// The id of the finding on a file that a packer hides. It is not a lint: it cannot be allowed.
 pub const PACKED: &str = "packed";
 
-/// The name of what is found where a release is not what its signature says.
+/// The id of the finding on a release that does not match its signature.
 pub const SIGNATURE: &str = "signature";
 
-/// The id of the finding on a file that is not the one of its record. It is no lint: it cannot be
+/// The id of the finding on a file that does not match its record. It is not a lint: it cannot be
 /// allowed.
 pub const RECORD: &str = "record";
 
-/// The id of the finding on an archive that is dangerous to unpack. It is no lint: it cannot be
+/// The id of the finding on an archive that is dangerous to unpack. It is not a lint: it cannot be
 /// allowed.
 pub const ARCHIVE: &str = "archive";
 
-/// The verdict on a whole file under `policy`: every failure at once, the worst first. A file that
-/// cannot be looked at is refused, never passed.
+/// Returns the verdict on a complete file under `policy`: every failure at once, the worst first. A
+/// file that cannot be read is rejected, never passed.
 ///
 /// ```
 /// use longshore::{Policy, verify};
@@ -75,7 +75,7 @@ pub fn verify<'a>(source: impl Into<Source<'a>>, policy: &Policy) -> Verdict {
     verify_about(source.into(), &About::default(), policy)
 }
 
-/// As [`verify`], with what is known `about` the file beside its bytes.
+/// Verifies like [`verify`], with the other facts in `about`.
 fn verify_about(source: Source<'_>, about: &About, policy: &Policy) -> Verdict {
     match Facts::read(source) {
         Ok(facts) => judge(source, &facts, about, policy),
@@ -83,14 +83,14 @@ fn verify_about(source: Source<'_>, about: &About, policy: &Policy) -> Verdict {
     }
 }
 
-/// Whether a lint is on that needs the names of all functions that a file takes from libraries.
+/// Returns whether a lint is enabled that needs the names of all functions that a file imports.
 pub(crate) fn needs_names(policy: &Policy) -> bool {
     let on = |lint: &&Lint| lint.level_under(policy) != Level::Allow;
     LINTS.iter().filter(on).any(|lint| matches!(lint.id, "canary" | "fortify"))
 }
 
-/// The verdict on a file whose `facts` were read from `source`, under `policy`, and on what is known
-/// `about` it beside that.
+/// Returns the verdict under `policy` on a file with `facts` read from `source`, and with the other
+/// facts in `about`.
 pub fn judge<'a>(
     source: impl Into<Source<'a>>,
     facts: &Facts,
@@ -124,7 +124,7 @@ pub fn judge<'a>(
     verdict(lints, not_applied, findings)
 }
 
-/// The verdict that these findings make; those of one level stay in their order.
+/// Returns the verdict for these findings; those of one level stay in their order.
 fn verdict(
     lints: Vec<String>,
     not_applied: Vec<NotApplied>,
@@ -140,7 +140,7 @@ fn verdict(
 struct Choice {
     applied: Vec<(&'static Lint, Level)>,
     not_applied: Vec<NotApplied>,
-    /// Those on lints that were named, and have no input.
+    /// Findings on lints that were named and lack an input.
     findings: Vec<Finding>,
 }
 
@@ -166,11 +166,11 @@ impl Choice {
     }
 }
 
-/// The message of a finding on a lint that was named and has not what it needs.
+/// The message of a finding on a lint that was named and lacks an input.
 const MISSING_INPUT: &str = "the lint cannot be applied: an input is missing";
 
-/// The first finding on a lint that was named and has not what it needs: a usage error, since another
-/// file would not change it.
+/// Returns the first finding on a lint that was named and lacks an input: a usage error, since a
+/// different file would not change it.
 pub fn missing_input(verdict: &Verdict) -> Option<&Finding> {
     let is_missing = |found: &&Finding| found.message == MISSING_INPUT && found.waived.is_none();
     verdict.findings.iter().find(is_missing)
@@ -181,7 +181,7 @@ fn finding(lint: &str, level: Level, complaint: Complaint) -> Finding {
     Finding { lint: lint.to_owned(), level, message, evidence, hint, waived: None }
 }
 
-/// The verdict that one finding alone makes.
+/// Returns the verdict for one finding alone.
 fn refused(finding: Finding) -> Verdict {
     let mut lints = vec![READABLE.to_owned()];
     if finding.lint != READABLE {
@@ -190,7 +190,7 @@ fn refused(finding: Finding) -> Verdict {
     verdict(lints, Vec::new(), vec![finding])
 }
 
-/// The verdict on a file that cannot be looked at, and `why`: it is refused.
+/// Returns the verdict on a file that cannot be read for the reason `why`: it is rejected.
 pub fn unreadable(why: &str) -> Verdict {
     unreadable_with(
         why,
@@ -198,7 +198,7 @@ pub fn unreadable(why: &str) -> Verdict {
     )
 }
 
-/// As [`unreadable`], with a hint for this file.
+/// Returns the verdict of [`unreadable`], with a hint for this file.
 pub fn unreadable_with(why: &str, hint: &str) -> Verdict {
     refused(Finding {
         lint: READABLE.to_owned(),
@@ -210,7 +210,7 @@ pub fn unreadable_with(why: &str, hint: &str) -> Verdict {
     })
 }
 
-/// The verdict on what is held against a signature: `why` not, and what to do.
+/// Returns the verdict of a signature check: the reason and the hint if it failed.
 pub fn signed(refusal: Option<(&str, &str)>) -> Verdict {
     let findings: Vec<Finding> = refusal
         .map(|(why, hint)| Finding {
@@ -226,7 +226,8 @@ pub fn signed(refusal: Option<(&str, &str)>) -> Verdict {
     verdict(vec![SIGNATURE.to_owned()], Vec::new(), findings)
 }
 
-/// The verdict on a file of a release that was compared with its `dist.json`: `why` it differs.
+/// Returns the verdict on a file of a release that was compared with its `dist.json`: it differs for
+/// the reason `why`.
 pub fn recorded(why: Option<&str>) -> Verdict {
     let finding = |why: &str| Finding {
         lint: RECORD.to_owned(),

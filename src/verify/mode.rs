@@ -3,7 +3,7 @@
 use super::lint::{Complaint, Scope, Subject};
 use crate::binary::elf::Shape;
 
-/// What a file system says of a file beside its bytes.
+/// The metadata of a file beside its bytes, as its file system records it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mode {
     /// The lowest twelve bits of `st_mode` (stat(2)): permissions, setuid, setgid, sticky.
@@ -21,7 +21,7 @@ pub(super) fn scope(subject: &Subject<'_>) -> Scope {
     mode_scope(subject.about.mode, subject.named)
 }
 
-/// The scope of both lints for a file of that mode.
+/// Returns the scope of both lints for a file of that mode.
 pub(super) fn mode_scope(mode: Option<Mode>, named: bool) -> Scope {
     if mode.is_some() || named {
         Scope::Applied
@@ -30,7 +30,7 @@ pub(super) fn mode_scope(mode: Option<Mode>, named: bool) -> Scope {
     }
 }
 
-/// The complaint about a file without a mode, which a lint that the user named cannot pass.
+/// Returns the complaint about a file without a mode, which a lint that the user named cannot pass.
 fn unknown() -> Vec<Complaint> {
     vec![Complaint::new(
         "the mode of the file is not known",

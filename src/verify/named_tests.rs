@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// What becomes of a lint that was denied.
+/// The result of a denied lint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     /// It finds something.
@@ -166,7 +166,7 @@ fn natural_expectations_are_those_of_the_machine() {
     assert_eq!(on("page-size", 1, |_| ()), Passes);
     assert_eq!(on("cpu-level", 0, |file| file.property = Some(4)), Finds);
     assert_eq!(on("cpu-level", 1, |_| ()), Listed);
-    // ARM and RISC-V have several ways, and only a target says which is right.
+    // ARM and RISC-V have several ABIs, and only a target determines which is right.
     assert_eq!(on("float-abi", 2, |_| ()), Lacks);
     assert_eq!(on("float-abi", 4, |_| ()), Lacks);
 }
@@ -222,7 +222,7 @@ fn lints_without_their_input_are_usage_errors() {
         policy(&text.replace("deny", "warn")).check_inputs(none).unwrap();
     }
     assert!(denied("runs").check_inputs(none).is_err());
-    // Where programs are static, neither glibc nor libraries mean anything.
+    // If programs are static, neither glibc nor libraries have a meaning.
     policy("deny = ['glibc', 'libraries']\nlinkage = 'static'").check_inputs(none).unwrap();
     assert_eq!(policy("cpu = 'x86-64-v2'").declared_cpu(), Some(CpuLevel::V2));
 }

@@ -5,9 +5,9 @@ use std::fmt;
 use super::catalogue::LINTS;
 use crate::model::schema::dist::{Finding, Level, NotApplied, Verdict};
 
-/// A verdict that displays for people, without colours and without a final line break: one line
-/// when all is well, and one for each lint that was named and is not applied; otherwise every finding in full, and the names of the checks that passed on
-/// one line.
+/// A verdict in a form for people, without colours and without a final line break: one line for a
+/// file without findings, and one for each lint that was named and is not applied; otherwise every
+/// finding in full, and the names of the passed checks on one line.
 #[derive(Clone, Copy, Debug)]
 pub struct Report<'a> {
     name: &'a str,
@@ -15,7 +15,7 @@ pub struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// The report on the file called `name`.
+    /// Returns the report on the file called `name`.
     pub fn new(name: &'a str, verdict: &'a Verdict) -> Self {
         Report { name, verdict }
     }

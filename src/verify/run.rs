@@ -1,20 +1,20 @@
-//! What comes of running a program on the oldest processor that it is for.
+//! The result of running a program on the baseline CPU of its target.
 
 use super::{
     lint::{Complaint, Scope, Subject},
     policy::inputs,
 };
 
-/// What came of running a program.
+/// The result of running a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Run {
-    /// It ran, and ended or was ended.
+    /// It ran, and exited or was killed.
     Ran {
         /// The command, to be pasted.
         command: String,
         /// The processor that was emulated.
         cpu: String,
-        /// How it ended.
+        /// The way it ended.
         end: End,
         /// The last lines that it, or the emulator, wrote.
         output: String,
@@ -23,23 +23,23 @@ pub enum Run {
     NotRun(String),
 }
 
-/// How a program ended.
+/// The end of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// By itself, with this status.
+    /// It exited with this status.
     Code(i32),
     /// By this signal (signal(7)).
     Signal(i32),
-    /// It was still running when its time was up.
+    /// It was still running when it timed out.
     TimeUp,
-    /// It wrote so much that it was ended.
+    /// It wrote more than the limit and was killed.
     Excess,
 }
 
 /// `SIGILL` of every machine that Linux has (signal(7)).
 const ILLEGAL: i32 = 4;
 
-/// What Rust programs end with that panicked.
+/// The exit status of a Rust program that panicked.
 const PANIC: i32 = 101;
 
 pub(super) fn scope(subject: &Subject<'_>) -> Scope {
@@ -69,8 +69,8 @@ pub(super) fn runs(subject: &Subject<'_>) -> Vec<Complaint> {
         }
         Some(Run::Ran { command, cpu, end, output }) => (command, cpu, *end, output),
     };
-    // Nothing else tells the emulator's status from the program's: the emulator starts, but not a
-    // program with an interpreter, which an empty root does not have.
+    // Nothing else distinguishes the emulator's status from the program's: the emulator starts, but not
+    // a program with an interpreter, which an empty root does not have.
     let dynamic = subject.facts.interpreter.is_some();
     let (message, hint) = match end {
         End::Signal(ILLEGAL) => (
@@ -95,7 +95,7 @@ pub(super) fn runs(subject: &Subject<'_>) -> Vec<Complaint> {
             "the program writes without end, and was ended".to_owned(),
             "run it with arguments with which it ends: `--run-arg`",
         ),
-        // Arguments that it does not know, or a server that goes on: it runs.
+        // It does not know the arguments, or is a server that keeps running: it runs.
         End::Code(_) | End::TimeUp => return Vec::new(),
     };
     let said = output.lines().next_back().unwrap_or_default();

@@ -98,7 +98,7 @@ fn memory_lints_find_what_they_are_for() {
     check(|file| file.dynamic = Some(vec![DF_1_PIE, (30, 4)]), &["text-relocations"]);
     check(|file| file.align = 0x800, &["page-size"]);
     check(|file| file.base = 0x1_0008, &["page-size"]);
-    // Asked for and done, asked for and done in part; a static program is not asked.
+    // RELRO requested and complete, or requested and partial; a static program does not request it.
     let dynamic = |file: &mut Fixture, now: &[(u64, u64)]| {
         file.needed = vec!["libc.so.6"];
         file.relro = true;
@@ -395,7 +395,7 @@ fn no_mutation_panics() {
     }
 }
 
-/// Section headers say nothing that hides a text from the lints.
+/// Section headers cannot hide a text from the lints.
 #[test]
 fn texts_are_found_whatever_their_section_claims() {
     let among = |mut text: Vec<u8>| {

@@ -1,4 +1,4 @@
-//! Texts that lints look for in what a file loads, all in one pass.
+//! String literals that lints search for in what a file loads, all in one pass.
 
 use memchr::memmem::Finder;
 
@@ -11,24 +11,24 @@ use crate::{
     model::source::{Source, Unreadable},
 };
 
-/// The most of a path that is kept.
+/// The maximum length of a path in a report.
 const SHOWN: usize = 120;
 
-/// What was found. Nothing is known of a text that no lint wanted.
+/// The strings that were found. Nothing is recorded about a string that no lint needs.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
     /// The name of glibc's modules for character sets.
     pub(super) gconv: bool,
-    /// What a failing debug assertion of `core` says.
+    /// The message of a failing debug assertion of `core`.
     pub(super) assertion: bool,
-    /// What jemalloc says before it aborts.
+    /// The message that jemalloc writes before it aborts.
     pub(super) jemalloc: bool,
     /// The beginning of a path of the machine that built it.
     pub(super) path: Option<Vec<u8>>,
 }
 
 impl Texts {
-    /// Looks for what the lints called `wanted` need.
+    /// Searches for what the `wanted` lints need.
     pub(super) fn read(
         source: Source<'_>,
         facts: &Facts,
@@ -67,7 +67,7 @@ impl Texts {
 }
 
 impl Texts {
-    /// The beginning of a path of the machine that built it, anywhere in the file.
+    /// Returns the beginning of a path of the machine that built it, anywhere in the file.
     pub(super) fn paths(
         source: Source<'_>,
         policy: &Policy,
@@ -81,13 +81,13 @@ impl Texts {
     }
 }
 
-/// Directories that have no business in a released file.
+/// Directories that do not belong in a released file.
 struct Paths<'a> {
     directories: Vec<(&'a str, Finder<'a>)>,
     homes: Vec<Finder<'static>>,
     /// The first of the policy's directories.
     known: Option<Vec<u8>>,
-    /// The first path in somebody's home.
+    /// The first path in a home directory.
     home: Option<Vec<u8>>,
 }
 
@@ -118,7 +118,7 @@ impl<'a> Paths<'a> {
     }
 }
 
-/// Where `path` is named as a directory or whole, and not as the beginning of another name.
+/// Returns where `path` is named as a directory or in full, and not as the beginning of another name.
 fn find_directory(window: &[u8], path: &[u8], finder: &Finder<'_>) -> Option<usize> {
     finder.find_iter(window).find(|at| {
         let after = at.checked_add(path.len()).and_then(|end| window.get(end));
@@ -126,7 +126,7 @@ fn find_directory(window: &[u8], path: &[u8], finder: &Finder<'_>) -> Option<usi
     })
 }
 
-/// The first path below somebody's home directory.
+/// Returns the first path below a home directory.
 fn home<'a>(window: &'a [u8], parent: &Finder<'_>, limit: usize) -> Option<&'a [u8]> {
     parent.find_iter(window).take_while(|at| *at < limit).find_map(|at| {
         let path = window.get(at..)?;
@@ -142,7 +142,7 @@ fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'@')
 }
 
-/// The path at the beginning of `text`, which in Rust has no end of its own.
+/// Returns the path at the beginning of `text`: string literals in Rust have no terminator.
 fn shown(text: &[u8]) -> &[u8] {
     let text = text.get(..SHOWN).unwrap_or(text);
     let end = text.iter().position(|&byte| !is_name(byte) && byte != b'/');

@@ -1,4 +1,4 @@
-//! Verdicts on archives and images as a whole; those on the files in them are their own.
+//! Verdicts on complete archives and images; the files in them have separate verdicts.
 
 use super::{
     ARCHIVE, Choice, LINTS, Policy, READABLE, RECORD,
@@ -12,29 +12,29 @@ use crate::model::{
     schema::dist::{Level, Verdict},
 };
 
-/// What is known of an archive, or of the image of one platform.
+/// Facts about an archive, or about the image of one platform.
 #[derive(Clone, Debug, Default)]
 pub struct Whole {
     /// Whether it is an image.
     pub image: bool,
-    /// Its size in bytes; of an image, what a pull transfers, where that is known.
+    /// Its size in bytes; of an image, the bytes that a pull transfers, if that is known.
     pub size: Option<u64>,
-    /// Its size in the base, where that has it.
+    /// Its size in the base, if it is there.
     pub base: Option<u64>,
-    /// Why it cannot be read to its end.
+    /// The reasons for which it cannot be read to its end.
     pub unreadable: Vec<String>,
-    /// What in it is not what its digest says.
+    /// Its contents that do not match their digests.
     pub lies: Vec<String>,
-    /// Where the metadata of an image is inconsistent in a way that engines accept.
+    /// Inconsistencies in the metadata of an image that engines accept.
     pub warnings: Vec<String>,
-    /// What leaves the directory that it is unpacked into.
+    /// Paths outside the directory that it is unpacked into.
     pub hazards: Vec<String>,
 }
 
-/// The most findings of one sort that are told one by one.
+/// The most findings of one sort that are reported one by one.
 const TOLD: usize = 16;
 
-/// The verdict on an archive or an image under `policy`.
+/// Returns the verdict on an archive or an image under `policy`.
 pub fn whole(of: &Whole, policy: &Policy) -> Verdict {
     let what = if of.image { "image" } else { "archive" };
     let mut lints = vec![READABLE.to_owned()];
@@ -73,21 +73,21 @@ pub fn whole(of: &Whole, policy: &Policy) -> Verdict {
     verdict(lints, not_applied, findings)
 }
 
-/// What a limit is for.
+/// The kind of item that a limit is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measured {
     /// A program or library.
     File,
     /// An archive or package.
     Archive,
-    /// What a pull of one platform's image transfers.
+    /// The bytes that a pull of one platform's image transfers.
     Image,
 }
 
-/// Something whose size may have limits.
+/// An item with a size that may have limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limited {
-    /// What it is.
+    /// Its kind.
     pub kind: Measured,
     /// Its size in bytes.
     pub size: u64,
@@ -106,7 +106,7 @@ impl Limited {
         }
     }
 
-    /// The verdict on its size alone.
+    /// Returns the verdict on its size alone.
     pub fn verdict(&self, policy: &Policy) -> Verdict {
         let what = match self.kind {
             Measured::File => "program",
@@ -147,8 +147,8 @@ impl Limited {
         verdict(lints, not_applied, findings)
     }
 
-    /// How many bytes it may still grow under every limit; negative where one is broken, none where
-    /// there is none.
+    /// Returns how many bytes it may still grow under every limit; negative if one is exceeded, `None`
+    /// if there is none.
     pub fn left(&self, policy: &Policy) -> Option<i64> {
         let (limit, growth) = self.limits(policy);
         let limit = limit.map(|limit| limit.0);

@@ -12,12 +12,12 @@ use super::{
     note,
 };
 
-/// Whether `separate` is the file that `shipped` was stripped from, or its debug file: the build ids
-/// are the same; or its code is, byte for byte, since stripping may renew the id; or, where the debug
-/// file has no code and neither has an id, its sections are in the same places.
+/// Returns whether `separate` is the file that `shipped` was stripped from, or its debug file: the
+/// build ids are the same; or the code is, byte for byte, since stripping may renew the id; or, if the
+/// debug file has no code and neither has an id, its sections have the same addresses.
 ///
 /// # Errors
-/// One of them is no ELF file that can be read.
+/// One of them is not an ELF file that can be read.
 pub fn belongs<'a>(
     shipped: impl Into<Source<'a>>,
     separate: impl Into<Source<'a>>,
@@ -37,7 +37,7 @@ pub fn belongs<'a>(
     Ok(own.is_none() && other.is_none() && places(&shipped) == places(&separate))
 }
 
-/// Whether both have the same executable segments, and the same bytes in them.
+/// Returns whether both have the same executable segments, and the same bytes in them.
 fn same_code(one: &File<'_>, two: &File<'_>) -> Result<bool, Unreadable> {
     let segments = (code(one)?, code(two)?);
     if segments.0.is_empty() || segments.0.len() != segments.1.len() {
@@ -51,7 +51,7 @@ fn same_code(one: &File<'_>, two: &File<'_>) -> Result<bool, Unreadable> {
     Ok(true)
 }
 
-/// The address of each executable segment, and where it is in the file.
+/// Returns the address of each executable segment, and its range in the file.
 fn code(file: &File<'_>) -> Result<Vec<(u64, Range<u64>)>, Unreadable> {
     let segments = file.segments.iter().filter(|segment| {
         segment.p_type == PT_LOAD && segment.p_flags & PF_X != 0 && segment.p_filesz > 0
@@ -67,7 +67,7 @@ fn code(file: &File<'_>) -> Result<Vec<(u64, Range<u64>)>, Unreadable> {
     code.collect()
 }
 
-/// The address and the size of each section that is loaded.
+/// Returns the address and the size of each section that is loaded.
 fn places(file: &File<'_>) -> Vec<(u64, u64)> {
     let sections = file.sections.iter().filter(|section| is_alloc(section));
     sections.map(|section| (section.sh_addr, section.sh_size)).collect()

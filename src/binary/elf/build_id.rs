@@ -12,9 +12,9 @@ use crate::model::{
 pub(super) struct BuildId(Digest);
 
 impl BuildId {
-    /// The id of the program whose loaded part is the first `end` bytes: their sha256, with the
-    /// id itself and the header's fields about sections taken for zeros. None where there is no
-    /// note to write it to.
+    /// Returns the id of the program with the first `end` bytes as its loaded part: their sha256, with
+    /// the id itself and the header's fields about sections set to zeros. `None` if there is no note to
+    /// write it to.
     ///
     /// A linker computes its id over debug information, too, which differs between machines where
     /// the code does not: zig's own objects of musl and compiler-rt name paths that depend on the
@@ -43,7 +43,7 @@ impl BuildId {
     }
 }
 
-/// Where build ids are in the first `len` bytes. One that lies over a header is none.
+/// Returns where build ids are in the first `len` bytes. One that overlaps a header does not count.
 pub(super) fn places(file: &File<'_>, len: u64) -> Result<Vec<Range<u64>>, Unreadable> {
     let table = file.header.e_phoff;
     let size = u64::from(file.header.e_phentsize).saturating_mul(file.segments.len() as u64);

@@ -41,8 +41,8 @@ pub(super) fn check(file: &File<'_>) -> Result<(), Unreadable> {
     table(file)
 }
 
-/// `EI_CLASS` and `EI_DATA` against `e_machine`. Linux goes by `e_machine` alone, and reads the rest
-/// as its own machine has it (fs/binfmt_elf.c, load_elf_binary).
+/// Checks `EI_CLASS` and `EI_DATA` against `e_machine`. Linux uses `e_machine` alone, and reads the
+/// rest as its own machine has it (fs/binfmt_elf.c, load_elf_binary).
 fn identification(file: &File<'_>) -> Result<(), Unreadable> {
     let class = if file.ctx.is_big() { 64 } else { 32 };
     let (machine, endian) = (file.header.e_machine, file.endian());
@@ -64,7 +64,7 @@ fn identification(file: &File<'_>) -> Result<(), Unreadable> {
     Ok(())
 }
 
-/// The class of a machine, and its byte order if it has only one.
+/// Returns the class of a machine, and its byte order if it has only one.
 fn native(machine: u16) -> Option<(u8, Option<Endian>)> {
     Some(match machine {
         EM_386 => (32, Some(Endian::Little)),
@@ -75,7 +75,7 @@ fn native(machine: u16) -> Option<(u8, Option<Endian>)> {
     })
 }
 
-/// What is loaded where: each byte of memory from one segment.
+/// Checks that each byte of memory is loaded from one segment.
 fn memory(file: &File<'_>) -> Result<(), Unreadable> {
     let mut last: Option<&ProgramHeader> = None;
     for segment in file.segments.iter().filter(|s| s.p_type == PT_LOAD && s.p_memsz > 0) {
@@ -108,7 +108,7 @@ fn memory(file: &File<'_>) -> Result<(), Unreadable> {
     Ok(())
 }
 
-/// The program headers in memory, where a dynamic linker reads them, are those in the file.
+/// Checks that the program headers in memory, which a dynamic linker reads, are those in the file.
 fn table(file: &File<'_>) -> Result<(), Unreadable> {
     if !file.segments.iter().any(|segment| segment.p_type == PT_INTERP) {
         return Ok(());

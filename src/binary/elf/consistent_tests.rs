@@ -9,7 +9,7 @@ const PT_LOAD: u8 = 1;
 const PT_DYNAMIC: u8 = 2;
 const PT_NOTE: u8 = 4;
 
-/// Where the program header of that type is in a 64-bit file.
+/// Returns the offset of the program header of that type in a 64-bit file.
 fn header(bytes: &[u8], kind: u8) -> usize {
     (64..).step_by(56).find(|at| bytes[*at..at + 4] == [kind, 0, 0, 0]).unwrap()
 }
@@ -65,7 +65,7 @@ fn tags_that_a_loader_takes_once_do_not_differ() {
     assert!(with(&[(0x6fff_fffb, 0)]).is_err(), "DT_FLAGS_1");
     assert!(with(&[(5, 0x10_0000)]).is_err(), "DT_STRTAB");
     assert!(with(&[(30, 8), (30, 8)]).is_ok());
-    // What glibc loads beside DT_NEEDED.
+    // Libraries that glibc loads beside DT_NEEDED.
     for tag in [0x7fff_fffd, 0x7fff_ffff, 0x6fff_fefc, 0x6fff_fefb] {
         assert_eq!(with(&[(tag, 0)]).unwrap().needed.len(), 1, "{tag:#x}");
     }

@@ -1,4 +1,4 @@
-//! Where two builds of one program differ, told in terms of what is in it.
+//! The differences between two builds of one program, in terms of its contents.
 
 use std::ops::Range;
 
@@ -23,11 +23,11 @@ pub struct Difference {
     pub section: Option<String>,
     /// The function or variable that holds it, where it has a symbol.
     pub symbol: Option<String>,
-    /// What is there in the first file, and in the second: text where it is such, else bytes.
+    /// The contents of the first and of the second file: text if it is printable, else bytes.
     pub content: [String; 2],
 }
 
-/// How many bytes before the difference are shown, and how many from it on.
+/// The number of bytes that are shown before the difference, and from it on.
 const SHOWN: (u64, u64) = (16, 32);
 
 /// Compares two stripped programs; `None` where they are the same. `unstripped` is what the first
@@ -97,7 +97,7 @@ fn in_sections(
     Ok(best.map(|(_, found)| found))
 }
 
-/// Whether a section holds what follows from others: addresses, offsets, digests.
+/// Returns whether a section holds data that is derived from others: addresses, offsets, digests.
 fn follows(name: &[u8]) -> bool {
     let starts: [&[u8]; 11] = [
         b".note.gnu.build-id",
@@ -116,7 +116,7 @@ fn follows(name: &[u8]) -> bool {
     starts.iter().any(|start| name.starts_with(start)) && !name.starts_with(b".relro")
 }
 
-/// What is around the byte `at` of `range`: as text where nearly all of it is that, else the bytes
+/// Returns the context of the byte `at` of `range`: as text if nearly all of it is text, else the bytes
 /// from there on.
 fn excerpt(source: Source<'_>, range: Range<u64>, at: u64) -> Result<String, Unreadable> {
     if at >= range.end - range.start {
@@ -133,7 +133,7 @@ fn excerpt(source: Source<'_>, range: Range<u64>, at: u64) -> Result<String, Unr
     Ok(hex.map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" "))
 }
 
-/// The smallest function or variable at `address`.
+/// Returns the innermost function or variable at `address`.
 fn symbol(unstripped: Source<'_>, address: u64) -> Option<String> {
     let mut best: Option<(u64, String)> = None;
     let see = |symbol: &Sym, name: &[u8]| {
@@ -187,7 +187,7 @@ mod tests {
         let found = difference(&one, &fixture.build(), &one).unwrap().unwrap();
         assert_eq!(found.section.as_deref(), Some(".late"));
         assert_eq!(found.content[0], "(its end)");
-        // One that is gone.
+        // One that was removed.
         fixture.text = b"some text".to_vec();
         fixture.sections.pop();
         let found = difference(&one, &fixture.build(), &one).unwrap().unwrap();

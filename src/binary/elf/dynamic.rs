@@ -1,4 +1,4 @@
-//! The dynamic section: what a file asks of a dynamic linker (gABI, "Dynamic Section").
+//! The dynamic section: what a file requests of a dynamic linker (gABI, "Dynamic Section").
 
 use std::{borrow::Cow, cell::RefCell};
 
@@ -30,7 +30,7 @@ const NEEDED: usize = 4096;
 /// The most functions that check sizes which are listed; glibc has some eighty.
 const FORTIFIED: usize = 128;
 
-/// What the dynamic section says.
+/// The contents of the dynamic section.
 #[derive(Default)]
 pub(super) struct Dynamic {
     pub(super) needed: Vec<String>,
@@ -62,8 +62,8 @@ impl Dynamic {
         self.flags_1 & DF_1_PIE != 0
     }
 
-    /// What the names of symbols tell, in a part of their table. Tables have millions of bytes, so
-    /// that only what may be such a name is looked at.
+    /// Facts from the names of symbols, in a part of their table. Tables have millions of bytes, so
+    /// only candidates for such a name are checked.
     fn look_at_names(&mut self, names: &[u8]) {
         self.canary |= memmem::find(names, b"\0__stack_chk_fail\0").is_some();
         for end in memmem::find_iter(names, b"_chk\0").map(|at| at + b"_chk".len()) {
@@ -79,8 +79,8 @@ impl Dynamic {
     }
 }
 
-/// The dynamic section; none where the file has no `PT_DYNAMIC`, or one without bytes in the file.
-/// The table of all names is read where `names` says so.
+/// Returns the dynamic section; `None` if the file has no `PT_DYNAMIC`, or one without bytes in the
+/// file. The table of all names is read if `names` is set.
 pub(super) fn read(file: &File<'_>, names: bool) -> Result<Option<Dynamic>, Unreadable> {
     let Some(segment) = file.segments.iter().find(|s| s.p_type == PT_DYNAMIC) else {
         return Ok(None);
@@ -191,16 +191,16 @@ struct Strings<'a> {
     source: Source<'a>,
     start: u64,
     size: u64,
-    /// The part that was read last, and where it begins in the table: names that are asked for lie
-    /// close together.
+    /// The part that was read last, and its offset in the table: consecutive requests are for adjacent
+    /// names.
     recent: RefCell<(u64, Cow<'a, [u8]>)>,
 }
 
-/// How much of the table is read around a name.
+/// The number of bytes of the table that are read around a name.
 const AROUND: u64 = 8 << 10;
 
 impl<'a> Strings<'a> {
-    /// The table of that size at that address; none where it is not wholly in the file.
+    /// Returns the table of that size at that address; `None` if it is not entirely in the file.
     fn new(file: &File<'a>, address: u64, size: u64) -> Option<Self> {
         let start = file.offset_of(address)?;
         let end = start.checked_add(size)?;
@@ -208,7 +208,8 @@ impl<'a> Strings<'a> {
         (end <= file.source.size()).then_some(Strings { source: file.source, start, size, recent })
     }
 
-    /// The name at that offset, cut where it is too long; none where that is outside the table.
+    /// Returns the name at that offset, truncated if it is too long; `None` if that is outside the
+    /// table.
     fn get(&self, offset: u64) -> Result<Option<String>, Unreadable> {
         if offset > self.size {
             return Ok(None);
@@ -225,8 +226,8 @@ impl<'a> Strings<'a> {
         Ok(until_nul(&recent.1, at, STRING).map(text))
     }
 
-    /// Calls `take` with all names, in parts. A name that lies across two parts is whole in one of
-    /// them, unless it is longer than what windows have in common.
+    /// Calls `take` with all names, in parts. A name that spans two parts is complete in one of them,
+    /// unless it is longer than the overlap of the windows.
     fn each(&self, mut take: impl FnMut(&[u8])) -> Result<(), Unreadable> {
         self.source.windows(self.start..self.start.saturating_add(self.size), |window, _| {
             take(window);

@@ -1,4 +1,4 @@
-//! What a file says of itself, as plain values.
+//! The facts that a file records about itself, as plain values.
 
 use std::ops::Range;
 
@@ -24,23 +24,23 @@ use crate::model::{
     source::{Source, Unreadable, slice},
 };
 
-/// The longest interpreter path that is read: Linux' `PATH_MAX`, beyond which the kernel refuses
-/// to run the file.
+/// The longest interpreter path that is read: Linux' `PATH_MAX`, above which the kernel does not run
+/// the file.
 const PATH_MAX: usize = 4096;
 
 /// The most section names of one sort that are listed.
 const LISTED: usize = 64;
 
-/// How far into a file UPX' header can be: behind the ELF header and a few program headers.
+/// The maximum offset of UPX' header in a file: behind the ELF header and a few program headers.
 const UPX_HEADER: u64 = 1024;
 
 /// The most of `.comment` that is read.
 const COMMENT: u64 = 64 << 10;
 
-/// What an ELF file says of itself. Sizes and offsets are in bytes.
+/// The facts that an ELF file records about itself. Sizes and offsets are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// The size of the whole file.
+    /// The size of the file.
     pub size: u64,
     /// 32 or 64 (`EI_CLASS`).
     pub class: u8,
@@ -48,17 +48,17 @@ pub struct Facts {
     pub endian: Endian,
     /// `e_machine`; [`crate::model::machine::machine_name`] has the names.
     pub machine: u16,
-    /// `e_flags`, whose meaning is the machine's own.
+    /// `e_flags`, with a meaning that depends on the machine.
     pub flags: u32,
     /// `EI_OSABI`.
     pub os_abi: u8,
     /// `EI_ABIVERSION`.
     pub abi_version: u8,
-    /// What kind of file it is.
+    /// The kind of the file.
     pub shape: Shape,
     /// The address it starts at (`e_entry`); 0 where it does not start.
     pub entry: u64,
-    /// The path of `PT_INTERP`: the dynamic linker the kernel has to start in its stead.
+    /// The path of `PT_INTERP`: the dynamic linker the kernel has to start instead.
     pub interpreter: Option<String>,
     /// The names of `DT_NEEDED`: shared libraries without which it does not start.
     pub needed: Vec<String>,
@@ -76,10 +76,10 @@ pub struct Facts {
     pub text_relocations: bool,
     /// Whether all symbols are bound at the start (`DT_BIND_NOW`, `DF_BIND_NOW`, `DF_1_NOW`).
     pub bind_now: bool,
-    /// Whether it asks for pages to be made read-only after relocation (`PT_GNU_RELRO`). Asked for
-    /// is not done: musl's static start-up code leaves them writable.
+    /// Whether it requests read-only pages after relocation (`PT_GNU_RELRO`). The request may be
+    /// ignored: musl's static start-up code leaves them writable.
     pub relro: bool,
-    /// `PT_GNU_STACK`; none where it has none.
+    /// `PT_GNU_STACK`; `None` if it has none.
     pub stack: Option<Stack>,
     /// Every segment but `PT_NULL`.
     pub segments: Vec<Segment>,
@@ -95,17 +95,17 @@ pub struct Facts {
     pub instrumentation: Vec<String>,
     /// `NT_GNU_BUILD_ID`.
     pub build_id: Option<Vec<u8>>,
-    /// What all objects in it promise together (`NT_GNU_PROPERTY_TYPE_0`).
+    /// The properties that all objects in it share (`NT_GNU_PROPERTY_TYPE_0`).
     pub property: Property,
-    /// Whether checks of the stack call into a shared C library. What is linked statically has
-    /// no names any more, and this says nothing of it.
+    /// Whether checks of the stack call into a shared C library. Statically linked code has no names
+    /// any more, and is not covered.
     pub canary: bool,
     /// The checking functions of a shared C library that it calls, at most 128 names.
     pub fortified: Vec<String>,
     /// The newest version of glibc's symbols that it names: it does not start with an older one.
     pub glibc_version: Option<String>,
     /// Whether it has tables to unwind its stack by (`.eh_frame`, `.ARM.exidx`). Without section
-    /// headers this cannot be told, and is false.
+    /// headers this is unknown, and false.
     pub unwind_tables: bool,
     /// `.comment`: the names of compilers and linkers.
     pub comment: Vec<String>,
@@ -114,7 +114,7 @@ pub struct Facts {
     pub audit_data: Option<u64>,
     /// The name of the program that packed it: what is inside cannot be seen.
     pub packer: Option<&'static str>,
-    /// Which C library it uses or contains.
+    /// The C library that it uses or contains.
     pub libc: Libc,
     /// Whether it is a file of separate debug information (`objcopy --only-keep-debug`), which
     /// describes a program without holding it.
@@ -122,7 +122,7 @@ pub struct Facts {
     loaded: Vec<Range<u64>>,
 }
 
-/// What kind of file it is.
+/// The kind of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// An object file (`ET_REL`).
@@ -158,36 +158,36 @@ pub struct Segment {
     pub kind: u32,
     /// `p_flags`: 4 to read, 2 to write, 1 to execute.
     pub flags: u32,
-    /// Where it is in the file.
+    /// Its range in the file.
     pub offset: u64,
-    /// Where it is in memory.
+    /// Its address in memory.
     pub address: u64,
-    /// How much of it is in the file.
+    /// Its size in the file.
     pub file_size: u64,
-    /// How much of it is in memory.
+    /// Its size in memory.
     pub memory_size: u64,
     /// `p_align`.
     pub align: u64,
 }
 
 impl Segment {
-    /// Whether it is loaded (`PT_LOAD`).
+    /// Returns whether it is loaded (`PT_LOAD`).
     pub fn is_loaded(&self) -> bool {
         self.kind == PT_LOAD
     }
 
-    /// Whether it may be written to.
+    /// Returns whether it may be written to.
     pub fn is_writable(&self) -> bool {
         self.flags & PF_W != 0
     }
 
-    /// Whether it may be executed.
+    /// Returns whether it may be executed.
     pub fn is_executable(&self) -> bool {
         self.flags & PF_X != 0
     }
 }
 
-/// Which C library a file uses or contains.
+/// The C library that a file uses or contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Libc {
     /// The GNU C library, by its dynamic linker, its `libc.so.6` or its ABI note.
@@ -199,9 +199,9 @@ pub enum Libc {
 }
 
 impl Facts {
-    /// The facts of a whole ELF file. What is read is decided from the program headers; section
-    /// headers add detail, and may be absent. Time is in proportion to the size of the file,
-    /// whatever is in it; memory is bounded where it is read piece by piece.
+    /// Returns the facts of a complete ELF file. The program headers determine the ranges that are
+    /// read; section headers add detail, and may be absent. The time is proportional to the size of the
+    /// file, whatever its contents; memory is bounded if the file is read in chunks.
     ///
     /// # Errors
     /// It is not an ELF file, a table or a loaded segment is not wholly in it, or it contradicts
@@ -210,8 +210,8 @@ impl Facts {
         Self::read_with(source.into(), true)
     }
 
-    /// As [`Facts::read`]; unless `names` says so, nothing is found out of what only the table of all
-    /// names of shared libraries' functions tells: [`Facts::canary`] and [`Facts::fortified`].
+    /// Reads like [`Facts::read`]; unless `names` is set, facts that only the table of all names of
+    /// shared libraries' functions contains are left out: [`Facts::canary`] and [`Facts::fortified`].
     ///
     /// # Errors
     /// As [`Facts::read`].
@@ -280,7 +280,7 @@ impl Facts {
         })
     }
 
-    /// The parts of `bytes`, the same file, that are loaded, each byte once.
+    /// Returns the parts of `bytes`, the same file, that are loaded, each byte once.
     pub fn loaded<'a>(&self, bytes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         let ranges = self.loaded.iter();
         ranges.filter_map(|range| slice(bytes, range.start, range.end - range.start))
@@ -309,7 +309,7 @@ fn through(
     Ok(())
 }
 
-/// Whether it may hold a C library of its own: a library for others to link to has theirs.
+/// Returns whether it may contain a C library: a library for others to link to uses theirs.
 fn has_start(shape: Shape, dynamic: &Dynamic) -> bool {
     match shape {
         Shape::Fixed | Shape::StaticPie | Shape::Pie => true,
@@ -363,7 +363,7 @@ fn stack(segments: &[Segment]) -> Option<Stack> {
     Some(Stack { executable: all().any(Segment::is_executable), size: last.memory_size })
 }
 
-/// What only section names tell.
+/// Facts that only section names show.
 #[derive(Default)]
 struct Named {
     debug: Vec<String>,
@@ -408,9 +408,9 @@ fn list(names: &mut Vec<String>, name: &[u8]) {
     }
 }
 
-/// UPX' magic, in the header that follows the program headers, with what it does to a file: no
-/// section headers, or far more memory than file (<https://github.com/upx/upx>,
-/// `src/stub/src/include/linux.h`, `l_info`). The magic alone may be a program's text.
+/// Searches for UPX' magic, in the header that follows the program headers, with its effects on a file:
+/// no section headers, or far more memory than file (<https://github.com/upx/upx>,
+/// `src/stub/src/include/linux.h`, `l_info`). The magic alone may be a string literal of a program.
 fn packer(file: &File<'_>, segments: &[Segment]) -> Result<Option<&'static str>, Unreadable> {
     if !needle::UPX.is_in(&file.source.start(0, UPX_HEADER)?) {
         return Ok(None);
@@ -420,7 +420,7 @@ fn packer(file: &File<'_>, segments: &[Segment]) -> Result<Option<&'static str>,
     Ok((file.sections.is_empty() || grows).then_some("UPX"))
 }
 
-/// What names tell; none where only the bytes can.
+/// Returns the C library that names show; `None` if only the bytes can.
 fn libc(interpreter: Option<&str>, dynamic: &Dynamic, abi_tag: bool) -> Option<Libc> {
     let interpreter = interpreter.unwrap_or_default();
     let name = interpreter.rsplit('/').next().unwrap_or_default();
@@ -436,10 +436,10 @@ fn libc(interpreter: Option<&str>, dynamic: &Dynamic, abi_tag: bool) -> Option<L
     }
 }
 
-/// Whether it is separate debug information, with none of the bytes that a loader would run. A loader
-/// starts a file with any of them, whatever else it lacks: so no bytes may follow the entry (on some
-/// machines zeros do nothing, and what follows them runs), none may be a dynamic section, and there
-/// may be no interpreter.
+/// Returns whether it is separate debug information, without any bytes that a loader would run. A
+/// loader starts a file with any of them, whatever else it lacks: so no bytes may follow the entry (on
+/// some machines zeros do nothing, and the bytes after them run), none may be a dynamic section, and
+/// there may be no interpreter.
 pub(super) fn detached(file: &File<'_>) -> bool {
     let of = |kind| file.segments.iter().filter(move |s| s.p_type == kind);
     let empty = |s: &ProgramHeader| s.p_filesz == 0 && s.p_memsz != 0;

@@ -34,7 +34,7 @@ const HEADER: u64 = 64;
 /// function some ten thousand.
 const SECTIONS: u64 = 1 << 17;
 
-/// The most program headers that are read. Linux refuses programs with more than 64 KiB of them
+/// The most program headers that are read. Linux rejects programs with more than 64 KiB of them
 /// (fs/binfmt_elf.c, load_elf_phdrs); core dumps may have more.
 const SEGMENTS: usize = 1 << 16;
 
@@ -74,12 +74,12 @@ impl<'a> File<'a> {
         Words { wide: self.ctx.is_big(), little: self.ctx.is_little_endian() }
     }
 
-    /// The first bytes of a section's name.
+    /// Returns the first bytes of a section's name.
     pub(crate) fn name(&self, section: &SectionHeader) -> &[u8] {
         until_nul(&self.names, section.sh_name as u64, SECTION_NAME).unwrap_or_default()
     }
 
-    /// Whether a section is where a segment loads it from, and says so.
+    /// Returns whether a section is at the address that a segment loads it to, as it declares.
     pub(crate) fn is_loaded(&self, section: &SectionHeader) -> bool {
         let end = section.sh_offset.saturating_add(section.sh_size);
         is_alloc(section)
@@ -90,30 +90,30 @@ impl<'a> File<'a> {
             })
     }
 
-    /// Whether a section's name begins in the table of names.
+    /// Returns whether a section's name begins in the table of names.
     pub(crate) fn has_name(&self, section: &SectionHeader) -> bool {
         section.sh_name == 0 || section.sh_name < self.names.len()
     }
 
-    /// The index of the section with the names of sections.
+    /// Returns the index of the section with the names of sections.
     pub(crate) fn names_index(&self) -> Option<usize> {
         names_index(&self.header, self.sections.first()?)
     }
 
-    /// A section's bytes; empty for one that has none in the file.
+    /// Returns a section's bytes; empty for one that has none in the file.
     pub(crate) fn content(&self, section: &SectionHeader) -> Result<Cow<'a, [u8]>, Unreadable> {
         let place = self.place(section)?;
         let len = place.end - place.start;
         Ok(self.source.piece(place.start, len)?.unwrap_or_default())
     }
 
-    /// As [`File::content`], of a table that has to be in memory as a whole.
+    /// Returns the bytes as [`File::content`] does, for a table that has to be in memory in full.
     pub(crate) fn table(&self, section: &SectionHeader) -> Result<Cow<'a, [u8]>, Unreadable> {
         let place = self.place(section)?;
         Ok(self.source.table(place.start, place.end - place.start)?.unwrap_or_default())
     }
 
-    /// Where a section's bytes are; nowhere for one that has none in the file.
+    /// Returns the range of a section's bytes; empty for a section without bytes in the file.
     pub(crate) fn place(&self, section: &SectionHeader) -> Result<Range<u64>, Unreadable> {
         if matches!(section.sh_type, SHT_NOBITS | SHT_NULL) {
             return Ok(0..0);
@@ -124,7 +124,7 @@ impl<'a> File<'a> {
         })
     }
 
-    /// Where a segment's bytes are in the file.
+    /// Returns the range of a segment's bytes in the file.
     pub(crate) fn segment(&self, segment: &ProgramHeader) -> Result<Range<u64>, Unreadable> {
         // The offset of nothing may be anywhere: only its remainder by the alignment matters.
         if segment.p_filesz == 0 {
@@ -141,7 +141,7 @@ impl<'a> File<'a> {
         (end <= self.source.size()).then_some(offset..end)
     }
 
-    /// Where in the file the byte is that is loaded at `address`.
+    /// Returns the offset in the file of the byte that is loaded at `address`.
     pub(crate) fn offset_of(&self, address: u64) -> Option<u64> {
         self.segments.iter().find_map(|segment| {
             let into = address.checked_sub(segment.p_vaddr)?;
@@ -151,7 +151,7 @@ impl<'a> File<'a> {
     }
 }
 
-/// Whether a section is part of what is loaded.
+/// Returns whether a section is part of what is loaded.
 pub(crate) fn is_alloc(section: &SectionHeader) -> bool {
     section.sh_flags & u64::from(SHF_ALLOC) != 0
 }
@@ -184,8 +184,8 @@ fn sections(
     let size = SectionHeader::size(ctx);
     let mut count = u64::from(header.e_shnum);
     if count == 0 {
-        // Either none, or more than fit, and then the first one says how many. A tool that
-        // removes them may leave the offset: what stands there is not a section header then.
+        // Either none, or more than fit, and then the first one has the number. A tool that removes
+        // them may leave the offset: the bytes there are not a section header then.
         let first = source.start(header.e_shoff, size as u64)?;
         let first = SectionHeader::parse_from(&first, 0, 1, ctx).unwrap_or_default();
         count = match first.first() {
@@ -224,7 +224,7 @@ fn segments(
         (count, _) => usize::from(count),
     };
     if usize::from(header.e_phentsize) != size {
-        // The kernel refuses it too (fs/binfmt_elf.c, load_elf_phdrs).
+        // The kernel does not accept it either (fs/binfmt_elf.c, load_elf_phdrs).
         return Err(Unreadable::new(format!(
             "its program headers are said to have {} bytes each, and not {size}",
             header.e_phentsize
@@ -243,7 +243,7 @@ fn names<'a>(
     header: &Header,
     sections: &[SectionHeader],
 ) -> Result<Cow<'a, [u8]>, Unreadable> {
-    // A table of the null section alone says nothing.
+    // A table of the null section alone has no information.
     let [first, _, ..] = sections else {
         return Ok(Cow::Borrowed(&[]));
     };
@@ -268,20 +268,20 @@ fn names_index(header: &Header, first: &SectionHeader) -> Option<usize> {
     .ok()
 }
 
-/// The string at `offset` of a string table without its NUL, cut after `most` bytes. None where it
-/// begins after the table's end.
+/// Returns the string at `offset` of a string table without its NUL, truncated to `most` bytes. `None`
+/// if it begins after the table's end.
 pub(crate) fn until_nul(table: &[u8], offset: u64, most: usize) -> Option<&[u8]> {
     let rest = table.get(usize::try_from(offset).ok()?..)?;
     let rest = rest.get(..most).unwrap_or(rest);
     rest.get(..memchr::memchr(0, rest).unwrap_or(rest.len()))
 }
 
-/// Text from the file, as text that is safe to keep.
+/// Returns text from the file in a form that is safe to store.
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Text from the file between backticks, with nothing in it that a terminal would obey.
+/// Returns text from the file between backticks, without control sequences of terminals.
 pub(crate) fn quote(bytes: &[u8]) -> String {
     format!("`{}`", String::from_utf8_lossy(bytes).escape_debug())
 }
@@ -294,24 +294,24 @@ pub(crate) struct Words {
 }
 
 impl Words {
-    /// The bytes of an address or an offset.
+    /// Returns the bytes of an address or an offset.
     pub(crate) fn size(self) -> usize {
         if self.wide { 8 } else { 4 }
     }
 
-    /// An unsigned number of `size` bytes, at most 8, at `offset`.
+    /// Returns an unsigned number of `size` bytes, at most 8, at `offset`.
     pub(crate) fn number(self, bytes: &[u8], offset: usize, size: usize) -> Option<u64> {
         let field = bytes.get(offset..offset.checked_add(size)?)?;
         let add = |sum: u64, byte: &u8| (sum << 8) | u64::from(*byte);
         Some(if self.little { field.iter().rev().fold(0, add) } else { field.iter().fold(0, add) })
     }
 
-    /// Four bytes at `offset`.
+    /// Reads four bytes at `offset`.
     pub(crate) fn u32(self, bytes: &[u8], offset: usize) -> Option<u64> {
         self.number(bytes, offset, 4)
     }
 
-    /// An address or an offset at `offset`.
+    /// Returns an address or an offset at `offset`.
     pub(crate) fn word(self, bytes: &[u8], offset: usize) -> Option<u64> {
         self.number(bytes, offset, self.size())
     }

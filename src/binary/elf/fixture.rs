@@ -1,7 +1,7 @@
 //! Small ELF files for tests, made from nothing: a static-pie for any class, byte order and
 //! machine, of which a test changes the one property it is about.
 
-/// What goes into the file; every field is free to change.
+/// The contents of the file; every field may be changed.
 #[derive(Clone, Debug)]
 pub(crate) struct Fixture {
     pub(crate) wide: bool,
@@ -31,7 +31,7 @@ pub(crate) struct Fixture {
     /// Flags of the one `PT_LOAD`.
     pub(crate) load: u32,
     pub(crate) align: u64,
-    /// What is added to the address, beyond the offset, of all that is loaded.
+    /// The value that is added to the address, beyond the offset, of all that is loaded.
     pub(crate) base: u64,
     pub(crate) text: Vec<u8>,
     /// Name, `sh_type`, content of sections that are not loaded.
@@ -95,7 +95,7 @@ impl Fixture {
         if self.wide { 8 } else { 4 }
     }
 
-    /// Section, type and content of its notes, whose name is GNU.
+    /// Section, type and content of its notes of the name GNU.
     fn notes(&self) -> Vec<(&'static str, u64, Vec<u8>)> {
         let mut notes = Vec::new();
         if let Some(id) = &self.build_id {

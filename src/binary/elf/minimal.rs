@@ -9,8 +9,8 @@ pub const MINIMAL_STATUS: i32 = 42;
 /// The address at which the file is loaded.
 const BASE: u64 = 0x1_0000;
 
-/// A program for a machine (`e_machine`, class, byte order) that exits with [`MINIMAL_STATUS`]; `None`
-/// if the machine is not known here.
+/// Returns a program for a machine (`e_machine`, class, byte order) that exits with [`MINIMAL_STATUS`];
+/// `None` if the machine is unknown.
 pub fn minimal_program(machine: u16, class: u8, endian: Endian) -> Option<Vec<u8>> {
     let little = endian == Endian::Little;
     // Words of instructions, the system call `exit` (syscall(2) has the registers), and `e_flags`.
@@ -50,7 +50,7 @@ pub fn minimal_program(machine: u16, class: u8, endian: Endian) -> Option<Vec<u8
     Some(image.file(&code))
 }
 
-/// What the file header says.
+/// The contents of the file header.
 #[derive(Clone, Copy, Debug)]
 struct Image {
     machine: u16,
@@ -68,7 +68,7 @@ impl Image {
         if self.little { value.to_le_bytes() } else { value.to_be_bytes() }
     }
 
-    /// An address or an offset.
+    /// Returns an address or an offset.
     fn address(self, value: u64) -> Vec<u8> {
         match (self.class, self.little) {
             (64, true) => value.to_le_bytes().to_vec(),
@@ -77,7 +77,7 @@ impl Image {
         }
     }
 
-    /// A file with one segment, in which everything is: headers and `code`.
+    /// Returns a file with one segment, which contains everything: headers and `code`.
     fn file(self, code: &[u8]) -> Vec<u8> {
         let wide = self.class == 64;
         let (header, program): (u16, u16) = if wide { (64, 56) } else { (52, 32) };

@@ -13,28 +13,28 @@ use goblin::elf::{
 
 use super::file::{File, Words};
 
-/// The most notes looked at. Note segments may lie over each other, so their number is not bounded
-/// by the file's size.
+/// The most notes that are read. Note segments may overlap, so their number is not bounded by the
+/// file's size.
 const NOTES: usize = 65_536;
 
-/// The most bytes of notes looked at, for the same reason; programs have some hundred.
+/// The most bytes of notes that are read, for the same reason; programs have some hundred.
 const SIZE: u64 = 16 << 20;
 
-/// The most properties of one note that are looked at; programs have two or three. Each of many
-/// notes could be the whole file.
+/// The most properties of one note that are read; programs have two or three. Each of many notes could
+/// span the entire file.
 const PROPERTIES: usize = 64;
 
 /// The longest build id that is taken for one; sha1 has 20 bytes, sha512 has 64.
 const BUILD_ID: usize = 64;
 
-/// What the notes say.
+/// The contents of the notes.
 #[derive(Default)]
 pub(super) struct Notes {
     /// The bytes of the first `NT_GNU_BUILD_ID` (`ld --build-id`).
     pub(super) build_id: Option<Vec<u8>>,
     /// Whether there is an `NT_GNU_ABI_TAG`, which glibc's start files bring.
     pub(super) abi_tag: bool,
-    /// What every object in the file promised together.
+    /// The properties that every object in the file shares.
     pub(super) property: Property,
 }
 
@@ -50,7 +50,7 @@ pub struct Property {
     pub features: Option<u32>,
 }
 
-/// The notes of the segments and of the sections.
+/// Returns the notes of the segments and of the sections.
 pub(super) fn read(file: &File<'_>) -> Result<Notes, Unreadable> {
     let mut notes = Notes::default();
     each(file, |note, _| {
@@ -66,8 +66,8 @@ pub(super) fn read(file: &File<'_>) -> Result<Notes, Unreadable> {
     Ok(notes)
 }
 
-/// Where in the file build ids are, first the one that [`read()`] gives. One that a segment and a
-/// section have in common is there once.
+/// Returns the ranges of the build ids in the file, first the one that [`read()`] returns. One that a
+/// segment and a section have in common is there once.
 pub(super) fn build_ids(file: &File<'_>) -> Result<Vec<Range<u64>>, Unreadable> {
     let mut places: Vec<Range<u64>> = Vec::new();
     each(file, |note, at| {
@@ -152,12 +152,12 @@ struct Note<'a> {
     kind: u64,
     name: &'a [u8],
     content: &'a [u8],
-    /// Where the content begins, from the note's beginning.
+    /// The offset of the content from the note's beginning.
     start: usize,
     after: &'a [u8],
 }
 
-/// The first note, and what follows it.
+/// Returns the first note, and the bytes that follow it.
 fn next(bytes: &[u8], align: usize, words: Words) -> Option<Note<'_>> {
     let name_len = usize::try_from(words.u32(bytes, 0)?).ok()?;
     let len = usize::try_from(words.u32(bytes, 4)?).ok()?;

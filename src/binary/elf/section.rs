@@ -4,10 +4,10 @@ use super::file::File;
 
 use crate::model::source::{Source, Unreadable};
 
-/// The bytes of the first section called `name`; none where there is no such section.
+/// Returns the bytes of the first section called `name`; `None` if there is no such section.
 ///
 /// # Errors
-/// It is no ELF file that can be read.
+/// It is not an ELF file that can be read.
 pub fn section<'a>(
     source: impl Into<Source<'a>>,
     name: &str,

@@ -22,14 +22,14 @@ use crate::model::source::{ReadAt as _, Source, Unreadable};
 pub struct Split<'a> {
     /// The stripped program, with a `.gnu_debuglink`.
     pub stripped: Composite<'a>,
-    /// What `objcopy --only-keep-debug` makes: everything that [`super::strip()`] takes away, and the
-    /// headers and notes of the rest.
+    /// The file that `objcopy --only-keep-debug` makes: everything that [`super::strip()`] removes, and
+    /// the headers and notes of the rest.
     pub debug: Composite<'a>,
 }
 
-/// Strips the program and gives what was taken away as a file of its own. `debug_name` is
-/// the name, without a directory, that file will have: debuggers look for it beside the program
-/// and in `.debug` there. Both have the same build id, where the program has one.
+/// Strips the program and returns what was removed as a separate file. `debug_name` is the name,
+/// without a directory, that file will have: debuggers search for it beside the program and in `.debug`
+/// there. Both have the same build id, if the program has one.
 ///
 /// # Errors
 /// The program cannot be stripped, has nothing to take away, or the name is not one of a file.
@@ -62,8 +62,8 @@ fn is_separate(file: &File<'_>, section: &SectionHeader) -> bool {
         || (!is_alloc(section) && (name.starts_with(b".debug_") || name.starts_with(b".zdebug_")))
 }
 
-/// The name with its NUL, padded to four bytes, and the CRC-32 of the whole debug file, in the
-/// program's byte order.
+/// Returns the name with its NUL, padded to four bytes, and the CRC-32 of the complete debug file, in
+/// the program's byte order.
 fn debug_link(name: &str, debug: &Composite<'_>, words: Words) -> Result<Vec<u8>, Unreadable> {
     let mut link = name.as_bytes().to_vec();
     link.push(0);
@@ -74,8 +74,9 @@ fn debug_link(name: &str, debug: &Composite<'_>, words: Words) -> Result<Vec<u8>
     Ok(link)
 }
 
-/// Loaded sections keep their headers, addresses and indices, since symbols refer to them, and lose
-/// their bytes; only notes keep theirs, so that the build id is in both files.
+/// Returns the sections of the debug file. Loaded sections keep their headers, addresses and indices,
+/// since symbols refer to them, and lose their bytes; only notes keep theirs, so that the build id is
+/// in both files.
 fn only_debug<'a>(file: &File<'a>) -> Result<Composite<'a>, CannotStrip> {
     let mut out = Composite::new(file.source);
     out.copy(0..if file.ctx.is_big() { 64 } else { 52 });
@@ -92,7 +93,7 @@ fn only_debug<'a>(file: &File<'a>) -> Result<Composite<'a>, CannotStrip> {
     let mut left = file.source.size();
     let mut notes = BTreeMap::new();
     let is_note = |header: &SectionHeader| is_alloc(header) && header.sh_type == SHT_NOTE;
-    // Notes first and together: segments of several of them stay whole.
+    // Notes are first and adjacent: segments of several notes stay complete.
     for Section { header, .. } in sections.iter_mut().filter(|s| is_note(&s.header)) {
         let content = file.place(header)?;
         left = spend(left, &content)?;
@@ -101,7 +102,7 @@ fn only_debug<'a>(file: &File<'a>) -> Result<Composite<'a>, CannotStrip> {
         notes.insert(header.sh_offset, at..at.saturating_add(header.sh_size));
         header.sh_offset = at;
     }
-    // The names are written anew in their old place, unless they are a symbol table's, too.
+    // The names are rewritten at their old offset, unless they are also a symbol table's.
     let names_index = file.names_index().filter(|&names| {
         let linked = |section: &SectionHeader| usize::try_from(section.sh_link) == Ok(names);
         names != 0 && !file.sections.iter().skip(1).any(linked)
@@ -136,8 +137,8 @@ fn only_debug<'a>(file: &File<'a>) -> Result<Composite<'a>, CannotStrip> {
     Ok(out)
 }
 
-/// The program headers, from `start` to `end`: addresses and sizes in memory as they were, and
-/// bytes in the file only for themselves and for notes.
+/// Returns the program headers, from `start` to `end`: with unchanged addresses and sizes in memory,
+/// and bytes in the file only for themselves and for notes.
 fn program_header_table(
     file: &File<'_>,
     Range { start, end }: Range<u64>,
@@ -170,7 +171,7 @@ fn program_header_table(
     out
 }
 
-/// Where the notes of a segment are now, if they are as they were: neighbours without a gap.
+/// Returns the new offset of the notes of a segment, if they are as they were: adjacent without a gap.
 fn moved(segment: &ProgramHeader, notes: &BTreeMap<u64, Range<u64>>) -> Option<u64> {
     /// Programs have two or three; the limit bounds the time of many segments over many notes.
     const NOTES: usize = 16;

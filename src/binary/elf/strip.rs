@@ -21,7 +21,7 @@ use super::{
 use crate::model::source::{Source, Unreadable};
 
 /// `SHT_ARM_ATTRIBUTES` and `SHT_RISCV_ATTRIBUTES`, which have one number in the two processors'
-/// supplements: what the program asks of the processor.
+/// supplements: the program's requirements on the processor.
 const SHT_ATTRIBUTES: u32 = 0x7000_0003;
 
 /// The file cannot be stripped, and why, in one sentence without a capital or a full stop.
@@ -51,9 +51,9 @@ impl From<Unreadable> for CannotStrip {
 /// The section with the list of dependencies, as cargo-auditable names it.
 const DEPENDENCIES: &[u8] = b".dep-v0";
 
-/// What is kept of that which is not loaded, and what is put beside it. `.dep-v0`, the list of
-/// dependencies that cargo-auditable adds, `.gnu_debuglink` and ARM's and RISC-V's attributes always
-/// are kept.
+/// The sections to keep of those that are not loaded, and the ones to add. `.dep-v0`, the list of
+/// dependencies that cargo-auditable adds, `.gnu_debuglink` and ARM's and RISC-V's attributes are
+/// always kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Keep<'a> {
     /// `.comment`, which names compilers and linkers with their versions.
@@ -67,9 +67,9 @@ pub struct Keep<'a> {
     pub dependencies: Option<&'a [u8]>,
 }
 
-/// The program without symbols and debug information, and with a build id of its own
-/// unless [`Keep::build_id`] says otherwise. A file without section headers is returned as it is.
-/// What follows the last section or segment, as in self-extracting archives, is dropped.
+/// Returns the program without symbols and debug information, and with a new build id unless
+/// [`Keep::build_id`] is set otherwise. A file without section headers is returned as it is. Data after
+/// the last section or segment, as in self-extracting archives, is dropped.
 ///
 /// # Errors
 /// It is not a readable ELF program or shared object.
@@ -87,7 +87,7 @@ pub fn strip<'a>(
     rewrite(&file, keep, None)
 }
 
-/// The file of a program or of a shared object.
+/// Returns the file of a program or of a shared object.
 pub(super) fn program(source: Source<'_>) -> Result<File<'_>, CannotStrip> {
     let file = File::read(source)?;
     if !matches!(file.header.e_type, ET_EXEC | ET_DYN) {
@@ -103,7 +103,7 @@ pub(super) fn program(source: Source<'_>) -> Result<File<'_>, CannotStrip> {
     Ok(file)
 }
 
-/// The stripped file, with `debug_link` as the content of a new `.gnu_debuglink`.
+/// Returns the stripped file, with `debug_link` as the content of a new `.gnu_debuglink`.
 pub(super) fn rewrite<'a>(
     file: &File<'a>,
     keep: Keep<'_>,
@@ -128,7 +128,7 @@ pub(super) fn rewrite<'a>(
         };
         let mut header = old.clone();
         if header.sh_type == SHT_NULL {
-            // Section 0, whose other fields are counts that do not fit elsewhere.
+            // Section 0, with counts in its other fields that do not fit elsewhere.
             (header.sh_size, header.sh_link) = (0, 0);
             sections.push(null(header));
             continue;
@@ -156,7 +156,7 @@ pub(super) fn rewrite<'a>(
     Ok(out)
 }
 
-/// The id that the stripped program and its debug information get in place of the linker's.
+/// Returns the id that the stripped program and its debug information get instead of the linker's.
 pub(super) fn new_build_id(
     file: &File<'_>,
     keep: Keep<'_>,
@@ -171,13 +171,13 @@ fn null(header: SectionHeader) -> Section<'static> {
     Section { name: b"", header }
 }
 
-/// Contents may lie over each other, and copies of them would be larger than the file.
+/// Contents may overlap, and copies of them would be larger than the file.
 pub(super) fn spend(left: u64, content: &Range<u64>) -> Result<u64, CannotStrip> {
     let left = left.checked_sub(content.end - content.start);
     left.ok_or_else(|| CannotStrip::new("its sections lie over each other"))
 }
 
-/// A section that is not loaded.
+/// Returns a section that is not loaded.
 fn added<'a>(out: &mut Composite<'_>, name: &'a [u8], content: &[u8], align: u64) -> Section<'a> {
     let sh_offset = table::pad(out, align);
     out.push(content);
@@ -191,7 +191,7 @@ fn added<'a>(out: &mut Composite<'_>, name: &'a [u8], content: &[u8], align: u64
     Section { name, header }
 }
 
-/// The end of the last byte that a header, a segment or a loaded section has.
+/// Returns the end of the last byte that a header, a segment or a loaded section has.
 fn end_of_loaded(file: &File<'_>) -> Result<u64, CannotStrip> {
     let header = u64::from(if file.ctx.is_big() { 64_u8 } else { 52 });
     let count = file.segments.len() as u64;
@@ -214,11 +214,11 @@ fn end_of_loaded(file: &File<'_>) -> Result<u64, CannotStrip> {
     Ok(end)
 }
 
-/// Which sections stay, and where.
+/// The sections that stay, and their offsets.
 struct Kept {
     /// For every new section its old index; none for one that only keeps the place of another.
     old: Vec<Option<usize>>,
-    /// For every old section its new index; 0 for one that goes.
+    /// For every old section its new index; 0 for one that is removed.
     new: Vec<u32>,
 }
 

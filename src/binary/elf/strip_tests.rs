@@ -81,7 +81,7 @@ fn a_list_of_dependencies_is_added_where_there_is_none() {
             (&plain_facts.segments, &plain_facts.build_id)
         );
         assert_eq!(content(&plain, ".dep-v0"), None);
-        // What is there already is the build's own.
+        // An existing id is the build's own.
         assert_eq!(content(&strip(&with, keep).unwrap(), ".dep-v0").unwrap(), b"dependencies");
         assert_eq!(strip(&listed, Keep::default()).unwrap(), listed);
 
@@ -195,7 +195,7 @@ fn refused_with_a_reason() {
     let debug = split(&bytes, KEEP, "x").unwrap().debug;
     assert!(strip(&debug, KEEP).unwrap_err().to_string().contains("debug information"));
 
-    // Each of many sections has the whole file for its content.
+    // Each of many sections has the entire file as its content.
     let mut many = good;
     many.sections = vec![(".dep-v0", SHT_PROGBITS, Vec::new()); 100];
     let mut bytes = many.build();

@@ -12,10 +12,10 @@ use goblin::elf::{
 
 use super::file::{File, until_nul};
 
-/// How much of a name is read.
+/// The maximum length of a name that is read.
 const NAME: u64 = 1024;
 
-/// How many symbols are read at a time.
+/// The number of symbols that are read at a time.
 const SYMBOLS: u64 = 4096;
 
 /// Shows every symbol that the program defines to `see`, with its name.
@@ -44,7 +44,7 @@ pub(super) fn each(file: &File<'_>, mut see: impl FnMut(&Sym, &[u8])) -> Result<
     Ok(())
 }
 
-/// The addresses of those of `names` that the program defines.
+/// Returns the addresses of those of `names` that the program defines.
 ///
 /// # Errors
 /// The file cannot be read, or its symbol table is not where it says.

@@ -69,7 +69,7 @@ pub(super) fn finish(
     point(out, words, start, sections.len() as u64, names_index as u64)
 }
 
-/// The string table of the names, each once, in the order of their sections.
+/// Returns the string table of the names, each once, in the order of their sections.
 fn name_table(sections: &mut [Section<'_>]) -> Vec<u8> {
     let mut table = vec![0];
     let mut known: HashMap<&[u8], usize> = HashMap::from([(&b""[..], 0)]);
@@ -104,8 +104,8 @@ fn push(out: &mut Vec<u8>, words: Words, header: &SectionHeader) {
     }
 }
 
-/// Where a field of the ELF header that speaks of section headers is, and its size (gABI, "ELF
-/// Header"): `e_shoff`, then `e_shentsize`, `e_shnum` and `e_shstrndx`, which are neighbours.
+/// Returns the offset and the size of a field of the ELF header that describes section headers (gABI,
+/// "ELF Header"): `e_shoff`, then `e_shentsize`, `e_shnum` and `e_shstrndx`, which are adjacent.
 pub(super) fn header_fields(wide: bool) -> [std::ops::Range<u64>; 2] {
     if wide { [40..48, 58..64] } else { [32..36, 46..52] }
 }

@@ -7,8 +7,8 @@ use goblin::elf::program_header::PT_LOAD;
 use super::file::File;
 use crate::model::source::{Source, Unreadable};
 
-/// The ranges of the file that are loaded: in order, and none twice, though segments may lie over
-/// each other, so that a search takes time in proportion to the file.
+/// Returns the ranges of the file that are loaded: in order, and none twice, although segments may
+/// overlap, so that a search takes time proportional to the size of the file.
 pub(super) fn loaded(file: &File<'_>) -> Result<Vec<Range<u64>>, Unreadable> {
     let mut ranges = Vec::new();
     for segment in file.segments.iter().filter(|s| s.p_type == PT_LOAD) {
@@ -28,7 +28,7 @@ pub(super) fn loaded(file: &File<'_>) -> Result<Vec<Range<u64>>, Unreadable> {
     Ok(merged)
 }
 
-/// Whether `needle` is in one of `ranges`.
+/// Returns whether `needle` is in one of `ranges`.
 pub(super) fn contains(
     source: Source<'_>,
     ranges: &[Range<u64>],

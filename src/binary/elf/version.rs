@@ -8,13 +8,13 @@ use crate::model::source::Unreadable;
 /// A version of glibc.
 pub(super) type Version = (u32, u32, u32);
 
-/// How much of the table is read: some five hundred versions, of which programs have tens.
+/// The maximum size of the table that is read: some five hundred versions, of which programs have tens.
 const TABLE: u64 = 8 << 10;
 
 /// The most entries that are followed, since they may lead back.
 const ENTRIES: usize = 4096;
 
-/// The newest version of glibc that is named by the table at `address`; `string` reads a name.
+/// Returns the newest version of glibc that the table at `address` names; `string` reads a name.
 ///
 /// # Errors
 /// An entry is not in the file: what it would need is not known.
@@ -54,8 +54,8 @@ pub(super) fn newest(
     }
 }
 
-/// `GLIBC_2.34` or `GLIBC_2.2.5`. glibc 2.36 is the first to know relative relocations, for which
-/// linkers ask by a name of its own (its NEWS).
+/// Parses `GLIBC_2.34` or `GLIBC_2.2.5`. glibc 2.36 is the first to know relative relocations, for
+/// which linkers require a separate name (its NEWS).
 fn glibc(name: &str) -> Option<Version> {
     let version = name.strip_prefix("GLIBC_")?;
     if version == "ABI_DT_RELR" {

@@ -19,12 +19,12 @@ const COMMANDS: u64 = 4 << 20;
 /// 45 or more.
 const MACHINES: u64 = 40;
 
-/// Whether what begins so is a Mach-O file for one machine.
+/// Returns whether bytes with this beginning are a Mach-O file for one machine.
 pub(super) fn is_one(start: &[u8]) -> bool {
     is_wide(start).is_some()
 }
 
-/// Whether the words of a Mach-O file are wide; `None` for another file.
+/// Returns whether the words of a Mach-O file are wide; `None` for other files.
 fn is_wide(start: &[u8]) -> Option<bool> {
     match number(start, 0, 4, false).map(u32::try_from)?.ok()? {
         macho::MH_MAGIC | macho::MH_CIGAM => Some(false),
@@ -33,7 +33,7 @@ fn is_wide(start: &[u8]) -> Option<bool> {
     }
 }
 
-/// Whether what begins so is a file for several machines.
+/// Returns whether bytes with this beginning are a file for several machines.
 pub fn is_fat(start: &[u8]) -> bool {
     let magic = matches!(start.get(..4), Some([0xca, 0xfe, 0xba, 0xbe | 0xbf]));
     magic && number(start, 4, 4, false).is_some_and(|count| (1..MACHINES).contains(&count))
@@ -44,13 +44,13 @@ pub fn is_fat(start: &[u8]) -> bool {
 pub struct Slice {
     /// The machine.
     pub machine: Cow<'static, str>,
-    /// Where it begins.
+    /// Its offset.
     pub start: u64,
-    /// How many bytes it has.
+    /// Its size in bytes.
     pub size: u64,
 }
 
-/// The parts of a file for several machines.
+/// Returns the parts of a file for several machines.
 ///
 /// # Errors
 /// The table of them is not in the file.
@@ -74,7 +74,7 @@ fn slice(arch: &impl FatArch) -> Slice {
     Slice { machine: machine(arch.cputype(), arch.cpusubtype()), start, size }
 }
 
-/// `cputype` and `cpusubtype` (Apple's `mach/machine.h`).
+/// Names a `cputype` and `cpusubtype` (Apple's `mach/machine.h`).
 fn machine(cpu: macho::CpuType, sub: macho::CpuSubtype) -> Cow<'static, str> {
     match (cpu, sub.id()) {
         (macho::CPU_TYPE_X86, _) => "i386".into(),
@@ -88,7 +88,7 @@ fn machine(cpu: macho::CpuType, sub: macho::CpuSubtype) -> Cow<'static, str> {
     }
 }
 
-/// The facts of a file for one machine.
+/// Returns the facts of a file for one machine.
 pub(super) fn read(source: Source<'_>) -> Result<Foreign, Unreadable> {
     let head = source.start(0, 32)?;
     match is_wide(&head) {
@@ -145,7 +145,7 @@ fn facts<Header: MachHeader<Endian = Endianness>>(
     Ok(foreign)
 }
 
-/// What one load command says.
+/// Reads one load command.
 fn add(
     foreign: &mut Foreign,
     command: LoadCommandData<'_, Endianness>,
@@ -181,7 +181,7 @@ fn add(
     Ok(())
 }
 
-/// `X.Y.Z`, in 16 bits and twice 8.
+/// Formats `X.Y.Z`, in 16 bits and twice 8.
 fn version(number: u32) -> String {
     let (major, minor, patch) = (number >> 16, (number >> 8) & 0xff, number & 0xff);
     match patch {

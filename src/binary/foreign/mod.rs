@@ -1,5 +1,5 @@
-//! Facts of programs for other systems than Linux: Mach-O and PE files, read piece by piece, so that
-//! a whole release can be looked at.
+//! Facts of programs for other systems than Linux: Mach-O and PE files, read in chunks, so that a
+//! complete release can be inspected.
 
 mod macho;
 mod pe;
@@ -16,10 +16,10 @@ const NAMES: usize = 4096;
 /// The longest name that is read.
 const NAME: u64 = 4096;
 
-/// What a program says of itself.
+/// The facts that a program records about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Foreign {
-    /// What the file is.
+    /// The kind of the file.
     pub format: Format,
     /// The size of the file, or of the part that is for one machine.
     pub size: u64,
@@ -27,13 +27,13 @@ pub struct Foreign {
     pub class: u8,
     /// The machine, as its makers call it, or the number where it has no name here.
     pub machine: Cow<'static, str>,
-    /// What it is for.
+    /// The system and machine that it is for.
     pub kind: Kind,
     /// The shared libraries that it needs.
     pub libraries: Vec<String>,
-    /// Where it has them looked for (`LC_RPATH`).
+    /// The search path for its libraries (`LC_RPATH`).
     pub run_paths: Vec<String>,
-    /// Whether it has a signature. Whose, and whether it is good, is not looked at.
+    /// Whether it has a signature. The signer and the validity are not checked.
     pub signed: bool,
     /// Whether it has symbols that only people use.
     pub symbols: bool,
@@ -45,7 +45,7 @@ pub struct Foreign {
     pub executable_stack: bool,
     /// The oldest version of the system that it says it runs on.
     pub system: Option<String>,
-    /// What finds its debug information: `LC_UUID`.
+    /// The id of its debug information: `LC_UUID`.
     pub id: Option<Vec<u8>>,
 }
 
@@ -59,7 +59,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// What people call such a file.
+    /// Returns the usual name of such a file.
     pub fn name(self) -> &'static str {
         match self {
             Format::MachO => "Mach-O",
@@ -68,7 +68,7 @@ impl Format {
     }
 }
 
-/// What a program is for.
+/// The system and machine that a program is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// To be started.
@@ -79,7 +79,8 @@ pub enum Kind {
     Other(&'static str),
 }
 
-/// What begins with `start`, 8 bytes at least, is, if it is a program for another system.
+/// Returns the kind of a file with the beginning `start`, of at least 8 bytes, if it is a program for
+/// another system.
 pub fn format(start: &[u8]) -> Option<Format> {
     match start {
         [b'M', b'Z', ..] => Some(Format::Pe),
@@ -88,7 +89,7 @@ pub fn format(start: &[u8]) -> Option<Format> {
     }
 }
 
-/// The facts of a file for one machine.
+/// Returns the facts of a file for one machine.
 ///
 /// # Errors
 /// It is not of that format, or a table is not wholly in it.
@@ -99,7 +100,7 @@ pub fn read(source: Source<'_>, format: Format) -> Result<Foreign, Unreadable> {
     }
 }
 
-/// A part of a file, as a file of its own.
+/// A part of a file, read as a separate file.
 #[derive(Clone, Copy, Debug)]
 pub struct Part<'a> {
     source: Source<'a>,
@@ -108,7 +109,7 @@ pub struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// The `size` bytes from `start`; none where there are fewer.
+    /// Returns the `size` bytes from `start`; `None` if there are fewer.
     pub fn new(source: Source<'a>, start: u64, size: u64) -> Option<Self> {
         let end = start.checked_add(size)?;
         (end <= source.size()).then_some(Part { source, start, size })
@@ -131,14 +132,14 @@ impl ReadAt for Part<'_> {
     }
 }
 
-/// A number of `size` bytes, at most 8, at `at`.
+/// Returns a number of `size` bytes, at most 8, at `at`.
 fn number(bytes: &[u8], at: usize, size: usize, little: bool) -> Option<u64> {
     let field = bytes.get(at..at.checked_add(size)?)?;
     let add = |sum: u64, byte: &u8| (sum << 8) | u64::from(*byte);
     Some(if little { field.iter().rev().fold(0, add) } else { field.iter().fold(0, add) })
 }
 
-/// The text up to the first NUL.
+/// Returns the text up to the first NUL.
 fn text(bytes: &[u8]) -> String {
     let name = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(name).into_owned()

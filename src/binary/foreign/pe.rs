@@ -14,10 +14,10 @@ use object::{
 use super::{Foreign, Format, Kind, NAME, NAMES, text};
 use crate::model::source::{Source, Unreadable};
 
-/// How much is read of headers: far more than Windows does.
+/// The maximum number of bytes that are read of headers: far more than Windows does.
 const HEADERS: u64 = 1 << 20;
 
-/// The facts of a PE file.
+/// Returns the facts of a PE file.
 pub(super) fn read(source: Source<'_>) -> Result<Foreign, Unreadable> {
     let head = source.start(0, HEADERS)?;
     let dos = pe::ImageDosHeader::parse(&*head).map_err(|_| cut())?;
@@ -93,8 +93,8 @@ fn machine(machine: pe::Machine) -> Cow<'static, str> {
     }
 }
 
-/// The names in the import directory table. They are read one by one, and not with their section,
-/// which holds all of a program's constants.
+/// Returns the names in the import directory table. They are read one by one, and not with their
+/// section, which holds all of a program's constants.
 fn imports(
     source: Source<'_>,
     sections: &SectionTable<'_>,

@@ -19,18 +19,18 @@ pub(super) struct Area {
     pub(super) section: Option<usize>,
 }
 
-/// Whether a section holds code.
+/// Returns whether a section holds code.
 pub(super) fn is_code(section: &SectionHeader) -> bool {
     section.sh_flags & u64::from(SHF_EXECINSTR) != 0 && section.sh_type != SHT_NOBITS
 }
 
-/// Where sections with code are in the file.
+/// Returns the ranges of sections with code in the file.
 pub(super) fn code(file: &File<'_>) -> Vec<Range<u64>> {
     let code = file.sections.iter().filter(|section| is_code(section));
     code.map(|it| it.sh_offset..it.sh_offset.saturating_add(it.sh_size)).collect()
 }
 
-/// The names of sections, or of segments in their stead.
+/// Returns the names of sections, or of segments if there are none.
 pub(super) fn names(file: &File<'_>) -> Vec<String> {
     if file.sections.is_empty() {
         let names = file.segments.iter().enumerate().map(|(index, segment)| {
@@ -41,7 +41,7 @@ pub(super) fn names(file: &File<'_>) -> Vec<String> {
     file.sections.iter().map(|section| super::name(file.name(section))).collect()
 }
 
-/// All of the file. What lies over something that begins before it has only what is left.
+/// Returns all areas of the file. One that overlaps an earlier one has only the rest.
 pub(super) fn areas(file: &File<'_>) -> Vec<Area> {
     let size = file.source.size();
     let header = &file.header;
@@ -92,7 +92,7 @@ pub(super) fn areas(file: &File<'_>) -> Vec<Area> {
     side_by_side
 }
 
-/// Where in the file what is at an address is.
+/// The mapping from addresses to offsets in the file.
 pub(super) struct Space<'a> {
     pub(super) file: &'a File<'a>,
     /// Addresses and the offset of the first of them, in their order.
@@ -148,13 +148,13 @@ impl<'a> Space<'a> {
         (address < run.addresses.end).then_some(run)
     }
 
-    /// The offset of what is loaded to an address.
+    /// Returns the offset of the byte that is loaded at an address.
     pub(super) fn offset(&self, address: u64) -> Option<u64> {
         let run = self.run(address)?;
         run.offset.checked_add(address - run.addresses.start)
     }
 
-    /// Where in the file a symbol's section, and the symbol in it, begin and end. In an object file
+    /// Returns the ranges in the file of a symbol's section, and of the symbol in it. In an object file
     /// its value is an offset in the section of index `section`.
     pub(super) fn place(&self, section: usize, value: u64, size: u64) -> Option<Range<u64>> {
         if self.file.header.e_type == ET_REL {
@@ -168,14 +168,14 @@ impl<'a> Space<'a> {
         Some(start..start.saturating_add(size).min(end))
     }
 
-    /// The end of the section that the byte at `offset` is in, where it holds code.
+    /// Returns the end of the section that contains the byte at `offset`, if it holds code.
     pub(super) fn code_end(&self, offset: u64) -> Option<u64> {
         let code = self.file.sections.iter().zip(&self.places);
         let mut found = code.filter(|(section, place)| is_code(section) && place.contains(&offset));
         found.next().map(|(_, place)| place.end)
     }
 
-    /// The address of a thread-local symbol with that value (gABI, "Symbol Table", `STT_TLS`).
+    /// Returns the address of a thread-local symbol with that value (gABI, "Symbol Table", `STT_TLS`).
     pub(super) fn thread_local(&self, value: u64) -> u64 {
         match self.file.header.e_type {
             ET_REL => value,
@@ -183,7 +183,7 @@ impl<'a> Space<'a> {
         }
     }
 
-    /// Where the section of index `index` is.
+    /// Returns the range of the section of index `index`.
     pub(super) fn section(&self, index: usize) -> Range<u64> {
         self.places.get(index).cloned().unwrap_or(0..0)
     }

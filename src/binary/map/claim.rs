@@ -16,8 +16,8 @@ pub(super) struct Claim {
 pub(super) struct Claims(Vec<Claim>);
 
 impl Claims {
-    /// Adds what of `more` lies where nothing is claimed yet. Of two in `more` that overlap, the one
-    /// that begins first has its whole range.
+    /// Adds the parts of `more` that are still unclaimed. Of two in `more` that overlap, the one that
+    /// begins first has its complete range.
     pub(super) fn fill(&mut self, mut more: Vec<Claim>) {
         more.sort_unstable();
         let mut all = Vec::with_capacity(self.0.len() + more.len());
@@ -32,7 +32,7 @@ impl Claims {
                 claim.start = claim.start.max(next.end);
                 all.push(next);
             }
-            // What is free up to each older claim that lies within this one.
+            // The free range up to each older claim inside this one.
             while claim.start < claim.end {
                 let free = old.peek().map_or(claim.end, |old| old.start.min(claim.end));
                 if claim.start < free {
@@ -53,20 +53,20 @@ impl Claims {
         self.0 = all;
     }
 
-    /// Who has claimed the byte at `offset`.
+    /// Returns the owner of the byte at `offset`.
     pub(super) fn at(&self, offset: u64) -> Option<&Claim> {
         let after = self.0.partition_point(|claim| claim.start <= offset);
         let claim = self.0.get(after.checked_sub(1)?)?;
         (offset < claim.end).then_some(claim)
     }
 
-    /// Where the first claim begins that is behind `offset`.
+    /// Returns the beginning of the first claim after `offset`.
     pub(super) fn next(&self, offset: u64) -> Option<u64> {
         let after = self.0.partition_point(|claim| claim.start <= offset);
         self.0.get(after).map(|claim| claim.start)
     }
 
-    /// Those that have bytes from `start` up to `end`.
+    /// Returns the claims that have bytes from `start` up to `end`.
     pub(super) fn within(&self, start: u64, end: u64) -> &[Claim] {
         let from = self.0.partition_point(|claim| claim.end <= start);
         let to = self.0.partition_point(|claim| claim.start < end);

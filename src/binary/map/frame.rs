@@ -40,11 +40,11 @@ pub(super) fn claims(
             continue;
         }
         let content = file.table(section)?;
-        // What lies under another section is that one's.
+        // Bytes that another section covers belong to that one.
         let own = usize::try_from(place.end - place.start).unwrap_or(usize::MAX);
         let content = content.get(..own).unwrap_or(&content);
         let table = Part { bytes: content, words: file.words(), address: section.sh_addr, place };
-        // What is broken ends its table: the rest is then the section's.
+        // A broken entry ends its table: the rest is then the section's.
         let _ = read(&mut found, &table);
     }
     Ok(found.finish())
@@ -62,11 +62,11 @@ struct Found<'a> {
     space: &'a Space<'a>,
     claims: &'a Claims,
     entries: Vec<Claim>,
-    /// Where exception tables begin, and whose they are.
+    /// The addresses of exception tables, and their owners.
     tables: Vec<(u64, usize)>,
 }
 
-/// What entries have in common.
+/// The fields that entries have in common.
 #[derive(Clone, Copy)]
 struct Common {
     code: u8,
@@ -137,7 +137,7 @@ impl Found<'_> {
         Some(())
     }
 
-    /// `.eh_frame_hdr`: the address of each function and of its entry, to be searched.
+    /// Reads `.eh_frame_hdr`: the address of each function and of its entry, for a binary search.
     fn search_table(&mut self, part: &Part<'_>) -> Option<()> {
         let [1, frames, count, table, ..] = *part.bytes else {
             return None;
@@ -173,8 +173,7 @@ impl Found<'_> {
                 continue;
             };
             self.claim(part, at..at + 8, symbol);
-            // 1 stands for "cannot unwind", the highest bit for a short table in place of its
-            // address.
+            // 1 stands for "cannot unwind", the highest bit for a short table instead of its address.
             if table != 1
                 && table >> 31 == 0
                 && let Some(offset) = self.space.offset(relative(at + 4, table))
@@ -185,7 +184,8 @@ impl Found<'_> {
         Some(())
     }
 
-    /// Exception tables have no lengths: each ends where the next one begins, or its section ends.
+    /// Claims exception tables. They have no lengths: each ends at the beginning of the next one, or at
+    /// the end of its section.
     fn finish(mut self) -> Vec<Claim> {
         self.tables.sort_unstable();
         self.tables.dedup_by_key(|table| table.0);
@@ -260,7 +260,7 @@ impl Reader<'_> {
         Some(byte)
     }
 
-    /// A number of seven bits a byte, of any sign: only its length matters, or it is small.
+    /// Returns a number of seven bits a byte, of any sign: only its length matters, or it is small.
     fn uleb(&mut self) -> Option<u64> {
         let (mut value, mut shift) = (0_u64, 0_u32);
         loop {
@@ -273,7 +273,8 @@ impl Reader<'_> {
         }
     }
 
-    /// An address in one of the encodings `DW_EH_PE_…`; `data` is what `datarel` is relative to.
+    /// Returns an address in one of the encodings `DW_EH_PE_…`; `data` is what `datarel` is relative
+    /// to.
     fn pointer(&mut self, encoding: u8, data: u64) -> Option<u64> {
         if encoding == OMIT {
             return Some(0);

@@ -1,8 +1,8 @@
-//! A map of a file: to whom each of its bytes belongs.
+//! A map of a file: the owner of each of its bytes.
 //!
-//! Claims are collected in layers, the surest first, and each layer gets only what those before it
-//! left free. What nobody claims is told apart as padding, as a table of the linker's, or as not
-//! attributed. The pieces lie side by side from the first byte to the last.
+//! Claims are collected in layers, the surest first, and each layer gets only the bytes that those
+//! before it left free. Unclaimed bytes are reported as padding, as a table of the linker's, or as not
+//! attributed. The ranges are adjacent from the first byte to the last.
 
 mod areas;
 mod claim;
@@ -30,19 +30,19 @@ const FILLER: u64 = 64;
 /// A map of one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Map {
-    /// The file's size in bytes, and the sum of all pieces.
+    /// The file's size in bytes, and the sum of all ranges.
     pub size: u64,
     /// The names of its sections, by index; of its segments where it has no section headers.
     pub sections: Vec<String>,
     /// The functions and variables, by index.
     pub symbols: Vec<Symbol>,
-    /// Where the symbols are from.
+    /// The source of the symbols.
     pub origin: Origin,
-    /// The pieces, from the beginning of the file to its end, without overlap or gap.
+    /// The ranges, from the beginning of the file to its end, without overlap or gap.
     pub pieces: Vec<Piece>,
 }
 
-/// Where symbols are from.
+/// The source of symbols.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Origin {
     /// The file has its own.
@@ -51,7 +51,7 @@ pub enum Origin {
     Separate,
     /// Those for the dynamic linker, which are few.
     Dynamic,
-    /// There are none: pieces are whole sections.
+    /// There are none: ranges are complete sections.
     #[default]
     Nowhere,
 }
@@ -70,7 +70,7 @@ pub struct Symbol {
 /// A run of bytes of one owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// Where it is in the file.
+    /// Its range in the file.
     pub range: Range<u64>,
     /// The section that it is in.
     pub section: Option<usize>,
@@ -78,7 +78,7 @@ pub struct Piece {
     pub owner: Owner,
 }
 
-/// To whom a piece belongs.
+/// The owner of a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// The symbol of that index, as the evidence says.
@@ -92,14 +92,14 @@ pub enum Owner {
     Padding,
     /// Data without a name that the code of several crates uses.
     Shared,
-    /// Nobody claims it.
+    /// It has no owner.
     Nobody,
 }
 
-/// What says that a piece belongs to a symbol, the surest first.
+/// The evidence that a range belongs to a symbol, the surest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Evidence {
-    /// It lies within the symbol's address and size.
+    /// It is within the symbol's address and size.
     Symbol,
     /// It is the unwind entry, or the exception table, of that function.
     Unwind,
@@ -130,7 +130,7 @@ impl<'a> Draft<'a> {
     /// it is that is for the caller to find out ([`belongs`](crate::binary::elf::belongs)).
     ///
     /// # Errors
-    /// One of the files is no ELF file that can be read.
+    /// One of the files is not an ELF file that can be read.
     pub fn read(
         source: impl Into<Source<'a>>,
         separate: Option<Source<'_>>,
@@ -141,7 +141,7 @@ impl<'a> Draft<'a> {
         Ok(Draft { file, table, origin })
     }
 
-    /// The functions and variables, by index.
+    /// Returns the functions and variables, by index.
     pub fn symbols(&self) -> &[Symbol] {
         &self.table.symbols
     }
@@ -172,7 +172,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// Every claim, in layers; and what several groups share.
+/// Returns every claim, in layers; and the ranges that several groups share.
 fn claims(
     file: &File<'_>,
     table: &Table,
@@ -199,7 +199,7 @@ fn claims(
 struct Paint<'a> {
     file: &'a File<'a>,
     near: Nearby<'a>,
-    /// Where sections with code are.
+    /// The ranges of sections with code.
     code: Vec<Range<u64>>,
     origin: Origin,
     claims: &'a Claims,
@@ -236,7 +236,7 @@ impl Paint<'_> {
         }
     }
 
-    /// What no symbol claims in the section of index `index`.
+    /// Returns the owner of bytes that no symbol claims in the section of index `index`.
     fn rest(&mut self, start: u64, end: u64, index: usize) -> Result<(), Unreadable> {
         let mut at = start;
         for shared in self.shared.within(start, end) {
@@ -248,7 +248,7 @@ impl Paint<'_> {
         self.unclaimed(at, end, index)
     }
 
-    /// What nobody uses in the section of index `index`.
+    /// Returns the owner of bytes that nothing uses in the section of index `index`.
     fn unclaimed(&mut self, start: u64, end: u64, index: usize) -> Result<(), Unreadable> {
         if start >= end {
             return Ok(());
@@ -263,7 +263,7 @@ impl Paint<'_> {
         Ok(())
     }
 
-    /// Whether a section is not made of functions and variables.
+    /// Returns whether a section is not made of functions and variables.
     fn is_table(&self, header: &SectionHeader) -> bool {
         let name = self.file.name(header);
         let starts = [&b".got"[..], b".plt", b".interp", b".eh_frame", b".ARM.attributes"];
@@ -273,7 +273,8 @@ impl Paint<'_> {
             || starts.iter().any(|start| name.starts_with(start))
     }
 
-    /// Whether these bytes do nothing: zeros, traps, and what assemblers put between functions.
+    /// Returns whether these bytes do nothing: zeros, traps, and the fill of assemblers between
+    /// functions.
     fn is_filler(&mut self, start: u64, end: u64) -> Result<bool, Unreadable> {
         if end - start > FILLER {
             let mut zeros = true;
@@ -289,7 +290,7 @@ impl Paint<'_> {
     }
 }
 
-/// Whether these are instructions that do nothing, or stop.
+/// Returns whether these are instructions that do nothing, or stop.
 fn is_nothing(code: &[u8]) -> bool {
     // x86: int3 and the forms of nop (0x90, 0x66… and 0x0f 0x1f …). Others have one word each.
     const NOPS: [[u8; 4]; 3] =
@@ -299,13 +300,13 @@ fn is_nothing(code: &[u8]) -> bool {
 }
 
 impl Map {
-    /// The name of the section that a piece is in.
+    /// Returns the name of the section that contains a range.
     pub fn section(&self, piece: &Piece) -> Option<&str> {
         self.sections.get(piece.section?).map(String::as_str)
     }
 }
 
-/// The text of a name in the file, with nothing in it that a terminal would obey.
+/// Returns the text of a name in the file, without control sequences of terminals.
 fn name(bytes: &[u8]) -> String {
     let text = text(bytes);
     match text.chars().any(char::is_control) {

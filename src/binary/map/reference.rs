@@ -1,8 +1,8 @@
-//! Data without names (texts, tables, what panics say), which belongs to the code that uses it.
+//! Data without names (strings, tables, panic messages), which belongs to the code that uses it.
 //!
-//! Only x86-64 and arm64 are read here, and not as a disassembler does: what looks like an
-//! instruction with an address is one if nameless data is at that address. An item reaches from one
-//! such address to the next, which is a guess; so is its owner.
+//! Only x86-64 and arm64 are read here, and not as a disassembler does: bytes that look like an
+//! instruction with an address count as one if unnamed data is at that address. An item reaches from
+//! one such address to the next, which is a guess; so is its owner.
 
 use std::collections::BTreeMap;
 
@@ -21,13 +21,13 @@ use crate::{
     model::source::Unreadable,
 };
 
-/// How often data that only data refers to is looked for: texts of tables of tables.
+/// The number of passes over data that only other data refers to: strings of tables of tables.
 const ROUNDS: usize = 5;
 
-/// How many instructions after `adrp` the rest of the address is looked for.
+/// The number of instructions after `adrp` that are searched for the rest of the address.
 const AHEAD: usize = 12;
 
-/// Who refers to an item.
+/// The code or data that refers to an item.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Users {
     None,
@@ -48,7 +48,7 @@ pub(super) fn claim(
         return Ok(Vec::new());
     }
     let nameless = Nameless::new(file, space);
-    // Where they are used, and the item.
+    // The addresses at which they are used, and the item.
     let mut pointers: Vec<(u64, u64)> = Vec::new();
     for (index, section) in file.sections.iter().enumerate() {
         if areas::is_code(section) {
@@ -80,7 +80,7 @@ pub(super) fn claim(
     }
     let mut shared = Vec::new();
     for _ in 0..ROUNDS {
-        // What has an owner now may point to what has none yet.
+        // Data that has an owner now may point to data that has none yet.
         let group = |symbol: usize| groups.get(symbol);
         for (at, item) in &pointers {
             let (Some(user), Some(users)) = (claims.at(*at), items.get_mut(item)) else {
@@ -125,14 +125,15 @@ impl Nameless {
         Nameless { places: places.collect() }
     }
 
-    /// Where in the file the nameless item is that is loaded to `address`.
+    /// Returns the range in the file of the unnamed item that is loaded at `address`.
     fn item(&self, space: &Space<'_>, claims: &Claims, address: u64) -> Option<u64> {
         let offset = space.offset(address)?;
         let inside = self.places.iter().any(|place| place.contains(&offset));
         (inside && claims.at(offset).is_none()).then_some(offset)
     }
 
-    /// Each item from its beginning to that of the next, or what is claimed, or its section's end.
+    /// Returns each item from its beginning to that of the next, or to a claimed range, or to its
+    /// section's end.
     fn claims(
         &self,
         items: &BTreeMap<u64, Users>,
@@ -161,14 +162,15 @@ impl Nameless {
 /// Code, and where it is.
 struct Code<'a> {
     bytes: &'a [u8],
-    /// Where instructions begin that are read with the code that follows.
+    /// The end of the offsets at which an instruction may begin: later ones are read with the code that
+    /// follows.
     limit: usize,
     address: u64,
     offset: u64,
 }
 
 impl Code<'_> {
-    /// `lea`, and moves of words and vectors, with an address relative to the next instruction
+    /// Finds `lea`, and moves of words and vectors, with an address relative to the next instruction
     /// (Intel SDM volume 2, section 2.2.1.6, "RIP-Relative Addressing").
     fn x86_64(&self, see: &mut impl FnMut(u64, u64)) {
         let opcode = |before: u8, byte: u8| {
@@ -186,7 +188,7 @@ impl Code<'_> {
         }
     }
 
-    /// `adrp` with the `add` or `ldr` that follows it, and `adr` (Arm Architecture Reference
+    /// Finds `adrp` with the `add` or `ldr` that follows it, and `adr` (Arm Architecture Reference
     /// Manual for A-profile, section C6.2).
     fn arm64(&self, see: &mut impl FnMut(u64, u64)) {
         let words: Vec<u32> = self

@@ -1,5 +1,5 @@
-//! Relocations that are left for start-up: each entry belongs to whoever owns the place that it
-//! changes, or else, as the place itself, to what that place is made to point to.
+//! Relocations that are left for start-up: each entry belongs to the owner of the address that it
+//! changes, or else, like that address, to the target of the pointer there.
 
 use goblin::elf::{
     header::ET_REL,
@@ -13,9 +13,9 @@ use crate::{
     model::source::{Nearby, Unreadable},
 };
 
-/// Claims on entries and on places without a name. Pointers of vtables, for example, are data
-/// without symbols, which point to functions that have some. `places` says whether those are wanted,
-/// too, and not the entries alone.
+/// Claims on entries and on addresses without a name. Pointers of vtables, for example, are data
+/// without symbols, which point to functions with symbols. `places` sets whether the addresses are
+/// requested, too, and not the entries alone.
 pub(super) fn claims(
     file: &File<'_>,
     space: &Space<'_>,
@@ -56,7 +56,7 @@ pub(super) fn claims(
 
 /// One entry.
 pub(super) struct Entry {
-    /// Where it is in the file, and its size.
+    /// Its offset in the file, and its size.
     offset: u64,
     size: u64,
     /// The address that it changes.
@@ -85,7 +85,7 @@ pub(super) fn each(
             continue;
         }
         let content = file.table(section)?;
-        // What lies under another section is that one's.
+        // Bytes that another section covers belong to that one.
         let own = usize::try_from(place.end - place.start).unwrap_or(usize::MAX);
         let content = content.get(..own).unwrap_or(&content);
         let size = if with_addend { 3 * word } else { 2 * word };
@@ -117,7 +117,7 @@ pub(super) fn each(
     Ok(())
 }
 
-/// The address of the symbol of that index, where the file defines it.
+/// Returns the address of the symbol of that index, if the file defines it.
 fn value(file: &File<'_>, near: &mut Nearby<'_>, table: u32, index: u64) -> Option<u64> {
     let section = file.sections.get(usize::try_from(table).ok()?)?;
     let size: u64 = if file.ctx.is_big() { 24 } else { 16 };

@@ -13,7 +13,7 @@ use crate::{
     model::source::Unreadable,
 };
 
-/// How much of a name is read: names of generic functions have some thousand characters.
+/// The maximum length of a name that is read: names of generic functions have some thousand characters.
 const NAME: usize = 16 << 10;
 
 /// One symbol for each address and section: the others are its aliases.
@@ -34,7 +34,7 @@ struct Candidate<'a> {
 }
 
 impl Table {
-    /// The symbols of `file`, else of `separate`, else those that are there for the dynamic linker.
+    /// Returns the symbols of `file`, else of `separate`, else those for the dynamic linker.
     pub(super) fn of(
         file: &File<'_>,
         separate: Option<&File<'_>>,
@@ -89,7 +89,7 @@ impl Table {
         all.map(|(index, (symbol, (section, kind)))| (index, symbol, *section, *kind))
     }
 
-    /// What symbols claim that have a size: that many bytes from their addresses on, within their
+    /// Returns the claims of symbols with a size: that many bytes from their addresses on, within their
     /// sections.
     pub(super) fn sized(&self, space: &Space<'_>) -> Vec<Claim> {
         let mut claims = Vec::with_capacity(self.symbols.len());
@@ -107,7 +107,8 @@ impl Table {
         claims
     }
 
-    /// What symbols in code claim that have none: all up to the next symbol, or the section's end.
+    /// Returns the claims of symbols in code without a size: all up to the next symbol, or the
+    /// section's end.
     pub(super) fn unsized_code(&self, space: &Space<'_>, claims: &Claims) -> Vec<Claim> {
         let unsized_in_code = |(index, symbol, section, kind): (usize, &Symbol, usize, u8)| {
             let fits = symbol.size == 0 && matches!(kind, STT_FUNC | STT_NOTYPE | STT_GNU_IFUNC);
@@ -127,8 +128,9 @@ impl Table {
     }
 }
 
-/// How much of each name is kept. Names may share their bytes, so that a few of them in the file would
-/// become gigabytes here: together they get a multiple of the table that they are in.
+/// Returns how many bytes of each name are kept. Names may share their bytes, so that a few of them in
+/// the file would become gigabytes here: together they get a multiple of the size of the table that
+/// contains them.
 fn longest(all: &[Candidate<'_>], strings: usize) -> usize {
     /// More than linkers save by the shared ends of names.
     const SHARED: usize = 4;
@@ -143,7 +145,7 @@ fn claim(start: u64, end: u64, evidence: Evidence, symbol: usize) -> Claim {
     Claim { start, end, evidence, symbol }
 }
 
-/// A symbol that names bytes of the file.
+/// Returns a symbol that names bytes of the file.
 fn candidate<'a>(file: &File<'_>, symbol: &Sym, strings: &'a [u8]) -> Option<Candidate<'a>> {
     const NOWHERE: [u32; 3] = [SHN_UNDEF, SHN_ABS, SHN_COMMON];
     let kind = symbol.st_type();

@@ -52,7 +52,7 @@ fn mapped(bytes: &[u8], separate: Option<&[u8]>) -> Result<Map, Unreadable> {
     draft.map(&groups)
 }
 
-/// That the pieces are all of the file, once.
+/// The ranges cover the file exactly once.
 fn whole(map: &Map, bytes: &[u8]) {
     let mut at = 0;
     for piece in &map.pieces {
@@ -64,7 +64,7 @@ fn whole(map: &Map, bytes: &[u8]) {
     assert_eq!((at, map.size), (bytes.len() as u64, bytes.len() as u64));
 }
 
-/// Whose the code is: names with offsets into it, `.` for nobody, `~` for padding.
+/// The owners of the code: names with offsets into it, `.` for none, `~` for padding.
 fn code(machine: (bool, bool, u16), text: &[u8], symbols: &[Sym]) -> Vec<(String, u64, u64)> {
     let (bytes, start) = with_symbols(machine, text, symbols);
     let map = mapped(&bytes, None).unwrap();
@@ -132,7 +132,7 @@ fn filler_is_padding_and_little() {
         assert_eq!(found[1], ("~".to_owned(), 100, 116), "{machine:?}");
     }
     text.fill(0);
-    // As much as that is no alignment.
+    // More than that is not an alignment.
     let symbols = [("f", 0, 10, FUNC), ("g", 180, 20, FUNC)];
     assert_eq!(code(MACHINES[0], &text, &symbols)[1], (".".to_owned(), 10, 180));
 }
@@ -164,7 +164,7 @@ fn a_file_without_section_headers_is_told_by_segment() {
     assert!(map.pieces.iter().any(|piece| map.section(piece) == Some("segment 0 (PT_LOAD)")));
 }
 
-/// Sections that lie over each other, over the headers, and behind the file's end.
+/// Sections that overlap each other, the headers, and the file's end.
 #[test]
 fn whatever_parses_is_painted_without_overlap_or_gap() {
     let mut state = 0x1234_5678_9abc_def1;

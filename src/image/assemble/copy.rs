@@ -1,6 +1,6 @@
-//! `COPY`: from the build context, or an earlier stage, into the file system of a stage. What comes
-//! of it is what BuildKit makes of it (<https://github.com/tonistiigi/fsutil>, `copy/copy.go`), but
-//! for one thing: a pattern that matches nothing is an error here.
+//! `COPY`: from the build context, or an earlier stage, into the file system of a stage. The result is
+//! that of BuildKit (<https://github.com/tonistiigi/fsutil>, `copy/copy.go`), with one exception: a
+//! pattern that matches nothing is an error here.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,10 @@ use crate::{
     model::error::{Error, Result},
 };
 
-/// The mode of directories that nobody gave one.
+/// The mode of directories without an explicit mode.
 const DIRECTORY: u32 = 0o755;
 
-/// What is to be copied.
+/// The files to copy.
 #[derive(Clone, Copy, Debug)]
 pub struct Copy<'a> {
     /// Paths and patterns, from the root of where they are taken from.
@@ -38,7 +38,7 @@ pub struct Copy<'a> {
     pub mtime: u64,
 }
 
-/// The parts of a path, as they are written.
+/// Returns the parts of a path, as they are written.
 pub(super) fn parts(path: &str) -> Parts {
     let mut parts = Parts::new();
     for part in path.split('/') {
@@ -93,8 +93,8 @@ impl Copy<'_> {
 
     fn made(&self) -> Meta {
         let (uid, gid) = self.owner.unwrap_or((0, 0));
-        // What nobody but its owner may write to whatever `--chmod` says: BuildKit leaves directories
-        // on the way to the mask that it runs with.
+        // Only the owner can write to it, whatever `--chmod` sets: BuildKit leaves directories on the
+        // way to its own umask.
         Meta { mode: self.mode.unwrap_or(DIRECTORY) & DIRECTORY, uid, gid, mtime: self.mtime }
     }
 
@@ -145,8 +145,8 @@ impl Copy<'_> {
         Ok(())
     }
 
-    /// A path of which an exception to the exclusions is below is left out itself, and made again as
-    /// what leads there.
+    /// Returns whether the path is excluded. If an exception to the exclusions is below it, the path
+    /// itself is left out, and created again as the parent of that exception.
     fn is_excluded(&self, within: &[String]) -> bool {
         self.exclude.is_some_and(|exclude| exclude.excludes(&within.join("/")))
     }
@@ -239,8 +239,8 @@ impl Copy<'_> {
     }
 }
 
-/// What a source means: itself, or all that its pattern matches; of a directory that matches,
-/// nothing below it is looked at.
+/// Returns the files that a source matches: itself, or all matches of its pattern; of a directory that
+/// matches, nothing below it is read.
 fn find(from: &Tree, origin: &str, source: &str) -> Result<Vec<Parts>> {
     let all = parts(source);
     let Some(first) = all.iter().position(|part| pattern::is_wild(part)) else {

@@ -1,4 +1,4 @@
-//! What programs look for in a file system and an empty image has not: a layer of its own for each.
+//! Files that programs expect in a file system and an empty image lacks: a separate layer for each.
 
 use std::{fmt::Write as _, sync::Arc};
 
@@ -20,7 +20,7 @@ impl Extra {
     /// Every one, in the order of their layers: what changes least is lowest.
     pub const ALL: [Self; 4] = [Self::Tmp, Self::User, Self::CaCertificates, Self::Tzdata];
 
-    /// What people call it.
+    /// Returns the usual name for it.
     pub fn name(self) -> &'static str {
         match self {
             Extra::CaCertificates => "ca-certificates",
@@ -30,7 +30,7 @@ impl Extra {
         }
     }
 
-    /// What an image's history says of its layer.
+    /// Returns the text for its layer in an image's history.
     pub fn created_by(self) -> String {
         let name = self.name();
         match self {
@@ -43,11 +43,11 @@ impl Extra {
         }
     }
 
-    /// Its layer, in which every time is `mtime`. `user` is whom the image starts as, as
+    /// Returns its layer, in which every time is `mtime`. `user` is the one the image starts as, as
     /// `uid` or `uid:gid`.
     ///
     /// # Errors
-    /// None that is known of: the paths are ours.
+    /// No error is known: the paths are longshore's.
     pub fn layer(self, user: &str, mtime: u64) -> Result<Tree> {
         let directory = Meta { mode: 0o755, uid: 0, gid: 0, mtime };
         let file = Meta { mode: 0o644, ..directory };
@@ -84,7 +84,7 @@ impl Extra {
     }
 }
 
-/// Mozilla's certificate authorities in the textual encoding of RFC 7468.
+/// Returns Mozilla's certificate authorities in the textual encoding of RFC 7468.
 fn pem() -> Vec<u8> {
     let mut text = String::new();
     for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS {

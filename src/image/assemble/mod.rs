@@ -29,22 +29,22 @@ use crate::{
 /// One platform's image, without its bytes.
 #[derive(Clone, Debug)]
 pub struct Assembly {
-    /// What each instruction did, extras first.
+    /// The effect of each instruction, extras first.
     pub steps: Vec<Step>,
-    /// What its containers run.
+    /// The configuration of its containers.
     pub execution: Execution,
     /// `MAINTAINER`.
     pub author: Option<String>,
     /// All files together.
     pub root: Tree,
-    /// What is probably not meant; lines to print.
+    /// Warnings about likely mistakes; lines to print.
     pub warnings: Vec<String>,
 }
 
-/// What one instruction did.
+/// The effect of one instruction.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// What the history says of it.
+    /// Its text in the history.
     pub created_by: String,
     /// The layer that it made, where it makes one.
     pub layer: Option<Tree>,
@@ -109,7 +109,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Does one step to `root`, and gives the layer that it made.
+    /// Applies one step to `root`, and returns the layer that it made.
     fn step(&mut self, step: &dockerfile::Step, root: &mut Tree) -> Result<Option<Tree>> {
         let before = root.clone();
         match &step.action {
@@ -134,7 +134,7 @@ impl Work<'_> {
         Ok(Some(layer))
     }
 
-    /// Copies into `root`; or, with `--link`, gives the layer that is to lie over it.
+    /// Copies into `root`; or, with `--link`, returns the layer to put on top of it.
     fn copy(&self, copy: &dockerfile::Copy, root: &mut Tree) -> Result<Option<Tree>> {
         let (from, origin) = match copy.from {
             None => (Some(self.context), "the build context".to_owned()),
@@ -169,7 +169,7 @@ impl Work<'_> {
         Ok(None)
     }
 
-    /// `--chmod` is for directories that `COPY` makes on its way, too (moby/buildkit#5943).
+    /// Sets the mode of directories, too, that `COPY` makes on its way (moby/buildkit#5943).
     fn warn_of_closed(&mut self, step: &dockerfile::Step, before: &Tree, layer: &Tree) {
         let Action::Copy(dockerfile::Copy { chmod: Some(mode), .. }) = step.action else { return };
         let closed = |mode: u32| mode & 0o111 == 0;

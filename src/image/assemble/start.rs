@@ -1,4 +1,5 @@
-//! What a container starts: the program and the user have to be in the image, as engines look them up.
+//! The process that a container starts: the program and the user have to be in the image, as engines
+//! look them up.
 
 use super::{Assembly, copy::parts};
 use crate::{
@@ -97,7 +98,7 @@ impl Assembly {
         Some(format!("`{program}` is not in a directory of `PATH` ({path}) in the image"))
     }
 
-    /// Whether the user can search every directory that leads to `path`.
+    /// Returns whether the user can search every directory that leads to `path`.
     fn may_enter(&self, path: &[String]) -> bool {
         (1..path.len()).all(|depth| {
             self.root
@@ -106,8 +107,8 @@ impl Assembly {
         })
     }
 
-    /// Whether the user has the permission to execute or search. The permissions of a user by name are
-    /// not known.
+    /// Returns whether the user has the permission to execute or search. The permissions of a user by
+    /// name are not known.
     fn may(&self, meta: Meta) -> bool {
         let (user, group) = split(&self.execution.user);
         let number = |name: &str| match name {
@@ -155,7 +156,8 @@ fn split(user: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether the database at `path` defines `name` (passwd(5), group(5)), as far as its content is known.
+/// Returns whether the database at `path` defines `name` (passwd(5), group(5)), as far as its content
+/// is known.
 fn defines(root: &Tree, path: &str, name: &str) -> bool {
     let path = root.resolve(&parts(path), true);
     let Some(Node::File(content)) = path.ok().and_then(|path| Some(&root.get(&path)?.node)) else {

@@ -1,4 +1,4 @@
-//! What recipes make of a few files. Integration tests hold many more to BuildKit.
+//! The results of recipes for a few files. Integration tests compare many more with BuildKit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,7 +39,7 @@ fn made(text: &str, extras: &[Extra]) -> Result<Assembly> {
     assemble(&recipe, &evaluated, &context(), &extras, EPOCH)
 }
 
-/// What is said of what the containers start.
+/// The messages about the programs that containers start.
 fn started(text: &str, extras: &[Extra]) -> Result<Vec<String>> {
     let recipe = dockerfile::parse("Dockerfile", &format!("FROM scratch\n{text}\n"))?;
     let assembly = made(text, extras)?;

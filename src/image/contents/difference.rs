@@ -10,8 +10,8 @@ use crate::model::schema::image::{
     PlatformDiff,
 };
 
-/// In what the images of one platform differ. Times count only where `times` is set: those of
-/// files, of the image, of its history, and with them the digests of layers.
+/// Compares the images of one platform. Times count only if `times` is set: those of files, of the
+/// image, of its history, and with them the digests of layers.
 pub fn platform(before: &Image, after: &Image, times: bool) -> PlatformDiff {
     let mut config = configuration(&before.config, &after.config);
     if times && before.created != after.created {
@@ -43,7 +43,7 @@ fn digest(image: &Image) -> crate::model::digest::Digest {
     image.manifest.unwrap_or(image.config_digest)
 }
 
-/// The annotations that are not the same.
+/// Returns the annotations that differ.
 pub fn annotations(before: &Notes, after: &Notes) -> Vec<Change> {
     by_key("annotations", before, after)
 }
@@ -99,7 +99,7 @@ fn configuration(before: &Config, after: &Config) -> Vec<Change> {
     changes
 }
 
-/// Variables by their names; the list as a whole where only its order differs.
+/// Variables by their names; the entire list if only its order differs.
 fn environment(before: &[String], after: &[String]) -> Vec<Change> {
     let variables = |list: &[String]| -> BTreeMap<String, String> {
         let pair = |text: &String| {
@@ -115,7 +115,7 @@ fn environment(before: &[String], after: &[String]) -> Vec<Change> {
     changes
 }
 
-/// The instructions that are not the same, by their numbers from 1.
+/// Returns the instructions that differ, by their numbers from 1.
 fn history(before: &Image, after: &Image, times: bool) -> Vec<Change> {
     let said = |image: &Image, at: usize| {
         let mut step = image.history.get(at).cloned()?;
@@ -145,7 +145,7 @@ fn layers(before: &[Layer], after: &[Layer], times: bool) -> LayersDiff {
     }
 }
 
-/// Whether two layers have the same files but for their times and their order.
+/// Returns whether two layers have the same files except for their times and their order.
 fn holds_same(a: &Layer, b: &Layer) -> bool {
     let sorted = |layer: &Layer| {
         let mut files: Vec<File> = layer.files.clone();
@@ -192,7 +192,7 @@ fn file(a: &File, b: &File, times: bool) -> Vec<Change> {
     if a.target != b.target {
         changes.push(change("target", None, &a.target, &b.target));
     }
-    // The permissions of a symbolic link say nothing, and writers differ in them.
+    // The permissions of a symbolic link have no effect, and writers differ in them.
     let links = a.kind == FileKind::Symlink && b.kind == FileKind::Symlink;
     if a.mode != b.mode && !links {
         changes.push(change("mode", None, &a.mode, &b.mode));

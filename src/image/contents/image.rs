@@ -1,4 +1,4 @@
-//! An image read as a whole, each of its digests held against its content.
+//! Images that are read in full, with each digest compared with its content.
 
 use serde_json::{Map, Value};
 
@@ -16,10 +16,10 @@ use crate::{
     },
 };
 
-/// How many times its size in memory a configuration becomes once it is read.
+/// The ratio of a configuration's size in memory to its size in the image.
 const READ: usize = 16;
 
-/// What to do about an image that is not what it says.
+/// The hint for an image that does not match its digests.
 pub const DAMAGED: &str = "it is damaged, or was changed after it was made: copy or build it again";
 
 /// The most that is kept in memory of what is read.
@@ -32,13 +32,13 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// A limit of so many files, and so many bytes of their names and of what else grows with what
-    /// is read.
+    /// Returns a limit of so many files, and so many bytes of their names and of other data that grows
+    /// with the image.
     pub fn new(entries: usize, text: usize) -> Self {
         Limit { entries, text, most_entries: entries, most_text: text }
     }
 
-    /// The limit for one image.
+    /// Returns the limit for one image.
     pub(super) fn image() -> Self {
         Limit::new(ENTRIES, 24 << 20)
     }
@@ -65,13 +65,13 @@ impl Limit {
 }
 
 impl Default for Limit {
-    /// The limit for all images of a command.
+    /// Returns the limit for all images of a command.
     fn default() -> Self {
         Limit::new(1 << 20, 256 << 20)
     }
 }
 
-/// All that is in `image`.
+/// Returns the contents of `image`.
 ///
 /// # Errors
 /// A part of it is missing, broken, or another one than its digest says, or `limit` is reached.
@@ -146,7 +146,7 @@ fn history(config: &oci::Config) -> Vec<Step> {
     config.history.iter().map(step).collect()
 }
 
-/// What is known of a configuration, and beside it all else that is in its bytes.
+/// Returns the known fields of a configuration, and separately all others in its bytes.
 fn configuration(config: &Document<oci::Config>) -> Result<Config> {
     const TOP: [&str; 7] =
         ["architecture", "config", "created", "history", "os", "rootfs", "variant"];
@@ -188,7 +188,7 @@ fn configuration(config: &Document<oci::Config>) -> Result<Config> {
     })
 }
 
-/// Whether it says what its absence would: writers in Go leave such values out, or do not.
+/// Returns whether the value means the same as its absence: writers in Go may leave such values out.
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,

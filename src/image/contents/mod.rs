@@ -1,5 +1,5 @@
-//! What is in images: their files as a container sees them, in what two of them differ, and both as
-//! text for people.
+//! The contents of images: their files as a container sees them, the differences between two of them,
+//! and both as text for people.
 
 mod difference;
 mod image;

@@ -58,8 +58,8 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// The numbers of the entries that a container does not see: an upper layer, or the same one,
-    /// replaces or removes their files. None if the image cannot be unpacked.
+    /// Returns the numbers of the entries that a container does not see: an upper layer, or the same
+    /// one, replaces or removes their files. `None` if the image cannot be unpacked.
     pub fn hidden(&self) -> HashSet<usize> {
         let Some(tree) = &self.tree else { return HashSet::new() };
         let visible = tree.inodes();
@@ -144,7 +144,7 @@ impl Scan {
     }
 }
 
-/// The file of an entry; `None` for those that AUFS reserves.
+/// Returns the file of an entry; `None` for those that AUFS reserves.
 fn file(entry: &Entry, layer: usize, limit: &mut Limit) -> Result<Option<File>> {
     let mut target = match &entry.kind {
         Kind::Link(to) => Some(to.clone()),
@@ -206,7 +206,7 @@ fn file(entry: &Entry, layer: usize, limit: &mut Limit) -> Result<Option<File>> 
     Ok(Some(file))
 }
 
-/// The bytes that a file counts: its names, and the list of files in a directory.
+/// Returns the bytes that count for a file: its names, and the list of files in a directory.
 fn size(file: &File) -> usize {
     let list = if file.kind == FileKind::Directory { DIRECTORY } else { 0 };
     let attributes = file.xattrs.keys().map(|name| name.len() + size_of::<Digest>());

@@ -43,11 +43,11 @@ pub fn inspection(text: &mut dyn Write, inspection: &Inspection, layers: bool) {
     }
 }
 
-/// `text` as it can be shown on a terminal.
+/// Formats `text` for a terminal.
 fn visible(text: &str) -> String {
     let mut shown = String::new();
     for c in text.chars() {
-        // What stands for itself, or is only escaped to be quoted.
+        // A character that represents itself, or is only escaped to be quoted.
         if c.is_control() || c.escape_debug().len() > 2 {
             shown.extend(c.escape_debug());
         } else {
@@ -130,7 +130,7 @@ fn config(text: &mut dyn Write, config: &Config) {
     }
 }
 
-/// The test, and what is not an engine's own.
+/// Returns the test, and the values that differ from an engine's defaults.
 fn healthcheck(value: &Value) -> String {
     let Ok(check) = serde_json::from_value::<Healthcheck>(value.clone()) else {
         return value.to_string();
@@ -178,7 +178,7 @@ fn layer(text: &mut dyn Write, number: usize, layer: &Layer, with_files: bool) {
     }
 }
 
-/// A table of files: permissions in both forms, owner, size, and where they are.
+/// Returns a table of files: permissions in both forms, owner, size, and path.
 fn files(text: &mut dyn Write, files: &[File], layers: bool, place: &dyn Fn(&File) -> String) {
     if files.is_empty() {
         return row(text, "files", "none");
@@ -210,7 +210,7 @@ fn files(text: &mut dyn Write, files: &[File], layers: bool, place: &dyn Fn(&Fil
     }
 }
 
-/// `drwxr-xr-x`, as ls(1) has it; whiteouts are `w` and `o`.
+/// Formats a mode as ls(1) does: `drwxr-xr-x`; whiteouts are `w` and `o`.
 fn permissions(kind: FileKind, mode: Mode) -> String {
     let first = match kind {
         FileKind::File | FileKind::HardLink => '-',
@@ -239,7 +239,7 @@ fn permissions(kind: FileKind, mode: Mode) -> String {
     text
 }
 
-/// What follows a name: a slash, or where a link leads.
+/// Returns the suffix of a name: a slash, or the target of a link.
 fn end(file: &File) -> String {
     let target = visible(file.target.as_deref().unwrap_or_default());
     match file.kind {
@@ -256,7 +256,7 @@ fn by_path(file: &File) -> String {
     format!("{}{}", visible(&file.path), end(file))
 }
 
-/// The name below that of its directory.
+/// Returns the name below that of its directory.
 fn in_tree(file: &File) -> String {
     let depth = file.path.matches('/').count().saturating_sub(1);
     if depth == 0 {
@@ -266,8 +266,8 @@ fn in_tree(file: &File) -> String {
     format!("{}{}{}", "  ".repeat(depth), visible(name), end(file))
 }
 
-/// In what two images differ: `+` before what only the second has, `-` before what only the first
-/// has, `~` before what both have and is not the same.
+/// Formats the differences between two images: `+` before items that only the second has, `-` before
+/// those that only the first has, `~` before those that both have and that differ.
 pub fn difference(diff: &ImageDiff) -> String {
     let mut text = String::new();
     if diff.equal {
@@ -354,13 +354,13 @@ fn singular(field: &str) -> &str {
     }
 }
 
-/// A value in one line.
+/// Returns a value in one line.
 fn shown(value: &Option<Value>) -> String {
     match value {
         None => "none".to_owned(),
         Some(Value::String(text)) if text.is_empty() => "\"\"".to_owned(),
         Some(Value::String(text)) => visible(text),
-        // An instruction is told by its text.
+        // Instructions are distinguished by their text.
         Some(Value::Object(step)) if step.contains_key("created-by") => {
             shown(&step.get("created-by").cloned())
         }

@@ -25,14 +25,14 @@ pub(super) const DIRECTORY: usize = 512;
 /// as are read has 32 for each; links that lead through each other make more.
 const STEPS: usize = 1 << 23;
 
-/// What a container sees: every file by its path.
+/// The files that a container sees: every file by its path.
 #[derive(Debug)]
 pub struct Tree {
     /// The root, and all that was ever below it.
     nodes: Vec<Node>,
     /// Whether a layer has the root itself.
     has_root: bool,
-    /// How many more steps may be made.
+    /// The number of steps that are left.
     steps: usize,
 }
 
@@ -58,11 +58,12 @@ impl Default for Tree {
     }
 }
 
-/// Makes what is missing on a way: given the directory, the name in it, and what stands there.
+/// Creates the missing parts of a path: it is called with the directory, the name in it, and the
+/// existing entry.
 type Missing<'a> =
     dyn FnMut(&mut Tree, (usize, &str), Option<FileKind>) -> Result<Option<usize>> + 'a;
 
-/// A directory that no layer has, and that leads to what one has.
+/// Returns a directory that no layer has, and that is a parent of one that a layer has.
 fn directory(path: String, mtime: i64, layer: usize) -> File {
     File {
         path,
@@ -80,12 +81,12 @@ fn directory(path: String, mtime: i64, layer: usize) -> File {
     }
 }
 
-/// The directory of an absolute path, without a slash at its end, and the name in it.
+/// Returns the directory of an absolute path, without a slash at its end, and the name in it.
 fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
 
-/// Setuid and setgid of a file, and a bit for capabilities.
+/// Returns setuid and setgid of a file, and a bit for capabilities.
 fn privileges(file: &File) -> u32 {
     let capabilities = file.xattrs.contains_key("security.capability");
     (file.mode.0 & 0o6000) | u32::from(capabilities)
@@ -132,7 +133,7 @@ impl Tree {
         }
     }
 
-    /// The numbers of all files that are in the tree.
+    /// Returns the numbers of all files that are in the tree.
     pub(super) fn inodes(&self) -> HashSet<usize> {
         let mut open = vec![0];
         let mut found = HashSet::new();
@@ -143,13 +144,13 @@ impl Tree {
         found
     }
 
-    /// The directory at `path`, with every symbolic link followed.
+    /// Returns the directory at `path`, with every symbolic link followed.
     fn follow(&mut self, path: &str) -> Result<Option<usize>> {
         let way = self.walk(path, &mut |_, _, _| Ok(None))?;
         Ok(way.and_then(|way| way.last().copied()))
     }
 
-    /// The directories from the root to `path`, with `missing` where one is not there.
+    /// Returns the directories from the root to `path`, with `missing` if one is not there.
     fn walk(&mut self, path: &str, missing: &mut Missing<'_>) -> Result<Option<Vec<usize>>> {
         let mut way = vec![0];
         let mut rest: Vec<Cow<'_, str>> = path.rsplit('/').map(Cow::Borrowed).collect();
@@ -192,7 +193,7 @@ impl Tree {
         Ok(Some(way))
     }
 
-    /// The path of what is called `name` in a directory.
+    /// Returns the path of what is called `name` in a directory.
     fn path(&self, directory: usize, name: &str) -> Result<String> {
         let above = self.nodes[directory].file.path.trim_end_matches('/');
         if above.len() + name.len() >= PATH {
@@ -203,7 +204,7 @@ impl Tree {
         Ok(format!("{above}/{name}"))
     }
 
-    /// The directory at `path`; it and those that lead to it are made where no layer has them.
+    /// Returns the directory at `path`; it and its parents are created if no layer has them.
     fn make(&mut self, path: &str, child: &File, limit: &mut Limit) -> Result<usize> {
         let made = self.walk(path, &mut |tree, (directory_of, name), kind| {
             let path = tree.path(directory_of, name)?;
@@ -263,7 +264,7 @@ impl Tree {
         })
     }
 
-    /// What a hard link is another name of.
+    /// Returns the file that a hard link is another name of.
     fn linked(&mut self, file: &File, target: &str) -> Result<usize> {
         let (directory, name) = split(target);
         let directory = self.follow(directory)?;
@@ -294,8 +295,8 @@ impl Tree {
         new
     }
 
-    /// The files, each directory before what is in it. Of several names of one file, the first is a
-    /// file and the others are hard links to it, whatever they were in their layers.
+    /// Returns the files, each directory before its contents. Of several names of one file, the first
+    /// is a file and the others are hard links to it, whatever they were in their layers.
     pub fn into_files(self) -> Vec<File> {
         let others = self.nodes.iter().enumerate().filter(|(at, node)| node.number != *at);
         let mut first: HashMap<usize, Option<String>> =
@@ -329,7 +330,7 @@ impl Tree {
 pub(super) mod tests {
     use super::*;
 
-    /// `d path`, `f path`, `l path target`, `h path target`, `w path`, `o path`.
+    /// Formats the tree: `d path`, `f path`, `l path target`, `h path target`, `w path`, `o path`.
     pub(crate) fn layer(number: usize, lines: &[&str]) -> Vec<File> {
         let file = |line: &&str| {
             let words: Vec<&str> = line.split(' ').collect();
@@ -425,7 +426,7 @@ pub(super) mod tests {
         let other = merged(&[&["f /a", "h /b /a"]]).unwrap();
         assert_eq!(one, ["1f /a", "1h /b /a"]);
         assert_eq!(one, other);
-        // What is left of two names is a file.
+        // The remaining one of two names is a file.
         assert_eq!(merged(&[&["f /a", "h /b /a"], &["w /a"]]).unwrap(), ["1f /b"]);
         for (target, why) in [("/none", "not there"), ("/d", "a directory"), ("/a", "not there")] {
             let link = format!("h /a {target}");

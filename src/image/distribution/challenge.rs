@@ -1,22 +1,22 @@
-//! What a registry wants to see of whoever asks: the `WWW-Authenticate` header (RFC 9110, 11.6.1;
-//! the Docker registry's "Token Authentication Specification").
+//! The authentication that a registry requires of the client: the `WWW-Authenticate` header (RFC 9110,
+//! 11.6.1; the Docker registry's "Token Authentication Specification").
 
-/// One way to prove who asks.
+/// One authentication scheme.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Challenge {
     /// User and password with every request.
     Basic,
     /// A token from another server.
     Bearer {
-        /// Where tokens come from.
+        /// The URL of the token server.
         realm: String,
-        /// What the token server calls the registry.
+        /// The token server's name for the registry.
         service: Option<String>,
     },
 }
 
-/// The best way that a header offers: tokens before passwords. Headers without one that is known,
-/// or that cannot be read, offer none.
+/// Returns the best scheme that a header offers: tokens before passwords. Headers without a known one,
+/// or that cannot be parsed, offer none.
 pub fn best<'a>(headers: impl IntoIterator<Item = &'a str>) -> Option<Challenge> {
     let all: Vec<Challenge> = headers.into_iter().flat_map(parse).collect();
     let bearer = all.iter().find(|one| matches!(one, Challenge::Bearer { .. }));
@@ -58,7 +58,7 @@ fn parse(header: &str) -> Vec<Challenge> {
     found
 }
 
-/// A token or a quoted string at the start of `text`, and what follows.
+/// Returns a token or a quoted string at the start of `text`, and the text that follows.
 fn value_of(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let at = text.find([',', ' ', '\t']).unwrap_or(text.len());

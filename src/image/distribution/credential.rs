@@ -22,8 +22,8 @@ pub const DOCKER_KEY: &str = "https://index.docker.io/v1/";
 /// The user name with which helpers give an identity token instead of a password.
 const TOKEN_USER: &str = "<token>";
 
-/// What is wrong with the text of a user, a password or a token; `None` if it can be sent. Control
-/// characters come in with files and variables that end with a line break.
+/// Returns the problem with the text of a user, a password or a token; `None` if it can be sent.
+/// Control characters come from files and variables that end with a line break.
 pub fn flaw(text: &str) -> Option<&'static str> {
     if text.ends_with(['\n', '\r']) {
         return Some("it ends with a line break");
@@ -31,17 +31,17 @@ pub fn flaw(text: &str) -> Option<&'static str> {
     text.chars().any(char::is_control).then_some("it contains a control character")
 }
 
-/// What proves to a registry who asks.
+/// A credential that identifies the client to a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// A user and a password, or a token that is used as one.
     Password(String, Secret),
-    /// What a token server gives tokens for (OAuth 2, a refresh token).
+    /// A refresh token, for which a token server issues tokens (OAuth 2).
     Identity(Secret),
 }
 
 impl Credential {
-    /// User and password as the `Authorization` header has them (RFC 7617); none for a token.
+    /// Returns user and password as the `Authorization` header has them (RFC 7617); `None` for a token.
     pub fn basic(&self) -> Option<Secret> {
         match self {
             Credential::Password(user, password) => {
@@ -52,7 +52,7 @@ impl Credential {
         }
     }
 
-    /// Everything in it that must not be shown, in each form that it is sent in.
+    /// Returns everything in it that must not be shown, in each form that it is sent in.
     pub fn secrets(&self) -> Vec<Secret> {
         match self {
             Credential::Identity(token) => {
@@ -99,16 +99,16 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// Where the credentials of a registry are.
+/// The source of the credentials of a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// In the file itself.
     Here(Credential),
-    /// What `docker-credential-NAME get` gives for that key.
+    /// The output of `docker-credential-NAME get` for that key.
     Helper {
         /// The program's name without its beginning.
         name: String,
-        /// What it is asked for.
+        /// The key that is requested.
         key: String,
         /// Whether it is for this registry alone, as against for all that the file knows.
         own: bool,
@@ -135,12 +135,12 @@ impl File {
         })
     }
 
-    /// Where the credentials for a repository may be, the likeliest first: a helper for its registry,
-    /// the file's store, then the file itself. podman keeps some for a part of a registry alone;
-    /// the longest beginning of the name wins.
+    /// Returns where the credentials for a repository may be, the likeliest first: a helper for its
+    /// registry, the file's store, then the file itself. podman keeps some for a part of a registry
+    /// alone; the longest prefix of the name wins.
     ///
     /// # Errors
-    /// What is kept cannot be read, or the name of a helper is none.
+    /// The stored credential cannot be read, or the name of a helper is invalid.
     pub fn places(&self, path: &str, host: &str, repository: &str) -> Result<Vec<Place>> {
         let mut places = Vec::new();
         let helper = |name: &str, key: &str, own: bool| -> Result<Place> {
@@ -178,7 +178,8 @@ impl File {
 }
 
 impl Entry {
-    /// The credential; inner none where it is kept elsewhere, outer none where it cannot be read.
+    /// Returns the credential; inner `None` if it is stored elsewhere, outer `None` if it cannot be
+    /// read.
     fn credential(&self) -> Option<Option<Credential>> {
         let some = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         if let Some(token) = some(&self.identitytoken) {
@@ -211,7 +212,7 @@ fn of(user: String, password: String) -> Credential {
     }
 }
 
-/// Whether a key, which may be a whole URL, is for the registry at `host`.
+/// Returns whether a key, which may be a complete URL, is for the registry at `host`.
 pub fn is_for(key: &str, host: &str) -> bool {
     let name = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
     let (name, path) = match name {
@@ -225,10 +226,10 @@ pub fn is_for(key: &str, host: &str) -> bool {
     same && known_path
 }
 
-/// What a helper answers: the credential, or nothing where it has none.
+/// Returns the answer of a helper: the credential, or `None` if it has none.
 ///
 /// # Errors
-/// A sentence on what is wrong; nothing of the answer is in it.
+/// A sentence about the problem, without any text of the answer.
 pub fn answer(
     success: bool,
     stdout: &[u8],

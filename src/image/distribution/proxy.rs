@@ -75,7 +75,7 @@ impl Proxies {
         }
     }
 
-    /// The proxy for `url`; `None` if it is asked directly.
+    /// Returns the proxy for `url`; `None` if it is connected to directly.
     ///
     /// # Errors
     /// The variable for it holds something else than the address of a proxy that can be used.
@@ -108,7 +108,7 @@ impl Proxies {
     }
 }
 
-/// The proxy that the value of a variable names.
+/// Returns the proxy that the value of a variable names.
 fn proxy(variable: &'static str, value: &str) -> Result<Proxy> {
     let value = value.trim();
     let (scheme, rest) = match value.split_once("://") {
@@ -193,7 +193,7 @@ impl Exception {
     }
 }
 
-/// Whether the first `bits` of both addresses, which are of one family, are equal.
+/// Returns whether the first `bits` of both addresses, which are of one family, are equal.
 fn contains(network: IpAddr, bits: u8, address: IpAddr) -> bool {
     let equal = |a: u128, b: u128, width: u32| {
         let rest = width - u32::from(bits).min(width);
@@ -263,7 +263,7 @@ mod tests {
             ("port.example", false),
             ("port.example:50", false),
             ("other.example", false),
-            // Always asked directly.
+            // Always connected to directly.
             ("localhost", true),
             ("LOCALHOST:1", true),
             ("127.1.2.3:5000", true),
@@ -275,7 +275,7 @@ mod tests {
         assert!(direct("other, *", "https://any.example/"));
         assert!(direct("0.0.0.0/0", "https://10.1.1.1/") && !direct("0.0.0.0/0", "https://[::2]/"));
         assert!(direct("::/0", "https://[::2]/"));
-        // For https the port that goes without saying is another one.
+        // For https the default port is a different one.
         assert!(direct("a.example:443", "https://a.example/"));
         assert!(!direct("a.example:80", "https://a.example/"));
         for odd in
@@ -329,7 +329,7 @@ mod tests {
             let error = with(&[("HTTPS_PROXY", value)]).choose("https://a.example/").unwrap_err();
             let text = format!("{error:?}");
             assert!(text.contains("`HTTPS_PROXY`") && !text.contains("hunter2"), "{value}: {text}");
-            // Where it is not for that URL, nobody cares.
+            // The value has no effect if it is not for that URL.
             assert!(
                 with(&[("HTTPS_PROXY", value)]).choose("https://localhost/").unwrap().is_none()
             );

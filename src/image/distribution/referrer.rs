@@ -29,19 +29,19 @@ const TITLE: &str = "org.opencontainers.image.title";
 /// A document that is attached to an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Referrer {
-    /// What the document is.
+    /// The type of the document.
     pub kind: &'static str,
     /// The document.
     pub blob: Descriptor,
     /// The empty configuration.
     pub config: Descriptor,
-    /// What holds it and points at the image.
+    /// The manifest that contains it and points at the image.
     pub manifest: Part,
-    /// What is listed of that.
+    /// The entry for it in the list.
     descriptor: Value,
 }
 
-/// What a document's type is called in registries; none for one that is not for images.
+/// Returns the type of a document in registries; `None` for one that is not for images.
 pub fn artifact_type(kind: DocumentKind) -> Option<&'static str> {
     match kind {
         DocumentKind::Provenance => Some("application/vnd.in-toto+json"),
@@ -52,8 +52,8 @@ pub fn artifact_type(kind: DocumentKind) -> Option<&'static str> {
 }
 
 impl Referrer {
-    /// What attaches `bytes`, a file of that name, to `subject`. The same document and image give the
-    /// same digest.
+    /// Returns the manifest that attaches `bytes`, a file of that name, to `subject`. The same document
+    /// and image give the same digest.
     ///
     /// # Errors
     /// It cannot be written as JSON.
@@ -89,16 +89,17 @@ impl Referrer {
     }
 }
 
-/// The tag that lists what is attached to an image, where a registry does not ("Referrers Tag
+/// Returns the tag that lists the attachments of an image, if a registry does not ("Referrers Tag
 /// Schema").
 pub fn tag(subject: Digest) -> String {
     format!("sha256-{}", subject.hex())
 }
 
-/// The list `old` with these in it, besides what others put there; none where they are in it already.
+/// Adds these to the list `old`, which may have entries of other programs; returns `None` if they are
+/// in it already.
 ///
 /// # Errors
-/// What is there is no index.
+/// The existing document is not an index.
 pub fn merge(old: Option<&Part>, referrers: &[Referrer]) -> Result<Option<Part>> {
     let no_index = || Error::check("what is under the tag of attached documents is no index");
     let mut index = match old {

@@ -1,4 +1,4 @@
-//! What a registry says when it refuses: the specification's "Error Codes".
+//! The errors of a registry: the specification's "Error Codes".
 
 use serde::Deserialize;
 
@@ -22,8 +22,8 @@ struct One {
     message: Option<String>,
 }
 
-/// What the body of an answer says, as one line; nothing where it says nothing to people. `hide`
-/// takes out what must not be shown, before any of it is cut through.
+/// Returns the message in the body of an answer, as one line, if it has one for people. `hide` removes
+/// secrets, before any of it is truncated.
 pub fn text(body: &[u8], hide: impl Fn(&str) -> String) -> Option<String> {
     let of = serde_json::from_slice::<Body>(body).ok();
     let said = match of {
@@ -43,7 +43,7 @@ pub fn text(body: &[u8], hide: impl Fn(&str) -> String) -> Option<String> {
             let error = of.error.as_ref().and_then(|error| error.as_str()).map(str::to_owned);
             of.error_description.or(of.details).or(of.message).or(error).unwrap_or_default()
         }
-        // A page for people to look at is none to read in a terminal.
+        // An HTML page is not readable in a terminal.
         None => {
             let text = String::from_utf8_lossy(body);
             let page = text.trim_start().starts_with(['<', '{', '[']);
@@ -56,7 +56,7 @@ pub fn text(body: &[u8], hide: impl Fn(&str) -> String) -> Option<String> {
     (!line.is_empty()).then_some(line)
 }
 
-/// The status with its name.
+/// Returns the status with its name.
 pub fn status(code: u16) -> String {
     let name = match code {
         400 => "bad request",
@@ -77,7 +77,7 @@ pub fn status(code: u16) -> String {
     format!("{code} {name}")
 }
 
-/// What to do about a refusal of `host`. `known` says where credentials for it were found.
+/// Returns the hint for an error of `host`. `known` is the source of the credentials for it.
 pub fn hint(host: &str, code: u16, known: Option<&str>) -> Option<String> {
     Some(match (code, known) {
         (401 | 403, None) => format!(

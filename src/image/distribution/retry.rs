@@ -1,27 +1,27 @@
-//! What is worth another try, and when.
+//! The errors that are retried, and the times of retries.
 
 use std::time::Duration;
 
-/// How often something is tried.
+/// The maximum number of tries.
 pub const TRIES: u32 = 6;
 
-/// The longest that is waited because a registry asks for it.
+/// The longest wait that a registry can request.
 pub const LONGEST: Duration = Duration::from_secs(120);
 
 /// The first wait; each further one is twice as long.
 const FIRST: Duration = Duration::from_millis(300);
 
-/// The longest wait that nobody asked for.
+/// The longest wait that is not requested by a registry.
 const MOST: Duration = Duration::from_secs(20);
 
-/// Whether an answer means that it may go well later.
+/// Returns whether an answer means that a later try may succeed.
 pub fn is_transient(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
 }
 
-/// How long to wait after the try of that number (the first is 1): as long as the registry asks for,
-/// else ever longer. `salt` moves it by up to a quarter, so that not all come back at once. None
-/// where there is to be no other try.
+/// Returns how long to wait after the try of that number (the first is 1): as long as the registry
+/// requests, else increasingly longer. `salt` changes it by up to a quarter, so that clients do not all
+/// retry at once. `None` if there is to be no other try.
 pub fn wait(tried: u32, asked: Option<Duration>, salt: u64) -> Option<Duration> {
     if tried >= TRIES {
         return None;
@@ -35,8 +35,8 @@ pub fn wait(tried: u32, asked: Option<Duration>, salt: u64) -> Option<Duration> 
     }
 }
 
-/// What a `Retry-After` header asks for (RFC 9110, 10.2.3): seconds, or a time, of which `now`, in
-/// seconds since 1970, is subtracted.
+/// Returns the wait that a `Retry-After` header requests (RFC 9110, 10.2.3): seconds, or a time, of
+/// which `now`, in seconds since 1970, is subtracted.
 pub fn after(header: &str, now: u64) -> Option<Duration> {
     let text = header.trim();
     if let Ok(seconds) = text.parse::<u32>() {
@@ -46,8 +46,8 @@ pub fn after(header: &str, now: u64) -> Option<Duration> {
     Some(Duration::from_secs(until.saturating_sub(now)))
 }
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT` in seconds since 1970 (RFC 9110, 5.6.7; the obsolete forms are
-/// not read).
+/// Parses `Sun, 06 Nov 1994 08:49:37 GMT` into seconds since 1970 (RFC 9110, 5.6.7; the obsolete forms
+/// are not read).
 fn seconds(date: &str) -> Option<u64> {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

@@ -1,5 +1,5 @@
-//! What is to be sent so that an image, or several under one index, can be pulled: blobs first, then
-//! what points at them, and the one that a tag names last.
+//! The objects to send so that an image, or several under one index, can be pulled: blobs first, then
+//! the documents that point at them, and the one that a tag names last.
 
 use std::{collections::BTreeSet, io::Read as _};
 
@@ -25,10 +25,10 @@ const BYTES: u64 = 64 << 20;
 /// The most blobs.
 const BLOBS: usize = 1 << 16;
 
-/// A manifest or an index, whole.
+/// A complete manifest or index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// What it is.
+    /// Its type.
     pub media_type: MediaType,
     /// Its digest.
     pub digest: Digest,
@@ -39,15 +39,16 @@ pub struct Part {
 /// All that is sent, each once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upload {
-    /// Configurations and layers, the largest first: whoever sends several at once is done sooner.
+    /// Configurations and layers, the largest first: several uploads at once finish sooner in this
+    /// order.
     pub blobs: Vec<Descriptor>,
     /// Manifests and indexes. What one points at comes before it; the last is the one that tags name.
     pub documents: Vec<Part>,
 }
 
 impl Upload {
-    /// What has to be sent for `root`, which is in `store`. All of it is there: something that is
-    /// missing is found out before anything is sent.
+    /// Returns the upload of `root`, which is in `store`. All of it is there: a missing blob is
+    /// reported before anything is sent.
     ///
     /// # Errors
     /// A manifest or an index is missing, cannot be read, or is not what points at it; or a blob is
@@ -72,12 +73,12 @@ impl Upload {
         Ok(upload)
     }
 
-    /// The one that tags name.
+    /// Returns the document that tags name.
     pub fn root(&self) -> Option<&Part> {
         self.documents.last()
     }
 
-    /// How many bytes of blobs there are.
+    /// Returns how many bytes of blobs there are.
     pub fn size(&self) -> u64 {
         self.blobs.iter().fold(0, |sum, blob| sum.saturating_add(blob.size))
     }
@@ -87,7 +88,7 @@ struct Collector<'a> {
     store: &'a dyn Store,
     seen: BTreeSet<Digest>,
     bytes: u64,
-    /// The indexes whose content is being visited.
+    /// The indexes with content that is being visited.
     open: Vec<Part>,
     upload: Upload,
 }
@@ -125,7 +126,7 @@ impl Collector<'_> {
         Ok(())
     }
 
-    /// Adds the innermost index, all of whose content was visited.
+    /// Adds the innermost index after all of its content was visited.
     fn close(&mut self) {
         self.upload.documents.extend(self.open.pop());
     }
@@ -134,7 +135,7 @@ impl Collector<'_> {
         Document::parse(bytes).map_err(|error| error.context(format!("`{path}`")))
     }
 
-    /// The bytes of a document, which are what points at them.
+    /// Returns the bytes of a document, which match its descriptor.
     fn bytes(&mut self, descriptor: &Descriptor) -> Result<Vec<u8>> {
         let path = blob_path(descriptor.digest);
         let limit = Document::<Manifest>::LIMIT as u64;

@@ -9,8 +9,8 @@ const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// The first and the last second in which a certificate is valid, in seconds since 1970; `None` if it
-/// is not a certificate.
+/// Returns the first and the last second in which a certificate is valid, in seconds since 1970; `None`
+/// if it is not a certificate.
 pub fn validity(certificate: &[u8]) -> Option<(u64, u64)> {
     let (certificate, _) = value(certificate, SEQUENCE)?;
     let (mut rest, _) = value(certificate, SEQUENCE)?;
@@ -27,7 +27,8 @@ pub fn validity(certificate: &[u8]) -> Option<(u64, u64)> {
     Some((from, until))
 }
 
-/// The content of the value at the start of `bytes`, which must have that tag, and what follows it.
+/// Returns the content of the value at the start of `bytes`, which must have that tag, and what follows
+/// it.
 fn value(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&found, rest) = bytes.split_first()?;
     let (&first, rest) = rest.split_first()?;

@@ -5,20 +5,20 @@ use std::fmt::Write as _;
 
 use crate::model::error::{Error, Result};
 
-/// Where the binaries go.
+/// The directory of the binaries.
 pub const BIN: &str = "/usr/local/bin";
 
 /// The user and group of the built-in recipe: a number that distroless images, too, give to
 /// "nonroot". A number, because an empty image has no `/etc/passwd` to look a name up in.
 pub const NONROOT: &str = "65532:65532";
 
-/// What a reader of the Dockerfile should know first.
+/// The comment at the beginning of the Dockerfile.
 const HEADER: &str = "\
 # Copies binaries that were built and verified before; nothing is compiled here.
 #   docker buildx build -f Dockerfile.release --platform linux/amd64,linux/arm64 target/dist
 ";
 
-/// What is the same in the images of all platforms.
+/// The settings that are the same in the images of all platforms.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recipe {
     /// The binaries' file names. They are in the build context at `<platform>/bin/<name>`, and in
@@ -26,18 +26,18 @@ pub struct Recipe {
     pub binaries: Vec<String>,
     /// `USER`: numbers, as `65532:65532` or `65532`.
     pub user: String,
-    /// `ENTRYPOINT`: the path of a program; none where none stands out.
+    /// `ENTRYPOINT`: the path of a program; `None` if there is no obvious one.
     pub entrypoint: Option<String>,
 }
 
 impl Recipe {
-    /// The recipe for `binaries`, of which the first is the entry point.
+    /// Returns the recipe for `binaries`, of which the first is the entry point.
     pub fn new(binaries: Vec<String>) -> Self {
         let entrypoint = binaries.first().map(|name| format!("{BIN}/{name}"));
         Recipe { binaries, user: NONROOT.into(), entrypoint }
     }
 
-    /// The Dockerfile: `docker buildx build -f` it with `target/dist` as the context.
+    /// Returns the Dockerfile: `docker buildx build -f` it with `target/dist` as the context.
     ///
     /// # Errors
     /// A value cannot be written in a Dockerfile, or makes no sense in an empty image: names with

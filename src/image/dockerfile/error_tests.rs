@@ -15,7 +15,7 @@ fn arguments(target: Option<&str>) -> Arguments {
     }
 }
 
-/// The error of a file that is wrong, whole.
+/// The complete error of an invalid file.
 fn error(text: &str) -> String {
     let error = match parse("Dockerfile", text) {
         Err(error) => error,
@@ -116,7 +116,7 @@ fn long_lines_are_cut() {
     assert!(error.len() < 2_000, "{error}");
 }
 
-/// How messages begin, and what is in the hint, for a line after `FROM scratch`.
+/// The beginnings of messages, and the text of the hints, for a line after `FROM scratch`.
 const REFUSED: &[(&str, &str, &str)] = &[
     ("ADD a b", "2:1: `ADD` is not carried out", "COPY"),
     ("ONBUILD COPY a b", "2:1: `ONBUILD` leaves", "buildx"),

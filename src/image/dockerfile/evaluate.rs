@@ -1,4 +1,4 @@
-//! What a Dockerfile means for one platform.
+//! The evaluation of a Dockerfile for one platform.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,10 +19,10 @@ use crate::{
     },
 };
 
-/// How many warnings are given.
+/// The maximum number of warnings.
 const WARNINGS: usize = 20;
 
-/// What a Dockerfile is evaluated for.
+/// The inputs of the evaluation of a Dockerfile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arguments {
     /// `TARGETPLATFORM`: what the image runs on.
@@ -31,24 +31,24 @@ pub struct Arguments {
     pub build_platform: Platform,
     /// `--build-arg`.
     pub values: BTreeMap<String, String>,
-    /// `--target`: the name of the stage that is wanted, or nothing for the last.
+    /// `--target`: the name of the requested stage, or `None` for the last.
     pub target: Option<String>,
 }
 
-/// What a Dockerfile means for one platform.
+/// The result of evaluating a Dockerfile for one platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evaluated {
-    /// The stages that are needed, each after those it needs. The last is the one that is wanted.
+    /// The stages that are needed, each after those it needs. The last is the requested one.
     pub stages: Vec<Stage>,
-    /// The names of build arguments that were given and that no `ARG` asks for.
+    /// The names of build arguments that were given and that no `ARG` declares.
     pub unused: Vec<String>,
-    /// What is probably not meant, such as a variable that is not set; lines to print, each
+    /// Warnings about likely mistakes, such as a variable that is not set; lines to print, each
     /// beginning `NAME:LINE:COLUMN: `.
     pub warnings: Vec<String>,
 }
 
 impl Evaluated {
-    /// The steps that make the stage `index`, those of the stages below it first.
+    /// Returns the steps that make the stage `index`, those of the stages below it first.
     pub fn steps(&self, index: usize) -> Vec<&Step> {
         let mut chain = Vec::new();
         let mut at = Some(index);
@@ -69,7 +69,7 @@ pub struct Stage {
     pub base: Option<usize>,
     /// Its own steps, in order.
     pub steps: Vec<Step>,
-    /// What a container of it runs, with what it has from its base.
+    /// The configuration of its containers, including that of its base.
     pub execution: Execution,
     /// `MAINTAINER`, which BuildKit writes to the configuration's `author`.
     pub author: Option<String>,
@@ -80,13 +80,13 @@ pub struct Stage {
 pub struct Step {
     /// The text that BuildKit writes to the history for it.
     pub created_by: String,
-    /// What it does to the files.
+    /// Its effect on the files.
     pub action: Action,
-    /// Where it is.
+    /// Its location.
     pub span: Span,
 }
 
-/// What an instruction does to an image's files.
+/// The effect of an instruction on an image's files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Nothing: it changes the configuration, and makes no layer.
@@ -97,7 +97,7 @@ pub enum Action {
     WorkDir {
         /// Its absolute path.
         path: String,
-        /// Who owns it: the user that `USER` named before.
+        /// Its owner: the user that an earlier `USER` names.
         uid: u32,
         /// The group that owns it.
         gid: u32,
@@ -110,33 +110,32 @@ pub struct Copy {
     /// The stage to copy from, by its index in [`Evaluated::stages`]; nothing for the build
     /// context.
     pub from: Option<usize>,
-    /// What to copy: relative paths below the root of where it comes from, cleaned, `.` for all of
-    /// it. They can be patterns ([`super::pattern`]). With `parents`, a `/./` stays in: what is
-    /// after it is made anew below the destination.
+    /// The files to copy: relative paths below the root of their source, cleaned, `.` for all of it.
+    /// They can be patterns ([`super::pattern`]). With `parents`, a `/./` is preserved: the path after
+    /// it is created again below the destination.
     pub sources: Vec<String>,
-    /// Where to: an absolute path, cleaned, with a slash at its end where it has to be a directory.
+    /// The destination: an absolute path, cleaned, with a slash at its end if it has to be a directory.
     pub destination: String,
     /// `--chown`: user and group.
     pub chown: Option<(u32, u32)>,
     /// `--chmod`: the mode's lower twelve bits.
     pub chmod: Option<u32>,
-    /// `--link`: the layer does not look at the ones below it.
+    /// `--link`: the layer does not depend on the ones below it.
     pub link: bool,
     /// `--parents`: the sources' directories are kept.
     pub parents: bool,
     /// `--exclude`: patterns of what is left out ([`super::ignore::Ignore::new`]).
     pub exclude: Vec<String>,
-    /// Where the instruction is.
+    /// The location of the instruction.
     pub span: Span,
 }
 
 impl Dockerfile {
-    /// What the file means for `arguments`. Only the stages that the wanted one needs are looked
-    /// into.
+    /// Evaluates the file for `arguments`. Only the stages that the requested one needs are evaluated.
     ///
     /// # Errors
-    /// What only values show: a variable that has to be set and is not, a path, number or stage
-    /// that is none. The message begins `NAME:LINE:COLUMN: `, and the detail shows the line.
+    /// Errors that depend on values: a variable that has to be set and is not, an invalid path, number
+    /// or stage. The message begins `NAME:LINE:COLUMN: `, and the detail shows the line.
     pub fn evaluate(&self, arguments: &Arguments) -> Result<Evaluated> {
         let target = self.target(arguments.target.as_deref())?;
         let mut warnings = Vec::new();
@@ -147,7 +146,7 @@ impl Dockerfile {
         Ok(Evaluated { stages, unused: self.unused(&arguments.values), warnings })
     }
 
-    /// The index of the stage that is wanted.
+    /// Returns the index of the requested stage.
     fn target(&self, name: Option<&str>) -> Result<usize> {
         let Some(name) = name else { return Ok(self.stages.len().saturating_sub(1)) };
         let lower = name.to_lowercase();
@@ -203,8 +202,8 @@ impl Dockerfile {
         Ok(stages)
     }
 
-    /// The variables that `FROM` knows, and that `ARG` without a default finds: the platforms
-    /// (Dockerfile reference, "Automatic platform ARGs in the global scope"), then each `ARG`
+    /// Returns the variables that are available to `FROM`, and to `ARG` without a default: the
+    /// platforms (Dockerfile reference, "Automatic platform ARGs in the global scope"), then each `ARG`
     /// before the first `FROM`.
     fn globals(
         &self,
@@ -244,7 +243,7 @@ impl Dockerfile {
         }
     }
 
-    /// What each stage is on top of: nothing for `scratch`. `--platform` has to be a platform, and
+    /// Returns the base of each stage: `None` for `scratch`. `--platform` has to be a platform, and
     /// changes nothing: an empty image is the target's (BuildKit, dockerfile2llb/convert.go).
     fn bases(&self, globals: &Variables, fuel: &mut Fuel) -> Result<Vec<Option<usize>>, Problem> {
         let mut bases = Vec::new();
@@ -270,7 +269,7 @@ impl Dockerfile {
         Ok(bases)
     }
 
-    /// The stages that `target` is made of or copies from, and itself.
+    /// Returns the stages that `target` is based on or copies from, and itself.
     fn needed(&self, target: usize, bases: &[Option<usize>]) -> BTreeSet<usize> {
         let mut needed = BTreeSet::new();
         let mut open = vec![target];
@@ -289,8 +288,7 @@ impl Dockerfile {
         needed
     }
 
-    /// The names of `values` that no `ARG` asks for, and that are none of those that BuildKit itself
-    /// reads.
+    /// Returns the names of `values` that no `ARG` declares, without those that BuildKit itself reads.
     fn unused(&self, values: &BTreeMap<String, String>) -> Vec<String> {
         let mut asked: BTreeSet<&str> = self.globals.iter().map(|arg| arg.name.as_str()).collect();
         for (_, instruction) in self.stages.iter().flat_map(|stage| &stage.instructions) {
@@ -303,7 +301,7 @@ impl Dockerfile {
     }
 }
 
-/// The platforms as variables. A part that a platform has not is empty.
+/// Returns the platforms as variables. A missing part of a platform is empty.
 fn automatic(arguments: &Arguments) -> Variables {
     let mut variables = Variables::new();
     for (lead, platform) in [("BUILD", &arguments.build_platform), ("TARGET", &arguments.platform)]
@@ -322,14 +320,14 @@ fn automatic(arguments: &Arguments) -> Variables {
     variables
 }
 
-/// Whether `name` is a variable that is set without a default once an `ARG` names it.
+/// Returns whether `name` is a variable that is set without a default once an `ARG` names it.
 pub(super) fn is_automatic(name: &str) -> bool {
     let part = name.strip_prefix("BUILD").or_else(|| name.strip_prefix("TARGET"));
     let parts = ["PLATFORM", "OS", "OSVERSION", "ARCH", "VARIANT"];
     name == "TARGETSTAGE" || part.is_some_and(|part| parts.contains(&part))
 }
 
-/// Whether a build argument means something without an `ARG` (Dockerfile reference, "Predefined
+/// Returns whether a build argument means something without an `ARG` (Dockerfile reference, "Predefined
 /// ARGs" and "BuildKit built-in build args").
 fn is_predefined(name: &str) -> bool {
     let proxies = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"];
@@ -339,7 +337,7 @@ fn is_predefined(name: &str) -> bool {
         || is_automatic(name)
 }
 
-/// Whether `text` is of a platform's form; a part alone is one where containerd knows it.
+/// Returns whether `text` has the form of a platform; a part alone counts if containerd knows it.
 fn is_platform(text: &str) -> bool {
     let known = |part: &str| {
         ["linux", "darwin", "windows", "freebsd"].contains(&part)

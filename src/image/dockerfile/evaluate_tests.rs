@@ -1,4 +1,4 @@
-//! What files mean: steps, history and configuration.
+//! The results of files: steps, history and configuration.
 
 use super::{Action, Arguments, Copy, Dockerfile, Evaluated, Span, parse};
 use crate::image::oci::config::{DEFAULT_PATH, Execution, Healthcheck};
@@ -374,7 +374,7 @@ fn nothing_grows_out_of_proportion() {
     }
 }
 
-/// Pieces that mean something, put together in many ways: nothing panics.
+/// Fragments with a meaning, combined in many ways: nothing panics.
 #[test]
 fn nothing_panics() {
     let pieces = [

@@ -8,16 +8,16 @@ use super::trim::{Pattern, Which};
 /// Variables by name.
 pub(super) type Variables = BTreeMap<String, String>;
 
-/// How deep `${A:-${B:-…}}` may go.
+/// The maximum nesting depth of `${A:-${B:-…}}`.
 const DEPTH: usize = 32;
 
-/// What expansion may still cost. A few lines that double a variable would otherwise fill the
+/// The remaining budget of expansion. A few lines that double a variable would otherwise fill the
 /// memory: `ENV A=$A$A`.
 #[derive(Debug)]
 pub(super) struct Fuel(usize);
 
 impl Fuel {
-    /// What one file's evaluation may cost, in bytes.
+    /// Returns the budget for one file's evaluation, in bytes.
     pub(super) fn full() -> Self {
         Fuel(16 << 20)
     }
@@ -44,7 +44,7 @@ pub(super) struct Expanded {
     pub(super) unset: Vec<(String, Range<usize>)>,
 }
 
-/// What is wrong in a word, and where.
+/// An error in a word, and its location.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     pub(super) message: String,
@@ -73,7 +73,7 @@ struct Words {
 }
 
 impl Words {
-    /// A character that separates words when it is white space.
+    /// Appends a character that separates words if it is white space.
     fn push(&mut self, c: char) {
         if !c.is_whitespace() {
             self.push_raw(c);
@@ -128,7 +128,7 @@ impl<'a> Lexer<'a> {
         Some(c)
     }
 
-    /// What is wrong from `start` to here.
+    /// Returns the error from `start` to here.
     fn fault<T>(&self, start: usize, message: impl Into<String>) -> Result<T, Fault> {
         Err(Fault { message: message.into(), at: start..self.at.max(start) })
     }
@@ -140,7 +140,7 @@ impl<'a> Lexer<'a> {
         self.fault(start, "the variables expand to more than a recipe can hold")
     }
 
-    /// Everything up to `stop`, which is consumed, or to the end.
+    /// Returns everything up to `stop`, which is consumed, or to the end.
     fn until(&mut self, stop: Option<char>, raw: bool) -> Result<(String, Vec<String>), Fault> {
         let start = self.at;
         let outer = std::mem::replace(&mut self.raw, raw);
@@ -191,7 +191,7 @@ impl<'a> Lexer<'a> {
         Ok((text, words.finish()))
     }
 
-    /// Nothing has a meaning in single quotes, not even the escape character.
+    /// Reads single quotes, in which nothing has a meaning, not even the escape character.
     fn single_quotes(&mut self) -> Result<String, Fault> {
         let start = self.at;
         self.next();
@@ -204,8 +204,8 @@ impl<'a> Lexer<'a> {
         Ok(rest.get(..end).unwrap_or("").to_owned())
     }
 
-    /// In double quotes variables are expanded, and the escape character is one only before `"`,
-    /// `$` and itself.
+    /// Reads double quotes, in which variables are expanded, and the escape character is one only
+    /// before `"`, `$` and itself.
     fn double_quotes(&mut self) -> Result<String, Fault> {
         let start = self.at;
         self.next();
@@ -240,14 +240,14 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// A variable's value. What is not set is empty.
+    /// Returns a variable's value. An unset variable is empty.
     fn value(&mut self, name: &str, start: usize) -> Result<Option<&'a str>, Fault> {
         let value = self.variables.get(name).map(String::as_str);
         self.spend(start, value.map_or(0, str::len))?;
         Ok(value)
     }
 
-    /// The value of a variable whose absence nothing speaks of.
+    /// Returns the value of a variable without a default or an error for its absence.
     fn plain(&mut self, name: String, start: usize) -> Result<String, Fault> {
         let value = self.value(&name, start)?.map(str::to_owned);
         if value.is_none() {
@@ -284,7 +284,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// One level of `${…}` more.
+    /// Enters one more level of `${…}`.
     fn nested(&mut self, stop: char, raw: bool, start: usize) -> Result<String, Fault> {
         self.depth += 1;
         if self.depth > DEPTH {
@@ -295,8 +295,8 @@ impl<'a> Lexer<'a> {
         Ok(text)
     }
 
-    /// `${name-word}` and the others; `empty` for those with a colon, which take an empty value for
-    /// none.
+    /// Expands `${name-word}` and the others; `empty` for those with a colon, which treat an empty
+    /// value as unset.
     fn modify(
         &mut self,
         name: &str,
@@ -341,7 +341,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// `${name/pattern/replacement}`, or with two slashes for every place.
+    /// Expands `${name/pattern/replacement}`, or with two slashes for every match.
     fn replace(&mut self, name: &str, start: usize) -> Result<String, Fault> {
         let all = self.peek() == Some('/');
         if all {
@@ -359,7 +359,7 @@ impl<'a> Lexer<'a> {
         replaced.or_else(|message| self.fault(start, message))
     }
 
-    /// A variable's name: letters, digits and `_`; or only digits; or one special character.
+    /// Returns a variable's name: letters, digits and `_`; or only digits; or one special character.
     fn name(&mut self) -> String {
         let rest = self.rest();
         let end = |inside: fn(char) -> bool| rest.find(|c| !inside(c)).unwrap_or(rest.len());
@@ -373,8 +373,8 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// A decimal digit. Those beyond ASCII are not told from other numbers, which no variable has in
-/// its name.
+/// Returns a decimal digit. Those beyond ASCII are not distinguished from other numbers, which no
+/// variable has in its name.
 fn is_digit(c: char) -> bool {
     c.is_ascii_digit()
 }

@@ -1,4 +1,4 @@
-//! The whole table of expansions.
+//! The complete table of expansions.
 
 use super::expand::{Expanded, Fault, Fuel, Variables, expand};
 
@@ -51,7 +51,7 @@ const VALUES: &[(&str, &str)] = &[
     ("$UNSET", ""),
     ("${UNSET}", ""),
     ("$EMPTY", ""),
-    // What a variable holds is not expanded again.
+    // The value of a variable is not expanded again.
     ("$DOLLAR", "$A"),
     ("$QUOTE", "\"q\""),
     // Defaults.

@@ -1,6 +1,6 @@
 //! Ports of `EXPOSE` and signals of `STOPSIGNAL`.
 
-/// The ports that `text` means: `80`, `80/udp`, `8000-8010/tcp`
+/// Returns the ports that `text` means: `80`, `80/udp`, `8000-8010/tcp`
 /// (dockerfile2llb/convert_expose.go of BuildKit).
 pub(super) fn ports(text: &str) -> Result<Vec<String>, String> {
     let (range, protocol) = text.split_once('/').unwrap_or((text, ""));
@@ -26,7 +26,7 @@ pub(super) fn ports(text: &str) -> Result<Vec<String>, String> {
     }
 }
 
-/// Whether `text` is a signal by its number or name, as github.com/moby/sys/signal knows them.
+/// Returns whether `text` is a signal by its number or name, as github.com/moby/sys/signal knows them.
 pub(super) fn is_signal(text: &str) -> bool {
     const NAMES: [&str; 36] = [
         "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT",

@@ -10,10 +10,10 @@ use super::{
 };
 use crate::model::error::{Error, Result};
 
-/// How many problems are looked for in what refers to stages.
+/// The maximum number of problems in references to stages that are reported.
 const PROBLEMS: usize = 100;
 
-/// A Dockerfile whose instructions all can be carried out here.
+/// A Dockerfile with instructions that can all be carried out here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dockerfile {
     pub(super) source: Source,
@@ -21,7 +21,7 @@ pub struct Dockerfile {
     /// `ARG` before the first `FROM`.
     pub(super) globals: Vec<Arg>,
     pub(super) stages: Vec<StageText>,
-    /// Where each stage with a name is.
+    /// The index of each stage with a name.
     names: Names,
 }
 
@@ -38,8 +38,8 @@ pub(super) struct StageText {
 /// Reads `text`, which errors call `name`.
 ///
 /// # Errors
-/// Everything in it that is no Dockerfile, or cannot be done without running something; all of it
-/// at once. The message begins `NAME:LINE:COLUMN: `, and the detail shows the lines.
+/// The file is not a Dockerfile, or needs something to run; all problems are reported at once. The
+/// message begins `NAME:LINE:COLUMN: `, and the detail shows the lines.
 pub fn parse(name: &str, text: &str) -> Result<Dockerfile> {
     let source = Source::new(name, text);
     let mut problems = Vec::new();
@@ -62,7 +62,7 @@ pub fn parse(name: &str, text: &str) -> Result<Dockerfile> {
 }
 
 impl Dockerfile {
-    /// `error` with its place in this file, such as that of a `COPY` that finds nothing.
+    /// Adds the location in this file to `error`, such as that of a `COPY` that finds nothing.
     pub fn located(&self, span: Span, error: &Error) -> Error {
         let problem = Problem::new(span, error.to_string());
         self.source.error(vec![match error.hint_text() {
@@ -71,12 +71,12 @@ impl Dockerfile {
         }])
     }
 
-    /// A line about the place `span` of this file: `NAME:LINE:COLUMN: message`.
+    /// Returns a line about the location `span` of this file: `NAME:LINE:COLUMN: message`.
     pub fn note(&self, span: Span, message: &str) -> String {
         self.source.title(&Problem::new(span, message))
     }
 
-    /// The stage that `FROM name` means: nothing for `scratch`.
+    /// Returns the stage that `FROM name` refers to: `None` for `scratch`.
     pub(super) fn base(&self, index: usize, name: &Word) -> Result<Option<usize>, Problem> {
         base(&self.names, index, name)
     }
@@ -114,7 +114,7 @@ impl Reader {
     }
 }
 
-/// Where each stage with a name is.
+/// Returns the index of each stage with a name.
 fn names(stages: &[StageText], problems: &mut Vec<Problem>) -> Names {
     let mut names = Names::new();
     for (index, stage) in stages.iter().enumerate() {
@@ -132,7 +132,7 @@ fn resolve(stages: &mut [StageText], names: &Names, escape: char, problems: &mut
     let expands = |c: char| matches!(c, '$' | '"' | '\'') || c == escape;
     let count = stages.len();
     for (index, stage) in stages.iter_mut().enumerate() {
-        // Each costs a look at all the names.
+        // Each of them compares all the names.
         if problems.len() > PROBLEMS {
             return;
         }
@@ -152,8 +152,8 @@ fn resolve(stages: &mut [StageText], names: &Names, escape: char, problems: &mut
     }
 }
 
-/// The stage that `FROM name` of the stage `index` means: nothing for `scratch`. Stages are looked
-/// at first, and by their lower-case names (BuildKit, dockerfile2llb/convert.go).
+/// Returns the stage that `FROM name` of the stage `index` refers to: `None` for `scratch`. Stages are
+/// searched first, and by their lower-case names (BuildKit, dockerfile2llb/convert.go).
 fn base(names: &Names, index: usize, name: &Word) -> Result<Option<usize>, Problem> {
     let text = &name.text;
     match names.get(text) {
@@ -176,8 +176,8 @@ fn base(names: &Names, index: usize, name: &Word) -> Result<Option<usize>, Probl
     })
 }
 
-/// The stage that `COPY --from` in the stage `index` means: a number from 0, or a name in any case.
-/// Variables in it are not expanded.
+/// Returns the stage that `COPY --from` in the stage `index` refers to: a number from 0, or a name in
+/// any case. Variables in it are not expanded.
 fn copied(names: &Names, count: usize, index: usize, from: &Word) -> Result<usize, Problem> {
     let text = &from.text;
     let problem = |message: String| Problem::new(from.span, message);

@@ -8,7 +8,7 @@ use super::{
     word::Word,
 };
 
-/// What a flag takes.
+/// The kind of a flag's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Nothing, or `true` or `false`.
@@ -71,18 +71,18 @@ impl Flags {
         Ok(flags)
     }
 
-    /// The flag's value, where it was given.
+    /// Returns the flag's value, if it was given.
     pub(super) fn one(&mut self, name: &'static str) -> Option<Word> {
         let at = self.0.iter().position(|(given, _)| *given == name)?;
         Some(self.0.remove(at).1)
     }
 
-    /// All the flag's values.
+    /// Returns all the flag's values.
     pub(super) fn many(&mut self, name: &'static str) -> Vec<Word> {
         self.0.extract_if(.., |(given, _)| *given == name).map(|(_, word)| word).collect()
     }
 
-    /// Whether the flag was given, and not as `false`.
+    /// Returns whether the flag was given, and not as `false`.
     pub(super) fn is(&self, name: &'static str) -> bool {
         self.0.iter().any(|(given, word)| *given == name && word.text == "true")
     }

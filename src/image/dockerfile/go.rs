@@ -1,7 +1,7 @@
 //! Values as Go's `fmt` prints them, which is how they are in an image's history, and Go's
 //! durations (packages fmt, strconv and time of Go).
 
-/// `%q` of a string.
+/// Formats a string like `%q`.
 pub(super) fn quote(text: &str) -> String {
     let mut result = String::from("\"");
     for c in text.chars() {
@@ -11,7 +11,7 @@ pub(super) fn quote(text: &str) -> String {
     result
 }
 
-/// `%q` of an integer: the character with that number.
+/// Formats an integer like `%q`: the character with that number.
 pub(super) fn quote_number(number: u64) -> String {
     let c = u32::try_from(number).ok().and_then(char::from_u32);
     let mut result = String::from("'");
@@ -20,13 +20,13 @@ pub(super) fn quote_number(number: u64) -> String {
     result
 }
 
-/// `%q` of a slice of strings.
+/// Formats a slice of strings like `%q`.
 pub(super) fn quote_list(texts: &[String]) -> String {
     let texts: Vec<String> = texts.iter().map(|text| quote(text)).collect();
     format!("[{}]", texts.join(" "))
 }
 
-/// `%v` of a slice of strings.
+/// Formats a slice of strings like `%v`.
 pub(super) fn list(texts: &[String]) -> String {
     format!("[{}]", texts.join(" "))
 }
@@ -53,7 +53,8 @@ fn escape(result: &mut String, c: char, quote: char) {
     }
 }
 
-/// Letters, marks, numbers, punctuation, symbols and the space: what `strconv.IsPrint` takes.
+/// Returns whether `strconv.IsPrint` accepts the character: letters, marks, numbers, punctuation,
+/// symbols and the space.
 fn printable(c: char) -> bool {
     // The standard library's table is the same. It escapes marks besides, but only the first
     // character of a text.
@@ -61,7 +62,7 @@ fn printable(c: char) -> bool {
     c == '\'' || c == '"' || text.escape_debug().skip(1).eq([c])
 }
 
-/// A unit's nanoseconds.
+/// Returns a unit's nanoseconds.
 fn unit(name: &str) -> Option<u128> {
     Some(match name {
         "ns" => 1,
@@ -74,8 +75,8 @@ fn unit(name: &str) -> Option<u128> {
     })
 }
 
-/// The nanoseconds of a duration such as `1m30s` or `1.5h`; nothing where it is none, is negative,
-/// or has no place in 63 bits.
+/// Returns the nanoseconds of a duration such as `1m30s` or `1.5h`; `None` if it is not a duration, is
+/// negative, or does not fit in 63 bits.
 pub(super) fn parse_duration(text: &str) -> Option<u64> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {
@@ -109,7 +110,7 @@ pub(super) fn parse_duration(text: &str) -> Option<u64> {
     u64::try_from(total).ok().filter(|nanoseconds| i64::try_from(*nanoseconds).is_ok())
 }
 
-/// A duration as `time.Duration` prints it: `1m30s`, `1.5s`, `100ms`, `0s`.
+/// Returns a duration as `time.Duration` prints it: `1m30s`, `1.5s`, `100ms`, `0s`.
 pub(super) fn duration(nanoseconds: u64) -> String {
     const SECOND: u64 = 1_000_000_000;
     let minutes = nanoseconds / (60 * SECOND);
@@ -124,7 +125,7 @@ pub(super) fn duration(nanoseconds: u64) -> String {
     }
 }
 
-/// `value` in `unit`, a power of ten, with as many decimals as it needs.
+/// Formats `value` in `unit`, a power of ten, with as many decimals as it needs.
 fn decimal(value: u64, unit: u64, name: &str) -> String {
     let (whole, fraction) = (value / unit, value % unit);
     if fraction == 0 {

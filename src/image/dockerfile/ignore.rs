@@ -23,7 +23,7 @@ struct Pattern {
     form: Form,
 }
 
-/// What a pattern is compared by.
+/// The method of matching a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Form {
     /// No wildcards.
@@ -53,7 +53,7 @@ impl Ignore {
     /// Reads `text`, the content of a `.dockerignore` file, which errors call `name`.
     ///
     /// # Errors
-    /// A line is no pattern. The message begins `NAME:LINE:COLUMN: `, and the detail shows the line.
+    /// A line is not a pattern. The message begins `NAME:LINE:COLUMN: `, and the detail shows the line.
     pub fn parse(name: &str, text: &str) -> Result<Self> {
         let source = Source::new(name, text);
         let mut patterns = Vec::new();
@@ -83,17 +83,18 @@ impl Ignore {
         if problems.is_empty() { Ok(Ignore(patterns)) } else { Err(source.error(problems)) }
     }
 
-    /// The patterns of `COPY --exclude`, which are compared with paths below what is copied.
+    /// Returns the patterns of `COPY --exclude`, which are matched against paths below the copied
+    /// directory.
     ///
     /// # Errors
-    /// One of them is no pattern.
+    /// One of them is not a pattern.
     pub fn new<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, BadPattern> {
         let patterns = patterns.into_iter().map(str::trim).filter(|text| !text.is_empty());
         Ok(Ignore(patterns.map(Pattern::parse).collect::<Result<_, _>>()?))
     }
 
-    /// Whether `path`, relative to the context and with `/`, is left out. What is left out can still
-    /// hold exceptions, if it is a directory: see [`Ignore::skips`].
+    /// Returns whether `path`, relative to the context and with `/`, is excluded. An excluded directory
+    /// can still hold exceptions: see [`Ignore::skips`].
     pub fn excludes(&self, path: &str) -> bool {
         let path = clean(path);
         let path = path.trim_start_matches('/');
@@ -103,9 +104,9 @@ impl Ignore {
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
         let mut above = vec![false; self.0.len()];
         let mut excluded = false;
-        // The directories above come first, since what they matched holds below them. A pattern that
-        // was not asked for them, because it could change nothing there, is not asked again: so do
-        // BuildKit's file walks, too.
+        // The directories above come first, since their matches hold below them. A pattern that was not
+        // applied there, because it could change nothing, is not applied again: BuildKit's file walks
+        // do so, too.
         for end in ends {
             let path = path.get(..end).unwrap_or(path);
             excluded = false;
@@ -119,7 +120,7 @@ impl Ignore {
         excluded
     }
 
-    /// Whether the directory `path` need not be looked into: it is left out, and no exception can be
+    /// Returns whether the directory `path` need not be read: it is excluded, and no exception can be
     /// below it.
     pub fn skips(&self, path: &str) -> bool {
         let below = format!("{}/", clean(path).trim_start_matches('/'));
@@ -142,7 +143,7 @@ impl Pattern {
             Some(path) => (true, path),
             None => (false, cleaned.as_str()),
         };
-        // What has to be one in Go, too.
+        // The pattern has to be valid in Go, too.
         Wildcards::parse(path)?;
         let form = Form::of(path).map_err(|reason| BadPattern::new(path, reason))?;
         Ok(Pattern { exception, text: path.to_owned(), form })
@@ -161,7 +162,7 @@ impl Pattern {
 }
 
 impl Form {
-    /// The form of a pattern that is one for Go's `filepath.Match`.
+    /// Returns the form of a pattern for Go's `filepath.Match`.
     fn of(text: &str) -> Result<Self, &'static str> {
         let mut elements = Vec::new();
         // Whether there is a wildcard, but for `**` at the very start.
@@ -232,14 +233,14 @@ impl Form {
 
 const ESCAPED: &str = "BuildKit reads a `\\` before a letter or digit as more than that character";
 
-/// Whether a `\` and a character mean more than the character in a regular expression, which
-/// BuildKit makes of a pattern.
+/// Returns whether a `\` and a character have a special meaning in a regular expression, which BuildKit
+/// makes of a pattern.
 fn escapes_more(pair: &[char]) -> bool {
     matches!(pair, ['\\', c] if c.is_ascii_alphanumeric() || !c.is_ascii())
 }
 
-/// Whether the whole of `path` is what `elements` say. Every place that can be reached is kept, so
-/// that no pattern takes long.
+/// Returns whether `elements` match all of `path`. Every reachable position is tracked, so that no
+/// pattern takes long.
 fn matches(elements: &[Element], path: &str) -> bool {
     let chars: Vec<char> = path.chars().collect();
     // Whether what came so far can end before the character.
@@ -368,8 +369,8 @@ mod tests {
             ("**\n!util/web\nutil/web/foo", "util/web/foo", true),
             ("*\n!linux/*/bin", "linux/arm64/bin/tool", false),
             ("*\n!linux/*/bin", "linux/arm64/debug/tool", true),
-            // The exception was not asked when the walk came by its directory, where nothing was
-            // left out yet.
+            // The exception was not applied when the walk reached its directory, where nothing was
+            // excluded yet.
             ("**/*.c\n!x", "x/y.c", true),
             ("**/*.c\n!x/*", "x/y.c", false),
         ];

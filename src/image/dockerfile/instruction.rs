@@ -13,7 +13,7 @@ use super::{
 };
 use crate::image::oci::config::Healthcheck;
 
-/// What to do where something would have to run.
+/// The hint for an instruction that would have to run something.
 const BUILDX: &str = "an image that needs it is built by `docker buildx build`; this recipe only \
                       places files that were built before";
 
@@ -91,17 +91,17 @@ impl<'a> Statement<'a> {
         Statement { line, escape, name, at, flags, rest }
     }
 
-    /// Where the instruction's name is.
+    /// Returns the location of the instruction's name.
     pub(super) fn span(&self) -> Span {
         self.line.span(self.at.clone())
     }
 
-    /// Whether it begins a stage, right or wrong.
+    /// Returns whether it begins a stage, right or wrong.
     pub(super) fn is_from(&self) -> bool {
         self.name == "FROM"
     }
 
-    /// What the instruction says.
+    /// Returns the parsed instruction.
     pub(super) fn read(&self) -> Result<Instruction, Problem> {
         match self.name.as_str() {
             "ARG" => self.args().map(Instruction::Arg),
@@ -127,7 +127,7 @@ impl<'a> Statement<'a> {
         Problem::new(self.span(), message)
     }
 
-    /// A problem with the arguments.
+    /// Returns a problem with the arguments.
     fn wrong(&self, message: impl Into<String>) -> Problem {
         let range = if self.rest.is_empty() { self.at.clone() } else { self.rest.clone() };
         Problem::new(self.line.span(range), message)
@@ -160,7 +160,7 @@ impl<'a> Statement<'a> {
         Flags::read(self.line, &self.name, &self.flags, known)
     }
 
-    /// No flags, and the arguments are one text.
+    /// Rejects flags, and returns the arguments as one text.
     fn one(&self) -> Result<Word, Problem> {
         self.flags(&[])?;
         if self.rest.is_empty() {
@@ -177,7 +177,7 @@ impl<'a> Statement<'a> {
         words.into_iter().map(|(text, at)| Word::new(self.line, text, at)).collect()
     }
 
-    /// A JSON array's strings, or nothing where it is none.
+    /// Returns a JSON array's strings, or `None` if it is not one.
     fn json(&self, range: Range<usize>) -> Result<Option<Vec<String>>, Problem> {
         match word::json(self.line.part(range.clone())) {
             None => Ok(None),
@@ -189,7 +189,7 @@ impl<'a> Statement<'a> {
         }
     }
 
-    /// A JSON array's strings, or the words between blanks.
+    /// Returns a JSON array's strings, or the words between blanks.
     fn json_or_words(&self) -> Result<Vec<Word>, Problem> {
         let Some(strings) = self.json(self.rest.clone())? else {
             return Ok(self.words(word::plain(&self.line.text, self.rest.clone())));
@@ -198,7 +198,7 @@ impl<'a> Statement<'a> {
         Ok(strings.into_iter().map(word).collect())
     }
 
-    /// The exec form. The shell form would need `/bin/sh`.
+    /// Returns the exec form. The shell form would need `/bin/sh`.
     fn exec(&self) -> Result<Vec<String>, Problem> {
         self.flags(&[])?;
         if self.rest.is_empty() {
@@ -233,7 +233,7 @@ impl<'a> Statement<'a> {
         Err(Problem::new(span, format!("the shell form of `{form}` needs `/bin/sh`")).hint(hint))
     }
 
-    /// `name=value …`, or one name and what follows it.
+    /// Parses `name=value …`, or one name and the text that follows it.
     fn pairs(&self) -> Result<Vec<Pair>, Problem> {
         self.flags(&[])?;
         let words = self.quoted();
@@ -447,7 +447,7 @@ impl<'a> Statement<'a> {
     }
 }
 
-/// A stage's name, in lower case: a letter, then letters, digits, `-`, `_` and `.`.
+/// Returns a stage's name, in lower case: a letter, then letters, digits, `-`, `_` and `.`.
 fn stage_name(mut name: Word) -> Result<Word, Problem> {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b);
     let lower = name.text.to_lowercase();

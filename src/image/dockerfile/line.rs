@@ -17,14 +17,14 @@ pub(super) struct Line {
     pub(super) heredoc: Option<Range<usize>>,
 }
 
-/// What one line of the file gave to an instruction.
+/// The part of an instruction that one line of the file contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Piece {
-    /// Where it starts in the instruction.
+    /// Its offset in the instruction.
     at: usize,
     /// The line of the file.
     line: usize,
-    /// Where it starts in that line.
+    /// Its offset in that line.
     start: usize,
 }
 
@@ -38,7 +38,7 @@ impl Line {
         self.text.push_str(text);
     }
 
-    /// Where `range` of the text is in the file; of several lines, the first.
+    /// Returns the location of `range` of the text in the file; of several lines, the first.
     pub(super) fn span(&self, range: Range<usize>) -> Span {
         let after = self.pieces.partition_point(|piece| piece.at <= range.start);
         let Some(piece) = after.checked_sub(1).and_then(|n| self.pieces.get(n)) else {
@@ -52,7 +52,7 @@ impl Line {
         }
     }
 
-    /// The part of the text.
+    /// Returns the part of the text.
     pub(super) fn part(&self, range: Range<usize>) -> &str {
         self.text.get(range).unwrap_or("")
     }
@@ -61,7 +61,7 @@ impl Line {
 /// The instructions of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Lines {
-    /// What escapes a character and continues a line: a backslash, or a backtick.
+    /// The character that escapes others and continues a line: a backslash, or a backtick.
     pub(super) escape: char,
     pub(super) lines: Vec<Line>,
 }
@@ -145,8 +145,8 @@ pub(super) fn read(source: &Source, problems: &mut Vec<Problem>) -> Lines {
     Lines { escape: directives.escape, lines: instructions }
 }
 
-/// `line` without the escape character at its end that joins the next line to it, and whether there
-/// is one. Two of them at the end are an escaped one, which does not.
+/// Returns `line` without the escape character at its end that joins the next line to it, and whether
+/// there is one. Two of them at the end are an escaped one, which does not.
 fn continuation(line: &str, escape: char) -> (&str, bool) {
     match line.trim_end_matches([' ', '\t']).strip_suffix(escape) {
         Some(rest) if !rest.ends_with(escape) => (rest, true),
@@ -192,7 +192,7 @@ fn skip_heredocs<'a>(
     }
 }
 
-/// The nearest name of an instruction.
+/// Returns the nearest name of an instruction.
 pub(super) fn nearest_instruction(given: &str) -> Option<&'static str> {
     let names = [
         "ARG",

@@ -1,4 +1,4 @@
-//! Lines, words, and Go's texts.
+//! Lines, words, and Go's string formats.
 
 use super::{
     go,

@@ -1,7 +1,7 @@
 //! Paths in an image and in a build context, as text with `/`, on every host.
 
-/// The shortest path that means the same (Go's `path.Clean`): no empty parts, no `.`, and no `..`
-/// but at the start of a relative path.
+/// Returns the shortest path that means the same (Go's `path.Clean`): no empty parts, no `.`, and no
+/// `..` but at the start of a relative path.
 pub(super) fn clean(path: &str) -> String {
     let rooted = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
@@ -24,12 +24,12 @@ pub(super) fn clean(path: &str) -> String {
     }
 }
 
-/// `path` below `directory` unless it is absolute, cleaned; nothing leads out of the root.
+/// Joins `path` to `directory` unless it is absolute, and cleans it; no result is outside the root.
 pub(super) fn absolute(directory: &str, path: &str) -> String {
     if path.starts_with('/') { clean(path) } else { clean(&format!("/{directory}/{path}")) }
 }
 
-/// `path` from the root, without the slash: `.` for the root itself.
+/// Returns `path` from the root, without the slash: `.` for the root itself.
 pub(super) fn from_root(path: &str) -> String {
     let path = absolute("/", path);
     match path.trim_start_matches('/') {

@@ -88,7 +88,7 @@ struct Chunk {
 }
 
 impl Chunk {
-    /// What is left of `text` after the chunk.
+    /// Returns the rest of `text` after the chunk.
     fn take<'t>(&self, text: &'t [char]) -> Option<&'t [char]> {
         let (head, rest) = text.split_at_checked(self.elements.len())?;
         self.elements.iter().zip(head).all(|(element, c)| element.holds(*c)).then_some(rest)
@@ -133,7 +133,7 @@ impl Pattern {
         Ok(Pattern(chunks))
     }
 
-    /// Whether the whole of `path` matches.
+    /// Returns whether all of `path` matches.
     pub fn matches(&self, path: &str) -> bool {
         let chars: Vec<char> = path.chars().collect();
         let mut rest = chars.as_slice();
@@ -142,7 +142,7 @@ impl Pattern {
             if last && chunk.star && chunk.elements.is_empty() {
                 return !rest.contains(&'/');
             }
-            // A star takes as little as it can, and is not asked again.
+            // A star takes as little as it can, and is not retried.
             let reach = rest.iter().position(|c| *c == '/').unwrap_or(rest.len());
             let starts = if chunk.star { 0..=reach } else { 0..=0 };
             let found = starts.filter_map(|start| chunk.take(rest.get(start..)?));
@@ -155,7 +155,7 @@ impl Pattern {
     }
 }
 
-/// Whether the whole of `path` matches `pattern`.
+/// Returns whether all of `path` matches `pattern`.
 ///
 /// # Errors
 /// As [`Pattern::parse`].
@@ -163,7 +163,8 @@ pub fn matches(pattern: &str, path: &str) -> Result<bool, BadPattern> {
     Ok(Pattern::parse(pattern)?.matches(path))
 }
 
-/// Whether `text` has a wildcard in it that is not escaped. BuildKit takes what has none as a path.
+/// Returns whether `text` has a wildcard in it that is not escaped. BuildKit treats text without one as
+/// a path.
 pub fn is_wild(text: &str) -> bool {
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -226,7 +227,7 @@ mod tests {
             ("a?b", "a/b"),
             ("*[a-ζ]", "A"),
             ("[\\-x]", "a"),
-            // The first star is not asked again.
+            // The first star is not retried.
             ("*[^a]*b", "x/b"),
         ];
         for (pattern, path) in no {

@@ -1,5 +1,5 @@
-//! A stage's instructions carried out: the configuration, the history's texts, and what is to be
-//! copied. The texts are those of frontend/dockerfile/dockerfile2llb/convert.go of BuildKit.
+//! The evaluation of a stage's instructions: the configuration, the history's text, and the files to
+//! copy. The text is that of frontend/dockerfile/dockerfile2llb/convert.go of BuildKit.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -21,19 +21,19 @@ const NOT_VARIABLES: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_S
 /// A path on Linux is shorter; relative ones could grow without end.
 const PATH_MAX: usize = 4096;
 
-/// What a stage has come to.
+/// The state of a stage.
 #[derive(Clone, Debug)]
 pub(super) struct State {
     /// `ENV` and `ARG`: the later of the two wins.
     variables: Variables,
-    /// Where a name is in the environment.
+    /// The index of a name in the environment.
     places: BTreeMap<String, usize>,
     pub(super) execution: Execution,
     pub(super) author: Option<String>,
 }
 
 impl State {
-    /// An empty image.
+    /// Returns an empty image.
     fn scratch() -> Self {
         let mut state = State {
             variables: Variables::new(),
@@ -46,7 +46,7 @@ impl State {
         state
     }
 
-    /// A name that is there keeps its place.
+    /// Sets a variable; a name that exists keeps its index.
     fn set_env(&mut self, name: String, value: String) {
         let text = format!("{name}={value}");
         let env = &mut self.execution.env;
@@ -60,7 +60,7 @@ impl State {
         self.variables.insert(name, value);
     }
 
-    /// About what a copy of it takes.
+    /// Returns about what a copy of it takes, in bytes.
     fn size(&self) -> usize {
         let variables = self.variables.iter().map(|(name, value)| name.len() + value.len() + 64);
         let labels =
@@ -71,23 +71,23 @@ impl State {
     }
 }
 
-/// What is the same for all stages of a file.
+/// The values that are the same for all stages of a file.
 #[derive(Debug)]
 pub(super) struct Context<'a> {
     pub(super) escape: char,
-    /// What `ARG` without a default finds.
+    /// The values for `ARG` without a default.
     pub(super) globals: &'a Variables,
     /// `--build-arg`.
     pub(super) values: &'a BTreeMap<String, String>,
-    /// Where the stages that are done are in the result.
+    /// The indices in the result of the stages that are done.
     pub(super) places: BTreeMap<usize, usize>,
     pub(super) fuel: &'a mut Fuel,
     pub(super) warnings: &'a mut Vec<Problem>,
 }
 
 impl Context<'_> {
-    /// What a stage on top of `base` begins with: all of it, its `ARG`s too, over which its `ENV`s
-    /// win again.
+    /// Returns the initial state of a stage on top of `base`: all of it, its `ARG`s too, over which its
+    /// `ENV`s win again.
     pub(super) fn begin(&mut self, base: Option<&State>, span: Span) -> Result<State, Problem> {
         let Some(base) = base else { return Ok(State::scratch()) };
         if !self.fuel.spend(base.size()) {
@@ -108,7 +108,7 @@ impl Context<'_> {
         instructions: &[(Span, Instruction)],
     ) -> Result<(State, Vec<Step>), Problem> {
         let mut steps = Vec::new();
-        // `ENTRYPOINT` takes away the `CMD` of the base, and not that of its own stage.
+        // `ENTRYPOINT` removes the `CMD` of the base, and not that of the same stage.
         let mut own_cmd = false;
         for (span, instruction) in instructions {
             let configure = |text: String| (text, Action::Configure);
@@ -204,7 +204,7 @@ impl Context<'_> {
         Ok(self.expanded(state, word)?.text)
     }
 
-    /// All of them are expanded before the first is set.
+    /// Sets variables: all of them are expanded before the first is set.
     fn pairs(&mut self, state: &State, pairs: &[Pair]) -> Result<Vec<(String, String)>, Problem> {
         let mut expanded = Vec::new();
         for pair in pairs {
@@ -214,8 +214,8 @@ impl Context<'_> {
         Ok(expanded)
     }
 
-    /// A build argument wins over the default, which wins over the global of the same name. Each is
-    /// set before the next is expanded.
+    /// Sets build arguments: a given value wins over the default, which wins over the global of the
+    /// same name. Each is set before the next is expanded.
     fn arg(&mut self, state: &mut State, args: &[Arg]) -> Result<String, Problem> {
         let mut text = String::from("ARG");
         for Arg { name, default } in args {
@@ -279,8 +279,8 @@ impl Context<'_> {
         Ok(text)
     }
 
-    /// An absolute path stays as it is written, a relative one is joined to the last
-    /// (util/system/path.go of BuildKit). The root is there already.
+    /// Sets the working directory: an absolute path stays as it is written, a relative one is joined to
+    /// the last (util/system/path.go of BuildKit). The root is there already.
     fn workdir(&mut self, state: &mut State, word: &Word) -> Result<(String, Action), Problem> {
         let path = self.expand(state, word)?;
         let current = &state.execution.working_dir;
@@ -409,8 +409,8 @@ impl Context<'_> {
     }
 }
 
-/// `user` or `user:group` in numbers, of which `root` is one (client/llb/fileop.go of BuildKit). A
-/// user alone is its group, too.
+/// Parses `user` or `user:group` in numbers, of which `root` is one (client/llb/fileop.go of BuildKit).
+/// A user alone is its group, too.
 fn owner(text: &str) -> Option<(u32, u32)> {
     let id = |text: &str| match text {
         "root" => Some(0),
@@ -421,7 +421,8 @@ fn owner(text: &str) -> Option<(u32, u32)> {
     Some((id(user)?, id(group)?))
 }
 
-/// The words of `COPY` end at blanks, in quotes too; who quotes a path does not expect it.
+/// Returns the words of `COPY`, which end at blanks, in quotes too; a user who quotes a path does not
+/// expect it.
 fn cut_at_blanks(problem: Problem) -> Problem {
     if !problem.message().ends_with("is not closed") {
         return problem;
@@ -429,14 +430,14 @@ fn cut_at_blanks(problem: Problem) -> Problem {
     problem.hint("a path with blanks needs the JSON form: `COPY [\"a b\", \"/c\"]`")
 }
 
-/// `ENV a=b c=d`.
+/// Formats `ENV a=b c=d`.
 fn assignments(name: &str, pairs: &[(String, String)]) -> String {
     let pairs = pairs.iter().map(|(key, value)| format!(" {key}={value}"));
     format!("{name}{}", pairs.collect::<String>())
 }
 
-/// Go's `%q` of a pointer to the structure, whose last field is a number and so a character.
-/// BuildKit after 0.26 writes `{Test:[CMD …] Interval:5s …}`.
+/// Formats the health check like Go's `%q` of a pointer to the structure, with a number as its last
+/// field and so a character. BuildKit after 0.26 writes `{Test:[CMD …] Interval:5s …}`.
 fn healthcheck(check: &Healthcheck) -> String {
     let times = [check.interval, check.timeout, check.start_period, check.start_interval];
     let times = times.map(|time| go::quote(&go::duration(time))).join(" ");

@@ -1,16 +1,16 @@
-//! A file's text by lines, and errors that show the line they speak of.
+//! A file's text by lines, and errors that show the line that they refer to.
 
 use std::fmt::Write as _;
 
 use crate::model::{error::Error, suggest::nearest};
 
-/// How many errors of one file are shown.
+/// The maximum number of errors of one file that are shown.
 const SHOWN: usize = 20;
 
-/// How long a message or a hint is at most, which have words of the file in them.
+/// The maximum length of a message or a hint, which contain words of the file.
 const LONGEST: usize = 600;
 
-/// How much of a line is shown on either side of what is wrong in it.
+/// The length of the context on either side of an error in a line.
 const AROUND: usize = 80;
 
 /// A place in a file. [`super::Dockerfile::located`] makes an error that shows it.
@@ -24,13 +24,13 @@ pub struct Span {
 }
 
 impl Span {
-    /// The number of the line, counted from 1.
+    /// Returns the number of the line, counted from 1.
     pub fn line(self) -> usize {
         self.line
     }
 }
 
-/// What is wrong at a place, and what to do about it.
+/// A problem at a location, and its hint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
     pub(super) span: Span,
@@ -48,7 +48,7 @@ impl Problem {
         self
     }
 
-    /// The message.
+    /// Returns the message.
     pub(super) fn message(&self) -> &str {
         &self.message
     }
@@ -62,7 +62,7 @@ impl Problem {
     }
 }
 
-/// The name most like `given`. Long names, and more than a few, would take long to compare.
+/// Returns the name most like `given`. Long names, and more than a few, would take long to compare.
 pub(super) fn near<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let short = |name: &str| !name.is_empty() && name.len() <= 64;
     if !short(given) {
@@ -91,12 +91,12 @@ impl Source {
         Source { name: name.to_owned(), lines }
     }
 
-    /// The lines with their numbers.
+    /// Returns the lines with their numbers.
     pub(super) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
         self.lines.iter().enumerate().map(|(n, line)| (n + 1, line.as_str()))
     }
 
-    /// The whole of a line.
+    /// Returns the entire line.
     pub(super) fn whole(&self, line: usize) -> Span {
         Span { line, start: 0, length: self.line(line).len() }
     }
@@ -105,7 +105,7 @@ impl Source {
         number.checked_sub(1).and_then(|n| self.lines.get(n)).map_or("", String::as_str)
     }
 
-    /// What is before `span` in its line, in it, and after it.
+    /// Returns the text before `span` in its line, in it, and after it.
     fn cut(&self, span: Span) -> (&str, &str, &str) {
         let line = self.line(span.line);
         let start = floor(line, span.start);
@@ -114,13 +114,13 @@ impl Source {
         (part(0..start), part(start..end), part(end..line.len()))
     }
 
-    /// `NAME:LINE:COLUMN: message`.
+    /// Formats `NAME:LINE:COLUMN: message`.
     pub(super) fn title(&self, problem: &Problem) -> String {
         let column = self.cut(problem.span).0.chars().count() + 1;
         format!("{}:{}:{column}: {}", self.name, problem.span.line, problem.message)
     }
 
-    /// The line with its number, and what is meant underlined.
+    /// Returns the line with its number, and the location underlined.
     fn snippet(&self, span: Span) -> String {
         let (before, marked, after) = self.cut(span);
         let skipped = before.chars().count().saturating_sub(AROUND);
@@ -138,7 +138,8 @@ impl Source {
         format!("{gutter} |\n{}\n{gutter} | {lead}{carets}", line.trim_end())
     }
 
-    /// One error for all of `problems`: the first is its message, and the others are in its detail.
+    /// Returns one error for all of `problems`: the first is its message, and the others are in its
+    /// detail.
     pub(super) fn error(&self, mut problems: Vec<Problem>) -> Error {
         problems.sort_by_key(|problem| problem.span);
         let Some(first) = problems.first() else {
@@ -163,7 +164,7 @@ impl Source {
     }
 }
 
-/// The text, cut where it is too long to read.
+/// Returns the text, truncated if it is too long to read.
 fn clipped(mut text: String) -> String {
     if text.len() > LONGEST {
         text.truncate(floor(&text, LONGEST));
@@ -172,7 +173,7 @@ fn clipped(mut text: String) -> String {
     text
 }
 
-/// The nearest place at or before `at` that is between two characters.
+/// Returns the nearest offset at or before `at` that is between two characters.
 fn floor(text: &str, at: usize) -> usize {
     let mut at = at.min(text.len());
     while !text.is_char_boundary(at) {
@@ -181,7 +182,8 @@ fn floor(text: &str, at: usize) -> usize {
     at
 }
 
-/// `text` without what would move the cursor, so that the underline stays below what it means.
+/// Removes from `text` the characters that would move the cursor, so that the underline stays below the
+/// location.
 fn shown(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     for c in text.chars() {

@@ -4,7 +4,7 @@
 
 use super::expand::Fuel;
 
-/// Which end of a value a pattern is taken off.
+/// The end of a value that a pattern is removed from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Which {
     Prefix,
@@ -24,7 +24,7 @@ enum Element {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Pattern(Vec<Element>);
 
-/// What it says when a pattern costs too much to look for.
+/// The message for a pattern that costs too much to match.
 const COSTLY: &str = "the pattern takes too long to look for";
 
 impl Pattern {
@@ -48,7 +48,7 @@ impl Pattern {
         Ok(Pattern(elements))
     }
 
-    /// `value` without what matches at one end: the longest when `greedy`, else the shortest.
+    /// Returns `value` without the match at one end: the longest when `greedy`, else the shortest.
     pub(super) fn trim(
         mut self,
         value: &str,
@@ -69,7 +69,7 @@ impl Pattern {
         Ok(rest.into_iter().collect())
     }
 
-    /// `value` with `replacement` for what matches, at the first place or at `all`.
+    /// Returns `value` with `replacement` for matches, the first or `all`.
     pub(super) fn replace(
         &self,
         value: &str,
@@ -79,7 +79,7 @@ impl Pattern {
     ) -> Result<String, String> {
         let chars: Vec<char> = value.chars().collect();
         let mut result = String::new();
-        // What is before it is in the result.
+        // The text before it is in the result.
         let mut done = 0;
         let mut at = 0;
         while at <= chars.len() {
@@ -105,7 +105,8 @@ impl Pattern {
         Ok(result)
     }
 
-    /// Where a match that starts at `start` ends: the last place when `greedy`, else the first.
+    /// Returns the end of a match that starts at `start`: the last possible one when `greedy`, else the
+    /// first.
     fn end(
         &self,
         chars: &[char],

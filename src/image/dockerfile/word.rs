@@ -15,14 +15,14 @@ pub(super) struct Word {
 }
 
 impl Word {
-    /// The word at `at`, with `text` for what it means.
+    /// Returns the word at `at`, with `text` as its value.
     pub(super) fn new(line: &Line, text: impl Into<String>, at: Range<usize>) -> Self {
         let text = text.into();
         let verbatim = line.part(at.clone()) == text;
         Word { text, span: line.span(at), verbatim }
     }
 
-    /// Where a part of the word is.
+    /// Returns the location of a part of the word.
     pub(super) fn part(&self, at: Range<usize>) -> Span {
         if !self.verbatim || at.start >= self.span.length {
             return self.span;
@@ -35,19 +35,20 @@ impl Word {
     }
 }
 
-/// What separates words; a narrower set than white space, which ends an instruction.
+/// Returns whether the character separates words; a narrower set than white space, which ends an
+/// instruction.
 fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\u{b}' | '\u{c}')
 }
 
-/// `range` without white space at its ends.
+/// Returns `range` without white space at its ends.
 fn trim(text: &str, range: Range<usize>) -> Range<usize> {
     let part = text.get(range.clone()).unwrap_or("");
     let start = range.start + (part.len() - part.trim_start().len());
     start..start + part.trim().len()
 }
 
-/// Where an instruction's name is, and what follows it.
+/// Returns the location of an instruction's name, and of the text that follows it.
 pub(super) fn command(text: &str) -> (Range<usize>, Range<usize>) {
     let all = trim(text, 0..text.len());
     let part = text.get(all.clone()).unwrap_or("");
@@ -56,7 +57,7 @@ pub(super) fn command(text: &str) -> (Range<usize>, Range<usize>) {
     (name, rest)
 }
 
-/// The flags at the start of `range`, unquoted, and what follows them.
+/// Returns the flags at the start of `range`, unquoted, and the range that follows them.
 pub(super) fn flags(
     text: &str,
     range: Range<usize>,
@@ -95,7 +96,7 @@ pub(super) fn flags(
     }
 }
 
-/// The words of `range` between blanks, whatever quotes are in them.
+/// Returns the words of `range` between blanks, whatever quotes they contain.
 pub(super) fn plain(text: &str, range: Range<usize>) -> Vec<(String, Range<usize>)> {
     let part = text.get(range.clone()).unwrap_or("");
     let mut words = Vec::new();
@@ -110,8 +111,8 @@ pub(super) fn plain(text: &str, range: Range<usize>) -> Vec<(String, Range<usize
     words
 }
 
-/// The words of `range`, in which quotes and escapes keep white space together; they stay in the
-/// words, for expansion to remove.
+/// Returns the words of `range`, in which quotes and escapes keep white space together; they stay in
+/// the words, for expansion to remove.
 pub(super) fn quoted(text: &str, range: Range<usize>, escape: char) -> Vec<(String, Range<usize>)> {
     let part = text.get(range.clone()).unwrap_or("");
     let mut words = Vec::new();
@@ -136,7 +137,7 @@ pub(super) fn quoted(text: &str, range: Range<usize>, escape: char) -> Vec<(Stri
         }
         // Nothing is escaped in single quotes.
         if c == escape && quote != Some('\'') {
-            // At the end it escapes nothing, and goes.
+            // At the end it escapes nothing, and is removed.
             let Some((_, next)) = chars.next() else { break };
             word.push(c);
             word.push(next);
@@ -150,7 +151,7 @@ pub(super) fn quoted(text: &str, range: Range<usize>, escape: char) -> Vec<(Stri
     words
 }
 
-/// `range` cut at its first blanks, as `ENV name value` is.
+/// Returns `range` split at its first blanks, as `ENV name value` is.
 pub(super) fn halves(text: &str, range: Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
     let part = text.get(range.clone()).unwrap_or("");
     let end = part.find(is_blank)?;
@@ -159,8 +160,8 @@ pub(super) fn halves(text: &str, range: Range<usize>) -> Option<(Range<usize>, R
     Some((range.start..range.start + end, range.start + end + blanks..range.end))
 }
 
-/// A JSON array's strings; an error where it has something else in it, and nothing where the text
-/// is no JSON array at all.
+/// Returns a JSON array's strings; an error if it contains anything else, and `None` if the text is not
+/// a JSON array.
 pub(super) fn json(text: &str) -> Option<Result<Vec<String>, ()>> {
     if !text.trim_start().starts_with('[') {
         return None;

@@ -18,10 +18,10 @@ use crate::{
     },
 };
 
-/// The file that `docker load` looks for; the rest of the archive is a plain layout.
+/// The file that `docker load` reads; the rest of the archive is a plain layout.
 pub const DOCKER_MANIFEST: &str = "manifest.json";
 
-/// What `docker save` writes about one image.
+/// The metadata that `docker save` writes about one image.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Saved<'a> {
@@ -30,8 +30,8 @@ struct Saved<'a> {
     layers: Vec<String>,
 }
 
-/// The files of an archive for every loader: those of a layout, and `manifest.json`, whose paths
-/// lead to the layout's blobs. Docker's classic image store knows only the latter, and so only the
+/// Returns the files of an archive for every loader: those of a layout, and a `manifest.json` with
+/// paths to the layout's blobs. Docker's classic image store knows only the latter, and so only the
 /// image of `platform`; its containerd store and podman take their platform from the layout.
 ///
 /// # Errors

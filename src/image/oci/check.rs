@@ -1,4 +1,4 @@
-//! Whether a layout is what it says. Every failure is told, not only the first.
+//! Checks that a layout matches its digests and sizes. Every failure is reported, not only the first.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -16,12 +16,12 @@ use crate::model::{
     platform::Platform,
 };
 
-/// One thing that is wrong with a layout.
+/// One problem of a layout.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
     /// The file it is in.
     pub path: String,
-    /// What is wrong, as a sentence without a capital or a full stop.
+    /// The problem, as a sentence without a capital or a full stop.
     pub message: String,
 }
 
@@ -34,7 +34,7 @@ impl fmt::Display for Fault {
 /// An image found in a layout.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
-    /// What its configuration says that it runs on.
+    /// The platform that its configuration declares.
     pub platform: Platform,
     /// Its manifest.
     pub manifest: Document<Manifest>,
@@ -43,7 +43,7 @@ pub struct Found {
 }
 
 impl Found {
-    /// What an index says of it.
+    /// Returns its descriptor in an index.
     pub fn descriptor(&self) -> Descriptor {
         let manifest = &self.manifest;
         let media_type = manifest.media_type.clone().unwrap_or(MediaType::Manifest);
@@ -58,7 +58,7 @@ impl Found {
 ///
 /// - a file that is missing, cannot be parsed, or does not have the digest or size that points at it;
 /// - a configuration that disagrees with its index's platform or its manifest's number of layers;
-/// - a layer whose tar does not have the digest that the configuration gives (gzip and plain tar;
+/// - a layer with a tar that does not have the digest that the configuration gives (gzip and plain tar;
 ///   zstd is not opened);
 /// - two images of one platform in one index.
 pub fn check(read: &dyn Fn(&str) -> Option<Vec<u8>>) -> (Vec<Found>, Vec<Fault>) {
@@ -106,7 +106,7 @@ impl Check<'_> {
         }
     }
 
-    /// The bytes of a blob that are what the descriptor says.
+    /// Returns the bytes of a blob that match its descriptor.
     fn blob(&mut self, descriptor: &Descriptor) -> Option<Vec<u8>> {
         let path = blob_path(descriptor.digest);
         let bytes = self.bytes(&path)?;
@@ -167,7 +167,7 @@ impl Check<'_> {
     fn manifest(&mut self, path: &str, manifest: Document<Manifest>, said: Option<&Platform>) {
         let layers: Vec<_> = manifest.layers.iter().map(|l| (l.clone(), self.blob(l))).collect();
         let config = self.blob(&manifest.config);
-        // Attestations and other artifacts have configurations of their own kind.
+        // Attestations and other artifacts have their own kinds of configuration.
         let image =
             matches!(manifest.config.media_type, MediaType::Config | MediaType::DockerConfig);
         let unknown = said.is_some_and(|platform| platform.os == "unknown");
@@ -226,7 +226,7 @@ impl Check<'_> {
     }
 }
 
-/// The digest of what a gzip file holds, in one member or several.
+/// Returns the digest of the contents of a gzip file, in one member or several.
 fn gunzip(bytes: &[u8]) -> Result<Digest, String> {
     let mut hasher = Hasher::default();
     std::io::copy(&mut flate2::read::MultiGzDecoder::new(bytes), &mut hasher)

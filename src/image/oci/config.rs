@@ -1,5 +1,5 @@
-//! What a container of an image runs and how the image came about: OCI image specification 1.1,
-//! config.md, in the bytes that BuildKit writes.
+//! The configuration of an image's containers, and its history: OCI image specification 1.1, config.md,
+//! in the bytes that BuildKit writes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,7 @@ use crate::model::{
     platform::Platform,
 };
 
-/// The `PATH` that BuildKit gives an image whose base sets none.
+/// The `PATH` that BuildKit sets in an image if its base sets none.
 pub const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// An image's configuration. BuildKit writes its keys in alphabetical order.
@@ -28,16 +28,16 @@ pub struct Config {
     /// `GOARCH`; some writers leave it and `os` out, or empty.
     #[serde(default, deserialize_with = "nullable")]
     pub architecture: String,
-    /// Who made it.
+    /// Its author.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
-    /// What a container runs.
+    /// The configuration of its containers.
     #[serde(default, deserialize_with = "nullable")]
     pub config: Execution,
-    /// When the image was made, as RFC 3339 has it.
+    /// The time at which the image was made, in the format of RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
-    /// How it was made, one entry an instruction.
+    /// Its history, with one entry for each instruction.
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<History>,
     /// `GOOS`.
@@ -51,17 +51,18 @@ pub struct Config {
 }
 
 impl Config {
-    /// What the image says it runs on.
+    /// Returns the platform that the image declares.
     ///
     /// # Errors
-    /// The words are not such as a platform has.
+    /// The words are not those of a platform.
     pub fn platform(&self) -> Result<Platform> {
         descriptor::platform(&self.os, &self.architecture, self.variant.as_deref())
             .map_err(|e| Error::check("not a valid image configuration").because(e))
     }
 
-    /// The number of layers that the history has, unless it has as many as there are, or is left
-    /// out, as config.md allows. It informs people only, and engines do not read it.
+    /// Returns the number of layers in the history, unless it equals the number of layers in the image,
+    /// or the history is left out, as config.md allows. It informs people only, and engines do not read
+    /// it.
     pub fn other_history(&self) -> Option<usize> {
         let filled = self.history.iter().filter(|step| !step.empty_layer).count();
         let differs = !self.history.is_empty() && filled != self.rootfs.diff_ids.len();
@@ -95,13 +96,13 @@ pub struct RootFs {
 /// One instruction that made the image.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
-    /// When, as RFC 3339 has it.
+    /// The time, in the format of RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
     /// The instruction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_by: Option<String>,
-    /// Who made it.
+    /// The author.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
     /// BuildKit notes here what read the instruction.
@@ -112,7 +113,7 @@ pub struct History {
     pub empty_layer: bool,
 }
 
-/// What a container runs. The keys' order is that of Docker's type.
+/// The configuration of a container. The keys' order is that of Docker's type.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Execution {
@@ -157,8 +158,7 @@ pub struct Execution {
     pub shell: Vec<String>,
 }
 
-/// How an engine finds out whether a container is well; times in nanoseconds, 0 for the engine's
-/// own.
+/// The health check of a container; times in nanoseconds, 0 for the engine's default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Healthcheck {
@@ -208,7 +208,7 @@ mod set {
     }
 }
 
-/// `epoch`, in seconds since 1970, as RFC 3339 has it: `2023-11-14T22:13:20Z`.
+/// Formats `epoch`, in seconds since 1970, as in RFC 3339: `2023-11-14T22:13:20Z`.
 ///
 /// # Errors
 /// It is after the year 9999, the last that RFC 3339 can write.
@@ -226,7 +226,8 @@ mod tests {
     use super::*;
     use crate::image::oci::document::Document;
 
-    /// What BuildKit 0.26 (Docker Engine 28.5.2) made of a Dockerfile with one of each instruction.
+    /// The output of BuildKit 0.26 (Docker Engine 28.5.2) for a Dockerfile with one of each
+    /// instruction.
     const BUILDKIT: &str = r#"{"architecture":"arm","config":{"User":"65532:65532","ExposedPorts":{"80/tcp":{},"90/udp":{}},"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin","A=b","C=d e"],"Entrypoint":["/usr/local/bin/hello"],"Cmd":["--help","a b","\u003c\u0026\u003e"],"Volumes":{"/data":{}},"WorkingDir":"/","Labels":{"org.opencontainers.image.title":"hello","org.opencontainers.image.version":"1.0.0 'q' \"dq\" back\\slash $dollar"},"StopSignal":"SIGINT","ArgsEscaped":true,"Healthcheck":{"Test":["CMD","/usr/local/bin/hello","x"],"Interval":5000000000}},"created":"2023-11-14T22:13:20Z","history":[{"created":"2023-11-14T22:13:20Z","created_by":"COPY --chmod=0755 linux/arm/v7/bin/ /usr/local/bin/ # buildkit","comment":"buildkit.dockerfile.v0"},{"created":"2023-11-14T22:13:20Z","created_by":"USER 65532:65532","comment":"buildkit.dockerfile.v0","empty_layer":true}],"os":"linux","rootfs":{"type":"layers","diff_ids":["sha256:965f7d7978b9c507c12b4acd450fab8f8f80635aaea49a82983afecbe6b410ad"]},"variant":"v7"}"#;
 
     #[test]

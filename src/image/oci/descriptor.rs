@@ -1,4 +1,4 @@
-//! What points at a blob: OCI image specification 1.1, descriptor.md; and the media types.
+//! The reference to a blob: OCI image specification 1.1, descriptor.md; and the media types.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::model::{digest::Digest, platform::Platform};
 
-/// What the bytes behind a descriptor are. An unknown type is kept as it is, never refused
+/// The type of the bytes behind a descriptor. An unknown type is preserved, never rejected
 /// (media-types.md).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MediaType {
@@ -48,7 +48,7 @@ impl MediaType {
         (Self::DockerLayerGzip, "application/vnd.docker.image.rootfs.diff.tar.gzip"),
     ];
 
-    /// The type's name.
+    /// Returns the type's name.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Other(name) => name,
@@ -58,18 +58,19 @@ impl MediaType {
         }
     }
 
-    /// Whether it is an index, in OCI's or Docker's words.
+    /// Returns whether it is an index, in OCI's or Docker's words.
     pub fn is_index(&self) -> bool {
         matches!(self, Self::Index | Self::DockerIndex)
     }
 
-    /// Whether it is a manifest, in OCI's or Docker's words.
+    /// Returns whether it is a manifest, in OCI's or Docker's words.
     pub fn is_manifest(&self) -> bool {
         matches!(self, Self::Manifest | Self::DockerManifest)
     }
 
-    /// Whether engines take it for the configuration of an image: also what old registries made of
-    /// that type (<https://github.com/moby/moby>, `defaultImageTypes` in `distribution`).
+    /// Returns whether engines accept it as the configuration of an image: also the variants of that
+    /// type that old registries wrote (<https://github.com/moby/moby>, `defaultImageTypes` in
+    /// `distribution`).
     pub fn is_config(&self) -> bool {
         match self {
             Self::Config | Self::DockerConfig => true,
@@ -79,7 +80,7 @@ impl MediaType {
         }
     }
 
-    /// Whether it is a layer, compressed or encrypted in any way (OCI image specification 1.1,
+    /// Returns whether it is a layer, compressed or encrypted in any way (OCI image specification 1.1,
     /// media-types.md; containerd's `IsLayerType`).
     pub fn is_layer(&self) -> bool {
         let name = self.as_str();
@@ -87,7 +88,7 @@ impl MediaType {
             || name.starts_with("application/vnd.docker.image.rootfs.")
     }
 
-    /// The type of a manifest or an index that nothing else gives a type: the one it declares, or
+    /// Returns the type of a manifest or an index without a type elsewhere: the one it declares, or
     /// that of its form.
     pub fn of_document(bytes: &[u8]) -> Self {
         let value: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
@@ -133,12 +134,12 @@ impl<'de> Deserialize<'de> for MediaType {
     }
 }
 
-/// A blob's type, digest and size, and what is told of it. The order of the fields is that of
-/// Go's type, so that the JSON is the same.
+/// A blob's type, digest and size, and further metadata. The order of the fields is that of Go's type,
+/// so that the JSON is the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
-    /// What the blob is.
+    /// The type of the blob.
     #[serde(default, deserialize_with = "nullable")]
     pub media_type: MediaType,
     /// The blob's digest.
@@ -148,16 +149,16 @@ pub struct Descriptor {
     /// Notes by name (annotations.md has the usual names).
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// What the image runs on; only in an index.
+    /// The platform of the image; only in an index.
     #[serde(default, with = "object", skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
-    /// The type of an artifact that is no image; only in an index.
+    /// The type of an artifact that is not an image; only in an index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
 }
 
 impl Descriptor {
-    /// A descriptor with nothing but what each must have.
+    /// Returns a descriptor with the required fields only.
     pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Self {
         Descriptor {
             media_type,
@@ -179,7 +180,7 @@ where
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// A platform as the object that image-index.md makes of it, where ours is a text elsewhere.
+/// A platform as the object of image-index.md, while it is a text elsewhere in longshore.
 mod object {
     use super::{Deserialize, Deserializer, Platform, Serialize, Serializer};
     use crate::model::platform::normalise;
@@ -215,7 +216,7 @@ mod object {
         let Some(object) = Option::<Object>::deserialize(deserializer)? else {
             return Ok(None);
         };
-        // As writers leave it whose image has no platform, such as `crane append`.
+        // Some writers, such as `crane append`, leave it so for an image without a platform.
         if object.os.is_empty() && object.architecture.is_empty() {
             return Ok(None);
         }
@@ -225,7 +226,7 @@ mod object {
     }
 }
 
-/// A platform of its parts, normalised and refused as [`Platform`]'s text is.
+/// Returns a platform of its parts, with the normalisation and the checks of [`Platform`]'s text.
 pub(super) fn platform(
     os: &str,
     architecture: &str,

@@ -12,15 +12,15 @@ use crate::model::{
 
 /// A kind of document: what it is called, how it is written, and what must hold of it.
 pub trait Model: Serialize + DeserializeOwned {
-    /// What errors call it, such as `image index`.
+    /// Its name in errors, such as `image index`.
     const NAME: &'static str;
-    /// How its JSON is laid out.
+    /// The layout of its JSON.
     const STYLE: Style;
 
-    /// What cannot be said by the types.
+    /// Checks the rules that the types cannot express.
     ///
     /// # Errors
-    /// A sentence on what is wrong.
+    /// A sentence about the problem.
     fn check(&self) -> Result<(), String>;
 }
 
@@ -68,17 +68,17 @@ impl<T: Model> Document<T> {
 }
 
 impl<T> Document<T> {
-    /// The bytes.
+    /// Returns the bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Their digest.
+    /// Returns the digest of the bytes.
     pub fn digest(&self) -> Digest {
         self.digest
     }
 
-    /// How many they are.
+    /// Returns the number of bytes.
     pub fn size(&self) -> u64 {
         self.bytes.len() as u64
     }

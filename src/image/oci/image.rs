@@ -1,4 +1,4 @@
-//! Whole images: one platform's, and all platforms' of one name.
+//! Complete images: one platform's, and all platforms' of one name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use crate::model::{
     platform::Platform,
 };
 
-/// What BuildKit notes in the history of what it read from a Dockerfile.
+/// The comment of BuildKit in the history of steps from a Dockerfile.
 const COMMENT: &str = "buildkit.dockerfile.v0";
 
 /// One instruction of the recipe that an image is made by.
@@ -29,7 +29,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// An instruction that makes no layer.
+    /// Returns the entry of an instruction that makes no layer.
     pub fn empty(created_by: impl Into<String>) -> Self {
         Step { created_by: created_by.into(), layer: None }
     }
@@ -53,18 +53,18 @@ impl<'a> Blob<'a> {
     }
 }
 
-/// What one platform's image is made of.
+/// The parts of one platform's image.
 #[derive(Clone, Debug)]
 pub struct Description {
-    /// What it runs on.
+    /// Its platform.
     pub platform: Platform,
-    /// When it came about, in seconds since 1970.
+    /// Its creation time, in seconds since 1970.
     pub epoch: u64,
-    /// What its containers run.
+    /// The configuration of its containers.
     pub execution: Execution,
-    /// Who made it (`MAINTAINER`).
+    /// Its author (`MAINTAINER`).
     pub author: Option<String>,
-    /// How it came about.
+    /// Its history.
     pub steps: Vec<Step>,
     /// Annotations of the manifest.
     pub annotations: BTreeMap<String, String>,
@@ -120,27 +120,27 @@ impl Image {
         Ok(Image { platform, manifest: Document::new(manifest)?, config, layers })
     }
 
-    /// What it runs on.
+    /// Returns its platform.
     pub fn platform(&self) -> &Platform {
         &self.platform
     }
 
-    /// Its manifest.
+    /// Returns its manifest.
     pub fn manifest(&self) -> &Document<Manifest> {
         &self.manifest
     }
 
-    /// Its configuration, whose digest Docker calls the image id.
+    /// Returns its configuration; Docker uses the digest of it as the image id.
     pub fn config(&self) -> &Document<Config> {
         &self.config
     }
 
-    /// Its layers, lowest first.
+    /// Returns its layers, lowest first.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
     }
 
-    /// What an index says of it.
+    /// Returns its descriptor in an index.
     pub fn descriptor(&self) -> Descriptor {
         let manifest = &self.manifest;
         let mut descriptor =
@@ -149,12 +149,12 @@ impl Image {
         descriptor
     }
 
-    /// The bytes that a pull transfers: manifest, configuration and compressed layers.
+    /// Returns the bytes that a pull transfers: manifest, configuration and compressed layers.
     pub fn size(&self) -> u64 {
         self.manifest.size().saturating_add(self.manifest.content_size())
     }
 
-    /// Layers, configuration and manifest, in the order that a registry takes them in.
+    /// Returns layers, configuration and manifest, in the order that a registry accepts them in.
     pub fn blobs(&self) -> Vec<Blob<'_>> {
         let layers = self.layers.iter().map(|layer| Blob {
             digest: layer.descriptor().digest,
@@ -194,27 +194,29 @@ impl ImageSet {
         Ok(ImageSet { images, index })
     }
 
-    /// The images, sorted by platform.
+    /// Returns the images, sorted by platform.
     pub fn images(&self) -> &[Image] {
         &self.images
     }
 
-    /// The index; nothing where there is one image.
+    /// Returns the index; `None` if there is one image.
     pub fn index(&self) -> Option<&Document<Index>> {
         self.index.as_ref()
     }
 
-    /// What to pull by: the index, or the manifest of the only image, without its platform.
+    /// Returns the descriptor to pull by: of the index, or of the manifest of the only image, without
+    /// its platform.
     pub fn descriptor(&self) -> Descriptor {
         match (&self.index, self.images.first()) {
             (None, Some(image)) => Descriptor { platform: None, ..image.descriptor() },
             (Some(index), _) => Descriptor::new(MediaType::Index, index.digest(), index.size()),
-            // `new` refuses it.
+            // `new` rejects it.
             (None, None) => Descriptor::new(MediaType::Index, Digest::of(b""), 0),
         }
     }
 
-    /// Every blob once, each after those it points at: the order that a registry takes them in.
+    /// Returns every blob once, each after those it points at: the order that a registry accepts them
+    /// in.
     pub fn blobs(&self) -> Vec<Blob<'_>> {
         let mut seen = BTreeSet::new();
         let images = self.images.iter().flat_map(Image::blobs);

@@ -1,4 +1,4 @@
-//! What points at the images of several platforms: OCI image specification 1.1, image-index.md.
+//! The list of the images of several platforms: OCI image specification 1.1, image-index.md.
 
 use std::collections::BTreeMap;
 
@@ -19,13 +19,13 @@ pub struct Index {
     /// The index's own type; some writers leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<MediaType>,
-    /// The type of an artifact that is no image.
+    /// The type of an artifact that is not an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
-    /// What it points at.
+    /// The manifests that it points at.
     #[serde(deserialize_with = "nullable")]
     pub manifests: Vec<Descriptor>,
-    /// What this is about, for an attestation or a signature.
+    /// The subject, for an attestation or a signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
     /// Notes by name.
@@ -34,8 +34,8 @@ pub struct Index {
 }
 
 impl Index {
-    /// An index of `manifests`, sorted by platform and then by digest, so that its own digest does
-    /// not depend on their order. Those without a platform come last.
+    /// Returns an index of `manifests`, sorted by platform and then by digest, so that its own digest
+    /// does not depend on their order. Those without a platform come last.
     pub fn new(mut manifests: Vec<Descriptor>, annotations: BTreeMap<String, String>) -> Self {
         manifests.sort_by(|a, b| {
             let key = |d: &Descriptor| (d.platform.is_none(), d.platform.clone(), d.digest);

@@ -25,7 +25,7 @@ impl Compressor {
     /// Every one of them.
     pub const ALL: [Self; 3] = [Self::Gzip, Self::Zstd, Self::None];
 
-    /// What people call it.
+    /// Returns the usual name for it.
     pub fn name(self) -> &'static str {
         match self {
             Compressor::Gzip => "gzip",
@@ -34,8 +34,8 @@ impl Compressor {
         }
     }
 
-    /// Name, version, level and size of a piece. One tar and one identity make one blob, byte for
-    /// byte.
+    /// Returns name, version, level and size of a chunk. One tar and one identity make one blob, byte
+    /// for byte.
     pub fn identity(self) -> &'static str {
         match self {
             Compressor::Gzip => "libdeflate-1.26/gzip/6/4MiB/cut",
@@ -55,7 +55,7 @@ impl Compressor {
         }
     }
 
-    /// The media type of its blobs.
+    /// Returns the media type of its blobs.
     pub fn media_type(self) -> MediaType {
         match self {
             Compressor::Gzip => MediaType::LayerGzip,
@@ -67,7 +67,7 @@ impl Compressor {
     /// Compresses what is written to it, to `out`.
     ///
     /// # Errors
-    /// None that is known of: level and library are ours.
+    /// No error is known: level and library are longshore's.
     pub fn encoder<'p, W: Write>(
         self,
         out: W,
@@ -113,7 +113,7 @@ impl<W: Write> Write for Encoder<'_, W> {
         }
     }
 
-    /// Ends a piece where there are pieces.
+    /// Ends a chunk if there are chunks.
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.0 {
             Inner::None(_) | Inner::Zstd(_) => Ok(()),
@@ -146,7 +146,7 @@ impl<W: Write> Write for Hashed<W> {
     }
 }
 
-/// One layer of an image: what is said of its blob, which is somewhere else.
+/// One layer of an image: the metadata of its blob, which is stored elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {
     descriptor: Descriptor,
@@ -155,7 +155,7 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// The layer with that `diff_id`, whose blob `compressor` made.
+    /// Returns the layer with that `diff_id`, with a blob made by `compressor`.
     pub fn new(diff_id: Digest, compressor: Compressor, digest: Digest, size: u64) -> Self {
         let descriptor = Descriptor::new(compressor.media_type(), digest, size);
         Layer { descriptor, diff_id, compressor }
@@ -183,17 +183,17 @@ impl Layer {
         Ok((Layer::new(diff_id, compressor, digest, size), blob.out))
     }
 
-    /// What a manifest says of it.
+    /// Returns its descriptor in a manifest.
     pub fn descriptor(&self) -> &Descriptor {
         &self.descriptor
     }
 
-    /// The digest of its tar.
+    /// Returns the digest of its tar.
     pub fn diff_id(&self) -> Digest {
         self.diff_id
     }
 
-    /// What made its blob.
+    /// Returns the compressor that made its blob.
     pub fn compressor(&self) -> Compressor {
         self.compressor
     }

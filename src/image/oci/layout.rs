@@ -18,10 +18,10 @@ pub const INDEX: &str = "index.json";
 /// The annotation that tools select an image of a layout by (annotations.md).
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
-/// The annotation that containerd and Docker take the image's whole name from.
+/// The annotation that containerd and Docker take the image's complete name from.
 pub const IMAGE_NAME: &str = "io.containerd.image.name";
 
-/// Where the blob is.
+/// Returns the path of the blob.
 pub fn blob_path(digest: Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }
@@ -29,13 +29,13 @@ pub fn blob_path(digest: Digest) -> String {
 /// A file of a layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File<'a> {
-    /// Where it goes, below the layout's directory, with `/` between the parts.
+    /// Its path below the layout's directory, with `/` between the parts.
     pub path: String,
-    /// What is in it.
+    /// Its content.
     pub content: Content<'a>,
 }
 
-/// What is in a file of a layout.
+/// The content of a file of a layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content<'a> {
     /// These bytes.
@@ -47,16 +47,16 @@ pub enum Content<'a> {
 /// A name for the image in a layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name<'a> {
-    /// The tag, such as `1.0`: what `skopeo copy oci:DIRECTORY:TAG` asks for.
+    /// The tag, such as `1.0`: the one in `skopeo copy oci:DIRECTORY:TAG`.
     pub tag: &'a str,
-    /// The whole name, tag included, such as `registry.example/team/tool:1.0`; for loaders.
+    /// The complete name, tag included, such as `registry.example/team/tool:1.0`; for loaders.
     pub image: Option<&'a str>,
 }
 
-/// The files of a layout that holds `set`.
+/// Returns the files of a layout that holds `set`.
 ///
 /// `index.json` has exactly one descriptor, of the manifest or of the index. A flat list of several
-/// manifests there is refused by skopeo, and cannot be told from several images.
+/// manifests there is rejected by skopeo, and cannot be distinguished from several images.
 ///
 /// The order is the one to write them in: `index.json` is last, so that a layout that was cut
 /// short points at nothing that is missing.
@@ -81,7 +81,7 @@ pub fn files<'a>(set: &'a ImageSet, name: Option<Name<'_>>) -> Result<Vec<File<'
     Ok(files)
 }
 
-/// The bytes of an `index.json` that points at `descriptor` under `name`.
+/// Returns the bytes of an `index.json` that points at `descriptor` under `name`.
 ///
 /// # Errors
 /// The tag breaks the rule for `org.opencontainers.image.ref.name` (annotations.md), in the part

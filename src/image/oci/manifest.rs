@@ -1,4 +1,4 @@
-//! What one image is made of: OCI image specification 1.1, manifest.md.
+//! The parts of one image: OCI image specification 1.1, manifest.md.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub struct Manifest {
     /// The manifest's own type; some writers leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<MediaType>,
-    /// The type of an artifact that is no image.
+    /// The type of an artifact that is not an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// The configuration.
@@ -27,7 +27,7 @@ pub struct Manifest {
     /// The layers, lowest first.
     #[serde(deserialize_with = "nullable")]
     pub layers: Vec<Descriptor>,
-    /// What this is about, for an attestation or a signature.
+    /// The subject, for an attestation or a signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
     /// Notes by name.
@@ -36,7 +36,7 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// A manifest of `config` and `layers`.
+    /// Returns a manifest of `config` and `layers`.
     pub fn new(config: Descriptor, layers: Vec<Descriptor>) -> Self {
         Manifest {
             schema_version: 2,
@@ -49,7 +49,7 @@ impl Manifest {
         }
     }
 
-    /// The bytes that a pull transfers beside the manifest: configuration and layers.
+    /// Returns the bytes that a pull transfers beside the manifest: configuration and layers.
     pub fn content_size(&self) -> u64 {
         self.layers.iter().fold(self.config.size, |sum, layer| sum.saturating_add(layer.size))
     }

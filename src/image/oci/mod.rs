@@ -1,6 +1,6 @@
-//! Container images as values: digests, layers, configuration, manifests, indexes and layouts,
-//! after the OCI image specification 1.1. Nothing here knows what longshore is; it imports nothing
-//! of ours but [`crate::model::error`].
+//! Container images as values: digests, layers, configuration, manifests, indexes and layouts, after
+//! the OCI image specification 1.1. Nothing here depends on longshore; its only import from this crate
+//! is [`crate::model::error`].
 
 pub mod archive;
 pub mod check;

@@ -9,15 +9,15 @@ pub const DEPTH: usize = 8;
 /// The most manifests and indexes in one image.
 pub const MANIFESTS: usize = 1024;
 
-/// A walk through descriptors in their order. Whoever walks reads the indexes and names what is in
-/// them ([`Walk::descend`]).
+/// A walk through descriptors in their order. The caller reads the indexes and adds their contents
+/// ([`Walk::descend`]).
 #[derive(Debug)]
 pub struct Walk {
-    /// What is still to be visited of the first level.
+    /// The descriptors of the first level that are still to be visited.
     top: std::vec::IntoIter<Descriptor>,
     /// The indexes around the current descriptor, from the outermost to the innermost.
     open: Vec<Level>,
-    /// How many descriptors all indexes listed.
+    /// The number of descriptors in all indexes.
     listed: usize,
 }
 
@@ -32,12 +32,12 @@ struct Level {
 pub enum Step {
     /// A descriptor.
     Visit(Descriptor),
-    /// An index all of whose content was visited.
+    /// An index after all of its content was visited.
     Leave(Descriptor),
 }
 
 impl Walk {
-    /// A walk through `descriptors`: those of an `index.json`, or the one that a tag names.
+    /// Returns a walk through `descriptors`: those of an `index.json`, or the one that a tag names.
     pub fn new(descriptors: Vec<Descriptor>) -> Self {
         Walk { top: descriptors.into_iter(), open: Vec::new(), listed: 0 }
     }
@@ -61,7 +61,7 @@ impl Walk {
         Ok(())
     }
 
-    /// The indexes around the descriptor of the last step, from the outermost to the innermost.
+    /// Returns the indexes around the descriptor of the last step, from the outermost to the innermost.
     pub fn around(&self) -> impl DoubleEndedIterator<Item = &Descriptor> + ExactSizeIterator {
         self.open.iter().map(|level| &level.index)
     }

@@ -1,4 +1,4 @@
-//! What an image says of itself in one word, such as its version.
+//! Single values in the metadata of an image, such as its version.
 
 use super::image::{Store, document};
 use crate::{
@@ -9,8 +9,9 @@ use crate::{
     model::error::Result,
 };
 
-/// What an image, or several under one index, say under `key`: in an annotation, else in a label of
-/// the first of them (OCI image specification 1.1, annotations.md, which labels are to follow, too).
+/// Returns the value of `key` for an image, or several under one index: in an annotation, else in a
+/// label of the first of them (OCI image specification 1.1, annotations.md, which labels are to follow,
+/// too).
 ///
 /// # Errors
 /// A manifest or an index on the way is missing or cannot be read.
@@ -22,7 +23,7 @@ pub fn about(store: &dyn Store, root: &Descriptor, key: &str) -> Result<Option<S
             if let Some(word) = index.annotations.get(key) {
                 return Ok(Some(word.clone()));
             }
-            // BuildKit puts what it says of an image beside it, for a platform that is none.
+            // BuildKit puts attestations of an image beside it, for a platform that does not exist.
             let image = |of: &&Descriptor| of.platform.as_ref().is_none_or(|of| of.os != "unknown");
             let first = index.manifests.iter().find(image).cloned();
             walk.descend(at, first.into_iter().collect())?;

@@ -1,6 +1,6 @@
-//! The files of container images, as a container sees them: in OCI layouts (OCI image
-//! specification 1.1, image-layout.md) and in what `docker save` writes. Every blob is held against
-//! the digest that names it.
+//! The files of container images, as a container sees them: in OCI layouts (OCI image specification
+//! 1.1, image-layout.md) and in the output of `docker save`. Every blob is compared with the digest
+//! that names it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,13 +37,13 @@ pub(crate) use crate::image::oci::walk::MANIFESTS;
 
 /// The files that an image is stored in.
 pub trait Store {
-    /// The content of the file at a relative path; none where there is no such file.
+    /// Returns the content of the file at a relative path; `None` if there is no such file.
     ///
     /// # Errors
     /// It cannot be read.
     fn open(&self, path: &str) -> Result<Option<Box<dyn Read + '_>>>;
 
-    /// The word for this kind of store in messages.
+    /// Returns the word for this kind of store in messages.
     fn noun(&self) -> &'static str {
         "layout"
     }
@@ -52,28 +52,29 @@ pub trait Store {
 /// The images of a store.
 #[derive(Debug, Default)]
 pub struct Images {
-    /// Those that can be looked at.
+    /// Those that can be read.
     pub images: Vec<Image>,
-    /// What is no image, and what it is.
+    /// Entries that are not images, and their types.
     pub others: Vec<Told>,
-    /// What is broken, and why.
+    /// Broken entries, each with the reason.
     pub broken: Vec<Told>,
     /// The platforms that an index names, and the store does not have.
     pub absent: Vec<Absent>,
-    /// What a layout's `index.json` points at.
+    /// The descriptors in a layout's `index.json`.
     pub top: Vec<Digest>,
-    /// What names stand for: what a layout's `index.json` points at, each once, or what was saved.
+    /// The targets of names: the descriptors in a layout's `index.json`, each once, or the saved
+    /// images.
     pub sets: Vec<Set>,
     /// The paths of all files of the store that these are made of.
     pub files: BTreeSet<String>,
 }
 
-/// What there is to say of a part of a store.
+/// A note about a part of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
-    /// What the part is called.
+    /// The name of the part.
     pub name: String,
-    /// What it is, or why it is broken.
+    /// Its type, or the reason for which it is broken.
     pub what: String,
     /// The number of the set that it is of.
     pub set: usize,
@@ -81,8 +82,8 @@ pub struct Told {
     pub platform: Option<Platform>,
 }
 
-/// A platform of an index whose image is not in the store: `docker save` of an image that was pulled
-/// for one platform writes the complete index.
+/// A platform of an index with an image that is not in the store: `docker save` of an image that was
+/// pulled for one platform writes the complete index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Absent {
     /// The platform.
@@ -95,7 +96,7 @@ pub struct Absent {
     pub set: usize,
 }
 
-/// Whether this is the reason of an [`Absent`] of a layout.
+/// Returns whether this is the reason of an [`Absent`] of a layout.
 pub fn is_absent(reason: &str) -> bool {
     reason.ends_with(&absent_from("layout"))
 }
@@ -107,9 +108,9 @@ pub(crate) fn absent_from(noun: &str) -> String {
 /// The images that go by the same names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Set {
-    /// Its tags, and whole names with tags.
+    /// Its tags, and complete names with tags.
     pub names: Vec<String>,
-    /// What points at it; none in what `docker save` wrote.
+    /// The descriptor that points at it; `None` in the output of `docker save`.
     pub descriptor: Option<Descriptor>,
     /// The notes of its index, by name.
     pub annotations: BTreeMap<String, String>,
@@ -129,22 +130,22 @@ pub struct Image {
     pub layers: Vec<Layer>,
     /// The number of the set that it is of.
     pub set: usize,
-    /// What points at its manifest; none in what `docker save` wrote.
+    /// The descriptor that points at its manifest; `None` in the output of `docker save`.
     pub manifest: Option<Descriptor>,
-    /// Where its configuration is, and its digest.
+    /// The path of its configuration, and its digest.
     pub config: (String, Digest),
-    /// Where its metadata is inconsistent in a way that engines accept, one sentence each.
+    /// Inconsistencies of its metadata that engines accept, one sentence each.
     pub warnings: Vec<String>,
 }
 
 impl Image {
-    /// The digest of its manifest, or where it has none, of its configuration.
+    /// Returns the digest of its manifest, or if it has none, of its configuration.
     pub fn digest(&self) -> Digest {
         self.manifest.as_ref().map_or(self.config.1, |manifest| manifest.digest)
     }
 }
 
-/// Where a layer is, and what it must be.
+/// The path of a layer, and its expected digest and size.
 #[derive(Clone, Debug)]
 pub struct Layer {
     /// Its path in the store.
@@ -157,7 +158,7 @@ pub struct Layer {
     pub diff_id: Digest,
 }
 
-/// The images of what is a layout, or else of what `docker save` wrote.
+/// Returns the images of a layout, or else of the output of `docker save`.
 ///
 /// # Errors
 /// It is neither, or its first file cannot be read.
@@ -218,14 +219,14 @@ impl Images {
     }
 }
 
-/// Whether there is an index of images. Not all tools ask for the mark of a layout.
+/// Returns whether there is an index of images. Not all tools require the mark of a layout.
 fn has_index(store: &dyn Store) -> Result<bool> {
     let index = small(store, INDEX)?.and_then(|bytes| Document::<Index>::parse(bytes).ok());
     Ok(index.is_some_and(|index| !index.manifests.is_empty()))
 }
 
-/// Whether the store holds images: by the mark of a layout, an index of images, or what `docker
-/// save` writes. Other archives have a `manifest.json`, too.
+/// Returns whether the store holds images: by the mark of a layout, an index of images, or the output
+/// of `docker save`. Other archives have a `manifest.json`, too.
 ///
 /// # Errors
 /// The files that decide cannot be read.
@@ -236,8 +237,8 @@ pub fn is_image(store: &dyn Store) -> Result<bool> {
     Ok(small(store, DOCKER_MANIFEST)?.is_some_and(|bytes| is_saved(&bytes)))
 }
 
-/// Whether the store is a directory as skopeo and podman write it for `dir:` (containers-transports(5)),
-/// which is not read.
+/// Returns whether the store is a directory as skopeo and podman write it for `dir:`
+/// (containers-transports(5)), which is not supported.
 ///
 /// # Errors
 /// The file that decides cannot be read.
@@ -252,7 +253,7 @@ pub fn is_dir(store: &dyn Store) -> Result<bool> {
     Ok(start == VERSION && store.open(DOCKER_MANIFEST)?.is_some())
 }
 
-/// Tells images of one platform apart.
+/// Distinguishes images of one platform.
 fn name(images: &mut [Image]) {
     let platforms: Vec<_> = images.iter().map(|image| image.platform.clone()).collect();
     for image in images {
@@ -263,7 +264,7 @@ fn name(images: &mut [Image]) {
     }
 }
 
-/// A document, whole.
+/// Returns a complete document.
 pub(crate) fn small(store: &dyn Store, path: &str) -> Result<Option<Vec<u8>>> {
     let Some(stream) = store.open(path)? else {
         return Ok(None);
@@ -293,7 +294,7 @@ pub(crate) fn document<T: Model>(
     Document::parse(bytes)
 }
 
-/// What is left of `room` after so many bytes of documents.
+/// Returns the rest of `room` after so many bytes of documents.
 pub(crate) fn less(room: u64, bytes: u64) -> Result<u64> {
     let message = || format!("its manifests and the like have more than {DOCUMENTS} bytes");
     room.checked_sub(bytes).ok_or_else(|| Error::check(message()))
@@ -307,7 +308,7 @@ pub(crate) fn add_names<'a>(set: &mut Set, names: impl Iterator<Item = &'a Strin
     }
 }
 
-/// The manifest of an image, where it has one, and its configuration.
+/// Returns the manifest of an image, if it has one, and its configuration.
 ///
 /// # Errors
 /// They are not what the store had before.
@@ -328,7 +329,7 @@ pub fn documents(
     Ok((manifest, config))
 }
 
-/// A warning if the history of an image has not one entry for each layer.
+/// Returns a warning if the history of an image has not one entry for each layer.
 pub(crate) fn history_warning(config: &Config) -> Option<String> {
     let (count, layers) = (config.other_history()?, config.rootfs.diff_ids.len());
     Some(format!("its history has {count} layers, and its rootfs {layers}"))

@@ -11,13 +11,13 @@ use crate::{
     },
 };
 
-/// How a file name begins that takes away what lower layers have under the rest of the name.
+/// The prefix of a file name that removes the file with the rest of the name in lower layers.
 pub const WHITEOUT: &str = ".wh.";
 
 /// The name that takes away all that lower layers have in its directory.
 pub const OPAQUE: &str = ".wh..wh..opq";
 
-/// What a layer was, once it was read to its end.
+/// The properties of a layer after it was read to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WasRead {
     /// The digest of its blob.
@@ -26,7 +26,7 @@ pub struct WasRead {
     pub size: u64,
     /// The size of its tar.
     pub unpacked_size: u64,
-    /// In what it differs from what was said of it.
+    /// The properties in which it does not match its descriptor.
     pub lies: Vec<String>,
 }
 
@@ -66,7 +66,7 @@ pub fn read(
     Ok(WasRead { digest, size, unpacked_size, lies })
 }
 
-/// The path in a container: absolute, without `.` and `..`.
+/// Returns the path in a container: absolute, without `.` and `..`.
 pub fn absolute(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {

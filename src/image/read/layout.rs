@@ -25,7 +25,7 @@ pub(crate) struct Layout<'a> {
     store: &'a dyn Store,
     found: &'a mut Images,
     left: usize,
-    /// How many bytes of documents may still be read.
+    /// The number of bytes of documents that may still be read.
     bytes: u64,
     /// The number of the set that is read.
     set: usize,
@@ -45,7 +45,7 @@ impl Layout<'_> {
         document(self.store, descriptor)
     }
 
-    /// What is in `index.json`. What has several names is there several times.
+    /// Returns the entries of `index.json`. One with several names is there several times.
     pub(crate) fn top(&mut self, index: &Index) {
         for descriptor in &index.manifests {
             let descriptor = &self.typed(descriptor);
@@ -72,7 +72,7 @@ impl Layout<'_> {
         }
     }
 
-    /// The descriptor, with the type of what it points at where some writer left that out.
+    /// Returns the descriptor, with the type of its target if the writer left that out.
     fn typed(&self, descriptor: &Descriptor) -> Descriptor {
         let mut typed = descriptor.clone();
         if typed.media_type == MediaType::default()
@@ -145,8 +145,8 @@ impl Layout<'_> {
         Ok(())
     }
 
-    /// Notes an attestation. Its platform says that it is one, and that is believed only of what is
-    /// no image: podman does not compare the platform of what it finds by a name.
+    /// Notes an attestation. Its platform marks it as one, and that is trusted only if it is not an
+    /// image: podman does not compare the platform of an image that it finds by a name.
     fn attestation(&mut self, name: &str, descriptor: &Descriptor) {
         let name = format!("{name}@{}", descriptor.digest.short());
         self.other(name, "an attestation, and no image".to_owned());
@@ -156,7 +156,7 @@ impl Layout<'_> {
         Ok(self.store.open(&blob_path(descriptor.digest))?.is_some())
     }
 
-    /// Whether the manifest has layers, and the store none of them.
+    /// Returns whether the manifest has layers, and the store none of them.
     fn is_bare(&self, manifest: &Manifest) -> Result<bool> {
         for layer in &manifest.layers {
             if self.has(layer)? {
@@ -179,9 +179,9 @@ impl Layout<'_> {
         Ok(())
     }
 
-    /// What a manifest is instead of an image, if no engine makes a container of it. That is decided
-    /// by the content of its layers where their types are unknown: podman unpacks any that is an
-    /// archive.
+    /// Returns the type of a manifest that is not an image, if no engine makes a container of it. That
+    /// is decided by the content of its layers if their types are unknown: podman unpacks any that is
+    /// an archive.
     fn other_than_image(
         &self,
         manifest: &Manifest,
@@ -206,7 +206,7 @@ impl Layout<'_> {
         )))
     }
 
-    /// Whether some engine could unpack the blob.
+    /// Returns whether some engine could unpack the blob.
     fn is_archive(&self, blob: &Descriptor) -> Result<bool> {
         const START: u64 = 512;
         let Some(stream) = self.store.open(&blob_path(blob.digest))? else {

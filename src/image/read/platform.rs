@@ -8,7 +8,7 @@ use crate::{
     },
 };
 
-/// Stands for what neither the index nor the configuration names.
+/// Replaces a part that neither the index nor the configuration names.
 const UNKNOWN: &str = "unknown";
 
 /// Returns the platform of an image, and a warning unless `index` (its descriptor) and its
@@ -67,8 +67,8 @@ fn or_unknown(name: &str) -> &str {
     if name.is_empty() { UNKNOWN } else { name }
 }
 
-/// The platform as the configuration spells it; `None` if it names none. `arm64/v8` is what many
-/// writers make of `arm64`, and not worth a word.
+/// Returns the platform in the spelling of the configuration; `None` if it names none. Many writers
+/// write `arm64/v8` for `arm64`, which needs no warning.
 fn shown(config: &Config) -> Option<String> {
     let variant = config.variant.as_deref().unwrap_or_default();
     let names = [&*config.os, &*config.architecture, variant];

@@ -27,7 +27,7 @@ struct Saved {
     layers: Option<Vec<String>>,
 }
 
-/// Whether these bytes list images.
+/// Returns whether these bytes list images.
 pub(crate) fn is_saved(bytes: &[u8]) -> bool {
     serde_json::from_slice::<Vec<Saved>>(bytes).is_ok_and(|saved| !saved.is_empty())
 }
@@ -64,7 +64,7 @@ pub(crate) fn read(store: &dyn Store, manifest: &[u8], found: &mut Images) -> Re
     Ok(())
 }
 
-/// A path without `.`, which names the same file.
+/// Returns a path without `.`, which names the same file.
 fn plain(path: &str) -> String {
     let mut path = path;
     while let Some(rest) = path.strip_prefix("./") {
@@ -73,7 +73,8 @@ fn plain(path: &str) -> String {
     path.to_owned()
 }
 
-/// The digest that a file is called by. Most names are only paths: `config.json`, `x/layer.tar`.
+/// Returns the digest that a file is named after. Most names are only paths: `config.json`,
+/// `x/layer.tar`.
 fn named(path: &str) -> Option<Digest> {
     let name = path.rsplit('/').next().unwrap_or(path);
     let name = name.strip_prefix("sha256:").unwrap_or(name);

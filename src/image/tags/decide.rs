@@ -1,4 +1,4 @@
-//! What becomes of one tag, by what it points at and what else is there.
+//! The decision on one tag, by its target and the other tags.
 
 use semver::Version;
 
@@ -14,7 +14,7 @@ pub struct Ours {
     pub version: Option<Version>,
 }
 
-/// What a tag points at.
+/// The target of a tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// There is no such tag.
@@ -24,7 +24,7 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// What it points at.
+    /// Returns the digest that it points at.
     pub fn digest(&self) -> Option<Digest> {
         match self {
             Standing::Absent => None,
@@ -33,22 +33,21 @@ impl Standing {
     }
 }
 
-/// The highest version of a line that has a tag of its own, where it is not below the one that was
-/// pushed.
+/// The highest version of a line that has a separate tag, if it is not below the pushed one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Highest {
     /// The version.
     pub version: Version,
-    /// What its tag points at.
+    /// The target of its tag.
     pub digest: Digest,
 }
 
-/// What is to be done, and why: a clause for people.
+/// The action, and the reason: a clause for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Let it point at what was pushed.
     Write(String),
-    /// What was written here stands before a higher version: let it point at that.
+    /// The tag that was written here shadows a higher version: let it point at that.
     GiveWay(Digest, String),
     /// Leave it as it is.
     Keep(String),
@@ -56,18 +55,17 @@ pub enum Decision {
     Refuse(String),
 }
 
-/// The version that a tag stands for, where it is one of a version.
+/// Returns the version that a tag stands for, if it is one of a version.
 pub fn version(tag: &str) -> Option<Version> {
     Version::parse(tag).ok().filter(|version| version.build.is_empty())
 }
 
 /// Decides on one tag.
 ///
-/// `highest` is looked for after whatever was written before, and `standing` is read after that.
-/// Versions' own tags are written before those that follow them. So whoever writes a tag over a higher
-/// version's finds that version here when it looks again: `wrote` says that this push has written the
-/// tag, and then it is this push that puts it right. `asked` says that the tag was named as one that is
-/// to move.
+/// `highest` is searched for after all earlier writes, and `standing` is read after that. Versions' own
+/// tags are written before those that follow them. So a push that writes a tag over a higher version's
+/// finds that version here when it checks again: `wrote` is set if this push has written the tag, and
+/// then it is this push that corrects it. `asked` is set if the user named the tag as one to move.
 pub fn decide(
     wanted: &Wanted,
     ours: &Ours,
@@ -99,7 +97,7 @@ pub fn decide(
     }
 }
 
-/// Why a version's tag does not become another image.
+/// Returns the reason for which a version's tag is not moved to a different image.
 fn taken(ours: &Ours, other: Option<&Version>) -> String {
     let builds =
         ours.version.as_ref().zip(other).filter(|(ours, other)| {
@@ -143,7 +141,7 @@ fn follow(ours: &Ours, standing: &Standing, highest: Option<&Highest>, wrote: bo
         (Standing::At(..), Some(said)) => match said.cmp_precedence(version) {
             std::cmp::Ordering::Less => Decision::Write(format!("`{said}` was there, a lower one")),
             std::cmp::Ordering::Greater => Decision::Keep(higher(Some(said))),
-            // Whoever has the version's own tag has those that follow it.
+            // The image with the version's own tag has those that follow it, too.
             std::cmp::Ordering::Equal if highest.is_some() => {
                 Decision::Write(format!("`{}` is this image", text(version)))
             }
@@ -178,8 +176,8 @@ mod tests {
 
     const FOLLOWS: Rule = Rule::Follows(Line::Releases);
 
-    /// What is decided for `1.2.3`: a letter, and why. What stands there is a version, `?` for none
-    /// that can be read, or nothing; what is there that is not lower is a version.
+    /// Returns the decision for `1.2.3`: a letter, and the reason. The current tag is a version, `?`
+    /// for none that can be read, or nothing; the highest one that is not lower is a version.
     fn of(rule: Rule, standing: &str, highest: &str, flags: (bool, bool)) -> (char, String) {
         let ours = Ours { digest: digest("1.2.3"), version: Some(parse("1.2.3")) };
         let standing = match standing {
@@ -218,7 +216,8 @@ mod tests {
 
     #[test]
     fn what_follows_only_rises() {
-        // What stands there, what is listed that is not lower, whether it was written here before.
+        // The current tag, the highest listed version that is not lower, and whether it was written
+        // here before.
         for (standing, highest, wrote, expected) in [
             ("", "", false, 'W'),
             ("", "1.2.3", false, 'W'),
@@ -227,19 +226,20 @@ mod tests {
             ("1.2.3", "", false, 'K'),
             ("1.3.0", "1.2.3", false, 'K'),
             ("2.0.0-rc.1", "1.2.3", false, 'K'),
-            // Its own tag is not written yet, or has not come here: whoever writes it moves this.
+            // Its own tag is not written yet, or is not visible yet: the push that writes it moves
+            // this.
             ("", "1.3.0", false, 'K'),
             ("1.2.2", "1.3.0", false, 'K'),
             ("1.3.0", "1.3.0", false, 'K'),
-            // Lost, and seen: what stands there is ours, or somebody lower's.
+            // Lost, and noticed: the current image is this one, or that of a lower version's push.
             ("1.2.3", "1.3.0", true, 'G'),
             ("1.2.2", "1.3.0", true, 'G'),
             ("", "1.3.0", true, 'G'),
             ("1.3.0", "1.3.0", true, 'K'),
             ("1.4.0", "1.3.0", true, 'K'),
-            // An earlier push of ours was cut short before it gave way; now it only looks.
+            // An earlier push of this image was interrupted before it yielded; now it only reads.
             ("1.2.3", "1.3.0", false, 'K'),
-            // Somebody lower wrote it over ours.
+            // The push of a lower version overwrote this one's.
             ("1.2.2", "1.2.3", true, 'W'),
             // The same version, of another content: its own tag decides.
             ("1.2.3!", "1.2.3", false, 'W'),
@@ -247,7 +247,7 @@ mod tests {
             ("1.2.3", "1.2.3!", true, 'G'),
             ("1.2.3!", "1.2.3!", true, 'K'),
             ("1.2.2", "1.2.3!", false, 'K'),
-            // Nobody knows what stands there.
+            // The version of the current image is unknown.
             ("?", "", false, 'K'),
             ("?", "1.2.3", true, 'K'),
         ] {

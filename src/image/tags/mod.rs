@@ -1,5 +1,5 @@
-//! Which tags an image gets, and which of them may move where. Registries cannot write a tag on a
-//! condition; what is decided here is decided again after each write, until it holds.
+//! The tags of an image, and the rules by which they may move. Registries cannot write a tag on a
+//! condition; the decisions here are repeated after each write, until they hold.
 
 mod decide;
 mod policy;

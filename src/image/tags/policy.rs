@@ -1,4 +1,4 @@
-//! What a package says of its tags, and the tags that follow from it.
+//! The tag settings of a package, and the resulting tags.
 
 use std::collections::BTreeSet;
 
@@ -12,16 +12,16 @@ use crate::model::{
 /// The longest tag (OCI distribution specification 1.1, "Pulling manifests").
 const LONGEST: usize = 128;
 
-/// How much of a revision is in a tag.
+/// The number of characters of a revision in a tag.
 const HEX: usize = 12;
 
 impl Kind {
-    /// Whether such a tag follows the highest version.
+    /// Returns whether such a tag follows the highest version.
     pub fn moves(self) -> bool {
         matches!(self, Kind::Minor | Kind::Major | Kind::Latest | Kind::Next)
     }
 
-    /// As it is written in `Cargo.toml`.
+    /// Returns the version as it is written in `Cargo.toml`.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Version => "version",
@@ -35,7 +35,7 @@ impl Kind {
     }
 }
 
-/// What an image is pushed as.
+/// The properties of a pushed image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Occasion {
     /// A release, or a prerelease where its version is one.
@@ -55,18 +55,18 @@ pub struct Subject {
     pub dirty: bool,
 }
 
-/// A tag that is wanted.
+/// A requested tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// The tag.
     pub tag: String,
-    /// What kind it is.
+    /// Its kind.
     pub kind: Kind,
-    /// When it may move.
+    /// The rule by which it may move.
     pub rule: Rule,
 }
 
-/// When a tag may move.
+/// The rule by which a tag may move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
     /// Never.
@@ -93,7 +93,7 @@ pub enum Line {
 }
 
 impl Line {
-    /// Whether a version is of it.
+    /// Returns whether a version is of it.
     pub fn contains(self, version: &Version) -> bool {
         let release = version.pre.is_empty();
         match self {
@@ -109,12 +109,12 @@ impl Line {
 }
 
 impl Policy {
-    /// Whether it is the one that holds when nothing is said.
+    /// Returns whether it is the default policy.
     pub fn is_default(&self) -> bool {
         *self == Policy::default()
     }
 
-    /// Whether each kind is possible on its occasion.
+    /// Checks that each kind is possible on its occasion.
     ///
     /// # Errors
     /// The first that is not.
@@ -138,7 +138,7 @@ impl Policy {
         Ok(())
     }
 
-    /// The tags for `subject`: those that never move first. `branch` is one that was named.
+    /// Returns the tags for `subject`: immutable ones first. `branch` is one that was named.
     ///
     /// # Errors
     /// The subject does not say what they are made of, or there are none.
@@ -210,7 +210,7 @@ impl Policy {
     }
 }
 
-/// A version as a tag.
+/// Returns a version as a tag.
 pub(super) fn text(version: &Version) -> String {
     let plain = Version { build: semver::BuildMetadata::EMPTY, ..version.clone() };
     plain.to_string()
@@ -231,8 +231,8 @@ fn sha(subject: &Subject) -> Result<String> {
     Ok(format!("sha-{}{dirty}", hex.to_ascii_lowercase()))
 }
 
-/// A branch as a tag: `feature/x` is `feature-x`. One that looks like a tag of a release would move
-/// that behind its back.
+/// Returns a branch as a tag: `feature/x` is `feature-x`. One that has the form of a release tag would
+/// move that without notice.
 fn branch_tag(branch: &str) -> Result<String> {
     let known = |c: char| c.is_ascii_alphanumeric() || ['.', '_', '-'].contains(&c);
     let tag: String = branch.chars().map(|c| if known(c) { c } else { '-' }).collect();
@@ -250,7 +250,7 @@ fn branch_tag(branch: &str) -> Result<String> {
     Ok(tag.to_owned())
 }
 
-/// Whether it is the tag under which what is attached to an image is listed.
+/// Returns whether it is the tag that lists the attachments of an image.
 fn is_list(tag: &str) -> bool {
     tag.starts_with("sha256-")
 }

@@ -99,14 +99,15 @@ impl<'a> Freshness<'a> {
         })
     }
 
-    /// What each unit was compiled from, by the path of the file that names its inputs.
+    /// Returns the inputs that each unit was compiled from, by the path of the file that names its
+    /// inputs.
     pub(super) fn sources(&self) -> BTreeMap<String, Sources> {
         let units = self.record.units.iter();
         units.map(|(path, unit)| (path.clone(), unit.sources.clone())).collect()
     }
 
-    /// The units that cannot be used as they are, and the changed inputs that are not newer than
-    /// the content that was compiled.
+    /// Returns the units that cannot be used as they are, and the changed inputs that are not newer
+    /// than the content that was compiled.
     pub(super) fn stale(&mut self) -> Result<(BTreeSet<String>, BTreeSet<String>)> {
         let (mut stale, mut hidden) = (BTreeSet::new(), BTreeSet::new());
         for source in sources(&self.target)? {
@@ -203,8 +204,8 @@ impl<'a> Freshness<'a> {
         Ok(())
     }
 
-    /// Whether no input changed since cargo started the unit: what rustc read is then what was
-    /// hashed.
+    /// Returns whether no input changed since cargo started the unit: rustc then read the content that
+    /// was hashed.
     fn is_settled(&self, source: &Source, sources: &Sources) -> bool {
         let started = tree::time(&self.target.join(&source.invoked));
         let started = started.unwrap_or(self.files.started);
@@ -219,9 +220,9 @@ impl<'a> Freshness<'a> {
         })
     }
 
-    /// The inputs that `source` names, with their current content. `None` if they cannot be known:
-    /// a build script of a package that is not in `packages` (by the hash of the script's run).
-    /// Scripts in `immutable` belong to packages that do not change.
+    /// Returns the inputs that `source` names, with their current content. `None` if they are unknown:
+    /// a build script of a package that is not in `packages` (by the hash of the script's run). Scripts
+    /// in `immutable` belong to packages that do not change.
     fn inputs(
         &mut self,
         source: &Source,
@@ -269,7 +270,7 @@ impl<'a> Freshness<'a> {
         Ok(Some(Sources { inputs, package }))
     }
 
-    /// The files of the package at `root`, and what identifies this list.
+    /// Returns the files of the package at `root`, and the identity of this list.
     fn listing(&self, root: &Utf8Path) -> Result<(Vec<Utf8PathBuf>, Listing)> {
         let files = package_files(self.cx, root, &self.target)?;
         let names: Vec<&str> = files.iter().map(|path| path.as_str()).collect();
@@ -279,7 +280,7 @@ impl<'a> Freshness<'a> {
 }
 
 impl Files {
-    /// The content of `path`: from the record if the file still has its stamp, read otherwise.
+    /// Returns the content of `path`: from the record if the file still has its stamp, read otherwise.
     fn state(&mut self, path: &str, record: &mut Record) -> Option<State> {
         if let Some(state) = self.read.get(path) {
             return state.clone();
@@ -307,8 +308,8 @@ impl Files {
     }
 }
 
-/// Every file below `target` that names the inputs of a unit: the dep-info files of rustc, and the
-/// output of build scripts.
+/// Returns every file below `target` that names the inputs of a unit: the dep-info files of rustc, and
+/// the output of build scripts.
 fn sources(target: &Utf8Path) -> Result<Vec<Source>> {
     let mut all = Vec::new();
     for profile in profiles(target)? {
@@ -347,7 +348,8 @@ fn sources(target: &Utf8Path) -> Result<Vec<Source>> {
     Ok(all)
 }
 
-/// The directories in which cargo builds, `<profile>` and `<target>/<profile>`, relative to `target`.
+/// Returns the directories in which cargo builds, `<profile>` and `<target>/<profile>`, relative to
+/// `target`.
 fn profiles(target: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
     let is_profile = |path: &Utf8Path| target.join(path).join(".fingerprint").is_dir();
     let mut profiles = Vec::new();

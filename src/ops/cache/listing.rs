@@ -17,9 +17,9 @@ use crate::{
 const LOCAL: [&str; 5] =
     ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY"];
 
-/// The files of the package at `root` as cargo lists them, sorted: those that git does not ignore,
-/// or all where there is no repository or where `Cargo.toml` has `include`. Packages nested in it
-/// and `target`, where cargo builds, are left out.
+/// Returns the files of the package at `root` as cargo lists them, sorted: those that git does not
+/// ignore, or all if there is no repository or `Cargo.toml` has `include`. Packages nested in it and
+/// `target`, where cargo builds, are left out.
 pub(super) fn package_files(
     cx: &Context,
     root: &Utf8Path,
@@ -55,7 +55,7 @@ pub(super) fn package_files(
     Ok(files)
 }
 
-/// The files below `root` that git tracks or does not ignore; `None` outside of a repository.
+/// Returns the files below `root` that git tracks or does not ignore; `None` outside of a repository.
 fn git_files(cx: &Context, root: &Utf8Path) -> Result<Option<Vec<Utf8PathBuf>>> {
     if cx.env.which("git").is_none() {
         return Ok(None);

@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-/// What is asked of a cache.
+/// A request of the cache commands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheRequest {
     /// The directory that holds it.
@@ -41,7 +41,7 @@ pub struct CacheRequest {
     pub authenticated: bool,
 }
 
-/// Where the build writes what a later save needs to know, in the directory in which cargo builds.
+/// The file in which the build records data for a later save, in the directory in which cargo builds.
 const RECORD: &str = "longshore-units.json";
 
 /// The record of what each unit was compiled from, in the directory in which cargo builds.
@@ -56,23 +56,23 @@ const ZIG: &str = "zig";
 const LAYERS: &str = "layers";
 const PIECES: &str = "pieces";
 
-/// Where cargo builds; see [`crate::build::plan::Inputs::target_directory`].
+/// Returns the directory in which cargo builds; see [`crate::build::plan::Inputs::target_directory`].
 fn built(workspace: &Workspace) -> Utf8PathBuf {
     workspace.target_directory.join("longshore")
 }
 
-/// The secret that caches are authenticated with, if one is set.
+/// Returns the secret that caches are authenticated with, if one is set.
 fn secret(cx: &Context) -> Result<Option<Secret>> {
     cx.env.var(SECRET).map(crate::build::cache::secret).transpose()
 }
 
-/// Held while the target directory changes; builds hold it, too.
+/// Acquires the lock that is held while the target directory changes; builds hold it, too.
 fn lock(cx: &Context, workspace: &Workspace) -> Result<fs::OutputLock> {
     fs::lock_output(cx, &fs::settle(&workspace.target_directory.join("dist"))?)
 }
 
-/// What a cache depends on as a whole: programs, and directories whose names are in flags, and so in
-/// cargo's fingerprints.
+/// Returns the properties that the entire cache depends on: programs, and directories that occur in
+/// flags, and so in cargo's fingerprints.
 fn key(cx: &Context, rust: &Rust, zig: &str, root: &Utf8Path, target: &Utf8Path) -> Key {
     let cargo_home = cx.env.cargo_home().map(Utf8PathBuf::into_string).unwrap_or_default();
     let pairs = [
@@ -110,7 +110,7 @@ pub(super) fn record(
     let text = serde_json::to_string(&Recorded { schema: SCHEMA, key, units, zig })
         .map_err(|error| Error::build("cannot write JSON").because(error))?;
     let path = target.join(RECORD);
-    // What did not change is not written again.
+    // Unchanged content is not written again.
     match fs::read_to_string_if_there(&path) {
         Ok(Some(old)) if old == text => Ok(()),
         _ => fs::write(&path, text.as_bytes()),
@@ -164,7 +164,7 @@ fn drop_units(root: &Utf8Path, dropped: &BTreeSet<String>) -> Result<()> {
     Ok(())
 }
 
-/// A time for people.
+/// Formats a time for people.
 fn seconds(milliseconds: u64) -> String {
     format!("{}.{:02} s", milliseconds / 1000, milliseconds % 1000 / 10)
 }

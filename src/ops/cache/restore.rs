@@ -33,10 +33,10 @@ use crate::{
     },
 };
 
-/// Puts a saved cache in the place of what cargo built in the target directory, and gives each input
-/// that is unchanged since then the time that it had. A cache that is missing, was saved by other
-/// programs or in another directory, or is damaged, is refused: nothing is touched then, and the
-/// report says why.
+/// Replaces cargo's files in the target directory with a saved cache, and gives each input that is
+/// unchanged since then the time that it had. A cache that is missing, was saved by other programs or
+/// in another directory, or is damaged, is rejected: nothing is changed then, and the report gives the
+/// reason.
 ///
 /// # Errors
 /// There is no workspace or no toolchain, or a file of the workspace or the target directory cannot
@@ -86,7 +86,7 @@ pub fn restore(cx: &Context, request: &CacheRequest) -> Result<Cache> {
 /// More than any header has.
 const HEADER_LIMIT: u64 = 1 << 20;
 
-/// The header of a cache that serves here, or why there is none.
+/// Returns the header of a cache that can be used here, or the reason why there is none.
 fn header(
     cx: &Context,
     workspace: &Workspace,
@@ -136,8 +136,8 @@ fn header(
     Ok(if differences.is_empty() { Ok(header) } else { Err(differences) })
 }
 
-/// Why the header is not one that was saved with this secret. Without a secret every header will do,
-/// unless `required`.
+/// Returns the reason for which the header is not one that was saved with this secret. Without a secret
+/// every header is accepted, unless `required`.
 fn not_authentic(
     header: &Header,
     secret: Option<&Secret>,
@@ -205,7 +205,7 @@ fn put(
     drop_units(&partial.join(TARGET), &work.dropped)?;
     let record = record(&partial.join(TARGET), manifest.units)?;
     fs::write(&partial.join(TARGET).join(FRESHNESS), &record)?;
-    // For builds of this workspace only: zig's own cache serves all workspaces.
+    // For builds of this workspace only: zig's own cache is shared by all workspaces.
     let zig = partial.join(ZIG);
     if zig.is_dir() {
         fs::rename(&zig, &warm::restored(&partial.join(TARGET)))?;
@@ -216,8 +216,8 @@ fn put(
         fs::rename(&partial.join(TARGET), &target)?;
     }
     fs::remove_dir_all(&partial)?;
-    // Only now: the target directory that was there before may have been built of other content,
-    // with only these times to tell.
+    // Only now: the earlier target directory may have been built from other content, which only these
+    // times show.
     for (path, time, link) in &work.times {
         tree::set_time(path, *time, !link)?;
     }
@@ -231,7 +231,7 @@ fn put(
     })
 }
 
-/// What has to be done so that cargo sees of the inputs what there is to see.
+/// The changes that are needed for cargo to detect the state of the inputs.
 #[derive(Debug)]
 struct Work<'a> {
     cx: &'a Context,
@@ -285,8 +285,8 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Where cargo looks at every file of a package, one that is new and old by its time counts, and
-    /// one that is gone was dropped above.
+    /// Handles packages of which cargo checks every file: one that is new and has an old time counts,
+    /// and one that no longer exists was dropped above.
     fn look_for_new(
         &mut self,
         package: &Utf8Path,
@@ -311,7 +311,7 @@ impl<'a> Work<'a> {
     }
 }
 
-/// The record of what the restored units were compiled from, with the stamps of the files that were
+/// Returns the record of the inputs of the restored units, with the stamps of the files that were
 /// unpacked to `target`.
 fn record(target: &Utf8Path, units: BTreeMap<String, Sources>) -> Result<Vec<u8>> {
     let compiled = |(path, sources): (String, Sources)| {
@@ -323,7 +323,7 @@ fn record(target: &Utf8Path, units: BTreeMap<String, Sources>) -> Result<Vec<u8>
     serde_json::to_vec(&record).map_err(|error| Error::build("cannot write JSON").because(error))
 }
 
-/// When other builds in the target directory looked at the workspace's own packages, sorted.
+/// Returns when other builds in the target directory checked the workspace's own packages, sorted.
 fn others(workspace: &Workspace) -> Vec<Time> {
     let own: BTreeSet<&str> =
         workspace.packages.iter().map(|package| package.name.as_str()).collect();

@@ -32,8 +32,8 @@ use crate::{
     },
 };
 
-/// Saves what the last `dist` or `build` consists of into a directory, and nothing that older ones
-/// left. The cache that was there before stays until the new one is whole.
+/// Saves the files of the last `dist` or `build` into a directory, and none of older ones. The earlier
+/// cache stays until the new one is complete.
 ///
 /// # Errors
 /// Nothing was built yet, what cargo left is not understood, or something cannot be read or written.
@@ -56,7 +56,7 @@ pub fn save(cx: &Context, request: &CacheRequest) -> Result<Cache> {
     fs::create_dir_all(&directory)?;
     let temporary = directory.join(format!("longshore-cache.{}.tmp", std::process::id()));
     fs::remove_file(&temporary)?;
-    // Before anything is looked at, by the clock that times are compared with.
+    // Before anything is read, by the clock that times are compared with.
     fs::write(&temporary, b"")?;
     let saved = tree::time(&temporary).ok_or_else(|| Error::build("no time of a new file"))?;
     fs::remove_file(&temporary)?;
@@ -115,7 +115,7 @@ pub fn save(cx: &Context, request: &CacheRequest) -> Result<Cache> {
     Ok(Cache { schema: REPORT, directory: directory.into_string(), outcome, milliseconds })
 }
 
-/// The units with an input that changed after they were compiled.
+/// Returns the units with an input that changed after they were compiled.
 fn stale(cx: &Context, freshness: &mut Freshness) -> Result<BTreeSet<String>> {
     let (stale, _) = freshness.stale()?;
     if !stale.is_empty() {
@@ -138,7 +138,7 @@ fn recorded(target: &Utf8Path) -> Result<Recorded> {
     if recorded.schema != SCHEMA { Err(none()) } else { Ok(recorded) }
 }
 
-/// What belongs to the units, of all that is in the target directory.
+/// Returns the files that belong to the units, of all in the target directory.
 fn kept(
     cx: &Context,
     target: &Utf8Path,
@@ -151,7 +151,7 @@ fn kept(
     };
     let entries = tree::walk(target, skip)?;
     let mut keep = Keep::new(units, target);
-    // What cargo gives a name without a hash is another name of a file with one.
+    // A file that cargo names without a hash is another name of a file with one.
     for file in units.iter().filter(|unit| !unit.script).flat_map(|unit| &unit.files) {
         let Ok(path) = file.strip_prefix(target) else { continue };
         if file.file_name().is_none_or(|name| hash_of(name).is_some()) {
@@ -208,8 +208,8 @@ fn drop_links(cx: &Context, target: &Utf8Path, entries: &[Entry], keep: &mut Kee
     Ok(())
 }
 
-/// The text of the link at `path` below `target` for the archive, which holds no links that lead
-/// outside: a relative one. `None` if it leads outside.
+/// Returns the target of the link at `path` below `target` for the archive, which holds no links that
+/// lead outside: a relative one. `None` if it leads outside.
 fn link_text(target: &Utf8Path, path: &Utf8Path, text: &str) -> Option<String> {
     let text = match Utf8Path::new(text).strip_prefix(target) {
         Ok(inside) => {
@@ -226,7 +226,7 @@ fn same_content(target: &Utf8Path, a: &Utf8Path, b: &Utf8Path) -> bool {
     digest(a).is_some_and(|a| Some(a) == digest(b))
 }
 
-/// Every input of the units, as cargo's own files tell.
+/// Returns every input of the units, as cargo's own files list them.
 fn inputs(
     cx: &Context,
     root: &Utf8Path,
@@ -270,7 +270,7 @@ fn inputs(
         named.iter().flat_map(|path| tree::below(path, target)).for_each(|path| add(path, hash));
     }
     for (path, units) in found {
-        // What is in the cache itself, and what cargo takes as unchangeable.
+        // Files in the cache itself, and files that cargo treats as immutable.
         if path.starts_with(target) || recorded.key.is_unchangeable(&path) {
             continue;
         }
@@ -285,7 +285,7 @@ fn inputs(
     Ok(manifest)
 }
 
-/// The entries below `root` as items below `place`, and their times.
+/// Returns the entries below `root` as items below `place`, and their times.
 fn items(place: &str, root: &Utf8Path, entries: &[Entry], manifest: &mut Manifest) -> Vec<Item> {
     let mut inodes: BTreeMap<(u64, u64), String> = BTreeMap::new();
     let mut items = Vec::new();

@@ -12,25 +12,25 @@ use crate::{
     },
 };
 
-/// What is asked for.
+/// A request for a comment.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The report, in Markdown.
     pub file: Utf8PathBuf,
-    /// What the comment is called: it is found again by that.
+    /// The name of the comment, by which it is found again.
     pub marker: String,
     /// A report of sizes, as JSON: where it says that nothing changed, no new comment is made.
     pub unless_unchanged: Option<Utf8PathBuf>,
-    /// How the server is talked to.
+    /// The settings for connections to the server.
     pub server: Settings,
 }
 
-/// Writes the comment. Where the job is of no pull request, or its token may not write, that is said,
-/// and it is no error: whatever was checked stands without the comment.
+/// Writes the comment. If the job does not belong to a pull request, or its token may not write, that
+/// is reported, and it is not an error: the result of the check does not depend on the comment.
 ///
 /// # Errors
-/// A file cannot be read or is no report, a variable is missing, or the server refuses for another
-/// reason or cannot be reached.
+/// A file cannot be read or is not a report, a variable is missing, or the server rejects the request
+/// for another reason or cannot be reached.
 pub fn comment(cx: &Context, request: &Request) -> Result<()> {
     let marker = comment::marker(&request.marker)?;
     let report = fs::read(&request.file)?;

@@ -21,7 +21,7 @@ use crate::{
     sys::{Context, cargo, fs, targets},
 };
 
-/// What is asked for.
+/// A request for files of CI systems.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CiRequest {
     /// The CI systems; those of the settings, else those that have files here, else GitHub, when
@@ -38,7 +38,7 @@ pub struct Different {
     pub path: String,
     /// Whether it is not there at all.
     pub missing: bool,
-    /// What would change, as a unified diff.
+    /// The changes, as a unified diff.
     pub difference: String,
 }
 
@@ -84,7 +84,7 @@ fn unix_lines(text: &str) -> String {
     text.trim_start_matches('\u{feff}').replace("\r\n", "\n")
 }
 
-/// The files that differ from what they would be; nothing is written.
+/// Returns the files that differ from the generated ones; nothing is written.
 ///
 /// # Errors
 /// The workspace or its settings are wrong.
@@ -101,8 +101,8 @@ pub fn check(cx: &Context, request: &CiRequest) -> Result<Vec<Different>> {
     Ok(different)
 }
 
-/// Looks at the tag, the secrets and the platforms, before anything of a release is built. `tag` is
-/// taken instead of what the CI system says.
+/// Checks the tag, the secrets and the platforms, before anything of a release is built. `tag` replaces
+/// that of the CI system.
 ///
 /// # Errors
 /// A secret is not set, the tag is not the version, or there is nothing to build.
@@ -184,7 +184,8 @@ fn files(cx: &Context, request: &CiRequest) -> Result<Files> {
     Ok(Files { root, all })
 }
 
-/// Whom files are for: as asked, as the settings say, those that have files of ours, GitHub.
+/// Returns the CI systems that files are for: those requested, those of the settings, those with
+/// generated files, or GitHub.
 fn providers(request: &CiRequest, workspace: &Workspace) -> Result<Vec<Provider>> {
     let settings = &workspace.settings.ci;
     let mut chosen = match (&request.providers[..], &settings.providers[..]) {
@@ -210,8 +211,8 @@ fn providers(request: &CiRequest, workspace: &Workspace) -> Result<Vec<Provider>
     Ok(chosen)
 }
 
-/// Whether the workspace's own configuration of cargo has the alias: that of whoever generates the
-/// files is on no other machine.
+/// Returns whether the workspace's own configuration of cargo has the alias: the configuration of the
+/// user who generates the files is on no other machine.
 fn xtask_alias(root: &Utf8Path) -> Result<bool> {
     for name in [".cargo/config.toml", ".cargo/config"] {
         let path = root.join(name);

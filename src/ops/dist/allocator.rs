@@ -1,4 +1,4 @@
-//! Whether the programs of a workspace bring a global allocator of their own.
+//! Detecting programs of a workspace that bring a global allocator.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-/// For each of `targets` whose programs bring one, what brings it: a crate among the dependencies
-/// for that target, else a source file of the workspace.
+/// Returns the source of the allocator for each of `targets` with programs that bring one: a crate
+/// among the dependencies for that target, else a source file of the workspace.
 ///
 /// # Errors
 /// `Cargo.lock` or a source file cannot be read.
@@ -53,8 +53,8 @@ pub(in crate::ops) fn own(
     Ok(found)
 }
 
-/// The crate with an allocator among the dependencies for `target`; where cargo cannot say, `known`,
-/// which `Cargo.lock` names.
+/// Returns the crate with an allocator among the dependencies for `target`; if cargo cannot resolve
+/// them, `known`, which `Cargo.lock` names.
 fn in_tree(
     cx: &Context,
     workspace: &Workspace,
@@ -73,7 +73,7 @@ fn in_tree(
     command = command.args(resolution(request));
     let output = cx.children.output(&command)?;
     Ok(match allocator::in_tree(&output.text()) {
-        // The lock file names one: better slow in a case nobody meets than two allocators.
+        // The lock file names one: a slower allocator in a rare case is better than two allocators.
         _ if !output.success() => {
             Some(format!("crate `{known}`, perhaps: `cargo tree` cannot say for which targets"))
         }
@@ -81,8 +81,8 @@ fn in_tree(
     })
 }
 
-/// The first source file that declares a global allocator, other than one of a crate that is known
-/// and was looked for among the dependencies.
+/// Returns the first source file that declares a global allocator, other than one of a crate that is
+/// known and was searched for among the dependencies.
 fn declared(dir: &Utf8Path, known: &[&str]) -> Result<Option<String>> {
     for step in Walk::new(dir, DEPTH) {
         let path = match step {

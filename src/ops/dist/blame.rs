@@ -1,5 +1,5 @@
-//! What is behind a failure: the crate, how it came in, and what the log says of it. Asked only once
-//! something has failed.
+//! The cause of a failure: the crate, its path in the dependency graph, and the relevant lines of the
+//! log. Computed only after a failure.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -23,22 +23,22 @@ const EXCERPT: usize = 40;
 /// A build that failed.
 #[derive(Debug)]
 pub(in crate::ops) struct Failure<'a> {
-    /// What was to be built.
+    /// The job.
     pub(in crate::ops) build: &'a Build,
     /// The command.
     pub(in crate::ops) command: &'a Command,
-    /// What it wrote for people.
+    /// Its messages for people.
     pub(in crate::ops) lines: &'a [String],
-    /// What its build scripts asked of the linker.
+    /// The linker flags of its build scripts.
     pub(in crate::ops) scripts: &'a [Script],
-    /// How it ended.
+    /// Its exit status.
     pub(in crate::ops) ending: String,
-    /// Where its whole log will be.
+    /// The path of its complete log.
     pub(in crate::ops) log: Utf8PathBuf,
 }
 
-/// The error that a failed build is: the crate and how it came in, the end of the log, and who
-/// wanted a library that the linker did not find.
+/// Returns the error of a failed build: the crate and its path in the dependency graph, the end of the
+/// log, and the package that requested a library that the linker did not find.
 pub(in crate::ops) fn failure(cx: &Context, failure: &Failure<'_>) -> Error {
     let Failure { build, command, lines, scripts, ending, log } = failure;
     let failed = blame::failed(lines);
@@ -70,7 +70,7 @@ pub(in crate::ops) fn failure(cx: &Context, failure: &Failure<'_>) -> Error {
     Error::build(format!("{what}: cargo ended with {ending}")).detail(detail.join("\n")).hint(hint)
 }
 
-/// The command without the long list of variables, which the log has.
+/// Returns the command without the long list of variables, which the log has.
 fn without_env(command: &Command) -> Command {
     Command { env: Default::default(), ..command.clone() }
 }
@@ -82,7 +82,7 @@ fn link_statically(package: &str) -> String {
     )
 }
 
-/// What some well-known endings of a build mean.
+/// Returns the remedy for some well-known failures of a build.
 fn cause(lines: &[String]) -> Option<&'static str> {
     let seen = |text: &str| lines.iter().any(|line| line.contains(text));
     if seen("No space left on device") {
@@ -108,7 +108,7 @@ fn cause(lines: &[String]) -> Option<&'static str> {
     }
 }
 
-/// Who asks for `library` in a build for `target`, as a sentence, and the package's name.
+/// Returns the package that requests `library` in a build for `target`, as a sentence, and its name.
 fn who(
     cx: &Context,
     build: &Build,
@@ -129,8 +129,8 @@ fn who(
     Some((sentences.join("; "), first?))
 }
 
-/// The shortest way from a package to one of the workspace, by `cargo tree`. It explains an error
-/// that is there already, so that whatever goes wrong here only makes it shorter.
+/// Returns the shortest path from a package to one of the workspace, by `cargo tree`. It explains an
+/// existing error, so a failure here only makes that shorter.
 fn way(cx: &Context, build: &Build, spec: &str, target: Option<&str>) -> Option<Vec<String>> {
     let mut args = vec!["tree", "--frozen", "--prefix", "depth", "--edges", "normal,build"];
     args.extend(["--color", "never", "--invert", spec]);
@@ -152,8 +152,8 @@ fn way(cx: &Context, build: &Build, spec: &str, target: Option<&str>) -> Option<
     blame::shortest_way(&String::from_utf8_lossy(&output.stdout))
 }
 
-/// `error`, which refuses what was built, with who brought the shared libraries that programs need
-/// which should need none.
+/// Adds to `error`, which rejects the built programs, the packages that bring the shared libraries of
+/// programs that should need none.
 pub(in crate::ops) fn refused(
     cx: &Context,
     plan: &Plan,
@@ -188,7 +188,7 @@ pub(in crate::ops) fn refused(
     error.detail(detail).hint(link_statically(&package) + &hint)
 }
 
-/// The shared libraries that a program needs.
+/// Returns the shared libraries that a program needs.
 fn needed(path: &Utf8Path) -> Result<Vec<String>> {
     let file = file::open(path)?;
     let facts = Facts::read(Source::File(&file));

@@ -1,4 +1,4 @@
-//! What went into the binaries: lists of crates, in the binaries and as documents beside them.
+//! The components of the binaries: lists of crates, in the binaries and as documents beside them.
 
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
@@ -24,11 +24,11 @@ use crate::{
     sys::{Context, cargo, fs, parallel},
 };
 
-/// The bill of each package and target, and the list for the binaries that carry one.
+/// The SBOM of each package and target, and the list for the binaries that carry one.
 #[derive(Debug, Default)]
 pub(in crate::ops) struct Bills(BTreeMap<(String, String), Made>);
 
-/// A bill, and the list for binaries that is made of it.
+/// An SBOM, and the list for binaries that is made from it.
 #[derive(Debug)]
 struct Made {
     bill: Bill,
@@ -41,7 +41,7 @@ impl Bills {
         self.0.get(&key).map(|made| &made.bill)
     }
 
-    /// The crates in the job's binary.
+    /// Returns the crates in the job's binary.
     pub(in crate::ops) fn dependencies(&self, job: &Job) -> Vec<Dependency> {
         let bill = self.of(&job.package, &job.target);
         let crates = bill.into_iter().flat_map(|bill| &bill.crates);
@@ -54,14 +54,14 @@ impl Bills {
             .collect()
     }
 
-    /// The content of the section `.dep-v0` that the job's binary gets.
+    /// Returns the content of the section `.dep-v0` that the job's binary gets.
     pub(in crate::ops) fn section(&self, job: &Job) -> Option<&[u8]> {
         let key = (job.package.clone(), job.target.clone());
         self.0.get(&key).and_then(|made| made.section.as_deref())
     }
 }
 
-/// What the binaries of a build are made of.
+/// Returns the components of the binaries of a build.
 ///
 /// # Errors
 /// Cargo cannot say what it resolved, or rustc what its targets are.
@@ -177,7 +177,7 @@ fn subject(
         target: artifact.target.clone(),
         sha256: artifact.sha256.hex(),
     };
-    // What serves `malloc` is no tool.
+    // The provider of `malloc` is not a tool.
     let tools = release.tools.iter().filter(|(name, _)| *name != "mimalloc");
     Subject {
         name: name.to_owned(),
@@ -191,7 +191,7 @@ fn subject(
     }
 }
 
-/// What is in the binaries and no crate that cargo knows of.
+/// Returns the components of the binaries that are not crates known to cargo.
 fn others(planned: &Planned, binaries: &[&Artifact]) -> Vec<Component> {
     let mut all = vec![Component::std(&planned.rust.version.to_string())];
     if binaries.iter().any(|one| one.target.split('-').any(|part| part.starts_with("musl"))) {

@@ -41,22 +41,22 @@ use crate::{
     },
 };
 
-/// What is known of a build.
+/// The results of a build.
 #[derive(Debug)]
 pub struct Built {
-    /// What cargo said of the build.
+    /// Cargo's report on the build.
     pub report: Report,
-    /// What the binaries are made of.
+    /// The components of the binaries.
     pub(in crate::ops) bills: Bills,
-    /// What sccache was asked for.
+    /// The statistics of sccache.
     pub sccache: Option<Sccache>,
 }
 
 /// Builds every job of the plan into the stage. Returns their artifacts, without verdicts.
 ///
 /// # Errors
-/// zig is unfit, or the build failed: which crate, and the end of the log with the path of the
-/// whole.
+/// zig is unfit, or the build failed: the error names the crate, and has the end of the log with the
+/// path of the complete one.
 pub(in crate::ops) fn build<'p>(
     cx: &Context,
     planned: &'p Planned,
@@ -124,8 +124,8 @@ pub(in crate::ops) fn compile(
         if let Some(cache) = &zig_cache {
             env.insert("ZIG_GLOBAL_CACHE_DIR".to_owned(), Some(cache.to_string()));
         }
-        // Where freshness is checked. A variable would have a cargo that a build script runs build there,
-        // too, and wait for this one.
+        // The directory in which freshness is checked. As a variable it would make a cargo that a build
+        // script runs build there, too, and wait for this one.
         let build_dir = toml::Value::from(directory.as_str());
         let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) }
             .args(["--config", &format!("build.build-dir={build_dir}")]);
@@ -157,7 +157,7 @@ pub(in crate::ops) fn compile(
     Ok(report)
 }
 
-/// That no unit was compiled twice.
+/// Checks that no unit was compiled twice.
 fn once(report: &Report, plan: &Plan) -> Result<()> {
     let Some(twice) = report.units.twice() else {
         return Ok(());
@@ -196,14 +196,14 @@ fn steady_env(cx: &Context, epoch: u64) -> BTreeMap<String, Option<String>> {
             || ["CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"].contains(&name)
     };
     let names = cx.env.vars().map(|(name, _)| name).filter(|name| of_outer_cargo(name));
-    // A build script that asks git gets the answer of the repository that its source is in, in a hook
-    // too. Settings such as the URLs of private dependencies stay.
+    // A build script that runs git gets the answer for the repository that contains its source, in a
+    // hook too. Settings such as the URLs of private dependencies stay.
     let of_git = git::LOCAL_VARIABLES.into_iter().filter(|name| !name.starts_with("GIT_CONFIG"));
     let mut env: BTreeMap<_, _> = names.chain(of_git).map(|name| (name.to_owned(), None)).collect();
     for (name, value) in [
         ("SOURCE_DATE_EPOCH", epoch.to_string().as_str()),
-        // Cargo tells how far it is only in its progress bar, and names all that it compiles only
-        // where there is room.
+        // Cargo reports its progress only in its progress bar, and names all that it compiles only if
+        // there is room.
         ("CARGO_TERM_PROGRESS_WHEN", "always"),
         ("CARGO_TERM_PROGRESS_WIDTH", "500"),
         ("CARGO_TERM_COLOR", "never"),
@@ -247,7 +247,7 @@ fn run(
             if line.trim_start().starts_with("Compiling ") {
                 compiles();
             }
-            // The page is read, and kept only where that was asked for.
+            // The page is read, and kept only if that was requested.
             if progress::is_bar(&text) || line.trim_start().starts_with("Timing report saved to") {
                 return;
             }

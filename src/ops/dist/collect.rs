@@ -1,5 +1,5 @@
-//! From what cargo made to what ships: each binary stripped, its symbols kept where they were asked
-//! for, its allocator looked at.
+//! From cargo's output to shipped files: each binary is stripped, its symbols are kept if that was
+//! requested, and its allocator is checked.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -49,8 +49,8 @@ impl<'a> Collector<'a> {
     /// section `.dep-v0` gets.
     ///
     /// # Errors
-    /// Cargo made no such binary, it cannot be read or stripped, or another allocator than the planned
-    /// one serves it.
+    /// Cargo made no such binary, it cannot be read or stripped, or it uses a different allocator than
+    /// the planned one.
     pub(in crate::ops) fn collect(&self, job: &Job, list: Option<&[u8]>) -> Result<Artifact> {
         let made = unstripped(job, self.report)?;
         let open = file::open(made)?;
@@ -92,7 +92,7 @@ impl<'a> Collector<'a> {
         })
     }
 
-    /// What the previous output has of the job's binary, if it was stripped from the same file by the
+    /// Returns the job's binary of the previous output, if it was stripped from the same file by the
     /// same longshore, for the same plan, with the same list of dependencies.
     fn kept(
         &self,
@@ -125,7 +125,7 @@ impl<'a> Collector<'a> {
             return Ok(None);
         }
         let file = File { size: old.size, sha256: old.sha256 };
-        // What carried the previous output here may have lost that it is a program.
+        // A transfer of the previous output, as between jobs, may have lost its executable bit.
         let kept =
             stage.keep(&old.path, &old.sha256, old.size)? && fs::is_program(&stage.path(&old.path));
         Ok(kept.then(|| (file, old.debug.clone())))
@@ -154,7 +154,7 @@ impl<'a> Collector<'a> {
     }
 }
 
-/// The file that cargo made for the job.
+/// Returns the file that cargo made for the job.
 ///
 /// # Errors
 /// There is none.
@@ -167,8 +167,8 @@ pub(in crate::ops) fn unstripped<'a>(job: &Job, report: &'a Report) -> Result<&'
     Ok(&made.path)
 }
 
-/// What ships of the binary at `path`: it without its symbols and with the list of its dependencies,
-/// and the symbols where the job keeps them.
+/// Returns the shipped form of the binary at `path`: without its symbols and with the list of its
+/// dependencies, and the symbols if the job keeps them.
 ///
 /// # Errors
 /// It cannot be stripped.
@@ -188,7 +188,7 @@ pub(in crate::ops) fn shipped<'a>(
     Ok((both.stripped, Some(both.debug)))
 }
 
-/// That `malloc` is mimalloc's where the plan says so.
+/// Checks that `malloc` is mimalloc's if the plan requires it.
 fn prove_allocator(job: &Job, path: &Utf8Path, source: Source<'_>) -> Result<()> {
     if job.allocator.allocator != Allocator::Mimalloc {
         return Ok(());

@@ -44,7 +44,7 @@ use crate::{
     verify::VerifiedArtifact,
 };
 
-/// Builds, verifies, tries out and packs; `target/dist` then holds exactly what was asked for.
+/// Builds, verifies, smoke-tests and packs; `target/dist` then holds exactly the requested files.
 ///
 /// # Errors
 /// Any stage's; the previous output is then intact.
@@ -62,7 +62,7 @@ pub fn build(cx: &Context, request: &Request) -> Result<Dist> {
     dist(cx, &Request { pack: false, ..request.clone() })
 }
 
-/// As [`dist`], without a summary: returns the output's directory, which may be moved.
+/// Does as [`dist`], without a summary: returns the output's directory, which may be moved.
 pub(super) fn make(cx: &Context, request: &Request) -> Result<(Dist, Utf8PathBuf)> {
     let pack = request.pack;
     // Before anything is fetched or built, std among it.

@@ -37,7 +37,7 @@ pub(in crate::ops) fn vendored(
     found
 }
 
-/// The part of `Cargo.lock` that tells packages of registries and repositories from others
+/// The part of `Cargo.lock` that distinguishes packages of registries and repositories from others
 /// (<https://doc.rust-lang.org/cargo/guide/cargo-toml-vs-cargo-lock.html>).
 #[derive(Deserialize)]
 struct Lock {

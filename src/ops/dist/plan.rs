@@ -36,7 +36,7 @@ use crate::{
     verify::{Inputs as PolicyInputs, Settings},
 };
 
-/// The plan as things are; nothing is fetched or built.
+/// Returns the plan for the current state; nothing is fetched or built.
 ///
 /// # Errors
 /// The workspace or the request is wrong, or cargo is missing.
@@ -44,7 +44,7 @@ pub fn plan(cx: &Context, request: &Request) -> Result<Planned> {
     make(cx, request, false)
 }
 
-/// The plan, after everything that was missing has been provided.
+/// Returns the plan, after everything that was missing has been installed.
 ///
 /// # Errors
 /// As [`plan`], or something cannot be provided.
@@ -77,7 +77,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     }
     let packages = packages(cx, &workspace, request, provide, &mut facts)?;
     let compilers = compilers(cx, &config, &mut facts);
-    // A first plan, so that everything wrong with the request is told before anything is fetched.
+    // A first plan, so that all errors of the request are reported before anything is fetched.
     let first = inputs_plan(&workspace, &targets, request, &facts)?;
     check(&workspace, &targets, &first, provide, &mut facts)?;
     facts.found = package::found(&workspace, &first.archives, repository.as_deref())?;
@@ -212,8 +212,8 @@ fn check_output(cx: &Context, provide: bool, plan: &Plan, workspace: &Workspace)
     stage::check(cx, plan.output.as_ref(), &guard::Inputs::of_build(&workspace.root))
 }
 
-/// The Dockerfile of each package that has one: the one that its settings name, else its own
-/// `Dockerfile.release`, else that of the workspace where only one package has binaries.
+/// Returns the Dockerfile of each package that has one: the one that its settings name, else its own
+/// `Dockerfile.release`, else that of the workspace if only one package has binaries.
 fn recipes(workspace: &Workspace) -> Result<BTreeMap<String, Recipe>> {
     let released = |package: &&Package| !package.bins.is_empty() && package.unreleased().is_none();
     let packages: Vec<&Package> = workspace.packages.iter().filter(released).collect();
@@ -243,7 +243,7 @@ fn recipes(workspace: &Workspace) -> Result<BTreeMap<String, Recipe>> {
 /// The recipe's usual name: not `Dockerfile`, which is where people compile.
 const RECIPE: &str = "Dockerfile.release";
 
-/// Where the object of mimalloc is, or will be, for each target that gets it.
+/// Returns the path of the object of mimalloc, which may be missing yet, for each target that gets it.
 fn mimalloc(cx: &Context, plan: &Plan, zig: Option<&Zig>) -> Result<BTreeMap<String, Utf8PathBuf>> {
     let gets = plan.jobs.iter().filter(|job| job.allocator.allocator == Allocator::Mimalloc);
     let jobs: Vec<&Job> = gets.collect();
@@ -305,8 +305,8 @@ fn wanted(workspace: &Workspace, request: &Request, name: &str, default: bool) -
     if asked.is_empty() { default } else { asked.iter().any(|asked| asked == name) }
 }
 
-/// What the official std says of its own source, so that an installed `rust-src`, which makes rustc
-/// say the local path instead, changes nothing.
+/// Returns the path of the official std's own source, so that an installed `rust-src`, which makes
+/// rustc use the local path instead, changes nothing.
 fn rustc_source(rust: &Rust) -> String {
     match &rust.commit {
         Some(commit) => format!("/rustc/{commit}"),
@@ -361,8 +361,8 @@ fn packages(
     Ok(outside.names)
 }
 
-/// Returns the version of each C compiler that the user chose in place of zig's, by its name, and notes
-/// what is used in place of longshore's defaults, or ignored.
+/// Returns the version of each C compiler that the user selected instead of zig's, by its name, and
+/// notes the tools that replace longshore's defaults, or are ignored.
 fn compilers(cx: &Context, config: &cargo::Config, facts: &mut Facts) -> BTreeMap<String, String> {
     if let Some(targets) = config.build_targets() {
         facts.notes.push(format!(

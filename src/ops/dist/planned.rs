@@ -16,7 +16,7 @@ use crate::{
 pub struct Planned {
     /// The plan.
     pub plan: Plan,
-    /// The plan of the second build, in another directory, where one was asked for.
+    /// The plan of the second build, in another directory, if one was requested.
     pub again: Option<Plan>,
     /// `[workspace.metadata.longshore.verify]`.
     pub verify: Settings,
@@ -26,13 +26,13 @@ pub struct Planned {
     pub rust: Rust,
     /// zig, where there is one.
     pub zig: Option<Zig>,
-    /// What cargo starts rustc with, and the crates whose identity would depend on a path.
+    /// Cargo's wrapper of rustc, and the crates with an identity that would depend on a path.
     pub identities: Identities,
-    /// Where the object of mimalloc is, or has to be made, for the targets that get it.
+    /// The path of the object of mimalloc, which may still have to be made, for the targets that get it.
     pub mimalloc: BTreeMap<String, Utf8PathBuf>,
     /// The flags of cargo's that say which dependencies there are.
     pub resolution: Vec<String>,
-    /// Where the source is, as the packages say.
+    /// The repository of the source, as the packages name it.
     pub repository: Option<String>,
     /// Whether nothing may be fetched.
     pub offline: bool,

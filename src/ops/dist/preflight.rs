@@ -1,4 +1,4 @@
-//! What a build would fail on later, found before anything is fetched or compiled.
+//! Checks for conditions that would fail a build later, before anything is fetched or compiled.
 
 use camino::Utf8Path;
 
@@ -58,7 +58,7 @@ fn target_directory(path: &str) -> Result<()> {
     .hint("`--target-dir DIR` or `CARGO_TARGET_DIR` names a directory without it"))
 }
 
-/// Longshore's cache and zig's.
+/// Checks longshore's cache and zig's.
 fn caches(cx: &Context) -> Result<()> {
     let cache = &cx.env.cache;
     let hint = "set `LONGSHORE_CACHE_DIR` to a directory that can be written";
@@ -90,7 +90,7 @@ fn caches(cx: &Context) -> Result<()> {
     Ok(())
 }
 
-/// The directory for temporary files, which rustc and the smoke test use.
+/// Returns the directory for temporary files, which rustc and the smoke test use.
 fn temporary(cx: &Context, plan: &Plan) -> Result<()> {
     let dir = cx.env.temporary();
     let hint = "set `TMPDIR` to a directory that can be written and has free space";

@@ -1,4 +1,4 @@
-//! What a release says of how it was made, in a file beside it.
+//! The provenance of a release, in a file beside it.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -18,8 +18,8 @@ use crate::{
     sys::{Context, digests::digests, env::Env, fs},
 };
 
-/// Writes the provenance of all that is in `dist` so far, and adds it to that: it comes after
-/// everything that it tells of, and before checksums.
+/// Writes the provenance of all files in `dist` so far, and adds it to that: it comes after everything
+/// that it describes, and before checksums.
 ///
 /// # Errors
 /// A tool cannot be read, or the file not be written.
@@ -72,8 +72,8 @@ fn known(cx: &Context, planned: &Planned) -> Result<Known> {
     })
 }
 
-/// The files that tools mostly consist of. rustc is a small program and a large library; what rustup
-/// puts on `PATH` only starts it.
+/// Returns the main files of the tools. rustc is a small program and a large library; the rustc that
+/// rustup puts on `PATH` only starts it.
 fn tool_files(cx: &Context, planned: &Planned) -> Vec<(&'static str, Utf8PathBuf)> {
     let sysroot = &planned.rust.sysroot;
     let mut files = vec![
@@ -90,7 +90,7 @@ fn tool_files(cx: &Context, planned: &Planned) -> Vec<(&'static str, Utf8PathBuf
     files
 }
 
-/// The repository that a CI system builds: it is what was checked out, where a package names the one
+/// Returns the repository that a CI system builds: it was checked out, while a package may name the one
 /// that it was forked from.
 fn repository(env: &Env) -> Option<String> {
     match env.provider()? {
@@ -103,8 +103,8 @@ fn repository(env: &Env) -> Option<String> {
     }
 }
 
-/// Who builds, in the words of GitHub's and GitLab's own provenance: the definition of the job, at the
-/// revision it has. What differs from run to run is left out.
+/// Returns the builder, in the terms of GitHub's and GitLab's own provenance: the definition of the
+/// job, at the revision it has. Values that differ from run to run are left out.
 fn builder(env: &Env) -> Option<String> {
     match env.provider()? {
         Provider::Github => {

@@ -29,13 +29,13 @@ use crate::{
     },
 };
 
-/// How much is kept of the beginning and of the end of what a program writes.
+/// The number of bytes that are kept of the beginning and of the end of a program's output.
 const KEPT: usize = 64 << 10;
 
 /// The exit code of a Rust program that panicked.
 const PANIC: i32 = 101;
 
-/// What came of running a program.
+/// The result of running a program.
 #[derive(Debug)]
 pub(in crate::ops) enum Outcome {
     /// It was started, and ended or was ended.
@@ -44,7 +44,7 @@ pub(in crate::ops) enum Outcome {
     NotRun(String),
 }
 
-/// The limits on a program that is run within `limit`.
+/// Returns the limits on a program that is run within `limit`.
 pub(in crate::ops) fn limits(limit: Duration) -> Limits {
     Limits { time: Some(limit), output: MOST_OUTPUT, keep: Keep::Ends(KEPT) }
 }
@@ -96,7 +96,8 @@ pub fn smoke(
     }))
 }
 
-/// Why a dynamically linked program does not start in an empty root; `None` for a static one.
+/// Returns the reason for which a dynamically linked program does not start in an empty root; `None`
+/// for a static one.
 fn interpreter(path: &Utf8Path) -> Option<String> {
     let open = file::open(path).ok()?;
     let facts = Facts::read(Source::File(&open)).ok()?;
@@ -112,8 +113,8 @@ fn judge(
     setting: &plan::Smoke,
 ) -> Result<()> {
     let crashed = output.signal.is_some() || output.code == Some(PANIC);
-    // Where nobody chose the arguments, a program that wants others, or serves until it is ended,
-    // has shown that it runs.
+    // With default arguments, a program that needs others, or serves until it is ended, has shown that
+    // it runs.
     let fine = if setting.must_succeed { output.success() } else { !crashed || output.timed_out };
     if fine && !output.excess {
         return Ok(());
@@ -132,7 +133,7 @@ fn judge(
     }))
 }
 
-/// How a binary is started.
+/// The command that starts a binary.
 #[derive(Debug)]
 pub(in crate::ops) struct Runner {
     /// `native`, or the emulator's name.
@@ -141,11 +142,11 @@ pub(in crate::ops) struct Runner {
     pub(in crate::ops) emulator: Option<Utf8PathBuf>,
     /// The emulator's own arguments.
     pub(in crate::ops) flags: Vec<String>,
-    /// What the programs are made for: machine, class and byte order.
+    /// The machine, class and byte order of the programs.
     pub(in crate::ops) machine: (u16, u8, Endian),
 }
 
-/// How programs for `target` are started here; else why they are not.
+/// Returns the runner for programs of `target`; else the reason why there is none.
 pub(in crate::ops) fn runner(cx: &Context, target: &Target) -> std::result::Result<Runner, String> {
     let platform = &target.spec.platform;
     if platform.os != std::env::consts::OS {
@@ -206,8 +207,8 @@ pub(in crate::ops) fn run(
     })
 }
 
-/// Why no program can be run as `runner` does it; `None` if one of ours can. Each emulator is tested
-/// once.
+/// Returns the reason for which no program can be run by `runner`; `None` if longshore's test program
+/// can. Each emulator is tested once.
 ///
 /// # Errors
 /// An interrupt came, or the program cannot be written.
@@ -244,7 +245,7 @@ pub(in crate::ops) fn unfit(cx: &Context, runner: &Runner) -> Result<Option<Stri
     Ok(unfit)
 }
 
-/// Why `execve` fails in an empty root, with the usual reason.
+/// Returns the error of `execve` in an empty root, with the usual reason.
 fn not_started(what: &str, error: &std::io::Error) -> String {
     use std::io::ErrorKind;
     let reason = match error.kind() {

@@ -63,7 +63,7 @@ const LATEST: u64 = 253_402_300_799;
 /// The variable that holds the time of a release (<https://reproducible-builds.org/specs/source-date-epoch/>).
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
-/// `SOURCE_DATE_EPOCH`, be it of `[env]`, else the time of the last commit, else 0.
+/// Returns `SOURCE_DATE_EPOCH`, be it of `[env]`, else the time of the last commit, else 0.
 fn epoch(cx: &Context, entry: Option<EnvEntry>, commit: u64) -> Result<u64> {
     let name = match &entry {
         Some(entry) => format!("{EPOCH}` of `[env]` in `{}", entry.file),

@@ -41,8 +41,8 @@ pub(in crate::ops) fn check(planned: &Planned) -> Result<()> {
         .hint("rename or remove it, or choose another target directory with `--target-dir`"))
 }
 
-/// Builds everything again in a directory of its own, where that was asked for, and compares what
-/// comes out with what was built before.
+/// Builds everything again in a separate directory, if that was requested, and compares the results
+/// with those of the first build.
 ///
 /// # Errors
 /// The second build failed, or at least one binary differs: where, and what is there.
@@ -83,8 +83,8 @@ pub(in crate::ops) fn twice(
         )))
 }
 
-/// What differs between the two builds of a job, each a file and its list of dependencies, for
-/// people.
+/// Returns the differences between the two builds of a job, each a file and its list of dependencies,
+/// for people.
 fn compare(
     job: &Job,
     (first, list): (&Utf8Path, Option<&[u8]>),

@@ -1,4 +1,4 @@
-//! What zig builds once for each target is built while cargo compiles, and not after it.
+//! The objects that zig builds once for each target are built while cargo compiles, and not after it.
 
 use std::{
     collections::BTreeMap,
@@ -29,7 +29,7 @@ struct Part {
     command: Command,
 }
 
-/// What the links of one build need of zig's.
+/// The objects of zig that the links of one build need.
 #[derive(Debug)]
 pub(in crate::ops) struct Warm {
     name: String,
@@ -37,7 +37,7 @@ pub(in crate::ops) struct Warm {
 }
 
 impl Warm {
-    /// What the links of `build` need, started with `env`.
+    /// Returns the objects that the links of `build` need, started with `env`.
     pub(in crate::ops) fn new(planned: &Planned, build: &Build, env: &Env) -> Self {
         let version = planned.zig.as_ref().map(|zig| zig.version.to_string()).unwrap_or_default();
         let mut key = format!("{}", planned.rust.version);
@@ -62,12 +62,12 @@ impl Warm {
         Warm { name: format!("{version}-{}", Digest::of(key.as_bytes()).short()), parts }
     }
 
-    /// What it is called.
+    /// Returns its name.
     pub(in crate::ops) fn name(&self) -> &str {
         &self.name
     }
 
-    /// The cache for zig that a restored cache brought to `target`, where one is needed.
+    /// Returns the cache for zig that a restored cache brought to `target`, if one is needed.
     pub(in crate::ops) fn restored(&self, cx: &Context, target: &Utf8Path) -> Option<Utf8PathBuf> {
         warm::restored_cache(cx, target, &self.name).unwrap_or_else(|error| {
             cx.warn(format!("what the restored cache holds of zig's is not used: {error}"));
@@ -75,10 +75,10 @@ impl Warm {
         })
     }
 
-    /// Runs `work`, and has zig build what is missing in `zig_cache`, its own one if `None`, beside it,
-    /// from when `work` calls what it is given. When `work` fails, it is stopped; when it goes well, its own links have had the same
-    /// built, and little is left to do. Nothing of this can fail a build: a link builds what is
-    /// missing by itself.
+    /// Runs `work`, and has zig build the objects that are missing in `zig_cache`, its own one if
+    /// `None`, at the same time, from when `work` calls the given function. If `work` fails, this is
+    /// stopped; if it succeeds, its own links have had the same built, and little is left to do.
+    /// Nothing of this can fail a build: a link builds missing objects itself.
     pub(in crate::ops) fn beside<T>(
         &self,
         cx: &Context,
@@ -121,7 +121,7 @@ impl Warm {
     }
 }
 
-/// What the thread beside a build needs.
+/// The inputs of the thread beside a build.
 struct Beside<'a> {
     cx: &'a Context,
     children: &'a Children,
@@ -130,8 +130,8 @@ struct Beside<'a> {
 }
 
 impl Beside<'_> {
-    /// Has zig build what each target needs, in its own cache; then keeps what was built, once links
-    /// with nothing else go well. What was kept at another time only has to be copied.
+    /// Has zig build the objects that each target needs, in its own cache; then keeps them, once links
+    /// with nothing else succeed. Objects that were kept earlier only have to be copied.
     fn warm(&self, warm: &Warm) -> Result<()> {
         let place = warm::place(self.cx, &warm.name);
         if warm::is_sound(&place) {

@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// Looks at everything; nothing is changed.
+/// Checks everything; nothing is changed.
 ///
 /// # Errors
 /// cargo's configuration cannot be read.
@@ -127,7 +127,7 @@ fn runner(cx: &Context, target: &Target) -> Check {
     }
 }
 
-/// git, and what it reports of the workspace, or of the current directory.
+/// Checks git, and its report on the workspace, or on the current directory.
 fn git(cx: &Context) -> Check {
     let version = cx.children.read(&Command::new("git").arg("--version"));
     let version = version.as_deref().map(|text| text.trim_start_matches("git version "));

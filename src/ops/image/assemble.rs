@@ -35,7 +35,7 @@ use crate::{
     verify::VerifiedArtifact,
 };
 
-/// What labels and annotations of the OCI image specification begin with (annotations.md).
+/// The prefix of labels and annotations of the OCI image specification (annotations.md).
 const PREDEFINED: &str = "org.opencontainers.image.";
 
 /// An image of all platforms.
@@ -51,7 +51,7 @@ pub(super) struct Maker<'a> {
     root: &'a Utf8Path,
     store: &'a Store<'a>,
     digests: &'a Digests,
-    /// What may be packed: the digest and the platform of each verified binary.
+    /// The files that may be packed: the digest and the platform of each verified binary.
     verified: BTreeMap<Digest, Vec<Platform>>,
     epoch: u64,
     warned: RefCell<BTreeSet<String>>,
@@ -105,7 +105,7 @@ impl<'a> Maker<'a> {
         Ok(Made { set, binaries })
     }
 
-    /// The recipe, and what of the context it does not see. The file beside the Dockerfile wins over
+    /// Returns the recipe, and the ignore file of the context. The file beside the Dockerfile wins over
     /// the context's own (Docker's manual, "Build context", "Filename and location").
     fn recipe(&self, plan: &plan::Image) -> Result<(Dockerfile, Ignore)> {
         let recipe = parse(plan)?;
@@ -121,7 +121,7 @@ impl<'a> Maker<'a> {
     }
 }
 
-/// The recipe of an image.
+/// Returns the recipe of an image.
 fn parse(plan: &plan::Image) -> Result<Dockerfile> {
     match &plan.recipe {
         Some(recipe) => dockerfile::parse(&recipe.path, &recipe.text),
@@ -147,7 +147,7 @@ pub fn check(plan: &plan::Plan) -> Result<Vec<String>> {
         let context = planned(plan, &ignore)?;
         for platform in &image.platforms {
             let evaluated = recipe.evaluate(&arguments(image, platform)?)?;
-            // What is copied besides may be made by the build.
+            // Other files that are copied may be made by the build.
             let made = assemble::assemble(&recipe, &evaluated, &context, &image.extras, 0);
             if let Ok(assembly) = made {
                 warnings.extend(assembly.check_start(&recipe, &evaluated)?);
@@ -183,7 +183,7 @@ fn arguments(plan: &plan::Image, platform: &Platform) -> Result<Arguments> {
     })
 }
 
-/// The built-in recipe with what the plan says.
+/// Returns the built-in recipe with the values of the plan.
 fn builtin_recipe(plan: &plan::Image) -> builtin::Recipe {
     builtin::Recipe {
         binaries: plan.binaries.clone(),
@@ -192,8 +192,8 @@ fn builtin_recipe(plan: &plan::Image) -> builtin::Recipe {
     }
 }
 
-/// What registries show of an image is read from annotations, and what engines show from labels:
-/// those with meanings of their own are both.
+/// Returns the annotations: registries read the metadata of an image from annotations, and engines from
+/// labels, so labels that the specification defines are set as both.
 fn annotations(plan: &plan::Image) -> BTreeMap<String, String> {
     let labels = plan.labels.iter().filter(|(key, _)| key.starts_with(PREDEFINED));
     let labels = labels.map(|(key, value)| (key.clone(), value.clone()));
@@ -207,7 +207,7 @@ struct Part {
     warnings: Vec<String>,
 }
 
-/// What makes the image of one platform.
+/// The inputs of the image of one platform.
 #[derive(Clone, Copy)]
 struct Job<'a> {
     plan: &'a plan::Image,
@@ -252,7 +252,7 @@ impl Job<'_> {
         Ok(Part { image, binaries, warnings })
     }
 
-    /// The binaries in `root`, by their paths.
+    /// Returns the binaries in `root`, by their paths.
     fn binaries(
         &self,
         root: &Tree,
@@ -268,7 +268,8 @@ impl Job<'_> {
         Ok(found)
     }
 
-    /// Every program in `layer` is one that was accepted, by its digest, and for this platform.
+    /// Checks that every program in `layer` is one that was accepted, by its digest, and for this
+    /// platform.
     fn check(&self, layer: &Tree, verified: &BTreeMap<Digest, Vec<Platform>>) -> Result<()> {
         for (path, name, size) in named(layer) {
             let path = path.join("/");
@@ -304,13 +305,13 @@ impl Job<'_> {
     }
 }
 
-/// What containers run on here.
+/// Returns the platform that containers run on here.
 pub(super) fn host() -> Result<Platform> {
     let host = host::container_platform();
     host.parse().map_err(|error| Error::usage(format!("{error}")))
 }
 
-/// The files of `tree` that come from the context: their paths, names there, and sizes.
+/// Returns the files of `tree` that come from the context: their paths, names there, and sizes.
 fn named(tree: &Tree) -> impl Iterator<Item = (&Vec<String>, &str, u64)> {
     tree.iter().filter_map(|(path, entry)| match &entry.node {
         Node::File(content) => match &content.place {

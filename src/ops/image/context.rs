@@ -21,12 +21,12 @@ use crate::{
     },
 };
 
-/// The files of a directory, and what tells whether one changed.
+/// The files of a directory, and the properties that show whether one changed.
 #[derive(Debug)]
 pub(super) struct BuildContext {
-    /// Where they are.
+    /// Its path.
     pub(super) root: Utf8PathBuf,
-    /// What is in it. Owners are 0, as in what a Docker client sends.
+    /// Its files. Owners are 0, as in the context that a Docker client sends.
     pub(super) tree: Tree,
     stamps: BTreeMap<String, Stamp>,
 }
@@ -36,7 +36,7 @@ impl BuildContext {
     /// 1970, gets that time (<https://reproducible-builds.org/specs/source-date-epoch/>).
     ///
     /// # Errors
-    /// Something cannot be read, has a name that is not UTF-8, or is no file, directory or link.
+    /// A file cannot be read, has a name that is not UTF-8, or is not a file, directory or link.
     pub(super) fn read(root: &Utf8Path, ignore: &Ignore, epoch: u64) -> Result<Self> {
         let mut found = Vec::new();
         let mut leading = BTreeSet::new();
@@ -65,7 +65,7 @@ impl BuildContext {
         Ok(context)
     }
 
-    /// What the file of that name was like when it was listed.
+    /// Returns the state of the file of that name when it was listed.
     pub(super) fn stamp(&self, name: &str) -> Option<Stamp> {
         self.stamps.get(name).copied()
     }

@@ -26,19 +26,19 @@ use crate::{
     },
 };
 
-/// What to look into.
+/// The images to inspect.
 #[derive(Clone, Debug, Default)]
 pub struct InspectRequest {
     /// OCI layouts, OCI archives and what `docker save` wrote, each with `:TAG` or `@DIGEST` behind
     /// it where it has several images; and images in registries.
     pub images: Vec<String>,
-    /// The only platform that is looked at.
+    /// The only platform that is inspected.
     pub platform: Option<Platform>,
-    /// How registries are talked to.
+    /// The settings for connections to registries.
     pub registry: Settings,
 }
 
-/// What to compare.
+/// The images to compare.
 #[derive(Clone, Debug, Default)]
 pub struct DiffRequest {
     /// The first, as in [`InspectRequest::images`].
@@ -49,14 +49,14 @@ pub struct DiffRequest {
     pub platform: Option<Platform>,
     /// Whether times are compared, too.
     pub times: bool,
-    /// How registries are talked to.
+    /// The settings for connections to registries.
     pub registry: Settings,
 }
 
-/// What is in all that was asked for. Every digest is held against what it names.
+/// Returns the contents of all requested images. Every digest is compared with its content.
 ///
 /// # Errors
-/// Something is not there, is no image, or is not what its digest says.
+/// An image does not exist, is not an image, or does not match its digest.
 pub fn inspect(cx: &Context, request: &InspectRequest) -> Result<Inspection> {
     let session = Session::new(cx, &request.registry);
     let mut limit = Limit::default();
@@ -80,12 +80,12 @@ pub fn inspect(cx: &Context, request: &InspectRequest) -> Result<Inspection> {
         })
     };
     let sources = request.images.iter().map(one).collect::<Result<_>>();
-    // Reading stops with an error of its own where the program is interrupted.
+    // Reading stops with a separate error if the program is interrupted.
     cx.children.check()?;
     Ok(Inspection { schema: SCHEMA, sources: sources? })
 }
 
-/// In what two images differ, or two sets of them platform by platform.
+/// Returns the differences between two images, or two sets of them platform by platform.
 ///
 /// # Errors
 /// As [`inspect()`], or one of the two has several images for one platform.
@@ -153,8 +153,8 @@ struct Choice<'a> {
 }
 
 impl<'a> Choice<'a> {
-    /// What `text` chooses: the longest beginning of it that is there, and the name behind that; or
-    /// what a registry has under that name.
+    /// Returns the images that `text` selects: the longest prefix of it that exists, and the name
+    /// behind that; or those of a registry under that name.
     fn new(text: &'a str, platform: Option<&'a Platform>) -> Self {
         let (path, name) = store::split(text);
         Choice { path: path.to_owned(), name, platform }
@@ -231,7 +231,7 @@ impl<'a> Choice<'a> {
         self.of_platform(Chosen { images: chosen.cloned().collect(), wanted, found: images })
     }
 
-    /// Those of the platform that was asked for.
+    /// Returns those of the requested platform.
     fn of_platform(&self, mut chosen: Chosen) -> Result<Chosen> {
         let path = &self.path;
         let (wanted, selected) = (&chosen.wanted, self.platform);
@@ -263,7 +263,7 @@ impl<'a> Choice<'a> {
     }
 }
 
-/// What was chosen of a store.
+/// The selected images of a store.
 struct Chosen {
     images: Vec<Image>,
     /// The numbers of the sets they are of.
@@ -272,7 +272,7 @@ struct Chosen {
 }
 
 impl Chosen {
-    /// The sets of which something was chosen, and what of each.
+    /// Returns the sets with selected images, and the selected images of each.
     fn sets(&self) -> impl Iterator<Item = (&Set, Vec<&Image>)> {
         self.found.sets.iter().enumerate().filter_map(|(at, set)| {
             let images: Vec<_> = self.images.iter().filter(|image| image.set == at).collect();
@@ -289,12 +289,12 @@ impl Chosen {
         others.map(|told| Other { name: told.name.clone(), what: told.what.clone() }).collect()
     }
 
-    /// The annotations of all indexes.
+    /// Returns the annotations of all indexes.
     fn annotations(&self) -> Notes {
         self.sets().flat_map(|(set, _)| set.annotations.clone()).collect()
     }
 
-    /// The image of each platform. Manifests with one configuration are one image in several
+    /// Returns the image of each platform. Manifests with one configuration are one image in several
     /// compressions (`buildah manifest push --add-compression`); the first is read.
     fn by_platform(&self, choice: &Choice<'_>) -> Result<BTreeMap<&Platform, &Image>> {
         let mut all: BTreeMap<&Platform, &Image> = BTreeMap::new();
@@ -307,7 +307,7 @@ impl Chosen {
         Ok(all)
     }
 
-    /// The error for two images of one platform, with a name that distinguishes them.
+    /// Returns the error for two images of one platform, with a name that distinguishes them.
     fn several(&self, choice: &Choice<'_>, first: &Image, second: &Image) -> Error {
         let path = &choice.path;
         let message = format!("`{path}` has several images for `{}`", first.platform);

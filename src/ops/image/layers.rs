@@ -25,7 +25,7 @@ use crate::{
 /// Changes with anything that makes another tar of the same tree.
 const WRITER: &str = "ustar 1";
 
-/// How many blobs are kept, at least.
+/// The minimum number of blobs that are kept.
 const KEPT: usize = 64;
 
 /// A build context with its digests.
@@ -36,7 +36,7 @@ pub(super) struct Contents<'a> {
 }
 
 impl Contents<'_> {
-    /// What the file of that name holds.
+    /// Returns the content of the file of that name.
     ///
     /// # Errors
     /// It cannot be read, or changed since the context was listed.
@@ -45,7 +45,7 @@ impl Contents<'_> {
     }
 }
 
-/// What is known of a layer by the tree that it was made of.
+/// The known properties of a layer, by the tree that it was made of.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Record {
@@ -70,12 +70,12 @@ impl<'a> Store<'a> {
         Store { cx, pieces, dir: target_directory.join("layers") }
     }
 
-    /// Where the blob of a layer is.
+    /// Returns the path of the blob of a layer.
     pub(super) fn path(&self, digest: Digest) -> Utf8PathBuf {
         self.dir.join(format!("{}.blob", digest.hex()))
     }
 
-    /// The layer of `tree`, whose blob is here then.
+    /// Returns the layer of `tree`, with its blob in this store.
     ///
     /// # Errors
     /// A file cannot be read, changed meanwhile, or does not fit into a tar; the blob cannot be
@@ -106,7 +106,7 @@ impl<'a> Store<'a> {
         Ok(layer)
     }
 
-    /// The layer that `record` speaks of, if its blob is still what it was.
+    /// Returns the layer of `record`, if its blob is unchanged.
     fn known(&self, record: &Utf8Path, compressor: Compressor) -> Option<Layer> {
         let text = fs::read(record).ok()?;
         let known: Record = serde_json::from_slice(&text).ok()?;
@@ -129,8 +129,8 @@ impl<'a> Store<'a> {
     }
 }
 
-/// The digest of all that a blob depends on, in which files are by their digests: with it, the tar
-/// of an unchanged layer need not even be hashed.
+/// Returns the digest of all that a blob depends on, with files by their digests: with it, the tar of
+/// an unchanged layer need not even be hashed.
 fn key(tree: &Tree, contents: &Contents<'_>, compressor: Compressor) -> Result<Digest> {
     let mut hasher = Hasher::default();
     let mut first: BTreeMap<u64, usize> = BTreeMap::new();

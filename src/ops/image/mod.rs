@@ -45,12 +45,12 @@ use crate::{
     verify::VerifiedArtifact,
 };
 
-/// What is to be made of a finished `target/dist`.
+/// The images to make of a finished `target/dist`.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// The directory with `dist.json`.
     pub dist: camino::Utf8PathBuf,
-    /// The images that are wanted, by name; all of them where none is named.
+    /// The requested images, by name; all of them if none is named.
     pub names: Vec<String>,
     /// A Dockerfile to use instead of the one that `dist` found.
     pub recipe: Option<camino::Utf8PathBuf>,
@@ -66,15 +66,15 @@ pub struct Request {
     pub compression: Option<Compressor>,
     /// Only these platforms.
     pub platforms: Vec<crate::model::platform::Platform>,
-    /// Where the images go; into `dist` where nothing is said.
+    /// The destinations of the images; `dist` if there are none.
     pub outputs: Vec<Output>,
 }
 
 /// Makes the images of a plan, in `stage`.
 ///
 /// # Errors
-/// A recipe is wrong or asks for what is not there, a file cannot be read or written, or something
-/// executable would be packed that was not verified.
+/// A recipe is wrong or requests a missing file, a file cannot be read or written, or an executable
+/// file would be packed that was not verified.
 pub(super) fn images(
     cx: &Context,
     plans: &[plan::Image],
@@ -175,7 +175,7 @@ pub(super) fn begin(
     Stage::begin(cx, &place, purpose, &Inputs { workspace, parts: Vec::new(), option })
 }
 
-/// The documents that speak of what images were before, and those that speak of all that there is.
+/// Returns the documents about images that changed, and those about all images of the release.
 fn outdated(dist: &Dist, images: &[dist::Image]) -> Vec<String> {
     let differs = |old: &&dist::Image| {
         images.iter().any(|new| new.path == old.path && new.digest != old.digest)
@@ -193,7 +193,7 @@ fn outdated(dist: &Dist, images: &[dist::Image]) -> Vec<String> {
     stale.map(|document| document.path.clone()).collect()
 }
 
-/// How the images that are wanted are made, with what the request changes.
+/// Returns the recipes of the requested images, with the changes of the request.
 fn chosen(dist: &Dist, request: &Request) -> Result<Vec<plan::Image>> {
     if dist.recipes.is_empty() {
         return Err(Error::build(format!(
@@ -239,7 +239,7 @@ fn chosen(dist: &Dist, request: &Request) -> Result<Vec<plan::Image>> {
     Ok(plans)
 }
 
-/// The Dockerfile at `path`, with the file beside it that says what it does not see.
+/// Returns the Dockerfile at `path`, with the ignore file beside it.
 ///
 /// # Errors
 /// It cannot be read.
@@ -251,7 +251,7 @@ pub fn read_recipe(path: &Utf8Path) -> Result<plan::Recipe> {
     Ok(plan::Recipe { path: path.to_string(), text, ignore })
 }
 
-/// The binaries of `dist`, each of which has to be the very file that was accepted, and is verified
+/// Returns the binaries of `dist`, each of which has to be the accepted file itself, and is verified
 /// again: `dist.json` alone proves nothing.
 pub(super) fn recorded(
     cx: &Context,
@@ -272,13 +272,13 @@ pub(super) fn recorded(
     found.into_iter().collect()
 }
 
-/// The tag, and the whole name that the image has in layouts and archives. Engines look for a name
-/// without a registry under that of Docker's own (distribution/reference, "normalize.go").
+/// Returns the tag, and the complete name of the image in layouts and archives. Engines search for a
+/// name without a registry under that of Docker's own (distribution/reference, "normalize.go").
 fn name(plan: &plan::Image) -> (String, String) {
     name_of(&plan.name, &plan.tag)
 }
 
-/// As [`name`], of an image's name and its tag.
+/// Does as [`name`], for an image's name and its tag.
 pub(super) fn name_of(name: &str, tag: &str) -> (String, String) {
     let tag = version_tag(tag).unwrap_or_else(|| tag.to_owned());
     let place = match name.split_once('/') {
@@ -293,7 +293,7 @@ pub(super) fn name_of(name: &str, tag: &str) -> (String, String) {
 fn lay_out(made: &Made, plan: &plan::Image, stage: &Stage, store: &Store<'_>) -> Result<()> {
     let (tag, full) = name(plan);
     let name = Name { tag: &tag, image: Some(&full) };
-    // What did not change is not written again.
+    // Unchanged content is not written again.
     let kept = |path: &str, bytes: &[u8]| {
         stage.keep(&format!("{}/{path}", plan.path), &Digest::of(bytes), bytes.len() as u64)
     };

@@ -1,4 +1,4 @@
-//! Where images go beside `target/dist`: files for loaders, and engines that run here.
+//! The destinations of images beside `target/dist`: files for loaders, and local engines.
 
 use std::{collections::BTreeSet, fmt, io::Read, str::FromStr};
 
@@ -22,14 +22,14 @@ use crate::{
     sys::{Context, durable, file, fs, lock, replace},
 };
 
-/// Where an image goes.
+/// The destination of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// A directory in the OCI image layout.
     Layout(Utf8PathBuf),
     /// The same as a tar.
     OciArchive(Utf8PathBuf),
-    /// That tar with what `docker load` looks for; podman and skopeo read it, too.
+    /// That tar with the files that `docker load` needs; podman and skopeo read it, too.
     DockerArchive(Utf8PathBuf),
     /// The Docker Engine that `docker` talks to.
     DockerDaemon,
@@ -38,7 +38,7 @@ pub enum Output {
 }
 
 impl Output {
-    /// What each begins with on the command line.
+    /// The prefix of each on the command line.
     const NAMES: [&'static str; 5] =
         ["oci", "oci-archive", "docker-archive", "docker-daemon", "podman"];
 }
@@ -81,7 +81,7 @@ impl fmt::Display for Output {
     }
 }
 
-/// Writes the files of a layout to `dir`, but those that `kept` has put there: it is asked for the
+/// Writes the files of a layout to `dir`, except those that `kept` has put there: it is called with the
 /// path of each and its bytes. A layer that is the store's own file costs no copy.
 pub(super) fn lay_out(
     files: Vec<File<'_>>,
@@ -134,7 +134,7 @@ pub(super) fn write(
     Ok(())
 }
 
-/// The image that a loader without platforms gets: that of the host, else the only one.
+/// Returns the image for loaders without platforms: that of the host, else the only one.
 fn loaded(made: &Made) -> Result<Platform> {
     let host = host()?;
     let mut platforms = made.set.images().iter().map(|image| image.platform());
@@ -195,7 +195,7 @@ fn check_layout(cx: &Context, dir: &Utf8Path, full: &str) -> Result<()> {
     }
 }
 
-/// The whole names of the images in a layout; empty for one without a name.
+/// Returns the complete names of the images in a layout; empty for one without a name.
 fn images(dir: &Utf8Path) -> Result<Vec<String>> {
     let path = dir.join(layout::INDEX);
     let wrong = || Error::usage(format!("`{path}` is not an index of images"));
@@ -209,8 +209,8 @@ fn images(dir: &Utf8Path) -> Result<Vec<String>> {
     Ok(manifests.iter().map(name).collect())
 }
 
-/// Writes a layout in place of an earlier one. Nothing is added to that: what another run left would
-/// be in it.
+/// Writes a layout instead of an earlier one. Nothing is added to the earlier one: files of another run
+/// would stay in it.
 fn write_layout(
     cx: &Context,
     files: Vec<File<'_>>,

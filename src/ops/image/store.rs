@@ -1,4 +1,4 @@
-//! Where the blobs of images are, here or in a registry, and what is there.
+//! The stores of images, local or in a registry, and their contents.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-/// How much of a file its kind is told from.
+/// The number of bytes of a file that determine its kind.
 const START: u64 = 512;
 
 const HINT: &str = "name an OCI layout, an OCI archive, or what `docker save` wrote";
@@ -46,11 +46,11 @@ pub(in crate::ops) fn open<T>(
         return open_path(children, path, then);
     }
     let remote = Remote::open(session, &reference(path.as_str())?)?;
-    // Whoever reads a stream of it sees only that it ended.
+    // The reader of a stream of it sees only that it ended.
     then(&remote, Form::Registry).map_err(|error| remote.failure().unwrap_or(error))
 }
 
-/// As [`open`], only of what is here.
+/// Does as [`open`], for local files only.
 ///
 /// # Errors
 /// As [`open`].
@@ -60,7 +60,7 @@ pub(in crate::ops) fn open_path<T>(
     then: impl FnOnce(&(dyn Store + Sync), Form) -> Result<T>,
 ) -> Result<T> {
     let opened = open_existing(children, path, then);
-    // Reading stops with an error of its own when the program is interrupted.
+    // Reading stops with a separate error when the program is interrupted.
     children.check()?;
     opened
 }
@@ -130,12 +130,12 @@ fn open_existing<T>(
 /// The form of images in a directory that is not read.
 pub(in crate::ops) const DIR_FORM: &str = "the form of `dir:`";
 
-/// The hint for a directory in the form of `dir:`.
+/// Returns the hint for a directory in the form of `dir:`.
 pub(in crate::ops) fn dir_hint(path: &str) -> String {
     format!("`skopeo copy dir:{path} oci:LAYOUT:1` makes a layout of it")
 }
 
-/// The hint for a name with the prefix that skopeo and podman want before it
+/// Returns the hint for a name with the prefix that skopeo and podman require before it
 /// (containers-transports(5)).
 pub(in crate::ops) fn transport_hint(text: &str) -> Option<String> {
     let (transport, rest) = text.split_once(':')?;
@@ -160,10 +160,10 @@ fn form(store: &dyn Store, layout: Form) -> Result<Form> {
     Ok(if store.open(image::MARK.0)?.is_some() { layout } else { Form::DockerArchive })
 }
 
-/// The image in a registry that is meant by what is no path.
+/// Returns the image in a registry that a text refers to that is not a path.
 ///
 /// # Errors
-/// It does not look as if one were meant, or it is no reference.
+/// It does not have the form of a name in a registry, or it is not a reference.
 pub(in crate::ops) fn reference(text: &str) -> Result<Reference> {
     if let Some(hint) = transport_hint(text) {
         return Err(Error::usage(format!("there is no `{text}`")).hint(hint));
@@ -181,8 +181,8 @@ pub(in crate::ops) fn reference(text: &str) -> Result<Reference> {
     })
 }
 
-/// Whether what is no file is meant to be an image in a registry: it says so, or has a tag or a
-/// digest. A path with a wrong letter is not looked for in a registry.
+/// Returns whether a text that is not a file refers to an image in a registry: it has the prefix, a tag
+/// or a digest. A misspelt path is not searched for in a registry.
 pub(in crate::ops) fn is_reference(text: &str) -> bool {
     if text.starts_with(REGISTRY) {
         return true;
@@ -195,7 +195,7 @@ pub(in crate::ops) fn is_reference(text: &str) -> bool {
     (digest || tagged) && !file && !text.starts_with(['.', '/', '~']) && !stem.is_empty()
 }
 
-/// Where an image is.
+/// The location of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::ops) enum Located {
     /// In a layout or an archive, under a name or as all that it holds.
@@ -217,7 +217,7 @@ pub(in crate::ops) fn locate(text: &str) -> Result<Located> {
     reference(text).map(Located::Registry)
 }
 
-/// The images of `found`, which is at `path`, that are called `name`.
+/// Returns the images of `found`, which is at `path`, that are called `name`.
 ///
 /// # Errors
 /// There is none.
@@ -249,10 +249,10 @@ pub(in crate::ops) fn only(mut found: Images, path: &Utf8Path, name: &str) -> Re
     Ok(found)
 }
 
-/// What a name begins with that is meant to be one in a registry.
+/// The prefix of a name in a registry.
 const REGISTRY: &str = "docker://";
 
-/// The longest beginning of `text` that is a path that is there, and the name behind it.
+/// Returns the longest prefix of `text` that is an existing path, and the name behind it.
 pub(in crate::ops) fn split(text: &str) -> (&Utf8Path, Option<&str>) {
     if text.starts_with(REGISTRY) {
         return (text.into(), None);
@@ -264,7 +264,7 @@ pub(in crate::ops) fn split(text: &str) -> (&Utf8Path, Option<&str>) {
     (path.into(), name.get(1..))
 }
 
-/// Whether `name` is the complete name, the tag or the digest of a set. `x:1` and
+/// Returns whether `name` is the complete name, the tag or the digest of a set. `x:1` and
 /// `docker.io/library/x:1` are one name, as in Docker: engines write either into an archive.
 pub(in crate::ops) fn is_called(set: &Set, name: &str) -> bool {
     let tag = |whole: &str| {
@@ -282,12 +282,12 @@ pub(in crate::ops) fn is_called(set: &Set, name: &str) -> bool {
 /// The most bytes of the names in an archive of images.
 const NAMES: usize = 32 << 20;
 
-/// What a compressed archive of images, or a program in an archive, may become in a temporary file: so
-/// many bytes, and so many times the size of the archive.
+/// The limits on the temporary file of a compressed archive of images, or of a program in an archive:
+/// so many bytes, and so many times the size of the archive.
 const SPOOL: u64 = 64 << 20;
 const SPOOL_TIMES: u64 = 20;
 
-/// The most bytes that are unpacked to a temporary file from an archive of `size` bytes.
+/// Returns the most bytes that are unpacked to a temporary file from an archive of `size` bytes.
 pub(in crate::ops) fn most_spooled(size: u64) -> u64 {
     size.saturating_mul(SPOOL_TIMES).saturating_add(SPOOL)
 }
@@ -389,7 +389,7 @@ impl<'a> Tar<'a> {
         Ok(tar)
     }
 
-    /// The root, and each directory that holds an OCI layout, with a slash at its end.
+    /// Returns the root, and each directory that holds an OCI layout, with a slash at its end.
     pub(in crate::ops) fn layouts(&self) -> BTreeSet<String> {
         let mut marks = BTreeSet::new();
         let (mut indexes, mut blobs) = (BTreeSet::new(), BTreeSet::new());
@@ -426,7 +426,7 @@ impl Store for Tar<'_> {
     }
 }
 
-/// The path from the top, without `.` and `..`, of one that is followed from `directory`.
+/// Returns the path from the top, without `.` and `..`, of one that is followed from `directory`.
 pub(in crate::ops) fn plain(path: &str, directory: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in directory.split('/').chain(path.split('/')) {

@@ -32,41 +32,40 @@ use crate::{
     sys::{Context, file, fs, registry::Settings},
 };
 
-/// What is merged, and where it goes.
+/// The inputs and the output of a merge.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// Directories with `dist.json`, or images in registries by their digests.
     pub parts: Vec<String>,
-    /// Where the release goes.
+    /// The directory of the release.
     pub into: Utf8PathBuf,
-    /// What it has to be.
+    /// The requirements on it.
     pub wanted: Wanted,
-    /// Where its image goes.
+    /// The repositories of its image.
     pub push: Vec<Reference>,
-    /// Whether what the release says of the image goes with it.
+    /// Whether the release's documents about the image are attached to it.
     pub attach: bool,
     /// The tags that a policy gives; else those of the references are written.
     pub tagging: Option<push::Tagging>,
     /// Whether what is in the registries afterwards is verified.
     pub verify: bool,
-    /// How registries are talked to.
+    /// The settings for connections to registries.
     pub registry: Settings,
 }
 
-/// What came of it.
+/// The result of a merge.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The release; none where images were joined in a registry.
+    /// The release; `None` if images were joined in a registry.
     pub dist: Option<Dist>,
-    /// What was pushed, where something was.
+    /// The result of the push, if there was one.
     pub push: Option<Push>,
 }
 
 /// Makes one release of parts, or one index of images in registries.
 ///
 /// # Errors
-/// Every reason why they are not parts of one release; or what it is made of cannot be read, or
-/// written.
+/// Every reason why they are not parts of one release; or a file cannot be read or written.
 pub fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
     let is_remote = |part: &&String| matches!(store::locate(part), Ok(store::Located::Registry(_)));
     let (remote, here): (Vec<&String>, Vec<&String>) = request.parts.iter().partition(is_remote);
@@ -122,7 +121,7 @@ pub fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
     Ok(Outcome { dist: Some(dist), push: pushed })
 }
 
-/// The error that tells every reason.
+/// Returns the error that reports every reason.
 fn refused(reasons: Reasons) -> Error {
     let all: Vec<&str> = reasons.iter().collect();
     let count = match all.len() {
@@ -186,20 +185,20 @@ fn put(stage: &Stage, path: &str, place: &Utf8Path, source: &Source, epoch: u64)
     let from = place.join(&source.path);
     let to = stage.path(path);
     if source.program {
-        // What carries artifacts from job to job may lose that they are programs, and their times.
+        // A transfer of artifacts from job to job may lose executable bits and times.
         if !stage.keep(path, &source.sha256, source.size)? || !fs::is_program(&to) {
             let file = file::open(&from)?;
             let digest = fs::write_from(&to, Content::File(&file), 0o755, epoch)?;
             same(&from, digest, source.sha256)?;
         }
-        // As `dist` has them, for whoever makes an image of them.
+        // The times are those that `dist` sets, for a later image of these files.
         for path in Utf8Path::new(path).ancestors() {
             stage.set_time(path.as_str(), epoch)?;
         }
         return Ok(());
     }
     if !stage.keep(path, &source.sha256, source.size)? {
-        // A link would lead to wherever the part says.
+        // A link could lead to any path that the part contains.
         match fs::kind(&from, false)? {
             fs::Kind::File { mode: 0o644, .. } => fs::link(&from, &to)?,
             // The part keeps its mode.
@@ -215,7 +214,7 @@ fn put(stage: &Stage, path: &str, place: &Utf8Path, source: &Source, epoch: u64)
     Ok(())
 }
 
-/// What is written is what was looked at.
+/// Checks that the written file is the one that was checked.
 fn same(path: &Utf8Path, is: Digest, was: Digest) -> Result<()> {
     if is == was {
         return Ok(());
@@ -224,7 +223,8 @@ fn same(path: &Utf8Path, is: Digest, was: Digest) -> Result<()> {
         .hint("run it again when nothing else writes there"))
 }
 
-/// What of a layout is in no part: its mark, its index, and what points at that.
+/// Writes the files of a layout that are in no part: its mark, its index, and the documents that point
+/// at that.
 fn lay_out(stage: &Stage, layout: &Layout, dist: &Dist) -> Result<()> {
     let write = |path: &str, bytes: &[u8]| -> Result<()> {
         let path = format!("{}/{path}", layout.path);

@@ -24,8 +24,8 @@ use crate::{
     },
 };
 
-/// Reads a part. What is wrong with it goes to `reasons`, so that the others are looked at, too; no
-/// part where nothing of it can be read.
+/// Reads a part. Its problems are added to `reasons`, so that the others are checked, too; `None` if
+/// nothing of it can be read.
 pub(super) fn read(
     cx: &Context,
     name: &str,
@@ -73,7 +73,7 @@ pub(super) fn read(
     Ok(Some(Part { name: name.to_owned(), dist, files, layouts }))
 }
 
-/// A file of a part, or what is wrong with it.
+/// Returns a file of a part, or the problem with it.
 fn look(path: &Utf8Path) -> Result<File, String> {
     match fs::kind(path, false) {
         Ok(Kind::File { .. }) => {}
@@ -90,7 +90,7 @@ fn look(path: &Utf8Path) -> Result<File, String> {
     Ok(File { size, sha256, machine })
 }
 
-/// What is in the layout, every byte of it.
+/// Returns the contents of the layout, every byte of it.
 fn layout(place: &Utf8Path) -> Seen {
     let read = |path: &str| fs::read(&place.join(path)).ok();
     let mut seen = Seen::default();
@@ -105,7 +105,7 @@ fn layout(place: &Utf8Path) -> Seen {
         return seen;
     };
     seen.root = Some(root.digest);
-    // What is not there is told by `check`.
+    // Missing files are reported by `check`.
     let get = |of: &Descriptor| read(&blob_path(of.digest));
     seen.contents = merge::read(root, &get);
     seen

@@ -1,4 +1,4 @@
-//! A part that goes to a registry: its image, by its digest, without a tag.
+//! A part that is pushed to a registry: its image, by its digest, without a tag.
 
 use camino::Utf8PathBuf;
 
@@ -16,8 +16,8 @@ use crate::{
     sys::{Context, registry::Settings},
 };
 
-/// As `dist`, whose only image then goes to `repository` by its digest: it is there for `merge`, and
-/// nobody sees it before that.
+/// Runs `dist`, and pushes its only image to `repository` by its digest: it is there for `merge`, and
+/// is not visible by a tag before that.
 ///
 /// # Errors
 /// `repository` has a tag or a digest, or the plan has not one image; or as for `dist` and `push`.

@@ -54,7 +54,7 @@ pub(super) fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
     let joined = merge::images(&parts, &request.wanted, reasons).map_err(refused)?;
     let store = All::new(&joined, &remotes)?;
     let pushing = push::Request {
-        // Where it comes from is told by what is given beside.
+        // Only for messages: the images come from the store that is passed beside it.
         source: push::Source::Path(request.parts.join(" and ")),
         references: request.push.clone(),
         mount_from: from,
@@ -78,7 +78,7 @@ pub(super) fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
         &joined.descriptor,
     )?;
     let mut pushed = pusher.run().map_err(|error| {
-        // Whoever reads a stream of a registry sees only that it ended.
+        // The reader of a stream of a registry sees only that it ended.
         remotes.iter().find_map(Remote::failure).unwrap_or(error)
     })?;
     if request.verify {
@@ -87,7 +87,7 @@ pub(super) fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
     Ok(Outcome { dist: None, push: Some(pushed) })
 }
 
-/// What is below the digest, as far as documents say.
+/// Returns the objects below the digest, as far as documents list them.
 fn contents(remote: &Remote) -> Result<Contents> {
     let root = Descriptor::new(remote.media_type(), remote.digest(), remote.size());
     let mut faults = Vec::new();

@@ -21,7 +21,7 @@ pub(in crate::ops) struct Problem {
     pub(in crate::ops) why: String,
 }
 
-/// The checksums in a directory, and their bytes.
+/// Returns the checksums in a directory, and their bytes.
 pub(in crate::ops) fn read(directory: &Utf8Path) -> Result<(Checksums, Vec<u8>)> {
     let path = directory.join(CHECKSUMS);
     if !matches!(fs::kind(&path, true), Ok(Kind::File { .. })) {
@@ -35,7 +35,7 @@ pub(in crate::ops) fn read(directory: &Utf8Path) -> Result<(Checksums, Vec<u8>)>
     Ok((Checksums::parse(&bytes)?, bytes))
 }
 
-/// That the release manifest says the same of each file.
+/// Checks that the release manifest records the same for each file.
 pub(in crate::ops) fn recorded(dist: &Dist, sums: &Checksums) -> Result<()> {
     let archives = dist.archives.iter().map(|of| (&of.path, of.sha256));
     let documents = dist.documents.iter().map(|of| (&of.path, of.sha256));
@@ -49,8 +49,8 @@ pub(in crate::ops) fn recorded(dist: &Dist, sums: &Checksums) -> Result<()> {
     Ok(())
 }
 
-/// Holds every file of a directory against its checksum: those that are missing, that are others, and
-/// that nobody speaks for.
+/// Checks every file of a directory against its checksum: missing files, changed files, and files
+/// without a checksum are errors.
 pub(in crate::ops) fn hold(
     cx: &Context,
     directory: &Utf8Path,

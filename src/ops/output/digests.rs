@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// What is to be known of a file before it is packed.
+/// The properties of a file that are needed before it is packed.
 #[derive(Clone, Copy)]
 pub(in crate::ops) struct File {
     pub(in crate::ops) digest: Digest,
@@ -35,11 +35,12 @@ pub(in crate::ops) struct File {
 #[derive(Default)]
 pub(in crate::ops) struct Digests(Mutex<BTreeMap<String, File>>);
 
-/// How much of a file is read to find out whether it is a program.
+/// The number of bytes of a file that determine whether it is a program.
 const START: u64 = 64;
 
 impl Digests {
-    /// What the file `name` below `root` holds, which has to be as `stamp` has it, if that is known.
+    /// Returns the content of the file `name` below `root`, which has to match `stamp`, if that is
+    /// known.
     ///
     /// # Errors
     /// It cannot be read, or changed.

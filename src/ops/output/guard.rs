@@ -1,5 +1,5 @@
-//! What an output may replace: an earlier output of ours, an empty directory, or nothing. Everything
-//! else belongs to the user.
+//! The paths that an output may replace: an earlier output of longshore, an empty directory, or
+//! nothing. Everything else belongs to the user.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -18,16 +18,16 @@ use crate::{
 /// The largest marker that is read.
 const LONGEST: u64 = 64 << 10;
 
-/// The file that marks a directory of a failed run as ours.
+/// The file that marks a directory of a failed run as longshore's.
 pub(in crate::ops) const MARKER: &str = ".longshore";
 /// Its content.
 pub(in crate::ops) const MARKER_TEXT: &str =
     "longshore: this directory is removed by the next run\n";
 
-/// What cargo writes to the directory of a profile (`cargo build --profile dist`).
+/// The files that cargo writes to the directory of a profile (`cargo build --profile dist`).
 const CARGO: [&str; 3] = [".fingerprint", ".cargo-lock", "deps"];
 
-/// What the root of a source tree holds.
+/// The files in the root of a source tree.
 const SOURCE: [&str; 5] = ["Cargo.toml", ".git", ".hg", ".jj", ".svn"];
 
 /// The inputs of a command, which its output must not replace.
@@ -37,7 +37,7 @@ pub(in crate::ops) struct Inputs {
     pub(in crate::ops) workspace: Option<Utf8PathBuf>,
     /// The parts of a merge.
     pub(in crate::ops) parts: Vec<Utf8PathBuf>,
-    /// How another output directory is chosen, for hints.
+    /// The option that selects another output directory, for hints.
     pub(in crate::ops) option: &'static str,
 }
 
@@ -52,7 +52,7 @@ impl Inputs {
 /// Checks that `output`, which has to be a path that [`fs::settle`] returned, can be replaced.
 ///
 /// # Errors
-/// It is a file, holds something that is not ours, or contains an input.
+/// It is a file, holds files that are not longshore's, or contains an input.
 pub(in crate::ops) fn check(cx: &Context, output: &Utf8Path, inputs: &Inputs) -> Result<()> {
     let option = inputs.option;
     let reject = |what: String| Error::usage(format!("`{output}` cannot be replaced: {what}"));
@@ -125,7 +125,7 @@ fn contains(outer: &Utf8Path, inner: &Utf8Path) -> bool {
 }
 
 /// Returns whether the directory is an output with a damaged `dist.json`: it has the log of a build and
-/// nothing but what an output has.
+/// only files of an output.
 fn is_damaged_output(dir: &Utf8Path) -> bool {
     let is_file = |path: &str| matches!(fs::kind(&dir.join(path), false), Ok(Kind::File { .. }));
     is_file(FILE)

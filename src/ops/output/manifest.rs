@@ -116,7 +116,7 @@ pub(in crate::ops) fn is_ours(directory: &Utf8Path) -> bool {
         && content(&path).is_ok_and(|bytes| serde_json::from_slice::<Manifest>(&bytes).is_ok())
 }
 
-/// The error for a release manifest that is not at `path`.
+/// Returns the error for a missing release manifest at `path`.
 pub(in crate::ops) fn missing(path: &Utf8Path) -> Error {
     Error::check(format!("there is no `{path}`"))
         .hint("`cargo longshore dist` makes it; name the directory that it is in")

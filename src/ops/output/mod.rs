@@ -1,4 +1,4 @@
-//! What verbs share that write a release: the stage, and its documents.
+//! The common code of commands that write a release: the stage, and its documents.
 
 pub mod checksums;
 pub mod digests;

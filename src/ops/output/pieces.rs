@@ -1,5 +1,5 @@
-//! Compressed pieces that were made before, for an image or for an archive: compressing is nearly
-//! all the work of making either, and they hold the same programs.
+//! Compressed chunks that were made before, for an image or for an archive: compressing is nearly all
+//! the work of making either, and they hold the same programs.
 
 use std::{
     io::{self, Write as _},
@@ -14,13 +14,13 @@ use crate::{
     sys::fs,
 };
 
-/// How large a piece is that is worth being kept.
+/// The minimum size of a chunk that is kept.
 const WORTH: usize = 256 << 10;
 
-/// How many are kept, at least.
+/// The minimum number of chunks that are kept.
 const KEPT: usize = 64;
 
-/// A directory of pieces. Each file is the digest of what follows, and that.
+/// A directory of chunks. Each file starts with the digest of the rest.
 #[derive(Debug)]
 pub(in crate::ops) struct Store {
     dir: Utf8PathBuf,
@@ -28,7 +28,7 @@ pub(in crate::ops) struct Store {
 }
 
 impl Store {
-    /// The pieces below that target directory.
+    /// Returns the chunks below that target directory.
     ///
     /// # Errors
     /// The directory cannot be made.

@@ -24,7 +24,7 @@ use crate::{
 /// Compressed layers of an output that is not in a target directory, below the stage.
 const STORE: &str = ".longshore-store";
 
-/// What becomes of the files of a stage.
+/// The use of the files of a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ops) enum Purpose {
     /// They replace the output. After a failure they are kept with the logs of the build.
@@ -38,7 +38,7 @@ pub(in crate::ops) enum Purpose {
 /// An output that is being made.
 #[derive(Debug)]
 pub struct Stage {
-    /// Where it is being made.
+    /// The directory in which it is being made.
     pub root: Utf8PathBuf,
     output: Utf8PathBuf,
     purpose: Purpose,
@@ -76,8 +76,8 @@ impl Stage {
     /// Begins a new output. Waits while another process makes one.
     ///
     /// # Errors
-    /// What is at `output` or beside it is not ours, cannot be replaced, or is an input; or a
-    /// directory cannot be created. Nothing is changed then.
+    /// The files at `output` or beside it are not longshore's, cannot be replaced, or are an input; or
+    /// a directory cannot be created. Nothing is changed then.
     pub(in crate::ops) fn begin(
         cx: &Context,
         output: &Utf8Path,
@@ -105,7 +105,8 @@ impl Stage {
         if !lock.was_interrupted() {
             guard::check_beside(&root, inputs.option)?;
         }
-        // Recorded first: from here on, a run that is killed leaves a directory that is ours.
+        // Recorded first: from here on, a run that is killed leaves a directory that is known as
+        // longshore's.
         lock.mark()?;
         replace::discard(cx, &root);
         replace::discard(cx, &old);
@@ -245,7 +246,7 @@ impl Stage {
     /// Leaves the previous output as it is.
     ///
     /// # Errors
-    /// What was begun cannot be removed.
+    /// The unfinished output cannot be removed.
     pub fn discard(mut self) -> Result<()> {
         self.finished = true;
         fs::remove_dir_all(&self.root)

@@ -28,7 +28,7 @@ pub(in crate::ops) fn source(cx: &Context, release: &Release) {
     }
 }
 
-/// Tells how trying out one binary went.
+/// Reports the result of the smoke test of one binary.
 pub(in crate::ops) fn smoke(cx: &Context, artifact: &Artifact) {
     let name = format!("{} {}", artifact.platform, artifact.name);
     match &artifact.smoke {
@@ -48,7 +48,7 @@ pub(in crate::ops) fn smoke(cx: &Context, artifact: &Artifact) {
     }
 }
 
-/// What was made, in lines of their own.
+/// Returns the list of the files that were made, on separate lines.
 pub(in crate::ops) fn summary(cx: &Context, dist: &Dist, output: &Utf8Path) -> String {
     let shown = output.strip_prefix(&cx.env.dir).unwrap_or(output);
     let mut text = String::new();
@@ -86,7 +86,7 @@ pub(in crate::ops) fn summary(cx: &Context, dist: &Dist, output: &Utf8Path) -> S
     text
 }
 
-/// What was compiled, in how many seconds, and what took longest.
+/// Returns the number of compiled crates, the time in seconds, and the slowest ones.
 fn units(units: &Units) -> String {
     let noun = if units.compiled == 1 { "unit" } else { "units" };
     let mut text = format!("{} {noun} compiled, {} fresh", units.compiled, units.fresh);

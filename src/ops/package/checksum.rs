@@ -22,7 +22,7 @@ use crate::{
 pub const DIRECTORY: &str = "archives";
 /// The file that has them all.
 pub const SUMS: &str = "archives/SHA256SUMS";
-/// The digests of images, which are no files: what attestations take as their subjects.
+/// The digests of images, which are not files: attestations use them as their subjects.
 pub const DIGESTS: &str = "archives/digests.txt";
 
 /// Writes the checksums of every archive and document, and records them. What signs them comes

@@ -88,7 +88,7 @@ pub(in crate::ops) fn companions(
     Ok(all)
 }
 
-/// The files in the package's `OUT_DIR` that are named like completions or manual pages.
+/// Returns the files in the package's `OUT_DIR` that are named like completions or manual pages.
 fn in_out_dir(
     jobs: &[Job],
     report: &Report,
@@ -117,7 +117,7 @@ fn in_out_dir(
     Ok(found)
 }
 
-/// What programs wrote, each asked once.
+/// The output of programs, each run once.
 struct Written<'a> {
     cx: &'a Context,
     planned: &'a Planned,
@@ -202,8 +202,8 @@ impl Written<'_> {
         Ok(output.stdout)
     }
 
-    /// Runs the binary confined. Where that cannot be done it is run all the same, since the package
-    /// asks for it, and its build script had the same rights.
+    /// Runs the binary confined. If that is impossible it is run all the same, since the package
+    /// requests it, and its build script had the same rights.
     fn start(
         &self,
         path: &Utf8Path,

@@ -1,4 +1,4 @@
-//! What is in the archives of one package for one target.
+//! The contents of the archives of one package for one target.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -53,7 +53,7 @@ impl Kind<'_> {
         match self {
             Kind::Binaries(format) => format!("{}.{format}", plan.name),
             Kind::Debug => format!("{}.debug.{}", plan.name, Format::TarZst),
-            // As dpkg-name(1) has it; without the epoch that ours never have.
+            // The format of dpkg-name(1); without the epoch, which longshore's versions never have.
             // Forges rename `~` in the names of files, and `SHA256SUMS` would then name none of them.
             Kind::Deb(deb) => {
                 let version = deb.version.replace('~', ".");
@@ -63,7 +63,7 @@ impl Kind<'_> {
     }
 }
 
-/// A file that goes into an archive.
+/// A file in an archive.
 #[derive(Clone, Copy)]
 struct File {
     digest: Digest,
@@ -82,7 +82,7 @@ pub(super) struct Contents<'a> {
 }
 
 impl<'a> Contents<'a> {
-    /// Looks at every file that is wanted.
+    /// Checks every file that is requested.
     ///
     /// # Errors
     /// One is missing, cannot be read, or is not the one that was verified.
@@ -105,7 +105,7 @@ impl<'a> Contents<'a> {
                 Error::build(format!("there is no binary `{name}` for `{}`", plan.target))
             })?);
         }
-        // Of the package's others where each binary has an archive of its own, nothing.
+        // If each binary has a separate archive, the package's other binaries are left out.
         let of_binary = |c: &Companion| plan.binaries.iter().any(|name| comes_with(&c.place, name));
         let of_it =
             |c: &&Companion| c.package == plan.package && c.target == plan.target && of_binary(c);
@@ -174,7 +174,7 @@ impl<'a> Contents<'a> {
         ))
     }
 
-    /// The bytes of that file, and whether it may be executed.
+    /// Returns the bytes of that file, and whether it may be executed.
     fn content(&self, path: &str) -> Result<(Content, bool)> {
         let missing = || Error::build(format!("`{path}` was not looked at"));
         let file = self.files.get(path).ok_or_else(missing)?;
@@ -191,7 +191,7 @@ impl<'a> Contents<'a> {
         self.artifacts.iter().map(of).collect()
     }
 
-    /// What an archive of that kind holds.
+    /// Returns the contents of an archive of that kind.
     ///
     /// # Errors
     /// Two files have one path.
@@ -260,7 +260,7 @@ impl<'a> Contents<'a> {
         })
     }
 
-    /// What `dist.json` says that it holds.
+    /// Returns the contents that `dist.json` records for it.
     ///
     /// # Errors
     /// As [`Contents::tree`].
@@ -288,7 +288,7 @@ impl<'a> Contents<'a> {
     /// Writes the archive.
     ///
     /// # Errors
-    /// A file changed since it was looked at, or `out` failed.
+    /// A file changed since it was read, or `out` failed.
     pub(super) fn write<W: Write + Seek>(
         &self,
         kind: &Kind<'_>,

@@ -1,5 +1,5 @@
-//! What goes into archives besides what was built: README, licences, CHANGELOG, and what metadata
-//! includes.
+//! The contents of archives besides the built files: README, licences, CHANGELOG, and the includes of
+//! the metadata.
 
 use std::collections::BTreeMap;
 
@@ -22,11 +22,11 @@ use crate::{
     },
 };
 
-/// How the names of licences begin, in capitals. The last is a directory of REUSE
+/// The prefixes of the names of licences, in capitals. The last is a directory of REUSE
 /// (<https://reuse.software/spec/>).
 const LICENSES: [&str; 7] =
     ["LICENSE", "LICENCE", "COPYING", "UNLICENSE", "NOTICE", "COPYRIGHT", "LICENSES"];
-/// And those of files that tell what changed.
+/// The prefixes of changelogs.
 const CHANGELOGS: [&str; 4] = ["CHANGELOG", "CHANGES", "RELEASES", "NEWS"];
 
 /// Finds the files for `archives`, by package. Files may come from the workspace,
@@ -34,7 +34,7 @@ const CHANGELOGS: [&str; 4] = ["CHANGELOG", "CHANGES", "RELEASES", "NEWS"];
 /// tracks the workspace.
 ///
 /// # Errors
-/// A file that `license-file` or an include names is missing or lies elsewhere, or two files have one
+/// A file that `license-file` or an include names is missing or is elsewhere, or two files have one
 /// path in the archive.
 pub(in crate::ops) fn found(
     workspace: &Workspace,
@@ -46,7 +46,7 @@ pub(in crate::ops) fn found(
         let mut own = archives.iter().filter(|archive| archive.package == package.name);
         let Some(archive) = own.next() else { continue };
         let found = of_package(workspace, package, repository);
-        // Where no archive is made, a wrong include stops nothing.
+        // If no archive is made, an invalid include is not an error.
         let found = if archive.is_made() { found? } else { found.unwrap_or_default() };
         all.insert(package.name.clone(), found);
     }
@@ -103,8 +103,8 @@ impl Finder<'_> {
         Ok(())
     }
 
-    /// Adds the texts of the licence: those of the package, else those of the nearest directory above
-    /// it that has any, up to the top of the workspace and of its repository.
+    /// Adds the licence files: those of the package, else those of the nearest directory above it that
+    /// has any, up to the top of the workspace and of its repository.
     fn licenses(&self, package: &Package, found: &mut Found) -> Result<()> {
         let mut licenses = self.named(self.dir, &LICENSES)?;
         let above = self.root.ancestors().take_while(|dir| {
@@ -199,7 +199,7 @@ impl Finder<'_> {
         Error::usage(format!("package `{}` cannot be archived: {what}", self.package))
     }
 
-    /// The files of `dir` whose names begin so, with what they are called in the archive.
+    /// Returns the files of `dir` with such a prefix in their names, each with its name in the archive.
     fn named(&self, dir: &Utf8Path, begin: &[&str]) -> Result<Vec<(String, Utf8PathBuf)>> {
         let mut found = Vec::new();
         for name in fs::source_names(dir)? {
@@ -221,7 +221,7 @@ impl Finder<'_> {
         Ok(found)
     }
 
-    /// The first file of the package, else of the workspace, whose name begins so.
+    /// Returns the first file of the package, else of the workspace, with such a prefix in its name.
     fn first(&self, begin: &[&str]) -> Result<Option<Utf8PathBuf>> {
         for dir in [self.dir, self.root] {
             let found = self.named(dir, begin)?;
@@ -254,11 +254,11 @@ impl Finder<'_> {
         Ok(format!("{}{below}", "../".repeat(up)))
     }
 
-    /// The files that `pattern` names, by their paths in the archive.
+    /// Returns the files that `pattern` names, by their paths in the archive.
     fn include(&self, pattern: &str, to: Option<&str>) -> Result<Vec<(String, String)>> {
         let plain = pattern.trim_end_matches('/');
         let is_wild = |part: &str| part.contains(['*', '?', '[', '\\']);
-        // What is before the first wildcard is where to look.
+        // The text before the first wildcard is the directory to search.
         let start: Utf8PathBuf = plain.split('/').take_while(|part| !is_wild(part)).collect();
         let base = self.dir.join(&start);
         if !base.exists() {
@@ -305,7 +305,7 @@ impl Finder<'_> {
         Ok(files)
     }
 
-    /// A place in an archive: relative, and in it.
+    /// Returns a path in an archive: relative, and in it.
     fn place(&self, to: &str) -> Result<String> {
         let parts = to.split('/').filter(|part| !part.is_empty() && *part != ".");
         let parts: Vec<&str> = parts.collect();

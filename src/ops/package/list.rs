@@ -18,10 +18,10 @@ use crate::{
     },
 };
 
-/// How much of a file tells its kind.
+/// The number of bytes of a file that determine its kind.
 const START: u64 = 512;
 
-/// The archives of a `target/dist`, as its `dist.json` names them.
+/// Returns the archives of a `target/dist`, as its `dist.json` names them.
 ///
 /// # Errors
 /// There is no `dist.json`, or it is not one that is understood.
@@ -34,7 +34,7 @@ pub fn archives(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
     Ok(dist.archives.iter().map(|archive| dir.join(&archive.path)).collect())
 }
 
-/// What is in the archive.
+/// Returns the contents of the archive.
 ///
 /// # Errors
 /// It is none, or broken.

@@ -36,12 +36,12 @@ use crate::{
     verify::VerifiedArtifact,
 };
 
-/// What archives are made of.
+/// The inputs of archives.
 pub(super) struct Inputs<'a> {
     pub(super) cx: &'a Context,
     /// The workspace's directory.
     pub(super) workspace: &'a Utf8Path,
-    /// How they are made.
+    /// The settings of archives.
     pub(super) plans: &'a [plan::Archive],
     /// Seconds since 1970 that stand for every time in them.
     pub(super) epoch: u64,
@@ -86,7 +86,7 @@ pub(super) fn archives(inputs: &Inputs<'_>, stage: &Stage) -> Result<Vec<dist::A
     Ok(archives)
 }
 
-/// The archives of one package for one target.
+/// Returns the archives of one package for one target.
 fn of_plan(
     inputs: &Inputs<'_>,
     plan: &plan::Archive,
@@ -116,7 +116,7 @@ fn of_plan(
             sha256,
             contents: packed.clone(),
         };
-        // What did not change is not written again.
+        // Unchanged content is not written again.
         if let Some(old) = previous
             .filter(|dist| same_writer(dist, inputs.epoch) && dist.packages.contains(plan))
             .and_then(|dist| dist.archives.iter().find(|old| old.path == path))
@@ -141,7 +141,7 @@ fn same_writer(dist: &Dist, epoch: u64) -> bool {
         && dist.release.tools.get("longshore").is_some_and(|version| version == ours)
 }
 
-/// Checks that every file that `archive.require` asks for is there, for each archive that is made.
+/// Checks that every file that `archive.require` names is there, for each archive that is made.
 ///
 /// # Errors
 /// One of them is missing.
@@ -162,14 +162,14 @@ pub(in crate::ops) fn check_required(archives: &[plan::Archive]) -> Result<()> {
     Ok(())
 }
 
-/// What archives are to be made of a finished `target/dist`.
+/// The archives to make of a finished `target/dist`.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// The directory with `dist.json`.
     pub dist: camino::Utf8PathBuf,
     /// The workspace's directory, which README and licences are in.
     pub workspace: camino::Utf8PathBuf,
-    /// The packages that are wanted; all of them where none is named.
+    /// The requested packages; all of them if none is named.
     pub packages: Vec<String>,
     /// Other formats than those that were planned.
     pub formats: Vec<Format>,

@@ -1,4 +1,4 @@
-//! What a release says of an image, attached to it where it was pushed to.
+//! The documents of a release about an image, attached to it in its registry.
 
 use camino::Utf8Path;
 
@@ -22,13 +22,13 @@ use crate::{
     },
 };
 
-/// How often the list of a registry that has none of its own is written, where others write it, too.
+/// The number of times that the list of a registry without its own is written, if others write it, too.
 const TRIES: u32 = 5;
 
 /// The longest document.
 const LIMIT: u64 = 256 << 20;
 
-/// A document for an image, held against its digest.
+/// A document for an image, compared with its digest.
 #[derive(Clone, Debug)]
 pub(in crate::ops) struct Document {
     kind: &'static str,
@@ -36,7 +36,7 @@ pub(in crate::ops) struct Document {
     bytes: Vec<u8>,
 }
 
-/// The documents of a release that speak of an image: its own, and those of the whole release.
+/// Returns the documents of a release about an image: its own, and those of the complete release.
 pub(in crate::ops) fn documents(
     root: &Utf8Path,
     dist: &Dist,
@@ -118,8 +118,8 @@ pub(in crate::ops) fn attach(
     Ok(attached)
 }
 
-/// Writes the list of what is attached, which a registry of before 1.1 does not keep itself. Somebody
-/// else may write it at the same time, and no registry can hold that off: it is read again.
+/// Writes the list of attachments, which a registry of before 1.1 does not keep itself. Another client
+/// may write it at the same time, and no registry can prevent that: it is read again.
 fn list(
     cx: &Context,
     repository: &Repository,

@@ -1,4 +1,4 @@
-//! What is in the registries after a push: pulled, and looked at as by `verify`.
+//! The state of the registries after a push: pulled, and checked as by `verify`.
 
 use super::Request;
 use crate::{
@@ -12,14 +12,14 @@ use crate::{
     verify::format,
 };
 
-/// Verifies each repository's image by its digest, and that each tag gives that very image: what
-/// tags point at is read whole, and the content of a digest is always the same.
+/// Verifies each repository's image by its digest, and that each tag points at that very image: the
+/// targets of tags are read in full, and the content of a digest is always the same.
 pub(in crate::ops) fn check(
     cx: &Context,
     request: &Request,
     pushed: &Push,
 ) -> Result<Verification> {
-    // A new one: nothing that is known from before serves.
+    // A new session: no cached data may be used.
     let session = Session::new(cx, &request.registry);
     let digest = pushed.digest;
     let named = pushed.references.iter();

@@ -1,5 +1,5 @@
-//! `push`: an image, or several under one index, to registries. Blobs go first, then what points at
-//! them, and tags last: whoever reads a tag finds all of it.
+//! `push`: an image, or several under one index, to registries. Blobs are sent first, then the
+//! documents that point at them, and tags last: a client that reads a tag finds all of it.
 
 pub mod attach;
 mod check;
@@ -46,7 +46,7 @@ use crate::{
     },
 };
 
-/// What is pushed.
+/// The source of a push.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// An image that `dist` made: the directory with `dist.json`, and its name where there are
@@ -56,34 +56,34 @@ pub enum Source {
     Path(String),
 }
 
-/// What to push, and where to.
+/// The source and the destinations of a push.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// What is pushed.
+    /// The source.
     pub source: Source,
-    /// Where it goes.
+    /// The destinations.
     pub references: Vec<Reference>,
     /// Repositories of the same registries that may have some of it already.
     pub mount_from: Vec<String>,
     /// Whether nothing is to be written.
     pub dry_run: bool,
-    /// Whether what a release says of the image goes with it.
+    /// Whether the release's documents about the image are attached to it.
     pub attach: bool,
     /// The tags that a policy gives; else those of the references are written.
     pub tagging: Option<Tagging>,
     /// Whether what is in the registries afterwards is verified.
     pub verify: bool,
-    /// How registries are talked to.
+    /// The settings for connections to registries.
     pub registry: Settings,
 }
 
-/// Pushes, and gives what was done. What is there already is not sent again, so that a push that was
-/// interrupted goes on.
+/// Pushes, and returns the results. Existing blobs are not sent again, so that an interrupted push
+/// resumes.
 ///
 /// # Errors
-/// The image is not there or is damaged; a registry refuses or does not answer; a tag must not be
-/// this image; or a tag points at something else right after it was written. A dry run is no error
-/// where a tag is refused: what it gives says so.
+/// The image does not exist or is damaged; a registry rejects a request or does not answer; a tag must
+/// not be this image; or a tag points at something else right after it was written. In a dry run a
+/// rejected tag is not an error: the result contains it.
 pub fn push(cx: &Context, request: &Request) -> Result<Push> {
     let (path, name, of, documents) = match &request.source {
         Source::Path(text) => {
@@ -167,8 +167,8 @@ impl<'a> Pusher<'a> {
                     Error::check(message).hint(format!("`{reference}` names another image"))
                 );
             }
-            // The version, which the image has from `dist`. A `latest` that nobody spoke of would
-            // move unseen.
+            // The version, which the image has from `dist`. A `latest` that was not requested would
+            // move unnoticed.
             let own = of.annotations.get(REF_NAME).cloned();
             tags.push(match (&reference.tag, reference.digest) {
                 _ if wish.is_some() => None,
@@ -226,7 +226,7 @@ impl<'a> Pusher<'a> {
         let mut repositories = Vec::new();
         for (at, goal) in goals.iter().enumerate() {
             let mut told = self.content(&goals[..=at], goal)?;
-            // Before tags, so that whoever finds a tag finds these, too.
+            // Before tags, so that a client that finds a tag finds these, too.
             let (dry_run, repository) = (self.request.dry_run, &goal.repository);
             told.attached =
                 attach::attach(self.cx, repository, self.root, self.documents, dry_run)?;

@@ -1,4 +1,4 @@
-//! What is sent before tags are written: blobs, manifests and indexes.
+//! The objects that are sent before tags are written: blobs, manifests and indexes.
 
 use std::sync::{
     Mutex, PoisonError,
@@ -20,11 +20,11 @@ use crate::{
     },
 };
 
-/// How many blobs are on their way at once.
+/// The number of blobs that are sent at once.
 const AT_ONCE: usize = 4;
 
 impl Pusher<'_> {
-    /// Blobs, manifests and indexes of one repository; `goals` are those before it, and itself.
+    /// Sends blobs, manifests and indexes of one repository; `goals` are those before it, and itself.
     pub(super) fn content(&self, goals: &[Goal], goal: &Goal) -> Result<Told> {
         let repository = &goal.repository;
         let before = goals
@@ -140,13 +140,13 @@ impl Pusher<'_> {
     }
 }
 
-/// How far a push is, told from several threads.
+/// The progress of a push, reported from several threads.
 struct Meter<'a> {
     cx: &'a Context,
     name: String,
     total: u64,
     done: AtomicU64,
-    /// What was told last.
+    /// The progress of the last report.
     told: AtomicU64,
     stop: AtomicBool,
 }

@@ -1,6 +1,6 @@
 //! The tags of a policy. No registry writes a tag on a condition, so two pushes at the same time can
-//! each write over the other. Whoever writes looks again: a version's own tag is there before any
-//! that follows it is written, and who sees a higher one than its own gives way.
+//! each overwrite the other's. A push that writes reads again: a version's own tag is there before any
+//! that follows it is written, and a push that finds a higher version than its own yields.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -28,9 +28,9 @@ use crate::{
 /// A tag on its way to what it will be.
 pub(super) struct Open {
     wanted: Wanted,
-    /// What it pointed at first.
+    /// Its first target.
     was: Option<Digest>,
-    /// What it points at.
+    /// Its current target.
     is: Option<Digest>,
     /// Whether it was written here.
     wrote: bool,
@@ -39,7 +39,7 @@ pub(super) struct Open {
 }
 
 impl Open {
-    /// Takes note of what is to become of it.
+    /// Records the decision on it.
     fn note(&mut self, decision: &Decision) {
         let (outcome, reason) = match decision {
             Decision::Write(why) if self.was.is_none() => (Outcome::Written, why),
@@ -57,7 +57,8 @@ impl Open {
     }
 }
 
-/// Why nothing is to be written, where that is so: what is refused, of all repositories.
+/// Returns the reason for which nothing is to be written, if there is one: the rejected tags of all
+/// repositories.
 pub(super) fn refusal(open: &[Vec<Open>]) -> Option<Error> {
     let refused = open.iter().flatten().filter(|open| open.outcome == Outcome::Refused);
     let lines: Vec<String> = refused
@@ -73,7 +74,7 @@ pub(super) fn refusal(open: &[Vec<Open>]) -> Option<Error> {
     })
 }
 
-/// What is known of a repository at one moment.
+/// The known tags of a repository at one moment.
 #[derive(Default)]
 struct Listed {
     versions: Vec<Version>,
@@ -81,8 +82,8 @@ struct Listed {
 }
 
 impl Listed {
-    /// The highest version of a line that is not below `than`. One whose tag leads nowhere is being
-    /// written, and whoever does that comes to the tags that follow it later; or it was taken away.
+    /// Returns the highest version of a line that is not below `than`. A tag without a target is being
+    /// written, and that push writes the tags that follow it later; or the target was deleted.
     fn highest(
         &mut self,
         repository: &Repository,
@@ -108,10 +109,10 @@ impl Listed {
 }
 
 impl Pusher<'_> {
-    /// What would become of the tags of a policy, as things are.
+    /// Returns the decisions on the tags of a policy for the current state.
     pub(super) fn look(&self, repository: &Repository) -> Result<Vec<Open>> {
         let Some(wish) = &self.wish else { return Ok(Vec::new()) };
-        // What never moves is for itself.
+        // Immutable tags are handled separately.
         let mut listed = match self.request.dry_run {
             true => self.listed(repository)?.unwrap_or_default(),
             false => Listed::default(),
@@ -126,7 +127,7 @@ impl Pusher<'_> {
                 outcome: Outcome::Kept,
                 reason: String::new(),
             };
-            // What moves is looked at where it is written.
+            // Movable tags are read when they are written.
             if wanted.rule == Rule::Fixed || self.request.dry_run {
                 let (decision, is) = self.decide(repository, &mut listed, &open)?;
                 (open.was, open.is) = (is, is);
@@ -148,7 +149,7 @@ impl Pusher<'_> {
         let mut first = true;
         for tried in 1.. {
             self.cx.children.check()?;
-            // What follows no version is compared with none.
+            // Tags that follow no version are not compared with one.
             let listed = match follows {
                 true => self.listed(repository)?,
                 false => Some(Listed::default()),
@@ -167,7 +168,8 @@ impl Pusher<'_> {
             if !acted {
                 break;
             }
-            // Once more at once, to see what was written; then ever later.
+            // The first check follows immediately, to read the written tags; later ones wait
+            // increasingly longer.
             if tried > 2 {
                 self.wait(repository, tried - 2)?;
             }
@@ -178,7 +180,8 @@ impl Pusher<'_> {
             if open.wanted.rule == Rule::Fixed {
                 open.is = repository.digest_of(&open.wanted.tag, true)?;
             }
-            // What follows no version was written last by somebody else: nobody knows what is right.
+            // A tag that follows no version was last written by another push: no rule decides which one
+            // is right.
             let other =
                 !matches!(open.wanted.rule, Rule::Follows(_)) && open.is != Some(self.root.digest);
             if other && lost.is_none() {
@@ -218,7 +221,7 @@ impl Pusher<'_> {
         Ok(())
     }
 
-    /// Looks at a tag that may move, and moves it where it should; whether it was written.
+    /// Reads a tag that may move, and moves it if it should; returns whether it was written.
     fn step(
         &self,
         repository: &Repository,
@@ -234,7 +237,7 @@ impl Pusher<'_> {
         }
         open.is = is;
         match &decision {
-            // Nobody follows whom: the second time, it is somebody else's.
+            // Such tags follow no order: the second time, the tag belongs to the other push.
             Decision::Write(_) if open.wrote && open.wanted.rule == Rule::Free => return Ok(false),
             Decision::Write(_) => {
                 if open.wrote {
@@ -254,7 +257,7 @@ impl Pusher<'_> {
                 open.is = Some(*digest);
             }
             Decision::Keep(_) | Decision::Refuse(_) => {
-                // What was written and has stayed keeps its reason.
+                // A tag that was written and has not changed keeps its reason.
                 let stayed = open.wrote && is == Some(self.root.digest);
                 if !stayed && open.outcome != Outcome::Lost {
                     open.note(&decision);
@@ -268,7 +271,7 @@ impl Pusher<'_> {
         Ok(true)
     }
 
-    /// What is to become of a tag, and what it points at.
+    /// Returns the decision on a tag, and its current target.
     fn decide(
         &self,
         repository: &Repository,
@@ -296,7 +299,8 @@ impl Pusher<'_> {
         Ok((decision, standing.digest()))
     }
 
-    /// The version that an image in a registry says; none where it says none that can be read.
+    /// Returns the version that an image in a registry declares; `None` if it declares none that can be
+    /// read.
     fn version(&self, repository: &Repository, part: &Part) -> Result<Option<Version>> {
         let known = || self.versions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(version) = known().get(&part.digest) {
@@ -337,13 +341,15 @@ impl Pusher<'_> {
         };
         match said {
             Ok(said) => Ok(said.and_then(|said| Version::parse(&said).ok())),
-            // It is broken, or no image: it says nothing. That the registry is silent is another thing.
+            // It is broken, or not an image, and so has no version. A registry that does not answer is
+            // a different case.
             Err(error) if error.status() == Status::CheckFailed => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// The versions that have tags of their own, highest first; none where the registry does not say.
+    /// Returns the versions that have separate tags, highest first; `None` if the registry does not
+    /// list them.
     fn listed(&self, repository: &Repository) -> Result<Option<Listed>> {
         let Some(tags) = repository.tags()? else { return Ok(None) };
         let mut versions: Vec<Version> = tags.iter().filter_map(|tag| tags::version(tag)).collect();
@@ -351,7 +357,7 @@ impl Pusher<'_> {
         Ok(Some(Listed { versions, digests: BTreeMap::new() }))
     }
 
-    /// Waits before the tags are looked at once more.
+    /// Waits before the tags are read once more.
     fn wait(&self, repository: &Repository, tried: u32) -> Result<()> {
         // Two that race are of different content.
         let salt = u64::from_str_radix(self.root.digest.hex().get(..4).unwrap_or("0"), 16);

@@ -1,4 +1,4 @@
-//! What is pushed: found in a `target/dist`, a layout or an archive.
+//! The source of a push: found in a `target/dist`, a layout or an archive.
 
 use camino::Utf8Path;
 
@@ -18,7 +18,7 @@ use crate::{
     ops::{image::store, output::manifest},
 };
 
-/// A release, and the one of its images that is meant.
+/// Returns a release, and the selected one of its images.
 pub(super) fn of_dist(dir: &Utf8Path, name: Option<&str>) -> Result<(Dist, Image)> {
     let path = dir.join(FILE);
     let hint = "`cargo longshore dist` makes images; `--from PATH` names a layout or an archive";
@@ -46,17 +46,17 @@ pub(super) fn of_dist(dir: &Utf8Path, name: Option<&str>) -> Result<(Dist, Image
     Ok((dist, image))
 }
 
-/// What is to be pushed of a store.
+/// The images of a store to push.
 pub(super) struct Root {
     pub(super) descriptor: Descriptor,
-    /// What is attached to images in the store, and not pushed with them.
+    /// The attachments of images in the store, which are not pushed with them.
     pub(super) left_out: Vec<String>,
 }
 
 /// Finds what is to be pushed of a store: the one image in it, or what goes by that name.
 pub(super) fn root(store: &dyn Store, path: &Utf8Path, name: Option<&str>) -> Result<Root> {
     let found = image::images(store).map_err(|error| error.context(format!("`{path}`")))?;
-    // A signature that lies beside its image makes no second one of it.
+    // A signature beside its image does not count as a second image.
     let is_other = |at: usize| {
         found.others.iter().any(|other| other.set == at)
             && !found.images.iter().any(|image| image.set == at)
@@ -106,7 +106,7 @@ pub(super) fn root(store: &dyn Store, path: &Utf8Path, name: Option<&str>) -> Re
     }
 }
 
-/// The names of images, or else their digests, for a hint.
+/// Returns the names of images, or else their digests, for a hint.
 fn choices<'a>(path: &Utf8Path, sets: impl Iterator<Item = &'a Set>) -> String {
     let (mut names, mut digests) = (Vec::new(), Vec::new());
     for set in sets {

@@ -35,7 +35,8 @@ impl Pusher<'_> {
         Ok(())
     }
 
-    /// Somebody else wrote a tag at the same time, and no rule says which of both is right.
+    /// Returns the error for a tag that another client wrote at the same time, while no rule decides
+    /// which of the two is right.
     pub(super) fn lost(&self, repository: &Repository, tag: &str, is: Option<Digest>) -> Error {
         let (name, digest) = (repository.name(), self.root.digest);
         let is = is.map_or("nothing".to_owned(), |is| format!("`{is}`"));

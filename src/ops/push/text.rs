@@ -1,4 +1,4 @@
-//! What a push would do, for people.
+//! The actions of a push, for people.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use crate::model::schema::{
     push::{Outcome, Repository as Told, Tag},
 };
 
-/// What `push` would do, for people.
+/// Returns the actions of a `push`, for people.
 pub fn text(push: &Push) -> String {
     let mut lines = Vec::new();
     for repository in &push.repositories {

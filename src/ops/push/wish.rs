@@ -22,18 +22,18 @@ use crate::{
     },
 };
 
-/// Where an image says its version (OCI image specification 1.1, annotations.md).
+/// The annotation with the version of an image (OCI image specification 1.1, annotations.md).
 pub(super) const VERSION: &str = "org.opencontainers.image.version";
 
-/// Where it says the revision of its source.
+/// The annotation with the revision of its source.
 const REVISION: &str = "org.opencontainers.image.revision";
 
-/// What tags a policy is asked for.
+/// The inputs of a tag policy.
 #[derive(Clone, Debug)]
 pub struct Tagging {
-    /// What the image is pushed as.
+    /// The kind of push.
     pub occasion: Occasion,
-    /// A branch whose tag is written, too.
+    /// A branch with a tag to be written, too.
     pub branch: Option<String>,
     /// Tags that move even where that is not to a higher version.
     pub moves: Vec<String>,
@@ -41,7 +41,7 @@ pub struct Tagging {
     pub allow_dirty: bool,
 }
 
-/// What is wished of each repository.
+/// The requested state of each repository.
 pub(in crate::ops) struct Wish {
     pub(super) wanted: Vec<Wanted>,
     pub(super) ours: Ours,
@@ -50,8 +50,8 @@ pub(in crate::ops) struct Wish {
 }
 
 impl Wish {
-    /// What the policy makes of the image at `root` in the store at `path`, and of what its release
-    /// says of it.
+    /// Applies the policy to the image at `root` in the store at `path`, and to the metadata of its
+    /// release.
     pub(in crate::ops) fn new(
         tagging: &Tagging,
         references: &[Reference],

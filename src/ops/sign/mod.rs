@@ -26,7 +26,7 @@ pub const PASSWORD: &str = "LONGSHORE_MINISIGN_PASSWORD";
 /// The longest password file.
 const LONGEST: u64 = 4096;
 
-/// What to sign, and with which keys.
+/// The files to sign, and the keys.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// The directory with `dist.json`.
@@ -35,13 +35,13 @@ pub struct Request {
     pub minisign: Option<Utf8PathBuf>,
     /// The file that holds its password.
     pub password_file: Option<Utf8PathBuf>,
-    /// How cosign signs, where it does.
+    /// The settings of cosign, if it signs.
     pub cosign: Option<Cosign>,
     /// Images of this release, where they were pushed to, each by its digest; cosign signs them.
     pub images: Vec<Reference>,
 }
 
-/// How cosign is called.
+/// The command that starts cosign.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cosign {
     /// Its key: a file, or what a key management service calls it; keyless when absent.
@@ -54,8 +54,8 @@ pub struct Cosign {
 /// the release as it is now.
 ///
 /// # Errors
-/// A key or its password is wrong; a file is not what the checksums say; or cosign is missing, or
-/// fails. Where that is so before all signatures of files are made, none is written.
+/// A key or its password is wrong; a file does not match its checksum; or cosign is missing, or fails.
+/// If that happens before all signatures of files are made, none is written.
 pub fn sign(cx: &Context, request: &Request) -> Result<Dist> {
     let root = &request.dist;
     // Nothing is created beside a directory without an output.
@@ -104,7 +104,7 @@ pub fn sign(cx: &Context, request: &Request) -> Result<Dist> {
     Ok(dist)
 }
 
-/// That each image that is to be signed is one of this release.
+/// Checks that each image to sign belongs to this release.
 fn images(dist: &Dist, request: &Request) -> Result<()> {
     for image in &request.images {
         let Some(digest) = image.digest else {
@@ -119,7 +119,7 @@ fn images(dist: &Dist, request: &Request) -> Result<()> {
     Ok(())
 }
 
-/// minisign's signature of `bytes`, checked.
+/// Returns minisign's signature of `bytes`, checked.
 fn minisign(
     cx: &Context,
     path: &Utf8Path,
@@ -137,7 +137,7 @@ fn minisign(
     key.open(password.as_ref())?.sign(bytes, trusted)
 }
 
-/// The password of a key: of a file, of a variable, or of whoever sits at the terminal.
+/// Returns the password of a key: from a file, from a variable, or from the user at the terminal.
 fn password(cx: &Context, key: &Utf8Path, file: Option<&Utf8Path>) -> Result<Option<Secret>> {
     if let Some(file) = file {
         let bytes = fs::read_start(file, LONGEST + 1)
@@ -163,13 +163,13 @@ fn password(cx: &Context, key: &Utf8Path, file: Option<&Utf8Path>) -> Result<Opt
     }
 }
 
-/// Sigstore's bundle over a file.
+/// Creates Sigstore's bundle over a file.
 fn sign_blob(cx: &Context, cosign: &Cosign, file: &Utf8Path) -> Result<Vec<u8>> {
     let dir = fs::TempDir::new("longshore-sign")?;
     let bundle = dir.path.join("bundle");
     let mut command = cosign.command(cx, "sign-blob")?.arg("--yes");
-    // cosign 2 writes a form of its own unless it is told, and 3 has only this one and hides the
-    // flag from its help.
+    // cosign 2 writes a different format without this flag, and 3 has only this one and hides the flag
+    // from its help.
     let help = cx.children.output(&cosign.command(cx, "sign-blob")?.arg("--help"))?;
     if String::from_utf8_lossy(&help.stdout).contains("--new-bundle-format") {
         command = command.arg("--new-bundle-format");
@@ -177,7 +177,7 @@ fn sign_blob(cx: &Context, cosign: &Cosign, file: &Utf8Path) -> Result<Vec<u8>> 
     command = cosign.key(command).args(["--bundle", bundle.as_str()]);
     cosign.run(cx, &command.args(cosign.args.clone()).arg(file.as_str()), Status::BuildFailed)?;
     let bytes = fs::read(&bundle)?;
-    // What is called a bundle must be one: other programs are to read it.
+    // A file that is called a bundle must be one: other programs will read it.
     let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let kind = value.get("mediaType").and_then(|kind| kind.as_str()).unwrap_or_default();
     if !kind.starts_with("application/vnd.dev.sigstore.bundle") {
@@ -193,7 +193,7 @@ fn sign_image(cx: &Context, cosign: &Cosign, image: &Reference) -> Result<()> {
 }
 
 impl Cosign {
-    /// `cosign VERB`.
+    /// Returns the command `cosign VERB`.
     pub(super) fn command(&self, cx: &Context, verb: &str) -> Result<Command> {
         let program = cx.env.which("cosign").ok_or_else(|| {
             Error::tool("`cosign` is not installed")
@@ -226,7 +226,7 @@ impl Cosign {
             return Ok(());
         }
         let tail = lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join("\n");
-        // What it says where the password of its key is wrong or empty.
+        // The message for a wrong or empty password of a key.
         if tail.contains("decryption failed") || tail.contains("reading key") {
             let key = self.key.as_deref().unwrap_or_default();
             return Err(Error::usage(format!("cosign cannot read the key `{key}`"))

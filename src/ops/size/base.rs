@@ -13,14 +13,14 @@ use crate::{
     sys::{Context, cargo, fs, git},
 };
 
-/// Where releases of other revisions are, below the target directory.
+/// The directory of releases of other revisions, below the target directory.
 const PLACE: &str = "longshore/base";
 
-/// How many of them are kept.
+/// The number of them that are kept.
 const KEPT: usize = 8;
 
-/// The directory of the release that the commit `hash` makes, built in a worktree of its own with
-/// the same request. It is kept for the next time.
+/// Returns the directory of the release of the commit `hash`, built in a separate worktree with the
+/// same request. It is kept for the next time.
 ///
 /// # Errors
 /// The revision cannot be checked out or built; the build's log is named.

@@ -14,7 +14,7 @@ use crate::{
     verify::Limited,
 };
 
-/// What has a budget: the target that it was built for, and the path that was measured.
+/// The item that has a budget: the target that it was built for, and the path that was measured.
 #[derive(Clone, Copy)]
 struct Subject<'a> {
     target: Option<&'a str>,
@@ -32,12 +32,12 @@ impl<'a> Budgets<'a> {
         Budgets { rules, used: RefCell::default() }
     }
 
-    /// The files that budgets were read from, and what each applies to.
+    /// Returns the files that budgets were read from, and the items that each applies to.
     pub(super) fn sources(&self) -> Vec<PolicySource> {
         self.rules.sources(&self.used.borrow())
     }
 
-    /// How many bytes a binary may still grow; `broken` gets what it broke.
+    /// Returns how many bytes a binary may still grow; exceeded limits are added to `broken`.
     pub(super) fn binary(
         &self,
         head: &Binary,
@@ -54,7 +54,7 @@ impl<'a> Budgets<'a> {
         self.check(of, &limited, &name, &head.path, pair.culprit(), broken)
     }
 
-    /// The same of an archive or an image. To blame is what is to blame for its binary.
+    /// Returns the same for an archive or an image. The cause of its growth is that of its binary.
     pub(super) fn whole(
         &self,
         head: &Whole,

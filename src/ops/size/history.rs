@@ -19,10 +19,10 @@ use crate::{
     },
 };
 
-/// How many tags of a repository are looked at: the newest versions.
+/// The maximum number of tags of a repository that are read: the newest versions.
 const MOST: usize = 100;
 
-/// The points of `sources`: `dist.json` files, or image repositories, whose tags are versions.
+/// Returns the points of `sources`: `dist.json` files, or image repositories with versions as tags.
 ///
 /// # Errors
 /// One cannot be read.

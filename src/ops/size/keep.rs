@@ -1,4 +1,4 @@
-//! What `dist` keeps of each binary: to what its bytes belong.
+//! The data that `dist` keeps of each binary: the owners of its bytes.
 
 use std::{cell::OnceCell, collections::BTreeMap};
 
@@ -79,8 +79,8 @@ pub(in crate::ops) fn attribute(
     Ok(())
 }
 
-/// What the previous output says of the same bytes with the same symbols, if the same longshore made
-/// it.
+/// Returns the record of the previous output for the same bytes with the same symbols, if the same
+/// longshore made it.
 fn kept(
     previous: &crate::model::schema::Dist,
     artifact: &Artifact,

@@ -37,47 +37,46 @@ use crate::{
 use budget::Budgets;
 use subject::Measure;
 
-/// What to measure, and how.
+/// The items to measure, and the options.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// Binaries, `dist.json` files or their directories, images; `target/dist` when empty.
     pub paths: Vec<String>,
     /// The file with the symbols of the binary that was named.
     pub symbols: Option<Utf8PathBuf>,
-    /// What to compare with: as `paths`, or a revision of git's.
+    /// The base of the comparison: as `paths`, or a revision of git's.
     pub base: Option<String>,
     /// Earlier releases: `dist.json` files, and repositories of images.
     pub history: Vec<String>,
-    /// Whether the page is wanted.
+    /// Whether the page is requested.
     pub page: bool,
-    /// What is shown.
+    /// The level of detail.
     pub view: View,
-    /// Whether compressed sizes of files are wanted.
+    /// Whether compressed sizes of files are requested.
     pub compressed: bool,
     /// A policy file with budgets.
     pub policy: Option<Utf8PathBuf>,
     /// Whether the budgets of the workspace in the current directory are left out.
     pub no_workspace: bool,
-    /// How a revision is built.
+    /// The build options for a revision.
     pub build: request::Request,
-    /// How registries are talked to.
+    /// The settings for connections to registries.
     pub registry: registry::Settings,
 }
 
-/// What was measured.
+/// The measurements.
 #[derive(Clone, Debug)]
 pub struct Measured {
     /// The report.
     pub size: Size,
-    /// The page that shows it, where it was asked for.
+    /// The page that shows it, if it was requested.
     pub page: Option<String>,
 }
 
-/// Measures.
+/// Measures the sizes of the requested items.
 ///
 /// # Errors
-/// Something cannot be read, or is none of what can be measured; the base cannot be built; a
-/// policy is wrong.
+/// An item cannot be read, or cannot be measured; the base cannot be built; a policy is wrong.
 pub fn size(cx: &Context, request: &Request) -> Result<Measured> {
     let session = Session::new(cx, &request.registry);
     let symbols = request.symbols.as_deref();
@@ -120,7 +119,7 @@ pub fn size(cx: &Context, request: &Request) -> Result<Measured> {
     Ok(Measured { size, page })
 }
 
-/// Where the workspace's release is.
+/// Returns the directory of the workspace's release.
 fn default_path(cx: &Context, request: &Request) -> Result<String> {
     let named = request.build.target_dir.as_deref();
     let named = named.or_else(|| cx.env.var("CARGO_TARGET_DIR").map(Utf8Path::new));
@@ -149,7 +148,7 @@ fn base(
     let dir = dir.map_or(cx.env.dir.clone(), |dir| cx.env.dir.join(dir));
     if let Some(hash) = git::commit(cx, &dir, text)? {
         let mut build = request.build.clone();
-        // `--no-locked` selects nothing: what the head was asked for still counts.
+        // `--no-locked` selects nothing: the options of the head still count.
         if (Asked { no_locked: false, ..Asked::from(&build) }).is_nothing() {
             build = head.asked.clone().of(build);
         }
@@ -242,7 +241,7 @@ fn binary(pair: &Pair<'_>, request: &View) -> schema::Binary {
     }
 }
 
-/// What can be shown: without symbols only sections are known.
+/// Returns the levels of detail that are available: without symbols only sections are known.
 fn view(found: &crate::size::Attribution, request: &View) -> View {
     let by = match found.symbols {
         Origin::Nowhere => schema::By::Section,

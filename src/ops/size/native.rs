@@ -1,5 +1,5 @@
-//! Which package brought a symbol that is not Rust's: the static libraries that build scripts made
-//! say what is in them.
+//! The packages that brought symbols that are not Rust's: the static libraries that build scripts made
+//! list their symbols.
 
 use std::collections::HashMap;
 
@@ -26,8 +26,8 @@ pub(super) struct Natives {
 }
 
 impl Natives {
-    /// What build scripts made for the job's target. A library that cannot be read has no names:
-    /// its symbols are then nobody's.
+    /// Returns the output of build scripts for the job's target. A library that cannot be read has no
+    /// names: its symbols then have no owner.
     pub(super) fn new(report: &Report, job: &Job) -> Self {
         let mut packages = HashMap::new();
         for out_dir in report.out_dirs.iter().filter(|out_dir| out_dir.target == job.target) {
@@ -47,9 +47,9 @@ impl Natives {
         Natives { packages, mimalloc: job.allocator.allocator == Allocator::Mimalloc }
     }
 
-    /// The package that brought the symbol, if one is known.
+    /// Returns the package that brought the symbol, if one is known.
     pub(super) fn of(&self, symbol: &str) -> Option<String> {
-        // The object is ours, and no package's.
+        // The object is longshore's, and no package's.
         let mimalloc = ["mi_", "_mi_", "mi."].iter().any(|start| symbol.starts_with(start));
         if self.mimalloc && mimalloc {
             return Some("mimalloc".to_owned());

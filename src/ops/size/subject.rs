@@ -1,4 +1,4 @@
-//! What there is to measure at a path, or under the name of an image.
+//! The items to measure at a path, or under the name of an image.
 
 use std::{
     io::{Cursor, Read as _},
@@ -42,18 +42,18 @@ use crate::{
 /// The largest record of an attribution, and the largest binary, that is read.
 const MOST: u64 = 1 << 30;
 
-/// How things are measured.
+/// The settings of a measurement.
 pub(super) struct Measure<'a> {
     pub(super) cx: &'a Context,
     pub(super) session: &'a Arc<Session>,
-    /// Where the symbols of a file that was named are.
+    /// The file with the symbols of a file that was named.
     pub(super) symbols: Option<&'a Utf8Path>,
-    /// Whether compressed sizes of files are wanted: those of a `dist` are known.
+    /// Whether compressed sizes of files are requested: those of a `dist` are known.
     pub(super) compressed: bool,
 }
 
 impl Measure<'_> {
-    /// What is at `path`: a binary, a `dist.json` or the directory that has one, or an image.
+    /// Returns the items at `path`: a binary, a `dist.json` or the directory that has one, or an image.
     ///
     /// # Errors
     /// It is none of these, or cannot be read.
@@ -108,7 +108,7 @@ impl Measure<'_> {
         Ok(Release { name: format!("`{path}`"), binaries, ..Release::default() })
     }
 
-    /// The attribution that a release recorded for a binary in its directory, found by the digest.
+    /// Returns the attribution that a release recorded for a binary in its directory, found by the digest.
     fn of_release(&self, path: &Utf8Path, source: Source<'_>) -> Result<Option<Binary>> {
         let path = self.cx.env.dir.join(path);
         // As in `target/dist/linux/arm/v7/bin/NAME`.
@@ -127,7 +127,7 @@ impl Measure<'_> {
         self.artifact(root, artifact).map(Some)
     }
 
-    /// A binary by itself.
+    /// Returns a single binary.
     fn binary(
         &self,
         path: &str,
@@ -179,7 +179,7 @@ impl Measure<'_> {
         })
     }
 
-    /// A binary of a `dist.json`: as was recorded; else from the file; else only its size.
+    /// Returns a binary of a `dist.json`: as it was recorded; else from the file; else only its size.
     fn artifact(&self, root: &Utf8Path, artifact: &Artifact) -> Result<Binary> {
         let mut binary = Binary {
             name: artifact.name.clone(),
@@ -293,7 +293,7 @@ impl Measure<'_> {
     }
 }
 
-/// An image's name without a tag or a digest, and without where it is: it is the same in another
+/// Returns an image's name without its tag, its digest and its registry: it is the same in another
 /// registry.
 fn untagged(text: &str) -> &str {
     let name = text.split('@').next().unwrap_or(text);
@@ -309,8 +309,9 @@ fn belongs(path: &Utf8Path, source: Source<'_>, symbols: Source<'_>) -> Result<b
     elf::belongs(source, symbols).map_err(|error| unreadable(path.as_str(), &error))
 }
 
-/// The separate debug file of a program, where debuggers look for it (`gdb`, "Debugging Information
-/// in Separate Files"), or where `dist` puts it. One of another build is told of, and not used.
+/// Returns the separate debug file of a program, where debuggers search for it (`gdb`, "Debugging
+/// Information in Separate Files"), or where `dist` puts it. One of another build is reported, and not
+/// used.
 fn beside(path: &Utf8Path, source: Source<'_>, note: &mut Option<String>) -> Option<OpenFile> {
     let dir = path.parent().unwrap_or(Utf8Path::new(""));
     let own = format!("{}.debug", path.file_name().unwrap_or_default());
@@ -330,7 +331,7 @@ fn beside(path: &Utf8Path, source: Source<'_>, note: &mut Option<String>) -> Opt
     None
 }
 
-/// The name of the debug file that the program asks for.
+/// Returns the name of the debug file that the program records.
 fn debug_link(source: Source<'_>) -> Option<String> {
     let link = elf::section(source, ".gnu_debuglink").ok()??;
     let name = String::from_utf8(link.split(|byte| *byte == 0).next()?.to_vec()).ok()?;
@@ -338,7 +339,7 @@ fn debug_link(source: Source<'_>) -> Option<String> {
     (!name.is_empty() && !name.contains('/')).then_some(name)
 }
 
-/// The crates that a binary says are in it.
+/// Returns the crates that a binary lists.
 fn dependencies(source: Source<'_>) -> Vec<Dependency> {
     let section = elf::section(source, ".dep-v0").ok().flatten().unwrap_or_default();
     audit::crates(&section)

@@ -1,4 +1,4 @@
-//! Archives that a `dist.json` speaks of: they are what it says, and the binaries in them are those
+//! Archives that a `dist.json` records: their contents match it, and the binaries in them are those
 //! beside them.
 
 use camino::Utf8Path;
@@ -24,7 +24,7 @@ pub(super) struct Archived {
 impl Archived {
     pub(super) fn new(dist: &Dist, archive: &Archive, policy: Policy) -> Self {
         let name = Utf8Path::new(&archive.path).file_name().unwrap_or_default();
-        // Its own plan, where each binary has an archive of its own.
+        // Its own plan, if each binary has a separate archive.
         let plans = dist.packages.iter().filter(|plan| {
             plan.package == archive.package
                 && plan.target == archive.target
@@ -44,7 +44,7 @@ impl Archived {
         Archived { archive: archive.clone(), binaries, policy }
     }
 
-    /// What is wrong with what was found.
+    /// Returns the problem with the contents.
     fn differences(&self, found: &Listed) -> Vec<String> {
         let mut wrong = Vec::new();
         let record = &self.archive;
@@ -82,7 +82,7 @@ impl Archived {
 }
 
 impl Looker<'_> {
-    /// What there is to say of an archive of a `dist.json`.
+    /// Returns the result for an archive of a `dist.json`.
     pub(super) fn archived(&self, path: &Utf8Path, of: &Archived) -> Outcome {
         let wrong = match list::list(path) {
             Ok(found) => of.differences(&found),
@@ -91,7 +91,7 @@ impl Looker<'_> {
         if !wrong.is_empty() {
             return Outcome::of(refused(path.as_str(), &wrong.join("; ")));
         }
-        // Debug information is no program; whatever else is in such an archive gets a verdict.
+        // Debug information is not a program; every other file in such an archive gets a verdict.
         self.file(path, &of.policy, of.archive.kind == ArchiveKind::Debug)
     }
 }

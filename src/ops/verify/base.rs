@@ -19,14 +19,14 @@ impl Base {
         manifest::read(path).map(Base)
     }
 
-    /// The size of the file whose path in the release is the end of `path`.
+    /// Returns the size of the file in the release with a path that is the end of `path`.
     pub(super) fn file(&self, path: &str) -> Option<u64> {
         let found = self.0.artifacts.iter().find(|artifact| is_end(path, &artifact.path));
         found.map(|artifact| artifact.size)
     }
 
-    /// The size of the archive whose path in the release is the end of `path`, but for the version
-    /// in both.
+    /// Returns the size of the archive in the release with a path that is the end of `path`, except for
+    /// the version in both.
     pub(super) fn archive(&self, path: &str) -> Option<u64> {
         let same = |archive: &&Archive| match archive.path.split_once(&archive.version) {
             Some((before, after)) => path
@@ -38,8 +38,8 @@ impl Base {
         self.0.archives.iter().find(same).map(|archive| archive.size)
     }
 
-    /// The size of the image for that platform in the layout whose path in the release is the end
-    /// of `path`.
+    /// Returns the size of the image for that platform in the layout of the release with a path that is
+    /// the end of `path`.
     pub(super) fn image(&self, path: &str, platform: &Platform) -> Option<u64> {
         let image = self.0.images.iter().find(|image| is_end(path, &image.path))?;
         let found = image.platforms.iter().find(|of| of.platform == *platform);

@@ -9,8 +9,8 @@ use super::{
 use crate::{image::read::image, ops::image::store, verify::Policy};
 
 impl Looker<'_> {
-    /// The verdict on the image `name` of the layout or archive at `place`; `text` is both, as the
-    /// user wrote them.
+    /// Returns the verdict on the image `name` of the layout or archive at `place`; `text` is both, as
+    /// the user wrote them.
     pub(super) fn chosen(
         &self,
         text: &Utf8Path,

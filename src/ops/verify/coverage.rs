@@ -1,6 +1,6 @@
-//! What a signature covers of a release. Only `SHA256SUMS` is signed. It covers the archives and the
-//! documents beside it; these cover the rest: the provenance has the digest of every binary and image,
-//! `digests.txt` that of every image, and archives hold the binaries themselves.
+//! The files of a release that a signature covers. Only `SHA256SUMS` is signed. It covers the archives
+//! and the documents beside it; these cover the rest: the provenance has the digest of every binary and
+//! image, `digests.txt` that of every image, and archives hold the binaries themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,8 +55,8 @@ struct Covered {
     packed: BTreeSet<(String, String, Digest)>,
 }
 
-/// The files of the release in `root` that the signature over `sums` does not cover, and why. Whether
-/// files are what `dist.json` says of them is checked apart from this.
+/// Returns the files of the release in `root` that the signature over `sums` does not cover, each with
+/// the reason. A separate check compares files with `dist.json`.
 ///
 /// # Errors
 /// `dist.json` cannot be read.
@@ -106,7 +106,8 @@ pub(super) fn uncovered(root: &Utf8Path, sums: &Checksums) -> Result<Vec<(String
     Ok(wrong)
 }
 
-/// What the signed documents and archives cover; and which of them cannot be read.
+/// Returns the files that the signed documents and archives cover; and those of them that cannot be
+/// read.
 fn covered(
     root: &Utf8Path,
     dist: &Dist,
@@ -150,7 +151,7 @@ fn file_name(path: &str) -> String {
     Utf8Path::new(path).file_name().unwrap_or_default().to_owned()
 }
 
-/// What a provenance is about.
+/// Returns the subjects of a provenance.
 fn subjects(bytes: &[u8]) -> Result<Vec<(String, Digest)>> {
     let wrong = |why: String| Error::check(format!("it is not a provenance: {why}"));
     let statement: Statement =

@@ -1,4 +1,4 @@
-//! What there is to look at below the paths that were named.
+//! The search for files to verify below the paths that were named.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +34,7 @@ use crate::{
     verify::Policy,
 };
 
-/// One file to look at, or what is known of it without that.
+/// One file to verify, or a result for it that is known already.
 pub(super) enum Job {
     Done(Checked),
     /// A file that was named.
@@ -57,7 +57,7 @@ pub(super) enum Job {
     Artifact(Utf8PathBuf, Box<(Artifact, Policy)>),
 }
 
-/// What is below the given paths.
+/// The files below the given paths.
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) jobs: Vec<Job>,
@@ -102,8 +102,8 @@ impl Found {
         self.not_checked.push(NotChecked { path: path.to_string(), reason: reason.to_owned() });
     }
 
-    /// Every program, library, archive and image below a directory. One without any is refused:
-    /// whoever names it expects something to be looked at.
+    /// Finds every program, library, archive and image below a directory. One without any is rejected:
+    /// a user who names it expects a check.
     fn directory(&mut self, path: &Utf8Path) {
         let before = self.jobs.len();
         self.walk(path, None);
@@ -158,8 +158,8 @@ impl Found {
         }
     }
 
-    /// Adds the image that a directory with these names is, if it is one that is read as an image.
-    /// `is_root` is for the layout whose other files are searched for.
+    /// Adds the image of a directory with these names, if it is one that is read as an image. `is_root`
+    /// is set for a layout in which other files are searched for, too.
     fn image(
         &mut self,
         directory: &Utf8Path,

@@ -52,7 +52,7 @@ pub(super) struct Inside<'a> {
     pub(super) skipped: Vec<(String, NotChecked)>,
     /// The most bytes of an entry in a temporary file.
     pub(super) most_spooled: u64,
-    /// How many bytes the names of those take.
+    /// The number of bytes that their names take.
     names: usize,
     pub(super) hazards: Vec<String>,
     pub(super) unreadable: Vec<String>,
@@ -99,7 +99,8 @@ impl<'a> Inside<'a> {
     pub(super) fn item(&mut self, item: &Item<'_>, content: &mut dyn Read) -> Result<()> {
         let kind = item.file.as_ref().map(|file| file.kind);
         let hides = matches!(kind, Some(EntryKind::Whiteout | EntryKind::OpaqueWhiteout));
-        // Some engines take what is in a whiteout, or what AUFS reserves, for a file.
+        // Some engines unpack a whiteout with content, or a file that AUFS reserves, as an ordinary
+        // file.
         if (hides || kind.is_none()) && (item.entry.kind != Kind::File || item.entry.stat.size == 0)
         {
             return self.looker.cx.children.check();
@@ -200,14 +201,14 @@ impl<'a> Inside<'a> {
         })
     }
 
-    /// Notes that nothing was found where somebody expects something.
+    /// Notes that nothing was found where a user expects something.
     pub(super) fn none(&mut self, listed: bool) {
         if self.found.checked.is_empty() && self.unreadable.is_empty() && !listed {
             self.unreadable.push("no program is in it".to_owned());
         }
     }
 
-    /// The verdict on an archive that was read with that result.
+    /// Returns the verdict on an archive that was read with that result.
     pub(super) fn end(mut self, file: &OpenFile, read: Result<()>, listed: bool) -> Outcome {
         self.unreadable.extend(read.err().map(|error| error.to_string()));
         self.none(listed);
@@ -221,7 +222,7 @@ impl<'a> Inside<'a> {
         self.outcome(&whole)
     }
 
-    /// The entries without a verdict.
+    /// Returns the entries without a verdict.
     pub(super) fn take_skipped(&mut self) -> Vec<NotChecked> {
         let skipped = self.skipped.drain(..).map(|(_, skipped)| skipped);
         let mut skipped: Vec<_> = skipped.collect();
@@ -248,7 +249,7 @@ impl<'a> Inside<'a> {
     }
 }
 
-/// Whether `path` may belong to a layout in a directory.
+/// Returns whether `path` may belong to a layout in a directory.
 fn is_of_layout(path: &str) -> bool {
     path.ends_with(&format!("/{}", image::MARK.0)) || path.contains("/blobs/sha256/")
 }

@@ -23,7 +23,7 @@ pub(in crate::ops) enum FileKind {
     Other(&'static str),
 }
 
-/// How many bytes of a file decide its kind.
+/// The number of bytes of a file that determine its kind.
 pub(super) const START: u64 = 512;
 
 /// The formats that are not programs: how a file begins, what it is, and whether it may hold programs
@@ -51,7 +51,7 @@ pub(super) const DIR_FORM: &str = "an image in the form of `dir:`, which is not 
 /// The end of the reason for files that are not listed one by one.
 pub(super) const UNLISTED: &str = "more files that are not programs";
 
-/// Whether a file that is not checked for this reason may hold programs.
+/// Returns whether a file that is not checked for this reason may hold programs.
 pub(super) fn may_hold_programs(reason: &str) -> bool {
     let known = FORMATS.iter().any(|(_, name, holds)| *holds && *name == reason);
     known || [TAR, DIR_FORM].contains(&reason) || reason.ends_with(UNLISTED) || is_absent(reason)
@@ -83,15 +83,16 @@ impl FileKind {
         }
     }
 
-    /// Whether it is a program, a library or a part of one, for whatever system. Scripts are texts.
+    /// Returns whether it is a program, a library or a part of one, for any system. Scripts count as
+    /// text.
     pub(in crate::ops) fn is_binary(self) -> bool {
         use FileKind::{Elf, ElfPart, Foreign, Universal};
         matches!(self, Elf | ElfPart(_) | Foreign(_) | Universal)
     }
 
-    /// Why nothing is said of such a file in a directory or an archive; `None` where it is a program,
-    /// a shared library, or broken, and a verdict is due. Somebody who names a file itself wants a
-    /// verdict, and gets it.
+    /// Returns the reason for which such a file in a directory or an archive is skipped; `None` if it
+    /// is a program, a shared library, or broken, and a verdict is due. A user who names a file itself
+    /// always gets a verdict.
     pub(super) fn skipped(self) -> Option<&'static str> {
         match self {
             FileKind::Elf | FileKind::Foreign(_) | FileKind::Universal => None,
@@ -102,7 +103,7 @@ impl FileKind {
     }
 }
 
-/// What an ELF file is that is not run; `None` for a program or a library.
+/// Returns the kind of an ELF file that is not run; `None` for a program or a library.
 fn elf_part(start: &[u8]) -> Option<&'static str> {
     // `e_type` follows the 16 bytes of `e_ident`, in the byte order that the sixth of them says.
     let number = match (start.get(5), start.get(16), start.get(17)) {

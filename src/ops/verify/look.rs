@@ -1,4 +1,4 @@
-//! Looking at one file.
+//! Verifying one file.
 
 use std::sync::{Arc, Mutex};
 
@@ -34,10 +34,10 @@ use crate::{
     verify::{self, About, Mode, Policy},
 };
 
-/// The largest program that is looked at: far above any, and what is looked through in seconds.
+/// The largest program that is read: far above any, and searched in seconds.
 pub(super) const MOST: u64 = 4 << 30;
 
-/// What became of a file, or of all in an archive.
+/// The result for a file, or for all in an archive.
 #[derive(Default)]
 pub(super) struct Outcome {
     pub(super) checked: Vec<Checked>,
@@ -57,7 +57,7 @@ impl Outcome {
     }
 }
 
-/// The verdict on what cannot be looked at, and why.
+/// Returns the verdict on a file that cannot be read, with the reason.
 pub(super) fn refused(path: &str, why: &str) -> Checked {
     Checked {
         path: path.to_owned(),
@@ -68,7 +68,7 @@ pub(super) fn refused(path: &str, why: &str) -> Checked {
     }
 }
 
-/// The verdict on what cannot be looked at because of `error`, with its hint.
+/// Returns the verdict on a file that cannot be read because of `error`, with its hint.
 pub(super) fn refused_by(path: &str, error: &Error) -> Checked {
     let why = error.to_string();
     let mut checked = refused(path, &why);
@@ -78,23 +78,23 @@ pub(super) fn refused_by(path: &str, error: &Error) -> Checked {
     checked
 }
 
-/// A file to look at, wherever it is.
+/// A file to verify, at any location.
 #[derive(Clone, Copy)]
 pub(super) struct File<'a> {
     pub(super) source: Source<'a>,
-    /// What it is called in the verdict.
+    /// Its name in the verdict.
     pub(super) name: &'a str,
     pub(super) kind: FileKind,
     pub(super) mode: Option<Mode>,
-    /// Whether nobody asked for it by name, so that what is no program is not refused.
+    /// Whether the user did not name it, so that it is not rejected if it is not a program.
     pub(super) listed: bool,
-    /// Where it can be started from.
+    /// The path that it can be started from.
     pub(super) place: Option<&'a Utf8Path>,
     /// The flags for its CPU, if it belongs to a release that records some.
     pub(super) cpu_flags: Option<&'a CpuFlags>,
 }
 
-/// Looks at files as one request has it.
+/// Verifies files with the settings of one request.
 pub(super) struct Looker<'a> {
     pub(super) cx: &'a Context,
     pub(super) request: &'a Request,
@@ -116,7 +116,7 @@ impl<'a> Looker<'a> {
         Looker { cx, request, targets, base, archives: Mutex::default(), session }
     }
 
-    /// What there is to say of the file or archive at `path`.
+    /// Returns the result for the file or archive at `path`.
     pub(super) fn file(&self, path: &Utf8Path, policy: &Policy, listed: bool) -> Outcome {
         match open(path) {
             Ok((file, mode)) => match kind(Source::File(&file)) {
@@ -127,7 +127,7 @@ impl<'a> Looker<'a> {
         }
     }
 
-    /// The same of a file in a directory, which is of that kind.
+    /// Returns the same for a file in a directory, which is of that kind.
     pub(super) fn listed(&self, path: &Utf8Path, kind: FileKind, policy: &Policy) -> Outcome {
         match open(path) {
             Ok(open) => self.at(path, (&open.0, open.1), kind, policy, true),
@@ -153,7 +153,7 @@ impl<'a> Looker<'a> {
         )
     }
 
-    /// The verdict on a file of a `dist.json`.
+    /// Returns the verdict on a file of a `dist.json`.
     pub(super) fn artifact(&self, path: &Utf8Path, of: &Artifact, policy: &Policy) -> Outcome {
         let name = path.as_str();
         let (file, mode) = match open(path) {
@@ -180,7 +180,7 @@ impl<'a> Looker<'a> {
         self.look(File { source, name, kind, mode, listed: false, place, cpu_flags }, policy)
     }
 
-    /// What there is to say of a file that is no archive.
+    /// Returns the result for a file that is not an archive.
     pub(super) fn look(&self, file: File<'_>, policy: &Policy) -> Outcome {
         let source = file.source;
         if source.size() > MOST {
@@ -215,7 +215,7 @@ impl<'a> Looker<'a> {
         let verdict = verify::judge(file.source, &facts, &about, policy);
         self.checked(file, policy, Ok(verdict), || {
             let mut rows = verify::fact::tell(&facts);
-            // What cannot be read is in the verdict.
+            // A read error is in the verdict.
             rows.extend(verify::fact::tell_panics(file.source, &facts).unwrap_or_default());
             rows
         })
@@ -279,12 +279,12 @@ impl<'a> Looker<'a> {
     }
 }
 
-/// What a file is.
+/// Returns the kind of a file.
 fn kind(source: Source<'_>) -> Result<FileKind, Unreadable> {
     Ok(FileKind::of(&source.start(0, START)?))
 }
 
-/// A regular file, and its mode.
+/// Returns a regular file, and its mode.
 fn open(path: &Utf8Path) -> Result<(OpenFile, Mode)> {
     let file = file::open(path)?;
     let mode = Mode { bits: file.mode(), capabilities: file.has_capabilities() };

@@ -50,50 +50,50 @@ use look::{Looker, Outcome};
 use rules::{ImagePolicies, Rules};
 pub use signature::Signature;
 
-/// What to verify, and how.
+/// The items to verify, and the options.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// Files, archives, images, directories, `dist.json`, and images in registries.
     pub paths: Vec<Utf8PathBuf>,
-    /// The target whose policy holds; else each file is judged by itself, and each artifact of a
-    /// `dist.json` by the policy of its own.
+    /// The target with the policy to apply; else each file is verified separately, and each artifact of
+    /// a `dist.json` by the policy of its target.
     pub target: Option<String>,
     /// A policy file.
     pub policy: Option<Utf8PathBuf>,
     /// Whether the policies and targets of the workspace in the current directory are left out.
     pub no_workspace: bool,
-    /// The `dist.json` that sizes are held against.
+    /// The `dist.json` that sizes are compared with.
     pub base: Option<Utf8PathBuf>,
-    /// How much lints weigh, by their names.
+    /// The levels of lints, by their names.
     pub levels: Vec<(String, Level)>,
-    /// How programs are run, where they are.
+    /// The settings of the runs, if programs are run.
     pub run: Option<Trial>,
-    /// The platforms whose images are checked; all if there are none.
+    /// The platforms with images to check; all if there are none.
     pub platforms: Vec<Platform>,
     /// Whether what may hold programs and is not read is rejected: archives in archives and in other
     /// formats, and platforms that an index names and a layout does not have.
     pub deny_unchecked: bool,
-    /// Whether facts are wanted beside verdicts.
+    /// Whether facts are requested beside verdicts.
     pub facts: bool,
-    /// Whether digests of files are wanted.
+    /// Whether digests of files are requested.
     pub digests: bool,
-    /// Whose signatures all of it must have.
+    /// The signatures that all of it must have.
     pub signature: Signature,
-    /// How registries are talked to.
+    /// The settings for connections to registries.
     pub registry: registry::Settings,
 }
 
-/// How programs are run.
+/// The settings of the runs of programs.
 #[derive(Clone, Debug)]
 pub struct Trial {
     /// Their arguments.
     pub args: Vec<String>,
-    /// When they are ended.
+    /// The time limit.
     pub limit: Duration,
 }
 
-/// Verdicts on all that was asked for. What cannot be looked at is refused, and all else is looked
-/// at just the same.
+/// Returns verdicts on all requested items. Items that cannot be read are rejected, and all others are
+/// verified just the same.
 ///
 /// # Errors
 /// The target or a lint is unknown, or the policy, the base, or a file of the workspace's `targets`
@@ -161,7 +161,8 @@ pub fn verify(cx: &Context, request: &Request) -> Result<Verification> {
     Ok(Verification { schema: SCHEMA, accepted, checked, not_checked, policies })
 }
 
-/// The policy of a file that was named or found in a directory; `None` for a job that has its own.
+/// Returns the policy of a file that was named or found in a directory; `None` for a job that has its
+/// own.
 fn policy(job: &Job, rules: &Rules<'_>) -> Result<Option<Policy>> {
     match job {
         Job::Done(_)
@@ -188,7 +189,7 @@ pub(in crate::ops) fn policy_file(path: &Utf8Path) -> Result<Settings> {
     }
 }
 
-/// `[workspace.metadata.longshore.verify]` of the `Cargo.toml` in `root`. Cargo is not asked, which
+/// Reads `[workspace.metadata.longshore.verify]` of the `Cargo.toml` in `root`. Cargo is not run, which
 /// would take longer than all else.
 pub(in crate::ops) fn workspace_settings(root: &Utf8Path) -> Result<Option<Settings>> {
     #[derive(Deserialize)]
@@ -215,7 +216,7 @@ pub(in crate::ops) fn workspace_settings(root: &Utf8Path) -> Result<Option<Setti
 /// Verifies every artifact in the stage. The order is kept.
 ///
 /// # Errors
-/// At least one is refused: every finding on each, with evidence and hint.
+/// At least one is rejected: every finding on each, with evidence and hint.
 pub(in crate::ops) fn artifacts<'p>(
     cx: &Context,
     planned: &Planned,
@@ -273,8 +274,8 @@ fn build_paths(cx: &Context, planned: &Planned) -> Vec<String> {
         planned.rust.sysroot.to_string(),
     ];
     paths.extend(cx.env.cargo_home().map(Utf8PathBuf::into_string));
-    // `/root` and the like are in many a binary for reasons of their own; a home of more than one
-    // part is somebody's.
+    // `/root` and the like occur in many binaries for other reasons; a home of more than one part is a
+    // user's.
     let home = cx.env.home().filter(|home| home.components().count() > 2);
     paths.extend(home.map(Utf8Path::to_string));
     paths

@@ -48,12 +48,12 @@ impl Store for Below<'_> {
 }
 
 impl Looker<'_> {
-    /// All of a file, until the program is interrupted.
+    /// Reads all of a file, until the program is interrupted.
     fn reader<'a>(&'a self, file: &'a OpenFile) -> impl Read + 'a {
         Interruptible::new(file.reader(0..file.size()), &self.cx.children)
     }
 
-    /// What there is to say of the archive, or of the image.
+    /// Returns the results for the archive, or for the image.
     pub(super) fn archive(
         &self,
         path: &Utf8Path,
@@ -71,7 +71,7 @@ impl Looker<'_> {
                 unpack::zip(Source::File(file), &mut |entry, content| inside.entry(entry, content))
             }
             Format::Deb => unpack::deb(self.reader(file), &mut |member, entry, content| {
-                // What dpkg runs when it installs the package.
+                // The scripts that dpkg runs when it installs the package.
                 if member == Member::Control {
                     let path = format!("control.tar/{}", entry.path.trim_start_matches("./"));
                     inside.hazards.extend(entry.hazard());
@@ -89,8 +89,8 @@ impl Looker<'_> {
         inside.end(file, read, listed)
     }
 
-    /// A tar archive, an image in one, or one file that is compressed. None where all that is to be
-    /// said is in `inside`.
+    /// Reads a tar archive, an image in one, or one file that is compressed. `None` if all results are
+    /// in `inside`.
     fn stream(
         &self,
         path: &Utf8Path,
@@ -143,14 +143,14 @@ impl Looker<'_> {
             all.not_checked.append(&mut inside.take_skipped());
             return Ok(Some(all));
         }
-        // The archive itself is rejected, and has a verdict of its own.
+        // The archive itself is rejected, and has a separate verdict.
         inside.found.checked.append(&mut all.checked);
         inside.found.not_checked.append(&mut all.not_checked);
         Ok(None)
     }
 
-    /// What there is to say of the images in a tar archive and in its directories, and whether the archive
-    /// itself is an image.
+    /// Returns the results for the images in a tar archive and in its directories, and whether the
+    /// archive itself is an image.
     fn layouts(
         &self,
         path: &Utf8Path,
@@ -189,8 +189,8 @@ impl Looker<'_> {
         Ok((all, is_image))
     }
 
-    /// What there is to say of the layout in a directory, which must point at that digest where
-    /// one is said.
+    /// Returns the results for the layout in a directory, which must point at that digest if one is
+    /// given.
     pub(super) fn layout(
         &self,
         path: &Utf8Path,
@@ -241,7 +241,7 @@ impl Looker<'_> {
         all
     }
 
-    /// What there is to say of an image in a registry.
+    /// Returns the results for an image in a registry.
     pub(super) fn remote(&self, path: &Utf8Path, of: &Reference, policy: &Policy) -> Outcome {
         let _one = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
         let name = path.as_str();

@@ -18,7 +18,7 @@ use crate::{
 /// The reason for images of other platforms than the selected ones.
 const NOT_SELECTED: &str = "`--platform` does not select it";
 
-/// Checks that no platforms are selected of a release, which is verified as a whole.
+/// Checks that no platforms are selected of a release, which is verified in full.
 pub(super) fn check(path: &Utf8Path, request: &Request) -> Result<()> {
     if request.platforms.is_empty() || release::directory(path).is_none() {
         return Ok(());
@@ -40,7 +40,7 @@ pub(super) fn require_all(found: &mut Images) {
 }
 
 impl Looker<'_> {
-    /// Whether images for `platform` are checked.
+    /// Returns whether images for `platform` are checked.
     fn selects(&self, platform: &Platform) -> bool {
         let selected = &self.request.platforms;
         selected.is_empty() || selected.contains(platform)

@@ -34,7 +34,7 @@ use crate::{
     verify,
 };
 
-/// Where the logs of a build are. They differ from run to run, and nothing records them.
+/// The directory of the logs of a build. They differ from run to run, and nothing records them.
 const LOGS: &str = "logs/";
 
 /// A file of a release that is neither a binary nor an archive.
@@ -48,7 +48,7 @@ pub(super) struct Recorded {
 }
 
 impl Found {
-    /// Adds what the `dist.json` at `path` names, and what lies beside that.
+    /// Adds the files that the `dist.json` at `path` names, and the files beside them.
     pub(super) fn release(&mut self, path: &Utf8Path, rules: &Rules<'_>) -> Result<()> {
         let dist = match read(path) {
             Ok(dist) => dist,
@@ -145,7 +145,7 @@ fn checked(path: &Utf8Path, verdict: dist::Verdict) -> Checked {
     Checked { path: path.to_string(), target: None, sha256: None, verdict, facts: Vec::new() }
 }
 
-/// Whether the file is neither a program, nor a script, nor an archive.
+/// Returns whether the file is neither a program, nor a script, nor an archive.
 fn is_text(path: &Utf8Path) -> bool {
     fs::read_start(path, START)
         .is_ok_and(|start| matches!(FileKind::of(&start), FileKind::Other("empty" | "no program")))
@@ -163,7 +163,7 @@ pub(super) fn read(path: &Utf8Path) -> Result<Dist> {
     Ok(dist)
 }
 
-/// The files that are neither binaries nor archives.
+/// Returns the files that are neither binaries nor archives.
 fn recorded(dist: &Dist) -> Vec<(&str, Recorded)> {
     let file = |size, sha256, debug| Recorded { size, sha256, debug, dist: None };
     let mut all = Vec::new();
@@ -192,7 +192,7 @@ fn named_files(dist: &Dist) -> Vec<String> {
     artifacts.chain(archives).chain(others).collect()
 }
 
-/// Every file of the release: those that `dist.json` names, itself, and those of its layouts.
+/// Returns every file of the release: those that `dist.json` names, itself, and those of its layouts.
 fn named(dist: &Dist) -> BTreeSet<String> {
     let mut named: BTreeSet<String> = named_files(dist).into_iter().collect();
     named.insert(FILE.to_owned());

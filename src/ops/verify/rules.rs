@@ -1,6 +1,6 @@
-//! Which policies apply to which files. Those of a workspace are for the files in its own target
-//! directory, and for no others: whoever verifies a download must not be judged by what lies in the
-//! current directory.
+//! The selection of policies for files. Those of a workspace are for the files in its own target
+//! directory, and for no others: a download must not be verified by the settings in the current
+//! directory.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -21,7 +21,7 @@ use crate::{
     verify::{Day, Inputs, Policy, Settings, VerifiedArtifact},
 };
 
-/// Where the settings of a workspace are.
+/// The table of the settings of a workspace.
 pub(in crate::ops) const TABLE: &str = "[workspace.metadata.longshore.verify]";
 
 /// The workspace in a directory, as far as it concerns verdicts.
@@ -36,7 +36,8 @@ struct Workspace {
 pub(in crate::ops) struct Rules<'a> {
     request: &'a Request,
     root: &'a Utf8Path,
-    /// Whether the settings of the workspace apply to every file of its own, and not to releases only.
+    /// Whether the settings of the workspace apply to every file in its target directories, and not to
+    /// releases only.
     every_file: bool,
     /// `None` unless one of the files is its own.
     workspace: Option<Workspace>,
@@ -57,7 +58,7 @@ impl<'a> Rules<'a> {
         Self::within(cx, request, outputs, false)
     }
 
-    /// Does as [`Rules::new`], for sizes: a target says nothing of them, so the settings apply to every
+    /// Does as [`Rules::new`], for sizes: a target does not affect them, so the settings apply to every
     /// file in the target directory of the workspace, which is `named` if the user named it.
     ///
     /// # Errors
@@ -109,12 +110,12 @@ impl<'a> Rules<'a> {
         self.workspace.as_ref().filter(|workspace| is_below(&workspace.outputs, path))
     }
 
-    /// The targets that are known for the file at `path`.
+    /// Returns the targets that are known for the file at `path`.
     pub(super) fn targets(&self, path: &Utf8Path) -> &Targets {
         self.own(path).map_or(&self.targets, |workspace| &workspace.targets)
     }
 
-    /// The policy for a binary of `target` that belongs to the release at `path`.
+    /// Returns the policy for a binary of `target` that belongs to the release at `path`.
     ///
     /// # Errors
     /// A lint that was named lacks an input.
@@ -123,8 +124,8 @@ impl<'a> Rules<'a> {
         Ok(self.complete(target.policy(), self.own(path))?.with_root(root.as_str()))
     }
 
-    /// The policies for an image of the release at `path`: those of the targets that it was made of, by
-    /// platform, and that for other platforms.
+    /// Returns the policies for an image of the release at `path`: those of the targets that it was
+    /// made of, by platform, and that for other platforms.
     ///
     /// # Errors
     /// A lint that was named lacks an input.
@@ -141,7 +142,7 @@ impl<'a> Rules<'a> {
         Ok(ImagePolicies { any, platforms })
     }
 
-    /// The policy for the size of something at `path` that was built for `target`.
+    /// Returns the policy for the size of an item at `path` that was built for `target`.
     ///
     /// # Errors
     /// The settings contradict themselves.
@@ -153,7 +154,7 @@ impl<'a> Rules<'a> {
         self.with_settings(policy, self.own(path))
     }
 
-    /// The policy for the file at `path`, which was named or found in a directory.
+    /// Returns the policy for the file at `path`, which was named or found in a directory.
     ///
     /// # Errors
     /// The target is unknown, or a lint that was named lacks an input.
@@ -169,7 +170,7 @@ impl<'a> Rules<'a> {
         })
     }
 
-    /// The target that was named in the request, as it applies to the file at `path`.
+    /// Returns the target that was named in the request, as it applies to the file at `path`.
     fn named_target(&self, path: &Utf8Path) -> Result<Option<Target>> {
         let Some(name) = &self.request.target else {
             return Ok(None);
@@ -182,7 +183,7 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// The file that describes the target of the file at `path`, unless it is built in.
+    /// Returns the file that describes the target of the file at `path`, unless it is built in.
     ///
     /// # Errors
     /// The target is unknown.
@@ -191,7 +192,8 @@ impl<'a> Rules<'a> {
         Ok(target.map(|target| target.origin).filter(|origin| origin != BUILT_IN))
     }
 
-    /// The file that describes `target` for what is at `path`, unless it is built in or unknown.
+    /// Returns the file that describes `target` for the file at `path`, unless it is built in or
+    /// unknown.
     pub(in crate::ops) fn described(
         &self,
         target: Option<&str>,
@@ -218,7 +220,7 @@ impl<'a> Rules<'a> {
         Ok(policy)
     }
 
-    /// The files that policies were read from, and the paths that each applies to.
+    /// Returns the files that policies were read from, and the paths that each applies to.
     pub(in crate::ops) fn sources(
         &self,
         used: &[(Utf8PathBuf, Option<String>)],
@@ -252,24 +254,24 @@ impl<'a> Rules<'a> {
 
 /// The policies for the images of one layout.
 pub(super) struct ImagePolicies {
-    /// For a platform that has none of its own.
+    /// For a platform without a separate policy.
     any: Policy,
     platforms: Vec<(Platform, Policy)>,
 }
 
 impl ImagePolicies {
-    /// One for all platforms.
+    /// Returns one for all platforms.
     pub(super) fn one(policy: Policy) -> Self {
         ImagePolicies { any: policy, platforms: Vec::new() }
     }
 
-    /// The policy for the programs in the image of `platform`.
+    /// Returns the policy for the programs in the image of `platform`.
     pub(super) fn of(&self, platform: &Platform) -> Policy {
         let own = self.platforms.iter().find(|(known, _)| known == platform);
         own.map_or(&self.any, |(_, policy)| policy).clone().with_platform(platform)
     }
 
-    /// The policy for what is not in an image.
+    /// Returns the policy for files that are not in an image.
     pub(super) fn any(&self) -> &Policy {
         &self.any
     }
@@ -284,7 +286,7 @@ pub(in crate::ops) struct Packing {
 }
 
 impl Packing {
-    /// The policies for the release in `directory`, which need not exist yet.
+    /// Returns the policies for the release in `directory`, which need not exist yet.
     ///
     /// # Errors
     /// The workspace's settings or targets are wrong.
@@ -299,7 +301,7 @@ impl Packing {
     /// Checks that the file of `artifact` is the one of its record, and would be accepted again.
     ///
     /// # Errors
-    /// Its target is unknown, or it is refused.
+    /// Its target is unknown, or it is rejected.
     pub(in crate::ops) fn check(
         &self,
         artifact: &Artifact,
@@ -324,8 +326,9 @@ fn is_release(path: &Utf8Path) -> bool {
     path.file_name() == Some(FILE)
 }
 
-/// The target directories of the workspace in the current directory, with all links resolved: that of
-/// the environment, else of cargo's configuration, else `target`. None where there is no workspace.
+/// Returns the target directories of the workspace in the current directory, with all links resolved:
+/// that of the environment, else of cargo's configuration, else `target`. `None` if there is no
+/// workspace.
 fn outputs(cx: &Context) -> Vec<Utf8PathBuf> {
     let root = &cx.env.dir;
     if !matches!(fs::kind(&root.join("Cargo.toml"), true), Ok(fs::Kind::File { .. })) {
@@ -343,8 +346,8 @@ fn outputs(cx: &Context) -> Vec<Utf8PathBuf> {
     dir.into_iter().filter(|dir| real.as_ref().is_ok_and(|root| !root.starts_with(dir))).collect()
 }
 
-/// The path with all links resolved. What does not exist yet is where its directory will be; `None` if
-/// that cannot be decided.
+/// Returns the path with all links resolved. A missing file is resolved by its parent directory; `None`
+/// if that cannot be decided.
 fn resolve(path: &Utf8Path) -> Option<Utf8PathBuf> {
     let mut missing = Vec::new();
     let mut place = path;
@@ -358,7 +361,8 @@ fn resolve(path: &Utf8Path) -> Option<Utf8PathBuf> {
     Some(real)
 }
 
-/// Whether the file or directory is in a directory below one of `outputs`, with all links resolved.
+/// Returns whether the file or directory is in a directory below one of `outputs`, with all links
+/// resolved.
 fn is_below(outputs: &[Utf8PathBuf], path: &Utf8Path) -> bool {
     if outputs.is_empty() {
         return false;

@@ -30,12 +30,12 @@ use crate::{
 /// The longest key or signature of minisign's.
 const LONGEST: u64 = 64 << 10;
 
-/// Whose signatures are asked for. All of them must be there.
+/// The signatures that are requested. All of them must be there.
 #[derive(Clone, Debug, Default)]
 pub struct Signature {
     /// Keys: minisign's, as text or as a file; cosign's, as a file or a URI.
     pub keys: Vec<String>,
-    /// Who signed with cosign without a key, and who vouches for that.
+    /// The signer who used cosign without a key, and the issuer of that identity.
     pub identity: Option<(String, String)>,
     /// Further arguments for cosign.
     pub args: Vec<String>,
@@ -47,14 +47,14 @@ pub(super) enum Key {
     Cosign(Cosign),
 }
 
-/// What to do where a signature does not hold.
+/// The hint for a signature that does not verify.
 const HINT: &str = "do not use these files: fetch them again, and the key from where you trust it";
 
 impl Signature {
-    /// The keys, each by what it is.
+    /// Returns the keys, each by its kind.
     ///
     /// # Errors
-    /// One of them is no key.
+    /// One of them is not a key.
     pub(super) fn read(&self) -> Result<Vec<Key>> {
         let mut keys = self.keys.iter().map(|key| self.key(key)).collect::<Result<Vec<_>>>()?;
         if let Some((identity, issuer)) = &self.identity {
@@ -108,8 +108,8 @@ impl Signature {
     }
 }
 
-/// The verdicts on the signature of each path: none unless a signature was requested. `outcomes` has
-/// the digests of the images that were read.
+/// Returns the verdicts on the signature of each path: none unless a signature was requested.
+/// `outcomes` has the digests of the images that were read.
 pub(super) fn check(
     cx: &Context,
     request: &Request,
@@ -150,7 +150,7 @@ fn refuse(checked: &mut Vec<Checked>, path: &Utf8Path, why: &str) {
     push(checked, path, Some((why, HINT)), Vec::new());
 }
 
-/// Refuses what cannot be read, with the hint of the error.
+/// Rejects files that cannot be read, with the hint of the error.
 fn refuse_by(checked: &mut Vec<Checked>, path: &Utf8Path, error: &Error) {
     let hint = error.hint_text().unwrap_or(HINT);
     push(checked, path, Some((&error.to_string(), hint)), Vec::new());
@@ -178,7 +178,7 @@ struct Looker<'a> {
 }
 
 impl Looker<'_> {
-    /// All of a release: the files beside the checksums, and every other one by what these cover.
+    /// Verifies all of a release: the files beside the checksums, and every other one by the checksums.
     fn complete(mut self, root: &Utf8Path) -> Result<()> {
         let directory = root.join("archives");
         let Some(sums) = self.release_in(&directory, None)? else {
@@ -195,12 +195,12 @@ impl Looker<'_> {
         Ok(())
     }
 
-    /// The files beside the checksums in `directory`, or one of them.
+    /// Returns the files beside the checksums in `directory`, or one of them.
     fn release(mut self, directory: &Utf8Path, only: Option<&Utf8Path>) -> Result<()> {
         self.release_in(directory, only).map(drop)
     }
 
-    /// As [`Looker::release`]; gives the checksums if their signature holds.
+    /// Verifies like [`Looker::release`]; returns the checksums if their signature verifies.
     fn release_in(
         &mut self,
         directory: &Utf8Path,
@@ -222,7 +222,7 @@ impl Looker<'_> {
             };
             match outcome {
                 Ok(said) => facts.push(Fact { name: "signed".to_owned(), value: said, note: None }),
-                // What is not signed says nothing of files.
+                // Unsigned checksums prove nothing about files.
                 Err(why) => {
                     refuse(self.checked, &path, &why);
                     return Ok(None);
@@ -251,8 +251,8 @@ impl Looker<'_> {
         Ok(Some(sums))
     }
 
-    /// An image in a registry, by the digest of what was read of it: a tag can name something else by
-    /// the time that cosign asks for it.
+    /// Verifies an image in a registry, by the digest that was read: a tag can point at a different
+    /// image by the time that cosign reads it.
     fn image(self, path: &Utf8Path, reference: Reference, digest: Option<Digest>) -> Result<()> {
         let Some(digest) = digest else {
             refuse(self.checked, path, "it could not be read, so its signature was not verified");
@@ -273,7 +273,7 @@ impl Looker<'_> {
     }
 }
 
-/// What is said of a signature that holds, or why it does not.
+/// The description of a signature that verifies, or the reason why it does not.
 type Outcome = Result<String, String>;
 
 fn minisign(key: &Verifier, directory: &Utf8Path, bytes: &[u8]) -> Outcome {
@@ -284,19 +284,19 @@ fn minisign(key: &Verifier, directory: &Utf8Path, bytes: &[u8]) -> Outcome {
     Ok(comment)
 }
 
-/// What cosign says of the bundle over these bytes.
+/// Returns cosign's verdict on the bundle over these bytes.
 fn blob(cx: &Context, cosign: &Cosign, directory: &Utf8Path, bytes: &[u8]) -> Result<Outcome> {
     let bundle = directory.join(SIGSTORE);
     if !matches!(fs::kind(&bundle, true), Ok(Kind::File { .. })) {
         return Ok(Err(format!("there is no `{bundle}`")));
     }
-    // The very bytes that files are held against.
+    // The very bytes that files are compared with.
     let dir = fs::TempDir::new("longshore-verify")?;
     let copy = dir.path.join(CHECKSUMS);
     fs::write(&copy, bytes)?;
     let help = cx.children.output(&cosign.command(cx, "verify-blob")?.arg("--help"))?;
     let mut command = cosign.key(cosign.command(cx, "verify-blob")?);
-    // As with `sign-blob`: cosign 2 has to be told, 3 knows no other form.
+    // As with `sign-blob`: cosign 2 needs the flag, 3 knows no other format.
     if String::from_utf8_lossy(&help.stdout).contains("--new-bundle-format") {
         command = command.arg("--new-bundle-format");
     }

@@ -1,4 +1,4 @@
-//! Running programs on the oldest processor that they are for.
+//! Running programs on the baseline CPU of their target.
 
 use camino::Utf8Path;
 
@@ -75,7 +75,7 @@ pub(super) fn run(
     Run::Ran { command: command.to_string(), cpu, end, output: output.tail(5) }
 }
 
-/// The processor to run on; none where the emulator's own has to do.
+/// Returns the processor to run on; `None` for the emulator's default.
 fn cpu(
     target: Option<&TargetFacts>,
     policy: &Policy,

@@ -1,4 +1,4 @@
-//! The archive of a cache: a tar compressed with zstd, whose first entry says what the rest is.
+//! The archive of a cache: a tar compressed with zstd, with a first entry that describes the rest.
 #![allow(
     clippy::disallowed_methods,
     reason = "with `sys::fs`, this is the place that touches files"
@@ -40,11 +40,11 @@ const LEVEL: i32 = 3;
 pub struct Item {
     /// Its name: a directory of the archive, and a path below it.
     pub name: String,
-    /// What it is.
+    /// Its kind.
     pub content: Content,
 }
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// A file, and its mode.
@@ -103,8 +103,8 @@ pub fn pack(path: &Utf8Path, manifest: &Manifest, items: &[Item]) -> Result<(Dig
     Ok((digest, size, bytes))
 }
 
-/// A compressor with a thread for each processor, or with none if they cannot be started: limits on
-/// processes and memory are no reason to save nothing.
+/// Returns a compressor with a thread for each processor, or with none if they cannot be started:
+/// limits on processes and memory do not prevent saving.
 fn encoder(file: File) -> std::io::Result<zstandard::Encoder<'static, Both>> {
     let start = |file, threads| {
         let mut encoder = zstandard::Encoder::new(Both::new(file), LEVEL)?;

@@ -1,6 +1,6 @@
-//! Unpacking the archive of a cache. Nothing is written before the digest of the whole archive was
-//! compared with the header, every entry is checked before it is written, and what is written stays
-//! below one new directory.
+//! Unpacking the archive of a cache. Nothing is written before the digest of the complete archive was
+//! compared with the header, every entry is checked before it is written, and all files stay below one
+//! new directory.
 
 use std::{
     fs::{File, OpenOptions},

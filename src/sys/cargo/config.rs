@@ -47,18 +47,18 @@ impl Config {
         Ok(Config(Settings::new(files, vars.collect(), set, &cx.env.dir)))
     }
 
-    /// The rustc that cargo calls, without what it starts it with.
+    /// Returns the rustc that cargo calls, without its wrapper.
     pub fn rustc(&self) -> String {
         let rustc = self.0.program("RUSTC", &["build", "rustc"]);
         rustc.filter(|rustc| !rustc.is_empty()).unwrap_or_else(|| "rustc".to_owned())
     }
 
-    /// `build.target-dir`, also of a variable.
+    /// Returns `build.target-dir`, also from a variable.
     pub fn target_dir(&self) -> Option<Utf8PathBuf> {
         self.0.target_dir()
     }
 
-    /// What cargo starts rustc with: `RUSTC_WRAPPER`, else `build.rustc-wrapper`.
+    /// Returns the wrapper that cargo starts rustc with: `RUSTC_WRAPPER`, else `build.rustc-wrapper`.
     pub fn rustc_wrapper(&self) -> Option<String> {
         let wrapper = self.0.program("RUSTC_WRAPPER", &["build", "rustc-wrapper"]);
         wrapper.filter(|wrapper| !wrapper.is_empty())
@@ -77,8 +77,8 @@ impl Config {
         entry.filter(|entry| entry.force || !is_set)
     }
 
-    /// Returns the variables that choose C compilers for a target or hold flags for them, and the one
-    /// that tells how flags are written: those of the process, and those of `[env]` that it does not
+    /// Returns the variables that select C compilers for a target or hold flags for them, and the one
+    /// that sets how flags are written: those of the process, and those of `[env]` that it does not
     /// set.
     ///
     /// # Errors
@@ -122,8 +122,8 @@ impl Config {
         others.map(sentence).collect()
     }
 
-    /// What the user set in each profile: the tables of the workspace's `Cargo.toml`, those of cargo's
-    /// configuration files, and `CARGO_PROFILE_*` variables, each over the ones before it
+    /// Returns the user's settings in each profile: the tables of the workspace's `Cargo.toml`, those
+    /// of cargo's configuration files, and `CARGO_PROFILE_*` variables, each over the ones before it
     /// (<https://doc.rust-lang.org/cargo/reference/profiles.html>).
     ///
     /// # Errors
@@ -184,7 +184,7 @@ impl Config {
         Ok(Some(cfgs))
     }
 
-    /// The flags that cargo would give rustc for `target`, and the one place they come from.
+    /// Returns the flags that cargo would give rustc for `target`, and their single source.
     ///
     /// # Errors
     /// rustc cannot say what configuration the target has, which `target.'cfg(…)'` tables need.
@@ -263,7 +263,7 @@ pub fn cpu_features(
     Ok(features.map(|name| name.trim_end_matches('"').to_owned()).collect())
 }
 
-/// The variables that hold flags for rustc and are set.
+/// Returns the variables that hold flags for rustc and are set.
 pub fn flag_variables(cx: &Context) -> Vec<String> {
     let names = ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"];
     let of_target = |name: &str| name.starts_with("CARGO_TARGET_") && name.ends_with("_RUSTFLAGS");
@@ -275,7 +275,7 @@ pub fn flag_variables(cx: &Context) -> Vec<String> {
         .collect()
 }
 
-/// Returns the compilers that `variables` choose for `target`, in place of zig's
+/// Returns the compilers that `variables` select for `target`, instead of zig's
 /// (<https://docs.rs/cc/latest/cc/#external-configuration-via-environment-variables>).
 pub fn compilers(
     cx: &Context,

@@ -1,4 +1,4 @@
-//! What cargo reports of the workspace.
+//! Cargo's metadata of the workspace.
 
 mod config;
 
@@ -23,7 +23,7 @@ pub use self::config::{
 /// Variables that have the same value in every build.
 pub const STEADY: [(&str, &str); 2] = [("LC_ALL", "C"), ("TZ", "UTC")];
 
-/// The workspace around the current directory, or of `--manifest-path`.
+/// Returns the workspace around the current directory, or of `--manifest-path`.
 ///
 /// # Errors
 /// There is none, its manifests are wrong, or its longshore tables are.
@@ -50,8 +50,8 @@ pub fn workspace(cx: &Context, request: &Request) -> Result<Workspace> {
     Workspace::new(&metadata, &manifest)
 }
 
-/// The directory of the workspace around the current directory, or of that manifest, which takes
-/// less time than all that is in it.
+/// Returns the directory of the workspace around the current directory, or of that manifest, which
+/// takes less time than loading the workspace.
 ///
 /// # Errors
 /// There is none.
@@ -65,7 +65,7 @@ pub fn root(cx: &Context, manifest: Option<&Utf8Path>) -> Result<Utf8PathBuf> {
     Ok(Utf8Path::new(manifest.trim()).parent().unwrap_or(&cx.env.dir).to_owned())
 }
 
-/// What cargo says of the workspace.
+/// Returns cargo's metadata of the workspace.
 fn told(cx: &Context, command: &Command) -> Result<String> {
     let output = cx.children.output(command)?;
     if !output.success() {
@@ -87,8 +87,8 @@ fn told(cx: &Context, command: &Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The packages that cargo resolves for `platforms`, with what each depends on. `resolution` are the
-/// flags of the build that say which there are.
+/// Returns the packages that cargo resolves for `platforms`, with the dependencies of each.
+/// `resolution` are the flags of the build that affect the resolution.
 ///
 /// # Errors
 /// Cargo cannot say it, or what it says is not understood.
@@ -102,7 +102,7 @@ pub fn resolved(
         .args(["metadata", "--format-version", "1", "--manifest-path", manifest.as_str()])
         .args(resolution.iter().cloned())
         .dir(&cx.env.dir);
-    // What other platforms need may never have been fetched.
+    // The dependencies of other platforms may never have been fetched.
     for platform in platforms {
         command = command.args(["--filter-platform", platform]);
     }
@@ -119,11 +119,11 @@ pub fn resolved(
     })
 }
 
-/// What rustc says of a target, as cargo asks it for conditions on dependencies: with the flags that
-/// are for it.
+/// Returns rustc's facts about a target, queried as cargo does it for conditional dependencies: with
+/// the flags for that target.
 ///
 /// # Errors
-/// rustc does not know the target, or refuses a flag.
+/// rustc does not know the target, or rejects a flag.
 pub fn cfgs(
     cx: &Context,
     rustc: &str,

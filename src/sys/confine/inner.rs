@@ -33,7 +33,7 @@ use super::{
 /// The user and the group of the program: those of images made by the built-in recipe.
 pub(super) const ID: u32 = 65_532;
 
-/// What the program may use.
+/// The resources that the program may use.
 const LIMITS: [(Resource, u64); 5] = [
     (Resource::Core, 0),
     // The root is read-only; this is for files in memory.
@@ -105,7 +105,7 @@ fn end_with_parent(parent: Option<&str>) -> Result<(), String> {
 fn prepare(root: &str, seconds: u64) -> Result<fs::File, String> {
     let nothing = fs::File::open("/dev/null").map_err(|error| format!("`/dev/null`: {error}"))?;
     change_root(root)?;
-    // What the program finds besides is not decisive.
+    // Failures of these steps are not fatal.
     let _ = sethostname(b"localhost");
     let _ = enable_loopback();
     for (resource, most) in LIMITS {
@@ -168,7 +168,7 @@ fn limit(resource: Resource, most: u64) -> rustix::io::Result<()> {
 /// Becomes an unprivileged user without capabilities, for good. `proc` is a `/proc` of the outside.
 fn drop_privileges(mapped: bool, proc: &fs::File) -> Result<(), String> {
     drop_bounding_set()?;
-    // In a user namespace it is the user already, and its groups are nobody's there.
+    // In a user namespace it is the user already, and its groups belong to no user there.
     if !mapped {
         let (user, group) = (Uid::from_raw(ID), Gid::from_raw(ID));
         set_thread_groups(&[]).map_err(|error| step("setgroups", error))?;
@@ -194,7 +194,7 @@ fn drop_bounding_set() -> Result<(), String> {
     for bit in 0..u64::BITS {
         match remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << bit)) {
             Ok(()) => {}
-            // The kernel knows no more of them.
+            // The kernel has no more of them.
             Err(Errno::INVAL) => break,
             Err(error) => return Err(step("prctl", error)),
         }

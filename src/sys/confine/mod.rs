@@ -1,5 +1,5 @@
-//! Running a program that nobody vouches for: in namespaces of its own, with an empty root, without
-//! privileges, network or other processes, and within limits; or not at all.
+//! Running an untrusted program: in separate namespaces, with an empty root, without privileges,
+//! network or other processes, and within limits; or not at all.
 //!
 //! The running program starts itself again twice ([`crate::reenter`]). The outer helper makes the
 //! namespaces. The inner one is the first process of the new PID namespace: it changes the root,
@@ -35,7 +35,7 @@ pub(in crate::sys) const OUTER_VERB: &str = "longshore-confine";
 /// The argument by which the program is started as the inner helper.
 pub(in crate::sys) const INNER_VERB: &str = "longshore-confined";
 
-/// What came of running a program.
+/// The result of running a program.
 #[derive(Debug)]
 pub enum Outcome {
     /// It was started, and ended or was ended.
@@ -62,7 +62,7 @@ enum Report {
 }
 
 impl Report {
-    /// The line that is sent.
+    /// Returns the line that is sent.
     #[cfg(target_os = "linux")]
     fn line(&self) -> String {
         match self {
@@ -87,8 +87,8 @@ impl Report {
     }
 }
 
-/// Runs `argv`, paths in the directory `root`, with that directory as its root and in an environment
-/// of nothing but `PATH=/`.
+/// Runs `argv`, paths in the directory `root`, with that directory as its root and with `PATH=/` as its
+/// only environment variable.
 ///
 /// # Errors
 /// An interrupt came, or the helper could not be started.
@@ -132,7 +132,7 @@ pub fn run(cx: &Context, root: &Utf8Path, argv: &[String], limits: Limits) -> Re
     })
 }
 
-/// `output` with the program's own status in place of the helper's. A program that ends in the
+/// Returns `output` with the program's own status instead of the helper's. A program that ends in the
 /// moment in which a limit is enforced counts as ended by the limit.
 fn ended(output: Output, code: Option<i32>, signal: Option<i32>) -> Output {
     if output.timed_out || output.excess {

@@ -14,7 +14,7 @@ use rustix::{
 
 use super::{INNER_VERB, Report, inner::ID, raw};
 
-/// Sends reports to the process that asked for a program to be run. It arrives as standard input.
+/// A channel for reports to the process that requested the run. It arrives as standard input.
 #[derive(Debug)]
 pub(super) struct Channel(fs::File);
 
@@ -25,7 +25,7 @@ impl Channel {
         Ok(Channel(fd.into()))
     }
 
-    /// The process that reads it may be gone; there is nobody else to report that to.
+    /// Sends one report. Its reader may be gone; there is no other process to report that to.
     pub(super) fn send(&mut self, report: &Report) {
         let _ = self.0.write_all(report.line().as_bytes());
     }
@@ -44,7 +44,7 @@ pub(in crate::sys) fn outer(args: &[OsString]) -> Result<(), String> {
 fn confine(args: &[OsString]) -> Result<(), String> {
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(|e| step("prctl", e))?;
     close_inherited()?;
-    // Out of memory, this is what has to go. Not every container lets itself be asked for that.
+    // If memory runs out, this process is to be killed first. Not every container allows setting this.
     let _ = fs::write("/proc/self/oom_score_adj", "1000");
     let mapped = unshare()?;
     let program = std::env::current_exe().map_err(|error| format!("`/proc`: {error}"))?;
@@ -94,14 +94,15 @@ fn unshare() -> Result<bool, String> {
     write("/proc/self/setgroups", "deny".to_owned())?;
     write("/proc/self/uid_map", format!("{ID} {} 1", user.as_raw()))?;
     write("/proc/self/gid_map", format!("{ID} {} 1", group.as_raw()))?;
-    // A program in there needs none of its own. Where this cannot be set, nothing is lost: it would
-    // have capabilities over its own namespaces only.
+    // A program in there needs no further namespaces. If this cannot be set, nothing is lost: it would
+    // have capabilities over nested namespaces only.
     let _ = fs::write("/proc/sys/user/max_user_namespaces", "0");
     keep_capabilities().map_err(|error| step("capset", error))?;
     Ok(true)
 }
 
-/// Whether root can become the user of the program: the root of a container may be its only user.
+/// Returns whether root can become the user of the program: the root of a container may be its only
+/// user.
 fn has_other_users() -> bool {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let contains_id = |map: String| {

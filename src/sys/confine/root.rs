@@ -16,7 +16,7 @@ use crate::{
 /// A directory that holds a program, its emulator, and nothing else.
 #[derive(Debug)]
 pub struct Root {
-    /// What goes with the value; only this user can enter it.
+    /// The data that is removed with the value; only this user can enter it.
     dir: TempDir,
     program: String,
     emulator: Option<String>,
@@ -63,19 +63,19 @@ impl Root {
         Ok(root)
     }
 
-    /// The directory.
+    /// Returns the directory.
     pub fn path(&self) -> Utf8PathBuf {
         self.dir.path.join("root")
     }
 
-    /// The command that runs the program in there; `flags` are the emulator's.
+    /// Returns the command that runs the program in there; `flags` are the emulator's.
     pub fn command(&self, flags: &[String], args: &[String]) -> Vec<String> {
         let flags = flags.iter().filter(|_| self.emulator.is_some());
         let emulator = self.emulator.iter().chain(flags);
         emulator.chain([&self.program]).chain(args).cloned().collect()
     }
 
-    /// The program's path outside.
+    /// Returns the program's path outside.
     pub fn program(&self) -> Utf8PathBuf {
         self.path().join(self.program.trim_start_matches('/'))
     }

@@ -13,10 +13,11 @@ use crate::{
     sys::{Context, directory, fs, process::Output},
 };
 
-/// How many changed files are named.
+/// The maximum number of changed files that are named.
 const NAMED: usize = 5;
 
-/// What longshore and cargo write into a target directory, where files of the user are in it, too.
+/// The files that longshore and cargo write into a target directory, if it contains files of the user,
+/// too.
 const WRITTEN: [&str; 11] = [
     "CACHEDIR.TAG",
     ".rustc_info.json",
@@ -31,8 +32,8 @@ const WRITTEN: [&str; 11] = [
     "release",
 ];
 
-/// Untracked files that are no change of the source: what a build writes must not make the next one
-/// differ. A tracked file always counts.
+/// Untracked files that are not changes of the source: files that a build writes must not make the next
+/// one differ. A tracked file always counts.
 #[derive(Clone, Debug, Default)]
 pub struct Excluded {
     /// The target directory.
@@ -41,8 +42,8 @@ pub struct Excluded {
     pub caches: Vec<Utf8PathBuf>,
 }
 
-/// The files of the workspace in `repository.dir`, and in the directories `more`, that differ from
-/// `HEAD`; `None` if there are none.
+/// Returns the files of the workspace in `repository.dir`, and in the directories `more`, that differ
+/// from `HEAD`; `None` if there are none.
 pub(super) fn changes(
     cx: &Context,
     repository: &Repository,
@@ -98,7 +99,7 @@ pub(super) fn changes(
     Ok((found.count > 0).then_some(found))
 }
 
-/// A copy of the index in which nothing hides a change, with the directory it is in; `None` if
+/// Returns a copy of the index in which nothing hides a change, with the directory it is in; `None` if
 /// nothing does. `listed` is the output of `ls-files -v -z`: a lowercase letter marks a file that git
 /// is to assume unchanged, and `S` one that it is to skip.
 fn visible_index(
@@ -150,7 +151,7 @@ fn visible_index(
     Ok(Some((copies, copy)))
 }
 
-/// Decides which untracked files are no change of the source.
+/// Decides which untracked files are not changes of the source.
 struct Own {
     target: PathBuf,
     /// Whether the user has tracked files in the target directory.
@@ -178,7 +179,7 @@ impl Own {
         })
     }
 
-    /// Whether all of `path`, a file or a directory, is excluded.
+    /// Returns whether all of `path`, a file or a directory, is excluded.
     fn contains(&self, path: &Path) -> bool {
         let written = |path: &Path| {
             let Ok(below) = path.strip_prefix(&self.target) else { return false };
@@ -198,7 +199,7 @@ impl Own {
     }
 }
 
-/// Whether `path` is a file of a cache that `cache save` wrote.
+/// Returns whether `path` is a file of a cache that `cache save` wrote.
 fn is_saved_cache(path: &Path) -> bool {
     let (Some(dir), Some(name)) = (path.parent(), path.file_name().and_then(OsStr::to_str)) else {
         return false;

@@ -1,4 +1,4 @@
-//! A commit, checked out in a directory of its own.
+//! A commit, checked out in a separate directory.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -11,7 +11,7 @@ use crate::{
     sys::{Context, fs, process::Output},
 };
 
-/// How deep submodules of submodules are checked out.
+/// The maximum depth of submodules in submodules that are checked out.
 const DEEPEST: usize = 16;
 
 /// A worktree of another commit. It is removed when this value is dropped.
@@ -69,7 +69,7 @@ struct Source<'a> {
 }
 
 impl Checkout<'_> {
-    /// `git` in the user's repository.
+    /// Returns the command `git` in the user's repository.
     fn git(&self) -> Command {
         command(self.cx, &self.repository.dir)
     }
@@ -101,7 +101,7 @@ impl Checkout<'_> {
             let name = known.map_or(path, |(name, _)| name.as_str());
             let here = source.work_tree.as_ref().map(|dir| dir.join(path));
             let Some(found) = self.source(source, name, here.as_deref(), hash)? else {
-                // What the user's own checkout goes without, its base goes without, too.
+                // Submodules that the user's own checkout lacks are left out of its base, too.
                 if here.as_deref().is_some_and(is_empty_dir) {
                     let shown = escape(path.as_bytes());
                     self.cx.status("Skipping", format!("submodule `{shown}`: not initialized"));
@@ -122,7 +122,7 @@ impl Checkout<'_> {
         Ok(())
     }
 
-    /// The names and paths of the submodules in `.gitmodules` of `tree`.
+    /// Returns the names and paths of the submodules in `.gitmodules` of `tree`.
     fn names(&self, tree: &Utf8Path) -> Result<Vec<(String, String)>> {
         let file = tree.join(".gitmodules");
         if !file.is_file() {
@@ -139,8 +139,8 @@ impl Checkout<'_> {
         Ok(text.split('\0').filter_map(entry).collect())
     }
 
-    /// Where the commit `hash` of the submodule `name` is: in the repository that git keeps for it, or
-    /// in that of its directory `here`. `None` if it is in neither.
+    /// Returns the repository with the commit `hash` of the submodule `name`: the one that git keeps
+    /// for it, or that of its directory `here`. `None` if it is in neither.
     fn source<'h>(
         &self,
         of: &Source<'_>,

@@ -1,12 +1,13 @@
-//! Where git looks for a repository.
+//! The search for a repository, as git does it.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::sys::{access, env::Env, fs};
 
-/// The nearest `.git` in `dir`, which has no links in its path, or in a directory above it. The search
-/// ends where git's own ends: at `GIT_CEILING_DIRECTORIES`, and at the boundary of the file system
-/// unless `GIT_DISCOVERY_ACROSS_FILESYSTEM` is set (git(1)). An empty `.git` directory is not one.
+/// Returns the nearest `.git` in `dir`, which has no links in its path, or in a directory above it. The
+/// search ends where git's own ends: at `GIT_CEILING_DIRECTORIES`, and at the boundary of the file
+/// system unless `GIT_DISCOVERY_ACROSS_FILESYSTEM` is set (git(1)). An empty `.git` directory is not
+/// one.
 pub(super) fn marker(env: &Env, dir: &Utf8Path) -> Option<Utf8PathBuf> {
     let across = env.var("GIT_DISCOVERY_ACROSS_FILESYSTEM").is_some_and(is_true);
     let device = access::device(dir);
@@ -28,7 +29,8 @@ pub(super) fn marker(env: &Env, dir: &Utf8Path) -> Option<Utf8PathBuf> {
     None
 }
 
-/// The directories that a search must not enter. Links in those before an empty entry are followed.
+/// Returns the directories that a search must not enter. Links in those before an empty entry are
+/// followed.
 fn ceilings(list: &str) -> Vec<Utf8PathBuf> {
     let mut follow = true;
     let mut ceilings = Vec::new();
@@ -46,7 +48,7 @@ fn ceilings(list: &str) -> Vec<Utf8PathBuf> {
     ceilings
 }
 
-/// A boolean of git's environment (`git_env_bool`).
+/// Returns a boolean of git's environment (`git_env_bool`).
 fn is_true(text: &str) -> bool {
     let number = text.parse::<i64>().is_ok_and(|number| number != 0);
     number || ["true", "yes", "on"].iter().any(|word| text.eq_ignore_ascii_case(word))

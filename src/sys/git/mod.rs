@@ -82,7 +82,7 @@ pub struct Revision {
     pub time: u64,
 }
 
-/// What git reports of a directory.
+/// The state of a directory as git reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// It is not in a repository.
@@ -106,7 +106,7 @@ impl State {
         }
     }
 
-    /// Why there is no revision; `None` if there is one.
+    /// Returns the reason for which there is no revision; `None` if there is one.
     pub fn missing(&self) -> Option<String> {
         match self {
             State::Outside => Some("not in a git repository".to_owned()),
@@ -119,8 +119,8 @@ impl State {
     }
 }
 
-/// `git` in `dir`, without the variables and settings that would lead it elsewhere or hide changes.
-/// `safe.directory` entries of the environment are kept.
+/// Returns the command `git` in `dir`, without the variables and settings that would redirect it or
+/// hide changes. `safe.directory` entries of the environment are kept.
 fn command(cx: &Context, dir: &Utf8Path) -> Command {
     let mut command = Command::new("git").dir(dir);
     for setting in SETTINGS {
@@ -148,7 +148,7 @@ fn command(cx: &Context, dir: &Utf8Path) -> Command {
         .env("GIT_NO_REPLACE_OBJECTS", "1")
 }
 
-/// The values of `safe.directory` that `GIT_CONFIG_COUNT` and its variables set, as CI jobs do.
+/// Returns the values of `safe.directory` that `GIT_CONFIG_COUNT` and its variables set, as CI jobs do.
 fn safe_directories(cx: &Context) -> Vec<&str> {
     let count = cx.env.var("GIT_CONFIG_COUNT").and_then(|text| text.parse::<u32>().ok());
     let entry = |number: u32| {
@@ -160,13 +160,13 @@ fn safe_directories(cx: &Context) -> Vec<&str> {
     (0..count.unwrap_or(0).min(1000)).filter_map(entry).collect()
 }
 
-/// Stdout without the line end that git adds.
+/// Returns stdout without the line end that git adds.
 fn line(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stdout);
     text.strip_suffix('\n').unwrap_or(&text).to_owned()
 }
 
-/// The message of git: its first line that reports an error, without the word in front.
+/// Returns the message of git: its first line that reports an error, without the word in front.
 fn message(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
     let reported = |line: &&str| line.starts_with("fatal: ") || line.starts_with("error: ");
@@ -180,7 +180,8 @@ fn message(output: &Output) -> String {
     }
 }
 
-/// `name` for a terminal: what is not UTF-8 is replaced, and control characters are escaped.
+/// Escapes `name` for a terminal: bytes that are not UTF-8 are replaced, and control characters are
+/// escaped.
 fn escape(name: &[u8]) -> String {
     let mut shown = String::new();
     for c in String::from_utf8_lossy(name).chars() {
@@ -192,7 +193,7 @@ fn escape(name: &[u8]) -> String {
     shown
 }
 
-/// The error for a repository that git cannot use.
+/// Returns the error for a repository that git cannot use.
 fn unusable(marker: &Utf8Path, output: &Output) -> Error {
     let said = message(output);
     let top = marker.parent().unwrap_or(marker);
@@ -233,12 +234,12 @@ pub struct Repository {
     marker: Utf8PathBuf,
     /// The directory of its work tree.
     pub top: Utf8PathBuf,
-    /// The directory that was asked for, without links.
+    /// The requested directory, without links.
     dir: Utf8PathBuf,
 }
 
-/// The repository of `dir`; `None` outside of any. `.git` is searched for as git does it, so that a
-/// repository that git cannot use is not taken for none.
+/// Returns the repository of `dir`; `None` outside of any. `.git` is searched for as git does it, so
+/// that a repository that git cannot use is not mistaken for none.
 ///
 /// # Errors
 /// There is a repository, and git is missing or cannot use it: the message is that of git.
@@ -278,7 +279,7 @@ pub fn repository(cx: &Context, dir: &Utf8Path) -> Result<Option<Repository>> {
     Ok(Some(Repository { marker, top, dir }))
 }
 
-/// The state of the workspace in `dir`. `more` are directories outside of it that belong to it;
+/// Returns the state of the workspace in `dir`. `more` are directories outside of it that belong to it;
 /// files that are `excluded` do not count as changes.
 ///
 /// # Errors
@@ -322,7 +323,7 @@ pub fn state(
     Ok(State::At(Revision { top, hash: hash.to_owned(), changes, time }))
 }
 
-/// Whether `HEAD` names a branch that does not exist yet, and not one that cannot be read.
+/// Returns whether `HEAD` names a branch that does not exist yet, and not one that cannot be read.
 fn unborn(cx: &Context, dir: &Utf8Path) -> Result<bool> {
     let branch = cx.children.output(&command(cx, dir).args(["symbolic-ref", "--quiet", "HEAD"]))?;
     if !branch.success() {
@@ -338,7 +339,8 @@ fn unborn(cx: &Context, dir: &Utf8Path) -> Result<bool> {
     Ok(exists.code == Some(1) && !access::exists(&file))
 }
 
-/// The hash of the commit that `text` names in the repository of `dir`; `None` if it names none.
+/// Returns the hash of the commit that `text` names in the repository of `dir`; `None` if it names
+/// none.
 ///
 /// # Errors
 /// As [`repository`].

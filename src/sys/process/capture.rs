@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-/// How much of a stream is kept.
+/// The number of bytes of a stream that are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
     /// Everything; the limit on what a child may write is the bound.
@@ -11,7 +11,7 @@ pub enum Keep {
     Ends(usize),
 }
 
-/// What is kept of one stream.
+/// The part of one stream that is kept.
 #[derive(Debug)]
 pub(super) struct Capture {
     keep: Keep,
@@ -39,7 +39,7 @@ impl Capture {
         self.dropped += excess as u64;
     }
 
-    /// The stream; a line in the middle counts the bytes that are missing.
+    /// Returns the stream; a line in the middle counts the bytes that are missing.
     pub(super) fn finish(self) -> Vec<u8> {
         let mut bytes = self.head;
         if self.dropped > 0 {

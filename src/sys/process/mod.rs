@@ -1,5 +1,5 @@
-//! Running commands. Each child leads a process group of its own, so that an interrupt reaches
-//! cargo and every rustc below it, and nothing outlives the program.
+//! Running commands. Each child leads a separate process group, so that an interrupt reaches cargo and
+//! every rustc below it, and nothing outlives the program.
 
 mod capture;
 mod group;
@@ -47,11 +47,11 @@ struct Shared {
     groups: Mutex<Vec<Group>>,
     nested: Mutex<Vec<Children>>,
     hooks: Mutex<Hooks>,
-    /// Wakes whoever pauses; goes with `hooks`.
+    /// Wakes the pausing thread; used with `hooks`.
     woken: Condvar,
 }
 
-/// What is called when an interrupt comes, each with its number.
+/// The callbacks for an interrupt, each with its number.
 #[derive(Default)]
 struct Hooks(Vec<(u64, Box<dyn Fn() + Send + Sync>)>);
 
@@ -77,22 +77,22 @@ impl Drop for Hook {
 /// The limits of one command.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How long it may run.
+    /// The time limit.
     pub time: Option<Duration>,
-    /// How many bytes it may write to each of its streams.
+    /// The maximum number of bytes that it may write to each of its streams.
     pub output: u64,
-    /// How much of each stream is kept.
+    /// The number of bytes of each stream that are kept.
     pub keep: Keep,
 }
 
 impl Default for Limits {
-    /// No limit on time, and complete output of at most [`MOST_OUTPUT`].
+    /// Returns limits without a time limit, and with complete output of at most [`MOST_OUTPUT`].
     fn default() -> Self {
         Limits { time: None, output: MOST_OUTPUT, keep: Keep::All }
     }
 }
 
-/// What a command gave.
+/// The result of a command.
 #[derive(Clone, Debug)]
 pub struct Output {
     /// The exit code; `None` if a signal or a limit ended it.
@@ -110,18 +110,18 @@ pub struct Output {
 }
 
 impl Output {
-    /// Whether it ended with 0.
+    /// Returns whether it ended with 0.
     pub fn success(&self) -> bool {
         self.code == Some(0)
     }
 
-    /// Stdout as text without surrounding white space.
+    /// Returns stdout as text without surrounding white space.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).trim().to_owned()
     }
 
-    /// The last `lines` lines of stderr, else of stdout, for people: long lines are cut, and control
-    /// characters are escaped.
+    /// Returns the last `lines` lines of stderr, else of stdout, for people: long lines are truncated,
+    /// and control characters are escaped.
     pub fn tail(&self, lines: usize) -> String {
         let bytes = if self.stderr.is_empty() { &self.stdout } else { &self.stderr };
         let text = String::from_utf8_lossy(bytes);
@@ -134,7 +134,7 @@ impl Output {
         last.map(cut).collect::<Vec<_>>().join("\n")
     }
 
-    /// How it ended, for people: `exit status 2`, `signal 11`.
+    /// Returns how it ended, for people: `exit status 2`, `signal 11`.
     pub fn ending(&self) -> String {
         match (self.code, self.signal) {
             _ if self.timed_out => "a timeout".into(),
@@ -146,7 +146,7 @@ impl Output {
     }
 }
 
-/// Which pipe a line came from.
+/// The pipe that a line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
     /// Standard output.
@@ -156,7 +156,7 @@ pub enum Stream {
 }
 
 impl Children {
-    /// Children that end with these, and can also be ended alone.
+    /// Returns a set of children that ends with this one, and can also be ended alone.
     pub fn nested(&self) -> Children {
         let nested = Children::default();
         let mut all = self.0.nested.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -169,7 +169,7 @@ impl Children {
         nested
     }
 
-    /// Notes an interrupt and asks every running child to end; one that does not is killed after a
+    /// Notes an interrupt and terminates every running child; one that does not end is killed after a
     /// few seconds. Called from the thread that waits for signals.
     pub fn interrupt(&self) {
         self.0.interrupted.store(true, Ordering::SeqCst);
@@ -205,14 +205,13 @@ impl Children {
         Hook { children: self.clone(), number }
     }
 
-    /// Waits for so long, or until an interrupt comes. The one place where time passes for its own
-    /// sake.
+    /// Sleeps for that time, or until an interrupt comes.
     ///
     /// # Errors
     /// [`Status::Interrupted`].
     pub fn pause(&self, time: Duration) -> Result<()> {
         let goes_on = |_: &mut Hooks| !self.0.interrupted.load(Ordering::SeqCst);
-        // Whoever interrupts takes the same lock before it wakes: no call is missed.
+        // The interrupting thread takes the same lock before it wakes this one: no call is missed.
         let waited = self.0.woken.wait_timeout_while(self.hooks(), time, goes_on);
         drop(waited);
         self.check()
@@ -321,7 +320,7 @@ impl Children {
         Ok(output)
     }
 
-    /// As [`Children::ask`], within a time limit and with the first and last MiB of what it writes.
+    /// Runs like [`Children::ask`], within a time limit and with the first and last MiB of its output.
     ///
     /// # Errors
     /// It could not be started, or an interrupt came.
@@ -341,18 +340,17 @@ impl Children {
     }
 }
 
-/// How many characters of a line are shown.
+/// The maximum number of characters of a line that are shown.
 const LONGEST_SHOWN: usize = 2000;
 
-/// What is kept of each end of a stream that is processed line by line.
+/// The number of bytes at each end that are kept of a stream that is processed line by line.
 const STREAM_END: usize = 64 << 10;
 
-/// What is kept of each end of an answer.
+/// The number of bytes at each end of an answer that are kept.
 const LONGEST_ANSWER: usize = 1 << 20;
 
-/// A line that another program wrote, for a terminal or the log of a job: control characters and
-/// invisible ones are escaped, and so is the beginning of what CI systems take for a command
-/// (`::error`, `##[error]`).
+/// Escapes a line that another program wrote, for a terminal or the log of a job: control characters
+/// and invisible ones, and the beginning of commands to CI systems (`::error`, `##[error]`).
 pub fn printable(line: &str) -> String {
     let mut shown = String::with_capacity(line.len());
     let text = line.trim_start();

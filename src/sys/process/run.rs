@@ -25,16 +25,16 @@ use crate::model::{
     error::{Error, Result},
 };
 
-/// How long a child may take to end after an interrupt, before it is killed.
+/// The time that a child has to end after an interrupt, before it is killed.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// How long the pipes are read after the end of a child, if another process keeps them open.
+/// The time for which the pipes are read after the end of a child, if another process keeps them open.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// How often a child is checked where the system cannot report its end.
+/// The interval at which a child is checked if the system cannot report its end.
 const SLICE: Duration = Duration::from_millis(20);
 
-/// What a child finds on its standard input.
+/// The standard input of a child.
 #[derive(Debug)]
 pub(in crate::sys) enum Input {
     /// End of file.
@@ -57,9 +57,9 @@ struct Running<'a> {
     pidfd: Option<OwnedFd>,
     wake: Option<PipeReader>,
     started: Instant,
-    /// When it ended.
+    /// The time at which it ended.
     ended: Option<Instant>,
-    /// When it is killed after an interrupt.
+    /// The time at which it is killed after an interrupt.
     kill_at: Option<Instant>,
     timed_out: bool,
     excess: bool,
@@ -107,7 +107,7 @@ pub(super) fn run(
         excess: false,
     };
     let waited = running.wait(take);
-    // The group is gone from the list before its number can be used again.
+    // The group is removed from the list before its number can be used again.
     running.kill(Signal::KILL);
     drop(registration);
     let status = running.child.wait().map(|output| output.status);
@@ -134,8 +134,8 @@ struct Spawned {
     streams: [OwnedFd; 2],
 }
 
-/// Starts it in a process group of its own. An empty `HOME` or `TMPDIR` counts as unset: cargo, rustc
-/// and zig would write into the current directory.
+/// Starts it in a separate process group. An empty `HOME` or `TMPDIR` counts as unset: cargo, rustc and
+/// zig would write into the current directory.
 #[allow(clippy::disallowed_methods, reason = "children inherit the variables of the process")]
 fn spawn(command: &Command, input: Input) -> Result<Spawned> {
     let no_pipe =
@@ -260,7 +260,7 @@ impl Running<'_> {
             Err(error) => return Err(error.into()),
         }
         self.ended = Some(Instant::now());
-        // What it left running would keep the pipes open.
+        // Processes that it left running would keep the pipes open.
         self.kill(Signal::TERM);
         Ok(())
     }
@@ -286,7 +286,7 @@ impl Running<'_> {
         }
     }
 
-    /// How long nothing has to be done.
+    /// Returns the time for which nothing has to be done.
     fn idle(&self) -> Option<Duration> {
         let now = Instant::now();
         let limit = self.limits.time.filter(|_| !self.timed_out).map(|limit| self.started + limit);
@@ -295,7 +295,7 @@ impl Running<'_> {
             None => [limit, self.kill_at],
         };
         let idle = until.into_iter().flatten().map(|at| at.saturating_duration_since(now)).min();
-        // Where nothing reports the child's end or an interrupt.
+        // If the system does not report the child's end or an interrupt.
         let blind = self.pidfd.is_none() || self.wake.is_none() && self.kill_at.is_none();
         if blind && self.ended.is_none() {
             return Some(idle.map_or(SLICE, |idle| idle.min(SLICE)));
@@ -387,7 +387,7 @@ impl Running<'_> {
     }
 }
 
-/// What [`Running::poll`] waits for.
+/// The event that [`Running::poll`] waits for.
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Stream(usize),

@@ -43,7 +43,7 @@ pub fn wrapper(
     Ok(Some(program))
 }
 
-/// Starts what cargo asks for, `args[1..]`, in place of this process. `args[0]` is the path that
+/// Replaces this process with the command that cargo requests, `args[1..]`. `args[0]` is the path that
 /// [`wrapper`] returned.
 ///
 /// # Errors

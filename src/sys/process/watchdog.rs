@@ -61,13 +61,13 @@ fn start() -> Option<ChildStdin> {
     command.spawn().ok()?.stdin
 }
 
-/// The watchdog.
+/// Returns the watchdog.
 pub(in crate::sys) fn watch() -> Result<(), String> {
     // A signal to the group or the terminal of its parent is not for it.
     rustix::process::setsid().map_err(|error| format!("setsid: {error}"))?;
     let mut groups = BTreeSet::new();
     for line in std::io::stdin().lock().lines() {
-        // What cannot be read ends it like the end of the file.
+        // A read error ends it like the end of the file.
         let Ok(line) = line else { break };
         let Some(group) = line.get(1..).and_then(|number| number.parse::<i32>().ok()) else {
             break;

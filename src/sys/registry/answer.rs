@@ -1,4 +1,4 @@
-//! What a registry answers.
+//! The answers of a registry.
 
 use std::{io::Read as _, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{
     sys::clock,
 };
 
-/// An answer, whose body is still to be read.
+/// An answer with a body that is still to be read.
 #[derive(Debug)]
 pub(super) struct Answer(Response<Body>, Limits);
 
@@ -32,24 +32,24 @@ impl Answer {
         self.0.headers().get(name)?.to_str().ok()
     }
 
-    /// The best way to prove who asks.
+    /// Returns the best authentication scheme that it offers.
     pub(super) fn challenge(&self) -> Option<Challenge> {
         let all = self.0.headers().get_all("www-authenticate");
         challenge::best(all.iter().filter_map(|value| value.to_str().ok()))
     }
 
-    /// How long it asks to wait.
+    /// Returns the wait that it requests.
     pub(super) fn after(&self) -> Option<Duration> {
         retry::after(self.header("retry-after")?, clock::now())
     }
 
-    /// What it says that the digest of a manifest is.
+    /// Returns the digest of a manifest that it declares.
     pub(super) fn digest(&self) -> Option<Digest> {
         self.header("docker-content-digest")?.trim().parse().ok()
     }
 
-    /// How many bytes of an upload it has: `Range: 0-N`, with N the last of them. What is empty is
-    /// said to be `0-0`, which could be one byte, too.
+    /// Returns how many bytes of an upload it has: `Range: 0-N`, with N the last of them. An empty
+    /// upload is `0-0`, which could be one byte, too.
     pub(super) fn received(&self) -> Option<u64> {
         let (first, last) =
             self.header("range")?.trim().trim_start_matches("bytes=").split_once('-')?;
@@ -57,7 +57,7 @@ impl Answer {
         (first == 0).then_some(if last == 0 { 0 } else { last.checked_add(1)? })
     }
 
-    /// The body, which must not be longer than `limit`; none where it is.
+    /// Returns the body, of at most `limit` bytes; `None` if it is longer.
     pub(super) fn read(&mut self, limit: u64) -> Result<Option<Vec<u8>>, std::io::Error> {
         let mut bytes = Vec::new();
         let reader = Paced::received(self.0.body_mut().as_reader(), &self.1);
@@ -65,7 +65,7 @@ impl Answer {
         Ok((bytes.len() as u64 <= limit).then_some(bytes))
     }
 
-    /// The body as a stream.
+    /// Returns the body as a stream.
     pub(super) fn into_reader(self) -> Paced<ureq::BodyReader<'static>> {
         Paced::received(self.0.into_body().into_reader(), &self.1)
     }

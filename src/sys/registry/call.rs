@@ -1,4 +1,4 @@
-//! Questions and answers: who asks, what is asked again, and where it leads.
+//! Requests and answers: authentication, retries, and redirects.
 
 use std::{io::Read, sync::atomic::Ordering};
 
@@ -25,11 +25,11 @@ pub(super) struct Ask<'a> {
     pub(super) url: String,
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) access: Access<'a>,
-    /// What it is for, as in `cannot …`.
+    /// Its purpose, as in `cannot …`.
     pub(super) what: &'a str,
 }
 
-/// What goes with a question.
+/// The body of a request.
 pub(super) enum Payload<'a> {
     None,
     Bytes(&'a [u8]),
@@ -38,7 +38,7 @@ pub(super) enum Payload<'a> {
 }
 
 impl Repository {
-    /// `once`, again and again as long as that may help.
+    /// Calls `once`, and retries as long as that may help.
     pub(super) fn again<T>(&self, mut once: impl FnMut() -> Result<T, Trouble>) -> Result<T> {
         let mut tried = 0;
         loop {
@@ -54,7 +54,7 @@ impl Repository {
 
     /// Waits after `trouble` of the try of that number, or gives it back where another makes no sense.
     pub(super) fn pause(&self, tried: u32, trouble: Trouble) -> Result<()> {
-        // What is interrupted fails in many ways.
+        // An interrupted request fails in many ways.
         self.cx().children.check()?;
         let (error, after) = trouble.retry(tried)?;
         let salt = self
@@ -69,7 +69,7 @@ impl Repository {
         self.cx().children.pause(time)
     }
 
-    /// The answer to a question that can be asked again; it is not one that may be better later.
+    /// Returns the answer to a request that can be repeated, after retries of transient failures.
     pub(super) fn ask(&self, ask: &Ask<'_>, body: Option<&[u8]>) -> Result<Answer> {
         self.again(|| {
             let payload = body.map_or(Payload::None, Payload::Bytes);
@@ -81,17 +81,17 @@ impl Repository {
         })
     }
 
-    /// The answer to a question that is asked once, and once more where the registry wants to know
-    /// who asks. Redirects of what is only read are followed.
+    /// Returns the answer to a request that is sent once, and once more if the registry requires
+    /// authentication. Redirects of requests that only read are followed.
     pub(super) fn once(&self, ask: &Ask<'_>, mut payload: Payload<'_>) -> Result<Answer, Trouble> {
         let origin = self.origin()?;
         let mut url = ask.url.clone();
         let (mut proved, mut redirects) = (false, 0);
-        // That a blob leads elsewhere says that it is there; elsewhere, nobody is asked for that.
+        // A redirect of a blob shows that it exists; the check for its existence does not follow it.
         let reads =
             ask.method == Method::GET || ask.method == Method::HEAD && !ask.url.contains("/blobs/");
         loop {
-            // Whatever proves who asks is for the registry alone.
+            // Credentials are for the registry alone.
             let own = url::same_origin(&url, &origin);
             let proof = if own { self.proof(ask)? } else { None };
             let streams = matches!(payload, Payload::Stream(..));
@@ -129,7 +129,7 @@ impl Repository {
         answer.map_err(|failure| self.broken(ask.what, &failure))
     }
 
-    /// As [`Repository::send`], with the failure as it came.
+    /// Sends like [`Repository::send`], with the failure as it came.
     pub(super) fn request(
         &self,
         method: &Method,
@@ -179,7 +179,7 @@ impl Repository {
         Ok(Answer::new(response, limits))
     }
 
-    /// What proves who asks, as far as the registry has said that it wants any.
+    /// Returns the credential or token to send, if the registry has requested authentication.
     fn proof(&self, ask: &Ask<'_>) -> Result<Option<Secret>, Trouble> {
         let challenge = lock(&self.challenge).clone();
         match challenge {

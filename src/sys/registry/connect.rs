@@ -20,13 +20,13 @@ use crate::{
     model::error::{Error, Result},
 };
 
-/// How long resolving a name or connecting may take.
+/// The time limit for resolving a name or connecting.
 const CONNECT: Duration = Duration::from_secs(20);
 
-/// How long an answer may pause: a registry may take its time over a large blob.
+/// The time limit for a pause in an answer: a registry may be slow with a large blob.
 const SILENT: Duration = Duration::from_secs(120);
 
-/// How long a connection may accept nothing.
+/// The time for which a connection may accept nothing.
 const STUCK: Duration = Duration::from_secs(60);
 
 /// The largest header of an answer.
@@ -41,7 +41,7 @@ pub(in crate::sys) struct Connection {
     pub(in crate::sys) proxy: Option<Proxy>,
 }
 
-/// New connections, which use TLS for `https` URLs and proxies.
+/// Returns new connections, which use TLS for `https` URLs and proxies.
 ///
 /// # Errors
 /// The address of the proxy cannot be used.
@@ -82,7 +82,7 @@ pub(in crate::sys) fn connect(
 }
 
 impl Repository {
-    /// The connections for a URL. An interrupt ends them.
+    /// Returns the connections for a URL. An interrupt ends them.
     pub(super) fn connection(&self, url: &str) -> Result<Connection> {
         let proxy = self.session.proxies.choose(url)?;
         let key = (

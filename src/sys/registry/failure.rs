@@ -1,4 +1,4 @@
-//! What goes wrong between here and a registry.
+//! The errors of connections to a registry.
 
 use std::{io, time::Duration};
 
@@ -14,25 +14,25 @@ use crate::{
     },
 };
 
-/// The most of a refusal that is read.
+/// The most bytes of an error answer that are read.
 const BODY: u64 = 64 << 10;
 
-/// Why something was not done, and whether to try it again.
+/// The error of a request, and whether to retry it.
 #[derive(Debug)]
 pub(in crate::sys) enum Trouble {
     /// It will not go better.
     Final(Error),
-    /// It may go well later; after so long, where the registry says so.
+    /// A retry may succeed; after that time, if the registry sets one.
     Again(Error, Option<Duration>),
     /// The server was silent, or slower than the limits allow. Each try takes long.
     Slow(Error),
 }
 
-/// How often a request to a slow server is tried.
+/// The number of tries of a request to a slow server.
 const SLOW_TRIES: u32 = 2;
 
 impl Trouble {
-    /// The error, and how long the server asks to wait before the next try.
+    /// Returns the error, and how long the server requests to wait before the next try.
     ///
     /// # Errors
     /// The error, if there should not be another try after the one of that number.
@@ -54,11 +54,11 @@ impl Trouble {
 /// A request without an answer.
 #[derive(Debug)]
 pub(in crate::sys) struct Failure {
-    /// What failed.
+    /// The operation that failed.
     pub(in crate::sys) error: Http,
-    /// The host that was asked.
+    /// The host of the request.
     host: Option<String>,
-    /// The proxy through which it was asked.
+    /// The proxy of the request.
     proxy: Option<Box<Proxy>>,
 }
 
@@ -75,30 +75,30 @@ impl From<io::Error> for Failure {
 }
 
 impl Failure {
-    /// The failure of a request for `url`.
+    /// Returns the failure of a request for `url`.
     pub(in crate::sys) fn new(error: Http, url: &str, proxy: Option<Proxy>) -> Self {
         let host = url::origin(url).and_then(|origin| origin.split_once("://"));
         Failure { error, host: host.map(|(_, host)| host.to_owned()), proxy: proxy.map(Box::new) }
     }
 
-    /// Whether what answers does not speak TLS, or no certificate can be for such a host.
+    /// Returns whether the server does not speak TLS, or no certificate can be for such a host.
     pub(super) fn is_plain(&self) -> bool {
         let nameless = matches!(&self.error, Http::Tls(_));
         nameless || matches!(tls(&self.error), Some(rustls::Error::InvalidMessage(_)))
     }
 
-    /// Whether the server took too long.
+    /// Returns whether the server took too long.
     pub(super) fn is_slow(&self) -> bool {
         matches!(cause(&self.error), Cause::Silent(_))
     }
 
-    /// Whether nothing listens there.
+    /// Returns whether nothing listens there.
     pub(super) fn is_refused(&self) -> bool {
         let refused = io::ErrorKind::ConnectionRefused;
         self.proxy.is_none() && matches!(&self.error, Http::Io(error) if error.kind() == refused)
     }
 
-    /// `why`, with the host where it is not `server`, and the proxy.
+    /// Returns `why`, with the host if it is not `server`, and the proxy.
     pub(in crate::sys) fn explain(&self, server: &str, why: &str) -> String {
         let host = self.host.as_deref().filter(|host| *host != server);
         let host = host.map(|host| format!("`{}`: ", host.escape_debug())).unwrap_or_default();
@@ -106,7 +106,7 @@ impl Failure {
         format!("{host}{why}{}", proxy.unwrap_or_default())
     }
 
-    /// What to check if `server` cannot be reached.
+    /// Returns the hint for a `server` that cannot be reached.
     pub(in crate::sys) fn way(&self, server: &str, running: &str) -> String {
         match &self.proxy {
             None => format!(
@@ -128,16 +128,16 @@ impl From<Error> for Trouble {
 }
 
 impl Repository {
-    /// What is wrong with `what`, such as `write the tag`, at this registry.
+    /// Returns the error of an operation, such as `write the tag`, at this registry.
     pub(super) fn error(&self, what: &str, why: &str) -> Error {
         let host = &self.host;
         Error::new(Status::Registry, format!("`{host}`: cannot {what}: {}", self.redact(why)))
     }
 
-    /// An answer that is no success.
+    /// Returns the error for an answer that is not a success.
     pub(super) fn refused(&self, what: &str, mut answer: Answer) -> Trouble {
         let (code, after) = (answer.status(), answer.after());
-        // A body that is too long or does not come says nothing.
+        // A body that is too long or missing adds no message.
         let body = answer.read(BODY).ok().flatten().unwrap_or_default();
         let mut why = refusal::status(code);
         if let Some(text) = refusal::text(&body, |text| self.redact(text)) {
@@ -155,7 +155,7 @@ impl Repository {
         }
     }
 
-    /// No answer came. URLs are not shown: they can hold what lets others in.
+    /// Returns the error for a missing answer. URLs are not shown: they can contain credentials.
     pub(super) fn broken(&self, what: &str, failure: &Failure) -> Trouble {
         let host = self.server();
         let no_tls = format!("does `{host}` speak TLS? `--insecure {host}` allows plain HTTP");
@@ -179,10 +179,10 @@ impl Repository {
     }
 }
 
-/// Why no answer came.
+/// The reason for a missing answer.
 #[derive(Debug)]
 pub(in crate::sys) enum Cause<'a> {
-    /// An error of our own, such as a file of certificates that cannot be read.
+    /// An error of longshore, such as a file of certificates that cannot be read.
     Own(&'a Error),
     /// The server's certificate is not trusted: why, and what to do.
     Certificate(String, String),
@@ -194,11 +194,11 @@ pub(in crate::sys) enum Cause<'a> {
     Silent(&'static str),
     /// The way to it, or back, broke.
     Broken(&'static str),
-    /// What came is none of HTTP that was asked for.
+    /// The data is not an HTTP answer to the request.
     Wrong(&'static str),
 }
 
-/// What is behind a failure.
+/// Returns the cause of a failure.
 pub(in crate::sys) fn cause(failure: &Http) -> Cause<'_> {
     if let Http::Other(own) = failure
         && let Some(own) = own.downcast_ref::<Error>()
@@ -250,7 +250,7 @@ pub(in crate::sys) fn cause(failure: &Http) -> Cause<'_> {
     }
 }
 
-/// What is wrong with TLS, where that is what failed.
+/// Returns the problem with TLS, if that failed.
 fn tls(failure: &Http) -> Option<&rustls::Error> {
     match failure {
         Http::Rustls(error) => Some(error),
@@ -259,7 +259,7 @@ fn tls(failure: &Http) -> Option<&rustls::Error> {
     }
 }
 
-/// What to do about a certificate that is not trusted.
+/// Returns the hint for a certificate that is not trusted.
 fn certificate_hint(reason: &CertificateError) -> String {
     match reason {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::model::{error::Result, url};
 
-/// How many tags are asked for at once; a registry may give fewer.
+/// The number of tags that are requested at once; a registry may return fewer.
 const AT_ONCE: usize = 1000;
 
 /// The largest page: some registries give all tags at once.
@@ -26,7 +26,8 @@ struct Page {
 }
 
 impl Repository {
-    /// All tags, for who is about to push; none where the registry does not list any to who asks.
+    /// Returns all tags, with the permissions of a push; `None` if the registry does not list any for
+    /// these credentials.
     ///
     /// # Errors
     /// The registry does not answer, or answers with something else.
@@ -34,7 +35,7 @@ impl Repository {
         self.list(Access::Push)
     }
 
-    /// All tags, for who only reads; else as [`Repository::tags`].
+    /// Returns all tags, with the permission to read only; else as [`Repository::tags`].
     ///
     /// # Errors
     /// The registry does not answer, or answers with something else.
@@ -53,7 +54,7 @@ impl Repository {
                 let status = answer.status();
                 match status {
                     200 | 404 => {}
-                    // Who may push or pull may still not be let to list.
+                    // A client that may push or pull may still not be permitted to list.
                     401 | 403 | 405 | 501 => return Ok(None),
                     _ => return Err(self.refused(&what, answer)),
                 }

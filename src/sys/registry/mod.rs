@@ -41,7 +41,7 @@ use crate::{
     },
 };
 
-/// What all that one command asks of registries has in common.
+/// The state that all registry requests of one command share.
 #[derive(Debug)]
 pub struct Session {
     cx: Context,
@@ -51,7 +51,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session of one command.
+    /// Returns a session of one command.
     pub fn new(cx: &Context, settings: &Settings) -> Arc<Self> {
         Arc::new(Session {
             cx: cx.clone(),
@@ -61,7 +61,7 @@ impl Session {
         })
     }
 
-    /// The repository of a reference. Nothing is asked yet.
+    /// Returns the repository of a reference. No request is sent yet.
     ///
     /// # Errors
     /// longshore was built without registries.
@@ -81,7 +81,7 @@ impl Session {
     }
 }
 
-/// What is to be done in a repository: what a token has to be good for.
+/// The operations in a repository: the scope that a token must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access<'a> {
     Pull,
@@ -91,7 +91,7 @@ pub(super) enum Access<'a> {
 }
 
 impl Access<'_> {
-    /// As token servers have it ("Token Scope Documentation").
+    /// Formats the scope for token servers ("Token Scope Documentation").
     fn scope(self, path: &str) -> String {
         match self {
             Access::Pull => format!("repository:{path}:pull"),
@@ -116,9 +116,9 @@ pub struct Repository {
     reached: AtomicBool,
     /// The connections that were made.
     agents: Mutex<Connections>,
-    /// What was found of credentials, once it was looked for.
+    /// The result of the search for credentials, once it was done.
     found: Mutex<Option<Option<Found>>>,
-    /// How the registry wants to be asked.
+    /// The authentication scheme that the registry requires.
     challenge: Mutex<Option<Challenge>>,
     /// Tokens by scope.
     tokens: Mutex<HashMap<String, Secret>>,
@@ -133,22 +133,22 @@ impl std::fmt::Debug for Repository {
 }
 
 impl Repository {
-    /// Registry and path.
+    /// Returns registry and path.
     pub fn name(&self) -> String {
         format!("{}/{}", self.host, self.path)
     }
 
-    /// The registry, as references name it.
+    /// Returns the registry, as references name it.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The path in the registry.
+    /// Returns the path in the registry.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// A tag or a digest of it, for people.
+    /// Returns a tag or a digest of it, for people.
     fn at(&self, target: &str) -> String {
         let sign = if target.contains(':') { '@' } else { ':' };
         format!("{}{sign}{target}", self.path)
@@ -158,12 +158,12 @@ impl Repository {
         &self.session.cx
     }
 
-    /// The host that is asked: Docker's registry has another one than its name says.
+    /// Returns the host to connect to: that of Docker's registry differs from its name.
     fn server(&self) -> &str {
         if self.host == DOCKER { "registry-1.docker.io" } else { &self.host }
     }
 
-    /// The credentials, looked for once.
+    /// Returns the credentials, which are searched for once.
     fn found(&self) -> Result<Option<Found>> {
         let mut known = lock(&self.found);
         if let Some(found) = &*known {
@@ -178,7 +178,7 @@ impl Repository {
         Ok(found)
     }
 
-    /// `text` without what must not be shown.
+    /// Removes secrets from `text`.
     fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in lock(&self.secrets).iter().filter(|secret| !secret.reveal().is_empty()) {
@@ -188,7 +188,7 @@ impl Repository {
     }
 }
 
-/// Locks, also after another thread's panic: each value is whole at every moment.
+/// Locks, also after another thread's panic: each value is complete at every moment.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! Which servers are talked to, and with whom without TLS.
+//! The servers to connect to, and the ones without TLS.
 
 use ureq::http::Method;
 
@@ -11,7 +11,8 @@ use crate::model::{
 const WHAT: &str = "talk to the registry";
 
 impl Repository {
-    /// Scheme and host of the registry. One that may be without TLS is asked which one it uses.
+    /// Returns scheme and host of the registry. One that may be without TLS is probed for the scheme
+    /// that it uses.
     pub(super) fn origin(&self) -> Result<String, Trouble> {
         if let Some(known) = self.origin.get() {
             return Ok(known.clone());
@@ -29,18 +30,18 @@ impl Repository {
         Ok(self.origin.get_or_init(|| origin).clone())
     }
 
-    /// The URL of something in this repository.
+    /// Returns the URL of a resource in this repository.
     pub(super) fn url(&self, rest: &str) -> Result<String, Trouble> {
         Ok(format!("{}/v2/{}/{rest}", self.origin()?, self.path))
     }
 
-    /// Whether `--insecure` names the host.
+    /// Returns whether `--insecure` names the host.
     pub(super) fn is_insecure(&self, host: &str) -> bool {
         self.session.settings.insecure.iter().any(|named| named == host)
     }
 
-    /// `plain`, if a server on this machine answers there without TLS; else `secure`. One with TLS
-    /// answers 400 to plain HTTP, or not in HTTP at all.
+    /// Returns `plain`, if a server on this machine answers there without TLS; else `secure`. One with
+    /// TLS answers 400 to plain HTTP, or not in HTTP at all.
     fn plain_or_secure(&self, plain: String, secure: String) -> Result<String, Trouble> {
         let url = format!("{plain}/v2/");
         let broken = match self.request(&Method::GET, &url, &[], None, &mut Payload::None) {
@@ -61,9 +62,9 @@ impl Repository {
         }
     }
 
-    /// `secure`, if a server answers there with TLS; `plain`, if what answers there does not speak TLS.
-    /// Every other failure is final, since whoever can cause it would otherwise get the password: a
-    /// certificate that is not trusted, an alert, a connection that breaks.
+    /// Returns `secure`, if a server answers there with TLS; `plain`, if the server there does not
+    /// speak TLS. Every other failure is final, since an attacker who can cause it would otherwise get
+    /// the password: a certificate that is not trusted, an alert, a connection that breaks.
     fn secure_or_plain(&self, secure: String, plain: String) -> Result<String, Trouble> {
         let url = format!("{secure}/v2/");
         match self.request(&Method::GET, &url, &[], None, &mut Payload::None) {
@@ -73,9 +74,9 @@ impl Repository {
         }
     }
 
-    /// The URL at which tokens are requested. Credentials go there, so it has TLS, unless it is on
-    /// this machine, as the registry is, or `--insecure` names its host. A registry elsewhere cannot
-    /// direct them to an address of this machine or of its own network.
+    /// Returns the URL at which tokens are requested. Credentials go there, so it has TLS, unless it is
+    /// on this machine, as the registry is, or `--insecure` names its host. A registry elsewhere cannot
+    /// direct them to an address of this machine or of its local network.
     pub(super) fn realm(&self, what: &str, realm: &str) -> Result<String, Trouble> {
         let bad = || self.error(what, "the registry names a token server that cannot be asked");
         let base = self.origin()?;
@@ -104,7 +105,7 @@ impl Repository {
         Err(error.hint(format!("`--insecure {host}` allows that")).into())
     }
 
-    /// The registry names a location that is not followed.
+    /// Returns the error for a location of the registry that is not followed.
     pub(super) fn misled(&self, what: &str, bad: BadLocation) -> Error {
         let host = self.server();
         match bad {

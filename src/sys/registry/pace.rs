@@ -1,4 +1,4 @@
-//! How slow an answer may be. A server that sends a byte now and then never looks silent.
+//! The limits on slow answers. A server that sends a byte now and then never looks silent.
 
 use std::{
     io::{self, Read},
@@ -14,7 +14,7 @@ use crate::sys::clock::Stopwatch;
 pub(in crate::sys) struct Paced<R> {
     inner: R,
     window: Duration,
-    /// When the last read ended, for a stream that is sent.
+    /// The time at which the last read ended, for a stream that is sent.
     sent: Option<Stopwatch>,
     sends: bool,
     /// The time in this window, and the bytes in it.
@@ -35,13 +35,13 @@ impl std::fmt::Display for TooSlow {
 impl std::error::Error for TooSlow {}
 
 impl<R> Paced<R> {
-    /// A stream that is received: the server takes its time in each read.
+    /// Returns a received stream: the server's time is in each read.
     pub(in crate::sys) fn received(inner: R, limits: &Limits) -> Self {
         let (window, waited) = (limits.window, Duration::ZERO);
         Paced { inner, window, sent: None, sends: false, waited, count: 0 }
     }
 
-    /// A stream that is sent: the server takes its time between two reads.
+    /// Returns a sent stream: the server's time is between two reads.
     pub(super) fn sent(inner: R, limits: &Limits) -> Self {
         Paced { sends: true, ..Paced::received(inner, limits) }
     }

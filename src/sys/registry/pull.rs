@@ -43,17 +43,17 @@ const KEPT: usize = 64 << 20;
 const PROGRESS: u64 = 16 << 10;
 
 impl Repository {
-    /// The manifest or index of that tag or digest, for who is about to push; none where there is
-    /// none.
+    /// Returns the manifest or index of that tag or digest, with the permissions of a push; `None` if
+    /// there is none.
     ///
     /// # Errors
-    /// The registry refuses, or does not answer.
+    /// The registry rejects the request, or does not answer.
     pub fn read(&self, target: &str) -> Result<Option<Part>> {
         self.document(target, Access::Push)
     }
 
-    /// The manifest or index of that tag or digest, whole and held against its digest; none where
-    /// there is none.
+    /// Returns the manifest or index of that tag or digest, complete and compared with its digest;
+    /// `None` if there is none.
     pub(super) fn document(&self, target: &str, access: Access<'_>) -> Result<Option<Part>> {
         let what = format!("get `{}`", self.at(target));
         let url = self.again(|| self.url(&format!("manifests/{target}")))?;
@@ -87,7 +87,7 @@ impl Repository {
         })
     }
 
-    /// What is left of a blob from `at` on.
+    /// Returns the rest of a blob from `at` on.
     fn blob(&self, digest: Digest, at: u64) -> Result<Box<dyn Read + Send + 'static>, Trouble> {
         let what = format!("get the blob `{}` of `{}`", digest.short(), self.path);
         let url = self.url(&format!("blobs/{digest}"))?;
@@ -108,7 +108,8 @@ impl Repository {
     }
 }
 
-/// What a document is: as the registry has it where that is a known type, else as it says of itself.
+/// Returns the type of a document: that of the registry if it is a known type, else the one that the
+/// document declares.
 fn media_type(kind: Option<MediaType>, bytes: &[u8]) -> MediaType {
     if let Some(kind) = kind.filter(|kind| kind.is_index() || kind.is_manifest()) {
         return kind;
@@ -121,13 +122,13 @@ fn media_type(kind: Option<MediaType>, bytes: &[u8]) -> MediaType {
 pub struct Remote {
     repository: Repository,
     root: Part,
-    /// What `index.json` of a layout would be.
+    /// The equivalent of the `index.json` of a layout.
     index: Vec<u8>,
-    /// What is known to be there, by what points at it: whether it is a manifest or an index, and
-    /// its size.
+    /// The known documents and blobs, from the documents that point at them: whether it is a manifest
+    /// or an index, and its size.
     known: Mutex<HashMap<Digest, (bool, u64)>>,
     documents: Mutex<HashMap<Digest, Arc<[u8]>>>,
-    /// Why the registry did not give something.
+    /// The reason for which the registry did not return an object.
     failure: Mutex<Option<Error>>,
 }
 
@@ -135,7 +136,8 @@ impl Remote {
     /// Finds what a reference stands for.
     ///
     /// # Errors
-    /// The registry does not have it, refuses or does not answer; or what it has is no image.
+    /// The registry does not have it, rejects the request or does not answer; or its object is not an
+    /// image.
     pub fn open(session: &Arc<Session>, reference: &Reference) -> Result<Self> {
         let repository = session.repository(reference)?;
         let root = repository.document(&reference.target(), Access::Pull)?;
@@ -167,23 +169,23 @@ impl Remote {
         Ok(remote)
     }
 
-    /// The digest of what the reference stands for.
+    /// Returns the digest that the reference resolves to.
     pub fn digest(&self) -> Digest {
         self.root.digest
     }
 
-    /// What kind of document that is.
+    /// Returns the type of that document.
     pub fn media_type(&self) -> MediaType {
         self.root.media_type.clone()
     }
 
-    /// The size of that document in bytes.
+    /// Returns the size of that document in bytes.
     pub fn size(&self) -> u64 {
         self.root.bytes.len() as u64
     }
 
-    /// Why the registry did not give something, where that is so. Whoever reads a stream sees only
-    /// that it broke.
+    /// Returns the error of the registry, if there was one. The reader of a stream sees only that it
+    /// broke.
     pub fn failure(&self) -> Option<Error> {
         lock(&self.failure).take()
     }
@@ -202,7 +204,7 @@ impl Remote {
         }
     }
 
-    /// Keeps why something was not given, for whoever reads a stream of it.
+    /// Keeps the error, for the reader of a stream.
     fn keep(&self, error: Error) -> Error {
         let told = error.again();
         lock(&self.failure).get_or_insert(error);
@@ -269,7 +271,7 @@ impl Store for Remote {
     }
 }
 
-/// A blob on its way here. One that breaks goes on where it broke.
+/// A blob that is being downloaded. It resumes at the offset at which it broke.
 struct Pulled<'a> {
     remote: &'a Remote,
     digest: Digest,
@@ -278,7 +280,7 @@ struct Pulled<'a> {
     hasher: Hasher,
     stream: Option<Box<dyn Read + Send>>,
     tried: u32,
-    /// When the stream was opened, and the bytes that came since then.
+    /// The time at which the stream was opened, and the bytes that came since then.
     clock: Stopwatch,
     count: u64,
 }
@@ -308,7 +310,8 @@ impl Pulled<'_> {
                     Ok(0) => Trouble::Again(repository.error(&what(), "it was cut short"), None),
                     Ok(count) => {
                         self.count += count as u64;
-                        // What broke before counts no more, unless it always breaks after a few bytes.
+                        // Earlier failures do not count any more, unless it always breaks after a few
+                        // bytes.
                         let rate = Limits::LEAST as f64 * self.clock.elapsed().as_secs_f64();
                         if self.count >= PROGRESS && self.count as f64 >= rate {
                             self.tried = 0;

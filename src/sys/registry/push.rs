@@ -25,24 +25,24 @@ use crate::{
     },
 };
 
-/// Blobs above this size go in pieces, of which a broken connection loses only the last.
+/// Blobs above this size are sent in chunks, of which a broken connection loses only the last.
 const WHOLE: u64 = 64 << 20;
 
-/// How large the pieces are, where the registry does not want larger ones.
+/// The size of the chunks, if the registry does not request larger ones.
 const PIECE: u64 = 16 << 20;
 
-/// The largest pieces that a registry may want.
+/// The largest chunks that a registry may request.
 const LARGEST: u64 = 1 << 30;
 
-/// The types of what a tag can name; a registry shows only those that are asked for.
+/// The types that a tag can name; a registry shows only the accepted ones.
 pub(super) const ACCEPT: [MediaType; 4] =
     [MediaType::Index, MediaType::Manifest, MediaType::DockerIndex, MediaType::DockerManifest];
 
 impl Repository {
-    /// Whether the registry has the blob in this repository.
+    /// Returns whether the registry has the blob in this repository.
     ///
     /// # Errors
-    /// The registry refuses, or does not answer.
+    /// The registry rejects the request, or does not answer.
     pub fn has_blob(&self, digest: Digest) -> Result<bool> {
         let what = format!("ask for the blob `{}` of `{}`", digest.short(), self.path);
         let url = self.again(|| self.url(&format!("blobs/{digest}")))?;
@@ -56,10 +56,10 @@ impl Repository {
         }
     }
 
-    /// The digest of the manifest or index of that tag or digest; none where there is none.
+    /// Returns the digest of the manifest or index of that tag or digest; `None` if there is none.
     ///
     /// # Errors
-    /// The registry refuses, or does not answer.
+    /// The registry rejects the request, or does not answer.
     pub fn digest_of(&self, target: &str, push: bool) -> Result<Option<Digest>> {
         let what = format!("ask for `{}`", self.at(target));
         let url = self.again(|| self.url(&format!("manifests/{target}")))?;
@@ -82,13 +82,13 @@ impl Repository {
     /// Writes a manifest or an index under its digest, or under a tag.
     ///
     /// # Errors
-    /// The registry refuses, does not answer, or says that it is another than was sent.
+    /// The registry rejects the request, does not answer, or returns a different digest.
     pub fn put(&self, target: &str, kind: &MediaType, bytes: &[u8]) -> Result<()> {
         self.put_referrer(target, kind, bytes).map(|_| ())
     }
 
-    /// As [`Repository::put`]; gives the image that the registry lists it under now, where it does
-    /// ("Pushing Manifests with Subject").
+    /// Writes like [`Repository::put`]; returns the image that the registry lists it under now, if it
+    /// does ("Pushing Manifests with Subject").
     ///
     /// # Errors
     /// As [`Repository::put`].
@@ -118,15 +118,15 @@ impl Repository {
         self.refused(what, answer).into_error()
     }
 
-    /// Sends a blob that the repository does not have, or has the registry take it from one of the
-    /// repositories `from` of its own.
+    /// Sends a blob that the repository does not have, or mounts it from one of the repositories `from`
+    /// of the same registry.
     ///
     /// # Errors
-    /// The blob cannot be read or is not what its digest says, or the registry refuses or does not
-    /// answer.
+    /// The blob cannot be read or does not match its digest, or the registry rejects the request or
+    /// does not answer.
     pub fn send_blob(&self, blob: &Blob<'_>, from: &[String]) -> Result<Sent> {
         let what = format!("push the blob `{}` to `{}`", blob.descriptor.digest.short(), self.path);
-        // Only where pieces are not understood.
+        // Only if the registry does not support chunks.
         let mut whole = blob.descriptor.size <= WHOLE;
         let mut mounts = from.iter();
         self.again(|| {
@@ -138,7 +138,7 @@ impl Repository {
                     (blob.sent)(i64::try_from(blob.descriptor.size).unwrap_or(i64::MAX))?;
                     return Ok(Sent::Mounted(other.clone()));
                 }
-                // What is not there can be sent where that was said.
+                // A blob that is not in that repository can be sent to the location in the answer.
                 if answer.status() == 202 && mounts.len() == 0 {
                     return upload.go_on(&uploads, &answer, &mut whole);
                 }
@@ -164,14 +164,14 @@ impl Upload<'_, '_> {
         self.repository.error(self.what, why)
     }
 
-    /// Where to go on: always what the newest answer says.
+    /// Returns the location to continue at: always that of the newest answer.
     fn location(&self, base: &str, answer: &Answer) -> Result<String, Trouble> {
         let none = || self.bad("the registry does not name the `Location` of the upload");
         let location = answer.header("location").ok_or_else(none)?;
         Ok(url::resolve(base, location).map_err(|bad| self.repository.misled(self.what, bad))?)
     }
 
-    /// Asks the registry to take a blob from another repository; none where that cannot be asked.
+    /// Requests that the registry mount a blob from another repository; `None` if that is not possible.
     fn mount(&self, uploads: &str, from: &str) -> Result<Option<Answer>, Trouble> {
         let url = url::with(uploads, "mount", &self.blob.descriptor.digest.to_string());
         let url = url::with(&url, "from", from);
@@ -179,11 +179,11 @@ impl Upload<'_, '_> {
         let ask = Ask { access, ..self.ask(Method::POST, url, vec![]) };
         let answer = self.repository.once(&ask, Payload::Bytes(&[]));
         self.repository.cx().children.check()?;
-        // Who may not read there is refused: then it is sent.
+        // A client without read access there is rejected: then the blob is sent.
         Ok(answer.ok())
     }
 
-    /// A new upload, from its beginning to its end.
+    /// Sends a new upload, from its beginning to its end.
     fn begin(&self, uploads: &str, whole: &mut bool) -> Result<Sent, Trouble> {
         let ask = self.ask(Method::POST, uploads.to_owned(), vec![]);
         let answer = self.repository.once(&ask, Payload::Bytes(&[]))?;
@@ -193,7 +193,7 @@ impl Upload<'_, '_> {
         self.go_on(uploads, &answer, whole)
     }
 
-    /// An upload that the registry has begun, to its end.
+    /// Sends an upload that the registry has begun, to its end.
     fn go_on(&self, uploads: &str, answer: &Answer, whole: &mut bool) -> Result<Sent, Trouble> {
         let least = answer.header("oci-chunk-min-length").and_then(|text| text.trim().parse().ok());
         let location = self.location(uploads, answer)?;
@@ -204,7 +204,7 @@ impl Upload<'_, '_> {
         Ok(Sent::Uploaded)
     }
 
-    /// All of it in one request.
+    /// Sends all of it in one request.
     fn whole(&self, location: &str) -> Result<(), Trouble> {
         let Descriptor { digest, size, .. } = *self.blob.descriptor;
         let url = url::with(location, "digest", &digest.to_string());
@@ -216,7 +216,7 @@ impl Upload<'_, '_> {
         self.end(&stream, stream.outcome(answer))
     }
 
-    /// What the last answer of an upload means. What failed has to be sent again.
+    /// Returns the result of the last answer of an upload. A failed one has to be sent again.
     fn end(
         &self,
         stream: &Checked<'_, '_>,
@@ -235,7 +235,7 @@ impl Upload<'_, '_> {
         }
     }
 
-    /// Piece by piece. What breaks is asked how far it came, and goes on from there.
+    /// Sends the blob in chunks. An interrupted chunk resumes at the offset that the registry reports.
     fn pieces(&self, mut location: String, least: u64, whole: &mut bool) -> Result<(), Trouble> {
         let Descriptor { digest, size, .. } = *self.blob.descriptor;
         let piece = PIECE.max(least.min(LARGEST));
@@ -256,7 +256,7 @@ impl Upload<'_, '_> {
                     }
                 }
                 Err(Piece::Unknown(trouble)) => {
-                    // A registry that does not take the first piece may take all of it.
+                    // A registry that does not accept the first chunk may accept the entire blob.
                     *whole |= at == 0;
                     stream.undo()?;
                     return Err(trouble);
@@ -280,7 +280,7 @@ impl Upload<'_, '_> {
         self.end(&stream, answer)
     }
 
-    /// Sends one piece.
+    /// Sends one chunk.
     fn piece(
         &self,
         location: &str,
@@ -316,7 +316,7 @@ impl Upload<'_, '_> {
         }
     }
 
-    /// Where to go on with an upload, and how far it is.
+    /// Returns the location at which to resume an upload, and its offset.
     fn there(&self, location: &str) -> Result<(String, u64), Trouble> {
         let ask = self.ask(Method::GET, location.to_owned(), vec![]);
         let answer = self.repository.once(&ask, Payload::None)?;
@@ -329,23 +329,23 @@ impl Upload<'_, '_> {
     }
 }
 
-/// Why a piece was not taken.
+/// The reason for which a chunk was not accepted.
 enum Piece {
-    /// The upload may go on.
+    /// The upload may resume.
     Broken(Trouble),
-    /// It does not go on like this.
+    /// It cannot continue in chunks.
     Unknown(Trouble),
 }
 
-/// A blob that is held against its digest while it is read: the last bytes are given only when it is
-/// right.
+/// A blob that is compared with its digest while it is read: the last bytes are returned only if it
+/// matches.
 struct Checked<'a, 'b> {
     blob: &'a Blob<'b>,
     inner: Box<dyn Read + 'b>,
     hasher: Hasher,
-    /// How many bytes were given.
+    /// The number of bytes that were returned.
     at: u64,
-    /// Why reading ended.
+    /// The reason for which reading ended.
     error: RefCell<Option<Error>>,
 }
 
@@ -362,19 +362,19 @@ impl<'a, 'b> Checked<'a, 'b> {
         }
     }
 
-    /// Goes on from `at`, which may be before what was given.
+    /// Continues from `at`, which may be before the bytes that were returned.
     fn go_to(&mut self, at: u64) -> Result<(), Trouble> {
         self.undo()?;
         *self = Self::open(self.blob, at)?;
         Ok(())
     }
 
-    /// What was given has to be given again.
+    /// Reports that the bytes returned so far have to be sent again.
     fn undo(&self) -> Result<()> {
         (self.blob.sent)(i64::try_from(self.at).map_or(i64::MIN, |at| -at))
     }
 
-    /// What became of sending it: where reading failed, that is why.
+    /// Returns the result of sending it: if reading failed, that error.
     fn outcome(&self, answer: Result<Answer, Trouble>) -> Result<Answer, Trouble> {
         match (self.error.take(), answer) {
             (Some(error), _) => Err(error.into()),

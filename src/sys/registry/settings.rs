@@ -6,27 +6,27 @@ use camino::Utf8PathBuf;
 
 use crate::{image::oci::Descriptor, model::error::Result};
 
-/// How registries are talked to.
+/// The settings for connections to registries.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Files of certificates that are trusted besides the system's.
     pub ca: Vec<Utf8PathBuf>,
-    /// Hosts that may be talked to without TLS.
+    /// Hosts that may be connected to without TLS.
     pub insecure: Vec<String>,
     /// Whether `GITHUB_TOKEN` is for ghcr.io.
     pub github_token: bool,
-    /// How slow an answer may be.
+    /// The limits on slow answers.
     pub limits: Limits,
 }
 
-/// How slow an answer may be. docs/registry.md has the numbers.
+/// The limits on slow answers. docs/registry.md has the numbers.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Until the headers of an answer are complete, for requests that only read.
     pub read: Duration,
     /// The same for requests that write: a registry may take its time over a large blob.
     pub written: Duration,
-    /// How long a body may arrive at less than [`Limits::LEAST`].
+    /// The time for which a body may arrive at less than [`Limits::LEAST`].
     pub window: Duration,
 }
 
@@ -45,22 +45,23 @@ impl Default for Limits {
     }
 }
 
-/// What became of a blob.
+/// The result for a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// It was sent.
     Uploaded,
-    /// The registry took it from that repository of its own.
+    /// The registry mounted it from that other repository.
     Mounted(String),
 }
 
 /// A blob that is to be sent.
 pub struct Blob<'a> {
-    /// What it is.
+    /// Its descriptor.
     pub descriptor: &'a Descriptor,
     /// Opens it; it may be read several times.
     pub open: &'a dyn Fn() -> Result<Box<dyn Read + 'a>>,
-    /// Told how many more bytes are sent, or have to be sent again (below 0). It can end the upload.
+    /// Called with the number of further bytes that are sent, or have to be sent again (below 0). It
+    /// can end the upload.
     pub sent: &'a dyn Fn(i64) -> Result<()>,
 }
 

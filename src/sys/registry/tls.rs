@@ -1,4 +1,4 @@
-//! Which certificates are trusted.
+//! The trusted certificates.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::{
 };
 
 impl Session {
-    /// The configuration of TLS for all connections of the session.
+    /// Returns the configuration of TLS for all connections of the session.
     pub(super) fn tls(&self) -> Result<Arc<ClientConfig>> {
         if let Some(known) = self.tls.get() {
             return Ok(known.clone());
@@ -33,7 +33,7 @@ impl Session {
     }
 }
 
-/// A configuration of TLS that trusts the system's certificates, and those of the files `ca`.
+/// Returns a configuration of TLS that trusts the system's certificates, and those of the files `ca`.
 ///
 /// # Errors
 /// One of the files cannot be read, or has no certificate.
@@ -64,7 +64,7 @@ pub(in crate::sys) fn trust(ca: &[Utf8PathBuf]) -> Result<Arc<ClientConfig>> {
     Ok(Arc::new(config))
 }
 
-/// The certificates of a file, which must have at least one.
+/// Returns the certificates of a file, which must have at least one.
 fn certificates(path: &Utf8Path) -> Result<Vec<CertificateDer<'static>>> {
     let wrong = || {
         Error::usage(format!("`{path}` is not a file of certificates"))

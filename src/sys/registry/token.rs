@@ -1,5 +1,5 @@
-//! Tokens: asked of the server that the registry names (the Docker registry's "Token Authentication
-//! Specification" and "OAuth2 Token Authentication").
+//! Tokens: requested from the server that the registry names (the Docker registry's "Token
+//! Authentication Specification" and "OAuth2 Token Authentication").
 
 use serde::Deserialize;
 use ureq::http::Method;
@@ -22,7 +22,7 @@ struct Answered {
 }
 
 impl Repository {
-    /// A token that is good for `scope`.
+    /// Returns a token that is valid for `scope`.
     pub(super) fn token(
         &self,
         realm: &str,

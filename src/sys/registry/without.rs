@@ -17,12 +17,12 @@ use crate::{
     },
 };
 
-/// What all that one command asks of registries has in common.
+/// The state that all registry requests of one command share.
 #[derive(Debug)]
 pub struct Session;
 
 impl Session {
-    /// A session of one command.
+    /// Returns a session of one command.
     pub fn new(_: &Context, _: &Settings) -> Arc<Self> {
         Arc::new(Session)
     }

@@ -8,12 +8,12 @@ use crate::{
     model::{error::Result, feature::Feature},
 };
 
-/// How servers are talked to.
+/// The settings for connections to servers.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Files of certificates that are trusted besides the system's.
     pub ca: Vec<Utf8PathBuf>,
-    /// Hosts that may be talked to without TLS.
+    /// Hosts that may be connected to without TLS.
     pub insecure: Vec<String>,
 }
 

@@ -1,6 +1,6 @@
-//! std built from source, once, into a sysroot of its own in the user's cache directory. The builds
-//! that use it are then ordinary ones of a stable cargo: nothing that they compile learns that it
-//! could do more than stable, as it would if std were built among them with `-Zbuild-std`.
+//! std built from source, once, into a separate sysroot in the user's cache directory. The builds that
+//! use it are then ordinary ones of a stable cargo: nothing in them can detect unstable features, as it
+//! could if std were built among them with `-Zbuild-std`.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ name = \"std-for-longshore\"
 version = \"0.0.0\"
 ";
 
-/// Where the sysroot is that is built from `source` with this rustc.
+/// Returns the path of the sysroot that is built from `source` with this rustc.
 pub fn sysroot(cx: &Context, rust: &Rust, source: &Utf8Path, options: &[String]) -> Utf8PathBuf {
     // The last part is for how it is built here.
     let options = options.iter().map(|option| format!("{option}\n")).collect::<String>();
@@ -123,7 +123,7 @@ fn build_one(
     fs::remove_dir_all(&work)
 }
 
-/// The command that builds std as `options` say, in the package at `work`.
+/// Returns the command that builds std with `options`, in the package at `work`.
 fn command(
     cx: &Context,
     rust: &Rust,
@@ -165,8 +165,8 @@ fn command(
         .env("RUSTC", &rust.rustc)
         .env_remove("RUSTC_WRAPPER")
         .env_remove("RUSTC_WORKSPACE_WRAPPER");
-    // It serves all workspaces: settings of one (`CARGO_PROFILE_*`, flags, compilers) have no part
-    // in it.
+    // It is shared by all workspaces: settings of one (`CARGO_PROFILE_*`, flags, compilers) do not
+    // affect it.
     command.env = super::unset(cx).into_iter().chain(command.env).collect();
     command = command.arg(match aborts {
         true => "-Zbuild-std=std,panic_abort",

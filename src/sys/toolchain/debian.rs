@@ -1,6 +1,6 @@
 //! The source of std as a Debian package, for hosts that reach their distribution's mirror and not
-//! rustup's server. Nothing of the system is changed and no root is needed: apt works on lists of
-//! its own, over the mirror and the key that the system is set up with.
+//! rustup's server. The system is not changed and root is not needed: apt works on separate lists, with
+//! the mirror and the key of the system.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use semver::Version;
@@ -22,7 +22,7 @@ const SUITES: [&str; 4] = ["stable", "stable-backports", "testing", "unstable"];
 /// Debian's own key, which signs every suite (package `debian-archive-keyring`).
 const KEY: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// Where the unpacked source of std for `rustc` is kept.
+/// Returns the path of the unpacked source of std for `rustc`.
 pub fn place(cx: &Context, rustc: &Version) -> Utf8PathBuf {
     cx.env.cache.join(format!("rust-src/{rustc}"))
 }
@@ -82,7 +82,7 @@ pub fn rust_src(cx: &Context, rustc: &Version, offline: bool) -> Result<()> {
     seal::seal(&place)
 }
 
-/// The mirror of Debian that the system itself uses.
+/// Returns the mirror of Debian that the system itself uses.
 fn mirror(cx: &Context) -> Result<Option<String>> {
     let targets = Command::new("apt-get").args([
         "indextargets",
@@ -98,7 +98,7 @@ fn mirror(cx: &Context) -> Result<Option<String>> {
     Ok(debian.next().map(|(site, _)| site.to_owned()))
 }
 
-/// apt over lists of its own.
+/// apt over separate lists.
 struct Apt<'a> {
     cx: &'a Context,
     dir: &'a Utf8Path,

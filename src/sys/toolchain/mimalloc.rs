@@ -23,10 +23,10 @@ use crate::{
 const MANIFEST: &str = include_str!("mimalloc/Cargo.toml");
 const LOCK: &str = include_str!("mimalloc/Cargo.lock");
 
-/// What mimalloc's own build passes for a release whose `malloc` is to be the program's
-/// (`CMakeLists.txt` in the source), one file that includes all others. Functions in sections of
-/// their own can be left out by the linker. Nothing of it is visible outside the program, and as it
-/// is a part of one, thread-local variables have fixed places.
+/// The flags of mimalloc's own build for a release with a `malloc` that replaces the program's
+/// (`CMakeLists.txt` in the source), one file that includes all others. Functions in separate sections
+/// can be left out by the linker. Nothing of it is visible outside the program, and as it is a part of
+/// one, thread-local variables have fixed addresses.
 const FLAGS: &[&str] = &[
     "-O2",
     "-g0",
@@ -51,7 +51,7 @@ const FLAGS: &[&str] = &[
 /// `<sha256> <path>` and a line end.
 const SOURCE: &str = "c05a1a6660689c4aaee4fe4b3f339df67a6213ebaf5535334d6824fed7d91ce9";
 
-/// Where the object for `target` is, compiled for `cpu` by the zig with this identity.
+/// Returns the path of the object for `target`, compiled for `cpu` by the zig with this identity.
 pub fn object(cx: &Context, target: &str, cpu: Option<&str>, zig: &str) -> Utf8PathBuf {
     let cpu = cpu.unwrap_or_default();
     let key = format!("{target}\n{cpu}\n{zig}\n{MIMALLOC}\n{SOURCE}\n{}", FLAGS.join(" "));
@@ -106,13 +106,13 @@ pub fn provide(
     seal::seal(object)
 }
 
-/// The directory of the package that depends on the source.
+/// Returns the directory of the package that depends on the source.
 fn package(cx: &Context) -> Utf8PathBuf {
     cx.env.cache.join(format!("allocator/source-{MIMALLOC}"))
 }
 
-/// The directory of mimalloc's source, fetched by cargo. It is compared with [`SOURCE`]: cargo accepts
-/// changed files in a directory of vendored sources, and in its own unpacked copies.
+/// Returns the directory of mimalloc's source, fetched by cargo. It is compared with [`SOURCE`]: cargo
+/// accepts changed files in a directory of vendored sources, and in its own unpacked copies.
 fn source(cx: &Context, rust: &Rust, offline: bool) -> Result<Utf8PathBuf> {
     let package = package(cx);
     fs::write(&package.join("Cargo.toml"), MANIFEST.as_bytes())?;
@@ -124,7 +124,7 @@ fn source(cx: &Context, rust: &Rust, offline: bool) -> Result<Utf8PathBuf> {
     first.or_else(|first| source_from(cx, rust, &package, offline).map_err(|_| first))
 }
 
-/// The source as cargo finds it with the configuration of `dir`.
+/// Returns the source as cargo finds it with the configuration of `dir`.
 fn source_from(cx: &Context, rust: &Rust, dir: &Utf8Path, offline: bool) -> Result<Utf8PathBuf> {
     let manifest = package(cx).join("Cargo.toml");
     let mut command = Command::new(&rust.cargo)
@@ -164,7 +164,7 @@ fn source_from(cx: &Context, rust: &Rust, dir: &Utf8Path, offline: bool) -> Resu
     Ok(dir)
 }
 
-/// The digest of the source in `dir`, as [`SOURCE`] describes it.
+/// Returns the digest of the source in `dir`, as [`SOURCE`] describes it.
 fn source_digest(dir: &Utf8Path) -> Result<String> {
     let mut lines = Vec::new();
     for part in ["include", "src"] {

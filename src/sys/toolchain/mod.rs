@@ -39,8 +39,8 @@ fn is_inherited(name: &str) -> bool {
         || name.to_ascii_uppercase().ends_with("_PROXY")
 }
 
-/// The variables of the environment that a compilation for all workspaces does not inherit, each
-/// removed: those of one workspace would be part of what others get.
+/// Returns the variables of the environment that a compilation for all workspaces does not inherit,
+/// each removed: those of one workspace would be part of what others get.
 pub(super) fn unset(cx: &Context) -> BTreeMap<String, Option<String>> {
     let names = cx.env.vars().map(|(name, _)| name).filter(|name| !is_inherited(name));
     names.map(|name| (name.to_owned(), None)).collect()

@@ -26,7 +26,7 @@ pub struct Rust {
     pub rustc_version: String,
     /// rustc's commit; absent in builds from a distribution's source.
     pub commit: Option<String>,
-    /// What rustc runs on.
+    /// The host of rustc.
     pub host: String,
     /// The directory of the toolchain.
     pub sysroot: Utf8PathBuf,
@@ -35,7 +35,7 @@ pub struct Rust {
 /// Finds cargo and rustc. `rustc` is the program that cargo's configuration names.
 ///
 /// # Errors
-/// One of them is missing, or says something that is not understood.
+/// One of them is missing, or has an output that cannot be parsed.
 pub fn find(cx: &Context, rustc: &str) -> Result<Rust> {
     let hint = "install Rust with rustup: https://rustup.rs";
     let missing = |error: Error| error.with_status(Status::MissingTool).hint(hint);
@@ -43,7 +43,7 @@ pub fn find(cx: &Context, rustc: &str) -> Result<Rust> {
     let read = |program: &str, args: &[&str]| {
         cx.children.read(&Command::new(program).args(args.iter().copied())).map_err(missing)
     };
-    // Three programs, each behind rustup's proxy: asked at the same time.
+    // Three programs, each behind rustup's proxy: queried at the same time.
     let (cargo_text, (sysroot, rustc_text)) = parallel::join(
         || read(&cargo, &["--version"]),
         || {

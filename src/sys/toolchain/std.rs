@@ -17,15 +17,15 @@ use crate::{
     },
 };
 
-/// For which targets std is wanted, and how.
+/// The targets for which std is requested, and the options.
 #[derive(Clone, Copy, Debug)]
 pub struct Wish<'a> {
     /// The targets.
     pub targets: &'a [String],
     /// The directory that the user names as the source of std.
     pub rust_src: Option<&'a Utf8Path>,
-    /// What is to differ from the official one ([`crate::model::schema::plan::Profile::std_options`]).
-    /// `optimize-for-size` where the source is there; unstable switches need the source.
+    /// The differences from the official one ([`crate::model::schema::plan::Profile::std_options`]).
+    /// `optimize-for-size` if the source is there; unstable switches need the source.
     pub options: &'a [String],
     /// Whether nothing may be fetched.
     pub offline: bool,
@@ -37,7 +37,7 @@ impl Wish<'_> {
     }
 }
 
-/// Where the std of each target comes from as things are; nothing is fetched.
+/// Returns the current source of the std of each target; nothing is fetched.
 ///
 /// # Errors
 /// `rust_src` holds no source of std.
@@ -73,11 +73,11 @@ pub fn find(cx: &Context, rust: &Rust, wish: &Wish<'_>) -> Result<BTreeMap<Strin
     Ok(wish.targets.iter().map(state).collect())
 }
 
-/// As [`find`], but provides what is not installed: `rustup target add`, else the source that is
-/// there, else `rustup component add rust-src`, else the distribution's package of the source.
+/// Does as [`find`], but installs what is missing: `rustup target add`, else the source that is there,
+/// else `rustup component add rust-src`, else the distribution's package of the source.
 ///
 /// # Errors
-/// A target whose std cannot be had: all that was tried, and why each failed.
+/// A target with a std that is not available: all attempts, and the reason why each failed.
 pub fn provide(cx: &Context, rust: &Rust, wish: &Wish<'_>) -> Result<BTreeMap<String, Std>> {
     let Wish { targets, offline, .. } = *wish;
     if wish.rust_src.is_some() {
@@ -139,8 +139,8 @@ fn installed(rust: &Rust, target: &str) -> bool {
     names.iter().any(|name| name.starts_with("libstd-") && name.ends_with(".rlib"))
 }
 
-/// The source of std that belongs to this rustc: the component in the sysroot, else what was
-/// fetched before.
+/// Returns the source of std that belongs to this rustc: the component in the sysroot, else the one
+/// that was fetched before.
 fn source(cx: &Context, rust: &Rust) -> Option<Utf8PathBuf> {
     let component = rust.sysroot.join("lib/rustlib/src/rust");
     library(&component).or_else(|| {
@@ -149,7 +149,7 @@ fn source(cx: &Context, rust: &Rust) -> Option<Utf8PathBuf> {
     })
 }
 
-/// `dir`, or the directory below it that holds `library`.
+/// Returns `dir`, or the directory below it that holds `library`.
 fn library(dir: &Utf8Path) -> Option<Utf8PathBuf> {
     let candidates = [dir.to_owned(), dir.join("lib/rustlib/src/rust"), dir.join("rust")];
     let parent = dir.parent().filter(|_| dir.file_name() == Some("library"));

@@ -115,7 +115,7 @@ pub fn provide(cx: &Context, rustc: &Version, offline: bool) -> Result<Zig> {
     ask(cx, fetched(cx), &[])
 }
 
-/// The directory of the Python package that is fetched.
+/// Returns the directory of the Python package that is fetched.
 fn package(cx: &Context) -> Utf8PathBuf {
     cx.env.cache.join(format!("zig/{PINNED}/ziglang"))
 }
@@ -124,10 +124,10 @@ fn fetched(cx: &Context) -> Utf8PathBuf {
     package(cx).join("zig")
 }
 
-/// Identifies the compiler beyond its version: by the digest of its program, wherever that is.
+/// Identifies the compiler beyond its version: by the digest of its program, at any path.
 ///
 /// # Errors
-/// The program cannot be asked or read.
+/// The program cannot be run or read.
 pub fn identity(cx: &Context, zig: &Zig) -> Result<String> {
     let program = if zig.program == fetched(cx) {
         zig.program.clone()
@@ -143,19 +143,19 @@ pub fn identity(cx: &Context, zig: &Zig) -> Result<String> {
     Ok(format!("{} {digest}", zig.version))
 }
 
-/// The path of zig's program in the output of `zig env`: JSON before zig 0.15, ZON since.
+/// Returns the path of zig's program in the output of `zig env`: JSON before zig 0.15, ZON since.
 fn executable(env: &str) -> Option<&str> {
     let line = env.lines().find(|line| line.contains("zig_exe"))?;
     let (_, value) = line.split_once(['=', ':'])?;
     value.trim().trim_end_matches(',').strip_prefix('"')?.strip_suffix('"')
 }
 
-/// Stands for the identity of the zig that will be fetched where there is none.
+/// The identity of the zig that will be fetched if there is none.
 pub fn pinned_identity() -> String {
     format!("{PINNED} fetched")
 }
 
-/// Whether the package that was fetched is complete. One without a seal, which an older version
+/// Returns whether the package that was fetched is complete. One without a seal, which an older version
 /// fetched, gets one if it matches the list that its installer left.
 fn state(package: &Utf8Path) -> State {
     match seal::check(package, Depth::Stamps) {
@@ -165,8 +165,9 @@ fn state(package: &Utf8Path) -> State {
     }
 }
 
-/// Whether the files of the package are those of the `RECORD` beside it, which has the digest and
-/// size of each (<https://packaging.python.org/en/latest/specifications/recording-installed-packages/>).
+/// Returns whether the files of the package are those of the `RECORD` beside it, which has the digest
+/// and size of each
+/// (<https://packaging.python.org/en/latest/specifications/recording-installed-packages/>).
 fn matches_record(package: &Utf8Path) -> bool {
     let record = package.with_file_name(format!("ziglang-{PINNED}.dist-info")).join("RECORD");
     let Ok(Some(text)) = fs::read_to_string_if_there(&record) else { return false };
@@ -196,7 +197,7 @@ fn ask(cx: &Context, program: Utf8PathBuf, args: &[&str]) -> Result<Zig> {
     Ok(Zig { program, args: args.iter().map(|arg| (*arg).to_owned()).collect(), version })
 }
 
-/// Fetches into a temporary directory and renames it, so that a zig that is there is whole.
+/// Fetches into a temporary directory and renames it, so that an installed zig is complete.
 fn fetch(cx: &Context, place: &Utf8Path) -> Result<()> {
     let temporary = Utf8PathBuf::from(format!("{place}.tmp"));
     fs::remove_dir_all(&temporary)?;

@@ -1,4 +1,4 @@
-//! What makes zig the linker and the C compiler of cargo's builds: scripts, and the variables that name
+//! Sets up zig as the linker and the C compiler of cargo's builds: scripts, and the variables that name
 //! them.
 
 use std::collections::BTreeMap;
@@ -138,9 +138,9 @@ impl Paths {
 /// Variables that are set, or removed.
 type Env = BTreeMap<String, Option<String>>;
 
-/// The variables that make zig linker and C compiler of a cargo command for `targets`; what the user
-/// set stays. `env` holds the variables that command will get besides, and `target_directory` is where
-/// cargo builds; one build at a time may use it.
+/// Returns the variables that make zig linker and C compiler of a cargo command for `targets`; the
+/// user's settings stay. `env` holds the variables that command will get besides, and
+/// `target_directory` is where cargo builds; one build at a time may use it.
 ///
 /// # Errors
 /// zig does not know a target, or cannot be run.
@@ -211,8 +211,8 @@ pub fn environment(
     Ok(answer)
 }
 
-/// The C compiler of zig for `target` and `cpu`, and the variables that it needs: independent of the
-/// workspace, its settings and its environment. Its script is that of `dir`.
+/// Returns the C compiler of zig for `target` and `cpu`, and the variables that it needs: independent
+/// of the workspace, its settings and its environment. Its script is that of `dir`.
 ///
 /// # Errors
 /// zig does not know the target.
@@ -241,9 +241,9 @@ fn write_changed(path: &Utf8Path, text: &str, mode: u32) -> Result<()> {
     Ok(())
 }
 
-/// `path`, or a link to it if it has characters in it that CMake, make and shells would split the path
-/// of a compiler at. The link is below `/tmp` or `/var/tmp`, in a directory of this user, and has the
-/// same name each time: cargo compiles again when the path of a linker changes.
+/// Returns `path`, or a link to it if it has characters in it that CMake, make and shells would split
+/// the path of a compiler at. The link is below `/tmp` or `/var/tmp`, in a directory of this user, and
+/// has the same name each time: cargo compiles again when the path of a linker changes.
 fn plain_path(path: &Utf8Path) -> Result<Utf8PathBuf> {
     if is_plain_path(path.as_str()) {
         return Ok(path.to_owned());

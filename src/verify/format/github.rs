@@ -9,9 +9,9 @@ use crate::model::{
     schema::{dist::Level, verify::Verification},
 };
 
-/// A line for each finding, which GitHub Actions shows at its file and in the summary of the run
-/// (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>, "Setting an
-/// error message").
+/// Writes a line for each finding, which GitHub Actions shows at its file and in the summary of the run
+/// (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>, "Setting an error
+/// message").
 pub fn annotations(verification: &Verification) -> String {
     let mut text = String::new();
     for (checked, found) in findings(verification) {

@@ -9,8 +9,8 @@ use crate::model::schema::{
     verify::{Checked, Verification},
 };
 
-/// A test suite for each file, with a test case for each lint. Warnings are output of their case,
-/// since the format has no middle between good and failed.
+/// Returns a test suite for each file, with a test case for each lint. Warnings are output of their
+/// case, since the format has nothing between success and failure.
 pub fn junit(verification: &Verification) -> String {
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let _ = writeln!(text, "<!-- {} -->", summary(verification));
@@ -89,7 +89,8 @@ fn words(found: &Finding) -> String {
     )
 }
 
-/// Text for XML 1.0 ("Characters"): what it cannot hold at all becomes a question mark.
+/// Escapes text for XML 1.0 ("Characters"): characters that XML cannot represent become a question
+/// mark.
 fn xml(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {

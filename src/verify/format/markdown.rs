@@ -8,7 +8,7 @@ use crate::model::{
     schema::verify::Verification,
 };
 
-/// A line that sums up, a table of what was found, and nothing else where nothing was.
+/// Returns a summary line and a table of the findings, without the table if there are none.
 pub fn markdown(verification: &Verification) -> String {
     let mut text = format!("**longshore verify**: {}\n", summary(verification));
     let mut rows = findings(verification).peekable();

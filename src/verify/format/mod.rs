@@ -18,10 +18,10 @@ use crate::model::schema::{
     verify::{Checked, Fact, PolicySource, Verification},
 };
 
-/// The most files that are listed one by one as not looked at; JSON has all.
+/// The most unchecked files that are listed one by one; JSON has all.
 const LISTED: usize = 20;
 
-/// For people: what was found in full, the rest in few words, without colours.
+/// Formats the report for people: findings in full, the rest in brief, without colours.
 pub fn human(verification: &Verification) -> String {
     let Verification { checked, not_checked, policies, .. } = verification;
     let mut text = String::new();
@@ -42,7 +42,7 @@ pub fn human(verification: &Verification) -> String {
     text
 }
 
-/// The files that policies were read from, one a line.
+/// Returns the files that policies were read from, one per line.
 pub fn sources(policies: &[PolicySource]) -> String {
     let mut text = String::new();
     for PolicySource { from, paths } in policies {
@@ -56,7 +56,7 @@ pub fn sources(policies: &[PolicySource]) -> String {
     text
 }
 
-/// One line of how many files there were of each sort.
+/// Returns one line with the number of files of each sort.
 fn summary(verification: &Verification) -> String {
     let refused = refused(&verification.checked);
     let mut text = format!("{} accepted", verification.checked.len() - refused);
@@ -84,7 +84,7 @@ fn facts(text: &mut String, facts: &[Fact]) {
     }
 }
 
-/// Every finding with its file.
+/// Returns every finding with its file.
 fn findings(verification: &Verification) -> impl Iterator<Item = (&Checked, &Finding)> {
     let checked = verification.checked.iter();
     checked.flat_map(|checked| checked.verdict.findings.iter().map(move |found| (checked, found)))

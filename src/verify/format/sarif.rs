@@ -9,8 +9,8 @@ use super::{
 };
 use crate::model::{markup::visible, schema::verify::Verification};
 
-/// One run with every finding as a result, every lint as a rule, and files that were not looked
-/// at as notifications.
+/// Returns one run with every finding as a result, every lint as a rule, and unchecked files as
+/// notifications.
 pub fn sarif(verification: &Verification) -> Value {
     let rules = rules();
     let index = |id: &str| rules.iter().position(|rule| rule["id"] == id);
@@ -77,7 +77,7 @@ fn rules() -> Vec<Value> {
         })
     });
     let lints = LINTS.iter().map(|lint| {
-        let help = format!("Detected: {}\n\nCannot be known: {}", lint.detected, lint.unknown);
+        let help = format!("Detected: {}\n\nLimitations: {}", lint.detected, lint.unknown);
         json!({
             "id": lint.id,
             "shortDescription": { "text": format!("The file {}.", lint.holds) },
@@ -93,13 +93,13 @@ fn location(path: &str) -> Value {
     json!({ "physicalLocation": { "artifactLocation": { "uri": uri(path) } } })
 }
 
-/// Text without embedded links (SARIF 2.1.0, 3.11.6), and without hidden characters.
+/// Escapes text so that it has no embedded links (SARIF 2.1.0, 3.11.6) and no hidden characters.
 fn plain(text: &str) -> String {
     let text = text.replace('\\', "\\\\").replace('[', "\\[").replace(']', "\\]");
     visible(&text)
 }
 
-/// The path as a URI reference (RFC 3986, "Characters"): relative where the path is.
+/// Returns the path as a URI reference (RFC 3986, "Characters"): relative if the path is relative.
 fn uri(path: &str) -> String {
     let scheme = if path.starts_with('/') { "file://" } else { "" };
     let mut out = scheme.to_owned();

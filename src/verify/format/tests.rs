@@ -1,7 +1,7 @@
 use super::*;
 use crate::model::schema::{dist::Verdict, verify::NotChecked};
 
-/// A refused file, an accepted one, and one that was not looked at, with what each format has to
+/// A rejected file, an accepted one and an unchecked one, with every character that a format has to
 /// escape.
 fn verification() -> Verification {
     let finding = |lint: &str, level| Finding {

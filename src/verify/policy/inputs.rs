@@ -1,4 +1,5 @@
-//! What lints need besides the file, and whether it is given for those that the user named.
+//! The inputs that lints need besides the file, and whether they are given for the lints that the user
+//! named.
 
 use super::{Policy, find};
 use crate::model::{
@@ -7,7 +8,7 @@ use crate::model::{
     schema::dist::Level,
 };
 
-/// What `glibc` needs, and how to give it; as the following ones.
+/// The input of `glibc`, and how to give it; so are the following ones.
 pub(in crate::verify) const GLIBC: (&str, &str) =
     ("the policy has no `glibc`", "set the oldest version in the policy, as `glibc = \"2.28\"`");
 
@@ -30,7 +31,7 @@ const BASE: (&str, &str) = (
     "name one with `verify --base DIST_JSON`; by default its findings are denied",
 );
 
-/// Where a lint was given its level by name.
+/// The source of a lint's level that was set by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     /// In a file of settings.

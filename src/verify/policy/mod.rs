@@ -1,4 +1,4 @@
-//! What is expected of a file, and how much each lint weighs.
+//! The policy: the expected properties of a file, and the level of each lint.
 
 pub(super) mod inputs;
 mod settings;
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// What is expected of a file, and how much each lint weighs.
+/// The expected properties of a file, and the level of each lint.
 ///
 /// ```
 /// use longshore::{Policy, schema::dist::Level};
@@ -54,20 +54,21 @@ pub(super) struct Machine {
 }
 
 impl Policy {
-    /// For a binary of `target`: its machine, its linkage, its page size, and `settings` of its file.
+    /// Creates the policy for a binary of `target`: its machine, its linkage, its page size, and
+    /// `settings` of its file.
     pub fn for_target(target: TargetFacts, settings: &Settings) -> Self {
         Policy { target: Some(target), ..Policy::default() }.with(settings)
     }
 
-    /// For a file of which nothing is known. No machine is expected. Symbols are a warning, since
-    /// who has the file may want them. A program of musl is expected to be static, since a
-    /// dynamic one runs on few systems; one of another C library may be dynamic, and so may a
-    /// shared library.
+    /// Creates the policy for a file of which nothing is known. No machine is expected. Symbols are a
+    /// warning, since the user may need them. A program of musl is expected to be static, since a
+    /// dynamic one runs on few systems; one of another C library may be dynamic, and so may a shared
+    /// library.
     pub fn for_any() -> Self {
         Policy { levels: BTreeMap::from([("stripped", Level::Warn)]), ..Policy::default() }
     }
 
-    /// With `level` in place of the default one of the lint called `id`.
+    /// Sets `level` for the lint called `id`, instead of its default.
     ///
     /// # Errors
     /// No lint is called so; the nearest name is in the hint.
@@ -86,8 +87,8 @@ impl Policy {
         }
     }
 
-    /// With directories of the machine that built the file (its home, cargo's, the workspace, the
-    /// sysroot), which must not be found in it. Empty ones and the root are ignored.
+    /// Adds directories of the machine that built the file (its home, cargo's, the workspace, the
+    /// sysroot), which must not occur in it. Empty ones and the root are ignored.
     #[must_use]
     pub fn with_build_paths(mut self, paths: impl IntoIterator<Item = String>) -> Self {
         let paths = paths.into_iter().map(|p| p.trim_end_matches('/').to_owned());
@@ -95,7 +96,7 @@ impl Policy {
         self
     }
 
-    /// With what `settings` say in place of what was said before, key by key. Waivers are added.
+    /// Applies `settings` over the earlier ones, key by key. Waivers are added.
     ///
     /// # Errors
     /// A lint is unknown, or they contradict themselves.
@@ -127,26 +128,26 @@ impl Policy {
         self
     }
 
-    /// With the platform that the file's image says it is for.
+    /// Sets the platform that the file's image declares.
     #[must_use]
     pub fn with_platform(mut self, platform: &Platform) -> Self {
         self.platform = Some(platform.clone());
         self
     }
 
-    /// With the day of today, after which waivers may have ended.
+    /// Sets the current day, on which waivers may have expired.
     #[must_use]
     pub fn with_today(mut self, today: Day) -> Self {
         self.today = Some(today);
         self
     }
 
-    /// The target that is expected, where one is.
+    /// Returns the expected target, if there is one.
     pub fn target(&self) -> Option<&TargetFacts> {
         self.target.as_ref()
     }
 
-    /// The level of x86-64 that was declared.
+    /// Returns the declared level of x86-64.
     pub fn declared_cpu(&self) -> Option<CpuLevel> {
         self.settings.cpu
     }
@@ -160,7 +161,7 @@ impl Policy {
         self.levels.get(id).copied()
     }
 
-    /// Whether the lint was denied or warned of by its name, so that it has to be applied.
+    /// Returns whether the lint was denied or set to warn by its name, so that it has to be applied.
     pub(super) fn is_named(&self, id: &str) -> bool {
         self.named.contains_key(id)
     }
@@ -169,11 +170,11 @@ impl Policy {
         &self.build_paths
     }
 
-    /// The linkage that is expected of the file, where one is.
+    /// Returns the linkage that is expected of the file, if there is one.
     pub(super) fn linkage(&self, facts: &Facts) -> Option<Linkage> {
         let said = self.settings.linkage.or(self.target.as_ref().map(|t| t.linkage));
         match said {
-            // A library is no program.
+            // A library is not a program.
             _ if facts.shape == Shape::SharedObject
                 && facts.interpreter.is_none()
                 && self.target.is_none() =>
@@ -186,17 +187,17 @@ impl Policy {
         }
     }
 
-    /// The largest page size of the kernels the file has to run on, where that is known.
+    /// Returns the largest page size of the kernels the file has to run on, if it is known.
     pub(super) fn page_size(&self) -> Option<u64> {
         self.settings.page_size.or(self.target.as_ref().map(|t| t.elf.page_size))
     }
 
-    /// The level of x86-64 that the file may need, where that is known.
+    /// Returns the level of x86-64 that the file may need, if it is known.
     pub(super) fn cpu(&self) -> Option<CpuLevel> {
         self.settings.cpu.or(self.target.as_ref().map(|_| CpuLevel::V1))
     }
 
-    /// The machine that the file has to be for, where that is known.
+    /// Returns the machine that the file has to be for, if it is known.
     pub(super) fn machine(&self) -> Option<Machine> {
         if let Some(target) = &self.target {
             let elf = &target.elf;
@@ -224,7 +225,7 @@ impl Policy {
 }
 
 impl<T> Limits<T> {
-    /// Whether there is no limit at all.
+    /// Returns whether there is no limit at all.
     pub(super) fn is_empty(&self) -> bool {
         self.file.is_none() && self.archive.is_none() && self.image.is_none()
     }

@@ -1,4 +1,4 @@
-//! What a policy file says; the same keys stand in `[workspace.metadata.longshore.verify]` and in
+//! The contents of a policy file; the same keys are in `[workspace.metadata.longshore.verify]` and in
 //! `[verify]` of a target's file. `docs/policy.md` describes each.
 
 use std::{fmt, str::FromStr};
@@ -12,11 +12,11 @@ use crate::model::{
     machine::Linkage,
 };
 
-/// What is expected of files. Every key is optional.
+/// The expected properties of files. Every key is optional.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Settings {
-    /// How programs are linked.
+    /// The expected linkage of programs.
     pub linkage: Option<Linkage>,
     /// The oldest glibc that programs have to start with.
     pub glibc: Option<GlibcVersion>,
@@ -26,13 +26,13 @@ pub struct Settings {
     pub page_size: Option<u64>,
     /// The level of x86-64 that processors have at least.
     pub cpu: Option<Level>,
-    /// How large each may be.
+    /// The maximum size of each.
     pub max_size: Limits<Size>,
-    /// How much larger than in the base each may be.
+    /// The maximum growth of each over the base.
     pub max_growth: Limits<Growth>,
-    /// Lints whose findings refuse a file.
+    /// Lints with findings that reject a file.
     pub deny: Vec<String>,
-    /// Lints whose findings are told.
+    /// Lints with findings that are reported.
     pub warn: Vec<String>,
     /// Lints that do not look.
     pub allow: Vec<String>,
@@ -64,10 +64,10 @@ impl<T> Default for Limits<T> {
 pub struct Waiver {
     /// The lint.
     pub lint: String,
-    /// Why; it is shown with the finding.
+    /// The reason, which is shown with the finding.
     pub reason: String,
-    /// The files it is about, all where there are none: their complete paths, in which `*` stands for
-    /// any text in one name, and `**` for any text.
+    /// The files it applies to, all if there are none: their complete paths, in which `*` matches any
+    /// text in one name, and `**` any text.
     #[serde(default)]
     pub paths: Vec<String>,
     /// The last day it holds, as `2026-12-31`; for ever where there is none.
@@ -105,7 +105,7 @@ impl fmt::Display for GlibcVersion {
 /// A level of x86-64 (x86-64 psABI, "Micro-Architecture Levels").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub enum Level {
-    /// What every x86-64 processor has.
+    /// The instructions that every x86-64 processor has.
     #[serde(rename = "x86-64", alias = "x86-64-v1")]
     V1,
     /// Up to SSE4.2: from 2009 on.
@@ -120,7 +120,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// The level's name.
+    /// Returns the level's name.
     pub fn name(self) -> &'static str {
         match self {
             Level::V1 => "x86-64",
@@ -167,7 +167,7 @@ impl Level {
         }
     }
 
-    /// The bits of `GNU_PROPERTY_X86_ISA_1_NEEDED` that such a processor has.
+    /// Returns the bits of `GNU_PROPERTY_X86_ISA_1_NEEDED` that such a processor has.
     pub(in crate::verify) fn bits(self) -> u32 {
         match self {
             Level::V1 => 0b1,
@@ -178,7 +178,7 @@ impl Level {
     }
 }
 
-/// A day of the calendar, as `2026-12-31`; days compare as their texts do.
+/// A day of the calendar, as `2026-12-31`; days compare as their strings do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Day(String);
 
@@ -257,7 +257,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// What cannot be said by the types.
+    /// Checks the rules that the types cannot express.
     ///
     /// # Errors
     /// A lint is unknown, a number or a reason is wrong.

@@ -4,16 +4,16 @@ use super::{Policy, Waiver};
 use crate::model::schema::dist::{Finding, Level, Verdict};
 
 impl Policy {
-    /// With `root` before the paths of files, which waivers do not repeat: the directory that was named,
-    /// or that of a release.
+    /// Sets `root`, the directory that was named or that of a release: waivers give paths relative to
+    /// it.
     #[must_use]
     pub fn with_root(mut self, root: &str) -> Self {
         self.root = Some(format!("{}/", root.trim_end_matches('/')));
         self
     }
 
-    /// The verdict on the file at `path`, with the findings that are waived there taken for
-    /// allowed. They stay, with the reason.
+    /// Returns the verdict on the file at `path`, with the findings that are waived there set to
+    /// allowed. They remain, with the reason.
     #[must_use]
     pub fn waive(&self, mut verdict: Verdict, path: &str) -> Verdict {
         for finding in &mut verdict.findings {
@@ -50,8 +50,9 @@ impl Waiver {
     }
 }
 
-/// Whether `text` fits `pattern`, in which `*` stands for any text, without `/` and `!` where
-/// `names` is set, and `**` for any text at all. Time is at most the product of the lengths.
+/// Returns whether `text` matches `pattern`, in which `*` matches any text, without `/` and `!` if
+/// `names` is set, and `**` matches any text. The time is at most proportional to the product of the
+/// lengths.
 pub(in crate::verify) fn is_like(text: &[u8], pattern: &[u8], names: bool) -> bool {
     // fits[n]: whether what was read of the pattern fits the first n bytes of the text.
     let mut fits = vec![false; text.len() + 1];
