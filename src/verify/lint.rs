@@ -88,7 +88,7 @@ pub struct Lint {
 }
 
 impl Lint {
-    /// How much a finding weighs under `policy`.
+    /// Returns the level of a finding under `policy`.
     pub(super) fn level_under(&self, policy: &Policy) -> Level {
         policy.level(self.id).unwrap_or(self.level)
     }
