@@ -59,9 +59,11 @@ fn checks() -> Result {
     step("compilation of the tests", &mut cargo("test --workspace --locked --no-run"))
 }
 
-/// Compiles longshore without its features, and with each alone.
+/// Runs clippy without cargo features, which compiles every replacement of one; with each of them alone
+/// only among the slow tests, since that finds little more.
 fn features() -> Result {
-    let alone = Feature::ALL.map(Feature::name);
+    let slow = std::env::var_os("LONGSHORE_SLOW_TESTS").is_some();
+    let alone = Feature::ALL.map(Feature::name).into_iter().filter(|_| slow);
     for features in [""].into_iter().chain(alone) {
         let check = "clippy --package longshore --lib --bins --locked --no-default-features";
         let name = format!("features: {}", if features.is_empty() { "none" } else { features });
