@@ -10,7 +10,7 @@
 //! }
 //! ```
 //!
-//! What commands print with `--message-format json`, and the files that they write, are the types of
+//! The output of commands with `--message-format json`, and the files that they write, are the types of
 //! [`schema`]. [`verify()`] checks a binary that is in memory.
 //!
 //! The cargo features and what each costs are in `docs/dependencies.md`; `default-features = false` is

@@ -19,7 +19,7 @@ impl Shell {
         }
     }
 
-    /// Where its completions for `program` are, below `/usr` or a different prefix: where each shell
+    /// Returns the path of its completions for `program`, below `/usr` or a different prefix, where each shell
     /// searches by default, according to its manual. Shells without such a directory get a separate
     /// one.
     pub fn place(self, program: &str) -> String {

@@ -228,7 +228,7 @@ impl Architecture {
         (machine.number(), class, endian)
     }
 
-    /// What Debian calls it; `None` if Debian has no name for that variant.
+    /// Returns Debian's name of it; `None` if Debian has none for that variant.
     pub fn debian(&self, variant: Option<&str>) -> Option<&'static str> {
         let variant = variant.unwrap_or_default();
         let is_meant = |variants: &[&str]| variants.is_empty() || variants.contains(&variant);

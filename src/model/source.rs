@@ -17,7 +17,7 @@ const MOST: u64 = 16 << 20;
 /// The maximum length of a table that has to be in memory completely, such as that of symbols.
 const TABLE: u64 = 512 << 20;
 
-/// How much [`Nearby`] reads around the requested bytes.
+/// The number of bytes that [`Nearby`] reads around the requested ones.
 const AROUND: u64 = 16 << 10;
 
 /// Something with bytes at offsets.
@@ -98,7 +98,7 @@ impl<'a> Source<'a> {
         self.at_most(offset, len, MOST)
     }
 
-    /// Does as [`Source::piece`], for a table that has to be in memory completely.
+    /// Reads like [`Source::piece`], for a table that has to be in memory completely.
     ///
     /// # Errors
     /// It cannot be read, or is larger than that of any program.

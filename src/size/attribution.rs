@@ -67,7 +67,7 @@ pub struct Evidence<'a> {
     pub separate: Option<Source<'a>>,
     /// Which package brought a symbol that is not Rust's.
     pub native: &'a Native<'a>,
-    /// How much of the compressed file is used up at each of some offsets, if that is requested.
+    /// The function that returns the compressed size before each of some offsets, if requested.
     pub costs: Option<&'a Costs<'a>>,
 }
 

@@ -170,20 +170,20 @@ mod tests {
     use super::*;
     use crate::sys::fs;
 
-    fn tell(walk: &mut Walk, root: &Utf8Path, skip: &str) -> Vec<String> {
-        let mut told = Vec::new();
+    fn steps(walk: &mut Walk, root: &Utf8Path, skip: &str) -> Vec<String> {
+        let mut steps = Vec::new();
         while let Some(step) = walk.next() {
             let (what, path) = match step {
                 Step::Entry(path, _) => ("entry", path),
                 Step::Directory(path, _) => ("in", path),
                 Step::Unreadable(path, _) | Step::NotUtf8(path, _) => ("not", path),
             };
-            told.push(format!("{what} {}", path.strip_prefix(root).unwrap()));
-            if told.last().is_some_and(|last| last == skip) {
+            steps.push(format!("{what} {}", path.strip_prefix(root).unwrap()));
+            if steps.last().is_some_and(|last| last == skip) {
                 walk.leave_out();
             }
         }
-        told
+        steps
     }
 
     #[test]
@@ -192,7 +192,7 @@ mod tests {
         for name in ["b/x", "b/deep/y", "a", "c"] {
             fs::write(&dir.path.join(name), b"").unwrap();
         }
-        let walked = |skip| tell(&mut Walk::new(&dir.path, DEPTH), &dir.path, skip);
+        let walked = |skip| steps(&mut Walk::new(&dir.path, DEPTH), &dir.path, skip);
         let all = [
             "in ",
             "entry a",
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(walked(""), all);
         assert_eq!(walked("entry b"), ["in ", "entry a", "entry b", "entry c"]);
         assert_eq!(walked("in b"), ["in ", "entry a", "entry b", "in b", "entry c"]);
-        let shallow = tell(&mut Walk::new(&dir.path, 1), &dir.path, "");
+        let shallow = steps(&mut Walk::new(&dir.path, 1), &dir.path, "");
         assert!(shallow.contains(&"not b/deep".to_owned()), "{shallow:?}");
     }
 }

@@ -49,7 +49,7 @@ pub fn read(path: &Utf8Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| failed("read", path, error))
 }
 
-/// Returns the complete content of the file as text; `None` when there is no such file.
+/// Returns the complete content of the file as text; `None` if the file is absent.
 ///
 /// # Errors
 /// It is there, but cannot be read; a usage error if it is not UTF-8.

@@ -63,7 +63,7 @@ pub fn check(cx: &Context) -> Result<()> {
 /// Checks like [`check`]; a program that was found to answer is not started again for that.
 ///
 /// # Errors
-/// As [`check`].
+/// The errors of [`check`].
 pub(super) fn check_once(cx: &Context) -> Result<()> {
     static CHECKED: AtomicBool = AtomicBool::new(false);
     if !CHECKED.load(Ordering::SeqCst) {

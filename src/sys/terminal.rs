@@ -29,7 +29,7 @@ impl Drop for Quiet {
     }
 }
 
-/// Returns one line that is not shown while it is typed; `None` if there is no terminal.
+/// Returns one line that is not shown while it is typed; `None` without a terminal.
 ///
 /// # Errors
 /// The terminal does not do what it must, or an interrupt came.

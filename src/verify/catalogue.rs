@@ -313,7 +313,7 @@ pub static LINTS: [Lint; 29] = [
     Lint {
         id: "size",
         level: Level::Deny,
-        holds: "is no larger than the policy allows",
+        holds: "is within the size limit of the policy",
         means: "A file that grows unnoticed is pulled and stored many times before the growth is \
                   found.",
         detected: "The size of the file, of the archive, and of the download of one platform's \

@@ -13,7 +13,7 @@ use crate::{
     support::{command::Test, peer, registry::Registry},
 };
 
-/// Where credentials are kept, and by whom: each is found.
+/// The locations of credentials, each with its owner.
 #[test]
 fn passwords_are_found_where_docker_and_podman_keep_them() {
     let Some(registry) = Registry::start_with_password() else { return };

@@ -160,7 +160,7 @@ fn wings_import_those_that_the_table_lists() {
     assert_eq!(used.len(), EXCEPTIONS.len(), "an exception is not needed: {used:?}");
 }
 
-/// What is decided or read in one place: a piece of code, and the only files that may have it.
+/// Code that only the files beside it may contain, since each decision is made in one file.
 const ONE_PLACE: [(&str, &[&str]); 17] = [
     ("\"dist.json\"", &["src/model/schema/dist.rs"]),
     ("\"GITHUB_ACTIONS\"", &["src/model/provider.rs"]),

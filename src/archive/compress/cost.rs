@@ -52,7 +52,7 @@ const LENGTHS: [(u32, u32); 29] = [
     (258, 0),
 ];
 
-/// How many bytes of its gzip form a file has used up at each of `places`, which are
+/// Returns the size of the part of a file's gzip form that precedes each of `places`, which are
 /// offsets in their order. That at the file's end is the size of all.
 ///
 /// # Errors

@@ -20,7 +20,7 @@ pub const IDENTITY: &str = "libdeflate-1.26/6/4MiB";
 /// but content is in it.
 pub(super) const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
-/// How chunks are combined.
+/// The form in which chunks are combined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// Each is a separate member, of which there may be several (section 2.2).

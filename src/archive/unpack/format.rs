@@ -2,7 +2,7 @@
 
 use super::{Packing, is_deb, is_tar, is_zip};
 
-/// How an archive is read.
+/// The format of an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// A zip archive.

@@ -3,7 +3,7 @@
 use object::read::archive::ArchiveFile;
 
 /// Returns the names in the symbol table of the library that begins with `start`, in the form of
-/// System V or of BSD; nothing if there is no such table, or if it cannot be read.
+/// System V or of BSD; nothing without such a table, or if it cannot be read.
 pub fn library_symbols(start: &[u8]) -> Vec<&[u8]> {
     let library = ArchiveFile::parse(start).ok();
     let symbols = library.and_then(|library| library.symbols().ok()?);

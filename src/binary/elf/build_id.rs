@@ -13,7 +13,7 @@ pub(super) struct BuildId(Digest);
 
 impl BuildId {
     /// Returns the id of the program with the first `end` bytes as its loaded part: their sha256, with
-    /// the id itself and the header's fields about sections set to zeros. `None` if there is no note to
+    /// the id itself and the header's fields about sections set to zeros. `None` without a note to
     /// write it to.
     ///
     /// A linker computes its id over debug information, too, which differs between machines where

@@ -4,7 +4,7 @@ use super::file::File;
 
 use crate::model::source::{Source, Unreadable};
 
-/// Returns the bytes of the first section called `name`; `None` if there is no such section.
+/// Returns the bytes of the first section called `name`; `None` if it is absent.
 ///
 /// # Errors
 /// It is not an ELF file that can be read.

@@ -6,7 +6,7 @@ use super::{
     table::header_fields,
 };
 
-/// As [`super::strip()`], in memory.
+/// Strips in memory, like [`super::strip()`].
 fn strip(bytes: &[u8], keep: Keep<'_>) -> Result<Vec<u8>, CannotStrip> {
     Ok(super::strip(bytes, keep)?.bytes()?)
 }
@@ -17,7 +17,7 @@ struct Split {
     debug: Vec<u8>,
 }
 
-/// As [`super::split()`], in memory.
+/// Splits in memory, like [`super::split()`].
 fn split(bytes: &[u8], keep: Keep<'_>, name: &str) -> Result<Split, CannotStrip> {
     let super::Split { stripped, debug } = super::split(bytes, keep, name)?;
     Ok(Split { stripped: stripped.bytes()?, debug: debug.bytes()? })

@@ -40,7 +40,7 @@ pub struct Seen {
     pub time: Time,
 }
 
-/// How to handle an input before cargo compares it.
+/// The treatment of an input before cargo compares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Nothing: cargo sees what there is to see.

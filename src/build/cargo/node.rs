@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// Where a value is set.
+/// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The file, or `--config`.
@@ -33,7 +33,7 @@ impl Origin {
 pub struct Scalar {
     /// The value.
     pub value: toml::Value,
-    /// Where it is set.
+    /// Its source.
     pub origin: Origin,
 }
 

@@ -21,7 +21,7 @@ use crate::{
 pub struct Settings {
     /// The CI systems that files are generated for.
     pub providers: Vec<Provider>,
-    /// How longshore is called; detected when absent.
+    /// The command that starts longshore; detected when absent.
     pub command: Option<String>,
     /// The branches to check on push, the default branch first; `main` when absent.
     pub branches: Option<Vec<String>>,

@@ -1,4 +1,4 @@
-//! What a plan is made of.
+//! The inputs of a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ pub struct Inputs<'a> {
     pub targets: &'a Targets,
     /// The request.
     pub request: &'a Request,
-    /// What is known of the machine and of the source.
+    /// The facts about the machine and the source.
     pub facts: &'a Facts,
 }
 
@@ -45,12 +45,12 @@ impl Inputs<'_> {
     }
 }
 
-/// What is known of the machine and of the source.
+/// The facts about the machine and the source.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// Tool names and versions.
     pub tools: BTreeMap<String, String>,
-    /// Where each target's std comes from; a target that is not listed has none yet.
+    /// The source of each target's std; a target that is not listed has none yet.
     pub std: BTreeMap<String, Std>,
     /// The global allocator of the program, by target.
     pub own_allocators: BTreeMap<String, String>,
@@ -64,15 +64,15 @@ pub struct Facts {
     pub cpu_flags: BTreeMap<String, CpuFlags>,
     /// Variables, among those that hold flags for rustc, that are set.
     pub flag_variables: Vec<String>,
-    /// What the user set in each `[profile.*]`, by its name.
+    /// The settings of the user in each `[profile.*]`, by its name.
     pub profiles: BTreeMap<String, profile::Own>,
     /// The commit, whether the tree is dirty.
     pub revision: Option<(String, bool)>,
     /// The files that differ from the commit.
     pub changes: Option<Changes>,
-    /// Why there is no commit.
+    /// The reason for which the commit is unknown.
     pub no_revision: Option<String>,
-    /// What stands for every time in the outputs, in seconds since 1970.
+    /// The time of every file in the outputs, in seconds since 1970.
     pub epoch: u64,
     /// zig's version: that of the one found, else of the one that will be fetched.
     pub zig: Option<Version>,
@@ -82,14 +82,14 @@ pub struct Facts {
     pub remap: Vec<(Utf8PathBuf, String)>,
     /// The Dockerfiles that images are made by, by package; a package that is not listed has none.
     pub recipes: BTreeMap<String, Recipe>,
-    /// What goes into each package's archives, by package.
+    /// The files of each package's archives, by package.
     pub found: BTreeMap<String, archive::Found>,
     /// The features of each package's dependencies, as `dependency/feature`, by package; only where a
     /// binary requires one.
     pub dependency_features: BTreeMap<String, BTreeSet<String>>,
-    /// What the plan does differently from cargo: one sentence each.
+    /// The differences of the plan from cargo, one sentence each.
     pub notes: Vec<String>,
-    /// What is allowed in the recipes, and probably not intended.
+    /// The parts of recipes that are valid and probably not intended, one sentence each.
     pub warnings: Vec<String>,
     /// The variables that are set and that builds do not inherit.
     pub withheld: Vec<String>,

@@ -8,7 +8,7 @@ use crate::model::error::{Error, Result};
 /// The end of a line that names a directory of frameworks.
 const FRAMEWORK: &str = " (framework directory)";
 
-/// What a compiler prints with `-v` of how it reads headers.
+/// The header search paths that a compiler prints with `-v`.
 struct Headers<'a> {
     directories: Vec<&'a str>,
     /// The minor version of glibc, which zig defines.

@@ -139,7 +139,7 @@ impl<'a> Filter<'a> {
     }
 
     /// Returns the name of zig for a CPU of clang: words are joined with `_`, since `-` removes a feature.
-    /// What follows a `+` is returned unchanged.
+    /// The features after a `+` are returned unchanged.
     fn cpu(&self, value: &str) -> String {
         // `-` removes a feature there, in names that are for zig alone: clang's have none.
         if self.target.starts_with("s390x") {

@@ -26,7 +26,7 @@ pub struct Recipe {
     pub binaries: Vec<String>,
     /// `USER`: numbers, as `65532:65532` or `65532`.
     pub user: String,
-    /// `ENTRYPOINT`: the path of a program; `None` if there is no obvious one.
+    /// `ENTRYPOINT`: the path of a program; `None` if several are possible, or none.
     pub entrypoint: Option<String>,
 }
 

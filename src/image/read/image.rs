@@ -37,7 +37,7 @@ pub(crate) use crate::image::oci::walk::MANIFESTS;
 
 /// The files that an image is stored in.
 pub trait Store {
-    /// Returns the content of the file at a relative path; `None` if there is no such file.
+    /// Returns the content of the file at a relative path; `None` if it is absent.
     ///
     /// # Errors
     /// It cannot be read.

@@ -167,7 +167,7 @@ pub struct Artifact {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct AttributionFile {
-    /// Where the complete attribution is (docs/schema/attribution.v1.json).
+    /// The path of the complete attribution (docs/schema/attribution.v1.json).
     pub path: String,
     /// Its size in bytes.
     pub size: u64,

@@ -18,7 +18,7 @@ const LOCAL: [&str; 5] =
     ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY"];
 
 /// Returns the files of the package at `root` as cargo lists them, sorted: those that git does not
-/// ignore, or all if there is no repository or `Cargo.toml` has `include`. Packages nested in it and
+/// ignore, or all without a repository or if `Cargo.toml` has `include`. Packages nested in it and
 /// `target`, where cargo builds, are left out.
 pub(super) fn package_files(
     cx: &Context,

@@ -1,4 +1,4 @@
-//! What planning hands to the stages after it.
+//! The result of planning, for the stages after it.
 
 use std::collections::BTreeMap;
 

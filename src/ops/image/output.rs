@@ -29,7 +29,7 @@ pub enum Output {
     Layout(Utf8PathBuf),
     /// The same as a tar.
     OciArchive(Utf8PathBuf),
-    /// That tar with the files that `docker load` needs; podman and skopeo read it, too.
+    /// The layout as tar, with the files that `docker load` needs; podman and skopeo read it, too.
     DockerArchive(Utf8PathBuf),
     /// The Docker Engine that `docker` talks to.
     DockerDaemon,

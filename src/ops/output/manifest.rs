@@ -39,7 +39,7 @@ pub fn named(path: &Utf8Path) -> Option<Utf8PathBuf> {
 /// Reads the release manifest in `directory`.
 ///
 /// # Errors
-/// As for [`read`].
+/// The errors of [`read`].
 pub(in crate::ops) fn read_in(directory: &Utf8Path) -> Result<Dist> {
     read(&directory.join(FILE))
 }

@@ -113,11 +113,9 @@ impl Measure<'_> {
         let path = self.cx.env.dir.join(path);
         // As in `target/dist/linux/arm/v7/bin/NAME`.
         let mut directories = path.ancestors().skip(1).take(5);
-        let Some(root) = directories.find(|directory| manifest::is_ours(directory)) else {
-            return Ok(None);
-        };
+        let found = directories.find_map(|root| Some((root, manifest::read_in(root).ok()?)));
+        let Some((root, dist)) = found else { return Ok(None) };
         let digest = source.digest().map_err(|error| unreadable(path.as_str(), &error))?;
-        let dist = manifest::read_in(root)?;
         let mut artifacts = dist.artifacts.iter();
         let Some(artifact) = artifacts.find(|one| one.sha256 == digest) else { return Ok(None) };
         let recorded = artifact.attribution.as_ref();

@@ -106,7 +106,7 @@ impl State {
         }
     }
 
-    /// Returns the reason for which there is no revision; `None` if there is one.
+    /// Returns the reason for which the revision is unknown; `None` if it is known.
     pub fn missing(&self) -> Option<String> {
         match self {
             State::Outside => Some("not in a git repository".to_owned()),

@@ -225,7 +225,7 @@ impl Policy {
 }
 
 impl<T> Limits<T> {
-    /// Returns whether there is no limit at all.
+    /// Returns whether every limit is absent.
     pub(super) fn is_empty(&self) -> bool {
         self.file.is_none() && self.archive.is_none() && self.image.is_none()
     }
