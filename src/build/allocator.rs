@@ -41,6 +41,15 @@ impl Allocator {
     }
 }
 
+/// The settings for the allocator that do not depend on the target.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AllocatorSettings {
+    /// `--allocator`.
+    pub option: Option<Setting>,
+    /// `allocator` in metadata.
+    pub metadata: Option<Setting>,
+}
+
 /// Returns the allocator of binaries for `target`: that requested on the command line, else in the target's
 /// file, else in metadata, each with its origin. `own` names the part of the program that has a global
 /// allocator.
@@ -49,14 +58,15 @@ impl Allocator {
 /// program has a global allocator.
 pub fn choose(
     target: &Target,
-    asked: Option<(Setting, String)>,
-    metadata: Option<(Setting, String)>,
+    settings: &AllocatorSettings,
     preset: Option<Preset>,
     own: Option<&str>,
 ) -> Choice {
     let of_target = target.spec.allocator.map(|setting| (setting, target.origin.clone()));
-    let wanted = asked.or(of_target).or(metadata);
-    let (setting, place) = wanted.unwrap_or((Setting::Auto, "auto".to_owned()));
+    let option = settings.option.map(|setting| (setting, "--allocator".to_owned()));
+    let metadata = settings.metadata.map(|setting| (setting, "metadata".to_owned()));
+    let requested = option.or(of_target).or(metadata);
+    let (setting, place) = requested.unwrap_or((Setting::Auto, "auto".to_owned()));
     let choice = |allocator, origin: String| Choice { allocator, origin };
     let system = |why: String| choice(Allocator::System, format!("auto: {why}"));
     match setting {

@@ -191,7 +191,7 @@ pub(super) fn doctor(doctor: &Doctor) -> String {
         };
         let _ = writeln!(text, "{state:>5}  {:<width$}  {}", check.name, check.detail);
         if let Some(fix) = &check.fix {
-            let _ = writeln!(text, "{:>5}  {:<width$}  mend: {fix}", "", "");
+            let _ = writeln!(text, "{:>5}  {:<width$}  fix: {fix}", "", "");
         }
     }
     let verdict = if doctor.healthy { "ready to build" } else { "not ready to build" };

@@ -263,7 +263,10 @@ fn wrong_settings_and_arguments_are_refused() {
         all.file(&format!("targets/{name}.toml"), &text.replace("default = true", ""))
     });
     for verb in ["ci check", "ci generate", "ci preflight"] {
-        longshore(&none, verb).status(2).stderr("no target is default").run();
+        longshore(&none, verb)
+            .status(2)
+            .stderr("no target is requested, and none is a default")
+            .run();
     }
 }
 

@@ -73,7 +73,7 @@ fn doctor_fails_without_tools() {
     };
     let human = bare("doctor").stdout("not ready to build").run();
     assert!(human.stdout.contains("BAD  zig"), "{}", human.stdout);
-    assert!(human.stdout.contains("mend: python3 -m pip install ziglang"), "{}", human.stdout);
+    assert!(human.stdout.contains("fix: python3 -m pip install ziglang"), "{}", human.stdout);
     assert!(human.stdout.contains("none  git"), "{}", human.stdout);
     let json = bare("doctor --message-format json").stdout("{").run().json();
     assert_eq!(json["healthy"], false);

@@ -160,6 +160,43 @@ fn wings_import_those_that_the_table_lists() {
     assert_eq!(used.len(), EXCEPTIONS.len(), "an exception is not needed: {used:?}");
 }
 
+/// Places besides `model/schema` with types that are serialized, and what these are.
+const SERIALIZED: [(&str, &str); 10] = [
+    ("src/model/digest.rs", "a field of many schemas"),
+    ("src/model/machine.rs", "a field of many schemas"),
+    ("src/model/platform.rs", "a field of many schemas"),
+    ("src/image/oci/", "the documents of the OCI image specification"),
+    ("src/build/cache/", "the record of a build, which only the next build reads"),
+    ("src/build/cargo/identity.rs", "input of the wrapper of rustc"),
+    ("src/ops/image/layers.rs", "the record of compressed layers, which only the next image reads"),
+    ("src/sys/digests.rs", "the record of digests, which only the next command reads"),
+    ("src/release/provenance.rs", "the statement and predicate of in-toto and SLSA"),
+    ("src/size/page/data.rs", "input of the page's script"),
+];
+
+#[test]
+fn types_for_others_are_in_model_schema() {
+    let mut wrong = Vec::new();
+    let mut used: BTreeSet<&str> = BTreeSet::new();
+    for (file, text) in sources("src").into_iter().filter(|(file, _)| !file.contains("/schema/")) {
+        let code = code(&text);
+        let mut derives = code.split("derive(").skip(1).filter_map(|list| list.split(')').next());
+        let traits = ["Serialize", "JsonSchema"];
+        let listed = |list: &str| list.split(',').any(|one| traits.contains(&one.trim()));
+        let by_hand = traits.iter().any(|name| code.contains(&format!("impl {name} for")));
+        if !derives.any(listed) && !by_hand {
+            continue;
+        }
+        match SERIALIZED.iter().find(|(place, _)| file.starts_with(place)) {
+            Some((place, _)) => drop(used.insert(*place)),
+            None => wrong.push(file),
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    let unused = SERIALIZED.iter().filter(|(place, _)| !used.contains(place));
+    assert_eq!(unused.collect::<Vec<_>>(), Vec::<&(&str, &str)>::new());
+}
+
 /// Code that only the files beside it may contain, since each decision is made in one file.
 const ONE_PLACE: [(&str, &[&str]); 17] = [
     ("\"dist.json\"", &["src/model/schema/dist.rs"]),

@@ -11,7 +11,7 @@ use crate::{
     },
     model::schema::{
         allocator::Choice,
-        plan::{Build, Flag, Profile, Std, Via},
+        plan::{Build, Flag, Std, Via},
     },
 };
 
@@ -66,18 +66,17 @@ impl TargetFlags {
 pub fn builds(
     inputs: &Inputs<'_>,
     selection: &Selection<'_>,
-    profile: &Profile,
     remap: &Remap,
     targets: &[TargetFlags],
 ) -> Vec<Build> {
-    if inputs.is_each() && selection.packages.len() > 1 {
+    if inputs.settings.each && selection.packages.len() > 1 {
         let alone =
             |package| Selection { packages: vec![package], skipped: Vec::new(), whole: false };
         let packages = selection.packages.iter().cloned();
-        let of_package = |package| builds(inputs, &alone(package), profile, remap, targets);
+        let of_package = |package| builds(inputs, &alone(package), remap, targets);
         return packages.flat_map(of_package).collect();
     }
-    let one = |targets: &[&TargetFlags]| build(inputs, selection, profile, remap, targets);
+    let one = |targets: &[&TargetFlags]| build(inputs, selection, remap, targets);
     if !targets.iter().any(|target| target.user.hides) {
         return vec![one(&targets.iter().collect::<Vec<_>>())];
     }
@@ -94,11 +93,11 @@ pub fn builds(
 fn build(
     inputs: &Inputs<'_>,
     selection: &Selection<'_>,
-    profile: &Profile,
     remap: &Remap,
     targets: &[&TargetFlags],
 ) -> Build {
     let request = inputs.request;
+    let profile = &inputs.settings.profile;
     let mut args = vec!["build".to_owned()];
     // Before ours: cargo joins lists in the order of the arguments.
     args.extend(configuration(request));

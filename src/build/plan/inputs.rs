@@ -1,16 +1,16 @@
 //! The inputs of a plan.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use camino::Utf8PathBuf;
 use semver::Version;
 
-use super::archive;
+use super::{archive, settings::Settings};
 use crate::{
-    build::{
-        cargo::rustflags::UserFlags, profile, request::Request, target::Targets,
-        workspace::Workspace,
-    },
+    build::{cargo::rustflags::UserFlags, profile, request::Request, workspace::Workspace},
     model::schema::{
         dist::Changes,
         plan::{CpuFlags, Recipe, Std},
@@ -22,21 +22,16 @@ use crate::{
 pub struct Inputs<'a> {
     /// The workspace.
     pub workspace: &'a Workspace,
-    /// The known targets.
-    pub targets: &'a Targets,
     /// The request.
     pub request: &'a Request,
+    /// The settings, resolved from both.
+    pub settings: &'a Settings<'a>,
     /// The facts about the machine and the source.
     pub facts: &'a Facts,
 }
 
 impl Inputs<'_> {
-    /// Returns whether each package is built by a separate cargo command.
-    pub fn is_each(&self) -> bool {
-        self.request.each || self.workspace.settings.each
-    }
-
-    /// The directory of cargo's build: a separate one, since the host's part of a build with the profile `dist`
+    /// Returns the directory of cargo's build: a separate one, since the host's part of a build with the profile `dist`
     /// goes to `dist` below it, which is the directory of the result; and since different flags than those
     /// of everyday builds would make both compile everything again each time.
     pub fn target_directory(&self) -> Utf8PathBuf {
@@ -50,18 +45,8 @@ impl Inputs<'_> {
 pub struct Facts {
     /// Tool names and versions.
     pub tools: BTreeMap<String, String>,
-    /// The source of each target's std; a target that is not listed has none yet.
-    pub std: BTreeMap<String, Std>,
-    /// The global allocator of the program, by target.
-    pub own_allocators: BTreeMap<String, String>,
-    /// The object of mimalloc for each target, where it is known.
-    pub mimalloc: BTreeMap<String, Utf8PathBuf>,
-    /// The flags the user set, by target.
-    pub user_flags: BTreeMap<String, UserFlags>,
-    /// The targets for which rustc links the C library statically by default.
-    pub is_static: BTreeSet<String>,
-    /// Flags that add to the CPU of a target, by target; a target that is not listed has none.
-    pub cpu_flags: BTreeMap<String, CpuFlags>,
+    /// The facts about each target that is built, by name.
+    pub targets: BTreeMap<String, TargetFacts>,
     /// Variables, among those that hold flags for rustc, that are set.
     pub flag_variables: Vec<String>,
     /// The settings of the user in each `[profile.*]`, by its name.
@@ -95,4 +80,36 @@ pub struct Facts {
     pub withheld: Vec<String>,
     /// Whether this is the second build of `--twice`, which has a separate directory.
     pub again: bool,
+}
+
+/// The facts about the machine and the source that depend on the target.
+#[derive(Clone, Debug, Default)]
+pub struct TargetFacts {
+    /// The flags the user set.
+    pub user_flags: UserFlags,
+    /// The source of its std, once it is known.
+    pub std: Option<Std>,
+    /// The global allocator of the program.
+    pub own_allocator: Option<String>,
+    /// The object of mimalloc, if its programs get it and zig is known.
+    pub mimalloc: Option<Utf8PathBuf>,
+    /// Whether rustc links the C library statically by default.
+    pub is_static: bool,
+    /// Flags that add to its CPU.
+    pub cpu_flags: Option<CpuFlags>,
+}
+
+impl Facts {
+    /// Returns the facts about the target `name`, the default ones if none are known.
+    pub fn target(&self, name: &str) -> &TargetFacts {
+        static UNKNOWN: LazyLock<TargetFacts> = LazyLock::new(TargetFacts::default);
+        self.targets.get(name).unwrap_or(&UNKNOWN)
+    }
+
+    /// Adds a value to each target that `values` lists, by name.
+    pub fn add<T>(&mut self, values: BTreeMap<String, T>, set: impl Fn(&mut TargetFacts, T)) {
+        for (name, value) in values {
+            set(self.targets.entry(name).or_default(), value);
+        }
+    }
 }

@@ -5,13 +5,17 @@ pub mod archive;
 pub mod image;
 pub mod inputs;
 pub mod selection;
+pub mod settings;
 mod smoke;
 
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-pub use self::inputs::{Facts, Inputs};
+pub use self::{
+    inputs::{Facts, Inputs, TargetFacts},
+    settings::{Settings, chosen_targets},
+};
 use crate::{
     build::{
         allocator,
@@ -21,16 +25,15 @@ use crate::{
             rustflags::{self, Remap, Wanted},
         },
         profile,
-        target::{Target, Targets},
+        target::Target,
         workspace::Workspace,
     },
     model::{
         error::{Error, Result},
-        platform::Platform,
         schema::{
-            allocator::{Allocator, Choice},
+            allocator::Allocator,
             dist::{Asked, Release},
-            plan::{self as schema, Job, Plan, Profile, Smoke, Std},
+            plan::{self as schema, Job, Plan, Std},
         },
     },
 };
@@ -41,36 +44,33 @@ use crate::{
 /// Nothing to build, an unknown name (with the nearest known one), flags that contradict the
 /// target, or two binaries for one path.
 pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
-    let Inputs { workspace, request, facts, .. } = *inputs;
+    let Inputs { workspace, request, settings, facts } = *inputs;
     let selection = selection::select(workspace, request, &facts.dependency_features)?;
-    let targets = chosen_targets(workspace, inputs.targets, &request.targets)?;
-    let profile = profile(inputs)?;
+    let targets = &settings.targets[..];
     let target_directory = inputs.target_directory();
-    let linkages: Vec<_> = targets.iter().map(|target| target.spec.linkage).collect();
-    let debug_files = request.debug_files || workspace.settings.debug_files;
-    profile::check(&profile.settings, &linkages, debug_files)?;
     let remap = remap(workspace, &target_directory, &facts.remap);
 
-    let of_target = |target: &&Target| of_target(inputs, target, &profile, &remap);
-    let flags = targets.iter().map(of_target).collect::<Result<Vec<_>>>()?;
-    let jobs = jobs(inputs, &selection, &profile, &targets, &flags);
+    let flags = |target: &&Target| target_flags(inputs, target, &remap);
+    let flags = targets.iter().map(flags).collect::<Result<Vec<_>>>()?;
+    let jobs = jobs(inputs, &selection, &flags);
     one_binary_a_path(&jobs)?;
     let release = release(inputs, &selection);
+    let debug_files = settings.debug_files;
     let archives =
-        archive::archives(&selection, &targets, &facts.found, debug_files, &workspace.settings)?;
+        archive::archives(&selection, targets, &facts.found, debug_files, &workspace.settings)?;
     Ok(Plan {
         schema: schema::SCHEMA,
         workspace: workspace.root.to_string(),
         output: workspace.target_directory.join("dist").to_string(),
         target_directory: target_directory.to_string(),
-        builds: invocation::builds(inputs, &selection, &profile, &remap, &flags),
-        images: image::images(&selection, &targets, &release, &facts.recipes)?,
+        builds: invocation::builds(inputs, &selection, &remap, &flags),
+        images: image::images(&selection, targets, &release, &facts.recipes)?,
         archives,
         release,
         jobs,
         notes: notes(inputs, &selection),
-        warnings: warnings(inputs, &selection, &targets, &profile),
-        profile,
+        warnings: warnings(inputs, &selection),
+        profile: settings.profile.clone(),
         skipped: selection.skipped,
         withheld: facts.withheld.clone(),
     })
@@ -91,20 +91,13 @@ fn notes(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Vec<Strin
 }
 
 /// Returns what is allowed, and probably not intended.
-fn warnings(
-    inputs: &Inputs<'_>,
-    selection: &selection::Selection<'_>,
-    targets: &[&Target],
-    profile: &Profile,
-) -> Vec<String> {
-    let facts = inputs.facts;
-    let mut warnings: Vec<String> = targets
-        .iter()
-        .filter_map(|target| {
-            let flags = facts.cpu_flags.get(&target.name)?;
-            Some(cpu::warning(flags, target, target.cpu(profile.preset)))
-        })
-        .collect();
+fn warnings(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Vec<String> {
+    let Inputs { settings, facts, .. } = *inputs;
+    let cpu_flags = |target: &&Target| {
+        let flags = facts.target(&target.name).cpu_flags.as_ref()?;
+        Some(cpu::warning(flags, target, target.cpu(settings.profile.preset)))
+    };
+    let mut warnings: Vec<String> = settings.targets.iter().filter_map(cpu_flags).collect();
     if inputs.request.pack {
         warnings.extend(facts.warnings.iter().cloned());
         let made = |package: &&crate::build::workspace::Package| {
@@ -119,18 +112,16 @@ fn warnings(
     warnings
 }
 
-/// The flags for rustc and C compilers for a target, and its implementation of `malloc`.
-fn of_target(
-    inputs: &Inputs<'_>,
-    target: &Target,
-    profile: &Profile,
-    remap: &Remap,
-) -> Result<TargetFlags> {
-    let facts = inputs.facts;
-    let user = facts.user_flags.get(&target.name).cloned().unwrap_or_default();
-    let std = facts.std.get(&target.name).cloned().unwrap_or(Std::Missing);
-    let allocator = allocator_of(inputs, target, profile);
-    let object = facts.mimalloc.get(&target.name).map(|path| path.as_str());
+/// Returns the flags for rustc and C compilers for a target, and its implementation of `malloc`.
+fn target_flags(inputs: &Inputs<'_>, target: &Target, remap: &Remap) -> Result<TargetFlags> {
+    let Inputs { settings, facts, .. } = *inputs;
+    let profile = &settings.profile;
+    let of_target = facts.target(&target.name);
+    let user = of_target.user_flags.clone();
+    let std = of_target.std.clone().unwrap_or(Std::Missing);
+    let own = of_target.own_allocator.as_deref();
+    let allocator = allocator::choose(target, &settings.allocator, profile.preset, own);
+    let object = of_target.mimalloc.as_ref().map(|path| path.as_str());
     let wanted = Wanted {
         std: Some(&std),
         remap: Some(remap),
@@ -138,7 +129,7 @@ fn of_target(
         aborts: profile::aborts(&profile.settings),
         unstable: &profile.unstable,
         allocator: object.filter(|_| allocator.allocator == Allocator::Mimalloc),
-        is_static: facts.is_static.contains(&target.name),
+        is_static: of_target.is_static,
         profile: &profile::rustflags(&facts.profiles, &profile.name),
     };
     let all = rustflags::merge(&user, target, &wanted)?;
@@ -146,24 +137,18 @@ fn of_target(
     Ok(TargetFlags { target: target.name.clone(), std, user, all, c, allocator })
 }
 
-/// One for each binary and target.
+/// Returns a job for each binary and target.
 fn jobs(
     inputs: &Inputs<'_>,
     selection: &selection::Selection<'_>,
-    profile: &Profile,
-    targets: &[&Target],
     flags: &[TargetFlags],
 ) -> Vec<Job> {
-    let Inputs { workspace, request, .. } = *inputs;
-    let settings = &workspace.settings;
-    let debug_files = request.debug_files || settings.debug_files;
+    let Inputs { workspace, request, settings, facts } = *inputs;
+    let profile = &settings.profile;
     let mut jobs = Vec::new();
-    for (target, flags) in targets.iter().zip(flags) {
+    for (target, flags) in settings.targets.iter().zip(flags) {
         let platform = &target.spec.platform;
         for (package, bin) in selection.bins() {
-            let smoke = package.settings.smoke.as_ref().or(settings.smoke.as_ref());
-            let smoke = Smoke::new(smoke, settings.smoke_timeout);
-            let unwanted = Smoke { args: None, ..smoke.clone() };
             let debug = format!("{}/debug/{}.debug", platform.path(), bin.name);
             jobs.push(Job {
                 package: package.name.clone(),
@@ -175,98 +160,18 @@ fn jobs(
                 linkage: target.spec.linkage,
                 allocator: flags.allocator.clone(),
                 cpu: target.cpu(profile.preset).map(str::to_owned),
-                cpu_flags: inputs.facts.cpu_flags.get(&target.name).cloned(),
+                cpu_flags: facts.target(&target.name).cpu_flags.clone(),
                 profile: profile.name.clone(),
                 rustflags: flags.all.clone(),
                 path: format!("{}/bin/{}", platform.path(), bin.name),
-                debug: debug_files.then_some(debug),
+                debug: settings.debug_files.then_some(debug),
                 attribution: format!("{}/size/{}.json", platform.path(), bin.name),
-                audit: settings.audit.unwrap_or(true),
-                smoke: if request.smoke { smoke } else { unwanted },
+                audit: workspace.settings.audit.unwrap_or(true),
+                smoke: settings::smoke(workspace, package, request),
             });
         }
     }
     jobs
-}
-
-fn allocator_of(inputs: &Inputs<'_>, target: &Target, profile: &Profile) -> Choice {
-    let of_request = inputs.request.allocator.map(|setting| (setting, "--allocator".to_owned()));
-    let settings = &inputs.workspace.settings;
-    let of_workspace = settings.allocator.map(|setting| (setting, "metadata".to_owned()));
-    let own = inputs.facts.own_allocators.get(&target.name).map(String::as_str);
-    allocator::choose(target, of_request, of_workspace, profile.preset, own)
-}
-
-/// The targets that are built for: those of `asked`, else the workspace's, else the default ones; by
-/// platform.
-///
-/// # Errors
-/// An unknown name, two targets for one platform, or none at all.
-pub fn chosen_targets<'a>(
-    workspace: &Workspace,
-    targets: &'a Targets,
-    asked: &[String],
-) -> Result<Vec<&'a Target>> {
-    let asked = match asked {
-        [] => workspace.settings.targets.as_deref().unwrap_or_default(),
-        asked => asked,
-    };
-    let mut chosen: Vec<&Target> = if asked.is_empty() {
-        targets.iter().filter(|target| target.spec.default).collect()
-    } else {
-        asked.iter().map(|name| targets.get(name)).collect::<Result<_>>()?
-    };
-    // By platform, as in the index, so that the order of flags does not matter.
-    chosen.sort_by(|a, b| (&a.spec.platform, &a.name).cmp(&(&b.spec.platform, &b.name)));
-    chosen.dedup_by(|a, b| a.name == b.name);
-    if let Some(pair) =
-        chosen.windows(2).find(|pair| pair[0].spec.platform == pair[1].spec.platform)
-    {
-        return Err(Error::usage(format!(
-            "targets `{}` and `{}` are both for platform `{}`",
-            pair[0].name, pair[1].name, pair[0].spec.platform
-        ))
-        .hint(
-            "an image index has one image a platform: build one of them, or each in its own run",
-        ));
-    }
-    if chosen.is_empty() {
-        return Err(Error::usage("no target is default and none was asked for")
-            .hint("name one with `--target`"));
-    }
-    Ok(chosen)
-}
-
-fn profile(inputs: &Inputs<'_>) -> Result<Profile> {
-    let Inputs { workspace, request, facts, .. } = *inputs;
-    let settings = &workspace.settings;
-    let name = request.profile.clone().or(settings.profile.clone());
-    let name = name.unwrap_or_else(|| profile::DIST.to_owned());
-    let preset = request.preset.or(settings.preset);
-    if name != profile::DIST && request.preset.is_some() {
-        return Err(Error::usage(format!("profile `{name}` takes no preset"))
-            .hint("a preset fills the profile `dist`; leave `--profile` or `--preset` out"));
-    }
-    let built_in = ["dev", "release", "test", "bench", profile::DIST];
-    if !built_in.contains(&name.as_str()) && !facts.profiles.contains_key(&name) {
-        let known = facts.profiles.keys().map(String::as_str).chain(built_in);
-        let hint = match crate::model::suggest::nearest(&name, known) {
-            Some(nearest) => format!("did you mean `{nearest}`?"),
-            None => format!("add `[profile.{name}]` to `{}`", workspace.root.join("Cargo.toml")),
-        };
-        return Err(Error::usage(format!("profile `{name}` is not defined")).hint(hint));
-    }
-    let preset = preset.unwrap_or_default();
-    let debug_files = request.debug_files || settings.debug_files;
-    let mut unstable = [&settings.unstable[..], &request.unstable].concat();
-    unstable.sort();
-    unstable.dedup();
-    Ok(Profile {
-        settings: profile::settings(&name, preset, facts.profiles.get(&name), debug_files),
-        unstable,
-        preset: (name == profile::DIST).then_some(preset),
-        name,
-    })
 }
 
 /// The later entry takes precedence, so a directory inside another comes after it.
@@ -301,25 +206,6 @@ fn one_binary_a_path(jobs: &[Job]) -> Result<()> {
     Ok(())
 }
 
-/// What a release without `--target` is for: it is the same in each of several jobs.
-fn platforms(inputs: &Inputs<'_>) -> Vec<Platform> {
-    let targets = inputs.targets;
-    let mut platforms: Vec<Platform> = match inputs.workspace.settings.targets.as_deref() {
-        // An unknown name is rejected when it is built for.
-        Some(names) if !names.is_empty() => {
-            let known = names.iter().filter_map(|name| targets.get(name).ok());
-            known.map(|target| target.spec.platform.clone()).collect()
-        }
-        _ => {
-            let default = targets.iter().filter(|target| target.spec.default);
-            default.map(|target| target.spec.platform.clone()).collect()
-        }
-    };
-    platforms.sort();
-    platforms.dedup();
-    platforms
-}
-
 fn release(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Release {
     let Inputs { workspace, facts, .. } = *inputs;
     let mut versions = selection.packages.iter().map(|(package, _)| &package.version);
@@ -334,6 +220,6 @@ fn release(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Release
         no_revision: facts.no_revision.clone(),
         source_date_epoch: facts.epoch,
         tools: facts.tools.clone(),
-        platforms: platforms(inputs),
+        platforms: inputs.settings.platforms.clone(),
     }
 }

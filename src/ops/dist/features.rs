@@ -60,7 +60,7 @@ pub(in crate::ops) fn unified(
     target: &str,
 ) -> Result<Vec<String>> {
     let packages = selection::built_together(workspace, request)?;
-    if packages.len() < 2 || request.each || workspace.settings.each {
+    if packages.len() < 2 {
         return Ok(Vec::new());
     }
     let together = tree(cx, workspace, request, &packages, target)?;

@@ -1,18 +1,18 @@
 //! `plan`: what a `dist` would do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     build::{
         allocator::MIMALLOC,
-        cargo::{cpu, identity::Identities, invocation::resolution, rustflags::UserFlags},
+        cargo::{cpu, identity::Identities, invocation::resolution},
         config::RecipeSetting,
-        plan::{Facts, Inputs},
+        plan::{Facts, Inputs, Settings, TargetFacts},
         profile,
         request::Request,
-        target::{Target, Targets},
+        target::Target,
         workspace::{Package, Workspace},
     },
     model::{
@@ -33,7 +33,7 @@ use crate::{
         Context, cargo, parallel, targets,
         toolchain::{self, Rust, Zig},
     },
-    verify::{Inputs as PolicyInputs, Settings},
+    verify,
 };
 
 /// Returns the plan for the current state; nothing is fetched or built.
@@ -60,63 +60,56 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         parallel::join(|| toolchain::rust::find(cx, &rustc), || cargo::workspace(cx, request));
     let (workspace, rust) = (workspace?, rust?);
     let targets = targets::known(&workspace.root)?;
+    let profiles = config.profiles(&workspace.root)?;
+    let settings = Settings::resolve(&workspace, &targets, request, &profiles)?;
+    let names = settings.target_names();
     let mut facts = Facts {
         flag_variables: cargo::flag_variables(cx),
         withheld: cx.env.withheld(),
-        profiles: config.profiles(&workspace.root)?,
+        targets: target_facts(cx, &config, &rust, &names)?,
+        profiles,
         remap: remap(cx, &rust),
         ..Facts::default()
     };
-    facts.user_flags = user_flags(cx, &config, &workspace, &targets, request)?;
-    configured(cx, &config, &rust, &workspace, &mut facts)?;
+    configured(cx, &config, &workspace, &names, &mut facts)?;
     let repository = source::source(cx, &config, &workspace, &mut facts)?;
     facts.recipes = recipes(&workspace)?;
     if request.allocator.is_none_or(|setting| setting == Setting::Auto) {
-        let names: Vec<&str> = facts.user_flags.keys().map(String::as_str).collect();
-        facts.own_allocators = allocator::own(cx, &workspace, request, &names)?;
+        let own = allocator::own(cx, &workspace, request, &names)?;
+        facts.add(own, |target, own| target.own_allocator = Some(own));
     }
-    let packages = packages(cx, &workspace, request, provide, &mut facts)?;
+    let packages = packages(cx, &workspace, request, &settings, provide, &mut facts)?;
     let compilers = compilers(cx, &config, &mut facts);
     // A first plan, so that all errors of the request are reported before anything is fetched.
-    let first = inputs_plan(&workspace, &targets, request, &facts)?;
-    check(&workspace, &targets, &first, provide, &mut facts)?;
+    let first = inputs_plan(&workspace, request, &settings, &facts)?;
+    check(&workspace, &settings, &first, provide, &mut facts)?;
     facts.found = package::found(&workspace, &first.archives, repository.as_deref())?;
     check_output(cx, provide, &first, &workspace)?;
-    let mut names: Vec<String> = first.jobs.iter().map(|job| job.target.clone()).collect();
-    names.dedup();
     preflight::check(cx, &first, provide)?;
-    let wish = toolchain::std::Wish {
-        targets: &names,
-        rust_src: request.rust_src.as_deref(),
-        options: &first.profile.std_options(),
-        offline: request.offline,
-    };
-    let zig = if provide {
-        facts.std = toolchain::std::provide(cx, &rust, &wish)?;
-        Some(toolchain::zig::provide(cx, &rust.version, request.offline)?)
-    } else {
-        facts.std = toolchain::std::find(cx, &rust, &wish)?;
-        toolchain::zig::find(cx, &rust.version)?
-    };
-    for std in facts.std.values() {
+    let std_options = first.profile.std_options();
+    let (std, zig) = toolchains(cx, request, &rust, &names, &std_options, provide)?;
+    for std in std.values() {
         if let Std::Source { source, .. } = std {
             facts.remap.push((Utf8PathBuf::from(source), rustc_source(&rust)));
         }
     }
+    facts.add(std, |target, std| target.std = Some(std));
     facts.remap.sort();
     facts.remap.dedup();
     facts.zig = zig.as_ref().map(|zig| zig.version.clone());
-    facts.mimalloc = mimalloc(cx, &first, zig.as_ref())?;
-    facts.cpu_flags = cpu_flags(cx, &rust, &targets, &first, &facts)?;
-    facts.tools = tools(&rust, zig.as_ref(), !facts.mimalloc.is_empty());
+    let mimalloc = mimalloc(cx, &first, zig.as_ref())?;
+    facts.add(mimalloc.clone(), |target, object| target.mimalloc = Some(object));
+    let cpu_flags = cpu_flags(cx, &rust, &settings, &facts)?;
+    facts.add(cpu_flags, |target, flags| target.cpu_flags = Some(flags));
+    facts.tools = tools(&rust, zig.as_ref(), !mimalloc.is_empty());
     facts.tools.extend(compilers);
-    let plan = inputs_plan(&workspace, &targets, request, &facts)?;
+    let plan = inputs_plan(&workspace, request, &settings, &facts)?;
     if request.pack {
         package::check_required(&plan.archives)?;
     }
     plan.warnings.iter().for_each(|warning| cx.warn(warning));
     facts.again = true;
-    let again = request.twice.then(|| inputs_plan(&workspace, &targets, request, &facts));
+    let again = request.twice.then(|| inputs_plan(&workspace, request, &settings, &facts));
     Ok(Planned {
         plan,
         repository: workspace.packages.iter().find_map(|of| of.about.repository.clone()),
@@ -125,7 +118,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         targets,
         rust,
         zig,
-        mimalloc: facts.mimalloc,
+        mimalloc,
         resolution: resolution(request),
         offline: request.offline,
         timings: request.timings,
@@ -133,65 +126,77 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     })
 }
 
-/// Returns the user's flags for each target that is built: rustc knows nothing of targets that a
-/// workspace invents for `verify`.
-fn user_flags(
+/// Returns the std of each of `targets`, and zig if it is there; with `provide`, both are installed where
+/// they are missing.
+fn toolchains(
     cx: &Context,
-    config: &cargo::Config,
-    workspace: &Workspace,
-    targets: &Targets,
     request: &Request,
-) -> Result<BTreeMap<String, UserFlags>> {
-    let built = |target: &&Target| wanted(workspace, request, &target.name, target.spec.default);
-    let flags = |target: &Target| Ok((target.name.clone(), config.user_flags(cx, &target.name)?));
-    targets.iter().filter(built).map(flags).collect()
+    rust: &Rust,
+    targets: &[&str],
+    std_options: &[String],
+    provide: bool,
+) -> Result<(BTreeMap<String, Std>, Option<Zig>)> {
+    let rust_src = request.rust_src.as_deref();
+    let wish =
+        toolchain::std::Wish { targets, rust_src, options: std_options, offline: request.offline };
+    if provide {
+        let std = toolchain::std::provide(cx, rust, &wish)?;
+        Ok((std, Some(toolchain::zig::provide(cx, &rust.version, request.offline)?)))
+    } else {
+        let std = toolchain::std::find(cx, rust, &wish)?;
+        Ok((std, toolchain::zig::find(cx, &rust.version)?))
+    }
 }
 
-/// Adds what cargo's configuration sets beside flags and profiles, and rustc's defaults.
-fn configured(
+/// Returns the user's flags and rustc's default linkage for each of `targets`.
+fn target_facts(
     cx: &Context,
     config: &cargo::Config,
     rust: &Rust,
-    workspace: &Workspace,
-    facts: &mut Facts,
-) -> Result<()> {
-    let names: Vec<&str> = facts.user_flags.keys().map(String::as_str).collect();
-    facts.c_flags = config.c_variables(cx, &names)?;
-    facts.notes.extend(config.replaced_variables(cx));
-    facts.remap.extend(path_packages::vendored(&config.vendored(), workspace));
-    facts.is_static = static_targets(cx, rust, facts);
-    Ok(())
+    targets: &[&str],
+) -> Result<BTreeMap<String, TargetFacts>> {
+    // Each waits for a process.
+    let is_static = parallel::map_on(targets.len(), targets.len(), |index| {
+        cargo::is_static(cx, &rust.rustc, targets[index])
+    });
+    let facts = |(name, is_static): (&&str, bool)| {
+        let user_flags = config.user_flags(cx, name)?;
+        Ok(((*name).to_owned(), TargetFacts { user_flags, is_static, ..TargetFacts::default() }))
+    };
+    targets.iter().zip(is_static).map(facts).collect()
 }
 
-/// Returns the targets that are built for which rustc links the C library statically by default.
-fn static_targets(cx: &Context, rust: &Rust, facts: &Facts) -> BTreeSet<String> {
-    let names: Vec<&String> = facts.user_flags.keys().collect();
-    // Each waits for a process.
-    let is_static = parallel::map_on(names.len(), names.len(), |index| {
-        cargo::is_static(cx, &rust.rustc, names[index])
-    });
-    let found = names.into_iter().zip(is_static).filter(|(_, is_static)| *is_static);
-    found.map(|(name, _)| name.clone()).collect()
+/// Adds what cargo's configuration sets beside flags and profiles.
+fn configured(
+    cx: &Context,
+    config: &cargo::Config,
+    workspace: &Workspace,
+    targets: &[&str],
+    facts: &mut Facts,
+) -> Result<()> {
+    facts.c_flags = config.c_variables(cx, targets)?;
+    facts.notes.extend(config.replaced_variables(cx));
+    facts.remap.extend(path_packages::vendored(&config.vendored(), workspace));
+    Ok(())
 }
 
 /// Returns the flags that add to the CPU of each target that is built.
 fn cpu_flags(
     cx: &Context,
     rust: &Rust,
-    targets: &Targets,
-    plan: &Plan,
+    settings: &Settings<'_>,
     facts: &Facts,
 ) -> Result<BTreeMap<String, CpuFlags>> {
-    let profile = profile::rustflags(&facts.profiles, &plan.profile.name);
+    let profile = profile::rustflags(&facts.profiles, &settings.profile.name);
     let mut all = BTreeMap::new();
-    for (name, user) in &facts.user_flags {
-        let target = targets.get(name)?;
-        let chosen = cpu::choosing(user, target, &profile);
+    for target in &settings.targets {
+        let name = &target.name;
+        let chosen = cpu::choosing(&facts.target(name).user_flags, target, &profile);
         let c = cpu::native_c(&facts.c_flags, name);
         if chosen.is_empty() && c.is_empty() {
             continue;
         }
-        let declared = target.cpu(plan.profile.preset).map(|cpu| format!("-Ctarget-cpu={cpu}"));
+        let declared = target.cpu(settings.profile.preset).map(|cpu| format!("-Ctarget-cpu={cpu}"));
         let without: Vec<String> = declared.into_iter().collect();
         // Of several CPUs rustc takes the last one.
         let mut with = without.clone();
@@ -264,7 +269,7 @@ fn mimalloc(cx: &Context, plan: &Plan, zig: Option<&Zig>) -> Result<BTreeMap<Str
 /// Checks the images and policies of a plan, before anything is fetched or built.
 fn check(
     workspace: &Workspace,
-    targets: &Targets,
+    settings: &Settings<'_>,
     plan: &Plan,
     provide: bool,
     facts: &mut Facts,
@@ -274,35 +279,25 @@ fn check(
         // A build gives them when it makes the images.
         facts.warnings = warnings;
     }
-    check_policies(&workspace.settings.verify, targets, plan)
+    check_policies(&workspace.settings.verify, &settings.targets)
 }
 
 /// Checks that each lint that the workspace denies or warns of has what it needs.
-fn check_policies(settings: &Settings, targets: &Targets, plan: &Plan) -> Result<()> {
-    let mut names: Vec<&str> = plan.jobs.iter().map(|job| job.target.as_str()).collect();
-    names.dedup();
-    for name in names {
-        let policy = targets.get(name)?.policy().with_settings(settings)?;
-        policy.check_inputs(PolicyInputs::default())?;
+fn check_policies(settings: &verify::Settings, targets: &[&Target]) -> Result<()> {
+    for target in targets {
+        let policy = target.policy().with_settings(settings)?;
+        policy.check_inputs(verify::Inputs::default())?;
     }
     Ok(())
 }
 
 fn inputs_plan(
     workspace: &Workspace,
-    targets: &Targets,
     request: &Request,
+    settings: &Settings<'_>,
     facts: &Facts,
 ) -> Result<Plan> {
-    crate::build::plan::plan(&Inputs { workspace, targets, request, facts })
-}
-
-fn wanted(workspace: &Workspace, request: &Request, name: &str, default: bool) -> bool {
-    let asked = match &request.targets[..] {
-        [] => workspace.settings.targets.as_deref().unwrap_or_default(),
-        asked => asked,
-    };
-    if asked.is_empty() { default } else { asked.iter().any(|asked| asked == name) }
+    crate::build::plan::plan(&Inputs { workspace, request, settings, facts })
 }
 
 /// Returns the path of the official std's own source, so that an installed `rust-src`, which makes
@@ -346,15 +341,16 @@ fn packages(
     cx: &Context,
     workspace: &Workspace,
     request: &Request,
+    settings: &Settings<'_>,
     provide: bool,
     facts: &mut Facts,
 ) -> Result<BTreeMap<Utf8PathBuf, String>> {
-    let names: Vec<&str> = facts.user_flags.keys().map(String::as_str).collect();
+    let names = settings.target_names();
     let outside = path_packages::outside(cx, workspace, request, &names)?;
     facts.remap.extend(outside.remap);
     if let Some(target) = names.first() {
         facts.dependency_features = features::of_dependencies(cx, workspace, request, target)?;
-        if !provide {
+        if !provide && !settings.each {
             facts.notes.extend(features::unified(cx, workspace, request, target)?);
         }
     }
@@ -371,7 +367,7 @@ fn compilers(cx: &Context, config: &cargo::Config, facts: &mut Facts) -> BTreeMa
         ));
     }
     let mut compilers = BTreeMap::new();
-    for target in facts.user_flags.keys() {
+    for target in facts.targets.keys() {
         facts.notes.extend(cargo::tool_notes(&facts.c_flags, target));
         for compiler in cargo::compilers(cx, &facts.c_flags, target) {
             facts.notes.push(format!(

@@ -42,7 +42,7 @@ pub fn doctor(cx: &Context, request: &Request) -> Result<Doctor> {
             checks.push(good("rustc", &detail));
             checks.push(zig(cx, &rust));
             let wish = toolchain::std::Wish {
-                targets: &names,
+                targets: &names.iter().map(String::as_str).collect::<Vec<_>>(),
                 rust_src: request.rust_src.as_deref(),
                 options: &[],
                 offline: true,

@@ -21,7 +21,7 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub struct Wish<'a> {
     /// The targets.
-    pub targets: &'a [String],
+    pub targets: &'a [&'a str],
     /// The directory that the user names as the source of std.
     pub rust_src: Option<&'a Utf8Path>,
     /// The differences from the official one ([`crate::model::schema::plan::Profile::std_options`]).
@@ -55,9 +55,9 @@ pub fn find(cx: &Context, rust: &Rust, wish: &Wish<'_>) -> Result<BTreeMap<Strin
             )
         })?;
         let std = from_source(cx.env.dir.join(source));
-        return Ok(wish.targets.iter().map(|target| (target.clone(), std.clone())).collect());
+        return Ok(wish.targets.iter().map(|target| ((*target).to_owned(), std.clone())).collect());
     }
-    let state = |target: &String| {
+    let state = |target: &&str| {
         let installed = installed(rust, target);
         let std = if installed && wish.options.is_empty() {
             Std::Installed
@@ -68,7 +68,7 @@ pub fn find(cx: &Context, rust: &Rust, wish: &Wish<'_>) -> Result<BTreeMap<Strin
         } else {
             Std::Missing
         };
-        (target.clone(), std)
+        ((*target).to_owned(), std)
     };
     Ok(wish.targets.iter().map(state).collect())
 }
@@ -85,8 +85,8 @@ pub fn provide(cx: &Context, rust: &Rust, wish: &Wish<'_>) -> Result<BTreeMap<St
         build_std::build(cx, rust, &found, offline)?;
         return Ok(found);
     }
-    let absent = |target: &&String| !installed(rust, target) && !wish.needs_source();
-    let missing: Vec<&String> = targets.iter().filter(absent).collect();
+    let absent = |target: &&str| !installed(rust, target) && !wish.needs_source();
+    let missing: Vec<&str> = targets.iter().copied().filter(absent).collect();
     let mut tried = Vec::new();
     for target in missing {
         if let Err(error) = rustup(cx, offline, &["target", "add", target]) {
