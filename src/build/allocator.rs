@@ -139,7 +139,8 @@ mod tests {
     fn chosen(setting: Option<Setting>, preset: Preset, own: Option<&str>) -> Choice {
         let targets = Targets::new([]).unwrap();
         let target = targets.get("x86_64-unknown-linux-musl").unwrap();
-        choose(target, None, setting.map(|s| (s, "metadata".to_owned())), Some(preset), own)
+        let settings = AllocatorSettings { option: None, metadata: setting };
+        choose(target, &settings, Some(preset), own)
     }
 
     #[test]
