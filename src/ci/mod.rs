@@ -2,4 +2,5 @@
 
 pub mod comment;
 pub mod log;
+#[cfg(feature = "ci")]
 pub mod pipeline;

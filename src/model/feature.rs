@@ -7,10 +7,16 @@ use crate::model::error::{Error, Result};
 /// A cargo feature of longshore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Feature {
+    /// Files for CI systems.
+    Ci,
+    /// Certificate authorities and time zones for images.
+    Extras,
     /// Registries, and comments on pull requests.
     Registry,
     /// Signatures of minisign.
     Sign,
+    /// The page of `size`.
+    SizePage,
     /// Archives in xz.
     Xz,
     /// Archives and layers in zstd, and archives of caches.
@@ -19,13 +25,17 @@ pub enum Feature {
 
 impl Feature {
     /// Every one of them.
-    pub const ALL: [Self; 4] = [Self::Registry, Self::Sign, Self::Xz, Self::Zstd];
+    pub const ALL: [Self; 7] =
+        [Self::Ci, Self::Extras, Self::Registry, Self::Sign, Self::SizePage, Self::Xz, Self::Zstd];
 
     /// Returns the name in `Cargo.toml`.
     pub fn name(self) -> &'static str {
         match self {
+            Feature::Ci => "ci",
+            Feature::Extras => "extras",
             Feature::Registry => "registry",
             Feature::Sign => "sign",
+            Feature::SizePage => "size-page",
             Feature::Xz => "xz",
             Feature::Zstd => "zstd",
         }
@@ -34,8 +44,11 @@ impl Feature {
     /// Returns whether this build has it.
     fn is_there(self) -> bool {
         match self {
+            Feature::Ci => cfg!(feature = "ci"),
+            Feature::Extras => cfg!(feature = "extras"),
             Feature::Registry => cfg!(feature = "registry"),
             Feature::Sign => cfg!(feature = "sign"),
+            Feature::SizePage => cfg!(feature = "size-page"),
             Feature::Xz => cfg!(feature = "xz"),
             Feature::Zstd => cfg!(feature = "zstd"),
         }

@@ -2,6 +2,7 @@
 //! together, and returns a value. None prints, none exits, and each can be called again.
 
 pub mod cache;
+#[cfg_attr(not(feature = "ci"), path = "ci/without.rs")]
 pub mod ci;
 pub mod dist;
 pub mod doctor;

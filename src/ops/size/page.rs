@@ -1,4 +1,4 @@
-//! Sizes of earlier releases.
+//! The page, with the sizes of earlier releases.
 
 use std::sync::Arc;
 
@@ -12,7 +12,10 @@ use crate::{
         reference::Reference,
     },
     ops::{image::store, output::manifest},
-    size::page::Point,
+    size::{
+        Release,
+        page::{self, Point},
+    },
     sys::{
         Context,
         registry::{Remote, Session},
@@ -22,15 +25,22 @@ use crate::{
 /// The maximum number of tags of a repository that are read: the newest versions.
 const MOST: usize = 100;
 
-/// Returns the points of `sources`: `dist.json` files, or image repositories with versions as tags.
+/// Returns the page of `head`, compared with `base`, and with the sizes of `sources`: `dist.json` files,
+/// or image repositories with versions as tags.
 ///
 /// # Errors
-/// One cannot be read.
-pub(super) fn points(
+/// A source cannot be read.
+pub(super) fn page(
     cx: &Context,
     session: &Arc<Session>,
     sources: &[String],
-) -> Result<Vec<Point>> {
+    head: &Release,
+    base: Option<&Release>,
+) -> Result<String> {
+    page::html(&page::of(head, base, points(cx, session, sources)?))
+}
+
+fn points(cx: &Context, session: &Arc<Session>, sources: &[String]) -> Result<Vec<Point>> {
     let mut points = Vec::new();
     for source in sources {
         let path = Utf8Path::new(source);

@@ -1,0 +1,20 @@
+//! The page, in a build without the feature `size-page`.
+
+use std::sync::Arc;
+
+use crate::{
+    model::{error::Result, feature::Feature},
+    size::Release,
+    sys::{Context, registry::Session},
+};
+
+/// Fails.
+pub(super) fn page(
+    _: &Context,
+    _: &Arc<Session>,
+    _: &[String],
+    _: &Release,
+    _: Option<&Release>,
+) -> Result<String> {
+    Err(Feature::SizePage.missing())
+}
