@@ -19,15 +19,18 @@ pub fn not_started(error: std::io::Error) -> Error {
 /// threads.
 pub fn map_on<T: Send>(threads: usize, count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
-    let results = Mutex::new(Vec::with_capacity(count));
+    let results = Mutex::new((0..count).map(|_| None).collect::<Vec<Option<T>>>());
     let worker = || {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             if index >= count {
                 break;
             }
-            let result = (index, work(index));
-            results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
+            let result = work(index);
+            let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(slot) = results.get_mut(index) {
+                *slot = Some(result);
+            }
         }
     };
     std::thread::scope(|scope| {
@@ -38,9 +41,8 @@ pub fn map_on<T: Send>(threads: usize, count: usize, work: impl Fn(usize) -> T +
         }
         worker();
     });
-    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    results.sort_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.into_iter().flatten().collect()
 }
 
 /// Does as [`map_on`], with as many threads as there are processors: for work that computes.

@@ -51,6 +51,11 @@ pub enum Kind {
 /// # Errors
 /// Something cannot be read, has a name that is not UTF-8, or is neither file, directory nor link.
 pub fn walk(root: &Utf8Path, skip: impl Fn(&Utf8Path) -> bool) -> Result<Vec<Entry>> {
+    walk_with(root, &skip)
+}
+
+/// Does as [`walk`]; one function for every caller, which is compiled once.
+fn walk_with(root: &Utf8Path, skip: &dyn Fn(&Utf8Path) -> bool) -> Result<Vec<Entry>> {
     let mut found = Vec::new();
     let mut walk = Walk::new(root, usize::MAX);
     while let Some(step) = walk.next() {
