@@ -217,7 +217,7 @@ fn vendored() -> Option<Workspace> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")))?;
     let vendor = Workspace::empty();
-    let lock = include_str!("../../src/sys/toolchain/mimalloc/Cargo.lock");
+    let lock = include_str!("../../src/sys/toolchain/mimalloc/lock.toml");
     let lock: toml::Table = lock.parse().unwrap();
     for package in lock["package"].as_array().unwrap() {
         let Some(checksum) = package.get("checksum").and_then(|value| value.as_str()) else {

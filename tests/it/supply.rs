@@ -1,5 +1,5 @@
 //! The crates that users compile with longshore: their licences, versions and sources, by the rules of
-//! `deny.toml`.
+//! `deny.toml`; and the files of longshore's own crate.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -113,4 +113,49 @@ fn alternatives_and_conjunctions_of_licences_differ() {
     assert!(is("MIT") && is("GPL-3.0 OR MIT") && is("GPL-3.0/MIT") && is("MIT AND ISC"));
     assert!(is("(MIT OR GPL-3.0) AND ISC"));
     assert!(!is("GPL-3.0") && !is("MIT AND GPL-3.0") && !is("(MIT OR ISC) AND GPL-3.0") && !is(""));
+}
+
+/// The files below `root` that the code of `file` includes, without its tests.
+fn included(file: &Path, text: &str) -> Vec<String> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let mut found = Vec::new();
+    for of_macro in ["include_str!(", "include_bytes!("] {
+        for rest in code.split(of_macro).skip(1) {
+            let name = rest.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next());
+            let name = name.unwrap_or_else(|| panic!("{file:?} includes what is no literal"));
+            let mut path: Vec<&str> =
+                file.parent().unwrap().iter().map(|p| p.to_str().unwrap()).collect();
+            for part in name.split('/') {
+                match part {
+                    ".." => drop(path.pop()),
+                    part => path.push(part),
+                }
+            }
+            found.push(path.join("/"));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_packed_crate_has_every_file_that_its_code_includes() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut list = plain("cargo");
+    list.args(["package", "--list", "--package", "longshore", "--allow-dirty", "--offline"]);
+    let output = list.current_dir(root).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let list = String::from_utf8(output.stdout).unwrap();
+    let packed: BTreeSet<&str> = list.lines().collect();
+    let mut missing = Vec::new();
+    let mut count = 0;
+    for file in packed.iter().filter(|file| file.ends_with(".rs")) {
+        for path in included(Path::new(file), &fs::read_to_string(root.join(file)).unwrap()) {
+            count += 1;
+            if !packed.contains(path.as_str()) {
+                missing.push(format!("{file} includes {path}"));
+            }
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new());
+    assert!(count > 10, "{count}");
 }

@@ -201,9 +201,8 @@ mod tests {
 
     #[test]
     fn files_without_a_common_line_end_in_time() {
-        let lines = |prefix: &str| -> String {
-            (0..60_000).map(|n| format!("{prefix}{n}\n")).collect()
-        };
+        let lines =
+            |prefix: &str| -> String { (0..60_000).map(|n| format!("{prefix}{n}\n")).collect() };
         let out = unified("x", &lines("a"), &lines("b"));
         assert_eq!(out.lines().count(), 120_003);
     }

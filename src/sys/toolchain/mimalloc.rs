@@ -19,9 +19,10 @@ use crate::{
     },
 };
 
-/// A package that depends on the source alone, and the lock file with its digest.
-const MANIFEST: &str = include_str!("mimalloc/Cargo.toml");
-const LOCK: &str = include_str!("mimalloc/Cargo.lock");
+/// The manifest of a package that depends on the source alone, and its lock file with the digest. Cargo leaves
+/// directories with a `Cargo.toml` out of a package, hence the names.
+const MANIFEST: &str = include_str!("mimalloc/manifest.toml");
+const LOCK: &str = include_str!("mimalloc/lock.toml");
 
 /// The flags of mimalloc's own build for a release with a `malloc` that replaces the program's
 /// (`CMakeLists.txt` in the source), one file that includes all others. Functions in separate sections
