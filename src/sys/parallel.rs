@@ -18,19 +18,29 @@ pub fn not_started(error: std::io::Error) -> Error {
 /// Returns the results of `work` for every number below `count`, in order, from at most `threads`
 /// threads.
 pub fn map_on<T: Send>(threads: usize, count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let next = AtomicUsize::new(0);
     let results = Mutex::new((0..count).map(|_| None).collect::<Vec<Option<T>>>());
+    run_on(threads, count, &|index| {
+        let result = work(index);
+        let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = results.get_mut(index) {
+            *slot = Some(result);
+        }
+    });
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.into_iter().flatten().collect()
+}
+
+/// Calls `work` with every number below `count`; one function for every kind of result, which is compiled
+/// once.
+fn run_on(threads: usize, count: usize, work: &(dyn Fn(usize) + Sync)) {
+    let next = AtomicUsize::new(0);
     let worker = || {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             if index >= count {
                 break;
             }
-            let result = work(index);
-            let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(slot) = results.get_mut(index) {
-                *slot = Some(result);
-            }
+            work(index);
         }
     };
     std::thread::scope(|scope| {
@@ -41,8 +51,6 @@ pub fn map_on<T: Send>(threads: usize, count: usize, work: impl Fn(usize) -> T +
         }
         worker();
     });
-    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    results.into_iter().flatten().collect()
 }
 
 /// Does as [`map_on`], with as many threads as there are processors: for work that computes.

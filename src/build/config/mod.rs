@@ -146,13 +146,39 @@ where
     };
     T::deserialize(table).map_err(|error| {
         let text = error.to_string();
-        let wrong = Error::usage(format!("{place} is wrong: {text}"));
+        let key = match wrong_key::<T>(table, &text) {
+            key if key.is_empty() => String::new(),
+            key => format!("`{}`: ", key.join(".")),
+        };
+        let wrong = Error::usage(format!("{place} is wrong: {key}{text}"));
         let mut names = text.split('`').skip(1).step_by(2);
         match names.next().and_then(|given| nearest(given, names)) {
             Some(name) => wrong.hint(format!("did you mean `{name}`?")),
             None => wrong.hint("docs/configuration.md lists every key"),
         }
     })
+}
+
+/// Returns the path of the key with the value that `T` rejects with `text`: the longest one that alone is
+/// rejected in the same way.
+fn wrong_key<T: serde::de::DeserializeOwned>(table: &Value, text: &str) -> Vec<String> {
+    let mut path: Vec<String> = Vec::new();
+    let mut inner = table;
+    while let Value::Object(keys) = inner {
+        let fails_alone = |(key, value): &(&String, &Value)| {
+            let alone = path.iter().rev().fold(only(key, value), |inner, key| only(key, &inner));
+            T::deserialize(&alone).is_err_and(|error| error.to_string() == text)
+        };
+        let Some((key, value)) = keys.iter().find(fails_alone) else { break };
+        path.push(key.clone());
+        inner = value;
+    }
+    path
+}
+
+/// Returns a table of one key.
+fn only(key: &str, value: &Value) -> Value {
+    Value::Object([(key.to_owned(), value.clone())].into_iter().collect())
 }
 
 #[cfg(test)]
@@ -180,6 +206,15 @@ mod tests {
     fn an_unknown_preset_names_the_nearest() {
         let error = read::<WorkspaceSettings>("[longshore]\npreset = 'balance'").unwrap_err();
         assert_eq!(error.hint_text(), Some("did you mean `balanced`?"));
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_form_is_named_by_its_key() {
+        let message = |toml| read::<PackageSettings>(toml).unwrap_err().to_string();
+        let wrong = message("[longshore]\narchive = 'tar.gz'");
+        assert!(wrong.contains("is wrong: `archive`: invalid type: string"), "{wrong}");
+        let wrong = message("[longshore]\nimage = { user = '1', labels = { a = 1 } }");
+        assert!(wrong.contains("is wrong: `image.labels.a`: "), "{wrong}");
     }
 
     #[test]
