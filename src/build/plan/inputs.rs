@@ -56,6 +56,8 @@ pub struct Facts {
     pub own_allocators: BTreeMap<String, String>,
     /// The object of mimalloc for each target, where it is known.
     pub mimalloc: BTreeMap<String, Utf8PathBuf>,
+    /// The object of memory functions for each target that gets it, where it is known.
+    pub memory: BTreeMap<String, Utf8PathBuf>,
     /// The flags the user set, by target.
     pub user_flags: BTreeMap<String, UserFlags>,
     /// The targets for which rustc links the C library statically by default.

@@ -20,7 +20,7 @@ use crate::{
             invocation::{self, TargetFlags},
             rustflags::{self, Remap, Wanted},
         },
-        profile,
+        memory, profile,
         target::{Target, Targets},
         workspace::Workspace,
     },
@@ -30,6 +30,7 @@ use crate::{
         schema::{
             allocator::{Allocator, Choice},
             dist::{Asked, Release},
+            memory::MemoryFunctions,
             plan::{self as schema, Job, Plan, Profile, Smoke, Std},
         },
     },
@@ -130,20 +131,37 @@ fn of_target(
     let user = facts.user_flags.get(&target.name).cloned().unwrap_or_default();
     let std = facts.std.get(&target.name).cloned().unwrap_or(Std::Missing);
     let allocator = allocator_of(inputs, target, profile);
-    let object = facts.mimalloc.get(&target.name).map(|path| path.as_str());
+    let memory = memory::choose(target, inputs.workspace.settings.memory_functions);
+    let mut objects = Vec::new();
+    if allocator.allocator == Allocator::Mimalloc {
+        objects.extend(
+            facts
+                .mimalloc
+                .get(&target.name)
+                .map(|path| (path.as_str(), "longshore: allocator mimalloc")),
+        );
+    }
+    if memory.functions == MemoryFunctions::Fast {
+        objects.extend(
+            facts
+                .memory
+                .get(&target.name)
+                .map(|path| (path.as_str(), "longshore: memory functions fast")),
+        );
+    }
     let wanted = Wanted {
         std: Some(&std),
         remap: Some(remap),
         preset: profile.preset,
         aborts: profile::aborts(&profile.settings),
         unstable: &profile.unstable,
-        allocator: object.filter(|_| allocator.allocator == Allocator::Mimalloc),
+        objects,
         is_static: facts.is_static.contains(&target.name),
         profile: &profile::rustflags(&facts.profiles, &profile.name),
     };
     let all = rustflags::merge(&user, target, &wanted)?;
     let c = rustflags::c_tuning(target, &wanted);
-    Ok(TargetFlags { target: target.name.clone(), std, user, all, c, allocator })
+    Ok(TargetFlags { target: target.name.clone(), std, user, all, c, allocator, memory })
 }
 
 /// One for each binary and target.
@@ -174,6 +192,7 @@ fn jobs(
                 platform: platform.clone(),
                 linkage: target.spec.linkage,
                 allocator: flags.allocator.clone(),
+                memory_functions: flags.memory.clone(),
                 cpu: target.cpu(profile.preset).map(str::to_owned),
                 cpu_flags: inputs.facts.cpu_flags.get(&target.name).cloned(),
                 profile: profile.name.clone(),

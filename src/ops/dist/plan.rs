@@ -20,6 +20,7 @@ use crate::{
         schema::{
             Plan,
             allocator::{Allocator, Setting},
+            memory::MemoryFunctions,
             plan::{CpuFlags, Job, Recipe, Std},
         },
     },
@@ -107,6 +108,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     facts.remap.dedup();
     facts.zig = zig.as_ref().map(|zig| zig.version.clone());
     facts.mimalloc = mimalloc(cx, &first, zig.as_ref())?;
+    facts.memory = memory(cx, &first, &rust);
     facts.cpu_flags = cpu_flags(cx, &rust, &targets, &first, &facts)?;
     facts.tools = tools(&rust, zig.as_ref(), !facts.mimalloc.is_empty());
     facts.tools.extend(compilers);
@@ -126,6 +128,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         rust,
         zig,
         mimalloc: facts.mimalloc,
+        memory: facts.memory,
         resolution: resolution(request),
         offline: request.offline,
         timings: request.timings,
@@ -259,6 +262,13 @@ fn mimalloc(cx: &Context, plan: &Plan, zig: Option<&Zig>) -> Result<BTreeMap<Str
         (job.target.clone(), object)
     };
     Ok(jobs.into_iter().map(object).collect())
+}
+
+/// Returns the path of the object of memory functions, which may be missing yet, for each target that gets it.
+fn memory(cx: &Context, plan: &Plan, rust: &Rust) -> BTreeMap<String, Utf8PathBuf> {
+    let gets = |job: &&Job| job.memory_functions.functions == MemoryFunctions::Fast;
+    let object = |job: &Job| toolchain::memory::object(cx, rust, &job.target, job.cpu.as_deref());
+    plan.jobs.iter().filter(gets).map(|job| (job.target.clone(), object(job))).collect()
 }
 
 /// Checks the images and policies of a plan, before anything is fetched or built.
