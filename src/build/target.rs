@@ -12,7 +12,7 @@ use crate::{
         machine::{Elf, Linkage, Run, TargetFacts},
         platform::Platform,
         provider::Runners,
-        schema::{allocator, profile::Preset},
+        schema::{allocator, memory::MemoryFunctions, profile::Preset},
         suggest::nearest,
     },
     verify::{POLICY_KEYS, Policy, Settings},
@@ -67,6 +67,9 @@ pub struct Spec {
     /// What serves `malloc`; comes before the workspace's own setting.
     #[serde(default)]
     pub allocator: Option<allocator::Setting>,
+    /// The implementation of memory functions; comes before the workspace's own setting.
+    #[serde(default)]
+    pub memory_functions: Option<MemoryFunctions>,
     /// The header values that an ELF file for it must have.
     pub elf: Elf,
     /// How its binaries can be run.
@@ -181,6 +184,7 @@ const KEYS: &[&str] = &[
     "speed-cpu",
     "frame-pointers",
     "allocator",
+    "memory-functions",
     "elf",
     "machine",
     "class",

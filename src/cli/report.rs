@@ -8,6 +8,7 @@ use crate::model::{
         allocator::Choice,
         dist::Release,
         doctor::State,
+        memory::MemoryChoice,
         plan::{Build, Companions, Flag, Job, Std, Via},
     },
     withheld::PASS,
@@ -51,6 +52,9 @@ pub(super) fn plan(plan: &Plan) -> String {
         for (target, choice) in allocators(plan, build) {
             let Choice { allocator, origin } = choice;
             line(&mut text, "allocator", &format!("{target}: {}  # {origin}", allocator.name()));
+        }
+        for (target, MemoryChoice { functions, origin, .. }) in memory_functions(plan, build) {
+            line(&mut text, "memory", &format!("{target}: {}  # {origin}", functions.name()));
         }
         let of_build = |job: &&Job| {
             build.targets.contains(&job.target) && build.packages.contains(&job.package)
@@ -126,6 +130,13 @@ fn allocators<'a>(plan: &'a Plan, build: &Build) -> BTreeMap<&'a str, &'a Choice
     let of_build = |job: &&Job| build.targets.contains(&job.target);
     let jobs = plan.jobs.iter().filter(of_build);
     jobs.map(|job| (job.target.as_str(), &job.allocator)).collect()
+}
+
+/// The implementation of memory functions of each target of a build.
+fn memory_functions<'a>(plan: &'a Plan, build: &Build) -> BTreeMap<&'a str, &'a MemoryChoice> {
+    let of_build = |job: &&Job| build.targets.contains(&job.target);
+    let jobs = plan.jobs.iter().filter(of_build);
+    jobs.map(|job| (job.target.as_str(), &job.memory_functions)).collect()
 }
 
 /// The flags of each target; those with the same are listed together.

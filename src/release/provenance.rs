@@ -229,6 +229,7 @@ fn internal(plan: &Plan, known: &Known) -> Value {
             json!({
                 "linkage": job.linkage,
                 "allocator": job.allocator.allocator.name(),
+                "memoryFunctions": job.memory_functions.functions.name(),
                 "cpu": job.cpu,
                 "rustflags": flags,
             })

@@ -336,6 +336,7 @@ fn artifact(bytes: &[u8], target: &Target) -> Artifact {
         debug: None,
         attribution: None,
         audit: None,
+        memory_functions: None,
         allocator: Choice { allocator: Allocator::System, origin: "metadata".to_owned() },
         cpu_flags: None,
         verdict: None,

@@ -46,6 +46,7 @@ mod interop_rows;
 mod interop_writers;
 mod manifest;
 mod measure;
+mod memory;
 mod merge;
 mod merge_remote;
 mod names;

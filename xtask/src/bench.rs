@@ -1,11 +1,11 @@
-//! `cargo xtask bench dist [PROGRAM]`: `dist` against plain cargo-zigbuild, in one run, on published
-//! programs. `cargo xtask bench build [PROGRAM]`: presets, allocators, cache, strip. `cargo xtask
-//! bench verify [FILE]`: `verify` against other tools. `cargo xtask bench size [FILE]`: `size` against other
-//! tools. `cargo xtask bench image [AMD64:ARM64]`, or
-//! `push`: images, archives and pushes against other programs.
+//! Measurements against other programs, in one run. `cargo xtask bench dist [PROGRAM]`: `dist` against plain
+//! cargo-zigbuild, on published programs. `bench build [PROGRAM]`: presets, allocators, cache, strip.
+//! `bench memory`: memory functions against those of glibc. `bench verify [FILE]` and `bench size [FILE]`:
+//! against other tools. `bench image [AMD64:ARM64]`, or `push`: images, archives and pushes.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a script")]
 
 mod build;
+mod memory;
 mod size;
 mod verify;
 
@@ -39,15 +39,20 @@ const TARGETS: &str =
 pub(crate) fn bench(name: Option<&str>, program: Option<&str>) -> Result {
     match name {
         Some("dist") => dist(program),
+        Some("memory") => memory::memory(),
         Some("build") => build::build(&Bench::new()?, program),
         Some("verify") => verify::verify(program),
         Some("size") => size::size(program),
         Some("image" | "push") => image(program),
         Some(other) => Err(format!(
-            "no measurement `{other}`: there are `dist`, `build`, `verify`, `size`, `image` and `push`"
+            "no measurement `{other}`: there are `dist`, `build`, `memory`, `verify`, `size`, `image` and \
+             `push`"
         )),
-        None => Err("say which measurement: `dist`, `build`, `verify`, `size`, `image` or `push`"
-            .to_owned()),
+        None => {
+            Err("say which measurement: `dist`, `build`, `memory`, `verify`, `size`, `image` or \
+                  `push`"
+                .to_owned())
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     },
     model::schema::{
         allocator::Choice,
+        memory::MemoryChoice,
         plan::{Build, Flag, Std, Via},
     },
 };
@@ -37,6 +38,8 @@ pub struct TargetFlags {
     pub c: Vec<&'static str>,
     /// What serves `malloc`.
     pub allocator: Choice,
+    /// The implementation of memory functions.
+    pub memory: MemoryChoice,
 }
 
 impl TargetFlags {

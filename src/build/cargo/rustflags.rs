@@ -81,8 +81,8 @@ pub struct Wanted<'a> {
     pub aborts: bool,
     /// Unstable switches.
     pub unstable: &'a [Unstable],
-    /// The object of the allocator that is linked in.
-    pub allocator: Option<&'a str>,
+    /// The objects that are linked in, and the reason for each.
+    pub objects: Vec<(&'a str, &'static str)>,
     /// Whether rustc links the C library statically by default.
     pub is_static: bool,
     /// The flags of the profile, which cargo itself gives to rustc.
@@ -197,8 +197,8 @@ fn tuning(target: &Target, wanted: &Wanted<'_>, of_target: &str) -> Vec<(String,
     for arg in &spec.link_args {
         add(format!("-Clink-arg={arg}"), of_target);
     }
-    if let Some(object) = wanted.allocator {
-        add(format!("-Clink-arg={object}"), "longshore: allocator mimalloc");
+    for (object, why) in &wanted.objects {
+        add(format!("-Clink-arg={object}"), why);
     }
     flags
 }
@@ -436,7 +436,11 @@ mod tests {
     fn build_scripts_do_not_get_what_is_for_the_linker() {
         let mut target = target();
         target.spec.link_args = vec!["-Wl,-z,stack-size=8388608".to_owned()];
-        let wanted = Wanted { is_static: true, allocator: Some("/a b.o"), ..Wanted::default() };
+        let wanted = Wanted {
+            is_static: true,
+            objects: vec![("/a b.o", "longshore: allocator mimalloc")],
+            ..Wanted::default()
+        };
         let all = merge(&user(&["-Clink-arg=-s"]), &target, &wanted).unwrap();
         let via = |via| all.iter().filter(move |flag| flag.via == via);
         let passed: Vec<&str> = via(Via::Rustflags).map(|flag| flag.flag.as_str()).collect();

@@ -18,6 +18,7 @@ use crate::{
         error::{Error, Result},
         schema::{
             allocator,
+            memory::MemoryFunctions,
             packaging::{Compressor, Extra},
             profile::{Preset, Unstable},
             tags::Policy,
@@ -42,6 +43,8 @@ pub struct WorkspaceSettings {
     pub profile: Option<String>,
     /// What serves `malloc`; a target's own setting comes first.
     pub allocator: Option<allocator::Setting>,
+    /// The implementation of memory functions; a target's own setting comes first.
+    pub memory_functions: Option<MemoryFunctions>,
     /// Unstable switches of rustc, by name.
     pub unstable: Vec<Unstable>,
     /// Whether symbols are kept in separate files.

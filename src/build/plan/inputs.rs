@@ -93,6 +93,8 @@ pub struct TargetFacts {
     pub own_allocator: Option<String>,
     /// The object of mimalloc, if its programs get it and zig is known.
     pub mimalloc: Option<Utf8PathBuf>,
+    /// The object of memory functions, if its programs get it.
+    pub memory: Option<Utf8PathBuf>,
     /// Whether rustc links the C library statically by default.
     pub is_static: bool,
     /// Flags that add to its CPU.

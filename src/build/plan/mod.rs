@@ -24,7 +24,7 @@ use crate::{
             invocation::{self, TargetFlags},
             rustflags::{self, Remap, Wanted},
         },
-        profile,
+        memory, profile,
         target::Target,
         workspace::Workspace,
     },
@@ -33,6 +33,7 @@ use crate::{
         schema::{
             allocator::Allocator,
             dist::{Asked, Release},
+            memory::MemoryFunctions,
             plan::{self as schema, Job, Plan, Std},
         },
     },
@@ -112,7 +113,8 @@ fn warnings(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Vec<St
     warnings
 }
 
-/// Returns the flags for rustc and C compilers for a target, and its implementation of `malloc`.
+/// Returns the flags for rustc and C compilers for a target, and its implementations of `malloc` and of memory
+/// functions.
 fn target_flags(inputs: &Inputs<'_>, target: &Target, remap: &Remap) -> Result<TargetFlags> {
     let Inputs { settings, facts, .. } = *inputs;
     let profile = &settings.profile;
@@ -121,20 +123,26 @@ fn target_flags(inputs: &Inputs<'_>, target: &Target, remap: &Remap) -> Result<T
     let std = of_target.std.clone().unwrap_or(Std::Missing);
     let own = of_target.own_allocator.as_deref();
     let allocator = allocator::choose(target, &settings.allocator, profile.preset, own);
-    let object = of_target.mimalloc.as_ref().map(|path| path.as_str());
+    let memory = memory::choose(target, settings.memory_functions);
+    let mimalloc = of_target.mimalloc.as_ref().map(|path| path.as_str());
+    let functions = of_target.memory.as_ref().map(|path| path.as_str());
+    let mimalloc = mimalloc.filter(|_| allocator.allocator == Allocator::Mimalloc);
+    let functions = functions.filter(|_| memory.functions == MemoryFunctions::Fast);
+    let mimalloc = mimalloc.map(|path| (path, "longshore: allocator mimalloc"));
+    let functions = functions.map(|path| (path, "longshore: memory functions fast"));
     let wanted = Wanted {
         std: Some(&std),
         remap: Some(remap),
         preset: profile.preset,
         aborts: profile::aborts(&profile.settings),
         unstable: &profile.unstable,
-        allocator: object.filter(|_| allocator.allocator == Allocator::Mimalloc),
+        objects: mimalloc.into_iter().chain(functions).collect(),
         is_static: of_target.is_static,
         profile: &profile::rustflags(&facts.profiles, &profile.name),
     };
     let all = rustflags::merge(&user, target, &wanted)?;
     let c = rustflags::c_tuning(target, &wanted);
-    Ok(TargetFlags { target: target.name.clone(), std, user, all, c, allocator })
+    Ok(TargetFlags { target: target.name.clone(), std, user, all, c, allocator, memory })
 }
 
 /// Returns a job for each binary and target.
@@ -159,6 +167,7 @@ fn jobs(
                 platform: platform.clone(),
                 linkage: target.spec.linkage,
                 allocator: flags.allocator.clone(),
+                memory_functions: flags.memory.clone(),
                 cpu: target.cpu(profile.preset).map(str::to_owned),
                 cpu_flags: facts.target(&target.name).cpu_flags.clone(),
                 profile: profile.name.clone(),

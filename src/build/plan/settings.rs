@@ -13,7 +13,10 @@ use crate::{
     model::{
         error::{Error, Result},
         platform::Platform,
-        schema::plan::{Profile, Smoke},
+        schema::{
+            memory::MemoryFunctions,
+            plan::{Profile, Smoke},
+        },
         suggest::nearest,
     },
 };
@@ -30,6 +33,8 @@ pub struct Settings<'a> {
     pub profile: Profile,
     /// The requested allocator; a target's file may set a different one.
     pub allocator: AllocatorSettings,
+    /// The requested memory functions; a target's file may set different ones.
+    pub memory_functions: Option<MemoryFunctions>,
     /// Whether symbols and line numbers are kept in debug files.
     pub debug_files: bool,
     /// Whether each package is built by a separate cargo command.
@@ -58,6 +63,7 @@ impl<'a> Settings<'a> {
                 option: request.allocator,
                 metadata: metadata.allocator,
             },
+            memory_functions: metadata.memory_functions,
             debug_files,
             each: request.each || metadata.each,
         };

@@ -9,7 +9,7 @@ use super::plan;
 use crate::model::{
     digest::Digest,
     platform::Platform,
-    schema::{allocator::Choice, plan::CpuFlags, units::Units},
+    schema::{allocator::Choice, memory::MemoryChoice, plan::CpuFlags, units::Units},
 };
 
 /// The name of the file.
@@ -151,6 +151,10 @@ pub struct Artifact {
     pub attribution: Option<AttributionFile>,
     /// What serves `malloc` in it, as its symbols show.
     pub allocator: Choice,
+    /// The implementation of the functions that compare, search, copy and fill memory, as its symbols show;
+    /// absent in releases of versions without this choice.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub memory_functions: Option<MemoryChoice>,
     /// Flags that let it use more of a CPU than the target's CPU has; absent if there are none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cpu_flags: Option<CpuFlags>,

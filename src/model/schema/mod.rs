@@ -14,6 +14,7 @@ pub mod cache;
 pub mod dist;
 pub mod doctor;
 pub mod image;
+pub mod memory;
 pub mod package;
 pub mod packaging;
 pub mod plan;

@@ -11,6 +11,7 @@ use crate::model::{
     reference::repository_name,
     schema::{
         allocator::Choice,
+        memory::MemoryChoice,
         packaging::{Compressor, Extra, Format, Shell},
         profile::{Preset, Setting, Unstable},
         tags::Policy,
@@ -157,6 +158,8 @@ pub struct Job {
     pub linkage: Linkage,
     /// What serves `malloc`.
     pub allocator: Choice,
+    /// The implementation of the functions that compare, search, copy and fill memory.
+    pub memory_functions: MemoryChoice,
     /// The baseline CPU, in rustc's spelling; that of the target when absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cpu: Option<String>,

@@ -13,6 +13,7 @@ use crate::{
         schema::{
             allocator::Allocator,
             dist::{Artifact, Document, DocumentKind, Image},
+            memory::MemoryFunctions,
             plan::Job,
             size::Dependency,
         },
@@ -200,6 +201,13 @@ fn others(planned: &Planned, binaries: &[&Artifact]) -> Vec<Component> {
     }
     if binaries.iter().any(|one| one.allocator.allocator == Allocator::Mimalloc) {
         all.push(Component::mimalloc(MIMALLOC));
+    }
+    let is_fast = |one: &&Artifact| {
+        let choice = one.memory_functions.as_ref();
+        choice.is_some_and(|choice| choice.functions == MemoryFunctions::Fast)
+    };
+    if binaries.iter().any(is_fast) {
+        all.push(Component::memory_functions());
     }
     all
 }

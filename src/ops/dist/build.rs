@@ -36,7 +36,7 @@ use crate::{
         fs, git,
         process::{Stream, rustc},
         sccache,
-        toolchain::mimalloc,
+        toolchain::{memory, mimalloc},
         zig,
     },
 };
@@ -116,6 +116,10 @@ pub(in crate::ops) fn compile(
                 let tools = (&planned.rust, zig);
                 let cpu = job.cpu.as_deref();
                 mimalloc::provide(cx, tools, &job.target, cpu, object, offline)?;
+            }
+            if let Some(object) = planned.memory.get(&job.target) {
+                let (std, cpu) = (build.std.get(&job.target), job.cpu.as_deref());
+                memory::provide(cx, &planned.rust, std, &job.target, cpu, object)?;
             }
         }
         let warm = Warm::new(planned, build, &env);

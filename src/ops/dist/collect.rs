@@ -8,6 +8,7 @@ use crate::{
     build::{
         allocator::{PROOF, served_by_mimalloc},
         cargo::message::Report,
+        memory,
     },
     model::{
         digest::Digest,
@@ -15,6 +16,7 @@ use crate::{
         schema::{
             allocator::Allocator,
             dist::{Artifact, DebugFile, Dist, File},
+            memory::{MemoryChoice, MemoryFunctions},
             plan::{Job, Plan},
         },
         source::{ReadAt as _, Source},
@@ -32,6 +34,13 @@ pub(in crate::ops) struct Collector<'a> {
     /// The modification time of what is written, which it has in images, too.
     epoch: u64,
     previous: Option<Dist>,
+}
+
+/// The files of a job.
+struct Made {
+    file: File,
+    debug: Option<DebugFile>,
+    memory_functions: Option<MemoryChoice>,
 }
 
 impl<'a> Collector<'a> {
@@ -60,11 +69,13 @@ impl<'a> Collector<'a> {
             .map_err(|error| Error::build(format!("`{made}` cannot be read: {error}")))?;
         let unstripped = File { size: source.size(), sha256 };
         let audit = list.map(Digest::of);
-        let (file, debug) = match self.kept(job, &unstripped, audit)? {
+        let Made { file, debug, memory_functions } = match self.kept(job, &unstripped, audit)? {
             Some(kept) => kept,
             None => {
                 prove_allocator(job, made, source)?;
-                self.make(job, made, source, list)?
+                let memory_functions = Some(memory_functions(job, made, source)?);
+                let (file, debug) = self.make(job, made, source, list)?;
+                Made { file, debug, memory_functions }
             }
         };
         self.stage.set_time(&job.path, self.epoch)?;
@@ -86,6 +97,7 @@ impl<'a> Collector<'a> {
             audit,
             attribution: None,
             allocator: job.allocator.clone(),
+            memory_functions,
             cpu_flags: job.cpu_flags.clone(),
             verdict: None,
             smoke: None,
@@ -94,12 +106,7 @@ impl<'a> Collector<'a> {
 
     /// Returns the job's binary of the previous output, if it was stripped from the same file by the
     /// same longshore, for the same plan, with the same list of dependencies.
-    fn kept(
-        &self,
-        job: &Job,
-        unstripped: &File,
-        audit: Option<Digest>,
-    ) -> Result<Option<(File, Option<DebugFile>)>> {
+    fn kept(&self, job: &Job, unstripped: &File, audit: Option<Digest>) -> Result<Option<Made>> {
         let stage = self.stage;
         let Some(previous) = &self.previous else {
             return Ok(None);
@@ -114,6 +121,7 @@ impl<'a> Collector<'a> {
                 && old.unstripped == *unstripped
                 && old.audit == audit
                 && old.allocator == job.allocator
+                && old.memory_functions.as_ref().is_some_and(|old| is_same(old, job))
                 && debug == job.debug.as_ref()
         };
         let Some(old) = previous.artifacts.iter().find(same) else {
@@ -128,7 +136,8 @@ impl<'a> Collector<'a> {
         // A transfer of the previous output, as between jobs, may have lost its executable bit.
         let kept =
             stage.keep(&old.path, &old.sha256, old.size)? && fs::is_program(&stage.path(&old.path));
-        Ok(kept.then(|| (file, old.debug.clone())))
+        let debug = old.debug.clone();
+        Ok(kept.then(|| Made { file, debug, memory_functions: old.memory_functions.clone() }))
     }
 
     /// Writes the stripped binary, and its symbols where the job keeps them.
@@ -186,6 +195,39 @@ pub(in crate::ops) fn shipped<'a>(
     let name = Utf8Path::new(place).file_name().unwrap_or_default();
     let both = split(source, keep, name).map_err(cannot)?;
     Ok((both.stripped, Some(both.debug)))
+}
+
+/// Whether the job has the implementation of memory functions that a result was built with.
+fn is_same(old: &MemoryChoice, job: &Job) -> bool {
+    let new = &job.memory_functions;
+    (old.functions, &old.origin) == (new.functions, &new.origin)
+}
+
+/// Returns the implementation of memory functions, as the symbols show it.
+///
+/// # Errors
+/// The plan requires longshore's, and none of the functions is.
+fn memory_functions(job: &Job, path: &Utf8Path, source: Source<'_>) -> Result<MemoryChoice> {
+    let choice = job.memory_functions.clone();
+    if choice.functions == MemoryFunctions::System {
+        return Ok(choice);
+    }
+    let symbols: Vec<&str> = memory::NAMES.iter().flat_map(|(name, ours)| [*name, *ours]).collect();
+    let found = addresses(source, &symbols)
+        .map_err(|error| Error::build(format!("`{path}` cannot be read: {error}")))?;
+    let memory::Linked { ours, others } = memory::Linked::new(&found);
+    if ours.is_empty() && !others.is_empty() {
+        return Err(Error::build(format!(
+            "longshore's memory functions were linked into `{}` for `{}`, and others are used: {}",
+            job.binary,
+            job.target,
+            others.join(", ")
+        ))
+        .hint(
+            "`memory-functions = \"system\"` in `[workspace.metadata.longshore]` does without them",
+        ));
+    }
+    Ok(MemoryChoice { others: others.into_iter().map(str::to_owned).collect(), ..choice })
 }
 
 /// Checks that `malloc` is mimalloc's if the plan requires it.

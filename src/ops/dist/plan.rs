@@ -20,6 +20,7 @@ use crate::{
         schema::{
             Plan,
             allocator::{Allocator, Setting},
+            memory::MemoryFunctions,
             plan::{CpuFlags, Job, Recipe, Std},
         },
     },
@@ -97,8 +98,9 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     facts.remap.sort();
     facts.remap.dedup();
     facts.zig = zig.as_ref().map(|zig| zig.version.clone());
-    let mimalloc = mimalloc(cx, &first, zig.as_ref())?;
+    let (mimalloc, memory) = objects(cx, &first, &rust, zig.as_ref())?;
     facts.add(mimalloc.clone(), |target, object| target.mimalloc = Some(object));
+    facts.add(memory.clone(), |target, object| target.memory = Some(object));
     let cpu_flags = cpu_flags(cx, &rust, &settings, &facts)?;
     facts.add(cpu_flags, |target, flags| target.cpu_flags = Some(flags));
     facts.tools = tools(&rust, zig.as_ref(), !mimalloc.is_empty());
@@ -119,6 +121,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         rust,
         zig,
         mimalloc,
+        memory,
         resolution: resolution(request),
         offline: request.offline,
         timings: request.timings,
@@ -248,22 +251,35 @@ fn recipes(workspace: &Workspace) -> Result<BTreeMap<String, Recipe>> {
 /// The recipe's usual name: not `Dockerfile`, which is where people compile.
 const RECIPE: &str = "Dockerfile.release";
 
-/// Returns the path of the object of mimalloc, which may be missing yet, for each target that gets it.
-fn mimalloc(cx: &Context, plan: &Plan, zig: Option<&Zig>) -> Result<BTreeMap<String, Utf8PathBuf>> {
-    let gets = plan.jobs.iter().filter(|job| job.allocator.allocator == Allocator::Mimalloc);
-    let jobs: Vec<&Job> = gets.collect();
-    if jobs.is_empty() {
-        return Ok(BTreeMap::new());
+/// The paths of objects that are linked in, by target. They may be missing yet.
+type Objects = BTreeMap<String, Utf8PathBuf>;
+
+/// Returns the objects of mimalloc and of memory functions for the targets that get them.
+fn objects(
+    cx: &Context,
+    plan: &Plan,
+    rust: &Rust,
+    zig: Option<&Zig>,
+) -> Result<(Objects, Objects)> {
+    let for_jobs = |gets: fn(&Job) -> bool, object: &dyn Fn(&Job) -> Utf8PathBuf| -> Objects {
+        let jobs = plan.jobs.iter().filter(|job| gets(job));
+        jobs.map(|job| (job.target.clone(), object(job))).collect()
+    };
+    let mut mimalloc = Objects::new();
+    let gets_mimalloc: fn(&Job) -> bool = |job| job.allocator.allocator == Allocator::Mimalloc;
+    if plan.jobs.iter().any(gets_mimalloc) {
+        let zig = match zig {
+            Some(zig) => toolchain::zig::identity(cx, zig)?,
+            None => toolchain::zig::pinned_identity(),
+        };
+        mimalloc = for_jobs(gets_mimalloc, &|job| {
+            toolchain::mimalloc::object(cx, &job.target, job.cpu.as_deref(), &zig)
+        });
     }
-    let zig = match zig {
-        Some(zig) => toolchain::zig::identity(cx, zig)?,
-        None => toolchain::zig::pinned_identity(),
-    };
-    let object = |job: &Job| {
-        let object = toolchain::mimalloc::object(cx, &job.target, job.cpu.as_deref(), &zig);
-        (job.target.clone(), object)
-    };
-    Ok(jobs.into_iter().map(object).collect())
+    let memory = for_jobs(|job| job.memory_functions.functions == MemoryFunctions::Fast, &|job| {
+        toolchain::memory::object(cx, rust, &job.target, job.cpu.as_deref())
+    });
+    Ok((mimalloc, memory))
 }
 
 /// Checks the images and policies of a plan, before anything is fetched or built.

@@ -30,6 +30,8 @@ pub struct Planned {
     pub identities: Identities,
     /// The path of the object of mimalloc, which may still have to be made, for the targets that get it.
     pub mimalloc: BTreeMap<String, Utf8PathBuf>,
+    /// The same of the object of memory functions.
+    pub memory: BTreeMap<String, Utf8PathBuf>,
     /// The flags of cargo's that say which dependencies there are.
     pub resolution: Vec<String>,
     /// The repository of the source, as the packages name it.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The directories in longshore's cache that a build writes to.
-const WRITTEN: [&str; 4] = ["allocator", "linker", "zig", "zig-warm"];
+const WRITTEN: [&str; 5] = ["allocator", "linker", "memory", "zig", "zig-warm"];
 
 /// Space that temporary files need at least.
 const TEMPORARY: usize = 1 << 20;

@@ -8,7 +8,7 @@ use camino::Utf8Path;
 use crate::{
     archive::unpack,
     build::cargo::{ledger::name_and_version, message::Report},
-    model::schema::{allocator::Allocator, plan::Job},
+    model::schema::{allocator::Allocator, memory::MemoryFunctions, plan::Job},
     sys::{
         fs,
         tree::{self, Kind},
@@ -23,6 +23,7 @@ const TABLE: u64 = 32 << 20;
 pub(super) struct Natives {
     packages: HashMap<Vec<u8>, String>,
     mimalloc: bool,
+    memory: bool,
 }
 
 impl Natives {
@@ -44,15 +45,20 @@ impl Natives {
                 }
             }
         }
-        Natives { packages, mimalloc: job.allocator.allocator == Allocator::Mimalloc }
+        let mimalloc = job.allocator.allocator == Allocator::Mimalloc;
+        let memory = job.memory_functions.functions == MemoryFunctions::Fast;
+        Natives { packages, mimalloc, memory }
     }
 
     /// Returns the package that brought the symbol, if one is known.
     pub(super) fn of(&self, symbol: &str) -> Option<String> {
-        // The object is longshore's, and no package's.
+        // The objects are longshore's, and no package's.
         let mimalloc = ["mi_", "_mi_", "mi."].iter().any(|start| symbol.starts_with(start));
         if self.mimalloc && mimalloc {
             return Some("mimalloc".to_owned());
+        }
+        if self.memory && symbol.starts_with("longshore_") {
+            return Some("longshore_memory".to_owned());
         }
         self.packages.get(symbol.as_bytes()).cloned()
     }

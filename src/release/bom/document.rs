@@ -99,6 +99,17 @@ impl Component {
         }
     }
 
+    /// longshore's memory functions.
+    pub fn memory_functions() -> Self {
+        Component {
+            name: "longshore-memory".to_owned(),
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            license: Some(env!("CARGO_PKG_LICENSE").to_owned()),
+            purl: Some(generic("longshore-memory", Some(env!("CARGO_PKG_VERSION")))),
+            comment: "the memory functions of longshore".to_owned(),
+        }
+    }
+
     /// mimalloc, as the crate `libmimalloc-sys` of that version has it.
     pub fn mimalloc(version: &str) -> Self {
         Component {

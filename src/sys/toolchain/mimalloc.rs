@@ -12,11 +12,7 @@ use crate::{
         digest::Digest,
         error::{Error, Result},
     },
-    sys::{
-        Context, fs,
-        seal::{self, Depth, State},
-        tree, zig,
-    },
+    sys::{Context, fs, tree, zig},
 };
 
 /// The manifest of a package that depends on the source alone, and its lock file with the digest. Cargo leaves
@@ -72,25 +68,27 @@ pub fn provide(
     object: &Utf8Path,
     offline: bool,
 ) -> Result<()> {
-    let is_there = || seal::check(object, Depth::Content) == State::Sound;
-    if is_there() {
-        return Ok(());
-    }
-    let _lock = fs::lock(&Utf8PathBuf::from(format!("{object}.lock")), || {
-        cx.status("Waiting", format!("for another longshore that compiles mimalloc for {target}"));
-    })?;
-    if is_there() {
-        return Ok(());
-    }
+    super::provide_object(cx, object, &format!("mimalloc for {target}"), |partial| {
+        compile(cx, (rust, zig), target, cpu, partial, offline)
+    })
+}
+
+fn compile(
+    cx: &Context,
+    (rust, zig): (&Rust, &Zig),
+    target: &str,
+    cpu: Option<&str>,
+    object: &Utf8Path,
+    offline: bool,
+) -> Result<()> {
     let source = source(cx, rust, offline)?;
     let (compiler, env) = zig::compiler(cx, zig, target, cpu, &package(cx))?;
     cx.status("Building", format!("mimalloc for {target}, once for all workspaces"));
-    let partial = Utf8PathBuf::from(format!("{object}.partial"));
     let mut command = Command::new(compiler)
         .args(FLAGS.iter().copied())
         .arg(format!("-ffile-prefix-map={source}=/mimalloc"))
         .args(["-I", source.join("include").as_str()])
-        .args(["-c", source.join("src/static.c").as_str(), "-o", partial.as_str()])
+        .args(["-c", source.join("src/static.c").as_str(), "-o", object.as_str()])
         .dir(package(cx));
     command.env = env;
     let output = cx.told(&command)?;
@@ -102,9 +100,7 @@ pub fn provide(
         .detail(output.tail(20))
         .hint("`--allocator system` does without it"));
     }
-    seal::remove(object)?;
-    fs::rename(&partial, object)?;
-    seal::seal(object)
+    Ok(())
 }
 
 /// Returns the directory of the package that depends on the source.

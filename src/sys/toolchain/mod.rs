@@ -3,6 +3,7 @@
 
 pub mod build_std;
 pub mod debian;
+pub mod memory;
 pub mod mimalloc;
 pub mod rust;
 pub mod std;
@@ -10,8 +11,41 @@ pub mod zig;
 
 use ::std::collections::BTreeMap;
 
+use camino::{Utf8Path, Utf8PathBuf};
+
 pub use self::{rust::Rust, zig::Zig};
-use crate::sys::Context;
+use crate::{
+    model::error::Result,
+    sys::{
+        Context, fs,
+        seal::{self, Depth, State},
+    },
+};
+
+/// Compiles an object in the cache directory, unless it is there and undamaged. `compile` writes it to the
+/// path that it gets; `name` is for people.
+fn provide_object(
+    cx: &Context,
+    object: &Utf8Path,
+    name: &str,
+    compile: impl FnOnce(&Utf8Path) -> Result<()>,
+) -> Result<()> {
+    let is_there = || seal::check(object, Depth::Content) == State::Sound;
+    if is_there() {
+        return Ok(());
+    }
+    let _lock = fs::lock(&Utf8PathBuf::from(format!("{object}.lock")), || {
+        cx.status("Waiting", format!("for another longshore that compiles {name}"));
+    })?;
+    if is_there() {
+        return Ok(());
+    }
+    let partial = Utf8PathBuf::from(format!("{object}.partial"));
+    compile(&partial)?;
+    seal::remove(object)?;
+    fs::rename(&partial, object)?;
+    seal::seal(object)
+}
 
 /// Variables that a compilation for all workspaces may inherit: where programs, their settings and
 /// the network are.

@@ -1,0 +1,138 @@
+//! The functions of C that compare, search, copy and fill memory. Those of zig and musl go byte by byte;
+//! longshore's (`runtime/memory.rs`), linked as an object before the C library, use vectors.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    build::target::Target,
+    model::{
+        machine::{Endian, Linkage, Machine},
+        schema::memory::{MemoryChoice, MemoryFunctions},
+    },
+};
+
+/// The source of longshore's functions, which rustc compiles for each target.
+pub const SOURCE: &str = include_str!("../../runtime/memory.rs");
+
+impl MemoryFunctions {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            MemoryFunctions::Fast => "fast",
+            MemoryFunctions::System => "system",
+        }
+    }
+}
+
+/// Returns the implementation for binaries for `target`: that requested in the target's file, else in
+/// metadata, else longshore's. A target without longshore's gets that of its C library in any case.
+pub fn choose(target: &Target, metadata: Option<MemoryFunctions>) -> MemoryChoice {
+    let of_target = target.spec.memory_functions.map(|setting| (setting, target.origin.clone()));
+    let requested = of_target.or(metadata.map(|setting| (setting, "metadata".to_owned())));
+    let (functions, origin) =
+        requested.unwrap_or((MemoryFunctions::Fast, "default for static musl".to_owned()));
+    match missing(target) {
+        Some(why) if functions == MemoryFunctions::Fast => MemoryChoice {
+            functions: MemoryFunctions::System,
+            origin: why.to_owned(),
+            others: Vec::new(),
+        },
+        _ => MemoryChoice { functions, origin, others: Vec::new() },
+    }
+}
+
+/// Returns the reason why there are no functions of longshore for `target`.
+fn missing(target: &Target) -> Option<&'static str> {
+    let elf = &target.spec.elf;
+    if !target.name.contains("-musl") || target.spec.linkage == Linkage::Dynamic {
+        Some("the target's C library is not a static musl")
+    } else if !matches!(elf.machine, Machine::X86_64 | Machine::Aarch64)
+        || elf.class != 64
+        || elf.endian != Endian::Little
+    {
+        Some("there are fast ones for x86-64 and arm64 only")
+    } else {
+        None
+    }
+}
+
+/// The functions, and the second name that each has in longshore's object. Those for arm64 are the first
+/// five.
+pub const NAMES: [(&str, &str); 8] = [
+    ("bcmp", "longshore_bcmp"),
+    ("memchr", "longshore_memchr"),
+    ("memcmp", "longshore_memcmp"),
+    ("memrchr", "longshore_memrchr"),
+    ("strlen", "longshore_strlen"),
+    ("memcpy", "longshore_memcpy"),
+    ("memmove", "longshore_memmove"),
+    ("memset", "longshore_memset"),
+];
+
+/// The functions in a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Linked {
+    /// Those that are longshore's.
+    pub ours: Vec<&'static str>,
+    /// Those of the program itself or of the C library.
+    pub others: Vec<&'static str>,
+}
+
+impl Linked {
+    /// Returns those in a program with symbols at these addresses. The linker leaves out functions that are
+    /// never called.
+    pub fn new(addresses: &BTreeMap<&str, u64>) -> Self {
+        let mut linked = Linked { ours: Vec::new(), others: Vec::new() };
+        for (name, ours) in NAMES.iter().filter(|(name, _)| addresses.contains_key(name)) {
+            match addresses.get(name) == addresses.get(ours) {
+                true => linked.ours.push(name),
+                false => linked.others.push(name),
+            }
+        }
+        linked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::target::Targets;
+
+    fn chosen(name: &str, change: &[(&str, &str)], metadata: Option<MemoryFunctions>) -> String {
+        let (_, text) = crate::build::target::EMBEDDED[1];
+        let text = change.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
+        let targets = Targets::new([(name.to_owned(), "targets/it.toml".to_owned(), text)]);
+        let choice = choose(targets.unwrap().get(name).unwrap(), metadata);
+        format!("{} {}", choice.functions.name(), choice.origin)
+    }
+
+    #[test]
+    fn settings_and_the_target_choose() {
+        let name = "x86_64-unknown-linux-musl";
+        let set = ("\n[elf]", "memory-functions = \"system\"\n[elf]");
+        let system = Some(MemoryFunctions::System);
+        assert_eq!(chosen(name, &[], None), "fast default for static musl");
+        assert_eq!(chosen(name, &[], Some(MemoryFunctions::Fast)), "fast metadata");
+        assert_eq!(chosen(name, &[], system), "system metadata");
+        assert_eq!(chosen(name, &[set], Some(MemoryFunctions::Fast)), "system targets/it.toml");
+        let gnu = chosen("x86_64-unknown-linux-gnu", &[], Some(MemoryFunctions::Fast));
+        assert_eq!(gnu, "system the target's C library is not a static musl");
+        let riscv = [("\"x86_64\"", "\"riscv\"")];
+        let riscv = chosen("riscv64gc-unknown-linux-musl", &riscv, None);
+        assert_eq!(riscv, "system there are fast ones for x86-64 and arm64 only");
+    }
+
+    #[test]
+    fn equal_addresses_show_whose_a_function_is() {
+        let addresses = [("memcmp", 16), ("longshore_memcmp", 16), ("strlen", 32)];
+        let linked = Linked::new(&BTreeMap::from(addresses));
+        assert_eq!(linked, Linked { ours: vec!["memcmp"], others: vec!["strlen"] });
+    }
+
+    #[test]
+    fn names_are_those_of_the_source() {
+        for (name, symbol) in NAMES {
+            assert!(SOURCE.contains(&format!("fn {name} = {symbol}(")), "{name}");
+        }
+    }
+}
