@@ -115,10 +115,11 @@ pub fn in_tree(tree: &str) -> Option<&'static str> {
     names.find_map(|name| CRATES.iter().find(|known| **known == name).copied())
 }
 
-/// Whether a source file declares a global allocator.
+/// Returns whether a source file declares a global allocator: a line of attributes has the one for it. Text in
+/// comments and string literals does not count.
 pub fn declared(source: &str) -> bool {
-    let code = |line: &&str| !line.trim_start().starts_with("//");
-    source.lines().filter(code).any(|line| line.contains("#[global_allocator]"))
+    let mut attributes = source.lines().map(str::trim_start).filter(|line| line.starts_with("#["));
+    attributes.any(|line| line.contains("#[global_allocator]"))
 }
 
 /// The symbols that show who serves `malloc`.
@@ -171,6 +172,8 @@ mod tests {
     #[test]
     fn a_comment_declares_nothing() {
         assert!(declared("  #[global_allocator]\nstatic A: X = X;"));
+        assert!(declared("#[cfg(unix)] #[global_allocator]\nstatic A: X = X;"));
         assert!(!declared("// #[global_allocator]"));
+        assert!(!declared("    line.contains(\"#[global_allocator]\");"));
     }
 }
