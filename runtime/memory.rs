@@ -142,6 +142,8 @@ trait Chunk: Copy {
     unsafe fn any(self) -> bool;
     /// Returns a bit of each byte, which is 0 or 255; that of the first byte is the lowest.
     unsafe fn mask(self) -> u64;
+    /// Returns the offset of the first byte that differs: most often one of the first 32.
+    unsafe fn difference(a: *const u8, b: *const u8) -> Option<usize>;
 }
 
 impl Chunk for [Block; 4] {
@@ -190,6 +192,22 @@ impl Chunk for [Block; 4] {
     unsafe fn mask(self) -> u64 {
         let low = block::mask(self[0], self[1]);
         u64::from(low) | u64::from(block::mask(self[2], self[3])) << 32
+    }
+
+    #[inline(always)]
+    unsafe fn difference(a: *const u8, b: *const u8) -> Option<usize> {
+        let mut at = 0;
+        while at < 64 {
+            let equal = |at: usize| unsafe {
+                block::equal(block::read(a.add(at)), block::read(b.add(at)))
+            };
+            let mask = !block::mask(equal(at), equal(at + 16));
+            if mask != 0 {
+                return Some(at + mask.trailing_zeros() as usize);
+            }
+            at += 32;
+        }
+        None
     }
 }
 
@@ -242,6 +260,21 @@ mod avx2 {
             let high = _mm256_movemask_epi8(self[1]) as u32;
             u64::from(_mm256_movemask_epi8(self[0]) as u32) | u64::from(high) << 32
         }
+
+        #[inline(always)]
+        unsafe fn difference(a: *const u8, b: *const u8) -> Option<usize> {
+            let mut at = 0;
+            while at < 64 {
+                let (a, b) = (a.add(at).cast(), b.add(at).cast());
+                let equal = _mm256_cmpeq_epi8(_mm256_loadu_si256(a), _mm256_loadu_si256(b));
+                let mask = !(_mm256_movemask_epi8(equal) as u32);
+                if mask != 0 {
+                    return Some(at + mask.trailing_zeros() as usize);
+                }
+                at += 32;
+            }
+            None
+        }
     }
 }
 
@@ -265,13 +298,16 @@ mod wide {
     /// 0 until the CPU was asked. All threads get the same answer.
     static AVX2: AtomicU8 = AtomicU8::new(0);
 
-    /// Whether the CPU has AVX2 and the system saves its registers.
+    /// Whether the CPU is known to have AVX2.
     #[inline(always)]
-    pub fn is_there() -> bool {
-        match AVX2.load(Relaxed) {
-            0 => detect(),
-            answer => answer == YES,
-        }
+    pub fn is_known() -> bool {
+        AVX2.load(Relaxed) == YES
+    }
+
+    /// Asks the CPU, if it was not asked before. Returns whether it has AVX2.
+    #[inline(always)]
+    pub fn is_found() -> bool {
+        AVX2.load(Relaxed) == 0 && detect()
     }
 
     #[cold]
@@ -316,7 +352,10 @@ mod wide {
 /// Other targets have one width.
 #[cfg(not(all(target_arch = "x86_64", not(target_feature = "avx2"))))]
 mod wide {
-    pub fn is_there() -> bool {
+    pub fn is_known() -> bool {
+        false
+    }
+    pub fn is_found() -> bool {
         false
     }
     pub(super) use super::{compare_baseline as compare, copy_baseline as copy, fill_baseline as fill};
@@ -369,6 +408,12 @@ unsafe fn compare_short<const ORDER: bool>(a: *const u8, b: *const u8, n: usize)
 /// without `ORDER`, any other number.
 #[inline(always)]
 unsafe fn compare<const ORDER: bool>(a: *const u8, b: *const u8, n: usize) -> i32 {
+    if n > 64 {
+        if wide::is_known() {
+            return wide::compare::<ORDER>(a, b, n);
+        }
+        return compare_baseline::<ORDER>(a, b, n);
+    }
     if n < 16 {
         return compare_short::<ORDER>(a, b, n);
     }
@@ -382,18 +427,12 @@ unsafe fn compare<const ORDER: bool>(a: *const u8, b: *const u8, n: usize) -> i3
         let first = mask.trailing_zeros() as usize;
         return difference(a, b, if first < 16 { first } else { first + n - 32 });
     }
-    if n <= 64 {
-        let blocks = [equal(0), equal(16), equal(n - 32), equal(n - 16)];
-        if !ORDER || blocks.all() {
-            return i32::from(!blocks.all());
-        }
-        let first = blocks.mask().trailing_ones() as usize;
-        return difference(a, b, if first < 32 { first } else { first + n - 64 });
+    let blocks = [equal(0), equal(16), equal(n - 32), equal(n - 16)];
+    if !ORDER || blocks.all() {
+        return i32::from(!blocks.all());
     }
-    if wide::is_there() {
-        return wide::compare::<ORDER>(a, b, n);
-    }
-    compare_baseline::<ORDER>(a, b, n)
+    let first = blocks.mask().trailing_ones() as usize;
+    difference(a, b, if first < 32 { first } else { first + n - 64 })
 }
 
 /// Returns the difference of the bytes at an offset.
@@ -402,42 +441,46 @@ unsafe fn difference(a: *const u8, b: *const u8, at: usize) -> i32 {
     i32::from(*a.add(at)) - i32::from(*b.add(at))
 }
 
-/// Compares ranges of more than 64 bytes. The last chunk overlaps the one before it.
+/// Compares ranges of more than 64 bytes. The last chunks overlap those before them.
 #[inline(always)]
 unsafe fn compare_long<C: Chunk, const ORDER: bool>(a: *const u8, b: *const u8, n: usize) -> i32 {
-    let mut at = 0;
-    if n <= 256 {
-        let ends = equal::<C>(a, b, 0).and(equal::<C>(a, b, n - 64));
-        let between = n > 128;
-        if ends.all()
-            && !(between && !equal::<C>(a, b, 64).and(equal::<C>(a, b, n - 128)).all())
-        {
+    if ORDER {
+        if let Some(at) = C::difference(a, b) {
+            return difference(a, b, at);
+        }
+    } else if !equal::<C>(a, b, 0).all() {
+        return 1;
+    }
+    let mut at = 64;
+    if n <= 128 {
+        if equal::<C>(a, b, n - 64).all() {
             return 0;
         }
-        if !ORDER {
-            return 1;
+    } else if n <= 256 {
+        let last = equal::<C>(a, b, n - 128).and(equal::<C>(a, b, n - 64));
+        if equal::<C>(a, b, 64).and(last).all() {
+            return 0;
         }
-    } else if equal::<C>(a, b, 0).all() {
+    } else {
         // From an aligned address of `a`.
-        at = 64 - (a as usize & 63);
+        at -= a as usize & 63;
         while n - at > 128 && equal::<C>(a, b, at).and(equal::<C>(a, b, at + 64)).all() {
             at += 128;
         }
-    }
-    // More than 128 bytes are left only where one of the next 128 differs.
-    loop {
-        at = if n - at > 64 { at } else { n - 64 };
-        let equal = equal::<C>(a, b, at);
-        if !equal.all() {
-            if !ORDER {
-                return 1;
-            }
-            return difference(a, b, at + equal.mask().trailing_ones() as usize);
-        }
-        at += 64;
-        if at >= n {
+        if n - at <= 128 && equal::<C>(a, b, n - 128).and(equal::<C>(a, b, n - 64)).all() {
             return 0;
         }
+    }
+    // One of the next four chunks differs.
+    if !ORDER {
+        return 1;
+    }
+    loop {
+        at = if n - at > 64 { at } else { n - 64 };
+        if let Some(first) = C::difference(a.add(at), b.add(at)) {
+            return difference(a, b, at + first);
+        }
+        at += 64;
     }
 }
 
@@ -449,6 +492,9 @@ unsafe fn equal<C: Chunk>(a: *const u8, b: *const u8, at: usize) -> C {
 
 #[inline(never)]
 unsafe fn compare_baseline<const ORDER: bool>(a: *const u8, b: *const u8, n: usize) -> i32 {
+    if wide::is_found() {
+        return wide::compare::<ORDER>(a, b, n);
+    }
     compare_long::<Baseline, ORDER>(a, b, n)
 }
 
@@ -485,7 +531,7 @@ unsafe fn copy(to: *mut u8, from: *const u8, n: usize) -> *mut u8 {
         let (first, last) = (Baseline::read(from), Baseline::read(from.add(n - 64)));
         first.write(to);
         last.write(to.add(n - 64));
-    } else if wide::is_there() {
+    } else if wide::is_known() {
         return wide::copy(to, from, n);
     } else {
         return copy_baseline(to, from, n);
@@ -528,6 +574,9 @@ unsafe fn copy_long<C: Chunk>(to: *mut u8, from: *const u8, n: usize) -> *mut u8
 
 #[inline(never)]
 unsafe fn copy_baseline(to: *mut u8, from: *const u8, n: usize) -> *mut u8 {
+    if wide::is_found() {
+        return wide::copy(to, from, n);
+    }
     copy_long::<Baseline>(to, from, n)
 }
 
@@ -560,7 +609,7 @@ unsafe fn fill(to: *mut u8, byte: u8, n: usize) -> *mut u8 {
         let chunk = Baseline::splat(byte);
         chunk.write(to);
         chunk.write(to.add(n - 64));
-    } else if wide::is_there() {
+    } else if wide::is_known() {
         return wide::fill(to, byte, n);
     } else {
         return fill_baseline(to, byte, n);
@@ -589,6 +638,9 @@ unsafe fn fill_long<C: Chunk>(to: *mut u8, byte: u8, n: usize) -> *mut u8 {
 
 #[inline(never)]
 unsafe fn fill_baseline(to: *mut u8, byte: u8, n: usize) -> *mut u8 {
+    if wide::is_found() {
+        return wide::fill(to, byte, n);
+    }
     fill_long::<Baseline>(to, byte, n)
 }
 
