@@ -54,7 +54,7 @@ impl Layers {
             path: at.to_string(),
             blob: None,
             named: None,
-            diff_id: Digest::of(tar),
+            diff_id: Digest::sha256(tar),
         };
         Image {
             name: String::new(),
@@ -63,7 +63,7 @@ impl Layers {
             layers: self.0.iter().enumerate().map(layer).collect(),
             set: 0,
             manifest: None,
-            config: (String::new(), Digest::of(b"")),
+            config: (String::new(), Digest::sha256(b"")),
             warnings: Vec::new(),
         }
     }

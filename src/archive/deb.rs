@@ -30,7 +30,8 @@ const OLDEST: u64 = 473_385_600;
 
 /// Returns Debian's name of the platform (`dpkg-architecture --list`); `None` if it has none.
 pub fn architecture(platform: &Platform) -> Option<&'static str> {
-    let known = Architecture::of(&platform.architecture).filter(|_| platform.os == "linux")?;
+    let known =
+        Architecture::from_goarch(&platform.architecture).filter(|_| platform.os == "linux")?;
     known.debian(platform.variant.as_deref())
 }
 

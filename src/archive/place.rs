@@ -22,7 +22,7 @@ impl Shell {
     /// Returns the path of its completions for `program`, below `/usr` or a different prefix, where each shell
     /// searches by default, according to its manual. Shells without such a directory get a separate
     /// one.
-    pub fn place(self, program: &str) -> String {
+    pub fn completion_path(self, program: &str) -> String {
         match self {
             Shell::Bash => format!("share/bash-completion/completions/{program}"),
             Shell::Zsh => format!("share/zsh/site-functions/_{program}"),
@@ -48,7 +48,7 @@ pub fn companion(name: &str, programs: &[&str]) -> Option<String> {
             Shell::Nushell => name == format!("{program}.nu"),
         });
         if let Some(shell) = shell {
-            return Some(shell.place(program));
+            return Some(shell.completion_path(program));
         }
         if let Some((stem, section)) = name.rsplit_once('.')
             && matches!(section.as_bytes(), [b'1'..=b'8'])
@@ -60,17 +60,17 @@ pub fn companion(name: &str, programs: &[&str]) -> Option<String> {
     None
 }
 
-/// Whether what belongs at `place` comes with `program`, as [`companion`] and [`Shell::place`] name
+/// Whether what belongs at `place` comes with `program`, as [`companion`] and [`Shell::completion_path`] name
 /// it.
-pub fn comes_with(place: &str, program: &str) -> bool {
+pub fn is_companion_of(place: &str, program: &str) -> bool {
     let name = place.rsplit('/').next().unwrap_or(place);
-    Shell::ALL.iter().any(|shell| shell.place(program) == place)
+    Shell::ALL.iter().any(|shell| shell.completion_path(program) == place)
         || place.starts_with("share/man/") && companion(name, &[program]).is_some()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{comes_with, companion};
+    use super::{companion, is_companion_of};
 
     #[test]
     fn what_a_build_script_writes_is_known_by_its_name() {
@@ -80,10 +80,10 @@ mod tests {
         assert_eq!(of("rg.fish").unwrap(), "share/fish/vendor_completions.d/rg.fish");
         assert_eq!(of("grep.1").unwrap(), "share/man/man1/grep.1");
         assert_eq!(of("rg-config.5").unwrap(), "share/man/man5/rg-config.5");
-        assert!(comes_with("share/zsh/site-functions/_rg", "rg"));
-        assert!(comes_with("share/man/man5/rg-config.5", "rg"));
-        assert!(!comes_with("share/man/man1/grep.1", "rg"));
-        assert!(!comes_with("share/fish/vendor_completions.d/grep.fish", "rg"));
+        assert!(is_companion_of("share/zsh/site-functions/_rg", "rg"));
+        assert!(is_companion_of("share/man/man5/rg-config.5", "rg"));
+        assert!(!is_companion_of("share/man/man1/grep.1", "rg"));
+        assert!(!is_companion_of("share/fish/vendor_completions.d/grep.fish", "rg"));
         for other in ["rg", "rg.rs", "ripgrep.1", "rg.1.html", "rg.0", "libz.a", "_other"] {
             assert_eq!(of(other), None, "{other}");
         }

@@ -11,7 +11,7 @@ use crate::{
         reference::Reference,
         schema::{
             Push,
-            push::{Outcome, Pushed},
+            push::{Pushed, TagOutcome},
         },
     },
     ops::push::{self, Request, Source, Tagging},
@@ -114,7 +114,7 @@ pub(super) fn run(cx: &Context, args: &PushArgs) -> Result<Status> {
         Format::Human if pushed.dry_run => print(&push::text(&pushed))?,
         Format::Human => print(&lines(&pushed))?,
     }
-    let refused = pushed.tags.iter().any(|tag| tag.outcome == Outcome::Refused);
+    let refused = pushed.tags.iter().any(|tag| tag.outcome == TagOutcome::Refused);
     Ok(if refused { Status::CheckFailed } else { Status::Done })
 }
 

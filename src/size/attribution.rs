@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt, io};
 use super::name::{C, Name};
 use crate::{
     binary::map::{Draft, Evidence as By, Map, Origin, Owner, Symbol},
-    model::source::{Source, Unreadable},
+    model::source::{ReadError, Source},
 };
 
 /// The name in the column of crates for bytes that do not belong to a crate.
@@ -84,7 +84,7 @@ impl fmt::Debug for Evidence<'_> {
 pub fn attribute<'a>(
     source: impl Into<Source<'a>>,
     evidence: &Evidence<'_>,
-) -> Result<Attribution, Unreadable> {
+) -> Result<Attribution, ReadError> {
     let draft = Draft::read(source, evidence.separate)?;
     let names = names(draft.symbols(), evidence.native);
     let mut numbers = HashMap::new();
@@ -102,7 +102,7 @@ pub fn attribute<'a>(
     });
     let costs = costs
         .transpose()
-        .map_err(|error| Unreadable::new(format!("it cannot be compressed: {error}")))?;
+        .map_err(|error| ReadError::new(format!("it cannot be compressed: {error}")))?;
     Ok(leaves(&map, &names, costs.as_deref()))
 }
 

@@ -126,7 +126,7 @@ mod tests {
             symbols: Origin::Separate,
             leaves: vec![leaf("a", 1), leaf("b", 2)],
         };
-        let mut record = write(&of, Digest::of(b"x"), Vec::new());
+        let mut record = write(&of, Digest::sha256(b"x"), Vec::new());
         assert_eq!(read(&record), Ok(of));
         record.size = 4;
         assert!(read(&record).unwrap_err().contains("add up"));

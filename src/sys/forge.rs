@@ -135,7 +135,7 @@ impl<'a> Forge<'a> {
             let moved = matches!(status, 301 | 302 | 307 | 308);
             if let (true, Some(to)) = (moved, header("location")) {
                 // The token is for this server alone.
-                let to = url::resolve(&url, &to).ok().filter(|to| url::same_origin(to, &url));
+                let to = url::resolve(&url, &to).ok().filter(|to| url::is_same_origin(to, &url));
                 url = to.ok_or_else(|| self.error(what, "it leads to another server"))?;
                 continue;
             }
@@ -211,7 +211,7 @@ impl<'a> Forge<'a> {
         let host = &self.host;
         let error = |why: &str| self.error(what, &failure.explain(host, why));
         match cause(&failure.error) {
-            Cause::Own(own) => Trouble::Final(own.again()),
+            Cause::Own(own) => Trouble::Final(own.duplicate()),
             Cause::Certificate(why, hint) => {
                 Trouble::Final(error(&format!("TLS failed: {why}")).hint(hint))
             }

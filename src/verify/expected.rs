@@ -160,7 +160,7 @@ pub(super) fn grown(
     limit: Option<Growth>,
 ) -> Option<Complaint> {
     let (base, limit) = (base?, limit?);
-    let more = size.checked_sub(base).filter(|more| *more > limit.of(base))?;
+    let more = size.checked_sub(base).filter(|more| *more > limit.in_bytes(base))?;
     Some(Complaint::new(
         format!("the {what} became larger by more than {limit}"),
         format!("it has {size} bytes, {more} more than the {base} of the base"),

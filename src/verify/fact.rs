@@ -6,7 +6,7 @@ use crate::{
     model::{
         machine::{Endian, Machine, machine_name},
         schema::verify::Fact,
-        source::{Source, Unreadable},
+        source::{ReadError, Source},
     },
 };
 
@@ -35,7 +35,7 @@ pub fn tell(facts: &Facts) -> Vec<Fact> {
 ///
 /// # Errors
 /// It cannot be read.
-pub fn tell_panics(source: Source<'_>, facts: &Facts) -> Result<Vec<Fact>, Unreadable> {
+pub fn tell_panics(source: Source<'_>, facts: &Facts) -> Result<Vec<Fact>, ReadError> {
     let mut rows = Rows(Vec::new());
     let rust = facts.comment.iter().any(|line| line.starts_with("rustc version"));
     if facts.machine != X86_64 {

@@ -12,7 +12,7 @@ use crate::{
     model::{
         digest::Digest,
         schema::{
-            allocator::{Allocator, Choice},
+            allocator::{Allocator, AllocatorChoice},
             dist::{Artifact, File, Level},
         },
     },
@@ -331,13 +331,13 @@ fn artifact(bytes: &[u8], target: &Target) -> Artifact {
         platform: target.spec.platform.clone(),
         path: "linux/amd64/bin/x".to_owned(),
         size: bytes.len() as u64,
-        sha256: Digest::of(bytes),
-        unstripped: File { size: bytes.len() as u64, sha256: Digest::of(bytes) },
+        sha256: Digest::sha256(bytes),
+        unstripped: File { size: bytes.len() as u64, sha256: Digest::sha256(bytes) },
         debug: None,
         attribution: None,
         audit: None,
         memory_functions: None,
-        allocator: Choice { allocator: Allocator::System, origin: "metadata".to_owned() },
+        allocator: AllocatorChoice { allocator: Allocator::System, origin: "metadata".to_owned() },
         cpu_flags: None,
         verdict: None,
         smoke: None,
@@ -349,7 +349,7 @@ fn verify_file(
     bytes: &[u8],
     policy: &Policy,
 ) -> Result<VerifiedArtifact, Refused> {
-    VerifiedArtifact::new(record, bytes.into(), Digest::of(bytes), policy)
+    VerifiedArtifact::new(record, bytes.into(), Digest::sha256(bytes), policy)
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::{
         Facts,
         needle::{self, Needle},
     },
-    model::source::{Source, Unreadable},
+    model::source::{ReadError, Source},
 };
 
 /// The maximum length of a path in a report.
@@ -34,7 +34,7 @@ impl Texts {
         facts: &Facts,
         policy: &Policy,
         wanted: &[&str],
-    ) -> Result<Self, Unreadable> {
+    ) -> Result<Self, ReadError> {
         let is_wanted = |lint: &str| wanted.contains(&lint);
         let mut texts = Texts::default();
         let mut looked_for = [
@@ -68,12 +68,9 @@ impl Texts {
 
 impl Texts {
     /// Returns the beginning of a path of the machine that built it, anywhere in the file.
-    pub(super) fn paths(
-        source: Source<'_>,
-        policy: &Policy,
-    ) -> Result<Option<Vec<u8>>, Unreadable> {
+    pub(super) fn paths(source: Source<'_>, policy: &Policy) -> Result<Option<Vec<u8>>, ReadError> {
         let mut paths = Paths::new(policy);
-        source.windows(0..source.size(), |window, limit| {
+        source.for_each_window(0..source.size(), |window, limit| {
             paths.look(window, limit);
             paths.known.is_none()
         })?;

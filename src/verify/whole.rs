@@ -152,7 +152,8 @@ impl Limited {
     pub fn left(&self, policy: &Policy) -> Option<i64> {
         let (limit, growth) = self.limits(policy);
         let limit = limit.map(|limit| limit.0);
-        let grown = self.base.zip(growth).map(|(base, most)| base.saturating_add(most.of(base)));
+        let grown =
+            self.base.zip(growth).map(|(base, most)| base.saturating_add(most.in_bytes(base)));
         let most = [limit, grown].into_iter().flatten().min()?;
         let number = |size: u64| i64::try_from(size).unwrap_or(i64::MAX);
         Some(number(most).saturating_sub(number(self.size)))

@@ -399,7 +399,7 @@ fn manifests_of_one_platform_are_one_image_if_their_configuration_is() {
             .read_to_end(&mut tar)
             .unwrap();
         let bytes = zstd::encode_all(&tar[..], 1).unwrap();
-        let digest = Digest::of(&bytes);
+        let digest = Digest::sha256(&bytes);
         fs::write(packed.dir.join("blobs/sha256").join(digest.hex()), &bytes).unwrap();
         *layer = json!({ "mediaType": "application/vnd.oci.image.layer.v1.tar+zstd",
             "digest": digest, "size": bytes.len() });
@@ -413,7 +413,7 @@ fn manifests_of_one_platform_are_one_image_if_their_configuration_is() {
         let index = json!({ "schemaVersion": 2, "manifests": [gzip, second],
             "mediaType": "application/vnd.oci.image.index.v1+json" });
         let bytes = index.to_string().into_bytes();
-        let digest = Digest::of(&bytes);
+        let digest = Digest::sha256(&bytes);
         fs::write(layout.dir.join("blobs/sha256").join(digest.hex()), &bytes).unwrap();
         let index = json!({ "schemaVersion": 2, "manifests": [{ "digest": digest,
             "mediaType": "application/vnd.oci.image.index.v1+json", "size": bytes.len() }] });

@@ -85,7 +85,7 @@ fn images_against_other_programs() {
                             .unwrap();
                         std::io::Write::write_all(&mut encoder, bytes).unwrap();
                         encoder.finish().unwrap();
-                        Digest::of(bytes)
+                        Digest::sha256(bytes)
                     });
                 }
             });

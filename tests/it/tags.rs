@@ -11,7 +11,7 @@ use std::{
 
 use longshore::{
     image::tags::Occasion,
-    model::{event::Silent, schema::push::Outcome},
+    model::{event::Silent, schema::push::TagOutcome},
     ops::push::{Request, Source, Tagging, push},
     sys::{Context, registry::Settings},
 };
@@ -482,7 +482,7 @@ fn the_higher_of_two_at_once_holds_the_tags() {
         for (version, image) in &images {
             assert_eq!(at(&registry.address, &path, version), Some(digest(image.path())));
         }
-        lost += usize::from(pushed[0].tags.iter().any(|tag| tag.outcome == Outcome::Lost));
+        lost += usize::from(pushed[0].tags.iter().any(|tag| tag.outcome == TagOutcome::Lost));
         assert!(pushed[1].tags.iter().all(|tag| tag.is == Some(pushed[1].digest)), "{pushed:?}");
     }
     eprintln!("{ROUNDS} rounds; in {lost} of them the lower one wrote first or last, and lost");

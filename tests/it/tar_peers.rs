@@ -203,7 +203,7 @@ fn ours(bytes: &[u8]) -> longshore::Result<Vec<Found>> {
             Kind::Special(_) => ('s', ""),
             Kind::Unknown(_) => ('?', ""),
         };
-        let sha256 = Some(Digest::of(&text).hex());
+        let sha256 = Some(Digest::sha256(&text).hex());
         found.push(Found { path: normal(&entry.path), kind, target: normal(target), sha256 });
         Ok(())
     })?;

@@ -69,7 +69,7 @@ pub fn costs<'a>(
     let mut before = 0;
     let mut start = 0;
     while start < source.size() {
-        let plain = source.start(start, PIECE as u64).map_err(io::Error::other)?;
+        let plain = source.read_up_to(start, PIECE as u64).map_err(io::Error::other)?;
         let packed = gzip::piece(&mut deflate, pieces, &plain)?;
         let bits = walk(&packed, plain.len())
             .ok_or_else(|| io::Error::other("the compressor made no deflate stream"))?;

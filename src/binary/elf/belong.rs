@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use goblin::elf::program_header::{PF_X, PT_LOAD};
 
-use crate::model::source::{Source, Unreadable};
+use crate::model::source::{ReadError, Source};
 
 use super::{
     facts::detached,
@@ -21,7 +21,7 @@ use super::{
 pub fn belongs<'a>(
     shipped: impl Into<Source<'a>>,
     separate: impl Into<Source<'a>>,
-) -> Result<bool, Unreadable> {
+) -> Result<bool, ReadError> {
     let (shipped, separate) = (File::read(shipped)?, File::read(separate)?);
     let (one, two) = (&shipped.header, &separate.header);
     if (one.e_machine, shipped.ctx) != (two.e_machine, separate.ctx) {
@@ -38,13 +38,13 @@ pub fn belongs<'a>(
 }
 
 /// Returns whether both have the same executable segments, and the same bytes in them.
-fn same_code(one: &File<'_>, two: &File<'_>) -> Result<bool, Unreadable> {
+fn same_code(one: &File<'_>, two: &File<'_>) -> Result<bool, ReadError> {
     let segments = (code(one)?, code(two)?);
     if segments.0.is_empty() || segments.0.len() != segments.1.len() {
         return Ok(false);
     }
     for ((address, place), (other, there)) in segments.0.into_iter().zip(segments.1) {
-        if address != other || one.source.unequal(place, two.source, there)?.is_some() {
+        if address != other || one.source.first_difference(place, two.source, there)?.is_some() {
             return Ok(false);
         }
     }
@@ -52,7 +52,7 @@ fn same_code(one: &File<'_>, two: &File<'_>) -> Result<bool, Unreadable> {
 }
 
 /// Returns the address of each executable segment, and its range in the file.
-fn code(file: &File<'_>) -> Result<Vec<(u64, Range<u64>)>, Unreadable> {
+fn code(file: &File<'_>) -> Result<Vec<(u64, Range<u64>)>, ReadError> {
     let segments = file.segments.iter().filter(|segment| {
         segment.p_type == PT_LOAD && segment.p_flags & PF_X != 0 && segment.p_filesz > 0
     });

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{composite::Composite, file::File, note, table};
 use crate::model::{
     digest::Digest,
-    source::{Source, Unreadable},
+    source::{ReadError, Source},
 };
 
 /// The identity of a program's loaded bytes.
@@ -19,7 +19,7 @@ impl BuildId {
     /// A linker computes its id over debug information, too, which differs between machines where
     /// the code does not: zig's own objects of musl and compiler-rt name paths that depend on the
     /// state of its cache. Of two programs that are the same once stripped, this id is the same.
-    pub(super) fn of(file: &File<'_>, end: u64) -> Result<Option<Self>, Unreadable> {
+    pub(super) fn of(file: &File<'_>, end: u64) -> Result<Option<Self>, ReadError> {
         let places = places(file, end)?;
         if places.is_empty() {
             return Ok(None);
@@ -44,7 +44,7 @@ impl BuildId {
 }
 
 /// Returns where build ids are in the first `len` bytes. One that overlaps a header does not count.
-pub(super) fn places(file: &File<'_>, len: u64) -> Result<Vec<Range<u64>>, Unreadable> {
+pub(super) fn places(file: &File<'_>, len: u64) -> Result<Vec<Range<u64>>, ReadError> {
     let table = file.header.e_phoff;
     let size = u64::from(file.header.e_phentsize).saturating_mul(file.segments.len() as u64);
     let headers = [0..u64::from(file.header.e_ehsize).max(64), table..table.saturating_add(size)];

@@ -3,7 +3,7 @@
 
 use std::{io, ops::Range};
 
-use crate::model::source::{ReadAt, Source, Unreadable};
+use crate::model::source::{ReadAt, ReadError, Source};
 
 /// A file that consists of ranges of another file and of new bytes.
 #[derive(Debug)]
@@ -113,9 +113,9 @@ impl<'a> Composite<'a> {
     ///
     /// # Errors
     /// The other file cannot be read.
-    pub fn bytes(&self) -> Result<Vec<u8>, Unreadable> {
+    pub fn bytes(&self) -> Result<Vec<u8>, ReadError> {
         let mut bytes = Vec::new();
-        Source::File(self).chunks(0..self.size, |chunk| bytes.extend_from_slice(chunk))?;
+        Source::File(self).for_each_chunk(0..self.size, |chunk| bytes.extend_from_slice(chunk))?;
         Ok(bytes)
     }
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::model::{
     machine::{Endian, machine_name},
-    source::Unreadable,
+    source::ReadError,
 };
 
 /// The smallest page of a kernel.
@@ -22,19 +22,19 @@ const PAGE: u64 = 4096;
 ///
 /// # Errors
 /// The first contradiction.
-pub(super) fn check(file: &File<'_>) -> Result<(), Unreadable> {
+pub(super) fn check(file: &File<'_>) -> Result<(), ReadError> {
     identification(file)?;
     if !matches!(file.header.e_type, ET_EXEC | ET_DYN) || detached(file) {
         return Ok(());
     }
     if file.header.e_phnum == PN_XNUM {
         // No kernel reads the real number from the first section of a program.
-        return Err(Unreadable::new("its number of program headers is in its first section"));
+        return Err(ReadError::new("its number of program headers is in its first section"));
     }
     for kind in [PT_DYNAMIC, PT_INTERP, PT_PHDR] {
         if file.segments.iter().filter(|segment| segment.p_type == kind).count() > 1 {
             let kind = super::kind_name(kind);
-            return Err(Unreadable::new(format!("it has more than one {kind}")));
+            return Err(ReadError::new(format!("it has more than one {kind}")));
         }
     }
     memory(file)?;
@@ -43,20 +43,20 @@ pub(super) fn check(file: &File<'_>) -> Result<(), Unreadable> {
 
 /// Checks `EI_CLASS` and `EI_DATA` against `e_machine`. Linux uses `e_machine` alone, and reads the
 /// rest as its own machine has it (fs/binfmt_elf.c, load_elf_binary).
-fn identification(file: &File<'_>) -> Result<(), Unreadable> {
+fn identification(file: &File<'_>) -> Result<(), ReadError> {
     let class = if file.ctx.is_big() { 64 } else { 32 };
     let (machine, endian) = (file.header.e_machine, file.endian());
     if let Some((expected, order)) = native(machine)
         && (expected != class || order.is_some_and(|order| order != endian))
     {
-        return Err(Unreadable::new(format!(
+        return Err(ReadError::new(format!(
             "its class and byte order are not those of its machine {}",
             machine_name(machine)
         )));
     }
     let swapped = machine.swap_bytes();
     if native(swapped).is_some_and(|(_, order)| order.is_some_and(|order| order != endian)) {
-        return Err(Unreadable::new(format!(
+        return Err(ReadError::new(format!(
             "its machine is {} in the other byte order",
             machine_name(swapped)
         )));
@@ -76,18 +76,18 @@ fn native(machine: u16) -> Option<(u8, Option<Endian>)> {
 }
 
 /// Checks that each byte of memory is loaded from one segment.
-fn memory(file: &File<'_>) -> Result<(), Unreadable> {
+fn memory(file: &File<'_>) -> Result<(), ReadError> {
     let mut last: Option<&ProgramHeader> = None;
     for segment in file.segments.iter().filter(|s| s.p_type == PT_LOAD && s.p_memsz > 0) {
         if segment.p_filesz > segment.p_memsz {
-            return Err(Unreadable::new(format!(
+            return Err(ReadError::new(format!(
                 "its PT_LOAD at {:#x} has more bytes in the file than in memory",
                 segment.p_vaddr
             )));
         }
         let end = segment.p_vaddr.checked_add(segment.p_memsz);
         if end.and_then(|end| end.checked_add(PAGE)).is_none() {
-            return Err(Unreadable::new("its memory ends after the last address"));
+            return Err(ReadError::new("its memory ends after the last address"));
         }
         if let Some(before) = last {
             let end = before.p_vaddr.saturating_add(before.p_memsz);
@@ -97,7 +97,7 @@ fn memory(file: &File<'_>) -> Result<(), Unreadable> {
             // The pages that two segments share come from the later one.
             let differs = page < page_end && distance(before) != distance(segment);
             if segment.p_vaddr < end || differs {
-                return Err(Unreadable::new(format!(
+                return Err(ReadError::new(format!(
                     "its PT_LOAD at {:#x} and {:#x} overlap, or are not in order",
                     before.p_vaddr, segment.p_vaddr
                 )));
@@ -109,7 +109,7 @@ fn memory(file: &File<'_>) -> Result<(), Unreadable> {
 }
 
 /// Checks that the program headers in memory, which a dynamic linker reads, are those in the file.
-fn table(file: &File<'_>) -> Result<(), Unreadable> {
+fn table(file: &File<'_>) -> Result<(), ReadError> {
     if !file.segments.iter().any(|segment| segment.p_type == PT_INTERP) {
         return Ok(());
     }
@@ -127,7 +127,7 @@ fn table(file: &File<'_>) -> Result<(), Unreadable> {
         own.is_none_or(|of| of.p_offset == start && Some(of.p_vaddr.wrapping_sub(start)) == place);
     // Kernels before 5.18 take the distance of the first segment for that of the table.
     if place.is_none() || place != first || !same {
-        return Err(Unreadable::new(
+        return Err(ReadError::new(
             "its program headers are loaded from another place than they are read from",
         ));
     }

@@ -11,7 +11,7 @@ use super::{
     file::{File, is_alloc, text},
     symbol,
 };
-use crate::model::source::{Source, Unreadable};
+use crate::model::source::{ReadError, Source};
 
 /// The first place where two files differ that is not a mere consequence of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,10 +43,10 @@ pub fn difference<'a>(
     first: impl Into<Source<'a>>,
     second: impl Into<Source<'a>>,
     unstripped: impl Into<Source<'a>>,
-) -> Result<Option<Difference>, Unreadable> {
+) -> Result<Option<Difference>, ReadError> {
     let (first, second) = (first.into(), second.into());
     let (whole, other) = (0..first.size(), 0..second.size());
-    let Some(at) = first.unequal(whole.clone(), second, other.clone())? else {
+    let Some(at) = first.first_difference(whole.clone(), second, other.clone())? else {
         return Ok(None);
     };
     let found = match (File::read(first), File::read(second)) {
@@ -64,7 +64,7 @@ fn in_sections(
     one: &File<'_>,
     two: &File<'_>,
     unstripped: Source<'_>,
-) -> Result<Option<Difference>, Unreadable> {
+) -> Result<Option<Difference>, ReadError> {
     let mut best: Option<((bool, bool, u64), Difference)> = None;
     let mut theirs: Vec<Option<&SectionHeader>> = two.sections.iter().map(Some).collect();
     for section in &one.sections {
@@ -76,7 +76,7 @@ fn in_sections(
         let content = one.place(section)?;
         let other_content = other.map_or(Ok(0..0), |other| two.place(other))?;
         let same_size = other.is_some_and(|other| other.sh_size == section.sh_size);
-        let at = one.source.unequal(content.clone(), two.source, other_content.clone())?;
+        let at = one.source.first_difference(content.clone(), two.source, other_content.clone())?;
         if same_size && at.is_none() {
             continue;
         }
@@ -118,13 +118,13 @@ fn follows(name: &[u8]) -> bool {
 
 /// Returns the context of the byte `at` of `range`: as text if nearly all of it is text, else the bytes
 /// from there on.
-fn excerpt(source: Source<'_>, range: Range<u64>, at: u64) -> Result<String, Unreadable> {
+fn excerpt(source: Source<'_>, range: Range<u64>, at: u64) -> Result<String, ReadError> {
     if at >= range.end - range.start {
         return Ok("(its end)".to_owned());
     }
     let at = range.start + at;
     let start = at.saturating_sub(SHOWN.0).max(range.start);
-    let around = source.start(start, at.saturating_add(SHOWN.1).min(range.end) - start)?;
+    let around = source.read_up_to(start, at.saturating_add(SHOWN.1).min(range.end) - start)?;
     let printable = around.iter().filter(|byte| matches!(byte, b' '..=b'~')).count();
     if printable * 4 >= around.len() * 3 {
         return Ok(format!("`{}`", around.escape_ascii()));

@@ -18,7 +18,7 @@ use super::{
     file::{File, quote, text, until_nul},
     version,
 };
-use crate::model::source::{Source, Unreadable};
+use crate::model::source::{ReadError, Source};
 
 /// The longest string read from the dynamic string table: Linux' `PATH_MAX`.
 const STRING: usize = 4096;
@@ -81,7 +81,7 @@ impl Dynamic {
 
 /// Returns the dynamic section; `None` if the file has no `PT_DYNAMIC`, or one without bytes in the
 /// file. The table of all names is read if `names` is set.
-pub(super) fn read(file: &File<'_>, names: bool) -> Result<Option<Dynamic>, Unreadable> {
+pub(super) fn read(file: &File<'_>, names: bool) -> Result<Option<Dynamic>, ReadError> {
     let Some(segment) = file.segments.iter().find(|s| s.p_type == PT_DYNAMIC) else {
         return Ok(None);
     };
@@ -91,19 +91,19 @@ pub(super) fn read(file: &File<'_>, names: bool) -> Result<Option<Dynamic>, Unre
         return if harmless {
             Ok(None)
         } else {
-            Err(Unreadable::new("its PT_DYNAMIC has no bytes in the file"))
+            Err(ReadError::new("its PT_DYNAMIC has no bytes in the file"))
         };
     }
     // Loaders go by the address and readers by the offset: where they differ, what is read here is
     // not what happens.
     let loaded = file.segments.iter().any(|s| s.p_type == PT_LOAD);
     if loaded && file.offset_of(segment.p_vaddr) != Some(segment.p_offset) {
-        return Err(Unreadable::new(
+        return Err(ReadError::new(
             "the offset of its PT_DYNAMIC is not where its address is loaded from",
         ));
     }
     let place = file.segment(segment)?;
-    let bytes = file.source.start(place.start, place.end - place.start)?;
+    let bytes = file.source.read_up_to(place.start, place.end - place.start)?;
     entries(file, &bytes, names).map(Some)
 }
 
@@ -115,7 +115,7 @@ const UNIQUE: [u64; 8] =
 /// `DT_AUXILIARY`, `DT_FILTER`, `DT_AUDIT`, `DT_DEPAUDIT`.
 const LOADED: [u64; 4] = [0x7fff_fffd, 0x7fff_ffff, 0x6fff_fefc, 0x6fff_fefb];
 
-fn entries(file: &File<'_>, bytes: &[u8], names: bool) -> Result<Dynamic, Unreadable> {
+fn entries(file: &File<'_>, bytes: &[u8], names: bool) -> Result<Dynamic, ReadError> {
     let words = file.words();
     let pairs = || {
         bytes
@@ -127,13 +127,13 @@ fn entries(file: &File<'_>, bytes: &[u8], names: bool) -> Result<Dynamic, Unread
         bytes.chunks_exact(words.size() * 2).any(|entry| words.word(entry, 0) == Some(DT_NULL));
     if !complete {
         // A dynamic linker reads on behind it.
-        return Err(Unreadable::new("its PT_DYNAMIC has no end (DT_NULL)"));
+        return Err(ReadError::new("its PT_DYNAMIC has no end (DT_NULL)"));
     }
     for unique in UNIQUE {
         let mut values = pairs().filter(|&(tag, _)| tag == unique).map(|(_, value)| value);
         let first = values.next();
         if values.any(|value| Some(value) != first) {
-            return Err(Unreadable::new(format!(
+            return Err(ReadError::new(format!(
                 "its PT_DYNAMIC has several different entries of the tag {unique:#x}"
             )));
         }
@@ -147,7 +147,7 @@ fn entries(file: &File<'_>, bytes: &[u8], names: bool) -> Result<Dynamic, Unread
     let string = |offset| {
         let name = strings.as_ref().map(|table| table.get(offset)).transpose()?.flatten();
         let outside = || format!("string {offset:#x}, which is outside the string table");
-        Ok::<_, Unreadable>(name.unwrap_or_else(outside))
+        Ok::<_, ReadError>(name.unwrap_or_else(outside))
     };
     let mut dynamic = Dynamic::default();
     if let Some(strings) = strings.as_ref().filter(|_| names) {
@@ -156,7 +156,7 @@ fn entries(file: &File<'_>, bytes: &[u8], names: bool) -> Result<Dynamic, Unread
     if let Some((_, address)) = last(DT_VERNEED) {
         let known = |offset| {
             let name = strings.as_ref().map(|table| table.get(offset)).transpose()?.flatten();
-            name.ok_or_else(|| Unreadable::new("a version that it needs is outside its strings"))
+            name.ok_or_else(|| ReadError::new("a version that it needs is outside its strings"))
         };
         dynamic.glibc = version::newest(file, address, known)?;
     }
@@ -165,7 +165,7 @@ fn entries(file: &File<'_>, bytes: &[u8], names: bool) -> Result<Dynamic, Unread
             tag if (tag == DT_NEEDED || LOADED.contains(&tag))
                 && dynamic.needed.len() == NEEDED =>
             {
-                return Err(Unreadable::new(format!(
+                return Err(ReadError::new(format!(
                     "it needs more than {NEEDED} libraries, {} among them",
                     quote(string(value)?.as_bytes())
                 )));
@@ -210,7 +210,7 @@ impl<'a> Strings<'a> {
 
     /// Returns the name at that offset, truncated if it is too long; `None` if that is outside the
     /// table.
-    fn get(&self, offset: u64) -> Result<Option<String>, Unreadable> {
+    fn get(&self, offset: u64) -> Result<Option<String>, ReadError> {
         if offset > self.size {
             return Ok(None);
         }
@@ -220,7 +220,7 @@ impl<'a> Strings<'a> {
         if offset < recent.0 || wanted > end {
             let first = offset.saturating_sub(AROUND);
             let len = (self.size - first).min(2 * AROUND);
-            *recent = (first, self.source.start(self.start.saturating_add(first), len)?);
+            *recent = (first, self.source.read_up_to(self.start.saturating_add(first), len)?);
         }
         let Some(at) = offset.checked_sub(recent.0) else { return Ok(None) };
         Ok(until_nul(&recent.1, at, STRING).map(text))
@@ -228,11 +228,14 @@ impl<'a> Strings<'a> {
 
     /// Calls `take` with all names, in parts. A name that spans two parts is complete in one of them,
     /// unless it is longer than the overlap of the windows.
-    fn each(&self, mut take: impl FnMut(&[u8])) -> Result<(), Unreadable> {
-        self.source.windows(self.start..self.start.saturating_add(self.size), |window, _| {
-            take(window);
-            true
-        })?;
+    fn each(&self, mut take: impl FnMut(&[u8])) -> Result<(), ReadError> {
+        self.source.for_each_window(
+            self.start..self.start.saturating_add(self.size),
+            |window, _| {
+                take(window);
+                true
+            },
+        )?;
         Ok(())
     }
 }

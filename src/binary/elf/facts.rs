@@ -21,7 +21,7 @@ use super::{
 };
 use crate::model::{
     machine::Endian,
-    source::{Source, Unreadable, slice},
+    source::{ReadError, Source, slice},
 };
 
 /// The longest interpreter path that is read: Linux' `PATH_MAX`, above which the kernel does not run
@@ -206,7 +206,7 @@ impl Facts {
     /// # Errors
     /// It is not an ELF file, a table or a loaded segment is not wholly in it, or it contradicts
     /// itself so that what is read would not be what is run.
-    pub fn read<'a>(source: impl Into<Source<'a>>) -> Result<Facts, Unreadable> {
+    pub fn read<'a>(source: impl Into<Source<'a>>) -> Result<Facts, ReadError> {
         Self::read_with(source.into(), true)
     }
 
@@ -215,7 +215,7 @@ impl Facts {
     ///
     /// # Errors
     /// As [`Facts::read`].
-    pub(crate) fn read_with(source: Source<'_>, names: bool) -> Result<Facts, Unreadable> {
+    pub(crate) fn read_with(source: Source<'_>, names: bool) -> Result<Facts, ReadError> {
         let file = File::read(source)?;
         consistent::check(&file)?;
         let dynamic = dynamic::read(&file, names)?;
@@ -286,12 +286,12 @@ impl Facts {
         ranges.filter_map(|range| slice(bytes, range.start, range.end - range.start))
     }
 
-    /// Gives `look` what of the same file is loaded, each byte once, as [`Source::windows`] does.
+    /// Gives `look` what of the same file is loaded, each byte once, as [`Source::for_each_window`] does.
     pub(crate) fn look(
         &self,
         source: Source<'_>,
         look: impl FnMut(&[u8], usize) -> bool,
-    ) -> Result<(), Unreadable> {
+    ) -> Result<(), ReadError> {
         through(source, &self.loaded, look)
     }
 }
@@ -300,9 +300,9 @@ fn through(
     source: Source<'_>,
     ranges: &[Range<u64>],
     mut look: impl FnMut(&[u8], usize) -> bool,
-) -> Result<(), Unreadable> {
+) -> Result<(), ReadError> {
     for range in ranges {
-        if !source.windows(range.clone(), &mut look)? {
+        if !source.for_each_window(range.clone(), &mut look)? {
             break;
         }
     }
@@ -332,13 +332,14 @@ fn segments<'a>(file: &'a File<'_>) -> impl Iterator<Item = Segment> + 'a {
     })
 }
 
-fn interpreter(file: &File<'_>) -> Result<Option<String>, Unreadable> {
+fn interpreter(file: &File<'_>) -> Result<Option<String>, ReadError> {
     // The kernel takes the first and ignores the others (fs/binfmt_elf.c, load_elf_binary).
     let Some(segment) = file.segments.iter().find(|s| s.p_type == PT_INTERP) else {
         return Ok(None);
     };
     let place = file.segment(segment)?;
-    let path = file.source.start(place.start, (place.end - place.start).min(PATH_MAX as u64))?;
+    let path =
+        file.source.read_up_to(place.start, (place.end - place.start).min(PATH_MAX as u64))?;
     Ok(Some(text(until_nul(&path, 0, PATH_MAX).unwrap_or_default())))
 }
 
@@ -374,13 +375,13 @@ struct Named {
 }
 
 impl Named {
-    fn read(file: &File<'_>) -> Result<Self, Unreadable> {
+    fn read(file: &File<'_>) -> Result<Self, ReadError> {
         let mut named = Named::default();
         for section in &file.sections {
             let name = file.name(section);
             let is_one = |prefixes: &[&[u8]]| prefixes.iter().any(|p| name.starts_with(p));
             if !file.has_name(section) {
-                return Err(Unreadable::new("the name of a section is outside the table of names"));
+                return Err(ReadError::new("the name of a section is outside the table of names"));
             }
             if !file.is_loaded(section) && is_one(&[b".debug_", b".zdebug_"]) {
                 list(&mut named.debug, name);
@@ -389,7 +390,7 @@ impl Named {
             } else if name == b".comment" && named.comment.is_empty() {
                 let place = file.place(section)?;
                 let content =
-                    file.source.start(place.start, COMMENT.min(place.end - place.start))?;
+                    file.source.read_up_to(place.start, COMMENT.min(place.end - place.start))?;
                 let lines = content.split(|&byte| byte == 0).filter(|l| !l.is_empty());
                 lines.for_each(|line| list(&mut named.comment, line));
             } else if name == b".dep-v0" {
@@ -411,8 +412,8 @@ fn list(names: &mut Vec<String>, name: &[u8]) {
 /// Searches for UPX' magic, in the header that follows the program headers, with its effects on a file:
 /// no section headers, or far more memory than file (<https://github.com/upx/upx>,
 /// `src/stub/src/include/linux.h`, `l_info`). The magic alone may be a string literal of a program.
-fn packer(file: &File<'_>, segments: &[Segment]) -> Result<Option<&'static str>, Unreadable> {
-    if !needle::UPX.is_in(&file.source.start(0, UPX_HEADER)?) {
+fn packer(file: &File<'_>, segments: &[Segment]) -> Result<Option<&'static str>, ReadError> {
+    if !needle::UPX.is_in(&file.source.read_up_to(0, UPX_HEADER)?) {
         return Ok(None);
     }
     let first = segments.iter().find(|segment| segment.is_loaded());

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::model::source::Unreadable;
+use crate::model::source::ReadError;
 
 use goblin::elf::{
     header::{EM_386, EM_AARCH64, EM_X86_64},
@@ -51,7 +51,7 @@ pub struct Property {
 }
 
 /// Returns the notes of the segments and of the sections.
-pub(super) fn read(file: &File<'_>) -> Result<Notes, Unreadable> {
+pub(super) fn read(file: &File<'_>) -> Result<Notes, ReadError> {
     let mut notes = Notes::default();
     each(file, |note, _| {
         let is = |kind: u32| note.kind == u64::from(kind);
@@ -68,7 +68,7 @@ pub(super) fn read(file: &File<'_>) -> Result<Notes, Unreadable> {
 
 /// Returns the ranges of the build ids in the file, first the one that [`read()`] returns. One that a
 /// segment and a section have in common is there once.
-pub(super) fn build_ids(file: &File<'_>) -> Result<Vec<Range<u64>>, Unreadable> {
+pub(super) fn build_ids(file: &File<'_>) -> Result<Vec<Range<u64>>, ReadError> {
     let mut places: Vec<Range<u64>> = Vec::new();
     each(file, |note, at| {
         let place = at..at.saturating_add(note.content.len() as u64);
@@ -85,7 +85,7 @@ fn is_build_id(note: &Note<'_>) -> bool {
 }
 
 /// Calls `take` with every note that GNU owns, and where in the file its content is.
-fn each(file: &File<'_>, mut take: impl FnMut(Note<'_>, u64)) -> Result<(), Unreadable> {
+fn each(file: &File<'_>, mut take: impl FnMut(Note<'_>, u64)) -> Result<(), ReadError> {
     let mut areas = Vec::new();
     for segment in file.segments.iter().filter(|s| s.p_type == PT_NOTE) {
         areas.push((file.segment(segment)?, segment.p_align));
@@ -98,8 +98,8 @@ fn each(file: &File<'_>, mut take: impl FnMut(Note<'_>, u64)) -> Result<(), Unre
         let len = place.end - place.start;
         size = size
             .checked_sub(len)
-            .ok_or_else(|| Unreadable::new(format!("it has more than {SIZE} bytes of notes")))?;
-        let (bytes, offset) = (file.source.start(place.start, len)?, place.start);
+            .ok_or_else(|| ReadError::new(format!("it has more than {SIZE} bytes of notes")))?;
+        let (bytes, offset) = (file.source.read_up_to(place.start, len)?, place.start);
         let bytes = &*bytes;
         // 8 is what x86-64's property note uses; every other value means 4 in practice.
         let align = if align == 8 { 8 } else { 4 };
@@ -107,7 +107,7 @@ fn each(file: &File<'_>, mut take: impl FnMut(Note<'_>, u64)) -> Result<(), Unre
         // A broken note ends the search: no check passes because a note is absent.
         while let Some(note) = next(rest, align, file.words()) {
             let Some(fewer) = left.checked_sub(1) else {
-                return Err(Unreadable::new(format!("it has more than {NOTES} notes")));
+                return Err(ReadError::new(format!("it has more than {NOTES} notes")));
             };
             left = fewer;
             let before = offset.saturating_add((bytes.len() - rest.len()) as u64);

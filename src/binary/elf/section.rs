@@ -2,7 +2,7 @@
 
 use super::file::File;
 
-use crate::model::source::{Source, Unreadable};
+use crate::model::source::{ReadError, Source};
 
 /// Returns the bytes of the first section called `name`; `None` if it is absent.
 ///
@@ -11,7 +11,7 @@ use crate::model::source::{Source, Unreadable};
 pub fn section<'a>(
     source: impl Into<Source<'a>>,
     name: &str,
-) -> Result<Option<Vec<u8>>, Unreadable> {
+) -> Result<Option<Vec<u8>>, ReadError> {
     let file = File::read(source)?;
     let found = file.sections.iter().find(|section| file.name(section) == name.as_bytes());
     found.map(|section| file.content(section).map(std::borrow::Cow::into_owned)).transpose()

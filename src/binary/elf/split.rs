@@ -15,7 +15,7 @@ use super::{
     strip::{CannotStrip, Keep, new_build_id, program, rewrite, spend},
     table::{self, Section, pad},
 };
-use crate::model::source::{ReadAt as _, Source, Unreadable};
+use crate::model::source::{ReadAt as _, ReadError, Source};
 
 /// A program and its separate debug information.
 #[derive(Debug)]
@@ -64,12 +64,12 @@ fn is_separate(file: &File<'_>, section: &SectionHeader) -> bool {
 
 /// Returns the name with its NUL, padded to four bytes, and the CRC-32 of the complete debug file, in
 /// the program's byte order.
-fn debug_link(name: &str, debug: &Composite<'_>, words: Words) -> Result<Vec<u8>, Unreadable> {
+fn debug_link(name: &str, debug: &Composite<'_>, words: Words) -> Result<Vec<u8>, ReadError> {
     let mut link = name.as_bytes().to_vec();
     link.push(0);
     link.resize(link.len().next_multiple_of(4), 0);
     let mut crc = libdeflater::Crc::new();
-    Source::File(debug).chunks(0..debug.size(), |chunk| crc.update(chunk))?;
+    Source::File(debug).for_each_chunk(0..debug.size(), |chunk| crc.update(chunk))?;
     words.push(&mut link, crc.sum().into(), 4);
     Ok(link)
 }

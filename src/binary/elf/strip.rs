@@ -18,7 +18,7 @@ use super::{
     file::{File, is_alloc},
     table::{self, Section},
 };
-use crate::model::source::{Source, Unreadable};
+use crate::model::source::{ReadError, Source};
 
 /// `SHT_ARM_ATTRIBUTES` and `SHT_RISCV_ATTRIBUTES`, which have one number in the two processors'
 /// supplements: the program's requirements on the processor.
@@ -42,8 +42,8 @@ impl fmt::Display for CannotStrip {
 
 impl std::error::Error for CannotStrip {}
 
-impl From<Unreadable> for CannotStrip {
-    fn from(error: Unreadable) -> Self {
+impl From<ReadError> for CannotStrip {
+    fn from(error: ReadError) -> Self {
         CannotStrip(error.to_string())
     }
 }

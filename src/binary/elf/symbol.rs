@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::source::{Nearby, Source, Unreadable};
+use crate::model::source::{CachedReader, ReadError, Source};
 
 use goblin::elf::{
     Symtab,
@@ -19,21 +19,21 @@ const NAME: u64 = 1024;
 const SYMBOLS: u64 = 4096;
 
 /// Shows every symbol that the program defines to `see`, with its name.
-pub(super) fn each(file: &File<'_>, mut see: impl FnMut(&Sym, &[u8])) -> Result<(), Unreadable> {
+pub(super) fn each(file: &File<'_>, mut see: impl FnMut(&Sym, &[u8])) -> Result<(), ReadError> {
     for table in file.sections.iter().filter(|section| section.sh_type == SHT_SYMTAB) {
         let strings = usize::try_from(table.sh_link).ok().and_then(|at| file.sections.get(at));
         let strings = match strings {
             Some(section) => file.place(section)?,
-            None => return Err(Unreadable::new("the symbol table has no names")),
+            None => return Err(ReadError::new("the symbol table has no names")),
         };
-        let mut names = Nearby::new(file.source);
+        let mut names = CachedReader::new(file.source);
         let place = file.place(table)?;
         let size = if file.ctx.is_big() { 24 } else { 16 };
         let last = place.end - (place.end - place.start) % size;
         for start in (place.start..last).step_by((SYMBOLS * size) as usize) {
-            let part = file.source.start(start, (last - start).min(SYMBOLS * size))?;
+            let part = file.source.read_up_to(start, (last - start).min(SYMBOLS * size))?;
             let symbols = Symtab::parse(&part, 0, part.len() / size as usize, file.ctx)
-                .map_err(|_| Unreadable::new("the symbol table cannot be read"))?;
+                .map_err(|_| ReadError::new("the symbol table cannot be read"))?;
             for symbol in symbols.iter().filter(|symbol| symbol.st_shndx != SHN_UNDEF as usize) {
                 let at = strings.start.saturating_add(symbol.st_name as u64).min(strings.end);
                 let name = names.get(at, (strings.end - at).min(NAME))?;
@@ -51,7 +51,7 @@ pub(super) fn each(file: &File<'_>, mut see: impl FnMut(&Sym, &[u8])) -> Result<
 pub fn addresses<'a, 'n>(
     source: impl Into<Source<'a>>,
     names: &[&'n str],
-) -> Result<BTreeMap<&'n str, u64>, Unreadable> {
+) -> Result<BTreeMap<&'n str, u64>, ReadError> {
     let mut found = BTreeMap::new();
     each(&File::read(source)?, |symbol, name| {
         if let Some(known) = names.iter().find(|known| known.as_bytes() == name) {

@@ -3,7 +3,7 @@
 
 use super::file::File;
 
-use crate::model::source::Unreadable;
+use crate::model::source::ReadError;
 
 /// A version of glibc.
 pub(super) type Version = (u32, u32, u32);
@@ -21,11 +21,11 @@ const ENTRIES: usize = 4096;
 pub(super) fn newest(
     file: &File<'_>,
     address: u64,
-    string: impl Fn(u64) -> Result<String, Unreadable>,
-) -> Result<Option<Version>, Unreadable> {
-    let broken = || Unreadable::new("the versions that it needs (DT_VERNEED) cannot be read");
+    string: impl Fn(u64) -> Result<String, ReadError>,
+) -> Result<Option<Version>, ReadError> {
+    let broken = || ReadError::new("the versions that it needs (DT_VERNEED) cannot be read");
     let offset = file.offset_of(address).ok_or_else(broken)?;
-    let table = file.source.start(offset, TABLE)?;
+    let table = file.source.read_up_to(offset, TABLE)?;
     let words = file.words();
     let field = |at: usize, size: usize| words.number(&table, at, size).ok_or_else(broken);
     let add = |at: usize, more: u64| {

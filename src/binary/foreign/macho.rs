@@ -10,7 +10,7 @@ use object::{
 };
 
 use super::{Foreign, Format, Kind, NAMES, number, text};
-use crate::model::source::{Source, Unreadable};
+use crate::model::source::{ReadError, Source};
 
 /// The most bytes of load commands that are read; programs have a few thousand.
 const COMMANDS: u64 = 4 << 20;
@@ -54,13 +54,13 @@ pub struct Slice {
 ///
 /// # Errors
 /// The table of them is not in the file.
-pub fn slices(source: Source<'_>) -> Result<Vec<Slice>, Unreadable> {
-    let head = source.start(0, 8)?;
+pub fn slices(source: Source<'_>) -> Result<Vec<Slice>, ReadError> {
+    let head = source.read_up_to(0, 8)?;
     if !is_fat(&head) {
-        return Err(Unreadable::new("it is not for several machines"));
+        return Err(ReadError::new("it is not for several machines"));
     }
-    let cut = || Unreadable::new("its table of machines ends after the file's end");
-    let table = source.start(0, 8 + MACHINES * size_of::<macho::FatArch64>() as u64)?;
+    let cut = || ReadError::new("its table of machines ends after the file's end");
+    let table = source.read_up_to(0, 8 + MACHINES * size_of::<macho::FatArch64>() as u64)?;
     if head.get(3) == Some(&0xbf) {
         let file = MachOFatFile::<macho::FatArch64>::parse(&*table).map_err(|_| cut())?;
         return Ok(file.arches().iter().map(slice).collect());
@@ -89,20 +89,20 @@ fn machine(cpu: macho::CpuType, sub: macho::CpuSubtype) -> Cow<'static, str> {
 }
 
 /// Returns the facts of a file for one machine.
-pub(super) fn read(source: Source<'_>) -> Result<Foreign, Unreadable> {
-    let head = source.start(0, 32)?;
+pub(super) fn read(source: Source<'_>) -> Result<Foreign, ReadError> {
+    let head = source.read_up_to(0, 32)?;
     match is_wide(&head) {
         Some(true) => facts::<macho::MachHeader64<Endianness>>(source, &head),
         Some(false) => facts::<macho::MachHeader32<Endianness>>(source, &head),
-        None => Err(Unreadable::new("its header is cut off")),
+        None => Err(ReadError::new("its header is cut off")),
     }
 }
 
 fn facts<Header: MachHeader<Endian = Endianness>>(
     source: Source<'_>,
     head: &[u8],
-) -> Result<Foreign, Unreadable> {
-    let cut = |_| Unreadable::new("its header is cut off");
+) -> Result<Foreign, ReadError> {
+    let cut = |_| ReadError::new("its header is cut off");
     let header = Header::parse(head, 0).map_err(cut)?;
     let endian = header.endian().map_err(cut)?;
     let flags = header.flags(endian);
@@ -134,10 +134,10 @@ fn facts<Header: MachHeader<Endian = Endianness>>(
     };
     let size = u64::from(header.sizeofcmds(endian));
     if size > COMMANDS {
-        return Err(Unreadable::new(format!("it has more than {COMMANDS} bytes of commands")));
+        return Err(ReadError::new(format!("it has more than {COMMANDS} bytes of commands")));
     }
-    let cut = || Unreadable::new("its load commands end after the file's end");
-    let bytes = source.piece(0, size_of::<Header>() as u64 + size)?.ok_or_else(cut)?;
+    let cut = || ReadError::new("its load commands end after the file's end");
+    let bytes = source.read(0, size_of::<Header>() as u64 + size)?.ok_or_else(cut)?;
     let mut commands = header.load_commands(endian, &*bytes, 0).map_err(|_| cut())?;
     while let Some(command) = commands.next().map_err(|_| cut())? {
         add(&mut foreign, command, endian)?;
@@ -150,13 +150,13 @@ fn add(
     foreign: &mut Foreign,
     command: LoadCommandData<'_, Endianness>,
     endian: Endianness,
-) -> Result<(), Unreadable> {
-    let broken = |_| Unreadable::new("one of its load commands is cut off");
+) -> Result<(), ReadError> {
+    let broken = |_| ReadError::new("one of its load commands is cut off");
     let push = |names: &mut Vec<String>, name| {
         if names.len() >= NAMES {
-            return Err(Unreadable::new(format!("it has more than {NAMES} names of one sort")));
+            return Err(ReadError::new(format!("it has more than {NAMES} names of one sort")));
         }
-        let broken = |_| Unreadable::new("a name in its load commands is not in them");
+        let broken = |_| ReadError::new("a name in its load commands is not in them");
         names.push(text(command.string(endian, name).map_err(broken)?));
         Ok(())
     };

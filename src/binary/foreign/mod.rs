@@ -8,7 +8,7 @@ use std::{borrow::Cow, io};
 
 pub use macho::{Slice, is_fat as is_universal, slices};
 
-use crate::model::source::{ReadAt, Source, Unreadable};
+use crate::model::source::{ReadAt, ReadError, Source};
 
 /// The most libraries, and the most search paths, that are read.
 const NAMES: usize = 4096;
@@ -93,7 +93,7 @@ pub fn format(start: &[u8]) -> Option<Format> {
 ///
 /// # Errors
 /// It is not of that format, or a table is not wholly in it.
-pub fn read(source: Source<'_>, format: Format) -> Result<Foreign, Unreadable> {
+pub fn read(source: Source<'_>, format: Format) -> Result<Foreign, ReadError> {
     match format {
         Format::MachO => macho::read(source),
         Format::Pe => pe::read(source),
@@ -126,7 +126,7 @@ impl ReadAt for Part<'_> {
         let len = buffer.len() as u64;
         offset.checked_add(len).filter(|end| *end <= self.size).ok_or_else(outside)?;
         let place = self.start.checked_add(offset).ok_or_else(outside)?;
-        let bytes = self.source.piece(place, len).map_err(io::Error::other)?.ok_or_else(outside)?;
+        let bytes = self.source.read(place, len).map_err(io::Error::other)?.ok_or_else(outside)?;
         buffer.copy_from_slice(&bytes);
         Ok(())
     }

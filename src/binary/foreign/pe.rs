@@ -12,36 +12,36 @@ use object::{
 };
 
 use super::{Foreign, Format, Kind, NAME, NAMES, text};
-use crate::model::source::{Source, Unreadable};
+use crate::model::source::{ReadError, Source};
 
 /// The maximum number of bytes that are read of headers: far more than Windows does.
 const HEADERS: u64 = 1 << 20;
 
 /// Returns the facts of a PE file.
-pub(super) fn read(source: Source<'_>) -> Result<Foreign, Unreadable> {
-    let head = source.start(0, HEADERS)?;
+pub(super) fn read(source: Source<'_>) -> Result<Foreign, ReadError> {
+    let head = source.read_up_to(0, HEADERS)?;
     let dos = pe::ImageDosHeader::parse(&*head).map_err(|_| cut())?;
     let at = dos.nt_headers_offset() as usize;
     let rest = head.get(at..).filter(|rest| rest.len() >= 4).ok_or_else(cut)?;
     if !rest.starts_with(b"PE\0\0") {
-        return Err(Unreadable::new("it is a DOS program, and not one for Windows"));
+        return Err(ReadError::new("it is a DOS program, and not one for Windows"));
     }
     match object::read::pe::optional_header_magic(&*head).map_err(|_| cut())? {
         pe::IMAGE_NT_OPTIONAL_HDR32_MAGIC => facts::<pe::ImageNtHeaders32>(source, &head, at),
         pe::IMAGE_NT_OPTIONAL_HDR64_MAGIC => facts::<pe::ImageNtHeaders64>(source, &head, at),
-        _ => Err(Unreadable::new("it is an object file, or no PE file at all")),
+        _ => Err(ReadError::new("it is an object file, or no PE file at all")),
     }
 }
 
-fn cut() -> Unreadable {
-    Unreadable::new("its headers end after the file's end")
+fn cut() -> ReadError {
+    ReadError::new("its headers end after the file's end")
 }
 
 fn facts<Headers: ImageNtHeaders>(
     source: Source<'_>,
     head: &[u8],
     at: usize,
-) -> Result<Foreign, Unreadable> {
+) -> Result<Foreign, ReadError> {
     let mut offset = at as u64;
     let (headers, directories) = Headers::parse(head, &mut offset).map_err(|_| cut())?;
     let (file, optional) = (headers.file_header(), headers.optional_header());
@@ -99,23 +99,23 @@ fn imports(
     source: Source<'_>,
     sections: &SectionTable<'_>,
     mut address: u32,
-) -> Result<Vec<String>, Unreadable> {
-    let broken = || Unreadable::new("its import table is not in the file");
+) -> Result<Vec<String>, ReadError> {
+    let broken = || ReadError::new("its import table is not in the file");
     let place = |address| sections.pe_file_range_at(address).map(|(at, _)| u64::from(at));
     let mut names = Vec::new();
     loop {
         let at = place(address).ok_or_else(broken)?;
-        let bytes = source.piece(at, size_of::<pe::ImageImportDescriptor>() as u64)?;
+        let bytes = source.read(at, size_of::<pe::ImageImportDescriptor>() as u64)?;
         let bytes = bytes.ok_or_else(broken)?;
         let (entry, _) = from_bytes::<pe::ImageImportDescriptor>(&bytes).map_err(|()| broken())?;
         if entry.is_null() {
             return Ok(names);
         }
         if names.len() >= NAMES {
-            return Err(Unreadable::new(format!("it needs more than {NAMES} libraries")));
+            return Err(ReadError::new(format!("it needs more than {NAMES} libraries")));
         }
         let name = place(entry.name.get(LE)).ok_or_else(broken)?;
-        names.push(text(&source.start(name, NAME)?));
+        names.push(text(&source.read_up_to(name, NAME)?));
         address = address.saturating_add(20);
     }
 }

@@ -1,7 +1,7 @@
 use super::{Foreign, Format, Kind, format, is_universal, macho::slices, read};
 use crate::{
     binary::elf::fixture::mutate,
-    model::source::{Source, Unreadable},
+    model::source::{ReadError, Source},
     verify::{About, Policy, foreign},
 };
 
@@ -87,7 +87,7 @@ pub(crate) fn pe_sample() -> Vec<u8> {
     pe(0x160, 0)
 }
 
-fn facts_of(bytes: &[u8]) -> Result<Foreign, Unreadable> {
+fn facts_of(bytes: &[u8]) -> Result<Foreign, ReadError> {
     read(Source::Bytes(bytes), format(bytes).unwrap_or(Format::Pe))
 }
 

@@ -11,7 +11,7 @@ use goblin::elf::header::ET_REL;
 use super::{Claim, Claims, Evidence, areas::Space};
 use crate::{
     binary::elf::file::{File, Words},
-    model::source::Unreadable,
+    model::source::ReadError,
 };
 
 /// No pointer (`DW_EH_PE_omit`).
@@ -22,7 +22,7 @@ pub(super) fn claims(
     file: &File<'_>,
     space: &Space<'_>,
     claims: &Claims,
-) -> Result<Vec<Claim>, Unreadable> {
+) -> Result<Vec<Claim>, ReadError> {
     let mut found = Found { space, claims, entries: Vec::new(), tables: Vec::new() };
     // In an object file the addresses are still to be filled in.
     if file.header.e_type == ET_REL {

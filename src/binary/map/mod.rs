@@ -17,7 +17,7 @@ use goblin::elf::section_header::{SHT_INIT_ARRAY, SHT_PROGBITS, SHT_SYMTAB, Sect
 
 use crate::{
     binary::elf::file::{File, is_alloc, text},
-    model::source::{Nearby, Source, Unreadable},
+    model::source::{CachedReader, ReadError, Source},
 };
 use areas::Area;
 use claim::{Claim, Claims};
@@ -134,7 +134,7 @@ impl<'a> Draft<'a> {
     pub fn read(
         source: impl Into<Source<'a>>,
         separate: Option<Source<'_>>,
-    ) -> Result<Self, Unreadable> {
+    ) -> Result<Self, ReadError> {
         let file = File::read(source)?;
         let separate = separate.map(File::read).transpose()?;
         let (table, origin) = Table::of(&file, separate.as_ref())?;
@@ -151,11 +151,11 @@ impl<'a> Draft<'a> {
     ///
     /// # Errors
     /// A section cannot be read.
-    pub fn map(self, groups: &[u32]) -> Result<Map, Unreadable> {
+    pub fn map(self, groups: &[u32]) -> Result<Map, ReadError> {
         let Draft { file, table, origin } = self;
         let areas = areas::areas(&file);
         let (claims, shared) = claims(&file, &table, &areas, groups)?;
-        let (near, code) = (Nearby::new(file.source), areas::code(&file));
+        let (near, code) = (CachedReader::new(file.source), areas::code(&file));
         let (file, claims, shared) = (&file, &claims, &shared);
         let mut paint = Paint { file, near, code, origin, claims, shared, pieces: Vec::new() };
         for area in &areas {
@@ -178,7 +178,7 @@ fn claims(
     table: &Table,
     areas: &[Area],
     groups: &[u32],
-) -> Result<(Claims, Claims), Unreadable> {
+) -> Result<(Claims, Claims), ReadError> {
     let space = areas::Space::new(file, areas);
     let mut claims = Claims::default();
     claims.fill(table.sized(&space));
@@ -198,7 +198,7 @@ fn claims(
 
 struct Paint<'a> {
     file: &'a File<'a>,
-    near: Nearby<'a>,
+    near: CachedReader<'a>,
     /// The ranges of sections with code.
     code: Vec<Range<u64>>,
     origin: Origin,
@@ -208,7 +208,7 @@ struct Paint<'a> {
 }
 
 impl Paint<'_> {
-    fn area(&mut self, area: &Area) -> Result<(), Unreadable> {
+    fn area(&mut self, area: &Area) -> Result<(), ReadError> {
         let (start, end) = (area.range.start, area.range.end);
         let section = area.section;
         if area.headers {
@@ -237,7 +237,7 @@ impl Paint<'_> {
     }
 
     /// Returns the owner of bytes that no symbol claims in the section of index `index`.
-    fn rest(&mut self, start: u64, end: u64, index: usize) -> Result<(), Unreadable> {
+    fn rest(&mut self, start: u64, end: u64, index: usize) -> Result<(), ReadError> {
         let mut at = start;
         for shared in self.shared.within(start, end) {
             let (from, to) = (shared.start.max(start), shared.end.min(end));
@@ -249,7 +249,7 @@ impl Paint<'_> {
     }
 
     /// Returns the owner of bytes that nothing uses in the section of index `index`.
-    fn unclaimed(&mut self, start: u64, end: u64, index: usize) -> Result<(), Unreadable> {
+    fn unclaimed(&mut self, start: u64, end: u64, index: usize) -> Result<(), ReadError> {
         if start >= end {
             return Ok(());
         }
@@ -275,10 +275,10 @@ impl Paint<'_> {
 
     /// Returns whether these bytes do nothing: zeros, traps, and the fill of assemblers between
     /// functions.
-    fn is_filler(&mut self, start: u64, end: u64) -> Result<bool, Unreadable> {
+    fn is_filler(&mut self, start: u64, end: u64) -> Result<bool, ReadError> {
         if end - start > FILLER {
             let mut zeros = true;
-            self.file.source.windows(start..end, |window, _| {
+            self.file.source.for_each_window(start..end, |window, _| {
                 zeros &= window.iter().all(|&byte| byte == 0);
                 zeros
             })?;

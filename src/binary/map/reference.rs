@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     binary::elf::file::{File, is_alloc},
-    model::source::Unreadable,
+    model::source::ReadError,
 };
 
 /// The number of passes over data that only other data refers to: strings of tables of tables.
@@ -43,7 +43,7 @@ pub(super) fn claim(
     space: &Space<'_>,
     groups: &[u32],
     claims: &mut Claims,
-) -> Result<Vec<Claim>, Unreadable> {
+) -> Result<Vec<Claim>, ReadError> {
     if file.header.e_type == ET_REL {
         return Ok(Vec::new());
     }
@@ -57,7 +57,7 @@ pub(super) fn claim(
             };
             let (place, mut into) = (file.place(section)?, 0);
             let offset = space.section(index).start;
-            file.source.windows(place, |bytes, limit| {
+            file.source.for_each_window(place, |bytes, limit| {
                 let (address, offset) = (section.sh_addr.wrapping_add(into), offset + into);
                 let code = Code { bytes, limit, address, offset };
                 match file.header.e_machine {

@@ -10,7 +10,7 @@ use goblin::elf::{
 use super::{Claim, Claims, Evidence, areas::Space};
 use crate::{
     binary::elf::file::File,
-    model::source::{Nearby, Unreadable},
+    model::source::{CachedReader, ReadError},
 };
 
 /// Claims on entries and on addresses without a name. Pointers of vtables, for example, are data
@@ -21,7 +21,7 @@ pub(super) fn claims(
     space: &Space<'_>,
     claims: &Claims,
     places: bool,
-) -> Result<Vec<Claim>, Unreadable> {
+) -> Result<Vec<Claim>, ReadError> {
     let mut found = Vec::new();
     if file.header.e_type == ET_REL {
         return Ok(found);
@@ -70,10 +70,11 @@ pub(super) fn each(
     file: &File<'_>,
     space: &Space<'_>,
     mut see: impl FnMut(&Entry),
-) -> Result<(), Unreadable> {
+) -> Result<(), ReadError> {
     let words = file.words();
     let word = words.size();
-    let (mut places, mut symbols) = (Nearby::new(file.source), Nearby::new(file.source));
+    let (mut places, mut symbols) =
+        (CachedReader::new(file.source), CachedReader::new(file.source));
     for (index, section) in file.sections.iter().enumerate() {
         let with_addend = match section.sh_type {
             SHT_RELA => true,
@@ -118,7 +119,7 @@ pub(super) fn each(
 }
 
 /// Returns the address of the symbol of that index, if the file defines it.
-fn value(file: &File<'_>, near: &mut Nearby<'_>, table: u32, index: u64) -> Option<u64> {
+fn value(file: &File<'_>, near: &mut CachedReader<'_>, table: u32, index: u64) -> Option<u64> {
     let section = file.sections.get(usize::try_from(table).ok()?)?;
     let size: u64 = if file.ctx.is_big() { 24 } else { 16 };
     let place = file.place(section).ok()?;

@@ -10,7 +10,7 @@ use goblin::elf::{
 use super::{Claim, Claims, Evidence, Origin, Symbol, areas::Space};
 use crate::{
     binary::elf::file::{File, until_nul},
-    model::source::Unreadable,
+    model::source::ReadError,
 };
 
 /// The maximum length of a name that is read: names of generic functions have some thousand characters.
@@ -38,7 +38,7 @@ impl Table {
     pub(super) fn of(
         file: &File<'_>,
         separate: Option<&File<'_>>,
-    ) -> Result<(Self, Origin), Unreadable> {
+    ) -> Result<(Self, Origin), ReadError> {
         for (file, kind, origin) in [
             (Some(file), SHT_SYMTAB, Origin::Own),
             (separate, SHT_SYMTAB, Origin::Separate),
@@ -54,7 +54,7 @@ impl Table {
         Ok((Table::default(), Origin::Nowhere))
     }
 
-    fn read(file: &File<'_>, kind: u32) -> Result<Self, Unreadable> {
+    fn read(file: &File<'_>, kind: u32) -> Result<Self, ReadError> {
         let mut table = Table::default();
         // A file has one table of each kind.
         let Some(section) = file.sections.iter().find(|section| section.sh_type == kind) else {
@@ -62,12 +62,12 @@ impl Table {
         };
         let link = usize::try_from(section.sh_link).ok().and_then(|at| file.sections.get(at));
         let Some(strings) = link else {
-            return Err(Unreadable::new("the symbol table has no names"));
+            return Err(ReadError::new("the symbol table has no names"));
         };
         let (strings, content) = (file.table(strings)?, file.table(section)?);
         let entry = if file.ctx.is_big() { 24 } else { 16 };
         let symbols = Symtab::parse(&content, 0, content.len() / entry, file.ctx)
-            .map_err(|_| Unreadable::new("the symbol table cannot be read"))?;
+            .map_err(|_| ReadError::new("the symbol table cannot be read"))?;
         let mut all: Vec<Candidate<'_>> =
             symbols.iter().filter_map(|symbol| candidate(file, &symbol, &strings)).collect();
         let key = |one: &Candidate<'_>| (one.section, one.kind == STT_TLS, one.value);

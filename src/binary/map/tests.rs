@@ -46,7 +46,7 @@ fn with_symbols(machine: (bool, bool, u16), text: &[u8], symbols: &[Sym]) -> (Ve
     (fixture.build(), offset)
 }
 
-fn mapped(bytes: &[u8], separate: Option<&[u8]>) -> Result<Map, Unreadable> {
+fn mapped(bytes: &[u8], separate: Option<&[u8]>) -> Result<Map, ReadError> {
     let draft = Draft::read(bytes, separate.map(Into::into))?;
     let groups = vec![0; draft.symbols().len()];
     draft.map(&groups)

@@ -229,7 +229,7 @@ mod tests {
         Image {
             platform: "linux/amd64".parse().unwrap(),
             manifest: None,
-            config_digest: Digest::of(b""),
+            config_digest: Digest::sha256(b""),
             warnings: Vec::new(),
             size: None,
             created: None,
@@ -237,8 +237,8 @@ mod tests {
             annotations: Notes::new(),
             history: Vec::new(),
             layers: vec![Layer {
-                digest: Digest::of(b""),
-                diff_id: Digest::of(b""),
+                digest: Digest::sha256(b""),
+                diff_id: Digest::sha256(b""),
                 media_type: None,
                 size: 0,
                 unpacked_size: 0,
@@ -257,7 +257,7 @@ mod tests {
         after.files[1].uid = 7;
         after.files[1].mtime = 9;
         after.files[3].mode = Mode(0o777);
-        after.layers[0].diff_id = Digest::of(b"x");
+        after.layers[0].diff_id = Digest::sha256(b"x");
         let diff = platform(&before, &after, false);
         assert!(!diff.equal);
         assert_eq!(diff.files.added[0].path, "/c");
@@ -287,7 +287,7 @@ mod tests {
         after.files = before.files.clone();
         after.files[1].mtime = 1;
         after.layers[0].files[0].mtime = 1;
-        after.layers[0].diff_id = Digest::of(b"other times");
+        after.layers[0].diff_id = Digest::sha256(b"other times");
         after.created = Some("2023-11-14T22:13:20Z".to_owned());
         let diff = platform(&before, &after, false);
         assert!(diff.equal, "{diff:?}");

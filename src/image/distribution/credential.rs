@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::model::{
     error::{Error, Result},
-    reference::DOCKER,
+    reference::DOCKER_REGISTRY,
     secret::Secret,
     url,
 };
@@ -156,7 +156,7 @@ impl File {
         if let Some((key, name)) = own.filter(|(_, name)| !name.is_empty()) {
             places.push(helper(name, key, true)?);
         } else if let Some(name) = &self.store {
-            let key = if host == DOCKER { DOCKER_KEY } else { host };
+            let key = if host == DOCKER_REGISTRY { DOCKER_KEY } else { host };
             places.push(helper(name, key, false)?);
         }
         let mut scopes: Vec<String> = Vec::new();
@@ -222,7 +222,7 @@ pub fn is_for(key: &str, host: &str) -> bool {
     };
     let known_path = ["", "v1", "v1/", "v2", "v2/"].contains(&path);
     let docker = ["docker.io", "index.docker.io", "registry-1.docker.io"];
-    let same = name.eq_ignore_ascii_case(host) || host == DOCKER && docker.contains(&name);
+    let same = name.eq_ignore_ascii_case(host) || host == DOCKER_REGISTRY && docker.contains(&name);
     same && known_path
 }
 

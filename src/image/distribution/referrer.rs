@@ -59,7 +59,7 @@ impl Referrer {
     /// It cannot be written as JSON.
     pub fn new(kind: &'static str, name: &str, bytes: &[u8], subject: &Part) -> Result<Self> {
         let describe = |kind: MediaType, bytes: &[u8]| {
-            Descriptor::new(kind, Digest::of(bytes), bytes.len() as u64)
+            Descriptor::new(kind, Digest::sha256(bytes), bytes.len() as u64)
         };
         let mut blob = describe(kind.into(), bytes);
         blob.annotations.insert(TITLE.to_owned(), name.to_owned());
@@ -126,7 +126,7 @@ pub fn merge(old: Option<&Part>, referrers: &[Referrer]) -> Result<Option<Part>>
         return Ok(None);
     }
     let bytes = to_bytes(&index, Style::Indented)?;
-    Ok(Some(Part { media_type: MediaType::Index, digest: Digest::of(&bytes), bytes }))
+    Ok(Some(Part { media_type: MediaType::Index, digest: Digest::sha256(&bytes), bytes }))
 }
 
 #[cfg(test)]
@@ -135,7 +135,7 @@ mod tests {
 
     fn subject() -> Part {
         let bytes = b"{}".to_vec();
-        Part { media_type: MediaType::Index, digest: Digest::of(&bytes), bytes }
+        Part { media_type: MediaType::Index, digest: Digest::sha256(&bytes), bytes }
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         value["manifests"][0]["data"] = json!("e30=");
         value["annotations"] = json!({ "theirs": "x" });
         let bytes = value.to_string().into_bytes();
-        let theirs = Part { digest: Digest::of(&bytes), media_type: MediaType::Index, bytes };
+        let theirs = Part { digest: Digest::sha256(&bytes), media_type: MediaType::Index, bytes };
         let both = merge(Some(&theirs), &[one, two.clone()]).unwrap().unwrap();
         let value: Value = serde_json::from_slice(&both.bytes).unwrap();
         assert_eq!(value["manifests"].as_array().unwrap().len(), 2);

@@ -148,7 +148,7 @@ impl Collector<'_> {
         let mut bytes = Vec::new();
         let failed = |error| Error::check(format!("`{path}` cannot be read")).because(error);
         stream.take(descriptor.size.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-        let is = Digest::of(&bytes);
+        let is = Digest::sha256(&bytes);
         if is != descriptor.digest || bytes.len() as u64 != descriptor.size {
             let said = descriptor.size;
             let message = format!("`{path}` lies: it has not {said} bytes with that digest");
@@ -194,7 +194,7 @@ mod tests {
 
     impl Memory {
         fn add(&mut self, kind: MediaType, bytes: &[u8]) -> Descriptor {
-            let digest = Digest::of(bytes);
+            let digest = Digest::sha256(bytes);
             self.0.insert(blob_path(digest), bytes.to_vec());
             Descriptor::new(kind, digest, bytes.len() as u64)
         }

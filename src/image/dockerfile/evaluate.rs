@@ -341,8 +341,8 @@ fn is_predefined(name: &str) -> bool {
 fn is_platform(text: &str) -> bool {
     let known = |part: &str| {
         ["linux", "darwin", "windows", "freebsd"].contains(&part)
-            || Architecture::of(part).is_some()
-            || Architecture::of_alias(part).is_some()
+            || Architecture::from_goarch(part).is_some()
+            || Architecture::from_alias(part).is_some()
     };
     let word = |part: &str| {
         !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))

@@ -100,8 +100,8 @@ mod tests {
     };
 
     fn set(blob: &[u8]) -> ImageSet {
-        let (digest, size) = (Digest::of(blob), blob.len() as u64);
-        let layer = Layer::new(Digest::of(b"tar"), Compressor::Gzip, digest, size);
+        let (digest, size) = (Digest::sha256(blob), blob.len() as u64);
+        let layer = Layer::new(Digest::sha256(b"tar"), Compressor::Gzip, digest, size);
         let steps = vec![Step { created_by: "COPY a a".into(), layer: Some(layer) }];
         let image = Image::new(Description {
             platform: "linux/amd64".parse().unwrap(),

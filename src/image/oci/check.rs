@@ -110,7 +110,7 @@ impl Check<'_> {
     fn blob(&mut self, descriptor: &Descriptor) -> Option<Vec<u8>> {
         let path = blob_path(descriptor.digest);
         let bytes = self.bytes(&path)?;
-        let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
+        let (digest, size) = (Digest::sha256(&bytes), bytes.len() as u64);
         if size != descriptor.size {
             let said = descriptor.size;
             self.fault(&path, format!("has {size} bytes, not {said}"));
@@ -211,7 +211,7 @@ impl Check<'_> {
     fn layer(&mut self, layer: &Descriptor, bytes: Vec<u8>, diff_id: Digest) {
         let path = blob_path(layer.digest);
         let found = match layer.media_type {
-            MediaType::Layer => Ok(Digest::of(&bytes)),
+            MediaType::Layer => Ok(Digest::sha256(&bytes)),
             MediaType::LayerGzip | MediaType::DockerLayerGzip => gunzip(&bytes),
             _ => return,
         };

@@ -231,7 +231,7 @@ pub(super) fn platform(
     os: &str,
     architecture: &str,
     variant: Option<&str>,
-) -> Result<Platform, crate::model::platform::NotAPlatform> {
+) -> Result<Platform, crate::model::platform::ParsePlatformError> {
     match variant {
         None | Some("") => format!("{os}/{architecture}").parse(),
         Some(variant) => format!("{os}/{architecture}/{variant}").parse(),

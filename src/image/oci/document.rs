@@ -47,7 +47,7 @@ impl<T: Model> Document<T> {
             .check()
             .map_err(|why| Error::build(format!("failed to write an {}", T::NAME)).because(why))?;
         let bytes = json::to_bytes(&value, T::STYLE)?;
-        let digest = Digest::of(&bytes);
+        let digest = Digest::sha256(&bytes);
         Ok(Document { value, bytes, digest })
     }
 
@@ -62,7 +62,7 @@ impl<T: Model> Document<T> {
         }
         let value: T = serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))?;
         value.check().map_err(bad)?;
-        let digest = Digest::of(&bytes);
+        let digest = Digest::sha256(&bytes);
         Ok(Document { value, bytes, digest })
     }
 }

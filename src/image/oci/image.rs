@@ -211,7 +211,7 @@ impl ImageSet {
             (None, Some(image)) => Descriptor { platform: None, ..image.descriptor() },
             (Some(index), _) => Descriptor::new(MediaType::Index, index.digest(), index.size()),
             // `new` rejects it.
-            (None, None) => Descriptor::new(MediaType::Index, Digest::of(b""), 0),
+            (None, None) => Descriptor::new(MediaType::Index, Digest::sha256(b""), 0),
         }
     }
 

@@ -87,7 +87,7 @@ mod tests {
     use crate::{image::oci::MediaType, model::digest::Digest};
 
     fn index(name: &str) -> Descriptor {
-        Descriptor::new(MediaType::Index, Digest::of(name.as_bytes()), 1)
+        Descriptor::new(MediaType::Index, Digest::sha256(name.as_bytes()), 1)
     }
 
     #[test]

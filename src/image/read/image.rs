@@ -285,7 +285,7 @@ pub(crate) fn document<T: Model>(
     let path = blob_path(descriptor.digest);
     let missing = || Error::check(format!("`{path}` is missing"));
     let bytes = small(store, &path)?.ok_or_else(missing)?;
-    let is = Digest::of(&bytes);
+    let is = Digest::sha256(&bytes);
     if is != descriptor.digest || bytes.len() as u64 != descriptor.size {
         let size = bytes.len();
         let message = format!("`{path}` lies: it has {size} bytes and the digest `{is}`");

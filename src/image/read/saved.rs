@@ -87,7 +87,7 @@ fn image(store: &dyn Store, saved: &Saved, set: usize, left: &mut u64) -> Result
     let missing = || Error::check(format!("`{path}` is missing"));
     let bytes = small(store, path)?.ok_or_else(missing)?;
     *left = less(*left, bytes.len() as u64)?;
-    let digest = Digest::of(&bytes);
+    let digest = Digest::sha256(&bytes);
     if let Some(named) = named(path).filter(|named| *named != digest) {
         let message = format!("`{path}` is corrupt: expected digest `{named}`, got `{digest}`");
         return Err(Error::check(message));
@@ -124,11 +124,11 @@ mod tests {
 
     #[test]
     fn only_some_names_are_digests() {
-        let hex = Digest::of(b"").hex().to_owned();
+        let hex = Digest::sha256(b"").hex().to_owned();
         for name in ["", "sha256:", "blobs/sha256/", "./a/"] {
             for end in ["", ".json", ".tar", ".tar.gz"] {
                 let path = format!("{name}{hex}{end}");
-                assert_eq!(named(&path), Some(Digest::of(b"")), "{path}");
+                assert_eq!(named(&path), Some(Digest::sha256(b"")), "{path}");
             }
         }
         let directory = format!("{hex}/layer.tar");

@@ -160,10 +160,10 @@ fn higher(version: Option<&Version>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{image::tags::Line, model::schema::tags::Kind};
+    use crate::{image::tags::Line, model::schema::tags::TagKind};
 
     fn digest(of: &str) -> Digest {
-        Digest::of(of.as_bytes())
+        Digest::sha256(of.as_bytes())
     }
 
     fn parse(text: &str) -> Version {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     fn wanted(rule: Rule) -> Wanted {
-        Wanted { tag: "x".to_owned(), kind: Kind::Latest, rule }
+        Wanted { tag: "x".to_owned(), kind: TagKind::Latest, rule }
     }
 
     const FOLLOWS: Rule = Rule::Follows(Line::Releases);

@@ -6,7 +6,7 @@ use semver::Version;
 
 use crate::model::{
     error::{Error, Result},
-    schema::tags::{Kind, Policy},
+    schema::tags::{TagKind, TagPolicy},
 };
 
 /// The longest tag (OCI distribution specification 1.1, "Pulling manifests").
@@ -15,22 +15,22 @@ const LONGEST: usize = 128;
 /// The number of characters of a revision in a tag.
 const HEX: usize = 12;
 
-impl Kind {
+impl TagKind {
     /// Returns whether such a tag follows the highest version.
     pub fn moves(self) -> bool {
-        matches!(self, Kind::Minor | Kind::Major | Kind::Latest | Kind::Next)
+        matches!(self, TagKind::Minor | TagKind::Major | TagKind::Latest | TagKind::Next)
     }
 
     /// Returns the version as it is written in `Cargo.toml`.
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::Version => "version",
-            Kind::Minor => "minor",
-            Kind::Major => "major",
-            Kind::Latest => "latest",
-            Kind::Next => "next",
-            Kind::Sha => "sha",
-            Kind::Branch => "branch",
+            TagKind::Version => "version",
+            TagKind::Minor => "minor",
+            TagKind::Major => "major",
+            TagKind::Latest => "latest",
+            TagKind::Next => "next",
+            TagKind::Sha => "sha",
+            TagKind::Branch => "branch",
         }
     }
 }
@@ -61,7 +61,7 @@ pub struct Wanted {
     /// The tag.
     pub tag: String,
     /// Its kind.
-    pub kind: Kind,
+    pub kind: TagKind,
     /// The rule by which it may move.
     pub rule: Rule,
 }
@@ -108,10 +108,10 @@ impl Line {
     }
 }
 
-impl Policy {
+impl TagPolicy {
     /// Returns whether it is the default policy.
     pub fn is_default(&self) -> bool {
-        *self == Policy::default()
+        *self == TagPolicy::default()
     }
 
     /// Checks that each kind is possible on its occasion.
@@ -119,8 +119,8 @@ impl Policy {
     /// # Errors
     /// The first that is not.
     pub fn check(&self) -> Result<()> {
-        use Kind::{Latest, Major, Minor, Next, Sha, Version};
-        let rows: [(&str, &BTreeSet<Kind>, &[Kind]); 3] = [
+        use TagKind::{Latest, Major, Minor, Next, Sha, Version};
+        let rows: [(&str, &BTreeSet<TagKind>, &[TagKind]); 3] = [
             ("release", &self.release, &[Version, Minor, Major, Latest, Next, Sha]),
             ("prerelease", &self.prerelease, &[Version, Next, Sha]),
             ("snapshot", &self.snapshot, &[Sha]),
@@ -168,7 +168,7 @@ impl Policy {
         }
         if let Some(branch) = branch {
             let tag = branch_tag(branch)?;
-            wanted.push(Wanted { tag, kind: Kind::Branch, rule: Rule::Free });
+            wanted.push(Wanted { tag, kind: TagKind::Branch, rule: Rule::Free });
         }
         if wanted.is_empty() {
             return Err(Error::usage(format!("no tags are wanted for a {name}")).hint(
@@ -184,23 +184,23 @@ impl Policy {
 
     fn tag(
         &self,
-        kind: Kind,
+        kind: TagKind,
         version: Option<&Version>,
         subject: &Subject,
     ) -> Result<Option<Wanted>> {
         let (tag, rule) = match (kind, version) {
-            (Kind::Sha, _) => (sha(subject)?, Rule::Free),
+            (TagKind::Sha, _) => (sha(subject)?, Rule::Free),
             // Tags take no `+`: what is behind it makes no other version (semver.org, 10).
-            (Kind::Version, Some(version)) => (text(version), Rule::Fixed),
-            (Kind::Minor, Some(Version { major, minor, .. })) => {
+            (TagKind::Version, Some(version)) => (text(version), Rule::Fixed),
+            (TagKind::Minor, Some(Version { major, minor, .. })) => {
                 (format!("{major}.{minor}"), Rule::Follows(Line::Minor(*major, *minor)))
             }
-            (Kind::Major, Some(Version { major, .. })) if *major > 0 => {
+            (TagKind::Major, Some(Version { major, .. })) if *major > 0 => {
                 (major.to_string(), Rule::Follows(Line::Major(*major)))
             }
-            (Kind::Latest, Some(_)) => ("latest".to_owned(), Rule::Follows(Line::Releases)),
-            (Kind::Next, Some(_)) => {
-                let both = self.release.contains(&Kind::Next);
+            (TagKind::Latest, Some(_)) => ("latest".to_owned(), Rule::Follows(Line::Releases)),
+            (TagKind::Next, Some(_)) => {
+                let both = self.release.contains(&TagKind::Next);
                 let line = if both { Line::All } else { Line::Prereleases };
                 ("next".to_owned(), Rule::Follows(line))
             }
@@ -264,14 +264,14 @@ mod tests {
         Subject { version: Version::parse(version).ok(), revision, dirty: false }
     }
 
-    fn tags(policy: &Policy, occasion: Occasion, subject: &Subject) -> String {
+    fn tags(policy: &TagPolicy, occasion: Occasion, subject: &Subject) -> String {
         let wanted = policy.wanted(occasion, subject, None).unwrap();
         wanted.into_iter().map(|wanted| wanted.tag).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
     fn defaults() {
-        let policy = Policy::default();
+        let policy = TagPolicy::default();
         for (version, expected) in [
             ("1.2.3", "1.2.3 1.2 1 latest"),
             ("0.4.1", "0.4.1 0.4 latest"),
@@ -292,7 +292,7 @@ mod tests {
 
     #[test]
     fn what_is_configured() {
-        let read = |text: &str| toml::from_str::<Policy>(text).unwrap();
+        let read = |text: &str| toml::from_str::<TagPolicy>(text).unwrap();
         let policy = read("release = ['latest', 'sha', 'version', 'next']");
         let of = |version| tags(&policy, Occasion::Release, &subject(version));
         assert_eq!(of("1.2.3"), "1.2.3 latest next sha-0123456789ab");
@@ -307,14 +307,14 @@ mod tests {
             let error = read(text).check().unwrap_err();
             assert!(error.to_string().contains(why), "{error}");
         }
-        assert!(toml::from_str::<Policy>("release = ['lastest']").is_err());
+        assert!(toml::from_str::<TagPolicy>("release = ['lastest']").is_err());
         let none = read("snapshot = []").wanted(Occasion::Snapshot, &subject("1.0.0"), None);
         assert!(none.unwrap_err().to_string().contains("no tags are wanted for a snapshot"));
     }
 
     #[test]
     fn what_says_too_little_is_refused() {
-        let policy = Policy::default();
+        let policy = TagPolicy::default();
         let wanted = |occasion, of: &Subject| policy.wanted(occasion, of, None);
         let nothing = Subject::default();
         for occasion in [Occasion::Release, Occasion::Snapshot] {

@@ -68,7 +68,7 @@ impl<'a> Collector<'a> {
             .digest()
             .map_err(|error| Error::build(format!("`{made}` cannot be read: {error}")))?;
         let unstripped = File { size: source.size(), sha256 };
-        let audit = list.map(Digest::of);
+        let audit = list.map(Digest::sha256);
         let Made { file, debug, memory_functions } = match self.kept(job, &unstripped, audit)? {
             Some(kept) => kept,
             None => {

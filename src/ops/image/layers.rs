@@ -150,7 +150,7 @@ fn key(tree: &Tree, contents: &Contents<'_>, compressor: Compressor) -> Result<D
             Node::Symlink(target) => format!("link {target}"),
             Node::File(content) => {
                 let digest = match &content.place {
-                    Place::Bytes(bytes) => Digest::of(bytes),
+                    Place::Bytes(bytes) => Digest::sha256(bytes),
                     Place::Named(name) => contents.of(name)?.digest,
                 };
                 let first = content.link.map_or(at, |link| *first.entry(link).or_insert(at));

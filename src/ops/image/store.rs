@@ -14,7 +14,7 @@ use crate::{
     image::read::image::{self, Image, Images, Set, Store},
     model::{
         error::{Error, Result, Status},
-        reference::{NotAReference, Reference},
+        reference::{ParseReferenceError, Reference},
         schema::image::Form,
         source::ReadAt as _,
     },
@@ -176,7 +176,7 @@ pub(in crate::ops) fn reference(text: &str) -> Result<Reference> {
         };
         return Err(Error::usage(format!("there is no `{text}`")).hint(hint));
     }
-    text.parse().map_err(|error: NotAReference| {
+    text.parse().map_err(|error: ParseReferenceError| {
         Error::usage(format!("there is no `{text}`")).because(error).hint(HINT)
     })
 }

@@ -228,7 +228,7 @@ fn same(path: &Utf8Path, is: Digest, was: Digest) -> Result<()> {
 fn lay_out(stage: &Stage, layout: &Layout, dist: &Dist) -> Result<()> {
     let write = |path: &str, bytes: &[u8]| -> Result<()> {
         let path = format!("{}/{path}", layout.path);
-        if !stage.keep(&path, &Digest::of(bytes), bytes.len() as u64)? {
+        if !stage.keep(&path, &Digest::sha256(bytes), bytes.len() as u64)? {
             fs::write(&stage.path(&path), bytes)?;
         }
         Ok(())

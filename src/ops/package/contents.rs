@@ -10,9 +10,8 @@ use camino::Utf8Path;
 use super::Inputs;
 use crate::{
     archive::{
-        comes_with,
         compress::Pieces,
-        deb,
+        deb, is_companion_of,
         tar::Meta,
         tree::{Content, Files, Node, Place, Tree},
     },
@@ -106,7 +105,8 @@ impl<'a> Contents<'a> {
             })?);
         }
         // If each binary has a separate archive, the package's other binaries are left out.
-        let of_binary = |c: &Companion| plan.binaries.iter().any(|name| comes_with(&c.place, name));
+        let of_binary =
+            |c: &Companion| plan.binaries.iter().any(|name| is_companion_of(&c.install_path, name));
         let of_it =
             |c: &&Companion| c.package == plan.package && c.target == plan.target && of_binary(c);
         let companions = inputs.companions.iter().filter(of_it).collect();
@@ -229,7 +229,7 @@ impl<'a> Contents<'a> {
                 }
                 for companion in &self.companions {
                     let path = root.join(&companion.path);
-                    put(&companion.place, self.content(path.as_str())?.0, false)?;
+                    put(&companion.install_path, self.content(path.as_str())?.0, false)?;
                 }
             }
         }
@@ -248,7 +248,8 @@ impl<'a> Contents<'a> {
             let (content, executable) = self.content(workspace.join(from).as_str())?;
             files.push((to.as_str(), content, executable));
         }
-        let companion = |c: &&'d Companion| Ok((c.place.as_str(), fs::read(&root.join(&c.path))?));
+        let companion =
+            |c: &&'d Companion| Ok((c.install_path.as_str(), fs::read(&root.join(&c.path))?));
         Ok(deb::Package {
             deb,
             epoch: self.inputs.epoch,
@@ -269,7 +270,7 @@ impl<'a> Contents<'a> {
         for (path, entry) in self.tree(kind)?.iter() {
             let Node::File(content) = &entry.node else { continue };
             let sha256 = match &content.place {
-                Place::Bytes(bytes) => Digest::of(bytes),
+                Place::Bytes(bytes) => Digest::sha256(bytes),
                 Place::Named(name) => {
                     let file = self.files.get(name);
                     file.ok_or_else(|| Error::build(format!("`{name}` was not looked at")))?.digest

@@ -8,7 +8,7 @@ use crate::{
     archive::unpack::{self, Budget, Format, Kind, Packing, SPARSE, Tee},
     model::{
         error::{Error, Result, Status},
-        schema::package::{Entry, Listed, SCHEMA},
+        schema::package::{ArchiveListing, Entry, SCHEMA},
         source::{ReadAt as _, Source},
     },
     ops::output::manifest,
@@ -38,7 +38,7 @@ pub fn archives(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
 ///
 /// # Errors
 /// It is none, or broken.
-pub fn list(path: &Utf8Path) -> Result<Listed> {
+pub fn list(path: &Utf8Path) -> Result<ArchiveListing> {
     let file = file::open(path)?;
     let (sha256, size) = fs::digest(path)?;
     let mut contents = Vec::new();
@@ -67,7 +67,7 @@ pub fn list(path: &Utf8Path) -> Result<Listed> {
     read(&file, &mut each).map_err(|error| {
         error.context(format!("`{path}` cannot be listed")).with_status(Status::CheckFailed)
     })?;
-    Ok(Listed { schema: SCHEMA, path: path.to_string(), size, sha256, contents })
+    Ok(ArchiveListing { schema: SCHEMA, path: path.to_string(), size, sha256, contents })
 }
 
 type Each<'a> = &'a mut dyn FnMut(&unpack::Entry, &mut dyn std::io::Read) -> Result<()>;

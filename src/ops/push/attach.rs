@@ -52,7 +52,7 @@ pub(in crate::ops) fn documents(
         };
         let path = root.join(&document.path);
         let bytes = fs::read_start(&path, LIMIT)?;
-        if Digest::of(&bytes) != document.sha256 {
+        if Digest::sha256(&bytes) != document.sha256 {
             return Err(Error::check(format!("`{path}` is not what `dist.json` says of it")).hint(
                 "`cargo longshore dist` makes it again; `--no-attach` pushes the image alone",
             ));

@@ -20,7 +20,7 @@ use crate::{
         digest::Digest,
         error::{Error, Result, Status},
         reference::Reference,
-        schema::push::{Outcome, Tag},
+        schema::push::{Tag, TagOutcome},
     },
     sys::registry::{Remote, Repository},
 };
@@ -34,7 +34,7 @@ pub(super) struct Open {
     is: Option<Digest>,
     /// Whether it was written here.
     wrote: bool,
-    outcome: Outcome,
+    outcome: TagOutcome,
     reason: String,
 }
 
@@ -42,11 +42,11 @@ impl Open {
     /// Records the decision on it.
     fn note(&mut self, decision: &Decision) {
         let (outcome, reason) = match decision {
-            Decision::Write(why) if self.was.is_none() => (Outcome::Written, why),
-            Decision::Write(why) => (Outcome::Moved, why),
-            Decision::GiveWay(_, why) => (Outcome::Lost, why),
-            Decision::Keep(why) => (Outcome::Kept, why),
-            Decision::Refuse(why) => (Outcome::Refused, why),
+            Decision::Write(why) if self.was.is_none() => (TagOutcome::Written, why),
+            Decision::Write(why) => (TagOutcome::Moved, why),
+            Decision::GiveWay(_, why) => (TagOutcome::Lost, why),
+            Decision::Keep(why) => (TagOutcome::Kept, why),
+            Decision::Refuse(why) => (TagOutcome::Refused, why),
         };
         (self.outcome, self.reason) = (outcome, reason.clone());
     }
@@ -60,7 +60,7 @@ impl Open {
 /// Returns the reason for which nothing is to be written, if there is one: the rejected tags of all
 /// repositories.
 pub(super) fn refusal(open: &[Vec<Open>]) -> Option<Error> {
-    let refused = open.iter().flatten().filter(|open| open.outcome == Outcome::Refused);
+    let refused = open.iter().flatten().filter(|open| open.outcome == TagOutcome::Refused);
     let lines: Vec<String> = refused
         .map(|Open { wanted, is, reason, .. }| {
             let is = is.map_or(String::new(), |is| format!(" is {is}"));
@@ -124,7 +124,7 @@ impl Pusher<'_> {
                 was: None,
                 is: None,
                 wrote: false,
-                outcome: Outcome::Kept,
+                outcome: TagOutcome::Kept,
                 reason: String::new(),
             };
             // Movable tags are read when they are written.
@@ -259,10 +259,10 @@ impl Pusher<'_> {
             Decision::Keep(_) | Decision::Refuse(_) => {
                 // A tag that was written and has not changed keeps its reason.
                 let stayed = open.wrote && is == Some(self.root.digest);
-                if !stayed && open.outcome != Outcome::Lost {
+                if !stayed && open.outcome != TagOutcome::Lost {
                     open.note(&decision);
                     if open.wrote {
-                        open.outcome = Outcome::Lost;
+                        open.outcome = TagOutcome::Lost;
                     }
                 }
                 return Ok(false);
@@ -375,11 +375,11 @@ impl Pusher<'_> {
         let was = was.map_or(String::new(), |was| format!(" (it was {was})"));
         let name = format!("{name}:{}", wanted.tag);
         match outcome {
-            Outcome::Written => self.cx.status("Tagged", format!("{name}: {reason}")),
-            Outcome::Moved => self.cx.status("Tagged", format!("{name}{was}: {reason}")),
-            Outcome::Kept => self.cx.status("Kept", format!("{name}: {reason}")),
-            Outcome::Refused => self.cx.status("Refused", format!("{name}: {reason}")),
-            Outcome::Lost => {
+            TagOutcome::Written => self.cx.status("Tagged", format!("{name}: {reason}")),
+            TagOutcome::Moved => self.cx.status("Tagged", format!("{name}{was}: {reason}")),
+            TagOutcome::Kept => self.cx.status("Kept", format!("{name}: {reason}")),
+            TagOutcome::Refused => self.cx.status("Refused", format!("{name}: {reason}")),
+            TagOutcome::Lost => {
                 self.cx.warn(format!("`{name}` was written, and is another's: {reason}"))
             }
         }

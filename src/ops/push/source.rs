@@ -26,12 +26,12 @@ pub(super) fn of_dist(dir: &Utf8Path, name: Option<&str>) -> Result<(Dist, Image
     let names: Vec<&str> = dist.images.iter().map(|image| image.name.as_str()).collect();
     let has = || format!("it has `{}`", names.join("`, `"));
     // A package's name is also accepted where its image has another one.
-    let is_named = |image: &&Image| {
+    let is_called = |image: &&Image| {
         name.is_none_or(|name| {
             name == image.name || repository_name(name).as_ref() == Some(&image.name)
         })
     };
-    let mut chosen = dist.images.iter().filter(is_named);
+    let mut chosen = dist.images.iter().filter(is_called);
     let image = match (chosen.next(), chosen.next(), name) {
         (Some(image), None, _) => image.clone(),
         (Some(_), Some(_), _) => {

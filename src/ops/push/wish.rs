@@ -17,7 +17,7 @@ use crate::{
         schema::{
             Dist,
             dist::{Image, Release},
-            tags::Policy,
+            tags::TagPolicy,
         },
     },
 };
@@ -83,7 +83,7 @@ impl Wish {
         let subject = Subject { version, revision, dirty };
         let recipe = of
             .and_then(|(dist, image)| dist.recipes.iter().find(|recipe| recipe.name == image.name));
-        let policy = recipe.map_or_else(Policy::default, |recipe| recipe.tags.clone());
+        let policy = recipe.map_or_else(TagPolicy::default, |recipe| recipe.tags.clone());
         let wanted = policy.wanted(tagging.occasion, &subject, tagging.branch.as_deref())?;
         for tag in &tagging.moves {
             let found = wanted.iter().find(|wanted| wanted.tag == *tag);

@@ -17,7 +17,7 @@ use crate::{
         error::{Error, Result},
         feature::Feature,
         schema::{
-            dist::{Asked, FILE},
+            dist::{FILE, RecordedRequest},
             size::{self as schema, SCHEMA, Size},
         },
     },
@@ -149,7 +149,7 @@ fn base(
     if let Some(hash) = git::commit(cx, &dir, text)? {
         let mut build = request.build.clone();
         // `--no-locked` selects nothing: the options of the head still count.
-        if (Asked { no_locked: false, ..Asked::from(&build) }).is_nothing() {
+        if (RecordedRequest { no_locked: false, ..RecordedRequest::from(&build) }).is_empty() {
             build = head.asked.clone().of(build);
         }
         if build.targets.is_empty() {
@@ -199,7 +199,7 @@ fn report(
             };
             let (name, platform) = (any.name.clone(), any.platform.clone());
             let file = any.path.rsplit('/').next().filter(|_| !image).map(str::to_owned);
-            found.push(schema::Whole { name, file, platform, change, budget_left });
+            found.push(schema::ArchiveOrImage { name, file, platform, change, budget_left });
         }
         Ok::<_, Error>(found)
     };
@@ -244,7 +244,7 @@ fn binary(pair: &Pair<'_>, request: &View) -> schema::Binary {
 /// Returns the levels of detail that are available: without symbols only sections are known.
 fn view(found: &crate::size::Attribution, request: &View) -> View {
     let by = match found.symbols {
-        Origin::Nowhere => schema::By::Section,
+        Origin::Nowhere => schema::RowKind::Section,
         _ => request.by,
     };
     View { by, ..request.clone() }

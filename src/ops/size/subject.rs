@@ -23,7 +23,7 @@ use crate::{
             dist::{Archive, ArchiveKind, Artifact, Dist, Image},
             size::{Attribution as Record, Dependency},
         },
-        source::{ReadAt as _, Source, Unreadable},
+        source::{ReadAt as _, ReadError, Source},
     },
     ops::{
         image::store::{self, Located},
@@ -170,7 +170,7 @@ impl Measure<'_> {
         let artifacts = dist.artifacts.iter();
         Ok(Release {
             name,
-            asked: dist.release.asked.clone(),
+            asked: dist.release.request.clone(),
             binaries: artifacts.map(|one| self.artifact(root, one)).collect::<Result<_>>()?,
             archives: dist.archives.iter().map(archive).collect(),
             images: dist.images.iter().flat_map(|one| images(&dist, one)).collect(),
@@ -299,7 +299,7 @@ fn untagged(text: &str) -> &str {
     last.split(':').next().unwrap_or(last)
 }
 
-fn unreadable(path: &str, error: &Unreadable) -> Error {
+fn unreadable(path: &str, error: &ReadError) -> Error {
     Error::check(format!("`{path}` cannot be measured: {error}"))
 }
 

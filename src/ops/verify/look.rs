@@ -24,7 +24,7 @@ use crate::{
             plan::CpuFlags,
             verify::{Checked, Fact, NotChecked},
         },
-        source::{Source, Unreadable},
+        source::{ReadError, Source},
     },
     sys::{
         Context,
@@ -260,7 +260,7 @@ impl<'a> Looker<'a> {
         &self,
         file: File<'_>,
         policy: &Policy,
-        verdict: Result<Verdict, Unreadable>,
+        verdict: Result<Verdict, ReadError>,
         facts: impl Fn() -> Vec<Fact>,
     ) -> Outcome {
         let digest = self.request.digests.then(|| file.source.digest());
@@ -280,8 +280,8 @@ impl<'a> Looker<'a> {
 }
 
 /// Returns the kind of a file.
-fn kind(source: Source<'_>) -> Result<FileKind, Unreadable> {
-    Ok(FileKind::of(&source.start(0, START)?))
+fn kind(source: Source<'_>) -> Result<FileKind, ReadError> {
+    Ok(FileKind::of(&source.read_up_to(0, START)?))
 }
 
 /// Returns a regular file, and its mode.

@@ -101,7 +101,7 @@ fn is_for(target: &TargetFacts, facts: &Facts) -> bool {
 
 /// Names of emulators, best first.
 fn emulators(facts: &Facts) -> Vec<String> {
-    let known = Architecture::of_elf((facts.machine, facts.class, facts.endian));
+    let known = Architecture::from_elf((facts.machine, facts.class, facts.endian));
     let names = |known: &Architecture| {
         vec![format!("qemu-{}-static", known.qemu), format!("qemu-{}", known.qemu)]
     };

@@ -162,7 +162,10 @@ impl Part {
             let first = refused.lines().next().unwrap_or_default();
             reasons.add(format!("`{name}`: {first}"));
         }
-        match (file.machine, Architecture::of(&platform.architecture).map(Architecture::elf)) {
+        match (
+            file.machine,
+            Architecture::from_goarch(&platform.architecture).map(Architecture::elf),
+        ) {
             (None, _) if platform.os == "linux" => {
                 reasons.add(format!("`{name}`: `{path}` is no ELF file"));
             }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::{difference, grown, head, left, origin, percent, share, sure, title, versions};
 use crate::model::{
     bytes::Size as Bytes,
-    schema::size::{Binary, Changed, Row, Size, Symbols, Whole},
+    schema::size::{ArchiveOrImage, Binary, Changed, Row, Size, Symbols},
 };
 
 /// How many changes of each sort are shown.
@@ -115,7 +115,7 @@ fn changes(text: &mut String, binary: &Binary) {
     }
 }
 
-fn whole(text: &mut String, what: &str, whole: &Whole) {
+fn whole(text: &mut String, what: &str, whole: &ArchiveOrImage) {
     let size = whole.change.size.or(whole.change.base_size).unwrap_or(0);
     let _ = write!(
         text,

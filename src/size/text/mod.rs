@@ -11,7 +11,7 @@ pub use markdown::markdown;
 use super::compare::signed;
 use crate::model::{
     bytes::Size,
-    schema::size::{Binary, By, Change, Row, Symbols},
+    schema::size::{Binary, Change, Row, RowKind, Symbols},
 };
 
 /// By how much something changed, with its sign; empty where nothing did.
@@ -68,14 +68,14 @@ fn left(budget: Option<i64>) -> Option<String> {
 }
 
 /// What rows are, as the head of a column.
-fn head(by: By, binary: &Binary) -> &'static str {
+fn head(by: RowKind, binary: &Binary) -> &'static str {
     match by {
         _ if binary.symbols == Symbols::None => "section",
-        By::Section => "section",
-        By::Crate => "crate",
-        By::DefiningCrate => "crate with the source",
-        By::Module => "module",
-        By::Symbol => "symbol",
+        RowKind::Section => "section",
+        RowKind::Crate => "crate",
+        RowKind::DefiningCrate => "crate with the source",
+        RowKind::Module => "module",
+        RowKind::Symbol => "symbol",
     }
 }
 

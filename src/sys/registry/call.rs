@@ -92,7 +92,7 @@ impl Repository {
             ask.method == Method::GET || ask.method == Method::HEAD && !ask.url.contains("/blobs/");
         loop {
             // Credentials are for the registry alone.
-            let own = url::same_origin(&url, &origin);
+            let own = url::is_same_origin(&url, &origin);
             let proof = if own { self.proof(ask)? } else { None };
             let streams = matches!(payload, Payload::Stream(..));
             let answer = self.send(ask, &url, proof.as_ref(), &mut payload)?;

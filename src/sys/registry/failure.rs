@@ -161,7 +161,7 @@ impl Repository {
         let no_tls = format!("does `{host}` speak TLS? `--insecure {host}` allows plain HTTP");
         let error = |why: &str| self.error(what, &failure.explain(host, why));
         match cause(&failure.error) {
-            Cause::Own(own) => Trouble::Final(own.again()),
+            Cause::Own(own) => Trouble::Final(own.duplicate()),
             Cause::Certificate(why, hint) => {
                 Trouble::Final(error(&format!("TLS failed: {why}")).hint(hint))
             }

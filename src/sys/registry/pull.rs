@@ -75,7 +75,7 @@ impl Repository {
             let long =
                 || Error::check(format!("`{}` has more than {DOCUMENT} bytes", self.at(target)));
             let bytes = bytes.ok_or_else(long)?;
-            let digest = Digest::of(&bytes);
+            let digest = Digest::sha256(&bytes);
             if said.is_some_and(|said| said != digest) {
                 let message = format!("`{}` lies: it has the digest `{digest}`", self.at(target));
                 return Err(Error::check(message)
@@ -206,7 +206,7 @@ impl Remote {
 
     /// Keeps the error, for the reader of a stream.
     fn keep(&self, error: Error) -> Error {
-        let told = error.again();
+        let told = error.duplicate();
         lock(&self.failure).get_or_insert(error);
         told
     }

@@ -107,7 +107,7 @@ impl Repository {
             return Err(self.refusal(&what, answer));
         }
         match answer.digest() {
-            Some(digest) if digest != Digest::of(bytes) => {
+            Some(digest) if digest != Digest::sha256(bytes) => {
                 Err(self.error(&what, &format!("the registry made `{digest}` of it")))
             }
             _ => Ok(answer.header("oci-subject").and_then(|text| text.trim().parse().ok())),
@@ -173,8 +173,8 @@ impl Upload<'_, '_> {
 
     /// Requests that the registry mount a blob from another repository; `None` if that is not possible.
     fn mount(&self, uploads: &str, from: &str) -> Result<Option<Answer>, Trouble> {
-        let url = url::with(uploads, "mount", &self.blob.descriptor.digest.to_string());
-        let url = url::with(&url, "from", from);
+        let url = url::with_parameter(uploads, "mount", &self.blob.descriptor.digest.to_string());
+        let url = url::with_parameter(&url, "from", from);
         let access = Access::Mount(from);
         let ask = Ask { access, ..self.ask(Method::POST, url, vec![]) };
         let answer = self.repository.once(&ask, Payload::Bytes(&[]));
@@ -207,7 +207,7 @@ impl Upload<'_, '_> {
     /// Sends all of it in one request.
     fn whole(&self, location: &str) -> Result<(), Trouble> {
         let Descriptor { digest, size, .. } = *self.blob.descriptor;
-        let url = url::with(location, "digest", &digest.to_string());
+        let url = url::with_parameter(location, "digest", &digest.to_string());
         let headers = vec![("content-type", "application/octet-stream".to_owned())];
         let mut stream = Checked::open(self.blob, 0)?;
         let answer = self
@@ -275,7 +275,7 @@ impl Upload<'_, '_> {
                 }
             }
         }
-        let url = url::with(&location, "digest", &digest.to_string());
+        let url = url::with_parameter(&location, "digest", &digest.to_string());
         let answer = self.repository.once(&self.ask(Method::PUT, url, vec![]), Payload::Bytes(&[]));
         self.end(&stream, answer)
     }

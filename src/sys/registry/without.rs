@@ -32,7 +32,7 @@ impl Session {
     /// # Errors
     /// Always.
     pub fn repository(self: &Arc<Self>, _: &Reference) -> Result<Repository> {
-        Err(Feature::Registry.missing())
+        Err(Feature::Registry.missing_error())
     }
 }
 
@@ -79,7 +79,7 @@ impl Remote {
     /// # Errors
     /// Always.
     pub fn open(_: &Arc<Session>, _: &Reference) -> Result<Self> {
-        Err(Feature::Registry.missing())
+        Err(Feature::Registry.missing_error())
     }
 
     never! {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{findings, summary, word};
 use crate::model::{
-    markup::{code, markdown as cell},
+    markup::{code_span, markdown_line as cell},
     schema::verify::Verification,
 };
 
@@ -19,7 +19,7 @@ pub fn markdown(verification: &Verification) -> String {
         let _ = writeln!(
             text,
             "| {} | {} `{}` | {}: {} | {} |",
-            code(&checked.path),
+            code_span(&checked.path),
             word(found.level),
             found.lint,
             cell(&found.message),

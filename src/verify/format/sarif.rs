@@ -7,7 +7,7 @@ use super::{
     super::{ARCHIVE, LINTS, PACKED, READABLE, RECORD, SIGNATURE},
     findings, word,
 };
-use crate::model::{markup::visible, schema::verify::Verification};
+use crate::model::{markup::escape_text, schema::verify::Verification};
 
 /// Returns one run with every finding as a result, every lint as a rule, and unchecked files as
 /// notifications.
@@ -96,7 +96,7 @@ fn location(path: &str) -> Value {
 /// Escapes text so that it has no embedded links (SARIF 2.1.0, 3.11.6) and no hidden characters.
 fn plain(text: &str) -> String {
     let text = text.replace('\\', "\\\\").replace('[', "\\[").replace(']', "\\]");
-    visible(&text)
+    escape_text(&text)
 }
 
 /// Returns the path as a URI reference (RFC 3986, "Characters"): relative if the path is relative.

@@ -210,7 +210,7 @@ impl Policy {
             });
         }
         let platform = self.platform.as_ref().filter(|platform| platform.os == "linux")?;
-        let (number, class, endian) = Architecture::of(&platform.architecture)?.elf();
+        let (number, class, endian) = Architecture::from_goarch(&platform.architecture)?.elf();
         Some(Machine {
             number,
             class,

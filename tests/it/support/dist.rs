@@ -37,11 +37,11 @@ impl Dist {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(&file, bytes).unwrap();
             fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-            let file = json!({ "size": bytes.len(), "sha256": Digest::of(bytes) });
+            let file = json!({ "size": bytes.len(), "sha256": Digest::sha256(bytes) });
             artifacts.push(json!({
                 "name": "hello", "package": "hello", "version": "1.0.0",
                 "target": target(platform), "platform": platform, "path": path,
-                "size": bytes.len(), "sha256": Digest::of(bytes), "unstripped": file,
+                "size": bytes.len(), "sha256": Digest::sha256(bytes), "unstripped": file,
                 "allocator": { "allocator": "system", "origin": "it is so" },
                 "verdict": { "accepted": true, "lints": [], "findings": [] },
             }));

@@ -126,7 +126,7 @@ impl Extended {
             }
             _ => {
                 if let Some(name) = key.strip_prefix(XATTR) {
-                    self.xattrs.insert(escaped(name), Digest::of(value));
+                    self.xattrs.insert(escaped(name), Digest::sha256(value));
                 }
             }
         }

@@ -62,14 +62,14 @@ pub(super) fn check(source: Source<'_>, directory: u64, files: &[Listed]) -> Res
 
 fn check_local(source: Source<'_>, file: &Listed) -> Result<()> {
     let unread = |error| Error::check("the zip archive cannot be read").because(error);
-    let header = source.start(file.local, LOCAL).map_err(unread)?;
+    let header = source.read_up_to(file.local, LOCAL).map_err(unread)?;
     let number = |at: usize| {
         let bytes = header.get(at..at + 2).and_then(|bytes| bytes.try_into().ok());
         u16::from_le_bytes(bytes.unwrap_or_default())
     };
     let (flags, method, name_len) = (number(6), number(8), number(26));
     let size = u32::from(number(18)) | u32::from(number(20)) << 16;
-    let name = source.start(file.local + LOCAL, name_len.into()).map_err(unread)?;
+    let name = source.read_up_to(file.local + LOCAL, name_len.into()).map_err(unread)?;
     let expected = file.content.end.saturating_sub(file.content.start);
     let follows = flags & SIZES_FOLLOW != 0 && size == 0;
     let same_size = u64::from(size) == expected || size == u32::MAX || follows;
@@ -104,7 +104,7 @@ fn find(source: Source<'_>, range: Range<u64>, needle: &[u8]) -> Result<Option<u
     let overlap = needle.len() as u64 - 1;
     let mut at = range.start;
     while at < range.end {
-        let window = source.start(at, WINDOW.min(range.end - at)).map_err(unread)?;
+        let window = source.read_up_to(at, WINDOW.min(range.end - at)).map_err(unread)?;
         if let Some(found) = memchr::memmem::find(&window, needle) {
             return Ok(Some(at + found as u64));
         }

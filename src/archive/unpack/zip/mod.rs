@@ -29,7 +29,7 @@ struct At<'a>(Source<'a>);
 
 impl ReaderAt for At<'_> {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let bytes = self.0.start(offset, buffer.len() as u64).map_err(io::Error::other)?;
+        let bytes = self.0.read_up_to(offset, buffer.len() as u64).map_err(io::Error::other)?;
         if let Some(target) = buffer.get_mut(..bytes.len()) {
             target.copy_from_slice(&bytes);
         }
