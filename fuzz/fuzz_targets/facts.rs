@@ -6,7 +6,7 @@ use std::io;
 use libfuzzer_sys::fuzz_target;
 use longshore::{
     binary::{
-        elf::{Facts, Keep, split, strip},
+        elf::{Facts, StripOptions, split, strip},
         foreign,
     },
     build::target::Targets,
@@ -47,9 +47,9 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = verify::fact::tell(facts);
         let _ = verify::fact::tell_panics(source, facts);
     }
-    let _ = strip(bytes, Keep::default());
-    let _ = split(bytes, Keep::default(), "x.debug");
-    for slice in foreign::slices(source).unwrap_or_default() {
+    let _ = strip(bytes, StripOptions::default());
+    let _ = split(bytes, StripOptions::default(), "x.debug");
+    for slice in foreign::read_slices(source).unwrap_or_default() {
         let _ = foreign::Part::new(source, slice.start, slice.size);
     }
     if let Some(format) = foreign::format(bytes)

@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use longshore::{
     archive::compress::{self, Forget},
-    binary::elf::belongs,
+    binary::elf::is_symbol_file,
     size::{self, Evidence, View, name::Name},
 };
 
@@ -21,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let _ = Name::of(&String::from_utf8_lossy(bytes));
     if let Some(separate) = separate {
-        let _ = belongs(bytes, separate);
+        let _ = is_symbol_file(bytes, separate);
     }
     let costs = |places: &[u64]| compress::costs(bytes, places, &Forget);
     let separate = separate.map(Into::into);

@@ -261,7 +261,7 @@ impl<'a> CachedReader<'a> {
     ///
     /// # Errors
     /// They cannot be read.
-    pub(crate) fn get(&mut self, offset: u64, len: u64) -> Result<&[u8], ReadError> {
+    pub(crate) fn read_up_to(&mut self, offset: u64, len: u64) -> Result<&[u8], ReadError> {
         if let Source::Bytes(bytes) = self.source {
             let len = len.min(self.source.size().saturating_sub(offset));
             return Ok(slice(bytes, offset, len).unwrap_or_default());
@@ -392,7 +392,7 @@ mod tests {
         for (at, len) in [(0, 10), (8_000, 10), (99_990, 30), (50_000, 40_000), (200_000, 1)] {
             let end = (at + len).min(100_000);
             let expected = file.0.get(at..end).unwrap_or_default();
-            assert_eq!(nearby.get(at as u64, len as u64).unwrap(), expected, "{at}");
+            assert_eq!(nearby.read_up_to(at as u64, len as u64).unwrap(), expected, "{at}");
         }
     }
 

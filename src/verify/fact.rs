@@ -2,7 +2,7 @@
 //! several of them promise more than is enforced.
 
 use crate::{
-    binary::elf::{Facts, Libc, Segment, Shape, kind_name, needle, quote},
+    binary::elf::{Facts, Libc, Segment, Shape, needle, quote, segment_type_name},
     model::{
         machine::{Endian, Machine, machine_name},
         schema::verify::Fact,
@@ -45,7 +45,7 @@ pub fn tell_panics(source: Source<'_>, facts: &Facts) -> Result<Vec<Fact>, ReadE
         return Ok(rows.0);
     }
     let mut unwinds = false;
-    facts.look(source, |window, _| {
+    facts.search(source, |window, _| {
         unwinds = needle::EXCEPTION.is_in(window);
         !unwinds
     })?;
@@ -271,7 +271,7 @@ fn describe(segment: &Segment) -> String {
     let flag = |bit, name| if segment.flags & bit != 0 { name } else { '-' };
     format!(
         "{} {}{}{} at {:#x}, {} bytes in the file, {} in memory, alignment {:#x}",
-        kind_name(segment.kind),
+        segment_type_name(segment.kind),
         flag(4, 'r'),
         flag(2, 'w'),
         flag(1, 'x'),

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     binary::{
         elf::quote,
-        foreign::{Foreign, Format, Kind},
+        foreign::{ForeignFacts, ForeignFormat, ProgramKind},
     },
     model::{
         schema::{dist::Verdict, verify::Fact},
@@ -33,7 +33,12 @@ const MEANINGLESS: [(&str, &str); 6] = [
 
 /// Returns the verdict under `policy` on a program with `facts` read from `source`, and with the other
 /// facts in `about`.
-pub fn foreign(source: Source<'_>, facts: &Foreign, about: &About, policy: &Policy) -> Verdict {
+pub fn foreign(
+    source: Source<'_>,
+    facts: &ForeignFacts,
+    about: &About,
+    policy: &Policy,
+) -> Verdict {
     let path = match Texts::paths(source, policy) {
         Ok(path) => path,
         Err(error) => return super::unreadable(&error.to_string()),
@@ -53,7 +58,7 @@ pub fn foreign(source: Source<'_>, facts: &Foreign, about: &About, policy: &Poli
 }
 
 /// Returns whether the lint is applied to such a file.
-fn scope(lint: &Lint, facts: &Foreign, about: &About, policy: &Policy) -> Scope {
+fn scope(lint: &Lint, facts: &ForeignFacts, about: &About, policy: &Policy) -> Scope {
     let (settings, named) = (policy.settings(), policy.is_named(lint.id));
     let known =
         |is: bool, reason| if is || named { Scope::Applied } else { Scope::NotApplied(reason) };
@@ -61,7 +66,7 @@ fn scope(lint: &Lint, facts: &Foreign, about: &About, policy: &Policy) -> Scope 
         "program" | "stripped" | "nx-stack" | "build-path" => Scope::Applied,
         "machine" if policy.machine().is_some() => Scope::Applied,
         "machine" => linkage::NO_MACHINE,
-        "run-path" => known(facts.format == Format::MachO, "PE files have no search path"),
+        "run-path" => known(facts.format == ForeignFormat::MachO, "PE files have no search path"),
         "privileges" | "mode" => mode::mode_scope(about.mode, named),
         "size" => limit_scope(settings.max_size.file.is_some(), settings.max_size.is_empty()),
         "growth" => growth_limit_scope(
@@ -82,7 +87,7 @@ fn scope(lint: &Lint, facts: &Foreign, about: &About, policy: &Policy) -> Scope 
 /// Returns the findings of the lint on such a file.
 fn check(
     lint: &Lint,
-    facts: &Foreign,
+    facts: &ForeignFacts,
     about: &About,
     policy: &Policy,
     path: Option<&[u8]>,
@@ -125,12 +130,12 @@ fn check(
     }
 }
 
-fn is_unix_program(facts: &Foreign) -> bool {
-    facts.format == Format::MachO && facts.kind == Kind::Program
+fn is_unix_program(facts: &ForeignFacts) -> bool {
+    facts.format == ForeignFormat::MachO && facts.kind == ProgramKind::Program
 }
 
-fn program(facts: &Foreign) -> Vec<Complaint> {
-    let Kind::Other(what) = facts.kind else {
+fn program(facts: &ForeignFacts) -> Vec<Complaint> {
+    let ProgramKind::Other(what) = facts.kind else {
         return Vec::new();
     };
     vec![Complaint::new(
@@ -140,7 +145,7 @@ fn program(facts: &Foreign) -> Vec<Complaint> {
     )]
 }
 
-fn machine(facts: &Foreign, policy: &Policy) -> Vec<Complaint> {
+fn machine(facts: &ForeignFacts, policy: &Policy) -> Vec<Complaint> {
     let Some(wanted) = policy.machine() else {
         return Vec::new();
     };
@@ -151,7 +156,7 @@ fn machine(facts: &Foreign, policy: &Policy) -> Vec<Complaint> {
     )]
 }
 
-fn stripped(facts: &Foreign) -> Vec<Complaint> {
+fn stripped(facts: &ForeignFacts) -> Vec<Complaint> {
     let evidence = match (facts.symbols, facts.debug) {
         (false, false) => return Vec::new(),
         (true, false) => "it has symbols",
@@ -161,15 +166,15 @@ fn stripped(facts: &Foreign) -> Vec<Complaint> {
     vec![Complaint::new("the program is not stripped", evidence, hint)]
 }
 
-fn nx_stack(facts: &Foreign) -> Vec<Complaint> {
+fn nx_stack(facts: &ForeignFacts) -> Vec<Complaint> {
     if !facts.executable_stack {
         return Vec::new();
     }
     let (evidence, hint) = match facts.format {
-        Format::MachO => {
+        ForeignFormat::MachO => {
             ("its header has MH_ALLOW_STACK_EXECUTION", "link without `-allow_stack_execute`")
         }
-        Format::Pe => {
+        ForeignFormat::Pe => {
             ("its header lacks IMAGE_DLLCHARACTERISTICS_NX_COMPAT", "link with `/NXCOMPAT`")
         }
     };
@@ -177,7 +182,7 @@ fn nx_stack(facts: &Foreign) -> Vec<Complaint> {
 }
 
 /// Checks the search path: a path that begins with `@` is relative to the program.
-fn run_path(facts: &Foreign) -> Vec<Complaint> {
+fn run_path(facts: &ForeignFacts) -> Vec<Complaint> {
     let fixed = facts.run_paths.iter().filter(|path| !path.starts_with('@'));
     let found: Vec<_> = fixed.map(|path| format!("LC_RPATH {}", quote(path.as_bytes()))).collect();
     if found.is_empty() {
@@ -191,13 +196,13 @@ fn run_path(facts: &Foreign) -> Vec<Complaint> {
 }
 
 /// Returns all `facts`, in a fixed order.
-pub fn tell_foreign(facts: &Foreign) -> Vec<Fact> {
+pub fn tell_foreign(facts: &ForeignFacts) -> Vec<Fact> {
     let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
     let quoted = |text: &String| quote(text.as_bytes());
     let kind = match facts.kind {
-        Kind::Program => "program",
-        Kind::Library => "library",
-        Kind::Other(what) => what,
+        ProgramKind::Program => "program",
+        ProgramKind::Library => "library",
+        ProgramKind::Other(what) => what,
     };
     let mut rows = vec![
         ("format", facts.format.name().to_owned()),

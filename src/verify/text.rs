@@ -50,7 +50,7 @@ impl Texts {
         if looked_for.is_empty() && paths.is_none() {
             return Ok(texts);
         }
-        facts.look(source, |window, limit| {
+        facts.search(source, |window, limit| {
             for (finder, found) in &mut looked_for {
                 **found = **found || finder.find(window).is_some();
             }

@@ -12,7 +12,7 @@ use serde_json::Value;
 /// Our own program, stripped: a binary that every machine which runs the tests has.
 fn program() -> Vec<u8> {
     let bytes = fs::read(env!("CARGO_BIN_EXE_cargo-longshore")).unwrap();
-    longshore::binary::elf::strip(&bytes, longshore::binary::elf::Keep::default())
+    longshore::binary::elf::strip(&bytes, longshore::binary::elf::StripOptions::default())
         .unwrap()
         .bytes()
         .unwrap()

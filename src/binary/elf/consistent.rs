@@ -7,8 +7,8 @@ use goblin::elf::{
 };
 
 use super::{
-    facts::detached,
-    file::{File, PN_XNUM},
+    facts::is_detached,
+    file::{ElfFile, PN_XNUM},
 };
 use crate::model::{
     machine::{Endian, machine_name},
@@ -22,9 +22,9 @@ const PAGE: u64 = 4096;
 ///
 /// # Errors
 /// The first contradiction.
-pub(super) fn check(file: &File<'_>) -> Result<(), ReadError> {
-    identification(file)?;
-    if !matches!(file.header.e_type, ET_EXEC | ET_DYN) || detached(file) {
+pub(super) fn check(file: &ElfFile<'_>) -> Result<(), ReadError> {
+    check_identification(file)?;
+    if !matches!(file.header.e_type, ET_EXEC | ET_DYN) || is_detached(file) {
         return Ok(());
     }
     if file.header.e_phnum == PN_XNUM {
@@ -33,20 +33,20 @@ pub(super) fn check(file: &File<'_>) -> Result<(), ReadError> {
     }
     for kind in [PT_DYNAMIC, PT_INTERP, PT_PHDR] {
         if file.segments.iter().filter(|segment| segment.p_type == kind).count() > 1 {
-            let kind = super::kind_name(kind);
+            let kind = super::segment_type_name(kind);
             return Err(ReadError::new(format!("it has more than one {kind}")));
         }
     }
-    memory(file)?;
-    table(file)
+    check_segments(file)?;
+    check_program_headers(file)
 }
 
 /// Checks `EI_CLASS` and `EI_DATA` against `e_machine`. Linux uses `e_machine` alone, and reads the
 /// rest as its own machine has it (fs/binfmt_elf.c, load_elf_binary).
-fn identification(file: &File<'_>) -> Result<(), ReadError> {
+fn check_identification(file: &ElfFile<'_>) -> Result<(), ReadError> {
     let class = if file.ctx.is_big() { 64 } else { 32 };
     let (machine, endian) = (file.header.e_machine, file.endian());
-    if let Some((expected, order)) = native(machine)
+    if let Some((expected, order)) = class_and_order(machine)
         && (expected != class || order.is_some_and(|order| order != endian))
     {
         return Err(ReadError::new(format!(
@@ -55,7 +55,8 @@ fn identification(file: &File<'_>) -> Result<(), ReadError> {
         )));
     }
     let swapped = machine.swap_bytes();
-    if native(swapped).is_some_and(|(_, order)| order.is_some_and(|order| order != endian)) {
+    if class_and_order(swapped).is_some_and(|(_, order)| order.is_some_and(|order| order != endian))
+    {
         return Err(ReadError::new(format!(
             "its machine is {} in the other byte order",
             machine_name(swapped)
@@ -65,7 +66,7 @@ fn identification(file: &File<'_>) -> Result<(), ReadError> {
 }
 
 /// Returns the class of a machine, and its byte order if it has only one.
-fn native(machine: u16) -> Option<(u8, Option<Endian>)> {
+fn class_and_order(machine: u16) -> Option<(u8, Option<Endian>)> {
     Some(match machine {
         EM_386 => (32, Some(Endian::Little)),
         EM_X86_64 => (64, Some(Endian::Little)),
@@ -76,7 +77,7 @@ fn native(machine: u16) -> Option<(u8, Option<Endian>)> {
 }
 
 /// Checks that each byte of memory is loaded from one segment.
-fn memory(file: &File<'_>) -> Result<(), ReadError> {
+fn check_segments(file: &ElfFile<'_>) -> Result<(), ReadError> {
     let mut last: Option<&ProgramHeader> = None;
     for segment in file.segments.iter().filter(|s| s.p_type == PT_LOAD && s.p_memsz > 0) {
         if segment.p_filesz > segment.p_memsz {
@@ -109,7 +110,7 @@ fn memory(file: &File<'_>) -> Result<(), ReadError> {
 }
 
 /// Checks that the program headers in memory, which a dynamic linker reads, are those in the file.
-fn table(file: &File<'_>) -> Result<(), ReadError> {
+fn check_program_headers(file: &ElfFile<'_>) -> Result<(), ReadError> {
     if !file.segments.iter().any(|segment| segment.p_type == PT_INTERP) {
         return Ok(());
     }
@@ -117,16 +118,20 @@ fn table(file: &File<'_>) -> Result<(), ReadError> {
     let size = u64::from(file.header.e_phentsize) * u64::from(file.header.e_phnum);
     let end = start.saturating_add(size);
     let loaded = file.segments.iter().filter(|segment| segment.p_type == PT_LOAD);
-    let first = loaded.clone().next().map(|of| of.p_vaddr.wrapping_sub(of.p_offset));
-    let holds = |of: &&ProgramHeader| {
-        of.p_offset <= start && end <= of.p_offset.saturating_add(of.p_filesz)
+    let first = loaded.clone().next().map(|segment| segment.p_vaddr.wrapping_sub(segment.p_offset));
+    let contains_table = |segment: &&ProgramHeader| {
+        segment.p_offset <= start && end <= segment.p_offset.saturating_add(segment.p_filesz)
     };
-    let place = loaded.clone().find(holds).map(|of| of.p_vaddr.wrapping_sub(of.p_offset));
+    let base = loaded
+        .clone()
+        .find(contains_table)
+        .map(|segment| segment.p_vaddr.wrapping_sub(segment.p_offset));
     let own = file.segments.iter().find(|segment| segment.p_type == PT_PHDR);
-    let same =
-        own.is_none_or(|of| of.p_offset == start && Some(of.p_vaddr.wrapping_sub(start)) == place);
+    let same = own.is_none_or(|segment| {
+        segment.p_offset == start && Some(segment.p_vaddr.wrapping_sub(start)) == base
+    });
     // Kernels before 5.18 take the distance of the first segment for that of the table.
-    if place.is_none() || place != first || !same {
+    if base.is_none() || base != first || !same {
         return Err(ReadError::new(
             "its program headers are loaded from another place than they are read from",
         ));

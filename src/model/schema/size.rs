@@ -25,7 +25,7 @@ pub struct Attribution {
     /// Its size as it is in images and `.tar.gz` archives: the sum of all leaves.
     pub compressed: Option<u64>,
     /// The source of its symbols.
-    pub symbols: Symbols,
+    pub symbols: SymbolSource,
     /// The crates that are in it.
     pub dependencies: Vec<Dependency>,
     /// The strings that leaves refer to by index.
@@ -39,8 +39,8 @@ pub struct Attribution {
 /// The source of the symbols that bytes are attributed to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Symbols {
+#[serde(rename = "Symbols", rename_all = "kebab-case")]
+pub enum SymbolSource {
     /// The file's own symbol table.
     Own,
     /// The file that it was stripped from, or its separate debug file.
@@ -125,7 +125,7 @@ pub struct Binary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// The source of its symbols.
-    pub symbols: Symbols,
+    pub symbols: SymbolSource,
     /// Its size now and before.
     #[serde(flatten)]
     pub change: Change,

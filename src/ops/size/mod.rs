@@ -11,7 +11,7 @@ mod subject;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    binary::map::Origin,
+    binary::map::SymbolSource,
     build::request,
     model::{
         error::{Error, Result},
@@ -229,7 +229,7 @@ fn binary(pair: &Pair<'_>, request: &View) -> schema::Binary {
         target: any.place(),
         path: any.path.clone(),
         note: any.note.clone(),
-        symbols: attribution.map(|found| found.symbols.into()).unwrap_or_default(),
+        symbols: attribution.map(|found| found.symbols).unwrap_or_default(),
         change: pair.change(),
         compressed: pair.compressed(),
         renamed_from: old,
@@ -244,7 +244,7 @@ fn binary(pair: &Pair<'_>, request: &View) -> schema::Binary {
 /// Returns the levels of detail that are available: without symbols only sections are known.
 fn view(found: &crate::size::Attribution, request: &View) -> View {
     let by = match found.symbols {
-        Origin::Nowhere => schema::RowKind::Section,
+        SymbolSource::None => schema::RowKind::Section,
         _ => request.by,
     };
     View { by, ..request.clone() }

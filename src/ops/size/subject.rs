@@ -304,7 +304,7 @@ fn unreadable(path: &str, error: &ReadError) -> Error {
 }
 
 fn belongs(path: &Utf8Path, source: Source<'_>, symbols: Source<'_>) -> Result<bool> {
-    elf::belongs(source, symbols).map_err(|error| unreadable(path.as_str(), &error))
+    elf::is_symbol_file(source, symbols).map_err(|error| unreadable(path.as_str(), &error))
 }
 
 /// Returns the separate debug file of a program, where debuggers search for it (`gdb`, "Debugging
@@ -318,7 +318,7 @@ fn beside(path: &Utf8Path, source: Source<'_>, note: &mut Option<String>) -> Opt
         [dir.join(&name), dir.join(".debug").join(&name), dir.join("..").join("debug").join(&name)];
     for place in places.iter().filter(|place| place.is_file() && place.as_path() != path) {
         match file::open(place)
-            .map(|content| (elf::belongs(source, Source::File(&content)), content))
+            .map(|content| (elf::is_symbol_file(source, Source::File(&content)), content))
         {
             Ok((Ok(true), content)) => return Some(content),
             Ok((Ok(false), _)) => *note = Some(format!("`{place}` is of another build")),
@@ -331,7 +331,7 @@ fn beside(path: &Utf8Path, source: Source<'_>, note: &mut Option<String>) -> Opt
 
 /// Returns the name of the debug file that the program records.
 fn debug_link(source: Source<'_>) -> Option<String> {
-    let link = elf::section(source, ".gnu_debuglink").ok()??;
+    let link = elf::read_section(source, ".gnu_debuglink").ok()??;
     let name = String::from_utf8(link.split(|byte| *byte == 0).next()?.to_vec()).ok()?;
     // It is a name, and no path.
     (!name.is_empty() && !name.contains('/')).then_some(name)
@@ -339,7 +339,7 @@ fn debug_link(source: Source<'_>) -> Option<String> {
 
 /// Returns the crates that a binary lists.
 fn dependencies(source: Source<'_>) -> Vec<Dependency> {
-    let section = elf::section(source, ".dep-v0").ok().flatten().unwrap_or_default();
+    let section = elf::read_section(source, ".dep-v0").ok().flatten().unwrap_or_default();
     audit::crates(&section)
         .into_iter()
         .map(|(name, version)| Dependency { name, version })

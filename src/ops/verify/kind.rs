@@ -2,7 +2,7 @@
 
 use crate::{
     archive::unpack::{Format as Archive, is_tar},
-    binary::foreign::{self, Format},
+    binary::foreign::{self, ForeignFormat},
     image::read::image::is_absent,
 };
 
@@ -14,7 +14,7 @@ pub(in crate::ops) enum FileKind {
     /// An ELF file that does not run, with its description.
     ElfPart(&'static str),
     /// A program for another system.
-    Foreign(Format),
+    Foreign(ForeignFormat),
     /// Mach-O programs for several machines in one file.
     Universal,
     /// An archive in a supported format, with its description inside another archive.

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     binary::{
         elf::Facts,
-        foreign::{self, Format, Part},
+        foreign::{self, FileRange, ForeignFormat},
     },
     build::target::Targets,
     model::{
@@ -222,17 +222,17 @@ impl<'a> Looker<'a> {
     }
 
     fn universal(&self, file: File<'_>, policy: &Policy) -> Outcome {
-        let slices = match foreign::slices(file.source) {
+        let slices = match foreign::read_slices(file.source) {
             Ok(slices) => slices,
             Err(error) => return self.checked(file, policy, Err(error), Vec::new),
         };
         let mut all = Outcome::default();
         for slice in slices {
             let name = format!("{}!{}", file.name, slice.machine);
-            let outcome = match Part::new(file.source, slice.start, slice.size) {
+            let outcome = match FileRange::new(file.source, slice.start, slice.size) {
                 Some(part) => {
                     let source = Source::File(&part);
-                    self.foreign(File { source, name: &name, ..file }, Format::MachO, policy)
+                    self.foreign(File { source, name: &name, ..file }, ForeignFormat::MachO, policy)
                 }
                 None => Outcome::of(refused(&name, "it ends after the file's end")),
             };
@@ -242,7 +242,7 @@ impl<'a> Looker<'a> {
         all
     }
 
-    fn foreign(&self, file: File<'_>, format: Format, policy: &Policy) -> Outcome {
+    fn foreign(&self, file: File<'_>, format: ForeignFormat, policy: &Policy) -> Outcome {
         let facts = match foreign::read(file.source, format) {
             Ok(facts) => facts,
             Err(error) => return self.checked(file, policy, Err(error), Vec::new),

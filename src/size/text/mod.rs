@@ -11,7 +11,7 @@ pub use markdown::markdown;
 use super::compare::signed;
 use crate::model::{
     bytes::Size,
-    schema::size::{Binary, Change, Row, RowKind, Symbols},
+    schema::size::{Binary, Change, Row, RowKind, SymbolSource},
 };
 
 /// By how much something changed, with its sign; empty where nothing did.
@@ -70,7 +70,7 @@ fn left(budget: Option<i64>) -> Option<String> {
 /// What rows are, as the head of a column.
 fn head(by: RowKind, binary: &Binary) -> &'static str {
     match by {
-        _ if binary.symbols == Symbols::None => "section",
+        _ if binary.symbols == SymbolSource::None => "section",
         RowKind::Section => "section",
         RowKind::Crate => "crate",
         RowKind::DefiningCrate => "crate with the source",
@@ -79,12 +79,12 @@ fn head(by: RowKind, binary: &Binary) -> &'static str {
     }
 }
 
-fn origin(symbols: Symbols) -> &'static str {
+fn origin(symbols: SymbolSource) -> &'static str {
     match symbols {
-        Symbols::Own => "by its own symbols",
-        Symbols::Separate => "by the symbols that were stripped from it",
-        Symbols::Dynamic => "by the symbols for the dynamic linker alone",
-        Symbols::None => {
+        SymbolSource::Own => "by its own symbols",
+        SymbolSource::Separate => "by the symbols that were stripped from it",
+        SymbolSource::Dynamic => "by the symbols for the dynamic linker alone",
+        SymbolSource::None => {
             "without symbols: by section only (`--symbols FILE` adds them; `dist --debug-files` keeps them)"
         }
     }
