@@ -13,15 +13,15 @@ fuzz_target!(|bytes: &[u8]| {
         Ok(())
     };
     if unpack::is_zip(bytes) {
-        let _ = unpack::zip(bytes.into(), &mut each);
+        let _ = unpack::read_zip(bytes.into(), &mut each);
         return;
     }
     if unpack::is_deb(bytes) {
-        let _ = unpack::deb(bytes, &mut |_, entry, content| each(entry, content));
+        let _ = unpack::read_deb(bytes, &mut |_, entry, content| each(entry, content));
         return;
     }
     let budget = Budget::default();
     if let Ok(mut stream) = unpack::unpack(Cursor::new(bytes), Packing::of(bytes), &budget) {
-        let _ = unpack::tar_file(&mut stream, &mut each);
+        let _ = unpack::read_tar_strictly(&mut stream, &mut each);
     }
 });

@@ -114,7 +114,7 @@ impl Model {
     /// Removes a name of a lower layer, with all below it; otherwise what is below it and of a lower
     /// layer.
     fn remove(&mut self, path: &str, layer: usize) {
-        let names = self.below(path).into_iter().chain([path.to_owned()]);
+        let names = self.descendants(path).into_iter().chain([path.to_owned()]);
         for name in names {
             if self.0.get(&name).is_some_and(|name| name.touched != layer) {
                 self.clear(&name);
@@ -123,7 +123,7 @@ impl Model {
     }
 
     fn clear(&mut self, path: &str) {
-        for name in self.below(path).iter().map(String::as_str).chain([path]) {
+        for name in self.descendants(path).iter().map(String::as_str).chain([path]) {
             self.0.remove(name);
         }
     }
@@ -137,7 +137,7 @@ impl Model {
         match file.kind {
             FileKind::Whiteout if self.is_directory(parent) => self.remove(&file.path, file.layer),
             FileKind::OpaqueWhiteout if self.is_directory(&file.path) => {
-                self.below(&file.path).iter().for_each(|name| self.remove(name, file.layer));
+                self.descendants(&file.path).iter().for_each(|name| self.remove(name, file.layer));
             }
             FileKind::Whiteout | FileKind::OpaqueWhiteout => {}
             _ => self.place(file),

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use longshore::{
-    archive::compress::{self, Forget},
+    archive::compress::{self, NoCache},
     binary::elf::is_symbol_file,
     size::{self, Evidence, View, name::Name},
 };
@@ -23,7 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Some(separate) = separate {
         let _ = is_symbol_file(bytes, separate);
     }
-    let costs = |places: &[u64]| compress::costs(bytes, places, &Forget);
+    let costs = |places: &[u64]| compress::costs(bytes, places, &NoCache);
     let separate = separate.map(Into::into);
     let evidence = Evidence { separate, native: &|_| None, costs: Some(&costs) };
     if let Ok(found) = size::attribute(bytes, &evidence) {

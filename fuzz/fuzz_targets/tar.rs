@@ -54,8 +54,8 @@ fn read(bytes: &[u8], most: usize, strictly: bool) -> longshore::Result<Vec<(Ent
         Ok(())
     };
     let result = match strictly {
-        true => unpack::tar_file(&mut stream, &mut each),
-        false => unpack::tar(&mut stream, &mut each),
+        true => unpack::read_tar_strictly(&mut stream, &mut each),
+        false => unpack::read_tar(&mut stream, &mut each),
     };
     assert!(count.get() <= bytes.len());
     // A byte of a name has at most four characters.

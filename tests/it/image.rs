@@ -10,7 +10,7 @@ use std::{
 use longshore::{
     archive::{
         tar::Meta,
-        tree::{Content, Files, Tree},
+        tree::{Content, FileStore, Tree},
     },
     image::dockerfile::builtin::Recipe,
     model::digest::Digest,
@@ -256,7 +256,7 @@ fn the_arm64_binary_runs_under_qemu() {
 
 struct NoFiles;
 
-impl Files for NoFiles {
+impl FileStore for NoFiles {
     fn open(&self, name: &str) -> longshore::Result<Box<dyn std::io::Read + '_>> {
         panic!("{name}")
     }
@@ -270,8 +270,8 @@ fn gnu_tar_lists_a_layer_with_long_names() {
     let meta = Meta { mode: 0o755, uid: 0, gid: 0, mtime: EPOCH };
     let long = format!("opt/{}/{}", "d".repeat(120), "é".repeat(30));
     let mut tree = Tree::default();
-    tree.file("/usr/local/bin/hello", meta, meta, Content::bytes(*b"hello")).unwrap();
-    tree.file(&format!("/{long}"), meta, meta, Content::bytes(*b"long")).unwrap();
+    tree.add_file("/usr/local/bin/hello", meta, meta, Content::bytes(*b"hello")).unwrap();
+    tree.add_file(&format!("/{long}"), meta, meta, Content::bytes(*b"long")).unwrap();
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("layer.tar");
     tree.write(&NoFiles, fs::File::create(&file).unwrap()).unwrap();

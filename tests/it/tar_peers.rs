@@ -9,7 +9,7 @@ use std::{
 };
 
 use longshore::{
-    archive::unpack::{self, Kind},
+    archive::unpack::{self, EntryKind},
     image::{
         contents::{self, Limit},
         read::image,
@@ -191,17 +191,17 @@ fn normal(path: &str) -> String {
 
 fn ours(bytes: &[u8]) -> longshore::Result<Vec<Found>> {
     let mut found = Vec::new();
-    unpack::tar_file(&mut &bytes[..], &mut |entry, content| {
+    unpack::read_tar_strictly(&mut &bytes[..], &mut |entry, content| {
         let mut text = Vec::new();
         let read = content.read_to_end(&mut text);
         read.map_err(|error| longshore::Error::check("content").because(error))?;
         let (kind, target) = match &entry.kind {
-            Kind::File => ('f', ""),
-            Kind::Directory => ('d', ""),
-            Kind::Link(to) => ('l', to.as_str()),
-            Kind::HardLink(to) => ('h', to.as_str()),
-            Kind::Special(_) => ('s', ""),
-            Kind::Unknown(_) => ('?', ""),
+            EntryKind::File => ('f', ""),
+            EntryKind::Directory => ('d', ""),
+            EntryKind::Link(to) => ('l', to.as_str()),
+            EntryKind::HardLink(to) => ('h', to.as_str()),
+            EntryKind::Special(_) => ('s', ""),
+            EntryKind::Unknown(_) => ('?', ""),
         };
         let sha256 = Some(Digest::sha256(&text).hex());
         found.push(Found { path: normal(&entry.path), kind, target: normal(target), sha256 });

@@ -286,7 +286,8 @@ impl Facts {
         ranges.filter_map(|range| slice(bytes, range.start, range.end - range.start))
     }
 
-    /// Gives `search` what of the same file is loaded, each byte once, as [`Source::for_each_window`] does.
+    /// Calls `search` with the loaded bytes of the same file, each once, as
+    /// [`Source::for_each_window`] does.
     pub(crate) fn search(
         &self,
         source: Source<'_>,

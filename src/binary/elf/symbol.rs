@@ -18,7 +18,7 @@ const MAX_NAME: u64 = 1024;
 /// The number of symbols that are read at a time.
 const BATCH: u64 = 4096;
 
-/// Shows every symbol that the program defines to `visit`, with its name.
+/// Calls `visit` with every symbol that the program defines, and its name.
 pub(super) fn for_each_symbol(
     file: &ElfFile<'_>,
     mut visit: impl FnMut(&Sym, &[u8]),

@@ -13,9 +13,8 @@ use crate::{
     model::source::{CachedReader, ReadError},
 };
 
-/// Claims on entries and on addresses without a name. Pointers of vtables, for example, are data
-/// without symbols, which point to functions with symbols. `ranges` sets whether the addresses are
-/// requested, too, and not the entries alone.
+/// Returns claims on entries and, if `with_addresses` is set, on addresses without a name. Pointers
+/// of vtables, for example, are data without symbols, which point to functions with symbols.
 pub(super) fn claims(
     file: &ElfFile<'_>,
     space: &AddressSpace<'_>,
@@ -65,7 +64,7 @@ pub(super) struct Relocation {
     pub(super) target: Option<u64>,
 }
 
-/// Shows every entry to `visit`.
+/// Calls `visit` with every relocation.
 pub(super) fn for_each_relocation(
     file: &ElfFile<'_>,
     space: &AddressSpace<'_>,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::{
     archive::{
         tar::Meta,
-        tree::{Entry, Node, Parts, Tree},
+        tree::{Node, Parts, Tree, TreeEntry},
     },
     image::dockerfile::{
         ignore::Ignore,
@@ -59,7 +59,7 @@ pub(super) fn make_directories(to: &mut Tree, path: &[String], meta: Meta) -> Re
     for depth in 1..=path.len() {
         let at = path.get(..depth).unwrap_or_default();
         match to.get(at) {
-            None => to.insert(at.to_vec(), Entry { meta, node: Node::Directory }),
+            None => to.insert(at.to_vec(), TreeEntry { meta, node: Node::Directory }),
             Some(entry) if entry.node == Node::Directory => {}
             Some(_) => return Err(not_a_directory(at)),
         }
@@ -133,7 +133,7 @@ impl Copy<'_> {
         if !is_directory {
             return self.put(from, &followed, target, to, &mut links);
         }
-        for (path, _) in from.below(&followed) {
+        for (path, _) in from.descendants(&followed) {
             let within = path.get(followed.len()..).unwrap_or_default();
             if self.is_excluded(within) {
                 continue;
@@ -162,7 +162,7 @@ impl Copy<'_> {
         make_directories(to, &target, self.made())?;
         let (mut links, mut any) = (BTreeMap::new(), false);
         let base = target.len();
-        for (path, _) in from.below(&pivot) {
+        for (path, _) in from.descendants(&pivot) {
             let within = path.get(pivot.len()..).unwrap_or_default();
             if !include.excludes(&within.join("/")) || self.is_excluded(within) {
                 continue;
@@ -221,13 +221,14 @@ impl Copy<'_> {
         let mut copied = self.copied(entry);
         if let Node::File(content) = &mut copied.node {
             // Names of one file that are copied together stay names of one file.
-            content.link = content.link.map(|link| *links.entry(link).or_insert_with(|| to.link()));
+            content.link =
+                content.link.map(|link| *links.entry(link).or_insert_with(|| to.new_link_number()));
         }
         to.insert(target, copied);
         Ok(())
     }
 
-    fn copied(&self, entry: &Entry) -> Entry {
+    fn copied(&self, entry: &TreeEntry) -> TreeEntry {
         let mut entry = entry.clone();
         if !matches!(entry.node, Node::Symlink(_)) {
             entry.meta.mode = self.mode.unwrap_or(entry.meta.mode);
@@ -250,7 +251,7 @@ fn find(from: &Tree, origin: &str, source: &str) -> Result<Vec<Parts>> {
     let base = from.resolve(plain, true)?;
     let wild = Pattern::parse(&wild.join("/")).map_err(bad)?;
     let mut found: Vec<Parts> = Vec::new();
-    for (path, _) in from.below(&base) {
+    for (path, _) in from.descendants(&base) {
         if found.last().is_some_and(|last| path.starts_with(last)) {
             continue;
         }
@@ -274,7 +275,7 @@ fn nothing(origin: &str, pattern: &str) -> Error {
 
 fn missing(from: &Tree, origin: &str, path: &str) -> Error {
     let error = Error::usage(format!("there is no `{path}` in {origin}"));
-    if let Some(Entry { node: Node::Symlink(target), .. }) = from.get(&parts(path)) {
+    if let Some(TreeEntry { node: Node::Symlink(target), .. }) = from.get(&parts(path)) {
         return error.hint(format!(
             "it is a symbolic link to `{target}`, and links are followed only within {origin}"
         ));

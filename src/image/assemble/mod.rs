@@ -79,7 +79,7 @@ pub fn assemble(
     let mut steps = Vec::new();
     for extra in Extra::ALL.into_iter().filter(|extra| extras.contains(extra)) {
         let layer = extra.layer(&wanted.execution.user, epoch)?;
-        root.extend(&layer);
+        root.apply_layer(&layer);
         steps.push(Step { created_by: extra.created_by(), layer: Some(layer) });
     }
     // Warnings of a base's steps came with the base.
@@ -124,12 +124,12 @@ impl Work<'_> {
                 let done = self.copy(copy, root);
                 let layer = done.map_err(|error| self.recipe.located(step.span, &error))?;
                 if let Some(layer) = layer {
-                    root.extend(&layer);
+                    root.apply_layer(&layer);
                     return Ok(Some(layer));
                 }
             }
         }
-        let layer = root.since(&before, self.epoch);
+        let layer = root.difference_from(&before, self.epoch);
         self.warn_of_closed(step, &before, &layer);
         Ok(Some(layer))
     }

@@ -5,7 +5,7 @@ use super::{Assembly, copy::parts};
 use crate::{
     archive::{
         tar::Meta,
-        tree::{Entry, Node, Parts, Place, Tree},
+        tree::{ContentSource, Node, Parts, Tree, TreeEntry},
     },
     image::{
         dockerfile::{Dockerfile, Evaluated, Span},
@@ -66,11 +66,14 @@ impl Assembly {
             self.root.resolve(&parts(&path), true).ok()
         };
         let executable = |path: &Parts| match self.root.get(path) {
-            Some(Entry { meta, node: Node::File(_) }) => self.may_enter(path) && self.may(*meta),
+            Some(TreeEntry { meta, node: Node::File(_) }) => {
+                self.may_enter(path) && self.may(*meta)
+            }
             _ => false,
         };
-        let is_file =
-            |path: &Parts| matches!(self.root.get(path), Some(Entry { node: Node::File(_), .. }));
+        let is_file = |path: &Parts| {
+            matches!(self.root.get(path), Some(TreeEntry { node: Node::File(_), .. }))
+        };
         let user = &self.execution.user;
         let closed = || {
             let by = if user.is_empty() { "root".to_owned() } else { format!("user `{user}`") };
@@ -163,10 +166,10 @@ fn defines(root: &Tree, path: &str, name: &str) -> bool {
     let Some(Node::File(content)) = path.ok().and_then(|path| Some(&root.get(&path)?.node)) else {
         return false;
     };
-    match &content.place {
-        Place::Bytes(bytes) => bytes
+    match &content.source {
+        ContentSource::Bytes(bytes) => bytes
             .split(|byte| *byte == b'\n')
             .any(|line| line.split(|byte| *byte == b':').next() == Some(name.as_bytes())),
-        Place::Named(_) => true,
+        ContentSource::Named(_) => true,
     }
 }

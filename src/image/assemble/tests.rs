@@ -6,7 +6,7 @@ use super::{Assembly, assemble};
 use crate::{
     archive::{
         tar::Meta,
-        tree::{Content, Entry, Node, Tree},
+        tree::{Content, Node, Tree, TreeEntry},
     },
     image::dockerfile::{self, Arguments},
     model::{error::Result, schema::packaging::Extra},
@@ -19,9 +19,9 @@ fn context() -> Tree {
     let mut tree = Tree::default();
     for path in ["/a", "/b.txt", "/d/e/f", "/d/g"] {
         let file = Meta { mode: 0o640, ..meta };
-        tree.file(path, meta, file, Content::bytes(path.as_bytes())).unwrap();
+        tree.add_file(path, meta, file, Content::bytes(path.as_bytes())).unwrap();
     }
-    let link = Entry { meta, node: Node::Symlink("d/e".into()) };
+    let link = TreeEntry { meta, node: Node::Symlink("d/e".into()) };
     tree.insert(vec!["l".into()], link);
     tree
 }
@@ -107,7 +107,7 @@ fn users_by_name_need_a_passwd() {
 
 /// Each layer's entries, as mode, owner, time and path.
 fn layers(text: &str) -> Vec<Vec<String>> {
-    let line = |(path, entry): (&Vec<String>, &Entry)| {
+    let line = |(path, entry): (&Vec<String>, &TreeEntry)| {
         let Meta { mode, uid, gid, mtime } = entry.meta;
         format!("{mode:o} {uid}:{gid} {mtime} {}", path.join("/"))
     };

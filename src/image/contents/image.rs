@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Tree, scan::scan};
 use crate::{
-    archive::unpack::ENTRIES,
+    archive::unpack::MAX_ENTRIES,
     image::{
         oci::{self, Document, Manifest},
         read::image::{self, Store},
@@ -40,7 +40,7 @@ impl Limit {
 
     /// Returns the limit for one image.
     pub(super) fn image() -> Self {
-        Limit::new(ENTRIES, 24 << 20)
+        Limit::new(MAX_ENTRIES, 24 << 20)
     }
 
     /// Counts one more file.

@@ -8,7 +8,7 @@ use super::{
     tree::DIRECTORY,
 };
 use crate::{
-    archive::unpack::{Budget, Entry, Kind},
+    archive::unpack::{ArchiveEntry, Budget, EntryKind},
     image::read::image::{self, OPAQUE, Store, WHITEOUT, WasRead},
     model::{
         digest::Digest,
@@ -39,7 +39,7 @@ pub struct Item<'a> {
     /// The number of its layer, from 1.
     pub layer: usize,
     /// The entry, as it is in the layer.
-    pub entry: &'a Entry,
+    pub entry: &'a ArchiveEntry,
     /// Its file; `None` for those that AUFS reserves. Digest and size are not set.
     pub file: Option<&'a mut File>,
 }
@@ -145,10 +145,10 @@ impl Scan {
 }
 
 /// Returns the file of an entry; `None` for those that AUFS reserves.
-fn file(entry: &Entry, layer: usize, limit: &mut Limit) -> Result<Option<File>> {
+fn file(entry: &ArchiveEntry, layer: usize, limit: &mut Limit) -> Result<Option<File>> {
     let mut target = match &entry.kind {
-        Kind::Link(to) => Some(to.clone()),
-        Kind::HardLink(to) => Some(crate::image::read::layers::absolute(to)),
+        EntryKind::Link(to) => Some(to.clone()),
+        EntryKind::HardLink(to) => Some(crate::image::read::layers::absolute(to)),
         _ => None,
     };
     let bad = |what: &str| {
@@ -163,7 +163,7 @@ fn file(entry: &Entry, layer: usize, limit: &mut Limit) -> Result<Option<File>> 
             false => "has `..` in its path",
         }));
     }
-    if let Kind::HardLink(to) = &entry.kind
+    if let EntryKind::HardLink(to) = &entry.kind
         && climbs(to)
     {
         return Err(bad("is a hard link to a path with `..`"));
@@ -213,15 +213,15 @@ fn size(file: &File) -> usize {
     list + file.path.len() + file.target.as_ref().map_or(0, String::len) + attributes.sum::<usize>()
 }
 
-fn kind(entry: &Entry) -> FileKind {
+fn kind(entry: &ArchiveEntry) -> FileKind {
     match (&entry.kind, entry.stat.device) {
-        (Kind::File, _) => FileKind::File,
-        (Kind::Directory, _) => FileKind::Directory,
-        (Kind::Link(_), _) => FileKind::Symlink,
-        (Kind::HardLink(_), _) => FileKind::HardLink,
-        (Kind::Special(_), Some(device)) if device.block => FileKind::BlockDevice,
-        (Kind::Special(_), Some(_)) => FileKind::CharacterDevice,
-        (Kind::Special(_), None) => FileKind::Pipe,
-        (Kind::Unknown(_), _) => FileKind::Unknown,
+        (EntryKind::File, _) => FileKind::File,
+        (EntryKind::Directory, _) => FileKind::Directory,
+        (EntryKind::Link(_), _) => FileKind::Symlink,
+        (EntryKind::HardLink(_), _) => FileKind::HardLink,
+        (EntryKind::Special(_), Some(device)) if device.block => FileKind::BlockDevice,
+        (EntryKind::Special(_), Some(_)) => FileKind::CharacterDevice,
+        (EntryKind::Special(_), None) => FileKind::Pipe,
+        (EntryKind::Unknown(_), _) => FileKind::Unknown,
     }
 }

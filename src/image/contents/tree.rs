@@ -8,7 +8,7 @@ use std::{
 
 use super::image::Limit;
 use crate::{
-    archive::unpack::PATH,
+    archive::unpack::MAX_PATH,
     model::{
         error::{Error, Result},
         schema::image::{File, FileKind, Mode},
@@ -196,7 +196,7 @@ impl Tree {
     /// Returns the path of what is called `name` in a directory.
     fn path(&self, directory: usize, name: &str) -> Result<String> {
         let above = self.nodes[directory].file.path.trim_end_matches('/');
-        if above.len() + name.len() >= PATH {
+        if above.len() + name.len() >= MAX_PATH {
             let name: String = name.chars().take(120).collect();
             let message = format!("`{}` leads to a path that is too long", name.escape_debug());
             return Err(Error::check(message));

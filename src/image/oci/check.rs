@@ -257,7 +257,7 @@ mod tests {
 
     struct NoFiles;
 
-    impl tree::Files for NoFiles {
+    impl tree::FileStore for NoFiles {
         fn open(&self, name: &str) -> crate::model::error::Result<Box<dyn std::io::Read + '_>> {
             panic!("{name}")
         }
@@ -269,12 +269,12 @@ mod tests {
         let mut image = |platform: &&str| {
             let mut tree = Tree::default();
             let content = tree::Content::bytes(platform.as_bytes());
-            tree.file("/usr/local/bin/hello", meta, meta, content).unwrap();
+            tree.add_file("/usr/local/bin/hello", meta, meta, content).unwrap();
             let (layer, blob) = Layer::write(
                 &tree,
                 &NoFiles,
                 Compressor::Gzip,
-                &crate::archive::compress::Forget,
+                &crate::archive::compress::NoCache,
                 Vec::new(),
             )
             .unwrap();

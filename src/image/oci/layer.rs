@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use super::descriptor::{Descriptor, MediaType};
 use crate::{
     archive::{
-        compress::{Framing, Gzip, Pieces},
-        tree::{Files, Tree},
+        compress::{ChunkCache, Framing, Gzip},
+        tree::{FileStore, Tree},
         zstandard,
     },
     model::{
@@ -71,12 +71,12 @@ impl Compressor {
     pub fn encoder<'p, W: Write>(
         self,
         out: W,
-        pieces: &'p dyn Pieces,
+        chunks: &'p dyn ChunkCache,
     ) -> io::Result<Encoder<'p, W>> {
         Ok(Encoder(match self {
             Compressor::None => Inner::None(out),
             Compressor::Zstd => Inner::Zstd(zstandard::Encoder::new(out, ZSTD)?),
-            Compressor::Gzip => Inner::Gzip(Gzip::new(out, Framing::Members, pieces)?),
+            Compressor::Gzip => Inner::Gzip(Gzip::new(out, Framing::Members, chunks)?),
         }))
     }
 }
@@ -167,14 +167,14 @@ impl Layer {
     /// As [`Tree::write`].
     pub fn write<W: Write>(
         tree: &Tree,
-        files: &dyn Files,
+        files: &dyn FileStore,
         compressor: Compressor,
-        pieces: &dyn Pieces,
+        chunks: &dyn ChunkCache,
         out: W,
     ) -> Result<(Self, W)> {
         let failed = |error: io::Error| Error::build("cannot write a layer").because(error);
         let blob = Hashed { hasher: Hasher::default(), out };
-        let encoder = compressor.encoder(blob, pieces).map_err(failed)?;
+        let encoder = compressor.encoder(blob, chunks).map_err(failed)?;
         let mut tar = Hashed { hasher: Hasher::default(), out: encoder };
         tree.write(files, &mut tar)?;
         let (diff_id, _) = tar.hasher.finish();
@@ -204,16 +204,16 @@ mod tests {
     use std::io::Read as _;
 
     use super::*;
-    use crate::archive::compress::Forget;
+    use crate::archive::compress::NoCache;
     use crate::archive::tar::Meta;
-    use crate::archive::tree::{Content, Place};
+    use crate::archive::tree::{Content, ContentSource};
 
     const META: Meta = Meta { mode: 0o755, uid: 0, gid: 0, mtime: 0 };
 
     /// Files of as many bytes as their names say.
     struct Numbers;
 
-    impl Files for Numbers {
+    impl FileStore for Numbers {
         fn open(&self, name: &str) -> Result<Box<dyn io::Read + '_>> {
             let size: u32 = name.parse().unwrap();
             let bytes = (0..size.div_ceil(4)).flat_map(|n| (n.wrapping_mul(n) / 7).to_le_bytes());
@@ -223,13 +223,13 @@ mod tests {
 
     fn tree(size: u64) -> Tree {
         let mut tree = Tree::default();
-        let content = Content { place: Place::Named(size.to_string()), size, link: None };
-        tree.file("/a", META, META, content).unwrap();
+        let content = Content { source: ContentSource::Named(size.to_string()), size, link: None };
+        tree.add_file("/a", META, META, content).unwrap();
         tree
     }
 
     fn made(size: u64, compressor: Compressor) -> (Layer, Vec<u8>) {
-        Layer::write(&tree(size), &Numbers, compressor, &Forget, Vec::new()).unwrap()
+        Layer::write(&tree(size), &Numbers, compressor, &NoCache, Vec::new()).unwrap()
     }
 
     #[test]

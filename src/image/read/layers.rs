@@ -4,7 +4,9 @@ use std::io::{BufRead, BufReader, Read};
 
 use super::image::{Layer, Store};
 use crate::{
-    archive::unpack::{Entry, Packing, Tee, gauge::Budget, stream::unpack_tee},
+    archive::unpack::{
+        ArchiveEntry, Compression, HashingReader, limit::Budget, stream::unpack_hashed,
+    },
     model::{
         digest::Digest,
         error::{Error, Result},
@@ -38,15 +40,15 @@ pub fn read(
     store: &dyn Store,
     layer: &Layer,
     budget: &Budget,
-    each: &mut dyn FnMut(&Entry, &mut dyn Read) -> Result<()>,
+    each: &mut dyn FnMut(&ArchiveEntry, &mut dyn Read) -> Result<()>,
 ) -> Result<WasRead> {
     let unread = |error| Error::check("it cannot be read").because(error);
     let stream = store.open(&layer.path)?.ok_or_else(|| Error::check("it is missing"))?;
     let mut stream = BufReader::new(stream);
-    let packing = Packing::of(stream.fill_buf().map_err(unread)?);
-    let mut blob = Tee::new(stream);
-    let mut tar = Tee::new(unpack_tee(&mut blob, packing, budget)?);
-    crate::archive::unpack::tar(&mut tar, each)?;
+    let compression = Compression::detect(stream.fill_buf().map_err(unread)?);
+    let mut blob = HashingReader::new(stream);
+    let mut tar = HashingReader::new(unpack_hashed(&mut blob, compression, budget)?);
+    crate::archive::unpack::read_tar(&mut tar, each)?;
     let (diff_id, unpacked_size) = tar.finish().map_err(unread)?;
     let (digest, size) = blob.finish().map_err(unread)?;
     let mut lies = Vec::new();

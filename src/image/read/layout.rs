@@ -10,7 +10,7 @@ use super::{
     platform::resolve,
 };
 use crate::{
-    archive::unpack::{stream::Packing, tar::is_tar},
+    archive::unpack::{stream::Compression, tar::is_tar},
     image::oci::{
         Config, Descriptor, Document, Index, Manifest, MediaType,
         document::Model,
@@ -218,7 +218,7 @@ impl Layout<'_> {
         let compressed = match start.as_slice() {
             // bzip2; a skippable frame of zstd (RFC 8878), which containerd reads.
             [b'B', b'Z', b'h', ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => true,
-            _ => Packing::of(&start) != Packing::None,
+            _ => Compression::detect(&start) != Compression::None,
         };
         // A text has no NUL, and a header without a name has one first.
         Ok(compressed || is_tar(&start) || start.first() == Some(&0))

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     archive::{
         tar::{self, Meta},
-        tree::{Content, Node, Place, Tree},
+        tree::{Content, ContentSource, Node, Tree},
     },
     image::{
         assemble::{self, Assembly},
@@ -168,8 +168,9 @@ fn planned(plan: &plan::Plan, ignore: &Ignore) -> Result<Tree> {
         let others = job.debug.iter().chain([&job.attribution]).map(|path| (path.as_str(), 0o644));
         for (path, mode) in others.chain([binary]).filter(|(path, _)| !ignore.excludes(path)) {
             let directory = Meta { mode: 0o755, uid: 0, gid: 0, mtime: 0 };
-            let content = Content { place: Place::Named(path.to_owned()), size: 0, link: None };
-            tree.file(&format!("/{path}"), directory, Meta { mode, ..directory }, content)?;
+            let content =
+                Content { source: ContentSource::Named(path.to_owned()), size: 0, link: None };
+            tree.add_file(&format!("/{path}"), directory, Meta { mode, ..directory }, content)?;
         }
     }
     Ok(tree)
@@ -274,9 +275,9 @@ impl Job<'_> {
     fn check(&self, layer: &Tree, verified: &BTreeMap<Digest, Vec<Platform>>) -> Result<()> {
         for (path, name, size) in named(layer) {
             let path = path.join("/");
-            if size > tar::MOST {
+            if size > tar::MAX_FILE_SIZE {
                 return Err(Error::usage(format!("`{name}` has {size} bytes"))
-                    .hint(format!("a file in an image has at most {}", tar::MOST)));
+                    .hint(format!("a file in an image has at most {}", tar::MAX_FILE_SIZE)));
             }
             let file = self.contents.of(name)?;
             match verified.get(&file.digest) {
@@ -315,9 +316,9 @@ pub(super) fn host() -> Result<Platform> {
 /// Returns the files of `tree` that come from the context: their paths, names there, and sizes.
 fn named(tree: &Tree) -> impl Iterator<Item = (&Vec<String>, &str, u64)> {
     tree.iter().filter_map(|(path, entry)| match &entry.node {
-        Node::File(content) => match &content.place {
-            Place::Named(name) => Some((path, name.as_str(), content.size)),
-            Place::Bytes(_) => None,
+        Node::File(content) => match &content.source {
+            ContentSource::Named(name) => Some((path, name.as_str(), content.size)),
+            ContentSource::Bytes(_) => None,
         },
         _ => None,
     })

@@ -10,7 +10,7 @@ use std::{
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use crate::{
-    archive::unpack::{self, Budget, Packing},
+    archive::unpack::{self, Budget, Compression},
     image::read::image::{self, Image, Images, Set, Store},
     model::{
         error::{Error, Result, Status},
@@ -101,13 +101,14 @@ fn open_existing<T>(
     let broken = |error| Error::check(format!("`{path}` cannot be unpacked")).because(error);
     let mut start = Vec::new();
     file.reader(0..START).read_to_end(&mut start).map_err(broken)?;
-    let packing = Packing::of(&start);
+    let compression = Compression::detect(&start);
     let mut spool = None;
-    let unpacked = match packing {
-        Packing::None => &file,
+    let unpacked = match compression {
+        Compression::None => &file,
         _ => {
             let whole = Interruptible::new(file.reader(0..file.size()), children);
-            let mut stream = unpack::unpack(whole, packing, &Budget::default()).map_err(unread)?;
+            let mut stream =
+                unpack::unpack(whole, compression, &Budget::default()).map_err(unread)?;
             start.clear();
             (&mut stream).take(START).read_to_end(&mut start).map_err(broken)?;
             if !unpack::is_tar(&start) {
@@ -349,7 +350,7 @@ impl<'a> Tar<'a> {
         let mut names = NAMES;
         let size = file.size();
         let mut stream = Interruptible::new(file.reader(0..size), children);
-        unpack::tar(&mut stream, &mut |entry, content| {
+        unpack::read_tar(&mut stream, &mut |entry, content| {
             let path = plain(&entry.path, "");
             let shown = entry.path.escape_debug();
             let left = names.checked_sub(path.len());
@@ -361,27 +362,27 @@ impl<'a> Tar<'a> {
             }
             let named = files.contains_key(&path) || links.contains_key(&path);
             // GNU tar writes such a link for a file that it is given twice.
-            if let unpack::Kind::HardLink(to) = &entry.kind
+            if let unpack::EntryKind::HardLink(to) = &entry.kind
                 && files.contains_key(&path)
                 && plain(to, "") == path
             {
                 return Ok(());
             }
-            if named && entry.kind != unpack::Kind::Directory {
+            if named && entry.kind != unpack::EntryKind::Directory {
                 let message = format!("`{shown}` is there twice: some tools take the first one");
                 return Err(Error::check(message).hint("make the archive again"));
             }
             match (&entry.kind, entry.start) {
-                (unpack::Kind::File, Some(start)) => {
+                (unpack::EntryKind::File, Some(start)) => {
                     let len = std::io::copy(content, &mut std::io::sink());
                     let failed = |error| Error::check("the archive cannot be read").because(error);
                     files.insert(path, start..start.saturating_add(len.map_err(failed)?));
                 }
-                (unpack::Kind::Link(to), _) => {
+                (unpack::EntryKind::Link(to), _) => {
                     let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
                     links.insert(path.clone(), plain(to, directory));
                 }
-                (unpack::Kind::HardLink(to), _) => drop(links.insert(path, plain(to, ""))),
+                (unpack::EntryKind::HardLink(to), _) => drop(links.insert(path, plain(to, ""))),
                 _ => {}
             }
             Ok(())
@@ -457,7 +458,7 @@ mod tests {
             let children = Children::default();
             let mut stream = Interruptible::new(&tar[..], &children);
             let mut count = 0;
-            let read = unpack::tar(&mut stream, &mut |_, _| {
+            let read = unpack::read_tar(&mut stream, &mut |_, _| {
                 count += 1;
                 if count == limit {
                     children.interrupt();

@@ -9,7 +9,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    archive::compress::{self, Pieces},
+    archive::compress::{self, ChunkCache},
     model::{digest::Digest, error::Result},
     sys::fs,
 };
@@ -47,8 +47,8 @@ impl Store {
     }
 }
 
-impl Pieces for Store {
-    fn piece(
+impl ChunkCache for Store {
+    fn get_or_compress(
         &self,
         plain: &[u8],
         compress: &mut dyn FnMut(&[u8]) -> io::Result<Vec<u8>>,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    archive::companion,
+    archive::companion_path,
     build::cargo::message::{OutDir, Report},
     model::{
         command::Command,
@@ -109,7 +109,7 @@ fn in_out_dir(
     for dir in dirs.filter(|dir| dir.is_dir()) {
         for entry in tree::walk(dir, |_| false)? {
             let name = entry.path.file_name().unwrap_or_default();
-            if let (Kind::File(_), Some(place)) = (entry.kind, companion(name, &names)) {
+            if let (Kind::File(_), Some(place)) = (entry.kind, companion_path(name, &names)) {
                 found.insert(place, fs::read(&dir.join(&entry.path))?);
             }
         }

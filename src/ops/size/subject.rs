@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     archive::{
-        compress::{self, Forget},
+        compress::{self, NoCache},
         unpack,
     },
     binary::elf::{self, Facts},
@@ -132,7 +132,7 @@ impl Measure<'_> {
         source: Source<'_>,
         symbols: Option<Source<'_>>,
     ) -> Result<Binary> {
-        let costs = |places: &[u64]| compress::costs(source, places, &Forget);
+        let costs = |places: &[u64]| compress::costs(source, places, &NoCache);
         let evidence = Evidence {
             separate: symbols,
             native: &|_| None,
@@ -251,7 +251,7 @@ impl Measure<'_> {
                     let file = crate::image::read::layers::absolute(&entry.path);
                     let broken =
                         |error| Error::check(format!("`{file}` cannot be unpacked")).because(error);
-                    if entry.kind != unpack::Kind::File {
+                    if entry.kind != unpack::EntryKind::File {
                         return Ok(());
                     }
                     let mut bytes = Vec::new();

@@ -10,7 +10,7 @@ use super::{
     look::{self, File, Looker, Outcome, refused},
 };
 use crate::{
-    archive::unpack::{Entry, Kind},
+    archive::unpack::{ArchiveEntry, EntryKind},
     image::{
         contents::Item,
         oci::archive::DOCKER_MANIFEST,
@@ -19,7 +19,7 @@ use crate::{
     model::{
         error::{Error, Result, Status},
         schema::{
-            image::FileKind as EntryKind,
+            image::FileKind as ImageFileKind,
             verify::{Checked, NotChecked},
         },
         source::{ReadAt as _, Source},
@@ -85,7 +85,7 @@ impl<'a> Inside<'a> {
         }
     }
 
-    fn skip(&mut self, entry: &Entry, path: String, reason: impl Into<String>) {
+    fn skip(&mut self, entry: &ArchiveEntry, path: String, reason: impl Into<String>) {
         let reason = reason.into();
         self.names += path.len() + reason.len();
         if self.skipped.len() < LISTED && self.names < LISTED_NAMES {
@@ -98,14 +98,15 @@ impl<'a> Inside<'a> {
     /// Judges one entry of a layer.
     pub(super) fn item(&mut self, item: &Item<'_>, content: &mut dyn Read) -> Result<()> {
         let kind = item.file.as_ref().map(|file| file.kind);
-        let hides = matches!(kind, Some(EntryKind::Whiteout | EntryKind::OpaqueWhiteout));
+        let hides = matches!(kind, Some(ImageFileKind::Whiteout | ImageFileKind::OpaqueWhiteout));
         // Some engines unpack a whiteout with content, or a file that AUFS reserves, as an ordinary
         // file.
-        if (hides || kind.is_none()) && (item.entry.kind != Kind::File || item.entry.stat.size == 0)
+        if (hides || kind.is_none())
+            && (item.entry.kind != EntryKind::File || item.entry.stat.size == 0)
         {
             return self.looker.cx.children.check();
         }
-        let entry = Entry { path: absolute(&item.entry.path), ..item.entry.clone() };
+        let entry = ArchiveEntry { path: absolute(&item.entry.path), ..item.entry.clone() };
         self.entry(&entry, content)?;
         self.items.resize(self.found.checked.len(), (item.number, item.layer));
         Ok(())
@@ -123,7 +124,7 @@ impl<'a> Inside<'a> {
     }
 
     /// Judges one entry.
-    pub(super) fn entry(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<()> {
+    pub(super) fn entry(&mut self, entry: &ArchiveEntry, content: &mut dyn Read) -> Result<()> {
         self.looker.cx.children.check()?;
         if self.found.checked.len() >= PROGRAMS {
             return Err(Error::check(format!("it has more than {PROGRAMS} programs")));
@@ -137,33 +138,33 @@ impl<'a> Inside<'a> {
         self.marked |= is_mark || is_of_layout(&path);
         let privileges = entry.capabilities || entry.mode.is_some_and(|mode| mode & 0o6000 != 0);
         match &entry.kind {
-            Kind::File => {
+            EntryKind::File => {
                 if privileges {
                     self.privileged.insert(path);
                 }
                 self.file(&name, entry, content)?;
             }
-            Kind::Directory => {}
-            Kind::Link(to) => {
+            EntryKind::Directory => {}
+            EntryKind::Link(to) => {
                 self.skip(entry, name, format!("a symbolic link to `{}`", to.escape_debug()));
             }
-            Kind::HardLink(to) if privileges && !self.privileged.contains(&plain(to, "")) => {
+            EntryKind::HardLink(to) if privileges && !self.privileged.contains(&plain(to, "")) => {
                 let to = to.escape_debug();
                 let why = format!("it gives `{to}` setuid, setgid or capabilities");
                 self.found.checked.push(refused(&name, &why));
             }
-            Kind::HardLink(to) => {
+            EntryKind::HardLink(to) => {
                 self.skip(entry, name, format!("another name of `{}`", to.escape_debug()));
             }
-            Kind::Special(what) => self.skip(entry, name, *what),
-            Kind::Unknown(what) => {
+            EntryKind::Special(what) => self.skip(entry, name, *what),
+            EntryKind::Unknown(what) => {
                 self.found.checked.push(refused(&name, &format!("it is {what}")));
             }
         }
         Ok(())
     }
 
-    fn file(&mut self, name: &str, entry: &Entry, content: &mut dyn Read) -> Result<()> {
+    fn file(&mut self, name: &str, entry: &ArchiveEntry, content: &mut dyn Read) -> Result<()> {
         let broken = |error| {
             Error::check(format!("`{}` cannot be unpacked", name.escape_debug())).because(error)
         };

@@ -1,7 +1,7 @@
 //! The kind of a file, decided once from its first bytes.
 
 use crate::{
-    archive::unpack::{Format as Archive, is_tar},
+    archive::unpack::{ArchiveFormat as Archive, is_tar},
     binary::foreign::{self, ForeignFormat},
     image::read::image::is_absent,
 };
@@ -77,7 +77,7 @@ impl FileKind {
             None if is_tar(start) => TAR,
             None => "no program",
         };
-        match Archive::of(start) {
+        match Archive::detect(start) {
             Some(format) => FileKind::Archive(format, name),
             None => FileKind::Other(name),
         }

@@ -16,7 +16,7 @@ use super::{
     rules::ImagePolicies,
 };
 use crate::{
-    archive::unpack::{self, Budget, Entry, Format, Kind, Member, Packing},
+    archive::unpack::{self, ArchiveEntry, ArchiveFormat, Budget, Compression, EntryKind, Member},
     image::{
         contents::{self, Limit},
         read::image::{self, Image, Images, Store},
@@ -58,7 +58,7 @@ impl Looker<'_> {
         &self,
         path: &Utf8Path,
         file: &OpenFile,
-        format: Format,
+        format: ArchiveFormat,
         policy: &Policy,
         listed: bool,
     ) -> Outcome {
@@ -67,20 +67,22 @@ impl Looker<'_> {
         let mut inside = Inside::new(self, name, policy);
         inside.most_spooled = most_spooled(file.size());
         let read = match format {
-            Format::Zip => {
-                unpack::zip(Source::File(file), &mut |entry, content| inside.entry(entry, content))
-            }
-            Format::Deb => unpack::deb(self.reader(file), &mut |member, entry, content| {
-                // The scripts that dpkg runs when it installs the package.
-                if member == Member::Control {
-                    let path = format!("control.tar/{}", entry.path.trim_start_matches("./"));
-                    inside.hazards.extend(entry.hazard());
-                    return inside.entry(&Entry { path, ..entry.clone() }, content);
-                }
+            ArchiveFormat::Zip => unpack::read_zip(Source::File(file), &mut |entry, content| {
                 inside.entry(entry, content)
             }),
-            Format::Stream(packing) => {
-                match self.stream(path, file, packing, &mut inside, listed) {
+            ArchiveFormat::Deb => {
+                unpack::read_deb(self.reader(file), &mut |member, entry, content| {
+                    // The scripts that dpkg runs when it installs the package.
+                    if member == Member::Control {
+                        let path = format!("control.tar/{}", entry.path.trim_start_matches("./"));
+                        inside.hazards.extend(entry.hazard());
+                        return inside.entry(&ArchiveEntry { path, ..entry.clone() }, content);
+                    }
+                    inside.entry(entry, content)
+                })
+            }
+            ArchiveFormat::Stream(compression) => {
+                match self.stream(path, file, compression, &mut inside, listed) {
                     Ok(Some(outcome)) => return outcome,
                     read => read.map(drop),
                 }
@@ -95,21 +97,21 @@ impl Looker<'_> {
         &self,
         path: &Utf8Path,
         file: &OpenFile,
-        packing: Packing,
+        compression: Compression,
         inside: &mut Inside<'_>,
         listed: bool,
     ) -> Result<Option<Outcome>> {
         let budget = Budget::default();
         let broken = |error| Error::check("it cannot be unpacked").because(error);
-        let mut stream = unpack::unpack(self.reader(file), packing, &budget)?;
+        let mut stream = unpack::unpack(self.reader(file), compression, &budget)?;
         let mut first = Vec::new();
         (&mut stream).take(START).read_to_end(&mut first).map_err(broken)?;
         let mut stream = Cursor::new(first.clone()).chain(stream);
         if !unpack::is_tar(&first) {
             let name = path.file_stem().unwrap_or("content");
-            let entry = Entry {
+            let entry = ArchiveEntry {
                 path: name.to_owned(),
-                kind: Kind::File,
+                kind: EntryKind::File,
                 mode: None,
                 capabilities: false,
                 start: None,
@@ -123,16 +125,16 @@ impl Looker<'_> {
             }
             return Ok(None);
         }
-        unpack::tar_file(&mut stream, &mut |entry, content| inside.entry(entry, content))?;
+        unpack::read_tar_strictly(&mut stream, &mut |entry, content| inside.entry(entry, content))?;
         if !inside.marked {
             return Ok(None);
         }
         let mut spool = None;
-        let tar = match packing {
-            Packing::None => Tar::read(file, &self.cx.children)?,
+        let tar = match compression {
+            Compression::None => Tar::read(file, &self.cx.children)?,
             _ => {
                 let whole = self.reader(file);
-                let mut stream = unpack::unpack(whole, packing, &Budget::default())?;
+                let mut stream = unpack::unpack(whole, compression, &Budget::default())?;
                 let spool = spool.insert(spooled(&mut stream, most_spooled(file.size()))?);
                 Tar::read(spool.file(), &self.cx.children)?
             }
