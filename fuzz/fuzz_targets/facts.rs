@@ -50,7 +50,7 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = strip(bytes, StripOptions::default());
     let _ = split(bytes, StripOptions::default(), "x.debug");
     for slice in foreign::read_slices(source).unwrap_or_default() {
-        let _ = foreign::Part::new(source, slice.start, slice.size);
+        let _ = foreign::FileRange::new(source, slice.start, slice.size);
     }
     if let Some(format) = foreign::format(bytes)
         && let Ok(facts) = foreign::read(source, format)

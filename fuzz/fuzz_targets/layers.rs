@@ -13,7 +13,7 @@ use std::{
 use libfuzzer_sys::fuzz_target;
 use longshore::{
     image::{
-        contents::{self, Limit},
+        contents::{self, MemoryLimit},
         read::image::{Image, Layer, OPAQUE, Store, WHITEOUT},
     },
     model::{
@@ -94,7 +94,7 @@ fn entry(tar: &mut Vec<u8>, kind: u8, rest: &[u8]) {
 
 /// A name in the model.
 #[derive(Clone, Copy)]
-struct Name {
+struct ImageName {
     directory: bool,
     layer: usize,
     /// The last layer that has it, or something below it.
@@ -147,7 +147,7 @@ impl Model {
     fn place(&mut self, file: &File) {
         let parents = file.path.match_indices('/').map(|(at, _)| &file.path[..at]);
         for parent in parents.filter(|parent| !parent.is_empty()) {
-            let made = Name { directory: true, layer: file.layer, touched: file.layer };
+            let made = ImageName { directory: true, layer: file.layer, touched: file.layer };
             let name = self.0.entry(parent.to_owned()).or_insert(made);
             name.touched = file.layer;
         }
@@ -157,7 +157,7 @@ impl Model {
         }
         if file.path != "/" {
             let layer = file.layer;
-            self.0.insert(file.path.clone(), Name { directory, layer, touched: layer });
+            self.0.insert(file.path.clone(), ImageName { directory, layer, touched: layer });
         }
     }
 }
@@ -172,7 +172,7 @@ fuzz_target!(|text: &[u8]| {
     let mut model = Model::default();
     let mut names: HashSet<String> = HashSet::new();
     let (mut count, mut links, mut reserved) = (0, false, 0);
-    let mut each = |item: contents::Item<'_>, content: &mut dyn Read| {
+    let mut each = |item: contents::ScannedEntry<'_>, content: &mut dyn Read| {
         assert_eq!(item.number, count);
         count += 1;
         let Some(file) = item.file else {
@@ -188,10 +188,10 @@ fuzz_target!(|text: &[u8]| {
         let _ = std::io::copy(content, &mut std::io::sink());
         Ok(())
     };
-    let scan = contents::scan(&layers, &image, &mut Limit::default(), &mut each).unwrap();
+    let scan = contents::scan(&layers, &image, &mut MemoryLimit::default(), &mut each).unwrap();
     assert!(scan.faults.iter().all(|fault| !fault.mismatch && !fault.message.is_empty()));
     assert_eq!(scan.tree.is_some(), scan.faults.is_empty());
-    let hidden = scan.hidden();
+    let hidden = scan.hidden_entries();
     let Some(tree) = scan.tree else {
         assert!(hidden.is_empty());
         return;

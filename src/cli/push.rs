@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 
 use super::{args::Format, assemble, json, print, registry::RegistryArgs};
 use crate::{
-    image::tags::Occasion,
+    image::tags::PushKind,
     model::{
         error::{Result, Status},
         reference::Reference,
@@ -84,12 +84,12 @@ enum Tags {
 
 impl TagArgs {
     pub(super) fn tagging(&self) -> Option<Tagging> {
-        let occasion = match self.tags? {
-            Tags::Release => Occasion::Release,
-            Tags::Snapshot => Occasion::Snapshot,
+        let push_kind = match self.tags? {
+            Tags::Release => PushKind::Release,
+            Tags::Snapshot => PushKind::Snapshot,
         };
         let (branch, moves) = (self.branch.clone(), self.move_tag.clone());
-        Some(Tagging { occasion, branch, moves, allow_dirty: self.allow_dirty })
+        Some(Tagging { push_kind, branch, moves, allow_dirty: self.allow_dirty })
     }
 }
 

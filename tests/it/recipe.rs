@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use longshore::image::oci::check::Found;
+use longshore::image::oci::check::FoundImage;
 use serde_json::json;
 
 use crate::support::{
@@ -411,7 +411,7 @@ pub(crate) fn ours(
     recipe: &Path,
     out: &Path,
     more: &[&str],
-) -> Result<Vec<Found>, String> {
+) -> Result<Vec<FoundImage>, String> {
     let output = format!("--output=oci={}", out.display());
     let args = ["-f", recipe.to_str().unwrap(), "--compression=none", &output];
     let ran = dist.run(&[&args, more].concat());
@@ -422,7 +422,7 @@ pub(crate) fn ours(
 }
 
 /// Where the images differ: their configuration, which has the digests of the layers' tars.
-pub(crate) fn differences(ours: &[Found], theirs: &[Found]) -> String {
+pub(crate) fn differences(ours: &[FoundImage], theirs: &[FoundImage]) -> String {
     let mut text = String::new();
     for (our, their) in ours.iter().zip(theirs) {
         if our.config.bytes() != their.config.bytes() {

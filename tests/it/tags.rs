@@ -10,7 +10,7 @@ use std::{
 };
 
 use longshore::{
-    image::tags::Occasion,
+    image::tags::PushKind,
     model::{event::Silent, schema::push::TagOutcome},
     ops::push::{Request, Source, Tagging, push},
     sys::{Context, registry::Settings},
@@ -458,7 +458,7 @@ fn the_higher_of_two_at_once_holds_the_tags() {
                         dry_run: false,
                         attach: false,
                         tagging: Some(Tagging {
-                            occasion: Occasion::Release,
+                            push_kind: PushKind::Release,
                             branch: None,
                             moves: Vec::new(),
                             allow_dirty: false,

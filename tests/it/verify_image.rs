@@ -306,16 +306,16 @@ fn no_mutation_of_an_image_panics_or_is_passed() {
         files.insert(name, fs::read(entry.path()).unwrap());
     }
     let look = |files: &Files| {
-        let found = image::images(files)?;
+        let found = image::read_images(files)?;
         let mut faults = found.broken.len();
         for image in &found.images {
-            let limit = &mut contents::Limit::default();
+            let limit = &mut contents::MemoryLimit::default();
             let scan = contents::scan(files, image, limit, &mut |_, content| {
                 drop(std::io::copy(content, &mut std::io::sink()));
                 Ok(())
             })?;
             faults += scan.faults.len();
-            let whole = contents::read(files, image, &mut contents::Limit::default());
+            let whole = contents::read(files, image, &mut contents::MemoryLimit::default());
             // Whoever wants it whole is told the same.
             assert_eq!(whole.is_ok(), faults == 0);
         }

@@ -114,9 +114,9 @@ mod tests {
 
     #[test]
     fn users() {
-        let of = |user| text(Extra::User, user, "etc/passwd");
-        assert!(of("65532:65532").contains("\nnonroot:x:65532:65532:"));
-        assert_eq!(of("0:0").lines().count(), 1);
+        let passwd = |user| text(Extra::User, user, "etc/passwd");
+        assert!(passwd("65532:65532").contains("\nnonroot:x:65532:65532:"));
+        assert_eq!(passwd("0:0").lines().count(), 1);
         assert_eq!(text(Extra::User, "7:0", "etc/group").lines().count(), 1);
     }
 

@@ -15,7 +15,7 @@ fn arguments(target: Option<&str>) -> Arguments {
     }
 }
 
-/// The complete error of an invalid file.
+/// Returns the complete error of an invalid file.
 fn error(text: &str) -> String {
     let error = match parse("Dockerfile", text) {
         Err(error) => error,
@@ -95,7 +95,7 @@ fn many_problems_are_counted() {
 }
 
 #[test]
-fn the_place_in_a_word_is_underlined() {
+fn the_location_in_a_word_is_underlined() {
     assert_eq!(
         error("FROM scratch\nLABEL a=b \\\n      c=\"é ${X:?give X}\"\n"),
         "\
@@ -117,7 +117,7 @@ fn long_lines_are_cut() {
 }
 
 /// The beginnings of messages, and the text of the hints, for a line after `FROM scratch`.
-const REFUSED: &[(&str, &str, &str)] = &[
+const UNSUPPORTED: &[(&str, &str, &str)] = &[
     ("ADD a b", "2:1: `ADD` is not carried out", "COPY"),
     ("ONBUILD COPY a b", "2:1: `ONBUILD` leaves", "buildx"),
     ("HELTHCHECK NONE", "2:1: `HELTHCHECK` is no instruction", "`HEALTHCHECK`?"),
@@ -204,8 +204,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn refused_instructions() {
-    for (line, message, hint) in REFUSED {
+fn unsupported_instructions() {
+    for (line, message, hint) in UNSUPPORTED {
         let error = error(&format!("FROM scratch\n{line}\n"));
         assert!(error.starts_with(&format!("Dockerfile:{message}")), "{line}\n{error}");
         let hinted = error.rsplit("hint: ").next().unwrap_or("");
@@ -232,14 +232,14 @@ fn whole_files() {
 }
 
 #[test]
-fn a_stage_that_is_not_there() {
+fn a_missing_stage() {
     let file = parse("Dockerfile", "FROM scratch AS final\n").unwrap();
     let error = file.evaluate(&arguments(Some("finale"))).unwrap_err();
     assert_eq!(format!("{error:?}"), "there is no stage `finale`\nhint: did you mean `final`?");
 }
 
 #[test]
-fn errors_of_others() {
+fn errors_of_later_steps_have_locations() {
     let file = parse("Dockerfile", "FROM scratch\nCOPY a /\n").unwrap();
     let evaluated = file.evaluate(&arguments(None)).unwrap();
     let span = evaluated.steps(0)[0].span;

@@ -20,8 +20,8 @@ use crate::{
         assemble::{self, Assembly},
         dockerfile::{self, Arguments, Dockerfile, builtin, ignore::Ignore},
         oci::{
-            Image, ImageSet,
-            image::{Description, Step},
+            OciImage, OciImageSet,
+            image::{Description, HistoryStep},
         },
     },
     model::{
@@ -40,7 +40,7 @@ const PREDEFINED: &str = "org.opencontainers.image.";
 
 /// An image of all platforms.
 pub(super) struct Made {
-    pub(super) set: ImageSet,
+    pub(super) set: OciImageSet,
     /// The path in the image, and the digest, of every binary.
     pub(super) binaries: BTreeMap<Platform, BTreeMap<String, Digest>>,
 }
@@ -98,7 +98,7 @@ impl<'a> Maker<'a> {
                 }
             }
         }
-        let set = ImageSet::new(images, annotations(plan))?;
+        let set = OciImageSet::new(images, annotations(plan))?;
         let platforms: Vec<_> = plan.platforms.iter().map(Platform::to_string).collect();
         let what = format!("image {}:{} for {}", plan.name, plan.tag, platforms.join(", "));
         self.cx.status("Packed", what);
@@ -204,7 +204,7 @@ fn annotations(plan: &plan::Image) -> BTreeMap<String, String> {
 
 /// The image of one platform.
 struct Part {
-    image: Image,
+    image: OciImage,
     binaries: BTreeMap<String, Digest>,
     warnings: Vec<String>,
 }
@@ -235,7 +235,7 @@ impl Job<'_> {
                 self.check(&tree, verified)?;
                 store.layer(&tree, self.contents, self.plan.compression)
             });
-            steps.push(Step { created_by: step.created_by, layer: layer.transpose()? });
+            steps.push(HistoryStep { created_by: step.created_by, layer: layer.transpose()? });
         }
         let binaries = self.binaries(&root, verified)?;
         execution.labels.extend(self.plan.labels.clone());
@@ -243,7 +243,7 @@ impl Job<'_> {
             warnings
                 .push(format!("no `ARG` of the recipe of `{}` asks for `{name}`", self.plan.name));
         }
-        let image = Image::new(Description {
+        let image = OciImage::new(Description {
             platform: self.platform.clone(),
             epoch: self.epoch,
             execution,

@@ -18,7 +18,7 @@ use self::{
     layers::Store,
 };
 use crate::{
-    image::oci::layout::{self, Name},
+    image::oci::layout::{self, ImageName},
     model::{
         digest::Digest,
         error::{Error, Result},
@@ -291,7 +291,7 @@ pub(super) fn name_of(name: &str, tag: &str) -> (String, String) {
 
 fn lay_out(made: &Made, plan: &plan::Image, stage: &Stage, store: &Store<'_>) -> Result<()> {
     let (tag, full) = name(plan);
-    let name = Name { tag: &tag, image: Some(&full) };
+    let name = ImageName { tag: &tag, image: Some(&full) };
     // Unchanged content is not written again.
     let kept = |path: &str, bytes: &[u8]| {
         stage.keep(&format!("{}/{path}", plan.path), &Digest::sha256(bytes), bytes.len() as u64)

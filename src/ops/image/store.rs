@@ -11,7 +11,7 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use crate::{
     archive::unpack::{self, Budget, Compression},
-    image::read::image::{self, Image, Images, Set, Store},
+    image::read::image::{self, Images, Store, StoredImage, StoredSet},
     model::{
         error::{Error, Result, Status},
         reference::{ParseReferenceError, Reference},
@@ -85,7 +85,7 @@ fn open_existing<T>(
     let none = |why: &str| Error::check(format!("`{path}` holds no image: {why}")).hint(HINT);
     if fs::kind(path, true)? == Kind::Directory {
         let store = Directory(path.to_owned());
-        if store.open(image::MARK.0)?.is_none() && !image::is_image(&store)? {
+        if store.open(image::LAYOUT_FILE.0)?.is_none() && !image::is_image(&store)? {
             if image::is_dir(&store)? {
                 let message = format!("`{path}` holds an image in {DIR_FORM}, which is not read");
                 return Err(Error::check(message).hint(dir_hint(path.as_str())));
@@ -158,7 +158,7 @@ pub(in crate::ops) fn transport_hint(text: &str) -> Option<String> {
 }
 
 fn form(store: &dyn Store, layout: Form) -> Result<Form> {
-    Ok(if store.open(image::MARK.0)?.is_some() { layout } else { Form::DockerArchive })
+    Ok(if store.open(image::LAYOUT_FILE.0)?.is_some() { layout } else { Form::DockerArchive })
 }
 
 /// Returns the image in a registry that a text refers to that is not a path.
@@ -233,7 +233,7 @@ pub(in crate::ops) fn only(mut found: Images, path: &Utf8Path, name: &str) -> Re
         found.others.retain(|told| is(told.set));
         return Ok(found);
     }
-    let digest = |image: &Image| image.manifest.as_ref().map(|of| of.digest.to_string());
+    let digest = |image: &StoredImage| image.manifest.as_ref().map(|of| of.digest.to_string());
     found.images.retain(|image| digest(image).as_deref() == Some(name));
     found.images.truncate(1);
     found.absent.clear();
@@ -267,7 +267,7 @@ pub(in crate::ops) fn split(text: &str) -> (&Utf8Path, Option<&str>) {
 
 /// Returns whether `name` is the complete name, the tag or the digest of a set. `x:1` and
 /// `docker.io/library/x:1` are one name, as in Docker: engines write either into an archive.
-pub(in crate::ops) fn is_called(set: &Set, name: &str) -> bool {
+pub(in crate::ops) fn is_called(set: &StoredSet, name: &str) -> bool {
     let tag = |whole: &str| {
         let last = whole.rsplit('/').next().unwrap_or(whole);
         last.rsplit_once(':').is_some_and(|(_, tag)| tag == name)
@@ -397,7 +397,7 @@ impl<'a> Tar<'a> {
         for path in self.files.keys().chain(self.links.keys()) {
             let at = path.rfind('/').map_or(0, |at| at + 1);
             let (directory, name) = path.split_at_checked(at).unwrap_or_default();
-            if name == image::MARK.0 {
+            if name == image::LAYOUT_FILE.0 {
                 marks.insert(directory.to_owned());
             } else if name == image::INDEX {
                 indexes.insert(directory.to_owned());

@@ -11,7 +11,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 pub use self::publish::dist_and_push;
 use super::{image, package::checksum, push, verify::rules::Packing};
 use crate::{
-    image::oci::layout::{self, INDEX, MARK, Name, blob_path},
+    image::oci::layout::{self, INDEX, ImageName, LAYOUT_FILE, blob_path},
     model::{
         digest::Digest,
         error::{Error, Result},
@@ -233,12 +233,12 @@ fn lay_out(stage: &Stage, layout: &Layout, dist: &Dist) -> Result<()> {
         }
         Ok(())
     };
-    write(MARK.0, MARK.1)?;
+    write(LAYOUT_FILE.0, LAYOUT_FILE.1)?;
     if let Some(index) = &layout.joined.index {
         write(&blob_path(index.digest()), index.bytes())?;
     }
     let tag = dist.images.iter().find(|image| image.name == layout.name);
     let (tag, full) = image::name_of(&layout.name, tag.map_or("", |image| &image.tag));
-    let name = Name { tag: &tag, image: Some(&full) };
+    let name = ImageName { tag: &tag, image: Some(&full) };
     write(INDEX, &layout::index(layout.joined.descriptor.clone(), Some(name))?)
 }

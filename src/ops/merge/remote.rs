@@ -9,7 +9,7 @@ use crate::{
         distribution::Upload,
         oci::{
             Descriptor, Document, Manifest,
-            layout::{self, INDEX, MARK, blob_path},
+            layout::{self, INDEX, LAYOUT_FILE, blob_path},
         },
         read::image::Store,
     },
@@ -64,7 +64,7 @@ pub(super) fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
         verify: request.verify,
         registry: request.registry.clone(),
     };
-    let upload = Upload::of(&store, &joined.descriptor)?;
+    let upload = Upload::collect(&store, &joined.descriptor)?;
     let name = "the index of the parts".into();
     let wish = pushing.tagging.as_ref().map(|tagging| {
         push::Wish::new(tagging, &request.push, (&store, name, &joined.descriptor), None)
@@ -139,8 +139,8 @@ impl<'a> All<'a> {
 
 impl Store for All<'_> {
     fn open(&self, path: &str) -> Result<Option<Box<dyn Read + '_>>> {
-        if path == MARK.0 {
-            return Ok(Some(Box::new(MARK.1)));
+        if path == LAYOUT_FILE.0 {
+            return Ok(Some(Box::new(LAYOUT_FILE.1)));
         }
         if path == INDEX {
             return Ok(Some(Box::new(&self.index[..])));

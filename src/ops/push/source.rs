@@ -5,7 +5,7 @@ use camino::Utf8Path;
 use crate::{
     image::{
         oci::Descriptor,
-        read::image::{self, Images, Set, Store},
+        read::image::{self, Images, Store, StoredSet},
     },
     model::{
         error::{Error, Result},
@@ -55,7 +55,7 @@ pub(super) struct Root {
 
 /// Finds what is to be pushed of a store: the one image in it, or what goes by that name.
 pub(super) fn root(store: &dyn Store, path: &Utf8Path, name: Option<&str>) -> Result<Root> {
-    let found = image::images(store).map_err(|error| error.context(format!("`{path}`")))?;
+    let found = image::read_images(store).map_err(|error| error.context(format!("`{path}`")))?;
     // A signature beside its image does not count as a second image.
     let is_other = |at: usize| {
         found.others.iter().any(|other| other.set == at)
@@ -72,7 +72,9 @@ pub(super) fn root(store: &dyn Store, path: &Utf8Path, name: Option<&str>) -> Re
                 let others = found.others.iter().filter(|other| other.set == at);
                 let digest = set.descriptor.as_ref().map(|of| of.digest.to_string());
                 let digest = digest.unwrap_or_default();
-                left_out.extend(others.map(|other| format!("`{path}@{digest}`: {}", other.what)));
+                left_out.extend(
+                    others.map(|other| format!("`{path}@{digest}`: {}", other.description)),
+                );
             }
             _ => chosen.push((at, set)),
         }
@@ -107,7 +109,7 @@ pub(super) fn root(store: &dyn Store, path: &Utf8Path, name: Option<&str>) -> Re
 }
 
 /// Returns the names of images, or else their digests, for a hint.
-fn choices<'a>(path: &Utf8Path, sets: impl Iterator<Item = &'a Set>) -> String {
+fn choices<'a>(path: &Utf8Path, sets: impl Iterator<Item = &'a StoredSet>) -> String {
     let (mut names, mut digests) = (Vec::new(), Vec::new());
     for set in sets {
         names.extend(set.names.iter().map(|name| format!("`{name}`")));

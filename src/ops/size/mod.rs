@@ -139,7 +139,7 @@ fn base(
 ) -> Result<Release> {
     // A directory may have the name of a branch.
     let path = Utf8Path::new(text);
-    let is_layout = path.join(crate::image::read::image::MARK.0).is_file();
+    let is_layout = path.join(crate::image::read::image::LAYOUT_FILE.0).is_file();
     let is_there = path.is_file() || is_layout || manifest::named(path).is_some();
     if is_there || text.starts_with("docker://") {
         return measure.read(text);

@@ -14,7 +14,7 @@ use crate::{
     },
     binary::elf::{self, Facts},
     image::{
-        contents::{self, Limit},
+        contents::{self, MemoryLimit},
         read::image,
     },
     model::{
@@ -231,12 +231,15 @@ impl Measure<'_> {
             Located::Registry(_) => (path.to_owned(), None),
         };
         store::open(&self.cx.children, self.session, &place, |images, _| {
-            let mut found = image::images(images)?;
+            let mut found = image::read_images(images)?;
             if let Some(name) = &chosen {
                 found = store::only(found, &place, name)?;
             }
             if let Some(broken) = found.broken.first() {
-                return Err(Error::check(format!("`{path}`: {}: {}", broken.name, broken.what)));
+                return Err(Error::check(format!(
+                    "`{path}`: {}: {}",
+                    broken.name, broken.description
+                )));
             }
             for absent in &found.absent {
                 self.cx.warn(format!("`{path}`: {}", absent.reason));
@@ -244,7 +247,7 @@ impl Measure<'_> {
             for image in &found.images {
                 let mut size = image.size.unwrap_or(0);
                 let mut binaries = Vec::new();
-                let limit = &mut Limit::default();
+                let limit = &mut MemoryLimit::default();
                 let scan = contents::scan(images, image, limit, &mut |item, content| {
                     self.cx.children.check()?;
                     let entry = item.entry;
@@ -270,7 +273,7 @@ impl Measure<'_> {
                 if let Some(fault) = scan.faults.first() {
                     return Err(Error::check(format!("`{path}`: {}", fault.message)));
                 }
-                let hidden = scan.hidden();
+                let hidden = scan.hidden_entries();
                 binaries.retain(|(number, ..)| !hidden.contains(number));
                 if image.size.is_none() {
                     size = binaries.iter().map(|(_, size, _)| size).sum();

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     archive::unpack::{ArchiveEntry, EntryKind},
     image::{
-        contents::Item,
+        contents::ScannedEntry,
         oci::archive::DOCKER_MANIFEST,
         read::{image, layers::absolute},
     },
@@ -96,7 +96,7 @@ impl<'a> Inside<'a> {
     }
 
     /// Judges one entry of a layer.
-    pub(super) fn item(&mut self, item: &Item<'_>, content: &mut dyn Read) -> Result<()> {
+    pub(super) fn item(&mut self, item: &ScannedEntry<'_>, content: &mut dyn Read) -> Result<()> {
         let kind = item.file.as_ref().map(|file| file.kind);
         let hides = matches!(kind, Some(ImageFileKind::Whiteout | ImageFileKind::OpaqueWhiteout));
         // Some engines unpack a whiteout with content, or a file that AUFS reserves, as an ordinary
@@ -134,7 +134,8 @@ impl<'a> Inside<'a> {
             self.hazards.extend(entry.hazard());
         }
         let path = plain(&entry.path, "");
-        let is_mark = [image::MARK.0, image::INDEX, DOCKER_MANIFEST].contains(&path.as_str());
+        let is_mark =
+            [image::LAYOUT_FILE.0, image::INDEX, DOCKER_MANIFEST].contains(&path.as_str());
         self.marked |= is_mark || is_of_layout(&path);
         let privileges = entry.capabilities || entry.mode.is_some_and(|mode| mode & 0o6000 != 0);
         match &entry.kind {
@@ -252,5 +253,5 @@ impl<'a> Inside<'a> {
 
 /// Returns whether `path` may belong to a layout in a directory.
 fn is_of_layout(path: &str) -> bool {
-    path.ends_with(&format!("/{}", image::MARK.0)) || path.contains("/blobs/sha256/")
+    path.ends_with(&format!("/{}", image::LAYOUT_FILE.0)) || path.contains("/blobs/sha256/")
 }

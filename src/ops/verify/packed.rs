@@ -18,8 +18,8 @@ use super::{
 use crate::{
     archive::unpack::{self, ArchiveEntry, ArchiveFormat, Budget, Compression, EntryKind, Member},
     image::{
-        contents::{self, Limit},
-        read::image::{self, Image, Images, Store},
+        contents::{self, MemoryLimit},
+        read::image::{self, Images, Store, StoredImage},
     },
     model::{
         digest::Digest,
@@ -171,7 +171,7 @@ impl Looker<'_> {
                 within => format!("{path}!{within}"),
             };
             is_image |= directory.is_empty();
-            let mut found = match image::images(&store) {
+            let mut found = match image::read_images(&store) {
                 Ok(found) => found,
                 Err(error) if directory.is_empty() => return Err(error),
                 Err(error) => {
@@ -203,7 +203,7 @@ impl Looker<'_> {
         let name = path.as_str();
         let (mut all, files) = {
             let _one = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = image::images(&store);
+            let found = image::read_images(&store);
             let files = found.as_ref().map(|found| found.files.clone()).unwrap_or_default();
             let looked = found.and_then(|mut found| match digest {
                 Some(digest) if found.top != [digest] => {
@@ -248,7 +248,7 @@ impl Looker<'_> {
         let _one = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
         let name = path.as_str();
         let looked = Remote::open(&self.session, of).and_then(|remote| {
-            let looked = image::images(&remote).and_then(|mut found| {
+            let looked = image::read_images(&remote).and_then(|mut found| {
                 platforms::require_all(&mut found);
                 let policies = ImagePolicies::one(policy.clone());
                 self.images_of(name, &remote, &mut found, &policies, false)
@@ -274,10 +274,10 @@ impl Looker<'_> {
     ) -> Result<Outcome> {
         let mut all = self.select(path, found);
         for broken in &found.broken {
-            all.checked.push(refused(&format!("{path}!{}", broken.name), &broken.what));
+            all.checked.push(refused(&format!("{path}!{}", broken.name), &broken.description));
         }
         for other in &found.others {
-            let skipped = Outcome::skip(&format!("{path}!{}", other.name), &other.what);
+            let skipped = Outcome::skip(&format!("{path}!{}", other.name), &other.description);
             all.not_checked.extend(skipped.not_checked);
         }
         for image in &found.images {
@@ -295,7 +295,7 @@ impl Looker<'_> {
         &self,
         path: &str,
         store: &dyn Store,
-        image: &Image,
+        image: &StoredImage,
         policy: &Policy,
         listed: bool,
     ) -> Outcome {
@@ -304,13 +304,14 @@ impl Looker<'_> {
         // Without a size, layers are not compressed.
         inside.most_spooled = image.size.map_or(u64::MAX, most_spooled);
         let store = InterruptibleStore { store, children: &self.cx.children };
-        let scanned = contents::scan(&store, image, &mut Limit::default(), &mut |item, content| {
-            inside.item(&item, content)
-        });
+        let scanned =
+            contents::scan(&store, image, &mut MemoryLimit::default(), &mut |item, content| {
+                inside.item(&item, content)
+            });
         let mut lies = Vec::new();
         match scanned {
             Ok(scan) => {
-                inside.name_hidden(&scan.hidden());
+                inside.name_hidden(&scan.hidden_entries());
                 for fault in scan.faults {
                     let list = if fault.mismatch { &mut lies } else { &mut inside.unreadable };
                     list.push(fault.message);

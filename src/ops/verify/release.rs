@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     binary::elf::Facts,
-    image::oci::layout::{INDEX, MARK, blob_path},
+    image::oci::layout::{INDEX, LAYOUT_FILE, blob_path},
     model::{
         digest::Digest,
         error::{Error, Result},
@@ -202,7 +202,7 @@ fn named(dist: &Dist) -> BTreeSet<String> {
             [of.manifest, of.config].into_iter().chain(layers)
         });
         let blobs = inner.chain([image.digest]).map(blob_path);
-        let own = [MARK.0.to_owned(), INDEX.to_owned()];
+        let own = [LAYOUT_FILE.0.to_owned(), INDEX.to_owned()];
         named.extend(own.into_iter().chain(blobs).map(|file| format!("{}/{file}", image.path)));
     }
     named

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Attestations, Contents, Reasons, join::attested};
 use crate::{
-    image::oci::check::Found,
+    image::oci::check::FoundImage,
     model::{
         digest::Digest,
         machine::{Architecture, Endian, machine_name},
@@ -119,7 +119,7 @@ impl Part {
     }
 
     /// The image for `platform` in the layout at `path`.
-    pub(super) fn found(&self, path: &str, platform: &Platform) -> Option<&Found> {
+    pub(super) fn found(&self, path: &str, platform: &Platform) -> Option<&FoundImage> {
         let seen = self.layouts.get(path)?;
         seen.contents.images.iter().find(|of| of.platform == *platform)
     }

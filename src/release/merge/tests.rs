@@ -5,27 +5,27 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     image::oci::{
-        Descriptor, Document, Image, ImageSet, Index, MediaType,
-        check::Found,
+        Descriptor, Document, Index, MediaType, OciImage, OciImageSet,
+        check::FoundImage,
         config::Execution,
-        image::{Description, Step},
-        walk::DEPTH,
+        image::{Description, HistoryStep},
+        walk::MAX_DEPTH,
     },
     model::{digest::Digest, machine::Endian},
 };
 
 /// An image without layers; `more` makes another one.
-fn found(platform: &str, more: &str) -> Found {
-    let image = Image::new(Description {
+fn found(platform: &str, more: &str) -> FoundImage {
+    let image = OciImage::new(Description {
         platform: platform.parse().unwrap(),
         epoch: 0,
         execution: Execution::default(),
         author: None,
-        steps: vec![Step::empty(format!("CMD {more}"))],
+        steps: vec![HistoryStep::empty(format!("CMD {more}"))],
         annotations: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
     })
     .unwrap();
-    Found {
+    FoundImage {
         platform: image.platform().clone(),
         manifest: image.manifest().clone(),
         config: image.config().clone(),
@@ -155,14 +155,21 @@ fn two_parts_are_one_release_in_any_order() {
     assert_eq!((dist.units.compiled, dist.units.seconds), (4, Some(3.0)));
     // The index is that of one `dist` of both.
     let images = ["linux/amd64", "linux/arm64"].map(|of| {
-        let steps = vec![Step::empty(format!("CMD {of}"))];
+        let steps = vec![HistoryStep::empty(format!("CMD {of}"))];
         let annotations = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
         let (platform, execution) = (of.parse().unwrap(), Execution::default());
-        Image::new(Description { platform, epoch: 0, execution, author: None, steps, annotations })
+        OciImage::new(Description {
+            platform,
+            epoch: 0,
+            execution,
+            author: None,
+            steps,
+            annotations,
+        })
     });
     let images = images.into_iter().map(Result::unwrap).collect();
     let annotations = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
-    let set = ImageSet::new(images, annotations).unwrap();
+    let set = OciImageSet::new(images, annotations).unwrap();
     assert_eq!(dist.images[0].digest, set.descriptor().digest);
     assert_eq!(merged.images[0].joined.descriptor, set.descriptor());
     let documents: Vec<_> = dist.documents.iter().map(|of| of.path.as_str()).collect();
@@ -443,12 +450,12 @@ fn images_of_registries_are_joined() {
 fn indexes_that_are_nested_too_deep_are_told() {
     let mut documents: BTreeMap<Digest, Vec<u8>> = BTreeMap::new();
     let mut root = None;
-    for depth in 0..=DEPTH {
+    for depth in 0..=MAX_DEPTH {
         let document = Document::new(Index::new(root.into_iter().collect(), BTreeMap::new()));
         let document = document.unwrap();
         root = Some(Descriptor::new(MediaType::Index, document.digest(), document.size()));
         documents.insert(document.digest(), document.bytes().to_vec());
         let contents = read(root.as_ref().unwrap(), &|of| documents.get(&of.digest).cloned());
-        assert_eq!(contents.faults.len(), usize::from(depth == DEPTH), "{:?}", contents.faults);
+        assert_eq!(contents.faults.len(), usize::from(depth == MAX_DEPTH), "{:?}", contents.faults);
     }
 }

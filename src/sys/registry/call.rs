@@ -61,7 +61,7 @@ impl Repository {
             .path
             .bytes()
             .fold(u64::from(tried), |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-        let Some(time) = retry::wait(tried, after, salt) else {
+        let Some(time) = retry::wait_time(tried, after, salt) else {
             return Err(error);
         };
         let seconds = time.as_secs_f64();

@@ -52,7 +52,7 @@ impl Repository {
         match answer.status() {
             200 | 302 | 303 | 307 | 308 => Ok(true),
             404 => Ok(false),
-            _ => Err(self.refusal(&what, answer)),
+            _ => Err(self.registry_error(&what, answer)),
         }
     }
 
@@ -75,7 +75,7 @@ impl Repository {
                 None => Ok(self.document(target, access)?.map(|document| document.digest)),
             },
             404 => Ok(None),
-            _ => Err(self.refusal(&what, answer)),
+            _ => Err(self.registry_error(&what, answer)),
         }
     }
 
@@ -104,7 +104,7 @@ impl Repository {
         let ask = Ask { method: Method::PUT, url, headers, access: Access::Push, what: &what };
         let answer = self.ask(&ask, Some(bytes))?;
         if !answer.succeeded() {
-            return Err(self.refusal(&what, answer));
+            return Err(self.registry_error(&what, answer));
         }
         match answer.digest() {
             Some(digest) if digest != Digest::sha256(bytes) => {
@@ -114,7 +114,7 @@ impl Repository {
         }
     }
 
-    pub(super) fn refusal(&self, what: &str, answer: Answer) -> Error {
+    pub(super) fn registry_error(&self, what: &str, answer: Answer) -> Error {
         self.refused(what, answer).into_error()
     }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use longshore::{
-    image::oci::check::{Found, check},
+    image::oci::check::{FoundImage, check},
     model::digest::Digest,
 };
 use serde_json::{Value, json};
@@ -146,7 +146,7 @@ fn target(platform: &str) -> String {
 
 /// The images of a layout in which nothing is wrong, sorted by platform.
 #[track_caller]
-pub(crate) fn found(layout: &Path) -> Vec<Found> {
+pub(crate) fn found(layout: &Path) -> Vec<FoundImage> {
     let (mut found, faults) = check(&|path| fs::read(layout.join(path)).ok());
     assert_eq!(faults, []);
     found.sort_by(|a, b| a.platform.cmp(&b.platform));
