@@ -44,8 +44,8 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = Report::new("x", &verdict).to_string();
     }
     if let Ok(facts) = &facts {
-        let _ = verify::fact::tell(facts);
-        let _ = verify::fact::tell_panics(source, facts);
+        let _ = verify::fact::list_facts(facts);
+        let _ = verify::fact::panic_facts(source, facts);
     }
     let _ = strip(bytes, StripOptions::default());
     let _ = split(bytes, StripOptions::default(), "x.debug");
@@ -55,7 +55,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Some(format) = foreign::format(bytes)
         && let Ok(facts) = foreign::read(source, format)
     {
-        let _ = verify::foreign(source, &facts, &About::default(), &Policy::for_any());
-        let _ = verify::tell_foreign(&facts);
+        let _ = verify::judge_foreign(source, &facts, &About::default(), &Policy::for_any());
+        let _ = verify::foreign_facts(&facts);
     }
 });

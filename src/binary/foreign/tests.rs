@@ -4,7 +4,7 @@ use super::{
 use crate::{
     binary::elf::fixture::mutate,
     model::source::{ReadError, Source},
-    verify::{About, Policy, foreign},
+    verify::{FileContext, Policy, judge_foreign},
 };
 
 fn push_numbers(out: &mut Vec<u8>, numbers: &[(u64, usize)], little: bool) {
@@ -98,8 +98,8 @@ fn facts(bytes: &[u8]) -> ForeignFacts {
 }
 
 fn findings(bytes: &[u8]) -> Vec<String> {
-    let about = About::default();
-    let verdict = foreign(Source::Bytes(bytes), &facts(bytes), &about, &Policy::for_any());
+    let about = FileContext::default();
+    let verdict = judge_foreign(Source::Bytes(bytes), &facts(bytes), &about, &Policy::for_any());
     verdict.findings.into_iter().map(|found| found.lint).collect()
 }
 
@@ -176,7 +176,8 @@ fn a_program_for_another_system_is_not_for_the_target() {
     let targets = crate::build::target::Targets::new([]).unwrap();
     let policy = targets.get("x86_64-unknown-linux-musl").unwrap().policy();
     let bytes = pe(0x160, 0);
-    let verdict = foreign(Source::Bytes(&bytes), &facts(&bytes), &About::default(), &policy);
+    let verdict =
+        judge_foreign(Source::Bytes(&bytes), &facts(&bytes), &FileContext::default(), &policy);
     assert!(!verdict.accepted);
     assert_eq!(verdict.findings[0].evidence, "it is a PE file for x86_64");
 }
@@ -190,7 +191,7 @@ fn no_mutation_panics() {
             let source = Source::Bytes(&bytes);
             let _ = read_slices(source);
             if let Ok(facts) = try_facts(&bytes) {
-                let _ = foreign(source, &facts, &About::default(), &Policy::for_any());
+                let _ = judge_foreign(source, &facts, &FileContext::default(), &Policy::for_any());
             }
         }
     }

@@ -262,7 +262,7 @@ pub(super) fn recorded(
     let record = |artifact: &dist::Artifact| {
         let (open, file) = digests.open(root, &artifact.path)?;
         packing.check(artifact, Source::File(&open), file.digest)?;
-        VerifiedArtifact::recorded(artifact.clone(), file.digest, file.size)
+        VerifiedArtifact::from_record(artifact.clone(), file.digest, file.size)
             .map_err(|refused| Error::check(refused.to_string()))
     };
     let artifacts = &dist.artifacts;

@@ -26,7 +26,7 @@ use crate::{
     },
     ops::image::store::{plain, spooled},
     sys::file::{OpenFile, Spool},
-    verify::{self, Mode, Policy, Whole},
+    verify::{self, ArchiveOrImage, Mode, Policy},
 };
 
 /// The most of an entry that is kept in memory; what is larger is kept in a file.
@@ -214,12 +214,12 @@ impl<'a> Inside<'a> {
     pub(super) fn end(mut self, file: &OpenFile, read: Result<()>, listed: bool) -> Outcome {
         self.unreadable.extend(read.err().map(|error| error.to_string()));
         self.none(listed);
-        let whole = Whole {
+        let whole = ArchiveOrImage {
             size: Some(file.size()),
             base: self.looker.base.and_then(|base| base.archive(self.name)),
             unreadable: std::mem::take(&mut self.unreadable),
             hazards: std::mem::take(&mut self.hazards),
-            ..Whole::default()
+            ..ArchiveOrImage::default()
         };
         self.outcome(&whole)
     }
@@ -235,8 +235,9 @@ impl<'a> Inside<'a> {
         skipped
     }
 
-    pub(super) fn outcome(mut self, whole: &Whole) -> Outcome {
-        let verdict = self.policy.waive(verify::whole(whole, self.policy), self.name);
+    pub(super) fn outcome(mut self, whole: &ArchiveOrImage) -> Outcome {
+        let verdict =
+            self.policy.waive(verify::judge_archive_or_image(whole, self.policy), self.name);
         let checked = Checked {
             path: self.name.to_owned(),
             target: None,

@@ -32,7 +32,7 @@ use crate::{
         store::{Directory, Tar, most_spooled, spooled},
     },
     sys::{file::OpenFile, registry::Remote},
-    verify::{Policy, Whole},
+    verify::{ArchiveOrImage, Policy},
 };
 
 /// The files of a store below one of its directories, which ends with a slash unless it is the root.
@@ -320,12 +320,12 @@ impl Looker<'_> {
             Err(error) => inside.unreadable.push(error.to_string()),
         }
         inside.none(listed);
-        let whole = Whole {
+        let whole = ArchiveOrImage {
             image: true,
             size: image.size,
             base: self.base.and_then(|base| base.image(path, &image.platform)),
             unreadable: std::mem::take(&mut inside.unreadable),
-            lies,
+            mismatches: lies,
             warnings: image.warnings.clone(),
             hazards: Vec::new(),
         };

@@ -104,7 +104,7 @@ impl Found {
         self.unnamed(start, &named);
         let complete = self.jobs.len() == before;
         if complete {
-            self.jobs.push(Job::Done(checked(path, verify::recorded(None))));
+            self.jobs.push(Job::Done(checked(path, verify::record_verdict(None))));
         }
         Ok(())
     }
@@ -133,7 +133,7 @@ impl Found {
                 Kind::Link => "it is a symbolic link, and a release has only files",
                 Kind::Other => "it is neither a file nor a directory",
             };
-            self.jobs.push(Job::Done(checked(&path, verify::recorded(Some(why)))));
+            self.jobs.push(Job::Done(checked(&path, verify::record_verdict(Some(why)))));
         }
     }
 }
@@ -216,7 +216,7 @@ impl Looker<'_> {
             Ok(Some(why)) => why,
             Err(error) => error.to_string(),
         };
-        Outcome::of(checked(path, verify::recorded(Some(&why))))
+        Outcome::of(checked(path, verify::record_verdict(Some(&why))))
     }
 
     fn compare(&self, path: &Utf8Path, of: &Recorded) -> Result<Option<String>> {

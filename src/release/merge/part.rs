@@ -156,7 +156,7 @@ impl Part {
         // Changes since then are already reported.
         if file.sha256 == artifact.sha256
             && let Err(refused) =
-                VerifiedArtifact::recorded(artifact.clone(), file.sha256, file.size)
+                VerifiedArtifact::from_record(artifact.clone(), file.sha256, file.size)
         {
             let refused = refused.to_string();
             let first = refused.lines().next().unwrap_or_default();

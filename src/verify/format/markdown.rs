@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{findings, summary, word};
+use super::{findings, level_name, summary};
 use crate::model::{
     markup::{code_span, markdown_line as cell},
     schema::verify::Verification,
@@ -20,7 +20,7 @@ pub fn markdown(verification: &Verification) -> String {
             text,
             "| {} | {} `{}` | {}: {} | {} |",
             code_span(&checked.path),
-            word(found.level),
+            level_name(found.level),
             found.lint,
             cell(&found.message),
             cell(&found.evidence),
