@@ -131,7 +131,7 @@ impl Package<'_> {
             let parts: Vec<String> = path.split('/').skip(1).map(str::to_owned).collect();
             if tree.get(&parts).is_some() {
                 return Err(Error::usage(format!("two files of the `.deb` are `{path}`"))
-                    .hint("give one of `deb.files` another place"));
+                    .hint("change a path in `deb.files`"));
             }
             let mode = if executable { 0o755 } else { 0o644 };
             tree.add_file(path, self.meta(0o755), self.meta(mode), content)

@@ -46,7 +46,7 @@ impl FromStr for Size {
     fn from_str(text: &str) -> Result<Self, String> {
         let parse_error = || {
             let text = text.escape_debug();
-            format!("`{text}` is no size such as `25 MB`, `1.5 MiB` or `1048576`")
+            format!("`{text}` is not a size such as `25 MB`, `1.5 MiB` or `1048576`")
         };
         let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (number, unit) = text.split_at(end);
@@ -82,7 +82,7 @@ impl FromStr for Growth {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.strip_suffix('%') {
             Some(number) => parse_hundredths(number.trim()).map(Growth::Percent).ok_or_else(|| {
-                format!("`{}` is no share such as `5%` or `0.5%`", text.escape_debug())
+                format!("`{}` is not a percentage such as `5%` or `0.5%`", text.escape_debug())
             }),
             None => text.parse().map(Growth::Bytes),
         }

@@ -144,10 +144,11 @@ impl Runner {
                 let one = provider != Provider::Circleci || labels.len() == 1;
                 match one && !labels.is_empty() && labels.iter().all(is_valid_label) {
                     true => Ok(()),
-                    false => Err(Error::usage(format!("`{key}`: this is no runner of {provider}"))
-                        .hint(
-                            "labels are words; CircleCI has one resource class, `namespace/name`",
-                        )),
+                    false => Err(Error::usage(format!(
+                        "`{key}`: this is not a runner of \
+                                                       {provider}"
+                    ))
+                    .hint("labels are words; CircleCI has one resource class, `namespace/name`")),
                 }
             }
         }

@@ -67,7 +67,7 @@ pub struct ParseReferenceError {
 
 impl fmt::Display for ParseReferenceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is no image reference: {}", self.text.escape_debug(), self.reason)
+        write!(f, "`{}` is not an image reference: {}", self.text.escape_debug(), self.reason)
     }
 }
 
@@ -303,7 +303,7 @@ mod tests {
         ] {
             let name = full_name(text);
             assert!(
-                name.contains(reason) && name.contains("is no image reference"),
+                name.contains(reason) && name.contains("is not an image reference"),
                 "{text}: {name}"
             );
         }

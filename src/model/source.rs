@@ -123,8 +123,7 @@ impl<'a> Source<'a> {
                     return Ok(None);
                 }
                 if len > most {
-                    let message =
-                        format!("{len} bytes of it belong together, which is more than {most}");
+                    let message = format!("one table of it has {len} bytes, more than {most}");
                     return Err(ReadError::new(message));
                 }
                 let mut buffer = vec![0; usize::try_from(len).unwrap_or_default()];

@@ -45,15 +45,15 @@ pub fn judge_archive_or_image(subject: &ArchiveOrImage, policy: &Policy) -> Verd
         }
     };
     let message = format!("the {item} cannot be looked at");
-    let hint = "what cannot be looked at is refused: is it whole?";
+    let hint = "unreadable input is rejected: check that it is complete";
     add(READABLE, Level::Deny, &subject.unreadable, &message, hint);
     if subject.image {
         lints.push(RECORD.to_owned());
-        let message = "the image is not the one that its digests speak of";
-        let hint = "get it again; it was changed, or broken on its way";
+        let message = "the image does not match its digests";
+        let hint = "fetch it again: it was changed or damaged";
         add(RECORD, Level::Deny, &subject.mismatches, message, hint);
         let message = "the metadata of the image is inconsistent";
-        let hint = "engines accept it; make the image again so that its parts agree";
+        let hint = "engines accept it; build the image again so that its metadata is consistent";
         add(RECORD, Level::Warn, &subject.warnings, message, hint);
     } else {
         lints.push(ARCHIVE.to_owned());

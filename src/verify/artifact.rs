@@ -96,7 +96,7 @@ pub fn mismatch(
     Some(super::rejected(Finding {
         lint: super::RECORD.to_owned(),
         level: Level::Deny,
-        message: "the file is not the one that dist.json speaks of".to_owned(),
+        message: "the file does not match dist.json".to_owned(),
         evidence: difference,
         hint: "run `cargo longshore build` again; the file was changed since".to_owned(),
         waived: None,
@@ -105,10 +105,10 @@ pub fn mismatch(
 
 fn compare_file(artifact: &Artifact, digest: Digest, size: u64) -> Result<(), String> {
     if digest != artifact.sha256 {
-        return Err(format!("its digest is {digest}, and not {}", artifact.sha256));
+        return Err(format!("its digest is {digest}, expected {}", artifact.sha256));
     }
     if artifact.size != size {
-        return Err(format!("it has {size} bytes, and not {}", artifact.size));
+        return Err(format!("it has {size} bytes, expected {}", artifact.size));
     }
     Ok(())
 }
@@ -122,11 +122,11 @@ fn compare_record(
     let mismatch_error = |difference| Err((artifact.path.clone(), difference));
     compare_file(artifact, digest, size).or_else(mismatch_error)?;
     let Some(target) = policy.target() else {
-        return mismatch_error("what is expected of its target is not known".to_owned());
+        return mismatch_error("the expectations of its target are unknown".to_owned());
     };
     if target.name != artifact.target || target.platform != artifact.platform {
         return mismatch_error(format!(
-            "it is recorded as `{}` on `{}`, and looked at as `{}` on `{}`",
+            "it is recorded as `{}` on `{}`, and verified as `{}` on `{}`",
             artifact.target, artifact.platform, target.name, target.platform
         ));
     }
@@ -156,7 +156,7 @@ impl fmt::Display for ArtifactError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ArtifactError::Mismatch { path, difference } => {
-                write!(f, "`{path}` is not the file that dist.json speaks of: {difference}")
+                write!(f, "`{path}` does not match dist.json: {difference}")
             }
             ArtifactError::Denied { path, verdict } => Report::new(path, verdict).fmt(f),
         }

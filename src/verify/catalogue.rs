@@ -170,7 +170,7 @@ pub static LINTS: [Lint; 29] = [
                   these the table of functions stays writable.",
         limitations: "In static programs only glibc's start-up code applies the header. musl's never \
                   does, so the header does not protect them: this lint is not applied where \
-                  other tools report \"full\", and `--facts` prints `asked for, not enforced`. \
+                  other tools report \"full\", and `--facts` prints `requested, not enforced`. \
                   Static programs of musl fail this lint if it is enabled by name.",
         scope: memory::relro_scope,
         check: memory::relro,

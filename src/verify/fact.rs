@@ -120,8 +120,8 @@ fn add_identity(facts: &Facts, rows: &mut Rows) {
         None if facts.machine == X86_64 => rows.add_noted(
             "cpu-level",
             "not said",
-            "compilers that are told a level leave no mark unless the linker was asked for one; \
-             only running it on the oldest processor shows what it needs",
+            "compilers leave no mark of a level unless the linker was requested to; only running \
+             it on the baseline CPU shows its requirements",
         ),
         None => {}
     }
@@ -203,8 +203,8 @@ fn add_hardening(facts: &Facts, rows: &mut Rows) {
         rows.add_bool("canary", facts.canary);
         rows.add("fortify", format!("{} checking functions", facts.fortified.len()));
     } else {
-        let note = "in a static Rust program such checks could only be the C library's own, and \
-                    a stripped one does not tell";
+        let note = "in a static Rust program such checks could only be the C library's own, and a \
+                    stripped one does not show them";
         rows.add_noted("canary", "not applicable", note);
         rows.add_noted("fortify", "not applicable", note);
     }
@@ -241,11 +241,11 @@ fn add_relro(facts: &Facts, rows: &mut Rows) {
     } else if facts.libc == Libc::Musl {
         rows.add_noted(
             "relro",
-            "asked for, not enforced",
+            "requested, not enforced",
             "musl's start-up code for static programs leaves the pages writable",
         );
     } else {
-        rows.add_noted("relro", requested, "it depends on its start-up code whether that is done");
+        rows.add_noted("relro", requested, "whether it is enforced depends on its start-up code");
     }
     rows.add_bool("bind-now", facts.bind_now);
 }

@@ -120,7 +120,7 @@ fn check_lint(
             vec![Violation::new(
                 "the program needs shared libraries",
                 names,
-                "programs of this system cannot do without",
+                "programs of this system need some",
             )]
         }
         "static" => Vec::new(),
@@ -166,7 +166,7 @@ fn stripped(facts: &ForeignFacts) -> Vec<Violation> {
         (true, false) => "it has symbols",
         (_, true) => "it has debug information",
     };
-    let hint = "`strip = \"symbols\"` in the profile takes them away";
+    let hint = "`strip = \"symbols\"` in the profile removes them";
     vec![Violation::new("the program is not stripped", evidence, hint)]
 }
 
@@ -182,7 +182,7 @@ fn nx_stack(facts: &ForeignFacts) -> Vec<Violation> {
             ("its header lacks IMAGE_DLLCHARACTERISTICS_NX_COMPAT", "link with `/NXCOMPAT`")
         }
     };
-    vec![Violation::new("the program asks for an executable stack", evidence, hint)]
+    vec![Violation::new("the program requests an executable stack", evidence, hint)]
 }
 
 /// Checks the search path: a path that begins with `@` is relative to the program.
@@ -195,7 +195,7 @@ fn run_path(facts: &ForeignFacts) -> Vec<Violation> {
     vec![Violation::new(
         "the program names directories to search for shared libraries",
         found.join(", "),
-        "look for `-rpath` among the link arguments",
+        "check the link arguments for `-rpath`",
     )]
 }
 

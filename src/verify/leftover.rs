@@ -25,7 +25,7 @@ pub(super) fn stripped(input: &LintInput<'_>) -> Vec<Violation> {
         "the program is not stripped",
         leftovers_found.join(", "),
         "`cargo longshore build` strips it and can keep the symbols in a file of their own; \
-         `strip = \"symbols\"` in the profile throws them away",
+         `strip = \"symbols\"` in the profile removes them",
     )]
 }
 
@@ -42,7 +42,7 @@ pub(super) fn run_path(input: &LintInput<'_>) -> Vec<Violation> {
     vec![Violation::new(
         "the program names directories to search for shared libraries",
         found.join(", "),
-        "look for `-rpath` among the link arguments, and for `rpath = true` in the profile",
+        "check the link arguments for `-rpath`, and for `rpath = true` in the profile",
     )]
 }
 
@@ -100,6 +100,6 @@ pub(super) fn build_path_violation(found: Option<&[u8]>) -> Vec<Violation> {
         "the program names a directory of the machine that built it",
         format!("the text {}", quote(found)),
         "build with `--remap-path-prefix`, and C code with `-ffile-prefix-map`: such paths differ \
-         between machines, so the same source gives other bytes",
+         between machines, so the same source gives different bytes",
     )]
 }

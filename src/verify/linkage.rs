@@ -77,7 +77,7 @@ pub(super) fn float_abi(input: &LintInput<'_>) -> Vec<Violation> {
     }
     vec![Violation::new(
         format!(
-            "the program passes floating-point numbers the {is} way, and not the {expected} one"
+            "the program passes floating-point numbers the {is} way, expected the {expected} way"
         ),
         format!("e_flags is {:#x}", input.facts.flags),
         "build all objects in it, those of C code too, for the same target",
@@ -113,7 +113,7 @@ pub(super) fn program(input: &LintInput<'_>) -> Vec<Violation> {
     let kind = match facts.shape {
         Shape::Object => Some("an object file (ET_REL)".to_owned()),
         Shape::Core => Some("a core dump (ET_CORE)".to_owned()),
-        Shape::Other(number) => Some(format!("of a kind that is not run (e_type {number})")),
+        Shape::Other(number) => Some(format!("of a kind that cannot be run (e_type {number})")),
         Shape::SharedObject if input.policy.target().is_some() && facts.interpreter.is_none() => {
             Some("a shared object (ET_DYN without DF_1_PIE and without an interpreter)".to_owned())
         }
@@ -128,7 +128,7 @@ pub(super) fn program(input: &LintInput<'_>) -> Vec<Violation> {
     }
     if facts.detached {
         return violation(
-            "the file holds the debug information of a program, and not the program",
+            "the file contains only the debug information of a program",
             "its segments have no bytes in the file".to_owned(),
             "give the program itself, not its `.debug` file",
         );

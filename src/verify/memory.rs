@@ -34,10 +34,9 @@ pub(super) fn nx_stack_scope(input: &LintInput<'_>) -> Scope {
 pub(super) fn nx_stack(input: &LintInput<'_>) -> Vec<Violation> {
     let (message, evidence) = match input.facts.stack {
         Some(stack) if !stack.executable => return Vec::new(),
-        Some(_) => ("the program asks for an executable stack", "PT_GNU_STACK has PF_X"),
+        Some(_) => ("the program requests an executable stack", "PT_GNU_STACK has PF_X"),
         None => (
-            "the program does not say that its stack is not executable, and older kernels make \
-             it so",
+            "the program does not declare its stack, and older kernels make it executable",
             "it has no PT_GNU_STACK",
         ),
     };
@@ -60,7 +59,7 @@ pub(super) fn w_x(input: &LintInput<'_>) -> Vec<Violation> {
     vec![Violation::new(
         "the program has memory that is both writable and executable",
         evidence,
-        "look for `-N`, `--omagic` or a linker script among the link arguments",
+        "check the link arguments for `-N`, `--omagic` or a linker script",
     )]
 }
 
@@ -164,7 +163,7 @@ pub(super) fn relro(input: &LintInput<'_>) -> Vec<Violation> {
         (false, _) => ("tables of addresses in it stay writable", "it has no PT_GNU_RELRO"),
         (true, false) if fact::is_dynamic(facts) => (
             "the table of functions from shared libraries stays writable",
-            "neither DT_BIND_NOW, DF_BIND_NOW nor DF_1_NOW is there",
+            "it has none of DT_BIND_NOW, DF_BIND_NOW and DF_1_NOW",
         ),
         (true, _) => return Vec::new(),
     };
@@ -195,9 +194,12 @@ pub(super) fn cpu_level(input: &LintInput<'_>) -> Vec<Violation> {
     let needed = input.facts.property.isa_needed.filter(|_| is_x86).unwrap_or_default();
     if needed & !level.bits() != 0 {
         violations.push(Violation::new(
-            format!("the program says that it needs more of the processor than {}", level.name()),
+            format!(
+                "the program declares that it needs more of the processor than {}",
+                level.name()
+            ),
             format!("GNU_PROPERTY_X86_ISA_1_NEEDED names {}", fact::isa_names(needed)),
-            "look for `-C target-cpu` in the flags, and for `-march` in those of C code",
+            "check the flags for `-C target-cpu`, and those of C code for `-march`",
         ));
     }
     violations

@@ -194,7 +194,7 @@ fn rejected(finding: Finding) -> Verdict {
 pub fn reject_unreadable(reason: &str) -> Verdict {
     reject_unreadable_with_hint(
         reason,
-        "what cannot be looked at is refused: is the path right, and the file whole?",
+        "unreadable files are rejected: check the path, and that the file is complete",
     )
 }
 
@@ -203,7 +203,7 @@ pub fn reject_unreadable_with_hint(reason: &str, hint: &str) -> Verdict {
     rejected(Finding {
         lint: READABLE.to_owned(),
         level: Level::Deny,
-        message: "the file cannot be looked at".to_owned(),
+        message: "the file cannot be read".to_owned(),
         evidence: reason.to_owned(),
         hint: hint.to_owned(),
         waived: None,

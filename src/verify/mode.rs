@@ -58,9 +58,9 @@ pub(super) fn check_privileges(mode: Option<Mode>) -> Vec<Violation> {
         return Vec::new();
     }
     vec![Violation::new(
-        "the program runs with rights that who starts it may not have",
+        "the program runs with privileges its caller may lack",
         format!("{} (mode {:04o})", found.join(", "), mode.bits),
-        "`chmod 0755` takes the bits away, and `setcap -r` the capabilities",
+        "`chmod 0755` removes the bits, and `setcap -r` the capabilities",
     )]
 }
 
@@ -81,7 +81,7 @@ pub(super) fn check_mode(mode: Option<Mode>, program: bool) -> Vec<Violation> {
         found.push(violation("the program is not executable for its owner"));
     }
     if bits & OTHERS_WRITE != 0 {
-        found.push(violation("others than its owner may write to the file"));
+        found.push(violation("users other than its owner can write to the file"));
     }
     found
 }

@@ -75,7 +75,7 @@ fn row(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
     };
     write!(f, "\n  {level} {lint}: {message}\n    found: {evidence}")?;
     if let Some(known) = LINTS.iter().find(|known| known.id == lint) {
-        write!(f, "\n    wanted: a file that {}", known.requirement)?;
+        write!(f, "\n    expected: a file that {}", known.requirement)?;
     }
     write!(f, "\n    hint: {hint}")
 }

@@ -62,7 +62,7 @@ pub(super) fn runs(input: &LintInput<'_>) -> Vec<Violation> {
         None => return Vec::new(),
         Some(RunResult::NotRun(why)) => {
             return vec![Violation::new(
-                "the program was not run, so nothing is known of what it needs",
+                "the program was not run, so its requirements are unknown",
                 why.clone(),
                 "`--run` needs Linux with namespaces and `qemu-user-static`; or leave it out",
             )];
@@ -74,12 +74,12 @@ pub(super) fn runs(input: &LintInput<'_>) -> Vec<Violation> {
     let dynamic = input.facts.interpreter.is_some();
     let (message, hint) = match end {
         RunEnd::Signal(SIGILL) => (
-            format!("the program dies of an illegal instruction on the processor {cpu}"),
-            "look for `-C target-cpu` and `-C target-feature` in the flags, and for `-march` in \
-             those of C code",
+            format!("the program is killed by an illegal instruction on the processor {cpu}"),
+            "check the flags for `-C target-cpu` and `-C target-feature`, and those of C code for \
+             `-march`",
         ),
         RunEnd::Signal(signal) => (
-            format!("the program crashes: it is ended by signal {signal}"),
+            format!("the program crashes: it is killed by signal {signal}"),
             "run the command by hand to see more; start files that do not fit its kind of \
              linking crash at once",
         ),
@@ -92,8 +92,8 @@ pub(super) fn runs(input: &LintInput<'_>) -> Vec<Violation> {
             "link it statically, or put the file into the image",
         ),
         RunEnd::TooMuchOutput => (
-            "the program writes without end, and was ended".to_owned(),
-            "run it with arguments with which it ends: `--run-arg`",
+            "the program exceeded the limit on its output, and was killed".to_owned(),
+            "run it with arguments that make it exit: `--run-arg`",
         ),
         // It does not know the arguments, or is a server that keeps running: it runs.
         RunEnd::Code(_) | RunEnd::TimedOut => return Vec::new(),

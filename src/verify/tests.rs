@@ -312,11 +312,11 @@ fn reports_list_passed_lints_on_one_line() {
     let expected = r"`bin/x` refused: 1 denied, 1 warned of, 16 passed
   deny static: the program needs shared libraries
     found: DT_NEEDED `libz.so.1`, DT_NEEDED `evil\u{1b}[2J`
-    wanted: a file that needs no interpreter and no shared library
+    expected: a file that needs no interpreter and no shared library
     hint: build for a musl target with a linker for it: the host's own linker brings the host's C library
   warn relro: tables of addresses in it stay writable
     found: it has no PT_GNU_RELRO
-    wanted: a file that has its tables of addresses made read-only once they are filled
+    expected: a file that has its tables of addresses made read-only once they are filled
     hint: link with `-C relro-level=full`, or `-Wl,-z,relro,-z,now` in C
   passed: readable, packed, program, machine, static-pie, stripped, nx-stack, w-x, text-relocations, page-size, cpu-level, run-path, leftovers, build-path, static-glibc, build-id";
     assert_eq!(Report::new("bin/x", &verdict).to_string(), expected);

@@ -174,7 +174,7 @@ fn people_see_a_tree_and_each_layer() {
     assert!(!shown.contains("gone") && !shown.contains('\u{1b}'), "{shown}");
     image(dir, "inspect --layers layout")
         .stdout("  /usr/also-a = /usr/lib/a\n")
-        .stdout("\n    w--------- 0000    7:8     -  /usr/lib/gone (taken away)\n")
+        .stdout("\n    w--------- 0000    7:8     -  /usr/lib/gone (removed)\n")
         .stdout("\n    o--------- 0000    7:8     -  /opt/old (emptied)\n")
         .stdout("  /lib/b\n")
         .run();

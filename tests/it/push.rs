@@ -410,16 +410,16 @@ fn what_cannot_be_pushed_is_refused_before_anything_is_sent() {
         1,
         &format!("{name} --from {from}"),
         missing,
-        "make the layout again, with all its platforms",
+        "create the layout again, with all its platforms",
     );
     assert_eq!(proxy.asked().len(), 0);
     // One that is another is found while it is sent, and no manifest is.
     fs::write(&blob, b"owt").unwrap();
     let Some(registry) = Registry::start() else { return };
     let proxy = Proxy::start(&registry.address, |_| Act::Pass);
-    let lies = "lies: it has not 3 bytes with that digest";
+    let lies = "is corrupt: expected 3 bytes with that digest";
     refused(1, &format!("{}/x --from {from}", proxy.address), lies, "it is damaged");
     assert!(!proxy.asked().iter().any(|asked| asked.is("PUT", "/manifests/")));
     let text = run(home.path(), "push Hello --from x").status(2).run().stderr;
-    assert!(text.contains("`Hello` is no image reference: names are lowercase"), "{text}");
+    assert!(text.contains("`Hello` is not an image reference: names are lowercase"), "{text}");
 }

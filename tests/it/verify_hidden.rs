@@ -383,7 +383,7 @@ fn both_commands_reject_the_same_images() {
             &[link(b'2', "a", "b"), link(b'2', "b", "a"), text("a/x")],
             "`/a` leads through too many links",
         ),
-        ("nothing", &[text("a/.wh.")], "`a/.wh.` is a whiteout of nothing"),
+        ("nothing", &[text("a/.wh.")], "`a/.wh.` is a whiteout without a name"),
     ];
     for (name, parts, error) in cases {
         let layout = layout(&format!("same-{name}"), &[parts]);

@@ -123,9 +123,9 @@ fn what_is_waived_is_told_with_its_reason() {
         ("[[waive]]\nlint = 'mode'\nreason = ' '", "has no reason"),
         ("[[waive]]\nlint = 'mode'", "missing field `reason`"),
         ("linkag = 'static'", "did you mean `linkage`?"),
-        ("page-size = 5", "not a power of two"),
+        ("page-size = 5", "must be a power of two"),
         ("max-size.file = '5 apples'", "is no size"),
-        ("glibc = 'new'", "is no version of glibc"),
+        ("glibc = 'new'", "is not a version of glibc"),
         ("deny = ['statc']", "did you mean `static`?"),
     ] {
         fs::write(dir.join("policy.toml"), policy).unwrap();

@@ -35,7 +35,7 @@ pub fn read_deb(
     let mut magic = [0; MAGIC.len()];
     archive.read_exact(&mut magic).map_err(broken)?;
     if magic != MAGIC {
-        return Err(Error::check("it is no `.deb`"));
+        return Err(Error::check("it is not a `.deb`"));
     }
     loop {
         let mut header = [0; HEADER];
@@ -70,7 +70,7 @@ pub fn read_deb(
         let mut rest = [0; 2];
         let count = archive.take(2).read(&mut rest).map_err(broken)?;
         if rest.get(..count).is_some_and(|rest| !matches!(rest, [] | [b'\n'])) {
-            return Err(Error::check("the `.deb` has a member behind `data.tar`"));
+            return Err(Error::check("the `.deb` has a member after `data.tar`"));
         }
         return Ok(());
     }

@@ -51,8 +51,10 @@ impl<R: Read> Read for LimitedReader<R> {
         let count_wide = count as u64;
         self.unpacked = self.unpacked.saturating_add(count_wide);
         if self.unpacked > UNCHECKED && self.unpacked / MAX_RATIO > self.packed.get() {
-            let message =
-                format!("it unpacks to more than {MAX_RATIO} times its size, as bombs do");
+            let message = format!(
+                "it unpacks to more than {MAX_RATIO} times its size, like a decompression \
+                         bomb"
+            );
             return Err(io::Error::other(message));
         }
         match self.budget.0.get().checked_sub(count_wide) {

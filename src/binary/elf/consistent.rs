@@ -133,7 +133,7 @@ fn check_program_headers(file: &ElfFile<'_>) -> Result<(), ReadError> {
     // Kernels before 5.18 take the distance of the first segment for that of the table.
     if base.is_none() || base != first || !same {
         return Err(ReadError::new(
-            "its program headers are loaded from another place than they are read from",
+            "its program headers are loaded from a different offset than they are read from",
         ));
     }
     Ok(())

@@ -128,7 +128,7 @@ fn program_headers_must_be_loaded_from_the_file() {
     let mut moved = good.clone();
     write_u64(&mut moved, 32, good.len() as u64);
     moved.extend(table);
-    assert_rejected(&moved, "loaded from another place");
+    assert_rejected(&moved, "loaded from a different offset");
     let mut many = Fixture::new(MACHINES[0]).build();
     many[56..58].copy_from_slice(&[0xff, 0xff]);
     assert!(Facts::read(&many).is_err());

@@ -98,9 +98,7 @@ pub(super) fn read(file: &ElfFile<'_>, names: bool) -> Result<Option<Dynamic>, R
     // not what happens.
     let loaded = file.segments.iter().any(|s| s.p_type == PT_LOAD);
     if loaded && file.offset_of(segment.p_vaddr) != Some(segment.p_offset) {
-        return Err(ReadError::new(
-            "the offset of its PT_DYNAMIC is not where its address is loaded from",
-        ));
+        return Err(ReadError::new("the offset of its PT_DYNAMIC does not match its address"));
     }
     let range = file.segment_range(segment)?;
     let bytes = file.source.read_up_to(range.start, range.end - range.start)?;

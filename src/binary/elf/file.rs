@@ -55,7 +55,7 @@ impl<'a> ElfFile<'a> {
         let (container, endian) = match (header.container(), header.endianness()) {
             (Ok(container), Ok(endian)) => (container, endian),
             _ => {
-                return Err(ReadError::new("its class or byte order is none that exists"));
+                return Err(ReadError::new("its class or byte order is invalid"));
             }
         };
         let ctx = Ctx::new(container, endian);
@@ -163,7 +163,7 @@ fn read_header(bytes: &[u8]) -> Result<Header, ReadError> {
             [b'#', b'!', ..] => "it is a script, and not an ELF file".to_owned(),
             _ => {
                 let start = bytes.get(..4).unwrap_or(bytes);
-                format!("it begins with {}, and not with ELF's magic", quote(start))
+                format!("it begins with {}, expected ELF's magic", quote(start))
             }
         };
         return Err(ReadError(what));
@@ -180,7 +180,7 @@ fn read_sections(
     if header.e_shoff == 0 {
         return Ok(Vec::new());
     }
-    let unreadable = || ReadError::new("its section headers are not where it says they are");
+    let unreadable = || ReadError::new("its section headers are not at their offset");
     let size = SectionHeader::size(ctx);
     let mut count = u64::from(header.e_shnum);
     if count == 0 {
@@ -215,7 +215,7 @@ fn read_segments(
     ctx: Ctx,
     first: Option<&SectionHeader>,
 ) -> Result<Vec<ProgramHeader>, ReadError> {
-    let unreadable = || ReadError::new("its program headers are not where it says they are");
+    let unreadable = || ReadError::new("its program headers are not at their offset");
     let size = ProgramHeader::size(ctx);
     let count = match (header.e_phnum, first) {
         (0, _) => return Ok(Vec::new()),

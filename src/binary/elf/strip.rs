@@ -96,9 +96,7 @@ pub(super) fn read_program(source: Source<'_>) -> Result<ElfFile<'_>, StripError
         ));
     }
     if is_detached(&file) {
-        return Err(StripError::new(
-            "it holds the debug information of a program, and not the program",
-        ));
+        return Err(StripError::new("it contains only the debug information of a program"));
     }
     Ok(file)
 }
@@ -175,7 +173,7 @@ fn null_section(header: SectionHeader) -> Section<'static> {
 /// be larger than the file.
 pub(super) fn charge(remaining: u64, content: &Range<u64>) -> Result<u64, StripError> {
     let remaining = remaining.checked_sub(content.end - content.start);
-    remaining.ok_or_else(|| StripError::new("its sections lie over each other"))
+    remaining.ok_or_else(|| StripError::new("its sections overlap"))
 }
 
 /// Returns a section that is not loaded.
@@ -298,5 +296,5 @@ fn check_unchanged(
     if out.changed_ranges(end).all(allowed) {
         return Ok(());
     }
-    Err(StripError::new("stripping would change what is loaded"))
+    Err(StripError::new("stripping would change loaded bytes"))
 }

@@ -205,7 +205,7 @@ fn unsupported_files_are_rejected_with_a_reason() {
         header[24..32].fill(0);
         header[32..40].copy_from_slice(&len.to_le_bytes());
     }
-    assert!(strip(&bytes, KEEP).unwrap_err().to_string().contains("over each other"));
+    assert!(strip(&bytes, KEEP).unwrap_err().to_string().contains("sections overlap"));
 }
 
 #[test]

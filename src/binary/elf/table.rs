@@ -131,5 +131,5 @@ fn update_file_header(
 
 /// Overwrites a field of a header of `out`.
 pub(super) fn overwrite(out: &mut Composite<'_>, at: u64, bytes: &[u8]) -> Result<(), StripError> {
-    out.overwrite(at, bytes).ok_or_else(|| StripError::new("its ELF header is cut off"))
+    out.overwrite(at, bytes).ok_or_else(|| StripError::new("its ELF header is truncated"))
 }

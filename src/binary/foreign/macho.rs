@@ -94,7 +94,7 @@ pub(super) fn read(source: Source<'_>) -> Result<ForeignFacts, ReadError> {
     match is_wide(&head) {
         Some(true) => facts::<macho::MachHeader64<Endianness>>(source, &head),
         Some(false) => facts::<macho::MachHeader32<Endianness>>(source, &head),
-        None => Err(ReadError::new("its header is cut off")),
+        None => Err(ReadError::new("its header is truncated")),
     }
 }
 
@@ -102,7 +102,7 @@ fn facts<Header: MachHeader<Endian = Endianness>>(
     source: Source<'_>,
     head: &[u8],
 ) -> Result<ForeignFacts, ReadError> {
-    let truncated = |_| ReadError::new("its header is cut off");
+    let truncated = |_| ReadError::new("its header is truncated");
     let header = Header::parse(head, 0).map_err(truncated)?;
     let endian = header.endian().map_err(truncated)?;
     let flags = header.flags(endian);
@@ -114,7 +114,7 @@ fn facts<Header: MachHeader<Endian = Endianness>>(
         macho::MH_OBJECT => ProgramKind::Other("an object file (MH_OBJECT)"),
         macho::MH_CORE => ProgramKind::Other("a core dump (MH_CORE)"),
         macho::MH_DSYM => ProgramKind::Other("the debug information of a program (MH_DSYM)"),
-        _ => ProgramKind::Other("of a kind that is not run"),
+        _ => ProgramKind::Other("of a kind that cannot be run"),
     };
     let mut foreign = ForeignFacts {
         format: ForeignFormat::MachO,
@@ -151,7 +151,7 @@ fn add_command(
     command: LoadCommandData<'_, Endianness>,
     endian: Endianness,
 ) -> Result<(), ReadError> {
-    let broken = |_| ReadError::new("one of its load commands is cut off");
+    let broken = |_| ReadError::new("one of its load commands is truncated");
     let push = |names: &mut Vec<String>, name| {
         if names.len() >= MAX_NAMES {
             return Err(ReadError::new(format!("it has more than {MAX_NAMES} names of one sort")));

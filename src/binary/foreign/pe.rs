@@ -24,12 +24,12 @@ pub(super) fn read(source: Source<'_>) -> Result<ForeignFacts, ReadError> {
     let at = dos.nt_headers_offset() as usize;
     let rest = head.get(at..).filter(|rest| rest.len() >= 4).ok_or_else(truncated)?;
     if !rest.starts_with(b"PE\0\0") {
-        return Err(ReadError::new("it is a DOS program, and not one for Windows"));
+        return Err(ReadError::new("it is a DOS program, not a Windows program"));
     }
     match object::read::pe::optional_header_magic(&*head).map_err(|_| truncated())? {
         pe::IMAGE_NT_OPTIONAL_HDR32_MAGIC => facts::<pe::ImageNtHeaders32>(source, &head, at),
         pe::IMAGE_NT_OPTIONAL_HDR64_MAGIC => facts::<pe::ImageNtHeaders64>(source, &head, at),
-        _ => Err(ReadError::new("it is an object file, or no PE file at all")),
+        _ => Err(ReadError::new("it is an object file, or not a PE file")),
     }
 }
 

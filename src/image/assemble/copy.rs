@@ -281,7 +281,7 @@ pub(super) fn pattern_error(error: PatternError) -> Error {
 
 fn no_match_error(origin: &str, pattern: &str) -> Error {
     Error::usage(format!("`{pattern}` matches nothing in {origin}"))
-        .hint("a pattern that matches nothing would make an image without what it is there for")
+        .hint("a pattern that matches nothing would leave files out of the image")
 }
 
 fn missing_error(from: &Tree, origin: &str, path: &str) -> Error {

@@ -188,7 +188,7 @@ fn to_file(entry: &ArchiveEntry, layer: usize, limit: &mut MemoryLimit) -> Resul
         return Ok(None);
     } else if let Some(gone) = name.strip_prefix(WHITEOUT) {
         if ["", ".", ".."].contains(&gone) {
-            return Err(type_error("is a whiteout of nothing"));
+            return Err(type_error("is a whiteout without a name"));
         }
         kind = FileKind::Whiteout;
         path = format!("{directory}/{gone}");

@@ -255,7 +255,7 @@ fn name_suffix(file: &File) -> String {
         FileKind::Directory if file.path != "/" => "/".to_owned(),
         FileKind::Symlink => format!(" -> {target}"),
         FileKind::HardLink => format!(" = {target}"),
-        FileKind::Whiteout => " (taken away)".to_owned(),
+        FileKind::Whiteout => " (removed)".to_owned(),
         FileKind::OpaqueWhiteout => " (emptied)".to_owned(),
         _ => String::new(),
     }

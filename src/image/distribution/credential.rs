@@ -261,7 +261,7 @@ pub fn parse_helper_output(
         };
     }
     let answer: HelperOutput = serde_json::from_slice(stdout)
-        .map_err(|_| "its answer is not the JSON that such programs give".to_owned())?;
+        .map_err(|_| "its output is not the JSON of a credential helper".to_owned())?;
     if answer.secret.is_empty() {
         return Ok(None);
     }

@@ -109,7 +109,7 @@ pub fn merge(
     old: Option<&UploadDocument>,
     referrers: &[Referrer],
 ) -> Result<Option<UploadDocument>> {
-    let no_index = || Error::check("what is under the tag of attached documents is no index");
+    let no_index = || Error::check("the tag of attached documents does not point at an index");
     let mut index = match old {
         None => json!({ "schemaVersion": 2, "mediaType": MediaType::Index, "manifests": [] }),
         Some(part) if part.media_type.is_index() => {

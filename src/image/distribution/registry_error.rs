@@ -90,25 +90,24 @@ pub fn hint(host: &str, code: u16, known: Option<&str>) -> Option<String> {
              stores some, or set `LONGSHORE_REGISTRY_HOST` to `{host}`, and `LONGSHORE_REGISTRY_USER` and \
              `LONGSHORE_REGISTRY_PASSWORD`"
         ),
-        (401, Some(origin)) => format!(
-            "`{host}` does not take the credentials of {origin}: log in again, or replace them"
-        ),
-        (403, Some(origin)) => format!(
-            "the account of {origin} may not do this: look at its rights, and whether the name is \
-             right"
-        ),
+        (401, Some(origin)) => {
+            format!("`{host}` rejected the credentials of {origin}: log in again, or replace them")
+        }
+        (403, Some(origin)) => {
+            format!("the account of {origin} lacks permission: check its permissions, and the name")
+        }
         (404, _) => {
-            "is the name right? some registries say this, too, where an account may not look, \
-                     or where a repository has to be made first"
+            "check the name; some registries also report this if the account lacks permission, or \
+             if the repository has to be created first"
                 .to_owned()
         }
-        (405, _) => format!("`{host}` may be a mirror that nobody can write to"),
-        (413, _) => format!("`{host}`, or a proxy before it, takes no uploads of this size"),
+        (405, _) => format!("`{host}` may be a read-only mirror"),
+        (413, _) => format!("`{host}`, or a proxy before it, rejects uploads of this size"),
         (429, _) => {
-            format!("`{host}` limits how much is asked of it: wait, or log in for a higher limit")
+            format!("`{host}` limits the number of requests: wait, or log in for a higher limit")
         }
         (500.., _) => {
-            format!("the fault is at `{host}`: run it again later, it goes on from there")
+            format!("the fault is at `{host}`: retry later: the push resumes")
         }
         _ => return None,
     })

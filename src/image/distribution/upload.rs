@@ -151,8 +151,11 @@ impl Collector<'_> {
         let is = Digest::sha256(&bytes);
         if is != descriptor.digest || bytes.len() as u64 != descriptor.size {
             let expected = descriptor.size;
-            let message = format!("`{path}` lies: it has not {expected} bytes with that digest");
-            return Err(Error::check(message).hint("it is damaged: make it again"));
+            let message = format!(
+                "`{path}` is corrupt: expected {expected} bytes with that \
+                                   digest"
+            );
+            return Err(Error::check(message).hint("it is damaged: build it again"));
         }
         Ok(bytes)
     }
@@ -174,7 +177,7 @@ impl Collector<'_> {
 
 fn missing_error(path: &str) -> Error {
     Error::check(format!("`{path}` is missing"))
-        .hint("make the layout again, with all its platforms, or push one by `PATH@DIGEST`")
+        .hint("create the layout again, with all its platforms, or push one by `PATH@DIGEST`")
 }
 
 #[cfg(test)]
@@ -246,7 +249,7 @@ mod tests {
         }
         store.0.get_mut(&blob_path(manifest.digest)).unwrap()[3] ^= 1;
         let error = Upload::collect(&store, &root).unwrap_err().to_string();
-        assert!(error.contains("lies"), "{error}");
+        assert!(error.contains("is corrupt"), "{error}");
         let other = store.add(MediaType::Config, b"{}");
         let error = Upload::collect(&store, &other).unwrap_err().to_string();
         assert!(error.contains("neither a manifest nor an index"), "{error}");

@@ -63,7 +63,7 @@ Dockerfile:2:6: the base image `alpine` is not fetched here
   |
 2 | FROM alpine AS base
   |      ^^^^^^
-Dockerfile:3:2: `CPOY` is no instruction
+Dockerfile:3:2: `CPOY` is not an instruction
   |
 3 |     CPOY a \\
   |     ^^^^
@@ -118,10 +118,10 @@ fn long_lines_are_cut() {
 
 /// The beginnings of messages, and the text of the hints, for a line after `FROM scratch`.
 const UNSUPPORTED: &[(&str, &str, &str)] = &[
-    ("ADD a b", "2:1: `ADD` is not carried out", "COPY"),
+    ("ADD a b", "2:1: `ADD` is not supported", "COPY"),
     ("ONBUILD COPY a b", "2:1: `ONBUILD` leaves", "buildx"),
-    ("HELTHCHECK NONE", "2:1: `HELTHCHECK` is no instruction", "`HEALTHCHECK`?"),
-    ("foo", "2:1: `foo` is no instruction", ""),
+    ("HELTHCHECK NONE", "2:1: `HELTHCHECK` is not an instruction", "`HEALTHCHECK`?"),
+    ("foo", "2:1: `foo` is not an instruction", ""),
     ("COPY", "2:1: `COPY` needs a source", ""),
     ("COPY a", "2:6: `COPY` needs a source", ""),
     ("COPY []", "2:6: `COPY` needs a source", ""),
@@ -157,7 +157,7 @@ const UNSUPPORTED: &[(&str, &str, &str)] = &[
     ("ENV A=\"b", "2:7: the quote `\"`", ""),
     ("USER", "2:1: `USER` needs an argument", ""),
     ("WORKDIR", "2:1: `WORKDIR` needs an argument", ""),
-    ("USER me\nWORKDIR /a", "3:9: the directory is to belong to `me`", "USER"),
+    ("USER me\nWORKDIR /a", "3:9: the directory would belong to `me`", "USER"),
     ("EXPOSE", "2:1: `EXPOSE` needs a port", ""),
     ("EXPOSE a", "2:8: `a` is not a port", "53/udp"),
     ("EXPOSE 80/x", "2:8: `x` is not a protocol", ""),
@@ -182,7 +182,7 @@ const UNSUPPORTED: &[(&str, &str, &str)] = &[
     ("HEALTHCHECK --retries=x CMD [\"a\"]", "2:23: `x` is not a number", ""),
     ("HEALTHCHECK --retries=-1 CMD [\"a\"]", "2:23: `-1` is not a number", ""),
     ("CMD", "2:1: `CMD` needs an argument", ""),
-    ("CMD ['a']", "2:5: the argument of `CMD` is no JSON array", "double quotes"),
+    ("CMD ['a']", "2:5: the argument of `CMD` is not a JSON array", "double quotes"),
     ("ENTRYPOINT a", "2:12: the shell form of `ENTRYPOINT`", "`ENTRYPOINT [\"a\"]`"),
     ("ENTRYPOINT exec /a $O", "2:12: the shell form of `ENTRYPOINT`", "only a shell understands"),
     ("HEALTHCHECK CMD a || exit 1", "2:17: the shell form", "`HEALTHCHECK CMD [\"/program\""),
@@ -223,7 +223,7 @@ fn whole_files() {
         ("# escape=x\nFROM scratch\n", "1:1: `x` cannot be the escape character"),
         ("# syntax=a\n# syntax=b\nFROM scratch\n", "2:1: the directive `syntax` is given twice"),
         ("FROM scratch\nCOPY <<EOF /\nnever ends", "2:6: a heredoc"),
-        ("FROM scratch\n\\", "2:1: there is no instruction here"),
+        ("FROM scratch\n\\", "2:1: there is not an instruction here"),
     ];
     for (text, message) in table {
         let error = error(text);

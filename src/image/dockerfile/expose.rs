@@ -5,7 +5,7 @@
 pub(super) fn parse_ports(text: &str) -> Result<Vec<String>, String> {
     let (range, protocol) = text.split_once('/').unwrap_or((text, ""));
     if range.contains(':') {
-        return Err(format!("`{text}` has a port of the host, which an image knows nothing of"));
+        return Err(format!("`{text}` has a port of the host, which an image cannot define"));
     }
     let protocol = match protocol.to_ascii_lowercase().as_str() {
         "" | "tcp" => "tcp",

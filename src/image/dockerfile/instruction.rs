@@ -139,16 +139,16 @@ impl<'a> Statement<'a> {
             "RUN" => {
                 self.problem("`RUN` needs a container, and none is started here").hint(BUILDX_HINT)
             }
-            "ADD" => self.problem("`ADD` is not carried out here: it would fetch and unpack").hint(
+            "ADD" => self.problem("`ADD` is not supported: it would fetch and unpack").hint(
                 "use `COPY` for files; what comes from a URL is built by `docker buildx build`",
             ),
             "ONBUILD" => {
                 self.problem("`ONBUILD` leaves instructions for another build").hint(BUILDX_HINT)
             }
-            "" => self.problem("there is no instruction here"),
+            "" => self.problem("there is not an instruction here"),
             name => {
                 let given = self.line.part(self.at.clone());
-                let problem = self.problem(format!("`{given}` is no instruction"));
+                let problem = self.problem(format!("`{given}` is not an instruction"));
                 problem.did_you_mean(nearest_instruction(name))
             }
         }
@@ -186,7 +186,7 @@ impl<'a> Statement<'a> {
             Some(Ok(strings)) => Ok(Some(strings)),
             Some(Err(())) => {
                 let span = self.line.span(range);
-                Err(Problem::new(span, "a JSON array here can hold nothing but strings"))
+                Err(Problem::new(span, "a JSON array here can contain strings only"))
             }
         }
     }
@@ -217,8 +217,11 @@ impl<'a> Statement<'a> {
         let span = self.line.span(range);
         let name = &self.name;
         if text.starts_with('[') {
-            return Err(Problem::new(span, format!("the argument of `{name}` is no JSON array"))
-                .hint("strings are in double quotes, and there are commas between them"));
+            return Err(Problem::new(
+                span,
+                format!("the argument of `{name}` is not a JSON array"),
+            )
+            .hint("strings are in double quotes, and there are commas between them"));
         }
         let form = if name == "HEALTHCHECK" { "HEALTHCHECK CMD" } else { name };
         let hint = match shell::words(text) {

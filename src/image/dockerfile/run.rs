@@ -294,7 +294,7 @@ impl Context<'_> {
             path => path::absolute(current, path),
         };
         if path.len() >= PATH_MAX {
-            return Err(Problem::new(word.span, "the path is longer than Linux takes"));
+            return Err(Problem::new(word.span, "the path is longer than Linux allows"));
         }
         state.execution.working_dir.clone_from(&path);
         let text = format!("WORKDIR {path}");
@@ -304,7 +304,7 @@ impl Context<'_> {
         let user = &state.execution.user;
         let Some((uid, gid)) = (if user.is_empty() { Some((0, 0)) } else { parse_owner(user) })
         else {
-            let message = format!("the directory is to belong to `{user}`, and there are no names");
+            let message = format!("the directory would belong to `{user}`, and there are no names");
             return Err(Problem::new(word.span, message)
                 .hint("give `USER` numbers, such as `65532:65532`, or put `WORKDIR` before it"));
         };

@@ -147,7 +147,7 @@ impl SourceText {
     pub(super) fn error(&self, mut problems: Vec<Problem>) -> Error {
         problems.sort_by_key(|problem| problem.span);
         let Some(first) = problems.first() else {
-            return Error::usage(format!("{}: something is wrong in it", self.name));
+            return Error::usage(format!("{}: it is invalid", self.name));
         };
         let mut detail = self.snippet(first.span);
         for problem in problems.iter().skip(1).take(MAX_ERRORS) {

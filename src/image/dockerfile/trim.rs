@@ -25,7 +25,7 @@ enum Element {
 pub(super) struct Pattern(Vec<Element>);
 
 /// The message for a pattern that costs too much to match.
-const COSTLY_MESSAGE: &str = "the pattern takes too long to look for";
+const COSTLY_MESSAGE: &str = "the pattern takes too long to match";
 
 impl Pattern {
     pub(super) fn parse(text: &str) -> Result<Self, String> {

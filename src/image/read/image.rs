@@ -289,7 +289,7 @@ pub(crate) fn document<T: Model>(
     let is = Digest::sha256(&bytes);
     if is != descriptor.digest || bytes.len() as u64 != descriptor.size {
         let size = bytes.len();
-        let message = format!("`{path}` lies: it has {size} bytes and the digest `{is}`");
+        let message = format!("`{path}` is corrupt: it has {size} bytes and the digest `{is}`");
         return Err(Error::check(message));
     }
     Document::parse(bytes)
@@ -325,7 +325,7 @@ pub fn documents(
     let config = Document::<Config>::parse(read_small(store, path)?.ok_or_else(missing)?)?;
     if config.digest() != *digest {
         let is = config.digest();
-        return Err(Error::check(format!("`{path}` lies: it has the digest `{is}`")));
+        return Err(Error::check(format!("`{path}` is corrupt: it has the digest `{is}`")));
     }
     Ok((manifest, config))
 }

@@ -135,7 +135,7 @@ impl Layout<'_> {
             walk.descend(descriptor.clone(), inner.manifests.clone())?;
         } else if !descriptor.media_type.is_manifest() {
             let kind = &descriptor.media_type;
-            return Err(Error::check(format!("it is of the type `{kind}`, and no manifest")));
+            return Err(Error::check(format!("it is of the type `{kind}`, not a manifest")));
         } else if !self.has_blob(descriptor)? && (unknown || !is_root) {
             match unknown {
                 true => self.add_attestation(name, descriptor),
@@ -166,7 +166,7 @@ impl Layout<'_> {
     /// image: podman does not compare the platform of an image that it finds by a name.
     fn add_attestation(&mut self, name: &str, descriptor: &Descriptor) {
         let name = format!("{name}@{}", descriptor.digest.short());
-        self.add_other(name, "an attestation, and no image".to_owned());
+        self.add_other(name, "an attestation, not an image".to_owned());
     }
 
     fn has_blob(&self, descriptor: &Descriptor) -> Result<bool> {

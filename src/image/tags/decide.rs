@@ -95,7 +95,7 @@ pub fn decide(
         TagRule::Follows(_) if is_named => match (was_written, is == Some(pushed.digest)) {
             (false, false) => TagDecision::Write("`--move-tag` names it".to_owned()),
             (_, true) => TagDecision::Keep("it is this image".to_owned()),
-            (true, false) => TagDecision::Keep("somebody else wrote it right after".to_owned()),
+            (true, false) => TagDecision::Keep("a different push wrote it right after".to_owned()),
         },
         TagRule::Follows(_) => decide_moving_tag(pushed, target, highest, was_written),
     }
@@ -108,9 +108,12 @@ fn immutable_reason(pushed: &PushedImage, other: Option<&Version>) -> String {
     });
     match builds {
         Some((pushed, other)) => {
-            format!("it is `{other}`, and `{pushed}` is no other version: builds do not count")
+            format!(
+                "it is `{other}`, and `{pushed}` is the same version: build metadata is \
+                     ignored"
+            )
         }
-        None => "it is another image, and a version's tag does not move".to_owned(),
+        None => "it is a different image, and version tags are immutable".to_owned(),
     }
 }
 
@@ -121,7 +124,7 @@ fn decide_moving_tag(
     was_written: bool,
 ) -> TagDecision {
     let Some(version) = &pushed.version else {
-        return TagDecision::Keep("this image says no version".to_owned());
+        return TagDecision::Keep("this image declares no version".to_owned());
     };
     let current = match target {
         TagTarget::At(_, current) => current.as_ref(),
@@ -139,7 +142,7 @@ fn decide_moving_tag(
                 TagDecision::Keep(higher_reason(Some(high)))
             }
             true if was_written => TagDecision::Yield(*digest, format!("`{name}` came meanwhile")),
-            true => TagDecision::Keep(format!("`{name}` is there, which is higher")),
+            true => TagDecision::Keep(format!("`{name}` exists, which is higher")),
             false if was_written && target.digest() == Some(pushed.digest) => {
                 TagDecision::Yield(*digest, format!("`{name}` is another image"))
             }
@@ -149,20 +152,21 @@ fn decide_moving_tag(
     match (target, current) {
         (TagTarget::Absent, _) => TagDecision::Write("it is new".to_owned()),
         (TagTarget::At(..), None) => TagDecision::Keep(
-            "the image there says no version; `--move-tag` moves it all the same".to_owned(),
+            "the current image declares no version; `--move-tag` moves the tag".to_owned(),
         ),
         (TagTarget::At(..), Some(current)) => match current.cmp_precedence(version) {
             std::cmp::Ordering::Less => {
-                TagDecision::Write(format!("`{current}` was there, a lower one"))
+                TagDecision::Write(format!("`{current}` was there, a lower version"))
             }
             std::cmp::Ordering::Greater => TagDecision::Keep(higher_reason(Some(current))),
             // The image with the version's own tag has those that follow it, too.
             std::cmp::Ordering::Equal if highest.is_some() => {
                 TagDecision::Write(format!("`{}` is this image", version_tag(version)))
             }
-            std::cmp::Ordering::Equal => {
-                TagDecision::Keep(format!("it is `{current}`, the same version of another content"))
-            }
+            std::cmp::Ordering::Equal => TagDecision::Keep(format!(
+                "it is `{current}`, the same version with different \
+                                           content"
+            )),
         },
     }
 }
@@ -228,7 +232,7 @@ mod tests {
         assert_eq!(fixed("1.2.3!"), ('R', immutable_reason(&pushed(), None)));
         assert_eq!(fixed("?").0, 'R');
         let (what, why) = fixed("1.2.3+b");
-        assert!(what == 'R' && why.contains("builds do not count"), "{why}");
+        assert!(what == 'R' && why.contains("build metadata is ignored"), "{why}");
     }
 
     fn pushed() -> PushedImage {

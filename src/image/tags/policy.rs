@@ -156,10 +156,11 @@ impl TagPolicy {
             }
             (PushKind::Release, Some(version)) => ("prerelease", &self.prerelease, Some(version)),
             (PushKind::Release, None) => {
-                return Err(Error::usage("the image says no version that could be released").hint(
-                    "its label `org.opencontainers.image.version` has to be `X.Y.Z`; \
+                return Err(Error::usage("the image declares no version that can be released")
+                    .hint(
+                        "its label `org.opencontainers.image.version` has to be `X.Y.Z`; \
                      `--tags snapshot` needs none",
-                ));
+                    ));
             }
         };
         let mut requested = Vec::new();
@@ -171,7 +172,7 @@ impl TagPolicy {
             requested.push(RequestedTag { tag, kind: TagKind::Branch, rule: TagRule::Free });
         }
         if requested.is_empty() {
-            return Err(Error::usage(format!("no tags are wanted for a {name}")).hint(
+            return Err(Error::usage(format!("no tags are configured for a {name}")).hint(
                 "`[package.metadata.longshore.tags]` says which; docs/registry.md has them",
             ));
         }
@@ -220,16 +221,19 @@ pub(super) fn version_tag(version: &Version) -> String {
 
 fn sha_tag(subject: &ImageMetadata) -> Result<String> {
     let hint = "it comes from git, or is the label `org.opencontainers.image.revision`";
-    let revision = subject
-        .revision
-        .as_deref()
-        .ok_or_else(|| Error::usage("the image says no revision for a tag `sha-…`").hint(hint))?;
+    let revision = subject.revision.as_deref().ok_or_else(|| {
+        Error::usage(
+            "the image declares no revision for a tag \
+                                     `sha-…`",
+        )
+        .hint(hint)
+    })?;
     let hex = revision
         .get(..REVISION_DIGITS)
         .filter(|_| revision.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let hex = hex.ok_or_else(|| {
         let shown: String = revision.chars().take(100).collect();
-        Error::usage(format!("`{}` is no revision for a tag", shown.escape_debug())).hint(hint)
+        Error::usage(format!("`{}` is not a revision for a tag", shown.escape_debug())).hint(hint)
     })?;
     let dirty = if subject.dirty { "-dirty" } else { "" };
     Ok(format!("sha-{}{dirty}", hex.to_ascii_lowercase()))
@@ -243,7 +247,7 @@ fn branch_tag(branch: &str) -> Result<String> {
     let tag = tag.trim_start_matches(['.', '-']);
     let shown = branch.escape_debug();
     if tag.is_empty() {
-        return Err(Error::usage(format!("`{shown}` is no branch for a tag")));
+        return Err(Error::usage(format!("`{shown}` is not a branch for a tag")));
     }
     let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let version = Version::parse(tag).is_ok() || tag.split('.').all(number);
@@ -252,8 +256,11 @@ fn branch_tag(branch: &str) -> Result<String> {
         || tag.starts_with("sha-")
         || is_referrers_tag(tag)
     {
-        return Err(Error::usage(format!("`{tag}`, for the branch `{shown}`, is no branch's tag"))
-            .hint("it is how releases are tagged: name the branch otherwise"));
+        return Err(Error::usage(format!(
+            "`{tag}`, for the branch `{shown}`, has the form of a \
+                                         release tag"
+        ))
+        .hint("use a different branch name"));
     }
     Ok(tag.to_owned())
 }
@@ -320,7 +327,7 @@ mod tests {
         assert!(toml::from_str::<TagPolicy>("release = ['lastest']").is_err());
         let none =
             read("snapshot = []").requested_tags(PushKind::Snapshot, &subject("1.0.0"), None);
-        assert!(none.unwrap_err().to_string().contains("no tags are wanted for a snapshot"));
+        assert!(none.unwrap_err().to_string().contains("no tags are configured for a snapshot"));
     }
 
     #[test]

@@ -116,7 +116,7 @@ fn document(remote: &Remote, of: &Descriptor) -> Result<Vec<u8>> {
     stream.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
     if Digest::sha256(&bytes) != of.digest || bytes.len() as u64 != of.size {
         let message =
-            format!("`{}` lies: it has not {} bytes with that digest", of.digest, of.size);
+            format!("`{}` is corrupt: expected {} bytes with that digest", of.digest, of.size);
         return Err(Error::check(message));
     }
     Ok(bytes)

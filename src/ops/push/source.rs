@@ -132,7 +132,7 @@ fn complete(path: &Utf8Path, found: &Images, set: usize) -> Result<()> {
         .map(|(platform, digest)| format!("{platform} alone: `--from {path}@{digest}`"))
         .collect();
     let hint = if there.is_empty() {
-        "make the layout again, with all its platforms".to_owned()
+        "create the layout again, with all its platforms".to_owned()
     } else {
         format!("push {}", there.join(", or "))
     };

@@ -107,7 +107,7 @@ impl Contents {
     fn manifest(&mut self, of: &Descriptor, get: &dyn Fn(&Descriptor) -> Option<Vec<u8>>) {
         if !of.media_type.is_manifest() {
             let kind = &of.media_type;
-            return self.fault(of.digest, format!("it is of the type `{kind}`, and no manifest"));
+            return self.fault(of.digest, format!("it is of the type `{kind}`, not a manifest"));
         }
         let Some(bytes) = get(of) else { return };
         let manifest = match Document::<Manifest>::parse(bytes) {

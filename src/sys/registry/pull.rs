@@ -81,7 +81,8 @@ impl Repository {
             let bytes = bytes.ok_or_else(long)?;
             let digest = Digest::sha256(&bytes);
             if said.is_some_and(|said| said != digest) {
-                let message = format!("`{}` lies: it has the digest `{digest}`", self.at(target));
+                let message =
+                    format!("`{}` is corrupt: it has the digest `{digest}`", self.at(target));
                 return Err(Error::check(message)
                     .hint("something between here and the registry changes what it sends")
                     .into());
@@ -338,8 +339,10 @@ impl Pulled<'_> {
         let is = if self.at == self.size { self.hasher.clone().finish().0 } else { self.digest };
         if is != self.digest {
             let name = self.remote.repository.name();
-            let message =
-                format!("the blob `{}` of `{name}` lies: it has the digest `{is}`", self.digest);
+            let message = format!(
+                "the blob `{}` of `{name}` is corrupt: it has the digest `{is}`",
+                self.digest
+            );
             return Err(Error::check(message)
                 .hint("something between here and the registry changes what it sends"));
         }

@@ -398,8 +398,8 @@ impl<'a, 'b> Checked<'a, 'b> {
         let count = self.inner.read(&mut buffer[..most]).map_err(|error| self.unread(error))?;
         let lies = || {
             let path = blob_path(digest);
-            Error::check(format!("`{path}` lies: it has not {size} bytes with that digest"))
-                .hint("it is damaged: make it again")
+            Error::check(format!("`{path}` is corrupt: expected {size} bytes with that digest"))
+                .hint("it is damaged: build it again")
         };
         if count == 0 {
             return Err(lies());

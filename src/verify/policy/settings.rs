@@ -84,7 +84,7 @@ impl FromStr for GlibcVersion {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let parse_error =
-            || format!("`{}` is no version of glibc such as `2.28`", text.escape_debug());
+            || format!("`{}` is not a version of glibc such as `2.28`", text.escape_debug());
         let parts: Result<Vec<u32>, _> = text.split('.').map(str::parse).collect();
         match parts.map_err(|_| parse_error())?[..] {
             [major, minor] => Ok(GlibcVersion(major, minor, 0)),
@@ -197,7 +197,7 @@ impl FromStr for Day {
             {
                 Ok(Day(text.to_owned()))
             }
-            _ => Err(format!("`{}` is no day such as `2026-12-31`", text.escape_debug())),
+            _ => Err(format!("`{}` is not a day such as `2026-12-31`", text.escape_debug())),
         }
     }
 }
@@ -270,12 +270,12 @@ impl Settings {
             find_lint(&waiver.lint)?;
         }
         if let Some(size) = self.page_size.filter(|size| !size.is_power_of_two()) {
-            let message = format!("`page-size` is {size}, and not a power of two");
+            let message = format!("`page-size` must be a power of two, not {size}");
             return Err(Error::usage(message));
         }
         if let Some(waiver) = self.waive.iter().find(|waiver| waiver.reason.trim().is_empty()) {
             let message = format!("the waiver of `{}` has no reason", waiver.lint);
-            return Err(Error::usage(message).hint("say in `reason` why it does not matter"));
+            return Err(Error::usage(message).hint("set `reason` to why it is acceptable"));
         }
         Ok(())
     }

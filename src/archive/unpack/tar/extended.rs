@@ -24,7 +24,7 @@ const MIN_LARGE: u64 = 1 << 33;
 pub const SPARSE: &str = "a sparse file, whose content is not read: readers of tar differ on it";
 
 /// The hint for archives that only some tools read, or that they read differently.
-pub(super) const HINT: &str = "write the archive again with GNU tar, bsdtar or Go";
+pub(super) const HINT: &str = "create the archive again with GNU tar, bsdtar or Go";
 
 /// A sparse file: the path and the size of the file that its archive makes smaller.
 #[derive(Debug, Default)]

@@ -143,7 +143,7 @@ impl<'a> Reader<'a> {
             }
             let header = Header::parse(&block).map_err(at)?;
             if self.magic && header.dialect == Dialect::V7 {
-                return Err(at(Error::check("it has no magic, and others have one")));
+                return Err(at(Error::check("it has no magic, unlike earlier headers")));
             }
             self.magic |= header.dialect != Dialect::V7;
             self.global = header.kind == b'g';
@@ -198,7 +198,7 @@ impl<'a> Reader<'a> {
             match self.stream.read(&mut buffer) {
                 Ok(0) => return Ok(()),
                 Ok(count) if buffer.iter().take(count).any(|&byte| byte != 0) => {
-                    let message = "it has data behind the zeros that end a tar archive";
+                    let message = "it has data after the zeros that end a tar archive";
                     return Err(Error::check(message).hint(HINT));
                 }
                 Ok(_) => {}

@@ -43,7 +43,10 @@ pub(super) fn check(source: Source<'_>, directory: u64, files: &[DirectoryRecord
     let mut end = 0;
     for range in ranges.into_iter().chain(std::iter::once(directory..directory)) {
         if range.start < end {
-            return Err(Error::check("two files in it have bytes in common, as bombs do"));
+            return Err(Error::check(
+                "two files in it have bytes in common, like those of a \
+                                     decompression bomb",
+            ));
         }
         if contains(source, end..range.start, LOCAL_SIGNATURE)? {
             let message = format!("it has a file at byte {end} that its directory does not list");

@@ -151,7 +151,7 @@ fn read_file(
         if entry.kind != EntryKind::Directory {
             entry.kind = EntryKind::Unknown(match encrypted {
                 true => "encrypted".to_owned(),
-                false => format!("compressed by a method that is not understood ({method:?})"),
+                false => format!("compressed with an unsupported method ({method:?})"),
             });
         }
         return each(&entry, &mut io::empty());
