@@ -8,7 +8,7 @@ use crate::model::digest::Digest;
 pub const MAX_PATH: usize = 4096;
 
 /// The deepest path, in directories.
-pub const MAX_DEPTH: usize = 256;
+pub const DEPTH: usize = 256;
 
 /// Formats a name as text. Bytes that are not UTF-8 are written `\xNN`, so that two names never
 /// become one: a backslash that could begin such an escape is written `\x5c`.

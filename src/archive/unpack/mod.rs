@@ -11,7 +11,7 @@ pub(crate) mod tar;
 mod zip;
 
 pub use ar::{Member, is_deb, read_deb};
-pub use entry::{ArchiveEntry, Device, EntryKind, MAX_DEPTH, MAX_PATH, Stat, escaped};
+pub use entry::{ArchiveEntry, DEPTH, Device, EntryKind, MAX_PATH, Stat, escaped};
 pub use format::ArchiveFormat;
 pub use library::library_symbols;
 pub use limit::{Budget, MAX_RATIO, MAX_UNPACKED};

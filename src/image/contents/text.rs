@@ -1,4 +1,4 @@
-//! Inspections and differences for people. Texts of images are shown without control characters.
+//! Inspections and differences for people. Strings of images are shown without control characters.
 
 use std::fmt::Write;
 

@@ -94,7 +94,7 @@ fn privileges(file: &File) -> u32 {
 
 impl Tree {
     /// Applies the next entry of a layer; returns the number of its file, or `None` for a whiteout.
-    /// A whiteout removes files of lower layers, and never those of its own layer.
+    /// A whiteout removes files of lower layers, and never files of the same layer.
     ///
     /// # Errors
     /// No engine could unpack it: something is below what is not a directory, links lead in circles,

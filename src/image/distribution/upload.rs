@@ -261,7 +261,7 @@ mod tests {
     fn indexes_that_are_too_deep_end() {
         let mut store = Memory::default();
         let mut top = store.manifest(b"config", &[]);
-        for _ in 0..crate::image::oci::walk::MAX_DEPTH {
+        for _ in 0..crate::image::oci::walk::DEPTH {
             top = store.index(vec![top]);
         }
         assert!(Upload::collect(&store, &top).is_ok());

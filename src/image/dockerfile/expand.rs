@@ -9,7 +9,7 @@ use super::trim::{Pattern, TrimSide};
 pub(super) type Variables = BTreeMap<String, String>;
 
 /// The maximum nesting depth of `${A:-${B:-…}}`.
-const MAX_DEPTH: usize = 32;
+const DEPTH: usize = 32;
 
 /// The remaining budget of expansion. A few lines that double a variable would otherwise fill the
 /// memory: `ENV A=$A$A`.
@@ -287,8 +287,8 @@ impl<'a> Lexer<'a> {
     /// Enters one more level of `${…}`.
     fn expand_nested(&mut self, stop: char, raw: bool, start: usize) -> Result<String, WordError> {
         self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return self.fault(start, format!("`${{` is nested more than {MAX_DEPTH} deep"));
+        if self.depth > DEPTH {
+            return self.fault(start, format!("`${{` is nested more than {DEPTH} deep"));
         }
         let (text, _) = self.until(Some(stop), raw)?;
         self.depth -= 1;

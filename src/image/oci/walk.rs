@@ -4,7 +4,7 @@ use super::Descriptor;
 use crate::model::error::{Error, Result};
 
 /// The most indexes around a manifest. Real images have two.
-pub const MAX_DEPTH: usize = 8;
+pub const DEPTH: usize = 8;
 
 /// The most manifests and indexes in one image.
 pub const MAX_MANIFESTS: usize = 1024;
@@ -50,10 +50,8 @@ impl Walk {
         if self.levels.iter().any(|level| level.index.digest == index.digest) {
             return Err(Error::check("it is an index that contains itself"));
         }
-        if self.levels.len() == MAX_DEPTH {
-            return Err(Error::check(format!(
-                "it is nested in {MAX_DEPTH} indexes, expected fewer"
-            )));
+        if self.levels.len() == DEPTH {
+            return Err(Error::check(format!("it is nested in {DEPTH} indexes, expected fewer")));
         }
         self.listed = self.listed.saturating_add(manifests.len());
         if self.listed > MAX_MANIFESTS {
@@ -107,7 +105,7 @@ mod tests {
     #[test]
     fn indexes_that_are_too_deep_or_in_themselves_are_rejected() {
         let mut walk = Walk::new(vec![index("0")]);
-        for depth in 0..MAX_DEPTH {
+        for depth in 0..DEPTH {
             let next = index(&(depth + 1).to_string());
             walk.descend(index(&depth.to_string()), vec![next]).unwrap();
             walk.next();

@@ -9,7 +9,7 @@ use crate::{
         check::FoundImage,
         config::Execution,
         image::{Description, HistoryStep},
-        walk::MAX_DEPTH,
+        walk::DEPTH,
     },
     model::{digest::Digest, machine::Endian},
 };
@@ -450,12 +450,12 @@ fn images_of_registries_are_joined() {
 fn indexes_that_are_nested_too_deep_are_told() {
     let mut documents: BTreeMap<Digest, Vec<u8>> = BTreeMap::new();
     let mut root = None;
-    for depth in 0..=MAX_DEPTH {
+    for depth in 0..=DEPTH {
         let document = Document::new(Index::new(root.into_iter().collect(), BTreeMap::new()));
         let document = document.unwrap();
         root = Some(Descriptor::new(MediaType::Index, document.digest(), document.size()));
         documents.insert(document.digest(), document.bytes().to_vec());
         let contents = read(root.as_ref().unwrap(), &|of| documents.get(&of.digest).cloned());
-        assert_eq!(contents.faults.len(), usize::from(depth == MAX_DEPTH), "{:?}", contents.faults);
+        assert_eq!(contents.faults.len(), usize::from(depth == DEPTH), "{:?}", contents.faults);
     }
 }

@@ -17,7 +17,7 @@ use self::{
 };
 use super::{
     ArchiveEntry, Device, EntryKind, MAX_ENTRIES, Stat,
-    entry::{MAX_DEPTH, MAX_PATH, escaped},
+    entry::{DEPTH, MAX_PATH, escaped},
 };
 use crate::model::error::{Error, Result, Status};
 
@@ -329,9 +329,9 @@ fn check_path(path: &[u8]) -> Result<()> {
     if path.is_empty() {
         return Err(Error::check("an entry has no path"));
     }
-    if path.len() > MAX_PATH || parts.count() > MAX_DEPTH {
+    if path.len() > MAX_PATH || parts.count() > DEPTH {
         let message = format!("`{}` is too long or too deep", quote_bytes(path));
-        let hint = format!("a path has at most {MAX_PATH} bytes and {MAX_DEPTH} directories");
+        let hint = format!("a path has at most {MAX_PATH} bytes and {DEPTH} directories");
         return Err(Error::check(message).hint(hint));
     }
     Ok(())
