@@ -4,10 +4,10 @@
 use std::io::{Cursor, Read};
 
 use libfuzzer_sys::fuzz_target;
-use longshore::archive::unpack::{self, Budget, Entry, Packing};
+use longshore::archive::unpack::{self, ArchiveEntry, Budget, Compression};
 
 fuzz_target!(|bytes: &[u8]| {
-    let mut each = |entry: &Entry, content: &mut dyn Read| {
+    let mut each = |entry: &ArchiveEntry, content: &mut dyn Read| {
         let _ = entry.hazard();
         let _ = std::io::copy(&mut content.take(1 << 20), &mut std::io::sink());
         Ok(())
@@ -21,7 +21,8 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     }
     let budget = Budget::default();
-    if let Ok(mut stream) = unpack::unpack(Cursor::new(bytes), Packing::of(bytes), &budget) {
+    if let Ok(mut stream) = unpack::unpack(Cursor::new(bytes), Compression::detect(bytes), &budget)
+    {
         let _ = unpack::read_tar_strictly(&mut stream, &mut each);
     }
 });

@@ -11,7 +11,7 @@ use longshore::{
     },
     build::target::Targets,
     model::source::{ReadAt, Source},
-    verify::{self, About, Policy, Report},
+    verify::{self, FileContext, Policy, Report},
 };
 
 /// A file of which only pieces are read.
@@ -55,7 +55,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Some(format) = foreign::format(bytes)
         && let Ok(facts) = foreign::read(source, format)
     {
-        let _ = verify::judge_foreign(source, &facts, &About::default(), &Policy::for_any());
+        let _ = verify::judge_foreign(source, &facts, &FileContext::default(), &Policy::for_any());
         let _ = verify::foreign_facts(&facts);
     }
 });

@@ -26,8 +26,9 @@ fn files(mut bytes: &[u8]) -> Files {
         let Some((size, rest)) = rest.split_first_chunk::<2>() else { break };
         let size = usize::from(u16::from_le_bytes(*size)).min(rest.len());
         let (content, rest) = rest.split_at(size);
-        let blob =
-            longshore::image::oci::layout::blob_path(longshore::model::digest::Digest::sha256(content));
+        let blob = longshore::image::oci::layout::blob_path(
+            longshore::model::digest::Digest::sha256(content),
+        );
         files.insert(if path.is_empty() { blob } else { path }, content.to_vec());
         bytes = rest;
     }

@@ -14,7 +14,7 @@ use libfuzzer_sys::fuzz_target;
 use longshore::{
     image::{
         contents::{self, MemoryLimit},
-        read::image::{Image, Layer, OPAQUE, Store, WHITEOUT},
+        read::image::{OPAQUE, Store, StoredImage, StoredLayer, WHITEOUT},
     },
     model::{
         digest::Digest,
@@ -49,14 +49,14 @@ impl Layers {
         Layers(layers)
     }
 
-    fn image(&self) -> Image {
-        let layer = |(at, tar): (usize, &Vec<u8>)| Layer {
+    fn image(&self) -> StoredImage {
+        let layer = |(at, tar): (usize, &Vec<u8>)| StoredLayer {
             path: at.to_string(),
             blob: None,
-            named: None,
+            named_digest: None,
             diff_id: Digest::sha256(tar),
         };
-        Image {
+        StoredImage {
             name: String::new(),
             platform: "linux/amd64".parse().unwrap(),
             size: None,
@@ -94,7 +94,7 @@ fn entry(tar: &mut Vec<u8>, kind: u8, rest: &[u8]) {
 
 /// A name in the model.
 #[derive(Clone, Copy)]
-struct ImageName {
+struct Name {
     directory: bool,
     layer: usize,
     /// The last layer that has it, or something below it.
@@ -114,7 +114,7 @@ impl Model {
     /// Removes a name of a lower layer, with all below it; otherwise what is below it and of a lower
     /// layer.
     fn remove(&mut self, path: &str, layer: usize) {
-        let names = self.descendants(path).into_iter().chain([path.to_owned()]);
+        let names = self.below(path).into_iter().chain([path.to_owned()]);
         for name in names {
             if self.0.get(&name).is_some_and(|name| name.touched != layer) {
                 self.clear(&name);
@@ -123,7 +123,7 @@ impl Model {
     }
 
     fn clear(&mut self, path: &str) {
-        for name in self.descendants(path).iter().map(String::as_str).chain([path]) {
+        for name in self.below(path).iter().map(String::as_str).chain([path]) {
             self.0.remove(name);
         }
     }
@@ -137,7 +137,7 @@ impl Model {
         match file.kind {
             FileKind::Whiteout if self.is_directory(parent) => self.remove(&file.path, file.layer),
             FileKind::OpaqueWhiteout if self.is_directory(&file.path) => {
-                self.descendants(&file.path).iter().for_each(|name| self.remove(name, file.layer));
+                self.below(&file.path).iter().for_each(|name| self.remove(name, file.layer));
             }
             FileKind::Whiteout | FileKind::OpaqueWhiteout => {}
             _ => self.place(file),
@@ -147,7 +147,7 @@ impl Model {
     fn place(&mut self, file: &File) {
         let parents = file.path.match_indices('/').map(|(at, _)| &file.path[..at]);
         for parent in parents.filter(|parent| !parent.is_empty()) {
-            let made = ImageName { directory: true, layer: file.layer, touched: file.layer };
+            let made = Name { directory: true, layer: file.layer, touched: file.layer };
             let name = self.0.entry(parent.to_owned()).or_insert(made);
             name.touched = file.layer;
         }
@@ -157,7 +157,7 @@ impl Model {
         }
         if file.path != "/" {
             let layer = file.layer;
-            self.0.insert(file.path.clone(), ImageName { directory, layer, touched: layer });
+            self.0.insert(file.path.clone(), Name { directory, layer, touched: layer });
         }
     }
 }

@@ -148,7 +148,7 @@ fn what_cannot_be_attached_is_told_and_nothing_is_lost() {
         }
     });
     let refused = run(home.path(), &args(&proxy.address)).status(5).hint("`--no-attach` leaves");
-    refused.stderr("is no index").run();
+    refused.stderr("does not point at an index").run();
     // A document that changed, before anything is sent.
     let proxy = Proxy::start("", |_| Act::Pass);
     fs::write(dist.root().join("archives/hello.intoto.json"), "{}").unwrap();

@@ -76,7 +76,7 @@ fn what_will_not_go_well_is_told_at_once() {
     };
     refused(403, "403 forbidden", "there are no credentials");
     refused(413, "413 content too large", "rejects uploads of this size");
-    refused(405, "405 method not allowed", "may be a mirror");
+    refused(405, "405 method not allowed", "may be a read-only mirror");
     // An hour is not waited for.
     let proxy =
         Proxy::start("", |_| Act::Answer(429, vec![("retry-after", "3600".into())], vec![]));

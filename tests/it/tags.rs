@@ -137,7 +137,7 @@ fn a_version_that_is_taken_is_refused_before_anything_is_sent() {
     // Builds make no other version.
     let build = image("1.0.0+b2", "");
     let ran = pushes(&home, host, build.path(), "--tags release").status(1);
-    ran.stderr("it is `1.0.0`, and `1.0.0+b2` is no other version").run();
+    ran.stderr("it is `1.0.0`, and `1.0.0+b2` is the same version").run();
     assert_eq!(points(&registry.address, "1.0.0"), Some(digest(one.path())));
 }
 
@@ -260,7 +260,10 @@ fn releases_snapshots_and_branches_of_a_workspace() {
         assert_eq!(points(host, tag), of(&clean), "{tag}");
     }
     assert_eq!((points(host, "1.1"), points(host, "1")), (None, of(&dirty)));
-    push(&clean, "--tags snapshot --branch latest").status(2).stderr("is no branch's tag").run();
+    push(&clean, "--tags snapshot --branch latest")
+        .status(2)
+        .stderr("has the form of a release tag")
+        .run();
 }
 
 #[test]

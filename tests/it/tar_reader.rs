@@ -262,8 +262,8 @@ fn headers_have_one_meaning() {
 #[test]
 fn nothing_follows_the_end() {
     let zero = vec![0; 512];
-    rejects(&[file("a"), zero.clone(), file("b")], "data behind the zeros that end");
-    rejects(&[file("a"), END.to_vec(), file("b")], "data behind the zeros that end");
+    rejects(&[file("a"), zero.clone(), file("b")], "data after the zeros that end");
+    rejects(&[file("a"), END.to_vec(), file("b")], "data after the zeros that end");
     let mut garbage = archive(&[file("a")]);
     garbage.extend([0; 4000]);
     garbage.push(1);

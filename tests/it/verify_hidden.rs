@@ -153,7 +153,7 @@ fn ambiguous_archives_are_rejected_everywhere() {
             ],
             "has no content and a size of 1024",
         ),
-        ("behind", vec![END.to_vec(), evil], "data behind the zeros"),
+        ("behind", vec![END.to_vec(), evil], "data after the zeros"),
         (
             "escape",
             vec![Entry::file("\u{1b}]0;owned\u{7}", "x").field(156, b"q").bytes()],

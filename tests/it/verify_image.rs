@@ -347,5 +347,5 @@ fn a_registry_that_does_not_answer_is_refused() {
     for name in ["127.0.0.1:1/x:1", "docker://127.0.0.1:1/x"] {
         assert!(check(&dir, &[name], 1).contains("the connection is refused"), "{name}");
     }
-    assert!(check(&dir, &["x@sha256:00"], 1).contains("is no image reference"));
+    assert!(check(&dir, &["x@sha256:00"], 1).contains("is not an image reference"));
 }
