@@ -5,7 +5,7 @@
 
 use std::{hint::black_box, path::PathBuf, time::Instant};
 
-use longshore::binary::elf::{Keep, split, strip};
+use longshore::binary::elf::{StripOptions, split, strip};
 
 const ROUNDS: usize = 15;
 
@@ -27,11 +27,12 @@ fn main() {
             (0..ROUNDS).map(time).min().unwrap_or_default().as_secs_f64() * 1e3
         };
         let strips = || {
-            let stripped = strip(black_box(&bytes), Keep::default()).expect("it can be stripped");
+            let stripped =
+                strip(black_box(&bytes), StripOptions::default()).expect("it can be stripped");
             stripped.bytes().expect("it is in memory")
         };
         let splits = || {
-            let both = split(black_box(&bytes), Keep::default(), "x.debug").ok();
+            let both = split(black_box(&bytes), StripOptions::default(), "x.debug").ok();
             both.map(|both| (both.stripped.bytes(), both.debug.bytes()))
         };
         let stripped = strips();

@@ -4,24 +4,25 @@
 use std::io::{Cursor, Read};
 
 use libfuzzer_sys::fuzz_target;
-use longshore::archive::unpack::{self, Budget, Entry, Packing};
+use longshore::archive::unpack::{self, ArchiveEntry, Budget, Compression};
 
 fuzz_target!(|bytes: &[u8]| {
-    let mut each = |entry: &Entry, content: &mut dyn Read| {
+    let mut each = |entry: &ArchiveEntry, content: &mut dyn Read| {
         let _ = entry.hazard();
         let _ = std::io::copy(&mut content.take(1 << 20), &mut std::io::sink());
         Ok(())
     };
     if unpack::is_zip(bytes) {
-        let _ = unpack::zip(bytes.into(), &mut each);
+        let _ = unpack::read_zip(bytes.into(), &mut each);
         return;
     }
     if unpack::is_deb(bytes) {
-        let _ = unpack::deb(bytes, &mut |_, entry, content| each(entry, content));
+        let _ = unpack::read_deb(bytes, &mut |_, entry, content| each(entry, content));
         return;
     }
     let budget = Budget::default();
-    if let Ok(mut stream) = unpack::unpack(Cursor::new(bytes), Packing::of(bytes), &budget) {
-        let _ = unpack::tar_file(&mut stream, &mut each);
+    if let Ok(mut stream) = unpack::unpack(Cursor::new(bytes), Compression::detect(bytes), &budget)
+    {
+        let _ = unpack::read_tar_strictly(&mut stream, &mut each);
     }
 });

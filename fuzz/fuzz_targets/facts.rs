@@ -6,12 +6,12 @@ use std::io;
 use libfuzzer_sys::fuzz_target;
 use longshore::{
     binary::{
-        elf::{Facts, Keep, split, strip},
+        elf::{Facts, StripOptions, split, strip},
         foreign,
     },
     build::target::Targets,
     model::source::{ReadAt, Source},
-    verify::{self, About, Policy, Report},
+    verify::{self, FileContext, Policy, Report},
 };
 
 /// A file of which only pieces are read.
@@ -44,18 +44,18 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = Report::new("x", &verdict).to_string();
     }
     if let Ok(facts) = &facts {
-        let _ = verify::fact::tell(facts);
-        let _ = verify::fact::tell_panics(source, facts);
+        let _ = verify::fact::list_facts(facts);
+        let _ = verify::fact::panic_facts(source, facts);
     }
-    let _ = strip(bytes, Keep::default());
-    let _ = split(bytes, Keep::default(), "x.debug");
-    for slice in foreign::slices(source).unwrap_or_default() {
-        let _ = foreign::Part::new(source, slice.start, slice.size);
+    let _ = strip(bytes, StripOptions::default());
+    let _ = split(bytes, StripOptions::default(), "x.debug");
+    for slice in foreign::read_slices(source).unwrap_or_default() {
+        let _ = foreign::FileRange::new(source, slice.start, slice.size);
     }
     if let Some(format) = foreign::format(bytes)
         && let Ok(facts) = foreign::read(source, format)
     {
-        let _ = verify::foreign(source, &facts, &About::default(), &Policy::for_any());
-        let _ = verify::tell_foreign(&facts);
+        let _ = verify::judge_foreign(source, &facts, &FileContext::default(), &Policy::for_any());
+        let _ = verify::foreign_facts(&facts);
     }
 });

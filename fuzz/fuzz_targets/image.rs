@@ -5,7 +5,7 @@ use std::{collections::HashMap, io::Read};
 
 use libfuzzer_sys::fuzz_target;
 use longshore::image::{
-    contents::{self, Limit},
+    contents::{self, MemoryLimit},
     read::image::{self, Store},
 };
 
@@ -26,8 +26,9 @@ fn files(mut bytes: &[u8]) -> Files {
         let Some((size, rest)) = rest.split_first_chunk::<2>() else { break };
         let size = usize::from(u16::from_le_bytes(*size)).min(rest.len());
         let (content, rest) = rest.split_at(size);
-        let blob =
-            longshore::image::oci::layout::blob_path(longshore::model::digest::Digest::of(content));
+        let blob = longshore::image::oci::layout::blob_path(
+            longshore::model::digest::Digest::sha256(content),
+        );
         files.insert(if path.is_empty() { blob } else { path }, content.to_vec());
         bytes = rest;
     }
@@ -37,12 +38,12 @@ fn files(mut bytes: &[u8]) -> Files {
 fuzz_target!(|bytes: &[u8]| {
     let files = files(bytes);
     let _ = image::is_image(&files);
-    let Ok(found) = image::images(&files) else { return };
+    let Ok(found) = image::read_images(&files) else { return };
     for found in &found.images {
-        if let Ok(whole) = contents::read(&files, found, &mut Limit::default()) {
-            assert!(contents::platform(&whole, &whole, true).equal);
+        if let Ok(whole) = contents::read(&files, found, &mut MemoryLimit::default()) {
+            assert!(contents::compare_platform(&whole, &whole, true).equal);
         }
-        let _ = contents::scan(&files, found, &mut Limit::default(), &mut |_, content| {
+        let _ = contents::scan(&files, found, &mut MemoryLimit::default(), &mut |_, content| {
             let _ = std::io::copy(&mut content.take(1 << 16), &mut std::io::sink());
             Ok(())
         });

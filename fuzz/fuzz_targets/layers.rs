@@ -13,8 +13,8 @@ use std::{
 use libfuzzer_sys::fuzz_target;
 use longshore::{
     image::{
-        contents::{self, Limit},
-        read::image::{Image, Layer, OPAQUE, Store, WHITEOUT},
+        contents::{self, MemoryLimit},
+        read::image::{OPAQUE, Store, StoredImage, StoredLayer, WHITEOUT},
     },
     model::{
         digest::Digest,
@@ -49,21 +49,21 @@ impl Layers {
         Layers(layers)
     }
 
-    fn image(&self) -> Image {
-        let layer = |(at, tar): (usize, &Vec<u8>)| Layer {
+    fn image(&self) -> StoredImage {
+        let layer = |(at, tar): (usize, &Vec<u8>)| StoredLayer {
             path: at.to_string(),
             blob: None,
-            named: None,
-            diff_id: Digest::of(tar),
+            named_digest: None,
+            diff_id: Digest::sha256(tar),
         };
-        Image {
+        StoredImage {
             name: String::new(),
             platform: "linux/amd64".parse().unwrap(),
             size: None,
             layers: self.0.iter().enumerate().map(layer).collect(),
             set: 0,
             manifest: None,
-            config: (String::new(), Digest::of(b"")),
+            config: (String::new(), Digest::sha256(b"")),
             warnings: Vec::new(),
         }
     }
@@ -172,7 +172,7 @@ fuzz_target!(|text: &[u8]| {
     let mut model = Model::default();
     let mut names: HashSet<String> = HashSet::new();
     let (mut count, mut links, mut reserved) = (0, false, 0);
-    let mut each = |item: contents::Item<'_>, content: &mut dyn Read| {
+    let mut each = |item: contents::ScannedEntry<'_>, content: &mut dyn Read| {
         assert_eq!(item.number, count);
         count += 1;
         let Some(file) = item.file else {
@@ -188,10 +188,10 @@ fuzz_target!(|text: &[u8]| {
         let _ = std::io::copy(content, &mut std::io::sink());
         Ok(())
     };
-    let scan = contents::scan(&layers, &image, &mut Limit::default(), &mut each).unwrap();
+    let scan = contents::scan(&layers, &image, &mut MemoryLimit::default(), &mut each).unwrap();
     assert!(scan.faults.iter().all(|fault| !fault.mismatch && !fault.message.is_empty()));
     assert_eq!(scan.tree.is_some(), scan.faults.is_empty());
-    let hidden = scan.hidden();
+    let hidden = scan.hidden_entries();
     let Some(tree) = scan.tree else {
         assert!(hidden.is_empty());
         return;

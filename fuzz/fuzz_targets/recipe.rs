@@ -20,7 +20,7 @@ fn context() -> Tree {
     let meta = Meta { mode: 0o755, uid: 0, gid: 0, mtime: 1 };
     let mut tree = Tree::default();
     for path in ["/a", "/b.txt", "/d/e/f", "/d/g", "/linux/amd64/bin/x"] {
-        tree.file(path, meta, meta, Content::bytes(path.as_bytes())).unwrap();
+        tree.add_file(path, meta, meta, Content::bytes(path.as_bytes())).unwrap();
     }
     tree
 }

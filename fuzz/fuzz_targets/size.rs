@@ -4,8 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use longshore::{
-    archive::compress::{self, Forget},
-    binary::elf::belongs,
+    archive::compress::{self, NoCache},
+    binary::elf::is_symbol_file,
     size::{self, Evidence, View, name::Name},
 };
 
@@ -21,9 +21,9 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let _ = Name::of(&String::from_utf8_lossy(bytes));
     if let Some(separate) = separate {
-        let _ = belongs(bytes, separate);
+        let _ = is_symbol_file(bytes, separate);
     }
-    let costs = |places: &[u64]| compress::costs(bytes, places, &Forget);
+    let costs = |places: &[u64]| compress::costs(bytes, places, &NoCache);
     let separate = separate.map(Into::into);
     let evidence = Evidence { separate, native: &|_| None, costs: Some(&costs) };
     if let Ok(found) = size::attribute(bytes, &evidence) {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
-use longshore::archive::unpack::{self, Entry, Kind};
+use longshore::archive::unpack::{self, ArchiveEntry, EntryKind};
 use longshore_fuzz::{BLOCK, set_checksums};
 
 /// A stream that gives at most so many bytes at once, and counts them.
@@ -28,12 +28,12 @@ impl Read for Stream<'_> {
 }
 
 /// The entries, and the sum of the bytes of their content.
-fn read(bytes: &[u8], most: usize, strictly: bool) -> longshore::Result<Vec<(Entry, u64)>> {
+fn read(bytes: &[u8], most: usize, strictly: bool) -> longshore::Result<Vec<(ArchiveEntry, u64)>> {
     let count = Cell::new(0);
     let mut stream = Stream { bytes, most, count: &count };
-    let mut entries: Vec<(Entry, u64)> = Vec::new();
+    let mut entries: Vec<(ArchiveEntry, u64)> = Vec::new();
     let mut text = 0;
-    let mut each = |entry: &Entry, content: &mut dyn Read| {
+    let mut each = |entry: &ArchiveEntry, content: &mut dyn Read| {
         let start = entry.start.map(|start| start as usize);
         assert_eq!(start, Some(count.get()), "content begins where the stream is");
         text += entry.path.len() + entry.stat.xattrs.keys().map(String::len).sum::<usize>();
@@ -54,8 +54,8 @@ fn read(bytes: &[u8], most: usize, strictly: bool) -> longshore::Result<Vec<(Ent
         Ok(())
     };
     let result = match strictly {
-        true => unpack::tar_file(&mut stream, &mut each),
-        false => unpack::tar(&mut stream, &mut each),
+        true => unpack::read_tar_strictly(&mut stream, &mut each),
+        false => unpack::read_tar(&mut stream, &mut each),
     };
     assert!(count.get() <= bytes.len());
     // A byte of a name has at most four characters.
@@ -66,18 +66,18 @@ fn read(bytes: &[u8], most: usize, strictly: bool) -> longshore::Result<Vec<(Ent
     })
 }
 
-fn check(entries: &[(Entry, u64)], size: usize) {
+fn check(entries: &[(ArchiveEntry, u64)], size: usize) {
     let mut end = 0;
     for (entry, _) in entries {
         let start = entry.start.unwrap() as usize;
         assert!(start >= end + BLOCK && start % BLOCK == 0, "entries follow each other");
         end = start + entry.stat.size as usize;
         assert!(end <= size, "content is in the archive");
-        assert!(entry.kind == Kind::File || entry.stat.size == 0);
+        assert!(entry.kind == EntryKind::File || entry.stat.size == 0);
         assert!(!entry.path.is_empty() && !entry.path.contains('\0'));
         assert!(entry.mode.is_some_and(|mode| mode <= 0o7777));
         assert_eq!(entry.capabilities, entry.stat.xattrs.contains_key("security.capability"));
-        if let Kind::Link(target) | Kind::HardLink(target) = &entry.kind {
+        if let EntryKind::Link(target) | EntryKind::HardLink(target) = &entry.kind {
             assert!(!target.is_empty());
         }
     }

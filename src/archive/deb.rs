@@ -9,12 +9,12 @@ use std::{
 use libdeflater::{CompressionLvl, Compressor};
 use semver::Version;
 
-use super::gzipped;
+use super::write_tar_gz;
 use crate::{
     archive::{
-        compress::{Forget, Pieces},
+        compress::{ChunkCache, NoCache},
         tar::Meta,
-        tree::{Content, Files, Node, Tree},
+        tree::{Content, FileStore, Node, Tree},
     },
     model::{
         error::{Error, Result},
@@ -24,17 +24,18 @@ use crate::{
     },
 };
 
-/// 1985: if a source has no time, its files would be older than Debian's archive accepts (lintian's
-/// tag `package-contains-ancient-file`).
-const OLDEST: u64 = 473_385_600;
+/// The earliest time of files, in 1985: Debian's archive rejects older ones (lintian's tag
+/// `package-contains-ancient-file`).
+const OLDEST_TIME: u64 = 473_385_600;
 
 /// Returns Debian's name of the platform (`dpkg-architecture --list`); `None` if it has none.
 pub fn architecture(platform: &Platform) -> Option<&'static str> {
-    let known = Architecture::of(&platform.architecture).filter(|_| platform.os == "linux")?;
+    let known =
+        Architecture::from_goarch(&platform.architecture).filter(|_| platform.os == "linux")?;
     known.debian(platform.variant.as_deref())
 }
 
-/// Whether a package can be called so (policy, 5.6.1).
+/// Returns whether `name` is a valid package name (policy, 5.6.1).
 pub fn is_name(name: &str) -> bool {
     let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     name.len() >= 2
@@ -100,83 +101,92 @@ pub fn description(about: &str, synopsis: &str, programs: &[String]) -> String {
     format!("This package contains {programs}, with every library that is needed.")
 }
 
-/// Everything that a package is made of.
+/// The contents of a package.
 #[derive(Debug)]
 pub struct Package<'a> {
-    /// How it is described.
+    /// The fields of its description.
     pub deb: &'a Deb,
     /// Seconds since 1970 that stand for every time in it.
     pub epoch: u64,
     /// The programs, by name.
     pub binaries: Vec<(&'a str, Content)>,
-    /// Completions and manual pages: where they belong below `/usr`, and what is in them.
+    /// Completions and manual pages: their paths below `/usr`, and their contents.
     pub companions: Vec<(&'a str, Vec<u8>)>,
     /// The content of its licence files.
     pub licenses: Vec<String>,
-    /// What changed from version to version.
+    /// The changelog.
     pub changelog: Option<Vec<u8>>,
-    /// More files, by where they are, and whether they may be executed.
+    /// Further files, by their paths, and whether they are executable.
     pub files: Vec<(&'a str, Content, bool)>,
 }
 
 impl Package<'_> {
-    /// Everything that is installed.
+    /// Returns the tree of installed files.
     ///
     /// # Errors
     /// Two files for one path.
-    pub fn data(&self) -> Result<Tree> {
+    pub fn installed_tree(&self) -> Result<Tree> {
         let mut tree = Tree::default();
         let mut put = |path: &str, content: Content, executable: bool| {
             let parts: Vec<String> = path.split('/').skip(1).map(str::to_owned).collect();
             if tree.get(&parts).is_some() {
                 return Err(Error::usage(format!("two files of the `.deb` are `{path}`"))
-                    .hint("give one of `deb.files` another place"));
+                    .hint("change a path in `deb.files`"));
             }
             let mode = if executable { 0o755 } else { 0o644 };
-            tree.file(path, self.meta(0o755), self.meta(mode), content)
+            tree.add_file(path, self.meta(0o755), self.meta(mode), content)
         };
         let name = &self.deb.name;
         for (program, content) in &self.binaries {
             put(&format!("/usr/bin/{program}"), content.clone(), true)?;
         }
-        for (place, bytes) in &self.companions {
+        for (path, bytes) in &self.companions {
             // Debian's zsh searches in a different directory.
-            let place = place.replace("zsh/site-functions", "zsh/vendor-completions");
-            match place.contains("/man/") {
+            let path = path.replace("zsh/site-functions", "zsh/vendor-completions");
+            match path.contains("/man/") {
                 // Policy, 12.1.
-                true => put(&format!("/usr/{place}.gz"), gzip(bytes)?, false)?,
-                false => put(&format!("/usr/{place}"), Content::bytes(&bytes[..]), false)?,
+                true => put(&format!("/usr/{path}.gz"), gzip_content(bytes)?, false)?,
+                false => put(&format!("/usr/{path}"), Content::bytes(&bytes[..]), false)?,
             }
         }
         let doc = |file: &str| format!("/usr/share/doc/{name}/{file}");
-        put(&doc("copyright"), text(self.copyright()), false)?;
+        put(&doc("copyright"), text_content(self.copyright_file()), false)?;
         // Policy, 12.7: the package's own changes, and those of what is in it.
-        put(&doc("changelog.Debian.gz"), gzip(self.changes().as_bytes())?, false)?;
+        put(&doc("changelog.Debian.gz"), gzip_content(self.changes_file().as_bytes())?, false)?;
         if let Some(changelog) = &self.changelog {
-            put(&doc("changelog.gz"), gzip(changelog)?, false)?;
+            put(&doc("changelog.gz"), gzip_content(changelog)?, false)?;
         }
-        put(&format!("/usr/share/lintian/overrides/{name}"), text(self.overrides()), false)?;
+        put(
+            &format!("/usr/share/lintian/overrides/{name}"),
+            text_content(self.overrides_file()),
+            false,
+        )?;
         for (path, content, executable) in &self.files {
             put(&format!("/{}", path.trim_start_matches('/')), content.clone(), *executable)?;
         }
         Ok(tree)
     }
 
-    /// Writes the package to `out`, which holds `data` then, and gives it back.
+    /// Writes the package with the tree `data` to `out`, and returns `out`.
     ///
     /// # Errors
     /// A file cannot be read, changed meanwhile, or does not fit into a tar; or `out` failed.
     pub fn write<W: Write + Seek>(
         &self,
         data: &Tree,
-        files: &dyn Files,
-        pieces: &dyn Pieces,
+        files: &dyn FileStore,
+        chunks: &dyn ChunkCache,
         mut out: W,
     ) -> Result<W> {
         let failed = |error: io::Error| Error::build("cannot write a `.deb`").because(error);
         let mut control = Tree::default();
         let meta = self.meta(0o644);
-        control.file("/control", self.meta(0o755), meta, text(self.control(data)))?;
+        control.add_file(
+            "/control",
+            self.meta(0o755),
+            meta,
+            text_content(self.control_file(data)),
+        )?;
         let conffiles: String = data
             .iter()
             .filter(|(path, entry)| {
@@ -185,21 +195,22 @@ impl Package<'_> {
             .map(|(path, _)| format!("/{}\n", path.join("/")))
             .collect();
         if !conffiles.is_empty() {
-            control.file("/conffiles", self.meta(0o755), meta, text(conffiles))?;
+            control.add_file("/conffiles", self.meta(0o755), meta, text_content(conffiles))?;
         }
         out.write_all(b"!<arch>\n").map_err(failed)?;
-        let out = self.member(out, "debian-binary", |mut out| {
+        let out = self.write_member(out, "debian-binary", |mut out| {
             out.write_all(b"2.0\n").map_err(failed)?;
             Ok(out)
         })?;
-        let out =
-            self.member(out, "control.tar.gz", |out| gzipped(&control, files, &Forget, out))?;
-        self.member(out, "data.tar.gz", |out| gzipped(data, files, pieces, out))
+        let out = self.write_member(out, "control.tar.gz", |out| {
+            write_tar_gz(&control, files, &NoCache, out)
+        })?;
+        self.write_member(out, "data.tar.gz", |out| write_tar_gz(data, files, chunks, out))
     }
 
-    /// A member of an ar archive: a header of 60 characters, the content, and a line feed where that
-    /// has an odd length (deb(5), "Format").
-    fn member<W: Write + Seek>(
+    /// Writes a member of an ar archive: a header of 60 characters, the content, and a line feed if
+    /// that has an odd length (deb(5), "Format").
+    fn write_member<W: Write + Seek>(
         &self,
         mut out: W,
         name: &str,
@@ -228,11 +239,11 @@ impl Package<'_> {
     }
 
     fn meta(&self, mode: u32) -> Meta {
-        Meta { mode, uid: 0, gid: 0, mtime: self.epoch.max(OLDEST) }
+        Meta { mode, uid: 0, gid: 0, mtime: self.epoch.max(OLDEST_TIME) }
     }
 
-    /// Policy, 5.3.
-    fn control(&self, data: &Tree) -> String {
+    /// Returns the file `control` (policy, 5.3).
+    fn control_file(&self, data: &Tree) -> String {
         let deb = self.deb;
         // In KiB, each file rounded up, one for everything else (policy, 5.6.20).
         let sizes = data.iter().map(|(_, entry)| match &entry.node {
@@ -261,8 +272,9 @@ impl Package<'_> {
         fields.iter().map(line).collect()
     }
 
-    /// The machine-readable form (<https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/>).
-    fn copyright(&self) -> String {
+    /// Returns the file `copyright` in the machine-readable form
+    /// (<https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/>).
+    fn copyright_file(&self) -> String {
         let deb = self.deb;
         let mut text = String::from(
             "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n",
@@ -280,27 +292,27 @@ impl Package<'_> {
         let license = license.replace(" OR ", " or ").replace(" AND ", " and ");
         let _ = write!(text, "\nFiles: *\nCopyright: {}\n", one_line(&holders));
         let _ = writeln!(text, "License: {}", one_line(&license));
-        let texts = match &self.licenses[..] {
+        let paragraphs = match &self.licenses[..] {
             [] => format!("Licensed under {license}."),
-            texts => texts.join("\n\n"),
+            paragraphs => paragraphs.join("\n\n"),
         };
-        text + &indented(&texts) + "\n"
+        text + &indented(&paragraphs) + "\n"
     }
 
-    /// Policy, 4.4.
-    fn changes(&self) -> String {
+    /// Returns the Debian changelog (policy, 4.4).
+    fn changes_file(&self) -> String {
         let Deb { name, version, maintainer, .. } = self.deb;
         let upstream = version.rsplit_once('-').map_or(version.as_str(), |(upstream, _)| upstream);
         format!(
             "{name} ({version}) unstable; urgency=medium\n\n  * Release {upstream}.\n\n -- {} \
              {}\n",
             one_line(maintainer) + " ",
-            rfc_2822(self.epoch.max(OLDEST))
+            rfc_2822(self.epoch.max(OLDEST_TIME))
         )
     }
 
-    /// What lintian takes for a mistake and is the point of it.
-    fn overrides(&self) -> String {
+    /// Returns the overrides of lintian's tags that do not apply to static binaries.
+    fn overrides_file(&self) -> String {
         let line = |(program, _): &(&str, Content)| {
             ["statically-linked-binary", "shared-library-lacks-prerequisites"]
                 .map(|tag| format!("{}: {tag} [usr/bin/{program}]\n", self.deb.name))
@@ -310,12 +322,12 @@ impl Package<'_> {
     }
 }
 
-fn text(text: String) -> Content {
+fn text_content(text: String) -> Content {
     Content::bytes(text.into_bytes())
 }
 
 /// Compresses at the highest level, which lintian requires for manual pages and changelogs.
-fn gzip(bytes: &[u8]) -> Result<Content> {
+fn gzip_content(bytes: &[u8]) -> Result<Content> {
     let mut gzip = Compressor::new(CompressionLvl::best());
     let mut packed = vec![0; gzip.gzip_compress_bound(bytes.len())];
     let len = gzip
@@ -338,7 +350,7 @@ fn indented(text: &str) -> String {
     text.trim().lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// As `date --rfc-email` writes it (RFC 5322, section 3.3), in UTC.
+/// Formats a time as `date --rfc-email` does (RFC 5322, section 3.3), in UTC.
 fn rfc_2822(epoch: u64) -> String {
     // The year 9999 is the last that the form below has room for.
     let epoch = epoch.min(253_402_300_799);
@@ -366,24 +378,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_sort_as_there() {
-        let of = |text: &str| version(&Version::parse(text).unwrap(), "1");
-        assert_eq!(of("1.2.3"), "1.2.3-1");
-        assert_eq!(of("1.2.3-rc.1"), "1.2.3~rc.1-1");
-        assert_eq!(of("1.2.3-rc-1+git-5"), "1.2.3~rc.1+git.5-1");
+    fn versions_sort_as_in_debian() {
+        let debian_version = |text: &str| version(&Version::parse(text).unwrap(), "1");
+        assert_eq!(debian_version("1.2.3"), "1.2.3-1");
+        assert_eq!(debian_version("1.2.3-rc.1"), "1.2.3~rc.1-1");
+        assert_eq!(debian_version("1.2.3-rc-1+git-5"), "1.2.3~rc.1+git.5-1");
     }
 
     #[test]
     fn a_paragraph_gives_one_line() {
-        let of = |text| synopsis("rg", text);
+        let synopsis_of = |text| synopsis("rg", text);
         assert_eq!(
-            of("rg is a line-oriented\nsearch tool. It is fast."),
+            synopsis_of("rg is a line-oriented\nsearch tool. It is fast."),
             "line-oriented search tool"
         );
-        assert_eq!(of("A tool."), "tool");
-        assert_eq!(of("RG: greps"), "greps");
-        assert_eq!(of("rg"), "rg");
-        let long = of(&"word ".repeat(40));
+        assert_eq!(synopsis_of("A tool."), "tool");
+        assert_eq!(synopsis_of("RG: greps"), "greps");
+        assert_eq!(synopsis_of("rg"), "rg");
+        let long = synopsis_of(&"word ".repeat(40));
         assert!(long.len() < 80 && long.ends_with("word"), "{long}");
     }
 
@@ -405,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_stay_one_field() {
+    fn long_texts_remain_one_field() {
         assert_eq!(indented("a\n\n b \nPackage: x\n"), " a\n .\n  b\n Package: x");
         assert_eq!(one_line("a\nPackage: x"), "a Package: x");
     }

@@ -1,8 +1,8 @@
 //! Archives that people download: a tree of files as one file, the same bytes for the same tree.
 
+mod companion;
 pub mod compress;
 pub mod deb;
-mod place;
 pub mod tar;
 pub mod tree;
 pub mod unpack;
@@ -17,12 +17,12 @@ use std::{
     io::{self, Write},
 };
 
-pub use place::{comes_with, companion};
+pub use companion::{companion_path, is_companion_of};
 
 use crate::{
     archive::{
-        compress::{Framing, Gzip, Pieces},
-        tree::{Files, Tree},
+        compress::{ChunkCache, Framing, Gzip},
+        tree::{FileStore, Tree},
     },
     model::{
         error::{Error, Result},
@@ -32,16 +32,16 @@ use crate::{
 };
 
 /// Zstandard's level: above it, time doubles for each percent.
-const ZSTD: i32 = 15;
+const ZSTD_LEVEL: i32 = 15;
 
 /// The level of xz: that of its command line.
-const XZ: u32 = 6;
+const XZ_LEVEL: u32 = 6;
 
 impl Format {
-    /// Every one of them.
+    /// All formats.
     pub const ALL: [Self; 4] = [Self::TarGz, Self::TarZst, Self::TarXz, Self::Zip];
 
-    /// What a file's name ends with, after a dot.
+    /// Returns the file name extension.
     pub fn ending(self) -> &'static str {
         match self {
             Format::TarGz => "tar.gz",
@@ -51,8 +51,8 @@ impl Format {
         }
     }
 
-    /// Name, version and level of what compresses. One tree and one identity make one file, byte for
-    /// byte.
+    /// Returns name, version and level of the compressor. One tree and one identity give one file,
+    /// byte for byte.
     pub fn identity(self) -> &'static str {
         match self {
             Format::TarGz | Format::Zip => crate::archive::compress::IDENTITY,
@@ -73,27 +73,27 @@ impl Format {
         }
     }
 
-    /// Writes the archive of `tree` to `out`, and gives that back.
+    /// Writes the archive of `tree` to `out`, and returns `out`.
     ///
     /// # Errors
     /// A file cannot be read, changed meanwhile or does not fit the format; or `out` failed.
     pub fn write<W: Write>(
         self,
         tree: &Tree,
-        files: &dyn Files,
-        pieces: &dyn Pieces,
+        files: &dyn FileStore,
+        chunks: &dyn ChunkCache,
         out: W,
     ) -> Result<W> {
         match self {
-            Format::Zip => zip::write(tree, files, pieces, out),
-            Format::TarGz => gzipped(tree, files, pieces, out),
+            Format::Zip => zip::write(tree, files, chunks, out),
+            Format::TarGz => write_tar_gz(tree, files, chunks, out),
             Format::TarZst => {
                 self.require()?;
-                let mut zstd = zstandard::Encoder::new(out, ZSTD).map_err(unwritten)?;
+                let mut zstd = zstandard::Encoder::new(out, ZSTD_LEVEL).map_err(write_error)?;
                 tree.write(files, &mut Unflushed(&mut zstd))?;
-                zstd.finish().map_err(unwritten)
+                zstd.finish().map_err(write_error)
             }
-            Format::TarXz => xz::write(out, XZ, |xz| tree.write(files, &mut Unflushed(xz))),
+            Format::TarXz => xz::write(out, XZ_LEVEL, |xz| tree.write(files, &mut Unflushed(xz))),
         }
     }
 }
@@ -104,7 +104,7 @@ impl fmt::Display for Format {
     }
 }
 
-fn unwritten(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+fn write_error(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::build("cannot write an archive").because(error)
 }
 
@@ -112,15 +112,15 @@ fn unwritten(error: impl std::error::Error + Send + Sync + 'static) -> Error {
 ///
 /// # Errors
 /// As [`Format::write`].
-pub(super) fn gzipped<W: Write>(
+pub(super) fn write_tar_gz<W: Write>(
     tree: &Tree,
-    files: &dyn Files,
-    pieces: &dyn Pieces,
+    files: &dyn FileStore,
+    chunks: &dyn ChunkCache,
     out: W,
 ) -> Result<W> {
-    let mut gzip = Gzip::new(out, Framing::Member, pieces).map_err(unwritten)?;
+    let mut gzip = Gzip::new(out, Framing::Member, chunks).map_err(write_error)?;
     tree.write(files, &mut gzip)?;
-    Ok(gzip.finish().map_err(unwritten)?.0)
+    Ok(gzip.finish().map_err(write_error)?.0)
 }
 
 /// A compressor without file boundaries, since its chunks are not cached.
@@ -142,13 +142,13 @@ mod tests {
 
     use super::*;
     use crate::{
-        archive::{compress::Forget, tar::Meta, tree::Content},
+        archive::{compress::NoCache, tar::Meta, tree::Content},
         model::digest::Digest,
     };
 
     struct NoFiles;
 
-    impl Files for NoFiles {
+    impl FileStore for NoFiles {
         fn open(&self, name: &str) -> Result<Box<dyn io::Read + '_>> {
             Err(Error::build(name))
         }
@@ -161,36 +161,36 @@ mod tests {
         for (path, mode, bytes) in
             [("/x-1/x", 0o755, long), ("/x-1/LICENSE", 0o644, b"text".to_vec())]
         {
-            tree.file(path, meta(mode), meta(0o755), Content::bytes(bytes)).unwrap();
+            tree.add_file(path, meta(mode), meta(0o755), Content::bytes(bytes)).unwrap();
         }
         tree
     }
 
-    fn written(format: Format) -> Vec<u8> {
-        format.write(&tree(), &NoFiles, &Forget, Vec::new()).unwrap()
+    fn write_archive(format: Format) -> Vec<u8> {
+        format.write(&tree(), &NoFiles, &NoCache, Vec::new()).unwrap()
     }
 
     #[test]
-    fn tars_come_back() {
+    fn archives_contain_the_tar() {
         let mut tar = Vec::new();
         tree().write(&NoFiles, &mut tar).unwrap();
         let mut back = Vec::new();
-        let gz = written(Format::TarGz);
+        let gz = write_archive(Format::TarGz);
         flate2::read::GzDecoder::new(&gz[..]).read_to_end(&mut back).unwrap();
         assert!(back == tar);
-        assert!(zstd::decode_all(&written(Format::TarZst)[..]).unwrap() == tar);
+        assert!(zstd::decode_all(&write_archive(Format::TarZst)[..]).unwrap() == tar);
         let mut back = Vec::new();
-        let xz = written(Format::TarXz);
+        let xz = write_archive(Format::TarXz);
         lzma_rust2::XzReader::new(&xz[..], false).read_to_end(&mut back).unwrap();
         assert!(back == tar);
     }
 
     // Digests of released archives rest on the compressors. Where this fails, a new identity is due.
     #[test]
-    fn the_compressors_are_those_they_say() {
+    fn identities_name_the_versions_of_the_compressors() {
         let lock = include_str!("../../Cargo.lock");
         assert!(lock.contains("name = \"lzma-rust2\"\nversion = \"0.25."));
-        let short = |format| Digest::of(&written(format)).short();
+        let short = |format| Digest::sha256(&write_archive(format)).short();
         let expected = ["f14938aadcc1", "4eaf601dedc7", "bc4f1f7f6839", "0be99ac05de6"];
         assert_eq!(Format::ALL.map(short), expected);
     }

@@ -10,17 +10,17 @@ use std::{
 use crate::model::error::{Error, Result};
 
 const BLOCK: usize = 512;
-/// How much of a file is read at once.
+/// The number of bytes that are read at once.
 const BUFFER: usize = 128 << 10;
 /// The minimum size of a file that becomes a separate chunk in a compressed archive, so that it is
 /// compressed once for all archives that contain it.
-const PIECE: u64 = 256 << 10;
+const MIN_CHUNK: u64 = 256 << 10;
 /// The name field's width, and that of its prefix.
-const NAME: usize = 100;
-const PREFIX: usize = 155;
+const NAME_WIDTH: usize = 100;
+const PREFIX_WIDTH: usize = 155;
 
 /// The size of the largest file that an archive holds: eleven octal digits, 8 GiB less a byte.
-pub const MOST: u64 = 0o77_777_777_777;
+pub const MAX_FILE_SIZE: u64 = 0o77_777_777_777;
 
 /// The properties of an entry beside its name and content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +55,8 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// The path or a number does not fit the format, the path is there already, or `W` failed.
     pub fn directory(&mut self, path: &str, meta: Meta) -> Result<()> {
-        self.claim(path)?;
-        self.header(&Name::of(&format!("{path}/")), meta, 0, b'5')
+        self.add_path(path)?;
+        self.write_header(&Name::new(&format!("{path}/")), meta, 0, b'5')
     }
 
     /// Adds a regular file of `size` bytes, read from `content`.
@@ -70,10 +70,10 @@ impl<W: Write> Writer<W> {
         size: u64,
         content: &mut dyn Read,
     ) -> Result<()> {
-        self.claim(path)?;
-        self.header(&Name::of(path), meta, size, b'0')?;
+        self.add_path(path)?;
+        self.write_header(&Name::new(path), meta, size, b'0')?;
         let failed = |e| Error::build(format!("failed to archive `{path}`")).because(e);
-        let own_piece = size >= PIECE;
+        let own_piece = size >= MIN_CHUNK;
         if own_piece {
             self.out.flush().map_err(failed)?;
         }
@@ -93,7 +93,7 @@ impl<W: Write> Writer<W> {
         if own_piece {
             self.out.flush().map_err(failed)?;
         }
-        self.pad(size)
+        self.write_padding(size)
     }
 
     /// Adds a regular file.
@@ -101,19 +101,19 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// As [`Writer::directory`].
     pub fn bytes(&mut self, path: &str, meta: Meta, content: &[u8]) -> Result<()> {
-        self.claim(path)?;
-        self.header(&Name::of(path), meta, content.len() as u64, b'0')?;
+        self.add_path(path)?;
+        self.write_header(&Name::new(path), meta, content.len() as u64, b'0')?;
         self.write(content)?;
-        self.pad(content.len() as u64)
+        self.write_padding(content.len() as u64)
     }
 
-    /// Adds a symbolic link that leads to `target`.
+    /// Adds a symbolic link to `target`.
     ///
     /// # Errors
     /// As [`Writer::directory`].
     pub fn symlink(&mut self, path: &str, meta: Meta, target: &str) -> Result<()> {
-        self.claim(path)?;
-        self.header(&Name { prefix: "", path, target }, meta, 0, b'2')
+        self.add_path(path)?;
+        self.write_header(&Name { prefix: "", path, target }, meta, 0, b'2')
     }
 
     /// Adds another name for the file that was written as `first`.
@@ -121,12 +121,12 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// As [`Writer::directory`].
     pub fn hard_link(&mut self, path: &str, meta: Meta, first: &str) -> Result<()> {
-        self.claim(path)?;
-        self.header(&Name { prefix: "", path, target: first }, meta, 0, b'1')
+        self.add_path(path)?;
+        self.write_header(&Name { prefix: "", path, target: first }, meta, 0, b'1')
     }
 
-    /// Ends the archive with its two zero blocks and gives `W` back. It is not padded to a record
-    /// of 20 blocks.
+    /// Ends the archive with its two zero blocks and returns `W`. It is not padded to a record of
+    /// 20 blocks.
     ///
     /// # Errors
     /// `W` failed.
@@ -135,9 +135,9 @@ impl<W: Write> Writer<W> {
         Ok(self.out)
     }
 
-    fn claim(&mut self, path: &str) -> Result<()> {
-        let bad = |part: &str| part.is_empty() || part == "." || part == "..";
-        if path.split('/').any(bad) || path.contains('\0') {
+    fn add_path(&mut self, path: &str) -> Result<()> {
+        let is_invalid = |part: &str| part.is_empty() || part == "." || part == "..";
+        if path.split('/').any(is_invalid) || path.contains('\0') {
             return Err(Error::build(format!(
                 "`{path}` cannot be archived: it is not a plain relative path"
             )));
@@ -148,7 +148,7 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    fn header(&mut self, name: &Name<'_>, meta: Meta, size: u64, kind: u8) -> Result<()> {
+    fn write_header(&mut self, name: &Name<'_>, meta: Meta, size: u64, kind: u8) -> Result<()> {
         let field = |what: &str, value: u64, digits: usize| {
             octal(value, digits).ok_or_else(|| {
                 Error::build(format!(
@@ -174,8 +174,8 @@ impl<W: Write> Writer<W> {
         // BuildKit's writer (Go's archive/tar) splits a name that is too long where it can, and else
         // gives it, or one that is not ASCII, a pax record. The short name that old readers see is
         // what is left of it.
-        if let (true, Some((prefix, path))) = (fits(name.target), split(name.path)) {
-            return self.write(&block(&Name { prefix, path, ..*name }, kind, &fields));
+        if let (true, Some((prefix, path))) = (fits(name.target), split_name(name.path)) {
+            return self.write(&header_block(&Name { prefix, path, ..*name }, kind, &fields));
         }
         let records: String = [("linkpath", name.target), ("path", name.path)]
             .into_iter()
@@ -183,13 +183,13 @@ impl<W: Write> Writer<W> {
             .map(|(key, text)| pax_record(key, text))
             .collect();
         if !records.is_empty() {
-            self.pax(name.path, &records)?;
+            self.write_pax_header(name.path, &records)?;
         }
-        self.write(&block(name, kind, &fields))
+        self.write(&header_block(name, kind, &fields))
     }
 
-    /// An extended header that holds what the next one has no room for.
-    fn pax(&mut self, name: &str, records: &str) -> Result<()> {
+    /// Writes an extended header with the values that do not fit the next header.
+    fn write_pax_header(&mut self, name: &str, records: &str) -> Result<()> {
         // As Go makes it: a directory's own name is before what marks the header, a file's after it.
         let (directory, file) = name.split_at(name.rfind('/').map_or(0, |at| at + 1));
         let size = records.len() as u64;
@@ -202,12 +202,12 @@ impl<W: Write> Writer<W> {
             device: b"",
         };
         let name = short_name(&format!("{directory}PaxHeaders.0/{file}"));
-        self.write(&block(&Name::of(name.trim_end_matches('/')), b'x', &fields))?;
+        self.write(&header_block(&Name::new(name.trim_end_matches('/')), b'x', &fields))?;
         self.write(records.as_bytes())?;
-        self.pad(size)
+        self.write_padding(size)
     }
 
-    fn pad(&mut self, size: u64) -> Result<()> {
+    fn write_padding(&mut self, size: u64) -> Result<()> {
         let over = (size % BLOCK as u64) as usize;
         match over {
             0 => Ok(()),
@@ -220,7 +220,7 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// A header's numbers as their digits; the rest of each field stays zero, which also ends it.
+/// The digits of a header's numbers; the rest of each field is zero, which also ends it.
 struct Fields {
     mode: Vec<u8>,
     uid: Vec<u8>,
@@ -230,21 +230,21 @@ struct Fields {
     device: &'static [u8],
 }
 
-/// What an entry is called, and what a link leads to.
+/// The name of an entry, and the target of a link.
 struct Name<'a> {
-    /// What is before `path` and a slash.
+    /// The part before `path` and a slash.
     prefix: &'a str,
     path: &'a str,
     target: &'a str,
 }
 
 impl<'a> Name<'a> {
-    fn of(path: &'a str) -> Self {
+    fn new(path: &'a str) -> Self {
         Name { prefix: "", path, target: "" }
     }
 }
 
-fn block(name: &Name<'_>, kind: u8, fields: &Fields) -> [u8; BLOCK] {
+fn header_block(name: &Name<'_>, kind: u8, fields: &Fields) -> [u8; BLOCK] {
     let mut block = [0; BLOCK];
     let mut put = |at: usize, bytes: &[u8]| block[at..at + bytes.len()].copy_from_slice(bytes);
     put(0, short_name(name.path).as_bytes());
@@ -274,34 +274,34 @@ fn octal(value: u64, digits: usize) -> Option<Vec<u8>> {
     (text.len() == digits).then(|| text.into_bytes())
 }
 
-/// Whether the text can be in a field for names.
+/// Returns whether the text fits a field for names.
 fn fits(text: &str) -> bool {
-    text.len() <= NAME && text.is_ascii()
+    text.len() <= NAME_WIDTH && text.is_ascii()
 }
 
-/// A name that is too long as ustar's two parts, the first of which takes as much as it can.
-fn split(name: &str) -> Option<(&str, &str)> {
-    if name.len() <= NAME || !name.is_ascii() {
+/// Splits a name that is too long into ustar's two parts, the first as long as possible.
+fn split_name(name: &str) -> Option<(&str, &str)> {
+    if name.len() <= NAME_WIDTH || !name.is_ascii() {
         return None;
     }
-    let end = (PREFIX + 1).min(name.trim_end_matches('/').len());
+    let end = (PREFIX_WIDTH + 1).min(name.trim_end_matches('/').len());
     let at = name.get(..end)?.rfind('/').filter(|&at| at > 0)?;
     let (prefix, path) = (name.get(..at)?, name.get(at + 1..)?);
-    (path.len() <= NAME && !path.is_empty()).then_some((prefix, path))
+    (path.len() <= NAME_WIDTH && !path.is_empty()).then_some((prefix, path))
 }
 
-/// What fits the name field: of a name that does not, its ASCII characters, cut off, without a slash
-/// at the end, which would make a directory of a file.
+/// Returns a name that fits the name field: the ASCII characters of a long name, truncated, without
+/// a slash at the end, which would make a file a directory.
 fn short_name(name: &str) -> String {
     let mut short: String = name.chars().filter(char::is_ascii).collect();
-    if short.len() > NAME {
-        short.truncate(NAME);
+    if short.len() > NAME_WIDTH {
+        short.truncate(NAME_WIDTH);
         short.truncate(short.trim_end_matches('/').len());
     }
     short
 }
 
-/// `LENGTH KEY=VALUE\n`, where the length counts its own digits.
+/// Formats `LENGTH KEY=VALUE\n`, where the length includes its own digits.
 fn pax_record(key: &str, value: &str) -> String {
     let rest = key.len() + value.len() + " =\n".len();
     let mut length = rest;
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn refused() {
+    fn invalid_paths_are_rejected() {
         for path in ["", "/a", "a/", "a//b", "./a", "a/../b", "a\0"] {
             assert!(archive(|tar| tar.bytes(path, META, b"")).is_err(), "{path:?}");
         }

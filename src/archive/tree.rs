@@ -1,4 +1,4 @@
-//! A file system as a value: what is in a build context, in the layers so far, or in one layer.
+//! A file system as a value: a build context, the layers so far, or one layer.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,18 +9,18 @@ use crate::model::error::{Error, Result};
 pub type Parts = Vec<String>;
 
 /// The most symbolic links that are followed in one path: Linux' limit (path_resolution(7)).
-const LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
-/// What is at a path.
+/// An entry of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct TreeEntry {
     /// Its mode, owner and time.
     pub meta: Meta,
-    /// What it is.
+    /// Its type.
     pub node: Node,
 }
 
-/// What a path can be.
+/// The type of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Node {
     /// A directory.
@@ -34,34 +34,34 @@ pub enum Node {
 /// The content of a regular file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
-    /// Where the bytes are.
-    pub place: Place,
-    /// How many there are.
+    /// The source of the bytes.
+    pub source: ContentSource,
+    /// The number of bytes.
     pub size: u64,
-    /// The same number for all names that are one file (hard links); none for a file with one name.
+    /// The same number for all names of one file (hard links); `None` for a file with one name.
     pub link: Option<u64>,
 }
 
-/// Where bytes are.
+/// The source of a file's bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// Here.
+pub enum ContentSource {
+    /// The bytes themselves.
     Bytes(Arc<[u8]>),
-    /// Where [`Files`] knows to find them by this name.
+    /// The name under which a [`FileStore`] opens them.
     Named(String),
 }
 
 impl Content {
-    /// These bytes.
+    /// Creates a content of these bytes.
     pub fn bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
         let bytes = bytes.into();
-        Content { size: bytes.len() as u64, place: Place::Bytes(bytes), link: None }
+        Content { size: bytes.len() as u64, source: ContentSource::Bytes(bytes), link: None }
     }
 }
 
-/// Opens what [`Place::Named`] names.
-pub trait Files: Sync {
-    /// The bytes of that name, from the beginning.
+/// A store that opens the contents of [`ContentSource::Named`].
+pub trait FileStore: Sync {
+    /// Opens the bytes of that name, from the beginning.
     ///
     /// # Errors
     /// They cannot be read.
@@ -75,91 +75,98 @@ pub trait Files: Sync {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     // Keyed by the parts of the path, so that `a/b` comes before `a-b`.
-    entries: BTreeMap<Parts, Entry>,
+    entries: BTreeMap<Parts, TreeEntry>,
     links: u64,
 }
 
 impl Tree {
-    /// Every path, parents first.
-    pub fn iter(&self) -> impl Iterator<Item = (&Parts, &Entry)> {
+    /// Returns every entry, parents first.
+    pub fn iter(&self) -> impl Iterator<Item = (&Parts, &TreeEntry)> {
         self.entries.iter()
     }
 
-    /// Whether there is nothing in it.
+    /// Returns whether the tree has no entry.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// What is at exactly that path: a symbolic link is not followed. The root has no entry.
-    pub fn get(&self, parts: &[String]) -> Option<&Entry> {
+    /// Returns the entry at exactly that path: symbolic links are not followed. The root has no
+    /// entry.
+    pub fn get(&self, parts: &[String]) -> Option<&TreeEntry> {
         self.entries.get(parts)
     }
 
-    /// Gives what is at that path another time.
+    /// Sets the time of the entry at that path.
     pub fn set_time(&mut self, parts: &[String], mtime: u64) {
         if let Some(entry) = self.entries.get_mut(parts) {
             entry.meta.mtime = mtime;
         }
     }
 
-    /// Whether that path is a directory, as the root always is.
+    /// Returns whether that path is a directory, as the root always is.
     pub fn is_directory(&self, parts: &[String]) -> bool {
         parts.is_empty() || matches!(self.get(parts), Some(e) if e.node == Node::Directory)
     }
 
-    /// Puts `entry` at that path, in the place of what was there. Its parents are the caller's care.
-    pub fn insert(&mut self, parts: Parts, entry: Entry) {
+    /// Puts `entry` at that path, replacing any earlier entry. The caller adds its parents.
+    pub fn insert(&mut self, parts: Parts, entry: TreeEntry) {
         self.entries.insert(parts, entry);
     }
 
-    /// A number for [`Content::link`] that nothing in this tree has.
-    pub fn link(&mut self) -> u64 {
+    /// Returns a number for [`Content::link`] that no file in this tree has.
+    pub fn new_link_number(&mut self) -> u64 {
         self.links += 1;
         self.links
     }
 
-    /// The directory and what is below it, without itself: the paths have it still.
-    pub fn below<'a>(
+    /// Returns all entries below the directory; their paths include it.
+    pub fn descendants<'a>(
         &'a self,
         parts: &'a [String],
-    ) -> impl Iterator<Item = (&'a Parts, &'a Entry)> {
+    ) -> impl Iterator<Item = (&'a Parts, &'a TreeEntry)> {
         let start = std::ops::Bound::Excluded(parts.to_vec());
         let range = self.entries.range((start, std::ops::Bound::Unbounded));
         range.take_while(move |(path, _)| path.starts_with(parts))
     }
 
-    /// What is directly in the directory, by name.
+    /// Returns the entries in the directory, by name.
     pub fn children<'a>(&'a self, parts: &'a [String]) -> impl Iterator<Item = &'a Parts> {
         let depth = parts.len() + 1;
-        self.below(parts).map(|(path, _)| path).filter(move |path| path.len() == depth)
+        self.descendants(parts).map(|(path, _)| path).filter(move |path| path.len() == depth)
     }
 
-    /// Adds the file `path`, absolute in the image: `/usr/local/bin/rg`. Directories that lead to it
-    /// and are not there get `ancestor`.
+    /// Adds the file `path`, absolute in the image: `/usr/local/bin/rg`. Missing parents are
+    /// created with `ancestor`.
     ///
     /// # Errors
     /// The path is not absolute and plain, is there already, or leads through a file.
-    pub fn file(&mut self, path: &str, ancestor: Meta, meta: Meta, content: Content) -> Result<()> {
-        self.add(path, ancestor, Entry { meta, node: Node::File(content) })
+    pub fn add_file(
+        &mut self,
+        path: &str,
+        ancestor: Meta,
+        meta: Meta,
+        content: Content,
+    ) -> Result<()> {
+        self.add_entry(path, ancestor, TreeEntry { meta, node: Node::File(content) })
     }
 
     /// Adds the directory `path`, absolute in the image.
     ///
     /// # Errors
     /// As [`Tree::file`].
-    pub fn directory(&mut self, path: &str, ancestor: Meta, meta: Meta) -> Result<()> {
-        self.add(path, ancestor, Entry { meta, node: Node::Directory })
+    pub fn add_directory(&mut self, path: &str, ancestor: Meta, meta: Meta) -> Result<()> {
+        self.add_entry(path, ancestor, TreeEntry { meta, node: Node::Directory })
     }
 
-    fn add(&mut self, path: &str, ancestor: Meta, entry: Entry) -> Result<()> {
-        let parts = plain(path)?;
+    fn add_entry(&mut self, path: &str, ancestor: Meta, entry: TreeEntry) -> Result<()> {
+        let parts = absolute_parts(path)?;
         if self.entries.contains_key(&parts) {
             return Err(Error::usage(format!("`{path}` is in the layer twice")));
         }
         for depth in 1..parts.len() {
-            let directory = Entry { meta: ancestor, node: Node::Directory };
-            let there = self.entries.entry(parts[..depth].to_vec()).or_insert(directory);
-            if there.node != Node::Directory {
+            let directory = TreeEntry { meta: ancestor, node: Node::Directory };
+            let existing = self.entries.entry(parts[..depth].to_vec()).or_insert(directory);
+            if existing.node != Node::Directory {
                 let file = parts[..depth].join("/");
                 return Err(Error::usage(format!(
                     "`{path}` cannot be in the layer: `/{file}` is a file"
@@ -177,10 +184,10 @@ impl Tree {
     /// # Errors
     /// There are more links than Linux would follow.
     pub fn resolve(&self, path: &[String], last: bool) -> Result<Parts> {
-        let mut left: Vec<String> = path.iter().rev().cloned().collect();
+        let mut remaining: Vec<String> = path.iter().rev().cloned().collect();
         let mut at = Parts::new();
-        let mut links = LINKS;
-        while let Some(part) = left.pop() {
+        let mut links = MAX_LINKS;
+        while let Some(part) = remaining.pop() {
             match part.as_str() {
                 "" | "." => continue,
                 ".." => {
@@ -189,10 +196,12 @@ impl Tree {
                 }
                 _ => at.push(part),
             }
-            if left.is_empty() && !last {
+            if remaining.is_empty() && !last {
                 break;
             }
-            let Some(Entry { node: Node::Symlink(target), .. }) = self.get(&at) else { continue };
+            let Some(TreeEntry { node: Node::Symlink(target), .. }) = self.get(&at) else {
+                continue;
+            };
             links = links.checked_sub(1).ok_or_else(|| {
                 Error::usage(format!("`{}` leads through too many symbolic links", path.join("/")))
             })?;
@@ -200,16 +209,16 @@ impl Tree {
             if target.starts_with('/') {
                 at.clear();
             }
-            left.extend(target.split('/').rev().map(str::to_owned));
+            remaining.extend(target.split('/').rev().map(str::to_owned));
         }
         Ok(at)
     }
 
-    /// What of this tree is not in `before`, with every directory that leads there: the layer that
-    /// makes this of that. A directory differs by its mode and owner; the time that something in it
-    /// changed does not count, and is `mtime` in the layer where the directory was there before.
+    /// Returns the entries that are not in `before`, with all their parents: the layer that turns
+    /// `before` into this tree. A directory differs by its mode and owner; its time is not
+    /// compared, and is `mtime` in the layer if the directory existed before.
     #[must_use]
-    pub fn since(&self, before: &Tree, mtime: u64) -> Tree {
+    pub fn difference_from(&self, before: &Tree, mtime: u64) -> Tree {
         let mut layer = Tree::default();
         for (path, entry) in &self.entries {
             let same = before.get(path).is_some_and(|old| match (&old.node, &entry.node) {
@@ -217,7 +226,7 @@ impl Tree {
                     Meta { mtime: 0, ..old.meta } == Meta { mtime: 0, ..entry.meta }
                 }
                 (Node::File(a), Node::File(b)) => {
-                    old.meta == entry.meta && a.place == b.place && a.size == b.size
+                    old.meta == entry.meta && a.source == b.source && a.size == b.size
                 }
                 _ => old == entry,
             });
@@ -239,8 +248,8 @@ impl Tree {
         layer
     }
 
-    /// Lays `layer` over this tree.
-    pub fn extend(&mut self, layer: &Tree) {
+    /// Applies `layer` to this tree.
+    pub fn apply_layer(&mut self, layer: &Tree) {
         for (path, entry) in layer.iter() {
             self.entries.insert(path.clone(), entry.clone());
         }
@@ -251,7 +260,7 @@ impl Tree {
     /// # Errors
     /// An entry does not fit the format, a file cannot be read or is not of its size any more, or
     /// `out` failed.
-    pub fn write(&self, files: &dyn Files, out: impl std::io::Write) -> Result<()> {
+    pub fn write(&self, files: &dyn FileStore, out: impl std::io::Write) -> Result<()> {
         let mut tar = Writer::new(out);
         // The first name of each file that has several.
         let mut first: BTreeMap<u64, String> = BTreeMap::new();
@@ -265,9 +274,9 @@ impl Tree {
                         tar.hard_link(&path, meta, first)?;
                         continue;
                     }
-                    match &content.place {
-                        Place::Bytes(bytes) => tar.bytes(&path, meta, bytes)?,
-                        Place::Named(name) => {
+                    match &content.source {
+                        ContentSource::Bytes(bytes) => tar.bytes(&path, meta, bytes)?,
+                        ContentSource::Named(name) => {
                             tar.file(&path, meta, content.size, &mut files.open(name)?)?;
                         }
                     }
@@ -281,11 +290,14 @@ impl Tree {
     }
 }
 
-/// The parts of an absolute path without `.`, `..` and empty parts.
-fn plain(path: &str) -> Result<Parts> {
-    let bad = |part: &str| part.is_empty() || part == "." || part == ".." || part.contains('\0');
+/// Splits an absolute path without `.`, `..` and empty parts.
+fn absolute_parts(path: &str) -> Result<Parts> {
+    let is_invalid =
+        |part: &str| part.is_empty() || part == "." || part == ".." || part.contains('\0');
     match path.strip_prefix('/') {
-        Some(rest) if !rest.split('/').any(bad) => Ok(rest.split('/').map(Into::into).collect()),
+        Some(rest) if !rest.split('/').any(is_invalid) => {
+            Ok(rest.split('/').map(Into::into).collect())
+        }
         _ => Err(Error::usage(format!("`{path}` is not a plain absolute path"))),
     }
 }
@@ -298,14 +310,14 @@ mod tests {
 
     struct NoFiles;
 
-    impl Files for NoFiles {
+    impl FileStore for NoFiles {
         fn open(&self, name: &str) -> Result<Box<dyn std::io::Read + '_>> {
             Err(Error::build(name))
         }
     }
 
     fn file(tree: &mut Tree, path: &str) -> Result<()> {
-        tree.file(path, META, META, Content::bytes(path.as_bytes()))
+        tree.add_file(path, META, META, Content::bytes(path.as_bytes()))
     }
 
     fn tree() -> Tree {
@@ -317,8 +329,8 @@ mod tests {
     }
 
     fn link(tree: &mut Tree, path: &str, target: &str) {
-        let parts = plain(path).unwrap();
-        tree.insert(parts, Entry { meta: META, node: Node::Symlink(target.into()) });
+        let parts = absolute_parts(path).unwrap();
+        tree.insert(parts, TreeEntry { meta: META, node: Node::Symlink(target.into()) });
     }
 
     fn parts(path: &str) -> Parts {
@@ -338,14 +350,14 @@ mod tests {
     }
 
     #[test]
-    fn refused() {
+    fn invalid_paths_are_rejected() {
         for path in ["", "/", "a", "/a", "/a/c", "/a/c/d", "/a/", "/../a"] {
             assert!(file(&mut tree(), path).is_err(), "{path}");
         }
     }
 
     #[test]
-    fn links_never_lead_out() {
+    fn links_stay_within_the_root() {
         let mut tree = tree();
         link(&mut tree, "/out", "../../../etc");
         link(&mut tree, "/abs", "/a");
@@ -360,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_is_what_changed_and_what_leads_there() {
+    fn layers_contain_changes_and_their_parents() {
         let before = tree();
         let mut after = before.clone();
         file(&mut after, "/a/new").unwrap();
@@ -368,11 +380,11 @@ mod tests {
         touched.meta.mtime = 7;
         after.insert(parts("/a"), touched);
         let paths = |tree: &Tree| tree.iter().map(|(p, _)| p.join("/")).collect::<Vec<_>>();
-        assert_eq!(paths(&after.since(&before, 9)), ["a", "a/new"]);
-        assert!(after.since(&after, 9).is_empty());
-        let mut again = before.clone();
-        again.extend(&after.since(&before, 9));
-        assert_eq!(paths(&again), paths(&after));
+        assert_eq!(paths(&after.difference_from(&before, 9)), ["a", "a/new"]);
+        assert!(after.difference_from(&after, 9).is_empty());
+        let mut result = before.clone();
+        result.apply_layer(&after.difference_from(&before, 9));
+        assert_eq!(paths(&result), paths(&after));
         let below: Vec<_> = after.children(&parts("/a")).map(|p| p.join("/")).collect();
         assert_eq!(below, ["a/B", "a/c", "a/new"]);
     }
@@ -382,7 +394,7 @@ mod tests {
         let mut tree = Tree::default();
         for path in ["/b", "/a"] {
             let content = Content { link: Some(1), ..Content::bytes(*b"12345") };
-            tree.file(path, META, META, content).unwrap();
+            tree.add_file(path, META, META, content).unwrap();
         }
         let mut tar = Vec::new();
         tree.write(&NoFiles, &mut tar).unwrap();

@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 
 use lzma_rust2::{XzOptions, XzReader, XzWriter};
 
-use super::unwritten;
+use super::write_error;
 use crate::model::error::Result;
 
-/// Compresses what `fill` writes, with a preset of xz(1), to `out`, and gives that back.
+/// Compresses the data that `fill` writes, with a preset of xz(1), to `out`, and returns `out`.
 ///
 /// # Errors
 /// `out` or `fill` failed.
@@ -16,9 +16,9 @@ pub(super) fn write<W: Write>(
     preset: u32,
     fill: impl FnOnce(&mut dyn Write) -> Result<()>,
 ) -> Result<W> {
-    let mut xz = XzWriter::new(out, XzOptions::with_preset(preset)).map_err(unwritten)?;
+    let mut xz = XzWriter::new(out, XzOptions::with_preset(preset)).map_err(write_error)?;
     fill(&mut xz)?;
-    xz.finish().map_err(unwritten)
+    xz.finish().map_err(write_error)
 }
 
 /// Decompresses `packed`, with a dictionary of at most `memory` KiB.

@@ -4,23 +4,23 @@ use std::io::{self, Write};
 
 use rawzip::{CompressionMethod, DataDescriptorOutput, ZipArchiveWriter, time::UtcDateTime};
 
-use super::unwritten;
+use super::write_error;
 use crate::{
     archive::{
-        compress::{Framing, Gzip, Pieces},
-        tree::{Files, Node, Place, Tree},
+        compress::{ChunkCache, Framing, Gzip},
+        tree::{ContentSource, FileStore, Node, Tree},
     },
     model::error::{Error, Result},
 };
 
-/// Writes the tree to `out`, and gives that back.
+/// Writes the tree to `out`, and returns `out`.
 ///
 /// # Errors
 /// A file cannot be read or changed meanwhile, there is a link, or `out` failed.
 pub(super) fn write<W: Write>(
     tree: &Tree,
-    files: &dyn Files,
-    pieces: &dyn Pieces,
+    files: &dyn FileStore,
+    chunks: &dyn ChunkCache,
     out: W,
 ) -> Result<W> {
     let mut zip = ZipArchiveWriter::new(out);
@@ -30,7 +30,7 @@ pub(super) fn write<W: Write>(
         let content = match &entry.node {
             Node::Directory => {
                 let dir = zip.new_dir(format!("{path}/")).last_modified(time);
-                dir.unix_permissions(entry.meta.mode).create().map_err(unwritten)?;
+                dir.unix_permissions(entry.meta.mode).create().map_err(write_error)?;
                 continue;
             }
             Node::Symlink(_) => {
@@ -40,23 +40,23 @@ pub(super) fn write<W: Write>(
         };
         let file = zip.new_file(&path).compression_method(CompressionMethod::DEFLATE);
         let file = file.last_modified(time).unix_permissions(entry.meta.mode);
-        let (mut data, _) = file.start().map_err(unwritten)?;
-        let mut packed = Gzip::new(&mut data, Framing::Deflate, pieces).map_err(unwritten)?;
-        match &content.place {
-            Place::Bytes(bytes) => packed.write_all(bytes).map_err(unwritten)?,
-            Place::Named(name) => {
+        let (mut data, _) = file.start().map_err(write_error)?;
+        let mut packed = Gzip::new(&mut data, Framing::Deflate, chunks).map_err(write_error)?;
+        match &content.source {
+            ContentSource::Bytes(bytes) => packed.write_all(bytes).map_err(write_error)?,
+            ContentSource::Named(name) => {
                 let mut content = files.open(name)?;
-                io::copy(&mut content, &mut packed).map_err(unwritten)?;
+                io::copy(&mut content, &mut packed).map_err(write_error)?;
             }
         }
-        let (_, totals) = packed.finish().map_err(unwritten)?;
+        let (_, totals) = packed.finish().map_err(write_error)?;
         if totals.plain != content.size {
             return Err(Error::build(format!(
                 "`{path}` changed while it was archived: it should have {} bytes",
                 content.size
             )));
         }
-        data.finish(DataDescriptorOutput::new(totals.crc, totals.plain)).map_err(unwritten)?;
+        data.finish(DataDescriptorOutput::new(totals.crc, totals.plain)).map_err(write_error)?;
     }
-    zip.finish().map_err(unwritten)
+    zip.finish().map_err(write_error)
 }

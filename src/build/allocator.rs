@@ -8,7 +8,7 @@ use crate::{
     model::{
         machine::Linkage,
         schema::{
-            allocator::{Allocator, Choice, Setting},
+            allocator::{Allocator, AllocatorChoice, AllocatorSetting},
             profile::Preset,
         },
     },
@@ -17,16 +17,17 @@ use crate::{
 /// The version of mimalloc's source: that of the crate `libmimalloc-sys` which carries it.
 pub const MIMALLOC: &str = "0.1.49";
 
-impl Setting {
+impl AllocatorSetting {
     /// Every setting.
-    pub const ALL: [Setting; 3] = [Setting::Auto, Setting::Mimalloc, Setting::System];
+    pub const ALL: [AllocatorSetting; 3] =
+        [AllocatorSetting::Auto, AllocatorSetting::Mimalloc, AllocatorSetting::System];
 
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
-            Setting::Auto => "auto",
-            Setting::Mimalloc => "mimalloc",
-            Setting::System => "system",
+            AllocatorSetting::Auto => "auto",
+            AllocatorSetting::Mimalloc => "mimalloc",
+            AllocatorSetting::System => "system",
         }
     }
 }
@@ -45,9 +46,9 @@ impl Allocator {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AllocatorSettings {
     /// `--allocator`.
-    pub option: Option<Setting>,
+    pub option: Option<AllocatorSetting>,
     /// `allocator` in metadata.
-    pub metadata: Option<Setting>,
+    pub metadata: Option<AllocatorSetting>,
 }
 
 /// Returns the allocator of binaries for `target`: that requested on the command line, else in the target's
@@ -61,23 +62,23 @@ pub fn choose(
     settings: &AllocatorSettings,
     preset: Option<Preset>,
     own: Option<&str>,
-) -> Choice {
+) -> AllocatorChoice {
     let of_target = target.spec.allocator.map(|setting| (setting, target.origin.clone()));
     let option = settings.option.map(|setting| (setting, "--allocator".to_owned()));
     let metadata = settings.metadata.map(|setting| (setting, "metadata".to_owned()));
     let requested = option.or(of_target).or(metadata);
-    let (setting, place) = requested.unwrap_or((Setting::Auto, "auto".to_owned()));
-    let choice = |allocator, origin: String| Choice { allocator, origin };
+    let (setting, place) = requested.unwrap_or((AllocatorSetting::Auto, "auto".to_owned()));
+    let choice = |allocator, origin: String| AllocatorChoice { allocator, origin };
     let system = |why: String| choice(Allocator::System, format!("auto: {why}"));
     match setting {
-        Setting::Mimalloc => choice(Allocator::Mimalloc, place),
-        Setting::System => choice(Allocator::System, place),
-        Setting::Auto
+        AllocatorSetting::Mimalloc => choice(Allocator::Mimalloc, place),
+        AllocatorSetting::System => choice(Allocator::System, place),
+        AllocatorSetting::Auto
             if !target.name.contains("-musl") || target.spec.linkage == Linkage::Dynamic =>
         {
             system("the target's C library is not a static musl".into())
         }
-        Setting::Auto => match (preset, own) {
+        AllocatorSetting::Auto => match (preset, own) {
             (_, Some(own)) => system(format!("the program has its own: {own}")),
             (Some(preset @ (Preset::Balanced | Preset::Speed)), None) => {
                 choice(Allocator::Mimalloc, format!("auto: preset {}", preset.name()))
@@ -137,7 +138,11 @@ mod tests {
     use super::*;
     use crate::build::target::Targets;
 
-    fn chosen(setting: Option<Setting>, preset: Preset, own: Option<&str>) -> Choice {
+    fn chosen(
+        setting: Option<AllocatorSetting>,
+        preset: Preset,
+        own: Option<&str>,
+    ) -> AllocatorChoice {
         let targets = Targets::new([]).unwrap();
         let target = targets.get("x86_64-unknown-linux-musl").unwrap();
         let settings = AllocatorSettings { option: None, metadata: setting };
@@ -157,7 +162,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_what_is_chosen() {
-        let chosen = chosen(Some(Setting::Mimalloc), Preset::Size, Some("crate mimalloc"));
+        let chosen = chosen(Some(AllocatorSetting::Mimalloc), Preset::Size, Some("crate mimalloc"));
         assert_eq!((chosen.allocator, chosen.origin.as_str()), (Allocator::Mimalloc, "metadata"));
     }
 

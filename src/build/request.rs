@@ -6,7 +6,7 @@ use crate::{
     build::workspace::FeatureSelection,
     model::schema::{
         allocator,
-        dist::Asked,
+        dist::RecordedRequest,
         profile::{Preset, Unstable},
     },
 };
@@ -31,7 +31,7 @@ pub struct Request {
     /// `--preset`.
     pub preset: Option<Preset>,
     /// `--allocator`.
-    pub allocator: Option<allocator::Setting>,
+    pub allocator: Option<allocator::AllocatorSetting>,
     /// `--unstable`, added to those of the workspace.
     pub unstable: Vec<Unstable>,
     /// `--debug-files`.
@@ -99,9 +99,9 @@ impl Default for Request {
     }
 }
 
-impl From<&Request> for Asked {
+impl From<&Request> for RecordedRequest {
     fn from(request: &Request) -> Self {
-        Asked {
+        RecordedRequest {
             packages: request.packages.clone(),
             workspace: request.workspace,
             each: request.each,
@@ -120,7 +120,7 @@ impl From<&Request> for Asked {
     }
 }
 
-impl Asked {
+impl RecordedRequest {
     /// Returns `request` with this addition.
     #[must_use]
     pub fn of(self, request: Request) -> Request {

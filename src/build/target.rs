@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::{
     model::{
         error::{Error, Result, Status},
-        machine::{Elf, Linkage, Run, TargetFacts},
+        machine::{Elf, Linkage, RunEnvironment, TargetFacts},
         platform::Platform,
         provider::Runners,
         schema::{allocator, memory::MemoryFunctions, profile::Preset},
@@ -66,7 +66,7 @@ pub struct Spec {
     pub frame_pointers: bool,
     /// What serves `malloc`; comes before the workspace's own setting.
     #[serde(default)]
-    pub allocator: Option<allocator::Setting>,
+    pub allocator: Option<allocator::AllocatorSetting>,
     /// The implementation of memory functions; comes before the workspace's own setting.
     #[serde(default)]
     pub memory_functions: Option<MemoryFunctions>,
@@ -74,7 +74,7 @@ pub struct Spec {
     pub elf: Elf,
     /// How its binaries can be run.
     #[serde(default)]
-    pub run: Run,
+    pub run: RunEnvironment,
     /// What is expected of its binaries beside that; see `docs/policy.md`.
     #[serde(default)]
     pub verify: Settings,

@@ -154,7 +154,7 @@ pub(super) struct BuildArgs {
     preset: Option<Preset>,
     /// Implementation of `malloc`
     #[arg(long, value_name = "NAME", help_heading = COMPILATION)]
-    allocator: Option<allocator::Setting>,
+    allocator: Option<allocator::AllocatorSetting>,
     /// Enable this unstable switch of rustc; repeatable
     #[arg(long, value_name = "NAME", help_heading = COMPILATION)]
     unstable: Vec<Unstable>,
@@ -264,9 +264,9 @@ impl ValueEnum for Unstable {
     }
 }
 
-impl ValueEnum for allocator::Setting {
+impl ValueEnum for allocator::AllocatorSetting {
     fn value_variants<'a>() -> &'a [Self] {
-        &allocator::Setting::ALL
+        &allocator::AllocatorSetting::ALL
     }
 
     fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {

@@ -84,7 +84,7 @@ pub(super) fn run(cx: &Context, args: &ImageArgs) -> Result<Status> {
             match format.message_format {
                 Format::Json => json(&inspection)?,
                 Format::Human => {
-                    print_all(&|text| contents::inspection(text, &inspection, *layers))?;
+                    print_all(&|text| contents::write_inspection(text, &inspection, *layers))?;
                 }
             }
             Ok(Status::Done)
@@ -100,7 +100,7 @@ pub(super) fn run(cx: &Context, args: &ImageArgs) -> Result<Status> {
             let diff = inspect::diff(cx, &request)?;
             match format.message_format {
                 Format::Json => json(&diff)?,
-                Format::Human => print(&contents::difference(&diff))?,
+                Format::Human => print(&contents::format_difference(&diff))?,
             }
             Ok(if diff.equal { Status::Done } else { Status::CheckFailed })
         }

@@ -69,7 +69,7 @@ impl Output {
             Color::Never => false,
             Color::Auto => terminal && !crate::sys::env::no_color(),
         };
-        let provider = env.and_then(|env| Provider::of(|name| env.var(name)));
+        let provider = env.and_then(|env| Provider::detect(|name| env.var(name)));
         // Some of them give a terminal to their jobs, too (CircleCI).
         let job = provider.is_some() || env.is_some_and(Env::ci);
         let bars = terminal && !job;
@@ -104,7 +104,7 @@ impl Output {
         self.record(&mut self.state(), &format!("{text}{hint}"));
         let mut shown = match self.provider {
             Some(provider) if error.status() != Status::Interrupted => {
-                let message = markup::visible(&error.to_string());
+                let message = markup::escape_text(&error.to_string());
                 provider.annotation("error", message.lines().next().unwrap_or_default())
             }
             _ => String::new(),
@@ -152,7 +152,7 @@ impl Output {
     /// `text`, parts of which can be from anywhere, without anything that a terminal or the runner of
     /// the job would obey.
     fn shown(&self, text: &str) -> String {
-        let text = markup::visible(text);
+        let text = markup::escape_text(text);
         if self.provider == Some(Provider::Github) { defused(&text) } else { text }
     }
 
@@ -273,7 +273,7 @@ impl Events for Output {
                 }
             }
             Event::Progress { verb, done, total, detail } => {
-                let detail = markup::clean(&detail);
+                let detail = markup::escape_line(&detail);
                 self.record(state, &format!("{verb:>12} {done}/{total}: {detail}"));
                 if !self.quiet && self.bars {
                     let bar = self.progress(verb, done, total, &detail);

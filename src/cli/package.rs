@@ -9,7 +9,7 @@ use super::{args::Format, assemble, json, print};
 use crate::{
     model::{
         error::{Result, Status},
-        schema::{package::Listed, packaging},
+        schema::{package::ArchiveListing, packaging},
     },
     ops::package::{self, Request, list},
     sys::{Context, cargo},
@@ -119,7 +119,7 @@ fn make(cx: &Context, args: &MakeArgs) -> Result<()> {
 }
 
 /// Formats a mode as `ls -l` does.
-fn text(listed: &Listed) -> String {
+fn text(listed: &ArchiveListing) -> String {
     let mut text = format!("{} ({} bytes, {})\n", listed.path, listed.size, listed.sha256);
     let width = listed.contents.iter().map(|entry| entry.size.to_string().len()).max();
     let width = width.unwrap_or(0);

@@ -5,13 +5,13 @@ use clap::{Args, ValueEnum};
 
 use super::{args::Format, assemble, json, print, registry::RegistryArgs};
 use crate::{
-    image::tags::Occasion,
+    image::tags::PushKind,
     model::{
         error::{Result, Status},
         reference::Reference,
         schema::{
             Push,
-            push::{Outcome, Pushed},
+            push::{Pushed, TagOutcome},
         },
     },
     ops::push::{self, Request, Source, Tagging},
@@ -84,12 +84,12 @@ enum Tags {
 
 impl TagArgs {
     pub(super) fn tagging(&self) -> Option<Tagging> {
-        let occasion = match self.tags? {
-            Tags::Release => Occasion::Release,
-            Tags::Snapshot => Occasion::Snapshot,
+        let push_kind = match self.tags? {
+            Tags::Release => PushKind::Release,
+            Tags::Snapshot => PushKind::Snapshot,
         };
         let (branch, moves) = (self.branch.clone(), self.move_tag.clone());
-        Some(Tagging { occasion, branch, moves, allow_dirty: self.allow_dirty })
+        Some(Tagging { push_kind, branch, moves, allow_dirty: self.allow_dirty })
     }
 }
 
@@ -114,7 +114,7 @@ pub(super) fn run(cx: &Context, args: &PushArgs) -> Result<Status> {
         Format::Human if pushed.dry_run => print(&push::text(&pushed))?,
         Format::Human => print(&lines(&pushed))?,
     }
-    let refused = pushed.tags.iter().any(|tag| tag.outcome == Outcome::Refused);
+    let refused = pushed.tags.iter().any(|tag| tag.outcome == TagOutcome::Refused);
     Ok(if refused { Status::CheckFailed } else { Status::Done })
 }
 

@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, fmt::Write};
 use crate::model::{
     schema::{
         Doctor, Plan,
-        allocator::Choice,
+        allocator::AllocatorChoice,
         dist::Release,
         doctor::State,
         memory::MemoryChoice,
         plan::{Build, Companions, Flag, Job, Std, Via},
     },
-    withheld::PASS,
+    withheld::PASS_VARIABLE,
 };
 
 /// The plan: what, how, with which flags and from where.
@@ -50,7 +50,7 @@ pub(super) fn plan(plan: &Plan) -> String {
             line(&mut text, "std", &format!("{target}: {std}"));
         }
         for (target, choice) in allocators(plan, build) {
-            let Choice { allocator, origin } = choice;
+            let AllocatorChoice { allocator, origin } = choice;
             line(&mut text, "allocator", &format!("{target}: {}  # {origin}", allocator.name()));
         }
         for (target, MemoryChoice { functions, origin, .. }) in memory_functions(plan, build) {
@@ -112,7 +112,7 @@ fn notes(plan: &Plan) -> String {
     }
     if !plan.withheld.is_empty() {
         let names = plan.withheld.join(", ");
-        let _ = writeln!(text, "\nnot inherited by builds: {names}  # {PASS} passes them");
+        let _ = writeln!(text, "\nnot inherited by builds: {names}  # {PASS_VARIABLE} passes them");
     }
     text
 }
@@ -126,7 +126,7 @@ fn audit(plan: &Plan) -> &'static str {
 }
 
 /// The allocator of each target of a build.
-fn allocators<'a>(plan: &'a Plan, build: &Build) -> BTreeMap<&'a str, &'a Choice> {
+fn allocators<'a>(plan: &'a Plan, build: &Build) -> BTreeMap<&'a str, &'a AllocatorChoice> {
     let of_build = |job: &&Job| build.targets.contains(&job.target);
     let jobs = plan.jobs.iter().filter(of_build);
     jobs.map(|job| (job.target.as_str(), &job.allocator)).collect()

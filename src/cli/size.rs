@@ -10,7 +10,7 @@ use crate::{
     model::{
         error::{Result, Status},
         provider::Provider,
-        schema::size::By,
+        schema::size::RowKind,
     },
     ops,
     size::{View, csv, human, markdown},
@@ -31,7 +31,7 @@ pub(super) struct SizeArgs {
     base: Option<String>,
     /// Kind of rows
     #[arg(long, value_name = "WHAT", default_value = "crate")]
-    by: By,
+    by: RowKind,
     /// Number of rows; the others are summed up in one
     #[arg(long, value_name = "N")]
     top: Option<usize>,
@@ -79,21 +79,27 @@ enum Form {
     Csv,
 }
 
-impl ValueEnum for By {
+impl ValueEnum for RowKind {
     fn value_variants<'a>() -> &'a [Self] {
-        &[By::Crate, By::DefiningCrate, By::Module, By::Symbol, By::Section]
+        &[
+            RowKind::Crate,
+            RowKind::DefiningCrate,
+            RowKind::Module,
+            RowKind::Symbol,
+            RowKind::Section,
+        ]
     }
 
     fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
         use clap::builder::PossibleValue;
         Some(match self {
-            By::Crate => PossibleValue::new("crate").help("crates that code was compiled for"),
-            By::DefiningCrate => {
+            RowKind::Crate => PossibleValue::new("crate").help("crates that code was compiled for"),
+            RowKind::DefiningCrate => {
                 PossibleValue::new("defining-crate").help("crates with the source of code")
             }
-            By::Module => PossibleValue::new("module"),
-            By::Symbol => PossibleValue::new("symbol").help("functions and variables"),
-            By::Section => PossibleValue::new("section").help("sections of the file"),
+            RowKind::Module => PossibleValue::new("module"),
+            RowKind::Symbol => PossibleValue::new("symbol").help("functions and variables"),
+            RowKind::Section => PossibleValue::new("section").help("sections of the file"),
         })
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn print_all(write: &dyn Fn(&mut dyn fmt::Write)) -> Result<()> {
 }
 
 fn shown(text: &str) -> String {
-    let text = markup::visible(text);
+    let text = markup::escape_text(text);
     if env::github_actions() { defused(&text) } else { text }
 }
 

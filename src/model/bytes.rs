@@ -1,4 +1,4 @@
-//! Amounts of bytes, as people write them.
+//! Sizes in bytes, and growth, in the forms that settings have.
 
 use std::{fmt, str::FromStr};
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(pub u64);
 
-/// How much larger than before something may become: `5%`, or a [`Size`].
+/// The growth that a limit permits: `5%`, or a [`Size`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Growth {
     /// In hundredths of a percent of what it was.
@@ -29,33 +29,33 @@ const UNITS: [(&str, u64); 8] = [
     ("GiB", 1 << 30),
 ];
 
-/// A number with at most two decimals, in hundredths.
-fn hundredths(text: &str) -> Option<u64> {
-    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+/// Parses a number with at most two decimals, in hundredths.
+fn parse_hundredths(text: &str) -> Option<u64> {
+    let (integer, part) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if !digits(whole) || !digits(part) || part.len() > 2 {
+    if !digits(integer) || !digits(part) || part.len() > 2 {
         return None;
     }
     let part = format!("{part:0<2}").parse::<u64>().ok()?;
-    whole.parse::<u64>().ok()?.checked_mul(100)?.checked_add(part)
+    integer.parse::<u64>().ok()?.checked_mul(100)?.checked_add(part)
 }
 
 impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let bad = || {
+        let parse_error = || {
             let text = text.escape_debug();
-            format!("`{text}` is no size such as `25 MB`, `1.5 MiB` or `1048576`")
+            format!("`{text}` is not a size such as `25 MB`, `1.5 MiB` or `1048576`")
         };
         let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (number, unit) = text.split_at(end);
         let unit = match unit.trim() {
             "" => 1,
-            unit => UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(bad)?.1,
+            unit => UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(parse_error)?.1,
         };
-        let bytes = hundredths(number).and_then(|number| number.checked_mul(unit));
-        Ok(Size(bytes.ok_or_else(bad)? / 100))
+        let bytes = parse_hundredths(number).and_then(|number| number.checked_mul(unit));
+        Ok(Size(bytes.ok_or_else(parse_error)? / 100))
     }
 }
 
@@ -81,8 +81,8 @@ impl FromStr for Growth {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.strip_suffix('%') {
-            Some(number) => hundredths(number.trim()).map(Growth::Percent).ok_or_else(|| {
-                format!("`{}` is no share such as `5%` or `0.5%`", text.escape_debug())
+            Some(number) => parse_hundredths(number.trim()).map(Growth::Percent).ok_or_else(|| {
+                format!("`{}` is not a percentage such as `5%` or `0.5%`", text.escape_debug())
             }),
             None => text.parse().map(Growth::Bytes),
         }
@@ -101,8 +101,8 @@ impl fmt::Display for Growth {
 }
 
 impl Growth {
-    /// How many bytes that is more than `base`.
-    pub fn of(self, base: u64) -> u64 {
+    /// Returns the growth of a file of `base` bytes, in bytes.
+    pub fn in_bytes(self, base: u64) -> u64 {
         match self {
             Growth::Percent(hundredths) => {
                 let more = u128::from(base) * u128::from(hundredths) / 10_000;
@@ -116,25 +116,25 @@ impl Growth {
 /// An integer number of bytes, or text.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a size is a number of bytes, or text such as \"25 MB\"")]
-enum Written {
+enum NumberOrText {
     Bytes(u64),
     Text(String),
 }
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Written::deserialize(deserializer)? {
-            Written::Bytes(bytes) => Ok(Size(bytes)),
-            Written::Text(text) => text.parse().map_err(D::Error::custom),
+        match NumberOrText::deserialize(deserializer)? {
+            NumberOrText::Bytes(bytes) => Ok(Size(bytes)),
+            NumberOrText::Text(text) => text.parse().map_err(D::Error::custom),
         }
     }
 }
 
 impl<'de> Deserialize<'de> for Growth {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Written::deserialize(deserializer)? {
-            Written::Bytes(bytes) => Ok(Growth::Bytes(Size(bytes))),
-            Written::Text(text) => text.parse().map_err(D::Error::custom),
+        match NumberOrText::deserialize(deserializer)? {
+            NumberOrText::Bytes(bytes) => Ok(Growth::Bytes(Size(bytes))),
+            NumberOrText::Text(text) => text.parse().map_err(D::Error::custom),
         }
     }
 }
@@ -172,10 +172,10 @@ mod tests {
 
     #[test]
     fn growths() {
-        assert_eq!("5%".parse::<Growth>().unwrap().of(1000), 50);
-        assert_eq!("0.5 %".parse::<Growth>().unwrap().of(1000), 5);
-        assert_eq!("1 kB".parse::<Growth>().unwrap().of(7), 1000);
-        assert_eq!("100%".parse::<Growth>().unwrap().of(u64::MAX), u64::MAX);
+        assert_eq!("5%".parse::<Growth>().unwrap().in_bytes(1000), 50);
+        assert_eq!("0.5 %".parse::<Growth>().unwrap().in_bytes(1000), 5);
+        assert_eq!("1 kB".parse::<Growth>().unwrap().in_bytes(7), 1000);
+        assert_eq!("100%".parse::<Growth>().unwrap().in_bytes(u64::MAX), u64::MAX);
         assert!("5 percent".parse::<Growth>().is_err());
     }
 }

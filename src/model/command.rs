@@ -23,7 +23,7 @@ pub struct Command {
 }
 
 impl Command {
-    /// `program` without arguments, in the inherited environment.
+    /// Creates the command `program` without arguments, in the inherited environment.
     pub fn new(program: impl Into<String>) -> Self {
         Command {
             program: program.into(),
@@ -111,8 +111,8 @@ impl fmt::Display for Command {
     }
 }
 
-/// `text` as one word of a POSIX shell (XCU 2.2). A control character is written in the `$'…'`
-/// form, so that a line stays a line.
+/// Quotes `text` as one word of a POSIX shell (XCU 2.2). A control character is written in the
+/// `$'…'` form, so that a line stays a line.
 pub(crate) fn quote(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {

@@ -11,22 +11,22 @@ use sha2::{Digest as _, Sha256};
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// The digest of `bytes`.
-    pub fn of(bytes: &[u8]) -> Self {
+    /// Computes the digest of `bytes`.
+    pub fn sha256(bytes: &[u8]) -> Self {
         Digest(Sha256::digest(bytes).into())
     }
 
-    /// Its 32 bytes.
+    /// Returns its 32 bytes.
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// The 64 hex digits without the algorithm, as blobs are named in an OCI layout.
+    /// Returns the 64 hex digits without the algorithm, as blobs are named in an OCI layout.
     pub fn hex(&self) -> String {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The first 12 hex digits, for people.
+    /// Returns the first 12 hex digits, for people.
     pub fn short(&self) -> String {
         let mut hex = self.hex();
         hex.truncate(12);
@@ -48,7 +48,7 @@ impl Hasher {
         self.len += bytes.len() as u64;
     }
 
-    /// The digest of everything added, and how many bytes that was.
+    /// Returns the digest of everything added, and its size in bytes.
     pub fn finish(self) -> (Digest, u64) {
         (Digest(self.sha.finalize().into()), self.len)
     }
@@ -79,30 +79,30 @@ impl fmt::Debug for Digest {
 
 /// The text is not a digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotADigest(String);
+pub struct ParseDigestError(String);
 
-impl fmt::Display for NotADigest {
+impl fmt::Display for ParseDigestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` is not `sha256:` and 64 lowercase hex digits", self.0)
     }
 }
 
-impl std::error::Error for NotADigest {}
+impl std::error::Error for ParseDigestError {}
 
 impl FromStr for Digest {
-    type Err = NotADigest;
+    type Err = ParseDigestError;
 
-    fn from_str(text: &str) -> Result<Self, NotADigest> {
-        let bad = || NotADigest(text.chars().take(80).collect());
-        let hex = text.strip_prefix("sha256:").ok_or_else(bad)?.as_bytes();
+    fn from_str(text: &str) -> Result<Self, ParseDigestError> {
+        let parse_error = || ParseDigestError(text.chars().take(80).collect());
+        let hex = text.strip_prefix("sha256:").ok_or_else(parse_error)?.as_bytes();
         let mut bytes = [0; 32];
         if hex.len() != 64 {
-            return Err(bad());
+            return Err(parse_error());
         }
         let nibble = |c: u8| match c {
             b'0'..=b'9' => Ok(c - b'0'),
             b'a'..=b'f' => Ok(c - b'a' + 10),
-            _ => Err(bad()),
+            _ => Err(parse_error()),
         };
         for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
             *byte = (nibble(pair[0])? << 4) | nibble(pair[1])?;
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn round_trip() {
-        let digest = Digest::of(b"");
+        let digest = Digest::sha256(b"");
         // FIPS 180-4's digest of the empty message.
         let text = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(digest.to_string(), text);
@@ -149,11 +149,11 @@ mod tests {
     }
 
     #[test]
-    fn refused() {
+    fn invalid_texts_are_rejected() {
         for text in ["", "sha256:", "sha512:00", "sha256:zz", &"é".repeat(40)] {
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }
-        let upper = Digest::of(b"").to_string().to_uppercase();
+        let upper = Digest::sha256(b"").to_string().to_uppercase();
         assert!(upper.parse::<Digest>().is_err());
     }
 }

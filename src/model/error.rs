@@ -5,8 +5,8 @@
 
 use std::fmt;
 
-/// What the process ends with. The one table of exit statuses; `docs/exit-status.md` is checked
-/// against it by a test.
+/// The exit status of the process. This is the only table of exit statuses; `docs/exit-status.md`
+/// is checked against it by a test.
 ///
 /// ```
 /// assert_eq!(longshore::Status::CheckFailed.code(), 1);
@@ -43,7 +43,7 @@ impl Status {
         (Status::Interrupted, "interrupted"),
     ];
 
-    /// The number that the process exits with.
+    /// Returns the number that the process exits with.
     pub fn code(self) -> u8 {
         self as u8
     }
@@ -59,7 +59,7 @@ impl Status {
 /// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, why, what to do, and the exit status it means.
+/// An error: a message, its cause, a hint that fixes it, and the exit status.
 ///
 /// ```
 /// use longshore::{Error, Status};
@@ -79,7 +79,7 @@ struct Inner {
 }
 
 impl Error {
-    /// An error that ends the program with `status`.
+    /// Creates an error that ends the program with `status`.
     pub fn new(status: Status, message: impl Into<String>) -> Self {
         Error(Box::new(Inner {
             status,
@@ -90,41 +90,41 @@ impl Error {
         }))
     }
 
-    /// A check failed (status 1).
+    /// Creates the error of a failed check (status 1).
     pub fn check(message: impl Into<String>) -> Self {
         Self::new(Status::CheckFailed, message)
     }
 
-    /// The command line or the configuration is wrong (status 2).
+    /// Creates the error of a wrong command line or configuration (status 2).
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(Status::Usage, message)
     }
 
-    /// A tool is missing or unfit (status 3).
+    /// Creates the error of a missing or unsuitable tool (status 3).
     pub fn tool(message: impl Into<String>) -> Self {
         Self::new(Status::MissingTool, message)
     }
 
-    /// A build or a file operation failed (status 4).
+    /// Creates the error of a failed build or file operation (status 4).
     pub fn build(message: impl Into<String>) -> Self {
         Self::new(Status::BuildFailed, message)
     }
 
-    /// The hint. A later hint replaces an earlier one.
+    /// Sets the hint. A later hint replaces an earlier one.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(printable(&hint.into()));
         self
     }
 
-    /// Several lines that show what happened, such as the end of a log; printed after the message.
+    /// Sets the detail: lines such as the end of a log, which are printed after the message.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.0.detail = Some(detail.into());
         self
     }
 
-    /// The underlying error; it is printed after the message.
+    /// Sets the underlying error, which is printed after the message.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
@@ -133,7 +133,7 @@ impl Error {
 
     /// Returns a copy as text, for an error that is reported in two places.
     #[must_use]
-    pub fn again(&self) -> Self {
+    pub fn duplicate(&self) -> Self {
         Error(Box::new(Inner {
             status: self.0.status,
             message: self.to_string(),
@@ -149,31 +149,31 @@ impl Error {
         if self.0.hint.is_some() { self } else { self.hint(hint) }
     }
 
-    /// Says before the message what was being done, or to what. Hint, detail, status and source stay.
+    /// Adds the operation or its object before the message. Hint, detail, status and source stay.
     #[must_use]
     pub fn context(mut self, context: impl fmt::Display) -> Self {
         self.0.message = format!("{context}: {}", self.0.message);
         self
     }
 
-    /// The same error with a different exit status.
+    /// Replaces the exit status.
     #[must_use]
     pub fn with_status(mut self, status: Status) -> Self {
         self.0.status = status;
         self
     }
 
-    /// The exit status this error means.
+    /// Returns the exit status.
     pub fn status(&self) -> Status {
         self.0.status
     }
 
-    /// What happened, in several lines.
+    /// Returns the detail: lines such as the end of a log.
     pub fn detail_text(&self) -> Option<&str> {
         self.0.detail.as_deref()
     }
 
-    /// What to do about it, where something can be done.
+    /// Returns the hint: the command or setting that fixes it.
     pub fn hint_text(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
@@ -191,8 +191,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// Text for a terminal. Messages hold bytes of files, also those of other crates: control
-/// characters, and those that change the direction of text, are escaped.
+/// Escapes text for a terminal: messages contain bytes of files and of other crates' errors.
+/// Control characters, and those that change the direction of text, are escaped.
 fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for char in text.chars() {

@@ -16,7 +16,7 @@ pub enum Event {
     Status {
         /// Capitalised verb of at most 12 characters.
         verb: &'static str,
-        /// What it is about.
+        /// Its object, such as `linux/amd64 rg`.
         message: String,
     },
     /// Something the user should know, that does not stop the command.
@@ -29,7 +29,7 @@ pub enum Event {
         /// The line, with the child's own colours.
         line: String,
     },
-    /// How far a long step is. `total` 0 means unknown.
+    /// The progress of a long step. `total` is 0 if unknown.
     Progress {
         /// Capitalised verb of at most 12 characters.
         verb: &'static str,
@@ -37,7 +37,7 @@ pub enum Event {
         done: u64,
         /// Units in all.
         total: u64,
-        /// What is being worked on now.
+        /// The item that is processed now.
         detail: String,
     },
     /// The long step is over; its bar may go.
@@ -49,7 +49,7 @@ pub enum Event {
     },
 }
 
-/// Where events go. Called from several threads.
+/// A receiver of events. It is called from several threads.
 pub trait Events: Send + Sync {
     /// Takes one event.
     fn emit(&self, event: Event);
@@ -61,7 +61,7 @@ impl fmt::Debug for dyn Events {
     }
 }
 
-/// Swallows every event.
+/// A receiver that ignores every event.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 

@@ -42,7 +42,7 @@ impl Feature {
     }
 
     /// Returns whether this build has it.
-    fn is_there(self) -> bool {
+    fn is_enabled(self) -> bool {
         match self {
             Feature::Ci => cfg!(feature = "ci"),
             Feature::Extras => cfg!(feature = "extras"),
@@ -55,7 +55,7 @@ impl Feature {
     }
 
     /// Returns the error of what needs it in a build without it.
-    pub fn missing(self) -> Error {
+    pub fn missing_error(self) -> Error {
         Error::usage(self.to_string()).hint(format!(
             "add it in `Cargo.toml`: `longshore = {{ version = \"{}\", features = [\"{}\"] }}`",
             env!("CARGO_PKG_VERSION"),
@@ -63,8 +63,8 @@ impl Feature {
         ))
     }
 
-    /// Returns [`Feature::missing`] for a stream.
-    pub fn missing_stream(self) -> io::Error {
+    /// Returns [`Feature::missing_error`] for a stream.
+    pub fn missing_io_error(self) -> io::Error {
         io::Error::other(self.to_string())
     }
 
@@ -73,7 +73,7 @@ impl Feature {
     /// # Errors
     /// It does not; the line for `Cargo.toml` is in the hint.
     pub fn require(self) -> Result<()> {
-        if self.is_there() { Ok(()) } else { Err(self.missing()) }
+        if self.is_enabled() { Ok(()) } else { Err(self.missing_error()) }
     }
 }
 
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_are_there_by_default() {
+    fn all_features_are_enabled_by_default() {
         let manifest: toml::Table = include_str!("../../Cargo.toml").parse().unwrap();
         let names: Vec<toml::Value> = Feature::ALL.map(|feature| feature.name().into()).into();
         assert_eq!(manifest["features"]["default"], toml::Value::Array(names));
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_missing_feature_is_a_usage_error_with_the_line_to_add() {
-        let error = Feature::Zstd.missing();
+        let error = Feature::Zstd.missing_error();
         assert_eq!(error.status().code(), 2);
         assert_eq!(error.to_string(), "longshore was built without the feature `zstd`");
         assert!(error.hint_text().unwrap().contains("features = [\"zstd\"]"));

@@ -1,10 +1,10 @@
-//! JSON in the very bytes that Go's `encoding/json` writes, which BuildKit's digests rest on.
+//! JSON in the exact bytes that Go's `encoding/json` writes, on which BuildKit's digests depend.
 
 use serde::Serialize;
 
 use crate::model::error::{Error, Result};
 
-/// How a document is laid out.
+/// The layout of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     /// Without white space.

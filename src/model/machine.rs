@@ -14,15 +14,15 @@ pub struct TargetFacts {
     pub name: String,
     /// The platform that OCI has for it.
     pub platform: Platform,
-    /// How its binaries are linked.
+    /// The linkage of its binaries.
     pub linkage: Linkage,
     /// The ELF header of its binaries.
     pub elf: Elf,
-    /// How its binaries can be run.
-    pub run: Run,
+    /// The environments that run its binaries.
+    pub run: RunEnvironment,
 }
 
-/// How a binary is linked.
+/// The linkage of a binary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -84,7 +84,7 @@ pub enum Machine {
 }
 
 impl Machine {
-    /// The number in the ELF header.
+    /// Returns the number in the ELF header.
     pub const fn number(self) -> u16 {
         match self {
             Machine::X86 => 3,
@@ -110,8 +110,8 @@ pub enum Endian {
     Big,
 }
 
-/// The name of an `e_machine` number in the System V ABI's registry, without `EM_`; the number
-/// itself where it has no name here.
+/// Returns the name of an `e_machine` number in the System V ABI's registry, without `EM_`; the
+/// number itself if it is not in this table.
 pub fn machine_name(number: u16) -> Cow<'static, str> {
     match header::machine_to_str(number) {
         "EM_UNKNOWN" => number.to_string().into(),
@@ -205,12 +205,12 @@ impl Architecture {
     ];
 
     /// Returns the one that OCI calls `name`.
-    pub fn of(name: &str) -> Option<&'static Self> {
+    pub fn from_goarch(name: &str) -> Option<&'static Self> {
         Self::ALL.iter().find(|known| known.go == name)
     }
 
     /// Returns the one that has `name` among its other names, and the variant that this means.
-    pub fn of_alias(name: &str) -> Option<(&'static Self, Option<&'static str>)> {
+    pub fn from_alias(name: &str) -> Option<(&'static Self, Option<&'static str>)> {
         Self::ALL.iter().find_map(|known| {
             let (_, variant) = known.aliases.iter().find(|(alias, _)| *alias == name)?;
             Some((known, *variant))
@@ -218,11 +218,11 @@ impl Architecture {
     }
 
     /// Returns the one with ELF files of this `e_machine`, class and byte order.
-    pub fn of_elf(elf: (u16, u8, Endian)) -> Option<&'static Self> {
+    pub fn from_elf(elf: (u16, u8, Endian)) -> Option<&'static Self> {
         Self::ALL.iter().find(|known| known.elf() == elf)
     }
 
-    /// `e_machine`, class and byte order of its ELF files.
+    /// Returns `e_machine`, class and byte order of its ELF files.
     pub fn elf(&self) -> (u16, u8, Endian) {
         let (machine, class, endian) = self.elf;
         (machine.number(), class, endian)
@@ -236,10 +236,10 @@ impl Architecture {
     }
 }
 
-/// How binaries of a target can be run.
+/// The environments that run binaries of a target.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct Run {
+pub struct RunEnvironment {
     /// Architectures, as `uname -m` names them, of Linux hosts that run them natively.
     pub native: Vec<String>,
     /// Names of user-mode emulators, best first.

@@ -3,8 +3,9 @@
 
 use std::fmt::Write as _;
 
-/// Whether `c` cannot be seen, or changes how the text around it is shown: controls, and the marks of
-/// the Unicode Bidirectional Algorithm (UAX #9), with which a name could pass for a different one.
+/// Returns whether `c` cannot be seen, or changes how the text around it is shown: controls, and
+/// the marks of the Unicode Bidirectional Algorithm (UAX #9), with which a name could pass for a
+/// different one.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -12,8 +13,8 @@ fn is_hidden(c: char) -> bool {
             | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// `text` as one line, with every hidden character as `\u{1b}`.
-pub fn clean(text: &str) -> String {
+/// Formats `text` as one line, with every hidden character escaped as `\u{1b}`.
+pub fn escape_line(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if is_hidden(c) {
@@ -25,8 +26,8 @@ pub fn clean(text: &str) -> String {
     out
 }
 
-/// `text` for a terminal: as [`clean`], but with its tabs and line breaks.
-pub fn visible(text: &str) -> String {
+/// Formats `text` for a terminal: as [`escape_line`], but with its tabs and line breaks.
+pub fn escape_text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
         let (line, end) = match line.strip_suffix("\r\n") {
@@ -37,16 +38,17 @@ pub fn visible(text: &str) -> String {
             if at > 0 {
                 out.push('\t');
             }
-            out += &clean(cell);
+            out += &escape_line(cell);
         }
         out += end;
     }
     out
 }
 
-/// `text` as code in Markdown or HTML, also in a cell of a table. Nothing in it is a link or a mention.
-pub fn code(text: &str) -> String {
-    let text = clean(text);
+/// Formats `text` as code in Markdown or HTML, also in a cell of a table. Nothing in it is a link
+/// or a mention.
+pub fn code_span(text: &str) -> String {
+    let text = escape_line(text);
     let plain = |c: char| c.is_ascii_alphanumeric() || " ./_+=,:@~-".contains(c);
     let edges = text.trim() == text && !text.is_empty();
     if edges && text.chars().all(plain) {
@@ -63,16 +65,16 @@ pub fn code(text: &str) -> String {
     out + "</code>"
 }
 
-/// `text` as one line of Markdown or HTML, also in a cell of a table: what is in backticks is code,
-/// and nothing else in it is markup, a link or a mention.
-pub fn markdown(text: &str) -> String {
-    let text = clean(text);
+/// Formats `text` as one line of Markdown or HTML, also in a cell of a table: text in backticks is
+/// code, and nothing else in it is markup, a link or a mention.
+pub fn markdown_line(text: &str) -> String {
+    let text = escape_line(text);
     let parts: Vec<&str> = text.split('`').collect();
     let mut out = String::with_capacity(text.len());
     for (at, part) in parts.iter().enumerate() {
         let closed = at + 1 < parts.len();
         if at % 2 == 1 && closed && !part.is_empty() {
-            out += &code(part);
+            out += &code_span(part);
             continue;
         }
         if at % 2 == 1 {
@@ -82,15 +84,15 @@ pub fn markdown(text: &str) -> String {
                 out += "&#96;";
             }
         }
-        words(&mut out, part);
+        push_words(&mut out, part);
     }
     out
 }
 
-/// A break that cannot be seen: servers look for mentions and references in the text that is shown.
+/// An invisible break: servers search for mentions and references in the text that is shown.
 const BREAK: &str = "&#8203;";
 
-fn words(out: &mut String, text: &str) {
+fn push_words(out: &mut String, text: &str) {
     let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let mut before = None;
     for (at, c) in text.char_indices() {
@@ -133,14 +135,14 @@ mod tests {
 
     #[test]
     fn terminals_get_no_controls() {
-        assert_eq!(visible("a\tb\nc"), "a\tb\nc");
-        assert_eq!(visible("a\r\nb\r"), "a\r\nb\\u{d}");
+        assert_eq!(escape_text("a\tb\nc"), "a\tb\nc");
+        assert_eq!(escape_text("a\r\nb\r"), "a\r\nb\\u{d}");
         assert_eq!(
-            visible("\u{1b}[2K\u{9b}x\u{7f}\u{202e}é\u{0}"),
+            escape_text("\u{1b}[2K\u{9b}x\u{7f}\u{202e}é\u{0}"),
             "\\u{1b}[2K\\u{9b}x\\u{7f}\\u{202e}é\\u{0}"
         );
-        assert_eq!(clean("a\nb\tc\r"), "a\\u{a}b\\u{9}c\\u{d}");
-        assert_eq!(visible(""), "");
+        assert_eq!(escape_line("a\nb\tc\r"), "a\\u{a}b\\u{9}c\\u{d}");
+        assert_eq!(escape_text(""), "");
     }
 
     /// Names with which a line of a table would end, or become something else.
@@ -157,7 +159,7 @@ mod tests {
             ("", "<code></code>"),
             (" ", "<code> </code>"),
         ] {
-            assert_eq!(code(name), expected);
+            assert_eq!(code_span(name), expected);
         }
         for (text, expected) in [
             ("needs `libc.so.6` and snake_case", "needs `libc.so.6` and snake_case"),
@@ -178,7 +180,7 @@ mod tests {
             ("`` x", "&#96;&#96; x"),
             ("line\nbreak", "line&#92;u{a}break"),
         ] {
-            assert_eq!(markdown(text), expected, "{text}");
+            assert_eq!(markdown_line(text), expected, "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a binary or an image runs on, in OCI's words.
+//! The platform of a binary or an image, in the terms of OCI.
 
 use std::{fmt, str::FromStr};
 
@@ -19,15 +19,15 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// This platform as a relative path with `/` between its parts, which is also its text.
+    /// Returns the platform as a relative path with `/` between its parts, which is also its text.
     pub fn path(&self) -> String {
         self.to_string()
     }
 }
 
-/// The spelling of a platform's names that images should have, for those that they do have:
-/// containerd's normalisation (<https://github.com/containerd/platforms>, `database.go`). Only
-/// `arm` without a variant stays as it is, which containerd takes for `arm/v7`.
+/// Normalises the spelling of a platform as containerd does
+/// (<https://github.com/containerd/platforms>, `database.go`). Only `arm` without a variant, which
+/// containerd takes for `arm/v7`, stays as it is.
 pub(crate) fn normalise(
     os: &str,
     architecture: &str,
@@ -38,7 +38,7 @@ pub(crate) fn normalise(
     let variant = variant.map(lower).filter(|variant| !variant.is_empty());
     let os = if os == "macos" { "darwin".to_owned() } else { os };
     let variant = variant.as_deref();
-    let (architecture, variant) = match Architecture::of_alias(&architecture) {
+    let (architecture, variant) = match Architecture::from_alias(&architecture) {
         Some((known, meant)) => (known.go.to_owned(), meant.or(variant)),
         None => (architecture, variant),
     };
@@ -65,20 +65,20 @@ impl fmt::Display for Platform {
 
 /// The text is not a platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotAPlatform(String);
+pub struct ParsePlatformError(String);
 
-impl fmt::Display for NotAPlatform {
+impl fmt::Display for ParsePlatformError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` is not a platform such as `linux/arm64` or `linux/arm/v7`", self.0)
     }
 }
 
-impl std::error::Error for NotAPlatform {}
+impl std::error::Error for ParsePlatformError {}
 
 impl FromStr for Platform {
-    type Err = NotAPlatform;
+    type Err = ParsePlatformError;
 
-    fn from_str(text: &str) -> Result<Self, NotAPlatform> {
+    fn from_str(text: &str) -> Result<Self, ParsePlatformError> {
         let word = |part: &str| {
             !part.is_empty()
                 && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
@@ -90,10 +90,10 @@ impl FromStr for Platform {
             [os, "arm64", "v8"] => (os, "arm64", None),
             [os, "amd64", "v1"] => (os, "amd64", None),
             [os, architecture, variant] => (os, architecture, Some(variant)),
-            _ => return Err(NotAPlatform(text.into())),
+            _ => return Err(ParsePlatformError(text.into())),
         };
         if !word(os) || !word(architecture) || !variant.is_none_or(word) {
-            return Err(NotAPlatform(text.into()));
+            return Err(ParsePlatformError(text.into()));
         }
         Ok(Platform {
             os: os.into(),

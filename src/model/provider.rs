@@ -25,7 +25,7 @@ impl Provider {
     /// Every one.
     pub const ALL: [Provider; 3] = [Provider::Github, Provider::Gitlab, Provider::Circleci];
 
-    /// The variable that it sets in every job.
+    /// Returns the variable that the provider sets in every job.
     pub fn variable(self) -> &'static str {
         match self {
             Provider::Github => "GITHUB_ACTIONS",
@@ -34,8 +34,9 @@ impl Provider {
         }
     }
 
-    /// Returns the one that runs this job, if any, by the variables that `var` gives.
-    pub fn of<S: AsRef<str>>(var: impl Fn(&str) -> Option<S>) -> Option<Self> {
+    /// Returns the provider that runs this job, by the variables that `var` returns; `None` outside
+    /// of CI.
+    pub fn detect<S: AsRef<str>>(var: impl Fn(&str) -> Option<S>) -> Option<Self> {
         let is_set = |provider: &Provider| {
             var(provider.variable())
                 .is_some_and(|value| !["", "0", "false"].contains(&value.as_ref()))
@@ -43,7 +44,7 @@ impl Provider {
         Self::ALL.into_iter().find(is_set)
     }
 
-    /// As it is written in settings and on the command line.
+    /// Returns the name in settings and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Provider::Github => "github",
@@ -52,7 +53,7 @@ impl Provider {
         }
     }
 
-    /// The default runner: amd64, from where longshore cross-compiles for all other targets.
+    /// Returns the default runner: amd64, which cross-compiles for all other targets.
     pub fn default_runner(self) -> &'static str {
         match self {
             Provider::Github => "ubuntu-24.04",
@@ -61,10 +62,10 @@ impl Provider {
         }
     }
 
-    /// The hosted Linux runners of the provider, by name. From
-    /// <https://docs.github.com/actions/reference/runners/github-hosted-runners>,
+    /// Returns the names of the provider's hosted Linux runners
+    /// (<https://docs.github.com/actions/reference/runners/github-hosted-runners>,
     /// <https://docs.gitlab.com/ci/runners/hosted_runners/linux/> and
-    /// <https://circleci.com/docs/guides/execution-managed/resource-class-overview/>.
+    /// <https://circleci.com/docs/guides/execution-managed/resource-class-overview/>).
     pub fn runners(self) -> &'static [&'static str] {
         match self {
             Provider::Github => &[
@@ -113,37 +114,39 @@ impl fmt::Display for Provider {
 #[serde(untagged, expecting = "a runner is a name, or a list with the labels of your own")]
 pub enum Runner {
     /// One of [`Provider::runners`].
-    Lent(String),
+    Hosted(String),
     /// Labels (GitHub), tags (GitLab), or one resource class (CircleCI).
-    Own(Vec<String>),
+    SelfHosted(Vec<String>),
 }
 
 impl Runner {
-    /// Checks the name against the provider's hosted runners. `place` is the key in the configuration.
+    /// Checks the name against the provider's hosted runners. `key` is the key in the
+    /// configuration.
     ///
     /// # Errors
     /// An unknown hosted runner, or invalid labels.
-    pub fn check(&self, provider: Provider, place: &str) -> Result<()> {
+    pub fn check(&self, provider: Provider, key: &str) -> Result<()> {
         match self {
-            Runner::Lent(name) if provider.runners().contains(&name.as_str()) => Ok(()),
-            Runner::Lent(name) => {
+            Runner::Hosted(name) if provider.runners().contains(&name.as_str()) => Ok(()),
+            Runner::Hosted(name) => {
                 let known = provider.runners();
                 let hint = match nearest(name, known.iter().copied()) {
                     Some(near) => format!("did you mean `{near}`? Your own is `[\"{name}\"]`"),
                     None => format!("known: {}; your own is `[\"{name}\"]`", known.join(", ")),
                 };
-                let message = format!("`{place}`: {provider} has no runner `{name}`");
+                let message = format!("`{key}`: {provider} has no runner `{name}`");
                 Err(Error::usage(message).hint(hint))
             }
-            Runner::Own(labels) => {
-                let fine = |label: &String| {
+            Runner::SelfHosted(labels) => {
+                let is_valid_label = |label: &String| {
                     !label.is_empty() && !label.chars().any(|c| c.is_control() || c == '$')
                 };
                 let one = provider != Provider::Circleci || labels.len() == 1;
-                match one && !labels.is_empty() && labels.iter().all(fine) {
+                match one && !labels.is_empty() && labels.iter().all(is_valid_label) {
                     true => Ok(()),
                     false => Err(Error::usage(format!(
-                        "`{place}`: this is no runner of {provider}"
+                        "`{key}`: this is not a runner of \
+                                                       {provider}"
                     ))
                     .hint("labels are words; CircleCI has one resource class, `namespace/name`")),
                 }
@@ -165,7 +168,7 @@ pub struct Runners {
 }
 
 impl Runners {
-    /// The one with `provider`.
+    /// Returns the runner with `provider`.
     pub fn get(&self, provider: Provider) -> Option<&Runner> {
         match provider {
             Provider::Github => self.github.as_ref(),
@@ -174,26 +177,27 @@ impl Runners {
         }
     }
 
-    /// Holds all of them against what the providers have.
+    /// Checks every runner against the hosted runners of its provider.
     ///
     /// # Errors
     /// As [`Runner::check`].
-    pub fn check(&self, place: &str) -> Result<()> {
+    pub fn check(&self, key: &str) -> Result<()> {
         for provider in Provider::ALL {
             if let Some(runner) = self.get(provider) {
-                runner.check(provider, &format!("{place}.{provider}"))?;
+                runner.check(provider, &format!("{key}.{provider}"))?;
             }
         }
         Ok(())
     }
 }
 
-/// `text` as the value of a command of GitHub's (`actions/toolkit`, `packages/core/src/command.ts`).
-pub fn data(text: &str) -> String {
+/// Escapes `text` as the value of a GitHub workflow command (`actions/toolkit`,
+/// `packages/core/src/command.ts`).
+pub fn escape_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// `text` as a property of a command of GitHub's.
-pub fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+/// Escapes `text` as a property of a GitHub workflow command.
+pub fn escape_property(text: &str) -> String {
+    escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }

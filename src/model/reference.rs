@@ -5,14 +5,14 @@ use std::{fmt, str::FromStr};
 
 use crate::model::digest::Digest;
 
-/// The registry of names that have none.
-pub const DOCKER: &str = "docker.io";
+/// The registry of names without one.
+pub const DOCKER_REGISTRY: &str = "docker.io";
 
-/// The longest path (distribution/reference, "RepositoryNameTotalLengthMax").
-const PATH: usize = 255;
+/// The maximum length of a path (distribution/reference, "RepositoryNameTotalLengthMax").
+const MAX_PATH: usize = 255;
 
-/// The longest tag.
-const TAG: usize = 128;
+/// The maximum length of a tag.
+const MAX_TAG: usize = 128;
 
 /// An image, or several under one name, in a registry. Displayed completely: with the registry, and with
 /// `library/` where Docker implies it.
@@ -29,12 +29,13 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// Registry and path, without tag and digest.
+    /// Returns registry and path, without tag and digest.
     pub fn name(&self) -> String {
         format!("{}/{}", self.registry, self.repository)
     }
 
-    /// Returns what is requested from a registry: the digest, else the tag, else `latest`, as with Docker.
+    /// Returns the reference that a registry is requested for: the digest, else the tag, else
+    /// `latest`, as with Docker.
     pub fn target(&self) -> String {
         match (&self.digest, &self.tag) {
             (Some(digest), _) => digest.to_string(),
@@ -57,27 +58,28 @@ impl fmt::Display for Reference {
     }
 }
 
-/// The text is not a reference, and why.
+/// The error for a text that is not a reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotAReference {
+pub struct ParseReferenceError {
     text: String,
-    why: String,
+    reason: String,
 }
 
-impl fmt::Display for NotAReference {
+impl fmt::Display for ParseReferenceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is no image reference: {}", self.text.escape_debug(), self.why)
+        write!(f, "`{}` is not an image reference: {}", self.text.escape_debug(), self.reason)
     }
 }
 
-impl std::error::Error for NotAReference {}
+impl std::error::Error for ParseReferenceError {}
 
 impl FromStr for Reference {
-    type Err = NotAReference;
+    type Err = ParseReferenceError;
 
-    fn from_str(text: &str) -> Result<Self, NotAReference> {
-        let bad = |why: String| NotAReference { text: text.chars().take(300).collect(), why };
-        parse(text.strip_prefix("docker://").unwrap_or(text)).map_err(bad)
+    fn from_str(text: &str) -> Result<Self, ParseReferenceError> {
+        let parse_error =
+            |reason: String| ParseReferenceError { text: text.chars().take(300).collect(), reason };
+        parse(text.strip_prefix("docker://").unwrap_or(text)).map_err(parse_error)
     }
 }
 
@@ -101,11 +103,11 @@ fn parse(text: &str) -> Result<Reference, String> {
     }
     let (registry, path) = match name.split_once('/') {
         Some((host, path)) if is_host(host) => (host, path),
-        _ => (DOCKER, name),
+        _ => (DOCKER_REGISTRY, name),
     };
     check_host(registry)?;
     let official = ["docker.io", "index.docker.io"].contains(&registry);
-    let registry = if official { DOCKER } else { registry };
+    let registry = if official { DOCKER_REGISTRY } else { registry };
     let path = match official && !path.contains('/') {
         true => format!("library/{path}"),
         false => path.to_owned(),
@@ -119,17 +121,17 @@ fn parse(text: &str) -> Result<Reference, String> {
     })
 }
 
-/// Whether what stands before the first slash is a host, and not the first part of a path.
+/// Returns whether the text before the first slash is a host, and not the first part of a path.
 fn is_host(text: &str) -> bool {
     let upper = text.bytes().any(|byte| byte.is_ascii_uppercase());
     text.contains(['.', ':', '[']) || text == "localhost" || upper
 }
 
 fn check_host(host: &str) -> Result<(), String> {
-    let bad = || format!("`{}` is not a host with or without a port", host.escape_debug());
+    let parse_error = || format!("`{}` is not a host with or without a port", host.escape_debug());
     let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, port)) => {
-            address.parse::<core::net::Ipv6Addr>().map_err(|_| bad())?;
+            address.parse::<core::net::Ipv6Addr>().map_err(|_| parse_error())?;
             (None, port)
         }
         None => {
@@ -138,10 +140,10 @@ fn check_host(host: &str) -> Result<(), String> {
         }
     };
     if !port.is_empty() {
-        let digits = port.strip_prefix(':').ok_or_else(bad)?;
+        let digits = port.strip_prefix(':').ok_or_else(parse_error)?;
         let number = digits.bytes().all(|byte| byte.is_ascii_digit());
-        if !number || digits.parse::<u16>().map_err(|_| bad())? == 0 {
-            return Err(bad());
+        if !number || digits.parse::<u16>().map_err(|_| parse_error())? == 0 {
+            return Err(parse_error());
         }
     }
     let part = |part: &str| {
@@ -151,7 +153,7 @@ fn check_host(host: &str) -> Result<(), String> {
     };
     match name.is_none_or(|name| name.len() <= 253 && name.split('.').all(part)) {
         true => Ok(()),
-        false => Err(bad()),
+        false => Err(parse_error()),
     }
 }
 
@@ -160,11 +162,11 @@ fn check_tag(tag: &str) -> Result<(), String> {
     let rest = |byte: u8| first(byte) || byte == b'.' || byte == b'-';
     let bytes = tag.as_bytes();
     let starts = bytes.first().is_some_and(|&byte| first(byte));
-    if starts && bytes.len() <= TAG && bytes.iter().all(|&byte| rest(byte)) {
+    if starts && bytes.len() <= MAX_TAG && bytes.iter().all(|&byte| rest(byte)) {
         return Ok(());
     }
     Err(format!(
-        "the tag `{}` is not at most {TAG} letters, digits, `_`, `.` and `-`, the first of which is \
+        "the tag `{}` is not at most {MAX_TAG} letters, digits, `_`, `.` and `-`, the first of which is \
          neither `.` nor `-`",
         tag.escape_debug()
     ))
@@ -174,8 +176,8 @@ fn check_path(path: &str, name: &str) -> Result<(), String> {
     if path.is_empty() || path.ends_with('/') {
         return Err("the name is missing".to_owned());
     }
-    if path.len() > PATH {
-        return Err(format!("the name has more than {PATH} characters"));
+    if path.len() > MAX_PATH {
+        return Err(format!("the name has more than {MAX_PATH} characters"));
     }
     if name.len() == 64 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
         return Err("64 hex digits are taken for an identifier, and not for a name".to_owned());
@@ -221,7 +223,7 @@ pub fn version_tag(version: &str) -> Option<String> {
     check_tag(&tag).is_ok().then_some(tag)
 }
 
-/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
+/// Returns whether `text` matches `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.
 fn is_component(text: &str) -> bool {
     let letter = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = text.as_bytes();
@@ -235,13 +237,14 @@ fn is_component(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn whole(text: &str) -> String {
-        text.parse::<Reference>().map_or_else(|error| error.to_string(), |of| of.to_string())
+    fn full_name(text: &str) -> String {
+        text.parse::<Reference>()
+            .map_or_else(|error| error.to_string(), |reference| reference.to_string())
     }
 
     #[test]
-    fn names_are_made_whole_as_docker_does() {
-        let digest = Digest::of(b"");
+    fn names_are_completed_as_docker_does() {
+        let digest = Digest::sha256(b"");
         for (text, expected) in [
             ("hello", "docker.io/library/hello"),
             ("hello:1.0", "docker.io/library/hello:1.0"),
@@ -257,20 +260,20 @@ mod tests {
             ("docker://ghcr.io/me/hello:_x", "ghcr.io/me/hello:_x"),
             ("a.b/c__d/e---f/g.h", "a.b/c__d/e---f/g.h"),
         ] {
-            assert_eq!(whole(text), expected);
+            assert_eq!(full_name(text), expected);
             // A complete name is unchanged.
-            assert_eq!(whole(expected), expected);
+            assert_eq!(full_name(expected), expected);
         }
         let text = format!("ghcr.io/me/hello:1.0@{digest}");
-        let of: Reference = text.parse().unwrap();
-        assert_eq!((of.tag.as_deref(), of.digest), (Some("1.0"), Some(digest)));
-        assert_eq!((of.to_string(), of.target()), (text, digest.to_string()));
+        let reference: Reference = text.parse().unwrap();
+        assert_eq!((reference.tag.as_deref(), reference.digest), (Some("1.0"), Some(digest)));
+        assert_eq!((reference.to_string(), reference.target()), (text, digest.to_string()));
         assert_eq!("a.b/c".parse::<Reference>().unwrap().target(), "latest");
     }
 
     #[test]
-    fn what_is_no_reference_is_refused_and_told() {
-        for (text, why) in [
+    fn invalid_references_are_rejected_with_the_reason() {
+        for (text, reason) in [
             ("", "the name is missing"),
             (":1", "the name is missing"),
             ("ghcr.io/", "the name is missing"),
@@ -298,13 +301,16 @@ mod tests {
             ("[::1/a", "`[::1` is not a host"),
             ("a.b\r\nX: y/a", "is not a host"),
         ] {
-            let told = whole(text);
-            assert!(told.contains(why) && told.contains("is no image reference"), "{text}: {told}");
+            let name = full_name(text);
+            assert!(
+                name.contains(reason) && name.contains("is not an image reference"),
+                "{text}: {name}"
+            );
         }
-        assert!(whole(&"a".repeat(64)).contains("identifier"));
-        assert!(whole(&format!("a.b/{}", "a".repeat(256))).contains("more than 255"));
-        assert!(whole(&format!("a:{}", "a".repeat(129))).contains("the tag"));
-        assert!(whole(&format!("a:{}", "a".repeat(128))).starts_with("docker.io"));
+        assert!(full_name(&"a".repeat(64)).contains("identifier"));
+        assert!(full_name(&format!("a.b/{}", "a".repeat(256))).contains("more than 255"));
+        assert!(full_name(&format!("a:{}", "a".repeat(129))).contains("the tag"));
+        assert!(full_name(&format!("a:{}", "a".repeat(128))).starts_with("docker.io"));
     }
 
     #[test]
@@ -332,9 +338,9 @@ mod tests {
         assert_eq!(version_tag(&format!("1.2.3+{}", "b".repeat(128))), None);
     }
 
-    /// What is accepted has nothing in it that means something in a URL or a header.
+    /// Accepted references contain nothing with a meaning in a URL or a header.
     #[test]
-    fn what_is_accepted_goes_into_urls_as_it_is() {
+    fn accepted_references_need_no_escaping_in_urls() {
         let alphabet: Vec<char> = "aZ0./:@-_[]? #%\r\né".chars().collect();
         let mut state = 0x2545_f491_4f6c_dd1d_u64;
         let mut accepted = 0;
@@ -347,13 +353,13 @@ mod tests {
                 let at = usize::try_from(state >> 33).unwrap() % alphabet.len();
                 text.push(alphabet[at]);
             }
-            let Ok(of) = text.parse::<Reference>() else { continue };
+            let Ok(reference) = text.parse::<Reference>() else { continue };
             accepted += 1;
-            assert_eq!(of.to_string().parse(), Ok(of.clone()), "{text}");
+            assert_eq!(reference.to_string().parse(), Ok(reference.clone()), "{text}");
             let plain =
                 |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "./_-".contains(c);
-            assert!(of.repository.chars().all(plain), "{text}");
-            assert!(!of.repository.contains(".."), "{text}");
+            assert!(reference.repository.chars().all(plain), "{text}");
+            assert!(!reference.repository.contains(".."), "{text}");
         }
         assert!(accepted > 500, "{accepted}");
     }

@@ -12,7 +12,7 @@ impl Secret {
         Secret(text.into())
     }
 
-    /// The text, to be sent.
+    /// Returns the text, to be sent.
     pub fn reveal(&self) -> &str {
         &self.0
     }

@@ -2,7 +2,7 @@
 
 use crate::model::error::Error;
 
-/// The known name most like `given`, when one is like it at all.
+/// Returns the known name most similar to `given`; `None` if none is similar.
 pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
@@ -12,7 +12,7 @@ pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         .map(|(_, name)| name)
 }
 
-/// A TOML error as ours: the text with its line, and for an unknown key the nearest of `keys`.
+/// Converts a TOML error: the text with its line, and for an unknown key the nearest of `keys`.
 pub(crate) fn toml_error(error: &toml::de::Error, keys: &[&str]) -> Error {
     let text = error.to_string();
     let result = Error::usage(text.trim_end());
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn near_and_far() {
+    fn only_similar_names_are_suggested() {
         assert_eq!(nearest("targts", ["targets", "profile"]), Some("targets"));
         assert_eq!(nearest("zzz", ["targets", "profile"]), None);
     }

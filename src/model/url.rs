@@ -1,8 +1,9 @@
-//! The little of URLs that the protocol needs.
+//! The parts of URLs that the registry protocol needs.
 
 use core::net::{IpAddr, Ipv4Addr};
 
-/// `text` as the value of a parameter: all but the unreserved characters is escaped (RFC 3986, 2.3).
+/// Escapes `text` as the value of a parameter: all characters but the unreserved ones (RFC 3986,
+/// 2.3).
 pub fn encode(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
@@ -17,12 +18,12 @@ pub fn encode(text: &str) -> String {
 }
 
 /// Returns `url` with an additional query parameter; the value is escaped.
-pub fn with(url: &str, name: &str, value: &str) -> String {
+pub fn with_parameter(url: &str, name: &str, value: &str) -> String {
     let sign = if url.contains('?') { '&' } else { '?' };
     format!("{url}{sign}{name}={}", encode(value))
 }
 
-/// Scheme, host and port: what credentials are for.
+/// Returns scheme, host and port: the origin that credentials are for.
 pub fn origin(url: &str) -> Option<&str> {
     let (scheme, rest) = url.split_once("://")?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -30,8 +31,9 @@ pub fn origin(url: &str) -> Option<&str> {
     known.then(|| &url[..scheme.len() + 3 + end])
 }
 
-/// Whether both are of one scheme, host and port; a port that goes without saying may be said.
-pub fn same_origin(a: &str, b: &str) -> bool {
+/// Returns whether both URLs have one scheme, host and port; the scheme's default port may be
+/// omitted.
+pub fn is_same_origin(a: &str, b: &str) -> bool {
     let plain = |url| {
         let origin = origin(url)?.to_ascii_lowercase();
         let port = if origin.starts_with("https:") { ":443" } else { ":80" };
@@ -40,25 +42,26 @@ pub fn same_origin(a: &str, b: &str) -> bool {
     plain(a).is_some() && plain(a) == plain(b)
 }
 
-/// Why a location is not followed.
+/// The reason for which a location is not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BadLocation {
+pub enum LocationError {
     /// It leads from https to http.
-    Plain,
+    Downgrade,
     /// It is not the URL of anything that can be requested.
     Malformed,
 }
 
-/// The URL of a `Location` in an answer from `base`: it may be a complete URL, or begin with its
-/// host, its path, or its query (RFC 9110, 10.2.2).
+/// Resolves the URL of a `Location` in a response from `base`: it may be a complete URL, or begin
+/// with its host, its path, or its query (RFC 9110, 10.2.2).
 ///
 /// # Errors
 /// It must not be followed.
-pub fn resolve(base: &str, location: &str) -> Result<String, BadLocation> {
-    let url = absolute(base, location).ok_or(BadLocation::Malformed)?;
-    let found = origin(&url).filter(|found| !found.contains('@')).ok_or(BadLocation::Malformed)?;
+pub fn resolve(base: &str, location: &str) -> Result<String, LocationError> {
+    let url = absolute(base, location).ok_or(LocationError::Malformed)?;
+    let found =
+        origin(&url).filter(|found| !found.contains('@')).ok_or(LocationError::Malformed)?;
     if base.starts_with("https:") && !found.starts_with("https://") {
-        return Err(BadLocation::Plain);
+        return Err(LocationError::Downgrade);
     }
     Ok(url)
 }
@@ -88,7 +91,7 @@ fn absolute(base: &str, location: &str) -> Option<String> {
 }
 
 /// Returns the next page of a list, from its `Link` header (RFC 8288, 3): the target with the relation `next`.
-pub fn next(link: &str) -> Option<&str> {
+pub fn next_page(link: &str) -> Option<&str> {
     let mut rest = link;
     loop {
         let (target, behind) = rest.split_once('<')?.1.split_once('>')?;
@@ -107,7 +110,7 @@ pub fn next(link: &str) -> Option<&str> {
     }
 }
 
-/// Host and port of `HOST[:PORT]`; an IPv6 address is without its brackets.
+/// Splits `HOST[:PORT]` into host and port; an IPv6 address is without its brackets.
 pub fn host_and_port(authority: &str) -> (&str, Option<&str>) {
     if let Some((address, rest)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']'))
     {
@@ -119,15 +122,15 @@ pub fn host_and_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether a host, with or without a port, is this machine's own.
+/// Returns whether a host, with or without a port, is this machine.
 pub fn is_loopback(host: &str) -> bool {
     let (name, _) = host_and_port(host);
     let local = name.eq_ignore_ascii_case("localhost");
     local || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-/// Whether a host, with or without a port, is an address that only this machine or its own network
-/// can reach, in any form that resolvers read.
+/// Returns whether a host, with or without a port, is an address that only this machine or its
+/// network can reach, in any form that resolvers accept.
 pub fn is_private(host: &str) -> bool {
     let (name, _) = host_and_port(host);
     let name = name.trim_end_matches('.').to_ascii_lowercase();
@@ -135,7 +138,7 @@ pub fn is_private(host: &str) -> bool {
         return true;
     }
     let name = name.split('%').next().unwrap_or_default();
-    let address = name.parse::<IpAddr>().ok().or_else(|| classic(name).map(IpAddr::V4));
+    let address = name.parse::<IpAddr>().ok().or_else(|| parse_inet_aton(name).map(IpAddr::V4));
     match address.map(|address| address.to_canonical()) {
         None => false,
         Some(IpAddr::V4(address)) => is_private_v4(address),
@@ -164,9 +167,9 @@ fn is_private_v4(address: Ipv4Addr) -> bool {
     shared || address.is_loopback() || address.is_private() || address.is_link_local()
 }
 
-/// An IPv4 address in the forms of inet_aton(3): one to four numbers, in decimal, octal or
-/// hexadecimal; the last one fills what is left.
-fn classic(name: &str) -> Option<Ipv4Addr> {
+/// Parses an IPv4 address in the forms of inet_aton(3): one to four numbers, in decimal, octal or
+/// hexadecimal; the last one fills the remaining bytes.
+fn parse_inet_aton(name: &str) -> Option<Ipv4Addr> {
     let number = |text: &str| match text.strip_prefix("0x") {
         Some("") => Some(0),
         Some(digits) => u32::from_str_radix(digits, 16).ok(),
@@ -207,24 +210,24 @@ mod tests {
             ("/a b", None),
             ("/a\r\nb", None),
         ] {
-            let expected = expected.ok_or(BadLocation::Malformed);
+            let expected = expected.ok_or(LocationError::Malformed);
             assert_eq!(
                 resolve(base, location).as_deref().map_err(|bad| *bad),
                 expected,
                 "{location}"
             );
         }
-        assert_eq!(resolve(base, "http://a.b:5000/u"), Err(BadLocation::Plain));
+        assert_eq!(resolve(base, "http://a.b:5000/u"), Err(LocationError::Downgrade));
         assert!(resolve("http://a/", "https://b/").is_ok());
         assert_eq!(
-            with("https://a/u?x=1", "digest", "sha256:0"),
+            with_parameter("https://a/u?x=1", "digest", "sha256:0"),
             "https://a/u?x=1&digest=sha256%3A0"
         );
-        assert_eq!(with("https://a/u", "d", "a b+c"), "https://a/u?d=a%20b%2Bc");
+        assert_eq!(with_parameter("https://a/u", "d", "a b+c"), "https://a/u?d=a%20b%2Bc");
     }
 
     #[test]
-    fn lists_go_on() {
+    fn next_pages_are_found() {
         for (link, expected) in [
             ("</v2/x/tags/list?last=1&n=2>; rel=\"next\"", Some("/v2/x/tags/list?last=1&n=2")),
             ("<a>; rel=prev, <b,c>;rel=next", Some("b,c")),
@@ -234,21 +237,21 @@ mod tests {
             ("<a>, ", None),
             ("", None),
         ] {
-            assert_eq!(next(link), expected, "{link}");
+            assert_eq!(next_page(link), expected, "{link}");
         }
     }
 
     #[test]
     fn origins() {
-        assert!(same_origin("https://a.b/x", "https://A.b:443/y?z"));
-        assert!(!same_origin("https://a.b/x", "http://a.b/x"));
-        assert!(!same_origin("https://a.b/x", "https://a.b:444/x"));
-        assert!(!same_origin("https://a.b/x", "https://a.b.c/x"));
-        assert!(!same_origin("x", "x"));
+        assert!(is_same_origin("https://a.b/x", "https://A.b:443/y?z"));
+        assert!(!is_same_origin("https://a.b/x", "http://a.b/x"));
+        assert!(!is_same_origin("https://a.b/x", "https://a.b:444/x"));
+        assert!(!is_same_origin("https://a.b/x", "https://a.b.c/x"));
+        assert!(!is_same_origin("x", "x"));
     }
 
     #[test]
-    fn addresses_of_own_networks() {
+    fn private_addresses() {
         for host in [
             "localhost",
             "a.localhost:1",
@@ -294,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine() {
+    fn loopback_addresses() {
         for host in ["localhost", "localhost:5000", "127.0.0.1:1", "127.9.9.9", "[::1]:5000"] {
             assert!(is_loopback(host), "{host}");
         }

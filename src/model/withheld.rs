@@ -1,9 +1,9 @@
 //! Inherited variables that hold credentials. A build, and any other program of the workspace, does
 //! not need them, so children do not inherit them. `docs/secrets.md` has the same list.
 
-/// The variable that names, separated by commas or spaces, those that children inherit all the same.
-/// It is a variable and not a setting, so that the source that is built cannot ask for secrets.
-pub const PASS: &str = "LONGSHORE_PASS_ENV";
+/// The variable that names, separated by commas or spaces, withheld variables that children inherit
+/// nevertheless. It is not a setting, so that the built source cannot request secrets.
+pub const PASS_VARIABLE: &str = "LONGSHORE_PASS_ENV";
 
 /// Exact names.
 const NAMES: &[&str] = &[
@@ -59,14 +59,14 @@ const NAMES: &[&str] = &[
 ];
 
 /// The endings of names that begin with `LONGSHORE_` and hold a credential.
-const OWN: &[&str] = &["PASSWORD", "TOKEN", "SECRET", "PASSPHRASE"];
+const OWN_SUFFIXES: &[&str] = &["PASSWORD", "TOKEN", "SECRET", "PASSPHRASE"];
 
-/// Whether children do not inherit the variable `name`. `var` returns the variables that are set and
-/// not empty.
+/// Returns whether children do not inherit the variable `name`. `var` returns the variables that
+/// are set and not empty.
 pub fn is_withheld<'a>(name: &str, var: impl Fn(&str) -> Option<&'a str>) -> bool {
     let own = name
         .strip_prefix("LONGSHORE_")
-        .is_some_and(|rest| OWN.iter().any(|ending| rest.ends_with(ending)));
+        .is_some_and(|rest| OWN_SUFFIXES.iter().any(|ending| rest.ends_with(ending)));
     if !own && !NAMES.contains(&name) {
         return false;
     }
@@ -75,7 +75,7 @@ pub fn is_withheld<'a>(name: &str, var: impl Fn(&str) -> Option<&'a str>) -> boo
     if name == "ACTIONS_RUNTIME_TOKEN" && var("SCCACHE_GHA_ENABLED").is_some() {
         return false;
     }
-    let passed = var(PASS).unwrap_or_default();
+    let passed = var(PASS_VARIABLE).unwrap_or_default();
     !passed.split([',', ' ', '\t', '\n']).any(|passed| passed == name)
 }
 
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_variable_that_is_named_is_passed() {
-        let var = |name: &str| (name == PASS).then_some("GH_TOKEN, GITHUB_TOKEN");
+        let var = |name: &str| (name == PASS_VARIABLE).then_some("GH_TOKEN, GITHUB_TOKEN");
         assert!(!is_withheld("GITHUB_TOKEN", var));
         assert!(!is_withheld("GH_TOKEN", var));
         assert!(is_withheld("CI_JOB_TOKEN", var));

@@ -4,8 +4,8 @@ use std::{collections::HashMap, fmt, io};
 
 use super::name::{C, Name};
 use crate::{
-    binary::map::{Draft, Evidence as By, Map, Origin, Owner, Symbol},
-    model::source::{Source, Unreadable},
+    binary::map::{Evidence as By, Map, MapBuilder, Owner, Symbol, SymbolSource},
+    model::source::{ReadError, Source},
 };
 
 /// The name in the column of crates for bytes that do not belong to a crate.
@@ -26,7 +26,7 @@ pub struct Attribution {
     /// What it has once compressed, where that was found out: the sum of all leaves.
     pub compressed: Option<u64>,
     /// Where symbols are from.
-    pub symbols: Origin,
+    pub symbols: SymbolSource,
     /// In the order of their first bytes.
     pub leaves: Vec<Leaf>,
 }
@@ -84,8 +84,8 @@ impl fmt::Debug for Evidence<'_> {
 pub fn attribute<'a>(
     source: impl Into<Source<'a>>,
     evidence: &Evidence<'_>,
-) -> Result<Attribution, Unreadable> {
-    let draft = Draft::read(source, evidence.separate)?;
+) -> Result<Attribution, ReadError> {
+    let draft = MapBuilder::read(source, evidence.separate)?;
     let names = names(draft.symbols(), evidence.native);
     let mut numbers = HashMap::new();
     let groups: Vec<u32> = names
@@ -97,12 +97,12 @@ pub fn attribute<'a>(
         .collect();
     let map = draft.map(&groups)?;
     let costs = evidence.costs.map(|costs| {
-        let ends: Vec<u64> = map.pieces.iter().map(|piece| piece.range.end).collect();
+        let ends: Vec<u64> = map.ranges.iter().map(|piece| piece.range.end).collect();
         costs(&ends)
     });
     let costs = costs
         .transpose()
-        .map_err(|error| Unreadable::new(format!("it cannot be compressed: {error}")))?;
+        .map_err(|error| ReadError::new(format!("it cannot be compressed: {error}")))?;
     Ok(leaves(&map, &names, costs.as_deref()))
 }
 
@@ -111,7 +111,7 @@ fn leaves(map: &Map, names: &[Name], costs: Option<&[u64]>) -> Attribution {
     let mut places: HashMap<(Key<'_>, Option<usize>), usize> = HashMap::new();
     let mut leaves: Vec<Leaf> = Vec::new();
     let mut used = 0;
-    for (at, piece) in map.pieces.iter().enumerate() {
+    for (at, piece) in map.ranges.iter().enumerate() {
         let section = map.section(piece).unwrap_or_default();
         let key = match piece.owner {
             Owner::Symbol(symbol, _) => Key::Name(ids.get(symbol).copied().unwrap_or(symbol)),
@@ -120,7 +120,7 @@ fn leaves(map: &Map, names: &[Name], costs: Option<&[u64]>) -> Attribution {
             Owner::Section => Key::None(of_none::SECTIONS, section),
             Owner::Padding => Key::None(of_none::PADDING, section),
             Owner::Shared => Key::None(of_none::SHARED, section),
-            Owner::Nobody => Key::None(of_none::NOBODY, section),
+            Owner::Unknown => Key::None(of_none::NOBODY, section),
         };
         let in_section = piece.section.and_then(|section| sections.get(section)).copied();
         let place = *places.entry((key, in_section)).or_insert_with(|| {
@@ -142,7 +142,7 @@ fn leaves(map: &Map, names: &[Name], costs: Option<&[u64]>) -> Attribution {
         match piece.owner {
             Owner::Symbol(_, By::Reference) => leaf.guessed += len,
             Owner::Symbol(..) if guessed => leaf.guessed += len,
-            Owner::Symbol(_, By::Reach | By::Relocation) => leaf.derived += len,
+            Owner::Symbol(_, By::Extended | By::Relocation) => leaf.derived += len,
             _ => {}
         }
     }

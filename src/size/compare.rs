@@ -7,7 +7,7 @@ use super::{
     release::{Binary, Release, Whole},
 };
 use crate::{
-    binary::map::Origin,
+    binary::map::SymbolSource,
     model::schema::size::{Change, Changed, ChangedDependency, Dependency},
 };
 
@@ -132,7 +132,7 @@ impl Pair<'_> {
         let (Some(Some(base)), Some(Some(head))) = (base, head) else {
             return Vec::new();
         };
-        if (base.symbols == Origin::Nowhere) != (head.symbols == Origin::Nowhere) {
+        if (base.symbols == SymbolSource::None) != (head.symbols == SymbolSource::None) {
             return Vec::new();
         }
         changed(&by_symbol(base), &by_symbol(head), |(krate, symbol)| {
@@ -195,7 +195,7 @@ fn same_detail(one: &Binary, two: &Binary) -> bool {
         binary
             .attribution
             .as_ref()
-            .is_some_and(|attribution| attribution.symbols == Origin::Nowhere)
+            .is_some_and(|attribution| attribution.symbols == SymbolSource::None)
     };
     sections_only(one) == sections_only(two)
 }

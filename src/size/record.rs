@@ -3,35 +3,10 @@
 use std::collections::HashMap;
 
 use super::{Attribution, Leaf};
-use crate::{
-    binary::map::Origin,
-    model::{
-        digest::Digest,
-        schema::size::{self, Dependency, SCHEMA, Symbols},
-    },
+use crate::model::{
+    digest::Digest,
+    schema::size::{self, Dependency, SCHEMA},
 };
-
-impl From<Origin> for Symbols {
-    fn from(origin: Origin) -> Self {
-        match origin {
-            Origin::Own => Symbols::Own,
-            Origin::Separate => Symbols::Separate,
-            Origin::Dynamic => Symbols::Dynamic,
-            Origin::Nowhere => Symbols::None,
-        }
-    }
-}
-
-impl From<Symbols> for Origin {
-    fn from(symbols: Symbols) -> Self {
-        match symbols {
-            Symbols::Own => Origin::Own,
-            Symbols::Separate => Origin::Separate,
-            Symbols::Dynamic => Origin::Dynamic,
-            Symbols::None => Origin::Nowhere,
-        }
-    }
-}
 
 /// What is kept of the attribution of the binary with that digest.
 pub fn write(of: &Attribution, sha256: Digest, dependencies: Vec<Dependency>) -> size::Attribution {
@@ -56,7 +31,7 @@ pub fn write(of: &Attribution, sha256: Digest, dependencies: Vec<Dependency>) ->
         sha256,
         size: of.size,
         compressed: of.compressed,
-        symbols: of.symbols.into(),
+        symbols: of.symbols,
         dependencies,
         strings,
         leaves,
@@ -100,7 +75,7 @@ pub fn read(record: &size::Attribution) -> Result<Attribution, String> {
     Ok(Attribution {
         size: record.size,
         compressed: record.compressed,
-        symbols: record.symbols.into(),
+        symbols: record.symbols,
         leaves,
     })
 }
@@ -108,6 +83,7 @@ pub fn read(record: &size::Attribution) -> Result<Attribution, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::schema::size::SymbolSource;
 
     #[test]
     fn what_is_read_is_what_was_written() {
@@ -123,10 +99,10 @@ mod tests {
         let of = Attribution {
             size: 3,
             compressed: Some(2),
-            symbols: Origin::Separate,
+            symbols: SymbolSource::Separate,
             leaves: vec![leaf("a", 1), leaf("b", 2)],
         };
-        let mut record = write(&of, Digest::of(b"x"), Vec::new());
+        let mut record = write(&of, Digest::sha256(b"x"), Vec::new());
         assert_eq!(read(&record), Ok(of));
         record.size = 4;
         assert!(read(&record).unwrap_err().contains("add up"));

@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 use super::Attribution;
 use crate::model::{
     platform::Platform,
-    schema::{dist::Asked, size::Dependency},
+    schema::{dist::RecordedRequest, size::Dependency},
 };
 
 /// The sizes of a release.
@@ -16,7 +16,7 @@ pub struct Release {
     /// What it is, for people.
     pub name: String,
     /// The request, if it is known.
-    pub asked: Asked,
+    pub asked: RecordedRequest,
     /// Its binaries.
     pub binaries: Vec<Binary>,
     /// Its archives.

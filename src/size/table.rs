@@ -3,13 +3,13 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use super::{Attribution, Leaf};
-use crate::model::schema::size::{By, Row};
+use crate::model::schema::size::{Row, RowKind};
 
 /// What is shown of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
     /// What rows are.
-    pub by: By,
+    pub by: RowKind,
     /// How many rows; all where it is none. The others become one.
     pub top: Option<usize>,
     /// Rows are those with this text in their name, ignoring case. The others are summed up in one.
@@ -17,16 +17,16 @@ pub struct View {
 }
 
 /// The name of a row, and its crate where that is not the name.
-fn key(leaf: &Leaf, by: By) -> (Cow<'_, str>, Option<&str>) {
+fn key(leaf: &Leaf, by: RowKind) -> (Cow<'_, str>, Option<&str>) {
     let krate = Some(leaf.krate.as_str());
     match by {
-        By::Section if leaf.section.is_empty() => (leaf.krate.as_str().into(), None),
-        By::Section => (leaf.section.as_str().into(), None),
-        By::Crate => (leaf.krate.as_str().into(), None),
-        By::DefiningCrate => (leaf.defining.as_str().into(), None),
-        By::Module if leaf.module.is_empty() => (leaf.defining.as_str().into(), krate),
-        By::Module => (format!("{}::{}", leaf.defining, leaf.module).into(), krate),
-        By::Symbol => (leaf.symbol.as_str().into(), krate),
+        RowKind::Section if leaf.section.is_empty() => (leaf.krate.as_str().into(), None),
+        RowKind::Section => (leaf.section.as_str().into(), None),
+        RowKind::Crate => (leaf.krate.as_str().into(), None),
+        RowKind::DefiningCrate => (leaf.defining.as_str().into(), None),
+        RowKind::Module if leaf.module.is_empty() => (leaf.defining.as_str().into(), krate),
+        RowKind::Module => (format!("{}::{}", leaf.defining, leaf.module).into(), krate),
+        RowKind::Symbol => (leaf.symbol.as_str().into(), krate),
     }
 }
 
@@ -116,7 +116,13 @@ mod tests {
 
     #[test]
     fn every_table_adds_up_to_the_file() {
-        for by in [By::Section, By::Crate, By::DefiningCrate, By::Module, By::Symbol] {
+        for by in [
+            RowKind::Section,
+            RowKind::Crate,
+            RowKind::DefiningCrate,
+            RowKind::Module,
+            RowKind::Symbol,
+        ] {
             for top in [None, Some(0), Some(1), Some(9)] {
                 for filter in [None, Some("F".to_owned()), Some("none".to_owned())] {
                     let rows = rows(&attribution(), &View { by, top, filter });
@@ -129,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_generic_function_is_told_for_each_crate() {
-        let rows = rows(&attribution(), &View { by: By::Symbol, ..View::default() });
+        let rows = rows(&attribution(), &View { by: RowKind::Symbol, ..View::default() });
         let names: Vec<_> =
             rows.iter().map(|row| (row.name.as_str(), row.krate.as_deref())).collect();
         assert_eq!(names, [("g", Some("b")), ("f", Some("b")), ("f", Some("a"))]);

@@ -8,7 +8,7 @@ use super::{Context, fs};
 use crate::{
     image::distribution::{
         Credential,
-        credential::{self, File, Place},
+        credential::{self, CredentialFile, CredentialSource},
     },
     model::{
         command::Command,
@@ -62,11 +62,11 @@ pub fn find(cx: &Context, github: bool, host: &str, repository: &str) -> Result<
     }
     for path in files(cx) {
         let Some(text) = fs::read_to_string_if_there(&path)? else { continue };
-        let file = File::parse(path.as_str(), &text)?;
-        for place in file.places(path.as_str(), host, repository)? {
+        let file = CredentialFile::parse(path.as_str(), &text)?;
+        for place in file.sources(path.as_str(), host, repository)? {
             let (found, origin) = match place {
-                Place::Here(credential) => (Some(credential), format!("`{path}`")),
-                Place::Helper { name, key, own } => {
+                CredentialSource::Inline(credential) => (Some(credential), format!("`{path}`")),
+                CredentialSource::Helper { name, key, own } => {
                     let origin = format!("`docker-credential-{name}`, named in `{path}`");
                     (helper(cx, &name, &key, own, path.as_str())?, origin)
                 }
@@ -105,7 +105,7 @@ fn variables(cx: &Context, host: &str) -> Result<Option<Found>> {
             Error::usage(message).hint("the form is `HOST` or `HOST:PORT`, such as `ghcr.io`")
         );
     }
-    if !credential::is_for(named, host) {
+    if !credential::is_key_for(named, host) {
         return Ok(None);
     }
     sendable(USER, user)?;
@@ -124,7 +124,7 @@ fn variables(cx: &Context, host: &str) -> Result<Option<Found>> {
 /// # Errors
 /// It contains a control character.
 pub fn sendable(variable: &str, value: &str) -> Result<()> {
-    match credential::flaw(value) {
+    match credential::find_problem(value) {
         None => Ok(()),
         Some(flaw) => Err(Error::usage(format!("`{variable}` cannot be used: {flaw}"))
             .hint("`$(cat FILE)` and `printf %s` leave the line break out")),
@@ -181,5 +181,6 @@ fn helper(
     if output.timed_out {
         return Err(failed("its time was up"));
     }
-    credential::answer(output.success(), &output.stdout, &output.stderr).map_err(|why| failed(&why))
+    credential::parse_helper_output(output.success(), &output.stdout, &output.stderr)
+        .map_err(|why| failed(&why))
 }

@@ -13,7 +13,7 @@ use crate::{
     model::{
         error::{Error, Result},
         provider::Provider,
-        withheld::{PASS, is_withheld},
+        withheld::{PASS_VARIABLE, is_withheld},
     },
     sys::access::can_be_written,
 };
@@ -112,7 +112,7 @@ impl Env {
 
     /// Returns the CI system that runs this process, if any.
     pub fn provider(&self) -> Option<Provider> {
-        Provider::of(|name| self.var(name))
+        Provider::detect(|name| self.var(name))
     }
 
     /// Returns every variable.
@@ -187,10 +187,10 @@ impl Env {
 
 /// Returns the variables of this process that children do not inherit, since they hold credentials.
 pub fn withheld() -> Vec<String> {
-    let pass = std::env::var(PASS).unwrap_or_default();
+    let pass = std::env::var(PASS_VARIABLE).unwrap_or_default();
     let sccache = std::env::var("SCCACHE_GHA_ENABLED").unwrap_or_default();
     let var = |name: &str| match name {
-        PASS => Some(pass.as_str()),
+        PASS_VARIABLE => Some(pass.as_str()),
         "SCCACHE_GHA_ENABLED" => Some(sccache.as_str()).filter(|value| !value.is_empty()),
         _ => None,
     };
@@ -200,7 +200,7 @@ pub fn withheld() -> Vec<String> {
 
 /// Returns whether a runner of GitHub Actions reads the output.
 pub fn github_actions() -> bool {
-    Provider::of(|name| std::env::var(name).ok()) == Some(Provider::Github)
+    Provider::detect(|name| std::env::var(name).ok()) == Some(Provider::Github)
 }
 
 /// Returns whether the user disabled colours (<https://no-color.org>).

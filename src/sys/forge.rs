@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     ci::comment::{Answer, Done, Method, Place, Request, Step, Talk},
-    image::distribution::{proxy::Proxies, refusal, retry},
+    image::distribution::{proxy::Proxies, registry_error, retry},
     model::{
         error::{Error, Result, Status},
         url,
@@ -78,7 +78,7 @@ pub fn comment<'t>(
         // An interrupted request fails in many ways.
         cx.children.check()?;
         let (error, after) = trouble.retry(tried)?;
-        let Some(time) = retry::wait(tried, after, u64::from(std::process::id())) else {
+        let Some(time) = retry::wait_time(tried, after, u64::from(std::process::id())) else {
             return Err(error);
         };
         cx.status("Retrying", format!("in {:.1} s: {error}", time.as_secs_f64()));
@@ -135,11 +135,12 @@ impl<'a> Forge<'a> {
             let moved = matches!(status, 301 | 302 | 307 | 308);
             if let (true, Some(to)) = (moved, header("location")) {
                 // The token is for this server alone.
-                let to = url::resolve(&url, &to).ok().filter(|to| url::same_origin(to, &url));
+                let to = url::resolve(&url, &to).ok().filter(|to| url::is_same_origin(to, &url));
                 url = to.ok_or_else(|| self.error(what, "it leads to another server"))?;
                 continue;
             }
-            let after = header("retry-after").and_then(|text| retry::after(&text, clock::now()));
+            let after = header("retry-after")
+                .and_then(|text| retry::parse_retry_after(&text, clock::now()));
             let limited = header("x-ratelimit-remaining").is_some_and(|left| left == "0");
             let answer = Answer { status, link: header("link"), body: self.read(what, response)? };
             // GitHub answers 403 if there were too many requests ("Rate limits for the REST API").
@@ -195,8 +196,8 @@ impl<'a> Forge<'a> {
 
     /// Returns the error for an unexpected answer.
     fn refused(&self, what: &str, answer: &Answer) -> Error {
-        let mut why = refusal::status(answer.status);
-        if let Some(text) = refusal::text(&answer.body, |text| self.redact(text)) {
+        let mut why = registry_error::status_name(answer.status);
+        if let Some(text) = registry_error::message(&answer.body, |text| self.redact(text)) {
             why = format!("{why}: {text}");
         }
         let error = self.error(what, &why);
@@ -211,7 +212,7 @@ impl<'a> Forge<'a> {
         let host = &self.host;
         let error = |why: &str| self.error(what, &failure.explain(host, why));
         match cause(&failure.error) {
-            Cause::Own(own) => Trouble::Final(own.again()),
+            Cause::Own(own) => Trouble::Final(own.duplicate()),
             Cause::Certificate(why, hint) => {
                 Trouble::Final(error(&format!("TLS failed: {why}")).hint(hint))
             }

@@ -221,7 +221,7 @@ pub fn write_from(path: &Utf8Path, source: Source<'_>, mode: u32, epoch: u64) ->
     let failed = |error| failed("write", path, error);
     for at in (0..source.size()).step_by(CHUNK as usize) {
         let chunk =
-            source.start(at, CHUNK).map_err(|error| failed(std::io::Error::other(error)))?;
+            source.read_up_to(at, CHUNK).map_err(|error| failed(std::io::Error::other(error)))?;
         draft.write_all(&chunk).map_err(failed)?;
         hasher.update(&chunk);
     }

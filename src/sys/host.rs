@@ -13,7 +13,7 @@ pub fn machine() -> &'static str {
 
 /// Returns the OCI name of the host: `linux/amd64`.
 pub fn platform() -> String {
-    let architecture = Architecture::of_alias(machine()).map_or(machine(), |(known, _)| known.go);
+    let architecture = Architecture::from_alias(machine()).map_or(machine(), |(known, _)| known.go);
     format!("{}/{architecture}", std::env::consts::OS)
 }
 

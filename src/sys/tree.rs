@@ -130,7 +130,7 @@ pub fn see(path: &Utf8Path) -> Option<Seen> {
     let meta = path.metadata().ok()?;
     let state = if meta.is_dir() {
         let names = directory::names(path).ok()?;
-        State::Directory(Digest::of(names.join("\0").as_bytes()))
+        State::Directory(Digest::sha256(names.join("\0").as_bytes()))
     } else if meta.is_file() {
         State::File(fs::digest(path).ok()?.0)
     } else {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{About, Policy, Report, verify_about};
+use super::{FileContext, Policy, Report, verify_with_context};
 use crate::model::{
     digest::Digest,
     error::Error,
@@ -23,39 +23,47 @@ impl VerifiedArtifact {
     /// keeps the verdict in the record.
     ///
     /// # Errors
-    /// [`Refused::Mismatch`] where the bytes, the target or the platform are not those of the
-    /// record; [`Refused::Denied`] with the verdict where a lint denies them.
+    /// [`ArtifactError::Mismatch`] where the bytes, the target or the platform are not those of the
+    /// record; [`ArtifactError::Denied`] with the verdict where a lint denies them.
     pub fn new(
         mut artifact: Artifact,
         source: Source<'_>,
         digest: Digest,
         policy: &Policy,
-    ) -> Result<Self, Refused> {
-        matching(&artifact, digest, source.size(), policy)
-            .map_err(|(path, what)| Refused::Mismatch { path, what })?;
-        let about = About { cpu_flags: artifact.cpu_flags.clone(), ..About::default() };
-        let verdict = policy.waive(verify_about(source, &about, policy), &artifact.path);
+    ) -> Result<Self, ArtifactError> {
+        compare_record(&artifact, digest, source.size(), policy)
+            .map_err(|(path, difference)| ArtifactError::Mismatch { path, difference })?;
+        let context =
+            FileContext { cpu_flags: artifact.cpu_flags.clone(), ..FileContext::default() };
+        let verdict = policy.waive(verify_with_context(source, &context, policy), &artifact.path);
         if !verdict.accepted {
             let path = artifact.path;
-            return Err(Refused::Denied { path, verdict });
+            return Err(ArtifactError::Denied { path, verdict });
         }
         artifact.verdict = Some(verdict);
         Ok(VerifiedArtifact { artifact, digest })
     }
 
-    /// Takes the verdict that the record of an earlier run has, for a file of that digest and size.
+    /// Accepts the verdict in the record of an earlier run, for a file of that digest and size.
     ///
     /// # Errors
-    /// [`Refused::Mismatch`] where the file is not that of the record; [`Refused::Denied`] where the
+    /// [`ArtifactError::Mismatch`] where the file is not that of the record; [`ArtifactError::Denied`] where the
     /// verdict is not that it may ship, or there is none.
-    pub fn recorded(artifact: Artifact, digest: Digest, size: u64) -> Result<Self, Refused> {
-        same_file(&artifact, digest, size)
-            .map_err(|what| Refused::Mismatch { path: artifact.path.clone(), what })?;
+    pub fn from_record(
+        artifact: Artifact,
+        digest: Digest,
+        size: u64,
+    ) -> Result<Self, ArtifactError> {
+        compare_file(&artifact, digest, size).map_err(|difference| ArtifactError::Mismatch {
+            path: artifact.path.clone(),
+            difference,
+        })?;
         match artifact.verdict.clone() {
             Some(verdict) if verdict.accepted => Ok(VerifiedArtifact { artifact, digest }),
-            verdict => Err(Refused::Denied {
+            verdict => Err(ArtifactError::Denied {
                 path: artifact.path,
-                verdict: verdict.unwrap_or_else(|| super::unreadable("it was never verified")),
+                verdict: verdict
+                    .unwrap_or_else(|| super::reject_unreadable("it was never verified")),
             }),
         }
     }
@@ -84,41 +92,41 @@ pub fn mismatch(
     size: u64,
     policy: &Policy,
 ) -> Option<Verdict> {
-    let (_, what) = matching(artifact, digest, size, policy).err()?;
-    Some(super::refused(Finding {
+    let (_, difference) = compare_record(artifact, digest, size, policy).err()?;
+    Some(super::rejected(Finding {
         lint: super::RECORD.to_owned(),
         level: Level::Deny,
-        message: "the file is not the one that dist.json speaks of".to_owned(),
-        evidence: what,
+        message: "the file does not match dist.json".to_owned(),
+        evidence: difference,
         hint: "run `cargo longshore build` again; the file was changed since".to_owned(),
         waived: None,
     }))
 }
 
-fn same_file(artifact: &Artifact, digest: Digest, size: u64) -> Result<(), String> {
+fn compare_file(artifact: &Artifact, digest: Digest, size: u64) -> Result<(), String> {
     if digest != artifact.sha256 {
-        return Err(format!("its digest is {digest}, and not {}", artifact.sha256));
+        return Err(format!("its digest is {digest}, expected {}", artifact.sha256));
     }
     if artifact.size != size {
-        return Err(format!("it has {size} bytes, and not {}", artifact.size));
+        return Err(format!("it has {size} bytes, expected {}", artifact.size));
     }
     Ok(())
 }
 
-fn matching(
+fn compare_record(
     artifact: &Artifact,
     digest: Digest,
     size: u64,
     policy: &Policy,
 ) -> Result<(), (String, String)> {
-    let differs = |what| Err((artifact.path.clone(), what));
-    same_file(artifact, digest, size).or_else(differs)?;
+    let mismatch_error = |difference| Err((artifact.path.clone(), difference));
+    compare_file(artifact, digest, size).or_else(mismatch_error)?;
     let Some(target) = policy.target() else {
-        return differs("what is expected of its target is not known".to_owned());
+        return mismatch_error("the expectations of its target are unknown".to_owned());
     };
     if target.name != artifact.target || target.platform != artifact.platform {
-        return differs(format!(
-            "it is recorded as `{}` on `{}`, and looked at as `{}` on `{}`",
+        return mismatch_error(format!(
+            "it is recorded as `{}` on `{}`, and verified as `{}` on `{}`",
             artifact.target, artifact.platform, target.name, target.platform
         ));
     }
@@ -127,13 +135,13 @@ fn matching(
 
 /// The reason for which an artifact may not ship.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Refused {
+pub enum ArtifactError {
     /// The bytes are not those that the record describes.
     Mismatch {
         /// The artifact's path, from its record.
         path: String,
         /// The difference.
-        what: String,
+        difference: String,
     },
     /// A lint denies them.
     Denied {
@@ -144,27 +152,27 @@ pub enum Refused {
     },
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for ArtifactError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refused::Mismatch { path, what } => {
-                write!(f, "`{path}` is not the file that dist.json speaks of: {what}")
+            ArtifactError::Mismatch { path, difference } => {
+                write!(f, "`{path}` does not match dist.json: {difference}")
             }
-            Refused::Denied { path, verdict } => Report::new(path, verdict).fmt(f),
+            ArtifactError::Denied { path, verdict } => Report::new(path, verdict).fmt(f),
         }
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for ArtifactError {}
 
-impl From<Refused> for Error {
-    fn from(refused: Refused) -> Self {
-        let error = Error::check(refused.to_string());
-        match refused {
-            Refused::Mismatch { .. } => {
+impl From<ArtifactError> for Error {
+    fn from(artifact_error: ArtifactError) -> Self {
+        let error = Error::check(artifact_error.to_string());
+        match artifact_error {
+            ArtifactError::Mismatch { .. } => {
                 error.hint("run `cargo longshore build` again; the file was changed since")
             }
-            Refused::Denied { .. } => error,
+            ArtifactError::Denied { .. } => error,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! For each lint, on each sort of machine, a file that passes it and one that does not, which is one
 //! property away.
 
-use super::{About, End, LINTS, Mode, Policy, Run, Settings, judge};
+use super::{FileContext, LINTS, Mode, Policy, RunEnd, RunResult, Settings, judge};
 use crate::{
     binary::elf::{
         Facts,
@@ -13,7 +13,7 @@ use crate::{
 /// A file, the facts about it beside its bytes, and the policy it is checked against.
 struct Case {
     file: Fixture,
-    about: About,
+    context: FileContext,
     policy: Policy,
 }
 
@@ -28,11 +28,11 @@ warn = ['audit-data']
 ";
 
 impl Case {
-    /// One that every lint passes.
+    /// Creates a case that every lint passes.
     fn good(machine: (bool, bool, u16)) -> Self {
         let mut case = Case {
             file: Fixture::new(machine),
-            about: About {
+            context: FileContext {
                 mode: Some(Mode { bits: 0o755, capabilities: false }),
                 base: Some(1 << 19),
                 run: None,
@@ -43,7 +43,7 @@ impl Case {
         case.file.sections.push((".dep-v0", SHT_PROGBITS, vec![0; 7]));
         case.policy = case.policy.with_platform(&platform(machine.2));
         case.policy(POLICY);
-        case.run(End::Code(0));
+        case.run(RunEnd::Code(0));
         case
     }
 
@@ -52,13 +52,13 @@ impl Case {
         self.policy = self.policy.clone().with_settings(&settings).unwrap();
     }
 
-    fn run(&mut self, end: End) {
+    fn run(&mut self, end: RunEnd) {
         let text = |text: &str| text.to_owned();
         let output = text("No such file or directory");
-        self.about.run = Some(Run::Ran { command: text("x"), cpu: text("y"), end, output });
+        self.context.run = Some(RunResult::Ran { command: text("x"), cpu: text("y"), end, output });
     }
 
-    /// A dynamic program that every lint passes.
+    /// Creates the case of a dynamic program that every lint passes.
     fn dynamic(machine: (bool, bool, u16)) -> Self {
         let mut case = Case::good(machine);
         case.file.needed = vec!["libc.so.6"];
@@ -75,7 +75,7 @@ impl Case {
     fn judge(&self) -> (Vec<String>, Vec<String>) {
         let bytes = self.file.build();
         let facts = Facts::read(&bytes).unwrap();
-        let verdict = judge(&bytes, &facts, &self.about, &self.policy);
+        let verdict = judge(&bytes, &facts, &self.context, &self.policy);
         (verdict.lints, verdict.findings.into_iter().map(|found| found.lint).collect())
     }
 }
@@ -121,12 +121,12 @@ fn failing(lint: &str) -> (bool, fn(&mut Case)) {
         }),
         "build-path" => (false, |c| c.file.text = b"at /home/ann/src/main.rs".to_vec()),
         "privileges" => {
-            (false, |c| c.about.mode = Some(Mode { bits: 0o4755, capabilities: false }))
+            (false, |c| c.context.mode = Some(Mode { bits: 0o4755, capabilities: false }))
         }
-        "mode" => (false, |c| c.about.mode = Some(Mode { bits: 0o777, capabilities: false })),
+        "mode" => (false, |c| c.context.mode = Some(Mode { bits: 0o777, capabilities: false })),
         "size" => (false, |c| c.policy("max-size.file = 100")),
-        "growth" => (false, |c| c.about.base = Some(100)),
-        "runs" => (false, |c| c.run(End::Signal(4))),
+        "growth" => (false, |c| c.context.base = Some(100)),
+        "runs" => (false, |c| c.run(RunEnd::Signal(4))),
         "canary" => (true, |c| c.file.names = vec!["__memcpy_chk"]),
         "fortify" => (true, |c| c.file.names = vec!["__stack_chk_fail"]),
         "audit-data" => (false, |c| c.file.sections.truncate(1)),
@@ -151,15 +151,15 @@ fn each_lint_has_a_file_that_fails_it_and_one_that_passes() {
             }
             let (dynamic, change) = failing(lint.id);
             let make = if dynamic { Case::dynamic } else { Case::good };
-            let (looked, _) = make(machine).judge();
-            assert!(looked.iter().any(|id| id == lint.id), "{}: {machine:?}", lint.id);
-            let mut bad = make(machine);
-            change(&mut bad);
-            let (_, found) = bad.judge();
+            let (applied, _) = make(machine).judge();
+            assert!(applied.iter().any(|id| id == lint.id), "{}: {machine:?}", lint.id);
+            let mut failing_case = make(machine);
+            change(&mut failing_case);
+            let (_, found) = failing_case.judge();
             assert!(found.iter().any(|id| id == lint.id), "{}: {machine:?}: {found:?}", lint.id);
             // And is not applied if it is off.
-            bad.policy = bad.policy.with_level(lint.id, Level::Allow).unwrap();
-            let (_, found) = bad.judge();
+            failing_case.policy = failing_case.policy.with_level(lint.id, Level::Allow).unwrap();
+            let (_, found) = failing_case.judge();
             assert!(!found.iter().any(|id| id == lint.id), "{}: {machine:?}", lint.id);
         }
     }
@@ -168,18 +168,18 @@ fn each_lint_has_a_file_that_fails_it_and_one_that_passes() {
 #[test]
 fn how_programs_end() {
     let mut case = Case::good(MACHINES[0]);
-    for (end, fine) in [
-        (End::Code(0), true),
-        (End::Code(2), true),
-        (End::TimeUp, true),
-        (End::Code(101), false),
-        (End::Code(255), true),
-        (End::Signal(11), false),
+    for (end, passes) in [
+        (RunEnd::Code(0), true),
+        (RunEnd::Code(2), true),
+        (RunEnd::TimedOut, true),
+        (RunEnd::Code(101), false),
+        (RunEnd::Code(255), true),
+        (RunEnd::Signal(11), false),
     ] {
         case.run(end);
         let (_, found) = case.judge();
-        assert_eq!(found.is_empty(), fine, "{end:?}");
+        assert_eq!(found.is_empty(), passes, "{end:?}");
     }
-    case.about.run = Some(Run::NotRun("`qemu` is not there".to_owned()));
+    case.context.run = Some(RunResult::NotRun("`qemu` is not there".to_owned()));
     assert_eq!(case.judge().1, ["runs"]);
 }

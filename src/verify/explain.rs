@@ -14,14 +14,14 @@ use crate::model::{
 /// # Errors
 /// No lint is called so; the nearest name is in the hint.
 pub fn explain(id: &str) -> Result<String> {
-    Ok(text(find(id)?))
+    Ok(text(find_lint(id)?))
 }
 
 /// Returns the lint called `id`.
 ///
 /// # Errors
 /// No lint is called so; the nearest name is in the hint.
-pub(super) fn find(id: &str) -> Result<&'static Lint> {
+pub(super) fn find_lint(id: &str) -> Result<&'static Lint> {
     LINTS.iter().find(|lint| lint.id == id).ok_or_else(|| {
         let names = || LINTS.iter().map(|lint| lint.id);
         let hint = match nearest(id, names()) {
@@ -53,14 +53,14 @@ pub fn page() -> String {
 }
 
 fn text(lint: &Lint) -> String {
-    let Lint { id, level, holds, means, detected, unknown, .. } = lint;
+    let Lint { id, level, requirement, purpose, method, limitations, .. } = lint;
     let level = match level {
         Level::Deny => "`deny`",
         Level::Warn => "`warn`",
         Level::Allow => "`allow`",
     };
     format!(
-        "{id}\n\nThe file {holds}. Default: {level}.\n\n{means}\n\n\
-         Detected: {detected}\n\nLimitations: {unknown}\n"
+        "{id}\n\nThe file {requirement}. Default: {level}.\n\n{purpose}\n\n\
+         Detected: {method}\n\nLimitations: {limitations}\n"
     )
 }

@@ -2,11 +2,11 @@
 //! several of them promise more than is enforced.
 
 use crate::{
-    binary::elf::{Facts, Libc, Segment, Shape, kind_name, needle, quote},
+    binary::elf::{Facts, Libc, Segment, Shape, needle, quote, segment_type_name},
     model::{
         machine::{Endian, Machine, machine_name},
         schema::verify::Fact,
-        source::{Source, Unreadable},
+        source::{ReadError, Source},
     },
 };
 
@@ -18,14 +18,14 @@ pub(super) const AARCH64: u16 = Machine::Aarch64.number();
 pub(super) const RISCV: u16 = Machine::Riscv.number();
 
 /// Returns all `facts`, in a fixed order.
-pub fn tell(facts: &Facts) -> Vec<Fact> {
+pub fn list_facts(facts: &Facts) -> Vec<Fact> {
     let mut rows = Rows(Vec::new());
-    identity(facts, &mut rows);
-    linkage(facts, &mut rows);
-    hardening(facts, &mut rows);
-    leftovers(facts, &mut rows);
+    add_identity(facts, &mut rows);
+    add_linkage(facts, &mut rows);
+    add_hardening(facts, &mut rows);
+    add_leftovers(facts, &mut rows);
     for segment in &facts.segments {
-        rows.add("segment", describe(segment));
+        rows.add("segment", describe_segment(segment));
     }
     rows.0
 }
@@ -35,24 +35,24 @@ pub fn tell(facts: &Facts) -> Vec<Fact> {
 ///
 /// # Errors
 /// It cannot be read.
-pub fn tell_panics(source: Source<'_>, facts: &Facts) -> Result<Vec<Fact>, Unreadable> {
+pub fn panic_facts(source: Source<'_>, facts: &Facts) -> Result<Vec<Fact>, ReadError> {
     let mut rows = Rows(Vec::new());
     let rust = facts.comment.iter().any(|line| line.starts_with("rustc version"));
     if facts.machine != X86_64 {
         if rust {
-            rows.noted("panic", "not said", "only x86-64 code shows it");
+            rows.add_noted("panic", "not said", "only x86-64 code shows it");
         }
         return Ok(rows.0);
     }
     let mut unwinds = false;
-    facts.look(source, |window, _| {
+    facts.search(source, |window, _| {
         unwinds = needle::EXCEPTION.is_in(window);
         !unwinds
     })?;
     match (unwinds, rust) {
         (true, _) => rows.add("panic", "unwind"),
         (false, true) => {
-            rows.noted("panic", "abort", "it has no code that throws Rust's exceptions")
+            rows.add_noted("panic", "abort", "it has no code that throws Rust's exceptions")
         }
         (false, false) => {}
     }
@@ -66,16 +66,16 @@ impl Rows {
         self.0.push(Fact { name: name.to_owned(), value: value.into(), note: None });
     }
 
-    fn noted(&mut self, name: &str, value: impl Into<String>, note: &str) {
+    fn add_noted(&mut self, name: &str, value: impl Into<String>, note: &str) {
         let note = Some(note.to_owned());
         self.0.push(Fact { name: name.to_owned(), value: value.into(), note });
     }
 
-    fn yes(&mut self, name: &str, value: bool) {
-        self.add(name, yes(value));
+    fn add_bool(&mut self, name: &str, value: bool) {
+        self.add(name, yes_or_no(value));
     }
 
-    fn list(&mut self, name: &str, values: &[String]) {
+    fn add_list(&mut self, name: &str, values: &[String]) {
         if values.is_empty() {
             return self.add(name, "none");
         }
@@ -85,11 +85,11 @@ impl Rows {
     }
 }
 
-fn yes(value: bool) -> &'static str {
+fn yes_or_no(value: bool) -> &'static str {
     if value { "yes" } else { "no" }
 }
 
-fn identity(facts: &Facts, rows: &mut Rows) {
+fn add_identity(facts: &Facts, rows: &mut Rows) {
     rows.add("size", facts.size.to_string());
     rows.add("class", facts.class.to_string());
     let endian = match facts.endian {
@@ -117,11 +117,11 @@ fn identity(facts: &Facts, rows: &mut Rows) {
     rows.add("entry", format!("{:#x}", facts.entry));
     match facts.property.isa_needed {
         Some(bits) => rows.add("cpu-level", isa_names(bits)),
-        None if facts.machine == X86_64 => rows.noted(
+        None if facts.machine == X86_64 => rows.add_noted(
             "cpu-level",
             "not said",
-            "compilers that are told a level leave no mark unless the linker was asked for one; \
-             only running it on the oldest processor shows what it needs",
+            "compilers leave no mark of a level unless the linker was requested to; only running \
+             it on the baseline CPU shows its requirements",
         ),
         None => {}
     }
@@ -152,10 +152,10 @@ pub(super) fn float_abi(facts: &Facts) -> Option<&'static str> {
     }
 }
 
-fn linkage(facts: &Facts, rows: &mut Rows) {
+fn add_linkage(facts: &Facts, rows: &mut Rows) {
     let interpreter = facts.interpreter.as_ref();
     rows.add("interpreter", interpreter.map_or("none".to_owned(), |p| quote(p.as_bytes())));
-    rows.list("needed", &facts.needed);
+    rows.add_list("needed", &facts.needed);
     for (name, value) in
         [("soname", &facts.soname), ("rpath", &facts.rpath), ("runpath", &facts.runpath)]
     {
@@ -170,7 +170,7 @@ fn linkage(facts: &Facts, rows: &mut Rows) {
     };
     rows.add("libc", libc);
     if !is_dynamic(facts) && facts.libc != Libc::Unknown {
-        rows.noted("libc-version", "not said", "a static program does not name it");
+        rows.add_noted("libc-version", "not said", "a static program does not name it");
     }
     if let Some(version) = &facts.glibc_version {
         rows.add("glibc-version", format!("{version} or newer"));
@@ -182,34 +182,34 @@ pub(super) fn is_dynamic(facts: &Facts) -> bool {
     facts.interpreter.is_some() || !facts.needed.is_empty() || facts.shape == Shape::SharedObject
 }
 
-fn hardening(facts: &Facts, rows: &mut Rows) {
+fn add_hardening(facts: &Facts, rows: &mut Rows) {
     match facts.stack {
         Some(stack) => {
-            rows.yes("executable-stack", stack.executable);
+            rows.add_bool("executable-stack", stack.executable);
             let size = if stack.size == 0 { "default".to_owned() } else { stack.size.to_string() };
             rows.add("thread-stack", size);
         }
-        None => rows.noted(
+        None => rows.add_noted(
             "executable-stack",
             "not said",
             "there is no PT_GNU_STACK, and older kernels then make the stack executable",
         ),
     }
     let both = |s: &&Segment| s.is_loaded() && s.is_writable() && s.is_executable();
-    rows.yes("writable-and-executable", facts.segments.iter().any(|s| both(&s)));
-    rows.yes("text-relocations", facts.text_relocations);
-    relro(facts, rows);
+    rows.add_bool("writable-and-executable", facts.segments.iter().any(|s| both(&s)));
+    rows.add_bool("text-relocations", facts.text_relocations);
+    add_relro(facts, rows);
     if is_dynamic(facts) {
-        rows.yes("canary", facts.canary);
+        rows.add_bool("canary", facts.canary);
         rows.add("fortify", format!("{} checking functions", facts.fortified.len()));
     } else {
-        let note = "in a static Rust program such checks could only be the C library's own, and \
-                    a stripped one does not tell";
-        rows.noted("canary", "not applicable", note);
-        rows.noted("fortify", "not applicable", note);
+        let note = "in a static Rust program such checks could only be the C library's own, and a \
+                    stripped one does not show them";
+        rows.add_noted("canary", "not applicable", note);
+        rows.add_noted("fortify", "not applicable", note);
     }
     let features = facts.property.features;
-    let bit = |bit: u32| yes(features.is_some_and(|bits| bits & bit != 0));
+    let bit = |bit: u32| yes_or_no(features.is_some_and(|bits| bits & bit != 0));
     match facts.machine {
         X86 | X86_64 => {
             rows.add("cet-ibt", bit(1));
@@ -227,8 +227,8 @@ fn hardening(facts: &Facts, rows: &mut Rows) {
     }
 }
 
-fn relro(facts: &Facts, rows: &mut Rows) {
-    let asked = if facts.relro { "asked for" } else { "no" };
+fn add_relro(facts: &Facts, rows: &mut Rows) {
+    let requested = if facts.relro { "asked for" } else { "no" };
     if is_dynamic(facts) {
         let value = match (facts.relro, facts.bind_now) {
             (true, true) => "full",
@@ -237,41 +237,41 @@ fn relro(facts: &Facts, rows: &mut Rows) {
         };
         rows.add("relro", value);
     } else if facts.libc == Libc::Glibc || !facts.relro {
-        rows.add("relro", asked);
+        rows.add("relro", requested);
     } else if facts.libc == Libc::Musl {
-        rows.noted(
+        rows.add_noted(
             "relro",
-            "asked for, not enforced",
+            "requested, not enforced",
             "musl's start-up code for static programs leaves the pages writable",
         );
     } else {
-        rows.noted("relro", asked, "it depends on its start-up code whether that is done");
+        rows.add_noted("relro", requested, "whether it is enforced depends on its start-up code");
     }
-    rows.yes("bind-now", facts.bind_now);
+    rows.add_bool("bind-now", facts.bind_now);
 }
 
-fn leftovers(facts: &Facts, rows: &mut Rows) {
-    rows.yes("section-headers", facts.has_sections);
-    rows.yes("symbols", facts.symbols);
-    rows.list("debug-section", &facts.debug_sections);
-    rows.list("instrumentation", &facts.instrumentation);
+fn add_leftovers(facts: &Facts, rows: &mut Rows) {
+    rows.add_bool("section-headers", facts.has_sections);
+    rows.add_bool("symbols", facts.symbols);
+    rows.add_list("debug-section", &facts.debug_sections);
+    rows.add_list("instrumentation", &facts.instrumentation);
     if facts.has_sections {
-        rows.yes("unwind-tables", facts.unwind_tables);
+        rows.add_bool("unwind-tables", facts.unwind_tables);
     }
     let id = facts.build_id.as_ref().map(|id| id.iter().map(|b| format!("{b:02x}")).collect());
     rows.add("build-id", id.unwrap_or_else(|| "none".to_owned()));
-    rows.list("comment", &facts.comment);
+    rows.add_list("comment", &facts.comment);
     let audit = facts.audit_data.map(|size| format!("{size} bytes"));
     rows.add("audit-data", audit.unwrap_or_else(|| "none".to_owned()));
     rows.add("packer", facts.packer.unwrap_or("none"));
-    rows.yes("detached-debug-information", facts.detached);
+    rows.add_bool("detached-debug-information", facts.detached);
 }
 
-fn describe(segment: &Segment) -> String {
+fn describe_segment(segment: &Segment) -> String {
     let flag = |bit, name| if segment.flags & bit != 0 { name } else { '-' };
     format!(
         "{} {}{}{} at {:#x}, {} bytes in the file, {} in memory, alignment {:#x}",
-        kind_name(segment.kind),
+        segment_type_name(segment.kind),
         flag(4, 'r'),
         flag(2, 'w'),
         flag(1, 'x'),

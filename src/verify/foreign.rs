@@ -1,19 +1,21 @@
 //! Verdicts on programs for other systems than Linux, by those lints that mean something there.
 
 use super::{
-    About, Choice, LINTS, Lint, Policy, READABLE,
-    expected::{grown, growth_limit_scope, limit_scope, not_allowed, too_large},
-    finding, leftover, linkage,
-    lint::{Complaint, Scope},
-    mode,
+    FileContext, LINTS, Lint, LintSelection, Policy, READABLE,
+    expected::{
+        growth_limit_scope, growth_violation, library_violation, limit_scope, size_violation,
+    },
+    leftover, linkage,
+    lint::{Scope, Violation},
+    mode, new_finding,
     policy::inputs,
-    text::Texts,
+    strings::FoundStrings,
     verdict,
 };
 use crate::{
     binary::{
         elf::quote,
-        foreign::{Foreign, Format, Kind},
+        foreign::{ForeignFacts, ForeignFormat, ProgramKind},
     },
     model::{
         schema::{dist::Verdict, verify::Fact},
@@ -22,7 +24,7 @@ use crate::{
 };
 
 /// The lints without a meaning for such files, each with the reason.
-const MEANINGLESS: [(&str, &str); 6] = [
+const NOT_APPLICABLE: [(&str, &str); 6] = [
     ("float-abi", "such machines pass floating-point numbers in one way only"),
     ("glibc", "such files do not use glibc"),
     ("static-glibc", "such files do not use glibc"),
@@ -32,28 +34,33 @@ const MEANINGLESS: [(&str, &str); 6] = [
 ];
 
 /// Returns the verdict under `policy` on a program with `facts` read from `source`, and with the other
-/// facts in `about`.
-pub fn foreign(source: Source<'_>, facts: &Foreign, about: &About, policy: &Policy) -> Verdict {
-    let path = match Texts::paths(source, policy) {
+/// facts in `context`.
+pub fn judge_foreign(
+    source: Source<'_>,
+    facts: &ForeignFacts,
+    context: &FileContext,
+    policy: &Policy,
+) -> Verdict {
+    let path = match FoundStrings::find_build_path(source, policy) {
         Ok(path) => path,
-        Err(error) => return super::unreadable(&error.to_string()),
+        Err(error) => return super::reject_unreadable(&error.to_string()),
     };
-    let mut choice = Choice::default();
+    let mut choice = LintSelection::default();
     for lint in &LINTS {
-        choice.add(lint, policy, scope(lint, facts, about, policy));
+        choice.add(lint, policy, lint_scope(lint, facts, context, policy));
     }
-    let Choice { applied, not_applied, mut findings } = choice;
+    let LintSelection { applied, not_applied, mut findings } = choice;
     let mut lints = vec![READABLE.to_owned()];
     for (lint, level) in applied {
         lints.push(lint.id.to_owned());
-        let complaints = check(lint, facts, about, policy, path.as_deref());
-        findings.extend(complaints.into_iter().map(|found| finding(lint.id, level, found)));
+        let violations = check_lint(lint, facts, context, policy, path.as_deref());
+        findings.extend(violations.into_iter().map(|found| new_finding(lint.id, level, found)));
     }
     verdict(lints, not_applied, findings)
 }
 
 /// Returns whether the lint is applied to such a file.
-fn scope(lint: &Lint, facts: &Foreign, about: &About, policy: &Policy) -> Scope {
+fn lint_scope(lint: &Lint, facts: &ForeignFacts, context: &FileContext, policy: &Policy) -> Scope {
     let (settings, named) = (policy.settings(), policy.is_named(lint.id));
     let known =
         |is: bool, reason| if is || named { Scope::Applied } else { Scope::NotApplied(reason) };
@@ -61,18 +68,18 @@ fn scope(lint: &Lint, facts: &Foreign, about: &About, policy: &Policy) -> Scope 
         "program" | "stripped" | "nx-stack" | "build-path" => Scope::Applied,
         "machine" if policy.machine().is_some() => Scope::Applied,
         "machine" => linkage::NO_MACHINE,
-        "run-path" => known(facts.format == Format::MachO, "PE files have no search path"),
-        "privileges" | "mode" => mode::mode_scope(about.mode, named),
+        "run-path" => known(facts.format == ForeignFormat::MachO, "PE files have no search path"),
+        "privileges" | "mode" => mode::mode_scope(context.mode, named),
         "size" => limit_scope(settings.max_size.file.is_some(), settings.max_size.is_empty()),
         "growth" => growth_limit_scope(
             settings.max_growth.file.is_some(),
             settings.max_growth.is_empty(),
-            about.base.is_some(),
+            context.base.is_some(),
         ),
         "libraries" if named && settings.libraries.is_none() => {
             Scope::Missing(inputs::LIBRARIES.0, inputs::LIBRARIES.1)
         }
-        id => match MEANINGLESS.iter().find(|(lint, _)| *lint == id) {
+        id => match NOT_APPLICABLE.iter().find(|(lint, _)| *lint == id) {
             Some((_, reason)) => Scope::NotApplied(reason),
             None => known(false, "it is applied to ELF files only"),
         },
@@ -80,13 +87,13 @@ fn scope(lint: &Lint, facts: &Foreign, about: &About, policy: &Policy) -> Scope 
 }
 
 /// Returns the findings of the lint on such a file.
-fn check(
+fn check_lint(
     lint: &Lint,
-    facts: &Foreign,
-    about: &About,
+    facts: &ForeignFacts,
+    context: &FileContext,
     policy: &Policy,
     path: Option<&[u8]>,
-) -> Vec<Complaint> {
+) -> Vec<Violation> {
     let settings = policy.settings();
     match lint.id {
         "program" => program(facts),
@@ -94,30 +101,32 @@ fn check(
         "stripped" => stripped(facts),
         "nx-stack" => nx_stack(facts),
         "run-path" => run_path(facts),
-        "build-path" => leftover::path(path),
-        "privileges" => mode::of_privileges(about.mode),
-        "mode" => mode::of_mode(about.mode, is_unix_program(facts)),
-        "size" => too_large("program", facts.size, settings.max_size.file).into_iter().collect(),
-        "growth" => {
-            grown("program", facts.size, about.base, settings.max_growth.file).into_iter().collect()
+        "build-path" => leftover::build_path_violation(path),
+        "privileges" => mode::check_privileges(context.mode),
+        "mode" => mode::check_mode(context.mode, is_unix_program(facts)),
+        "size" => {
+            size_violation("program", facts.size, settings.max_size.file).into_iter().collect()
         }
+        "growth" => growth_violation("program", facts.size, context.base, settings.max_growth.file)
+            .into_iter()
+            .collect(),
         "libraries" => {
             let allowed = settings.libraries.as_deref().unwrap_or_default();
-            not_allowed(&facts.libraries, allowed).into_iter().collect()
+            library_violation(&facts.libraries, allowed).into_iter().collect()
         }
         "static" if !facts.libraries.is_empty() => {
             let names = facts.libraries.iter().take(8).map(|name| quote(name.as_bytes()));
             let names = names.collect::<Vec<_>>().join(", ");
-            vec![Complaint::new(
+            vec![Violation::new(
                 "the program needs shared libraries",
                 names,
-                "programs of this system cannot do without",
+                "programs of this system need some",
             )]
         }
         "static" => Vec::new(),
         "dynamic" if !facts.libraries.is_empty() => Vec::new(),
         "build-id" if facts.id.is_some() => Vec::new(),
-        id => vec![Complaint::new(
+        id => vec![Violation::new(
             format!("`{id}` cannot be checked in a {} file", facts.format.name()),
             "the lint is defined for ELF files",
             format!("leave `{id}` out of `deny` and `warn` for such files"),
@@ -125,79 +134,79 @@ fn check(
     }
 }
 
-fn is_unix_program(facts: &Foreign) -> bool {
-    facts.format == Format::MachO && facts.kind == Kind::Program
+fn is_unix_program(facts: &ForeignFacts) -> bool {
+    facts.format == ForeignFormat::MachO && facts.kind == ProgramKind::Program
 }
 
-fn program(facts: &Foreign) -> Vec<Complaint> {
-    let Kind::Other(what) = facts.kind else {
+fn program(facts: &ForeignFacts) -> Vec<Violation> {
+    let ProgramKind::Other(description) = facts.kind else {
         return Vec::new();
     };
-    vec![Complaint::new(
+    vec![Violation::new(
         "the file is not a program",
-        format!("it is {what}"),
+        format!("it is {description}"),
         "give the file that cargo names as the executable",
     )]
 }
 
-fn machine(facts: &Foreign, policy: &Policy) -> Vec<Complaint> {
-    let Some(wanted) = policy.machine() else {
+fn machine(facts: &ForeignFacts, policy: &Policy) -> Vec<Violation> {
+    let Some(expected) = policy.machine() else {
         return Vec::new();
     };
-    vec![Complaint::new(
-        format!("the file does not run on `{}`", wanted.platform),
+    vec![Violation::new(
+        format!("the file does not run on `{}`", expected.platform),
         format!("it is a {} file for {}", facts.format.name(), facts.machine),
-        wanted.hint,
+        expected.hint,
     )]
 }
 
-fn stripped(facts: &Foreign) -> Vec<Complaint> {
+fn stripped(facts: &ForeignFacts) -> Vec<Violation> {
     let evidence = match (facts.symbols, facts.debug) {
         (false, false) => return Vec::new(),
         (true, false) => "it has symbols",
         (_, true) => "it has debug information",
     };
-    let hint = "`strip = \"symbols\"` in the profile takes them away";
-    vec![Complaint::new("the program is not stripped", evidence, hint)]
+    let hint = "`strip = \"symbols\"` in the profile removes them";
+    vec![Violation::new("the program is not stripped", evidence, hint)]
 }
 
-fn nx_stack(facts: &Foreign) -> Vec<Complaint> {
+fn nx_stack(facts: &ForeignFacts) -> Vec<Violation> {
     if !facts.executable_stack {
         return Vec::new();
     }
     let (evidence, hint) = match facts.format {
-        Format::MachO => {
+        ForeignFormat::MachO => {
             ("its header has MH_ALLOW_STACK_EXECUTION", "link without `-allow_stack_execute`")
         }
-        Format::Pe => {
+        ForeignFormat::Pe => {
             ("its header lacks IMAGE_DLLCHARACTERISTICS_NX_COMPAT", "link with `/NXCOMPAT`")
         }
     };
-    vec![Complaint::new("the program asks for an executable stack", evidence, hint)]
+    vec![Violation::new("the program requests an executable stack", evidence, hint)]
 }
 
 /// Checks the search path: a path that begins with `@` is relative to the program.
-fn run_path(facts: &Foreign) -> Vec<Complaint> {
+fn run_path(facts: &ForeignFacts) -> Vec<Violation> {
     let fixed = facts.run_paths.iter().filter(|path| !path.starts_with('@'));
     let found: Vec<_> = fixed.map(|path| format!("LC_RPATH {}", quote(path.as_bytes()))).collect();
     if found.is_empty() {
         return Vec::new();
     }
-    vec![Complaint::new(
+    vec![Violation::new(
         "the program names directories to search for shared libraries",
         found.join(", "),
-        "look for `-rpath` among the link arguments",
+        "check the link arguments for `-rpath`",
     )]
 }
 
 /// Returns all `facts`, in a fixed order.
-pub fn tell_foreign(facts: &Foreign) -> Vec<Fact> {
-    let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
+pub fn foreign_facts(facts: &ForeignFacts) -> Vec<Fact> {
+    let yes_or_no = |is: bool| if is { "yes" } else { "no" }.to_owned();
     let quoted = |text: &String| quote(text.as_bytes());
     let kind = match facts.kind {
-        Kind::Program => "program",
-        Kind::Library => "library",
-        Kind::Other(what) => what,
+        ProgramKind::Program => "program",
+        ProgramKind::Library => "library",
+        ProgramKind::Other(description) => description,
     };
     let mut rows = vec![
         ("format", facts.format.name().to_owned()),
@@ -210,11 +219,11 @@ pub fn tell_foreign(facts: &Foreign) -> Vec<Fact> {
     rows.extend(facts.run_paths.iter().map(|path| ("runpath", quoted(path))));
     rows.extend(facts.system.iter().map(|system| ("oldest-system", quoted(system))));
     rows.extend([
-        ("signed", yes(facts.signed)),
-        ("symbols", yes(facts.symbols)),
-        ("debug-information", yes(facts.debug)),
-        ("any-address", yes(facts.any_address)),
-        ("executable-stack", yes(facts.executable_stack)),
+        ("signed", yes_or_no(facts.signed)),
+        ("symbols", yes_or_no(facts.symbols)),
+        ("debug-information", yes_or_no(facts.debug)),
+        ("any-address", yes_or_no(facts.any_address)),
+        ("executable-stack", yes_or_no(facts.executable_stack)),
     ]);
     let id = facts.id.iter().map(|id| id.iter().map(|b| format!("{b:02x}")).collect());
     rows.extend(id.map(|id: String| ("build-id", id)));

@@ -2,7 +2,7 @@
 
 use super::{
     fact,
-    lint::{Complaint, Scope, Subject},
+    lint::{LintInput, Scope, Violation},
 };
 use crate::{
     binary::elf::{Facts, Libc, Shape, needle, quote},
@@ -13,39 +13,39 @@ use crate::{
 const LINUX_OS_ABI: [u8; 2] = [0, 3];
 
 /// The hint on how to give a target.
-const NAME_TARGET: &str = "name the target with `--target TRIPLE`";
+const TARGET_HINT: &str = "name the target with `--target TRIPLE`";
 
 /// The scope of `machine` where no machine is expected.
 pub(super) const NO_MACHINE: Scope =
-    Scope::Missing("neither a target nor a known platform is given", NAME_TARGET);
+    Scope::Missing("neither a target nor a known platform is given", TARGET_HINT);
 
-pub(super) fn build_id_scope(subject: &Subject<'_>) -> Scope {
-    Scope::expected(subject, subject.policy.target().is_some(), "no target is given")
+pub(super) fn build_id_scope(input: &LintInput<'_>) -> Scope {
+    Scope::expected(input, input.policy.target().is_some(), "no target is given")
 }
 
-pub(super) fn machine_scope(subject: &Subject<'_>) -> Scope {
-    if subject.policy.machine().is_some() {
+pub(super) fn machine_scope(input: &LintInput<'_>) -> Scope {
+    if input.policy.machine().is_some() {
         return Scope::Applied;
     }
     NO_MACHINE
 }
 
-/// Applies to dynamic files: names of the functions that checks call are in the file only if a dynamic
-/// linker needs them.
-pub(super) fn dynamic_names_scope(subject: &Subject<'_>) -> Scope {
-    Scope::expected(subject, fact::is_dynamic(subject.facts), "a static program has no such names")
+/// Returns the scope of lints on dynamic files: names of the functions that checks call are in the
+/// file only if a dynamic linker needs them.
+pub(super) fn dynamic_names_scope(input: &LintInput<'_>) -> Scope {
+    Scope::expected(input, fact::is_dynamic(input.facts), "a static program has no such names")
 }
 
-pub(super) fn float_abi_scope(subject: &Subject<'_>) -> Scope {
+pub(super) fn float_abi_scope(input: &LintInput<'_>) -> Scope {
     let has_several = |machine: u16| matches!(machine, fact::ARM | fact::RISCV);
-    match subject.policy.target() {
-        _ if wanted_float_abi(subject).is_some() => Scope::Applied,
+    match input.policy.target() {
+        _ if expected_float_abi(input).is_some() => Scope::Applied,
         Some(target) if has_several(target.elf.machine.number()) => Scope::Missing(
             "the name of the target does not say how floating-point numbers are passed",
             "name it as rustc does: `…eabihf`, `…eabi`, `riscv64gc-…`",
         ),
-        None if has_several(subject.facts.machine) => {
-            Scope::Missing("no target is given", NAME_TARGET)
+        None if has_several(input.facts.machine) => {
+            Scope::Missing("no target is given", TARGET_HINT)
         }
         _ => Scope::NotApplied("such machines pass floating-point numbers in one way only"),
     }
@@ -54,8 +54,8 @@ pub(super) fn float_abi_scope(subject: &Subject<'_>) -> Scope {
 /// Returns the floating-point ABI that the target's name declares (rustc's book, "Platform Support"):
 /// names of ARM targets end in `hf` if numbers are passed in separate registers, those of RISC-V have
 /// the letters of the instruction set.
-fn wanted_float_abi(subject: &Subject<'_>) -> Option<&'static str> {
-    let target = subject.policy.target()?;
+fn expected_float_abi(input: &LintInput<'_>) -> Option<&'static str> {
+    let target = input.policy.target()?;
     let name = target.name.as_str();
     match target.elf.machine {
         Machine::Arm if name.ends_with("hf") => Some("hard"),
@@ -67,72 +67,74 @@ fn wanted_float_abi(subject: &Subject<'_>) -> Option<&'static str> {
     }
 }
 
-pub(super) fn float_abi(subject: &Subject<'_>) -> Vec<Complaint> {
-    let (Some(wanted), Some(is)) = (wanted_float_abi(subject), fact::float_abi(subject.facts))
+pub(super) fn float_abi(input: &LintInput<'_>) -> Vec<Violation> {
+    let (Some(expected), Some(is)) = (expected_float_abi(input), fact::float_abi(input.facts))
     else {
         return Vec::new();
     };
-    if is == wanted || is == "not said" {
+    if is == expected || is == "not said" {
         return Vec::new();
     }
-    vec![Complaint::new(
-        format!("the program passes floating-point numbers the {is} way, and not the {wanted} one"),
-        format!("e_flags is {:#x}", subject.facts.flags),
+    vec![Violation::new(
+        format!(
+            "the program passes floating-point numbers the {is} way, expected the {expected} way"
+        ),
+        format!("e_flags is {:#x}", input.facts.flags),
         "build all objects in it, those of C code too, for the same target",
     )]
 }
 
-fn static_expected(subject: &Subject<'_>) -> bool {
-    matches!(subject.policy.linkage(subject.facts), Some(Linkage::Static | Linkage::StaticPie))
+fn static_expected(input: &LintInput<'_>) -> bool {
+    matches!(input.policy.linkage(input.facts), Some(Linkage::Static | Linkage::StaticPie))
 }
 
-pub(super) fn static_scope(subject: &Subject<'_>) -> Scope {
-    Scope::expected(subject, static_expected(subject), "static linkage is not expected of it")
+pub(super) fn static_scope(input: &LintInput<'_>) -> Scope {
+    Scope::expected(input, static_expected(input), "static linkage is not expected of it")
 }
 
-pub(super) fn static_pie_scope(subject: &Subject<'_>) -> Scope {
-    let expected = subject.policy.linkage(subject.facts) == Some(Linkage::StaticPie);
-    Scope::expected(subject, expected, "`static-pie` linkage is not expected of it")
+pub(super) fn static_pie_scope(input: &LintInput<'_>) -> Scope {
+    let expected = input.policy.linkage(input.facts) == Some(Linkage::StaticPie);
+    Scope::expected(input, expected, "`static-pie` linkage is not expected of it")
 }
 
-pub(super) fn static_glibc_scope(subject: &Subject<'_>) -> Scope {
-    if !static_expected(subject) && fact::is_dynamic(subject.facts) {
+pub(super) fn static_glibc_scope(input: &LintInput<'_>) -> Scope {
+    if !static_expected(input) && fact::is_dynamic(input.facts) {
         return Scope::NotApplied("it is not static");
     }
-    Scope::expected(subject, static_expected(subject), "static linkage is not expected of it")
+    Scope::expected(input, static_expected(input), "static linkage is not expected of it")
 }
 
 /// Checks that the file is a program: an object file has no interpreter and no library either. Without
 /// a target a shared object is accepted as one.
-pub(super) fn program(subject: &Subject<'_>) -> Vec<Complaint> {
-    let facts = subject.facts;
-    let complaint =
-        |message: &str, evidence: String, hint: &str| vec![Complaint::new(message, evidence, hint)];
+pub(super) fn program(input: &LintInput<'_>) -> Vec<Violation> {
+    let facts = input.facts;
+    let violation =
+        |message: &str, evidence: String, hint: &str| vec![Violation::new(message, evidence, hint)];
     let kind = match facts.shape {
         Shape::Object => Some("an object file (ET_REL)".to_owned()),
         Shape::Core => Some("a core dump (ET_CORE)".to_owned()),
-        Shape::Other(number) => Some(format!("of a kind that is not run (e_type {number})")),
-        Shape::SharedObject if subject.policy.target().is_some() && facts.interpreter.is_none() => {
+        Shape::Other(number) => Some(format!("of a kind that cannot be run (e_type {number})")),
+        Shape::SharedObject if input.policy.target().is_some() && facts.interpreter.is_none() => {
             Some("a shared object (ET_DYN without DF_1_PIE and without an interpreter)".to_owned())
         }
         _ => None,
     };
     if let Some(kind) = kind {
-        return complaint(
+        return violation(
             "the file is not a program",
             format!("it is {kind}"),
             "give the file that cargo names as the executable",
         );
     }
     if facts.detached {
-        return complaint(
-            "the file holds the debug information of a program, and not the program",
+        return violation(
+            "the file contains only the debug information of a program",
             "its segments have no bytes in the file".to_owned(),
             "give the program itself, not its `.debug` file",
         );
     }
     if !facts.segments.iter().any(|segment| segment.is_loaded()) {
-        return complaint(
+        return violation(
             "the file has nothing to load",
             "it has no PT_LOAD".to_owned(),
             "build it again; a program has at least one loadable segment",
@@ -141,37 +143,37 @@ pub(super) fn program(subject: &Subject<'_>) -> Vec<Complaint> {
     Vec::new()
 }
 
-pub(super) fn machine(subject: &Subject<'_>) -> Vec<Complaint> {
-    let Some(wanted) = subject.policy.machine() else {
+pub(super) fn machine(input: &LintInput<'_>) -> Vec<Violation> {
+    let Some(expected) = input.policy.machine() else {
         return Vec::new();
     };
-    let facts = subject.facts;
+    let facts = input.facts;
     let mut differs = Vec::new();
     // Kernels for amd64 run programs for its 32-bit predecessor, too.
-    let predecessor = subject.policy.target().is_none()
-        && (wanted.number, facts.machine, facts.class) == (fact::X86_64, fact::X86, 32);
+    let predecessor = input.policy.target().is_none()
+        && (expected.number, facts.machine, facts.class) == (fact::X86_64, fact::X86, 32);
     if predecessor {
         return Vec::new();
     }
-    if facts.machine != wanted.number {
+    if facts.machine != expected.number {
         differs.push(format!(
             "e_machine is {} ({}), not {} ({})",
             machine_name(facts.machine),
             facts.machine,
-            machine_name(wanted.number),
-            wanted.number,
+            machine_name(expected.number),
+            expected.number,
         ));
     }
-    if facts.class != wanted.class {
-        differs.push(format!("EI_CLASS is {}, not {}", facts.class, wanted.class));
+    if facts.class != expected.class {
+        differs.push(format!("EI_CLASS is {}, not {}", facts.class, expected.class));
     }
-    if facts.endian != wanted.endian {
+    if facts.endian != expected.endian {
         let name = |endian| match endian {
             Endian::Little => "little",
             Endian::Big => "big",
         };
-        let (is, wants) = (name(facts.endian), name(wanted.endian));
-        differs.push(format!("EI_DATA is {is}-endian, not {wants}-endian"));
+        let (is, expected_order) = (name(facts.endian), name(expected.endian));
+        differs.push(format!("EI_DATA is {is}-endian, not {expected_order}-endian"));
     }
     if !LINUX_OS_ABI.contains(&facts.os_abi) {
         differs.push(format!("EI_OSABI is {}, not 0 or 3", facts.os_abi));
@@ -182,10 +184,10 @@ pub(super) fn machine(subject: &Subject<'_>) -> Vec<Complaint> {
     if differs.is_empty() {
         return Vec::new();
     }
-    vec![Complaint::new(
-        format!("the file does not run on `{}`", wanted.platform),
+    vec![Violation::new(
+        format!("the file does not run on `{}`", expected.platform),
         differs.join("; "),
-        wanted.hint,
+        expected.hint,
     )]
 }
 
@@ -205,16 +207,16 @@ fn dynamic_needs(facts: &Facts) -> Option<String> {
     (!needs.is_empty()).then(|| needs.join(", "))
 }
 
-pub(super) fn is_static(subject: &Subject<'_>) -> Vec<Complaint> {
-    let Some(evidence) = dynamic_needs(subject.facts) else {
+pub(super) fn static_linkage(input: &LintInput<'_>) -> Vec<Violation> {
+    let Some(evidence) = dynamic_needs(input.facts) else {
         return Vec::new();
     };
-    let message = match (&subject.facts.interpreter, subject.facts.needed.is_empty()) {
+    let message = match (&input.facts.interpreter, input.facts.needed.is_empty()) {
         (Some(_), false) => "the program needs an interpreter and shared libraries",
         (Some(_), true) => "the program needs an interpreter",
         (None, _) => "the program needs shared libraries",
     };
-    let hint = match subject.facts.libc {
+    let hint = match input.facts.libc {
         Libc::Musl => {
             "build with `-C target-feature=+crt-static`, and link native libraries statically"
         }
@@ -223,11 +225,11 @@ pub(super) fn is_static(subject: &Subject<'_>) -> Vec<Complaint> {
              host's C library"
         }
     };
-    vec![Complaint::new(message, evidence, hint)]
+    vec![Violation::new(message, evidence, hint)]
 }
 
-pub(super) fn static_pie(subject: &Subject<'_>) -> Vec<Complaint> {
-    let (evidence, hint) = match subject.facts.shape {
+pub(super) fn static_pie(input: &LintInput<'_>) -> Vec<Violation> {
+    let (evidence, hint) = match input.facts.shape {
         Shape::Fixed => (
             "e_type is ET_EXEC",
             "link with `-C relocation-model=pic -C link-arg=-pie`, or set `linkage = \"static\"` \
@@ -239,28 +241,28 @@ pub(super) fn static_pie(subject: &Subject<'_>) -> Vec<Complaint> {
         ),
         Shape::StaticPie => return Vec::new(),
         // Reported by `static` and `program`, unless this lint was named.
-        _ if !subject.named => return Vec::new(),
+        _ if !input.named => return Vec::new(),
         Shape::Pie => {
-            let needs = dynamic_needs(subject.facts).unwrap_or_default();
+            let needs = dynamic_needs(input.facts).unwrap_or_default();
             let hint = "build for a musl target, or with `-C target-feature=+crt-static`";
-            return vec![Complaint::new("the program is not static", needs, hint)];
+            return vec![Violation::new("the program is not static", needs, hint)];
         }
         Shape::Object | Shape::Core | Shape::Other(_) => {
             ("e_type is neither ET_EXEC nor ET_DYN", "give the program itself")
         }
     };
     let message = "the program cannot be loaded at any address";
-    vec![Complaint::new(message, evidence, hint)]
+    vec![Violation::new(message, evidence, hint)]
 }
 
 /// Checks for a static glibc, which still loads its modules for names and character sets from the file
 /// system.
-pub(super) fn static_glibc(subject: &Subject<'_>) -> Vec<Complaint> {
-    let facts = subject.facts;
-    if facts.libc != Libc::Glibc || dynamic_needs(facts).is_some() || !subject.texts.gconv {
+pub(super) fn static_glibc(input: &LintInput<'_>) -> Vec<Violation> {
+    let facts = input.facts;
+    if facts.libc != Libc::Glibc || dynamic_needs(facts).is_some() || !input.strings.gconv {
         return Vec::new();
     }
-    vec![Complaint::new(
+    vec![Violation::new(
         "the C library in it is glibc, which loads modules at run time even when it is static",
         format!("a GNU ABI note, and the text {}", needle::GCONV.quoted()),
         "build for a musl target",

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Mode, policy::Policy, run::Run, text::Texts};
+use super::{Mode, policy::Policy, run::RunResult, strings::FoundStrings};
 use crate::{
     binary::elf::Facts,
     model::schema::{dist::Level, plan::CpuFlags},
@@ -10,30 +10,30 @@ use crate::{
 
 /// Facts about a file beside its bytes.
 #[derive(Clone, Debug, Default)]
-pub struct About {
+pub struct FileContext {
     /// Its mode, if it has one.
     pub mode: Option<Mode>,
     /// Its size in the base, if it is there.
     pub base: Option<u64>,
     /// The result of running it, if that was requested.
-    pub run: Option<Run>,
+    pub run: Option<RunResult>,
     /// The flags that let it use more of a CPU than the target's CPU has, if a release records some.
     pub cpu_flags: Option<CpuFlags>,
 }
 
 /// The input of a lint.
 #[derive(Clone, Copy)]
-pub(super) struct Subject<'a> {
+pub(super) struct LintInput<'a> {
     pub(super) facts: &'a Facts,
     pub(super) policy: &'a Policy,
-    pub(super) about: &'a About,
+    pub(super) context: &'a FileContext,
     /// Empty until it is known which lints are applied.
-    pub(super) texts: &'a Texts,
+    pub(super) strings: &'a FoundStrings,
     /// Whether the user gave this lint a level by its name, so that it has to be applied.
     pub(super) named: bool,
 }
 
-/// The decision on applying a lint to a file.
+/// The decision whether a lint is applied to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
     /// It is applied.
@@ -46,25 +46,25 @@ pub(super) enum Scope {
 
 impl Scope {
     /// Returns `Applied` if `is` holds or the user named the lint; else `NotApplied` with that reason.
-    pub(super) fn expected(subject: &Subject<'_>, is: bool, reason: &'static str) -> Self {
-        if is || subject.named { Scope::Applied } else { Scope::NotApplied(reason) }
+    pub(super) fn expected(input: &LintInput<'_>, is: bool, reason: &'static str) -> Self {
+        if is || input.named { Scope::Applied } else { Scope::NotApplied(reason) }
     }
 }
 
 /// A finding of a lint: one sentence, the evidence in the file, and a hint.
-pub(super) struct Complaint {
+pub(super) struct Violation {
     pub(super) message: String,
     pub(super) evidence: String,
     pub(super) hint: String,
 }
 
-impl Complaint {
+impl Violation {
     pub(super) fn new(
         message: impl Into<String>,
         evidence: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
-        Complaint { message: message.into(), evidence: evidence.into(), hint: hint.into() }
+        Violation { message: message.into(), evidence: evidence.into(), hint: hint.into() }
     }
 }
 
@@ -75,16 +75,16 @@ pub struct Lint {
     /// The level of its findings unless the policy sets another.
     pub level: Level,
     /// The property of a file that passes, as a fragment that follows "the file".
-    pub holds: &'static str,
+    pub requirement: &'static str,
     /// Its purpose.
-    pub means: &'static str,
+    pub purpose: &'static str,
     /// The evidence in the file that decides.
-    pub detected: &'static str,
+    pub method: &'static str,
     /// Its limitations.
-    pub unknown: &'static str,
+    pub limitations: &'static str,
     /// Decides whether it is applied to such a file under such a policy.
-    pub(super) scope: fn(&Subject<'_>) -> Scope,
-    pub(super) check: fn(&Subject<'_>) -> Vec<Complaint>,
+    pub(super) scope: fn(&LintInput<'_>) -> Scope,
+    pub(super) check: fn(&LintInput<'_>) -> Vec<Violation>,
 }
 
 impl Lint {
@@ -100,6 +100,6 @@ impl fmt::Debug for Lint {
     }
 }
 
-pub(super) fn always(_: &Subject<'_>) -> Scope {
+pub(super) fn always(_: &LintInput<'_>) -> Scope {
     Scope::Applied
 }

@@ -2,7 +2,7 @@
 
 use super::{
     CpuLevel, fact,
-    lint::{Complaint, Scope, Subject},
+    lint::{LintInput, Scope, Violation},
 };
 use crate::{
     binary::elf::{Libc, Segment, Shape, needle},
@@ -12,36 +12,35 @@ use crate::{
 /// The page size that every kernel has or emulates; allocators are built for it by default.
 const SMALL_PAGE: u64 = 4096;
 
-fn is_object(subject: &Subject<'_>) -> bool {
-    matches!(subject.facts.shape, Shape::Object | Shape::Core)
+fn is_object(input: &LintInput<'_>) -> bool {
+    matches!(input.facts.shape, Shape::Object | Shape::Core)
 }
 
-fn place(segment: &Segment) -> String {
+fn describe_segment(segment: &Segment) -> String {
     format!("PT_LOAD at {:#x}", segment.address)
 }
 
-fn join(places: impl IntoIterator<Item = String>) -> Option<String> {
+fn join(segments: impl IntoIterator<Item = String>) -> Option<String> {
     /// More of them add nothing.
     const SHOWN: usize = 4;
-    let shown: Vec<_> = places.into_iter().take(SHOWN).collect();
+    let shown: Vec<_> = segments.into_iter().take(SHOWN).collect();
     (!shown.is_empty()).then(|| shown.join(", "))
 }
 
-pub(super) fn nx_stack_scope(subject: &Subject<'_>) -> Scope {
-    Scope::expected(subject, !is_object(subject), "it is not a program, and has no stack")
+pub(super) fn nx_stack_scope(input: &LintInput<'_>) -> Scope {
+    Scope::expected(input, !is_object(input), "it is not a program, and has no stack")
 }
 
-pub(super) fn nx_stack(subject: &Subject<'_>) -> Vec<Complaint> {
-    let (message, evidence) = match subject.facts.stack {
+pub(super) fn nx_stack(input: &LintInput<'_>) -> Vec<Violation> {
+    let (message, evidence) = match input.facts.stack {
         Some(stack) if !stack.executable => return Vec::new(),
-        Some(_) => ("the program asks for an executable stack", "PT_GNU_STACK has PF_X"),
+        Some(_) => ("the program requests an executable stack", "PT_GNU_STACK has PF_X"),
         None => (
-            "the program does not say that its stack is not executable, and older kernels make \
-             it so",
+            "the program does not declare its stack, and older kernels make it executable",
             "it has no PT_GNU_STACK",
         ),
     };
-    vec![Complaint::new(
+    vec![Violation::new(
         message,
         evidence,
         "an assembly file without `.section .note.GNU-stack,\"\",%progbits` is the usual cause; \
@@ -49,24 +48,26 @@ pub(super) fn nx_stack(subject: &Subject<'_>) -> Vec<Complaint> {
     )]
 }
 
-pub(super) fn w_x(subject: &Subject<'_>) -> Vec<Complaint> {
-    let segments = subject.facts.segments.iter();
-    let bad = segments.filter(|s| s.is_loaded() && s.is_writable() && s.is_executable());
-    let Some(evidence) = join(bad.map(|s| format!("{} has PF_W and PF_X", place(s)))) else {
+pub(super) fn w_x(input: &LintInput<'_>) -> Vec<Violation> {
+    let segments = input.facts.segments.iter();
+    let violating = segments.filter(|s| s.is_loaded() && s.is_writable() && s.is_executable());
+    let Some(evidence) =
+        join(violating.map(|s| format!("{} has PF_W and PF_X", describe_segment(s))))
+    else {
         return Vec::new();
     };
-    vec![Complaint::new(
+    vec![Violation::new(
         "the program has memory that is both writable and executable",
         evidence,
-        "look for `-N`, `--omagic` or a linker script among the link arguments",
+        "check the link arguments for `-N`, `--omagic` or a linker script",
     )]
 }
 
-pub(super) fn text_relocations(subject: &Subject<'_>) -> Vec<Complaint> {
-    if !subject.facts.text_relocations {
+pub(super) fn text_relocations(input: &LintInput<'_>) -> Vec<Violation> {
+    if !input.facts.text_relocations {
         return Vec::new();
     }
-    vec![Complaint::new(
+    vec![Violation::new(
         "read-only segments of the program have to be written to when it is loaded",
         "DT_TEXTREL or DF_TEXTREL",
         "build the objects in it with `-fPIC`; `-C link-arg=-Wl,-z,text` names them",
@@ -75,7 +76,7 @@ pub(super) fn text_relocations(subject: &Subject<'_>) -> Vec<Complaint> {
 
 /// Returns the largest page size of Linux kernels for a machine, by `e_machine` (`PAGE_SIZE` in
 /// arch/*/Kconfig): the expected one if neither a target nor a policy sets it.
-fn largest_page(machine: u16) -> u64 {
+fn largest_page_size(machine: u16) -> u64 {
     const MIPS: u16 = 8;
     const PPC64: u16 = 21;
     const LOONGARCH: u16 = 258;
@@ -85,20 +86,20 @@ fn largest_page(machine: u16) -> u64 {
     }
 }
 
-pub(super) fn page_size_scope(subject: &Subject<'_>) -> Scope {
-    Scope::expected(subject, subject.policy.page_size().is_some(), "no page size is given")
+pub(super) fn page_size_scope(input: &LintInput<'_>) -> Scope {
+    Scope::expected(input, input.policy.page_size().is_some(), "no page size is given")
 }
 
 /// Checks alignment: the kernel maps entire pages, so an address and its offset must agree below the
 /// page size (gABI, "Program Header", `p_align`).
-pub(super) fn page_size(subject: &Subject<'_>) -> Vec<Complaint> {
-    let natural = || largest_page(subject.facts.machine);
-    let page = subject.policy.page_size().unwrap_or_else(natural).max(1);
-    let segments = subject.facts.segments.iter();
+pub(super) fn page_size(input: &LintInput<'_>) -> Vec<Violation> {
+    let natural = || largest_page_size(input.facts.machine);
+    let page = input.policy.page_size().unwrap_or_else(natural).max(1);
+    let segments = input.facts.segments.iter();
     let loaded = segments.filter(|s| s.is_loaded() && s.memory_size > 0);
-    let bad = loaded.filter_map(|segment| {
+    let violating = loaded.filter_map(|segment| {
         if segment.align < page {
-            return Some(format!("{} has p_align {:#x}", place(segment), segment.align));
+            return Some(format!("{} has p_align {:#x}", describe_segment(segment), segment.align));
         }
         // Alignments that are not powers of two are not rounded, and mean nothing.
         let congruent = segment.align.is_power_of_two()
@@ -107,32 +108,32 @@ pub(super) fn page_size(subject: &Subject<'_>) -> Vec<Complaint> {
             let (offset, align) = (segment.offset, segment.align);
             format!(
                 "{} is at offset {offset:#x}, which differs modulo p_align {align:#x}",
-                place(segment)
+                describe_segment(segment)
             )
         })
     });
-    let Some(evidence) = join(bad) else {
+    let Some(evidence) = join(violating) else {
         return Vec::new();
     };
-    vec![Complaint::new(
+    vec![Violation::new(
         format!("kernels with pages of {page} bytes cannot load the program"),
         evidence,
         format!("link with `-C link-arg=-Wl,-z,max-page-size={page}`"),
     )]
 }
 
-pub(super) fn allocator_scope(subject: &Subject<'_>) -> Scope {
-    let large = subject.policy.page_size().is_some_and(|size| size > SMALL_PAGE);
-    Scope::expected(subject, large, "no page size above 4 KiB is expected")
+pub(super) fn allocator_scope(input: &LintInput<'_>) -> Scope {
+    let large = input.policy.page_size().is_some_and(|size| size > SMALL_PAGE);
+    Scope::expected(input, large, "no page size above 4 KiB is expected")
 }
 
 /// Checks for jemalloc, which is built for one page size and aborts under a larger one although the
 /// file is loaded. The file does not record the page size that it was built for.
-pub(super) fn allocator_page_size(subject: &Subject<'_>) -> Vec<Complaint> {
-    if !subject.texts.jemalloc {
+pub(super) fn allocator_page_size(input: &LintInput<'_>) -> Vec<Violation> {
+    if !input.strings.jemalloc {
         return Vec::new();
     }
-    vec![Complaint::new(
+    vec![Violation::new(
         "jemalloc in it aborts under kernels with larger pages than it was built for",
         format!("the text {}", needle::JEMALLOC.quoted()),
         "build with `JEMALLOC_SYS_WITH_LG_PAGE=16` in the environment, which is right for pages \
@@ -141,19 +142,19 @@ pub(super) fn allocator_page_size(subject: &Subject<'_>) -> Vec<Complaint> {
 }
 
 /// Returns whether a dynamic linker or glibc's start-up code enforces what the header requests.
-fn relro_is_enforced(subject: &Subject<'_>) -> bool {
-    !is_object(subject) && (fact::is_dynamic(subject.facts) || subject.facts.libc == Libc::Glibc)
+fn relro_is_enforced(input: &LintInput<'_>) -> bool {
+    !is_object(input) && (fact::is_dynamic(input.facts) || input.facts.libc == Libc::Glibc)
 }
 
-pub(super) fn relro_scope(subject: &Subject<'_>) -> Scope {
-    Scope::expected(subject, relro_is_enforced(subject), "static start-up code does not enforce it")
+pub(super) fn relro_scope(input: &LintInput<'_>) -> Scope {
+    Scope::expected(input, relro_is_enforced(input), "static start-up code does not enforce it")
 }
 
-pub(super) fn relro(subject: &Subject<'_>) -> Vec<Complaint> {
-    let facts = subject.facts;
+pub(super) fn relro(input: &LintInput<'_>) -> Vec<Violation> {
+    let facts = input.facts;
     let (message, evidence) = match (facts.relro, facts.bind_now) {
-        (true, _) if !relro_is_enforced(subject) => {
-            return vec![Complaint::new(
+        (true, _) if !relro_is_enforced(input) => {
+            return vec![Violation::new(
                 "tables of addresses in it stay writable",
                 "it has PT_GNU_RELRO, which the start-up code of static programs does not enforce",
                 "leave `relro` out of `deny` and `warn` for static programs",
@@ -162,52 +163,55 @@ pub(super) fn relro(subject: &Subject<'_>) -> Vec<Complaint> {
         (false, _) => ("tables of addresses in it stay writable", "it has no PT_GNU_RELRO"),
         (true, false) if fact::is_dynamic(facts) => (
             "the table of functions from shared libraries stays writable",
-            "neither DT_BIND_NOW, DF_BIND_NOW nor DF_1_NOW is there",
+            "it has none of DT_BIND_NOW, DF_BIND_NOW and DF_1_NOW",
         ),
         (true, _) => return Vec::new(),
     };
-    vec![Complaint::new(
+    vec![Violation::new(
         message,
         evidence,
         "link with `-C relro-level=full`, or `-Wl,-z,relro,-z,now` in C",
     )]
 }
 
-pub(super) fn cpu_level_scope(subject: &Subject<'_>) -> Scope {
-    if subject.about.cpu_flags.is_some() {
+pub(super) fn cpu_level_scope(input: &LintInput<'_>) -> Scope {
+    if input.context.cpu_flags.is_some() {
         return Scope::Applied;
     }
-    if !matches!(subject.facts.machine, fact::X86 | fact::X86_64) {
+    if !matches!(input.facts.machine, fact::X86 | fact::X86_64) {
         return Scope::NotApplied("only x86-64 has such levels");
     }
-    Scope::expected(subject, subject.policy.cpu().is_some(), "no target and no level is given")
+    Scope::expected(input, input.policy.cpu().is_some(), "no target and no level is given")
 }
 
-pub(super) fn cpu_level(subject: &Subject<'_>) -> Vec<Complaint> {
-    let level = subject.policy.cpu().unwrap_or(CpuLevel::V1);
-    let mut complaints = Vec::new();
-    if let Some(flags) = &subject.about.cpu_flags {
-        complaints.extend(built_for_more(flags, subject.policy.declared_cpu()));
+pub(super) fn cpu_level(input: &LintInput<'_>) -> Vec<Violation> {
+    let level = input.policy.cpu().unwrap_or(CpuLevel::V1);
+    let mut violations = Vec::new();
+    if let Some(flags) = &input.context.cpu_flags {
+        violations.extend(cpu_flags_violation(flags, input.policy.declared_cpu()));
     }
-    let is_x86 = matches!(subject.facts.machine, fact::X86 | fact::X86_64);
-    let needed = subject.facts.property.isa_needed.filter(|_| is_x86).unwrap_or_default();
+    let is_x86 = matches!(input.facts.machine, fact::X86 | fact::X86_64);
+    let needed = input.facts.property.isa_needed.filter(|_| is_x86).unwrap_or_default();
     if needed & !level.bits() != 0 {
-        complaints.push(Complaint::new(
-            format!("the program says that it needs more of the processor than {}", level.name()),
+        violations.push(Violation::new(
+            format!(
+                "the program declares that it needs more of the processor than {}",
+                level.name()
+            ),
             format!("GNU_PROPERTY_X86_ISA_1_NEEDED names {}", fact::isa_names(needed)),
-            "look for `-C target-cpu` in the flags, and for `-march` in those of C code",
+            "check the flags for `-C target-cpu`, and those of C code for `-march`",
         ));
     }
-    complaints
+    violations
 }
 
 /// Returns the complaint about flags that let a program use more of a CPU than its target's CPU, or one
 /// of the `declared` level, has.
-fn built_for_more(flags: &CpuFlags, declared: Option<CpuLevel>) -> Option<Complaint> {
+fn cpu_flags_violation(flags: &CpuFlags, declared: Option<CpuLevel>) -> Option<Violation> {
     const ALLOW: &str = "or allow it with `allow = [\"cpu-level\"]` in \
                          `[workspace.metadata.longshore.verify]` or `--allow cpu-level`";
     if flags.native {
-        return Some(Complaint::new(
+        return Some(Violation::new(
             "the program depends on the CPU of the machine that built it",
             flags.flags_text(),
             format!(
@@ -219,7 +223,7 @@ fn built_for_more(flags: &CpuFlags, declared: Option<CpuLevel>) -> Option<Compla
     let features = flags.features.iter().filter(|name| !known.contains(&name.as_str()));
     let more = CpuFlags { features: features.cloned().collect(), ..flags.clone() };
     (!more.features.is_empty()).then(|| {
-        Complaint::new(
+        Violation::new(
             "the program was built for a newer CPU than that of its target",
             format!("{} may use {}", more.flags_text(), more.features_text()),
             format!("remove the flag, or declare the CPU as `cpu` in the target's file; {ALLOW}"),
@@ -228,9 +232,9 @@ fn built_for_more(flags: &CpuFlags, declared: Option<CpuLevel>) -> Option<Compla
 }
 
 /// Returns the complaint about a static program, which does not record the functions that it calls.
-fn no_names(subject: &Subject<'_>) -> Option<Complaint> {
-    (!fact::is_dynamic(subject.facts)).then(|| {
-        Complaint::new(
+fn static_program_violation(input: &LintInput<'_>) -> Option<Violation> {
+    (!fact::is_dynamic(input.facts)).then(|| {
+        Violation::new(
             "a static program does not show whether it has such checks",
             "it has no dynamic symbol table",
             "leave the lint out of `deny` and `warn` for static programs",
@@ -238,28 +242,28 @@ fn no_names(subject: &Subject<'_>) -> Option<Complaint> {
     })
 }
 
-pub(super) fn canary(subject: &Subject<'_>) -> Vec<Complaint> {
-    if let Some(complaint) = no_names(subject) {
-        return vec![complaint];
+pub(super) fn canary(input: &LintInput<'_>) -> Vec<Violation> {
+    if let Some(violation) = static_program_violation(input) {
+        return vec![violation];
     }
-    if subject.facts.canary {
+    if input.facts.canary {
         return Vec::new();
     }
-    vec![Complaint::new(
+    vec![Violation::new(
         "nothing in it checks the stack for overflows",
         "`__stack_chk_fail` is not among its names",
         "build C code with `-fstack-protector-strong`; Rust code has no such checks",
     )]
 }
 
-pub(super) fn fortify(subject: &Subject<'_>) -> Vec<Complaint> {
-    if let Some(complaint) = no_names(subject) {
-        return vec![complaint];
+pub(super) fn fortify(input: &LintInput<'_>) -> Vec<Violation> {
+    if let Some(violation) = static_program_violation(input) {
+        return vec![violation];
     }
-    if !subject.facts.fortified.is_empty() {
+    if !input.facts.fortified.is_empty() {
         return Vec::new();
     }
-    vec![Complaint::new(
+    vec![Violation::new(
         "it calls no function of the C library that checks sizes",
         "no `__*_chk` is among its names",
         "build C code with `-O2 -D_FORTIFY_SOURCE=2`; Rust code calls none, and musl has none",

@@ -2,6 +2,7 @@
 //!
 //! Adding a lint is one function and one row of `LINTS`, which holds its documentation, too.
 
+mod archive_or_image;
 mod artifact;
 mod catalogue;
 mod expected;
@@ -17,22 +18,21 @@ mod mode;
 mod policy;
 mod render;
 mod run;
-mod text;
-mod whole;
+mod strings;
 
 pub use crate::model::bytes::{Growth, Size};
-pub use artifact::{Refused, VerifiedArtifact, mismatch};
+pub use archive_or_image::{ArchiveOrImage, SizedItem, SizedKind, judge_archive_or_image};
+pub use artifact::{ArtifactError, VerifiedArtifact, mismatch};
 pub use catalogue::LINTS;
 pub use explain::{explain, page};
-pub use foreign::{foreign, tell_foreign};
-pub use lint::{About, Lint};
+pub use foreign::{foreign_facts, judge_foreign};
+pub use lint::{FileContext, Lint};
 pub use mode::Mode;
 pub use policy::{
     CpuLevel, Day, GlibcVersion, Inputs, KEYS as POLICY_KEYS, Limits, Policy, Settings, Waiver,
 };
 pub use render::Report;
-pub use run::{End, Run};
-pub use whole::{Limited, Measured, Whole, whole};
+pub use run::{RunEnd, RunResult};
 
 use crate::{
     binary::elf::Facts,
@@ -41,8 +41,8 @@ use crate::{
         source::Source,
     },
 };
-use lint::{Complaint, Scope, Subject};
-use text::Texts;
+use lint::{LintInput, Scope, Violation};
+use strings::FoundStrings;
 
 /// The id of the finding on a file that cannot be read. It is not a lint: it cannot be allowed.
 pub const READABLE: &str = "readable";
@@ -72,14 +72,14 @@ pub const ARCHIVE: &str = "archive";
 /// assert_eq!(verdict.findings[0].lint, "readable");
 /// ```
 pub fn verify<'a>(source: impl Into<Source<'a>>, policy: &Policy) -> Verdict {
-    verify_about(source.into(), &About::default(), policy)
+    verify_with_context(source.into(), &FileContext::default(), policy)
 }
 
-/// Verifies like [`verify`], with the other facts in `about`.
-fn verify_about(source: Source<'_>, about: &About, policy: &Policy) -> Verdict {
+/// Verifies like [`verify`], with the other facts in `context`.
+fn verify_with_context(source: Source<'_>, context: &FileContext, policy: &Policy) -> Verdict {
     match Facts::read(source) {
-        Ok(facts) => judge(source, &facts, about, policy),
-        Err(error) => unreadable(&error.to_string()),
+        Ok(facts) => judge(source, &facts, context, policy),
+        Err(error) => reject_unreadable(&error.to_string()),
     }
 }
 
@@ -90,36 +90,36 @@ pub(crate) fn needs_names(policy: &Policy) -> bool {
 }
 
 /// Returns the verdict under `policy` on a file with `facts` read from `source`, and with the other
-/// facts in `about`.
+/// facts in `context`.
 pub fn judge<'a>(
     source: impl Into<Source<'a>>,
     facts: &Facts,
-    about: &About,
+    context: &FileContext,
     policy: &Policy,
 ) -> Verdict {
     if let Some(packer) = facts.packer {
-        return refused(packed(packer, facts));
+        return rejected(packed_finding(packer, facts));
     }
-    let nothing = Texts::default();
-    let subject = Subject { facts, policy, about, texts: &nothing, named: false };
-    let mut choice = Choice::default();
+    let nothing = FoundStrings::default();
+    let input = LintInput { facts, policy, context, strings: &nothing, named: false };
+    let mut selection = LintSelection::default();
     for lint in &LINTS {
         let named = policy.is_named(lint.id);
-        choice.add(lint, policy, (lint.scope)(&Subject { named, ..subject }));
+        selection.add(lint, policy, (lint.scope)(&LintInput { named, ..input }));
     }
-    let Choice { applied, not_applied, mut findings } = choice;
+    let LintSelection { applied, not_applied, mut findings } = selection;
     let names: Vec<_> = applied.iter().map(|(lint, _)| lint.id).collect();
-    let texts = match Texts::read(source.into(), facts, policy, &names) {
-        Ok(texts) => texts,
-        Err(error) => return unreadable(&error.to_string()),
+    let strings = match FoundStrings::read(source.into(), facts, policy, &names) {
+        Ok(strings) => strings,
+        Err(error) => return reject_unreadable(&error.to_string()),
     };
-    let subject = Subject { texts: &texts, ..subject };
+    let input = LintInput { strings: &strings, ..input };
     let mut lints = vec![READABLE.to_owned(), PACKED.to_owned()];
     for (lint, level) in applied {
         lints.push(lint.id.to_owned());
-        let subject = Subject { named: policy.is_named(lint.id), ..subject };
-        let found = (lint.check)(&subject).into_iter();
-        findings.extend(found.map(|complaint| finding(lint.id, level, complaint)));
+        let input = LintInput { named: policy.is_named(lint.id), ..input };
+        let found = (lint.check)(&input).into_iter();
+        findings.extend(found.map(|violation| new_finding(lint.id, level, violation)));
     }
     verdict(lints, not_applied, findings)
 }
@@ -137,14 +137,14 @@ fn verdict(
 
 /// The lints that are applied to a file, and those that are not.
 #[derive(Default)]
-struct Choice {
+struct LintSelection {
     applied: Vec<(&'static Lint, Level)>,
     not_applied: Vec<NotApplied>,
     /// Findings on lints that were named and lack an input.
     findings: Vec<Finding>,
 }
 
-impl Choice {
+impl LintSelection {
     /// Adds a lint of that scope.
     fn add(&mut self, lint: &'static Lint, policy: &Policy, scope: Scope) {
         let (level, requested) = (lint.level_under(policy), policy.is_named(lint.id));
@@ -155,8 +155,8 @@ impl Choice {
             Scope::NotApplied(reason) => reason,
             Scope::Missing(reason, hint) => {
                 if requested {
-                    let complaint = Complaint::new(MISSING_INPUT, reason, hint);
-                    self.findings.push(finding(lint.id, level, complaint));
+                    let violation = Violation::new(MISSING_INPUT, reason, hint);
+                    self.findings.push(new_finding(lint.id, level, violation));
                 }
                 reason
             }
@@ -176,13 +176,13 @@ pub fn missing_input(verdict: &Verdict) -> Option<&Finding> {
     verdict.findings.iter().find(is_missing)
 }
 
-fn finding(lint: &str, level: Level, complaint: Complaint) -> Finding {
-    let Complaint { message, evidence, hint } = complaint;
+fn new_finding(lint: &str, level: Level, violation: Violation) -> Finding {
+    let Violation { message, evidence, hint } = violation;
     Finding { lint: lint.to_owned(), level, message, evidence, hint, waived: None }
 }
 
 /// Returns the verdict for one finding alone.
-fn refused(finding: Finding) -> Verdict {
+fn rejected(finding: Finding) -> Verdict {
     let mut lints = vec![READABLE.to_owned()];
     if finding.lint != READABLE {
         lints.push(finding.lint.clone());
@@ -190,34 +190,34 @@ fn refused(finding: Finding) -> Verdict {
     verdict(lints, Vec::new(), vec![finding])
 }
 
-/// Returns the verdict on a file that cannot be read for the reason `why`: it is rejected.
-pub fn unreadable(why: &str) -> Verdict {
-    unreadable_with(
-        why,
-        "what cannot be looked at is refused: is the path right, and the file whole?",
+/// Returns the verdict on a file that cannot be read for the reason `reason`: it is rejected.
+pub fn reject_unreadable(reason: &str) -> Verdict {
+    reject_unreadable_with_hint(
+        reason,
+        "unreadable files are rejected: check the path, and that the file is complete",
     )
 }
 
 /// Returns the verdict of [`unreadable`], with a hint for this file.
-pub fn unreadable_with(why: &str, hint: &str) -> Verdict {
-    refused(Finding {
+pub fn reject_unreadable_with_hint(reason: &str, hint: &str) -> Verdict {
+    rejected(Finding {
         lint: READABLE.to_owned(),
         level: Level::Deny,
-        message: "the file cannot be looked at".to_owned(),
-        evidence: why.to_owned(),
+        message: "the file cannot be read".to_owned(),
+        evidence: reason.to_owned(),
         hint: hint.to_owned(),
         waived: None,
     })
 }
 
 /// Returns the verdict of a signature check: the reason and the hint if it failed.
-pub fn signed(refusal: Option<(&str, &str)>) -> Verdict {
+pub fn signature_verdict(refusal: Option<(&str, &str)>) -> Verdict {
     let findings: Vec<Finding> = refusal
-        .map(|(why, hint)| Finding {
+        .map(|(reason, hint)| Finding {
             lint: SIGNATURE.to_owned(),
             level: Level::Deny,
             message: "the file is not what was signed".to_owned(),
-            evidence: why.to_owned(),
+            evidence: reason.to_owned(),
             hint: hint.to_owned(),
             waived: None,
         })
@@ -227,22 +227,22 @@ pub fn signed(refusal: Option<(&str, &str)>) -> Verdict {
 }
 
 /// Returns the verdict on a file of a release that was compared with its `dist.json`: it differs for
-/// the reason `why`.
-pub fn recorded(why: Option<&str>) -> Verdict {
-    let finding = |why: &str| Finding {
+/// the reason `reason`.
+pub fn record_verdict(reason: Option<&str>) -> Verdict {
+    let finding = |reason: &str| Finding {
         lint: RECORD.to_owned(),
         level: Level::Deny,
         message: "the file does not match `dist.json`".to_owned(),
-        evidence: why.to_owned(),
+        evidence: reason.to_owned(),
         hint: "fetch the release again, or remove what does not belong to it; \
                `cargo longshore dist` makes it again"
             .to_owned(),
         waived: None,
     };
-    verdict(vec![RECORD.to_owned()], Vec::new(), why.map(finding).into_iter().collect())
+    verdict(vec![RECORD.to_owned()], Vec::new(), reason.map(finding).into_iter().collect())
 }
 
-fn packed(packer: &str, facts: &Facts) -> Finding {
+fn packed_finding(packer: &str, facts: &Facts) -> Finding {
     let sections = if facts.has_sections { "" } else { ", and no section headers" };
     Finding {
         lint: PACKED.to_owned(),

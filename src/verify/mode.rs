@@ -1,6 +1,6 @@
-//! Lints on who may do what with a file.
+//! Lints on the permissions of a file.
 
-use super::lint::{Complaint, Scope, Subject};
+use super::lint::{LintInput, Scope, Violation};
 use crate::binary::elf::Shape;
 
 /// The metadata of a file beside its bytes, as its file system records it.
@@ -17,8 +17,8 @@ const SETGID: u32 = 0o2000;
 const OWNER_RUNS: u32 = 0o100;
 const OTHERS_WRITE: u32 = 0o022;
 
-pub(super) fn scope(subject: &Subject<'_>) -> Scope {
-    mode_scope(subject.about.mode, subject.named)
+pub(super) fn scope(input: &LintInput<'_>) -> Scope {
+    mode_scope(input.context.mode, input.named)
 }
 
 /// Returns the scope of both lints for a file of that mode.
@@ -31,56 +31,57 @@ pub(super) fn mode_scope(mode: Option<Mode>, named: bool) -> Scope {
 }
 
 /// Returns the complaint about a file without a mode, which a lint that the user named cannot pass.
-fn unknown() -> Vec<Complaint> {
-    vec![Complaint::new(
+fn unknown_mode() -> Vec<Violation> {
+    vec![Violation::new(
         "the mode of the file is not known",
         "the archive does not record one",
         "verify the file itself, or an archive that records modes",
     )]
 }
 
-pub(super) fn privileges(subject: &Subject<'_>) -> Vec<Complaint> {
-    of_privileges(subject.about.mode)
+pub(super) fn privileges(input: &LintInput<'_>) -> Vec<Violation> {
+    check_privileges(input.context.mode)
 }
 
-pub(super) fn of_privileges(mode: Option<Mode>) -> Vec<Complaint> {
+pub(super) fn check_privileges(mode: Option<Mode>) -> Vec<Violation> {
     let Some(mode) = mode else {
-        return unknown();
+        return unknown_mode();
     };
     let found = [
         (mode.bits & SETUID != 0, "setuid"),
         (mode.bits & SETGID != 0, "setgid"),
         (mode.capabilities, "the attribute `security.capability`"),
     ];
-    let found: Vec<_> = found.iter().filter(|(is, _)| *is).map(|(_, what)| *what).collect();
+    let found: Vec<_> =
+        found.iter().filter(|(is_set, _)| *is_set).map(|(_, description)| *description).collect();
     if found.is_empty() {
         return Vec::new();
     }
-    vec![Complaint::new(
-        "the program runs with rights that who starts it may not have",
+    vec![Violation::new(
+        "the program runs with privileges its caller may lack",
         format!("{} (mode {:04o})", found.join(", "), mode.bits),
-        "`chmod 0755` takes the bits away, and `setcap -r` the capabilities",
+        "`chmod 0755` removes the bits, and `setcap -r` the capabilities",
     )]
 }
 
-pub(super) fn mode(subject: &Subject<'_>) -> Vec<Complaint> {
-    let program = matches!(subject.facts.shape, Shape::Fixed | Shape::StaticPie | Shape::Pie);
-    of_mode(subject.about.mode, program)
+pub(super) fn mode(input: &LintInput<'_>) -> Vec<Violation> {
+    let program = matches!(input.facts.shape, Shape::Fixed | Shape::StaticPie | Shape::Pie);
+    check_mode(input.context.mode, program)
 }
 
-pub(super) fn of_mode(mode: Option<Mode>, program: bool) -> Vec<Complaint> {
+pub(super) fn check_mode(mode: Option<Mode>, program: bool) -> Vec<Violation> {
     let Some(Mode { bits, .. }) = mode else {
-        return unknown();
+        return unknown_mode();
     };
-    let complaint = |message| {
-        Complaint::new(message, format!("its mode is {bits:04o}"), "`chmod 0755` is usual")
+    let violation = |message| {
+        Violation::new(message, format!("its mode is {bits:04o}"), "`chmod 0755` is usual")
     };
     let mut found = Vec::new();
     if program && bits & OWNER_RUNS == 0 {
-        found.push(complaint("the program is not executable for its owner"));
+        found.push(violation("the program is not executable for its owner"));
     }
     if bits & OTHERS_WRITE != 0 {
-        found.push(complaint("others than its owner may write to the file"));
+        found.push(violation("users other than its owner can write to the file"));
     }
     found
 }

@@ -2,7 +2,8 @@
 //! lacks an input, or is listed with a reason. None passes in silence.
 
 use super::{
-    About, CpuLevel, Inputs, LINTS, MISSING_INPUT, Policy, Settings, foreign, judge, missing_input,
+    CpuLevel, FileContext, Inputs, LINTS, MISSING_INPUT, Policy, Settings, judge, judge_foreign,
+    missing_input,
 };
 use crate::{
     binary::{
@@ -20,7 +21,7 @@ use crate::{
 
 /// The result of a denied lint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
+enum LintOutcome {
     /// It finds something.
     Finds,
     /// It lacks an input.
@@ -30,11 +31,11 @@ enum Outcome {
     /// It is applied, and finds nothing.
     Passes,
 }
-use Outcome::{Finds, Lacks, Listed, Passes};
+use LintOutcome::{Finds, Lacks, Listed, Passes};
 
-fn outcome(verdict: &Verdict, lint: &str) -> Outcome {
+fn outcome(verdict: &Verdict, lint: &str) -> LintOutcome {
     let found = verdict.findings.iter().find(|found| found.lint == lint);
-    let listed = verdict.not_applied.iter().find(|of| of.lint == lint);
+    let listed = verdict.not_applied.iter().find(|unapplied| unapplied.lint == lint);
     match (found, listed) {
         (Some(found), _) if found.message == MISSING_INPUT => Lacks,
         (Some(found), None) => {
@@ -59,22 +60,22 @@ fn denied(lint: &str) -> Policy {
     Policy::for_any().with_level(lint, Level::Deny).unwrap()
 }
 
-fn elf(lint: &str, change: fn(&mut Fixture)) -> Outcome {
+fn elf(lint: &str, change: fn(&mut Fixture)) -> LintOutcome {
     let mut fixture = Fixture::new(MACHINES[0]);
     change(&mut fixture);
     let bytes = fixture.build();
     let facts = Facts::read(&bytes).unwrap();
-    outcome(&judge(&bytes, &facts, &About::default(), &denied(lint)), lint)
+    outcome(&judge(&bytes, &facts, &FileContext::default(), &denied(lint)), lint)
 }
 
-fn other(lint: &str, bytes: &[u8]) -> Outcome {
+fn other(lint: &str, bytes: &[u8]) -> LintOutcome {
     let source = Source::Bytes(bytes);
     let format = crate::binary::foreign::format(bytes).unwrap();
     let facts = crate::binary::foreign::read(source, format).unwrap();
-    outcome(&foreign(source, &facts, &About::default(), &denied(lint)), lint)
+    outcome(&judge_foreign(source, &facts, &FileContext::default(), &denied(lint)), lint)
 }
 
-/// As `/bin/ls`: dynamic, without a build id, and with pages of 4 KiB.
+/// Makes the file like `/bin/ls`: dynamic, without a build id, and with pages of 4 KiB.
 fn dynamic(file: &mut Fixture) {
     file.interpreter = Some("/lib64/ld-linux-x86-64.so.2");
     file.needed = vec!["libc.so.6"];
@@ -83,7 +84,7 @@ fn dynamic(file: &mut Fixture) {
     file.build_id = None;
 }
 
-/// A static program for a fixed address.
+/// Makes the file a static program for a fixed address.
 fn fixed(file: &mut Fixture) {
     file.kind = 2;
     file.dynamic = None;
@@ -102,10 +103,10 @@ fn object(file: &mut Fixture) {
 }
 
 #[test]
-fn no_lint_that_is_denied_by_name_passes_in_silence() {
+fn denied_lints_are_applied_or_listed() {
     // A dynamic program, a static one, a shared library, an object file, Mach-O, PE.
     #[rustfmt::skip]
-    let table: [(&str, [Outcome; 6]); 29] = [
+    let table: [(&str, [LintOutcome; 6]); 29] = [
         ("program",             [Passes, Passes, Passes, Finds,  Passes, Passes]),
         ("machine",             [Lacks,  Lacks,  Lacks,  Lacks,  Lacks,  Lacks]),
         ("float-abi",           [Listed, Listed, Listed, Listed, Listed, Listed]),
@@ -152,13 +153,13 @@ fn no_lint_that_is_denied_by_name_passes_in_silence() {
 }
 
 #[test]
-fn natural_expectations_are_those_of_the_machine() {
+fn default_expectations_match_the_machine() {
     let on = |lint: &str, machine: usize, change: fn(&mut Fixture)| {
         let mut fixture = Fixture::new(MACHINES[machine]);
         change(&mut fixture);
         let bytes = fixture.build();
         let facts = Facts::read(&bytes).unwrap();
-        outcome(&judge(&bytes, &facts, &About::default(), &denied(lint)), lint)
+        outcome(&judge(&bytes, &facts, &FileContext::default(), &denied(lint)), lint)
     };
     let small = |file: &mut Fixture| file.align = 0x1000;
     assert_eq!(on("page-size", 0, small), Passes);

@@ -43,7 +43,9 @@ impl fmt::Display for Report<'_> {
             .filter(|id| findings.iter().all(|finding| finding.lint != **id))
             .collect();
         write!(f, "{} passed", passed.len())?;
-        for NotApplied { lint, reason, .. } in not_applied.iter().filter(|of| of.requested) {
+        for NotApplied { lint, reason, .. } in
+            not_applied.iter().filter(|unapplied| unapplied.requested)
+        {
             write!(f, "\n  not applied {lint}: {reason}")?;
         }
         if findings.is_empty() {
@@ -73,7 +75,7 @@ fn row(f: &mut fmt::Formatter<'_>, finding: &Finding) -> fmt::Result {
     };
     write!(f, "\n  {level} {lint}: {message}\n    found: {evidence}")?;
     if let Some(known) = LINTS.iter().find(|known| known.id == lint) {
-        write!(f, "\n    wanted: a file that {}", known.holds)?;
+        write!(f, "\n    expected: a file that {}", known.requirement)?;
     }
     write!(f, "\n    hint: {hint}")
 }

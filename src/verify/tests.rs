@@ -1,6 +1,6 @@
 use super::{
-    About, LINTS, Mode, PACKED, Policy, READABLE, Refused, Report, VerifiedArtifact, explain,
-    judge, page, verify,
+    ArtifactError, FileContext, LINTS, Mode, PACKED, Policy, READABLE, Report, VerifiedArtifact,
+    explain, judge, page, verify,
 };
 use crate::{
     binary::elf::{
@@ -12,7 +12,7 @@ use crate::{
     model::{
         digest::Digest,
         schema::{
-            allocator::{Allocator, Choice},
+            allocator::{Allocator, AllocatorChoice},
             dist::{Artifact, File, Level},
         },
     },
@@ -56,7 +56,7 @@ fn targets() -> [Target; 5] {
         .map(|name| all.get(name).unwrap().clone())
 }
 
-/// The ids of what is found in the good file of every machine after `change`.
+/// Checks the ids of the findings on the good file of every machine after `change`.
 #[track_caller]
 fn check(change: impl Fn(&mut Fixture), expected: &[&str]) {
     for (machine, target) in MACHINES.into_iter().zip(targets()) {
@@ -78,7 +78,7 @@ fn the_good_file_passes() {
 }
 
 #[test]
-fn linkage_lints_find_what_they_are_for() {
+fn linkage_lints_report_violations() {
     check(|file| file.kind = 1, &["program"]);
     check(|file| file.kind = 4, &["program"]);
     check(|file| file.interpreter = Some("/lib/ld-musl-x.so.1"), &["static", "relro"]);
@@ -90,7 +90,7 @@ fn linkage_lints_find_what_they_are_for() {
 }
 
 #[test]
-fn memory_lints_find_what_they_are_for() {
+fn memory_lints_report_violations() {
     check(|file| file.stack = Some(7), &["nx-stack"]);
     check(|file| file.stack = None, &["nx-stack"]);
     check(|file| file.load = 7, &["w-x"]);
@@ -110,7 +110,7 @@ fn memory_lints_find_what_they_are_for() {
 }
 
 #[test]
-fn leftover_lints_find_what_they_are_for() {
+fn leftover_lints_report_violations() {
     let section = |file: &mut Fixture, name, kind| file.sections.push((name, kind, vec![0; 24]));
     check(|file| section(file, ".symtab", SHT_SYMTAB), &["stripped"]);
     check(|file| section(file, ".debug_line", SHT_PROGBITS), &["stripped"]);
@@ -127,7 +127,7 @@ fn leftover_lints_find_what_they_are_for() {
 }
 
 #[test]
-fn pages_of_64_kib_matter_where_kernels_have_them() {
+fn pages_of_64_kib_are_checked_for_machines_with_them() {
     let text = b"<jemalloc>: Unsupported system page size".to_vec();
     for (index, (machine, target)) in MACHINES.into_iter().zip(targets()).enumerate() {
         let mut fixture = Fixture::new(machine);
@@ -143,7 +143,7 @@ fn pages_of_64_kib_matter_where_kernels_have_them() {
 }
 
 #[test]
-fn float_abi_and_cpu_level_are_the_targets() {
+fn float_abi_and_cpu_level_must_match_the_target() {
     let file = |text: &str, name: &str| (name.to_owned(), "test".to_owned(), text.to_owned());
     let riscv = ARM.replace("\"arm\"", "\"riscv\"").replace("32", "64");
     let all = Targets::new([
@@ -177,13 +177,13 @@ fn float_abi_and_cpu_level_are_the_targets() {
 }
 
 #[test]
-fn the_mode_matters_where_it_is_known() {
+fn modes_are_checked_if_known() {
     let bytes = Fixture::new(MACHINES[0]).build();
     let facts = Facts::read(&bytes).unwrap();
     let find = |bits, capabilities| {
         let mode = Some(Mode { bits, capabilities });
-        let about = About { mode, ..About::default() };
-        let verdict = judge(&bytes, &facts, &about, &Policy::for_any());
+        let context = FileContext { mode, ..FileContext::default() };
+        let verdict = judge(&bytes, &facts, &context, &Policy::for_any());
         verdict.findings.into_iter().map(|found| found.lint).collect::<Vec<_>>()
     };
     assert_eq!(find(0o755, false), [""; 0]);
@@ -194,7 +194,7 @@ fn the_mode_matters_where_it_is_known() {
 }
 
 #[test]
-fn symbols_are_a_warning_where_nothing_is_expected() {
+fn symbols_are_a_warning_without_a_target() {
     let mut fixture = Fixture::new(MACHINES[0]);
     fixture.sections.push((".symtab", SHT_SYMTAB, vec![0; 24]));
     let verdict = verify(&fixture.build(), &Policy::for_any());
@@ -216,7 +216,7 @@ fn a_shared_library_of_musl_may_need_others() {
 }
 
 #[test]
-fn the_page_on_lints_is_written_down() {
+fn the_page_on_lints_is_current() {
     let page = page();
     for lint in &LINTS {
         assert!(page.contains(&explain(lint.id).unwrap()), "{}", lint.id);
@@ -228,7 +228,7 @@ fn the_page_on_lints_is_written_down() {
 }
 
 #[test]
-fn a_file_for_another_target_is_refused_with_every_difference() {
+fn a_file_for_a_different_target_is_rejected_with_every_difference() {
     let bytes = Fixture::new(MACHINES[2]).build();
     let verdict = verify(&bytes, &targets()[3].policy());
     let found = &verdict.findings[0];
@@ -239,7 +239,7 @@ fn a_file_for_another_target_is_refused_with_every_difference() {
 }
 
 #[test]
-fn build_paths_of_the_policy_are_whole_names() {
+fn build_paths_match_complete_names() {
     let find = |text: &str| {
         let mut fixture = Fixture::new(MACHINES[0]);
         fixture.text = text.into();
@@ -252,7 +252,7 @@ fn build_paths_of_the_policy_are_whole_names() {
 }
 
 #[test]
-fn an_unknown_file_is_static_only_where_it_is_musl() {
+fn files_without_a_target_are_expected_static_only_with_musl() {
     let with = |interpreter| {
         let mut fixture = Fixture::new(MACHINES[0]);
         fixture.interpreter = Some(interpreter);
@@ -263,7 +263,7 @@ fn an_unknown_file_is_static_only_where_it_is_musl() {
 }
 
 #[test]
-fn what_is_hidden_or_broken_is_refused_whatever_is_allowed() {
+fn packed_and_broken_files_are_always_rejected() {
     let mut policy = targets()[0].policy();
     for lint in &LINTS {
         policy = policy.with_level(lint.id, Level::Allow).unwrap();
@@ -281,7 +281,7 @@ fn what_is_hidden_or_broken_is_refused_whatever_is_allowed() {
 }
 
 #[test]
-fn the_worst_is_told_first() {
+fn the_worst_finding_comes_first() {
     let mut fixture = Fixture::new(MACHINES[0]);
     fixture.runpath = Some("/opt/lib");
     fixture.stack = None;
@@ -301,7 +301,7 @@ fn an_unknown_lint_names_the_nearest() {
 }
 
 #[test]
-fn reports_fold_what_passed() {
+fn reports_list_passed_lints_on_one_line() {
     let policy = targets()[0].policy();
     let mut fixture = Fixture::new(MACHINES[0]);
     let verdict = verify(&fixture.build(), &policy);
@@ -312,11 +312,11 @@ fn reports_fold_what_passed() {
     let expected = r"`bin/x` refused: 1 denied, 1 warned of, 16 passed
   deny static: the program needs shared libraries
     found: DT_NEEDED `libz.so.1`, DT_NEEDED `evil\u{1b}[2J`
-    wanted: a file that needs no interpreter and no shared library
+    expected: a file that needs no interpreter and no shared library
     hint: build for a musl target with a linker for it: the host's own linker brings the host's C library
   warn relro: tables of addresses in it stay writable
     found: it has no PT_GNU_RELRO
-    wanted: a file that has its tables of addresses made read-only once they are filled
+    expected: a file that has its tables of addresses made read-only once they are filled
     hint: link with `-C relro-level=full`, or `-Wl,-z,relro,-z,now` in C
   passed: readable, packed, program, machine, static-pie, stripped, nx-stack, w-x, text-relocations, page-size, cpu-level, run-path, leftovers, build-path, static-glibc, build-id";
     assert_eq!(Report::new("bin/x", &verdict).to_string(), expected);
@@ -331,13 +331,13 @@ fn artifact(bytes: &[u8], target: &Target) -> Artifact {
         platform: target.spec.platform.clone(),
         path: "linux/amd64/bin/x".to_owned(),
         size: bytes.len() as u64,
-        sha256: Digest::of(bytes),
-        unstripped: File { size: bytes.len() as u64, sha256: Digest::of(bytes) },
+        sha256: Digest::sha256(bytes),
+        unstripped: File { size: bytes.len() as u64, sha256: Digest::sha256(bytes) },
         debug: None,
         attribution: None,
         audit: None,
         memory_functions: None,
-        allocator: Choice { allocator: Allocator::System, origin: "metadata".to_owned() },
+        allocator: AllocatorChoice { allocator: Allocator::System, origin: "metadata".to_owned() },
         cpu_flags: None,
         verdict: None,
         smoke: None,
@@ -348,12 +348,12 @@ fn verify_file(
     record: Artifact,
     bytes: &[u8],
     policy: &Policy,
-) -> Result<VerifiedArtifact, Refused> {
-    VerifiedArtifact::new(record, bytes.into(), Digest::of(bytes), policy)
+) -> Result<VerifiedArtifact, ArtifactError> {
+    VerifiedArtifact::new(record, bytes.into(), Digest::sha256(bytes), policy)
 }
 
 #[test]
-fn only_the_very_bytes_of_the_record_become_a_verified_artifact() {
+fn only_the_recorded_bytes_become_a_verified_artifact() {
     let [target, other, ..] = targets();
     let policy = target.policy();
     let bytes = Fixture::new(MACHINES[0]).build();
@@ -367,7 +367,7 @@ fn only_the_very_bytes_of_the_record_become_a_verified_artifact() {
     *changed.last_mut().unwrap() ^= 1;
     let mismatch = |artifact, bytes: &[u8], policy: &Policy| {
         let refused = verify_file(artifact, bytes, policy).unwrap_err();
-        matches!(refused, Refused::Mismatch { .. })
+        matches!(refused, ArtifactError::Mismatch { .. })
     };
     assert!(mismatch(record.clone(), &changed, &policy));
     assert!(mismatch(record.clone(), &bytes, &Policy::for_any()));
@@ -377,7 +377,7 @@ fn only_the_very_bytes_of_the_record_become_a_verified_artifact() {
     fixture.stack = None;
     let bytes = fixture.build();
     let refused = verify_file(artifact(&bytes, &target), &bytes, &policy).unwrap_err();
-    assert!(matches!(refused, Refused::Denied { .. }), "{refused}");
+    assert!(matches!(refused, ArtifactError::Denied { .. }), "{refused}");
 }
 
 #[test]
@@ -398,7 +398,7 @@ fn no_mutation_panics() {
 
 /// Section headers cannot hide a text from the lints.
 #[test]
-fn texts_are_found_whatever_their_section_claims() {
+fn strings_are_found_in_all_loaded_bytes() {
     let among = |mut text: Vec<u8>| {
         text.extend(b" /home/ann/src/main.rs ");
         text

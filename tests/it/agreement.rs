@@ -235,7 +235,7 @@ fn fixtures(directory: &Path) -> Vec<(String, PathBuf)> {
         let (name, path) = made[index].clone();
         let bytes = fs::read(path).unwrap();
         let stripped =
-            longshore::binary::elf::strip(&bytes, longshore::binary::elf::Keep::default())
+            longshore::binary::elf::strip(&bytes, longshore::binary::elf::StripOptions::default())
                 .unwrap()
                 .bytes()
                 .unwrap();

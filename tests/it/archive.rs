@@ -69,7 +69,7 @@ fn unpacks(program: &str, args: &[&str], into: &str, archive: &Path) {
     let expected = FILES.map(|(path, mode)| (format!("{STEM}/{path}"), mode));
     assert_eq!(found, BTreeMap::from(expected), "{}", program.display());
     let binary = fs::read(dir.path().join(STEM).join("hello")).unwrap();
-    assert_eq!(Digest::of(&binary).to_string(), shared().1["artifacts"][0]["sha256"]);
+    assert_eq!(Digest::sha256(&binary).to_string(), shared().1["artifacts"][0]["sha256"]);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn checksums_are_those_of_every_file() {
     for kind in ["archives", "documents"] {
         for file in json[kind].as_array().unwrap() {
             let bytes = fs::read(workspace.dist().join(file["path"].as_str().unwrap())).unwrap();
-            assert_eq!(file["sha256"], Digest::of(&bytes).to_string(), "{file}");
+            assert_eq!(file["sha256"], Digest::sha256(&bytes).to_string(), "{file}");
             assert_eq!(file["size"], bytes.len(), "{file}");
         }
     }
@@ -248,7 +248,7 @@ fn debian_packages_are_installed_and_lintian_finds_no_error() {
     let at = format!("--root={}", root.path().display());
     peer::run(&dpkg, [at.as_str(), "--install", debs[0].to_str().unwrap()]);
     let program = root.path().join("usr/bin/hello");
-    let digest = Digest::of(&fs::read(&program).unwrap()).to_string();
+    let digest = Digest::sha256(&fs::read(&program).unwrap()).to_string();
     assert_eq!(digest, json["artifacts"][0]["sha256"]);
     let state = peer::run(&dpkg, [&at, "--status", "hello"]);
     assert!(state.contains("Status: install ok installed"), "{state}");

@@ -26,7 +26,7 @@ pub(crate) fn release() -> Dist {
         let (path, bytes) = (format!("archives/{name}"), format!("{{\"{name}\": 1}}\n"));
         fs::write(dist.root().join(&path), &bytes).unwrap();
         json!({ "kind": kind, "path": path, "size": bytes.len(), "subject": subject,
-            "sha256": Digest::of(bytes.as_bytes()) })
+            "sha256": Digest::sha256(bytes.as_bytes()) })
     };
     let mut of = manifest(&dist);
     of["documents"] = json!([
@@ -64,7 +64,7 @@ fn documents_point_at_the_image_which_stays_as_it_is() {
     if let Some(skopeo) = peer::find("skopeo") {
         let url = registry.url("hello:1");
         let raw = peer::run(&skopeo, ["inspect", "--tls-verify=false", "--raw", &url]);
-        assert_eq!(Digest::of(raw.as_bytes()).to_string(), image);
+        assert_eq!(Digest::sha256(raw.as_bytes()).to_string(), image);
         let to = format!("oci:{}:x", home.path().join("copy").display());
         peer::run(&skopeo, ["copy", "--all", "--src-tls-verify=false", &url, &to]);
     }
@@ -148,7 +148,7 @@ fn what_cannot_be_attached_is_told_and_nothing_is_lost() {
         }
     });
     let refused = run(home.path(), &args(&proxy.address)).status(5).hint("`--no-attach` leaves");
-    refused.stderr("is no index").run();
+    refused.stderr("does not point at an index").run();
     // A document that changed, before anything is sent.
     let proxy = Proxy::start("", |_| Act::Pass);
     fs::write(dist.root().join("archives/hello.intoto.json"), "{}").unwrap();

@@ -309,7 +309,7 @@ fn an_archive_that_leads_outside_is_refused() {
         fs::write(&path, &bytes).unwrap();
         header(&evil, |header| {
             header["size"] = bytes.len().into();
-            header["sha256"] = longshore::model::digest::Digest::of(&bytes).to_string().into();
+            header["sha256"] = longshore::model::digest::Digest::sha256(&bytes).to_string().into();
         });
         refused(&saved, &evil, reason);
         assert!(!saved.root.path("evil").exists() && !saved.root.path("target/evil").exists());

@@ -100,7 +100,7 @@ impl Saved {
         let mut header = self.header();
         header["archive"] = "forged.tar.zst".into();
         header["size"] = bytes.len().into();
-        header["sha256"] = longshore::model::digest::Digest::of(&bytes).to_string().into();
+        header["sha256"] = longshore::model::digest::Digest::sha256(&bytes).to_string().into();
         let counted = |kind: EntryType| ![EntryType::GNULongName].contains(&kind);
         header["files"] = entries.iter().filter(|entry| counted(entry.kind)).count().into();
         let regular = entries.iter().filter(|entry| entry.kind == EntryType::Regular);
@@ -242,7 +242,7 @@ fn entries_that_lead_outside_are_rejected_and_write_nothing() {
     for (what, entries, reason) in cases {
         saved.rejects(what, &saved.forge(MANIFEST, &entries, |_| {}), reason);
         let other = saved.forge(MANIFEST, &entries, |header| {
-            header["sha256"] = longshore::model::digest::Digest::of(b"").to_string().into();
+            header["sha256"] = longshore::model::digest::Digest::sha256(b"").to_string().into();
         });
         saved.rejects(what, &other, "the digest differs");
     }
@@ -291,7 +291,7 @@ fn times_change_in_packages_of_the_workspace_only() {
         saved.outside.root().file_name().unwrap().display()
     );
     let git = root.join(".git/config");
-    let state = |path: &str| json!({ "file": longshore::model::digest::Digest::of(&fs::read(path).unwrap()).to_string() });
+    let state = |path: &str| json!({ "file": longshore::model::digest::Digest::sha256(&fs::read(path).unwrap()).to_string() });
     let paths = [
         victim.display().to_string(),
         link.join("victim").display().to_string(),
@@ -301,7 +301,8 @@ fn times_change_in_packages_of_the_workspace_only() {
     for path in &paths {
         manifest["inputs"][path] = json!({ "state": state(path), "time": [86400, 0], "units": [] });
         // Changed, and old: a file of the workspace would get a new time.
-        let other = json!({ "file": longshore::model::digest::Digest::of(b"other").to_string() });
+        let other =
+            json!({ "file": longshore::model::digest::Digest::sha256(b"other").to_string() });
         manifest["inputs"][format!("{path}/../victim")] =
             json!({ "state": other, "time": [86400, 0], "units": [] });
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use longshore::{
-    binary::elf::{Facts, Keep, split, strip},
+    binary::elf::{Facts, StripOptions, split, strip},
     build::target::Targets,
     verify::{Policy, Report, verify},
 };
@@ -55,8 +55,8 @@ fn no_file_of_other_tools_tests_panics_or_is_called_static_wrongly() {
             let dynamic = facts.is_ok_and(|f| f.interpreter.is_some() || !f.needed.is_empty());
             assert!(!(verdict.accepted && dynamic), "{}", path.display());
         }
-        let _ = strip(bytes, Keep::default());
-        let _ = split(bytes, Keep::default(), "x.debug");
+        let _ = strip(bytes, StripOptions::default());
+        let _ = split(bytes, StripOptions::default(), "x.debug");
         let Ok(facts) = Facts::read(bytes) else { continue };
         read += 1;
         machines.insert(facts.machine);

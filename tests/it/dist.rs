@@ -110,7 +110,7 @@ fn the_layout_is_as_documented_and_dist_json_tells_the_truth() {
     for artifact in json["artifacts"].as_array().unwrap() {
         let bytes = fs::read(workspace.dist().join(artifact["path"].as_str().unwrap())).unwrap();
         assert_eq!(artifact["size"], bytes.len());
-        assert_eq!(artifact["sha256"], Digest::of(&bytes).to_string());
+        assert_eq!(artifact["sha256"], Digest::sha256(&bytes).to_string());
         assert_eq!(artifact["verdict"]["accepted"], true);
         assert_eq!(artifact["verdict"]["findings"], serde_json::json!([]));
     }
@@ -130,7 +130,7 @@ fn the_layout_is_as_documented_and_dist_json_tells_the_truth() {
         assert_eq!(platform["binaries"]["/usr/local/bin/hello"], artifact["sha256"]);
         let layer = &platform["layers"][0];
         assert_eq!(layer["size"], blob(&layer["digest"]).len());
-        assert_eq!(Digest::of(&blob(&platform["config"])).to_string(), platform["config"]);
+        assert_eq!(Digest::sha256(&blob(&platform["config"])).to_string(), platform["config"]);
     }
     let log = fs::read_to_string(workspace.dist().join("logs/build.log")).unwrap();
     assert!(log.starts_with("$ ") && log.contains("Compiling hello"), "{log}");
@@ -183,7 +183,7 @@ fn skopeo_takes_the_layout_and_an_engine_runs_it() {
     let to = registry.url("hello:0.1.0");
     peer::run(&skopeo, ["copy", "--all", "--dest-tls-verify=false", &from, &to]);
     let raw = peer::run(&skopeo, ["inspect", "--tls-verify=false", "--raw", &to]);
-    assert_eq!(Digest::of(raw.as_bytes()).to_string(), image["digest"]);
+    assert_eq!(Digest::sha256(raw.as_bytes()).to_string(), image["digest"]);
     let index: Value = serde_json::from_str(&raw).unwrap();
     let manifests = index["manifests"].as_array().unwrap().iter();
     let platforms: Vec<_> = manifests.map(|m| m["platform"]["architecture"].clone()).collect();

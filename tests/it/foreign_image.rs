@@ -66,7 +66,7 @@ fn names_in_manifest_json_are_paths() {
     let dir = directory("foreign-names");
     let plain = base();
     let packed = gzip(&plain);
-    let of = |bytes: &[u8]| Digest::of(bytes).hex().to_owned();
+    let of = |bytes: &[u8]| Digest::sha256(bytes).hex().to_owned();
     let id = of(config(&amd64(), &[base()]).to_string().as_bytes());
     let other = of(b"other");
     for (config, layer, bytes) in [

@@ -106,7 +106,7 @@ fn a_platform_alone_makes_no_attestation() {
     layout.index(&[good, attestation]).pack(&[]);
     for name in ["layout", "layout.tar"] {
         let text = check(&layout.parent, &[name], 0);
-        assert!(text.contains("not checked: an attestation, and no image"), "{text}");
+        assert!(text.contains("not checked: an attestation, not an image"), "{text}");
     }
 }
 

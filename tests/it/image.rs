@@ -10,7 +10,7 @@ use std::{
 use longshore::{
     archive::{
         tar::Meta,
-        tree::{Content, Files, Tree},
+        tree::{Content, FileStore, Tree},
     },
     image::dockerfile::builtin::Recipe,
     model::digest::Digest,
@@ -56,7 +56,7 @@ fn stdout_names_each_image_by_its_digest() {
     let binaries = &recorded["images"][0]["platforms"][0]["binaries"];
     assert_eq!(
         binaries["/usr/local/bin/hello"],
-        Digest::of(&program::amd64()).to_string().as_str()
+        Digest::sha256(&program::amd64()).to_string().as_str()
     );
     assert!(!dist.beside("target/dist.partial").exists());
 }
@@ -87,11 +87,11 @@ fn skopeo_copies_all_platforms_of_layout_and_archives_and_keeps_the_digest() {
             peer::run(&skopeo, args)
         };
         let index = inspect(&["--raw"]);
-        assert_eq!(Digest::of(index.as_bytes()).to_string(), digest, "{from}");
+        assert_eq!(Digest::sha256(index.as_bytes()).to_string(), digest, "{from}");
         for image in found(&layout) {
             let arch = format!("--override-arch={}", image.platform.architecture);
             let config = inspect(&[&arch, "--config", "--raw"]);
-            assert_eq!(Digest::of(config.as_bytes()), image.config.digest(), "{from}");
+            assert_eq!(Digest::sha256(config.as_bytes()), image.config.digest(), "{from}");
         }
     }
 }
@@ -256,7 +256,7 @@ fn the_arm64_binary_runs_under_qemu() {
 
 struct NoFiles;
 
-impl Files for NoFiles {
+impl FileStore for NoFiles {
     fn open(&self, name: &str) -> longshore::Result<Box<dyn std::io::Read + '_>> {
         panic!("{name}")
     }
@@ -270,8 +270,8 @@ fn gnu_tar_lists_a_layer_with_long_names() {
     let meta = Meta { mode: 0o755, uid: 0, gid: 0, mtime: EPOCH };
     let long = format!("opt/{}/{}", "d".repeat(120), "é".repeat(30));
     let mut tree = Tree::default();
-    tree.file("/usr/local/bin/hello", meta, meta, Content::bytes(*b"hello")).unwrap();
-    tree.file(&format!("/{long}"), meta, meta, Content::bytes(*b"long")).unwrap();
+    tree.add_file("/usr/local/bin/hello", meta, meta, Content::bytes(*b"hello")).unwrap();
+    tree.add_file(&format!("/{long}"), meta, meta, Content::bytes(*b"long")).unwrap();
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("layer.tar");
     tree.write(&NoFiles, fs::File::create(&file).unwrap()).unwrap();

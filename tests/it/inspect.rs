@@ -174,7 +174,7 @@ fn people_see_a_tree_and_each_layer() {
     assert!(!shown.contains("gone") && !shown.contains('\u{1b}'), "{shown}");
     image(dir, "inspect --layers layout")
         .stdout("  /usr/also-a = /usr/lib/a\n")
-        .stdout("\n    w--------- 0000    7:8     -  /usr/lib/gone (taken away)\n")
+        .stdout("\n    w--------- 0000    7:8     -  /usr/lib/gone (removed)\n")
         .stdout("\n    o--------- 0000    7:8     -  /opt/old (emptied)\n")
         .stdout("  /lib/b\n")
         .run();
@@ -399,7 +399,7 @@ fn manifests_of_one_platform_are_one_image_if_their_configuration_is() {
             .read_to_end(&mut tar)
             .unwrap();
         let bytes = zstd::encode_all(&tar[..], 1).unwrap();
-        let digest = Digest::of(&bytes);
+        let digest = Digest::sha256(&bytes);
         fs::write(packed.dir.join("blobs/sha256").join(digest.hex()), &bytes).unwrap();
         *layer = json!({ "mediaType": "application/vnd.oci.image.layer.v1.tar+zstd",
             "digest": digest, "size": bytes.len() });
@@ -413,7 +413,7 @@ fn manifests_of_one_platform_are_one_image_if_their_configuration_is() {
         let index = json!({ "schemaVersion": 2, "manifests": [gzip, second],
             "mediaType": "application/vnd.oci.image.index.v1+json" });
         let bytes = index.to_string().into_bytes();
-        let digest = Digest::of(&bytes);
+        let digest = Digest::sha256(&bytes);
         fs::write(layout.dir.join("blobs/sha256").join(digest.hex()), &bytes).unwrap();
         let index = json!({ "schemaVersion": 2, "manifests": [{ "digest": digest,
             "mediaType": "application/vnd.oci.image.index.v1+json", "size": bytes.len() }] });

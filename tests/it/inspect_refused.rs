@@ -49,7 +49,12 @@ fn what_is_not_what_its_digest_says_is_refused() {
         std::io::copy(&mut std::io::repeat(0).take(256 << 20), &mut out).unwrap();
         fs::write(second(layout), out.finish().unwrap()).unwrap();
     };
-    broken("inspect-bomb", &bomb, "it unpacks to more than 200 times its size, as bombs do");
+    broken(
+        "inspect-bomb",
+        &bomb,
+        "it unpacks to more than 200 times its size, like a \
+            decompression bomb",
+    );
 
     let layout = layered("inspect-config");
     let dir = layout.dir.parent().unwrap();
@@ -60,8 +65,8 @@ fn what_is_not_what_its_digest_says_is_refused() {
     });
     let text = fs::read_to_string(config.as_ref().unwrap()).unwrap();
     fs::write(config.unwrap(), text.replace("A=1", "A=2")).unwrap();
-    image(dir, "inspect layout").status(1).stderr("lies: it has ").hint(damaged).run();
-    image(dir, "diff layout layout").status(1).stderr("lies: it has ").run();
+    image(dir, "inspect layout").status(1).stderr("is corrupt: it has ").hint(damaged).run();
+    image(dir, "diff layout layout").status(1).stderr("is corrupt: it has ").run();
 }
 
 #[test]
@@ -78,7 +83,7 @@ fn files_that_no_engine_would_unpack_are_refused() {
         image(dir, "inspect layout").status(1).stderr("layer 1, `").stderr(error).run();
     };
     broken("inspect-out", &[(T::Regular, "a/../../x", "")], "`a/../../x` leads out of the image");
-    broken("inspect-none", &[(T::Regular, "a/.wh.", "")], "`a/.wh.` is a whiteout of nothing");
+    broken("inspect-none", &[(T::Regular, "a/.wh.", "")], "`a/.wh.` is a whiteout without a name");
     broken(
         "inspect-below",
         &[(T::Regular, "a", ""), (T::Regular, "a/b", "")],

@@ -225,7 +225,7 @@ impl Judge<'_> {
         }
         let found: Value = serde_json::from_slice(&output.stdout).unwrap();
         let images = found["sources"][0]["sets"][0]["images"].as_array().unwrap().clone();
-        let program = Digest::of(&program::amd64()).to_string();
+        let program = Digest::sha256(&program::amd64()).to_string();
         for image in &images {
             let files = image["files"].as_array().unwrap();
             let file = files.iter().find(|file| file["path"] == PROGRAM).unwrap();
@@ -280,7 +280,7 @@ impl Judge<'_> {
         let url = format!("docker://{name}:1");
         let skopeo = &self.bench.skopeo;
         let raw = peer::run(skopeo, ["inspect", "--tls-verify=false", "--raw", &url]);
-        let digest = Digest::of(raw.as_bytes());
+        let digest = Digest::sha256(raw.as_bytes());
         if printed != format!("{name}@{digest}") {
             self.wrong(Reader::Push, &format!("{printed} is {digest} in the registry"));
         }

@@ -372,7 +372,7 @@ fn archive(path: &str, files: &[(String, Vec<u8>)]) {
 fn archives_of_tools_that_are_not_installed_are_accepted() {
     let (Some(bench), Some(tar)) = (Bench::new(), peer::find("tar")) else { return };
     let (config, layers) = blobs(&bench);
-    let hex = |bytes: &[u8]| Digest::of(bytes).hex();
+    let hex = |bytes: &[u8]| Digest::sha256(bytes).hex();
     let with = |config_name: String, layer_name: &dyn Fn(String) -> String| {
         let layers = layers.iter().map(|layer| (layer_name(hex(layer)), layer.clone()));
         [(config_name, config.clone())].into_iter().chain(layers).collect::<Vec<_>>()
@@ -387,7 +387,7 @@ fn archives_of_tools_that_are_not_installed_are_accepted() {
         .map(|path| fs::read(path).unwrap())
         .collect();
     let mut config: Value = serde_json::from_slice(&config).unwrap();
-    config["rootfs"]["diff_ids"] = absolute.iter().map(|tar| json!(Digest::of(tar))).collect();
+    config["rootfs"]["diff_ids"] = absolute.iter().map(|tar| json!(Digest::sha256(tar))).collect();
     let config = config.to_string().into_bytes();
     let nix = absolute.into_iter().map(|tar| (format!("{}/layer.tar", hex(&tar)), tar));
     let nix: Vec<_> = [(format!("{}.json", hex(&config)), config)].into_iter().chain(nix).collect();

@@ -35,7 +35,7 @@ fn statement(workspace: &Workspace, json: &Value) -> (String, Value) {
     let of = documents.iter().find(|of| of["kind"] == "provenance").unwrap();
     let path = of["path"].as_str().unwrap();
     let bytes = fs::read(workspace.dist().join(path)).unwrap();
-    assert_eq!(of["sha256"], Digest::of(&bytes).to_string());
+    assert_eq!(of["sha256"], Digest::sha256(&bytes).to_string());
     (path.to_owned(), serde_json::from_slice(&bytes).unwrap())
 }
 
@@ -70,7 +70,7 @@ fn everything_that_was_made_is_a_subject_and_what_it_was_made_of_is_told() {
     }
     let lock = fs::read(workspace.path("Cargo.lock")).unwrap();
     let of = materials.iter().find(|of| of["name"] == "Cargo.lock").unwrap();
-    assert_eq!(of["digest"]["sha256"], Digest::of(&lock).hex());
+    assert_eq!(of["digest"]["sha256"], Digest::sha256(&lock).hex());
     assert_eq!(definition["externalParameters"]["packages"], serde_json::json!(["hello"]));
     // No directory of this machine.
     let text = statement.to_string();

@@ -85,12 +85,12 @@ pub(crate) fn of_platform(platform: &str, layers: &[&[u8]], labels: &Value) -> T
     let dir = TempDir::new().unwrap();
     fs::create_dir_all(dir.path().join("blobs/sha256")).unwrap();
     let blob = |kind: &str, bytes: &[u8]| {
-        let digest = Digest::of(bytes);
+        let digest = Digest::sha256(bytes);
         fs::write(dir.path().join("blobs/sha256").join(digest.hex()), bytes).unwrap();
         let kind = format!("application/vnd.oci.image.{kind}");
         json!({ "mediaType": kind, "digest": digest, "size": bytes.len() })
     };
-    let ids: Vec<_> = layers.iter().map(|layer| Digest::of(layer)).collect();
+    let ids: Vec<_> = layers.iter().map(|layer| Digest::sha256(layer)).collect();
     let mut config = json!({ "architecture": architecture, "os": "linux",
         "config": { "Labels": labels }, "rootfs": { "type": "layers", "diff_ids": ids } });
     if let Some(variant) = variant {
@@ -113,7 +113,7 @@ fn seen(registry: &Registry, name: &str) -> Option<String> {
     let skopeo = peer::find("skopeo")?;
     let url = registry.url(name);
     let raw = peer::run(&skopeo, ["inspect", "--tls-verify=false", "--raw", &url]);
-    Some(Digest::of(raw.as_bytes()).to_string())
+    Some(Digest::sha256(raw.as_bytes()).to_string())
 }
 
 fn writes(asked: &[Asked]) -> Vec<&Asked> {
@@ -258,7 +258,7 @@ fn a_tag_that_moves_is_told() {
 #[test]
 fn a_lost_race_is_told() {
     let Some(registry) = Registry::start() else { return };
-    let other = Digest::of(b"another");
+    let other = Digest::sha256(b"another");
     // After the tag was written, it is another.
     let proxy = Proxy::start(&registry.address, move |asked| {
         if asked.is("HEAD", "/manifests/1") && asked.nth == 1 {
@@ -303,7 +303,7 @@ fn blobs_are_taken_from_other_repositories_of_the_registry() {
 /// Whether the registry has that blob of `x`.
 fn has(registry: &Registry, blob: &[u8]) -> bool {
     let mut stream = TcpStream::connect(&registry.address).unwrap();
-    let digest = Digest::of(blob);
+    let digest = Digest::sha256(blob);
     let ask = format!("HEAD /v2/x/blobs/{digest} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     stream.write_all(ask.as_bytes()).unwrap();
     let mut answer = String::new();
@@ -317,7 +317,7 @@ fn what_is_killed_goes_on_where_it_was() {
     let ((sender, reached), (go, gone)) = (channel(), channel::<()>());
     let held = Mutex::new(Some((sender, gone)));
     let (layer, other) = (b"the layer that never ends".as_slice(), b"another".as_slice());
-    let digest = Digest::of(layer).to_string().replace(':', "%3A");
+    let digest = Digest::sha256(layer).to_string().replace(':', "%3A");
     let proxy = Proxy::start(&registry.address, move |asked| {
         if !asked.is("PUT", &digest) {
             return Act::Pass;
@@ -346,8 +346,8 @@ fn what_is_killed_goes_on_where_it_was() {
     let pushed = run(home.path(), &format!("{args} --message-format json")).run().json();
     let list = |name: &str| pushed["repositories"][0][name].as_array().unwrap().clone();
     assert_eq!(list("uploaded").len() + list("present").len(), 3, "{pushed}");
-    assert!(list("uploaded").contains(&json!(Digest::of(layer))), "{pushed}");
-    assert!(list("present").contains(&json!(Digest::of(other))), "{pushed}");
+    assert!(list("uploaded").contains(&json!(Digest::sha256(layer))), "{pushed}");
+    assert!(list("present").contains(&json!(Digest::sha256(other))), "{pushed}");
     if let Some(seen) = seen(&registry, "x:1") {
         assert_eq!(seen, pushed["digest"].as_str().unwrap());
     }
@@ -395,8 +395,8 @@ fn what_cannot_be_pushed_is_refused_before_anything_is_sent() {
     let home = TempDir::new().unwrap();
     let name = format!("{}/x", proxy.address);
     let from = image.path().display().to_string();
-    let other = Digest::of(b"other");
-    let blob = image.path().join("blobs/sha256").join(Digest::of(b"two").hex());
+    let other = Digest::sha256(b"other");
+    let blob = image.path().join("blobs/sha256").join(Digest::sha256(b"two").hex());
     let refused = |status: i32, args: &str, error: &str, hint: &str| {
         run(home.path(), &format!("push {args}")).status(status).stderr(error).hint(hint).run();
     };
@@ -410,16 +410,16 @@ fn what_cannot_be_pushed_is_refused_before_anything_is_sent() {
         1,
         &format!("{name} --from {from}"),
         missing,
-        "make the layout again, with all its platforms",
+        "create the layout again, with all its platforms",
     );
     assert_eq!(proxy.asked().len(), 0);
     // One that is another is found while it is sent, and no manifest is.
     fs::write(&blob, b"owt").unwrap();
     let Some(registry) = Registry::start() else { return };
     let proxy = Proxy::start(&registry.address, |_| Act::Pass);
-    let lies = "lies: it has not 3 bytes with that digest";
+    let lies = "is corrupt: expected 3 bytes with that digest";
     refused(1, &format!("{}/x --from {from}", proxy.address), lies, "it is damaged");
     assert!(!proxy.asked().iter().any(|asked| asked.is("PUT", "/manifests/")));
     let text = run(home.path(), "push Hello --from x").status(2).run().stderr;
-    assert!(text.contains("`Hello` is no image reference: names are lowercase"), "{text}");
+    assert!(text.contains("`Hello` is not an image reference: names are lowercase"), "{text}");
 }

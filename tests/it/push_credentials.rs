@@ -50,7 +50,7 @@ fn passwords_are_found_where_docker_and_podman_keep_them() {
     };
     both(run(none.path(), &args), "hunter2").run();
     let wrong = both(run(none.path(), &args), "wrong-word").status(5);
-    let hint = "does not take the credentials of `LONGSHORE_REGISTRY_USER`";
+    let hint = "rejected the credentials of `LONGSHORE_REGISTRY_USER`";
     wrong.stderr(hint).absent("wrong-word").run();
     run(none.path(), &args)
         .env("LONGSHORE_REGISTRY_USER", "me")

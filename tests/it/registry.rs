@@ -75,8 +75,8 @@ fn what_will_not_go_well_is_told_at_once() {
         assert!(ran.stderr.contains("cannot push the blob"), "{}", ran.stderr);
     };
     refused(403, "403 forbidden", "there are no credentials");
-    refused(413, "413 content too large", "takes no uploads of this size");
-    refused(405, "405 method not allowed", "may be a mirror");
+    refused(413, "413 content too large", "rejects uploads of this size");
+    refused(405, "405 method not allowed", "may be a read-only mirror");
     // An hour is not waited for.
     let proxy =
         Proxy::start("", |_| Act::Answer(429, vec![("retry-after", "3600".into())], vec![]));
@@ -252,7 +252,11 @@ fn what_is_pulled_is_checked() {
             let name = format!("{}/hello{target}", proxy.address);
             for verb in ["image inspect", "verify"] {
                 let ran = run(home.path(), &format!("{verb} {name}")).status(1);
-                let ran = if verb == "verify" { ran.stdout("lies") } else { ran.stderr("lies") };
+                let ran = if verb == "verify" {
+                    ran.stdout("is corrupt")
+                } else {
+                    ran.stderr("is corrupt")
+                };
                 ran.run();
             }
         }

@@ -25,16 +25,16 @@ pub(crate) fn release() -> Dist {
     let mut sums = String::new();
     for (name, bytes) in [("a b.tar.gz", &b"one"[..]), ("hello.cdx.json", b"{}")] {
         fs::write(archives.join(name), bytes).unwrap();
-        sums.push_str(&format!("{}  {name}\n", Digest::of(bytes).hex()));
+        sums.push_str(&format!("{}  {name}\n", Digest::sha256(bytes).hex()));
     }
     // Something signed has to cover the program, too.
     let statement = provenance(&manifest(&dist));
     fs::write(archives.join("hello.intoto.json"), &statement).unwrap();
-    sums.push_str(&format!("{}  hello.intoto.json\n", Digest::of(&statement).hex()));
+    sums.push_str(&format!("{}  hello.intoto.json\n", Digest::sha256(&statement).hex()));
     fs::write(archives.join("SHA256SUMS"), &sums).unwrap();
     let record = |kind: &str, name: &str, bytes: &[u8]| {
         json!({ "kind": kind, "path": format!("archives/{name}"), "size": bytes.len(),
-            "sha256": Digest::of(bytes) })
+            "sha256": Digest::sha256(bytes) })
     };
     let mut of = manifest(&dist);
     of["documents"] = json!([
@@ -139,7 +139,7 @@ fn minisign_accepts_ours_and_we_its_own() {
     let document = manifest(&dist)["documents"].as_array().unwrap().last().unwrap().clone();
     assert_eq!(document["kind"], "minisign");
     assert_eq!(document["subject"], "archives/SHA256SUMS");
-    assert_eq!(document["sha256"], Digest::of(&fs::read(&signature).unwrap()).to_string());
+    assert_eq!(document["sha256"], Digest::sha256(&fs::read(&signature).unwrap()).to_string());
     let public = keys.public().display().to_string();
     for key in [&public, &keys.line()] {
         verify(&home, &dist.root(), key).stdout("SHA256SUMS` accepted").run();
@@ -169,7 +169,7 @@ fn record(dist: &Dist, signature: &Path) {
     let mut of = manifest(dist);
     let last = of["documents"].as_array_mut().unwrap().last_mut().unwrap();
     last["size"] = json!(bytes.len());
-    last["sha256"] = json!(Digest::of(&bytes));
+    last["sha256"] = json!(Digest::sha256(&bytes));
     fs::write(dist.root().join("dist.json"), of.to_string()).unwrap();
 }
 
@@ -215,7 +215,7 @@ fn what_a_signature_does_not_cover_is_rejected() {
     let mut evil = right.clone();
     *evil.get_mut(180).unwrap() ^= 1;
     fs::write(&binary, &evil).unwrap();
-    change(&|of| of["artifacts"][0]["sha256"] = json!(Digest::of(&evil)));
+    change(&|of| of["artifacts"][0]["sha256"] = json!(Digest::sha256(&evil)));
     uncovered("linux/amd64/bin/hello");
     fs::write(&binary, &right).unwrap();
     // An image that was not there.
@@ -238,7 +238,7 @@ fn what_a_signature_does_not_cover_is_rejected() {
     fs::write(dist.root().join("note.txt"), "text").unwrap();
     change(&|of| {
         let note = json!({ "kind": "spdx", "path": "note.txt", "size": 4,
-            "sha256": Digest::of(b"text") });
+            "sha256": Digest::sha256(b"text") });
         of["documents"].as_array_mut().unwrap().push(note);
     });
     uncovered("note.txt");
@@ -339,7 +339,7 @@ fn files_that_are_not_what_the_checksums_say_are_not_signed() {
     fs::remove_file(archives.join("more")).unwrap();
     let mut other = manifest(&dist);
     other["documents"] = json!([{ "kind": "cyclonedx", "path": "archives/hello.cdx.json", "size": 2,
-        "sha256": Digest::of(b"other") }]);
+        "sha256": Digest::sha256(b"other") }]);
     fs::write(dist.root().join("dist.json"), other.to_string()).unwrap();
     refused("do not agree on `archives/hello.cdx.json`");
     fs::remove_file(archives.join("SHA256SUMS")).unwrap();

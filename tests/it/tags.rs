@@ -10,8 +10,8 @@ use std::{
 };
 
 use longshore::{
-    image::tags::Occasion,
-    model::{event::Silent, schema::push::Outcome},
+    image::tags::PushKind,
+    model::{event::Silent, schema::push::TagOutcome},
     ops::push::{Request, Source, Tagging, push},
     sys::{Context, registry::Settings},
 };
@@ -95,7 +95,10 @@ fn tags_only_rise_and_versions_stay() {
     let why = format!("Kept {host}/x:latest: it is `1.2.3`, which is higher\n");
     assert!(said.contains(&why), "{said}");
     let (next, said) = push("2.0.0");
-    let why = format!("Tagged {host}/x:latest (it was {first}): `1.2.3` was there, a lower one\n");
+    let why = format!(
+        "Tagged {host}/x:latest (it was {first}): `1.2.3` was there, a lower \
+                       version\n"
+    );
     assert!(said.contains(&why), "{said}");
     // A mended one of an older line.
     let (mended, _) = push("1.2.10");
@@ -129,12 +132,12 @@ fn a_version_that_is_taken_is_refused_before_anything_is_sent() {
     assert_eq!(pushes(&home, host, two.path(), &more).status(1).run().stdout, "");
     assert_eq!(writes(&proxy.asked()), 0);
     let dry = pushes(&home, host, two.path(), "--tags release --dry-run").status(1);
-    dry.stdout("  refuse tag 1.0.0: it is another image, and a version's tag does not move\n")
+    dry.stdout("  refuse tag 1.0.0: it is a different image, and version tags are immutable\n")
         .run();
     // Builds make no other version.
     let build = image("1.0.0+b2", "");
     let ran = pushes(&home, host, build.path(), "--tags release").status(1);
-    ran.stderr("it is `1.0.0`, and `1.0.0+b2` is no other version").run();
+    ran.stderr("it is `1.0.0`, and `1.0.0+b2` is the same version").run();
     assert_eq!(points(&registry.address, "1.0.0"), Some(digest(one.path())));
 }
 
@@ -154,7 +157,7 @@ fn a_dry_run_says_what_each_tag_would_do_and_writes_nothing() {
     assert_eq!(writes(&proxy.asked()), 0);
     pushes(&home, host, one.path(), "--tags release").run();
     let from = digest(one.path());
-    let lower = "`1.0.0` was there, a lower one";
+    let lower = "`1.0.0` was there, a lower version";
     let expected = [
         "write tag 1.1.0: it is new".to_owned(),
         "write tag 1.1: it is new".to_owned(),
@@ -180,7 +183,11 @@ fn what_cannot_be_compared_is_left_unless_it_is_named() {
     let (unknown, one) = (layout(&[b"unknown"]), image("1.0.0", ""));
     run(home.path(), &format!("push {host}/x:latest --from {}", unknown.path().display())).run();
     let ran = pushes(&home, host, one.path(), "--tags release").run();
-    assert!(ran.stderr.contains("x:latest: the image there says no version"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("x:latest: the current image declares no version"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(points(host, "latest"), Some(digest(unknown.path())));
     assert_eq!(points(host, "1"), Some(digest(one.path())));
     let named = "--tags release --move-tag latest";
@@ -202,7 +209,7 @@ fn what_cannot_be_compared_is_left_unless_it_is_named() {
         format!("push {host}/{name} --from {} --tags release", of.path().display())
     };
     run(home.path(), &args("x:1", &one)).status(2).stderr("names a tag or a digest").run();
-    run(home.path(), &args("x", &unknown)).status(2).stderr("says no version").run();
+    run(home.path(), &args("x", &unknown)).status(2).stderr("declares no version").run();
     let calendar = image("2026.1", "");
     let ran = run(home.path(), &args("x", &calendar)).status(2);
     ran.stderr("its version `2026.1` is none that can be released").run();
@@ -253,7 +260,10 @@ fn releases_snapshots_and_branches_of_a_workspace() {
         assert_eq!(points(host, tag), of(&clean), "{tag}");
     }
     assert_eq!((points(host, "1.1"), points(host, "1")), (None, of(&dirty)));
-    push(&clean, "--tags snapshot --branch latest").status(2).stderr("is no branch's tag").run();
+    push(&clean, "--tags snapshot --branch latest")
+        .status(2)
+        .stderr("has the form of a release tag")
+        .run();
 }
 
 #[test]
@@ -335,7 +345,7 @@ fn lists_in_pages_and_registries_without_lists() {
         }
     });
     let ran = pushes(&home, &proxy.address, one.path(), "--tags release").run();
-    assert!(ran.stderr.contains("x:latest: `1.1.0` is there, which is higher"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("x:latest: `1.1.0` exists, which is higher"), "{}", ran.stderr);
     assert_eq!(points(host, "latest"), Some(digest(two.path())));
     // Without a list, what stands there is all that is known.
     for code in [403, 404, 405] {
@@ -458,7 +468,7 @@ fn the_higher_of_two_at_once_holds_the_tags() {
                         dry_run: false,
                         attach: false,
                         tagging: Some(Tagging {
-                            occasion: Occasion::Release,
+                            push_kind: PushKind::Release,
                             branch: None,
                             moves: Vec::new(),
                             allow_dirty: false,
@@ -482,7 +492,7 @@ fn the_higher_of_two_at_once_holds_the_tags() {
         for (version, image) in &images {
             assert_eq!(at(&registry.address, &path, version), Some(digest(image.path())));
         }
-        lost += usize::from(pushed[0].tags.iter().any(|tag| tag.outcome == Outcome::Lost));
+        lost += usize::from(pushed[0].tags.iter().any(|tag| tag.outcome == TagOutcome::Lost));
         assert!(pushed[1].tags.iter().all(|tag| tag.is == Some(pushed[1].digest)), "{pushed:?}");
     }
     eprintln!("{ROUNDS} rounds; in {lost} of them the lower one wrote first or last, and lost");

@@ -14,7 +14,7 @@ const ROUNDS: [usize; 2] = [20_000, 1_000_000];
 /// What the reader finds, strictly or not.
 fn read(bytes: &[u8], strictly: bool) -> Option<Vec<String>> {
     let (mut found, mut total) = (Vec::new(), 0);
-    let mut each = |entry: &unpack::Entry, content: &mut dyn std::io::Read| {
+    let mut each = |entry: &unpack::ArchiveEntry, content: &mut dyn std::io::Read| {
         let read = std::io::copy(content, &mut std::io::sink());
         let size = read.map_err(|error| longshore::Error::check("content").because(error))?;
         assert_eq!(size, entry.stat.size);
@@ -23,8 +23,8 @@ fn read(bytes: &[u8], strictly: bool) -> Option<Vec<String>> {
         Ok(())
     };
     let read = match strictly {
-        true => unpack::tar_file(&mut &bytes[..], &mut each),
-        false => unpack::tar(&mut &bytes[..], &mut each),
+        true => unpack::read_tar_strictly(&mut &bytes[..], &mut each),
+        false => unpack::read_tar(&mut &bytes[..], &mut each),
     };
     assert!(total <= bytes.len() as u64);
     read.is_ok().then_some(found)

@@ -9,9 +9,9 @@ use std::{
 };
 
 use longshore::{
-    archive::unpack::{self, Kind},
+    archive::unpack::{self, EntryKind},
     image::{
-        contents::{self, Limit},
+        contents::{self, MemoryLimit},
         read::image,
     },
     model::{digest::Digest, schema::image::FileKind},
@@ -36,7 +36,7 @@ const IMAGES: [usize; 2] = [60, 2_000];
 
 /// One entry, as a reader finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Found {
+struct FoundImage {
     path: String,
     kind: char,
     target: String,
@@ -189,29 +189,29 @@ fn normal(path: &str) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-fn ours(bytes: &[u8]) -> longshore::Result<Vec<Found>> {
+fn ours(bytes: &[u8]) -> longshore::Result<Vec<FoundImage>> {
     let mut found = Vec::new();
-    unpack::tar_file(&mut &bytes[..], &mut |entry, content| {
+    unpack::read_tar_strictly(&mut &bytes[..], &mut |entry, content| {
         let mut text = Vec::new();
         let read = content.read_to_end(&mut text);
         read.map_err(|error| longshore::Error::check("content").because(error))?;
         let (kind, target) = match &entry.kind {
-            Kind::File => ('f', ""),
-            Kind::Directory => ('d', ""),
-            Kind::Link(to) => ('l', to.as_str()),
-            Kind::HardLink(to) => ('h', to.as_str()),
-            Kind::Special(_) => ('s', ""),
-            Kind::Unknown(_) => ('?', ""),
+            EntryKind::File => ('f', ""),
+            EntryKind::Directory => ('d', ""),
+            EntryKind::Link(to) => ('l', to.as_str()),
+            EntryKind::HardLink(to) => ('h', to.as_str()),
+            EntryKind::Special(_) => ('s', ""),
+            EntryKind::Unknown(_) => ('?', ""),
         };
-        let sha256 = Some(Digest::of(&text).hex());
-        found.push(Found { path: normal(&entry.path), kind, target: normal(target), sha256 });
+        let sha256 = Some(Digest::sha256(&text).hex());
+        found.push(FoundImage { path: normal(&entry.path), kind, target: normal(target), sha256 });
         Ok(())
     })?;
     Ok(found)
 }
 
 /// What Python's `tarfile` finds in each archive.
-fn python(python: &Path, archives: &[PathBuf]) -> Vec<Result<Vec<Found>, String>> {
+fn python(python: &Path, archives: &[PathBuf]) -> Vec<Result<Vec<FoundImage>, String>> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/tar_entries.py");
     let mut command = Command::new(python);
     command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -229,9 +229,9 @@ fn python(python: &Path, archives: &[PathBuf]) -> Vec<Result<Vec<Found>, String>
     String::from_utf8(output.stdout).unwrap().lines().map(parse).collect()
 }
 
-fn from_json(entry: &Value) -> Found {
+fn from_json(entry: &Value) -> FoundImage {
     let text = |key: &str| entry[key].as_str().unwrap();
-    Found {
+    FoundImage {
         path: normal(text("path")),
         kind: text("kind").chars().next().unwrap(),
         target: normal(text("target")),
@@ -245,7 +245,7 @@ fn unescape(name: &str) -> String {
 }
 
 /// What `bsdtar` lists.
-fn bsdtar(program: &Path, archive: &Path) -> Result<Vec<Found>, String> {
+fn bsdtar(program: &Path, archive: &Path) -> Result<Vec<FoundImage>, String> {
     let lines = list(program, &["-tvf"], archive)?;
     let entry = |line: &String| {
         let words: Vec<_> = line.split_whitespace().collect();
@@ -259,7 +259,7 @@ fn bsdtar(program: &Path, archive: &Path) -> Result<Vec<Found>, String> {
         let target = words.get(8..).filter(|rest| rest.len() > 1);
         let target = target.and_then(|rest| rest.last()).copied().unwrap_or_default();
         let (path, target) = (normal(&unescape(words[8])), normal(&unescape(target)));
-        Found { path, kind, target, sha256: None }
+        FoundImage { path, kind, target, sha256: None }
     };
     Ok(lines.iter().map(entry).collect())
 }
@@ -316,7 +316,7 @@ fn accepted_archives_are_read_alike() {
             differ("python", format!("{found:?}"));
         }
         let plain: Vec<_> =
-            expected.iter().map(|found| Found { sha256: None, ..found.clone() }).collect();
+            expected.iter().map(|found| FoundImage { sha256: None, ..found.clone() }).collect();
         let found = bsdtar(&bsd, path);
         if found.as_ref() != Ok(&plain) {
             differ("bsdtar", format!("{found:?}"));
@@ -396,8 +396,9 @@ fn accepted_images_are_what_umoci_unpacks() {
         }
         layout.write();
         let store = Store(&layout.dir);
-        let found = image::images(&store).unwrap();
-        let Ok(image) = contents::read(&store, &found.images[0], &mut Limit::default()) else {
+        let found = image::read_images(&store).unwrap();
+        let Ok(image) = contents::read(&store, &found.images[0], &mut MemoryLimit::default())
+        else {
             continue;
         };
         accepted += 1;

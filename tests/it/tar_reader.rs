@@ -1,25 +1,25 @@
 //! The reader of tar archives: what it reads, and what it rejects because other readers of tar
 //! disagree.
 
-use longshore::archive::unpack::{self, Kind};
+use longshore::archive::unpack::{self, EntryKind};
 
 use crate::support::tarball::{END, Entry, GNU, V7, archive, extension, long, pax, record};
 
 /// The entries as `kind path`, or the error and its hint.
 fn read(bytes: &[u8]) -> Result<Vec<String>, String> {
     let mut found = Vec::new();
-    let read = unpack::tar_file(&mut &bytes[..], &mut |entry, content| {
+    let read = unpack::read_tar_strictly(&mut &bytes[..], &mut |entry, content| {
         let mut text = Vec::new();
         content
             .read_to_end(&mut text)
             .map_err(|error| longshore::Error::check("content").because(error))?;
         let kind = match &entry.kind {
-            Kind::File => format!("f {} {}", entry.path, text.escape_ascii()),
-            Kind::Directory => format!("d {}", entry.path),
-            Kind::Link(to) => format!("l {} {to}", entry.path),
-            Kind::HardLink(to) => format!("h {} {to}", entry.path),
-            Kind::Special(what) => format!("s {} {what}", entry.path),
-            Kind::Unknown(what) => format!("u {} {what}", entry.path),
+            EntryKind::File => format!("f {} {}", entry.path, text.escape_ascii()),
+            EntryKind::Directory => format!("d {}", entry.path),
+            EntryKind::Link(to) => format!("l {} {to}", entry.path),
+            EntryKind::HardLink(to) => format!("h {} {to}", entry.path),
+            EntryKind::Special(what) => format!("s {} {what}", entry.path),
+            EntryKind::Unknown(what) => format!("u {} {what}", entry.path),
         };
         found.push(kind);
         Ok(())
@@ -78,7 +78,7 @@ fn plain_entries_are_read() {
     let error = read(&bytes).unwrap_err();
     assert!(error.contains("the zeros at the end of a tar archive are missing"), "{error}");
     // A layer has a digest, so that its end need not be marked.
-    unpack::tar(&mut &bytes[..], &mut |_, _| Ok(())).unwrap();
+    unpack::read_tar(&mut &bytes[..], &mut |_, _| Ok(())).unwrap();
 }
 
 #[test]
@@ -262,8 +262,8 @@ fn headers_have_one_meaning() {
 #[test]
 fn nothing_follows_the_end() {
     let zero = vec![0; 512];
-    rejects(&[file("a"), zero.clone(), file("b")], "data behind the zeros that end");
-    rejects(&[file("a"), END.to_vec(), file("b")], "data behind the zeros that end");
+    rejects(&[file("a"), zero.clone(), file("b")], "data after the zeros that end");
+    rejects(&[file("a"), END.to_vec(), file("b")], "data after the zeros that end");
     let mut garbage = archive(&[file("a")]);
     garbage.extend([0; 4000]);
     garbage.push(1);
@@ -272,17 +272,17 @@ fn nothing_follows_the_end() {
         assert!(!error.contains('\u{1b}'), "{error}");
     }
     // A layer is read to its end as well.
-    assert!(unpack::tar(&mut &garbage[..], &mut |_, _| Ok(())).is_err());
+    assert!(unpack::read_tar(&mut &garbage[..], &mut |_, _| Ok(())).is_err());
     let whole = archive(&[Entry::file("a", [b'x'; 700]).bytes()]);
     for end in 1..whole.len() - 1024 {
         assert!(read(&whole[..end]).is_err(), "{end}");
-        let layer = unpack::tar(&mut &whole[..end], &mut |_, _| Ok(()));
+        let layer = unpack::read_tar(&mut &whole[..end], &mut |_, _| Ok(()));
         // What fills its last block may be missing.
         assert_eq!(layer.is_ok(), end >= 512 + 700, "{end}");
     }
     let header = extension(b'x', &record(b"path", b"b"));
     for end in [513, 600, 1023, 1024] {
-        let layer = unpack::tar(&mut &header[..end], &mut |_, _| Ok(()));
+        let layer = unpack::read_tar(&mut &header[..end], &mut |_, _| Ok(()));
         assert!(layer.unwrap_err().to_string().contains("truncated"), "{end}");
     }
 }

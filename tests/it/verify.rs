@@ -8,7 +8,7 @@ use std::{
 };
 
 use longshore::{
-    binary::elf::{Facts, Keep, Libc, Shape, split, strip},
+    binary::elf::{Facts, Libc, Shape, StripOptions, split, strip},
     model::machine::machine_name,
 };
 
@@ -82,12 +82,15 @@ fn take_apart(directory: &Path) -> Facts {
     let bytes = fs::read(directory.join("hello")).unwrap();
     let facts = Facts::read(&bytes).unwrap();
     assert!(facts.symbols && !facts.debug_sections.is_empty());
-    let stripped = strip(&bytes, Keep::default()).unwrap();
-    let again = strip(&stripped, Keep::default()).unwrap();
+    let stripped = strip(&bytes, StripOptions::default()).unwrap();
+    let again = strip(&stripped, StripOptions::default()).unwrap();
     assert!(again.bytes().unwrap() == stripped.bytes().unwrap());
-    let split =
-        split(&bytes, Keep { comment: true, build_id: false, dependencies: None }, "hello.debug")
-            .unwrap();
+    let split = split(
+        &bytes,
+        StripOptions { comment: true, build_id: false, dependencies: None },
+        "hello.debug",
+    )
+    .unwrap();
     for (name, program) in [("hello.stripped", &stripped), ("hello.split", &split.stripped)] {
         let after = Facts::read(program).unwrap();
         assert!(!after.symbols && after.debug_sections.is_empty() && after.has_sections);

@@ -12,7 +12,7 @@ use serde_json::Value;
 /// Our own program, stripped: a binary that every machine which runs the tests has.
 fn program() -> Vec<u8> {
     let bytes = fs::read(env!("CARGO_BIN_EXE_cargo-longshore")).unwrap();
-    longshore::binary::elf::strip(&bytes, longshore::binary::elf::Keep::default())
+    longshore::binary::elf::strip(&bytes, longshore::binary::elf::StripOptions::default())
         .unwrap()
         .bytes()
         .unwrap()
@@ -166,7 +166,7 @@ fn a_release_manifest_is_held_against_its_files() {
     let bytes = program();
     fs::create_dir_all(dir.join("linux/amd64/bin")).unwrap();
     write(&dir.join("linux/amd64/bin/x"), &bytes, 0o755);
-    let sha256 = longshore::model::digest::Digest::of(&bytes).to_string();
+    let sha256 = longshore::model::digest::Digest::sha256(&bytes).to_string();
     let manifest = |path: &str, target: &str, sha256: &str| {
         let file = serde_json::json!({ "size": bytes.len(), "sha256": sha256 });
         let artifact = serde_json::json!({

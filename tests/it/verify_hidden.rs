@@ -153,7 +153,7 @@ fn ambiguous_archives_are_rejected_everywhere() {
             ],
             "has no content and a size of 1024",
         ),
-        ("behind", vec![END.to_vec(), evil], "data behind the zeros"),
+        ("behind", vec![END.to_vec(), evil], "data after the zeros"),
         (
             "escape",
             vec![Entry::file("\u{1b}]0;owned\u{7}", "x").field(156, b"q").bytes()],
@@ -383,7 +383,7 @@ fn both_commands_reject_the_same_images() {
             &[link(b'2', "a", "b"), link(b'2', "b", "a"), text("a/x")],
             "`/a` leads through too many links",
         ),
-        ("nothing", &[text("a/.wh.")], "`a/.wh.` is a whiteout of nothing"),
+        ("nothing", &[text("a/.wh.")], "`a/.wh.` is a whiteout without a name"),
     ];
     for (name, parts, error) in cases {
         let layout = layout(&format!("same-{name}"), &[parts]);

@@ -31,7 +31,7 @@ impl Layout {
     }
 
     fn blob(&self, kind: &str, bytes: &[u8]) -> Value {
-        let digest = Digest::of(bytes);
+        let digest = Digest::sha256(bytes);
         fs::write(self.dir.join("blobs/sha256").join(digest.hex()), bytes).unwrap();
         json!({ "mediaType": kind, "digest": digest.to_string(), "size": bytes.len() })
     }
@@ -45,7 +45,7 @@ impl Layout {
     pub(crate) fn tar_layer(&mut self, tar: &[u8]) -> &mut Self {
         let kind = "application/vnd.oci.image.layer.v1.tar+gzip";
         self.layers.push(self.blob(kind, &gzip(tar)));
-        self.diff_ids.push(Digest::of(tar).to_string());
+        self.diff_ids.push(Digest::sha256(tar).to_string());
         self
     }
 
@@ -159,7 +159,7 @@ fn images_that_lie_are_refused() {
         layout
     };
     let mut lying = fresh("image-diff-id");
-    lying.diff_ids[0] = Digest::of(b"").to_string();
+    lying.diff_ids[0] = Digest::sha256(b"").to_string();
     assert!(lying.check(&[], 1).contains("deny record: the image is not the one"));
 
     let layout = fresh("image-blob");
@@ -274,7 +274,7 @@ fn what_dist_made_is_looked_at_as_a_whole() {
     assert!(copy.arg("-r").arg(&dir).arg(scratch.join("dist")).status().unwrap().success());
     let index = scratch.join("dist/image/hello/index.json");
     let mut json: Value = serde_json::from_slice(&fs::read(&index).unwrap()).unwrap();
-    json["manifests"][0]["digest"] = Digest::of(b"").to_string().into();
+    json["manifests"][0]["digest"] = Digest::sha256(b"").to_string().into();
     fs::write(&index, json.to_string()).unwrap();
     let text = check(&scratch.join("dist"), &["dist.json"], 1);
     assert!(text.contains("`image/hello` refused") && text.contains("does not point at"), "{text}");
@@ -306,16 +306,16 @@ fn no_mutation_of_an_image_panics_or_is_passed() {
         files.insert(name, fs::read(entry.path()).unwrap());
     }
     let look = |files: &Files| {
-        let found = image::images(files)?;
+        let found = image::read_images(files)?;
         let mut faults = found.broken.len();
         for image in &found.images {
-            let limit = &mut contents::Limit::default();
+            let limit = &mut contents::MemoryLimit::default();
             let scan = contents::scan(files, image, limit, &mut |_, content| {
                 drop(std::io::copy(content, &mut std::io::sink()));
                 Ok(())
             })?;
             faults += scan.faults.len();
-            let whole = contents::read(files, image, &mut contents::Limit::default());
+            let whole = contents::read(files, image, &mut contents::MemoryLimit::default());
             // Whoever wants it whole is told the same.
             assert_eq!(whole.is_ok(), faults == 0);
         }
@@ -347,5 +347,5 @@ fn a_registry_that_does_not_answer_is_refused() {
     for name in ["127.0.0.1:1/x:1", "docker://127.0.0.1:1/x"] {
         assert!(check(&dir, &[name], 1).contains("the connection is refused"), "{name}");
     }
-    assert!(check(&dir, &["x@sha256:00"], 1).contains("is no image reference"));
+    assert!(check(&dir, &["x@sha256:00"], 1).contains("is not an image reference"));
 }

@@ -123,9 +123,9 @@ fn what_is_waived_is_told_with_its_reason() {
         ("[[waive]]\nlint = 'mode'\nreason = ' '", "has no reason"),
         ("[[waive]]\nlint = 'mode'", "missing field `reason`"),
         ("linkag = 'static'", "did you mean `linkage`?"),
-        ("page-size = 5", "not a power of two"),
-        ("max-size.file = '5 apples'", "is no size"),
-        ("glibc = 'new'", "is no version of glibc"),
+        ("page-size = 5", "must be a power of two"),
+        ("max-size.file = '5 apples'", "is not a size"),
+        ("glibc = 'new'", "is not a version of glibc"),
         ("deny = ['statc']", "did you mean `static`?"),
     ] {
         fs::write(dir.join("policy.toml"), policy).unwrap();
@@ -181,7 +181,7 @@ fn programs_are_run_on_the_oldest_processor() {
     let text = check(&dir, &["illegal", "--run"], 1);
     assert!(text.contains("dies of an illegal instruction on the processor Nehalem"), "{text}");
     write(&dir.join("crash"), &replace(&[0x31, 0xc0, 0x8b, 0x00]), 0o755);
-    assert!(check(&dir, &["crash", "--run"], 1).contains("it is ended by signal 11"));
+    assert!(check(&dir, &["crash", "--run"], 1).contains("it is killed by signal 11"));
     write(&dir.join("endless"), &replace(&[0xeb, 0xfe]), 0o755);
     check(&dir, &["endless", "--run", "--run-timeout", "1"], 0);
     if dynamic(&dir).is_some() {

@@ -87,7 +87,7 @@ fn every_document_is_compared_with_its_digest() {
     fs::write(dist.root().join(&name), &evil).unwrap();
     change(&dist, |json| {
         json["documents"][0]["size"] = json!(evil.len());
-        json["documents"][0]["sha256"] = json!(Digest::of(&evil));
+        json["documents"][0]["sha256"] = json!(Digest::sha256(&evil));
     });
     rejected(&dist, &name, "it is a program, and recorded as something else");
     verify(&dist.root().join("dist.json")).status(1).stdout("recorded as something else").run();
@@ -151,7 +151,7 @@ fn paths_lead_to_files_of_the_release() {
         *json = good.clone();
         let bytes = program::fixed_amd64();
         json["artifacts"][0]["debug"] = json!({ "path": "linux/amd64/bin/evil",
-            "size": bytes.len(), "sha256": Digest::of(&bytes) });
+            "size": bytes.len(), "sha256": Digest::sha256(&bytes) });
     });
     rejected(&dist, "linux/amd64/bin/evil", "it is not separate debug information");
 }
@@ -162,7 +162,7 @@ fn swap(dist: &Dist, bytes: &[u8]) {
     change(dist, |json| {
         let artifact = &mut json["artifacts"][0];
         artifact["size"] = json!(bytes.len());
-        artifact["sha256"] = json!(Digest::of(bytes));
+        artifact["sha256"] = json!(Digest::sha256(bytes));
     });
 }
 

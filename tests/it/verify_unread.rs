@@ -105,7 +105,7 @@ fn zip_archives_list_the_same_files_twice() {
     let mut bytes = whole.clone();
     let end = bytes.split_off(bytes.len() - 22);
     bytes.extend([&end[..], &end].concat());
-    rejects(&bytes, "cannot be looked at");
+    rejects(&bytes, "cannot be read");
 }
 
 #[test]

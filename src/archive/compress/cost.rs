@@ -1,4 +1,4 @@
-//! What parts of a file cost in its compressed form.
+//! The compressed size of parts of a file.
 //!
 //! The file is compressed as images and archives have it, and the stream is read code by code. A
 //! literal costs its bits. A repetition costs the bits of its length and distance, in equal shares:
@@ -9,9 +9,9 @@
 use std::io;
 
 use super::{
-    Pieces,
-    deflate::{BITS, Bits, END, IS_END, IS_LENGTH, Tables, table},
-    gzip::{self, HEADER, PIECE},
+    ChunkCache,
+    deflate::{BITS, Bits, END, IS_END, IS_LENGTH, Tables, fill_table},
+    gzip::{self, CHUNK, HEADER},
 };
 use crate::model::source::Source;
 
@@ -52,31 +52,31 @@ const LENGTHS: [(u32, u32); 29] = [
     (258, 0),
 ];
 
-/// Returns the size of the part of a file's gzip form that precedes each of `places`, which are
+/// Returns the size of the part of a file's gzip form that precedes each of `offsets`, which are
 /// offsets in their order. That at the file's end is the size of all.
 ///
 /// # Errors
 /// It cannot be read or compressed.
 pub fn costs<'a>(
     source: impl Into<Source<'a>>,
-    places: &[u64],
-    pieces: &dyn Pieces,
+    offsets: &[u64],
+    chunks: &dyn ChunkCache,
 ) -> io::Result<Vec<u64>> {
     let source = source.into();
     let mut deflate = gzip::compressor()?;
-    let mut found = Vec::with_capacity(places.len());
-    let mut rest = places.iter().copied().peekable();
+    let mut found = Vec::with_capacity(offsets.len());
+    let mut rest = offsets.iter().copied().peekable();
     let mut before = 0;
     let mut start = 0;
     while start < source.size() {
-        let plain = source.start(start, PIECE as u64).map_err(io::Error::other)?;
-        let packed = gzip::piece(&mut deflate, pieces, &plain)?;
-        let bits = walk(&packed, plain.len())
+        let plain = source.read_up_to(start, CHUNK as u64).map_err(io::Error::other)?;
+        let packed = gzip::compress_chunk(&mut deflate, chunks, &plain)?;
+        let bits = bits_before_bytes(&packed, plain.len())
             .ok_or_else(|| io::Error::other("the compressor made no deflate stream"))?;
         let end = start + plain.len() as u64;
         let overhead = HEADER.len() as u64 + TRAILER;
-        while let Some(place) = rest.next_if(|place| *place < end) {
-            let into = usize::try_from(place.saturating_sub(start)).unwrap_or_default();
+        while let Some(offset) = rest.next_if(|offset| *offset < end) {
+            let into = usize::try_from(offset.saturating_sub(start)).unwrap_or_default();
             let used = u64::from(bits.get(into).copied().unwrap_or_default()) / 8;
             // What is not the stream is paid for by the first byte.
             found.push(before + used + if into > 0 { overhead } else { 0 });
@@ -88,8 +88,8 @@ pub fn costs<'a>(
     Ok(found)
 }
 
-/// How many bits of `stream` the `len` bytes that it stands for have used up before each of them.
-fn walk(stream: &[u8], len: usize) -> Option<Vec<u32>> {
+/// Returns the number of bits of `stream` that precede each of the `len` decoded bytes.
+fn bits_before_bytes(stream: &[u8], len: usize) -> Option<Vec<u32>> {
     let mut bits = Bits::new(stream);
     let mut tables = Tables::default();
     let mut used = Vec::with_capacity(len);
@@ -103,15 +103,15 @@ fn walk(stream: &[u8], len: usize) -> Option<Vec<u32>> {
             }
             kind @ (1 | 2) => {
                 if kind == 1 {
-                    tables.fixed()?
+                    tables.load_fixed()?
                 } else {
-                    tables.read(&mut bits)?
+                    tables.load_described(&mut bits)?
                 }
-                follow(&tables, &mut bits, &mut used)?;
+                count_block(&tables, &mut bits, &mut used)?;
             }
             _ => return None,
         }
-        share(&mut used, start, from, bits.position())?;
+        share_header(&mut used, start, from, bits.position())?;
         if last {
             return (used.len() == len).then_some(used);
         }
@@ -119,11 +119,11 @@ fn walk(stream: &[u8], len: usize) -> Option<Vec<u32>> {
 }
 
 /// Follows the codes to the end of the block.
-fn follow(tables: &Tables, bits: &mut Bits<'_>, used: &mut Vec<u32>) -> Option<()> {
+fn count_block(tables: &Tables, bits: &mut Bits<'_>, used: &mut Vec<u32>) -> Option<()> {
     let (literals, distances) = (&tables.literals[..], &tables.distances[..]);
     // Which length it is: for literals it does not matter.
     let mut which = Vec::new();
-    table(&mut which, &tables.described, |symbol, _| symbol.saturating_sub(END + 1) as u8)?;
+    fill_table(&mut which, &tables.described, |symbol, _| symbol.saturating_sub(END + 1) as u8)?;
     let (mask, far) = (literals.len() - 1, distances.len() - 1);
     loop {
         bits.fill();
@@ -131,44 +131,44 @@ fn follow(tables: &Tables, bits: &mut Bits<'_>, used: &mut Vec<u32>) -> Option<(
         let index = bits.peek() as usize & mask;
         let code = *literals.get(index)?;
         if code & IS_END != 0 {
-            return bits.leave(u32::from(code & BITS));
+            return bits.consume(u32::from(code & BITS));
         }
         if code & IS_LENGTH == 0 {
             (code != 0).then_some(())?;
-            bits.leave(u32::from(code))?;
+            bits.consume(u32::from(code))?;
             used.push(u32::try_from(from).ok()?);
             continue;
         }
         let (shortest, extra) = *LENGTHS.get(usize::from(*which.get(index)?))?;
         let all = u32::from(code & BITS);
-        bits.leave(all.checked_sub(extra)?)?;
+        bits.consume(all.checked_sub(extra)?)?;
         let more = bits.peek() as u32 & ((1 << extra) - 1);
-        bits.leave(extra)?;
+        bits.consume(extra)?;
         let code = *distances.get(bits.peek() as usize & far)?;
         (code != 0).then_some(())?;
-        bits.leave(u32::from(code))?;
+        bits.consume(u32::from(code))?;
         spread(used, from, bits.position(), (shortest + more) as usize);
     }
 }
 
-/// `count` bytes share the bits from `from` to `to`.
+/// Divides the bits from `from` to `to` among `count` bytes.
 fn spread(used: &mut Vec<u32>, from: usize, to: usize, count: usize) {
     let share = |at: usize| (from + (to - from) * at / count) as u32;
     used.extend((0..count).map(share));
 }
 
-/// Gives each byte of a block, the first of which is `start`, its share of what stands before the
+/// Adds to each byte of a block, the first of which is `start`, its share of the bits before the
 /// first code: the block's bits are from `from` to `to`, and bytes have only their own so far.
-fn share(used: &mut [u32], start: usize, from: usize, to: usize) -> Option<()> {
+fn share_header(used: &mut [u32], start: usize, from: usize, to: usize) -> Option<()> {
     let block = used.get_mut(start..)?;
     let Some(first) = block.first().copied() else {
         return Some(());
     };
     let (before, count) = (u64::from(first).checked_sub(from as u64)?, block.len() as u64);
-    for (at, place) in block.iter_mut().enumerate() {
+    for (at, offset) in block.iter_mut().enumerate() {
         // Those before it have paid their shares, and it has not.
         let paid = before * at as u64 / count;
-        *place = u32::try_from(u64::from(*place) - before + paid).ok()?;
+        *offset = u32::try_from(u64::from(*offset) - before + paid).ok()?;
     }
     debug_assert!(block.last().is_none_or(|last| *last as usize <= to));
     Some(())
@@ -177,10 +177,10 @@ fn share(used: &mut [u32], start: usize, from: usize, to: usize) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::compress::{Forget, Framing, Gzip};
+    use crate::archive::compress::{Framing, Gzip, NoCache};
 
     fn packed(plain: &[u8]) -> u64 {
-        let mut gzip = Gzip::new(Vec::new(), Framing::Members, &Forget).unwrap();
+        let mut gzip = Gzip::new(Vec::new(), Framing::Members, &NoCache).unwrap();
         io::Write::write_all(&mut gzip, plain).unwrap();
         gzip.finish().unwrap().0.len() as u64
     }
@@ -198,16 +198,16 @@ mod tests {
                 _ => plain.extend((0..run).map(|n| (n % 61) as u8)),
             }
         }
-        let places: Vec<u64> = (0..=plain.len() as u64).step_by(777).collect();
+        let offsets: Vec<u64> = (0..=plain.len() as u64).step_by(777).collect();
         let end = plain.len() as u64;
-        let found = costs(&plain, &[&places[..], &[end]].concat(), &Forget).unwrap();
+        let found = costs(&plain, &[&offsets[..], &[end]].concat(), &NoCache).unwrap();
         assert!(found.is_sorted());
         assert_eq!(found.first(), Some(&0));
         assert_eq!(found.last(), Some(&packed(&plain)));
     }
 
     #[test]
-    fn what_repeats_is_cheap() {
+    fn repetitions_are_cheap() {
         let mut seed = 5_u64;
         let noise: Vec<u8> = std::iter::repeat_with(|| {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
@@ -216,14 +216,14 @@ mod tests {
         .take(20_000)
         .collect();
         let twice = noise.repeat(2);
-        let found = costs(&twice, &[0, 20_000, 40_000], &Forget).unwrap();
+        let found = costs(&twice, &[0, 20_000, 40_000], &NoCache).unwrap();
         let (first, second) = (found[1], found[2] - found[1]);
         assert!(second * 10 < first, "{first} {second}");
     }
 
     #[test]
-    fn nothing_and_little() {
-        assert_eq!(costs(b"", &[0], &Forget).unwrap(), [0]);
-        assert_eq!(costs(b"a", &[0, 1], &Forget).unwrap(), [0, packed(b"a")]);
+    fn empty_and_small_files() {
+        assert_eq!(costs(b"", &[0], &NoCache).unwrap(), [0]);
+        assert_eq!(costs(b"a", &[0, 1], &NoCache).unwrap(), [0, packed(b"a")]);
     }
 }

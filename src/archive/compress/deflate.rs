@@ -1,17 +1,17 @@
-//! Deflate (RFC 1951): bits, and the codes that they are read by, without making what they stand
-//! for.
+//! Deflate (RFC 1951): bits and codes, read without decoding the data.
 
 /// The longest code (section 3.2.7).
-const LONGEST: usize = 15;
+const MAX_CODE: usize = 15;
 /// The codes for literals, the end of a block, and lengths (section 3.2.5).
-const LITERALS: usize = 288;
+const LITERAL_CODES: usize = 288;
 pub(super) const END: usize = 256;
 /// The codes for distances.
-const DISTANCES: usize = 30;
-/// In which order the lengths of the codes for code lengths come (section 3.2.7).
-const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
+const DISTANCE_CODES: usize = 30;
+/// The order of the lengths of the codes for code lengths (section 3.2.7).
+const LENGTH_ORDER: [usize; 19] =
+    [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
-/// What is in a table beside how many bits to leave behind.
+/// The flags of a table entry, beside the number of bits to consume.
 pub(super) const IS_LENGTH: u8 = 0x40;
 pub(super) const IS_END: u8 = 0x80;
 pub(super) const BITS: u8 = 0x3f;
@@ -29,7 +29,8 @@ impl<'a> Bits<'a> {
         Bits { bytes, at: 0, buffer: 0, count: 0 }
     }
 
-    /// What comes next, the next bit lowest; at least 56 bits after [`Bits::fill`], or zeros.
+    /// Returns the following bits, the next one lowest; at least 56 bits after [`Bits::fill`], or
+    /// zeros.
     #[inline]
     pub(super) fn peek(&self) -> u64 {
         self.buffer
@@ -39,7 +40,7 @@ impl<'a> Bits<'a> {
         self.at * 8 - self.count as usize
     }
 
-    /// Has 56 bits ready, or all that are left.
+    /// Reads up to 56 bits into the buffer, or all that remain.
     #[inline]
     pub(super) fn fill(&mut self) {
         if let Some(word) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
@@ -57,7 +58,7 @@ impl<'a> Bits<'a> {
     }
 
     #[inline]
-    pub(super) fn leave(&mut self, count: u32) -> Option<()> {
+    pub(super) fn consume(&mut self, count: u32) -> Option<()> {
         self.count = self.count.checked_sub(count)?;
         self.buffer >>= count;
         Some(())
@@ -66,7 +67,7 @@ impl<'a> Bits<'a> {
     pub(super) fn take(&mut self, count: u32) -> Option<usize> {
         self.fill();
         let value = self.buffer & ((1 << count) - 1);
-        self.leave(count)?;
+        self.consume(count)?;
         Some(value as usize)
     }
 
@@ -81,46 +82,46 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// The codes of a block: for each run of bits that can come, how many of them to leave behind with
-/// what belongs to the code, and what it is.
+/// The codes of a block: for each sequence of bits, the number of bits of the code with its extra
+/// bits, and its kind.
 #[derive(Default)]
 pub(super) struct Tables {
     pub(super) literals: Vec<u8>,
     pub(super) distances: Vec<u8>,
-    /// How many bits the code of each literal, the end or length has.
+    /// The number of bits of the code of each literal, the end or length.
     pub(super) described: Vec<u8>,
 }
 
 impl Tables {
-    /// The codes that need no description (section 3.2.6).
-    pub(super) fn fixed(&mut self) -> Option<()> {
-        let mut lengths = [8; LITERALS];
+    /// Loads the fixed codes (section 3.2.6).
+    pub(super) fn load_fixed(&mut self) -> Option<()> {
+        let mut lengths = [8; LITERAL_CODES];
         lengths[144..256].fill(9);
         lengths[256..280].fill(7);
         self.described = lengths.to_vec();
-        table(&mut self.literals, &lengths, literal)?;
-        table(&mut self.distances, &[5; DISTANCES], distance)
+        fill_table(&mut self.literals, &lengths, literal_entry)?;
+        fill_table(&mut self.distances, &[5; DISTANCE_CODES], distance_entry)
     }
 
-    /// The codes that are described here (section 3.2.7).
-    pub(super) fn read(&mut self, bits: &mut Bits<'_>) -> Option<()> {
+    /// Loads the codes that a dynamic block describes (section 3.2.7).
+    pub(super) fn load_described(&mut self, bits: &mut Bits<'_>) -> Option<()> {
         let literals = 257 + bits.take(5)?;
         let distances = 1 + bits.take(5)?;
         let described = 4 + bits.take(4)?;
         let mut lengths = [0; 19];
-        for &at in ORDER.get(..described)? {
+        for &at in LENGTH_ORDER.get(..described)? {
             *lengths.get_mut(at)? = bits.take(3)? as u8;
         }
         // The symbol of a code: here the symbol is needed, not only its length.
         let mut codes = Vec::new();
-        table(&mut codes, &lengths, |symbol, _| symbol as u8)?;
+        fill_table(&mut codes, &lengths, |symbol, _| symbol as u8)?;
         let mask = codes.len() - 1;
-        let mut all = [0; LITERALS + 32];
+        let mut all = [0; LITERAL_CODES + 32];
         let (mut at, mut previous) = (0, 0);
         while at < literals + distances {
             bits.fill();
             let symbol = *codes.get(bits.peek() as usize & mask)?;
-            bits.leave(u32::from(*lengths.get(usize::from(symbol))?))?;
+            bits.consume(u32::from(*lengths.get(usize::from(symbol))?))?;
             let (length, times) = match symbol {
                 16 => (previous, 3 + bits.take(2)?),
                 17 => (0, 3 + bits.take(3)?),
@@ -131,19 +132,19 @@ impl Tables {
             (at, previous) = (at + times, length);
         }
         self.described = all.get(..literals)?.to_vec();
-        table(&mut self.literals, &self.described, literal)?;
-        table(&mut self.distances, all.get(literals..literals + distances)?, distance)
+        fill_table(&mut self.literals, &self.described, literal_entry)?;
+        fill_table(&mut self.distances, all.get(literals..literals + distances)?, distance_entry)
     }
 
     /// Follows the codes to the end of the block.
-    pub(super) fn skip(&self, bits: &mut Bits<'_>) -> Option<()> {
+    pub(super) fn skip_block(&self, bits: &mut Bits<'_>) -> Option<()> {
         let (literals, distances) = (&self.literals[..], &self.distances[..]);
         let (mask, far) = (literals.len() - 1, distances.len() - 1);
         loop {
             bits.fill();
             // At most 20 bits for a length, and 28 for a distance.
             let mut code = *literals.get(bits.peek() as usize & mask)?;
-            bits.leave(u32::from(code & BITS))?;
+            bits.consume(u32::from(code & BITS))?;
             if code & (IS_LENGTH | IS_END) == 0 {
                 // No code is of no bits.
                 if code == 0 {
@@ -152,7 +153,7 @@ impl Tables {
                 // 36 bits are left: enough for this, but not for a distance behind it.
                 code = *literals.get(bits.peek() as usize & mask)?;
                 if code & (IS_LENGTH | IS_END) == 0 && code != 0 {
-                    bits.leave(u32::from(code))?;
+                    bits.consume(u32::from(code))?;
                 }
                 continue;
             }
@@ -163,13 +164,14 @@ impl Tables {
             if code == 0 {
                 return None;
             }
-            bits.leave(u32::from(code))?;
+            bits.consume(u32::from(code))?;
         }
     }
 }
 
-/// A code for a literal, the end or a length, with the bits that follow it (section 3.2.5).
-fn literal(symbol: usize, length: u8) -> u8 {
+/// Returns the entry of a literal, the end or a length, with the bits that follow its code (section
+/// 3.2.5).
+fn literal_entry(symbol: usize, length: u8) -> u8 {
     match symbol {
         0..END => length,
         END => length | IS_END,
@@ -181,28 +183,28 @@ fn literal(symbol: usize, length: u8) -> u8 {
     }
 }
 
-/// A code for a distance, with the bits that follow it (section 3.2.5).
-fn distance(symbol: usize, length: u8) -> u8 {
+/// Returns the entry of a distance, with the bits that follow its code (section 3.2.5).
+fn distance_entry(symbol: usize, length: u8) -> u8 {
     length + (symbol / 2).saturating_sub(1) as u8
 }
 
 /// Fills `table` for the codes of these lengths: codes of one length are consecutive numbers, in
 /// the order of the symbols (section 3.2.2). The stream has their highest bits first.
-pub(super) fn table(
+pub(super) fn fill_table(
     table: &mut Vec<u8>,
     lengths: &[u8],
     entry: impl Fn(usize, u8) -> u8,
 ) -> Option<()> {
     let longest = usize::from(lengths.iter().copied().max()?).max(1);
-    if longest > LONGEST {
+    if longest > MAX_CODE {
         return None;
     }
     table.clear();
     table.resize(1 << longest, 0);
     let mut code = 0_u32;
     for length in 1..=longest {
-        let of_it = lengths.iter().enumerate().filter(|&(_, &own)| usize::from(own) == length);
-        for (symbol, &own) in of_it {
+        let of_length = lengths.iter().enumerate().filter(|&(_, &own)| usize::from(own) == length);
+        for (symbol, &own) in of_length {
             let first = (code.reverse_bits() >> (32 - length)) as usize;
             // More codes than there is room for.
             table.get(first).filter(|_| code >> length == 0)?;

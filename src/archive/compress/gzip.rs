@@ -4,20 +4,20 @@ use std::io::{self, Write};
 
 use libdeflater::{CompressionLvl, Compressor, Crc};
 
-use super::{Pieces, join};
+use super::{ChunkCache, join};
 
 /// The level with the best size for its time on stripped executables.
 const LEVEL: i32 = 6;
 
 /// The size of a chunk. A new chunk costs a thousandth of the size.
-pub(super) const PIECE: usize = 4 << 20;
+pub(super) const CHUNK: usize = 4 << 20;
 
 /// Name, version, level and size of a chunk: with the same values, the same bytes, flushed at the same offsets,
 /// produce the same stream.
 pub const IDENTITY: &str = "libdeflate-1.26/6/4MiB";
 
-/// A header has ten bytes: no name, time 0, system 255 ("unknown", section 2.3.1), so that nothing
-/// but content is in it.
+/// The header: no name, time 0, system 255 ("unknown", section 2.3.1), so that it depends on
+/// nothing.
 pub(super) const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
 /// The form in which chunks are combined.
@@ -31,10 +31,10 @@ pub enum Framing {
     Deflate,
 }
 
-/// What was compressed, and how much came of it.
+/// The checksum and the size of compressed data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// The checksum of what was compressed (section 8).
+    /// The checksum of the uncompressed data (section 8).
     pub crc: u32,
     /// Its size in bytes.
     pub plain: u64,
@@ -43,13 +43,13 @@ pub struct Totals {
 /// Writes the compressed form of what is written to it. [`Write::flush`] ends a chunk, so that the following
 /// data is compressed as if nothing had come before.
 pub struct Gzip<'p, W> {
-    pieces: &'p dyn Pieces,
+    chunks: &'p dyn ChunkCache,
     framing: Framing,
     deflate: Compressor,
     plain: Vec<u8>,
     crc: Crc,
     size: u64,
-    any: bool,
+    has_chunks: bool,
     out: W,
 }
 
@@ -60,12 +60,12 @@ pub(super) fn compressor() -> io::Result<Compressor> {
 }
 
 /// Compresses one chunk as a deflate stream.
-pub(super) fn piece(
+pub(super) fn compress_chunk(
     deflate: &mut Compressor,
-    pieces: &dyn Pieces,
+    chunks: &dyn ChunkCache,
     plain: &[u8],
 ) -> io::Result<Vec<u8>> {
-    pieces.piece(plain, &mut |plain| {
+    chunks.get_or_compress(plain, &mut |plain| {
         let mut packed = vec![0; deflate.deflate_compress_bound(plain.len())];
         let len = deflate.deflate_compress(plain, &mut packed);
         packed.truncate(len.map_err(|error| io::Error::other(error.to_string()))?);
@@ -77,29 +77,29 @@ impl<'p, W: Write> Gzip<'p, W> {
     /// Begins a stream.
     ///
     /// # Errors
-    /// None that is known of: the level is ours.
-    pub fn new(out: W, framing: Framing, pieces: &'p dyn Pieces) -> io::Result<Self> {
+    /// No error is known: the level is valid.
+    pub fn new(out: W, framing: Framing, chunks: &'p dyn ChunkCache) -> io::Result<Self> {
         Ok(Gzip {
-            pieces,
+            chunks,
             framing,
             deflate: compressor()?,
             plain: Vec::new(),
             crc: Crc::new(),
             size: 0,
-            any: false,
+            has_chunks: false,
             out,
         })
     }
 
-    fn end_piece(&mut self) -> io::Result<()> {
-        let mut packed = piece(&mut self.deflate, self.pieces, &self.plain)?;
+    fn end_chunk(&mut self) -> io::Result<()> {
+        let mut packed = compress_chunk(&mut self.deflate, self.chunks, &self.plain)?;
         if self.framing == Framing::Members {
             self.crc = Crc::new();
             self.size = 0;
-        } else if !join::leave_open(&mut packed) {
+        } else if !join::clear_last_mark(&mut packed) {
             return Err(io::Error::other("the compressor made no deflate stream"));
         }
-        if self.framing == Framing::Members || self.framing == Framing::Member && !self.any {
+        if self.framing == Framing::Members || self.framing == Framing::Member && !self.has_chunks {
             self.out.write_all(&HEADER)?;
         }
         self.out.write_all(&packed)?;
@@ -109,23 +109,23 @@ impl<'p, W: Write> Gzip<'p, W> {
             self.trailer()?;
         }
         self.plain.clear();
-        self.any = true;
+        self.has_chunks = true;
         Ok(())
     }
 
-    /// The checksum, and the size modulo 2^32 (section 2.3.1).
+    /// Writes the checksum, and the size modulo 2^32 (section 2.3.1).
     fn trailer(&mut self) -> io::Result<()> {
         self.out.write_all(&self.crc.sum().to_le_bytes())?;
         self.out.write_all(&(self.size as u32).to_le_bytes())
     }
 
-    /// Ends the stream and gives `W` back. What is counted is the last member's.
+    /// Ends the stream and returns `W`, and the totals of the last member.
     ///
     /// # Errors
     /// `W` failed.
     pub fn finish(mut self) -> io::Result<(W, Totals)> {
-        if !self.plain.is_empty() || !self.any {
-            self.end_piece()?;
+        if !self.plain.is_empty() || !self.has_chunks {
+            self.end_chunk()?;
         }
         if self.framing != Framing::Members {
             // An empty block that is the last one, of the fixed codes (RFC 1951, section 3.2.6).
@@ -140,17 +140,17 @@ impl<'p, W: Write> Gzip<'p, W> {
 
 impl<W: Write> Write for Gzip<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = PIECE - self.plain.len();
+        let room = CHUNK - self.plain.len();
         let taken = bytes.get(..room).unwrap_or(bytes);
         self.plain.extend_from_slice(taken);
-        if self.plain.len() == PIECE {
-            self.end_piece()?;
+        if self.plain.len() == CHUNK {
+            self.end_chunk()?;
         }
         Ok(taken.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.plain.is_empty() { Ok(()) } else { self.end_piece() }
+        if self.plain.is_empty() { Ok(()) } else { self.end_chunk() }
     }
 }
 
@@ -165,10 +165,10 @@ mod tests {
     use std::io::Read as _;
 
     use super::*;
-    use crate::archive::compress::Forget;
+    use crate::archive::compress::NoCache;
 
     fn packed(framing: Framing, parts: &[&[u8]]) -> (Vec<u8>, Totals) {
-        let mut gzip = Gzip::new(Vec::new(), framing, &Forget).unwrap();
+        let mut gzip = Gzip::new(Vec::new(), framing, &NoCache).unwrap();
         for part in parts {
             gzip.write_all(part).unwrap();
             gzip.flush().unwrap();
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_read_one_after_the_other() {
+    fn members_are_concatenated() {
         let parts: [&[u8]; 3] = [b"head", &[7; 5_000_000], b"tail"];
         let (gz, _) = packed(Framing::Members, &parts);
         assert!(gz.starts_with(&HEADER));

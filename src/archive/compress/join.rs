@@ -7,8 +7,8 @@ use super::deflate::{Bits, Tables};
 
 /// Removes the mark from the last block of `stream`, and ends it with an empty stored block, so that
 /// another stream can follow at the next byte. Returns false if it is not a deflate stream.
-pub(super) fn leave_open(stream: &mut Vec<u8>) -> bool {
-    let Some(Last { start, end }) = last_block(stream) else {
+pub(super) fn clear_last_mark(stream: &mut Vec<u8>) -> bool {
+    let Some(LastBlock { start, end }) = find_last_block(stream) else {
         return false;
     };
     let Some(byte) = stream.get_mut(start / 8) else {
@@ -30,14 +30,14 @@ pub(super) fn leave_open(stream: &mut Vec<u8>) -> bool {
 }
 
 /// The last block of a stream, in bits from its beginning.
-struct Last {
-    /// Where its header begins.
+struct LastBlock {
+    /// The offset of its header.
     start: usize,
-    /// Where its last code ends.
+    /// The end of its last code.
     end: usize,
 }
 
-fn last_block(stream: &[u8]) -> Option<Last> {
+fn find_last_block(stream: &[u8]) -> Option<LastBlock> {
     let mut bits = Bits::new(stream);
     let mut tables = Tables::default();
     loop {
@@ -46,17 +46,17 @@ fn last_block(stream: &[u8]) -> Option<Last> {
         match bits.take(2)? {
             0 => drop(bits.skip_stored()?),
             1 => {
-                tables.fixed()?;
-                tables.skip(&mut bits)?;
+                tables.load_fixed()?;
+                tables.skip_block(&mut bits)?;
             }
             2 => {
-                tables.read(&mut bits)?;
-                tables.skip(&mut bits)?;
+                tables.load_described(&mut bits)?;
+                tables.skip_block(&mut bits)?;
             }
             _ => return None,
         }
         if last {
-            return Some(Last { start, end: bits.position() });
+            return Some(LastBlock { start, end: bits.position() });
         }
     }
 }
@@ -83,7 +83,7 @@ mod tests {
         plain
     }
 
-    /// Text of one kind after the other, so that blocks of each type come up.
+    /// Returns text of different kinds, for which compressors use blocks of each type.
     fn sample(seed: u64, len: usize) -> Vec<u8> {
         let mut state = seed | 1;
         let mut next = || {
@@ -113,7 +113,7 @@ mod tests {
             for level in [0, 1, 6, 12] {
                 let (first, second) = (sample(seed, length), sample(seed + 100, length / 2 + 9));
                 let mut packed = deflated(&first, level);
-                assert!(leave_open(&mut packed), "{seed} {length} {level}");
+                assert!(clear_last_mark(&mut packed), "{seed} {length} {level}");
                 packed.extend(deflated(&second, level));
                 assert!(inflated(&packed) == [first, second].concat(), "{seed} {length} {level}");
             }
@@ -121,28 +121,28 @@ mod tests {
     }
 
     #[test]
-    fn other_compressors_too() {
+    fn streams_of_other_compressors_are_joined() {
         let plain = sample(7, 300_000);
         for level in [1, 6, 9] {
             let mut packed = Vec::new();
             let level = flate2::Compression::new(level);
             flate2::read::DeflateEncoder::new(&plain[..], level).read_to_end(&mut packed).unwrap();
-            assert!(leave_open(&mut packed));
+            assert!(clear_last_mark(&mut packed));
             packed.extend(deflated(b"x", 6));
             assert!(inflated(&packed) == [&plain[..], b"x"].concat());
         }
     }
 
     #[test]
-    fn what_is_broken_is_refused() {
+    fn broken_streams_are_rejected() {
         let packed = deflated(&sample(3, 50_000), 6);
         for end in 0..packed.len() {
-            assert!(!leave_open(&mut packed[..end].to_vec()), "{end}");
+            assert!(!clear_last_mark(&mut packed[..end].to_vec()), "{end}");
         }
-        assert!(!leave_open(&mut vec![7]));
+        assert!(!clear_last_mark(&mut vec![7]));
         // Other bytes only have to end.
         for seed in 1..2_000 {
-            leave_open(&mut sample(seed, 300));
+            clear_last_mark(&mut sample(seed, 300));
         }
     }
 }

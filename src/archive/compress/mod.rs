@@ -11,25 +11,25 @@ pub use gzip::{Framing, Gzip, IDENTITY, Totals};
 
 use std::io;
 
-/// The cached chunks.
-pub trait Pieces: Sync {
-    /// What `compress` makes of `plain`, from before or now.
+/// A cache of compressed chunks.
+pub trait ChunkCache: Sync {
+    /// Returns the result of `compress` for `plain`, from the cache if possible.
     ///
     /// # Errors
     /// Those of `compress`.
-    fn piece(
+    fn get_or_compress(
         &self,
         plain: &[u8],
         compress: &mut dyn FnMut(&[u8]) -> io::Result<Vec<u8>>,
     ) -> io::Result<Vec<u8>>;
 }
 
-/// Nothing is kept.
+/// A cache that stores nothing.
 #[derive(Clone, Copy, Debug)]
-pub struct Forget;
+pub struct NoCache;
 
-impl Pieces for Forget {
-    fn piece(
+impl ChunkCache for NoCache {
+    fn get_or_compress(
         &self,
         plain: &[u8],
         compress: &mut dyn FnMut(&[u8]) -> io::Result<Vec<u8>>,

@@ -3,7 +3,7 @@
 
 use std::io::{self, Read};
 
-use super::{Budget, Entry, Packing, stream::unpack, tar};
+use super::{ArchiveEntry, Budget, Compression, stream::unpack, tar};
 use crate::model::error::{Error, Result};
 
 const MAGIC: &[u8] = b"!<arch>\n";
@@ -23,19 +23,19 @@ pub enum Member {
     Data,
 }
 
-/// Gives `each` every entry of the members that are archives.
+/// Calls `each` with every entry of the members that are archives.
 ///
 /// # Errors
 /// The archive is broken, has no member `data.tar`, or `each` failed.
-pub fn deb(
+pub fn read_deb(
     mut archive: impl Read,
-    each: &mut dyn FnMut(Member, &Entry, &mut dyn Read) -> Result<()>,
+    each: &mut dyn FnMut(Member, &ArchiveEntry, &mut dyn Read) -> Result<()>,
 ) -> Result<()> {
     let broken = |error: io::Error| Error::check("the `.deb` cannot be read").because(error);
     let mut magic = [0; MAGIC.len()];
     archive.read_exact(&mut magic).map_err(broken)?;
     if magic != MAGIC {
-        return Err(Error::check("it is no `.deb`"));
+        return Err(Error::check("it is not a `.deb`"));
     }
     loop {
         let mut header = [0; HEADER];
@@ -51,13 +51,13 @@ pub fn deb(
             Error::check(format!("the member `{name}` of the `.deb` has the size `{size}`"))
         })?;
         let mut member = (&mut archive).take(size);
-        let kind = kind(&name);
+        let kind = member_kind(&name);
         if let Some(kind) = kind {
             let mut start = Vec::new();
             (&mut member).take(8).read_to_end(&mut start).map_err(broken)?;
-            let packing = Packing::of(&start);
-            let whole = io::Cursor::new(start).chain(&mut member);
-            let mut stream = unpack(whole, packing, &Budget::default())?;
+            let compression = Compression::detect(&start);
+            let content = io::Cursor::new(start).chain(&mut member);
+            let mut stream = unpack(content, compression, &Budget::default())?;
             tar::read_strictly(&mut stream, &mut |entry, content| each(kind, entry, content))?;
         }
         if kind != Some(Member::Data) {
@@ -70,7 +70,7 @@ pub fn deb(
         let mut rest = [0; 2];
         let count = archive.take(2).read(&mut rest).map_err(broken)?;
         if rest.get(..count).is_some_and(|rest| !matches!(rest, [] | [b'\n'])) {
-            return Err(Error::check("the `.deb` has a member behind `data.tar`"));
+            return Err(Error::check("the `.deb` has a member after `data.tar`"));
         }
         return Ok(());
     }
@@ -78,9 +78,9 @@ pub fn deb(
 
 /// Returns what the member of that name is, if it is an archive. Some writers of ar archives end names
 /// with a slash.
-fn kind(name: &str) -> Option<Member> {
-    let (stem, packing) = name.trim_end_matches('/').split_once(".tar")?;
-    if !["", ".gz", ".xz", ".zst"].contains(&packing) {
+fn member_kind(name: &str) -> Option<Member> {
+    let (stem, compression) = name.trim_end_matches('/').split_once(".tar")?;
+    if !["", ".gz", ".xz", ".zst"].contains(&compression) {
         return None;
     }
     match stem {
@@ -107,16 +107,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_installed_is_given() {
-        let mut tar = tar_of(b"hello");
+    fn installed_files_are_read() {
+        let mut tar = tar_with(b"hello");
         for packed in [tar.clone(), zstd::encode_all(&tar[..], 1).unwrap()] {
-            let control = tar_of(b"script");
+            let control = tar_with(b"script");
             let members =
                 [("debian-binary", &b"2.0"[..]), ("control.tar", &control), ("data.tar", &packed)];
             let bytes = archive(&members);
             assert!(is_deb(&bytes));
             let mut found = Vec::new();
-            deb(&bytes[..], &mut |member, entry, content| {
+            read_deb(&bytes[..], &mut |member, entry, content| {
                 let mut text = String::new();
                 content.read_to_string(&mut text).unwrap();
                 found.push((member, entry.path.clone(), text));
@@ -132,7 +132,7 @@ mod tests {
         let none = archive(&[("debian-binary", b"2.0")]);
         for bytes in [&b"!<arch>\n"[..], b"", &cut, &none, &cut[..90]] {
             assert!(
-                deb(bytes, &mut |_, _, content| {
+                read_deb(bytes, &mut |_, _, content| {
                     io::copy(content, &mut io::sink())
                         .map(drop)
                         .map_err(|error| Error::check("cut").because(error))
@@ -142,7 +142,7 @@ mod tests {
         }
     }
 
-    fn tar_of(content: &[u8]) -> Vec<u8> {
+    fn tar_with(content: &[u8]) -> Vec<u8> {
         let meta = crate::archive::tar::Meta { mode: 0o755, uid: 0, gid: 0, mtime: 0 };
         let mut tar = crate::archive::tar::Writer::new(Vec::new());
         tar.bytes("usr/bin/x", meta, content).unwrap();

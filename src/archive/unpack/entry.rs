@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use crate::model::digest::Digest;
 
 /// The longest path, and the longest target of a link, in bytes: Linux' `PATH_MAX`.
-pub const PATH: usize = 4096;
+pub const MAX_PATH: usize = 4096;
 
 /// The deepest path, in directories.
 pub const DEPTH: usize = 256;
 
-/// A name as text. Bytes that are not UTF-8 are written `\xNN`, so that two names never become one:
-/// a backslash that could begin such an escape is written `\x5c`.
+/// Formats a name as text. Bytes that are not UTF-8 are written `\xNN`, so that two names never
+/// become one: a backslash that could begin such an escape is written `\x5c`.
 pub fn escaped(name: &[u8]) -> String {
     let mut text = String::with_capacity(name.len());
     for chunk in name.utf8_chunks() {
@@ -30,7 +30,7 @@ pub fn escaped(name: &[u8]) -> String {
     text
 }
 
-/// Whether `text` begins with what [`escaped`] writes for one byte.
+/// Returns whether `text` begins with an escape that [`escaped`] writes.
 fn begins_escape(text: &str) -> bool {
     let digits = text.strip_prefix("\\x").and_then(|rest| rest.get(..2));
     let lower = |digits: &&str| digits.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
@@ -40,16 +40,16 @@ fn begins_escape(text: &str) -> bool {
 
 /// An entry of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct ArchiveEntry {
     /// Its path in the archive, as [`escaped`] writes it.
     pub path: String,
-    /// What it is.
-    pub kind: Kind,
+    /// Its kind.
+    pub kind: EntryKind,
     /// The lowest twelve bits of its mode, where the archive has one.
     pub mode: Option<u32>,
     /// Whether it gets a `security.capability` attribute.
     pub capabilities: bool,
-    /// Where its content begins, in an archive that is not compressed.
+    /// The offset of its content, in an archive that is not compressed.
     pub start: Option<u64>,
     /// Further properties.
     pub stat: Stat,
@@ -62,7 +62,7 @@ pub struct Stat {
     pub uid: u64,
     /// The number of its group.
     pub gid: u64,
-    /// How many bytes its content has.
+    /// The size of its content in bytes.
     pub size: u64,
     /// The modification time, in seconds since 1970.
     pub mtime: i64,
@@ -75,52 +75,53 @@ pub struct Stat {
 /// The numbers of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Device {
-    /// Whether it is a block device, as against one for characters.
+    /// Whether it is a block device; otherwise a character device.
     pub block: bool,
-    /// What drives it.
+    /// The major number: its driver.
     pub major: u32,
-    /// Which of those it is.
+    /// The minor number: the device of that driver.
     pub minor: u32,
 }
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum EntryKind {
     /// A regular file.
     File,
     /// A directory.
     Directory,
-    /// A symbolic link, and where it leads.
+    /// A symbolic link, and its target.
     Link(String),
     /// Another name of a file that is in the archive, too.
     HardLink(String),
     /// A device, a pipe, a socket.
     Special(&'static str),
-    /// Something with content that is not understood, and what.
+    /// An unsupported type, with its description.
     Unknown(String),
 }
 
-impl Entry {
-    /// Whether its path leads out of the root that it is unpacked into; one that is absolute does
-    /// not.
+impl ArchiveEntry {
+    /// Returns whether its path leads out of the root that it is unpacked into; an absolute path
+    /// does not.
     pub fn leaves_root(&self) -> bool {
-        leaves(self.path.trim_start_matches('/'), 0)
+        leaves_top(self.path.trim_start_matches('/'), 0)
     }
 
-    /// Why unpacking it, or following it, would leave the directory that it is unpacked into.
+    /// Returns the reason for which unpacking or following it would leave the target directory;
+    /// `None` if it does not.
     pub fn hazard(&self) -> Option<String> {
-        if leaves(&self.path, 0) {
+        if leaves_top(&self.path, 0) {
             return Some(format!("`{}` is unpacked outside of it", self.path.escape_debug()));
         }
-        let (Kind::Link(to) | Kind::HardLink(to)) = &self.kind else {
+        let (EntryKind::Link(to) | EntryKind::HardLink(to)) = &self.kind else {
             return None;
         };
         // A symbolic link is followed from where it is, a hard link from the archive's beginning.
         let depth = match self.kind {
-            Kind::Link(_) => parts(&self.path).count().saturating_sub(1),
+            EntryKind::Link(_) => parts(&self.path).count().saturating_sub(1),
             _ => 0,
         };
-        leaves(to, depth).then(|| {
+        leaves_top(to, depth).then(|| {
             let (path, to) = (self.path.escape_debug(), to.escape_debug());
             format!("`{path}` is a link to `{to}`, outside of it")
         })
@@ -131,8 +132,8 @@ fn parts(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|part| !part.is_empty() && *part != ".")
 }
 
-/// Whether `path`, followed from a directory `depth` below the top, leads above the top.
-fn leaves(path: &str, mut depth: usize) -> bool {
+/// Returns whether `path`, followed from a directory `depth` below the top, leads above the top.
+fn leaves_top(path: &str, mut depth: usize) -> bool {
     if path.starts_with('/') {
         return true;
     }
@@ -154,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_stay_different() {
+    fn escaped_names_remain_different() {
         for (name, text) in [
             (&b"bin/p"[..], "bin/p"),
             ("bin/\u{e9}".as_bytes(), "bin/\u{e9}"),
@@ -170,8 +171,8 @@ mod tests {
     }
 
     #[test]
-    fn what_leads_outside_is_told() {
-        let entry = |path: &str, kind| Entry {
+    fn paths_outside_the_root_are_reported() {
+        let entry = |path: &str, kind| ArchiveEntry {
             path: path.to_owned(),
             kind,
             mode: None,
@@ -179,19 +180,21 @@ mod tests {
             start: None,
             stat: Stat::default(),
         };
-        let bad = |path, kind| entry(path, kind).hazard().is_some();
+        let is_hazardous = |path, kind| entry(path, kind).hazard().is_some();
         for path in ["/etc/passwd", "../x", "a/../../x", "..", "./.."] {
-            assert!(bad(path, Kind::File), "{path}");
-            let root = entry(path, Kind::File).leaves_root();
+            assert!(is_hazardous(path, EntryKind::File), "{path}");
+            let root = entry(path, EntryKind::File).leaves_root();
             assert_eq!(root, path != "/etc/passwd", "{path}");
         }
         for path in ["a", "./a", "a/../b", "..a", "a..b/c", "a/./b/"] {
-            assert!(!bad(path, Kind::File), "{path}");
+            assert!(!is_hazardous(path, EntryKind::File), "{path}");
         }
-        let link = |to: &str| Kind::Link(to.to_owned());
-        assert!(bad("bin/x", link("../../x")) && bad("bin/x", link("/usr/bin/x")));
-        assert!(!bad("bin/x", link("../x")) && !bad("bin/x", link("y")));
-        assert!(bad("bin/x", Kind::HardLink("../x".to_owned())));
-        assert!(!bad("bin/x", Kind::HardLink("bin/y".to_owned())));
+        let link = |to: &str| EntryKind::Link(to.to_owned());
+        assert!(
+            is_hazardous("bin/x", link("../../x")) && is_hazardous("bin/x", link("/usr/bin/x"))
+        );
+        assert!(!is_hazardous("bin/x", link("../x")) && !is_hazardous("bin/x", link("y")));
+        assert!(is_hazardous("bin/x", EntryKind::HardLink("../x".to_owned())));
+        assert!(!is_hazardous("bin/x", EntryKind::HardLink("bin/y".to_owned())));
     }
 }

@@ -4,20 +4,23 @@
 mod ar;
 mod entry;
 mod format;
-pub(crate) mod gauge;
 mod library;
+pub(crate) mod limit;
 pub(crate) mod stream;
 pub(crate) mod tar;
 mod zip;
 
-pub use ar::{Member, deb, is_deb};
-pub use entry::{DEPTH, Device, Entry, Kind, PATH, Stat, escaped};
-pub use format::Format;
-pub use gauge::{Budget, MOST, TIMES};
+pub use ar::{Member, is_deb, read_deb};
+pub use entry::{ArchiveEntry, DEPTH, Device, EntryKind, MAX_PATH, Stat, escaped};
+pub use format::ArchiveFormat;
 pub use library::library_symbols;
-pub use stream::{Packing, Tee, unpack};
-pub use tar::{SPARSE, is_tar, read as tar, read_listing as tar_list, read_strictly as tar_file};
-pub use zip::{is_zip, read as zip};
+pub use limit::{Budget, MAX_RATIO, MAX_UNPACKED};
+pub use stream::{Compression, HashingReader, unpack};
+pub use tar::{
+    SPARSE, is_tar, read as read_tar, read_listing as read_tar_listing,
+    read_strictly as read_tar_strictly,
+};
+pub use zip::{is_zip, read as read_zip};
 
 /// The most entries of an archive, or of an image's layers together.
-pub const ENTRIES: usize = 1 << 18;
+pub const MAX_ENTRIES: usize = 1 << 18;

@@ -8,7 +8,7 @@ use std::{
 
 use flate2::read::MultiGzDecoder;
 
-use super::gauge::{Budget, Gauge};
+use super::limit::{Budget, LimitedReader};
 use crate::{
     archive::{xz, zstandard},
     model::{
@@ -26,10 +26,10 @@ const WINDOW_LOG: u32 = 25;
 /// "Compression presets").
 const XZ_MEMORY: u32 = 66 << 10;
 
-/// How a stream is compressed.
+/// The compression of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Packing {
-    /// Not at all.
+pub enum Compression {
+    /// No compression.
     None,
     /// gzip (RFC 1952).
     Gzip,
@@ -39,33 +39,33 @@ pub enum Packing {
     Xz,
 }
 
-impl Packing {
-    /// How what begins with `start` is compressed.
-    pub fn of(start: &[u8]) -> Self {
+impl Compression {
+    /// Returns the compression of a stream that begins with `start`.
+    pub fn detect(start: &[u8]) -> Self {
         match start {
-            [0x1f, 0x8b, ..] => Packing::Gzip,
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Packing::Zstd,
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Packing::Xz,
-            _ => Packing::None,
+            [0x1f, 0x8b, ..] => Compression::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
+            _ => Compression::None,
         }
     }
 }
 
-/// A stream that is hashed and counted while it is read.
+/// A reader that hashes and counts the bytes that are read.
 #[derive(Debug)]
-pub struct Tee<R> {
+pub struct HashingReader<R> {
     inner: R,
     hasher: Hasher,
     count: Rc<Cell<u64>>,
 }
 
-impl<R: Read> Tee<R> {
-    /// Hashes what is read of `inner`.
+impl<R: Read> HashingReader<R> {
+    /// Creates a reader that hashes the bytes of `inner`.
     pub fn new(inner: R) -> Self {
-        Tee { inner, hasher: Hasher::default(), count: Rc::default() }
+        HashingReader { inner, hasher: Hasher::default(), count: Rc::default() }
     }
 
-    /// Reads what is left; the digest of everything, and how many bytes that was.
+    /// Reads the rest; returns the digest and the size of the complete stream.
     ///
     /// # Errors
     /// It cannot be read.
@@ -79,7 +79,7 @@ impl<R: Read> Tee<R> {
     }
 }
 
-impl<R: Read> Read for Tee<R> {
+impl<R: Read> Read for HashingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.hasher.update(buffer.get(..count).unwrap_or_default());
@@ -88,13 +88,13 @@ impl<R: Read> Read for Tee<R> {
     }
 }
 
-/// A stream that is counted while it is read.
-pub(super) struct Counted<R> {
+/// A reader that counts the bytes that are read.
+pub(super) struct CountingReader<R> {
     inner: R,
     count: Rc<Cell<u64>>,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for CountingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.count.set(self.count.get().saturating_add(count as u64));
@@ -102,60 +102,60 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// What `packed` holds. Reading it fails where it holds too much.
+/// Decompresses `packed`. Reading fails if the result is too large.
 ///
 /// # Errors
 /// The decompressor does not start.
 pub fn unpack<'a>(
     packed: impl Read + 'a,
-    packing: Packing,
+    compression: Compression,
     budget: &Budget,
 ) -> Result<Box<dyn Read + 'a>> {
     let count = Rc::default();
-    let counted = Counted { inner: packed, count: Rc::clone(&count) };
-    Ok(Box::new(Gauge::new(decoder(counted, packing)?, count, budget)))
+    let counted = CountingReader { inner: packed, count: Rc::clone(&count) };
+    Ok(Box::new(LimitedReader::new(decoder(counted, compression)?, count, budget)))
 }
 
-/// What `decode` makes of `packed`. Reading it fails where that is too much.
-pub(super) fn gauged<'a, R: Read + 'a, D: Read + 'a>(
+/// Decompresses `packed` with `decode`. Reading fails if the result is too large.
+pub(super) fn limit_decoded<'a, R: Read + 'a, D: Read + 'a>(
     packed: R,
-    decode: impl FnOnce(Counted<R>) -> D,
+    decode: impl FnOnce(CountingReader<R>) -> D,
     budget: &Budget,
 ) -> Box<dyn Read + 'a> {
     let count = Rc::default();
-    let counted = Counted { inner: packed, count: Rc::clone(&count) };
-    Box::new(Gauge::new(decode(counted), count, budget))
+    let counted = CountingReader { inner: packed, count: Rc::clone(&count) };
+    Box::new(LimitedReader::new(decode(counted), count, budget))
 }
 
-/// As [`unpack`], of a stream that counts itself.
-pub(crate) fn unpack_tee<'a, R: Read>(
-    packed: &'a mut Tee<R>,
-    packing: Packing,
+/// Decompresses like [`unpack`], for a stream that is hashed.
+pub(crate) fn unpack_hashed<'a, R: Read>(
+    packed: &'a mut HashingReader<R>,
+    compression: Compression,
     budget: &Budget,
-) -> Result<Gauge<Box<dyn Read + 'a>>> {
+) -> Result<LimitedReader<Box<dyn Read + 'a>>> {
     let count = packed.count();
-    Ok(Gauge::new(decoder(packed, packing)?, count, budget))
+    Ok(LimitedReader::new(decoder(packed, compression)?, count, budget))
 }
 
-fn decoder<'a>(packed: impl Read + 'a, packing: Packing) -> Result<Box<dyn Read + 'a>> {
-    Ok(match packing {
-        Packing::None => Box::new(packed),
-        Packing::Gzip => Box::new(MultiGzDecoder::new(packed)),
-        Packing::Xz => xz::reader(packed, XZ_MEMORY)?,
-        Packing::Zstd => {
+fn decoder<'a>(packed: impl Read + 'a, compression: Compression) -> Result<Box<dyn Read + 'a>> {
+    Ok(match compression {
+        Compression::None => Box::new(packed),
+        Compression::Gzip => Box::new(MultiGzDecoder::new(packed)),
+        Compression::Xz => xz::reader(packed, XZ_MEMORY)?,
+        Compression::Zstd => {
             Feature::Zstd.require()?;
             let failed = |error| Error::check("zstd does not start").because(error);
             let mut decoder = zstandard::Decoder::new(packed).map_err(failed)?;
             decoder.window_log_max(WINDOW_LOG).map_err(failed)?;
-            Box::new(Windowed(decoder))
+            Box::new(WindowReader(decoder))
         }
     })
 }
 
-/// A zstd stream, with an error that names the limit of windows.
-struct Windowed<R>(R);
+/// A reader of a zstd stream, with an error that names the limit of windows.
+struct WindowReader<R>(R);
 
-impl<R: Read> Read for Windowed<R> {
+impl<R: Read> Read for WindowReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         /// `ZSTD_error_frameParameter_windowTooLarge` of `zstd_errors.h`, as functions return it.
         const TOO_LARGE: usize = 0_usize.wrapping_sub(16);

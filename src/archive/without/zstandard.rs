@@ -12,7 +12,7 @@ pub(crate) struct Encoder<'a, W>(Infallible, PhantomData<(&'a (), W)>);
 
 impl<W> Encoder<'_, W> {
     pub(crate) fn new(_: W, _: i32) -> io::Result<Self> {
-        Err(Feature::Zstd.missing_stream())
+        Err(Feature::Zstd.missing_io_error())
     }
 
     pub(crate) fn multithread(&mut self, _: u32) -> io::Result<()> {
@@ -38,7 +38,7 @@ pub(crate) struct Decoder<'a, R>(Infallible, PhantomData<(&'a (), R)>);
 
 impl<R> Decoder<'_, R> {
     pub(crate) fn new(_: R) -> io::Result<Self> {
-        Err(Feature::Zstd.missing_stream())
+        Err(Feature::Zstd.missing_io_error())
     }
 
     pub(crate) fn window_log_max(&mut self, _: u32) -> io::Result<()> {

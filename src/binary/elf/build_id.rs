@@ -1,11 +1,11 @@
-//! A build id that what is loaded decides.
+//! A build id that is computed from the loaded content.
 
 use std::ops::Range;
 
-use super::{composite::Composite, file::File, note, table};
+use super::{composite::Composite, file::ElfFile, note, table};
 use crate::model::{
     digest::Digest,
-    source::{Source, Unreadable},
+    source::{ReadError, Source},
 };
 
 /// The identity of a program's loaded bytes.
@@ -19,39 +19,42 @@ impl BuildId {
     /// A linker computes its id over debug information, too, which differs between machines where
     /// the code does not: zig's own objects of musl and compiler-rt name paths that depend on the
     /// state of its cache. Of two programs that are the same once stripped, this id is the same.
-    pub(super) fn of(file: &File<'_>, end: u64) -> Result<Option<Self>, Unreadable> {
-        let places = places(file, end)?;
-        if places.is_empty() {
+    pub(super) fn compute(file: &ElfFile<'_>, end: u64) -> Result<Option<Self>, ReadError> {
+        let ranges = find_ranges(file, end)?;
+        if ranges.is_empty() {
             return Ok(None);
         }
         let mut image = Composite::new(file.source);
         image.copy(0..end);
-        for range in places.into_iter().chain(table::header_fields(file.ctx.is_big())) {
-            image.set(range.start, &vec![0; usize::try_from(range.end - range.start).unwrap_or(0)]);
+        for range in ranges.into_iter().chain(table::header_fields(file.ctx.is_big())) {
+            image.overwrite(
+                range.start,
+                &vec![0; usize::try_from(range.end - range.start).unwrap_or(0)],
+            );
         }
         Ok(Some(BuildId(Source::File(&image).digest()?)))
     }
 
-    /// Writes the id to `places` of `out`. A note keeps its length: 20 bytes of the digest where it
+    /// Writes the id to `ranges` of `out`. A note keeps its length: 20 bytes of the digest where it
     /// was a sha1.
-    pub(super) fn write(&self, places: Vec<Range<u64>>, out: &mut Composite<'_>) {
-        for Range { start, end } in places {
+    pub(super) fn write(&self, ranges: Vec<Range<u64>>, out: &mut Composite<'_>) {
+        for Range { start, end } in ranges {
             let id = self.0.bytes().iter().copied().cycle();
             let len = usize::try_from(end - start).unwrap_or_default();
-            out.set(start, &id.take(len).collect::<Vec<_>>());
+            out.overwrite(start, &id.take(len).collect::<Vec<_>>());
         }
     }
 }
 
-/// Returns where build ids are in the first `len` bytes. One that overlaps a header does not count.
-pub(super) fn places(file: &File<'_>, len: u64) -> Result<Vec<Range<u64>>, Unreadable> {
+/// Returns the ranges of build ids in the first `len` bytes, without those that overlap a header.
+pub(super) fn find_ranges(file: &ElfFile<'_>, len: u64) -> Result<Vec<Range<u64>>, ReadError> {
     let table = file.header.e_phoff;
     let size = u64::from(file.header.e_phentsize).saturating_mul(file.segments.len() as u64);
     let headers = [0..u64::from(file.header.e_ehsize).max(64), table..table.saturating_add(size)];
-    let is_free = |place: &Range<u64>| {
-        headers.iter().all(|header| place.end <= header.start || header.end <= place.start)
+    let overlaps_no_header = |range: &Range<u64>| {
+        headers.iter().all(|header| range.end <= header.start || header.end <= range.start)
     };
-    let mut places = note::build_ids(file)?;
-    places.retain(|place| place.end <= len && is_free(place));
-    Ok(places)
+    let mut ranges = note::build_ids(file)?;
+    ranges.retain(|range| range.end <= len && overlaps_no_header(range));
+    Ok(ranges)
 }

@@ -3,20 +3,20 @@
 
 use std::{io, ops::Range};
 
-use crate::model::source::{ReadAt, Source, Unreadable};
+use crate::model::source::{ReadAt, ReadError, Source};
 
 /// A file that consists of ranges of another file and of new bytes.
 #[derive(Debug)]
 pub struct Composite<'a> {
     source: Source<'a>,
-    /// Side by side, from the beginning of the file to its end.
-    parts: Vec<Part>,
+    /// The adjacent extents, from the beginning of the file to its end.
+    extents: Vec<Extent>,
     size: u64,
 }
 
-/// A part, and where it begins.
+/// An extent, and its offset.
 #[derive(Debug)]
-struct Part {
+struct Extent {
     start: u64,
     content: Content,
 }
@@ -54,68 +54,72 @@ impl Content {
 impl<'a> Composite<'a> {
     /// Creates an empty file, for ranges of `source`.
     pub(super) fn new(source: Source<'a>) -> Self {
-        Composite { source, parts: Vec::new(), size: 0 }
+        Composite { source, extents: Vec::new(), size: 0 }
     }
 
     /// Adds a range of the other file to the end.
     pub(super) fn copy(&mut self, range: Range<u64>) {
         if range.start < range.end {
             let (start, len) = (self.size, range.end - range.start);
-            self.parts.push(Part { start, content: Content::Old(range) });
+            self.extents.push(Extent { start, content: Content::Old(range) });
             self.size = start.saturating_add(len);
         }
     }
 
     /// Adds new bytes to the end.
     pub(super) fn push(&mut self, new: &[u8]) {
-        match self.parts.last_mut() {
-            Some(Part { content: Content::New(bytes), .. }) => bytes.extend_from_slice(new),
+        match self.extents.last_mut() {
+            Some(Extent { content: Content::New(bytes), .. }) => bytes.extend_from_slice(new),
             _ if new.is_empty() => {}
-            _ => self.parts.push(Part { start: self.size, content: Content::New(new.to_vec()) }),
+            _ => {
+                self.extents.push(Extent { start: self.size, content: Content::New(new.to_vec()) })
+            }
         }
         self.size = self.size.saturating_add(new.len() as u64);
     }
 
     /// Overwrites the bytes at `offset`; returns `None` if the file has fewer.
-    pub(super) fn set(&mut self, offset: u64, new: &[u8]) -> Option<()> {
+    pub(super) fn overwrite(&mut self, offset: u64, new: &[u8]) -> Option<()> {
         let end = offset.checked_add(new.len() as u64).filter(|end| *end <= self.size)?;
         if new.is_empty() {
             return Some(());
         }
         let (from, to) = (self.split(offset), self.split(end));
-        let part = Part { start: offset, content: Content::New(new.to_vec()) };
-        self.parts.splice(from..to, [part]);
+        let extent = Extent { start: offset, content: Content::New(new.to_vec()) };
+        self.extents.splice(from..to, [extent]);
         Some(())
     }
 
     /// Splits the parts at `offset`, and returns the index of the part that begins there.
     fn split(&mut self, offset: u64) -> usize {
-        let index = self.parts.partition_point(|part| part.start < offset);
-        let before = index.checked_sub(1).and_then(|before| self.parts.get_mut(before));
-        let rest = before.map(|part| part.content.split_off(offset - part.start));
+        let index = self.extents.partition_point(|extent| extent.start < offset);
+        let before = index.checked_sub(1).and_then(|before| self.extents.get_mut(before));
+        let rest = before.map(|extent| extent.content.split_off(offset - extent.start));
         if let Some(content) = rest.filter(|content| content.len() > 0) {
-            self.parts.insert(index, Part { start: offset, content });
+            self.extents.insert(index, Extent { start: offset, content });
         }
         index
     }
 
     /// Returns the ranges below `end` that are not copies of the same offsets of the other file.
-    pub(super) fn changed(&self, end: u64) -> impl Iterator<Item = Range<u64>> {
-        let within = self.parts.iter().take_while(move |part| part.start < end);
-        let changed = within.filter(|part| match &part.content {
-            Content::Old(range) => range.start != part.start,
+    pub(super) fn changed_ranges(&self, end: u64) -> impl Iterator<Item = Range<u64>> {
+        let within = self.extents.iter().take_while(move |extent| extent.start < end);
+        let changed = within.filter(|extent| match &extent.content {
+            Content::Old(range) => range.start != extent.start,
             Content::New(_) => true,
         });
-        changed.map(move |part| part.start..part.start.saturating_add(part.content.len()).min(end))
+        changed.map(move |extent| {
+            extent.start..extent.start.saturating_add(extent.content.len()).min(end)
+        })
     }
 
     /// Reads all bytes into memory.
     ///
     /// # Errors
     /// The other file cannot be read.
-    pub fn bytes(&self) -> Result<Vec<u8>, Unreadable> {
+    pub fn bytes(&self) -> Result<Vec<u8>, ReadError> {
         let mut bytes = Vec::new();
-        Source::File(self).chunks(0..self.size, |chunk| bytes.extend_from_slice(chunk))?;
+        Source::File(self).for_each_chunk(0..self.size, |chunk| bytes.extend_from_slice(chunk))?;
         Ok(bytes)
     }
 }
@@ -132,13 +136,14 @@ impl ReadAt for Composite<'_> {
     }
 
     fn read_exact_at(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
-        let mut index = self.parts.partition_point(|part| part.start <= offset).saturating_sub(1);
+        let mut index =
+            self.extents.partition_point(|extent| extent.start <= offset).saturating_sub(1);
         while !buffer.is_empty() {
-            let part = self.parts.get(index).ok_or(io::ErrorKind::UnexpectedEof)?;
-            let into = offset.checked_sub(part.start).ok_or(io::ErrorKind::UnexpectedEof)?;
-            let len = part.content.len().saturating_sub(into).min(buffer.len() as u64);
+            let extent = self.extents.get(index).ok_or(io::ErrorKind::UnexpectedEof)?;
+            let into = offset.checked_sub(extent.start).ok_or(io::ErrorKind::UnexpectedEof)?;
+            let len = extent.content.len().saturating_sub(into).min(buffer.len() as u64);
             let (now, rest) = buffer.split_at_mut(usize::try_from(len).unwrap_or_default());
-            match &part.content {
+            match &extent.content {
                 Content::Old(range) => self.source.read_exact_at(now, range.start + into)?,
                 Content::New(bytes) => Source::Bytes(bytes).read_exact_at(now, into)?,
             }
@@ -153,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_reads_as_what_it_is_made_of() {
+    fn reads_equal_the_concatenated_ranges() {
         let old: Vec<u8> = (0..200).collect();
         let mut file = Composite::new(Source::Bytes(&old));
         let mut expected = old[..100].to_vec();
@@ -168,18 +173,18 @@ mod tests {
         assert_eq!(file.bytes().unwrap(), expected);
         for (at, bytes) in [(0, "ab"), (98, "over both"), (10, "x"), (11, "y"), (114, "z"), (9, "")]
         {
-            file.set(at, bytes.as_bytes()).unwrap();
+            file.overwrite(at, bytes.as_bytes()).unwrap();
             let at = at as usize;
             expected[at..at + bytes.len()].copy_from_slice(bytes.as_bytes());
             assert_eq!(file.bytes().unwrap(), expected, "{at}");
         }
-        assert_eq!(file.set(110, b"longer than that"), None);
-        let changed: Vec<_> = file.changed(100).collect();
+        assert_eq!(file.overwrite(110, b"longer than that"), None);
+        let changed: Vec<_> = file.changed_ranges(100).collect();
         assert_eq!(changed, [0..2, 10..11, 11..12, 98..100]);
         for at in 0..expected.len() {
-            let mut part = vec![0; (expected.len() - at).min(13)];
-            file.read_exact_at(&mut part, at as u64).unwrap();
-            assert_eq!(part, expected[at..at + part.len()]);
+            let mut extent = vec![0; (expected.len() - at).min(13)];
+            file.read_exact_at(&mut extent, at as u64).unwrap();
+            assert_eq!(extent, expected[at..at + extent.len()]);
         }
         assert!(file.read_exact_at(&mut [0; 2], 114).is_err());
     }

@@ -7,12 +7,12 @@ use goblin::elf::{
 };
 
 use super::{
-    facts::detached,
-    file::{File, PN_XNUM},
+    facts::is_detached,
+    file::{ElfFile, PN_XNUM},
 };
 use crate::model::{
     machine::{Endian, machine_name},
-    source::Unreadable,
+    source::ReadError,
 };
 
 /// The smallest page of a kernel.
@@ -22,41 +22,42 @@ const PAGE: u64 = 4096;
 ///
 /// # Errors
 /// The first contradiction.
-pub(super) fn check(file: &File<'_>) -> Result<(), Unreadable> {
-    identification(file)?;
-    if !matches!(file.header.e_type, ET_EXEC | ET_DYN) || detached(file) {
+pub(super) fn check(file: &ElfFile<'_>) -> Result<(), ReadError> {
+    check_identification(file)?;
+    if !matches!(file.header.e_type, ET_EXEC | ET_DYN) || is_detached(file) {
         return Ok(());
     }
     if file.header.e_phnum == PN_XNUM {
         // No kernel reads the real number from the first section of a program.
-        return Err(Unreadable::new("its number of program headers is in its first section"));
+        return Err(ReadError::new("its number of program headers is in its first section"));
     }
     for kind in [PT_DYNAMIC, PT_INTERP, PT_PHDR] {
         if file.segments.iter().filter(|segment| segment.p_type == kind).count() > 1 {
-            let kind = super::kind_name(kind);
-            return Err(Unreadable::new(format!("it has more than one {kind}")));
+            let kind = super::segment_type_name(kind);
+            return Err(ReadError::new(format!("it has more than one {kind}")));
         }
     }
-    memory(file)?;
-    table(file)
+    check_segments(file)?;
+    check_program_headers(file)
 }
 
 /// Checks `EI_CLASS` and `EI_DATA` against `e_machine`. Linux uses `e_machine` alone, and reads the
 /// rest as its own machine has it (fs/binfmt_elf.c, load_elf_binary).
-fn identification(file: &File<'_>) -> Result<(), Unreadable> {
+fn check_identification(file: &ElfFile<'_>) -> Result<(), ReadError> {
     let class = if file.ctx.is_big() { 64 } else { 32 };
     let (machine, endian) = (file.header.e_machine, file.endian());
-    if let Some((expected, order)) = native(machine)
+    if let Some((expected, order)) = class_and_order(machine)
         && (expected != class || order.is_some_and(|order| order != endian))
     {
-        return Err(Unreadable::new(format!(
+        return Err(ReadError::new(format!(
             "its class and byte order are not those of its machine {}",
             machine_name(machine)
         )));
     }
     let swapped = machine.swap_bytes();
-    if native(swapped).is_some_and(|(_, order)| order.is_some_and(|order| order != endian)) {
-        return Err(Unreadable::new(format!(
+    if class_and_order(swapped).is_some_and(|(_, order)| order.is_some_and(|order| order != endian))
+    {
+        return Err(ReadError::new(format!(
             "its machine is {} in the other byte order",
             machine_name(swapped)
         )));
@@ -65,7 +66,7 @@ fn identification(file: &File<'_>) -> Result<(), Unreadable> {
 }
 
 /// Returns the class of a machine, and its byte order if it has only one.
-fn native(machine: u16) -> Option<(u8, Option<Endian>)> {
+fn class_and_order(machine: u16) -> Option<(u8, Option<Endian>)> {
     Some(match machine {
         EM_386 => (32, Some(Endian::Little)),
         EM_X86_64 => (64, Some(Endian::Little)),
@@ -76,18 +77,18 @@ fn native(machine: u16) -> Option<(u8, Option<Endian>)> {
 }
 
 /// Checks that each byte of memory is loaded from one segment.
-fn memory(file: &File<'_>) -> Result<(), Unreadable> {
+fn check_segments(file: &ElfFile<'_>) -> Result<(), ReadError> {
     let mut last: Option<&ProgramHeader> = None;
     for segment in file.segments.iter().filter(|s| s.p_type == PT_LOAD && s.p_memsz > 0) {
         if segment.p_filesz > segment.p_memsz {
-            return Err(Unreadable::new(format!(
+            return Err(ReadError::new(format!(
                 "its PT_LOAD at {:#x} has more bytes in the file than in memory",
                 segment.p_vaddr
             )));
         }
         let end = segment.p_vaddr.checked_add(segment.p_memsz);
         if end.and_then(|end| end.checked_add(PAGE)).is_none() {
-            return Err(Unreadable::new("its memory ends after the last address"));
+            return Err(ReadError::new("its memory ends after the last address"));
         }
         if let Some(before) = last {
             let end = before.p_vaddr.saturating_add(before.p_memsz);
@@ -97,7 +98,7 @@ fn memory(file: &File<'_>) -> Result<(), Unreadable> {
             // The pages that two segments share come from the later one.
             let differs = page < page_end && distance(before) != distance(segment);
             if segment.p_vaddr < end || differs {
-                return Err(Unreadable::new(format!(
+                return Err(ReadError::new(format!(
                     "its PT_LOAD at {:#x} and {:#x} overlap, or are not in order",
                     before.p_vaddr, segment.p_vaddr
                 )));
@@ -109,7 +110,7 @@ fn memory(file: &File<'_>) -> Result<(), Unreadable> {
 }
 
 /// Checks that the program headers in memory, which a dynamic linker reads, are those in the file.
-fn table(file: &File<'_>) -> Result<(), Unreadable> {
+fn check_program_headers(file: &ElfFile<'_>) -> Result<(), ReadError> {
     if !file.segments.iter().any(|segment| segment.p_type == PT_INTERP) {
         return Ok(());
     }
@@ -117,18 +118,22 @@ fn table(file: &File<'_>) -> Result<(), Unreadable> {
     let size = u64::from(file.header.e_phentsize) * u64::from(file.header.e_phnum);
     let end = start.saturating_add(size);
     let loaded = file.segments.iter().filter(|segment| segment.p_type == PT_LOAD);
-    let first = loaded.clone().next().map(|of| of.p_vaddr.wrapping_sub(of.p_offset));
-    let holds = |of: &&ProgramHeader| {
-        of.p_offset <= start && end <= of.p_offset.saturating_add(of.p_filesz)
+    let first = loaded.clone().next().map(|segment| segment.p_vaddr.wrapping_sub(segment.p_offset));
+    let contains_table = |segment: &&ProgramHeader| {
+        segment.p_offset <= start && end <= segment.p_offset.saturating_add(segment.p_filesz)
     };
-    let place = loaded.clone().find(holds).map(|of| of.p_vaddr.wrapping_sub(of.p_offset));
+    let base = loaded
+        .clone()
+        .find(contains_table)
+        .map(|segment| segment.p_vaddr.wrapping_sub(segment.p_offset));
     let own = file.segments.iter().find(|segment| segment.p_type == PT_PHDR);
-    let same =
-        own.is_none_or(|of| of.p_offset == start && Some(of.p_vaddr.wrapping_sub(start)) == place);
+    let same = own.is_none_or(|segment| {
+        segment.p_offset == start && Some(segment.p_vaddr.wrapping_sub(start)) == base
+    });
     // Kernels before 5.18 take the distance of the first segment for that of the table.
-    if place.is_none() || place != first || !same {
-        return Err(Unreadable::new(
-            "its program headers are loaded from another place than they are read from",
+    if base.is_none() || base != first || !same {
+        return Err(ReadError::new(
+            "its program headers are loaded from a different offset than they are read from",
         ));
     }
     Ok(())

@@ -10,22 +10,22 @@ const PT_DYNAMIC: u8 = 2;
 const PT_NOTE: u8 = 4;
 
 /// Returns the offset of the program header of that type in a 64-bit file.
-fn header(bytes: &[u8], kind: u8) -> usize {
+fn program_header(bytes: &[u8], kind: u8) -> usize {
     (64..).step_by(56).find(|at| bytes[*at..at + 4] == [kind, 0, 0, 0]).unwrap()
 }
 
-fn set(bytes: &mut [u8], at: usize, value: u64) {
+fn write_u64(bytes: &mut [u8], at: usize, value: u64) {
     bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
 }
 
-fn get(bytes: &[u8], at: usize) -> u64 {
+fn read_u64(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
 }
 
 #[track_caller]
-fn rejected(bytes: &[u8], why: &str) {
-    let error = Facts::read(bytes).expect_err(why).to_string();
-    assert!(error.contains(why), "no `{why}` in `{error}`");
+fn assert_rejected(bytes: &[u8], reason: &str) {
+    let error = Facts::read(bytes).expect_err(reason).to_string();
+    assert!(error.contains(reason), "no `{reason}` in `{error}`");
 }
 
 fn good() -> Vec<u8> {
@@ -36,26 +36,26 @@ fn good() -> Vec<u8> {
 
 /// musl takes the last one, and reads it by its address, whatever its size.
 #[test]
-fn a_dynamic_section_hides_behind_no_other() {
+fn several_dynamic_sections_are_rejected() {
     let mut twice = good();
-    let note = header(&twice, PT_NOTE);
+    let note = program_header(&twice, PT_NOTE);
     twice[note] = PT_DYNAMIC;
     for size in [0, 16] {
-        set(&mut twice, note + 32, size);
-        rejected(&twice, "more than one PT_DYNAMIC");
+        write_u64(&mut twice, note + 32, size);
+        assert_rejected(&twice, "more than one PT_DYNAMIC");
     }
     let mut empty = good();
-    let at = header(&empty, PT_DYNAMIC) + 32;
-    set(&mut empty, at, 0);
-    rejected(&empty, "PT_DYNAMIC has no bytes");
+    let at = program_header(&empty, PT_DYNAMIC) + 32;
+    write_u64(&mut empty, at, 0);
+    assert_rejected(&empty, "PT_DYNAMIC has no bytes");
     let mut endless = good();
-    let size = get(&endless, at);
-    set(&mut endless, at, size - 16);
-    rejected(&endless, "has no end");
+    let size = read_u64(&endless, at);
+    write_u64(&mut endless, at, size - 16);
+    assert_rejected(&endless, "has no end");
 }
 
 #[test]
-fn tags_that_a_loader_takes_once_do_not_differ() {
+fn repeated_dynamic_tags_are_rejected() {
     let with = |more: &[(u64, u64)]| {
         let mut fixture = Fixture::new(MACHINES[0]);
         fixture.dynamic = Some([&[DF_1_PIE], more].concat());
@@ -73,7 +73,7 @@ fn tags_that_a_loader_takes_once_do_not_differ() {
 
 /// Linux reads neither class nor byte order.
 #[test]
-fn class_and_byte_order_are_the_machines_own() {
+fn class_and_byte_order_must_match_the_machine() {
     for (at, value) in [(4, 1), (5, 2)] {
         let mut bytes = good();
         bytes[at] = value;
@@ -87,48 +87,48 @@ fn class_and_byte_order_are_the_machines_own() {
         (true, true, 40),
     ] {
         let bytes = Fixture::new((wide, little, machine)).build();
-        rejected(&bytes, "class and byte order are not those of its machine");
+        assert_rejected(&bytes, "class and byte order are not those of its machine");
     }
     // Big-endian to a reader, and an x86-64 program to the kernel.
     let bytes = Fixture::new((true, false, 62_u16.swap_bytes())).build();
-    rejected(&bytes, "in the other byte order");
+    assert_rejected(&bytes, "in the other byte order");
 }
 
 #[test]
-fn each_byte_of_memory_is_from_one_segment() {
+fn overlapping_segments_are_rejected() {
     let with = |address: u64, offset: u64, file: u64, memory: u64| {
         let mut bytes = good();
-        let at = header(&bytes, PT_NOTE);
+        let at = program_header(&bytes, PT_NOTE);
         bytes[at] = PT_LOAD;
         for (field, value) in [(8, offset), (16, address), (32, file), (40, memory)] {
-            set(&mut bytes, at + field, value);
+            write_u64(&mut bytes, at + field, value);
         }
         bytes
     };
-    let first = get(&good(), 64 + 16);
-    let size = get(&good(), 64 + 40);
-    rejected(&with(first, 0, 16, 16), "overlap");
-    rejected(&with(first + size - 1, 0, 16, 16), "overlap");
-    rejected(&with(first - 0x1_0000, 0, 16, 16), "not in order");
+    let first = read_u64(&good(), 64 + 16);
+    let size = read_u64(&good(), 64 + 40);
+    assert_rejected(&with(first, 0, 16, 16), "overlap");
+    assert_rejected(&with(first + size - 1, 0, 16, 16), "overlap");
+    assert_rejected(&with(first - 0x1_0000, 0, 16, 16), "not in order");
     // The rest of a page comes from the later segment.
-    rejected(&with(first + size + 8, 8, 16, 16), "overlap");
-    rejected(&with(first + 0x10_0000, 0, 32, 16), "more bytes in the file than in memory");
-    rejected(&with(u64::MAX - 8, 0, 4, 8), "last address");
+    assert_rejected(&with(first + size + 8, 8, 16, 16), "overlap");
+    assert_rejected(&with(first + 0x10_0000, 0, 32, 16), "more bytes in the file than in memory");
+    assert_rejected(&with(u64::MAX - 8, 0, 4, 8), "last address");
     assert!(Facts::read(&with(first + 0x10_0000, 0, 16, 16)).is_ok());
     assert!(Facts::read(&with(first + size, size, 0, 0x1000)).is_ok());
 }
 
 #[test]
-fn a_dynamic_linker_sees_the_program_headers_that_are_read() {
+fn program_headers_must_be_loaded_from_the_file() {
     let mut fixture = Fixture::new(MACHINES[0]);
     fixture.interpreter = Some("/lib64/ld-linux-x86-64.so.2");
     let good = fixture.build();
     assert!(Facts::read(&good).is_ok());
     let table = good[64..64 + 56 * usize::from(good[56])].to_vec();
     let mut moved = good.clone();
-    set(&mut moved, 32, good.len() as u64);
+    write_u64(&mut moved, 32, good.len() as u64);
     moved.extend(table);
-    rejected(&moved, "loaded from another place");
+    assert_rejected(&moved, "loaded from a different offset");
     let mut many = Fixture::new(MACHINES[0]).build();
     many[56..58].copy_from_slice(&[0xff, 0xff]);
     assert!(Facts::read(&many).is_err());
@@ -136,32 +136,32 @@ fn a_dynamic_linker_sees_the_program_headers_that_are_read() {
 
 /// A file with one empty segment of code still runs what the others hold.
 #[test]
-fn debug_information_has_no_code_at_all() {
+fn debug_files_must_not_contain_code() {
     let mut bytes = Fixture { dynamic: None, ..Fixture::new(MACHINES[0]) }.build();
-    let at = header(&bytes, PT_NOTE);
-    let free = get(&bytes, 64 + 16) + 0x10_0000;
+    let at = program_header(&bytes, PT_NOTE);
+    let free = read_u64(&bytes, 64 + 16) + 0x10_0000;
     bytes[at] = PT_LOAD;
     bytes[at + 4] = 5;
     for (field, value) in [(8, 0), (16, free), (32, 0), (40, 0x1000)] {
-        set(&mut bytes, at + field, value);
+        write_u64(&mut bytes, at + field, value);
     }
     assert!(!Facts::read(&bytes).unwrap().detached);
-    set(&mut bytes, 64 + 32, 0);
+    write_u64(&mut bytes, 64 + 32, 0);
     assert!(Facts::read(&bytes).unwrap().detached, "nothing of its code is there");
 }
 
 #[test]
-fn a_section_is_loaded_where_a_segment_loads_it() {
+fn section_addresses_must_match_segments() {
     let mut fixture = Fixture::new(MACHINES[0]);
     fixture.sections.push((".debug_info", SHT_PROGBITS, vec![0; 16]));
     let mut bytes = fixture.build();
-    let table = usize::try_from(get(&bytes, 40)).unwrap();
+    let table = usize::try_from(read_u64(&bytes, 40)).unwrap();
     let count = usize::from(bytes[60]);
     let flags = table + (count - 2) * 64 + 8;
-    set(&mut bytes, flags, 2);
+    write_u64(&mut bytes, flags, 2);
     assert_eq!(Facts::read(&bytes).unwrap().debug_sections, [".debug_info"]);
     bytes[flags - 8 + 3] = 0xff;
-    rejected(&bytes, "outside the table of names");
+    assert_rejected(&bytes, "outside the table of names");
 }
 
 #[test]

@@ -8,10 +8,10 @@ use goblin::elf::{
 };
 
 use super::{
-    file::{File, is_alloc, text},
+    file::{ElfFile, is_alloc, text},
     symbol,
 };
-use crate::model::source::{Source, Unreadable};
+use crate::model::source::{ReadError, Source};
 
 /// The first place where two files differ that is not a mere consequence of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,48 +39,48 @@ const SHOWN: (u64, u64) = (16, 32);
 ///
 /// # Errors
 /// A file cannot be read.
-pub fn difference<'a>(
+pub fn find_difference<'a>(
     first: impl Into<Source<'a>>,
     second: impl Into<Source<'a>>,
     unstripped: impl Into<Source<'a>>,
-) -> Result<Option<Difference>, Unreadable> {
+) -> Result<Option<Difference>, ReadError> {
     let (first, second) = (first.into(), second.into());
-    let (whole, other) = (0..first.size(), 0..second.size());
-    let Some(at) = first.unequal(whole.clone(), second, other.clone())? else {
+    let (full_range, other) = (0..first.size(), 0..second.size());
+    let Some(at) = first.first_difference(full_range.clone(), second, other.clone())? else {
         return Ok(None);
     };
-    let found = match (File::read(first), File::read(second)) {
-        (Ok(one), Ok(two)) => in_sections(&one, &two, unstripped.into()).ok().flatten(),
+    let found = match (ElfFile::read(first), ElfFile::read(second)) {
+        (Ok(one), Ok(two)) => compare_sections(&one, &two, unstripped.into()).ok().flatten(),
         _ => None,
     };
     if found.is_some() {
         return Ok(found);
     }
-    let content = [excerpt(first, whole, at)?, excerpt(second, other, at)?];
+    let content = [excerpt(first, full_range, at)?, excerpt(second, other, at)?];
     Ok(Some(Difference { offset: at, section: None, symbol: None, content }))
 }
 
-fn in_sections(
-    one: &File<'_>,
-    two: &File<'_>,
+fn compare_sections(
+    one: &ElfFile<'_>,
+    two: &ElfFile<'_>,
     unstripped: Source<'_>,
-) -> Result<Option<Difference>, Unreadable> {
+) -> Result<Option<Difference>, ReadError> {
     let mut best: Option<((bool, bool, u64), Difference)> = None;
-    let mut theirs: Vec<Option<&SectionHeader>> = two.sections.iter().map(Some).collect();
+    let mut other_sections: Vec<Option<&SectionHeader>> = two.sections.iter().map(Some).collect();
     for section in &one.sections {
         let name = one.name(section);
         // The same name may be there several times, in the same order.
         let same = |other: &Option<&SectionHeader>| other.is_some_and(|it| two.name(it) == name);
-        let place = theirs.iter().position(same);
-        let other = place.and_then(|at| theirs.get_mut(at)?.take());
-        let content = one.place(section)?;
-        let other_content = other.map_or(Ok(0..0), |other| two.place(other))?;
+        let index = other_sections.iter().position(same);
+        let other = index.and_then(|at| other_sections.get_mut(at)?.take());
+        let content = one.section_range(section)?;
+        let other_content = other.map_or(Ok(0..0), |other| two.section_range(other))?;
         let same_size = other.is_some_and(|other| other.sh_size == section.sh_size);
-        let at = one.source.unequal(content.clone(), two.source, other_content.clone())?;
+        let at = one.source.first_difference(content.clone(), two.source, other_content.clone())?;
         if same_size && at.is_none() {
             continue;
         }
-        let rank = (follows(name), same_size, section.sh_offset);
+        let rank = (is_derived(name), same_size, section.sh_offset);
         if best.as_ref().is_some_and(|(other, _)| *other <= rank) {
             continue;
         }
@@ -89,7 +89,7 @@ fn in_sections(
         let found = Difference {
             offset: section.sh_offset.saturating_add(at),
             section: Some(text(name)),
-            symbol: if is_alloc(section) { symbol(unstripped, address) } else { None },
+            symbol: if is_alloc(section) { symbol_at(unstripped, address) } else { None },
             content: [excerpt(one.source, content, at)?, excerpt(two.source, other_content, at)?],
         };
         best = Some((rank, found));
@@ -98,7 +98,7 @@ fn in_sections(
 }
 
 /// Returns whether a section holds data that is derived from others: addresses, offsets, digests.
-fn follows(name: &[u8]) -> bool {
+fn is_derived(name: &[u8]) -> bool {
     let starts: [&[u8]; 11] = [
         b".note.gnu.build-id",
         b".dyn",
@@ -118,13 +118,13 @@ fn follows(name: &[u8]) -> bool {
 
 /// Returns the context of the byte `at` of `range`: as text if nearly all of it is text, else the bytes
 /// from there on.
-fn excerpt(source: Source<'_>, range: Range<u64>, at: u64) -> Result<String, Unreadable> {
+fn excerpt(source: Source<'_>, range: Range<u64>, at: u64) -> Result<String, ReadError> {
     if at >= range.end - range.start {
         return Ok("(its end)".to_owned());
     }
     let at = range.start + at;
     let start = at.saturating_sub(SHOWN.0).max(range.start);
-    let around = source.start(start, at.saturating_add(SHOWN.1).min(range.end) - start)?;
+    let around = source.read_up_to(start, at.saturating_add(SHOWN.1).min(range.end) - start)?;
     let printable = around.iter().filter(|byte| matches!(byte, b' '..=b'~')).count();
     if printable * 4 >= around.len() * 3 {
         return Ok(format!("`{}`", around.escape_ascii()));
@@ -134,16 +134,16 @@ fn excerpt(source: Source<'_>, range: Range<u64>, at: u64) -> Result<String, Unr
 }
 
 /// Returns the innermost function or variable at `address`.
-fn symbol(unstripped: Source<'_>, address: u64) -> Option<String> {
+fn symbol_at(unstripped: Source<'_>, address: u64) -> Option<String> {
     let mut best: Option<(u64, String)> = None;
-    let see = |symbol: &Sym, name: &[u8]| {
+    let visit = |symbol: &Sym, name: &[u8]| {
         let inside = address.checked_sub(symbol.st_value).is_some_and(|at| at < symbol.st_size);
         let kind = [STT_OBJECT, STT_FUNC].contains(&symbol.st_type());
         if inside && kind && best.as_ref().is_none_or(|(size, _)| symbol.st_size < *size) {
             best = Some((symbol.st_size, text(name)));
         }
     };
-    symbol::each(&File::read(unstripped).ok()?, see).ok()?;
+    symbol::for_each_symbol(&ElfFile::read(unstripped).ok()?, visit).ok()?;
     best.map(|(_, name)| name).filter(|name| !name.is_empty())
 }
 
@@ -155,11 +155,11 @@ mod tests {
     #[test]
     fn equal_files_do_not_differ() {
         let bytes = Fixture::new(MACHINES[0]).build();
-        assert_eq!(difference(&bytes, &bytes, &bytes), Ok(None));
+        assert_eq!(find_difference(&bytes, &bytes, &bytes), Ok(None));
     }
 
     #[test]
-    fn the_cause_comes_before_what_follows_from_it() {
+    fn causes_come_before_derived_differences() {
         for machine in MACHINES {
             let mut fixture = Fixture::new(machine);
             fixture.text = b"made at 12:00:01, and more text than that".to_vec();
@@ -167,7 +167,7 @@ mod tests {
             // The build id is in front of it, and differs too.
             fixture.build_id = Some(vec![0xcd; 20]);
             fixture.text = b"made at 12:00:02, and more text than that".to_vec();
-            let found = difference(&one, &fixture.build(), &one).unwrap().unwrap();
+            let found = find_difference(&one, &fixture.build(), &one).unwrap().unwrap();
             assert_eq!(found.section.as_deref(), Some(".text"));
             assert_eq!(one[found.offset as usize], b'1');
             assert!(one[..found.offset as usize].ends_with(b"made at 12:00:0"));
@@ -184,13 +184,13 @@ mod tests {
         let one = fixture.build();
         fixture.text = b"Some text".to_vec();
         fixture.sections.last_mut().unwrap().2 = b"shorter?".to_vec();
-        let found = difference(&one, &fixture.build(), &one).unwrap().unwrap();
+        let found = find_difference(&one, &fixture.build(), &one).unwrap().unwrap();
         assert_eq!(found.section.as_deref(), Some(".late"));
         assert_eq!(found.content[0], "(its end)");
         // One that was removed.
         fixture.text = b"some text".to_vec();
         fixture.sections.pop();
-        let found = difference(&one, &fixture.build(), &one).unwrap().unwrap();
+        let found = find_difference(&one, &fixture.build(), &one).unwrap().unwrap();
         assert_eq!(found.section.as_deref(), Some(".late"));
     }
 
@@ -219,21 +219,21 @@ mod tests {
         let changed = |into: usize| {
             let mut two = one.clone();
             two[at as usize + into] ^= 1;
-            difference(&one, &two, &unstripped).unwrap().unwrap().symbol
+            find_difference(&one, &two, &unstripped).unwrap().unwrap().symbol
         };
         assert_eq!(changed(0).as_deref(), Some("whole."));
         assert_eq!(changed(2).as_deref(), Some("part"));
     }
 
     #[test]
-    fn what_cannot_be_read_still_differs() {
-        let found = difference(b"abc", b"abd", b"").unwrap().unwrap();
+    fn unreadable_files_still_differ() {
+        let found = find_difference(b"abc", b"abd", b"").unwrap().unwrap();
         assert_eq!((found.offset, found.section), (2, None));
         let good = Fixture::new(MACHINES[0]).build();
         let mut state = 0x9e37_79b9_7f4a_7c15;
         for _ in 0..2000 {
             let (one, two) = (mutate(&good, &mut state), mutate(&good, &mut state));
-            assert_eq!(difference(&one, &two, &one).unwrap().is_none(), one == two);
+            assert_eq!(find_difference(&one, &two, &one).unwrap().is_none(), one == two);
         }
     }
 }

@@ -14,14 +14,14 @@ use goblin::elf::{
 use super::{
     consistent,
     dynamic::{self, Dynamic},
-    file::{File, text, until_nul},
+    file::{ElfFile, text, until_nul},
     needle,
     note::{self, Property},
     text as strings,
 };
 use crate::model::{
     machine::Endian,
-    source::{Source, Unreadable, slice},
+    source::{ReadError, Source, slice},
 };
 
 /// The longest interpreter path that is read: Linux' `PATH_MAX`, above which the kernel does not run
@@ -29,13 +29,13 @@ use crate::model::{
 const PATH_MAX: usize = 4096;
 
 /// The most section names of one sort that are listed.
-const LISTED: usize = 64;
+const MAX_LISTED: usize = 64;
 
 /// The maximum offset of UPX' header in a file: behind the ELF header and a few program headers.
-const UPX_HEADER: u64 = 1024;
+const MAX_UPX_OFFSET: u64 = 1024;
 
 /// The most of `.comment` that is read.
-const COMMENT: u64 = 64 << 10;
+const MAX_COMMENT: u64 = 64 << 10;
 
 /// The facts that an ELF file records about itself. Sizes and offsets are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,7 +154,7 @@ pub struct Stack {
 /// A segment, from its program header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// `p_type`; [`super::kind_name`] has the names.
+    /// `p_type`; [`super::segment_type_name`] has the names.
     pub kind: u32,
     /// `p_flags`: 4 to read, 2 to write, 1 to execute.
     pub flags: u32,
@@ -206,7 +206,7 @@ impl Facts {
     /// # Errors
     /// It is not an ELF file, a table or a loaded segment is not wholly in it, or it contradicts
     /// itself so that what is read would not be what is run.
-    pub fn read<'a>(source: impl Into<Source<'a>>) -> Result<Facts, Unreadable> {
+    pub fn read<'a>(source: impl Into<Source<'a>>) -> Result<Facts, ReadError> {
         Self::read_with(source.into(), true)
     }
 
@@ -215,17 +215,17 @@ impl Facts {
     ///
     /// # Errors
     /// As [`Facts::read`].
-    pub(crate) fn read_with(source: Source<'_>, names: bool) -> Result<Facts, Unreadable> {
-        let file = File::read(source)?;
+    pub(crate) fn read_with(source: Source<'_>, names: bool) -> Result<Facts, ReadError> {
+        let file = ElfFile::read(source)?;
         consistent::check(&file)?;
         let dynamic = dynamic::read(&file, names)?;
         let interpreter = interpreter(&file)?;
         let notes = note::read(&file)?;
-        let loaded = strings::loaded(&file)?;
+        let loaded = strings::loaded_ranges(&file)?;
         let shape = shape(&file, dynamic.as_ref(), interpreter.is_some());
         let dynamic = dynamic.unwrap_or_default();
         let segments: Vec<Segment> = segments(&file).collect();
-        let named = Named::read(&file)?;
+        let named = SectionFacts::read(&file)?;
         let ident = |index: usize| file.header.e_ident.get(index).copied().unwrap_or_default();
         let libc = match libc(interpreter.as_deref(), &dynamic, notes.abi_tag) {
             None if has_start(shape, &dynamic)
@@ -267,7 +267,7 @@ impl Facts {
             audit_data: named.audit_data,
             packer: packer(&file, &segments)?,
             libc,
-            detached: detached(&file),
+            detached: is_detached(&file),
             interpreter,
             needed: dynamic.needed,
             soname: dynamic.soname,
@@ -286,23 +286,24 @@ impl Facts {
         ranges.filter_map(|range| slice(bytes, range.start, range.end - range.start))
     }
 
-    /// Gives `look` what of the same file is loaded, each byte once, as [`Source::windows`] does.
-    pub(crate) fn look(
+    /// Calls `search` with the loaded bytes of the same file, each once, as
+    /// [`Source::for_each_window`] does.
+    pub(crate) fn search(
         &self,
         source: Source<'_>,
-        look: impl FnMut(&[u8], usize) -> bool,
-    ) -> Result<(), Unreadable> {
-        through(source, &self.loaded, look)
+        search: impl FnMut(&[u8], usize) -> bool,
+    ) -> Result<(), ReadError> {
+        search_ranges(source, &self.loaded, search)
     }
 }
 
-fn through(
+fn search_ranges(
     source: Source<'_>,
     ranges: &[Range<u64>],
-    mut look: impl FnMut(&[u8], usize) -> bool,
-) -> Result<(), Unreadable> {
+    mut search: impl FnMut(&[u8], usize) -> bool,
+) -> Result<(), ReadError> {
     for range in ranges {
-        if !source.windows(range.clone(), &mut look)? {
+        if !source.for_each_window(range.clone(), &mut search)? {
             break;
         }
     }
@@ -319,7 +320,7 @@ fn has_start(shape: Shape, dynamic: &Dynamic) -> bool {
     }
 }
 
-fn segments<'a>(file: &'a File<'_>) -> impl Iterator<Item = Segment> + 'a {
+fn segments<'a>(file: &'a ElfFile<'_>) -> impl Iterator<Item = Segment> + 'a {
     let kept = file.segments.iter().filter(|s| s.p_type != PT_NULL);
     kept.map(|header| Segment {
         kind: header.p_type,
@@ -332,17 +333,18 @@ fn segments<'a>(file: &'a File<'_>) -> impl Iterator<Item = Segment> + 'a {
     })
 }
 
-fn interpreter(file: &File<'_>) -> Result<Option<String>, Unreadable> {
+fn interpreter(file: &ElfFile<'_>) -> Result<Option<String>, ReadError> {
     // The kernel takes the first and ignores the others (fs/binfmt_elf.c, load_elf_binary).
     let Some(segment) = file.segments.iter().find(|s| s.p_type == PT_INTERP) else {
         return Ok(None);
     };
-    let place = file.segment(segment)?;
-    let path = file.source.start(place.start, (place.end - place.start).min(PATH_MAX as u64))?;
+    let range = file.segment_range(segment)?;
+    let path =
+        file.source.read_up_to(range.start, (range.end - range.start).min(PATH_MAX as u64))?;
     Ok(Some(text(until_nul(&path, 0, PATH_MAX).unwrap_or_default())))
 }
 
-fn shape(file: &File<'_>, dynamic: Option<&Dynamic>, interpreted: bool) -> Shape {
+fn shape(file: &ElfFile<'_>, dynamic: Option<&Dynamic>, interpreted: bool) -> Shape {
     let pie = dynamic.is_some_and(Dynamic::pie);
     let alone = !interpreted && dynamic.is_none_or(|dynamic| dynamic.needed.is_empty());
     match file.header.e_type {
@@ -365,7 +367,7 @@ fn stack(segments: &[Segment]) -> Option<Stack> {
 
 /// Facts that only section names show.
 #[derive(Default)]
-struct Named {
+struct SectionFacts {
     debug: Vec<String>,
     instrumentation: Vec<String>,
     comment: Vec<String>,
@@ -373,25 +375,26 @@ struct Named {
     unwind_tables: bool,
 }
 
-impl Named {
-    fn read(file: &File<'_>) -> Result<Self, Unreadable> {
-        let mut named = Named::default();
+impl SectionFacts {
+    fn read(file: &ElfFile<'_>) -> Result<Self, ReadError> {
+        let mut named = SectionFacts::default();
         for section in &file.sections {
             let name = file.name(section);
             let is_one = |prefixes: &[&[u8]]| prefixes.iter().any(|p| name.starts_with(p));
             if !file.has_name(section) {
-                return Err(Unreadable::new("the name of a section is outside the table of names"));
+                return Err(ReadError::new("the name of a section is outside the table of names"));
             }
             if !file.is_loaded(section) && is_one(&[b".debug_", b".zdebug_"]) {
-                list(&mut named.debug, name);
+                push_name(&mut named.debug, name);
             } else if is_one(&[b"__llvm_prf_", b"__llvm_cov"]) {
-                list(&mut named.instrumentation, name);
+                push_name(&mut named.instrumentation, name);
             } else if name == b".comment" && named.comment.is_empty() {
-                let place = file.place(section)?;
-                let content =
-                    file.source.start(place.start, COMMENT.min(place.end - place.start))?;
+                let range = file.section_range(section)?;
+                let content = file
+                    .source
+                    .read_up_to(range.start, MAX_COMMENT.min(range.end - range.start))?;
                 let lines = content.split(|&byte| byte == 0).filter(|l| !l.is_empty());
-                lines.for_each(|line| list(&mut named.comment, line));
+                lines.for_each(|line| push_name(&mut named.comment, line));
             } else if name == b".dep-v0" {
                 named.audit_data = Some(section.sh_size);
             } else if matches!(name, b".eh_frame" | b".ARM.exidx") {
@@ -402,8 +405,8 @@ impl Named {
     }
 }
 
-fn list(names: &mut Vec<String>, name: &[u8]) {
-    if names.len() < LISTED {
+fn push_name(names: &mut Vec<String>, name: &[u8]) {
+    if names.len() < MAX_LISTED {
         names.push(text(name.get(..PATH_MAX).unwrap_or(name)));
     }
 }
@@ -411,8 +414,8 @@ fn list(names: &mut Vec<String>, name: &[u8]) {
 /// Searches for UPX' magic, in the header that follows the program headers, with its effects on a file:
 /// no section headers, or far more memory than file (<https://github.com/upx/upx>,
 /// `src/stub/src/include/linux.h`, `l_info`). The magic alone may be a string literal of a program.
-fn packer(file: &File<'_>, segments: &[Segment]) -> Result<Option<&'static str>, Unreadable> {
-    if !needle::UPX.is_in(&file.source.start(0, UPX_HEADER)?) {
+fn packer(file: &ElfFile<'_>, segments: &[Segment]) -> Result<Option<&'static str>, ReadError> {
+    if !needle::UPX.is_in(&file.source.read_up_to(0, MAX_UPX_OFFSET)?) {
         return Ok(None);
     }
     let first = segments.iter().find(|segment| segment.is_loaded());
@@ -440,26 +443,26 @@ fn libc(interpreter: Option<&str>, dynamic: &Dynamic, abi_tag: bool) -> Option<L
 /// loader starts a file with any of them, whatever else it lacks: so no bytes may follow the entry (on
 /// some machines zeros do nothing, and the bytes after them run), none may be a dynamic section, and
 /// there may be no interpreter.
-pub(super) fn detached(file: &File<'_>) -> bool {
-    let of = |kind| file.segments.iter().filter(move |s| s.p_type == kind);
+pub(super) fn is_detached(file: &ElfFile<'_>) -> bool {
+    let segments_of = |kind| file.segments.iter().filter(move |s| s.p_type == kind);
     let empty = |s: &ProgramHeader| s.p_filesz == 0 && s.p_memsz != 0;
     let entry = file.header.e_entry;
     let within = |s: &ProgramHeader, address: u64, bytes: u64| {
         address.checked_sub(s.p_vaddr).is_some_and(|into| into < bytes)
     };
-    let backed = |address: u64| of(PT_LOAD).any(|s| within(s, address, s.p_filesz));
+    let backed = |address: u64| segments_of(PT_LOAD).any(|s| within(s, address, s.p_filesz));
     let follows = |s: &ProgramHeader| match entry {
         // A library: the header that leads to its code is the dynamic section's.
         0 => s.p_flags & PF_X != 0 && s.p_offset != 0,
         entry => s.p_vaddr.saturating_add(s.p_filesz) > entry,
     };
-    let runs = of(PT_LOAD).any(|s| s.p_filesz != 0 && follows(s))
-        || of(PT_INTERP).any(|s| s.p_filesz != 0)
-        || of(PT_DYNAMIC).any(|s| s.p_filesz != 0 || backed(s.p_vaddr));
+    let runs = segments_of(PT_LOAD).any(|s| s.p_filesz != 0 && follows(s))
+        || segments_of(PT_INTERP).any(|s| s.p_filesz != 0)
+        || segments_of(PT_DYNAMIC).any(|s| s.p_filesz != 0 || backed(s.p_vaddr));
     let executable = |s: &ProgramHeader| s.p_flags & PF_X != 0;
     let starts_nowhere =
         |s: &ProgramHeader| entry != 0 && !backed(entry) && within(s, entry, s.p_memsz);
-    let lacks = of(PT_DYNAMIC).chain(of(PT_INTERP)).any(empty)
-        || of(PT_LOAD).any(|s| (executable(s) && empty(s)) || starts_nowhere(s));
+    let lacks = segments_of(PT_DYNAMIC).chain(segments_of(PT_INTERP)).any(empty)
+        || segments_of(PT_LOAD).any(|s| (executable(s) && empty(s)) || starts_nowhere(s));
     lacks && !runs
 }

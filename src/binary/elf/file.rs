@@ -14,12 +14,12 @@ use goblin::{
 
 use crate::model::{
     machine::Endian,
-    source::{Source, Unreadable},
+    source::{ReadError, Source},
 };
 
 /// The most of a section's name that is read: more than names in programs have, and small enough
 /// that a table of names which all begin in one long string costs nothing.
-const SECTION_NAME: usize = 256;
+const MAX_SECTION_NAME: usize = 256;
 
 /// `e_phnum` of a file with more program headers than fit (gABI, "ELF Header", `PN_XNUM`).
 pub(crate) const PN_XNUM: u16 = 0xffff;
@@ -28,18 +28,18 @@ pub(crate) const PN_XNUM: u16 = 0xffff;
 const SHN_LORESERVE: u64 = 0xff00;
 
 /// The size of the larger one of the two ELF headers.
-const HEADER: u64 = 64;
+const MAX_HEADER: u64 = 64;
 
 /// The most sections that are read: programs have tens, and object files of one section for each
 /// function some ten thousand.
-const SECTIONS: u64 = 1 << 17;
+const MAX_SECTIONS: u64 = 1 << 17;
 
 /// The most program headers that are read. Linux rejects programs with more than 64 KiB of them
 /// (fs/binfmt_elf.c, load_elf_phdrs); core dumps may have more.
-const SEGMENTS: usize = 1 << 16;
+const MAX_SEGMENTS: usize = 1 << 16;
 
 /// The tables of one file. Sections are empty where the file has no section headers.
-pub(crate) struct File<'a> {
+pub(crate) struct ElfFile<'a> {
     pub(crate) source: Source<'a>,
     pub(crate) header: Header,
     pub(crate) ctx: Ctx,
@@ -48,21 +48,21 @@ pub(crate) struct File<'a> {
     names: Cow<'a, [u8]>,
 }
 
-impl<'a> File<'a> {
-    pub(crate) fn read(source: impl Into<Source<'a>>) -> Result<Self, Unreadable> {
+impl<'a> ElfFile<'a> {
+    pub(crate) fn read(source: impl Into<Source<'a>>) -> Result<Self, ReadError> {
         let source = source.into();
-        let header = header(&source.start(0, HEADER)?)?;
+        let header = read_header(&source.read_up_to(0, MAX_HEADER)?)?;
         let (container, endian) = match (header.container(), header.endianness()) {
             (Ok(container), Ok(endian)) => (container, endian),
             _ => {
-                return Err(Unreadable::new("its class or byte order is none that exists"));
+                return Err(ReadError::new("its class or byte order is invalid"));
             }
         };
         let ctx = Ctx::new(container, endian);
-        let sections = sections(source, &header, ctx)?;
-        let segments = segments(source, &header, ctx, sections.first())?;
-        let names = names(source, &header, &sections)?;
-        Ok(File { source, header, ctx, segments, sections, names })
+        let sections = read_sections(source, &header, ctx)?;
+        let segments = read_segments(source, &header, ctx, sections.first())?;
+        let names = read_names(source, &header, &sections)?;
+        Ok(ElfFile { source, header, ctx, segments, sections, names })
     }
 
     pub(crate) fn endian(&self) -> Endian {
@@ -70,13 +70,13 @@ impl<'a> File<'a> {
     }
 
     /// Reads fields in the file's byte order and class.
-    pub(crate) fn words(&self) -> Words {
-        Words { wide: self.ctx.is_big(), little: self.ctx.is_little_endian() }
+    pub(crate) fn words(&self) -> NumberFormat {
+        NumberFormat { wide: self.ctx.is_big(), little: self.ctx.is_little_endian() }
     }
 
     /// Returns the first bytes of a section's name.
     pub(crate) fn name(&self, section: &SectionHeader) -> &[u8] {
-        until_nul(&self.names, section.sh_name as u64, SECTION_NAME).unwrap_or_default()
+        until_nul(&self.names, section.sh_name as u64, MAX_SECTION_NAME).unwrap_or_default()
     }
 
     /// Returns whether a section is at the address that a segment loads it to, as it declares.
@@ -101,42 +101,42 @@ impl<'a> File<'a> {
     }
 
     /// Returns a section's bytes; empty for one that has none in the file.
-    pub(crate) fn content(&self, section: &SectionHeader) -> Result<Cow<'a, [u8]>, Unreadable> {
-        let place = self.place(section)?;
-        let len = place.end - place.start;
-        Ok(self.source.piece(place.start, len)?.unwrap_or_default())
+    pub(crate) fn content(&self, section: &SectionHeader) -> Result<Cow<'a, [u8]>, ReadError> {
+        let range = self.section_range(section)?;
+        let len = range.end - range.start;
+        Ok(self.source.read(range.start, len)?.unwrap_or_default())
     }
 
-    /// Returns the bytes as [`File::content`] does, for a table that has to be in memory in full.
-    pub(crate) fn table(&self, section: &SectionHeader) -> Result<Cow<'a, [u8]>, Unreadable> {
-        let place = self.place(section)?;
-        Ok(self.source.table(place.start, place.end - place.start)?.unwrap_or_default())
+    /// Returns the bytes as [`ElfFile::content`] does, for a table that has to be in memory in full.
+    pub(crate) fn table(&self, section: &SectionHeader) -> Result<Cow<'a, [u8]>, ReadError> {
+        let range = self.section_range(section)?;
+        Ok(self.source.read_table(range.start, range.end - range.start)?.unwrap_or_default())
     }
 
     /// Returns the range of a section's bytes; empty for a section without bytes in the file.
-    pub(crate) fn place(&self, section: &SectionHeader) -> Result<Range<u64>, Unreadable> {
+    pub(crate) fn section_range(&self, section: &SectionHeader) -> Result<Range<u64>, ReadError> {
         if matches!(section.sh_type, SHT_NOBITS | SHT_NULL) {
             return Ok(0..0);
         }
-        self.within(section.sh_offset, section.sh_size).ok_or_else(|| {
+        self.checked_range(section.sh_offset, section.sh_size).ok_or_else(|| {
             let name = quote(self.name(section));
-            Unreadable::new(format!("its section {name} ends after the file's end"))
+            ReadError::new(format!("its section {name} ends after the file's end"))
         })
     }
 
     /// Returns the range of a segment's bytes in the file.
-    pub(crate) fn segment(&self, segment: &ProgramHeader) -> Result<Range<u64>, Unreadable> {
+    pub(crate) fn segment_range(&self, segment: &ProgramHeader) -> Result<Range<u64>, ReadError> {
         // The offset of nothing may be anywhere: only its remainder by the alignment matters.
         if segment.p_filesz == 0 {
             return Ok(0..0);
         }
-        self.within(segment.p_offset, segment.p_filesz).ok_or_else(|| {
-            let kind = super::kind_name(segment.p_type);
-            Unreadable::new(format!("its segment {kind} ends after the file's end"))
+        self.checked_range(segment.p_offset, segment.p_filesz).ok_or_else(|| {
+            let kind = super::segment_type_name(segment.p_type);
+            ReadError::new(format!("its segment {kind} ends after the file's end"))
         })
     }
 
-    fn within(&self, offset: u64, len: u64) -> Option<Range<u64>> {
+    fn checked_range(&self, offset: u64, len: u64) -> Option<Range<u64>> {
         let end = offset.checked_add(len)?;
         (end <= self.source.size()).then_some(offset..end)
     }
@@ -156,37 +156,37 @@ pub(crate) fn is_alloc(section: &SectionHeader) -> bool {
     section.sh_flags & u64::from(SHF_ALLOC) != 0
 }
 
-fn header(bytes: &[u8]) -> Result<Header, Unreadable> {
+fn read_header(bytes: &[u8]) -> Result<Header, ReadError> {
     if !bytes.starts_with(header::ELFMAG) {
         let what = match bytes {
             [] => "it is empty".to_owned(),
             [b'#', b'!', ..] => "it is a script, and not an ELF file".to_owned(),
             _ => {
                 let start = bytes.get(..4).unwrap_or(bytes);
-                format!("it begins with {}, and not with ELF's magic", quote(start))
+                format!("it begins with {}, expected ELF's magic", quote(start))
             }
         };
-        return Err(Unreadable(what));
+        return Err(ReadError(what));
     }
     Elf::parse_header(bytes)
-        .map_err(|error| Unreadable::new(format!("its ELF header cannot be read: {error}")))
+        .map_err(|error| ReadError::new(format!("its ELF header cannot be read: {error}")))
 }
 
-fn sections(
+fn read_sections(
     source: Source<'_>,
     header: &Header,
     ctx: Ctx,
-) -> Result<Vec<SectionHeader>, Unreadable> {
+) -> Result<Vec<SectionHeader>, ReadError> {
     if header.e_shoff == 0 {
         return Ok(Vec::new());
     }
-    let unreadable = || Unreadable::new("its section headers are not where it says they are");
+    let unreadable = || ReadError::new("its section headers are not at their offset");
     let size = SectionHeader::size(ctx);
     let mut count = u64::from(header.e_shnum);
     if count == 0 {
         // Either none, or more than fit, and then the first one has the number. A tool that removes
         // them may leave the offset: the bytes there are not a section header then.
-        let first = source.start(header.e_shoff, size as u64)?;
+        let first = source.read_up_to(header.e_shoff, size as u64)?;
         let first = SectionHeader::parse_from(&first, 0, 1, ctx).unwrap_or_default();
         count = match first.first() {
             Some(first) if first.sh_type == SHT_NULL && first.sh_size >= SHN_LORESERVE => {
@@ -196,26 +196,26 @@ fn sections(
         };
     }
     if usize::from(header.e_shentsize) != size {
-        return Err(Unreadable::new(format!(
+        return Err(ReadError::new(format!(
             "its section headers are said to have {} bytes each, and not {size}",
             header.e_shentsize
         )));
     }
-    if count > SECTIONS {
-        return Err(Unreadable::new(format!("it has more than {SECTIONS} sections")));
+    if count > MAX_SECTIONS {
+        return Err(ReadError::new(format!("it has more than {MAX_SECTIONS} sections")));
     }
-    let table = source.piece(header.e_shoff, count * size as u64)?.ok_or_else(unreadable)?;
+    let table = source.read(header.e_shoff, count * size as u64)?.ok_or_else(unreadable)?;
     let count = usize::try_from(count).map_err(|_| unreadable())?;
     SectionHeader::parse_from(&table, 0, count, ctx).map_err(|_| unreadable())
 }
 
-fn segments(
+fn read_segments(
     source: Source<'_>,
     header: &Header,
     ctx: Ctx,
     first: Option<&SectionHeader>,
-) -> Result<Vec<ProgramHeader>, Unreadable> {
-    let unreadable = || Unreadable::new("its program headers are not where it says they are");
+) -> Result<Vec<ProgramHeader>, ReadError> {
+    let unreadable = || ReadError::new("its program headers are not at their offset");
     let size = ProgramHeader::size(ctx);
     let count = match (header.e_phnum, first) {
         (0, _) => return Ok(Vec::new()),
@@ -225,24 +225,24 @@ fn segments(
     };
     if usize::from(header.e_phentsize) != size {
         // The kernel does not accept it either (fs/binfmt_elf.c, load_elf_phdrs).
-        return Err(Unreadable::new(format!(
+        return Err(ReadError::new(format!(
             "its program headers are said to have {} bytes each, and not {size}",
             header.e_phentsize
         )));
     }
-    if count > SEGMENTS {
-        return Err(Unreadable::new(format!("it has more than {SEGMENTS} program headers")));
+    if count > MAX_SEGMENTS {
+        return Err(ReadError::new(format!("it has more than {MAX_SEGMENTS} program headers")));
     }
     let len = count as u64 * size as u64;
-    let table = source.piece(header.e_phoff, len)?.ok_or_else(unreadable)?;
+    let table = source.read(header.e_phoff, len)?.ok_or_else(unreadable)?;
     ProgramHeader::parse(&table, 0, count, ctx).map_err(|_| unreadable())
 }
 
-fn names<'a>(
+fn read_names<'a>(
     source: Source<'a>,
     header: &Header,
     sections: &[SectionHeader],
-) -> Result<Cow<'a, [u8]>, Unreadable> {
+) -> Result<Cow<'a, [u8]>, ReadError> {
     // A table of the null section alone has no information.
     let [first, _, ..] = sections else {
         return Ok(Cow::Borrowed(&[]));
@@ -250,14 +250,14 @@ fn names<'a>(
     let index = names_index(header, first);
     // Debug sections are known by their names, so a file without them hides what it has.
     if index == Some(0) {
-        return Err(Unreadable::new("its sections have no names"));
+        return Err(ReadError::new("its sections have no names"));
     }
     let section = index.and_then(|index| sections.get(index));
     let names = match section.filter(|section| section.sh_type != SHT_NOBITS) {
-        Some(section) => source.piece(section.sh_offset, section.sh_size)?,
+        Some(section) => source.read(section.sh_offset, section.sh_size)?,
         None => None,
     };
-    names.ok_or_else(|| Unreadable::new("the names of its sections are not in the file"))
+    names.ok_or_else(|| ReadError::new("the names of its sections are not in the file"))
 }
 
 fn names_index(header: &Header, first: &SectionHeader) -> Option<usize> {
@@ -288,12 +288,12 @@ pub(crate) fn quote(bytes: &[u8]) -> String {
 
 /// Reads and writes numbers in a file's byte order and class.
 #[derive(Clone, Copy)]
-pub(crate) struct Words {
+pub(crate) struct NumberFormat {
     pub(crate) wide: bool,
     little: bool,
 }
 
-impl Words {
+impl NumberFormat {
     /// Returns the bytes of an address or an offset.
     pub(crate) fn size(self) -> usize {
         if self.wide { 8 } else { 4 }

@@ -1,5 +1,5 @@
-//! Small ELF files for tests, made from nothing: a static-pie for any class, byte order and
-//! machine, of which a test changes the one property it is about.
+//! Small ELF files for tests, built in memory: a static-pie for any class, byte order and machine,
+//! of which a test changes one property.
 
 /// The contents of the file; every field may be changed.
 #[derive(Clone, Debug)]
@@ -13,9 +13,9 @@ pub(crate) struct Fixture {
     pub(crate) flags: u32,
     /// Whether there is a `PT_GNU_RELRO`.
     pub(crate) relro: bool,
-    /// `GNU_PROPERTY_X86_ISA_1_NEEDED`, in a note where it is some.
+    /// `GNU_PROPERTY_X86_ISA_1_NEEDED`, in a note if it is set.
     pub(crate) property: Option<u32>,
-    /// Whether there is the note that glibc's start-up code has.
+    /// Whether there is the note of glibc's start-up code.
     pub(crate) abi_tag: bool,
     pub(crate) interpreter: Option<&'static str>,
     pub(crate) needed: Vec<&'static str>,
@@ -23,7 +23,7 @@ pub(crate) struct Fixture {
     /// Versions of symbols that it needs, and more names in the table of dynamic strings.
     pub(crate) versions: Vec<&'static str>,
     pub(crate) names: Vec<&'static str>,
-    /// More entries of the dynamic section; no dynamic section at all where it is none.
+    /// Further entries of the dynamic section; `None` for a file without a dynamic section.
     pub(crate) dynamic: Option<Vec<(u64, u64)>>,
     pub(crate) build_id: Option<Vec<u8>>,
     /// Flags of `PT_GNU_STACK`.
@@ -40,7 +40,7 @@ pub(crate) struct Fixture {
     pub(crate) headers: bool,
 }
 
-/// Class, byte order and machine of every sort: x86-64, arm64, 32-bit ARM, s390x, RISC-V.
+/// Class, byte order and machine of each kind: x86-64, arm64, 32-bit ARM, s390x, RISC-V.
 pub(crate) const MACHINES: [(bool, bool, u16); 5] =
     [(true, true, 62), (true, true, 183), (false, true, 40), (true, false, 22), (true, true, 243)];
 
@@ -49,7 +49,7 @@ pub(crate) const SHT_SYMTAB: u64 = 2;
 pub(crate) const DF_1_PIE: (u64, u64) = (0x6fff_fffb, 0x0800_0000);
 
 impl Fixture {
-    /// A file that every lint passes.
+    /// Creates a file that every lint passes.
     pub(crate) fn new((wide, little, machine): (bool, bool, u16)) -> Self {
         Fixture {
             wide,
@@ -95,7 +95,7 @@ impl Fixture {
         if self.wide { 8 } else { 4 }
     }
 
-    /// Section, type and content of its notes of the name GNU.
+    /// Returns section, type and content of its GNU notes.
     fn notes(&self) -> Vec<(&'static str, u64, Vec<u8>)> {
         let mut notes = Vec::new();
         if let Some(id) = &self.build_id {
@@ -112,7 +112,7 @@ impl Fixture {
         notes
     }
 
-    /// The file.
+    /// Builds the file.
     pub(crate) fn build(&self) -> Vec<u8> {
         let (header_size, entry_size) = if self.wide { (64, 56) } else { (52, 32) };
         let parts = [
@@ -205,7 +205,7 @@ impl Fixture {
         (append(out, &bytes), bytes.len())
     }
 
-    /// Appends the names and the headers; where the headers are, and how many.
+    /// Appends the names and the headers; returns the offset of the headers and their number.
     fn section_table(
         &self,
         out: &mut Vec<u8>,
@@ -242,7 +242,7 @@ impl Fixture {
         (append(out, &table) as u64, sections.len() as u64)
     }
 
-    /// The ELF header and the program headers.
+    /// Returns the ELF header and the program headers.
     fn start(
         &self,
         entry: u64,
@@ -284,7 +284,7 @@ impl Fixture {
     }
 }
 
-/// Appends at the next multiple of 8; where that is.
+/// Appends at the next multiple of 8; returns that offset.
 fn append(out: &mut Vec<u8>, bytes: &[u8]) -> usize {
     out.resize(out.len().next_multiple_of(8), 0);
     let at = out.len();
@@ -292,7 +292,7 @@ fn append(out: &mut Vec<u8>, bytes: &[u8]) -> usize {
     at
 }
 
-/// The next number of a small generator (xorshift64, Marsaglia 2003): the same ones every time.
+/// Returns the next number of a deterministic generator (xorshift64, Marsaglia 2003).
 pub(crate) fn random(state: &mut u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
@@ -300,16 +300,16 @@ pub(crate) fn random(state: &mut u64) -> u64 {
     *state
 }
 
-/// `bytes` with a few of them changed, and sometimes cut off.
+/// Returns `bytes` with a few of them changed, and sometimes truncated.
 pub(crate) fn mutate(bytes: &[u8], state: &mut u64) -> Vec<u8> {
-    const TELLING: [u8; 8] = [0, 1, 2, 0x7f, 0x80, 0xfe, 0xff, 0x40];
+    const EDGE_VALUES: [u8; 8] = [0, 1, 2, 0x7f, 0x80, 0xfe, 0xff, 0x40];
     let mut out = bytes.to_vec();
     for _ in 0..=random(state) % 4 {
         let at = random(state) as usize % out.len();
         // Headers decide more than what follows them.
         let at = if random(state).is_multiple_of(2) { at } else { at % 512.min(out.len()) };
         let byte = random(state);
-        out[at] = TELLING.get(byte as usize % 16).copied().unwrap_or(byte as u8);
+        out[at] = EDGE_VALUES.get(byte as usize % 16).copied().unwrap_or(byte as u8);
     }
     if random(state).is_multiple_of(16) {
         out.truncate(1 + random(state) as usize % out.len());

@@ -1,5 +1,4 @@
-//! The smallest programs: they exit, and do nothing else. By one of them an emulator is tested before
-//! it runs a program that is in question.
+//! Minimal programs, which only exit. They test an emulator before it runs a program.
 
 use crate::model::machine::Endian;
 
@@ -18,17 +17,17 @@ pub fn minimal_program(machine: u16, class: u8, endian: Endian) -> Option<Vec<u8
         (3, 32, true) => {
             // mov eax, 1; mov ebx, 42; int 0x80
             let code = [0xb8, 1, 0, 0, 0, 0xbb, 42, 0, 0, 0, 0xcd, 0x80];
-            return Some(Image { machine, class, little, flags: 0 }.file(&code));
+            return Some(FileHeader { machine, class, little, flags: 0 }.file(&code));
         }
         (62, 64, true) => {
             // mov eax, 60; mov edi, 42; syscall
             let code = [0xb8, 60, 0, 0, 0, 0xbf, 42, 0, 0, 0, 0x0f, 0x05];
-            return Some(Image { machine, class, little, flags: 0 }.file(&code));
+            return Some(FileHeader { machine, class, little, flags: 0 }.file(&code));
         }
         (22, 64, false) => {
             // lghi %r2, 42; svc 1
             let code = [0xa7, 0x29, 0, 42, 0x0a, 1];
-            return Some(Image { machine, class, little, flags: 0 }.file(&code));
+            return Some(FileHeader { machine, class, little, flags: 0 }.file(&code));
         }
         // mov r7, #1; mov r0, #42; svc 0 (EABI 5)
         (40, 32, true) => (&[0xe3a0_7001, 0xe3a0_002a, 0xef00_0000], 0x0500_0000),
@@ -45,21 +44,21 @@ pub fn minimal_program(machine: u16, class: u8, endian: Endian) -> Option<Vec<u8
         _ => return None,
     };
     let (words, flags) = words;
-    let image = Image { machine, class, little, flags };
+    let image = FileHeader { machine, class, little, flags };
     let code: Vec<u8> = words.iter().flat_map(|word| image.word(*word)).collect();
     Some(image.file(&code))
 }
 
 /// The contents of the file header.
 #[derive(Clone, Copy, Debug)]
-struct Image {
+struct FileHeader {
     machine: u16,
     class: u8,
     little: bool,
     flags: u32,
 }
 
-impl Image {
+impl FileHeader {
     fn half(self, value: u16) -> [u8; 2] {
         if self.little { value.to_le_bytes() } else { value.to_be_bytes() }
     }

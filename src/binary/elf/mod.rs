@@ -3,7 +3,6 @@
 //! Formats are those of the System V gABI (<https://gabi.xinuos.com>), chapters "Object Files" and
 //! "Program Loading and Dynamic Linking"; GNU additions name their own source.
 
-mod belong;
 mod build_id;
 mod composite;
 mod consistent;
@@ -21,23 +20,24 @@ mod section;
 mod split;
 mod strip;
 mod symbol;
+mod symbol_file;
 mod table;
 mod text;
 mod version;
 
 pub use crate::model::source::{ReadAt, Source};
-pub use belong::belongs;
 pub use composite::Composite;
-pub use difference::{Difference, difference};
+pub use difference::{Difference, find_difference};
 pub use facts::{Facts, Libc, Segment, Shape, Stack};
 pub(crate) use file::quote;
-pub use machine::kind_name;
+pub use machine::segment_type_name;
 pub use minimal::{MINIMAL_STATUS, minimal_program};
 pub use note::Property;
-pub use section::section;
-pub use split::{Split, split};
-pub use strip::{CannotStrip, Keep, strip};
-pub use symbol::addresses;
+pub use section::read_section;
+pub use split::{SplitProgram, split};
+pub use strip::{StripError, StripOptions, strip};
+pub use symbol::symbol_addresses;
+pub use symbol_file::is_symbol_file;
 
 #[cfg(test)]
 mod consistent_tests;

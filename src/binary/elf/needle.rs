@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 /// The longest text.
-const MOST: usize = 48;
+const MAX_LENGTH: usize = 48;
 
 /// The value that every byte of a text is stored with (exclusive or): no ASCII text stays ASCII.
 const KEY: u8 = 0x80;
@@ -12,7 +12,7 @@ const KEY: u8 = 0x80;
 /// check that searches for a text in a file would otherwise find it in this very program, and in every
 /// program that uses this library.
 pub(crate) struct Needle {
-    hidden: [u8; MOST],
+    hidden: [u8; MAX_LENGTH],
     len: usize,
 }
 
@@ -43,7 +43,7 @@ impl Needle {
     /// text.
     const fn new(text: &str) -> Self {
         let text = text.as_bytes();
-        let mut hidden = [0; MOST];
+        let mut hidden = [0; MAX_LENGTH];
         let mut at = 0;
         while at < text.len() {
             hidden[at] = text[at] ^ KEY;
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stored_texts_are_not_the_texts() {
+    fn stored_texts_differ_from_the_texts() {
         for needle in all() {
             let text = needle.bytes();
             assert!(!text.is_empty() && text.is_ascii(), "{text:?}");

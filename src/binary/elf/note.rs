@@ -1,8 +1,8 @@
-//! Notes (gABI, "Note Section") that GNU owns.
+//! GNU notes (gABI, "Note Section").
 
 use std::ops::Range;
 
-use crate::model::source::Unreadable;
+use crate::model::source::ReadError;
 
 use goblin::elf::{
     header::{EM_386, EM_AARCH64, EM_X86_64},
@@ -11,21 +11,21 @@ use goblin::elf::{
     section_header::SHT_NOTE,
 };
 
-use super::file::{File, Words};
+use super::file::{ElfFile, NumberFormat};
 
 /// The most notes that are read. Note segments may overlap, so their number is not bounded by the
 /// file's size.
-const NOTES: usize = 65_536;
+const MAX_NOTES: usize = 65_536;
 
 /// The most bytes of notes that are read, for the same reason; programs have some hundred.
-const SIZE: u64 = 16 << 20;
+const MAX_SIZE: u64 = 16 << 20;
 
 /// The most properties of one note that are read; programs have two or three. Each of many notes could
 /// span the entire file.
-const PROPERTIES: usize = 64;
+const MAX_PROPERTIES: usize = 64;
 
 /// The longest build id that is taken for one; sha1 has 20 bytes, sha512 has 64.
-const BUILD_ID: usize = 64;
+const MAX_BUILD_ID: usize = 64;
 
 /// The contents of the notes.
 #[derive(Default)]
@@ -51,9 +51,9 @@ pub struct Property {
 }
 
 /// Returns the notes of the segments and of the sections.
-pub(super) fn read(file: &File<'_>) -> Result<Notes, Unreadable> {
+pub(super) fn read(file: &ElfFile<'_>) -> Result<Notes, ReadError> {
     let mut notes = Notes::default();
-    each(file, |note, _| {
+    for_each_note(file, |note, _| {
         let is = |kind: u32| note.kind == u64::from(kind);
         notes.abi_tag |= is(NT_GNU_ABI_TAG);
         if is_build_id(&note) {
@@ -68,48 +68,48 @@ pub(super) fn read(file: &File<'_>) -> Result<Notes, Unreadable> {
 
 /// Returns the ranges of the build ids in the file, first the one that [`read()`] returns. One that a
 /// segment and a section have in common is there once.
-pub(super) fn build_ids(file: &File<'_>) -> Result<Vec<Range<u64>>, Unreadable> {
-    let mut places: Vec<Range<u64>> = Vec::new();
-    each(file, |note, at| {
-        let place = at..at.saturating_add(note.content.len() as u64);
+pub(super) fn build_ids(file: &ElfFile<'_>) -> Result<Vec<Range<u64>>, ReadError> {
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    for_each_note(file, |note, at| {
+        let range = at..at.saturating_add(note.content.len() as u64);
         // A program has one; the limit bounds the time that the search among them takes.
-        if is_build_id(&note) && places.len() < 16 && !places.contains(&place) {
-            places.push(place);
+        if is_build_id(&note) && ranges.len() < 16 && !ranges.contains(&range) {
+            ranges.push(range);
         }
     })?;
-    Ok(places)
+    Ok(ranges)
 }
 
 fn is_build_id(note: &Note<'_>) -> bool {
-    note.kind == u64::from(NT_GNU_BUILD_ID) && (1..=BUILD_ID).contains(&note.content.len())
+    note.kind == u64::from(NT_GNU_BUILD_ID) && (1..=MAX_BUILD_ID).contains(&note.content.len())
 }
 
-/// Calls `take` with every note that GNU owns, and where in the file its content is.
-fn each(file: &File<'_>, mut take: impl FnMut(Note<'_>, u64)) -> Result<(), Unreadable> {
+/// Calls `take` with every GNU note, and the offset of its content in the file.
+fn for_each_note(file: &ElfFile<'_>, mut take: impl FnMut(Note<'_>, u64)) -> Result<(), ReadError> {
     let mut areas = Vec::new();
     for segment in file.segments.iter().filter(|s| s.p_type == PT_NOTE) {
-        areas.push((file.segment(segment)?, segment.p_align));
+        areas.push((file.segment_range(segment)?, segment.p_align));
     }
     for section in file.sections.iter().filter(|s| s.sh_type == SHT_NOTE) {
-        areas.push((file.place(section)?, section.sh_addralign));
+        areas.push((file.section_range(section)?, section.sh_addralign));
     }
-    let (mut left, mut size) = (NOTES, SIZE);
-    for (place, align) in areas {
-        let len = place.end - place.start;
+    let (mut remaining, mut size) = (MAX_NOTES, MAX_SIZE);
+    for (range, align) in areas {
+        let len = range.end - range.start;
         size = size
             .checked_sub(len)
-            .ok_or_else(|| Unreadable::new(format!("it has more than {SIZE} bytes of notes")))?;
-        let (bytes, offset) = (file.source.start(place.start, len)?, place.start);
+            .ok_or_else(|| ReadError::new(format!("it has more than {MAX_SIZE} bytes of notes")))?;
+        let (bytes, offset) = (file.source.read_up_to(range.start, len)?, range.start);
         let bytes = &*bytes;
         // 8 is what x86-64's property note uses; every other value means 4 in practice.
         let align = if align == 8 { 8 } else { 4 };
         let mut rest = bytes;
         // A broken note ends the search: no check passes because a note is absent.
-        while let Some(note) = next(rest, align, file.words()) {
-            let Some(fewer) = left.checked_sub(1) else {
-                return Err(Unreadable::new(format!("it has more than {NOTES} notes")));
+        while let Some(note) = parse_note(rest, align, file.words()) {
+            let Some(fewer) = remaining.checked_sub(1) else {
+                return Err(ReadError::new(format!("it has more than {MAX_NOTES} notes")));
             };
-            left = fewer;
+            remaining = fewer;
             let before = offset.saturating_add((bytes.len() - rest.len()) as u64);
             rest = note.after;
             if note.name == b"GNU\0" {
@@ -124,12 +124,12 @@ fn each(file: &File<'_>, mut take: impl FnMut(Note<'_>, u64)) -> Result<(), Unre
 impl Property {
     /// Adds the properties that are known of the file's machine. Each is a type, a size and data,
     /// aligned as words are.
-    fn add(&mut self, file: &File<'_>, mut rest: &[u8]) {
+    fn add(&mut self, file: &ElfFile<'_>, mut rest: &[u8]) {
         const X86_FEATURES: u64 = 0xc000_0002;
         const X86_ISA_NEEDED: u64 = 0xc000_8002;
         const AARCH64_FEATURES: u64 = 0xc000_0000;
         let words = file.words();
-        for _ in 0..PROPERTIES {
+        for _ in 0..MAX_PROPERTIES {
             let (Some(kind), Some(len)) = (words.u32(rest, 0), words.u32(rest, 4)) else {
                 break;
             };
@@ -158,7 +158,7 @@ struct Note<'a> {
 }
 
 /// Returns the first note, and the bytes that follow it.
-fn next(bytes: &[u8], align: usize, words: Words) -> Option<Note<'_>> {
+fn parse_note(bytes: &[u8], align: usize, words: NumberFormat) -> Option<Note<'_>> {
     let name_len = usize::try_from(words.u32(bytes, 0)?).ok()?;
     let len = usize::try_from(words.u32(bytes, 4)?).ok()?;
     let name_end = 12_usize.checked_add(name_len)?;

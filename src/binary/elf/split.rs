@@ -11,15 +11,15 @@ use goblin::elf::{
 use super::{
     build_id,
     composite::Composite,
-    file::{File, Words, is_alloc, quote},
-    strip::{CannotStrip, Keep, new_build_id, program, rewrite, spend},
+    file::{ElfFile, NumberFormat, is_alloc, quote},
+    strip::{StripError, StripOptions, charge, new_build_id, read_program, rewrite},
     table::{self, Section, pad},
 };
-use crate::model::source::{ReadAt as _, Source, Unreadable};
+use crate::model::source::{ReadAt as _, ReadError, Source};
 
 /// A program and its separate debug information.
 #[derive(Debug)]
-pub struct Split<'a> {
+pub struct SplitProgram<'a> {
     /// The stripped program, with a `.gnu_debuglink`.
     pub stripped: Composite<'a>,
     /// The file that `objcopy --only-keep-debug` makes: everything that [`super::strip()`] removes, and
@@ -35,28 +35,28 @@ pub struct Split<'a> {
 /// The program cannot be stripped, has nothing to take away, or the name is not one of a file.
 pub fn split<'a>(
     source: impl Into<Source<'a>>,
-    keep: Keep<'_>,
+    keep: StripOptions<'_>,
     debug_name: &str,
-) -> Result<Split<'a>, CannotStrip> {
+) -> Result<SplitProgram<'a>, StripError> {
     if debug_name.is_empty() || debug_name.contains(['/', '\0']) {
         let name = quote(debug_name.as_bytes());
-        return Err(CannotStrip::new(format!("{name} is not the name of a file")));
+        return Err(StripError::new(format!("{name} is not the name of a file")));
     }
-    let file = program(source.into())?;
-    if !file.sections.iter().any(|section| is_separate(&file, section)) {
-        return Err(CannotStrip::new("it has no symbols and no debug information to separate"));
+    let file = read_program(source.into())?;
+    if !file.sections.iter().any(|section| is_debug_section(&file, section)) {
+        return Err(StripError::new("it has no symbols and no debug information to separate"));
     }
-    let mut debug = only_debug(&file)?;
+    let mut debug = debug_file(&file)?;
     if let Some(id) = new_build_id(&file, keep)? {
-        let places = build_id::places(&File::read(&debug)?, debug.size())?;
-        id.write(places, &mut debug);
+        let ranges = build_id::find_ranges(&ElfFile::read(&debug)?, debug.size())?;
+        id.write(ranges, &mut debug);
     }
     let link = debug_link(debug_name, &debug, file.words())?;
     let stripped = rewrite(&file, keep, Some(&link))?;
-    Ok(Split { stripped, debug })
+    Ok(SplitProgram { stripped, debug })
 }
 
-fn is_separate(file: &File<'_>, section: &SectionHeader) -> bool {
+fn is_debug_section(file: &ElfFile<'_>, section: &SectionHeader) -> bool {
     let name = file.name(section);
     section.sh_type == SHT_SYMTAB
         || (!is_alloc(section) && (name.starts_with(b".debug_") || name.starts_with(b".zdebug_")))
@@ -64,12 +64,16 @@ fn is_separate(file: &File<'_>, section: &SectionHeader) -> bool {
 
 /// Returns the name with its NUL, padded to four bytes, and the CRC-32 of the complete debug file, in
 /// the program's byte order.
-fn debug_link(name: &str, debug: &Composite<'_>, words: Words) -> Result<Vec<u8>, Unreadable> {
+fn debug_link(
+    name: &str,
+    debug: &Composite<'_>,
+    words: NumberFormat,
+) -> Result<Vec<u8>, ReadError> {
     let mut link = name.as_bytes().to_vec();
     link.push(0);
     link.resize(link.len().next_multiple_of(4), 0);
     let mut crc = libdeflater::Crc::new();
-    Source::File(debug).chunks(0..debug.size(), |chunk| crc.update(chunk))?;
+    Source::File(debug).for_each_chunk(0..debug.size(), |chunk| crc.update(chunk))?;
     words.push(&mut link, crc.sum().into(), 4);
     Ok(link)
 }
@@ -77,7 +81,7 @@ fn debug_link(name: &str, debug: &Composite<'_>, words: Words) -> Result<Vec<u8>
 /// Returns the sections of the debug file. Loaded sections keep their headers, addresses and indices,
 /// since symbols refer to them, and lose their bytes; only notes keep theirs, so that the build id is
 /// in both files.
-fn only_debug<'a>(file: &File<'a>) -> Result<Composite<'a>, CannotStrip> {
+fn debug_file<'a>(file: &ElfFile<'a>) -> Result<Composite<'a>, StripError> {
     let mut out = Composite::new(file.source);
     out.copy(0..if file.ctx.is_big() { 64 } else { 52 });
     let program_headers = out.size();
@@ -90,13 +94,13 @@ fn only_debug<'a>(file: &File<'a>) -> Result<Composite<'a>, CannotStrip> {
         .iter()
         .map(|section| Section { name: file.name(section), header: section.clone() })
         .collect();
-    let mut left = file.source.size();
+    let mut remaining = file.source.size();
     let mut notes = BTreeMap::new();
     let is_note = |header: &SectionHeader| is_alloc(header) && header.sh_type == SHT_NOTE;
     // Notes are first and adjacent: segments of several notes stay complete.
     for Section { header, .. } in sections.iter_mut().filter(|s| is_note(&s.header)) {
-        let content = file.place(header)?;
-        left = spend(left, &content)?;
+        let content = file.section_range(header)?;
+        remaining = charge(remaining, &content)?;
         let at = pad(&mut out, header.sh_addralign);
         out.copy(content);
         notes.insert(header.sh_offset, at..at.saturating_add(header.sh_size));
@@ -119,37 +123,37 @@ fn only_debug<'a>(file: &File<'a>) -> Result<Composite<'a>, CannotStrip> {
             header.sh_type = SHT_NOBITS;
             header.sh_offset = out.size();
         } else {
-            let content = file.place(header)?;
-            left = spend(left, &content)?;
+            let content = file.section_range(header)?;
+            remaining = charge(remaining, &content)?;
             header.sh_offset = pad(&mut out, header.sh_addralign);
             out.copy(content);
         }
     }
     let headers = program_header_table(file, program_headers..headers_end, &notes);
-    table::set(&mut out, program_headers, &headers)?;
+    table::overwrite(&mut out, program_headers, &headers)?;
     let words = file.words();
     let field = if words.wide { 32 } else { 28 };
     let start = if headers.is_empty() { 0 } else { program_headers };
     let mut offset = Vec::new();
     words.push(&mut offset, start, words.size());
-    table::set(&mut out, field, &offset)?;
-    table::finish(&mut out, words, sections, names_index)?;
+    table::overwrite(&mut out, field, &offset)?;
+    table::write_table(&mut out, words, sections, names_index)?;
     Ok(out)
 }
 
 /// Returns the program headers, from `start` to `end`: with unchanged addresses and sizes in memory,
 /// and bytes in the file only for themselves and for notes.
 fn program_header_table(
-    file: &File<'_>,
+    file: &ElfFile<'_>,
     Range { start, end }: Range<u64>,
     notes: &BTreeMap<u64, Range<u64>>,
 ) -> Vec<u8> {
     let mut out = Vec::new();
     for old in &file.segments {
         let mut header = old.clone();
-        let place = match header.p_type {
+        let range = match header.p_type {
             PT_PHDR => Some(start),
-            PT_NOTE | PT_GNU_PROPERTY => moved(old, notes),
+            PT_NOTE | PT_GNU_PROPERTY => moved_offset(old, notes),
             // The segment with the headers keeps them: PT_PHDR has to be in a loaded one.
             PT_LOAD if old.p_offset == 0 && file.header.e_phoff == start => {
                 header.p_filesz = old.p_filesz.min(end);
@@ -157,8 +161,8 @@ fn program_header_table(
             }
             _ => None,
         };
-        match place {
-            Some(place) => header.p_offset = place,
+        match range {
+            Some(range) => header.p_offset = range,
             None => {
                 // An offset must agree with the address below the alignment, even of nothing.
                 let rest = header.p_vaddr.checked_rem(header.p_align);
@@ -166,19 +170,19 @@ fn program_header_table(
                 header.p_filesz = 0;
             }
         }
-        push(&mut out, file.words(), &header);
+        push_program_header(&mut out, file.words(), &header);
     }
     out
 }
 
 /// Returns the new offset of the notes of a segment, if they are as they were: adjacent without a gap.
-fn moved(segment: &ProgramHeader, notes: &BTreeMap<u64, Range<u64>>) -> Option<u64> {
+fn moved_offset(segment: &ProgramHeader, notes: &BTreeMap<u64, Range<u64>>) -> Option<u64> {
     /// Programs have two or three; the limit bounds the time of many segments over many notes.
-    const NOTES: usize = 16;
+    const MAX_NOTES: usize = 16;
     let first = notes.get(&segment.p_offset)?.start;
     let end = segment.p_offset.checked_add(segment.p_filesz)?;
     let mut last = first;
-    for (old, new) in notes.range(segment.p_offset..end).take(NOTES) {
+    for (old, new) in notes.range(segment.p_offset..end).take(MAX_NOTES) {
         if new.start.checked_sub(first) != old.checked_sub(segment.p_offset) {
             return None;
         }
@@ -188,7 +192,7 @@ fn moved(segment: &ProgramHeader, notes: &BTreeMap<u64, Range<u64>>) -> Option<u
 }
 
 /// Appends a program header (gABI, "Program Header"): the flags' place depends on the class.
-fn push(out: &mut Vec<u8>, words: Words, header: &ProgramHeader) {
+fn push_program_header(out: &mut Vec<u8>, words: NumberFormat, header: &ProgramHeader) {
     let word = words.size();
     let flags = (u64::from(header.p_flags), 4);
     words.push(out, header.p_type.into(), 4);

@@ -14,37 +14,37 @@ use goblin::elf::{
 use super::{
     build_id::{self, BuildId},
     composite::Composite,
-    facts::detached,
-    file::{File, is_alloc},
+    facts::is_detached,
+    file::{ElfFile, is_alloc},
     table::{self, Section},
 };
-use crate::model::source::{Source, Unreadable};
+use crate::model::source::{ReadError, Source};
 
 /// `SHT_ARM_ATTRIBUTES` and `SHT_RISCV_ATTRIBUTES`, which have one number in the two processors'
 /// supplements: the program's requirements on the processor.
 const SHT_ATTRIBUTES: u32 = 0x7000_0003;
 
-/// The file cannot be stripped, and why, in one sentence without a capital or a full stop.
+/// The reason why a file cannot be stripped, in one sentence without a capital or a full stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CannotStrip(String);
+pub struct StripError(String);
 
-impl CannotStrip {
+impl StripError {
     pub(super) fn new(sentence: impl Into<String>) -> Self {
-        CannotStrip(sentence.into())
+        StripError(sentence.into())
     }
 }
 
-impl fmt::Display for CannotStrip {
+impl fmt::Display for StripError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for CannotStrip {}
+impl std::error::Error for StripError {}
 
-impl From<Unreadable> for CannotStrip {
-    fn from(error: Unreadable) -> Self {
-        CannotStrip(error.to_string())
+impl From<ReadError> for StripError {
+    fn from(error: ReadError) -> Self {
+        StripError(error.to_string())
     }
 }
 
@@ -55,7 +55,7 @@ const DEPENDENCIES: &[u8] = b".dep-v0";
 /// dependencies that cargo-auditable adds, `.gnu_debuglink` and ARM's and RISC-V's attributes are
 /// always kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Keep<'a> {
+pub struct StripOptions<'a> {
     /// `.comment`, which names compilers and linkers with their versions.
     pub comment: bool,
     /// The linker's build id. Otherwise, where there is one, it is replaced by one of the same
@@ -68,16 +68,16 @@ pub struct Keep<'a> {
 }
 
 /// Returns the program without symbols and debug information, and with a new build id unless
-/// [`Keep::build_id`] is set otherwise. A file without section headers is returned as it is. Data after
+/// [`StripOptions::build_id`] is set otherwise. A file without section headers is returned as it is. Data after
 /// the last section or segment, as in self-extracting archives, is dropped.
 ///
 /// # Errors
 /// It is not a readable ELF program or shared object.
 pub fn strip<'a>(
     source: impl Into<Source<'a>>,
-    keep: Keep<'_>,
-) -> Result<Composite<'a>, CannotStrip> {
-    let file = program(source.into())?;
+    keep: StripOptions<'_>,
+) -> Result<Composite<'a>, StripError> {
+    let file = read_program(source.into())?;
     if file.sections.is_empty() {
         end_of_loaded(&file)?;
         let mut out = Composite::new(file.source);
@@ -88,54 +88,52 @@ pub fn strip<'a>(
 }
 
 /// Returns the file of a program or of a shared object.
-pub(super) fn program(source: Source<'_>) -> Result<File<'_>, CannotStrip> {
-    let file = File::read(source)?;
+pub(super) fn read_program(source: Source<'_>) -> Result<ElfFile<'_>, StripError> {
+    let file = ElfFile::read(source)?;
     if !matches!(file.header.e_type, ET_EXEC | ET_DYN) {
-        return Err(CannotStrip::new(
+        return Err(StripError::new(
             "it is neither a program nor a shared object (ET_EXEC, ET_DYN)",
         ));
     }
-    if detached(&file) {
-        return Err(CannotStrip::new(
-            "it holds the debug information of a program, and not the program",
-        ));
+    if is_detached(&file) {
+        return Err(StripError::new("it contains only the debug information of a program"));
     }
     Ok(file)
 }
 
 /// Returns the stripped file, with `debug_link` as the content of a new `.gnu_debuglink`.
 pub(super) fn rewrite<'a>(
-    file: &File<'a>,
-    keep: Keep<'_>,
+    file: &ElfFile<'a>,
+    keep: StripOptions<'_>,
     debug_link: Option<&[u8]>,
-) -> Result<Composite<'a>, CannotStrip> {
+) -> Result<Composite<'a>, StripError> {
     let end = end_of_loaded(file)?;
     let mut out = Composite::new(file.source);
     out.copy(0..end);
     let mut changed = table::header_fields(file.ctx.is_big()).to_vec();
     if let Some(id) = new_build_id(file, keep)? {
-        let places = build_id::places(file, end)?;
-        changed.extend_from_slice(&places);
-        id.write(places, &mut out);
+        let ranges = build_id::find_ranges(file, end)?;
+        changed.extend_from_slice(&ranges);
+        id.write(ranges, &mut out);
     }
-    let kept = Kept::choose(file, keep, debug_link.is_some());
+    let kept = KeptSections::choose(file, keep, debug_link.is_some());
     let mut sections = Vec::with_capacity(kept.old.len() + 2);
-    let mut left = file.source.size();
+    let mut remaining = file.source.size();
     for &index in &kept.old {
         let Some(old) = index.and_then(|index| file.sections.get(index)) else {
-            sections.push(null(SectionHeader::default()));
+            sections.push(null_section(SectionHeader::default()));
             continue;
         };
         let mut header = old.clone();
         if header.sh_type == SHT_NULL {
             // Section 0, with counts in its other fields that do not fit elsewhere.
             (header.sh_size, header.sh_link) = (0, 0);
-            sections.push(null(header));
+            sections.push(null_section(header));
             continue;
         }
         if !is_alloc(old) {
-            let content = file.place(old)?;
-            left = spend(left, &content)?;
+            let content = file.section_range(old)?;
+            remaining = charge(remaining, &content)?;
             header.sh_offset = table::pad(&mut out, header.sh_addralign);
             out.copy(content);
         }
@@ -146,39 +144,45 @@ pub(super) fn rewrite<'a>(
     if let Some(content) = keep.dependencies
         && !sections.iter().any(|section| section.name == DEPENDENCIES)
     {
-        sections.push(added(&mut out, DEPENDENCIES, content, 1));
+        sections.push(add_section(&mut out, DEPENDENCIES, content, 1));
     }
     if let Some(content) = debug_link {
-        sections.push(added(&mut out, b".gnu_debuglink", content, 4));
+        sections.push(add_section(&mut out, b".gnu_debuglink", content, 4));
     }
-    table::finish(&mut out, file.words(), sections, None)?;
-    unchanged(&out, end, &changed)?;
+    table::write_table(&mut out, file.words(), sections, None)?;
+    check_unchanged(&out, end, &changed)?;
     Ok(out)
 }
 
 /// Returns the id that the stripped program and its debug information get instead of the linker's.
 pub(super) fn new_build_id(
-    file: &File<'_>,
-    keep: Keep<'_>,
-) -> Result<Option<BuildId>, CannotStrip> {
+    file: &ElfFile<'_>,
+    keep: StripOptions<'_>,
+) -> Result<Option<BuildId>, StripError> {
     if keep.build_id {
         return Ok(None);
     }
-    Ok(BuildId::of(file, end_of_loaded(file)?)?)
+    Ok(BuildId::compute(file, end_of_loaded(file)?)?)
 }
 
-fn null(header: SectionHeader) -> Section<'static> {
+fn null_section(header: SectionHeader) -> Section<'static> {
     Section { name: b"", header }
 }
 
-/// Contents may overlap, and copies of them would be larger than the file.
-pub(super) fn spend(left: u64, content: &Range<u64>) -> Result<u64, CannotStrip> {
-    let left = left.checked_sub(content.end - content.start);
-    left.ok_or_else(|| CannotStrip::new("its sections lie over each other"))
+/// Subtracts the size of `content` from the budget: contents may overlap, and copies of them would
+/// be larger than the file.
+pub(super) fn charge(remaining: u64, content: &Range<u64>) -> Result<u64, StripError> {
+    let remaining = remaining.checked_sub(content.end - content.start);
+    remaining.ok_or_else(|| StripError::new("its sections overlap"))
 }
 
 /// Returns a section that is not loaded.
-fn added<'a>(out: &mut Composite<'_>, name: &'a [u8], content: &[u8], align: u64) -> Section<'a> {
+fn add_section<'a>(
+    out: &mut Composite<'_>,
+    name: &'a [u8],
+    content: &[u8],
+    align: u64,
+) -> Section<'a> {
     let sh_offset = table::pad(out, align);
     out.push(content);
     let header = SectionHeader {
@@ -192,46 +196,48 @@ fn added<'a>(out: &mut Composite<'_>, name: &'a [u8], content: &[u8], align: u64
 }
 
 /// Returns the end of the last byte that a header, a segment or a loaded section has.
-fn end_of_loaded(file: &File<'_>) -> Result<u64, CannotStrip> {
+fn end_of_loaded(file: &ElfFile<'_>) -> Result<u64, StripError> {
     let header = u64::from(if file.ctx.is_big() { 64_u8 } else { 52 });
     let count = file.segments.len() as u64;
     let table = count.saturating_mul(file.header.e_phentsize.into());
     let mut end = header.max(file.header.e_phoff.saturating_add(table));
     for segment in file.segments.iter().filter(|s| s.p_type != PT_NULL) {
         if segment.p_filesz > 0 {
-            file.segment(segment)?;
+            file.segment_range(segment)?;
             end = end.max(segment.p_offset.saturating_add(segment.p_filesz));
         }
     }
     for section in file.sections.iter().filter(|section| is_alloc(section)) {
-        if !file.place(section)?.is_empty() {
+        if !file.section_range(section)?.is_empty() {
             end = end.max(section.sh_offset.saturating_add(section.sh_size));
         }
     }
     if end > file.source.size() {
-        return Err(CannotStrip::new("its headers end after the file's end"));
+        return Err(StripError::new("its headers end after the file's end"));
     }
     Ok(end)
 }
 
 /// The sections that stay, and their offsets.
-struct Kept {
-    /// For every new section its old index; none for one that only keeps the place of another.
+struct KeptSections {
+    /// For every new section its old index; `None` for one that only keeps the index of a removed
+    /// one.
     old: Vec<Option<usize>>,
     /// For every old section its new index; 0 for one that is removed.
     new: Vec<u32>,
 }
 
-impl Kept {
+impl KeptSections {
     /// Sections up to the last loaded one keep their indices, since loaded symbols name them by
     /// index (`st_shndx` in `.dynsym`); linkers put what is not loaded behind them anyhow.
-    fn choose(file: &File<'_>, keep: Keep<'_>, replace_link: bool) -> Self {
+    fn choose(file: &ElfFile<'_>, keep: StripOptions<'_>, replace_link: bool) -> Self {
         let last = file.sections.iter().rposition(is_alloc).unwrap_or_default();
-        let mut kept = Kept { old: Vec::new(), new: Vec::with_capacity(file.sections.len()) };
+        let mut kept =
+            KeptSections { old: Vec::new(), new: Vec::with_capacity(file.sections.len()) };
         for (index, section) in file.sections.iter().enumerate() {
             let stays = index == 0 || is_kept(file, section, keep, replace_link);
-            let place = u32::try_from(kept.old.len()).unwrap_or_default();
-            kept.new.push(if stays { place } else { 0 });
+            let new_index = u32::try_from(kept.old.len()).unwrap_or_default();
+            kept.new.push(if stays { new_index } else { 0 });
             if stays || index < last {
                 kept.old.push(stays.then_some(index));
             }
@@ -239,7 +245,7 @@ impl Kept {
         kept
     }
 
-    /// Makes a header's references to other sections those of the new table.
+    /// Replaces a header's references to other sections by those of the new table.
     fn relink(&self, header: &mut SectionHeader) {
         let new = |old: u32| {
             let index = usize::try_from(old).ok();
@@ -253,7 +259,12 @@ impl Kept {
     }
 }
 
-fn is_kept(file: &File<'_>, section: &SectionHeader, keep: Keep<'_>, replace_link: bool) -> bool {
+fn is_kept(
+    file: &ElfFile<'_>,
+    section: &SectionHeader,
+    keep: StripOptions<'_>,
+    replace_link: bool,
+) -> bool {
     if is_alloc(section) {
         return section.sh_type != SHT_NULL;
     }
@@ -272,14 +283,18 @@ fn is_kept(file: &File<'_>, section: &SectionHeader, keep: Keep<'_>, replace_lin
 }
 
 /// Checks that nothing of the first `end` bytes differs from the old file but what is in one of the
-/// ranges `may`: the fields of the ELF header that say where the section headers are, and the
+/// ranges `allowed`: the fields of the ELF header that say where the section headers are, and the
 /// build id.
-fn unchanged(out: &Composite<'_>, end: u64, may: &[Range<u64>]) -> Result<(), CannotStrip> {
+fn check_unchanged(
+    out: &Composite<'_>,
+    end: u64,
+    allowed: &[Range<u64>],
+) -> Result<(), StripError> {
     let allowed = |changed: Range<u64>| {
-        may.iter().any(|may| may.start <= changed.start && changed.end <= may.end)
+        allowed.iter().any(|allowed| allowed.start <= changed.start && changed.end <= allowed.end)
     };
-    if out.changed(end).all(allowed) {
+    if out.changed_ranges(end).all(allowed) {
         return Ok(());
     }
-    Err(CannotStrip::new("stripping would change what is loaded"))
+    Err(StripError::new("stripping would change loaded bytes"))
 }

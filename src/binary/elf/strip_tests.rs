@@ -1,13 +1,13 @@
 use super::{
-    Facts, Keep,
-    file::File,
+    Facts, StripOptions,
+    file::ElfFile,
     fixture::{DF_1_PIE, Fixture, MACHINES, SHT_PROGBITS, SHT_SYMTAB, mutate},
-    strip::CannotStrip,
+    strip::StripError,
     table::header_fields,
 };
 
 /// Strips in memory, like [`super::strip()`].
-fn strip(bytes: &[u8], keep: Keep<'_>) -> Result<Vec<u8>, CannotStrip> {
+fn strip(bytes: &[u8], keep: StripOptions<'_>) -> Result<Vec<u8>, StripError> {
     Ok(super::strip(bytes, keep)?.bytes()?)
 }
 
@@ -18,17 +18,17 @@ struct Split {
 }
 
 /// Splits in memory, like [`super::split()`].
-fn split(bytes: &[u8], keep: Keep<'_>, name: &str) -> Result<Split, CannotStrip> {
-    let super::Split { stripped, debug } = super::split(bytes, keep, name)?;
+fn split(bytes: &[u8], keep: StripOptions<'_>, name: &str) -> Result<Split, StripError> {
+    let super::SplitProgram { stripped, debug } = super::split(bytes, keep, name)?;
     Ok(Split { stripped: stripped.bytes()?, debug: debug.bytes()? })
 }
 
 /// All that can be kept.
-const KEEP: Keep<'_> = Keep { comment: true, build_id: true, dependencies: None };
+const KEEP: StripOptions<'_> = StripOptions { comment: true, build_id: true, dependencies: None };
 
-const RENEW: Keep<'_> = Keep { comment: true, build_id: false, dependencies: None };
+const RENEW: StripOptions<'_> = StripOptions { comment: true, build_id: false, dependencies: None };
 
-/// A program with symbols, debug information, a compiler's name and a list of dependencies.
+/// Returns a program with symbols, debug information, a compiler's name and a list of dependencies.
 fn unstripped(machine: (bool, bool, u16)) -> Fixture {
     let mut fixture = Fixture::new(machine);
     fixture.sections.push((".debug_info", SHT_PROGBITS, vec![1; 1000]));
@@ -38,16 +38,16 @@ fn unstripped(machine: (bool, bool, u16)) -> Fixture {
 }
 
 fn content(bytes: &[u8], name: &str) -> Option<Vec<u8>> {
-    let file = File::read(bytes).unwrap();
+    let file = ElfFile::read(bytes).unwrap();
     let section = file.sections.iter().find(|s| file.name(s) == name.as_bytes())?;
     Some(file.content(section).unwrap().to_vec())
 }
 
 #[test]
-fn what_is_loaded_stays_and_the_rest_goes() {
+fn only_loaded_content_is_kept() {
     for machine in MACHINES {
         let bytes = unstripped(machine).build();
-        let stripped = strip(&bytes, Keep::default()).unwrap();
+        let stripped = strip(&bytes, StripOptions::default()).unwrap();
         let (before, after) = (Facts::read(&bytes).unwrap(), Facts::read(&stripped).unwrap());
         assert!(before.symbols && !before.debug_sections.is_empty());
         assert!(!after.symbols && after.debug_sections.is_empty() && after.has_sections);
@@ -55,15 +55,15 @@ fn what_is_loaded_stays_and_the_rest_goes() {
         assert_eq!(content(&stripped, ".dep-v0").unwrap(), b"dependencies");
         assert_eq!(content(&stripped, ".text"), content(&bytes, ".text"));
         assert_eq!(content(&stripped, ".comment"), None);
-        assert_eq!(strip(&stripped, Keep::default()).unwrap(), stripped);
+        assert_eq!(strip(&stripped, StripOptions::default()).unwrap(), stripped);
         let kept = strip(&bytes, KEEP).unwrap();
         assert_eq!(content(&kept, ".comment").unwrap(), b"a compiler\0");
     }
 }
 
 #[test]
-fn a_list_of_dependencies_is_added_where_there_is_none() {
-    let keep = Keep { dependencies: Some(b"ours"), ..Keep::default() };
+fn a_list_of_dependencies_is_added_if_missing() {
+    let keep = StripOptions { dependencies: Some(b"ours"), ..StripOptions::default() };
     for machine in MACHINES {
         let with = unstripped(machine).build();
         let mut without = unstripped(machine);
@@ -74,7 +74,7 @@ fn a_list_of_dependencies_is_added_where_there_is_none() {
         let listed = strip(&without, keep).unwrap();
         assert_eq!(content(&listed, ".dep-v0").unwrap(), b"ours");
         let (facts, plain) =
-            (Facts::read(&listed).unwrap(), strip(&without, Keep::default()).unwrap());
+            (Facts::read(&listed).unwrap(), strip(&without, StripOptions::default()).unwrap());
         let plain_facts = Facts::read(&plain).unwrap();
         assert_eq!(
             (&facts.segments, &facts.build_id),
@@ -83,7 +83,7 @@ fn a_list_of_dependencies_is_added_where_there_is_none() {
         assert_eq!(content(&plain, ".dep-v0"), None);
         // An existing id is the build's own.
         assert_eq!(content(&strip(&with, keep).unwrap(), ".dep-v0").unwrap(), b"dependencies");
-        assert_eq!(strip(&listed, Keep::default()).unwrap(), listed);
+        assert_eq!(strip(&listed, StripOptions::default()).unwrap(), listed);
 
         let both = split(&without, keep, "x.debug").unwrap();
         assert_eq!(content(&both.stripped, ".dep-v0").unwrap(), b"ours");
@@ -95,7 +95,7 @@ fn a_list_of_dependencies_is_added_where_there_is_none() {
 
 /// zig's own objects bring debug information that depends on the state of its cache.
 #[test]
-fn what_differs_only_in_debug_information_is_equal_once_stripped() {
+fn programs_that_differ_in_debug_information_are_equal_after_stripping() {
     for machine in MACHINES {
         for len in [8, 16, 20, 32, 64] {
             let mut one = unstripped(machine);
@@ -104,8 +104,8 @@ fn what_differs_only_in_debug_information_is_equal_once_stripped() {
             other.build_id = Some(vec![2; len]);
             other.sections[1].2 = vec![2; 3000];
             let (one, other) = (one.build(), other.build());
-            let stripped = strip(&one, Keep::default()).unwrap();
-            assert_eq!(stripped, strip(&other, Keep::default()).unwrap());
+            let stripped = strip(&one, StripOptions::default()).unwrap();
+            assert_eq!(stripped, strip(&other, StripOptions::default()).unwrap());
             assert_ne!(strip(&one, KEEP).unwrap(), strip(&other, KEEP).unwrap());
 
             let id = |bytes: &[u8]| Facts::read(bytes).unwrap().build_id.unwrap();
@@ -125,13 +125,13 @@ fn what_differs_only_in_debug_information_is_equal_once_stripped() {
         }
         let mut none = unstripped(machine);
         none.build_id = None;
-        let stripped = strip(&none.build(), Keep::default()).unwrap();
+        let stripped = strip(&none.build(), StripOptions::default()).unwrap();
         assert_eq!(Facts::read(&stripped).unwrap().build_id, None);
     }
 }
 
 #[test]
-fn both_halves_name_each_other() {
+fn program_and_debug_file_refer_to_each_other() {
     for machine in MACHINES {
         let bytes = unstripped(machine).build();
         let split = split(&bytes, KEEP, "x.debug").unwrap();
@@ -150,15 +150,15 @@ fn both_halves_name_each_other() {
         assert_eq!(content(&split.debug, ".debug_info").unwrap(), vec![1; 1000]);
         assert_eq!(content(&split.debug, ".text").unwrap(), b"");
         let sections = |bytes: &[u8]| {
-            let file = File::read(bytes).unwrap();
-            let places = file.sections.iter();
-            places.map(|s| (file.name(s).to_vec(), s.sh_addr)).collect::<Vec<_>>()
+            let file = ElfFile::read(bytes).unwrap();
+            let ranges = file.sections.iter();
+            ranges.map(|s| (file.name(s).to_vec(), s.sh_addr)).collect::<Vec<_>>()
         };
         assert_eq!(sections(&split.debug), sections(&bytes));
     }
 }
 
-/// CRC-32 as the GDB manual's "Separate Debug Files" describes it, a bit at a time.
+/// Computes CRC-32 as the GDB manual's "Separate Debug Files" describes it, a bit at a time.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |sum, &byte| {
         (0..8).fold(sum ^ u32::from(byte), |sum, _| {
@@ -180,7 +180,7 @@ fn a_file_without_section_headers_stays_as_it_is() {
 }
 
 #[test]
-fn refused_with_a_reason() {
+fn unsupported_files_are_rejected_with_a_reason() {
     let good = unstripped(MACHINES[0]);
     let bytes = good.build();
     let split_error = |bytes: &[u8], name| split(bytes, KEEP, name).unwrap_err().to_string();
@@ -205,7 +205,7 @@ fn refused_with_a_reason() {
         header[24..32].fill(0);
         header[32..40].copy_from_slice(&len.to_le_bytes());
     }
-    assert!(strip(&bytes, KEEP).unwrap_err().to_string().contains("over each other"));
+    assert!(strip(&bytes, KEEP).unwrap_err().to_string().contains("sections overlap"));
 }
 
 #[test]

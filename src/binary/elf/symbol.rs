@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::source::{Nearby, Source, Unreadable};
+use crate::model::source::{CachedReader, ReadError, Source};
 
 use goblin::elf::{
     Symtab,
@@ -10,34 +10,37 @@ use goblin::elf::{
     sym::Sym,
 };
 
-use super::file::{File, until_nul};
+use super::file::{ElfFile, until_nul};
 
 /// The maximum length of a name that is read.
-const NAME: u64 = 1024;
+const MAX_NAME: u64 = 1024;
 
 /// The number of symbols that are read at a time.
-const SYMBOLS: u64 = 4096;
+const BATCH: u64 = 4096;
 
-/// Shows every symbol that the program defines to `see`, with its name.
-pub(super) fn each(file: &File<'_>, mut see: impl FnMut(&Sym, &[u8])) -> Result<(), Unreadable> {
+/// Calls `visit` with every symbol that the program defines, and its name.
+pub(super) fn for_each_symbol(
+    file: &ElfFile<'_>,
+    mut visit: impl FnMut(&Sym, &[u8]),
+) -> Result<(), ReadError> {
     for table in file.sections.iter().filter(|section| section.sh_type == SHT_SYMTAB) {
         let strings = usize::try_from(table.sh_link).ok().and_then(|at| file.sections.get(at));
         let strings = match strings {
-            Some(section) => file.place(section)?,
-            None => return Err(Unreadable::new("the symbol table has no names")),
+            Some(section) => file.section_range(section)?,
+            None => return Err(ReadError::new("the symbol table has no names")),
         };
-        let mut names = Nearby::new(file.source);
-        let place = file.place(table)?;
+        let mut names = CachedReader::new(file.source);
+        let range = file.section_range(table)?;
         let size = if file.ctx.is_big() { 24 } else { 16 };
-        let last = place.end - (place.end - place.start) % size;
-        for start in (place.start..last).step_by((SYMBOLS * size) as usize) {
-            let part = file.source.start(start, (last - start).min(SYMBOLS * size))?;
+        let last = range.end - (range.end - range.start) % size;
+        for start in (range.start..last).step_by((BATCH * size) as usize) {
+            let part = file.source.read_up_to(start, (last - start).min(BATCH * size))?;
             let symbols = Symtab::parse(&part, 0, part.len() / size as usize, file.ctx)
-                .map_err(|_| Unreadable::new("the symbol table cannot be read"))?;
+                .map_err(|_| ReadError::new("the symbol table cannot be read"))?;
             for symbol in symbols.iter().filter(|symbol| symbol.st_shndx != SHN_UNDEF as usize) {
                 let at = strings.start.saturating_add(symbol.st_name as u64).min(strings.end);
-                let name = names.get(at, (strings.end - at).min(NAME))?;
-                see(&symbol, until_nul(name, 0, name.len()).unwrap_or_default());
+                let name = names.read_up_to(at, (strings.end - at).min(MAX_NAME))?;
+                visit(&symbol, until_nul(name, 0, name.len()).unwrap_or_default());
             }
         }
     }
@@ -48,12 +51,12 @@ pub(super) fn each(file: &File<'_>, mut see: impl FnMut(&Sym, &[u8])) -> Result<
 ///
 /// # Errors
 /// The file cannot be read, or its symbol table is not where it says.
-pub fn addresses<'a, 'n>(
+pub fn symbol_addresses<'a, 'n>(
     source: impl Into<Source<'a>>,
     names: &[&'n str],
-) -> Result<BTreeMap<&'n str, u64>, Unreadable> {
+) -> Result<BTreeMap<&'n str, u64>, ReadError> {
     let mut found = BTreeMap::new();
-    each(&File::read(source)?, |symbol, name| {
+    for_each_symbol(&ElfFile::read(source)?, |symbol, name| {
         if let Some(known) = names.iter().find(|known| known.as_bytes() == name) {
             found.insert(*known, symbol.st_value);
         }

@@ -8,7 +8,7 @@ fn read(fixture: &Fixture) -> Facts {
     Facts::read(&fixture.build()).unwrap()
 }
 
-fn unreadable(bytes: &[u8]) -> String {
+fn read_error(bytes: &[u8]) -> String {
     Facts::read(bytes).unwrap_err().to_string()
 }
 
@@ -28,7 +28,7 @@ fn the_same_facts_for_every_class_byte_order_and_machine() {
 }
 
 #[test]
-fn what_is_dynamic_is_seen() {
+fn dynamic_sections_are_read() {
     for machine in MACHINES {
         let mut fixture = Fixture::new(machine);
         fixture.interpreter = Some("/lib/ld-musl-x.so.1");
@@ -59,7 +59,7 @@ fn section_headers_may_be_absent() {
 }
 
 #[test]
-fn symbols_and_debug_information_are_seen() {
+fn symbols_and_debug_information_are_reported() {
     let mut fixture = Fixture::new(MACHINES[2]);
     fixture.sections.push((".symtab", SHT_SYMTAB, vec![0; 16]));
     fixture.sections.push((".debug_info", SHT_PROGBITS, vec![0; 16]));
@@ -71,34 +71,34 @@ fn symbols_and_debug_information_are_seen() {
 }
 
 #[test]
-fn what_cannot_be_looked_at_says_why() {
+fn unreadable_files_are_rejected_with_a_reason() {
     let good = Fixture::new(MACHINES[0]).build();
-    assert!(unreadable(b"").contains("empty"));
-    assert!(unreadable(b"#!/bin/sh\n").contains("script"));
-    assert!(unreadable(b"\x1b[2J").contains(r"`\u{1b}[2J`"));
-    assert!(unreadable(&good[..40]).contains("header"));
-    assert!(unreadable(&good[..good.len() - 1]).contains("section headers"));
+    assert!(read_error(b"").contains("empty"));
+    assert!(read_error(b"#!/bin/sh\n").contains("script"));
+    assert!(read_error(b"\x1b[2J").contains(r"`\u{1b}[2J`"));
+    assert!(read_error(&good[..40]).contains("header"));
+    assert!(read_error(&good[..good.len() - 1]).contains("section headers"));
     let mut fixture = Fixture::new(MACHINES[0]);
     fixture.headers = false;
     fixture.sections.clear();
     let bytes = fixture.build();
-    assert!(unreadable(&bytes[..bytes.len() - 1]).contains("PT_LOAD"));
+    assert!(read_error(&bytes[..bytes.len() - 1]).contains("PT_LOAD"));
 }
 
 #[test]
-fn a_dynamic_section_that_is_loaded_from_elsewhere_is_refused() {
+fn a_dynamic_section_at_a_different_address_is_rejected() {
     let mut bytes = Fixture::new(MACHINES[0]).build();
     let at = 64 + 56 * 2;
     assert_eq!(bytes[at], 2, "the third program header is PT_DYNAMIC");
     bytes[at + 16] ^= 8;
-    assert!(unreadable(&bytes).contains("PT_DYNAMIC"));
+    assert!(read_error(&bytes).contains("PT_DYNAMIC"));
 }
 
 #[test]
-fn more_needed_libraries_than_any_program_has_are_refused() {
+fn too_many_needed_libraries_are_rejected() {
     let mut fixture = Fixture::new(MACHINES[0]);
     fixture.needed = vec!["libc.so"; 5000];
-    assert!(unreadable(&fixture.build()).contains("4096"));
+    assert!(read_error(&fixture.build()).contains("4096"));
 }
 
 #[test]

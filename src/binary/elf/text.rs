@@ -1,18 +1,18 @@
-//! The bytes of a file that are loaded, and what is found among them.
+//! The loaded bytes of a file, and searches in them.
 
 use std::ops::Range;
 
 use goblin::elf::program_header::PT_LOAD;
 
-use super::file::File;
-use crate::model::source::{Source, Unreadable};
+use super::file::ElfFile;
+use crate::model::source::{ReadError, Source};
 
 /// Returns the ranges of the file that are loaded: in order, and none twice, although segments may
 /// overlap, so that a search takes time proportional to the size of the file.
-pub(super) fn loaded(file: &File<'_>) -> Result<Vec<Range<u64>>, Unreadable> {
+pub(super) fn loaded_ranges(file: &ElfFile<'_>) -> Result<Vec<Range<u64>>, ReadError> {
     let mut ranges = Vec::new();
     for segment in file.segments.iter().filter(|s| s.p_type == PT_LOAD) {
-        let range = file.segment(segment)?;
+        let range = file.segment_range(segment)?;
         if !range.is_empty() {
             ranges.push(range);
         }
@@ -33,10 +33,10 @@ pub(super) fn contains(
     source: Source<'_>,
     ranges: &[Range<u64>],
     needle: &[u8],
-) -> Result<bool, Unreadable> {
+) -> Result<bool, ReadError> {
     let finder = memchr::memmem::Finder::new(needle);
     for range in ranges {
-        if !source.windows(range.clone(), |window, _| finder.find(window).is_none())? {
+        if !source.for_each_window(range.clone(), |window, _| finder.find(window).is_none())? {
             return Ok(true);
         }
     }

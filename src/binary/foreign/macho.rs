@@ -9,18 +9,18 @@ use object::{
     },
 };
 
-use super::{Foreign, Format, Kind, NAMES, number, text};
-use crate::model::source::{Source, Unreadable};
+use super::{ForeignFacts, ForeignFormat, MAX_NAMES, ProgramKind, number, text};
+use crate::model::source::{ReadError, Source};
 
 /// The most bytes of load commands that are read; programs have a few thousand.
-const COMMANDS: u64 = 4 << 20;
+const MAX_COMMANDS: u64 = 4 << 20;
 
 /// The most machines of one file. Java's classes have the same magic, and then a version that is
 /// 45 or more.
-const MACHINES: u64 = 40;
+const MAX_MACHINES: u64 = 40;
 
 /// Returns whether bytes with this beginning are a Mach-O file for one machine.
-pub(super) fn is_one(start: &[u8]) -> bool {
+pub(super) fn is_thin(start: &[u8]) -> bool {
     is_wide(start).is_some()
 }
 
@@ -36,7 +36,7 @@ fn is_wide(start: &[u8]) -> Option<bool> {
 /// Returns whether bytes with this beginning are a file for several machines.
 pub fn is_fat(start: &[u8]) -> bool {
     let magic = matches!(start.get(..4), Some([0xca, 0xfe, 0xba, 0xbe | 0xbf]));
-    magic && number(start, 4, 4, false).is_some_and(|count| (1..MACHINES).contains(&count))
+    magic && number(start, 4, 4, false).is_some_and(|count| (1..MAX_MACHINES).contains(&count))
 }
 
 /// The part of a file that is for one machine.
@@ -54,22 +54,22 @@ pub struct Slice {
 ///
 /// # Errors
 /// The table of them is not in the file.
-pub fn slices(source: Source<'_>) -> Result<Vec<Slice>, Unreadable> {
-    let head = source.start(0, 8)?;
+pub fn read_slices(source: Source<'_>) -> Result<Vec<Slice>, ReadError> {
+    let head = source.read_up_to(0, 8)?;
     if !is_fat(&head) {
-        return Err(Unreadable::new("it is not for several machines"));
+        return Err(ReadError::new("it is not for several machines"));
     }
-    let cut = || Unreadable::new("its table of machines ends after the file's end");
-    let table = source.start(0, 8 + MACHINES * size_of::<macho::FatArch64>() as u64)?;
+    let truncated = || ReadError::new("its table of machines ends after the file's end");
+    let table = source.read_up_to(0, 8 + MAX_MACHINES * size_of::<macho::FatArch64>() as u64)?;
     if head.get(3) == Some(&0xbf) {
-        let file = MachOFatFile::<macho::FatArch64>::parse(&*table).map_err(|_| cut())?;
-        return Ok(file.arches().iter().map(slice).collect());
+        let file = MachOFatFile::<macho::FatArch64>::parse(&*table).map_err(|_| truncated())?;
+        return Ok(file.arches().iter().map(to_slice).collect());
     }
-    let file = MachOFatFile::<macho::FatArch32>::parse(&*table).map_err(|_| cut())?;
-    Ok(file.arches().iter().map(slice).collect())
+    let file = MachOFatFile::<macho::FatArch32>::parse(&*table).map_err(|_| truncated())?;
+    Ok(file.arches().iter().map(to_slice).collect())
 }
 
-fn slice(arch: &impl FatArch) -> Slice {
+fn to_slice(arch: &impl FatArch) -> Slice {
     let (start, size) = arch.file_range();
     Slice { machine: machine(arch.cputype(), arch.cpusubtype()), start, size }
 }
@@ -89,35 +89,35 @@ fn machine(cpu: macho::CpuType, sub: macho::CpuSubtype) -> Cow<'static, str> {
 }
 
 /// Returns the facts of a file for one machine.
-pub(super) fn read(source: Source<'_>) -> Result<Foreign, Unreadable> {
-    let head = source.start(0, 32)?;
+pub(super) fn read(source: Source<'_>) -> Result<ForeignFacts, ReadError> {
+    let head = source.read_up_to(0, 32)?;
     match is_wide(&head) {
         Some(true) => facts::<macho::MachHeader64<Endianness>>(source, &head),
         Some(false) => facts::<macho::MachHeader32<Endianness>>(source, &head),
-        None => Err(Unreadable::new("its header is cut off")),
+        None => Err(ReadError::new("its header is truncated")),
     }
 }
 
 fn facts<Header: MachHeader<Endian = Endianness>>(
     source: Source<'_>,
     head: &[u8],
-) -> Result<Foreign, Unreadable> {
-    let cut = |_| Unreadable::new("its header is cut off");
-    let header = Header::parse(head, 0).map_err(cut)?;
-    let endian = header.endian().map_err(cut)?;
+) -> Result<ForeignFacts, ReadError> {
+    let truncated = |_| ReadError::new("its header is truncated");
+    let header = Header::parse(head, 0).map_err(truncated)?;
+    let endian = header.endian().map_err(truncated)?;
     let flags = header.flags(endian);
     let kind = match header.filetype(endian) {
-        macho::MH_EXECUTE => Kind::Program,
+        macho::MH_EXECUTE => ProgramKind::Program,
         macho::MH_FVMLIB | macho::MH_DYLIB | macho::MH_BUNDLE | macho::MH_DYLIB_STUB => {
-            Kind::Library
+            ProgramKind::Library
         }
-        macho::MH_OBJECT => Kind::Other("an object file (MH_OBJECT)"),
-        macho::MH_CORE => Kind::Other("a core dump (MH_CORE)"),
-        macho::MH_DSYM => Kind::Other("the debug information of a program (MH_DSYM)"),
-        _ => Kind::Other("of a kind that is not run"),
+        macho::MH_OBJECT => ProgramKind::Other("an object file (MH_OBJECT)"),
+        macho::MH_CORE => ProgramKind::Other("a core dump (MH_CORE)"),
+        macho::MH_DSYM => ProgramKind::Other("the debug information of a program (MH_DSYM)"),
+        _ => ProgramKind::Other("of a kind that cannot be run"),
     };
-    let mut foreign = Foreign {
-        format: Format::MachO,
+    let mut foreign = ForeignFacts {
+        format: ForeignFormat::MachO,
         size: source.size(),
         class: if header.is_type_64() { 64 } else { 32 },
         machine: machine(header.cputype(endian), header.cpusubtype(endian)),
@@ -127,36 +127,36 @@ fn facts<Header: MachHeader<Endian = Endianness>>(
         signed: false,
         symbols: false,
         debug: false,
-        any_address: kind != Kind::Program || flags.0 & macho::MH_PIE.0 != 0,
+        any_address: kind != ProgramKind::Program || flags.0 & macho::MH_PIE.0 != 0,
         executable_stack: flags.0 & macho::MH_ALLOW_STACK_EXECUTION.0 != 0,
         system: None,
         id: None,
     };
     let size = u64::from(header.sizeofcmds(endian));
-    if size > COMMANDS {
-        return Err(Unreadable::new(format!("it has more than {COMMANDS} bytes of commands")));
+    if size > MAX_COMMANDS {
+        return Err(ReadError::new(format!("it has more than {MAX_COMMANDS} bytes of commands")));
     }
-    let cut = || Unreadable::new("its load commands end after the file's end");
-    let bytes = source.piece(0, size_of::<Header>() as u64 + size)?.ok_or_else(cut)?;
-    let mut commands = header.load_commands(endian, &*bytes, 0).map_err(|_| cut())?;
-    while let Some(command) = commands.next().map_err(|_| cut())? {
-        add(&mut foreign, command, endian)?;
+    let truncated = || ReadError::new("its load commands end after the file's end");
+    let bytes = source.read(0, size_of::<Header>() as u64 + size)?.ok_or_else(truncated)?;
+    let mut commands = header.load_commands(endian, &*bytes, 0).map_err(|_| truncated())?;
+    while let Some(command) = commands.next().map_err(|_| truncated())? {
+        add_command(&mut foreign, command, endian)?;
     }
     Ok(foreign)
 }
 
 /// Reads one load command.
-fn add(
-    foreign: &mut Foreign,
+fn add_command(
+    foreign: &mut ForeignFacts,
     command: LoadCommandData<'_, Endianness>,
     endian: Endianness,
-) -> Result<(), Unreadable> {
-    let broken = |_| Unreadable::new("one of its load commands is cut off");
+) -> Result<(), ReadError> {
+    let broken = |_| ReadError::new("one of its load commands is truncated");
     let push = |names: &mut Vec<String>, name| {
-        if names.len() >= NAMES {
-            return Err(Unreadable::new(format!("it has more than {NAMES} names of one sort")));
+        if names.len() >= MAX_NAMES {
+            return Err(ReadError::new(format!("it has more than {MAX_NAMES} names of one sort")));
         }
-        let broken = |_| Unreadable::new("a name in its load commands is not in them");
+        let broken = |_| ReadError::new("a name in its load commands is not in them");
         names.push(text(command.string(endian, name).map_err(broken)?));
         Ok(())
     };
@@ -171,10 +171,10 @@ fn add(
         LoadCommandVariant::Segment64(of, _) => foreign.debug |= of.name() == b"__DWARF",
         LoadCommandVariant::Uuid(of) => foreign.id = Some(of.uuid.to_vec()),
         LoadCommandVariant::BuildVersion(of, _) => {
-            foreign.system = Some(version(of.minos.get(endian).0));
+            foreign.system = Some(format_version(of.minos.get(endian).0));
         }
         LoadCommandVariant::VersionMin(of) if command.cmd() == macho::LC_VERSION_MIN_MACOSX => {
-            foreign.system = Some(version(of.version.get(endian).0));
+            foreign.system = Some(format_version(of.version.get(endian).0));
         }
         _ => {}
     }
@@ -182,7 +182,7 @@ fn add(
 }
 
 /// Formats `X.Y.Z`, in 16 bits and twice 8.
-fn version(number: u32) -> String {
+fn format_version(number: u32) -> String {
     let (major, minor, patch) = (number >> 16, (number >> 8) & 0xff, number & 0xff);
     match patch {
         0 => format!("{major}.{minor}"),

@@ -6,44 +6,44 @@ mod pe;
 
 use std::{borrow::Cow, io};
 
-pub use macho::{Slice, is_fat as is_universal, slices};
+pub use macho::{Slice, is_fat as is_universal, read_slices};
 
-use crate::model::source::{ReadAt, Source, Unreadable};
+use crate::model::source::{ReadAt, ReadError, Source};
 
 /// The most libraries, and the most search paths, that are read.
-const NAMES: usize = 4096;
+const MAX_NAMES: usize = 4096;
 
 /// The longest name that is read.
-const NAME: u64 = 4096;
+const MAX_NAME: u64 = 4096;
 
 /// The facts that a program records about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Foreign {
+pub struct ForeignFacts {
     /// The kind of the file.
-    pub format: Format,
+    pub format: ForeignFormat,
     /// The size of the file, or of the part that is for one machine.
     pub size: u64,
     /// 32 or 64.
     pub class: u8,
     /// The machine, as its makers call it, or the number where it has no name here.
     pub machine: Cow<'static, str>,
-    /// The system and machine that it is for.
-    pub kind: Kind,
+    /// The kind of program.
+    pub kind: ProgramKind,
     /// The shared libraries that it needs.
     pub libraries: Vec<String>,
     /// The search path for its libraries (`LC_RPATH`).
     pub run_paths: Vec<String>,
     /// Whether it has a signature. The signer and the validity are not checked.
     pub signed: bool,
-    /// Whether it has symbols that only people use.
+    /// Whether it has symbols that are not needed to run.
     pub symbols: bool,
-    /// Whether it has debug information, as against a reference to some.
+    /// Whether it has debug information, not only a reference to some.
     pub debug: bool,
     /// Whether it can be loaded at any address.
     pub any_address: bool,
     /// Whether its stack may be executed.
     pub executable_stack: bool,
-    /// The oldest version of the system that it says it runs on.
+    /// The oldest version of the system that it supports.
     pub system: Option<String>,
     /// The id of its debug information: `LC_UUID`.
     pub id: Option<Vec<u8>>,
@@ -51,26 +51,26 @@ pub struct Foreign {
 
 /// The format of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum ForeignFormat {
     /// Mach-O, of macOS.
     MachO,
     /// Portable Executable, of Windows.
     Pe,
 }
 
-impl Format {
+impl ForeignFormat {
     /// Returns the usual name of such a file.
     pub fn name(self) -> &'static str {
         match self {
-            Format::MachO => "Mach-O",
-            Format::Pe => "PE",
+            ForeignFormat::MachO => "Mach-O",
+            ForeignFormat::Pe => "PE",
         }
     }
 }
 
-/// The system and machine that a program is for.
+/// The kind of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ProgramKind {
     /// To be started.
     Program,
     /// To be loaded by programs.
@@ -81,10 +81,10 @@ pub enum Kind {
 
 /// Returns the kind of a file with the beginning `start`, of at least 8 bytes, if it is a program for
 /// another system.
-pub fn format(start: &[u8]) -> Option<Format> {
+pub fn format(start: &[u8]) -> Option<ForeignFormat> {
     match start {
-        [b'M', b'Z', ..] => Some(Format::Pe),
-        _ if macho::is_one(start) => Some(Format::MachO),
+        [b'M', b'Z', ..] => Some(ForeignFormat::Pe),
+        _ if macho::is_thin(start) => Some(ForeignFormat::MachO),
         _ => None,
     }
 }
@@ -93,30 +93,30 @@ pub fn format(start: &[u8]) -> Option<Format> {
 ///
 /// # Errors
 /// It is not of that format, or a table is not wholly in it.
-pub fn read(source: Source<'_>, format: Format) -> Result<Foreign, Unreadable> {
+pub fn read(source: Source<'_>, format: ForeignFormat) -> Result<ForeignFacts, ReadError> {
     match format {
-        Format::MachO => macho::read(source),
-        Format::Pe => pe::read(source),
+        ForeignFormat::MachO => macho::read(source),
+        ForeignFormat::Pe => pe::read(source),
     }
 }
 
 /// A part of a file, read as a separate file.
 #[derive(Clone, Copy, Debug)]
-pub struct Part<'a> {
+pub struct FileRange<'a> {
     source: Source<'a>,
     start: u64,
     size: u64,
 }
 
-impl<'a> Part<'a> {
+impl<'a> FileRange<'a> {
     /// Returns the `size` bytes from `start`; `None` if there are fewer.
     pub fn new(source: Source<'a>, start: u64, size: u64) -> Option<Self> {
         let end = start.checked_add(size)?;
-        (end <= source.size()).then_some(Part { source, start, size })
+        (end <= source.size()).then_some(FileRange { source, start, size })
     }
 }
 
-impl ReadAt for Part<'_> {
+impl ReadAt for FileRange<'_> {
     fn size(&self) -> u64 {
         self.size
     }
@@ -125,8 +125,8 @@ impl ReadAt for Part<'_> {
         let outside = || io::Error::from(io::ErrorKind::UnexpectedEof);
         let len = buffer.len() as u64;
         offset.checked_add(len).filter(|end| *end <= self.size).ok_or_else(outside)?;
-        let place = self.start.checked_add(offset).ok_or_else(outside)?;
-        let bytes = self.source.piece(place, len).map_err(io::Error::other)?.ok_or_else(outside)?;
+        let start = self.start.checked_add(offset).ok_or_else(outside)?;
+        let bytes = self.source.read(start, len).map_err(io::Error::other)?.ok_or_else(outside)?;
         buffer.copy_from_slice(&bytes);
         Ok(())
     }

@@ -11,57 +11,57 @@ use object::{
     },
 };
 
-use super::{Foreign, Format, Kind, NAME, NAMES, text};
-use crate::model::source::{Source, Unreadable};
+use super::{ForeignFacts, ForeignFormat, MAX_NAME, MAX_NAMES, ProgramKind, text};
+use crate::model::source::{ReadError, Source};
 
 /// The maximum number of bytes that are read of headers: far more than Windows does.
-const HEADERS: u64 = 1 << 20;
+const MAX_HEADERS: u64 = 1 << 20;
 
 /// Returns the facts of a PE file.
-pub(super) fn read(source: Source<'_>) -> Result<Foreign, Unreadable> {
-    let head = source.start(0, HEADERS)?;
-    let dos = pe::ImageDosHeader::parse(&*head).map_err(|_| cut())?;
+pub(super) fn read(source: Source<'_>) -> Result<ForeignFacts, ReadError> {
+    let head = source.read_up_to(0, MAX_HEADERS)?;
+    let dos = pe::ImageDosHeader::parse(&*head).map_err(|_| truncated())?;
     let at = dos.nt_headers_offset() as usize;
-    let rest = head.get(at..).filter(|rest| rest.len() >= 4).ok_or_else(cut)?;
+    let rest = head.get(at..).filter(|rest| rest.len() >= 4).ok_or_else(truncated)?;
     if !rest.starts_with(b"PE\0\0") {
-        return Err(Unreadable::new("it is a DOS program, and not one for Windows"));
+        return Err(ReadError::new("it is a DOS program, not a Windows program"));
     }
-    match object::read::pe::optional_header_magic(&*head).map_err(|_| cut())? {
+    match object::read::pe::optional_header_magic(&*head).map_err(|_| truncated())? {
         pe::IMAGE_NT_OPTIONAL_HDR32_MAGIC => facts::<pe::ImageNtHeaders32>(source, &head, at),
         pe::IMAGE_NT_OPTIONAL_HDR64_MAGIC => facts::<pe::ImageNtHeaders64>(source, &head, at),
-        _ => Err(Unreadable::new("it is an object file, or no PE file at all")),
+        _ => Err(ReadError::new("it is an object file, or not a PE file")),
     }
 }
 
-fn cut() -> Unreadable {
-    Unreadable::new("its headers end after the file's end")
+fn truncated() -> ReadError {
+    ReadError::new("its headers end after the file's end")
 }
 
 fn facts<Headers: ImageNtHeaders>(
     source: Source<'_>,
     head: &[u8],
     at: usize,
-) -> Result<Foreign, Unreadable> {
+) -> Result<ForeignFacts, ReadError> {
     let mut offset = at as u64;
-    let (headers, directories) = Headers::parse(head, &mut offset).map_err(|_| cut())?;
+    let (headers, directories) = Headers::parse(head, &mut offset).map_err(|_| truncated())?;
     let (file, optional) = (headers.file_header(), headers.optional_header());
-    let sections = headers.sections(head, offset).map_err(|_| cut())?;
+    let sections = headers.sections(head, offset).map_err(|_| truncated())?;
     let directory = |index| {
         let found = directories.get(index).map(|directory| directory.address_range());
         found.filter(|(_, size)| *size != 0)
     };
     let characteristics = file.characteristics.get(LE).0;
     let kind = if characteristics & pe::IMAGE_FILE_EXECUTABLE_IMAGE.0 == 0 {
-        Kind::Other("not linked to its end")
+        ProgramKind::Other("not linked to its end")
     } else if characteristics & pe::IMAGE_FILE_DLL.0 != 0 {
-        Kind::Library
+        ProgramKind::Library
     } else {
-        Kind::Program
+        ProgramKind::Program
     };
     let dll = optional.dll_characteristics().0;
     let (major, minor) = (optional.major_subsystem_version(), optional.minor_subsystem_version());
-    Ok(Foreign {
-        format: Format::Pe,
+    Ok(ForeignFacts {
+        format: ForeignFormat::Pe,
         size: source.size(),
         class: if headers.is_type_64() { 64 } else { 32 },
         machine: machine(file.machine.get(LE)),
@@ -99,23 +99,23 @@ fn imports(
     source: Source<'_>,
     sections: &SectionTable<'_>,
     mut address: u32,
-) -> Result<Vec<String>, Unreadable> {
-    let broken = || Unreadable::new("its import table is not in the file");
-    let place = |address| sections.pe_file_range_at(address).map(|(at, _)| u64::from(at));
+) -> Result<Vec<String>, ReadError> {
+    let broken = || ReadError::new("its import table is not in the file");
+    let file_offset = |address| sections.pe_file_range_at(address).map(|(at, _)| u64::from(at));
     let mut names = Vec::new();
     loop {
-        let at = place(address).ok_or_else(broken)?;
-        let bytes = source.piece(at, size_of::<pe::ImageImportDescriptor>() as u64)?;
+        let at = file_offset(address).ok_or_else(broken)?;
+        let bytes = source.read(at, size_of::<pe::ImageImportDescriptor>() as u64)?;
         let bytes = bytes.ok_or_else(broken)?;
         let (entry, _) = from_bytes::<pe::ImageImportDescriptor>(&bytes).map_err(|()| broken())?;
         if entry.is_null() {
             return Ok(names);
         }
-        if names.len() >= NAMES {
-            return Err(Unreadable::new(format!("it needs more than {NAMES} libraries")));
+        if names.len() >= MAX_NAMES {
+            return Err(ReadError::new(format!("it needs more than {MAX_NAMES} libraries")));
         }
-        let name = place(entry.name.get(LE)).ok_or_else(broken)?;
-        names.push(text(&source.start(name, NAME)?));
+        let name = file_offset(entry.name.get(LE)).ok_or_else(broken)?;
+        names.push(text(&source.read_up_to(name, MAX_NAME)?));
         address = address.saturating_add(20);
     }
 }

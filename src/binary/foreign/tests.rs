@@ -1,11 +1,13 @@
-use super::{Foreign, Format, Kind, format, is_universal, macho::slices, read};
+use super::{
+    ForeignFacts, ForeignFormat, ProgramKind, format, is_universal, macho::read_slices, read,
+};
 use crate::{
     binary::elf::fixture::mutate,
-    model::source::{Source, Unreadable},
-    verify::{About, Policy, foreign},
+    model::source::{ReadError, Source},
+    verify::{FileContext, Policy, judge_foreign},
 };
 
-fn put(out: &mut Vec<u8>, numbers: &[(u64, usize)], little: bool) {
+fn push_numbers(out: &mut Vec<u8>, numbers: &[(u64, usize)], little: bool) {
     for &(number, size) in numbers {
         match little {
             true => out.extend(&number.to_le_bytes()[..size]),
@@ -14,25 +16,25 @@ fn put(out: &mut Vec<u8>, numbers: &[(u64, usize)], little: bool) {
     }
 }
 
-/// A load command with fields and a text behind them.
+/// Returns a load command with fields and a text after them.
 fn command(kind: u64, fields: &[u64], name: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let text = if name.is_empty() { 0 } else { (name.len() + 1).next_multiple_of(8) };
     let size = 8 + fields.len() * 4 + text;
-    put(&mut out, &[(kind, 4), (size as u64, 4)], true);
-    fields.iter().for_each(|field| put(&mut out, &[(*field, 4)], true));
+    push_numbers(&mut out, &[(kind, 4), (size as u64, 4)], true);
+    fields.iter().for_each(|field| push_numbers(&mut out, &[(*field, 4)], true));
     out.extend(name.as_bytes());
     out.resize(size, 0);
     out
 }
 
-/// A Mach-O program for arm64 with these flags and commands.
+/// Returns a Mach-O program for arm64 with these flags and commands.
 fn macho(flags: u64, commands: &[Vec<u8>]) -> Vec<u8> {
     let mut out = vec![0xcf, 0xfa, 0xed, 0xfe];
     let size: usize = commands.iter().map(Vec::len).sum();
     let (cpu, count) = (0x0100_000c, commands.len() as u64);
     let head = [(cpu, 4), (0, 4), (2, 4), (count, 4), (size as u64, 4), (flags, 4), (0, 4)];
-    put(&mut out, &head, true);
+    push_numbers(&mut out, &head, true);
     out.extend(commands.concat());
     out
 }
@@ -49,55 +51,55 @@ fn good() -> Vec<Vec<u8>> {
     ]
 }
 
-/// A PE program for x86-64 that needs `KERNEL32.dll`.
+/// Returns a PE program for x86-64 that needs `KERNEL32.dll`.
 fn pe(dll_characteristics: u64, symbols: u64) -> Vec<u8> {
     let mut out = b"MZ".to_vec();
     out.resize(0x3c, 0);
-    put(&mut out, &[(0x40, 4)], true);
+    push_numbers(&mut out, &[(0x40, 4)], true);
     out.extend(b"PE\0\0");
     let coff = [(0x8664, 2), (1, 2), (0, 4), (0, 4), (symbols, 4), (240, 2), (2, 2)];
-    put(&mut out, &coff, true);
+    push_numbers(&mut out, &coff, true);
     let mut optional = Vec::new();
-    put(&mut optional, &[(0x20b, 2)], true);
+    push_numbers(&mut optional, &[(0x20b, 2)], true);
     optional.resize(48, 0);
-    put(&mut optional, &[(6, 2), (1, 2)], true);
+    push_numbers(&mut optional, &[(6, 2), (1, 2)], true);
     optional.resize(70, 0);
-    put(&mut optional, &[(dll_characteristics, 2)], true);
+    push_numbers(&mut optional, &[(dll_characteristics, 2)], true);
     optional.resize(108, 0);
-    put(&mut optional, &[(16, 4), (0, 8), (0x1000, 4), (40, 4)], true);
+    push_numbers(&mut optional, &[(16, 4), (0, 8), (0x1000, 4), (40, 4)], true);
     optional.resize(240, 0);
     out.extend(optional);
     out.extend(b".idata\0\0");
-    put(&mut out, &[(100, 4), (0x1000, 4), (100, 4), (0x200, 4), (0, 8), (0, 8)], true);
+    push_numbers(&mut out, &[(100, 4), (0x1000, 4), (100, 4), (0x200, 4), (0, 8), (0, 8)], true);
     out.resize(0x200, 0);
-    put(&mut out, &[(0, 4), (0, 4), (0, 4), (0x1000 + 40, 4), (1, 4)], true);
+    push_numbers(&mut out, &[(0, 4), (0, 4), (0, 4), (0x1000 + 40, 4), (1, 4)], true);
     out.resize(0x200 + 40, 0);
     out.extend(b"KERNEL32.dll\0");
     out.resize(0x200 + 100, 0);
     out
 }
 
-/// A good Mach-O program.
+/// Returns a Mach-O program without findings.
 pub(crate) fn macho_sample() -> Vec<u8> {
     macho(0, &good())
 }
 
-/// A good PE program.
+/// Returns a PE program without findings.
 pub(crate) fn pe_sample() -> Vec<u8> {
     pe(0x160, 0)
 }
 
-fn facts_of(bytes: &[u8]) -> Result<Foreign, Unreadable> {
-    read(Source::Bytes(bytes), format(bytes).unwrap_or(Format::Pe))
+fn try_facts(bytes: &[u8]) -> Result<ForeignFacts, ReadError> {
+    read(Source::Bytes(bytes), format(bytes).unwrap_or(ForeignFormat::Pe))
 }
 
-fn facts(bytes: &[u8]) -> Foreign {
-    facts_of(bytes).unwrap()
+fn facts(bytes: &[u8]) -> ForeignFacts {
+    try_facts(bytes).unwrap()
 }
 
-fn found(bytes: &[u8]) -> Vec<String> {
-    let about = About::default();
-    let verdict = foreign(Source::Bytes(bytes), &facts(bytes), &about, &Policy::for_any());
+fn findings(bytes: &[u8]) -> Vec<String> {
+    let about = FileContext::default();
+    let verdict = judge_foreign(Source::Bytes(bytes), &facts(bytes), &about, &Policy::for_any());
     verdict.findings.into_iter().map(|found| found.lint).collect()
 }
 
@@ -105,14 +107,14 @@ fn found(bytes: &[u8]) -> Vec<String> {
 fn facts_of_mach_o() {
     const MH_PIE: u64 = 0x20_0000;
     let bytes = macho(MH_PIE, &good());
-    assert_eq!(format(&bytes), Some(Format::MachO));
-    let told = facts(&bytes);
-    assert_eq!(told.libraries, ["/usr/lib/libSystem.B.dylib"]);
-    assert_eq!((told.class, &*told.machine, told.kind), (64, "arm64", Kind::Program));
-    assert!(told.signed && told.any_address && !told.symbols && !told.debug);
-    assert_eq!(told.system.as_deref(), Some("11.0"));
-    assert_eq!(found(&bytes), [""; 0]);
-    let with = |more: Vec<u8>| found(&macho(MH_PIE, &[good(), vec![more]].concat()));
+    assert_eq!(format(&bytes), Some(ForeignFormat::MachO));
+    let facts = facts(&bytes);
+    assert_eq!(facts.libraries, ["/usr/lib/libSystem.B.dylib"]);
+    assert_eq!((facts.class, &*facts.machine, facts.kind), (64, "arm64", ProgramKind::Program));
+    assert!(facts.signed && facts.any_address && !facts.symbols && !facts.debug);
+    assert_eq!(facts.system.as_deref(), Some("11.0"));
+    assert_eq!(findings(&bytes), [""; 0]);
+    let with = |more: Vec<u8>| findings(&macho(MH_PIE, &[good(), vec![more]].concat()));
     assert_eq!(with(command(RPATH, &[12], "/opt/lib")), ["run-path"]);
     assert_eq!(with(command(RPATH, &[12], "@loader_path/lib")), [""; 0]);
     let symbols: Vec<u64> = (0..18).map(|at| if at == 1 { 7 } else { 0 }).collect();
@@ -121,48 +123,52 @@ fn facts_of_mach_o() {
     dwarf[8..15].copy_from_slice(b"__DWARF");
     assert_eq!(with(dwarf), ["stripped"]);
     assert_eq!(with(command(DYLIB, &[24, 0, 0, 0], "/home/ann/x.dylib")), ["build-path"]);
-    assert_eq!(found(&macho(0x2_0000, &good())), ["nx-stack"]);
+    assert_eq!(findings(&macho(0x2_0000, &good())), ["nx-stack"]);
     let mut object = bytes.clone();
     object[12] = 1;
-    assert_eq!(found(&object), ["program"]);
-    assert!(facts_of(&bytes[..bytes.len() - 1]).is_err());
-    assert!(facts_of(&bytes[..20]).is_err());
+    assert_eq!(findings(&object), ["program"]);
+    assert!(try_facts(&bytes[..bytes.len() - 1]).is_err());
+    assert!(try_facts(&bytes[..20]).is_err());
 }
 
 #[test]
-fn files_for_several_machines_are_told_from_java() {
+fn universal_files_are_distinguished_from_java_classes() {
     let one = macho(0, &good());
     let mut fat = vec![0xca, 0xfe, 0xba, 0xbe];
     let (start, size) = (8 + 20, one.len() as u64);
-    put(&mut fat, &[(1, 4), (0x0100_000c, 4), (0, 4), (start, 4), (size, 4), (0, 4)], false);
+    push_numbers(
+        &mut fat,
+        &[(1, 4), (0x0100_000c, 4), (0, 4), (start, 4), (size, 4), (0, 4)],
+        false,
+    );
     fat.extend(&one);
     assert!(is_universal(&fat) && format(&fat).is_none());
-    let found = slices(Source::Bytes(&fat)).unwrap();
+    let found = read_slices(Source::Bytes(&fat)).unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!((&*found[0].machine, found[0].start, found[0].size), ("arm64", start, size));
-    assert!(slices(Source::Bytes(&fat[..20])).is_err());
+    assert!(read_slices(Source::Bytes(&fat[..20])).is_err());
     // Java 8: minor version 0, major version 52.
     let class = [0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 52];
     assert!(!is_universal(&class) && format(&class).is_none());
-    assert!(slices(Source::Bytes(&class)).is_err());
+    assert!(read_slices(Source::Bytes(&class)).is_err());
 }
 
 #[test]
 fn facts_of_pe() {
     const GOOD: u64 = 0x160;
     let bytes = pe(GOOD, 0);
-    assert_eq!(format(&bytes), Some(Format::Pe));
-    let told = facts(&bytes);
-    assert_eq!(told.libraries, ["KERNEL32.dll"]);
-    assert_eq!((told.class, &*told.machine, told.kind), (64, "x86_64", Kind::Program));
-    assert!(!told.signed && told.any_address && !told.executable_stack);
-    assert_eq!(told.system.as_deref(), Some("6.1"));
-    assert_eq!(found(&bytes), [""; 0]);
-    assert_eq!(found(&pe(GOOD, 9)), ["stripped"]);
-    assert_eq!(found(&pe(0x40, 0)), ["nx-stack"]);
-    let error = facts_of(b"MZ, and then nothing").unwrap_err();
+    assert_eq!(format(&bytes), Some(ForeignFormat::Pe));
+    let facts = facts(&bytes);
+    assert_eq!(facts.libraries, ["KERNEL32.dll"]);
+    assert_eq!((facts.class, &*facts.machine, facts.kind), (64, "x86_64", ProgramKind::Program));
+    assert!(!facts.signed && facts.any_address && !facts.executable_stack);
+    assert_eq!(facts.system.as_deref(), Some("6.1"));
+    assert_eq!(findings(&bytes), [""; 0]);
+    assert_eq!(findings(&pe(GOOD, 9)), ["stripped"]);
+    assert_eq!(findings(&pe(0x40, 0)), ["nx-stack"]);
+    let error = try_facts(b"MZ, and then nothing").unwrap_err();
     assert!(error.to_string().contains("headers"), "{error}");
-    assert!(facts_of(&bytes[..0x210]).is_err());
+    assert!(try_facts(&bytes[..0x210]).is_err());
 }
 
 #[test]
@@ -170,7 +176,8 @@ fn a_program_for_another_system_is_not_for_the_target() {
     let targets = crate::build::target::Targets::new([]).unwrap();
     let policy = targets.get("x86_64-unknown-linux-musl").unwrap().policy();
     let bytes = pe(0x160, 0);
-    let verdict = foreign(Source::Bytes(&bytes), &facts(&bytes), &About::default(), &policy);
+    let verdict =
+        judge_foreign(Source::Bytes(&bytes), &facts(&bytes), &FileContext::default(), &policy);
     assert!(!verdict.accepted);
     assert_eq!(verdict.findings[0].evidence, "it is a PE file for x86_64");
 }
@@ -182,9 +189,9 @@ fn no_mutation_panics() {
         for _ in 0..20_000 {
             let bytes = mutate(&good, &mut state);
             let source = Source::Bytes(&bytes);
-            let _ = slices(source);
-            if let Ok(facts) = facts_of(&bytes) {
-                let _ = foreign(source, &facts, &About::default(), &Policy::for_any());
+            let _ = read_slices(source);
+            if let Ok(facts) = try_facts(&bytes) {
+                let _ = judge_foreign(source, &facts, &FileContext::default(), &Policy::for_any());
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The headers, the sections and the gaps of a file, side by side.
+//! The headers, the sections and the gaps of a file, in adjacent ranges.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use goblin::elf::{
     section_header::{SHF_EXECINSTR, SHT_NOBITS, SHT_NULL, SectionHeader},
 };
 
-use crate::binary::elf::file::{File, is_alloc};
+use crate::binary::elf::file::{ElfFile, is_alloc};
 
 /// A run of bytes that is one header or section, or between two of them.
 #[derive(Clone, Debug)]
@@ -25,24 +25,24 @@ pub(super) fn is_code(section: &SectionHeader) -> bool {
 }
 
 /// Returns the ranges of sections with code in the file.
-pub(super) fn code(file: &File<'_>) -> Vec<Range<u64>> {
+pub(super) fn code_ranges(file: &ElfFile<'_>) -> Vec<Range<u64>> {
     let code = file.sections.iter().filter(|section| is_code(section));
     code.map(|it| it.sh_offset..it.sh_offset.saturating_add(it.sh_size)).collect()
 }
 
 /// Returns the names of sections, or of segments if there are none.
-pub(super) fn names(file: &File<'_>) -> Vec<String> {
+pub(super) fn names(file: &ElfFile<'_>) -> Vec<String> {
     if file.sections.is_empty() {
         let names = file.segments.iter().enumerate().map(|(index, segment)| {
-            format!("segment {index} ({})", crate::binary::elf::kind_name(segment.p_type))
+            format!("segment {index} ({})", crate::binary::elf::segment_type_name(segment.p_type))
         });
         return names.collect();
     }
-    file.sections.iter().map(|section| super::name(file.name(section))).collect()
+    file.sections.iter().map(|section| super::printable_name(file.name(section))).collect()
 }
 
 /// Returns all areas of the file. One that overlaps an earlier one has only the rest.
-pub(super) fn areas(file: &File<'_>) -> Vec<Area> {
+pub(super) fn find_areas(file: &ElfFile<'_>) -> Vec<Area> {
     let size = file.source.size();
     let header = &file.header;
     let table = |start: u64, entry: u16, count: usize| {
@@ -93,76 +93,81 @@ pub(super) fn areas(file: &File<'_>) -> Vec<Area> {
 }
 
 /// The mapping from addresses to offsets in the file.
-pub(super) struct Space<'a> {
-    pub(super) file: &'a File<'a>,
+pub(super) struct AddressSpace<'a> {
+    pub(super) file: &'a ElfFile<'a>,
     /// Addresses and the offset of the first of them, in their order.
-    runs: Vec<Run>,
-    /// By index: where the section is in the file.
-    places: Vec<Range<u64>>,
+    loaded: Vec<LoadedRange>,
+    /// The ranges of the sections in the file, by index.
+    sections: Vec<Range<u64>>,
     thread_local: u64,
 }
 
 #[derive(Debug)]
-struct Run {
+struct LoadedRange {
     addresses: Range<u64>,
     offset: u64,
 }
 
-impl<'a> Space<'a> {
-    pub(super) fn new(file: &'a File<'a>, areas: &[Area]) -> Self {
-        let mut places = vec![0..0; file.sections.len()];
+impl<'a> AddressSpace<'a> {
+    pub(super) fn new(file: &'a ElfFile<'a>, areas: &[Area]) -> Self {
+        let mut sections = vec![0..0; file.sections.len()];
         for area in areas {
-            if let Some(place) = area.section.and_then(|index| places.get_mut(index)) {
-                *place = area.range.clone();
+            if let Some(range) = area.section.and_then(|index| sections.get_mut(index)) {
+                *range = area.range.clone();
             }
         }
-        let mut runs: Vec<Run> = Vec::new();
+        let mut loaded: Vec<LoadedRange> = Vec::new();
         if file.sections.is_empty() {
             for segment in file.segments.iter().filter(|segment| segment.p_type == PT_LOAD) {
                 let start = segment.p_vaddr;
-                runs.push(Run {
+                loaded.push(LoadedRange {
                     addresses: start..start.saturating_add(segment.p_filesz),
                     offset: segment.p_offset,
                 });
             }
         }
-        for (section, place) in file.sections.iter().zip(&places) {
+        for (section, range) in file.sections.iter().zip(&sections) {
             // In an object file every section begins at 0.
-            if is_alloc(section) && file.header.e_type != ET_REL && place.start < place.end {
-                let into = place.start.saturating_sub(section.sh_offset);
+            if is_alloc(section) && file.header.e_type != ET_REL && range.start < range.end {
+                let into = range.start.saturating_sub(section.sh_offset);
                 let start = section.sh_addr.saturating_add(into);
-                runs.push(Run {
-                    addresses: start..start.saturating_add(place.end - place.start),
-                    offset: place.start,
+                loaded.push(LoadedRange {
+                    addresses: start..start.saturating_add(range.end - range.start),
+                    offset: range.start,
                 });
             }
         }
-        runs.sort_by_key(|run| (run.addresses.start, run.addresses.end, run.offset));
+        loaded.sort_by_key(|run| (run.addresses.start, run.addresses.end, run.offset));
         let tls = file.segments.iter().find(|segment| segment.p_type == PT_TLS);
-        Space { file, runs, places, thread_local: tls.map_or(0, |segment| segment.p_vaddr) }
+        AddressSpace {
+            file,
+            loaded,
+            sections,
+            thread_local: tls.map_or(0, |segment| segment.p_vaddr),
+        }
     }
 
-    fn run(&self, address: u64) -> Option<&Run> {
-        let after = self.runs.partition_point(|run| run.addresses.start <= address);
-        let run = self.runs.get(after.checked_sub(1)?)?;
+    fn loaded_range(&self, address: u64) -> Option<&LoadedRange> {
+        let after = self.loaded.partition_point(|run| run.addresses.start <= address);
+        let run = self.loaded.get(after.checked_sub(1)?)?;
         (address < run.addresses.end).then_some(run)
     }
 
     /// Returns the offset of the byte that is loaded at an address.
     pub(super) fn offset(&self, address: u64) -> Option<u64> {
-        let run = self.run(address)?;
+        let run = self.loaded_range(address)?;
         run.offset.checked_add(address - run.addresses.start)
     }
 
     /// Returns the ranges in the file of a symbol's section, and of the symbol in it. In an object file
     /// its value is an offset in the section of index `section`.
-    pub(super) fn place(&self, section: usize, value: u64, size: u64) -> Option<Range<u64>> {
+    pub(super) fn symbol_range(&self, section: usize, value: u64, size: u64) -> Option<Range<u64>> {
         if self.file.header.e_type == ET_REL {
-            let place = self.places.get(section)?;
-            let start = place.start.checked_add(value).filter(|start| *start < place.end)?;
-            return Some(start..start.saturating_add(size).min(place.end));
+            let range = self.sections.get(section)?;
+            let start = range.start.checked_add(value).filter(|start| *start < range.end)?;
+            return Some(start..start.saturating_add(size).min(range.end));
         }
-        let run = self.run(value)?;
+        let run = self.loaded_range(value)?;
         let start = run.offset.checked_add(value - run.addresses.start)?;
         let end = run.offset.checked_add(run.addresses.end - run.addresses.start)?;
         Some(start..start.saturating_add(size).min(end))
@@ -170,9 +175,9 @@ impl<'a> Space<'a> {
 
     /// Returns the end of the section that contains the byte at `offset`, if it holds code.
     pub(super) fn code_end(&self, offset: u64) -> Option<u64> {
-        let code = self.file.sections.iter().zip(&self.places);
-        let mut found = code.filter(|(section, place)| is_code(section) && place.contains(&offset));
-        found.next().map(|(_, place)| place.end)
+        let code = self.file.sections.iter().zip(&self.sections);
+        let mut found = code.filter(|(section, range)| is_code(section) && range.contains(&offset));
+        found.next().map(|(_, range)| range.end)
     }
 
     /// Returns the address of a thread-local symbol with that value (gABI, "Symbol Table", `STT_TLS`).
@@ -185,6 +190,6 @@ impl<'a> Space<'a> {
 
     /// Returns the range of the section of index `index`.
     pub(super) fn section(&self, index: usize) -> Range<u64> {
-        self.places.get(index).cloned().unwrap_or(0..0)
+        self.sections.get(index).cloned().unwrap_or(0..0)
     }
 }

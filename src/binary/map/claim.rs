@@ -54,14 +54,14 @@ impl Claims {
     }
 
     /// Returns the owner of the byte at `offset`.
-    pub(super) fn at(&self, offset: u64) -> Option<&Claim> {
+    pub(super) fn claim_at(&self, offset: u64) -> Option<&Claim> {
         let after = self.0.partition_point(|claim| claim.start <= offset);
         let claim = self.0.get(after.checked_sub(1)?)?;
         (offset < claim.end).then_some(claim)
     }
 
     /// Returns the beginning of the first claim after `offset`.
-    pub(super) fn next(&self, offset: u64) -> Option<u64> {
+    pub(super) fn next_start(&self, offset: u64) -> Option<u64> {
         let after = self.0.partition_point(|claim| claim.start <= offset);
         self.0.get(after).map(|claim| claim.start)
     }
@@ -85,18 +85,20 @@ mod tests {
     fn painted(layers: &[&[(u64, u64, usize)]]) -> Vec<(u64, u64, usize)> {
         let mut claims = Claims::default();
         for layer in layers {
-            claims.fill(layer.iter().map(|&(start, end, of)| claim(start, end, of)).collect());
+            claims.fill(
+                layer.iter().map(|&(start, end, symbol)| claim(start, end, symbol)).collect(),
+            );
         }
         claims.0.iter().map(|claim| (claim.start, claim.end, claim.symbol)).collect()
     }
 
     #[test]
-    fn the_first_has_its_whole_range() {
+    fn the_first_claim_has_its_complete_range() {
         assert_eq!(painted(&[&[(0, 10, 1), (5, 12, 2), (6, 8, 3)]]), [(0, 10, 1), (10, 12, 2)]);
     }
 
     #[test]
-    fn a_later_layer_gets_what_is_free() {
+    fn later_layers_get_unclaimed_bytes() {
         let first = [(10, 20, 1), (30, 40, 2)];
         let painted = painted(&[&first, &[(0, 50, 3), (12, 15, 4), (45, 60, 5)]]);
         let expected =
@@ -106,7 +108,7 @@ mod tests {
 
     /// Against painting byte by byte.
     #[test]
-    fn it_is_as_painting_byte_by_byte() {
+    fn claims_equal_those_of_single_bytes() {
         let mut seed = 7_u64;
         let mut random = |below: u64| {
             seed = seed
@@ -125,19 +127,20 @@ mod tests {
                     .collect();
                 claims.fill(more.clone());
                 more.sort_unstable();
-                let mut mine = [0; 64];
+                let mut expected = [0; 64];
                 for claim in more {
-                    for byte in mine.iter_mut().take(claim.end as usize).skip(claim.start as usize)
+                    for byte in
+                        expected.iter_mut().take(claim.end as usize).skip(claim.start as usize)
                     {
                         *byte = if *byte == 0 { claim.symbol } else { *byte };
                     }
                 }
-                for (byte, mine) in bytes.iter_mut().zip(mine) {
-                    *byte = if *byte == 0 { mine } else { *byte };
+                for (byte, expected) in bytes.iter_mut().zip(expected) {
+                    *byte = if *byte == 0 { expected } else { *byte };
                 }
             }
             for (at, byte) in bytes.iter().enumerate() {
-                let found = claims.at(at as u64).map_or(0, |claim| claim.symbol);
+                let found = claims.claim_at(at as u64).map_or(0, |claim| claim.symbol);
                 assert_eq!(found, *byte, "{claims:?} at {at}");
             }
         }

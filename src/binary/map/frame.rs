@@ -8,58 +8,59 @@ use std::{collections::HashMap, ops::Range};
 
 use goblin::elf::header::ET_REL;
 
-use super::{Claim, Claims, Evidence, areas::Space};
+use super::{Claim, Claims, Evidence, areas::AddressSpace};
 use crate::{
-    binary::elf::file::{File, Words},
-    model::source::Unreadable,
+    binary::elf::file::{ElfFile, NumberFormat},
+    model::source::ReadError,
 };
 
 /// No pointer (`DW_EH_PE_omit`).
 const OMIT: u8 = 0xff;
 
-/// Claims of functions on their entries.
+/// Returns the claims of functions on their entries.
 pub(super) fn claims(
-    file: &File<'_>,
-    space: &Space<'_>,
+    file: &ElfFile<'_>,
+    space: &AddressSpace<'_>,
     claims: &Claims,
-) -> Result<Vec<Claim>, Unreadable> {
-    let mut found = Found { space, claims, entries: Vec::new(), tables: Vec::new() };
+) -> Result<Vec<Claim>, ReadError> {
+    let mut collector = EntryCollector { space, claims, entries: Vec::new(), tables: Vec::new() };
     // In an object file the addresses are still to be filled in.
     if file.header.e_type == ET_REL {
-        return Ok(found.entries);
+        return Ok(collector.entries);
     }
     for (index, section) in file.sections.iter().enumerate() {
         let read = match file.name(section) {
-            b".eh_frame" => Found::frames,
-            b".eh_frame_hdr" => Found::search_table,
-            b".ARM.exidx" => Found::arm_index,
+            b".eh_frame" => EntryCollector::frames,
+            b".eh_frame_hdr" => EntryCollector::search_table,
+            b".ARM.exidx" => EntryCollector::arm_index,
             _ => continue,
         };
-        let place = space.section(index);
-        if place.is_empty() || place.start != section.sh_offset {
+        let range = space.section(index);
+        if range.is_empty() || range.start != section.sh_offset {
             continue;
         }
         let content = file.table(section)?;
         // Bytes that another section covers belong to that one.
-        let own = usize::try_from(place.end - place.start).unwrap_or(usize::MAX);
+        let own = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         let content = content.get(..own).unwrap_or(&content);
-        let table = Part { bytes: content, words: file.words(), address: section.sh_addr, place };
+        let table =
+            UnwindSection { bytes: content, words: file.words(), address: section.sh_addr, range };
         // A broken entry ends its table: the rest is then the section's.
-        let _ = read(&mut found, &table);
+        let _ = read(&mut collector, &table);
     }
-    Ok(found.finish())
+    Ok(collector.finish())
 }
 
 /// A section as addresses and offsets.
-struct Part<'a> {
+struct UnwindSection<'a> {
     bytes: &'a [u8],
-    words: Words,
+    words: NumberFormat,
     address: u64,
-    place: Range<u64>,
+    range: Range<u64>,
 }
 
-struct Found<'a> {
-    space: &'a Space<'a>,
+struct EntryCollector<'a> {
+    space: &'a AddressSpace<'a>,
     claims: &'a Claims,
     entries: Vec<Claim>,
     /// The addresses of exception tables, and their owners.
@@ -68,45 +69,46 @@ struct Found<'a> {
 
 /// The fields that entries have in common.
 #[derive(Clone, Copy)]
-struct Common {
+struct CommonInformation {
     code: u8,
     table: u8,
-    /// Whether entries say how long their additions are.
+    /// Whether entries have the length of their additions.
     sized: bool,
 }
 
-impl Found<'_> {
+impl EntryCollector<'_> {
     fn function(&self, address: u64) -> Option<usize> {
-        self.claims.at(self.space.offset(address)?).map(|claim| claim.symbol)
+        self.claims.claim_at(self.space.offset(address)?).map(|claim| claim.symbol)
     }
 
-    fn claim(&mut self, part: &Part<'_>, range: Range<usize>, symbol: usize) {
-        let at = |offset: usize| part.place.start.saturating_add(offset as u64);
+    fn claim(&mut self, section: &UnwindSection<'_>, range: Range<usize>, symbol: usize) {
+        let at = |offset: usize| section.range.start.saturating_add(offset as u64);
         self.entries.push(Claim {
             start: at(range.start),
-            end: at(range.end).min(part.place.end),
+            end: at(range.end).min(section.range.end),
             evidence: Evidence::Unwind,
             symbol,
         });
     }
 
-    fn frames(&mut self, part: &Part<'_>) -> Option<()> {
-        let mut known: HashMap<usize, Option<Common>> = HashMap::new();
+    fn frames(&mut self, section: &UnwindSection<'_>) -> Option<()> {
+        let mut known: HashMap<usize, Option<CommonInformation>> = HashMap::new();
         let mut at = 0;
         loop {
-            let len = usize::try_from(part.words.u32(part.bytes, at)?).ok()?;
+            let len = usize::try_from(section.words.u32(section.bytes, at)?).ok()?;
             // A length of 0 ends the table; all ones mean 64-bit lengths, which nothing uses here.
             if len == 0 || len == u32::MAX as usize {
                 return None;
             }
             let (id_at, end) = (at + 4, (at + 4).checked_add(len)?);
-            let record = part.bytes.get(..end)?;
-            let id = usize::try_from(part.words.u32(record, id_at)?).ok()?;
+            let record = section.bytes.get(..end)?;
+            let id = usize::try_from(section.words.u32(record, id_at)?).ok()?;
             if id != 0 {
                 let common_at = id_at.checked_sub(id)?;
-                let common = *known.entry(common_at).or_insert_with(|| common(part, common_at));
+                let common =
+                    *known.entry(common_at).or_insert_with(|| read_common(section, common_at));
                 if let Some(common) = common {
-                    self.entry(part, record, at, common);
+                    self.entry(section, record, at, common);
                 }
             }
             at = end;
@@ -115,15 +117,15 @@ impl Found<'_> {
 
     fn entry(
         &mut self,
-        part: &Part<'_>,
+        section: &UnwindSection<'_>,
         record: &[u8],
         start: usize,
-        common: Common,
+        common: CommonInformation,
     ) -> Option<()> {
-        let mut reader = Reader { bytes: record, at: start + 8, part };
+        let mut reader = Reader { bytes: record, at: start + 8, section };
         let address = reader.pointer(common.code, 0)?;
         let symbol = self.function(address)?;
-        self.claim(part, start..record.len(), symbol);
+        self.claim(section, start..record.len(), symbol);
         reader.pointer(common.code & 0x0f, 0)?;
         if common.sized && common.table != OMIT {
             reader.uleb()?;
@@ -138,41 +140,41 @@ impl Found<'_> {
     }
 
     /// Reads `.eh_frame_hdr`: the address of each function and of its entry, for a binary search.
-    fn search_table(&mut self, part: &Part<'_>) -> Option<()> {
-        let [1, frames, count, table, ..] = *part.bytes else {
+    fn search_table(&mut self, section: &UnwindSection<'_>) -> Option<()> {
+        let [1, frames, count, table, ..] = *section.bytes else {
             return None;
         };
-        let mut reader = Reader { bytes: part.bytes, at: 4, part };
-        reader.pointer(frames, part.address)?;
-        let count = reader.pointer(count, part.address)?;
+        let mut reader = Reader { bytes: section.bytes, at: 4, section };
+        reader.pointer(frames, section.address)?;
+        let count = reader.pointer(count, section.address)?;
         // Four bytes each, signed, relative to this table: what all linkers write.
         if table != 0x3b {
             return None;
         }
         for _ in 0..count {
             let at = reader.at;
-            let address = reader.pointer(table, part.address)?;
-            reader.pointer(table, part.address)?;
+            let address = reader.pointer(table, section.address)?;
+            reader.pointer(table, section.address)?;
             if let Some(symbol) = self.function(address) {
-                self.claim(part, at..reader.at, symbol);
+                self.claim(section, at..reader.at, symbol);
             }
         }
         Some(())
     }
 
-    fn arm_index(&mut self, part: &Part<'_>) -> Option<()> {
+    fn arm_index(&mut self, section: &UnwindSection<'_>) -> Option<()> {
         // 31 bits, signed, relative to where they are.
         let relative = |at: usize, word: u64| {
             let into = (((word as u32) << 1) as i32) >> 1;
-            part.address.wrapping_add(at as u64).wrapping_add_signed(into.into()) & 0xffff_ffff
+            section.address.wrapping_add(at as u64).wrapping_add_signed(into.into()) & 0xffff_ffff
         };
-        for at in (0..part.bytes.len()).step_by(8) {
-            let function = relative(at, part.words.u32(part.bytes, at)?);
-            let table = part.words.u32(part.bytes, at + 4)?;
+        for at in (0..section.bytes.len()).step_by(8) {
+            let function = relative(at, section.words.u32(section.bytes, at)?);
+            let table = section.words.u32(section.bytes, at + 4)?;
             let Some(symbol) = self.function(function) else {
                 continue;
             };
-            self.claim(part, at..at + 8, symbol);
+            self.claim(section, at..at + 8, symbol);
             // 1 stands for "cannot unwind", the highest bit for a short table instead of its address.
             if table != 1
                 && table >> 31 == 0
@@ -193,14 +195,14 @@ impl Found<'_> {
         let holds_tables =
             |name: &[u8]| name.starts_with(b".gcc_except_table") || name.starts_with(b".ARM.extab");
         let sections = file.sections.iter().enumerate();
-        let places: Vec<Range<u64>> = sections
+        let ranges: Vec<Range<u64>> = sections
             .filter(|(_, section)| holds_tables(file.name(section)))
             .map(|(index, _)| self.space.section(index))
             .collect();
         let next = self.tables.iter().skip(1).map(|table| table.0).chain([u64::MAX]);
         for (&(start, symbol), next) in self.tables.iter().zip(next) {
-            if let Some(place) = places.iter().find(|place| place.contains(&start)) {
-                let end = next.min(place.end);
+            if let Some(range) = ranges.iter().find(|range| range.contains(&start)) {
+                let end = next.min(range.end);
                 self.entries.push(Claim { start, end, evidence: Evidence::Unwind, symbol });
             }
         }
@@ -209,10 +211,10 @@ impl Found<'_> {
 }
 
 /// Reads a "common information entry".
-fn common(part: &Part<'_>, at: usize) -> Option<Common> {
-    let len = usize::try_from(part.words.u32(part.bytes, at)?).ok()?;
-    let record = part.bytes.get(..(at + 4).checked_add(len)?)?;
-    let mut reader = Reader { bytes: record, at: at + 8, part };
+fn read_common(section: &UnwindSection<'_>, at: usize) -> Option<CommonInformation> {
+    let len = usize::try_from(section.words.u32(section.bytes, at)?).ok()?;
+    let record = section.bytes.get(..(at + 4).checked_add(len)?)?;
+    let mut reader = Reader { bytes: record, at: at + 8, section };
     let version = reader.byte()?;
     let mut letters = Vec::new();
     loop {
@@ -228,7 +230,8 @@ fn common(part: &Part<'_>, at: usize) -> Option<Common> {
     } else {
         reader.uleb()?;
     }
-    let mut common = Common { code: 0, table: OMIT, sized: letters.first() == Some(&b'z') };
+    let mut common =
+        CommonInformation { code: 0, table: OMIT, sized: letters.first() == Some(&b'z') };
     for letter in letters {
         match letter {
             b'z' => {
@@ -250,7 +253,7 @@ fn common(part: &Part<'_>, at: usize) -> Option<Common> {
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
-    part: &'a Part<'a>,
+    section: &'a UnwindSection<'a>,
 }
 
 impl Reader<'_> {
@@ -279,8 +282,8 @@ impl Reader<'_> {
         if encoding == OMIT {
             return Some(0);
         }
-        let here = self.part.address.wrapping_add(self.at as u64);
-        let words = self.part.words;
+        let address = self.section.address.wrapping_add(self.at as u64);
+        let words = self.section.words;
         let (size, signed) = match encoding & 0x0f {
             0x00 => (words.size(), false),
             0x02 => (2, false),
@@ -299,7 +302,7 @@ impl Reader<'_> {
         }
         let value = match encoding & 0x70 {
             0x00 => value,
-            0x10 => value.wrapping_add(here),
+            0x10 => value.wrapping_add(address),
             0x30 => value.wrapping_add(data),
             _ => return None,
         };

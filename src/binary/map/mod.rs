@@ -15,16 +15,17 @@ use std::ops::Range;
 
 use goblin::elf::section_header::{SHT_INIT_ARRAY, SHT_PROGBITS, SHT_SYMTAB, SectionHeader};
 
+pub use crate::model::schema::size::SymbolSource;
 use crate::{
-    binary::elf::file::{File, is_alloc, text},
-    model::source::{Nearby, Source, Unreadable},
+    binary::elf::file::{ElfFile, is_alloc, text},
+    model::source::{CachedReader, ReadError, Source},
 };
 use areas::Area;
 use claim::{Claim, Claims};
-use symbols::Table;
+use symbols::SymbolTable;
 
-/// The longest run of filler between two functions or variables: more has another reason than
-/// alignment. Functions are aligned to at most 64 bytes by compilers of today.
+/// The maximum length of padding between two functions or variables; compilers align functions to
+/// at most 64 bytes.
 const FILLER: u64 = 64;
 
 /// A map of one file.
@@ -37,23 +38,9 @@ pub struct Map {
     /// The functions and variables, by index.
     pub symbols: Vec<Symbol>,
     /// The source of the symbols.
-    pub origin: Origin,
+    pub origin: SymbolSource,
     /// The ranges, from the beginning of the file to its end, without overlap or gap.
-    pub pieces: Vec<Piece>,
-}
-
-/// The source of symbols.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Origin {
-    /// The file has its own.
-    Own,
-    /// The file that it was stripped from, or its separate debug file.
-    Separate,
-    /// Those for the dynamic linker, which are few.
-    Dynamic,
-    /// There are none: ranges are complete sections.
-    #[default]
-    Nowhere,
+    pub ranges: Vec<OwnedRange>,
 }
 
 /// A function or a variable.
@@ -67,14 +54,14 @@ pub struct Symbol {
     pub size: u64,
 }
 
-/// A run of bytes of one owner.
+/// A range of bytes with one owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Piece {
+pub struct OwnedRange {
     /// Its range in the file.
     pub range: Range<u64>,
     /// The section that it is in.
     pub section: Option<usize>,
-    /// To whom it belongs.
+    /// Its owner.
     pub owner: Owner,
 }
 
@@ -92,8 +79,8 @@ pub enum Owner {
     Padding,
     /// Data without a name that the code of several crates uses.
     Shared,
-    /// It has no owner.
-    Nobody,
+    /// The owner is unknown.
+    Unknown,
 }
 
 /// The evidence that a range belongs to a symbol, the surest first.
@@ -104,41 +91,41 @@ pub enum Evidence {
     /// It is the unwind entry, or the exception table, of that function.
     Unwind,
     /// It follows a symbol in code that has no size, before the next one.
-    Reach,
-    /// It is what the dynamic linker does at the symbol's place, or a word that it makes point to
-    /// the symbol.
+    Extended,
+    /// It is a relocation at the symbol's address, or a word that is relocated to point to the
+    /// symbol.
     Relocation,
     /// It is data without a name that the code of this function, and of no other crate's, uses.
     Reference,
 }
 
 /// A file of which a map can be made, and its symbols.
-pub struct Draft<'a> {
-    file: File<'a>,
-    table: Table,
-    origin: Origin,
+pub struct MapBuilder<'a> {
+    file: ElfFile<'a>,
+    table: SymbolTable,
+    origin: SymbolSource,
 }
 
-impl std::fmt::Debug for Draft<'_> {
+impl std::fmt::Debug for MapBuilder<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Draft").field("origin", &self.origin).finish_non_exhaustive()
     }
 }
 
-impl<'a> Draft<'a> {
-    /// Reads a file. `separate` is the file that it was stripped from, or its debug file; whether
-    /// it is that is for the caller to find out ([`belongs`](crate::binary::elf::belongs)).
+impl<'a> MapBuilder<'a> {
+    /// Reads a file. `separate` is the file that it was stripped from, or its debug file; the
+    /// caller checks that with [`is_symbol_file`](crate::binary::elf::is_symbol_file).
     ///
     /// # Errors
     /// One of the files is not an ELF file that can be read.
     pub fn read(
         source: impl Into<Source<'a>>,
         separate: Option<Source<'_>>,
-    ) -> Result<Self, Unreadable> {
-        let file = File::read(source)?;
-        let separate = separate.map(File::read).transpose()?;
-        let (table, origin) = Table::of(&file, separate.as_ref())?;
-        Ok(Draft { file, table, origin })
+    ) -> Result<Self, ReadError> {
+        let file = ElfFile::read(source)?;
+        let separate = separate.map(ElfFile::read).transpose()?;
+        let (table, origin) = SymbolTable::choose(&file, separate.as_ref())?;
+        Ok(MapBuilder { file, table, origin })
     }
 
     /// Returns the functions and variables, by index.
@@ -146,43 +133,44 @@ impl<'a> Draft<'a> {
         &self.table.symbols
     }
 
-    /// Makes the map. `groups` has a number for each symbol, the same for those of one crate: data
-    /// without a name belongs to who uses it if that is one crate.
+    /// Creates the map. `groups` has a number for each symbol, the same for those of one crate:
+    /// data without a name is attributed to the code that uses it if that is of one crate.
     ///
     /// # Errors
     /// A section cannot be read.
-    pub fn map(self, groups: &[u32]) -> Result<Map, Unreadable> {
-        let Draft { file, table, origin } = self;
-        let areas = areas::areas(&file);
+    pub fn map(self, groups: &[u32]) -> Result<Map, ReadError> {
+        let MapBuilder { file, table, origin } = self;
+        let areas = areas::find_areas(&file);
         let (claims, shared) = claims(&file, &table, &areas, groups)?;
-        let (near, code) = (Nearby::new(file.source), areas::code(&file));
+        let (reader, code) = (CachedReader::new(file.source), areas::code_ranges(&file));
         let (file, claims, shared) = (&file, &claims, &shared);
-        let mut paint = Paint { file, near, code, origin, claims, shared, pieces: Vec::new() };
+        let mut builder =
+            RangeBuilder { file, reader, code, origin, claims, shared, ranges: Vec::new() };
         for area in &areas {
-            paint.area(area)?;
+            builder.push_area(area)?;
         }
-        let pieces = paint.pieces;
+        let ranges = builder.ranges;
         Ok(Map {
             size: file.source.size(),
             sections: areas::names(file),
             symbols: table.symbols,
             origin,
-            pieces,
+            ranges,
         })
     }
 }
 
 /// Returns every claim, in layers; and the ranges that several groups share.
 fn claims(
-    file: &File<'_>,
-    table: &Table,
+    file: &ElfFile<'_>,
+    table: &SymbolTable,
     areas: &[Area],
     groups: &[u32],
-) -> Result<(Claims, Claims), Unreadable> {
-    let space = areas::Space::new(file, areas);
+) -> Result<(Claims, Claims), ReadError> {
+    let space = areas::AddressSpace::new(file, areas);
     let mut claims = Claims::default();
-    claims.fill(table.sized(&space));
-    claims.fill(table.unsized_code(&space, &claims));
+    claims.fill(table.sized_claims(&space));
+    claims.fill(table.unsized_claims(&space, &claims));
     let unwind = frame::claims(file, &space, &claims)?;
     claims.fill(unwind);
     let pointers = relocation::claims(file, &space, &claims, true)?;
@@ -196,19 +184,19 @@ fn claims(
     Ok((claims, shared))
 }
 
-struct Paint<'a> {
-    file: &'a File<'a>,
-    near: Nearby<'a>,
+struct RangeBuilder<'a> {
+    file: &'a ElfFile<'a>,
+    reader: CachedReader<'a>,
     /// The ranges of sections with code.
     code: Vec<Range<u64>>,
-    origin: Origin,
+    origin: SymbolSource,
     claims: &'a Claims,
     shared: &'a Claims,
-    pieces: Vec<Piece>,
+    ranges: Vec<OwnedRange>,
 }
 
-impl Paint<'_> {
-    fn area(&mut self, area: &Area) -> Result<(), Unreadable> {
+impl RangeBuilder<'_> {
+    fn push_area(&mut self, area: &Area) -> Result<(), ReadError> {
         let (start, end) = (area.range.start, area.range.end);
         let section = area.section;
         if area.headers {
@@ -217,47 +205,47 @@ impl Paint<'_> {
         }
         let Some(index) = section else {
             let filler = self.is_filler(start, end)?;
-            self.push(start, end, section, if filler { Owner::Padding } else { Owner::Nobody });
+            self.push(start, end, section, if filler { Owner::Padding } else { Owner::Unknown });
             return Ok(());
         };
         let mut at = start;
         for claim in self.claims.within(start, end) {
             let (from, to) = (claim.start.max(start), claim.end.min(end));
-            self.rest(at, from, index)?;
+            self.push_without_symbol(at, from, index)?;
             self.push(from, to, section, Owner::Symbol(claim.symbol, claim.evidence));
             at = to;
         }
-        self.rest(at, end, index)
+        self.push_without_symbol(at, end, index)
     }
 
     fn push(&mut self, start: u64, end: u64, section: Option<usize>, owner: Owner) {
         if start < end {
-            self.pieces.push(Piece { range: start..end, section, owner });
+            self.ranges.push(OwnedRange { range: start..end, section, owner });
         }
     }
 
     /// Returns the owner of bytes that no symbol claims in the section of index `index`.
-    fn rest(&mut self, start: u64, end: u64, index: usize) -> Result<(), Unreadable> {
+    fn push_without_symbol(&mut self, start: u64, end: u64, index: usize) -> Result<(), ReadError> {
         let mut at = start;
         for shared in self.shared.within(start, end) {
             let (from, to) = (shared.start.max(start), shared.end.min(end));
-            self.unclaimed(at, from, index)?;
+            self.push_unclaimed(at, from, index)?;
             self.push(from, to, Some(index), Owner::Shared);
             at = to;
         }
-        self.unclaimed(at, end, index)
+        self.push_unclaimed(at, end, index)
     }
 
     /// Returns the owner of bytes that nothing uses in the section of index `index`.
-    fn unclaimed(&mut self, start: u64, end: u64, index: usize) -> Result<(), Unreadable> {
+    fn push_unclaimed(&mut self, start: u64, end: u64, index: usize) -> Result<(), ReadError> {
         if start >= end {
             return Ok(());
         }
         let owner = match self.file.sections.get(index) {
-            _ if self.origin == Origin::Nowhere => Owner::Section,
+            _ if self.origin == SymbolSource::None => Owner::Section,
             Some(header) if self.is_table(header) => Owner::Section,
             _ if end - start <= FILLER && self.is_filler(start, end)? => Owner::Padding,
-            _ => Owner::Nobody,
+            _ => Owner::Unknown,
         };
         self.push(start, end, Some(index), owner);
         Ok(())
@@ -275,23 +263,23 @@ impl Paint<'_> {
 
     /// Returns whether these bytes do nothing: zeros, traps, and the fill of assemblers between
     /// functions.
-    fn is_filler(&mut self, start: u64, end: u64) -> Result<bool, Unreadable> {
+    fn is_filler(&mut self, start: u64, end: u64) -> Result<bool, ReadError> {
         if end - start > FILLER {
             let mut zeros = true;
-            self.file.source.windows(start..end, |window, _| {
+            self.file.source.for_each_window(start..end, |window, _| {
                 zeros &= window.iter().all(|&byte| byte == 0);
                 zeros
             })?;
             return Ok(zeros);
         }
-        let bytes = self.near.get(start, end - start)?;
+        let bytes = self.reader.read_up_to(start, end - start)?;
         let code = self.code.iter().any(|code| code.contains(&start));
-        Ok(bytes.iter().all(|&byte| byte == 0) || code && is_nothing(bytes))
+        Ok(bytes.iter().all(|&byte| byte == 0) || code && is_nop_or_trap(bytes))
     }
 }
 
 /// Returns whether these are instructions that do nothing, or stop.
-fn is_nothing(code: &[u8]) -> bool {
+fn is_nop_or_trap(code: &[u8]) -> bool {
     // x86: int3 and the forms of nop (0x90, 0x66… and 0x0f 0x1f …). Others have one word each.
     const NOPS: [[u8; 4]; 3] =
         [[0x1f, 0x20, 0x03, 0xd5], [0x00, 0x00, 0x00, 0x00], [0x13, 0x00, 0x00, 0x00]];
@@ -301,13 +289,13 @@ fn is_nothing(code: &[u8]) -> bool {
 
 impl Map {
     /// Returns the name of the section that contains a range.
-    pub fn section(&self, piece: &Piece) -> Option<&str> {
-        self.sections.get(piece.section?).map(String::as_str)
+    pub fn section(&self, range: &OwnedRange) -> Option<&str> {
+        self.sections.get(range.section?).map(String::as_str)
     }
 }
 
 /// Returns the text of a name in the file, without control sequences of terminals.
-fn name(bytes: &[u8]) -> String {
+fn printable_name(bytes: &[u8]) -> String {
     let text = text(bytes);
     match text.chars().any(char::is_control) {
         true => text.escape_debug().to_string(),

@@ -13,12 +13,12 @@ use goblin::elf::{
 
 use super::{
     Claim, Claims, Evidence,
-    areas::{self, Space},
+    areas::{self, AddressSpace},
     relocation,
 };
 use crate::{
-    binary::elf::file::{File, is_alloc},
-    model::source::Unreadable,
+    binary::elf::file::{ElfFile, is_alloc},
+    model::source::ReadError,
 };
 
 /// The number of passes over data that only other data refers to: strings of tables of tables.
@@ -32,37 +32,37 @@ const AHEAD: usize = 12;
 enum Users {
     None,
     /// Symbols of one group; the first of them.
-    Of(usize),
+    One(usize),
     Several,
 }
 
-/// Claims data that code of one group refers to, and gives back what code of several does. `groups`
-/// has a number for each symbol.
+/// Claims data that code of one group refers to, and returns the data that code of several groups
+/// does. `groups` has a number for each symbol.
 pub(super) fn claim(
-    file: &File<'_>,
-    space: &Space<'_>,
+    file: &ElfFile<'_>,
+    space: &AddressSpace<'_>,
     groups: &[u32],
     claims: &mut Claims,
-) -> Result<Vec<Claim>, Unreadable> {
+) -> Result<Vec<Claim>, ReadError> {
     if file.header.e_type == ET_REL {
         return Ok(Vec::new());
     }
-    let nameless = Nameless::new(file, space);
+    let unnamed = UnnamedData::new(file, space);
     // The addresses at which they are used, and the item.
     let mut pointers: Vec<(u64, u64)> = Vec::new();
     for (index, section) in file.sections.iter().enumerate() {
         if areas::is_code(section) {
-            let mut see = |at: u64, address: u64| {
-                pointers.extend(nameless.item(space, claims, address).map(|item| (at, item)));
+            let mut visit = |at: u64, address: u64| {
+                pointers.extend(unnamed.item(space, claims, address).map(|item| (at, item)));
             };
-            let (place, mut into) = (file.place(section)?, 0);
+            let (range, mut into) = (file.section_range(section)?, 0);
             let offset = space.section(index).start;
-            file.source.windows(place, |bytes, limit| {
+            file.source.for_each_window(range, |bytes, limit| {
                 let (address, offset) = (section.sh_addr.wrapping_add(into), offset + into);
                 let code = Code { bytes, limit, address, offset };
                 match file.header.e_machine {
-                    EM_X86_64 => code.x86_64(&mut see),
-                    EM_AARCH64 => code.arm64(&mut see),
+                    EM_X86_64 => code.x86_64(&mut visit),
+                    EM_AARCH64 => code.arm64(&mut visit),
                     _ => return false,
                 }
                 into += limit as u64;
@@ -70,9 +70,9 @@ pub(super) fn claim(
             })?;
         }
     }
-    relocation::each(file, space, |entry| {
-        let item = entry.target.and_then(|target| nameless.item(space, claims, target));
-        pointers.extend(space.offset(entry.place).zip(item));
+    relocation::for_each_relocation(file, space, |entry| {
+        let item = entry.target.and_then(|target| unnamed.item(space, claims, target));
+        pointers.extend(space.offset(entry.address).zip(item));
     })?;
     let mut items: BTreeMap<u64, Users> = BTreeMap::new();
     for (_, item) in &pointers {
@@ -83,18 +83,18 @@ pub(super) fn claim(
         // Data that has an owner now may point to data that has none yet.
         let group = |symbol: usize| groups.get(symbol);
         for (at, item) in &pointers {
-            let (Some(user), Some(users)) = (claims.at(*at), items.get_mut(item)) else {
+            let (Some(user), Some(users)) = (claims.claim_at(*at), items.get_mut(item)) else {
                 continue;
             };
             *users = match *users {
-                Users::None => Users::Of(user.symbol),
-                Users::Of(first) if group(first) == group(user.symbol) => {
-                    Users::Of(first.min(user.symbol))
+                Users::None => Users::One(user.symbol),
+                Users::One(first) if group(first) == group(user.symbol) => {
+                    Users::One(first.min(user.symbol))
                 }
-                Users::Of(_) | Users::Several => Users::Several,
+                Users::One(_) | Users::Several => Users::Several,
             };
         }
-        let found = nameless.claims(&items, claims, &mut shared);
+        let found = unnamed.claims(&items, claims, &mut shared);
         if found.is_empty() {
             break;
         }
@@ -105,15 +105,15 @@ pub(super) fn claim(
 }
 
 /// The sections that hold data which may have no name.
-struct Nameless {
-    places: Vec<std::ops::Range<u64>>,
+struct UnnamedData {
+    ranges: Vec<std::ops::Range<u64>>,
 }
 
-impl Nameless {
-    fn new(file: &File<'_>, space: &Space<'_>) -> Self {
+impl UnnamedData {
+    fn new(file: &ElfFile<'_>, space: &AddressSpace<'_>) -> Self {
         let tables: [&[u8]; 4] = [b".got", b".eh_frame", b".gcc_except_table", b".interp"];
         let sections = file.sections.iter().enumerate();
-        let places = sections
+        let ranges = sections
             .filter(|(_, section)| {
                 let name = file.name(section);
                 is_alloc(section)
@@ -122,14 +122,14 @@ impl Nameless {
                     && !tables.iter().any(|table| name.starts_with(table))
             })
             .map(|(index, _)| space.section(index));
-        Nameless { places: places.collect() }
+        UnnamedData { ranges: ranges.collect() }
     }
 
     /// Returns the range in the file of the unnamed item that is loaded at `address`.
-    fn item(&self, space: &Space<'_>, claims: &Claims, address: u64) -> Option<u64> {
+    fn item(&self, space: &AddressSpace<'_>, claims: &Claims, address: u64) -> Option<u64> {
         let offset = space.offset(address)?;
-        let inside = self.places.iter().any(|place| place.contains(&offset));
-        (inside && claims.at(offset).is_none()).then_some(offset)
+        let inside = self.ranges.iter().any(|range| range.contains(&offset));
+        (inside && claims.claim_at(offset).is_none()).then_some(offset)
     }
 
     /// Returns each item from its beginning to that of the next, or to a claimed range, or to its
@@ -143,15 +143,15 @@ impl Nameless {
         let mut found = Vec::new();
         let next = items.keys().skip(1).copied().chain([u64::MAX]);
         for ((&start, users), next) in items.iter().zip(next) {
-            let Some(place) = self.places.iter().find(|place| place.contains(&start)) else {
+            let Some(range) = self.ranges.iter().find(|range| range.contains(&start)) else {
                 continue;
             };
-            let claimed = claims.next(start).unwrap_or(u64::MAX);
-            let end = next.min(place.end).min(claimed);
+            let claimed = claims.next_start(start).unwrap_or(u64::MAX);
+            let end = next.min(range.end).min(claimed);
             let claim = |symbol| Claim { start, end, evidence: Evidence::Reference, symbol };
             match users {
                 Users::None => {}
-                Users::Of(symbol) => found.push(claim(*symbol)),
+                Users::One(symbol) => found.push(claim(*symbol)),
                 Users::Several => shared.push(claim(usize::MAX)),
             }
         }
@@ -159,7 +159,7 @@ impl Nameless {
     }
 }
 
-/// Code, and where it is.
+/// Code, and its address.
 struct Code<'a> {
     bytes: &'a [u8],
     /// The end of the offsets at which an instruction may begin: later ones are read with the code that
@@ -172,7 +172,7 @@ struct Code<'a> {
 impl Code<'_> {
     /// Finds `lea`, and moves of words and vectors, with an address relative to the next instruction
     /// (Intel SDM volume 2, section 2.2.1.6, "RIP-Relative Addressing").
-    fn x86_64(&self, see: &mut impl FnMut(u64, u64)) {
+    fn x86_64(&self, visit: &mut impl FnMut(u64, u64)) {
         let opcode = |before: u8, byte: u8| {
             matches!(byte, 0x8d | 0x8b) || (before == 0x0f && matches!(byte, 0x10 | 0x28 | 0x6f))
         };
@@ -183,14 +183,14 @@ impl Code<'_> {
             {
                 let distance = i32::from_le_bytes([d0, d1, d2, d3]);
                 let end = self.address.wrapping_add(at as u64 + 7);
-                see(self.offset + at as u64, end.wrapping_add_signed(distance.into()));
+                visit(self.offset + at as u64, end.wrapping_add_signed(distance.into()));
             }
         }
     }
 
     /// Finds `adrp` with the `add` or `ldr` that follows it, and `adr` (Arm Architecture Reference
     /// Manual for A-profile, section C6.2).
-    fn arm64(&self, see: &mut impl FnMut(u64, u64)) {
+    fn arm64(&self, visit: &mut impl FnMut(u64, u64)) {
         let words: Vec<u32> = self
             .bytes
             .chunks_exact(4)
@@ -201,25 +201,25 @@ impl Code<'_> {
                 continue;
             }
             let into = 4 * at as u64;
-            let here = self.address.wrapping_add(into);
+            let address = self.address.wrapping_add(into);
             let register = word & 0x1f;
             let distance = (((word >> 5) & 0x7_ffff) << 2) | ((word >> 29) & 3);
             let distance = i64::from((distance << 11) as i32 >> 11);
             if word >> 31 == 0 {
-                see(self.offset + into, here.wrapping_add_signed(distance));
+                visit(self.offset + into, address.wrapping_add_signed(distance));
                 continue;
             }
-            let page = (here & !0xfff).wrapping_add_signed(distance << 12);
+            let page = (address & !0xfff).wrapping_add_signed(distance << 12);
             for &next in words.iter().skip(at + 1).take(AHEAD) {
                 let uses = (next >> 5) & 0x1f == register;
                 let twelve = u64::from((next >> 10) & 0xfff);
                 if uses && next & 0xffc0_0000 == 0x9100_0000 {
-                    see(self.offset + into, page.wrapping_add(twelve));
+                    visit(self.offset + into, page.wrapping_add(twelve));
                 } else if uses && next & 0x3b40_0000 == 0x3940_0000 {
                     // Vectors of 16 bytes have their own code for the size.
                     let vector = next & 0x0480_0000 == 0x0480_0000 && next >> 30 == 0;
                     let scale = if vector { 4 } else { next >> 30 };
-                    see(self.offset + into, page.wrapping_add(twelve << scale));
+                    visit(self.offset + into, page.wrapping_add(twelve << scale));
                 }
             }
         }

@@ -7,45 +7,44 @@ use goblin::elf::{
     sym::Sym,
 };
 
-use super::{Claim, Claims, Evidence, areas::Space};
+use super::{Claim, Claims, Evidence, areas::AddressSpace};
 use crate::{
-    binary::elf::file::File,
-    model::source::{Nearby, Unreadable},
+    binary::elf::file::ElfFile,
+    model::source::{CachedReader, ReadError},
 };
 
-/// Claims on entries and on addresses without a name. Pointers of vtables, for example, are data
-/// without symbols, which point to functions with symbols. `places` sets whether the addresses are
-/// requested, too, and not the entries alone.
+/// Returns claims on entries and, if `with_addresses` is set, on addresses without a name. Pointers
+/// of vtables, for example, are data without symbols, which point to functions with symbols.
 pub(super) fn claims(
-    file: &File<'_>,
-    space: &Space<'_>,
+    file: &ElfFile<'_>,
+    space: &AddressSpace<'_>,
     claims: &Claims,
-    places: bool,
-) -> Result<Vec<Claim>, Unreadable> {
+    with_addresses: bool,
+) -> Result<Vec<Claim>, ReadError> {
     let mut found = Vec::new();
     if file.header.e_type == ET_REL {
         return Ok(found);
     }
-    each(file, space, |entry| {
-        let place = space.offset(entry.place);
+    for_each_relocation(file, space, |entry| {
+        let range = space.offset(entry.address);
         let word = file.words().size() as u64;
-        let mut claim = |start: u64, len: u64, of: &Claim| {
-            let evidence = of.evidence.max(Evidence::Relocation);
+        let mut claim = |start: u64, len: u64, owner: &Claim| {
+            let evidence = owner.evidence.max(Evidence::Relocation);
             found.push(Claim {
                 start,
                 end: start.saturating_add(len),
                 evidence,
-                symbol: of.symbol,
+                symbol: owner.symbol,
             });
         };
-        match place.and_then(|place| claims.at(place)) {
+        match range.and_then(|range| claims.claim_at(range)) {
             Some(owner) => claim(entry.offset, entry.size, owner),
             None => {
                 let target = entry.target.and_then(|target| space.offset(target));
-                if let Some(owner) = target.and_then(|target| claims.at(target)) {
+                if let Some(owner) = target.and_then(|target| claims.claim_at(target)) {
                     claim(entry.offset, entry.size, owner);
-                    if let (Some(place), true) = (place, places) {
-                        claim(place, word, owner);
+                    if let (Some(range), true) = (range, with_addresses) {
+                        claim(range, word, owner);
                     }
                 }
             }
@@ -55,38 +54,39 @@ pub(super) fn claims(
 }
 
 /// One entry.
-pub(super) struct Entry {
+pub(super) struct Relocation {
     /// Its offset in the file, and its size.
     offset: u64,
     size: u64,
     /// The address that it changes.
-    pub(super) place: u64,
+    pub(super) address: u64,
     /// The address that will be there.
     pub(super) target: Option<u64>,
 }
 
-/// Shows every entry to `see`.
-pub(super) fn each(
-    file: &File<'_>,
-    space: &Space<'_>,
-    mut see: impl FnMut(&Entry),
-) -> Result<(), Unreadable> {
+/// Calls `visit` with every relocation.
+pub(super) fn for_each_relocation(
+    file: &ElfFile<'_>,
+    space: &AddressSpace<'_>,
+    mut visit: impl FnMut(&Relocation),
+) -> Result<(), ReadError> {
     let words = file.words();
     let word = words.size();
-    let (mut places, mut symbols) = (Nearby::new(file.source), Nearby::new(file.source));
+    let (mut reader, mut symbols) =
+        (CachedReader::new(file.source), CachedReader::new(file.source));
     for (index, section) in file.sections.iter().enumerate() {
         let with_addend = match section.sh_type {
             SHT_RELA => true,
             SHT_REL => false,
             _ => continue,
         };
-        let place = space.section(index);
-        if place.start != section.sh_offset || place.is_empty() {
+        let range = space.section(index);
+        if range.start != section.sh_offset || range.is_empty() {
             continue;
         }
         let content = file.table(section)?;
         // Bytes that another section covers belong to that one.
-        let own = usize::try_from(place.end - place.start).unwrap_or(usize::MAX);
+        let own = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         let content = content.get(..own).unwrap_or(&content);
         let size = if with_addend { 3 * word } else { 2 * word };
         for (at, entry) in content.chunks_exact(size).enumerate() {
@@ -99,17 +99,17 @@ pub(super) fn each(
                 // It is what is at the place now.
                 false => space
                     .offset(address)
-                    .and_then(|at| words.word(places.get(at, word as u64).ok()?, 0)),
+                    .and_then(|at| words.word(reader.read_up_to(at, word as u64).ok()?, 0)),
             };
             let target = match symbol {
                 0 => addend,
-                symbol => value(file, &mut symbols, section.sh_link, symbol)
+                symbol => symbol_value(file, &mut symbols, section.sh_link, symbol)
                     .map(|value| value.wrapping_add(addend.unwrap_or_default())),
             };
-            see(&Entry {
-                offset: place.start.saturating_add((at * size) as u64),
+            visit(&Relocation {
+                offset: range.start.saturating_add((at * size) as u64),
                 size: size as u64,
-                place: address,
+                address,
                 target,
             });
         }
@@ -118,16 +118,21 @@ pub(super) fn each(
 }
 
 /// Returns the address of the symbol of that index, if the file defines it.
-fn value(file: &File<'_>, near: &mut Nearby<'_>, table: u32, index: u64) -> Option<u64> {
+fn symbol_value(
+    file: &ElfFile<'_>,
+    reader: &mut CachedReader<'_>,
+    table: u32,
+    index: u64,
+) -> Option<u64> {
     let section = file.sections.get(usize::try_from(table).ok()?)?;
     let size: u64 = if file.ctx.is_big() { 24 } else { 16 };
-    let place = file.place(section).ok()?;
-    let at = place.start.checked_add(index.checked_mul(size)?)?;
-    (at.checked_add(size)? <= place.end).then_some(())?;
-    let symbol: Sym = scroll_symbol(near.get(at, size).ok()?, file)?;
+    let range = file.section_range(section).ok()?;
+    let at = range.start.checked_add(index.checked_mul(size)?)?;
+    (at.checked_add(size)? <= range.end).then_some(())?;
+    let symbol: Sym = scroll_symbol(reader.read_up_to(at, size).ok()?, file)?;
     (symbol.st_shndx != 0).then_some(symbol.st_value)
 }
 
-fn scroll_symbol(bytes: &[u8], file: &File<'_>) -> Option<Sym> {
+fn scroll_symbol(bytes: &[u8], file: &ElfFile<'_>) -> Option<Sym> {
     goblin::elf::Symtab::parse(bytes, 0, 1, file.ctx).ok()?.iter().next()
 }

@@ -7,18 +7,18 @@ use goblin::elf::{
     sym::{STB_GLOBAL, STB_WEAK, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, STT_OBJECT, STT_TLS, Sym},
 };
 
-use super::{Claim, Claims, Evidence, Origin, Symbol, areas::Space};
+use super::{Claim, Claims, Evidence, Symbol, SymbolSource, areas::AddressSpace};
 use crate::{
-    binary::elf::file::{File, until_nul},
-    model::source::Unreadable,
+    binary::elf::file::{ElfFile, until_nul},
+    model::source::ReadError,
 };
 
 /// The maximum length of a name that is read: names of generic functions have some thousand characters.
-const NAME: usize = 16 << 10;
+const MAX_NAME: usize = 16 << 10;
 
 /// One symbol for each address and section: the others are its aliases.
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub(super) struct SymbolTable {
     pub(super) symbols: Vec<Symbol>,
     /// By the index of the symbol: its section and type.
     kinds: Vec<(usize, u8)>,
@@ -33,41 +33,41 @@ struct Candidate<'a> {
     name: &'a [u8],
 }
 
-impl Table {
+impl SymbolTable {
     /// Returns the symbols of `file`, else of `separate`, else those for the dynamic linker.
-    pub(super) fn of(
-        file: &File<'_>,
-        separate: Option<&File<'_>>,
-    ) -> Result<(Self, Origin), Unreadable> {
+    pub(super) fn choose(
+        file: &ElfFile<'_>,
+        separate: Option<&ElfFile<'_>>,
+    ) -> Result<(Self, SymbolSource), ReadError> {
         for (file, kind, origin) in [
-            (Some(file), SHT_SYMTAB, Origin::Own),
-            (separate, SHT_SYMTAB, Origin::Separate),
-            (Some(file), SHT_DYNSYM, Origin::Dynamic),
+            (Some(file), SHT_SYMTAB, SymbolSource::Own),
+            (separate, SHT_SYMTAB, SymbolSource::Separate),
+            (Some(file), SHT_DYNSYM, SymbolSource::Dynamic),
         ] {
             if let Some(file) = file {
-                let table = Table::read(file, kind)?;
+                let table = SymbolTable::read(file, kind)?;
                 if !table.symbols.is_empty() {
                     return Ok((table, origin));
                 }
             }
         }
-        Ok((Table::default(), Origin::Nowhere))
+        Ok((SymbolTable::default(), SymbolSource::None))
     }
 
-    fn read(file: &File<'_>, kind: u32) -> Result<Self, Unreadable> {
-        let mut table = Table::default();
+    fn read(file: &ElfFile<'_>, kind: u32) -> Result<Self, ReadError> {
+        let mut table = SymbolTable::default();
         // A file has one table of each kind.
         let Some(section) = file.sections.iter().find(|section| section.sh_type == kind) else {
             return Ok(table);
         };
         let link = usize::try_from(section.sh_link).ok().and_then(|at| file.sections.get(at));
         let Some(strings) = link else {
-            return Err(Unreadable::new("the symbol table has no names"));
+            return Err(ReadError::new("the symbol table has no names"));
         };
         let (strings, content) = (file.table(strings)?, file.table(section)?);
         let entry = if file.ctx.is_big() { 24 } else { 16 };
         let symbols = Symtab::parse(&content, 0, content.len() / entry, file.ctx)
-            .map_err(|_| Unreadable::new("the symbol table cannot be read"))?;
+            .map_err(|_| ReadError::new("the symbol table cannot be read"))?;
         let mut all: Vec<Candidate<'_>> =
             symbols.iter().filter_map(|symbol| candidate(file, &symbol, &strings)).collect();
         let key = |one: &Candidate<'_>| (one.section, one.kind == STT_TLS, one.value);
@@ -75,33 +75,33 @@ impl Table {
             (key(one), one.rank, one.name).cmp(&(key(two), two.rank, two.name))
         });
         all.dedup_by(|next, first| key(next) == key(first));
-        let longest = longest(&all, strings.len());
+        let longest = max_name_length(&all, strings.len());
         for Candidate { section, value, size, kind, name, .. } in all {
             let name = name.get(..longest).unwrap_or(name);
-            table.symbols.push(Symbol { name: super::name(name), address: value, size });
+            table.symbols.push(Symbol { name: super::printable_name(name), address: value, size });
             table.kinds.push((section, kind));
         }
         Ok(table)
     }
 
-    fn places(&self) -> impl Iterator<Item = (usize, &Symbol, usize, u8)> {
+    fn sorted(&self) -> impl Iterator<Item = (usize, &Symbol, usize, u8)> {
         let all = self.symbols.iter().zip(&self.kinds).enumerate();
         all.map(|(index, (symbol, (section, kind)))| (index, symbol, *section, *kind))
     }
 
     /// Returns the claims of symbols with a size: that many bytes from their addresses on, within their
     /// sections.
-    pub(super) fn sized(&self, space: &Space<'_>) -> Vec<Claim> {
+    pub(super) fn sized_claims(&self, space: &AddressSpace<'_>) -> Vec<Claim> {
         let mut claims = Vec::with_capacity(self.symbols.len());
-        for (index, symbol, section, kind) in self.places() {
+        for (index, symbol, section, kind) in self.sorted() {
             let address = match kind {
                 STT_TLS => space.thread_local(symbol.address),
                 _ => symbol.address,
             };
             if symbol.size > 0
-                && let Some(place) = space.place(section, address, symbol.size)
+                && let Some(range) = space.symbol_range(section, address, symbol.size)
             {
-                claims.push(claim(place.start, place.end, Evidence::Symbol, index));
+                claims.push(claim(range.start, range.end, Evidence::Symbol, index));
             }
         }
         claims
@@ -109,20 +109,20 @@ impl Table {
 
     /// Returns the claims of symbols in code without a size: all up to the next symbol, or the
     /// section's end.
-    pub(super) fn unsized_code(&self, space: &Space<'_>, claims: &Claims) -> Vec<Claim> {
+    pub(super) fn unsized_claims(&self, space: &AddressSpace<'_>, claims: &Claims) -> Vec<Claim> {
         let unsized_in_code = |(index, symbol, section, kind): (usize, &Symbol, usize, u8)| {
             let fits = symbol.size == 0 && matches!(kind, STT_FUNC | STT_NOTYPE | STT_GNU_IFUNC);
-            let place = fits.then(|| space.place(section, symbol.address, 1)).flatten()?;
-            claims.at(place.start).is_none().then_some(())?;
-            let end = space.code_end(place.start)?;
-            Some((place.start, claims.next(place.start).unwrap_or(end).min(end), index))
+            let range = fits.then(|| space.symbol_range(section, symbol.address, 1)).flatten()?;
+            claims.claim_at(range.start).is_none().then_some(())?;
+            let end = space.code_end(range.start)?;
+            Some((range.start, claims.next_start(range.start).unwrap_or(end).min(end), index))
         };
-        let mut starts: Vec<_> = self.places().filter_map(unsized_in_code).collect();
+        let mut starts: Vec<_> = self.sorted().filter_map(unsized_in_code).collect();
         starts.sort_unstable();
         let next = starts.iter().skip(1).map(|(start, ..)| *start).chain([u64::MAX]);
         let ends = starts.iter().zip(next);
         ends.map(|(&(start, end, index), next)| {
-            claim(start, end.min(next.max(start)), Evidence::Reach, index)
+            claim(start, end.min(next.max(start)), Evidence::Extended, index)
         })
         .collect()
     }
@@ -131,14 +131,14 @@ impl Table {
 /// Returns how many bytes of each name are kept. Names may share their bytes, so that a few of them in
 /// the file would become gigabytes here: together they get a multiple of the size of the table that
 /// contains them.
-fn longest(all: &[Candidate<'_>], strings: usize) -> usize {
+fn max_name_length(all: &[Candidate<'_>], strings: usize) -> usize {
     /// More than linkers save by the shared ends of names.
-    const SHARED: usize = 4;
+    const MAX_SHARING: usize = 4;
     /// The part of a name that is kept whatever there is.
-    const LEAST: usize = 64;
+    const MIN_LENGTH: usize = 64;
     let total: usize = all.iter().map(|one| one.name.len()).sum();
-    let most = strings.saturating_mul(SHARED);
-    if total <= most { NAME } else { (most / all.len().max(1)).max(LEAST) }
+    let most = strings.saturating_mul(MAX_SHARING);
+    if total <= most { MAX_NAME } else { (most / all.len().max(1)).max(MIN_LENGTH) }
 }
 
 fn claim(start: u64, end: u64, evidence: Evidence, symbol: usize) -> Claim {
@@ -146,18 +146,18 @@ fn claim(start: u64, end: u64, evidence: Evidence, symbol: usize) -> Claim {
 }
 
 /// Returns a symbol that names bytes of the file.
-fn candidate<'a>(file: &File<'_>, symbol: &Sym, strings: &'a [u8]) -> Option<Candidate<'a>> {
-    const NOWHERE: [u32; 3] = [SHN_UNDEF, SHN_ABS, SHN_COMMON];
+fn candidate<'a>(file: &ElfFile<'_>, symbol: &Sym, strings: &'a [u8]) -> Option<Candidate<'a>> {
+    const UNPLACED: [u32; 3] = [SHN_UNDEF, SHN_ABS, SHN_COMMON];
     let kind = symbol.st_type();
     let order = match kind {
         STT_FUNC | STT_OBJECT | STT_TLS | STT_GNU_IFUNC => 0,
         STT_NOTYPE => 1,
         _ => return None,
     };
-    if NOWHERE.iter().any(|index| symbol.st_shndx == *index as usize) {
+    if UNPLACED.iter().any(|index| symbol.st_shndx == *index as usize) {
         return None;
     }
-    let name = until_nul(strings, symbol.st_name as u64, NAME).unwrap_or_default();
+    let name = until_nul(strings, symbol.st_name as u64, MAX_NAME).unwrap_or_default();
     if name.is_empty() || is_mapping(file, name) {
         return None;
     }
@@ -185,7 +185,7 @@ fn candidate<'a>(file: &File<'_>, symbol: &Sym, strings: &'a [u8]) -> Option<Can
 
 /// Marks of where code and data begin (ELF for the Arm Architecture, "Mapping symbols"; RISC-V ELF
 /// psABI, "Mapping Symbol").
-fn is_mapping(file: &File<'_>, name: &[u8]) -> bool {
+fn is_mapping(file: &ElfFile<'_>, name: &[u8]) -> bool {
     matches!(file.header.e_machine, EM_ARM | EM_AARCH64 | EM_RISCV)
         && matches!(name, [b'$', b'a' | b'd' | b't' | b'x', ..])
 }

@@ -5,10 +5,10 @@ const FUNC: u8 = 2;
 const NOTYPE: u8 = 0;
 
 /// A symbol of a fixture: its name, where it begins in the code, its size and its type.
-type Sym = (&'static str, u64, u64, u8);
+type TestSymbol = (&'static str, u64, u64, u8);
 
-/// A file with `text` and these symbols, and where in it the code begins.
-fn with_symbols(machine: (bool, bool, u16), text: &[u8], symbols: &[Sym]) -> (Vec<u8>, u64) {
+/// Returns a file with `text` and these symbols, and the offset of the code.
+fn with_symbols(machine: (bool, bool, u16), text: &[u8], symbols: &[TestSymbol]) -> (Vec<u8>, u64) {
     let mut fixture = Fixture::new(machine);
     fixture.text = text.to_vec();
     let table = |start: u64| {
@@ -37,7 +37,7 @@ fn with_symbols(machine: (bool, bool, u16), text: &[u8], symbols: &[Sym]) -> (Ve
     };
     // The code's address does not depend on what comes behind it.
     let bare = fixture.build();
-    let file = File::read(&bare).unwrap();
+    let file = ElfFile::read(&bare).unwrap();
     let code = file.sections.iter().find(|section| file.name(section) == b".text").unwrap();
     let (offset, address) = (code.sh_offset, code.sh_addr);
     let (table, names) = table(address);
@@ -46,43 +46,47 @@ fn with_symbols(machine: (bool, bool, u16), text: &[u8], symbols: &[Sym]) -> (Ve
     (fixture.build(), offset)
 }
 
-fn mapped(bytes: &[u8], separate: Option<&[u8]>) -> Result<Map, Unreadable> {
-    let draft = Draft::read(bytes, separate.map(Into::into))?;
+fn mapped(bytes: &[u8], separate: Option<&[u8]>) -> Result<Map, ReadError> {
+    let draft = MapBuilder::read(bytes, separate.map(Into::into))?;
     let groups = vec![0; draft.symbols().len()];
     draft.map(&groups)
 }
 
-/// The ranges cover the file exactly once.
-fn whole(map: &Map, bytes: &[u8]) {
+/// Asserts that the ranges cover the file exactly once.
+fn assert_covered(map: &Map, bytes: &[u8]) {
     let mut at = 0;
-    for piece in &map.pieces {
-        assert_eq!(piece.range.start, at, "a gap or an overlap");
-        assert!(piece.range.end > at, "an empty piece");
-        assert!(piece.section.is_none_or(|section| section < map.sections.len()));
-        at = piece.range.end;
+    for range in &map.ranges {
+        assert_eq!(range.range.start, at, "a gap or an overlap");
+        assert!(range.range.end > at, "an empty piece");
+        assert!(range.section.is_none_or(|section| section < map.sections.len()));
+        at = range.range.end;
     }
     assert_eq!((at, map.size), (bytes.len() as u64, bytes.len() as u64));
 }
 
-/// The owners of the code: names with offsets into it, `.` for none, `~` for padding.
-fn code(machine: (bool, bool, u16), text: &[u8], symbols: &[Sym]) -> Vec<(String, u64, u64)> {
+/// Returns the owners of the code: names with offsets into it, `.` for none, `~` for padding.
+fn code(
+    machine: (bool, bool, u16),
+    text: &[u8],
+    symbols: &[TestSymbol],
+) -> Vec<(String, u64, u64)> {
     let (bytes, start) = with_symbols(machine, text, symbols);
     let map = mapped(&bytes, None).unwrap();
-    whole(&map, &bytes);
-    let pieces = map.pieces.iter().filter(|piece| map.section(piece) == Some(".text"));
-    pieces
-        .map(|piece| {
-            let name = match piece.owner {
+    assert_covered(&map, &bytes);
+    let ranges = map.ranges.iter().filter(|range| map.section(range) == Some(".text"));
+    ranges
+        .map(|range| {
+            let name = match range.owner {
                 Owner::Symbol(at, _) => map.symbols[at].name.clone(),
                 Owner::Padding => "~".to_owned(),
                 _ => ".".to_owned(),
             };
-            (name, piece.range.start - start, piece.range.end - start)
+            (name, range.range.start - start, range.range.end - start)
         })
         .collect()
 }
 
-fn check(symbols: &[Sym], expected: &[(&str, u64, u64)]) {
+fn check(symbols: &[TestSymbol], expected: &[(&str, u64, u64)]) {
     let text: Vec<u8> = (1..=200).collect();
     for machine in MACHINES {
         let found = code(machine, &text, symbols);
@@ -98,7 +102,7 @@ fn symbols_claim_their_sizes() {
 }
 
 #[test]
-fn overlapping_symbols_are_told_once() {
+fn overlapping_symbols_count_once() {
     check(
         &[("f", 0, 100, FUNC), ("inside", 10, 20, FUNC), ("g", 90, 110, FUNC)],
         &[("f", 0, 100), ("g", 100, 200)],
@@ -123,7 +127,7 @@ fn code_without_a_size_reaches_to_the_next_symbol() {
 }
 
 #[test]
-fn filler_is_padding_and_little() {
+fn short_filler_is_padding() {
     let mut text: Vec<u8> = (1..=200).collect();
     text[100..116].fill(0);
     let symbols = [("f", 0, 100, FUNC), ("g", 116, 84, FUNC)];
@@ -138,35 +142,35 @@ fn filler_is_padding_and_little() {
 }
 
 #[test]
-fn without_symbols_sections_are_told() {
+fn files_without_symbols_are_mapped_by_section() {
     let bytes = Fixture::new(MACHINES[0]).build();
     let map = mapped(&bytes, None).unwrap();
-    whole(&map, &bytes);
-    assert_eq!(map.origin, Origin::Nowhere);
-    let owners = map.pieces.iter().map(|piece| piece.owner);
-    assert!(owners.clone().all(|owner| !matches!(owner, Owner::Symbol(..) | Owner::Nobody)));
+    assert_covered(&map, &bytes);
+    assert_eq!(map.origin, SymbolSource::None);
+    let owners = map.ranges.iter().map(|range| range.owner);
+    assert!(owners.clone().all(|owner| !matches!(owner, Owner::Symbol(..) | Owner::Unknown)));
     // Symbols of another file give them names.
     let (other, _) =
         with_symbols(MACHINES[0], &Fixture::new(MACHINES[0]).text, &[("f", 0, 4, FUNC)]);
     let map = mapped(&bytes, Some(&other)).unwrap();
-    whole(&map, &bytes);
-    assert_eq!(map.origin, Origin::Separate);
-    assert!(map.pieces.iter().any(|piece| matches!(piece.owner, Owner::Symbol(0, _))));
+    assert_covered(&map, &bytes);
+    assert_eq!(map.origin, SymbolSource::Separate);
+    assert!(map.ranges.iter().any(|range| matches!(range.owner, Owner::Symbol(0, _))));
 }
 
 #[test]
-fn a_file_without_section_headers_is_told_by_segment() {
+fn files_without_section_headers_are_mapped_by_segment() {
     let mut fixture = Fixture::new(MACHINES[0]);
     fixture.headers = false;
     let bytes = fixture.build();
     let map = mapped(&bytes, None).unwrap();
-    whole(&map, &bytes);
-    assert!(map.pieces.iter().any(|piece| map.section(piece) == Some("segment 0 (PT_LOAD)")));
+    assert_covered(&map, &bytes);
+    assert!(map.ranges.iter().any(|range| map.section(range) == Some("segment 0 (PT_LOAD)")));
 }
 
 /// Sections that overlap each other, the headers, and the file's end.
 #[test]
-fn whatever_parses_is_painted_without_overlap_or_gap() {
+fn every_parsed_file_is_mapped_without_overlap_or_gap() {
     let mut state = 0x1234_5678_9abc_def1;
     let mut read = 0;
     for machine in MACHINES {
@@ -180,7 +184,7 @@ fn whatever_parses_is_painted_without_overlap_or_gap() {
             let good = if round % 2 == 0 { &plain } else { &named };
             let bytes = mutate(good, &mut state);
             if let Ok(map) = mapped(&bytes, Some(&named)) {
-                whole(&map, &bytes);
+                assert_covered(&map, &bytes);
                 read += 1;
             }
         }
@@ -195,14 +199,18 @@ fn a_real_program() {
     #[allow(clippy::disallowed_methods, reason = "a test")]
     let bytes = std::fs::read("/proc/self/exe").unwrap();
     let map = mapped(&bytes, None).unwrap();
-    whole(&map, &bytes);
-    let of = |wanted: Evidence| {
-        let by = |piece: &&Piece| matches!(piece.owner, Owner::Symbol(_, by) if by == wanted);
-        map.pieces.iter().filter(by).map(|piece| piece.range.end - piece.range.start).sum::<u64>()
+    assert_covered(&map, &bytes);
+    let size_by = |evidence: Evidence| {
+        let has_evidence = |range: &&OwnedRange| matches!(range.owner, Owner::Symbol(_, has_evidence) if has_evidence == evidence);
+        map.ranges
+            .iter()
+            .filter(has_evidence)
+            .map(|range| range.range.end - range.range.start)
+            .sum::<u64>()
     };
-    assert!(of(Evidence::Symbol) > 1_000_000 && of(Evidence::Unwind) > 100_000);
-    assert!(of(Evidence::Relocation) > 100_000 && of(Evidence::Reference) > 10_000);
-    let nobody = map.pieces.iter().filter(|piece| piece.owner == Owner::Nobody);
-    let nobody: u64 = nobody.map(|piece| piece.range.end - piece.range.start).sum();
-    assert!(nobody * 50 < map.size, "{nobody} of {}", map.size);
+    assert!(size_by(Evidence::Symbol) > 1_000_000 && size_by(Evidence::Unwind) > 100_000);
+    assert!(size_by(Evidence::Relocation) > 100_000 && size_by(Evidence::Reference) > 10_000);
+    let unknown = map.ranges.iter().filter(|range| range.owner == Owner::Unknown);
+    let unknown: u64 = unknown.map(|range| range.range.end - range.range.start).sum();
+    assert!(unknown * 50 < map.size, "{unknown} of {}", map.size);
 }

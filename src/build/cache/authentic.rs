@@ -49,7 +49,7 @@ impl Header {
 /// HMAC with SHA-256 (RFC 2104) of the concatenated parts.
 fn hmac(key: &[u8], parts: &[&[u8]]) -> Digest {
     let mut padded = [0; BLOCK];
-    let digest = Digest::of(key);
+    let digest = Digest::sha256(key);
     let key = if key.len() > BLOCK { digest.bytes() } else { key };
     padded.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
     let hash = |pad: u8, parts: &[&[u8]]| {

@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn no_change_is_hidden_by_a_time() {
-        let state = |text: &str| State::File(Digest::of(text.as_bytes()));
+        let state = |text: &str| State::File(Digest::sha256(text.as_bytes()));
         let input = Input { state: state("a"), time: (10, 5), units: BTreeSet::new() };
         let seen = |text: &str, time| Seen { state: state(text), time };
         let saved = (20, 0);

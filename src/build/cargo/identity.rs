@@ -60,7 +60,7 @@ pub fn identified(package: &str, args: &[String]) -> Vec<String> {
 
 /// Returns an identity of the length that cargo's have.
 fn short(text: &str) -> String {
-    let mut hex = Digest::of(text.as_bytes()).hex();
+    let mut hex = Digest::sha256(text.as_bytes()).hex();
     hex.truncate(16);
     hex
 }

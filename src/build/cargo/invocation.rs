@@ -10,7 +10,7 @@ use crate::{
         zig,
     },
     model::schema::{
-        allocator::Choice,
+        allocator::AllocatorChoice,
         memory::MemoryChoice,
         plan::{Build, Flag, Std, Via},
     },
@@ -37,7 +37,7 @@ pub struct TargetFlags {
     /// Flags for C compilers to the same end.
     pub c: Vec<&'static str>,
     /// What serves `malloc`.
-    pub allocator: Choice,
+    pub allocator: AllocatorChoice,
     /// The implementation of memory functions.
     pub memory: MemoryChoice,
 }

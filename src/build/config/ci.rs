@@ -248,7 +248,7 @@ impl Settings {
         let own =
             target.and_then(|target| of(&target.name).or_else(|| target.spec.ci.get(provider)));
         let runner = own.or_else(|| of("default")).cloned();
-        runner.unwrap_or_else(|| Runner::Lent(provider.default_runner().to_owned()))
+        runner.unwrap_or_else(|| Runner::Hosted(provider.default_runner().to_owned()))
     }
 }
 

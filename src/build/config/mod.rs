@@ -21,7 +21,7 @@ use crate::{
             memory::MemoryFunctions,
             packaging::{Compressor, Extra},
             profile::{Preset, Unstable},
-            tags::Policy,
+            tags::TagPolicy,
         },
         suggest::nearest,
     },
@@ -42,7 +42,7 @@ pub struct WorkspaceSettings {
     /// Another profile than `dist`.
     pub profile: Option<String>,
     /// What serves `malloc`; a target's own setting comes first.
-    pub allocator: Option<allocator::Setting>,
+    pub allocator: Option<allocator::AllocatorSetting>,
     /// The implementation of memory functions; a target's own setting comes first.
     pub memory_functions: Option<MemoryFunctions>,
     /// Unstable switches of rustc, by name.
@@ -82,7 +82,7 @@ pub struct PackageSettings {
     /// Its package for Debian.
     pub deb: Option<DebSetting>,
     /// The tags of its image.
-    pub tags: Policy,
+    pub tags: TagPolicy,
 }
 
 /// `[package.metadata.longshore.image]`.

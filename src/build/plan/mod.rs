@@ -32,7 +32,7 @@ use crate::{
         error::{Error, Result},
         schema::{
             allocator::Allocator,
-            dist::{Asked, Release},
+            dist::{RecordedRequest, Release},
             memory::MemoryFunctions,
             plan::{self as schema, Job, Plan, Std},
         },
@@ -220,7 +220,7 @@ fn release(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Release
     let mut versions = selection.packages.iter().map(|(package, _)| &package.version);
     let first = versions.next();
     Release {
-        asked: Asked::from(inputs.request),
+        request: RecordedRequest::from(inputs.request),
         name: workspace.name().to_owned(),
         version: first.filter(|first| versions.all(|other| other == *first)).cloned(),
         revision: facts.revision.as_ref().map(|(hash, _)| hash.clone()),

@@ -67,7 +67,7 @@ pub fn place<'a>(
     var: impl Fn(&str) -> Option<&'a str>,
     event: Option<&str>,
 ) -> Result<std::result::Result<Place, Absent>> {
-    let provider = Provider::of(&var).ok_or_else(|| {
+    let provider = Provider::detect(&var).ok_or_else(|| {
         Error::usage("this is no job of GitHub Actions, GitLab CI or CircleCI")
             .hint(format!("they set `{}`", Provider::ALL.map(Provider::variable).join("`, `")))
     })?;

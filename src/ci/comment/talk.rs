@@ -249,7 +249,7 @@ impl<'a> Talk<'a> {
             let url = format!("{}/{}", self.place.one, comment.id);
             return self.change(method, url, "change the comment");
         }
-        match answer.link.as_deref().and_then(url::next) {
+        match answer.link.as_deref().and_then(url::next_page) {
             None if self.create => {
                 let url = self.place.comments.clone();
                 self.change(Method::Post, url, "write a comment")
@@ -259,7 +259,7 @@ impl<'a> Talk<'a> {
             Some(next) => {
                 let here = &self.asked.url;
                 // The token is for this server alone.
-                let to = url::resolve(here, next).ok().filter(|to| url::same_origin(to, here));
+                let to = url::resolve(here, next).ok().filter(|to| url::is_same_origin(to, here));
                 let Some(to) = to else {
                     return Step::Failed("the list of comments goes on at another server");
                 };

@@ -1,6 +1,6 @@
 //! The forms in which each provider wants the log of a job.
 
-use crate::model::provider::{Provider, data};
+use crate::model::provider::{Provider, escape_data};
 
 impl Provider {
     /// Returns the lines that begin a folded group of the lines that follow. `began` is in seconds since
@@ -11,7 +11,7 @@ impl Provider {
     /// "Custom collapsible sections" in <https://docs.gitlab.com/ci/jobs/job_logs/>.
     pub fn begin(self, name: &str, began: u64) -> String {
         match self {
-            Provider::Github => format!("::group::{}\n", data(name)),
+            Provider::Github => format!("::group::{}\n", escape_data(name)),
             Provider::Gitlab => {
                 let id = section(name, began);
                 format!("\u{1b}[0Ksection_start:{began}:{id}[collapsed=true]\r\u{1b}[0K{name}\n")
@@ -35,7 +35,7 @@ impl Provider {
     /// Returns the line that shows `message` as an annotation of the run, if the provider supports it.
     pub fn annotation(self, level: &str, message: &str) -> String {
         match self {
-            Provider::Github => format!("::{level}::{}\n", data(message)),
+            Provider::Github => format!("::{level}::{}\n", escape_data(message)),
             Provider::Gitlab | Provider::Circleci => String::new(),
         }
     }

@@ -34,14 +34,14 @@ fn annotations_are_one_line() {
         Provider::Github.annotation("error", "50% of `a:b`,\r\n::c"),
         "::error::50%25 of `a:b`,%0D%0A::c\n"
     );
-    assert_eq!(crate::model::provider::property("a:b,c%"), "a%3Ab%2Cc%25");
+    assert_eq!(crate::model::provider::escape_property("a:b,c%"), "a%3Ab%2Cc%25");
     assert_eq!(Provider::Gitlab.annotation("error", "x"), "");
 }
 
 #[test]
 fn who_runs_the_job() {
     let of = |set: &'static str, value: &'static str| {
-        Provider::of(move |name| (name == set).then_some(value))
+        Provider::detect(move |name| (name == set).then_some(value))
     };
     assert_eq!(of("GITHUB_ACTIONS", "true"), Some(Provider::Github));
     assert_eq!(of("GITLAB_CI", "true"), Some(Provider::Gitlab));

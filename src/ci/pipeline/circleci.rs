@@ -62,11 +62,11 @@ fn workflows(pipeline: &Pipeline) -> Vec<(String, Yaml)> {
 
 fn job(job: &Job, pipeline: &Pipeline) -> Yaml {
     let (place, class) = match &job.runner {
-        Runner::Lent(name) => {
+        Runner::Hosted(name) => {
             let image = Yaml::List(vec![map([("image", text(&pipeline.image))])]);
             (("docker", image), name.clone())
         }
-        Runner::Own(labels) => (("machine", Yaml::Bool(true)), labels.concat()),
+        Runner::SelfHosted(labels) => (("machine", Yaml::Bool(true)), labels.concat()),
     };
     let env = pipeline.env.iter().map(|(name, value)| (name.clone(), text(escaped(value))));
     let limit = (TIME_LIMIT.to_owned(), text(job.minutes.to_string()));

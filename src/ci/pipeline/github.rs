@@ -60,8 +60,8 @@ fn job(job: &Job) -> Yaml {
         permissions.push(permission(&Permission { scope: "id-token", write: true, why }));
     }
     let runner = match &job.runner {
-        Runner::Lent(name) => text(name),
-        Runner::Own(labels) => texts(labels.clone()),
+        Runner::Hosted(name) => text(name),
+        Runner::SelfHosted(labels) => texts(labels.clone()),
     };
     let own = "${{ !cancelled() && github.event_name == 'pull_request' && \
                github.event.pull_request.head.repo.full_name == github.repository }}";

@@ -65,8 +65,8 @@ fn job(job: &Job, pipeline: &Pipeline) -> Yaml {
         false => rules(&pipeline.occasion),
     };
     let tags = match &job.runner {
-        Runner::Lent(name) => vec![name.clone()],
-        Runner::Own(labels) => labels.clone(),
+        Runner::Hosted(name) => vec![name.clone()],
+        Runner::SelfHosted(labels) => labels.clone(),
     };
     // A job that needs everything is in the last stage, which waits for all others, and gets all of
     // their artifacts; `needs` could name no more than 50 (`ci_needs_size_limit`).

@@ -7,17 +7,17 @@ use std::collections::BTreeMap;
 use crate::{
     archive::{
         tar::Meta,
-        tree::{Entry, Node, Parts, Tree},
+        tree::{Node, Parts, Tree, TreeEntry},
     },
     image::dockerfile::{
         ignore::Ignore,
-        pattern::{self, BadPattern, Pattern},
+        pattern::{self, Pattern, PatternError},
     },
     model::error::{Error, Result},
 };
 
 /// The mode of directories without an explicit mode.
-const DIRECTORY: u32 = 0o755;
+const DIRECTORY_MODE: u32 = 0o755;
 
 /// The files to copy.
 #[derive(Clone, Copy, Debug)]
@@ -59,15 +59,15 @@ pub(super) fn make_directories(to: &mut Tree, path: &[String], meta: Meta) -> Re
     for depth in 1..=path.len() {
         let at = path.get(..depth).unwrap_or_default();
         match to.get(at) {
-            None => to.insert(at.to_vec(), Entry { meta, node: Node::Directory }),
+            None => to.insert(at.to_vec(), TreeEntry { meta, node: Node::Directory }),
             Some(entry) if entry.node == Node::Directory => {}
-            Some(_) => return Err(not_a_directory(at)),
+            Some(_) => return Err(not_a_directory_error(at)),
         }
     }
     Ok(())
 }
 
-fn not_a_directory(path: &[String]) -> Error {
+fn not_a_directory_error(path: &[String]) -> Error {
     Error::usage(format!("`/{}` in the image is a file, not a directory", path.join("/")))
         .hint("a destination that is a directory ends in `/`")
 }
@@ -81,41 +81,46 @@ impl Copy<'_> {
     pub fn apply(&self, from: &Tree, origin: &str, to: &mut Tree) -> Result<()> {
         for source in self.sources {
             if self.parents {
-                self.with_parents(from, origin, source, to)?;
+                self.copy_with_parents(from, origin, source, to)?;
                 continue;
             }
-            for found in find(from, origin, source)? {
-                self.one(from, origin, &found, to)?;
+            for found in find_sources(from, origin, source)? {
+                self.copy_source(from, origin, &found, to)?;
             }
         }
         Ok(())
     }
 
-    fn made(&self) -> Meta {
+    fn new_directory_meta(&self) -> Meta {
         let (uid, gid) = self.owner.unwrap_or((0, 0));
         // Only the owner can write to it, whatever `--chmod` sets: BuildKit leaves directories on the
         // way to its own umask.
-        Meta { mode: self.mode.unwrap_or(DIRECTORY) & DIRECTORY, uid, gid, mtime: self.mtime }
+        Meta {
+            mode: self.mode.unwrap_or(DIRECTORY_MODE) & DIRECTORY_MODE,
+            uid,
+            gid,
+            mtime: self.mtime,
+        }
     }
 
-    /// Makes the directory of the destination, and says where that leads.
-    fn begin(&self, to: &mut Tree) -> Result<Parts> {
-        let wanted = parts(self.destination);
-        let directory = match self.destination.ends_with('/') || wanted.is_empty() {
-            true => wanted.as_slice(),
-            false => wanted.get(..wanted.len() - 1).unwrap_or_default(),
+    /// Makes the directory of the destination, and returns its resolved path.
+    fn make_destination(&self, to: &mut Tree) -> Result<Parts> {
+        let path = parts(self.destination);
+        let directory = match self.destination.ends_with('/') || path.is_empty() {
+            true => path.as_slice(),
+            false => path.get(..path.len() - 1).unwrap_or_default(),
         };
         let directory = to.resolve(directory, true)?;
-        make_directories(to, &directory, self.made())?;
-        to.resolve(&wanted, true)
+        make_directories(to, &directory, self.new_directory_meta())?;
+        to.resolve(&path, true)
     }
 
-    fn one(&self, from: &Tree, origin: &str, source: &Parts, to: &mut Tree) -> Result<()> {
-        let mut target = self.begin(to)?;
+    fn copy_source(&self, from: &Tree, origin: &str, source: &Parts, to: &mut Tree) -> Result<()> {
+        let mut target = self.make_destination(to)?;
         let followed = from.resolve(source, true)?;
         let is_directory = from.is_directory(&followed);
         if !is_directory && from.get(&followed).is_none() {
-            return Err(missing(from, origin, &source.join("/")));
+            return Err(missing_error(from, origin, &source.join("/")));
         }
         if !is_directory && to.is_directory(&target) {
             target.extend(source.last().cloned());
@@ -125,22 +130,22 @@ impl Copy<'_> {
             false => target.get(..target.len().saturating_sub(1)).unwrap_or_default(),
         };
         let new = to.get(&target).is_none();
-        make_directories(to, directory, self.made())?;
+        make_directories(to, directory, self.new_directory_meta())?;
         if let Some(source) = from.get(&followed).filter(|_| is_directory && new) {
             to.set_time(&target, source.meta.mtime);
         }
         let mut links = BTreeMap::new();
         if !is_directory {
-            return self.put(from, &followed, target, to, &mut links);
+            return self.copy_entry(from, &followed, target, to, &mut links);
         }
-        for (path, _) in from.below(&followed) {
+        for (path, _) in from.descendants(&followed) {
             let within = path.get(followed.len()..).unwrap_or_default();
             if self.is_excluded(within) {
                 continue;
             }
             let target = [target.as_slice(), within].concat();
-            self.put_parents(from, path, &target, within.len(), to)?;
-            self.put(from, path, target, to, &mut links)?;
+            self.copy_parents(from, path, &target, within.len(), to)?;
+            self.copy_entry(from, path, target, to, &mut links)?;
         }
         Ok(())
     }
@@ -153,16 +158,22 @@ impl Copy<'_> {
 
     /// Copies all that the pattern `source` matches below its pivot, the part before `/./`, with the
     /// directories between.
-    fn with_parents(&self, from: &Tree, origin: &str, source: &str, to: &mut Tree) -> Result<()> {
-        let (pivot, wanted) = source.split_once("/./").unwrap_or(("", source));
-        let wanted = parts(wanted).join("/");
-        let include = Ignore::new([wanted.as_str()]).map_err(bad)?;
-        let mut target = self.begin(to)?;
+    fn copy_with_parents(
+        &self,
+        from: &Tree,
+        origin: &str,
+        source: &str,
+        to: &mut Tree,
+    ) -> Result<()> {
+        let (pivot, path) = source.split_once("/./").unwrap_or(("", source));
+        let path = parts(path).join("/");
+        let include = Ignore::new([path.as_str()]).map_err(pattern_error)?;
+        let mut target = self.make_destination(to)?;
         let pivot = from.resolve(&parts(pivot), true)?;
-        make_directories(to, &target, self.made())?;
+        make_directories(to, &target, self.new_directory_meta())?;
         let (mut links, mut any) = (BTreeMap::new(), false);
         let base = target.len();
-        for (path, _) in from.below(&pivot) {
+        for (path, _) in from.descendants(&pivot) {
             let within = path.get(pivot.len()..).unwrap_or_default();
             if !include.excludes(&within.join("/")) || self.is_excluded(within) {
                 continue;
@@ -170,14 +181,14 @@ impl Copy<'_> {
             any = true;
             target.truncate(base);
             target.extend_from_slice(within);
-            self.put_parents(from, path, &target, within.len(), to)?;
-            self.put(from, path, target.clone(), to, &mut links)?;
+            self.copy_parents(from, path, &target, within.len(), to)?;
+            self.copy_entry(from, path, target.clone(), to, &mut links)?;
         }
-        if any { Ok(()) } else { Err(nothing(origin, source)) }
+        if any { Ok(()) } else { Err(no_match_error(origin, source)) }
     }
 
     /// Makes the directories above `target`, `depth` parts of which are copied, that are not there.
-    fn put_parents(
+    fn copy_parents(
         &self,
         from: &Tree,
         source: &[String],
@@ -191,14 +202,14 @@ impl Copy<'_> {
             if to.get(target).is_none()
                 && let Some(entry) = from.get(source)
             {
-                to.insert(target.to_vec(), self.copied(entry));
+                to.insert(target.to_vec(), self.with_options(entry));
             }
         }
         Ok(())
     }
 
     /// Copies what is at `source`, and not what is below it.
-    fn put(
+    fn copy_entry(
         &self,
         from: &Tree,
         source: &[String],
@@ -208,26 +219,27 @@ impl Copy<'_> {
     ) -> Result<()> {
         let Some(entry) = from.get(source) else { return Ok(()) };
         let is_directory = entry.node == Node::Directory;
-        match to.get(&target).map(|there| there.node == Node::Directory) {
+        match to.get(&target).map(|existing| existing.node == Node::Directory) {
             Some(true) if !is_directory => {
                 return Err(Error::usage(format!(
                     "`/{}` in the image is a directory, and a file cannot take its place",
                     target.join("/")
                 )));
             }
-            Some(false) if is_directory => return Err(not_a_directory(&target)),
+            Some(false) if is_directory => return Err(not_a_directory_error(&target)),
             _ => {}
         }
-        let mut copied = self.copied(entry);
+        let mut copied = self.with_options(entry);
         if let Node::File(content) = &mut copied.node {
             // Names of one file that are copied together stay names of one file.
-            content.link = content.link.map(|link| *links.entry(link).or_insert_with(|| to.link()));
+            content.link =
+                content.link.map(|link| *links.entry(link).or_insert_with(|| to.new_link_number()));
         }
         to.insert(target, copied);
         Ok(())
     }
 
-    fn copied(&self, entry: &Entry) -> Entry {
+    fn with_options(&self, entry: &TreeEntry) -> TreeEntry {
         let mut entry = entry.clone();
         if !matches!(entry.node, Node::Symlink(_)) {
             entry.meta.mode = self.mode.unwrap_or(entry.meta.mode);
@@ -241,16 +253,16 @@ impl Copy<'_> {
 
 /// Returns the files that a source matches: itself, or all matches of its pattern; of a directory that
 /// matches, nothing below it is read.
-fn find(from: &Tree, origin: &str, source: &str) -> Result<Vec<Parts>> {
+fn find_sources(from: &Tree, origin: &str, source: &str) -> Result<Vec<Parts>> {
     let all = parts(source);
     let Some(first) = all.iter().position(|part| pattern::is_wild(part)) else {
         return Ok(vec![all]);
     };
     let (plain, wild) = all.split_at(first);
     let base = from.resolve(plain, true)?;
-    let wild = Pattern::parse(&wild.join("/")).map_err(bad)?;
+    let wild = Pattern::parse(&wild.join("/")).map_err(pattern_error)?;
     let mut found: Vec<Parts> = Vec::new();
-    for (path, _) in from.below(&base) {
+    for (path, _) in from.descendants(&base) {
         if found.last().is_some_and(|last| path.starts_with(last)) {
             continue;
         }
@@ -259,22 +271,22 @@ fn find(from: &Tree, origin: &str, source: &str) -> Result<Vec<Parts>> {
             found.push(path.clone());
         }
     }
-    if found.is_empty() { Err(nothing(origin, source)) } else { Ok(found) }
+    if found.is_empty() { Err(no_match_error(origin, source)) } else { Ok(found) }
 }
 
-/// Patterns are the recipe's.
-pub(super) fn bad(error: BadPattern) -> Error {
+/// Returns the error for an invalid pattern of the recipe.
+pub(super) fn pattern_error(error: PatternError) -> Error {
     Error::usage(error.to_string())
 }
 
-fn nothing(origin: &str, pattern: &str) -> Error {
+fn no_match_error(origin: &str, pattern: &str) -> Error {
     Error::usage(format!("`{pattern}` matches nothing in {origin}"))
-        .hint("a pattern that matches nothing would make an image without what it is there for")
+        .hint("a pattern that matches nothing would leave files out of the image")
 }
 
-fn missing(from: &Tree, origin: &str, path: &str) -> Error {
+fn missing_error(from: &Tree, origin: &str, path: &str) -> Error {
     let error = Error::usage(format!("there is no `{path}` in {origin}"));
-    if let Some(Entry { node: Node::Symlink(target), .. }) = from.get(&parts(path)) {
+    if let Some(TreeEntry { node: Node::Symlink(target), .. }) = from.get(&parts(path)) {
         return error.hint(format!(
             "it is a symbolic link to `{target}`, and links are followed only within {origin}"
         ));

@@ -64,8 +64,9 @@ impl Extra {
         let directory = Meta { mode: 0o755, uid: 0, gid: 0, mtime };
         let file = Meta { mode: 0o644, ..directory };
         let mut tree = Tree::default();
-        let mut put =
-            |path: &str, bytes: Arc<[u8]>| tree.file(path, directory, file, Content::bytes(bytes));
+        let mut put = |path: &str, bytes: Arc<[u8]>| {
+            tree.add_file(path, directory, file, Content::bytes(bytes))
+        };
         match self {
             Extra::CaCertificates => {
                 put("/etc/ssl/certs/ca-certificates.crt", data::certificates()?.into())?;
@@ -89,7 +90,7 @@ impl Extra {
                 put("/etc/group", group.into_bytes().into())?;
             }
             Extra::Tmp => {
-                tree.directory("/tmp", directory, Meta { mode: 0o1777, ..directory })?;
+                tree.add_directory("/tmp", directory, Meta { mode: 0o1777, ..directory })?;
             }
         }
         Ok(tree)
@@ -99,7 +100,7 @@ impl Extra {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::tree::{Node, Place};
+    use crate::archive::tree::{ContentSource, Node};
 
     fn text(extra: Extra, user: &str, path: &str) -> String {
         let tree = extra.layer(user, 0).unwrap();
@@ -107,15 +108,15 @@ mod tests {
         let Some(Node::File(content)) = tree.get(&parts).map(|entry| &entry.node) else {
             panic!("{path}")
         };
-        let Place::Bytes(bytes) = &content.place else { panic!("{path}") };
+        let ContentSource::Bytes(bytes) = &content.source else { panic!("{path}") };
         String::from_utf8_lossy(bytes).into_owned()
     }
 
     #[test]
     fn users() {
-        let of = |user| text(Extra::User, user, "etc/passwd");
-        assert!(of("65532:65532").contains("\nnonroot:x:65532:65532:"));
-        assert_eq!(of("0:0").lines().count(), 1);
+        let passwd = |user| text(Extra::User, user, "etc/passwd");
+        assert!(passwd("65532:65532").contains("\nnonroot:x:65532:65532:"));
+        assert_eq!(passwd("0:0").lines().count(), 1);
         assert_eq!(text(Extra::User, "7:0", "etc/group").lines().count(), 1);
     }
 

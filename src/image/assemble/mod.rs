@@ -1,5 +1,5 @@
-//! From a recipe and the files of its build context to the layers of one platform's image: what each
-//! instruction makes of the file system, as values.
+//! The layers of one platform's image, from a recipe and the files of its build context: the effect
+//! of each instruction on the file system, as values.
 
 mod copy;
 mod extra;
@@ -10,7 +10,7 @@ mod tests;
 use std::collections::BTreeSet;
 
 pub use self::copy::Copy;
-use self::copy::{bad, make_directories, parts};
+use self::copy::{make_directories, parts, pattern_error};
 use crate::{
     archive::{
         tar::Meta,
@@ -30,7 +30,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Assembly {
     /// The effect of each instruction, extras first.
-    pub steps: Vec<Step>,
+    pub steps: Vec<AssemblyStep>,
     /// The configuration of its containers.
     pub execution: Execution,
     /// `MAINTAINER`.
@@ -43,7 +43,7 @@ pub struct Assembly {
 
 /// The effect of one instruction.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct AssemblyStep {
     /// Its text in the history.
     pub created_by: String,
     /// The layer that it made, where it makes one.
@@ -64,8 +64,8 @@ pub fn assemble(
     epoch: u64,
 ) -> Result<Assembly> {
     let mut work =
-        Work { recipe, evaluated, context, epoch, roots: Vec::new(), warnings: Vec::new() };
-    let Some((wanted, others)) = evaluated.stages.split_last() else {
+        Assembler { recipe, evaluated, context, epoch, roots: Vec::new(), warnings: Vec::new() };
+    let Some((requested, others)) = evaluated.stages.split_last() else {
         return Err(Error::usage("the recipe has no stage"));
     };
     for stage in others {
@@ -78,28 +78,28 @@ pub fn assemble(
     let mut root = Tree::default();
     let mut steps = Vec::new();
     for extra in Extra::ALL.into_iter().filter(|extra| extras.contains(extra)) {
-        let layer = extra.layer(&wanted.execution.user, epoch)?;
-        root.extend(&layer);
-        steps.push(Step { created_by: extra.created_by(), layer: Some(layer) });
+        let layer = extra.layer(&requested.execution.user, epoch)?;
+        root.apply_layer(&layer);
+        steps.push(AssemblyStep { created_by: extra.created_by(), layer: Some(layer) });
     }
     // Warnings of a base's steps came with the base.
     work.warnings.clear();
     for step in evaluated.steps(others.len()) {
         let layer = work.step(step, &mut root)?;
-        steps.push(Step { created_by: step.created_by.clone(), layer });
+        steps.push(AssemblyStep { created_by: step.created_by.clone(), layer });
     }
     let mut warnings = evaluated.warnings.clone();
     warnings.append(&mut work.warnings);
     Ok(Assembly {
         steps,
-        execution: wanted.execution.clone(),
-        author: wanted.author.clone(),
+        execution: requested.execution.clone(),
+        author: requested.author.clone(),
         root,
         warnings,
     })
 }
 
-struct Work<'a> {
+struct Assembler<'a> {
     recipe: &'a Dockerfile,
     evaluated: &'a Evaluated,
     context: &'a Tree,
@@ -108,7 +108,7 @@ struct Work<'a> {
     warnings: Vec<String>,
 }
 
-impl Work<'_> {
+impl Assembler<'_> {
     /// Applies one step to `root`, and returns the layer that it made.
     fn step(&mut self, step: &dockerfile::Step, root: &mut Tree) -> Result<Option<Tree>> {
         let before = root.clone();
@@ -124,13 +124,13 @@ impl Work<'_> {
                 let done = self.copy(copy, root);
                 let layer = done.map_err(|error| self.recipe.located(step.span, &error))?;
                 if let Some(layer) = layer {
-                    root.extend(&layer);
+                    root.apply_layer(&layer);
                     return Ok(Some(layer));
                 }
             }
         }
-        let layer = root.since(&before, self.epoch);
-        self.warn_of_closed(step, &before, &layer);
+        let layer = root.difference_from(&before, self.epoch);
+        self.warn_of_closed_directories(step, &before, &layer);
         Ok(Some(layer))
     }
 
@@ -146,7 +146,9 @@ impl Work<'_> {
         let from = from.ok_or_else(|| Error::usage(format!("{origin} has no files")))?;
         let exclude = match copy.exclude.as_slice() {
             [] => None,
-            patterns => Some(Ignore::new(patterns.iter().map(String::as_str)).map_err(bad)?),
+            patterns => {
+                Some(Ignore::new(patterns.iter().map(String::as_str)).map_err(pattern_error)?)
+            }
         };
         let what = Copy {
             sources: &copy.sources,
@@ -170,7 +172,7 @@ impl Work<'_> {
     }
 
     /// Sets the mode of directories, too, that `COPY` makes on its way (moby/buildkit#5943).
-    fn warn_of_closed(&mut self, step: &dockerfile::Step, before: &Tree, layer: &Tree) {
+    fn warn_of_closed_directories(&mut self, step: &dockerfile::Step, before: &Tree, layer: &Tree) {
         let Action::Copy(dockerfile::Copy { chmod: Some(mode), .. }) = step.action else { return };
         let closed = |mode: u32| mode & 0o111 == 0;
         let made = layer.iter().find(|(path, entry)| {

@@ -5,7 +5,7 @@ use super::{Assembly, copy::parts};
 use crate::{
     archive::{
         tar::Meta,
-        tree::{Entry, Node, Parts, Place, Tree},
+        tree::{ContentSource, Node, Parts, Tree, TreeEntry},
     },
     image::{
         dockerfile::{Dockerfile, Evaluated, Span},
@@ -22,7 +22,7 @@ impl Assembly {
     /// The user or group is a name, and no `/etc/passwd` or `/etc/group` defines it: engines do not
     /// start such a container.
     pub fn check_start(&self, recipe: &Dockerfile, evaluated: &Evaluated) -> Result<Vec<String>> {
-        let span = |names: &[&str]| self.span(evaluated, names);
+        let span = |names: &[&str]| self.instruction_span(evaluated, names);
         let execution = &self.execution;
         if let Err(error) = self.check_user() {
             return Err(match span(&["USER"]) {
@@ -38,7 +38,7 @@ impl Assembly {
         for (program, names) in
             [(start, &["ENTRYPOINT", "CMD"][..]), (health, &["HEALTHCHECK"][..])]
         {
-            let fault = program.and_then(|program| self.fault(program));
+            let fault = program.and_then(|program| self.start_problem(program));
             if let Some((fault, at)) = fault.zip(span(names)) {
                 warnings.push(recipe.note(at, &fault));
             }
@@ -47,18 +47,18 @@ impl Assembly {
     }
 
     /// Returns where the last of the instructions called `names` is, the first name first.
-    fn span(&self, evaluated: &Evaluated, names: &[&str]) -> Option<Span> {
+    fn instruction_span(&self, evaluated: &Evaluated, names: &[&str]) -> Option<Span> {
         let steps = evaluated.steps(evaluated.stages.len().checked_sub(1)?);
         let last = |name: &&str| {
-            let is = |text: &str| text.split(' ').next() == Some(*name);
-            steps.iter().rev().find(|step| is(&step.created_by)).map(|step| step.span)
+            let is_named = |text: &str| text.split(' ').next() == Some(*name);
+            steps.iter().rev().find(|step| is_named(&step.created_by)).map(|step| step.span)
         };
         names.iter().find_map(last)
     }
 
     /// Returns why the program cannot be started. It is found as runc finds it: in the directories of
     /// `PATH`, unless there is a slash in it.
-    fn fault(&self, program: &str) -> Option<String> {
+    fn start_problem(&self, program: &str) -> Option<String> {
         let cwd = &self.execution.working_dir;
         let find = |path: &str| {
             let path =
@@ -66,11 +66,14 @@ impl Assembly {
             self.root.resolve(&parts(&path), true).ok()
         };
         let executable = |path: &Parts| match self.root.get(path) {
-            Some(Entry { meta, node: Node::File(_) }) => self.may_enter(path) && self.may(*meta),
+            Some(TreeEntry { meta, node: Node::File(_) }) => {
+                self.can_search_parents(path) && self.can_execute(*meta)
+            }
             _ => false,
         };
-        let is_file =
-            |path: &Parts| matches!(self.root.get(path), Some(Entry { node: Node::File(_), .. }));
+        let is_file = |path: &Parts| {
+            matches!(self.root.get(path), Some(TreeEntry { node: Node::File(_), .. }))
+        };
         let user = &self.execution.user;
         let closed = || {
             let by = if user.is_empty() { "root".to_owned() } else { format!("user `{user}`") };
@@ -87,8 +90,8 @@ impl Assembly {
         let mut env = self.execution.env.iter().map(String::as_str);
         let path = env.find(|text| text.starts_with("PATH=")).unwrap_or(DEFAULT_PATH);
         let path = path.trim_start_matches("PATH=");
-        let places = path.split(':').filter_map(|dir| find(&format!("{dir}/{program}")));
-        let found: Vec<Parts> = places.filter(is_file).collect();
+        let candidates = path.split(':').filter_map(|dir| find(&format!("{dir}/{program}")));
+        let found: Vec<Parts> = candidates.filter(is_file).collect();
         if found.iter().any(executable) {
             return None;
         }
@@ -99,18 +102,18 @@ impl Assembly {
     }
 
     /// Returns whether the user can search every directory that leads to `path`.
-    fn may_enter(&self, path: &[String]) -> bool {
+    fn can_search_parents(&self, path: &[String]) -> bool {
         (1..path.len()).all(|depth| {
             self.root
                 .get(path.get(..depth).unwrap_or_default())
-                .is_none_or(|dir| self.may(dir.meta))
+                .is_none_or(|dir| self.can_execute(dir.meta))
         })
     }
 
     /// Returns whether the user has the permission to execute or search. The permissions of a user by
     /// name are not known.
-    fn may(&self, meta: Meta) -> bool {
-        let (user, group) = split(&self.execution.user);
+    fn can_execute(&self, meta: Meta) -> bool {
+        let (user, group) = split_user(&self.execution.user);
         let number = |name: &str| match name {
             "" | "root" => Some(0),
             name => name.parse::<u32>().ok(),
@@ -127,7 +130,7 @@ impl Assembly {
     }
 
     fn check_user(&self) -> Result<()> {
-        let (user, group) = split(&self.execution.user);
+        let (user, group) = split_user(&self.execution.user);
         let named = |name: &str| {
             !name.is_empty() && name != "root" && !name.bytes().all(|byte| byte.is_ascii_digit())
         };
@@ -149,7 +152,7 @@ impl Assembly {
 }
 
 /// Splits `user:group`.
-fn split(user: &str) -> (&str, Option<&str>) {
+fn split_user(user: &str) -> (&str, Option<&str>) {
     match user.split_once(':') {
         Some((user, group)) => (user, Some(group)),
         None => (user, None),
@@ -163,10 +166,10 @@ fn defines(root: &Tree, path: &str, name: &str) -> bool {
     let Some(Node::File(content)) = path.ok().and_then(|path| Some(&root.get(&path)?.node)) else {
         return false;
     };
-    match &content.place {
-        Place::Bytes(bytes) => bytes
+    match &content.source {
+        ContentSource::Bytes(bytes) => bytes
             .split(|byte| *byte == b'\n')
             .any(|line| line.split(|byte| *byte == b':').next() == Some(name.as_bytes())),
-        Place::Named(_) => true,
+        ContentSource::Named(_) => true,
     }
 }

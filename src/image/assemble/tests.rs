@@ -6,7 +6,7 @@ use super::{Assembly, assemble};
 use crate::{
     archive::{
         tar::Meta,
-        tree::{Content, Entry, Node, Tree},
+        tree::{Content, Node, Tree, TreeEntry},
     },
     image::dockerfile::{self, Arguments},
     model::{error::Result, schema::packaging::Extra},
@@ -19,14 +19,14 @@ fn context() -> Tree {
     let mut tree = Tree::default();
     for path in ["/a", "/b.txt", "/d/e/f", "/d/g"] {
         let file = Meta { mode: 0o640, ..meta };
-        tree.file(path, meta, file, Content::bytes(path.as_bytes())).unwrap();
+        tree.add_file(path, meta, file, Content::bytes(path.as_bytes())).unwrap();
     }
-    let link = Entry { meta, node: Node::Symlink("d/e".into()) };
+    let link = TreeEntry { meta, node: Node::Symlink("d/e".into()) };
     tree.insert(vec!["l".into()], link);
     tree
 }
 
-fn made(text: &str, extras: &[Extra]) -> Result<Assembly> {
+fn assembly(text: &str, extras: &[Extra]) -> Result<Assembly> {
     let recipe = dockerfile::parse("Dockerfile", &format!("FROM scratch\n{text}\n"))?;
     let arguments = Arguments {
         platform: "linux/amd64".parse().unwrap(),
@@ -39,10 +39,10 @@ fn made(text: &str, extras: &[Extra]) -> Result<Assembly> {
     assemble(&recipe, &evaluated, &context(), &extras, EPOCH)
 }
 
-/// The messages about the programs that containers start.
-fn started(text: &str, extras: &[Extra]) -> Result<Vec<String>> {
+/// Returns the warnings about the programs that containers start.
+fn start_warnings(text: &str, extras: &[Extra]) -> Result<Vec<String>> {
     let recipe = dockerfile::parse("Dockerfile", &format!("FROM scratch\n{text}\n"))?;
-    let assembly = made(text, extras)?;
+    let assembly = assembly(text, extras)?;
     let arguments = Arguments {
         platform: "linux/amd64".parse().unwrap(),
         build_platform: "linux/amd64".parse().unwrap(),
@@ -55,7 +55,7 @@ fn started(text: &str, extras: &[Extra]) -> Result<Vec<String>> {
 #[test]
 fn programs_that_cannot_start_are_reported() {
     let x = "COPY --chmod=755 a /usr/bin/app\n";
-    for fine in [
+    for valid in [
         "ENTRYPOINT [\"/usr/bin/app\"]",
         "ENTRYPOINT [\"app\"]\nCMD [\"--help\"]",
         "CMD [\"app\"]",
@@ -70,7 +70,7 @@ fn programs_that_cannot_start_are_reported() {
         "COPY --chown=0:8 --chmod=710 a /b\nUSER 7:8\nCMD [\"/b\"]",
         "CMD []",
     ] {
-        assert_eq!(started(&format!("{x}{fine}"), &[]).unwrap(), [""; 0], "{fine}");
+        assert_eq!(start_warnings(&format!("{x}{valid}"), &[]).unwrap(), [""; 0], "{valid}");
     }
     for (text, expected) in [
         ("ENTRYPOINT [\"/usr/bin/ap\"]", "3:1: `/usr/bin/ap` is not a file in the image"),
@@ -82,7 +82,7 @@ fn programs_that_cannot_start_are_reported() {
         ("COPY --chmod=700 a /s/b\nUSER 7\nCMD [\"/s/b\"]", "5:1: `/s/b` is not executable"),
         ("HEALTHCHECK CMD [\"/none\"]", "3:1: `/none` is not a file in the image"),
     ] {
-        let warnings = started(&format!("{x}{text}"), &[]).unwrap();
+        let warnings = start_warnings(&format!("{x}{text}"), &[]).unwrap();
         assert_eq!(warnings.len(), 1, "{text}: {warnings:?}");
         assert!(warnings[0].starts_with(&format!("Dockerfile:{expected}")), "{warnings:?}");
     }
@@ -90,28 +90,28 @@ fn programs_that_cannot_start_are_reported() {
 
 #[test]
 fn users_by_name_need_a_passwd() {
-    for fine in ["USER 7:8", "USER root:root", "USER 7", "USER daemon\nUSER 1"] {
-        started(fine, &[]).unwrap();
+    for valid in ["USER 7:8", "USER root:root", "USER 7", "USER daemon\nUSER 1"] {
+        start_warnings(valid, &[]).unwrap();
     }
-    started("COPY a /etc/passwd\nCOPY a /etc/group\nUSER /a:/a", &[]).unwrap();
+    start_warnings("COPY a /etc/passwd\nCOPY a /etc/group\nUSER /a:/a", &[]).unwrap();
     for (text, expected) in [
         ("USER daemon", "2:1: user `daemon` is a name, and no `/etc/passwd`"),
         ("USER 7:staff", "2:1: group `staff` is a name, and no `/etc/group`"),
         ("COPY a /etc/passwd\nUSER daemon", "3:1: user `daemon`"),
     ] {
-        let error = started(text, &[]).unwrap_err().to_string();
+        let error = start_warnings(text, &[]).unwrap_err().to_string();
         assert!(error.starts_with(&format!("Dockerfile:{expected}")), "{error}");
     }
-    started("USER daemon", &[Extra::User]).unwrap_err();
+    start_warnings("USER daemon", &[Extra::User]).unwrap_err();
 }
 
-/// Each layer's entries, as mode, owner, time and path.
+/// Returns each layer's entries, as mode, owner, time and path.
 fn layers(text: &str) -> Vec<Vec<String>> {
-    let line = |(path, entry): (&Vec<String>, &Entry)| {
+    let line = |(path, entry): (&Vec<String>, &TreeEntry)| {
         let Meta { mode, uid, gid, mtime } = entry.meta;
         format!("{mode:o} {uid}:{gid} {mtime} {}", path.join("/"))
     };
-    let steps = made(text, &[]).unwrap().steps.into_iter();
+    let steps = assembly(text, &[]).unwrap().steps.into_iter();
     steps.filter_map(|step| step.layer).map(|layer| layer.iter().map(line).collect()).collect()
 }
 
@@ -139,7 +139,7 @@ fn copies() {
 }
 
 #[test]
-fn a_layer_has_what_changed_and_what_leads_there() {
+fn layers_contain_changes_and_their_parents() {
     let two = layers("COPY --chown=7 d /x\nCOPY a /x/e/");
     assert_eq!(two[1], ["755 7:7 9 x", "755 7:7 9 x/e", "640 0:0 1 x/e/a"]);
     // As if nothing lay below.
@@ -151,8 +151,8 @@ fn a_layer_has_what_changed_and_what_leads_there() {
 }
 
 #[test]
-fn extras_lie_below_and_in_one_order() {
-    let made = made("COPY a /x", &[Extra::User, Extra::Tmp]).unwrap();
+fn extras_are_the_lowest_layers_in_a_fixed_order() {
+    let made = assembly("COPY a /x", &[Extra::User, Extra::Tmp]).unwrap();
     let by: Vec<_> = made.steps.iter().map(|step| step.created_by.as_str()).collect();
     assert_eq!(by, ["longshore extra: tmp", "longshore extra: user", "COPY a /x # buildkit"]);
     let paths: Vec<_> = made.root.iter().map(|(path, _)| path.join("/")).collect();
@@ -160,15 +160,15 @@ fn extras_lie_below_and_in_one_order() {
 }
 
 #[test]
-fn directories_that_nobody_can_enter_are_told() {
-    let warnings = made("COPY --chmod=0644 a /x/y/", &[]).unwrap().warnings;
+fn inaccessible_directories_are_reported() {
+    let warnings = assembly("COPY --chmod=0644 a /x/y/", &[]).unwrap().warnings;
     let expected = "the directory `/x` gets mode 0644 too, and nobody but root can enter it";
     assert_eq!(warnings, [format!("Dockerfile:2:1: {expected}")]);
-    assert!(made("COPY --chmod=0644 a /x", &[]).unwrap().warnings.is_empty());
+    assert!(assembly("COPY --chmod=0644 a /x", &[]).unwrap().warnings.is_empty());
 }
 
 #[test]
-fn what_does_not_fit_is_told_with_its_place() {
+fn conflicts_are_reported_with_their_location() {
     for (text, message) in [
         ("COPY z /x", "Dockerfile:2:1: there is no `z` in the build context"),
         ("COPY z* /x", "Dockerfile:2:1: `z*` matches nothing in the build context"),
@@ -178,6 +178,6 @@ fn what_does_not_fit_is_told_with_its_place() {
             "Dockerfile:4:1: there is no `h` in stage `0`",
         ),
     ] {
-        assert_eq!(made(text, &[]).unwrap_err().to_string(), message, "{text}");
+        assert_eq!(assembly(text, &[]).unwrap_err().to_string(), message, "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! In what two images differ. Values in, values out.
+//! The differences between two images.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,20 +12,20 @@ use crate::model::schema::image::{
 
 /// Compares the images of one platform. Times count only if `times` is set: those of files, of the
 /// image, of its history, and with them the digests of layers.
-pub fn platform(before: &Image, after: &Image, times: bool) -> PlatformDiff {
-    let mut config = configuration(&before.config, &after.config);
+pub fn compare_platform(before: &Image, after: &Image, times: bool) -> PlatformDiff {
+    let mut config = compare_configuration(&before.config, &after.config);
     if times && before.created != after.created {
-        config.insert(0, change("created", None, &before.created, &after.created));
+        config.insert(0, new_change("created", None, &before.created, &after.created));
     }
     let mut diff = PlatformDiff {
         platform: before.platform.clone(),
         equal: false,
-        digests: (digest(before), digest(after)),
+        digests: (manifest_digest(before), manifest_digest(after)),
         config,
-        annotations: annotations(&before.annotations, &after.annotations),
-        history: history(before, after, times),
-        layers: layers(&before.layers, &after.layers, times),
-        files: files(&before.files, &after.files, times),
+        annotations: compare_annotations(&before.annotations, &after.annotations),
+        history: compare_history(before, after, times),
+        layers: compare_layers(&before.layers, &after.layers, times),
+        files: compare_files(&before.files, &after.files, times),
     };
     let FilesDiff { added, removed, changed } = &diff.files;
     let LayersDiff { before, after, equal, .. } = diff.layers;
@@ -39,29 +39,29 @@ pub fn platform(before: &Image, after: &Image, times: bool) -> PlatformDiff {
     diff
 }
 
-fn digest(image: &Image) -> crate::model::digest::Digest {
+fn manifest_digest(image: &Image) -> crate::model::digest::Digest {
     image.manifest.unwrap_or(image.config_digest)
 }
 
 /// Returns the annotations that differ.
-pub fn annotations(before: &Notes, after: &Notes) -> Vec<Change> {
-    by_key("annotations", before, after)
+pub fn compare_annotations(before: &Notes, after: &Notes) -> Vec<Change> {
+    compare_by_key("annotations", before, after)
 }
 
-fn value(value: &impl Serialize) -> Option<Value> {
+fn to_value(value: &impl Serialize) -> Option<Value> {
     serde_json::to_value(value).ok().filter(|value| !value.is_null())
 }
 
-fn change(field: &str, key: Option<&str>, a: &impl Serialize, b: &impl Serialize) -> Change {
+fn new_change(field: &str, key: Option<&str>, a: &impl Serialize, b: &impl Serialize) -> Change {
     Change {
         field: field.to_owned(),
         key: key.map(ToOwned::to_owned),
-        before: value(a),
-        after: value(b),
+        before: to_value(a),
+        after: to_value(b),
     }
 }
 
-fn by_key<K, V>(field: &str, before: &BTreeMap<K, V>, after: &BTreeMap<K, V>) -> Vec<Change>
+fn compare_by_key<K, V>(field: &str, before: &BTreeMap<K, V>, after: &BTreeMap<K, V>) -> Vec<Change>
 where
     K: Ord + AsRef<str>,
     V: PartialEq + Serialize,
@@ -69,13 +69,13 @@ where
     let keys: BTreeSet<&K> = before.keys().chain(after.keys()).collect();
     let changed = keys.into_iter().filter(|key| before.get(key) != after.get(key));
     changed
-        .map(|key| change(field, Some(key.as_ref()), &before.get(key), &after.get(key)))
+        .map(|key| new_change(field, Some(key.as_ref()), &before.get(key), &after.get(key)))
         .collect()
 }
 
-fn configuration(before: &Config, after: &Config) -> Vec<Change> {
+fn compare_configuration(before: &Config, after: &Config) -> Vec<Change> {
     let mut changes = Vec::new();
-    let mut whole = |field: &str, a: Option<Value>, b: Option<Value>| {
+    let mut compare_field = |field: &str, a: Option<Value>, b: Option<Value>| {
         // A list that is empty and one that is absent say the same.
         let filled = |value: Option<Value>| {
             value.filter(|v| v.as_array().is_none_or(|v| !v.is_empty()) && v.as_str() != Some(""))
@@ -85,22 +85,22 @@ fn configuration(before: &Config, after: &Config) -> Vec<Change> {
             changes.push(Change { field: field.to_owned(), key: None, before, after });
         }
     };
-    whole("entrypoint", value(&before.entrypoint), value(&after.entrypoint));
-    whole("cmd", value(&before.cmd), value(&after.cmd));
-    whole("user", value(&before.user), value(&after.user));
-    whole("working-dir", value(&before.working_dir), value(&after.working_dir));
-    whole("exposed-ports", value(&before.exposed_ports), value(&after.exposed_ports));
-    whole("volumes", value(&before.volumes), value(&after.volumes));
-    whole("stop-signal", value(&before.stop_signal), value(&after.stop_signal));
-    whole("healthcheck", value(&before.healthcheck), value(&after.healthcheck));
-    changes.extend(environment(&before.env, &after.env));
-    changes.extend(by_key("labels", &before.labels, &after.labels));
-    changes.extend(by_key("other", &before.other, &after.other));
+    compare_field("entrypoint", to_value(&before.entrypoint), to_value(&after.entrypoint));
+    compare_field("cmd", to_value(&before.cmd), to_value(&after.cmd));
+    compare_field("user", to_value(&before.user), to_value(&after.user));
+    compare_field("working-dir", to_value(&before.working_dir), to_value(&after.working_dir));
+    compare_field("exposed-ports", to_value(&before.exposed_ports), to_value(&after.exposed_ports));
+    compare_field("volumes", to_value(&before.volumes), to_value(&after.volumes));
+    compare_field("stop-signal", to_value(&before.stop_signal), to_value(&after.stop_signal));
+    compare_field("healthcheck", to_value(&before.healthcheck), to_value(&after.healthcheck));
+    changes.extend(compare_environment(&before.env, &after.env));
+    changes.extend(compare_by_key("labels", &before.labels, &after.labels));
+    changes.extend(compare_by_key("other", &before.other, &after.other));
     changes
 }
 
 /// Variables by their names; the entire list if only its order differs.
-fn environment(before: &[String], after: &[String]) -> Vec<Change> {
+fn compare_environment(before: &[String], after: &[String]) -> Vec<Change> {
     let variables = |list: &[String]| -> BTreeMap<String, String> {
         let pair = |text: &String| {
             let (name, value) = text.split_once('=').unwrap_or((text, ""));
@@ -108,16 +108,16 @@ fn environment(before: &[String], after: &[String]) -> Vec<Change> {
         };
         list.iter().map(pair).collect()
     };
-    let changes = by_key("env", &variables(before), &variables(after));
+    let changes = compare_by_key("env", &variables(before), &variables(after));
     if changes.is_empty() && before != after {
-        return vec![change("env", None, &before, &after)];
+        return vec![new_change("env", None, &before, &after)];
     }
     changes
 }
 
 /// Returns the instructions that differ, by their numbers from 1.
-fn history(before: &Image, after: &Image, times: bool) -> Vec<Change> {
-    let said = |image: &Image, at: usize| {
+fn compare_history(before: &Image, after: &Image, times: bool) -> Vec<Change> {
+    let instruction = |image: &Image, at: usize| {
         let mut step = image.history.get(at).cloned()?;
         if !times {
             step.created = None;
@@ -125,18 +125,18 @@ fn history(before: &Image, after: &Image, times: bool) -> Vec<Change> {
         Some(step)
     };
     let steps = 0..before.history.len().max(after.history.len());
-    let differs = steps.filter(|&at| said(before, at) != said(after, at));
+    let differs = steps.filter(|&at| instruction(before, at) != instruction(after, at));
     differs
         .map(|at| {
             let number = (at + 1).to_string();
-            change("history", Some(&number), &said(before, at), &said(after, at))
+            new_change("history", Some(&number), &instruction(before, at), &instruction(after, at))
         })
         .collect()
 }
 
-fn layers(before: &[Layer], after: &[Layer], times: bool) -> LayersDiff {
+fn compare_layers(before: &[Layer], after: &[Layer], times: bool) -> LayersDiff {
     let same = |(a, b): &(&Layer, &Layer)| a.diff_id == b.diff_id;
-    let equal = |pair: &(&Layer, &Layer)| same(pair) || !times && holds_same(pair.0, pair.1);
+    let equal = |pair: &(&Layer, &Layer)| same(pair) || !times && has_same_files(pair.0, pair.1);
     LayersDiff {
         before: before.len(),
         after: after.len(),
@@ -146,7 +146,7 @@ fn layers(before: &[Layer], after: &[Layer], times: bool) -> LayersDiff {
 }
 
 /// Returns whether two layers have the same files except for their times and their order.
-fn holds_same(a: &Layer, b: &Layer) -> bool {
+fn has_same_files(a: &Layer, b: &Layer) -> bool {
     let sorted = |layer: &Layer| {
         let mut files: Vec<File> = layer.files.clone();
         for file in &mut files {
@@ -162,7 +162,7 @@ fn holds_same(a: &Layer, b: &Layer) -> bool {
     a.files.len() == b.files.len() && sorted(a) == sorted(b)
 }
 
-fn files(before: &[File], after: &[File], times: bool) -> FilesDiff {
+fn compare_files(before: &[File], after: &[File], times: bool) -> FilesDiff {
     fn by_path(files: &[File]) -> BTreeMap<&str, &File> {
         files.iter().map(|file| (file.path.as_str(), file)).collect()
     }
@@ -171,7 +171,7 @@ fn files(before: &[File], after: &[File], times: bool) -> FilesDiff {
     for &path in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
         match (old.get(path).copied(), new.get(path).copied()) {
             (Some(a), Some(b)) => {
-                let changes = file(a, b, times);
+                let changes = compare_file(a, b, times);
                 if !changes.is_empty() {
                     diff.changed.push(FileChange { path: path.to_owned(), changes });
                 }
@@ -184,35 +184,35 @@ fn files(before: &[File], after: &[File], times: bool) -> FilesDiff {
     diff
 }
 
-fn file(a: &File, b: &File, times: bool) -> Vec<Change> {
+fn compare_file(a: &File, b: &File, times: bool) -> Vec<Change> {
     let mut changes = Vec::new();
     if a.kind != b.kind {
-        changes.push(change("kind", None, &a.kind, &b.kind));
+        changes.push(new_change("kind", None, &a.kind, &b.kind));
     }
     if a.target != b.target {
-        changes.push(change("target", None, &a.target, &b.target));
+        changes.push(new_change("target", None, &a.target, &b.target));
     }
     // The permissions of a symbolic link have no effect, and writers differ in them.
     let links = a.kind == FileKind::Symlink && b.kind == FileKind::Symlink;
     if a.mode != b.mode && !links {
-        changes.push(change("mode", None, &a.mode, &b.mode));
+        changes.push(new_change("mode", None, &a.mode, &b.mode));
     }
     let owner = |file: &File| format!("{}:{}", file.uid, file.gid);
     if owner(a) != owner(b) {
-        changes.push(change("owner", None, &owner(a), &owner(b)));
+        changes.push(new_change("owner", None, &owner(a), &owner(b)));
     }
     if a.size != b.size {
-        changes.push(change("size", None, &a.size, &b.size));
+        changes.push(new_change("size", None, &a.size, &b.size));
     }
     if a.sha256 != b.sha256 {
-        changes.push(change("sha256", None, &a.sha256, &b.sha256));
+        changes.push(new_change("sha256", None, &a.sha256, &b.sha256));
     }
     if a.device != b.device {
-        changes.push(change("device", None, &a.device, &b.device));
+        changes.push(new_change("device", None, &a.device, &b.device));
     }
-    changes.extend(by_key("xattrs", &a.xattrs, &b.xattrs));
+    changes.extend(compare_by_key("xattrs", &a.xattrs, &b.xattrs));
     if times && a.mtime != b.mtime {
-        changes.push(change("mtime", None, &a.mtime, &b.mtime));
+        changes.push(new_change("mtime", None, &a.mtime, &b.mtime));
     }
     changes
 }
@@ -229,7 +229,7 @@ mod tests {
         Image {
             platform: "linux/amd64".parse().unwrap(),
             manifest: None,
-            config_digest: Digest::of(b""),
+            config_digest: Digest::sha256(b""),
             warnings: Vec::new(),
             size: None,
             created: None,
@@ -237,8 +237,8 @@ mod tests {
             annotations: Notes::new(),
             history: Vec::new(),
             layers: vec![Layer {
-                digest: Digest::of(b""),
-                diff_id: Digest::of(b""),
+                digest: Digest::sha256(b""),
+                diff_id: Digest::sha256(b""),
                 media_type: None,
                 size: 0,
                 unpacked_size: 0,
@@ -257,22 +257,22 @@ mod tests {
         after.files[1].uid = 7;
         after.files[1].mtime = 9;
         after.files[3].mode = Mode(0o777);
-        after.layers[0].diff_id = Digest::of(b"x");
-        let diff = platform(&before, &after, false);
+        after.layers[0].diff_id = Digest::sha256(b"x");
+        let diff = compare_platform(&before, &after, false);
         assert!(!diff.equal);
         assert_eq!(diff.files.added[0].path, "/c");
         assert_eq!(diff.files.removed[0].path, "/b");
         let changed = serde_json::to_value(&diff.files.changed).unwrap();
-        let wanted = json!([
+        let expected = json!([
             { "path": "/a/x", "changes": [
                 { "field": "mode", "before": "0755", "after": "0644" },
                 { "field": "owner", "before": "0:0", "after": "7:0" },
             ]},
             { "path": "/l", "changes": [{ "field": "target", "before": "x", "after": "y" }] },
         ]);
-        assert_eq!(changed, wanted);
+        assert_eq!(changed, expected);
         assert_eq!(diff.layers, LayersDiff { before: 1, after: 1, equal: 0, same: 0 });
-        let fields: Vec<_> = platform(&before, &after, true).files.changed[0]
+        let fields: Vec<_> = compare_platform(&before, &after, true).files.changed[0]
             .changes
             .iter()
             .map(|change| change.field.clone())
@@ -281,21 +281,21 @@ mod tests {
     }
 
     #[test]
-    fn times_count_only_where_that_is_asked_for() {
+    fn times_are_compared_only_if_requested() {
         let before = image(&["d /a", "f /a/x"]);
         let mut after = image(&["f /a/x", "d /a"]);
         after.files = before.files.clone();
         after.files[1].mtime = 1;
         after.layers[0].files[0].mtime = 1;
-        after.layers[0].diff_id = Digest::of(b"other times");
+        after.layers[0].diff_id = Digest::sha256(b"other times");
         after.created = Some("2023-11-14T22:13:20Z".to_owned());
-        let diff = platform(&before, &after, false);
+        let diff = compare_platform(&before, &after, false);
         assert!(diff.equal, "{diff:?}");
         assert_eq!(diff.layers, LayersDiff { before: 1, after: 1, equal: 1, same: 0 });
-        let diff = platform(&before, &after, true);
+        let diff = compare_platform(&before, &after, true);
         assert!(!diff.equal && diff.layers.equal == 0);
         assert_eq!(diff.config[0].field, "created");
-        assert!(platform(&after, &after.clone(), true).equal);
+        assert!(compare_platform(&after, &after.clone(), true).equal);
     }
 
     #[test]
@@ -306,17 +306,17 @@ mod tests {
         after.config.user = "0".into();
         after.config.labels.insert("l".into(), "v".into());
         after.annotations.insert("a".into(), "n".into());
-        let diff = platform(&before, &after, false);
-        let told = |changes: &[Change]| -> Vec<_> {
+        let diff = compare_platform(&before, &after, false);
+        let fields = |changes: &[Change]| -> Vec<_> {
             let line = |c: &Change| (c.field.clone(), c.key.clone().unwrap_or_default());
             changes.iter().map(line).collect()
         };
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
-        let wanted = [pair("user", ""), pair("env", "A"), pair("env", "B"), pair("labels", "l")];
-        assert_eq!(told(&diff.config), wanted);
-        assert_eq!(told(&diff.annotations), [pair("annotations", "a")]);
+        let expected = [pair("user", ""), pair("env", "A"), pair("env", "B"), pair("labels", "l")];
+        assert_eq!(fields(&diff.config), expected);
+        assert_eq!(fields(&diff.annotations), [pair("annotations", "a")]);
         let mut turned = after.clone();
         turned.config.env.reverse();
-        assert_eq!(told(&platform(&after, &turned, false).config), [pair("env", "")]);
+        assert_eq!(fields(&compare_platform(&after, &turned, false).config), [pair("env", "")]);
     }
 }

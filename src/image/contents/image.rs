@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Tree, scan::scan};
 use crate::{
-    archive::unpack::ENTRIES,
+    archive::unpack::MAX_ENTRIES,
     image::{
         oci::{self, Document, Manifest},
         read::image::{self, Store},
@@ -17,30 +17,30 @@ use crate::{
 };
 
 /// The ratio of a configuration's size in memory to its size in the image.
-const READ: usize = 16;
+const MEMORY_RATIO: usize = 16;
 
 /// The hint for an image that does not match its digests.
 pub const DAMAGED: &str = "it is damaged, or was changed after it was made: copy or build it again";
 
 /// The most that is kept in memory of what is read.
 #[derive(Clone, Debug)]
-pub struct Limit {
+pub struct MemoryLimit {
     entries: usize,
     text: usize,
     most_entries: usize,
     most_text: usize,
 }
 
-impl Limit {
+impl MemoryLimit {
     /// Returns a limit of so many files, and so many bytes of their names and of other data that grows
     /// with the image.
     pub fn new(entries: usize, text: usize) -> Self {
-        Limit { entries, text, most_entries: entries, most_text: text }
+        MemoryLimit { entries, text, most_entries: entries, most_text: text }
     }
 
     /// Returns the limit for one image.
-    pub(super) fn image() -> Self {
-        Limit::new(ENTRIES, 24 << 20)
+    pub(super) fn for_image() -> Self {
+        MemoryLimit::new(MAX_ENTRIES, 24 << 20)
     }
 
     /// Counts one more file.
@@ -64,10 +64,10 @@ impl Limit {
     }
 }
 
-impl Default for Limit {
+impl Default for MemoryLimit {
     /// Returns the limit for all images of a command.
     fn default() -> Self {
-        Limit::new(1 << 20, 256 << 20)
+        MemoryLimit::new(1 << 20, 256 << 20)
     }
 }
 
@@ -75,9 +75,14 @@ impl Default for Limit {
 ///
 /// # Errors
 /// A part of it is missing, broken, or another one than its digest says, or `limit` is reached.
-pub fn read(store: &dyn Store, image: &image::Image, limit: &mut Limit) -> Result<Image> {
+pub fn read(
+    store: &dyn Store,
+    image: &image::StoredImage,
+    limit: &mut MemoryLimit,
+) -> Result<Image> {
     let (manifest, config) = image::documents(store, image).map_err(|error| error.hint(DAMAGED))?;
-    limit.take(usize::try_from(config.size()).unwrap_or(usize::MAX).saturating_mul(READ))?;
+    limit
+        .take(usize::try_from(config.size()).unwrap_or(usize::MAX).saturating_mul(MEMORY_RATIO))?;
     let mut files: Vec<Vec<File>> = image.layers.iter().map(|_| Vec::new()).collect();
     let scan = scan(store, image, limit, &mut |item, content| {
         let Some(file) = item.file else { return Ok(()) };
@@ -98,7 +103,7 @@ pub fn read(store: &dyn Store, image: &image::Image, limit: &mut Limit) -> Resul
     if let Some(fault) = scan.faults.into_iter().next() {
         return Err(Error::check(fault.message).hint(fault.hint));
     }
-    let known = config.other_history().is_none();
+    let known = config.mismatched_history().is_none();
     let mut made = config.history.iter().filter(|step| known && !step.empty_layer);
     let read = image.layers.iter().zip(scan.layers).zip(files).enumerate();
     let layers = read.map(|(at, ((layer, was), files))| Layer {
@@ -131,7 +136,7 @@ fn media_type(manifest: Option<&Document<Manifest>>, layer: usize) -> Option<Str
 }
 
 fn history(config: &oci::Config) -> Vec<Step> {
-    let known = config.other_history().is_none();
+    let known = config.mismatched_history().is_none();
     let mut layers = 0;
     let step = |step: &oci::config::History| Step {
         created: step.created.clone(),
@@ -148,9 +153,9 @@ fn history(config: &oci::Config) -> Vec<Step> {
 
 /// Returns the known fields of a configuration, and separately all others in its bytes.
 fn configuration(config: &Document<oci::Config>) -> Result<Config> {
-    const TOP: [&str; 7] =
+    const KNOWN_TOP: [&str; 7] =
         ["architecture", "config", "created", "history", "os", "rootfs", "variant"];
-    const KNOWN: [&str; 10] = [
+    const KNOWN_CONFIG: [&str; 10] = [
         "User",
         "ExposedPorts",
         "Env",
@@ -162,15 +167,15 @@ fn configuration(config: &Document<oci::Config>) -> Result<Config> {
         "StopSignal",
         "Healthcheck",
     ];
-    let bad = |error| Error::check("the configuration cannot be read").because(error);
-    let mut all: Map<String, Value> = serde_json::from_slice(config.bytes()).map_err(bad)?;
+    let read_error = |error| Error::check("the configuration cannot be read").because(error);
+    let mut all: Map<String, Value> = serde_json::from_slice(config.bytes()).map_err(read_error)?;
     let mut own = match all.get_mut("config").map(Value::take) {
         Some(Value::Object(own)) => own,
         _ => Map::new(),
     };
     let healthcheck = own.remove("Healthcheck").filter(|value| !is_empty(value));
-    let top = all.into_iter().filter(|(key, _)| !TOP.contains(&key.as_str()));
-    let own = own.into_iter().filter(|(key, _)| !KNOWN.contains(&key.as_str()));
+    let top = all.into_iter().filter(|(key, _)| !KNOWN_TOP.contains(&key.as_str()));
+    let own = own.into_iter().filter(|(key, _)| !KNOWN_CONFIG.contains(&key.as_str()));
     let own = own.map(|(key, value)| (format!("config.{key}"), value));
     let runs = &config.config;
     Ok(Config {

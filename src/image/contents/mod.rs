@@ -7,8 +7,8 @@ mod scan;
 mod text;
 mod tree;
 
-pub use difference::{annotations, platform};
-pub use image::{DAMAGED, Limit, read};
-pub use scan::{Fault, Item, Scan, scan};
-pub use text::{difference, inspection};
+pub use difference::{compare_annotations, compare_platform};
+pub use image::{DAMAGED, MemoryLimit, read};
+pub use scan::{LayerFault, Scan, ScannedEntry, scan};
+pub use text::{format_difference, write_inspection};
 pub use tree::Tree;

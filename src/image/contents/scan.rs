@@ -4,12 +4,12 @@ use std::{collections::HashSet, io::Read};
 
 use super::{
     Tree,
-    image::{DAMAGED, Limit},
-    tree::DIRECTORY,
+    image::{DAMAGED, MemoryLimit},
+    tree::DIRECTORY_SIZE,
 };
 use crate::{
-    archive::unpack::{Budget, Entry, Kind},
-    image::read::image::{self, OPAQUE, Store, WHITEOUT, WasRead},
+    archive::unpack::{ArchiveEntry, Budget, EntryKind},
+    image::read::image::{self, LayerSummary, OPAQUE, Store, WHITEOUT},
     model::{
         digest::Digest,
         error::{Error, Result},
@@ -18,11 +18,11 @@ use crate::{
 };
 
 /// The prefix of the files that AUFS reserves.
-const AUFS: &str = ".wh..wh.";
+const AUFS_PREFIX: &str = ".wh..wh.";
 
 /// A defect of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct LayerFault {
     /// Whether the layer does not match its digest; otherwise it cannot be read or unpacked.
     pub mismatch: bool,
     /// One sentence without a capital or a full stop.
@@ -33,13 +33,13 @@ pub struct Fault {
 
 /// One entry of a layer.
 #[derive(Debug)]
-pub struct Item<'a> {
+pub struct ScannedEntry<'a> {
     /// The number of the entry in its image, from 0.
     pub number: usize,
     /// The number of its layer, from 1.
     pub layer: usize,
     /// The entry, as it is in the layer.
-    pub entry: &'a Entry,
+    pub entry: &'a ArchiveEntry,
     /// Its file; `None` for those that AUFS reserves. Digest and size are not set.
     pub file: Option<&'a mut File>,
 }
@@ -50,9 +50,9 @@ pub struct Scan {
     /// The tree that a container sees; `None` if it cannot be unpacked.
     pub tree: Option<Tree>,
     /// One for each layer that was read to its end.
-    pub layers: Vec<WasRead>,
+    pub layers: Vec<LayerSummary>,
     /// The defects.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<LayerFault>,
     /// The inode of each entry.
     inodes: Vec<Option<usize>>,
 }
@@ -60,7 +60,7 @@ pub struct Scan {
 impl Scan {
     /// Returns the numbers of the entries that a container does not see: an upper layer, or the same
     /// one, replaces or removes their files. `None` if the image cannot be unpacked.
-    pub fn hidden(&self) -> HashSet<usize> {
+    pub fn hidden_entries(&self) -> HashSet<usize> {
         let Some(tree) = &self.tree else { return HashSet::new() };
         let visible = tree.inodes();
         let hidden = |inode: &Option<usize>| inode.is_none_or(|inode| !visible.contains(&inode));
@@ -76,9 +76,9 @@ impl Scan {
 /// `each` failed.
 pub fn scan(
     store: &dyn Store,
-    image: &image::Image,
-    limit: &mut Limit,
-    each: &mut dyn FnMut(Item<'_>, &mut dyn Read) -> Result<()>,
+    image: &image::StoredImage,
+    limit: &mut MemoryLimit,
+    each: &mut dyn FnMut(ScannedEntry<'_>, &mut dyn Read) -> Result<()>,
 ) -> Result<Scan> {
     let mut scan = Scan {
         tree: Some(Tree::default()),
@@ -87,41 +87,50 @@ pub fn scan(
         inodes: Vec::new(),
     };
     let budget = Budget::default();
-    let mut own_limit = Limit::image();
+    let mut own_limit = MemoryLimit::for_image();
     for (at, layer) in image.layers.iter().enumerate() {
         let number = at + 1;
-        let place = format!("layer {number}, `{}`", layer.path.escape_debug());
+        let location = format!("layer {number}, `{}`", layer.path.escape_debug());
         let mut own = Ok(());
         let read = image::read(store, layer, &budget, &mut |entry, content| {
-            let mut file = file(entry, number, &mut own_limit)?;
-            limit.take(file.as_ref().map_or(0, size))?;
-            let item =
-                Item { number: scan.inodes.len(), layer: number, entry, file: file.as_mut() };
+            let mut file = to_file(entry, number, &mut own_limit)?;
+            limit.take(file.as_ref().map_or(0, memory_size))?;
+            let item = ScannedEntry {
+                number: scan.inodes.len(),
+                layer: number,
+                entry,
+                file: file.as_mut(),
+            };
             own = each(item, content);
             if own.is_err() {
                 return Err(Error::check("stopped"));
             }
-            scan.add(file, &place, &mut own_limit);
+            scan.add(file, &location, &mut own_limit);
             Ok(())
         });
         own?;
         match read {
             Ok(was) => {
-                if !was.lies.is_empty() {
-                    let lies = was.lies.join(", and ");
-                    let message = format!("{place} is not the one of the image: it {lies}");
-                    scan.faults.push(Fault { mismatch: true, message, hint: DAMAGED.to_owned() });
+                if !was.mismatches.is_empty() {
+                    let mismatches = was.mismatches.join(", and ");
+                    let message =
+                        format!("{location} is not the one of the image: it {mismatches}");
+                    scan.faults.push(LayerFault {
+                        mismatch: true,
+                        message,
+                        hint: DAMAGED.to_owned(),
+                    });
                 }
                 scan.layers.push(was);
             }
-            Err(error) => scan.fail(&place, &error),
+            Err(error) => scan.add_unpack_fault(&location, &error),
         }
     }
     Ok(scan)
 }
 
 impl Scan {
-    fn add(&mut self, file: Option<File>, place: &str, limit: &mut Limit) {
+    fn add(&mut self, file: Option<File>, location: &str, limit: &mut MemoryLimit) {
         let added = match (&mut self.tree, &file) {
             (Some(tree), Some(file)) => tree.add(file, limit),
             _ => Ok(None),
@@ -130,56 +139,56 @@ impl Scan {
             Ok(inode) => self.inodes.push(inode),
             Err(error) => {
                 self.inodes.push(None);
-                self.fail(place, &error);
+                self.add_unpack_fault(location, &error);
             }
         }
     }
 
-    /// Notes an error that an engine would end with.
-    fn fail(&mut self, place: &str, error: &Error) {
-        let message = format!("{place}: {error}");
+    /// Records an error with which an engine would fail.
+    fn add_unpack_fault(&mut self, location: &str, error: &Error) {
+        let message = format!("{location}: {error}");
         let hint = error.hint_text().unwrap_or(DAMAGED).to_owned();
-        self.faults.push(Fault { mismatch: false, message, hint });
+        self.faults.push(LayerFault { mismatch: false, message, hint });
         self.tree = None;
     }
 }
 
 /// Returns the file of an entry; `None` for those that AUFS reserves.
-fn file(entry: &Entry, layer: usize, limit: &mut Limit) -> Result<Option<File>> {
+fn to_file(entry: &ArchiveEntry, layer: usize, limit: &mut MemoryLimit) -> Result<Option<File>> {
     let mut target = match &entry.kind {
-        Kind::Link(to) => Some(to.clone()),
-        Kind::HardLink(to) => Some(crate::image::read::layers::absolute(to)),
+        EntryKind::Link(to) => Some(to.clone()),
+        EntryKind::HardLink(to) => Some(crate::image::read::layers::absolute(to)),
         _ => None,
     };
-    let bad = |what: &str| {
+    let type_error = |what: &str| {
         let path: String = entry.path.chars().take(120).collect();
         Error::check(format!("`{}` {what}", path.escape_debug())).hint("do not unpack this image")
     };
     let climbs = |path: &str| path.split('/').any(|part| part == "..");
     // Some engines follow links before `..`, and some do not.
     if climbs(&entry.path) {
-        return Err(bad(match entry.leaves_root() {
+        return Err(type_error(match entry.leaves_root() {
             true => "leads out of the image's root",
             false => "has `..` in its path",
         }));
     }
-    if let Kind::HardLink(to) = &entry.kind
+    if let EntryKind::HardLink(to) = &entry.kind
         && climbs(to)
     {
-        return Err(bad("is a hard link to a path with `..`"));
+        return Err(type_error("is a hard link to a path with `..`"));
     }
     let mut path = crate::image::read::layers::absolute(&entry.path);
     let (directory, name) = path.rsplit_once('/').unwrap_or(("", &path));
-    let mut kind = kind(entry);
+    let mut kind = file_kind(entry);
     if name == OPAQUE {
         kind = FileKind::OpaqueWhiteout;
         path = if directory.is_empty() { "/".to_owned() } else { directory.to_owned() };
-    } else if name.starts_with(AUFS) {
+    } else if name.starts_with(AUFS_PREFIX) {
         limit.take(path.len())?;
         return Ok(None);
     } else if let Some(gone) = name.strip_prefix(WHITEOUT) {
         if ["", ".", ".."].contains(&gone) {
-            return Err(bad("is a whiteout of nothing"));
+            return Err(type_error("is a whiteout without a name"));
         }
         kind = FileKind::Whiteout;
         path = format!("{directory}/{gone}");
@@ -202,26 +211,26 @@ fn file(entry: &Entry, layer: usize, limit: &mut Limit) -> Result<Option<File>> 
         xattrs: stat.xattrs.clone(),
         layer,
     };
-    limit.take(size(&file))?;
+    limit.take(memory_size(&file))?;
     Ok(Some(file))
 }
 
 /// Returns the bytes that count for a file: its names, and the list of files in a directory.
-fn size(file: &File) -> usize {
-    let list = if file.kind == FileKind::Directory { DIRECTORY } else { 0 };
+fn memory_size(file: &File) -> usize {
+    let list = if file.kind == FileKind::Directory { DIRECTORY_SIZE } else { 0 };
     let attributes = file.xattrs.keys().map(|name| name.len() + size_of::<Digest>());
     list + file.path.len() + file.target.as_ref().map_or(0, String::len) + attributes.sum::<usize>()
 }
 
-fn kind(entry: &Entry) -> FileKind {
+fn file_kind(entry: &ArchiveEntry) -> FileKind {
     match (&entry.kind, entry.stat.device) {
-        (Kind::File, _) => FileKind::File,
-        (Kind::Directory, _) => FileKind::Directory,
-        (Kind::Link(_), _) => FileKind::Symlink,
-        (Kind::HardLink(_), _) => FileKind::HardLink,
-        (Kind::Special(_), Some(device)) if device.block => FileKind::BlockDevice,
-        (Kind::Special(_), Some(_)) => FileKind::CharacterDevice,
-        (Kind::Special(_), None) => FileKind::Pipe,
-        (Kind::Unknown(_), _) => FileKind::Unknown,
+        (EntryKind::File, _) => FileKind::File,
+        (EntryKind::Directory, _) => FileKind::Directory,
+        (EntryKind::Link(_), _) => FileKind::Symlink,
+        (EntryKind::HardLink(_), _) => FileKind::HardLink,
+        (EntryKind::Special(_), Some(device)) if device.block => FileKind::BlockDevice,
+        (EntryKind::Special(_), Some(_)) => FileKind::CharacterDevice,
+        (EntryKind::Special(_), None) => FileKind::Pipe,
+        (EntryKind::Unknown(_), _) => FileKind::Unknown,
     }
 }

@@ -1,5 +1,4 @@
-//! Inspections and differences for people. What images say of themselves is shown without its
-//! control characters.
+//! Inspections and differences for people. Strings of images are shown without control characters.
 
 use std::fmt::Write;
 
@@ -17,34 +16,35 @@ use crate::{
 };
 
 /// The widest column of names; what is longer moves the rest of its line.
-const WIDEST: usize = 48;
+const MAX_NAME_WIDTH: usize = 48;
 
 /// Writes what is in images: of each platform what a container runs, the layers, and the files that it
 /// sees, or with `layers`, those of each layer.
-pub fn inspection(text: &mut dyn Write, inspection: &Inspection, layers: bool) {
+pub fn write_inspection(text: &mut dyn Write, inspection: &Inspection, layers: bool) {
     for (at, source) in inspection.sources.iter().enumerate() {
         if at > 0 {
             let _ = text.write_char('\n');
         }
-        let _ = writeln!(text, "{}: {}", visible(&source.path), source.form);
+        let _ = writeln!(text, "{}: {}", escape_text(&source.path), source.form);
         for (at, set) in source.sets.iter().enumerate() {
             if at > 0 {
                 let _ = text.write_char('\n');
             }
-            image_set(text, set, layers);
+            write_image_set(text, set, layers);
         }
         for platform in &source.absent {
             let noun = if source.form == Form::Registry { "registry" } else { "layout" };
             let _ = writeln!(text, "\n  {platform} is not in the {noun}");
         }
         for other in &source.others {
-            let _ = writeln!(text, "\n  {}: {}", visible(&other.name), visible(&other.what));
+            let _ =
+                writeln!(text, "\n  {}: {}", escape_text(&other.name), escape_text(&other.what));
         }
     }
 }
 
 /// Formats `text` for a terminal.
-fn visible(text: &str) -> String {
+fn escape_text(text: &str) -> String {
     let mut shown = String::new();
     for c in text.chars() {
         // A character that represents itself, or is only escaped to be quoted.
@@ -57,13 +57,13 @@ fn visible(text: &str) -> String {
     shown
 }
 
-fn row(text: &mut dyn Write, name: &str, value: &str) {
-    let _ = writeln!(text, "    {name:<12} {}", visible(value));
+fn write_row(text: &mut dyn Write, name: &str, value: &str) {
+    let _ = writeln!(text, "    {name:<12} {}", escape_text(value));
 }
 
-fn image_set(text: &mut dyn Write, set: &ImageSet, layers: bool) {
+fn write_image_set(text: &mut dyn Write, set: &ImageSet, layers: bool) {
     let mut about = |name: &str, value: &str| {
-        let _ = writeln!(text, "  {name:<14} {}", visible(value));
+        let _ = writeln!(text, "  {name:<14} {}", escape_text(value));
     };
     if !set.names.is_empty() {
         about("names", &set.names.join(", "));
@@ -77,61 +77,64 @@ fn image_set(text: &mut dyn Write, set: &ImageSet, layers: bool) {
     }
     for found in &set.images {
         let _ = writeln!(text, "\n  {}", found.platform);
-        image(text, found, layers);
+        write_image(text, found, layers);
     }
 }
 
-fn image(text: &mut dyn Write, image: &Image, layers: bool) {
+fn write_image(text: &mut dyn Write, image: &Image, layers: bool) {
     if let Some(digest) = image.manifest {
-        row(text, "manifest", &digest.to_string());
+        write_row(text, "manifest", &digest.to_string());
     }
-    row(text, "config", &image.config_digest.to_string());
+    write_row(text, "config", &image.config_digest.to_string());
     if let Some(size) = image.size {
-        row(text, "size", &Size(size).to_string());
+        write_row(text, "size", &Size(size).to_string());
     }
     if let Some(created) = &image.created {
-        row(text, "created", created);
+        write_row(text, "created", created);
     }
     for warning in &image.warnings {
-        row(text, "warning", warning);
+        write_row(text, "warning", warning);
     }
-    config(text, &image.config);
-    notes(text, "annotation", &image.annotations);
+    write_config(text, &image.config);
+    write_notes(text, "annotation", &image.annotations);
     for (at, layer) in image.layers.iter().enumerate() {
-        self::layer(text, at + 1, layer, layers);
+        self::write_layer(text, at + 1, layer, layers);
     }
     if !layers {
         let several = image.layers.len() > 1;
-        files(text, &image.files, several, &in_tree);
+        write_files(text, &image.files, several, &indented_name);
     }
 }
 
-fn config(text: &mut dyn Write, config: &Config) {
+fn write_config(text: &mut dyn Write, config: &Config) {
     let list = |list: &[String]| serde_json::to_string(list).unwrap_or_default();
-    let mut some = |name: &str, value: String| {
+    let mut write_if_set = |name: &str, value: String| {
         if !value.is_empty() && value != "[]" {
-            row(text, name, &value);
+            write_row(text, name, &value);
         }
     };
-    some("entrypoint", list(&config.entrypoint));
-    some("cmd", list(&config.cmd));
-    some("user", config.user.clone());
-    some("working-dir", config.working_dir.clone());
+    write_if_set("entrypoint", list(&config.entrypoint));
+    write_if_set("cmd", list(&config.cmd));
+    write_if_set("user", config.user.clone());
+    write_if_set("working-dir", config.working_dir.clone());
     for variable in &config.env {
-        some("env", variable.clone());
+        write_if_set("env", variable.clone());
     }
-    some("ports", config.exposed_ports.join(", "));
-    some("volumes", config.volumes.join(", "));
-    some("stop-signal", config.stop_signal.clone().unwrap_or_default());
-    some("healthcheck", config.healthcheck.as_ref().map(healthcheck).unwrap_or_default());
-    notes(text, "label", &config.labels);
+    write_if_set("ports", config.exposed_ports.join(", "));
+    write_if_set("volumes", config.volumes.join(", "));
+    write_if_set("stop-signal", config.stop_signal.clone().unwrap_or_default());
+    write_if_set(
+        "healthcheck",
+        config.healthcheck.as_ref().map(format_healthcheck).unwrap_or_default(),
+    );
+    write_notes(text, "label", &config.labels);
     for (name, value) in &config.other {
-        row(text, "other", &format!("{name} = {value}"));
+        write_row(text, "other", &format!("{name} = {value}"));
     }
 }
 
 /// Returns the test, and the values that differ from an engine's defaults.
-fn healthcheck(value: &Value) -> String {
+fn format_healthcheck(value: &Value) -> String {
     let Ok(check) = serde_json::from_value::<Healthcheck>(value.clone()) else {
         return value.to_string();
     };
@@ -152,39 +155,44 @@ fn healthcheck(value: &Value) -> String {
     text
 }
 
-fn notes(text: &mut dyn Write, name: &str, notes: &Notes) {
+fn write_notes(text: &mut dyn Write, name: &str, notes: &Notes) {
     for (key, value) in notes {
-        row(text, name, &format!("{key} = {value}"));
+        write_row(text, name, &format!("{key} = {value}"));
     }
 }
 
-fn layer(text: &mut dyn Write, number: usize, layer: &Layer, with_files: bool) {
+fn write_layer(text: &mut dyn Write, number: usize, layer: &Layer, with_files: bool) {
     let kind = layer.media_type.as_deref().unwrap_or("tar");
     let (packed, unpacked) = (Size(layer.size), Size(layer.unpacked_size));
     let size = match layer.digest == layer.diff_id {
         true => packed.to_string(),
         false => format!("{packed}, unpacked {unpacked}"),
     };
-    row(text, &format!("layer {number}"), &format!("{size}, {kind}"));
-    row(text, "  digest", &layer.digest.to_string());
+    write_row(text, &format!("layer {number}"), &format!("{size}, {kind}"));
+    write_row(text, "  digest", &layer.digest.to_string());
     if layer.digest != layer.diff_id {
-        row(text, "  diff-id", &layer.diff_id.to_string());
+        write_row(text, "  diff-id", &layer.diff_id.to_string());
     }
     if let Some(made) = &layer.created_by {
-        row(text, "  made by", made);
+        write_row(text, "  made by", made);
     }
     if with_files {
-        files(text, &layer.files, false, &by_path);
+        write_files(text, &layer.files, false, &full_path);
     }
 }
 
 /// Returns a table of files: permissions in both forms, owner, size, and path.
-fn files(text: &mut dyn Write, files: &[File], layers: bool, place: &dyn Fn(&File) -> String) {
+fn write_files(
+    text: &mut dyn Write,
+    files: &[File],
+    layers: bool,
+    path_of: &dyn Fn(&File) -> String,
+) {
     if files.is_empty() {
-        return row(text, "files", "none");
+        return write_row(text, "files", "none");
     }
     let row = |file: &File| {
-        let mode = format!("{} {}", permissions(file.kind, file.mode), file.mode);
+        let mode = format!("{} {}", format_permissions(file.kind, file.mode), file.mode);
         let owner = format!("{}:{}", file.uid, file.gid);
         let size = match (file.kind, file.device) {
             (FileKind::File | FileKind::HardLink | FileKind::Unknown, _) => {
@@ -199,19 +207,20 @@ fn files(text: &mut dyn Write, files: &[File], layers: bool, place: &dyn Fn(&Fil
     let widths = files.iter().map(row).map(|(_, owner, size)| (owner.len(), size.len()));
     let (owners, sizes) =
         widths.fold((5, 4), |widest, width| (widest.0.max(width.0), widest.1.max(width.1)));
-    let mut line = |mode: &str, owner: &str, size: &str, layer: &str, place: &str| {
+    let mut line = |mode: &str, owner: &str, size: &str, layer: &str, path_of: &str| {
         let layer = if layers { format!("{layer:>5}  ") } else { String::new() };
-        let _ = writeln!(text, "    {mode:<15}  {owner:>owners$}  {size:>sizes$}  {layer}{place}");
+        let _ =
+            writeln!(text, "    {mode:<15}  {owner:>owners$}  {size:>sizes$}  {layer}{path_of}");
     };
     line("mode", "owner", "size", "layer", "path");
     for file in files {
         let (mode, owner, size) = row(file);
-        line(&mode, &owner, &size, &file.layer.to_string(), &place(file));
+        line(&mode, &owner, &size, &file.layer.to_string(), &path_of(file));
     }
 }
 
 /// Formats a mode as ls(1) does: `drwxr-xr-x`; whiteouts are `w` and `o`.
-fn permissions(kind: FileKind, mode: Mode) -> String {
+fn format_permissions(kind: FileKind, mode: Mode) -> String {
     let first = match kind {
         FileKind::File | FileKind::HardLink => '-',
         FileKind::Directory => 'd',
@@ -240,47 +249,47 @@ fn permissions(kind: FileKind, mode: Mode) -> String {
 }
 
 /// Returns the suffix of a name: a slash, or the target of a link.
-fn end(file: &File) -> String {
-    let target = visible(file.target.as_deref().unwrap_or_default());
+fn name_suffix(file: &File) -> String {
+    let target = escape_text(file.target.as_deref().unwrap_or_default());
     match file.kind {
         FileKind::Directory if file.path != "/" => "/".to_owned(),
         FileKind::Symlink => format!(" -> {target}"),
         FileKind::HardLink => format!(" = {target}"),
-        FileKind::Whiteout => " (taken away)".to_owned(),
+        FileKind::Whiteout => " (removed)".to_owned(),
         FileKind::OpaqueWhiteout => " (emptied)".to_owned(),
         _ => String::new(),
     }
 }
 
-fn by_path(file: &File) -> String {
-    format!("{}{}", visible(&file.path), end(file))
+fn full_path(file: &File) -> String {
+    format!("{}{}", escape_text(&file.path), name_suffix(file))
 }
 
 /// Returns the name below that of its directory.
-fn in_tree(file: &File) -> String {
+fn indented_name(file: &File) -> String {
     let depth = file.path.matches('/').count().saturating_sub(1);
     if depth == 0 {
-        return by_path(file);
+        return full_path(file);
     }
     let name = file.path.rsplit('/').next().unwrap_or_default();
-    format!("{}{}{}", "  ".repeat(depth), visible(name), end(file))
+    format!("{}{}{}", "  ".repeat(depth), escape_text(name), name_suffix(file))
 }
 
 /// Formats the differences between two images: `+` before items that only the second has, `-` before
 /// those that only the first has, `~` before those that both have and that differ.
-pub fn difference(diff: &ImageDiff) -> String {
+pub fn format_difference(diff: &ImageDiff) -> String {
     let mut text = String::new();
     if diff.equal {
         let but = if diff.times { "" } else { "; times were not compared" };
         let _ = writeln!(text, "no difference{but}");
         return text;
     }
-    table(&mut text, diff.annotations.iter().map(changed).collect());
-    for (sign, platforms, place) in
+    push_table(&mut text, diff.annotations.iter().map(change_row).collect());
+    for (sign, platforms, path_of) in
         [('-', &diff.only_before, &diff.before), ('+', &diff.only_after, &diff.after)]
     {
         for platform in platforms {
-            let _ = writeln!(text, "{sign} {platform}: only in {}", visible(place));
+            let _ = writeln!(text, "{sign} {platform}: only in {}", escape_text(path_of));
         }
     }
     for platform in &diff.platforms {
@@ -288,15 +297,15 @@ pub fn difference(diff: &ImageDiff) -> String {
             let _ = writeln!(text, "{}: no difference", platform.platform);
         } else {
             let _ = writeln!(text, "{}", platform.platform);
-            of_platform(&mut text, platform);
+            push_platform(&mut text, platform);
         }
     }
     text
 }
 
-fn of_platform(text: &mut String, diff: &PlatformDiff) {
-    let told = [&diff.config, &diff.annotations, &diff.history];
-    let mut rows: Vec<_> = told.into_iter().flatten().map(changed).collect();
+fn push_platform(text: &mut String, diff: &PlatformDiff) {
+    let changes = [&diff.config, &diff.annotations, &diff.history];
+    let mut rows: Vec<_> = changes.into_iter().flatten().map(change_row).collect();
     let layers = diff.layers;
     if layers.before != layers.after || layers.equal != layers.after {
         let counts = match layers.before == layers.after {
@@ -305,40 +314,42 @@ fn of_platform(text: &mut String, diff: &PlatformDiff) {
         };
         rows.push(('~', "layers".to_owned(), counts));
     }
-    table(text, rows);
+    push_table(text, rows);
     let files = &diff.files;
-    let whole = |sign: char, file: &File| {
+    let file_row = |sign: char, file: &File| {
         let about = format!("{} {} {}:{}", file.kind, file.mode, file.uid, file.gid);
         let size = match file.kind {
             FileKind::File | FileKind::HardLink => format!(" {}", Size(file.size)),
             _ => String::new(),
         };
-        (sign, by_path(file), format!("{about}{size}"))
+        (sign, full_path(file), format!("{about}{size}"))
     };
-    let mut rows: Vec<_> = files.removed.iter().map(|file| whole('-', file)).collect();
-    rows.extend(files.added.iter().map(|file| whole('+', file)));
+    let mut rows: Vec<_> = files.removed.iter().map(|file| file_row('-', file)).collect();
+    rows.extend(files.added.iter().map(|file| file_row('+', file)));
     rows.extend(files.changed.iter().map(|file| {
-        let changes: Vec<_> = file.changes.iter().map(of_file).collect();
-        ('~', visible(&file.path), changes.join(", "))
+        let changes: Vec<_> = file.changes.iter().map(describe_change).collect();
+        ('~', escape_text(&file.path), changes.join(", "))
     }));
     rows.sort_by(|a, b| a.1.cmp(&b.1));
-    table(text, rows);
+    push_table(text, rows);
 }
 
-fn of_file(change: &Change) -> String {
+fn describe_change(change: &Change) -> String {
     match (change.field.as_str(), &change.key) {
         ("sha256", _) => "content".to_owned(),
-        ("xattrs", Some(key)) => format!("attribute {}", visible(key)),
-        (field, _) => format!("{field} {} → {}", shown(&change.before), shown(&change.after)),
+        ("xattrs", Some(key)) => format!("attribute {}", escape_text(key)),
+        (field, _) => {
+            format!("{field} {} → {}", format_value(&change.before), format_value(&change.after))
+        }
     }
 }
 
-fn changed(change: &Change) -> (char, String, String) {
+fn change_row(change: &Change) -> (char, String, String) {
     let name = match &change.key {
-        Some(key) => format!("{} {}", singular(&change.field), visible(key)),
+        Some(key) => format!("{} {}", singular_name(&change.field), escape_text(key)),
         None => change.field.clone(),
     };
-    let (before, after) = (shown(&change.before), shown(&change.after));
+    let (before, after) = (format_value(&change.before), format_value(&change.after));
     match (&change.before, &change.after) {
         (None, _) => ('+', name, after),
         (_, None) => ('-', name, before),
@@ -346,7 +357,7 @@ fn changed(change: &Change) -> (char, String, String) {
     }
 }
 
-fn singular(field: &str) -> &str {
+fn singular_name(field: &str) -> &str {
     match field {
         "labels" => "label",
         "annotations" => "annotation",
@@ -355,22 +366,22 @@ fn singular(field: &str) -> &str {
 }
 
 /// Returns a value in one line.
-fn shown(value: &Option<Value>) -> String {
+fn format_value(value: &Option<Value>) -> String {
     match value {
         None => "none".to_owned(),
         Some(Value::String(text)) if text.is_empty() => "\"\"".to_owned(),
-        Some(Value::String(text)) => visible(text),
+        Some(Value::String(text)) => escape_text(text),
         // Instructions are distinguished by their text.
         Some(Value::Object(step)) if step.contains_key("created-by") => {
-            shown(&step.get("created-by").cloned())
+            format_value(&step.get("created-by").cloned())
         }
-        Some(value) => visible(&value.to_string()),
+        Some(value) => escape_text(&value.to_string()),
     }
 }
 
-fn table(text: &mut String, rows: Vec<(char, String, String)>) {
+fn push_table(text: &mut String, rows: Vec<(char, String, String)>) {
     let widths = rows.iter().map(|(_, name, _)| name.chars().count());
-    let width = widths.max().unwrap_or(0).min(WIDEST);
+    let width = widths.max().unwrap_or(0).min(MAX_NAME_WIDTH);
     for (sign, name, value) in rows {
         let _ = writeln!(text, "  {sign} {name:<width$}  {value}");
     }
@@ -382,7 +393,7 @@ mod tests {
 
     #[test]
     fn permissions_are_those_of_ls() {
-        let text = |kind, mode| permissions(kind, Mode(mode));
+        let text = |kind, mode| format_permissions(kind, Mode(mode));
         assert_eq!(text(FileKind::Directory, 0o1777), "drwxrwxrwt");
         assert_eq!(text(FileKind::File, 0o6750), "-rwsr-s---");
         assert_eq!(text(FileKind::File, 0o4644), "-rwSr--r--");
@@ -393,12 +404,12 @@ mod tests {
     fn healthchecks_have_times_for_people() {
         let text = r#"{"Test":["CMD","/x"],"Interval":90000000000,"Retries":3}"#;
         let value = serde_json::from_str(text).unwrap();
-        assert_eq!(healthcheck(&value), r#"["CMD","/x"], interval 1m 30s, retries 3"#);
-        assert_eq!(healthcheck(&Value::from(1)), "1");
+        assert_eq!(format_healthcheck(&value), r#"["CMD","/x"], interval 1m 30s, retries 3"#);
+        assert_eq!(format_healthcheck(&Value::from(1)), "1");
     }
 
     #[test]
     fn terminals_get_no_control_characters() {
-        assert_eq!(visible("a\u{1b}[31m\n\u{202e}\"é'\\"), "a\\u{1b}[31m\\n\\u{202e}\"é'\\");
+        assert_eq!(escape_text("a\u{1b}[31m\n\u{202e}\"é'\\"), "a\\u{1b}[31m\\n\\u{202e}\"é'\\");
     }
 }

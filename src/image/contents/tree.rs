@@ -1,14 +1,14 @@
-//! Layers put one upon the other (OCI image specification 1.1, layer.md, "Applying Changesets"),
-//! as container engines unpack them.
+//! Layers applied in order (OCI image specification 1.1, layer.md, "Applying Changesets"), as
+//! container engines unpack them.
 
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap, HashSet},
 };
 
-use super::image::Limit;
+use super::image::MemoryLimit;
 use crate::{
-    archive::unpack::PATH,
+    archive::unpack::MAX_PATH,
     model::{
         error::{Error, Result},
         schema::image::{File, FileKind, Mode},
@@ -16,14 +16,14 @@ use crate::{
 };
 
 /// Symbolic links that are followed on the way to one file; Linux follows as many.
-const LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// The bytes that the list of files in a directory counts.
-pub(super) const DIRECTORY: usize = 512;
+pub(super) const DIRECTORY_SIZE: usize = 512;
 
 /// The most steps from one directory to the next of all paths together. An image with as many files
 /// as are read has 32 for each; links that lead through each other make more.
-const STEPS: usize = 1 << 23;
+const MAX_STEPS: usize = 1 << 23;
 
 /// The files that a container sees: every file by its path.
 #[derive(Debug)]
@@ -49,22 +49,22 @@ struct Node {
 
 impl Default for Tree {
     fn default() -> Self {
-        let root = Box::new(directory("/".to_owned(), 0, 0));
+        let root = Box::new(new_directory("/".to_owned(), 0, 0));
         Tree {
             nodes: vec![Node { file: root, number: 0, touched: 0, children: BTreeMap::new() }],
             has_root: false,
-            steps: STEPS,
+            steps: MAX_STEPS,
         }
     }
 }
 
 /// Creates the missing parts of a path: it is called with the directory, the name in it, and the
 /// existing entry.
-type Missing<'a> =
+type CreateMissing<'a> =
     dyn FnMut(&mut Tree, (usize, &str), Option<FileKind>) -> Result<Option<usize>> + 'a;
 
 /// Returns a directory that no layer has, and that is a parent of one that a layer has.
-fn directory(path: String, mtime: i64, layer: usize) -> File {
+fn new_directory(path: String, mtime: i64, layer: usize) -> File {
     File {
         path,
         kind: FileKind::Directory,
@@ -82,7 +82,7 @@ fn directory(path: String, mtime: i64, layer: usize) -> File {
 }
 
 /// Returns the directory of an absolute path, without a slash at its end, and the name in it.
-fn split(path: &str) -> (&str, &str) {
+fn split_path(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
 
@@ -93,29 +93,29 @@ fn privileges(file: &File) -> u32 {
 }
 
 impl Tree {
-    /// Applies the next entry of a layer; the number of its file, or `None` for a whiteout. A
-    /// whiteout removes what lower layers have, and never what is in its own layer.
+    /// Applies the next entry of a layer; returns the number of its file, or `None` for a whiteout.
+    /// A whiteout removes files of lower layers, and never files of the same layer.
     ///
     /// # Errors
     /// No engine could unpack it: something is below what is not a directory, links lead in circles,
     /// a hard link leads to nothing, or `limit` is reached.
-    pub fn add(&mut self, file: &File, limit: &mut Limit) -> Result<Option<usize>> {
+    pub fn add(&mut self, file: &File, limit: &mut MemoryLimit) -> Result<Option<usize>> {
         match file.kind {
             FileKind::Whiteout => {
-                let (directory, name) = split(&file.path);
-                if let Some(at) = self.follow(directory)? {
+                let (directory, name) = split_path(&file.path);
+                if let Some(at) = self.resolve_directory(directory)? {
                     self.remove(at, name, file.layer);
                 }
                 Ok(None)
             }
             FileKind::OpaqueWhiteout => {
-                if let Some(at) = self.follow(&file.path)? {
+                if let Some(at) = self.resolve_directory(&file.path)? {
                     let names: Vec<_> = self.nodes[at].children.keys().cloned().collect();
                     names.iter().for_each(|name| self.remove(at, name, file.layer));
                 }
                 Ok(None)
             }
-            _ => self.place(file, limit).map(Some),
+            _ => self.insert_file(file, limit).map(Some),
         }
     }
 
@@ -145,20 +145,20 @@ impl Tree {
     }
 
     /// Returns the directory at `path`, with every symbolic link followed.
-    fn follow(&mut self, path: &str) -> Result<Option<usize>> {
+    fn resolve_directory(&mut self, path: &str) -> Result<Option<usize>> {
         let way = self.walk(path, &mut |_, _, _| Ok(None))?;
         Ok(way.and_then(|way| way.last().copied()))
     }
 
     /// Returns the directories from the root to `path`, with `missing` if one is not there.
-    fn walk(&mut self, path: &str, missing: &mut Missing<'_>) -> Result<Option<Vec<usize>>> {
+    fn walk(&mut self, path: &str, missing: &mut CreateMissing<'_>) -> Result<Option<Vec<usize>>> {
         let mut way = vec![0];
         let mut rest: Vec<Cow<'_, str>> = path.rsplit('/').map(Cow::Borrowed).collect();
         let mut links = 0;
         while let Some(part) = rest.pop() {
-            let here = way.last().copied().unwrap_or(0);
+            let current = way.last().copied().unwrap_or(0);
             self.steps = self.steps.checked_sub(1).ok_or_else(|| {
-                Error::check(format!("its paths lead through more than {STEPS} directories"))
+                Error::check(format!("its paths lead through more than {MAX_STEPS} directories"))
             })?;
             match &*part {
                 "" | "." => continue,
@@ -168,14 +168,14 @@ impl Tree {
                 }
                 _ => {}
             }
-            let child = self.nodes[here].children.get(&*part).copied();
+            let child = self.nodes[current].children.get(&*part).copied();
             let file = child.map(|child| &self.nodes[child].file);
             match (child, file.map(|file| file.kind), file.and_then(|file| file.target.as_deref()))
             {
                 (Some(child), Some(FileKind::Directory), _) => way.push(child),
                 (_, Some(FileKind::Symlink), Some(target)) => {
                     links += 1;
-                    if links > LINKS {
+                    if links > MAX_LINKS {
                         let path = path.escape_debug();
                         return Err(Error::check(format!("`{path}` leads through too many links")));
                     }
@@ -184,7 +184,7 @@ impl Tree {
                     }
                     rest.extend(target.rsplit('/').map(|part| Cow::Owned(part.to_owned())));
                 }
-                (_, kind, _) => match missing(self, (here, &part), kind)? {
+                (_, kind, _) => match missing(self, (current, &part), kind)? {
                     Some(made) => way.push(made),
                     None => return Ok(None),
                 },
@@ -194,9 +194,9 @@ impl Tree {
     }
 
     /// Returns the path of what is called `name` in a directory.
-    fn path(&self, directory: usize, name: &str) -> Result<String> {
+    fn path_of(&self, directory: usize, name: &str) -> Result<String> {
         let above = self.nodes[directory].file.path.trim_end_matches('/');
-        if above.len() + name.len() >= PATH {
+        if above.len() + name.len() >= MAX_PATH {
             let name: String = name.chars().take(120).collect();
             let message = format!("`{}` leads to a path that is too long", name.escape_debug());
             return Err(Error::check(message));
@@ -205,18 +205,23 @@ impl Tree {
     }
 
     /// Returns the directory at `path`; it and its parents are created if no layer has them.
-    fn make(&mut self, path: &str, child: &File, limit: &mut Limit) -> Result<usize> {
+    fn make_directory(
+        &mut self,
+        path: &str,
+        child: &File,
+        limit: &mut MemoryLimit,
+    ) -> Result<usize> {
         let made = self.walk(path, &mut |tree, (directory_of, name), kind| {
-            let path = tree.path(directory_of, name)?;
+            let path = tree.path_of(directory_of, name)?;
             if let Some(kind) = kind {
                 let (below, path) = (child.path.escape_debug(), path.escape_debug());
                 return Err(Error::check(format!(
                     "`{below}` is below `{path}`, which is a {kind}"
                 )));
             }
-            limit.take(path.len() + DIRECTORY)?;
-            let file = directory(path, child.mtime, child.layer);
-            Ok(Some(tree.insert(directory_of, name, file, None)))
+            limit.take(path.len() + DIRECTORY_SIZE)?;
+            let file = new_directory(path, child.mtime, child.layer);
+            Ok(Some(tree.insert_node(directory_of, name, file, None)))
         })?;
         let way = made.unwrap_or_default();
         for &at in &way {
@@ -225,8 +230,8 @@ impl Tree {
         Ok(way.last().copied().unwrap_or(0))
     }
 
-    /// Puts a file into the tree; its number.
-    fn place(&mut self, file: &File, limit: &mut Limit) -> Result<usize> {
+    /// Inserts a file into the tree; returns its number.
+    fn insert_file(&mut self, file: &File, limit: &mut MemoryLimit) -> Result<usize> {
         if file.path == "/" {
             if file.kind != FileKind::Directory {
                 return Err(Error::check(format!("its root is a {}", file.kind)));
@@ -235,41 +240,41 @@ impl Tree {
             self.has_root = true;
             return Ok(0);
         }
-        let (directory, name) = split(&file.path);
-        let directory = self.make(directory, file, limit)?;
-        let path = self.path(directory, name)?;
-        let there = self.nodes[directory].children.get(name).copied();
+        let (directory, name) = split_path(&file.path);
+        let directory = self.make_directory(directory, file, limit)?;
+        let path = self.path_of(directory, name)?;
+        let existing = self.nodes[directory].children.get(name).copied();
         if let (FileKind::HardLink, Some(target)) = (file.kind, &file.target) {
             // Engines remove what is there first, which may be the target, or hold it.
             self.nodes[directory].children.remove(name);
-            let linked = self.linked(file, target)?;
+            let linked = self.link_target(file, target)?;
             let Node { file: content, number, .. } = &self.nodes[linked];
             let (number, content) = (*number, content.clone());
             let file = File { path, layer: file.layer, ..*content };
-            self.insert(directory, name, file, Some(number));
+            self.insert_node(directory, name, file, Some(number));
             return Ok(number);
         }
         let file = File { path, ..file.clone() };
-        Ok(match there {
+        Ok(match existing {
             // A directory keeps what is in it.
-            Some(there)
+            Some(existing)
                 if file.kind == FileKind::Directory
-                    && self.nodes[there].file.kind == FileKind::Directory =>
+                    && self.nodes[existing].file.kind == FileKind::Directory =>
             {
-                self.nodes[there].touched = file.layer;
-                *self.nodes[there].file = file;
-                self.nodes[there].number
+                self.nodes[existing].touched = file.layer;
+                *self.nodes[existing].file = file;
+                self.nodes[existing].number
             }
-            _ => self.insert(directory, name, file, None),
+            _ => self.insert_node(directory, name, file, None),
         })
     }
 
     /// Returns the file that a hard link is another name of.
-    fn linked(&mut self, file: &File, target: &str) -> Result<usize> {
-        let (directory, name) = split(target);
-        let directory = self.follow(directory)?;
+    fn link_target(&mut self, file: &File, target: &str) -> Result<usize> {
+        let (directory, name) = split_path(target);
+        let directory = self.resolve_directory(directory)?;
         let found = directory.and_then(|at| self.nodes[at].children.get(name).copied());
-        let why = match found {
+        let reason = match found {
             Some(found) if self.nodes[found].file.kind != FileKind::Directory => {
                 let added = privileges(file) & !privileges(&self.nodes[found].file);
                 if added == 0 {
@@ -281,11 +286,11 @@ impl Tree {
             None => "not there",
         };
         let (path, target) = (file.path.escape_debug(), target.escape_debug());
-        Err(Error::check(format!("`{path}` is a hard link to `{target}`, which is {why}")))
+        Err(Error::check(format!("`{path}` is a hard link to `{target}`, which is {reason}")))
     }
 
-    /// Puts a new node into a directory, in the place of what stood there with all below it.
-    fn insert(&mut self, at: usize, name: &str, file: File, number: Option<usize>) -> usize {
+    /// Inserts a new node into a directory, replacing any earlier one with all below it.
+    fn insert_node(&mut self, at: usize, name: &str, file: File, number: Option<usize>) -> usize {
         let new = self.nodes.len();
         let number = number.unwrap_or(new);
         let touched = file.layer;
@@ -362,7 +367,7 @@ pub(super) mod tests {
 
     fn merged(layers: &[&[&str]]) -> Result<Vec<String>> {
         let mut tree = Tree::default();
-        let mut limit = Limit::default();
+        let mut limit = MemoryLimit::default();
         for (at, lines) in layers.iter().enumerate() {
             for file in layer(at + 1, lines) {
                 tree.add(&file, &mut limit)?;
@@ -383,7 +388,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn upper_layers_replace_and_take_away() {
+    fn upper_layers_replace_and_remove_files() {
         let lower = ["d /a", "f /a/x", "f /a/y", "f /a-b", "d /c", "f /c/x", "d /e", "f /e/x"];
         let upper = ["w /a/x", "o /c", "f /c/z", "f /e", "d /a", "f /a/x/1"];
         assert_eq!(
@@ -392,14 +397,14 @@ pub(super) mod tests {
         );
         // Wherever in its layer a whiteout is.
         let upper = ["f /a/x", "w /a/x", "f /c/z", "o /c", "w /none"];
-        let seen = merged(&[&lower, &upper]).unwrap();
-        assert!(seen.contains(&"2f /a/x".to_owned()) && seen.contains(&"2f /c/z".to_owned()));
-        assert!(!seen.contains(&"1f /c/x".to_owned()), "{seen:?}");
+        let paths = merged(&[&lower, &upper]).unwrap();
+        assert!(paths.contains(&"2f /a/x".to_owned()) && paths.contains(&"2f /c/z".to_owned()));
+        assert!(!paths.contains(&"1f /c/x".to_owned()), "{paths:?}");
         assert_eq!(merged(&[&["d /", "f /x"], &["o /", "f /y"]]).unwrap(), ["1d /", "2f /y"]);
     }
 
     #[test]
-    fn a_directory_keeps_what_is_in_it_and_a_file_does_not() {
+    fn a_directory_merges_with_lower_layers_and_a_file_replaces_them() {
         let lower = ["d /a", "f /a/x"];
         assert_eq!(merged(&[&lower, &["d /a"]]).unwrap(), ["2d /a", "1f /a/x"]);
         assert_eq!(merged(&[&lower, &["l /a b"]]).unwrap(), ["2l /a b"]);
@@ -409,35 +414,36 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn links_on_the_way_are_followed_within_the_root() {
+    fn links_in_paths_are_followed_within_the_root() {
         let lower = ["d /usr", "d /usr/lib", "l /lib usr/lib", "l /up ../../usr", "f /usr/lib/x"];
         let upper = ["f /lib/y", "w /lib/x", "f /up/z"];
-        let seen = merged(&[&lower, &upper]).unwrap();
-        assert!(seen.contains(&"2f /usr/lib/y".to_owned()), "{seen:?}");
-        assert!(seen.contains(&"2f /usr/z".to_owned()), "{seen:?}");
-        assert!(!seen.contains(&"1f /usr/lib/x".to_owned()), "{seen:?}");
+        let paths = merged(&[&lower, &upper]).unwrap();
+        assert!(paths.contains(&"2f /usr/lib/y".to_owned()), "{paths:?}");
+        assert!(paths.contains(&"2f /usr/z".to_owned()), "{paths:?}");
+        assert!(!paths.contains(&"1f /usr/lib/x".to_owned()), "{paths:?}");
         let error = merged(&[&["l /a b", "l /b a", "f /a/x"]]).unwrap_err();
         assert_eq!(error.to_string(), "`/a` leads through too many links");
     }
 
     #[test]
-    fn names_of_one_file_are_told_the_same_whichever_came_first() {
+    fn hard_links_are_independent_of_their_order() {
         let one = merged(&[&["f /b", "h /a /b"]]).unwrap();
         let other = merged(&[&["f /a", "h /b /a"]]).unwrap();
         assert_eq!(one, ["1f /a", "1h /b /a"]);
         assert_eq!(one, other);
         // The remaining one of two names is a file.
         assert_eq!(merged(&[&["f /a", "h /b /a"], &["w /a"]]).unwrap(), ["1f /b"]);
-        for (target, why) in [("/none", "not there"), ("/d", "a directory"), ("/a", "not there")] {
+        for (target, reason) in [("/none", "not there"), ("/d", "a directory"), ("/a", "not there")]
+        {
             let link = format!("h /a {target}");
             let error = merged(&[&["d /d", &link]]).unwrap_err();
-            assert!(error.to_string().ends_with(why), "{error}");
+            assert!(error.to_string().ends_with(reason), "{error}");
         }
     }
 
     #[test]
     fn memory_is_bounded() {
-        let mut limit = Limit::new(3, 4000);
+        let mut limit = MemoryLimit::new(3, 4000);
         let deep = layer(1, &["f /a/b/c/d/e"]);
         let error = Tree::default().add(&deep[0], &mut limit).unwrap_err();
         assert!(error.to_string().contains("more than"), "{error}");

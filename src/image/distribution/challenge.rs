@@ -17,7 +17,7 @@ pub enum Challenge {
 
 /// Returns the best scheme that a header offers: tokens before passwords. Headers without a known one,
 /// or that cannot be parsed, offer none.
-pub fn best<'a>(headers: impl IntoIterator<Item = &'a str>) -> Option<Challenge> {
+pub fn choose<'a>(headers: impl IntoIterator<Item = &'a str>) -> Option<Challenge> {
     let all: Vec<Challenge> = headers.into_iter().flat_map(parse).collect();
     let bearer = all.iter().find(|one| matches!(one, Challenge::Bearer { .. }));
     bearer.or(all.first()).cloned()
@@ -46,7 +46,7 @@ fn parse(header: &str) -> Vec<Challenge> {
             rest = after;
             continue;
         };
-        let (text, after) = value_of(value);
+        let (text, after) = take_value(value);
         rest = after;
         match word.to_ascii_lowercase().as_str() {
             "realm" => realm = Some(text),
@@ -59,7 +59,7 @@ fn parse(header: &str) -> Vec<Challenge> {
 }
 
 /// Returns a token or a quoted string at the start of `text`, and the text that follows.
-fn value_of(text: &str) -> (String, &str) {
+fn take_value(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let at = text.find([',', ' ', '\t']).unwrap_or(text.len());
         return (text[..at].to_owned(), &text[at..]);
@@ -89,28 +89,28 @@ mod tests {
     fn headers_of_registries() {
         let docker = r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push",error="insufficient_scope""#;
         let expected = bearer("https://auth.docker.io/token", Some("registry.docker.io"));
-        assert_eq!(best([docker]), expected);
-        assert_eq!(best(["bearer realm=https://x/t"]), bearer("https://x/t", None));
-        assert_eq!(best([r#"Basic realm="Registry, \"ours\"""#]), Some(Challenge::Basic));
+        assert_eq!(choose([docker]), expected);
+        assert_eq!(choose(["bearer realm=https://x/t"]), bearer("https://x/t", None));
+        assert_eq!(choose([r#"Basic realm="Registry, \"ours\"""#]), Some(Challenge::Basic));
         assert_eq!(
-            best(["Basic realm=x", r#"Bearer realm="https://x""#]),
+            choose(["Basic realm=x", r#"Bearer realm="https://x""#]),
             bearer("https://x", None)
         );
         let both = r#"Basic realm="a", Bearer service="s", realm="https://x""#;
-        assert_eq!(best([both]), bearer("https://x", Some("s")));
+        assert_eq!(choose([both]), bearer("https://x", Some("s")));
     }
 
     #[test]
-    fn noise_offers_nothing_and_ends() {
+    fn invalid_headers_offer_nothing() {
         for text in
             ["", ",", "=", "Bearer", "Bearer realm", "Negotiate abc==", "a=b=c", "\"", "é=\"é\\"]
         {
-            assert_eq!(best([text]), None, "{text}");
+            assert_eq!(choose([text]), None, "{text}");
         }
         let docker = r#"Bearer realm="https://é/token",service="a\"b",scope="x""#;
         for at in 0..docker.len() {
             if let (Some(start), Some(end)) = (docker.get(..at), docker.get(at..)) {
-                let _ = (best([start]), best([end]));
+                let _ = (choose([start]), choose([end]));
             }
         }
     }

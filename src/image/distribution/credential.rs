@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::model::{
     error::{Error, Result},
-    reference::DOCKER,
+    reference::DOCKER_REGISTRY,
     secret::Secret,
     url,
 };
@@ -24,7 +24,7 @@ const TOKEN_USER: &str = "<token>";
 
 /// Returns the problem with the text of a user, a password or a token; `None` if it can be sent.
 /// Control characters come from files and variables that end with a line break.
-pub fn flaw(text: &str) -> Option<&'static str> {
+pub fn find_problem(text: &str) -> Option<&'static str> {
     if text.ends_with(['\n', '\r']) {
         return Some("it ends with a line break");
     }
@@ -69,23 +69,23 @@ impl Credential {
 
 /// One file of credentials.
 #[derive(Debug, Default)]
-pub struct File {
-    entries: BTreeMap<String, Entry>,
+pub struct CredentialFile {
+    entries: BTreeMap<String, CredentialEntry>,
     helpers: BTreeMap<String, String>,
     store: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Model {
-    auths: Option<BTreeMap<String, Entry>>,
+struct CredentialFileJson {
+    auths: Option<BTreeMap<String, CredentialEntry>>,
     cred_helpers: Option<BTreeMap<String, String>>,
     creds_store: Option<String>,
 }
 
 #[derive(Clone, Deserialize, Default)]
 #[serde(default)]
-struct Entry {
+struct CredentialEntry {
     auth: Option<String>,
     username: Option<String>,
     password: Option<String>,
@@ -93,7 +93,7 @@ struct Entry {
     identitytoken: Option<String>,
 }
 
-impl fmt::Debug for Entry {
+impl fmt::Debug for CredentialEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(secret)")
     }
@@ -101,9 +101,9 @@ impl fmt::Debug for Entry {
 
 /// The source of the credentials of a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum CredentialSource {
     /// In the file itself.
-    Here(Credential),
+    Inline(Credential),
     /// The output of `docker-credential-NAME get` for that key.
     Helper {
         /// The program's name without its beginning.
@@ -115,20 +115,20 @@ pub enum Place {
     },
 }
 
-impl File {
+impl CredentialFile {
     /// Reads a file. `path` is for errors, in which nothing of the file's content is.
     ///
     /// # Errors
     /// It is not such a file.
     pub fn parse(path: &str, text: &str) -> Result<Self> {
         let wrong = |error: serde_json::Error| {
-            let place = format!("line {}, column {}", error.line(), error.column());
-            Error::usage(format!("`{path}` is no file of credentials: it is wrong in {place}"))
+            let location = format!("line {}, column {}", error.line(), error.column());
+            Error::usage(format!("`{path}` is no file of credentials: it is wrong in {location}"))
                 .hint("`docker login` or `podman login` writes such a file")
         };
         let text = if text.trim().is_empty() { "{}" } else { text };
-        let model: Model = serde_json::from_str(text).map_err(wrong)?;
-        Ok(File {
+        let model: CredentialFileJson = serde_json::from_str(text).map_err(wrong)?;
+        Ok(CredentialFile {
             entries: model.auths.unwrap_or_default(),
             helpers: model.cred_helpers.unwrap_or_default(),
             store: model.creds_store.filter(|name| !name.is_empty()),
@@ -141,29 +141,34 @@ impl File {
     ///
     /// # Errors
     /// The stored credential cannot be read, or the name of a helper is invalid.
-    pub fn places(&self, path: &str, host: &str, repository: &str) -> Result<Vec<Place>> {
-        let mut places = Vec::new();
-        let helper = |name: &str, key: &str, own: bool| -> Result<Place> {
+    pub fn sources(
+        &self,
+        path: &str,
+        host: &str,
+        repository: &str,
+    ) -> Result<Vec<CredentialSource>> {
+        let mut sources = Vec::new();
+        let helper = |name: &str, key: &str, own: bool| -> Result<CredentialSource> {
             let known = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
             if name.is_empty() || !name.chars().all(known) {
                 let name = name.escape_debug();
                 return Err(Error::usage(format!("`{path}` names a helper `{name}`"))
                     .hint("the program is called `docker-credential-NAME`"));
             }
-            Ok(Place::Helper { name: name.to_owned(), key: key.to_owned(), own })
+            Ok(CredentialSource::Helper { name: name.to_owned(), key: key.to_owned(), own })
         };
-        let own = self.helpers.iter().find(|(key, _)| is_for(key, host));
+        let own = self.helpers.iter().find(|(key, _)| is_key_for(key, host));
         if let Some((key, name)) = own.filter(|(_, name)| !name.is_empty()) {
-            places.push(helper(name, key, true)?);
+            sources.push(helper(name, key, true)?);
         } else if let Some(name) = &self.store {
-            let key = if host == DOCKER { DOCKER_KEY } else { host };
-            places.push(helper(name, key, false)?);
+            let key = if host == DOCKER_REGISTRY { DOCKER_KEY } else { host };
+            sources.push(helper(name, key, false)?);
         }
         let mut scopes: Vec<String> = Vec::new();
         let ends = repository.match_indices('/').map(|(at, _)| at).chain([repository.len()]);
         scopes.extend(ends.map(|end| format!("{host}/{}", &repository[..end])));
         let narrow = scopes.iter().rev().find_map(|scope| self.entries.get_key_value(scope));
-        let found = narrow.or_else(|| self.entries.iter().find(|(key, _)| is_for(key, host)));
+        let found = narrow.or_else(|| self.entries.iter().find(|(key, _)| is_key_for(key, host)));
         if let Some((key, entry)) = found {
             let unread = || {
                 Error::usage(format!("`{path}` has credentials for `{key}` that cannot be read"))
@@ -171,22 +176,22 @@ impl File {
                         "`docker logout {host}` removes them, `docker login {host}` makes new ones"
                     ))
             };
-            places.extend(entry.credential().ok_or_else(unread)?.map(Place::Here));
+            sources.extend(entry.credential().ok_or_else(unread)?.map(CredentialSource::Inline));
         }
-        Ok(places)
+        Ok(sources)
     }
 }
 
-impl Entry {
+impl CredentialEntry {
     /// Returns the credential; inner `None` if it is stored elsewhere, outer `None` if it cannot be
     /// read.
     fn credential(&self) -> Option<Option<Credential>> {
-        let some = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        if let Some(token) = some(&self.identitytoken) {
+        let non_empty = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        if let Some(token) = non_empty(&self.identitytoken) {
             return Some(Some(Credential::Identity(Secret::new(token))));
         }
-        let pair = match some(&self.auth) {
-            None => some(&self.username).zip(some(&self.password)),
+        let pair = match non_empty(&self.auth) {
+            None => non_empty(&self.username).zip(non_empty(&self.password)),
             Some(auth) => {
                 // Padded or not: both are found.
                 let config = GeneralPurposeConfig::new()
@@ -198,14 +203,17 @@ impl Entry {
                 Some((user.to_owned(), password.trim_end_matches('\0').to_owned()))
             }
         };
-        if pair.iter().any(|(user, password)| flaw(user).or(flaw(password)).is_some()) {
+        if pair
+            .iter()
+            .any(|(user, password)| find_problem(user).or(find_problem(password)).is_some())
+        {
             return None;
         }
-        Some(pair.map(|(user, password)| of(user, password)))
+        Some(pair.map(|(user, password)| password_credential(user, password)))
     }
 }
 
-fn of(user: String, password: String) -> Credential {
+fn password_credential(user: String, password: String) -> Credential {
     match user == TOKEN_USER {
         true => Credential::Identity(Secret::new(password)),
         false => Credential::Password(user, Secret::new(password)),
@@ -213,7 +221,7 @@ fn of(user: String, password: String) -> Credential {
 }
 
 /// Returns whether a key, which may be a complete URL, is for the registry at `host`.
-pub fn is_for(key: &str, host: &str) -> bool {
+pub fn is_key_for(key: &str, host: &str) -> bool {
     let name = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
     let (name, path) = match name {
         Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
@@ -222,7 +230,7 @@ pub fn is_for(key: &str, host: &str) -> bool {
     };
     let known_path = ["", "v1", "v1/", "v2", "v2/"].contains(&path);
     let docker = ["docker.io", "index.docker.io", "registry-1.docker.io"];
-    let same = name.eq_ignore_ascii_case(host) || host == DOCKER && docker.contains(&name);
+    let same = name.eq_ignore_ascii_case(host) || host == DOCKER_REGISTRY && docker.contains(&name);
     same && known_path
 }
 
@@ -230,14 +238,14 @@ pub fn is_for(key: &str, host: &str) -> bool {
 ///
 /// # Errors
 /// A sentence about the problem, without any text of the answer.
-pub fn answer(
+pub fn parse_helper_output(
     success: bool,
     stdout: &[u8],
     stderr: &[u8],
 ) -> std::result::Result<Option<Credential>, String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
-    struct Answer {
+    struct HelperOutput {
         username: String,
         secret: String,
     }
@@ -252,25 +260,25 @@ pub fn answer(
             false => Err("it failed".to_owned()),
         };
     }
-    let answer: Answer = serde_json::from_slice(stdout)
-        .map_err(|_| "its answer is not the JSON that such programs give".to_owned())?;
+    let answer: HelperOutput = serde_json::from_slice(stdout)
+        .map_err(|_| "its output is not the JSON of a credential helper".to_owned())?;
     if answer.secret.is_empty() {
         return Ok(None);
     }
-    if let Some(flaw) = flaw(&answer.secret).or(flaw(&answer.username)) {
+    if let Some(flaw) = find_problem(&answer.secret).or(find_problem(&answer.username)) {
         return Err(format!("its answer cannot be sent: {flaw}"));
     }
-    Ok(Some(of(answer.username, answer.secret)))
+    Ok(Some(password_credential(answer.username, answer.secret)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn here(text: &str, host: &str, repository: &str) -> Option<Credential> {
-        let file = File::parse("f", text).unwrap();
-        match file.places("f", host, repository).unwrap().pop() {
-            Some(Place::Here(credential)) => Some(credential),
+    fn inline_credential(text: &str, host: &str, repository: &str) -> Option<Credential> {
+        let file = CredentialFile::parse("f", text).unwrap();
+        match file.sources("f", host, repository).unwrap().pop() {
+            Some(CredentialSource::Inline(credential)) => Some(credential),
             _ => None,
         }
     }
@@ -287,68 +295,84 @@ mod tests {
             "t.example": {"auth": "bWU6", "identitytoken": "id"},
             "p.example:5000": {"username": "u", "password": "p"}, "kept.example": {}},
             "HttpHeaders": {"User-Agent": "x"}}"#;
-        assert_eq!(here(text, "docker.io", "library/x"), password("me", "a:b"));
-        assert_eq!(here(text, "ghcr.io", "a/b"), password("me", "x"));
-        assert_eq!(here(text, "quay.io", "a/b"), password("me", "x"));
-        assert_eq!(here(text, "t.example", "a"), Some(Credential::Identity(Secret::new("id"))));
-        assert_eq!(here(text, "p.example:5000", "a"), password("u", "p"));
+        assert_eq!(inline_credential(text, "docker.io", "library/x"), password("me", "a:b"));
+        assert_eq!(inline_credential(text, "ghcr.io", "a/b"), password("me", "x"));
+        assert_eq!(inline_credential(text, "quay.io", "a/b"), password("me", "x"));
+        assert_eq!(
+            inline_credential(text, "t.example", "a"),
+            Some(Credential::Identity(Secret::new("id")))
+        );
+        assert_eq!(inline_credential(text, "p.example:5000", "a"), password("u", "p"));
         for none in ["kept.example", "p.example", "hcr.io", "ghcr.io.example"] {
-            assert_eq!(here(text, none, "a"), None, "{none}");
+            assert_eq!(inline_credential(text, none, "a"), None, "{none}");
         }
     }
 
     #[test]
-    fn podmans_file_has_parts_of_registries() {
+    fn podmans_file_has_keys_for_parts_of_registries() {
         let text = r#"{"auths": {"q.io": {"auth": "YTox"}, "q.io/team": {"auth": "YToy"},
             "q.io/team/x": {"auth": "YToz"}}}"#;
-        assert_eq!(here(text, "q.io", "other/x"), password("a", "1"));
-        assert_eq!(here(text, "q.io", "team/y"), password("a", "2"));
-        assert_eq!(here(text, "q.io", "team/x/y"), password("a", "3"));
-        assert_eq!(here(text, "q.io", "teams"), password("a", "1"));
+        assert_eq!(inline_credential(text, "q.io", "other/x"), password("a", "1"));
+        assert_eq!(inline_credential(text, "q.io", "team/y"), password("a", "2"));
+        assert_eq!(inline_credential(text, "q.io", "team/x/y"), password("a", "3"));
+        assert_eq!(inline_credential(text, "q.io", "teams"), password("a", "1"));
         let only = r#"{"auths": {"q.io/team": {"auth": "YToy"}}}"#;
-        assert_eq!(here(only, "q.io", "other"), None);
+        assert_eq!(inline_credential(only, "q.io", "other"), None);
     }
 
     #[test]
-    fn helpers_come_before_what_is_in_the_file() {
+    fn helpers_precede_inline_credentials() {
         let text = r#"{"auths": {"a.io": {"auth": "YTox"}}, "credsStore": "desktop",
             "credHelpers": {"gcr.io": "gcloud", "bad.io": "../x"}}"#;
-        let file = File::parse("f", text).unwrap();
-        let of = |host: &str| file.places("f", host, "x");
-        let helper = |name: &str, key: &str, own| Place::Helper {
+        let file = CredentialFile::parse("f", text).unwrap();
+        let sources_for = |host: &str| file.sources("f", host, "x");
+        let helper = |name: &str, key: &str, own| CredentialSource::Helper {
             name: name.to_owned(),
             key: key.to_owned(),
             own,
         };
-        assert_eq!(of("gcr.io").unwrap(), [helper("gcloud", "gcr.io", true)]);
-        let stored = of("a.io").unwrap();
+        assert_eq!(sources_for("gcr.io").unwrap(), [helper("gcloud", "gcr.io", true)]);
+        let stored = sources_for("a.io").unwrap();
         assert_eq!(stored[0], helper("desktop", "a.io", false));
         assert_eq!(stored.len(), 2);
-        assert_eq!(of("docker.io").unwrap(), [helper("desktop", DOCKER_KEY, false)]);
-        assert!(of("bad.io").unwrap_err().to_string().contains("helper `../x`"));
+        assert_eq!(sources_for("docker.io").unwrap(), [helper("desktop", DOCKER_KEY, false)]);
+        assert!(sources_for("bad.io").unwrap_err().to_string().contains("helper `../x`"));
     }
 
     #[test]
-    fn answers_of_helpers() {
+    fn helper_outputs() {
         let ok = br#"{"ServerURL":"x","Username":"me","Secret":"s"}"#;
-        assert_eq!(answer(true, ok, b""), Ok(password("me", "s")));
+        assert_eq!(parse_helper_output(true, ok, b""), Ok(password("me", "s")));
         let token = br#"{"Username":"<token>","Secret":"s"}"#;
-        assert_eq!(answer(true, token, b""), Ok(Some(Credential::Identity(Secret::new("s")))));
-        assert_eq!(answer(false, b"credentials not found in native keychain\n", b""), Ok(None));
-        assert!(answer(false, b"", b"hunter2").is_err_and(|why| !why.contains("hunter2")));
-        assert!(answer(true, b"hunter2", b"").is_err_and(|why| !why.contains("hunter2")));
+        assert_eq!(
+            parse_helper_output(true, token, b""),
+            Ok(Some(Credential::Identity(Secret::new("s"))))
+        );
+        assert_eq!(
+            parse_helper_output(false, b"credentials not found in native keychain\n", b""),
+            Ok(None)
+        );
+        assert!(
+            parse_helper_output(false, b"", b"hunter2")
+                .is_err_and(|reason| !reason.contains("hunter2"))
+        );
+        assert!(
+            parse_helper_output(true, b"hunter2", b"")
+                .is_err_and(|reason| !reason.contains("hunter2"))
+        );
     }
 
     #[test]
-    fn nothing_shows_a_secret() {
+    fn secrets_are_never_shown() {
         let text = r#"{"auths": {"a.io": {"auth": "bWU6aHVudGVyMg==", "password": "hunter2"},
             "b.io": {"identitytoken": "hunter2"}}}"#;
-        let file = File::parse("f", text).unwrap();
-        let mut shown = format!("{file:?}{:?}", file.places("f", "a.io", "x").unwrap());
-        shown += &format!("{:?}", file.places("f", "b.io", "x").unwrap());
+        let file = CredentialFile::parse("f", text).unwrap();
+        let mut shown = format!("{file:?}{:?}", file.sources("f", "a.io", "x").unwrap());
+        shown += &format!("{:?}", file.sources("f", "b.io", "x").unwrap());
         for broken in [text.replace("}}}", ""), text.replace("bWU6", "!"), "hunter2".to_owned()] {
-            let told = File::parse("f", &broken).and_then(|file| file.places("f", "a.io", "x"));
-            shown += &format!("{:?}", told.unwrap_err());
+            let result =
+                CredentialFile::parse("f", &broken).and_then(|file| file.sources("f", "a.io", "x"));
+            shown += &format!("{:?}", result.unwrap_err());
         }
         assert!(!shown.contains("hunter2") && !shown.contains("bWU6"), "{shown}");
     }

@@ -1,12 +1,12 @@
-//! The OCI distribution protocol 1.1 as values: what is pushed in which order, what answers mean,
-//! which credentials are meant, and when to try again. Nothing here talks to a registry;
-//! [`crate::sys::registry`] does.
+//! The OCI distribution protocol 1.1 as values: the order of a push, the meaning of responses, the
+//! choice of credentials, and the times of retries. Only [`crate::sys::registry`] communicates with
+//! a registry.
 
 pub mod challenge;
 pub mod credential;
 pub mod proxy;
 pub mod referrer;
-pub mod refusal;
+pub mod registry_error;
 pub mod retry;
 pub mod upload;
 pub mod validity;

@@ -13,15 +13,15 @@ use crate::model::{
 /// The variables that name proxies and exceptions.
 #[derive(Clone, Debug)]
 pub struct Proxies {
-    http: Option<Setting>,
-    https: Option<Setting>,
+    http: Option<ProxyVariable>,
+    https: Option<ProxyVariable>,
     exceptions: Vec<Exception>,
     /// Whether the process seems to be a CGI program, where `HTTP_PROXY` is a header of the request.
     cgi: bool,
 }
 
 #[derive(Clone, Debug)]
-struct Setting {
+struct ProxyVariable {
     variable: &'static str,
     value: Secret,
 }
@@ -53,7 +53,7 @@ enum Exception {
         /// It begins with a dot.
         suffix: String,
         /// Whether the domain itself matches, and not only the names below it.
-        itself: bool,
+        includes_domain: bool,
         port: Option<String>,
     },
 }
@@ -63,7 +63,7 @@ impl Proxies {
     pub fn new<'a>(var: impl Fn(&str) -> Option<&'a str>) -> Self {
         let first = |names: &[&'static str]| {
             let found = names.iter().find_map(|name| Some((*name, var(name)?)));
-            found.map(|(variable, value)| Setting { variable, value: Secret::new(value) })
+            found.map(|(variable, value)| ProxyVariable { variable, value: Secret::new(value) })
         };
         let all = || first(&["ALL_PROXY", "all_proxy"]);
         let list = var("NO_PROXY").or_else(|| var("no_proxy")).unwrap_or_default();
@@ -80,11 +80,12 @@ impl Proxies {
     /// # Errors
     /// The variable for it holds something else than the address of a proxy that can be used.
     pub fn choose(&self, url: &str) -> Result<Option<Proxy>> {
-        let Some((scheme, authority)) = url::origin(url).and_then(|of| of.split_once("://")) else {
+        let Some((scheme, authority)) = url::origin(url).and_then(|entry| entry.split_once("://"))
+        else {
             return Ok(None);
         };
         let setting = if scheme == "https" { &self.https } else { &self.http };
-        let Some(Setting { variable, value }) = setting else { return Ok(None) };
+        let Some(ProxyVariable { variable, value }) = setting else { return Ok(None) };
         if self.bypasses(authority, if scheme == "https" { "443" } else { "80" }) {
             return Ok(None);
         }
@@ -93,7 +94,7 @@ impl Proxies {
             return Err(Error::usage(message)
                 .hint("in a CGI program the client sets this variable; unset one of the two"));
         }
-        proxy(variable, value.reveal()).map(Some)
+        parse_proxy(variable, value.reveal()).map(Some)
     }
 
     fn bypasses(&self, authority: &str, port: &str) -> bool {
@@ -109,7 +110,7 @@ impl Proxies {
 }
 
 /// Returns the proxy that the value of a variable names.
-fn proxy(variable: &'static str, value: &str) -> Result<Proxy> {
+fn parse_proxy(variable: &'static str, value: &str) -> Result<Proxy> {
     let value = value.trim();
     let (scheme, rest) = match value.split_once("://") {
         Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest),
@@ -172,8 +173,12 @@ impl Exception {
         let host = if host.starts_with("*.") { &host[1..] } else { host };
         match host.strip_prefix('.') {
             _ if host.is_empty() => None,
-            Some(_) => Some(Exception::Domain { suffix: host.to_owned(), itself: false, port }),
-            None => Some(Exception::Domain { suffix: format!(".{host}"), itself: true, port }),
+            Some(_) => {
+                Some(Exception::Domain { suffix: host.to_owned(), includes_domain: false, port })
+            }
+            None => {
+                Some(Exception::Domain { suffix: format!(".{host}"), includes_domain: true, port })
+            }
         }
     }
 
@@ -182,19 +187,19 @@ impl Exception {
         match self {
             Exception::All => true,
             Exception::Network(network, bits) => {
-                address.is_some_and(|address| contains(*network, *bits, address))
+                address.is_some_and(|address| network_contains(*network, *bits, address))
             }
             Exception::Address(named, port) => address == Some(*named) && same_port(port),
-            Exception::Domain { suffix, itself, port } => {
+            Exception::Domain { suffix, includes_domain, port } => {
                 let below = host.ends_with(suffix.as_str());
-                (below || *itself && host == &suffix[1..]) && same_port(port)
+                (below || *includes_domain && host == &suffix[1..]) && same_port(port)
             }
         }
     }
 }
 
 /// Returns whether the first `bits` of both addresses, which are of one family, are equal.
-fn contains(network: IpAddr, bits: u8, address: IpAddr) -> bool {
+fn network_contains(network: IpAddr, bits: u8, address: IpAddr) -> bool {
     let equal = |a: u128, b: u128, width: u32| {
         let rest = width - u32::from(bits).min(width);
         a.checked_shr(rest).unwrap_or(0) == b.checked_shr(rest).unwrap_or(0)
@@ -210,12 +215,12 @@ fn contains(network: IpAddr, bits: u8, address: IpAddr) -> bool {
 mod tests {
     use super::*;
 
-    fn with<'a>(vars: &'a [(&'a str, &'a str)]) -> Proxies {
-        Proxies::new(move |name| vars.iter().find(|(known, _)| *known == name).map(|of| of.1))
+    fn proxies<'a>(vars: &'a [(&'a str, &'a str)]) -> Proxies {
+        Proxies::new(move |name| vars.iter().find(|(known, _)| *known == name).map(|entry| entry.1))
     }
 
-    fn chosen(vars: &[(&str, &str)], url: &str) -> Option<(&'static str, String)> {
-        with(vars).choose(url).unwrap().map(|proxy| (proxy.variable, proxy.shown))
+    fn choose(vars: &[(&str, &str)], url: &str) -> Option<(&'static str, String)> {
+        proxies(vars).choose(url).unwrap().map(|proxy| (proxy.variable, proxy.shown))
     }
 
     /// The documented rules of Go's package, entry by entry.
@@ -223,7 +228,7 @@ mod tests {
     fn exceptions_are_those_of_go() {
         let direct = |list: &str, url: &str| {
             let vars = [("HTTP_PROXY", "p:1"), ("HTTPS_PROXY", "p:1"), ("NO_PROXY", list)];
-            chosen(&vars, url).is_none()
+            choose(&vars, url).is_none()
         };
         let list = "foo.example, .bar.example ,*.baz.example,Upper.example,, 192.168.1.1,\
                     192.168.1.2:81,192.168.1.3:80,10.0.0.0/30,2001:db8::52:0:1,\
@@ -289,31 +294,31 @@ mod tests {
     #[test]
     fn each_scheme_has_its_variable() {
         let both = [("HTTPS_PROXY", "https://s:1/"), ("HTTP_PROXY", "h:2")];
-        assert_eq!(chosen(&both, "https://a/"), Some(("HTTPS_PROXY", "https://s:1".to_owned())));
-        assert_eq!(chosen(&both, "http://a/"), Some(("HTTP_PROXY", "http://h:2".to_owned())));
-        assert_eq!(chosen(&both[..1], "http://a/"), None);
-        assert_eq!(chosen(&both[1..], "https://a/"), None);
+        assert_eq!(choose(&both, "https://a/"), Some(("HTTPS_PROXY", "https://s:1".to_owned())));
+        assert_eq!(choose(&both, "http://a/"), Some(("HTTP_PROXY", "http://h:2".to_owned())));
+        assert_eq!(choose(&both[..1], "http://a/"), None);
+        assert_eq!(choose(&both[1..], "https://a/"), None);
         let small = [("https_proxy", "s"), ("http_proxy", "h"), ("no_proxy", "b.example")];
-        assert_eq!(chosen(&small, "https://a/"), Some(("https_proxy", "http://s".to_owned())));
-        assert_eq!(chosen(&small, "http://b.example"), None);
+        assert_eq!(choose(&small, "https://a/"), Some(("https_proxy", "http://s".to_owned())));
+        assert_eq!(choose(&small, "http://b.example"), None);
         let twice = [("http_proxy", "small"), ("HTTP_PROXY", "large")];
-        assert_eq!(chosen(&twice, "http://a/"), Some(("HTTP_PROXY", "http://large".to_owned())));
+        assert_eq!(choose(&twice, "http://a/"), Some(("HTTP_PROXY", "http://large".to_owned())));
         let all = [("ALL_PROXY", "all:3"), ("HTTP_PROXY", "h")];
-        assert_eq!(chosen(&all, "https://a/"), Some(("ALL_PROXY", "http://all:3".to_owned())));
-        assert_eq!(chosen(&all, "http://a/"), Some(("HTTP_PROXY", "http://h".to_owned())));
+        assert_eq!(choose(&all, "https://a/"), Some(("ALL_PROXY", "http://all:3".to_owned())));
+        assert_eq!(choose(&all, "http://a/"), Some(("HTTP_PROXY", "http://h".to_owned())));
     }
 
     #[test]
     fn the_password_is_used_and_not_shown() {
         let vars = [("HTTPS_PROXY", "http://me:hunter2@p.example:3128")];
-        let proxy = with(&vars).choose("https://a/").unwrap().unwrap();
+        let proxy = proxies(&vars).choose("https://a/").unwrap().unwrap();
         assert_eq!(proxy.url.reveal(), "http://me:hunter2@p.example:3128");
         assert_eq!(proxy.shown, "http://p.example:3128");
-        assert!(!format!("{proxy} {proxy:?} {:?}", with(&vars)).contains("hunter2"));
+        assert!(!format!("{proxy} {proxy:?} {:?}", proxies(&vars)).contains("hunter2"));
     }
 
     #[test]
-    fn what_cannot_be_used_is_an_error_that_names_the_variable() {
+    fn invalid_proxies_are_errors_that_name_the_variable() {
         for value in [
             "socks5://me:hunter2@p:1",
             "socks5h://p",
@@ -326,18 +331,19 @@ mod tests {
             "a hunter2",
             "http://hunter2\u{1b}",
         ] {
-            let error = with(&[("HTTPS_PROXY", value)]).choose("https://a.example/").unwrap_err();
+            let error =
+                proxies(&[("HTTPS_PROXY", value)]).choose("https://a.example/").unwrap_err();
             let text = format!("{error:?}");
             assert!(text.contains("`HTTPS_PROXY`") && !text.contains("hunter2"), "{value}: {text}");
             // The value has no effect if it is not for that URL.
             assert!(
-                with(&[("HTTPS_PROXY", value)]).choose("https://localhost/").unwrap().is_none()
+                proxies(&[("HTTPS_PROXY", value)]).choose("https://localhost/").unwrap().is_none()
             );
         }
         let cgi = [("HTTP_PROXY", "p"), ("REQUEST_METHOD", "GET")];
-        assert!(with(&cgi).choose("http://a.example/").is_err());
-        assert!(with(&cgi).choose("http://127.0.0.1/").unwrap().is_none());
+        assert!(proxies(&cgi).choose("http://a.example/").is_err());
+        assert!(proxies(&cgi).choose("http://127.0.0.1/").unwrap().is_none());
         let secure = [("HTTPS_PROXY", "p"), ("REQUEST_METHOD", "GET")];
-        assert!(with(&secure).choose("https://a.example/").unwrap().is_some());
+        assert!(proxies(&secure).choose("https://a.example/").unwrap().is_some());
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::upload::Part;
+use super::upload::UploadDocument;
 use crate::{
     image::oci::{Descriptor, Document, Manifest, MediaType},
     model::{
@@ -17,13 +17,13 @@ use crate::{
     },
 };
 
-/// The configuration of what has none (manifest.md, "Guidance for an Empty Descriptor").
-pub const EMPTY: &[u8] = b"{}";
+/// The configuration of a document without one (manifest.md, "Guidance for an Empty Descriptor").
+pub const EMPTY_CONFIG: &[u8] = b"{}";
 
 /// The type of that.
 const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
 
-/// The annotation that says what a file is called (annotations.md).
+/// The annotation with the name of a file (annotations.md).
 const TITLE: &str = "org.opencontainers.image.title";
 
 /// A document that is attached to an image.
@@ -36,7 +36,7 @@ pub struct Referrer {
     /// The empty configuration.
     pub config: Descriptor,
     /// The manifest that contains it and points at the image.
-    pub manifest: Part,
+    pub manifest: UploadDocument,
     /// The entry for it in the list.
     descriptor: Value,
 }
@@ -57,13 +57,18 @@ impl Referrer {
     ///
     /// # Errors
     /// It cannot be written as JSON.
-    pub fn new(kind: &'static str, name: &str, bytes: &[u8], subject: &Part) -> Result<Self> {
+    pub fn new(
+        kind: &'static str,
+        name: &str,
+        bytes: &[u8],
+        subject: &UploadDocument,
+    ) -> Result<Self> {
         let describe = |kind: MediaType, bytes: &[u8]| {
-            Descriptor::new(kind, Digest::of(bytes), bytes.len() as u64)
+            Descriptor::new(kind, Digest::sha256(bytes), bytes.len() as u64)
         };
         let mut blob = describe(kind.into(), bytes);
         blob.annotations.insert(TITLE.to_owned(), name.to_owned());
-        let config = describe(EMPTY_TYPE.into(), EMPTY);
+        let config = describe(EMPTY_TYPE.into(), EMPTY_CONFIG);
         let document = Document::new(Manifest {
             artifact_type: Some(kind.to_owned()),
             subject: Some(describe(subject.media_type.clone(), &subject.bytes)),
@@ -83,7 +88,7 @@ impl Referrer {
             kind,
             blob,
             config,
-            manifest: Part { media_type, digest, bytes },
+            manifest: UploadDocument { media_type, digest, bytes },
             descriptor,
         })
     }
@@ -100,8 +105,11 @@ pub fn tag(subject: Digest) -> String {
 ///
 /// # Errors
 /// The existing document is not an index.
-pub fn merge(old: Option<&Part>, referrers: &[Referrer]) -> Result<Option<Part>> {
-    let no_index = || Error::check("what is under the tag of attached documents is no index");
+pub fn merge(
+    old: Option<&UploadDocument>,
+    referrers: &[Referrer],
+) -> Result<Option<UploadDocument>> {
+    let no_index = || Error::check("the tag of attached documents does not point at an index");
     let mut index = match old {
         None => json!({ "schemaVersion": 2, "mediaType": MediaType::Index, "manifests": [] }),
         Some(part) if part.media_type.is_index() => {
@@ -118,7 +126,7 @@ pub fn merge(old: Option<&Part>, referrers: &[Referrer]) -> Result<Option<Part>>
     let before = list.len();
     for referrer in referrers {
         let digest = json!(referrer.manifest.digest);
-        if !list.iter().any(|of| of.get("digest") == Some(&digest)) {
+        if !list.iter().any(|referrer| referrer.get("digest") == Some(&digest)) {
             list.push(referrer.descriptor.clone());
         }
     }
@@ -126,22 +134,23 @@ pub fn merge(old: Option<&Part>, referrers: &[Referrer]) -> Result<Option<Part>>
         return Ok(None);
     }
     let bytes = to_bytes(&index, Style::Indented)?;
-    Ok(Some(Part { media_type: MediaType::Index, digest: Digest::of(&bytes), bytes }))
+    Ok(Some(UploadDocument { media_type: MediaType::Index, digest: Digest::sha256(&bytes), bytes }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn subject() -> Part {
+    fn subject() -> UploadDocument {
         let bytes = b"{}".to_vec();
-        Part { media_type: MediaType::Index, digest: Digest::of(&bytes), bytes }
+        UploadDocument { media_type: MediaType::Index, digest: Digest::sha256(&bytes), bytes }
     }
 
     #[test]
-    fn what_is_attached_points_at_the_image() {
-        let of = Referrer::new("application/spdx+json", "x.spdx.json", b"1", &subject()).unwrap();
-        let value: Value = serde_json::from_slice(&of.manifest.bytes).unwrap();
+    fn attachments_refer_to_the_image() {
+        let referrer =
+            Referrer::new("application/spdx+json", "x.spdx.json", b"1", &subject()).unwrap();
+        let value: Value = serde_json::from_slice(&referrer.manifest.bytes).unwrap();
         assert_eq!(value["subject"]["digest"], subject().digest.to_string());
         assert_eq!(value["subject"]["size"], 2);
         assert_eq!(value["artifactType"], "application/spdx+json");
@@ -153,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_keep_what_others_put_there() {
+    fn lists_keep_entries_of_other_programs() {
         let new = |bytes: &[u8]| Referrer::new("a/b", "x", bytes, &subject()).unwrap();
         let (one, two) = (new(b"1"), new(b"2"));
         let list = merge(None, std::slice::from_ref(&one)).unwrap().unwrap();
@@ -162,14 +171,15 @@ mod tests {
         value["manifests"][0]["data"] = json!("e30=");
         value["annotations"] = json!({ "theirs": "x" });
         let bytes = value.to_string().into_bytes();
-        let theirs = Part { digest: Digest::of(&bytes), media_type: MediaType::Index, bytes };
-        let both = merge(Some(&theirs), &[one, two.clone()]).unwrap().unwrap();
+        let existing =
+            UploadDocument { digest: Digest::sha256(&bytes), media_type: MediaType::Index, bytes };
+        let both = merge(Some(&existing), &[one, two.clone()]).unwrap().unwrap();
         let value: Value = serde_json::from_slice(&both.bytes).unwrap();
         assert_eq!(value["manifests"].as_array().unwrap().len(), 2);
         assert_eq!(value["manifests"][0]["data"], "e30=");
         assert_eq!(value["annotations"]["theirs"], "x");
         assert_eq!(value["manifests"][1]["artifactType"], "a/b");
-        let image = Part { media_type: MediaType::Manifest, ..theirs };
+        let image = UploadDocument { media_type: MediaType::Manifest, ..existing };
         assert!(merge(Some(&image), &[two]).is_err());
     }
 }

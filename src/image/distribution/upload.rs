@@ -9,7 +9,7 @@ use crate::{
             Descriptor, Document, Index, Manifest, MediaType,
             document::Model,
             layout::blob_path,
-            walk::{Step, Walk},
+            walk::{Walk, WalkStep},
         },
         read::image::Store,
     },
@@ -20,14 +20,14 @@ use crate::{
 };
 
 /// The most bytes of manifests and indexes together.
-const BYTES: u64 = 64 << 20;
+const MAX_BYTES: u64 = 64 << 20;
 
 /// The most blobs.
-const BLOBS: usize = 1 << 16;
+const MAX_BLOBS: usize = 1 << 16;
 
 /// A complete manifest or index.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct UploadDocument {
     /// Its type.
     pub media_type: MediaType,
     /// Its digest.
@@ -43,7 +43,7 @@ pub struct Upload {
     /// order.
     pub blobs: Vec<Descriptor>,
     /// Manifests and indexes. What one points at comes before it; the last is the one that tags name.
-    pub documents: Vec<Part>,
+    pub documents: Vec<UploadDocument>,
 }
 
 impl Upload {
@@ -53,19 +53,19 @@ impl Upload {
     /// # Errors
     /// A manifest or an index is missing, cannot be read, or is not what points at it; or a blob is
     /// missing.
-    pub fn of(store: &dyn Store, root: &Descriptor) -> Result<Self> {
+    pub fn collect(store: &dyn Store, root: &Descriptor) -> Result<Self> {
         let mut collector = Collector {
             store,
             seen: BTreeSet::new(),
-            bytes: BYTES,
-            open: Vec::new(),
+            bytes: MAX_BYTES,
+            open_indexes: Vec::new(),
             upload: Upload { blobs: Vec::new(), documents: Vec::new() },
         };
         let mut walk = Walk::new(vec![root.clone()]);
         while let Some(step) = walk.next() {
             match step {
-                Step::Visit(descriptor) => collector.document(&descriptor, &mut walk)?,
-                Step::Leave(_) => collector.close(),
+                WalkStep::Visit(descriptor) => collector.document(&descriptor, &mut walk)?,
+                WalkStep::Leave(_) => collector.close_index(),
             }
         }
         let mut upload = collector.upload;
@@ -74,7 +74,7 @@ impl Upload {
     }
 
     /// Returns the document that tags name.
-    pub fn root(&self) -> Option<&Part> {
+    pub fn root(&self) -> Option<&UploadDocument> {
         self.documents.last()
     }
 
@@ -89,7 +89,7 @@ struct Collector<'a> {
     seen: BTreeSet<Digest>,
     bytes: u64,
     /// The indexes with content that is being visited.
-    open: Vec<Part>,
+    open_indexes: Vec<UploadDocument>,
     upload: Upload,
 }
 
@@ -102,15 +102,15 @@ impl Collector<'_> {
         let bytes = self.bytes(descriptor)?;
         // Some writers leave the type out.
         let media_type = match &descriptor.media_type {
-            kind if *kind == MediaType::default() => MediaType::of_document(&bytes),
+            kind if *kind == MediaType::default() => MediaType::detect(&bytes),
             kind => kind.clone(),
         };
-        let part = Part { media_type, digest: descriptor.digest, bytes };
+        let part = UploadDocument { media_type, digest: descriptor.digest, bytes };
         if part.media_type.is_index() {
             let index: Document<Index> = self.parse(&path, part.bytes.clone())?;
             walk.descend(descriptor.clone(), index.manifests.clone())
                 .map_err(|error| error.context(format!("`{path}`")))?;
-            self.open.push(part);
+            self.open_indexes.push(part);
         } else if part.media_type.is_manifest() {
             let manifest: Document<Manifest> = self.parse(&path, part.bytes.clone())?;
             for blob in [&manifest.config].into_iter().chain(&manifest.layers) {
@@ -127,8 +127,8 @@ impl Collector<'_> {
     }
 
     /// Adds the innermost index after all of its content was visited.
-    fn close(&mut self) {
-        self.upload.documents.extend(self.open.pop());
+    fn close_index(&mut self) {
+        self.upload.documents.extend(self.open_indexes.pop());
     }
 
     fn parse<T: Model>(&self, path: &str, bytes: Vec<u8>) -> Result<Document<T>> {
@@ -142,17 +142,20 @@ impl Collector<'_> {
         if descriptor.size > limit {
             return Err(Error::check(format!("`{path}` has more than {limit} bytes")));
         }
-        let more = || Error::check(format!("the manifests have more than {BYTES} bytes"));
+        let more = || Error::check(format!("the manifests have more than {MAX_BYTES} bytes"));
         self.bytes = self.bytes.checked_sub(descriptor.size).ok_or_else(more)?;
-        let stream = self.store.open(&path)?.ok_or_else(|| missing(&path))?;
+        let stream = self.store.open(&path)?.ok_or_else(|| missing_error(&path))?;
         let mut bytes = Vec::new();
         let failed = |error| Error::check(format!("`{path}` cannot be read")).because(error);
         stream.take(descriptor.size.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-        let is = Digest::of(&bytes);
+        let is = Digest::sha256(&bytes);
         if is != descriptor.digest || bytes.len() as u64 != descriptor.size {
-            let said = descriptor.size;
-            let message = format!("`{path}` lies: it has not {said} bytes with that digest");
-            return Err(Error::check(message).hint("it is damaged: make it again"));
+            let expected = descriptor.size;
+            let message = format!(
+                "`{path}` is corrupt: expected {expected} bytes with that \
+                                   digest"
+            );
+            return Err(Error::check(message).hint("it is damaged: build it again"));
         }
         Ok(bytes)
     }
@@ -162,9 +165,9 @@ impl Collector<'_> {
             return Ok(());
         }
         let path = blob_path(descriptor.digest);
-        self.store.open(&path)?.ok_or_else(|| missing(&path))?;
-        if self.upload.blobs.len() == BLOBS {
-            return Err(Error::check(format!("there are more than {BLOBS} blobs")));
+        self.store.open(&path)?.ok_or_else(|| missing_error(&path))?;
+        if self.upload.blobs.len() == MAX_BLOBS {
+            return Err(Error::check(format!("there are more than {MAX_BLOBS} blobs")));
         }
         let Descriptor { media_type, digest, size, .. } = descriptor;
         self.upload.blobs.push(Descriptor::new(media_type.clone(), *digest, *size));
@@ -172,9 +175,9 @@ impl Collector<'_> {
     }
 }
 
-fn missing(path: &str) -> Error {
+fn missing_error(path: &str) -> Error {
     Error::check(format!("`{path}` is missing"))
-        .hint("make the layout again, with all its platforms, or push one by `PATH@DIGEST`")
+        .hint("create the layout again, with all its platforms, or push one by `PATH@DIGEST`")
 }
 
 #[cfg(test)]
@@ -194,7 +197,7 @@ mod tests {
 
     impl Memory {
         fn add(&mut self, kind: MediaType, bytes: &[u8]) -> Descriptor {
-            let digest = Digest::of(bytes);
+            let digest = Digest::sha256(bytes);
             self.0.insert(blob_path(digest), bytes.to_vec());
             Descriptor::new(kind, digest, bytes.len() as u64)
         }
@@ -213,17 +216,19 @@ mod tests {
     }
 
     #[test]
-    fn each_once_and_what_points_comes_after() {
+    fn each_blob_is_sent_once_before_its_referrers() {
         let mut store = Memory::default();
         let a = store.manifest(b"a", &[b"shared layer", b"l"]);
         let b = store.manifest(b"b", &[b"shared layer"]);
         let inner = store.index(vec![b.clone()]);
         let root = store.index(vec![a.clone(), inner.clone(), a.clone()]);
-        let upload = Upload::of(&store, &root).unwrap();
+        let upload = Upload::collect(&store, &root).unwrap();
         let digests: Vec<_> = upload.documents.iter().map(|part| part.digest).collect();
         assert_eq!(digests.len(), 4);
         assert_eq!(digests.last(), Some(&root.digest));
-        let at = |of: &Descriptor| digests.iter().position(|digest| *digest == of.digest).unwrap();
+        let at = |descriptor: &Descriptor| {
+            digests.iter().position(|digest| *digest == descriptor.digest).unwrap()
+        };
         assert!(at(&b) < at(&inner));
         assert_eq!(upload.blobs.len(), 4);
         assert_eq!(upload.blobs[0].size, 12);
@@ -232,24 +237,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_another_is_found_before_anything_is_sent() {
+    fn missing_and_mismatched_blobs_are_found_in_advance() {
         let mut store = Memory::default();
         let manifest = store.manifest(b"config", &[b"layer"]);
         let root = store.index(vec![manifest.clone()]);
         for path in store.0.keys().cloned().collect::<Vec<_>>() {
             let bytes = store.0.remove(&path).unwrap();
-            let error = Upload::of(&store, &root).unwrap_err();
+            let error = Upload::collect(&store, &root).unwrap_err();
             assert_eq!(error.to_string(), format!("`{path}` is missing"));
             store.0.insert(path, bytes);
         }
         store.0.get_mut(&blob_path(manifest.digest)).unwrap()[3] ^= 1;
-        let error = Upload::of(&store, &root).unwrap_err().to_string();
-        assert!(error.contains("lies"), "{error}");
+        let error = Upload::collect(&store, &root).unwrap_err().to_string();
+        assert!(error.contains("is corrupt"), "{error}");
         let other = store.add(MediaType::Config, b"{}");
-        let error = Upload::of(&store, &other).unwrap_err().to_string();
+        let error = Upload::collect(&store, &other).unwrap_err().to_string();
         assert!(error.contains("neither a manifest nor an index"), "{error}");
         let huge = Descriptor { size: u64::MAX, ..root };
-        assert!(Upload::of(&store, &huge).is_err());
+        assert!(Upload::collect(&store, &huge).is_err());
     }
 
     #[test]
@@ -259,9 +264,9 @@ mod tests {
         for _ in 0..crate::image::oci::walk::DEPTH {
             top = store.index(vec![top]);
         }
-        assert!(Upload::of(&store, &top).is_ok());
+        assert!(Upload::collect(&store, &top).is_ok());
         let top = store.index(vec![top]);
-        let error = Upload::of(&store, &top).unwrap_err().to_string();
+        let error = Upload::collect(&store, &top).unwrap_err().to_string();
         assert!(error.contains("it is nested in 8 indexes"), "{error}");
     }
 }

@@ -12,24 +12,24 @@ const GENERALIZED_TIME: u8 = 0x18;
 /// Returns the first and the last second in which a certificate is valid, in seconds since 1970; `None`
 /// if it is not a certificate.
 pub fn validity(certificate: &[u8]) -> Option<(u64, u64)> {
-    let (certificate, _) = value(certificate, SEQUENCE)?;
-    let (mut rest, _) = value(certificate, SEQUENCE)?;
-    if let Some((_, after)) = value(rest, VERSION) {
+    let (certificate, _) = take_value(certificate, SEQUENCE)?;
+    let (mut rest, _) = take_value(certificate, SEQUENCE)?;
+    if let Some((_, after)) = take_value(rest, VERSION) {
         rest = after;
     }
     // Serial number, signature algorithm, issuer.
     for tag in [INTEGER, SEQUENCE, SEQUENCE] {
-        rest = value(rest, tag)?.1;
+        rest = take_value(rest, tag)?.1;
     }
-    let (period, _) = value(rest, SEQUENCE)?;
-    let (from, rest) = time(period)?;
-    let (until, _) = time(rest)?;
+    let (period, _) = take_value(rest, SEQUENCE)?;
+    let (from, rest) = take_time(period)?;
+    let (until, _) = take_time(rest)?;
     Some((from, until))
 }
 
 /// Returns the content of the value at the start of `bytes`, which must have that tag, and what follows
 /// it.
-fn value(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+fn take_value(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&found, rest) = bytes.split_first()?;
     let (&first, rest) = rest.split_first()?;
     if found != tag {
@@ -46,11 +46,11 @@ fn value(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(length)
 }
 
-fn time(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let (text, rest, century) = match value(bytes, GENERALIZED_TIME) {
+fn take_time(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (text, rest, century) = match take_value(bytes, GENERALIZED_TIME) {
         Some((text, rest)) => (text, rest, None),
         None => {
-            let (text, rest) = value(bytes, UTC_TIME)?;
+            let (text, rest) = take_value(bytes, UTC_TIME)?;
             // Two digits from 50 on are of the 20th century.
             (text, rest, Some(if text.first()? >= &b'5' { "19" } else { "20" }))
         }
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_or_odd_is_no_certificate() {
+    fn truncated_and_invalid_certificates_are_rejected() {
         let good = certificate(
             &der(UTC_TIME, &[b"700101000007Z"]),
             &der(GENERALIZED_TIME, &[b"20330518033320Z"]),
@@ -108,9 +108,9 @@ mod tests {
             assert_eq!(validity(&good[..end]), None, "{end}");
         }
         for at in 0..good.len() {
-            let mut odd = good.clone();
-            odd[at] ^= 0xff;
-            let _ = validity(&odd);
+            let mut invalid = good.clone();
+            invalid[at] ^= 0xff;
+            let _ = validity(&invalid);
         }
         for text in [&b"700101000007"[..], b"7001010000+0100", b"", b"\xff\xff"] {
             assert_eq!(validity(&certificate(&der(UTC_TIME, &[text]), &[])), None);

@@ -110,7 +110,7 @@ ENTRYPOINT ["/usr/local/bin/hello"]
     }
 
     #[test]
-    fn refused() {
+    fn invalid_values_are_rejected() {
         let refused: [fn(&mut Recipe); 5] = [
             |r| r.binaries.clear(),
             |r| r.binaries.push("a*".into()),

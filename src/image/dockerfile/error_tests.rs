@@ -15,7 +15,7 @@ fn arguments(target: Option<&str>) -> Arguments {
     }
 }
 
-/// The complete error of an invalid file.
+/// Returns the complete error of an invalid file.
 fn error(text: &str) -> String {
     let error = match parse("Dockerfile", text) {
         Err(error) => error,
@@ -63,7 +63,7 @@ Dockerfile:2:6: the base image `alpine` is not fetched here
   |
 2 | FROM alpine AS base
   |      ^^^^^^
-Dockerfile:3:2: `CPOY` is no instruction
+Dockerfile:3:2: `CPOY` is not an instruction
   |
 3 |     CPOY a \\
   |     ^^^^
@@ -95,7 +95,7 @@ fn many_problems_are_counted() {
 }
 
 #[test]
-fn the_place_in_a_word_is_underlined() {
+fn the_location_in_a_word_is_underlined() {
     assert_eq!(
         error("FROM scratch\nLABEL a=b \\\n      c=\"é ${X:?give X}\"\n"),
         "\
@@ -117,11 +117,11 @@ fn long_lines_are_cut() {
 }
 
 /// The beginnings of messages, and the text of the hints, for a line after `FROM scratch`.
-const REFUSED: &[(&str, &str, &str)] = &[
-    ("ADD a b", "2:1: `ADD` is not carried out", "COPY"),
+const UNSUPPORTED: &[(&str, &str, &str)] = &[
+    ("ADD a b", "2:1: `ADD` is not supported", "COPY"),
     ("ONBUILD COPY a b", "2:1: `ONBUILD` leaves", "buildx"),
-    ("HELTHCHECK NONE", "2:1: `HELTHCHECK` is no instruction", "`HEALTHCHECK`?"),
-    ("foo", "2:1: `foo` is no instruction", ""),
+    ("HELTHCHECK NONE", "2:1: `HELTHCHECK` is not an instruction", "`HEALTHCHECK`?"),
+    ("foo", "2:1: `foo` is not an instruction", ""),
     ("COPY", "2:1: `COPY` needs a source", ""),
     ("COPY a", "2:6: `COPY` needs a source", ""),
     ("COPY []", "2:6: `COPY` needs a source", ""),
@@ -157,7 +157,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("ENV A=\"b", "2:7: the quote `\"`", ""),
     ("USER", "2:1: `USER` needs an argument", ""),
     ("WORKDIR", "2:1: `WORKDIR` needs an argument", ""),
-    ("USER me\nWORKDIR /a", "3:9: the directory is to belong to `me`", "USER"),
+    ("USER me\nWORKDIR /a", "3:9: the directory would belong to `me`", "USER"),
     ("EXPOSE", "2:1: `EXPOSE` needs a port", ""),
     ("EXPOSE a", "2:8: `a` is not a port", "53/udp"),
     ("EXPOSE 80/x", "2:8: `x` is not a protocol", ""),
@@ -182,7 +182,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("HEALTHCHECK --retries=x CMD [\"a\"]", "2:23: `x` is not a number", ""),
     ("HEALTHCHECK --retries=-1 CMD [\"a\"]", "2:23: `-1` is not a number", ""),
     ("CMD", "2:1: `CMD` needs an argument", ""),
-    ("CMD ['a']", "2:5: the argument of `CMD` is no JSON array", "double quotes"),
+    ("CMD ['a']", "2:5: the argument of `CMD` is not a JSON array", "double quotes"),
     ("ENTRYPOINT a", "2:12: the shell form of `ENTRYPOINT`", "`ENTRYPOINT [\"a\"]`"),
     ("ENTRYPOINT exec /a $O", "2:12: the shell form of `ENTRYPOINT`", "only a shell understands"),
     ("HEALTHCHECK CMD a || exit 1", "2:17: the shell form", "`HEALTHCHECK CMD [\"/program\""),
@@ -204,8 +204,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn refused_instructions() {
-    for (line, message, hint) in REFUSED {
+fn unsupported_instructions() {
+    for (line, message, hint) in UNSUPPORTED {
         let error = error(&format!("FROM scratch\n{line}\n"));
         assert!(error.starts_with(&format!("Dockerfile:{message}")), "{line}\n{error}");
         let hinted = error.rsplit("hint: ").next().unwrap_or("");
@@ -223,7 +223,7 @@ fn whole_files() {
         ("# escape=x\nFROM scratch\n", "1:1: `x` cannot be the escape character"),
         ("# syntax=a\n# syntax=b\nFROM scratch\n", "2:1: the directive `syntax` is given twice"),
         ("FROM scratch\nCOPY <<EOF /\nnever ends", "2:6: a heredoc"),
-        ("FROM scratch\n\\", "2:1: there is no instruction here"),
+        ("FROM scratch\n\\", "2:1: there is not an instruction here"),
     ];
     for (text, message) in table {
         let error = error(text);
@@ -232,14 +232,14 @@ fn whole_files() {
 }
 
 #[test]
-fn a_stage_that_is_not_there() {
+fn a_missing_stage() {
     let file = parse("Dockerfile", "FROM scratch AS final\n").unwrap();
     let error = file.evaluate(&arguments(Some("finale"))).unwrap_err();
     assert_eq!(format!("{error:?}"), "there is no stage `finale`\nhint: did you mean `final`?");
 }
 
 #[test]
-fn errors_of_others() {
+fn errors_of_later_steps_have_locations() {
     let file = parse("Dockerfile", "FROM scratch\nCOPY a /\n").unwrap();
     let evaluated = file.evaluate(&arguments(None)).unwrap();
     let span = evaluated.steps(0)[0].span;

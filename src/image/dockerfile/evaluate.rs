@@ -7,7 +7,7 @@ use super::{
     file::Dockerfile,
     instruction::Instruction,
     run::{Context, State},
-    source::{Problem, Span, near},
+    source::{Problem, Span, nearest_short},
     word::Word,
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The maximum number of warnings.
-const WARNINGS: usize = 20;
+const MAX_WARNINGS: usize = 20;
 
 /// The inputs of the evaluation of a Dockerfile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,24 +137,24 @@ impl Dockerfile {
     /// Errors that depend on values: a variable that has to be set and is not, an invalid path, number
     /// or stage. The message begins `NAME:LINE:COLUMN: `, and the detail shows the line.
     pub fn evaluate(&self, arguments: &Arguments) -> Result<Evaluated> {
-        let target = self.target(arguments.target.as_deref())?;
+        let target = self.target_index(arguments.target.as_deref())?;
         let mut warnings = Vec::new();
         let stages = self.stages(arguments, target, &mut warnings);
         let stages = stages.map_err(|problem| self.source.error(vec![problem]))?;
-        warnings.truncate(WARNINGS);
+        warnings.truncate(MAX_WARNINGS);
         let warnings = warnings.iter().map(|problem| self.source.title(problem)).collect();
-        Ok(Evaluated { stages, unused: self.unused(&arguments.values), warnings })
+        Ok(Evaluated { stages, unused: self.unused_arguments(&arguments.values), warnings })
     }
 
     /// Returns the index of the requested stage.
-    fn target(&self, name: Option<&str>) -> Result<usize> {
+    fn target_index(&self, name: Option<&str>) -> Result<usize> {
         let Some(name) = name else { return Ok(self.stages.len().saturating_sub(1)) };
         let lower = name.to_lowercase();
         let named = self.stages.iter().map(|stage| stage.from.name.as_ref());
         let names: Vec<_> = named.map(|name| name.map_or("", |name| name.text.as_str())).collect();
         names.iter().rposition(|name| !name.is_empty() && **name == lower).ok_or_else(|| {
             let error = Error::usage(format!("there is no stage `{name}`"));
-            match near(&lower, names.iter().copied()) {
+            match nearest_short(&lower, names.iter().copied()) {
                 Some(near) => error.hint(format!("did you mean `{near}`?")),
                 None => error,
             }
@@ -167,15 +167,15 @@ impl Dockerfile {
         target: usize,
         warnings: &mut Vec<Problem>,
     ) -> Result<Vec<Stage>, Problem> {
-        let mut fuel = Fuel::full();
+        let mut fuel = Fuel::new();
         let globals = self.globals(arguments, target, &mut fuel)?;
         let bases = self.bases(&globals, &mut fuel)?;
-        let needed = self.needed(target, &bases);
+        let needed = self.needed_stages(target, &bases);
         let mut context = Context {
             escape: self.escape,
             globals: &globals,
             values: &arguments.values,
-            places: BTreeMap::new(),
+            stage_indices: BTreeMap::new(),
             fuel: &mut fuel,
             warnings,
         };
@@ -189,10 +189,10 @@ impl Dockerfile {
             let below = base.and_then(|base| states.get(&base));
             let state = context.begin(below, stage.from.base.span)?;
             let (state, steps) = context.run(state, &stage.instructions)?;
-            context.places.insert(index, stages.len());
+            context.stage_indices.insert(index, stages.len());
             stages.push(Stage {
                 name: stage.from.name.as_ref().map(|name| name.text.clone()),
-                base: base.and_then(|base| context.places.get(&base).copied()),
+                base: base.and_then(|base| context.stage_indices.get(&base).copied()),
                 steps,
                 execution: state.execution.clone(),
                 author: state.author.clone(),
@@ -213,7 +213,7 @@ impl Dockerfile {
     ) -> Result<Variables, Problem> {
         let name = self.stages.get(target).and_then(|stage| stage.from.name.as_ref());
         let name = arguments.target.as_deref().or(name.map(|name| name.text.as_str()));
-        let mut variables = automatic(arguments);
+        let mut variables = platform_variables(arguments);
         variables.insert("TARGETSTAGE".into(), name.unwrap_or("default").into());
         for (name, value) in &mut variables {
             if let Some(given) = arguments.values.get(name) {
@@ -264,13 +264,13 @@ impl Dockerfile {
                     return Err(Problem::new(word.span, message));
                 }
             }
-            bases.push(self.base(index, &base)?);
+            bases.push(self.base_stage(index, &base)?);
         }
         Ok(bases)
     }
 
     /// Returns the stages that `target` is based on or copies from, and itself.
-    fn needed(&self, target: usize, bases: &[Option<usize>]) -> BTreeSet<usize> {
+    fn needed_stages(&self, target: usize, bases: &[Option<usize>]) -> BTreeSet<usize> {
         let mut needed = BTreeSet::new();
         let mut open = vec![target];
         while let Some(index) = open.pop() {
@@ -289,20 +289,21 @@ impl Dockerfile {
     }
 
     /// Returns the names of `values` that no `ARG` declares, without those that BuildKit itself reads.
-    fn unused(&self, values: &BTreeMap<String, String>) -> Vec<String> {
-        let mut asked: BTreeSet<&str> = self.globals.iter().map(|arg| arg.name.as_str()).collect();
+    fn unused_arguments(&self, values: &BTreeMap<String, String>) -> Vec<String> {
+        let mut declared: BTreeSet<&str> =
+            self.globals.iter().map(|arg| arg.name.as_str()).collect();
         for (_, instruction) in self.stages.iter().flat_map(|stage| &stage.instructions) {
             if let Instruction::Arg(args) = instruction {
-                asked.extend(args.iter().map(|arg| arg.name.as_str()));
+                declared.extend(args.iter().map(|arg| arg.name.as_str()));
             }
         }
-        let names = values.keys().filter(|name| !asked.contains(name.as_str()));
+        let names = values.keys().filter(|name| !declared.contains(name.as_str()));
         names.filter(|name| !is_predefined(name)).cloned().collect()
     }
 }
 
 /// Returns the platforms as variables. A missing part of a platform is empty.
-fn automatic(arguments: &Arguments) -> Variables {
+fn platform_variables(arguments: &Arguments) -> Variables {
     let mut variables = Variables::new();
     for (lead, platform) in [("BUILD", &arguments.build_platform), ("TARGET", &arguments.platform)]
     {
@@ -341,8 +342,8 @@ fn is_predefined(name: &str) -> bool {
 fn is_platform(text: &str) -> bool {
     let known = |part: &str| {
         ["linux", "darwin", "windows", "freebsd"].contains(&part)
-            || Architecture::of(part).is_some()
-            || Architecture::of_alias(part).is_some()
+            || Architecture::from_goarch(part).is_some()
+            || Architecture::from_alias(part).is_some()
     };
     let word = |part: &str| {
         !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))

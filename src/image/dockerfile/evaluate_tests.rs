@@ -21,7 +21,7 @@ fn evaluate(text: &str, values: &[(&str, &str)]) -> Evaluated {
     file(text).evaluate(&arguments(values)).unwrap_or_else(|error| panic!("{error:?}"))
 }
 
-/// The history of the last stage.
+/// Returns the history of the last stage.
 fn history(text: &str, values: &[(&str, &str)]) -> Vec<String> {
     let evaluated = evaluate(text, values);
     let steps = evaluated.steps(evaluated.stages.len() - 1);
@@ -32,7 +32,7 @@ fn execution(text: &str) -> Execution {
     evaluate(text, &[]).stages.pop().unwrap().execution
 }
 
-/// The copies of the last stage, without their places.
+/// Returns the copies of the last stage, without their locations.
 fn copies(text: &str) -> Vec<Copy> {
     let evaluated = evaluate(text, &[]);
     let steps = evaluated.steps(evaluated.stages.len() - 1);
@@ -145,7 +145,7 @@ CMD ["--help", "a b"]
 }
 
 #[test]
-fn copies_and_where_they_go() {
+fn copies_and_their_destinations() {
     let table = [
         ("COPY a /b", "a", "/b"),
         ("COPY a /b/", "a", "/b/"),
@@ -377,7 +377,7 @@ fn nothing_grows_out_of_proportion() {
 /// Fragments with a meaning, combined in many ways: nothing panics.
 #[test]
 fn nothing_panics() {
-    let pieces = [
+    let fragments = [
         "FROM ",
         "scratch",
         "\n",
@@ -435,17 +435,17 @@ fn nothing_panics() {
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(state >> 33).unwrap() % below
     };
-    let mut fine = 0;
+    let mut valid = 0;
     for _ in 0..20_000 {
         let mut text = String::from(if random(2) == 0 { "FROM scratch\n" } else { "" });
         for _ in 0..random(24) {
-            text.push_str(pieces[random(pieces.len())]);
+            text.push_str(fragments[random(fragments.len())]);
         }
         if let Ok(file) = parse("Dockerfile", &text) {
-            fine += usize::from(file.evaluate(&arguments(&[("A", "x y")])).is_ok());
+            valid += usize::from(file.evaluate(&arguments(&[("A", "x y")])).is_ok());
         }
         let _ = super::ignore::Ignore::parse("i", &text).map(|ignore| ignore.excludes("a/b"));
         let _ = super::pattern::matches(&text, "a/b");
     }
-    assert!(fine > 100, "{fine}");
+    assert!(valid > 100, "{valid}");
 }

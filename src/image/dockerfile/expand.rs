@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use super::trim::{Pattern, Which};
+use super::trim::{Pattern, TrimSide};
 
 /// Variables by name.
 pub(super) type Variables = BTreeMap<String, String>;
@@ -18,7 +18,7 @@ pub(super) struct Fuel(usize);
 
 impl Fuel {
     /// Returns the budget for one file's evaluation, in bytes.
-    pub(super) fn full() -> Self {
+    pub(super) fn new() -> Self {
         Fuel(16 << 20)
     }
 
@@ -46,7 +46,7 @@ pub(super) struct Expanded {
 
 /// An error in a word, and its location.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct WordError {
     pub(super) message: String,
     pub(super) at: Range<usize>,
 }
@@ -57,7 +57,7 @@ pub(super) fn expand(
     escape: char,
     variables: &Variables,
     fuel: &mut Fuel,
-) -> Result<Expanded, Fault> {
+) -> Result<Expanded, WordError> {
     let mut lexer =
         Lexer { word, at: 0, escape, raw: false, depth: 0, variables, fuel, unset: Vec::new() };
     let (text, words) = lexer.until(None, false)?;
@@ -66,13 +66,13 @@ pub(super) fn expand(
 
 /// The words that a text is cut into, besides the text itself.
 #[derive(Debug, Default)]
-struct Words {
+struct WordSplitter {
     words: Vec<String>,
     word: String,
     inside: bool,
 }
 
-impl Words {
+impl WordSplitter {
     /// Appends a character that separates words if it is white space.
     fn push(&mut self, c: char) {
         if !c.is_whitespace() {
@@ -129,11 +129,11 @@ impl<'a> Lexer<'a> {
     }
 
     /// Returns the error from `start` to here.
-    fn fault<T>(&self, start: usize, message: impl Into<String>) -> Result<T, Fault> {
-        Err(Fault { message: message.into(), at: start..self.at.max(start) })
+    fn fault<T>(&self, start: usize, message: impl Into<String>) -> Result<T, WordError> {
+        Err(WordError { message: message.into(), at: start..self.at.max(start) })
     }
 
-    fn spend(&mut self, start: usize, amount: usize) -> Result<(), Fault> {
+    fn spend(&mut self, start: usize, amount: usize) -> Result<(), WordError> {
         if self.fuel.spend(amount) {
             return Ok(());
         }
@@ -141,11 +141,11 @@ impl<'a> Lexer<'a> {
     }
 
     /// Returns everything up to `stop`, which is consumed, or to the end.
-    fn until(&mut self, stop: Option<char>, raw: bool) -> Result<(String, Vec<String>), Fault> {
+    fn until(&mut self, stop: Option<char>, raw: bool) -> Result<(String, Vec<String>), WordError> {
         let start = self.at;
         let outer = std::mem::replace(&mut self.raw, raw);
         let mut text = String::new();
-        let mut words = Words::default();
+        let mut words = WordSplitter::default();
         loop {
             let Some(c) = self.peek() else {
                 if let Some(stop) = stop {
@@ -159,7 +159,7 @@ impl<'a> Lexer<'a> {
             }
             match c {
                 '$' => {
-                    let value = self.dollar()?;
+                    let value = self.expand_dollar()?;
                     value.chars().for_each(|c| words.push(c));
                     text.push_str(&value);
                 }
@@ -192,7 +192,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Reads single quotes, in which nothing has a meaning, not even the escape character.
-    fn single_quotes(&mut self) -> Result<String, Fault> {
+    fn single_quotes(&mut self) -> Result<String, WordError> {
         let start = self.at;
         self.next();
         let rest = self.rest();
@@ -206,7 +206,7 @@ impl<'a> Lexer<'a> {
 
     /// Reads double quotes, in which variables are expanded, and the escape character is one only
     /// before `"`, `$` and itself.
-    fn double_quotes(&mut self) -> Result<String, Fault> {
+    fn double_quotes(&mut self) -> Result<String, WordError> {
         let start = self.at;
         self.next();
         let mut text = String::new();
@@ -217,7 +217,7 @@ impl<'a> Lexer<'a> {
                     self.next();
                     return Ok(text);
                 }
-                Some('$') => text.push_str(&self.dollar()?),
+                Some('$') => text.push_str(&self.expand_dollar()?),
                 Some(c) => {
                     self.next();
                     if c != self.escape {
@@ -241,14 +241,14 @@ impl<'a> Lexer<'a> {
     }
 
     /// Returns a variable's value. An unset variable is empty.
-    fn value(&mut self, name: &str, start: usize) -> Result<Option<&'a str>, Fault> {
+    fn value(&mut self, name: &str, start: usize) -> Result<Option<&'a str>, WordError> {
         let value = self.variables.get(name).map(String::as_str);
         self.spend(start, value.map_or(0, str::len))?;
         Ok(value)
     }
 
     /// Returns the value of a variable without a default or an error for its absence.
-    fn plain(&mut self, name: String, start: usize) -> Result<String, Fault> {
+    fn plain_value(&mut self, name: String, start: usize) -> Result<String, WordError> {
         let value = self.value(&name, start)?.map(str::to_owned);
         if value.is_none() {
             self.unset.push((name, start..self.at));
@@ -256,12 +256,12 @@ impl<'a> Lexer<'a> {
         Ok(value.unwrap_or_default())
     }
 
-    fn dollar(&mut self) -> Result<String, Fault> {
+    fn expand_dollar(&mut self) -> Result<String, WordError> {
         let start = self.at;
         self.next();
         if self.peek() != Some('{') {
             let name = self.name();
-            return if name.is_empty() { Ok("$".into()) } else { self.plain(name, start) };
+            return if name.is_empty() { Ok("$".into()) } else { self.plain_value(name, start) };
         }
         self.next();
         match self.peek() {
@@ -274,18 +274,18 @@ impl<'a> Lexer<'a> {
         }
         let name = self.name();
         match self.next() {
-            Some('}') => self.plain(name, start),
-            Some('/') => self.replace(&name, start),
+            Some('}') => self.plain_value(name, start),
+            Some('/') => self.expand_replacement(&name, start),
             Some(':') => {
                 let operator = self.next();
-                self.modify(&name, operator, true, start)
+                self.expand_operator(&name, operator, true, start)
             }
-            operator => self.modify(&name, operator, false, start),
+            operator => self.expand_operator(&name, operator, false, start),
         }
     }
 
     /// Enters one more level of `${…}`.
-    fn nested(&mut self, stop: char, raw: bool, start: usize) -> Result<String, Fault> {
+    fn expand_nested(&mut self, stop: char, raw: bool, start: usize) -> Result<String, WordError> {
         self.depth += 1;
         if self.depth > DEPTH {
             return self.fault(start, format!("`${{` is nested more than {DEPTH} deep"));
@@ -297,13 +297,13 @@ impl<'a> Lexer<'a> {
 
     /// Expands `${name-word}` and the others; `empty` for those with a colon, which treat an empty
     /// value as unset.
-    fn modify(
+    fn expand_operator(
         &mut self,
         name: &str,
         operator: Option<char>,
         empty: bool,
         start: usize,
-    ) -> Result<String, Fault> {
+    ) -> Result<String, WordError> {
         let operator = match operator {
             Some(c @ ('-' | '+' | '?' | '#' | '%')) => c,
             Some(c) => {
@@ -313,7 +313,7 @@ impl<'a> Lexer<'a> {
             None => return self.fault(start, "`}` is missing"),
         };
         let trims = matches!(operator, '#' | '%');
-        let word = self.nested('}', trims, start)?;
+        let word = self.expand_nested('}', trims, start)?;
         let value = self.value(name, start)?;
         let given = value.filter(|value| !(empty && value.is_empty()));
         match operator {
@@ -333,22 +333,22 @@ impl<'a> Lexer<'a> {
                     Some(pattern) => (true, pattern),
                     None => (false, word.as_str()),
                 };
-                let which = if operator == '#' { Which::Prefix } else { Which::Suffix };
+                let side = if operator == '#' { TrimSide::Prefix } else { TrimSide::Suffix };
                 let trimmed = Pattern::parse(pattern)
-                    .and_then(|pattern| pattern.trim(value, which, greedy, self.fuel));
+                    .and_then(|pattern| pattern.trim(value, side, greedy, self.fuel));
                 trimmed.or_else(|message| self.fault(start, message))
             }
         }
     }
 
     /// Expands `${name/pattern/replacement}`, or with two slashes for every match.
-    fn replace(&mut self, name: &str, start: usize) -> Result<String, Fault> {
+    fn expand_replacement(&mut self, name: &str, start: usize) -> Result<String, WordError> {
         let all = self.peek() == Some('/');
         if all {
             self.next();
         }
-        let pattern = self.nested('/', true, start)?;
-        let replacement = self.nested('}', true, start)?;
+        let pattern = self.expand_nested('/', true, start)?;
+        let replacement = self.expand_nested('}', true, start)?;
         let value = self.value(name, start)?.unwrap_or("");
         if all && replacement.contains('$') {
             // BuildKit reads it as a reference to a part of what was found.

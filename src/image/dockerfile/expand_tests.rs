@@ -1,6 +1,6 @@
 //! The complete table of expansions.
 
-use super::expand::{Expanded, Fault, Fuel, Variables, expand};
+use super::expand::{Expanded, Fuel, Variables, WordError, expand};
 
 fn variables() -> Variables {
     [
@@ -20,8 +20,8 @@ fn variables() -> Variables {
     .into()
 }
 
-fn run(word: &str, escape: char) -> Result<Expanded, Fault> {
-    let mut fuel = Fuel::full();
+fn run(word: &str, escape: char) -> Result<Expanded, WordError> {
+    let mut fuel = Fuel::new();
     expand(word, escape, &variables(), &mut fuel)
 }
 
@@ -196,12 +196,12 @@ fn faults() {
     ];
     for (word, message, at) in table {
         let fault = run(word, '\\').unwrap_err();
-        assert_eq!(fault, Fault { message: message.into(), at }, "{word}");
+        assert_eq!(fault, WordError { message: message.into(), at }, "{word}");
     }
 }
 
 #[test]
-fn what_is_not_set_is_told() {
+fn unset_variables_are_reported() {
     let unset = |word| run(word, '\\').unwrap().unset;
     assert_eq!(unset("a${X}b$Y"), [("X".to_owned(), 1..5), ("Y".to_owned(), 6..8)]);
     assert_eq!(unset("${X:-d}${X+d}${X#d}$EMPTY"), []);
@@ -211,9 +211,9 @@ fn what_is_not_set_is_told() {
 fn growth_is_bounded() {
     let variables = [("A".to_owned(), "x".repeat(1 << 20))].into();
     let word = "$A".repeat(1 << 10);
-    let fault = expand(&word, '\\', &variables, &mut Fuel::full()).unwrap_err();
+    let fault = expand(&word, '\\', &variables, &mut Fuel::new()).unwrap_err();
     assert!(fault.message.contains("more than a recipe can hold"), "{fault:?}");
     let word = format!("${{A##{}y}}", "*x".repeat(1 << 10));
-    let fault = expand(&word, '\\', &variables, &mut Fuel::full()).unwrap_err();
+    let fault = expand(&word, '\\', &variables, &mut Fuel::new()).unwrap_err();
     assert!(fault.message.contains("too long"), "{fault:?}");
 }

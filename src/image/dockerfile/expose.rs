@@ -2,10 +2,10 @@
 
 /// Returns the ports that `text` means: `80`, `80/udp`, `8000-8010/tcp`
 /// (dockerfile2llb/convert_expose.go of BuildKit).
-pub(super) fn ports(text: &str) -> Result<Vec<String>, String> {
+pub(super) fn parse_ports(text: &str) -> Result<Vec<String>, String> {
     let (range, protocol) = text.split_once('/').unwrap_or((text, ""));
     if range.contains(':') {
-        return Err(format!("`{text}` has a port of the host, which an image knows nothing of"));
+        return Err(format!("`{text}` has a port of the host, which an image cannot define"));
     }
     let protocol = match protocol.to_ascii_lowercase().as_str() {
         "" | "tcp" => "tcp",

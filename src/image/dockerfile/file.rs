@@ -3,24 +3,24 @@
 use std::collections::BTreeMap;
 
 use super::{
-    instruction::{Arg, CopyFiles, From, Instruction, Statement},
+    instruction::{Arg, CopyFiles, FromInstruction, Instruction, Statement},
     line,
-    source::{Problem, Source, Span, near},
+    source::{Problem, SourceText, Span, nearest_short},
     word::Word,
 };
 use crate::model::error::{Error, Result};
 
 /// The maximum number of problems in references to stages that are reported.
-const PROBLEMS: usize = 100;
+const MAX_PROBLEMS: usize = 100;
 
 /// A Dockerfile with instructions that can all be carried out here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dockerfile {
-    pub(super) source: Source,
+    pub(super) source: SourceText,
     pub(super) escape: char,
     /// `ARG` before the first `FROM`.
     pub(super) globals: Vec<Arg>,
-    pub(super) stages: Vec<StageText>,
+    pub(super) stages: Vec<ParsedStage>,
     /// The index of each stage with a name.
     names: Names,
 }
@@ -30,8 +30,8 @@ type Names = BTreeMap<String, usize>;
 
 /// `FROM` and what follows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct StageText {
-    pub(super) from: From,
+pub(super) struct ParsedStage {
+    pub(super) from: FromInstruction,
     pub(super) instructions: Vec<(Span, Instruction)>,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct StageText {
 /// The file is not a Dockerfile, or needs something to run; all problems are reported at once. The
 /// message begins `NAME:LINE:COLUMN: `, and the detail shows the lines.
 pub fn parse(name: &str, text: &str) -> Result<Dockerfile> {
-    let source = Source::new(name, text);
+    let source = SourceText::new(name, text);
     let mut problems = Vec::new();
     let lines = line::read(&source, &mut problems);
     let mut reader = Reader { globals: Vec::new(), stages: Vec::new(), problems, begun: false };
@@ -50,11 +50,11 @@ pub fn parse(name: &str, text: &str) -> Result<Dockerfile> {
     }
     let Reader { globals, mut stages, mut problems, begun } = reader;
     if !begun && problems.is_empty() {
-        let problem = Problem::new(source.whole(1), "there is no `FROM` in it");
+        let problem = Problem::new(source.line_span(1), "there is no `FROM` in it");
         problems.push(problem.hint("begin the image with `FROM scratch`"));
     }
-    let names = names(&stages, &mut problems);
-    resolve(&mut stages, &names, lines.escape, &mut problems);
+    let names = stage_names(&stages, &mut problems);
+    resolve_stages(&mut stages, &names, lines.escape, &mut problems);
     if !problems.is_empty() {
         return Err(source.error(problems));
     }
@@ -77,14 +77,14 @@ impl Dockerfile {
     }
 
     /// Returns the stage that `FROM name` refers to: `None` for `scratch`.
-    pub(super) fn base(&self, index: usize, name: &Word) -> Result<Option<usize>, Problem> {
-        base(&self.names, index, name)
+    pub(super) fn base_stage(&self, index: usize, name: &Word) -> Result<Option<usize>, Problem> {
+        base_stage(&self.names, index, name)
     }
 }
 
 struct Reader {
     globals: Vec<Arg>,
-    stages: Vec<StageText>,
+    stages: Vec<ParsedStage>,
     problems: Vec<Problem>,
     /// Whether there was a `FROM`, right or wrong.
     begun: bool,
@@ -98,7 +98,7 @@ impl Reader {
         match statement.read() {
             Err(problem) => self.problems.push(problem),
             Ok(Instruction::From(from)) => {
-                self.stages.push(StageText { from: *from, instructions: Vec::new() });
+                self.stages.push(ParsedStage { from: *from, instructions: Vec::new() });
             }
             Ok(Instruction::Arg(args)) if !before => self.globals.extend(args),
             Ok(instruction) => match self.stages.last_mut() {
@@ -115,7 +115,7 @@ impl Reader {
 }
 
 /// Returns the index of each stage with a name.
-fn names(stages: &[StageText], problems: &mut Vec<Problem>) -> Names {
+fn stage_names(stages: &[ParsedStage], problems: &mut Vec<Problem>) -> Names {
     let mut names = Names::new();
     for (index, stage) in stages.iter().enumerate() {
         let Some(name) = &stage.from.name else { continue };
@@ -128,24 +128,29 @@ fn names(stages: &[StageText], problems: &mut Vec<Problem>) -> Names {
 }
 
 /// Finds the stages that `COPY --from` names, and those of `FROM` where they need no values.
-fn resolve(stages: &mut [StageText], names: &Names, escape: char, problems: &mut Vec<Problem>) {
+fn resolve_stages(
+    stages: &mut [ParsedStage],
+    names: &Names,
+    escape: char,
+    problems: &mut Vec<Problem>,
+) {
     let expands = |c: char| matches!(c, '$' | '"' | '\'') || c == escape;
     let count = stages.len();
     for (index, stage) in stages.iter_mut().enumerate() {
         // Each of them compares all the names.
-        if problems.len() > PROBLEMS {
+        if problems.len() > MAX_PROBLEMS {
             return;
         }
         let name = &stage.from.base;
         if !name.text.contains(expands) {
-            problems.extend(base(names, index, name).err());
+            problems.extend(base_stage(names, index, name).err());
         }
         for (_, instruction) in &mut stage.instructions {
             let Instruction::Copy(copy) = instruction else { continue };
             let CopyFiles { from: Some(from), .. } = &**copy else { continue };
-            match copied(names, count, index, from) {
+            match copied_stage(names, count, index, from) {
                 Ok(stage) => copy.stage = Some(stage),
-                Err(problem) if problems.len() <= PROBLEMS => problems.push(problem),
+                Err(problem) if problems.len() <= MAX_PROBLEMS => problems.push(problem),
                 Err(_) => return,
             }
         }
@@ -154,7 +159,7 @@ fn resolve(stages: &mut [StageText], names: &Names, escape: char, problems: &mut
 
 /// Returns the stage that `FROM name` of the stage `index` refers to: `None` for `scratch`. Stages are
 /// searched first, and by their lower-case names (BuildKit, dockerfile2llb/convert.go).
-fn base(names: &Names, index: usize, name: &Word) -> Result<Option<usize>, Problem> {
+fn base_stage(names: &Names, index: usize, name: &Word) -> Result<Option<usize>, Problem> {
     let text = &name.text;
     match names.get(text) {
         Some(stage) if *stage < index => return Ok(Some(*stage)),
@@ -166,7 +171,7 @@ fn base(names: &Names, index: usize, name: &Word) -> Result<Option<usize>, Probl
         None => {}
     }
     let problem = Problem::new(name.span, format!("the base image `{text}` is not fetched here"));
-    let near = near(text, names.keys().map(String::as_str).chain(["scratch"]));
+    let near = nearest_short(text, names.keys().map(String::as_str).chain(["scratch"]));
     Err(match near {
         Some(near) => problem.did_you_mean(Some(near)),
         None => problem.hint(
@@ -178,7 +183,7 @@ fn base(names: &Names, index: usize, name: &Word) -> Result<Option<usize>, Probl
 
 /// Returns the stage that `COPY --from` in the stage `index` refers to: a number from 0, or a name in
 /// any case. Variables in it are not expanded.
-fn copied(names: &Names, count: usize, index: usize, from: &Word) -> Result<usize, Problem> {
+fn copied_stage(names: &Names, count: usize, index: usize, from: &Word) -> Result<usize, Problem> {
     let text = &from.text;
     let problem = |message: String| Problem::new(from.span, message);
     if text.contains('$') {
@@ -197,7 +202,7 @@ fn copied(names: &Names, count: usize, index: usize, from: &Word) -> Result<usiz
         None => {
             let problem =
                 problem(format!("there is no stage `{text}`, and images are not fetched"));
-            let near = near(text, names.keys().map(String::as_str));
+            let near = nearest_short(text, names.keys().map(String::as_str));
             Err(match near {
                 Some(near) => problem.did_you_mean(Some(near)),
                 None => problem.hint(

@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use super::{
     line::Line,
-    source::{Problem, near},
+    source::{Problem, nearest_short},
     word::Word,
 };
 
 /// The kind of a flag's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FlagKind {
     /// Nothing, or `true` or `false`.
     Bool,
     /// One value.
@@ -29,7 +29,7 @@ impl Flags {
         line: &Line,
         instruction: &str,
         given: &[(String, Range<usize>)],
-        known: &'static [(&'static str, Kind)],
+        known: &'static [(&'static str, FlagKind)],
     ) -> Result<Self, Problem> {
         let mut flags = Flags::default();
         for (text, at) in given {
@@ -41,17 +41,17 @@ impl Flags {
                 None => (bare, None),
             };
             let Some((name, kind)) = known.iter().find(|(known, _)| *known == name) else {
-                let near = near(name, known.iter().map(|(known, _)| *known));
+                let near = nearest_short(name, known.iter().map(|(known, _)| *known));
                 let near = near.map(|near| format!("--{near}"));
                 return Err(problem(format!("`{instruction}` has no flag `--{name}`"))
                     .did_you_mean(near.as_deref()));
             };
-            if *kind != Kind::Many && flags.0.iter().any(|(given, _)| given == name) {
+            if *kind != FlagKind::Many && flags.0.iter().any(|(given, _)| given == name) {
                 return Err(problem(format!("the flag `--{name}` is given twice")));
             }
             let value = match (kind, value) {
-                (Kind::Bool, None) => "true".to_owned(),
-                (Kind::Bool, Some(value)) => match value.to_ascii_lowercase().as_str() {
+                (FlagKind::Bool, None) => "true".to_owned(),
+                (FlagKind::Bool, Some(value)) => match value.to_ascii_lowercase().as_str() {
                     value @ ("true" | "false") => value.to_owned(),
                     _ => {
                         let message = format!("`--{name}` is `true` or `false`, not `{value}`");
@@ -65,25 +65,26 @@ impl Flags {
                 }
             };
             let start = (at.start + name.len() + 3).min(at.end);
-            let place = if line.part(start..at.end) == value { start..at.end } else { at.clone() };
-            flags.0.push((*name, Word::new(line, value, place)));
+            let location =
+                if line.part(start..at.end) == value { start..at.end } else { at.clone() };
+            flags.0.push((*name, Word::new(line, value, location)));
         }
         Ok(flags)
     }
 
     /// Returns the flag's value, if it was given.
-    pub(super) fn one(&mut self, name: &'static str) -> Option<Word> {
+    pub(super) fn take_one(&mut self, name: &'static str) -> Option<Word> {
         let at = self.0.iter().position(|(given, _)| *given == name)?;
         Some(self.0.remove(at).1)
     }
 
     /// Returns all the flag's values.
-    pub(super) fn many(&mut self, name: &'static str) -> Vec<Word> {
+    pub(super) fn take_many(&mut self, name: &'static str) -> Vec<Word> {
         self.0.extract_if(.., |(given, _)| *given == name).map(|(_, word)| word).collect()
     }
 
     /// Returns whether the flag was given, and not as `false`.
-    pub(super) fn is(&self, name: &'static str) -> bool {
+    pub(super) fn is_set(&self, name: &'static str) -> bool {
         self.0.iter().any(|(given, word)| *given == name && word.text == "true")
     }
 }

@@ -5,7 +5,7 @@
 pub(super) fn quote(text: &str) -> String {
     let mut result = String::from("\"");
     for c in text.chars() {
-        escape(&mut result, c, '"');
+        push_escaped(&mut result, c, '"');
     }
     result.push('"');
     result
@@ -15,23 +15,23 @@ pub(super) fn quote(text: &str) -> String {
 pub(super) fn quote_number(number: u64) -> String {
     let c = u32::try_from(number).ok().and_then(char::from_u32);
     let mut result = String::from("'");
-    escape(&mut result, c.unwrap_or(char::REPLACEMENT_CHARACTER), '\'');
+    push_escaped(&mut result, c.unwrap_or(char::REPLACEMENT_CHARACTER), '\'');
     result.push('\'');
     result
 }
 
 /// Formats a slice of strings like `%q`.
-pub(super) fn quote_list(texts: &[String]) -> String {
-    let texts: Vec<String> = texts.iter().map(|text| quote(text)).collect();
-    format!("[{}]", texts.join(" "))
+pub(super) fn quote_list(strings: &[String]) -> String {
+    let strings: Vec<String> = strings.iter().map(|text| quote(text)).collect();
+    format!("[{}]", strings.join(" "))
 }
 
 /// Formats a slice of strings like `%v`.
-pub(super) fn list(texts: &[String]) -> String {
-    format!("[{}]", texts.join(" "))
+pub(super) fn list(strings: &[String]) -> String {
+    format!("[{}]", strings.join(" "))
 }
 
-fn escape(result: &mut String, c: char, quote: char) {
+fn push_escaped(result: &mut String, c: char, quote: char) {
     match c {
         '\u{7}' => result.push_str("\\a"),
         '\u{8}' => result.push_str("\\b"),
@@ -41,7 +41,7 @@ fn escape(result: &mut String, c: char, quote: char) {
         '\t' => result.push_str("\\t"),
         '\u{b}' => result.push_str("\\v"),
         c if c == quote || c == '\\' => result.extend(['\\', c]),
-        c if printable(c) => result.push(c),
+        c if is_printable(c) => result.push(c),
         c => {
             let number = u32::from(c);
             result.push_str(&match number {
@@ -55,7 +55,7 @@ fn escape(result: &mut String, c: char, quote: char) {
 
 /// Returns whether `strconv.IsPrint` accepts the character: letters, marks, numbers, punctuation,
 /// symbols and the space.
-fn printable(c: char) -> bool {
+fn is_printable(c: char) -> bool {
     // The standard library's table is the same. It escapes marks besides, but only the first
     // character of a text.
     let text = ['a', c].iter().collect::<String>();
@@ -63,7 +63,7 @@ fn printable(c: char) -> bool {
 }
 
 /// Returns a unit's nanoseconds.
-fn unit(name: &str) -> Option<u128> {
+fn unit_nanoseconds(name: &str) -> Option<u128> {
     Some(match name {
         "ns" => 1,
         "us" | "\u{b5}s" | "\u{3bc}s" => 1_000,
@@ -91,13 +91,13 @@ pub(super) fn parse_duration(text: &str) -> Option<u64> {
         let (digits, tail) = rest.split_at_checked(number)?;
         let end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
         let (name, tail) = tail.split_at_checked(end)?;
-        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        if whole.is_empty() && fraction.is_empty() || fraction.contains('.') {
+        let (integer, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        if integer.is_empty() && fraction.is_empty() || fraction.contains('.') {
             return None;
         }
-        let unit = unit(name)?;
-        if !whole.is_empty() {
-            total = total.checked_add(whole.parse::<u128>().ok()?.checked_mul(unit)?)?;
+        let unit = unit_nanoseconds(name)?;
+        if !integer.is_empty() {
+            total = total.checked_add(integer.parse::<u128>().ok()?.checked_mul(unit)?)?;
         }
         // No unit has more than 13 digits of nanoseconds.
         let fraction: String = fraction.chars().take(18).collect();
@@ -111,14 +111,14 @@ pub(super) fn parse_duration(text: &str) -> Option<u64> {
 }
 
 /// Returns a duration as `time.Duration` prints it: `1m30s`, `1.5s`, `100ms`, `0s`.
-pub(super) fn duration(nanoseconds: u64) -> String {
+pub(super) fn format_duration(nanoseconds: u64) -> String {
     const SECOND: u64 = 1_000_000_000;
     let minutes = nanoseconds / (60 * SECOND);
-    let seconds = decimal(nanoseconds % (60 * SECOND), SECOND, "s");
+    let seconds = format_decimal(nanoseconds % (60 * SECOND), SECOND, "s");
     match nanoseconds {
         1..1_000 => format!("{nanoseconds}ns"),
-        1_000..1_000_000 => decimal(nanoseconds, 1_000, "\u{b5}s"),
-        1_000_000..SECOND => decimal(nanoseconds, 1_000_000, "ms"),
+        1_000..1_000_000 => format_decimal(nanoseconds, 1_000, "\u{b5}s"),
+        1_000_000..SECOND => format_decimal(nanoseconds, 1_000_000, "ms"),
         _ if minutes == 0 => seconds,
         _ if minutes < 60 => format!("{minutes}m{seconds}"),
         _ => format!("{}h{}m{seconds}", minutes / 60, minutes % 60),
@@ -126,12 +126,12 @@ pub(super) fn duration(nanoseconds: u64) -> String {
 }
 
 /// Formats `value` in `unit`, a power of ten, with as many decimals as it needs.
-fn decimal(value: u64, unit: u64, name: &str) -> String {
-    let (whole, fraction) = (value / unit, value % unit);
+fn format_decimal(value: u64, unit: u64, name: &str) -> String {
+    let (integer, fraction) = (value / unit, value % unit);
     if fraction == 0 {
-        return format!("{whole}{name}");
+        return format!("{integer}{name}");
     }
     let width = unit.ilog10() as usize;
     let fraction = format!("{fraction:0width$}");
-    format!("{whole}.{}{name}", fraction.trim_end_matches('0'))
+    format!("{integer}.{}{name}", fraction.trim_end_matches('0'))
 }

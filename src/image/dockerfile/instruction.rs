@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::{
-    flag::{Flags, Kind},
+    flag::{FlagKind, Flags},
     go,
     line::{Line, nearest_instruction},
     shell,
@@ -14,12 +14,12 @@ use super::{
 use crate::image::oci::config::Healthcheck;
 
 /// The hint for an instruction that would have to run something.
-const BUILDX: &str = "an image that needs it is built by `docker buildx build`; this recipe only \
+const BUILDX_HINT: &str = "an image that needs it is built by `docker buildx build`; this recipe only \
                       places files that were built before";
 
 /// A name, and its value before expansion.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pair {
+pub(super) struct NameValue {
     pub(super) key: Word,
     pub(super) value: Word,
 }
@@ -48,7 +48,7 @@ pub(super) struct CopyFiles {
 
 /// `FROM`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct From {
+pub(super) struct FromInstruction {
     pub(super) base: Word,
     pub(super) name: Option<Word>,
     pub(super) platform: Option<Word>,
@@ -60,11 +60,11 @@ pub(super) enum Instruction {
     Cmd(Vec<String>),
     Copy(Box<CopyFiles>),
     Entrypoint(Vec<String>),
-    Env(Vec<Pair>),
+    Env(Vec<NameValue>),
     Expose(Vec<Word>),
-    From(Box<From>),
+    From(Box<FromInstruction>),
     Healthcheck(Healthcheck),
-    Label(Vec<Pair>),
+    Label(Vec<NameValue>),
     Maintainer(String),
     Shell(Vec<String>),
     StopSignal(Word),
@@ -113,13 +113,13 @@ impl<'a> Statement<'a> {
             "FROM" => self.from().map(|from| Instruction::From(Box::new(from))),
             "HEALTHCHECK" => self.healthcheck().map(Instruction::Healthcheck),
             "LABEL" => self.pairs().map(Instruction::Label),
-            "MAINTAINER" => Ok(Instruction::Maintainer(self.one()?.text)),
+            "MAINTAINER" => Ok(Instruction::Maintainer(self.single_word()?.text)),
             "SHELL" => self.shell().map(Instruction::Shell),
-            "STOPSIGNAL" => self.one().map(Instruction::StopSignal),
-            "USER" => self.one().map(Instruction::User),
+            "STOPSIGNAL" => self.single_word().map(Instruction::StopSignal),
+            "USER" => self.single_word().map(Instruction::User),
             "VOLUME" => self.volumes().map(Instruction::Volume),
-            "WORKDIR" => self.one().map(Instruction::Workdir),
-            _ => Err(self.refused()),
+            "WORKDIR" => self.single_word().map(Instruction::Workdir),
+            _ => Err(self.unsupported()),
         }
     }
 
@@ -128,25 +128,27 @@ impl<'a> Statement<'a> {
     }
 
     /// Returns a problem with the arguments.
-    fn wrong(&self, message: impl Into<String>) -> Problem {
+    fn argument_problem(&self, message: impl Into<String>) -> Problem {
         let range = if self.rest.is_empty() { self.at.clone() } else { self.rest.clone() };
         Problem::new(self.line.span(range), message)
     }
 
-    /// Instructions that this room does not carry out.
-    fn refused(&self) -> Problem {
+    /// Returns the problem of an instruction that is not supported.
+    fn unsupported(&self) -> Problem {
         match self.name.as_str() {
-            "RUN" => self.problem("`RUN` needs a container, and none is started here").hint(BUILDX),
-            "ADD" => self.problem("`ADD` is not carried out here: it would fetch and unpack").hint(
+            "RUN" => {
+                self.problem("`RUN` needs a container, and none is started here").hint(BUILDX_HINT)
+            }
+            "ADD" => self.problem("`ADD` is not supported: it would fetch and unpack").hint(
                 "use `COPY` for files; what comes from a URL is built by `docker buildx build`",
             ),
             "ONBUILD" => {
-                self.problem("`ONBUILD` leaves instructions for another build").hint(BUILDX)
+                self.problem("`ONBUILD` leaves instructions for another build").hint(BUILDX_HINT)
             }
-            "" => self.problem("there is no instruction here"),
+            "" => self.problem("there is not an instruction here"),
             name => {
                 let given = self.line.part(self.at.clone());
-                let problem = self.problem(format!("`{given}` is no instruction"));
+                let problem = self.problem(format!("`{given}` is not an instruction"));
                 problem.did_you_mean(nearest_instruction(name))
             }
         }
@@ -156,12 +158,12 @@ impl<'a> Statement<'a> {
         self.line.part(self.rest.clone())
     }
 
-    fn flags(&self, known: &'static [(&'static str, Kind)]) -> Result<Flags, Problem> {
+    fn flags(&self, known: &'static [(&'static str, FlagKind)]) -> Result<Flags, Problem> {
         Flags::read(self.line, &self.name, &self.flags, known)
     }
 
     /// Rejects flags, and returns the arguments as one text.
-    fn one(&self) -> Result<Word, Problem> {
+    fn single_word(&self) -> Result<Word, Problem> {
         self.flags(&[])?;
         if self.rest.is_empty() {
             return Err(self.problem(format!("`{}` needs an argument", self.name)));
@@ -184,7 +186,7 @@ impl<'a> Statement<'a> {
             Some(Ok(strings)) => Ok(Some(strings)),
             Some(Err(())) => {
                 let span = self.line.span(range);
-                Err(Problem::new(span, "a JSON array here can hold nothing but strings"))
+                Err(Problem::new(span, "a JSON array here can contain strings only"))
             }
         }
     }
@@ -215,8 +217,11 @@ impl<'a> Statement<'a> {
         let span = self.line.span(range);
         let name = &self.name;
         if text.starts_with('[') {
-            return Err(Problem::new(span, format!("the argument of `{name}` is no JSON array"))
-                .hint("strings are in double quotes, and there are commas between them"));
+            return Err(Problem::new(
+                span,
+                format!("the argument of `{name}` is not a JSON array"),
+            )
+            .hint("strings are in double quotes, and there are commas between them"));
         }
         let form = if name == "HEALTHCHECK" { "HEALTHCHECK CMD" } else { name };
         let hint = match shell::words(text) {
@@ -234,7 +239,7 @@ impl<'a> Statement<'a> {
     }
 
     /// Parses `name=value …`, or one name and the text that follows it.
-    fn pairs(&self) -> Result<Vec<Pair>, Problem> {
+    fn pairs(&self) -> Result<Vec<NameValue>, Problem> {
         self.flags(&[])?;
         let words = self.quoted();
         let name = &self.name;
@@ -243,14 +248,15 @@ impl<'a> Statement<'a> {
         };
         let mut pairs = Vec::new();
         if !first.contains('=') {
-            let Some((key, value)) = word::halves(&self.line.text, self.rest.clone()) else {
+            let Some((key, value)) = word::split_name_value(&self.line.text, self.rest.clone())
+            else {
                 return Err(self
-                    .wrong(format!("`{name}` needs a value for the name"))
+                    .argument_problem(format!("`{name}` needs a value for the name"))
                     .hint(format!("write `{name} {first}=value`")));
             };
             let word =
                 |range: Range<usize>| Word::new(self.line, self.line.part(range.clone()), range);
-            return Ok(vec![Pair { key: word(key), value: word(value) }]);
+            return Ok(vec![NameValue { key: word(key), value: word(value) }]);
         }
         for (text, at) in words {
             let span = self.line.span(at.clone());
@@ -264,7 +270,7 @@ impl<'a> Statement<'a> {
             let middle = (at.start + key.len()).min(at.end);
             let key = Word::new(self.line, key, at.start..middle);
             let value = Word::new(self.line, value, (middle + 1).min(at.end)..at.end);
-            pairs.push(Pair { key, value });
+            pairs.push(NameValue { key, value });
         }
         Ok(pairs)
     }
@@ -291,8 +297,8 @@ impl<'a> Statement<'a> {
         Ok(args)
     }
 
-    fn from(&self) -> Result<From, Problem> {
-        let mut flags = self.flags(&[("platform", Kind::One)])?;
+    fn from(&self) -> Result<FromInstruction, Problem> {
+        let mut flags = self.flags(&[("platform", FlagKind::One)])?;
         let mut words = self.words(word::plain(&self.line.text, self.rest.clone())).into_iter();
         let (base, keyword, name, more) = (words.next(), words.next(), words.next(), words.next());
         let form = "write `FROM scratch` or `FROM scratch AS name`";
@@ -301,12 +307,16 @@ impl<'a> Statement<'a> {
             (Some(keyword), Some(name), None) if keyword.text.eq_ignore_ascii_case("as") => {
                 Some(stage_name(name)?)
             }
-            _ => return Err(self.wrong("`FROM` takes one image and at most a name").hint(form)),
+            _ => {
+                return Err(self
+                    .argument_problem("`FROM` takes one image and at most a name")
+                    .hint(form));
+            }
         };
         let Some(base) = base else {
             return Err(self.problem("`FROM` needs an image").hint(form));
         };
-        Ok(From { base, name, platform: flags.one("platform") })
+        Ok(FromInstruction { base, name, platform: flags.take_one("platform") })
     }
 
     fn copy(&self) -> Result<CopyFiles, Problem> {
@@ -316,29 +326,29 @@ impl<'a> Statement<'a> {
                 .hint("put the text in a file of the build context, and copy that"));
         }
         let mut flags = self.flags(&[
-            ("from", Kind::One),
-            ("chown", Kind::One),
-            ("chmod", Kind::One),
-            ("link", Kind::Bool),
-            ("parents", Kind::Bool),
-            ("exclude", Kind::Many),
+            ("from", FlagKind::One),
+            ("chown", FlagKind::One),
+            ("chmod", FlagKind::One),
+            ("link", FlagKind::Bool),
+            ("parents", FlagKind::Bool),
+            ("exclude", FlagKind::Many),
         ])?;
         let mut sources = self.json_or_words()?;
         let destination = sources.pop();
         let Some(destination) = destination.filter(|_| !sources.is_empty()) else {
             return Err(self
-                .wrong("`COPY` needs a source and a destination")
+                .argument_problem("`COPY` needs a source and a destination")
                 .hint("write `COPY source destination`"));
         };
         let given = |word: &Word| !word.text.is_empty();
         Ok(CopyFiles {
-            from: flags.one("from").filter(given),
+            from: flags.take_one("from").filter(given),
             stage: None,
-            chown: flags.one("chown").filter(given),
-            chmod: flags.one("chmod").filter(given),
-            link: flags.is("link"),
-            parents: flags.is("parents"),
-            exclude: flags.many("exclude").into_iter().map(|word| word.text).collect(),
+            chown: flags.take_one("chown").filter(given),
+            chmod: flags.take_one("chmod").filter(given),
+            link: flags.is_set("link"),
+            parents: flags.is_set("parents"),
+            exclude: flags.take_many("exclude").into_iter().map(|word| word.text).collect(),
             sources,
             destination,
         })
@@ -374,14 +384,14 @@ impl<'a> Statement<'a> {
         match self.json(self.rest.clone())? {
             Some(words) if !words.is_empty() => Ok(words),
             _ => Err(self
-                .wrong("`SHELL` needs a JSON array with the program")
+                .argument_problem("`SHELL` needs a JSON array with the program")
                 .hint("write `SHELL [\"/bin/sh\", \"-c\"]`")),
         }
     }
 
     fn healthcheck(&self) -> Result<Healthcheck, Problem> {
         let text = self.text();
-        let (kind, command) = match word::halves(&self.line.text, self.rest.clone()) {
+        let (kind, command) = match word::split_name_value(&self.line.text, self.rest.clone()) {
             Some((kind, command)) => (kind, command),
             None => (self.rest.clone(), self.rest.end..self.rest.end),
         };
@@ -393,7 +403,7 @@ impl<'a> Statement<'a> {
                 self.flags(&[])?;
                 Ok(Healthcheck { test: vec!["NONE".into()], ..Healthcheck::default() })
             }
-            "NONE" => Err(self.wrong("`HEALTHCHECK NONE` takes no arguments")),
+            "NONE" => Err(self.argument_problem("`HEALTHCHECK NONE` takes no arguments")),
             "CMD" => self.check_command(command),
             _ => {
                 let span = self.line.span(kind);
@@ -404,20 +414,20 @@ impl<'a> Statement<'a> {
 
     fn check_command(&self, command: Range<usize>) -> Result<Healthcheck, Problem> {
         let mut flags = self.flags(&[
-            ("interval", Kind::One),
-            ("timeout", Kind::One),
-            ("start-period", Kind::One),
-            ("start-interval", Kind::One),
-            ("retries", Kind::One),
+            ("interval", FlagKind::One),
+            ("timeout", FlagKind::One),
+            ("start-period", FlagKind::One),
+            ("start-interval", FlagKind::One),
+            ("retries", FlagKind::One),
         ])?;
         if command.is_empty() {
-            return Err(self.wrong("`HEALTHCHECK CMD` needs a command"));
+            return Err(self.argument_problem("`HEALTHCHECK CMD` needs a command"));
         }
         let words = self.exec_at(command)?;
         if words.is_empty() {
-            return Err(self.wrong("`HEALTHCHECK CMD` needs a command"));
+            return Err(self.argument_problem("`HEALTHCHECK CMD` needs a command"));
         }
-        let mut time = |name: &'static str| match flags.one(name) {
+        let mut time = |name: &'static str| match flags.take_one(name) {
             None => Ok(0),
             Some(word) if word.text.is_empty() => Ok(0),
             // Docker's engine takes nothing shorter than a millisecond.
@@ -437,7 +447,7 @@ impl<'a> Statement<'a> {
             start_interval: time("start-interval")?,
             retries: 0,
         };
-        if let Some(word) = flags.one("retries").filter(|word| !word.text.is_empty()) {
+        if let Some(word) = flags.take_one("retries").filter(|word| !word.text.is_empty()) {
             let retries = word.text.parse::<i32>().ok().and_then(|n| u64::try_from(n).ok());
             check.retries = retries.ok_or_else(|| {
                 Problem::new(word.span, format!("`{}` is not a number of retries", word.text))

@@ -4,7 +4,7 @@
 use std::{iter::Peekable, ops::Range};
 
 use super::{
-    source::{Problem, Source, Span, near},
+    source::{Problem, SourceText, Span, nearest_short},
     word,
 };
 
@@ -12,14 +12,14 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) text: String,
-    pieces: Vec<Piece>,
+    segments: Vec<LineSegment>,
     /// The first word that starts a heredoc; its lines are left out.
     pub(super) heredoc: Option<Range<usize>>,
 }
 
 /// The part of an instruction that one line of the file contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Piece {
+struct LineSegment {
     /// Its offset in the instruction.
     at: usize,
     /// The line of the file.
@@ -30,24 +30,24 @@ struct Piece {
 
 impl Line {
     fn new() -> Self {
-        Line { text: String::new(), pieces: Vec::new(), heredoc: None }
+        Line { text: String::new(), segments: Vec::new(), heredoc: None }
     }
 
     fn push(&mut self, text: &str, line: usize, start: usize) {
-        self.pieces.push(Piece { at: self.text.len(), line, start });
+        self.segments.push(LineSegment { at: self.text.len(), line, start });
         self.text.push_str(text);
     }
 
     /// Returns the location of `range` of the text in the file; of several lines, the first.
     pub(super) fn span(&self, range: Range<usize>) -> Span {
-        let after = self.pieces.partition_point(|piece| piece.at <= range.start);
-        let Some(piece) = after.checked_sub(1).and_then(|n| self.pieces.get(n)) else {
+        let after = self.segments.partition_point(|segment| segment.at <= range.start);
+        let Some(segment) = after.checked_sub(1).and_then(|n| self.segments.get(n)) else {
             return Span::default();
         };
-        let end = self.pieces.get(after).map_or(self.text.len(), |next| next.at);
+        let end = self.segments.get(after).map_or(self.text.len(), |next| next.at);
         Span {
-            line: piece.line,
-            start: piece.start + (range.start - piece.at),
+            line: segment.line,
+            start: segment.start + (range.start - segment.at),
             length: range.end.min(end).saturating_sub(range.start),
         }
     }
@@ -76,7 +76,7 @@ struct Directives {
 
 impl Directives {
     /// The three that BuildKit knows. Anything else is a comment, and ends them.
-    const KNOWN: [&str; 3] = ["syntax", "escape", "check"];
+    const NAMES: [&str; 3] = ["syntax", "escape", "check"];
 
     fn read(&mut self, line: &str, span: Span) -> Result<(), Problem> {
         if !self.open {
@@ -89,7 +89,7 @@ impl Directives {
         };
         let key = key.trim().to_ascii_lowercase();
         let value = value.trim();
-        if value.is_empty() || !Self::KNOWN.contains(&key.as_str()) {
+        if value.is_empty() || !Self::NAMES.contains(&key.as_str()) {
             return Ok(());
         }
         self.open = true;
@@ -112,13 +112,13 @@ impl Directives {
 }
 
 /// Reads the instructions of `source`.
-pub(super) fn read(source: &Source, problems: &mut Vec<Problem>) -> Lines {
+pub(super) fn read(source: &SourceText, problems: &mut Vec<Problem>) -> Lines {
     let mut directives = Directives { open: true, seen: Vec::new(), escape: '\\' };
     let mut instructions = Vec::new();
     let mut lines = source.lines().peekable();
     while let Some((number, raw)) = lines.next() {
         let text = raw.trim_start();
-        if let Err(problem) = directives.read(text, source.whole(number)) {
+        if let Err(problem) = directives.read(text, source.line_span(number)) {
             problems.push(problem);
         }
         if text.is_empty() || text.starts_with('#') {
@@ -210,5 +210,5 @@ pub(super) fn nearest_instruction(given: &str) -> Option<&'static str> {
         "VOLUME",
         "WORKDIR",
     ];
-    near(&given.to_ascii_uppercase(), names)
+    nearest_short(&given.to_ascii_uppercase(), names)
 }

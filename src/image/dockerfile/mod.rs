@@ -1,4 +1,4 @@
-//! Dockerfiles that only place files: what they say, and what they mean for one platform.
+//! Dockerfiles that only copy files: their syntax, and their evaluation for one platform.
 //!
 //! [`parse`] and [`Dockerfile::evaluate`] take the part of the language that needs nothing to run, with
 //! the meaning that BuildKit gives it: variables, stages, the image's configuration, and the text of

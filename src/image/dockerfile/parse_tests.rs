@@ -4,14 +4,14 @@ use super::{
     go,
     line::read,
     path::{absolute, clean, from_root},
-    source::Source,
+    source::SourceText,
     word,
 };
 
-/// The instructions of a file, each as one line.
+/// Returns the instructions of a file, each as one line.
 fn lines(text: &str) -> Vec<String> {
     let mut problems = Vec::new();
-    let lines = read(&Source::new("Dockerfile", text), &mut problems);
+    let lines = read(&SourceText::new("Dockerfile", text), &mut problems);
     assert_eq!(problems, []);
     lines.lines.into_iter().map(|line| line.text).collect()
 }
@@ -43,7 +43,7 @@ fn continuations_and_comments() {
 }
 
 #[test]
-fn what_is_no_heredoc() {
+fn texts_that_are_not_heredocs() {
     for text in
         ["RUN echo \"<<a\"\nB", "ENV A=<<a\nB", "RUN [\"<<a\"]\nB", "RUN a <<<b\nB", "COPY << a\nB"]
     {
@@ -55,7 +55,7 @@ fn what_is_no_heredoc() {
 fn directives_come_first() {
     let escape = |text| {
         let mut problems = Vec::new();
-        read(&Source::new("Dockerfile", text), &mut problems).escape
+        read(&SourceText::new("Dockerfile", text), &mut problems).escape
     };
     for text in [
         "# escape=`",
@@ -110,7 +110,7 @@ fn quoted_words_stay_together() {
 }
 
 #[test]
-fn texts_as_go_prints_them() {
+fn strings_in_gos_formats() {
     let table = [
         ("a b", "\"a b\""),
         ("a\"b\\c'", "\"a\\\"b\\\\c'\""),
@@ -151,7 +151,7 @@ fn durations() {
     ];
     for (text, nanoseconds, printed) in table {
         assert_eq!(go::parse_duration(text), Some(nanoseconds), "{text}");
-        assert_eq!(go::duration(nanoseconds), printed, "{text}");
+        assert_eq!(go::format_duration(nanoseconds), printed, "{text}");
     }
     let long = format!("{}s", "9".repeat(100));
     for text in ["", "5", "s", "-5s", "5 s", "1d", ".s", "1.2.3s", "10000000h", &long] {

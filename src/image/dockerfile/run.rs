@@ -6,11 +6,11 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use super::{
     evaluate::{Action, Copy, Step, is_automatic},
     expand::{Expanded, Fuel, Variables, expand},
-    expose::{is_signal, ports},
+    expose::{is_signal, parse_ports},
     go,
-    instruction::{Arg, CopyFiles, Instruction, Pair},
+    instruction::{Arg, CopyFiles, Instruction, NameValue},
     path,
-    source::{Problem, Span, near},
+    source::{Problem, Span, nearest_short},
     word::Word,
 };
 use crate::image::oci::config::{DEFAULT_PATH, Execution, Healthcheck};
@@ -27,7 +27,7 @@ pub(super) struct State {
     /// `ENV` and `ARG`: the later of the two wins.
     variables: Variables,
     /// The index of a name in the environment.
-    places: BTreeMap<String, usize>,
+    env_indices: BTreeMap<String, usize>,
     pub(super) execution: Execution,
     pub(super) author: Option<String>,
 }
@@ -37,7 +37,7 @@ impl State {
     fn scratch() -> Self {
         let mut state = State {
             variables: Variables::new(),
-            places: BTreeMap::new(),
+            env_indices: BTreeMap::new(),
             execution: Execution { working_dir: "/".into(), ..Execution::default() },
             author: None,
         };
@@ -50,10 +50,10 @@ impl State {
     fn set_env(&mut self, name: String, value: String) {
         let text = format!("{name}={value}");
         let env = &mut self.execution.env;
-        match self.places.get(&name).and_then(|at| env.get_mut(*at)) {
+        match self.env_indices.get(&name).and_then(|at| env.get_mut(*at)) {
             Some(place) => *place = text,
             None => {
-                self.places.insert(name.clone(), env.len());
+                self.env_indices.insert(name.clone(), env.len());
                 env.push(text);
             }
         }
@@ -65,9 +65,9 @@ impl State {
         let variables = self.variables.iter().map(|(name, value)| name.len() + value.len() + 64);
         let labels =
             self.execution.labels.iter().map(|(name, value)| name.len() + value.len() + 64);
-        let places = self.execution.exposed_ports.iter().chain(&self.execution.volumes);
+        let paths = self.execution.exposed_ports.iter().chain(&self.execution.volumes);
         let env = self.execution.env.iter();
-        variables.chain(labels).chain(places.chain(env).map(|text| text.len() + 64)).sum()
+        variables.chain(labels).chain(paths.chain(env).map(|text| text.len() + 64)).sum()
     }
 }
 
@@ -80,7 +80,7 @@ pub(super) struct Context<'a> {
     /// `--build-arg`.
     pub(super) values: &'a BTreeMap<String, String>,
     /// The indices in the result of the stages that are done.
-    pub(super) places: BTreeMap<usize, usize>,
+    pub(super) stage_indices: BTreeMap<usize, usize>,
     pub(super) fuel: &'a mut Fuel,
     pub(super) warnings: &'a mut Vec<Problem>,
 }
@@ -131,7 +131,7 @@ impl Context<'_> {
                 }
                 Instruction::Env(pairs) => {
                     let pairs = self.pairs(&state, pairs)?;
-                    let text = assignments("ENV", &pairs);
+                    let text = format_assignments("ENV", &pairs);
                     for (name, value) in pairs {
                         state.set_env(name, value);
                     }
@@ -142,11 +142,11 @@ impl Context<'_> {
                 Instruction::From(_) => continue,
                 Instruction::Healthcheck(check) => {
                     config.healthcheck = Some(check.clone());
-                    configure(healthcheck(check))
+                    configure(format_healthcheck(check))
                 }
                 Instruction::Label(pairs) => {
                     let pairs = self.pairs(&state, pairs)?;
-                    let text = assignments("LABEL", &pairs);
+                    let text = format_assignments("LABEL", &pairs);
                     state.execution.labels.extend(pairs);
                     configure(text)
                 }
@@ -185,7 +185,7 @@ impl Context<'_> {
             let message = if is_automatic(&name) {
                 format!("`${name}` is not set in this stage: it needs an `ARG {name}` before")
             } else {
-                match near(&name, state.variables.keys().map(String::as_str)) {
+                match nearest_short(&name, state.variables.keys().map(String::as_str)) {
                     Some(near) => format!("`${name}` is not set; did you mean `${near}`?"),
                     None => format!("`${name}` is not set, so it is empty"),
                 }
@@ -205,7 +205,11 @@ impl Context<'_> {
     }
 
     /// Sets variables: all of them are expanded before the first is set.
-    fn pairs(&mut self, state: &State, pairs: &[Pair]) -> Result<Vec<(String, String)>, Problem> {
+    fn pairs(
+        &mut self,
+        state: &State,
+        pairs: &[NameValue],
+    ) -> Result<Vec<(String, String)>, Problem> {
         let mut expanded = Vec::new();
         for pair in pairs {
             let key = self.expand(state, &pair.key)?;
@@ -238,7 +242,7 @@ impl Context<'_> {
         let mut all = Vec::new();
         for word in words {
             for text in self.expanded(state, word)?.words {
-                let ports = ports(&text).map_err(|message| {
+                let ports = parse_ports(&text).map_err(|message| {
                     Problem::new(word.span, message)
                         .hint("write `EXPOSE 80`, `EXPOSE 53/udp` or `EXPOSE 8000-8010`")
                 })?;
@@ -290,7 +294,7 @@ impl Context<'_> {
             path => path::absolute(current, path),
         };
         if path.len() >= PATH_MAX {
-            return Err(Problem::new(word.span, "the path is longer than Linux takes"));
+            return Err(Problem::new(word.span, "the path is longer than Linux allows"));
         }
         state.execution.working_dir.clone_from(&path);
         let text = format!("WORKDIR {path}");
@@ -298,8 +302,9 @@ impl Context<'_> {
             return Ok((text, Action::Configure));
         }
         let user = &state.execution.user;
-        let Some((uid, gid)) = (if user.is_empty() { Some((0, 0)) } else { owner(user) }) else {
-            let message = format!("the directory is to belong to `{user}`, and there are no names");
+        let Some((uid, gid)) = (if user.is_empty() { Some((0, 0)) } else { parse_owner(user) })
+        else {
+            let message = format!("the directory would belong to `{user}`, and there are no names");
             return Err(Problem::new(word.span, message)
                 .hint("give `USER` numbers, such as `65532:65532`, or put `WORKDIR` before it"));
         };
@@ -320,7 +325,7 @@ impl Context<'_> {
         let chmod = self.chmod(state, copy, &mut text)?;
         let mut sources = Vec::new();
         for word in &copy.sources {
-            let source = self.expand(state, word).map_err(cut_at_blanks)?;
+            let source = self.expand(state, word).map_err(explain_blanks)?;
             if source.is_empty() {
                 return Err(Problem::new(
                     word.span,
@@ -340,7 +345,7 @@ impl Context<'_> {
                 None => path::from_root(&source),
             });
         }
-        let destination = self.expand(state, &copy.destination).map_err(cut_at_blanks)?;
+        let destination = self.expand(state, &copy.destination).map_err(explain_blanks)?;
         let _ = write!(text, " {destination} # buildkit");
         let directory = matches!(destination.as_str(), "" | ".")
             || destination.ends_with('/')
@@ -355,7 +360,7 @@ impl Context<'_> {
             destination.push('/');
         }
         let copy = Copy {
-            from: copy.stage.and_then(|stage| self.places.get(&stage).copied()),
+            from: copy.stage.and_then(|stage| self.stage_indices.get(&stage).copied()),
             sources,
             destination,
             chown,
@@ -384,7 +389,7 @@ impl Context<'_> {
             let message = format!("an empty image knows no user `{chown}`");
             Problem::new(word.span, message).hint("give numbers, such as `--chown=65532:65532`")
         };
-        owner(&chown).map(Some).ok_or_else(problem)
+        parse_owner(&chown).map(Some).ok_or_else(problem)
     }
 
     fn chmod(
@@ -411,7 +416,7 @@ impl Context<'_> {
 
 /// Parses `user` or `user:group` in numbers, of which `root` is one (client/llb/fileop.go of BuildKit).
 /// A user alone is its group, too.
-fn owner(text: &str) -> Option<(u32, u32)> {
+fn parse_owner(text: &str) -> Option<(u32, u32)> {
     let id = |text: &str| match text {
         "root" => Some(0),
         text if text.starts_with('+') => None,
@@ -423,7 +428,7 @@ fn owner(text: &str) -> Option<(u32, u32)> {
 
 /// Returns the words of `COPY`, which end at blanks, in quotes too; a user who quotes a path does not
 /// expect it.
-fn cut_at_blanks(problem: Problem) -> Problem {
+fn explain_blanks(problem: Problem) -> Problem {
     if !problem.message().ends_with("is not closed") {
         return problem;
     }
@@ -431,16 +436,16 @@ fn cut_at_blanks(problem: Problem) -> Problem {
 }
 
 /// Formats `ENV a=b c=d`.
-fn assignments(name: &str, pairs: &[(String, String)]) -> String {
+fn format_assignments(name: &str, pairs: &[(String, String)]) -> String {
     let pairs = pairs.iter().map(|(key, value)| format!(" {key}={value}"));
     format!("{name}{}", pairs.collect::<String>())
 }
 
 /// Formats the health check like Go's `%q` of a pointer to the structure, with a number as its last
 /// field and so a character. BuildKit after 0.26 writes `{Test:[CMD …] Interval:5s …}`.
-fn healthcheck(check: &Healthcheck) -> String {
+fn format_healthcheck(check: &Healthcheck) -> String {
     let times = [check.interval, check.timeout, check.start_period, check.start_interval];
-    let times = times.map(|time| go::quote(&go::duration(time))).join(" ");
+    let times = times.map(|time| go::quote(&go::format_duration(time))).join(" ");
     let retries = go::quote_number(check.retries);
     format!("HEALTHCHECK &{{{} {times} {retries}}}", go::quote_list(&check.test))
 }

@@ -10,7 +10,7 @@ const BUILT_IN: [&str; 42] = [
 ];
 
 /// More of these.
-const MORE: [&str; 4] = ["time", "unalias", "wait", "while"];
+const MORE_BUILT_IN: [&str; 4] = ["time", "unalias", "wait", "while"];
 
 /// Returns the words of `command` if a shell would start the program that the first one names with the
 /// others as they are written.
@@ -20,7 +20,8 @@ pub(super) fn words(command: &str) -> Option<Vec<&str>> {
         |word: &&str| word.chars().all(|c| c.is_alphanumeric() || "_@%+=:,./-".contains(c));
     let words: Vec<&str> = command.split_whitespace().collect();
     let first = words.first()?;
-    let is_program = !first.contains('=') && !BUILT_IN.contains(first) && !MORE.contains(first);
+    let is_program =
+        !first.contains('=') && !BUILT_IN.contains(first) && !MORE_BUILT_IN.contains(first);
     (is_program && words.iter().all(is_plain)).then_some(words)
 }
 

@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use crate::model::{error::Error, suggest::nearest};
 
 /// The maximum number of errors of one file that are shown.
-const SHOWN: usize = 20;
+const MAX_ERRORS: usize = 20;
 
 /// The maximum length of a message or a hint, which contain words of the file.
-const LONGEST: usize = 600;
+const MAX_MESSAGE: usize = 600;
 
 /// The length of the context on either side of an error in a line.
-const AROUND: usize = 80;
+const CONTEXT: usize = 80;
 
 /// A place in a file. [`super::Dockerfile::located`] makes an error that shows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,11 +40,11 @@ pub(super) struct Problem {
 
 impl Problem {
     pub(super) fn new(span: Span, message: impl Into<String>) -> Self {
-        Problem { span, message: clipped(message.into()), hint: None }
+        Problem { span, message: truncate(message.into()), hint: None }
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(clipped(hint.into()));
+        self.hint = Some(truncate(hint.into()));
         self
     }
 
@@ -62,8 +62,12 @@ impl Problem {
     }
 }
 
-/// Returns the name most like `given`. Long names, and more than a few, would take long to compare.
-pub(super) fn near<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// Returns the name most similar to `given`. Only short names, and not too many, are compared,
+/// since that takes time.
+pub(super) fn nearest_short<'a>(
+    given: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let short = |name: &str| !name.is_empty() && name.len() <= 64;
     if !short(given) {
         return None;
@@ -73,14 +77,14 @@ pub(super) fn near<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) ->
 
 /// A file's name and lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Source {
+pub(super) struct SourceText {
     name: String,
     lines: Vec<String>,
 }
 
-impl Source {
-    /// Lines end as BuildKit's do (frontend/dockerfile/parser/parser.go): at a newline, with every
-    /// carriage return before it. A byte order mark at the start is none of the text.
+impl SourceText {
+    /// Splits `text` into lines as BuildKit does (frontend/dockerfile/parser/parser.go): at a
+    /// newline, with every carriage return before it. A byte order mark at the start is ignored.
     pub(super) fn new(name: &str, text: &str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut lines: Vec<String> =
@@ -88,7 +92,7 @@ impl Source {
         if lines.last().is_some_and(String::is_empty) {
             lines.pop();
         }
-        Source { name: name.to_owned(), lines }
+        SourceText { name: name.to_owned(), lines }
     }
 
     /// Returns the lines with their numbers.
@@ -97,7 +101,7 @@ impl Source {
     }
 
     /// Returns the entire line.
-    pub(super) fn whole(&self, line: usize) -> Span {
+    pub(super) fn line_span(&self, line: usize) -> Span {
         Span { line, start: 0, length: self.line(line).len() }
     }
 
@@ -106,32 +110,32 @@ impl Source {
     }
 
     /// Returns the text before `span` in its line, in it, and after it.
-    fn cut(&self, span: Span) -> (&str, &str, &str) {
+    fn split_at(&self, span: Span) -> (&str, &str, &str) {
         let line = self.line(span.line);
-        let start = floor(line, span.start);
-        let end = floor(line, span.start.saturating_add(span.length)).max(start);
+        let start = floor_char_boundary(line, span.start);
+        let end = floor_char_boundary(line, span.start.saturating_add(span.length)).max(start);
         let part = |range: std::ops::Range<usize>| line.get(range).unwrap_or("");
         (part(0..start), part(start..end), part(end..line.len()))
     }
 
     /// Formats `NAME:LINE:COLUMN: message`.
     pub(super) fn title(&self, problem: &Problem) -> String {
-        let column = self.cut(problem.span).0.chars().count() + 1;
+        let column = self.split_at(problem.span).0.chars().count() + 1;
         format!("{}:{}:{column}: {}", self.name, problem.span.line, problem.message)
     }
 
     /// Returns the line with its number, and the location underlined.
     fn snippet(&self, span: Span) -> String {
-        let (before, marked, after) = self.cut(span);
-        let skipped = before.chars().count().saturating_sub(AROUND);
+        let (before, marked, after) = self.split_at(span);
+        let skipped = before.chars().count().saturating_sub(CONTEXT);
         let before: String = before.chars().skip(skipped).collect();
         let before = if skipped > 0 { format!("...{before}") } else { before };
-        let marked: String = marked.trim_end().chars().take(2 * AROUND).collect();
-        let after: String = after.chars().take(AROUND).collect();
-        let (before, marked) = (shown(&before), shown(&marked));
+        let marked: String = marked.trim_end().chars().take(2 * CONTEXT).collect();
+        let after: String = after.chars().take(CONTEXT).collect();
+        let (before, marked) = (without_controls(&before), without_controls(&marked));
         let number = span.line.to_string();
         let gutter = " ".repeat(number.len());
-        let line = format!("{before}{marked}{}", shown(&after));
+        let line = format!("{before}{marked}{}", without_controls(&after));
         let lead = " ".repeat(before.chars().count());
         let carets = "^".repeat(marked.chars().count().max(1));
         let line = format!("{number} | {line}");
@@ -143,17 +147,17 @@ impl Source {
     pub(super) fn error(&self, mut problems: Vec<Problem>) -> Error {
         problems.sort_by_key(|problem| problem.span);
         let Some(first) = problems.first() else {
-            return Error::usage(format!("{}: something is wrong in it", self.name));
+            return Error::usage(format!("{}: it is invalid", self.name));
         };
         let mut detail = self.snippet(first.span);
-        for problem in problems.iter().skip(1).take(SHOWN) {
+        for problem in problems.iter().skip(1).take(MAX_ERRORS) {
             let _ = write!(detail, "\n{}\n{}", self.title(problem), self.snippet(problem.span));
             if let Some(hint) = &problem.hint {
                 let gutter = " ".repeat(problem.span.line.to_string().len());
                 let _ = write!(detail, "\n{gutter} = hint: {hint}");
             }
         }
-        if let Some(more) = problems.len().checked_sub(SHOWN + 1).filter(|more| *more > 0) {
+        if let Some(more) = problems.len().checked_sub(MAX_ERRORS + 1).filter(|more| *more > 0) {
             let _ = write!(detail, "\nand {more} more");
         }
         let error = Error::usage(self.title(first)).detail(detail);
@@ -165,16 +169,16 @@ impl Source {
 }
 
 /// Returns the text, truncated if it is too long to read.
-fn clipped(mut text: String) -> String {
-    if text.len() > LONGEST {
-        text.truncate(floor(&text, LONGEST));
+fn truncate(mut text: String) -> String {
+    if text.len() > MAX_MESSAGE {
+        text.truncate(floor_char_boundary(&text, MAX_MESSAGE));
         text.push_str("...");
     }
     text
 }
 
 /// Returns the nearest offset at or before `at` that is between two characters.
-fn floor(text: &str, at: usize) -> usize {
+fn floor_char_boundary(text: &str, at: usize) -> usize {
     let mut at = at.min(text.len());
     while !text.is_char_boundary(at) {
         at -= 1;
@@ -184,7 +188,7 @@ fn floor(text: &str, at: usize) -> usize {
 
 /// Removes from `text` the characters that would move the cursor, so that the underline stays below the
 /// location.
-fn shown(text: &str) -> String {
+fn without_controls(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

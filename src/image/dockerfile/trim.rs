@@ -6,7 +6,7 @@ use super::expand::Fuel;
 
 /// The end of a value that a pattern is removed from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Which {
+pub(super) enum TrimSide {
     Prefix,
     Suffix,
 }
@@ -25,7 +25,7 @@ enum Element {
 pub(super) struct Pattern(Vec<Element>);
 
 /// The message for a pattern that costs too much to match.
-const COSTLY: &str = "the pattern takes too long to look for";
+const COSTLY_MESSAGE: &str = "the pattern takes too long to match";
 
 impl Pattern {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
@@ -52,18 +52,18 @@ impl Pattern {
     pub(super) fn trim(
         mut self,
         value: &str,
-        which: Which,
+        side: TrimSide,
         greedy: bool,
         fuel: &mut Fuel,
     ) -> Result<String, String> {
         let mut chars: Vec<char> = value.chars().collect();
-        if which == Which::Suffix {
+        if side == TrimSide::Suffix {
             chars.reverse();
             self.0.reverse();
         }
-        let end = self.end(&chars, 0, greedy, fuel)?.unwrap_or(0);
+        let end = self.match_end(&chars, 0, greedy, fuel)?.unwrap_or(0);
         let mut rest = chars.split_off(end.min(chars.len()));
-        if which == Which::Suffix {
+        if side == TrimSide::Suffix {
             rest.reverse();
         }
         Ok(rest.into_iter().collect())
@@ -83,7 +83,7 @@ impl Pattern {
         let mut done = 0;
         let mut at = 0;
         while at <= chars.len() {
-            let Some(end) = self.end(&chars, at, true, fuel)? else {
+            let Some(end) = self.match_end(&chars, at, true, fuel)? else {
                 at += 1;
                 continue;
             };
@@ -91,7 +91,7 @@ impl Pattern {
             // Nothing right after something that was found is not found again.
             if end > done || at == 0 {
                 if !fuel.spend(replacement.len()) {
-                    return Err(COSTLY.into());
+                    return Err(COSTLY_MESSAGE.into());
                 }
                 result.push_str(replacement);
             }
@@ -107,7 +107,7 @@ impl Pattern {
 
     /// Returns the end of a match that starts at `start`: the last possible one when `greedy`, else the
     /// first.
-    fn end(
+    fn match_end(
         &self,
         chars: &[char],
         start: usize,
@@ -139,7 +139,7 @@ impl Pattern {
                 next.extend(ends.iter().filter(|at| holds(at)).map(|at| at + 1));
             }
             if !fuel.spend(next.len() + 1) {
-                return Err(COSTLY.into());
+                return Err(COSTLY_MESSAGE.into());
             }
             if next.is_empty() {
                 return Ok(None);

@@ -152,7 +152,10 @@ pub(super) fn quoted(text: &str, range: Range<usize>, escape: char) -> Vec<(Stri
 }
 
 /// Returns `range` split at its first blanks, as `ENV name value` is.
-pub(super) fn halves(text: &str, range: Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
+pub(super) fn split_name_value(
+    text: &str,
+    range: Range<usize>,
+) -> Option<(Range<usize>, Range<usize>)> {
     let part = text.get(range.clone()).unwrap_or("");
     let end = part.find(is_blank)?;
     let rest = part.get(end..)?;

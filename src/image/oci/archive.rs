@@ -5,8 +5,8 @@ use std::io::{Read, Write};
 use serde::Serialize;
 
 use super::{
-    image::ImageSet,
-    layout::{self, Content, File, Name},
+    image::OciImageSet,
+    layout::{self, FileContent, ImageName, LayoutFile},
 };
 use crate::{
     archive::tar::{Meta, Writer},
@@ -37,10 +37,10 @@ struct Saved<'a> {
 /// # Errors
 /// There is no image of `platform`, or as [`layout::files`].
 pub fn files<'a>(
-    set: &'a ImageSet,
-    name: Option<Name<'_>>,
+    set: &'a OciImageSet,
+    name: Option<ImageName<'_>>,
     platform: &Platform,
-) -> Result<Vec<File<'a>>> {
+) -> Result<Vec<LayoutFile<'a>>> {
     let Some(image) = set.images().iter().find(|i| i.platform() == platform) else {
         return Err(Error::usage(format!("there is no image for `{platform}`")));
     };
@@ -51,20 +51,20 @@ pub fn files<'a>(
         layers: layers.map(|l| layout::blob_path(l.descriptor().digest)).collect(),
     };
     let mut files = layout::files(set, name)?;
-    files.push(File {
+    files.push(LayoutFile {
         path: DOCKER_MANIFEST.into(),
-        content: Content::Bytes(json::to_bytes(&[saved], Style::Compact)?.into()),
+        content: FileContent::Bytes(json::to_bytes(&[saved], Style::Compact)?.into()),
     });
     Ok(files)
 }
 
 /// Writes `files`, of [`files`] or [`layout::files`], as a tar to `out`. Every time in it is
-/// `epoch`, in seconds since 1970. `open` gives the blobs of layers.
+/// `epoch`, in seconds since 1970. `open` returns the blobs of layers.
 ///
 /// # Errors
 /// `open` or `out` failed, or a blob does not have its size.
 pub fn write<'b>(
-    files: &[File<'_>],
+    files: &[LayoutFile<'_>],
     epoch: u64,
     open: &mut dyn FnMut(Digest) -> Result<Box<dyn Read + 'b>>,
     out: impl Write,
@@ -76,8 +76,8 @@ pub fn write<'b>(
     tar.directory("blobs/sha256", directory)?;
     for entry in files {
         match &entry.content {
-            Content::Bytes(bytes) => tar.bytes(&entry.path, file, bytes)?,
-            Content::Layer(digest, size) => {
+            FileContent::Bytes(bytes) => tar.bytes(&entry.path, file, bytes)?,
+            FileContent::Layer(digest, size) => {
                 tar.file(&entry.path, file, *size, &mut open(*digest)?)?;
             }
         }
@@ -92,18 +92,18 @@ mod tests {
     use super::*;
     use crate::{
         image::oci::{
-            Image, Layer,
+            Layer, OciImage,
             config::Execution,
-            image::{Description, Step},
+            image::{Description, HistoryStep},
         },
         model::schema::packaging::Compressor,
     };
 
-    fn set(blob: &[u8]) -> ImageSet {
-        let (digest, size) = (Digest::of(blob), blob.len() as u64);
-        let layer = Layer::new(Digest::of(b"tar"), Compressor::Gzip, digest, size);
-        let steps = vec![Step { created_by: "COPY a a".into(), layer: Some(layer) }];
-        let image = Image::new(Description {
+    fn set(blob: &[u8]) -> OciImageSet {
+        let (digest, size) = (Digest::sha256(blob), blob.len() as u64);
+        let layer = Layer::new(Digest::sha256(b"tar"), Compressor::Gzip, digest, size);
+        let steps = vec![HistoryStep { created_by: "COPY a a".into(), layer: Some(layer) }];
+        let image = OciImage::new(Description {
             platform: "linux/amd64".parse().unwrap(),
             epoch: 0,
             execution: Execution::default(),
@@ -112,13 +112,13 @@ mod tests {
             annotations: BTreeMap::new(),
         })
         .unwrap();
-        ImageSet::new(vec![image], BTreeMap::new()).unwrap()
+        OciImageSet::new(vec![image], BTreeMap::new()).unwrap()
     }
 
     #[test]
-    fn a_layer_of_another_size_is_refused() {
+    fn a_layer_of_a_different_size_is_rejected() {
         let set = set(b"blob");
-        let name = Name { tag: "1.0", image: Some("a:1.0") };
+        let name = ImageName { tag: "1.0", image: Some("a:1.0") };
         let files = files(&set, Some(name), &"linux/amd64".parse().unwrap()).unwrap();
         let archive = |blob: &'static [u8]| {
             let mut out = Vec::new();
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn another_platform_is_refused() {
+    fn a_missing_platform_is_rejected() {
         let set = set(b"blob");
         let made = files(&set, None, &"linux/arm64".parse().unwrap());
         let error = made.unwrap_err();

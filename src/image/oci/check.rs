@@ -7,9 +7,9 @@ use super::{
     descriptor::{Descriptor, MediaType},
     document::{Document, Model},
     index::Index,
-    layout::{INDEX, MARK, blob_path},
+    layout::{INDEX, LAYOUT_FILE, blob_path},
     manifest::Manifest,
-    walk::{Step, Walk},
+    walk::{Walk, WalkStep},
 };
 use crate::model::{
     digest::{Digest, Hasher},
@@ -18,14 +18,14 @@ use crate::model::{
 
 /// One problem of a layout.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fault {
+pub struct LayoutFault {
     /// The file it is in.
     pub path: String,
     /// The problem, as a sentence without a capital or a full stop.
     pub message: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for LayoutFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}`: {}", self.path, self.message)
     }
@@ -33,7 +33,7 @@ impl fmt::Display for Fault {
 
 /// An image found in a layout.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Found {
+pub struct FoundImage {
     /// The platform that its configuration declares.
     pub platform: Platform,
     /// Its manifest.
@@ -42,7 +42,7 @@ pub struct Found {
     pub config: Document<Config>,
 }
 
-impl Found {
+impl FoundImage {
     /// Returns its descriptor in an index.
     pub fn descriptor(&self) -> Descriptor {
         let manifest = &self.manifest;
@@ -53,17 +53,17 @@ impl Found {
     }
 }
 
-/// Reads all of a layout through `read`, which gets a path below the layout's directory and gives
-/// the file's bytes, or nothing where there is no such file. Gives the images, and what is wrong:
+/// Checks all of a layout through `read`, which returns the bytes of the file at a path below the
+/// layout's directory; `None` if there is no such file. Returns the images, and the faults:
 ///
 /// - a file that is missing, cannot be parsed, or does not have the digest or size that points at it;
 /// - a configuration that disagrees with its index's platform or its manifest's number of layers;
 /// - a layer with a tar that does not have the digest that the configuration gives (gzip and plain tar;
 ///   zstd is not opened);
 /// - two images of one platform in one index.
-pub fn check(read: &dyn Fn(&str) -> Option<Vec<u8>>) -> (Vec<Found>, Vec<Fault>) {
-    let mut check = Check { read, seen: BTreeSet::new(), found: Vec::new(), faults: Vec::new() };
-    check.mark();
+pub fn check(read: &dyn Fn(&str) -> Option<Vec<u8>>) -> (Vec<FoundImage>, Vec<LayoutFault>) {
+    let mut check = Checker { read, seen: BTreeSet::new(), found: Vec::new(), faults: Vec::new() };
+    check.check_layout_file();
     if let Some(index) = check.bytes(INDEX).and_then(|bytes| check.document::<Index>(INDEX, bytes))
     {
         check.index(&index);
@@ -71,38 +71,38 @@ pub fn check(read: &dyn Fn(&str) -> Option<Vec<u8>>) -> (Vec<Found>, Vec<Fault>)
     (check.found, check.faults)
 }
 
-struct Check<'a> {
+struct Checker<'a> {
     read: &'a dyn Fn(&str) -> Option<Vec<u8>>,
     seen: BTreeSet<Digest>,
-    found: Vec<Found>,
-    faults: Vec<Fault>,
+    found: Vec<FoundImage>,
+    faults: Vec<LayoutFault>,
 }
 
-impl Check<'_> {
-    fn fault(&mut self, path: &str, message: impl Into<String>) {
-        self.faults.push(Fault { path: path.into(), message: message.into() });
+impl Checker<'_> {
+    fn add_fault(&mut self, path: &str, message: impl Into<String>) {
+        self.faults.push(LayoutFault { path: path.into(), message: message.into() });
     }
 
     fn bytes(&mut self, path: &str) -> Option<Vec<u8>> {
         let bytes = (self.read)(path);
         if bytes.is_none() {
-            self.fault(path, "is missing");
+            self.add_fault(path, "is missing");
         }
         bytes
     }
 
     fn document<T: Model>(&mut self, path: &str, bytes: Vec<u8>) -> Option<Document<T>> {
-        Document::parse(bytes).map_err(|error| self.fault(path, error.to_string())).ok()
+        Document::parse(bytes).map_err(|error| self.add_fault(path, error.to_string())).ok()
     }
 
-    fn mark(&mut self) {
-        let Some(bytes) = self.bytes(MARK.0) else {
+    fn check_layout_file(&mut self) {
+        let Some(bytes) = self.bytes(LAYOUT_FILE.0) else {
             return;
         };
         let version = serde_json::from_slice::<serde_json::Value>(&bytes).ok();
         let version = version.as_ref().and_then(|v| v.get("imageLayoutVersion"));
         if version.and_then(|v| v.as_str()) != Some("1.0.0") {
-            self.fault(MARK.0, "does not say that the layout's version is 1.0.0");
+            self.add_fault(LAYOUT_FILE.0, "does not say that the layout's version is 1.0.0");
         }
     }
 
@@ -110,23 +110,23 @@ impl Check<'_> {
     fn blob(&mut self, descriptor: &Descriptor) -> Option<Vec<u8>> {
         let path = blob_path(descriptor.digest);
         let bytes = self.bytes(&path)?;
-        let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
+        let (digest, size) = (Digest::sha256(&bytes), bytes.len() as u64);
         if size != descriptor.size {
-            let said = descriptor.size;
-            self.fault(&path, format!("has {size} bytes, not {said}"));
+            let declared = descriptor.size;
+            self.add_fault(&path, format!("has {size} bytes, not {declared}"));
         }
         if digest != descriptor.digest {
-            self.fault(&path, format!("has the digest `{digest}`"));
+            self.add_fault(&path, format!("has the digest `{digest}`"));
             return None;
         }
         Some(bytes)
     }
 
     fn index(&mut self, index: &Index) {
-        self.platforms(INDEX, index);
+        self.check_platforms(INDEX, index);
         let mut walk = Walk::new(index.manifests.clone());
         while let Some(step) = walk.next() {
-            let Step::Visit(descriptor) = step else { continue };
+            let WalkStep::Visit(descriptor) = step else { continue };
             // A blob that two indexes share is read once.
             if !self.seen.insert(descriptor.digest) {
                 continue;
@@ -137,40 +137,41 @@ impl Check<'_> {
             let blob = blob_path(descriptor.digest);
             if descriptor.media_type.is_index() {
                 let Some(inner) = self.document::<Index>(&blob, bytes) else { continue };
-                self.platforms(&blob, &inner);
+                self.check_platforms(&blob, &inner);
                 if let Err(error) = walk.descend(descriptor, inner.manifests.clone()) {
-                    self.fault(&blob, error.to_string());
+                    self.add_fault(&blob, error.to_string());
                 }
             } else if descriptor.media_type.is_manifest() {
                 if let Some(manifest) = self.document::<Manifest>(&blob, bytes) {
                     self.manifest(&blob, manifest, descriptor.platform.as_ref());
                 }
             } else {
-                let path = walk.around().next_back();
+                let path = walk.enclosing().next_back();
                 let path = path.map_or(INDEX.to_owned(), |index| blob_path(index.digest));
                 let kind = &descriptor.media_type;
-                self.fault(&path, format!("points at a blob of the type `{kind}`"));
+                self.add_fault(&path, format!("points at a blob of the type `{kind}`"));
             }
         }
     }
 
     /// Checks that the index at `path` has one image for each platform.
-    fn platforms(&mut self, path: &str, index: &Index) {
+    fn check_platforms(&mut self, path: &str, index: &Index) {
         let mut platforms = BTreeSet::new();
-        for platform in index.manifests.iter().filter_map(|of| of.platform.as_ref()) {
+        for platform in index.manifests.iter().filter_map(|descriptor| descriptor.platform.as_ref())
+        {
             if platform.os != "unknown" && !platforms.insert(platform) {
-                self.fault(path, format!("has two images for `{platform}`"));
+                self.add_fault(path, format!("has two images for `{platform}`"));
             }
         }
     }
 
-    fn manifest(&mut self, path: &str, manifest: Document<Manifest>, said: Option<&Platform>) {
+    fn manifest(&mut self, path: &str, manifest: Document<Manifest>, declared: Option<&Platform>) {
         let layers: Vec<_> = manifest.layers.iter().map(|l| (l.clone(), self.blob(l))).collect();
         let config = self.blob(&manifest.config);
         // Attestations and other artifacts have their own kinds of configuration.
         let image =
             matches!(manifest.config.media_type, MediaType::Config | MediaType::DockerConfig);
-        let unknown = said.is_some_and(|platform| platform.os == "unknown");
+        let unknown = declared.is_some_and(|platform| platform.os == "unknown");
         if !image || unknown {
             return;
         }
@@ -179,31 +180,34 @@ impl Check<'_> {
             return;
         };
         match config.platform() {
-            Err(error) => self.fault(&config_path, error.to_string()),
+            Err(error) => self.add_fault(&config_path, error.to_string()),
             Ok(platform) => {
-                if let Some(said) = said
-                    && *said != platform
+                if let Some(declared) = declared
+                    && *declared != platform
                 {
-                    let message = format!("is for `{platform}`, and the index says `{said}`");
-                    self.fault(&config_path, message);
+                    let message = format!("is for `{platform}`, and the index says `{declared}`");
+                    self.add_fault(&config_path, message);
                 }
                 let ids = &config.rootfs.diff_ids;
-                if let Some(count) = config.other_history() {
+                if let Some(count) = config.mismatched_history() {
                     let layers = ids.len();
                     let message =
                         format!("its history has {count} layers, and its rootfs {layers}");
-                    self.fault(&config_path, message);
+                    self.add_fault(&config_path, message);
                 }
                 if ids.len() != layers.len() {
-                    let (has, said) = (layers.len(), ids.len());
-                    self.fault(path, format!("has {has} layers, and its configuration {said}"));
+                    let (has, declared) = (layers.len(), ids.len());
+                    self.add_fault(
+                        path,
+                        format!("has {has} layers, and its configuration {declared}"),
+                    );
                 }
                 for ((layer, bytes), diff_id) in layers.into_iter().zip(ids) {
                     if let Some(bytes) = bytes {
                         self.layer(&layer, bytes, *diff_id);
                     }
                 }
-                self.found.push(Found { platform, manifest, config });
+                self.found.push(FoundImage { platform, manifest, config });
             }
         }
     }
@@ -211,15 +215,15 @@ impl Check<'_> {
     fn layer(&mut self, layer: &Descriptor, bytes: Vec<u8>, diff_id: Digest) {
         let path = blob_path(layer.digest);
         let found = match layer.media_type {
-            MediaType::Layer => Ok(Digest::of(&bytes)),
+            MediaType::Layer => Ok(Digest::sha256(&bytes)),
             MediaType::LayerGzip | MediaType::DockerLayerGzip => gunzip(&bytes),
             _ => return,
         };
         match found {
-            Err(why) => self.fault(&path, why),
+            Err(why) => self.add_fault(&path, why),
             Ok(found) if found != diff_id => {
                 let message = format!("holds a tar `{found}`, not `{diff_id}`");
-                self.fault(&path, message);
+                self.add_fault(&path, message);
             }
             Ok(_) => {}
         }
@@ -245,10 +249,10 @@ mod tests {
             tree::{self, Tree},
         },
         image::oci::{
-            Image, ImageSet, Layer,
+            Layer, OciImage, OciImageSet,
             config::Execution,
-            image::{Description, Step},
-            layout::{Content, Name, files},
+            image::{Description, HistoryStep},
+            layout::{FileContent, ImageName, files},
         },
         model::schema::packaging::Compressor,
     };
@@ -257,7 +261,7 @@ mod tests {
 
     struct NoFiles;
 
-    impl tree::Files for NoFiles {
+    impl tree::FileStore for NoFiles {
         fn open(&self, name: &str) -> crate::model::error::Result<Box<dyn std::io::Read + '_>> {
             panic!("{name}")
         }
@@ -269,31 +273,31 @@ mod tests {
         let mut image = |platform: &&str| {
             let mut tree = Tree::default();
             let content = tree::Content::bytes(platform.as_bytes());
-            tree.file("/usr/local/bin/hello", meta, meta, content).unwrap();
+            tree.add_file("/usr/local/bin/hello", meta, meta, content).unwrap();
             let (layer, blob) = Layer::write(
                 &tree,
                 &NoFiles,
                 Compressor::Gzip,
-                &crate::archive::compress::Forget,
+                &crate::archive::compress::NoCache,
                 Vec::new(),
             )
             .unwrap();
             result.insert(blob_path(layer.descriptor().digest), blob);
-            Image::new(Description {
+            OciImage::new(Description {
                 platform: platform.parse().unwrap(),
                 epoch: 0,
                 execution: Execution::default(),
                 author: None,
-                steps: vec![Step { created_by: "COPY a b".into(), layer: Some(layer) }],
+                steps: vec![HistoryStep { created_by: "COPY a b".into(), layer: Some(layer) }],
                 annotations: BTreeMap::new(),
             })
             .unwrap()
         };
         let images = platforms.iter().map(&mut image).collect();
-        let set = ImageSet::new(images, BTreeMap::new()).unwrap();
-        let name = Name { tag: "1.0", image: Some("registry.example/hello:1.0") };
+        let set = OciImageSet::new(images, BTreeMap::new()).unwrap();
+        let name = ImageName { tag: "1.0", image: Some("registry.example/hello:1.0") };
         for file in files(&set, Some(name)).unwrap() {
-            if let Content::Bytes(bytes) = file.content {
+            if let FileContent::Bytes(bytes) = file.content {
                 result.insert(file.path, bytes.into_owned());
             }
         }
@@ -306,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn one_descriptor_whatever_the_number_of_platforms() {
+    fn there_is_one_descriptor_for_any_number_of_platforms() {
         for platforms in [&["linux/amd64"][..], &["linux/amd64", "linux/arm64"]] {
             let files = layout(platforms);
             let index = Document::<Index>::parse(files[INDEX].clone()).unwrap();
@@ -317,14 +321,14 @@ mod tests {
             assert_eq!(faults, []);
             assert_eq!(found.len(), platforms.len());
             // An index made again of what was found is the one that was there.
-            let again = found.iter().map(Found::descriptor).collect();
-            let again = Document::new(Index::new(again, BTreeMap::new())).unwrap();
-            assert_eq!(again.digest() == index.manifests[0].digest, found.len() > 1);
+            let rebuilt = found.iter().map(FoundImage::descriptor).collect();
+            let rebuilt = Document::new(Index::new(rebuilt, BTreeMap::new())).unwrap();
+            assert_eq!(rebuilt.digest() == index.manifests[0].digest, found.len() > 1);
         }
     }
 
     #[test]
-    fn every_fault_is_told() {
+    fn every_fault_is_reported() {
         assert_eq!(faults(&Files::new()), ["`oci-layout`: is missing", "`index.json`: is missing"]);
         let good = layout(&["linux/amd64", "linux/arm64"]);
         for path in good.keys() {
@@ -333,13 +337,13 @@ mod tests {
             assert_eq!(faults(&files), [format!("`{path}`: is missing")]);
             let mut files = good.clone();
             files.get_mut(path).unwrap().push(b'x');
-            let told = faults(&files).join("\n");
-            assert!(told.contains(path), "{path}: {told}");
+            let faults_text = faults(&files).join("\n");
+            assert!(faults_text.contains(path), "{path}: {faults_text}");
         }
     }
 
     #[test]
-    fn a_layout_of_noise_is_refused_without_a_panic() {
+    fn random_layouts_are_rejected_without_a_panic() {
         let good = layout(&["linux/amd64"]);
         for (path, bytes) in &good {
             for at in 0..bytes.len().min(2000) {
@@ -353,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lying_index_is_refused() {
+    fn an_index_that_contradicts_its_images_is_rejected() {
         let mut files = layout(&["linux/amd64", "linux/arm64"]);
         let outer = Document::<Index>::parse(files[INDEX].clone()).unwrap();
         let path = blob_path(outer.manifests[0].digest);
@@ -366,9 +370,9 @@ mod tests {
         let outer = Document::new(Index::new(vec![descriptor], BTreeMap::new())).unwrap();
         files.insert(INDEX.into(), outer.bytes().to_vec());
         files.insert(blob_path(lying.digest()), lying.bytes().to_vec());
-        let told = faults(&files);
-        assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told[0].contains("two images for `linux/amd64`"));
-        assert!(told[1].contains("is for `linux/arm64`, and the index says `linux/amd64`"));
+        let faults_text = faults(&files);
+        assert_eq!(faults_text.len(), 2, "{faults_text:?}");
+        assert!(faults_text[0].contains("two images for `linux/amd64`"));
+        assert!(faults_text[1].contains("is for `linux/arm64`, and the index says `linux/amd64`"));
     }
 }

@@ -63,7 +63,7 @@ impl Config {
     /// Returns the number of layers in the history, unless it equals the number of layers in the image,
     /// or the history is left out, as config.md allows. It informs people only, and engines do not read
     /// it.
-    pub fn other_history(&self) -> Option<usize> {
+    pub fn mismatched_history(&self) -> Option<usize> {
         let filled = self.history.iter().filter(|step| !step.empty_layer).count();
         let differs = !self.history.is_empty() && filled != self.rootfs.diff_ids.len();
         differs.then_some(filled)
@@ -213,8 +213,8 @@ mod set {
 /// # Errors
 /// It is after the year 9999, the last that RFC 3339 can write.
 pub fn timestamp(epoch: u64) -> Result<String> {
-    const LAST: u64 = 253_402_300_799;
-    if epoch > LAST {
+    const MAX_EPOCH: u64 = 253_402_300_799;
+    if epoch > MAX_EPOCH {
         return Err(Error::usage(format!("the time `{epoch}` is after the year 9999")));
     }
     let time = UNIX_EPOCH + Duration::from_secs(epoch);
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn nulls_are_nothing() {
+    fn nulls_are_defaults() {
         let text = r#"{"architecture":"amd64","os":"linux","config":{"Env":null,"Cmd":null,"Volumes":null,"Labels":null},"history":null,"rootfs":{"type":"layers","diff_ids":null}}"#;
         let config = Document::<Config>::parse(text.into()).unwrap();
         assert_eq!(config.config, Execution::default());
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn history_and_rootfs_are_compared() {
         let other = |text: &str| {
-            Document::<Config>::parse(text.as_bytes().to_vec()).unwrap().other_history()
+            Document::<Config>::parse(text.as_bytes().to_vec()).unwrap().mismatched_history()
         };
         assert_eq!(other(BUILDKIT), None);
         assert_eq!(other(&BUILDKIT.replacen(",\"empty_layer\":true", "", 1)), Some(2));

@@ -90,7 +90,7 @@ impl MediaType {
 
     /// Returns the type of a manifest or an index without a type elsewhere: the one it declares, or
     /// that of its form.
-    pub fn of_document(bytes: &[u8]) -> Self {
+    pub fn detect(bytes: &[u8]) -> Self {
         let value: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
         match value.get("mediaType").and_then(|kind| kind.as_str()) {
             Some(kind) if !kind.is_empty() => kind.into(),
@@ -231,7 +231,7 @@ pub(super) fn platform(
     os: &str,
     architecture: &str,
     variant: Option<&str>,
-) -> Result<Platform, crate::model::platform::NotAPlatform> {
+) -> Result<Platform, crate::model::platform::ParsePlatformError> {
     match variant {
         None | Some("") => format!("{os}/{architecture}").parse(),
         Some(variant) => format!("{os}/{architecture}/{variant}").parse(),
@@ -249,10 +249,10 @@ mod tests {
             assert_eq!(MediaType::from(name), kind);
         }
         assert_eq!(MediaType::from("x/y").as_str(), "x/y");
-        let of = |text: &str| MediaType::of_document(text.as_bytes());
-        assert_eq!(of(r#"{"mediaType":"","manifests":[]}"#), MediaType::Index);
-        assert_eq!(of(r#"{"layers":[]}"#), MediaType::Manifest);
-        assert_eq!(of(r#"{"mediaType":"x/y","manifests":[]}"#), MediaType::from("x/y"));
+        let detected = |text: &str| MediaType::detect(text.as_bytes());
+        assert_eq!(detected(r#"{"mediaType":"","manifests":[]}"#), MediaType::Index);
+        assert_eq!(detected(r#"{"layers":[]}"#), MediaType::Manifest);
+        assert_eq!(detected(r#"{"mediaType":"x/y","manifests":[]}"#), MediaType::from("x/y"));
         for (name, layer, config) in [
             ("application/vnd.oci.image.layer.v1.tar+encrypted", true, false),
             ("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", true, false),
@@ -271,14 +271,14 @@ mod tests {
         let text = r#"{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0,"annotations":null,"platform":{"architecture":"arm64","os":"linux","variant":"v8"}}"#;
         let descriptor: Descriptor = serde_json::from_str(text).unwrap();
         assert_eq!(descriptor.platform, Some("linux/arm64".parse().unwrap()));
-        let again = serde_json::to_string(&descriptor).unwrap();
+        let serialized = serde_json::to_string(&descriptor).unwrap();
         assert!(
-            again.ends_with(r#""size":0,"platform":{"architecture":"arm64","os":"linux"}}"#),
-            "{again}"
+            serialized.ends_with(r#""size":0,"platform":{"architecture":"arm64","os":"linux"}}"#),
+            "{serialized}"
         );
-        let odd = text.replace("\"linux\"", "\"Linux\"").replace("\"arm64\"", "\"aarch64\"");
-        let odd: Descriptor = serde_json::from_str(&odd).unwrap();
-        assert_eq!(odd, descriptor);
+        let unusual = text.replace("\"linux\"", "\"Linux\"").replace("\"arm64\"", "\"aarch64\"");
+        let unusual: Descriptor = serde_json::from_str(&unusual).unwrap();
+        assert_eq!(unusual, descriptor);
         let empty = text.replace("\"linux\"", "\"\"").replace("\"arm64\"", "null");
         let empty: Descriptor = serde_json::from_str(&empty).unwrap();
         assert_eq!(empty.platform, None);

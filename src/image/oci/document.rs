@@ -43,11 +43,11 @@ impl<T: Model> Document<T> {
     /// # Errors
     /// `value` breaks a rule of its kind.
     pub fn new(value: T) -> Result<Self> {
-        value
-            .check()
-            .map_err(|why| Error::build(format!("failed to write an {}", T::NAME)).because(why))?;
+        value.check().map_err(|reason| {
+            Error::build(format!("failed to write an {}", T::NAME)).because(reason)
+        })?;
         let bytes = json::to_bytes(&value, T::STYLE)?;
-        let digest = Digest::of(&bytes);
+        let digest = Digest::sha256(&bytes);
         Ok(Document { value, bytes, digest })
     }
 
@@ -56,13 +56,14 @@ impl<T: Model> Document<T> {
     /// # Errors
     /// They are longer than [`Document::LIMIT`], are not such a document, or break a rule of it.
     pub fn parse(bytes: Vec<u8>) -> Result<Self> {
-        let bad = |why: String| Error::check(format!("not a valid {}", T::NAME)).because(why);
+        let document_error =
+            |reason: String| Error::check(format!("not a valid {}", T::NAME)).because(reason);
         if bytes.len() > Self::LIMIT {
-            return Err(bad(format!("{} bytes are too many", bytes.len())));
+            return Err(document_error(format!("{} bytes are too many", bytes.len())));
         }
-        let value: T = serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))?;
-        value.check().map_err(bad)?;
-        let digest = Digest::of(&bytes);
+        let value: T = serde_json::from_slice(&bytes).map_err(|e| document_error(e.to_string()))?;
+        value.check().map_err(document_error)?;
+        let digest = Digest::sha256(&bytes);
         Ok(Document { value, bytes, digest })
     }
 }

@@ -17,21 +17,21 @@ use crate::model::{
 };
 
 /// The comment of BuildKit in the history of steps from a Dockerfile.
-const COMMENT: &str = "buildkit.dockerfile.v0";
+const HISTORY_COMMENT: &str = "buildkit.dockerfile.v0";
 
 /// One instruction of the recipe that an image is made by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct HistoryStep {
     /// The instruction as BuildKit writes it to the history, its variables expanded.
     pub created_by: String,
     /// The layer it makes, if it makes one.
     pub layer: Option<Layer>,
 }
 
-impl Step {
+impl HistoryStep {
     /// Returns the entry of an instruction that makes no layer.
     pub fn empty(created_by: impl Into<String>) -> Self {
-        Step { created_by: created_by.into(), layer: None }
+        HistoryStep { created_by: created_by.into(), layer: None }
     }
 }
 
@@ -48,7 +48,7 @@ pub struct Blob<'a> {
 }
 
 impl<'a> Blob<'a> {
-    fn of<T>(document: &'a Document<T>) -> Self {
+    fn from_document<T>(document: &'a Document<T>) -> Self {
         Blob { digest: document.digest(), size: document.size(), bytes: Some(document.bytes()) }
     }
 }
@@ -65,22 +65,22 @@ pub struct Description {
     /// Its author (`MAINTAINER`).
     pub author: Option<String>,
     /// Its history.
-    pub steps: Vec<Step>,
+    pub steps: Vec<HistoryStep>,
     /// Annotations of the manifest.
     pub annotations: BTreeMap<String, String>,
 }
 
 /// One platform's image.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Image {
+pub struct OciImage {
     platform: Platform,
     manifest: Document<Manifest>,
     config: Document<Config>,
     layers: Vec<Layer>,
 }
 
-impl Image {
-    /// Puts an image together.
+impl OciImage {
+    /// Creates an image of its parts.
     ///
     /// # Errors
     /// The time is after the year 9999.
@@ -94,7 +94,7 @@ impl Image {
                 created: Some(created.clone()),
                 created_by: Some(step.created_by),
                 author: None,
-                comment: Some(COMMENT.into()),
+                comment: Some(HISTORY_COMMENT.into()),
                 empty_layer: step.layer.is_none(),
             });
             layers.extend(step.layer);
@@ -117,7 +117,7 @@ impl Image {
             layers.iter().map(|layer| layer.descriptor().clone()).collect(),
         );
         manifest.annotations = annotations;
-        Ok(Image { platform, manifest: Document::new(manifest)?, config, layers })
+        Ok(OciImage { platform, manifest: Document::new(manifest)?, config, layers })
     }
 
     /// Returns its platform.
@@ -161,23 +161,25 @@ impl Image {
             size: layer.descriptor().size,
             bytes: None,
         });
-        layers.chain([Blob::of(&self.config), Blob::of(&self.manifest)]).collect()
+        layers
+            .chain([Blob::from_document(&self.config), Blob::from_document(&self.manifest)])
+            .collect()
     }
 }
 
 /// The images of one name, and the index that joins them where they are several.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ImageSet {
-    images: Vec<Image>,
+pub struct OciImageSet {
+    images: Vec<OciImage>,
     index: Option<Document<Index>>,
 }
 
-impl ImageSet {
+impl OciImageSet {
     /// Joins `images`, in any order. `annotations` go to the index; one image has no index.
     ///
     /// # Errors
     /// There is no image, or two for one platform.
-    pub fn new(mut images: Vec<Image>, annotations: BTreeMap<String, String>) -> Result<Self> {
+    pub fn new(mut images: Vec<OciImage>, annotations: BTreeMap<String, String>) -> Result<Self> {
         images.sort_by(|a, b| a.platform.cmp(&b.platform));
         if let Some(pair) = images.windows(2).find(|w| w[0].platform == w[1].platform) {
             return Err(Error::usage(format!("there are two images for `{}`", pair[0].platform))
@@ -187,15 +189,15 @@ impl ImageSet {
             0 => return Err(Error::usage("there is no image to join")),
             1 => None,
             _ => {
-                let manifests = images.iter().map(Image::descriptor).collect();
+                let manifests = images.iter().map(OciImage::descriptor).collect();
                 Some(Document::new(Index::new(manifests, annotations))?)
             }
         };
-        Ok(ImageSet { images, index })
+        Ok(OciImageSet { images, index })
     }
 
     /// Returns the images, sorted by platform.
-    pub fn images(&self) -> &[Image] {
+    pub fn images(&self) -> &[OciImage] {
         &self.images
     }
 
@@ -211,7 +213,7 @@ impl ImageSet {
             (None, Some(image)) => Descriptor { platform: None, ..image.descriptor() },
             (Some(index), _) => Descriptor::new(MediaType::Index, index.digest(), index.size()),
             // `new` rejects it.
-            (None, None) => Descriptor::new(MediaType::Index, Digest::of(b""), 0),
+            (None, None) => Descriptor::new(MediaType::Index, Digest::sha256(b""), 0),
         }
     }
 
@@ -219,9 +221,9 @@ impl ImageSet {
     /// in.
     pub fn blobs(&self) -> Vec<Blob<'_>> {
         let mut seen = BTreeSet::new();
-        let images = self.images.iter().flat_map(Image::blobs);
+        let images = self.images.iter().flat_map(OciImage::blobs);
         images
-            .chain(self.index.as_ref().map(Blob::of))
+            .chain(self.index.as_ref().map(Blob::from_document))
             .filter(|blob| seen.insert(blob.digest))
             .collect()
     }

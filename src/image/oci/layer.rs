@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use super::descriptor::{Descriptor, MediaType};
 use crate::{
     archive::{
-        compress::{Framing, Gzip, Pieces},
-        tree::{Files, Tree},
+        compress::{ChunkCache, Framing, Gzip},
+        tree::{FileStore, Tree},
         zstandard,
     },
     model::{
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The level with the best size for its time on stripped executables.
-const ZSTD: i32 = 9;
+const ZSTD_LEVEL: i32 = 9;
 
 impl Compressor {
     /// Every one of them.
@@ -71,12 +71,12 @@ impl Compressor {
     pub fn encoder<'p, W: Write>(
         self,
         out: W,
-        pieces: &'p dyn Pieces,
+        chunks: &'p dyn ChunkCache,
     ) -> io::Result<Encoder<'p, W>> {
         Ok(Encoder(match self {
             Compressor::None => Inner::None(out),
-            Compressor::Zstd => Inner::Zstd(zstandard::Encoder::new(out, ZSTD)?),
-            Compressor::Gzip => Inner::Gzip(Gzip::new(out, Framing::Members, pieces)?),
+            Compressor::Zstd => Inner::Zstd(zstandard::Encoder::new(out, ZSTD_LEVEL)?),
+            Compressor::Gzip => Inner::Gzip(Gzip::new(out, Framing::Members, chunks)?),
         }))
     }
 }
@@ -91,7 +91,7 @@ enum Inner<'p, W: Write> {
 }
 
 impl<W: Write> Encoder<'_, W> {
-    /// Ends the stream and gives `W` back.
+    /// Ends the stream and returns `W`.
     ///
     /// # Errors
     /// `W` failed.
@@ -129,12 +129,12 @@ impl<W: Write> std::fmt::Debug for Encoder<'_, W> {
 }
 
 /// Writes to `out`, and hashes what it writes.
-struct Hashed<W> {
+struct HashingWriter<W> {
     hasher: Hasher,
     out: W,
 }
 
-impl<W: Write> Write for Hashed<W> {
+impl<W: Write> Write for HashingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.out.write_all(bytes)?;
         self.hasher.update(bytes);
@@ -161,21 +161,21 @@ impl Layer {
         Layer { descriptor, diff_id, compressor }
     }
 
-    /// Makes the layer of `tree` in one pass, and writes its blob to `out`, which it gives back.
+    /// Creates the layer of `tree` in one pass, and writes its blob to `out`, which is returned.
     ///
     /// # Errors
     /// As [`Tree::write`].
     pub fn write<W: Write>(
         tree: &Tree,
-        files: &dyn Files,
+        files: &dyn FileStore,
         compressor: Compressor,
-        pieces: &dyn Pieces,
+        chunks: &dyn ChunkCache,
         out: W,
     ) -> Result<(Self, W)> {
         let failed = |error: io::Error| Error::build("cannot write a layer").because(error);
-        let blob = Hashed { hasher: Hasher::default(), out };
-        let encoder = compressor.encoder(blob, pieces).map_err(failed)?;
-        let mut tar = Hashed { hasher: Hasher::default(), out: encoder };
+        let blob = HashingWriter { hasher: Hasher::default(), out };
+        let encoder = compressor.encoder(blob, chunks).map_err(failed)?;
+        let mut tar = HashingWriter { hasher: Hasher::default(), out: encoder };
         tree.write(files, &mut tar)?;
         let (diff_id, _) = tar.hasher.finish();
         let blob = tar.out.finish().map_err(failed)?;
@@ -204,16 +204,16 @@ mod tests {
     use std::io::Read as _;
 
     use super::*;
-    use crate::archive::compress::Forget;
+    use crate::archive::compress::NoCache;
     use crate::archive::tar::Meta;
-    use crate::archive::tree::{Content, Place};
+    use crate::archive::tree::{Content, ContentSource};
 
     const META: Meta = Meta { mode: 0o755, uid: 0, gid: 0, mtime: 0 };
 
     /// Files of as many bytes as their names say.
     struct Numbers;
 
-    impl Files for Numbers {
+    impl FileStore for Numbers {
         fn open(&self, name: &str) -> Result<Box<dyn io::Read + '_>> {
             let size: u32 = name.parse().unwrap();
             let bytes = (0..size.div_ceil(4)).flat_map(|n| (n.wrapping_mul(n) / 7).to_le_bytes());
@@ -223,22 +223,22 @@ mod tests {
 
     fn tree(size: u64) -> Tree {
         let mut tree = Tree::default();
-        let content = Content { place: Place::Named(size.to_string()), size, link: None };
-        tree.file("/a", META, META, content).unwrap();
+        let content = Content { source: ContentSource::Named(size.to_string()), size, link: None };
+        tree.add_file("/a", META, META, content).unwrap();
         tree
     }
 
-    fn made(size: u64, compressor: Compressor) -> (Layer, Vec<u8>) {
-        Layer::write(&tree(size), &Numbers, compressor, &Forget, Vec::new()).unwrap()
+    fn layer(size: u64, compressor: Compressor) -> (Layer, Vec<u8>) {
+        Layer::write(&tree(size), &Numbers, compressor, &NoCache, Vec::new()).unwrap()
     }
 
     #[test]
-    fn a_blob_gives_the_tar_back() {
+    fn blobs_decompress_to_the_tar() {
         let mut tar = Vec::new();
         let size = (8 << 20) + 5;
         tree(size).write(&Numbers, &mut tar).unwrap();
         for compressor in Compressor::ALL {
-            let (layer, blob) = made(size, compressor);
+            let (layer, blob) = layer(size, compressor);
             let mut back = Vec::new();
             match compressor {
                 Compressor::None => back.clone_from(&blob),
@@ -249,19 +249,19 @@ mod tests {
                 }
             }
             assert!(back == tar, "{compressor:?}");
-            assert_eq!(layer.diff_id(), Digest::of(&tar));
-            assert_eq!(layer.descriptor().digest, Digest::of(&blob));
+            assert_eq!(layer.diff_id(), Digest::sha256(&tar));
+            assert_eq!(layer.descriptor().digest, Digest::sha256(&blob));
             assert_eq!(layer.descriptor().size, blob.len() as u64);
         }
     }
 
     // Digests of released images rest on the compressor. Where this fails, a new identity is due.
     #[test]
-    fn the_compressor_is_the_one_it_says() {
+    fn identities_name_the_versions_of_the_compressors() {
         let lock = include_str!("../../../Cargo.lock");
         assert!(lock.contains("name = \"libdeflate-sys\"\nversion = \"1.26."));
         assert!(lock.contains("name = \"zstd-sys\"\nversion = \"2.1.2+zstd.1.5.7\""));
-        let short = |compressor| made(5_000_000, compressor).0.descriptor().digest.short();
+        let short = |compressor| layer(5_000_000, compressor).0.descriptor().digest.short();
         assert_eq!(short(Compressor::Gzip), "d1027ab90811");
         assert_eq!(short(Compressor::Zstd), "a1066d1b0130");
     }

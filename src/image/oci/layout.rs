@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use super::{descriptor::Descriptor, image::ImageSet, index::Index};
+use super::{descriptor::Descriptor, image::OciImageSet, index::Index};
 use crate::model::{
     digest::Digest,
     error::{Error, Result},
@@ -10,7 +10,7 @@ use crate::model::{
 };
 
 /// The file that marks a layout, and what is in it.
-pub const MARK: (&str, &[u8]) = ("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
+pub const LAYOUT_FILE: (&str, &[u8]) = ("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
 
 /// The file that points at the images.
 pub const INDEX: &str = "index.json";
@@ -28,17 +28,17 @@ pub fn blob_path(digest: Digest) -> String {
 
 /// A file of a layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct File<'a> {
+pub struct LayoutFile<'a> {
     /// Its path below the layout's directory, with `/` between the parts.
     pub path: String,
     /// Its content.
-    pub content: Content<'a>,
+    pub content: FileContent<'a>,
 }
 
 /// The content of a file of a layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Content<'a> {
-    /// These bytes.
+pub enum FileContent<'a> {
+    /// Bytes in memory.
     Bytes(Cow<'a, [u8]>),
     /// The layer of this digest and size, from where it was written to.
     Layer(Digest, u64),
@@ -46,7 +46,7 @@ pub enum Content<'a> {
 
 /// A name for the image in a layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Name<'a> {
+pub struct ImageName<'a> {
     /// The tag, such as `1.0`: the one in `skopeo copy oci:DIRECTORY:TAG`.
     pub tag: &'a str,
     /// The complete name, tag included, such as `registry.example/team/tool:1.0`; for loaders.
@@ -58,25 +58,28 @@ pub struct Name<'a> {
 /// `index.json` has exactly one descriptor, of the manifest or of the index. A flat list of several
 /// manifests there is rejected by skopeo, and cannot be distinguished from several images.
 ///
-/// The order is the one to write them in: `index.json` is last, so that a layout that was cut
-/// short points at nothing that is missing.
+/// The order is the one to write them in: `index.json` is last, so that a truncated layout refers
+/// to no missing file.
 ///
 /// # Errors
 /// The name cannot be written down.
-pub fn files<'a>(set: &'a ImageSet, name: Option<Name<'_>>) -> Result<Vec<File<'a>>> {
-    let mut files = vec![File { path: MARK.0.into(), content: Content::Bytes(MARK.1.into()) }];
+pub fn files<'a>(set: &'a OciImageSet, name: Option<ImageName<'_>>) -> Result<Vec<LayoutFile<'a>>> {
+    let mut files = vec![LayoutFile {
+        path: LAYOUT_FILE.0.into(),
+        content: FileContent::Bytes(LAYOUT_FILE.1.into()),
+    }];
     for blob in set.blobs() {
-        files.push(File {
+        files.push(LayoutFile {
             path: blob_path(blob.digest),
             content: match blob.bytes {
-                Some(bytes) => Content::Bytes(bytes.into()),
-                None => Content::Layer(blob.digest, blob.size),
+                Some(bytes) => FileContent::Bytes(bytes.into()),
+                None => FileContent::Layer(blob.digest, blob.size),
             },
         });
     }
-    files.push(File {
+    files.push(LayoutFile {
         path: INDEX.into(),
-        content: Content::Bytes(index(set.descriptor(), name)?.into()),
+        content: FileContent::Bytes(index(set.descriptor(), name)?.into()),
     });
     Ok(files)
 }
@@ -87,7 +90,7 @@ pub fn files<'a>(set: &'a ImageSet, name: Option<Name<'_>>) -> Result<Vec<File<'
 /// The tag breaks the rule for `org.opencontainers.image.ref.name` (annotations.md), in the part
 /// that tags have: letters, digits, `_`, `.` and `-`, at most 128 of them (OCI distribution
 /// specification 1.1, "Pulling manifests").
-pub fn index(mut descriptor: Descriptor, name: Option<Name<'_>>) -> Result<Vec<u8>> {
+pub fn index(mut descriptor: Descriptor, name: Option<ImageName<'_>>) -> Result<Vec<u8>> {
     if let Some(name) = name {
         let first = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
         let rest = |b: u8| first(b) || b == b'.' || b == b'-';

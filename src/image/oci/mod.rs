@@ -21,7 +21,7 @@ pub use crate::{
 pub use config::Config;
 pub use descriptor::{Descriptor, MediaType};
 pub use document::Document;
-pub use image::{Image, ImageSet};
+pub use image::{OciImage, OciImageSet};
 pub use index::Index;
 pub use layer::Layer;
 pub use manifest::Manifest;

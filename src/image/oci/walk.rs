@@ -7,7 +7,7 @@ use crate::model::error::{Error, Result};
 pub const DEPTH: usize = 8;
 
 /// The most manifests and indexes in one image.
-pub const MANIFESTS: usize = 1024;
+pub const MAX_MANIFESTS: usize = 1024;
 
 /// A walk through descriptors in their order. The caller reads the indexes and adds their contents
 /// ([`Walk::descend`]).
@@ -16,7 +16,7 @@ pub struct Walk {
     /// The descriptors of the first level that are still to be visited.
     top: std::vec::IntoIter<Descriptor>,
     /// The indexes around the current descriptor, from the outermost to the innermost.
-    open: Vec<Level>,
+    levels: Vec<Level>,
     /// The number of descriptors in all indexes.
     listed: usize,
 }
@@ -29,7 +29,7 @@ struct Level {
 
 /// A step of a walk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum WalkStep {
     /// A descriptor.
     Visit(Descriptor),
     /// An index after all of its content was visited.
@@ -39,7 +39,7 @@ pub enum Step {
 impl Walk {
     /// Returns a walk through `descriptors`: those of an `index.json`, or the one that a tag names.
     pub fn new(descriptors: Vec<Descriptor>) -> Self {
-        Walk { top: descriptors.into_iter(), open: Vec::new(), listed: 0 }
+        Walk { top: descriptors.into_iter(), levels: Vec::new(), listed: 0 }
     }
 
     /// Visits what is in `index` next.
@@ -47,37 +47,37 @@ impl Walk {
     /// # Errors
     /// It is nested too deep, or in itself, or there are too many manifests.
     pub fn descend(&mut self, index: Descriptor, manifests: Vec<Descriptor>) -> Result<()> {
-        if self.open.iter().any(|level| level.index.digest == index.digest) {
+        if self.levels.iter().any(|level| level.index.digest == index.digest) {
             return Err(Error::check("it is an index that contains itself"));
         }
-        if self.open.len() == DEPTH {
+        if self.levels.len() == DEPTH {
             return Err(Error::check(format!("it is nested in {DEPTH} indexes, expected fewer")));
         }
         self.listed = self.listed.saturating_add(manifests.len());
-        if self.listed > MANIFESTS {
-            return Err(Error::check(format!("it has more than {MANIFESTS} manifests")));
+        if self.listed > MAX_MANIFESTS {
+            return Err(Error::check(format!("it has more than {MAX_MANIFESTS} manifests")));
         }
-        self.open.push(Level { index, rest: manifests.into_iter() });
+        self.levels.push(Level { index, rest: manifests.into_iter() });
         Ok(())
     }
 
     /// Returns the indexes around the descriptor of the last step, from the outermost to the innermost.
-    pub fn around(&self) -> impl DoubleEndedIterator<Item = &Descriptor> + ExactSizeIterator {
-        self.open.iter().map(|level| &level.index)
+    pub fn enclosing(&self) -> impl DoubleEndedIterator<Item = &Descriptor> + ExactSizeIterator {
+        self.levels.iter().map(|level| &level.index)
     }
 }
 
 impl Iterator for Walk {
-    type Item = Step;
+    type Item = WalkStep;
 
-    fn next(&mut self) -> Option<Step> {
-        let Some(level) = self.open.last_mut() else {
-            return self.top.next().map(Step::Visit);
+    fn next(&mut self) -> Option<WalkStep> {
+        let Some(level) = self.levels.last_mut() else {
+            return self.top.next().map(WalkStep::Visit);
         };
         if let Some(next) = level.rest.next() {
-            return Some(Step::Visit(next));
+            return Some(WalkStep::Visit(next));
         }
-        self.open.pop().map(|level| Step::Leave(level.index))
+        self.levels.pop().map(|level| WalkStep::Leave(level.index))
     }
 }
 
@@ -87,19 +87,19 @@ mod tests {
     use crate::{image::oci::MediaType, model::digest::Digest};
 
     fn index(name: &str) -> Descriptor {
-        Descriptor::new(MediaType::Index, Digest::of(name.as_bytes()), 1)
+        Descriptor::new(MediaType::Index, Digest::sha256(name.as_bytes()), 1)
     }
 
     #[test]
-    fn what_is_in_an_index_comes_before_what_follows_it() {
+    fn contents_of_an_index_precede_later_entries() {
         let [a, b, c] = ["a", "b", "c"].map(index);
         let mut walk = Walk::new(vec![a.clone(), c.clone()]);
-        assert_eq!(walk.next(), Some(Step::Visit(a.clone())));
+        assert_eq!(walk.next(), Some(WalkStep::Visit(a.clone())));
         walk.descend(a.clone(), vec![b.clone()]).unwrap();
-        assert_eq!(walk.next(), Some(Step::Visit(b)));
-        assert_eq!(walk.around().collect::<Vec<_>>(), [&a]);
-        let rest: Vec<Step> = walk.collect();
-        assert_eq!(rest, [Step::Leave(a), Step::Visit(c)]);
+        assert_eq!(walk.next(), Some(WalkStep::Visit(b)));
+        assert_eq!(walk.enclosing().collect::<Vec<_>>(), [&a]);
+        let rest: Vec<WalkStep> = walk.collect();
+        assert_eq!(rest, [WalkStep::Leave(a), WalkStep::Visit(c)]);
     }
 
     #[test]
@@ -117,9 +117,9 @@ mod tests {
     }
 
     #[test]
-    fn indexes_that_list_too_much_are_rejected() {
+    fn too_many_manifests_are_rejected() {
         let mut walk = Walk::new(vec![index("a")]);
-        walk.descend(index("a"), vec![index("b"); MANIFESTS]).unwrap();
+        walk.descend(index("a"), vec![index("b"); MAX_MANIFESTS]).unwrap();
         let error = walk.descend(index("b"), vec![index("c")]).unwrap_err().to_string();
         assert_eq!(error, "it has more than 1024 manifests");
     }

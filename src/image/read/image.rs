@@ -7,7 +7,7 @@ use std::{
     io::Read,
 };
 
-pub use super::layers::{OPAQUE, WHITEOUT, WasRead, read};
+pub use super::layers::{LayerSummary, OPAQUE, WHITEOUT, read};
 use super::{
     layout::Layout,
     saved::{self, is_saved},
@@ -26,14 +26,14 @@ use crate::{
 
 /// The most bytes of indexes, manifests and configurations of one store, each counted as often as it
 /// is read: what is kept of them is in proportion.
-pub(crate) const DOCUMENTS: u64 = 64 << 20;
+pub(crate) const MAX_DOCUMENTS: u64 = 64 << 20;
 
 /// The largest configuration or manifest (OCI distribution specification 1.1, "Pushing Manifests").
-const DOCUMENT: u64 = 4 << 20;
+const MAX_DOCUMENT: u64 = 4 << 20;
 
 /// The file that marks a layout, and its index.
-pub use crate::image::oci::layout::{INDEX, MARK};
-pub(crate) use crate::image::oci::walk::MANIFESTS;
+pub use crate::image::oci::layout::{INDEX, LAYOUT_FILE};
+pub(crate) use crate::image::oci::walk::MAX_MANIFESTS;
 
 /// The files that an image is stored in.
 pub trait Store {
@@ -53,29 +53,29 @@ pub trait Store {
 #[derive(Debug, Default)]
 pub struct Images {
     /// Those that can be read.
-    pub images: Vec<Image>,
+    pub images: Vec<StoredImage>,
     /// Entries that are not images, and their types.
-    pub others: Vec<Told>,
+    pub others: Vec<EntryNote>,
     /// Broken entries, each with the reason.
-    pub broken: Vec<Told>,
+    pub broken: Vec<EntryNote>,
     /// The platforms that an index names, and the store does not have.
-    pub absent: Vec<Absent>,
+    pub absent: Vec<AbsentImage>,
     /// The descriptors in a layout's `index.json`.
     pub top: Vec<Digest>,
     /// The targets of names: the descriptors in a layout's `index.json`, each once, or the saved
     /// images.
-    pub sets: Vec<Set>,
+    pub sets: Vec<StoredSet>,
     /// The paths of all files of the store that these are made of.
     pub files: BTreeSet<String>,
 }
 
 /// A note about a part of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct EntryNote {
     /// The name of the part.
     pub name: String,
     /// Its type, or the reason for which it is broken.
-    pub what: String,
+    pub description: String,
     /// The number of the set that it is of.
     pub set: usize,
     /// The platform that its descriptor names.
@@ -85,7 +85,7 @@ pub struct Told {
 /// A platform of an index with an image that is not in the store: `docker save` of an image that was
 /// pulled for one platform writes the complete index.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Absent {
+pub struct AbsentImage {
     /// The platform.
     pub platform: Platform,
     /// The digest of its manifest.
@@ -96,7 +96,7 @@ pub struct Absent {
     pub set: usize,
 }
 
-/// Returns whether this is the reason of an [`Absent`] of a layout.
+/// Returns whether this is the reason of an [`AbsentImage`] of a layout.
 pub fn is_absent(reason: &str) -> bool {
     reason.ends_with(&absent_from("layout"))
 }
@@ -107,7 +107,7 @@ pub(crate) fn absent_from(noun: &str) -> String {
 
 /// The images that go by the same names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Set {
+pub struct StoredSet {
     /// Its tags, and complete names with tags.
     pub names: Vec<String>,
     /// The descriptor that points at it; `None` in the output of `docker save`.
@@ -118,7 +118,7 @@ pub struct Set {
 
 /// The image of one platform.
 #[derive(Clone, Debug)]
-pub struct Image {
+pub struct StoredImage {
     /// Its platform; with its digest where the store has several for that platform.
     pub name: String,
     /// The platform of its index and its configuration, the more specific one.
@@ -127,7 +127,7 @@ pub struct Image {
     /// compressed.
     pub size: Option<u64>,
     /// Its layers, lowest first.
-    pub layers: Vec<Layer>,
+    pub layers: Vec<StoredLayer>,
     /// The number of the set that it is of.
     pub set: usize,
     /// The descriptor that points at its manifest; `None` in the output of `docker save`.
@@ -138,7 +138,7 @@ pub struct Image {
     pub warnings: Vec<String>,
 }
 
-impl Image {
+impl StoredImage {
     /// Returns the digest of its manifest, or if it has none, of its configuration.
     pub fn digest(&self) -> Digest {
         self.manifest.as_ref().map_or(self.config.1, |manifest| manifest.digest)
@@ -147,13 +147,13 @@ impl Image {
 
 /// The path of a layer, and its expected digest and size.
 #[derive(Clone, Debug)]
-pub struct Layer {
+pub struct StoredLayer {
     /// Its path in the store.
     pub path: String,
     /// The digest and the size of the blob, where something says them.
     pub blob: Option<(Digest, u64)>,
     /// The digest that its file is called by, which is that of the blob or of its tar.
-    pub named: Option<Digest>,
+    pub named_digest: Option<Digest>,
     /// The digest of its tar.
     pub diff_id: Digest,
 }
@@ -162,17 +162,17 @@ pub struct Layer {
 ///
 /// # Errors
 /// It is neither, or its first file cannot be read.
-pub fn images(store: &dyn Store) -> Result<Images> {
+pub fn read_images(store: &dyn Store) -> Result<Images> {
     let mut found = Images::default();
     let missing = || Error::check(format!("`{INDEX}` is missing"));
-    let marked = store.open(MARK.0)?.is_some();
-    let saved = small(store, DOCKER_MANIFEST)?;
+    let marked = store.open(LAYOUT_FILE.0)?.is_some();
+    let saved = read_small(store, DOCKER_MANIFEST)?;
     if marked || has_index(store)? {
-        found.files.extend([MARK.0, INDEX].map(str::to_owned));
-        let bytes = small(store, INDEX)?.ok_or_else(missing)?;
+        found.files.extend([LAYOUT_FILE.0, INDEX].map(str::to_owned));
+        let bytes = read_small(store, INDEX)?.ok_or_else(missing)?;
         let index = Document::<Index>::parse(bytes)?;
         found.top = index.manifests.iter().map(|manifest| manifest.digest).collect();
-        Layout::new(store, &mut found).top(&index);
+        Layout::new(store, &mut found).read_index(&index);
         // Tools that load what `docker save` writes read the other file.
         if let Some(bytes) = saved.filter(|bytes| is_saved(bytes)) {
             let mut second = Images::default();
@@ -182,10 +182,10 @@ pub fn images(store: &dyn Store) -> Result<Images> {
     } else if let Some(bytes) = saved {
         saved::read(store, &bytes, &mut found)?;
     } else {
-        let message = format!("it has neither `{}` nor `{DOCKER_MANIFEST}`", MARK.0);
+        let message = format!("it has neither `{}` nor `{DOCKER_MANIFEST}`", LAYOUT_FILE.0);
         return Err(Error::check(message));
     }
-    name(&mut found.images);
+    name_images(&mut found.images);
     Ok(found)
 }
 
@@ -193,12 +193,13 @@ impl Images {
     /// Adds what `docker save` wrote beside a layout, unless it is an image of the layout.
     fn add_saved(&mut self, saved: Images) {
         self.files.extend(saved.files);
-        let layers = |image: &Image| {
+        let layers = |image: &StoredImage| {
             image.layers.iter().map(|layer| (layer.path.clone(), layer.diff_id)).collect::<Vec<_>>()
         };
-        let is_known = |known: &[Image], image: &Image| {
-            let same =
-                |known: &Image| known.config.1 == image.config.1 && layers(known) == layers(image);
+        let is_known = |known: &[StoredImage], image: &StoredImage| {
+            let same = |known: &StoredImage| {
+                known.config.1 == image.config.1 && layers(known) == layers(image)
+            };
             known.iter().any(same)
         };
         let first = self.images.len();
@@ -207,9 +208,9 @@ impl Images {
             let known = self.images.get(..first).unwrap_or_default();
             let of_set = saved.images.iter().filter(|image| image.set == at);
             let new = of_set.filter(|image| !is_known(known, image)).cloned();
-            let new: Vec<_> = new.map(|image| Image { set: number, ..image }).collect();
+            let new: Vec<_> = new.map(|image| StoredImage { set: number, ..image }).collect();
             let broken = saved.broken.iter().filter(|broken| broken.set == at).cloned();
-            let broken: Vec<_> = broken.map(|broken| Told { set: number, ..broken }).collect();
+            let broken: Vec<_> = broken.map(|broken| EntryNote { set: number, ..broken }).collect();
             if !new.is_empty() || !broken.is_empty() {
                 self.sets.push(set);
                 self.images.extend(new);
@@ -221,7 +222,7 @@ impl Images {
 
 /// Returns whether there is an index of images. Not all tools require the mark of a layout.
 fn has_index(store: &dyn Store) -> Result<bool> {
-    let index = small(store, INDEX)?.and_then(|bytes| Document::<Index>::parse(bytes).ok());
+    let index = read_small(store, INDEX)?.and_then(|bytes| Document::<Index>::parse(bytes).ok());
     Ok(index.is_some_and(|index| !index.manifests.is_empty()))
 }
 
@@ -231,10 +232,10 @@ fn has_index(store: &dyn Store) -> Result<bool> {
 /// # Errors
 /// The files that decide cannot be read.
 pub fn is_image(store: &dyn Store) -> Result<bool> {
-    if store.open(MARK.0)?.is_some() || has_index(store)? {
+    if store.open(LAYOUT_FILE.0)?.is_some() || has_index(store)? {
         return Ok(true);
     }
-    Ok(small(store, DOCKER_MANIFEST)?.is_some_and(|bytes| is_saved(&bytes)))
+    Ok(read_small(store, DOCKER_MANIFEST)?.is_some_and(|bytes| is_saved(&bytes)))
 }
 
 /// Returns whether the store is a directory as skopeo and podman write it for `dir:`
@@ -254,7 +255,7 @@ pub fn is_dir(store: &dyn Store) -> Result<bool> {
 }
 
 /// Distinguishes images of one platform.
-fn name(images: &mut [Image]) {
+fn name_images(images: &mut [StoredImage]) {
     let platforms: Vec<_> = images.iter().map(|image| image.platform.clone()).collect();
     for image in images {
         image.name = image.platform.to_string();
@@ -265,15 +266,15 @@ fn name(images: &mut [Image]) {
 }
 
 /// Returns a complete document.
-pub(crate) fn small(store: &dyn Store, path: &str) -> Result<Option<Vec<u8>>> {
+pub(crate) fn read_small(store: &dyn Store, path: &str) -> Result<Option<Vec<u8>>> {
     let Some(stream) = store.open(path)? else {
         return Ok(None);
     };
     let mut bytes = Vec::new();
     let failed = |error| Error::check(format!("`{path}` cannot be read")).because(error);
-    stream.take(DOCUMENT + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > DOCUMENT {
-        return Err(Error::check(format!("`{path}` has more than {DOCUMENT} bytes")));
+    stream.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_DOCUMENT {
+        return Err(Error::check(format!("`{path}` has more than {MAX_DOCUMENT} bytes")));
     }
     Ok(Some(bytes))
 }
@@ -284,23 +285,23 @@ pub(crate) fn document<T: Model>(
 ) -> Result<Document<T>> {
     let path = blob_path(descriptor.digest);
     let missing = || Error::check(format!("`{path}` is missing"));
-    let bytes = small(store, &path)?.ok_or_else(missing)?;
-    let is = Digest::of(&bytes);
+    let bytes = read_small(store, &path)?.ok_or_else(missing)?;
+    let is = Digest::sha256(&bytes);
     if is != descriptor.digest || bytes.len() as u64 != descriptor.size {
         let size = bytes.len();
-        let message = format!("`{path}` lies: it has {size} bytes and the digest `{is}`");
+        let message = format!("`{path}` is corrupt: it has {size} bytes and the digest `{is}`");
         return Err(Error::check(message));
     }
     Document::parse(bytes)
 }
 
 /// Returns the rest of `room` after so many bytes of documents.
-pub(crate) fn less(room: u64, bytes: u64) -> Result<u64> {
-    let message = || format!("its manifests and the like have more than {DOCUMENTS} bytes");
+pub(crate) fn charge(room: u64, bytes: u64) -> Result<u64> {
+    let message = || format!("its manifests and the like have more than {MAX_DOCUMENTS} bytes");
     room.checked_sub(bytes).ok_or_else(|| Error::check(message()))
 }
 
-pub(crate) fn add_names<'a>(set: &mut Set, names: impl Iterator<Item = &'a String>) {
+pub(crate) fn add_names<'a>(set: &mut StoredSet, names: impl Iterator<Item = &'a String>) {
     for name in names {
         if !set.names.contains(name) {
             set.names.push(name.clone());
@@ -314,23 +315,23 @@ pub(crate) fn add_names<'a>(set: &mut Set, names: impl Iterator<Item = &'a Strin
 /// They are not what the store had before.
 pub fn documents(
     store: &dyn Store,
-    image: &Image,
+    image: &StoredImage,
 ) -> Result<(Option<Document<Manifest>>, Document<Config>)> {
     let manifest = image.manifest.as_ref();
     let manifest =
         manifest.map(|descriptor| document::<Manifest>(store, descriptor)).transpose()?;
     let (path, digest) = &image.config;
     let missing = || Error::check(format!("`{path}` is missing"));
-    let config = Document::<Config>::parse(small(store, path)?.ok_or_else(missing)?)?;
+    let config = Document::<Config>::parse(read_small(store, path)?.ok_or_else(missing)?)?;
     if config.digest() != *digest {
         let is = config.digest();
-        return Err(Error::check(format!("`{path}` lies: it has the digest `{is}`")));
+        return Err(Error::check(format!("`{path}` is corrupt: it has the digest `{is}`")));
     }
     Ok((manifest, config))
 }
 
 /// Returns a warning if the history of an image has not one entry for each layer.
 pub(crate) fn history_warning(config: &Config) -> Option<String> {
-    let (count, layers) = (config.other_history()?, config.rootfs.diff_ids.len());
+    let (count, layers) = (config.mismatched_history()?, config.rootfs.diff_ids.len());
     Some(format!("its history has {count} layers, and its rootfs {layers}"))
 }

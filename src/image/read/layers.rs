@@ -2,9 +2,11 @@
 
 use std::io::{BufRead, BufReader, Read};
 
-use super::image::{Layer, Store};
+use super::image::{Store, StoredLayer};
 use crate::{
-    archive::unpack::{Entry, Packing, Tee, gauge::Budget, stream::unpack_tee},
+    archive::unpack::{
+        ArchiveEntry, Compression, HashingReader, limit::Budget, stream::unpack_hashed,
+    },
     model::{
         digest::Digest,
         error::{Error, Result},
@@ -14,12 +16,12 @@ use crate::{
 /// The prefix of a file name that removes the file with the rest of the name in lower layers.
 pub const WHITEOUT: &str = ".wh.";
 
-/// The name that takes away all that lower layers have in its directory.
+/// The name that removes all files of lower layers in its directory.
 pub const OPAQUE: &str = ".wh..wh..opq";
 
 /// The properties of a layer after it was read to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WasRead {
+pub struct LayerSummary {
     /// The digest of its blob.
     pub digest: Digest,
     /// The size of its blob.
@@ -27,43 +29,44 @@ pub struct WasRead {
     /// The size of its tar.
     pub unpacked_size: u64,
     /// The properties in which it does not match its descriptor.
-    pub lies: Vec<String>,
+    pub mismatches: Vec<String>,
 }
 
-/// Reads a layer to its end, and gives `each` its entries as they are in its tar, whiteouts, too.
+/// Reads a layer to its end, and calls `each` with its entries as they are in its tar, including
+/// whiteouts.
 ///
 /// # Errors
 /// It cannot be read, or `each` failed.
 pub fn read(
     store: &dyn Store,
-    layer: &Layer,
+    layer: &StoredLayer,
     budget: &Budget,
-    each: &mut dyn FnMut(&Entry, &mut dyn Read) -> Result<()>,
-) -> Result<WasRead> {
+    each: &mut dyn FnMut(&ArchiveEntry, &mut dyn Read) -> Result<()>,
+) -> Result<LayerSummary> {
     let unread = |error| Error::check("it cannot be read").because(error);
     let stream = store.open(&layer.path)?.ok_or_else(|| Error::check("it is missing"))?;
     let mut stream = BufReader::new(stream);
-    let packing = Packing::of(stream.fill_buf().map_err(unread)?);
-    let mut blob = Tee::new(stream);
-    let mut tar = Tee::new(unpack_tee(&mut blob, packing, budget)?);
-    crate::archive::unpack::tar(&mut tar, each)?;
+    let compression = Compression::detect(stream.fill_buf().map_err(unread)?);
+    let mut blob = HashingReader::new(stream);
+    let mut tar = HashingReader::new(unpack_hashed(&mut blob, compression, budget)?);
+    crate::archive::unpack::read_tar(&mut tar, each)?;
     let (diff_id, unpacked_size) = tar.finish().map_err(unread)?;
     let (digest, size) = blob.finish().map_err(unread)?;
-    let mut lies = Vec::new();
-    if let Some((said, said_size)) = layer.blob
-        && (said, said_size) != (digest, size)
+    let mut mismatches = Vec::new();
+    if let Some((expected, expected_size)) = layer.blob
+        && (expected, expected_size) != (digest, size)
     {
-        lies.push(format!("has {size} bytes and the digest `{digest}`"));
+        mismatches.push(format!("has {size} bytes and the digest `{digest}`"));
     }
-    if let Some(named) = layer.named
+    if let Some(named) = layer.named_digest
         && ![digest, diff_id].contains(&named)
     {
-        lies.push(format!("has the digest `{digest}`, and is called `{}`", named.hex()));
+        mismatches.push(format!("has the digest `{digest}`, and is called `{}`", named.hex()));
     }
     if diff_id != layer.diff_id {
-        lies.push(format!("holds a tar `{diff_id}`, not `{}`", layer.diff_id));
+        mismatches.push(format!("holds a tar `{diff_id}`, not `{}`", layer.diff_id));
     }
-    Ok(WasRead { digest, size, unpacked_size, lies })
+    Ok(LayerSummary { digest, size, unpacked_size, mismatches })
 }
 
 /// Returns the path in a container: absolute, without `.` and `..`.

@@ -1,21 +1,23 @@
-//! The images of an OCI layout (OCI image specification 1.1, image-layout.md), and what in it is none.
+//! The images of an OCI layout (OCI image specification 1.1, image-layout.md), and its other
+//! entries.
 
 use std::{collections::BTreeMap, io::Read as _};
 
 use super::{
     image::{
-        Absent, DOCUMENTS, Image, Images, Layer, MANIFESTS, Set, Store, Told, absent_from,
-        add_names, document, history_warning, less, small,
+        AbsentImage, EntryNote, Images, MAX_DOCUMENTS, MAX_MANIFESTS, Store, StoredImage,
+        StoredLayer, StoredSet, absent_from, add_names, charge, document, history_warning,
+        read_small,
     },
     platform::resolve,
 };
 use crate::{
-    archive::unpack::{stream::Packing, tar::is_tar},
+    archive::unpack::{stream::Compression, tar::is_tar},
     image::oci::{
         Config, Descriptor, Document, Index, Manifest, MediaType,
         document::Model,
         layout::{IMAGE_NAME, REF_NAME, blob_path},
-        walk::{Step, Walk},
+        walk::{Walk, WalkStep},
     },
     model::error::{Error, Result},
 };
@@ -24,7 +26,7 @@ use crate::{
 pub(crate) struct Layout<'a> {
     store: &'a dyn Store,
     found: &'a mut Images,
-    left: usize,
+    remaining: usize,
     /// The number of bytes of documents that may still be read.
     bytes: u64,
     /// The number of the set that is read.
@@ -34,33 +36,35 @@ pub(crate) struct Layout<'a> {
 impl<'a> Layout<'a> {
     /// Begins to read a layout, and collects what it has.
     pub(crate) fn new(store: &'a dyn Store, found: &'a mut Images) -> Self {
-        Layout { store, found, left: MANIFESTS, bytes: DOCUMENTS, set: 0 }
+        Layout { store, found, remaining: MAX_MANIFESTS, bytes: MAX_DOCUMENTS, set: 0 }
     }
 }
 
 impl Layout<'_> {
     fn document<T: Model>(&mut self, descriptor: &Descriptor) -> Result<Document<T>> {
-        self.bytes = less(self.bytes, descriptor.size)?;
+        self.bytes = charge(self.bytes, descriptor.size)?;
         self.found.files.insert(blob_path(descriptor.digest));
         document(self.store, descriptor)
     }
 
     /// Returns the entries of `index.json`. One with several names is there several times.
-    pub(crate) fn top(&mut self, index: &Index) {
+    pub(crate) fn read_index(&mut self, index: &Index) {
         for descriptor in &index.manifests {
-            let descriptor = &self.typed(descriptor);
+            let descriptor = &self.with_type(descriptor);
             let notes = &descriptor.annotations;
             let names = [IMAGE_NAME, REF_NAME].into_iter().filter_map(|key| notes.get(key));
-            let same = |set: &&mut Set| {
-                let plain =
-                    |of: &Descriptor| Descriptor { annotations: BTreeMap::new(), ..of.clone() };
+            let same = |set: &&mut StoredSet| {
+                let plain = |entry: &Descriptor| Descriptor {
+                    annotations: BTreeMap::new(),
+                    ..entry.clone()
+                };
                 set.descriptor.as_ref().is_some_and(|known| plain(known) == plain(descriptor))
             };
             if let Some(set) = self.found.sets.iter_mut().find(same) {
                 add_names(set, names);
                 continue;
             }
-            let mut set = Set {
+            let mut set = StoredSet {
                 names: Vec::new(),
                 descriptor: Some(descriptor.clone()),
                 annotations: BTreeMap::new(),
@@ -73,12 +77,12 @@ impl Layout<'_> {
     }
 
     /// Returns the descriptor, with the type of its target if the writer left that out.
-    fn typed(&self, descriptor: &Descriptor) -> Descriptor {
+    fn with_type(&self, descriptor: &Descriptor) -> Descriptor {
         let mut typed = descriptor.clone();
         if typed.media_type == MediaType::default()
-            && let Ok(Some(bytes)) = small(self.store, &blob_path(descriptor.digest))
+            && let Ok(Some(bytes)) = read_small(self.store, &blob_path(descriptor.digest))
         {
-            typed.media_type = MediaType::of_document(&bytes);
+            typed.media_type = MediaType::detect(&bytes);
         }
         typed
     }
@@ -86,32 +90,42 @@ impl Layout<'_> {
     fn walk(&mut self, root: Descriptor) {
         let mut walk = Walk::new(vec![root]);
         while let Some(step) = walk.next() {
-            let Step::Visit(descriptor) = step else { continue };
-            let descriptor = &self.typed(&descriptor);
+            let WalkStep::Visit(descriptor) = step else { continue };
+            let descriptor = &self.with_type(&descriptor);
             let name = match (&descriptor.platform, descriptor.annotations.get(REF_NAME)) {
                 (Some(platform), _) => platform.to_string(),
                 (None, Some(name)) => name.clone(),
                 (None, None) => descriptor.digest.short(),
             };
             let platform = descriptor.platform.clone();
-            let Some(left) = self.left.checked_sub(1) else {
-                let what = format!("it has more than {MANIFESTS} manifests");
-                return self.found.broken.push(Told { name, what, set: self.set, platform });
+            let Some(remaining) = self.remaining.checked_sub(1) else {
+                let description = format!("it has more than {MAX_MANIFESTS} manifests");
+                return self.found.broken.push(EntryNote {
+                    name,
+                    description,
+                    set: self.set,
+                    platform,
+                });
             };
-            self.left = left;
-            if let Err(error) = self.descriptor(&name, descriptor, &mut walk) {
-                let what = error.to_string();
-                self.found.broken.push(Told { name, what, set: self.set, platform });
+            self.remaining = remaining;
+            if let Err(error) = self.visit_descriptor(&name, descriptor, &mut walk) {
+                let description = error.to_string();
+                self.found.broken.push(EntryNote { name, description, set: self.set, platform });
             }
         }
     }
 
-    fn other(&mut self, name: String, what: String) {
-        self.found.others.push(Told { name, what, set: self.set, platform: None });
+    fn add_other(&mut self, name: String, description: String) {
+        self.found.others.push(EntryNote { name, description, set: self.set, platform: None });
     }
 
-    fn descriptor(&mut self, name: &str, descriptor: &Descriptor, walk: &mut Walk) -> Result<()> {
-        let is_root = walk.around().len() == 0;
+    fn visit_descriptor(
+        &mut self,
+        name: &str,
+        descriptor: &Descriptor,
+        walk: &mut Walk,
+    ) -> Result<()> {
+        let is_root = walk.enclosing().len() == 0;
         let unknown = descriptor.platform.as_ref().is_some_and(|p| p.os == "unknown");
         if descriptor.media_type.is_index() {
             let inner = self.document::<Index>(descriptor)?;
@@ -121,25 +135,28 @@ impl Layout<'_> {
             walk.descend(descriptor.clone(), inner.manifests.clone())?;
         } else if !descriptor.media_type.is_manifest() {
             let kind = &descriptor.media_type;
-            return Err(Error::check(format!("it is of the type `{kind}`, and no manifest")));
-        } else if !self.has(descriptor)? && (unknown || !is_root) {
+            return Err(Error::check(format!("it is of the type `{kind}`, not a manifest")));
+        } else if !self.has_blob(descriptor)? && (unknown || !is_root) {
             match unknown {
-                true => self.attestation(name, descriptor),
-                false => self.absent(descriptor)?,
+                true => self.add_attestation(name, descriptor),
+                false => self.add_absent(descriptor)?,
             }
         } else {
             let manifest = self.document::<Manifest>(descriptor)?;
             if let Some(other) = self.other_than_image(&manifest, descriptor)? {
                 match unknown {
-                    true => self.attestation(name, descriptor),
-                    false => self.other(name.to_owned(), other),
+                    true => self.add_attestation(name, descriptor),
+                    false => self.add_other(name.to_owned(), other),
                 }
             } else if unknown && manifest.layers.is_empty() {
-                self.attestation(name, descriptor);
-            } else if !is_root && descriptor.platform.is_some() && self.is_bare(&manifest)? {
-                self.absent(descriptor)?;
+                self.add_attestation(name, descriptor);
+            } else if !is_root
+                && descriptor.platform.is_some()
+                && self.lacks_all_layers(&manifest)?
+            {
+                self.add_absent(descriptor)?;
             } else {
-                self.manifest(&manifest, descriptor)?;
+                self.add_manifest(&manifest, descriptor)?;
             }
         }
         Ok(())
@@ -147,35 +164,35 @@ impl Layout<'_> {
 
     /// Notes an attestation. Its platform marks it as one, and that is trusted only if it is not an
     /// image: podman does not compare the platform of an image that it finds by a name.
-    fn attestation(&mut self, name: &str, descriptor: &Descriptor) {
+    fn add_attestation(&mut self, name: &str, descriptor: &Descriptor) {
         let name = format!("{name}@{}", descriptor.digest.short());
-        self.other(name, "an attestation, and no image".to_owned());
+        self.add_other(name, "an attestation, not an image".to_owned());
     }
 
-    fn has(&self, descriptor: &Descriptor) -> Result<bool> {
+    fn has_blob(&self, descriptor: &Descriptor) -> Result<bool> {
         Ok(self.store.open(&blob_path(descriptor.digest))?.is_some())
     }
 
     /// Returns whether the manifest has layers, and the store none of them.
-    fn is_bare(&self, manifest: &Manifest) -> Result<bool> {
+    fn lacks_all_layers(&self, manifest: &Manifest) -> Result<bool> {
         for layer in &manifest.layers {
-            if self.has(layer)? {
+            if self.has_blob(layer)? {
                 return Ok(false);
             }
         }
         Ok(!manifest.layers.is_empty())
     }
 
-    /// Notes that the store lacks what an index points at. Only of an image it is known what that
-    /// is; `index.json` itself lists what must be there.
-    fn absent(&mut self, descriptor: &Descriptor) -> Result<()> {
+    /// Records that the store lacks an image of an index. Entries of `index.json` itself must
+    /// exist.
+    fn add_absent(&mut self, descriptor: &Descriptor) -> Result<()> {
         let Some(platform) = descriptor.platform.clone() else {
             let path = blob_path(descriptor.digest);
             return Err(Error::check(format!("`{path}` is missing")));
         };
         let reason = format!("{platform}{}", absent_from(self.store.noun()));
         let digest = descriptor.digest;
-        self.found.absent.push(Absent { platform, digest, reason, set: self.set });
+        self.found.absent.push(AbsentImage { platform, digest, reason, set: self.set });
         Ok(())
     }
 
@@ -218,28 +235,34 @@ impl Layout<'_> {
         let compressed = match start.as_slice() {
             // bzip2; a skippable frame of zstd (RFC 8878), which containerd reads.
             [b'B', b'Z', b'h', ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => true,
-            _ => Packing::of(&start) != Packing::None,
+            _ => Compression::detect(&start) != Compression::None,
         };
         // A text has no NUL, and a header without a name has one first.
         Ok(compressed || is_tar(&start) || start.first() == Some(&0))
     }
 
-    fn manifest(&mut self, manifest: &Document<Manifest>, descriptor: &Descriptor) -> Result<()> {
+    fn add_manifest(
+        &mut self,
+        manifest: &Document<Manifest>,
+        descriptor: &Descriptor,
+    ) -> Result<()> {
         let config = self.document::<Config>(&manifest.config)?;
         let (platform, warning) = resolve(descriptor.platform.as_ref(), &config)?;
         let diff_ids = &config.rootfs.diff_ids;
         if diff_ids.len() != manifest.layers.len() {
-            let (has, said) = (manifest.layers.len(), diff_ids.len());
-            return Err(Error::check(format!("it has {has} layers, and its configuration {said}")));
+            let (has, declared) = (manifest.layers.len(), diff_ids.len());
+            return Err(Error::check(format!(
+                "it has {has} layers, and its configuration {declared}"
+            )));
         }
         self.found.files.extend(manifest.layers.iter().map(|layer| blob_path(layer.digest)));
-        let layers = manifest.layers.iter().zip(diff_ids).map(|(layer, diff_id)| Layer {
+        let layers = manifest.layers.iter().zip(diff_ids).map(|(layer, diff_id)| StoredLayer {
             path: blob_path(layer.digest),
             blob: Some((layer.digest, layer.size)),
-            named: None,
+            named_digest: None,
             diff_id: *diff_id,
         });
-        self.found.images.push(Image {
+        self.found.images.push(StoredImage {
             name: String::new(),
             platform,
             size: Some(descriptor.size.saturating_add(manifest.content_size())),

@@ -1,6 +1,6 @@
 //! Images of every form, read without a registry.
 
-pub mod about;
+pub mod annotation;
 pub mod image;
 pub mod layers;
 pub mod layout;

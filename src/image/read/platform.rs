@@ -23,7 +23,7 @@ pub(crate) fn resolve(
 ) -> Result<(Platform, Option<String>)> {
     let (os, architecture, variant) =
         normalise(&config.os, &config.architecture, config.variant.as_deref());
-    let shown = shown(config);
+    let shown = configured_platform(config);
     let contradiction = |index: &Platform| {
         let named = shown.as_deref().unwrap_or(UNKNOWN);
         Error::check(format!("its index names `{index}`, and its configuration `{named}`"))
@@ -45,8 +45,8 @@ pub(crate) fn resolve(
     if !names[2].is_empty() {
         text = format!("{text}/{}", names[2]);
     }
-    let bad = |error| Error::check("not a valid image configuration").because(error);
-    let platform: Platform = text.parse().map_err(bad)?;
+    let platform_error = |error| Error::check("not a valid image configuration").because(error);
+    let platform: Platform = text.parse().map_err(platform_error)?;
     let warning = match (shown, index) {
         (None, None) => Some("neither its index nor its configuration names a platform".to_owned()),
         (None, Some(index)) => {
@@ -69,7 +69,7 @@ fn or_unknown(name: &str) -> &str {
 
 /// Returns the platform in the spelling of the configuration; `None` if it names none. Many writers
 /// write `arm64/v8` for `arm64`, which needs no warning.
-fn shown(config: &Config) -> Option<String> {
+fn configured_platform(config: &Config) -> Option<String> {
     let variant = config.variant.as_deref().unwrap_or_default();
     let names = [&*config.os, &*config.architecture, variant];
     let names = match names {

@@ -4,5 +4,5 @@
 mod decide;
 mod policy;
 
-pub use decide::{Decision, Highest, Ours, Standing, decide, version};
-pub use policy::{Line, Occasion, Rule, Subject, Wanted};
+pub use decide::{HighestVersion, PushedImage, TagDecision, TagTarget, decide, parse_version_tag};
+pub use policy::{ImageMetadata, PushKind, RequestedTag, TagRule, VersionLine};

@@ -1,39 +1,39 @@
-//! What serves `malloc` in a program.
+//! The allocator of a program.
 
 use serde::{Deserialize, Serialize};
 
 /// The requested allocator, in metadata, in a target's file or on the command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Setting {
+#[serde(rename = "Setting", rename_all = "kebab-case")]
+pub enum AllocatorSetting {
     /// mimalloc where it makes a difference, see [`crate::build::allocator::choose`].
     #[default]
     Auto,
     /// mimalloc.
     Mimalloc,
-    /// That of the C library.
+    /// The allocator of the C library.
     System,
 }
 
-/// What serves `malloc`.
+/// The allocator that serves `malloc`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Allocator {
     /// mimalloc, linked in.
     Mimalloc,
-    /// That of the C library.
+    /// The allocator of the C library.
     System,
 }
 
-/// What serves `malloc`, and why.
+/// An allocator, and the origin of the choice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub struct Choice {
-    /// What serves it.
+#[serde(rename = "Choice", rename_all = "kebab-case")]
+pub struct AllocatorChoice {
+    /// The allocator.
     pub allocator: Allocator,
-    /// Who chose it.
+    /// The setting, flag or crate that chose it.
     pub origin: String,
 }

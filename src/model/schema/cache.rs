@@ -1,11 +1,11 @@
-//! What `cache save` and `cache restore` did.
+//! The results of `cache save` and `cache restore`.
 
 use serde::{Deserialize, Serialize};
 
 /// The schema number of the reports that this version makes.
 pub const SCHEMA: u32 = 1;
 
-/// What became of a cache.
+/// The result of saving or restoring a cache.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -15,18 +15,18 @@ pub struct Cache {
     pub schema: u32,
     /// The directory that holds the cache.
     pub directory: String,
-    /// What became of it.
+    /// The outcome.
     #[serde(flatten)]
-    pub outcome: Outcome,
-    /// How long it took.
+    pub outcome: CacheOutcome,
+    /// The duration in milliseconds.
     pub milliseconds: u64,
 }
 
-/// What became of a cache. Sizes are in bytes.
+/// The outcome for a cache. Sizes are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "outcome")]
-pub enum Outcome {
+pub enum CacheOutcome {
     /// It was written.
     Saved {
         /// Units in it.
@@ -62,7 +62,7 @@ pub enum Outcome {
     },
     /// It was left alone, and the build begins from nothing.
     Refused {
-        /// Why, one sentence each.
+        /// The reasons, one sentence each.
         reasons: Vec<String>,
     },
 }

@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-pub use super::asked::Asked;
 use super::plan;
+pub use super::request::RecordedRequest;
 use crate::model::{
     digest::Digest,
     platform::Platform,
-    schema::{allocator::Choice, memory::MemoryChoice, plan::CpuFlags, units::Units},
+    schema::{allocator::AllocatorChoice, memory::MemoryChoice, plan::CpuFlags, units::Units},
 };
 
 /// The name of the file.
@@ -18,8 +18,8 @@ pub const FILE: &str = "dist.json";
 /// The schema number that this version writes, and the newest that it reads.
 pub const SCHEMA: u32 = 1;
 
-/// What one `dist` made. All paths are relative to the directory of `dist.json`, with `/` between
-/// their parts; all sizes are in bytes.
+/// The results of one `dist`. All paths are relative to the directory of `dist.json`, with `/`
+/// between their parts; all sizes are in bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -27,16 +27,16 @@ pub const SCHEMA: u32 = 1;
 pub struct Dist {
     /// The schema's number: 1.
     pub schema: u32,
-    /// What was released, from which source, with which tools.
+    /// The released package or workspace, its source, and the tools.
     pub release: Release,
-    /// What cargo compiled for this, and what it found done.
+    /// The units that cargo compiled for this, and those that were up to date.
     pub units: Units,
-    /// What sccache had and had not, where cargo's `rustc-wrapper` is sccache.
+    /// The hits and misses of sccache, if cargo's `rustc-wrapper` is sccache.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sccache: Option<Sccache>,
     /// Every binary.
     pub artifacts: Vec<Artifact>,
-    /// How images are made of them.
+    /// The recipes of the images.
     #[serde(default)]
     pub recipes: Vec<plan::Image>,
     /// Every multi-platform image.
@@ -44,10 +44,10 @@ pub struct Dist {
     /// Completions and manual pages.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub companions: Vec<Companion>,
-    /// How archives are made.
+    /// The contents of the archives.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub packages: Vec<plan::Archive>,
-    /// Every archive and package that people download.
+    /// Every archive and package for download.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub archives: Vec<Archive>,
     /// Documents about these files: checksums, SBOMs, provenance, signatures.
@@ -55,7 +55,7 @@ pub struct Dist {
     pub documents: Vec<Document>,
 }
 
-/// What was released, from which source, with which tools.
+/// The released package or workspace, its source, and the tools.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -74,7 +74,7 @@ pub struct Release {
     /// The files that differed from it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub changes: Option<Changes>,
-    /// Why there is no commit; absent with one.
+    /// The reason for which there is no commit; absent with one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub no_revision: Option<String>,
     /// Seconds since 1970 that stand for every time in the outputs
@@ -83,8 +83,8 @@ pub struct Release {
     /// Tool names (`longshore`, `cargo`, `rustc`, `zig`, …) and their versions.
     pub tools: BTreeMap<String, String>,
     /// The request on the command line, so that a different revision can be built in the same way.
-    #[serde(skip_serializing_if = "Asked::is_nothing", default)]
-    pub asked: Asked,
+    #[serde(rename = "asked", skip_serializing_if = "RecordedRequest::is_empty", default)]
+    pub request: RecordedRequest,
     /// The platforms of all targets of the workspace, including those that were not requested: a merged
     /// release must have all of them.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -125,13 +125,13 @@ pub struct Artifact {
     pub name: String,
     /// The package it is a binary of.
     pub package: String,
-    /// That package's version.
+    /// The package's version.
     pub version: String,
-    /// What rustc compiled for.
+    /// The target triple of rustc.
     pub target: String,
-    /// What OCI calls it.
+    /// The OCI platform.
     pub platform: Platform,
-    /// Where the file is.
+    /// The path of the file.
     pub path: String,
     /// Its size in bytes.
     pub size: u64,
@@ -146,11 +146,11 @@ pub struct Artifact {
     /// itself added. Absent if no list was requested.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub audit: Option<Digest>,
-    /// To what its bytes belong; absent where it cannot be said.
+    /// The attribution of its bytes to crates; absent if it could not be computed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub attribution: Option<AttributionFile>,
-    /// What serves `malloc` in it, as its symbols show.
-    pub allocator: Choice,
+    /// The allocator that it contains, according to its symbols.
+    pub allocator: AllocatorChoice,
     /// The implementation of the functions that compare, search, copy and fill memory, as its symbols show;
     /// absent in releases of versions without this choice.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -166,7 +166,7 @@ pub struct Artifact {
     pub smoke: Option<Smoke>,
 }
 
-/// To what the bytes of a binary belong.
+/// The attribution of a binary's bytes to crates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -187,9 +187,9 @@ pub struct AttributionFile {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Sccache {
-    /// What it had.
+    /// The number of cached results.
     pub hits: u64,
-    /// What had to be compiled.
+    /// The number of compiled results.
     pub misses: u64,
 }
 
@@ -209,7 +209,7 @@ pub struct File {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct DebugFile {
-    /// Where the file is.
+    /// The path of the file.
     pub path: String,
     /// Its size in bytes.
     pub size: u64,
@@ -230,7 +230,7 @@ pub struct Verdict {
     /// The lints that were not applied to it.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub not_applied: Vec<NotApplied>,
-    /// What they found, worst first.
+    /// The findings, the worst first.
     pub findings: Vec<Finding>,
 }
 
@@ -242,14 +242,14 @@ pub struct Verdict {
 pub struct NotApplied {
     /// The lint's id.
     pub lint: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
     /// Whether it was denied or warned of by its name.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub requested: bool,
 }
 
-/// What one lint found.
+/// A finding of a lint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -261,9 +261,9 @@ pub struct Finding {
     pub level: Level,
     /// One sentence.
     pub message: String,
-    /// What in the file shows it.
+    /// The evidence in the file.
     pub evidence: String,
-    /// What to do about it.
+    /// The hint that fixes it.
     pub hint: String,
     /// The reason of the waiver, if the policy has one; then the level is `allow`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -291,13 +291,13 @@ pub enum Level {
 pub enum Smoke {
     /// It ran and ended.
     Ran {
-        /// What ran it: `native` or the emulator's name.
+        /// The environment that ran it: `native` or the emulator's name.
         by: String,
-        /// Whether its file system was empty but for itself.
+        /// Whether its file system contained nothing else.
         empty_root: bool,
         /// Its arguments.
         args: Vec<String>,
-        /// What it returned; absent where it was still running when its time was up.
+        /// The exit status; absent if it was still running when it timed out.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         exit_code: Option<i32>,
         /// The first line that it wrote.
@@ -306,7 +306,7 @@ pub enum Smoke {
     },
     /// It was not run.
     NotRun {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -335,7 +335,7 @@ pub struct Image {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct PlatformImage {
-    /// What it runs on.
+    /// The platform.
     pub platform: Platform,
     /// The digest of its manifest.
     pub manifest: Digest,
@@ -362,14 +362,14 @@ pub struct Layer {
     pub size: u64,
     /// The digest of the tar inside it.
     pub diff_id: Digest,
-    /// What compressed it, with version and level; the same tar and the same compressor give the
-    /// same blob.
+    /// The compressor, with version and level; the same tar and the same compressor give the same
+    /// blob.
     pub compressor: String,
     /// The instruction, or the extra, that made it.
     pub created_by: String,
 }
 
-/// Something that comes with a program.
+/// A completion file or a manual page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -378,10 +378,11 @@ pub struct Companion {
     pub package: String,
     /// The target of the build, or of the program that wrote the file.
     pub target: String,
-    /// Where the file is.
+    /// The path of the file.
     pub path: String,
-    /// Where it belongs, below `/usr` or what stands for that.
-    pub place: String,
+    /// The path where it is installed, below `/usr` or a different prefix.
+    #[serde(rename = "place")]
+    pub install_path: String,
     /// Its size in bytes.
     pub size: u64,
     /// Its digest.
@@ -393,17 +394,17 @@ pub struct Companion {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Archive {
-    /// What is in it.
+    /// The kind of its contents.
     pub kind: ArchiveKind,
     /// The package that it is of.
     pub package: String,
-    /// That package's version.
+    /// The package's version.
     pub version: String,
-    /// What its binaries were compiled for.
+    /// The target triple of its binaries.
     pub target: String,
-    /// What OCI calls that.
+    /// The OCI platform.
     pub platform: Platform,
-    /// Where the file is.
+    /// The path of the file.
     pub path: String,
     /// Its size in bytes.
     pub size: u64,
@@ -413,7 +414,7 @@ pub struct Archive {
     pub contents: Vec<Packed>,
 }
 
-/// What an archive is for.
+/// The kind of an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -452,7 +453,7 @@ pub struct Document {
     /// release.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub subject: Option<String>,
-    /// Where the file is.
+    /// The path of the file.
     pub path: String,
     /// Its size in bytes.
     pub size: u64,
@@ -471,7 +472,7 @@ pub enum DocumentKind {
     Cyclonedx,
     /// An SBOM in SPDX's JSON.
     Spdx,
-    /// How it was made: an in-toto statement with SLSA's provenance.
+    /// The provenance: an in-toto statement with SLSA's predicate.
     Provenance,
     /// A signature of minisign's over the file that is its subject.
     Minisign,
@@ -480,8 +481,8 @@ pub enum DocumentKind {
 }
 
 impl DocumentKind {
-    /// Whether it describes the complete release, and not a single file.
-    pub fn of_all(self) -> bool {
+    /// Returns whether it describes the complete release, and not a single file.
+    pub fn describes_release(self) -> bool {
         !matches!(self, DocumentKind::Cyclonedx | DocumentKind::Spdx)
     }
 }

@@ -1,4 +1,4 @@
-//! What `doctor` found.
+//! The results of `doctor`.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,33 +19,33 @@ pub struct Doctor {
     pub checks: Vec<Check>,
 }
 
-/// The state of one thing.
+/// The state of one tool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Check {
-    /// What was looked for.
+    /// The checked tool or directory.
     pub name: String,
-    /// How it stands.
+    /// Its state.
     pub state: State,
-    /// The version and place found, or what is wrong.
+    /// The version and path that were found, or the problem.
     pub detail: String,
     /// A command that fixes it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub fix: Option<String>,
 }
 
-/// How a thing stands.
+/// The state of a tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// It is there and fit.
+    /// It exists and works.
     Good,
-    /// It is not there; `dist` gets it when it needs it.
+    /// It is missing; `dist` installs it when needed.
     Provided,
-    /// It is not there; something useful is left out without it.
+    /// It is missing; an optional feature does not work without it.
     Optional,
-    /// It is missing or unfit, and `dist` fails without it.
+    /// It is missing or does not work, and `dist` fails without it.
     Bad,
 }

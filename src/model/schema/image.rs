@@ -1,4 +1,4 @@
-//! What is in images, and in what two of them differ.
+//! The contents of images, and the differences between two of them.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -13,10 +13,10 @@ pub const SCHEMA: u32 = 1;
 /// The schema number of the differences that this version makes.
 pub const DIFF_SCHEMA: u32 = 1;
 
-/// Notes, labels and the like, by name.
+/// Annotations or labels, by name.
 pub type Notes = BTreeMap<String, String>;
 
-/// What is in all that was given to `image inspect`.
+/// The contents of all images that were given to `image inspect`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -28,14 +28,14 @@ pub struct Inspection {
     pub sources: Vec<Source>,
 }
 
-/// What is at one path.
+/// The images at one path.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Source {
     /// The path, as it was given.
     pub path: String,
-    /// How images are stored there.
+    /// The form in which images are stored there.
     pub form: Form,
     /// The requested images; those of several platforms under one name are together.
     pub sets: Vec<ImageSet>,
@@ -46,7 +46,7 @@ pub struct Source {
     pub others: Vec<Other>,
 }
 
-/// How images are stored.
+/// The form in which images are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -55,7 +55,7 @@ pub enum Form {
     OciLayout,
     /// An OCI layout in a tar archive.
     OciArchive,
-    /// What `docker save` writes.
+    /// The output of `docker save`.
     DockerArchive,
     /// A registry.
     Registry,
@@ -77,9 +77,9 @@ impl fmt::Display for Form {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Other {
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// What it is.
+    /// Its type.
     pub what: String,
 }
 
@@ -109,7 +109,7 @@ pub struct ImageSet {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Image {
-    /// What it runs on.
+    /// The platform.
     pub platform: Platform,
     /// The digest of its manifest; absent in what `docker save` wrote.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -122,15 +122,15 @@ pub struct Image {
     /// The time of creation, from the configuration.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub created: Option<String>,
-    /// Where its metadata is inconsistent in a way that engines accept, one sentence each.
+    /// The inconsistencies in its metadata that engines accept, one sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub warnings: Vec<String>,
-    /// What a container of it runs.
+    /// The configuration of its containers.
     pub config: Config,
     /// The annotations of its manifest.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub annotations: Notes,
-    /// How it was made, one entry an instruction.
+    /// The instructions that made it, one entry for each.
     pub history: Vec<Step>,
     /// Its layers, lowest first.
     pub layers: Vec<Layer>,
@@ -138,7 +138,7 @@ pub struct Image {
     pub files: Vec<File>,
 }
 
-/// What a container runs.
+/// The configuration of a container.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
@@ -149,7 +149,7 @@ pub struct Config {
     /// The arguments unless others are given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cmd: Vec<String>,
-    /// Who it runs as; root where it is absent.
+    /// The user of the process; root if absent.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub user: String,
     /// Variables, as `NAME=value`.
@@ -164,10 +164,10 @@ pub struct Config {
     /// Directories that outlive a container.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<String>,
-    /// What ends it.
+    /// The signal that stops it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<String>,
-    /// How an engine finds out whether it is well; times in nanoseconds, as the image has it.
+    /// The health check; times in nanoseconds, as in the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<Value>,
     /// Labels by name.
@@ -189,7 +189,7 @@ pub struct Step {
     /// The instruction.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub created_by: Option<String>,
-    /// Who made it.
+    /// The author.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub author: Option<String>,
     /// A remark about it.
@@ -220,20 +220,20 @@ pub struct Layer {
     /// The instruction that made it; absent where the history has not one entry for each layer.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub created_by: Option<String>,
-    /// What is in it, in the order of its tar.
+    /// Its files, in the order of its tar.
     pub files: Vec<File>,
 }
 
-/// A file, a directory, or what else is at a path.
+/// A file, a directory, or another entry at a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct File {
-    /// Where it is, from the root of the image. For a whiteout, what that takes away.
+    /// Its path from the root of the image; for a whiteout, the path that it removes.
     pub path: String,
-    /// What it is.
+    /// Its type.
     pub kind: FileKind,
-    /// Where a link leads.
+    /// The target of a link.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub target: Option<String>,
     /// The permissions.
@@ -259,7 +259,7 @@ pub struct File {
     pub layer: usize,
 }
 
-/// What is at a path.
+/// The type of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -272,17 +272,17 @@ pub enum FileKind {
     Symlink,
     /// Another name of the file that it leads to.
     HardLink,
-    /// A device for characters.
+    /// A character device.
     CharacterDevice,
     /// A block device.
     BlockDevice,
     /// A named pipe.
     Pipe,
-    /// Takes away what lower layers have at the path.
+    /// Removes the file of lower layers at the path.
     Whiteout,
-    /// Takes away what lower layers have below the path.
+    /// Removes all files of lower layers below the path.
     OpaqueWhiteout,
-    /// Something that is not understood, and is compared by its bytes.
+    /// An unknown type, which is compared by its bytes.
     Unknown,
 }
 
@@ -337,7 +337,7 @@ impl schemars::JsonSchema for Mode {
     }
 }
 
-/// In what two images, or sets of them, differ.
+/// The differences between two images, or sets of images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -363,7 +363,7 @@ pub struct ImageDiff {
     pub platforms: Vec<PlatformDiff>,
 }
 
-/// In what the images of one platform differ.
+/// The differences between the images of one platform.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -387,22 +387,22 @@ pub struct PlatformDiff {
     pub files: FilesDiff,
 }
 
-/// In what the layers of two images differ.
+/// The differences between the layers of two images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct LayersDiff {
-    /// How many the first has.
+    /// The number of layers of the first image.
     pub before: usize,
-    /// How many the second has.
+    /// The number of layers of the second image.
     pub after: usize,
-    /// How many of the lowest are equal.
+    /// The number of equal layers, counted from the lowest.
     pub equal: usize,
-    /// How many of those have the very same tar.
+    /// The number of those with identical tars.
     pub same: usize,
 }
 
-/// In what the files of two images differ.
+/// The differences between the files of two images.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -415,31 +415,31 @@ pub struct FilesDiff {
     pub changed: Vec<FileChange>,
 }
 
-/// In what two files of one path differ.
+/// The differences between two files at one path.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct FileChange {
     /// The path.
     pub path: String,
-    /// What is different.
+    /// The differences.
     pub changes: Vec<Change>,
 }
 
-/// One thing that is different.
+/// One difference.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Change {
-    /// What it is: a name that inspections have.
+    /// The field, by its name in an inspection.
     pub field: String,
-    /// Which one, where there are several: a variable, a label, the number of an instruction.
+    /// The key, if the field has several values: a variable, a label, the number of an instruction.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub key: Option<String>,
-    /// What the first has.
+    /// The value in the first.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub before: Option<Value>,
-    /// What the second has.
+    /// The value in the second.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub after: Option<Value>,
 }

@@ -9,7 +9,6 @@
 //! ```
 
 pub mod allocator;
-mod asked;
 pub mod cache;
 pub mod dist;
 pub mod doctor;
@@ -20,6 +19,7 @@ pub mod packaging;
 pub mod plan;
 pub mod profile;
 pub mod push;
+mod request;
 pub mod size;
 pub mod tags;
 pub mod units;
@@ -34,8 +34,8 @@ pub use push::Push;
 pub use size::Size;
 pub use verify::Verification;
 
-/// The JSON schemas of what is serialised for others: the name of each, with its version, and its
-/// text. They describe what this version writes.
+/// Returns the JSON schemas of all that is serialised for others: the name of each, with its
+/// version, and its text. They describe what this version writes.
 #[cfg(feature = "schema")]
 pub fn json_schemas() -> Vec<(&'static str, String)> {
     use schemars::{JsonSchema, generate::SchemaSettings};
@@ -52,7 +52,7 @@ pub fn json_schemas() -> Vec<(&'static str, String)> {
         ("doctor.v1", text::<Doctor>()),
         ("image-diff.v1", text::<ImageDiff>()),
         ("image.v1", text::<Inspection>()),
-        ("package-list.v1", text::<package::Listed>()),
+        ("package-list.v1", text::<package::ArchiveListing>()),
         ("plan.v1", text::<Plan>()),
         ("push.v1", text::<Push>()),
         ("size.v1", text::<Size>()),

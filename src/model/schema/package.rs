@@ -7,14 +7,14 @@ use crate::model::digest::Digest;
 /// The schema number of this version.
 pub const SCHEMA: u32 = 1;
 
-/// What is in an archive.
+/// The contents of an archive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub struct Listed {
+pub struct ArchiveListing {
     /// The schema's number: 1.
     pub schema: u32,
-    /// Where the archive is.
+    /// The path of the archive.
     pub path: String,
     /// Its size in bytes.
     pub size: u64,
@@ -39,7 +39,7 @@ pub struct Entry {
     /// The digest of its content; absent for a link, and for a file with a note.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sha256: Option<Digest>,
-    /// Where it leads, if it is a link.
+    /// The target, if it is a link.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub link: Option<String>,
     /// The reason why it has no digest, if it is a file that is not read.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How an archive is packed.
+/// The format of an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Format {
@@ -39,7 +39,7 @@ pub enum Shell {
     Nushell,
 }
 
-/// Something that is put into an image beside the binaries.
+/// A set of files that is added to an image beside the binaries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -55,7 +55,7 @@ pub enum Extra {
     Tmp,
 }
 
-/// How a layer's tar becomes its blob.
+/// The compression of a layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -65,6 +65,6 @@ pub enum Compressor {
     Gzip,
     /// zstd, which is smaller and faster to unpack, and which Docker 20.10 cannot pull.
     Zstd,
-    /// Not at all.
+    /// No compression.
     None,
 }

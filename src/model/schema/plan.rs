@@ -10,11 +10,11 @@ use crate::model::{
     platform::Platform,
     reference::repository_name,
     schema::{
-        allocator::Choice,
+        allocator::AllocatorChoice,
         memory::MemoryChoice,
         packaging::{Compressor, Extra, Format, Shell},
         profile::{Preset, Setting, Unstable},
-        tags::Policy,
+        tags::TagPolicy,
     },
 };
 
@@ -31,11 +31,11 @@ pub struct Plan {
     pub schema: u32,
     /// The workspace's directory.
     pub workspace: String,
-    /// Where cargo builds.
+    /// The directory in which cargo builds.
     pub target_directory: String,
-    /// Where the result goes.
+    /// The directory of the result.
     pub output: String,
-    /// What is released, from which source, with which tools.
+    /// The released package or workspace, its source, and the tools.
     pub release: Release,
     /// The profile and where each of its values comes from.
     pub profile: Profile,
@@ -45,15 +45,15 @@ pub struct Plan {
     pub jobs: Vec<Job>,
     /// One for each package.
     pub images: Vec<Image>,
-    /// What people download: one for each package and target.
+    /// The archives for download: one for each package and target.
     #[serde(default)]
     pub archives: Vec<Archive>,
     /// Binaries of the workspace that are left out.
     pub skipped: Vec<Skipped>,
-    /// What the plan does differently from cargo, or what may be unexpected: one sentence each.
+    /// Differences from cargo, and other unexpected behaviour: one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// What is allowed, and probably not intended: one sentence each.
+    /// Settings that are allowed, and probably not intended: one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     /// The variables that are set and that builds do not inherit, since they hold credentials.
@@ -103,20 +103,20 @@ pub struct Build {
     pub packages: Vec<String>,
     /// The targets it builds for.
     pub targets: Vec<String>,
-    /// Where each target's standard library comes from.
+    /// The origin of each target's standard library.
     pub std: BTreeMap<String, Std>,
     /// Cargo's arguments, the first is `build`.
     pub args: Vec<String>,
     /// The variables that are set for it, besides those that make zig the linker.
     pub env: BTreeMap<String, String>,
-    /// The variables that are taken away, because their flags are already among `env`.
+    /// The variables that are removed, because their flags are already in `env`.
     pub env_remove: Vec<String>,
     /// The arguments that the linker's wrapper adds to those of rustc, for each target.
     #[serde(default)]
     pub link_args: BTreeMap<String, Vec<String>>,
 }
 
-/// Where a target's standard library comes from.
+/// The origin of a target's standard library.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -129,11 +129,11 @@ pub enum Std {
         source: String,
         /// The directory that rustc gets as `--sysroot`.
         sysroot: String,
-        /// What differs from the official one: `optimize-for-size`, or an unstable switch.
+        /// The differences from the official one: `optimize-for-size`, or an unstable switch.
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
         options: Vec<String>,
     },
-    /// Nowhere yet: `dist` will provide it first.
+    /// It is missing: `dist` will install it first.
     Missing,
 }
 
@@ -150,14 +150,14 @@ pub struct Job {
     pub manifest: String,
     /// The binary.
     pub binary: String,
-    /// What rustc compiles for.
+    /// The target triple of rustc.
     pub target: String,
-    /// What OCI calls it.
+    /// The OCI platform.
     pub platform: Platform,
-    /// How it is linked.
+    /// Its linkage.
     pub linkage: Linkage,
-    /// What serves `malloc`.
-    pub allocator: Choice,
+    /// The allocator.
+    pub allocator: AllocatorChoice,
     /// The implementation of the functions that compare, search, copy and fill memory.
     pub memory_functions: MemoryChoice,
     /// The baseline CPU, in rustc's spelling; that of the target when absent.
@@ -170,15 +170,15 @@ pub struct Job {
     pub profile: String,
     /// All flags for rustc and the linker in their order, and where each comes from.
     pub rustflags: Vec<Flag>,
-    /// Where the file goes, relative to `output`.
+    /// The path of the file, relative to `output`.
     pub path: String,
-    /// Where its symbols go, relative to `output`; absent where they are not kept.
+    /// The path of its symbols, relative to `output`; absent if they are not kept.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub debug: Option<String>,
-    /// Where it goes to what the bytes of the file belong, relative to `output`.
+    /// The path of the attribution of its bytes, relative to `output`.
     #[serde(default)]
     pub attribution: String,
-    /// Whether the list of its dependencies is put into it.
+    /// Whether the list of its dependencies is added to it.
     #[serde(default)]
     pub audit: bool,
     /// The smoke test.
@@ -193,14 +193,14 @@ pub struct Smoke {
     /// Its arguments; absent when it is not run.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub args: Option<Vec<String>>,
-    /// Whether it has to end with 0: where the arguments were chosen for it.
+    /// Whether it must exit with 0: the arguments were chosen for it.
     pub must_succeed: bool,
-    /// Seconds after which it is ended.
+    /// The time limit in seconds.
     pub timeout: u64,
 }
 
 impl Smoke {
-    /// Seconds that a binary gets when nothing is set.
+    /// The default time limit in seconds.
     pub const TIMEOUT: u64 = 10;
 }
 
@@ -219,7 +219,7 @@ pub struct Image {
     pub platforms: Vec<Platform>,
     /// The binaries in it.
     pub binaries: Vec<String>,
-    /// The one it starts; absent where none stands out, and the image then has no entrypoint.
+    /// The binary that it starts; absent if several are possible: the image has no entrypoint then.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub entrypoint: Option<String>,
     /// `uid:gid` it starts as.
@@ -232,28 +232,28 @@ pub struct Image {
     /// Values for the recipe's `ARG`s.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub args: BTreeMap<String, String>,
-    /// What is put below the recipe's own layers.
+    /// The sets of files below the recipe's own layers.
     #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
     pub extras: BTreeSet<Extra>,
-    /// How its layers are compressed.
+    /// The compression of its layers.
     #[serde(default)]
     pub compression: Compressor,
     /// Annotations of the index and of each manifest.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub annotations: BTreeMap<String, String>,
     /// The tags that it gets where it is pushed.
-    #[serde(skip_serializing_if = "Policy::is_default", default)]
-    pub tags: Policy,
+    #[serde(skip_serializing_if = "TagPolicy::is_default", default)]
+    pub tags: TagPolicy,
 }
 
 impl Image {
     /// Returns whether `name` is its name, or the name of a package that gets this image.
-    pub fn is_called(&self, name: &str) -> bool {
+    pub fn is_named(&self, name: &str) -> bool {
         self.name == name || repository_name(name).as_ref() == Some(&self.name)
     }
 }
 
-/// What people download of one package for one target.
+/// The archives and packages of one package for one target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -264,15 +264,15 @@ pub struct Archive {
     pub package: String,
     /// Its version.
     pub version: String,
-    /// What its binaries are compiled for.
+    /// The target triple of its binaries.
     pub target: String,
-    /// What OCI calls it.
+    /// The OCI platform.
     pub platform: Platform,
-    /// How it is packed: one file for each.
+    /// The formats: one file for each.
     pub formats: BTreeSet<Format>,
     /// The binaries in it.
     pub binaries: Vec<String>,
-    /// What else is in it, by its path there.
+    /// Further files in it, by their paths there.
     pub files: BTreeMap<String, String>,
     /// The files among those that are licences.
     pub licenses: Vec<String>,
@@ -282,7 +282,7 @@ pub struct Archive {
     /// Names of the files that `archive.require` lists and that are missing.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub missing: Vec<String>,
-    /// What completes arguments.
+    /// The completions of arguments.
     pub completions: Companions,
     /// Manual pages.
     pub man: Companions,
@@ -304,7 +304,7 @@ impl Archive {
     }
 }
 
-/// Where completions or manual pages come from.
+/// The origin of completions or manual pages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "from")]
@@ -315,14 +315,14 @@ pub enum Companions {
     OutDir,
     /// A binary writes them.
     Run {
-        /// Which one.
+        /// The name of the binary.
         binary: String,
         /// Its arguments; `{shell}` stands for each shell's name.
         args: Vec<String>,
         /// For which shells; none for manual pages.
         #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
         shells: BTreeSet<Shell>,
-        /// Seconds after which it is ended.
+        /// The time limit in seconds.
         timeout: u64,
     },
 }
@@ -352,7 +352,7 @@ pub struct Deb {
     /// `Depends`, `Recommends` and `Conflicts`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub relations: BTreeMap<String, String>,
-    /// Who holds the copyright.
+    /// The holders of the copyright.
     pub authors: Vec<String>,
     /// An SPDX expression.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -367,11 +367,11 @@ pub struct Deb {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Recipe {
-    /// Where it is, relative to the workspace.
+    /// Its path, relative to the workspace.
     pub path: String,
-    /// What is in it.
+    /// Its content.
     pub text: String,
-    /// What is in the file beside it that is called like it with `.dockerignore` at the end.
+    /// The content of the file beside it with the same name and `.dockerignore` at the end.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ignore: Option<String>,
 }
@@ -385,18 +385,18 @@ pub struct Skipped {
     pub package: String,
     /// Its name.
     pub binary: String,
-    /// Why, and what brings it back.
+    /// The reason, and the flag or setting that includes it.
     pub reason: String,
 }
 
-/// One flag, and where it comes from.
+/// One flag, and its origin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Flag {
     /// The flag as rustc gets it; one that takes a value is followed by another entry.
     pub flag: String,
-    /// Where it comes from: `RUSTFLAGS`, `build.rustflags`, `target x86_64-…`, `longshore: …`.
+    /// The origin: `RUSTFLAGS`, `build.rustflags`, `target x86_64-…`, `longshore: …`.
     pub origin: String,
     /// The way in which it takes effect.
     #[serde(default)]

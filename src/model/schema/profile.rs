@@ -27,7 +27,7 @@ pub struct Setting {
     pub key: String,
     /// Its value in TOML.
     pub value: String,
-    /// Where it comes from, such as `preset balanced` or `[profile.dist] in Cargo.toml`.
+    /// The origin, such as `preset balanced` or `[profile.dist] in Cargo.toml`.
     pub origin: String,
     /// Whether longshore passes it to cargo; cargo finds the others itself.
     pub passed: bool,

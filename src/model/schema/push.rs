@@ -1,14 +1,14 @@
-//! What `push` did.
+//! The results of `push`.
 
 use serde::{Deserialize, Serialize};
 
 use super::Verification;
-use crate::model::{digest::Digest, schema::tags::Kind};
+use crate::model::{digest::Digest, schema::tags::TagKind};
 
 /// The schema number that this version writes.
 pub const SCHEMA: u32 = 1;
 
-/// What one command pushed.
+/// The results of one `push`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -16,7 +16,7 @@ pub const SCHEMA: u32 = 1;
 pub struct Push {
     /// The schema's number: 1.
     pub schema: u32,
-    /// Whether nothing was written, and this is what would be.
+    /// Whether this is a dry run: nothing was written, and this describes what would be.
     pub dry_run: bool,
     /// The digest of the manifest or index.
     pub digest: Digest,
@@ -43,38 +43,38 @@ pub struct Tag {
     pub repository: String,
     /// The tag.
     pub tag: String,
-    /// What kind it is.
-    pub kind: Kind,
-    /// What became of it.
-    pub outcome: Outcome,
-    /// Why.
+    /// The kind of tag.
+    pub kind: TagKind,
+    /// The outcome.
+    pub outcome: TagOutcome,
+    /// The reason.
     pub reason: String,
-    /// What it pointed at before; absent where there was no such tag.
+    /// The digest that it pointed at before; absent if there was no such tag.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub was: Option<Digest>,
-    /// What it points at now; absent where there is no such tag.
+    /// The digest that it points at now; absent if there is no such tag.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub is: Option<Digest>,
 }
 
-/// What became of a tag.
+/// The outcome for a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// There was none, and it points at what was pushed.
+#[serde(rename = "Outcome", rename_all = "kebab-case")]
+pub enum TagOutcome {
+    /// The tag did not exist, and points at the pushed image.
     Written,
-    /// It pointed at something else, and points at what was pushed.
+    /// It pointed at a different image, and points at the pushed one.
     Moved,
-    /// It was left as it was.
+    /// It was not changed.
     Kept,
-    /// It was written, and a different push has since moved it, as it should be.
+    /// It was written, and a different push has moved it since, by the policy.
     Lost,
-    /// It must not be what was pushed. Nothing was written.
+    /// The policy does not allow the pushed image. Nothing was written.
     Refused,
 }
 
-/// What became of one reference.
+/// The result for one reference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -85,12 +85,12 @@ pub struct Pushed {
     /// policy's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tag: Option<String>,
-    /// What the tag pointed at before; absent where there was no such tag.
+    /// The digest that the tag pointed at before; absent if there was no such tag.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub was: Option<Digest>,
 }
 
-/// What was sent to one repository.
+/// The result for one repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -103,7 +103,7 @@ pub struct Repository {
     pub uploaded_bytes: u64,
     /// The blobs that the registry mounted from a different repository.
     pub mounted: Vec<Digest>,
-    /// The blobs that were there.
+    /// The blobs that existed.
     pub present: Vec<Digest>,
     /// The manifests and indexes that were written.
     pub written: Vec<Digest>,
@@ -117,12 +117,12 @@ pub struct Repository {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Attached {
-    /// What it is: a media type.
+    /// The type of the document: a media type.
     pub artifact_type: String,
-    /// The file that it was.
+    /// The name of the file.
     pub name: String,
     /// The digest of the manifest that holds it and points at the image.
     pub digest: Digest,
-    /// Whether that was there before.
+    /// Whether it existed before.
     pub present: bool,
 }

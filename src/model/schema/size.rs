@@ -1,4 +1,4 @@
-//! What `size` prints as JSON, and the attribution that `dist` keeps of each binary.
+//! The JSON of `size`, and the attribution that `dist` stores for each binary.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use crate::model::{digest::Digest, platform::Platform};
 /// The schema number that this version writes, and the newest that it reads.
 pub const SCHEMA: u32 = 1;
 
-/// To what the bytes of one binary belong: `linux/*/size/<name>.json` of a `dist`. All sizes are in
-/// bytes.
+/// The attribution of the bytes of one binary: `linux/*/size/<name>.json` of a `dist`. All sizes
+/// are in bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -24,8 +24,8 @@ pub struct Attribution {
     pub size: u64,
     /// Its size as it is in images and `.tar.gz` archives: the sum of all leaves.
     pub compressed: Option<u64>,
-    /// Where symbols are from.
-    pub symbols: Symbols,
+    /// The source of its symbols.
+    pub symbols: SymbolSource,
     /// The crates that are in it.
     pub dependencies: Vec<Dependency>,
     /// The strings that leaves refer to by index.
@@ -36,16 +36,16 @@ pub struct Attribution {
     pub leaves: Vec<[u64; 9]>,
 }
 
-/// Where the symbols are from that bytes are attributed by.
+/// The source of the symbols that bytes are attributed to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Symbols {
-    /// The file has its own.
+#[serde(rename = "Symbols", rename_all = "kebab-case")]
+pub enum SymbolSource {
+    /// The file's own symbol table.
     Own,
     /// The file that it was stripped from, or its separate debug file.
     Separate,
-    /// Those for the dynamic linker, which are few.
+    /// The symbols for the dynamic linker, which are few.
     Dynamic,
     /// There are none: only sections are known.
     #[default]
@@ -63,11 +63,11 @@ pub struct Dependency {
     pub version: String,
 }
 
-/// What rows are made of.
+/// The kind of item that a row stands for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum By {
+#[serde(rename = "By", rename_all = "kebab-case")]
+pub enum RowKind {
     /// Sections of the file.
     Section,
     /// Crates that code was compiled for: a generic function belongs to the one that uses it.
@@ -81,7 +81,7 @@ pub enum By {
     Symbol,
 }
 
-/// How large binaries, archives and images are, and what changed. All sizes are in bytes.
+/// The sizes of binaries, archives and images, and their changes. All sizes are in bytes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -89,20 +89,20 @@ pub enum By {
 pub struct Size {
     /// The schema's number: 1.
     pub schema: u32,
-    /// What the rows are.
-    pub by: By,
-    /// Whether every budget is kept.
+    /// The kind of the rows.
+    pub by: RowKind,
+    /// Whether no budget is exceeded.
     pub accepted: bool,
-    /// What it is compared with.
+    /// The base of the comparison.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
-    /// Every binary, those that are gone, too.
+    /// Every binary, including removed ones.
     pub binaries: Vec<Binary>,
     /// Every archive and package.
-    pub archives: Vec<Whole>,
+    pub archives: Vec<ArchiveOrImage>,
     /// The image of every platform: what a pull transfers.
-    pub images: Vec<Whole>,
-    /// Budgets that are not kept.
+    pub images: Vec<ArchiveOrImage>,
+    /// The exceeded budgets.
     pub budgets: Vec<Budget>,
     /// The files that budgets were read from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -116,29 +116,29 @@ pub struct Size {
 pub struct Binary {
     /// Its name.
     pub name: String,
-    /// What it was compiled for, or the platform of its image, where that is known.
+    /// The target triple, or the platform of its image, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// Where it is.
+    /// Its path.
     pub path: String,
-    /// What has to be known of these figures.
+    /// A limitation of these figures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// Where symbols are from.
-    pub symbols: Symbols,
+    /// The source of its symbols.
+    pub symbols: SymbolSource,
     /// Its size now and before.
     #[serde(flatten)]
     pub change: Change,
     /// Its compressed size now and before, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compressed: Option<Change>,
-    /// What it was called in the base, where that was otherwise.
+    /// Its name in the base, if that is different.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub renamed_from: Option<String>,
-    /// How many bytes it may still grow; negative where a budget is broken.
+    /// The number of bytes by which it may still grow; negative if a budget is exceeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_left: Option<i64>,
-    /// What it consists of: the rows add up to its size.
+    /// Its parts: the rows add up to its size.
     pub rows: Vec<Row>,
     /// Crates with changed sizes, the largest change first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -179,9 +179,9 @@ pub struct Row {
     /// Its share of the compressed binary, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compressed: Option<u64>,
-    /// How many of its bytes follow from what is around them.
+    /// The number of its bytes that are attributed by adjacent ones.
     pub derived: u64,
-    /// How many of them are a guess.
+    /// The number of its bytes with a guessed attribution.
     pub guessed: u64,
     /// Its bytes in each section.
     pub sections: BTreeMap<String, u64>,
@@ -213,7 +213,7 @@ pub struct ChangedDependency {
     pub base: Vec<String>,
     /// Its versions now; none if it was removed.
     pub head: Vec<String>,
-    /// What its crate has grown by.
+    /// The growth of its crate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<i64>,
 }
@@ -221,29 +221,29 @@ pub struct ChangedDependency {
 /// An archive, or the image of one platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub struct Whole {
+#[serde(rename = "Whole", rename_all = "kebab-case")]
+pub struct ArchiveOrImage {
     /// Its name, without a version.
     pub name: String,
     /// The file name of an archive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// What it is for.
+    /// Its platform.
     pub platform: Platform,
     /// Its size now and before.
     #[serde(flatten)]
     pub change: Change,
-    /// How many bytes it may still grow; negative where a budget is broken.
+    /// The number of bytes by which it may still grow; negative if a budget is exceeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_left: Option<i64>,
 }
 
-/// A budget that is not kept.
+/// An exceeded budget.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Budget {
-    /// What is too large.
+    /// The file or image that is too large.
     pub name: String,
     /// One sentence, with the crate to blame where one is.
     pub message: String,

@@ -7,22 +7,27 @@ use serde::{Deserialize, Serialize};
 /// `[package.metadata.longshore.tags]`: the kinds of tags for each occasion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct Policy {
+#[serde(rename = "Policy", rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct TagPolicy {
     /// For a release.
-    pub release: BTreeSet<Kind>,
+    pub release: BTreeSet<TagKind>,
     /// For a release with a version such as `1.0.0-rc.1`.
-    pub prerelease: BTreeSet<Kind>,
+    pub prerelease: BTreeSet<TagKind>,
     /// For everything that is not a release.
-    pub snapshot: BTreeSet<Kind>,
+    pub snapshot: BTreeSet<TagKind>,
 }
 
-impl Default for Policy {
+impl Default for TagPolicy {
     fn default() -> Self {
-        Policy {
-            release: BTreeSet::from([Kind::Version, Kind::Minor, Kind::Major, Kind::Latest]),
-            prerelease: BTreeSet::from([Kind::Version, Kind::Next]),
-            snapshot: BTreeSet::from([Kind::Sha]),
+        TagPolicy {
+            release: BTreeSet::from([
+                TagKind::Version,
+                TagKind::Minor,
+                TagKind::Major,
+                TagKind::Latest,
+            ]),
+            prerelease: BTreeSet::from([TagKind::Version, TagKind::Next]),
+            snapshot: BTreeSet::from([TagKind::Sha]),
         }
     }
 }
@@ -30,8 +35,8 @@ impl Default for Policy {
 /// A kind of tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
+#[serde(rename = "Kind", rename_all = "kebab-case")]
+pub enum TagKind {
     /// `1.2.3`, or `1.2.3-rc.1`: it never moves.
     Version,
     /// `1.2`: the highest release that begins so.

@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Units {
-    /// How many were compiled now.
+    /// The number of units that were compiled now.
     pub compiled: u64,
-    /// How many cargo found done.
+    /// The number of units that were up to date.
     pub fresh: u64,
     /// Seconds that cargo compiled, several units at a time; absent if cargo did not report it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub seconds: Option<f64>,
-    /// Each of them, in the order in which cargo was done with them.
+    /// Each of them, in the order in which cargo finished them.
     pub each: Vec<Unit>,
 }
 
@@ -31,20 +31,20 @@ pub struct Unit {
     pub kind: String,
     /// The unit's own name.
     pub name: String,
-    /// What it was compiled for: a target, or `host`.
+    /// The target triple, or `host`.
     pub target: String,
-    /// Whether cargo found it done.
+    /// Whether it was up to date.
     pub fresh: bool,
     /// Seconds that compiling it took, with others at the same time; absent if cargo did not report it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub seconds: Option<f64>,
-    /// What makes another unit of the same name and target: package, features, profile.
+    /// The difference from other units of the same name and target: package, features, profile.
     #[serde(skip)]
     pub(crate) identity: String,
     /// The first file of it.
     #[serde(skip)]
     pub(crate) file: String,
-    /// Which cargo command it belongs to, from 0.
+    /// The number of its cargo command, from 0.
     #[serde(skip)]
     pub(crate) command: usize,
 }

@@ -1,4 +1,4 @@
-//! What `verify` found.
+//! The results of `verify`.
 
 use serde::{Deserialize, Serialize};
 
@@ -74,11 +74,11 @@ pub struct NotChecked {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Fact {
-    /// What it is about, such as `relro`. Some are there several times.
+    /// The name of the fact, such as `relro`. Some names occur several times.
     pub name: String,
     /// The value.
     pub value: String,
-    /// What that means here, where it is not what the words promise.
+    /// The meaning here, if it is not the usual one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub note: Option<String>,
 }

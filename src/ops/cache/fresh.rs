@@ -274,7 +274,7 @@ impl<'a> Freshness<'a> {
     fn listing(&self, root: &Utf8Path) -> Result<(Vec<Utf8PathBuf>, Listing)> {
         let files = package_files(self.cx, root, &self.target)?;
         let names: Vec<&str> = files.iter().map(|path| path.as_str()).collect();
-        let names = Digest::of(names.join("\0").as_bytes());
+        let names = Digest::sha256(names.join("\0").as_bytes());
         Ok((files, Listing { root: root.to_string(), names }))
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     model::{
         bytes::Size,
         error::{Error, Result},
-        schema::cache::{Cache, Outcome, SCHEMA as REPORT},
+        schema::cache::{Cache, CacheOutcome, SCHEMA as REPORT},
         secret::Secret,
     },
     sys::{
@@ -52,15 +52,15 @@ pub fn restore(cx: &Context, request: &CacheRequest) -> Result<Cache> {
     let workspace = cargo::workspace(cx, &asked)?;
     let outcome = match header(cx, &workspace, &directory, request.authenticated)? {
         Ok(header) => put(cx, &workspace, &directory, &header)?,
-        Err(reasons) => Outcome::Refused { reasons },
+        Err(reasons) => CacheOutcome::Refused { reasons },
     };
     let milliseconds = watch.milliseconds();
     match &outcome {
-        Outcome::Refused { reasons } => cx.warn(format!(
+        CacheOutcome::Refused { reasons } => cx.warn(format!(
             "the cache in `{directory}` is of no use, and the build begins from nothing: {}",
             reasons.join("; ")
         )),
-        Outcome::Restored { units, unchanged, changed, withheld, size, .. } => {
+        CacheOutcome::Restored { units, unchanged, changed, withheld, size, .. } => {
             cx.status(
                 "Restored",
                 format!(
@@ -78,7 +78,7 @@ pub fn restore(cx: &Context, request: &CacheRequest) -> Result<Cache> {
                 ));
             }
         }
-        Outcome::Saved { .. } => {}
+        CacheOutcome::Saved { .. } => {}
     }
     Ok(Cache { schema: REPORT, directory: directory.into_string(), outcome, milliseconds })
 }
@@ -164,7 +164,7 @@ fn put(
     workspace: &Workspace,
     directory: &Utf8Path,
     header: &Header,
-) -> Result<Outcome> {
+) -> Result<CacheOutcome> {
     let target = built(workspace);
     let _lock = lock(cx, workspace)?;
     let partial = Utf8PathBuf::from(format!("{target}.restoring"));
@@ -174,7 +174,7 @@ fn put(
         Ok(manifest) => manifest,
         Err(error) => {
             fs::remove_dir_all(&partial)?;
-            return Ok(Outcome::Refused { reasons: vec![error.to_string()] });
+            return Ok(CacheOutcome::Refused { reasons: vec![error.to_string()] });
         }
     };
     cx.children.check()?;
@@ -221,7 +221,7 @@ fn put(
     for (path, time, link) in &work.times {
         tree::set_time(path, *time, !link)?;
     }
-    Ok(Outcome::Restored {
+    Ok(CacheOutcome::Restored {
         units: header.units,
         unchanged: work.unchanged,
         changed: work.changed,

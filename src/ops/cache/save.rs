@@ -19,7 +19,7 @@ use crate::{
     model::{
         bytes::Size,
         error::{Error, Result},
-        schema::cache::{Cache, Outcome, SCHEMA as REPORT},
+        schema::cache::{Cache, CacheOutcome, SCHEMA as REPORT},
     },
     sys::{
         Context,
@@ -103,7 +103,7 @@ pub fn save(cx: &Context, request: &CacheRequest) -> Result<Cache> {
             seconds(milliseconds)
         ),
     );
-    let outcome = Outcome::Saved {
+    let outcome = CacheOutcome::Saved {
         units,
         inputs,
         files,

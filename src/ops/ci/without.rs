@@ -34,7 +34,7 @@ pub struct Different {
 /// # Errors
 /// Always.
 pub fn generate(_: &Context, _: &CiRequest) -> Result<Vec<String>> {
-    Err(Feature::Ci.missing())
+    Err(Feature::Ci.missing_error())
 }
 
 /// Fails.
@@ -42,7 +42,7 @@ pub fn generate(_: &Context, _: &CiRequest) -> Result<Vec<String>> {
 /// # Errors
 /// Always.
 pub fn check(_: &Context, _: &CiRequest) -> Result<Vec<Different>> {
-    Err(Feature::Ci.missing())
+    Err(Feature::Ci.missing_error())
 }
 
 /// Fails.
@@ -50,5 +50,5 @@ pub fn check(_: &Context, _: &CiRequest) -> Result<Vec<Different>> {
 /// # Errors
 /// Always.
 pub fn preflight(_: &Context, _: Option<&str>, _: Option<&Utf8Path>) -> Result<()> {
-    Err(Feature::Ci.missing())
+    Err(Feature::Ci.missing_error())
 }

@@ -216,7 +216,7 @@ fn others(planned: &Planned, binaries: &[&Artifact]) -> Vec<Component> {
 fn pair(stage: &Stage, name: &str, of: &str, subject: &Subject) -> Result<[Document; 2]> {
     let write = |kind, suffix: &str, text: String| -> Result<Document> {
         let path = format!("archives/{name}.{suffix}.json");
-        let (size, sha256) = (text.len() as u64, Digest::of(text.as_bytes()));
+        let (size, sha256) = (text.len() as u64, Digest::sha256(text.as_bytes()));
         if !stage.keep(&path, &sha256, size)? {
             fs::write_mode(&stage.path(&path), text.as_bytes(), 0o644)?;
         }

@@ -4,7 +4,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    binary::elf::{Composite, Keep, addresses, split, strip},
+    binary::elf::{Composite, StripOptions, split, strip, symbol_addresses},
     build::{
         allocator::{PROOF, served_by_mimalloc},
         cargo::message::Report,
@@ -68,7 +68,7 @@ impl<'a> Collector<'a> {
             .digest()
             .map_err(|error| Error::build(format!("`{made}` cannot be read: {error}")))?;
         let unstripped = File { size: source.size(), sha256 };
-        let audit = list.map(Digest::of);
+        let audit = list.map(Digest::sha256);
         let Made { file, debug, memory_functions } = match self.kept(job, &unstripped, audit)? {
             Some(kept) => kept,
             None => {
@@ -187,7 +187,7 @@ pub(in crate::ops) fn shipped<'a>(
     source: Source<'a>,
     list: Option<&[u8]>,
 ) -> Result<(Composite<'a>, Option<Composite<'a>>)> {
-    let keep = Keep { dependencies: list, ..Keep::default() };
+    let keep = StripOptions { dependencies: list, ..StripOptions::default() };
     let cannot = |error| Error::build(format!("`{path}` cannot be stripped: {error}"));
     let Some(place) = &job.debug else {
         return Ok((strip(source, keep).map_err(cannot)?, None));
@@ -235,7 +235,7 @@ fn prove_allocator(job: &Job, path: &Utf8Path, source: Source<'_>) -> Result<()>
     if job.allocator.allocator != Allocator::Mimalloc {
         return Ok(());
     }
-    let found = addresses(source, &PROOF)
+    let found = symbol_addresses(source, &PROOF)
         .map_err(|error| Error::build(format!("`{path}` cannot be read: {error}")))?;
     if served_by_mimalloc(&found) {
         return Ok(());

@@ -19,7 +19,7 @@ use crate::{
         error::Result,
         schema::{
             Plan,
-            allocator::{Allocator, Setting},
+            allocator::{Allocator, AllocatorSetting},
             memory::MemoryFunctions,
             plan::{CpuFlags, Job, Recipe, Std},
         },
@@ -75,7 +75,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     configured(cx, &config, &workspace, &names, &mut facts)?;
     let repository = source::source(cx, &config, &workspace, &mut facts)?;
     facts.recipes = recipes(&workspace)?;
-    if request.allocator.is_none_or(|setting| setting == Setting::Auto) {
+    if request.allocator.is_none_or(|setting| setting == AllocatorSetting::Auto) {
         let own = allocator::own(cx, &workspace, request, &names)?;
         facts.add(own, |target, own| target.own_allocator = Some(own));
     }

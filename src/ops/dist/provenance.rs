@@ -33,7 +33,7 @@ pub fn write(
     let known = known(cx, planned)?;
     let bytes = provenance::statement(dist, &planned.plan, request, &known)?;
     let path = format!("archives/{}", provenance::file_name(dist));
-    let (sha256, size) = (Digest::of(&bytes), bytes.len() as u64);
+    let (sha256, size) = (Digest::sha256(&bytes), bytes.len() as u64);
     if !stage.keep(&path, &sha256, size)? {
         fs::write(&stage.path(&path), &bytes)?;
     }

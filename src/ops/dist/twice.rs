@@ -3,7 +3,7 @@
 use camino::Utf8Path;
 
 use crate::{
-    binary::elf::difference,
+    binary::elf::find_difference,
     model::{
         error::{Error, Result},
         schema::plan::Job,
@@ -95,7 +95,7 @@ fn compare(
     let (old, new) = (Source::File(&old), Source::File(&new));
     let (one, _) = shipped(job, first, old, list)?;
     let (two, _) = shipped(job, second, new, again)?;
-    let found = difference(Source::File(&one), Source::File(&two), old)
+    let found = find_difference(Source::File(&one), Source::File(&two), old)
         .map_err(|error| Error::build(format!("`{first}` cannot be compared: {error}")))?;
     let Some(found) = found else {
         return Ok(None);

@@ -59,7 +59,7 @@ impl Warm {
             Some(Part { target: target.clone(), command })
         };
         let parts = build.targets.iter().filter_map(part).collect();
-        Warm { name: format!("{version}-{}", Digest::of(key.as_bytes()).short()), parts }
+        Warm { name: format!("{version}-{}", Digest::sha256(key.as_bytes()).short()), parts }
     }
 
     /// Returns its name.

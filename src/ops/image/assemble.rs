@@ -14,14 +14,14 @@ use super::{
 use crate::{
     archive::{
         tar::{self, Meta},
-        tree::{Content, Node, Place, Tree},
+        tree::{Content, ContentSource, Node, Tree},
     },
     image::{
         assemble::{self, Assembly},
         dockerfile::{self, Arguments, Dockerfile, builtin, ignore::Ignore},
         oci::{
-            Image, ImageSet,
-            image::{Description, Step},
+            OciImage, OciImageSet,
+            image::{Description, HistoryStep},
         },
     },
     model::{
@@ -40,7 +40,7 @@ const PREDEFINED: &str = "org.opencontainers.image.";
 
 /// An image of all platforms.
 pub(super) struct Made {
-    pub(super) set: ImageSet,
+    pub(super) set: OciImageSet,
     /// The path in the image, and the digest, of every binary.
     pub(super) binaries: BTreeMap<Platform, BTreeMap<String, Digest>>,
 }
@@ -98,7 +98,7 @@ impl<'a> Maker<'a> {
                 }
             }
         }
-        let set = ImageSet::new(images, annotations(plan))?;
+        let set = OciImageSet::new(images, annotations(plan))?;
         let platforms: Vec<_> = plan.platforms.iter().map(Platform::to_string).collect();
         let what = format!("image {}:{} for {}", plan.name, plan.tag, platforms.join(", "));
         self.cx.status("Packed", what);
@@ -168,8 +168,9 @@ fn planned(plan: &plan::Plan, ignore: &Ignore) -> Result<Tree> {
         let others = job.debug.iter().chain([&job.attribution]).map(|path| (path.as_str(), 0o644));
         for (path, mode) in others.chain([binary]).filter(|(path, _)| !ignore.excludes(path)) {
             let directory = Meta { mode: 0o755, uid: 0, gid: 0, mtime: 0 };
-            let content = Content { place: Place::Named(path.to_owned()), size: 0, link: None };
-            tree.file(&format!("/{path}"), directory, Meta { mode, ..directory }, content)?;
+            let content =
+                Content { source: ContentSource::Named(path.to_owned()), size: 0, link: None };
+            tree.add_file(&format!("/{path}"), directory, Meta { mode, ..directory }, content)?;
         }
     }
     Ok(tree)
@@ -203,7 +204,7 @@ fn annotations(plan: &plan::Image) -> BTreeMap<String, String> {
 
 /// The image of one platform.
 struct Part {
-    image: Image,
+    image: OciImage,
     binaries: BTreeMap<String, Digest>,
     warnings: Vec<String>,
 }
@@ -234,7 +235,7 @@ impl Job<'_> {
                 self.check(&tree, verified)?;
                 store.layer(&tree, self.contents, self.plan.compression)
             });
-            steps.push(Step { created_by: step.created_by, layer: layer.transpose()? });
+            steps.push(HistoryStep { created_by: step.created_by, layer: layer.transpose()? });
         }
         let binaries = self.binaries(&root, verified)?;
         execution.labels.extend(self.plan.labels.clone());
@@ -242,7 +243,7 @@ impl Job<'_> {
             warnings
                 .push(format!("no `ARG` of the recipe of `{}` asks for `{name}`", self.plan.name));
         }
-        let image = Image::new(Description {
+        let image = OciImage::new(Description {
             platform: self.platform.clone(),
             epoch: self.epoch,
             execution,
@@ -274,9 +275,9 @@ impl Job<'_> {
     fn check(&self, layer: &Tree, verified: &BTreeMap<Digest, Vec<Platform>>) -> Result<()> {
         for (path, name, size) in named(layer) {
             let path = path.join("/");
-            if size > tar::MOST {
+            if size > tar::MAX_FILE_SIZE {
                 return Err(Error::usage(format!("`{name}` has {size} bytes"))
-                    .hint(format!("a file in an image has at most {}", tar::MOST)));
+                    .hint(format!("a file in an image has at most {}", tar::MAX_FILE_SIZE)));
             }
             let file = self.contents.of(name)?;
             match verified.get(&file.digest) {
@@ -315,9 +316,9 @@ pub(super) fn host() -> Result<Platform> {
 /// Returns the files of `tree` that come from the context: their paths, names there, and sizes.
 fn named(tree: &Tree) -> impl Iterator<Item = (&Vec<String>, &str, u64)> {
     tree.iter().filter_map(|(path, entry)| match &entry.node {
-        Node::File(content) => match &content.place {
-            Place::Named(name) => Some((path, name.as_str(), content.size)),
-            Place::Bytes(_) => None,
+        Node::File(content) => match &content.source {
+            ContentSource::Named(name) => Some((path, name.as_str(), content.size)),
+            ContentSource::Bytes(_) => None,
         },
         _ => None,
     })

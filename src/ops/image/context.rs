@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{
     archive::{
         tar::Meta,
-        tree::{Content, Entry, Files, Node, Parts, Place, Tree},
+        tree::{Content, ContentSource, FileStore, Node, Parts, Tree, TreeEntry},
     },
     image::dockerfile::ignore::Ignore,
     model::error::Result,
@@ -81,16 +81,16 @@ impl BuildContext {
                 let stamp = Stamp { size, time: entry.time, inode: entry.inode };
                 self.stamps.insert(path.to_owned(), stamp);
                 let link = several.then_some(entry.inode.1);
-                Node::File(Content { place: Place::Named(path.to_owned()), size, link })
+                Node::File(Content { source: ContentSource::Named(path.to_owned()), size, link })
             }
         };
         let parts: Parts = path.split('/').map(str::to_owned).collect();
-        self.tree.insert(parts, Entry { meta, node });
+        self.tree.insert(parts, TreeEntry { meta, node });
         Ok(())
     }
 }
 
-impl Files for BuildContext {
+impl FileStore for BuildContext {
     fn open(&self, name: &str) -> Result<Box<dyn Read + '_>> {
         Ok(Box::new(file::watched(&self.root.join(name), self.stamp(name))?))
     }

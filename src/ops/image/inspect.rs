@@ -10,8 +10,8 @@ use camino::Utf8PathBuf;
 use super::{interrupt::InterruptibleStore, store};
 use crate::{
     image::{
-        contents::{self, DAMAGED, Limit},
-        read::image::{self, Absent, Image, Images, Set, Store},
+        contents::{self, DAMAGED, MemoryLimit},
+        read::image::{self, AbsentImage, Images, Store, StoredImage, StoredSet},
     },
     model::{
         error::{Error, Result, Status},
@@ -59,13 +59,13 @@ pub struct DiffRequest {
 /// An image does not exist, is not an image, or does not match its digest.
 pub fn inspect(cx: &Context, request: &InspectRequest) -> Result<Inspection> {
     let session = Session::new(cx, &request.registry);
-    let mut limit = Limit::default();
+    let mut limit = MemoryLimit::default();
     let one = |text: &String| {
         let choice = Choice::new(text, request.platform.as_ref());
         choice.open(cx, &session, |store, form, chosen| {
             let mut sets = Vec::new();
             for (set, images) in chosen.sets() {
-                let read = |image: &&Image| choice.read(store, image, &mut limit);
+                let read = |image: &&StoredImage| choice.read(store, image, &mut limit);
                 sets.push(ImageSet {
                     names: set.names.clone(),
                     digest: set.descriptor.as_ref().map(|of| of.digest),
@@ -102,7 +102,7 @@ pub fn diff(cx: &Context, request: &DiffRequest) -> Result<ImageDiff> {
                 after: request.after.clone(),
                 times: request.times,
                 equal: false,
-                annotations: contents::annotations(&old.annotations(), &new.annotations()),
+                annotations: contents::compare_annotations(&old.annotations(), &new.annotations()),
                 only_before: Vec::new(),
                 only_after: Vec::new(),
                 platforms: Vec::new(),
@@ -112,9 +112,9 @@ pub fn diff(cx: &Context, request: &DiffRequest) -> Result<ImageDiff> {
                 let platform: &Platform = platform;
                 match (olds.get(platform), news.get(platform)) {
                     (Some(a), Some(b)) => {
-                        let a = before.read(old_store, a, &mut Limit::default())?;
-                        let b = after.read(new_store, b, &mut Limit::default())?;
-                        diff.platforms.push(contents::platform(&a, &b, request.times));
+                        let a = before.read(old_store, a, &mut MemoryLimit::default())?;
+                        let b = after.read(new_store, b, &mut MemoryLimit::default())?;
+                        diff.platforms.push(contents::compare_platform(&a, &b, request.times));
                     }
                     (Some(_), None) => diff.only_before.push(platform.clone()),
                     (None, _) => diff.only_after.push(platform.clone()),
@@ -134,7 +134,8 @@ pub fn diff(cx: &Context, request: &DiffRequest) -> Result<ImageDiff> {
 /// Checks that what both layouts lack is the same image: else no comparison can be complete.
 fn same_absent(old: &Chosen, new: &Chosen) -> Result<()> {
     for absent in &old.found.absent {
-        let differs = |of: &&Absent| of.platform == absent.platform && of.digest != absent.digest;
+        let differs =
+            |of: &&AbsentImage| of.platform == absent.platform && of.digest != absent.digest;
         if new.found.absent.iter().any(|of| differs(&of)) {
             let platform = &absent.platform;
             let message = format!("`{platform}` differs, and neither of the two images has it");
@@ -169,7 +170,7 @@ impl<'a> Choice<'a> {
     ) -> Result<T> {
         store::open(&cx.children, session, &self.path, |store, form| {
             let store = &InterruptibleStore { store, children: &cx.children };
-            let images = image::images(store).map_err(|error| self.named(error))?;
+            let images = image::read_images(store).map_err(|error| self.named(error))?;
             let chosen = self.choose(images)?;
             then(store, form, &chosen)
         })
@@ -182,8 +183,8 @@ impl<'a> Choice<'a> {
     fn read(
         &self,
         store: &dyn Store,
-        image: &Image,
-        limit: &mut Limit,
+        image: &StoredImage,
+        limit: &mut MemoryLimit,
     ) -> Result<crate::model::schema::image::Image> {
         contents::read(store, image, limit).map_err(|error| {
             let context = format!("`{}!{}`", self.path, image.name);
@@ -199,7 +200,7 @@ impl<'a> Choice<'a> {
                 wanted.insert(at);
             }
         }
-        let of_digest = |image: &&Image| {
+        let of_digest = |image: &&StoredImage| {
             let digest = image.manifest.as_ref().map(|of| of.digest.to_string());
             self.name.is_some() && digest.as_deref() == self.name
         };
@@ -217,14 +218,14 @@ impl<'a> Choice<'a> {
             let found = Images { absent: Vec::new(), ..images };
             return self.of_platform(Chosen { images: vec![one], wanted, found });
         }
-        let other = |told: &image::Told| {
+        let other = |told: &image::EntryNote| {
             self.platform
                 .is_some_and(|wanted| told.platform.as_ref().is_some_and(|of| of != wanted))
         };
-        let broken = |told: &&image::Told| wanted.contains(&told.set) && !other(told);
+        let broken = |told: &&image::EntryNote| wanted.contains(&told.set) && !other(told);
         if let Some(broken) = images.broken.iter().find(broken) {
             let name = broken.name.escape_debug();
-            let message = format!("`{path}!{name}`: {}", broken.what);
+            let message = format!("`{path}!{name}`: {}", broken.description);
             return Err(Error::check(message).hint(DAMAGED));
         }
         let chosen = images.images.iter().filter(|image| wanted.contains(&image.set));
@@ -235,7 +236,7 @@ impl<'a> Choice<'a> {
     fn of_platform(&self, mut chosen: Chosen) -> Result<Chosen> {
         let path = &self.path;
         let (wanted, selected) = (&chosen.wanted, self.platform);
-        let is_chosen = |absent: &Absent| {
+        let is_chosen = |absent: &AbsentImage| {
             wanted.contains(&absent.set) && selected.is_none_or(|of| *of == absent.platform)
         };
         chosen.found.absent.retain(is_chosen);
@@ -265,7 +266,7 @@ impl<'a> Choice<'a> {
 
 /// The selected images of a store.
 struct Chosen {
-    images: Vec<Image>,
+    images: Vec<StoredImage>,
     /// The numbers of the sets they are of.
     wanted: BTreeSet<usize>,
     found: Images,
@@ -273,7 +274,7 @@ struct Chosen {
 
 impl Chosen {
     /// Returns the sets with selected images, and the selected images of each.
-    fn sets(&self) -> impl Iterator<Item = (&Set, Vec<&Image>)> {
+    fn sets(&self) -> impl Iterator<Item = (&StoredSet, Vec<&StoredImage>)> {
         self.found.sets.iter().enumerate().filter_map(|(at, set)| {
             let images: Vec<_> = self.images.iter().filter(|image| image.set == at).collect();
             (!images.is_empty()).then_some((set, images))
@@ -286,7 +287,9 @@ impl Chosen {
 
     fn others(&self) -> Vec<Other> {
         let others = self.found.others.iter().filter(|told| self.wanted.contains(&told.set));
-        others.map(|told| Other { name: told.name.clone(), what: told.what.clone() }).collect()
+        others
+            .map(|told| Other { name: told.name.clone(), what: told.description.clone() })
+            .collect()
     }
 
     /// Returns the annotations of all indexes.
@@ -296,8 +299,8 @@ impl Chosen {
 
     /// Returns the image of each platform. Manifests with one configuration are one image in several
     /// compressions (`buildah manifest push --add-compression`); the first is read.
-    fn by_platform(&self, choice: &Choice<'_>) -> Result<BTreeMap<&Platform, &Image>> {
-        let mut all: BTreeMap<&Platform, &Image> = BTreeMap::new();
+    fn by_platform(&self, choice: &Choice<'_>) -> Result<BTreeMap<&Platform, &StoredImage>> {
+        let mut all: BTreeMap<&Platform, &StoredImage> = BTreeMap::new();
         for image in &self.images {
             let known = *all.entry(&image.platform).or_insert(image);
             if known.config.1 != image.config.1 {
@@ -308,7 +311,7 @@ impl Chosen {
     }
 
     /// Returns the error for two images of one platform, with a name that distinguishes them.
-    fn several(&self, choice: &Choice<'_>, first: &Image, second: &Image) -> Error {
+    fn several(&self, choice: &Choice<'_>, first: &StoredImage, second: &StoredImage) -> Error {
         let path = &choice.path;
         let message = format!("`{path}` has several images for `{}`", first.platform);
         let names: Vec<_> = self.sets().flat_map(|(set, _)| set.names.clone()).collect();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::context::BuildContext;
 use crate::{
-    archive::tree::{Node, Place, Tree},
+    archive::tree::{ContentSource, Node, Tree},
     image::oci::Layer,
     model::{
         digest::{Digest, Hasher},
@@ -149,9 +149,9 @@ fn key(tree: &Tree, contents: &Contents<'_>, compressor: Compressor) -> Result<D
             Node::Directory => "directory".to_owned(),
             Node::Symlink(target) => format!("link {target}"),
             Node::File(content) => {
-                let digest = match &content.place {
-                    Place::Bytes(bytes) => Digest::of(bytes),
-                    Place::Named(name) => contents.of(name)?.digest,
+                let digest = match &content.source {
+                    ContentSource::Bytes(bytes) => Digest::sha256(bytes),
+                    ContentSource::Named(name) => contents.of(name)?.digest,
                 };
                 let first = content.link.map_or(at, |link| *first.entry(link).or_insert(at));
                 format!("file {} {digest} {}", content.size, at - first)

@@ -18,7 +18,7 @@ use self::{
     layers::Store,
 };
 use crate::{
-    image::oci::layout::{self, Name},
+    image::oci::layout::{self, ImageName},
     model::{
         digest::Digest,
         error::{Error, Result},
@@ -186,10 +186,9 @@ fn outdated(dist: &Dist, images: &[dist::Image]) -> Vec<String> {
     let changed: Vec<&dist::Image> = dist.images.iter().filter(differs).collect();
     let known = |new: &dist::Image| dist.images.iter().any(|old| old.digest == new.digest);
     let same = images.iter().all(known);
-    let stale = dist
-        .documents
-        .iter()
-        .filter(|one| !same && one.kind.of_all() || changed.iter().any(|image| of(one, image)));
+    let stale = dist.documents.iter().filter(|one| {
+        !same && one.kind.describes_release() || changed.iter().any(|image| of(one, image))
+    });
     stale.map(|document| document.path.clone()).collect()
 }
 
@@ -202,14 +201,14 @@ fn chosen(dist: &Dist, request: &Request) -> Result<Vec<plan::Image>> {
         ))
         .hint("run `cargo longshore build` again: another version made it"));
     }
-    let known = |name: &String| dist.recipes.iter().any(|plan| plan.is_called(name));
+    let known = |name: &String| dist.recipes.iter().any(|plan| plan.is_named(name));
     if let Some(unknown) = request.names.iter().find(|name| !known(name)) {
         let names: Vec<&str> = dist.recipes.iter().map(|plan| plan.name.as_str()).collect();
         return Err(Error::usage(format!("there is no image `{unknown}` in `{}`", request.dist))
             .hint(format!("there are: {}", names.join(", "))));
     }
     let wanted = |plan: &&plan::Image| {
-        request.names.is_empty() || request.names.iter().any(|name| plan.is_called(name))
+        request.names.is_empty() || request.names.iter().any(|name| plan.is_named(name))
     };
     let mut plans: Vec<plan::Image> = dist.recipes.iter().filter(wanted).cloned().collect();
     let recipe = request.recipe.as_deref().map(read_recipe).transpose()?;
@@ -263,7 +262,7 @@ pub(super) fn recorded(
     let record = |artifact: &dist::Artifact| {
         let (open, file) = digests.open(root, &artifact.path)?;
         packing.check(artifact, Source::File(&open), file.digest)?;
-        VerifiedArtifact::recorded(artifact.clone(), file.digest, file.size)
+        VerifiedArtifact::from_record(artifact.clone(), file.digest, file.size)
             .map_err(|refused| Error::check(refused.to_string()))
     };
     let artifacts = &dist.artifacts;
@@ -292,10 +291,10 @@ pub(super) fn name_of(name: &str, tag: &str) -> (String, String) {
 
 fn lay_out(made: &Made, plan: &plan::Image, stage: &Stage, store: &Store<'_>) -> Result<()> {
     let (tag, full) = name(plan);
-    let name = Name { tag: &tag, image: Some(&full) };
+    let name = ImageName { tag: &tag, image: Some(&full) };
     // Unchanged content is not written again.
     let kept = |path: &str, bytes: &[u8]| {
-        stage.keep(&format!("{}/{path}", plan.path), &Digest::of(bytes), bytes.len() as u64)
+        stage.keep(&format!("{}/{path}", plan.path), &Digest::sha256(bytes), bytes.len() as u64)
     };
     output::lay_out(layout::files(&made.set, Some(name))?, &stage.path(&plan.path), store, kept)
 }

@@ -8,7 +8,7 @@ use super::{Made, Store, assemble::host, name};
 use crate::{
     image::oci::{
         archive,
-        layout::{self, Content, File, Name},
+        layout::{self, FileContent, ImageName, LayoutFile},
     },
     model::{
         command::Command,
@@ -84,7 +84,7 @@ impl fmt::Display for Output {
 /// Writes the files of a layout to `dir`, except those that `kept` has put there: it is called with the
 /// path of each and its bytes. A layer that is the store's own file costs no copy.
 pub(super) fn lay_out(
-    files: Vec<File<'_>>,
+    files: Vec<LayoutFile<'_>>,
     dir: &Utf8Path,
     store: &Store<'_>,
     kept: impl Fn(&str, &[u8]) -> Result<bool>,
@@ -92,9 +92,9 @@ pub(super) fn lay_out(
     for file in files {
         let path = dir.join(&file.path);
         match file.content {
-            Content::Bytes(bytes) if kept(&file.path, &bytes)? => {}
-            Content::Bytes(bytes) => fs::write(&path, &bytes)?,
-            Content::Layer(digest, _) => fs::link(&store.path(digest), &path)?,
+            FileContent::Bytes(bytes) if kept(&file.path, &bytes)? => {}
+            FileContent::Bytes(bytes) => fs::write(&path, &bytes)?,
+            FileContent::Layer(digest, _) => fs::link(&store.path(digest), &path)?,
         }
     }
     Ok(())
@@ -110,7 +110,7 @@ pub(super) fn write(
     epoch: u64,
 ) -> Result<()> {
     let (tag, full) = name(plan);
-    let name = Name { tag: &tag, image: Some(&full) };
+    let name = ImageName { tag: &tag, image: Some(&full) };
     match output {
         Output::Layout(dir) => {
             write_layout(cx, layout::files(&made.set, Some(name))?, dir, &full, store)?;
@@ -180,10 +180,10 @@ fn check_layout(cx: &Context, dir: &Utf8Path, full: &str) -> Result<()> {
     if fs::is_empty_dir(dir)? {
         return Ok(());
     }
-    if !dir.join(layout::MARK.0).exists() {
+    if !dir.join(layout::LAYOUT_FILE.0).exists() {
         return reject("it is not empty, and is not an OCI layout".to_owned());
     }
-    let own = [layout::MARK.0, layout::INDEX, "blobs"];
+    let own = [layout::LAYOUT_FILE.0, layout::INDEX, "blobs"];
     if let Some(other) = fs::names(dir)?.into_iter().find(|name| !own.contains(&name.as_str())) {
         return reject(format!("it holds `{other}`, which is not part of an OCI layout"));
     }
@@ -213,7 +213,7 @@ fn images(dir: &Utf8Path) -> Result<Vec<String>> {
 /// would stay in it.
 fn write_layout(
     cx: &Context,
-    files: Vec<File<'_>>,
+    files: Vec<LayoutFile<'_>>,
     dir: &Utf8Path,
     full: &str,
     store: &Store<'_>,
@@ -227,7 +227,7 @@ fn write_layout(
     }
     if !lock.was_replacing() {
         guard::check_beside(&old, OPTION)?;
-    } else if dir.symlink_metadata().is_err() && old.join(layout::MARK.0).exists() {
+    } else if dir.symlink_metadata().is_err() && old.join(layout::LAYOUT_FILE.0).exists() {
         // Killed between two renames; see `replace::exchange`.
         fs::rename(&old, &dir)?;
     }
@@ -246,7 +246,12 @@ fn write_layout(
     made
 }
 
-fn write_archive(files: &[File<'_>], path: &Utf8Path, store: &Store<'_>, epoch: u64) -> Result<()> {
+fn write_archive(
+    files: &[LayoutFile<'_>],
+    path: &Utf8Path,
+    store: &Store<'_>,
+    epoch: u64,
+) -> Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_str().is_empty());
     let parent = parent.unwrap_or(Utf8Path::new("."));
     fs::create_dir_all(parent)?;

@@ -10,11 +10,11 @@ use std::{
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use crate::{
-    archive::unpack::{self, Budget, Packing},
-    image::read::image::{self, Image, Images, Set, Store},
+    archive::unpack::{self, Budget, Compression},
+    image::read::image::{self, Images, Store, StoredImage, StoredSet},
     model::{
         error::{Error, Result, Status},
-        reference::{NotAReference, Reference},
+        reference::{ParseReferenceError, Reference},
         schema::image::Form,
         source::ReadAt as _,
     },
@@ -85,7 +85,7 @@ fn open_existing<T>(
     let none = |why: &str| Error::check(format!("`{path}` holds no image: {why}")).hint(HINT);
     if fs::kind(path, true)? == Kind::Directory {
         let store = Directory(path.to_owned());
-        if store.open(image::MARK.0)?.is_none() && !image::is_image(&store)? {
+        if store.open(image::LAYOUT_FILE.0)?.is_none() && !image::is_image(&store)? {
             if image::is_dir(&store)? {
                 let message = format!("`{path}` holds an image in {DIR_FORM}, which is not read");
                 return Err(Error::check(message).hint(dir_hint(path.as_str())));
@@ -101,13 +101,14 @@ fn open_existing<T>(
     let broken = |error| Error::check(format!("`{path}` cannot be unpacked")).because(error);
     let mut start = Vec::new();
     file.reader(0..START).read_to_end(&mut start).map_err(broken)?;
-    let packing = Packing::of(&start);
+    let compression = Compression::detect(&start);
     let mut spool = None;
-    let unpacked = match packing {
-        Packing::None => &file,
+    let unpacked = match compression {
+        Compression::None => &file,
         _ => {
             let whole = Interruptible::new(file.reader(0..file.size()), children);
-            let mut stream = unpack::unpack(whole, packing, &Budget::default()).map_err(unread)?;
+            let mut stream =
+                unpack::unpack(whole, compression, &Budget::default()).map_err(unread)?;
             start.clear();
             (&mut stream).take(START).read_to_end(&mut start).map_err(broken)?;
             if !unpack::is_tar(&start) {
@@ -157,7 +158,7 @@ pub(in crate::ops) fn transport_hint(text: &str) -> Option<String> {
 }
 
 fn form(store: &dyn Store, layout: Form) -> Result<Form> {
-    Ok(if store.open(image::MARK.0)?.is_some() { layout } else { Form::DockerArchive })
+    Ok(if store.open(image::LAYOUT_FILE.0)?.is_some() { layout } else { Form::DockerArchive })
 }
 
 /// Returns the image in a registry that a text refers to that is not a path.
@@ -176,7 +177,7 @@ pub(in crate::ops) fn reference(text: &str) -> Result<Reference> {
         };
         return Err(Error::usage(format!("there is no `{text}`")).hint(hint));
     }
-    text.parse().map_err(|error: NotAReference| {
+    text.parse().map_err(|error: ParseReferenceError| {
         Error::usage(format!("there is no `{text}`")).because(error).hint(HINT)
     })
 }
@@ -232,7 +233,7 @@ pub(in crate::ops) fn only(mut found: Images, path: &Utf8Path, name: &str) -> Re
         found.others.retain(|told| is(told.set));
         return Ok(found);
     }
-    let digest = |image: &Image| image.manifest.as_ref().map(|of| of.digest.to_string());
+    let digest = |image: &StoredImage| image.manifest.as_ref().map(|of| of.digest.to_string());
     found.images.retain(|image| digest(image).as_deref() == Some(name));
     found.images.truncate(1);
     found.absent.clear();
@@ -266,7 +267,7 @@ pub(in crate::ops) fn split(text: &str) -> (&Utf8Path, Option<&str>) {
 
 /// Returns whether `name` is the complete name, the tag or the digest of a set. `x:1` and
 /// `docker.io/library/x:1` are one name, as in Docker: engines write either into an archive.
-pub(in crate::ops) fn is_called(set: &Set, name: &str) -> bool {
+pub(in crate::ops) fn is_called(set: &StoredSet, name: &str) -> bool {
     let tag = |whole: &str| {
         let last = whole.rsplit('/').next().unwrap_or(whole);
         last.rsplit_once(':').is_some_and(|(_, tag)| tag == name)
@@ -349,7 +350,7 @@ impl<'a> Tar<'a> {
         let mut names = NAMES;
         let size = file.size();
         let mut stream = Interruptible::new(file.reader(0..size), children);
-        unpack::tar(&mut stream, &mut |entry, content| {
+        unpack::read_tar(&mut stream, &mut |entry, content| {
             let path = plain(&entry.path, "");
             let shown = entry.path.escape_debug();
             let left = names.checked_sub(path.len());
@@ -361,27 +362,27 @@ impl<'a> Tar<'a> {
             }
             let named = files.contains_key(&path) || links.contains_key(&path);
             // GNU tar writes such a link for a file that it is given twice.
-            if let unpack::Kind::HardLink(to) = &entry.kind
+            if let unpack::EntryKind::HardLink(to) = &entry.kind
                 && files.contains_key(&path)
                 && plain(to, "") == path
             {
                 return Ok(());
             }
-            if named && entry.kind != unpack::Kind::Directory {
+            if named && entry.kind != unpack::EntryKind::Directory {
                 let message = format!("`{shown}` is there twice: some tools take the first one");
                 return Err(Error::check(message).hint("make the archive again"));
             }
             match (&entry.kind, entry.start) {
-                (unpack::Kind::File, Some(start)) => {
+                (unpack::EntryKind::File, Some(start)) => {
                     let len = std::io::copy(content, &mut std::io::sink());
                     let failed = |error| Error::check("the archive cannot be read").because(error);
                     files.insert(path, start..start.saturating_add(len.map_err(failed)?));
                 }
-                (unpack::Kind::Link(to), _) => {
+                (unpack::EntryKind::Link(to), _) => {
                     let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
                     links.insert(path.clone(), plain(to, directory));
                 }
-                (unpack::Kind::HardLink(to), _) => drop(links.insert(path, plain(to, ""))),
+                (unpack::EntryKind::HardLink(to), _) => drop(links.insert(path, plain(to, ""))),
                 _ => {}
             }
             Ok(())
@@ -396,7 +397,7 @@ impl<'a> Tar<'a> {
         for path in self.files.keys().chain(self.links.keys()) {
             let at = path.rfind('/').map_or(0, |at| at + 1);
             let (directory, name) = path.split_at_checked(at).unwrap_or_default();
-            if name == image::MARK.0 {
+            if name == image::LAYOUT_FILE.0 {
                 marks.insert(directory.to_owned());
             } else if name == image::INDEX {
                 indexes.insert(directory.to_owned());
@@ -457,7 +458,7 @@ mod tests {
             let children = Children::default();
             let mut stream = Interruptible::new(&tar[..], &children);
             let mut count = 0;
-            let read = unpack::tar(&mut stream, &mut |_, _| {
+            let read = unpack::read_tar(&mut stream, &mut |_, _| {
                 count += 1;
                 if count == limit {
                     children.interrupt();

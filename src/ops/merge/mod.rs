@@ -11,7 +11,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 pub use self::publish::dist_and_push;
 use super::{image, package::checksum, push, verify::rules::Packing};
 use crate::{
-    image::oci::layout::{self, INDEX, MARK, Name, blob_path},
+    image::oci::layout::{self, INDEX, ImageName, LAYOUT_FILE, blob_path},
     model::{
         digest::Digest,
         error::{Error, Result},
@@ -228,17 +228,17 @@ fn same(path: &Utf8Path, is: Digest, was: Digest) -> Result<()> {
 fn lay_out(stage: &Stage, layout: &Layout, dist: &Dist) -> Result<()> {
     let write = |path: &str, bytes: &[u8]| -> Result<()> {
         let path = format!("{}/{path}", layout.path);
-        if !stage.keep(&path, &Digest::of(bytes), bytes.len() as u64)? {
+        if !stage.keep(&path, &Digest::sha256(bytes), bytes.len() as u64)? {
             fs::write(&stage.path(&path), bytes)?;
         }
         Ok(())
     };
-    write(MARK.0, MARK.1)?;
+    write(LAYOUT_FILE.0, LAYOUT_FILE.1)?;
     if let Some(index) = &layout.joined.index {
         write(&blob_path(index.digest()), index.bytes())?;
     }
     let tag = dist.images.iter().find(|image| image.name == layout.name);
     let (tag, full) = image::name_of(&layout.name, tag.map_or("", |image| &image.tag));
-    let name = Name { tag: &tag, image: Some(&full) };
+    let name = ImageName { tag: &tag, image: Some(&full) };
     write(INDEX, &layout::index(layout.joined.descriptor.clone(), Some(name))?)
 }

@@ -52,7 +52,8 @@ pub(super) fn read(
     let fits = |of: &&Artifact| {
         let machine = files.get(&of.path).and_then(|file| file.machine);
         machine.is_some()
-            && machine == Architecture::of(&of.platform.architecture).map(Architecture::elf)
+            && machine
+                == Architecture::from_goarch(&of.platform.architecture).map(Architecture::elf)
     };
     for artifact in dist.artifacts.iter().filter(fits) {
         cx.children.check()?;

@@ -9,7 +9,7 @@ use crate::{
         distribution::Upload,
         oci::{
             Descriptor, Document, Manifest,
-            layout::{self, INDEX, MARK, blob_path},
+            layout::{self, INDEX, LAYOUT_FILE, blob_path},
         },
         read::image::Store,
     },
@@ -64,7 +64,7 @@ pub(super) fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
         verify: request.verify,
         registry: request.registry.clone(),
     };
-    let upload = Upload::of(&store, &joined.descriptor)?;
+    let upload = Upload::collect(&store, &joined.descriptor)?;
     let name = "the index of the parts".into();
     let wish = pushing.tagging.as_ref().map(|tagging| {
         push::Wish::new(tagging, &request.push, (&store, name, &joined.descriptor), None)
@@ -114,9 +114,9 @@ fn document(remote: &Remote, of: &Descriptor) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let stream = remote.open(&path)?.ok_or_else(missing)?;
     stream.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-    if Digest::of(&bytes) != of.digest || bytes.len() as u64 != of.size {
+    if Digest::sha256(&bytes) != of.digest || bytes.len() as u64 != of.size {
         let message =
-            format!("`{}` lies: it has not {} bytes with that digest", of.digest, of.size);
+            format!("`{}` is corrupt: expected {} bytes with that digest", of.digest, of.size);
         return Err(Error::check(message));
     }
     Ok(bytes)
@@ -139,8 +139,8 @@ impl<'a> All<'a> {
 
 impl Store for All<'_> {
     fn open(&self, path: &str) -> Result<Option<Box<dyn Read + '_>>> {
-        if path == MARK.0 {
-            return Ok(Some(Box::new(MARK.1)));
+        if path == LAYOUT_FILE.0 {
+            return Ok(Some(Box::new(LAYOUT_FILE.1)));
         }
         if path == INDEX {
             return Ok(Some(Box::new(&self.index[..])));

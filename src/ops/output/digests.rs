@@ -96,7 +96,7 @@ impl Digests {
 
     fn add(&self, path: &Utf8Path, name: &str, open: &OpenFile, digest: Digest) -> Result<File> {
         let unread = |error| fs::failed("read", path, error);
-        let start = Source::File(open).start(0, START);
+        let start = Source::File(open).read_up_to(0, START);
         let start = start.map_err(|error| unread(io::Error::other(error)))?;
         let stamp = open.stamp().map_err(unread)?;
         let file =

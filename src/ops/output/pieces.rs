@@ -9,7 +9,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    archive::compress::{self, Pieces},
+    archive::compress::{self, ChunkCache},
     model::{digest::Digest, error::Result},
     sys::fs,
 };
@@ -47,8 +47,8 @@ impl Store {
     }
 }
 
-impl Pieces for Store {
-    fn piece(
+impl ChunkCache for Store {
+    fn get_or_compress(
         &self,
         plain: &[u8],
         compress: &mut dyn FnMut(&[u8]) -> io::Result<Vec<u8>>,
@@ -57,14 +57,14 @@ impl Pieces for Store {
             return compress(plain);
         }
         self.used.fetch_add(1, Ordering::Relaxed);
-        let key = format!("{}\n{}", compress::IDENTITY, Digest::of(plain));
-        let path = self.dir.join(format!("{}.piece", Digest::of(key.as_bytes()).hex()));
+        let key = format!("{}\n{}", compress::IDENTITY, Digest::sha256(plain));
+        let path = self.dir.join(format!("{}.piece", Digest::sha256(key.as_bytes()).hex()));
         if let Ok(mut known) = fs::read(&path)
             && let Some(digest) = known.first_chunk::<32>().copied()
         {
             known.drain(..digest.len());
             // Else it is damaged, and made again.
-            if Digest::of(&known).bytes() == &digest {
+            if Digest::sha256(&known).bytes() == &digest {
                 return Ok(known);
             }
         }
@@ -72,7 +72,7 @@ impl Pieces for Store {
         let keep = || -> Result<()> {
             let failed = |error| fs::failed("write", &path, error);
             let mut draft = fs::draft(&self.dir)?;
-            draft.write_all(Digest::of(&packed).bytes()).map_err(failed)?;
+            draft.write_all(Digest::sha256(&packed).bytes()).map_err(failed)?;
             draft.write_all(&packed).map_err(failed)?;
             draft.keep(&path)
         };

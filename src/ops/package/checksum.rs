@@ -35,7 +35,7 @@ pub(in crate::ops) fn checksums(dist: &mut Dist, stage: &Stage) -> Result<()> {
     let line = |digest: &Digest, name: &str| format!("{}  {name}\n", digest.hex());
     let mut documents = Vec::new();
     let mut write = |path: String, subject: Option<&str>, text: String| -> Result<()> {
-        let (size, sha256) = (text.len() as u64, Digest::of(text.as_bytes()));
+        let (size, sha256) = (text.len() as u64, Digest::sha256(text.as_bytes()));
         if !stage.keep(&path, &sha256, size)? {
             fs::write(&stage.path(&path), text.as_bytes())?;
         }
@@ -52,7 +52,7 @@ pub(in crate::ops) fn checksums(dist: &mut Dist, stage: &Stage) -> Result<()> {
         if dist.packages.iter().find(of_it).is_some_and(|plan| plan.checksum_files) {
             let text = line(&archive.sha256, name(&archive.path));
             let path = format!("{}.sha256", archive.path);
-            all.insert(path.clone(), Digest::of(text.as_bytes()));
+            all.insert(path.clone(), Digest::sha256(text.as_bytes()));
             write(path, Some(&archive.path), text)?;
         }
     }
@@ -61,7 +61,7 @@ pub(in crate::ops) fn checksums(dist: &mut Dist, stage: &Stage) -> Result<()> {
     let images: String =
         images.map(|image| line(&image.digest, &format!("{}:{}", image.name, image.tag))).collect();
     if !images.is_empty() {
-        all.insert(DIGESTS.to_owned(), Digest::of(images.as_bytes()));
+        all.insert(DIGESTS.to_owned(), Digest::sha256(images.as_bytes()));
         write(DIGESTS.to_owned(), None, images)?;
     }
     // Signatures are of this file, and cannot be in it.

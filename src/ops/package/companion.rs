@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    archive::companion,
+    archive::companion_path,
     build::cargo::message::{OutDir, Report},
     model::{
         command::Command,
@@ -68,10 +68,10 @@ pub(in crate::ops) fn companions(
                 Companions::Run { .. } => found.extend(written.by(archive, companions)?),
             }
         }
-        for (place, bytes) in found {
-            let below = place.strip_prefix("share/").unwrap_or(&place);
+        for (install_path, bytes) in found {
+            let below = install_path.strip_prefix("share/").unwrap_or(&install_path);
             let path = format!("{}/share/{}/{below}", archive.platform.path(), archive.package);
-            let (size, sha256) = (bytes.len() as u64, Digest::of(&bytes));
+            let (size, sha256) = (bytes.len() as u64, Digest::sha256(&bytes));
             if !stage.keep(&path, &sha256, size)? {
                 fs::write_mode(&stage.path(&path), &bytes, 0o644)?;
             }
@@ -79,7 +79,7 @@ pub(in crate::ops) fn companions(
                 package: archive.package.clone(),
                 target: archive.target.clone(),
                 path,
-                place,
+                install_path,
                 size,
                 sha256,
             });
@@ -109,7 +109,7 @@ fn in_out_dir(
     for dir in dirs.filter(|dir| dir.is_dir()) {
         for entry in tree::walk(dir, |_| false)? {
             let name = entry.path.file_name().unwrap_or_default();
-            if let (Kind::File(_), Some(place)) = (entry.kind, companion(name, &names)) {
+            if let (Kind::File(_), Some(place)) = (entry.kind, companion_path(name, &names)) {
                 found.insert(place, fs::read(&dir.join(&entry.path))?);
             }
         }
@@ -147,7 +147,7 @@ impl Written<'_> {
             ask(None, format!("share/man/man1/{binary}.1"))?;
         }
         for shell in shells {
-            ask(Some(shell), shell.place(binary))?;
+            ask(Some(shell), shell.completion_path(binary))?;
         }
         Ok(found)
     }

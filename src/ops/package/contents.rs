@@ -10,11 +10,10 @@ use camino::Utf8Path;
 use super::Inputs;
 use crate::{
     archive::{
-        comes_with,
-        compress::Pieces,
-        deb,
+        compress::ChunkCache,
+        deb, is_companion_of,
         tar::Meta,
-        tree::{Content, Files, Node, Place, Tree},
+        tree::{Content, ContentSource, FileStore, Node, Tree},
     },
     model::{
         digest::Digest,
@@ -106,7 +105,8 @@ impl<'a> Contents<'a> {
             })?);
         }
         // If each binary has a separate archive, the package's other binaries are left out.
-        let of_binary = |c: &Companion| plan.binaries.iter().any(|name| comes_with(&c.place, name));
+        let of_binary =
+            |c: &Companion| plan.binaries.iter().any(|name| is_companion_of(&c.install_path, name));
         let of_it =
             |c: &&Companion| c.package == plan.package && c.target == plan.target && of_binary(c);
         let companions = inputs.companions.iter().filter(of_it).collect();
@@ -178,8 +178,8 @@ impl<'a> Contents<'a> {
     fn content(&self, path: &str) -> Result<(Content, bool)> {
         let missing = || Error::build(format!("`{path}` was not looked at"));
         let file = self.files.get(path).ok_or_else(missing)?;
-        let place = Place::Named(path.to_owned());
-        Ok((Content { place, size: file.size, link: None }, file.executable))
+        let source = ContentSource::Named(path.to_owned());
+        Ok((Content { source, size: file.size, link: None }, file.executable))
     }
 
     fn binaries(&self) -> Result<Vec<(&str, Content)>> {
@@ -207,10 +207,10 @@ impl<'a> Contents<'a> {
                     .hint("give an include another place: `{ from = \"…\", to = \"…\" }`"));
             }
             let mode = if executable { 0o755 } else { 0o644 };
-            tree.file(&path, meta(0o755), meta(mode), content)
+            tree.add_file(&path, meta(0o755), meta(mode), content)
         };
         match kind {
-            Kind::Deb(deb) => return self.deb(deb)?.data(),
+            Kind::Deb(deb) => return self.deb(deb)?.installed_tree(),
             Kind::Debug => {
                 for debug in self.artifacts.iter().filter_map(|a| a.artifact().debug.as_ref()) {
                     let path = root.join(&debug.path);
@@ -229,7 +229,7 @@ impl<'a> Contents<'a> {
                 }
                 for companion in &self.companions {
                     let path = root.join(&companion.path);
-                    put(&companion.place, self.content(path.as_str())?.0, false)?;
+                    put(&companion.install_path, self.content(path.as_str())?.0, false)?;
                 }
             }
         }
@@ -248,7 +248,8 @@ impl<'a> Contents<'a> {
             let (content, executable) = self.content(workspace.join(from).as_str())?;
             files.push((to.as_str(), content, executable));
         }
-        let companion = |c: &&'d Companion| Ok((c.place.as_str(), fs::read(&root.join(&c.path))?));
+        let companion =
+            |c: &&'d Companion| Ok((c.install_path.as_str(), fs::read(&root.join(&c.path))?));
         Ok(deb::Package {
             deb,
             epoch: self.inputs.epoch,
@@ -268,9 +269,9 @@ impl<'a> Contents<'a> {
         let mut packed = Vec::new();
         for (path, entry) in self.tree(kind)?.iter() {
             let Node::File(content) = &entry.node else { continue };
-            let sha256 = match &content.place {
-                Place::Bytes(bytes) => Digest::of(bytes),
-                Place::Named(name) => {
+            let sha256 = match &content.source {
+                ContentSource::Bytes(bytes) => Digest::sha256(bytes),
+                ContentSource::Named(name) => {
                     let file = self.files.get(name);
                     file.ok_or_else(|| Error::build(format!("`{name}` was not looked at")))?.digest
                 }
@@ -292,7 +293,7 @@ impl<'a> Contents<'a> {
     pub(super) fn write<W: Write + Seek>(
         &self,
         kind: &Kind<'_>,
-        pieces: &dyn Pieces,
+        pieces: &dyn ChunkCache,
         out: W,
     ) -> Result<W> {
         let tree = self.tree(kind)?;
@@ -304,7 +305,7 @@ impl<'a> Contents<'a> {
     }
 }
 
-impl Files for Contents<'_> {
+impl FileStore for Contents<'_> {
     fn open(&self, name: &str) -> Result<Box<dyn Read + '_>> {
         let stamp = self.files.get(name).map(|file| file.stamp);
         Ok(Box::new(file::watched(name.into(), stamp)?))

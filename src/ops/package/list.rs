@@ -5,10 +5,10 @@ use std::io::{Cursor, Read as _};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    archive::unpack::{self, Budget, Format, Kind, Packing, SPARSE, Tee},
+    archive::unpack::{self, ArchiveFormat, Budget, Compression, EntryKind, HashingReader, SPARSE},
     model::{
         error::{Error, Result, Status},
-        schema::package::{Entry, Listed, SCHEMA},
+        schema::package::{ArchiveListing, Entry, SCHEMA},
         source::{ReadAt as _, Source},
     },
     ops::output::manifest,
@@ -38,22 +38,22 @@ pub fn archives(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
 ///
 /// # Errors
 /// It is none, or broken.
-pub fn list(path: &Utf8Path) -> Result<Listed> {
+pub fn list(path: &Utf8Path) -> Result<ArchiveListing> {
     let file = file::open(path)?;
     let (sha256, size) = fs::digest(path)?;
     let mut contents = Vec::new();
-    let mut each = |entry: &unpack::Entry, content: &mut dyn std::io::Read| {
-        let mut tee = Tee::new(content);
+    let mut each = |entry: &unpack::ArchiveEntry, content: &mut dyn std::io::Read| {
+        let mut tee = HashingReader::new(content);
         let (link, is_file) = match &entry.kind {
-            Kind::Directory => return Ok(()),
-            Kind::Link(to) | Kind::HardLink(to) => (Some(to.clone()), false),
+            EntryKind::Directory => return Ok(()),
+            EntryKind::Link(to) | EntryKind::HardLink(to) => (Some(to.clone()), false),
             _ => (None, true),
         };
         let broken =
             |error| Error::check(format!("`{}` cannot be read", entry.path)).because(error);
         std::io::copy(&mut tee, &mut std::io::sink()).map_err(broken)?;
         let (digest, size) = tee.finish().map_err(broken)?;
-        let sparse = matches!(&entry.kind, Kind::Unknown(what) if what == SPARSE);
+        let sparse = matches!(&entry.kind, EntryKind::Unknown(what) if what == SPARSE);
         contents.push(Entry {
             path: entry.path.trim_start_matches("./").to_owned(),
             mode: entry.mode,
@@ -67,33 +67,33 @@ pub fn list(path: &Utf8Path) -> Result<Listed> {
     read(&file, &mut each).map_err(|error| {
         error.context(format!("`{path}` cannot be listed")).with_status(Status::CheckFailed)
     })?;
-    Ok(Listed { schema: SCHEMA, path: path.to_string(), size, sha256, contents })
+    Ok(ArchiveListing { schema: SCHEMA, path: path.to_string(), size, sha256, contents })
 }
 
-type Each<'a> = &'a mut dyn FnMut(&unpack::Entry, &mut dyn std::io::Read) -> Result<()>;
+type Each<'a> = &'a mut dyn FnMut(&unpack::ArchiveEntry, &mut dyn std::io::Read) -> Result<()>;
 
 fn read(file: &OpenFile, each: Each<'_>) -> Result<()> {
     let broken = |error| Error::check("it cannot be unpacked").because(error);
     let whole = || file.reader(0..file.size());
     let mut start = Vec::new();
     file.reader(0..file.size().min(START)).read_to_end(&mut start).map_err(broken)?;
-    let packing = match Format::of(&start) {
-        Some(Format::Zip) => return unpack::zip(Source::File(file), each),
-        Some(Format::Deb) => {
-            return unpack::deb(whole(), &mut |member, entry, content| match member {
+    let compression = match ArchiveFormat::detect(&start) {
+        Some(ArchiveFormat::Zip) => return unpack::read_zip(Source::File(file), each),
+        Some(ArchiveFormat::Deb) => {
+            return unpack::read_deb(whole(), &mut |member, entry, content| match member {
                 unpack::Member::Control => Ok(()),
                 unpack::Member::Data => each(entry, content),
             });
         }
-        Some(Format::Stream(packing)) => packing,
-        None => Packing::None,
+        Some(ArchiveFormat::Stream(compression)) => compression,
+        None => Compression::None,
     };
-    let mut stream = unpack::unpack(whole(), packing, &Budget::default())?;
+    let mut stream = unpack::unpack(whole(), compression, &Budget::default())?;
     start.clear();
     (&mut stream).take(START).read_to_end(&mut start).map_err(broken)?;
     if !unpack::is_tar(&start) {
         return Err(Error::check("it is no archive")
             .hint("a tar, also in gzip, zstd or xz; a zip; a `.deb`"));
     }
-    unpack::tar_list(&mut Cursor::new(start).chain(stream), each)
+    unpack::read_tar_listing(&mut Cursor::new(start).chain(stream), each)
 }

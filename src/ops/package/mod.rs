@@ -230,7 +230,7 @@ pub fn package(cx: &Context, request: &Request) -> Result<Dist> {
     let changed = before != digests_of(&dist);
     let is_stale = |document: &dist::Document| {
         let is_there = || request.dist.join(&document.path).is_file();
-        document.kind.of_all() && (changed || !is_there())
+        document.kind.describes_release() && (changed || !is_there())
     };
     let (stale, kept): (Vec<_>, Vec<_>) = dist.documents.into_iter().partition(is_stale);
     if let Some(provenance) = stale.iter().find(|of| of.kind == DocumentKind::Provenance) {

@@ -4,8 +4,8 @@ use camino::Utf8Path;
 
 use crate::{
     image::distribution::{
-        referrer::{self, EMPTY, Referrer},
-        upload::Part,
+        referrer::{self, EMPTY_CONFIG, Referrer},
+        upload::UploadDocument,
     },
     model::{
         digest::Digest,
@@ -52,7 +52,7 @@ pub(in crate::ops) fn documents(
         };
         let path = root.join(&document.path);
         let bytes = fs::read_start(&path, LIMIT)?;
-        if Digest::of(&bytes) != document.sha256 {
+        if Digest::sha256(&bytes) != document.sha256 {
             return Err(Error::check(format!("`{path}` is not what `dist.json` says of it")).hint(
                 "`cargo longshore dist` makes it again; `--no-attach` pushes the image alone",
             ));
@@ -67,7 +67,7 @@ pub(in crate::ops) fn documents(
 pub(in crate::ops) fn attach(
     cx: &Context,
     repository: &Repository,
-    subject: &Part,
+    subject: &UploadDocument,
     documents: &[Document],
     dry_run: bool,
 ) -> Result<Vec<Attached>> {
@@ -88,7 +88,7 @@ pub(in crate::ops) fn attach(
             continue;
         }
         if !there {
-            let blobs = [(&referrer.blob, &document.bytes[..]), (&referrer.config, EMPTY)];
+            let blobs = [(&referrer.blob, &document.bytes[..]), (&referrer.config, EMPTY_CONFIG)];
             for (descriptor, bytes) in blobs {
                 if !repository.has_blob(descriptor.digest)? {
                     let open = || Ok(Box::new(bytes) as Box<dyn std::io::Read>);
@@ -98,7 +98,7 @@ pub(in crate::ops) fn attach(
             }
         }
         // Written again where it is there, too: only the answer says whether the registry lists it.
-        let Part { media_type, bytes, .. } = &referrer.manifest;
+        let UploadDocument { media_type, bytes, .. } = &referrer.manifest;
         let listed = repository.put_referrer(&target, media_type, bytes).map_err(|error| {
             let hint = "an old registry may take images alone: `--no-attach` pushes those";
             if error.hint_text().is_some() { error } else { error.hint(hint) }

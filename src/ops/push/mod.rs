@@ -26,7 +26,7 @@ use self::{
 pub use self::{text::text, wish::Tagging};
 use crate::{
     image::{
-        distribution::{Upload, upload::Part},
+        distribution::{Upload, upload::UploadDocument},
         oci::{Descriptor, layout::REF_NAME},
         read::image::Store,
     },
@@ -114,7 +114,7 @@ pub fn push(cx: &Context, request: &Request) -> Result<Push> {
             Wish::new(tagging, &request.references, (store, &path, &root), of.as_ref())
         });
         let upload =
-            Upload::of(store, &root).map_err(|error| error.context(format!("`{path}`")))?;
+            Upload::collect(store, &root).map_err(|error| error.context(format!("`{path}`")))?;
         let content = (&upload, &documents[..], wish.transpose()?);
         let push = Pusher::new(cx, request, store, &path, content, &root)?;
         push.run()
@@ -139,7 +139,7 @@ pub(super) struct Pusher<'a> {
     path: &'a Utf8Path,
     upload: &'a Upload,
     documents: &'a [attach::Document],
-    root: &'a Part,
+    root: &'a UploadDocument,
     session: Arc<Session>,
     /// The tag of each reference.
     tags: Vec<Option<String>>,

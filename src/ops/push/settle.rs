@@ -12,47 +12,47 @@ use semver::Version;
 use super::{Pusher, wish::VERSION};
 use crate::{
     image::{
-        distribution::{retry, upload::Part},
+        distribution::{retry, upload::UploadDocument},
         oci::{Descriptor, Document, Index, Manifest},
-        tags::{self, Decision, Highest, Line, Rule, Standing, Wanted},
+        tags::{self, HighestVersion, RequestedTag, TagDecision, TagRule, TagTarget, VersionLine},
     },
     model::{
         digest::Digest,
         error::{Error, Result, Status},
         reference::Reference,
-        schema::push::{Outcome, Tag},
+        schema::push::{Tag, TagOutcome},
     },
     sys::registry::{Remote, Repository},
 };
 
 /// A tag on its way to what it will be.
 pub(super) struct Open {
-    wanted: Wanted,
+    wanted: RequestedTag,
     /// Its first target.
     was: Option<Digest>,
     /// Its current target.
     is: Option<Digest>,
     /// Whether it was written here.
     wrote: bool,
-    outcome: Outcome,
+    outcome: TagOutcome,
     reason: String,
 }
 
 impl Open {
     /// Records the decision on it.
-    fn note(&mut self, decision: &Decision) {
+    fn note(&mut self, decision: &TagDecision) {
         let (outcome, reason) = match decision {
-            Decision::Write(why) if self.was.is_none() => (Outcome::Written, why),
-            Decision::Write(why) => (Outcome::Moved, why),
-            Decision::GiveWay(_, why) => (Outcome::Lost, why),
-            Decision::Keep(why) => (Outcome::Kept, why),
-            Decision::Refuse(why) => (Outcome::Refused, why),
+            TagDecision::Write(why) if self.was.is_none() => (TagOutcome::Written, why),
+            TagDecision::Write(why) => (TagOutcome::Moved, why),
+            TagDecision::Yield(_, why) => (TagOutcome::Lost, why),
+            TagDecision::Keep(why) => (TagOutcome::Kept, why),
+            TagDecision::Reject(why) => (TagOutcome::Refused, why),
         };
         (self.outcome, self.reason) = (outcome, reason.clone());
     }
 
     pub(super) fn told(self, repository: &Repository) -> Tag {
-        let Open { wanted: Wanted { tag, kind, .. }, was, is, outcome, reason, .. } = self;
+        let Open { wanted: RequestedTag { tag, kind, .. }, was, is, outcome, reason, .. } = self;
         Tag { repository: repository.name(), tag, kind, outcome, reason, was, is }
     }
 }
@@ -60,7 +60,7 @@ impl Open {
 /// Returns the reason for which nothing is to be written, if there is one: the rejected tags of all
 /// repositories.
 pub(super) fn refusal(open: &[Vec<Open>]) -> Option<Error> {
-    let refused = open.iter().flatten().filter(|open| open.outcome == Outcome::Refused);
+    let refused = open.iter().flatten().filter(|open| open.outcome == TagOutcome::Refused);
     let lines: Vec<String> = refused
         .map(|Open { wanted, is, reason, .. }| {
             let is = is.map_or(String::new(), |is| format!(" is {is}"));
@@ -87,9 +87,9 @@ impl Listed {
     fn highest(
         &mut self,
         repository: &Repository,
-        line: Line,
+        line: VersionLine,
         than: &Version,
-    ) -> Result<Option<Highest>> {
+    ) -> Result<Option<HighestVersion>> {
         for version in &self.versions {
             if !line.contains(version) || version.cmp_precedence(than).is_lt() {
                 continue;
@@ -101,7 +101,7 @@ impl Listed {
                 }
             };
             if let Some(digest) = digest {
-                return Ok(Some(Highest { version: version.clone(), digest }));
+                return Ok(Some(HighestVersion { version: version.clone(), digest }));
             }
         }
         Ok(None)
@@ -124,11 +124,11 @@ impl Pusher<'_> {
                 was: None,
                 is: None,
                 wrote: false,
-                outcome: Outcome::Kept,
+                outcome: TagOutcome::Kept,
                 reason: String::new(),
             };
             // Movable tags are read when they are written.
-            if wanted.rule == Rule::Fixed || self.request.dry_run {
+            if wanted.rule == TagRule::Fixed || self.request.dry_run {
                 let (decision, is) = self.decide(repository, &mut listed, &open)?;
                 (open.was, open.is) = (is, is);
                 open.note(&decision);
@@ -140,11 +140,11 @@ impl Pusher<'_> {
 
     /// Writes the tags of a policy, and stays until they are what they should be.
     pub(super) fn settle(&self, repository: &Repository, mut all: Vec<Open>) -> Result<Vec<Tag>> {
-        let fixed = |open: &&mut Open| open.wanted.rule == Rule::Fixed;
+        let fixed = |open: &&mut Open| open.wanted.rule == TagRule::Fixed;
         for open in all.iter_mut().filter(fixed) {
             self.fix(repository, open)?;
         }
-        let follows = all.iter().any(|open| matches!(open.wanted.rule, Rule::Follows(_)));
+        let follows = all.iter().any(|open| matches!(open.wanted.rule, TagRule::Follows(_)));
         let mut warned = false;
         let mut first = true;
         for tried in 1.. {
@@ -161,7 +161,7 @@ impl Pusher<'_> {
             }
             let mut listed = listed.unwrap_or_default();
             let mut acted = false;
-            for open in all.iter_mut().filter(|open| open.wanted.rule != Rule::Fixed) {
+            for open in all.iter_mut().filter(|open| open.wanted.rule != TagRule::Fixed) {
                 acted |= self.step(repository, &mut listed, open, first)?;
             }
             first = false;
@@ -177,13 +177,13 @@ impl Pusher<'_> {
         let name = repository.name();
         let mut lost = None;
         for open in &mut all {
-            if open.wanted.rule == Rule::Fixed {
+            if open.wanted.rule == TagRule::Fixed {
                 open.is = repository.digest_of(&open.wanted.tag, true)?;
             }
             // A tag that follows no version was last written by another push: no rule decides which one
             // is right.
-            let other =
-                !matches!(open.wanted.rule, Rule::Follows(_)) && open.is != Some(self.root.digest);
+            let other = !matches!(open.wanted.rule, TagRule::Follows(_))
+                && open.is != Some(self.root.digest);
             if other && lost.is_none() {
                 lost = Some(self.lost(repository, &open.wanted.tag, open.is));
             } else {
@@ -202,7 +202,7 @@ impl Pusher<'_> {
         let (decision, is) = self.decide(repository, &mut Listed::default(), open)?;
         (open.was, open.is) = (is, is);
         open.note(&decision);
-        if let Decision::Refuse(why) = &decision {
+        if let TagDecision::Reject(why) = &decision {
             let name = format!("{}:{}", repository.name(), open.wanted.tag);
             return Err(Error::check(format!("`{name}` came meanwhile: {why}")).hint(format!(
                 "what was pushed is `{}@{}`",
@@ -210,7 +210,7 @@ impl Pusher<'_> {
                 self.root.digest
             )));
         }
-        if let Decision::Write(_) = decision {
+        if let TagDecision::Write(_) = decision {
             repository.put(&open.wanted.tag, &self.root.media_type, &self.root.bytes)?;
             open.wrote = true;
             open.is = repository.digest_of(&open.wanted.tag, true)?;
@@ -238,8 +238,10 @@ impl Pusher<'_> {
         open.is = is;
         match &decision {
             // Such tags follow no order: the second time, the tag belongs to the other push.
-            Decision::Write(_) if open.wrote && open.wanted.rule == Rule::Free => return Ok(false),
-            Decision::Write(_) => {
+            TagDecision::Write(_) if open.wrote && open.wanted.rule == TagRule::Free => {
+                return Ok(false);
+            }
+            TagDecision::Write(_) => {
                 if open.wrote {
                     let is = is.map_or("nothing".to_owned(), |is| format!("`{is}`"));
                     let name = format!("`{}:{tag}`", repository.name());
@@ -250,19 +252,19 @@ impl Pusher<'_> {
                 repository.put(&tag, &self.root.media_type, &self.root.bytes)?;
                 (open.wrote, open.is) = (true, Some(self.root.digest));
             }
-            Decision::GiveWay(digest, _) => {
+            TagDecision::Yield(digest, _) => {
                 open.note(&decision);
                 let Some(part) = repository.read(&digest.to_string())? else { return Ok(true) };
                 repository.put(&tag, &part.media_type, &part.bytes)?;
                 open.is = Some(*digest);
             }
-            Decision::Keep(_) | Decision::Refuse(_) => {
+            TagDecision::Keep(_) | TagDecision::Reject(_) => {
                 // A tag that was written and has not changed keeps its reason.
                 let stayed = open.wrote && is == Some(self.root.digest);
-                if !stayed && open.outcome != Outcome::Lost {
+                if !stayed && open.outcome != TagOutcome::Lost {
                     open.note(&decision);
                     if open.wrote {
-                        open.outcome = Outcome::Lost;
+                        open.outcome = TagOutcome::Lost;
                     }
                 }
                 return Ok(false);
@@ -277,31 +279,38 @@ impl Pusher<'_> {
         repository: &Repository,
         listed: &mut Listed,
         open: &Open,
-    ) -> Result<(Decision, Option<Digest>)> {
+    ) -> Result<(TagDecision, Option<Digest>)> {
         let Some(wish) = &self.wish else {
-            return Ok((Decision::Keep(String::new()), None));
+            return Ok((TagDecision::Keep(String::new()), None));
         };
         let highest = match (open.wanted.rule, &wish.ours.version) {
-            (Rule::Follows(line), Some(version)) => listed.highest(repository, line, version)?,
+            (TagRule::Follows(line), Some(version)) => listed.highest(repository, line, version)?,
             _ => None,
         };
         let standing = match repository.read(&open.wanted.tag)? {
-            None => Standing::Absent,
-            Some(part) if part.digest == self.root.digest || open.wanted.rule == Rule::Free => {
-                let version = wish.ours.version.clone().filter(|_| open.wanted.rule != Rule::Free);
-                Standing::At(part.digest, version)
+            None => TagTarget::Absent,
+            Some(part) if part.digest == self.root.digest || open.wanted.rule == TagRule::Free => {
+                let version =
+                    wish.ours.version.clone().filter(|_| open.wanted.rule != TagRule::Free);
+                TagTarget::At(part.digest, version)
             }
-            Some(part) => Standing::At(part.digest, self.version(repository, &part)?),
+            Some(part) => TagTarget::At(part.digest, self.version(repository, &part)?),
         };
-        let asked = wish.asked.contains(&open.wanted.tag);
-        let flags = (open.wrote, asked);
-        let decision = tags::decide(&open.wanted, &wish.ours, &standing, highest.as_ref(), flags);
+        let is_named = wish.asked.contains(&open.wanted.tag);
+        let decision = tags::decide(
+            &open.wanted,
+            &wish.ours,
+            &standing,
+            highest.as_ref(),
+            open.wrote,
+            is_named,
+        );
         Ok((decision, standing.digest()))
     }
 
     /// Returns the version that an image in a registry declares; `None` if it declares none that can be
     /// read.
-    fn version(&self, repository: &Repository, part: &Part) -> Result<Option<Version>> {
+    fn version(&self, repository: &Repository, part: &UploadDocument) -> Result<Option<Version>> {
         let known = || self.versions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(version) = known().get(&part.digest) {
             return Ok(version.clone());
@@ -311,7 +320,7 @@ impl Pusher<'_> {
         Ok(version)
     }
 
-    fn said(&self, repository: &Repository, part: &Part) -> Result<Option<Version>> {
+    fn said(&self, repository: &Repository, part: &UploadDocument) -> Result<Option<Version>> {
         let bytes = || part.bytes.clone();
         let annotated = match part.media_type.is_index() {
             true => {
@@ -334,7 +343,7 @@ impl Pusher<'_> {
                 let size = part.bytes.len() as u64;
                 let root = Descriptor::new(part.media_type.clone(), part.digest, size);
                 Remote::open(&self.session, &reference).and_then(|remote| {
-                    crate::image::read::about::about(&remote, &root, VERSION)
+                    crate::image::read::annotation::annotation_or_label(&remote, &root, VERSION)
                         .map_err(|error| remote.failure().unwrap_or(error))
                 })
             }
@@ -352,7 +361,8 @@ impl Pusher<'_> {
     /// list them.
     fn listed(&self, repository: &Repository) -> Result<Option<Listed>> {
         let Some(tags) = repository.tags()? else { return Ok(None) };
-        let mut versions: Vec<Version> = tags.iter().filter_map(|tag| tags::version(tag)).collect();
+        let mut versions: Vec<Version> =
+            tags.iter().filter_map(|tag| tags::parse_version_tag(tag)).collect();
         versions.sort_by(|a, b| b.cmp_precedence(a));
         Ok(Some(Listed { versions, digests: BTreeMap::new() }))
     }
@@ -361,7 +371,7 @@ impl Pusher<'_> {
     fn wait(&self, repository: &Repository, tried: u32) -> Result<()> {
         // Two that race are of different content.
         let salt = u64::from_str_radix(self.root.digest.hex().get(..4).unwrap_or("0"), 16);
-        let Some(time) = retry::wait(tried, None, salt.unwrap_or(0)) else {
+        let Some(time) = retry::wait_time(tried, None, salt.unwrap_or(0)) else {
             let message = format!("the tags of `{}` do not come to rest", repository.name());
             return Err(Error::new(Status::Registry, message)
                 .hint("do others write them again and again? run it again when they are done"));
@@ -375,11 +385,11 @@ impl Pusher<'_> {
         let was = was.map_or(String::new(), |was| format!(" (it was {was})"));
         let name = format!("{name}:{}", wanted.tag);
         match outcome {
-            Outcome::Written => self.cx.status("Tagged", format!("{name}: {reason}")),
-            Outcome::Moved => self.cx.status("Tagged", format!("{name}{was}: {reason}")),
-            Outcome::Kept => self.cx.status("Kept", format!("{name}: {reason}")),
-            Outcome::Refused => self.cx.status("Refused", format!("{name}: {reason}")),
-            Outcome::Lost => {
+            TagOutcome::Written => self.cx.status("Tagged", format!("{name}: {reason}")),
+            TagOutcome::Moved => self.cx.status("Tagged", format!("{name}{was}: {reason}")),
+            TagOutcome::Kept => self.cx.status("Kept", format!("{name}: {reason}")),
+            TagOutcome::Refused => self.cx.status("Refused", format!("{name}: {reason}")),
+            TagOutcome::Lost => {
                 self.cx.warn(format!("`{name}` was written, and is another's: {reason}"))
             }
         }

@@ -5,7 +5,7 @@ use camino::Utf8Path;
 use crate::{
     image::{
         oci::Descriptor,
-        read::image::{self, Images, Set, Store},
+        read::image::{self, Images, Store, StoredSet},
     },
     model::{
         error::{Error, Result},
@@ -26,12 +26,12 @@ pub(super) fn of_dist(dir: &Utf8Path, name: Option<&str>) -> Result<(Dist, Image
     let names: Vec<&str> = dist.images.iter().map(|image| image.name.as_str()).collect();
     let has = || format!("it has `{}`", names.join("`, `"));
     // A package's name is also accepted where its image has another one.
-    let is_named = |image: &&Image| {
+    let is_called = |image: &&Image| {
         name.is_none_or(|name| {
             name == image.name || repository_name(name).as_ref() == Some(&image.name)
         })
     };
-    let mut chosen = dist.images.iter().filter(is_named);
+    let mut chosen = dist.images.iter().filter(is_called);
     let image = match (chosen.next(), chosen.next(), name) {
         (Some(image), None, _) => image.clone(),
         (Some(_), Some(_), _) => {
@@ -55,7 +55,7 @@ pub(super) struct Root {
 
 /// Finds what is to be pushed of a store: the one image in it, or what goes by that name.
 pub(super) fn root(store: &dyn Store, path: &Utf8Path, name: Option<&str>) -> Result<Root> {
-    let found = image::images(store).map_err(|error| error.context(format!("`{path}`")))?;
+    let found = image::read_images(store).map_err(|error| error.context(format!("`{path}`")))?;
     // A signature beside its image does not count as a second image.
     let is_other = |at: usize| {
         found.others.iter().any(|other| other.set == at)
@@ -72,7 +72,9 @@ pub(super) fn root(store: &dyn Store, path: &Utf8Path, name: Option<&str>) -> Re
                 let others = found.others.iter().filter(|other| other.set == at);
                 let digest = set.descriptor.as_ref().map(|of| of.digest.to_string());
                 let digest = digest.unwrap_or_default();
-                left_out.extend(others.map(|other| format!("`{path}@{digest}`: {}", other.what)));
+                left_out.extend(
+                    others.map(|other| format!("`{path}@{digest}`: {}", other.description)),
+                );
             }
             _ => chosen.push((at, set)),
         }
@@ -107,7 +109,7 @@ pub(super) fn root(store: &dyn Store, path: &Utf8Path, name: Option<&str>) -> Re
 }
 
 /// Returns the names of images, or else their digests, for a hint.
-fn choices<'a>(path: &Utf8Path, sets: impl Iterator<Item = &'a Set>) -> String {
+fn choices<'a>(path: &Utf8Path, sets: impl Iterator<Item = &'a StoredSet>) -> String {
     let (mut names, mut digests) = (Vec::new(), Vec::new());
     for set in sets {
         names.extend(set.names.iter().map(|name| format!("`{name}`")));
@@ -130,7 +132,7 @@ fn complete(path: &Utf8Path, found: &Images, set: usize) -> Result<()> {
         .map(|(platform, digest)| format!("{platform} alone: `--from {path}@{digest}`"))
         .collect();
     let hint = if there.is_empty() {
-        "make the layout again, with all its platforms".to_owned()
+        "create the layout again, with all its platforms".to_owned()
     } else {
         format!("push {}", there.join(", or "))
     };

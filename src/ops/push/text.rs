@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::model::schema::{
     Push,
-    push::{Outcome, Repository as Told, Tag},
+    push::{Repository as Told, Tag, TagOutcome},
 };
 
 /// Returns the actions of a `push`, for people.
@@ -37,10 +37,10 @@ pub fn text(push: &Push) -> String {
         {
             let from = was.map_or(String::new(), |was| format!(" from {was}"));
             lines.push(match outcome {
-                Outcome::Written => format!("  write tag {tag}: {reason}"),
-                Outcome::Moved => format!("  move  tag {tag}{from}: {reason}"),
-                Outcome::Kept | Outcome::Lost => format!("  keep  tag {tag}: {reason}"),
-                Outcome::Refused => format!("  refuse tag {tag}: {reason}"),
+                TagOutcome::Written => format!("  write tag {tag}: {reason}"),
+                TagOutcome::Moved => format!("  move  tag {tag}{from}: {reason}"),
+                TagOutcome::Kept | TagOutcome::Lost => format!("  keep  tag {tag}: {reason}"),
+                TagOutcome::Refused => format!("  refuse tag {tag}: {reason}"),
             });
         }
     }

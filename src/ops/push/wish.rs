@@ -8,8 +8,8 @@ use semver::Version;
 use crate::{
     image::{
         oci::Descriptor,
-        read::{about::about, image::Store},
-        tags::{Occasion, Ours, Rule, Subject, Wanted},
+        read::{annotation::annotation_or_label, image::Store},
+        tags::{ImageMetadata, PushKind, PushedImage, RequestedTag, TagRule},
     },
     model::{
         error::{Error, Result},
@@ -17,7 +17,7 @@ use crate::{
         schema::{
             Dist,
             dist::{Image, Release},
-            tags::Policy,
+            tags::TagPolicy,
         },
     },
 };
@@ -32,7 +32,7 @@ const REVISION: &str = "org.opencontainers.image.revision";
 #[derive(Clone, Debug)]
 pub struct Tagging {
     /// The kind of push.
-    pub occasion: Occasion,
+    pub push_kind: PushKind,
     /// A branch with a tag to be written, too.
     pub branch: Option<String>,
     /// Tags that move even where that is not to a higher version.
@@ -43,8 +43,8 @@ pub struct Tagging {
 
 /// The requested state of each repository.
 pub(in crate::ops) struct Wish {
-    pub(super) wanted: Vec<Wanted>,
-    pub(super) ours: Ours,
+    pub(super) wanted: Vec<RequestedTag>,
+    pub(super) ours: PushedImage,
     /// Tags that were named as ones to move.
     pub(super) asked: BTreeSet<String>,
 }
@@ -63,11 +63,13 @@ impl Wish {
             let message = format!("`{reference}` names a tag or a digest, and `--tags` gives tags");
             return Err(Error::usage(message).hint(format!("name `{}`", reference.name())));
         }
-        let word =
-            |key| about(store, root, key).map_err(|error| error.context(format!("`{path}`")));
+        let word = |key| {
+            annotation_or_label(store, root, key)
+                .map_err(|error| error.context(format!("`{path}`")))
+        };
         let said = word(VERSION)?;
         let version = said.as_deref().and_then(|said| Version::parse(said).ok());
-        if let (Occasion::Release, Some(said), None) = (tagging.occasion, &said, &version) {
+        if let (PushKind::Release, Some(said), None) = (tagging.push_kind, &said, &version) {
             let shown = said.escape_debug();
             let message = format!("`{path}`: its version `{shown}` is none that can be released");
             return Err(Error::usage(message)
@@ -80,16 +82,17 @@ impl Wish {
         let dirty = clean.is_some() || release.and_then(|release| release.dirty) == Some(true);
         let revision = clean.map(str::to_owned).or(revision);
         let revision = revision.or_else(|| release.and_then(|release| release.revision.clone()));
-        let subject = Subject { version, revision, dirty };
+        let subject = ImageMetadata { version, revision, dirty };
         let recipe = of
             .and_then(|(dist, image)| dist.recipes.iter().find(|recipe| recipe.name == image.name));
-        let policy = recipe.map_or_else(Policy::default, |recipe| recipe.tags.clone());
-        let wanted = policy.wanted(tagging.occasion, &subject, tagging.branch.as_deref())?;
+        let policy = recipe.map_or_else(TagPolicy::default, |recipe| recipe.tags.clone());
+        let wanted =
+            policy.requested_tags(tagging.push_kind, &subject, tagging.branch.as_deref())?;
         for tag in &tagging.moves {
             let found = wanted.iter().find(|wanted| wanted.tag == *tag);
             let tags: Vec<_> = wanted.iter().map(|wanted| wanted.tag.as_str()).collect();
             match found.map(|wanted| wanted.rule) {
-                Some(Rule::Fixed) => {
+                Some(TagRule::Fixed) => {
                     return Err(Error::usage(format!(
                         "`{tag}` is a version's tag: it never moves"
                     ))
@@ -102,10 +105,10 @@ impl Wish {
                 Some(_) => {}
             }
         }
-        if tagging.occasion == Occasion::Release && !tagging.allow_dirty {
+        if tagging.push_kind == PushKind::Release && !tagging.allow_dirty {
             is_of_commit(path, subject.revision.as_deref(), dirty, release)?;
         }
-        let ours = Ours { digest: root.digest, version: subject.version };
+        let ours = PushedImage { digest: root.digest, version: subject.version };
         Ok(Wish { wanted, ours, asked: tagging.moves.iter().cloned().collect() })
     }
 }

@@ -90,7 +90,7 @@ pub fn sign(cx: &Context, request: &Request) -> Result<Dist> {
         fs::write(&root.join(&path), &bytes)?;
         dist.documents.retain(|of| of.path != path);
         let subject = Some(format!("archives/{CHECKSUMS}"));
-        let (sha256, size) = (Digest::of(&bytes), bytes.len() as u64);
+        let (sha256, size) = (Digest::sha256(&bytes), bytes.len() as u64);
         cx.status("Signed", format!("{} files of {}: {path}", sums.iter().count(), release.name));
         dist.documents.push(Document { kind, subject, path, size, sha256 });
     }

@@ -34,7 +34,7 @@ pub(super) fn build(cx: &Context, request: &Request, hash: &str) -> Result<Utf8P
     })?;
     // Another request gives another release of the same commit.
     let key = format!("{}\n{hash}\n{request:?}", env!("CARGO_PKG_VERSION"));
-    let made = place.join(format!("{short}-{}", &Digest::of(key.as_bytes()).hex()[..12]));
+    let made = place.join(format!("{short}-{}", &Digest::sha256(key.as_bytes()).hex()[..12]));
     if manifest::named(&made).is_some() {
         cx.status("Fresh", format!("base {short}"));
         return Ok(made);

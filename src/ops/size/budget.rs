@@ -11,7 +11,7 @@ use crate::{
     },
     ops::verify::rules::Rules,
     size::{Binary, Whole, compare::Pair},
-    verify::Limited,
+    verify::SizedItem,
 };
 
 /// The item that has a budget: the target that it was built for, and the path that was measured.
@@ -45,7 +45,7 @@ impl<'a> Budgets<'a> {
         broken: &mut Vec<Budget>,
     ) -> Result<Option<i64>> {
         let base = pair.base.map(|base| base.size);
-        let limited = Limited { kind: crate::verify::Measured::File, size: head.size, base };
+        let limited = SizedItem { kind: crate::verify::SizedKind::File, size: head.size, base };
         let name = match head.place() {
             Some(place) => format!("{} {place}", head.name),
             None => head.name.clone(),
@@ -64,10 +64,10 @@ impl<'a> Budgets<'a> {
         broken: &mut Vec<Budget>,
     ) -> Result<Option<i64>> {
         let kind = match image {
-            true => crate::verify::Measured::Image,
-            false => crate::verify::Measured::Archive,
+            true => crate::verify::SizedKind::Image,
+            false => crate::verify::SizedKind::Archive,
         };
-        let limited = Limited { kind, size: head.size, base: base.map(|base| base.size) };
+        let limited = SizedItem { kind, size: head.size, base: base.map(|base| base.size) };
         let of_platform = |pair: &&Pair<'_>| {
             pair.head.is_some_and(|binary| binary.platform.as_ref() == Some(&head.platform))
         };
@@ -82,7 +82,7 @@ impl<'a> Budgets<'a> {
     fn check(
         &self,
         of: Subject<'_>,
-        limited: &Limited,
+        limited: &SizedItem,
         name: &str,
         path: &str,
         culprit: Option<(String, i64)>,
@@ -114,6 +114,6 @@ impl<'a> Budgets<'a> {
                 },
             });
         }
-        Ok(limited.left(&policy))
+        Ok(limited.remaining(&policy))
     }
 }

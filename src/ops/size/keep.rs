@@ -115,7 +115,7 @@ fn write(
     Ok(AttributionFile {
         path: path.to_owned(),
         size: text.len() as u64,
-        sha256: Digest::of(text.as_bytes()),
+        sha256: Digest::sha256(text.as_bytes()),
         crates: BTreeMap::new(),
     })
 }

@@ -11,13 +11,13 @@ mod subject;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    binary::map::Origin,
+    binary::map::SymbolSource,
     build::request,
     model::{
         error::{Error, Result},
         feature::Feature,
         schema::{
-            dist::{Asked, FILE},
+            dist::{FILE, RecordedRequest},
             size::{self as schema, SCHEMA, Size},
         },
     },
@@ -139,7 +139,7 @@ fn base(
 ) -> Result<Release> {
     // A directory may have the name of a branch.
     let path = Utf8Path::new(text);
-    let is_layout = path.join(crate::image::read::image::MARK.0).is_file();
+    let is_layout = path.join(crate::image::read::image::LAYOUT_FILE.0).is_file();
     let is_there = path.is_file() || is_layout || manifest::named(path).is_some();
     if is_there || text.starts_with("docker://") {
         return measure.read(text);
@@ -149,7 +149,7 @@ fn base(
     if let Some(hash) = git::commit(cx, &dir, text)? {
         let mut build = request.build.clone();
         // `--no-locked` selects nothing: the options of the head still count.
-        if (Asked { no_locked: false, ..Asked::from(&build) }).is_nothing() {
+        if (RecordedRequest { no_locked: false, ..RecordedRequest::from(&build) }).is_empty() {
             build = head.asked.clone().of(build);
         }
         if build.targets.is_empty() {
@@ -199,7 +199,7 @@ fn report(
             };
             let (name, platform) = (any.name.clone(), any.platform.clone());
             let file = any.path.rsplit('/').next().filter(|_| !image).map(str::to_owned);
-            found.push(schema::Whole { name, file, platform, change, budget_left });
+            found.push(schema::ArchiveOrImage { name, file, platform, change, budget_left });
         }
         Ok::<_, Error>(found)
     };
@@ -229,7 +229,7 @@ fn binary(pair: &Pair<'_>, request: &View) -> schema::Binary {
         target: any.place(),
         path: any.path.clone(),
         note: any.note.clone(),
-        symbols: attribution.map(|found| found.symbols.into()).unwrap_or_default(),
+        symbols: attribution.map(|found| found.symbols).unwrap_or_default(),
         change: pair.change(),
         compressed: pair.compressed(),
         renamed_from: old,
@@ -244,7 +244,7 @@ fn binary(pair: &Pair<'_>, request: &View) -> schema::Binary {
 /// Returns the levels of detail that are available: without symbols only sections are known.
 fn view(found: &crate::size::Attribution, request: &View) -> View {
     let by = match found.symbols {
-        Origin::Nowhere => schema::By::Section,
+        SymbolSource::None => schema::RowKind::Section,
         _ => request.by,
     };
     View { by, ..request.clone() }

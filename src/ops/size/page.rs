@@ -93,7 +93,8 @@ fn of_repository(cx: &Context, session: &Arc<Session>, text: &str) -> Result<Vec
             session,
             &Reference { tag: Some(tag), digest: None, ..reference.clone() },
         )?;
-        let found = image::images(&remote).map_err(|error| remote.failure().unwrap_or(error))?;
+        let found =
+            image::read_images(&remote).map_err(|error| remote.failure().unwrap_or(error))?;
         for one in found.images {
             points.push(Point {
                 release: version.to_string(),

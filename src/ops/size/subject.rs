@@ -9,12 +9,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     archive::{
-        compress::{self, Forget},
+        compress::{self, NoCache},
         unpack,
     },
     binary::elf::{self, Facts},
     image::{
-        contents::{self, Limit},
+        contents::{self, MemoryLimit},
         read::image,
     },
     model::{
@@ -23,7 +23,7 @@ use crate::{
             dist::{Archive, ArchiveKind, Artifact, Dist, Image},
             size::{Attribution as Record, Dependency},
         },
-        source::{ReadAt as _, Source, Unreadable},
+        source::{ReadAt as _, ReadError, Source},
     },
     ops::{
         image::store::{self, Located},
@@ -132,7 +132,7 @@ impl Measure<'_> {
         source: Source<'_>,
         symbols: Option<Source<'_>>,
     ) -> Result<Binary> {
-        let costs = |places: &[u64]| compress::costs(source, places, &Forget);
+        let costs = |places: &[u64]| compress::costs(source, places, &NoCache);
         let evidence = Evidence {
             separate: symbols,
             native: &|_| None,
@@ -170,7 +170,7 @@ impl Measure<'_> {
         let artifacts = dist.artifacts.iter();
         Ok(Release {
             name,
-            asked: dist.release.asked.clone(),
+            asked: dist.release.request.clone(),
             binaries: artifacts.map(|one| self.artifact(root, one)).collect::<Result<_>>()?,
             archives: dist.archives.iter().map(archive).collect(),
             images: dist.images.iter().flat_map(|one| images(&dist, one)).collect(),
@@ -231,12 +231,15 @@ impl Measure<'_> {
             Located::Registry(_) => (path.to_owned(), None),
         };
         store::open(&self.cx.children, self.session, &place, |images, _| {
-            let mut found = image::images(images)?;
+            let mut found = image::read_images(images)?;
             if let Some(name) = &chosen {
                 found = store::only(found, &place, name)?;
             }
             if let Some(broken) = found.broken.first() {
-                return Err(Error::check(format!("`{path}`: {}: {}", broken.name, broken.what)));
+                return Err(Error::check(format!(
+                    "`{path}`: {}: {}",
+                    broken.name, broken.description
+                )));
             }
             for absent in &found.absent {
                 self.cx.warn(format!("`{path}`: {}", absent.reason));
@@ -244,14 +247,14 @@ impl Measure<'_> {
             for image in &found.images {
                 let mut size = image.size.unwrap_or(0);
                 let mut binaries = Vec::new();
-                let limit = &mut Limit::default();
+                let limit = &mut MemoryLimit::default();
                 let scan = contents::scan(images, image, limit, &mut |item, content| {
                     self.cx.children.check()?;
                     let entry = item.entry;
                     let file = crate::image::read::layers::absolute(&entry.path);
                     let broken =
                         |error| Error::check(format!("`{file}` cannot be unpacked")).because(error);
-                    if entry.kind != unpack::Kind::File {
+                    if entry.kind != unpack::EntryKind::File {
                         return Ok(());
                     }
                     let mut bytes = Vec::new();
@@ -270,7 +273,7 @@ impl Measure<'_> {
                 if let Some(fault) = scan.faults.first() {
                     return Err(Error::check(format!("`{path}`: {}", fault.message)));
                 }
-                let hidden = scan.hidden();
+                let hidden = scan.hidden_entries();
                 binaries.retain(|(number, ..)| !hidden.contains(number));
                 if image.size.is_none() {
                     size = binaries.iter().map(|(_, size, _)| size).sum();
@@ -299,12 +302,12 @@ fn untagged(text: &str) -> &str {
     last.split(':').next().unwrap_or(last)
 }
 
-fn unreadable(path: &str, error: &Unreadable) -> Error {
+fn unreadable(path: &str, error: &ReadError) -> Error {
     Error::check(format!("`{path}` cannot be measured: {error}"))
 }
 
 fn belongs(path: &Utf8Path, source: Source<'_>, symbols: Source<'_>) -> Result<bool> {
-    elf::belongs(source, symbols).map_err(|error| unreadable(path.as_str(), &error))
+    elf::is_symbol_file(source, symbols).map_err(|error| unreadable(path.as_str(), &error))
 }
 
 /// Returns the separate debug file of a program, where debuggers search for it (`gdb`, "Debugging
@@ -318,7 +321,7 @@ fn beside(path: &Utf8Path, source: Source<'_>, note: &mut Option<String>) -> Opt
         [dir.join(&name), dir.join(".debug").join(&name), dir.join("..").join("debug").join(&name)];
     for place in places.iter().filter(|place| place.is_file() && place.as_path() != path) {
         match file::open(place)
-            .map(|content| (elf::belongs(source, Source::File(&content)), content))
+            .map(|content| (elf::is_symbol_file(source, Source::File(&content)), content))
         {
             Ok((Ok(true), content)) => return Some(content),
             Ok((Ok(false), _)) => *note = Some(format!("`{place}` is of another build")),
@@ -331,7 +334,7 @@ fn beside(path: &Utf8Path, source: Source<'_>, note: &mut Option<String>) -> Opt
 
 /// Returns the name of the debug file that the program records.
 fn debug_link(source: Source<'_>) -> Option<String> {
-    let link = elf::section(source, ".gnu_debuglink").ok()??;
+    let link = elf::read_section(source, ".gnu_debuglink").ok()??;
     let name = String::from_utf8(link.split(|byte| *byte == 0).next()?.to_vec()).ok()?;
     // It is a name, and no path.
     (!name.is_empty() && !name.contains('/')).then_some(name)
@@ -339,7 +342,7 @@ fn debug_link(source: Source<'_>) -> Option<String> {
 
 /// Returns the crates that a binary lists.
 fn dependencies(source: Source<'_>) -> Vec<Dependency> {
-    let section = elf::section(source, ".dep-v0").ok().flatten().unwrap_or_default();
+    let section = elf::read_section(source, ".dep-v0").ok().flatten().unwrap_or_default();
     audit::crates(&section)
         .into_iter()
         .map(|(name, version)| Dependency { name, version })

@@ -16,5 +16,5 @@ pub(super) fn page(
     _: &Release,
     _: Option<&Release>,
 ) -> Result<String> {
-    Err(Feature::SizePage.missing())
+    Err(Feature::SizePage.missing_error())
 }

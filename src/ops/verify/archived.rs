@@ -8,7 +8,7 @@ use crate::{
     model::schema::{
         Dist,
         dist::{Archive, ArchiveKind, Artifact, Packed},
-        package::{Entry, Listed},
+        package::{ArchiveListing, Entry},
     },
     ops::package::list,
     verify::Policy,
@@ -45,7 +45,7 @@ impl Archived {
     }
 
     /// Returns the problem with the contents.
-    fn differences(&self, found: &Listed) -> Vec<String> {
+    fn differences(&self, found: &ArchiveListing) -> Vec<String> {
         let mut wrong = Vec::new();
         let record = &self.archive;
         if (found.sha256, found.size) != (record.sha256, record.size) {

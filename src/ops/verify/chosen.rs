@@ -20,7 +20,7 @@ impl Looker<'_> {
     ) -> Outcome {
         let _one = self.archives.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let judged = store::open_path(&self.cx.children, place, |store, _| {
-            let mut found = store::only(image::images(store)?, place, name)?;
+            let mut found = store::only(image::read_images(store)?, place, name)?;
             let policies = ImagePolicies::one(policy.clone());
             self.images_of(text.as_str(), store, &mut found, &policies, false)
         });

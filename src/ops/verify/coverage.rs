@@ -121,7 +121,7 @@ fn covered(
             return Ok(None);
         };
         let bytes = fs::read_start(&root.join(path), LARGEST)?;
-        Ok((Digest::of(&bytes) == expected).then_some(bytes))
+        Ok((Digest::sha256(&bytes) == expected).then_some(bytes))
     };
     let provenance = dist.documents.iter().filter(|of| of.kind == DocumentKind::Provenance);
     for document in provenance {

@@ -169,7 +169,7 @@ impl Found {
     ) -> bool {
         let has = |name: &str| names.iter().any(|known| known == name);
         let store = || store::Directory(directory.to_owned());
-        let is_layout = has(image::MARK.0)
+        let is_layout = has(image::LAYOUT_FILE.0)
             || has(image::INDEX) && has("blobs")
             || has(DOCKER_MANIFEST) && image::is_image(&store()).unwrap_or(false);
         if is_layout && !is_root {

@@ -10,23 +10,23 @@ use super::{
     look::{self, File, Looker, Outcome, refused},
 };
 use crate::{
-    archive::unpack::{Entry, Kind},
+    archive::unpack::{ArchiveEntry, EntryKind},
     image::{
-        contents::Item,
+        contents::ScannedEntry,
         oci::archive::DOCKER_MANIFEST,
         read::{image, layers::absolute},
     },
     model::{
         error::{Error, Result, Status},
         schema::{
-            image::FileKind as EntryKind,
+            image::FileKind as ImageFileKind,
             verify::{Checked, NotChecked},
         },
         source::{ReadAt as _, Source},
     },
     ops::image::store::{plain, spooled},
     sys::file::{OpenFile, Spool},
-    verify::{self, Mode, Policy, Whole},
+    verify::{self, ArchiveOrImage, Mode, Policy},
 };
 
 /// The most of an entry that is kept in memory; what is larger is kept in a file.
@@ -85,7 +85,7 @@ impl<'a> Inside<'a> {
         }
     }
 
-    fn skip(&mut self, entry: &Entry, path: String, reason: impl Into<String>) {
+    fn skip(&mut self, entry: &ArchiveEntry, path: String, reason: impl Into<String>) {
         let reason = reason.into();
         self.names += path.len() + reason.len();
         if self.skipped.len() < LISTED && self.names < LISTED_NAMES {
@@ -96,16 +96,17 @@ impl<'a> Inside<'a> {
     }
 
     /// Judges one entry of a layer.
-    pub(super) fn item(&mut self, item: &Item<'_>, content: &mut dyn Read) -> Result<()> {
+    pub(super) fn item(&mut self, item: &ScannedEntry<'_>, content: &mut dyn Read) -> Result<()> {
         let kind = item.file.as_ref().map(|file| file.kind);
-        let hides = matches!(kind, Some(EntryKind::Whiteout | EntryKind::OpaqueWhiteout));
+        let hides = matches!(kind, Some(ImageFileKind::Whiteout | ImageFileKind::OpaqueWhiteout));
         // Some engines unpack a whiteout with content, or a file that AUFS reserves, as an ordinary
         // file.
-        if (hides || kind.is_none()) && (item.entry.kind != Kind::File || item.entry.stat.size == 0)
+        if (hides || kind.is_none())
+            && (item.entry.kind != EntryKind::File || item.entry.stat.size == 0)
         {
             return self.looker.cx.children.check();
         }
-        let entry = Entry { path: absolute(&item.entry.path), ..item.entry.clone() };
+        let entry = ArchiveEntry { path: absolute(&item.entry.path), ..item.entry.clone() };
         self.entry(&entry, content)?;
         self.items.resize(self.found.checked.len(), (item.number, item.layer));
         Ok(())
@@ -123,7 +124,7 @@ impl<'a> Inside<'a> {
     }
 
     /// Judges one entry.
-    pub(super) fn entry(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<()> {
+    pub(super) fn entry(&mut self, entry: &ArchiveEntry, content: &mut dyn Read) -> Result<()> {
         self.looker.cx.children.check()?;
         if self.found.checked.len() >= PROGRAMS {
             return Err(Error::check(format!("it has more than {PROGRAMS} programs")));
@@ -133,37 +134,38 @@ impl<'a> Inside<'a> {
             self.hazards.extend(entry.hazard());
         }
         let path = plain(&entry.path, "");
-        let is_mark = [image::MARK.0, image::INDEX, DOCKER_MANIFEST].contains(&path.as_str());
+        let is_mark =
+            [image::LAYOUT_FILE.0, image::INDEX, DOCKER_MANIFEST].contains(&path.as_str());
         self.marked |= is_mark || is_of_layout(&path);
         let privileges = entry.capabilities || entry.mode.is_some_and(|mode| mode & 0o6000 != 0);
         match &entry.kind {
-            Kind::File => {
+            EntryKind::File => {
                 if privileges {
                     self.privileged.insert(path);
                 }
                 self.file(&name, entry, content)?;
             }
-            Kind::Directory => {}
-            Kind::Link(to) => {
+            EntryKind::Directory => {}
+            EntryKind::Link(to) => {
                 self.skip(entry, name, format!("a symbolic link to `{}`", to.escape_debug()));
             }
-            Kind::HardLink(to) if privileges && !self.privileged.contains(&plain(to, "")) => {
+            EntryKind::HardLink(to) if privileges && !self.privileged.contains(&plain(to, "")) => {
                 let to = to.escape_debug();
                 let why = format!("it gives `{to}` setuid, setgid or capabilities");
                 self.found.checked.push(refused(&name, &why));
             }
-            Kind::HardLink(to) => {
+            EntryKind::HardLink(to) => {
                 self.skip(entry, name, format!("another name of `{}`", to.escape_debug()));
             }
-            Kind::Special(what) => self.skip(entry, name, *what),
-            Kind::Unknown(what) => {
+            EntryKind::Special(what) => self.skip(entry, name, *what),
+            EntryKind::Unknown(what) => {
                 self.found.checked.push(refused(&name, &format!("it is {what}")));
             }
         }
         Ok(())
     }
 
-    fn file(&mut self, name: &str, entry: &Entry, content: &mut dyn Read) -> Result<()> {
+    fn file(&mut self, name: &str, entry: &ArchiveEntry, content: &mut dyn Read) -> Result<()> {
         let broken = |error| {
             Error::check(format!("`{}` cannot be unpacked", name.escape_debug())).because(error)
         };
@@ -212,12 +214,12 @@ impl<'a> Inside<'a> {
     pub(super) fn end(mut self, file: &OpenFile, read: Result<()>, listed: bool) -> Outcome {
         self.unreadable.extend(read.err().map(|error| error.to_string()));
         self.none(listed);
-        let whole = Whole {
+        let whole = ArchiveOrImage {
             size: Some(file.size()),
             base: self.looker.base.and_then(|base| base.archive(self.name)),
             unreadable: std::mem::take(&mut self.unreadable),
             hazards: std::mem::take(&mut self.hazards),
-            ..Whole::default()
+            ..ArchiveOrImage::default()
         };
         self.outcome(&whole)
     }
@@ -233,8 +235,9 @@ impl<'a> Inside<'a> {
         skipped
     }
 
-    pub(super) fn outcome(mut self, whole: &Whole) -> Outcome {
-        let verdict = self.policy.waive(verify::whole(whole, self.policy), self.name);
+    pub(super) fn outcome(mut self, whole: &ArchiveOrImage) -> Outcome {
+        let verdict =
+            self.policy.waive(verify::judge_archive_or_image(whole, self.policy), self.name);
         let checked = Checked {
             path: self.name.to_owned(),
             target: None,
@@ -251,5 +254,5 @@ impl<'a> Inside<'a> {
 
 /// Returns whether `path` may belong to a layout in a directory.
 fn is_of_layout(path: &str) -> bool {
-    path.ends_with(&format!("/{}", image::MARK.0)) || path.contains("/blobs/sha256/")
+    path.ends_with(&format!("/{}", image::LAYOUT_FILE.0)) || path.contains("/blobs/sha256/")
 }

@@ -1,8 +1,8 @@
 //! The kind of a file, decided once from its first bytes.
 
 use crate::{
-    archive::unpack::{Format as Archive, is_tar},
-    binary::foreign::{self, Format},
+    archive::unpack::{ArchiveFormat as Archive, is_tar},
+    binary::foreign::{self, ForeignFormat},
     image::read::image::is_absent,
 };
 
@@ -14,7 +14,7 @@ pub(in crate::ops) enum FileKind {
     /// An ELF file that does not run, with its description.
     ElfPart(&'static str),
     /// A program for another system.
-    Foreign(Format),
+    Foreign(ForeignFormat),
     /// Mach-O programs for several machines in one file.
     Universal,
     /// An archive in a supported format, with its description inside another archive.
@@ -77,7 +77,7 @@ impl FileKind {
             None if is_tar(start) => TAR,
             None => "no program",
         };
-        match Archive::of(start) {
+        match Archive::detect(start) {
             Some(format) => FileKind::Archive(format, name),
             None => FileKind::Other(name),
         }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     binary::{
         elf::Facts,
-        foreign::{self, Format, Part},
+        foreign::{self, FileRange, ForeignFormat},
     },
     build::target::Targets,
     model::{
@@ -24,14 +24,14 @@ use crate::{
             plan::CpuFlags,
             verify::{Checked, Fact, NotChecked},
         },
-        source::{Source, Unreadable},
+        source::{ReadError, Source},
     },
     sys::{
         Context,
         file::{self, OpenFile},
         registry::Session,
     },
-    verify::{self, About, Mode, Policy},
+    verify::{self, FileContext, Mode, Policy},
 };
 
 /// The largest program that is read: far above any, and searched in seconds.
@@ -63,7 +63,7 @@ pub(super) fn refused(path: &str, why: &str) -> Checked {
         path: path.to_owned(),
         target: None,
         sha256: None,
-        verdict: verify::unreadable(why),
+        verdict: verify::reject_unreadable(why),
         facts: Vec::new(),
     }
 }
@@ -73,7 +73,7 @@ pub(super) fn refused_by(path: &str, error: &Error) -> Checked {
     let why = error.to_string();
     let mut checked = refused(path, &why);
     if let Some(hint) = error.hint_text() {
-        checked.verdict = verify::unreadable_with(&why, hint);
+        checked.verdict = verify::reject_unreadable_with_hint(&why, hint);
     }
     checked
 }
@@ -211,28 +211,28 @@ impl<'a> Looker<'a> {
             self.request.run.as_ref().zip(file.place).map(|(trial, place)| {
                 trial::run(self.cx, self.targets, policy, &facts, place, trial)
             });
-        let about = About { run, ..self.about(file) };
+        let about = FileContext { run, ..self.about(file) };
         let verdict = verify::judge(file.source, &facts, &about, policy);
         self.checked(file, policy, Ok(verdict), || {
-            let mut rows = verify::fact::tell(&facts);
+            let mut rows = verify::fact::list_facts(&facts);
             // A read error is in the verdict.
-            rows.extend(verify::fact::tell_panics(file.source, &facts).unwrap_or_default());
+            rows.extend(verify::fact::panic_facts(file.source, &facts).unwrap_or_default());
             rows
         })
     }
 
     fn universal(&self, file: File<'_>, policy: &Policy) -> Outcome {
-        let slices = match foreign::slices(file.source) {
+        let slices = match foreign::read_slices(file.source) {
             Ok(slices) => slices,
             Err(error) => return self.checked(file, policy, Err(error), Vec::new),
         };
         let mut all = Outcome::default();
         for slice in slices {
             let name = format!("{}!{}", file.name, slice.machine);
-            let outcome = match Part::new(file.source, slice.start, slice.size) {
+            let outcome = match FileRange::new(file.source, slice.start, slice.size) {
                 Some(part) => {
                     let source = Source::File(&part);
-                    self.foreign(File { source, name: &name, ..file }, Format::MachO, policy)
+                    self.foreign(File { source, name: &name, ..file }, ForeignFormat::MachO, policy)
                 }
                 None => Outcome::of(refused(&name, "it ends after the file's end")),
             };
@@ -242,31 +242,31 @@ impl<'a> Looker<'a> {
         all
     }
 
-    fn foreign(&self, file: File<'_>, format: Format, policy: &Policy) -> Outcome {
+    fn foreign(&self, file: File<'_>, format: ForeignFormat, policy: &Policy) -> Outcome {
         let facts = match foreign::read(file.source, format) {
             Ok(facts) => facts,
             Err(error) => return self.checked(file, policy, Err(error), Vec::new),
         };
-        let verdict = verify::foreign(file.source, &facts, &self.about(file), policy);
-        self.checked(file, policy, Ok(verdict), || verify::tell_foreign(&facts))
+        let verdict = verify::judge_foreign(file.source, &facts, &self.about(file), policy);
+        self.checked(file, policy, Ok(verdict), || verify::foreign_facts(&facts))
     }
 
-    fn about(&self, file: File<'_>) -> About {
+    fn about(&self, file: File<'_>) -> FileContext {
         let base = self.base.and_then(|base| base.file(file.name));
-        About { mode: file.mode, base, run: None, cpu_flags: file.cpu_flags.cloned() }
+        FileContext { mode: file.mode, base, run: None, cpu_flags: file.cpu_flags.cloned() }
     }
 
     fn checked(
         &self,
         file: File<'_>,
         policy: &Policy,
-        verdict: Result<Verdict, Unreadable>,
+        verdict: Result<Verdict, ReadError>,
         facts: impl Fn() -> Vec<Fact>,
     ) -> Outcome {
         let digest = self.request.digests.then(|| file.source.digest());
         let verdict = match (verdict, &digest) {
-            (Err(error), _) => verify::unreadable(&error.to_string()),
-            (_, Some(Err(error))) => verify::unreadable(&error.to_string()),
+            (Err(error), _) => verify::reject_unreadable(&error.to_string()),
+            (_, Some(Err(error))) => verify::reject_unreadable(&error.to_string()),
             (Ok(verdict), _) => policy.waive(verdict, file.name),
         };
         Outcome::of(Checked {
@@ -280,8 +280,8 @@ impl<'a> Looker<'a> {
 }
 
 /// Returns the kind of a file.
-fn kind(source: Source<'_>) -> Result<FileKind, Unreadable> {
-    Ok(FileKind::of(&source.start(0, START)?))
+fn kind(source: Source<'_>) -> Result<FileKind, ReadError> {
+    Ok(FileKind::of(&source.read_up_to(0, START)?))
 }
 
 /// Returns a regular file, and its mode.

@@ -16,10 +16,10 @@ use super::{
     rules::ImagePolicies,
 };
 use crate::{
-    archive::unpack::{self, Budget, Entry, Format, Kind, Member, Packing},
+    archive::unpack::{self, ArchiveEntry, ArchiveFormat, Budget, Compression, EntryKind, Member},
     image::{
-        contents::{self, Limit},
-        read::image::{self, Image, Images, Store},
+        contents::{self, MemoryLimit},
+        read::image::{self, Images, Store, StoredImage},
     },
     model::{
         digest::Digest,
@@ -32,7 +32,7 @@ use crate::{
         store::{Directory, Tar, most_spooled, spooled},
     },
     sys::{file::OpenFile, registry::Remote},
-    verify::{Policy, Whole},
+    verify::{ArchiveOrImage, Policy},
 };
 
 /// The files of a store below one of its directories, which ends with a slash unless it is the root.
@@ -58,7 +58,7 @@ impl Looker<'_> {
         &self,
         path: &Utf8Path,
         file: &OpenFile,
-        format: Format,
+        format: ArchiveFormat,
         policy: &Policy,
         listed: bool,
     ) -> Outcome {
@@ -67,20 +67,22 @@ impl Looker<'_> {
         let mut inside = Inside::new(self, name, policy);
         inside.most_spooled = most_spooled(file.size());
         let read = match format {
-            Format::Zip => {
-                unpack::zip(Source::File(file), &mut |entry, content| inside.entry(entry, content))
-            }
-            Format::Deb => unpack::deb(self.reader(file), &mut |member, entry, content| {
-                // The scripts that dpkg runs when it installs the package.
-                if member == Member::Control {
-                    let path = format!("control.tar/{}", entry.path.trim_start_matches("./"));
-                    inside.hazards.extend(entry.hazard());
-                    return inside.entry(&Entry { path, ..entry.clone() }, content);
-                }
+            ArchiveFormat::Zip => unpack::read_zip(Source::File(file), &mut |entry, content| {
                 inside.entry(entry, content)
             }),
-            Format::Stream(packing) => {
-                match self.stream(path, file, packing, &mut inside, listed) {
+            ArchiveFormat::Deb => {
+                unpack::read_deb(self.reader(file), &mut |member, entry, content| {
+                    // The scripts that dpkg runs when it installs the package.
+                    if member == Member::Control {
+                        let path = format!("control.tar/{}", entry.path.trim_start_matches("./"));
+                        inside.hazards.extend(entry.hazard());
+                        return inside.entry(&ArchiveEntry { path, ..entry.clone() }, content);
+                    }
+                    inside.entry(entry, content)
+                })
+            }
+            ArchiveFormat::Stream(compression) => {
+                match self.stream(path, file, compression, &mut inside, listed) {
                     Ok(Some(outcome)) => return outcome,
                     read => read.map(drop),
                 }
@@ -95,21 +97,21 @@ impl Looker<'_> {
         &self,
         path: &Utf8Path,
         file: &OpenFile,
-        packing: Packing,
+        compression: Compression,
         inside: &mut Inside<'_>,
         listed: bool,
     ) -> Result<Option<Outcome>> {
         let budget = Budget::default();
         let broken = |error| Error::check("it cannot be unpacked").because(error);
-        let mut stream = unpack::unpack(self.reader(file), packing, &budget)?;
+        let mut stream = unpack::unpack(self.reader(file), compression, &budget)?;
         let mut first = Vec::new();
         (&mut stream).take(START).read_to_end(&mut first).map_err(broken)?;
         let mut stream = Cursor::new(first.clone()).chain(stream);
         if !unpack::is_tar(&first) {
             let name = path.file_stem().unwrap_or("content");
-            let entry = Entry {
+            let entry = ArchiveEntry {
                 path: name.to_owned(),
-                kind: Kind::File,
+                kind: EntryKind::File,
                 mode: None,
                 capabilities: false,
                 start: None,
@@ -123,16 +125,16 @@ impl Looker<'_> {
             }
             return Ok(None);
         }
-        unpack::tar_file(&mut stream, &mut |entry, content| inside.entry(entry, content))?;
+        unpack::read_tar_strictly(&mut stream, &mut |entry, content| inside.entry(entry, content))?;
         if !inside.marked {
             return Ok(None);
         }
         let mut spool = None;
-        let tar = match packing {
-            Packing::None => Tar::read(file, &self.cx.children)?,
+        let tar = match compression {
+            Compression::None => Tar::read(file, &self.cx.children)?,
             _ => {
                 let whole = self.reader(file);
-                let mut stream = unpack::unpack(whole, packing, &Budget::default())?;
+                let mut stream = unpack::unpack(whole, compression, &Budget::default())?;
                 let spool = spool.insert(spooled(&mut stream, most_spooled(file.size()))?);
                 Tar::read(spool.file(), &self.cx.children)?
             }
@@ -169,7 +171,7 @@ impl Looker<'_> {
                 within => format!("{path}!{within}"),
             };
             is_image |= directory.is_empty();
-            let mut found = match image::images(&store) {
+            let mut found = match image::read_images(&store) {
                 Ok(found) => found,
                 Err(error) if directory.is_empty() => return Err(error),
                 Err(error) => {
@@ -201,7 +203,7 @@ impl Looker<'_> {
         let name = path.as_str();
         let (mut all, files) = {
             let _one = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = image::images(&store);
+            let found = image::read_images(&store);
             let files = found.as_ref().map(|found| found.files.clone()).unwrap_or_default();
             let looked = found.and_then(|mut found| match digest {
                 Some(digest) if found.top != [digest] => {
@@ -246,7 +248,7 @@ impl Looker<'_> {
         let _one = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
         let name = path.as_str();
         let looked = Remote::open(&self.session, of).and_then(|remote| {
-            let looked = image::images(&remote).and_then(|mut found| {
+            let looked = image::read_images(&remote).and_then(|mut found| {
                 platforms::require_all(&mut found);
                 let policies = ImagePolicies::one(policy.clone());
                 self.images_of(name, &remote, &mut found, &policies, false)
@@ -272,10 +274,10 @@ impl Looker<'_> {
     ) -> Result<Outcome> {
         let mut all = self.select(path, found);
         for broken in &found.broken {
-            all.checked.push(refused(&format!("{path}!{}", broken.name), &broken.what));
+            all.checked.push(refused(&format!("{path}!{}", broken.name), &broken.description));
         }
         for other in &found.others {
-            let skipped = Outcome::skip(&format!("{path}!{}", other.name), &other.what);
+            let skipped = Outcome::skip(&format!("{path}!{}", other.name), &other.description);
             all.not_checked.extend(skipped.not_checked);
         }
         for image in &found.images {
@@ -293,7 +295,7 @@ impl Looker<'_> {
         &self,
         path: &str,
         store: &dyn Store,
-        image: &Image,
+        image: &StoredImage,
         policy: &Policy,
         listed: bool,
     ) -> Outcome {
@@ -302,13 +304,14 @@ impl Looker<'_> {
         // Without a size, layers are not compressed.
         inside.most_spooled = image.size.map_or(u64::MAX, most_spooled);
         let store = InterruptibleStore { store, children: &self.cx.children };
-        let scanned = contents::scan(&store, image, &mut Limit::default(), &mut |item, content| {
-            inside.item(&item, content)
-        });
+        let scanned =
+            contents::scan(&store, image, &mut MemoryLimit::default(), &mut |item, content| {
+                inside.item(&item, content)
+            });
         let mut lies = Vec::new();
         match scanned {
             Ok(scan) => {
-                inside.name_hidden(&scan.hidden());
+                inside.name_hidden(&scan.hidden_entries());
                 for fault in scan.faults {
                     let list = if fault.mismatch { &mut lies } else { &mut inside.unreadable };
                     list.push(fault.message);
@@ -317,12 +320,12 @@ impl Looker<'_> {
             Err(error) => inside.unreadable.push(error.to_string()),
         }
         inside.none(listed);
-        let whole = Whole {
+        let whole = ArchiveOrImage {
             image: true,
             size: image.size,
             base: self.base.and_then(|base| base.image(path, &image.platform)),
             unreadable: std::mem::take(&mut inside.unreadable),
-            lies,
+            mismatches: lies,
             warnings: image.warnings.clone(),
             hazards: Vec::new(),
         };

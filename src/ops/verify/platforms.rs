@@ -8,7 +8,7 @@ use super::{
     release,
 };
 use crate::{
-    image::read::image::{Images, Told},
+    image::read::image::{EntryNote, Images},
     model::{
         error::{Error, Result},
         platform::Platform,
@@ -30,9 +30,9 @@ pub(super) fn check(path: &Utf8Path, request: &Request) -> Result<()> {
 /// Rejects platforms that are not there, for a release, which is complete, and for a registry, which
 /// may give an engine what it does not give longshore.
 pub(super) fn require_all(found: &mut Images) {
-    let absent = found.absent.drain(..).map(|of| Told {
+    let absent = found.absent.drain(..).map(|of| EntryNote {
         name: of.platform.to_string(),
-        what: of.reason,
+        description: of.reason,
         set: of.set,
         platform: Some(of.platform),
     });

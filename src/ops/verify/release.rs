@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     binary::elf::Facts,
-    image::oci::layout::{INDEX, MARK, blob_path},
+    image::oci::layout::{INDEX, LAYOUT_FILE, blob_path},
     model::{
         digest::Digest,
         error::{Error, Result},
@@ -104,7 +104,7 @@ impl Found {
         self.unnamed(start, &named);
         let complete = self.jobs.len() == before;
         if complete {
-            self.jobs.push(Job::Done(checked(path, verify::recorded(None))));
+            self.jobs.push(Job::Done(checked(path, verify::record_verdict(None))));
         }
         Ok(())
     }
@@ -133,7 +133,7 @@ impl Found {
                 Kind::Link => "it is a symbolic link, and a release has only files",
                 Kind::Other => "it is neither a file nor a directory",
             };
-            self.jobs.push(Job::Done(checked(&path, verify::recorded(Some(why)))));
+            self.jobs.push(Job::Done(checked(&path, verify::record_verdict(Some(why)))));
         }
     }
 }
@@ -202,7 +202,7 @@ fn named(dist: &Dist) -> BTreeSet<String> {
             [of.manifest, of.config].into_iter().chain(layers)
         });
         let blobs = inner.chain([image.digest]).map(blob_path);
-        let own = [MARK.0.to_owned(), INDEX.to_owned()];
+        let own = [LAYOUT_FILE.0.to_owned(), INDEX.to_owned()];
         named.extend(own.into_iter().chain(blobs).map(|file| format!("{}/{file}", image.path)));
     }
     named
@@ -216,7 +216,7 @@ impl Looker<'_> {
             Ok(Some(why)) => why,
             Err(error) => error.to_string(),
         };
-        Outcome::of(checked(path, verify::recorded(Some(&why))))
+        Outcome::of(checked(path, verify::record_verdict(Some(&why))))
     }
 
     fn compare(&self, path: &Utf8Path, of: &Recorded) -> Result<Option<String>> {

@@ -166,7 +166,7 @@ fn push(
         path: path.to_string(),
         target: None,
         sha256: None,
-        verdict: verify::signed(refusal),
+        verdict: verify::signature_verdict(refusal),
         facts,
     });
 }

@@ -12,7 +12,7 @@ use crate::{
     },
     ops::dist::smoke::{self, Outcome, Runner},
     sys::{Context, confine::Root},
-    verify::{CpuLevel, End, Policy, Run},
+    verify::{CpuLevel, Policy, RunEnd, RunResult},
 };
 
 /// The name that the program gets in its root.
@@ -26,17 +26,17 @@ pub(super) fn run(
     facts: &Facts,
     place: &Utf8Path,
     trial: &Trial,
-) -> Run {
+) -> RunResult {
     let known = || targets.iter().map(Target::facts).find(|target| is_for(target, facts));
     let target = policy.target().cloned().or_else(known);
     let target = target.as_ref();
     if let Some(target) = target.filter(|target| !is_for(target, facts)) {
         let machine = machine_name(facts.machine);
-        return Run::NotRun(format!("it is for {machine}, and not for `{}`", target.name));
+        return RunResult::NotRun(format!("it is for {machine}, and not for `{}`", target.name));
     }
     let cpu = match cpu(target, policy, facts) {
         Ok(cpu) => cpu,
-        Err(why) => return Run::NotRun(why),
+        Err(why) => return RunResult::NotRun(why),
     };
     let names = match target {
         Some(target) => target.run.emulators.clone(),
@@ -44,7 +44,7 @@ pub(super) fn run(
     };
     let Some(emulator) = names.iter().find_map(|name| cx.env.which(name)) else {
         let machine = machine_name(facts.machine);
-        return Run::NotRun(match names.first() {
+        return RunResult::NotRun(match names.first() {
             Some(name) => format!("`{name}` is not on `PATH`"),
             None => format!("no emulator of {machine} is known"),
         });
@@ -62,17 +62,17 @@ pub(super) fn run(
     });
     let output = match outcome {
         Ok(Outcome::Ran(output)) => output,
-        Ok(Outcome::NotRun(why)) => return Run::NotRun(why),
-        Err(error) => return Run::NotRun(error.to_string()),
+        Ok(Outcome::NotRun(why)) => return RunResult::NotRun(why),
+        Err(error) => return RunResult::NotRun(error.to_string()),
     };
     let end = match output.signal {
-        _ if output.timed_out => End::TimeUp,
-        _ if output.excess => End::Excess,
-        Some(signal) => End::Signal(signal),
-        None => End::Code(output.code.unwrap_or_default()),
+        _ if output.timed_out => RunEnd::TimedOut,
+        _ if output.excess => RunEnd::TooMuchOutput,
+        Some(signal) => RunEnd::Signal(signal),
+        None => RunEnd::Code(output.code.unwrap_or_default()),
     };
     let cpu = cpu.unwrap_or_else(|| "that the emulator takes by itself".to_owned());
-    Run::Ran { command: command.to_string(), cpu, end, output: output.tail(5) }
+    RunResult::Ran { command: command.to_string(), cpu, end, output: output.tail(5) }
 }
 
 /// Returns the processor to run on; `None` for the emulator's default.
@@ -101,7 +101,7 @@ fn is_for(target: &TargetFacts, facts: &Facts) -> bool {
 
 /// Names of emulators, best first.
 fn emulators(facts: &Facts) -> Vec<String> {
-    let known = Architecture::of_elf((facts.machine, facts.class, facts.endian));
+    let known = Architecture::from_elf((facts.machine, facts.class, facts.endian));
     let names = |known: &Architecture| {
         vec![format!("qemu-{}-static", known.qemu), format!("qemu-{}", known.qemu)]
     };

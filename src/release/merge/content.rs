@@ -9,7 +9,7 @@ use super::{
     part::{Recorded, is_kept, recorded},
 };
 use crate::{
-    image::oci::{Descriptor, check::Found, layout::blob_path},
+    image::oci::{Descriptor, check::FoundImage, layout::blob_path},
     model::{
         digest::Digest,
         platform::Platform,
@@ -215,7 +215,7 @@ fn image(
     files: &mut Files<'_>,
 ) -> Option<(dist::Image, Layout)> {
     let path = &image.path;
-    let mut found: Vec<&Found> = Vec::new();
+    let mut found: Vec<&FoundImage> = Vec::new();
     let mut platforms = Vec::new();
     for (platform, part) in owners {
         let record = part.dist.images.iter().find(|of| of.name == image.name)?;

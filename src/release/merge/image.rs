@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     image::oci::{
         Config, Descriptor, Document, Index, Manifest, MediaType,
-        check::Found,
-        walk::{Step, Walk},
+        check::FoundImage,
+        walk::{Walk, WalkStep},
     },
     model::{digest::Digest, error::Result},
 };
@@ -18,7 +18,7 @@ const PREDEFINED: &str = "org.opencontainers.image.";
 #[derive(Clone, Debug, Default)]
 pub struct Contents {
     /// The images.
-    pub images: Vec<Found>,
+    pub images: Vec<FoundImage>,
     /// What other tools put beside them.
     pub attestations: Vec<Attestation>,
     /// The annotations of the index.
@@ -43,7 +43,7 @@ pub fn read(root: &Descriptor, get: &dyn Fn(&Descriptor) -> Option<Vec<u8>>) -> 
     let mut seen = BTreeSet::new();
     let mut walk = Walk::new(vec![root.clone()]);
     while let Some(step) = walk.next() {
-        let Step::Visit(descriptor) = step else { continue };
+        let WalkStep::Visit(descriptor) = step else { continue };
         // Two indexes may list the same.
         if !seen.insert(descriptor.digest) {
             continue;
@@ -74,7 +74,7 @@ impl Contents {
     ) -> Result<()> {
         let Some(bytes) = get(&of) else { return Ok(()) };
         let index = Document::<Index>::parse(bytes)?;
-        if walk.around().len() == 0 {
+        if walk.enclosing().len() == 0 {
             self.annotations.clone_from(&index.annotations);
         }
         walk.descend(of, index.manifests.clone())
@@ -92,7 +92,7 @@ impl Contents {
         }
     }
 
-    fn image(&mut self, image: Found) {
+    fn image(&mut self, image: FoundImage) {
         let platform = &image.platform;
         match self.images.iter().find(|known| known.platform == *platform) {
             None => self.images.push(image),
@@ -107,7 +107,7 @@ impl Contents {
     fn manifest(&mut self, of: &Descriptor, get: &dyn Fn(&Descriptor) -> Option<Vec<u8>>) {
         if !of.media_type.is_manifest() {
             let kind = &of.media_type;
-            return self.fault(of.digest, format!("it is of the type `{kind}`, and no manifest"));
+            return self.fault(of.digest, format!("it is of the type `{kind}`, not a manifest"));
         }
         let Some(bytes) = get(of) else { return };
         let manifest = match Document::<Manifest>::parse(bytes) {
@@ -127,18 +127,18 @@ impl Contents {
                 let what = format!("it is for `{platform}`, and the index says `{said}`");
                 self.fault(manifest.config.digest, what);
             }
-            Ok((config, _)) if config.other_history().is_some() => {
+            Ok((config, _)) if config.mismatched_history().is_some() => {
                 let what = "its history has not one entry for each layer";
                 self.fault(manifest.config.digest, what);
             }
-            Ok((config, platform)) => self.image(Found { platform, manifest, config }),
+            Ok((config, platform)) => self.image(FoundImage { platform, manifest, config }),
         }
     }
 }
 
 /// The properties of the release in the labels of an image, which must be equal in all images of one
 /// release.
-pub fn labels(image: &Found) -> BTreeMap<&str, &str> {
+pub fn labels(image: &FoundImage) -> BTreeMap<&str, &str> {
     let names = ["title", "version", "revision", "created"];
     let labels = &image.config.config.labels;
     let said = |name| labels.get(&format!("{PREDEFINED}{name}")).map_or("none", String::as_str);

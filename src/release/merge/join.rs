@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Attestations, Reasons, agree::Said, image};
 use crate::{
-    image::oci::{Descriptor, Document, Index, MediaType, check::Found},
+    image::oci::{Descriptor, Document, Index, MediaType, check::FoundImage},
     model::{error::Result, platform::Platform},
 };
 
@@ -22,11 +22,11 @@ pub struct Joined {
 /// # Errors
 /// The index cannot be written.
 pub fn join<'a>(
-    images: impl IntoIterator<Item = &'a Found>,
+    images: impl IntoIterator<Item = &'a FoundImage>,
     attestations: impl IntoIterator<Item = Descriptor>,
     annotations: BTreeMap<String, String>,
 ) -> Result<Joined> {
-    let mut all: Vec<Descriptor> = images.into_iter().map(Found::descriptor).collect();
+    let mut all: Vec<Descriptor> = images.into_iter().map(FoundImage::descriptor).collect();
     all.extend(attestations);
     if let [only] = &all[..] {
         let descriptor = Descriptor { platform: None, ..only.clone() };
@@ -47,7 +47,7 @@ pub fn images(
     mut reasons: Reasons,
 ) -> std::result::Result<Joined, Reasons> {
     let mut said = Said::default();
-    let mut owners: BTreeMap<&Platform, (&str, &Found)> = BTreeMap::new();
+    let mut owners: BTreeMap<&Platform, (&str, &FoundImage)> = BTreeMap::new();
     let mut attestations: BTreeMap<_, Descriptor> = BTreeMap::new();
     for (name, contents) in parts {
         for fault in &contents.faults {
@@ -98,7 +98,7 @@ pub fn images(
 /// The annotations of the index: those that all images have. Those of `dist` are on the index and on
 /// each manifest.
 pub(super) fn annotations<'a>(
-    mut images: impl Iterator<Item = &'a Found>,
+    mut images: impl Iterator<Item = &'a FoundImage>,
 ) -> BTreeMap<String, String> {
     let mut common =
         images.next().map(|image| image.manifest.annotations.clone()).unwrap_or_default();

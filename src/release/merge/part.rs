@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Attestations, Contents, Reasons, join::attested};
 use crate::{
-    image::oci::check::Found,
+    image::oci::check::FoundImage,
     model::{
         digest::Digest,
         machine::{Architecture, Endian, machine_name},
@@ -119,7 +119,7 @@ impl Part {
     }
 
     /// The image for `platform` in the layout at `path`.
-    pub(super) fn found(&self, path: &str, platform: &Platform) -> Option<&Found> {
+    pub(super) fn found(&self, path: &str, platform: &Platform) -> Option<&FoundImage> {
         let seen = self.layouts.get(path)?;
         seen.contents.images.iter().find(|of| of.platform == *platform)
     }
@@ -156,13 +156,16 @@ impl Part {
         // Changes since then are already reported.
         if file.sha256 == artifact.sha256
             && let Err(refused) =
-                VerifiedArtifact::recorded(artifact.clone(), file.sha256, file.size)
+                VerifiedArtifact::from_record(artifact.clone(), file.sha256, file.size)
         {
             let refused = refused.to_string();
             let first = refused.lines().next().unwrap_or_default();
             reasons.add(format!("`{name}`: {first}"));
         }
-        match (file.machine, Architecture::of(&platform.architecture).map(Architecture::elf)) {
+        match (
+            file.machine,
+            Architecture::from_goarch(&platform.architecture).map(Architecture::elf),
+        ) {
             (None, _) if platform.os == "linux" => {
                 reasons.add(format!("`{name}`: `{path}` is no ELF file"));
             }

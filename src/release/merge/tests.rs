@@ -5,27 +5,27 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     image::oci::{
-        Descriptor, Document, Image, ImageSet, Index, MediaType,
-        check::Found,
+        Descriptor, Document, Index, MediaType, OciImage, OciImageSet,
+        check::FoundImage,
         config::Execution,
-        image::{Description, Step},
+        image::{Description, HistoryStep},
         walk::DEPTH,
     },
     model::{digest::Digest, machine::Endian},
 };
 
 /// An image without layers; `more` makes another one.
-fn found(platform: &str, more: &str) -> Found {
-    let image = Image::new(Description {
+fn found(platform: &str, more: &str) -> FoundImage {
+    let image = OciImage::new(Description {
         platform: platform.parse().unwrap(),
         epoch: 0,
         execution: Execution::default(),
         author: None,
-        steps: vec![Step::empty(format!("CMD {more}"))],
+        steps: vec![HistoryStep::empty(format!("CMD {more}"))],
         annotations: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
     })
     .unwrap();
-    Found {
+    FoundImage {
         platform: image.platform().clone(),
         manifest: image.manifest().clone(),
         config: image.config().clone(),
@@ -34,13 +34,13 @@ fn found(platform: &str, more: &str) -> Found {
 
 fn machine(platform: &str) -> Option<(u16, u8, Endian)> {
     let architecture = platform.split('/').nth(1).unwrap();
-    crate::model::machine::Architecture::of(architecture)
+    crate::model::machine::Architecture::from_goarch(architecture)
         .map(crate::model::machine::Architecture::elf)
 }
 
 /// Returns the output of `dist --target` for one platform, with a binary of these bytes.
 fn made(platform: &str, bytes: &str) -> Value {
-    let (sha256, size) = (Digest::of(bytes.as_bytes()), bytes.len());
+    let (sha256, size) = (Digest::sha256(bytes.as_bytes()), bytes.len());
     let file = json!({ "size": size, "sha256": sha256 });
     let found = found(platform, bytes);
     let target = format!("{}-musl", platform.replace('/', "-"));
@@ -94,7 +94,7 @@ fn part(name: &str, made: &Value, bytes: &str) -> Part {
     let platform = dist.artifacts[0].platform.to_string();
     let file = File {
         size: bytes.len() as u64,
-        sha256: Digest::of(bytes.as_bytes()),
+        sha256: Digest::sha256(bytes.as_bytes()),
         machine: machine(&platform),
     };
     let files = Part::paths(&dist).into_iter().map(|path| (path.to_owned(), file)).collect();
@@ -155,14 +155,21 @@ fn two_parts_are_one_release_in_any_order() {
     assert_eq!((dist.units.compiled, dist.units.seconds), (4, Some(3.0)));
     // The index is that of one `dist` of both.
     let images = ["linux/amd64", "linux/arm64"].map(|of| {
-        let steps = vec![Step::empty(format!("CMD {of}"))];
+        let steps = vec![HistoryStep::empty(format!("CMD {of}"))];
         let annotations = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
         let (platform, execution) = (of.parse().unwrap(), Execution::default());
-        Image::new(Description { platform, epoch: 0, execution, author: None, steps, annotations })
+        OciImage::new(Description {
+            platform,
+            epoch: 0,
+            execution,
+            author: None,
+            steps,
+            annotations,
+        })
     });
     let images = images.into_iter().map(Result::unwrap).collect();
     let annotations = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
-    let set = ImageSet::new(images, annotations).unwrap();
+    let set = OciImageSet::new(images, annotations).unwrap();
     assert_eq!(dist.images[0].digest, set.descriptor().digest);
     assert_eq!(merged.images[0].joined.descriptor, set.descriptor());
     let documents: Vec<_> = dist.documents.iter().map(|of| of.path.as_str()).collect();
@@ -186,7 +193,7 @@ fn the_same_content_twice_is_one() {
     let mut parts = pair();
     let mut twice = part("again", &made("linux/amd64", "linux/amd64"), "linux/amd64");
     // What differs from run to run, and is in nothing that people get.
-    twice.dist.artifacts[0].unstripped.sha256 = Digest::of(b"another");
+    twice.dist.artifacts[0].unstripped.sha256 = Digest::sha256(b"another");
     twice.dist.units.compiled = 0;
     parts.push(twice);
     let merged = ok(parts.clone());
@@ -273,7 +280,7 @@ fn what_parts_do_not_agree_on_is_told() {
 fn bytes_that_are_not_those_of_the_record_are_told() {
     let told = with(|part| {
         for file in part.files.values_mut() {
-            file.sha256 = Digest::of(b"changed");
+            file.sha256 = Digest::sha256(b"changed");
         }
     });
     assert_eq!(told.len(), 5, "{told:#?}");
@@ -311,14 +318,14 @@ fn images_that_are_not_those_of_the_record_are_told() {
     let told = with(|part| {
         let seen = part.layouts.get_mut("image/hello").unwrap();
         seen.contents.images = vec![found("linux/amd64", "x")];
-        seen.root = Some(Digest::of(b"x"));
+        seen.root = Some(Digest::sha256(b"x"));
         seen.faults.push("`blobs/x`: is missing".to_owned());
     });
     assert_eq!(told.len(), 3, "{told:#?}");
     assert!(told.contains(&format!("{prefix}`blobs/x`: is missing")));
     let told = with(|part| {
         let binaries = &mut part.dist.images[0].platforms[0].binaries;
-        binaries.insert("/bin/other".into(), Digest::of(b"x"));
+        binaries.insert("/bin/other".into(), Digest::sha256(b"x"));
     });
     assert_eq!(told, [format!("{prefix}`/bin/other` for `linux/amd64` is no binary of the part")]);
 }
@@ -328,9 +335,9 @@ fn attestations_are_refused_kept_or_dropped() {
     let attested = || {
         let mut parts = pair();
         let seen = parts[0].layouts.get_mut("image/hello").unwrap();
-        let mut of = Descriptor::new(MediaType::Manifest, Digest::of(b"a"), 1);
+        let mut of = Descriptor::new(MediaType::Manifest, Digest::sha256(b"a"), 1);
         of.platform = Some("unknown/unknown".parse().unwrap());
-        let blobs = vec![Descriptor::new(MediaType::Config, Digest::of(b"b"), 1)];
+        let blobs = vec![Descriptor::new(MediaType::Config, Digest::sha256(b"b"), 1)];
         seen.contents.attestations.push(Attestation { descriptor: of, blobs });
         parts
     };

@@ -73,7 +73,7 @@ impl<'a> Data<'a> {
     fn text(&mut self, text: &'a str) -> usize {
         let texts = &mut self.texts;
         *self.known.entry(text).or_insert_with(|| {
-            texts.push(text::clean(text));
+            texts.push(text::escape_line(text));
             texts.len() - 1
         })
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Binary, Leaf, Page, Point};
 use crate::{
-    binary::map::Origin,
+    binary::map::SymbolSource,
     size::{
         self, Attribution, Release,
         compare::{Pair, pairs},
@@ -33,10 +33,10 @@ fn binary(pair: &Pair<'_>) -> Option<Binary> {
     };
     let known = leaves.iter().any(|leaf| leaf.base.is_some());
     let symbols = match head.attribution.as_ref().map(|found| found.symbols) {
-        Some(Origin::Own) => "Names are those in the file.",
-        Some(Origin::Separate) => "Names are those of the file that it was stripped from.",
-        Some(Origin::Dynamic) => "Only names for the dynamic linker are known.",
-        Some(Origin::Nowhere) => "No names are known: its sections are shown.",
+        Some(SymbolSource::Own) => "Names are those in the file.",
+        Some(SymbolSource::Separate) => "Names are those of the file that it was stripped from.",
+        Some(SymbolSource::Dynamic) => "Only names for the dynamic linker are known.",
+        Some(SymbolSource::None) => "No names are known: its sections are shown.",
         None => "Only its crates are known.",
     };
     Some(Binary {

@@ -1,11 +1,11 @@
 //! Names from binaries as text that hides nothing, and numbers for people.
 
-pub(super) use crate::model::markup::clean;
+pub(super) use crate::model::markup::escape_line;
 
 /// `text`, cleaned, for an element's content or an attribute in quotes.
 pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in clean(text).chars() {
+    for c in escape_line(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),

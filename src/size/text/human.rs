@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::{difference, grown, head, left, origin, percent, share, sure, title, versions};
 use crate::model::{
     bytes::Size as Bytes,
-    schema::size::{Binary, Changed, Row, Size, Symbols, Whole},
+    schema::size::{ArchiveOrImage, Binary, Changed, Row, Size, SymbolSource},
 };
 
 /// How many changes of each sort are shown.
@@ -67,7 +67,7 @@ fn binary(text: &mut String, size: &Size, binary: &Binary) {
 fn rows(text: &mut String, size: &Size, binary: &Binary, all: u64) {
     let compressed = binary.rows.iter().any(|row| row.compressed.is_some());
     let packed = if compressed { "  compressed" } else { "" };
-    let certain = binary.symbols != Symbols::None;
+    let certain = binary.symbols != SymbolSource::None;
     let sure_head = if certain { "   sure" } else { "" };
     let _ = writeln!(text, "   share       size{packed}{sure_head}  {}", head(size.by, binary));
     for row in &binary.rows {
@@ -115,7 +115,7 @@ fn changes(text: &mut String, binary: &Binary) {
     }
 }
 
-fn whole(text: &mut String, what: &str, whole: &Whole) {
+fn whole(text: &mut String, what: &str, whole: &ArchiveOrImage) {
     let size = whole.change.size.or(whole.change.base_size).unwrap_or(0);
     let _ = write!(
         text,

@@ -50,7 +50,7 @@ fn budget(text: &mut String, budget: &Budget) {
 
 fn overview(text: &mut String, size: &Size) {
     let wholes = |what: &'static str| {
-        move |whole: &crate::model::schema::size::Whole| {
+        move |whole: &crate::model::schema::size::ArchiveOrImage| {
             let name = whole.file.as_ref().unwrap_or(&whole.name);
             let name = format!("{what} {name} {}", whole.platform);
             (name, whole.change, whole.budget_left)
@@ -158,5 +158,5 @@ fn cell(text: &str) -> String {
         }
         false => text.to_owned(),
     };
-    crate::model::markup::markdown(&text)
+    crate::model::markup::markdown_line(&text)
 }

@@ -11,7 +11,7 @@ pub use markdown::markdown;
 use super::compare::signed;
 use crate::model::{
     bytes::Size,
-    schema::size::{Binary, By, Change, Row, Symbols},
+    schema::size::{Binary, Change, Row, RowKind, SymbolSource},
 };
 
 /// By how much something changed, with its sign; empty where nothing did.
@@ -68,23 +68,23 @@ fn left(budget: Option<i64>) -> Option<String> {
 }
 
 /// What rows are, as the head of a column.
-fn head(by: By, binary: &Binary) -> &'static str {
+fn head(by: RowKind, binary: &Binary) -> &'static str {
     match by {
-        _ if binary.symbols == Symbols::None => "section",
-        By::Section => "section",
-        By::Crate => "crate",
-        By::DefiningCrate => "crate with the source",
-        By::Module => "module",
-        By::Symbol => "symbol",
+        _ if binary.symbols == SymbolSource::None => "section",
+        RowKind::Section => "section",
+        RowKind::Crate => "crate",
+        RowKind::DefiningCrate => "crate with the source",
+        RowKind::Module => "module",
+        RowKind::Symbol => "symbol",
     }
 }
 
-fn origin(symbols: Symbols) -> &'static str {
+fn origin(symbols: SymbolSource) -> &'static str {
     match symbols {
-        Symbols::Own => "by its own symbols",
-        Symbols::Separate => "by the symbols that were stripped from it",
-        Symbols::Dynamic => "by the symbols for the dynamic linker alone",
-        Symbols::None => {
+        SymbolSource::Own => "by its own symbols",
+        SymbolSource::Separate => "by the symbols that were stripped from it",
+        SymbolSource::Dynamic => "by the symbols for the dynamic linker alone",
+        SymbolSource::None => {
             "without symbols: by section only (`--symbols FILE` adds them; `dist --debug-files` keeps them)"
         }
     }

@@ -34,7 +34,7 @@ pub fn wrapper(
     if identities.packages.is_empty() {
         return Ok(None);
     }
-    let key = Digest::of(target_directory.as_bytes()).short();
+    let key = Digest::sha256(target_directory.as_bytes()).short();
     let program = cx.env.cache.join(format!("linker/{key}/{NAME}"));
     let text = serde_json::to_vec(identities)
         .map_err(|error| Error::build("cannot write JSON").because(error))?;

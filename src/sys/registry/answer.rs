@@ -35,12 +35,12 @@ impl Answer {
     /// Returns the best authentication scheme that it offers.
     pub(super) fn challenge(&self) -> Option<Challenge> {
         let all = self.0.headers().get_all("www-authenticate");
-        challenge::best(all.iter().filter_map(|value| value.to_str().ok()))
+        challenge::choose(all.iter().filter_map(|value| value.to_str().ok()))
     }
 
     /// Returns the wait that it requests.
     pub(super) fn after(&self) -> Option<Duration> {
-        retry::after(self.header("retry-after")?, clock::now())
+        retry::parse_retry_after(self.header("retry-after")?, clock::now())
     }
 
     /// Returns the digest of a manifest that it declares.

@@ -61,7 +61,7 @@ impl Repository {
             .path
             .bytes()
             .fold(u64::from(tried), |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-        let Some(time) = retry::wait(tried, after, salt) else {
+        let Some(time) = retry::wait_time(tried, after, salt) else {
             return Err(error);
         };
         let seconds = time.as_secs_f64();
@@ -92,7 +92,7 @@ impl Repository {
             ask.method == Method::GET || ask.method == Method::HEAD && !ask.url.contains("/blobs/");
         loop {
             // Credentials are for the registry alone.
-            let own = url::same_origin(&url, &origin);
+            let own = url::is_same_origin(&url, &origin);
             let proof = if own { self.proof(ask)? } else { None };
             let streams = matches!(payload, Payload::Stream(..));
             let answer = self.send(ask, &url, proof.as_ref(), &mut payload)?;

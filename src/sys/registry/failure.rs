@@ -7,7 +7,7 @@ use ureq::Error as Http;
 
 use super::{Repository, answer::Answer, lock, pace::TooSlow};
 use crate::{
-    image::distribution::{proxy::Proxy, refusal, retry},
+    image::distribution::{proxy::Proxy, registry_error, retry},
     model::{
         error::{Error, Status},
         url,
@@ -139,14 +139,14 @@ impl Repository {
         let (code, after) = (answer.status(), answer.after());
         // A body that is too long or missing adds no message.
         let body = answer.read(BODY).ok().flatten().unwrap_or_default();
-        let mut why = refusal::status(code);
-        if let Some(text) = refusal::text(&body, |text| self.redact(text)) {
+        let mut why = registry_error::status_name(code);
+        if let Some(text) = registry_error::message(&body, |text| self.redact(text)) {
             why = format!("{why}: {text}");
         }
         let origin =
             lock(&self.found).as_ref().and_then(|found| found.as_ref().map(|f| f.origin.clone()));
         let mut error = self.error(what, &why);
-        if let Some(hint) = refusal::hint(&self.host, code, origin.as_deref()) {
+        if let Some(hint) = registry_error::hint(&self.host, code, origin.as_deref()) {
             error = error.hint(hint);
         }
         match retry::is_transient(code) {
@@ -161,7 +161,7 @@ impl Repository {
         let no_tls = format!("does `{host}` speak TLS? `--insecure {host}` allows plain HTTP");
         let error = |why: &str| self.error(what, &failure.explain(host, why));
         match cause(&failure.error) {
-            Cause::Own(own) => Trouble::Final(own.again()),
+            Cause::Own(own) => Trouble::Final(own.duplicate()),
             Cause::Certificate(why, hint) => {
                 Trouble::Final(error(&format!("TLS failed: {why}")).hint(hint))
             }
@@ -233,7 +233,9 @@ pub(in crate::sys) fn cause(failure: &Http) -> Cause<'_> {
             let status = said.rsplit('/').next().and_then(|status| status.parse::<u16>().ok());
             Cause::Unreachable(match status {
                 Some(407) => "the proxy wants other credentials, or any (407)".to_owned(),
-                Some(status) => format!("the proxy refuses ({})", refusal::status(status)),
+                Some(status) => {
+                    format!("the proxy refuses ({})", registry_error::status_name(status))
+                }
                 None => "the proxy does not answer".to_owned(),
             })
         }

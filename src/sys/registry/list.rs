@@ -58,7 +58,7 @@ impl Repository {
                     401 | 403 | 405 | 501 => return Ok(None),
                     _ => return Err(self.refused(&what, answer)),
                 }
-                let next = answer.header("link").and_then(url::next).map(str::to_owned);
+                let next = answer.header("link").and_then(url::next_page).map(str::to_owned);
                 let bytes = answer.read(PAGE).map_err(|error| self.broken(&what, &error.into()))?;
                 let long = || self.error(&what, &format!("a page has more than {PAGE} bytes"));
                 let bytes = bytes.ok_or_else(long)?;
@@ -79,7 +79,8 @@ impl Repository {
                 return Err(self.error(&what, "the list has no end"));
             }
             let elsewhere = || self.error(&what, "the list goes on at a place that is not asked");
-            let to = url::resolve(&ask.url, &next).ok().filter(|to| url::same_origin(to, &ask.url));
+            let to =
+                url::resolve(&ask.url, &next).ok().filter(|to| url::is_same_origin(to, &ask.url));
             url = to.ok_or_else(elsewhere)?;
         }
     }

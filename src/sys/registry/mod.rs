@@ -36,7 +36,7 @@ use crate::{
     image::distribution::{Challenge, proxy::Proxies},
     model::{
         error::Result,
-        reference::{DOCKER, Reference},
+        reference::{DOCKER_REGISTRY, Reference},
         secret::Secret,
     },
 };
@@ -160,7 +160,7 @@ impl Repository {
 
     /// Returns the host to connect to: that of Docker's registry differs from its name.
     fn server(&self) -> &str {
-        if self.host == DOCKER { "registry-1.docker.io" } else { &self.host }
+        if self.host == DOCKER_REGISTRY { "registry-1.docker.io" } else { &self.host }
     }
 
     /// Returns the credentials, which are searched for once.

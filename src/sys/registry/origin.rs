@@ -5,7 +5,7 @@ use ureq::http::Method;
 use super::{Repository, call::Payload, failure::Trouble};
 use crate::model::{
     error::Error,
-    url::{self, BadLocation},
+    url::{self, LocationError},
 };
 
 const WHAT: &str = "talk to the registry";
@@ -83,12 +83,12 @@ impl Repository {
         let realm = match url::resolve(&base, realm) {
             Ok(realm) => realm,
             // It is checked below.
-            Err(BadLocation::Plain) => realm.trim().to_owned(),
-            Err(BadLocation::Malformed) => return Err(bad().into()),
+            Err(LocationError::Downgrade) => realm.trim().to_owned(),
+            Err(LocationError::Malformed) => return Err(bad().into()),
         };
         let host = url::origin(&realm).and_then(|origin| origin.split_once("://"));
         let (scheme, host) = host.ok_or_else(bad)?;
-        if self.is_insecure(host) || url::same_origin(&realm, &base) {
+        if self.is_insecure(host) || url::is_same_origin(&realm, &base) {
             return Ok(realm);
         }
         let own = url::is_private(self.server());
@@ -106,13 +106,13 @@ impl Repository {
     }
 
     /// Returns the error for a location of the registry that is not followed.
-    pub(super) fn misled(&self, what: &str, bad: BadLocation) -> Error {
+    pub(super) fn misled(&self, what: &str, bad: LocationError) -> Error {
         let host = self.server();
         match bad {
-            BadLocation::Malformed => {
+            LocationError::Malformed => {
                 self.error(what, "the `Location` that the registry names is not a URL")
             }
-            BadLocation::Plain => self
+            LocationError::Downgrade => self
                 .error(what, "the registry is reached over TLS, and its `Location` is `http://`")
                 .hint(format!(
                     "a proxy that terminates TLS for `{host}` must set `X-Forwarded-Proto: https` and \

@@ -18,10 +18,10 @@ use super::{
 };
 use crate::{
     image::{
-        distribution::upload::Part,
+        distribution::upload::UploadDocument,
         oci::{
             Descriptor, Document, Index, Manifest, MediaType,
-            layout::{self, INDEX, MARK, Name},
+            layout::{self, INDEX, ImageName, LAYOUT_FILE},
         },
         read::image::Store,
     },
@@ -48,13 +48,17 @@ impl Repository {
     ///
     /// # Errors
     /// The registry rejects the request, or does not answer.
-    pub fn read(&self, target: &str) -> Result<Option<Part>> {
+    pub fn read(&self, target: &str) -> Result<Option<UploadDocument>> {
         self.document(target, Access::Push)
     }
 
     /// Returns the manifest or index of that tag or digest, complete and compared with its digest;
     /// `None` if there is none.
-    pub(super) fn document(&self, target: &str, access: Access<'_>) -> Result<Option<Part>> {
+    pub(super) fn document(
+        &self,
+        target: &str,
+        access: Access<'_>,
+    ) -> Result<Option<UploadDocument>> {
         let what = format!("get `{}`", self.at(target));
         let url = self.again(|| self.url(&format!("manifests/{target}")))?;
         let accept = ACCEPT.each_ref().map(MediaType::as_str).join(", ");
@@ -75,15 +79,16 @@ impl Repository {
             let long =
                 || Error::check(format!("`{}` has more than {DOCUMENT} bytes", self.at(target)));
             let bytes = bytes.ok_or_else(long)?;
-            let digest = Digest::of(&bytes);
+            let digest = Digest::sha256(&bytes);
             if said.is_some_and(|said| said != digest) {
-                let message = format!("`{}` lies: it has the digest `{digest}`", self.at(target));
+                let message =
+                    format!("`{}` is corrupt: it has the digest `{digest}`", self.at(target));
                 return Err(Error::check(message)
                     .hint("something between here and the registry changes what it sends")
                     .into());
             }
             let media_type = media_type(kind, &bytes);
-            Ok(Some(Part { media_type, digest, bytes }))
+            Ok(Some(UploadDocument { media_type, digest, bytes }))
         })
     }
 
@@ -114,14 +119,14 @@ fn media_type(kind: Option<MediaType>, bytes: &[u8]) -> MediaType {
     if let Some(kind) = kind.filter(|kind| kind.is_index() || kind.is_manifest()) {
         return kind;
     }
-    MediaType::of_document(bytes)
+    MediaType::detect(bytes)
 }
 
 /// An image, or an index, in a registry, as a store.
 #[derive(Debug)]
 pub struct Remote {
     repository: Repository,
-    root: Part,
+    root: UploadDocument,
     /// The equivalent of the `index.json` of a layout.
     index: Vec<u8>,
     /// The known documents and blobs, from the documents that point at them: whether it is a manifest
@@ -155,7 +160,7 @@ impl Remote {
             (tag, _) => tag.clone(),
         };
         let image = tag.as_ref().map(|tag| format!("{}:{tag}", reference.name()));
-        let name = tag.as_deref().map(|tag| Name { tag, image: image.as_deref() });
+        let name = tag.as_deref().map(|tag| ImageName { tag, image: image.as_deref() });
         let index = layout::index(descriptor, name)?;
         let remote = Remote {
             repository,
@@ -206,7 +211,7 @@ impl Remote {
 
     /// Keeps the error, for the reader of a stream.
     fn keep(&self, error: Error) -> Error {
-        let told = error.again();
+        let told = error.duplicate();
         lock(&self.failure).get_or_insert(error);
         told
     }
@@ -239,8 +244,8 @@ impl Store for Remote {
     }
 
     fn open(&self, path: &str) -> Result<Option<Box<dyn Read + '_>>> {
-        if path == MARK.0 {
-            return Ok(Some(Box::new(MARK.1)));
+        if path == LAYOUT_FILE.0 {
+            return Ok(Some(Box::new(LAYOUT_FILE.1)));
         }
         if path == INDEX {
             return Ok(Some(Box::new(&self.index[..])));
@@ -334,8 +339,10 @@ impl Pulled<'_> {
         let is = if self.at == self.size { self.hasher.clone().finish().0 } else { self.digest };
         if is != self.digest {
             let name = self.remote.repository.name();
-            let message =
-                format!("the blob `{}` of `{name}` lies: it has the digest `{is}`", self.digest);
+            let message = format!(
+                "the blob `{}` of `{name}` is corrupt: it has the digest `{is}`",
+                self.digest
+            );
             return Err(Error::check(message)
                 .hint("something between here and the registry changes what it sends"));
         }

@@ -52,7 +52,7 @@ impl Repository {
         match answer.status() {
             200 | 302 | 303 | 307 | 308 => Ok(true),
             404 => Ok(false),
-            _ => Err(self.refusal(&what, answer)),
+            _ => Err(self.registry_error(&what, answer)),
         }
     }
 
@@ -75,7 +75,7 @@ impl Repository {
                 None => Ok(self.document(target, access)?.map(|document| document.digest)),
             },
             404 => Ok(None),
-            _ => Err(self.refusal(&what, answer)),
+            _ => Err(self.registry_error(&what, answer)),
         }
     }
 
@@ -104,17 +104,17 @@ impl Repository {
         let ask = Ask { method: Method::PUT, url, headers, access: Access::Push, what: &what };
         let answer = self.ask(&ask, Some(bytes))?;
         if !answer.succeeded() {
-            return Err(self.refusal(&what, answer));
+            return Err(self.registry_error(&what, answer));
         }
         match answer.digest() {
-            Some(digest) if digest != Digest::of(bytes) => {
+            Some(digest) if digest != Digest::sha256(bytes) => {
                 Err(self.error(&what, &format!("the registry made `{digest}` of it")))
             }
             _ => Ok(answer.header("oci-subject").and_then(|text| text.trim().parse().ok())),
         }
     }
 
-    pub(super) fn refusal(&self, what: &str, answer: Answer) -> Error {
+    pub(super) fn registry_error(&self, what: &str, answer: Answer) -> Error {
         self.refused(what, answer).into_error()
     }
 
@@ -173,8 +173,8 @@ impl Upload<'_, '_> {
 
     /// Requests that the registry mount a blob from another repository; `None` if that is not possible.
     fn mount(&self, uploads: &str, from: &str) -> Result<Option<Answer>, Trouble> {
-        let url = url::with(uploads, "mount", &self.blob.descriptor.digest.to_string());
-        let url = url::with(&url, "from", from);
+        let url = url::with_parameter(uploads, "mount", &self.blob.descriptor.digest.to_string());
+        let url = url::with_parameter(&url, "from", from);
         let access = Access::Mount(from);
         let ask = Ask { access, ..self.ask(Method::POST, url, vec![]) };
         let answer = self.repository.once(&ask, Payload::Bytes(&[]));
@@ -207,7 +207,7 @@ impl Upload<'_, '_> {
     /// Sends all of it in one request.
     fn whole(&self, location: &str) -> Result<(), Trouble> {
         let Descriptor { digest, size, .. } = *self.blob.descriptor;
-        let url = url::with(location, "digest", &digest.to_string());
+        let url = url::with_parameter(location, "digest", &digest.to_string());
         let headers = vec![("content-type", "application/octet-stream".to_owned())];
         let mut stream = Checked::open(self.blob, 0)?;
         let answer = self
@@ -275,7 +275,7 @@ impl Upload<'_, '_> {
                 }
             }
         }
-        let url = url::with(&location, "digest", &digest.to_string());
+        let url = url::with_parameter(&location, "digest", &digest.to_string());
         let answer = self.repository.once(&self.ask(Method::PUT, url, vec![]), Payload::Bytes(&[]));
         self.end(&stream, answer)
     }
@@ -398,8 +398,8 @@ impl<'a, 'b> Checked<'a, 'b> {
         let count = self.inner.read(&mut buffer[..most]).map_err(|error| self.unread(error))?;
         let lies = || {
             let path = blob_path(digest);
-            Error::check(format!("`{path}` lies: it has not {size} bytes with that digest"))
-                .hint("it is damaged: make it again")
+            Error::check(format!("`{path}` is corrupt: expected {size} bytes with that digest"))
+                .hint("it is damaged: build it again")
         };
         if count == 0 {
             return Err(lies());

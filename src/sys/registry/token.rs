@@ -48,10 +48,10 @@ impl Repository {
             credential => {
                 let mut address = realm;
                 if let Some(service) = service {
-                    address = url::with(&address, "service", service);
+                    address = url::with_parameter(&address, "service", service);
                 }
                 // One parameter: not every server reads several.
-                address = url::with(&address, "scope", scope);
+                address = url::with_parameter(&address, "scope", scope);
                 let proof = credential.and_then(|credential| credential.basic());
                 self.request(&Method::GET, &address, &[], proof.as_ref(), &mut Payload::None)
             }

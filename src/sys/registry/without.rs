@@ -8,7 +8,7 @@ pub use settings::{Blob, Limits, Sent, Settings};
 
 use super::Context;
 use crate::{
-    image::{distribution::upload::Part, oci::MediaType, read::image::Store},
+    image::{distribution::upload::UploadDocument, oci::MediaType, read::image::Store},
     model::{
         digest::Digest,
         error::{Error, Result},
@@ -32,7 +32,7 @@ impl Session {
     /// # Errors
     /// Always.
     pub fn repository(self: &Arc<Self>, _: &Reference) -> Result<Repository> {
-        Err(Feature::Registry.missing())
+        Err(Feature::Registry.missing_error())
     }
 }
 
@@ -60,7 +60,7 @@ impl Repository {
         path() -> &str;
         tags() -> Result<Option<BTreeSet<String>>>;
         tags_to_pull() -> Result<Option<BTreeSet<String>>>;
-        read(&str) -> Result<Option<Part>>;
+        read(&str) -> Result<Option<UploadDocument>>;
         has_blob(Digest) -> Result<bool>;
         digest_of(&str, bool) -> Result<Option<Digest>>;
         put(&str, &MediaType, &[u8]) -> Result<()>;
@@ -79,7 +79,7 @@ impl Remote {
     /// # Errors
     /// Always.
     pub fn open(_: &Arc<Session>, _: &Reference) -> Result<Self> {
-        Err(Feature::Registry.missing())
+        Err(Feature::Registry.missing_error())
     }
 
     never! {

@@ -22,5 +22,5 @@ pub struct Settings {
 /// # Errors
 /// Always.
 pub fn comment<'t>(_: &Context, _: &Settings, _: &Place, _: impl Fn() -> Talk<'t>) -> Result<Done> {
-    Err(Feature::Registry.missing())
+    Err(Feature::Registry.missing_error())
 }

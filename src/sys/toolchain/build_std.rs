@@ -45,7 +45,7 @@ pub fn sysroot(cx: &Context, rust: &Rust, source: &Utf8Path, options: &[String])
     // The last part is for how it is built here.
     let options = options.iter().map(|option| format!("{option}\n")).collect::<String>();
     let key = format!("{}\n{}\n{source}\n{options}3", rust.rustc_version, rust.host);
-    let key = Digest::of(key.as_bytes()).short();
+    let key = Digest::sha256(key.as_bytes()).short();
     cx.env.cache.join(format!("std/{}-{key}", rust.version))
 }
 

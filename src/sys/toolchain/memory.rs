@@ -38,7 +38,7 @@ pub fn object(cx: &Context, rust: &Rust, target: &str, cpu: Option<&str>) -> Utf
     let (rustc, flags) = (&rust.rustc_version, FLAGS.join(" "));
     let key =
         format!("{target}\n{}\n{rustc}\n{}\n{flags}\n{SOURCE}", cpu.unwrap_or_default(), rust.host);
-    let key = Digest::of(key.as_bytes()).short();
+    let key = Digest::sha256(key.as_bytes()).short();
     cx.env.cache.join(format!("memory/memory-{target}-{key}.o"))
 }
 

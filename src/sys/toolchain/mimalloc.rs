@@ -52,7 +52,7 @@ const SOURCE: &str = "c05a1a6660689c4aaee4fe4b3f339df67a6213ebaf5535334d6824fed7
 pub fn object(cx: &Context, target: &str, cpu: Option<&str>, zig: &str) -> Utf8PathBuf {
     let cpu = cpu.unwrap_or_default();
     let key = format!("{target}\n{cpu}\n{zig}\n{MIMALLOC}\n{SOURCE}\n{}", FLAGS.join(" "));
-    let key = Digest::of(key.as_bytes()).short();
+    let key = Digest::sha256(key.as_bytes()).short();
     cx.env.cache.join(format!("allocator/mimalloc-{MIMALLOC}-{target}-{key}.o"))
 }
 
@@ -179,5 +179,5 @@ fn source_digest(dir: &Utf8Path) -> Result<String> {
     }
     lines.sort();
     let list: String = lines.iter().map(|(path, digest)| format!("{digest} {path}\n")).collect();
-    Ok(Digest::of(list.as_bytes()).hex())
+    Ok(Digest::sha256(list.as_bytes()).hex())
 }

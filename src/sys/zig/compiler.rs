@@ -56,12 +56,12 @@ impl Paths {
         target: &str,
         cpu: Option<&str>,
     ) -> Result<Self> {
-        let key = Digest::of(target_directory.as_bytes()).short();
+        let key = Digest::sha256(target_directory.as_bytes()).short();
         let cache = plain_path(&cx.env.cache)?;
         let dir = cache.join(format!("linker/{key}/compiler-{}", zig.version));
         let release = release(&zig.version);
         let compiler = Compiler::new(target, cpu, release)?;
-        let key = Digest::of(compiler.args.join(" ").as_bytes()).short();
+        let key = Digest::sha256(compiler.args.join(" ").as_bytes()).short();
         let mut zig_words = vec![zig.program.as_str()];
         zig_words.extend(zig.args.iter().map(String::as_str));
         let write = |name: String, words: &[&str]| {
@@ -101,7 +101,7 @@ impl Paths {
         let mut args = target.link_args.clone();
         args.extend(pure::link_args(&target.name, &self.dir));
         let text = script(&[&self.cc], &args);
-        let name = format!("zigld-{}-{}.sh", target.name, Digest::of(text.as_bytes()).short());
+        let name = format!("zigld-{}-{}.sh", target.name, Digest::sha256(text.as_bytes()).short());
         let path = self.dir.join(name);
         write_script(&path, &text)?;
         Ok(path)
@@ -249,7 +249,7 @@ fn plain_path(path: &Utf8Path) -> Result<Utf8PathBuf> {
         return Ok(path.to_owned());
     }
     let user = rustix::process::geteuid().as_raw();
-    let name = Digest::of(path.as_str().as_bytes()).short();
+    let name = Digest::sha256(path.as_str().as_bytes()).short();
     let mut reasons = Vec::new();
     for base in ["/tmp", "/var/tmp"] {
         let dir = Utf8PathBuf::from(format!("{base}/longshore-{user}"));

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::findings;
 use crate::model::{
-    markup::{clean, visible},
-    provider::{data, property},
+    markup::{escape_line, escape_text},
+    provider::{escape_data, escape_property},
     schema::{dist::Level, verify::Verification},
 };
 
@@ -26,16 +26,16 @@ pub fn annotations(verification: &Verification) -> String {
         };
         let message = format!(
             "{}: {}\nfound: {}\n{last}",
-            clean(&checked.path),
+            escape_line(&checked.path),
             found.message,
             found.evidence
         );
         let _ = writeln!(
             text,
             "::{command} file={},title={}::{}",
-            property(&clean(&checked.path)),
-            property(&found.lint),
-            data(&visible(&message))
+            escape_property(&escape_line(&checked.path)),
+            escape_property(&found.lint),
+            escape_data(&escape_text(&message))
         );
     }
     text

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::{summary, word};
+use super::{level_name, summary};
 use crate::model::schema::{
     dist::{Finding, Level},
     verify::{Checked, Verification},
@@ -16,7 +16,7 @@ pub fn junit(verification: &Verification) -> String {
     let _ = writeln!(text, "<!-- {} -->", summary(verification));
     text.push_str("<testsuites name=\"longshore verify\">\n");
     for checked in &verification.checked {
-        suite(&mut text, checked);
+        push_suite(&mut text, checked);
     }
     if !verification.not_checked.is_empty() {
         let count = verification.not_checked.len();
@@ -28,8 +28,8 @@ pub fn junit(verification: &Verification) -> String {
             let _ = writeln!(
                 text,
                 "    <testcase classname=\"{0}\" name=\"{0}\"><skipped message=\"{1}\"/></testcase>",
-                xml(&file.path),
-                xml(&file.reason)
+                escape_xml(&file.path),
+                escape_xml(&file.reason)
             );
         }
         text.push_str("  </testsuite>\n");
@@ -38,51 +38,51 @@ pub fn junit(verification: &Verification) -> String {
     text
 }
 
-fn suite(text: &mut String, checked: &Checked) {
+fn push_suite(text: &mut String, checked: &Checked) {
     let verdict = &checked.verdict;
-    let of = |lint: &str, level| {
+    let finding_of = |lint: &str, level| {
         let findings = verdict.findings.iter();
         findings.filter(move |found| found.lint == lint && found.level == level).collect()
     };
     let cases: Vec<(&str, Vec<&Finding>, Vec<&Finding>)> = verdict
         .lints
         .iter()
-        .map(|lint| (lint.as_str(), of(lint, Level::Deny), of(lint, Level::Warn)))
+        .map(|lint| (lint.as_str(), finding_of(lint, Level::Deny), finding_of(lint, Level::Warn)))
         .collect();
     let failed = cases.iter().filter(|(_, denied, _)| !denied.is_empty()).count();
-    let path = xml(&checked.path);
+    let path = escape_xml(&checked.path);
     let count = cases.len();
     let _ = writeln!(text, "  <testsuite name=\"{path}\" tests=\"{count}\" failures=\"{failed}\">");
     for (lint, denied, warned) in cases {
-        let _ = write!(text, "    <testcase classname=\"{path}\" name=\"{}\"", xml(lint));
+        let _ = write!(text, "    <testcase classname=\"{path}\" name=\"{}\"", escape_xml(lint));
         if denied.is_empty() && warned.is_empty() {
             text.push_str("/>\n");
             continue;
         }
         text.push('>');
         if let Some(first) = denied.first() {
-            let all: Vec<_> = denied.iter().map(|found| words(found)).collect();
-            let message = xml(&first.message);
-            let all = xml(&all.join("\n"));
+            let all: Vec<_> = denied.iter().map(|found| format_finding(found)).collect();
+            let message = escape_xml(&first.message);
+            let all = escape_xml(&all.join("\n"));
             let _ = write!(
                 text,
                 "<failure type=\"{}\" message=\"{message}\">{all}</failure>",
-                xml(lint)
+                escape_xml(lint)
             );
         }
         if !warned.is_empty() {
-            let all: Vec<_> = warned.iter().map(|found| words(found)).collect();
-            let _ = write!(text, "<system-out>{}</system-out>", xml(&all.join("\n")));
+            let all: Vec<_> = warned.iter().map(|found| format_finding(found)).collect();
+            let _ = write!(text, "<system-out>{}</system-out>", escape_xml(&all.join("\n")));
         }
         text.push_str("</testcase>\n");
     }
     text.push_str("  </testsuite>\n");
 }
 
-fn words(found: &Finding) -> String {
+fn format_finding(found: &Finding) -> String {
     format!(
         "{}: {}\nfound: {}\nhint: {}",
-        word(found.level),
+        level_name(found.level),
         found.message,
         found.evidence,
         found.hint
@@ -91,7 +91,7 @@ fn words(found: &Finding) -> String {
 
 /// Escapes text for XML 1.0 ("Characters"): characters that XML cannot represent become a question
 /// mark.
-fn xml(text: &str) -> String {
+fn escape_xml(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c {

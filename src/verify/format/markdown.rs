@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use super::{findings, summary, word};
+use super::{findings, level_name, summary};
 use crate::model::{
-    markup::{code, markdown as cell},
+    markup::{code_span, markdown_line as cell},
     schema::verify::Verification,
 };
 
@@ -19,8 +19,8 @@ pub fn markdown(verification: &Verification) -> String {
         let _ = writeln!(
             text,
             "| {} | {} `{}` | {}: {} | {} |",
-            code(&checked.path),
-            word(found.level),
+            code_span(&checked.path),
+            level_name(found.level),
             found.lint,
             cell(&found.message),
             cell(&found.evidence),

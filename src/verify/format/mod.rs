@@ -19,7 +19,7 @@ use crate::model::schema::{
 };
 
 /// The most unchecked files that are listed one by one; JSON has all.
-const LISTED: usize = 20;
+const MAX_LISTED: usize = 20;
 
 /// Formats the report for people: findings in full, the rest in brief, without colours.
 pub fn human(verification: &Verification) -> String {
@@ -27,12 +27,12 @@ pub fn human(verification: &Verification) -> String {
     let mut text = String::new();
     for checked in checked {
         let _ = writeln!(text, "{}", Report::new(&checked.path, &checked.verdict));
-        facts(&mut text, &checked.facts);
+        push_facts(&mut text, &checked.facts);
     }
-    for file in not_checked.iter().take(LISTED) {
+    for file in not_checked.iter().take(MAX_LISTED) {
         let _ = writeln!(text, "`{}` not checked: {}", file.path.escape_debug(), file.reason);
     }
-    if let Some(more) = not_checked.len().checked_sub(LISTED).filter(|&more| more > 0) {
+    if let Some(more) = not_checked.len().checked_sub(MAX_LISTED).filter(|&more| more > 0) {
         let _ = writeln!(text, "{more} more not checked");
     }
     text.push_str(&sources(policies));
@@ -46,9 +46,12 @@ pub fn human(verification: &Verification) -> String {
 pub fn sources(policies: &[PolicySource]) -> String {
     let mut text = String::new();
     for PolicySource { from, paths } in policies {
-        let mut shown: Vec<_> =
-            paths.iter().take(LISTED).map(|path| format!("`{}`", path.escape_debug())).collect();
-        if let Some(more) = paths.len().checked_sub(LISTED).filter(|&more| more > 0) {
+        let mut shown: Vec<_> = paths
+            .iter()
+            .take(MAX_LISTED)
+            .map(|path| format!("`{}`", path.escape_debug()))
+            .collect();
+        if let Some(more) = paths.len().checked_sub(MAX_LISTED).filter(|&more| more > 0) {
             shown.push(format!("{more} more"));
         }
         let _ = writeln!(text, "policy `{}` for {}", from.escape_debug(), shown.join(", "));
@@ -58,7 +61,7 @@ pub fn sources(policies: &[PolicySource]) -> String {
 
 /// Returns one line with the number of files of each sort.
 fn summary(verification: &Verification) -> String {
-    let refused = refused(&verification.checked);
+    let refused = count_rejected(&verification.checked);
     let mut text = format!("{} accepted", verification.checked.len() - refused);
     if refused > 0 {
         let _ = write!(text, ", {refused} refused");
@@ -70,11 +73,11 @@ fn summary(verification: &Verification) -> String {
     text
 }
 
-fn refused(checked: &[Checked]) -> usize {
+fn count_rejected(checked: &[Checked]) -> usize {
     checked.iter().filter(|checked| !checked.verdict.accepted).count()
 }
 
-fn facts(text: &mut String, facts: &[Fact]) {
+fn push_facts(text: &mut String, facts: &[Fact]) {
     let width = facts.iter().map(|fact| fact.name.len()).max().unwrap_or_default();
     for Fact { name, value, note } in facts {
         let _ = writeln!(text, "  {name:<width$}  {value}");
@@ -90,7 +93,7 @@ fn findings(verification: &Verification) -> impl Iterator<Item = (&Checked, &Fin
     checked.flat_map(|checked| checked.verdict.findings.iter().map(move |found| (checked, found)))
 }
 
-fn word(level: Level) -> &'static str {
+fn level_name(level: Level) -> &'static str {
     match level {
         Level::Deny => "error",
         Level::Warn => "warning",

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::{
     super::{ARCHIVE, LINTS, PACKED, READABLE, RECORD, SIGNATURE},
-    findings, word,
+    findings, level_name,
 };
-use crate::model::{markup::visible, schema::verify::Verification};
+use crate::model::{markup::escape_text, schema::verify::Verification};
 
 /// Returns one run with every finding as a result, every lint as a rule, and unchecked files as
 /// notifications.
@@ -16,10 +16,11 @@ pub fn sarif(verification: &Verification) -> Value {
     let index = |id: &str| rules.iter().position(|rule| rule["id"] == id);
     let results: Vec<Value> = findings(verification)
         .map(|(checked, found)| {
-            let text = plain(&format!("{}: {}. {}", found.message, found.evidence, found.hint));
+            let text =
+                escape_links(&format!("{}: {}. {}", found.message, found.evidence, found.hint));
             let mut result = json!({
                 "ruleId": found.lint,
-                "level": word(found.level),
+                "level": level_name(found.level),
                 "message": { "text": text },
                 "locations": [location(&checked.path)],
             });
@@ -38,7 +39,7 @@ pub fn sarif(verification: &Verification) -> Value {
         .map(|file| {
             json!({
                 "level": "note",
-                "message": { "text": plain(&format!("not checked: {}", file.reason)) },
+                "message": { "text": escape_links(&format!("not checked: {}", file.reason)) },
                 "locations": [location(&file.path)],
             })
         })
@@ -69,38 +70,38 @@ fn rules() -> Vec<Value> {
         (RECORD, "is the one that its record or its digest speaks of"),
         (ARCHIVE, "leads nowhere outside of itself"),
     ];
-    let own = own.into_iter().map(|(id, holds)| {
+    let own = own.into_iter().map(|(id, requirement)| {
         json!({
             "id": id,
-            "shortDescription": { "text": format!("The file {holds}.") },
+            "shortDescription": { "text": format!("The file {requirement}.") },
             "defaultConfiguration": { "level": "error" },
         })
     });
     let lints = LINTS.iter().map(|lint| {
-        let help = format!("Detected: {}\n\nLimitations: {}", lint.detected, lint.unknown);
+        let help = format!("Detected: {}\n\nLimitations: {}", lint.method, lint.limitations);
         json!({
             "id": lint.id,
-            "shortDescription": { "text": format!("The file {}.", lint.holds) },
-            "fullDescription": { "text": lint.means },
+            "shortDescription": { "text": format!("The file {}.", lint.requirement) },
+            "fullDescription": { "text": lint.purpose },
             "help": { "text": help },
-            "defaultConfiguration": { "level": word(lint.level) },
+            "defaultConfiguration": { "level": level_name(lint.level) },
         })
     });
     own.chain(lints).collect()
 }
 
 fn location(path: &str) -> Value {
-    json!({ "physicalLocation": { "artifactLocation": { "uri": uri(path) } } })
+    json!({ "physicalLocation": { "artifactLocation": { "uri": to_uri(path) } } })
 }
 
 /// Escapes text so that it has no embedded links (SARIF 2.1.0, 3.11.6) and no hidden characters.
-fn plain(text: &str) -> String {
+fn escape_links(text: &str) -> String {
     let text = text.replace('\\', "\\\\").replace('[', "\\[").replace(']', "\\]");
-    visible(&text)
+    escape_text(&text)
 }
 
 /// Returns the path as a URI reference (RFC 3986, "Characters"): relative if the path is relative.
-fn uri(path: &str) -> String {
+fn to_uri(path: &str) -> String {
     let scheme = if path.starts_with('/') { "file://" } else { "" };
     let mut out = scheme.to_owned();
     for byte in path.bytes() {

@@ -1,8 +1,8 @@
 use super::*;
 use crate::model::schema::{dist::Verdict, verify::NotChecked};
 
-/// A rejected file, an accepted one and an unchecked one, with every character that a format has to
-/// escape.
+/// Returns a rejected file, an accepted one and an unchecked one, with every character that a
+/// format has to escape.
 fn verification() -> Verification {
     let finding = |lint: &str, level| Finding {
         lint: lint.to_owned(),
@@ -40,7 +40,7 @@ fn verification() -> Verification {
 }
 
 #[test]
-fn people_get_one_line_for_what_is_well() {
+fn accepted_files_are_summarised_for_people() {
     let text = human(&verification());
     assert!(text.contains("`bin/a b,c:d` refused: 1 denied, 1 warned of, 1 passed\n"), "{text}");
     assert!(text.contains("`good` accepted: 3 passed\n"), "{text}");
@@ -50,7 +50,7 @@ fn people_get_one_line_for_what_is_well() {
 }
 
 #[test]
-fn github_gets_one_line_for_each_finding() {
+fn github_has_one_annotation_for_each_finding() {
     let text = annotations(&verification());
     let expected = "::error file=bin/a b%2Cc%3Ad,title=static::bin/a b,c:d: 50%25 of <it>, \
                     \"so\" | & more%0Afound: a%0Ab\\u{1b}%0Ahint: c: d";
@@ -73,7 +73,7 @@ fn markdown_tables_stay_tables() {
 }
 
 #[test]
-fn junit_counts_what_failed() {
+fn junit_counts_failures() {
     let text = junit(&verification());
     assert!(text.contains("<testsuite name=\"bin/a b,c:d\" tests=\"3\" failures=\"1\">"), "{text}");
     assert!(text.contains("message=\"50% of &lt;it&gt;, &quot;so&quot; | &amp; more\""), "{text}");
@@ -82,7 +82,7 @@ fn junit_counts_what_failed() {
 }
 
 #[test]
-fn sarif_names_rules_and_places() {
+fn sarif_names_rules_and_locations() {
     let value = sarif(&verification());
     let run = &value["runs"][0];
     let results = run["results"].as_array().unwrap();

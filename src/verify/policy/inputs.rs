@@ -1,7 +1,7 @@
 //! The inputs that lints need besides the file, and whether they are given for the lints that the user
 //! named.
 
-use super::{Policy, find};
+use super::{Policy, find_lint};
 use crate::model::{
     error::{Error, Result},
     machine::Linkage,
@@ -33,7 +33,7 @@ const BASE: (&str, &str) = (
 
 /// The source of a lint's level that was set by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum LevelOrigin {
     /// In a file of settings.
     Settings,
     /// In an argument.
@@ -57,12 +57,12 @@ impl Policy {
     /// The first lint without its input, with how to give it.
     pub fn check_inputs(&self, inputs: Inputs) -> Result<()> {
         for (id, origin) in &self.named {
-            let level = find(id)?.level_under(self);
-            let demanded = *origin == Origin::Argument || level == Level::Deny;
-            if let Some((what, hint)) = self.missing(id, inputs, demanded) {
+            let level = find_lint(id)?.level_under(self);
+            let demanded = *origin == LevelOrigin::Argument || level == Level::Deny;
+            if let Some((input, hint)) = self.missing_input(id, inputs, demanded) {
                 let word = if level == Level::Deny { "deny" } else { "warn" };
                 return Err(Error::usage(format!(
-                    "lint `{id}` cannot be applied, as `{word}` asks: {what}"
+                    "lint `{id}` cannot be applied, as `{word}` asks: {input}"
                 ))
                 .hint(hint));
             }
@@ -70,7 +70,7 @@ impl Policy {
         Ok(())
     }
 
-    fn missing(
+    fn missing_input(
         &self,
         id: &str,
         inputs: Inputs,

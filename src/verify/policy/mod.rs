@@ -5,12 +5,12 @@ mod settings;
 mod waive;
 
 pub use inputs::Inputs;
-pub use settings::{Day, GlibcVersion, KEYS, Level as CpuLevel, Limits, Settings, Waiver};
-pub(super) use waive::is_like;
+pub use settings::{CpuLevel, Day, GlibcVersion, KEYS, Limits, Settings, Waiver};
+pub(super) use waive::matches_pattern;
 
 use std::collections::BTreeMap;
 
-use super::explain::find;
+use super::explain::find_lint;
 use crate::{
     binary::elf::{Facts, Libc, Shape},
     model::{
@@ -37,7 +37,7 @@ pub struct Policy {
     settings: Settings,
     levels: BTreeMap<&'static str, Level>,
     /// The lints that were denied or warned of by their names.
-    named: BTreeMap<&'static str, inputs::Origin>,
+    named: BTreeMap<&'static str, inputs::LevelOrigin>,
     build_paths: Vec<String>,
     /// The directory that paths of waivers are relative to, with a slash at its end.
     root: Option<String>,
@@ -45,7 +45,7 @@ pub struct Policy {
 }
 
 /// The machine that a file has to be for.
-pub(super) struct Machine {
+pub(super) struct ExpectedMachine {
     pub(super) number: u16,
     pub(super) class: u8,
     pub(super) endian: Endian,
@@ -57,7 +57,7 @@ impl Policy {
     /// Creates the policy for a binary of `target`: its machine, its linkage, its page size, and
     /// `settings` of its file.
     pub fn for_target(target: TargetFacts, settings: &Settings) -> Self {
-        Policy { target: Some(target), ..Policy::default() }.with(settings)
+        Policy { target: Some(target), ..Policy::default() }.apply_settings(settings)
     }
 
     /// Creates the policy for a file of which nothing is known. No machine is expected. Symbols are a
@@ -73,12 +73,12 @@ impl Policy {
     /// # Errors
     /// No lint is called so; the nearest name is in the hint.
     pub fn with_level(mut self, id: &str, level: Level) -> Result<Self> {
-        let lint = find(id)?;
-        self.set(lint.id, level, inputs::Origin::Argument);
+        let lint = find_lint(id)?;
+        self.set_level(lint.id, level, inputs::LevelOrigin::Argument);
         Ok(self)
     }
 
-    fn set(&mut self, lint: &'static str, level: Level, origin: inputs::Origin) {
+    fn set_level(&mut self, lint: &'static str, level: Level, origin: inputs::LevelOrigin) {
         self.levels.insert(lint, level);
         if level == Level::Allow {
             self.named.remove(lint);
@@ -102,18 +102,18 @@ impl Policy {
     /// A lint is unknown, or they contradict themselves.
     pub fn with_settings(self, settings: &Settings) -> Result<Self> {
         settings.check()?;
-        Ok(self.with(settings))
+        Ok(self.apply_settings(settings))
     }
 
-    fn with(mut self, settings: &Settings) -> Self {
+    fn apply_settings(mut self, settings: &Settings) -> Self {
         let levels = [
             (&settings.allow, Level::Allow),
             (&settings.warn, Level::Warn),
             (&settings.deny, Level::Deny),
         ];
         for (ids, level) in levels {
-            for lint in ids.iter().filter_map(|id| find(id).ok()) {
-                self.set(lint.id, level, inputs::Origin::Settings);
+            for lint in ids.iter().filter_map(|id| find_lint(id).ok()) {
+                self.set_level(lint.id, level, inputs::LevelOrigin::Settings);
             }
         }
         let own = &mut self.settings;
@@ -156,7 +156,7 @@ impl Policy {
         &self.settings
     }
 
-    /// The level that the policy gives the lint called `id`.
+    /// Returns the level that the policy sets for the lint called `id`.
     pub(super) fn level(&self, id: &str) -> Option<Level> {
         self.levels.get(id).copied()
     }
@@ -172,8 +172,8 @@ impl Policy {
 
     /// Returns the linkage that is expected of the file, if there is one.
     pub(super) fn linkage(&self, facts: &Facts) -> Option<Linkage> {
-        let said = self.settings.linkage.or(self.target.as_ref().map(|t| t.linkage));
-        match said {
+        let linkage = self.settings.linkage.or(self.target.as_ref().map(|t| t.linkage));
+        match linkage {
             // A library is not a program.
             _ if facts.shape == Shape::SharedObject
                 && facts.interpreter.is_none()
@@ -198,10 +198,10 @@ impl Policy {
     }
 
     /// Returns the machine that the file has to be for, if it is known.
-    pub(super) fn machine(&self) -> Option<Machine> {
+    pub(super) fn machine(&self) -> Option<ExpectedMachine> {
         if let Some(target) = &self.target {
             let elf = &target.elf;
-            return Some(Machine {
+            return Some(ExpectedMachine {
                 number: elf.machine.number(),
                 class: elf.class,
                 endian: elf.endian,
@@ -210,8 +210,8 @@ impl Policy {
             });
         }
         let platform = self.platform.as_ref().filter(|platform| platform.os == "linux")?;
-        let (number, class, endian) = Architecture::of(&platform.architecture)?.elf();
-        Some(Machine {
+        let (number, class, endian) = Architecture::from_goarch(&platform.architecture)?.elf();
+        Some(ExpectedMachine {
             number,
             class,
             endian,

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use super::find;
+use super::find_lint;
 use crate::model::{
     bytes::{Growth, Size},
     error::{Error, Result, Status},
@@ -25,7 +25,7 @@ pub struct Settings {
     /// The largest page size, in bytes, of the kernels they have to run on.
     pub page_size: Option<u64>,
     /// The level of x86-64 that processors have at least.
-    pub cpu: Option<Level>,
+    pub cpu: Option<CpuLevel>,
     /// The maximum size of each.
     pub max_size: Limits<Size>,
     /// The maximum growth of each over the base.
@@ -34,7 +34,7 @@ pub struct Settings {
     pub deny: Vec<String>,
     /// Lints with findings that are reported.
     pub warn: Vec<String>,
-    /// Lints that do not look.
+    /// Disabled lints.
     pub allow: Vec<String>,
     /// Findings that are known, and why they do not matter.
     pub waive: Vec<Waiver>,
@@ -83,12 +83,13 @@ impl FromStr for GlibcVersion {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let bad = || format!("`{}` is no version of glibc such as `2.28`", text.escape_debug());
+        let parse_error =
+            || format!("`{}` is not a version of glibc such as `2.28`", text.escape_debug());
         let parts: Result<Vec<u32>, _> = text.split('.').map(str::parse).collect();
-        match parts.map_err(|_| bad())?[..] {
+        match parts.map_err(|_| parse_error())?[..] {
             [major, minor] => Ok(GlibcVersion(major, minor, 0)),
             [major, minor, patch] => Ok(GlibcVersion(major, minor, patch)),
-            _ => Err(bad()),
+            _ => Err(parse_error()),
         }
     }
 }
@@ -104,7 +105,7 @@ impl fmt::Display for GlibcVersion {
 
 /// A level of x86-64 (x86-64 psABI, "Micro-Architecture Levels").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-pub enum Level {
+pub enum CpuLevel {
     /// The instructions that every x86-64 processor has.
     #[serde(rename = "x86-64", alias = "x86-64-v1")]
     V1,
@@ -119,14 +120,14 @@ pub enum Level {
     V4,
 }
 
-impl Level {
+impl CpuLevel {
     /// Returns the level's name.
     pub fn name(self) -> &'static str {
         match self {
-            Level::V1 => "x86-64",
-            Level::V2 => "x86-64-v2",
-            Level::V3 => "x86-64-v3",
-            Level::V4 => "x86-64-v4",
+            CpuLevel::V1 => "x86-64",
+            CpuLevel::V2 => "x86-64-v2",
+            CpuLevel::V3 => "x86-64-v3",
+            CpuLevel::V4 => "x86-64-v4",
         }
     }
 
@@ -160,20 +161,20 @@ impl Level {
             "prfchw",
         ];
         match self {
-            Level::V1 => &[],
-            Level::V2 => FEATURES.get(..8).unwrap_or_default(),
-            Level::V3 => FEATURES.get(..17).unwrap_or_default(),
-            Level::V4 => &FEATURES,
+            CpuLevel::V1 => &[],
+            CpuLevel::V2 => FEATURES.get(..8).unwrap_or_default(),
+            CpuLevel::V3 => FEATURES.get(..17).unwrap_or_default(),
+            CpuLevel::V4 => &FEATURES,
         }
     }
 
     /// Returns the bits of `GNU_PROPERTY_X86_ISA_1_NEEDED` that such a processor has.
     pub(in crate::verify) fn bits(self) -> u32 {
         match self {
-            Level::V1 => 0b1,
-            Level::V2 => 0b11,
-            Level::V3 => 0b111,
-            Level::V4 => 0b1111,
+            CpuLevel::V1 => 0b1,
+            CpuLevel::V2 => 0b11,
+            CpuLevel::V3 => 0b111,
+            CpuLevel::V4 => 0b1111,
         }
     }
 }
@@ -196,7 +197,7 @@ impl FromStr for Day {
             {
                 Ok(Day(text.to_owned()))
             }
-            _ => Err(format!("`{}` is no day such as `2026-12-31`", text.escape_debug())),
+            _ => Err(format!("`{}` is not a day such as `2026-12-31`", text.escape_debug())),
         }
     }
 }
@@ -263,18 +264,18 @@ impl Settings {
     /// A lint is unknown, a number or a reason is wrong.
     pub fn check(&self) -> Result<()> {
         for id in self.deny.iter().chain(&self.warn).chain(&self.allow) {
-            find(id)?;
+            find_lint(id)?;
         }
         for waiver in &self.waive {
-            find(&waiver.lint)?;
+            find_lint(&waiver.lint)?;
         }
         if let Some(size) = self.page_size.filter(|size| !size.is_power_of_two()) {
-            let message = format!("`page-size` is {size}, and not a power of two");
+            let message = format!("`page-size` must be a power of two, not {size}");
             return Err(Error::usage(message));
         }
         if let Some(waiver) = self.waive.iter().find(|waiver| waiver.reason.trim().is_empty()) {
             let message = format!("the waiver of `{}` has no reason", waiver.lint);
-            return Err(Error::usage(message).hint("say in `reason` why it does not matter"));
+            return Err(Error::usage(message).hint("set `reason` to why it is acceptable"));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Findings that are known, and why they do not matter.
+//! Waivers: known findings with the reasons to accept them.
 
 use super::{Policy, Waiver};
 use crate::model::schema::dist::{Finding, Level, Verdict};
@@ -18,11 +18,11 @@ impl Policy {
     pub fn waive(&self, mut verdict: Verdict, path: &str) -> Verdict {
         for finding in &mut verdict.findings {
             let below = self.root.as_ref().and_then(|root| path.strip_prefix(root.as_str()));
-            let about = |waiver: &&Waiver| {
-                let is = |path| waiver.is_about(path);
+            let context = |waiver: &&Waiver| {
+                let is = |path| waiver.applies_to(path);
                 waiver.lint == finding.lint && (is(path) || below.is_some_and(is))
             };
-            let Some(waiver) = self.settings.waive.iter().rev().find(about) else {
+            let Some(waiver) = self.settings.waive.iter().rev().find(context) else {
                 continue;
             };
             match &waiver.until {
@@ -43,9 +43,9 @@ impl Policy {
 }
 
 impl Waiver {
-    fn is_about(&self, path: &str) -> bool {
+    fn applies_to(&self, path: &str) -> bool {
         let path = path.trim_start_matches("./");
-        let fits = |pattern: &String| is_like(path.as_bytes(), pattern.as_bytes(), true);
+        let fits = |pattern: &String| matches_pattern(path.as_bytes(), pattern.as_bytes(), true);
         self.paths.is_empty() || self.paths.iter().any(fits)
     }
 }
@@ -53,7 +53,7 @@ impl Waiver {
 /// Returns whether `text` matches `pattern`, in which `*` matches any text, without `/` and `!` if
 /// `names` is set, and `**` matches any text. The time is at most proportional to the product of the
 /// lengths.
-pub(in crate::verify) fn is_like(text: &[u8], pattern: &[u8], names: bool) -> bool {
+pub(in crate::verify) fn matches_pattern(text: &[u8], pattern: &[u8], names: bool) -> bool {
     // fits[n]: whether what was read of the pattern fits the first n bytes of the text.
     let mut fits = vec![false; text.len() + 1];
     if let Some(first) = fits.first_mut() {
@@ -70,8 +70,8 @@ pub(in crate::verify) fn is_like(text: &[u8], pattern: &[u8], names: bool) -> bo
                 let before = at.checked_sub(1).and_then(|at| text.get(at));
                 open &= all || !names || !matches!(before, Some(b'/' | b'!'));
                 open |= fit;
-                if let Some(place) = next.get_mut(at) {
-                    *place = open;
+                if let Some(state) = next.get_mut(at) {
+                    *state = open;
                 }
             }
         } else {
@@ -79,9 +79,9 @@ pub(in crate::verify) fn is_like(text: &[u8], pattern: &[u8], names: bool) -> bo
             for (at, fit) in fits.iter().enumerate() {
                 if *fit
                     && text.get(at) == Some(&byte)
-                    && let Some(place) = next.get_mut(at + 1)
+                    && let Some(state) = next.get_mut(at + 1)
                 {
-                    *place = true;
+                    *state = true;
                 }
             }
         }
@@ -96,13 +96,14 @@ mod tests {
 
     #[test]
     fn patterns() {
-        let like = |text: &str, pattern: &str| is_like(text.as_bytes(), pattern.as_bytes(), true);
+        let like =
+            |text: &str, pattern: &str| matches_pattern(text.as_bytes(), pattern.as_bytes(), true);
         assert!(like("bin/rg", "bin/rg") && like("bin/rg", "bin/*") && like("bin/rg", "**rg"));
         assert!(like("", "") && like("", "*") && like("abc", "a*c") && like("abc", "a**c"));
         assert!(
             !like("bin/rg", "*") && !like("a/b", "a*b") && !like("abc", "ab") && !like("a", "")
         );
-        assert!(is_like(b"a/b", b"a*b", false));
+        assert!(matches_pattern(b"a/b", b"a*b", false));
     }
 
     #[test]
@@ -113,20 +114,20 @@ mod tests {
             paths: vec![path.to_owned()],
             until: None,
         };
-        assert!(waiver("bin/rg").is_about("bin/rg"));
-        assert!(waiver("bin/rg").is_about("./bin/rg"));
-        assert!(waiver("linux/*/bin/rg").is_about("linux/amd64/bin/rg"));
-        assert!(waiver("*.tar!usr/bin/*").is_about("x.tar!usr/bin/rg"));
-        assert!(waiver("**/bin/rg").is_about("a.tar.gz!evil/bin/rg"));
+        assert!(waiver("bin/rg").applies_to("bin/rg"));
+        assert!(waiver("bin/rg").applies_to("./bin/rg"));
+        assert!(waiver("linux/*/bin/rg").applies_to("linux/amd64/bin/rg"));
+        assert!(waiver("*.tar!usr/bin/*").applies_to("x.tar!usr/bin/rg"));
+        assert!(waiver("**/bin/rg").applies_to("a.tar.gz!evil/bin/rg"));
         for path in ["sbin/rg", "evil/bin/rg", "a.tar.gz!bin/rg", "a.tar.gz!evil/bin/rg"] {
-            assert!(!waiver("bin/rg").is_about(path), "{path}");
+            assert!(!waiver("bin/rg").applies_to(path), "{path}");
         }
-        assert!(!waiver("bin/*").is_about("bin/a/b"));
-        assert!(!waiver("*/bin/rg").is_about("a.tar.gz!evil/bin/rg"));
+        assert!(!waiver("bin/*").applies_to("bin/a/b"));
+        assert!(!waiver("*/bin/rg").applies_to("a.tar.gz!evil/bin/rg"));
     }
 
     #[test]
-    fn paths_are_relative_to_what_was_named() {
+    fn paths_are_relative_to_the_named_directory() {
         let finding = Finding {
             lint: "mode".to_owned(),
             level: Level::Deny,

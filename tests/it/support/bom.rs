@@ -78,7 +78,7 @@ pub(crate) fn check(workspace: &Workspace, dist: &Value) {
         let kind = document["kind"].as_str().unwrap();
         let path = workspace.dist().join(document["path"].as_str().unwrap());
         let text = fs::read(&path).unwrap();
-        assert_eq!(document["sha256"], Digest::of(&text).to_string());
+        assert_eq!(document["sha256"], Digest::sha256(&text).to_string());
         if !["cyclonedx", "spdx"].contains(&kind) {
             continue;
         }

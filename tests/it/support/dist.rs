@@ -8,7 +8,7 @@ use std::{
 };
 
 use longshore::{
-    image::oci::check::{Found, check},
+    image::oci::check::{FoundImage, check},
     model::digest::Digest,
 };
 use serde_json::{Value, json};
@@ -37,11 +37,11 @@ impl Dist {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(&file, bytes).unwrap();
             fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-            let file = json!({ "size": bytes.len(), "sha256": Digest::of(bytes) });
+            let file = json!({ "size": bytes.len(), "sha256": Digest::sha256(bytes) });
             artifacts.push(json!({
                 "name": "hello", "package": "hello", "version": "1.0.0",
                 "target": target(platform), "platform": platform, "path": path,
-                "size": bytes.len(), "sha256": Digest::of(bytes), "unstripped": file,
+                "size": bytes.len(), "sha256": Digest::sha256(bytes), "unstripped": file,
                 "allocator": { "allocator": "system", "origin": "it is so" },
                 "verdict": { "accepted": true, "lints": [], "findings": [] },
             }));
@@ -146,7 +146,7 @@ fn target(platform: &str) -> String {
 
 /// The images of a layout in which nothing is wrong, sorted by platform.
 #[track_caller]
-pub(crate) fn found(layout: &Path) -> Vec<Found> {
+pub(crate) fn found(layout: &Path) -> Vec<FoundImage> {
     let (mut found, faults) = check(&|path| fs::read(layout.join(path)).ok());
     assert_eq!(faults, []);
     found.sort_by(|a, b| a.platform.cmp(&b.platform));

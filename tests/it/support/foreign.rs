@@ -42,7 +42,7 @@ impl Foreign {
 
     /// Writes a blob; its descriptor.
     pub(crate) fn blob(&self, kind: &str, bytes: &[u8]) -> Value {
-        let digest = Digest::of(bytes);
+        let digest = Digest::sha256(bytes);
         fs::write(self.dir.join("blobs/sha256").join(digest.hex()), bytes).unwrap();
         json!({ "mediaType": kind, "digest": digest.to_string(), "size": bytes.len() })
     }
@@ -117,7 +117,7 @@ pub(crate) fn manifest(config: &Value, layers: &[Value]) -> Value {
 
 /// A configuration for these tar archives, with the keys of `platform`.
 pub(crate) fn config(platform: &Value, tars: &[Vec<u8>]) -> Value {
-    let diff_ids: Vec<_> = tars.iter().map(|tar| Digest::of(tar).to_string()).collect();
+    let diff_ids: Vec<_> = tars.iter().map(|tar| Digest::sha256(tar).to_string()).collect();
     let mut config = json!({ "config": {}, "rootfs": { "type": "layers", "diff_ids": diff_ids } });
     let object = config.as_object_mut().unwrap();
     object.extend(platform.as_object().unwrap().clone());

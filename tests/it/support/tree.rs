@@ -32,7 +32,7 @@ pub(crate) fn tree(root: &Path) -> BTreeMap<PathBuf, Entry> {
                 continue;
             }
             let entry = Entry {
-                digest: Digest::of(&fs::read(&path).unwrap()),
+                digest: Digest::sha256(&fs::read(&path).unwrap()),
                 mode: meta.mode(),
                 inode: meta.ino(),
                 time: (meta.mtime(), meta.mtime_nsec()),

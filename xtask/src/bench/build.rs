@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use longshore::binary::elf::{Keep, strip};
+use longshore::binary::elf::{StripOptions, strip};
 
 use super::Bench;
 use crate::run::{Result, cargo, repository, step};
@@ -120,7 +120,8 @@ fn plain(bench: &Bench, source: &Path, profile: &str, binary: &str) -> Result<Va
     let made = target.join(AMD64).join(profile).join(binary);
     let bytes = fs::read(&made).map_err(|error| format!("{}: {error}", made.display()))?;
     // A profile that strips leaves nothing to strip.
-    let stripped = strip(&bytes, Keep::default()).ok().and_then(|stripped| stripped.bytes().ok());
+    let stripped =
+        strip(&bytes, StripOptions::default()).ok().and_then(|stripped| stripped.bytes().ok());
     let bytes = stripped.unwrap_or(bytes);
     fs::write(&made, &bytes).map_err(|error| format!("{}: {error}", made.display()))?;
     let name = format!("cargo zigbuild, profile {profile}");

@@ -1,6 +1,6 @@
 //! One header block of a tar archive.
 
-use super::show;
+use super::quote_bytes;
 use crate::model::error::{Error, Result};
 
 /// The size of a block: headers are one block, and content is padded to a multiple of it.
@@ -8,7 +8,7 @@ pub(super) const BLOCK: usize = 512;
 
 /// The dialect that a header is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(super) enum Dialect {
     /// No magic: Unix version 7.
     V7,
     /// POSIX, and star, which uses the end of the prefix for times.
@@ -20,7 +20,7 @@ pub(super) enum Format {
 /// The fields of a header that decide where the next one is and what an entry is.
 #[derive(Clone, Debug)]
 pub(super) struct Header {
-    pub(super) format: Format,
+    pub(super) dialect: Dialect,
     pub(super) kind: u8,
     /// The path: prefix and name.
     pub(super) name: Vec<u8>,
@@ -36,7 +36,7 @@ pub(super) struct Header {
     pub(super) sparse: Option<(u64, bool)>,
 }
 
-/// Whether `block` has the checksum of a tar header.
+/// Returns whether `block` has the checksum of a tar header.
 pub(super) fn has_checksum(block: &[u8; BLOCK]) -> bool {
     let Some(expected) = block.get(148..156).and_then(octal).flatten() else { return false };
     let blank = |at: usize, byte: u8| if (148..156).contains(&at) { b' ' } else { byte };
@@ -58,11 +58,14 @@ impl Header {
         if !has_checksum(block) {
             return Err(Error::check("the checksum does not match"));
         }
-        let format = format(block)?;
+        let dialect = dialect(block)?;
         let number = |name: &str, from: usize, len: usize| {
             let field = field(from, len);
             number(field).ok_or_else(|| {
-                Error::check(format!("the field `{name}` is not a number: `{}`", show(field)))
+                Error::check(format!(
+                    "the field `{name}` is not a number: `{}`",
+                    quote_bytes(field)
+                ))
             })
         };
         let positive = |name: &str, from: usize, len: usize| {
@@ -81,7 +84,7 @@ impl Header {
             return Err(Error::check("the field `size` is blank"));
         }
         let device = match kind {
-            b'3' | b'4' if format != Format::V7 => {
+            b'3' | b'4' if dialect != Dialect::V7 => {
                 (small("devmajor", 329, 8)?, small("devminor", 337, 8)?)
             }
             _ => (0, 0),
@@ -91,9 +94,9 @@ impl Header {
             _ => None,
         };
         Ok(Header {
-            format,
+            dialect,
             kind,
-            name: path(block, format)?,
+            name: path(block, dialect)?,
             link: text(field(157, 100)).to_vec(),
             mode: small("mode", 100, 8)?,
             uid: positive("uid", 108, 8)?,
@@ -106,32 +109,32 @@ impl Header {
     }
 }
 
-/// The dialect, by the magic. Some readers compare five bytes of it, and some all eight.
-fn format(block: &[u8; BLOCK]) -> Result<Format> {
+/// Returns the dialect, by the magic. Some readers compare five bytes of it, and some all eight.
+fn dialect(block: &[u8; BLOCK]) -> Result<Dialect> {
     let magic = block.get(257..265).unwrap_or_default();
     match magic {
-        [b'u', b's', b't', b'a', b'r', 0, ..] => Ok(Format::Ustar),
-        b"ustar  \0" => Ok(Format::Gnu),
+        [b'u', b's', b't', b'a', b'r', 0, ..] => Ok(Dialect::Ustar),
+        b"ustar  \0" => Ok(Dialect::Gnu),
         _ if magic.starts_with(b"ustar") => {
-            Err(Error::check(format!("the magic `{}` is unknown", show(magic))))
+            Err(Error::check(format!("the magic `{}` is unknown", quote_bytes(magic))))
         }
-        _ => Ok(Format::V7),
+        _ => Ok(Dialect::V7),
     }
 }
 
-/// The path. Where only some readers take the bytes behind the header's fields for a prefix, there
-/// must be none.
-fn path(block: &[u8; BLOCK], format: Format) -> Result<Vec<u8>> {
+/// Returns the path. The bytes after the header's fields must be empty where only some readers take
+/// them for a prefix.
+fn path(block: &[u8; BLOCK], dialect: Dialect) -> Result<Vec<u8>> {
     let name = text(block.get(..100).unwrap_or_default());
     let prefix = block.get(345..500).unwrap_or_default();
     let star = block.get(508..) == Some(b"tar\0");
     // star has times behind the first 131 bytes.
-    let ambiguous = match format {
-        Format::Ustar => star && !prefix.iter().take(131).any(|&byte| byte == 0),
-        Format::Gnu | Format::V7 => prefix.first().is_some_and(|&byte| byte != 0),
+    let ambiguous = match dialect {
+        Dialect::Ustar => star && !prefix.iter().take(131).any(|&byte| byte == 0),
+        Dialect::Gnu | Dialect::V7 => prefix.first().is_some_and(|&byte| byte != 0),
     };
     if ambiguous {
-        let message = format!("readers disagree on whether `{}` has a prefix", show(name));
+        let message = format!("readers disagree on whether `{}` has a prefix", quote_bytes(name));
         return Err(Error::check(message));
     }
     let prefix = text(prefix);
@@ -141,12 +144,12 @@ fn path(block: &[u8; BLOCK], format: Format) -> Result<Vec<u8>> {
     })
 }
 
-/// The bytes up to the first NUL.
+/// Returns the bytes up to the first NUL.
 pub(super) fn text(field: &[u8]) -> &[u8] {
     field.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
-/// The number in a field; `None` if readers may take it for different ones, or for none.
+/// Parses the number in a field; `None` if readers disagree on its value, or if it is not a number.
 fn number(field: &[u8]) -> Option<i64> {
     let (first, rest) = field.split_first()?;
     // GNU: big-endian, and in two's complement if negative.
@@ -166,7 +169,7 @@ fn number(field: &[u8]) -> Option<i64> {
     }
 }
 
-/// An octal number: spaces, digits, and then nothing but spaces and NULs. `Some(None)` if the field
+/// Parses an octal number: spaces, digits, and then only spaces and NULs. `Some(None)` if the field
 /// is blank.
 fn octal(field: &[u8]) -> Option<Option<u64>> {
     let blank = |byte: &u8| matches!(byte, b' ' | 0);

@@ -13,22 +13,22 @@ use std::io::{self, Read};
 pub use self::extended::SPARSE;
 use self::{
     extended::{Extended, HINT},
-    header::{BLOCK, Format, Header},
+    header::{BLOCK, Dialect, Header},
 };
 use super::{
-    Device, ENTRIES, Entry, Kind, Stat,
-    entry::{DEPTH, PATH, escaped},
+    ArchiveEntry, Device, EntryKind, MAX_ENTRIES, Stat,
+    entry::{DEPTH, MAX_PATH, escaped},
 };
 use crate::model::error::{Error, Result, Status};
 
 /// The longest extended header, or long name, that is read; Go's `archive/tar` has the same limit.
-const EXTENDED: u64 = 1 << 20;
+const MAX_EXTENDED: u64 = 1 << 20;
 
 /// The extended attribute that holds file capabilities.
-const CAPABILITIES: &str = "security.capability";
+const CAPABILITIES_XATTR: &str = "security.capability";
 
-/// Whether a file that begins with `start` is a tar archive: it has the magic, or, as archives of
-/// Unix version 7 have none, a header with its checksum.
+/// Returns whether a file that begins with `start` is a tar archive: it has the magic, or, as
+/// archives of Unix version 7 have none, a header with its checksum.
 pub fn is_tar(start: &[u8]) -> bool {
     let magic = start.get(257..262) == Some(b"ustar");
     let block = start.first_chunk::<BLOCK>();
@@ -39,60 +39,60 @@ pub fn is_tar(start: &[u8]) -> bool {
 ///
 /// # Errors
 /// The archive is damaged or ambiguous, an extended header is too long, there are more entries than
-/// [`ENTRIES`], or `each` failed.
+/// [`MAX_ENTRIES`], or `each` failed.
 pub fn read(
     stream: &mut dyn Read,
-    each: &mut dyn FnMut(&Entry, &mut dyn Read) -> Result<()>,
+    each: &mut dyn FnMut(&ArchiveEntry, &mut dyn Read) -> Result<()>,
 ) -> Result<()> {
     Reader::new(stream).walk(each).map(drop)
 }
 
-/// Like [`read`], for an archive without a digest: one that is truncated between two entries is
-/// damaged, too.
+/// Reads like [`read`], for an archive without a digest: one that is truncated between two entries
+/// is damaged, too.
 ///
 /// # Errors
 /// As [`read`], or the blocks of zeros at the end are missing.
 pub fn read_strictly(
     stream: &mut dyn Read,
-    each: &mut dyn FnMut(&Entry, &mut dyn Read) -> Result<()>,
+    each: &mut dyn FnMut(&ArchiveEntry, &mut dyn Read) -> Result<()>,
 ) -> Result<()> {
-    end_marked(Reader::new(stream).walk(each)?)
+    check_end(Reader::new(stream).walk(each)?)
 }
 
-/// Like [`read_strictly`], only that a sparse file is an entry of an unknown kind, with the size of the
-/// file and without its content.
+/// Reads like [`read_strictly`], but a sparse file is an entry of an unknown kind, with the size of
+/// the file and without its content.
 ///
 /// # Errors
 /// As [`read_strictly`].
 pub fn read_listing(
     stream: &mut dyn Read,
-    each: &mut dyn FnMut(&Entry, &mut dyn Read) -> Result<()>,
+    each: &mut dyn FnMut(&ArchiveEntry, &mut dyn Read) -> Result<()>,
 ) -> Result<()> {
-    end_marked(Reader { sparse: true, ..Reader::new(stream) }.walk(each)?)
+    check_end(Reader { sparse: true, ..Reader::new(stream) }.walk(each)?)
 }
 
-fn end_marked(end: End) -> Result<()> {
+fn check_end(end: ArchiveEnd) -> Result<()> {
     match end {
-        End::Marked => Ok(()),
-        End::Missing => {
+        ArchiveEnd::Marked => Ok(()),
+        ArchiveEnd::Missing => {
             Err(Error::check("it is truncated: the zeros at the end of a tar archive are missing"))
         }
     }
 }
 
 /// The end of an archive.
-enum End {
+enum ArchiveEnd {
     /// With a block of zeros, and nothing but zeros behind it.
     Marked,
     /// With its last entry.
     Missing,
 }
 
-/// Bytes of an archive for a message.
-fn show(bytes: &[u8]) -> String {
-    const LONGEST: usize = 120;
-    let shown = bytes.get(..LONGEST).unwrap_or(bytes).escape_ascii().to_string();
-    if bytes.len() > LONGEST { format!("{shown}…") } else { shown }
+/// Formats bytes of an archive for a message.
+fn quote_bytes(bytes: &[u8]) -> String {
+    const MAX_SHOWN: usize = 120;
+    let shown = bytes.get(..MAX_SHOWN).unwrap_or(bytes).escape_ascii().to_string();
+    if bytes.len() > MAX_SHOWN { format!("{shown}…") } else { shown }
 }
 
 fn damaged(error: io::Error) -> Error {
@@ -122,7 +122,10 @@ impl<'a> Reader<'a> {
         Reader { stream, offset: 0, pax: false, magic: false, global: false, sparse: false }
     }
 
-    fn walk(&mut self, each: &mut dyn FnMut(&Entry, &mut dyn Read) -> Result<()>) -> Result<End> {
+    fn walk(
+        &mut self,
+        each: &mut dyn FnMut(&ArchiveEntry, &mut dyn Read) -> Result<()>,
+    ) -> Result<ArchiveEnd> {
         let mut extended = Extended::default();
         let mut count = 0;
         loop {
@@ -132,17 +135,17 @@ impl<'a> Reader<'a> {
                 error.with_status(Status::CheckFailed).or_hint(HINT)
             };
             let Some(block) = self.block()? else {
-                return self.end(End::Missing, &extended);
+                return self.end(ArchiveEnd::Missing, &extended);
             };
             if block.iter().all(|&byte| byte == 0) {
                 self.zeros()?;
-                return self.end(End::Marked, &extended);
+                return self.end(ArchiveEnd::Marked, &extended);
             }
             let header = Header::parse(&block).map_err(at)?;
-            if self.magic && header.format == Format::V7 {
-                return Err(at(Error::check("it has no magic, and others have one")));
+            if self.magic && header.dialect == Dialect::V7 {
+                return Err(at(Error::check("it has no magic, unlike earlier headers")));
             }
-            self.magic |= header.format != Format::V7;
+            self.magic |= header.dialect != Dialect::V7;
             self.global = header.kind == b'g';
             if matches!(header.kind, b'x' | b'g' | b'L' | b'K') {
                 let content = self.extension(header.size).map_err(at)?;
@@ -152,8 +155,8 @@ impl<'a> Reader<'a> {
                 }
             }
             count += 1;
-            if count > ENTRIES {
-                return Err(Error::check(format!("it has more than {ENTRIES} entries")));
+            if count > MAX_ENTRIES {
+                return Err(Error::check(format!("it has more than {MAX_ENTRIES} entries")));
             }
             if self.global {
                 continue;
@@ -161,14 +164,14 @@ impl<'a> Reader<'a> {
             let extended = std::mem::take(&mut extended);
             let (entry, size) = self.entry(&header, extended).map_err(at)?;
             self.sparse_map(&header)?;
-            let mut content = Content { reader: self, left: size };
+            let mut content = EntryContent { reader: self, remaining: size };
             each(&entry, &mut content)?;
             content.skip()?;
             self.padding(size)?;
         }
     }
 
-    /// The next block; `None` at the end of the stream.
+    /// Reads the next block; `None` at the end of the stream.
     fn block(&mut self) -> Result<Option<[u8; BLOCK]>> {
         let mut block = [0; BLOCK];
         let mut filled = 0;
@@ -195,7 +198,7 @@ impl<'a> Reader<'a> {
             match self.stream.read(&mut buffer) {
                 Ok(0) => return Ok(()),
                 Ok(count) if buffer.iter().take(count).any(|&byte| byte != 0) => {
-                    let message = "it has data behind the zeros that end a tar archive";
+                    let message = "it has data after the zeros that end a tar archive";
                     return Err(Error::check(message).hint(HINT));
                 }
                 Ok(_) => {}
@@ -205,7 +208,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn end(&self, end: End, extended: &Extended) -> Result<End> {
+    fn end(&self, end: ArchiveEnd, extended: &Extended) -> Result<ArchiveEnd> {
         if extended.is_empty() && !self.global {
             return Ok(end);
         }
@@ -214,12 +217,12 @@ impl<'a> Reader<'a> {
 
     /// Reads the content of an extended header.
     fn extension(&mut self, size: u64) -> Result<Vec<u8>> {
-        if size > EXTENDED {
+        if size > MAX_EXTENDED {
             return Err(Error::check(format!("it is an extended header of {size} bytes"))
-                .hint(format!("the longest that is read has {EXTENDED} bytes")));
+                .hint(format!("the longest that is read has {MAX_EXTENDED} bytes")));
         }
         let mut bytes = Vec::new();
-        let mut content = Content { reader: self, left: size };
+        let mut content = EntryContent { reader: self, remaining: size };
         content.read_to_end(&mut bytes).map_err(damaged)?;
         self.padding(size)?;
         Ok(bytes)
@@ -257,52 +260,52 @@ impl<'a> Reader<'a> {
     /// `umoci insert` 0.4 do: readers find the same entries, and Go's `archive/tar` reports no error.
     fn padding(&mut self, size: u64) -> Result<()> {
         let block = BLOCK as u64;
-        let left = (block - size % block) % block;
-        let mut padding = (&mut *self.stream).take(left);
+        let remaining = (block - size % block) % block;
+        let mut padding = (&mut *self.stream).take(remaining);
         let count = io::copy(&mut padding, &mut io::sink()).map_err(damaged)?;
         self.offset = self.offset.saturating_add(count);
         Ok(())
     }
 
-    /// The entry of a header, and the size of its content.
-    fn entry(&self, header: &Header, extended: Extended) -> Result<(Entry, u64)> {
+    /// Returns the entry of a header, and the size of its content.
+    fn entry(&self, header: &Header, extended: Extended) -> Result<(ArchiveEntry, u64)> {
         let is_sparse = header.kind == b'S' || extended.sparse.is_some();
         let sparse = extended.sparse.as_ref();
         let path = sparse.and_then(|sparse| sparse.path.as_deref()).or(extended.path.as_deref());
         let path = path.unwrap_or(&header.name);
         if is_sparse && !(self.sparse && matches!(header.kind, 0 | b'0' | b'S')) {
-            return Err(extended::sparse(path));
+            return Err(extended::sparse_error(path));
         }
         let target = extended.link.as_deref().unwrap_or(&header.link);
         check_path(path)?;
         let kind = match is_sparse {
-            true => Kind::Unknown(SPARSE.to_owned()),
+            true => EntryKind::Unknown(SPARSE.to_owned()),
             false => kind(header, path, target)?,
         };
-        if extended.link.is_some() && !matches!(kind, Kind::Link(_) | Kind::HardLink(_)) {
-            let message = format!("`{}` is not a link, and has a target", show(path));
+        if extended.link.is_some() && !matches!(kind, EntryKind::Link(_) | EntryKind::HardLink(_)) {
+            let message = format!("`{}` is not a link, and has a target", quote_bytes(path));
             return Err(Error::check(message).hint(HINT));
         }
         let size = match kind {
-            Kind::File | Kind::Unknown(_) => extended.size(header)?,
+            EntryKind::File | EntryKind::Unknown(_) => extended.size(header)?,
             _ => {
                 extended.check_no_content(header, self.pax)?;
                 0
             }
         };
         let device = match kind {
-            Kind::Special(_) if header.kind != b'6' => {
+            EntryKind::Special(_) if header.kind != b'6' => {
                 let (major, minor) = header.device;
                 Some(Device { block: header.kind == b'4', major, minor })
             }
             _ => None,
         };
-        let entry = Entry {
+        let entry = ArchiveEntry {
             path: escaped(path),
             kind,
             // Some writers put the type into the mode.
             mode: Some(header.mode & 0o7777),
-            capabilities: extended.xattrs.contains_key(CAPABILITIES),
+            capabilities: extended.xattrs.contains_key(CAPABILITIES_XATTR),
             start: Some(self.offset),
             stat: Stat {
                 uid: extended.uid.unwrap_or(header.uid),
@@ -326,26 +329,26 @@ fn check_path(path: &[u8]) -> Result<()> {
     if path.is_empty() {
         return Err(Error::check("an entry has no path"));
     }
-    if path.len() > PATH || parts.count() > DEPTH {
-        let message = format!("`{}` is too long or too deep", show(path));
-        let hint = format!("a path has at most {PATH} bytes and {DEPTH} directories");
+    if path.len() > MAX_PATH || parts.count() > DEPTH {
+        let message = format!("`{}` is too long or too deep", quote_bytes(path));
+        let hint = format!("a path has at most {MAX_PATH} bytes and {DEPTH} directories");
         return Err(Error::check(message).hint(hint));
     }
     Ok(())
 }
 
-fn kind(header: &Header, path: &[u8], target: &[u8]) -> Result<Kind> {
-    let name = || show(path);
+fn kind(header: &Header, path: &[u8], target: &[u8]) -> Result<EntryKind> {
+    let name = || quote_bytes(path);
     let slash = path.ends_with(b"/");
     let is_link = matches!(header.kind, b'1' | b'2');
-    if is_link && (target.is_empty() || target.len() > PATH) {
+    if is_link && (target.is_empty() || target.len() > MAX_PATH) {
         let message = format!("`{}` is a link to a path of {} bytes", name(), target.len());
-        return Err(Error::check(message).hint(format!("a path has at most {PATH} bytes")));
+        return Err(Error::check(message).hint(format!("a path has at most {MAX_PATH} bytes")));
     }
     let kind = match header.kind {
         // Before there were types, a slash made a directory. Python decides by the name in the
         // header, others by that of an extended header.
-        0 if slash && header.size == 0 && path == header.name => Kind::Directory,
+        0 if slash && header.size == 0 && path == header.name => EntryKind::Directory,
         0 if slash || header.name.ends_with(b"/") => {
             let message = format!("`{}` is a file or a directory, as readers differ", name());
             return Err(Error::check(message).hint(HINT));
@@ -355,19 +358,19 @@ fn kind(header: &Header, path: &[u8], target: &[u8]) -> Result<Kind> {
             let message = format!("`{}` is a file with a slash at its end", name());
             return Err(Error::check(message).hint(HINT));
         }
-        b'0' | 0 => Kind::File,
-        b'1' => Kind::HardLink(escaped(target)),
-        b'2' => Kind::Link(escaped(target)),
-        b'3' | b'4' => Kind::Special("a device"),
-        b'5' => Kind::Directory,
-        b'6' => Kind::Special("a pipe"),
+        b'0' | 0 => EntryKind::File,
+        b'1' => EntryKind::HardLink(escaped(target)),
+        b'2' => EntryKind::Link(escaped(target)),
+        b'3' | b'4' => EntryKind::Special("a device"),
+        b'5' => EntryKind::Directory,
+        b'6' => EntryKind::Special("a pipe"),
         other => {
             let other = [other];
             let message = format!("`{}` is an entry of type {}", name(), other.escape_ascii());
             return Err(Error::check(message).hint("types 0 to 6 are supported"));
         }
     };
-    if kind != Kind::Directory
+    if kind != EntryKind::Directory
         && matches!(path.rsplit(|&byte| byte == b'/').next(), Some(b"." | b".."))
     {
         return Err(Error::check(format!("`{}` is not a directory, by its type", name())));
@@ -375,21 +378,21 @@ fn kind(header: &Header, path: &[u8], target: &[u8]) -> Result<Kind> {
     Ok(kind)
 }
 
-/// The content of an entry. It fails where the archive ends before it.
-struct Content<'a, 'b> {
+/// The content of an entry. Reading fails if the archive ends before it.
+struct EntryContent<'a, 'b> {
     reader: &'a mut Reader<'b>,
-    left: u64,
+    remaining: u64,
 }
 
-impl Content<'_, '_> {
+impl EntryContent<'_, '_> {
     fn skip(&mut self) -> Result<()> {
         io::copy(self, &mut io::sink()).map(drop).map_err(damaged)
     }
 }
 
-impl Read for Content<'_, '_> {
+impl Read for EntryContent<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let most = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(buffer.len());
         let Some(buffer) = buffer.get_mut(..most).filter(|buffer| !buffer.is_empty()) else {
             return Ok(0);
         };
@@ -397,7 +400,7 @@ impl Read for Content<'_, '_> {
         if count == 0 {
             return Err(truncated());
         }
-        self.left -= count as u64;
+        self.remaining -= count as u64;
         self.reader.offset = self.reader.offset.saturating_add(count as u64);
         Ok(count)
     }

@@ -7,10 +7,10 @@ pub(super) const TZDATA_VERSION: Option<&str> = None;
 
 /// Fails.
 pub(super) fn certificates() -> Result<Vec<u8>> {
-    Err(Feature::Extras.missing())
+    Err(Feature::Extras.missing_error())
 }
 
 /// Fails.
 pub(super) fn time_zones() -> Result<Vec<(&'static str, &'static [u8])>> {
-    Err(Feature::Extras.missing())
+    Err(Feature::Extras.missing_error())
 }

@@ -19,7 +19,7 @@ impl Verifier {
     /// # Errors
     /// Always.
     pub fn new(_: &str, _: &str) -> Result<Self> {
-        Err(Feature::Sign.missing())
+        Err(Feature::Sign.missing_error())
     }
 
     /// Cannot be called.
@@ -41,7 +41,7 @@ impl Locked {
     /// # Errors
     /// Always.
     pub fn new(_: &str, _: &str) -> Result<Self> {
-        Err(Feature::Sign.missing())
+        Err(Feature::Sign.missing_error())
     }
 
     /// Cannot be called.

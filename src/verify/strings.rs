@@ -8,15 +8,15 @@ use crate::{
         Facts,
         needle::{self, Needle},
     },
-    model::source::{Source, Unreadable},
+    model::source::{ReadError, Source},
 };
 
 /// The maximum length of a path in a report.
-const SHOWN: usize = 120;
+const MAX_SHOWN: usize = 120;
 
 /// The strings that were found. Nothing is recorded about a string that no lint needs.
 #[derive(Debug, Default)]
-pub(super) struct Texts {
+pub(super) struct FoundStrings {
     /// The name of glibc's modules for character sets.
     pub(super) gconv: bool,
     /// The message of a failing debug assertion of `core`.
@@ -27,54 +27,54 @@ pub(super) struct Texts {
     pub(super) path: Option<Vec<u8>>,
 }
 
-impl Texts {
-    /// Searches for what the `wanted` lints need.
+impl FoundStrings {
+    /// Searches for what the `lints` lints need.
     pub(super) fn read(
         source: Source<'_>,
         facts: &Facts,
         policy: &Policy,
-        wanted: &[&str],
-    ) -> Result<Self, Unreadable> {
-        let is_wanted = |lint: &str| wanted.contains(&lint);
-        let mut texts = Texts::default();
-        let mut looked_for = [
-            (is_wanted("static-glibc"), &needle::GCONV, &mut texts.gconv),
-            (is_wanted("leftovers"), &needle::ASSERTION, &mut texts.assertion),
-            (is_wanted("allocator-page-size"), &needle::JEMALLOC, &mut texts.jemalloc),
+        lints: &[&str],
+    ) -> Result<Self, ReadError> {
+        let is_wanted = |lint: &str| lints.contains(&lint);
+        let mut strings = FoundStrings::default();
+        let mut searches = [
+            (is_wanted("static-glibc"), &needle::GCONV, &mut strings.gconv),
+            (is_wanted("leftovers"), &needle::ASSERTION, &mut strings.assertion),
+            (is_wanted("allocator-page-size"), &needle::JEMALLOC, &mut strings.jemalloc),
         ]
         .into_iter()
-        .filter(|(wanted, ..)| *wanted)
+        .filter(|(lints, ..)| *lints)
         .map(|(_, needle, found)| (Finder::new(&needle.bytes()).into_owned(), found))
         .collect::<Vec<_>>();
-        let mut paths = is_wanted("build-path").then(|| Paths::new(policy));
-        if looked_for.is_empty() && paths.is_none() {
-            return Ok(texts);
+        let mut paths = is_wanted("build-path").then(|| BuildPathSearch::new(policy));
+        if searches.is_empty() && paths.is_none() {
+            return Ok(strings);
         }
-        facts.look(source, |window, limit| {
-            for (finder, found) in &mut looked_for {
+        facts.search(source, |window, limit| {
+            for (finder, found) in &mut searches {
                 **found = **found || finder.find(window).is_some();
             }
             if let Some(paths) = &mut paths {
-                paths.look(window, limit);
+                paths.search(window, limit);
             }
-            let all = looked_for.iter().all(|(_, found)| **found);
+            let all = searches.iter().all(|(_, found)| **found);
             !(all && paths.as_ref().is_none_or(|paths| paths.known.is_some()))
         })?;
-        drop(looked_for);
-        texts.path = paths.and_then(|paths| paths.known.or(paths.home));
-        Ok(texts)
+        drop(searches);
+        strings.path = paths.and_then(|paths| paths.known.or(paths.home));
+        Ok(strings)
     }
 }
 
-impl Texts {
+impl FoundStrings {
     /// Returns the beginning of a path of the machine that built it, anywhere in the file.
-    pub(super) fn paths(
+    pub(super) fn find_build_path(
         source: Source<'_>,
         policy: &Policy,
-    ) -> Result<Option<Vec<u8>>, Unreadable> {
-        let mut paths = Paths::new(policy);
-        source.windows(0..source.size(), |window, limit| {
-            paths.look(window, limit);
+    ) -> Result<Option<Vec<u8>>, ReadError> {
+        let mut paths = BuildPathSearch::new(policy);
+        source.for_each_window(0..source.size(), |window, limit| {
+            paths.search(window, limit);
             paths.known.is_none()
         })?;
         Ok(paths.known.or(paths.home))
@@ -82,7 +82,7 @@ impl Texts {
 }
 
 /// Directories that do not belong in a released file.
-struct Paths<'a> {
+struct BuildPathSearch<'a> {
     directories: Vec<(&'a str, Finder<'a>)>,
     homes: Vec<Finder<'static>>,
     /// The first of the policy's directories.
@@ -91,11 +91,11 @@ struct Paths<'a> {
     home: Option<Vec<u8>>,
 }
 
-impl<'a> Paths<'a> {
+impl<'a> BuildPathSearch<'a> {
     fn new(policy: &'a Policy) -> Self {
         let directories = policy.build_paths().iter();
         let owned = |parent: &Needle| Finder::new(&parent.bytes()).into_owned();
-        Paths {
+        BuildPathSearch {
             directories: directories.map(|path| (path.as_str(), Finder::new(path))).collect(),
             homes: needle::HOMES.iter().map(owned).collect(),
             known: None,
@@ -103,17 +103,17 @@ impl<'a> Paths<'a> {
         }
     }
 
-    fn look(&mut self, window: &[u8], limit: usize) {
+    fn search(&mut self, window: &[u8], limit: usize) {
         if self.known.is_none() {
             let mut found = self.directories.iter().filter_map(|(path, finder)| {
                 let at = find_directory(window, path.as_bytes(), finder)?;
-                (at < limit).then(|| shown(window.get(at..).unwrap_or_default()).to_vec())
+                (at < limit).then(|| take_path(window.get(at..).unwrap_or_default()).to_vec())
             });
             self.known = found.next();
         }
         if self.home.is_none() {
-            let found = self.homes.iter().find_map(|parent| home(window, parent, limit));
-            self.home = found.map(|path| shown(path).to_vec());
+            let found = self.homes.iter().find_map(|parent| find_home_path(window, parent, limit));
+            self.home = found.map(|path| take_path(path).to_vec());
         }
     }
 }
@@ -127,7 +127,7 @@ fn find_directory(window: &[u8], path: &[u8], finder: &Finder<'_>) -> Option<usi
 }
 
 /// Returns the first path below a home directory.
-fn home<'a>(window: &'a [u8], parent: &Finder<'_>, limit: usize) -> Option<&'a [u8]> {
+fn find_home_path<'a>(window: &'a [u8], parent: &Finder<'_>, limit: usize) -> Option<&'a [u8]> {
     parent.find_iter(window).take_while(|at| *at < limit).find_map(|at| {
         let path = window.get(at..)?;
         let user = path.get(parent.needle().len()..)?;
@@ -143,8 +143,8 @@ fn is_name(byte: u8) -> bool {
 }
 
 /// Returns the path at the beginning of `text`: string literals in Rust have no terminator.
-fn shown(text: &[u8]) -> &[u8] {
-    let text = text.get(..SHOWN).unwrap_or(text);
+fn take_path(text: &[u8]) -> &[u8] {
+    let text = text.get(..MAX_SHOWN).unwrap_or(text);
     let end = text.iter().position(|&byte| !is_name(byte) && byte != b'/');
     text.get(..end.unwrap_or(text.len())).unwrap_or(text)
 }

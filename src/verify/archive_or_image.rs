@@ -1,11 +1,10 @@
 //! Verdicts on complete archives and images; the files in them have separate verdicts.
 
 use super::{
-    ARCHIVE, Choice, LINTS, Policy, READABLE, RECORD,
-    expected::{grown, growth_limit_scope, limit_scope, too_large},
-    finding,
-    lint::{Complaint, Scope},
-    verdict,
+    ARCHIVE, LINTS, LintSelection, Policy, READABLE, RECORD,
+    expected::{growth_limit_scope, growth_violation, limit_scope, size_violation},
+    lint::{Scope, Violation},
+    new_finding, verdict,
 };
 use crate::model::{
     bytes::{Growth, Size},
@@ -14,7 +13,7 @@ use crate::model::{
 
 /// Facts about an archive, or about the image of one platform.
 #[derive(Clone, Debug, Default)]
-pub struct Whole {
+pub struct ArchiveOrImage {
     /// Whether it is an image.
     pub image: bool,
     /// Its size in bytes; of an image, the bytes that a pull transfers, if that is known.
@@ -24,7 +23,7 @@ pub struct Whole {
     /// The reasons for which it cannot be read to its end.
     pub unreadable: Vec<String>,
     /// Its contents that do not match their digests.
-    pub lies: Vec<String>,
+    pub mismatches: Vec<String>,
     /// Inconsistencies in the metadata of an image that engines accept.
     pub warnings: Vec<String>,
     /// Paths outside the directory that it is unpacked into.
@@ -32,40 +31,40 @@ pub struct Whole {
 }
 
 /// The most findings of one sort that are reported one by one.
-const TOLD: usize = 16;
+const MAX_LISTED: usize = 16;
 
 /// Returns the verdict on an archive or an image under `policy`.
-pub fn whole(of: &Whole, policy: &Policy) -> Verdict {
-    let what = if of.image { "image" } else { "archive" };
+pub fn judge_archive_or_image(subject: &ArchiveOrImage, policy: &Policy) -> Verdict {
+    let item = if subject.image { "image" } else { "archive" };
     let mut lints = vec![READABLE.to_owned()];
     let mut findings = Vec::new();
     let mut add = |lint: &str, level: Level, all: &[String], message: &str, hint: &str| {
-        for evidence in all.iter().take(TOLD) {
-            let complaint = Complaint::new(message, evidence.clone(), hint);
-            findings.push(finding(lint, level, complaint));
+        for evidence in all.iter().take(MAX_LISTED) {
+            let violation = Violation::new(message, evidence.clone(), hint);
+            findings.push(new_finding(lint, level, violation));
         }
     };
-    let message = format!("the {what} cannot be looked at");
-    let hint = "what cannot be looked at is refused: is it whole?";
-    add(READABLE, Level::Deny, &of.unreadable, &message, hint);
-    if of.image {
+    let message = format!("the {item} cannot be looked at");
+    let hint = "unreadable input is rejected: check that it is complete";
+    add(READABLE, Level::Deny, &subject.unreadable, &message, hint);
+    if subject.image {
         lints.push(RECORD.to_owned());
-        let message = "the image is not the one that its digests speak of";
-        let hint = "get it again; it was changed, or broken on its way";
-        add(RECORD, Level::Deny, &of.lies, message, hint);
+        let message = "the image does not match its digests";
+        let hint = "fetch it again: it was changed or damaged";
+        add(RECORD, Level::Deny, &subject.mismatches, message, hint);
         let message = "the metadata of the image is inconsistent";
-        let hint = "engines accept it; make the image again so that its parts agree";
-        add(RECORD, Level::Warn, &of.warnings, message, hint);
+        let hint = "engines accept it; build the image again so that its metadata is consistent";
+        add(RECORD, Level::Warn, &subject.warnings, message, hint);
     } else {
         lints.push(ARCHIVE.to_owned());
         let message = "the archive has an entry that leads outside of it";
         let hint = "archive relative paths without `..`, and links within it only";
-        add(ARCHIVE, Level::Deny, &of.hazards, message, hint);
+        add(ARCHIVE, Level::Deny, &subject.hazards, message, hint);
     }
-    let kind = if of.image { Measured::Image } else { Measured::Archive };
+    let kind = if subject.image { SizedKind::Image } else { SizedKind::Archive };
     let mut not_applied = Vec::new();
-    if let Some(size) = of.size {
-        let limits = Limited { kind, size, base: of.base }.verdict(policy);
+    if let Some(size) = subject.size {
+        let limits = SizedItem { kind, size, base: subject.base }.verdict(policy);
         lints.extend(limits.lints);
         not_applied = limits.not_applied;
         findings.extend(limits.findings);
@@ -75,7 +74,7 @@ pub fn whole(of: &Whole, policy: &Policy) -> Verdict {
 
 /// The kind of item that a limit is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Measured {
+pub enum SizedKind {
     /// A program or library.
     File,
     /// An archive or package.
@@ -86,32 +85,32 @@ pub enum Measured {
 
 /// An item with a size that may have limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limited {
+pub struct SizedItem {
     /// Its kind.
-    pub kind: Measured,
+    pub kind: SizedKind,
     /// Its size in bytes.
     pub size: u64,
     /// Its size in the base, where that has it.
     pub base: Option<u64>,
 }
 
-impl Limited {
+impl SizedItem {
     fn limits(&self, policy: &Policy) -> (Option<Size>, Option<Growth>) {
         let settings = policy.settings();
         let (size, growth) = (settings.max_size, settings.max_growth);
         match self.kind {
-            Measured::File => (size.file, growth.file),
-            Measured::Archive => (size.archive, growth.archive),
-            Measured::Image => (size.image, growth.image),
+            SizedKind::File => (size.file, growth.file),
+            SizedKind::Archive => (size.archive, growth.archive),
+            SizedKind::Image => (size.image, growth.image),
         }
     }
 
     /// Returns the verdict on its size alone.
     pub fn verdict(&self, policy: &Policy) -> Verdict {
-        let what = match self.kind {
-            Measured::File => "program",
-            Measured::Archive => "archive",
-            Measured::Image => "image",
+        let item = match self.kind {
+            SizedKind::File => "program",
+            SizedKind::Archive => "archive",
+            SizedKind::Image => "image",
         };
         let (limit, growth) = self.limits(policy);
         let settings = policy.settings();
@@ -121,13 +120,13 @@ impl Limited {
             settings.max_growth.is_empty(),
             self.base.is_some(),
         );
-        let complaints = [
-            ("size", size_scope, too_large(what, self.size, limit)),
-            ("growth", growth_scope, grown(what, self.size, self.base, growth)),
+        let violations = [
+            ("size", size_scope, size_violation(item, self.size, limit)),
+            ("growth", growth_scope, growth_violation(item, self.size, self.base, growth)),
         ];
-        let mut choice = Choice::default();
+        let mut choice = LintSelection::default();
         let mut found = Vec::new();
-        for (id, scope, complaint) in complaints {
+        for (id, scope, violation) in violations {
             let Some(lint) = LINTS.iter().find(|lint| lint.id == id) else { continue };
             // A limit that is missing altogether is a usage error long before.
             let scope = match scope {
@@ -135,24 +134,25 @@ impl Limited {
                 scope => scope,
             };
             choice.add(lint, policy, scope);
-            found.extend(complaint.map(|complaint| (id, complaint)));
+            found.extend(violation.map(|violation| (id, violation)));
         }
-        let Choice { applied, not_applied, mut findings } = choice;
+        let LintSelection { applied, not_applied, mut findings } = choice;
         let mut lints = Vec::new();
         for (lint, level) in applied {
             lints.push(lint.id.to_owned());
             let own = found.extract_if(.., |(id, _)| *id == lint.id);
-            findings.extend(own.map(|(id, complaint)| finding(id, level, complaint)));
+            findings.extend(own.map(|(id, violation)| new_finding(id, level, violation)));
         }
         verdict(lints, not_applied, findings)
     }
 
     /// Returns how many bytes it may still grow under every limit; negative if one is exceeded, `None`
     /// if there is none.
-    pub fn left(&self, policy: &Policy) -> Option<i64> {
+    pub fn remaining(&self, policy: &Policy) -> Option<i64> {
         let (limit, growth) = self.limits(policy);
         let limit = limit.map(|limit| limit.0);
-        let grown = self.base.zip(growth).map(|(base, most)| base.saturating_add(most.of(base)));
+        let grown =
+            self.base.zip(growth).map(|(base, most)| base.saturating_add(most.in_bytes(base)));
         let most = [limit, grown].into_iter().flatten().min()?;
         let number = |size: u64| i64::try_from(size).unwrap_or(i64::MAX);
         Some(number(most).saturating_sub(number(self.size)))

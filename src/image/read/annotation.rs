@@ -4,7 +4,7 @@ use super::image::{Store, document};
 use crate::{
     image::oci::{
         Config, Descriptor, Index, Manifest,
-        walk::{Step, Walk},
+        walk::{Walk, WalkStep},
     },
     model::error::Result,
 };
@@ -15,16 +15,22 @@ use crate::{
 ///
 /// # Errors
 /// A manifest or an index on the way is missing or cannot be read.
-pub fn about(store: &dyn Store, root: &Descriptor, key: &str) -> Result<Option<String>> {
+pub fn annotation_or_label(
+    store: &dyn Store,
+    root: &Descriptor,
+    key: &str,
+) -> Result<Option<String>> {
     let mut walk = Walk::new(vec![root.clone()]);
-    while let Some(Step::Visit(at)) = walk.next() {
+    while let Some(WalkStep::Visit(at)) = walk.next() {
         if at.media_type.is_index() {
             let index = document::<Index>(store, &at)?;
             if let Some(word) = index.annotations.get(key) {
                 return Ok(Some(word.clone()));
             }
             // BuildKit puts attestations of an image beside it, for a platform that does not exist.
-            let image = |of: &&Descriptor| of.platform.as_ref().is_none_or(|of| of.os != "unknown");
+            let image = |descriptor: &&Descriptor| {
+                descriptor.platform.as_ref().is_none_or(|descriptor| descriptor.os != "unknown")
+            };
             let first = index.manifests.iter().find(image).cloned();
             walk.descend(at, first.into_iter().collect())?;
         } else if at.media_type.is_manifest() {

@@ -7,8 +7,8 @@ use crate::model::schema::profile::{Preset, Unstable};
 /// The request on the command line, except targets: cargo's flags of the same names, and longshore's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case", default)]
-pub struct Asked {
+#[serde(rename = "Asked", rename_all = "kebab-case", default)]
+pub struct RecordedRequest {
     /// `--package`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<String>,
@@ -41,7 +41,7 @@ pub struct Asked {
     pub preset: Option<Preset>,
     /// `--allocator`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub allocator: Option<super::allocator::Setting>,
+    pub allocator: Option<super::allocator::AllocatorSetting>,
     /// `--unstable`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unstable: Vec<Unstable>,
@@ -53,9 +53,9 @@ pub struct Asked {
     pub no_locked: bool,
 }
 
-impl Asked {
-    /// Whether nothing was.
-    pub fn is_nothing(&self) -> bool {
-        *self == Asked::default()
+impl RecordedRequest {
+    /// Returns whether nothing was requested.
+    pub fn is_empty(&self) -> bool {
+        *self == RecordedRequest::default()
     }
 }

@@ -3,12 +3,12 @@
 use serde::Deserialize;
 
 /// The longest text of a registry that is passed on.
-const TEXT: usize = 400;
+const MAX_TEXT: usize = 400;
 
 #[derive(Deserialize)]
 struct Body {
     #[serde(default)]
-    errors: Vec<One>,
+    errors: Vec<ErrorEntry>,
     /// Token servers, and servers before registries.
     message: Option<String>,
     details: Option<String>,
@@ -17,18 +17,18 @@ struct Body {
 }
 
 #[derive(Deserialize)]
-struct One {
+struct ErrorEntry {
     code: Option<String>,
     message: Option<String>,
 }
 
 /// Returns the message in the body of an answer, as one line, if it has one for people. `hide` removes
 /// secrets, before any of it is truncated.
-pub fn text(body: &[u8], hide: impl Fn(&str) -> String) -> Option<String> {
-    let of = serde_json::from_slice::<Body>(body).ok();
-    let said = match of {
-        Some(of) if !of.errors.is_empty() => {
-            let one = |one: &One| {
+pub fn message(body: &[u8], hide: impl Fn(&str) -> String) -> Option<String> {
+    let parsed = serde_json::from_slice::<Body>(body).ok();
+    let text = match parsed {
+        Some(parsed) if !parsed.errors.is_empty() => {
+            let one = |one: &ErrorEntry| {
                 let parts = [one.code.as_deref(), one.message.as_deref()];
                 parts
                     .into_iter()
@@ -37,11 +37,16 @@ pub fn text(body: &[u8], hide: impl Fn(&str) -> String) -> Option<String> {
                     .collect::<Vec<_>>()
                     .join(": ")
             };
-            of.errors.iter().map(one).collect::<Vec<_>>().join("; ")
+            parsed.errors.iter().map(one).collect::<Vec<_>>().join("; ")
         }
-        Some(of) => {
-            let error = of.error.as_ref().and_then(|error| error.as_str()).map(str::to_owned);
-            of.error_description.or(of.details).or(of.message).or(error).unwrap_or_default()
+        Some(parsed) => {
+            let error = parsed.error.as_ref().and_then(|error| error.as_str()).map(str::to_owned);
+            parsed
+                .error_description
+                .or(parsed.details)
+                .or(parsed.message)
+                .or(error)
+                .unwrap_or_default()
         }
         // An HTML page is not readable in a terminal.
         None => {
@@ -50,14 +55,14 @@ pub fn text(body: &[u8], hide: impl Fn(&str) -> String) -> Option<String> {
             if page { String::new() } else { text.into_owned() }
         }
     };
-    let line = hide(&said).split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = hide(&text).split_whitespace().collect::<Vec<_>>().join(" ");
     let line: String = line.chars().filter(|c| !c.is_control()).collect();
-    let line: String = hide(&line).chars().take(TEXT).collect();
+    let line: String = hide(&line).chars().take(MAX_TEXT).collect();
     (!line.is_empty()).then_some(line)
 }
 
 /// Returns the status with its name.
-pub fn status(code: u16) -> String {
+pub fn status_name(code: u16) -> String {
     let name = match code {
         400 => "bad request",
         401 => "unauthorized",
@@ -85,25 +90,24 @@ pub fn hint(host: &str, code: u16, known: Option<&str>) -> Option<String> {
              stores some, or set `LONGSHORE_REGISTRY_HOST` to `{host}`, and `LONGSHORE_REGISTRY_USER` and \
              `LONGSHORE_REGISTRY_PASSWORD`"
         ),
-        (401, Some(origin)) => format!(
-            "`{host}` does not take the credentials of {origin}: log in again, or replace them"
-        ),
-        (403, Some(origin)) => format!(
-            "the account of {origin} may not do this: look at its rights, and whether the name is \
-             right"
-        ),
+        (401, Some(origin)) => {
+            format!("`{host}` rejected the credentials of {origin}: log in again, or replace them")
+        }
+        (403, Some(origin)) => {
+            format!("the account of {origin} lacks permission: check its permissions, and the name")
+        }
         (404, _) => {
-            "is the name right? some registries say this, too, where an account may not look, \
-                     or where a repository has to be made first"
+            "check the name; some registries also report this if the account lacks permission, or \
+             if the repository has to be created first"
                 .to_owned()
         }
-        (405, _) => format!("`{host}` may be a mirror that nobody can write to"),
-        (413, _) => format!("`{host}`, or a proxy before it, takes no uploads of this size"),
+        (405, _) => format!("`{host}` may be a read-only mirror"),
+        (413, _) => format!("`{host}`, or a proxy before it, rejects uploads of this size"),
         (429, _) => {
-            format!("`{host}` limits how much is asked of it: wait, or log in for a higher limit")
+            format!("`{host}` limits the number of requests: wait, or log in for a higher limit")
         }
         (500.., _) => {
-            format!("the fault is at `{host}`: run it again later, it goes on from there")
+            format!("the fault is at `{host}`: retry later: the push resumes")
         }
         _ => return None,
     })
@@ -114,25 +118,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_hidden_is_not_cut_through() {
-        let said = format!("{}hunter2 {}", "x".repeat(TEXT - 3), "hun\u{7}ter2");
-        let told = text(said.as_bytes(), |text| text.replace("hunter2", "***")).unwrap();
-        assert!(told.ends_with("x***"), "{told}");
-        let told = text(b"hun\x07ter2", |text| text.replace("hunter2", "***"));
-        assert_eq!(told.as_deref(), Some("***"));
+    fn secrets_are_hidden_before_truncation() {
+        let text = format!("{}hunter2 {}", "x".repeat(MAX_TEXT - 3), "hun\u{7}ter2");
+        let shown = message(text.as_bytes(), |text| text.replace("hunter2", "***")).unwrap();
+        assert!(shown.ends_with("x***"), "{shown}");
+        let shown = message(b"hun\x07ter2", |text| text.replace("hunter2", "***"));
+        assert_eq!(shown.as_deref(), Some("***"));
     }
 
     #[test]
     fn bodies() {
-        let text = |body: &[u8]| text(body, str::to_owned);
+        let message = |body: &[u8]| super::message(body, str::to_owned);
         let body = br#"{"errors":[{"code":"DENIED","message":"requested access\n is denied","detail":[]},{"code":"X"}]}"#;
-        assert_eq!(text(body).as_deref(), Some("DENIED: requested access is denied; X"));
-        assert_eq!(text(br#"{"details":"wrong password"}"#).as_deref(), Some("wrong password"));
-        assert_eq!(text(br#"{"error":"invalid_grant"}"#).as_deref(), Some("invalid_grant"));
-        assert_eq!(text(b"no \x1b[31m way\n").as_deref(), Some("no [31m way"));
+        assert_eq!(message(body).as_deref(), Some("DENIED: requested access is denied; X"));
+        assert_eq!(message(br#"{"details":"wrong password"}"#).as_deref(), Some("wrong password"));
+        assert_eq!(message(br#"{"error":"invalid_grant"}"#).as_deref(), Some("invalid_grant"));
+        assert_eq!(message(b"no \x1b[31m way\n").as_deref(), Some("no [31m way"));
         for none in [&b""[..], b"<html>x</html>", b"{\"a\"", b"{}", b"[]", b"{\"errors\":[]}"] {
-            assert_eq!(text(none), None);
+            assert_eq!(message(none), None);
         }
-        assert_eq!(text("é".repeat(1000).as_bytes()).map(|text| text.chars().count()), Some(TEXT));
+        assert_eq!(
+            message("é".repeat(1000).as_bytes()).map(|text| text.chars().count()),
+            Some(MAX_TEXT)
+        );
     }
 }

@@ -1,13 +1,13 @@
-//! Where what comes with a program belongs.
+//! The paths of completions and manual pages.
 
 use crate::model::schema::packaging::Shell;
 
 impl Shell {
-    /// Every one of them.
+    /// All shells.
     pub const ALL: [Self; 6] =
         [Self::Bash, Self::Zsh, Self::Fish, Self::Elvish, Self::Powershell, Self::Nushell];
 
-    /// What it calls itself, and what programs take as an argument for it.
+    /// Returns the shell's name, which programs take as an argument.
     pub fn name(self) -> &'static str {
         match self {
             Shell::Bash => "bash",
@@ -22,7 +22,7 @@ impl Shell {
     /// Returns the path of its completions for `program`, below `/usr` or a different prefix, where each shell
     /// searches by default, according to its manual. Shells without such a directory get a separate
     /// one.
-    pub fn place(self, program: &str) -> String {
+    pub fn completion_path(self, program: &str) -> String {
         match self {
             Shell::Bash => format!("share/bash-completion/completions/{program}"),
             Shell::Zsh => format!("share/zsh/site-functions/_{program}"),
@@ -34,10 +34,10 @@ impl Shell {
     }
 }
 
-/// Where the file `name` belongs that comes with one of `programs`: completions as clap_complete
-/// names them, and manual pages (man-pages(7), "Sections within a manual page"). None for another
-/// file, which may be anything that a build script writes.
-pub fn companion(name: &str, programs: &[&str]) -> Option<String> {
+/// Returns the path of the file `name` of one of `programs`, below `/usr` or a different prefix:
+/// completions as clap_complete names them, and manual pages (man-pages(7), "Sections within a
+/// manual page"). `None` for any other file that a build script writes.
+pub fn companion_path(name: &str, programs: &[&str]) -> Option<String> {
     for program in programs {
         let shell = Shell::ALL.into_iter().find(|shell| match shell {
             Shell::Bash => name == format!("{program}.bash"),
@@ -48,7 +48,7 @@ pub fn companion(name: &str, programs: &[&str]) -> Option<String> {
             Shell::Nushell => name == format!("{program}.nu"),
         });
         if let Some(shell) = shell {
-            return Some(shell.place(program));
+            return Some(shell.completion_path(program));
         }
         if let Some((stem, section)) = name.rsplit_once('.')
             && matches!(section.as_bytes(), [b'1'..=b'8'])
@@ -60,32 +60,32 @@ pub fn companion(name: &str, programs: &[&str]) -> Option<String> {
     None
 }
 
-/// Whether what belongs at `place` comes with `program`, as [`companion`] and [`Shell::place`] name
-/// it.
-pub fn comes_with(place: &str, program: &str) -> bool {
-    let name = place.rsplit('/').next().unwrap_or(place);
-    Shell::ALL.iter().any(|shell| shell.place(program) == place)
-        || place.starts_with("share/man/") && companion(name, &[program]).is_some()
+/// Returns whether the file at `path` belongs to `program`, by the names of [`companion_path`] and
+/// [`Shell::completion_path`].
+pub fn is_companion_of(path: &str, program: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    Shell::ALL.iter().any(|shell| shell.completion_path(program) == path)
+        || path.starts_with("share/man/") && companion_path(name, &[program]).is_some()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{comes_with, companion};
+    use super::{companion_path, is_companion_of};
 
     #[test]
-    fn what_a_build_script_writes_is_known_by_its_name() {
-        let of = |name| companion(name, &["rg", "grep"]);
-        assert_eq!(of("rg.bash").unwrap(), "share/bash-completion/completions/rg");
-        assert_eq!(of("_rg").unwrap(), "share/zsh/site-functions/_rg");
-        assert_eq!(of("rg.fish").unwrap(), "share/fish/vendor_completions.d/rg.fish");
-        assert_eq!(of("grep.1").unwrap(), "share/man/man1/grep.1");
-        assert_eq!(of("rg-config.5").unwrap(), "share/man/man5/rg-config.5");
-        assert!(comes_with("share/zsh/site-functions/_rg", "rg"));
-        assert!(comes_with("share/man/man5/rg-config.5", "rg"));
-        assert!(!comes_with("share/man/man1/grep.1", "rg"));
-        assert!(!comes_with("share/fish/vendor_completions.d/grep.fish", "rg"));
+    fn companions_are_recognised_by_file_name() {
+        let path_of = |name| companion_path(name, &["rg", "grep"]);
+        assert_eq!(path_of("rg.bash").unwrap(), "share/bash-completion/completions/rg");
+        assert_eq!(path_of("_rg").unwrap(), "share/zsh/site-functions/_rg");
+        assert_eq!(path_of("rg.fish").unwrap(), "share/fish/vendor_completions.d/rg.fish");
+        assert_eq!(path_of("grep.1").unwrap(), "share/man/man1/grep.1");
+        assert_eq!(path_of("rg-config.5").unwrap(), "share/man/man5/rg-config.5");
+        assert!(is_companion_of("share/zsh/site-functions/_rg", "rg"));
+        assert!(is_companion_of("share/man/man5/rg-config.5", "rg"));
+        assert!(!is_companion_of("share/man/man1/grep.1", "rg"));
+        assert!(!is_companion_of("share/fish/vendor_completions.d/grep.fish", "rg"));
         for other in ["rg", "rg.rs", "ripgrep.1", "rg.1.html", "rg.0", "libz.a", "_other"] {
-            assert_eq!(of(other), None, "{other}");
+            assert_eq!(path_of(other), None, "{other}");
         }
     }
 }
