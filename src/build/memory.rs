@@ -7,6 +7,7 @@ use crate::{
     build::target::Target,
     model::{
         machine::{Endian, Linkage, Machine},
+        platform::Platform,
         schema::memory::{MemoryChoice, MemoryFunctions},
     },
 };
@@ -68,6 +69,14 @@ pub const NAMES: [(&str, &str); 8] = [
     ("memmove", "longshore_memmove"),
     ("memset", "longshore_memset"),
 ];
+
+/// Returns whether longshore's object has the function `name` for `platform`, and every linker takes it from there:
+/// zig 0.15 and newer have a `strlen` that cannot be replaced.
+pub fn is_replaced(platform: &Platform, name: &str) -> bool {
+    let searches = ["bcmp", "memchr", "memcmp", "memrchr"].contains(&name);
+    let copies = ["memcpy", "memmove", "memset"].contains(&name);
+    searches || copies && platform.architecture == "amd64"
+}
 
 /// The functions in a program.
 #[derive(Clone, Debug, PartialEq, Eq)]

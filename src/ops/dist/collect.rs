@@ -213,10 +213,11 @@ fn memory_functions(job: &Job, path: &Utf8Path, source: Source<'_>) -> Result<Me
         return Ok(choice);
     }
     let symbols: Vec<&str> = memory::NAMES.iter().flat_map(|(name, ours)| [*name, *ours]).collect();
-    let found = addresses(source, &symbols)
+    let found = symbol_addresses(source, &symbols)
         .map_err(|error| Error::build(format!("`{path}` cannot be read: {error}")))?;
     let memory::Linked { ours, others } = memory::Linked::new(&found);
-    if ours.is_empty() && !others.is_empty() {
+    let replaced = |name: &&str| memory::is_replaced(&job.platform, name);
+    if ours.is_empty() && others.iter().any(replaced) {
         return Err(Error::build(format!(
             "longshore's memory functions were linked into `{}` for `{}`, and others are used: {}",
             job.binary,
