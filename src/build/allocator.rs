@@ -1,5 +1,5 @@
-//! What serves `malloc` in a program. musl's own allocator takes one lock for all threads; mimalloc,
-//! linked as an object before the C library, takes its place without a change to the program.
+//! The implementation of `malloc` in a program. musl's own allocator takes one lock for all threads; mimalloc,
+//! linked as an object before the C library, replaces it without a change to the program.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ impl AllocatorSetting {
     pub const ALL: [AllocatorSetting; 3] =
         [AllocatorSetting::Auto, AllocatorSetting::Mimalloc, AllocatorSetting::System];
 
-    /// Its name.
+    /// Returns its name.
     pub fn name(self) -> &'static str {
         match self {
             AllocatorSetting::Auto => "auto",
@@ -33,7 +33,7 @@ impl AllocatorSetting {
 }
 
 impl Allocator {
-    /// Its name.
+    /// Returns its name.
     pub fn name(self) -> &'static str {
         match self {
             Allocator::Mimalloc => "mimalloc",
@@ -67,12 +67,12 @@ pub fn choose(
     let option = settings.option.map(|setting| (setting, "--allocator".to_owned()));
     let metadata = settings.metadata.map(|setting| (setting, "metadata".to_owned()));
     let requested = option.or(of_target).or(metadata);
-    let (setting, place) = requested.unwrap_or((AllocatorSetting::Auto, "auto".to_owned()));
+    let (setting, location) = requested.unwrap_or((AllocatorSetting::Auto, "auto".to_owned()));
     let choice = |allocator, origin: String| AllocatorChoice { allocator, origin };
     let system = |why: String| choice(Allocator::System, format!("auto: {why}"));
     match setting {
-        AllocatorSetting::Mimalloc => choice(Allocator::Mimalloc, place),
-        AllocatorSetting::System => choice(Allocator::System, place),
+        AllocatorSetting::Mimalloc => choice(Allocator::Mimalloc, location),
+        AllocatorSetting::System => choice(Allocator::System, location),
         AllocatorSetting::Auto
             if !target.name.contains("-musl") || target.spec.linkage == Linkage::Dynamic =>
         {
@@ -89,7 +89,7 @@ pub fn choose(
     }
 }
 
-/// Crates that bring a global allocator; who depends on one uses it.
+/// Crates that bring a global allocator; packages that depend on one use it.
 const CRATES: &[&str] = &[
     "dlmalloc",
     "jemallocator",
@@ -101,8 +101,8 @@ const CRATES: &[&str] = &[
     "tikv-jemallocator",
 ];
 
-/// Those of the known crates with an allocator that a `Cargo.lock` names.
-pub fn in_lock(lock: &str) -> impl Iterator<Item = &'static str> {
+/// Returns the known crates with an allocator that a `Cargo.lock` names.
+pub fn known_crates_in_lock(lock: &str) -> impl Iterator<Item = &'static str> {
     let names = |name: &&&str| {
         let line = format!("name = \"{name}\"");
         lock.lines().any(|found| found == line)
@@ -110,24 +110,25 @@ pub fn in_lock(lock: &str) -> impl Iterator<Item = &'static str> {
     CRATES.iter().filter(names).copied()
 }
 
-/// The first of the known crates with an allocator in what `cargo tree --prefix none --format {p}` printed.
-pub fn in_tree(tree: &str) -> Option<&'static str> {
+/// Returns the first of the known crates with an allocator in the output of `cargo tree --prefix none --format
+/// {p}`.
+pub fn known_crate_in_tree(tree: &str) -> Option<&'static str> {
     let mut names = tree.lines().filter_map(|line| line.split_whitespace().next());
     names.find_map(|name| CRATES.iter().find(|known| **known == name).copied())
 }
 
 /// Returns whether a source file declares a global allocator: a line of attributes has the one for it. Text in
 /// comments and string literals does not count.
-pub fn declared(source: &str) -> bool {
+pub fn declares_global_allocator(source: &str) -> bool {
     let mut attributes = source.lines().map(str::trim_start).filter(|line| line.starts_with("#["));
     attributes.any(|line| line.contains("#[global_allocator]"))
 }
 
-/// The symbols that show who serves `malloc`.
-pub const PROOF: [&str; 2] = ["malloc", "mi_malloc"];
+/// The symbols that show which allocator serves `malloc`.
+pub const MALLOC_SYMBOLS: [&str; 2] = ["malloc", "mi_malloc"];
 
-/// Returns whether `malloc`, by the addresses of the [`PROOF`], is mimalloc's; also true if it is never called
-/// and the linker has left it out.
+/// Returns whether `malloc`, by the addresses of [`MALLOC_SYMBOLS`], is mimalloc's; also true if it is never
+/// called and the linker has left it out.
 pub fn served_by_mimalloc(addresses: &BTreeMap<&str, u64>) -> bool {
     let malloc = addresses.get("malloc");
     malloc.is_none() || malloc == addresses.get("mi_malloc")
@@ -161,24 +162,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_is_what_is_chosen() {
+    fn the_requested_allocator_is_chosen() {
         let chosen = chosen(Some(AllocatorSetting::Mimalloc), Preset::Size, Some("crate mimalloc"));
         assert_eq!((chosen.allocator, chosen.origin.as_str()), (Allocator::Mimalloc, "metadata"));
     }
 
     #[test]
-    fn crates_are_found_by_their_whole_name() {
+    fn crates_match_by_complete_name() {
         let lock = "[[package]]\nname = \"mimalloc-not\"\n[[package]]\nname = \"jemallocator\"\n";
-        assert_eq!(in_lock(lock).collect::<Vec<_>>(), ["jemallocator"]);
-        assert_eq!(in_tree("rg v1 (/w)\nmimalloc-not v1\n"), None);
-        assert_eq!(in_tree("rg v1 (/w)\nmimalloc v0.1.2\n"), Some("mimalloc"));
+        assert_eq!(known_crates_in_lock(lock).collect::<Vec<_>>(), ["jemallocator"]);
+        assert_eq!(known_crate_in_tree("rg v1 (/w)\nmimalloc-not v1\n"), None);
+        assert_eq!(known_crate_in_tree("rg v1 (/w)\nmimalloc v0.1.2\n"), Some("mimalloc"));
     }
 
     #[test]
-    fn a_comment_declares_nothing() {
-        assert!(declared("  #[global_allocator]\nstatic A: X = X;"));
-        assert!(declared("#[cfg(unix)] #[global_allocator]\nstatic A: X = X;"));
-        assert!(!declared("// #[global_allocator]"));
-        assert!(!declared("    line.contains(\"#[global_allocator]\");"));
+    fn comments_declare_no_allocator() {
+        assert!(declares_global_allocator("  #[global_allocator]\nstatic A: X = X;"));
+        assert!(declares_global_allocator("#[cfg(unix)] #[global_allocator]\nstatic A: X = X;"));
+        assert!(!declares_global_allocator("// #[global_allocator]"));
+        assert!(!declares_global_allocator("    line.contains(\"#[global_allocator]\");"));
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 pub const SOURCE: &str = include_str!("../../runtime/memory.rs");
 
 impl MemoryFunctions {
-    /// Its name.
+    /// Returns its name.
     pub fn name(self) -> &'static str {
         match self {
             MemoryFunctions::Fast => "fast",
@@ -59,7 +59,7 @@ fn missing(target: &Target) -> Option<&'static str> {
 
 /// The functions, and the second name that each has in longshore's object. Those for arm64 are the first
 /// five.
-pub const NAMES: [(&str, &str); 8] = [
+pub const FUNCTION_NAMES: [(&str, &str); 8] = [
     ("bcmp", "longshore_bcmp"),
     ("memchr", "longshore_memchr"),
     ("memcmp", "longshore_memcmp"),
@@ -80,21 +80,21 @@ pub fn is_replaced(platform: &Platform, name: &str) -> bool {
 
 /// The functions in a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Linked {
-    /// Those that are longshore's.
-    pub ours: Vec<&'static str>,
+pub struct LinkedFunctions {
+    /// Those of longshore.
+    pub own: Vec<&'static str>,
     /// Those of the program itself or of the C library.
     pub others: Vec<&'static str>,
 }
 
-impl Linked {
+impl LinkedFunctions {
     /// Returns those in a program with symbols at these addresses. The linker leaves out functions that are
     /// never called.
     pub fn new(addresses: &BTreeMap<&str, u64>) -> Self {
-        let mut linked = Linked { ours: Vec::new(), others: Vec::new() };
-        for (name, ours) in NAMES.iter().filter(|(name, _)| addresses.contains_key(name)) {
-            match addresses.get(name) == addresses.get(ours) {
-                true => linked.ours.push(name),
+        let mut linked = LinkedFunctions { own: Vec::new(), others: Vec::new() };
+        for (name, own) in FUNCTION_NAMES.iter().filter(|(name, _)| addresses.contains_key(name)) {
+            match addresses.get(name) == addresses.get(own) {
+                true => linked.own.push(name),
                 false => linked.others.push(name),
             }
         }
@@ -132,15 +132,15 @@ mod tests {
     }
 
     #[test]
-    fn equal_addresses_show_whose_a_function_is() {
+    fn equal_addresses_show_the_implementation() {
         let addresses = [("memcmp", 16), ("longshore_memcmp", 16), ("strlen", 32)];
-        let linked = Linked::new(&BTreeMap::from(addresses));
-        assert_eq!(linked, Linked { ours: vec!["memcmp"], others: vec!["strlen"] });
+        let linked = LinkedFunctions::new(&BTreeMap::from(addresses));
+        assert_eq!(linked, LinkedFunctions { own: vec!["memcmp"], others: vec!["strlen"] });
     }
 
     #[test]
     fn names_are_those_of_the_source() {
-        for (name, symbol) in NAMES {
+        for (name, symbol) in FUNCTION_NAMES {
             assert!(SOURCE.contains(&format!("fn {name} = {symbol}(")), "{name}");
         }
     }

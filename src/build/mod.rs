@@ -1,4 +1,4 @@
-//! What is built: workspace, targets, configuration, plan, and how cargo and zig are called.
+//! The build, in advance: workspace, targets, configuration, plan, and the command lines of cargo and zig.
 
 pub mod allocator;
 pub mod cache;

@@ -19,7 +19,7 @@ impl Preset {
     /// Every preset.
     pub const ALL: [Preset; 4] = [Preset::Balanced, Preset::Speed, Preset::Size, Preset::Quick];
 
-    /// Its name on the command line.
+    /// Returns its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Preset::Balanced => "balanced",
@@ -29,7 +29,7 @@ impl Preset {
         }
     }
 
-    /// The profile keys it sets, with values in TOML
+    /// Returns the profile keys that it sets, with values in TOML
     /// (<https://doc.rust-lang.org/cargo/reference/profiles.html>).
     fn values(self) -> &'static [(&'static str, &'static str)] {
         match self {
@@ -48,13 +48,18 @@ impl Preset {
     }
 }
 
-/// The keys of a profile that the user set, each with its value and where that stands.
-pub type Own = BTreeMap<String, (toml::Value, String)>;
+/// The keys of a profile that the user set, each with its value and the file or variable that sets it.
+pub type UserProfile = BTreeMap<String, (toml::Value, String)>;
 
-/// The profile's values. `own` is what the user set for it; those keys win over the preset's, one by
-/// one. Cargo never strips: longshore does it itself, from the one build that has the symbols. With
-/// `debug_files` these are to have line numbers.
-pub fn settings(name: &str, preset: Preset, own: Option<&Own>, debug_files: bool) -> Vec<Setting> {
+/// Returns the profile's values. `own` has the keys that the user set; they override the preset's, one by one.
+/// Cargo never strips: longshore does it itself, from the one build that has the symbols. With `debug_files`
+/// these are to have line numbers.
+pub fn settings(
+    name: &str,
+    preset: Preset,
+    own: Option<&UserProfile>,
+    debug_files: bool,
+) -> Vec<Setting> {
     let mut settings = BTreeMap::new();
     let mut set = |key: &str, value: String, origin: &str, passed| {
         let (key, origin) = (key.to_owned(), origin.to_owned());
@@ -70,17 +75,17 @@ pub fn settings(name: &str, preset: Preset, own: Option<&Own>, debug_files: bool
         }
     }
     if debug_files {
-        set("debug", "\"line-tables-only\"".into(), "debug files were asked for", true);
+        set("debug", "\"line-tables-only\"".into(), "debug files were requested", true);
     }
     for (key, (value, origin)) in own.into_iter().flatten().filter(|(_, own)| !own.0.is_table()) {
         set(key, value.to_string(), origin, false);
     }
-    let why = "longshore: symbols are stripped after the build, so that they can be kept";
+    let why = "longshore: symbols are stripped after the build, so that debug files can be written";
     set("strip", "\"none\"".into(), why, true);
     settings.into_values().collect()
 }
 
-/// Checks that no value disables something else that was requested.
+/// Checks that no value disables another requested one.
 ///
 /// # Errors
 /// One does: the key, where it is set, and what it contradicts.
@@ -89,12 +94,12 @@ pub fn check(settings: &[Setting], linkages: &[Linkage], debug_files: bool) -> R
         let linkage = linkages.iter().find(|linkage| **linkage != Linkage::Dynamic);
         let (what, hint) = match (key.as_str(), value.as_str(), linkage) {
             ("rpath", "true", Some(linkage)) => (
-                format!("`linkage = \"{linkage}\"`: such a program looks for no libraries"),
-                "take the key away",
+                format!("`linkage = \"{linkage}\"`: such a program loads no shared libraries"),
+                "remove the key",
             ),
             ("split-debuginfo", value, _) if debug_files && value != "\"off\"" => (
-                "debug files, which are made of what is in the program".to_owned(),
-                "take the key away, or leave out `--debug-files`",
+                "debug files, which are made from the symbols of the program".to_owned(),
+                "remove the key, or leave out `--debug-files`",
             ),
             _ => continue,
         };
@@ -108,7 +113,7 @@ pub fn check(settings: &[Setting], linkages: &[Linkage], debug_files: bool) -> R
 /// Returns the flags for rustc of the profile called `name`, of those that it inherits from, and of its
 /// tables for packages (unstable:
 /// <https://doc.rust-lang.org/cargo/reference/unstable.html#profile-rustflags-option>).
-pub fn rustflags(profiles: &BTreeMap<String, Own>, name: &str) -> Vec<Flag> {
+pub fn rustflags(profiles: &BTreeMap<String, UserProfile>, name: &str) -> Vec<Flag> {
     let mut chain = vec![name.to_owned()];
     loop {
         let last = chain.last().map_or("", String::as_str);
@@ -145,8 +150,8 @@ pub fn rustflags(profiles: &BTreeMap<String, Own>, name: &str) -> Vec<Flag> {
     flags
 }
 
-/// Whether panics abort under these values, which then need no unwind tables.
-pub fn aborts(settings: &[Setting]) -> bool {
+/// Returns whether panics abort under these values, which then need no unwind tables.
+pub fn panics_abort(settings: &[Setting]) -> bool {
     settings.iter().any(|setting| setting.key == "panic" && setting.value == "\"abort\"")
 }
 
@@ -154,7 +159,7 @@ impl Unstable {
     /// Every switch.
     pub const ALL: [Unstable; 2] = [Unstable::ImmediateAbort, Unstable::NoLocations];
 
-    /// Its flags.
+    /// Returns its flags for rustc.
     pub fn flags(self) -> &'static [&'static str] {
         match self {
             Unstable::ImmediateAbort => &["-Zunstable-options", "-Cpanic=immediate-abort"],
@@ -162,7 +167,7 @@ impl Unstable {
         }
     }
 
-    /// Its name in metadata.
+    /// Returns its name in metadata.
     pub fn name(self) -> &'static str {
         match self {
             Unstable::ImmediateAbort => "immediate-abort",
@@ -181,11 +186,11 @@ mod tests {
     }
 
     #[test]
-    fn a_workspaces_own_profile_wins_key_by_key() {
-        let place = || "[profile.dist] in Cargo.toml".to_owned();
+    fn profile_keys_of_the_user_override_the_preset() {
+        let location = || "[profile.dist] in Cargo.toml".to_owned();
         let own = BTreeMap::from([
-            ("lto".to_owned(), (toml::Value::from("thin"), place())),
-            ("inherits".to_owned(), (toml::Value::from("bench"), place())),
+            ("lto".to_owned(), (toml::Value::from("thin"), location())),
+            ("inherits".to_owned(), (toml::Value::from("bench"), location())),
         ]);
         let settings = settings(DIST, Preset::Balanced, Some(&own), false);
         assert_eq!(origin(&settings, "lto"), ("\"thin\"", "[profile.dist] in Cargo.toml", false));
@@ -194,23 +199,23 @@ mod tests {
     }
 
     #[test]
-    fn what_contradicts_the_linkage_or_the_request_is_refused_with_its_place() {
-        let of = |key: &str, value: toml::Value, linkage, debug_files| {
+    fn contradictions_are_rejected_with_their_origin() {
+        let check_key = |key: &str, value: toml::Value, linkage, debug_files| {
             let own = (value, "[profile.dist] in Cargo.toml".to_owned());
             let own = BTreeMap::from([(key.to_owned(), own)]);
             let settings = settings(DIST, Preset::Balanced, Some(&own), debug_files);
             check(&settings, &[linkage], debug_files).map_err(|error| error.to_string())
         };
-        let refused = of("rpath", true.into(), Linkage::StaticPie, false).unwrap_err();
-        assert!(refused.contains("rpath") && refused.contains("[profile.dist]"), "{refused}");
-        of("rpath", true.into(), Linkage::Dynamic, false).unwrap();
-        of("split-debuginfo", "packed".into(), Linkage::Static, true).unwrap_err();
-        of("split-debuginfo", "packed".into(), Linkage::Static, false).unwrap();
+        let rejected = check_key("rpath", true.into(), Linkage::StaticPie, false).unwrap_err();
+        assert!(rejected.contains("rpath") && rejected.contains("[profile.dist]"), "{rejected}");
+        check_key("rpath", true.into(), Linkage::Dynamic, false).unwrap();
+        check_key("split-debuginfo", "packed".into(), Linkage::Static, true).unwrap_err();
+        check_key("split-debuginfo", "packed".into(), Linkage::Static, false).unwrap();
     }
 
     #[test]
     fn flags_of_a_profile_are_those_of_its_ancestors_and_packages_too() {
-        let table = |text: &str| -> Own {
+        let table = |text: &str| -> UserProfile {
             let table: toml::Table = text.parse().unwrap();
             table.into_iter().map(|(key, value)| (key, (value, "Cargo.toml".into()))).collect()
         };
@@ -225,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn another_profile_is_only_stripped() {
+    fn other_profiles_keep_their_settings() {
         let settings = settings("release", Preset::Balanced, None, false);
         let keys: Vec<_> = settings.iter().map(|setting| setting.key.as_str()).collect();
         assert_eq!(keys, ["strip"]);

@@ -11,9 +11,9 @@ use crate::{
     },
 };
 
-/// What to build, and how; the fields are cargo's flags of the same names.
+/// The options of a build; the fields are cargo's flags of the same names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
+pub struct BuildRequest {
     /// `--package`, each a name, or `name@version`.
     pub packages: Vec<String>,
     /// `--workspace`.
@@ -55,21 +55,21 @@ pub struct Request {
     pub keep_going: bool,
     /// `--timings`.
     pub timings: bool,
-    /// How often `--verbose`.
+    /// The number of `--verbose` flags.
     pub verbose: u8,
     /// Whether binaries are run once.
     pub smoke: bool,
     /// Whether images and archives are made of the binaries; `build` makes none.
     pub pack: bool,
-    /// `--twice`: whether all is built again, to compare.
+    /// `--twice`: whether everything is built again, to compare.
     pub twice: bool,
-    /// `--rust-src`: a directory that holds `library`, to build std from.
+    /// `--rust-src`: a directory with `library`, to build std from.
     pub rust_src: Option<Utf8PathBuf>,
 }
 
-impl Default for Request {
+impl Default for BuildRequest {
     fn default() -> Self {
-        Request {
+        BuildRequest {
             packages: Vec::new(),
             workspace: false,
             each: false,
@@ -99,8 +99,8 @@ impl Default for Request {
     }
 }
 
-impl From<&Request> for RecordedRequest {
-    fn from(request: &Request) -> Self {
+impl From<&BuildRequest> for RecordedRequest {
+    fn from(request: &BuildRequest) -> Self {
         RecordedRequest {
             packages: request.packages.clone(),
             workspace: request.workspace,
@@ -121,15 +121,15 @@ impl From<&Request> for RecordedRequest {
 }
 
 impl RecordedRequest {
-    /// Returns `request` with this addition.
+    /// Adds the recorded options to `request`.
     #[must_use]
-    pub fn of(self, request: Request) -> Request {
+    pub fn apply_to(self, request: BuildRequest) -> BuildRequest {
         let features = FeatureSelection {
             features: self.features,
             all_features: self.all_features,
             no_default_features: self.no_default_features,
         };
-        Request {
+        BuildRequest {
             packages: self.packages,
             workspace: self.workspace,
             each: self.each,

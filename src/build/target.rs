@@ -1,6 +1,5 @@
-//! Targets: what rustc compiles for, what OCI calls it, and what its binaries must look like. One
-//! TOML file a target; the files of `targets/` are embedded, and a workspace's own `targets/`
-//! adds to or replaces them.
+//! Targets: rustc's name, the OCI platform, and the expected properties of the binaries. Each target has one
+//! TOML file; the files of `targets/` are embedded, and a workspace's own `targets/` adds to or replaces them.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +17,7 @@ use crate::{
     verify::{POLICY_KEYS, Policy, Settings},
 };
 
-/// The embedded target files: name and text. A tidy test holds this list against the directory.
+/// The embedded target files: name and text. A tidy test compares this list with the directory.
 pub const EMBEDDED: &[(&str, &str)] = &[
     ("aarch64-unknown-linux-musl", include_str!("../../targets/aarch64-unknown-linux-musl.toml")),
     ("x86_64-unknown-linux-musl", include_str!("../../targets/x86_64-unknown-linux-musl.toml")),
@@ -27,9 +26,9 @@ pub const EMBEDDED: &[(&str, &str)] = &[
 /// One target, as its file describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// What rustc calls it; the file's name.
+    /// Its name in rustc; the file's name.
     pub name: String,
-    /// Where the description comes from: `built in`, or the path of the file.
+    /// The origin of the description: `built in`, or the path of the file.
     pub origin: String,
     /// The file's content.
     pub spec: Spec,
@@ -39,12 +38,12 @@ pub struct Target {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Spec {
-    /// What OCI calls it.
+    /// Its OCI platform.
     pub platform: Platform,
     /// Whether it is built when no target is requested.
     #[serde(default)]
     pub default: bool,
-    /// How its binaries are linked.
+    /// The linkage of its binaries.
     pub linkage: Linkage,
     /// Flags for rustc, added to the user's own.
     #[serde(default)]
@@ -64,7 +63,7 @@ pub struct Spec {
     /// Whether functions keep frame pointers, so that profilers can walk the stack cheaply.
     #[serde(default)]
     pub frame_pointers: bool,
-    /// What serves `malloc`; comes before the workspace's own setting.
+    /// The allocator of its binaries; takes precedence over the workspace's setting.
     #[serde(default)]
     pub allocator: Option<allocator::AllocatorSetting>,
     /// The implementation of memory functions; comes before the workspace's own setting.
@@ -72,18 +71,18 @@ pub struct Spec {
     pub memory_functions: Option<MemoryFunctions>,
     /// The header values that an ELF file for it must have.
     pub elf: Elf,
-    /// How its binaries can be run.
+    /// The way to run its binaries.
     #[serde(default)]
     pub run: RunEnvironment,
-    /// What is expected of its binaries beside that; see `docs/policy.md`.
+    /// The policy for its binaries; see `docs/policy.md`.
     #[serde(default)]
     pub verify: Settings,
-    /// Where CI systems build it; where they build all else when absent.
+    /// The runners of its CI jobs; the default ones if absent.
     #[serde(default)]
     pub ci: Runners,
 }
 
-/// Where code is loaded.
+/// The address at which code is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RelocationModel {
@@ -110,7 +109,7 @@ impl Target {
         Policy::for_target(self.facts(), &self.spec.verify)
     }
 
-    /// The baseline CPU with `preset`, if the file sets one.
+    /// Returns the baseline CPU with `preset`, if the file sets one.
     pub fn cpu(&self, preset: Option<Preset>) -> Option<&str> {
         let speed = self.spec.speed_cpu.as_deref().filter(|_| preset == Some(Preset::Speed));
         speed.or(self.spec.cpu.as_deref())
@@ -122,8 +121,8 @@ impl Target {
 pub struct Targets(BTreeMap<String, Target>);
 
 impl Targets {
-    /// The embedded targets, with `files` (name of the file, path to show, text) added to or
-    /// replacing them.
+    /// Returns the embedded targets, with `files` (file name, path for messages, text) added to or replacing
+    /// them.
     ///
     /// # Errors
     /// A file that is not TOML of the documented form, named with its path.
@@ -133,18 +132,18 @@ impl Targets {
             .map(|&(name, text)| (name.to_owned(), "built in".to_owned(), text.to_owned()));
         let mut targets = BTreeMap::new();
         for (name, origin, text) in embedded.chain(files) {
-            let spec = parse(&text).map_err(|error| named(error, &name, &origin))?;
+            let spec = parse(&text).map_err(|error| with_origin(error, &name, &origin))?;
             targets.insert(name.clone(), Target { name, origin, spec });
         }
         Ok(Targets(targets))
     }
 
-    /// Every target, sorted by name.
+    /// Returns every target, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = &Target> {
         self.0.values()
     }
 
-    /// The target called `name`.
+    /// Returns the target called `name`; an error names the nearest known one.
     ///
     /// # Errors
     /// There is none; the nearest name is in the hint.
@@ -163,7 +162,7 @@ impl Targets {
     }
 }
 
-fn named(error: Error, name: &str, origin: &str) -> Error {
+fn with_origin(error: Error, name: &str, origin: &str) -> Error {
     let what = match origin {
         "built in" => format!("built-in target `{name}`"),
         path => format!("target file `{path}`"),
@@ -172,7 +171,7 @@ fn named(error: Error, name: &str, origin: &str) -> Error {
     error.or_hint("docs/targets.md lists every key")
 }
 
-/// Keys of a target file with the table they stand in, for the nearest known name of a wrong one.
+/// The keys of a target file with their tables, to suggest the nearest one for an unknown key.
 const KEYS: &[&str] = &[
     "platform",
     "default",
@@ -241,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn embedded_ones_parse_and_the_musl_pair_is_the_default() {
+    fn embedded_targets_parse_and_two_are_default() {
         let targets = Targets::new([]).unwrap();
         let default: Vec<_> = targets
             .iter()

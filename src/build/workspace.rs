@@ -15,13 +15,13 @@ use crate::{
 pub struct Workspace {
     /// The directory of its `Cargo.toml`.
     pub root: Utf8PathBuf,
-    /// Where cargo builds.
+    /// The directory that cargo builds in.
     pub target_directory: Utf8PathBuf,
-    /// The name of the package in the root directory, where there is one.
+    /// The name of the package in the root directory, if there is one.
     pub root_package: Option<String>,
     /// `[workspace.metadata.longshore]`.
     pub settings: WorkspaceSettings,
-    /// Whether its member `xtask` has longshore in it.
+    /// Whether its member `xtask` depends on longshore.
     pub xtask: bool,
     /// Its members, sorted by name.
     pub packages: Vec<Package>,
@@ -44,30 +44,30 @@ pub struct Package {
     pub default_run: Option<String>,
     /// Its dependencies: the name in its manifest, and the name of the package.
     pub dependencies: Vec<(String, String)>,
-    /// What each feature switches on.
+    /// The features that each feature enables.
     pub features: BTreeMap<String, Vec<String>>,
-    /// Its description for people.
-    pub about: About,
+    /// Its description in `Cargo.toml`.
+    pub about: PackageInfo,
     /// `[package.metadata.longshore]`.
     pub settings: PackageSettings,
 }
 
-/// The description of a package for people.
+/// The descriptive fields of a package in `Cargo.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct About {
+pub struct PackageInfo {
     /// Whether it may be published in a registry: `publish` is not `false`.
     pub published: bool,
     /// One paragraph.
     pub description: Option<String>,
     /// An SPDX expression.
     pub license: Option<String>,
-    /// Where its source is.
+    /// The URL of its source.
     pub repository: Option<String>,
-    /// Where its home is.
+    /// The URL of its home page.
     pub homepage: Option<String>,
-    /// Where its documentation is.
+    /// The URL of its documentation.
     pub documentation: Option<String>,
-    /// Who wrote it.
+    /// Its authors.
     pub authors: Vec<String>,
     /// Its README, as `Cargo.toml` or cargo itself names it.
     pub readme: Option<Utf8PathBuf>,
@@ -93,20 +93,21 @@ impl Workspace {
     pub fn new(metadata: &Metadata, root_manifest: &str) -> Result<Self> {
         let root = metadata.workspace_root.clone();
         let manifest = root.join("Cargo.toml");
-        let place = format!("`[workspace.metadata.longshore]` in `{manifest}`");
+        let location = format!("`[workspace.metadata.longshore]` in `{manifest}`");
         let mut packages = Vec::new();
         for package in metadata.workspace_packages() {
             packages.push(Package::new(package)?);
         }
         packages.sort_by(|a, b| a.name.cmp(&b.name));
         let with_longshore = |package: &&CargoPackage| {
-            package.name == "xtask" && package.dependencies.iter().any(|of| of.name == "longshore")
+            package.name == "xtask"
+                && package.dependencies.iter().any(|dependency| dependency.name == "longshore")
         };
         let root_package = packages.iter().find(|package| package.manifest == manifest);
         Ok(Workspace {
             target_directory: metadata.target_directory.clone(),
             root_package: root_package.map(|package| package.name.clone()),
-            settings: config::settings(&metadata.workspace_metadata, &place)?,
+            settings: config::read_settings(&metadata.workspace_metadata, &location)?,
             xtask: metadata.workspace_packages().iter().any(with_longshore),
             default_members: default_members(metadata, root_manifest),
             packages,
@@ -143,7 +144,7 @@ fn default_members(metadata: &Metadata, root_manifest: &str) -> Option<BTreeSet<
 impl Package {
     fn new(package: &CargoPackage) -> Result<Self> {
         let manifest = package.manifest_path.clone();
-        let place = format!("`[package.metadata.longshore]` in `{manifest}`");
+        let location = format!("`[package.metadata.longshore]` in `{manifest}`");
         let mut bins: Vec<_> = package
             .targets
             .iter()
@@ -157,7 +158,7 @@ impl Package {
         Ok(Package {
             name: package.name.to_string(),
             version: package.version.to_string(),
-            settings: config::settings(&package.metadata, &place)?,
+            settings: config::read_settings(&package.metadata, &location)?,
             manifest,
             bins,
             default_run: package.default_run.clone(),
@@ -170,7 +171,7 @@ impl Package {
                 })
                 .collect(),
             features: package.features.clone(),
-            about: About {
+            about: PackageInfo {
                 published: package.publish.as_ref().is_none_or(|registries| !registries.is_empty()),
                 description: package.description.clone(),
                 license: package.license.clone(),
@@ -189,10 +190,10 @@ impl Package {
         format!("{}@{}", self.name, self.version)
     }
 
-    /// Returns the features that `asked` enables, with all that these enable in this package. A feature may
+    /// Returns the features that `requested` enables, with all that these enable in this package. A feature may
     /// be named `package/feature`, as on cargo's command line.
-    pub fn enabled_features(&self, asked: &FeatureSelection) -> BTreeSet<String> {
-        let mut open: Vec<String> = asked
+    pub fn enabled_features(&self, requested: &FeatureSelection) -> BTreeSet<String> {
+        let mut open: Vec<String> = requested
             .features
             .iter()
             .flat_map(|list| list.split([',', ' ']))
@@ -201,10 +202,10 @@ impl Package {
                 None => Some(feature.to_owned()),
             })
             .collect();
-        if asked.all_features {
+        if requested.all_features {
             open.extend(self.features.keys().cloned());
         }
-        if !asked.no_default_features {
+        if !requested.no_default_features {
             open.push("default".to_owned());
         }
         let mut on = BTreeSet::new();
@@ -218,8 +219,9 @@ impl Package {
         on
     }
 
-    /// The reason why the package is left out unless it is requested by name; `None` if it is not left out.
-    pub fn unreleased(&self) -> Option<&'static str> {
+    /// Returns the reason for which the package is left out unless it is requested by name; `None` if it is not
+    /// left out.
+    pub fn unreleased_reason(&self) -> Option<&'static str> {
         match self.settings.dist {
             Some(false) => Some("`dist = false` in its `[package.metadata.longshore]`"),
             // The convention of github.com/matklad/cargo-xtask: a workspace's own scripts.
@@ -234,8 +236,8 @@ impl Package {
     /// else the one named like the package, else the only one. `names` are the binaries in the
     /// image.
     pub fn entrypoint<'a>(&'a self, names: &[&'a str]) -> Option<&'a str> {
-        let asked = self.settings.image.entrypoint.as_deref();
-        match (asked.or(self.default_run.as_deref()), names) {
+        let requested = self.settings.image.entrypoint.as_deref();
+        match (requested.or(self.default_run.as_deref()), names) {
             (Some(name), _) if names.contains(&name) => Some(name),
             (_, [only]) => Some(only),
             _ => names.contains(&self.name.as_str()).then_some(&self.name),

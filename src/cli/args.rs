@@ -8,7 +8,7 @@ use super::{
     push::PushArgs, registry::RegistryArgs, sign::SignArgs, size::SizeArgs, verify::VerifyArgs,
 };
 use crate::{
-    build::{request::Request, workspace::FeatureSelection},
+    build::{request::BuildRequest, workspace::FeatureSelection},
     model::{
         reference::Reference,
         schema::{
@@ -54,21 +54,21 @@ pub(super) enum Verb {
         #[command(flatten)]
         registry: RegistryArgs,
         #[command(flatten)]
-        format: Formatted,
+        format: FormatArgs,
     },
     /// Print what `dist` would do, without building
     Plan {
         #[command(flatten)]
         build: BuildArgs,
         #[command(flatten)]
-        format: Formatted,
+        format: FormatArgs,
     },
     /// Build and verify the binaries, without images and archives
     Build {
         #[command(flatten)]
         build: BuildArgs,
         #[command(flatten)]
-        format: Formatted,
+        format: FormatArgs,
     },
     /// Attribute the size of binaries, archives and images to crates, and compare with a base
     Size(Box<SizeArgs>),
@@ -97,12 +97,12 @@ pub(super) enum Verb {
         #[arg(long, value_name = "DIR")]
         rust_src: Option<Utf8PathBuf>,
         #[command(flatten)]
-        format: Formatted,
+        format: FormatArgs,
     },
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Formatted {
+pub(super) struct FormatArgs {
     /// Output on stdout: text, or JSON with a versioned schema
     #[arg(long, value_name = "FMT", default_value = "human")]
     pub(super) message_format: Format,
@@ -208,8 +208,8 @@ const COMPILATION: &str = "Compilation options";
 const MANIFEST: &str = "Manifest options";
 
 impl BuildArgs {
-    pub(super) fn request(&self, verbose: u8) -> Request {
-        Request {
+    pub(super) fn request(&self, verbose: u8) -> BuildRequest {
+        BuildRequest {
             packages: self.packages.clone(),
             workspace: self.workspace,
             each: self.each,

@@ -13,7 +13,7 @@ use crate::{
         schema::packaging::{Compressor, Extra},
     },
     ops::{
-        image::{self, Output, Request},
+        image::{self, ImageRequest, Output},
         output::manifest,
     },
     sys::Context,
@@ -86,7 +86,7 @@ impl ValueEnum for Compressor {
 
 pub(super) fn run(cx: &Context, args: &AssembleArgs) -> Result<Status> {
     let map = |pairs: &[(String, String)]| pairs.iter().cloned().collect::<BTreeMap<_, _>>();
-    let request = Request {
+    let request = ImageRequest {
         dist: dist(cx, args.dist.as_deref())?,
         names: args.packages.clone(),
         recipe: args.recipe.clone(),
@@ -98,7 +98,7 @@ pub(super) fn run(cx: &Context, args: &AssembleArgs) -> Result<Status> {
         platforms: args.platforms.clone(),
         outputs: args.outputs.clone(),
     };
-    let images = image::image(cx, &request)?;
+    let images = image::rebuild_images(cx, &request)?;
     match args.message_format {
         Format::Json => json(&images)?,
         Format::Human => {
@@ -120,9 +120,9 @@ pub(super) fn dist(cx: &Context, given: Option<&Utf8Path>) -> Result<Utf8PathBuf
     if let Some(dir) = cx.env.var("CARGO_TARGET_DIR") {
         return Ok(cx.env.dir.join(dir).join("dist"));
     }
-    let mut places = cx.env.dir.ancestors().map(|dir| dir.join("target/dist"));
-    places.find(|dir| manifest::named(dir).is_some()).ok_or_else(|| {
+    let mut locations = cx.env.dir.ancestors().map(|dir| dir.join("target/dist"));
+    locations.find(|dir| manifest::manifest_path(dir).is_some()).ok_or_else(|| {
         Error::check(format!("there is no `target/dist` in `{}` or above", cx.env.dir))
-            .hint("`cargo longshore build` makes one; images are made of what it built")
+            .hint("`cargo longshore build` makes one; images are made from its binaries")
     })
 }

@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{
-    args::{Format, Formatted},
+    args::{Format, FormatArgs},
     json,
 };
 use crate::{
@@ -22,7 +22,7 @@ pub(super) struct CacheArgs {
 #[derive(Debug, Subcommand)]
 enum CacheVerb {
     /// Save what the last `dist` compiled
-    Save(Place),
+    Save(CacheDirectory),
     /// Restore it after a fresh clone, so that `dist` compiles only what changed
     Restore(RestoreArgs),
 }
@@ -30,7 +30,7 @@ enum CacheVerb {
 #[derive(Debug, Args)]
 struct RestoreArgs {
     #[command(flatten)]
-    place: Place,
+    location: CacheDirectory,
     /// Reject caches that were not saved with the secret in LONGSHORE_CACHE_SECRET, and all caches
     /// if it is not set
     #[arg(long)]
@@ -38,7 +38,7 @@ struct RestoreArgs {
 }
 
 #[derive(Debug, Args)]
-struct Place {
+struct CacheDirectory {
     /// Directory of the cache
     #[arg(value_name = "DIR")]
     directory: Utf8PathBuf,
@@ -49,21 +49,23 @@ struct Place {
     #[arg(long, value_name = "PATH")]
     manifest_path: Option<Utf8PathBuf>,
     #[command(flatten)]
-    format: Formatted,
+    format: FormatArgs,
 }
 
 pub(super) fn run(cx: &Context, args: &CacheArgs) -> Result<Status> {
-    let request = |place: &Place, authenticated: bool| CacheRequest {
-        directory: place.directory.clone(),
-        target_dir: place.target_dir.clone(),
-        manifest_path: place.manifest_path.clone(),
+    let request = |location: &CacheDirectory, authenticated: bool| CacheRequest {
+        directory: location.directory.clone(),
+        target_dir: location.target_dir.clone(),
+        manifest_path: location.manifest_path.clone(),
         authenticated,
     };
     let (report, format) = match &args.verb {
-        CacheVerb::Save(place) => (cache::save(cx, &request(place, false))?, &place.format),
+        CacheVerb::Save(location) => {
+            (cache::save(cx, &request(location, false))?, &location.format)
+        }
         CacheVerb::Restore(args) => {
-            let request = request(&args.place, args.authenticated);
-            (cache::restore(cx, &request)?, &args.place.format)
+            let request = request(&args.location, args.authenticated);
+            (cache::restore(cx, &request)?, &args.location.format)
         }
     };
     if format.message_format == Format::Json {

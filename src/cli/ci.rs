@@ -1,4 +1,4 @@
-//! `ci`: the arguments, and what goes to stdout.
+//! `ci`: its arguments and its output.
 
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand, ValueEnum, builder::PossibleValue};
@@ -25,9 +25,9 @@ pub(super) struct CiArgs {
 #[derive(Debug, Subcommand)]
 enum CiVerb {
     /// Write the files; settings are in Cargo.toml (docs/ci.md)
-    Generate(Files),
+    Generate(ProviderArgs),
     /// Print how the files differ from those that `generate` would write; status 1 if one does
-    Check(Files),
+    Check(ProviderArgs),
     /// Check the tag, secrets and platforms of a release before anything is built
     Preflight {
         /// Tag to release [default: that of the CI system]
@@ -42,7 +42,7 @@ enum CiVerb {
 }
 
 #[derive(Debug, Args)]
-struct Files {
+struct ProviderArgs {
     /// CI system; repeatable [default: those in Cargo.toml, or else those with generated files, or
     /// else GitHub]
     #[arg(long = "provider", value_name = "NAME")]
@@ -62,7 +62,7 @@ impl ValueEnum for Provider {
     }
 }
 
-impl Files {
+impl ProviderArgs {
     fn request(&self) -> CiRequest {
         CiRequest { providers: self.providers.clone(), manifest_path: self.manifest_path.clone() }
     }
@@ -80,16 +80,15 @@ pub(super) fn run(cx: &Context, args: &CiArgs) -> Result<Status> {
         CiVerb::Check(files) => {
             let different = ci::check(cx, &files.request())?;
             let [first, ..] = &different[..] else { return Ok(Status::Done) };
-            print(&different.iter().map(|of| of.difference.as_str()).collect::<String>())?;
-            let what = if first.missing { "is missing" } else { "is not what would be generated" };
+            print(&different.iter().map(|file| file.difference.as_str()).collect::<String>())?;
+            let what = if first.missing { "is missing" } else { "differs from the generated file" };
             let more = different.len() - 1;
             let others = match more {
                 0 => String::new(),
                 _ => format!(" (and {more} more)"),
             };
-            Err(Error::check(format!("`{}` {what}{others}", first.path)).hint(
-                "`ci generate` writes it; what may be changed is said in Cargo.toml: docs/ci.md",
-            ))
+            Err(Error::check(format!("`{}` {what}{others}", first.path))
+                .hint("run `ci generate`; settings are in Cargo.toml, see docs/ci.md"))
         }
         CiVerb::Preflight { tag, manifest_path } => {
             ci::preflight(cx, tag.as_deref(), manifest_path.as_deref())?;

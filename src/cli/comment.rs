@@ -32,7 +32,7 @@ pub(super) struct CommentArgs {
 pub(super) fn run(cx: &Context, args: &CommentArgs) -> Result<Status> {
     ops::ci::comment::comment(
         cx,
-        &ops::ci::comment::Request {
+        &ops::ci::comment::CommentRequest {
             file: args.file.clone(),
             marker: args.marker.clone(),
             unless_unchanged: args.unless_unchanged.clone(),

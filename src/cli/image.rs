@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::{
-    args::{Format, Formatted},
+    args::{Format, FormatArgs},
     assemble::{self, AssembleArgs},
     json, print, print_all,
     registry::RegistryArgs,
@@ -39,9 +39,9 @@ enum ImageVerb {
         #[arg(long)]
         layers: bool,
         #[command(flatten)]
-        which: Which,
+        which: PlatformArgs,
         #[command(flatten)]
-        format: Formatted,
+        format: FormatArgs,
     },
     /// Print the differences of two images by platform and file; status 0 if they are equal, 1 if
     /// they differ
@@ -56,14 +56,14 @@ enum ImageVerb {
         #[arg(long)]
         times: bool,
         #[command(flatten)]
-        which: Which,
+        which: PlatformArgs,
         #[command(flatten)]
-        format: Formatted,
+        format: FormatArgs,
     },
 }
 
 #[derive(Debug, Args)]
-struct Which {
+struct PlatformArgs {
     /// Read only the image for this platform, such as `linux/arm64`
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<Platform>,

@@ -1,4 +1,4 @@
-//! `merge`: the arguments, and what goes to stdout.
+//! `merge`: its arguments and its output.
 
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
@@ -10,8 +10,8 @@ use crate::{
         platform::Platform,
         reference::Reference,
     },
-    ops::merge::{self, Request},
-    release::merge::{Attestations, Wanted},
+    ops::merge::{self, MergeRequest},
+    release::merge::{Attestations, MergeOptions},
     sys::Context,
 };
 
@@ -67,10 +67,13 @@ pub(super) fn run(cx: &Context, args: &MergeArgs) -> Result<Status> {
         (None, Some(dir)) => cx.env.dir.join(dir).join("dist"),
         (None, None) => cx.env.dir.join("target/dist"),
     };
-    let request = Request {
+    let request = MergeRequest {
         parts: args.parts.clone(),
         into,
-        wanted: Wanted { platforms: args.platforms.clone(), attestations: args.attestations },
+        options: MergeOptions {
+            platforms: args.platforms.clone(),
+            attestations: args.attestations,
+        },
         push: args.push.clone(),
         attach: !args.no_attach,
         tagging: args.tags.tagging(),
@@ -79,13 +82,13 @@ pub(super) fn run(cx: &Context, args: &MergeArgs) -> Result<Status> {
     };
     if args.push.is_empty() && (request.tagging.is_some() || request.verify) {
         return Err(Error::usage("nothing is pushed, and nothing gets a tag")
-            .hint("`--push` says where the image goes"));
+            .hint("`--push` names the destination of the image"));
     }
     let merged = merge::merge(cx, &request)?;
     match (args.message_format, &merged.dist, &merged.push) {
         (Format::Json, Some(dist), _) => json(dist)?,
         (Format::Json, None, pushed) => json(pushed)?,
-        (Format::Human, _, Some(pushed)) => print(&super::push::lines(pushed))?,
+        (Format::Human, _, Some(pushed)) => print(&super::push::digest_lines(pushed))?,
         (Format::Human, Some(dist), None) => {
             let line = |image: &crate::model::schema::dist::Image| {
                 format!("{}@{}\n", image.name, image.digest)

@@ -71,15 +71,15 @@ fn run_here(mut args: Vec<OsString>) -> ExitCode {
         Err(error) => {
             // Help and version are requested and end with 0, everything else is wrong usage.
             let _ = error.print();
-            let asked = !error.use_stderr();
-            return exit(if asked { Status::Done } else { Status::Usage });
+            let requested = !error.use_stderr();
+            return exit(if requested { Status::Done } else { Status::Usage });
         }
     };
     let env = Env::read();
     let output = Output::new(cli.color, cli.verbose, cli.quiet, env.as_ref().ok());
     let output = Arc::new(output);
     let result = env.and_then(|env| {
-        let cx = Context::with(env, output.clone());
+        let cx = Context::with_env(env, output.clone());
         let _signals = signal::watch(&cx.children)?;
         let _watch = watch::watch(&cx, &output)?;
         let result = dispatch(&cx, &cli);
@@ -98,7 +98,7 @@ fn run_here(mut args: Vec<OsString>) -> ExitCode {
     exit(status)
 }
 
-/// Whether a verb only reads and reports.
+/// Returns whether a verb only reads and reports.
 fn only_reads(verb: &Verb) -> bool {
     matches!(verb, Verb::Plan { .. } | Verb::Verify(_) | Verb::Size(_) | Verb::Doctor { .. })
 }
@@ -138,7 +138,7 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
             };
             match (format.message_format, pushed) {
                 (Format::Json, _) => json(&dist)?,
-                (Format::Human, Some(pushed)) => print(&push::lines(&pushed))?,
+                (Format::Human, Some(pushed)) => print(&push::digest_lines(&pushed))?,
                 (Format::Human, None) => {}
             }
             Ok(Status::Done)
@@ -160,7 +160,7 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
         Verb::Sign(args) => sign::run(cx, args),
         Verb::Size(args) => size::run(cx, args, cli.verbose),
         Verb::Doctor { targets, rust_src, format } => {
-            let request = crate::build::request::Request {
+            let request = crate::build::request::BuildRequest {
                 targets: targets.clone(),
                 rust_src: rust_src.clone(),
                 ..Default::default()

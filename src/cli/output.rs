@@ -9,7 +9,7 @@ use std::{
 
 use super::args::Color;
 use crate::{
-    ci::log::{Due, Pulse, provider::defused},
+    ci::log::{DueLine, Heartbeat, provider::escape_commands},
     model::{
         error::{Error, Status},
         event::{Event, Events},
@@ -32,21 +32,21 @@ pub(super) struct Output {
     pub(super) quiet: bool,
     provider: Option<Provider>,
     clock: Stopwatch,
-    state: Mutex<State>,
+    state: Mutex<OutputState>,
 }
 
 /// The state that events change.
-pub(super) struct State {
+pub(super) struct OutputState {
     sink: Box<dyn Write + Send>,
     bar: Option<String>,
     /// The open group, with when it began in seconds since 1970.
     group: Option<(&'static str, u64)>,
-    pub(super) pulse: Pulse,
+    pub(super) pulse: Heartbeat,
     /// The file that gets every event.
     pub(super) log: Option<Box<dyn Write + Send>>,
 }
 
-impl std::fmt::Debug for State {
+impl std::fmt::Debug for OutputState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("State").field("bar", &self.bar).field("group", &self.group).finish()
     }
@@ -61,7 +61,7 @@ const RESET: &str = "\u{1b}[0m";
 const ERASE: &str = "\r\u{1b}[K";
 
 impl Output {
-    /// Stderr. An unknown environment counts as an interactive terminal.
+    /// Returns the output to stderr. An unknown environment counts as an interactive terminal.
     pub(super) fn new(color: Color, verbose: u8, quiet: bool, env: Option<&Env>) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let colors = match color {
@@ -74,12 +74,21 @@ impl Output {
         let job = provider.is_some() || env.is_some_and(Env::ci);
         let bars = terminal && !job;
         let sink = Box::new(std::io::stderr());
-        Output { colors, bars, verbose: verbose > 0, ..Output::to(sink, provider, quiet) }
+        Output {
+            colors,
+            bars,
+            verbose: verbose > 0,
+            ..Output::new_for_provider(sink, provider, quiet)
+        }
     }
 
-    /// Lines without colours, for `provider`.
-    fn to(sink: Box<dyn Write + Send>, provider: Option<Provider>, quiet: bool) -> Self {
-        let pulse = Pulse::new(None, None);
+    /// Returns an output of lines without colours, for `provider`.
+    fn new_for_provider(
+        sink: Box<dyn Write + Send>,
+        provider: Option<Provider>,
+        quiet: bool,
+    ) -> Self {
+        let pulse = Heartbeat::new(None, None);
         Output {
             colors: false,
             bars: false,
@@ -87,19 +96,19 @@ impl Output {
             quiet,
             provider,
             clock: Stopwatch::start(),
-            state: Mutex::new(State { sink, bar: None, group: None, pulse, log: None }),
+            state: Mutex::new(OutputState { sink, bar: None, group: None, pulse, log: None }),
         }
     }
 
     /// Prints the error, its evidence and its hint. Nothing follows.
     pub(super) fn error(&self, error: &Error) {
-        let mut text = format!("error: {}\n", self.shown(&error.to_string()));
+        let mut text = format!("error: {}\n", self.escape(&error.to_string()));
         if let Some(detail) = error.detail_text().filter(|detail| !detail.is_empty()) {
-            text.push_str(&indent(&self.shown(detail)));
+            text.push_str(&indent_lines(&self.escape(detail)));
         }
         let hint = error
             .hint_text()
-            .map(|hint| format!("hint: {}\n", self.shown(hint)))
+            .map(|hint| format!("hint: {}\n", self.escape(hint)))
             .unwrap_or_default();
         self.record(&mut self.state(), &format!("{text}{hint}"));
         let mut shown = match self.provider {
@@ -116,7 +125,7 @@ impl Output {
         self.write(&mut state, &shown, None);
     }
 
-    /// The command is over.
+    /// Ends the output of the command.
     pub(super) fn done(&self, status: Status) {
         let mut state = self.state();
         self.leave(&mut state);
@@ -124,13 +133,13 @@ impl Output {
     }
 
     /// Prints what is due, and returns the time until the next output; `None` if there will be none.
-    pub(super) fn beat(&self) -> Option<Duration> {
+    pub(super) fn print_due(&self) -> Option<Duration> {
         let mut state = self.state();
         let due = state.pulse.due(self.clock.elapsed());
         for due in due {
             match due {
-                Due::Alive(text) => self.status(&mut state, "Running", &text),
-                Due::Late(text) => {
+                DueLine::Alive(text) => self.status(&mut state, "Running", &text),
+                DueLine::Late(text) => {
                     let note = self.provider.map(|provider| provider.annotation("warning", &text));
                     let line = format!("{}{}", note.unwrap_or_default(), self.warning(&text));
                     self.record(&mut state, &format!("warning: {text}"));
@@ -138,10 +147,10 @@ impl Output {
                 }
             }
         }
-        state.pulse.idle(self.clock.elapsed())
+        state.pulse.next_due(self.clock.elapsed())
     }
 
-    fn status(&self, state: &mut State, verb: &str, message: &str) {
+    fn status(&self, state: &mut OutputState, verb: &str, message: &str) {
         self.record(state, &format!("{verb:>12} {message}"));
         if !self.quiet {
             let line = format!("{} {message}", self.paint(GREEN, &format!("{verb:>12}")));
@@ -149,11 +158,11 @@ impl Output {
         }
     }
 
-    /// `text`, parts of which can be from anywhere, without anything that a terminal or the runner of
-    /// the job would obey.
-    fn shown(&self, text: &str) -> String {
+    /// Returns `text`, parts of which can be untrusted, without anything that a terminal or the runner of the
+    /// job would obey.
+    fn escape(&self, text: &str) -> String {
         let text = markup::escape_text(text);
-        if self.provider == Some(Provider::Github) { defused(&text) } else { text }
+        if self.provider == Some(Provider::Github) { escape_commands(&text) } else { text }
     }
 
     fn warning(&self, message: &str) -> String {
@@ -165,7 +174,7 @@ impl Output {
     }
 
     /// Begins the group `name`, after the one that is open.
-    fn enter(&self, state: &mut State, name: &'static str) {
+    fn enter(&self, state: &mut OutputState, name: &'static str) {
         self.leave(state);
         if let Some(provider) = self.provider.filter(|_| !self.quiet) {
             let now = clock::now();
@@ -175,14 +184,14 @@ impl Output {
     }
 
     /// Ends the group that is open.
-    fn leave(&self, state: &mut State) {
+    fn leave(&self, state: &mut OutputState) {
         if let (Some(provider), Some((name, began))) = (self.provider, state.group.take()) {
             self.write(state, &provider.end(name, began, clock::now()), None);
         }
     }
 
     /// Writes `text` above the bar; `bar` is the new one.
-    fn write(&self, state: &mut State, text: &str, bar: Option<String>) {
+    fn write(&self, state: &mut OutputState, text: &str, bar: Option<String>) {
         let mut out = String::new();
         if state.bar.is_some() {
             out.push_str(ERASE);
@@ -200,13 +209,13 @@ impl Output {
         let _ = state.sink.write_all(out.as_bytes()).and_then(|()| state.sink.flush());
     }
 
-    fn line(&self, state: &mut State, text: &str) {
+    fn line(&self, state: &mut OutputState, text: &str) {
         let bar = state.bar.clone();
         self.write(state, &format!("{text}\n"), bar);
     }
 
     /// Adds lines to the file that gets everything, with the time since the start.
-    pub(super) fn record(&self, state: &mut State, text: &str) {
+    pub(super) fn record(&self, state: &mut OutputState, text: &str) {
         let Some(log) = &mut state.log else { return };
         let time = self.clock.elapsed().as_secs_f64();
         let lines: String = text.lines().map(|line| format!("[{time:>9.3}] {line}\n")).collect();
@@ -217,7 +226,7 @@ impl Output {
         }
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, OutputState> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
@@ -233,7 +242,7 @@ impl Output {
     }
 }
 
-fn indent(text: &str) -> String {
+fn indent_lines(text: &str) -> String {
     text.lines().map(|line| format!("  {line}\n")).collect()
 }
 
@@ -252,20 +261,20 @@ impl Events for Output {
                 self.enter(state, name);
             }
             Event::Summary { text } => {
-                let text = self.shown(&text);
+                let text = self.escape(&text);
                 self.record(state, &text);
                 self.leave(state);
                 self.line(state, &text);
             }
             Event::Warning { message } => {
-                let message = self.shown(&message);
+                let message = self.escape(&message);
                 self.record(state, &format!("warning: {message}"));
                 let line = self.warning(&message);
                 self.line(state, &line);
             }
-            Event::Status { verb, message } => self.status(state, verb, &self.shown(&message)),
+            Event::Status { verb, message } => self.status(state, verb, &self.escape(&message)),
             Event::Output { line } => {
-                let line = self.shown(&line);
+                let line = self.escape(&line);
                 self.record(state, &line);
                 // A terminal shows the bar instead; without one, lines show the progress.
                 if !self.quiet && (self.verbose || !self.bars) {
@@ -291,7 +300,7 @@ mod tests {
 
     use super::*;
 
-    /// What was written.
+    /// The written bytes.
     #[derive(Clone, Debug, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
 
@@ -312,10 +321,10 @@ mod tests {
         }
     }
 
-    /// A `dist` that fails while it packs, as `provider` gets to see it.
+    /// Returns the output of a `dist` that fails while it packs, for `provider`.
     fn failing(provider: Option<Provider>, quiet: bool) -> (String, String) {
         let (sink, log) = (Sink::default(), Sink::default());
-        let output = Output::to(Box::new(sink.clone()), provider, quiet);
+        let output = Output::new_for_provider(Box::new(sink.clone()), provider, quiet);
         output.state().log = Some(Box::new(log.clone()));
         let events: &dyn Events = &output;
         events.emit(Event::Stage { name: "build" });
@@ -330,7 +339,7 @@ mod tests {
     const LAST: &str = "error: 50% broke\nbadly\n  end of\n  the log\nhint: mend it\n";
 
     #[test]
-    fn groups_are_closed_before_the_error_which_comes_last() {
+    fn groups_end_before_the_error() {
         let (github, _) = failing(Some(Provider::Github), false);
         assert_eq!(
             github,
@@ -357,9 +366,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_is_printed_controls_terminal_or_runner() {
+    fn output_cannot_control_terminal_or_runner() {
         let sink = Sink::default();
-        let output = Output::to(Box::new(sink.clone()), Some(Provider::Github), false);
+        let output =
+            Output::new_for_provider(Box::new(sink.clone()), Some(Provider::Github), false);
         let events: &dyn Events = &output;
         events.status("Ran", "a\u{1b}[2K\u{9b}b\rc");
         events.warn("x\n ::set-output name=a::b");
@@ -388,7 +398,8 @@ mod tests {
     #[test]
     fn the_summary_is_outside_of_groups() {
         let sink = Sink::default();
-        let output = Output::to(Box::new(sink.clone()), Some(Provider::Github), false);
+        let output =
+            Output::new_for_provider(Box::new(sink.clone()), Some(Provider::Github), false);
         output.emit(Event::Stage { name: "pack" });
         output.emit(Event::Summary { text: "made".to_owned() });
         output.done(Status::Done);
@@ -396,19 +407,19 @@ mod tests {
     }
 
     #[test]
-    fn a_sign_of_life_names_what_runs() {
+    fn heartbeats_name_the_running_units() {
         let sink = Sink::default();
-        let output = Output::to(Box::new(sink.clone()), None, false);
-        output.state().pulse = Pulse::new(Some(Duration::ZERO), None);
+        let output = Output::new_for_provider(Box::new(sink.clone()), None, false);
+        output.state().pulse = Heartbeat::new(Some(Duration::ZERO), None);
         output.emit(Event::Stage { name: "build" });
         let detail = "ring, syn".to_owned();
         output.emit(Event::Progress { verb: "Building", done: 1, total: 4, detail });
-        assert_eq!(output.beat(), Some(Duration::ZERO));
+        assert_eq!(output.print_due(), Some(Duration::ZERO));
         assert_eq!(
             sink.text(),
             "     Running build, for 0 s; compiling ring (0 s), syn (0 s); 1 of 4 units are done\n"
         );
-        output.state().pulse = Pulse::new(None, None);
-        assert_eq!(output.beat(), None);
+        output.state().pulse = Heartbeat::new(None, None);
+        assert_eq!(output.print_due(), None);
     }
 }

@@ -11,7 +11,7 @@ use crate::{
         error::{Result, Status},
         schema::{package::ArchiveListing, packaging},
     },
-    ops::package::{self, Request, list},
+    ops::package::{self, PackageRequest, list},
     sys::{Context, cargo},
 };
 
@@ -74,17 +74,18 @@ pub(super) fn run(cx: &Context, args: &PackageArgs) -> Result<Status> {
             let mut archives = Vec::new();
             for path in paths {
                 match path.is_dir() {
-                    true => archives.extend(list::archives(path)?),
+                    true => archives.extend(list::archive_paths(path)?),
                     false => archives.push(path.clone()),
                 }
             }
             if paths.is_empty() {
-                archives = list::archives(&assemble::dist(cx, None)?)?;
+                archives = list::archive_paths(&assemble::dist(cx, None)?)?;
             }
             let listed = archives.iter().map(|path| list::list(path));
             let listed = listed.collect::<Result<Vec<_>>>()?;
             for archive in &listed {
-                let noted = archive.contents.iter().filter_map(|of| Some((of, of.note.as_ref()?)));
+                let noted =
+                    archive.contents.iter().filter_map(|entry| Some((entry, entry.note.as_ref()?)));
                 for (entry, note) in noted {
                     let path = entry.path.escape_debug();
                     cx.warn(format!("`{}`: `{path}` is {note}", archive.path));
@@ -92,7 +93,7 @@ pub(super) fn run(cx: &Context, args: &PackageArgs) -> Result<Status> {
             }
             match message_format {
                 Format::Json => json(&listed)?,
-                Format::Human => print(&listed.iter().map(text).collect::<String>())?,
+                Format::Human => print(&listed.iter().map(format_listing).collect::<String>())?,
             }
         }
     }
@@ -100,7 +101,7 @@ pub(super) fn run(cx: &Context, args: &PackageArgs) -> Result<Status> {
 }
 
 fn make(cx: &Context, args: &MakeArgs) -> Result<()> {
-    let request = Request {
+    let request = PackageRequest {
         dist: assemble::dist(cx, args.dist.as_deref())?,
         workspace: cargo::root(cx, args.manifest_path.as_deref())?,
         packages: args.packages.clone(),
@@ -119,7 +120,7 @@ fn make(cx: &Context, args: &MakeArgs) -> Result<()> {
 }
 
 /// Formats a mode as `ls -l` does.
-fn text(listed: &ArchiveListing) -> String {
+fn format_listing(listed: &ArchiveListing) -> String {
     let mut text = format!("{} ({} bytes, {})\n", listed.path, listed.size, listed.sha256);
     let width = listed.contents.iter().map(|entry| entry.size.to_string().len()).max();
     let width = width.unwrap_or(0);

@@ -1,4 +1,4 @@
-//! `push`: the arguments, and what goes to stdout.
+//! `push`: its arguments and its output.
 
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
@@ -14,7 +14,7 @@ use crate::{
             push::{Pushed, TagOutcome},
         },
     },
-    ops::push::{self, Request, Source, Tagging},
+    ops::push::{self, PushRequest, PushSource, TagOptions},
     sys::Context,
 };
 
@@ -83,22 +83,22 @@ enum Tags {
 }
 
 impl TagArgs {
-    pub(super) fn tagging(&self) -> Option<Tagging> {
-        let push_kind = match self.tags? {
+    pub(super) fn tagging(&self) -> Option<TagOptions> {
+        let release_kind = match self.tags? {
             Tags::Release => PushKind::Release,
             Tags::Snapshot => PushKind::Snapshot,
         };
         let (branch, moves) = (self.branch.clone(), self.move_tag.clone());
-        Some(Tagging { push_kind, branch, moves, allow_dirty: self.allow_dirty })
+        Some(TagOptions { release_kind, branch, moves, allow_dirty: self.allow_dirty })
     }
 }
 
 pub(super) fn run(cx: &Context, args: &PushArgs) -> Result<Status> {
     let source = match &args.from {
-        Some(path) => Source::Path(path.clone()),
-        None => Source::Dist(assemble::dist(cx, args.dist.as_deref())?, args.package.clone()),
+        Some(path) => PushSource::Path(path.clone()),
+        None => PushSource::Dist(assemble::dist(cx, args.dist.as_deref())?, args.package.clone()),
     };
-    let request = Request {
+    let request = PushRequest {
         source,
         references: args.references.clone(),
         mount_from: args.mount_from.clone(),
@@ -111,15 +111,15 @@ pub(super) fn run(cx: &Context, args: &PushArgs) -> Result<Status> {
     let pushed = push::push(cx, &request)?;
     match args.message_format {
         Format::Json => json(&pushed)?,
-        Format::Human if pushed.dry_run => print(&push::text(&pushed))?,
-        Format::Human => print(&lines(&pushed))?,
+        Format::Human if pushed.dry_run => print(&push::format_push(&pushed))?,
+        Format::Human => print(&digest_lines(&pushed))?,
     }
-    let refused = pushed.tags.iter().any(|tag| tag.outcome == TagOutcome::Refused);
-    Ok(if refused { Status::CheckFailed } else { Status::Done })
+    let rejected = pushed.tags.iter().any(|tag| tag.outcome == TagOutcome::Refused);
+    Ok(if rejected { Status::CheckFailed } else { Status::Done })
 }
 
 /// Returns the digest of the pushed image for each reference.
-pub(super) fn lines(pushed: &Push) -> String {
-    let line = |of: &Pushed| format!("{}@{}\n", of.repository, pushed.digest);
+pub(super) fn digest_lines(pushed: &Push) -> String {
+    let line = |entry: &Pushed| format!("{}@{}\n", entry.repository, pushed.digest);
     pushed.references.iter().map(line).collect()
 }

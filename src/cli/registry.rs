@@ -1,9 +1,9 @@
-//! The arguments of all that talks to registries.
+//! The arguments of all commands that use registries.
 
 use camino::Utf8PathBuf;
 use clap::Args;
 
-use crate::sys::registry::{Limits, Settings};
+use crate::sys::registry::{ResponseLimits, Settings};
 
 #[derive(Debug, Args)]
 pub(super) struct RegistryArgs {
@@ -26,7 +26,7 @@ impl RegistryArgs {
             ca: self.ca.clone(),
             insecure: self.insecure.clone(),
             github_token: self.github_token,
-            limits: Limits::default(),
+            limits: ResponseLimits::default(),
         }
     }
 }

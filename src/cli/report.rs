@@ -14,7 +14,7 @@ use crate::model::{
     withheld::PASS_VARIABLE,
 };
 
-/// The plan: what, how, with which flags and from where.
+/// Formats the plan: the binaries, their flags, and the origin of each.
 pub(super) fn plan(plan: &Plan) -> String {
     let mut text = String::new();
     let release = &plan.release;
@@ -89,7 +89,7 @@ pub(super) fn plan(plan: &Plan) -> String {
     text + &notes(plan)
 }
 
-/// The commit of the source, or why there is none.
+/// Formats the commit of the source, or the reason for which it is unknown.
 fn revision(release: &Release) -> String {
     match (&release.revision, release.dirty) {
         (Some(hash), Some(true)) => {
@@ -104,7 +104,7 @@ fn revision(release: &Release) -> String {
     }
 }
 
-/// Differences from cargo, and the variables that builds do not inherit.
+/// Formats differences from cargo, and the variables that builds do not inherit.
 fn notes(plan: &Plan) -> String {
     let mut text = String::new();
     for note in &plan.notes {
@@ -117,7 +117,7 @@ fn notes(plan: &Plan) -> String {
     text
 }
 
-/// Whether binaries carry the list of their dependencies.
+/// Formats whether binaries contain the list of their dependencies.
 fn audit(plan: &Plan) -> &'static str {
     match plan.jobs.iter().any(|job| job.audit) {
         true => "dependencies are listed in the binaries",
@@ -125,21 +125,21 @@ fn audit(plan: &Plan) -> &'static str {
     }
 }
 
-/// The allocator of each target of a build.
+/// Returns the allocator of each target of a build.
 fn allocators<'a>(plan: &'a Plan, build: &Build) -> BTreeMap<&'a str, &'a AllocatorChoice> {
     let of_build = |job: &&Job| build.targets.contains(&job.target);
     let jobs = plan.jobs.iter().filter(of_build);
     jobs.map(|job| (job.target.as_str(), &job.allocator)).collect()
 }
 
-/// The implementation of memory functions of each target of a build.
+/// Returns the implementation of memory functions of each target of a build.
 fn memory_functions<'a>(plan: &'a Plan, build: &Build) -> BTreeMap<&'a str, &'a MemoryChoice> {
     let of_build = |job: &&Job| build.targets.contains(&job.target);
     let jobs = plan.jobs.iter().filter(of_build);
     jobs.map(|job| (job.target.as_str(), &job.memory_functions)).collect()
 }
 
-/// The flags of each target; those with the same are listed together.
+/// Formats the flags of each target; targets with the same flags are listed together.
 fn flags(plan: &Plan) -> String {
     let mut text = String::new();
     let mut groups: Vec<(&[Flag], Vec<&str>)> = Vec::new();

@@ -1,4 +1,4 @@
-//! `sign`: the arguments, and what goes to stdout.
+//! `sign`: its arguments and its output.
 
 use camino::Utf8PathBuf;
 use clap::Args;
@@ -10,7 +10,7 @@ use crate::{
         reference::Reference,
         schema::dist::DocumentKind,
     },
-    ops::sign::{self, Cosign, Request},
+    ops::sign::{self, Cosign, SignRequest},
     sys::Context,
 };
 
@@ -49,17 +49,17 @@ const COSIGN: &str = "cosign";
 pub(super) fn run(cx: &Context, args: &SignArgs) -> Result<Status> {
     let cosign = args.cosign || args.cosign_key.is_some();
     if args.minisign_key.is_none() && !cosign {
-        return Err(Error::usage("nothing is said of what to sign with")
+        return Err(Error::usage("no key is given")
             .hint("`--minisign-key FILE`, `--cosign-key KEY`, or `--cosign` without a key"));
     }
     let for_cosign = !args.images.is_empty() || !args.cosign_args.is_empty();
     if for_cosign && !cosign {
         return Err(Error::usage(
-            "`--image` and `--cosign-arg` are for cosign, which is not asked for",
+            "`--image` and `--cosign-arg` require `--cosign` or `--cosign-key`",
         )
         .hint("`--cosign`, or `--cosign-key KEY`"));
     }
-    let request = Request {
+    let request = SignRequest {
         dist: assemble::dist(cx, args.dist.as_deref())?,
         minisign: args.minisign_key.clone(),
         password_file: args.password_file.clone(),
@@ -71,13 +71,13 @@ pub(super) fn run(cx: &Context, args: &SignArgs) -> Result<Status> {
     match args.message_format {
         Format::Json => json(&dist)?,
         Format::Human => {
-            let wanted = |kind| match kind {
+            let expected = |kind| match kind {
                 DocumentKind::Minisign => request.minisign.is_some(),
                 DocumentKind::Sigstore => cosign,
                 _ => false,
             };
-            let made = dist.documents.iter().filter(|of| wanted(of.kind));
-            let line = made.map(|of| format!("{}\n", request.dist.join(&of.path)));
+            let made = dist.documents.iter().filter(|document| expected(document.kind));
+            let line = made.map(|item| format!("{}\n", request.dist.join(&item.path)));
             print(&line.collect::<String>())?;
         }
     }

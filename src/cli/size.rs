@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The default number of rows of a table.
-const TOP: usize = 25;
+const DEFAULT_ROWS: usize = 25;
 
 #[derive(Debug, Args)]
 pub(super) struct SizeArgs {
@@ -62,13 +62,13 @@ pub(super) struct SizeArgs {
     registry: RegistryArgs,
     /// Output on stdout
     #[arg(long, value_name = "FMT", default_value = "human")]
-    message_format: Form,
+    message_format: SizeFormat,
     #[command(flatten)]
     build: BuildArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Form {
+enum SizeFormat {
     /// Text
     Human,
     /// JSON with a versioned schema
@@ -106,10 +106,11 @@ impl ValueEnum for RowKind {
 
 /// Measures sizes, and prints the report.
 pub(super) fn run(cx: &Context, args: &SizeArgs, verbose: u8) -> Result<Status> {
-    let shown = matches!(args.message_format, Form::Human | Form::Markdown).then_some(TOP);
+    let shown = matches!(args.message_format, SizeFormat::Human | SizeFormat::Markdown)
+        .then_some(DEFAULT_ROWS);
     let measured = ops::size::size(
         cx,
-        &ops::size::Request {
+        &ops::size::SizeRequest {
             paths: args.paths.clone(),
             symbols: args.symbols.clone(),
             base: args.base.clone(),
@@ -129,20 +130,20 @@ pub(super) fn run(cx: &Context, args: &SizeArgs, verbose: u8) -> Result<Status> 
         cx.status("Wrote", path.as_str());
     }
     match args.message_format {
-        Form::Human => {
+        SizeFormat::Human => {
             super::print(&human(size))?;
-            tell_github(cx, size)?;
+            write_github_summary(cx, size)?;
         }
-        Form::Json => super::json(size)?,
-        Form::Markdown => super::print(&markdown(size))?,
-        Form::Csv => super::print(&csv(size))?,
+        SizeFormat::Json => super::json(size)?,
+        SizeFormat::Markdown => super::print(&markdown(size))?,
+        SizeFormat::Csv => super::print(&csv(size))?,
     }
     Ok(if size.accepted { Status::Done } else { Status::CheckFailed })
 }
 
-/// In a step of GitHub Actions: the summary of the job
+/// Writes the summary of the job in a step of GitHub Actions
 /// (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
-fn tell_github(cx: &Context, size: &crate::model::schema::Size) -> Result<()> {
+fn write_github_summary(cx: &Context, size: &crate::model::schema::Size) -> Result<()> {
     if cx.env.provider() != Some(Provider::Github) {
         return Ok(());
     }
@@ -150,5 +151,7 @@ fn tell_github(cx: &Context, size: &crate::model::schema::Size) -> Result<()> {
         return Ok(());
     };
     let text = format!("{}\n", markdown(size));
-    fs::append(path)?.write_all(text.as_bytes()).map_err(|error| fs::failed("write", path, error))
+    fs::append(path)?
+        .write_all(text.as_bytes())
+        .map_err(|error| fs::file_error("write", path, error))
 }

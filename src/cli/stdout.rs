@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    ci::log::provider::defused,
+    ci::log::provider::escape_commands,
     model::{
         error::{Error, Result},
         markup,
@@ -14,42 +14,41 @@ use crate::{
     sys::env,
 };
 
-/// How much text for people is collected before it is written.
+/// The size of the text for people that is collected before it is written, in bytes.
 const CHUNK: usize = 1 << 16;
 
 /// Writes JSON for machines.
 pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<()> {
-    let mut out = Escaped(BufWriter::new(io::stdout().lock()));
+    let mut out = EscapingWriter(BufWriter::new(io::stdout().lock()));
     let written = serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from);
-    end(written.and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()))
+    finish_write(written.and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()))
 }
 
-/// Writes text for people, parts of which can be from anywhere, without anything that a terminal would
-/// obey.
+/// Writes text for people, parts of which can be untrusted, without anything that a terminal would obey.
 pub(super) fn print(text: &str) -> Result<()> {
-    raw(&shown(text))
+    raw(&escape(text))
 }
 
-/// Writes text as it is.
+/// Writes text unchanged.
 pub(super) fn raw(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
-    end(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+    finish_write(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-/// As [`print`], for text that is written by `write`.
+/// Writes text for people like [`print`]; `write` produces it.
 pub(super) fn print_all(write: &dyn Fn(&mut dyn fmt::Write)) -> Result<()> {
-    let mut lines = Lines { text: String::new(), written: Ok(()) };
+    let mut lines = ChunkedLines { text: String::new(), written: Ok(()) };
     write(&mut lines);
     lines.print(lines.text.len());
-    end(lines.written.and_then(|()| io::stdout().flush()))
+    finish_write(lines.written.and_then(|()| io::stdout().flush()))
 }
 
-fn shown(text: &str) -> String {
+fn escape(text: &str) -> String {
     let text = markup::escape_text(text);
-    if env::github_actions() { defused(&text) } else { text }
+    if env::github_actions() { escape_commands(&text) } else { text }
 }
 
-fn end(written: io::Result<()>) -> Result<()> {
+fn finish_write(written: io::Result<()>) -> Result<()> {
     match written {
         // `… | head` has read enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -58,10 +57,10 @@ fn end(written: io::Result<()>) -> Result<()> {
     }
 }
 
-/// JSON without characters that its writers leave as they are, and that terminals obey.
-struct Escaped<W>(W);
+/// A writer of JSON that escapes characters that JSON writers leave unchanged and that terminals obey.
+struct EscapingWriter<W>(W);
 
-impl<W: Write> Write for Escaped<W> {
+impl<W: Write> Write for EscapingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let hidden = |c: char| ('\u{7f}'..='\u{9f}').contains(&c);
         // The serialiser writes complete characters.
@@ -84,22 +83,22 @@ impl<W: Write> Write for Escaped<W> {
 }
 
 /// Text that is written in chunks of complete lines.
-struct Lines {
+struct ChunkedLines {
     text: String,
     written: io::Result<()>,
 }
 
-impl Lines {
+impl ChunkedLines {
     /// Writes the first `len` bytes.
     fn print(&mut self, len: usize) {
         let chunk: String = self.text.drain(..len).collect();
         if self.written.is_ok() {
-            self.written = io::stdout().lock().write_all(shown(&chunk).as_bytes());
+            self.written = io::stdout().lock().write_all(escape(&chunk).as_bytes());
         }
     }
 }
 
-impl fmt::Write for Lines {
+impl fmt::Write for ChunkedLines {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.text.push_str(text);
         if self.text.len() >= CHUNK
@@ -117,7 +116,7 @@ mod tests {
 
     #[test]
     fn json_has_no_control_characters() {
-        let mut out = Escaped(Vec::new());
+        let mut out = EscapingWriter(Vec::new());
         serde_json::to_writer(&mut out, &["a\u{9b}2K\u{7f}", "\u{e9}\u{9f}"]).unwrap();
         let text = String::from_utf8(out.0).unwrap();
         assert_eq!(text, "[\"a\\u009b2K\\u007f\",\"\u{e9}\\u009f\"]");

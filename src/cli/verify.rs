@@ -86,14 +86,14 @@ pub(super) struct VerifyArgs {
     registry: RegistryArgs,
     /// Output on stdout
     #[arg(long, value_name = "FMT", default_value = "human")]
-    message_format: Form,
+    message_format: ReportFormat,
 }
 
 const LINTS: &str = "Lints";
 const SIGNATURE: &str = "Signatures";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Form {
+enum ReportFormat {
     /// Text
     Human,
     /// JSON with a versioned schema
@@ -137,13 +137,13 @@ pub(super) fn run(cx: &Context, args: &VerifyArgs) -> Result<Status> {
     }
     let verification = ops::verify::verify(
         cx,
-        &ops::verify::Request {
+        &ops::verify::VerifyRequest {
             paths: args.paths.clone(),
             target: args.target.clone(),
             policy: args.policy.clone(),
             no_workspace: args.no_workspace,
             base: args.base.clone(),
-            run: args.run.then(|| ops::verify::Trial {
+            run: args.run.then(|| ops::verify::RunOptions {
                 args: match args.run_arg.is_empty() {
                     true => vec!["--version".to_owned()],
                     false => args.run_arg.clone(),
@@ -154,8 +154,8 @@ pub(super) fn run(cx: &Context, args: &VerifyArgs) -> Result<Status> {
             facts: args.facts,
             platforms: args.platforms.clone(),
             deny_unchecked: args.deny_unchecked,
-            digests: args.message_format == Form::Json,
-            signature: ops::verify::Signature {
+            digests: args.message_format == ReportFormat::Json,
+            signature: ops::verify::RequestedSignatures {
                 keys: args.signature.clone(),
                 identity: args
                     .certificate_identity
@@ -167,22 +167,22 @@ pub(super) fn run(cx: &Context, args: &VerifyArgs) -> Result<Status> {
         },
     )?;
     match args.message_format {
-        Form::Human => {
+        ReportFormat::Human => {
             super::print(&format::human(&verification))?;
-            tell_github(cx, &verification)?;
+            write_github_summary(cx, &verification)?;
         }
-        Form::Json => super::json(&verification)?,
-        Form::Markdown => super::print(&format::markdown(&verification))?,
-        Form::Github => super::raw(&format::annotations(&verification))?,
-        Form::Sarif => super::json(&format::sarif(&verification))?,
-        Form::Junit => super::print(&format::junit(&verification))?,
+        ReportFormat::Json => super::json(&verification)?,
+        ReportFormat::Markdown => super::print(&format::markdown(&verification))?,
+        ReportFormat::Github => super::raw(&format::annotations(&verification))?,
+        ReportFormat::Sarif => super::json(&format::sarif(&verification))?,
+        ReportFormat::Junit => super::print(&format::junit(&verification))?,
     }
     Ok(if verification.accepted { Status::Done } else { Status::CheckFailed })
 }
 
-/// In a step of GitHub Actions: annotations, and the summary of the job
+/// Writes annotations and the summary of the job in a step of GitHub Actions
 /// (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
-fn tell_github(cx: &Context, verification: &Verification) -> Result<()> {
+fn write_github_summary(cx: &Context, verification: &Verification) -> Result<()> {
     if cx.env.provider() != Some(Provider::Github) {
         return Ok(());
     }
@@ -192,5 +192,5 @@ fn tell_github(cx: &Context, verification: &Verification) -> Result<()> {
     };
     let text = format!("{}\n", format::markdown(verification));
     let written = fs::append(path)?.write_all(text.as_bytes());
-    written.map_err(|error| fs::failed("write", path, error))
+    written.map_err(|error| fs::file_error("write", path, error))
 }

@@ -7,7 +7,7 @@ use camino::Utf8Path;
 
 use super::output::Output;
 use crate::{
-    ci::log::{Pulse, Settings},
+    ci::log::{Heartbeat, Settings},
     model::error::Result,
     sys::{Context, clock, fs, parallel, process::Children},
 };
@@ -38,12 +38,12 @@ pub(super) fn watch(cx: &Context, output: &Arc<Output>) -> Result<Watch> {
     }
     // Paused on, and ended, alone.
     let children = cx.children.nested();
-    output.state().pulse = Pulse::new(settings.heartbeat, settings.limit);
+    output.state().pulse = Heartbeat::new(settings.heartbeat, settings.limit);
     let mut watch = Watch { children: children.clone(), thread: None };
     if settings.heartbeat.is_some() || settings.limit.is_some() {
         let output = output.clone();
         let beats = move || {
-            while let Some(idle) = output.beat() {
+            while let Some(idle) = output.print_due() {
                 if children.pause(idle).is_err() {
                     break;
                 }

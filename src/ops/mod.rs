@@ -1,5 +1,5 @@
-//! The operations, one function a verb: each takes a context and a request, brings core and shell
-//! together, and returns a value. None prints, none exits, and each can be called again.
+//! The operations, one function for each command: each takes a context and a request, combines core and shell,
+//! and returns a value. None prints, none exits, and each can be called again.
 
 pub mod cache;
 #[cfg_attr(not(feature = "ci"), path = "ci/without.rs")]

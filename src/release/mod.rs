@@ -1,4 +1,4 @@
-//! What accompanies a release: merging, SBOM, provenance, signatures.
+//! The documents of a release: merging, SBOM, provenance, signatures.
 
 pub mod bom;
 pub mod merge;

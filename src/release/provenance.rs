@@ -1,6 +1,6 @@
-//! How a release was made: an in-toto statement (in-toto attestation framework, "Statement" v1) with
-//! SLSA's provenance (<https://slsa.dev/spec/v1.0/provenance>). The same source, tools and builder give
-//! the same bytes: nothing of a clock, of a directory or of a run is in it.
+//! Provenance: an in-toto statement (in-toto attestation framework, "Statement" v1) with SLSA's provenance
+//! (<https://slsa.dev/spec/v1.0/provenance>). The same source, tools and builder give the same bytes: it
+//! contains nothing of a clock, of a directory or of a run.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    build::request::Request,
+    build::request::BuildRequest,
     model::{
         digest::Digest,
         error::Result,
@@ -23,7 +23,7 @@ use crate::{
 /// The type of a statement.
 pub const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 
-/// What SLSA calls its provenance.
+/// The type of SLSA's provenance.
 pub const PREDICATE: &str = "https://slsa.dev/provenance/v1";
 
 /// The build type, which defines the parameters; docs/provenance.md describes it.
@@ -32,19 +32,20 @@ pub const BUILD_TYPE: &str = "urn:longshore:build:v1";
 /// The builder outside of CI systems.
 pub const LOCAL: &str = "urn:longshore:builder:local";
 
-/// What is known of source and machine, besides plan and result.
+/// The facts about source and machine, besides plan and result.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Known {
-    /// Where the source is, as a URL.
+pub struct ProvenanceFacts {
+    /// The URL of the source.
     pub repository: Option<String>,
     /// The digest of `Cargo.lock`.
     pub lock: Option<Digest>,
     /// The digests of tools' files, by the tool's name and the file's.
     pub files: Vec<ToolFile>,
-    /// Who builds: a URI.
+    /// The URI of the builder.
     pub builder: Option<String>,
-    /// Directories of the machine, and what stands for each: they differ where nothing else does.
-    pub places: Vec<(String, String)>,
+    /// Directories of the machine, each with its replacement: otherwise they would be the only difference
+    /// between two builds.
+    pub directories: Vec<(String, String)>,
 }
 
 /// A file that a tool consists of.
@@ -79,7 +80,7 @@ impl Resource {
     }
 }
 
-/// The file's name: that of the release, with `.intoto.json` at the end.
+/// Returns the file's name: that of the release, with `.intoto.json` at the end.
 pub fn file_name(dist: &Dist) -> String {
     let release = &dist.release;
     match &release.version {
@@ -88,11 +89,16 @@ pub fn file_name(dist: &Dist) -> String {
     }
 }
 
-/// The statement, as JSON.
+/// Returns the statement, as JSON.
 ///
 /// # Errors
 /// It cannot be written as JSON.
-pub fn statement(dist: &Dist, plan: &Plan, request: &Request, known: &Known) -> Result<Vec<u8>> {
+pub fn statement(
+    dist: &Dist,
+    plan: &Plan,
+    request: &BuildRequest,
+    known: &ProvenanceFacts,
+) -> Result<Vec<u8>> {
     let builder = known.builder.as_deref().unwrap_or(LOCAL);
     let statement = json!({
         "_type": STATEMENT,
@@ -101,8 +107,8 @@ pub fn statement(dist: &Dist, plan: &Plan, request: &Request, known: &Known) -> 
         "predicate": {
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
-                "externalParameters": external(dist, plan, request, known),
-                "internalParameters": internal(plan, known),
+                "externalParameters": external_parameters(dist, plan, request, known),
+                "internalParameters": internal_parameters(plan, known),
                 "resolvedDependencies": dependencies(dist, known),
             },
             "runDetails": {
@@ -118,7 +124,7 @@ pub fn statement(dist: &Dist, plan: &Plan, request: &Request, known: &Known) -> 
     Ok(bytes)
 }
 
-/// Whether a document is listed. Checksums and signatures are written later.
+/// Returns whether a document is listed. Checksums and signatures are written later.
 fn is_subject(document: &Document) -> bool {
     match document.kind {
         DocumentKind::Cyclonedx | DocumentKind::Spdx => true,
@@ -129,24 +135,32 @@ fn is_subject(document: &Document) -> bool {
     }
 }
 
-/// Everything that was made. What people download goes by its name alone, since that is what they
-/// have of it; everything else by its path in the release.
+/// Returns all outputs. Downloads are listed by their file name alone, the only name that users have;
+/// everything else by its path in the release.
 fn subjects(dist: &Dist) -> Vec<Resource> {
     let name = |path: &str| path.strip_prefix("archives/").unwrap_or(path).to_owned();
     let mut all: Vec<Resource> = Vec::new();
-    all.extend(dist.artifacts.iter().map(|of| Resource::file(name(&of.path), of.sha256)));
-    let debug = dist.artifacts.iter().filter_map(|of| of.debug.as_ref());
-    all.extend(debug.map(|of| Resource::file(name(&of.path), of.sha256)));
-    let sizes = dist.artifacts.iter().filter_map(|of| of.attribution.as_ref());
-    all.extend(sizes.map(|of| Resource::file(name(&of.path), of.sha256)));
-    all.extend(dist.companions.iter().map(|of| Resource::file(name(&of.path), of.sha256)));
-    all.extend(dist.archives.iter().map(|of| Resource::file(name(&of.path), of.sha256)));
+    all.extend(
+        dist.artifacts.iter().map(|artifact| Resource::file(name(&artifact.path), artifact.sha256)),
+    );
+    let debug = dist.artifacts.iter().filter_map(|artifact| artifact.debug.as_ref());
+    all.extend(debug.map(|entry| Resource::file(name(&entry.path), entry.sha256)));
+    let sizes = dist.artifacts.iter().filter_map(|artifact| artifact.attribution.as_ref());
+    all.extend(sizes.map(|record| Resource::file(name(&record.path), record.sha256)));
+    all.extend(
+        dist.companions
+            .iter()
+            .map(|companion| Resource::file(name(&companion.path), companion.sha256)),
+    );
+    all.extend(
+        dist.archives.iter().map(|archive| Resource::file(name(&archive.path), archive.sha256)),
+    );
     let documents = dist.documents.iter().filter(|document| is_subject(document));
-    all.extend(documents.map(|of| Resource::file(name(&of.path), of.sha256)));
+    all.extend(documents.map(|document| Resource::file(name(&document.path), document.sha256)));
     for image in &dist.images {
         all.push(Resource::file(image.path.clone(), image.digest));
         // One platform's image has no index above it.
-        let inner = image.platforms.iter().filter(|of| of.manifest != image.digest);
+        let inner = image.platforms.iter().filter(|platform| platform.manifest != image.digest);
         all.extend(inner.map(|platform| {
             Resource::file(format!("{}@{}", image.path, platform.platform), platform.manifest)
         }));
@@ -154,8 +168,13 @@ fn subjects(dist: &Dist) -> Vec<Resource> {
     all
 }
 
-/// The request: everything that a user could have chosen differently.
-fn external(dist: &Dist, plan: &Plan, request: &Request, known: &Known) -> Value {
+/// Returns the request: everything that a user could have chosen differently.
+fn external_parameters(
+    dist: &Dist,
+    plan: &Plan,
+    request: &BuildRequest,
+    known: &ProvenanceFacts,
+) -> Value {
     let sorted = |all: Vec<&str>| {
         let mut all: Vec<String> = all.into_iter().map(str::to_owned).collect();
         all.sort();
@@ -164,9 +183,9 @@ fn external(dist: &Dist, plan: &Plan, request: &Request, known: &Known) -> Value
     };
     let artifacts = || dist.artifacts.iter();
     let mut value = json!({
-        "packages": sorted(artifacts().map(|of| of.package.as_str()).collect()),
-        "binaries": sorted(artifacts().map(|of| of.name.as_str()).collect()),
-        "targets": sorted(artifacts().map(|of| of.target.as_str()).collect()),
+        "packages": sorted(artifacts().map(|artifact| artifact.package.as_str()).collect()),
+        "binaries": sorted(artifacts().map(|artifact| artifact.name.as_str()).collect()),
+        "targets": sorted(artifacts().map(|artifact| artifact.target.as_str()).collect()),
         "profile": plan.profile.name,
         "features": {
             "features": request.features.features,
@@ -174,8 +193,8 @@ fn external(dist: &Dist, plan: &Plan, request: &Request, known: &Known) -> Value
             "noDefaultFeatures": request.features.no_default_features,
         },
         "locked": request.locked,
-        "images": dist.images.iter().map(|of| of.name.as_str()).collect::<Vec<_>>(),
-        "archives": dist.archives.iter().map(|of| of.path.as_str()).collect::<Vec<_>>(),
+        "images": dist.images.iter().map(|image| image.name.as_str()).collect::<Vec<_>>(),
+        "archives": dist.archives.iter().map(|archive| archive.path.as_str()).collect::<Vec<_>>(),
     });
     if let Some(fields) = value.as_object_mut() {
         if let Some(preset) = plan.profile.preset {
@@ -188,14 +207,17 @@ fn external(dist: &Dist, plan: &Plan, request: &Request, known: &Known) -> Value
     value
 }
 
-/// What longshore decided: the profile's values, cargo's arguments and rustc's flags, with names for
+/// Returns longshore's decisions: the profile's values, cargo's arguments and rustc's flags, with names for
 /// directories.
-fn internal(plan: &Plan, known: &Known) -> Value {
-    let mut places: Vec<_> = known.places.iter().filter(|(place, _)| !place.is_empty()).collect();
+fn internal_parameters(plan: &Plan, known: &ProvenanceFacts) -> Value {
+    let mut directories: Vec<_> =
+        known.directories.iter().filter(|(location, _)| !location.is_empty()).collect();
     // What is within another goes first.
-    places.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then(a.cmp(b)));
+    directories.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then(a.cmp(b)));
     let hide = |text: &str| {
-        places.iter().fold(text.to_owned(), |text, (place, name)| replace(&text, place, name))
+        directories
+            .iter()
+            .fold(text.to_owned(), |text, (location, name)| replace(&text, location, name))
     };
     // Arguments that set flags for rustc are left out: the flags are listed by target.
     let arguments = |all: &[String]| {
@@ -215,7 +237,7 @@ fn internal(plan: &Plan, known: &Known) -> Value {
         .map(|build| json!({ "targets": build.targets, "arguments": arguments(&build.args) }));
     let settings = plan.profile.settings.iter();
     let settings: BTreeMap<&str, String> =
-        settings.map(|of| (of.key.as_str(), of.value.to_string())).collect();
+        settings.map(|setting| (setting.key.as_str(), setting.value.to_string())).collect();
     let mut targets: BTreeMap<&str, Value> = BTreeMap::new();
     for job in &plan.jobs {
         let flags = job.rustflags.iter().map(|flag| hide_source(hide(&flag.flag)));
@@ -256,20 +278,21 @@ fn hide_source(flag: String) -> String {
     }
 }
 
-/// `text` with `name` for the directory `place`, and not for what only begins like it.
-fn replace(text: &str, place: &str, name: &str) -> String {
-    let mut parts = text.split(place);
+/// Returns `text` with `name` instead of the directory `location`; longer names that only begin like it are
+/// unchanged.
+fn replace(text: &str, location: &str, name: &str) -> String {
+    let mut parts = text.split(location);
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let goes_on = |c: char| c.is_alphanumeric() || ['-', '_', '.'].contains(&c);
-        out.push_str(if part.starts_with(goes_on) { place } else { name });
+        out.push_str(if part.starts_with(goes_on) { location } else { name });
         out.push_str(part);
     }
     out
 }
 
-/// The source, as SLSA's own build types write it: `git+` and its URL.
-fn source(dist: &Dist, known: &Known) -> Option<Resource> {
+/// Returns the source, as SLSA's own build types write it: `git+` and its URL.
+fn source(dist: &Dist, known: &ProvenanceFacts) -> Option<Resource> {
     let release = &dist.release;
     let revision = release.revision.as_ref();
     if revision.is_none() && known.repository.is_none() {
@@ -289,8 +312,8 @@ fn source(dist: &Dist, known: &Known) -> Option<Resource> {
     })
 }
 
-/// What went in: the source, the versions of its dependencies, and tools.
-fn dependencies(dist: &Dist, known: &Known) -> Vec<Resource> {
+/// Returns the inputs: the source, the versions of its dependencies, and tools.
+fn dependencies(dist: &Dist, known: &ProvenanceFacts) -> Vec<Resource> {
     let mut all: Vec<Resource> = source(dist, known).into_iter().collect();
     all.extend(known.lock.map(|digest| Resource::file("Cargo.lock", digest)));
     for (tool, version) in &dist.release.tools {
@@ -318,7 +341,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directories_get_names_and_what_begins_like_them_does_not() {
+    fn only_complete_directory_names_are_replaced() {
         let hide = |text| replace(text, "/data", "$HOME");
         assert_eq!(hide("--x=/data/a"), "--x=$HOME/a");
         assert_eq!(hide("/data"), "$HOME");

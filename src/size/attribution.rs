@@ -1,4 +1,4 @@
-//! The bytes of one file as leaves: what of one symbol is in one section.
+//! The bytes of one file as leaves: the bytes of one symbol in one section.
 
 use std::{collections::HashMap, fmt, io};
 
@@ -9,13 +9,13 @@ use crate::{
 };
 
 /// The name in the column of crates for bytes that do not belong to a crate.
-mod of_none {
+mod labels {
     pub(super) const HEADERS: &str = "[headers]";
     pub(super) const SECTIONS: &str = "[sections]";
     pub(super) const DEBUG: &str = "[debug information]";
     pub(super) const PADDING: &str = "[padding]";
     pub(super) const SHARED: &str = "[shared data]";
-    pub(super) const NOBODY: &str = "[unattributed]";
+    pub(super) const UNATTRIBUTED: &str = "[unattributed]";
 }
 
 /// Every byte of a file, by what it belongs to.
@@ -23,15 +23,15 @@ mod of_none {
 pub struct Attribution {
     /// The file's size in bytes: the sum of all leaves.
     pub size: u64,
-    /// What it has once compressed, where that was found out: the sum of all leaves.
+    /// Its compressed size, if it was determined: the sum of all leaves.
     pub compressed: Option<u64>,
-    /// Where symbols are from.
+    /// The source of the symbols.
     pub symbols: SymbolSource,
     /// In the order of their first bytes.
     pub leaves: Vec<Leaf>,
 }
 
-/// What of one symbol is in one section. Symbols that have one name are one.
+/// The bytes of one symbol in one section. Symbols with one name are one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Leaf {
     /// The crate that it was compiled for, or a name in square brackets.
@@ -42,33 +42,33 @@ pub struct Leaf {
     pub module: String,
     /// Its name, or that of the section.
     pub symbol: String,
-    /// The section; empty for what is outside of all.
+    /// The section; empty for bytes outside of all sections.
     pub section: String,
     /// Its bytes in the file.
     pub size: u64,
-    /// How many of them follow from what is around them: an unsized symbol, a relocation.
+    /// The number of bytes that are derived from their surroundings: an unsized symbol, a relocation.
     pub derived: u64,
-    /// How many of them are a guess: data that code refers to, crates of names that do not say.
+    /// The number of bytes that are a guess: data that code refers to, and names without a crate.
     pub guessed: u64,
     /// Its share of the compressed file.
     pub compressed: u64,
 }
 
-/// Says which package brought a symbol that is not Rust's.
-pub type Native<'a> = dyn Fn(&str) -> Option<String> + 'a;
+/// Returns the package that brought a symbol that is not Rust's.
+pub type NativeLookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
-/// Says how many bytes of the compressed file are used up at each of some offsets, in their order.
-pub type Costs<'a> = dyn Fn(&[u64]) -> io::Result<Vec<u64>> + 'a;
+/// Returns the number of bytes of the compressed file that are used up at each of some offsets, in their order.
+pub type CompressedCosts<'a> = dyn Fn(&[u64]) -> io::Result<Vec<u64>> + 'a;
 
-/// What a file is attributed by.
+/// The information with which a file is attributed.
 #[derive(Clone, Copy)]
 pub struct Evidence<'a> {
     /// The file that it was stripped from, or its separate debug file.
     pub separate: Option<Source<'a>>,
-    /// Which package brought a symbol that is not Rust's.
-    pub native: &'a Native<'a>,
+    /// The package that brought a symbol that is not Rust's.
+    pub native: &'a NativeLookup<'a>,
     /// The function that returns the compressed size before each of some offsets, if requested.
-    pub costs: Option<&'a Costs<'a>>,
+    pub costs: Option<&'a CompressedCosts<'a>>,
 }
 
 impl fmt::Debug for Evidence<'_> {
@@ -86,7 +86,7 @@ pub fn attribute<'a>(
     evidence: &Evidence<'_>,
 ) -> Result<Attribution, ReadError> {
     let draft = MapBuilder::read(source, evidence.separate)?;
-    let names = names(draft.symbols(), evidence.native);
+    let names = parse_names(draft.symbols(), evidence.native);
     let mut numbers = HashMap::new();
     let groups: Vec<u32> = names
         .iter()
@@ -97,7 +97,7 @@ pub fn attribute<'a>(
         .collect();
     let map = draft.map(&groups)?;
     let costs = evidence.costs.map(|costs| {
-        let ends: Vec<u64> = map.ranges.iter().map(|piece| piece.range.end).collect();
+        let ends: Vec<u64> = map.ranges.iter().map(|segment| segment.range.end).collect();
         costs(&ends)
     });
     let costs = costs
@@ -107,39 +107,39 @@ pub fn attribute<'a>(
 }
 
 fn leaves(map: &Map, names: &[Name], costs: Option<&[u64]>) -> Attribution {
-    let (ids, sections) = (ids(names), section_ids(map));
-    let mut places: HashMap<(Key<'_>, Option<usize>), usize> = HashMap::new();
+    let (ids, sections) = (symbol_ids(names), section_ids(map));
+    let mut locations: HashMap<(LeafKey<'_>, Option<usize>), usize> = HashMap::new();
     let mut leaves: Vec<Leaf> = Vec::new();
     let mut used = 0;
-    for (at, piece) in map.ranges.iter().enumerate() {
-        let section = map.section(piece).unwrap_or_default();
-        let key = match piece.owner {
-            Owner::Symbol(symbol, _) => Key::Name(ids.get(symbol).copied().unwrap_or(symbol)),
-            Owner::Headers => Key::None(of_none::HEADERS, "headers"),
-            Owner::Section if is_debug(section) => Key::None(of_none::DEBUG, section),
-            Owner::Section => Key::None(of_none::SECTIONS, section),
-            Owner::Padding => Key::None(of_none::PADDING, section),
-            Owner::Shared => Key::None(of_none::SHARED, section),
-            Owner::Unknown => Key::None(of_none::NOBODY, section),
+    for (at, segment) in map.ranges.iter().enumerate() {
+        let section = map.section(segment).unwrap_or_default();
+        let key = match segment.owner {
+            Owner::Symbol(symbol, _) => LeafKey::Name(ids.get(symbol).copied().unwrap_or(symbol)),
+            Owner::Headers => LeafKey::None(labels::HEADERS, "headers"),
+            Owner::Section if is_debug(section) => LeafKey::None(labels::DEBUG, section),
+            Owner::Section => LeafKey::None(labels::SECTIONS, section),
+            Owner::Padding => LeafKey::None(labels::PADDING, section),
+            Owner::Shared => LeafKey::None(labels::SHARED, section),
+            Owner::Unknown => LeafKey::None(labels::UNATTRIBUTED, section),
         };
-        let in_section = piece.section.and_then(|section| sections.get(section)).copied();
-        let place = *places.entry((key, in_section)).or_insert_with(|| {
+        let in_section = segment.section.and_then(|section| sections.get(section)).copied();
+        let location = *locations.entry((key, in_section)).or_insert_with(|| {
             leaves.push(key.leaf(names, section));
             leaves.len() - 1
         });
         let cost = costs.and_then(|costs| costs.get(at)).copied().unwrap_or(used);
-        let len = piece.range.end - piece.range.start;
-        let Some(leaf) = leaves.get_mut(place) else {
+        let len = segment.range.end - segment.range.start;
+        let Some(leaf) = leaves.get_mut(location) else {
             continue;
         };
         leaf.size += len;
         leaf.compressed += cost - used;
         used = cost;
-        let guessed = match piece.owner {
+        let guessed = match segment.owner {
             Owner::Symbol(symbol, _) => names.get(symbol).is_some_and(|name| name.guessed),
             _ => false,
         };
-        match piece.owner {
+        match segment.owner {
             Owner::Symbol(_, By::Reference) => leaf.guessed += len,
             Owner::Symbol(..) if guessed => leaf.guessed += len,
             Owner::Symbol(_, By::Extended | By::Relocation) => leaf.derived += len,
@@ -154,9 +154,9 @@ fn leaves(map: &Map, names: &[Name], costs: Option<&[u64]>) -> Attribution {
     }
 }
 
-/// For each name the first one that is the same: generic functions and hashes are distinct for the
+/// Returns for each name the first one that is the same: generic functions and hashes are distinct for the
 /// linker, and not here.
-fn ids(names: &[Name]) -> Vec<usize> {
+fn symbol_ids(names: &[Name]) -> Vec<usize> {
     let mut known = HashMap::with_capacity(names.len());
     let all = names.iter().enumerate().map(|(at, name)| {
         let Name { krate, defining, module, symbol, .. } = name;
@@ -165,7 +165,7 @@ fn ids(names: &[Name]) -> Vec<usize> {
     all.collect()
 }
 
-/// For each section the first one of its name.
+/// Returns for each section the first one of its name.
 fn section_ids(map: &Map) -> Vec<usize> {
     let mut known = HashMap::new();
     let names = map.sections.iter().enumerate();
@@ -179,22 +179,22 @@ fn is_debug(section: &str) -> bool {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Key<'a> {
+enum LeafKey<'a> {
     Name(usize),
     None(&'static str, &'a str),
 }
 
-impl Key<'_> {
+impl LeafKey<'_> {
     fn leaf(self, names: &[Name], section: &str) -> Leaf {
         let mut leaf = Leaf { section: section.to_owned(), ..Leaf::default() };
         match self {
-            Key::None(krate, symbol) => {
+            LeafKey::None(krate, symbol) => {
                 leaf.krate = krate.to_owned();
                 leaf.defining = krate.to_owned();
                 leaf.symbol =
                     if symbol.is_empty() { "outside of sections" } else { symbol }.to_owned();
             }
-            Key::Name(name) => {
+            LeafKey::Name(name) => {
                 if let Some(name) = names.get(name) {
                     leaf.krate.clone_from(&name.krate);
                     leaf.defining.clone_from(&name.defining);
@@ -207,11 +207,11 @@ impl Key<'_> {
     }
 }
 
-/// Reads the names of all symbols, which are sorted by address. Symbols of C are those of the package
-/// with a native library that has one of their name; one without, between two of the same package, is that
-/// package's, too: linkers put objects side by side.
-fn names(symbols: &[Symbol], native: &Native<'_>) -> Vec<Name> {
-    let mut all: Vec<Name> = symbols.iter().map(|symbol| Name::of(&symbol.name)).collect();
+/// Parses the names of all symbols, which are sorted by address. Symbols of C belong to the package with a
+/// native library that has one of their name; one without, between two of the same package, belongs to that
+/// package, too: linkers put objects side by side.
+fn parse_names(symbols: &[Symbol], native: &NativeLookup<'_>) -> Vec<Name> {
+    let mut all: Vec<Name> = symbols.iter().map(|symbol| Name::parse(&symbol.name)).collect();
     let give = |all: &mut [Name], index: usize, package: &str, guessed: bool| {
         if let Some(name) = all.get_mut(index) {
             package.clone_into(&mut name.krate);

@@ -1,83 +1,87 @@
-//! A release beside the one before it.
+//! Comparison of a release with the previous one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     Attribution,
-    release::{Binary, Release, Whole},
+    release::{MeasuredBinary, MeasuredRelease, PackedOutput},
 };
 use crate::{
     binary::map::SymbolSource,
     model::schema::size::{Change, Changed, ChangedDependency, Dependency},
 };
 
-/// How much of two binaries has to be the same for one to be the other's new name, in percent.
-const SAME: u64 = 50;
+/// The minimum share, in percent, that two binaries have in common if one is the other's new name.
+const MIN_SHARED: u64 = 50;
 
 /// A binary now and before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pair<'a> {
-    /// What it was; none for a new one.
-    pub base: Option<&'a Binary>,
-    /// What it is; none for one that is gone.
-    pub head: Option<&'a Binary>,
+    /// The base; `None` for a new binary.
+    pub base: Option<&'a MeasuredBinary>,
+    /// The current binary; `None` for a removed one.
+    pub head: Option<&'a MeasuredBinary>,
 }
 
-/// Every binary of both, in the order of `head`; then those that are gone.
-pub fn pairs<'a>(base: Option<&'a Release>, head: &'a Release) -> Vec<Pair<'a>> {
+/// Returns every binary of both, in the order of `head`; then those that were removed.
+pub fn pair_binaries<'a>(
+    base: Option<&'a MeasuredRelease>,
+    head: &'a MeasuredRelease,
+) -> Vec<Pair<'a>> {
     let all = base.map_or(&[][..], |base| &base.binaries);
-    let mut left: Vec<&Binary> = all.iter().collect();
-    let mut take = |fits: &dyn Fn(&Binary) -> bool| {
-        let place = left.iter().position(|binary| fits(binary))?;
-        Some(left.remove(place))
+    let mut left: Vec<&MeasuredBinary> = all.iter().collect();
+    let mut take = |fits: &dyn Fn(&MeasuredBinary) -> bool| {
+        let location = left.iter().position(|binary| fits(binary))?;
+        Some(left.remove(location))
     };
     let single = (all.len(), head.binaries.len()) == (1, 1);
     let mut pairs: Vec<Pair<'_>> = head
         .binaries
         .iter()
         .map(|binary| {
-            let same =
-                |other: &Binary| single || (other.name == binary.name && other.is_for_same(binary));
+            let same = |other: &MeasuredBinary| {
+                single || (other.name == binary.name && other.is_for_same(binary))
+            };
             Pair { base: take(&same), head: Some(binary) }
         })
         .collect();
     // What has no counterpart of its name may have another.
     for pair in &mut pairs {
         if let (None, Some(head)) = (pair.base, pair.head) {
-            pair.base = take(&|other| other.is_for_same(head) && is_alike(other, head));
+            pair.base = take(&|other| other.is_for_same(head) && is_similar(other, head));
         }
     }
     pairs.extend(left.into_iter().map(|gone| Pair { base: Some(gone), head: None }));
     pairs
 }
 
-/// Whether most of two binaries is the same: symbols of the same name and size, or crates where
-/// symbols are not known.
-fn is_alike(one: &Binary, two: &Binary) -> bool {
+/// Returns whether most of two binaries is the same: symbols of the same name and size, or crates if symbols
+/// are not known.
+fn is_similar(one: &MeasuredBinary, two: &MeasuredBinary) -> bool {
     let most = one.size.max(two.size);
     let shared = match (&one.attribution, &two.attribution) {
-        (Some(one), Some(two)) => shared(&by_symbol(one), &by_symbol(two)),
-        _ => shared(&one.by_crate(), &two.by_crate()),
+        (Some(one), Some(two)) => shared_bytes(&bytes_by_symbol(one), &bytes_by_symbol(two)),
+        _ => shared_bytes(&one.bytes_by_crate(), &two.bytes_by_crate()),
     };
-    shared.saturating_mul(100) > most.saturating_mul(SAME)
+    shared.saturating_mul(100) > most.saturating_mul(MIN_SHARED)
 }
 
-fn shared<K: Ord>(one: &BTreeMap<K, u64>, two: &BTreeMap<K, u64>) -> u64 {
+fn shared_bytes<K: Ord>(one: &BTreeMap<K, u64>, two: &BTreeMap<K, u64>) -> u64 {
     let sizes = one.iter().filter_map(|(key, size)| two.get(key).map(|other| other.min(size)));
     sizes.sum()
 }
 
-/// The bytes of each symbol, by crate and name.
-fn by_symbol(of: &Attribution) -> BTreeMap<(&str, &str), u64> {
+/// Returns the bytes of each symbol, by crate and name.
+fn bytes_by_symbol(attribution: &Attribution) -> BTreeMap<(&str, &str), u64> {
     let mut symbols = BTreeMap::new();
-    for leaf in &of.leaves {
+    for leaf in &attribution.leaves {
         *symbols.entry((leaf.krate.as_str(), leaf.symbol.as_str())).or_default() += leaf.size;
     }
     symbols
 }
 
-/// What changed, the largest change first.
-fn changed<K: Ord + Clone>(
+/// Returns the changes, the largest one first.
+fn list_changes<K: Ord + Clone>(
     base: &BTreeMap<K, u64>,
     head: &BTreeMap<K, u64>,
     name: impl Fn(&K) -> (String, Option<String>),
@@ -98,34 +102,35 @@ fn changed<K: Ord + Clone>(
 }
 
 impl Pair<'_> {
-    /// The sizes.
+    /// Returns the sizes.
     pub fn change(&self) -> Change {
         Change { size: self.head.map(|head| head.size), base_size: self.base.map(|base| base.size) }
     }
 
-    /// The compressed sizes, where one is known.
+    /// Returns the compressed sizes, if one is known.
     pub fn compressed(&self) -> Option<Change> {
-        let of = |binary: Option<&Binary>| binary?.attribution.as_ref()?.compressed;
-        let change = Change { size: of(self.head), base_size: of(self.base) };
+        let attribution =
+            |binary: Option<&MeasuredBinary>| binary?.attribution.as_ref()?.compressed;
+        let change = Change { size: attribution(self.head), base_size: attribution(self.base) };
         (change != Change::default()).then_some(change)
     }
 
-    /// The changed crates. Empty if those of one side are not known.
+    /// Returns the changed crates; none if those of one side are not known.
     pub fn crates(&self) -> Vec<Changed> {
         let (Some(base), Some(head)) = (self.base, self.head) else {
             return Vec::new();
         };
-        if !same_detail(base, head) {
+        if !has_same_detail(base, head) {
             return Vec::new();
         }
-        let (base, head) = (base.by_crate(), head.by_crate());
+        let (base, head) = (base.bytes_by_crate(), head.bytes_by_crate());
         if base.is_empty() || head.is_empty() {
             return Vec::new();
         }
-        changed(&base, &head, |name| (name.clone(), None))
+        list_changes(&base, &head, |name| (name.clone(), None))
     }
 
-    /// Symbols that changed, where those of both sides are known.
+    /// Returns the changed symbols, if those of both sides are known.
     pub fn symbols(&self) -> Vec<Changed> {
         let (base, head) =
             (self.base.map(|one| &one.attribution), self.head.map(|one| &one.attribution));
@@ -135,12 +140,12 @@ impl Pair<'_> {
         if (base.symbols == SymbolSource::None) != (head.symbols == SymbolSource::None) {
             return Vec::new();
         }
-        changed(&by_symbol(base), &by_symbol(head), |(krate, symbol)| {
+        list_changes(&bytes_by_symbol(base), &bytes_by_symbol(head), |(krate, symbol)| {
             ((*symbol).to_owned(), Some((*krate).to_owned()))
         })
     }
 
-    /// Dependencies that changed, where those of both sides are known, and what their crates cost.
+    /// Returns the changed dependencies, if those of both sides are known, with the sizes of their crates.
     pub fn dependencies(&self) -> Vec<ChangedDependency> {
         let (Some(base), Some(head)) = (self.base, self.head) else {
             return Vec::new();
@@ -148,8 +153,9 @@ impl Pair<'_> {
         if base.dependencies.is_empty() || head.dependencies.is_empty() {
             return Vec::new();
         }
-        let (before, now) = (versions(&base.dependencies), versions(&head.dependencies));
-        let (old, new) = (base.by_crate(), head.by_crate());
+        let (before, now) =
+            (versions_by_name(&base.dependencies), versions_by_name(&head.dependencies));
+        let (old, new) = (base.bytes_by_crate(), head.bytes_by_crate());
         let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
         let mut all: Vec<ChangedDependency> = names
             .into_iter()
@@ -159,29 +165,35 @@ impl Pair<'_> {
                 let krate = name.replace('-', "_");
                 let cost = match (old.get(&krate), new.get(&krate)) {
                     (None, None) => None,
-                    (old, new) => Some(signed(old.copied(), new.copied())),
+                    (old, new) => Some(growth(old.copied(), new.copied())),
                 };
-                let of = |all: &BTreeMap<String, Vec<String>>| {
+                let attribution = |all: &BTreeMap<String, Vec<String>>| {
                     all.get(name).cloned().unwrap_or_default()
                 };
-                ChangedDependency { name: name.clone(), base: of(&before), head: of(&now), cost }
+                ChangedDependency {
+                    name: name.clone(),
+                    base: attribution(&before),
+                    head: attribution(&now),
+                    cost,
+                }
             })
             .collect();
         all.sort_by_key(|one| std::cmp::Reverse(one.cost.unwrap_or(0).unsigned_abs()));
         all
     }
 
-    /// The crate that grew most; without a base the largest one. Only a crate can be to blame.
-    pub fn culprit(&self) -> Option<(String, i64)> {
+    /// Returns the crate that grew most; without a base the largest one. Entries that are not crates are
+    /// skipped.
+    pub fn largest_growth(&self) -> Option<(String, i64)> {
         let is_crate = |name: &str| !name.starts_with('[') || name == "[C]" || name == "[C++]";
         if self.base.is_some() {
             let grown = self.crates().into_iter().map(|changed| {
-                (signed(changed.change.base_size, changed.change.size), changed.name)
+                (growth(changed.change.base_size, changed.change.size), changed.name)
             });
             let most = grown.filter(|(by, name)| *by > 0 && is_crate(name)).max()?;
             return Some((most.1, most.0));
         }
-        let crates = self.head?.by_crate();
+        let crates = self.head?.bytes_by_crate();
         let most = crates.into_iter().filter(|(name, _)| is_crate(name));
         let (name, size) = most.max_by_key(|(_, size)| *size)?;
         Some((name, i64::try_from(size).unwrap_or(i64::MAX)))
@@ -190,8 +202,8 @@ impl Pair<'_> {
 
 /// Returns whether both binaries are attributed to crates, or both to sections only. The program of an
 /// image has no symbols: compared with it, every crate would appear to be new.
-fn same_detail(one: &Binary, two: &Binary) -> bool {
-    let sections_only = |binary: &Binary| {
+fn has_same_detail(one: &MeasuredBinary, two: &MeasuredBinary) -> bool {
+    let sections_only = |binary: &MeasuredBinary| {
         binary
             .attribution
             .as_ref()
@@ -200,13 +212,13 @@ fn same_detail(one: &Binary, two: &Binary) -> bool {
     sections_only(one) == sections_only(two)
 }
 
-/// By how much something grew.
-pub fn signed(base: Option<u64>, head: Option<u64>) -> i64 {
+/// Returns the growth in bytes.
+pub fn growth(base: Option<u64>, head: Option<u64>) -> i64 {
     let number = |size: Option<u64>| i64::try_from(size.unwrap_or(0)).unwrap_or(i64::MAX);
     number(head).saturating_sub(number(base))
 }
 
-fn versions(all: &[Dependency]) -> BTreeMap<String, Vec<String>> {
+fn versions_by_name(all: &[Dependency]) -> BTreeMap<String, Vec<String>> {
     let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for one in all {
         versions.entry(one.name.clone()).or_default().push(one.version.clone());
@@ -218,13 +230,13 @@ fn versions(all: &[Dependency]) -> BTreeMap<String, Vec<String>> {
     versions
 }
 
-/// Archives and images now and before, by name and platform.
-pub fn wholes<'a>(
-    base: Option<&'a [Whole]>,
-    head: &'a [Whole],
-) -> Vec<(Option<&'a Whole>, Option<&'a Whole>)> {
-    let key = |whole: &'a Whole| (whole.name.as_str(), whole.platform.to_string());
-    let mut before: HashMap<_, &Whole> =
+/// Returns archives and images, current and base, by name and platform.
+pub fn pair_packed_outputs<'a>(
+    base: Option<&'a [PackedOutput]>,
+    head: &'a [PackedOutput],
+) -> Vec<(Option<&'a PackedOutput>, Option<&'a PackedOutput>)> {
+    let key = |whole: &'a PackedOutput| (whole.name.as_str(), whole.platform.to_string());
+    let mut before: HashMap<_, &PackedOutput> =
         base.into_iter().flatten().map(|whole| (key(whole), whole)).collect();
     let mut all: Vec<_> =
         head.iter().map(|whole| (before.remove(&key(whole)), Some(whole))).collect();

@@ -1,5 +1,4 @@
-//! How large a file is, and because of what: its bytes by section, crate, module and symbol; and how
-//! that changed.
+//! The size of a file by section, crate, module and symbol, and its changes.
 
 mod attribution;
 pub mod compare;
@@ -11,9 +10,9 @@ mod release;
 mod table;
 mod text;
 
-pub use attribution::{Attribution, Costs, Evidence, Leaf, Native, attribute};
-pub use record::{read, write};
-pub use release::{Binary, Release, Whole};
+pub use attribution::{Attribution, CompressedCosts, Evidence, Leaf, NativeLookup, attribute};
+pub use record::{from_record, to_record};
+pub use release::{MeasuredBinary, MeasuredRelease, PackedOutput};
 pub use table::{View, rows};
 pub use text::{csv, human, markdown};
 

@@ -1,4 +1,4 @@
-//! The attribution that is kept beside a binary.
+//! The attribution that is stored beside a binary.
 
 use std::collections::HashMap;
 
@@ -8,20 +8,24 @@ use crate::model::{
     schema::size::{self, Dependency, SCHEMA},
 };
 
-/// What is kept of the attribution of the binary with that digest.
-pub fn write(of: &Attribution, sha256: Digest, dependencies: Vec<Dependency>) -> size::Attribution {
+/// Returns the stored form of the attribution of the binary with that digest.
+pub fn to_record(
+    attribution: &Attribution,
+    sha256: Digest,
+    dependencies: Vec<Dependency>,
+) -> size::Attribution {
     let mut strings: Vec<String> = Vec::new();
-    let mut places: HashMap<&str, u64> = HashMap::new();
-    let mut leaves = Vec::with_capacity(of.leaves.len());
-    let mut place = |text| {
-        *places.entry(text).or_insert_with(|| {
+    let mut locations: HashMap<&str, u64> = HashMap::new();
+    let mut leaves = Vec::with_capacity(attribution.leaves.len());
+    let mut location = |text| {
+        *locations.entry(text).or_insert_with(|| {
             strings.push(String::from(text));
             strings.len() as u64 - 1
         })
     };
-    for leaf in &of.leaves {
+    for leaf in &attribution.leaves {
         let texts = [&leaf.krate, &leaf.defining, &leaf.module, &leaf.symbol, &leaf.section];
-        let texts = texts.map(|text| place(text.as_str()));
+        let texts = texts.map(|text| location(text.as_str()));
         let [krate, defining, module, symbol, section] = texts;
         let Leaf { size, derived, guessed, compressed, .. } = *leaf;
         leaves.push([krate, defining, module, symbol, section, size, derived, guessed, compressed]);
@@ -29,26 +33,27 @@ pub fn write(of: &Attribution, sha256: Digest, dependencies: Vec<Dependency>) ->
     size::Attribution {
         schema: SCHEMA,
         sha256,
-        size: of.size,
-        compressed: of.compressed,
-        symbols: of.symbols,
+        size: attribution.size,
+        compressed: attribution.compressed,
+        symbols: attribution.symbols,
         dependencies,
         strings,
         leaves,
     }
 }
 
-/// What was kept.
+/// Parses a stored attribution.
 ///
 /// # Errors
 /// It contradicts itself: why, in one sentence.
-pub fn read(record: &size::Attribution) -> Result<Attribution, String> {
+pub fn from_record(record: &size::Attribution) -> Result<Attribution, String> {
     if record.schema != SCHEMA {
         return Err(format!("its schema is {}, and not {SCHEMA}", record.schema));
     }
-    let text = |place: u64| {
-        let found = usize::try_from(place).ok().and_then(|place| record.strings.get(place));
-        found.cloned().ok_or_else(|| format!("it has no text {place}"))
+    let text = |location: u64| {
+        let found =
+            usize::try_from(location).ok().and_then(|location| record.strings.get(location));
+        found.cloned().ok_or_else(|| format!("it has no text {location}"))
     };
     let mut leaves = Vec::with_capacity(record.leaves.len());
     let (mut sum, mut packed) = (0_u64, 0_u64);
@@ -86,7 +91,7 @@ mod tests {
     use crate::model::schema::size::SymbolSource;
 
     #[test]
-    fn what_is_read_is_what_was_written() {
+    fn records_round_trip() {
         let leaf = |krate: &str, size: u64| Leaf {
             krate: krate.into(),
             defining: "core".into(),
@@ -96,19 +101,19 @@ mod tests {
             compressed: 1,
             ..Leaf::default()
         };
-        let of = Attribution {
+        let attribution = Attribution {
             size: 3,
             compressed: Some(2),
             symbols: SymbolSource::Separate,
             leaves: vec![leaf("a", 1), leaf("b", 2)],
         };
-        let mut record = write(&of, Digest::sha256(b"x"), Vec::new());
-        assert_eq!(read(&record), Ok(of));
+        let mut record = to_record(&attribution, Digest::sha256(b"x"), Vec::new());
+        assert_eq!(from_record(&record), Ok(attribution));
         record.size = 4;
-        assert!(read(&record).unwrap_err().contains("add up"));
+        assert!(from_record(&record).unwrap_err().contains("add up"));
         record.leaves[0][0] = 99;
-        assert_eq!(read(&record).unwrap_err(), "it has no text 99");
+        assert_eq!(from_record(&record).unwrap_err(), "it has no text 99");
         record.schema = 2;
-        assert_eq!(read(&record).unwrap_err(), "its schema is 2, and not 1");
+        assert_eq!(from_record(&record).unwrap_err(), "its schema is 2, and not 1");
     }
 }

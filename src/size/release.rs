@@ -1,4 +1,4 @@
-//! What there is to measure: binaries, archives and images of one release, or what stands for one.
+//! The subject of a measurement: binaries, archives and images of a release, or single files.
 
 use std::collections::BTreeMap;
 
@@ -12,29 +12,29 @@ use crate::model::{
 
 /// The sizes of a release.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Release {
-    /// What it is, for people.
+pub struct MeasuredRelease {
+    /// Its name, for people.
     pub name: String,
     /// The request, if it is known.
     pub asked: RecordedRequest,
     /// Its binaries.
-    pub binaries: Vec<Binary>,
+    pub binaries: Vec<MeasuredBinary>,
     /// Its archives.
-    pub archives: Vec<Whole>,
+    pub archives: Vec<PackedOutput>,
     /// The images of each platform.
-    pub images: Vec<Whole>,
+    pub images: Vec<PackedOutput>,
 }
 
 /// A binary.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Binary {
+pub struct MeasuredBinary {
     /// Its name.
     pub name: String,
-    /// What it was compiled for, where that is known.
+    /// Its target, if it is known.
     pub target: Option<String>,
-    /// What OCI calls it, where that is known.
+    /// Its OCI platform, if it is known.
     pub platform: Option<Platform>,
-    /// Where it is.
+    /// Its path.
     pub path: String,
     /// The path or name that was measured.
     pub from: Utf8PathBuf,
@@ -42,24 +42,24 @@ pub struct Binary {
     pub size: u64,
     /// The attribution of its bytes; `None` if only the record of its release is available.
     pub attribution: Option<Attribution>,
-    /// The bytes of each crate, where that is all that is known.
+    /// The bytes of each crate, if only these are known.
     pub crates: BTreeMap<String, u64>,
     /// The crates that are in it.
     pub dependencies: Vec<Dependency>,
-    /// What has to be known of these figures.
+    /// A note on these figures.
     pub note: Option<String>,
 }
 
 /// An archive, or the image of one platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Whole {
+pub struct PackedOutput {
     /// Its name, without a version.
     pub name: String,
-    /// What it is for.
+    /// Its platform.
     pub platform: Platform,
-    /// What its binaries were compiled for, where that is known.
+    /// The target of its binaries, if it is known.
     pub target: Option<String>,
-    /// Where it is.
+    /// Its path.
     pub path: String,
     /// The path or name that was measured.
     pub from: Utf8PathBuf,
@@ -67,32 +67,32 @@ pub struct Whole {
     pub size: u64,
 }
 
-impl Release {
-    /// Notes that all of it is what was measured under the name `path`.
+impl MeasuredRelease {
+    /// Sets `path` as the origin of everything that was measured.
     #[must_use]
-    pub fn from(mut self, path: &str) -> Self {
+    pub fn with_origin(mut self, path: &str) -> Self {
         self.binaries.iter_mut().for_each(|one| one.from = path.into());
         self.archives.iter_mut().chain(&mut self.images).for_each(|one| one.from = path.into());
         self
     }
 }
 
-impl Binary {
-    /// Its platform or target, for people.
-    pub fn place(&self) -> Option<String> {
+impl MeasuredBinary {
+    /// Returns its platform or target, for people.
+    pub fn platform_or_target(&self) -> Option<String> {
         self.target.clone().or_else(|| self.platform.as_ref().map(Platform::to_string))
     }
 
-    /// The bytes of each crate; `None` if they are not known.
-    pub fn by_crate(&self) -> BTreeMap<String, u64> {
+    /// Returns the bytes of each crate; `None` if they are not known.
+    pub fn bytes_by_crate(&self) -> BTreeMap<String, u64> {
         let Some(attribution) = &self.attribution else {
             return self.crates.clone();
         };
-        attribution.by_crate()
+        attribution.bytes_by_crate()
     }
 
-    /// Whether two are for the same machine.
-    pub(super) fn is_for_same(&self, other: &Binary) -> bool {
+    /// Returns whether two are for the same machine.
+    pub(super) fn is_for_same(&self, other: &MeasuredBinary) -> bool {
         match (&self.target, &other.target) {
             (Some(one), Some(two)) => one == two,
             _ => match (&self.platform, &other.platform) {
@@ -105,8 +105,8 @@ impl Binary {
 }
 
 impl Attribution {
-    /// The bytes of each crate.
-    pub fn by_crate(&self) -> BTreeMap<String, u64> {
+    /// Returns the bytes of each crate.
+    pub fn bytes_by_crate(&self) -> BTreeMap<String, u64> {
         let mut crates: BTreeMap<String, u64> = BTreeMap::new();
         for leaf in &self.leaves {
             match crates.get_mut(&leaf.krate) {

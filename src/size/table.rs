@@ -5,19 +5,19 @@ use std::{borrow::Cow, collections::HashMap};
 use super::{Attribution, Leaf};
 use crate::model::schema::size::{Row, RowKind};
 
-/// What is shown of a table.
+/// The selection and grouping of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
-    /// What rows are.
+    /// The grouping of rows.
     pub by: RowKind,
-    /// How many rows; all where it is none. The others become one.
+    /// The maximum number of rows; `None` for all. The others become one row.
     pub top: Option<usize>,
     /// Rows are those with this text in their name, ignoring case. The others are summed up in one.
     pub filter: Option<String>,
 }
 
-/// The name of a row, and its crate where that is not the name.
-fn key(leaf: &Leaf, by: RowKind) -> (Cow<'_, str>, Option<&str>) {
+/// Returns the name of a row, and its crate if that differs from the name.
+fn row_key(leaf: &Leaf, by: RowKind) -> (Cow<'_, str>, Option<&str>) {
     let krate = Some(leaf.krate.as_str());
     match by {
         RowKind::Section if leaf.section.is_empty() => (leaf.krate.as_str().into(), None),
@@ -30,17 +30,17 @@ fn key(leaf: &Leaf, by: RowKind) -> (Cow<'_, str>, Option<&str>) {
     }
 }
 
-/// The rows, largest first; together they are the complete file.
-pub fn rows(of: &Attribution, view: &View) -> Vec<Row> {
-    let mut places: HashMap<_, usize> = HashMap::new();
+/// Returns the rows, largest first; together they are the complete file.
+pub fn rows(attribution: &Attribution, view: &View) -> Vec<Row> {
+    let mut locations: HashMap<_, usize> = HashMap::new();
     let mut sums: Vec<u64> = Vec::new();
     // For each leaf the number of its row.
-    let numbers: Vec<usize> = of
+    let numbers: Vec<usize> = attribution
         .leaves
         .iter()
         .map(|leaf| {
             let next = sums.len();
-            let number = *places.entry(key(leaf, view.by)).or_insert(next);
+            let number = *locations.entry(row_key(leaf, view.by)).or_insert(next);
             sums.resize(sums.len().max(number + 1), 0);
             if let Some(sum) = sums.get_mut(number) {
                 *sum += leaf.size;
@@ -48,7 +48,7 @@ pub fn rows(of: &Attribution, view: &View) -> Vec<Row> {
             number
         })
         .collect();
-    let mut order: Vec<_> = places.into_iter().collect();
+    let mut order: Vec<_> = locations.into_iter().collect();
     let size = |number: usize| sums.get(number).copied().unwrap_or(0);
     order.sort_by(|(one, a), (two, b)| size(*b).cmp(&size(*a)).then_with(|| one.cmp(two)));
     if let Some(filter) = view.filter.as_ref().map(|filter| filter.to_lowercase()) {
@@ -58,8 +58,8 @@ pub fn rows(of: &Attribution, view: &View) -> Vec<Row> {
     let mut shown = vec![None; sums.len()];
     let mut rows = Vec::with_capacity(order.len() + 1);
     for ((name, krate), number) in order {
-        if let Some(place) = shown.get_mut(number) {
-            *place = Some(rows.len());
+        if let Some(location) = shown.get_mut(number) {
+            *location = Some(rows.len());
         }
         let krate = krate.map(str::to_owned);
         rows.push(Row { name: name.into_owned(), krate, ..Row::default() });
@@ -69,10 +69,10 @@ pub fn rows(of: &Attribution, view: &View) -> Vec<Row> {
     if more > 0 {
         rows.push(Row { name: format!("[{more} more]"), ..Row::default() });
     }
-    for (leaf, number) in of.leaves.iter().zip(numbers) {
-        let place = shown.get(number).copied().flatten().unwrap_or(last);
-        if let Some(row) = rows.get_mut(place) {
-            add(row, leaf, of.compressed.is_some());
+    for (leaf, number) in attribution.leaves.iter().zip(numbers) {
+        let location = shown.get(number).copied().flatten().unwrap_or(last);
+        if let Some(row) = rows.get_mut(location) {
+            add(row, leaf, attribution.compressed.is_some());
         }
     }
     rows
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generic_function_is_told_for_each_crate() {
+    fn generic_functions_are_listed_for_each_crate() {
         let rows = rows(&attribution(), &View { by: RowKind::Symbol, ..View::default() });
         let names: Vec<_> =
             rows.iter().map(|row| (row.name.as_str(), row.krate.as_deref())).collect();

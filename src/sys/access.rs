@@ -9,7 +9,7 @@ use camino::Utf8Path;
 
 use crate::{
     model::error::{Error, Result},
-    sys::fs::failed,
+    sys::fs::file_error,
 };
 
 /// Returns whether this process may create files in `dir`, which may be missing.
@@ -29,7 +29,7 @@ pub fn private_dir(path: &Utf8Path) -> Result<()> {
     match std::fs::DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let meta = path.symlink_metadata().map_err(|error| failed("read", path, error))?;
+            let meta = path.symlink_metadata().map_err(|error| file_error("read", path, error))?;
             let own = meta.uid() == rustix::process::geteuid().as_raw();
             if meta.is_dir() && own && meta.mode() & 0o022 == 0 {
                 Ok(())
@@ -37,7 +37,7 @@ pub fn private_dir(path: &Utf8Path) -> Result<()> {
                 Err(Error::build(format!("`{path}` is not a directory of this user alone")))
             }
         }
-        Err(error) => Err(failed("create directory", path, error)),
+        Err(error) => Err(file_error("create directory", path, error)),
     }
 }
 
@@ -61,15 +61,15 @@ pub fn exists(path: &Utf8Path) -> bool {
 
 /// Returns whether there is nothing at `path`, not even a link without a target.
 pub fn is_absent(path: &Utf8Path) -> bool {
-    path.symlink_metadata().is_err_and(|error| is_nothing(&error))
+    path.symlink_metadata().is_err_and(|error| is_not_found(&error))
 }
 
 /// Returns whether there is a link at `path` to a target that does not exist.
 pub fn is_dangling(path: &Utf8Path) -> bool {
-    !is_absent(path) && path.metadata().is_err_and(|error| is_nothing(&error))
+    !is_absent(path) && path.metadata().is_err_and(|error| is_not_found(&error))
 }
 
-fn is_nothing(error: &std::io::Error) -> bool {
+fn is_not_found(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 

@@ -34,7 +34,7 @@ const HELPER: Duration = Duration::from_secs(60);
 
 /// A credential, and where it was found.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct FoundCredential {
     /// The credential.
     pub credential: Credential,
     /// Its source, for people.
@@ -45,7 +45,12 @@ pub struct Found {
 ///
 /// # Errors
 /// One of the variables is missing, a file cannot be read, or a helper failed.
-pub fn find(cx: &Context, github: bool, host: &str, repository: &str) -> Result<Option<Found>> {
+pub fn find_credential(
+    cx: &Context,
+    github: bool,
+    host: &str,
+    repository: &str,
+) -> Result<Option<FoundCredential>> {
     if let Some(found) = variables(cx, host)? {
         return Ok(Some(found));
     }
@@ -54,25 +59,25 @@ pub fn find(cx: &Context, github: bool, host: &str, repository: &str) -> Result<
             Error::usage("`GITHUB_TOKEN` is not set")
                 .hint("in a workflow: `env: { GITHUB_TOKEN: ${{ github.token }} }`")
         })?;
-        sendable("GITHUB_TOKEN", token)?;
+        check_sendable("GITHUB_TOKEN", token)?;
         let user = cx.env.var("GITHUB_ACTOR").unwrap_or("x-access-token").to_owned();
         let credential = Credential::Password(user, Secret::new(token));
         let origin = "`GITHUB_TOKEN`".to_owned();
-        return Ok(Some(Found { credential, origin }));
+        return Ok(Some(FoundCredential { credential, origin }));
     }
     for path in files(cx) {
-        let Some(text) = fs::read_to_string_if_there(&path)? else { continue };
+        let Some(text) = fs::read_to_string_if_exists(&path)? else { continue };
         let file = CredentialFile::parse(path.as_str(), &text)?;
-        for place in file.sources(path.as_str(), host, repository)? {
-            let (found, origin) = match place {
+        for location in file.sources(path.as_str(), host, repository)? {
+            let (found, origin) = match location {
                 CredentialSource::Inline(credential) => (Some(credential), format!("`{path}`")),
                 CredentialSource::Helper { name, key, own } => {
                     let origin = format!("`docker-credential-{name}`, named in `{path}`");
-                    (helper(cx, &name, &key, own, path.as_str())?, origin)
+                    (run_helper(cx, &name, &key, own, path.as_str())?, origin)
                 }
             };
             if let Some(credential) = found {
-                return Ok(Some(Found { credential, origin }));
+                return Ok(Some(FoundCredential { credential, origin }));
             }
         }
     }
@@ -80,7 +85,7 @@ pub fn find(cx: &Context, github: bool, host: &str, repository: &str) -> Result<
 }
 
 /// Returns the credential in the variables, if they are for the registry at `host`.
-fn variables(cx: &Context, host: &str) -> Result<Option<Found>> {
+fn variables(cx: &Context, host: &str) -> Result<Option<FoundCredential>> {
     let lacks = |set: &str, missing: &str| {
         Error::usage(format!("`{set}` is set, and `{missing}` is not")).hint("set both")
     };
@@ -108,14 +113,14 @@ fn variables(cx: &Context, host: &str) -> Result<Option<Found>> {
     if !credential::is_key_for(named, host) {
         return Ok(None);
     }
-    sendable(USER, user)?;
-    sendable(PASSWORD, password)?;
+    check_sendable(USER, user)?;
+    check_sendable(PASSWORD, password)?;
     if user.contains(':') {
         return Err(Error::usage(format!("`{USER}` contains a colon"))
             .hint("a user cannot contain one (RFC 7617)"));
     }
     let credential = Credential::Password(user.to_owned(), Secret::new(password));
-    Ok(Some(Found { credential, origin: format!("`{USER}`") }))
+    Ok(Some(FoundCredential { credential, origin: format!("`{USER}`") }))
 }
 
 /// Fails if the value of a variable cannot be sent as a user, a password or a token. The value is
@@ -123,7 +128,7 @@ fn variables(cx: &Context, host: &str) -> Result<Option<Found>> {
 ///
 /// # Errors
 /// It contains a control character.
-pub fn sendable(variable: &str, value: &str) -> Result<()> {
+pub fn check_sendable(variable: &str, value: &str) -> Result<()> {
     match credential::find_problem(value) {
         None => Ok(()),
         Some(flaw) => Err(Error::usage(format!("`{variable}` cannot be used: {flaw}"))
@@ -155,7 +160,7 @@ fn files(cx: &Context) -> Vec<Utf8PathBuf> {
 
 /// Returns the credential of a helper program. One that applies to the entire file, and that is not
 /// installed, has none: Docker Desktop leaves its name behind.
-fn helper(
+fn run_helper(
     cx: &Context,
     name: &str,
     key: &str,
@@ -172,7 +177,7 @@ fn helper(
             .hint(format!("`{path}` says that it has the credentials for `{key}`")));
     };
     let command = Command::new(found).arg("get").with_credentials();
-    let output = cx.children.answer(&command, format!("{key}\n").into_bytes(), HELPER)?;
+    let output = cx.children.answer_within(&command, format!("{key}\n").into_bytes(), HELPER)?;
     let failed = |why: &str| {
         // Its output may contain secrets.
         Error::new(Status::Registry, format!("`{command}` gave no credentials for `{key}`: {why}"))

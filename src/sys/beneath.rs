@@ -1,9 +1,6 @@
 //! Writing a tree of files from untrusted names: every path is opened component by component from
 //! one directory, without following links, so that nothing outside of it can be reached.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "with `sys::fs`, this is the place that touches files"
-)]
+#![allow(clippy::disallowed_methods, reason = "like `sys::fs`, this module accesses files")]
 
 use std::{fs::File, io::Read, os::fd::OwnedFd};
 
@@ -39,7 +36,7 @@ impl Tree {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
-        let failed = |error: Errno| fs::failed("create directory", path, error.into());
+        let failed = |error: Errno| fs::file_error("create directory", path, error.into());
         rustix::fs::mkdir(path.as_std_path(), NEW_DIRECTORY).map_err(failed)?;
         let root = rustix::fs::openat(CWD, path.as_std_path(), DIRECTORY, Mode::empty())
             .map_err(failed)?;
@@ -66,7 +63,7 @@ impl Tree {
         time: Option<Time>,
     ) -> Result<()> {
         let whole = self.path.join(path);
-        let failed = |error: std::io::Error| fs::failed("write", &whole, error);
+        let failed = |error: std::io::Error| fs::file_error("write", &whole, error);
         let (parent, name) = self.parent(path)?;
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -86,7 +83,7 @@ impl Tree {
     /// It cannot be linked.
     pub fn hard_link(&mut self, from: &Utf8Path, to: &Utf8Path) -> Result<()> {
         let whole = self.path.join(to);
-        let failed = |error: Errno| fs::failed("link", &whole, error.into());
+        let failed = |error: Errno| fs::file_error("link", &whole, error.into());
         let (source, source_name) = self.parent(from)?;
         let source = rustix::io::fcntl_dupfd_cloexec(source, 0).map_err(failed)?;
         let (parent, name) = self.parent(to)?;
@@ -100,7 +97,7 @@ impl Tree {
     /// It exists, or cannot be created.
     pub fn symlink(&mut self, text: &str, path: &Utf8Path, time: Option<Time>) -> Result<()> {
         let whole = self.path.join(path);
-        let failed = |error: Errno| fs::failed("link", &whole, error.into());
+        let failed = |error: Errno| fs::file_error("link", &whole, error.into());
         let (parent, name) = self.parent(path)?;
         rustix::fs::symlinkat(text, parent, name).map_err(failed)?;
         if let Some(time) = time {
@@ -133,7 +130,7 @@ impl Tree {
                 let opened = made
                     .and_then(|()| rustix::fs::openat(from, part, DIRECTORY, Mode::empty()))
                     .map_err(|error| {
-                        fs::failed("create directory", &self.path.join(path), error.into())
+                        fs::file_error("create directory", &self.path.join(path), error.into())
                     })?;
                 at = Some(opened);
             }

@@ -1,5 +1,5 @@
 //! Measuring time, and the current day.
-#![allow(clippy::disallowed_methods, reason = "this is the one place that looks at the clock")]
+#![allow(clippy::disallowed_methods, reason = "this is the only module that reads the clock")]
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,18 +15,18 @@ pub fn time() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
-/// Seconds since 1970, in UTC.
+/// Returns the seconds since 1970, in UTC.
 pub fn now() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }
 
-/// Measures from its making on.
+/// A stopwatch that measures from its creation.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {
-    /// Begins now.
+    /// Starts now.
     #[must_use]
     pub fn start() -> Self {
         Stopwatch(Instant::now())
@@ -37,7 +37,7 @@ impl Stopwatch {
         self.0.elapsed()
     }
 
-    /// Milliseconds since then.
+    /// Returns the milliseconds since the start.
     pub fn milliseconds(&self) -> u64 {
         u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
     }

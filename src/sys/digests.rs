@@ -14,7 +14,7 @@ use crate::{
 
 /// The known properties of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Known {
+struct KnownFile {
     stamp: Stamp,
     sha256: Digest,
 }
@@ -29,7 +29,7 @@ pub fn digests<'a>(
 ) -> Result<Vec<Option<Digest>>> {
     let store = cx.env.cache.join("digests.json");
     // One that cannot be read is as good as none.
-    let mut all: BTreeMap<String, Known> = fs::read(&store)
+    let mut all: BTreeMap<String, KnownFile> = fs::read(&store)
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default();
@@ -45,7 +45,7 @@ pub fn digests<'a>(
             None => fs::digest(path)?.0,
         };
         digests.push(Some(sha256));
-        all.insert(path.to_string(), Known { stamp, sha256 });
+        all.insert(path.to_string(), KnownFile { stamp, sha256 });
     }
     if all != before {
         all.retain(|path, _| Utf8Path::new(path).exists());

@@ -9,7 +9,7 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::fs::failed;
+use super::fs::file_error;
 use crate::model::error::{Error, Result};
 
 /// A depth of directories that is enough for every caller.
@@ -29,7 +29,7 @@ pub fn entries(path: impl AsRef<Path>) -> io::Result<Vec<OsString>> {
 /// It cannot be read.
 pub fn is_empty(path: &Utf8Path) -> Result<bool> {
     let mut entries =
-        std::fs::read_dir(path).map_err(|error| failed("read directory", path, error))?;
+        std::fs::read_dir(path).map_err(|error| file_error("read directory", path, error))?;
     Ok(entries.next().is_none())
 }
 
@@ -38,7 +38,7 @@ pub fn is_empty(path: &Utf8Path) -> Result<bool> {
 /// # Errors
 /// It is there and cannot be read, or holds a name that is not UTF-8.
 pub fn names(path: &Utf8Path) -> Result<Vec<String>> {
-    let names = there(path)?.into_iter().map(|name| utf8(path, name));
+    let names = entries_if_present(path)?.into_iter().map(|name| utf8(path, name));
     let mut names = names.collect::<Result<Vec<_>>>()?;
     names.sort();
     Ok(names)
@@ -50,16 +50,16 @@ pub fn names(path: &Utf8Path) -> Result<Vec<String>> {
 /// # Errors
 /// It is there and cannot be read.
 pub fn source_names(path: &Utf8Path) -> Result<Vec<String>> {
-    let names = there(path)?.into_iter().filter_map(|name| name.into_string().ok());
+    let names = entries_if_present(path)?.into_iter().filter_map(|name| name.into_string().ok());
     let mut names: Vec<String> = names.collect();
     names.sort();
     Ok(names)
 }
 
-fn there(path: &Utf8Path) -> Result<Vec<OsString>> {
+fn entries_if_present(path: &Utf8Path) -> Result<Vec<OsString>> {
     match entries(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        entries => entries.map_err(|error| failed("read directory", path, error)),
+        entries => entries.map_err(|error| file_error("read directory", path, error)),
     }
 }
 
@@ -90,10 +90,10 @@ struct Level {
 
 /// A step of a walk.
 #[derive(Debug)]
-pub enum Step {
-    /// An entry of a directory. If it is a directory, [`Walk::leave_out`] leaves out what is in it.
+pub enum WalkStep {
+    /// An entry of a directory. If it is a directory, [`Walk::skip_contents`] leaves out what is in it.
     Entry(Utf8PathBuf, Metadata),
-    /// The beginning of a directory, with the names in it that are UTF-8. [`Walk::leave_out`] leaves them out.
+    /// The beginning of a directory, with the names in it that are UTF-8. [`Walk::skip_contents`] leaves them out.
     Directory(Utf8PathBuf, Vec<String>),
     /// An entry that cannot be read.
     Unreadable(Utf8PathBuf, Error),
@@ -109,35 +109,35 @@ impl Walk {
     }
 
     /// Leaves out what is in the directory of the last step.
-    pub fn leave_out(&mut self) {
+    pub fn skip_contents(&mut self) {
         if self.next.take().is_none() {
             self.open.pop();
         }
     }
 
-    fn read(&mut self, path: Utf8PathBuf) -> Step {
+    fn read(&mut self, path: Utf8PathBuf) -> WalkStep {
         if self.open.len() > self.deepest {
             let why = format!("it is more than {} directories deep", self.deepest);
-            return Step::Unreadable(path, Error::check(why));
+            return WalkStep::Unreadable(path, Error::check(why));
         }
         let mut entries = match entries(&path) {
             Ok(entries) => entries,
             Err(error) => {
-                let error = failed("read directory", &path, error);
-                return Step::Unreadable(path, error);
+                let error = file_error("read directory", &path, error);
+                return WalkStep::Unreadable(path, error);
             }
         };
         entries.sort();
         let names = entries.iter().filter_map(|name| name.to_str().map(str::to_owned)).collect();
         self.open.push(Level { path: path.clone(), rest: entries.into_iter() });
-        Step::Directory(path, names)
+        WalkStep::Directory(path, names)
     }
 }
 
 impl Iterator for Walk {
-    type Item = Step;
+    type Item = WalkStep;
 
-    fn next(&mut self) -> Option<Step> {
+    fn next(&mut self) -> Option<WalkStep> {
         if let Some(path) = self.next.take() {
             return Some(self.read(path));
         }
@@ -150,16 +150,16 @@ impl Iterator for Walk {
         };
         let path = match utf8(&level.path, name) {
             Ok(name) => level.path.join(name),
-            Err(error) => return Some(Step::NotUtf8(level.path.clone(), error)),
+            Err(error) => return Some(WalkStep::NotUtf8(level.path.clone(), error)),
         };
         Some(match path.symlink_metadata() {
             Ok(meta) => {
                 self.next = meta.is_dir().then(|| path.clone());
-                Step::Entry(path, meta)
+                WalkStep::Entry(path, meta)
             }
             Err(error) => {
-                let error = failed("read", &path, error);
-                Step::Unreadable(path, error)
+                let error = file_error("read", &path, error);
+                WalkStep::Unreadable(path, error)
             }
         })
     }
@@ -174,13 +174,13 @@ mod tests {
         let mut steps = Vec::new();
         while let Some(step) = walk.next() {
             let (what, path) = match step {
-                Step::Entry(path, _) => ("entry", path),
-                Step::Directory(path, _) => ("in", path),
-                Step::Unreadable(path, _) | Step::NotUtf8(path, _) => ("not", path),
+                WalkStep::Entry(path, _) => ("entry", path),
+                WalkStep::Directory(path, _) => ("in", path),
+                WalkStep::Unreadable(path, _) | WalkStep::NotUtf8(path, _) => ("not", path),
             };
             steps.push(format!("{what} {}", path.strip_prefix(root).unwrap()));
             if steps.last().is_some_and(|last| last == skip) {
-                walk.leave_out();
+                walk.skip_contents();
             }
         }
         steps

@@ -1,8 +1,5 @@
 //! Writing to the disk what must survive a power loss (fsync(2)).
-#![allow(
-    clippy::disallowed_methods,
-    reason = "with `sys::fs`, this is the place that writes files"
-)]
+#![allow(clippy::disallowed_methods, reason = "like `sys::fs`, this module writes files")]
 
 use std::{fs::File, io, os::fd::AsFd};
 
@@ -13,8 +10,8 @@ use rustix::{
 };
 
 use super::{
-    fs::failed,
-    tree::{self, Kind},
+    fs::file_error,
+    tree::{self, EntryKind},
 };
 use crate::model::error::Result;
 
@@ -60,11 +57,11 @@ pub fn sync_tree(root: &Utf8Path) -> Result<()> {
     for entry in tree::walk(root, |_| false)? {
         let path = root.join(&entry.path);
         let synced = match entry.kind {
-            Kind::File(_) => File::open(&path).and_then(sync),
-            Kind::Directory => sync_dir(&path),
-            Kind::Link => Ok(()),
+            EntryKind::File(_) => File::open(&path).and_then(sync),
+            EntryKind::Directory => sync_dir(&path),
+            EntryKind::Link => Ok(()),
         };
-        synced.map_err(|error| failed("write", &path, error))?;
+        synced.map_err(|error| file_error("write", &path, error))?;
     }
-    sync_dir(root).map_err(|error| failed("write", root, error))
+    sync_dir(root).map_err(|error| file_error("write", root, error))
 }

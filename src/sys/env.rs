@@ -1,5 +1,5 @@
 //! The environment, read once.
-#![allow(clippy::disallowed_methods, reason = "this is the one place that reads it")]
+#![allow(clippy::disallowed_methods, reason = "this is the only module that reads it")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -11,13 +11,13 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{Mode, OFlags};
 
-use super::fs::{TempDir, failed};
+use super::fs::{TempDir, file_error};
 use crate::{
     build::cache::Time,
     model::{error::Result, source::ReadAt},
 };
 
-/// A file that is read at any place, by as many threads as want to.
+/// A file that is read at any offset, by any number of threads.
 #[derive(Debug)]
 pub struct OpenFile {
     file: File,
@@ -30,8 +30,8 @@ pub struct OpenFile {
 }
 
 /// The number of bytes that are read of a file's beginning, and of its end.
-const HEAD: u64 = 24 << 10;
-const TAIL: u64 = 6 << 10;
+const HEAD_SIZE: u64 = 24 << 10;
+const TAIL_SIZE: u64 = 6 << 10;
 
 /// Opens the file to be read.
 ///
@@ -48,18 +48,18 @@ pub fn open(path: &Utf8Path) -> Result<OpenFile> {
             return Err(std::io::Error::other("it is not a regular file"));
         }
         let (size, mode) = (meta.len(), meta.permissions().mode() & 0o7777);
-        let piece = |at: u64, len: u64| {
+        let chunk = |at: u64, len: u64| {
             let mut bytes = vec![0; usize::try_from(len).unwrap_or_default()];
             // It may have become shorter; a caller that reads these bytes gets an error then.
             let read = file.read_exact_at(&mut bytes, at);
             read.map(|()| bytes).unwrap_or_default()
         };
-        let head = piece(0, size.min(HEAD));
-        let rest = size - size.min(HEAD);
-        let tail = piece(size - rest.min(TAIL), rest.min(TAIL));
+        let head = chunk(0, size.min(HEAD_SIZE));
+        let rest = size - size.min(HEAD_SIZE);
+        let tail = chunk(size - rest.min(TAIL_SIZE), rest.min(TAIL_SIZE));
         Ok(OpenFile { file, size, mode, head, tail })
     });
-    opened.map_err(|error| failed("read", path, error))
+    opened.map_err(|error| file_error("read", path, error))
 }
 
 impl OpenFile {
@@ -79,8 +79,8 @@ impl OpenFile {
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn stamp(&self) -> std::io::Result<Stamp> {
-        Stamp::of(&self.file)
+    pub fn stamp(&self) -> std::io::Result<FileStamp> {
+        FileStamp::from_file(&self.file)
     }
 
     /// Reads a part of it from its beginning to its end.
@@ -138,7 +138,7 @@ impl<F: AsRef<OpenFile>> Read for Reader<F> {
 
 /// The properties that distinguish one state of a file from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
+pub struct FileStamp {
     /// Its size in bytes.
     pub size: u64,
     /// Its modification time.
@@ -151,26 +151,26 @@ pub struct Stamp {
 ///
 /// # Errors
 /// It cannot be opened, or changed since.
-pub fn watched(path: &Utf8Path, stamp: Option<Stamp>) -> Result<Watched> {
+pub fn open_watched(path: &Utf8Path, stamp: Option<FileStamp>) -> Result<Watched> {
     let opened = File::open(path).and_then(|file| {
-        let watched = Watched { stamp: Stamp::of(&file)?, file };
+        let watched = Watched { stamp: FileStamp::from_file(&file)?, file };
         match stamp.is_some_and(|stamp| stamp != watched.stamp) {
-            true => Err(changed()),
+            true => Err(changed_error()),
             false => Ok(watched),
         }
     });
-    opened.map_err(|error| failed("read", path, error))
+    opened.map_err(|error| file_error("read", path, error))
 }
 
-fn changed() -> std::io::Error {
+fn changed_error() -> std::io::Error {
     std::io::Error::other("it changed while it was being packed")
 }
 
-impl Stamp {
-    fn of(file: &File) -> std::io::Result<Self> {
+impl FileStamp {
+    fn from_file(file: &File) -> std::io::Result<Self> {
         let meta = file.metadata()?;
         let time = (meta.mtime(), u32::try_from(meta.mtime_nsec()).unwrap_or(0));
-        Ok(Stamp { size: meta.len(), time, inode: (meta.dev(), meta.ino()) })
+        Ok(FileStamp { size: meta.len(), time, inode: (meta.dev(), meta.ino()) })
     }
 }
 
@@ -178,12 +178,12 @@ impl Stamp {
 #[derive(Debug)]
 pub struct Watched {
     file: File,
-    stamp: Stamp,
+    stamp: FileStamp,
 }
 
 impl Watched {
     /// Returns the state of the file when it was opened.
-    pub fn stamp(&self) -> Stamp {
+    pub fn stamp(&self) -> FileStamp {
         self.stamp
     }
 }
@@ -191,8 +191,8 @@ impl Watched {
 impl Read for Watched {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.file.read(buffer)?;
-        if count == 0 && !buffer.is_empty() && Stamp::of(&self.file)? != self.stamp {
-            return Err(changed());
+        if count == 0 && !buffer.is_empty() && FileStamp::from_file(&self.file)? != self.stamp {
+            return Err(changed_error());
         }
         Ok(count)
     }
@@ -214,10 +214,10 @@ impl Spool {
     pub fn new(content: &mut dyn Read) -> Result<Self> {
         let dir = TempDir::new("longshore-unpacked")?;
         let path = dir.path.join("file");
-        let failed = |error| failed("unpack to", &path, error);
-        let mut file = File::create(&path).map_err(failed)?;
-        std::io::copy(content, &mut file).map_err(failed)?;
-        file.set_permissions(std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
+        let error_for = |error| file_error("unpack to", &path, error);
+        let mut file = File::create(&path).map_err(error_for)?;
+        std::io::copy(content, &mut file).map_err(error_for)?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o700)).map_err(error_for)?;
         drop(file);
         Ok(Spool { file: open(&path)?, path, _dir: dir })
     }
@@ -238,19 +238,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_changes_while_it_is_read_is_an_error() {
+    fn files_that_change_while_read_are_an_error() {
         let dir = TempDir::new("longshore-watched").unwrap();
         let path = dir.path.join("file");
         std::fs::write(&path, "before").unwrap();
-        let stamp = watched(&path, None).unwrap().stamp();
+        let stamp = open_watched(&path, None).unwrap().stamp();
         let mut text = String::new();
-        watched(&path, Some(stamp)).unwrap().read_to_string(&mut text).unwrap();
+        open_watched(&path, Some(stamp)).unwrap().read_to_string(&mut text).unwrap();
         assert_eq!(text, "before");
-        let mut open = watched(&path, Some(stamp)).unwrap();
+        let mut open = open_watched(&path, Some(stamp)).unwrap();
         std::fs::write(&path, "afterwards").unwrap();
         let error = open.read_to_string(&mut text).unwrap_err();
         assert!(error.to_string().contains("changed while"), "{error}");
-        let error = watched(&path, Some(stamp)).unwrap_err();
+        let error = open_watched(&path, Some(stamp)).unwrap_err();
         assert!(error.to_string().contains("changed while"), "{error}");
     }
 }

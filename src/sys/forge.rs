@@ -15,10 +15,14 @@ use ureq::{
 use super::{
     Context, clock,
     process::Hook,
-    registry::{Cause, Connection, Failure, Limits, Paced, Trouble, cause, connect, trust},
+    registry::{
+        Cause, Connection, Failure, Paced, RequestError, ResponseLimits, cause, connect, trust,
+    },
 };
 use crate::{
-    ci::comment::{Answer, Done, Method, Place, Request, Step, Talk},
+    ci::comment::{
+        ApiRequest, ApiResponse, CommentOutcome, Destination, Exchange, Method, NextStep,
+    },
     image::distribution::{proxy::Proxies, registry_error, retry},
     model::{
         error::{Error, Result, Status},
@@ -45,17 +49,17 @@ pub struct Settings {
 /// One server.
 struct Forge<'a> {
     cx: &'a Context,
-    place: &'a Place,
+    destination: &'a Destination,
     host: String,
     connection: Connection,
     /// Ends the connections at an interrupt.
     _hook: Hook,
-    /// Whether it has ever answered.
+    /// A flag that is set once it has sent a response.
     reached: AtomicBool,
 }
 
-/// Holds the conversation that `begin` begins, and holds it again from its beginning as long as that
-/// may help: whatever was written before an answer was lost is then found, and not written again.
+/// Runs the exchange that `begin` returns, and repeats it from the start as long as a retry may help: a comment
+/// that was written before its response was lost is then found, and not written again.
 ///
 /// # Errors
 /// The server rejects the request, cannot be reached, or gives an unexpected answer; or the operation
@@ -63,15 +67,15 @@ struct Forge<'a> {
 pub fn comment<'t>(
     cx: &Context,
     settings: &Settings,
-    place: &Place,
-    begin: impl Fn() -> Talk<'t>,
-) -> Result<Done> {
-    let forge = Forge::new(cx, settings, place)?;
+    destination: &Destination,
+    begin: impl Fn() -> Exchange<'t>,
+) -> Result<CommentOutcome> {
+    let forge = Forge::new(cx, settings, destination)?;
     let mut tried = 0;
     loop {
         cx.children.check()?;
         tried += 1;
-        let trouble = match forge.talk(begin()) {
+        let trouble = match forge.run(begin()) {
             Ok(done) => return Ok(done),
             Err(trouble) => trouble,
         };
@@ -87,8 +91,8 @@ pub fn comment<'t>(
 }
 
 impl<'a> Forge<'a> {
-    fn new(cx: &'a Context, settings: &Settings, place: &'a Place) -> Result<Self> {
-        let origin = url::origin(&place.comments).unwrap_or_default();
+    fn new(cx: &'a Context, settings: &Settings, destination: &'a Destination) -> Result<Self> {
+        let origin = url::origin(&destination.comments).unwrap_or_default();
         let (scheme, host) = origin.split_once("://").unwrap_or_default();
         let local = url::is_loopback(host);
         let allowed = local || settings.insecure.iter().any(|named| named == host);
@@ -96,39 +100,39 @@ impl<'a> Forge<'a> {
             let message = format!("`{host}` would get the token over plain HTTP");
             return Err(Error::usage(message).hint(format!("`--insecure {host}` allows that")));
         }
-        let proxy = Proxies::new(|name| cx.env.var(name)).choose(&place.comments)?;
-        let by_tls = proxy.as_ref().is_some_and(|of| of.url.reveal().starts_with("https://"));
+        let proxy = Proxies::new(|name| cx.env.var(name)).choose(&destination.comments)?;
+        let by_tls = proxy.as_ref().is_some_and(|proxy| proxy.url.reveal().starts_with("https://"));
         let tls = if scheme == "https" || by_tls { Some(trust(&settings.ca)?) } else { None };
-        let connection = connect(tls, proxy, &Limits::default())?;
+        let connection = connect(tls, proxy, &ResponseLimits::default())?;
         let ends = connection.agent.clone();
         let hook = cx.children.when_interrupted(move || ends.clone().shutdown());
         let reached = AtomicBool::new(false);
-        Ok(Forge { cx, place, host: host.to_owned(), connection, _hook: hook, reached })
+        Ok(Forge { cx, destination, host: host.to_owned(), connection, _hook: hook, reached })
     }
 
-    fn talk(&self, mut talk: Talk<'_>) -> Result<Done, Trouble> {
+    fn run(&self, mut talk: Exchange<'_>) -> Result<CommentOutcome, RequestError> {
         loop {
             self.cx.children.check()?;
-            let what = talk.asked().what;
-            let answer = self.ask(talk.asked())?;
-            match talk.answer(&answer) {
-                Step::Ask(_) => {}
-                Step::Done(done) => return Ok(done),
-                Step::Failed(why) => return Err(self.error(what, why).into()),
-                Step::Unexpected => return Err(self.refused(what, &answer).into()),
+            let what = talk.request().what;
+            let answer = self.send_with_redirects(talk.request())?;
+            match talk.handle(&answer) {
+                NextStep::Ask(_) => {}
+                NextStep::Done(done) => return Ok(done),
+                NextStep::Failed(why) => return Err(self.error(what, why).into()),
+                NextStep::Unexpected => return Err(self.status_error(what, &answer).into()),
             }
         }
     }
 
     /// Sends a request, and follows redirects on this server. An answer that may change on a retry is
     /// an error.
-    fn ask(&self, request: &Request) -> Result<Answer, Trouble> {
+    fn send_with_redirects(&self, request: &ApiRequest) -> Result<ApiResponse, RequestError> {
         let what = request.what;
         let mut url = request.url.clone();
         for _ in 0..=REDIRECTS {
             let sent = self.send(request, &url);
             let failed = |error| Failure::new(error, &url, self.connection.proxy.clone());
-            let response = sent.map_err(|error| self.broken(what, &failed(error)))?;
+            let response = sent.map_err(|error| self.connection_error(what, &failed(error)))?;
             self.reached.store(true, Ordering::Relaxed);
             let header = |name: &str| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
             let status = response.status().as_u16();
@@ -142,27 +146,28 @@ impl<'a> Forge<'a> {
             let after = header("retry-after")
                 .and_then(|text| retry::parse_retry_after(&text, clock::now()));
             let limited = header("x-ratelimit-remaining").is_some_and(|left| left == "0");
-            let answer = Answer { status, link: header("link"), body: self.read(what, response)? };
+            let answer =
+                ApiResponse { status, link: header("link"), body: self.read(what, response)? };
             // GitHub answers 403 if there were too many requests ("Rate limits for the REST API").
             let again = status == 403 && (limited || after.is_some());
             if again || retry::is_transient(status) {
-                return Err(Trouble::Again(self.refused(what, &answer), after));
+                return Err(RequestError::Again(self.status_error(what, &answer), after));
             }
             return Ok(answer);
         }
         Err(self.error(what, "it leads in a circle").into())
     }
 
-    fn send(&self, request: &Request, url: &str) -> Result<Response<Body>, ureq::Error> {
+    fn send(&self, request: &ApiRequest, url: &str) -> Result<Response<Body>, ureq::Error> {
         let method = match request.method {
             Method::Get => http::Method::GET,
             Method::Post => http::Method::POST,
             Method::Patch => http::Method::PATCH,
             Method::Put => http::Method::PUT,
         };
-        let token = self.place.token.reveal();
+        let token = self.destination.token.reveal();
         let head = http::Request::builder().method(method).uri(url);
-        let head = match self.place.gitlab {
+        let head = match self.destination.gitlab {
             true => head.header("accept", "application/json").header("private-token", token),
             false => head
                 .header("accept", "application/vnd.github+json")
@@ -178,11 +183,11 @@ impl<'a> Forge<'a> {
         }
     }
 
-    fn read(&self, what: &str, mut response: Response<Body>) -> Result<Vec<u8>, Trouble> {
+    fn read(&self, what: &str, mut response: Response<Body>) -> Result<Vec<u8>, RequestError> {
         let mut body = Vec::new();
-        let reader = Paced::received(response.body_mut().as_reader(), &Limits::default());
+        let reader = Paced::received(response.body_mut().as_reader(), &ResponseLimits::default());
         let read = reader.take(PAGE + 1).read_to_end(&mut body);
-        read.map_err(|error| self.broken(what, &error.into()))?;
+        read.map_err(|error| self.connection_error(what, &error.into()))?;
         if body.len() as u64 > PAGE {
             return Err(self.error(what, "the answer is too long").into());
         }
@@ -195,7 +200,7 @@ impl<'a> Forge<'a> {
     }
 
     /// Returns the error for an unexpected answer.
-    fn refused(&self, what: &str, answer: &Answer) -> Error {
+    fn status_error(&self, what: &str, answer: &ApiResponse) -> Error {
         let mut why = registry_error::status_name(answer.status);
         if let Some(text) = registry_error::message(&answer.body, |text| self.redact(text)) {
             why = format!("{why}: {text}");
@@ -208,28 +213,28 @@ impl<'a> Forge<'a> {
     }
 
     /// Returns the error for a missing answer.
-    fn broken(&self, what: &str, failure: &Failure) -> Trouble {
+    fn connection_error(&self, what: &str, failure: &Failure) -> RequestError {
         let host = &self.host;
         let error = |why: &str| self.error(what, &failure.explain(host, why));
         match cause(&failure.error) {
-            Cause::Own(own) => Trouble::Final(own.duplicate()),
+            Cause::Own(own) => RequestError::Final(own.duplicate()),
             Cause::Certificate(why, hint) => {
-                Trouble::Final(error(&format!("TLS failed: {why}")).hint(hint))
+                RequestError::Final(error(&format!("TLS failed: {why}")).hint(hint))
             }
-            Cause::Tls(why) => Trouble::Final(error(&format!("TLS failed: {why}"))),
+            Cause::Tls(why) => RequestError::Final(error(&format!("TLS failed: {why}"))),
             Cause::Unreachable(why) => {
-                let error = error(&why).hint(failure.way(host, ""));
+                let error = error(&why).hint(failure.unreachable_hint(host, ""));
                 let before = self.reached.load(Ordering::Relaxed);
-                if before { Trouble::Again(error, None) } else { Trouble::Final(error) }
+                if before { RequestError::Again(error, None) } else { RequestError::Final(error) }
             }
-            Cause::Silent(why) => Trouble::Slow(error(why)),
-            Cause::Broken(why) => Trouble::Again(error(why), None),
-            Cause::Wrong(why) => Trouble::Final(error(why)),
+            Cause::Silent(why) => RequestError::Slow(error(why)),
+            Cause::Broken(why) => RequestError::Again(error(why), None),
+            Cause::Wrong(why) => RequestError::Final(error(why)),
         }
     }
 
     /// Returns `text` without the token.
     fn redact(&self, text: &str) -> String {
-        text.replace(self.place.token.reveal(), "***")
+        text.replace(self.destination.token.reveal(), "***")
     }
 }

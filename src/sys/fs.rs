@@ -1,5 +1,5 @@
 //! Files. Every error names the path; every output is written to a temporary name and renamed.
-#![allow(clippy::disallowed_methods, reason = "this is the one place that touches files")]
+#![allow(clippy::disallowed_methods, reason = "this is the only module that accesses files")]
 
 use std::{
     fs::{File, OpenOptions, Permissions},
@@ -14,7 +14,7 @@ use super::{Context, replace, temporary};
 pub use super::{
     directory::{is_empty as is_empty_dir, names, source_names},
     lock::{Lock, OutputLock, lock, lock_output},
-    replace::settle,
+    replace::resolve,
     temporary::{Draft, TempDir, draft},
 };
 use crate::model::{
@@ -25,13 +25,13 @@ use crate::model::{
 
 /// Returns the error of a file operation: the operation, the path, and a hint if the reason has a known
 /// remedy.
-pub fn failed(doing: &str, path: &Utf8Path, error: std::io::Error) -> Error {
+pub fn file_error(doing: &str, path: &Utf8Path, error: std::io::Error) -> Error {
     let hint = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             Some("free some space; the previous output is untouched")
         }
-        ErrorKind::PermissionDenied => Some("check who owns it, and its mode"),
-        ErrorKind::ReadOnlyFilesystem => Some("choose another place with `--target-dir`"),
+        ErrorKind::PermissionDenied => Some("check its owner and mode"),
+        ErrorKind::ReadOnlyFilesystem => Some("choose another directory with `--target-dir`"),
         _ => None,
     };
     let error = Error::build(format!("cannot {doing} `{path}`")).because(error);
@@ -46,23 +46,23 @@ pub fn failed(doing: &str, path: &Utf8Path, error: std::io::Error) -> Error {
 /// # Errors
 /// It cannot be read.
 pub fn read(path: &Utf8Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| failed("read", path, error))
+    std::fs::read(path).map_err(|error| file_error("read", path, error))
 }
 
 /// Returns the complete content of the file as text; `None` if the file is absent.
 ///
 /// # Errors
 /// It is there, but cannot be read; a usage error if it is not UTF-8.
-pub fn read_to_string_if_there(path: &Utf8Path) -> Result<Option<String>> {
+pub fn read_to_string_if_exists(path: &Utf8Path) -> Result<Option<String>> {
     match std::fs::read(path) {
-        Ok(bytes) => text(path, bytes).map(Some),
+        Ok(bytes) => parse_utf8(path, bytes).map(Some),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed("read", path, error)),
+        Err(error) => Err(file_error("read", path, error)),
     }
 }
 
 /// Returns the content of a file as text.
-fn text(path: &Utf8Path, bytes: Vec<u8>) -> Result<String> {
+fn parse_utf8(path: &Utf8Path, bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let (before, rest) = error.as_bytes().split_at_checked(valid).unwrap_or_default();
@@ -85,13 +85,13 @@ pub fn read_start(path: &Utf8Path, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-        .map_err(|error| failed("read", path, error))?;
+        .map_err(|error| file_error("read", path, error))?;
     Ok(bytes)
 }
 
 /// The kind of file at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FileType {
     /// A regular file.
     File {
         /// Its size in bytes.
@@ -107,14 +107,14 @@ pub enum Kind {
     Other,
 }
 
-impl From<&std::fs::Metadata> for Kind {
+impl From<&std::fs::Metadata> for FileType {
     fn from(meta: &std::fs::Metadata) -> Self {
         let mode = meta.permissions().mode() & 0o7777;
         match meta.file_type() {
-            kind if kind.is_file() => Kind::File { size: meta.len(), mode },
-            kind if kind.is_dir() => Kind::Directory,
-            kind if kind.is_symlink() => Kind::Link,
-            _ => Kind::Other,
+            kind if kind.is_file() => FileType::File { size: meta.len(), mode },
+            kind if kind.is_dir() => FileType::Directory,
+            kind if kind.is_symlink() => FileType::Link,
+            _ => FileType::Other,
         }
     }
 }
@@ -123,14 +123,14 @@ impl From<&std::fs::Metadata> for Kind {
 ///
 /// # Errors
 /// There is nothing, or its metadata cannot be read.
-pub fn kind(path: &Utf8Path, follow: bool) -> Result<Kind> {
+pub fn file_type(path: &Utf8Path, follow: bool) -> Result<FileType> {
     let meta = if follow { path.metadata() } else { path.symlink_metadata() };
-    meta.map(|meta| Kind::from(&meta)).map_err(|error| failed("read", path, error))
+    meta.map(|meta| FileType::from(&meta)).map_err(|error| file_error("read", path, error))
 }
 
 /// Returns whether it is a file that every user may run.
 pub fn is_program(path: &Utf8Path) -> bool {
-    matches!(kind(path, true), Ok(Kind::File { mode, .. }) if mode & 0o111 == 0o111)
+    matches!(file_type(path, true), Ok(FileType::File { mode, .. }) if mode & 0o111 == 0o111)
 }
 
 /// Returns the digest and size of the file, read once in chunks.
@@ -139,7 +139,7 @@ pub fn is_program(path: &Utf8Path) -> bool {
 /// It cannot be read.
 pub fn digest(path: &Utf8Path) -> Result<(Digest, u64)> {
     let hashed = File::open(path).and_then(|file| hash(file, |_| {}));
-    hashed.map_err(|error| failed("read", path, error))
+    hashed.map_err(|error| file_error("read", path, error))
 }
 
 /// Returns the digest of all bytes of `content`, and how many they are. `first` gets the beginning.
@@ -148,23 +148,23 @@ pub fn digest(path: &Utf8Path) -> Result<(Digest, u64)> {
 /// It cannot be read.
 pub fn hash(mut content: impl Read, first: impl FnOnce(&[u8])) -> std::io::Result<(Digest, u64)> {
     // A size that stays in a processor's own cache between reading and hashing.
-    const PIECE: usize = 64 << 10;
+    const BUFFER_SIZE: usize = 64 << 10;
     let mut hasher = Hasher::default();
-    let mut buffer = vec![0; PIECE];
+    let mut buffer = vec![0; BUFFER_SIZE];
     let mut first = Some(first);
     loop {
         let count = match content.read(&mut buffer) {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             count => count?,
         };
-        let piece = buffer.get(..count).unwrap_or_default();
+        let part = buffer.get(..count).unwrap_or_default();
         if let Some(first) = first.take() {
-            first(piece);
+            first(part);
         }
-        if piece.is_empty() {
+        if part.is_empty() {
             return Ok(hasher.finish());
         }
-        hasher.update(piece);
+        hasher.update(part);
     }
 }
 
@@ -175,7 +175,7 @@ pub fn hash(mut content: impl Read, first: impl FnOnce(&[u8])) -> std::io::Resul
 pub fn set_time(path: &Utf8Path, epoch: u64) -> Result<()> {
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(epoch);
     let set = File::open(path).and_then(|file| file.set_modified(time));
-    set.map_err(|error| failed("set the time of", path, error))
+    set.map_err(|error| file_error("set the time of", path, error))
 }
 
 /// Returns the target of the symbolic link.
@@ -183,7 +183,7 @@ pub fn set_time(path: &Utf8Path, epoch: u64) -> Result<()> {
 /// # Errors
 /// It cannot be read, or is not UTF-8.
 pub fn read_link(path: &Utf8Path) -> Result<String> {
-    path.read_link_utf8().map(Into::into).map_err(|error| failed("read link", path, error))
+    path.read_link_utf8().map(Into::into).map_err(|error| file_error("read link", path, error))
 }
 
 /// Writes the file in one step: a reader sees the old content or the new one.
@@ -203,8 +203,8 @@ pub fn write_mode(path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<()> {
     let parent = directory_of(path);
     create_dir_all(parent)?;
     let mut draft = draft(parent)?;
-    draft.write_all(bytes).map_err(|error| failed("write", path, error))?;
-    draft.keep_mode(path, mode)
+    draft.write_all(bytes).map_err(|error| file_error("write", path, error))?;
+    draft.persist_with_mode(path, mode)
 }
 
 /// Writes the bytes of `source` to a file in one step, with the permission bits `mode` and the
@@ -218,16 +218,17 @@ pub fn write_from(path: &Utf8Path, source: Source<'_>, mode: u32, epoch: u64) ->
     let parent = directory_of(path);
     create_dir_all(parent)?;
     let (mut draft, mut hasher) = (draft(parent)?, Hasher::default());
-    let failed = |error| failed("write", path, error);
+    let error_for = |error| file_error("write", path, error);
     for at in (0..source.size()).step_by(CHUNK as usize) {
-        let chunk =
-            source.read_up_to(at, CHUNK).map_err(|error| failed(std::io::Error::other(error)))?;
-        draft.write_all(&chunk).map_err(failed)?;
+        let chunk = source
+            .read_up_to(at, CHUNK)
+            .map_err(|error| error_for(std::io::Error::other(error)))?;
+        draft.write_all(&chunk).map_err(error_for)?;
         hasher.update(&chunk);
     }
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(epoch);
-    draft.set_modified(time).map_err(failed)?;
-    draft.keep_mode(path, mode)?;
+    draft.set_modified(time).map_err(error_for)?;
+    draft.persist_with_mode(path, mode)?;
     Ok(hasher.finish().0)
 }
 
@@ -260,8 +261,8 @@ pub fn check_replaceable(path: &Utf8Path) -> Result<()> {
 ///
 /// # Errors
 /// There is nothing, or its name is not UTF-8.
-pub fn real(path: &Utf8Path) -> Result<Utf8PathBuf> {
-    path.canonicalize_utf8().map_err(|error| failed("find", path, error))
+pub fn canonicalize(path: &Utf8Path) -> Result<Utf8PathBuf> {
+    path.canonicalize_utf8().map_err(|error| file_error("find", path, error))
 }
 
 /// Opens the file for lines to be added at its end, and creates it and its directories.
@@ -273,7 +274,7 @@ pub fn append(path: &Utf8Path) -> Result<impl Write + Send + use<>> {
         create_dir_all(parent)?;
     }
     let file = OpenOptions::new().create(true).append(true).open(path);
-    file.map_err(|error| failed("create", path, error))
+    file.map_err(|error| file_error("create", path, error))
 }
 
 /// Creates the directory and those above it.
@@ -281,7 +282,7 @@ pub fn append(path: &Utf8Path) -> Result<impl Write + Send + use<>> {
 /// # Errors
 /// One of them cannot be created.
 pub fn create_dir_all(path: &Utf8Path) -> Result<()> {
-    std::fs::create_dir_all(path).map_err(|error| failed("create directory", path, error))
+    std::fs::create_dir_all(path).map_err(|error| file_error("create directory", path, error))
 }
 
 /// Removes the directory and all below it; nothing when it is not there.
@@ -291,7 +292,7 @@ pub fn create_dir_all(path: &Utf8Path) -> Result<()> {
 pub fn remove_dir_all(path: &Utf8Path) -> Result<()> {
     match std::fs::remove_dir_all(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(failed("remove directory", path, error))
+            Err(file_error("remove directory", path, error))
         }
         _ => Ok(()),
     }
@@ -303,7 +304,7 @@ pub fn remove_dir_all(path: &Utf8Path) -> Result<()> {
 /// It is there and cannot be removed.
 pub fn remove_file(path: &Utf8Path) -> Result<()> {
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(failed("remove", path, error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(file_error("remove", path, error)),
         _ => Ok(()),
     }
 }
@@ -313,7 +314,7 @@ pub fn remove_file(path: &Utf8Path) -> Result<()> {
 /// # Errors
 /// It cannot be renamed.
 pub fn rename(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
-    std::fs::rename(from, to).map_err(|error| failed("rename to", to, error))
+    std::fs::rename(from, to).map_err(|error| file_error("rename to", to, error))
 }
 
 /// Makes `to` a second name of the file `from`, in one step: a hard link, or a copy where the file
@@ -329,7 +330,7 @@ pub fn link(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
             if is_same_file(from, to) {
                 return Ok(());
             }
-            let temporary = temporary::beside(to);
+            let temporary = temporary::unused_sibling(to);
             std::fs::hard_link(from, &temporary).and_then(|()| {
                 let renamed = std::fs::rename(&temporary, to);
                 // It is still there, too, if `to` has become another name of the same file.
@@ -341,7 +342,7 @@ pub fn link(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
     };
     match linked {
         Err(error) if cannot_link(&error) => copy(from, to),
-        linked => linked.map_err(|error| failed("write", to, error)),
+        linked => linked.map_err(|error| file_error("write", to, error)),
     }
 }
 
@@ -367,14 +368,14 @@ pub fn is_same_file(one: &Utf8Path, other: &Utf8Path) -> bool {
 /// # Errors
 /// It cannot be read or written; a previous file `to` is as it was.
 pub fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
-    let mut source = File::open(from).map_err(|error| failed("read", from, error))?;
-    let meta = source.metadata().map_err(|error| failed("read", from, error))?;
+    let mut source = File::open(from).map_err(|error| file_error("read", from, error))?;
+    let meta = source.metadata().map_err(|error| file_error("read", from, error))?;
     create_dir_all(directory_of(to))?;
     let mut draft = draft(directory_of(to))?;
-    std::io::copy(&mut source, &mut draft).map_err(|error| failed("write", to, error))?;
+    std::io::copy(&mut source, &mut draft).map_err(|error| file_error("write", to, error))?;
     let time = meta.modified().and_then(|time| draft.set_modified(time));
-    time.map_err(|error| failed("write", to, error))?;
-    draft.keep_mode(to, meta.permissions().mode() & 0o7777)
+    time.map_err(|error| file_error("write", to, error))?;
+    draft.persist_with_mode(to, meta.permissions().mode() & 0o7777)
 }
 
 /// Gives the file a separate copy of its content, so that its mode and time can be changed without
@@ -383,7 +384,7 @@ pub fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
 /// # Errors
 /// It cannot be copied.
 pub fn unshare(path: &Utf8Path) -> Result<()> {
-    let meta = path.symlink_metadata().map_err(|error| failed("read", path, error))?;
+    let meta = path.symlink_metadata().map_err(|error| file_error("read", path, error))?;
     if meta.is_file() && meta.nlink() > 1 { copy(path, path) } else { Ok(()) }
 }
 
@@ -393,7 +394,7 @@ pub fn unshare(path: &Utf8Path) -> Result<()> {
 /// They cannot be changed.
 pub fn set_mode(path: &Utf8Path, mode: u32) -> Result<()> {
     std::fs::set_permissions(path, Permissions::from_mode(mode))
-        .map_err(|error| failed("set the mode of", path, error))
+        .map_err(|error| file_error("set the mode of", path, error))
 }
 
 /// Makes `link` a symbolic link to `target`, in one step if it was one to something else.
@@ -405,12 +406,12 @@ pub fn symlink(target: &Utf8Path, link: &Utf8Path) -> Result<()> {
         return Ok(());
     }
     create_dir_all(directory_of(link))?;
-    let temporary = temporary::beside(link);
+    let temporary = temporary::unused_sibling(link);
     std::os::unix::fs::symlink(target, &temporary)
         .and_then(|()| std::fs::rename(&temporary, link))
         .map_err(|error| {
             let _ = std::fs::remove_file(&temporary);
-            failed("link", link, error)
+            file_error("link", link, error)
         })
 }
 
@@ -420,7 +421,7 @@ pub fn symlink(target: &Utf8Path, link: &Utf8Path) -> Result<()> {
 /// # Errors
 /// A directory cannot be renamed; `old` is as it was.
 pub fn replace_dir(cx: &Context, new: &Utf8Path, old: &Utf8Path) -> Result<()> {
-    replace::exchange(new, old, &temporary::beside(old))?;
+    replace::exchange(new, old, &temporary::unused_sibling(old))?;
     replace::discard(cx, new);
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! Lock files (flock(2)).
-#![allow(clippy::disallowed_methods, reason = "with `sys::fs`, this is the place that opens files")]
+#![allow(clippy::disallowed_methods, reason = "like `sys::fs`, this module opens files")]
 
 use std::{
     fs::{File, TryLockError},
@@ -59,7 +59,7 @@ pub fn lock(path: &Utf8Path, waiting: impl FnOnce()) -> Result<Lock> {
             Ok(()) => {}
             Err(error) if is_unsupported(&error) => supported = false,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => return Err(fs::failed("lock", path, error)),
+            Err(error) => return Err(fs::file_error("lock", path, error)),
         }
         // The process that held the lock may have removed the file.
         if is_at(&file, path) {
@@ -89,7 +89,7 @@ fn open(path: &Utf8Path) -> Result<(File, bool)> {
         let mode = Mode::from_raw_mode(0o644);
         rustix::fs::open(path.as_std_path(), flags | more, mode).map(File::from)
     };
-    let cannot = |error: Errno| fs::failed("open", path, error.into());
+    let cannot = |error: Errno| fs::file_error("open", path, error.into());
     for _ in 0..16 {
         // With O_CREAT, another user's file in a sticky directory could not be opened
         // (proc_sys_fs(5), "protected_regular").
@@ -103,7 +103,7 @@ fn open(path: &Utf8Path) -> Result<(File, bool)> {
                 return Ok((file, false));
             }
             Ok(_) | Err(Errno::ISDIR | Errno::LOOP | Errno::NXIO | Errno::MLINK) => {
-                return Err(in_the_way(path, "it is not a regular file"));
+                return Err(blocked_error(path, "it is not a regular file"));
             }
             Err(Errno::NOENT) => {}
             Err(error) => return Err(cannot(error)),
@@ -117,7 +117,7 @@ fn open(path: &Utf8Path) -> Result<(File, bool)> {
     Err(Error::build(format!("cannot open `{path}`: it is created and removed again and again")))
 }
 
-fn in_the_way(path: &Utf8Path, why: &str) -> Error {
+fn blocked_error(path: &Utf8Path, why: &str) -> Error {
     Error::usage(format!("`{path}` cannot be used as a lock file: {why}"))
         .hint("rename or remove it, or choose another output directory")
 }
@@ -131,7 +131,7 @@ impl Lock {
 
 /// The state of the lock file of an output before it was locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Before {
+enum PreviousState {
     Missing,
     Empty,
     /// A run was killed while its `.partial` directory existed.
@@ -147,57 +147,59 @@ pub struct OutputLock {
     lock: Lock,
     path: Utf8PathBuf,
     partial: Utf8PathBuf,
-    before: Before,
+    before: PreviousState,
     /// The maximum length of its content that is written.
     written: usize,
 }
 
 /// Returns the path of a file or directory that belongs to the output and is beside it.
-pub fn beside(output: &Utf8Path, suffix: &str) -> Utf8PathBuf {
+pub fn sibling(output: &Utf8Path, suffix: &str) -> Utf8PathBuf {
     Utf8PathBuf::from(format!("{output}.{suffix}"))
 }
 
-/// Locks the output at a path that [`fs::settle`] returned. Waits while another process holds the lock.
+/// Locks the output at a path that [`fs::resolve`] returned. Waits while another process holds the lock.
 ///
 /// # Errors
 /// The lock file cannot be opened, or it is a file of something else.
 pub fn lock_output(cx: &Context, output: &Utf8Path) -> Result<OutputLock> {
-    let path = beside(output, "lock");
+    let path = sibling(output, "lock");
     // A `Cargo.lock` is neither changed nor removed.
     if path.symlink_metadata().is_ok() {
-        content(&path, &open(&path)?.0)?;
+        read_content(&path, &open(&path)?.0)?;
     }
     let lock = lock(&path, || {
         cx.status("Waiting", format!("for another command that writes `{output}`"));
     })?;
-    let (mut before, written) = content(&path, &lock.file)?;
+    let (mut before, written) = read_content(&path, &lock.file)?;
     if lock.created {
-        before = Before::Missing;
+        before = PreviousState::Missing;
     }
     if !lock.is_held() {
         cx.warn(format!(
             "`{path}` cannot be locked on this file system: run one command at a time"
         ));
     }
-    let partial = beside(output, "partial");
+    let partial = sibling(output, "partial");
     Ok(OutputLock { lock, path, partial, before, written })
 }
 
 /// Reads what an existing lock file is, and how much of its content was written.
-fn content(path: &Utf8Path, file: &File) -> Result<(Before, usize)> {
+fn read_content(path: &Utf8Path, file: &File) -> Result<(PreviousState, usize)> {
     let mut text = Vec::new();
-    file.take(LONGEST).read_to_end(&mut text).map_err(|error| fs::failed("read", path, error))?;
+    file.take(MAX_CONTENT)
+        .read_to_end(&mut text)
+        .map_err(|error| fs::file_error("read", path, error))?;
     let before = match &text[..] {
-        [] => Before::Empty,
-        text if is_mark(text) && text.len() > MARK.len() => Before::MarkedOld,
-        text if is_mark(text) => Before::Marked,
-        _ => return Err(in_the_way(path, "it was not written by longshore")),
+        [] => PreviousState::Empty,
+        text if is_mark(text) && text.len() > MARK.len() => PreviousState::MarkedOld,
+        text if is_mark(text) => PreviousState::Marked,
+        _ => return Err(blocked_error(path, "it was not written by longshore")),
     };
     Ok((before, text.len()))
 }
 
 /// More than the content of a lock file.
-const LONGEST: u64 = 1024;
+const MAX_CONTENT: u64 = 1024;
 
 /// Returns whether these bytes are the content of the lock file of a run that was killed.
 pub fn is_mark(text: &[u8]) -> bool {
@@ -207,21 +209,21 @@ pub fn is_mark(text: &[u8]) -> bool {
 /// Returns whether the lock file of the output records that a run is replacing it, or was killed
 /// meanwhile: the previous output may be `DIR.old`.
 pub fn is_old_marked(output: &Utf8Path) -> bool {
-    let path = beside(output, "lock");
-    matches!(fs::kind(&path, false), Ok(fs::Kind::File { .. }))
-        && fs::read_start(&path, LONGEST)
+    let path = sibling(output, "lock");
+    matches!(fs::file_type(&path, false), Ok(fs::FileType::File { .. }))
+        && fs::read_start(&path, MAX_CONTENT)
             .is_ok_and(|text| is_mark(&text) && text.len() > MARK.len())
 }
 
 impl OutputLock {
     /// Returns whether the `.partial` directory, if there is one, was made by a run that was killed.
     pub fn was_interrupted(&self) -> bool {
-        matches!(self.before, Before::Marked | Before::MarkedOld)
+        matches!(self.before, PreviousState::Marked | PreviousState::MarkedOld)
     }
 
     /// Returns whether the `.old` directory, if there is one, was made by a run that was killed.
     pub fn was_replacing(&self) -> bool {
-        self.before == Before::MarkedOld
+        self.before == PreviousState::MarkedOld
     }
 
     /// Renames the lock file, which is then no longer in use. The lock stays held until it is dropped.
@@ -230,8 +232,10 @@ impl OutputLock {
     /// It existed before, or cannot be renamed.
     pub fn move_to(&self, path: &Utf8Path) -> Result<()> {
         match self.before {
-            Before::Missing | Before::Marked | Before::MarkedOld => fs::rename(&self.path, path),
-            Before::Empty => Err(Error::build(format!("`{}` is in use", self.path))),
+            PreviousState::Missing | PreviousState::Marked | PreviousState::MarkedOld => {
+                fs::rename(&self.path, path)
+            }
+            PreviousState::Empty => Err(Error::build(format!("`{}` is in use", self.path))),
         }
     }
 
@@ -258,7 +262,7 @@ impl OutputLock {
         match self.lock.file.write_all_at(rest, self.written as u64) {
             Ok(()) => self.written = text.len(),
             Err(error) if Errno::from_io_error(&error) == Some(Errno::BADF) => {}
-            Err(error) => return Err(fs::failed("write", &self.path, error)),
+            Err(error) => return Err(fs::file_error("write", &self.path, error)),
         }
         Ok(())
     }
@@ -276,10 +280,10 @@ impl Drop for OutputLock {
         // Before the lock is released, so that no other process has it yet. A failure here leaves a
         // file that the next run uses.
         let _ = match self.before {
-            Before::Missing | Before::Marked | Before::MarkedOld => {
+            PreviousState::Missing | PreviousState::Marked | PreviousState::MarkedOld => {
                 std::fs::remove_file(&self.path)
             }
-            Before::Empty => self.lock.file.set_len(0),
+            PreviousState::Empty => self.lock.file.set_len(0),
         };
     }
 }

@@ -1,4 +1,4 @@
-//! The shell around the core: every effect has one place here. It imports only value types.
+//! The shell around the core: each effect is in one module here. It imports only value types.
 
 pub mod access;
 pub mod auth;
@@ -64,11 +64,11 @@ impl Context {
     /// # Errors
     /// The current directory cannot be read, or is not UTF-8.
     pub fn new(events: Arc<dyn Events>) -> crate::model::error::Result<Self> {
-        Ok(Context::with(env::Env::read()?, events))
+        Ok(Context::with_env(env::Env::read()?, events))
     }
 
     /// Returns one with this environment.
-    pub fn with(env: env::Env, events: Arc<dyn Events>) -> Self {
+    pub fn with_env(env: env::Env, events: Arc<dyn Events>) -> Self {
         Context { env, events, children: process::Children::default() }
     }
 
@@ -87,18 +87,18 @@ impl Context {
         self.events.warn(message);
     }
 
-    /// Runs a long command to its end, with any exit status. The command, without its variables, and
-    /// each line that it writes are reported as they come.
+    /// Runs a long command to its end, with any exit status. The command, without its variables, and each line
+    /// of its output are reported immediately.
     ///
     /// # Errors
     /// It could not be started, or an interrupt came.
-    pub fn told(&self, command: &Command) -> crate::model::error::Result<process::Output> {
+    pub fn run_reported(&self, command: &Command) -> crate::model::error::Result<process::Output> {
         let shown = Command { env: Default::default(), ..command.clone() };
         self.emit(Event::Output { line: format!("$ {shown}") });
         self.children.stream(command, None, |_, bytes| {
             let text = String::from_utf8_lossy(bytes);
             if !progress::is_bar(&text) {
-                let line = progress::plain(&text).trim_end().to_owned();
+                let line = progress::strip_control_sequences(&text).trim_end().to_owned();
                 self.emit(Event::Output { line });
             }
         })

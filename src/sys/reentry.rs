@@ -1,4 +1,4 @@
-//! Whether this program answers when it is started again, as a linker, compiler or helper process.
+//! Re-entry: the same program started again as a linker, compiler or helper process.
 #![allow(clippy::disallowed_methods, reason = "it finds the program that is running")]
 
 use std::{
@@ -14,7 +14,7 @@ use crate::{
     sys::Context,
 };
 
-/// Whether [`crate::reenter`] was called in this process.
+/// A flag that is set once [`crate::reenter`] was called in this process.
 static ANSWERS: AtomicBool = AtomicBool::new(false);
 
 /// Set for children of which only an answer is expected.
@@ -42,9 +42,7 @@ pub fn check(cx: &Context) -> Result<()> {
     let exe = &cx.env.exe;
     if cx.env.var(PROBE).is_some() {
         // We are the child of the check below, and came this far: the line is in the wrong place.
-        return Err(
-            Error::usage(format!("`{exe}` started a build while it was asked to link")).hint(line)
-        );
+        return Err(Error::usage(format!("`{exe}` started a build instead of linking")).hint(line));
     }
     let unfit =
         |how: &str| Error::usage(format!("`{exe}` cannot be the linker wrapper: {how}")).hint(line);

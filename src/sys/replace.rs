@@ -1,8 +1,5 @@
 //! Replacing a directory in one step: a reader sees the old content or the new.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "with `sys::fs`, this is the place that writes files"
-)]
+#![allow(clippy::disallowed_methods, reason = "like `sys::fs`, this module writes files")]
 
 use std::{fs::Permissions, io::ErrorKind, os::unix::fs::PermissionsExt};
 
@@ -14,9 +11,9 @@ use rustix::{
 
 use super::{
     Context, durable,
-    fs::{self, failed},
+    fs::{self, file_error},
     temporary,
-    tree::{self, Kind},
+    tree::{self, EntryKind},
 };
 use crate::model::error::{Error, Result};
 
@@ -25,7 +22,7 @@ use crate::model::error::{Error, Result};
 ///
 /// # Errors
 /// A link leads nowhere, or a part of the path is not a directory or cannot be read.
-pub fn settle(path: &Utf8Path) -> Result<Utf8PathBuf> {
+pub fn resolve(path: &Utf8Path) -> Result<Utf8PathBuf> {
     let mut real = Utf8PathBuf::new();
     for component in path.components() {
         match component {
@@ -35,9 +32,9 @@ pub fn settle(path: &Utf8Path) -> Result<Utf8PathBuf> {
             Utf8Component::Normal(name) => {
                 real.push(name);
                 match real.symlink_metadata() {
-                    Ok(meta) if meta.is_symlink() => real = follow(&real)?,
+                    Ok(meta) if meta.is_symlink() => real = resolve_link(&real)?,
                     Err(error) if error.kind() != ErrorKind::NotFound => {
-                        return Err(failed("read", &real, error));
+                        return Err(file_error("read", &real, error));
                     }
                     _ => {}
                 }
@@ -47,20 +44,20 @@ pub fn settle(path: &Utf8Path) -> Result<Utf8PathBuf> {
     Ok(real)
 }
 
-fn follow(link: &Utf8Path) -> Result<Utf8PathBuf> {
+fn resolve_link(link: &Utf8Path) -> Result<Utf8PathBuf> {
     match link.canonicalize_utf8() {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let target = fs::read_link(link)?;
             Err(Error::usage(format!("`{link}` is a link to `{target}`, which does not exist"))
                 .hint("create that directory, or remove the link"))
         }
-        real => real.map_err(|error| failed("follow", link, error)),
+        real => real.map_err(|error| file_error("follow", link, error)),
     }
 }
 
 /// The reason for which a directory cannot be renamed, although its parent directory can be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fixed {
+pub enum RenameObstacle {
     /// Something is mounted there.
     MountPoint,
     /// It is on a lower layer of an overlay, or has a separate quota: the file system renames only
@@ -72,16 +69,16 @@ pub enum Fixed {
 /// directory beside it that is not empty.
 ///
 /// # Errors
-/// It cannot be renamed, for a reason that is not one of [`Fixed`].
-pub fn try_rename(dir: &Utf8Path, other: &Utf8Path) -> Result<Option<Fixed>> {
+/// It cannot be renamed, for a reason that is not one of [`RenameObstacle`].
+pub fn try_rename(dir: &Utf8Path, other: &Utf8Path) -> Result<Option<RenameObstacle>> {
     // Checked last, after permissions, mount points and what the file system itself rejects: a
     // directory that is not empty is never replaced (rename(2)).
     match rustix::fs::rename(dir.as_std_path(), other.as_std_path()) {
         Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(None),
-        Err(Errno::BUSY) => Ok(Some(Fixed::MountPoint)),
-        Err(Errno::XDEV) => Ok(Some(Fixed::CopyOnly)),
-        Err(error) => Err(failed("replace", dir, error.into())
-            .hint("check who owns the directory that it is in, and the mode of that")),
+        Err(Errno::BUSY) => Ok(Some(RenameObstacle::MountPoint)),
+        Err(Errno::XDEV) => Ok(Some(RenameObstacle::CopyOnly)),
+        Err(error) => Err(file_error("replace", dir, error.into())
+            .hint("check owner and mode of its parent directory")),
         // A file system that does not know that rule: as it was.
         Ok(()) => fs::rename(other, dir).map(|()| None),
     }
@@ -97,13 +94,13 @@ pub fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
     for entry in &entries {
         let (from, to) = (from.join(&entry.path), to.join(&entry.path));
         match entry.kind {
-            Kind::Directory => create_dir(&to)?,
-            Kind::File(_) => fs::copy(&from, &to)?,
-            Kind::Link => fs::symlink(fs::read_link(&from)?.as_str().into(), &to)?,
+            EntryKind::Directory => create_dir(&to)?,
+            EntryKind::File(_) => fs::copy(&from, &to)?,
+            EntryKind::Link => fs::symlink(fs::read_link(&from)?.as_str().into(), &to)?,
         }
     }
     // From the innermost on, since every new name changes the time of its directory.
-    for entry in entries.iter().rev().filter(|entry| entry.kind == Kind::Directory) {
+    for entry in entries.iter().rev().filter(|entry| entry.kind == EntryKind::Directory) {
         tree::set_time(&to.join(&entry.path), entry.time, false)?;
     }
     durable::sync_tree(to)
@@ -116,7 +113,7 @@ pub fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
 pub fn create_dir(path: &Utf8Path) -> Result<()> {
     std::fs::create_dir(path)
         .and_then(|()| std::fs::set_permissions(path, Permissions::from_mode(0o755)))
-        .map_err(|error| failed("create directory", path, error))
+        .map_err(|error| file_error("create directory", path, error))
 }
 
 /// Renames the directory `new` to `old`, in one step. A previous directory `old` is then `new`.
@@ -127,15 +124,15 @@ pub fn create_dir(path: &Utf8Path) -> Result<()> {
 pub fn exchange(new: &Utf8Path, old: &Utf8Path, aside: &Utf8Path) -> Result<()> {
     if old.symlink_metadata().is_err() {
         fs::rename(new, old)?;
-        return durable::sync_parent(old).map_err(|error| failed("replace", old, error));
+        return durable::sync_parent(old).map_err(|error| file_error("replace", old, error));
     }
     // renameat2(2) with RENAME_EXCHANGE, renamex_np(2) with RENAME_SWAP on macOS.
     match renameat_with(CWD, new.as_std_path(), CWD, old.as_std_path(), RenameFlags::EXCHANGE) {
         Ok(()) => {}
         Err(error) if is_unsupported(error) => exchange_by_renames(new, old, aside)?,
-        Err(error) => return Err(failed("replace", old, error.into())),
+        Err(error) => return Err(file_error("replace", old, error.into())),
     }
-    durable::sync_parent(old).map_err(|error| failed("replace", old, error))
+    durable::sync_parent(old).map_err(|error| file_error("replace", old, error))
 }
 
 /// Returns whether the kernel or the file system cannot exchange two directories at all.
@@ -172,7 +169,7 @@ pub fn discard(cx: &Context, dir: &Utf8Path) {
         }
     }
     cx.warn(format!(
-        "what is left of the previous output could not be removed ({error}); remove `{left}` \
+        "the rest of the previous output could not be removed ({error}); remove `{left}` \
          yourself"
     ));
 }

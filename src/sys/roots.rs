@@ -38,7 +38,9 @@ pub fn own_packages(cx: &Context, workspace: &Workspace) -> Result<BTreeSet<Utf8
                     continue;
                 }
                 directories.insert(directory.to_owned());
-                for path in package.dependencies.iter().filter_map(|of| of.path.as_ref()) {
+                for path in
+                    package.dependencies.iter().filter_map(|dependency| dependency.path.as_ref())
+                {
                     if seen.insert(path.clone()) {
                         open.push(path.join("Cargo.toml"));
                     }

@@ -1,4 +1,4 @@
-//! sccache, where it is cargo's `RUSTC_WRAPPER`: what it had and what it had not.
+//! sccache, if it is cargo's `RUSTC_WRAPPER`: its cache hits and misses.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{
 /// The output of `sccache --show-stats --stats-format=json`, of which only the counts matter
 /// (<https://github.com/mozilla/sccache>).
 #[derive(Debug, Deserialize)]
-struct Shown {
+struct StatsOutput {
     stats: Stats,
 }
 
@@ -32,16 +32,16 @@ struct Counts {
 ///
 /// # Errors
 /// Those of `work`.
-pub fn counting<T>(
+pub fn count_requests<T>(
     cx: &Context,
     wrapper: Option<&str>,
     work: impl FnOnce() -> Result<T>,
 ) -> Result<(T, Option<Sccache>)> {
     let program = program(wrapper);
-    let counted = || program.and_then(|program| counted(cx, program));
-    let before = counted();
+    let current = || program.and_then(|program| read_counts(cx, program));
+    let before = current();
     let done = work()?;
-    let counts = before.zip(counted()).map(|(before, after)| Sccache {
+    let counts = before.zip(current()).map(|(before, after)| Sccache {
         hits: after.hits.saturating_sub(before.hits),
         misses: after.misses.saturating_sub(before.misses),
     });
@@ -59,14 +59,14 @@ fn program(wrapper: Option<&str>) -> Option<&str> {
 }
 
 /// Returns what the server of `program` has counted since it started; `None` when it does not answer.
-fn counted(cx: &Context, program: &str) -> Option<Sccache> {
+fn read_counts(cx: &Context, program: &str) -> Option<Sccache> {
     let command = Command::new(program).args(["--show-stats", "--stats-format=json"]);
     let output = cx.children.output(&command).ok().filter(|output| output.success())?;
     parse(&output.stdout)
 }
 
 fn parse(text: &[u8]) -> Option<Sccache> {
-    let Shown { stats } = serde_json::from_slice(text).ok()?;
+    let StatsOutput { stats } = serde_json::from_slice(text).ok()?;
     let sum = |counts: Counts| counts.counts.values().sum();
     Some(Sccache { hits: sum(stats.cache_hits), misses: sum(stats.cache_misses) })
 }

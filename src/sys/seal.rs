@@ -2,10 +2,7 @@
 //! files that are there and empty, truncated or zeroed. Each cached file or directory has a seal beside
 //! it, written after its data reached the disk: size, digest and stamp of each file. Files that do not
 //! match their seal are fetched or compiled again.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "with `sys::fs`, this is the place that touches files"
-)]
+#![allow(clippy::disallowed_methods, reason = "like `sys::fs`, this module accesses files")]
 
 use std::{fmt::Write as _, fs::File, io::Write as _, os::unix::fs::MetadataExt};
 
@@ -15,15 +12,15 @@ use crate::{
     model::error::Result,
     sys::{
         fs, parallel,
-        tree::{self, Kind},
+        tree::{self, EntryKind},
     },
 };
 
 /// The first line of every seal, with the number of its format.
-const HEAD: &str = "longshore seal 1";
+const FIRST_LINE: &str = "longshore seal 1";
 
 /// The last line, so that a truncated seal is noticed.
-const TAIL: &str = "end";
+const LAST_LINE: &str = "end";
 
 /// The extent of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +33,7 @@ pub enum Depth {
 
 /// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum SealState {
     /// Every file is as it was sealed.
     Sound,
     /// There is no seal, or it is damaged itself.
@@ -46,7 +43,7 @@ pub enum State {
 }
 
 /// One line of a seal.
-struct Line<'a> {
+struct SealLine<'a> {
     size: u64,
     /// Seconds, nanoseconds and inode: cheap to compare.
     stamp: &'a str,
@@ -55,7 +52,7 @@ struct Line<'a> {
     path: &'a str,
 }
 
-impl Line<'_> {
+impl SealLine<'_> {
     /// Returns the path of the file in the sealed file or directory at `path`.
     fn file(&self, path: &Utf8Path) -> Utf8PathBuf {
         if self.path.is_empty() { path.to_owned() } else { path.join(self.path) }
@@ -72,13 +69,13 @@ fn seal_of(path: &Utf8Path) -> Utf8PathBuf {
 /// Something cannot be read, or the seal cannot be written.
 pub fn seal(path: &Utf8Path) -> Result<()> {
     sync(path)?;
-    let mut text = format!("{HEAD}\n");
+    let mut text = format!("{FIRST_LINE}\n");
     for (name, file) in files(path)? {
         let (sha256, size) = fs::digest(&file)?;
         // Writing to a string does not fail.
         let _ = writeln!(text, "{size} {} {} {name}", stamp(&file), sha256.hex());
     }
-    text.push_str(TAIL);
+    text.push_str(LAST_LINE);
     text.push('\n');
     write(&seal_of(path), &text)
 }
@@ -94,9 +91,9 @@ pub fn remove(path: &Utf8Path) -> Result<()> {
 
 /// Returns whether the file or directory at `path` is as it was sealed. Files that came later are
 /// ignored.
-pub fn check(path: &Utf8Path, depth: Depth) -> State {
+pub fn check(path: &Utf8Path, depth: Depth) -> SealState {
     let text = fs::read(&seal_of(path)).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let Some(lines) = text.as_deref().and_then(parse) else { return State::Unsealed };
+    let Some(lines) = text.as_deref().and_then(parse) else { return SealState::Unsealed };
     // Of many files, the metadata is read by several threads.
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(8);
     let chunk = lines.len().div_ceil(threads).max(256);
@@ -105,7 +102,7 @@ pub fn check(path: &Utf8Path, depth: Depth) -> State {
         parallel::map_on(threads, chunks.len(), |index| compare(path, chunks[index], depth));
     let moved = match compared.into_iter().collect::<Result<Vec<bool>, String>>() {
         Ok(moved) => moved,
-        Err(why) => return State::Damaged(why),
+        Err(why) => return SealState::Damaged(why),
     };
     if moved.contains(&true) {
         // Copied, or restored from a backup: the next check is cheap again. Without it, that check
@@ -114,14 +111,17 @@ pub fn check(path: &Utf8Path, depth: Depth) -> State {
             let stamp = stamp(&line.file(path));
             format!("{} {stamp} {} {}\n", line.size, line.sha256, line.path)
         });
-        let _ = write(&seal_of(path), &format!("{HEAD}\n{}{TAIL}\n", again.collect::<String>()));
+        let _ = write(
+            &seal_of(path),
+            &format!("{FIRST_LINE}\n{}{LAST_LINE}\n", again.collect::<String>()),
+        );
     }
-    State::Sound
+    SealState::Sound
 }
 
 /// Compares files with their lines in the seal of `path`. Whether one has another stamp and the same
 /// content; the error describes one that is damaged.
-fn compare(path: &Utf8Path, lines: &[Line<'_>], depth: Depth) -> Result<bool, String> {
+fn compare(path: &Utf8Path, lines: &[SealLine<'_>], depth: Depth) -> Result<bool, String> {
     let mut moved = false;
     for line in lines {
         let file = line.file(path);
@@ -147,15 +147,15 @@ fn compare(path: &Utf8Path, lines: &[Line<'_>], depth: Depth) -> Result<bool, St
     Ok(moved)
 }
 
-fn parse(text: &str) -> Option<Vec<Line<'_>>> {
-    let body = text.strip_prefix(HEAD)?.strip_prefix('\n')?;
-    let body = body.strip_suffix('\n')?.strip_suffix(TAIL)?;
+fn parse(text: &str) -> Option<Vec<SealLine<'_>>> {
+    let body = text.strip_prefix(FIRST_LINE)?.strip_prefix('\n')?;
+    let body = body.strip_suffix('\n')?.strip_suffix(LAST_LINE)?;
     body.lines()
         .map(|line| {
             let mut words = line.splitn(4, ' ');
             let size = words.next()?.parse().ok()?;
             let (stamp, sha256, path) = (words.next()?, words.next()?, words.next()?);
-            Some(Line { size, stamp, sha256, path })
+            Some(SealLine { size, stamp, sha256, path })
         })
         .collect()
 }
@@ -167,7 +167,7 @@ fn files(path: &Utf8Path) -> Result<Vec<(String, Utf8PathBuf)>> {
     }
     let caches = |path: &Utf8Path| path.file_name() == Some("__pycache__");
     let all = tree::walk(path, caches)?.into_iter();
-    let regular = all.filter(|entry| matches!(entry.kind, Kind::File(_)));
+    let regular = all.filter(|entry| matches!(entry.kind, EntryKind::File(_)));
     Ok(regular.map(|entry| (entry.path.to_string(), path.join(entry.path))).collect())
 }
 
@@ -183,7 +183,7 @@ fn stamp_of(meta: &std::fs::Metadata) -> String {
 
 /// Waits until what was written to `path` is on the disk.
 fn sync(path: &Utf8Path) -> Result<()> {
-    let failed = |error| fs::failed("write", path, error);
+    let failed = |error| fs::file_error("write", path, error);
     #[cfg(target_os = "linux")]
     if path.is_dir() {
         // One call for all of its thousands of files.
@@ -205,7 +205,7 @@ fn write(path: &Utf8Path, text: &str) -> Result<()> {
     written.map_err(|error| {
         // The error above is the one to report.
         let _ = fs::remove_file(&temporary);
-        fs::failed("write", path, error)
+        fs::file_error("write", path, error)
     })
 }
 
@@ -225,35 +225,38 @@ mod tests {
         for (name, text) in [("zig", "program"), ("lib/std/std.zig", "std"), ("lib/empty", "")] {
             fs::write(&root.join(name), text.as_bytes()).unwrap();
         }
-        assert_eq!(check(&root, Depth::Stamps), State::Unsealed);
+        assert_eq!(check(&root, Depth::Stamps), SealState::Unsealed);
         seal(&root).unwrap();
-        assert_eq!(check(&root, Depth::Stamps), State::Sound);
+        assert_eq!(check(&root, Depth::Stamps), SealState::Sound);
         for name in ["zig", "lib/std/std.zig"] {
             let file = root.join(name);
             let text = fs::read(&file).unwrap();
             for damage in [&b""[..], &text[..2], &vec![0; text.len()]] {
                 replace(&file, damage);
                 let state = check(&root, Depth::Stamps);
-                assert!(matches!(&state, State::Damaged(why) if why.contains(name)), "{state:?}");
+                assert!(
+                    matches!(&state, SealState::Damaged(why) if why.contains(name)),
+                    "{state:?}"
+                );
             }
             fs::remove_file(&file).unwrap();
-            assert!(matches!(check(&root, Depth::Stamps), State::Damaged(_)));
+            assert!(matches!(check(&root, Depth::Stamps), SealState::Damaged(_)));
             // The same content with another inode and time is sound, and sealed again.
             replace(&file, &text);
-            assert_eq!(check(&root, Depth::Stamps), State::Sound);
+            assert_eq!(check(&root, Depth::Stamps), SealState::Sound);
         }
         let seal_file = seal_of(&root);
         let text = fs::read(&seal_file).unwrap();
         for end in [0, 5, text.len() / 2, text.len() - 1] {
             replace(&seal_file, &text[..end]);
-            assert_eq!(check(&root, Depth::Stamps), State::Unsealed, "{end}");
+            assert_eq!(check(&root, Depth::Stamps), SealState::Unsealed, "{end}");
         }
         replace(&seal_file, &vec![0; text.len()]);
-        assert_eq!(check(&root, Depth::Stamps), State::Unsealed);
+        assert_eq!(check(&root, Depth::Stamps), SealState::Unsealed);
     }
 
     #[test]
-    fn content_is_compared_where_stamps_do_not_tell() {
+    fn content_is_compared_if_stamps_differ() {
         let dir = fs::TempDir::new("longshore-seal-test").unwrap();
         let file = dir.path.join("a.o");
         fs::write(&file, b"object").unwrap();
@@ -262,9 +265,9 @@ mod tests {
         // In place, with the time set back.
         File::options().write(true).open(&file).unwrap().write_all(&[0; 6]).unwrap();
         tree::set_time(&file, time, true).unwrap();
-        assert_eq!(check(&file, Depth::Stamps), State::Sound);
-        assert!(matches!(check(&file, Depth::Content), State::Damaged(_)));
+        assert_eq!(check(&file, Depth::Stamps), SealState::Sound);
+        assert!(matches!(check(&file, Depth::Content), SealState::Damaged(_)));
         remove(&file).unwrap();
-        assert_eq!(check(&file, Depth::Content), State::Unsealed);
+        assert_eq!(check(&file, Depth::Content), SealState::Unsealed);
     }
 }

@@ -24,7 +24,7 @@ pub fn known(root: &Utf8Path) -> Result<Targets> {
             if path.is_dir() {
                 continue;
             }
-            if let Some(text) = fs::read_to_string_if_there(&path)? {
+            if let Some(text) = fs::read_to_string_if_exists(&path)? {
                 files.push((name.to_owned(), path.into_string(), text));
             }
         }
@@ -52,7 +52,7 @@ pub fn find(root: &Utf8Path, name: &str) -> Result<Option<Target>> {
         return Ok(None);
     }
     let path = root.join("targets").join(format!("{name}.toml"));
-    let Some(text) = fs::read_to_string_if_there(&path)? else {
+    let Some(text) = fs::read_to_string_if_exists(&path)? else {
         return Ok(None);
     };
     let targets = Targets::new([(name.to_owned(), path.into_string(), text)])?;

@@ -1,8 +1,5 @@
 //! Temporary files and directories: names that cannot be predicted, created exclusively.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "with `sys::fs`, this is the place that writes files"
-)]
+#![allow(clippy::disallowed_methods, reason = "like `sys::fs`, this module writes files")]
 
 use std::{
     fs::{File, OpenOptions, Permissions},
@@ -14,7 +11,7 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{durable, fs::failed};
+use super::{durable, fs::file_error};
 use crate::model::error::{Error, Result};
 
 /// The number of tries with other names when one is taken.
@@ -33,7 +30,7 @@ pub fn random() -> u64 {
 }
 
 /// Returns an unused path in the directory of `path`.
-pub fn beside(path: &Utf8Path) -> Utf8PathBuf {
+pub fn unused_sibling(path: &Utf8Path) -> Utf8PathBuf {
     path.parent().unwrap_or(Utf8Path::new("")).join(name())
 }
 
@@ -49,7 +46,7 @@ pub fn create(dir: &Utf8Path) -> Result<(File, Utf8PathBuf)> {
         match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path) {
             Ok(file) => return Ok((file, path)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists && attempt < ATTEMPTS => {}
-            Err(error) => return Err(failed("write", &path, error)),
+            Err(error) => return Err(file_error("write", &path, error)),
         }
     }
     Err(Error::build(format!("cannot write to `{dir}`: no unused name")))
@@ -85,23 +82,23 @@ impl Draft {
     ///
     /// # Errors
     /// The file cannot be written to the disk or renamed.
-    pub fn keep(self, name: &Utf8Path) -> Result<()> {
-        self.keep_mode(name, 0o644)
+    pub fn persist(self, name: &Utf8Path) -> Result<()> {
+        self.persist_with_mode(name, 0o644)
     }
 
-    /// Does as [`Draft::keep`], with the permission bits `mode`.
+    /// Does as [`Draft::persist`], with the permission bits `mode`.
     ///
     /// # Errors
-    /// As for [`Draft::keep`].
-    pub fn keep_mode(mut self, name: &Utf8Path, mode: u32) -> Result<()> {
+    /// As for [`Draft::persist`].
+    pub fn persist_with_mode(mut self, name: &Utf8Path, mode: u32) -> Result<()> {
         let kept = self
             .file
             .set_permissions(Permissions::from_mode(mode))
             .and_then(|()| durable::sync(&self.file))
             .and_then(|()| std::fs::rename(&self.path, name));
-        kept.map_err(|error| failed("write", name, error))?;
+        kept.map_err(|error| file_error("write", name, error))?;
         self.kept = true;
-        durable::sync_parent(name).map_err(|error| failed("write", name, error))
+        durable::sync_parent(name).map_err(|error| file_error("write", name, error))
     }
 }
 
@@ -152,7 +149,7 @@ impl TempDir {
             match std::fs::DirBuilder::new().mode(0o700).create(&path) {
                 Ok(()) => return Ok(TempDir { path }),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && attempt < ATTEMPTS => {}
-                Err(error) => return Err(failed("create directory", &path, error)),
+                Err(error) => return Err(file_error("create directory", &path, error)),
             }
         }
         Err(Error::build(format!("cannot create a directory in `{base}`: no unused name")))

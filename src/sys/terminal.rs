@@ -16,12 +16,12 @@ use crate::model::{
 };
 
 /// The terminal of this process, which echoes input again once the value is dropped.
-struct Quiet {
+struct NoEcho {
     file: File,
     before: Termios,
 }
 
-impl Drop for Quiet {
+impl Drop for NoEcho {
     fn drop(&mut self) {
         // A terminal that was closed needs nothing.
         let _ = tcsetattr(&self.file, OptionalActions::Flush, &self.before);
@@ -34,7 +34,7 @@ impl Drop for Quiet {
 /// # Errors
 /// The terminal does not do what it must, or an interrupt came.
 #[allow(clippy::disallowed_methods, reason = "the terminal is no file of ours")]
-pub fn secret(cx: &Context, prompt: &str) -> Result<Option<Secret>> {
+pub fn prompt_secret(cx: &Context, prompt: &str) -> Result<Option<Secret>> {
     // Stdin and stdout may be files; this is the terminal itself (tty(4)).
     let Ok(file) = OpenOptions::new().read(true).write(true).open("/dev/tty") else {
         return Ok(None);
@@ -50,7 +50,7 @@ pub fn secret(cx: &Context, prompt: &str) -> Result<Option<Secret>> {
     // (termios(3), "timed read").
     raw.special_codes[SpecialCodeIndex::VMIN] = 0;
     raw.special_codes[SpecialCodeIndex::VTIME] = 2;
-    let mut terminal = Quiet { file, before };
+    let mut terminal = NoEcho { file, before };
     tcsetattr(&terminal.file, OptionalActions::Flush, &raw)
         .map_err(|error| failed(error.into()))?;
     terminal.file.write_all(prompt.as_bytes()).map_err(failed)?;

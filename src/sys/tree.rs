@@ -1,5 +1,5 @@
-//! Trees of files with their times: what cargo compares.
-#![allow(clippy::disallowed_methods, reason = "with `sys::fs`, this is the place that reads files")]
+//! Trees of files with their times, as cargo compares them.
+#![allow(clippy::disallowed_methods, reason = "like `sys::fs`, this module reads files")]
 
 use std::{collections::BTreeSet, os::unix::fs::MetadataExt};
 
@@ -7,25 +7,25 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
 
 use crate::{
-    build::cache::{Seen, Stamp, State, Time},
+    build::cache::{CurrentInput, InputContent, Stamp, Time},
     model::{
         digest::Digest,
         error::{Error, Result},
     },
     sys::{
         access,
-        directory::{self, Step, Walk},
+        directory::{self, Walk, WalkStep},
         fs,
     },
 };
 
 /// Something in a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct TreeEntry {
     /// Its path, relative to the tree's root.
     pub path: Utf8PathBuf,
     /// Its kind.
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// Its modification time.
     pub time: Time,
     /// The lowest twelve bits of its mode.
@@ -36,7 +36,7 @@ pub struct Entry {
 
 /// The kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum EntryKind {
     /// A regular file of this many bytes.
     File(u64),
     /// A directory.
@@ -50,33 +50,33 @@ pub enum Kind {
 ///
 /// # Errors
 /// Something cannot be read, has a name that is not UTF-8, or is neither file, directory nor link.
-pub fn walk(root: &Utf8Path, skip: impl Fn(&Utf8Path) -> bool) -> Result<Vec<Entry>> {
+pub fn walk(root: &Utf8Path, skip: impl Fn(&Utf8Path) -> bool) -> Result<Vec<TreeEntry>> {
     walk_with(root, &skip)
 }
 
 /// Does as [`walk`]; one function for every caller, which is compiled once.
-fn walk_with(root: &Utf8Path, skip: &dyn Fn(&Utf8Path) -> bool) -> Result<Vec<Entry>> {
+fn walk_with(root: &Utf8Path, skip: &dyn Fn(&Utf8Path) -> bool) -> Result<Vec<TreeEntry>> {
     let mut found = Vec::new();
     let mut walk = Walk::new(root, usize::MAX);
     while let Some(step) = walk.next() {
         let (whole, meta) = match step {
-            Step::Directory(..) => continue,
+            WalkStep::Directory(..) => continue,
             // It may go during the walk.
-            Step::Unreadable(path, _) if path != root && access::is_absent(&path) => continue,
-            Step::Unreadable(_, error) | Step::NotUtf8(_, error) => return Err(error),
-            Step::Entry(path, meta) => (path, meta),
+            WalkStep::Unreadable(path, _) if path != root && access::is_absent(&path) => continue,
+            WalkStep::Unreadable(_, error) | WalkStep::NotUtf8(_, error) => return Err(error),
+            WalkStep::Entry(path, meta) => (path, meta),
         };
         let kind = match meta.file_type() {
-            kind if kind.is_file() => Kind::File(meta.len()),
-            kind if kind.is_dir() => Kind::Directory,
-            kind if kind.is_symlink() => Kind::Link,
+            kind if kind.is_file() => EntryKind::File(meta.len()),
+            kind if kind.is_dir() => EntryKind::Directory,
+            kind if kind.is_symlink() => EntryKind::Link,
             _ => return Err(Error::build(format!("`{whole}` is no file, directory or link"))),
         };
         let path = whole.strip_prefix(root).unwrap_or(&whole).to_owned();
-        if kind == Kind::Directory && skip(&path) {
-            walk.leave_out();
+        if kind == EntryKind::Directory && skip(&path) {
+            walk.skip_contents();
         }
-        found.push(Entry {
+        found.push(TreeEntry {
             path,
             kind,
             time: time_of(&meta),
@@ -115,34 +115,37 @@ pub fn stamp(path: &Utf8Path) -> Option<Stamp> {
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn now(dir: &Utf8Path) -> Result<Time> {
+pub fn file_system_time(dir: &Utf8Path) -> Result<Time> {
     let probe = dir.join(format!("longshore-clock.{}.tmp", std::process::id()));
     fs::remove_file(&probe)?;
     fs::create_dir_all(dir)?;
     let written = std::fs::File::create_new(&probe).and_then(|file| file.metadata());
     fs::remove_file(&probe)?;
-    written.map(|meta| time_of(&meta)).map_err(|error| fs::failed("write", &probe, error))
+    written.map(|meta| time_of(&meta)).map_err(|error| fs::file_error("write", &probe, error))
 }
 
 /// Returns the kind and the content of the file at `path`: a file by its content, also at the end of a
 /// link; a directory by the names in it. `None` if there is nothing that can be read.
-pub fn see(path: &Utf8Path) -> Option<Seen> {
+pub fn read_input(path: &Utf8Path) -> Option<CurrentInput> {
     let meta = path.metadata().ok()?;
     let state = if meta.is_dir() {
         let names = directory::names(path).ok()?;
-        State::Directory(Digest::sha256(names.join("\0").as_bytes()))
+        InputContent::Directory(Digest::sha256(names.join("\0").as_bytes()))
     } else if meta.is_file() {
-        State::File(fs::digest(path).ok()?.0)
+        InputContent::File(fs::digest(path).ok()?.0)
     } else {
         return None;
     };
-    Some(Seen { state, time: time_of(&meta) })
+    Some(CurrentInput { state, time: time_of(&meta) })
 }
 
 /// Returns the target of the link at `path`; `None` if there is none.
-pub fn see_link(path: &Utf8Path) -> Option<Seen> {
+pub fn read_link_input(path: &Utf8Path) -> Option<CurrentInput> {
     let meta = path.symlink_metadata().ok().filter(|meta| meta.is_symlink())?;
-    Some(Seen { state: State::Link(path.read_link_utf8().ok()?.into()), time: time_of(&meta) })
+    Some(CurrentInput {
+        state: InputContent::Link(path.read_link_utf8().ok()?.into()),
+        time: time_of(&meta),
+    })
 }
 
 /// Gives `path`, or where `follow` is set what it leads to, this modification time.
@@ -151,15 +154,15 @@ pub fn see_link(path: &Utf8Path) -> Option<Seen> {
 /// It cannot be changed.
 pub fn set_time(path: &Utf8Path, time: Time, follow: bool) -> Result<()> {
     let to = Timespec { tv_sec: time.0, tv_nsec: time.1.into() };
-    set(path, to, follow)
+    set_timespec(path, to, follow)
 }
 
-fn set(path: &Utf8Path, to: Timespec, follow: bool) -> Result<()> {
+fn set_timespec(path: &Utf8Path, to: Timespec, follow: bool) -> Result<()> {
     let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
     let times = Timestamps { last_access: omit, last_modification: to };
     let flags = if follow { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
     utimensat(CWD, path.as_std_path(), &times, flags)
-        .map_err(|error| fs::failed("set the time of", path, error.into()))
+        .map_err(|error| fs::file_error("set the time of", path, error.into()))
 }
 
 /// Makes `path` newer than `than`: as new as now, or where the clock is behind, just newer.
@@ -170,7 +173,7 @@ pub fn renew(path: &Utf8Path, than: Time) -> Result<()> {
     let link = path.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
     for follow in [true, false] {
         if follow || link {
-            set(path, Timespec { tv_sec: 0, tv_nsec: UTIME_NOW }, follow)?;
+            set_timespec(path, Timespec { tv_sec: 0, tv_nsec: UTIME_NOW }, follow)?;
         }
     }
     if time(path).is_none_or(|now| now <= than) {
@@ -182,7 +185,7 @@ pub fn renew(path: &Utf8Path, than: Time) -> Result<()> {
 /// Returns every path that counts for cargo if it tracks `path`: itself, and for a directory everything
 /// below it, links followed. Of a repository's own directory and of `target`, where cargo builds, only
 /// the directory itself: its contents always change.
-pub fn below(path: &Utf8Path, target: &Utf8Path) -> Vec<Utf8PathBuf> {
+pub fn tracked_paths(path: &Utf8Path, target: &Utf8Path) -> Vec<Utf8PathBuf> {
     let mut seen = BTreeSet::new();
     let mut open = vec![path.to_owned()];
     let mut found = Vec::new();
@@ -205,10 +208,10 @@ pub fn below(path: &Utf8Path, target: &Utf8Path) -> Vec<Utf8PathBuf> {
 ///
 /// # Errors
 /// As [`walk`].
-pub fn package(root: &Utf8Path, target: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
+pub fn package_files(root: &Utf8Path, target: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
     let skip =
         |path: &Utf8Path| path.file_name() == Some(".git") || target.starts_with(root.join(path));
-    let files = walk(root, skip)?.into_iter().filter(|entry| entry.kind != Kind::Directory);
+    let files = walk(root, skip)?.into_iter().filter(|entry| entry.kind != EntryKind::Directory);
     Ok(files.map(|entry| root.join(entry.path)).collect())
 }
 
@@ -223,9 +226,9 @@ pub fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
     for entry in walk(from, |_| false)? {
         let whole = temporary.join(&entry.path);
         match entry.kind {
-            Kind::Directory => fs::create_dir_all(&whole)?,
-            Kind::File(_) => fs::link(&from.join(&entry.path), &whole)?,
-            Kind::Link => {}
+            EntryKind::Directory => fs::create_dir_all(&whole)?,
+            EntryKind::File(_) => fs::link(&from.join(&entry.path), &whole)?,
+            EntryKind::Link => {}
         }
     }
     match fs::rename(&temporary, to) {

@@ -17,14 +17,14 @@ use crate::{
         Context,
         cache::unpack_plain,
         fs,
-        seal::{self, Depth, State},
+        seal::{self, Depth, SealState},
         tree,
     },
 };
 
 /// Returns the file in which the entries called `name` are kept: a tar, for they are thousands of
 /// files.
-pub fn place(cx: &Context, name: &str) -> Utf8PathBuf {
+pub fn archive_path(cx: &Context, name: &str) -> Utf8PathBuf {
     cx.env.cache.join(format!("zig-warm/{name}.tar"))
 }
 
@@ -45,7 +45,7 @@ pub fn restored(target: &Utf8Path) -> Utf8PathBuf {
 /// The restored files are damaged, or cannot be copied.
 pub fn restored_cache(cx: &Context, target: &Utf8Path, name: &str) -> Result<Option<Utf8PathBuf>> {
     let kept = restored(target).join(format!("{name}.tar"));
-    let own = is_warm(&cx.env.zig_cache(), name) || place(cx, name).exists();
+    let own = is_warm(&cx.env.zig_cache(), name) || archive_path(cx, name).exists();
     if cx.env.var("ZIG_GLOBAL_CACHE_DIR").is_some() || own || !kept.exists() {
         return Ok(None);
     }
@@ -77,7 +77,7 @@ pub fn mark_warm(cache: &Utf8Path, name: &str) -> Result<()> {
 
 /// The entries that a cache of zig's has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Entries {
+pub struct CacheEntries {
     results: BTreeSet<String>,
     said: BTreeSet<String>,
 }
@@ -86,11 +86,11 @@ pub struct Entries {
 ///
 /// # Errors
 /// It cannot be read.
-pub fn entries(cache: &Utf8Path) -> Result<Entries> {
+pub fn entries(cache: &Utf8Path) -> Result<CacheEntries> {
     let names = |dir: &str| -> Result<BTreeSet<String>> {
         Ok(fs::names(&cache.join(dir))?.into_iter().collect())
     };
-    Ok(Entries { results: names("o")?, said: names("h")? })
+    Ok(CacheEntries { results: names("o")?, said: names("h")? })
 }
 
 /// Copies what is new in zig's cache since it had `before` into the directory `to`; `false` when no
@@ -98,7 +98,7 @@ pub fn entries(cache: &Utf8Path) -> Result<Entries> {
 ///
 /// # Errors
 /// Something cannot be read or written.
-pub fn copy_new(cache: &Utf8Path, before: &Entries, to: &Utf8Path) -> Result<bool> {
+pub fn copy_new(cache: &Utf8Path, before: &CacheEntries, to: &Utf8Path) -> Result<bool> {
     let after = entries(cache)?;
     let mut library = false;
     for result in after.results.difference(&before.results) {
@@ -110,7 +110,7 @@ pub fn copy_new(cache: &Utf8Path, before: &Entries, to: &Utf8Path) -> Result<boo
     for said in after.said.difference(&before.said) {
         let text = fs::read(&cache.join("h").join(said))?;
         // Entries that another process compiled meanwhile name files outside of zig's own directories.
-        if of_zig(&String::from_utf8_lossy(&text)) {
+        if lists_only_zig_files(&String::from_utf8_lossy(&text)) {
             fs::write(&to.join("h").join(said), &text)?;
         }
     }
@@ -120,38 +120,38 @@ pub fn copy_new(cache: &Utf8Path, before: &Entries, to: &Utf8Path) -> Result<boo
 /// Returns whether a list of inputs in zig's cache names files of zig's own only: the fifth word of a
 /// line sets which directory a path is relative to, and 0 is the current one (zig 0.13 to 0.17,
 /// `Cache.zig`).
-fn of_zig(text: &str) -> bool {
+fn lists_only_zig_files(text: &str) -> bool {
     text.lines().skip(1).all(|line| line.split(' ').nth(4).is_some_and(|prefix| prefix != "0"))
 }
 
-/// Keeps the directory `made`, which has the form of zig's cache, in the file `place`.
+/// Keeps the directory `made`, which has the form of zig's cache, in the file `location`.
 ///
 /// # Errors
 /// It cannot be read or written.
-pub fn keep(made: &Utf8Path, place: &Utf8Path) -> Result<()> {
+pub fn store(made: &Utf8Path, location: &Utf8Path) -> Result<()> {
     let mut tar = tar::Builder::new(Vec::new());
-    let failed = |error| fs::failed("read", made, error);
+    let failed = |error| fs::file_error("read", made, error);
     for part in ["h", "o"] {
         tar.append_dir_all(part, made.join(part)).map_err(failed)?;
     }
-    seal::remove(place)?;
-    fs::write(place, &tar.into_inner().map_err(failed)?)?;
-    seal::seal(place)
+    seal::remove(location)?;
+    fs::write(location, &tar.into_inner().map_err(failed)?)?;
+    seal::seal(location)
 }
 
-/// Returns whether the file `place` is as it was kept.
-pub fn is_sound(place: &Utf8Path) -> bool {
-    place.exists() && seal::check(place, Depth::Content) == State::Sound
+/// Returns whether the file `location` is as it was kept.
+pub fn is_intact(location: &Utf8Path) -> bool {
+    location.exists() && seal::check(location, Depth::Content) == SealState::Sound
 }
 
-/// Gives zig's cache the entries that are kept in the file `place`; those that it has stay.
+/// Gives zig's cache the entries that are kept in the file `location`; those that it has stay.
 ///
 /// # Errors
 /// Something cannot be read or written.
-pub fn merge(place: &Utf8Path, cache: &Utf8Path) -> Result<()> {
+pub fn merge(location: &Utf8Path, cache: &Utf8Path) -> Result<()> {
     let from = cache.join(format!("tmp/longshore.{}", std::process::id()));
     fs::remove_dir_all(&from)?;
-    let done = merge_by(place, cache, &from);
+    let done = merge_by(location, cache, &from);
     fs::remove_dir_all(&from)?;
     done
 }
@@ -183,36 +183,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_of_other_compilations_are_told_from_those_of_zig() {
+    fn lists_of_other_compilations_are_distinguished() {
         let line = |prefix: u8| format!("1408 10372091 1795 8691b83d {prefix} libc/musl/a.c\n");
-        assert!(of_zig(&format!("0\n{}{}", line(1), line(2))));
-        assert!(!of_zig(&format!("0\n{}{}", line(1), line(0))));
-        assert!(!of_zig("0\nx\n"));
-        assert!(of_zig(""));
+        assert!(lists_only_zig_files(&format!("0\n{}{}", line(1), line(2))));
+        assert!(!lists_only_zig_files(&format!("0\n{}{}", line(1), line(0))));
+        assert!(!lists_only_zig_files("0\nx\n"));
+        assert!(lists_only_zig_files(""));
     }
 
     #[test]
-    fn what_is_new_goes_from_one_cache_to_another() {
+    fn new_entries_are_copied_between_caches() {
         let dir = fs::TempDir::new("longshore-warm-test").unwrap();
         let (one, two) = (dir.path.join("one"), dir.path.join("two"));
         let write = |cache: &Utf8Path, path: &str, text: &str| {
             fs::write(&cache.join(path), text.as_bytes()).unwrap();
         };
-        let ours = "0\n1 2 3 4 1 libc/a.c\n";
+        let longshore_flags = "0\n1 2 3 4 1 libc/a.c\n";
         write(&one, "o/old/libold.a", "old");
         let before = entries(&one).unwrap();
         write(&one, "o/new/libc.a", "new");
-        write(&one, "h/ours.txt", ours);
+        write(&one, "h/ours.txt", longshore_flags);
         write(&one, "h/theirs.txt", "0\n1 2 3 4 0 src/a.c\n");
-        let (made, place) = (dir.path.join("made"), dir.path.join("kept.tar"));
+        let (made, location) = (dir.path.join("made"), dir.path.join("kept.tar"));
         assert!(copy_new(&one, &before, &made).unwrap());
-        keep(&made, &place).unwrap();
+        store(&made, &location).unwrap();
         // Begun and not finished, and already there.
         write(&two, "h/ours.txt", "");
         write(&two, "o/new/libc.a", "newer");
-        merge(&place, &two).unwrap();
-        let read = |path: &str| fs::read_to_string_if_there(&two.join(path)).unwrap();
-        assert_eq!(read("h/ours.txt").as_deref(), Some(ours));
+        merge(&location, &two).unwrap();
+        let read = |path: &str| fs::read_to_string_if_exists(&two.join(path)).unwrap();
+        assert_eq!(read("h/ours.txt").as_deref(), Some(longshore_flags));
         assert_eq!(read("o/new/libc.a").as_deref(), Some("newer"));
         assert_eq!((read("o/old/libold.a"), read("h/theirs.txt")), (None, None));
         // If nothing was built there is nothing to keep.

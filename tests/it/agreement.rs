@@ -1,5 +1,5 @@
-//! What we say of files, held against six other tools, in one table. They are to agree; where they do
-//! not, the table says why, and a difference without a reason fails.
+//! Facts about files, compared with those of six other tools, in one table. Every difference needs a reason in
+//! the table.
 
 use std::{
     fmt::Write as _,
@@ -14,7 +14,7 @@ use longshore::{
 };
 
 use crate::{
-    agreement_peers::{PEERS, Peer, REASONS, Said},
+    agreement_peers::{PEERS, Peer, PeerFacts, REASONS},
     verify::tool,
 };
 
@@ -41,7 +41,7 @@ const VARIANTS: [(&str, &[&str]); 16] = [
 /// Built only where zig is: other machines, widths and byte orders.
 const FOREIGN: [&str; 2] = ["aarch64-linux-musl", "arm-linux-musleabihf"];
 
-fn ours(facts: &Facts) -> Said {
+fn longshore_facts(facts: &Facts) -> PeerFacts {
     let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
     let dynamic = facts.interpreter.is_some() || !facts.needed.is_empty();
     let id = facts.build_id.iter().flatten().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -100,13 +100,13 @@ fn output(program: &Path, args: &[&str], file: &Path) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// What follows `key` up to `end`, wherever that is first.
+/// Returns the text after `key` up to `end`, or `None`.
 fn between(text: &str, key: &str, end: &str) -> Option<String> {
     let rest = text.split_once(key)?.1;
     Some(rest.split(end).next().unwrap_or(rest).trim().to_owned())
 }
 
-fn readelf(program: &Path, path: &Path) -> Said {
+fn readelf(program: &Path, path: &Path) -> PeerFacts {
     let text = &output(program, &["-hlSdnW"], path);
     let header = |key: &str| between(text, key, "\n").unwrap_or_default();
     let or_none = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
@@ -166,7 +166,7 @@ fn readelf(program: &Path, path: &Path) -> Said {
     ]
 }
 
-fn file(program: &Path, path: &Path) -> Said {
+fn file(program: &Path, path: &Path) -> PeerFacts {
     let text = &output(program, &["-b"], path);
     let first = |names: &[(&str, &str)]| {
         let found = names.iter().find(|(name, _)| text.contains(name));
@@ -201,7 +201,7 @@ fn file(program: &Path, path: &Path) -> Said {
     ]
 }
 
-/// The fixtures: a name and the path of each.
+/// Returns the fixtures: a name and the path of each.
 fn fixtures(directory: &Path) -> Vec<(String, PathBuf)> {
     let _ = fs::remove_dir_all(directory);
     fs::create_dir_all(directory).unwrap();
@@ -247,7 +247,7 @@ fn fixtures(directory: &Path) -> Vec<(String, PathBuf)> {
     made
 }
 
-/// What linkers are not easily made to do, in a copy of a 64-bit file (gABI, "ELF Header" and
+/// Returns copies of a 64-bit file with properties that linkers do not easily produce (gABI, "ELF Header" and
 /// "Program Header").
 fn patched(bytes: &[u8]) -> [(&'static str, Vec<u8>); 2] {
     let facts = Facts::read(bytes).unwrap();
@@ -265,7 +265,7 @@ fn patched(bytes: &[u8]) -> [(&'static str, Vec<u8>); 2] {
 }
 
 #[test]
-fn peers_agree_or_the_table_says_why() {
+fn peers_agree_or_the_table_has_a_reason() {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("verify/agreement");
     let mut table = String::from("| file | property | longshore | peer | says | why |\n");
     table.push_str("| --- | --- | --- | --- | --- | --- |\n");
@@ -275,19 +275,21 @@ fn peers_agree_or_the_table_says_why() {
     let peers = first.iter().chain(&PEERS);
     let peers: Vec<_> = peers.filter_map(|p| Some((tool(p.0)?, p))).collect();
     for (name, path) in fixtures(&directory) {
-        let ours = ours(&Facts::read(&fs::read(&path).unwrap()).unwrap());
+        let longshore_facts = longshore_facts(&Facts::read(&fs::read(&path).unwrap()).unwrap());
         for (program, (peer, ask)) in &peers {
             let said = ask(program, &path);
             assert!(!said.is_empty(), "{peer} says nothing of {name}");
             for (property, says) in said {
-                let (_, we) = ours.iter().find(|(known, _)| *known == property).unwrap();
+                let (_, we) = longshore_facts.iter().find(|(known, _)| *known == property).unwrap();
                 compared += 1;
                 if *we == says {
                     continue;
                 }
                 differ += 1;
-                let why = REASONS.iter().find(|(p, about, ours, _)| {
-                    p == peer && *about == property && (ours.is_empty() || ours == we)
+                let why = REASONS.iter().find(|(p, about, longshore_facts, _)| {
+                    p == peer
+                        && *about == property
+                        && (longshore_facts.is_empty() || longshore_facts == we)
                 });
                 let row = format!("| {name} | {property} | {we} | {peer} | {says} |");
                 let _ = writeln!(table, "{row} {} |", why.map_or("?", |(.., why)| why));

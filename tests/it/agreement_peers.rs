@@ -1,12 +1,12 @@
-//! What other tools say of a file, in the words of `agreement`.
+//! The facts that other tools report about a file, in the terms of `agreement`.
 
 use std::{path::Path, process::Command};
 
-/// What one tool says of one file: a value for each property it speaks of.
-pub(crate) type Said = Vec<(&'static str, String)>;
+/// The facts of one tool about one file: a value for each property that it reports.
+pub(crate) type PeerFacts = Vec<(&'static str, String)>;
 
 /// A tool's name, and what it says of a file.
-pub(crate) type Peer = (&'static str, fn(&Path, &Path) -> Said);
+pub(crate) type Peer = (&'static str, fn(&Path, &Path) -> PeerFacts);
 
 /// Those with more to say than `readelf` and `file`, which have more of a page each.
 pub(crate) const PEERS: [Peer; 4] = [
@@ -16,8 +16,8 @@ pub(crate) const PEERS: [Peer; 4] = [
     ("checksec", checksec),
 ];
 
-/// Why a peer may say something else of a property: the peer, the property, what we say, and why.
-/// An empty text stands for whatever we say.
+/// The known differences: the peer, the property, longshore's value, and the reason. An empty value stands for
+/// any.
 pub(crate) const REASONS: [(&str, &str, &str, &str); 7] = [
     (
         "file",
@@ -68,7 +68,7 @@ fn output(program: &Path, args: &[&str], file: &Path) -> (String, bool) {
     (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.success())
 }
 
-fn scanelf(program: &Path, file: &Path) -> Said {
+fn scanelf(program: &Path, file: &Path) -> PeerFacts {
     let format = "%a;%M;%D;%e;%t;%n;%i;%r;%b;";
     let (text, _) = output(program, &["-yBF", format], file);
     let fields: Vec<&str> = text.split(';').map(str::trim).collect();
@@ -96,7 +96,7 @@ fn scanelf(program: &Path, file: &Path) -> Said {
     said
 }
 
-fn elfclassify(program: &Path, file: &Path) -> Said {
+fn elfclassify(program: &Path, file: &Path) -> PeerFacts {
     let is = |option: &str| output(program, &[option], file).1;
     let kind = match (is("--executable"), is("--shared")) {
         (true, _) => "program",
@@ -106,7 +106,7 @@ fn elfclassify(program: &Path, file: &Path) -> Said {
     vec![("program", kind.to_owned()), ("stripped", (!is("--unstripped")).to_string())]
 }
 
-fn hardening_check(program: &Path, file: &Path) -> Said {
+fn hardening_check(program: &Path, file: &Path) -> PeerFacts {
     let (text, _) = output(program, &["--nocolor"], file);
     let line = |key: &str| {
         let line = text.lines().find_map(|line| line.trim().strip_prefix(key));
@@ -133,7 +133,7 @@ fn hardening_check(program: &Path, file: &Path) -> Said {
     said
 }
 
-fn checksec(program: &Path, file: &Path) -> Said {
+fn checksec(program: &Path, file: &Path) -> PeerFacts {
     let argument = format!("--file={}", file.display());
     let mut command = Command::new(program);
     let output = command.args(["--output=csv", &argument]).output().unwrap();

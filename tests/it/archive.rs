@@ -1,4 +1,4 @@
-//! What people download, as other people's programs find it.
+//! Archives and packages, read by other programs.
 
 use std::{
     collections::BTreeMap,
@@ -24,12 +24,12 @@ use crate::{
 
 const STEM: &str = "hello-0.1.0-x86_64-unknown-linux-musl";
 
-/// The file of the shared `dist` with that ending, for amd64.
+/// Returns the file of the shared `dist` with that ending, for amd64.
 fn archive(ending: &str) -> PathBuf {
     shared().0.dist().join(format!("archives/{STEM}.{ending}"))
 }
 
-/// What every archive of the shared `dist` holds.
+/// The files of every archive of the shared `dist`, with their modes.
 const FILES: [(&str, u32); 10] = [
     ("CHANGELOG.md", 0o644),
     ("LICENSE-MIT", 0o644),
@@ -140,24 +140,24 @@ fn checksums_are_those_of_every_file() {
 }
 
 #[test]
-fn a_listing_is_of_what_is_there() {
+fn listings_have_the_actual_contents() {
     let (workspace, json) = shared();
     let listed = longshore(workspace, "package list --message-format json").run().json();
     let archives = json["archives"].as_array().unwrap();
     assert_eq!(listed.as_array().unwrap().len(), archives.len());
     for (listed, archive) in listed.as_array().unwrap().iter().zip(archives) {
         assert_eq!(listed["sha256"], archive["sha256"]);
-        let of = |array: &Value| -> Vec<(Value, Value)> {
+        let names_and_digests = |array: &Value| -> Vec<(Value, Value)> {
             let entries = array.as_array().unwrap().iter();
             entries.map(|e| (e["path"].clone(), e["sha256"].clone())).collect()
         };
-        assert_eq!(of(&listed["contents"]), of(&archive["contents"]));
+        assert_eq!(names_and_digests(&listed["contents"]), names_and_digests(&archive["contents"]));
     }
     let text = longshore(workspace, "package list").run().stdout;
     assert!(text.contains(&format!("{STEM}/hello\n")) && text.contains("0755"), "{text}");
 }
 
-/// A copy of the shared `dist` with its workspace.
+/// Returns a copy of the shared `dist` with its workspace.
 fn copy() -> Workspace {
     let (workspace, _) = shared();
     let copy = Workspace::empty();
@@ -168,7 +168,7 @@ fn copy() -> Workspace {
 }
 
 #[test]
-fn package_makes_the_same_bytes_whatever_the_mask_and_the_place() {
+fn package_is_reproducible_under_any_umask_and_directory() {
     let copy = copy();
     let (workspace, json) = shared();
     fs::remove_dir_all(copy.dist().join("archives")).unwrap();
@@ -204,7 +204,7 @@ fn the_same_archives_keep_their_provenance() {
 }
 
 #[test]
-fn verify_holds_archives_against_the_binaries() {
+fn verify_compares_archives_with_the_binaries() {
     let copy = copy();
     longshore(&copy, "verify target/dist").run();
     let place = copy.dist().join(format!("archives/{STEM}.tar.gz"));
@@ -259,29 +259,29 @@ fn debian_packages_are_installed_and_lintian_finds_no_error() {
     assert!(!program.exists());
 }
 
-/// What `plan` says of a workspace whose package has `metadata`.
-fn refused(workspace: &Workspace, metadata: &str) -> crate::support::command::Test {
+/// Returns the `plan` of a workspace with a package that has `metadata`.
+fn rejected(workspace: &Workspace, metadata: &str) -> crate::support::command::Test {
     let more = format!("license = \"MIT\"\n[package.metadata.longshore]\n{metadata}");
     workspace.write("Cargo.toml", &crate::support::workspace::manifest("hello", &more));
     longshore(workspace, "plan").status(2)
 }
 
 #[test]
-fn a_missing_license_is_a_warning_unless_it_is_required() {
+fn a_missing_license_is_a_warning_unless_required() {
     let workspace = Workspace::hello();
     let lacks = "lack the text of its licence, `MIT`; `archive.allow-missing = [\"license\"]`";
-    refused(&workspace, "").status(0).stderr(lacks).run();
-    refused(&workspace, "archive.allow-missing = ['license']").status(0).absent("lack").run();
-    refused(&workspace, "archive.require = ['license']")
-        .stderr("`archive.require` asks for its `license`, and there is no such file")
+    rejected(&workspace, "").status(0).stderr(lacks).run();
+    rejected(&workspace, "archive.allow-missing = ['license']").status(0).absent("lack").run();
+    rejected(&workspace, "archive.require = ['license']")
+        .stderr("`archive.require` requires its `license`, which does not exist")
         .hint("add a file such as `LICENSE` to the package or the workspace")
         .run();
-    refused(&workspace, "archive.require = ['readme']").stderr("its `readme`").run();
-    refused(&workspace, "archive.require = ['licence']").stderr("licence").run();
+    rejected(&workspace, "archive.require = ['readme']").stderr("its `readme`").run();
+    rejected(&workspace, "archive.require = ['licence']").stderr("licence").run();
     let none = "archive.formats = []\narchive.require = ['license']\narchive.include = ['x']";
-    refused(&workspace, none).status(0).absent("lack").run();
+    rejected(&workspace, none).status(0).absent("lack").run();
     workspace.write("LICENSE", "text\n");
-    refused(&workspace, "archive.require = ['license']").status(0).absent("lack").run();
+    rejected(&workspace, "archive.require = ['license']").status(0).absent("lack").run();
     let more = "license-file = \"none.txt\"\nreadme = \"none.md\"";
     workspace.write("Cargo.toml", &crate::support::workspace::manifest("hello", more));
     longshore(&workspace, "plan")
@@ -292,15 +292,15 @@ fn a_missing_license_is_a_warning_unless_it_is_required() {
 
 /// `build` makes no archives, so it does not ask for their files; `package` does afterwards.
 #[test]
-fn build_asks_for_no_license() {
+fn build_requires_no_license() {
     let workspace = Workspace::hello();
-    refused(&workspace, "archive.require = ['license']").run();
+    rejected(&workspace, "archive.require = ['license']").run();
     longshore(&workspace, "build --preset quick --target x86_64-unknown-linux-musl --no-smoke")
         .run();
-    longshore(&workspace, "package").status(2).stderr("asks for its `license`").run();
+    longshore(&workspace, "package").status(2).stderr("requires its `license`").run();
 }
 
-/// The files of the archive of `package` in the plan, by their paths there.
+/// Returns the files of the archive of `package` in the plan, by their paths there.
 fn planned_files(workspace: &Workspace, dir: &str, package: &str) -> Value {
     let ran = longshore(workspace, "plan --message-format json").dir(workspace.path(dir)).run();
     assert!(!ran.stderr.contains("lack"), "{}", ran.stderr);
@@ -350,7 +350,7 @@ fn files_above_the_workspace_are_packed_from_the_same_repository() {
 }
 
 #[test]
-fn a_member_outside_the_root_has_files_of_its_own() {
+fn members_outside_the_root_have_separate_files() {
     let text = "[workspace]\nmembers = [\"../side\"]\nresolver = \"3\"\n";
     let more = "license = \"MIT\"\nworkspace = \"../ws\"";
     let top = Workspace::empty()
@@ -364,42 +364,42 @@ fn a_member_outside_the_root_has_files_of_its_own() {
 }
 
 #[test]
-fn what_cannot_be_archived_is_told_before_anything_is_built() {
+fn archive_errors_are_reported_before_the_build() {
     let workspace = Workspace::hello().file("LICENSE", "text\n");
-    refused(&workspace, "archive.include = ['doc/x.md']")
-        .stderr("nothing is `doc/x.md`, which `include` asks for")
+    rejected(&workspace, "archive.include = ['doc/x.md']")
+        .stderr("no file matches `doc/x.md` of `include`")
         .run();
-    refused(&workspace, "archive.include = ['doc/x.md']\narchive.allow-missing = ['doc/x.md']")
+    rejected(&workspace, "archive.include = ['doc/x.md']\narchive.allow-missing = ['doc/x.md']")
         .status(0)
         .run();
-    refused(&workspace, "archive.include = [{ from = 'LICENSE', to = '../LICENSE' }]")
-        .stderr("`../LICENSE` is no place in it")
+    rejected(&workspace, "archive.include = [{ from = 'LICENSE', to = '../LICENSE' }]")
+        .stderr("`../LICENSE` is not a path in an archive")
         .run();
-    refused(&workspace, "archive.include = [{ from = 'Cargo.lock', to = 'LICENSE' }]")
+    rejected(&workspace, "archive.include = [{ from = 'Cargo.lock', to = 'LICENSE' }]")
         .stderr("`LICENSE` and `Cargo.lock` would both be `LICENSE` in it")
         .run();
-    refused(&workspace, "archive.include = [{ from = 'Cargo.lock', to = 'hello' }]")
+    rejected(&workspace, "archive.include = [{ from = 'Cargo.lock', to = 'hello' }]")
         .stderr("`Cargo.lock` and the binary `hello` are both `hello`")
         .run();
     std::os::unix::fs::symlink("/etc/hostname", workspace.path("link")).unwrap();
-    refused(&workspace, "archive.include = ['link']")
+    rejected(&workspace, "archive.include = ['link']")
         .stderr("leads out of the workspace, to `/etc/hostname`")
         .run();
-    refused(&workspace, "archive.formats = ['rar']").stderr("rar").run();
-    refused(&workspace, "deb = { name = 'a/b', maintainer = 'A <a@example.org>' }")
-        .stderr("`a/b` is no name there")
+    rejected(&workspace, "archive.formats = ['rar']").stderr("rar").run();
+    rejected(&workspace, "deb = { name = 'a/b', maintainer = 'A <a@example.org>' }")
+        .stderr("`a/b` is not a valid package name")
         .run();
-    refused(&workspace, "deb = true").stderr("nobody maintains it").run();
-    refused(&workspace, "completions = { run = ['completions'] }")
-        .hint("put `{shell}` where the shell's name belongs")
+    rejected(&workspace, "deb = true").stderr("it has no maintainer").run();
+    rejected(&workspace, "completions = { run = ['completions'] }")
+        .hint("write `{shell}` for the shell's name")
         .run();
-    refused(&workspace, "man = { run = ['man'], binary = 'helo' }")
+    rejected(&workspace, "man = { run = ['man'], binary = 'helo' }")
         .stderr("names the binary `helo`")
         .run();
 }
 
 #[test]
-fn a_program_that_writes_no_completions_ends_it() {
+fn programs_without_completions_are_an_error() {
     let main = r#"fn main() {
         match std::env::args().nth(1).as_deref() {
             Some("fails") => { eprintln!("no such shell"); std::process::exit(3) }
@@ -426,7 +426,7 @@ fn a_program_that_writes_no_completions_ends_it() {
 }
 
 #[test]
-fn each_binary_can_have_an_archive_of_its_own() {
+fn each_binary_can_have_a_separate_archive() {
     let bins = "[[bin]]\nname = 'one'\npath = 'src/main.rs'\n[[bin]]\nname = 'two'\n\
                 path = 'src/main.rs'\n[package.metadata.longshore]\narchive.per-binary = true\n";
     let workspace = Workspace::empty().package("hello", bins);

@@ -1,4 +1,4 @@
-//! What is attached to pushed images: in a registry that does not list it, and in one that does.
+//! Documents attached to pushed images: in a registry without the referrers API, and in one with it.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// A release with an image, what it is made of, how, and a document of something else.
+/// Returns a release with an image, what it is made of, how, and a document of something else.
 pub(crate) fn release() -> Dist {
     let dist = pair();
     dist.image(&[]);
@@ -28,14 +28,14 @@ pub(crate) fn release() -> Dist {
         json!({ "kind": kind, "path": path, "size": bytes.len(), "subject": subject,
             "sha256": Digest::sha256(bytes.as_bytes()) })
     };
-    let mut of = manifest(&dist);
-    of["documents"] = json!([
+    let mut edited = manifest(&dist);
+    edited["documents"] = json!([
         document("provenance", "hello.intoto.json", None),
         document("cyclonedx", "hello-image.cdx.json", Some("image/hello")),
         document("cyclonedx", "hello.cdx.json", Some("archives/hello.tar.gz")),
         document("checksums", "SHA256SUMS", None),
     ]);
-    fs::write(dist.root().join("dist.json"), of.to_string()).unwrap();
+    fs::write(dist.root().join("dist.json"), edited.to_string()).unwrap();
     dist
 }
 
@@ -46,7 +46,7 @@ fn crane(args: &[&str]) -> Option<String> {
 }
 
 #[test]
-fn documents_point_at_the_image_which_stays_as_it_is() {
+fn documents_reference_the_unchanged_image() {
     let Some(registry) = Registry::start() else { return };
     let (dist, home) = (release(), TempDir::new().unwrap());
     let image = digest(&dist.root().join("image/hello"));
@@ -75,12 +75,12 @@ fn documents_point_at_the_image_which_stays_as_it_is() {
     assert_eq!(value["mediaType"], "application/vnd.oci.image.index.v1+json");
     let listed = value["manifests"].as_array().unwrap();
     assert_eq!(listed.len(), 2);
-    for (of, (kind, told)) in listed.iter().zip(KINDS.iter().zip(attached)) {
-        assert_eq!(of["artifactType"], *kind);
-        assert_eq!(of["digest"], told["digest"]);
+    for (referrer, (kind, told)) in listed.iter().zip(KINDS.iter().zip(attached)) {
+        assert_eq!(referrer["artifactType"], *kind);
+        assert_eq!(referrer["digest"], told["digest"]);
         let at = |digest: &Value| format!("{name}@{}", digest.as_str().unwrap());
-        let text = crane(&["manifest", &at(&of["digest"])]).unwrap();
-        assert_eq!(of["size"], text.len());
+        let text = crane(&["manifest", &at(&referrer["digest"])]).unwrap();
+        assert_eq!(referrer["size"], text.len());
         let referrer: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(referrer["subject"]["digest"], image);
         assert_eq!(referrer["artifactType"], *kind);
@@ -98,7 +98,7 @@ fn documents_point_at_the_image_which_stays_as_it_is() {
 }
 
 #[test]
-fn a_registry_that_lists_what_is_attached_gets_no_tag_for_it() {
+fn registries_with_referrers_get_no_tag() {
     let Some(registry) = Registry::start() else { return };
     let (dist, home) = (release(), TempDir::new().unwrap());
     let image = digest(&dist.root().join("image/hello"));
@@ -112,17 +112,17 @@ fn a_registry_that_lists_what_is_attached_gets_no_tag_for_it() {
     let args = format!("push {name}:1 --dist {}", dist.root().display());
     run(home.path(), &args).run();
     let asked = proxy.asked();
-    let at = |part: &str| asked.iter().position(|of| of.is("PUT", part));
+    let at = |part: &str| asked.iter().position(|request| request.is("PUT", part));
     assert_eq!(at("/manifests/sha256-"), None);
     // All that is attached is there before the tag is.
-    let last = asked.iter().rposition(|of| of.is("PUT", "/manifests/sha256:"));
+    let last = asked.iter().rposition(|request| request.is("PUT", "/manifests/sha256:"));
     assert!(last < at("/manifests/1"), "{asked:?}");
     run(home.path(), &format!("{args} --no-attach")).absent("Attached").run();
-    assert!(!proxy.asked().iter().any(|of| of.method == "PUT"));
+    assert!(!proxy.asked().iter().any(|proxy| proxy.method == "PUT"));
 }
 
 #[test]
-fn what_cannot_be_attached_is_told_and_nothing_is_lost() {
+fn attach_errors_are_reported_and_lose_nothing() {
     let Some(registry) = Registry::start() else { return };
     let (dist, home) = (release(), TempDir::new().unwrap());
     let image = digest(&dist.root().join("image/hello"));
@@ -134,7 +134,7 @@ fn what_cannot_be_attached_is_told_and_nothing_is_lost() {
             false => Act::Pass,
         });
     let lost = run(home.path(), &args(&proxy.address)).status(5);
-    lost.stderr("does not keep what is written to it").run();
+    lost.stderr("does not store the list").run();
     // Something under that tag that is no list.
     let tag = format!("{}/other:{}", registry.address, image.replace(':', "-"));
     let from = dist.root().join("image/hello");
@@ -153,6 +153,6 @@ fn what_cannot_be_attached_is_told_and_nothing_is_lost() {
     let proxy = Proxy::start("", |_| Act::Pass);
     fs::write(dist.root().join("archives/hello.intoto.json"), "{}").unwrap();
     let changed = run(home.path(), &args(&proxy.address)).status(1);
-    changed.stderr("is not what `dist.json` says of it").run();
+    changed.stderr("does not match `dist.json`").run();
     assert_eq!(proxy.asked().len(), 0);
 }

@@ -1,4 +1,4 @@
-//! Whose fault it is: a library that is missing or dynamic is traced to the crate that wants it.
+//! Attribution of failures: a missing or dynamic library is traced to the crate that requires it.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::{
 
 const ONE: &str = "--target x86_64-unknown-linux-musl --no-smoke";
 
-/// `app` needs `middle`, which needs `part-sys`, whose build script is `script`; it has a function
+/// Returns `app` needs `middle`, which needs `part-sys`, whose build script is `script`; it has a function
 /// `part` from elsewhere.
 fn workspace(script: &str) -> Workspace {
     let depends = |on: &str| format!("[dependencies]\n{on}.path = \"../{on}\"\n");
@@ -37,14 +37,14 @@ fn locked() -> String {
 }
 
 #[test]
-fn a_library_that_is_not_there() {
+fn a_missing_library() {
     let script = "fn main() { println!(\"cargo::rustc-link-lib=dylib=nowhere\"); }\n";
     let workspace = workspace(script);
     dist(&workspace, ONE)
         .status(4)
         .stderr("error: cannot build `app v0.1.0`: cargo ended with exit status 101\n")
         .stderr(
-            "library `nowhere` is missing: the build script of `part-sys v0.1.0` asks for it, \
+            "library `nowhere` is missing: the build script of `part-sys v0.1.0` links it, \
              which `app v0.1.0` needs through `middle v0.1.0`",
         )
         .hint("have `part-sys v0.1.0` build its own library and link it statically")
@@ -55,8 +55,8 @@ fn a_library_that_is_not_there() {
     workspace.write("part-sys/src/lib.rs", source);
     dist(&workspace, ONE)
         .status(4)
-        .stderr("library `nowhere` is missing: no build script asks for it")
-        .hint("the whole log is")
+        .stderr("library `nowhere` is missing: no build script links it")
+        .hint("the complete log is")
         .run();
 }
 
@@ -79,10 +79,10 @@ fn main() {
     workspace.write("part-sys/part.c", "int part(void) { return 7; }\n");
     dist(&workspace, ONE)
         .status(1)
-        .stderr("error: 1 of 1 binaries refused; nothing was packed")
+        .stderr("error: 1 of 1 binaries rejected; nothing was packed")
         .stderr(
             "linux/amd64 app is linked to `libpart.so.3`: the build script of `part-sys v0.1.0` \
-             asks for it, which `app v0.1.0` needs through `middle v0.1.0`",
+             links it, which `app v0.1.0` needs through `middle v0.1.0`",
         )
         .hint("have `part-sys v0.1.0` build its own library and link it statically")
         .run();

@@ -38,7 +38,7 @@ fn bounded(dir: &Path, args: &str) -> String {
 }
 
 #[test]
-fn an_image_with_as_many_files_as_are_read_takes_bounded_memory() {
+fn an_image_with_the_maximum_number_of_files_takes_bounded_memory() {
     let mut noise = random(3);
     // As many bytes of names as there may be, less those of the program and its directory.
     let mut name = || (0..5).map(|_| format!("{:016x}", noise())).collect::<String>();
@@ -77,7 +77,7 @@ fn a_program_in_a_compressed_archive_unpacks_to_a_bounded_file() {
     assert!(shown.contains(&error), "no `{error}` in {shown}");
 }
 
-/// How many bytes a process has read (proc(5), `/proc/pid/io`), also one that has ended.
+/// Returns the number of bytes that a process has read (proc(5), `/proc/pid/io`), also one that has ended.
 fn bytes_read(process: u32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{process}/io")).unwrap();
     text.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()

@@ -48,7 +48,7 @@ fn write(workspace: &Workspace) {
     workspace.write("script/build.rs", &format!("fn main() {{\n {read}\n}}\n"));
 }
 
-/// `dist` with the shortest build.
+/// Returns the command `dist` with the shortest build.
 fn dist(workspace: &Workspace, args: &str) -> Test {
     longshore(workspace, &format!("build --preset quick --message-format json {TARGET} {args}"))
         .env("CARGO_PROFILE_DIST_LTO", "off")
@@ -67,7 +67,7 @@ struct Saved {
     report: Value,
 }
 
-/// The saved workspace, for one test at a time.
+/// Returns the saved workspace, for one test at a time.
 fn saved() -> std::sync::MutexGuard<'static, Saved> {
     static SAVED: OnceLock<std::sync::Mutex<Saved>> = OnceLock::new();
     let saved = SAVED.get_or_init(|| {
@@ -94,8 +94,8 @@ fn restore(root: &Workspace, cache: &Workspace) -> Test {
 }
 
 impl Saved {
-    /// What a fresh clone is: every file new, and nothing built.
-    fn clone_anew(&self) {
+    /// Sets the state of a fresh clone: every file new, and nothing built.
+    fn fresh_clone(&self) {
         for entry in fs::read_dir(self.root.root()).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
@@ -130,7 +130,7 @@ fn age(path: &Path) {
 fn a_clone_with_its_cache_compiles_nothing() {
     let saved = saved();
     assert_eq!(saved.report["outcome"], "saved");
-    saved.clone_anew();
+    saved.fresh_clone();
     let report = saved.restore();
     assert_eq!((&report["outcome"], &report["changed"]), (&"restored".into(), &0.into()));
     let json = dist(&saved.root, "").run().json();
@@ -146,14 +146,14 @@ fn a_clone_with_its_cache_compiles_nothing() {
 }
 
 #[test]
-fn what_changed_is_compiled_with_what_depends_on_it_whatever_its_time_says() {
+fn changes_and_their_dependents_are_compiled_whatever_the_time() {
     let saved = saved();
     for (file, units, printed) in [
         ("lib/src/x.txt", 2, "two one one"),
         ("listed/in/x.txt", 2, "one two one"),
         ("script/in/x.txt", 2, "one one two"),
     ] {
-        saved.clone_anew();
+        saved.fresh_clone();
         saved.root.write(file, "two");
         age(&saved.root.path(file));
         assert_eq!(saved.restore()["changed"], 1, "{file}");
@@ -164,14 +164,14 @@ fn what_changed_is_compiled_with_what_depends_on_it_whatever_its_time_says() {
 }
 
 #[test]
-fn files_that_come_and_go_are_seen_where_cargo_looks_at_all() {
+fn new_and_removed_files_are_detected() {
     let saved = saved();
-    saved.clone_anew();
+    saved.fresh_clone();
     saved.root.write("script/in/new", "");
     age(&saved.root.path("script/in/new"));
     saved.restore();
     assert_eq!(compiled(dist(&saved.root, "")), 2);
-    saved.clone_anew();
+    saved.fresh_clone();
     saved.root.write("listed/in/new", "");
     age(&saved.root.path("listed/in/new"));
     saved.restore();
@@ -181,15 +181,15 @@ fn files_that_come_and_go_are_seen_where_cargo_looks_at_all() {
 #[test]
 fn other_flags_compile_again() {
     let saved = saved();
-    saved.clone_anew();
+    saved.fresh_clone();
     saved.restore();
     assert_ne!(compiled(dist(&saved.root, "").env("RUSTFLAGS", "--cfg=other")), 0);
 }
 
 #[test]
-fn the_cache_holds_the_last_build_and_nothing_else() {
+fn the_cache_has_the_last_build_only() {
     let saved = saved();
-    saved.clone_anew();
+    saved.fresh_clone();
     saved.restore();
     let names = crate::support::tree::tree(&saved.root.path("target/longshore"));
     let mut apps = 0;
@@ -203,9 +203,9 @@ fn the_cache_holds_the_last_build_and_nothing_else() {
 }
 
 #[test]
-fn a_build_elsewhere_that_has_not_seen_a_file_is_not_deceived() {
+fn builds_in_other_directories_detect_changed_files() {
     let saved = saved();
-    saved.clone_anew();
+    saved.fresh_clone();
     // An everyday build of other content, then the content of the cache.
     saved.root.write("lib/src/x.txt", "other");
     let cargo = |verb: &str| {
@@ -226,8 +226,8 @@ fn a_build_elsewhere_that_has_not_seen_a_file_is_not_deceived() {
 }
 
 /// Restoring is refused for `reason`, nothing is left of it, and the build begins from nothing.
-fn refused(saved: &Saved, cache: &Workspace, reason: &str) {
-    saved.clone_anew();
+fn rejected(saved: &Saved, cache: &Workspace, reason: &str) {
+    saved.fresh_clone();
     let report = restore(&saved.root, cache).stderr("warning: the cache in").run().json();
     assert_eq!(report["outcome"], "refused");
     let reasons = report["reasons"].to_string();
@@ -236,7 +236,7 @@ fn refused(saved: &Saved, cache: &Workspace, reason: &str) {
     assert!(!saved.root.path("target/longshore.restoring").exists());
 }
 
-/// A copy of the cache, and the path of its archive.
+/// Returns a copy of the cache, and the path of its archive.
 fn copy(saved: &Saved) -> (Workspace, std::path::PathBuf) {
     let copy = Workspace::empty();
     let mut archive = None;
@@ -260,34 +260,34 @@ fn header(cache: &Workspace, change: impl FnOnce(&mut Value)) {
 }
 
 #[test]
-fn a_cache_that_does_not_serve_is_refused_and_the_build_goes_on() {
+fn unusable_caches_are_rejected_and_the_build_continues() {
     let saved = saved();
-    refused(&saved, &Workspace::empty(), "there is no `longshore-cache.json`");
+    rejected(&saved, &Workspace::empty(), "there is no `longshore-cache.json`");
     let (other, archive) = copy(&saved);
     header(&other, |header| header["key"]["rustc"] = "1.2.3".into());
-    refused(&saved, &other, "its rustc is `1.2.3`, here it is");
+    rejected(&saved, &other, "its rustc is `1.2.3`, here it is");
     header(&other, |header| header["key"]["longshore"] = "0.0.1".into());
-    refused(&saved, &other, "its longshore is `0.0.1`");
+    rejected(&saved, &other, "its longshore is `0.0.1`");
     header(&other, |header| header["schema"] = 99.into());
-    refused(&saved, &other, "its format is 99");
+    rejected(&saved, &other, "its format is 99");
     fs::write(other.path("longshore-cache.json"), "{").unwrap();
-    refused(&saved, &other, "is damaged");
+    rejected(&saved, &other, "is damaged");
 
     let (cut, path) = copy(&saved);
     let size = fs::metadata(&path).unwrap().len();
     fs::File::options().write(true).open(&path).unwrap().set_len(size / 2).unwrap();
-    refused(&saved, &cut, "bytes instead of");
+    rejected(&saved, &cut, "bytes instead of");
     header(&cut, |header| header["size"] = (size / 2).into());
-    refused(&saved, &cut, "digest differs");
+    rejected(&saved, &cut, "digest differs");
     fs::remove_file(&path).unwrap();
-    refused(&saved, &cut, "cannot read");
+    rejected(&saved, &cut, "cannot read");
     // The unharmed one still serves after all of that, and a refusal has not changed it.
     drop(archive);
     assert_eq!(saved.restore()["outcome"], "restored");
 }
 
 #[test]
-fn an_archive_that_leads_outside_is_refused() {
+fn archives_with_outside_paths_are_rejected() {
     let saved = saved();
     let (evil, path) = copy(&saved);
     for (name, reason) in
@@ -311,13 +311,13 @@ fn an_archive_that_leads_outside_is_refused() {
             header["size"] = bytes.len().into();
             header["sha256"] = longshore::model::digest::Digest::sha256(&bytes).to_string().into();
         });
-        refused(&saved, &evil, reason);
+        rejected(&saved, &evil, reason);
         assert!(!saved.root.path("evil").exists() && !saved.root.path("target/evil").exists());
     }
 }
 
 #[test]
-fn there_has_to_be_something_to_save() {
+fn save_needs_a_build() {
     let workspace = Workspace::hello();
     longshore(&workspace, "cache save there")
         .status(2)
@@ -328,7 +328,7 @@ fn there_has_to_be_something_to_save() {
 }
 
 #[test]
-fn sccache_is_asked_and_told_of() {
+fn sccache_counts_are_reported() {
     let (workspace, place) = (Workspace::hello(), Workspace::empty());
     // As sccache has it: a wrapper that counts, and says so in JSON. (The real one is too large a
     // peer for what is tested here: that a wrapper is no rustc, and that the counts arrive.)
@@ -356,7 +356,7 @@ fn sccache_is_asked_and_told_of() {
 }
 
 #[test]
-fn what_links_need_is_built_beside_and_kept_for_the_cache() {
+fn zig_objects_are_built_in_parallel_and_saved() {
     // Only where zig's cache has it already is this a matter of seconds.
     let (workspace, cache) = (Workspace::hello(), Workspace::empty());
     dist(&workspace, "").run();

@@ -16,7 +16,7 @@ use crate::{
 const SECRET: &str = "LONGSHORE_CACHE_SECRET";
 const VALUE: &str = "0123456789abcdef0123456789abcdef";
 
-/// What the program prints, and what the poisoned one prints.
+/// The output of the program, and of the poisoned one.
 const GREETING: [&[u8]; 2] = [b"hello from a fixture", b"EVIL! from a fixture"];
 
 fn restore(saved: &Saved, cache: &Workspace, args: &str) -> Test {
@@ -45,7 +45,7 @@ fn poisoned(saved: &mut Saved) -> Workspace {
     saved.forge(&manifest.to_string(), &entries, |_| {})
 }
 
-/// The next build: how many units it compiles, and whether its program is the poisoned one.
+/// Returns the next build: how many units it compiles, and whether its program is the poisoned one.
 fn next_build(saved: &Saved) -> (u64, bool) {
     let report = build(&saved.root).run().json();
     let path = report["artifacts"][0]["path"].as_str().unwrap();
@@ -64,7 +64,7 @@ fn rejects(saved: &Saved, test: Test, reason: &str) {
 }
 
 #[test]
-fn a_cache_that_somebody_else_wrote_makes_no_program() {
+fn caches_of_other_writers_are_rejected() {
     let mut saved = saved();
     let evil = poisoned(&mut saved);
     // What is prevented: without a secret, a cache is trusted.
@@ -83,7 +83,7 @@ fn a_cache_that_somebody_else_wrote_makes_no_program() {
 }
 
 #[test]
-fn a_header_is_authenticated_as_a_whole() {
+fn the_complete_header_is_authenticated() {
     let mut saved = saved();
     let evil = poisoned(&mut saved);
     let header = |change: &dyn Fn(&mut Value)| {
@@ -136,7 +136,7 @@ fn evil_digest(evil: &Workspace) -> Value {
 }
 
 #[test]
-fn a_secret_that_can_be_guessed_is_an_error() {
+fn short_secrets_are_an_error() {
     let saved = saved();
     for verb in ["save", "restore"] {
         let test = longshore(&saved.root, &format!("cache {verb}")).arg(saved.cache.root());

@@ -75,7 +75,7 @@ fn hard_link(name: &str, link: &str) -> Entry {
 const MANIFEST: &str = r#"{"times":{},"inputs":{},"links":{},"packages":{},"units":{}}"#;
 
 impl Saved {
-    /// A copy of the header with an archive of `entries`, after the change.
+    /// Returns a copy of the header with an archive of `entries`, after the change.
     pub(crate) fn forge(
         &self,
         manifest: &str,
@@ -116,7 +116,7 @@ impl Saved {
         serde_json::from_str(&text).unwrap()
     }
 
-    /// The manifest of the saved archive, and its other entries.
+    /// Returns the manifest of the saved archive, and its other entries.
     pub(crate) fn contents(&self) -> (Value, Vec<Entry>) {
         let archive = self.cache.path(self.header()["archive"].as_str().unwrap());
         let decoder = zstd::Decoder::new(fs::File::open(archive).unwrap()).unwrap();
@@ -249,7 +249,7 @@ fn entries_that_lead_outside_are_rejected_and_write_nothing() {
 }
 
 #[test]
-fn an_archive_is_no_more_than_its_header_declares() {
+fn archives_are_limited_to_the_size_in_the_header() {
     let saved = saved();
     let zeros = entry("target/a", EntryType::Regular, "", &vec![0; 200 << 20]);
     let bomb = |bytes: u64| {
@@ -277,7 +277,7 @@ fn an_archive_is_no_more_than_its_header_declares() {
 }
 
 #[test]
-fn times_change_in_packages_of_the_workspace_only() {
+fn times_are_set_in_packages_of_the_workspace_only() {
     let saved = saved();
     let (mut manifest, entries) = saved.contents();
     let root = saved.root.root();
@@ -325,7 +325,7 @@ fn times_change_in_packages_of_the_workspace_only() {
 }
 
 #[test]
-fn what_a_cache_holds_of_zig_serves_its_workspace_only() {
+fn zig_entries_of_a_cache_serve_its_workspace_only() {
     let saved = saved();
     let (manifest, mut entries) = saved.contents();
     entries.retain(|entry| !entry.name.starts_with(b"zig/"));

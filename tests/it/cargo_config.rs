@@ -6,7 +6,7 @@ use crate::support::{command::longshore, workspace::Workspace};
 
 const TARGET: &str = "x86_64-unknown-linux-musl";
 
-/// The configuration of a workspace with one package.
+/// Returns the configuration of a workspace with one package.
 fn configured(text: &str) -> Workspace {
     Workspace::hello().file(".cargo/config.toml", text)
 }
@@ -60,7 +60,7 @@ fn flags_for_c_in_env_are_merged() {
 }
 
 #[test]
-fn the_time_and_tools_of_env_are_used_and_named() {
+fn epoch_and_tools_of_env_are_used_and_named() {
     let plan = |text: &str, epoch: Option<&str>| {
         let workspace = configured(text);
         let mut plan = longshore(&workspace, "plan --message-format json");
@@ -115,7 +115,7 @@ fn the_time_and_tools_of_env_are_used_and_named() {
 }
 
 #[test]
-fn other_linkers_and_cpus_are_found_by_the_plan() {
+fn the_plan_detects_other_linkers_and_cpus() {
     let of_target = |line: &str| format!("[target.{TARGET}]\n{line}\n");
     for (line, named) in [
         ("linker = \"gcc\"", "`linker = \"gcc\"` from `target."),
@@ -144,7 +144,7 @@ fn other_linkers_and_cpus_are_found_by_the_plan() {
 }
 
 #[test]
-fn every_way_to_choose_a_newer_cpu_is_found_by_the_plan() {
+fn the_plan_detects_every_way_to_choose_a_newer_cpu() {
     let plan = format!("plan --message-format json --target {TARGET}");
     let features = |ran: &crate::support::command::Ran| {
         let found = ran.json()["jobs"][0]["cpu-flags"]["features"].clone();

@@ -58,7 +58,7 @@ impl<R: FnMut() -> usize> Generator<R> {
         flags
     }
 
-    /// The value of `rustflags`. Cargo rejects a text in one file and a list in another, so that a case
+    /// Returns the value of `rustflags`. Cargo rejects a text in one file and a list in another, so that a case
     /// has one form.
     fn value(&mut self, as_text: bool) -> String {
         let flags = self.flags();
@@ -191,12 +191,12 @@ impl<R: FnMut() -> usize> Generator<R> {
     }
 }
 
-/// The flags of a list that the generator made, in their order.
+/// Returns the flags of a list that the generator made, in their order.
 fn generated<'a>(flags: impl Iterator<Item = &'a str>) -> Vec<String> {
     flags.filter(|flag| flag.starts_with("--cfg=")).map(str::to_owned).collect()
 }
 
-/// What rustc gets: the flags, and the values of the profile.
+/// The arguments of rustc: the flags, and the values of the profile.
 type Outcome = (Vec<String>, BTreeMap<String, String>);
 
 fn by_cargo(workspace: &Workspace, case: &Case, recorder: &Path) -> Outcome {
@@ -239,7 +239,7 @@ fn by_longshore(workspace: &Workspace, case: &Case) -> Outcome {
     (flags, values)
 }
 
-/// The time of the release by the rules of `[env]`, from cargo's own view of its configuration: the
+/// Returns the time of the release by the rules of `[env]`, from cargo's own view of its configuration: the
 /// innermost file has precedence.
 fn epoch(case: &Case) -> u64 {
     fn of_file(case: &Case, path: &str, entry: &mut (Option<u64>, bool)) {

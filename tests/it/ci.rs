@@ -65,13 +65,13 @@ fn preflight(workspace: &Workspace, args: &str) -> Test {
 }
 
 #[test]
-fn our_own_files_are_up_to_date() {
+fn ci_files_of_longshore_are_up_to_date() {
     let ran = longshore(&Workspace::at(Path::new(env!("CARGO_MANIFEST_DIR"))), "ci check").run();
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
 }
 
 #[test]
-fn other_programs_find_nothing_wrong() {
+fn linters_accept_generated_files() {
     let Some(peers) = peers() else { return };
     let ours = Workspace::at(Path::new(env!("CARGO_MANIFEST_DIR")));
     let plain = Workspace::hello();
@@ -104,7 +104,7 @@ fn other_programs_find_nothing_wrong() {
 }
 
 #[test]
-fn generated_files_are_fresh_and_edited_ones_are_told_with_the_difference() {
+fn edited_files_are_reported_with_the_difference() {
     let workspace = Workspace::hello();
     let missing = "--- /dev/null\n+++ b/.github/workflows/longshore-check.yml\n@@ -0,0 +1,";
     longshore(&workspace, "ci check").status(1).stdout(missing).stderr("is missing").run();
@@ -122,7 +122,7 @@ fn generated_files_are_fresh_and_edited_ones_are_told_with_the_difference() {
     let ran = longshore(&workspace, "ci check")
         .status(1)
         .stdout("--- a/.github/workflows/longshore-release.yml\n")
-        .stderr("`.github/workflows/longshore-release.yml` is not what would be generated")
+        .stderr("`.github/workflows/longshore-release.yml` differs from the generated file")
         .hint("`ci generate` writes it")
         .run();
     let changed =
@@ -132,7 +132,7 @@ fn generated_files_are_fresh_and_edited_ones_are_told_with_the_difference() {
     assert_eq!(fs::read_to_string(&path).unwrap(), good);
 }
 
-/// The lines of a generated file that push, with something else in place of longshore: what that gets.
+/// Returns the lines of a generated file that push, with something else in place of longshore: what that gets.
 fn pushes(workspace: &Workspace, file: &str, vars: &[(&str, &str)]) -> String {
     let text = fs::read_to_string(workspace.path(file)).unwrap();
     let lines: Vec<_> = text.lines().map(str::trim_start).collect();
@@ -209,7 +209,7 @@ fn files_of_others_are_never_overwritten() {
 }
 
 #[test]
-fn those_that_have_files_are_meant_where_nobody_is_named() {
+fn the_default_providers_are_those_with_files() {
     let workspace = Workspace::hello();
     longshore(&workspace, "ci generate --provider circleci").run();
     longshore(&workspace, "ci generate").stderr("Fresh").run();
@@ -218,7 +218,7 @@ fn those_that_have_files_are_meant_where_nobody_is_named() {
 }
 
 #[test]
-fn the_workspaces_xtask_is_called_where_it_has_longshore() {
+fn jobs_call_the_xtask_if_it_has_longshore() {
     let manifest = "[package]\nname = \"xtask\"\nversion = \"0.0.0\"\nedition = \"2021\"\n\
                     [dependencies]\nlongshore = \"0.1\"\n";
     let workspace = Workspace::members(&["hello"], "")
@@ -237,7 +237,7 @@ fn the_workspaces_xtask_is_called_where_it_has_longshore() {
 }
 
 #[test]
-fn wrong_settings_and_arguments_are_refused() {
+fn wrong_settings_and_arguments_are_rejected() {
     let ci = |settings: &str| {
         let table = format!("[workspace.metadata.longshore.ci]\n{settings}");
         Workspace::empty().package("hello", &table)
@@ -271,7 +271,7 @@ fn wrong_settings_and_arguments_are_refused() {
 }
 
 #[test]
-fn a_release_is_looked_at_before_anything_is_built() {
+fn preflight_checks_run_before_the_build() {
     let settings = "[workspace.metadata.longshore.ci]\nsecrets = [\"ONE\", \"TWO\", \"THREE\"]";
     let workspace = Workspace::empty().package("hello", settings);
     preflight(&workspace, "--tag v0.1.0")
@@ -304,7 +304,7 @@ fn a_release_is_looked_at_before_anything_is_built() {
 
 /// A checkout may have other line ends, and an editor may have added a byte order mark.
 #[test]
-fn line_ends_of_a_checkout_are_no_difference() {
+fn line_ends_of_a_checkout_are_ignored() {
     let workspace = Workspace::hello();
     longshore(&workspace, "ci generate").run();
     let path = workspace.path(FILES[1].1);

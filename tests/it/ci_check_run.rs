@@ -15,14 +15,14 @@ use crate::{
     },
 };
 
-/// How the check of a provider is read and started.
+/// The check of a provider, and its start.
 struct Provider {
     path: &'static str,
     read: fn(&Value) -> BTreeMap<String, Job>,
     job: &'static str,
-    /// Where what it leaves has the report.
+    /// The path of the report in its output.
     report: &'static str,
-    /// What says that a run is for a pull request; `BASE` stands for the revision that it is for.
+    /// The variables of a run for a pull request; `BASE` stands for the base revision.
     variables: &'static [(&'static str, &'static str)],
 }
 
@@ -66,7 +66,7 @@ fn git(workspace: &Workspace, args: &str) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// A repository whose last commit makes the program larger by 100 kB, which is `most` at most.
+/// Returns a repository whose last commit makes the program larger by 100 kB, which is `most` at most.
 fn changed(most: &str) -> Workspace {
     let settings =
         format!("{QUICK}[workspace.metadata.longshore.verify]\nmax-growth.file = \"{most}\"\n");
@@ -90,27 +90,27 @@ fn changed(most: &str) -> Workspace {
 }
 
 #[test]
-fn each_providers_check_tells_what_a_change_costs() {
+fn each_providers_check_reports_size_changes() {
     let Some(peers) = peers() else { return };
-    for (at, of) in PROVIDERS.iter().enumerate() {
+    for (at, provider) in PROVIDERS.iter().enumerate() {
         // The script is one and the same: that it fails is seen once.
         let broken = ("10 kB", false);
         for (most, kept) in [("1 MB", true), broken].into_iter().take(if at == 0 { 2 } else { 1 }) {
             let source = changed(most);
             let base = git(&source, "rev-parse main");
-            let jobs = (of.read)(&yaml(&peers, &source.path(of.path)));
+            let jobs = (provider.read)(&yaml(&peers, &source.path(provider.path)));
             let (store, done) = (TempDir::new().unwrap(), Vec::new());
             let mut run = Run { jobs, source: &source, variables: &[], store, done };
-            let variables: Vec<(&str, &str)> = of
+            let variables: Vec<(&str, &str)> = provider
                 .variables
                 .iter()
                 .map(|(name, value)| (*name, if *value == "BASE" { base.as_str() } else { value }))
                 .collect();
-            let told = run.job(of.job, &variables);
-            assert_eq!(told.is_ok(), kept, "{}: {told:?}", of.path);
-            let report = run.store.path().join(of.report);
+            let told = run.job(provider.job, &variables);
+            assert_eq!(told.is_ok(), kept, "{}: {told:?}", provider.path);
+            let report = run.store.path().join(provider.report);
             let text = fs::read_to_string(report.join("report.md"))
-                .unwrap_or_else(|error| panic!("{}: {error}: {told:?}", of.path));
+                .unwrap_or_else(|error| panic!("{}: {error}: {told:?}", provider.path));
             assert!(text.starts_with("### Size, compared with "), "{text}");
             assert!(text.contains("| hello x86_64-unknown-linux-musl |"), "{text}");
             // The table, and the code that prints from it.

@@ -14,7 +14,7 @@ const MARKER: &str = "<!-- longshore:size -->";
 /// A comment of somebody's who quotes ours.
 const OTHER: &str = "Look at this: <!-- longshore:size -->";
 
-/// A directory with a report for people and one for machines.
+/// Returns a directory with a report for people and one for machines.
 fn reports(text: &str, base_size: u64) -> Workspace {
     let binary = format!(r#"{{"name": "hello", "size": 5, "base-size": {base_size}}}"#);
     let json =
@@ -127,7 +127,7 @@ fn only_a_comment_of_the_tokens_user_is_changed() {
 type Job = fn(&Workspace, &Forge, &str) -> Test;
 
 #[test]
-fn it_is_found_on_the_second_page() {
+fn comments_on_the_second_page_are_found() {
     for job in [github, gitlab] {
         let forge = Forge::start();
         (0..120).for_each(|_| forge.say(OTHER));
@@ -144,7 +144,7 @@ fn it_is_found_on_the_second_page() {
 }
 
 #[test]
-fn nothing_changed_is_no_new_comment() {
+fn no_new_comment_without_changes() {
     let forge = Forge::start();
     let (same, grown) = (reports("same", 5), reports("grown", 4));
     // What `size` says itself.
@@ -161,13 +161,13 @@ fn nothing_changed_is_no_new_comment() {
     // A report that is none is refused before anything is asked.
     forge.asked();
     grown.write("size.json", "{}");
-    github(&grown, &forge, args).status(2).stderr("`size.json` is no report of sizes").run();
+    github(&grown, &forge, args).status(2).stderr("`size.json` is not a report of sizes").run();
     github(&grown, &forge, "--unless-unchanged none.json").status(4).stderr("`none.json`").run();
     assert_eq!(forge.asked(), Vec::<String>::new());
 }
 
 #[test]
-fn who_may_not_write_is_told_so_and_the_check_stands() {
+fn missing_permissions_are_reported_and_not_an_error() {
     let workspace = reports("report", 5);
     for status in [403, 404] {
         for method in ["GET", "POST"] {
@@ -189,7 +189,7 @@ fn who_may_not_write_is_told_so_and_the_check_stands() {
 }
 
 #[test]
-fn a_server_in_trouble_is_asked_again_and_never_twice_for_one_comment() {
+fn failures_of_the_server_are_retried_without_duplicates() {
     let workspace = reports("report", 5);
     let forge = Forge::start();
     let fault = Fault {
@@ -218,7 +218,7 @@ fn a_server_in_trouble_is_asked_again_and_never_twice_for_one_comment() {
 }
 
 #[test]
-fn other_failures_end_with_5_and_never_tell_the_token() {
+fn other_failures_exit_with_5_without_the_token() {
     let workspace = reports("report", 5);
     let forge = Forge::start();
     let job = || github(&workspace, &forge, "");
@@ -230,14 +230,14 @@ fn other_failures_end_with_5_and_never_tell_the_token() {
     job().status(5).stderr("no: Bearer ***").run();
     let body = "<html>".to_owned();
     forge.fault(Fault { status: 200, body, ..fault.clone() });
-    job().status(5).stderr("is no list of comments").run();
+    job().status(5).stderr("is not a list of comments").run();
     // The token goes to no other server.
     let headers = "Location: http://127.0.0.1:1/x\r\n";
     forge.fault(Fault { status: 302, headers, ..fault.clone() });
     job().status(5).stderr("it leads to another server").run();
     let headers = "Link: <http://127.0.0.1:1/x>; rel=\"next\"\r\n";
     forge.fault(Fault { status: 200, headers, body: "[]".to_owned(), ..fault });
-    job().status(5).stderr("goes on at another server").run();
+    job().status(5).stderr("continues at another server").run();
     job()
         .env("GITHUB_API_URL", "http://127.0.0.1:1")
         .status(5)
@@ -253,7 +253,7 @@ fn other_failures_end_with_5_and_never_tell_the_token() {
 }
 
 #[test]
-fn a_report_longer_than_a_comment_is_cut() {
+fn long_reports_are_truncated() {
     let workspace = Workspace::empty();
     fs::write(workspace.path("size.md"), "| crate | bytes |\n".repeat(10_000)).unwrap();
     let forge = Forge::start();
@@ -268,5 +268,5 @@ fn a_report_longer_than_a_comment_is_cut() {
     github(&workspace, &forge, "").status(2).stderr("`size.md` is not UTF-8").run();
     run(&workspace, "").status(2).stderr("is not UTF-8").run();
     workspace.write("size.md", "x");
-    run(&workspace, "").status(2).stderr("this is no job of GitHub Actions").run();
+    run(&workspace, "").status(2).stderr("this is not a job of GitHub Actions").run();
 }

@@ -1,4 +1,4 @@
-//! What a job's log looks like: groups, signs of life, the time limit, and the error at its end.
+//! The log of a job: groups, heartbeats, the time limit, and the error at its end.
 
 use std::{
     fs,
@@ -30,14 +30,14 @@ fn failing(workspace: &Workspace, provider: &str) -> Test {
         .stderr("cannot find function `no_such_function`")
 }
 
-/// What comes after the last line that begins as the error does.
+/// Returns the lines after the last line that begins as the error does.
 fn end(stderr: &str) -> &str {
     let at = stderr.rfind("\nerror: cannot build `hello v0.1.0`").expect(stderr);
     &stderr[at + 1..]
 }
 
 #[test]
-fn groups_are_closed_and_the_error_comes_last() {
+fn groups_end_before_the_error() {
     let workspace = broken();
     let ran = failing(&workspace, "GITHUB_ACTIONS").run();
     let commands: Vec<_> = ran.stderr.lines().filter(|line| line.starts_with("::")).collect();
@@ -52,7 +52,7 @@ fn groups_are_closed_and_the_error_comes_last() {
         ]
     );
     let log = workspace.path("target/dist.failed/logs/build.log");
-    let hint = format!("hint: the whole log is `{}`\n", log.display());
+    let hint = format!("hint: the complete log is `{}`\n", log.display());
     let last = end(&ran.stderr);
     assert!(last.contains("no_such_function") && last.ends_with(&hint), "{last}");
     assert!(!last.contains("::"), "{last}");
@@ -79,7 +79,7 @@ fn groups_are_closed_and_the_error_comes_last() {
 }
 
 #[test]
-fn a_silent_build_says_what_it_compiles() {
+fn heartbeats_name_compiled_units() {
     let workspace = Workspace::hello().file("build.rs", GATED);
     let gate = Gate::new();
     let mut child = dist(&workspace, ONE)
@@ -131,7 +131,7 @@ fn the_file_of_events_and_the_time_limit() {
 }
 
 #[test]
-fn what_programs_say_when_they_are_tried_out_is_kept() {
+fn output_of_smoke_tests_is_logged() {
     if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) {
         return peer::skip("it runs a linux/amd64 binary");
     }
@@ -151,7 +151,7 @@ fn what_programs_say_when_they_are_tried_out_is_kept() {
 }
 
 #[test]
-fn values_that_are_none_are_refused_by_name() {
+fn invalid_values_are_rejected_by_name() {
     let workspace = Workspace::empty();
     for (name, value) in [
         ("LONGSHORE_HEARTBEAT", "soon"),

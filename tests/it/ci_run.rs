@@ -20,7 +20,7 @@ use crate::support::{
     workspace::Workspace,
 };
 
-/// What a job does, in any file.
+/// An action of a job, in any file.
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
     Run(String),
@@ -30,7 +30,7 @@ pub(crate) enum Action {
         path: String,
         content: bool,
     },
-    /// What artifacts hold, whose names begin so, comes to this place in the work tree.
+    /// Copies the content of artifacts with this prefix to this path in the work tree.
     Get {
         start: String,
         into: String,
@@ -51,15 +51,15 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// The jobs of a release in a workflow.
+/// Returns the jobs of a release in a workflow.
 pub(crate) fn github(file: &Value) -> BTreeMap<String, Job> {
     let mut jobs = BTreeMap::new();
-    for (id, of) in file["jobs"].as_object().unwrap() {
+    for (id, provider) in file["jobs"].as_object().unwrap() {
         let mut job = Job::default();
-        job.needs.extend(list(&of["needs"]).iter().map(text));
+        job.needs.extend(list(&provider["needs"]).iter().map(text));
         // What is done after a failure only is not.
         let after_failure = |step: &&Value| step["if"] == "${{ failure() }}";
-        for step in list(&of["steps"]).iter().filter(|step| !after_failure(step)) {
+        for step in list(&provider["steps"]).iter().filter(|step| !after_failure(step)) {
             let with = &step["with"];
             let uses = step["uses"].as_str().unwrap_or_default();
             job.actions.push(match uses.split('@').next().unwrap() {
@@ -91,29 +91,29 @@ pub(crate) fn github(file: &Value) -> BTreeMap<String, Job> {
     jobs
 }
 
-/// Those of GitLab's file.
+/// Returns those of GitLab's file.
 fn gitlab(file: &Value) -> BTreeMap<String, Job> {
     gitlab_jobs(file, "$CI_COMMIT_TAG =~ /^v/")
 }
 
-/// Those that run in that case.
+/// Returns those that run in that case.
 pub(crate) fn gitlab_jobs(file: &Value, case: &str) -> BTreeMap<String, Job> {
     let all = file.as_object().unwrap().iter();
-    let all = all.filter(|(_, of)| of["rules"][0]["if"] == case);
+    let all = all.filter(|(_, entry)| entry["rules"][0]["if"] == case);
     let all: Vec<_> = all.collect();
     let stage =
-        |of: &Value| ["build", "test", "deploy"].iter().position(|name| of["stage"] == *name);
+        |value: &Value| ["build", "test", "deploy"].iter().position(|name| value["stage"] == *name);
     let mut jobs = BTreeMap::new();
-    for (id, of) in &all {
-        let earlier = all.iter().filter(|(_, other)| stage(other) < stage(of));
-        let needs: Vec<String> = match of.get("needs") {
+    for (id, provider) in &all {
+        let earlier = all.iter().filter(|(_, other)| stage(other) < stage(provider));
+        let needs: Vec<String> = match provider.get("needs") {
             Some(needs) => list(needs).iter().map(text).collect(),
             None => earlier.map(|(id, _)| (*id).clone()).collect(),
         };
         let get =
             needs.iter().map(|need| Action::Get { start: format!("{need}/"), into: String::new() });
-        let lines: String = list(&of["script"]).iter().map(text).collect();
-        let put = list(&of["artifacts"]["paths"]).iter().map(|path| {
+        let lines: String = list(&provider["script"]).iter().map(text).collect();
+        let put = list(&provider["artifacts"]["paths"]).iter().map(|path| {
             let (artifact, path) = (format!("{id}/"), text(path));
             Action::Put { artifact, path, content: false }
         });
@@ -123,12 +123,12 @@ pub(crate) fn gitlab_jobs(file: &Value, case: &str) -> BTreeMap<String, Job> {
     jobs
 }
 
-/// Those of CircleCI's.
+/// Returns those of CircleCI's.
 fn circleci(file: &Value) -> BTreeMap<String, Job> {
     circleci_jobs(file, "release")
 }
 
-/// Those of that workflow.
+/// Returns those of that workflow.
 pub(crate) fn circleci_jobs(file: &Value, workflow: &str) -> BTreeMap<String, Job> {
     let mut jobs = BTreeMap::new();
     for entry in list(&file["workflows"][workflow]["jobs"]) {
@@ -273,14 +273,14 @@ impl Run<'_> {
     }
 }
 
-/// `PATH` with the program under test before all else.
+/// Returns `PATH` with the program under test before all else.
 fn path() -> std::ffi::OsString {
     let tools = Path::new(LONGSHORE).parent().unwrap().to_owned();
     let path = std::env::var_os("PATH").unwrap();
     std::env::join_paths([tools].into_iter().chain(std::env::split_paths(&path))).unwrap()
 }
 
-/// Where longshore keeps what it provides, outside of the homes.
+/// Returns longshore's cache directory, which is outside of the homes.
 fn cache() -> PathBuf {
     let usual = || peer::cargo_home().parent().unwrap().join(".cache/longshore");
     std::env::var_os("LONGSHORE_CACHE_DIR").map_or_else(usual, PathBuf::from)
@@ -291,8 +291,8 @@ fn cache() -> PathBuf {
 pub(crate) const QUICK: &str = "[workspace.metadata.longshore]\npreset = \"quick\"\n\
                                 [profile.dist]\nlto = \"off\"\nopt-level = 0\n";
 
-/// A repository with the files of all providers, that releases to `repository`. The build fails in the job
-/// that `BROKEN` names, and in all that have no name where it is `yes`. `more` is for `Cargo.toml`.
+/// Returns a repository with the files of all providers, that releases to `repository`. The build fails in the
+/// job that `BROKEN` names, and in all that have no name where it is `yes`. `more` is for `Cargo.toml`.
 fn released(repository: &str, more: &str) -> Workspace {
     let settings = format!(
         "{more}[workspace.metadata.longshore.ci]\nrepository = \"{repository}\"\nrelease = false\n\
@@ -320,13 +320,13 @@ fn released(repository: &str, more: &str) -> Workspace {
 
 const TARGETS: [&str; 2] = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
 
-/// How the release of a provider is read and started.
+/// The release of a provider, and its start.
 struct Provider {
     path: &'static str,
     read: fn(&Value) -> BTreeMap<String, Job>,
-    /// What the names of its jobs begin with.
+    /// The prefix of the names of its jobs.
     start: &'static str,
-    /// What says that a run is for a tag.
+    /// The variables of a run for a tag.
     variables: &'static [(&'static str, &'static str)],
 }
 
@@ -352,15 +352,15 @@ const PROVIDERS: [Provider; 3] = [
 ];
 
 #[test]
-fn each_providers_release_is_that_of_one_dist() {
+fn each_providers_release_equals_one_dist() {
     let (Some(peers), Some(registry)) = (peers(), Registry::start()) else { return };
-    for (at, of) in PROVIDERS.iter().enumerate() {
+    for (at, provider) in PROVIDERS.iter().enumerate() {
         let repository = format!("{}/me/hello{at}", registry.address);
         let source = released(&repository, QUICK);
-        let jobs = (of.read)(&yaml(&peers, &source.path(of.path)));
+        let jobs = (provider.read)(&yaml(&peers, &source.path(provider.path)));
         let (store, done) = (TempDir::new().unwrap(), Vec::new());
-        let mut run = Run { jobs, source: &source, variables: of.variables, store, done };
-        let id = |name: &str| format!("{}{name}", of.start);
+        let mut run = Run { jobs, source: &source, variables: provider.variables, store, done };
+        let id = |name: &str| format!("{}{name}", provider.start);
         let ids: Vec<_> = run.jobs.keys().cloned().collect();
         let mut expected = vec![id("plan"), id("merge")];
         expected.extend(TARGETS.map(|target| id(&format!("build-{target}"))));

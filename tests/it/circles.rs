@@ -48,7 +48,7 @@ impl Text<'_> {
     }
 }
 
-/// Every path in `code` that starts at the crate, the parent module or the module itself.
+/// Returns every path in `code` that starts at the crate, the parent module or the module itself.
 fn paths(code: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     for start in ["crate::", "super::", "self::"] {
@@ -62,7 +62,7 @@ fn paths(code: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// The module that a file is.
+/// Returns the module that a file is.
 fn module(file: &str) -> Vec<String> {
     let path = file.strip_prefix("src/").unwrap().strip_suffix(".rs").unwrap();
     let mut parts: Vec<String> = path.split('/').map(str::to_owned).collect();
@@ -70,7 +70,7 @@ fn module(file: &str) -> Vec<String> {
     parts
 }
 
-/// The file that `path` in `from` leads to: that of the longest start that is a module.
+/// Returns the file that `path` in `from` leads to: that of the longest start that is a module.
 fn file<'a>(
     modules: &BTreeMap<Vec<String>, &'a str>,
     from: &str,
@@ -105,7 +105,7 @@ fn paths_are_read() {
 }
 
 #[test]
-fn rooms_do_not_import_each_other_in_a_circle() {
+fn directories_do_not_import_each_other_in_a_circle() {
     let sources: Vec<(String, String)> = sources("src")
         .into_iter()
         .filter(|(file, _)| !file.ends_with("tests.rs") && file != "src/main.rs")

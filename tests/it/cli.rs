@@ -9,7 +9,7 @@ use crate::support::{
 };
 
 #[test]
-fn help_names_the_verbs_and_works_however_it_is_called() {
+fn help_lists_the_commands_under_every_name() {
     let empty = Workspace::empty();
     let help = longshore(&empty, "--help").run();
     for verb in ["dist", "plan", "build", "verify", "image", "doctor"] {
@@ -40,7 +40,7 @@ fn color_is_a_choice_and_quiet_is_quiet() {
 }
 
 #[test]
-fn doctor_says_what_is_there_and_how_to_mend_what_is_not() {
+fn doctor_lists_tools_and_fixes() {
     let empty = Workspace::empty();
     let json = longshore(&empty, "doctor --message-format json").run().json();
     assert_eq!(json["schema"], 1);
@@ -103,7 +103,7 @@ fn doctor_fails_without_rust() {
 }
 
 #[test]
-fn a_zig_that_is_known_not_to_work_is_refused_by_name() {
+fn broken_zig_versions_are_rejected_by_name() {
     let workspace = Workspace::hello().file("zig", "#!/bin/sh\necho 0.9.1\n");
     let zig = workspace.path("zig");
     let mut mode = fs::metadata(&zig).unwrap().permissions();
@@ -113,13 +113,13 @@ fn a_zig_that_is_known_not_to_work_is_refused_by_name() {
         .env("CARGO_ZIGBUILD_ZIG_PATH", &zig)
         .status(3)
         .stderr("zig 0.9.1 is known not to work with rustc")
-        .hint("take zig 0.")
+        .hint("install zig 0.")
         .absent("Building")
         .run();
 }
 
 #[test]
-fn verify_judges_files_and_fails_closed() {
+fn verify_rejects_unreadable_files() {
     let workspace = Workspace::empty();
     fs::write(workspace.path("static"), program::amd64()).unwrap();
     longshore(&workspace, "verify static").run();

@@ -64,7 +64,7 @@ struct Programs {
 }
 
 impl Programs {
-    /// `None` after saying that the test is skipped.
+    /// Returns `None` after saying that the test is skipped.
     fn new() -> Option<Self> {
         if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) {
             peer::skip("it runs programs for linux/amd64");
@@ -91,7 +91,7 @@ impl Programs {
         self
     }
 
-    /// `verify --run NAME`, started by `by`.
+    /// Returns the command `verify --run NAME`, started by `by`.
     fn verify(&self, by: &[&str], name: &str) -> Command {
         let mut words = by.iter().copied().chain([LONGSHORE, "verify", "--run", name]);
         let mut command = plain(words.next().unwrap());
@@ -101,7 +101,7 @@ impl Programs {
 
     /// Runs it; the marker must not be there. Gives what it printed.
     #[track_caller]
-    fn judge(&self, mut command: Command, status: i32) -> String {
+    fn check_output(&self, mut command: Command, status: i32) -> String {
         let output = command.output().unwrap();
         let text = all(&output);
         assert_eq!(output.status.code(), Some(status), "{command:?}: {text}");
@@ -130,7 +130,7 @@ fn a_status_of_126_or_127_is_that_of_the_program() {
     let Some(programs) = Programs::new() else { return };
     for code in [126, 127, 255] {
         programs.compile("escapes", ESCAPES, code);
-        let text = programs.judge(programs.verify(&[], "escapes"), 0);
+        let text = programs.check_output(programs.verify(&[], "escapes"), 0);
         assert!(text.contains("accepted"), "{text}");
     }
     // It needs neither chroot(1) nor unshare(1).
@@ -139,7 +139,7 @@ fn a_status_of_126_or_127_is_that_of_the_program() {
     std::os::unix::fs::symlink(qemu, bin.path("qemu-x86_64-static")).unwrap();
     let mut command = programs.verify(&[], "escapes");
     command.env("PATH", bin.root());
-    programs.judge(command, 0);
+    programs.check_output(command, 0);
 }
 
 #[test]
@@ -149,12 +149,12 @@ fn a_program_is_confined() {
     programs.compile("breaks-out", BREAKS_OUT, 0);
     // Files that this process has open are not for it.
     let open = ["sh", "-c", "exec 9</ 8<. && exec \"$0\" \"$@\""];
-    programs.judge(programs.verify(&open, "checks"), 0);
-    programs.judge(programs.verify(&open, "breaks-out"), 0);
+    programs.check_output(programs.verify(&open, "checks"), 0);
+    programs.check_output(programs.verify(&open, "breaks-out"), 0);
     // Nor does it need to be executable.
     let mode = fs::Permissions::from_mode(0o600);
     fs::set_permissions(programs.workspace.path("checks"), mode).unwrap();
-    programs.judge(programs.verify(&[], "checks"), 0);
+    programs.check_output(programs.verify(&[], "checks"), 0);
 }
 
 #[test]
@@ -171,39 +171,39 @@ fn a_program_is_confined_for_an_ordinary_user() {
         command.args(["--reuid=65521", "--regid=65521", "--clear-groups"]).arg(&longshore);
         command.args(["verify", "--run", name]).current_dir(programs.workspace.root());
         command.env("LONGSHORE_CACHE_DIR", programs.workspace.root());
-        programs.judge(command, 0);
+        programs.check_output(command, 0);
     }
 }
 
 #[test]
-fn what_cannot_be_confined_is_not_run() {
+fn programs_that_cannot_be_confined_are_not_run() {
     let Some(programs) = Programs::new() else { return };
     let Some(_) = peer::find("unshare") else { return };
     programs.compile("escapes", ESCAPES, 127);
-    let text = programs.judge(programs.verify(&NO_NAMESPACES, "escapes"), 1);
+    let text = programs.check_output(programs.verify(&NO_NAMESPACES, "escapes"), 1);
     assert!(text.contains("deny runs: the program was not run"), "{text}");
     assert!(text.contains("namespaces cannot be created here (unshare: "), "{text}");
 }
 
 #[test]
-fn an_emulator_that_does_not_start_is_not_the_program() {
+fn failures_of_the_emulator_are_distinguished() {
     let Some(programs) = Programs::new() else { return };
     programs.compile("escapes", ESCAPES, 127).compile("fake", ESCAPES, 127);
     let emulator = programs.workspace.path("qemu-x86_64-static");
-    let judge = || {
+    let check_output = || {
         let mut command = programs.verify(&[], "escapes");
         command.env("PATH", programs.workspace.root());
-        programs.judge(command, 1)
+        programs.check_output(command, 1)
     };
     // One that is dynamic, a script, no program at all, and one that runs no programs.
     fs::copy(peer::find("gcc").unwrap(), &emulator).unwrap();
-    assert!(judge().contains("only a static program starts there"));
+    assert!(check_output().contains("only a static program starts there"));
     fs::write(&emulator, "#!/bin/sh\nexit 0\n").unwrap();
-    assert!(judge().contains("only a static program starts there"));
+    assert!(check_output().contains("only a static program starts there"));
     fs::write(&emulator, "\u{7f}ELF").unwrap();
-    assert!(judge().contains("in an empty root: Exec format error"));
+    assert!(check_output().contains("in an empty root: Exec format error"));
     fs::copy(programs.workspace.path("fake"), &emulator).unwrap();
-    assert!(judge().contains("does not run the smallest program: exit status 127"));
+    assert!(check_output().contains("cannot run the smallest program: exit status 127"));
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn a_directory_for_temporary_files_without_programs() {
     fs::create_dir(programs.workspace.path("tmp")).unwrap();
     let script = "mount -t tmpfs -o noexec none tmp && TMPDIR=$PWD/tmp exec \"$0\" \"$@\"";
     let mount = ["unshare", "--mount", "--propagation=private", "sh", "-c", script];
-    let text = programs.judge(programs.verify(&mount, "escapes"), 1);
+    let text = programs.check_output(programs.verify(&mount, "escapes"), 1);
     assert!(text.contains("in an empty root: Permission denied"), "{text}");
     assert!(text.contains("mounted `noexec`"), "{text}");
 }
@@ -225,12 +225,12 @@ fn output_without_end_and_processes_left_behind() {
     programs.compile("writes", WRITES, 0).compile("daemon", DAEMON, 0);
     let start = Instant::now();
     let limited = ["sh", "-c", "ulimit -v 1000000 && exec \"$0\" \"$@\""];
-    let text = programs.judge(programs.verify(&limited, "writes"), 1);
+    let text = programs.check_output(programs.verify(&limited, "writes"), 1);
     assert!(text.contains("deny runs: the program writes without end"), "{text}");
     assert!(text.len() < 4096, "{} bytes", text.len());
     let mut command = programs.verify(&[], "daemon");
     command.args(["--run-timeout", "300"]);
-    programs.judge(command, 0);
+    programs.check_output(command, 0);
     assert!(start.elapsed() < Duration::from_secs(100), "{:?}", start.elapsed());
 }
 
@@ -318,7 +318,7 @@ fn smoke_tests_are_confined_too() {
     assert!(!ran.stderr.lines().any(command), "{}", ran.stderr);
 }
 
-/// The same command where no namespace can be created.
+/// Returns the same command where no namespace can be created.
 fn without_namespaces(unshare: &Path, workspace: &Workspace, command: &Command) -> Command {
     let args: Vec<_> = command.get_args().collect();
     // Before it may be a program that resets signals.

@@ -13,7 +13,7 @@ use longshore::{
 
 use crate::{support::peer, verify::tool};
 
-/// Every file below `dir` that begins as ELF files do.
+/// Returns every file below `dir` that begins as ELF files do.
 fn elf_files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut open = vec![dir.to_owned()];
     let mut files = Vec::new();
@@ -33,7 +33,7 @@ fn elf_files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn no_file_of_other_tools_tests_panics_or_is_called_static_wrongly() {
+fn files_of_other_tools_tests_are_classified_without_panic() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/corpus");
     if !dir.join("ready").exists() {
         peer::skip("the corpus is not there: `sh tests/it/support/corpus.sh target/peers/corpus`");

@@ -21,19 +21,19 @@ use crate::support::{
 
 const AMD64: &str = "x86_64-unknown-linux-musl";
 
-/// `dist` with the shortest build, and JSON on stdout.
+/// Returns the command `dist` with the shortest build, and JSON on stdout.
 pub(crate) fn dist(workspace: &Workspace, args: &str) -> Test {
     optimised(workspace, args)
         .env("CARGO_PROFILE_DIST_LTO", "off")
         .env("CARGO_PROFILE_DIST_OPT_LEVEL", "0")
 }
 
-/// `dist` as users have it, and JSON on stdout.
+/// Returns the command `dist` as users have it, and JSON on stdout.
 pub(crate) fn optimised(workspace: &Workspace, args: &str) -> Test {
     longshore(workspace, &format!("dist --preset quick --message-format json {args}"))
 }
 
-/// What is shipped with a program besides itself.
+/// The files that are shipped with a program.
 const PACKED: &str = r#"
 description = "hello says hello to everybody who starts it. It does nothing else."
 license = "MIT"
@@ -63,7 +63,7 @@ hello \\- say hello
 }
 "#;
 
-/// A package with all that, and its `dist`.
+/// Returns a package with all that, and its `dist`.
 pub(crate) fn packed(args: &str) -> (Workspace, Test) {
     let workspace = Workspace::empty()
         .package("hello", PACKED)
@@ -77,7 +77,7 @@ pub(crate) fn packed(args: &str) -> (Workspace, Test) {
     (workspace, test)
 }
 
-/// One `dist` of one package for both targets that several tests look at, and its `dist.json`.
+/// Returns one `dist` of one package for both targets that several tests look at, and its `dist.json`.
 pub(crate) fn shared() -> &'static (Workspace, Value) {
     static SHARED: OnceLock<(Workspace, Value)> = OnceLock::new();
     SHARED.get_or_init(|| {
@@ -86,13 +86,13 @@ pub(crate) fn shared() -> &'static (Workspace, Value) {
     })
 }
 
-/// The values of `key` in every element of an array.
+/// Returns the values of `key` in every element of an array.
 fn each<'a>(array: &'a Value, key: &str) -> Vec<&'a str> {
     array.as_array().unwrap().iter().map(|element| element[key].as_str().unwrap()).collect()
 }
 
 #[test]
-fn the_layout_is_as_documented_and_dist_json_tells_the_truth() {
+fn the_output_matches_the_documentation_and_dist_json() {
     let (workspace, json) = shared();
     let files = tree(&workspace.dist());
     let has = |path: &str| files.contains_key(Path::new(path));
@@ -209,14 +209,14 @@ fn outputs(workspace: &Workspace) -> BTreeMap<std::path::PathBuf, Entry> {
     files
 }
 
-/// How many units were compiled, and how many were fresh.
+/// Returns the numbers of compiled and fresh units.
 fn units(json: &Value) -> (u64, u64) {
     let count = |key: &str| json["units"][key].as_u64().unwrap();
     (count("compiled"), count("fresh"))
 }
 
 #[test]
-fn again_with_nothing_changed_compiles_and_writes_nothing() {
+fn a_second_dist_compiles_and_writes_nothing() {
     let workspace = Workspace::members(&["one", "two"], "");
     let first = dist(&workspace, "").run().json();
     assert_eq!(units(&first), (4, 0));
@@ -275,7 +275,7 @@ fn a_damaged_output_is_made_again() {
 }
 
 #[test]
-fn a_second_dist_waits_for_the_first_and_says_so() {
+fn a_second_dist_waits_for_the_first() {
     let workspace = Workspace::empty().package("hello", "").file("build.rs", GATED);
     let gate = Gate::new();
     let args = "--no-smoke --target x86_64-unknown-linux-musl";
@@ -298,7 +298,7 @@ fn a_second_dist_waits_for_the_first_and_says_so() {
         stderr.read_to_string(&mut text).unwrap();
         text
     });
-    dist(&workspace, args).judge(&first.wait_with_output().unwrap());
+    dist(&workspace, args).check_output(&first.wait_with_output().unwrap());
     let second = second.wait_with_output().unwrap();
     assert!(second.status.success(), "{}", rest.join().unwrap());
     let json: Value = serde_json::from_slice(&second.stdout).unwrap();
@@ -307,7 +307,7 @@ fn a_second_dist_waits_for_the_first_and_says_so() {
 }
 
 #[test]
-fn flags_of_one_target_reach_it_together_with_ours() {
+fn user_flags_of_one_target_are_merged_with_longshores() {
     let workspace = Workspace::hello()
         .file(".cargo/config.toml", &format!("[target.{AMD64}]\nrustflags = [\"--cfg=mine\"]\n"))
         .file("src/main.rs", "fn main() { println!(\"{}\", cfg!(mine)) }\n");

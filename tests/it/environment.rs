@@ -16,7 +16,7 @@ use crate::support::{
 
 const BUILD: &str = "build --preset quick --target x86_64-unknown-linux-musl --allocator system";
 
-/// `build` of `workspace`, which fails before anything is compiled.
+/// Returns the command `build` of `workspace`, which fails before anything is compiled.
 #[track_caller]
 fn fails_early(workspace: &Workspace, set: impl Fn(Test) -> Test, words: &str, hint: &str) {
     set(longshore(workspace, BUILD)).status(2).stderr(words).hint(hint).absent("Compiling").run();
@@ -30,7 +30,9 @@ fn a_wrong_time_is_named() {
         longshore(&workspace, "plan")
             .env("SOURCE_DATE_EPOCH", time)
             .status(2)
-            .stderr(&format!("`SOURCE_DATE_EPOCH` is `{time}`: expected whole seconds"))
+            .stderr(&format!(
+                "`SOURCE_DATE_EPOCH` is `{time}`: expected an integer number of seconds"
+            ))
             .run();
     }
     let not_utf8 = std::ffi::OsStr::from_bytes(b"1\xff");
@@ -47,7 +49,7 @@ fn a_wrong_time_is_named() {
 }
 
 #[test]
-fn directories_that_cannot_be_written_are_found_early() {
+fn unwritable_directories_are_reported_early() {
     let workspace = Workspace::hello().file("occupied", "a file\n");
     let occupied = workspace.path("occupied");
     let hint = "set `TMPDIR` to a directory that can be written";
@@ -70,7 +72,7 @@ fn directories_that_cannot_be_written_are_found_early() {
 }
 
 #[test]
-fn a_temporary_directory_that_is_full_or_noexec_is_found_early() {
+fn full_or_noexec_temporary_directories_are_reported_early() {
     let Some(unshare) = peer::find("unshare") else { return };
     let workspace = Workspace::hello();
     for (options, words, more) in [
@@ -96,7 +98,7 @@ fn a_temporary_directory_that_is_full_or_noexec_is_found_early() {
 }
 
 #[test]
-fn a_target_directory_that_cargo_cannot_use_is_found_early() {
+fn unusable_target_directories_are_reported_early() {
     let outer = Workspace::empty();
     let workspace = Workspace::at(&outer.path("a:b")).package("hello", "");
     let words = "has a `:` in its path: cargo joins";
@@ -127,7 +129,7 @@ fn a_small_stack_is_enough() {
     }
 }
 
-/// The files below `dir` that git does not ignore.
+/// Returns the files below `dir` that git does not ignore.
 fn untracked(workspace: &Workspace) -> String {
     git(workspace.root(), ["status", "--porcelain", "--untracked-files=all"])
 }
@@ -158,7 +160,7 @@ fn nothing_is_written_into_the_source_without_a_home_directory() {
     }
 }
 
-/// The zig that longshore fetched, if it did: another path of it would have it compile its libc again.
+/// Returns the zig that longshore fetched, if it did: another path of it would have it compile its libc again.
 fn fetched_zig() -> Option<PathBuf> {
     let zig = usual_cache().join("zig").join(longshore::build::zig::PINNED).join("ziglang/zig");
     zig.exists().then_some(zig)
@@ -201,7 +203,7 @@ fn main() {
 "#;
 
 #[test]
-fn c_builds_work_whatever_the_directories_are_called() {
+fn c_builds_work_with_unusual_directory_names() {
     if peer::find("cmake").is_none() {
         return;
     }

@@ -1,5 +1,4 @@
-//! What goes wrong on the way: each failure has its status and its hint, and the previous output is
-//! as it was.
+//! Failures of a build: each has its status and its hint, and the previous output is unchanged.
 
 use std::{fs, os::unix::process::ExitStatusExt as _, path::Path};
 
@@ -66,7 +65,7 @@ fn a_c_dependency_that_does_not_compile() {
         .stderr("error: cannot build `native-part v0.1.0`: cargo ended with exit status 101\n")
         .stderr("`native-part v0.1.0` was being built, which `app v0.1.0` needs")
         .stderr("broken.c:1:13: error: expected parameter declarator")
-        .hint(&format!("the whole log is `{}`", log.display()));
+        .hint(&format!("the complete log is `{}`", log.display()));
     keeps_the_previous_output(&workspace, test);
     let text = fs::read_to_string(log).unwrap();
     assert!(text.contains("broken.c"), "{text}");
@@ -133,7 +132,7 @@ fn a_binary_that_does_not_end_is_ended() {
     dist(&workspace, ONE).stderr("was still running when its time was up").run();
 }
 
-/// A program that drags a shared library along.
+/// Returns a program that drags a shared library along.
 fn with_a_shared_library() -> Workspace {
     Workspace::hello()
         .file(
@@ -159,11 +158,11 @@ fn main() {
 }
 
 #[test]
-fn a_dynamic_binary_is_refused_and_nothing_is_packed() {
+fn dynamic_binaries_are_rejected_and_nothing_is_packed() {
     let workspace = with_a_shared_library();
     let test = dist(&workspace, ONE)
         .status(1)
-        .stderr("error: 1 of 1 binaries refused; nothing was packed")
+        .stderr("error: 1 of 1 binaries rejected; nothing was packed")
         .stderr("deny static")
         .stderr("DT_NEEDED")
         .stderr("libpart.so")
@@ -207,7 +206,7 @@ fn without_network_and_zig() {
     assert!(!workspace.dist().exists());
 }
 
-/// A workspace with an output, and a `dist` of it that stands in its build script.
+/// Returns a workspace with an output, and a `dist` of it that stands in its build script.
 pub(crate) fn in_the_middle() -> (Workspace, Gate, std::process::Child, Pid) {
     let workspace = Workspace::hello().file("build.rs", GATED);
     dist(&workspace, &format!("{ONE} --no-smoke")).run();
@@ -227,7 +226,7 @@ fn an_interrupt_ends_the_children_and_leaves_the_output() {
         assert_ne!(group, getpgid(Some(pid)).unwrap(), "children have a group of their own");
         kill_process(pid, signal).unwrap();
         let ended = running.wait_with_output().unwrap();
-        dist(&workspace, "").status(130).stderr("error: interrupted").judge(&ended);
+        dist(&workspace, "").status(130).stderr("error: interrupted").check_output(&ended);
         gate.ended();
         // The last of the group may be on its way out, but nothing is left that could go on.
         while test_kill_process_group(group).is_ok() {
@@ -238,7 +237,7 @@ fn an_interrupt_ends_the_children_and_leaves_the_output() {
 }
 
 #[test]
-fn a_killed_dist_leaves_the_old_output_and_the_next_one_works() {
+fn a_killed_dist_keeps_the_old_output() {
     let (workspace, gate, mut running, script) = in_the_middle();
     let before = tree(&workspace.dist());
     let group = getpgid(Some(script)).unwrap();

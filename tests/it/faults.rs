@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-/// What can go wrong with one request, and whether another try makes it good.
+/// A fault of one request, and whether a retry succeeds.
 type Fault = (&'static str, bool, fn(&Asked) -> Act);
 
 const FAULTS: [Fault; 19] = [
@@ -59,7 +59,7 @@ const FAULTS: [Fault; 19] = [
     }),
 ];
 
-/// The answer to one request, head and body.
+/// Returns the answer to one request, head and body.
 fn get(address: &str, path: &str) -> (String, Vec<u8>) {
     let mut stream = TcpStream::connect(address).unwrap();
     let kinds =
@@ -74,8 +74,8 @@ fn get(address: &str, path: &str) -> (String, Vec<u8>) {
     (String::from_utf8(answer).unwrap(), body)
 }
 
-/// What the tag points at, with all that is below that, each held against its digest; none where
-/// there is no such tag.
+/// Returns the content of the tag, with everything below it compared with its digest; `None` if there is no
+/// such tag.
 fn pulled(address: &str, name: &str, tag: &str) -> Option<String> {
     let (head, body) = get(address, &format!("/v2/{name}/manifests/{tag}"));
     if head.contains(" 404 ") {
@@ -87,7 +87,7 @@ fn pulled(address: &str, name: &str, tag: &str) -> Option<String> {
         let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         let below = ["manifests", "layers"].map(|key| json[key].as_array().cloned());
         let config = json["config"].as_object().map(|config| config["digest"].clone());
-        let digests = below.into_iter().flatten().flatten().map(|of| of["digest"].clone());
+        let digests = below.into_iter().flatten().flatten().map(|item| item["digest"].clone());
         for digest in digests.chain(config) {
             let digest = digest.as_str().unwrap();
             let kind = if json["manifests"].is_array() { "manifests" } else { "blobs" };
@@ -103,7 +103,7 @@ fn pulled(address: &str, name: &str, tag: &str) -> Option<String> {
 }
 
 #[test]
-fn every_fault_at_every_request_ends_well_or_is_told() {
+fn every_fault_at_every_request_is_handled_or_reported() {
     let Some(registry) = Registry::start() else { return };
     let dist = pair();
     dist.image(&[]);
@@ -151,8 +151,8 @@ fn every_fault_at_every_request_ends_well_or_is_told() {
                 }
             }
             let mut ended = ended.lock().unwrap();
-            let of = ended.entry(what).or_default();
-            *(if went { &mut of.0 } else { &mut of.1 }) += 1;
+            let counts = ended.entry(what).or_default();
+            *(if went { &mut counts.0 } else { &mut counts.1 }) += 1;
         }
     };
     std::thread::scope(|scope| {
@@ -163,18 +163,18 @@ fn every_fault_at_every_request_ends_well_or_is_told() {
         }
     });
     let ended = ended.into_inner().unwrap();
-    let sum = |of: fn(&(usize, usize)) -> usize| ended.values().map(of).sum::<usize>();
+    let sum = |item: fn(&(usize, usize)) -> usize| ended.values().map(item).sum::<usize>();
     eprintln!(
         "{} faults: {} pushes went through, {} were told with status 5 and went through when run \
          again; of each, {ended:?}",
         cases.len(),
-        sum(|of| of.0),
-        sum(|of| of.1)
+        sum(|item| item.0),
+        sum(|item| item.1)
     );
 }
 
 #[test]
-fn killed_at_any_moment_a_push_leaves_no_tag_without_its_image() {
+fn a_push_killed_at_any_moment_leaves_no_tag_without_its_image() {
     let Some(registry) = Registry::start() else { return };
     let noise: Vec<u8> = {
         let mut random = random(11);
@@ -231,7 +231,7 @@ fn locations_without_a_host_are_of_the_same_one() {
 
 /// crane's own registry, which has nothing in common with docker-registry.
 #[test]
-fn another_registry_takes_and_gives_the_same() {
+fn another_registry_implementation_agrees() {
     let Some(crane) = peer::crane() else { return };
     let mut command = Command::new(crane);
     command.args(["registry", "serve", "--address", "127.0.0.1:0"]);
@@ -258,7 +258,7 @@ fn another_registry_takes_and_gives_the_same() {
 }
 
 #[test]
-fn ten_parts_are_joined_without_their_layers() {
+fn ten_parts_are_merged_without_reading_layers() {
     const TEN: [&str; 10] = [
         "linux/386",
         "linux/amd64",

@@ -37,7 +37,7 @@ fn accepted(dir: &Path, name: &str) -> String {
     check(dir, &[name], 0)
 }
 
-/// An archive as `docker load` reads it.
+/// Returns an archive as `docker load` reads it.
 fn loadable(config: &str, layer: &str, layer_bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     let saved = json!([{ "Config": config, "RepoTags": ["app:1"], "Layers": [layer] }]);
     let document = crate::support::foreign::config(&amd64(), &[base()]);
@@ -66,20 +66,20 @@ fn names_in_manifest_json_are_paths() {
     let dir = directory("foreign-names");
     let plain = base();
     let packed = gzip(&plain);
-    let of = |bytes: &[u8]| Digest::sha256(bytes).hex().to_owned();
-    let id = of(config(&amd64(), &[base()]).to_string().as_bytes());
-    let other = of(b"other");
+    let hex_digest = |bytes: &[u8]| Digest::sha256(bytes).hex().to_owned();
+    let id = hex_digest(config(&amd64(), &[base()]).to_string().as_bytes());
+    let other = hex_digest(b"other");
     for (config, layer, bytes) in [
         // go-containerregistry: crane, ko, kaniko.
-        (format!("sha256:{id}"), format!("{}.tar.gz", of(&packed)), &packed),
+        (format!("sha256:{id}"), format!("{}.tar.gz", hex_digest(&packed)), &packed),
         // jib.
-        ("config.json".to_owned(), format!("{}.tar.gz", of(&packed)), &packed),
+        ("config.json".to_owned(), format!("{}.tar.gz", hex_digest(&packed)), &packed),
         // skopeo and podman.
-        (format!("{id}.json"), format!("{}.tar", of(&plain)), &plain),
+        (format!("{id}.json"), format!("{}.tar", hex_digest(&plain)), &plain),
         // The old `docker save`, whose directories are called by something else.
         (format!("{id}.json"), format!("{other}/layer.tar"), &plain),
         // BuildKit, and the new `docker save`.
-        (format!("blobs/sha256/{id}"), format!("blobs/sha256/{}", of(&packed)), &packed),
+        (format!("blobs/sha256/{id}"), format!("blobs/sha256/{}", hex_digest(&packed)), &packed),
         ("a/b/c".to_owned(), "a/d/e.bin".to_owned(), &packed),
         ("./config.json".to_owned(), "./x/layer.tar".to_owned(), &plain),
     ] {
@@ -127,7 +127,7 @@ fn layers_may_be_links() {
     }
 }
 
-/// An index for two platforms, and the descriptors of their manifests.
+/// Returns an index for two platforms, and the descriptors of their manifests.
 fn index(layout: &Foreign) -> [Value; 2] {
     let here = of_platform(layout.image(&amd64(), &[base()]), amd64());
     let layer = tar(&[("bin/app", 0o755, &program::arm64())]);
@@ -136,7 +136,7 @@ fn index(layout: &Foreign) -> [Value; 2] {
     [here, away]
 }
 
-/// The same without what is only of arm64.
+/// Returns the same without what is only of arm64.
 fn sparse(name: &str) -> (Foreign, [Value; 2]) {
     let layout = Foreign::new(name);
     let descriptors = index(&layout);
@@ -149,13 +149,14 @@ fn sparse(name: &str) -> (Foreign, [Value; 2]) {
 }
 
 #[test]
-fn absent_platforms_are_reported_and_the_others_judged() {
+fn absent_platforms_are_reported_and_the_others_verified() {
     const ABSENT: &str = "linux/arm64 is not in the layout";
     let (layout, [here, _]) = sparse("foreign-sparse");
     let dir = &layout.parent;
     // `docker save` of an image that containerd pulled for one platform.
     let manifest: Value = serde_json::from_slice(&fs::read(layout.path(&here)).unwrap()).unwrap();
-    let blob = |of: &Value| of["digest"].as_str().unwrap().replace("sha256:", "blobs/sha256/");
+    let blob =
+        |value: &Value| value["digest"].as_str().unwrap().replace("sha256:", "blobs/sha256/");
     let saved = json!([{
         "Config": blob(&manifest["config"]), "RepoTags": ["app:1"],
         "Layers": [blob(&manifest["layers"][0])],
@@ -197,7 +198,7 @@ fn absent_platforms_are_reported_and_the_others_judged() {
 }
 
 #[test]
-fn a_platform_that_is_there_in_part_is_damaged() {
+fn incomplete_platforms_are_damaged() {
     let layout = Foreign::new("foreign-sparse-part");
     let dir = &layout.parent;
     let [_, away] = index(&layout);
@@ -228,8 +229,8 @@ fn a_release_is_complete() {
     check(&root, &["dist.json"], 0);
     let layout = root.join("image/hello");
     let read = |path: &Path| serde_json::from_slice::<Value>(&fs::read(path).unwrap()).unwrap();
-    let blob = |of: &Value| {
-        let hex = of["digest"].as_str().unwrap().replace("sha256:", "");
+    let blob = |value: &Value| {
+        let hex = value["digest"].as_str().unwrap().replace("sha256:", "");
         layout.join("blobs/sha256").join(hex)
     };
     let index = read(&blob(&read(&layout.join("index.json"))["manifests"][0]));
@@ -340,7 +341,7 @@ fn a_history_may_have_any_length() {
 }
 
 #[test]
-fn platforms_may_differ_in_what_they_leave_out() {
+fn platforms_may_omit_different_fields() {
     let names = |os: &str, architecture: &str, variant: &str| json!({ "os": os, "architecture": architecture, "variant": variant });
     let none = json!({});
     for (index, config, platform, warns) in [

@@ -102,7 +102,7 @@ fn write(workspace: &Workspace, outside: &Workspace) {
     package("swapped", modules);
     package("dirs", modules);
     for (name, number) in [("a", 1), ("b", 2)] {
-        let text = |of: &str| format!("pub const X: &str = \"{of} {number}\";\n");
+        let text = |item: &str| format!("pub const X: &str = \"{item} {number}\";\n");
         workspace.write(&format!("swapped/src/{name}.rs"), &text("swapped"));
         workspace.write(&format!("dirs/src/{name}/mod.rs"), &text("dirs"));
     }
@@ -111,7 +111,7 @@ fn write(workspace: &Workspace, outside: &Workspace) {
 }
 
 #[test]
-fn inputs_with_older_times_are_noticed_by_their_content() {
+fn inputs_with_older_times_are_detected_by_content() {
     let (workspace, outside) = (Workspace::empty(), Workspace::empty());
     write(&workspace, &outside);
     let first = run(&workspace, "build").run().json();

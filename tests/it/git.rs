@@ -18,18 +18,18 @@ use crate::support::{
 
 const PLAN: &str = "plan --message-format json";
 
-/// `release` in the plan of `workspace`.
+/// Returns `release` in the plan of `workspace`.
 #[track_caller]
 fn release(workspace: &Workspace) -> Value {
-    of(&longshore(workspace, PLAN).run())
+    release_of(&longshore(workspace, PLAN).run())
 }
 
 #[track_caller]
-fn of(ran: &Ran) -> Value {
+fn release_of(ran: &Ran) -> Value {
     ran.json()["release"].clone()
 }
 
-/// The changed files that the plan names.
+/// Returns the changed files that the plan names.
 #[track_caller]
 fn changed(workspace: &Workspace) -> Vec<String> {
     let release = release(workspace);
@@ -51,7 +51,7 @@ fn the_list_of_local_variables_covers_the_output_of_git() {
 }
 
 #[test]
-fn a_repository_of_another_owner_is_an_error_with_the_words_of_git() {
+fn repositories_of_other_owners_are_an_error_with_gits_message() {
     if peer::find("git").is_none() {
         return;
     }
@@ -78,14 +78,14 @@ fn a_repository_of_another_owner_is_an_error_with_the_words_of_git() {
         .env("GIT_CONFIG_VALUE_0", "/nowhere")
         .env("GIT_CONFIG_KEY_1", "safe.directory")
         .env("GIT_CONFIG_VALUE_1", "*");
-    assert_eq!(of(&trusted.run())["revision"], hash.as_str());
+    assert_eq!(release_of(&trusted.run())["revision"], hash.as_str());
 }
 
 /// A way to break the repository of a workspace, and the words of the error.
 type Broken = (&'static str, fn(&Workspace), &'static str);
 
 #[test]
-fn a_repository_that_git_cannot_use_is_not_taken_for_none() {
+fn unusable_repositories_are_an_error() {
     if peer::find("git").is_none() {
         return;
     }
@@ -124,7 +124,7 @@ fn a_repository_that_git_cannot_use_is_not_taken_for_none() {
 }
 
 #[test]
-fn a_broken_repository_inside_of_another_is_an_error() {
+fn broken_nested_repositories_are_an_error() {
     if peer::find("git").is_none() {
         return;
     }
@@ -160,37 +160,37 @@ fn a_repository_without_git_is_an_error() {
     without(&workspace, "plan").status(3).stderr("cannot start `git`").hint("install git").run();
     let outside = Workspace::hello();
     let ran = without(&outside, PLAN).run();
-    assert_eq!(of(&ran)["no-revision"], "not in a git repository");
+    assert_eq!(release_of(&ran)["no-revision"], "not in a git repository");
 }
 
 #[test]
-fn where_there_is_no_commit_the_plan_says_why() {
+fn the_plan_has_the_reason_for_a_missing_commit() {
     if peer::find("git").is_none() {
         return;
     }
     let outside = Workspace::hello();
     longshore(&outside, "plan").stdout("none: not in a git repository").run();
-    let release_of = |workspace: &Workspace, reason: &str| {
+    let assert_unknown = |workspace: &Workspace, reason: &str| {
         let release = release(workspace);
         assert_eq!((&release["revision"], &release["dirty"]), (&Value::Null, &Value::Null));
         assert_eq!(release["source-date-epoch"], 0);
         assert!(release["no-revision"].as_str().unwrap().contains(reason), "{release:#}");
     };
-    release_of(&outside, "not in a git repository");
+    assert_unknown(&outside, "not in a git repository");
     git(outside.root(), ["init", "--quiet"]);
-    release_of(&outside, "has no commit yet");
+    assert_unknown(&outside, "has no commit yet");
     // The repository of something else: its `Cargo.toml` is ignored, or not tracked.
     for ignored in ["inner\n", ""] {
         let outer = Workspace::empty().file(".gitignore", ignored).file("notes", "x\n");
         committed(&outer);
         let inner = Workspace::at(&outer.path("inner")).package("hello", "");
-        release_of(&inner, "does not track this `Cargo.toml`");
+        assert_unknown(&inner, "does not track this `Cargo.toml`");
         longshore(&inner, "plan").stdout("none: the git repository `").run();
         let with_time = longshore(&inner, PLAN).env("SOURCE_DATE_EPOCH", "1234567890").run();
-        assert_eq!(of(&with_time)["source-date-epoch"], 1_234_567_890);
+        assert_eq!(release_of(&with_time)["source-date-epoch"], 1_234_567_890);
         // As if it were not there.
         let ceiling = longshore(&inner, PLAN).env("GIT_CEILING_DIRECTORIES", outer.root()).run();
-        assert_eq!(of(&ceiling)["no-revision"], "not in a git repository");
+        assert_eq!(release_of(&ceiling)["no-revision"], "not in a git repository");
         // Once it is tracked, it is that repository's.
         git(outer.root(), ["add", "--force", "inner"]);
         assert_eq!(release(&inner)["dirty"], true);
@@ -225,12 +225,12 @@ fn variables_of_another_repository_change_nothing() {
         .env("GIT_ICASE_PATHSPECS", "1")
         .env("GIT_NOGLOB_PATHSPECS", "1")
         .run();
-    let release = of(&ran);
+    let release = release_of(&ran);
     assert_eq!((release["revision"].as_str(), &release["dirty"]), (Some(&*hash), &false.into()));
     // Outside of a repository, the variable alone names none.
     let outside = Workspace::hello();
     let ran = longshore(&outside, PLAN).env("GIT_DIR", &git_dir).run();
-    assert_eq!(of(&ran)["no-revision"], "not in a git repository (`GIT_DIR` is ignored)");
+    assert_eq!(release_of(&ran)["no-revision"], "not in a git repository (`GIT_DIR` is ignored)");
 }
 
 #[test]
@@ -372,7 +372,7 @@ fn members_outside_of_the_root_count() {
 }
 
 #[test]
-fn what_builds_write_is_no_change_of_the_source() {
+fn files_written_by_builds_are_not_changes() {
     if peer::find("git").is_none() {
         return;
     }
@@ -392,7 +392,7 @@ fn what_builds_write_is_no_change_of_the_source() {
     for (number, variable) in caches.into_iter().enumerate() {
         workspace.write(&format!("of-{number}/x/y"), "");
         let ran = longshore(&workspace, PLAN).env(variable, format!("of-{number}")).run();
-        assert_eq!(of(&ran)["dirty"], false, "{variable}");
+        assert_eq!(release_of(&ran)["dirty"], false, "{variable}");
         fs::remove_dir_all(workspace.path(&format!("of-{number}"))).unwrap();
     }
     // A file of the user in such a directory counts.
@@ -404,17 +404,17 @@ fn what_builds_write_is_no_change_of_the_source() {
         let args = format!("{PLAN} --target-dir {dir}");
         workspace.write("src/main.rs", "fn main() { panic!() }\n");
         let ran = longshore(&workspace, &args).run();
-        assert_eq!(of(&ran)["changes"]["files"][0], "src/main.rs", "{dir}");
+        assert_eq!(release_of(&ran)["changes"]["files"][0], "src/main.rs", "{dir}");
         workspace.write("src/main.rs", crate::support::workspace::HELLO);
         workspace.write("src/new.rs", "");
         let ran = longshore(&workspace, &args).run();
-        assert_eq!(of(&ran)["changes"]["files"][0], "src/new.rs", "{dir}");
+        assert_eq!(release_of(&ran)["changes"]["files"][0], "src/new.rs", "{dir}");
         workspace.remove("src/new.rs");
     }
 }
 
 #[test]
-fn programs_that_the_repository_names_are_not_started() {
+fn programs_of_the_repository_are_not_started() {
     if peer::find("git").is_none() {
         return;
     }

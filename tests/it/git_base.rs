@@ -13,12 +13,12 @@ use crate::support::{
     workspace::{Workspace, lock},
 };
 
-/// A release to compare a base with.
+/// Returns a release to compare a base with.
 fn head() -> Dist {
     Dist::new(&[("linux/amd64", &program::amd64())], json!({}))
 }
 
-/// `size HEAD --base BASE` in `workspace`.
+/// Returns the command `size HEAD --base BASE` in `workspace`.
 fn size(workspace: &Workspace, head: &Dist, base: &str) -> Test {
     let args = "--preset quick --target x86_64-unknown-linux-musl --base";
     longshore(workspace, "size").arg(head.root()).args(args).arg(base)
@@ -34,7 +34,7 @@ impl Args for Test {
     }
 }
 
-/// A `build.rs` that fails, and prints the content of `file` or that it is not there.
+/// Returns a `build.rs` that fails, and prints the content of `file` or that it is not there.
 fn reads(file: &str) -> String {
     format!(
         "fn main() {{\n    let text = std::fs::read_to_string({file:?});\n    \
@@ -43,7 +43,7 @@ fn reads(file: &str) -> String {
     )
 }
 
-/// The package `hello` with two commits of `src/main.rs`, which its build script prints.
+/// Returns the package `hello` with two commits of `src/main.rs`, which its build script prints.
 fn two_commits() -> Workspace {
     let workspace = Workspace::hello()
         .file(".gitignore", "/target\n")
@@ -63,7 +63,7 @@ fn hook(repository: &Path, name: &str, script: &str) {
 }
 
 #[test]
-fn a_base_in_a_hook_leaves_the_commit_alone() {
+fn a_base_build_in_a_hook_does_not_change_the_commit() {
     if peer::find("git").is_none() {
         return;
     }
@@ -138,13 +138,13 @@ fn hooks_of_the_repository_do_not_run_for_a_base() {
     assert!(!marker.exists());
 }
 
-/// A package with a submodule `csrc`, which has a submodule `deep`, in a clone; and its origin.
+/// Returns a package with a submodule `csrc`, which has a submodule `deep`, in a clone; and its origin.
 fn with_submodules() -> (Workspace, Workspace) {
     let deep = Workspace::empty().file("deep.h", "deep one\n");
     committed(&deep);
     let csrc = Workspace::empty().file("x.c", "one\n");
     committed(&csrc);
-    let url = |of: &Workspace| of.root().to_str().unwrap().to_owned();
+    let url = |workspace: &Workspace| workspace.root().to_str().unwrap().to_owned();
     git(csrc.root(), ["submodule", "--quiet", "add", &url(&deep), "deep"]);
     commit(&csrc, "deep");
     let origin = Workspace::hello()
@@ -206,7 +206,7 @@ fn submodules_of_a_base_come_from_the_clone() {
 }
 
 #[test]
-fn a_base_without_a_lock_file_says_how_to_go_on() {
+fn a_base_without_a_lock_file_has_a_hint() {
     if peer::find("git").is_none() {
         return;
     }
@@ -240,7 +240,7 @@ fn a_base_without_a_lock_file_says_how_to_go_on() {
 }
 
 #[test]
-fn a_base_of_a_repository_that_git_cannot_use_is_an_error_with_its_words() {
+fn base_builds_report_gits_message() {
     if peer::find("git").is_none() {
         return;
     }

@@ -97,7 +97,7 @@ fn skopeo_copies_all_platforms_of_layout_and_archives_and_keeps_the_digest() {
 }
 
 #[test]
-fn crane_finds_nothing_wrong() {
+fn crane_validates_the_images() {
     let (Some(skopeo), Some(registry)) = (peer::find("skopeo"), Registry::start()) else {
         return;
     };
@@ -313,7 +313,7 @@ fn an_engine_with_containerds_store_loads_the_archive_and_runs_both() {
 
 /// The built-in recipe, without a file: its Dockerfile is what BuildKit is given.
 #[test]
-fn buildkit_makes_the_same_of_the_built_in_recipe() {
+fn buildkit_builds_the_same_from_the_built_in_recipe() {
     let Some(buildkit) = BuildKit::start() else {
         return;
     };

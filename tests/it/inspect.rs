@@ -27,7 +27,7 @@ use crate::{
     verify_image::Layout,
 };
 
-/// `image ARGS`, where `dir` is.
+/// Returns the command `image ARGS`, where `dir` is.
 pub(crate) fn image(dir: &Path, args: &str) -> Test {
     longshore(&Workspace::empty(), &format!("image {args}")).dir(dir)
 }
@@ -66,7 +66,7 @@ pub(crate) fn entry(
     tar.append(&header, content).unwrap();
 }
 
-/// Two layers with one of each: files, links, a pipe, whiteouts, and ways through links.
+/// Returns two layers with one of each: files, links, a pipe, whiteouts, and ways through links.
 pub(crate) fn layered(name: &str) -> Layout {
     use tar::EntryType as T;
     let mut lower = tar::Builder::new(Vec::new());
@@ -95,9 +95,9 @@ pub(crate) fn layered(name: &str) -> Layout {
 }
 
 /// Path, kind, mode, owner and size.
-pub(crate) type Told = BTreeMap<String, (String, String, String, u64)>;
+pub(crate) type UmociFiles = BTreeMap<String, (String, String, String, u64)>;
 
-pub(crate) fn told(files: &Value) -> Told {
+pub(crate) fn umoci_files(files: &Value) -> UmociFiles {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let file = |file: &Value| {
         // Two names of one file are told from each other by their order only.
@@ -109,9 +109,9 @@ pub(crate) fn told(files: &Value) -> Told {
     files.as_array().unwrap().iter().map(file).collect()
 }
 
-/// What is below a directory, as the file system has it.
-pub(crate) fn on_disk(root: &Path) -> Told {
-    let mut found = Told::new();
+/// Returns the files below a directory, as the file system has them.
+pub(crate) fn on_disk(root: &Path) -> UmociFiles {
+    let mut found = UmociFiles::new();
     let mut open = vec![root.to_owned()];
     while let Some(dir) = open.pop() {
         for entry in fs::read_dir(&dir).unwrap() {
@@ -142,7 +142,7 @@ fn the_files_are_those_that_umoci_unpacks() {
     let dir = layout.dir.parent().unwrap();
     let found = inspect(dir, "layout:1");
     let files = &found["sources"][0]["sets"][0]["images"][0]["files"];
-    let seen = told(files);
+    let seen = umoci_files(files);
     assert_eq!(seen["/opt/old"].1, "1777");
     assert!(!seen.contains_key("/usr/lib/gone") && !seen.contains_key("/opt/old/x"), "{seen:?}");
     let link = files.as_array().unwrap().iter().find(|file| file["path"] == "/usr/lib/a").unwrap();
@@ -154,7 +154,7 @@ fn the_files_are_those_that_umoci_unpacks() {
 }
 
 #[test]
-fn people_see_a_tree_and_each_layer() {
+fn human_output_has_a_tree_and_each_layer() {
     let layout = layered("inspect-tree");
     let dir = layout.dir.parent().unwrap();
     let lines = [
@@ -181,23 +181,24 @@ fn people_see_a_tree_and_each_layer() {
 }
 
 #[test]
-fn both_platforms_are_told_as_skopeo_tells_them() {
+fn both_platforms_match_skopeo() {
     let dist = pair();
     let dir = &dist.beside("");
     let layout = dist.write("oci", "layout");
     let seen = inspect(dir, "layout");
-    let told = &seen["sources"][0]["sets"][0];
-    assert_eq!(told["names"], json!(["docker.io/library/hello:1.0", "1.0"]));
-    assert_eq!(told["digest"], json!(digest(&layout)));
-    assert_eq!(told["media-type"], "application/vnd.oci.image.index.v1+json");
-    assert_eq!(told["annotations"]["note"], "n");
+    let umoci_files = &seen["sources"][0]["sets"][0];
+    assert_eq!(umoci_files["names"], json!(["docker.io/library/hello:1.0", "1.0"]));
+    assert_eq!(umoci_files["digest"], json!(digest(&layout)));
+    assert_eq!(umoci_files["media-type"], "application/vnd.oci.image.index.v1+json");
+    assert_eq!(umoci_files["annotations"]["note"], "n");
     let skopeo = peer::find("skopeo");
-    for (image, told) in found(&layout).iter().zip(told["images"].as_array().unwrap()) {
-        assert_eq!(told["platform"], json!(image.platform));
-        assert_eq!(told["manifest"], json!(image.manifest.digest()));
-        assert_eq!(told["config-digest"], json!(image.config.digest()));
+    for (image, umoci_files) in found(&layout).iter().zip(umoci_files["images"].as_array().unwrap())
+    {
+        assert_eq!(umoci_files["platform"], json!(image.platform));
+        assert_eq!(umoci_files["manifest"], json!(image.manifest.digest()));
+        assert_eq!(umoci_files["config-digest"], json!(image.config.digest()));
         let size = image.manifest.size() + image.manifest.content_size();
-        assert_eq!(told["size"], json!(size));
+        assert_eq!(umoci_files["size"], json!(size));
         let Some(skopeo) = &skopeo else { continue };
         let arch = format!("--override-arch={}", image.platform.architecture);
         let said = |args: &[&str]| -> Value {
@@ -207,23 +208,23 @@ fn both_platforms_are_told_as_skopeo_tells_them() {
         };
         let config = said(&["--config"]);
         let runs = &config["config"];
-        assert_eq!(told["created"], config["created"]);
-        assert_eq!(told["config"]["entrypoint"], runs["Entrypoint"]);
-        assert_eq!(told["config"]["env"], runs["Env"]);
-        assert_eq!(told["config"]["user"], runs["User"]);
-        assert_eq!(told["config"]["working-dir"], runs["WorkingDir"]);
-        assert_eq!(told["config"]["labels"], runs["Labels"]);
-        let history = told["history"].as_array().unwrap();
+        assert_eq!(umoci_files["created"], config["created"]);
+        assert_eq!(umoci_files["config"]["entrypoint"], runs["Entrypoint"]);
+        assert_eq!(umoci_files["config"]["env"], runs["Env"]);
+        assert_eq!(umoci_files["config"]["user"], runs["User"]);
+        assert_eq!(umoci_files["config"]["working-dir"], runs["WorkingDir"]);
+        assert_eq!(umoci_files["config"]["labels"], runs["Labels"]);
+        let history = umoci_files["history"].as_array().unwrap();
         assert_eq!(history.len(), config["history"].as_array().unwrap().len());
-        let layers: Vec<_> = told["layers"].as_array().unwrap().iter().collect();
+        let layers: Vec<_> = umoci_files["layers"].as_array().unwrap().iter().collect();
         let digests: Vec<_> = layers.iter().map(|layer| layer["digest"].clone()).collect();
         assert_eq!(json!(digests), said(&[])["Layers"]);
         let diff_ids: Vec<_> = layers.iter().map(|layer| layer["diff-id"].clone()).collect();
         assert_eq!(json!(diff_ids), config["rootfs"]["diff_ids"]);
-        for (layer, told) in image.manifest.layers.iter().zip(layers) {
-            assert_eq!(told["size"], json!(layer.size));
-            assert_eq!(told["media-type"], json!(layer.media_type));
-            assert!(told["created-by"].as_str().unwrap().starts_with("COPY"), "{told}");
+        for (layer, listed) in image.manifest.layers.iter().zip(layers) {
+            assert_eq!(listed["size"], json!(layer.size));
+            assert_eq!(listed["media-type"], json!(layer.media_type));
+            assert!(listed["created-by"].as_str().unwrap().starts_with("COPY"), "{listed}");
         }
     }
     let one = inspect(dir, "layout:1.0 --platform linux/arm64/v8");
@@ -265,13 +266,13 @@ fn every_form_of_an_image_is_equal_to_the_others() {
         let set = &found["sources"][0]["sets"][0];
         assert_eq!(set["names"], json!(["docker.io/team/x:1"]));
         assert_eq!((&set["digest"], &set["images"][0]["size"]), (&Value::Null, &Value::Null));
-        assert_eq!(told(&set["images"][0]["files"]).len(), 10);
+        assert_eq!(umoci_files(&set["images"][0]["files"]).len(), 10);
         same("d.tar:docker.io/team/x:1", "docker-archive");
     }
 }
 
 #[test]
-fn differences_are_told_one_by_one() {
+fn differences_are_listed() {
     let mut a = Layout::new("inspect-diff-a");
     a.layer(&[("bin/x", 0o644, b"12 characters"), ("bin/y", 0o644, b"y"), ("same", 0o644, b"")]);
     a.config = json!({ "User": "0", "Env": ["P=1", "Q=1"], "Labels": { "old": "1" } });
@@ -304,7 +305,7 @@ fn differences_are_told_one_by_one() {
 }
 
 #[test]
-fn times_and_platforms_that_one_side_lacks_are_told() {
+fn missing_times_and_platforms_are_reported() {
     let dist = pair();
     let dir = &dist.beside("");
     dist.write("oci", "both");

@@ -46,12 +46,12 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    /// A form whose image needs no name.
+    /// Returns a form whose image needs no name.
     pub(crate) fn new(command: &'static str, path: &str, original: &'static str) -> Self {
         Written { command, path: path.to_owned(), name: None, original }
     }
 
-    /// The same with the name of the image.
+    /// Returns the same with the name of the image.
     pub(crate) fn named(self, name: &str) -> Self {
         Written { name: Some(name.to_owned()), ..self }
     }
@@ -88,12 +88,12 @@ impl Bench {
         Some(bench)
     }
 
-    /// The path of `name` in the directory.
+    /// Returns the path of `name` in the directory.
     pub(crate) fn path(&self, name: &str) -> String {
         self.dist.beside(name).to_str().unwrap().to_owned()
     }
 
-    /// `--output` of `longshore image`.
+    /// Returns `--output` of `longshore image`.
     pub(crate) fn write(&self, form: &str, name: &str) -> String {
         format!("--output={form}={}", self.path(name))
     }
@@ -104,12 +104,12 @@ impl Bench {
         self.dist.image(&[&["-f", &recipe][..], args].concat());
     }
 
-    /// The name of a repository in the registry.
+    /// Returns the name of a repository in the registry.
     pub(crate) fn repository(&self, name: &str) -> String {
         format!("{}/{name}", self.registry.address)
     }
 
-    /// The arguments of podman and buildah for a storage in the directory.
+    /// Returns the arguments of podman and buildah for a storage in the directory.
     pub(crate) fn storage(&self, name: &str) -> Vec<String> {
         let (root, runs) = (self.path(name), self.path(&format!("{name}.run")));
         ["--root", &root, "--runroot", &runs, "--storage-driver=vfs"].map(str::to_owned).to_vec()
@@ -151,17 +151,21 @@ pub(crate) fn check(bench: &Bench, writer: &str, written: &[Written]) {
     assert_eq!(made, commands, "the rows of {writer}");
     let mut wrong = String::new();
     for (number, (row, written)) in rows.into_iter().zip(written).enumerate() {
-        let mut judge = Judge { bench, row, written, wrong: String::new() };
-        let inspected = judge.inspect();
-        judge.verify();
-        judge.diff();
-        judge.push(number, inspected.as_ref());
-        judge.skopeo(inspected.as_ref());
-        judge.podman(number, inspected.as_ref());
-        judge.umoci(number, inspected.as_ref());
-        if !judge.wrong.is_empty() {
-            wrong +=
-                &format!("== {writer}, {}, {}:\n{}", row.command, row.kind.name(), judge.wrong);
+        let mut check_output = Judge { bench, row, written, wrong: String::new() };
+        let inspected = check_output.inspect();
+        check_output.verify();
+        check_output.diff();
+        check_output.push(number, inspected.as_ref());
+        check_output.skopeo(inspected.as_ref());
+        check_output.podman(number, inspected.as_ref());
+        check_output.umoci(number, inspected.as_ref());
+        if !check_output.wrong.is_empty() {
+            wrong += &format!(
+                "== {writer}, {}, {}:\n{}",
+                row.command,
+                row.kind.name(),
+                check_output.wrong
+            );
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
@@ -173,13 +177,13 @@ fn text(output: &Output) -> String {
 }
 
 impl Judge<'_> {
-    /// What longshore calls the image.
+    /// Returns longshore's name of the image.
     fn source(&self) -> String {
         let Written { path, name, .. } = self.written;
         name.as_ref().map_or_else(|| path.clone(), |name| format!("{path}:{name}"))
     }
 
-    /// What skopeo, podman and buildah call the image.
+    /// Returns the name of the image for skopeo, podman and buildah.
     fn transport(&self) -> String {
         format!("{}{}", self.row.kind.transport(), self.source())
     }
@@ -190,7 +194,7 @@ impl Judge<'_> {
     }
 
     /// Compares an exit status and a message with the table. Returns whether the image was accepted.
-    fn judge(&mut self, reader: Reader, output: &Output) -> bool {
+    fn check_output(&mut self, reader: Reader, output: &Output) -> bool {
         let accepted = output.status.success();
         let name = self.row.rejected.iter().find(|(by, _)| *by == reader).map(|(_, name)| *name);
         let text = text(output);
@@ -220,7 +224,7 @@ impl Judge<'_> {
     fn inspect(&mut self) -> Option<Vec<Value>> {
         let source = self.source();
         let output = self.longshore(&format!("image inspect --message-format json {source}"));
-        if !self.judge(Reader::Inspect, &output) {
+        if !self.check_output(Reader::Inspect, &output) {
             return None;
         }
         let found: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -238,7 +242,7 @@ impl Judge<'_> {
 
     fn verify(&mut self) {
         let output = self.longshore(&format!("verify {}", self.source()));
-        self.judge(Reader::Verify, &output);
+        self.check_output(Reader::Verify, &output);
     }
 
     /// Compares the differences from the original with those that the row explains, each of them.
@@ -247,7 +251,7 @@ impl Judge<'_> {
         let args = format!("image diff --message-format json {original} {source}");
         let mut output = self.longshore(&args);
         let Ok(found) = serde_json::from_slice::<Value>(&output.stdout) else {
-            self.judge(Reader::Diff, &output);
+            self.check_output(Reader::Diff, &output);
             return;
         };
         // 1 is the status of a difference, too; those are compared one by one.
@@ -261,7 +265,7 @@ impl Judge<'_> {
         let equal = differences.is_empty();
         assert_eq!(output.status.code(), Some(i32::from(!equal)), "{found:#}");
         output.status = ExitStatus::default();
-        self.judge(Reader::Diff, &output);
+        self.check_output(Reader::Diff, &output);
         if differences != explained {
             let new: Vec<_> = differences.difference(&explained).collect();
             let gone: Vec<_> = explained.difference(&differences).collect();
@@ -273,7 +277,7 @@ impl Judge<'_> {
     fn push(&mut self, number: usize, inspected: Option<&Vec<Value>>) {
         let name = self.bench.repository(&format!("pushed/{number}"));
         let output = self.longshore(&format!("push {name}:1 --from {}", self.source()));
-        if !self.judge(Reader::Push, &output) {
+        if !self.check_output(Reader::Push, &output) {
             return;
         }
         let printed = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -322,7 +326,7 @@ impl Judge<'_> {
         let url = self.transport();
         let args = ["inspect", "--tls-verify=false", "--raw", &url];
         let output = self.bench.output(&self.bench.skopeo, &args);
-        if self.judge(Reader::Skopeo, &output) {
+        if self.check_output(Reader::Skopeo, &output) {
             self.configurations(Reader::Skopeo, &url, inspected);
         }
     }
@@ -348,7 +352,7 @@ impl Judge<'_> {
             let file = fs::read(format!("{mounted}{PROGRAM}")).unwrap_or_default();
             output = Some((configuration(&shown[0], "RootFS", "Layers"), file));
         }
-        self.judge(Reader::Podman, &pulled);
+        self.check_output(Reader::Podman, &pulled);
         let Some((theirs, file)) = output else { return };
         if file != program::amd64() {
             self.wrong(Reader::Podman, &format!("the program has {} bytes", file.len()));
@@ -371,7 +375,7 @@ impl Judge<'_> {
         let bundle = self.bench.dist.beside(&name);
         let args = ["unpack", "--image", &self.source(), &name];
         let output = self.bench.output(&self.bench.umoci, &args);
-        let accepted = self.judge(Reader::Umoci, &output);
+        let accepted = self.check_output(Reader::Umoci, &output);
         let (true, Some([image])) = (accepted, inspected.map(Vec::as_slice)) else { return };
         let runs: Value =
             serde_json::from_slice(&fs::read(bundle.join("config.json")).unwrap()).unwrap();
@@ -389,7 +393,7 @@ impl Judge<'_> {
     }
 }
 
-/// The differences in what `image diff` prints, each as one line without its values.
+/// Returns the differences in what `image diff` prints, each as one line without its values.
 fn differences(found: &Value) -> BTreeSet<String> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let mut lines = BTreeSet::new();
@@ -399,14 +403,14 @@ fn differences(found: &Value) -> BTreeSet<String> {
         let key = key.map(|key| format!(" {key}")).unwrap_or_default();
         lines.insert(format!("{lead}{field}{key}"));
     };
-    list(&found["annotations"]).iter().for_each(|of| change("index ", of));
+    list(&found["annotations"]).iter().for_each(|item| change("index ", item));
     for platform in list(&found["platforms"]) {
         for field in ["config", "annotations", "history"] {
-            list(&platform[field]).iter().for_each(|of| change("", of));
+            list(&platform[field]).iter().for_each(|item| change("", item));
         }
         for file in list(&platform["files"]["changed"]) {
             let path = file["path"].as_str().unwrap();
-            list(&file["changes"]).iter().for_each(|of| change(&format!("{path} "), of));
+            list(&file["changes"]).iter().for_each(|item| change(&format!("{path} "), item));
         }
     }
     for platform in list(&found["platforms"]) {
@@ -422,13 +426,13 @@ fn differences(found: &Value) -> BTreeSet<String> {
     }
     for (field, sign) in [("only-after", '+'), ("only-before", '-')] {
         lines.extend(
-            list(&found[field]).iter().map(|of| format!("{sign} {}", of.as_str().unwrap())),
+            list(&found[field]).iter().map(|item| format!("{sign} {}", item.as_str().unwrap())),
         );
     }
     lines
 }
 
-/// `null`, an empty list and an absent field mean the same.
+/// Returns `null`, an empty list and an absent field mean the same.
 fn filled(value: &Value) -> Value {
     let empty = value.as_array().is_some_and(Vec::is_empty)
         || value.as_object().is_some_and(serde_json::Map::is_empty)
@@ -436,7 +440,7 @@ fn filled(value: &Value) -> Value {
     if empty { Value::Null } else { value.clone() }
 }
 
-/// What `image inspect` prints of an image, as [`configuration`].
+/// Returns the output of `image inspect` in the form of [`configuration`].
 fn summary(image: &Value) -> Value {
     let config = &image["config"];
     let layers = image["layers"].as_array().unwrap();
@@ -451,7 +455,7 @@ fn summary(image: &Value) -> Value {
     })
 }
 
-/// What a configuration of the OCI image specification says, or podman's form of it.
+/// Returns the fields of a configuration of the OCI image specification, or of podman's form of it.
 fn configuration(found: &Value, root: &str, layers: &str) -> Value {
     let field = |name: &str| {
         let upper = format!("{}{}", name[..1].to_uppercase(), &name[1..]);

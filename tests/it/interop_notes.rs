@@ -3,7 +3,7 @@
 
 /// A reason why a cell is not `yes` or `equal`.
 pub(crate) struct Note {
-    /// What rows refer to it by; the page has its position.
+    /// Its name in rows; the page has its position.
     pub(crate) name: &'static str,
     /// The exit status of longshore; 0 where another program rejects the image, or for a difference.
     pub(crate) status: i32,
@@ -23,7 +23,7 @@ pub(crate) const NOTES: [Note; 22] = [
     Note {
         name: "no-manifest",
         status: 2,
-        prints: &["has no manifest: it is of the old form of `docker save`"],
+        prints: &["has no manifest: it has the old form of `docker save`"],
         why: "Status 2: the archive has a configuration and layers, but no manifest that could be pushed unchanged. `skopeo copy docker-archive:FILE oci:DIRECTORY:TAG` creates one.",
     },
     Note {

@@ -8,7 +8,7 @@ use crate::{
     tidy::repository,
 };
 
-/// The table of the page, and the notes that it refers to.
+/// Returns the table of the page, and the notes that it refers to.
 fn page() -> String {
     let number = |name: &str| {
         let at = NOTES.iter().position(|note| note.name == name);

@@ -24,7 +24,7 @@ impl Reader {
         Reader::Umoci,
     ];
 
-    /// The head of its column.
+    /// Returns the head of its column.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Reader::Inspect => "`image inspect`",
@@ -37,13 +37,13 @@ impl Reader {
         }
     }
 
-    /// Whether it is a command of longshore.
+    /// Returns whether it is a command of longshore.
     pub(crate) fn is_ours(self) -> bool {
         matches!(self, Reader::Inspect | Reader::Verify | Reader::Diff | Reader::Push)
     }
 }
 
-/// How an image is stored.
+/// The form in which an image is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A directory (OCI image specification, image-layout.md).
@@ -61,7 +61,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Its name in the table.
+    /// Returns its name in the table.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Layout => "OCI layout",
@@ -73,7 +73,7 @@ impl Kind {
         }
     }
 
-    /// The prefix of its names for skopeo and podman (containers-transports(5)).
+    /// Returns the prefix of its names for skopeo and podman (containers-transports(5)).
     pub(crate) fn transport(self) -> &'static str {
         match self {
             Kind::Layout => "oci:",

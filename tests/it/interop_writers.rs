@@ -345,7 +345,7 @@ fn saved(bench: &Bench, cosign: &PathBuf, command: &'static str) -> Written {
     Written::new(command, name, "one")
 }
 
-/// The configuration and the layers of the image, as bytes.
+/// Returns the configuration and the layers of the image, as bytes.
 fn blobs(bench: &Bench) -> (Vec<u8>, Vec<Vec<u8>>) {
     let found = found(Path::new(&bench.path("one")));
     let blob = |digest: Digest| {

@@ -122,7 +122,7 @@ fn check(home: &Path, commands: &[&str], path: &Path, message: &str) {
     }
 }
 
-/// A directory with a program and a key, in which the commands run.
+/// Returns a directory with a program and a key, in which the commands run.
 fn home() -> TempDir {
     let home = TempDir::new().unwrap();
     fs::write(home.path().join("program"), program::amd64()).unwrap();
@@ -135,7 +135,7 @@ fn home() -> TempDir {
 }
 
 #[test]
-fn a_manifest_that_cannot_be_read_fails_every_command_in_the_same_way() {
+fn unreadable_manifests_fail_every_command_equally() {
     let home = home();
     for failure in failures() {
         let dist = Dist::new(&[("linux/amd64", &program::amd64()[..])], json!({}));
@@ -146,7 +146,7 @@ fn a_manifest_that_cannot_be_read_fails_every_command_in_the_same_way() {
 }
 
 #[test]
-fn a_manifest_that_is_missing_fails_every_command_in_the_same_way() {
+fn missing_manifests_fail_every_command_equally() {
     let home = home();
     let path = home.path().join("nowhere/dist.json");
     // A path that does not exist is a release only by its name for those that also read other files.

@@ -26,7 +26,7 @@ const RUNS: usize = 7;
 
 const PLATFORMS: [&str; 2] = ["amd64", "arm64"];
 
-/// What the peers are given.
+/// The recipe for the peers.
 const RECIPE: &str = "FROM scratch\nARG TARGETPLATFORM\n\
     COPY --chmod=0755 ${TARGETPLATFORM}/bin/hello /usr/local/bin/\n\
     USER 65532:65532\nENTRYPOINT [\"/usr/local/bin/hello\"]\n";
@@ -64,7 +64,7 @@ impl Table {
 
 #[test]
 #[ignore = "a measurement: `cargo xtask bench image AMD64 ARM64`"]
-fn images_against_other_programs() {
+fn image_builds_compared_with_other_programs() {
     let files = std::env::var("LONGSHORE_BENCH_FILES").expect("two programs, with `:` between");
     let programs: Vec<Vec<u8>> = files.split(':').map(|file| fs::read(file).unwrap()).collect();
     let [amd64, arm64] = &programs[..] else { panic!("two programs") };
@@ -180,13 +180,13 @@ impl Peers {
         self.root.join("linux").join(platform).join("bin/hello").display().to_string()
     }
 
-    /// A repository that has nothing yet.
+    /// Returns a repository that has nothing yet.
     fn repository(&self, registry: &Registry) -> String {
         self.repositories.set(self.repositories.get() + 1);
         format!("{}/r{}", registry.address, self.repositories.get())
     }
 
-    /// A layer of each program, as people make it for crane.
+    /// Returns a layer of each program, as people make it for crane.
     fn tar(&self, platform: &str) -> String {
         let path = self.path(&format!("{platform}.tar"));
         let directory = self.root.join("linux").join(platform).join("bin");

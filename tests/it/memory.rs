@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use longshore::build::memory::NAMES;
+use longshore::build::memory::FUNCTION_NAMES;
 use serde_json::Value;
 
 use crate::support::{
@@ -15,7 +15,7 @@ use crate::support::{
 const AMD64: &str = "x86_64-unknown-linux-musl";
 const ARM64: &str = "aarch64-unknown-linux-musl";
 
-/// The program that compares the functions with references, at each size and offset, between pages that cannot
+/// Returns the program that compares the functions with references, at each size and offset, between pages that cannot
 /// be read.
 fn checks(settings: &str) -> Workspace {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/memory");
@@ -30,7 +30,7 @@ fn dist(workspace: &Workspace, args: &str) -> Test {
     longshore(workspace, &format!("dist --message-format json --preset quick {args}"))
 }
 
-/// The address and the binding of each symbol of `names` in the program of `target`.
+/// Returns the address and the binding of each symbol of `names` in the program of `target`.
 fn symbol(workspace: &Workspace, target: &str, name: &str) -> Option<(String, String)> {
     let readelf = peer::find("readelf")?;
     let file = workspace.path(&format!("target/longshore/{target}/dist"));
@@ -42,7 +42,7 @@ fn symbol(workspace: &Workspace, target: &str, name: &str) -> Option<(String, St
 }
 
 #[test]
-fn longshores_functions_are_linked_and_right() {
+fn longshores_functions_are_linked_and_correct() {
     for name in ["readelf", "qemu-aarch64-static", "qemu-x86_64-static"] {
         if peer::find(name).is_none() {
             return;
@@ -59,7 +59,7 @@ fn longshores_functions_are_linked_and_right() {
             .as_array()
             .map(|names| names.iter().filter_map(Value::as_str).collect())
             .unwrap_or_default();
-        let expected = if target == AMD64 { &NAMES[..] } else { &NAMES[..5] };
+        let expected = if target == AMD64 { &FUNCTION_NAMES[..] } else { &FUNCTION_NAMES[..5] };
         for (name, ours) in expected.iter().filter(|(name, _)| *name != "strlen") {
             assert!(!others.contains(name), "{choice:#}");
             let [function, ours] = [*name, *ours].map(|name| symbol(&workspace, target, name));
@@ -156,7 +156,7 @@ fn the_object_calls_nothing() {
         let relocations = peer::run(&readelf, ["-W", "-r", object]);
         let by_name = |line: &&str| {
             let name = line.split_whitespace().nth(4).unwrap_or_default();
-            NAMES.iter().any(|(function, ours)| [*function, *ours].contains(&name))
+            FUNCTION_NAMES.iter().any(|(function, ours)| [*function, *ours].contains(&name))
         };
         let calls: Vec<&str> = relocations.lines().filter(by_name).collect();
         assert_eq!(calls, [""; 0], "{relocations}");
@@ -164,7 +164,7 @@ fn the_object_calls_nothing() {
 }
 
 #[test]
-fn the_plan_says_which_functions_and_why() {
+fn the_plan_names_the_functions_and_their_origin() {
     let text = longshore(&Workspace::hello(), "plan").run().stdout;
     let line = format!("memory     {AMD64}: fast  # default for static musl");
     assert!(text.contains(&line), "{text}");

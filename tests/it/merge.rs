@@ -32,7 +32,7 @@ pub(crate) fn bytes(platform: &str) -> Vec<u8> {
     if platform == "linux/amd64" { program::amd64() } else { program::arm64() }
 }
 
-/// What a job for one platform leaves.
+/// Returns the output of a job for one platform.
 pub(crate) fn part(platform: &str) -> Dist {
     let dist = part_of(platform, &bytes(platform));
     change(&dist, |json| json["release"]["platforms"] = json!(PLATFORMS));
@@ -52,9 +52,9 @@ fn change(dist: &Dist, change: impl FnOnce(&mut Value)) {
     fs::write(dist.root().join("dist.json"), json.to_string()).unwrap();
 }
 
-/// `merge` of these parts in a directory of its own.
+/// Returns the command `merge` of these parts in a directory of its own.
 fn merge(home: &Path, parts: &[&Dist], more: &str) -> Test {
-    let parts: Vec<String> = parts.iter().map(|of| of.root().display().to_string()).collect();
+    let parts: Vec<String> = parts.iter().map(|part| part.root().display().to_string()).collect();
     run(home, &format!("merge {} {more}", parts.join(" ")))
 }
 
@@ -63,9 +63,9 @@ fn done(home: &Path, parts: &[&Dist]) -> (Ran, PathBuf) {
 }
 
 #[test]
-fn the_index_is_that_of_one_dist_of_all_platforms() {
+fn the_index_equals_that_of_one_dist() {
     let parts = PLATFORMS.map(part);
-    let whole = Dist::new(&PLATFORMS.map(|of| (of, &*bytes(of).leak())), json!({}));
+    let whole = Dist::new(&PLATFORMS.map(|item| (item, &*bytes(item).leak())), json!({}));
     let told = whole.image(&[]);
     let (home, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let (ran, root) = done(home.path(), &[&parts[1], &parts[0]]);
@@ -85,24 +85,25 @@ fn the_index_is_that_of_one_dist_of_all_platforms() {
     let (ours, one): (Value, Value) =
         (serde_json::from_str(&text(&root)).unwrap(), manifest(&whole));
     for key in ["artifacts", "recipes", "images"] {
-        let by = |of: &Value| -> BTreeMap<String, Value> {
-            let all = of[key].as_array().unwrap().iter();
-            all.map(|of| (format!("{}{}", of["platform"], of["name"]), of.clone())).collect()
+        let by = |value: &Value| -> BTreeMap<String, Value> {
+            let all = value[key].as_array().unwrap().iter();
+            all.map(|entry| (format!("{}{}", entry["platform"], entry["name"]), entry.clone()))
+                .collect()
         };
-        let platforms = |of: &Value| {
-            let mut of = by(of);
+        let platforms = |entry: &Value| {
+            let mut entry = by(entry);
             // A recipe's are in the order that they were asked for in.
-            for value in of.values_mut().filter(|_| key == "recipes") {
+            for value in entry.values_mut().filter(|_| key == "recipes") {
                 value["platforms"].as_array_mut().unwrap().sort_by_key(Value::to_string);
             }
-            of
+            entry
         };
         assert_eq!(platforms(&ours), platforms(&one), "{key}");
     }
 }
 
 #[test]
-fn other_programs_take_the_result() {
+fn other_programs_read_the_result() {
     let parts = PLATFORMS.map(part);
     let home = TempDir::new().unwrap();
     let (ran, root) = done(home.path(), &[&parts[0], &parts[1]]);
@@ -139,7 +140,7 @@ fn other_programs_take_the_result() {
 }
 
 #[test]
-fn what_carries_parts_may_lose_modes_and_times() {
+fn parts_may_lose_modes_and_times_in_transport() {
     let parts = PLATFORMS.map(part);
     for part in &parts {
         for (path, _) in tree(&part.root()) {
@@ -156,9 +157,9 @@ fn what_carries_parts_may_lose_modes_and_times() {
         assert_eq!(meta.mode() & 0o777, 0o755);
         assert_eq!(meta.mtime(), 1_700_000_000);
         // Those of the part are as they were.
-        let of = parts.iter().map(|part| part.root().join(platform).join("bin/hello"));
-        let of: Vec<_> = of.filter_map(|path| fs::metadata(path).ok()).collect();
-        assert_eq!((of[0].mode() & 0o777, of[0].mtime()), (0o600, 0));
+        let files = parts.iter().map(|part| part.root().join(platform).join("bin/hello"));
+        let files: Vec<_> = files.filter_map(|path| fs::metadata(path).ok()).collect();
+        assert_eq!((files[0].mode() & 0o777, files[0].mtime()), (0o600, 0));
     }
     // An image that is made of it is the same one.
     let image = run(home.path(), "image target/dist").run();
@@ -184,7 +185,7 @@ fn a_merged_release_is_a_part_too() {
     assert_eq!(again.stdout, ran.stdout);
 }
 
-/// The only blob of a layout's that is neither a manifest nor a configuration.
+/// Returns the only blob of a layout's that is neither a manifest nor a configuration.
 fn layer(part: &Dist) -> PathBuf {
     let layout = part.root().join("image/hello");
     let digest = found(&layout)[0].manifest.layers[0].digest;
@@ -192,7 +193,7 @@ fn layer(part: &Dist) -> PathBuf {
 }
 
 #[test]
-fn every_reason_is_told_and_nothing_is_written() {
+fn every_reason_is_reported_and_nothing_is_written() {
     let home = TempDir::new().unwrap();
     let good = PLATFORMS.map(part);
     let (_, root) = done(home.path(), &[&good[0], &good[1]]);
@@ -200,12 +201,12 @@ fn every_reason_is_told_and_nothing_is_written() {
     let refused = |parts: &[&Dist], more: &str| merge(home.path(), parts, more).status(1);
     refused(&[&good[0]], "")
         .stderr("error: these are not the parts of one release, for 1 reason\n  no part is for `linux/arm64`\n")
-        .hint("make all parts of the same source with the same longshore; nothing was written")
+        .hint("build all parts from the same source with the same longshore; nothing was written")
         .run();
     refused(&[&good[0], &good[1]], "--platform linux/riscv64")
         .stderr("for 3 reasons")
         .stderr("no part is for `linux/riscv64`")
-        .stderr("a part is for `linux/amd64`, which was not asked for")
+        .stderr("a part is for `linux/amd64`, which was not requested")
         .run();
     merge(home.path(), &[&good[0]], "--platform linux/amd64 --into one").run();
     // A part of a newer longshore, one that is not there, and one that is none, all at once.
@@ -230,9 +231,7 @@ fn every_reason_is_told_and_nothing_is_written() {
     change(&changed, |json| json["release"]["revision"] = json!("abc"));
     refused(&[&good[0], &changed], "")
         .stderr("for 4 reasons")
-        .stderr(
-            "`linux/arm64/bin/hello` is not what its dist.json says: it has the digest `sha256:",
-        )
+        .stderr("`linux/arm64/bin/hello` does not match its dist.json: it has the digest `sha256:")
         .stderr("`linux/arm64/bin/hello` is for `linux/arm64`, and its ELF header says X86_64")
         .stderr("`: is missing")
         .stderr("the revision differs: `abc` in")
@@ -249,7 +248,7 @@ fn every_reason_is_told_and_nothing_is_written() {
 #[test]
 fn an_index_within_an_index_is_merged_to_one() {
     let home = TempDir::new().unwrap();
-    let nested = Dist::new(&PLATFORMS.map(|of| (of, &*bytes(of).leak())), json!({}));
+    let nested = Dist::new(&PLATFORMS.map(|item| (item, &*bytes(item).leak())), json!({}));
     let flat = nested.image(&[]);
     let layout = nested.root().join("image/hello");
     let inner = fs::read(layout.join("index.json")).unwrap();
@@ -267,7 +266,7 @@ fn an_index_within_an_index_is_merged_to_one() {
 }
 
 #[test]
-fn layouts_that_are_not_of_one_image_are_refused() {
+fn layouts_of_different_images_are_rejected() {
     let (home, good) = (TempDir::new().unwrap(), part("linux/amd64"));
     // A configuration for another platform than the record has.
     let lying = part("linux/arm64");
@@ -277,8 +276,8 @@ fn layouts_that_are_not_of_one_image_are_refused() {
     peer::run(Path::new("cp"), [Path::new("-r"), &other, &own]);
     merge(home.path(), &[&good, &lying], "")
         .status(1)
-        .stderr("it is for `linux/amd64`, of which dist.json does not speak")
-        .stderr("it has no image for `linux/arm64`, and dist.json says so")
+        .stderr("it is for `linux/amd64`, which dist.json does not list")
+        .stderr("it has no image for `linux/arm64`, expected by dist.json")
         .run();
     let two = part("linux/arm64");
     let path = two.root().join("image/hello/index.json");
@@ -313,7 +312,7 @@ fn archives_of_one_name_clash() {
 }
 
 #[test]
-fn killed_at_any_moment_it_leaves_one_release_or_the_other() {
+fn a_kill_at_any_moment_leaves_the_old_or_the_new_release() {
     let one = PLATFORMS.map(part);
     let two = PLATFORMS.map(part);
     for part in &two {
@@ -372,7 +371,7 @@ test "$before" = "$(find target/dist -type f -exec sha256sum {} + | sort)" && ec
 "#;
 
 #[test]
-fn a_full_disk_leaves_what_was_there() {
+fn a_full_disk_keeps_the_previous_output() {
     let (Some(unshare), Some(())) = (peer::find("unshare"), peer::root()) else { return };
     if cfg!(not(target_os = "linux")) {
         return peer::skip("it mounts a tmpfs");
@@ -409,17 +408,17 @@ fn released(root: &Path) -> (BTreeMap<PathBuf, Digest>, Value) {
     let all = json.as_object_mut().unwrap();
     all.remove("units");
     let documents = all["documents"].as_array_mut().unwrap();
-    documents.retain(|of| !own(Path::new(of["path"].as_str().unwrap())));
+    documents.retain(|document| !own(Path::new(document["path"].as_str().unwrap())));
     (files, json)
 }
 
-/// The digest of the image that one `dist` made.
+/// Returns the digest of the image that one `dist` made.
 fn whole_digest(whole: &crate::support::workspace::Workspace) -> String {
     digest(&whole.dist().join("image/hello"))
 }
 
 #[test]
-fn real_parts_are_what_one_machine_makes() {
+fn built_parts_merge_to_the_release_of_one_machine() {
     // It writes the completions of the part for arm64.
     if peer::find("qemu-aarch64-static").is_none() {
         return;

@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// The parts, pushed to `repository` by their digests.
+/// Returns the parts, pushed to `repository` by their digests.
 fn pushed(home: &TempDir, repository: &str) -> Vec<String> {
     let push = |platform| {
         let part = part(platform);
@@ -30,9 +30,9 @@ fn pushed(home: &TempDir, repository: &str) -> Vec<String> {
     PLATFORMS.map(push).into()
 }
 
-/// The digest of one `dist` of all platforms.
+/// Returns the digest of one `dist` of all platforms.
 fn whole() -> String {
-    let whole = Dist::new(&PLATFORMS.map(|of| (of, &*bytes(of).leak())), json!({}));
+    let whole = Dist::new(&PLATFORMS.map(|item| (item, &*bytes(item).leak())), json!({}));
     whole.image(&[]);
     digest(&whole.root().join("image/hello"))
 }
@@ -41,14 +41,14 @@ fn merge(home: &TempDir, args: &str) -> Test {
     run(home.path(), &format!("merge {args}"))
 }
 
-/// What carries bytes of blobs.
+/// Returns the requests that transfer bytes of blobs.
 fn moved(asked: &[Asked]) -> Vec<&Asked> {
     let moves = |asked: &&Asked| asked.path.contains("/blobs/") && asked.method != "HEAD";
     asked.iter().filter(moves).collect()
 }
 
 #[test]
-fn images_are_joined_and_no_layer_moves() {
+fn images_are_merged_without_transferring_layers() {
     let Some(registry) = Registry::start() else { return };
     let home = TempDir::new().unwrap();
     let layers: Vec<String> = PLATFORMS
@@ -88,13 +88,13 @@ fn images_are_joined_and_no_layer_moves() {
         let to = home.path().join(name.replace(':', "-"));
         let copy = format!("oci:{}:x", to.display());
         peer::run(&skopeo, ["copy", "--all", "--src-tls-verify=false", &registry.url(name), &copy]);
-        let platforms: Vec<_> = found(&to).iter().map(|of| of.platform.to_string()).collect();
+        let platforms: Vec<_> = found(&to).iter().map(|item| item.platform.to_string()).collect();
         assert_eq!(platforms, PLATFORMS);
     }
 }
 
 #[test]
-fn layers_go_to_another_registry_where_that_is_asked_for() {
+fn layers_are_copied_to_another_registry_on_request() {
     let (Some(from), Some(to)) = (Registry::start(), Registry::start()) else { return };
     let home = TempDir::new().unwrap();
     let parts = pushed(&home, &format!("{}/hello", from.address));
@@ -107,7 +107,7 @@ fn layers_go_to_another_registry_where_that_is_asked_for() {
     }
 }
 
-/// An index with these descriptors, in the registry.
+/// Returns an index with these descriptors, in the registry.
 fn index(registry: &Registry, manifests: &Value) -> String {
     let text = json!({ "schemaVersion": 2, "manifests": manifests,
         "mediaType": "application/vnd.oci.image.index.v1+json" });
@@ -133,13 +133,13 @@ fn put(registry: &Registry, digest: &Digest, body: &str, kind: &str) {
 }
 
 #[test]
-fn what_cannot_be_joined_is_told_at_once() {
+fn merge_errors_are_reported_together() {
     let Some(registry) = Registry::start() else { return };
     let home = TempDir::new().unwrap();
     let repository = format!("{}/hello", registry.address);
     let parts = pushed(&home, &repository);
     let (amd64, arm64) = (&parts[0], &parts[1]);
-    merge(&home, amd64).status(2).hint("`--push REPOSITORY:TAG` says where").run();
+    merge(&home, amd64).status(2).hint("name it with `--push REPOSITORY:TAG`").run();
     let here = format!("{amd64} . --push {repository}");
     merge(&home, &here).status(2).stderr("is in a registry, and `.` is not").run();
     let told = format!("{amd64} {repository}:1 --push {repository}:1 --platform linux/arm64");
@@ -148,7 +148,7 @@ fn what_cannot_be_joined_is_told_at_once() {
         .stderr("for 3 reasons")
         .stderr("has no digest")
         .stderr("no part is for `linux/arm64`")
-        .stderr("a part is for `linux/amd64`, which was not asked for")
+        .stderr("a part is for `linux/amd64`, which was not requested")
         .run();
     // Another image for the same platform, of another version.
     let other = Dist::new(
@@ -174,13 +174,13 @@ fn what_cannot_be_joined_is_told_at_once() {
             "size": raw.len() })
     };
     // What BuildKit puts beside an image.
-    let mut of = descriptor(amd64);
-    of["platform"] = json!({ "os": "linux", "architecture": "amd64" });
+    let mut copied = descriptor(amd64);
+    copied["platform"] = json!({ "os": "linux", "architecture": "amd64" });
     let mut attestation = descriptor(&other_name);
     attestation["platform"] = json!({ "os": "unknown", "architecture": "unknown" });
     let kind = "vnd.docker.reference.type";
     attestation["annotations"] = json!({ kind: "attestation-manifest" });
-    let attested = index(&registry, &json!([of, attestation]));
+    let attested = index(&registry, &json!([copied, attestation]));
     let args = format!("{attested} {arm64} --push {repository}:1");
     merge(&home, &args).status(1).stderr("has an attestation, which").run();
     let dropped = merge(&home, &format!("{args} --attestations drop")).run();
@@ -203,7 +203,7 @@ fn what_cannot_be_joined_is_told_at_once() {
     assert_eq!(dropped.stdout, format!("{repository}@{}\n", whole()));
 }
 
-/// The manifest of that digest, as the registry has it.
+/// Returns the manifest of that digest, as the registry has it.
 fn seen(registry: &Registry, digest: &str) -> String {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(&registry.address).unwrap();

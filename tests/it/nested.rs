@@ -78,7 +78,9 @@ fn other_arguments_for_the_linker_link_again() {
         assert!(!passed.contains(flag), "{passed}");
     }
     let flags = plan["jobs"][0]["rustflags"].as_array().unwrap();
-    let via = |flag: &str| flags.iter().find(|of| of["flag"] == flag).map(|of| of["via"].clone());
+    let via = |flag: &str| {
+        flags.iter().find(|entry| entry["flag"] == flag).map(|flag| flag["via"].clone())
+    };
     assert_eq!(via("-Clink-arg=-pie").unwrap(), "linker");
     assert_eq!(via("-Ctarget-feature=+crt-static").unwrap(), "default");
     assert_eq!(via("-Csymbol-mangling-version=v0").unwrap(), "rustflags");

@@ -1,5 +1,5 @@
-//! What an output replaces and what it leaves: directories of the user, inputs, checksums, and what
-//! lies beside it.
+//! The files that an output replaces and those that it keeps: directories of the user, inputs, checksums, and
+//! files beside it.
 
 use std::{
     collections::BTreeMap,
@@ -28,7 +28,7 @@ use crate::{
 /// One target is enough.
 const ONE: &str = "--target x86_64-unknown-linux-musl";
 
-/// An output with an image and an archive, and checksums of both.
+/// Returns an output with an image and an archive, and checksums of both.
 pub(crate) fn packed() -> Dist {
     let dist = part_of("linux/amd64", &program::amd64());
     dist.packages();
@@ -41,7 +41,7 @@ fn package(dist: &Dist) -> Test {
     run(&dist.beside(""), &format!("package {}", dist.root().display()))
 }
 
-/// Every path in `dir`, with what is there.
+/// Returns every path in `dir`, with what is there.
 pub(crate) fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(dir)
         .unwrap()
@@ -86,7 +86,7 @@ fn rejected(dir: &Path, test: Test) -> String {
     stderr
 }
 
-/// Every path below `dir`, directories and links among them, with mode, inode, time and content.
+/// Returns every path below `dir`, directories and links among them, with mode, inode, time and content.
 fn everything(dir: &Path) -> BTreeMap<PathBuf, (u32, u64, i64, Vec<u8>)> {
     let (mut open, mut all) = (vec![dir.to_owned()], BTreeMap::new());
     while let Some(dir) = open.pop() {
@@ -109,7 +109,7 @@ fn everything(dir: &Path) -> BTreeMap<PathBuf, (u32, u64, i64, Vec<u8>)> {
 }
 
 #[test]
-fn every_verb_leaves_every_document_as_recorded() {
+fn every_command_keeps_documents_as_recorded() {
     let dist = packed();
     let root = dist.root();
     // The archive, its checksums, the digests of images, and the program.
@@ -210,7 +210,7 @@ fn merge_replaces_nothing_of_the_user() {
 }
 
 #[test]
-fn what_lies_beside_the_output_is_kept() {
+fn files_beside_the_output_are_kept() {
     let made = part_of("linux/amd64", &program::amd64());
     let merge = |dir: &Path| {
         let args = format!("merge {} --platform linux/amd64 --into src", made.root().display());
@@ -288,7 +288,7 @@ fn a_path_can_be_written_in_any_form() {
 }
 
 #[test]
-fn nothing_is_left_beside_an_output() {
+fn no_files_are_left_beside_an_output() {
     let made = part("linux/amd64");
     let dir = TempDir::new().unwrap();
     let release = dir.path().join("release");

@@ -1,5 +1,5 @@
-//! What becomes of an output when system calls fail, when the program is killed, and when files belong
-//! to other users or are mounted.
+//! The output when system calls fail, when the program is killed, and when files belong to other users or are
+//! mounted.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,10 +29,10 @@ use crate::{
     },
 };
 
-/// What lies beside an output in a target directory when nothing runs.
+/// The files beside an output in a target directory when nothing runs.
 const BESIDE: [&str; 2] = ["dist", "longshore"];
 
-/// `image` under strace with these options, which makes another image with each label.
+/// Returns the command `image` under strace with these options, which makes another image with each label.
 fn traced(strace: &Path, dist: &Dist, options: &[&str], label: &str) -> Output {
     let log = dist.beside("strace.log");
     let mut command = plain(strace);
@@ -100,7 +100,7 @@ fn a_failed_exchange_leaves_the_old_output() {
 }
 
 #[test]
-fn killed_at_any_step_it_leaves_one_output_or_the_other() {
+fn a_kill_at_any_step_leaves_the_old_or_the_new_output() {
     let Some(strace) = peer::find("strace") else { return };
     let dist = packed();
     let [one, two] = ["a=one", "a=two"].map(|label| {
@@ -220,12 +220,12 @@ fn a_failure_changes_no_time_in_the_old_output() {
 const NOBODY: u32 = 65534;
 
 /// An output that belongs to somebody else than root, and that user's command for an image of it.
-struct Theirs {
+struct ForeignOutput {
     dist: Dist,
     program: PathBuf,
 }
 
-impl Theirs {
+impl ForeignOutput {
     fn new() -> Self {
         let dist = packed();
         let program = dist.beside("program");
@@ -237,7 +237,7 @@ impl Theirs {
                 open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
             }
         }
-        Theirs { dist, program }
+        ForeignOutput { dist, program }
     }
 
     fn image(&self, label: &str) -> String {
@@ -249,9 +249,9 @@ impl Theirs {
 }
 
 #[test]
-fn what_cannot_be_removed_is_moved_aside() {
+fn undeletable_files_are_moved_aside() {
     let Some(()) = peer::root() else { return };
-    let theirs = Theirs::new();
+    let theirs = ForeignOutput::new();
     let root = theirs.dist.root();
     let left = || {
         let all = names(&theirs.dist.beside("target"));
@@ -287,7 +287,7 @@ fn what_cannot_be_removed_is_moved_aside() {
 }
 
 #[test]
-fn a_lock_file_that_its_owner_removed_is_not_taken_for_a_lock() {
+fn removed_lock_files_are_not_locks() {
     let dist = packed();
     let path = dist.beside("target/dist.lock");
     let held = File::create(&path).unwrap();
@@ -339,7 +339,7 @@ done
 "#;
 
 #[test]
-fn mount_points_and_overlays_are_found_out_first() {
+fn mount_points_and_overlays_are_detected_first() {
     let (Some(unshare), Some(())) = (peer::find("unshare"), peer::root()) else { return };
     if cfg!(not(target_os = "linux")) {
         return peer::skip("it mounts file systems");

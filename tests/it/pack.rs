@@ -1,4 +1,4 @@
-//! What goes into images, and what does not.
+//! The contents of images.
 
 use std::{
     fs,
@@ -23,7 +23,7 @@ fn pair(more: Value) -> Dist {
 }
 
 #[test]
-fn programs_that_were_not_verified_do_not_go_in() {
+fn unverified_programs_are_not_packed() {
     let dist = pair(json!({}));
     fs::write(dist.root().join("other"), program::amd64().repeat(2)).unwrap();
     let recipe = dist.beside("Dockerfile");
@@ -45,7 +45,7 @@ fn programs_that_were_not_verified_do_not_go_in() {
 }
 
 #[test]
-fn what_changed_since_it_was_verified_does_not_go_in() {
+fn files_changed_after_verification_are_not_packed() {
     let dist = pair(json!({}));
     let path = dist.root().join("linux/arm64/bin/hello");
     fs::write(&path, program::amd64()).unwrap();
@@ -58,7 +58,7 @@ fn what_changed_since_it_was_verified_does_not_go_in() {
 }
 
 #[test]
-fn a_platform_without_a_binary_is_refused() {
+fn platforms_without_a_binary_are_rejected() {
     let dist = pair(json!({}));
     let error = dist.fails(2, &["--platform=linux/riscv64"]);
     assert!(error.contains("there is no binary for `linux/riscv64`"), "{error}");
@@ -91,7 +91,7 @@ fn a_damaged_layer_is_made_again() {
     let ran = dist.run(&[]);
     let error = String::from_utf8(ran.stderr).unwrap();
     assert!(
-        ran.status.success() && error.contains("is damaged; the layer is made again"),
+        ran.status.success() && error.contains("is damaged; the layer is compressed again"),
         "{error}"
     );
     assert_eq!(String::from_utf8(ran.stdout).unwrap(), first);
@@ -106,7 +106,7 @@ fn a_damaged_layer_is_made_again() {
 }
 
 #[test]
-fn directory_user_mask_and_time_make_no_difference() {
+fn directory_user_umask_and_time_have_no_effect() {
     let made = |mask: &str, later: u64, order: &[usize]| {
         let programs = [("linux/amd64", program::amd64()), ("linux/arm64", program::arm64())];
         let programs: Vec<_> =
@@ -128,7 +128,7 @@ fn directory_user_mask_and_time_make_no_difference() {
 }
 
 #[test]
-fn extras_are_layers_of_their_own() {
+fn extras_are_separate_layers() {
     let dist = pair(json!({ "extras": ["tmp", "user"] }));
     let layout = dist.beside("layout");
     let output = format!("--output=oci={}", layout.display());
@@ -225,7 +225,7 @@ fn annotations_are_on_index_and_manifests() {
 }
 
 #[test]
-fn engines_that_run_here_are_given_the_image() {
+fn images_are_loaded_into_running_engines() {
     let Some(engine) = Engine::start() else {
         return;
     };
@@ -263,7 +263,7 @@ fn engines_that_run_here_are_given_the_image() {
 }
 
 #[test]
-fn wrong_requests_say_what_there_is() {
+fn wrong_requests_list_the_choices() {
     let dist = pair(json!({}));
     let error = dist.fails(2, &["-p", "nobody"]);
     assert!(error.contains("there is no image `nobody`") && error.contains("hello"), "{error}");
@@ -303,7 +303,7 @@ fn a_large_file_is_streamed() {
 }
 
 #[test]
-fn files_that_cannot_go_in_are_named() {
+fn files_that_cannot_be_packed_are_named() {
     let dist = Dist::new(&[("linux/amd64", &program::amd64())], json!({}));
     let recipe = dist.beside("Dockerfile");
     fs::write(&recipe, "FROM scratch\nCOPY large /large\n").unwrap();
@@ -327,12 +327,12 @@ fn files_that_cannot_go_in_are_named() {
     )
     .unwrap();
     let error = dist.fails(4, &file);
-    assert!(error.contains("pipe` is no file, directory or link"), "{error}");
+    assert!(error.contains("pipe` is not a file, directory or link"), "{error}");
 }
 
 /// One that a workspace's metadata asks for.
 #[test]
-fn each_binary_can_have_an_image_of_its_own() {
+fn each_binary_can_have_a_separate_image() {
     let workspace = Workspace::empty().package(
         "tools",
         "[package.metadata.longshore.image]\nper-binary = true\nextras = ['tmp']\n\
@@ -352,7 +352,7 @@ fn each_binary_can_have_an_image_of_its_own() {
     let recipe = workspace.root().join("Dockerfile.release");
     fs::write(&recipe, "FROM scratch\n").unwrap();
     let error = longshore(&workspace, "plan").status(2).run().stderr;
-    assert!(error.contains("wants an image for each of 2 binaries"), "{error}");
+    assert!(error.contains("requests one image for each of 2 binaries"), "{error}");
     fs::write(&recipe, "FROM scratch\nRUN make\n").unwrap();
     let error = longshore(&workspace, "dist --bin one").status(2).run().stderr;
     assert!(error.contains("error: Dockerfile.release:2:1: "), "{error}");

@@ -1,4 +1,4 @@
-//! Where a workspace and its packages lie makes no difference to what is built.
+//! The path of a workspace and its packages does not affect the output.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use crate::support::{
 
 const BUILD: &str = "dist --preset quick --target x86_64-unknown-linux-musl --no-smoke";
 
-/// A member `app` in `ws`, with a path dependency and a patch outside.
+/// Returns a member `app` in `ws`, with a path dependency and a patch outside.
 fn outside(top: &Path) -> Workspace {
     let dependencies = "[dependencies]\nshared = { path = \"../../shared\" }\n\
                         patched = { path = \"../../patched\" }";
@@ -75,14 +75,14 @@ fn recorder(dir: &Path) -> (String, PathBuf) {
     (program.to_str().unwrap().to_owned(), log)
 }
 
-/// The lines of a log, sorted.
+/// Returns the lines of a log, sorted.
 fn recorded(log: &Path) -> Vec<String> {
     let mut lines: Vec<_> = fs::read_to_string(log).unwrap().lines().map(str::to_owned).collect();
     lines.sort();
     lines
 }
 
-/// A workspace with one dependency, which is in a directory beside it (`cargo vendor ../vendor`).
+/// Returns a workspace with one dependency, which is in a directory beside it (`cargo vendor ../vendor`).
 fn vendored(top: &Path) -> Workspace {
     let zeros = "0".repeat(64);
     let registry = "registry+https://github.com/rust-lang/crates.io-index";
@@ -138,7 +138,7 @@ fn vendored_packages_leave_no_paths() {
     assert_eq!(build("third", Some(".cargo/config.toml")).0, one.0);
 }
 
-/// A workspace whose member has a build dependency and a procedural macro.
+/// Returns a workspace whose member has a build dependency and a procedural macro.
 fn with_host_units() -> Workspace {
     let workspace = Workspace::members(&["app", "bd", "pm"], "");
     let dependencies = "[dependencies]\npm = { path = \"../pm\" }\n[build-dependencies]\n\
@@ -162,7 +162,7 @@ fn with_host_units() -> Workspace {
     workspace
 }
 
-/// The units of a release: package, kind, and what each was compiled for.
+/// Returns the units of a release: package, kind, and what each was compiled for.
 fn units(json: &Value) -> Vec<String> {
     let unit = |unit: &Value| {
         let text = |key: &str| unit[key].as_str().unwrap().to_owned();

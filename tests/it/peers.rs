@@ -146,7 +146,7 @@ fn raw(before: &str) -> Option<usize> {
     (!lead.ends_with(|c: char| c.is_alphanumeric() || c == '_')).then_some(hashes)
 }
 
-/// Whether a string literal is a script of the shell: it begins as one, or chains commands.
+/// Returns whether a string literal is a script of the shell: it begins as one, or chains commands.
 fn is_script(text: &str) -> bool {
     let shebang = text.starts_with("#!/bin/sh") || text.starts_with("#!/usr/bin/env bash");
     let first = text.split_whitespace().next().unwrap_or_default();
@@ -235,7 +235,7 @@ fn the_list_is_sorted_and_has_one_line_for_each_program() {
 /// else. Slow: it fetches 700 MB, and confirms what the comparison above and a run of CI on a
 /// new machine show, too.
 #[test]
-fn the_list_is_sufficient_in_an_empty_root() {
+fn the_listed_programs_suffice_in_an_empty_root() {
     if !peer::slow() {
         return;
     }

@@ -13,13 +13,13 @@ use crate::support::{
 const AMD64: &str = "x86_64-unknown-linux-musl";
 const ARM64: &str = "aarch64-unknown-linux-musl";
 
-/// The plan for `args`.
+/// Returns the plan for `args`.
 #[track_caller]
 fn plan(workspace: &Workspace, args: &str) -> Value {
     longshore(workspace, &format!("plan --message-format json {args}")).run().json()
 }
 
-/// `package/binary` of every job, once.
+/// Returns `package/binary` of every job, once.
 fn binaries(plan: &Value) -> Vec<String> {
     let jobs = plan["jobs"].as_array().unwrap().iter();
     let name = |job: &Value| {
@@ -31,7 +31,7 @@ fn binaries(plan: &Value) -> Vec<String> {
     names
 }
 
-/// `flag <- origin` of every flag for the target.
+/// Returns `flag <- origin` of every flag for the target.
 fn flags(plan: &Value, target: &str) -> Vec<String> {
     let jobs = plan["jobs"].as_array().unwrap();
     let job = jobs.iter().find(|job| job["target"] == target).unwrap();
@@ -40,7 +40,7 @@ fn flags(plan: &Value, target: &str) -> Vec<String> {
     flags.map(|flag| format!("{} <- {}", text(flag, "flag"), text(flag, "origin"))).collect()
 }
 
-/// The value and the origin of a profile key.
+/// Returns the value and the origin of a profile key.
 fn setting(plan: &Value, key: &str) -> (String, String) {
     let settings = plan["profile"]["settings"].as_array().unwrap();
     let found = settings.iter().find(|setting| setting["key"] == key).unwrap();
@@ -49,7 +49,7 @@ fn setting(plan: &Value, key: &str) -> (String, String) {
 }
 
 #[test]
-fn people_and_machines_read_the_same_and_nothing_is_done() {
+fn plan_changes_nothing_and_json_matches_text() {
     let workspace = Workspace::hello();
     let json = plan(&workspace, "");
     assert_eq!(json["schema"], 1);
@@ -83,18 +83,18 @@ fn selection_is_cargos() {
                  path = \"src/main.rs\"\nrequired-features = [\"extra\"]\n",
             ),
         );
-    let of = |args: &str| binaries(&plan(&workspace, args)).join(" ");
-    assert_eq!(of(""), "alpha/alpha beta/beta beta/second");
-    assert_eq!(of("--workspace --bins"), "alpha/alpha beta/beta beta/second");
-    assert_eq!(of("-p beta"), "beta/beta beta/second");
-    assert_eq!(of("-p beta@0.1.0 -p alpha"), "alpha/alpha beta/beta beta/second");
-    assert_eq!(of("--bin second"), "beta/second");
-    assert_eq!(of("--bin second --bin alpha"), "alpha/alpha beta/second");
-    assert_eq!(of("-p beta --bin second"), "beta/second");
-    assert_eq!(of("--workspace --exclude beta"), "alpha/alpha");
-    assert_eq!(of("-p gamma -F extra"), "gamma/gamma");
-    assert_eq!(of("-p gamma --features all"), "gamma/gamma");
-    assert_eq!(of("--all-features"), "alpha/alpha beta/beta beta/second gamma/gamma");
+    let binaries_for = |args: &str| binaries(&plan(&workspace, args)).join(" ");
+    assert_eq!(binaries_for(""), "alpha/alpha beta/beta beta/second");
+    assert_eq!(binaries_for("--workspace --bins"), "alpha/alpha beta/beta beta/second");
+    assert_eq!(binaries_for("-p beta"), "beta/beta beta/second");
+    assert_eq!(binaries_for("-p beta@0.1.0 -p alpha"), "alpha/alpha beta/beta beta/second");
+    assert_eq!(binaries_for("--bin second"), "beta/second");
+    assert_eq!(binaries_for("--bin second --bin alpha"), "alpha/alpha beta/second");
+    assert_eq!(binaries_for("-p beta --bin second"), "beta/second");
+    assert_eq!(binaries_for("--workspace --exclude beta"), "alpha/alpha");
+    assert_eq!(binaries_for("-p gamma -F extra"), "gamma/gamma");
+    assert_eq!(binaries_for("-p gamma --features all"), "gamma/gamma");
+    assert_eq!(binaries_for("--all-features"), "alpha/alpha beta/beta beta/second gamma/gamma");
     let skipped = plan(&workspace, "")["skipped"].clone();
     assert_eq!(skipped[0]["binary"], "gamma");
     assert!(skipped[0]["reason"].as_str().unwrap().contains("`extra`"), "{skipped:#}");
@@ -111,7 +111,7 @@ fn selection_is_cargos() {
 }
 
 #[test]
-fn manifest_path_and_target_dir_lead_elsewhere() {
+fn manifest_path_and_target_dir_are_used() {
     let workspace = Workspace::hello();
     let other = Workspace::empty();
     let manifest = workspace.path("Cargo.toml").display().to_string();
@@ -124,7 +124,7 @@ fn manifest_path_and_target_dir_lead_elsewhere() {
 }
 
 #[test]
-fn an_xtask_is_left_out_unless_asked_for() {
+fn an_xtask_is_left_out_unless_requested() {
     let workspace = Workspace::members(&["app", "xtask"], "");
     assert_eq!(binaries(&plan(&workspace, "")), ["app/app"]);
     assert_eq!(binaries(&plan(&workspace, "-p xtask")), ["xtask/xtask"]);
@@ -210,7 +210,7 @@ fn a_workspaces_targets_add_and_replace() {
 }
 
 #[test]
-fn every_place_of_rustflags_is_shown_with_its_origin() {
+fn every_source_of_rustflags_is_shown_with_its_origin() {
     let cfg = "--cfg=of_the_user";
     let own = |test: crate::support::command::Test| {
         let json = test.arg("--message-format=json").run().json();
@@ -311,7 +311,7 @@ fn release_facts_come_from_git_and_source_date_epoch() {
 }
 
 #[test]
-fn two_binaries_for_one_path_are_refused() {
+fn two_binaries_for_one_path_are_rejected() {
     let workspace = Workspace::members(&["alpha", "beta"], "")
         .file("beta/src/bin/alpha.rs", "fn main() {}\n")
         .file("Cargo.lock", &lock(&["alpha", "beta"]));
@@ -324,14 +324,14 @@ fn two_binaries_for_one_path_are_refused() {
 }
 
 #[test]
-fn a_release_knows_its_platforms_whatever_is_built_now() {
-    let of = |workspace: &Workspace| {
+fn the_platforms_of_a_release_do_not_depend_on_the_request() {
+    let release_of = |workspace: &Workspace| {
         plan(workspace, &format!("--target {ARM64}"))["release"]["platforms"].clone()
     };
-    assert_eq!(of(&Workspace::hello()), serde_json::json!(["linux/amd64", "linux/arm64"]));
+    assert_eq!(release_of(&Workspace::hello()), serde_json::json!(["linux/amd64", "linux/arm64"]));
     let one = format!("[workspace.metadata.longshore]\ntargets = [{AMD64:?}]\n[workspace]\n");
     let workspace = Workspace::empty().package("hello", &one);
-    assert_eq!(of(&workspace), serde_json::json!(["linux/amd64"]));
+    assert_eq!(release_of(&workspace), serde_json::json!(["linux/amd64"]));
 }
 
 /// Cargo accepts such files, and so does git.

@@ -1,4 +1,4 @@
-//! What `dist` says of how a release was made, and what in-toto's own library makes of it.
+//! The provenance of a release, also as in-toto's own library reads it.
 
 use std::{fs, path::Path, process::Command};
 
@@ -29,18 +29,18 @@ for of in provenance.build_definition.resolved_dependencies:
 print("valid")
 "#;
 
-/// The statement in a `target/dist`, with its path.
+/// Returns the statement in a `target/dist`, with its path.
 fn statement(workspace: &Workspace, json: &Value) -> (String, Value) {
     let documents = json["documents"].as_array().unwrap();
-    let of = documents.iter().find(|of| of["kind"] == "provenance").unwrap();
-    let path = of["path"].as_str().unwrap();
+    let document = documents.iter().find(|document| document["kind"] == "provenance").unwrap();
+    let path = document["path"].as_str().unwrap();
     let bytes = fs::read(workspace.dist().join(path)).unwrap();
-    assert_eq!(of["sha256"], Digest::sha256(&bytes).to_string());
+    assert_eq!(document["sha256"], Digest::sha256(&bytes).to_string());
     (path.to_owned(), serde_json::from_slice(&bytes).unwrap())
 }
 
 #[test]
-fn everything_that_was_made_is_a_subject_and_what_it_was_made_of_is_told() {
+fn the_statement_has_all_outputs_and_inputs() {
     let (workspace, json) = shared();
     let (path, statement) = statement(workspace, json);
     assert_eq!(path, "archives/hello-0.1.0.intoto.json");
@@ -50,14 +50,18 @@ fn everything_that_was_made_is_a_subject_and_what_it_was_made_of_is_told() {
     let has = |digest: &Value| {
         let hex = digest.as_str().unwrap().trim_start_matches("sha256:");
         assert!(
-            subjects.iter().any(|of| of["digest"]["sha256"] == hex),
+            subjects.iter().any(|subject| subject["digest"]["sha256"] == hex),
             "no {hex} in {subjects:#?}"
         );
     };
-    json["artifacts"].as_array().unwrap().iter().for_each(|of| has(&of["sha256"]));
+    json["artifacts"].as_array().unwrap().iter().for_each(|item| has(&item["sha256"]));
     has(&json["images"][0]["digest"]);
-    json["images"][0]["platforms"].as_array().unwrap().iter().for_each(|of| has(&of["manifest"]));
-    let names: Vec<_> = subjects.iter().map(|of| of["name"].as_str().unwrap()).collect();
+    json["images"][0]["platforms"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .for_each(|item| has(&item["manifest"]));
+    let names: Vec<_> = subjects.iter().map(|subject| subject["name"].as_str().unwrap()).collect();
     let mut unique = names.clone();
     unique.sort_unstable();
     unique.dedup();
@@ -65,12 +69,12 @@ fn everything_that_was_made_is_a_subject_and_what_it_was_made_of_is_told() {
     let definition = &statement["predicate"]["buildDefinition"];
     let materials = definition["resolvedDependencies"].as_array().unwrap();
     for name in ["rustc", "cargo", "zig", "Cargo.lock"] {
-        let of = materials.iter().find(|of| of["name"] == name).unwrap();
-        assert_eq!(of["digest"]["sha256"].as_str().unwrap().len(), 64, "{of}");
+        let material = materials.iter().find(|material| material["name"] == name).unwrap();
+        assert_eq!(material["digest"]["sha256"].as_str().unwrap().len(), 64, "{material}");
     }
     let lock = fs::read(workspace.path("Cargo.lock")).unwrap();
-    let of = materials.iter().find(|of| of["name"] == "Cargo.lock").unwrap();
-    assert_eq!(of["digest"]["sha256"], Digest::sha256(&lock).hex());
+    let material = materials.iter().find(|material| material["name"] == "Cargo.lock").unwrap();
+    assert_eq!(material["digest"]["sha256"], Digest::sha256(&lock).hex());
     assert_eq!(definition["externalParameters"]["packages"], serde_json::json!(["hello"]));
     // No directory of this machine.
     let text = statement.to_string();
@@ -100,7 +104,7 @@ fn in_toto_reads_it() {
 }
 
 #[test]
-fn a_ci_system_says_who_builds_what_and_the_same_run_twice_gives_the_same_bytes() {
+fn the_builder_comes_from_the_ci_system_and_reruns_give_equal_bytes() {
     let workspace = Workspace::hello();
     let git = |args: &str| {
         let git = peer::find("git")?;

@@ -15,8 +15,8 @@ use crate::support::{
 const PROGRAMS: [(&str, &str, &str); 2] =
     [("ripgrep", "14.1.1", "rg"), ("hexyl", "0.16.0", "hexyl")];
 
-/// The source of a published package as its author packed it, in a directory that stays: cargo
-/// finds what it built of it the time before.
+/// Returns the source of a published package as its author packed it, in a directory that stays: cargo finds
+/// what it built of it the time before.
 fn source(name: &str, version: &str) -> Workspace {
     let place = cache("published").join(format!("{name}-{version}"));
     if place.join("Cargo.toml").exists() {
@@ -59,7 +59,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Each program, built once for both targets, and its `dist.json`.
+/// Returns each program, built once for both targets, and its `dist.json`.
 pub(crate) fn built() -> &'static [(Workspace, Value)] {
     static BUILT: OnceLock<Vec<(Workspace, Value)>> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -78,7 +78,7 @@ pub(crate) fn built() -> &'static [(Workspace, Value)] {
 }
 
 #[test]
-fn ripgrep_and_hexyl_ship_without_a_change() {
+fn ripgrep_and_hexyl_build_unchanged() {
     for ((workspace, json), (name, version, binary)) in built().iter().zip(PROGRAMS) {
         let artifacts = json["artifacts"].as_array().unwrap();
         assert_eq!(artifacts.len(), 2, "{name}");

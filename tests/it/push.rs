@@ -14,7 +14,7 @@ use longshore::{
         digest::Digest,
         event::{Event, Events},
     },
-    ops::push::{Request, Source, push},
+    ops::push::{PushRequest, PushSource, push},
     sys::{Context, registry::Settings},
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -33,7 +33,7 @@ use crate::{
     },
 };
 
-/// `longshore ARGS` in an empty directory, without anybody's credentials and proxies.
+/// Returns the command `longshore ARGS` in an empty directory, without anybody's credentials and proxies.
 pub(crate) fn run(home: &Path, args: &str) -> Test {
     let mut test = longshore(&Workspace::empty(), args).dir(home).env("HOME", home);
     for name in [
@@ -68,7 +68,7 @@ pub(crate) fn pair() -> Dist {
     Dist::new(&programs, json!({}))
 }
 
-/// A layout with one image, whose layers are these bytes; they need not be tar.
+/// Returns a layout with one image, whose layers are these bytes; they need not be tar.
 pub(crate) fn layout(layers: &[&[u8]]) -> TempDir {
     labelled(layers, &json!({}))
 }
@@ -108,7 +108,7 @@ pub(crate) fn of_platform(platform: &str, layers: &[&[u8]], labels: &Value) -> T
     dir
 }
 
-/// What skopeo finds under that name: its digest.
+/// Returns the digest that skopeo finds under that name.
 fn seen(registry: &Registry, name: &str) -> Option<String> {
     let skopeo = peer::find("skopeo")?;
     let url = registry.url(name);
@@ -198,9 +198,9 @@ fn blobs_come_first_and_tags_last_and_nothing_is_sent_twice() {
 
 /// Keeps what is told of progress.
 #[derive(Default)]
-struct Kept(Mutex<Vec<(u64, u64)>>);
+struct RecordedEvents(Mutex<Vec<(u64, u64)>>);
 
-impl Events for Kept {
+impl Events for RecordedEvents {
     fn emit(&self, event: Event) {
         if let Event::Progress { verb: "Pushing", done, total, .. } = event {
             self.0.lock().unwrap().push((done, total));
@@ -209,7 +209,7 @@ impl Events for Kept {
 }
 
 #[test]
-fn progress_is_told_in_bytes() {
+fn progress_is_reported_in_bytes() {
     let Some(registry) = Registry::start() else { return };
     // What breaks is counted once.
     let proxy = Proxy::start(&registry.address, |asked| match (asked.method.as_str(), asked.nth) {
@@ -217,10 +217,10 @@ fn progress_is_told_in_bytes() {
         _ => Act::Pass,
     });
     let image = layout(&[&[1; 1_000_000]]);
-    let kept = Arc::new(Kept::default());
+    let kept = Arc::new(RecordedEvents::default());
     let cx = Context::new(kept.clone()).unwrap();
-    let request = Request {
-        source: Source::Path(image.path().to_str().unwrap().to_owned()),
+    let request = PushRequest {
+        source: PushSource::Path(image.path().to_str().unwrap().to_owned()),
         references: vec![format!("{}/x", proxy.address).parse().unwrap()],
         mount_from: Vec::new(),
         dry_run: false,
@@ -236,18 +236,18 @@ fn progress_is_told_in_bytes() {
         let (done, total) = *told.last().unwrap();
         assert_eq!(done, total);
         assert!(total > 1_000_000 && total < 1_001_000, "{total}");
-        assert!(told.len() < 500 && told.iter().all(|(done, of)| done <= of && *of == total));
+        assert!(told.len() < 500 && told.iter().all(|(done, item)| done <= item && *item == total));
     }
 }
 
 #[test]
-fn a_tag_that_moves_is_told() {
+fn moved_tags_are_reported() {
     let Some(registry) = Registry::start() else { return };
     let (one, two) = (layout(&[b"one"]), layout(&[b"two"]));
     let home = TempDir::new().unwrap();
     let name = format!("{}/hello:1", registry.address);
-    let push = |of: &TempDir, more: &str| {
-        run(home.path(), &format!("push {name} --from {} {more}", of.path().display())).run()
+    let push = |temp_dir: &TempDir, more: &str| {
+        run(home.path(), &format!("push {name} --from {} {more}", temp_dir.path().display())).run()
     };
     push(&one, "");
     let was = digest(one.path());
@@ -256,7 +256,7 @@ fn a_tag_that_moves_is_told() {
 }
 
 #[test]
-fn a_lost_race_is_told() {
+fn lost_races_are_reported() {
     let Some(registry) = Registry::start() else { return };
     let other = Digest::sha256(b"another");
     // After the tag was written, it is another.
@@ -273,12 +273,12 @@ fn a_lost_race_is_told() {
     run(home.path(), &args)
         .status(5)
         .stderr(&format!("right after that it is `{other}`"))
-        .hint("somebody else wrote the tag at the same time")
+        .hint("another client wrote the tag at the same time")
         .run();
 }
 
 #[test]
-fn blobs_are_taken_from_other_repositories_of_the_registry() {
+fn blobs_are_mounted_from_other_repositories() {
     let Some(registry) = Registry::start() else { return };
     let proxy = Proxy::start(&registry.address, |_| Act::Pass);
     let image = layout(&[b"one", b"two"]);
@@ -300,7 +300,7 @@ fn blobs_are_taken_from_other_repositories_of_the_registry() {
     assert_eq!(pushed["repositories"][0]["uploaded"].as_array().map(Vec::len), Some(3));
 }
 
-/// Whether the registry has that blob of `x`.
+/// Returns whether the registry has that blob of `x`.
 fn has(registry: &Registry, blob: &[u8]) -> bool {
     let mut stream = TcpStream::connect(&registry.address).unwrap();
     let digest = Digest::sha256(blob);
@@ -312,7 +312,7 @@ fn has(registry: &Registry, blob: &[u8]) -> bool {
 }
 
 #[test]
-fn what_is_killed_goes_on_where_it_was() {
+fn a_killed_push_resumes() {
     let Some(registry) = Registry::start() else { return };
     let ((sender, reached), (go, gone)) = (channel(), channel::<()>());
     let held = Mutex::new(Some((sender, gone)));
@@ -389,7 +389,7 @@ fn interrupted(address: &str, there: impl FnOnce()) {
 }
 
 #[test]
-fn what_cannot_be_pushed_is_refused_before_anything_is_sent() {
+fn push_errors_are_reported_before_anything_is_sent() {
     let proxy = Proxy::start("", |_| status(404));
     let image = layout(&[b"one", b"two"]);
     let home = TempDir::new().unwrap();

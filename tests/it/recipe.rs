@@ -21,7 +21,7 @@ use crate::support::{
 /// A name, a Dockerfile without its `FROM scratch`, and further arguments of both programs.
 pub(crate) type Case = (&'static str, &'static str, &'static [&'static str]);
 
-/// What both make the same image of.
+/// Recipes of which both make the same image.
 pub(crate) const SAME: &[Case] = &[
     ("file to file", "COPY a.txt /x", &[]),
     ("file into a directory", "COPY a.txt /etc/x/", &[]),
@@ -219,7 +219,7 @@ pub(crate) fn context(root: &Path) {
     fs::hard_link(root.join("hard/b"), root.join("hard/c")).unwrap();
 }
 
-/// What BuildKit, or this version of it, makes otherwise or not at all: a name, a Dockerfile, and
+/// Recipes of which BuildKit, or this version of it, makes a different image or none: a name, a Dockerfile, and
 /// the paths in the last layer.
 const OWN: &[(&str, &str, &[&str])] = &[
     (
@@ -252,7 +252,7 @@ const OWN: &[(&str, &str, &[&str])] = &[
 ];
 
 #[test]
-fn what_buildkit_of_this_version_does_not_do() {
+fn unsupported_by_this_version_of_buildkit() {
     let dist = Dist::new(&[], json!({ "labels": {} }));
     context(&dist.root());
     for (name, text, paths) in OWN {
@@ -306,7 +306,7 @@ const WRONG: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn wrong_recipes_name_the_place_and_what_to_do() {
+fn errors_in_recipes_have_line_and_hint() {
     let dist = Dist::new(&[], json!({}));
     context(&dist.root());
     symlink("../../../../outside", dist.root().join("links/out")).unwrap();
@@ -375,7 +375,7 @@ fn recipes_in_other_encodings_are_usage_errors() {
 }
 
 #[test]
-fn the_file_beside_the_recipe_says_what_is_not_seen() {
+fn the_ignore_file_beside_the_recipe_wins() {
     let Some(buildkit) = BuildKit::start() else {
         return;
     };
@@ -405,7 +405,7 @@ fn the_file_beside_the_recipe_says_what_is_not_seen() {
     }
 }
 
-/// What longshore makes of the recipe, or what it says instead.
+/// Returns longshore's image of the recipe, or its error.
 pub(crate) fn ours(
     dist: &Dist,
     recipe: &Path,
@@ -421,7 +421,7 @@ pub(crate) fn ours(
     }
 }
 
-/// Where the images differ: their configuration, which has the digests of the layers' tars.
+/// Returns the differences between images: their configuration, which has the digests of the layers' tars.
 pub(crate) fn differences(ours: &[FoundImage], theirs: &[FoundImage]) -> String {
     let mut text = String::new();
     for (our, their) in ours.iter().zip(theirs) {
@@ -441,7 +441,7 @@ pub(crate) fn differences(ours: &[FoundImage], theirs: &[FoundImage]) -> String 
 }
 
 #[test]
-fn buildkit_makes_the_same_of_every_instruction() {
+fn buildkit_builds_the_same_from_every_instruction() {
     let Some(buildkit) = BuildKit::start() else {
         return;
     };
@@ -477,7 +477,7 @@ fn buildkit_makes_the_same_of_every_instruction() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// What is in the layers, for people.
+/// Returns the contents of the layers, for people.
 pub(crate) fn listings(tar: &Path, layouts: &[std::path::PathBuf]) -> String {
     let mut text = String::new();
     for layout in layouts.iter().filter(|layout| layout.exists()) {

@@ -11,7 +11,7 @@ use crate::{
     support::{dist::Dist, peer},
 };
 
-/// What buildah 1.28 does otherwise than BuildKit, or not at all, by the case's name.
+/// The cases, by name, in which buildah 1.28 differs from BuildKit, or fails.
 const OTHERWISE: &[(&str, &str)] = &[
     ("modes of files and directories", "it drops setuid and setgid"),
     ("escaped bracket", "it takes `\\[` and `[[]` for other patterns"),
@@ -32,8 +32,8 @@ fn files(dir: &Path, layout: &str) -> BTreeMap<String, String> {
     let files = told["sources"][0]["sets"][0]["images"][0]["files"].as_array().cloned();
     let line = |file: Value| {
         let path = file["path"].as_str().unwrap().to_owned();
-        let of = |key: &str| file[key].to_string();
-        (path, ["kind", "mode", "uid", "gid", "size", "target"].map(of).join(" "))
+        let field = |key: &str| file[key].to_string();
+        (path, ["kind", "mode", "uid", "gid", "size", "target"].map(field).join(" "))
     };
     files.unwrap_or_default().into_iter().map(line).collect()
 }

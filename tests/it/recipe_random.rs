@@ -19,8 +19,7 @@ use crate::{
     },
 };
 
-/// How many recipes, unless `LONGSHORE_RECIPES` says another number; and how many of them are made of
-/// one context.
+/// The number of recipes, unless `LONGSHORE_RECIPES` sets another; and the number of them for one context.
 const RECIPES: usize = 24;
 const OF_ONE: usize = 8;
 
@@ -31,18 +30,18 @@ impl<R: FnMut() -> usize> Random<R> {
         (self.0)() % limit
     }
 
-    fn of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+    fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
         &all[self.below(all.len())]
     }
 
-    /// A tree of files, directories and links below `root`; gives their paths.
+    /// Returns a tree of files, directories and links below `root`; gives their paths.
     fn context(&mut self, root: &Path) -> Vec<String> {
         let names = ["a", "b", "a.b", "A", "é", "x y", "z-1"];
         let mut directories = vec![String::new()];
         let mut paths = Vec::new();
         for _ in 0..4 + self.below(14) {
-            let above = self.of(&directories).clone();
-            let path = format!("{above}{}", self.of(&names));
+            let above = self.pick(&directories).clone();
+            let path = format!("{above}{}", self.pick(&names));
             let whole = root.join(&path);
             if fs::symlink_metadata(&whole).is_ok() {
                 continue;
@@ -50,13 +49,13 @@ impl<R: FnMut() -> usize> Random<R> {
             match self.below(8) {
                 0..3 => {
                     fs::create_dir(&whole).unwrap();
-                    let mode = *self.of(&[0o755, 0o700, 0o1777, 0o2755]);
+                    let mode = *self.pick(&[0o755, 0o700, 0o1777, 0o2755]);
                     fs::set_permissions(&whole, fs::Permissions::from_mode(mode)).unwrap();
                     directories.push(format!("{path}/"));
                 }
-                3 => symlink(self.of(&["a", "../b", "/a", "nowhere", "."]), &whole).unwrap(),
+                3 => symlink(self.pick(&["a", "../b", "/a", "nowhere", "."]), &whole).unwrap(),
                 4 if !paths.is_empty() => {
-                    let other: &String = self.of(&paths);
+                    let other: &String = self.pick(&paths);
                     let other = root.join(other);
                     if fs::symlink_metadata(&other).unwrap().is_file() {
                         fs::hard_link(other, &whole).unwrap();
@@ -66,7 +65,7 @@ impl<R: FnMut() -> usize> Random<R> {
                 }
                 _ => {
                     fs::write(&whole, path.repeat(self.below(4))).unwrap();
-                    let mode = *self.of(&[0o644, 0o600, 0o755, 0o4755, 0o000]);
+                    let mode = *self.pick(&[0o644, 0o600, 0o755, 0o4755, 0o000]);
                     fs::set_permissions(&whole, fs::Permissions::from_mode(mode)).unwrap();
                 }
             }
@@ -93,16 +92,17 @@ impl<R: FnMut() -> usize> Random<R> {
         let mut words = Vec::new();
         for _ in 0..count {
             words.push(match self.below(8) {
-                _ if from => (*self.of(&["/", "/d", "d/e", "/w", "."])).to_owned(),
+                _ if from => (*self.pick(&["/", "/d", "d/e", "/w", "."])).to_owned(),
                 0 => ".".to_owned(),
                 1 => "*".to_owned(),
                 2 => "[a-b]*".to_owned(),
-                3 => format!("{}/*", self.of(paths)),
-                4 => format!("{}/", self.of(paths)),
-                _ => self.of(paths).clone(),
+                3 => format!("{}/*", self.pick(paths)),
+                4 => format!("{}/", self.pick(paths)),
+                _ => self.pick(paths).clone(),
             });
         }
-        let mut to = (*self.of(&["/", "/d", "/d/", "/d/e", "/d/e/", "w", "./", "/l/x"])).to_owned();
+        let mut to =
+            (*self.pick(&["/", "/d", "/d/", "/d/e", "/d/e/", "w", "./", "/l/x"])).to_owned();
         if count > 1 && !to.ends_with('/') {
             to.push('/');
         }
@@ -124,8 +124,8 @@ impl<R: FnMut() -> usize> Random<R> {
             };
             for _ in 0..1 + self.below(4) {
                 let line = match self.below(10) {
-                    0 => format!("WORKDIR {}", self.of(&["/w", "/d/w", "rel", "/"])),
-                    1 => format!("USER {}", self.of(&["0", "7", "8:9"])),
+                    0 => format!("WORKDIR {}", self.pick(&["/w", "/d/w", "rel", "/"])),
+                    1 => format!("USER {}", self.pick(&["0", "7", "8:9"])),
                     2 => format!("ENV A={} B=\"$A\"", self.below(3)),
                     3 => "LABEL a=b".to_owned(),
                     _ => self.copy(paths, stage),
@@ -139,7 +139,7 @@ impl<R: FnMut() -> usize> Random<R> {
 }
 
 #[test]
-fn buildkit_makes_the_same_of_recipes_that_nobody_wrote() {
+fn buildkit_builds_the_same_from_random_recipes() {
     let Some(buildkit) = BuildKit::start() else {
         return;
     };

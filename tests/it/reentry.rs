@@ -12,7 +12,7 @@ const MAIN: &str = "fn main() -> std::process::ExitCode {\n    longshore::reente
     longshore::run(std::env::args_os())\n}\n";
 
 #[test]
-fn an_xtask_of_a_user_links_only_with_the_line() {
+fn an_xtask_needs_the_call_of_reenter() {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     // With this repository's versions, profile and target directory: only longshore is compiled, whose
     // dependencies are there.
@@ -59,7 +59,7 @@ fn an_xtask_of_a_user_links_only_with_the_line() {
 }
 
 #[test]
-fn std_is_built_from_the_source_that_is_named() {
+fn std_is_built_from_the_requested_source() {
     let Some(rustc) = peer::find("rustc") else {
         return;
     };

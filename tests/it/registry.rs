@@ -27,7 +27,7 @@ use crate::{
 };
 
 #[test]
-fn what_may_go_well_later_is_tried_again() {
+fn transient_failures_are_retried() {
     let Some(registry) = Registry::start() else { return };
     let proxy = Proxy::start(&registry.address, |asked| {
         let busy = |code: u16| Act::Answer(code, vec![("retry-after", "1".into())], Vec::new());
@@ -59,7 +59,7 @@ fn what_may_go_well_later_is_tried_again() {
 }
 
 #[test]
-fn what_will_not_go_well_is_told_at_once() {
+fn permanent_failures_are_reported_at_once() {
     let home = TempDir::new().unwrap();
     let image = layout(&[b"one"]);
     let refused = |code: u16, text: &str, hint: &str| {
@@ -140,7 +140,7 @@ fn noise_is_an_error() {
 
 /// A blob that is sent in pieces, some of which break.
 #[test]
-fn large_blobs_go_in_pieces_and_go_on_where_they_broke() {
+fn large_blobs_are_sent_in_chunks_that_resume() {
     const MIB: usize = 1 << 20;
     let Some(registry) = Registry::start() else { return };
     let mut layer = vec![0; 65 * MIB];
@@ -189,7 +189,7 @@ fn large_blobs_go_in_pieces_and_go_on_where_they_broke() {
 }
 
 #[test]
-fn images_in_registries_are_looked_into_like_layouts() {
+fn images_in_registries_are_inspected_like_layouts() {
     let Some(registry) = Registry::start() else { return };
     let dist = pair();
     dist.image(&[]);
@@ -233,9 +233,9 @@ fn images_in_registries_are_looked_into_like_layouts() {
         .run();
 }
 
-/// What comes is held against its digest, whatever the registry says.
+/// Compares received content with its digest, whatever the registry sends.
 #[test]
-fn what_is_pulled_is_checked() {
+fn pulled_content_is_checked() {
     let Some(registry) = Registry::start() else { return };
     let dist = pair();
     dist.image(&[]);
@@ -273,7 +273,7 @@ fn what_is_pulled_is_checked() {
     assert_eq!(ranges, 2, "{asked:#?}");
 }
 
-/// A registry that wants tokens: `Basic` at its token server, or an identity token.
+/// Returns a registry that wants tokens: `Basic` at its token server, or an identity token.
 fn with_tokens(upstream: &str) -> Proxy {
     let served = Mutex::new(0);
     Proxy::start(upstream, move |asked| {
@@ -304,7 +304,7 @@ fn with_tokens(upstream: &str) -> Proxy {
 }
 
 #[test]
-fn tokens_are_asked_of_the_server_that_the_registry_names() {
+fn tokens_are_requested_from_the_realm() {
     let Some(registry) = Registry::start() else { return };
     let proxy = with_tokens(&registry.address);
     let image = layout(&[b"one", b"two"]);
@@ -391,7 +391,7 @@ fn a_password_goes_to_one_registry_and_to_no_other_host() {
     );
 }
 
-/// What programs show of their values shows no variable.
+/// Checks that programs print no variable of their values.
 #[test]
 fn no_variable_is_shown() {
     let cx = Context::new(Arc::new(Silent)).unwrap();
@@ -402,7 +402,7 @@ fn no_variable_is_shown() {
     assert!(shown.contains(name) && !shown.contains(value), "{shown}");
 }
 
-/// Whatever goes wrong, and whatever a registry says: no secret is shown.
+/// Checks that no failure and no response of a registry prints a secret.
 #[test]
 fn no_secret_is_shown() {
     let secret = "hunter2-and-more";

@@ -16,7 +16,7 @@ use crate::{
 
 /// `127.1` is this machine, and not known to be: it stands for any other host.
 #[test]
-fn proxies_are_used_as_the_variables_say() {
+fn proxies_follow_the_variables() {
     let Some(registry) = Registry::start() else { return };
     let host = registry.address.replace("127.0.0.1", "127.1");
     let (_, port) = host.split_once(':').unwrap();
@@ -88,8 +88,8 @@ fn an_error_through_a_proxy_names_variable_and_proxy() {
         test.env(variable, "http://me:hunter2@127.0.0.1:1").stderr(&said).run();
     }
     for (status, said) in [
-        (407, "the proxy wants other credentials, or any (407)"),
-        (403, "the proxy refuses (403 forbidden)"),
+        (407, "the proxy requires valid credentials (407)"),
+        (403, "the proxy rejects the connection (403 forbidden)"),
     ] {
         let tunnel = Tunnel::start(Err(status));
         let proxy = format!("http://me:hunter2@{}", tunnel.address);

@@ -26,13 +26,13 @@ fn login(test: Test, host: &str) -> Test {
 /// A host that is not this machine, to which a proxy leads.
 const HOST: &str = "registry.example";
 
-/// `test` with the proxy.
+/// Returns the command `test` with the proxy.
 fn through(test: Test, tunnel: &Tunnel) -> Test {
     let proxy = format!("http://{}", tunnel.address);
     test.env("HTTPS_PROXY", &proxy).env("HTTP_PROXY", &proxy)
 }
 
-/// Who can make TLS fail would otherwise get the password.
+/// Checks that an attacker who can make TLS fail does not get the password.
 #[test]
 fn a_tls_error_under_insecure_sends_nothing_over_plain_http() {
     let (home, image) = (TempDir::new().unwrap(), layout(&[b"one"]));
@@ -131,7 +131,7 @@ fn the_variables_name_their_registry() {
     }
 }
 
-/// A registry behind the name `registry.example`, which a proxy leads to, with that `realm`.
+/// Returns a registry behind the name `registry.example`, which a proxy leads to, with that `realm`.
 fn public(realm: String) -> (Proxy, Tunnel) {
     let registry = Proxy::start("", move |asked| {
         let challenge = format!("Bearer realm=\"{realm}\",service=\"s\"");
@@ -145,7 +145,7 @@ fn public(realm: String) -> (Proxy, Tunnel) {
 }
 
 #[test]
-fn a_realm_on_plain_http_or_on_this_machine_gets_nothing() {
+fn realms_on_plain_http_or_localhost_get_no_credentials() {
     let home = TempDir::new().unwrap();
     let victim =
         Proxy::start("", |_| Act::Answer(200, vec![], b"{\"token\":\"token-1\"}".to_vec()));
@@ -159,8 +159,8 @@ fn a_realm_on_plain_http_or_on_this_machine_gets_nothing() {
         ("https://10.1.2.3/token".to_owned(), "is on this machine or its network"),
         ("https://169.254.169.254/token".to_owned(), "is on this machine or its network"),
         ("http://auth.example/token".to_owned(), "`auth.example` speaks plain HTTP"),
-        ("http://me@auth.example/token".to_owned(), "cannot be asked"),
-        ("ftp://auth.example/token".to_owned(), "cannot be asked"),
+        ("http://me@auth.example/token".to_owned(), "cannot be used"),
+        ("ftp://auth.example/token".to_owned(), "cannot be used"),
     ] {
         let (registry, tunnel) = public(realm.clone());
         let args = "image inspect registry.example/x:1 --insecure registry.example";
@@ -191,9 +191,9 @@ fn a_realm_on_plain_http_or_on_this_machine_gets_nothing() {
     }
 }
 
-/// Whatever a registry says reaches the terminal without control characters.
+/// Checks that responses of a registry reach the terminal without control characters.
 #[test]
-fn nothing_of_a_registry_controls_the_terminal() {
+fn output_of_a_registry_cannot_control_the_terminal() {
     let home = TempDir::new().unwrap();
     let evil = "\u{1b}]0;x\u{7}\u{1b}[2K\u{9b}2J\u{202e}::error::no";
     let hex = "0".repeat(64);

@@ -19,11 +19,11 @@ use longshore::{
     },
     sys::{
         Context,
-        registry::{Limits, Remote, Session, Settings},
+        registry::{Remote, ResponseLimits, Session, Settings},
     },
 };
 
-/// Where the dripping starts.
+/// The part of a response that is slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Drip {
     Headers,
@@ -113,10 +113,10 @@ impl Events for Silent {
 }
 
 #[test]
-fn a_registry_that_drips_is_given_up() {
+fn slow_responses_time_out() {
     let cx = Context::new(Arc::new(Silent)).unwrap();
     let short = Duration::from_millis(500);
-    let limits = Limits { read: short, written: short, window: short };
+    let limits = ResponseLimits { read: short, written: short, window: short };
     for drip in [Drip::Headers, Drip::Token, Drip::Manifest, Drip::Error] {
         let server = Dripping::start(drip);
         let settings = Settings { limits: limits.clone(), ..Settings::default() };
@@ -141,13 +141,13 @@ fn a_registry_that_drips_is_given_up() {
 fn the_limits_are_documented() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/registry.md");
     let text = std::fs::read_to_string(path).unwrap();
-    let limits = Limits::default();
+    let limits = ResponseLimits::default();
     for line in [
         format!("headers of an answer, reading | {} s", limits.read.as_secs()),
         format!("headers of an answer, writing | {} s", limits.written.as_secs()),
         format!(
             "a body, either way | {} B/s on average in {} s",
-            Limits::LEAST,
+            ResponseLimits::LEAST,
             limits.window.as_secs()
         ),
     ] {

@@ -13,7 +13,7 @@ use crate::{
 
 /// `127.1` is this machine, and not known to be: it stands for any other.
 #[test]
-fn plain_http_is_for_this_machine_and_for_those_that_are_named() {
+fn plain_http_is_for_localhost_and_insecure_hosts() {
     let Some(registry) = Registry::start() else { return };
     let host = registry.address.replace("127.0.0.1", "127.1");
     let image = layout(&[b"one"]);

@@ -21,7 +21,7 @@ fn dockerfile() -> std::path::PathBuf {
 }
 
 #[test]
-fn it_is_the_recipe_of_this_package() {
+fn the_default_recipe_is_that_of_the_repository() {
     let empty = Workspace::empty();
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
     let plan = longshore(&empty, "plan --message-format json --manifest-path").arg(manifest).run();
@@ -40,7 +40,7 @@ fn it_is_the_recipe_of_this_package() {
 }
 
 #[test]
-fn buildkit_makes_the_image_of_it_that_dist_makes() {
+fn buildkit_builds_the_same_image_as_dist() {
     let Some(buildkit) = BuildKit::start() else {
         return;
     };

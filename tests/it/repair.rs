@@ -17,7 +17,7 @@ use crate::support::{
 
 const TARGET: &str = "x86_64-unknown-linux-musl";
 
-/// The smallest build with an object of the cache in it.
+/// Returns the smallest build with an object of the cache in it.
 fn build(workspace: &Workspace, cache: &Workspace) -> Test {
     let args = format!("build --preset quick --allocator mimalloc --target {TARGET}");
     longshore(workspace, &args)
@@ -26,14 +26,14 @@ fn build(workspace: &Workspace, cache: &Workspace) -> Test {
         .env("LONGSHORE_CACHE_DIR", cache.root())
 }
 
-/// The user's cache directory, where other tests have fetched zig.
+/// Returns the user's cache directory, where other tests have fetched zig.
 fn user_cache() -> PathBuf {
     longshore::sys::env::Env::read().unwrap().cache.into()
 }
 
-/// A cache directory with the zig of the user's, which shares its files, for one test at a time; and a
-/// directory of programs that stands for the network: its `uv` installs that zig. The path stays the
-/// same from run to run, since zig builds libc anew for another one.
+/// Returns a cache directory with the zig of the user's, which shares its files, for one test at a time; and a
+/// directory of programs that stands for the network: its `uv` installs that zig. The path stays the same from
+/// run to run, since zig builds libc anew for another one.
 fn copy() -> Option<(MutexGuard<'static, ()>, Workspace, PathBuf)> {
     static ONE: Mutex<()> = Mutex::new(());
     let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,7 +69,7 @@ fn path_with(programs: &Path) -> std::ffi::OsString {
     std::env::join_paths(all).unwrap()
 }
 
-/// The regular files below `root`, without the directories and files called `other` in it.
+/// Returns the regular files below `root`, without the directories and files called `other` in it.
 fn files(root: &Path, other: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(root).unwrap() {
@@ -96,7 +96,7 @@ fn replace(path: &Path, bytes: &[u8]) {
 }
 
 #[test]
-fn every_damaged_file_is_provided_again() {
+fn damaged_files_are_installed_again() {
     let Some((_one, cache, programs)) = copy() else { return };
     let workspace = Workspace::hello();
     let run = |test: Test| test.env("PATH", path_with(&programs)).run();
@@ -146,14 +146,14 @@ fn every_damaged_file_is_provided_again() {
         .run();
 }
 
-/// The objects of mimalloc in the cache.
+/// Returns the objects of mimalloc in the cache.
 fn objects(cache: &Workspace) -> Vec<PathBuf> {
     let names = tree(&cache.path("allocator")).into_keys();
     names.filter(|name| name.extension().is_some_and(|end| end == "o")).collect()
 }
 
 #[test]
-fn one_workspace_does_not_decide_what_others_link() {
+fn settings_of_one_workspace_do_not_affect_others() {
     let Some((_one, cache, programs)) = copy() else { return };
     let clean = Workspace::hello();
     build(&clean, &cache).run();
@@ -212,7 +212,7 @@ fn one_workspace_does_not_decide_what_others_link() {
     assert_ne!(planned(), *object);
 }
 
-/// A directory of vendored sources, in which the source of mimalloc was changed.
+/// Returns a directory of vendored sources, in which the source of mimalloc was changed.
 fn vendored() -> Option<Workspace> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")))?;

@@ -124,7 +124,7 @@ fn two_checkouts_of_different_users_give_the_same_bytes() {
 }
 
 #[test]
-fn twice_passes_what_is_the_same_and_leaves_nothing() {
+fn twice_accepts_equal_builds_and_leaves_no_files() {
     let workspace = Workspace::empty();
     checkout(&workspace, "");
     workspace.remove("Cargo.lock");
@@ -137,7 +137,7 @@ fn twice_passes_what_is_the_same_and_leaves_nothing() {
 }
 
 #[test]
-fn twice_catches_the_time_and_says_where_it_is() {
+fn twice_detects_a_time_and_its_location() {
     let script = r#"
 use std::{env, fs, time::SystemTime};
 fn main() {

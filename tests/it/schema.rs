@@ -1,4 +1,4 @@
-//! What machines read is what the checked-in schemas say.
+//! JSON outputs match the checked-in schemas.
 
 use std::path::Path;
 

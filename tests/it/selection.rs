@@ -1,4 +1,4 @@
-//! Which packages, binaries and features are built: the same as with cargo.
+//! The selection of packages, binaries and features is the same as cargo's.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::support::{
     workspace::{HELLO, Workspace, manifest},
 };
 
-/// The binaries of a plan for amd64, sorted.
+/// Returns the binaries of a plan for amd64, sorted.
 fn planned(workspace: &Workspace, args: &str) -> Vec<String> {
     let args = format!("plan --message-format json --target x86_64-unknown-linux-musl {args}");
     let plan = longshore(workspace, &args).run().json();
@@ -131,7 +131,7 @@ fn binaries_may_require_features_of_dependencies() {
 }
 
 #[test]
-fn the_plan_names_unknown_features_and_what_differs_from_cargo() {
+fn the_plan_names_unknown_features_and_differences_from_cargo() {
     let more = "publish = false\n[features]\nfast = []\n";
     let workspace = Workspace::empty().package("hello", more);
     longshore(&workspace, "plan --features fats").status(2).hint("did you mean `fast`?").run();

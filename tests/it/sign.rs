@@ -17,7 +17,7 @@ use crate::{
     support::{command::Test, dist::Dist, peer, program},
 };
 
-/// A release with two files that people download, and their checksums.
+/// Returns a release with two files that people download, and their checksums.
 pub(crate) fn release() -> Dist {
     let dist = Dist::new(&[("linux/amd64", &program::amd64()[..])], json!({}));
     let archives = dist.root().join("archives");
@@ -36,25 +36,25 @@ pub(crate) fn release() -> Dist {
         json!({ "kind": kind, "path": format!("archives/{name}"), "size": bytes.len(),
             "sha256": Digest::sha256(bytes) })
     };
-    let mut of = manifest(&dist);
-    of["documents"] = json!([
+    let mut edited = manifest(&dist);
+    edited["documents"] = json!([
         record("checksums", "SHA256SUMS", sums.as_bytes()),
         record("spdx", "a b.tar.gz", b"one"),
         record("cyclonedx", "hello.cdx.json", b"{}"),
         record("provenance", "hello.intoto.json", &statement),
     ]);
-    fs::write(dist.root().join("dist.json"), of.to_string()).unwrap();
+    fs::write(dist.root().join("dist.json"), edited.to_string()).unwrap();
     dist
 }
 
-/// A provenance of all binaries and images of a release.
+/// Returns a provenance of all binaries and images of a release.
 pub(crate) fn provenance(dist: &Value) -> Vec<u8> {
-    let named = |of: &Value, digest: &str| {
-        let hex = of[digest].as_str().unwrap().trim_start_matches("sha256:").to_owned();
-        json!({ "name": of["path"], "digest": { "sha256": hex } })
+    let named = |value: &Value, digest: &str| {
+        let hex = value[digest].as_str().unwrap().trim_start_matches("sha256:").to_owned();
+        json!({ "name": value["path"], "digest": { "sha256": hex } })
     };
-    let artifacts = dist["artifacts"].as_array().unwrap().iter().map(|of| named(of, "sha256"));
-    let images = dist["images"].as_array().unwrap().iter().map(|of| named(of, "digest"));
+    let artifacts = dist["artifacts"].as_array().unwrap().iter().map(|item| named(item, "sha256"));
+    let images = dist["images"].as_array().unwrap().iter().map(|item| named(item, "digest"));
     let statement = json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": artifacts.chain(images).collect::<Vec<_>>(),
@@ -103,7 +103,7 @@ impl Keys {
         self.dir.path().join("sec")
     }
 
-    /// The public key alone, as people put it on their pages.
+    /// Returns the public key alone, as people put it on their pages.
     fn line(&self) -> String {
         let text = fs::read_to_string(self.public()).unwrap();
         text.lines().nth(1).unwrap().to_owned()
@@ -127,7 +127,7 @@ fn verify(home: &TempDir, path: &Path, key: &str) -> Test {
 }
 
 #[test]
-fn minisign_accepts_ours_and_we_its_own() {
+fn minisign_and_longshore_verify_each_others_signatures() {
     let Some(keys) = Keys::new(None) else { return };
     let (dist, home) = (release(), TempDir::new().unwrap());
     let sums = dist.root().join("archives/SHA256SUMS");
@@ -166,15 +166,15 @@ fn minisign_accepts_ours_and_we_its_own() {
 /// Has `dist.json` name the signature that is there now.
 fn record(dist: &Dist, signature: &Path) {
     let bytes = fs::read(signature).unwrap();
-    let mut of = manifest(dist);
-    let last = of["documents"].as_array_mut().unwrap().last_mut().unwrap();
+    let mut edited = manifest(dist);
+    let last = edited["documents"].as_array_mut().unwrap().last_mut().unwrap();
     last["size"] = json!(bytes.len());
     last["sha256"] = json!(Digest::sha256(&bytes));
-    fs::write(dist.root().join("dist.json"), of.to_string()).unwrap();
+    fs::write(dist.root().join("dist.json"), edited.to_string()).unwrap();
 }
 
 #[test]
-fn a_key_is_its_text_whatever_files_there_are() {
+fn keys_are_read_from_text_or_file() {
     let (Some(keys), Some(others)) = (Keys::new(None), Keys::new(None)) else { return };
     let (dist, home) = (release(), TempDir::new().unwrap());
     sign(&home, &dist, &others.secret()).run();
@@ -191,7 +191,7 @@ fn a_key_is_its_text_whatever_files_there_are() {
 /// All that is in a release is signed, or rejected: the image, the binary, and a release that names
 /// fewer archives.
 #[test]
-fn what_a_signature_does_not_cover_is_rejected() {
+fn files_without_signature_are_rejected() {
     let Some(keys) = Keys::new(None) else { return };
     let (dist, home) = (release(), TempDir::new().unwrap());
     let key = keys.public().display().to_string();
@@ -205,9 +205,9 @@ fn what_a_signature_does_not_cover_is_rejected() {
         fs::write(dist.root().join("dist.json"), good.to_string()).unwrap();
     };
     let change = |change: &dyn Fn(&mut Value)| {
-        let mut of = manifest(&dist);
-        change(&mut of);
-        fs::write(dist.root().join("dist.json"), of.to_string()).unwrap();
+        let mut edited = manifest(&dist);
+        change(&mut edited);
+        fs::write(dist.root().join("dist.json"), edited.to_string()).unwrap();
     };
     // Another binary, of which `dist.json` knows.
     let binary = dist.root().join("linux/amd64/bin/hello");
@@ -215,7 +215,7 @@ fn what_a_signature_does_not_cover_is_rejected() {
     let mut evil = right.clone();
     *evil.get_mut(180).unwrap() ^= 1;
     fs::write(&binary, &evil).unwrap();
-    change(&|of| of["artifacts"][0]["sha256"] = json!(Digest::sha256(&evil)));
+    change(&|item| item["artifacts"][0]["sha256"] = json!(Digest::sha256(&evil)));
     uncovered("linux/amd64/bin/hello");
     fs::write(&binary, &right).unwrap();
     // An image that was not there.
@@ -231,19 +231,21 @@ fn what_a_signature_does_not_cover_is_rejected() {
     for (bytes, path) in &saved {
         fs::write(path, bytes).unwrap();
     }
-    change(&|of| of["documents"] = good["documents"].clone());
+    change(&|item| item["documents"] = good["documents"].clone());
     uncovered("image/hello");
     fs::remove_dir_all(dist.root().join("image")).unwrap();
     // A document that only `dist.json` knows, and no provenance.
     fs::write(dist.root().join("note.txt"), "text").unwrap();
-    change(&|of| {
+    change(&|item| {
         let note = json!({ "kind": "spdx", "path": "note.txt", "size": 4,
             "sha256": Digest::sha256(b"text") });
-        of["documents"].as_array_mut().unwrap().push(note);
+        item["documents"].as_array_mut().unwrap().push(note);
     });
     uncovered("note.txt");
     fs::remove_file(dist.root().join("note.txt")).unwrap();
-    change(&|of| of["documents"].as_array_mut().unwrap().retain(|of| of["kind"] != "provenance"));
+    change(&|item| {
+        item["documents"].as_array_mut().unwrap().retain(|item| item["kind"] != "provenance")
+    });
     uncovered("linux/amd64/bin/hello");
     verify(&home, &dist.root(), &key).run();
     // A real release: digests.txt covers its image, its archive the binary.
@@ -267,11 +269,11 @@ fn passwords_open_keys_and_are_never_shown() {
     fs::write(&file, "hunter2\nhunter2\n").unwrap();
     by_file().status(2).stderr("holds no password").absent("hunter2").run();
     // Without a terminal nobody can be asked.
-    let mut nobody = signs().status(2).stderr("has a password, and none is given");
+    let mut nobody = signs().status(2).stderr("is encrypted, and no password is given");
     let mut alone = Command::new(peer::find("setsid").unwrap());
     alone.arg(nobody.command.get_program()).args(nobody.command.get_args());
     alone.env_remove(word).stdin(Stdio::null());
-    nobody.judge(&alone.output().unwrap());
+    nobody.check_output(&alone.output().unwrap());
     nobody.command.arg("");
     assert!(!signature.exists());
     signs().env(word, "hunter2").absent("hunter2").run();
@@ -283,7 +285,7 @@ fn passwords_open_keys_and_are_never_shown() {
 }
 
 #[test]
-fn what_is_no_key_is_refused_before_anything_is_written() {
+fn invalid_keys_are_rejected_before_anything_is_written() {
     let Some(keys) = Keys::new(None) else { return };
     let (dist, home) = (release(), TempDir::new().unwrap());
     let refused = |key: &Path, why: &str| {
@@ -293,7 +295,7 @@ fn what_is_no_key_is_refused_before_anything_is_written() {
     let secret = fs::read_to_string(keys.secret()).unwrap();
     refused(&keys.public(), "it is a public one");
     fs::write(&broken, "something else\n").unwrap();
-    refused(&broken, "it does not hold one");
+    refused(&broken, "it has none");
     // 54 bytes lie before the number, 62 before the key, 126 before the checksum, if there is one.
     let line = secret.lines().nth(1).unwrap();
     for at in [66, 120] {
@@ -305,22 +307,22 @@ fn what_is_no_key_is_refused_before_anything_is_written() {
     }
     sign(&home, &dist, &home.path().join("gone")).status(2).stderr("there is no key").run();
     let nothing = run(home.path(), &format!("sign --dist {}", dist.root().display()));
-    nothing.status(2).stderr("nothing is said of what to sign with").run();
+    nothing.status(2).stderr("no key is given").run();
     assert!(!dist.root().join("archives/SHA256SUMS.minisig").exists());
     assert_eq!(manifest(&dist)["documents"].as_array().unwrap().len(), 4);
     // And what does not verify.
     let secret = keys.secret().display().to_string();
     for (key, why) in [
-        (secret.as_str(), "it is a secret one"),
-        (broken.to_str().unwrap(), "it is a secret one"),
-        ("RWgone", "is no key, and no file of that name is there"),
+        (secret.as_str(), "it is a secret key"),
+        (broken.to_str().unwrap(), "it is a secret key"),
+        ("RWgone", "is not a key, and there is no such file"),
     ] {
         verify(&home, &dist.root(), key).status(2).stderr(why).run();
     }
 }
 
 #[test]
-fn files_that_are_not_what_the_checksums_say_are_not_signed() {
+fn files_that_do_not_match_the_checksums_are_not_signed() {
     let Some(keys) = Keys::new(None) else { return };
     let (dist, home) = (release(), TempDir::new().unwrap());
     let archives = dist.root().join("archives");
@@ -347,7 +349,7 @@ fn files_that_are_not_what_the_checksums_say_are_not_signed() {
 }
 
 #[test]
-fn what_was_changed_after_it_was_signed_is_refused_by_name() {
+fn files_changed_after_signing_are_rejected_by_name() {
     let (Some(keys), Some(others)) = (Keys::new(None), Keys::new(None)) else { return };
     let (dist, home) = (release(), TempDir::new().unwrap());
     let archives = dist.root().join("archives");
@@ -388,7 +390,7 @@ fn what_was_changed_after_it_was_signed_is_refused_by_name() {
     // The library takes the length of the last line for granted.
     let last = text.lines().last().unwrap();
     fs::write(&signature, text.replace(last, "AAAA")).unwrap();
-    refused(&dist.root(), &keys, "no signature of minisign's");
+    refused(&dist.root(), &keys, "not a signature of minisign's");
     fs::remove_file(&signature).unwrap();
     refused(&dist.root(), &keys, "cannot read");
     refused(home.path(), &keys, "there is no `");

@@ -28,12 +28,12 @@ const PASSWORD: &str = "hunter2";
 struct Cosign {
     program: PathBuf,
     home: TempDir,
-    /// What keeps it from asking Sigstore, for signing.
+    /// The flags that keep it from using Sigstore, for signing.
     offline: Vec<&'static str>,
 }
 
 impl Cosign {
-    /// Every version, each with a pair of keys and a root of trust that trusts nobody.
+    /// Returns every version, each with a pair of keys and a root of trust that trusts nobody.
     fn all() -> Vec<Self> {
         let with = |program: PathBuf| {
             let home = TempDir::new().unwrap();
@@ -57,7 +57,7 @@ impl Cosign {
         self.home.path().join(name)
     }
 
-    /// A command that finds it, and its password.
+    /// Returns a command that finds it, and its password.
     fn with(&self, test: Test) -> Test {
         let dir = self.program.parent().unwrap().display().to_string();
         let path = format!("{dir}:{}", std::env::var("PATH").unwrap());
@@ -80,7 +80,7 @@ impl Cosign {
 }
 
 #[test]
-fn cosign_signs_the_checksums_and_each_version_verifies_what_each_signed() {
+fn cosign_versions_verify_each_others_signatures() {
     let all = Cosign::all();
     for cosign in &all {
         let dist = release();
@@ -101,7 +101,7 @@ fn cosign_signs_the_checksums_and_each_version_verifies_what_each_signed() {
         let stranger = release();
         let others = Cosign::all();
         let other = others.first().unwrap();
-        other.verify(&dist.root(), "cosign.pub").status(1).stdout("cosign refuses").run();
+        other.verify(&dist.root(), "cosign.pub").status(1).stdout("cosign rejects it").run();
         let secret = cosign.verify(&dist.root(), "cosign.key").status(2);
         secret.stderr("is a secret key of cosign's").run();
         cosign.verify(&stranger.root(), "cosign.pub").status(1).stdout("there is no `").run();
@@ -109,7 +109,7 @@ fn cosign_signs_the_checksums_and_each_version_verifies_what_each_signed() {
         let right = fs::read_to_string(&sums).unwrap();
         fs::write(&sums, right.replace("a b", "a c")).unwrap();
         let changed = cosign.verify(&dist.root(), "cosign.pub").status(1);
-        changed.stdout("cosign refuses").run();
+        changed.stdout("cosign rejects it").run();
     }
 }
 
@@ -125,7 +125,7 @@ fn without_cosign_nothing_is_signed_and_nothing_passes() {
 }
 
 #[test]
-fn images_are_signed_by_their_digest_beside_what_is_attached() {
+fn images_are_signed_by_digest() {
     let Some(registry) = Registry::start() else { return };
     for (n, cosign) in Cosign::all().iter().enumerate() {
         let dist = attach::release();
@@ -140,15 +140,15 @@ fn images_are_signed_by_their_digest_beside_what_is_attached() {
         let mut sums = Command::new("sha256sum");
         let output = sums.args(names).current_dir(&archives).output().unwrap();
         fs::write(archives.join("SHA256SUMS"), output.stdout).unwrap();
-        let mut of = manifest(&dist);
-        of["documents"].as_array_mut().unwrap().pop();
-        fs::write(dist.root().join("dist.json"), of.to_string()).unwrap();
+        let mut edited = manifest(&dist);
+        edited["documents"].as_array_mut().unwrap().pop();
+        fs::write(dist.root().join("dist.json"), edited.to_string()).unwrap();
 
         let sign = |image: &str| cosign.sign(&dist, "cosign.key").arg("--image").arg(image);
         sign(&format!("{name}:1")).status(2).stderr("has no digest").run();
         let other = longshore::model::digest::Digest::sha256(b"other");
         let other = sign(&format!("{name}@{other}")).status(1);
-        other.stderr("is no image of this release").run();
+        other.stderr("is not an image of this release").run();
         let reference = format!("{name}@{image}");
         sign(&reference).stderr(&format!("Signed {reference}")).run();
         let path = PathBuf::from(&reference);
@@ -161,7 +161,7 @@ fn images_are_signed_by_their_digest_beside_what_is_attached() {
         assert!(text.contains(&format!("`{reference}` accepted")), "{text}");
         let unsigned = format!("{}/plain{n}", registry.address);
         run(cosign.home.path(), &push.replace(&name, &unsigned)).run();
-        let mut refused = verify("cosign.pub").status(1).stdout("cosign refuses");
+        let mut refused = verify("cosign.pub").status(1).stdout("cosign rejects it");
         refused.command.args([format!("{unsigned}@{image}")]);
         refused.run();
         // cosign 3 lists its signature where ours is listed: neither lost the other's.
@@ -177,7 +177,7 @@ fn images_are_signed_by_their_digest_beside_what_is_attached() {
         assert_eq!(after.len(), before);
         let ours = after
             .iter()
-            .filter(|of| of["annotations"].get("org.opencontainers.image.title").is_some());
+            .filter(|item| item["annotations"].get("org.opencontainers.image.title").is_some());
         assert_eq!(ours.count(), 2, "{list}");
         verify("cosign.pub").run();
     }
@@ -228,11 +228,11 @@ fn cosign_verifies_the_image_that_was_read() {
         };
         verify(format!("{host}/{name}:1")).stdout("accepted").run();
         let flipped = verify(format!("{}/{name}:1", flip.address)).status(1);
-        flipped.stdout("cosign refuses").run();
+        flipped.stdout("cosign rejects it").run();
     }
 }
 
-/// The bytes of the image of that reference, and whether it is an index.
+/// Returns the bytes of the image of that reference, and whether it is an index.
 fn blob(dist: &Dist, reference: &str) -> (bool, Vec<u8>) {
     let digest = reference.rsplit_once("@sha256:").unwrap().1;
     let path = dist.root().join("image/hello/blobs/sha256").join(digest);

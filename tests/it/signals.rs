@@ -65,7 +65,7 @@ fn a_killed_program_leaves_no_children() {
     }
 }
 
-/// A workspace, and a zig that reports its process and then ignores what asks it to end.
+/// Returns a workspace, and a zig that reports its process and then ignores what asks it to end.
 fn stubborn() -> (Workspace, std::process::Child, Pid) {
     let workspace = Workspace::hello();
     let fifo = workspace.path("ready");
@@ -90,7 +90,7 @@ fn a_child_that_ignores_an_interrupt_is_killed() {
             kill_process(pid, *signal).unwrap();
         }
         let output = running.wait_with_output().unwrap();
-        longshore(&workspace, "").status(130).stderr("error: interrupted").judge(&output);
+        longshore(&workspace, "").status(130).stderr("error: interrupted").check_output(&output);
         assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
         while test_kill_process_group(group).is_ok() {
             std::thread::yield_now();
@@ -117,7 +117,7 @@ fn a_process_that_keeps_the_pipe_does_not_hang_anything() {
 }
 
 #[test]
-fn a_helper_that_writes_without_end_is_ended() {
+fn endless_output_of_a_helper_is_ended() {
     let workspace = Workspace::hello();
     let zig = script(&workspace, "zig.sh", "#!/bin/sh\nexec yes yes\n");
     let mut command = plain("sh");
@@ -125,7 +125,7 @@ fn a_helper_that_writes_without_end_is_ended() {
     command.current_dir(workspace.root()).env("CARGO_ZIGBUILD_ZIG_PATH", zig);
     let output = command.output().unwrap();
     let test = longshore(&workspace, "").status(3).stderr("wrote more than 67.11 MB");
-    let ran = test.judge(&output);
+    let ran = test.check_output(&output);
     assert!(ran.stderr.len() < 4096, "{} bytes", ran.stderr.len());
 }
 
@@ -149,7 +149,9 @@ fn a_thread_that_cannot_be_started_is_an_error() {
         command.env("LONGSHORE_CACHE_DIR", workspace.root());
         let output = command.output().unwrap();
         let test = longshore(&workspace, "").status(4).stderr("error: cannot start a thread: ");
-        test.hint("raise the limits on processes and memory").absent("panicked").judge(&output);
+        test.hint("raise the limits on processes and memory")
+            .absent("panicked")
+            .check_output(&output);
     }
 }
 

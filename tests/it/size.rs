@@ -13,14 +13,14 @@ use crate::{
     },
 };
 
-/// `size` with the environment that [`dist`] has, since a base is built with it.
+/// Returns the command `size` with the environment that [`dist`] has, since a base is built with it.
 fn size(workspace: &Workspace, args: &str) -> Test {
     longshore(workspace, &format!("size {args}"))
         .env("CARGO_PROFILE_DIST_LTO", "off")
         .env("CARGO_PROFILE_DIST_OPT_LEVEL", "0")
 }
 
-/// The sum of a field of rows.
+/// Returns the sum of a field of rows.
 fn sum(rows: &Value, field: &str) -> u64 {
     rows.as_array().unwrap().iter().map(|row| row[field].as_u64().unwrap()).sum()
 }
@@ -58,8 +58,8 @@ fn every_table_of_a_dist_adds_up() {
     }
 }
 
-/// What an image has of a program once compressed is what the attribution says, but for the headers
-/// of the tar archive around it.
+/// Compares the compressed size of a program in the attribution with that in an image, without the headers of
+/// the tar archive.
 #[test]
 fn compressed_sizes_are_those_of_the_layer() {
     let (workspace, dist) = shared();
@@ -89,7 +89,7 @@ fn the_record_of_a_binary_is_in_dist_json_and_beside_it() {
 }
 
 #[test]
-fn text_for_people_and_for_spreadsheets() {
+fn human_and_csv_output() {
     let (workspace, _) = shared();
     let text = size(workspace, "--top 3").run().stdout;
     assert!(text.contains("hello x86_64-unknown-linux-musl  "), "{text}");
@@ -103,7 +103,7 @@ fn text_for_people_and_for_spreadsheets() {
     assert!(lines.all(|line| line.split(',').count() >= 8), "{csv}");
 }
 
-/// A program, a crate with a generic function that it uses, and one with a table that it may use.
+/// Returns a program, a crate with a generic function that it uses, and one with a table that it may use.
 fn maker(version: &str, body: &str) -> [(String, String); 2] {
     let toml = manifest("maker", "").replace("0.1.0", version);
     let source = format!(
@@ -132,7 +132,7 @@ struct Change {
 }
 
 impl Change {
-    /// The state before.
+    /// Returns the state before.
     fn new() -> Self {
         let toml = format!(
             "[workspace]\nmembers = [\"maker\", \"table\"]\n{}",
@@ -222,7 +222,7 @@ fn grown(list: &Value, name: &str) -> i64 {
 }
 
 #[test]
-fn a_change_is_blamed_on_the_crates_that_it_is_of() {
+fn changes_are_attributed_to_crates() {
     let change = Change::new();
     let workspace = &change.workspace;
     let target = "--target x86_64-unknown-linux-musl";
@@ -251,17 +251,17 @@ fn a_change_is_blamed_on_the_crates_that_it_is_of() {
     let all: i64 = names.iter().map(|name| grown(crates, name)).sum();
     assert_eq!(all, whole);
     let dependencies = &binary["changed-dependencies"];
-    let of = |name: &str| {
+    let size_of = |name: &str| {
         let all = dependencies.as_array().unwrap();
         all.iter().find(|one| one["name"] == name).unwrap_or_else(|| panic!("{dependencies:#}"))
     };
     assert_eq!(
-        (&of("table")["base"], &of("table")["head"]),
+        (&size_of("table")["base"], &size_of("table")["head"]),
         (&serde_json::json!([]), &serde_json::json!(["0.1.0"]))
     );
-    assert_eq!(of("table")["cost"], table);
+    assert_eq!(size_of("table")["cost"], table);
     assert_eq!(
-        (&of("maker")["base"][0], &of("maker")["head"][0]),
+        (&size_of("maker")["base"][0], &size_of("maker")["head"][0]),
         (&"0.1.0".into(), &"0.2.0".into())
     );
     assert!(!workspace.path("target/longshore/base/tree").exists());
@@ -384,7 +384,7 @@ fn renamed_new_and_gone_binaries() {
 }
 
 #[test]
-fn files_by_themselves() {
+fn single_files() {
     let (workspace, dist) = shared();
     let program = workspace.dist().join(dist["artifacts"][0]["path"].as_str().unwrap());
     // A binary in its release has the attribution that was recorded with it.

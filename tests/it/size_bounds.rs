@@ -9,7 +9,7 @@ use crate::support::{
     peer,
 };
 
-/// A program with so many symbols, whose names begin in one text of 16 KiB: `step` bytes after each
+/// Returns a program with so many symbols, whose names begin in one text of 16 KiB: `step` bytes after each
 /// other.
 fn program(symbols: usize, step: usize) -> Vec<u8> {
     let names = [&b"\0"[..], &vec![b'a'; 16383 + symbols * step], b"\0"].concat();
@@ -64,7 +64,7 @@ fn program(symbols: usize, step: usize) -> Vec<u8> {
 }
 
 #[test]
-fn names_that_share_their_bytes_cost_what_the_file_has() {
+fn shared_names_take_memory_of_the_file_size() {
     let Some(prlimit) = peer::find("prlimit") else { return };
     let dir = TempDir::new().unwrap();
     for step in [0, 1] {

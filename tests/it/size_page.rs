@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use longshore::size::page::{self, Binary, Page};
+use longshore::size::page::{self, Page, PageBinary};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -18,9 +18,9 @@ use crate::support::{
 
 /// Bytes by a name of the leaves, in the order of a table: the most first.
 fn sums(
-    binaries: &[Binary],
-    name: impl Fn(&page::Leaf) -> Option<String>,
-    bytes: impl Fn(&page::Leaf) -> u64,
+    binaries: &[PageBinary],
+    name: impl Fn(&page::PageLeaf) -> Option<String>,
+    bytes: impl Fn(&page::PageLeaf) -> u64,
 ) -> Vec<Vec<String>> {
     let mut sums: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for (at, binary) in binaries.iter().enumerate() {
@@ -38,8 +38,8 @@ fn sums(
     sums.into_iter().map(row).collect()
 }
 
-/// The name of a crate as the page shows it.
-fn krate(leaf: &page::Leaf) -> String {
+/// Returns the name of a crate as the page shows it.
+fn krate(leaf: &page::PageLeaf) -> String {
     leaf.krate.replace('\u{202e}', "\\u{202e}")
 }
 
@@ -48,7 +48,7 @@ fn the_tables_are_the_data() {
     let Some(shown) = shown() else { return };
     let binaries = &shown.page.binaries;
     assert_eq!(shown.rows("#list tbody tr"), sums(binaries, |l| Some(krate(l)), |l| l.size));
-    let all = |bytes: &dyn Fn(&Binary) -> u64| {
+    let all = |bytes: &dyn Fn(&PageBinary) -> u64| {
         vec![vec![
             "all".to_owned(),
             bytes(&binaries[0]).to_string(),
@@ -117,7 +117,7 @@ fn hostile_names_are_text() {
 }
 
 #[test]
-fn a_click_zooms_and_escape_goes_back() {
+fn click_zooms_and_escape_returns() {
     let Some(shown) = shown() else { return };
     let browser = &shown.browser;
     let (left, top) = shown.map(1);
@@ -160,7 +160,7 @@ fn a_click_zooms_and_escape_goes_back() {
 fn search_counts_what_it_finds() {
     let Some(shown) = shown() else { return };
     let binaries = &shown.page.binaries;
-    let matches = |leaf: &page::Leaf| {
+    let matches = |leaf: &page::PageLeaf| {
         ["drop_in", "util"].iter().all(|word| {
             let names = [&leaf.krate, &leaf.module, &leaf.symbol, &leaf.section];
             names.iter().any(|name| name.to_lowercase().contains(word))
@@ -168,7 +168,7 @@ fn search_counts_what_it_finds() {
     };
     shown.browser.press("/");
     shown.browser.press("DROP_in util");
-    let line = |short: &str, binary: &Binary| {
+    let line = |short: &str, binary: &PageBinary| {
         let found: Vec<_> = binary.leaves.iter().filter(|leaf| matches(leaf)).collect();
         let bytes: u64 = found.iter().map(|leaf| leaf.size).sum();
         assert!(found.len() > 50);
@@ -238,7 +238,7 @@ fn the_keyboard_reaches_everything() {
 }
 
 #[test]
-fn changes_are_told_by_crate_and_by_symbol() {
+fn changes_are_listed_by_crate_and_by_symbol() {
     let Some(shown) = shown() else { return };
     let binary = &shown.page.binaries[0];
     shown.push("input[value=change]");
@@ -313,7 +313,7 @@ fn releases_are_a_chart_and_a_table() {
 }
 
 #[test]
-fn it_is_readable_in_print_in_the_dark_and_on_a_telephone() {
+fn the_page_is_readable_in_print_dark_mode_and_on_phones() {
     let Some(shown) = shown() else { return };
     let browser = &shown.browser;
     let light =
@@ -361,7 +361,7 @@ fn it_is_readable_in_print_in_the_dark_and_on_a_telephone() {
 }
 
 #[test]
-fn what_there_is_nothing_of_is_not_offered() {
+fn controls_without_data_are_hidden() {
     let Some(browser) = Browser::start() else { return };
     let mut alone = leaves::page();
     alone.binaries.truncate(1);
@@ -420,9 +420,9 @@ fn the_page_of_a_release_is_its_json() {
     assert!(rows.len() > 10, "{rows:?}");
     for row in &rows {
         let [name, first, second] = &row[..] else { panic!("{row:?}") };
-        let of =
+        let crate_size =
             |crates: &BTreeMap<String, String>| crates.get(name).cloned().unwrap_or("0".into());
-        assert_eq!((first, second), (&of(&amd64), &of(&arm64)), "{name}");
+        assert_eq!((first, second), (&crate_size(&amd64), &crate_size(&arm64)), "{name}");
     }
     let names = |column: usize| {
         let name = |row: &&Vec<String>| row[column] != "0";

@@ -35,7 +35,7 @@ fn alone(mut all: Vec<(u64, u64, String)>) -> BTreeMap<Key, u64> {
     let mut shared: HashSet<Key> = HashSet::new();
     let mut sums = BTreeMap::new();
     let key = |name: &str| {
-        let Name { krate, symbol, .. } = Name::of(name);
+        let Name { krate, symbol, .. } = Name::parse(name);
         (krate, symbol)
     };
     let mut end = 0;
@@ -52,7 +52,7 @@ fn alone(mut all: Vec<(u64, u64, String)>) -> BTreeMap<Key, u64> {
 }
 
 #[test]
-fn symbols_have_the_sizes_that_nm_tells() {
+fn symbols_have_the_sizes_of_nm() {
     let Some(nm) = find("llvm-nm") else { return peer::skip("`llvm-nm` is not installed") };
     for (workspace, dist) in built() {
         for artifact in dist["artifacts"].as_array().unwrap() {
@@ -64,11 +64,11 @@ fn symbols_have_the_sizes_that_nm_tells() {
             ));
             let record = workspace.dist().join(artifact["attribution"]["path"].as_str().unwrap());
             let record = serde_json::from_slice(&fs::read(record).unwrap()).unwrap();
-            let found = size::read(&record).unwrap();
+            let found = size::from_record(&record).unwrap();
             let mut code: HashMap<Key, u64> = HashMap::new();
             for leaf in found.leaves.iter().filter(|leaf| leaf.section == ".text") {
                 // Code of C may have the name of the package that brought it.
-                let krate = Name::of(&leaf.symbol).krate;
+                let krate = Name::parse(&leaf.symbol).krate;
                 let krate = if leaf.module == "[C]" { krate } else { leaf.krate.clone() };
                 *code.entry((krate, leaf.symbol.clone())).or_default() += leaf.size;
             }
@@ -81,18 +81,18 @@ fn symbols_have_the_sizes_that_nm_tells() {
     }
 }
 
-/// What is not told is little, and what is known for certain is much.
+/// Checks that few bytes are unattributed, and that most are certain.
 #[test]
-fn most_bytes_have_an_owner() {
+fn most_bytes_are_attributed() {
     for (_, dist) in built() {
         for artifact in dist["artifacts"].as_array().unwrap() {
             let crates = &artifact["attribution"]["crates"];
-            let of = |name: &str| crates[name].as_u64().unwrap_or(0);
+            let crate_size = |name: &str| crates[name].as_u64().unwrap_or(0);
             let size = artifact["size"].as_u64().unwrap();
             let all: u64 = crates.as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
             assert_eq!(all, size);
-            assert!(of("[unattributed]") * 100 < size, "{crates:#}");
-            assert!(of("[shared data]") * 50 < size, "{crates:#}");
+            assert!(crate_size("[unattributed]") * 100 < size, "{crates:#}");
+            assert!(crate_size("[shared data]") * 50 < size, "{crates:#}");
         }
     }
 }

@@ -19,7 +19,7 @@ struct Package {
     license: String,
 }
 
-/// The packages of the graph that the rules are about.
+/// Returns the packages of the graph that the rules are about.
 fn packages(rules: &toml::Table) -> BTreeSet<Package> {
     let mut all = BTreeSet::new();
     for target in strings(&rules["graph"]["targets"]) {
@@ -47,8 +47,8 @@ fn strings(value: &toml::Value) -> Vec<&str> {
     value.as_array().unwrap().iter().map(|value| value.as_str().unwrap()).collect()
 }
 
-/// Whether one of the licences that `expression` (SPDX 2.3, annex D) offers is allowed; which ones it needs
-/// is added to `used`.
+/// Returns whether one of the licences that `expression` (SPDX 2.3, annex D) offers is allowed; which ones it
+/// needs is added to `used`.
 fn is_allowed(expression: &str, allowed: &[&str], used: &mut BTreeSet<String>) -> bool {
     let text = expression.replace('/', " OR ");
     if let Some((group, rest)) = text.strip_prefix('(').and_then(|text| text.split_once(')')) {
@@ -79,7 +79,7 @@ fn crates_follow_the_rules_of_deny_toml() {
             wrong.push(format!("{name} {version} comes from {source}"));
         }
         let mut allowed = strings(&rules["licenses"]["allow"]);
-        let own = exceptions.iter().filter(|of| of["crate"].as_str() == Some(name));
+        let own = exceptions.iter().filter(|exception| exception["crate"].as_str() == Some(name));
         allowed.extend(own.flat_map(|exception| strings(&exception["allow"])));
         if !is_allowed(license, &allowed, &mut used) {
             wrong.push(format!("{name} {version} has the licence `{license}`"));
@@ -101,7 +101,8 @@ fn crates_follow_the_rules_of_deny_toml() {
     }
     let several = versions.iter().filter(|(_, versions)| versions.len() > 1);
     wrong.extend(several.map(|(name, versions)| format!("{name} has the versions {versions:?}")));
-    let unused = strings(&rules["licenses"]["allow"]).into_iter().filter(|of| !used.contains(*of));
+    let unused =
+        strings(&rules["licenses"]["allow"]).into_iter().filter(|item| !used.contains(*item));
     wrong.extend(unused.map(|license| format!("no crate needs `{license}`: remove it")));
     assert_eq!(wrong, Vec::<String>::new());
 }

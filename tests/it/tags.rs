@@ -12,7 +12,7 @@ use std::{
 use longshore::{
     image::tags::PushKind,
     model::{event::Silent, schema::push::TagOutcome},
-    ops::push::{Request, Source, Tagging, push},
+    ops::push::{PushRequest, PushSource, TagOptions, push},
     sys::{Context, registry::Settings},
 };
 use serde_json::{Value, json};
@@ -30,19 +30,19 @@ use crate::{
     },
 };
 
-/// An image of that version; `content` makes it another one.
+/// Returns an image of that version; `content` makes it another one.
 fn image(version: &str, content: &str) -> TempDir {
     let labels = json!({ "org.opencontainers.image.version": version,
         "org.opencontainers.image.revision": "0123456789abcdef0123456789abcdef01234567" });
     labelled(&[version.as_bytes(), content.as_bytes()], &labels)
 }
 
-/// What a tag of `x` points at.
+/// Returns the target of a tag of `x`.
 fn points(registry: &str, tag: &str) -> Option<String> {
     at(registry, "x", tag)
 }
 
-/// What a tag of a repository points at.
+/// Returns the target of a tag of a repository.
 fn at(registry: &str, name: &str, tag: &str) -> Option<String> {
     let mut stream = TcpStream::connect(registry).unwrap();
     let ask = format!(
@@ -60,13 +60,13 @@ fn at(registry: &str, name: &str, tag: &str) -> Option<String> {
     answer.starts_with("HTTP/1.1 200").then(|| answer.lines().find_map(digest).unwrap())
 }
 
-/// `push HOST/x ARGS` of a layout.
+/// Returns the command `push HOST/x ARGS` of a layout.
 fn pushes(home: &TempDir, host: &str, from: &Path, args: &str) -> Test {
     run(home.path(), &format!("push {host}/x --from {} {args}", from.display()))
 }
 
 #[test]
-fn tags_only_rise_and_versions_stay() {
+fn moving_tags_only_rise_and_versions_are_immutable() {
     let Some(registry) = Registry::start() else { return };
     let home = TempDir::new().unwrap();
     let host = &registry.address;
@@ -117,7 +117,7 @@ fn writes(asked: &[Asked]) -> usize {
 }
 
 #[test]
-fn a_version_that_is_taken_is_refused_before_anything_is_sent() {
+fn existing_versions_are_rejected_before_anything_is_sent() {
     let Some(registry) = Registry::start() else { return };
     let proxy = Proxy::start(&registry.address, |_| Act::Pass);
     let (home, host) = (TempDir::new().unwrap(), &proxy.address);
@@ -132,7 +132,7 @@ fn a_version_that_is_taken_is_refused_before_anything_is_sent() {
     assert_eq!(pushes(&home, host, two.path(), &more).status(1).run().stdout, "");
     assert_eq!(writes(&proxy.asked()), 0);
     let dry = pushes(&home, host, two.path(), "--tags release --dry-run").status(1);
-    dry.stdout("  refuse tag 1.0.0: it is a different image, and version tags are immutable\n")
+    dry.stdout("  reject tag 1.0.0: it is a different image, and version tags are immutable\n")
         .run();
     // Builds make no other version.
     let build = image("1.0.0+b2", "");
@@ -142,13 +142,13 @@ fn a_version_that_is_taken_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_dry_run_says_what_each_tag_would_do_and_writes_nothing() {
+fn a_dry_run_lists_each_tag_and_writes_nothing() {
     let Some(registry) = Registry::start() else { return };
     let proxy = Proxy::start(&registry.address, |_| Act::Pass);
     let (home, host) = (TempDir::new().unwrap(), &proxy.address);
     let (one, two, three) = (image("1.0.0", ""), image("1.1.0", ""), image("1.0.1", ""));
-    let table = |of: &TempDir| {
-        let ran = pushes(&home, host, of.path(), "--tags release --dry-run").run();
+    let table = |temp_dir: &TempDir| {
+        let ran = pushes(&home, host, temp_dir.path(), "--tags release --dry-run").run();
         let tags = ran.stdout.lines().filter(|line| line.contains(" tag "));
         tags.map(|line| line.trim().to_owned()).collect::<Vec<_>>()
     };
@@ -177,7 +177,7 @@ fn a_dry_run_says_what_each_tag_would_do_and_writes_nothing() {
 }
 
 #[test]
-fn what_cannot_be_compared_is_left_unless_it_is_named() {
+fn incomparable_tags_are_left_unless_named() {
     let Some(registry) = Registry::start() else { return };
     let (home, host) = (TempDir::new().unwrap(), &registry.address);
     let (unknown, one) = (layout(&[b"unknown"]), image("1.0.0", ""));
@@ -205,8 +205,8 @@ fn what_cannot_be_compared_is_left_unless_it_is_named() {
     wrong("--tags release --move-tag 1.0.0", "`1.0.0` is a version's tag: it never moves");
     wrong("--tags release --move-tag next", "`next` is none of the tags of this image");
     wrong("--move-tag latest", "--tags");
-    let args = |name: &str, of: &TempDir| {
-        format!("push {host}/{name} --from {} --tags release", of.path().display())
+    let args = |name: &str, temp_dir: &TempDir| {
+        format!("push {host}/{name} --from {} --tags release", temp_dir.path().display())
     };
     run(home.path(), &args("x:1", &one)).status(2).stderr("names a tag or a digest").run();
     run(home.path(), &args("x", &unknown)).status(2).stderr("declares no version").run();
@@ -215,7 +215,7 @@ fn what_cannot_be_compared_is_left_unless_it_is_named() {
     ran.stderr("its version `2026.1` is none that can be released").run();
 }
 
-/// A release of that version, whose manifest says `more` of it, with the recipe's keys `recipe`.
+/// Returns a release of that version, whose manifest says `more` of it, with the recipe's keys `recipe`.
 fn release(version: &str, more: Value, recipe: Value) -> Dist {
     let label = json!({ "org.opencontainers.image.version": version });
     let mut keys = json!({ "tag": version, "labels": label });
@@ -237,7 +237,7 @@ fn releases_snapshots_and_branches_of_a_workspace() {
     let push = |dist: &Dist, args: &str| {
         run(home.path(), &format!("push {host}/x --dist {} {args}", dist.root().display()))
     };
-    let of = |dist: &Dist| Some(digest(&dist.root().join("image/hello")));
+    let image_digest = |dist: &Dist| Some(digest(&dist.root().join("image/hello")));
     let dirty = release("1.0.0", json!({ "revision": revision, "dirty": true }), json!({}));
     push(&dirty, "--tags release").status(1).hint("commit and build again").run();
     let changes = json!({ "count": 4, "files": ["a.rs", "b"] });
@@ -247,19 +247,19 @@ fn releases_snapshots_and_branches_of_a_workspace() {
     ran.stderr("differ from their commit: `a.rs`, `b` and 2 more").run();
     assert_eq!(points(host, "1.0.0"), None);
     push(&dirty, "--tags snapshot --branch feature/x").run();
-    assert_eq!(points(host, "sha-89abcdef0123-dirty"), of(&dirty));
-    assert_eq!(points(host, "feature-x"), of(&dirty));
+    assert_eq!(points(host, "sha-89abcdef0123-dirty"), image_digest(&dirty));
+    assert_eq!(points(host, "feature-x"), image_digest(&dirty));
     assert_eq!(points(host, "latest"), None);
     push(&dirty, "--tags release --allow-dirty").run();
-    assert_eq!(points(host, "latest"), of(&dirty));
+    assert_eq!(points(host, "latest"), image_digest(&dirty));
     // The version is read from the index's annotation; the policy is the package's.
     let tags = json!({ "tags": { "release": ["version", "latest", "sha"] } });
     let clean = release("1.1.0", json!({ "revision": revision, "dirty": false }), tags);
     push(&clean, "--tags release --branch main").run();
     for tag in ["1.1.0", "latest", "sha-89abcdef0123", "main"] {
-        assert_eq!(points(host, tag), of(&clean), "{tag}");
+        assert_eq!(points(host, tag), image_digest(&clean), "{tag}");
     }
-    assert_eq!((points(host, "1.1"), points(host, "1")), (None, of(&dirty)));
+    assert_eq!((points(host, "1.1"), points(host, "1")), (None, image_digest(&dirty)));
     push(&clean, "--tags snapshot --branch latest")
         .status(2)
         .stderr("has the form of a release tag")
@@ -276,9 +276,9 @@ fn a_release_of_an_unknown_commit_is_rejected() {
     // As older versions wrote it, with the reason, and with a state that is not known.
     let reason = json!({ "no-revision": "not in a git repository" });
     for (more, text) in [
-        (json!({}), "is made of is unknown"),
+        (json!({}), "is built from is unknown"),
         (reason, "is unknown: not in a git repository"),
-        (json!({ "revision": "0123" }), "is made of is unknown"),
+        (json!({ "revision": "0123" }), "is built from is unknown"),
     ] {
         let dist = release("1.0.0", more, json!({}));
         let hint = "build in a git repository with all changes committed; `--allow-dirty`";
@@ -296,7 +296,7 @@ fn a_release_of_an_unknown_commit_is_rejected() {
 }
 
 #[test]
-fn what_was_pushed_is_verified_where_it_is() {
+fn pushed_images_are_verified_in_the_registry() {
     let Some(registry) = Registry::start() else { return };
     let home = TempDir::new().unwrap();
     let dist = release("1.0.0", json!({ "revision": "0123", "dirty": false }), json!({}));
@@ -315,7 +315,7 @@ fn what_was_pushed_is_verified_where_it_is() {
         true => Act::Change,
         false => Act::Pass,
     });
-    run(home.path(), &args(&proxy.address)).status(1).stderr("refused where it was pushed").run();
+    run(home.path(), &args(&proxy.address)).status(1).stderr("rejected in the registry").run();
     // Something that is no program.
     let dist = pair();
     dist.image(&[]);
@@ -382,7 +382,7 @@ fn body(tags: &[&str]) -> Vec<u8> {
 
 /// The lower one has decided to write `latest` when the higher comes, and writes it after that.
 #[test]
-fn a_lower_version_that_wrote_over_a_higher_one_puts_it_right() {
+fn a_lower_version_restores_overwritten_tags() {
     let Some(registry) = Registry::start() else { return };
     let home = TempDir::new().unwrap();
     let ((sender, reached), (go, gone)) = (channel(), channel::<()>());
@@ -410,7 +410,7 @@ fn a_lower_version_that_wrote_over_a_higher_one_puts_it_right() {
     for (tag, of) in [("latest", &high), ("1", &high), ("1.0", &low), ("1.0.0", &low)] {
         assert_eq!(points(&registry.address, tag), Some(digest(of.path())), "{tag}");
     }
-    let why = "x:latest` was written, and is another's: `1.1.0` came meanwhile";
+    let why = "x:latest` was written, and now has another image: `1.1.0` came meanwhile";
     assert!(lower.stderr.contains(why), "{}", lower.stderr);
     let tags = lower.json()["tags"].clone();
     assert_eq!((&tags[3]["tag"], &tags[3]["outcome"]), (&json!("latest"), &json!("lost")));
@@ -418,7 +418,7 @@ fn a_lower_version_that_wrote_over_a_higher_one_puts_it_right() {
 }
 
 #[test]
-fn two_of_one_version_do_not_both_succeed_unseen() {
+fn concurrent_pushes_of_one_version_are_detected() {
     let Some(registry) = Registry::start() else { return };
     let home = TempDir::new().unwrap();
     let (one, two) = (image("1.0.0", "one"), image("1.0.0", "two"));
@@ -435,7 +435,7 @@ fn two_of_one_version_do_not_both_succeed_unseen() {
         Act::Pass
     });
     let ran = pushes(&home, &proxy.address, one.path(), "--tags release").status(5);
-    ran.stderr("x:1.0.0` was written as").hint("somebody else wrote the tag").run();
+    ran.stderr("x:1.0.0` was written as").hint("another client wrote the tag").run();
     for tag in ["1.0.0", "latest"] {
         assert_eq!(points(&registry.address, tag), Some(digest(two.path())), "{tag}");
     }
@@ -444,7 +444,7 @@ fn two_of_one_version_do_not_both_succeed_unseen() {
 /// Both begin at once, 200 times, in each order: whoever is higher has the tags that both want, each
 /// version's own tag stays, and the lower one never says that it has what it has not.
 #[test]
-fn the_higher_of_two_at_once_holds_the_tags() {
+fn concurrent_pushes_leave_the_higher_version() {
     const ROUNDS: usize = 200;
     let Some(registry) = Registry::start() else { return };
     // Without layers: it is tags that race.
@@ -461,14 +461,14 @@ fn the_higher_of_two_at_once_holds_the_tags() {
             let both = images.iter().map(|(_, image)| {
                 let (barrier, name) = (barrier.clone(), name.clone());
                 scope.spawn(move || {
-                    let request = Request {
-                        source: Source::Path(image.path().to_str().unwrap().to_owned()),
+                    let request = PushRequest {
+                        source: PushSource::Path(image.path().to_str().unwrap().to_owned()),
                         references: vec![name.parse().unwrap()],
                         mount_from: Vec::new(),
                         dry_run: false,
                         attach: false,
-                        tagging: Some(Tagging {
-                            push_kind: PushKind::Release,
+                        tagging: Some(TagOptions {
+                            release_kind: PushKind::Release,
                             branch: None,
                             moves: Vec::new(),
                             allow_dirty: false,

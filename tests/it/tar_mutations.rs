@@ -8,10 +8,10 @@ use crate::support::{
     tarball::{Entry, GNU, V7, archive, long, pax},
 };
 
-/// How many mutations are read; with `LONGSHORE_SLOW_TESTS=1`, the second number.
+/// The number of mutations; the second number with `LONGSHORE_SLOW_TESTS=1`.
 const ROUNDS: [usize; 2] = [20_000, 1_000_000];
 
-/// What the reader finds, strictly or not.
+/// Returns the entries that the reader finds, strictly or not.
 fn read(bytes: &[u8], strictly: bool) -> Option<Vec<String>> {
     let (mut found, mut total) = (Vec::new(), 0);
     let mut each = |entry: &unpack::ArchiveEntry, content: &mut dyn std::io::Read| {
@@ -38,7 +38,7 @@ fn fix(bytes: &mut [u8], at: usize) {
 }
 
 #[test]
-fn no_mutation_panics_or_reads_more_than_there_is() {
+fn mutations_do_not_panic_or_overread() {
     let seeds = [
         archive(&[
             pax(b'x', &[("path", b"a/b"), ("size", b"3"), ("SCHILY.xattr.user.a", b"1")]),

@@ -19,7 +19,7 @@ use longshore::{
 use serde_json::Value;
 
 use crate::{
-    inspect::{on_disk, told},
+    inspect::{on_disk, umoci_files},
     support::{
         peer,
         random::random,
@@ -29,14 +29,13 @@ use crate::{
     verify_image::Layout,
 };
 
-/// How many archives, and how many images, are made; with `LONGSHORE_SLOW_TESTS=1`, the latter of
-/// the two numbers.
+/// The numbers of archives and of images; the latter of the two numbers with `LONGSHORE_SLOW_TESTS=1`.
 const ARCHIVES: [usize; 2] = [400, 10_000];
 const IMAGES: [usize; 2] = [60, 2_000];
 
 /// One entry, as a reader finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct FoundImage {
+struct PeerEntry {
     path: String,
     kind: char,
     target: String,
@@ -50,7 +49,7 @@ impl<R: FnMut() -> usize> Random<R> {
         (self.0)() % limit
     }
 
-    fn of<'a, T: ?Sized>(&mut self, all: &[&'a T]) -> &'a T {
+    fn pick<'a, T: ?Sized>(&mut self, all: &[&'a T]) -> &'a T {
         all[self.below(all.len())]
     }
 
@@ -69,11 +68,11 @@ impl<R: FnMut() -> usize> Random<R> {
             b"bin",
             b"long-name-of-a-file",
         ];
-        self.of(&names).to_vec()
+        self.pick(&names).to_vec()
     }
 
     fn content(&mut self) -> Vec<u8> {
-        let len = *self.of(&[&0, &1, &511, &512, &513, &1500]);
+        let len = *self.pick(&[&0, &1, &511, &512, &513, &1500]);
         // It may itself look like an archive.
         let inner = Entry::file("inner", "content").bytes();
         match self.below(3) {
@@ -82,14 +81,14 @@ impl<R: FnMut() -> usize> Random<R> {
         }
     }
 
-    /// An entry of which nothing is wrong.
+    /// Returns an entry of which nothing is wrong.
     fn entry(&mut self) -> Entry {
         let name = self.name();
         match self.below(12) {
             0 | 1 => Entry::new(b'5', [&name[..], b"/"].concat()),
             2 | 3 => Entry::link(b'2', name, self.name()).mode(0o777),
             4 | 5 => Entry::link(b'1', name, self.name()),
-            6 => Entry::new(*self.of(&[&b'3', &b'4', &b'6']), name)
+            6 => Entry::new(*self.pick(&[&b'3', &b'4', &b'6']), name)
                 .field(329, b"0000001\0")
                 .field(337, b"0000003\0"),
             _ => Entry::file(name, self.content()),
@@ -111,10 +110,10 @@ impl<R: FnMut() -> usize> Random<R> {
             b"\0\0\0\0\0\0\0\0\0\0\0\0",
             b"0000000001x\0",
         ];
-        self.of(&numbers).to_vec()
+        self.pick(&numbers).to_vec()
     }
 
-    /// What may precede an entry.
+    /// Returns headers that may precede an entry.
     fn extended(&mut self) -> Vec<u8> {
         let name = self.name();
         let size = self.below(1200).to_string();
@@ -133,7 +132,7 @@ impl<R: FnMut() -> usize> Random<R> {
         }
     }
 
-    /// An entry with something unusual.
+    /// Returns an entry with something unusual.
     fn odd(&mut self) -> Vec<u8> {
         let entry = self.entry();
         let size = 512 * self.below(4) as u64 + 300;
@@ -142,9 +141,9 @@ impl<R: FnMut() -> usize> Random<R> {
             1 => entry.magic(GNU).size(size).bytes(),
             2 => entry.magic(V7).bytes(),
             3 => entry.magic(b"ustar   ").bytes(),
-            4 => entry.magic(self.of(&[USTAR, GNU, V7])).field(345, "prefix").bytes(),
+            4 => entry.magic(self.pick(&[USTAR, GNU, V7])).field(345, "prefix").bytes(),
             5 => entry.field(508, b"tar\0").field(345, [b'p'; 140]).bytes(),
-            6 => entry.field(156, [*self.of(&[&b'0', &0])]).bytes(),
+            6 => entry.field(156, [*self.pick(&[&b'0', &0])]).bytes(),
             7 => entry.field(156, [self.below(256) as u8]).bytes(),
             8 => entry.field(124, self.number()).bytes(),
             9 => entry.field(100, &self.number()[..8]).bytes(),
@@ -183,13 +182,13 @@ impl<R: FnMut() -> usize> Random<R> {
     }
 }
 
-/// A path without what readers are free to leave out.
+/// Returns a path without what readers are free to leave out.
 fn normal(path: &str) -> String {
     let parts = path.split('/').filter(|part| !part.is_empty() && *part != ".");
     parts.collect::<Vec<_>>().join("/")
 }
 
-fn ours(bytes: &[u8]) -> longshore::Result<Vec<FoundImage>> {
+fn read_with_longshore(bytes: &[u8]) -> longshore::Result<Vec<PeerEntry>> {
     let mut found = Vec::new();
     unpack::read_tar_strictly(&mut &bytes[..], &mut |entry, content| {
         let mut text = Vec::new();
@@ -204,14 +203,14 @@ fn ours(bytes: &[u8]) -> longshore::Result<Vec<FoundImage>> {
             EntryKind::Unknown(_) => ('?', ""),
         };
         let sha256 = Some(Digest::sha256(&text).hex());
-        found.push(FoundImage { path: normal(&entry.path), kind, target: normal(target), sha256 });
+        found.push(PeerEntry { path: normal(&entry.path), kind, target: normal(target), sha256 });
         Ok(())
     })?;
     Ok(found)
 }
 
-/// What Python's `tarfile` finds in each archive.
-fn python(python: &Path, archives: &[PathBuf]) -> Vec<Result<Vec<FoundImage>, String>> {
+/// Returns the entries that Python's `tarfile` finds in each archive.
+fn python(python: &Path, archives: &[PathBuf]) -> Vec<Result<Vec<PeerEntry>, String>> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/tar_entries.py");
     let mut command = Command::new(python);
     command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -229,9 +228,9 @@ fn python(python: &Path, archives: &[PathBuf]) -> Vec<Result<Vec<FoundImage>, St
     String::from_utf8(output.stdout).unwrap().lines().map(parse).collect()
 }
 
-fn from_json(entry: &Value) -> FoundImage {
+fn from_json(entry: &Value) -> PeerEntry {
     let text = |key: &str| entry[key].as_str().unwrap();
-    FoundImage {
+    PeerEntry {
         path: normal(text("path")),
         kind: text("kind").chars().next().unwrap(),
         target: normal(text("target")),
@@ -244,8 +243,8 @@ fn unescape(name: &str) -> String {
     name.replace("\\376", "\\xfe")
 }
 
-/// What `bsdtar` lists.
-fn bsdtar(program: &Path, archive: &Path) -> Result<Vec<FoundImage>, String> {
+/// Returns the entries that `bsdtar` lists.
+fn bsdtar(program: &Path, archive: &Path) -> Result<Vec<PeerEntry>, String> {
     let lines = list(program, &["-tvf"], archive)?;
     let entry = |line: &String| {
         let words: Vec<_> = line.split_whitespace().collect();
@@ -259,12 +258,12 @@ fn bsdtar(program: &Path, archive: &Path) -> Result<Vec<FoundImage>, String> {
         let target = words.get(8..).filter(|rest| rest.len() > 1);
         let target = target.and_then(|rest| rest.last()).copied().unwrap_or_default();
         let (path, target) = (normal(&unescape(words[8])), normal(&unescape(target)));
-        FoundImage { path, kind, target, sha256: None }
+        PeerEntry { path, kind, target, sha256: None }
     };
     Ok(lines.iter().map(entry).collect())
 }
 
-/// The lines that a program writes about an archive.
+/// Returns the lines that a program writes about an archive.
 fn list(program: &Path, args: &[&str], archive: &Path) -> Result<Vec<String>, String> {
     let mut command = Command::new(program);
     command.args(args).arg(archive).env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
@@ -286,7 +285,7 @@ fn count(numbers: [usize; 2]) -> usize {
 }
 
 #[test]
-fn accepted_archives_are_read_alike() {
+fn accepted_archives_are_read_equally() {
     let (Some(python3), Some(bsd), Some(gnu)) =
         (peer::find("python3"), peer::find("bsdtar"), peer::find("tar"))
     else {
@@ -298,7 +297,7 @@ fn accepted_archives_are_read_alike() {
     let (mut paths, mut expected) = (Vec::new(), Vec::new());
     for number in 0..all {
         let bytes = random.archive();
-        if let Ok(found) = ours(&bytes) {
+        if let Ok(found) = read_with_longshore(&bytes) {
             let path = dir.join(format!("{number}.tar"));
             fs::write(&path, bytes).unwrap();
             paths.push(path);
@@ -316,7 +315,7 @@ fn accepted_archives_are_read_alike() {
             differ("python", format!("{found:?}"));
         }
         let plain: Vec<_> =
-            expected.iter().map(|found| FoundImage { sha256: None, ..found.clone() }).collect();
+            expected.iter().map(|found| PeerEntry { sha256: None, ..found.clone() }).collect();
         let found = bsdtar(&bsd, path);
         if found.as_ref() != Ok(&plain) {
             differ("bsdtar", format!("{found:?}"));
@@ -347,7 +346,7 @@ impl<R: FnMut() -> usize> Random<R> {
     fn path(&mut self) -> String {
         let parts = ["a", "b", "c", "d"];
         let depth = [1, 1, 2, 2, 2, 3][self.below(6)];
-        let parts: Vec<_> = (0..depth).map(|_| self.of(&parts)).collect();
+        let parts: Vec<_> = (0..depth).map(|_| self.pick(&parts)).collect();
         parts.join("/")
     }
 
@@ -361,7 +360,7 @@ impl<R: FnMut() -> usize> Random<R> {
             let above = if above.is_empty() { String::new() } else { format!("{above}/") };
             let entry = match self.below(14) {
                 0..3 => Entry::new(b'5', format!("{path}/")).mode(0o700),
-                3..5 => Entry::link(b'2', &path, self.of(&targets)).mode(0o777),
+                3..5 => Entry::link(b'2', &path, self.pick(&targets)).mode(0o777),
                 5 | 6 if !files.is_empty() => {
                     Entry::link(b'1', &path, &files[self.below(files.len())])
                 }
@@ -381,7 +380,7 @@ impl<R: FnMut() -> usize> Random<R> {
 }
 
 #[test]
-fn accepted_images_are_what_umoci_unpacks() {
+fn accepted_images_match_umoci() {
     let (Some(umoci), Some(())) = (peer::find("umoci"), peer::root()) else { return };
     let mut random = Random(random(0x2545_f491_4f6c_dd1d));
     let all = count(IMAGES);
@@ -411,7 +410,7 @@ fn accepted_images_are_what_umoci_unpacks() {
                 file.kind = kinds[file.target.as_ref().unwrap()];
             }
         }
-        let files = told(&serde_json::to_value(&files).unwrap());
+        let files = umoci_files(&serde_json::to_value(&files).unwrap());
         let out = layout.dir.with_file_name("out");
         let mut command = Command::new(&umoci);
         command.args(["unpack", "--image", &format!("{}:1", layout.dir.display())]).arg(&out);

@@ -5,7 +5,7 @@ use longshore::archive::unpack::{self, EntryKind};
 
 use crate::support::tarball::{END, Entry, GNU, V7, archive, extension, long, pax, record};
 
-/// The entries as `kind path`, or the error and its hint.
+/// Returns the entries as `kind path`, or the error and its hint.
 fn read(bytes: &[u8]) -> Result<Vec<String>, String> {
     let mut found = Vec::new();
     let read = unpack::read_tar_strictly(&mut &bytes[..], &mut |entry, content| {

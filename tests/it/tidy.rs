@@ -15,12 +15,12 @@ pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every Rust file below `dir`, as its path in the repository and its text.
+/// Returns every Rust file below `dir`, as its path in the repository and its text.
 pub(crate) fn sources(dir: &str) -> Vec<(String, String)> {
     files(dir, &["rs"])
 }
 
-/// Every file below `dir` with one of the extensions, as its path in the repository and its text.
+/// Returns every file below `dir` with one of the extensions, as its path in the repository and its text.
 pub(crate) fn files(dir: &str, extensions: &[&str]) -> Vec<(String, String)> {
     let mut open = vec![repository().join(dir)];
     let mut files = Vec::new();
@@ -37,14 +37,14 @@ pub(crate) fn files(dir: &str, extensions: &[&str]) -> Vec<(String, String)> {
     files
 }
 
-/// `text` without its tests, its comments and its strings' lines of comment.
+/// Returns `text` without its tests, its comments and its strings' lines of comment.
 pub(crate) fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
     let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The top-level modules that a file names, as `crate::module` or in `use crate::{…}`.
+/// Returns the top-level modules that a file names, as `crate::module` or in `use crate::{…}`.
 fn imports(code: &str) -> BTreeSet<String> {
     let ident = |text: &str| -> String {
         text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
@@ -74,7 +74,7 @@ fn imports(code: &str) -> BTreeSet<String> {
     found
 }
 
-/// The room a file of `src` is in.
+/// Returns the room a file of `src` is in.
 fn room(file: &str) -> &str {
     let rest = file.strip_prefix("src/").unwrap();
     rest.split(['/', '.']).next().unwrap()
@@ -116,7 +116,7 @@ const EXCEPTIONS: [(&str, &str); 2] = [
 ];
 
 #[test]
-fn src_has_the_wings_and_nothing_else() {
+fn src_has_only_the_wings() {
     let mut expected: Vec<String> = WINGS.iter().map(|(wing, _)| (*wing).to_owned()).collect();
     expected.extend(["lib.rs", "main.rs"].map(str::to_owned));
     expected.sort();
@@ -238,7 +238,7 @@ const ONE_PLACE: [(&str, &[&str]); 17] = [
 ];
 
 #[test]
-fn what_is_decided_once_is_in_one_place() {
+fn decisions_are_in_one_file() {
     let mut wrong = Vec::new();
     let mut found: BTreeSet<(&str, &str)> = BTreeSet::new();
     for (file, text) in sources("src").iter().filter(|(file, _)| !file.ends_with("tests.rs")) {
@@ -274,8 +274,8 @@ fn files_and_functions_are_short() {
     assert_eq!(long, Vec::<String>::new());
 }
 
-/// The functions of more than 80 lines. rustfmt ends a function with a brace in the column of its
-/// first line.
+/// Returns the functions of more than 80 lines. rustfmt ends a function with a brace in the column of its first
+/// line.
 fn functions(code: &str) -> impl Iterator<Item = (String, usize)> {
     let lines: Vec<&str> = code.lines().collect();
     let start = |line: &str| {
@@ -310,7 +310,7 @@ fn every_target_file_is_embedded() {
     assert_eq!(files, embedded);
 }
 
-/// Every tracked file that is text.
+/// Returns every tracked file that is text.
 fn tracked() -> Option<Vec<(PathBuf, String)>> {
     let git = peer::find("git")?;
     let mut command = plain(git);

@@ -17,7 +17,7 @@ fn plan(workspace: &Workspace, args: &str) -> Value {
     longshore(workspace, &format!("plan --message-format json {args}")).run().json()
 }
 
-/// What serves `malloc` in the job number `n`, and why.
+/// Returns the allocator of the job number `n`, and the reason.
 fn allocator(json: &Value, n: usize) -> (String, String) {
     let text = |key: &str| json["jobs"][n]["allocator"][key].as_str().unwrap().to_owned();
     (text("allocator"), text("origin"))
@@ -29,7 +29,7 @@ fn flags(json: &Value, n: usize) -> Vec<String> {
 }
 
 #[test]
-fn each_preset_is_told_whole() {
+fn each_preset_is_printed_completely() {
     let workspace = Workspace::hello();
     let speed = plan(&workspace, "--preset speed");
     assert_eq!(speed["jobs"][0]["cpu"], "x86-64-v3");
@@ -62,7 +62,7 @@ fn each_preset_is_told_whole() {
 }
 
 #[test]
-fn the_allocator_follows_the_program_and_what_is_asked_for() {
+fn the_allocator_follows_the_program_and_the_request() {
     let auto = "auto: preset balanced".to_owned();
     let workspace = Workspace::hello();
     assert_eq!(allocator(&plan(&workspace, ""), 0), ("mimalloc".into(), auto.clone()));
@@ -75,8 +75,8 @@ fn the_allocator_follows_the_program_and_what_is_asked_for() {
     // One that the program declares.
     let declares = "#[global_allocator]\nstatic A: std::alloc::System = std::alloc::System;\n";
     workspace.write("src/main.rs", &format!("{declares}{HELLO}"));
-    let (of, why) = allocator(&plan(&workspace, ""), 0);
-    assert_eq!(of, "system");
+    let (name, why) = allocator(&plan(&workspace, ""), 0);
+    assert_eq!(name, "system");
     assert!(why.contains("the program has its own") && why.contains("main.rs"), "{why}");
     // One that a dependency brings, and only where it is a dependency.
     let dependency =
@@ -97,14 +97,14 @@ fn the_allocator_follows_the_program_and_what_is_asked_for() {
     assert_eq!(allocator(&json, 1), ("mimalloc".into(), auto));
 }
 
-/// `dist` as by default, with a short build.
+/// Returns the command `dist` as by default, with a short build.
 fn balanced(workspace: &Workspace, args: &str) -> Test {
     longshore(workspace, &format!("dist --message-format json {args}"))
         .env("CARGO_PROFILE_DIST_LTO", "off")
         .env("CARGO_PROFILE_DIST_OPT_LEVEL", "1")
 }
 
-/// The address and the section of the symbol `name`.
+/// Returns the address and the section of the symbol `name`.
 fn symbol(readelf: &Path, file: &Path, name: &str) -> Option<String> {
     let text = peer::run(readelf, ["-W", "-s", file.to_str().unwrap()]);
     let mut lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
@@ -156,15 +156,15 @@ fn mimalloc_serves_threads_and_symbols_are_kept_apart() {
 fn size_aborts_and_is_smaller() {
     let workspace = Workspace::hello();
     let args = format!("dist --message-format json --target {AMD64} --allocator system --preset");
-    let of = |preset: &str| longshore(&workspace, &format!("{args} {preset}")).run().json();
+    let plan_with = |preset: &str| longshore(&workspace, &format!("{args} {preset}")).run().json();
     let size = |json: &Value| json["artifacts"][0]["size"].as_u64().unwrap();
-    let (balanced, small) = (of("balanced"), of("size"));
+    let (balanced, small) = (plan_with("balanced"), plan_with("size"));
     assert!(size(&small) * 10 < size(&balanced) * 8, "{} {}", size(&small), size(&balanced));
     assert_eq!(small["artifacts"][0]["smoke"]["output"], "hello from a fixture");
 }
 
 #[test]
-fn a_targets_file_tunes_what_is_built() {
+fn target_files_tune_the_build() {
     let Some(readelf) = peer::find("readelf") else {
         return;
     };
@@ -206,7 +206,7 @@ fn a_unit_that_is_compiled_twice_is_an_error_with_its_cause() {
         .run();
 }
 
-/// The target's file, with a flag that the other target has not.
+/// Returns the target's file, with a flag that the other target has not.
 fn with_flags() -> String {
     let (_, text) =
         longshore::build::target::EMBEDDED.iter().find(|(name, _)| *name == AMD64).unwrap();

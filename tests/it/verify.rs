@@ -24,13 +24,13 @@ int __attribute__((noinline)) compute(int n) {
 int main(int argc, char **argv) { printf("sum %d\n", compute(argc + 9)); return 0; }
 "#;
 
-/// The program of that name, or none after saying that the test is skipped.
+/// Returns the program of that name, or none after saying that the test is skipped.
 pub(crate) fn tool(name: &str) -> Option<PathBuf> {
     // Whatever there is of it, longshore finds it or fetches it.
     if name == "zig" { Some(peer::zig()) } else { peer::find(name) }
 }
 
-/// What a command printed to standard output and to standard error, and whether it ended well.
+/// Returns the output of a command to stdout and stderr, and whether it succeeded.
 fn outcome(program: impl AsRef<Path>, args: &[&str], directory: &Path) -> (String, String, bool) {
     let mut command = Command::new(program.as_ref());
     let output = command.args(args).current_dir(directory).output().unwrap();
@@ -39,7 +39,7 @@ fn outcome(program: impl AsRef<Path>, args: &[&str], directory: &Path) -> (Strin
     (text(&output.stdout), text(&output.stderr), success)
 }
 
-/// What a command printed to standard output; it has to end well.
+/// Returns the output of a command to stdout; it must succeed.
 #[track_caller]
 fn run(program: impl AsRef<Path>, args: &[&str], directory: &Path) -> String {
     let (out, err, success) = outcome(program.as_ref(), args, directory);
@@ -47,7 +47,7 @@ fn run(program: impl AsRef<Path>, args: &[&str], directory: &Path) -> String {
     out
 }
 
-/// An empty directory for one test.
+/// Returns an empty directory for one test.
 fn directory(name: &str) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("verify").join(name);
     let _ = fs::remove_dir_all(&directory);
@@ -78,7 +78,7 @@ fn clean(file: &str, directory: &Path) {
 /// Strips and splits `hello`, checks what must hold of every program, and leaves `hello.stripped`,
 /// `hello.split` and `hello.debug` beside it.
 #[track_caller]
-fn take_apart(directory: &Path) -> Facts {
+fn split_program(directory: &Path) -> Facts {
     let bytes = fs::read(directory.join("hello")).unwrap();
     let facts = Facts::read(&bytes).unwrap();
     assert!(facts.symbols && !facts.debug_sections.is_empty());
@@ -146,7 +146,7 @@ fn debuggers_find_lines(directory: &Path, facts: &Facts) {
 /// Lints look for these texts in files; what has them in it for that reason alone would be
 /// complained of, and longshore verifies itself.
 #[test]
-fn our_own_program_has_no_text_that_lints_look_for() {
+fn longshore_passes_its_text_lints() {
     let bytes = fs::read(env!("CARGO_BIN_EXE_cargo-longshore")).unwrap();
     let facts = Facts::read(&bytes).unwrap();
     let texts = ["<jemalloc>: Unsupported", "gconv", "UPX!", "No error information"];
@@ -163,7 +163,7 @@ fn our_own_program_has_no_text_that_lints_look_for() {
 }
 
 #[test]
-fn host_programs_are_taken_apart_and_run() {
+fn host_programs_are_split_and_run() {
     let Some(gcc) = tool("gcc") else { return };
     let kinds: [(&str, &[&str], Shape); 4] = [
         ("dynamic", &["-pie", "-fPIE"], Shape::Pie),
@@ -176,7 +176,7 @@ fn host_programs_are_taken_apart_and_run() {
         let mut args = vec!["-g", "-O0", "-Wl,--build-id=sha1", "hello.c", "-o", "hello"];
         args.extend(flags);
         run(&gcc, &args, &directory);
-        let facts = take_apart(&directory);
+        let facts = split_program(&directory);
         assert_eq!((facts.shape, facts.libc), (shape, Libc::Glibc), "{name}");
         let [whole, split] = ["hello", "hello.split"].map(|name| fs::read(directory.join(name)));
         let (whole, split) = (whole.unwrap(), split.unwrap());
@@ -189,7 +189,7 @@ fn host_programs_are_taken_apart_and_run() {
 }
 
 #[test]
-fn foreign_programs_are_taken_apart() {
+fn foreign_programs_are_split() {
     let Some(zig) = tool("zig") else { return };
     for (target, machine, class) in
         [("aarch64-linux-musl", "AARCH64", 64), ("arm-linux-musleabihf", "ARM", 32)]
@@ -197,7 +197,7 @@ fn foreign_programs_are_taken_apart() {
         let directory = directory(target);
         let args = ["cc", "-target", target, "-g", "-Wl,--build-id=sha1", "hello.c", "-o", "hello"];
         run(&zig, &args, &directory);
-        let facts = take_apart(&directory);
+        let facts = split_program(&directory);
         assert_eq!(machine_name(facts.machine), machine);
         assert_eq!((facts.class, facts.libc), (class, Libc::Musl));
         assert_eq!((facts.interpreter, facts.needed.len()), (None, 0));

@@ -17,7 +17,7 @@ use crate::{
 /// Path, mode and content.
 pub(crate) type File<'a> = (&'a str, u32, &'a [u8]);
 
-/// An entry of a tar archive, whatever its path is.
+/// Returns an entry of a tar archive, whatever its path is.
 fn header(path: &str, mode: u32, size: u64, kind: tar::EntryType, link: &str) -> tar::Header {
     let mut header = tar::Header::new_ustar();
     header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
@@ -38,7 +38,7 @@ pub(crate) fn tar(files: &[File<'_>]) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-/// A tar archive of one entry without content.
+/// Returns a tar archive of one entry without content.
 fn special(path: &str, kind: tar::EntryType, link: &str) -> Vec<u8> {
     let mut tar = tar::Builder::new(tar(&[("bin/x", 0o755, &program::amd64())]));
     // What is there already ends with two blocks of zeros.
@@ -86,12 +86,12 @@ pub(crate) fn xz(bytes: &[u8]) -> Vec<u8> {
     xz.finish().unwrap()
 }
 
-/// A package of Debian's that installs what is in the tar (deb(5)).
+/// Returns a package of Debian's that installs what is in the tar (deb(5)).
 pub(crate) fn deb(data: &[u8]) -> Vec<u8> {
     members(&[("debian-binary", b"2.0\n"), ("data.tar.gz", data)])
 }
 
-/// An archive with these members, as `ar` writes it.
+/// Returns an archive with these members, as `ar` writes it.
 fn members(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut deb = b"!<arch>\n".to_vec();
     for (name, content) in members {
@@ -102,7 +102,7 @@ fn members(members: &[(&str, &[u8])]) -> Vec<u8> {
     deb
 }
 
-/// The same files in every archive that there is.
+/// Returns the same files in every archive that there is.
 fn archives(files: &[File<'_>]) -> Vec<(&'static str, Vec<u8>)> {
     let tar = tar(files);
     vec![
@@ -117,7 +117,7 @@ fn archives(files: &[File<'_>]) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[test]
-fn what_is_in_an_archive_is_looked_at() {
+fn archive_contents_are_verified() {
     let dir = directory("archives");
     let good = program::amd64();
     let files: [File<'_>; 2] = [("x-1.0/bin/x", 0o755, &good), ("x-1.0/read.me", 0o644, b"text")];
@@ -138,7 +138,7 @@ fn what_is_in_an_archive_is_looked_at() {
 }
 
 #[test]
-fn what_a_package_runs_when_it_is_installed_is_judged() {
+fn package_scripts_are_verified() {
     let dir = directory("deb-control");
     let data = gzip(&tar(&[("./usr/bin/x", 0o755, &program::amd64())]));
     let bad = program::fixed_amd64();
@@ -187,7 +187,7 @@ fn modes_in_archives_count() {
 }
 
 #[test]
-fn archives_that_are_cut_off_or_hold_nothing_are_refused() {
+fn truncated_and_empty_archives_are_rejected() {
     let dir = directory("archive-cut");
     let good = program::amd64();
     for (name, bytes) in archives(&[("x", 0o755, &good), ("y", 0o755, &[0; 5000])]) {
@@ -214,7 +214,7 @@ fn archives_that_are_cut_off_or_hold_nothing_are_refused() {
 }
 
 #[test]
-fn archives_that_lead_outside_are_refused() {
+fn archives_with_outside_paths_are_rejected() {
     let dir = directory("archive-outside");
     let good = program::amd64();
     for path in ["../x", "/usr/bin/x", "a/../../x"] {
@@ -277,7 +277,7 @@ fn extended_headers_are_read_and_bounded() {
 }
 
 #[test]
-fn bombs_are_refused() {
+fn bombs_are_rejected() {
     let dir = directory("bombs");
     let zeros = vec![0; 100 << 20];
     let bomb = tar(&[("x", 0o755, &zeros)]);
@@ -317,7 +317,7 @@ fn bombs_are_refused() {
 /// The largest program and archive take no more memory than a small one (`ulimit -d`: the data that
 /// a process may have, stacks of threads among it).
 #[test]
-fn memory_is_bounded_whatever_the_file() {
+fn memory_is_bounded_for_every_file() {
     let dir = directory("memory");
     let Some(sh) = peer::find("sh") else { return };
     let mut large = program::amd64();
@@ -381,7 +381,7 @@ fn no_mutation_of_an_archive_panics() {
             if random().is_multiple_of(8) {
                 bytes.truncate(random() % bytes.len());
             }
-            look_into(&bytes);
+            list_contents(&bytes);
             run += 1;
         }
     }
@@ -390,7 +390,7 @@ fn no_mutation_of_an_archive_panics() {
 }
 
 /// Reads an archive to its end, as `verify` does.
-pub(crate) fn look_into(bytes: &[u8]) {
+pub(crate) fn list_contents(bytes: &[u8]) {
     use longshore::archive::unpack::{self, Budget, Compression};
     let mut each = |entry: &unpack::ArchiveEntry, content: &mut dyn std::io::Read| {
         let _ = entry.hazard();

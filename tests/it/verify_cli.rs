@@ -36,7 +36,7 @@ fn verify(directory: &Path, args: &[&str]) -> Output {
     command.env_remove("GITHUB_ACTIONS").env_remove("GITHUB_STEP_SUMMARY").output().unwrap()
 }
 
-/// Standard output, after the status was held against what is expected.
+/// Returns standard output, after the status was held against what is expected.
 #[track_caller]
 pub(crate) fn check(directory: &Path, args: &[&str], status: i32) -> String {
     let output = verify(directory, args);
@@ -46,7 +46,7 @@ pub(crate) fn check(directory: &Path, args: &[&str], status: i32) -> String {
     text
 }
 
-/// Standard error of a run that fails with that status, and prints nothing else.
+/// Returns standard error of a run that fails with that status, and prints nothing else.
 #[track_caller]
 pub(crate) fn fails(directory: &Path, args: &[&str], status: i32) -> String {
     let output = verify(directory, args);
@@ -57,7 +57,7 @@ pub(crate) fn fails(directory: &Path, args: &[&str], status: i32) -> String {
 }
 
 #[test]
-fn the_page_on_lints_is_written_down() {
+fn the_page_on_lints_is_up_to_date() {
     let page = check(&directory("page"), &["--explain", "all"], 0);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/lints.md");
     let written = fs::read_to_string(path).unwrap();
@@ -67,7 +67,7 @@ fn the_page_on_lints_is_written_down() {
 }
 
 #[test]
-fn what_cannot_be_looked_at_is_never_fine() {
+fn unreadable_files_are_never_accepted() {
     let dir = directory("bad");
     let good = program();
     write(&dir.join("good"), &good, 0o755);
@@ -93,7 +93,7 @@ fn what_cannot_be_looked_at_is_never_fine() {
 }
 
 #[test]
-fn a_directory_is_looked_through() {
+fn directories_are_searched() {
     let dir = directory("tree");
     fs::create_dir_all(dir.join("a/b")).unwrap();
     write(&dir.join("a/b/program"), &program(), 0o755);
@@ -113,7 +113,7 @@ fn a_directory_is_looked_through() {
 }
 
 #[test]
-fn lints_weigh_what_they_are_told() {
+fn lints_have_the_requested_level() {
     let dir = directory("levels");
     write(&dir.join("open"), &program(), 0o777);
     assert!(check(&dir, &["open"], 0).contains("warn mode"));
@@ -126,7 +126,7 @@ fn lints_weigh_what_they_are_told() {
 }
 
 #[test]
-fn every_form_tells_the_same() {
+fn every_format_reports_the_same() {
     let dir = directory("forms");
     write(&dir.join("good"), &program(), 0o755);
     let args = |form| ["good", "missing", "--facts", "--message-format", form];
@@ -161,7 +161,7 @@ fn every_form_tells_the_same() {
 }
 
 #[test]
-fn a_release_manifest_is_held_against_its_files() {
+fn release_manifests_are_compared_with_their_files() {
     let dir = directory("dist");
     let bytes = program();
     fs::create_dir_all(dir.join("linux/amd64/bin")).unwrap();

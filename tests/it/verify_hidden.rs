@@ -6,7 +6,7 @@ use std::{fs, path::Path, process::Command};
 use serde_json::json;
 
 use crate::{
-    inspect::{image, on_disk, told},
+    inspect::{image, on_disk, umoci_files},
     support::{
         command::longshore,
         peer, program,
@@ -25,7 +25,7 @@ pub(crate) fn bad(name: &str) -> Vec<u8> {
     Entry::file(name, BAD).bytes()
 }
 
-/// A layout with a good program and then these layers.
+/// Returns a layout with a good program and then these layers.
 pub(crate) fn layout(name: &str, layers: &[&[Vec<u8>]]) -> Layout {
     let mut layout = Layout::new(name);
     let good = Entry::file("ok", program::amd64()).bytes();
@@ -41,7 +41,7 @@ pub(crate) fn layout(name: &str, layers: &[&[Vec<u8>]]) -> Layout {
 fn same_as_umoci(layout: &Layout) {
     let dir = layout.dir.parent().unwrap();
     let found = image(dir, "inspect --message-format json layout").run().json();
-    let files = told(&found["sources"][0]["sets"][0]["images"][0]["files"]);
+    let files = umoci_files(&found["sources"][0]["sets"][0]["images"][0]["files"]);
     let (Some(umoci), Some(())) = (peer::find("umoci"), peer::root()) else { return };
     let (image, out) = (format!("{}:1", layout.dir.display()), dir.join("out"));
     peer::run(&umoci, ["unpack", "--image", &image, out.to_str().unwrap()]);
@@ -126,7 +126,7 @@ fn names_that_are_not_utf8_stay_different() {
     check(dir, &["layout"], 0);
 }
 
-/// What is ambiguous in a tar is rejected by every command that reads one.
+/// Checks that every command that reads tars rejects ambiguous ones.
 #[test]
 fn ambiguous_archives_are_rejected_everywhere() {
     let text = Entry::file("x", "text").bytes();
@@ -211,7 +211,7 @@ fn sizes_that_all_readers_ignore_hide_nothing() {
     same_as_umoci(&layout);
 }
 
-/// The files of a layout as a tar, behind other entries.
+/// Returns the files of a layout as a tar, behind other entries.
 fn packed(layout: &Path, first: &[Vec<u8>]) -> Vec<u8> {
     let mut parts = first.to_vec();
     let mut open = vec![layout.to_owned()];
@@ -367,7 +367,7 @@ fn a_program_that_is_an_archive_as_well_is_a_program() {
 
 /// `inspect` and `verify` give one verdict on what no engine should unpack.
 #[test]
-fn both_commands_reject_the_same_images() {
+fn inspect_and_verify_reject_the_same_images() {
     let text = |name: &str| Entry::file(name, "text").bytes();
     let link = |kind: u8, name: &str, to: &str| Entry::link(kind, name, to).bytes();
     let cases: [(&str, &[Vec<u8>], &str); 9] = [
@@ -395,7 +395,7 @@ fn both_commands_reject_the_same_images() {
     }
 }
 
-/// `verify` in 256 MiB of address space and 20 seconds of the processor.
+/// Returns `verify` in 256 MiB of address space and 20 seconds of the processor.
 #[track_caller]
 fn bounded(dir: &Path, args: &str, status: i32) -> String {
     let sh = peer::find("sh").unwrap();

@@ -17,7 +17,7 @@ pub(crate) struct Layout {
     pub(crate) layers: Vec<Value>,
     pub(crate) diff_ids: Vec<String>,
     architecture: &'static str,
-    /// What else its configuration says.
+    /// More fields of its configuration.
     pub(crate) config: Value,
 }
 
@@ -81,7 +81,7 @@ impl Layout {
 }
 
 #[test]
-fn every_program_of_every_layer_is_judged() {
+fn every_program_of_every_layer_is_verified() {
     let good = program::amd64();
     let bad = b"\x7fELF, and no more";
     let mut layout = Layout::new("image-layers");
@@ -151,7 +151,7 @@ fn a_hard_link_adds_no_privileges() {
 }
 
 #[test]
-fn images_that_lie_are_refused() {
+fn corrupt_images_are_rejected() {
     let good = program::amd64();
     let fresh = |name: &str| {
         let mut layout = Layout::new(name);
@@ -190,7 +190,7 @@ fn images_that_lie_are_refused() {
 }
 
 #[test]
-fn every_form_of_an_image_tells_the_same() {
+fn every_form_of_an_image_has_the_same_verdict() {
     let good = program::amd64();
     let mut layout = Layout::new("image-forms");
     layout.layer(&[("bin/x", 0o755, &good)]);
@@ -237,13 +237,13 @@ fn every_form_of_an_image_tells_the_same() {
         }
         wanted("o.tar");
         wanted("d.tar");
-        lie(&dir.join("d.tar"));
+        corrupt(&dir.join("d.tar"));
         assert!(check(dir, &["d.tar"], 1).contains("deny record"));
     }
 }
 
 /// Changes one byte of a program in an archive, in a part of the file that no header is in.
-fn lie(path: &Path) {
+fn corrupt(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
     let at = memchr::memmem::find(&bytes, program::TEXT.as_bytes()).unwrap();
     bytes[at] ^= 1;
@@ -251,7 +251,7 @@ fn lie(path: &Path) {
 }
 
 #[test]
-fn what_dist_made_is_looked_at_as_a_whole() {
+fn complete_dist_outputs_are_verified() {
     let (workspace, _) = crate::dist::shared();
     let dir = workspace.dist();
     let text = check(&dir, &["dist.json"], 0);
@@ -290,7 +290,7 @@ impl longshore::image::read::image::Store for Files {
 }
 
 #[test]
-fn no_mutation_of_an_image_panics_or_is_passed() {
+fn mutations_of_an_image_do_not_panic_or_pass() {
     use longshore::image::{contents, read::image};
     let good = program::amd64();
     let mut layout = Layout::new("image-mutations");
@@ -342,7 +342,7 @@ fn no_mutation_of_an_image_panics_or_is_passed() {
 }
 
 #[test]
-fn a_registry_that_does_not_answer_is_refused() {
+fn unreachable_registries_are_rejected() {
     let dir = directory("image-reference");
     for name in ["127.0.0.1:1/x:1", "docker://127.0.0.1:1/x"] {
         assert!(check(&dir, &[name], 1).contains("the connection is refused"), "{name}");

@@ -48,7 +48,7 @@ fn every_lint_finds_something_is_listed_or_lacks_an_input() {
 }
 
 #[test]
-fn inputs_that_are_missing_are_named_wherever_the_lint_is() {
+fn missing_inputs_of_lints_are_named() {
     let dir = directory("named-input");
     write(&dir.join("x"), &program::amd64(), 0o755);
     fs::write(dir.join("x.tar"), tar(&[("x", 0o755, &program::amd64())])).unwrap();
@@ -81,7 +81,7 @@ fn inputs_that_are_missing_are_named_wherever_the_lint_is() {
 }
 
 #[test]
-fn what_was_not_applied_is_in_the_report_with_a_reason() {
+fn skipped_lints_are_reported_with_a_reason() {
     let dir = directory("named-json");
     write(&dir.join("x"), &program::amd64(), 0o755);
     let json = check(&dir, &["x", "--warn", "float-abi", "--message-format", "json"], 0);
@@ -89,15 +89,15 @@ fn what_was_not_applied_is_in_the_report_with_a_reason() {
     let json: Value = serde_json::from_str(&json).unwrap();
     let verdict = &json["checked"][0]["verdict"];
     let listed = verdict["not-applied"].as_array().unwrap();
-    let of = |lint: &str| listed.iter().find(|of| of["lint"] == lint);
-    assert_eq!(of("float-abi").unwrap()["requested"], true);
-    assert_eq!(of("canary").unwrap()["reason"], "it is off by default");
-    assert_eq!(of("machine").unwrap().get("requested"), None);
+    let find_lint = |lint: &str| listed.iter().find(|entry| entry["lint"] == lint);
+    assert_eq!(find_lint("float-abi").unwrap()["requested"], true);
+    assert_eq!(find_lint("canary").unwrap()["reason"], "it is off by default");
+    assert_eq!(find_lint("machine").unwrap().get("requested"), None);
     // Each lint is either applied or listed.
     let applied = verdict["lints"].as_array().unwrap();
     for lint in &LINTS {
         let is = applied.iter().any(|id| id == lint.id);
-        assert_ne!(is, of(lint.id).is_some(), "{}", lint.id);
+        assert_ne!(is, find_lint(lint.id).is_some(), "{}", lint.id);
     }
     // What is off or does not apply by default is not told to people.
     assert_eq!(check(&dir, &["x"], 0).lines().count(), 1);

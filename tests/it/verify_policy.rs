@@ -1,4 +1,4 @@
-//! What policies make of files: their own tables, sizes and waivers, and programs that are run.
+//! Policies: their own tables, sizes and waivers, and programs that are run.
 
 use std::{fs, path::Path, process::Command};
 
@@ -9,14 +9,14 @@ use crate::{
     verify_cli::{check, directory, write},
 };
 
-/// A file that is judged under a policy of that text.
+/// Returns a file that is judged under a policy of that text.
 #[track_caller]
 fn under(dir: &Path, policy: &str, args: &[&str], status: i32) -> String {
     fs::write(dir.join("policy.toml"), policy).unwrap();
     check(dir, &[args, &["--policy", "policy.toml"]].concat(), status)
 }
 
-/// A dynamic program of the host's compiler, or none after saying that the test is skipped.
+/// Returns a dynamic program of the host's compiler, or none after saying that the test is skipped.
 fn dynamic(dir: &Path) -> Option<()> {
     let gcc = tool("gcc")?;
     let source = "#include <stdio.h>\n#include <pthread.h>\nint main(void) { \
@@ -98,7 +98,7 @@ fn sizes_and_growth() {
 }
 
 #[test]
-fn what_is_waived_is_told_with_its_reason() {
+fn waivers_are_reported_with_their_reason() {
     let dir = directory("policy-waive");
     write(&dir.join("open"), &program::amd64(), 0o777);
     let waiver = |more: &str| {
@@ -117,7 +117,7 @@ fn what_is_waived_is_told_with_its_reason() {
     assert!(sarif.contains("\"justification\": \"a shared host\""), "{sarif}");
     let json = under(&dir, &waiver(""), &[&args[..], &["json"]].concat(), 0);
     assert_ne!(crate::schema::valid("verify.v1", &json), Some(false));
-    // What was not looked at cannot be waived.
+    // What was not read cannot be waived.
     for (policy, told) in [
         ("[[waive]]\nlint = 'readable'\nreason = 'x'", "unknown lint `readable`"),
         ("[[waive]]\nlint = 'mode'\nreason = ' '", "has no reason"),
@@ -157,7 +157,7 @@ const WIDE: &str = "__attribute__((target(\"avx2\"))) int main(void) { \
                     vmovdqu %%ymm0, %0\" : \"=m\"(b) : \"m\"(a) : \"xmm0\"); return b[0] == 2 ? 0 : 1; }";
 
 #[test]
-fn programs_are_run_on_the_oldest_processor() {
+fn programs_are_run_on_the_baseline_cpu() {
     let (Some(_), Some(_)) = (peer::find("qemu-x86_64-static"), peer::find("qemu-aarch64-static"))
     else {
         return;

@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// A release with an image, two archives and their checksums, in the workspace that made it.
+/// Returns a release with an image, two archives and their checksums, in the workspace that made it.
 pub(crate) fn release() -> Dist {
     let dist = Dist::new(&[("linux/amd64", &program::amd64()[..])], json!({}));
     dist.packages();
@@ -94,7 +94,7 @@ fn every_document_is_compared_with_its_digest() {
 }
 
 #[test]
-fn files_that_nothing_names_are_rejected() {
+fn unlisted_files_are_rejected() {
     let dist = release();
     for name in [
         "evil",
@@ -167,7 +167,7 @@ fn swap(dist: &Dist, bytes: &[u8]) {
 }
 
 #[test]
-fn what_dist_json_claims_to_be_accepted_is_verified_again_before_it_is_packed() {
+fn binaries_of_dist_json_are_verified_again_before_packing() {
     let dist = release();
     swap(&dist, &program::fixed_amd64());
     let error = dist.fails(1, &[]);
@@ -226,7 +226,7 @@ fn archives_hold_no_program_that_was_not_verified() {
     }
 }
 
-/// A release that cannot pass under the built-in policy, below `at`, and what was named there.
+/// Returns a release that cannot pass under the built-in policy, below `at`, and what was named there.
 fn weak(at: &Path) -> PathBuf {
     let dist = Dist::new(&[("linux/amd64", &program::fixed_amd64()[..])], json!({}));
     fs::create_dir_all(at.parent().unwrap()).unwrap();
@@ -237,7 +237,7 @@ fn weak(at: &Path) -> PathBuf {
 const ALLOW: &str = "[workspace]\n[workspace.metadata.longshore.verify]\nallow = ['static-pie']\n";
 
 #[test]
-fn a_workspace_judges_only_what_is_below_its_target_directory() {
+fn workspace_policies_apply_below_the_target_directory_only() {
     let home = TempDir::new().unwrap();
     let own = home.path().join("own");
     weak(&own.join("target/dist"));
@@ -294,7 +294,7 @@ fn settings(dir: &Path, keys: &str) {
 }
 
 #[test]
-fn images_of_a_release_are_judged_by_its_policies() {
+fn images_of_a_release_follow_its_policies() {
     let dist = release();
     let home = dist.beside("");
     let verify = || run(&home, "verify").arg(dist.root()).dir(&home);

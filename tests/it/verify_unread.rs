@@ -18,7 +18,7 @@ use crate::{
 const BAD: &[u8] = b"\x7fELF, and no more";
 
 #[test]
-fn archives_that_are_not_read_can_be_rejected() {
+fn unread_archives_can_be_rejected() {
     let dir = directory("unread");
     let tar = archive(&[Entry::file("evil", BAD).bytes()]);
     write(&dir.join("app"), &program::amd64(), 0o755);
@@ -56,7 +56,7 @@ fn archives_that_are_not_read_can_be_rejected() {
     assert!(check(&dir, &["."], 1).contains("`./old.tar!evil` refused"));
 }
 
-/// The offset of the `number`th local header, or record of the directory.
+/// Returns the offset of the `number`th local header, or record of the directory.
 fn header(zip: &[u8], signature: &[u8], number: usize) -> usize {
     memchr::memmem::find_iter(zip, signature).nth(number).unwrap()
 }
@@ -131,7 +131,7 @@ fn zip_entries_that_are_not_files_have_no_programs() {
 }
 
 #[test]
-fn layouts_in_directories_of_an_archive_are_judged() {
+fn layouts_in_directories_of_an_archive_are_verified() {
     let evil = layout("nested-evil", &[&[], &[bad("evil")]]);
     let good = layout("nested-good", &[&[]]);
     let dir = evil.dir.parent().unwrap();

@@ -176,6 +176,78 @@ fn documentation_help_and_comments_use_the_terms_of_the_field() {
     assert!(wrong.is_empty(), "{} phrases to replace:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Openings of doc comments that hide the kind of an item.
+const OPENINGS: [&str; 6] = ["What", "Where", "How", "Which", "Who", "Whether"];
+
+/// Names of types that do not say what a value is.
+const TYPES: [&str; 9] = ["Of", "Told", "Found", "Seen", "Place", "Wish", "Open", "Said", "Ours"];
+
+/// Returns the first word of `text`, without punctuation.
+fn word(text: &str) -> &str {
+    let text = text.trim_start();
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or(text)
+}
+
+/// Returns whether a line of code is a field of the type `bool` or `Option<bool>`.
+fn is_bool_field(code: &str) -> bool {
+    let field = code.split_once(": ").map(|(_, kind)| kind.trim_end_matches(','));
+    matches!(field, Some("bool" | "Option<bool>"))
+}
+
+/// Returns the lines of Rust source with a doc comment or a name to avoid: comments of functions start with a
+/// verb, those of types with a noun phrase, and names are verbs or nouns of the field.
+fn unclear(source: &str) -> Vec<String> {
+    let lines: Vec<_> = source.lines().map(str::trim).collect();
+    let doc = |line: &str| line.strip_prefix("///").or(line.strip_prefix("//!")).map(str::to_owned);
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let starts = at == 0 || doc(lines[at - 1]).is_none();
+        if let Some(text) = doc(line).filter(|_| starts) {
+            let mut code = lines[at..].iter().filter(|line| doc(line).is_none());
+            let code = code.find(|line| !line.starts_with("#[")).unwrap_or(&"");
+            let opening = word(&text);
+            if OPENINGS.contains(&opening) && !(opening == "Whether" && is_bool_field(code)) {
+                found.push(format!("{}: {line}", at + 1));
+            }
+        }
+        let named = |keyword: &str, names: &[&str]| {
+            let name = line.split(keyword).nth(1).filter(|_| !line.starts_with("//"));
+            name.is_some_and(|name| names.contains(&word(name)))
+        };
+        let types = ["struct ", "enum ", "trait ", "type "];
+        if named("fn ", &["of"]) || types.iter().any(|keyword| named(keyword, &TYPES)) {
+            found.push(format!("{}: {line}", at + 1));
+        }
+    }
+    found
+}
+
+#[test]
+fn unclear_comments_and_names_are_found() {
+    let count = |source: &str| unclear(source).len();
+    assert_eq!(
+        count("/// What it is.\nfn f() {}\n/// Returns it.\n/// Where it is.\nfn g() {}"),
+        1
+    );
+    assert_eq!(count("/// Whether it is.\n#[serde(default)]\npub is: bool,"), 0);
+    assert_eq!(count("/// Whether it is.\npub fn is() -> bool {"), 1);
+    assert_eq!(
+        count("pub fn of(x: u8) {}\npub(crate) struct Told;\nstruct OpenFile;\nfn offset() {}"),
+        2
+    );
+}
+
+#[test]
+fn comments_and_names_say_what_an_item_is() {
+    let files = files("src", &["rs"]).into_iter();
+    let wrong: Vec<_> = files
+        .flat_map(|(name, text)| {
+            unclear(&text).into_iter().map(move |line| format!("{name}:{line}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{} lines to reword:\n{}", wrong.len(), wrong.join("\n"));
+}
+
 /// Returns the anchor that GitHub gives to a heading.
 fn anchor(heading: &str) -> String {
     let heading = heading.trim_start_matches('#').trim().to_lowercase();

@@ -68,7 +68,7 @@ fn image(files: Option<&str>) -> Result {
     step("image", tests.env("LONGSHORE_BENCH_FILES", files.unwrap_or(&left)))
 }
 
-/// What one program took.
+/// The results of one program.
 struct Row {
     name: &'static str,
     plain: Duration,
@@ -97,7 +97,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// Both programs, and zig.
+    /// Returns both programs, and zig.
     fn new() -> Result<Self> {
         let place = repository().join("target/bench");
         let install =
@@ -141,7 +141,7 @@ impl Bench {
         Ok(Row { name, plain, ours, again, xtask: of_xtask, compiled, written })
     }
 
-    /// The unpacked source of a published program, as its author packed it.
+    /// Returns the unpacked source of a published program, as its author packed it.
     fn source(&self, name: &str, version: &str) -> Result<PathBuf> {
         let source = self.place.join("vendor").join(format!("{name}-{version}"));
         if source.join("Cargo.toml").exists() {
@@ -176,7 +176,7 @@ impl Bench {
         time
     }
 
-    /// `dist` of the same.
+    /// Returns `dist` of the same.
     fn ours(&self, source: &Path, program: &Path, cold: bool) -> Result<Duration> {
         let mut command = Command::new(program);
         command.args(["dist", "--profile", "release", "--no-smoke"]).args(TARGETS.split(' '));
@@ -203,7 +203,7 @@ impl Bench {
     }
 }
 
-/// What tells one state of a blob from another: inode and time.
+/// Returns the inode and time of each blob, which distinguish its states.
 fn stamps(root: &Path) -> BTreeMap<PathBuf, (u64, i64, i64)> {
     let mut open = vec![root.join("image"), root.join("linux")];
     let mut found = BTreeMap::new();
@@ -219,7 +219,7 @@ fn stamps(root: &Path) -> BTreeMap<PathBuf, (u64, i64, i64)> {
     found
 }
 
-/// How many units the last `dist` compiled.
+/// Returns the number of units that the last `dist` compiled.
 fn compiled(path: &Path) -> Result<u64> {
     let text = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let dist: longshore::model::schema::Dist =

@@ -28,7 +28,7 @@ const PYTHON: [(&str, &str, &str); 2] = [
     ("in-toto", "in_toto_attestation", "in-toto-attestation==0.9.3"),
 ];
 
-/// How many of these are fetched at once. They wait for the network, or have one thread.
+/// The number of these that are fetched in parallel. They wait for the network, or have one thread.
 const AT_ONCE: usize = 2;
 
 /// Finds or installs the peers. Returns the names of those that are still missing, which is an error
@@ -90,7 +90,7 @@ fn missing(describe: impl Fn(&str, &str) -> String) -> Vec<String> {
     found
 }
 
-/// Whether a program of the list is on this machine.
+/// Returns whether a program of the list is on this machine.
 fn is_there(program: &str) -> bool {
     // pip may be there as a module alone.
     let module =
@@ -138,7 +138,7 @@ fn install(packages: &[String]) {
     }
 }
 
-/// Whether this is root, according to `id`, which is everywhere.
+/// Returns whether this is root, according to `id`, which is everywhere.
 fn is_root() -> bool {
     command("id", "-u").output().is_ok_and(|output| output.stdout == b"0\n")
 }

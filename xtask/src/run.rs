@@ -7,15 +7,15 @@ use std::{
     time::Instant,
 };
 
-/// What a script gives: nothing, or why it failed.
+/// The result of a script: nothing, or the reason for its failure.
 pub(crate) type Result<T = ()> = std::result::Result<T, String>;
 
-/// The directory of the workspace.
+/// Returns the directory of the workspace.
 pub(crate) fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// The exit status of a script.
+/// Returns the exit status of a script.
 pub(crate) fn exit(result: Result) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -26,12 +26,12 @@ pub(crate) fn exit(result: Result) -> ExitCode {
     }
 }
 
-/// Whether a continuous-integration system runs this.
+/// Returns whether a continuous-integration system runs this.
 pub(crate) fn ci() -> bool {
     std::env::var("CI").is_ok_and(|ci| ci == "true")
 }
 
-/// The program `name` on `PATH` or among the system's servers.
+/// Returns the program `name` on `PATH` or among the system's servers.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let servers = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
@@ -39,14 +39,14 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
     all.map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
-/// `program` with `args`, separated by spaces, in the workspace.
+/// Returns the command `program` with `args`, separated by spaces, in the workspace.
 pub(crate) fn command(program: &str, args: &str) -> Command {
     let mut command = Command::new(program);
     command.args(args.split_whitespace()).current_dir(repository());
     command
 }
 
-/// The cargo that runs us, without what it set for this program only.
+/// Returns the cargo that runs us, without what it set for this program only.
 pub(crate) fn cargo(args: &str) -> Command {
     let mut command = command(&std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()), args);
     for (name, _) in std::env::vars_os() {

@@ -10,7 +10,7 @@ use std::{
 
 use crate::run::Result;
 
-/// How many tests are printed.
+/// The number of tests that are printed.
 const COUNT: usize = 20;
 
 /// Runs `cargo test` as a step, and prints the tests that took the longest. The stable test harness

@@ -73,7 +73,7 @@ fn features() -> Result {
     Ok(())
 }
 
-/// The parts of the toolchain that are not there by themselves.
+/// Returns the parts of the toolchain that are not there by themselves.
 fn components() -> Result {
     if find("rustup").is_none() {
         eprintln!("    no rustup: what the toolchain lacks is built from source, or missing");
@@ -102,8 +102,8 @@ done
 exec "$ZIG" cc -target aarch64-macos-none "$@"
 "#;
 
-/// Whether it compiles for macOS, as far as that can be told from elsewhere: C code is compiled by
-/// zig, and nothing is linked.
+/// Returns whether it compiles for macOS, as far as that can be told from elsewhere: C code is compiled by zig,
+/// and nothing is linked.
 fn macos() -> Result {
     const TARGET: &str = "aarch64-apple-darwin";
     let mut add = command("rustup", &format!("target add {TARGET}"));

@@ -1,7 +1,7 @@
 //! The message authentication code of a cache, by which its readers recognise that it was saved with
 //! their secret.
 
-use super::Header;
+use super::CacheHeader;
 use crate::model::{
     digest::{Digest, Hasher},
     error::{Error, Result},
@@ -12,45 +12,45 @@ use crate::model::{
 pub const SECRET: &str = "LONGSHORE_CACHE_SECRET";
 
 /// The minimum length of a secret: shorter ones can be found by brute force from a cache.
-const SHORTEST: usize = 16;
+const MIN_LENGTH: usize = 16;
 
 /// The block of SHA-256 in bytes.
-const BLOCK: usize = 64;
+const BLOCK_SIZE: usize = 64;
 
 /// Separates these codes from others that are made with the same secret.
 const DOMAIN: &[u8] = b"longshore cache\0";
 
-/// The secret in the value of [`SECRET`].
+/// Parses the value of [`SECRET`]; a secret that is too short is an error.
 ///
 /// # Errors
 /// It is too short.
-pub fn secret(value: &str) -> Result<Secret> {
+pub fn parse_secret(value: &str) -> Result<Secret> {
     let len = value.len();
-    if len >= SHORTEST {
+    if len >= MIN_LENGTH {
         return Ok(Secret::new(value));
     }
-    Err(Error::usage(format!("`{SECRET}` has {len} bytes, expected at least {SHORTEST}"))
+    Err(Error::usage(format!("`{SECRET}` has {len} bytes, expected at least {MIN_LENGTH}"))
         .hint("make one with `openssl rand -hex 32`"))
 }
 
-impl Header {
-    /// The code of this header, and by the digest in it, of its archive.
+impl CacheHeader {
+    /// Returns the code of this header and, by the digest in it, of its archive.
     ///
     /// # Errors
     /// The header cannot be written as JSON.
-    pub fn code(&self, secret: &Secret) -> Result<Digest> {
-        let unsigned = Header { mac: None, ..self.clone() };
+    pub fn authentication_code(&self, secret: &Secret) -> Result<Digest> {
+        let unsigned = CacheHeader { mac: None, ..self.clone() };
         let text = serde_json::to_vec(&unsigned)
             .map_err(|error| Error::build("cannot write JSON").because(error))?;
         Ok(hmac(secret.reveal().as_bytes(), &[DOMAIN, &text]))
     }
 }
 
-/// HMAC with SHA-256 (RFC 2104) of the concatenated parts.
+/// Returns the HMAC with SHA-256 (RFC 2104) of the concatenated parts.
 fn hmac(key: &[u8], parts: &[&[u8]]) -> Digest {
-    let mut padded = [0; BLOCK];
+    let mut padded = [0; BLOCK_SIZE];
     let digest = Digest::sha256(key);
-    let key = if key.len() > BLOCK { digest.bytes() } else { key };
+    let key = if key.len() > BLOCK_SIZE { digest.bytes() } else { key };
     padded.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
     let hash = |pad: u8, parts: &[&[u8]]| {
         let mut hasher = Hasher::default();
@@ -66,7 +66,7 @@ fn hmac(key: &[u8], parts: &[&[u8]]) -> Digest {
 mod tests {
     use super::*;
 
-    /// RFC 4231, test cases 1, 2 and 6.
+    /// Compares the codes with RFC 4231, test cases 1, 2 and 6.
     #[test]
     fn codes_are_those_of_the_specification() {
         for (key, text, code) in [
@@ -93,8 +93,8 @@ mod tests {
 
     #[test]
     fn a_short_secret_is_an_error() {
-        assert!(secret(&"x".repeat(16)).is_ok());
-        let error = secret("x").unwrap_err();
+        assert!(parse_secret(&"x".repeat(16)).is_ok());
+        let error = parse_secret("x").unwrap_err();
         assert!(error.to_string().contains("expected at least 16"), "{error}");
     }
 }

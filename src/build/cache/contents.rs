@@ -1,26 +1,25 @@
-//! What an archive of a cache may contain. Every entry is checked here before anything of it is
-//! written.
+//! The permitted contents of a cache archive. Every entry is checked here before anything of it is written.
 
 use std::collections::BTreeMap;
 
 use super::is_inside;
 
-/// The longest name of an entry or a link.
+/// The maximum length of the name of an entry or a link.
 pub const NAME_LIMIT: usize = 4096;
 
-/// The most entries of an archive.
+/// The maximum number of entries of an archive.
 const ENTRY_LIMIT: u64 = 1 << 21;
 
-/// How many bytes one compressed byte may become. What cargo writes shrinks to between a third and a
+/// The maximum ratio of uncompressed to compressed bytes. Cargo's output shrinks to between a third and a
 /// tenth.
 const RATIO_LIMIT: u64 = 200;
 
-/// What a small archive may become whatever its ratio.
-const SMALL: u64 = 64 << 20;
+/// The uncompressed size that is accepted at any ratio.
+const SMALL_ARCHIVE_LIMIT: u64 = 64 << 20;
 
 /// The kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum EntryKind {
     /// A directory that is implied by the path of another entry.
     Parent,
     /// A directory with a separate entry.
@@ -33,14 +32,14 @@ enum Kind {
 #[derive(Clone, Debug)]
 pub struct Contents {
     rule: fn(&str) -> bool,
-    kinds: BTreeMap<String, Kind>,
+    kinds: BTreeMap<String, EntryKind>,
     entries: u64,
     bytes: u64,
     most_entries: u64,
     most_bytes: u64,
 }
 
-type Checked = Result<(), String>;
+type CheckResult = Result<(), String>;
 
 impl Contents {
     /// Returns an empty one, for an archive with at most so many entries and bytes of files. `rule` decides
@@ -56,20 +55,20 @@ impl Contents {
         }
     }
 
-    /// A directory.
+    /// Adds a directory.
     ///
     /// # Errors
     /// Why the archive is rejected.
-    pub fn directory(&mut self, name: &str) -> Checked {
-        self.add(name, Kind::Directory)
+    pub fn directory(&mut self, name: &str) -> CheckResult {
+        self.add(name, EntryKind::Directory)
     }
 
-    /// A regular file with this size and mode.
+    /// Adds a regular file with this size and mode.
     ///
     /// # Errors
     /// Why the archive is rejected.
-    pub fn file(&mut self, name: &str, size: u64, mode: u32) -> Checked {
-        self.add(name, Kind::File)?;
+    pub fn file(&mut self, name: &str, size: u64, mode: u32) -> CheckResult {
+        self.add(name, EntryKind::File)?;
         if mode & !0o777 != 0 {
             return Err(format!("its archive holds `{name}` with the mode {mode:o}"));
         }
@@ -81,38 +80,38 @@ impl Contents {
         Ok(())
     }
 
-    /// Another name of the regular file `to`.
+    /// Adds another name of the regular file `to`.
     ///
     /// # Errors
     /// Why the archive is rejected.
-    pub fn hard_link(&mut self, name: &str, to: &str) -> Checked {
-        if self.kinds.get(to) != Some(&Kind::File) {
+    pub fn hard_link(&mut self, name: &str, to: &str) -> CheckResult {
+        if self.kinds.get(to) != Some(&EntryKind::File) {
             return Err(format!(
                 "its archive holds the hard link `{name}` to `{to}`, which is not a regular file \
                  before it"
             ));
         }
-        self.add(name, Kind::File)
+        self.add(name, EntryKind::File)
     }
 
-    /// A symbolic link with this text.
+    /// Adds a symbolic link to `to`.
     ///
     /// # Errors
     /// Why the archive is rejected.
-    pub fn symlink(&mut self, name: &str, to: &str) -> Checked {
+    pub fn symlink(&mut self, name: &str, to: &str) -> CheckResult {
         if !stays_inside(name, to) {
             return Err(format!(
                 "its archive holds the symbolic link `{name}` to `{to}`, which leads outside"
             ));
         }
-        self.add(name, Kind::Link)
+        self.add(name, EntryKind::Link)
     }
 
     /// Checks at the end that nothing is missing.
     ///
     /// # Errors
     /// Why the archive is rejected.
-    pub fn finish(&self) -> Checked {
+    pub fn finish(&self) -> CheckResult {
         if (self.entries, self.bytes) == (self.most_entries, self.most_bytes) {
             return Ok(());
         }
@@ -122,12 +121,12 @@ impl Contents {
         ))
     }
 
-    fn add(&mut self, name: &str, kind: Kind) -> Checked {
+    fn add(&mut self, name: &str, kind: EntryKind) -> CheckResult {
         let long = name.len() > NAME_LIMIT || name.split('/').any(|part| part.len() > 255);
         // The first directories are replaced completely; they must be directories.
-        let is_root = !name.contains('/') && kind != Kind::Directory;
+        let is_root = !name.contains('/') && kind != EntryKind::Directory;
         if !is_inside(name) || long || is_root || !(self.rule)(name) {
-            return Err(format!("its archive holds `{}`, which leads outside", short(name)));
+            return Err(format!("its archive holds `{}`, which leads outside", shorten(name)));
         }
         self.entries += 1;
         if self.entries > self.most_entries {
@@ -137,9 +136,9 @@ impl Contents {
         for (at, _) in name.match_indices('/') {
             let parent = name.get(..at).unwrap_or_default();
             match self.kinds.get(parent) {
-                None => drop(self.kinds.insert(parent.to_owned(), Kind::Parent)),
-                Some(Kind::Parent | Kind::Directory) => {}
-                Some(Kind::File | Kind::Link) => {
+                None => drop(self.kinds.insert(parent.to_owned(), EntryKind::Parent)),
+                Some(EntryKind::Parent | EntryKind::Directory) => {}
+                Some(EntryKind::File | EntryKind::Link) => {
                     return Err(format!(
                         "its archive holds `{name}` below `{parent}`, which is not a directory"
                     ));
@@ -147,7 +146,7 @@ impl Contents {
             }
         }
         match (self.kinds.get(name), kind) {
-            (None, _) | (Some(Kind::Parent), Kind::Directory) => {
+            (None, _) | (Some(EntryKind::Parent), EntryKind::Directory) => {
                 self.kinds.insert(name.to_owned(), kind);
                 Ok(())
             }
@@ -156,20 +155,21 @@ impl Contents {
     }
 }
 
-/// The start of a name, for a message.
-fn short(name: &str) -> String {
+/// Returns the start of a name, for a message.
+fn shorten(name: &str) -> String {
     let start: String = name.chars().take(200).collect();
     if start.len() == name.len() { start } else { format!("{start}…") }
 }
 
-/// Whether a header may declare so many entries and bytes for an archive of `size` bytes.
+/// Returns whether a header may declare so many entries and bytes for an archive of `size` bytes.
 pub fn is_plausible(size: u64, entries: u64, bytes: u64) -> bool {
-    entries <= ENTRY_LIMIT && bytes <= size.saturating_mul(RATIO_LIMIT).saturating_add(SMALL)
+    entries <= ENTRY_LIMIT
+        && bytes <= size.saturating_mul(RATIO_LIMIT).saturating_add(SMALL_ARCHIVE_LIMIT)
 }
 
-/// Whether a symbolic link at `name` with the text `to` leads to a path below the first directory of
-/// `name`: relative, `..` at the start only, and no more of them than there are directories. Every
-/// directory above a link is a real one, so that this holds for links to links as well.
+/// Returns whether a symbolic link at `name` with the target `to` leads to a path below the first directory of
+/// `name`: relative, `..` at the start only, and no more of them than there are directories. Every directory
+/// above a link is a real one, so that this holds for links to links as well.
 pub fn stays_inside(name: &str, to: &str) -> bool {
     let depth = name.matches('/').count().saturating_sub(1);
     let parts: Vec<&str> = to.split('/').collect();
@@ -179,8 +179,8 @@ pub fn stays_inside(name: &str, to: &str) -> bool {
     !to.is_empty() && to.len() <= NAME_LIMIT && up <= depth && down.iter().all(normal)
 }
 
-/// Whether an archive of a cache may hold an entry of this name: below `target`, but for the
-/// directories of longshore's own, and what zig built for one set of flags.
+/// Returns whether a cache archive may contain an entry of this name: below `target`, except longshore's own
+/// directories, and zig's output for one set of flags.
 pub fn is_cached(name: &str) -> bool {
     let mut parts = name.split('/');
     match (parts.next(), parts.next(), parts.next()) {
@@ -194,7 +194,7 @@ pub fn is_cached(name: &str) -> bool {
     }
 }
 
-/// Whether it is the name of a part of zig's cache: zig's version, and twelve hexadecimal digits.
+/// Returns whether this is the name of a part of zig's cache: zig's version, and twelve hexadecimal digits.
 pub fn is_zig_part(name: &str) -> bool {
     let Some((version, digest)) = name.rsplit_once('-') else { return false };
     let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);

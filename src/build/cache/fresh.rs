@@ -1,17 +1,17 @@
-//! The record of what each unit was compiled from. Cargo compares modification times only, so a
-//! source file that is replaced by another one with an older time (`cp -p`, `rsync -t`, `tar x`, a
-//! clock that was set back) looks unchanged to it. The record holds the content of every input by
-//! digest; a unit with an input that differs is removed before cargo runs.
+//! The record of the inputs that each unit was compiled from. Cargo compares modification times only, so a
+//! source file that is replaced by another one with an older time (`cp -p`, `rsync -t`, `tar x`, a clock that
+//! was set back) looks unchanged to it. The record has the digest of every input; a unit with an input that
+//! differs is removed before cargo runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{State, Time, hash_of};
+use super::{InputContent, Time, name_hash};
 use crate::model::digest::Digest;
 
 /// The format that this version writes, and the only one that it reads.
-pub const RECORD_SCHEMA: u32 = 1;
+pub const INPUT_RECORD_SCHEMA: u32 = 1;
 
 /// The metadata that changes when a file is written, replaced or renamed. The change time cannot be
 /// set by programs, so that it also reveals a copied modification time.
@@ -41,12 +41,12 @@ impl Stamp {
     }
 }
 
-/// What a unit was compiled from.
+/// The inputs of a unit when it was compiled.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Sources {
+pub struct UnitInputs {
     /// The content of each input, by its absolute path; `None` for a path that did not exist.
-    pub inputs: BTreeMap<String, Option<State>>,
+    pub inputs: BTreeMap<String, Option<InputContent>>,
     /// The package with all its files, for a build script that names no inputs.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub package: Option<Listing>,
@@ -65,32 +65,32 @@ pub struct Listing {
 /// A unit of the record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Compiled {
+pub struct RecordedUnit {
     /// The stamp of the file that names the inputs: it changes when the unit is compiled again.
     pub stamp: Stamp,
-    /// What it was compiled from.
-    pub sources: Sources,
+    /// The inputs that it was compiled from.
+    pub sources: UnitInputs,
 }
 
-/// What all units in a target directory were compiled from.
+/// The inputs of all units in a target directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Record {
+pub struct InputRecord {
     /// The format's number.
     pub schema: u32,
     /// The units, by the path of the file that names their inputs, relative to the target directory.
-    pub units: BTreeMap<String, Compiled>,
+    pub units: BTreeMap<String, RecordedUnit>,
     /// The content of files with this stamp, so that unchanged files are not read again.
-    pub files: BTreeMap<String, (Stamp, State)>,
+    pub files: BTreeMap<String, (Stamp, InputContent)>,
 }
 
-impl Record {
-    /// The record in `text`; an empty one if it is missing, truncated, or of another format.
+impl InputRecord {
+    /// Parses `text`; returns an empty record if it is missing, truncated, or of another format.
     pub fn parse(text: Option<&str>) -> Self {
-        let parsed = text.and_then(|text| serde_json::from_str::<Record>(text).ok());
-        parsed
-            .filter(|record| record.schema == RECORD_SCHEMA)
-            .unwrap_or_else(|| Record { schema: RECORD_SCHEMA, ..Record::default() })
+        let parsed = text.and_then(|text| serde_json::from_str::<InputRecord>(text).ok());
+        parsed.filter(|record| record.schema == INPUT_RECORD_SCHEMA).unwrap_or_else(|| {
+            InputRecord { schema: INPUT_RECORD_SCHEMA, ..InputRecord::default() }
+        })
     }
 
     /// Removes the content of files that no unit uses any more.
@@ -105,11 +105,11 @@ impl Record {
     }
 }
 
-/// The unit that the file at `path` belongs to: the hash in its name, or in the name of its
-/// directory; the path itself for the few that cargo names without a hash (`cdylib`).
-pub fn unit_of(path: &str) -> String {
+/// Returns the unit that the file at `path` belongs to: the hash in its name, or in the name of its directory;
+/// the path itself for the few that cargo names without a hash (`cdylib`).
+pub fn unit_hash(path: &str) -> String {
     let mut parts = path.rsplit('/').take(2);
-    parts.find_map(hash_of).unwrap_or(path).to_owned()
+    parts.find_map(name_hash).unwrap_or(path).to_owned()
 }
 
 #[cfg(test)]
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_in_the_same_tick_counts_as_later() {
+    fn changes_in_the_same_tick_count_as_later() {
         assert!(stamp((5, 10)).is_older_than((5, 11)));
         assert!(!stamp((5, 10)).is_older_than((5, 10)));
         assert!(!stamp((5, 0)).is_older_than((5, 900)));
@@ -139,20 +139,20 @@ mod tests {
             ),
             ("T/dist/deps/foo.d", "T/dist/deps/foo.d"),
         ] {
-            assert_eq!(unit_of(path), unit);
+            assert_eq!(unit_hash(path), unit);
         }
     }
 
     #[test]
-    fn a_record_that_cannot_be_read_is_empty() {
+    fn unreadable_records_are_empty() {
         for text in [None, Some(""), Some("{"), Some(r#"{"schema":9,"units":{},"files":{}}"#)] {
-            assert_eq!(Record::parse(text).units.len(), 0);
+            assert_eq!(InputRecord::parse(text).units.len(), 0);
         }
-        let mut record = Record::parse(None);
-        let state = State::Link("x".into());
+        let mut record = InputRecord::parse(None);
+        let state = InputContent::Link("x".into());
         record.files.insert("/a".into(), (stamp((1, 1)), state.clone()));
         let text = serde_json::to_string(&record).unwrap();
-        assert_eq!(Record::parse(Some(&text)), record);
+        assert_eq!(InputRecord::parse(Some(&text)), record);
         record.prune();
         assert!(record.files.is_empty());
     }

@@ -11,18 +11,18 @@ use crate::model::digest::Digest;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Input {
-    /// What it held.
-    pub state: State,
+    /// Its content.
+    pub state: InputContent,
     /// Its modification time.
     pub time: Time,
     /// The hashes of the units that it is an input of.
     pub units: BTreeSet<String>,
 }
 
-/// What an input holds.
+/// The content of an input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum InputContent {
     /// A file, by its content.
     File(Digest),
     /// A directory, by the names in it.
@@ -33,9 +33,9 @@ pub enum State {
 
 /// An input as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// What it holds.
-    pub state: State,
+pub struct CurrentInput {
+    /// Its content.
+    pub state: InputContent,
     /// Its modification time.
     pub time: Time,
 }
@@ -43,19 +43,19 @@ pub struct Seen {
 /// The treatment of an input before cargo compares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Nothing: cargo sees what there is to see.
+    /// Leave it: cargo notices all changes.
     Leave,
-    /// It is unchanged: give it the time that it had.
+    /// It is unchanged: restore its time.
     Restore,
     /// It changed, and its time hides that: make it newer than the cache.
     Renew,
-    /// Cargo could not see that it changed: the units that it is an input of have to go.
+    /// It changed, and cargo could not notice: remove the units that it is an input of.
     Drop,
 }
 
 /// Decides about one input. `saved` is when the cache was saved, and `own` whether the input is in
 /// a directory of the user, where times may be changed.
-pub fn decide(input: &Input, now: Option<&Seen>, saved: Time, own: bool) -> Decision {
+pub fn decide(input: &Input, now: Option<&CurrentInput>, saved: Time, own: bool) -> Decision {
     match now {
         None => Decision::Drop,
         Some(seen) if seen.state == input.state => match own && seen.time != input.time {
@@ -72,14 +72,14 @@ pub fn decide(input: &Input, now: Option<&Seen>, saved: Time, own: bool) -> Deci
 /// Returns whether another build would consider a file unchanged that it has not seen yet, once the file's
 /// time goes back from `now` to `then`. `others` holds, sorted, when other builds compared their
 /// inputs.
-pub fn hidden_by(others: &[Time], then: Time, now: Time) -> bool {
+pub fn hides_change(others: &[Time], then: Time, now: Time) -> bool {
     let first = others.partition_point(|time| *time < then);
     others.get(first).is_some_and(|time| *time < now)
 }
 
-/// The inputs in a dep-info file of rustc's (`*.d`): the words after the colon of its first rule, in
+/// Returns the inputs in a dep-info file of rustc's (`*.d`): the words after the colon of its first rule, in
 /// the form of make (<https://doc.rust-lang.org/cargo/reference/build-cache.html#dep-info-files>).
-pub fn dep_info(text: &str) -> Vec<String> {
+pub fn parse_dep_info(text: &str) -> Vec<String> {
     let rule = text.lines().find_map(|line| Some(line.split_once(": ")?.1));
     let mut paths = Vec::new();
     let mut words = rule.unwrap_or_default().split(' ').filter(|word| !word.is_empty());
@@ -99,10 +99,10 @@ pub fn dep_info(text: &str) -> Vec<String> {
     paths
 }
 
-/// The inputs that a build script declared; `None` when it declared neither files nor variables, and
+/// Returns the inputs that a build script declared; `None` if it declared neither files nor variables, so that
 /// cargo compares its complete package
 /// (<https://doc.rust-lang.org/cargo/reference/build-scripts.html#change-detection>).
-pub fn rerun_if_changed(output: &str) -> Option<Vec<String>> {
+pub fn parse_rerun_if_changed(output: &str) -> Option<Vec<String>> {
     let instruction = |line: &'_ str| -> Option<(bool, String)> {
         let rest = line.strip_prefix("cargo::").or_else(|| line.strip_prefix("cargo:"))?;
         let file = rest.strip_prefix("rerun-if-changed=");
@@ -125,26 +125,26 @@ mod tests {
     fn dep_info_is_read_as_make_writes_it() {
         let text = "/w/t/deps/a-1.d: src/main.rs src/a\\ b.rs /w/c.txt\n\n/w/t/deps/a-1: src/x.rs\n\
                     src/main.rs:\n\n# env-dep:A=: b\n";
-        assert_eq!(dep_info(text), ["src/main.rs", "src/a b.rs", "/w/c.txt"]);
-        assert_eq!(dep_info(""), Vec::<String>::new());
-        assert_eq!(dep_info("a: b\\"), ["b "]);
+        assert_eq!(parse_dep_info(text), ["src/main.rs", "src/a b.rs", "/w/c.txt"]);
+        assert_eq!(parse_dep_info(""), Vec::<String>::new());
+        assert_eq!(parse_dep_info("a: b\\"), ["b "]);
     }
 
     #[test]
-    fn a_script_that_names_only_variables_names_no_files() {
-        assert_eq!(rerun_if_changed("cargo:rustc-cfg=x\nhello\n"), None);
-        assert_eq!(rerun_if_changed("cargo:rerun-if-env-changed=A"), Some(vec![]));
+    fn scripts_with_variables_only_have_no_files() {
+        assert_eq!(parse_rerun_if_changed("cargo:rustc-cfg=x\nhello\n"), None);
+        assert_eq!(parse_rerun_if_changed("cargo:rerun-if-env-changed=A"), Some(vec![]));
         let both = "cargo:rerun-if-changed=a b \ncargo::rerun-if-changed=/c\r\n";
-        assert_eq!(rerun_if_changed(both), Some(vec!["a b".to_owned(), "/c".to_owned()]));
+        assert_eq!(parse_rerun_if_changed(both), Some(vec!["a b".to_owned(), "/c".to_owned()]));
     }
 
     #[test]
-    fn no_change_is_hidden_by_a_time() {
-        let state = |text: &str| State::File(Digest::sha256(text.as_bytes()));
+    fn every_change_is_detected_whatever_the_time() {
+        let state = |text: &str| InputContent::File(Digest::sha256(text.as_bytes()));
         let input = Input { state: state("a"), time: (10, 5), units: BTreeSet::new() };
-        let seen = |text: &str, time| Seen { state: state(text), time };
+        let seen = |text: &str, time| CurrentInput { state: state(text), time };
         let saved = (20, 0);
-        let decide = |seen: Option<Seen>, own| decide(&input, seen.as_ref(), saved, own);
+        let decide = |seen: Option<CurrentInput>, own| decide(&input, seen.as_ref(), saved, own);
         assert_eq!(decide(Some(seen("a", (30, 0))), true), Decision::Restore);
         assert_eq!(decide(Some(seen("a", (10, 5))), true), Decision::Leave);
         assert_eq!(decide(Some(seen("a", (30, 0))), false), Decision::Leave);
@@ -155,11 +155,11 @@ mod tests {
     }
 
     #[test]
-    fn another_build_that_has_not_seen_a_file_is_noticed() {
+    fn builds_that_have_not_read_a_file_are_detected() {
         let others = [(5, 0), (15, 0), (40, 0)];
-        assert!(hidden_by(&others, (10, 0), (20, 0)));
+        assert!(hides_change(&others, (10, 0), (20, 0)));
         // Built before, and stale either way; built after, and fresh either way.
-        assert!(!hidden_by(&others, (16, 0), (40, 0)));
-        assert!(!hidden_by(&[], (10, 0), (20, 0)));
+        assert!(!hides_change(&others, (16, 0), (40, 0)));
+        assert!(!hides_change(&[], (10, 0), (20, 0)));
     }
 }

@@ -1,5 +1,5 @@
-//! A cache of what cargo built, to be put back after a fresh clone: what belongs into it, what it is
-//! good for, and what has to be done so that cargo takes it for what it is and never for more.
+//! The cache of cargo's output, which is restored in a fresh clone: its contents, its key, and the preparations
+//! after which cargo considers exactly the unchanged units fresh.
 //!
 //! Cargo compares modification times
 //! (<https://doc.rust-lang.org/nightly/nightly-rustc/cargo/core/compiler/fingerprint/index.html>,
@@ -19,11 +19,16 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    authentic::{SECRET, secret},
+    authentic::{SECRET, parse_secret},
     contents::{Contents, NAME_LIMIT, is_cached, is_plausible, is_zig_part, stays_inside},
-    fresh::{Compiled, Listing, RECORD_SCHEMA, Record, Sources, Stamp, unit_of},
-    input::{Decision, Input, Seen, State, decide, dep_info, hidden_by, rerun_if_changed},
-    units::{Keep, Recorded, Unit, hash_of},
+    fresh::{
+        INPUT_RECORD_SCHEMA, InputRecord, Listing, RecordedUnit, Stamp, UnitInputs, unit_hash,
+    },
+    input::{
+        CurrentInput, Decision, Input, InputContent, decide, hides_change, parse_dep_info,
+        parse_rerun_if_changed,
+    },
+    units::{BuildRecord, LastBuild, Unit, name_hash},
 };
 use crate::model::digest::Digest;
 
@@ -33,20 +38,22 @@ pub const SCHEMA: u32 = 2;
 /// The header's name in the directory of a cache.
 pub const HEADER: &str = "longshore-cache.json";
 
-/// A time as the file system has it: seconds since 1970, and nanoseconds.
+/// A time of the file system: seconds since 1970, and nanoseconds.
 pub type Time = (i64, u32);
 
 /// The dependencies of the complete cache, by name: programs with their versions, and the directories
 /// with names in cargo's fingerprints.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Key(pub BTreeMap<String, String>);
+pub struct CacheKey(pub BTreeMap<String, String>);
 
-impl Key {
-    /// What makes a cache under this key useless under `here`, one sentence each.
-    pub fn differences(&self, here: &Key) -> Vec<String> {
+impl CacheKey {
+    /// Returns the reasons for which a cache with this key cannot be used with the key `here`, one sentence
+    /// each.
+    pub fn differences(&self, here: &CacheKey) -> Vec<String> {
         let names = self.0.keys().chain(here.0.keys().filter(|name| !self.0.contains_key(*name)));
-        let value = |key: &Key, name: &str| key.0.get(name).map_or("nothing", |v| v).to_owned();
+        let value =
+            |key: &CacheKey, name: &str| key.0.get(name).map_or("nothing", |v| v).to_owned();
         names
             .filter(|name| self.0.get(*name) != here.0.get(*name))
             .map(|name| {
@@ -56,9 +63,9 @@ impl Key {
     }
 }
 
-impl Key {
-    /// Whether cargo takes the file as unchangeable: one of a registry's or a git repository's
-    /// source in cargo's home.
+impl CacheKey {
+    /// Returns whether cargo considers the file immutable: one of the source of a registry or a git repository
+    /// in cargo's home.
     pub fn is_unchangeable(&self, path: &Utf8Path) -> bool {
         let home = self.0.get("cargo home").map(Utf8Path::new);
         let inside = |dir: &str| home.is_some_and(|home| path.starts_with(home.join(dir)));
@@ -69,11 +76,11 @@ impl Key {
 /// The small file beside the archive, read first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Header {
+pub struct CacheHeader {
     /// The format's number: 2.
     pub schema: u32,
     /// The dependencies of the complete cache.
-    pub key: Key,
+    pub key: CacheKey,
     /// The archive's name in the same directory.
     pub archive: String,
     /// Its size in bytes.
@@ -86,19 +93,19 @@ pub struct Header {
     pub bytes: u64,
     /// Units in it.
     pub units: u64,
-    /// Inputs that it knows.
+    /// The number of recorded inputs.
     pub inputs: u64,
-    /// When it was saved, by the clock of the file system.
+    /// The time at which it was saved, by the clock of the file system.
     pub saved: Time,
     /// The message authentication code of all of the above, if it was saved with a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<Digest>,
 }
 
-/// The archive's first entry: what the rest of it is, and what it was made from.
+/// The archive's first entry, which describes the others and their inputs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Manifest {
+pub struct CacheManifest {
     /// The time of each entry by its name, which a tar keeps to the second only.
     pub times: BTreeMap<String, Time>,
     /// The inputs that cargo compares, by absolute path.
@@ -108,12 +115,12 @@ pub struct Manifest {
     /// Packages with a build script that names no inputs, with the units that run it: cargo compares
     /// every file of the package then.
     pub packages: BTreeMap<String, Vec<String>>,
-    /// What each unit was compiled from, by the file that names its inputs.
-    pub units: BTreeMap<String, Sources>,
+    /// The inputs that each unit was compiled from, by the file that names them.
+    pub units: BTreeMap<String, UnitInputs>,
 }
 
-/// Whether `path`, of an archive, stays where it is unpacked: relative, without `..`, and with
-/// nothing that a file system could understand in another way.
+/// Returns whether `path`, of an archive, stays in the directory where it is unpacked: relative, without `..`,
+/// and without anything that a file system could interpret differently.
 pub fn is_inside(path: &str) -> bool {
     !path.is_empty()
         && !path.contains('\0')
@@ -125,9 +132,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn differences_name_what_differs() {
+    fn differences_name_the_key() {
         let key = |pairs: &[(&str, &str)]| {
-            Key(pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect())
+            CacheKey(pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect())
         };
         let one = key(&[("rustc", "1.95.0"), ("zig", "0.15.2")]);
         assert_eq!(one.differences(&one), Vec::<String>::new());
@@ -139,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_that_lead_outside_are_seen() {
+    fn paths_that_lead_outside_are_detected() {
         for path in ["a", "a/b.c", "a/..b"] {
             assert!(is_inside(path), "{path}");
         }

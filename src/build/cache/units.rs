@@ -1,27 +1,27 @@
-//! Which files below the target directory belong to the last build.
+//! The files below the target directory that belong to the last build.
 
 use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use super::Key;
+use super::CacheKey;
 
-/// What a build left for a later save: written beside what cargo built.
+/// The record that a build writes beside cargo's output, for a later save.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Recorded {
+pub struct BuildRecord {
     /// The format's number.
     pub schema: u32,
-    /// What built it.
-    pub key: Key,
-    /// Everything that cargo spoke of, compiled or found done.
+    /// The key of the build.
+    pub key: CacheKey,
+    /// Every unit that cargo reported, compiled or fresh.
     pub units: Vec<Unit>,
     /// The parts of zig's cache that the build's links need.
     pub zig: BTreeSet<String>,
 }
 
-/// One thing that cargo built or ran.
+/// A unit that cargo built or ran.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Unit {
@@ -36,41 +36,41 @@ pub struct Unit {
 }
 
 impl Unit {
-    /// Whether the package's source is in a directory of the user, so that cargo compares its files; those of
-    /// a registry or a git repository are considered immutable.
+    /// Returns whether the package's source is in a directory of the user, so that cargo compares its files;
+    /// those of a registry or a git repository are considered immutable.
     pub fn is_local(&self) -> bool {
         self.package.starts_with("path+")
     }
 
-    /// The hashes in the names of its files.
+    /// Returns the hashes in the names of its files.
     pub fn hashes(&self) -> impl Iterator<Item = &str> {
         self.files.iter().filter_map(|file| {
             // A build script and its outputs have theirs in the name of their directory.
-            hash_of(file.file_name()?).or_else(|| hash_of(file.parent()?.file_name()?))
+            name_hash(file.file_name()?).or_else(|| name_hash(file.parent()?.file_name()?))
         })
     }
 }
 
-/// The hash that cargo put into the name of a file or directory: 16 hexadecimal digits between the
-/// last `-` and the first `.` after it.
-pub fn hash_of(name: &str) -> Option<&str> {
+/// Returns the hash that cargo put into the name of a file or directory: 16 hexadecimal digits between the last
+/// `-` and the first `.` after it.
+pub fn name_hash(name: &str) -> Option<&str> {
     let stem = name.split('.').next()?;
     let (_, hash) = stem.rsplit_once('-')?;
     let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
     (hash.len() == 16 && hash.chars().all(hex)).then_some(hash)
 }
 
-/// Distinguishes the units of the last build from those of older ones.
+/// The files of the last build, as opposed to those of older ones.
 #[derive(Clone, Debug, Default)]
-pub struct Keep {
+pub struct LastBuild {
     /// The hashes of the units.
     pub hashes: BTreeSet<String>,
     /// Files without one, relative to the target directory.
     pub files: BTreeSet<Utf8PathBuf>,
 }
 
-impl Keep {
-    /// What the units name by a hash or as a file below `target`.
+impl LastBuild {
+    /// Returns the files below `target` that the units name by a hash or a path.
     pub fn new(units: &[Unit], target: &Utf8Path) -> Self {
         let hashes = units.iter().flat_map(Unit::hashes).map(str::to_owned).collect();
         let named = units.iter().flat_map(|unit| &unit.files);
@@ -78,15 +78,15 @@ impl Keep {
         // Cargo writes dep-info for other programs beside what it puts in the profile's directory.
         let files = inside.flat_map(|file| [file.to_owned(), file.with_extension("d")]);
         let tag = Utf8PathBuf::from("CACHEDIR.TAG");
-        Keep { hashes, files: files.chain([tag]).collect() }
+        LastBuild { hashes, files: files.chain([tag]).collect() }
     }
 
-    /// Whether the file belongs to the last build. `path` is relative to the target directory.
-    pub fn keeps(&self, path: &Utf8Path) -> bool {
+    /// Returns whether the file belongs to the last build. `path` is relative to the target directory.
+    pub fn contains(&self, path: &Utf8Path) -> bool {
         let mut parts = path.components().map(|part| part.as_str());
         self.files.contains(path)
             || !parts.clone().any(|part| part == "incremental")
-                && parts.any(|part| hash_of(part).is_some_and(|hash| self.hashes.contains(hash)))
+                && parts.any(|part| name_hash(part).is_some_and(|hash| self.hashes.contains(hash)))
     }
 }
 
@@ -98,15 +98,15 @@ mod tests {
     fn hashes_are_found_in_names() {
         for name in ["libsyn-12a6b9068c182d6e.rlib", "syn-12a6b9068c182d6e", "a-12a6b9068c182d6e.d"]
         {
-            assert_eq!(hash_of(name), Some("12a6b9068c182d6e"), "{name}");
+            assert_eq!(name_hash(name), Some("12a6b9068c182d6e"), "{name}");
         }
         for name in ["hexyl", "build-script-build", "a-12a6b9068c182d6", "a-12A6b9068c182d6e"] {
-            assert_eq!(hash_of(name), None, "{name}");
+            assert_eq!(name_hash(name), None, "{name}");
         }
     }
 
     #[test]
-    fn what_older_builds_left_is_not_kept() {
+    fn files_of_older_builds_are_left_out() {
         let unit = |files: &[&str], script| Unit {
             package: "path+file:///w#a@1.0.0".into(),
             root: Some("/w".into()),
@@ -119,7 +119,7 @@ mod tests {
             unit(&["/w/t/dist/build/a-0000000000000002/build-script-build"], false),
             unit(&["/w/t/T/dist/build/a-0000000000000003/out"], true),
         ];
-        let keep = Keep::new(&units, "/w/t".into());
+        let keep = LastBuild::new(&units, "/w/t".into());
         for path in [
             "CACHEDIR.TAG",
             "T/dist/a",
@@ -129,7 +129,7 @@ mod tests {
             "dist/build/a-0000000000000002/build_script_build-0000000000000002",
             "T/dist/build/a-0000000000000003/out/x/y",
         ] {
-            assert!(keep.keeps(path.into()), "{path}");
+            assert!(keep.contains(path.into()), "{path}");
         }
         for path in [
             ".rustc_info.json",
@@ -137,7 +137,7 @@ mod tests {
             "T/dist/deps/liba-0000000000000009.rlib",
             "T/dist/incremental/a-0000000000000001/x",
         ] {
-            assert!(!keep.keeps(path.into()), "{path}");
+            assert!(!keep.contains(path.into()), "{path}");
         }
     }
 }

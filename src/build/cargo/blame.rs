@@ -1,16 +1,16 @@
-//! Which crate is behind a build that failed or a library that is missing: read from cargo's log,
-//! from what build scripts said, and from `cargo tree`.
+//! Attribution of a failed build or a missing library to a crate, from cargo's log, the messages of build
+//! scripts, and `cargo tree`.
 
 use std::{collections::BTreeSet, fmt};
 
-use crate::build::cargo::message::Script;
+use crate::build::cargo::message::BuildScript;
 
 /// A package as cargo prints it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Crate {
     /// Its name.
     pub name: String,
-    /// Its version, where the log has it.
+    /// Its version, if the log has it.
     pub version: Option<String>,
 }
 
@@ -24,7 +24,7 @@ impl fmt::Display for Crate {
 }
 
 impl Crate {
-    /// A package as cargo names it in a message: `name v1.2.3 (/path)`.
+    /// Parses a package as cargo names it in a message: `name v1.2.3 (/path)`.
     fn parse(text: &str) -> Self {
         let mut words = text.split_whitespace();
         let name = words.next().unwrap_or_default().to_owned();
@@ -32,7 +32,7 @@ impl Crate {
         Crate { name, version }
     }
 
-    /// As `cargo tree` takes it.
+    /// Returns the package id specification that `cargo tree` accepts.
     pub fn spec(&self) -> String {
         match &self.version {
             Some(version) => format!("{}@{version}", self.name),
@@ -42,7 +42,7 @@ impl Crate {
 }
 
 /// Returns the first crate that failed, from cargo's log.
-pub fn failed(lines: &[String]) -> Option<Crate> {
+pub fn failed_crate(lines: &[String]) -> Option<Crate> {
     let script = "error: failed to run custom build command for `";
     let compile = "error: could not compile `";
     lines.iter().find_map(|line| {
@@ -66,8 +66,8 @@ fn compiled_version(lines: &[String], name: &str) -> Option<String> {
     versions.all(|other| other == first).then_some(first)
 }
 
-/// How much of a line is shown: a compiler's command fits, a linker's does not.
-const LINE: usize = 2000;
+/// The maximum length of a printed line: a compiler's command fits, a linker's does not.
+const MAX_LINE: usize = 2000;
 
 /// Returns the lines of a failed build's log that show why it failed, at most about `most`: the first error
 /// with the lines that follow, of a build script's output the lines that look like errors and its end, and
@@ -75,16 +75,16 @@ const LINE: usize = 2000;
 pub fn excerpt(lines: &[String], most: usize) -> String {
     let is_error = |line: &String| line.starts_with("error:") || line.starts_with("error[");
     let Some(first) = lines.iter().position(is_error) else {
-        return show(lines, (lines.len().saturating_sub(most)..lines.len()).collect());
+        return join_lines(lines, (lines.len().saturating_sub(most)..lines.len()).collect());
     };
     // Other crates continue after it.
     let waits = |line: &String| line.starts_with("warning: build failed, waiting");
     let end = lines.iter().skip(first).position(waits).map_or(lines.len(), |len| first + len);
-    let mut shown = reported(lines, first, most / 4);
+    let mut shown = build_script_warnings(lines, first, most / 4);
     let left = most.saturating_sub(shown.len());
     if end - first <= left {
         shown.extend(first..end);
-        return show(lines, shown);
+        return join_lines(lines, shown);
     }
     let section = |title: &str| (first..end).find(|&at| lines[at].trim() == title);
     match (section("--- stdout"), section("--- stderr")) {
@@ -99,10 +99,10 @@ pub fn excerpt(lines: &[String], most: usize) -> String {
             shown.extend(stderr);
             let middle = stderr.unwrap_or(end).max(head);
             for part in [head..middle, middle..end] {
-                let telling = part.filter(|&at| tells(&lines[at])).take(left / 10);
+                let telling = part.filter(|&at| looks_like_error(&lines[at])).take(left / 10);
                 shown.extend(telling.flat_map(|at| at..(at + 3).min(end)));
             }
-            shown.extend(command(lines, head, end));
+            shown.extend(last_command(lines, head, end));
             if let (Some(stdout), Some(stderr)) = (stdout, stderr) {
                 shown.extend(stderr.saturating_sub(left / 8).max(stdout)..stderr);
             }
@@ -110,29 +110,29 @@ pub fn excerpt(lines: &[String], most: usize) -> String {
             shown.extend(end.saturating_sub(left / 3).max(begin)..end);
         }
     }
-    show(lines, shown)
+    join_lines(lines, shown)
 }
 
-/// The messages of the failed crate's build script with `cargo::warning`, which cargo prints before
-/// the error: cc reports the compiler's errors this way.
-fn reported(lines: &[String], first: usize, most: usize) -> BTreeSet<usize> {
-    let Some(Crate { name, version: Some(version) }) = failed(lines) else {
+/// Returns the messages of the failed crate's build script with `cargo::warning`, which cargo prints before the
+/// error: cc reports the compiler's errors this way.
+fn build_script_warnings(lines: &[String], first: usize, most: usize) -> BTreeSet<usize> {
+    let Some(Crate { name, version: Some(version) }) = failed_crate(lines) else {
         return BTreeSet::new();
     };
     let start = format!("warning: {name}@{version}: ");
     let of_it = |at: &usize| lines[*at].starts_with(&start);
     let all: Vec<usize> = (0..first).filter(of_it).collect();
-    let from = all.iter().position(|&at| tells(&lines[at])).unwrap_or(0);
+    let from = all.iter().position(|&at| looks_like_error(&lines[at])).unwrap_or(0);
     all.into_iter().skip(from).take(most).collect()
 }
 
-/// The last command that a build script prints (the crates cc, cmake and autotools do).
-fn command(lines: &[String], from: usize, to: usize) -> Option<usize> {
+/// Returns the last command that a build script prints (the crates cc, cmake and autotools do).
+fn last_command(lines: &[String], from: usize, to: usize) -> Option<usize> {
     (from..to).rev().find(|&at| lines[at].trim_start().starts_with("running: "))
 }
 
-/// Whether a line looks like the reason of a failure: compilers, linkers, make, CMake and panics.
-fn tells(line: &str) -> bool {
+/// Returns whether a line looks like the reason of a failure: compilers, linkers, make, CMake and panics.
+fn looks_like_error(line: &str) -> bool {
     // Cargo has shown the first as warnings, and the others are what configure and CMake look for.
     if ["cargo:", "checking ", "-- "].iter().any(|start| line.trim_start().starts_with(start)) {
         return false;
@@ -154,7 +154,7 @@ fn tells(line: &str) -> bool {
     signs.iter().any(|sign| line.contains(sign))
 }
 
-fn show(lines: &[String], shown: BTreeSet<usize>) -> String {
+fn join_lines(lines: &[String], shown: BTreeSet<usize>) -> String {
     let mut text = Vec::new();
     let mut last = None;
     for at in shown {
@@ -185,15 +185,15 @@ fn is_link_command(lines: &[String], at: usize) -> bool {
 /// Shortens a line in the middle if it is too long: both ends of a command matter.
 fn shorten(line: &str) -> String {
     let count = line.chars().count();
-    if count <= LINE {
+    if count <= MAX_LINE {
         return line.to_owned();
     }
-    let start: String = line.chars().take(LINE / 2).collect();
-    let end: String = line.chars().skip(count - LINE / 2).collect();
+    let start: String = line.chars().take(MAX_LINE / 2).collect();
+    let end: String = line.chars().skip(count - MAX_LINE / 2).collect();
     format!("{start} … {end}")
 }
 
-/// The libraries that a linker or rustc reports as missing, each once.
+/// Returns the libraries that a linker or rustc reports as missing, each once.
 pub fn missing_libraries(lines: &[String]) -> Vec<String> {
     let signs = [
         // zig
@@ -218,22 +218,26 @@ pub fn missing_libraries(lines: &[String]) -> Vec<String> {
     found
 }
 
-/// The name under which the shared library of a `DT_NEEDED` is linked: `ssl` for `libssl.so.3`.
-pub fn library(needed: &str) -> &str {
+/// Returns the name under which the shared library of a `DT_NEEDED` is linked: `ssl` for `libssl.so.3`.
+pub fn library_name(needed: &str) -> &str {
     let file = needed.rsplit('/').next().unwrap_or(needed);
     let name = file.strip_prefix("lib").unwrap_or(file);
     name.split_once(".so").map_or(name, |(name, _)| name)
 }
 
-/// The build scripts that ask for `library` in a build for `target`. `cargo::rustc-link-lib` takes
+/// Returns the build scripts that link `library` in a build for `target`. `cargo::rustc-link-lib` takes
 /// `[kind[:modifiers]=]name[:rename]`
 /// (<https://doc.rust-lang.org/rustc/command-line-arguments.html#option-l-link-lib>).
-pub fn wanted_by<'a>(scripts: &'a [Script], library: &str, target: &str) -> Vec<&'a Script> {
-    let named = |asked: &String| {
-        let name = asked.split_once('=').map_or(asked.as_str(), |(_, name)| name);
+pub fn scripts_linking<'a>(
+    scripts: &'a [BuildScript],
+    library: &str,
+    target: &str,
+) -> Vec<&'a BuildScript> {
+    let named = |requested: &String| {
+        let name = requested.split_once('=').map_or(requested.as_str(), |(_, name)| name);
         name.split(':').any(|name| name == library)
     };
-    let mut found: Vec<&Script> = Vec::new();
+    let mut found: Vec<&BuildScript> = Vec::new();
     for script in scripts {
         let here = script.target == target;
         let new = !found.iter().any(|other| other.package == script.package);
@@ -244,9 +248,9 @@ pub fn wanted_by<'a>(scripts: &'a [Script], library: &str, target: &str) -> Vec<
     found
 }
 
-/// The shortest dependency chain in the output of `cargo tree --invert … --prefix depth`: from the package in
-/// question to one without dependents, each as `name v1.2.3`.
-pub fn shortest_way(tree: &str) -> Option<Vec<String>> {
+/// Returns the shortest dependency chain in the output of `cargo tree --invert … --prefix depth`: from the
+/// package in question to one without dependents, each as `name v1.2.3`.
+pub fn shortest_dependency_chain(tree: &str) -> Option<Vec<String>> {
     let mut nodes: Vec<(usize, String, bool)> = Vec::new();
     for line in tree.lines() {
         let digits = line.chars().take_while(char::is_ascii_digit).count();
@@ -273,9 +277,9 @@ pub fn shortest_way(tree: &str) -> Option<Vec<String>> {
     Some(way)
 }
 
-/// How a package came in, as a sentence's end: `` which `a v1` needs through `b v2` ``. `None` for
-/// one that nothing needs.
-pub fn needed_by(way: &[String]) -> Option<String> {
+/// Formats a dependency chain as the end of a sentence: `` which `a v1` needs through `b v2` ``. Returns `None`
+/// for a package without dependents.
+pub fn describe_chain(way: &[String]) -> Option<String> {
     let quoted = |name: &String| format!("`{name}`");
     match way {
         [] | [_] => None,
@@ -298,15 +302,15 @@ mod tests {
     #[test]
     fn the_crate_that_failed_has_its_version() {
         let script = lines("error: failed to run custom build command for `a v1.0.0 (/w/a)`");
-        assert_eq!(failed(&script).unwrap().spec(), "a@1.0.0");
+        assert_eq!(failed_crate(&script).unwrap().spec(), "a@1.0.0");
         let log = "   Compiling b v2.1.0\n   Compiling a v1.0.0\n   \
                    error: could not compile `b` (lib) due to 1 previous error\n\
                    error: could not compile `b` (lib) due to 1 previous error";
-        assert_eq!(failed(&lines(log)).unwrap().to_string(), "b v2.1.0");
+        assert_eq!(failed_crate(&lines(log)).unwrap().to_string(), "b v2.1.0");
         // Of two versions it is not known which.
         let both = format!("   Compiling b v1.0.0\n{log}");
-        assert_eq!(failed(&lines(&both)).unwrap().to_string(), "b");
-        assert_eq!(failed(&lines("error: no space")), None);
+        assert_eq!(failed_crate(&lines(&both)).unwrap().to_string(), "b");
+        assert_eq!(failed_crate(&lines("error: no space")), None);
     }
 
     #[test]
@@ -331,7 +335,7 @@ mod tests {
         log.push("warning: build failed, waiting for other jobs to finish...".into());
         log.extend(noise(50));
         let text = excerpt(&log, 40);
-        for wanted in [
+        for expected in [
             "a@1.0.0: x.c:1:2: error: broken",
             "exit status: 101",
             "running: \"cmake\"",
@@ -340,7 +344,7 @@ mod tests {
             "the end",
             "\n…\n",
         ] {
-            assert!(text.contains(wanted), "no `{wanted}` in\n{text}");
+            assert!(text.contains(expected), "no `{expected}` in\n{text}");
         }
         assert!(text.lines().count() < 60 && !text.contains("checking"), "{text}");
         // A log that fits is shown completely, and without an error the end.
@@ -348,7 +352,7 @@ mod tests {
         assert_eq!(excerpt(&short, 40), "error: x\n  note: y");
         assert_eq!(excerpt(&lines("a\nb\nc"), 2), "b\nc");
         assert_eq!(excerpt(&[], 40), "");
-        let long = format!("error: {}end", "é".repeat(LINE * 2));
+        let long = format!("error: {}end", "é".repeat(MAX_LINE * 2));
         let text = excerpt(&[long], 40);
         assert!(text.starts_with("error: é") && text.ends_with("end") && text.contains(" … "));
     }
@@ -366,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn linkers_say_which_library_is_missing() {
+    fn missing_libraries_are_read_from_linker_errors() {
         let log = lines(
             "  = note: error: unable to find dynamic system library 'ssl' using strategy 'x'.\n\
              ld.lld: error: unable to find library -lcrypto\n\
@@ -380,13 +384,13 @@ mod tests {
             ("/opt/lib/libz.so", "z"),
             ("ld-musl-x86_64.so.1", "ld-musl-x86_64"),
         ] {
-            assert_eq!(library(needed), name);
+            assert_eq!(library_name(needed), name);
         }
     }
 
     #[test]
-    fn the_build_script_that_asked_is_found() {
-        let script = |package: &str, library: &str, target: &str| Script {
+    fn build_scripts_that_link_a_library_are_found() {
+        let script = |package: &str, library: &str, target: &str| BuildScript {
             package: package.into(),
             libraries: vec![library.into()],
             target: target.into(),
@@ -400,24 +404,24 @@ mod tests {
             script("e", "dylib=ssl3", "T"),
         ];
         let names = |target: &str| -> Vec<_> {
-            wanted_by(&scripts, "ssl", target).iter().map(|s| s.package.clone()).collect()
+            scripts_linking(&scripts, "ssl", target).iter().map(|s| s.package.clone()).collect()
         };
         assert_eq!(names("T"), ["a", "b"]);
         assert_eq!(names("U"), ["c"]);
     }
 
     #[test]
-    fn the_shortest_way_of_an_inverted_tree() {
+    fn the_shortest_dependency_chain_is_found() {
         let tree = "0openssl-sys v0.9.1\n1native-tls v0.2.0\n2hyper-tls v0.6.0\n3reqwest v1.0.0\n\
                     4app v0.1.0 (/w/app)\n2tool v0.3.0 (/w/tool)\n1openssl v0.10.0\n\
                     2native-tls v0.2.0 (*)\n";
-        let way = shortest_way(tree).unwrap();
+        let way = shortest_dependency_chain(tree).unwrap();
         assert_eq!(way, ["openssl-sys v0.9.1", "native-tls v0.2.0", "tool v0.3.0"]);
         assert_eq!(
-            needed_by(&way).unwrap(),
+            describe_chain(&way).unwrap(),
             "which `tool v0.3.0` needs through `native-tls v0.2.0`"
         );
-        assert_eq!(needed_by(&shortest_way("0app v0.1.0 (/w)\n").unwrap()), None);
-        assert_eq!(shortest_way("nothing\n"), None);
+        assert_eq!(describe_chain(&shortest_dependency_chain("0app v0.1.0 (/w)\n").unwrap()), None);
+        assert_eq!(shortest_dependency_chain("nothing\n"), None);
     }
 }

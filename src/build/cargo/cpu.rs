@@ -1,10 +1,11 @@
-//! The CPU that a binary is built for: which flags choose it, and what they add to the target's.
+//! The CPU that a binary is built for: the flags that choose it, and the features that they add to the
+//! target's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     build::{
-        cargo::rustflags::{Source, UserFlags, codegen, sources},
+        cargo::rustflags::{FlagGroup, UserFlags, codegen_options, flag_groups},
         target::Target,
     },
     model::schema::plan::{CpuFlags, Flag},
@@ -13,8 +14,8 @@ use crate::{
 /// The value of `-C target-cpu` that names the CPU of the build machine.
 const NATIVE: &str = "native";
 
-/// The feature that is about linkage, and not about instructions.
-const LINKAGE: &str = "crt-static";
+/// The feature that concerns linkage, and not instructions.
+const LINKAGE_FEATURE: &str = "crt-static";
 
 impl CpuFlags {
     /// Returns the flags as text, each with its origin.
@@ -26,9 +27,10 @@ impl CpuFlags {
 
     /// Returns the features as text: the first ones, and how many there are besides.
     pub fn features_text(&self) -> String {
-        const SHOWN: usize = 8;
-        let mut text = self.features.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-        if let Some(more) = self.features.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        const MAX_LISTED: usize = 8;
+        let mut text =
+            self.features.iter().take(MAX_LISTED).cloned().collect::<Vec<_>>().join(", ");
+        if let Some(more) = self.features.len().checked_sub(MAX_LISTED).filter(|more| *more > 0) {
             text.push_str(&format!(" and {more} more"));
         }
         text
@@ -37,21 +39,22 @@ impl CpuFlags {
 
 /// Returns the CPU that the flags choose: the last one counts.
 pub fn chosen_cpu(flags: &[String]) -> Option<String> {
-    let cpus = codegen(flags).filter_map(|flag| Some(flag.strip_prefix("target-cpu=")?.to_owned()));
+    let cpus = codegen_options(flags)
+        .filter_map(|flag| Some(flag.strip_prefix("target-cpu=")?.to_owned()));
     cpus.last()
 }
 
 /// Returns the flags for rustc that choose a CPU or its features, in rustc's order, or that may do so:
 /// rustc reads more flags from an `@file`.
-pub fn choosing(user: &UserFlags, target: &Target, profile: &[Flag]) -> Vec<Flag> {
+pub fn cpu_flags(user: &UserFlags, target: &Target, profile: &[Flag]) -> Vec<Flag> {
     let mut all = Vec::new();
-    for Source { flags, origin } in sources(user, target, profile) {
+    for FlagGroup { flags, origin } in flag_groups(user, target, profile) {
         let mut add = |flag: String| all.push(Flag::new(flag, origin.clone()));
-        for setting in codegen(&flags) {
+        for setting in codegen_options(&flags) {
             let chooses = match setting.split_once('=') {
                 Some(("target-cpu", _)) => true,
                 Some(("target-feature", features)) => {
-                    features.split(',').any(|feature| feature.get(1..) != Some(LINKAGE))
+                    features.split(',').any(|feature| feature.get(1..) != Some(LINKAGE_FEATURE))
                 }
                 _ => false,
             };
@@ -66,13 +69,14 @@ pub fn choosing(user: &UserFlags, target: &Target, profile: &[Flag]) -> Vec<Flag
 
 /// Returns the flags for C compilers, among `variables`, that choose the CPU of the build machine for
 /// `target`.
-pub fn native_c(variables: &BTreeMap<String, String>, target: &str) -> Vec<Flag> {
+pub fn native_cpu_c_flags(variables: &BTreeMap<String, String>, target: &str) -> Vec<Flag> {
     let applies = |name: &str| {
         let kind = ["CFLAGS", "CXXFLAGS"].into_iter().find(|kind| {
             name.strip_prefix("TARGET_").unwrap_or(name).strip_prefix(kind).is_some_and(|rest| {
-                let of = rest.strip_prefix('_');
+                let compiler_target = rest.strip_prefix('_');
                 rest.is_empty()
-                    || of.is_some_and(|of| of == target || of == target.replace('-', "_"))
+                    || compiler_target
+                        .is_some_and(|item| item == target || item == target.replace('-', "_"))
             })
         });
         kind.is_some()
@@ -88,7 +92,7 @@ pub fn native_c(variables: &BTreeMap<String, String>, target: &str) -> Vec<Flag>
 
 /// Returns what the flags add to the CPU of the target: `with` and `without` are the features that rustc
 /// enables with and without them. `None` if they add nothing.
-pub fn added(
+pub fn added_features(
     rust: Vec<Flag>,
     c: Vec<Flag>,
     with: &BTreeSet<String>,
@@ -97,7 +101,7 @@ pub fn added(
     let words: Vec<String> = rust.iter().map(|flag| flag.flag.clone()).collect();
     let native = !c.is_empty() || chosen_cpu(&words).as_deref() == Some(NATIVE);
     let features: Vec<String> =
-        with.difference(without).filter(|name| *name != LINKAGE).cloned().collect();
+        with.difference(without).filter(|name| *name != LINKAGE_FEATURE).cloned().collect();
     let flags = rust.into_iter().chain(c).collect();
     (native || !features.is_empty()).then_some(CpuFlags { flags, native, features })
 }
@@ -134,11 +138,11 @@ mod tests {
         let user = UserFlags { flags, ..UserFlags::default() };
         let of_profile = |flag: &&str| Flag::new(*flag, "p");
         let profile: Vec<_> = profile.iter().map(of_profile).collect();
-        choosing(&user, target, &profile).into_iter().map(|flag| flag.flag).collect()
+        cpu_flags(&user, target, &profile).into_iter().map(|flag| flag.flag).collect()
     }
 
     #[test]
-    fn every_form_of_a_choice_is_found() {
+    fn every_form_of_a_cpu_flag_is_found() {
         for flags in [
             &["-Ctarget-cpu=native"][..],
             &["-C", "target-cpu=native"],
@@ -155,22 +159,23 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_added_counts() {
+    fn only_added_features_count() {
         let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let flags = |cpu: &str| vec![Flag::new(format!("-Ctarget-cpu={cpu}"), "RUSTFLAGS")];
-        let of =
-            |cpu: &str, with: &[&str]| added(flags(cpu), Vec::new(), &set(with), &set(&["sse2"]));
-        assert_eq!(of("x86-64", &["sse2", "crt-static"]), None);
-        let more = of("haswell", &["sse2", "avx"]).unwrap();
+        let added_by = |cpu: &str, with: &[&str]| {
+            added_features(flags(cpu), Vec::new(), &set(with), &set(&["sse2"]))
+        };
+        assert_eq!(added_by("x86-64", &["sse2", "crt-static"]), None);
+        let more = added_by("haswell", &["sse2", "avx"]).unwrap();
         assert_eq!((more.native, more.features), (false, vec!["avx".to_owned()]));
-        assert!(of("native", &["sse2"]).unwrap().native);
+        assert!(added_by("native", &["sse2"]).unwrap().native);
     }
 
     #[test]
     fn flags_for_c_count_for_their_target() {
         let target = "x86_64-unknown-linux-musl";
         let found = |name: &str, value: &str| {
-            native_c(&BTreeMap::from([(name.to_owned(), value.to_owned())]), target).len()
+            native_cpu_c_flags(&BTreeMap::from([(name.to_owned(), value.to_owned())]), target).len()
         };
         assert_eq!(found("CFLAGS", "-O2 -march=native"), 1);
         assert_eq!(found("TARGET_CXXFLAGS", "-mcpu=native"), 1);

@@ -26,21 +26,23 @@ pub struct Identities {
 
 /// The options of rustc that distinguish two crates of one package: without paths, and without what
 /// cargo derives from them.
-const WITH_VALUE: [&str; 4] = ["--crate-name", "--crate-type", "--cfg", "--target"];
-const CODEGEN: [&str; 5] =
+const IDENTITY_OPTIONS: [&str; 4] = ["--crate-name", "--crate-type", "--cfg", "--target"];
+const IDENTITY_CODEGEN_OPTIONS: [&str; 5] =
     ["debug-assertions=", "debuginfo=", "opt-level=", "overflow-checks=", "panic="];
 
 /// Returns `args` of rustc with an identity that follows from `package` and the options that
 /// distinguish crates of one package. Without `-C metadata` among `args`, they are as they were.
-pub fn identified(package: &str, args: &[String]) -> Vec<String> {
+pub fn with_identity(package: &str, args: &[String]) -> Vec<String> {
     let mut text = package.to_owned();
     let mut metadata = None;
     for (at, arg) in args.iter().enumerate() {
         let before = at.checked_sub(1).and_then(|at| args.get(at)).map_or("", String::as_str);
         let codegen = if before == "-C" { Some(arg.as_str()) } else { arg.strip_prefix("-C") };
-        let counts = WITH_VALUE.contains(&before)
+        let counts = IDENTITY_OPTIONS.contains(&before)
             || arg == "--test"
-            || codegen.is_some_and(|flag| CODEGEN.iter().any(|name| flag.starts_with(name)));
+            || codegen.is_some_and(|flag| {
+                IDENTITY_CODEGEN_OPTIONS.iter().any(|name| flag.starts_with(name))
+            });
         if counts {
             text.push('\0');
             text.push_str(arg);
@@ -53,13 +55,13 @@ pub fn identified(package: &str, args: &[String]) -> Vec<String> {
     let mut args = args.to_vec();
     if let Some(arg) = metadata.and_then(|at| args.get_mut(at)) {
         let start = if arg.starts_with("-C") { "-C" } else { "" };
-        *arg = format!("{start}metadata={}", short(&text));
+        *arg = format!("{start}metadata={}", short_hash(&text));
     }
     args
 }
 
 /// Returns an identity of the length that cargo's have.
-fn short(text: &str) -> String {
+fn short_hash(text: &str) -> String {
     let mut hex = Digest::sha256(text.as_bytes()).hex();
     hex.truncate(16);
     hex
@@ -74,12 +76,12 @@ mod tests {
     }
 
     fn metadata(package: &str, text: &str) -> String {
-        let args = identified(package, &words(text));
+        let args = with_identity(package, &words(text));
         args.iter().find(|arg| arg.contains("metadata=")).cloned().unwrap_or_default()
     }
 
     #[test]
-    fn paths_do_not_count_and_options_do() {
+    fn identities_depend_on_options_and_not_on_paths() {
         let args = |dir: &str, hash: &str| {
             format!(
                 "rustc --crate-name shared {dir}/src/lib.rs --crate-type lib --cfg feature=\"x\" \
@@ -97,12 +99,12 @@ mod tests {
     }
 
     #[test]
-    fn only_the_identity_of_cargo_changes() {
+    fn only_cargos_metadata_changes() {
         let args = words("rustc -Cmetadata=a -C extra-filename=-a -C metadata=user");
-        let identity = short("p");
+        let identity = short_hash("p");
         let expected = format!("rustc -Cmetadata={identity} -C extra-filename=-a -C metadata=user");
-        assert_eq!(identified("p", &args), words(&expected));
-        assert_eq!(identified("p", &words("rustc -vV")), words("rustc -vV"));
-        assert!(identified("p", &[]).is_empty());
+        assert_eq!(with_identity("p", &args), words(&expected));
+        assert_eq!(with_identity("p", &words("rustc -vV")), words("rustc -vV"));
+        assert!(with_identity("p", &[]).is_empty());
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::{
     build::{
-        cargo::rustflags::{Place, Remap, UserFlags},
+        cargo::rustflags::{FlagSource, Remap, UserFlags},
         plan::{inputs::Inputs, selection::Selection},
-        request::Request,
+        request::BuildRequest,
         zig,
     },
     model::schema::{
@@ -20,23 +20,23 @@ use crate::{
 /// (<https://doc.rust-lang.org/cargo/reference/environment-variables.html>).
 const SEPARATOR: &str = "\u{1f}";
 
-/// The variable that hides every other place for flags.
-const ENCODED: &str = "CARGO_ENCODED_RUSTFLAGS";
+/// The variable that hides all other sources of flags.
+const ENCODED_RUSTFLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
 
 /// A target with all flags for rustc.
 #[derive(Clone, Debug)]
 pub struct TargetFlags {
     /// The target.
     pub target: String,
-    /// Where its std comes from.
+    /// The source of its std.
     pub std: Std,
     /// The user's flags.
     pub user: UserFlags,
-    /// All flags: the user's, then ours.
+    /// All flags: the user's, then longshore's.
     pub all: Vec<Flag>,
-    /// Flags for C compilers to the same end.
+    /// The equivalent flags for C compilers.
     pub c: Vec<&'static str>,
-    /// What serves `malloc`.
+    /// The allocator that serves `malloc`.
     pub allocator: AllocatorChoice,
     /// The implementation of memory functions.
     pub memory: MemoryChoice,
@@ -44,7 +44,7 @@ pub struct TargetFlags {
 
 impl TargetFlags {
     /// Returns the flags that cargo passes to rustc.
-    fn words(&self) -> impl Iterator<Item = &str> {
+    fn rustflags(&self) -> impl Iterator<Item = &str> {
         let passed = self.all.iter().filter(|flag| flag.via == Via::Rustflags);
         passed.map(|flag| flag.flag.as_str())
     }
@@ -54,19 +54,19 @@ impl TargetFlags {
         self.all.iter().filter_map(Flag::link_arg).map(str::to_owned).collect()
     }
 
-    /// What has to be added to `target.<target>.rustflags` so that cargo arrives at all flags: it
-    /// joins ours to those that are there, which hide those of `build.rustflags`.
-    fn configuration(&self) -> String {
-        let known = if self.user.place == Place::Target { self.user.flags.len() } else { 0 };
-        let ours = self.words().skip(known).map(toml::Value::from).collect();
-        format!("target.{}.rustflags={}", self.target, toml::Value::Array(ours))
+    /// Returns the value of `target.<target>.rustflags` with which cargo arrives at all flags: it joins
+    /// longshore's to the existing ones, which hide those of `build.rustflags`.
+    fn rustflags_config(&self) -> String {
+        let known = if self.user.source == FlagSource::Target { self.user.flags.len() } else { 0 };
+        let own = self.rustflags().skip(known).map(toml::Value::from).collect();
+        format!("target.{}.rustflags={}", self.target, toml::Value::Array(own))
     }
 }
 
-/// The cargo commands that build the selected binaries: one for all targets, unless a variable of
-/// the user's holds flags and hides others of `target.*.rustflags` in a file, which would come back
-/// without it; it is one for each set of flags then.
-pub fn builds(
+/// Returns the cargo commands that build the selected binaries: one for all targets, or one for each set of
+/// flags if a variable of the user has flags and hides others of `target.*.rustflags` in a file, which would
+/// apply again without it.
+pub fn build_commands(
     inputs: &Inputs<'_>,
     selection: &Selection<'_>,
     remap: &Remap,
@@ -76,16 +76,16 @@ pub fn builds(
         let alone =
             |package| Selection { packages: vec![package], skipped: Vec::new(), whole: false };
         let packages = selection.packages.iter().cloned();
-        let of_package = |package| builds(inputs, &alone(package), remap, targets);
+        let of_package = |package| build_commands(inputs, &alone(package), remap, targets);
         return packages.flat_map(of_package).collect();
     }
-    let one = |targets: &[&TargetFlags]| build(inputs, selection, remap, targets);
+    let one = |targets: &[&TargetFlags]| build_command(inputs, selection, remap, targets);
     if !targets.iter().any(|target| target.user.hides) {
         return vec![one(&targets.iter().collect::<Vec<_>>())];
     }
     let mut groups: Vec<Vec<&TargetFlags>> = Vec::new();
     for target in targets {
-        match groups.iter_mut().find(|group| group[0].words().eq(target.words())) {
+        match groups.iter_mut().find(|group| group[0].rustflags().eq(target.rustflags())) {
             Some(group) => group.push(target),
             None => groups.push(vec![target]),
         }
@@ -93,7 +93,7 @@ pub fn builds(
     groups.iter().map(|group| one(group)).collect()
 }
 
-fn build(
+fn build_command(
     inputs: &Inputs<'_>,
     selection: &Selection<'_>,
     remap: &Remap,
@@ -103,7 +103,7 @@ fn build(
     let profile = &inputs.settings.profile;
     let mut args = vec!["build".to_owned()];
     // Before ours: cargo joins lists in the order of the arguments.
-    args.extend(configuration(request));
+    args.extend(config_args(request));
     let mut add = |words: &[&str]| args.extend(words.iter().map(|word| (*word).to_owned()));
     let manifest = inputs.workspace.root.join("Cargo.toml");
     add(&["--manifest-path", manifest.as_str(), "--profile", &profile.name]);
@@ -133,20 +133,20 @@ fn build(
     let mut env_remove = Vec::new();
     // Flags that are the same for all go where nothing hides them, and others to each target.
     if let [first, rest @ ..] = targets
-        && rest.iter().all(|target| target.words().eq(first.words()))
+        && rest.iter().all(|target| target.rustflags().eq(first.rustflags()))
     {
-        let flags: Vec<&str> = first.words().collect();
-        env.insert(ENCODED.to_owned(), flags.join(SEPARATOR));
+        let flags: Vec<&str> = first.rustflags().collect();
+        env.insert(ENCODED_RUSTFLAGS.to_owned(), flags.join(SEPARATOR));
         let set = inputs.facts.flag_variables.iter();
-        env_remove.extend(set.filter(|name| *name != ENCODED).cloned());
+        env_remove.extend(set.filter(|name| *name != ENCODED_RUSTFLAGS).cloned());
     } else {
         for target in targets {
-            add(&["--config", &target.configuration()]);
+            add(&["--config", &target.rustflags_config()]);
         }
-        let hiding = |name: &&String| [ENCODED, "RUSTFLAGS"].contains(&name.as_str());
+        let hiding = |name: &&String| [ENCODED_RUSTFLAGS, "RUSTFLAGS"].contains(&name.as_str());
         env_remove.extend(inputs.facts.flag_variables.iter().filter(hiding).cloned());
     }
-    add(&switches(request).iter().map(String::as_str).collect::<Vec<_>>());
+    add(&passed_args(request).iter().map(String::as_str).collect::<Vec<_>>());
     add(&["--target-dir", inputs.target_directory().as_str()]);
     // The only report of a stable cargo with the time of each unit.
     add(&["--message-format", "json-render-diagnostics", "--timings"]);
@@ -164,17 +164,17 @@ fn build(
 }
 
 /// Returns `--config` of the request, as cargo gets it.
-fn configuration(request: &Request) -> impl Iterator<Item = String> + '_ {
+fn config_args(request: &BuildRequest) -> impl Iterator<Item = String> + '_ {
     request.config.iter().flat_map(|config| ["--config".to_owned(), config.clone()])
 }
 
 /// Returns the flags of the request that select dependencies, for commands beside `build`.
-pub fn resolution(request: &Request) -> Vec<String> {
-    configuration(request).chain(selection(request)).collect()
+pub fn resolution_args(request: &BuildRequest) -> Vec<String> {
+    config_args(request).chain(feature_args(request)).collect()
 }
 
 /// Returns the flags of the request that choose features and the use of `Cargo.lock`.
-fn selection(request: &Request) -> Vec<String> {
+fn feature_args(request: &BuildRequest) -> Vec<String> {
     let features = &request.features;
     let mut words = Vec::new();
     for list in &features.features {
@@ -191,9 +191,9 @@ fn selection(request: &Request) -> Vec<String> {
     words
 }
 
-/// The flags of the request that cargo gets as they are.
-fn switches(request: &Request) -> Vec<String> {
-    let mut words = selection(request);
+/// Returns the flags of the request that are passed to cargo unchanged.
+fn passed_args(request: &BuildRequest) -> Vec<String> {
+    let mut words = feature_args(request);
     let switches = [(request.keep_going, "--keep-going"), (request.verbose > 0, "--verbose")];
     let on = switches.iter().filter(|(on, _)| *on);
     words.extend(on.map(|(_, switch)| (*switch).to_owned()));

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 /// The name of the platform that build scripts and procedural macros run on.
 pub const HOST: &str = "host";
 
-/// Where one cargo command writes, and the targets that it builds for.
+/// The directories of one cargo command, and the targets that it builds for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     /// The target directory, and the build directory if that is a different one.

@@ -1,5 +1,5 @@
-//! Cargo's JSON messages (`--message-format=json-render-diagnostics`): where the binaries are, and
-//! what was compiled.
+//! Cargo's JSON messages (`--message-format=json-render-diagnostics`): the paths of the binaries, and the
+//! compiled units.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::{Message, TargetKind};
@@ -7,28 +7,28 @@ use cargo_metadata::{Message, TargetKind};
 use super::layout::Layout;
 use crate::{build::cache::Unit, model::schema::units::Units};
 
-/// What a build's messages add up to.
+/// The result of a build, from cargo's messages.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Report {
+pub struct BuildReport {
     /// Every binary, once for each target.
-    pub binaries: Vec<Binary>,
+    pub binaries: Vec<BuiltBinary>,
     /// Every unit, compiled or fresh.
     pub units: Units,
-    /// Where each cargo command builds.
+    /// The directories of each cargo command.
     commands: Vec<Layout>,
     /// The requests of build scripts to the linker.
-    pub scripts: Vec<Script>,
+    pub scripts: Vec<BuildScript>,
     /// The `OUT_DIR` of each run of a build script.
     pub out_dirs: Vec<OutDir>,
     /// The compiled units with their features, for SBOMs.
-    pub compiled: Vec<Compiled>,
-    /// Everything that cargo spoke of, for a cache.
+    pub compiled: Vec<CompiledUnit>,
+    /// Every unit that cargo reported, for a cache.
     pub all: Vec<Unit>,
 }
 
 /// The requests of one run of a build script to the linker.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Script {
+pub struct BuildScript {
     /// Its package, as `cargo tree` takes it
     /// (<https://doc.rust-lang.org/cargo/reference/pkgid-spec.html>).
     pub package: String,
@@ -51,7 +51,7 @@ pub struct OutDir {
 
 /// One binary that cargo made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Binary {
+pub struct BuiltBinary {
     /// The id of its package.
     pub package: String,
     /// The manifest of its package.
@@ -64,9 +64,9 @@ pub struct Binary {
     pub path: Utf8PathBuf,
 }
 
-impl Report {
+impl BuildReport {
     /// Starts with the next cargo command, which builds in `layout`.
-    pub fn begin(&mut self, layout: Layout) {
+    pub fn begin_command(&mut self, layout: Layout) {
         self.commands.push(layout);
     }
 
@@ -75,22 +75,22 @@ impl Report {
         self.commands.last().map_or_else(String::new, |layout| layout.target(file).to_owned())
     }
 
-    /// The number of the cargo command that runs, from 0.
-    pub fn command(&self) -> usize {
+    /// Returns the number of the current cargo command, from 0.
+    pub fn command_index(&self) -> usize {
         self.commands.len().saturating_sub(1)
     }
 
     /// Reads one line of cargo's stdout. A line that is not a message was printed by a program, and is
     /// ignored.
-    pub fn line(&mut self, line: &[u8]) {
+    pub fn add_line(&mut self, line: &[u8]) {
         let artifact = match serde_json::from_slice(line) {
             Ok(Message::CompilerArtifact(artifact)) => artifact,
-            Ok(Message::BuildScriptExecuted(script)) => return self.script(script),
+            Ok(Message::BuildScriptExecuted(script)) => return self.add_script(script),
             _ => return,
         };
         let target = artifact.filenames.first().map_or_else(String::new, |file| self.target(file));
-        self.units.add(&artifact, self.command(), &target);
-        self.compiled.push(Compiled {
+        self.units.add(&artifact, self.command_index(), &target);
+        self.compiled.push(CompiledUnit {
             package: artifact.package_id.repr.clone(),
             target: target.clone(),
             script: artifact.target.kind.contains(&TargetKind::CustomBuild),
@@ -106,7 +106,7 @@ impl Report {
             && artifact.target.kind.contains(&TargetKind::Bin)
             && !artifact.profile.test
         {
-            self.binaries.push(Binary {
+            self.binaries.push(BuiltBinary {
                 package: artifact.package_id.repr,
                 manifest: artifact.manifest_path,
                 name: artifact.target.name,
@@ -116,7 +116,7 @@ impl Report {
         }
     }
 
-    fn script(&mut self, script: cargo_metadata::BuildScript) {
+    fn add_script(&mut self, script: cargo_metadata::BuildScript) {
         self.all.push(Unit {
             package: script.package_id.repr.clone(),
             root: None,
@@ -131,7 +131,7 @@ impl Report {
         });
         // Most ask for nothing.
         if !script.linked_libs.is_empty() {
-            self.scripts.push(Script {
+            self.scripts.push(BuildScript {
                 package: script.package_id.repr,
                 libraries: script.linked_libs.into_iter().map(Utf8PathBuf::into_string).collect(),
                 target,
@@ -140,7 +140,12 @@ impl Report {
     }
 
     /// Returns the binary `name` for `target` of the package with this manifest.
-    pub fn binary(&self, manifest: &Utf8PathBuf, name: &str, target: &str) -> Option<&Binary> {
+    pub fn find_binary(
+        &self,
+        manifest: &Utf8PathBuf,
+        name: &str,
+        target: &str,
+    ) -> Option<&BuiltBinary> {
         self.binaries.iter().find(|binary| {
             binary.manifest == *manifest && binary.name == name && binary.target == target
         })
@@ -149,14 +154,14 @@ impl Report {
 
 /// A unit that cargo compiled or found done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Compiled {
+pub struct CompiledUnit {
     /// Its package, as `cargo metadata` names it, too.
     pub package: String,
-    /// What it was compiled for: a target, or `host`.
+    /// The target that it was compiled for, or `host`.
     pub target: String,
     /// Whether it is a build script.
     pub script: bool,
-    /// The features that were on.
+    /// The enabled features.
     pub features: Vec<String>,
 }
 
@@ -172,13 +177,13 @@ mod tests {
         "executable":"/w/target/T/dist/rg","fresh":false}"#;
 
     #[test]
-    fn what_build_scripts_link_is_kept() {
-        let mut report = Report::default();
+    fn libraries_of_build_scripts_are_recorded() {
+        let mut report = BuildReport::default();
         let line = r#"{"reason":"build-script-executed","package_id":"registry+x#openssl-sys@0.9.1",
             "linked_libs":["dylib=ssl"],"linked_paths":["native=/usr/lib"],"cfgs":[],"env":[],
             "out_dir":"/w/target/T/dist/build/openssl-sys-1/out"}"#;
         for line in [line, &line.replace(r#""dylib=ssl""#, "")] {
-            report.line(line.replace('\n', "").as_bytes());
+            report.add_line(line.replace('\n', "").as_bytes());
         }
         assert_eq!(report.scripts.len(), 1);
         assert_eq!(report.scripts[0].package, "registry+x#openssl-sys@0.9.1");
@@ -187,15 +192,15 @@ mod tests {
 
     #[test]
     fn artifacts_are_counted_and_binaries_found() {
-        let mut report = Report::default();
-        report.begin(Layout::new(vec!["/w/target".into()], vec!["T".to_owned()]));
+        let mut report = BuildReport::default();
+        report.begin_command(Layout::new(vec!["/w/target".into()], vec!["T".to_owned()]));
         let line = LINE.replace('\n', "");
         for line in [line.as_str(), &line.replace(r#""fresh":false"#, r#""fresh":true"#), "text"] {
-            report.line(line.as_bytes());
+            report.add_line(line.as_bytes());
         }
         assert_eq!((report.units.compiled, report.units.fresh), (1, 1));
-        let found = report.binary(&"/w/Cargo.toml".into(), "rg", "T").unwrap();
+        let found = report.find_binary(&"/w/Cargo.toml".into(), "rg", "T").unwrap();
         assert_eq!(found.path, "/w/target/T/dist/rg");
-        assert_eq!(report.binary(&"/w/Cargo.toml".into(), "rg", "U"), None);
+        assert_eq!(report.find_binary(&"/w/Cargo.toml".into(), "rg", "U"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Values of cargo's configuration, with where each comes from.
+//! Values of cargo's configuration, each with its origin.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Returns the origin of what is in `file`: relative paths start at the directory above that of the
-    /// file.
+    /// Returns the origin of values in `file`: relative paths start at the directory above that of the file.
     pub fn file(file: &Utf8Path) -> Self {
         let dir = file.parent().and_then(Utf8Path::parent).unwrap_or(file);
         Origin { file: file.to_owned(), dir: dir.to_owned() }
@@ -70,7 +69,7 @@ pub enum Node {
 }
 
 impl Node {
-    /// Returns a configuration that has nothing.
+    /// Returns an empty configuration.
     pub fn empty() -> Self {
         Node::Table(BTreeMap::new())
     }

@@ -9,13 +9,13 @@ pub struct Progress {
     pub done: u64,
     /// Units in all.
     pub total: u64,
-    /// What is being compiled.
+    /// The units that are being compiled.
     pub active: String,
 }
 
-/// The bar in `line`, if it is one: `    Building [=====>   ] 12/34: regex, memchr(build)`.
+/// Parses the bar in `line`, if it is one: `    Building [=====>   ] 12/34: regex, memchr(build)`.
 pub fn parse(line: &str) -> Option<Progress> {
-    let line = plain(line);
+    let line = strip_control_sequences(line);
     let rest = line.trim_start().strip_prefix("Building [")?;
     let (_, rest) = rest.split_once("] ")?;
     let (counts, active) = rest.split_once(':').unwrap_or((rest, ""));
@@ -27,9 +27,9 @@ pub fn parse(line: &str) -> Option<Progress> {
     })
 }
 
-/// Whether `line` is one state of any of cargo's bars, which the next one overwrites.
+/// Returns whether `line` is one state of any of cargo's bars, which the next one overwrites.
 pub fn is_bar(line: &str) -> bool {
-    let text = plain(line);
+    let text = strip_control_sequences(line);
     let text = text.trim_start();
     // A line of a program may end with a carriage return and a line feed, too.
     line.ends_with('\r')
@@ -39,8 +39,8 @@ pub fn is_bar(line: &str) -> bool {
                 .any(|start| text.starts_with(start)))
 }
 
-/// `text` without terminal control sequences (ECMA-48, 5.4) and carriage returns.
-pub fn plain(text: &str) -> String {
+/// Returns `text` without terminal control sequences (ECMA-48, 5.4) and carriage returns.
+pub fn strip_control_sequences(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn bars_that_say_nothing() {
+    fn bars_without_units() {
         assert!(is_bar("\u{1b}[K Downloading 3 crates, remaining bytes: 1.2MiB\r"));
         assert!(is_bar("\u{1b}[K\r"));
         assert!(!is_bar("error: broken\r"));

@@ -30,18 +30,18 @@ impl Flag {
 /// The beginning of a flag that holds one argument for the linker.
 const LINK_ARG: &str = "-Clink-arg=";
 
-/// The flags of the one place that cargo takes them from for a target: `CARGO_ENCODED_RUSTFLAGS`,
-/// else `RUSTFLAGS`, else all matching `target.*.rustflags`, else `build.rustflags`
+/// The user's flags for a target, from the one source that cargo uses: `CARGO_ENCODED_RUSTFLAGS`, else
+/// `RUSTFLAGS`, else all matching `target.*.rustflags`, else `build.rustflags`
 /// (<https://doc.rust-lang.org/cargo/reference/config.html#buildrustflags>).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserFlags {
     /// The flags.
     pub flags: Vec<String>,
-    /// The place.
-    pub place: Place,
-    /// The place, for people.
+    /// The kind of source.
+    pub source: FlagSource,
+    /// The source, for messages.
     pub origin: String,
-    /// Whether the place is a variable, and hides flags of `target.*.rustflags`.
+    /// Whether the source is a variable, and hides flags of `target.*.rustflags`.
     pub hides: bool,
     /// The linker that `target.<target>.linker` or its variable names.
     pub linker: Option<Flag>,
@@ -49,9 +49,9 @@ pub struct UserFlags {
     pub cpus: Vec<String>,
 }
 
-/// The kinds of places that cargo takes flags from, each hiding those after it.
+/// The kinds of sources that cargo takes flags from, each hiding those after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Place {
+pub enum FlagSource {
     /// A variable that is set, be it empty.
     Environment,
     /// `target.*.rustflags`, from files and variables, all together.
@@ -68,14 +68,14 @@ pub enum Place {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Remap(pub Vec<(Utf8PathBuf, String)>);
 
-/// What longshore's own flags for a target follow from.
+/// The properties of a build that determine longshore's own flags for a target.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted<'a> {
-    /// Where std comes from.
+pub struct FlagContext<'a> {
+    /// The source of std.
     pub std: Option<&'a Std>,
     /// Directories with names that must not reach the result.
     pub remap: Option<&'a Remap>,
-    /// The preset, where there is one.
+    /// The preset, if there is one.
     pub preset: Option<Preset>,
     /// Whether panics abort.
     pub aborts: bool,
@@ -90,34 +90,35 @@ pub struct Wanted<'a> {
 }
 
 /// The flags of one origin.
-pub(super) struct Source {
+pub(super) struct FlagGroup {
     pub(super) flags: Vec<String>,
     pub(super) origin: String,
 }
 
 /// Returns the flags that are not longshore's, in rustc's order: those of the profile come first.
-pub(super) fn sources(user: &UserFlags, target: &Target, profile: &[Flag]) -> Vec<Source> {
-    let mut sources: Vec<Source> = Vec::new();
+pub(super) fn flag_groups(user: &UserFlags, target: &Target, profile: &[Flag]) -> Vec<FlagGroup> {
+    let mut sources: Vec<FlagGroup> = Vec::new();
     for Flag { flag, origin, .. } in profile {
         match sources.last_mut().filter(|last| last.origin == *origin) {
             Some(last) => last.flags.push(flag.clone()),
-            None => sources.push(Source { flags: vec![flag.clone()], origin: origin.clone() }),
+            None => sources.push(FlagGroup { flags: vec![flag.clone()], origin: origin.clone() }),
         }
     }
-    sources.push(Source { flags: user.flags.clone(), origin: user.origin.clone() });
-    sources.push(Source { flags: target.spec.rustflags.clone(), origin: of_target(target) });
+    sources.push(FlagGroup { flags: user.flags.clone(), origin: user.origin.clone() });
+    sources.push(FlagGroup { flags: target.spec.rustflags.clone(), origin: target_origin(target) });
     sources
 }
 
-fn of_target(target: &Target) -> String {
+fn target_origin(target: &Target) -> String {
     format!("target {} ({})", target.name, target.origin)
 }
 
-/// Every flag for `target`: the user's, then those of the target's file, then longshore's.
+/// Returns every flag for `target`: the user's, then those of the target's file, then longshore's. Fails if two
+/// of them contradict each other.
 ///
 /// # Errors
 /// A flag of the user's that contradicts the target's linkage; both are named.
-pub fn merge(user: &UserFlags, target: &Target, wanted: &Wanted<'_>) -> Result<Vec<Flag>> {
+pub fn merge(user: &UserFlags, target: &Target, context: &FlagContext<'_>) -> Result<Vec<Flag>> {
     let mut all = Vec::new();
     let mut push = |flag: &str, origin: &str, via| {
         all.push(Flag { flag: flag.to_owned(), origin: origin.to_owned(), via });
@@ -125,43 +126,43 @@ pub fn merge(user: &UserFlags, target: &Target, wanted: &Wanted<'_>) -> Result<V
     for flag in &user.flags {
         push(flag, &user.origin, Via::Rustflags);
     }
-    let of_target = of_target(target);
+    let of_target = target_origin(target);
     for flag in &target.spec.rustflags {
         push(flag, &of_target, Via::Rustflags);
     }
     let mut add = |flag: &str, origin: &str| {
         let via = match flag {
-            STATIC if wanted.is_static => Via::Default,
+            STATIC if context.is_static => Via::Default,
             flag if flag.starts_with(LINK_ARG) => Via::Linker,
             _ => Via::Rustflags,
         };
         push(flag, origin, via);
     };
-    let sources = sources(user, target, wanted.profile);
-    contradiction(&sources, target)?;
-    other_linker(user, &sources, target)?;
-    unknown_cpu(user, target)?;
+    let sources = flag_groups(user, target, context.profile);
+    check_contradictions(&sources, target)?;
+    check_linker(user, &sources, target)?;
+    check_cpu(user, target)?;
     let sets = |key: &str| {
-        let flags = codegen(&user.flags).chain(codegen(&target.spec.rustflags));
+        let flags = codegen_options(&user.flags).chain(codegen_options(&target.spec.rustflags));
         let mut keys = flags.filter_map(|flag| Some(flag.split_once('=')?.0.to_owned()));
         keys.any(|name| name == key)
     };
-    for (flag, why) in tuning(target, wanted, &of_target) {
+    for (flag, why) in tuning_flags(target, context, &of_target) {
         // What is set already is meant: the plan shows it.
         let key = flag.strip_prefix("-C").and_then(|flag| flag.split('=').next());
         if !key.is_some_and(|key| key != "link-arg" && sets(key)) {
             add(&flag, &why);
         }
     }
-    for (flag, why) in ours(target.spec.linkage) {
+    for (flag, why) in linkage_flags(target.spec.linkage) {
         add(flag, &format!("longshore: {why}"));
     }
-    if let Some(Std::Source { sysroot, .. }) = wanted.std {
+    if let Some(Std::Source { sysroot, .. }) = context.std {
         add(&format!("--sysroot={sysroot}"), "longshore: std is built from source");
         // Such a sysroot has no start files; zig brings its own.
         add("-Clink-self-contained=no", "longshore: std is built from source");
     }
-    for (from, to) in wanted.remap.iter().flat_map(|remap| &remap.0) {
+    for (from, to) in context.remap.iter().flat_map(|remap| &remap.0) {
         add(
             &format!("--remap-path-prefix={from}={to}"),
             "longshore: the same bytes from every directory",
@@ -170,26 +171,30 @@ pub fn merge(user: &UserFlags, target: &Target, wanted: &Wanted<'_>) -> Result<V
     Ok(all)
 }
 
-/// What the target's file and the preset ask for beside the linkage, and where each comes from.
-fn tuning(target: &Target, wanted: &Wanted<'_>, of_target: &str) -> Vec<(String, String)> {
+/// Returns the flags that the target's file and the preset set besides the linkage, each with its origin.
+fn tuning_flags(
+    target: &Target,
+    context: &FlagContext<'_>,
+    of_target: &str,
+) -> Vec<(String, String)> {
     let spec = &target.spec;
     let mut flags = Vec::new();
     let mut add = |flag: String, origin: &str| flags.push((flag, origin.to_owned()));
     // Only these names contain the crate that generic code was compiled for.
     add("-Csymbol-mangling-version=v0".into(), "longshore: sizes are told by crate");
-    if let Some(cpu) = target.cpu(wanted.preset) {
-        let speed = spec.speed_cpu.as_deref() == Some(cpu) && wanted.preset == Some(Preset::Speed);
+    if let Some(cpu) = target.cpu(context.preset) {
+        let speed = spec.speed_cpu.as_deref() == Some(cpu) && context.preset == Some(Preset::Speed);
         let why = if speed { "longshore: preset speed" } else { of_target };
         add(format!("-Ctarget-cpu={cpu}"), why);
     }
     if spec.frame_pointers {
         add("-Cforce-frame-pointers=yes".into(), of_target);
     }
-    if wanted.preset == Some(Preset::Size) && wanted.aborts {
+    if context.preset == Some(Preset::Size) && context.aborts {
         // The stack of a program that aborts on panic is never unwound.
         add("-Cforce-unwind-tables=no".into(), "longshore: preset size");
     }
-    for switch in wanted.unstable {
+    for switch in context.unstable {
         for flag in switch.flags() {
             add((*flag).to_owned(), &format!("longshore: unstable {}", switch.name()));
         }
@@ -197,19 +202,19 @@ fn tuning(target: &Target, wanted: &Wanted<'_>, of_target: &str) -> Vec<(String,
     for arg in &spec.link_args {
         add(format!("-Clink-arg={arg}"), of_target);
     }
-    for (object, why) in &wanted.objects {
+    for (object, why) in &context.objects {
         add(format!("-Clink-arg={object}"), why);
     }
     flags
 }
 
 /// Returns the flags of [`merge`], in the spelling of C compilers.
-pub fn c_tuning(target: &Target, wanted: &Wanted<'_>) -> Vec<&'static str> {
+pub fn c_tuning_flags(target: &Target, context: &FlagContext<'_>) -> Vec<&'static str> {
     let mut flags = Vec::new();
     if target.spec.frame_pointers {
         flags.push("-fno-omit-frame-pointer");
     }
-    if wanted.preset == Some(Preset::Size) && wanted.aborts {
+    if context.preset == Some(Preset::Size) && context.aborts {
         flags.extend(["-fno-unwind-tables", "-fno-asynchronous-unwind-tables"]);
     }
     flags
@@ -218,7 +223,7 @@ pub fn c_tuning(target: &Target, wanted: &Wanted<'_>) -> Vec<&'static str> {
 /// Links the C library statically.
 const STATIC: &str = "-Ctarget-feature=+crt-static";
 
-fn ours(linkage: Linkage) -> Vec<(&'static str, &'static str)> {
+fn linkage_flags(linkage: Linkage) -> Vec<(&'static str, &'static str)> {
     let mut flags = Vec::new();
     if linkage != Linkage::Dynamic {
         flags.push((STATIC, "static linkage"));
@@ -236,7 +241,7 @@ fn ours(linkage: Linkage) -> Vec<(&'static str, &'static str)> {
 
 /// Returns what each `-C` flag sets, as `key=value`; for `-C` alone the next flag holds it. Keys are
 /// spelled as in the documentation: rustc takes `_` for `-` in them.
-pub(super) fn codegen(flags: &[String]) -> impl Iterator<Item = String> {
+pub(super) fn codegen_options(flags: &[String]) -> impl Iterator<Item = String> {
     let settings = flags.iter().enumerate().filter_map(|(at, flag)| match flag.as_str() {
         "-C" | "--codegen" => flags.get(at + 1).map(String::as_str),
         flag => flag.strip_prefix("-C").or_else(|| flag.strip_prefix("--codegen=")),
@@ -247,7 +252,7 @@ pub(super) fn codegen(flags: &[String]) -> impl Iterator<Item = String> {
     })
 }
 
-fn contradiction(sources: &[Source], target: &Target) -> Result<()> {
+fn check_contradictions(sources: &[FlagGroup], target: &Target) -> Result<()> {
     let linkage = target.spec.linkage;
     let against = |setting: &str| match (linkage, setting.split_once('=')) {
         (Linkage::Dynamic, Some(("target-feature", features))) => {
@@ -260,8 +265,8 @@ fn contradiction(sources: &[Source], target: &Target) -> Result<()> {
         (Linkage::Static, Some(("relocation-model", model))) => model == "pie",
         _ => false,
     };
-    for Source { flags, origin } in sources {
-        if let Some(setting) = codegen(flags).find(|setting| against(setting)) {
+    for FlagGroup { flags, origin } in sources {
+        if let Some(setting) = codegen_options(flags).find(|setting| against(setting)) {
             return Err(Error::usage(format!(
                 "`-C {setting}` from {origin} contradicts `linkage = \"{linkage}\"` of target \
                  `{}` ({})",
@@ -279,7 +284,7 @@ fn contradiction(sources: &[Source], target: &Target) -> Result<()> {
 
 /// Checks that nothing chooses another linker than zig: provenance would name the wrong one, and
 /// other linkers do not understand all of longshore's arguments.
-fn other_linker(user: &UserFlags, sources: &[Source], target: &Target) -> Result<()> {
+fn check_linker(user: &UserFlags, sources: &[FlagGroup], target: &Target) -> Result<()> {
     let chooses = |setting: &str| {
         let link_args = setting.split_once('=').filter(|(key, _)| key.starts_with("link-arg"));
         let named = |key: &str| setting.strip_prefix(key).is_some_and(|rest| rest.starts_with('='));
@@ -298,15 +303,15 @@ fn other_linker(user: &UserFlags, sources: &[Source], target: &Target) -> Result
     if let Some(linker) = &user.linker {
         return Err(rejected(format!("`linker = \"{}\"`", linker.flag), &linker.origin));
     }
-    for Source { flags, origin } in sources {
-        if let Some(setting) = codegen(flags).find(|setting| chooses(setting)) {
+    for FlagGroup { flags, origin } in sources {
+        if let Some(setting) = codegen_options(flags).find(|setting| chooses(setting)) {
             return Err(rejected(format!("`-C {setting}`"), origin));
         }
     }
     Ok(())
 }
 
-fn unknown_cpu(user: &UserFlags, target: &Target) -> Result<()> {
+fn check_cpu(user: &UserFlags, target: &Target) -> Result<()> {
     let Some(cpu) = chosen_cpu(&user.flags) else { return Ok(()) };
     if user.cpus.is_empty() || user.cpus.contains(&cpu) {
         return Ok(());
@@ -340,7 +345,7 @@ mod tests {
     fn user(flags: &[&str]) -> UserFlags {
         UserFlags {
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
-            place: Place::Environment,
+            source: FlagSource::Environment,
             origin: "RUSTFLAGS".into(),
             ..UserFlags::default()
         }
@@ -356,16 +361,16 @@ mod tests {
             &["-Clink-args=-s -fuse-ld=lld"],
             &["-Clinker_flavor=gcc"],
         ] {
-            let error = merge(&user(flags), &target(), &Wanted::default()).unwrap_err();
+            let error = merge(&user(flags), &target(), &FlagContext::default()).unwrap_err();
             let text = error.to_string();
             assert!(text.contains("RUSTFLAGS chooses a linker"), "{text}");
         }
         let linker = Flag { flag: "gcc".into(), origin: "X".into(), via: Via::default() };
         let chosen = UserFlags { linker: Some(linker), ..UserFlags::default() };
-        let error = merge(&chosen, &target(), &Wanted::default()).unwrap_err();
+        let error = merge(&chosen, &target(), &FlagContext::default()).unwrap_err();
         assert!(error.to_string().contains("`linker = \"gcc\"` from X"), "{error}");
         let fine = ["-Clinker-plugin-lto=no", "-Clink-arg=-s", "-Clink-self-contained=yes"];
-        merge(&user(&fine), &target(), &Wanted::default()).unwrap();
+        merge(&user(&fine), &target(), &FlagContext::default()).unwrap();
     }
 
     #[test]
@@ -375,7 +380,7 @@ mod tests {
             let flag = format!("-Ctarget-cpu={cpu}");
             UserFlags { cpus: known.clone(), ..user(&["-Ctarget-cpu=x86-64", &flag]) }
         };
-        let result = |cpu: &str| merge(&chosen(cpu), &target(), &Wanted::default());
+        let result = |cpu: &str| merge(&chosen(cpu), &target(), &FlagContext::default());
         result("haswell").unwrap();
         let error = result("neoverse-n1").unwrap_err();
         assert!(
@@ -386,24 +391,24 @@ mod tests {
     }
 
     #[test]
-    fn the_users_flags_come_first_and_whole() {
+    fn user_flags_come_first_and_unchanged() {
         let user = user(&["--cfg", "with space=\"a b\"", "-Ctarget-cpu=x86-64-v2"]);
-        let all = merge(&user, &target(), &Wanted::default()).unwrap();
+        let all = merge(&user, &target(), &FlagContext::default()).unwrap();
         let first: Vec<_> = all.iter().take(3).map(|flag| flag.flag.clone()).collect();
         assert_eq!(first, user.flags);
         assert!(all.iter().any(|flag| flag.flag == "-Ctarget-feature=+crt-static"));
     }
 
     #[test]
-    fn a_targets_tuning_is_added_with_its_origin_unless_the_user_set_it() {
+    fn target_tuning_is_added_unless_the_user_set_it() {
         let mut target = target();
         target.origin = "targets/x.toml".to_owned();
         target.spec.cpu = Some("x86-64-v2".to_owned());
         target.spec.frame_pointers = true;
         target.spec.link_args = vec!["-Wl,-z,stack-size=8388608".to_owned()];
-        let wanted = Wanted { preset: Some(Preset::Speed), ..Wanted::default() };
+        let context = FlagContext { preset: Some(Preset::Speed), ..FlagContext::default() };
         let find = |flags: &[&str], start: &str| {
-            let all = merge(&user(flags), &target, &wanted).unwrap();
+            let all = merge(&user(flags), &target, &context).unwrap();
             let found = all.into_iter().filter(|flag| flag.flag.starts_with(start));
             found.map(|flag| format!("{}  # {}", flag.flag, flag.origin)).collect::<Vec<_>>()
         };
@@ -426,32 +431,33 @@ mod tests {
     fn unwind_tables_stay_where_panics_unwind() {
         let none = "-Cforce-unwind-tables=no";
         for aborts in [true, false] {
-            let wanted = Wanted { preset: Some(Preset::Size), aborts, ..Wanted::default() };
-            let all = merge(&user(&[]), &target(), &wanted).unwrap();
+            let context =
+                FlagContext { preset: Some(Preset::Size), aborts, ..FlagContext::default() };
+            let all = merge(&user(&[]), &target(), &context).unwrap();
             assert_eq!(all.iter().any(|flag| flag.flag == none), aborts);
         }
     }
 
     #[test]
-    fn build_scripts_do_not_get_what_is_for_the_linker() {
+    fn build_scripts_get_no_linker_arguments() {
         let mut target = target();
         target.spec.link_args = vec!["-Wl,-z,stack-size=8388608".to_owned()];
-        let wanted = Wanted {
+        let context = FlagContext {
             is_static: true,
             objects: vec![("/a b.o", "longshore: allocator mimalloc")],
-            ..Wanted::default()
+            ..FlagContext::default()
         };
-        let all = merge(&user(&["-Clink-arg=-s"]), &target, &wanted).unwrap();
+        let all = merge(&user(&["-Clink-arg=-s"]), &target, &context).unwrap();
         let via = |via| all.iter().filter(move |flag| flag.via == via);
         let passed: Vec<&str> = via(Via::Rustflags).map(|flag| flag.flag.as_str()).collect();
         assert_eq!(passed, ["-Clink-arg=-s", "-Csymbol-mangling-version=v0"], "{all:?}");
         let linker: Vec<_> = all.iter().filter_map(Flag::link_arg).collect();
-        let ours = ["-Wl,-z,stack-size=8388608", "/a b.o", "-pie", "-Wl,--build-id=sha1"];
-        assert_eq!(linker, ours);
+        let own = ["-Wl,-z,stack-size=8388608", "/a b.o", "-pie", "-Wl,--build-id=sha1"];
+        assert_eq!(linker, own);
         let default: Vec<&str> = via(Via::Default).map(|flag| flag.flag.as_str()).collect();
         assert_eq!(default, [STATIC]);
         // Other targets need the flag.
-        let all = merge(&user(&[]), &target, &Wanted::default()).unwrap();
+        let all = merge(&user(&[]), &target, &FlagContext::default()).unwrap();
         assert!(all.iter().any(|flag| flag.flag == STATIC && flag.via == Via::Rustflags));
     }
 
@@ -463,7 +469,7 @@ mod tests {
             &["--codegen=relocation-model=static"],
             &["-Ctarget_feature=-crt-static"],
         ] {
-            let error = merge(&user(flags), &target(), &Wanted::default()).unwrap_err();
+            let error = merge(&user(flags), &target(), &FlagContext::default()).unwrap_err();
             let text = error.to_string();
             assert!(text.contains("RUSTFLAGS") && text.contains("linkage"), "{text}");
         }

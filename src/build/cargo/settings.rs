@@ -8,7 +8,7 @@ use cargo_metadata::cargo_platform::{Cfg, CfgExpr};
 
 use super::{
     node::{Node, Scalar},
-    rustflags::Place,
+    rustflags::FlagSource,
 };
 
 /// One variable of `[env]`.
@@ -45,7 +45,7 @@ pub struct ProfileKey {
 }
 
 /// The variables that hide all other places for flags, the first one also the second.
-pub const HIDING: [&str; 2] = ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS"];
+pub const FLAG_VARIABLES: [&str; 2] = ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS"];
 
 /// The keys of profiles that variables can set.
 const PROFILE_KEYS: [&str; 12] = [
@@ -95,19 +95,19 @@ impl Settings {
     }
 
     fn variable(&self, key: &[&str]) -> Option<&String> {
-        self.vars.get(&variable(key))
+        self.vars.get(&variable_name(key))
     }
 
-    /// Returns a list: that of the files, of the variable, and of the arguments. A text is split at white
+    /// Returns a list: that of the files, of the variable, and of the arguments. A string is split at white
     /// space, and one of the arguments replaces that of the files.
     pub fn list(&self, key: &[&str]) -> Vec<String> {
         let split = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let argument = self.arguments.get(key);
         let is_text = matches!(argument, Some(Node::Scalar(_)));
         let of_files = self.files.get(key).filter(|_| !is_text);
-        let mut list = of_files.map(words).unwrap_or_default();
+        let mut list = of_files.map(split_words).unwrap_or_default();
         list.extend(self.variable(key).iter().flat_map(|text| split(text)));
-        list.extend(argument.map(words).unwrap_or_default());
+        list.extend(argument.map(split_words).unwrap_or_default());
         list
     }
 
@@ -138,10 +138,10 @@ impl Settings {
         let key = ["target", target, "linker"];
         if let Some(linker) = self.program("", &key) {
             let of_key = || format!("`target.{target}.linker` in cargo's configuration");
-            let origin = self.effective(&key).map_or_else(of_key, |_| variable(&key));
+            let origin = self.effective(&key).map_or_else(of_key, |_| variable_name(&key));
             return Some((linker, origin));
         }
-        let mut tables = self.tables(cfgs);
+        let mut tables = self.matching_tables(cfgs);
         tables.find_map(|(cfg, table)| match table.get(&["linker"])? {
             Node::Scalar(scalar) => Some((
                 scalar.program(),
@@ -152,7 +152,7 @@ impl Settings {
     }
 
     /// Returns the tables `target.'cfg(…)'` that apply, in the order of their names.
-    fn tables<'a>(
+    fn matching_tables<'a>(
         &'a self,
         cfgs: Option<&'a [Cfg]>,
     ) -> impl Iterator<Item = (&'a String, &'a Node)> {
@@ -173,30 +173,29 @@ impl Settings {
     /// are left out.
     pub fn target_flags(&self, target: &str, cfgs: Option<&[Cfg]>) -> Vec<String> {
         let mut flags = self.list(&["target", target, "rustflags"]);
-        let tables = self.tables(cfgs).filter_map(|(_, table)| table.get(&["rustflags"]));
-        flags.extend(tables.flat_map(words));
+        let tables = self.matching_tables(cfgs).filter_map(|(_, table)| table.get(&["rustflags"]));
+        flags.extend(tables.flat_map(split_words));
         flags
     }
 
-    /// Returns the flags that cargo passes to rustc for `target`, and the one place that they come
-    /// from: the first that is set of `CARGO_ENCODED_RUSTFLAGS`, `RUSTFLAGS`, all matching
-    /// `target.*.rustflags` and `build.rustflags`.
-    pub fn flags(&self, target: &str, cfgs: Option<&[Cfg]>) -> (Vec<String>, Place) {
-        if let Some(text) = self.vars.get(HIDING[0]) {
+    /// Returns the flags that cargo passes to rustc for `target`, and their source: the first that is set of
+    /// `CARGO_ENCODED_RUSTFLAGS`, `RUSTFLAGS`, all matching `target.*.rustflags` and `build.rustflags`.
+    pub fn flags(&self, target: &str, cfgs: Option<&[Cfg]>) -> (Vec<String>, FlagSource) {
+        if let Some(text) = self.vars.get(FLAG_VARIABLES[0]) {
             let flags = text.split('\u{1f}').filter(|_| !text.is_empty());
-            return (flags.map(str::to_owned).collect(), Place::Environment);
+            return (flags.map(str::to_owned).collect(), FlagSource::Environment);
         }
-        if let Some(text) = self.vars.get(HIDING[1]) {
+        if let Some(text) = self.vars.get(FLAG_VARIABLES[1]) {
             let flags = text.split(' ').map(str::trim).filter(|flag| !flag.is_empty());
-            return (flags.map(str::to_owned).collect(), Place::Environment);
+            return (flags.map(str::to_owned).collect(), FlagSource::Environment);
         }
         let flags = self.target_flags(target, cfgs);
         if !flags.is_empty() {
-            return (flags, Place::Target);
+            return (flags, FlagSource::Target);
         }
         let flags = self.list(&["build", "rustflags"]);
-        let place = if flags.is_empty() { Place::Nowhere } else { Place::Build };
-        (flags, place)
+        let source = if flags.is_empty() { FlagSource::Nowhere } else { FlagSource::Build };
+        (flags, source)
     }
 
     /// Returns the variables of `[env]`.
@@ -245,8 +244,8 @@ impl Settings {
             let path = ["profile", name, key];
             if let Some(text) = self.variable(&path) {
                 let (profile, key) = ((*name).to_owned(), key.to_owned());
-                let origin = variable(&path).into();
-                all.push(ProfileKey { profile, key, value: typed(text), origin });
+                let origin = variable_name(&path).into();
+                all.push(ProfileKey { profile, key, value: parse_value(text), origin });
             }
         }
         all.extend(profile_keys(&self.arguments));
@@ -278,8 +277,8 @@ fn profile_keys(root: &Node) -> Vec<ProfileKey> {
     all
 }
 
-/// Returns the words of a list, or of a text that is split at white space.
-fn words(node: &Node) -> Vec<String> {
+/// Returns the words of a list, or of a string that is split at white space.
+fn split_words(node: &Node) -> Vec<String> {
     match node {
         Node::List(list) => list.iter().map(Scalar::text).collect(),
         Node::Scalar(scalar) => scalar.text().split_whitespace().map(str::to_owned).collect(),
@@ -289,13 +288,13 @@ fn words(node: &Node) -> Vec<String> {
 
 /// Returns the variable that sets a key
 /// (<https://doc.rust-lang.org/cargo/reference/config.html#environment-variables>).
-fn variable(key: &[&str]) -> String {
+fn variable_name(key: &[&str]) -> String {
     let parts = key.iter().map(|part| part.replace('-', "_").to_uppercase());
     parts.fold("CARGO".to_owned(), |name, part| format!("{name}_{part}"))
 }
 
 /// Returns the value of a variable with the type that cargo gives it.
-fn typed(text: &str) -> toml::Value {
+fn parse_value(text: &str) -> toml::Value {
     match text {
         "true" => true.into(),
         "false" => false.into(),
@@ -320,12 +319,12 @@ mod tests {
     const TARGET: &str = "x86_64-unknown-linux-musl";
 
     #[test]
-    fn the_first_place_with_flags_counts() {
+    fn the_first_source_of_flags_counts() {
         let mut root = node("build.rustflags = ['inner']", "/w/.cargo/config.toml");
         root.merge(node("build.rustflags = ['outer']", "/.cargo/config.toml"), false);
         let build = settings(root.clone(), &[("CARGO_BUILD_RUSTFLAGS", "of variable")]);
         let expected = ["outer", "inner", "of", "variable"].map(str::to_owned).to_vec();
-        assert_eq!(build.flags(TARGET, None), (expected, Place::Build));
+        assert_eq!(build.flags(TARGET, None), (expected, FlagSource::Build));
         let text = format!(
             "[target.{TARGET}]\nrustflags = 'a b'\n[target.'cfg(unix)']\nrustflags = ['c']\n\
              [target.'cfg(windows)']\nrustflags = ['d']"
@@ -362,8 +361,11 @@ mod tests {
         let value = toml::Value::Table(text.parse().unwrap());
         let arguments = Node::new(value, &Origin::argument("/w/d".into()));
         let all = Settings::new(files, vars, arguments, "/w/d".into());
-        let (flags, place) = all.flags(TARGET, None);
-        assert_eq!((flags.join(" ").as_str(), place), ("file variable argument", Place::Build));
+        let (flags, source) = all.flags(TARGET, None);
+        assert_eq!(
+            (flags.join(" ").as_str(), source),
+            ("file variable argument", FlagSource::Build)
+        );
         assert_eq!(all.build_targets(), ["c"]);
         let lto = all.profiles(&["dist"]).pop().unwrap();
         assert_eq!((lto.value.as_str(), lto.origin.as_str()), (Some("thin"), "--config"));
@@ -397,7 +399,7 @@ mod tests {
             ("CARGO_PROFILE_DIST_UNKNOWN", "1"),
         ];
         let keys = settings(root, &vars).profiles(&["dist"]);
-        let shown = keys.iter().map(|of| format!("{}.{}={}", of.profile, of.key, of.value));
+        let shown = keys.iter().map(|key| format!("{}.{}={}", key.profile, key.key, key.value));
         let expected = ["dist-small.lto=\"thin\"", "dist.lto=true", "dist-small.opt-level=1"];
         assert_eq!(shown.collect::<Vec<_>>(), expected);
     }

@@ -11,16 +11,15 @@ use crate::model::schema::packaging::{Format, Shell};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ArchiveSettings {
-    /// How they are packed: one archive for each; none for an empty list.
+    /// The formats: one archive for each; none for an empty list.
     pub formats: BTreeSet<Format>,
-    /// What is in them besides the binaries, README, licences, CHANGELOG, completions and manual
-    /// pages.
+    /// The files besides the binaries, README, licences, CHANGELOG, completions and manual pages.
     pub include: Vec<Include>,
-    /// What may be missing without a warning or an error: `license`, `readme`, or an entry of
+    /// The files that may be missing without a warning or an error: `license`, `readme`, or an entry of
     /// `include`.
     pub allow_missing: BTreeSet<String>,
-    /// What must be there: a file that is missing is an error, and not a warning.
-    pub require: BTreeSet<Required>,
+    /// The required files: if one is missing, this is an error instead of a warning.
+    pub require: BTreeSet<RequiredFile>,
     /// Whether each binary gets a separate archive, instead of one for all of the package.
     pub per_binary: bool,
 }
@@ -37,10 +36,10 @@ impl Default for ArchiveSettings {
     }
 }
 
-/// A file that `archive.require` can ask for.
+/// A file that `archive.require` can list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Required {
+pub enum RequiredFile {
     /// The text of the licence.
     License,
     /// The README.
@@ -49,13 +48,13 @@ pub enum Required {
     Changelog,
 }
 
-impl Required {
+impl RequiredFile {
     /// Returns the name in the configuration.
     pub fn name(self) -> &'static str {
         match self {
-            Required::License => "license",
-            Required::Readme => "readme",
-            Required::Changelog => "changelog",
+            RequiredFile::License => "license",
+            RequiredFile::Readme => "readme",
+            RequiredFile::Changelog => "changelog",
         }
     }
 }
@@ -66,17 +65,17 @@ impl Required {
 pub enum Include {
     /// A file, a directory or a pattern, relative to the package; it keeps its path.
     Same(String),
-    /// Another place in the archive.
-    Other(Other),
+    /// Another path in the archive.
+    Other(MappedPath),
 }
 
 /// `{ from = "doc/config.toml", to = "etc/config.toml" }`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Other {
+pub struct MappedPath {
     /// A file, a directory or a pattern, relative to the package.
     pub from: String,
-    /// Where it is in the archive; with `/` at its end, what `from` names goes into it.
+    /// Its path in the archive; with a trailing `/`, the directory of what `from` names.
     pub to: String,
 }
 
@@ -87,19 +86,19 @@ pub enum Companions {
     /// `true`: those in the build script's `OUT_DIR`. `false`: none.
     Look(bool),
     /// A binary writes them.
-    Run(Run),
+    Run(CompanionCommand),
 }
 
-/// How a binary is run to write them.
+/// The command with which a binary writes them.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Run {
+pub struct CompanionCommand {
     /// Its arguments. `{shell}` stands for each shell's name.
     pub run: Vec<String>,
-    /// Which shells; bash, zsh and fish when absent.
+    /// The shells; bash, zsh and fish when absent.
     #[serde(default)]
     pub shells: Option<BTreeSet<Shell>>,
-    /// Which of the package's binaries; the one that an image would start when absent.
+    /// The binary of the package that is run; the one that an image would start when absent.
     #[serde(default)]
     pub binary: Option<String>,
 }
@@ -108,9 +107,9 @@ pub struct Run {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged, expecting = "`deb` is `true`, `false` or a table")]
 pub enum DebSetting {
-    /// Whether there is one.
+    /// A switch: `true` makes a package.
     Switch(bool),
-    /// How it is.
+    /// The settings of the package.
     Table(Box<DebSettings>),
 }
 
@@ -125,23 +124,22 @@ impl DebSetting {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct DebSettings {
-    /// What it is called; the package's name when absent.
+    /// Its name; the name of the cargo package when absent.
     pub name: Option<String>,
     /// `Name <mail@example.org>`; the first author when absent.
     pub maintainer: Option<String>,
-    /// Which part of the distribution it would be in; `utils` when absent.
+    /// Its section of the distribution; `utils` when absent.
     pub section: Option<String>,
     /// Its revision; 1 when absent.
     pub revision: Option<String>,
-    /// More about it than the one line that is in `Cargo.toml`.
+    /// The description after the one line that is in `Cargo.toml`.
     pub extended_description: Option<String>,
-    /// What it does not work without; a static program needs nothing.
+    /// The packages that it requires; a static program needs none.
     pub depends: Option<String>,
-    /// What it works better with.
+    /// The packages that it recommends.
     pub recommends: Option<String>,
-    /// What it cannot be there with.
+    /// The packages that it conflicts with.
     pub conflicts: Option<String>,
-    /// More files, by where they are when it is installed: `etc/foo.conf`. What is in `etc` is a
-    /// configuration file.
+    /// More files, by their installed paths: `etc/foo.conf`. Files in `etc` are configuration files.
     pub files: BTreeMap<Utf8PathBuf, Utf8PathBuf>,
 }

@@ -27,15 +27,15 @@ pub struct Settings {
     pub branches: Option<Vec<String>>,
     /// The schedule of the check: five fields, as cron has them, in UTC.
     pub schedule: Option<String>,
-    /// The Rust toolchain where no file `rust-toolchain.toml` names one; `stable` when absent.
+    /// The Rust toolchain if no file `rust-toolchain.toml` names one; `stable` when absent.
     pub toolchain: Option<String>,
-    /// The image that jobs run in where jobs run in images (GitLab, CircleCI).
+    /// The image of jobs with providers that run jobs in images (GitLab, CircleCI).
     pub image: Option<String>,
-    /// Where the release's image is pushed to; nowhere when absent.
+    /// The repository that the release's image is pushed to; none when absent.
     pub repository: Option<Repository>,
     /// Whether a release is created at the provider; true when absent.
     pub release: Option<bool>,
-    /// Whether a release is built with what earlier ones compiled.
+    /// Whether a release build restores the cache of earlier builds.
     pub release_cache: bool,
     /// Whether the job that publishes may request an identity token (OpenID Connect).
     pub id_token: bool,
@@ -59,13 +59,13 @@ pub struct Settings {
     pub after: Lines,
 }
 
-/// Where an image goes.
+/// The repository of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged, expecting = "`repository` is a name, or a table with one for each provider")]
 pub enum Repository {
-    /// With every provider.
+    /// The same for every provider.
     One(String),
-    /// With these.
+    /// One for each provider.
     Each(BTreeMap<Provider, String>),
 }
 
@@ -101,64 +101,64 @@ pub struct Lines {
     pub build: Vec<String>,
     /// Parts become a release.
     pub merge: Vec<String>,
-    /// The release goes where people find it.
+    /// The release is published.
     pub publish: Vec<String>,
     /// A pull request, or a push to a branch.
     pub check: Vec<String>,
 }
 
 impl Settings {
-    /// Holds them to what can be rendered, for a release for `targets`.
+    /// Checks that the settings can be rendered, for a release for `targets`.
     ///
     /// # Errors
     /// The first value that is wrong, by its key.
     pub fn check(&self, targets: &[&Target]) -> Result<()> {
-        self.runners_fit(targets)?;
+        self.check_runners(targets)?;
         for name in self.secrets.iter().chain(self.env.keys()) {
             let first = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
             if !first || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-                let message = format!("`{}` is no name of a variable", name.escape_debug());
-                return Err(wrong(&message, "letters, digits and `_`, with no digit first"));
+                let message = format!("`{}` is not a valid variable name", name.escape_debug());
+                return Err(config_error(&message, "letters, digits and `_`, with no digit first"));
             }
         }
         // Scripts rely on both.
         for (name, key) in [("RUSTUP_TOOLCHAIN", "toolchain"), ("CARGO_TARGET_DIR", "")] {
             if self.env.contains_key(name) {
                 let hint = match key {
-                    "" => "the files need `target` to be where it is".to_owned(),
+                    "" => "the generated files expect the directory `target`".to_owned(),
                     key => format!("`{key}` says it"),
                 };
-                return Err(wrong(&format!("`{name}` is in `env`"), &hint));
+                return Err(config_error(&format!("`{name}` is in `env`"), &hint));
             }
         }
         if let Some(name) = self.secrets.iter().find(|name| self.env.contains_key(*name)) {
             let message = format!("`{name}` is in `secrets` and in `env`");
-            return Err(wrong(&message, "what is secret has no place in `env`"));
+            return Err(config_error(&message, "secrets must not be in `env`"));
         }
         let lines = [&self.before, &self.after].into_iter().flat_map(Lines::all);
         let lines = lines.chain(&self.test).chain(self.env.values());
         for line in lines {
             if line.chars().any(|c| c.is_control() && !"\n\t".contains(c)) {
                 let message = format!("`{}` has a control character", line.escape_debug());
-                return Err(wrong(&message, "files for people have none"));
+                return Err(config_error(&message, "files for people have none"));
             }
         }
-        for (key, text) in self.words() {
+        for (key, text) in self.unquoted_values() {
             let odd = |c: char| c.is_whitespace() || c.is_control() || "\"'`\\${}<>".contains(c);
             if text.is_empty() || text.contains(odd) {
                 let message = format!("`{key}` is `{}`", text.escape_debug());
-                return Err(wrong(&message, "it has to be one word without quotes"));
+                return Err(config_error(&message, "it has to be one word without quotes"));
             }
         }
-        self.places()?;
+        self.check_locations()?;
         if self.limits.all().contains(&0) {
-            return Err(wrong("a limit is 0", "limits are minutes, and jobs need some"));
+            return Err(config_error("a limit is 0", "limits are minutes, and jobs need some"));
         }
         Ok(())
     }
 
-    /// What goes into files without quotes.
-    fn words(&self) -> Vec<(&'static str, &str)> {
+    /// Returns the values that are written into files without quotes.
+    fn unquoted_values(&self) -> Vec<(&'static str, &str)> {
         let one = [
             ("toolchain", self.toolchain.as_deref()),
             ("image", self.image.as_deref()),
@@ -171,32 +171,35 @@ impl Settings {
         words
     }
 
-    fn places(&self) -> Result<()> {
+    fn check_locations(&self) -> Result<()> {
         if self.branches.as_ref().is_some_and(Vec::is_empty) {
-            return Err(wrong("`branches` is empty", "the default branch is the first of them"));
+            return Err(config_error(
+                "`branches` is empty",
+                "the default branch is the first of them",
+            ));
         }
         if let Some(command) = &self.command
             && (command.trim().is_empty() || command.chars().any(char::is_control))
         {
-            return Err(wrong("`command` is no command", "such as `cargo xtask`"));
+            return Err(config_error("`command` is not a command", "such as `cargo xtask`"));
         }
         for provider in Provider::ALL {
             let Some(name) = self.repository(provider) else { continue };
             let reference: Reference = name.parse().map_err(|error| {
-                wrong("`repository` is none", "such as `ghcr.io/me/tool`").because(error)
+                config_error("`repository` is none", "such as `ghcr.io/me/tool`").because(error)
             })?;
             if reference.tag.is_some() || reference.digest.is_some() {
                 let message = format!("`repository` is `{name}`, which has a tag or a digest");
-                return Err(wrong(&message, "the version gives the tags"));
+                return Err(config_error(&message, "the version determines the tags"));
             }
         }
         if let Some(cron) = &self.schedule {
             let field =
                 |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "*,/-".contains(c));
             let fields: Vec<_> = cron.split(' ').collect();
-            if fields.len() != 5 || !fields.iter().all(|of| !of.is_empty() && field(of)) {
+            if fields.len() != 5 || !fields.iter().all(|entry| !entry.is_empty() && field(entry)) {
                 let message = format!("`schedule` is `{}`", cron.escape_debug());
-                return Err(wrong(&message, "five fields, as cron has them: `17 4 * * 1`"));
+                return Err(config_error(&message, "five fields, as cron has them: `17 4 * * 1`"));
             }
         }
         let inside = |path: &str| {
@@ -204,7 +207,7 @@ impl Settings {
             parts && (path.ends_with(".yml") || path.ends_with(".yaml"))
         };
         match self.gitlab_file.as_deref() {
-            Some(path) if !inside(path) => Err(wrong(
+            Some(path) if !inside(path) => Err(config_error(
                 &format!("`gitlab-file` is `{path}`"),
                 "a path in the workspace that ends with `.yml`, such as `.gitlab/longshore.yml`",
             )),
@@ -212,24 +215,24 @@ impl Settings {
         }
     }
 
-    fn runners_fit(&self, targets: &[&Target]) -> Result<()> {
+    fn check_runners(&self, targets: &[&Target]) -> Result<()> {
         for (name, runners) in &self.runners {
-            let place = format!("runners.{name}");
+            let location = format!("runners.{name}");
             let known = || targets.iter().map(|target| target.name.as_str()).chain(["default"]);
             if !known().any(|known| known == name) {
                 let hint = match nearest(name, known()) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("jobs: {}", known().collect::<Vec<_>>().join(", ")),
                 };
-                let message = format!("`{place}`: nothing is built for `{name}`");
-                return Err(wrong(&message, &hint));
+                let message = format!("`{location}`: nothing is built for `{name}`");
+                return Err(config_error(&message, &hint));
             }
-            runners.check(&place.clone())?;
+            runners.check(&location.clone())?;
         }
         Ok(())
     }
 
-    /// Where the release's image is pushed to.
+    /// Returns the repository that the release's image is pushed to.
     pub fn repository(&self, provider: Provider) -> Option<&str> {
         match self.repository.as_ref()? {
             Repository::One(name) => Some(name),
@@ -244,10 +247,11 @@ impl Settings {
 
     /// Returns the runner of the job for `target`; the default runner if there is none.
     pub fn runner(&self, provider: Provider, target: Option<&Target>) -> Runner {
-        let of = |name: &str| self.runners.get(name).and_then(|runners| runners.get(provider));
-        let own =
-            target.and_then(|target| of(&target.name).or_else(|| target.spec.ci.get(provider)));
-        let runner = own.or_else(|| of("default")).cloned();
+        let runners_of =
+            |name: &str| self.runners.get(name).and_then(|runners| runners.get(provider));
+        let own = target
+            .and_then(|target| runners_of(&target.name).or_else(|| target.spec.ci.get(provider)));
+        let runner = own.or_else(|| runners_of("default")).cloned();
         runner.unwrap_or_else(|| Runner::Hosted(provider.default_runner().to_owned()))
     }
 }
@@ -265,8 +269,8 @@ impl Limits {
     }
 }
 
-const PLACE: &str = "[workspace.metadata.longshore.ci]";
+const TABLE: &str = "[workspace.metadata.longshore.ci]";
 
-fn wrong(what: &str, hint: &str) -> Error {
-    Error::usage(format!("`{PLACE}` is wrong: {what}")).hint(hint)
+fn config_error(what: &str, hint: &str) -> Error {
+    Error::usage(format!("`{TABLE}` is invalid: {what}")).hint(hint)
 }

@@ -7,7 +7,8 @@ pub mod ci;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use archive::{
-    ArchiveSettings, Companions, DebSetting, DebSettings, Include, Other, Required, Run,
+    ArchiveSettings, CompanionCommand, Companions, DebSetting, DebSettings, Include, MappedPath,
+    RequiredFile,
 };
 use camino::Utf8PathBuf;
 use serde::Deserialize;
@@ -41,7 +42,7 @@ pub struct WorkspaceSettings {
     pub preset: Option<Preset>,
     /// Another profile than `dist`.
     pub profile: Option<String>,
-    /// What serves `malloc`; a target's own setting comes first.
+    /// The allocator of all binaries; a target's own setting takes precedence.
     pub allocator: Option<allocator::AllocatorSetting>,
     /// The implementation of memory functions; a target's own setting comes first.
     pub memory_functions: Option<MemoryFunctions>,
@@ -49,15 +50,15 @@ pub struct WorkspaceSettings {
     pub unstable: Vec<Unstable>,
     /// Whether symbols are kept in separate files.
     pub debug_files: bool,
-    /// Whether binaries carry the list of their dependencies; true when absent.
+    /// Whether binaries contain the list of their dependencies; true when absent.
     pub audit: Option<bool>,
     /// The smoke test of binaries; a package's setting takes precedence.
     pub smoke: Option<SmokeSetting>,
     /// Seconds after which a binary that still runs is ended.
     pub smoke_timeout: Option<u64>,
-    /// Whether each file that people download gets one beside it with its checksum.
+    /// Whether each downloadable file gets a file with its checksum beside it.
     pub checksum_files: bool,
-    /// What is expected of what is built; see `docs/policy.md`.
+    /// The policy for the outputs; see `docs/policy.md`.
     pub verify: Settings,
     /// The settings of files for CI systems; see `docs/ci.md`.
     pub ci: crate::build::config::ci::Settings,
@@ -75,7 +76,7 @@ pub struct PackageSettings {
     pub image: ImageSettings,
     /// Its archives.
     pub archive: ArchiveSettings,
-    /// What completes its arguments in shells.
+    /// Its shell completions.
     pub completions: Option<Companions>,
     /// Its manual pages.
     pub man: Option<Companions>,
@@ -105,9 +106,9 @@ pub struct ImageSettings {
     pub recipe: Option<RecipeSetting>,
     /// Values for the recipe's `ARG`s, by name.
     pub args: BTreeMap<String, String>,
-    /// What is put below the recipe's own layers.
+    /// The layers below those of the recipe.
     pub extras: BTreeSet<Extra>,
-    /// How layers are compressed; gzip when absent.
+    /// The compression of layers; gzip when absent.
     pub compression: Compressor,
     /// Annotations of the index and of each manifest.
     pub annotations: BTreeMap<String, String>,
@@ -140,7 +141,7 @@ pub enum SmokeSetting {
 /// # Errors
 /// An unknown key, with the nearest known one, or a value of the wrong form. `place` names the
 /// table and its file.
-pub fn settings<T>(metadata: &Value, place: &str) -> Result<T>
+pub fn read_settings<T>(metadata: &Value, location: &str) -> Result<T>
 where
     T: Default + serde::de::DeserializeOwned,
 {
@@ -153,7 +154,7 @@ where
             key if key.is_empty() => String::new(),
             key => format!("`{}`: ", key.join(".")),
         };
-        let wrong = Error::usage(format!("{place} is wrong: {key}{text}"));
+        let wrong = Error::usage(format!("{location} is wrong: {key}{text}"));
         let mut names = text.split('`').skip(1).step_by(2);
         match names.next().and_then(|given| nearest(given, names)) {
             Some(name) => wrong.hint(format!("did you mean `{name}`?")),
@@ -190,7 +191,7 @@ mod tests {
 
     fn read<T: Default + serde::de::DeserializeOwned>(toml: &str) -> Result<T> {
         let value: Value = toml::from_str(toml).unwrap();
-        settings(&value, "`[workspace.metadata.longshore]` in `Cargo.toml`")
+        read_settings(&value, "`[workspace.metadata.longshore]` in `Cargo.toml`")
     }
 
     #[test]

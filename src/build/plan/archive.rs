@@ -1,4 +1,4 @@
-//! What people download, as a plan has it.
+//! The archives and packages of a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,12 +24,12 @@ use crate::{
 /// The files of a package that go into its archives: by their paths there, relative to the
 /// workspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct PackageFiles {
     /// All of them.
     pub files: BTreeMap<String, String>,
     /// Those among them that are licences.
     pub licenses: Vec<String>,
-    /// The changelog among them.
+    /// The changelog, if there is one.
     pub changelog: Option<String>,
     /// More files of the package for Debian, by where they are installed.
     pub deb: BTreeMap<String, String>,
@@ -39,14 +39,14 @@ pub struct Found {
     pub warnings: Vec<String>,
 }
 
-/// The archives of each package for each target.
+/// Returns the archives of each package for each target.
 ///
 /// # Errors
 /// Two files for one path, an unknown binary, or what a package for Debian needs is missing.
-pub(super) fn archives(
+pub(super) fn plan_archives(
     selection: &Selection<'_>,
     targets: &[&Target],
-    found: &BTreeMap<String, Found>,
+    found: &BTreeMap<String, PackageFiles>,
     debug: bool,
     settings: &WorkspaceSettings,
 ) -> Result<Vec<Archive>> {
@@ -54,15 +54,15 @@ pub(super) fn archives(
     for target in targets {
         for (package, bins) in &selection.packages {
             let names: Vec<&str> = bins.iter().map(|bin| bin.name.as_str()).collect();
-            let nothing = Found::default();
+            let nothing = PackageFiles::default();
             let found = found.get(&package.name).unwrap_or(&nothing);
-            let of = Of { package, found, target, debug, settings };
+            let planner = ArchivePlanner { package, found, target, debug, settings };
             if package.settings.archive.per_binary {
                 for name in &names {
-                    archives.push(of.archive(name, &[name], &names)?);
+                    archives.push(planner.archive(name, &[name], &names)?);
                 }
             } else {
-                archives.push(of.archive(&package.name, &names, &names)?);
+                archives.push(planner.archive(&package.name, &names, &names)?);
             }
         }
     }
@@ -80,15 +80,15 @@ pub(super) fn archives(
 }
 
 /// One package for one target.
-struct Of<'a> {
+struct ArchivePlanner<'a> {
     package: &'a Package,
-    found: &'a Found,
+    found: &'a PackageFiles,
     target: &'a Target,
     debug: bool,
     settings: &'a WorkspaceSettings,
 }
 
-impl Of<'_> {
+impl ArchivePlanner<'_> {
     fn archive(&self, name: &str, binaries: &[&str], all: &[&str]) -> Result<Archive> {
         let package = self.package;
         let completions = package.settings.completions.as_ref();
@@ -117,7 +117,7 @@ impl Of<'_> {
                     "`{from}` and the binary `{binary}` are both `{binary}` in the archive `{}`",
                     archive.name
                 ))
-                .hint("give the include another place: `{ from = \"…\", to = \"…\" }`"));
+                .hint("give the include another path: `{ from = \"…\", to = \"…\" }`"));
             }
         }
         Ok(archive)
@@ -134,15 +134,15 @@ impl Of<'_> {
             None | Some(config::Companions::Look(true)) => return Ok(Companions::OutDir),
             Some(config::Companions::Run(run)) => run,
         };
-        let place = format!("`{key}` of package `{}`", self.package.name);
+        let location = format!("`{key}` of package `{}`", self.package.name);
         let binary = match &run.binary {
             Some(name) if !binaries.contains(&name.as_str()) => {
-                return Err(Error::usage(format!("{place} names the binary `{name}`"))
+                return Err(Error::usage(format!("{location} names the binary `{name}`"))
                     .hint(format!("the package has {}", binaries.join(", "))));
             }
             Some(name) => name.as_str(),
             None => self.package.entrypoint(binaries).ok_or_else(|| {
-                Error::usage(format!("{place} does not say which binary is run"))
+                Error::usage(format!("{location} does not name the binary to run"))
                     .hint(format!("add `binary`: one of {}", binaries.join(", ")))
             })?,
         };
@@ -153,8 +153,8 @@ impl Of<'_> {
         };
         let several = run.run.iter().any(|arg| arg.contains("{shell}"));
         if shells.len() > 1 && !several {
-            return Err(Error::usage(format!("{place} is the same command for every shell"))
-                .hint("put `{shell}` where the shell's name belongs"));
+            return Err(Error::usage(format!("{location} is the same command for every shell"))
+                .hint("write `{shell}` for the shell's name"));
         }
         Ok(Companions::Run {
             binary: binary.to_owned(),
@@ -179,18 +179,18 @@ impl Of<'_> {
             .ok_or_else(|| wrong(format!("Debian has no architecture for `{platform}`")))?;
         let name = settings.name.unwrap_or_else(|| name.replace('_', "-").to_lowercase());
         if !deb::is_name(&name) {
-            return Err(wrong(format!("`{name}` is no name there"))
+            return Err(wrong(format!("`{name}` is not a valid package name"))
                 .hint("`deb.name` has lower-case letters, digits, `+`, `-` and `.`"));
         }
         let author = || package.about.authors.iter().find(|author| author.contains('@')).cloned();
         let maintainer = settings.maintainer.or_else(author).ok_or_else(|| {
-            wrong("nobody maintains it".to_owned())
+            wrong("it has no maintainer".to_owned())
                 .hint("add `deb.maintainer = \"Name <mail@example.org>\"`, or `authors`")
         })?;
         let version = Version::parse(&package.version)
             .map_err(|error| wrong(format!("its version: {error}")))?;
         let about = package.about.description.as_deref().ok_or_else(|| {
-            wrong("nothing describes it".to_owned()).hint("add `description` to its `Cargo.toml`")
+            wrong("it has no description".to_owned()).hint("add `description` to its `Cargo.toml`")
         })?;
         let relations = [
             ("Depends", settings.depends),

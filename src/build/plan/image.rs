@@ -1,4 +1,4 @@
-//! What the images of a plan will be.
+//! The images of a plan.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,11 +22,11 @@ use crate::{
 /// number that no distribution gives to a person.
 pub(super) const USER: &str = "65532:65532";
 
-/// One image for each package, with all its binaries, or for each of them, for every target.
+/// Returns one image for each package, with all its binaries, or for each of them, for every target.
 ///
 /// # Errors
 /// A package wants a recipe, and an image for each of several binaries.
-pub(super) fn images(
+pub(super) fn plan_images(
     selection: &Selection<'_>,
     targets: &[&Target],
     release: &Release,
@@ -42,7 +42,7 @@ pub(super) fn images(
         })?;
         if version_tag(&package.version).is_none() {
             return Err(Error::usage(format!(
-                "package `{}`: no image tag can be made of its version `{}`",
+                "package `{}`: its version `{}` cannot be an image tag",
                 package.name, package.version
             ))
             .hint("a tag has at most 128 characters"));
@@ -64,14 +64,14 @@ pub(super) fn images(
             tags: package.settings.tags.clone(),
         };
         if !settings.per_binary {
-            images.push(image(name(package, &package.name)?, &names));
+            images.push(image(image_name(package, &package.name)?, &names));
             continue;
         }
         if let Some(recipe) = recipe
             && names.len() > 1
         {
             return Err(Error::usage(format!(
-                "package `{}` wants an image for each of {} binaries, and `{}` makes one",
+                "package `{}` requests one image for each of {} binaries, and `{}` makes one",
                 package.name,
                 names.len(),
                 recipe.path
@@ -79,7 +79,7 @@ pub(super) fn images(
             .hint("leave `image.per-binary` out, or remove the recipe"));
         }
         for binary in names {
-            images.push(image(name(package, binary)?, &[binary]));
+            images.push(image(image_name(package, binary)?, &[binary]));
         }
     }
     let mut names = BTreeSet::new();
@@ -95,23 +95,23 @@ pub(super) fn images(
 ///
 /// # Errors
 /// No repository name can be made of one of them.
-pub fn names(package: &Package, binaries: &[&str]) -> Result<Vec<String>> {
+pub fn image_names(package: &Package, binaries: &[&str]) -> Result<Vec<String>> {
     match package.settings.image.per_binary {
-        true => binaries.iter().map(|binary| name(package, binary)).collect(),
-        false => Ok(vec![name(package, &package.name)?]),
+        true => binaries.iter().map(|binary| image_name(package, binary)).collect(),
+        false => Ok(vec![image_name(package, &package.name)?]),
     }
 }
 
 /// Returns the name of an image: the one in the settings, else `default` as engines accept it.
-fn name(package: &Package, default: &str) -> Result<String> {
+fn image_name(package: &Package, default: &str) -> Result<String> {
     let settings = &package.settings.image;
-    let asked = settings.name.as_deref().filter(|_| !settings.per_binary);
-    let name = repository_name(asked.unwrap_or(default));
-    match (name, asked) {
+    let requested = settings.name.as_deref().filter(|_| !settings.per_binary);
+    let name = repository_name(requested.unwrap_or(default));
+    match (name, requested) {
         (Some(name), None) => Ok(name),
-        (Some(name), Some(asked)) if name == asked => Ok(name),
-        (near, asked) => {
-            let text = asked.unwrap_or(default);
+        (Some(name), Some(requested)) if name == requested => Ok(name),
+        (near, requested) => {
+            let text = requested.unwrap_or(default);
             let error = Error::usage(format!(
                 "package `{}`: `{text}` cannot be the name of an image",
                 package.name
@@ -128,8 +128,8 @@ fn name(package: &Package, default: &str) -> Result<String> {
     }
 }
 
-/// The pre-defined annotation keys of the OCI image specification (annotations.md) that Cargo.toml
-/// and git have an answer for, then the package's own labels.
+/// Returns the pre-defined annotation keys of the OCI image specification (annotations.md) that Cargo.toml and
+/// git provide a value for, then the package's own labels.
 fn labels(package: &Package, release: &Release) -> BTreeMap<String, String> {
     let about = &package.about;
     let authors = (!about.authors.is_empty()).then(|| about.authors.join(", "));

@@ -10,20 +10,20 @@ use semver::Version;
 
 use super::{archive, settings::Settings};
 use crate::{
-    build::{cargo::rustflags::UserFlags, profile, request::Request, workspace::Workspace},
+    build::{cargo::rustflags::UserFlags, profile, request::BuildRequest, workspace::Workspace},
     model::schema::{
         dist::Changes,
         plan::{CpuFlags, Recipe, Std},
     },
 };
 
-/// Everything that a plan is made of.
+/// All inputs of a plan.
 #[derive(Clone, Debug)]
 pub struct Inputs<'a> {
     /// The workspace.
     pub workspace: &'a Workspace,
     /// The request.
-    pub request: &'a Request,
+    pub request: &'a BuildRequest,
     /// The settings, resolved from both.
     pub settings: &'a Settings<'a>,
     /// The facts about the machine and the source.
@@ -50,7 +50,7 @@ pub struct Facts {
     /// Variables, among those that hold flags for rustc, that are set.
     pub flag_variables: Vec<String>,
     /// The settings of the user in each `[profile.*]`, by its name.
-    pub profiles: BTreeMap<String, profile::Own>,
+    pub profiles: BTreeMap<String, profile::UserProfile>,
     /// The commit, whether the tree is dirty.
     pub revision: Option<(String, bool)>,
     /// The files that differ from the commit.
@@ -59,16 +59,16 @@ pub struct Facts {
     pub no_revision: Option<String>,
     /// The time of every file in the outputs, in seconds since 1970.
     pub epoch: u64,
-    /// zig's version: that of the one found, else of the one that will be fetched.
+    /// The version of the installed zig, else of the one that will be fetched.
     pub zig: Option<Version>,
     /// The variables with flags for C compilers that are set, with their values.
     pub c_flags: BTreeMap<String, String>,
     /// Directories besides workspace and target directory with names that must not reach a binary.
     pub remap: Vec<(Utf8PathBuf, String)>,
-    /// The Dockerfiles that images are made by, by package; a package that is not listed has none.
+    /// The Dockerfiles of images, by package; a package that is not listed has none.
     pub recipes: BTreeMap<String, Recipe>,
     /// The files of each package's archives, by package.
-    pub found: BTreeMap<String, archive::Found>,
+    pub found: BTreeMap<String, archive::PackageFiles>,
     /// The features of each package's dependencies, as `dependency/feature`, by package; only where a
     /// binary requires one.
     pub dependency_features: BTreeMap<String, BTreeSet<String>>,

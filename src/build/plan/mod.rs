@@ -1,5 +1,5 @@
-//! The plan, a pure function of the workspace, the targets, the request and what is known of the
-//! machine: `plan`, dry runs and CI files come free of it.
+//! The plan, a pure function of the workspace, the targets, the request and the facts about the machine.
+//! `plan`, dry runs and CI files need nothing else.
 
 pub mod archive;
 pub mod image;
@@ -22,7 +22,7 @@ use crate::{
         cargo::{
             cpu,
             invocation::{self, TargetFlags},
-            rustflags::{self, Remap, Wanted},
+            rustflags::{self, FlagContext, Remap},
         },
         memory, profile,
         target::Target,
@@ -49,23 +49,28 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
     let selection = selection::select(workspace, request, &facts.dependency_features)?;
     let targets = &settings.targets[..];
     let target_directory = inputs.target_directory();
-    let remap = remap(workspace, &target_directory, &facts.remap);
+    let remap = remapped_directories(workspace, &target_directory, &facts.remap);
 
     let flags = |target: &&Target| target_flags(inputs, target, &remap);
     let flags = targets.iter().map(flags).collect::<Result<Vec<_>>>()?;
-    let jobs = jobs(inputs, &selection, &flags);
-    one_binary_a_path(&jobs)?;
+    let jobs = plan_jobs(inputs, &selection, &flags);
+    check_unique_paths(&jobs)?;
     let release = release(inputs, &selection);
     let debug_files = settings.debug_files;
-    let archives =
-        archive::archives(&selection, targets, &facts.found, debug_files, &workspace.settings)?;
+    let archives = archive::plan_archives(
+        &selection,
+        targets,
+        &facts.found,
+        debug_files,
+        &workspace.settings,
+    )?;
     Ok(Plan {
         schema: schema::SCHEMA,
         workspace: workspace.root.to_string(),
         output: workspace.target_directory.join("dist").to_string(),
         target_directory: target_directory.to_string(),
-        builds: invocation::builds(inputs, &selection, &remap, &flags),
-        images: image::images(&selection, targets, &release, &facts.recipes)?,
+        builds: invocation::build_commands(inputs, &selection, &remap, &flags),
+        images: image::plan_images(&selection, targets, &release, &facts.recipes)?,
         archives,
         release,
         jobs,
@@ -77,7 +82,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
     })
 }
 
-/// Returns what the plan does differently from cargo, or what may be unexpected.
+/// Returns the differences of the plan from cargo, and other notes about it.
 fn notes(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Vec<String> {
     let mut notes = inputs.facts.notes.clone();
     let private = selection.packages.iter().filter(|(package, _)| !package.about.published);
@@ -91,7 +96,7 @@ fn notes(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Vec<Strin
     notes
 }
 
-/// Returns what is allowed, and probably not intended.
+/// Returns the warnings about settings that are valid but probably not intended.
 fn warnings(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Vec<String> {
     let Inputs { settings, facts, .. } = *inputs;
     let cpu_flags = |target: &&Target| {
@@ -118,35 +123,35 @@ fn warnings(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Vec<St
 fn target_flags(inputs: &Inputs<'_>, target: &Target, remap: &Remap) -> Result<TargetFlags> {
     let Inputs { settings, facts, .. } = *inputs;
     let profile = &settings.profile;
-    let of_target = facts.target(&target.name);
-    let user = of_target.user_flags.clone();
-    let std = of_target.std.clone().unwrap_or(Std::Missing);
-    let own = of_target.own_allocator.as_deref();
+    let target_facts = facts.target(&target.name);
+    let user = target_facts.user_flags.clone();
+    let std = target_facts.std.clone().unwrap_or(Std::Missing);
+    let own = target_facts.own_allocator.as_deref();
     let allocator = allocator::choose(target, &settings.allocator, profile.preset, own);
     let memory = memory::choose(target, settings.memory_functions);
-    let mimalloc = of_target.mimalloc.as_ref().map(|path| path.as_str());
-    let functions = of_target.memory.as_ref().map(|path| path.as_str());
+    let mimalloc = target_facts.mimalloc.as_ref().map(|path| path.as_str());
+    let functions = target_facts.memory.as_ref().map(|path| path.as_str());
     let mimalloc = mimalloc.filter(|_| allocator.allocator == Allocator::Mimalloc);
     let functions = functions.filter(|_| memory.functions == MemoryFunctions::Fast);
     let mimalloc = mimalloc.map(|path| (path, "longshore: allocator mimalloc"));
     let functions = functions.map(|path| (path, "longshore: memory functions fast"));
-    let wanted = Wanted {
+    let context = FlagContext {
         std: Some(&std),
         remap: Some(remap),
         preset: profile.preset,
-        aborts: profile::aborts(&profile.settings),
+        aborts: profile::panics_abort(&profile.settings),
         unstable: &profile.unstable,
         objects: mimalloc.into_iter().chain(functions).collect(),
-        is_static: of_target.is_static,
+        is_static: target_facts.is_static,
         profile: &profile::rustflags(&facts.profiles, &profile.name),
     };
-    let all = rustflags::merge(&user, target, &wanted)?;
-    let c = rustflags::c_tuning(target, &wanted);
+    let all = rustflags::merge(&user, target, &context)?;
+    let c = rustflags::c_tuning_flags(target, &context);
     Ok(TargetFlags { target: target.name.clone(), std, user, all, c, allocator, memory })
 }
 
 /// Returns a job for each binary and target.
-fn jobs(
+fn plan_jobs(
     inputs: &Inputs<'_>,
     selection: &selection::Selection<'_>,
     flags: &[TargetFlags],
@@ -183,8 +188,9 @@ fn jobs(
     jobs
 }
 
-/// The later entry takes precedence, so a directory inside another comes after it.
-fn remap(
+/// Returns the directories with names that must not reach a binary. Later entries take precedence, so a
+/// directory inside another comes after it.
+fn remapped_directories(
     workspace: &Workspace,
     target_directory: &Utf8Path,
     more: &[(Utf8PathBuf, String)],
@@ -198,7 +204,7 @@ fn remap(
     Remap(all)
 }
 
-fn one_binary_a_path(jobs: &[Job]) -> Result<()> {
+fn check_unique_paths(jobs: &[Job]) -> Result<()> {
     let mut seen: BTreeMap<&str, &Job> = BTreeMap::new();
     for job in jobs {
         if let Some(other) = seen.insert(&job.path, job) {

@@ -1,10 +1,10 @@
-//! Which binaries: cargo's selection flags over the workspace.
+//! The selected binaries: cargo's selection flags over the workspace.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     build::{
-        request::Request,
+        request::BuildRequest,
         workspace::{Bin, Package, Workspace},
     },
     model::{
@@ -26,7 +26,7 @@ pub struct Selection<'a> {
 }
 
 impl<'a> Selection<'a> {
-    /// Every chosen binary with its package.
+    /// Returns every chosen binary with its package.
     pub fn bins(&self) -> impl Iterator<Item = (&'a Package, &'a Bin)> {
         self.packages.iter().flat_map(|(package, bins)| bins.iter().map(|bin| (*package, *bin)))
     }
@@ -40,7 +40,7 @@ impl<'a> Selection<'a> {
 /// off, or nothing left to build.
 pub fn select<'a>(
     workspace: &'a Workspace,
-    request: &Request,
+    request: &BuildRequest,
     dependency_features: &BTreeMap<String, BTreeSet<String>>,
 ) -> Result<Selection<'a>> {
     let named = !request.packages.is_empty();
@@ -67,7 +67,7 @@ pub fn select<'a>(
                     "not a default member; `--package {}` or `--workspace` builds it",
                     package.name
                 )
-            } else if let Some(reason) = package.unreleased() {
+            } else if let Some(reason) = package.unreleased_reason() {
                 reason.to_owned()
             } else {
                 bins.push(bin);
@@ -88,16 +88,16 @@ pub fn select<'a>(
             selection.packages.push((package, bins));
         }
     }
-    unknown_bins(workspace, request)?;
-    unknown_features(workspace, request)?;
+    check_bins(workspace, request)?;
+    check_features(workspace, request)?;
     if selection.packages.is_empty() {
-        return Err(nothing(workspace, &selection.skipped));
+        return Err(no_binaries_error(workspace, &selection.skipped));
     }
     Ok(selection)
 }
 
 /// Returns whether cargo builds the package when no package is named.
-fn is_default(workspace: &Workspace, request: &Request, package: &Package) -> bool {
+fn is_default(workspace: &Workspace, request: &BuildRequest, package: &Package) -> bool {
     let all = request.workspace || !request.exclude.is_empty();
     let members = workspace.default_members.as_ref().filter(|_| !all);
     members.is_none_or(|members| members.contains(&package.name))
@@ -107,19 +107,22 @@ fn is_default(workspace: &Workspace, request: &Request, package: &Package) -> bo
 ///
 /// # Errors
 /// As [`select`].
-pub fn built_together<'a>(workspace: &'a Workspace, request: &Request) -> Result<Vec<&'a Package>> {
+pub fn built_together<'a>(
+    workspace: &'a Workspace,
+    request: &BuildRequest,
+) -> Result<Vec<&'a Package>> {
     let mut packages = packages(workspace, request)?;
     if request.packages.is_empty() {
         packages.retain(|package| {
             is_default(workspace, request, package)
-                && package.unreleased().is_none()
+                && package.unreleased_reason().is_none()
                 && !package.bins.is_empty()
         });
     }
     Ok(packages)
 }
 
-fn packages<'a>(workspace: &'a Workspace, request: &Request) -> Result<Vec<&'a Package>> {
+fn packages<'a>(workspace: &'a Workspace, request: &BuildRequest) -> Result<Vec<&'a Package>> {
     let known = || workspace.packages.iter().map(|package| package.name.as_str());
     let spec = |spec: &str| -> Result<&'a Package> {
         let (name, version) = match spec.split_once(['@', ':']) {
@@ -134,8 +137,8 @@ fn packages<'a>(workspace: &'a Workspace, request: &Request) -> Result<Vec<&'a P
                 Some(near) if near != name => format!("did you mean `{near}`?"),
                 _ => format!("its packages: {}", known().collect::<Vec<_>>().join(", ")),
             };
-            let place = workspace.root.join("Cargo.toml");
-            Error::usage(format!("no package `{spec}` in the workspace `{place}`")).hint(hint)
+            let location = workspace.root.join("Cargo.toml");
+            Error::usage(format!("no package `{spec}` in the workspace `{location}`")).hint(hint)
         })
     };
     if !request.packages.is_empty() {
@@ -152,7 +155,7 @@ fn packages<'a>(workspace: &'a Workspace, request: &Request) -> Result<Vec<&'a P
     Ok(workspace.packages.iter().filter(|package| !excluded.contains(package)).collect())
 }
 
-fn unknown_bins(workspace: &Workspace, request: &Request) -> Result<()> {
+fn check_bins(workspace: &Workspace, request: &BuildRequest) -> Result<()> {
     let known = || {
         let bins = workspace.packages.iter().flat_map(|package| &package.bins);
         bins.map(|bin| bin.name.as_str())
@@ -171,7 +174,7 @@ fn unknown_bins(workspace: &Workspace, request: &Request) -> Result<()> {
 
 /// Checks that one of the chosen packages has each feature that is requested. A feature of a dependency
 /// (`dependency/feature`) is left to cargo.
-fn unknown_features(workspace: &Workspace, request: &Request) -> Result<()> {
+fn check_features(workspace: &Workspace, request: &BuildRequest) -> Result<()> {
     let chosen = packages(workspace, request)?;
     let lists = request.features.features.iter();
     let requested = lists.flat_map(|list| list.split([',', ' '])).filter(|name| !name.is_empty());
@@ -198,16 +201,16 @@ fn unknown_features(workspace: &Workspace, request: &Request) -> Result<()> {
     Ok(())
 }
 
-fn nothing(workspace: &Workspace, skipped: &[Skipped]) -> Error {
-    let place = workspace.root.join("Cargo.toml");
-    let error = Error::usage(format!("no binary to build in the workspace `{place}`"));
+fn no_binaries_error(workspace: &Workspace, skipped: &[Skipped]) -> Error {
+    let location = workspace.root.join("Cargo.toml");
+    let error = Error::usage(format!("no binary to build in the workspace `{location}`"));
     match skipped {
         [] if workspace.packages.iter().all(|package| package.bins.is_empty()) => error.hint(
             "its packages are libraries; longshore ships programs: add `src/main.rs` or \
                         `[[bin]]`",
         ),
         [] => error.hint(
-            "the selection leaves nothing; `cargo longshore plan` without `--package`, \
+            "the selection is empty; `cargo longshore plan` without `--package`, \
                           `--exclude` and `--bin` lists every binary",
         ),
         [first, ..] => error.hint(format!("`{}` was left out: {}", first.binary, first.reason)),

@@ -6,7 +6,7 @@ use crate::{
     build::{
         allocator::AllocatorSettings,
         profile,
-        request::Request,
+        request::BuildRequest,
         target::{Target, Targets},
         workspace::{Package, Workspace},
     },
@@ -50,8 +50,8 @@ impl<'a> Settings<'a> {
     pub fn resolve(
         workspace: &Workspace,
         targets: &'a Targets,
-        request: &Request,
-        profiles: &BTreeMap<String, profile::Own>,
+        request: &BuildRequest,
+        profiles: &BTreeMap<String, profile::UserProfile>,
     ) -> Result<Self> {
         let metadata = &workspace.settings;
         let debug_files = request.debug_files || metadata.debug_files;
@@ -79,7 +79,7 @@ impl<'a> Settings<'a> {
 }
 
 /// Returns the smoke test of the binaries of `package`, which runs nothing with `--no-smoke`.
-pub(super) fn smoke(workspace: &Workspace, package: &Package, request: &Request) -> Smoke {
+pub(super) fn smoke(workspace: &Workspace, package: &Package, request: &BuildRequest) -> Smoke {
     let metadata = &workspace.settings;
     let setting = package.settings.smoke.as_ref().or(metadata.smoke.as_ref());
     let smoke = Smoke::new(setting, metadata.smoke_timeout);
@@ -147,8 +147,8 @@ fn platforms(workspace: &Workspace, targets: &Targets) -> Vec<Platform> {
 
 fn profile(
     workspace: &Workspace,
-    request: &Request,
-    profiles: &BTreeMap<String, profile::Own>,
+    request: &BuildRequest,
+    profiles: &BTreeMap<String, profile::UserProfile>,
     debug_files: bool,
 ) -> Result<Profile> {
     let metadata = &workspace.settings;

@@ -1,4 +1,4 @@
-//! What the plan derives from settings: smoke tests, and how std is built.
+//! Parts of the plan that follow from settings: smoke tests, and the options of a std built from source.
 
 use crate::{
     build::{config::SmokeSetting, profile},
@@ -9,10 +9,10 @@ use crate::{
 };
 
 impl Profile {
-    /// How std is built where it is built from source: the names of what differs from the official
+    /// Returns the options of a std that is built from source: the names of the differences from the official
     /// one.
     pub fn std_options(&self) -> Vec<String> {
-        let size = self.preset == Some(Preset::Size) && profile::aborts(&self.settings);
+        let size = self.preset == Some(Preset::Size) && profile::panics_abort(&self.settings);
         let mut options: Vec<String> = size.then(|| FOR_SIZE.to_owned()).into_iter().collect();
         options.extend(self.unstable.iter().map(|switch| switch.name().to_owned()));
         options
@@ -20,7 +20,7 @@ impl Profile {
 }
 
 impl Smoke {
-    /// The plan for `setting`.
+    /// Returns the smoke test for `setting`.
     pub fn new(setting: Option<&SmokeSetting>, timeout: Option<u64>) -> Self {
         let (args, must_succeed) = match setting {
             Some(SmokeSetting::Run(false)) => (None, false),

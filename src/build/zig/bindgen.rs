@@ -103,7 +103,7 @@ pub fn joined(user: Option<&str>, args: &[String]) -> String {
     user.into_iter().chain(words).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether each quote of `text` is closed, and each backslash has its character.
+/// Returns whether each quote of `text` is closed, and each backslash is followed by a character.
 fn is_closed(text: &str) -> bool {
     let mut quote = None;
     let mut chars = text.chars();

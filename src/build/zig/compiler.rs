@@ -1,4 +1,4 @@
-//! zig as the C compiler and linker of a target: what it calls the target, and the files that make it a
+//! zig as the C compiler and linker of a target: zig's name of the target, and the files that make it a
 //! compiler for cc, CMake and bindgen.
 
 use camino::Utf8Path;
@@ -7,25 +7,25 @@ use semver::Version;
 use crate::model::error::{Error, Result};
 
 /// The major and minor version of a zig, by which its behaviour differs.
-pub type Release = (u64, u64);
+pub type ZigRelease = (u64, u64);
 
 /// Returns the major and minor version.
-pub fn release(version: &Version) -> Release {
+pub fn zig_release(version: &Version) -> ZigRelease {
     (version.major, version.minor)
 }
 
 /// The parts of a Linux target's name.
 #[derive(Clone, Copy, Debug)]
-struct Parts<'a> {
+struct TargetParts<'a> {
     arch: &'a str,
     env: &'a str,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> TargetParts<'a> {
     fn new(target: &'a str) -> Result<Self> {
         let parts = target.split_once('-').and_then(|(arch, rest)| {
             let (_, env) = rest.split_once("linux-")?;
-            Some(Parts { arch, env })
+            Some(TargetParts { arch, env })
         });
         parts.ok_or_else(|| {
             Error::usage(format!("zig cannot compile for `{target}`: it is not a Linux target"))
@@ -33,7 +33,7 @@ impl<'a> Parts<'a> {
     }
 
     /// Returns the name that zig has for the target.
-    fn triple(self, zig: Release) -> String {
+    fn triple(self, zig: ZigRelease) -> String {
         let is_mips32 = self.arch.starts_with("mips") && !self.arch.starts_with("mips64");
         let arch = match self.arch {
             "armv5te" | "armv7" | "thumbv7neon" => "arm",
@@ -51,8 +51,8 @@ impl<'a> Parts<'a> {
         format!("{arch}-linux-{env}")
     }
 
-    /// Returns the CPU that rustc compiles for where no flag chooses one, as zig writes CPUs and features.
-    fn cpu(self, zig: Release) -> Option<&'static str> {
+    /// Returns the CPU that rustc compiles for if no flag chooses one, in zig's syntax of CPUs and features.
+    fn cpu(self, zig: ZigRelease) -> Option<&'static str> {
         let renamed = zig >= (0, 18);
         let is_eabi = ["gnueabi", "musleabi"].contains(&self.env);
         let is_eabihf = ["gnueabihf", "musleabihf"].contains(&self.env);
@@ -89,8 +89,8 @@ impl Compiler {
     ///
     /// # Errors
     /// The target is not a Linux target.
-    pub fn new(target: &str, cpu: Option<&str>, zig: Release) -> Result<Self> {
-        let parts = Parts::new(target)?;
+    pub fn new(target: &str, cpu: Option<&str>, zig: ZigRelease) -> Result<Self> {
+        let parts = TargetParts::new(target)?;
         let triple = parts.triple(zig);
         // Debug information stays, which zig strips from release builds, and so do the semantics of C:
         // sanitizers would abort programs that other compilers let run.
@@ -166,7 +166,7 @@ pub struct Tools<'a> {
 
 /// Returns a toolchain file of CMake (<https://cmake.org/cmake/help/latest/manual/cmake-toolchains.7.html>)
 /// for `target`. Nothing is searched for on the machine but programs.
-pub fn cmake(target: &str, tools: &Tools<'_>) -> String {
+pub fn cmake_toolchain_file(target: &str, tools: &Tools<'_>) -> String {
     let arch = target.split('-').next().unwrap_or(target);
     let processor = match arch {
         "powerpc" => "ppc",
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn rustc_links_for_arm_with_what_libgcc_would_have() {
+    fn arm_links_get_the_functions_of_libgcc() {
         let args = link_args("armv7-unknown-linux-musleabihf", "/c".into());
         assert_eq!(args, ["-Wno-unused-command-line-argument", "/c/aeabi_unaligned.c"]);
         assert_eq!(link_args("mips-unknown-linux-musl", "/c".into()), ["-Wl,-z,notext"]);

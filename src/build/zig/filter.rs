@@ -3,23 +3,23 @@
 
 use std::mem;
 
-use super::compiler::Release;
+use super::compiler::ZigRelease;
 
 /// Translates arguments one by one: an argument may announce its operand.
 #[allow(missing_debug_implementations, reason = "it has a closure")]
 pub struct Filter<'a> {
     /// The target as zig calls it.
     target: &'a str,
-    zig: Release,
+    zig: ZigRelease,
     is_file: &'a dyn Fn(&str) -> bool,
-    next: Next,
+    next: NextArgument,
     /// Whether the target was passed: later ones are those of rustc's and cc's own names.
     targeted: bool,
 }
 
 /// The treatment of the argument that comes next.
 #[derive(Default)]
-enum Next {
+enum NextArgument {
     #[default]
     Translate,
     Keep,
@@ -29,33 +29,33 @@ enum Next {
 impl<'a> Filter<'a> {
     /// Returns a filter for the `-target` in `args`, or for any target if there is none. `is_file`
     /// returns whether a path is that of a file.
-    pub fn new(args: &'a [String], zig: Release, is_file: &'a dyn Fn(&str) -> bool) -> Self {
+    pub fn new(args: &'a [String], zig: ZigRelease, is_file: &'a dyn Fn(&str) -> bool) -> Self {
         let at = args.iter().position(|arg| arg == "-target");
         let target = at.and_then(|at| args.get(at + 1)).map_or("", String::as_str);
-        Filter { target, zig, is_file, next: Next::Translate, targeted: false }
+        Filter { target, zig, is_file, next: NextArgument::Translate, targeted: false }
     }
 
     /// Returns the arguments for zig that stand for `arg`.
-    pub fn argument(&mut self, arg: &str) -> Vec<String> {
+    pub fn translate(&mut self, arg: &str) -> Vec<String> {
         let keep = || vec![arg.to_owned()];
         match mem::take(&mut self.next) {
-            Next::Translate => {}
-            Next::Keep => return keep(),
-            Next::Drop => return Vec::new(),
+            NextArgument::Translate => {}
+            NextArgument::Keep => return keep(),
+            NextArgument::Drop => return Vec::new(),
         }
         if arg == "-target" && mem::replace(&mut self.targeted, true) {
-            self.next = Next::Drop;
+            self.next = NextArgument::Drop;
             return Vec::new();
         }
         // The operand is for clang itself, in clang's own spelling.
         let lists = ["-Wl,-exported_symbols_list", "-Wl,--dynamic-list"];
         let list = lists.contains(&arg);
         if arg.starts_with("-Xarch_") || list && self.zig >= (0, 16) {
-            self.next = Next::Keep;
+            self.next = NextArgument::Keep;
             return keep();
         }
         if list {
-            self.next = Next::Drop;
+            self.next = NextArgument::Drop;
             return Vec::new();
         }
         if self.is_dropped(arg) {
@@ -64,7 +64,7 @@ impl<'a> Filter<'a> {
         self.replacement(arg).unwrap_or_else(keep)
     }
 
-    /// Whether zig rejects the argument, or links its own file.
+    /// Returns whether zig rejects the argument, or links its own file instead.
     fn is_dropped(&self, arg: &str) -> bool {
         const REJECTED: [&str; 4] = [
             "-Wl,--no-undefined-version",
@@ -95,7 +95,7 @@ impl<'a> Filter<'a> {
             || architecture
     }
 
-    /// Returns what zig calls it, if that differs.
+    /// Returns zig's equivalent of the argument, if that differs.
     fn replacement(&self, arg: &str) -> Option<Vec<String>> {
         let one = |text: String| Some(vec![text]);
         if arg == "-lgcc_s" {
@@ -189,8 +189,8 @@ fn features(value: &str) -> String {
     extensions.map(feature).collect()
 }
 
-/// Returns whether `arg` names a file of arguments of rustc, which it writes where there are too many for
-/// a command line.
+/// Returns whether `arg` names a file of arguments, which rustc writes if there are too many for a command
+/// line.
 pub fn is_response_file(arg: &str) -> bool {
     arg.starts_with('@') && arg.ends_with("linker-arguments")
 }
@@ -237,22 +237,22 @@ pub fn write_response(args: &[String]) -> String {
 mod tests {
     use super::*;
 
-    fn filtered(target: &str, zig: Release, text: &str) -> String {
+    fn filtered(target: &str, zig: ZigRelease, text: &str) -> String {
         let args: Vec<String> =
             format!("-target {target} {text}").split(' ').map(str::to_owned).collect();
         let is_file = |path: &str| path == "/lib/there.a";
         let mut filter = Filter::new(&args, zig, &is_file);
-        let out: Vec<String> = args.iter().flat_map(|arg| filter.argument(arg)).collect();
+        let out: Vec<String> = args.iter().flat_map(|arg| filter.translate(arg)).collect();
         assert_eq!(out[..2], ["-target", target]);
         out[2..].join(" ")
     }
 
     const AMD64: &str = "x86_64-linux-musl";
     const ARM64: &str = "aarch64-linux-musl";
-    const ZIG: Release = (0, 15);
+    const ZIG: ZigRelease = (0, 15);
 
     #[test]
-    fn what_zig_rejects_is_dropped() {
+    fn arguments_that_zig_rejects_are_dropped() {
         let dropped = "--target=x86_64-unknown-linux-musl -Wl,--no-undefined-version \
                        -Wl,-znostart-stop-gc -Wl,--fix-cortex-a53-843419 -Wl,--no-rosegment \
                        -Wl,-plugin-opt=O3 -Wl,-O1 -Wp,-U_FORTIFY_SOURCE -lc \
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_zig_calls_otherwise_is_renamed() {
+    fn arguments_get_their_names_in_zig() {
         for (arg, expected) in [
             ("-lgcc_s", "-lunwind"),
             ("-emain", "-Wl,--entry=main"),

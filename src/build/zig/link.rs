@@ -13,7 +13,7 @@ const EXTENSIONS: [&str; 26] = [
 /// links for: CMake's tests for compiler flags would cause a dozen of these, a minute each. So does
 /// `-mtune`, which zig uses as the CPU to compile for. Flags that select a CPU permanently (`-mcpu`,
 /// `-march`) are the user's choice and are preserved.
-pub fn for_any_cpu(args: Vec<String>) -> Vec<String> {
+pub fn without_cpu_extensions(args: Vec<String>) -> Vec<String> {
     if args.iter().any(|arg| compiles(arg)) {
         return args;
     }
@@ -25,8 +25,8 @@ pub fn for_any_cpu(args: Vec<String>) -> Vec<String> {
     args.into_iter().filter(|arg| !dropped(arg)).collect()
 }
 
-/// `args` of a compiler with flags that keep the directories of `maps`, the value of
-/// [`super::PREFIX_MAP`], out of what it compiles. The flags of the user come later and win.
+/// Returns `args` of a compiler with flags that keep the directories of `maps`, the value of
+/// [`super::PREFIX_MAP`], out of its output. The flags of the user come later and win.
 pub fn with_prefix_map(args: Vec<String>, maps: &str) -> Vec<String> {
     if maps.is_empty() || !args.iter().any(|arg| compiles(arg)) {
         return args;
@@ -35,7 +35,7 @@ pub fn with_prefix_map(args: Vec<String>, maps: &str) -> Vec<String> {
     flags.chain(args).collect()
 }
 
-/// Whether a compiler with the argument `arg` compiles, and does not only link objects.
+/// Returns whether a compiler with the argument `arg` compiles, and does not only link objects.
 fn compiles(arg: &str) -> bool {
     let stops = ["-c", "-S", "-E", "-M", "-MM", "-fsyntax-only", "-x", "-"];
     let sources = [".c", ".cc", ".cpp", ".cxx", ".C", ".m", ".mm", ".s", ".S", ".ll", ".bc"];
@@ -54,14 +54,14 @@ mod tests {
     }
 
     #[test]
-    fn extensions_go_from_links_alone() {
+    fn cpu_extensions_are_removed_from_links_only() {
         let link = "-g -target x86_64-linux-musl -mavx2 -mno-sse4.2 -mevex512 -mcpu=x86_64_v3 \
                     -mtune=cascadelake -march=native -m64 -mcmodel=small -mllvm -x1 a.o -o a";
         let rest = "-g -target x86_64-linux-musl -mcpu=x86_64_v3 -march=native -m64 \
                     -mcmodel=small -mllvm -x1 a.o -o a";
-        assert_eq!(for_any_cpu(words(link)), words(rest));
+        assert_eq!(without_cpu_extensions(words(link)), words(rest));
         for compile in ["-mavx2 -c a.c -o a.o", "-mavx2 a.c -o a", "-mavx2 @args", "-mavx2 -E -"] {
-            assert_eq!(for_any_cpu(words(compile)), words(compile));
+            assert_eq!(without_cpu_extensions(words(compile)), words(compile));
         }
     }
 

@@ -1,5 +1,4 @@
-//! What is known of zig: the version that is fetched when none is there, and the versions that do
-//! not work.
+//! The zig compiler: the version that is fetched if none is installed, and the versions that do not work.
 
 pub mod bindgen;
 pub mod compiler;
@@ -28,21 +27,21 @@ const VERSIONS: &str = include_str!("versions.toml");
 /// Versions that are known not to work, with their source.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct Bad {
+struct BadVersions {
     /// The zig versions.
     zig: VersionReq,
     /// The rustc versions that fail with them.
     rustc: VersionReq,
-    /// What happens.
+    /// The failure.
     why: String,
-    /// Where that is known from.
+    /// The source of this information.
     source: String,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Table {
-    bad: Vec<Bad>,
+struct VersionTable {
+    bad: Vec<BadVersions>,
 }
 
 /// Accepts a zig that is not known to fail with this rustc.
@@ -51,7 +50,7 @@ struct Table {
 /// It is known to fail: why, the source of that, and the version to take.
 pub fn accept(zig: &Version, rustc: &Version) -> Result<()> {
     // The table is part of the program and parsed by a test; a broken one rejects nothing.
-    let table: Table = toml::from_str(VERSIONS).unwrap_or(Table { bad: Vec::new() });
+    let table: VersionTable = toml::from_str(VERSIONS).unwrap_or(VersionTable { bad: Vec::new() });
     // A nightly of zig or rustc behaves like the release it leads to.
     let release = |version: &Version| Version::new(version.major, version.minor, version.patch);
     let (zig, rustc) = (release(zig), release(rustc));
@@ -61,35 +60,35 @@ pub fn accept(zig: &Version, rustc: &Version) -> Result<()> {
             "zig {zig} is known not to work with rustc {rustc}: {} ({})",
             bad.why, bad.source
         ))
-        .hint(format!("take zig {PINNED}: `python3 -m pip install ziglang=={PINNED}`"))),
+        .hint(format!("install zig {PINNED}: `python3 -m pip install ziglang=={PINNED}`"))),
     }
 }
 
-/// Set where flags for C compilers are written as for a shell
+/// Set if flags for C compilers are written as for a shell
 /// (<https://docs.rs/cc/latest/cc/#external-configuration-via-environment-variables>).
 pub const ESCAPED: &str = "CC_SHELL_ESCAPED_FLAGS";
 
-/// Holds the directories, as `FROM=TO` separated by [`SEPARATOR`], of which the wrapper of the C
-/// compiler keeps the names out of the result. They are those that cannot be among `CFLAGS`: CMake
-/// and make split flags at white space, whatever they are quoted with.
+/// The variable with the directories, as `FROM=TO` separated by [`SEPARATOR`], that the wrapper of the C
+/// compiler keeps out of its output. They are those that cannot be among `CFLAGS`: CMake and make split flags
+/// at white space, whatever they are quoted with.
 pub const PREFIX_MAP: &str = "LONGSHORE_C_PREFIX_MAP";
 
-/// Separates the entries of [`PREFIX_MAP`].
+/// The separator of the entries of [`PREFIX_MAP`].
 pub const SEPARATOR: char = '\u{1f}';
 
-/// What neither white space nor a shell takes apart.
-fn plain(c: char) -> bool {
+/// Returns whether neither white space nor a shell splits a word at this character.
+fn is_plain(c: char) -> bool {
     c.is_alphanumeric() || "-_./=:,+@%".contains(c)
 }
 
-/// Whether `path` can be the path of a tool for CMake, make and shells.
+/// Returns whether `path` can be the path of a tool for CMake, make and shells.
 pub fn is_plain_path(path: &str) -> bool {
     path.chars().all(|c| c.is_alphanumeric() || "-_./+@%,=".contains(c))
 }
 
-/// The variables that give C and C++ compilers of `target` what every build needs, after the flags
-/// that the user set: the names of directories kept out of the result, as for rustc, `tuning`, and
-/// what this zig needs. `user` holds the variables with such flags that are set.
+/// Returns the variables with the flags that every build with C and C++ compilers of `target` needs, after
+/// those that the user set: the names of directories kept out of the result, as for rustc, `tuning`, and those
+/// that this zig needs. `user` has the variables with such flags that are set.
 pub fn c_flags(
     target: &str,
     zig: &Option<Version>,
@@ -98,9 +97,10 @@ pub fn c_flags(
     user: &BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
     let maps = remap.0.iter().map(|(from, to)| format!("{from}={to}"));
-    let (maps, by_wrapper): (Vec<_>, Vec<_>) = maps.partition(|map| map.chars().all(plain));
-    let mut ours: Vec<String> = maps.iter().map(|map| format!("-ffile-prefix-map={map}")).collect();
-    ours.extend(tuning.iter().map(|flag| (*flag).to_owned()));
+    let (maps, by_wrapper): (Vec<_>, Vec<_>) = maps.partition(|map| map.chars().all(is_plain));
+    let mut longshore_flags: Vec<String> =
+        maps.iter().map(|map| format!("-ffile-prefix-map={map}")).collect();
+    longshore_flags.extend(tuning.iter().map(|flag| (*flag).to_owned()));
     let pinned = Version::parse(PINNED).ok();
     let zig = zig.as_ref().or(pinned.as_ref()).map(|zig| (zig.major, zig.minor));
     // clang 18 to 21 require `evex512` on functions with 512-bit vectors, clang 22 does not know it,
@@ -119,9 +119,11 @@ pub fn c_flags(
     }
     // The crate cc splits the text at white space or, if configured, as a shell does.
     let escaped = user.contains_key(ESCAPED);
-    let escape = escaped || ours.iter().any(|flag| flag.contains(|c: char| !plain(c)));
+    let escape =
+        escaped || longshore_flags.iter().any(|flag| flag.contains(|c: char| !is_plain(c)));
     if escape {
-        ours = ours.iter().map(|flag| crate::model::command::quote(flag)).collect();
+        longshore_flags =
+            longshore_flags.iter().map(|flag| crate::model::command::quote(flag)).collect();
         set.insert(ESCAPED.to_owned(), "1".to_owned());
     }
     for (base, compiler) in [("CFLAGS", "CC"), ("CXXFLAGS", "CXX")] {
@@ -133,8 +135,8 @@ pub fn c_flags(
             base.to_owned(),
         ];
         let found = names.iter().position(|name| user.contains_key(name));
-        let theirs = found.and_then(|at| user.get(&names[at]));
-        let mut flags: Vec<String> = match theirs {
+        let users = found.and_then(|at| user.get(&names[at]));
+        let mut flags: Vec<String> = match users {
             Some(text) if escaped => vec![text.clone()],
             Some(text) if escape => {
                 text.split_whitespace().map(crate::model::command::quote).collect()
@@ -142,7 +144,7 @@ pub fn c_flags(
             Some(text) => text.split_whitespace().map(str::to_owned).collect(),
             None => Vec::new(),
         };
-        flags.extend(ours.iter().cloned());
+        flags.extend(longshore_flags.iter().cloned());
         // Another compiler need not know a flag of zig's clang.
         if evex512 && !own(compiler) {
             flags.push("-mevex512".to_owned());
@@ -160,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_table_parses_and_takes_the_pinned_version() {
-        let table: Table = toml::from_str(VERSIONS).unwrap();
+        let table: VersionTable = toml::from_str(VERSIONS).unwrap();
         assert!(!table.bad.is_empty());
         assert!(table.bad.iter().all(|bad| !bad.source.is_empty() && !bad.why.is_empty()));
         accept(&PINNED.parse().unwrap(), &Version::new(1, 95, 0)).unwrap();
@@ -168,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_version_is_refused_by_name() {
+    fn bad_versions_are_rejected_by_name() {
         let error = accept(&Version::new(0, 9, 1), &Version::new(1, 95, 0)).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("0.9.1") && text.contains("1.95.0"), "{text}");
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_users_c_flags_stay_in_front() {
+    fn c_flags_of_the_user_stay_first() {
         let user = BTreeMap::from([("TARGET_CFLAGS".to_owned(), "-DA -DB".to_owned())]);
         let remap = Remap(vec![("/w".into(), "/workspace".to_owned())]);
         let flags = |zig| c_flags("x86_64-unknown-linux-musl", &Some(zig), &remap, &["-g0"], &user);
@@ -193,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn another_compiler_gets_no_flags_of_clang() {
+    fn other_compilers_get_no_flags_of_clang() {
         let target = "x86_64-unknown-linux-musl";
         for variable in ["CC_x86_64_unknown_linux_musl", "CC_x86_64-unknown-linux-musl"] {
             let user = BTreeMap::from([(variable.to_owned(), "musl-gcc".to_owned())]);
@@ -216,13 +218,13 @@ mod tests {
             let user = user.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
             c_flags(target, &Some(Version::new(0, 17, 1)), &remap, &[], &user)
         };
-        let ours = "-ffile-prefix-map=/plain=/rust";
+        let longshore_flags = "-ffile-prefix-map=/plain=/rust";
         let name = "CFLAGS_aarch64_unknown_linux_musl";
         let none = flags(&[]);
         assert_eq!(none[PREFIX_MAP], "/it's mine=/workspace\u{1f}/a;b=/cargo");
-        assert_eq!((none.get(ESCAPED), none[name].as_str()), (None, ours));
+        assert_eq!((none.get(ESCAPED), none[name].as_str()), (None, longshore_flags));
         let escaped = flags(&[("CFLAGS", "'-DA=b c'"), (ESCAPED, "1")]);
-        assert_eq!(escaped[name], format!("'-DA=b c' {ours}"));
+        assert_eq!(escaped[name], format!("'-DA=b c' {longshore_flags}"));
         assert_eq!(escaped[ESCAPED], "1");
     }
 

@@ -1,14 +1,14 @@
-//! One comment on a pull request, which is updated: where it goes, what is in it, and which request
-//! comes next. Nothing is sent here.
+//! One comment on a pull request, which is updated: its destination, its content, and the sequence of requests.
+//! Nothing is sent here.
 
 mod body;
-mod place;
+mod destination;
+mod exchange;
 mod report;
-mod talk;
 #[cfg(test)]
 mod tests;
 
-pub use body::{MOST, body, marker};
-pub use place::{Absent, Place, place};
-pub use report::unchanged;
-pub use talk::{Answer, Done, Method, Request, Step, Talk};
+pub use body::{MAX_LENGTH, body, marker};
+pub use destination::{Destination, NoDestination, destination};
+pub use exchange::{ApiRequest, ApiResponse, CommentOutcome, Exchange, Method, NextStep};
+pub use report::is_unchanged;

@@ -7,23 +7,23 @@ use crate::model::{
     schema::size::SCHEMA,
 };
 
-/// As much of `size --message-format json` as counts here.
+/// The fields of `size --message-format json` that are read.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Report {
+struct SizeReport {
     schema: u32,
     accepted: bool,
     base: Option<String>,
-    binaries: Vec<Part>,
+    binaries: Vec<SizeReportBinary>,
     #[serde(default)]
-    archives: Vec<Part>,
+    archives: Vec<SizeReportBinary>,
     #[serde(default)]
-    images: Vec<Part>,
+    images: Vec<SizeReportBinary>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Part {
+struct SizeReportBinary {
     size: Option<u64>,
     base_size: Option<u64>,
     #[serde(default)]
@@ -37,17 +37,17 @@ struct Part {
 ///
 /// # Errors
 /// It is not a report of sizes, or one of a later version.
-pub fn unchanged(path: &str, text: &[u8]) -> Result<bool> {
+pub fn is_unchanged(path: &str, text: &[u8]) -> Result<bool> {
     let hint = "`size --base BASE --message-format json` writes one";
-    let report: Report = serde_json::from_slice(text).map_err(|error| {
-        Error::usage(format!("`{path}` is no report of sizes")).because(error).hint(hint)
+    let report: SizeReport = serde_json::from_slice(text).map_err(|error| {
+        Error::usage(format!("`{path}` is not a report of sizes")).because(error).hint(hint)
     })?;
     if report.schema > SCHEMA {
         let message =
             format!("`{path}` has schema {}, which is newer than {SCHEMA}", report.schema);
         return Err(Error::usage(message).hint("use the same longshore for both"));
     }
-    let same = |part: &Part| {
+    let same = |part: &SizeReportBinary| {
         part.size.is_some()
             && part.size == part.base_size
             && part.changed_crates.is_empty()

@@ -1,4 +1,4 @@
-//! The forms in which each provider wants the log of a job.
+//! The forms of each provider for the log of a job.
 
 use crate::model::provider::{Provider, escape_data};
 
@@ -13,20 +13,20 @@ impl Provider {
         match self {
             Provider::Github => format!("::group::{}\n", escape_data(name)),
             Provider::Gitlab => {
-                let id = section(name, began);
+                let id = section_name(name, began);
                 format!("\u{1b}[0Ksection_start:{began}:{id}[collapsed=true]\r\u{1b}[0K{name}\n")
             }
             Provider::Circleci => String::new(),
         }
     }
 
-    /// The lines that end the group `name`, which began at `began`.
+    /// Returns the lines that end the group `name`, which began at `began`.
     pub fn end(self, name: &str, began: u64, now: u64) -> String {
         match self {
             Provider::Github => "::endgroup::\n".to_owned(),
             Provider::Gitlab => {
                 // The end has its line for itself, or it would stand before the next one's text.
-                format!("\u{1b}[0Ksection_end:{now}:{}\r\u{1b}[0K\n", section(name, began))
+                format!("\u{1b}[0Ksection_end:{now}:{}\r\u{1b}[0K\n", section_name(name, began))
             }
             Provider::Circleci => String::new(),
         }
@@ -41,9 +41,9 @@ impl Provider {
     }
 }
 
-/// `text`, which others wrote, without commands for the runner: GitHub's takes `::error::…` at the
-/// start of a line, spaces aside, and `##[error]…` anywhere.
-pub fn defused(text: &str) -> String {
+/// Returns `text` from other programs without commands for the runner: GitHub's takes `::error::…` at the start
+/// of a line, spaces aside, and `##[error]…` anywhere.
+pub fn escape_commands(text: &str) -> String {
     let line = |line: &str| {
         let start = line.len() - line.trim_start().len();
         let (spaces, rest) = line.split_at(start);
@@ -53,8 +53,8 @@ pub fn defused(text: &str) -> String {
     text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The name of a section of GitLab's: letters, numbers, `_`, `.` and `-`.
-fn section(name: &str, began: u64) -> String {
+/// Returns the name of a section of GitLab's: letters, numbers, `_`, `.` and `-`.
+fn section_name(name: &str, began: u64) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     format!("longshore_{}_{began}", name.chars().map(plain).collect::<String>())
 }

@@ -15,7 +15,7 @@ const SKEW: u64 = 3600;
 pub struct Settings {
     /// The time without output before a heartbeat; `None` disables it.
     pub heartbeat: Option<Duration>,
-    /// How long the job may take.
+    /// The time limit of the job.
     pub limit: Option<Limit>,
 }
 
@@ -24,7 +24,7 @@ pub struct Settings {
 pub struct Limit {
     /// The time limit of the job.
     pub whole: Duration,
-    /// How much of that had passed when this program began.
+    /// The time that had passed when this program started.
     pub before: Duration,
 }
 
@@ -35,14 +35,14 @@ impl Settings {
     /// # Errors
     /// One of them has no such value.
     pub fn read<'a>(var: impl Fn(&str) -> Option<&'a str>, now: u64) -> Result<Self> {
-        let refused = |name: &str, value: &str, hint: &str| {
+        let rejected = |name: &str, value: &str, hint: &str| {
             Error::usage(format!("`{name}` is `{}`", value.escape_debug())).hint(hint)
         };
         let heartbeat = match var("LONGSHORE_HEARTBEAT") {
             None => HEARTBEAT,
             Some(value) => value.parse::<u32>().map(u64::from).map_err(|_| {
-                let hint = "it is a whole number of seconds; 0 prints no signs of life";
-                refused("LONGSHORE_HEARTBEAT", value, hint)
+                let hint = "expected a number of seconds; 0 disables the heartbeat";
+                rejected("LONGSHORE_HEARTBEAT", value, hint)
             })?,
         };
         let started = match var("LONGSHORE_JOB_STARTED") {
@@ -51,7 +51,7 @@ impl Settings {
                 let hint = "it is when the job began, in seconds since 1970: `date +%s`";
                 let started =
                     value.parse::<u64>().ok().filter(|at| *at <= now.saturating_add(SKEW));
-                started.ok_or_else(|| refused("LONGSHORE_JOB_STARTED", value, hint))?
+                started.ok_or_else(|| rejected("LONGSHORE_JOB_STARTED", value, hint))?
             }
         };
         let limit = match var("LONGSHORE_TIME_LIMIT") {
@@ -62,7 +62,7 @@ impl Settings {
                     .and_then(|minutes| Duration::try_from_secs_f64(minutes * 60.0).ok())
                     .filter(|whole| *whole < Duration::from_secs(1 << 40));
                 let hint = "it is how many minutes the job may take";
-                let whole = whole.ok_or_else(|| refused("LONGSHORE_TIME_LIMIT", value, hint))?;
+                let whole = whole.ok_or_else(|| rejected("LONGSHORE_TIME_LIMIT", value, hint))?;
                 Some(Limit { whole, before: Duration::from_secs(now.saturating_sub(started)) })
             }
         };

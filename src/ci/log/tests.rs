@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Due, Limit, Pulse, Settings};
+use super::{DueLine, Heartbeat, Limit, Settings};
 use crate::model::{error::Status, event::Event, provider::Provider};
 
 fn seconds(seconds: u64) -> Duration {
@@ -11,8 +11,8 @@ fn building(detail: &str) -> Event {
     Event::Progress { verb: "Building", done: 3, total: 9, detail: detail.to_owned() }
 }
 
-fn alive(text: &str) -> Vec<Due> {
-    vec![Due::Alive(text.to_owned())]
+fn alive(text: &str) -> Vec<DueLine> {
+    vec![DueLine::Alive(text.to_owned())]
 }
 
 #[test]
@@ -39,23 +39,23 @@ fn annotations_are_one_line() {
 }
 
 #[test]
-fn who_runs_the_job() {
-    let of = |set: &'static str, value: &'static str| {
+fn the_provider_of_the_job_is_detected() {
+    let detect = |set: &'static str, value: &'static str| {
         Provider::detect(move |name| (name == set).then_some(value))
     };
-    assert_eq!(of("GITHUB_ACTIONS", "true"), Some(Provider::Github));
-    assert_eq!(of("GITLAB_CI", "true"), Some(Provider::Gitlab));
-    assert_eq!(of("CIRCLECI", "true"), Some(Provider::Circleci));
-    assert_eq!(of("GITHUB_ACTIONS", "false"), None);
-    assert_eq!(of("CI", "true"), None);
+    assert_eq!(detect("GITHUB_ACTIONS", "true"), Some(Provider::Github));
+    assert_eq!(detect("GITLAB_CI", "true"), Some(Provider::Gitlab));
+    assert_eq!(detect("CIRCLECI", "true"), Some(Provider::Circleci));
+    assert_eq!(detect("GITHUB_ACTIONS", "false"), None);
+    assert_eq!(detect("CI", "true"), None);
 }
 
 #[test]
-fn a_sign_of_life_comes_when_nothing_is_printed() {
-    let mut pulse = Pulse::new(Some(seconds(60)), None);
+fn a_heartbeat_is_due_after_silence() {
+    let mut pulse = Heartbeat::new(Some(seconds(60)), None);
     pulse.note(&Event::Stage { name: "build" }, seconds(1));
     pulse.printed(seconds(10));
-    assert_eq!(pulse.idle(seconds(40)), Some(seconds(30)));
+    assert_eq!(pulse.next_due(seconds(40)), Some(seconds(30)));
     assert_eq!(pulse.due(seconds(69)), []);
     pulse.note(&building("ring, syn(build)"), seconds(20));
     pulse.note(&building("ring, aws-lc-sys(build.rs)"), seconds(50));
@@ -68,7 +68,7 @@ fn a_sign_of_life_comes_when_nothing_is_printed() {
     );
     // Again a minute later, and not before.
     assert_eq!(pulse.due(seconds(129)), []);
-    assert_eq!(pulse.idle(seconds(129)), Some(seconds(1)));
+    assert_eq!(pulse.next_due(seconds(129)), Some(seconds(1)));
     pulse.note(&Event::Stage { name: "pack" }, seconds(129));
     assert_eq!(pulse.due(seconds(130)), alive("pack, for 1 s"));
     pulse.note(&Event::Status { verb: "Packed", message: "hello.deb".to_owned() }, seconds(140));
@@ -76,19 +76,22 @@ fn a_sign_of_life_comes_when_nothing_is_printed() {
         pulse.due(seconds(190)),
         alive("pack, for 1 min 1 s; the last step: packed hello.deb")
     );
-    assert_eq!(Pulse::new(Some(seconds(1)), None).due(seconds(3700)), alive("for 1 h 1 min 40 s"));
+    assert_eq!(
+        Heartbeat::new(Some(seconds(1)), None).due(seconds(3700)),
+        alive("for 1 h 1 min 40 s")
+    );
 }
 
 #[test]
-fn nothing_is_due_where_nothing_was_asked_for() {
-    let mut pulse = Pulse::new(None, None);
+fn nothing_is_due_by_default() {
+    let mut pulse = Heartbeat::new(None, None);
     assert_eq!(pulse.due(seconds(1 << 40)), []);
-    assert_eq!(pulse.idle(seconds(0)), None);
+    assert_eq!(pulse.next_due(seconds(0)), None);
 }
 
 #[test]
-fn units_of_one_name_are_told_apart() {
-    let mut pulse = Pulse::new(Some(seconds(1)), None);
+fn same_named_units_are_distinguished() {
+    let mut pulse = Heartbeat::new(Some(seconds(1)), None);
     pulse.note(&building("ring"), seconds(0));
     pulse.note(&building("ring, ring"), seconds(10));
     assert_eq!(
@@ -103,8 +106,8 @@ fn units_of_one_name_are_told_apart() {
 }
 
 #[test]
-fn a_list_that_is_cut_off_ends_no_unit() {
-    let mut pulse = Pulse::new(Some(seconds(1)), None);
+fn truncated_lists_end_no_unit() {
+    let mut pulse = Heartbeat::new(Some(seconds(1)), None);
     pulse.note(&building("ring, zstd-sys"), seconds(0));
     pulse.note(&building("syn, rin..."), seconds(5));
     assert_eq!(
@@ -114,18 +117,18 @@ fn a_list_that_is_cut_off_ends_no_unit() {
 }
 
 #[test]
-fn the_time_limit_is_warned_of_once() {
+fn the_time_limit_is_reported_once() {
     let limit = Limit { whole: seconds(1000), before: seconds(300) };
-    let mut pulse = Pulse::new(None, Some(limit));
+    let mut pulse = Heartbeat::new(None, Some(limit));
     pulse.note(&Event::Stage { name: "build" }, seconds(0));
     pulse.note(&building("ring, syn"), seconds(100));
     pulse.note(&building("ring, a, b, c, d, e"), seconds(190));
     pulse.note(&building("ring, b, c, d, e"), seconds(191));
     assert_eq!(pulse.due(seconds(499)), []);
-    assert_eq!(pulse.idle(seconds(499)), Some(seconds(1)));
+    assert_eq!(pulse.next_due(seconds(499)), Some(seconds(1)));
     assert_eq!(
         pulse.due(seconds(500)),
-        [Due::Late(
+        [DueLine::Late(
             "3 min 20 s left of the job's time limit of 16 min 40 s; running: build, for 8 min 20 \
              s; compiling ring (6 min 40 s), b (5 min 10 s), c (5 min 10 s), d (5 min 10 s), e (5 \
              min 10 s); the slowest that are done: syn (1 min 30 s), a (1 s)"
@@ -135,14 +138,14 @@ fn the_time_limit_is_warned_of_once() {
     assert_eq!(pulse.due(seconds(5000)), []);
     // A limit that had passed before is reported immediately.
     let limit = Limit { whole: seconds(60), before: seconds(90) };
-    let due = Pulse::new(None, Some(limit)).due(seconds(0));
-    assert_eq!(due, [Due::Late("the job's time limit of 1 min has passed".to_owned())]);
+    let due = Heartbeat::new(None, Some(limit)).due(seconds(0));
+    assert_eq!(due, [DueLine::Late("the job's time limit of 1 min has passed".to_owned())]);
 }
 
 #[test]
-fn settings_are_read_or_refused_by_name() {
+fn invalid_settings_are_rejected_by_name() {
     let read = |name: &'static str, value: &'static str| {
-        Settings::read(move |asked| (asked == name).then_some(value), 10_000)
+        Settings::read(move |requested| (requested == name).then_some(value), 10_000)
     };
     let none = Settings { heartbeat: Some(seconds(60)), limit: None };
     assert_eq!(read("", "").unwrap(), none);

@@ -2,16 +2,16 @@
 //! (<https://circleci.com/docs/reference/configuration-reference/>).
 
 use super::{
-    job::{Artifact, Job, Occasion, Pipeline, Run, Step, TIME_LIMIT, When},
-    yaml::{Yaml, map, text, texts},
+    job::{Artifact, Job, JobStep, Pipeline, Run, StoreCondition, TIME_LIMIT, Trigger},
+    yaml::{Yaml, map, strings, text},
 };
 use crate::model::provider::Runner;
 
-/// The file.
+/// Returns the content of the file.
 pub(super) fn render(pipelines: &[Pipeline]) -> Vec<(String, Yaml)> {
-    let jobs = pipelines
-        .iter()
-        .flat_map(|pipeline| pipeline.jobs.iter().map(|of| (of.id.clone(), job(of, pipeline))));
+    let jobs = pipelines.iter().flat_map(|pipeline| {
+        pipeline.jobs.iter().map(|entry| (entry.id.clone(), job(entry, pipeline)))
+    });
     let jobs = jobs.collect();
     let workflows = pipelines.iter().flat_map(workflows).collect();
     vec![
@@ -24,8 +24,8 @@ pub(super) fn render(pipelines: &[Pipeline]) -> Vec<(String, Yaml)> {
 fn workflows(pipeline: &Pipeline) -> Vec<(String, Yaml)> {
     let jobs = |filters: Option<Yaml>| {
         let job = |job: &Job| {
-            let needs = (!job.needs.is_empty()).then(|| texts(job.needs.clone()));
-            let context = job.environment.as_ref().map(|name| texts([name]));
+            let needs = (!job.needs.is_empty()).then(|| strings(job.needs.clone()));
+            let context = job.environment.as_ref().map(|name| strings([name]));
             let how = Yaml::Map(Vec::new())
                 .with_some("requires", needs)
                 .with_some("context", context)
@@ -37,17 +37,17 @@ fn workflows(pipeline: &Pipeline) -> Vec<(String, Yaml)> {
         };
         map([("jobs", Yaml::List(pipeline.jobs.iter().map(job).collect()))])
     };
-    match &pipeline.occasion {
-        Occasion::Release => {
+    match &pipeline.trigger {
+        Trigger::Release => {
             let tags = map([("only", text("/^v.*/"))]);
             let branches = map([("ignore", text("/.*/"))]);
             let filters = map([("tags", tags), ("branches", branches)]);
             vec![("release".to_owned(), jobs(Some(filters)))]
         }
-        Occasion::Check { branches, schedule } => {
+        Trigger::Check { branches, schedule } => {
             let mut all = vec![("check".to_owned(), jobs(None))];
             if let Some(cron) = schedule {
-                let only = map([("branches", map([("only", texts(branches.iter().take(1)))]))]);
+                let only = map([("branches", map([("only", strings(branches.iter().take(1)))]))]);
                 let when = map([("cron", text(cron)), ("filters", only)]);
                 let triggers = Yaml::List(vec![map([("schedule", when)])]);
                 let timed = map([("triggers", triggers)]);
@@ -61,62 +61,63 @@ fn workflows(pipeline: &Pipeline) -> Vec<(String, Yaml)> {
 }
 
 fn job(job: &Job, pipeline: &Pipeline) -> Yaml {
-    let (place, class) = match &job.runner {
+    let (location, class) = match &job.runner {
         Runner::Hosted(name) => {
             let image = Yaml::List(vec![map([("image", text(&pipeline.image))])]);
             (("docker", image), name.clone())
         }
         Runner::SelfHosted(labels) => (("machine", Yaml::Bool(true)), labels.concat()),
     };
-    let env = pipeline.env.iter().map(|(name, value)| (name.clone(), text(escaped(value))));
+    let env = pipeline.env.iter().map(|(name, value)| (name.clone(), text(escape(value))));
     let limit = (TIME_LIMIT.to_owned(), text(job.minutes.to_string()));
     let env: Vec<_> = env.chain([limit]).collect();
     let steps = job.steps.iter().flat_map(|step| self::step(step, job.minutes)).collect();
-    map([place, ("resource_class", text(class))])
+    map([location, ("resource_class", text(class))])
         .with("environment", Yaml::Map(env))
         .with("steps", Yaml::List(steps))
 }
 
-/// `<<` begins a parameter.
-fn escaped(text: &str) -> String {
+/// Escapes `<<`, which begins a parameter.
+fn escape(text: &str) -> String {
     text.replace("<<", "\\<<")
 }
 
-fn step(step: &Step, minutes: u32) -> Option<Yaml> {
+fn step(step: &JobStep, minutes: u32) -> Option<Yaml> {
     let one = |name: &str, how: Yaml| map([(name, how)]);
     Some(match step {
-        Step::Checkout(_) => text("checkout"),
-        Step::Run(run) => script(run, minutes),
-        Step::Upload(artifact) => upload(artifact),
+        JobStep::Checkout(_) => text("checkout"),
+        JobStep::Run(run) => script(run, minutes),
+        JobStep::Upload(artifact) => upload(artifact),
         // The workspace is all that jobs before this one handed on.
-        Step::Download(_) => one("attach_workspace", map([("at", text("."))])),
-        Step::Restore(cache) => {
-            one("restore_cache", map([("keys", texts([format!("{}-", cache.key)]))]))
+        JobStep::Download(_) => one("attach_workspace", map([("at", text("."))])),
+        JobStep::Restore(cache) => {
+            one("restore_cache", map([("keys", strings([format!("{}-", cache.key)]))]))
         }
-        Step::Save(cache) => {
+        JobStep::Save(cache) => {
             let key = text(format!("{}-{{{{ .Revision }}}}", cache.key));
-            one("save_cache", map([("key", key), ("paths", texts([&cache.path]))]))
+            one("save_cache", map([("key", key), ("paths", strings([&cache.path]))]))
         }
-        Step::Tests(path) => one("store_test_results", map([("path", text(path))])),
+        JobStep::Tests(path) => one("store_test_results", map([("path", text(path))])),
     })
 }
 
-/// The system has a limit for a step's silence, and none of a file's for a job.
+/// Returns a `run` step. The system limits the time without output of a step; a file cannot limit that of a
+/// job.
 fn script(run: &Run, minutes: u32) -> Yaml {
     let how = map([
         ("name", text(&run.name)),
         ("shell", text("/bin/sh -e")),
         ("no_output_timeout", text(format!("{minutes}m"))),
-        ("command", text(escaped(&run.script))),
+        ("command", text(escape(&run.script))),
     ]);
     map([("run", how)])
 }
 
 fn upload(artifact: &Artifact) -> Yaml {
     // What is there on failure, too, is for people: a job after this one does not come then.
-    match artifact.handed_on && artifact.when == When::Success {
+    match artifact.handed_on && artifact.when == StoreCondition::Success {
         true => {
-            let how = map([("root", text(".")), ("paths", texts([&artifact.path]))]);
+            let how = map([("root", text(".")), ("paths", strings([&artifact.path]))]);
             map([("persist_to_workspace", how)])
         }
         false => map([("store_artifacts", map([("path", text(&artifact.path))]))]),

@@ -1,12 +1,12 @@
 //! The difference of two strings, in the unified form of `diff -u` (POSIX, XCU diff, "Diff -u Output
 //! Format").
 
-/// How many lines around a change are shown.
+/// The number of lines around a change that are printed.
 const CONTEXT: usize = 3;
 
 /// The maximum difference before one string is shown as completely replaced by the other: the cost grows
 /// with its square.
-const MOST: usize = 2000;
+const MAX_EDITS: usize = 2000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Edit {
@@ -15,14 +15,14 @@ enum Edit {
     Add,
 }
 
-/// The difference from `old` to `new`, or nothing where there is none.
-pub fn unified(path: &str, old: &str, new: &str) -> String {
+/// Returns the difference from `old` to `new`; empty if they are equal.
+pub fn unified_diff(path: &str, old: &str, new: &str) -> String {
     let (a, b): (Vec<&str>, Vec<&str>) =
         (old.split_inclusive('\n').collect(), new.split_inclusive('\n').collect());
     if a == b {
         return String::new();
     }
-    let edits = edits(&a, &b);
+    let edits = shortest_edits(&a, &b);
     let from = if old.is_empty() { "/dev/null".to_owned() } else { format!("a/{path}") };
     let mut out = format!("--- {from}\n+++ b/{path}\n");
     for (start, end) in hunks(&edits) {
@@ -31,7 +31,7 @@ pub fn unified(path: &str, old: &str, new: &str) -> String {
     out
 }
 
-/// The ranges of edits that are shown together.
+/// Returns the ranges of edits that are printed together.
 fn hunks(edits: &[Edit]) -> Vec<(usize, usize)> {
     let mut hunks: Vec<(usize, usize)> = Vec::new();
     let changes = edits.iter().enumerate().filter(|(_, edit)| **edit != Edit::Keep);
@@ -74,11 +74,12 @@ fn hunk(out: &mut String, edits: &[Edit], (start, end): (usize, usize), a: &[&st
     }
 }
 
-/// A shortest way from `a` to `b` (E. Myers, "An O(ND) Difference Algorithm and Its Variations", 1986).
-fn edits(a: &[&str], b: &[&str]) -> Vec<Edit> {
+/// Returns a shortest edit script from `a` to `b` (E. Myers, "An O(ND) Difference Algorithm and Its
+/// Variations", 1986).
+fn shortest_edits(a: &[&str], b: &[&str]) -> Vec<Edit> {
     let same = a.iter().zip(b).take_while(|(x, y)| x == y).count();
     let (rest_a, rest_b) = (a.get(same..).unwrap_or_default(), b.get(same..).unwrap_or_default());
-    let most = (rest_a.len() + rest_b.len()).min(MOST);
+    let most = (rest_a.len() + rest_b.len()).min(MAX_EDITS);
     let mut edits = vec![Edit::Keep; same];
     // For each diagonal `x - y`, how far along `a` it was reached.
     let mut reached = vec![0_usize; 2 * most + 3];
@@ -88,7 +89,8 @@ fn edits(a: &[&str], b: &[&str]) -> Vec<Edit> {
         trace.push(reached.clone());
         for step in (0..=2 * distance).step_by(2) {
             let diagonal = middle + step - distance;
-            let (left, right) = (at(&reached, diagonal - 1), at(&reached, diagonal + 1));
+            let (left, right) =
+                (reached_at(&reached, diagonal - 1), reached_at(&reached, diagonal + 1));
             let down = step == 0 || step != 2 * distance && left < right;
             let mut x = if down { right } else { left + 1 };
             let mut y = (x + middle).wrapping_sub(diagonal);
@@ -97,11 +99,11 @@ fn edits(a: &[&str], b: &[&str]) -> Vec<Edit> {
             {
                 (x, y) = (x + 1, y + 1);
             }
-            if let Some(place) = reached.get_mut(diagonal) {
-                *place = x;
+            if let Some(location) = reached.get_mut(diagonal) {
+                *location = x;
             }
             if x >= rest_a.len() && y >= rest_b.len() {
-                edits.extend(back(&trace, middle, rest_a.len(), rest_b.len()));
+                edits.extend(trace_back(&trace, middle, rest_a.len(), rest_b.len()));
                 return edits;
             }
         }
@@ -111,18 +113,18 @@ fn edits(a: &[&str], b: &[&str]) -> Vec<Edit> {
     edits
 }
 
-fn at(reached: &[usize], diagonal: usize) -> usize {
+fn reached_at(reached: &[usize], diagonal: usize) -> usize {
     reached.get(diagonal).copied().unwrap_or_default()
 }
 
-/// The way that led to the end.
-fn back(trace: &[Vec<usize>], middle: usize, mut x: usize, mut y: usize) -> Vec<Edit> {
+/// Returns the edits that led to the end.
+fn trace_back(trace: &[Vec<usize>], middle: usize, mut x: usize, mut y: usize) -> Vec<Edit> {
     let mut edits = Vec::new();
     for (distance, reached) in trace.iter().enumerate().rev() {
         let diagonal = middle + x - y;
         let lowest = diagonal + distance == middle;
         let highest = diagonal == middle + distance;
-        let (left, right) = (at(reached, diagonal - 1), at(reached, diagonal + 1));
+        let (left, right) = (reached_at(reached, diagonal - 1), reached_at(reached, diagonal + 1));
         let down = lowest || !highest && left < right;
         let (from_x, edit) = if down { (right, Edit::Add) } else { (left, Edit::Remove) };
         let from_y = match down {
@@ -151,14 +153,14 @@ mod tests {
         let old = "a\nb\nc\nd\ne\nf\ng\nh\n";
         let new = "a\nb\nc\nd\nE\nf\ng\nh\n";
         let expected = "--- a/x\n+++ b/x\n@@ -2,7 +2,7 @@\n b\n c\n d\n-e\n+E\n f\n g\n h\n";
-        assert_eq!(unified("x", old, new), expected);
-        assert_eq!(unified("x", old, old), "");
+        assert_eq!(unified_diff("x", old, new), expected);
+        assert_eq!(unified_diff("x", old, old), "");
     }
 
     #[test]
     fn missing_files_and_line_ends() {
-        assert_eq!(unified("x", "", "a\n"), "--- /dev/null\n+++ b/x\n@@ -0,0 +1,1 @@\n+a\n");
-        let out = unified("x", "a", "a\n");
+        assert_eq!(unified_diff("x", "", "a\n"), "--- /dev/null\n+++ b/x\n@@ -0,0 +1,1 @@\n+a\n");
+        let out = unified_diff("x", "a", "a\n");
         assert_eq!(
             out,
             "--- a/x\n+++ b/x\n@@ -1,1 +1,1 @@\n-a\n\\ No newline at end of file\n+a\n"
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_leads_from_one_to_the_other() {
+    fn every_edit_script_produces_the_new_text() {
         let texts = |seed: u64| -> Vec<String> {
             let mut state = seed;
             let mut next = || {
@@ -181,7 +183,7 @@ mod tests {
             let a: Vec<&str> = old.iter().map(String::as_str).collect();
             let b: Vec<&str> = new.iter().map(String::as_str).collect();
             let (mut i, mut j, mut made) = (0, 0, Vec::new());
-            for edit in edits(&a, &b) {
+            for edit in shortest_edits(&a, &b) {
                 match edit {
                     Edit::Keep => {
                         assert_eq!(a[i], b[j]);
@@ -203,7 +205,7 @@ mod tests {
     fn files_without_a_common_line_end_in_time() {
         let lines =
             |prefix: &str| -> String { (0..60_000).map(|n| format!("{prefix}{n}\n")).collect() };
-        let out = unified("x", &lines("a"), &lines("b"));
+        let out = unified_diff("x", &lines("a"), &lines("b"));
         assert_eq!(out.lines().count(), 120_003);
     }
 }

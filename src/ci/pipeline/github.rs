@@ -3,10 +3,10 @@
 
 use super::{
     job::{
-        Artifact, Audience, Cache, Download, Job, Name, Occasion, Permission, Pipeline, Run,
-        Source, Step, TIME_LIMIT, Value, When,
+        Artifact, ArtifactName, Audience, Cache, CheckoutSource, Download, EnvValue, Job, JobStep,
+        Permission, Pipeline, Run, StoreCondition, TIME_LIMIT, Trigger,
     },
-    yaml::{Yaml, map, text, texts},
+    yaml::{Yaml, map, strings, text},
 };
 use crate::model::provider::Runner;
 
@@ -20,14 +20,14 @@ const RESTORE: [&str; 2] =
     ["actions/cache/restore@668228422ae6a00e4ad889ee87cd7109ec5666a7", "v5.0.4"];
 const SAVE: [&str; 2] = ["actions/cache/save@668228422ae6a00e4ad889ee87cd7109ec5666a7", "v5.0.4"];
 
-/// The workflow.
+/// Returns the workflow.
 pub(super) fn render(pipeline: &Pipeline) -> Vec<(String, Yaml)> {
-    let (name, on, newer_ends_older) = match &pipeline.occasion {
-        Occasion::Release => {
-            ("release", map([("push", map([("tags", texts(["v*"]))]))]), Yaml::Bool(false))
+    let (name, on, newer_ends_older) = match &pipeline.trigger {
+        Trigger::Release => {
+            ("release", map([("push", map([("tags", strings(["v*"]))]))]), Yaml::Bool(false))
         }
-        Occasion::Check { branches, schedule } => {
-            let push = map([("branches", texts(branches.clone()))]);
+        Trigger::Check { branches, schedule } => {
+            let push = map([("branches", strings(branches.clone()))]);
             let on = map([("pull_request", Yaml::Null), ("push", push)]);
             let cron = |cron: &String| Yaml::List(vec![map([("cron", text(cron))])]);
             // Each push to a branch stores the sizes that pull requests are compared with.
@@ -37,7 +37,7 @@ pub(super) fn render(pipeline: &Pipeline) -> Vec<(String, Yaml)> {
     };
     let env = pipeline.env.iter().map(|(name, value)| (name.clone(), text(value)));
     let env: Vec<_> = env.collect();
-    let jobs = pipeline.jobs.iter().map(|of| (of.id.clone(), job(of))).collect();
+    let jobs = pipeline.jobs.iter().map(|entry| (entry.id.clone(), job(entry))).collect();
     let group = text("${{ github.workflow }}-${{ github.ref }}");
     let concurrency = map([("group", group), ("cancel-in-progress", newer_ends_older)]);
     let mut pairs = vec![
@@ -56,17 +56,17 @@ pub(super) fn render(pipeline: &Pipeline) -> Vec<(String, Yaml)> {
 fn job(job: &Job) -> Yaml {
     let mut permissions: Vec<_> = job.permissions.iter().map(permission).collect();
     if job.id_token {
-        let why = "tells registries and signers who it is";
+        let why = "identifies the job to registries and signers";
         permissions.push(permission(&Permission { scope: "id-token", write: true, why }));
     }
     let runner = match &job.runner {
         Runner::Hosted(name) => text(name),
-        Runner::SelfHosted(labels) => texts(labels.clone()),
+        Runner::SelfHosted(labels) => strings(labels.clone()),
     };
     let own = "${{ !cancelled() && github.event_name == 'pull_request' && \
                github.event.pull_request.head.repo.full_name == github.repository }}";
     let own = (job.audience == Audience::OwnPullRequests).then(|| text(own));
-    let needs = (!job.needs.is_empty()).then(|| texts(job.needs.clone()));
+    let needs = (!job.needs.is_empty()).then(|| strings(job.needs.clone()));
     map([("name", text(&job.title))])
         .with_some("needs", needs)
         .with_some("continue-on-error", own.as_ref().map(|_| Yaml::Bool(true)))
@@ -79,47 +79,47 @@ fn job(job: &Job) -> Yaml {
         .with("steps", Yaml::List(job.steps.iter().filter_map(step).collect()))
 }
 
-fn permission(of: &Permission) -> (String, Yaml) {
-    let access = if of.write { "write" } else { "read" };
-    (of.scope.to_owned(), text(access).noted(of.why))
+fn permission(permission: &Permission) -> (String, Yaml) {
+    let access = if permission.write { "write" } else { "read" };
+    (permission.scope.to_owned(), text(access).with_comment(permission.why))
 }
 
 fn uses([action, version]: [&str; 2], condition: Option<&str>) -> Yaml {
-    map([("uses", text(action).noted(version))]).with_some("if", condition.map(text))
+    map([("uses", text(action).with_comment(version))]).with_some("if", condition.map(text))
 }
 
-fn step(step: &Step) -> Option<Yaml> {
+fn step(step: &JobStep) -> Option<Yaml> {
     Some(match step {
-        Step::Checkout(source) => {
+        JobStep::Checkout(source) => {
             let with = map([("persist-credentials", Yaml::Bool(false))]);
             uses(CHECKOUT, None).with(
                 "with",
                 match source {
-                    Source::Commit => with,
+                    CheckoutSource::Commit => with,
                     // The checkout of a pull request is a merge commit; its first parent is the base.
-                    Source::History => with.with("fetch-depth", Yaml::Number(2)),
-                    Source::Base => {
+                    CheckoutSource::History => with.with("fetch-depth", Yaml::Number(2)),
+                    CheckoutSource::Base => {
                         with.with("ref", text("${{ github.event.pull_request.base.sha }}"))
                     }
                 },
             )
         }
-        Step::Run(run) => script(run),
-        Step::Upload(artifact) => upload(artifact),
-        Step::Download(artifact) => download(artifact),
-        Step::Restore(cache) => uses(RESTORE, None)
-            .with("with", kept(cache).with("restore-keys", text(format!("{}-", cache.key)))),
-        Step::Save(cache) => uses(SAVE, None).with("with", kept(cache)),
+        JobStep::Run(run) => script(run),
+        JobStep::Upload(artifact) => upload(artifact),
+        JobStep::Download(artifact) => download(artifact),
+        JobStep::Restore(cache) => uses(RESTORE, None)
+            .with("with", cache_step(cache).with("restore-keys", text(format!("{}-", cache.key)))),
+        JobStep::Save(cache) => uses(SAVE, None).with("with", cache_step(cache)),
         // GitHub shows no such reports.
-        Step::Tests(_) => return None,
+        JobStep::Tests(_) => return None,
     })
 }
 
 fn script(run: &Run) -> Yaml {
-    let value = |(name, value): &(String, Value)| {
+    let value = |(name, value): &(String, EnvValue)| {
         let text = match value {
-            Value::Secret(secret) => text(format!("${{{{ secrets.{secret} }}}}")),
-            Value::Token => text("${{ github.token }}"),
+            EnvValue::Secret(secret) => text(format!("${{{{ secrets.{secret} }}}}")),
+            EnvValue::Token => text("${{ github.token }}"),
         };
         (name.clone(), text)
     };
@@ -132,9 +132,9 @@ fn script(run: &Run) -> Yaml {
 
 fn upload(artifact: &Artifact) -> Yaml {
     let (condition, absent) = match artifact.when {
-        When::Success => (None, "error"),
-        When::Failure => (Some("${{ failure() }}"), "ignore"),
-        When::Always => (Some("${{ !cancelled() }}"), "ignore"),
+        StoreCondition::Success => (None, "error"),
+        StoreCondition::Failure => (Some("${{ failure() }}"), "ignore"),
+        StoreCondition::Always => (Some("${{ !cancelled() }}"), "ignore"),
     };
     let with = map([
         ("name", text(&artifact.name)),
@@ -149,8 +149,8 @@ fn upload(artifact: &Artifact) -> Yaml {
 
 fn download(artifact: &Download) -> Yaml {
     let with = match &artifact.name {
-        Name::Whole(name) => map([("name", text(name))]),
-        Name::Start(start) => {
+        ArtifactName::Whole(name) => map([("name", text(name))]),
+        ArtifactName::Start(start) => {
             map([("pattern", text(format!("{start}*"))), ("merge-multiple", Yaml::Bool(true))])
         }
     };
@@ -159,7 +159,7 @@ fn download(artifact: &Download) -> Yaml {
     uses(DOWNLOAD, None).with_some("continue-on-error", optional).with("with", with)
 }
 
-fn kept(cache: &Cache) -> Yaml {
+fn cache_step(cache: &Cache) -> Yaml {
     let key = format!("{}-${{{{ github.sha }}}}", cache.key);
     map([("path", text(&cache.path)), ("key", text(key))])
 }

@@ -1,26 +1,26 @@
-//! The pipeline as values that no CI system owns: jobs with what they need, and steps. Renderers turn
-//! it into files and decide nothing.
+//! The pipeline as values that are independent of CI systems: jobs with their dependencies, and steps.
+//! Renderers turn it into files and decide nothing.
 
 use std::collections::BTreeMap;
 
 use crate::model::provider::Runner;
 
-/// What runs on one occasion.
+/// The jobs for one trigger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pipeline {
     /// The occasion.
-    pub(super) occasion: Occasion,
+    pub(super) trigger: Trigger,
     /// Variables of all jobs.
     pub(super) env: BTreeMap<String, String>,
-    /// The image that jobs run in, where jobs run in images.
+    /// The image of jobs, with providers that run jobs in images.
     pub(super) image: String,
     /// In an order in which each comes after those that it needs.
     pub(super) jobs: Vec<Job>,
 }
 
-/// When a pipeline runs.
+/// The event that starts a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Occasion {
+pub(super) enum Trigger {
     /// A tag `v…` is pushed.
     Release,
     /// A pull request, a push to one of these branches, and this time.
@@ -39,15 +39,15 @@ pub(super) struct Job {
     pub(super) id: String,
     /// For people.
     pub(super) title: String,
-    /// What comes where the provider has stages.
-    pub(super) stage: Stage,
+    /// Its stage, with providers that have stages.
+    pub(super) stage: JobStage,
     /// The jobs that have to be done.
     pub(super) needs: Vec<String>,
-    /// Where it runs.
+    /// Its runner.
     pub(super) runner: Runner,
-    /// After how many minutes it is ended.
+    /// The number of minutes after which it is ended.
     pub(super) minutes: u32,
-    /// What its token may do.
+    /// The permissions of its token.
     pub(super) permissions: Vec<Permission>,
     /// Whether it may request an identity token.
     pub(super) id_token: bool,
@@ -55,25 +55,25 @@ pub(super) struct Job {
     pub(super) environment: Option<String>,
     /// For which of the pipeline's occasions it is.
     pub(super) audience: Audience,
-    /// What it does.
-    pub(super) steps: Vec<Step>,
+    /// Its steps.
+    pub(super) steps: Vec<JobStep>,
 }
 
 /// Passes the job's time limit in minutes to longshore, before the provider ends it (docs/ci-logs.md).
 pub(super) const TIME_LIMIT: &str = "LONGSHORE_TIME_LIMIT";
 
-/// Stages, where the provider has them.
+/// Stages, for providers that have them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Stage {
-    /// What makes things.
+pub(super) enum JobStage {
+    /// Jobs that build.
     Build,
     /// The consumer of the results.
     Test,
-    /// What needs all of the above.
+    /// Jobs that need all of the above.
     Deploy,
 }
 
-/// For whom a job is.
+/// The audience of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Audience {
     /// Everyone.
@@ -83,29 +83,29 @@ pub(super) enum Audience {
     OwnPullRequests,
 }
 
-/// What a token may do. Everything that is not said is forbidden.
+/// A permission of a token. Everything that is not listed is forbidden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Permission {
     /// As GitHub calls it.
     pub(super) scope: &'static str,
     /// Whether it may write.
     pub(super) write: bool,
-    /// Why.
+    /// The reason.
     pub(super) why: &'static str,
 }
 
-/// One thing that a job does.
+/// One action of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum JobStep {
     /// The source.
-    Checkout(Source),
+    Checkout(CheckoutSource),
     /// A script.
     Run(Run),
     /// Files that outlive the job.
     Upload(Artifact),
     /// Files of jobs before it.
     Download(Download),
-    /// Files of other runs, where there are any.
+    /// Files of other runs, if there are any.
     Restore(Cache),
     /// Files for other runs.
     Save(Cache),
@@ -113,9 +113,9 @@ pub(super) enum Step {
     Tests(String),
 }
 
-/// Which source.
+/// The source that is checked out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum CheckoutSource {
     /// The commit that the pipeline is for.
     Commit,
     /// With the commits before it.
@@ -127,20 +127,20 @@ pub(super) enum Source {
 /// A script for a POSIX shell; it ends at the first command that fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Run {
-    /// What it does, for people.
+    /// Its name, for people.
     pub(super) name: String,
     /// Its lines.
     pub(super) script: String,
     /// Additional variables.
-    pub(super) env: Vec<(String, Value)>,
+    pub(super) env: Vec<(String, EnvValue)>,
 }
 
-/// What a variable is.
+/// The value of a variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value {
-    /// A secret of that name, where the provider does not put secrets into the environment itself.
+pub(super) enum EnvValue {
+    /// A secret of that name, if the provider does not put secrets into the environment itself.
     Secret(String),
-    /// The job's token, where the provider does not put it into the environment itself.
+    /// The job's token, if the provider does not put it into the environment itself.
     Token,
 }
 
@@ -149,19 +149,19 @@ pub(super) enum Value {
 pub(super) struct Artifact {
     /// Unique in the pipeline.
     pub(super) name: String,
-    /// Where they are; a directory, or one file.
+    /// The path of a directory, or of one file.
     pub(super) path: String,
-    /// How long they are kept.
+    /// The number of days for which they are stored.
     pub(super) days: u32,
     /// In which case.
-    pub(super) when: When,
+    pub(super) when: StoreCondition,
     /// Whether jobs after this one get them, at the same path.
     pub(super) handed_on: bool,
 }
 
-/// In which case.
+/// The case in which they are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum When {
+pub(super) enum StoreCondition {
     /// Everything before went well; then the files have to be there.
     Success,
     /// Something before failed.
@@ -170,30 +170,30 @@ pub(super) enum When {
     Always,
 }
 
-/// Artifacts of jobs before.
+/// Artifacts of earlier jobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Download {
-    /// The name of the one, or what the names of several begin with.
-    pub(super) name: Name,
-    /// Where they are put: what was the artifact's path, where it is a directory.
+    /// The name of the artifact, or the prefix of the names of several.
+    pub(super) name: ArtifactName,
+    /// Their destination: the artifact's path, if it is a directory.
     pub(super) path: String,
     /// Whether there may be none.
     pub(super) optional: bool,
 }
 
-/// Which artifacts.
+/// The selected artifacts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Name {
+pub(super) enum ArtifactName {
     /// This one.
     Whole(String),
     /// All with this prefix, merged.
     Start(String),
 }
 
-/// Files that are kept between runs.
+/// Files that are cached between runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cache {
-    /// What they are found by; the newest of several is taken.
+    /// The prefix of their key; the newest of several is restored.
     pub(super) key: String,
     /// The directory.
     pub(super) path: String,

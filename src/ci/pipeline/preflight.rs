@@ -1,4 +1,4 @@
-//! The checks before anything of a release is built: its tag and its secrets.
+//! The checks before a release is built: its tag and its secrets.
 
 use crate::model::error::{Error, Result};
 
@@ -7,23 +7,23 @@ use crate::model::error::{Error, Result};
 pub struct Tag {
     /// The tag.
     pub name: String,
-    /// Where it was found: a variable, or an argument.
+    /// The variable or argument that it was read from.
     pub origin: String,
 }
 
 /// The event of a run, from the provider's variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Occasion {
+pub enum RunEvent {
     /// A tag.
     Tag(Tag),
     /// A branch, or an unknown event.
     Other,
 }
 
-impl Occasion {
+impl RunEvent {
     /// Reads the variables: `GITHUB_REF_NAME` if `GITHUB_REF_TYPE` is `tag`, `CI_COMMIT_TAG` of GitLab,
     /// `CIRCLE_TAG`.
-    pub fn of<'a>(var: impl Fn(&str) -> Option<&'a str>) -> Self {
+    pub fn from_variables<'a>(var: impl Fn(&str) -> Option<&'a str>) -> Self {
         let github = var("GITHUB_REF_NAME").filter(|_| var("GITHUB_REF_TYPE") == Some("tag"));
         let found = [
             ("GITHUB_REF_NAME", github),
@@ -33,9 +33,9 @@ impl Occasion {
         let found = found.into_iter().find_map(|(origin, name)| Some((origin, name?)));
         match found {
             Some((origin, name)) => {
-                Occasion::Tag(Tag { name: name.to_owned(), origin: format!("`{origin}`") })
+                RunEvent::Tag(Tag { name: name.to_owned(), origin: format!("`{origin}`") })
             }
-            None => Occasion::Other,
+            None => RunEvent::Other,
         }
     }
 }
@@ -45,7 +45,7 @@ impl Occasion {
 ///
 /// # Errors
 /// A secret is not set, there is no tag, or it is not the version.
-pub fn check(occasion: &Occasion, packages: &[(&str, &str)], missing: &[&str]) -> Result<()> {
+pub fn check(trigger: &RunEvent, packages: &[(&str, &str)], missing: &[&str]) -> Result<()> {
     if !missing.is_empty() {
         let names: Vec<_> = missing.iter().map(|name| format!("`{name}`")).collect();
         let one = missing.len() == 1;
@@ -58,13 +58,13 @@ pub fn check(occasion: &Occasion, packages: &[(&str, &str)], missing: &[&str]) -
              `secrets` in `[workspace.metadata.longshore.ci]` names them",
         ));
     }
-    let Occasion::Tag(tag) = occasion else {
+    let RunEvent::Tag(tag) = trigger else {
         return Err(Error::check("this run is not for a tag, and a release is")
             .hint("push a tag such as `v1.2.3`, or name it with `--tag`"));
     };
-    let wanted = |version: &str| format!("v{version}");
+    let expected = |version: &str| format!("v{version}");
     let wrong: Vec<_> =
-        packages.iter().filter(|(_, version)| wanted(version) != tag.name).collect();
+        packages.iter().filter(|(_, version)| expected(version) != tag.name).collect();
     let [(package, version), ..] = wrong[..] else { return Ok(()) };
     let message = format!(
         "the tag `{}` ({}) is not the version of `{package}`, which is `{version}`",
@@ -72,7 +72,7 @@ pub fn check(occasion: &Occasion, packages: &[(&str, &str)], missing: &[&str]) -
     );
     let others = wrong.len() - 1;
     let hint = match others {
-        0 => format!("set the version in `Cargo.toml`, or tag that commit `{}`", wanted(version)),
+        0 => format!("set the version in `Cargo.toml`, or tag that commit `{}`", expected(version)),
         _ => format!(
             "{others} more packages differ: all that is released has the version of the tag; \
              `dist = false` leaves a package out"
@@ -85,29 +85,32 @@ pub fn check(occasion: &Occasion, packages: &[(&str, &str)], missing: &[&str]) -
 mod tests {
     use super::*;
 
-    fn of(pairs: &[(&str, &'static str)]) -> Occasion {
-        Occasion::of(|name| pairs.iter().find(|pair| pair.0 == name).map(|pair| pair.1))
+    fn event(pairs: &[(&str, &'static str)]) -> RunEvent {
+        RunEvent::from_variables(|name| pairs.iter().find(|pair| pair.0 == name).map(|pair| pair.1))
     }
 
     #[test]
     fn each_providers_tag_is_read() {
-        let tag = |occasion: Occasion| match occasion {
-            Occasion::Tag(tag) => Some(tag.name),
-            Occasion::Other => None,
+        let tag = |trigger: RunEvent| match trigger {
+            RunEvent::Tag(tag) => Some(tag.name),
+            RunEvent::Other => None,
         };
         let github = [("GITHUB_REF_NAME", "v1.0.0"), ("GITHUB_REF_TYPE", "tag")];
-        assert_eq!(tag(of(&github)), Some("v1.0.0".to_owned()));
+        assert_eq!(tag(event(&github)), Some("v1.0.0".to_owned()));
         // A branch may be called like a tag.
-        assert_eq!(tag(of(&[("GITHUB_REF_NAME", "v1.0.0"), ("GITHUB_REF_TYPE", "branch")])), None);
-        assert_eq!(tag(of(&[("CI_COMMIT_TAG", "v1")])), Some("v1".to_owned()));
-        assert_eq!(tag(of(&[("CIRCLE_TAG", "v1")])), Some("v1".to_owned()));
-        assert_eq!(tag(of(&[])), None);
+        assert_eq!(
+            tag(event(&[("GITHUB_REF_NAME", "v1.0.0"), ("GITHUB_REF_TYPE", "branch")])),
+            None
+        );
+        assert_eq!(tag(event(&[("CI_COMMIT_TAG", "v1")])), Some("v1".to_owned()));
+        assert_eq!(tag(event(&[("CIRCLE_TAG", "v1")])), Some("v1".to_owned()));
+        assert_eq!(tag(event(&[])), None);
     }
 
     #[test]
-    fn a_release_is_of_its_tag() {
+    fn the_tag_must_match_the_version() {
         let run = |tag: &'static str, packages: &[(&str, &str)]| {
-            check(&of(&[("CIRCLE_TAG", tag)]), packages, &[])
+            check(&event(&[("CIRCLE_TAG", tag)]), packages, &[])
         };
         assert!(run("v1.2.3-rc.1", &[("a", "1.2.3-rc.1")]).is_ok());
         let error = run("v1.2.4", &[("a", "1.2.3")]).unwrap_err();
@@ -115,6 +118,6 @@ mod tests {
         assert!(text.contains("`v1.2.4`") && text.contains("`1.2.3`"), "{text}");
         assert!(run("1.2.3", &[("a", "1.2.3")]).is_err());
         assert!(run("v1.2.3", &[("a", "1.2.3"), ("b", "0.1.0")]).is_err());
-        assert!(check(&Occasion::Other, &[("a", "1.2.3")], &[]).is_err());
+        assert!(check(&RunEvent::Other, &[("a", "1.2.3")], &[]).is_err());
     }
 }

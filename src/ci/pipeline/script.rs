@@ -2,44 +2,44 @@
 //! environment, or are in a script for that provider only.
 
 use super::{
-    Inputs,
-    job::{Run, Value},
+    PipelineInputs,
+    job::{EnvValue, Run},
 };
 use crate::model::{command::quote, provider::Provider, reference::Reference};
 
-/// Where parts are, before they are one release.
+/// The directory of parts, before they are merged.
 pub(super) const PARTS: &str = "target/parts";
 /// The file in which a job stores longshore's events.
 pub(super) const LOGS: &str = "target/job-logs";
-/// Where reports are.
+/// The directory of reports.
 pub(super) const REPORT: &str = "target/report";
-/// Where the sizes of the branch are that a pull request is for.
+/// The directory with the sizes of the branch that a pull request is for.
 const BASE: &str = "target/base";
-/// Where the cache is.
+/// The directory of the cache.
 pub(super) const CACHE: &str = "target/ci-cache";
 
-/// A step with that script, which ends at the first command that fails.
+/// Returns a step with that script, which ends at the first command that fails.
 pub(super) fn run(name: &str, lines: impl AsRef<str>) -> Run {
     let script = format!("set -eu\n{}\n", lines.as_ref().trim_end());
     Run { name: name.to_owned(), script, env: Vec::new() }
 }
 
 impl Run {
-    /// With these secrets.
+    /// Adds these secrets.
     pub(super) fn secrets(mut self, names: &[String]) -> Self {
-        self.env.extend(names.iter().map(|name| (name.clone(), Value::Secret(name.clone()))));
+        self.env.extend(names.iter().map(|name| (name.clone(), EnvValue::Secret(name.clone()))));
         self
     }
 
-    /// With the job's token under this name.
+    /// Adds the job's token under this name.
     pub(super) fn token(mut self, name: &str) -> Self {
-        self.env.push((name.to_owned(), Value::Token));
+        self.env.push((name.to_owned(), EnvValue::Token));
         self
     }
 }
 
-/// Rust, and what fetches zig.
-pub(super) fn toolchain(inputs: &Inputs<'_>) -> Run {
+/// Installs the Rust toolchain, and pip, which fetches zig.
+pub(super) fn toolchain(inputs: &PipelineInputs<'_>) -> Run {
     let name = inputs.toolchain();
     let moving =
         name.starts_with("stable") || name.starts_with("beta") || name.starts_with("nightly");
@@ -65,21 +65,21 @@ fi
     )
 }
 
-/// longshore, where it is not a part of the workspace.
-pub(super) fn install(inputs: &Inputs<'_>) -> Option<Run> {
+/// Installs longshore, if it is not a part of the workspace.
+pub(super) fn install(inputs: &PipelineInputs<'_>) -> Option<Run> {
     let version = env!("CARGO_PKG_VERSION");
     let line = format!(
         "command -v cargo-longshore >/dev/null || cargo install longshore --locked --version {version}"
     );
-    inputs.installed().then(|| run("Install longshore", line))
+    inputs.needs_install().then(|| run("Install longshore", line))
 }
 
-/// The configured lines before or after a stage.
-pub(super) fn own(when: &str, stage: &str, lines: &[String]) -> Option<Run> {
+/// Returns the configured lines before or after a stage.
+pub(super) fn configured_lines(when: &str, stage: &str, lines: &[String]) -> Option<Run> {
     (!lines.is_empty()).then(|| run(&format!("{when} {stage}"), lines.join("\n")))
 }
 
-/// The checks before anything is built.
+/// Runs the checks before anything is built.
 pub(super) fn preflight(tool: &str) -> Run {
     run("Check tag, secrets and platforms", format!("{tool} ci preflight"))
 }
@@ -89,13 +89,13 @@ pub(super) fn build(tool: &str, target: &str) -> Run {
     run("Build, verify, smoke-test", format!("{tool} dist --target {}", quote(target)))
 }
 
-/// Puts what was built where no other job's part is.
-pub(super) fn set_aside(target: &str) -> Run {
+/// Moves the output to a directory that no other job's part has.
+pub(super) fn move_part(target: &str) -> Run {
     let part = quote(&format!("{PARTS}/{target}"));
     run("Move the part", format!("rm -rf {PARTS}\nmkdir -p {PARTS}\nmv target/dist {part}"))
 }
 
-/// Makes one release of all parts.
+/// Merges all parts to one release.
 pub(super) fn merge(tool: &str, targets: &[&str]) -> Run {
     let parts =
         targets.iter().map(|target| format!("  {} \\\n", quote(&format!("{PARTS}/{target}"))));
@@ -107,7 +107,7 @@ pub(super) fn verify(tool: &str) -> Run {
     run("Verify", format!("{tool} verify target/dist"))
 }
 
-/// The same, with a report for providers that show such.
+/// Verifies everything again, with a report for providers that can display one.
 pub(super) fn verify_with_report(tool: &str) -> Run {
     run(
         "Verify",
@@ -121,7 +121,7 @@ pub(super) fn verify_with_report(tool: &str) -> Run {
 }
 
 /// Pushes the images, with the tags of a release.
-pub(super) fn push(inputs: &Inputs<'_>, provider: Provider, repository: &str) -> Run {
+pub(super) fn push(inputs: &PipelineInputs<'_>, provider: Provider, repository: &str) -> Run {
     let tool = inputs.tool();
     let ghcr = provider == Provider::Github && repository.starts_with("ghcr.io/");
     let login = if ghcr { " --github-token" } else { "" };
@@ -159,12 +159,13 @@ const HOST: &str = "LONGSHORE_REGISTRY_HOST";
 /// The variable for the password.
 const PASSWORD: &str = "LONGSHORE_REGISTRY_PASSWORD";
 
-/// The registry of a repository.
+/// Returns the registry of a repository.
 fn registry(repository: &str) -> String {
     repository.parse::<Reference>().map_or_else(|_| String::new(), |reference| reference.registry)
 }
 
-/// The job's token, if no other password is set, and only for the registry that it is for.
+/// Returns the lines that log in with the job's token, if no other password is set, and only to the registry
+/// that it is for.
 fn gitlab_login(host: &str) -> String {
     let host = quote(host);
     format!(
@@ -178,7 +179,7 @@ fn gitlab_login(host: &str) -> String {
 }
 
 /// Creates the release at the provider, if it has releases; a second run completes it.
-pub(super) fn release(inputs: &Inputs<'_>, provider: Provider) -> Option<Run> {
+pub(super) fn release(inputs: &PipelineInputs<'_>, provider: Provider) -> Option<Run> {
     match provider {
         Provider::Github => Some(run("Release", GITHUB_RELEASE).token("GH_TOKEN")),
         Provider::Gitlab => {
@@ -219,9 +220,9 @@ for file in target/dist/archives/*; do
   esac
 done"#;
 
-/// Looks for the sizes of the branch that a pull request is for: what the last run of that branch
-/// left, else its revision.
-pub(super) fn base(inputs: &Inputs<'_>, provider: Provider) -> Run {
+/// Looks for the sizes of the branch that a pull request is for: the report of the last run of that branch,
+/// else its revision.
+pub(super) fn base(inputs: &PipelineInputs<'_>, provider: Provider) -> Run {
     let body = match provider {
         Provider::Github => GITHUB_BASE.to_owned(),
         Provider::Gitlab => GITLAB_BASE.to_owned(),
@@ -261,7 +262,7 @@ const CIRCLECI_BASE: &str = r#"if [ -n "${CIRCLE_BRANCH-}" ] && [ "$CIRCLE_BRANC
   git merge-base HEAD "origin/$main" >target/base/revision || rm -f target/base/revision
 fi"#;
 
-/// The report on sizes; fails where a budget is broken, when the report is there.
+/// Reports the sizes; fails if a budget is exceeded, after the report is written.
 pub(super) fn size(tool: &str) -> Run {
     run(
         "Sizes",
@@ -285,7 +286,7 @@ exit "$status""#
     )
 }
 
-/// The comment with the report, where there is one.
+/// Comments with the report, if there is one.
 pub(super) fn comment(tool: &str) -> Run {
     run(
         "Comment",

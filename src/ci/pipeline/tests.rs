@@ -1,9 +1,9 @@
-//! Pipelines and files without a machine: values in, text out.
+//! Tests of pipelines and files, without a machine.
 
 use super::*;
 use crate::{build::target::Targets, ci::pipeline::job::Pipeline};
 
-/// A workspace of one package, with these settings (TOML).
+/// Returns a workspace of one package, with these settings (TOML).
 fn workspace(settings: &str) -> Workspace {
     Workspace {
         root: "/w".into(),
@@ -19,11 +19,11 @@ fn workspace(settings: &str) -> Workspace {
     }
 }
 
-fn with<T>(settings: &str, targets: &Targets, use_it: impl FnOnce(&Inputs<'_>) -> T) -> T {
+fn with<T>(settings: &str, targets: &Targets, use_it: impl FnOnce(&PipelineInputs<'_>) -> T) -> T {
     let workspace = workspace(settings);
     let targets: Vec<_> = targets.iter().collect();
     let images = ["hello".to_owned()];
-    use_it(&Inputs {
+    use_it(&PipelineInputs {
         workspace: &workspace,
         targets: &targets,
         images: &images,
@@ -38,7 +38,7 @@ fn all(settings: &str) -> Result<String> {
     with(settings, &targets, |inputs| {
         let mut text = String::new();
         for provider in Provider::ALL {
-            for file in files(inputs, provider)? {
+            for file in generate_files(inputs, provider)? {
                 assert!(is_generated(&file.text), "{}", file.path);
                 text.push_str(&file.text);
             }
@@ -47,14 +47,14 @@ fn all(settings: &str) -> Result<String> {
     })
 }
 
-fn refused(settings: &str) -> String {
+fn rejected(settings: &str) -> String {
     let error = all(settings).unwrap_err();
     assert_eq!(error.status(), crate::model::error::Status::Usage);
     format!("{error:?}")
 }
 
-/// Each job comes after those that it needs, and no two have one name.
-fn ordered(pipeline: &Pipeline) {
+/// Checks that each job comes after those that it needs, and that names are unique.
+fn check_order(pipeline: &Pipeline) {
     let mut known = Vec::new();
     for job in &pipeline.jobs {
         for need in &job.needs {
@@ -66,7 +66,7 @@ fn ordered(pipeline: &Pipeline) {
 }
 
 #[test]
-fn platforms_wait_for_the_plan_alone_and_the_merge_for_all_of_them() {
+fn platforms_need_the_plan_and_the_merge_needs_all_platforms() {
     let (_, spec) = crate::build::target::EMBEDDED[0];
     let own = (0..298).map(|at| {
         let spec = spec.replace("linux/arm64", &format!("linux/a{at}"));
@@ -75,13 +75,13 @@ fn platforms_wait_for_the_plan_alone_and_the_merge_for_all_of_them() {
     let targets = Targets::new(own).unwrap();
     for provider in Provider::ALL {
         let pipeline = with("", &targets, |inputs| release::pipeline(inputs, provider));
-        ordered(&pipeline);
+        check_order(&pipeline);
         assert_eq!(pipeline.jobs.len(), 302);
         let (builds, ends): (Vec<_>, Vec<_>) =
             pipeline.jobs.iter().partition(|job| job.id.starts_with("build-"));
         assert!(builds.iter().all(|job| job.needs == ["plan"]));
         assert_eq!(ends[1].needs.len(), 301);
-        let files = with("", &targets, |inputs| files(inputs, provider)).unwrap();
+        let files = with("", &targets, |inputs| generate_files(inputs, provider)).unwrap();
         // GitHub's own limits are 256 jobs of one matrix, and none for jobs.
         assert!(!files.iter().any(|file| file.text.contains("matrix")));
         // GitLab takes no more than 50 `needs` of one job, and waits for all stages without any.
@@ -91,7 +91,7 @@ fn platforms_wait_for_the_plan_alone_and_the_merge_for_all_of_them() {
 }
 
 #[test]
-fn a_native_runner_is_the_targets_own_and_the_settings_come_first() {
+fn configured_runners_override_those_of_targets() {
     let text = all("").unwrap();
     for native in ["runs-on: ubuntu-24.04-arm\n", "- saas-linux-small-arm64\n", "arm.medium\n"] {
         assert_eq!(text.matches(native).count(), 1, "{native}: {text}");
@@ -104,17 +104,17 @@ fn a_native_runner_is_the_targets_own_and_the_settings_come_first() {
 }
 
 #[test]
-fn unknown_runners_and_targets_are_refused_with_the_nearest() {
-    let text = refused("[runners.default]\ngithub = 'ubuntu-24.04-amr'");
+fn unknown_runners_and_targets_are_rejected_with_the_nearest() {
+    let text = rejected("[runners.default]\ngithub = 'ubuntu-24.04-amr'");
     assert!(text.contains("did you mean `ubuntu-24.04-arm`?"), "{text}");
-    let text = refused("[runners.aarch64-unknown-linux-mus]\ngithub = 'ubuntu-latest'");
+    let text = rejected("[runners.aarch64-unknown-linux-mus]\ngithub = 'ubuntu-latest'");
     assert!(text.contains("did you mean `aarch64-unknown-linux-musl`?"), "{text}");
-    let text = refused("[runners.default]\ncircleci = ['a', 'b']");
+    let text = rejected("[runners.default]\ncircleci = ['a', 'b']");
     assert!(text.contains("runners.default.circleci"), "{text}");
 }
 
 #[test]
-fn what_would_break_a_file_is_refused() {
+fn values_that_would_break_a_file_are_rejected() {
     for settings in [
         "secrets = ['A-B']",
         "secrets = ['']",
@@ -135,7 +135,7 @@ fn what_would_break_a_file_is_refused() {
         "limits = { build = 0 }",
         "command = ' '",
     ] {
-        refused(settings);
+        rejected(settings);
     }
 }
 
@@ -149,13 +149,13 @@ fn secrets_go_to_the_jobs_that_need_them_only() {
 }
 
 #[test]
-fn a_release_is_built_without_a_cache_unless_one_is_asked_for() {
+fn releases_are_built_without_a_cache_by_default() {
     let targets = Targets::new([]).unwrap();
     let steps = |settings: &str| {
         let pipeline =
             with(settings, &targets, |inputs| release::pipeline(inputs, Provider::Github));
         let steps = pipeline.jobs.into_iter().flat_map(|job| job.steps);
-        steps.filter(|step| matches!(step, Step::Restore(_) | Step::Save(_))).count()
+        steps.filter(|step| matches!(step, JobStep::Restore(_) | JobStep::Save(_))).count()
     };
     assert_eq!(steps(""), 0);
     assert_eq!(steps("release-cache = true"), 4);
@@ -181,7 +181,7 @@ fn a_workspace_without_xtask_installs_the_tool() {
 }
 
 #[test]
-fn lines_of_shell_are_kept_as_they_are() {
+fn shell_lines_are_unchanged() {
     let line = "cat <<EOF\\n  a: b\\n\\nEOF";
     let text = all(&format!("[before]\nbuild = [\"{line}\"]")).unwrap();
     assert!(text.contains("cat <<EOF\n            a: b\n\n          EOF\n"), "{text}");
@@ -195,14 +195,14 @@ fn several_images_have_names_below_the_repository() {
     let targets = Targets::new([]).unwrap();
     let targets: Vec<_> = targets.iter().collect();
     let images = ["one".to_owned(), "two".to_owned()];
-    let inputs = Inputs {
+    let inputs = PipelineInputs {
         workspace: &workspace,
         targets: &targets,
         images: &images,
         toolchain_file: true,
         xtask_alias: false,
     };
-    let text = files(&inputs, Provider::Github).unwrap().remove(1).text;
+    let text = generate_files(&inputs, Provider::Github).unwrap().remove(1).text;
     let line = "push ghcr.io/me/all/two --package two --tags release --github-token";
     assert!(text.contains(line), "{text}");
     assert!(text.contains("packages: write # pushes the image"), "{text}");

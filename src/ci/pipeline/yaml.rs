@@ -1,5 +1,6 @@
-//! As much of YAML as CI files need, written so that YAML 1.1 and 1.2 mean the same by it: mappings and
-//! lists in blocks, scripts as literal block scalars, and quotes around what could be anything but text.
+//! The subset of YAML that CI files need, written so that YAML 1.1 and 1.2 agree on its meaning: mappings and
+//! lists in blocks, scripts as literal block scalars, and quotes around strings that could be read as something
+//! else.
 
 /// A value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,7 +11,7 @@ pub(super) enum Yaml {
     Bool(bool),
     /// A number.
     Number(u32),
-    /// What is written as it is.
+    /// A string that is written unquoted.
     Plain(&'static str),
     /// Text.
     Text(String),
@@ -22,23 +23,23 @@ pub(super) enum Yaml {
     Noted(Box<Yaml>, String),
 }
 
-/// Text.
+/// Returns a string.
 pub(super) fn text(text: impl Into<String>) -> Yaml {
     Yaml::Text(text.into())
 }
 
-/// A list of strings.
-pub(super) fn texts<T: Into<String>>(all: impl IntoIterator<Item = T>) -> Yaml {
+/// Returns a list of strings.
+pub(super) fn strings<T: Into<String>>(all: impl IntoIterator<Item = T>) -> Yaml {
     Yaml::List(all.into_iter().map(text).collect())
 }
 
-/// A mapping.
+/// Returns a mapping.
 pub(super) fn map<const N: usize>(pairs: [(&str, Yaml); N]) -> Yaml {
     Yaml::Map(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
 impl Yaml {
-    /// A mapping with one more pair; anything else stays as it is.
+    /// Adds a pair to a mapping; anything else is unchanged.
     #[must_use]
     pub(super) fn with(mut self, key: &str, value: Yaml) -> Self {
         if let Yaml::Map(pairs) = &mut self {
@@ -47,7 +48,7 @@ impl Yaml {
         self
     }
 
-    /// [`Yaml::with`] where there is a value.
+    /// Does the same as [`Yaml::with`] if there is a value.
     #[must_use]
     pub(super) fn with_some(self, key: &str, value: Option<Yaml>) -> Self {
         match value {
@@ -56,14 +57,14 @@ impl Yaml {
         }
     }
 
-    /// With a comment behind it.
+    /// Adds a comment after the value.
     #[must_use]
-    pub(super) fn noted(self, comment: &str) -> Self {
+    pub(super) fn with_comment(self, comment: &str) -> Self {
         Yaml::Noted(Box::new(self), comment.to_owned())
     }
 }
 
-/// A document, which is a mapping, with an empty line between its parts and between those of the keys
+/// Returns a document, which is a mapping, with an empty line between its parts and between those of the keys
 /// in `spaced`.
 pub(super) fn document(header: &str, pairs: &[(String, Yaml)], spaced: &[&str]) -> String {
     let mut out = String::new();
@@ -75,7 +76,7 @@ pub(super) fn document(header: &str, pairs: &[(String, Yaml)], spaced: &[&str]) 
         out.push('\n');
         match value {
             Yaml::Map(inner) if spaced.contains(&key.as_str()) => {
-                out.push_str(&format!("{}:\n", name(key)));
+                out.push_str(&format!("{}:\n", format_key(key)));
                 for (at, (key, value)) in inner.iter().enumerate() {
                     if at > 0 {
                         out.push('\n');
@@ -94,11 +95,11 @@ fn indent(depth: usize) -> String {
 }
 
 fn pair(out: &mut String, key: &str, value: &Yaml, depth: usize) {
-    out.push_str(&format!("{}{}:", indent(depth), name(key)));
+    out.push_str(&format!("{}{}:", indent(depth), format_key(key)));
     after_key(out, value, depth);
 }
 
-/// What stands behind the colon of a key at `depth`.
+/// Writes the value of a key at `depth`, after the colon.
 fn after_key(out: &mut String, value: &Yaml, depth: usize) {
     match value {
         Yaml::Map(pairs) if !pairs.is_empty() => {
@@ -117,15 +118,15 @@ fn after_key(out: &mut String, value: &Yaml, depth: usize) {
     }
 }
 
-/// An item of a list with its dash at `depth`.
+/// Writes an item of a list with its dash at `depth`.
 fn list_item(out: &mut String, item: &Yaml, depth: usize) {
     out.push_str(&format!("{}-", indent(depth)));
     match item {
         Yaml::Map(pairs) if !pairs.is_empty() => {
             for (at, (key, value)) in pairs.iter().enumerate() {
                 match at {
-                    0 => out.push_str(&format!(" {}:", name(key))),
-                    _ => out.push_str(&format!("{}{}:", indent(depth + 1), name(key))),
+                    0 => out.push_str(&format!(" {}:", format_key(key))),
+                    _ => out.push_str(&format!("{}{}:", indent(depth + 1), format_key(key))),
                 }
                 after_key(out, value, depth + 1);
             }
@@ -134,7 +135,7 @@ fn list_item(out: &mut String, item: &Yaml, depth: usize) {
     }
 }
 
-/// A value behind a key or a dash at `depth`, with the end of its line.
+/// Writes a value after a key or a dash at `depth`, with the end of its line.
 fn inline(out: &mut String, value: &Yaml, depth: usize) {
     match value {
         Yaml::Null => {}
@@ -149,8 +150,10 @@ fn inline(out: &mut String, value: &Yaml, depth: usize) {
             out.push_str(&format!(" [{}]", items.join(", ")));
         }
         Yaml::Map(pairs) => {
-            let pairs: Vec<_> =
-                pairs.iter().map(|(key, of)| format!("{}: {}", name(key), flow(of))).collect();
+            let pairs: Vec<_> = pairs
+                .iter()
+                .map(|(key, pair)| format!("{}: {}", format_key(key), flow(pair)))
+                .collect();
             match pairs.is_empty() {
                 true => out.push_str(" {}"),
                 false => out.push_str(&format!(" {{ {} }}", pairs.join(", "))),
@@ -167,10 +170,10 @@ fn inline(out: &mut String, value: &Yaml, depth: usize) {
     out.push('\n');
 }
 
-/// A value within brackets.
+/// Writes a value within brackets.
 fn flow(value: &Yaml) -> String {
     match value {
-        Yaml::Text(text) => quoted(text),
+        Yaml::Text(text) => quote(text),
         _ => {
             let mut out = String::new();
             inline(&mut out, value, 0);
@@ -179,7 +182,7 @@ fn flow(value: &Yaml) -> String {
     }
 }
 
-/// A literal block scalar (YAML 1.2.2, 8.1.2). Its end has one line feed, or none.
+/// Writes a literal block scalar (YAML 1.2.2, 8.1.2). It ends with one line feed, or none.
 fn block(out: &mut String, text: &str, depth: usize) {
     // A first line that begins with a space would set the indentation of all others.
     let explicit = if text.starts_with([' ', '\n']) { "2" } else { "" };
@@ -199,22 +202,22 @@ fn scalar(text: &str) -> String {
     let first = text.starts_with(|c: char| c.is_ascii_alphabetic() || "_/$".contains(c));
     let last = text.ends_with([' ', ':']);
     let plain = first && !last && text.chars().all(word) && !text.contains(": ");
-    if plain && !keyword(text) { text.to_owned() } else { quoted(text) }
+    if plain && !is_keyword(text) { text.to_owned() } else { quote(text) }
 }
 
-/// A key. GitHub reads `on` as text, and everybody writes it so.
-fn name(key: &str) -> String {
+/// Returns a key. GitHub reads `on` as a string, and it is always written unquoted.
+fn format_key(key: &str) -> String {
     if key == "on" { key.to_owned() } else { scalar(key) }
 }
 
-/// Words that some version of YAML takes for something else than text (1.1, "Boolean
+/// Returns whether some version of YAML reads the word as something else than a string (1.1, "Boolean
 /// Language-Independent Type").
-fn keyword(text: &str) -> bool {
+fn is_keyword(text: &str) -> bool {
     let words = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"];
     words.contains(&text.to_ascii_lowercase().as_str())
 }
 
-fn quoted(text: &str) -> String {
+fn quote(text: &str) -> String {
     if text.chars().any(char::is_control) {
         // JSON's strings are YAML's (1.2.2, 5.7).
         return serde_json::Value::from(text).to_string();
@@ -231,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_no_text_is_quoted() {
+    fn ambiguous_strings_are_quoted() {
         for odd in [
             "",
             "true",
@@ -277,8 +280,9 @@ mod tests {
     #[test]
     fn lists_and_maps_nest() {
         let value =
-            map([("a", Yaml::List(vec![map([("b", texts(["c", "d"])), ("e", Yaml::Null)])]))]);
-        let out = written(value.with("f", Yaml::Map(Vec::new())).with("g", text("h").noted("i")));
+            map([("a", Yaml::List(vec![map([("b", strings(["c", "d"])), ("e", Yaml::Null)])]))]);
+        let out =
+            written(value.with("f", Yaml::Map(Vec::new())).with("g", text("h").with_comment("i")));
         let expected =
             "key:\n  a:\n    - b:\n        - c\n        - d\n      e:\n  f: {}\n  g: h # i\n";
         assert!(out.ends_with(expected), "{out}");

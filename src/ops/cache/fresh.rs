@@ -9,8 +9,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{FRESHNESS, drop_units, listing::package_files};
 use crate::{
     build::cache::{
-        Compiled, Key, Listing, RECORD_SCHEMA, Record, Sources, State, Time, Unit, dep_info,
-        rerun_if_changed, unit_of,
+        CacheKey, INPUT_RECORD_SCHEMA, InputContent, InputRecord, Listing, RecordedUnit, Time,
+        Unit, UnitInputs, parse_dep_info, parse_rerun_if_changed, unit_hash,
     },
     model::{
         digest::Digest,
@@ -26,22 +26,22 @@ pub(in crate::ops) struct Freshness<'a> {
     /// The workspace's root, to which dep-info paths are relative.
     root: Utf8PathBuf,
     target: Utf8PathBuf,
-    key: Key,
-    record: Record,
-    written: Record,
-    files: Files,
+    key: CacheKey,
+    record: InputRecord,
+    written: InputRecord,
+    files: InputContents,
 }
 
 /// The content of inputs, each read once.
 #[derive(Debug, Default)]
-struct Files {
+struct InputContents {
     started: Time,
-    read: BTreeMap<String, Option<State>>,
+    read: BTreeMap<String, Option<InputContent>>,
 }
 
 /// A file below the target directory that names the inputs of a unit.
 #[derive(Debug)]
-struct Source {
+struct InputList {
     /// Its path, relative to the target directory.
     path: Utf8PathBuf,
     /// The file with the time at which cargo started the unit.
@@ -74,7 +74,7 @@ impl<'a> Freshness<'a> {
             );
         }
         drop_units(target, &stale)?;
-        this.record.units.retain(|path, _| !stale.contains(&unit_of(path)));
+        this.record.units.retain(|path, _| !stale.contains(&unit_hash(path)));
         Ok(this)
     }
 
@@ -82,18 +82,18 @@ impl<'a> Freshness<'a> {
     pub(super) fn load(cx: &'a Context, root: &Utf8Path, target: &Utf8Path) -> Result<Self> {
         let text = fs::read(&target.join(FRESHNESS)).ok();
         let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
-        let record = Record::parse(text.as_deref());
+        let record = InputRecord::parse(text.as_deref());
         let home = cx.env.cargo_home().map(Utf8PathBuf::into_string).unwrap_or_default();
         Ok(Freshness {
             cx,
             root: root.to_owned(),
             target: target.to_owned(),
-            key: Key(BTreeMap::from([("cargo home".to_owned(), home)])),
+            key: CacheKey(BTreeMap::from([("cargo home".to_owned(), home)])),
             written: record.clone(),
             record,
             // Not in `target`: cargo marks it as a cache when it creates it.
-            files: Files {
-                started: tree::now(target.parent().unwrap_or(target))?,
+            files: InputContents {
+                started: tree::file_system_time(target.parent().unwrap_or(target))?,
                 read: BTreeMap::new(),
             },
         })
@@ -101,7 +101,7 @@ impl<'a> Freshness<'a> {
 
     /// Returns the inputs that each unit was compiled from, by the path of the file that names its
     /// inputs.
-    pub(super) fn sources(&self) -> BTreeMap<String, Sources> {
+    pub(super) fn sources(&self) -> BTreeMap<String, UnitInputs> {
         let units = self.record.units.iter();
         units.map(|(path, unit)| (path.clone(), unit.sources.clone())).collect()
     }
@@ -110,7 +110,7 @@ impl<'a> Freshness<'a> {
     /// than the content that was compiled.
     pub(super) fn stale(&mut self) -> Result<(BTreeSet<String>, BTreeSet<String>)> {
         let (mut stale, mut hidden) = (BTreeSet::new(), BTreeSet::new());
-        for source in sources(&self.target)? {
+        for source in input_lists(&self.target)? {
             let path = source.path.as_str();
             let Some(stamp) = tree::stamp(&self.target.join(path)) else { continue };
             let known = self.record.units.get(path).filter(|unit| unit.stamp == stamp).cloned();
@@ -118,16 +118,16 @@ impl<'a> Freshness<'a> {
                 // Compiled by a build that was killed, or by another program.
                 let compiled_from = self.inputs(&source, &BTreeMap::new(), &BTreeSet::new())?;
                 if compiled_from.is_none_or(|from| !from.inputs.is_empty()) {
-                    stale.insert(unit_of(path));
+                    stale.insert(unit_hash(path));
                 }
                 continue;
             };
             for (input, state) in &unit.sources.inputs {
                 let before = self.record.files.get(input).map(|(stamp, _)| stamp.modified);
-                if self.files.state(input, &mut self.record) == *state {
+                if self.files.content(input, &mut self.record) == *state {
                     continue;
                 }
-                stale.insert(unit_of(path));
+                stale.insert(unit_hash(path));
                 let now = tree::time(Utf8Path::new(input));
                 if before.zip(now).is_some_and(|(before, now)| now <= before) {
                     hidden.insert(input.clone());
@@ -137,7 +137,7 @@ impl<'a> Freshness<'a> {
                 && self.listing(Utf8Path::new(&package.root)).ok().map(|(_, now)| now).as_ref()
                     != Some(package)
             {
-                stale.insert(unit_of(path));
+                stale.insert(unit_hash(path));
             }
         }
         Ok((stale, hidden))
@@ -164,7 +164,7 @@ impl<'a> Freshness<'a> {
                 }
             }
         }
-        let found = sources(&self.target)?;
+        let found = input_lists(&self.target)?;
         if found.is_empty() && units.iter().any(|unit| !unit.script) {
             return Err(Error::build(format!(
                 "cargo's dep-info files are not below `{}`",
@@ -182,7 +182,7 @@ impl<'a> Freshness<'a> {
                     if let Some(sources) = self.inputs(&source, &packages, &immutable)?
                         && self.is_settled(&source, &sources)
                     {
-                        all.insert(path, Compiled { stamp, sources });
+                        all.insert(path, RecordedUnit { stamp, sources });
                     }
                 }
             }
@@ -192,7 +192,7 @@ impl<'a> Freshness<'a> {
     }
 
     fn write(&mut self) -> Result<()> {
-        self.record.schema = RECORD_SCHEMA;
+        self.record.schema = INPUT_RECORD_SCHEMA;
         self.record.prune();
         if self.record == self.written {
             return Ok(());
@@ -206,7 +206,7 @@ impl<'a> Freshness<'a> {
 
     /// Returns whether no input changed since cargo started the unit: rustc then read the content that
     /// was hashed.
-    fn is_settled(&self, source: &Source, sources: &Sources) -> bool {
+    fn is_settled(&self, source: &InputList, sources: &UnitInputs) -> bool {
         let started = tree::time(&self.target.join(&source.invoked));
         let started = started.unwrap_or(self.files.started);
         // rustc takes longer to start than the clock of the file system to tick: what a build script
@@ -225,28 +225,28 @@ impl<'a> Freshness<'a> {
     /// in `immutable` belong to packages that do not change.
     fn inputs(
         &mut self,
-        source: &Source,
+        source: &InputList,
         packages: &BTreeMap<String, Utf8PathBuf>,
         immutable: &BTreeSet<String>,
-    ) -> Result<Option<Sources>> {
+    ) -> Result<Option<UnitInputs>> {
         let path = self.target.join(&source.path);
         // It may be removed by another process meanwhile.
         let Ok(bytes) = fs::read(&path) else { return Ok(None) };
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let mut package = None;
         let named: Vec<Utf8PathBuf> = if source.path.extension() == Some("d") {
-            dep_info(&text).into_iter().map(|path| self.root.join(path)).collect()
+            parse_dep_info(&text).into_iter().map(|path| self.root.join(path)).collect()
         } else {
-            let unit = unit_of(source.path.as_str());
+            let unit = unit_hash(source.path.as_str());
             let root = packages.get(&unit);
-            match (rerun_if_changed(&text), root) {
+            match (parse_rerun_if_changed(&text), root) {
                 (Some(named), root) => {
                     let absolute = |path: &String| Utf8Path::new(path).is_absolute();
                     if root.is_none() && !named.iter().all(absolute) {
                         return Ok(None);
                     }
                     let root = root.cloned().unwrap_or_default();
-                    let below = |path: &String| tree::below(&root.join(path), &self.target);
+                    let below = |path: &String| tree::tracked_paths(&root.join(path), &self.target);
                     named.iter().flat_map(below).collect()
                 }
                 (None, Some(_)) if immutable.contains(&unit) => Vec::new(),
@@ -264,10 +264,10 @@ impl<'a> Freshness<'a> {
         let named: BTreeSet<Utf8PathBuf> = named.into_iter().filter(outside).collect();
         let mut inputs = BTreeMap::new();
         for path in named {
-            let state = self.files.state(path.as_str(), &mut self.record);
+            let state = self.files.content(path.as_str(), &mut self.record);
             inputs.insert(path.into_string(), state);
         }
-        Ok(Some(Sources { inputs, package }))
+        Ok(Some(UnitInputs { inputs, package }))
     }
 
     /// Returns the files of the package at `root`, and the identity of this list.
@@ -279,9 +279,9 @@ impl<'a> Freshness<'a> {
     }
 }
 
-impl Files {
+impl InputContents {
     /// Returns the content of `path`: from the record if the file still has its stamp, read otherwise.
-    fn state(&mut self, path: &str, record: &mut Record) -> Option<State> {
+    fn content(&mut self, path: &str, record: &mut InputRecord) -> Option<InputContent> {
         if let Some(state) = self.read.get(path) {
             return state.clone();
         }
@@ -292,7 +292,7 @@ impl Files {
             (Some(now), Some((then, state))) if now == *then => Some(state.clone()),
             (Some(now), _) => {
                 record.files.remove(path);
-                let state = tree::see(file).map(|seen| seen.state);
+                let state = tree::read_input(file).map(|seen| seen.state);
                 // A write in the same tick of the clock would leave the stamp as it is.
                 if let Some(state) = &state
                     && now.is_older_than(self.started)
@@ -310,16 +310,16 @@ impl Files {
 
 /// Returns every file below `target` that names the inputs of a unit: the dep-info files of rustc, and
 /// the output of build scripts.
-fn sources(target: &Utf8Path) -> Result<Vec<Source>> {
+fn input_lists(target: &Utf8Path) -> Result<Vec<InputList>> {
     let mut all = Vec::new();
-    for profile in profiles(target)? {
+    for profile in profile_directories(target)? {
         let fingerprints: BTreeMap<String, String> =
             fs::names(&target.join(&profile).join(".fingerprint"))?
                 .into_iter()
-                .map(|name| (unit_of(&name), name))
+                .map(|name| (unit_hash(&name), name))
                 .collect();
         let invoked = |path: &Utf8Path| {
-            let unit = unit_of(path.as_str());
+            let unit = unit_hash(path.as_str());
             let directory = fingerprints.get(&unit).map_or("", String::as_str);
             profile.join(".fingerprint").join(directory).join("invoked.timestamp")
         };
@@ -328,7 +328,7 @@ fn sources(target: &Utf8Path) -> Result<Vec<Source>> {
             for name in fs::names(&target.join(&directory))? {
                 if name.ends_with(".d") {
                     let path = directory.join(name);
-                    all.push(Source { invoked: invoked(&path), path });
+                    all.push(InputList { invoked: invoked(&path), path });
                 }
             }
         }
@@ -338,9 +338,9 @@ fn sources(target: &Utf8Path) -> Result<Vec<Source>> {
             for name in fs::names(&target.join(&directory)).unwrap_or_default() {
                 let path = directory.join(&name);
                 if name == "output" {
-                    all.push(Source { invoked: directory.join("invoked.timestamp"), path });
+                    all.push(InputList { invoked: directory.join("invoked.timestamp"), path });
                 } else if name.ends_with(".d") {
-                    all.push(Source { invoked: invoked(&path), path });
+                    all.push(InputList { invoked: invoked(&path), path });
                 }
             }
         }
@@ -350,7 +350,7 @@ fn sources(target: &Utf8Path) -> Result<Vec<Source>> {
 
 /// Returns the directories in which cargo builds, `<profile>` and `<target>/<profile>`, relative to
 /// `target`.
-fn profiles(target: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
+fn profile_directories(target: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
     let is_profile = |path: &Utf8Path| target.join(path).join(".fingerprint").is_dir();
     let mut profiles = Vec::new();
     for first in fs::names(target)? {

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Variables that point git at another repository.
-const LOCAL: [&str; 5] =
+const REPOSITORY_VARIABLES: [&str; 5] =
     ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY"];
 
 /// Returns the files of the package at `root` as cargo lists them, sorted: those that git does not
@@ -34,11 +34,15 @@ pub(super) fn package_files(
             let mut all = Vec::new();
             for file in files {
                 // A submodule, or a link to a directory.
-                if file.is_dir() { all.extend(tree::below(&file, target)) } else { all.push(file) }
+                if file.is_dir() {
+                    all.extend(tree::tracked_paths(&file, target))
+                } else {
+                    all.push(file)
+                }
             }
             all
         }
-        None => tree::package(root, target)?,
+        None => tree::package_files(root, target)?,
     };
     let nested: BTreeSet<&Utf8Path> = files
         .iter()
@@ -62,7 +66,8 @@ fn git_files(cx: &Context, root: &Utf8Path) -> Result<Option<Vec<Utf8PathBuf>>> 
     }
     let arguments = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "."];
     let command = Command::new("git").args(arguments).dir(root);
-    let command = LOCAL.iter().fold(command, |command, name| command.env_remove(*name));
+    let command =
+        REPOSITORY_VARIABLES.iter().fold(command, |command, name| command.env_remove(*name));
     let output = cx.children.output(&command)?;
     if !output.success() {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! `cache save` and `cache restore`: what cargo built, from one machine to the next.
+//! `cache save` and `cache restore`: transfer of cargo's output from one machine to the next.
 
 mod fresh;
 mod listing;
@@ -13,7 +13,7 @@ pub(super) use self::fresh::Freshness;
 pub use self::{restore::restore, save::save};
 use crate::{
     build::{
-        cache::{Key, Recorded, SCHEMA, SECRET, Unit, hash_of},
+        cache::{BuildRecord, CacheKey, SCHEMA, SECRET, Unit, name_hash},
         workspace::Workspace,
     },
     model::{
@@ -24,7 +24,7 @@ use crate::{
     sys::{
         Context, fs,
         toolchain::Rust,
-        tree::{self, Kind},
+        tree::{self, EntryKind},
     },
 };
 
@@ -54,26 +54,26 @@ const ZIG: &str = "zig";
 /// Directories of longshore's own below the one in which cargo builds: compressed layers, and parts
 /// of archives.
 const LAYERS: &str = "layers";
-const PIECES: &str = "pieces";
+const CHUNKS: &str = "pieces";
 
 /// Returns the directory in which cargo builds; see [`crate::build::plan::Inputs::target_directory`].
-fn built(workspace: &Workspace) -> Utf8PathBuf {
+fn build_directory(workspace: &Workspace) -> Utf8PathBuf {
     workspace.target_directory.join("longshore")
 }
 
 /// Returns the secret that caches are authenticated with, if one is set.
 fn secret(cx: &Context) -> Result<Option<Secret>> {
-    cx.env.var(SECRET).map(crate::build::cache::secret).transpose()
+    cx.env.var(SECRET).map(crate::build::cache::parse_secret).transpose()
 }
 
 /// Acquires the lock that is held while the target directory changes; builds hold it, too.
 fn lock(cx: &Context, workspace: &Workspace) -> Result<fs::OutputLock> {
-    fs::lock_output(cx, &fs::settle(&workspace.target_directory.join("dist"))?)
+    fs::lock_output(cx, &fs::resolve(&workspace.target_directory.join("dist"))?)
 }
 
 /// Returns the properties that the entire cache depends on: programs, and directories that occur in
 /// flags, and so in cargo's fingerprints.
-fn key(cx: &Context, rust: &Rust, zig: &str, root: &Utf8Path, target: &Utf8Path) -> Key {
+fn cache_key(cx: &Context, rust: &Rust, zig: &str, root: &Utf8Path, target: &Utf8Path) -> CacheKey {
     let cargo_home = cx.env.cargo_home().map(Utf8PathBuf::into_string).unwrap_or_default();
     let pairs = [
         ("longshore", env!("CARGO_PKG_VERSION")),
@@ -87,11 +87,11 @@ fn key(cx: &Context, rust: &Rust, zig: &str, root: &Utf8Path, target: &Utf8Path)
         ("toolchain", rust.sysroot.as_str()),
         ("cache directory of longshore", cx.env.cache.as_str()),
     ];
-    Key(BTreeMap::from(pairs.map(|(name, value)| (name.to_owned(), value.to_owned()))))
+    CacheKey(BTreeMap::from(pairs.map(|(name, value)| (name.to_owned(), value.to_owned()))))
 }
 
-/// Writes down what a build consists of, for a later [`save()`]. `zig` names the parts of zig's cache
-/// that its links need.
+/// Records the units of a build, for a later [`save()`]. `zig` names the parts of zig's cache that its links
+/// need.
 ///
 /// # Errors
 /// It cannot be written.
@@ -106,12 +106,12 @@ pub(super) fn record(
     units.sort_by(|a, b| (&a.package, &a.files).cmp(&(&b.package, &b.files)));
     units.dedup();
     let root = Utf8Path::new(&planned.plan.workspace);
-    let key = key(cx, &planned.rust, &version, root, target);
-    let text = serde_json::to_string(&Recorded { schema: SCHEMA, key, units, zig })
+    let key = cache_key(cx, &planned.rust, &version, root, target);
+    let text = serde_json::to_string(&BuildRecord { schema: SCHEMA, key, units, zig })
         .map_err(|error| Error::build("cannot write JSON").because(error))?;
     let path = target.join(RECORD);
     // Unchanged content is not written again.
-    match fs::read_to_string_if_there(&path) {
+    match fs::read_to_string_if_exists(&path) {
         Ok(Some(old)) if old == text => Ok(()),
         _ => fs::write(&path, text.as_bytes()),
     }
@@ -140,31 +140,32 @@ fn drop_units(root: &Utf8Path, dropped: &BTreeSet<String>) -> Result<()> {
         .collect();
     let is_dropped = |path: &Utf8Path| {
         let name = path.file_name().unwrap_or_default();
-        hash_of(name).is_some_and(|hash| dropped.contains(hash))
+        name_hash(name).is_some_and(|hash| dropped.contains(hash))
             || unhashed.contains(&(path.parent(), stem(name)))
     };
     let skip = |path: &Utf8Path| {
-        let other = [LAYERS, PIECES, "incremental"];
+        let other = [LAYERS, CHUNKS, "incremental"];
         is_dropped(path) || path.file_name().is_some_and(|name| other.contains(&name))
     };
     let entries = tree::walk(root, skip)?;
     let mut entries: Vec<_> = entries.iter().filter(|entry| is_dropped(&entry.path)).collect();
     entries.sort_by_key(|entry| {
         let fingerprint = entry.path.components().any(|part| part.as_str() == ".fingerprint");
-        let names_inputs = entry.kind == Kind::Directory || entry.path.extension() == Some("d");
+        let names_inputs =
+            entry.kind == EntryKind::Directory || entry.path.extension() == Some("d");
         if fingerprint { 0 } else { 1 + u8::from(names_inputs) }
     });
     for entry in entries {
         let path = root.join(&entry.path);
         match entry.kind {
-            Kind::Directory => fs::remove_dir_all(&path)?,
-            Kind::File(_) | Kind::Link => fs::remove_file(&path)?,
+            EntryKind::Directory => fs::remove_dir_all(&path)?,
+            EntryKind::File(_) | EntryKind::Link => fs::remove_file(&path)?,
         }
     }
     Ok(())
 }
 
 /// Formats a time for people.
-fn seconds(milliseconds: u64) -> String {
+fn format_seconds(milliseconds: u64) -> String {
     format!("{}.{:02} s", milliseconds / 1000, milliseconds % 1000 / 10)
 }

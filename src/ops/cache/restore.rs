@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{
-    CacheRequest, FRESHNESS, TARGET, ZIG, built, drop_units, key, listing::package_files, lock,
-    seconds, secret,
+    CacheRequest, FRESHNESS, TARGET, ZIG, build_directory, cache_key, drop_units, format_seconds,
+    listing::package_files, lock, secret,
 };
 use crate::{
     build::{
         cache::{
-            Compiled, Decision, HEADER, Header, Input, Manifest, RECORD_SCHEMA, Record, SCHEMA,
-            SECRET, Sources, Time, decide, hidden_by,
+            CacheHeader, CacheManifest, Decision, HEADER, INPUT_RECORD_SCHEMA, Input, InputRecord,
+            RecordedUnit, SCHEMA, SECRET, Time, UnitInputs, decide, hides_change,
         },
-        request::Request,
+        request::BuildRequest,
         workspace::Workspace,
     },
     model::{
@@ -26,7 +26,7 @@ use crate::{
     sys::{
         Context, cache, cargo,
         clock::Stopwatch,
-        fs::{self, Kind},
+        fs::{self, FileType},
         roots::own_packages,
         toolchain::{rust, zig},
         tree, warm,
@@ -44,20 +44,20 @@ use crate::{
 pub fn restore(cx: &Context, request: &CacheRequest) -> Result<Cache> {
     let watch = Stopwatch::start();
     let directory = cx.env.dir.join(&request.directory);
-    let asked = Request {
+    let requested = BuildRequest {
         target_dir: request.target_dir.clone(),
         manifest_path: request.manifest_path.clone(),
-        ..Request::default()
+        ..BuildRequest::default()
     };
-    let workspace = cargo::workspace(cx, &asked)?;
-    let outcome = match header(cx, &workspace, &directory, request.authenticated)? {
-        Ok(header) => put(cx, &workspace, &directory, &header)?,
+    let workspace = cargo::workspace(cx, &requested)?;
+    let outcome = match usable_header(cx, &workspace, &directory, request.authenticated)? {
+        Ok(header) => install(cx, &workspace, &directory, &header)?,
         Err(reasons) => CacheOutcome::Refused { reasons },
     };
     let milliseconds = watch.milliseconds();
     match &outcome {
         CacheOutcome::Refused { reasons } => cx.warn(format!(
-            "the cache in `{directory}` is of no use, and the build begins from nothing: {}",
+            "the cache in `{directory}` cannot be used, and everything is compiled: {}",
             reasons.join("; ")
         )),
         CacheOutcome::Restored { units, unchanged, changed, withheld, size, .. } => {
@@ -67,14 +67,14 @@ pub fn restore(cx: &Context, request: &CacheRequest) -> Result<Cache> {
                     "{units} units from {} in {}; {unchanged} inputs are unchanged, {changed} are \
                      not",
                     Size(*size),
-                    seconds(milliseconds)
+                    format_seconds(milliseconds)
                 ),
             );
             if *withheld > 0 {
                 let other = &workspace.target_directory;
                 cx.warn(format!(
                     "{withheld} unchanged files keep their new times, and are compiled again: \
-                     other builds in `{other}` have not seen them yet"
+                     other builds in `{other}` have not read them yet"
                 ));
             }
         }
@@ -87,59 +87,59 @@ pub fn restore(cx: &Context, request: &CacheRequest) -> Result<Cache> {
 const HEADER_LIMIT: u64 = 1 << 20;
 
 /// Returns the header of a cache that can be used here, or the reason why there is none.
-fn header(
+fn usable_header(
     cx: &Context,
     workspace: &Workspace,
     directory: &Utf8Path,
     authenticated: bool,
-) -> Result<Result<Header, Vec<String>>> {
+) -> Result<Result<CacheHeader, Vec<String>>> {
     let secret = secret(cx)?;
     let path = directory.join(HEADER);
-    let refused = |reason: String| Ok(Err(vec![reason]));
-    match fs::kind(&path, true) {
-        Ok(Kind::File { size, .. }) if size <= HEADER_LIMIT => {}
+    let rejected = |reason: String| Ok(Err(vec![reason]));
+    match fs::file_type(&path, true) {
+        Ok(FileType::File { size, .. }) if size <= HEADER_LIMIT => {}
         Ok(_) => {
-            return refused(format!(
+            return rejected(format!(
                 "`{HEADER}` is not a regular file of at most {}",
                 Size(HEADER_LIMIT)
             ));
         }
-        Err(_) => return refused(format!("there is no `{HEADER}`")),
+        Err(_) => return rejected(format!("there is no `{HEADER}`")),
     }
-    let text = match fs::read_to_string_if_there(&path) {
+    let text = match fs::read_to_string_if_exists(&path) {
         Ok(Some(text)) => text,
-        Ok(None) => return refused(format!("there is no `{HEADER}`")),
-        Err(error) => return refused(error.to_string()),
+        Ok(None) => return rejected(format!("there is no `{HEADER}`")),
+        Err(error) => return rejected(error.to_string()),
     };
     // The number first: another format has other fields.
     let number: Option<serde_json::Value> = serde_json::from_str(&text).ok();
     match number.as_ref().and_then(|value| value.get("schema")?.as_u64()) {
         Some(number) if number == u64::from(SCHEMA) => {}
-        Some(number) => return refused(format!("its format is {number}, this one is {SCHEMA}")),
-        None => return refused(format!("`{HEADER}` is damaged")),
+        Some(number) => return rejected(format!("its format is {number}, this one is {SCHEMA}")),
+        None => return rejected(format!("`{HEADER}` is damaged")),
     }
-    let header: Header = match serde_json::from_str(&text) {
+    let header: CacheHeader = match serde_json::from_str(&text) {
         Ok(header) => header,
-        Err(error) => return refused(format!("`{HEADER}` is damaged: {error}")),
+        Err(error) => return rejected(format!("`{HEADER}` is damaged: {error}")),
     };
-    if let Some(reason) = not_authentic(&header, secret.as_ref(), authenticated)? {
-        return refused(reason);
+    if let Some(reason) = rejection_reason(&header, secret.as_ref(), authenticated)? {
+        return rejected(reason);
     }
     if !crate::build::cache::is_inside(&header.archive) || header.archive.contains('/') {
-        return refused(format!("`{HEADER}` names the archive `{}`", header.archive));
+        return rejected(format!("`{HEADER}` names the archive `{}`", header.archive));
     }
     let rust = rust::find(cx, &cargo::Config::load(cx, &[])?.rustc())?;
     let zig = zig::find(cx, &rust.version)?
         .map_or_else(|| crate::build::zig::PINNED.to_owned(), |zig| zig.version.to_string());
-    let here = key(cx, &rust, &zig, &workspace.root, &built(workspace));
+    let here = cache_key(cx, &rust, &zig, &workspace.root, &build_directory(workspace));
     let differences = header.key.differences(&here);
     Ok(if differences.is_empty() { Ok(header) } else { Err(differences) })
 }
 
 /// Returns the reason for which the header is not one that was saved with this secret. Without a secret
 /// every header is accepted, unless `required`.
-fn not_authentic(
-    header: &Header,
+fn rejection_reason(
+    header: &CacheHeader,
     secret: Option<&Secret>,
     required: bool,
 ) -> Result<Option<String>> {
@@ -148,7 +148,7 @@ fn not_authentic(
             required.then(|| format!("`{SECRET}` is not set, which `--authenticated` needs"))
         );
     };
-    let expected = header.code(secret)?;
+    let expected = header.authentication_code(secret)?;
     Ok(match header.mac {
         Some(mac) if mac == expected => None,
         Some(_) => {
@@ -158,14 +158,14 @@ fn not_authentic(
     })
 }
 
-/// Unpacks beside the target directory, readies the inputs, and exchanges.
-fn put(
+/// Unpacks beside the target directory, sets the times of the inputs, and exchanges the directories.
+fn install(
     cx: &Context,
     workspace: &Workspace,
     directory: &Utf8Path,
-    header: &Header,
+    header: &CacheHeader,
 ) -> Result<CacheOutcome> {
-    let target = built(workspace);
+    let target = build_directory(workspace);
     let _lock = lock(cx, workspace)?;
     let partial = Utf8PathBuf::from(format!("{target}.restoring"));
     fs::remove_dir_all(&partial)?;
@@ -191,19 +191,19 @@ fn put(
                 && !real.components().any(|part| part.as_str() == ".git")
         })
     };
-    let mut work = Work { target: &target, saved: header.saved, ..Work::new(cx) };
-    let others = others(workspace);
+    let mut work = InputChanges { target: &target, saved: header.saved, ..InputChanges::new(cx) };
+    let others = other_builds(workspace);
     let all = manifest.inputs.iter().map(|(path, input)| (path, input, false));
     let links = manifest.links.iter().map(|(path, input)| (path, input, true));
     for (path, input, link) in all.chain(links) {
         let path = Utf8Path::new(path);
-        work.look(path, input, link, own(path, link), &others)?;
+        work.decide_input(path, input, link, own(path, link), &others)?;
     }
     for (package, units) in &manifest.packages {
-        work.look_for_new(Utf8Path::new(package), units, &manifest)?;
+        work.decide_new_files(Utf8Path::new(package), units, &manifest)?;
     }
     drop_units(&partial.join(TARGET), &work.dropped)?;
-    let record = record(&partial.join(TARGET), manifest.units)?;
+    let record = restored_record(&partial.join(TARGET), manifest.units)?;
     fs::write(&partial.join(TARGET).join(FRESHNESS), &record)?;
     // For builds of this workspace only: zig's own cache is shared by all workspaces.
     let zig = partial.join(ZIG);
@@ -233,7 +233,7 @@ fn put(
 
 /// The changes that are needed for cargo to detect the state of the inputs.
 #[derive(Debug)]
-struct Work<'a> {
+struct InputChanges<'a> {
     cx: &'a Context,
     target: &'a Utf8Path,
     saved: Time,
@@ -244,9 +244,9 @@ struct Work<'a> {
     withheld: u64,
 }
 
-impl<'a> Work<'a> {
+impl<'a> InputChanges<'a> {
     fn new(cx: &'a Context) -> Self {
-        Work {
+        InputChanges {
             cx,
             target: Utf8Path::new(""),
             saved: (0, 0),
@@ -258,7 +258,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn look(
+    fn decide_input(
         &mut self,
         path: &Utf8Path,
         input: &Input,
@@ -266,14 +266,14 @@ impl<'a> Work<'a> {
         own: bool,
         others: &[Time],
     ) -> Result<()> {
-        let seen = if link { tree::see_link(path) } else { tree::see(path) };
+        let seen = if link { tree::read_link_input(path) } else { tree::read_input(path) };
         let same = seen.as_ref().is_some_and(|seen| seen.state == input.state);
         *(if same { &mut self.unchanged } else { &mut self.changed }) += 1;
         match decide(input, seen.as_ref(), self.saved, own) {
             Decision::Leave => {}
             Decision::Restore => {
                 let now = seen.map_or(input.time, |seen| seen.time);
-                if hidden_by(others, input.time, now) {
+                if hides_change(others, input.time, now) {
                     self.withheld += 1;
                 } else {
                     self.times.push((path.to_owned(), input.time, link));
@@ -287,11 +287,11 @@ impl<'a> Work<'a> {
 
     /// Handles packages of which cargo checks every file: one that is new and has an old time counts,
     /// and one that no longer exists was dropped above.
-    fn look_for_new(
+    fn decide_new_files(
         &mut self,
         package: &Utf8Path,
         units: &[String],
-        manifest: &Manifest,
+        manifest: &CacheManifest,
     ) -> Result<()> {
         let Ok(files) = package_files(self.cx, package, self.target) else {
             self.dropped.extend(units.iter().cloned());
@@ -313,18 +313,19 @@ impl<'a> Work<'a> {
 
 /// Returns the record of the inputs of the restored units, with the stamps of the files that were
 /// unpacked to `target`.
-fn record(target: &Utf8Path, units: BTreeMap<String, Sources>) -> Result<Vec<u8>> {
-    let compiled = |(path, sources): (String, Sources)| {
+fn restored_record(target: &Utf8Path, units: BTreeMap<String, UnitInputs>) -> Result<Vec<u8>> {
+    let compiled = |(path, sources): (String, UnitInputs)| {
         let stamp = tree::stamp(&target.join(&path))?;
-        Some((path, Compiled { stamp, sources }))
+        Some((path, RecordedUnit { stamp, sources }))
     };
     let units = units.into_iter().filter_map(compiled).collect();
-    let record = Record { schema: RECORD_SCHEMA, units, files: BTreeMap::new() };
+    let record = InputRecord { schema: INPUT_RECORD_SCHEMA, units, files: BTreeMap::new() };
     serde_json::to_vec(&record).map_err(|error| Error::build("cannot write JSON").because(error))
 }
 
-/// Returns when other builds in the target directory checked the workspace's own packages, sorted.
-fn others(workspace: &Workspace) -> Vec<Time> {
+/// Returns the times at which other builds in the target directory checked the workspace's own packages,
+/// sorted.
+fn other_builds(workspace: &Workspace) -> Vec<Time> {
     let own: BTreeSet<&str> =
         workspace.packages.iter().map(|package| package.name.as_str()).collect();
     let root = &workspace.target_directory;
@@ -338,16 +339,16 @@ fn others(workspace: &Workspace) -> Vec<Time> {
     }
     let mut times = Vec::new();
     for dir in profiles {
-        for place in [".fingerprint", "build"] {
-            let units = dir.join(place);
+        for location in [".fingerprint", "build"] {
+            let units = dir.join(location);
             for unit in names(&units) {
                 let package = unit.rsplit_once('-').map_or("", |(package, _)| package);
                 if own.contains(package) {
                     let unit = units.join(unit);
-                    let looked = |name: &&String| name.starts_with("dep-") || *name == "output";
+                    let checked = |name: &&String| name.starts_with("dep-") || *name == "output";
                     let files = names(&unit);
-                    let looked = files.iter().filter(looked);
-                    times.extend(looked.filter_map(|name| tree::time(&unit.join(name))));
+                    let checked = files.iter().filter(checked);
+                    times.extend(checked.filter_map(|name| tree::time(&unit.join(name))));
                 }
             }
         }

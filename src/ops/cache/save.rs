@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{
-    CacheRequest, Freshness, LAYERS, PIECES, RECORD, TARGET, ZIG, built, listing::package_files,
-    lock, seconds, secret,
+    CHUNKS, CacheRequest, Freshness, LAYERS, RECORD, TARGET, ZIG, build_directory, format_seconds,
+    listing::package_files, lock, secret,
 };
 use crate::{
     build::{
         cache::{
-            HEADER, Header, Input, Keep, Manifest, Recorded, SCHEMA, Seen, Unit, dep_info, hash_of,
-            is_zig_part, rerun_if_changed, stays_inside,
+            BuildRecord, CacheHeader, CacheManifest, CurrentInput, HEADER, Input, LastBuild,
+            SCHEMA, Unit, is_zig_part, name_hash, parse_dep_info, parse_rerun_if_changed,
+            stays_inside,
         },
-        request::Request,
+        request::BuildRequest,
     },
     model::{
         bytes::Size,
@@ -23,11 +24,11 @@ use crate::{
     },
     sys::{
         Context,
-        cache::{self, Content, Item},
+        cache::{self, ArchiveItem, Content},
         cargo,
         clock::Stopwatch,
         fs,
-        tree::{self, Entry, Kind},
+        tree::{self, EntryKind, TreeEntry},
         warm,
     },
 };
@@ -41,16 +42,16 @@ pub fn save(cx: &Context, request: &CacheRequest) -> Result<Cache> {
     let watch = Stopwatch::start();
     let workspace = cargo::workspace(
         cx,
-        &Request {
+        &BuildRequest {
             target_dir: request.target_dir.clone(),
             manifest_path: request.manifest_path.clone(),
-            ..Request::default()
+            ..BuildRequest::default()
         },
     )?;
-    let target = built(&workspace);
+    let target = build_directory(&workspace);
     let secret = secret(cx)?;
     let _lock = lock(cx, &workspace)?;
-    let recorded = recorded(&target)?;
+    let recorded = read_record(&target)?;
     let directory = cx.env.dir.join(&request.directory);
     cx.status("Saving", format!("`{target}` into `{directory}`"));
     fs::create_dir_all(&directory)?;
@@ -63,14 +64,14 @@ pub fn save(cx: &Context, request: &CacheRequest) -> Result<Cache> {
 
     let mut freshness = Freshness::load(cx, &workspace.root, &target)?;
     let stale = stale(cx, &mut freshness)?;
-    let entries = kept(cx, &target, &recorded.units, &stale)?;
+    let entries = saved_entries(cx, &target, &recorded.units, &stale)?;
     cx.children.check()?;
-    let mut manifest = inputs(cx, &workspace.root, &target, &recorded, &entries)?;
+    let mut manifest = list_inputs(cx, &workspace.root, &target, &recorded, &entries)?;
     manifest.units = freshness.sources();
     let kept: BTreeSet<&str> = entries.iter().map(|entry| entry.path.as_str()).collect();
     manifest.units.retain(|path, _| kept.contains(path.as_str()));
-    let mut items = items(TARGET, &target, &entries, &mut manifest);
-    let with_zig = zig(cx, &target, &recorded, &mut items);
+    let mut items = archive_items(TARGET, &target, &entries, &mut manifest);
+    let with_zig = add_zig_parts(cx, &target, &recorded, &mut items);
     cx.children.check()?;
     let packed = cache::pack(&temporary, &manifest, &items);
     // The first error is the one to report.
@@ -78,7 +79,7 @@ pub fn save(cx: &Context, request: &CacheRequest) -> Result<Cache> {
     let units = recorded.units.len() as u64;
     let (files, inputs) = (items.len() as u64, manifest.inputs.len() as u64);
     let archive = format!("{}.tar.zst", sha256.hex());
-    let mut header = Header {
+    let mut header = CacheHeader {
         schema: SCHEMA,
         key: recorded.key,
         archive: archive.clone(),
@@ -91,8 +92,8 @@ pub fn save(cx: &Context, request: &CacheRequest) -> Result<Cache> {
         saved,
         mac: None,
     };
-    header.mac = secret.map(|secret| header.code(&secret)).transpose()?;
-    put(&directory, &temporary, &header)?;
+    header.mac = secret.map(|secret| header.authentication_code(&secret)).transpose()?;
+    publish(&directory, &temporary, &header)?;
     let milliseconds = watch.milliseconds();
     cx.status(
         "Saved",
@@ -100,7 +101,7 @@ pub fn save(cx: &Context, request: &CacheRequest) -> Result<Cache> {
             "{units} units as {} ({} before compression) in {}",
             Size(size),
             Size(bytes),
-            seconds(milliseconds)
+            format_seconds(milliseconds)
         ),
     );
     let outcome = CacheOutcome::Saved {
@@ -127,45 +128,45 @@ fn stale(cx: &Context, freshness: &mut Freshness) -> Result<BTreeSet<String>> {
     Ok(stale)
 }
 
-fn recorded(target: &Utf8Path) -> Result<Recorded> {
-    let text = fs::read_to_string_if_there(&target.join(RECORD))?;
+fn read_record(target: &Utf8Path) -> Result<BuildRecord> {
+    let text = fs::read_to_string_if_exists(&target.join(RECORD))?;
     let none = || {
-        Error::usage(format!("there is nothing to save: `{target}` holds no finished build"))
+        Error::usage(format!("nothing to save: `{target}` has no finished build"))
             .hint("run `dist` or `build` first, with the same `--target-dir`")
     };
-    let recorded: Recorded =
+    let recorded: BuildRecord =
         serde_json::from_str(&text.ok_or_else(none)?).map_err(|error| none().because(error))?;
     if recorded.schema != SCHEMA { Err(none()) } else { Ok(recorded) }
 }
 
 /// Returns the files that belong to the units, of all in the target directory.
-fn kept(
+fn saved_entries(
     cx: &Context,
     target: &Utf8Path,
     units: &[Unit],
     stale: &BTreeSet<String>,
-) -> Result<Vec<Entry>> {
+) -> Result<Vec<TreeEntry>> {
     let skip = |path: &Utf8Path| {
-        let own = [LAYERS, PIECES, warm::RESTORED];
+        let own = [LAYERS, CHUNKS, warm::RESTORED];
         path.file_name() == Some("incremental") || own.contains(&path.as_str())
     };
     let entries = tree::walk(target, skip)?;
-    let mut keep = Keep::new(units, target);
+    let mut keep = LastBuild::new(units, target);
     // A file that cargo names without a hash is another name of a file with one.
     for file in units.iter().filter(|unit| !unit.script).flat_map(|unit| &unit.files) {
         let Ok(path) = file.strip_prefix(target) else { continue };
-        if file.file_name().is_none_or(|name| hash_of(name).is_some()) {
+        if file.file_name().is_none_or(|name| name_hash(name).is_some()) {
             continue;
         }
         let Some(named) = entries.iter().find(|entry| entry.path == path) else { continue };
         let deps = path.parent().map(|dir| dir.join("deps"));
-        let same = |entry: &&Entry| {
+        let same = |entry: &&TreeEntry| {
             entry.path.parent() == deps.as_deref()
                 && entry.kind == named.kind
                 && (entry.inode == named.inode || same_content(target, &entry.path, path))
         };
         let hashes =
-            entries.iter().filter(same).filter_map(|entry| hash_of(entry.path.file_name()?));
+            entries.iter().filter(same).filter_map(|entry| name_hash(entry.path.file_name()?));
         keep.hashes.extend(hashes.map(str::to_owned));
     }
     keep.hashes.retain(|hash| !stale.contains(hash));
@@ -173,7 +174,7 @@ fn kept(
     let fingerprints: BTreeSet<&str> = entries
         .iter()
         .filter(|entry| entry.path.components().any(|part| part.as_str() == ".fingerprint"))
-        .filter_map(|entry| hash_of(entry.path.file_name()?))
+        .filter_map(|entry| name_hash(entry.path.file_name()?))
         .collect();
     if let Some(hash) = keep.hashes.iter().find(|hash| !fingerprints.contains(hash.as_str())) {
         return Err(Error::build(format!(
@@ -181,17 +182,22 @@ fn kept(
         ))
         .hint("`build.build-dir` in cargo's configuration keeps it elsewhere: unset it"));
     }
-    let mut kept: Vec<Entry> =
-        entries.into_iter().filter(|entry| keep.keeps(&entry.path)).collect();
+    let mut kept: Vec<TreeEntry> =
+        entries.into_iter().filter(|entry| keep.contains(&entry.path)).collect();
     kept.retain(|entry| entry.path != RECORD);
     Ok(kept)
 }
 
 /// Leaves out units with a symbolic link that leads out of `target`: no archive may hold one.
-fn drop_links(cx: &Context, target: &Utf8Path, entries: &[Entry], keep: &mut Keep) -> Result<()> {
-    let links = entries.iter().filter(|entry| entry.kind == Kind::Link);
-    for Entry { path, .. } in links {
-        if !keep.keeps(path) {
+fn drop_links(
+    cx: &Context,
+    target: &Utf8Path,
+    entries: &[TreeEntry],
+    keep: &mut LastBuild,
+) -> Result<()> {
+    let links = entries.iter().filter(|entry| entry.kind == EntryKind::Link);
+    for TreeEntry { path, .. } in links {
+        if !keep.contains(path) {
             continue;
         }
         let text = fs::read_link(&target.join(path))?;
@@ -200,7 +206,7 @@ fn drop_links(cx: &Context, target: &Utf8Path, entries: &[Entry], keep: &mut Kee
                 "the unit of `{path}` is not saved: this link leads to `{text}`, outside of \
                  `{target}`"
             ));
-            for unit in path.iter().filter_map(hash_of) {
+            for unit in path.iter().filter_map(name_hash) {
                 keep.hashes.remove(unit);
             }
         }
@@ -227,25 +233,25 @@ fn same_content(target: &Utf8Path, a: &Utf8Path, b: &Utf8Path) -> bool {
 }
 
 /// Returns every input of the units, as cargo's own files list them.
-fn inputs(
+fn list_inputs(
     cx: &Context,
     root: &Utf8Path,
     target: &Utf8Path,
-    recorded: &Recorded,
-    entries: &[Entry],
-) -> Result<Manifest> {
-    let mut manifest = Manifest::default();
+    recorded: &BuildRecord,
+    entries: &[TreeEntry],
+) -> Result<CacheManifest> {
+    let mut manifest = CacheManifest::default();
     let mut found: BTreeMap<Utf8PathBuf, BTreeSet<String>> = BTreeMap::new();
     let mut add = |path: Utf8PathBuf, hash: &str| {
         found.entry(path).or_default().insert(hash.to_owned());
     };
     for entry in entries {
         let name = entry.path.file_name().unwrap_or_default();
-        let (Some("d"), Some(hash)) = (entry.path.extension(), hash_of(name)) else { continue };
+        let (Some("d"), Some(hash)) = (entry.path.extension(), name_hash(name)) else { continue };
         // The file of a build script is two levels below `build`, others in `deps`.
         let text = String::from_utf8_lossy(&fs::read(&target.join(&entry.path))?).into_owned();
         // Cargo starts rustc in the workspace's root; elsewhere it gives absolute paths.
-        dep_info(&text).into_iter().for_each(|path| add(root.join(path), hash));
+        parse_dep_info(&text).into_iter().for_each(|path| add(root.join(path), hash));
     }
     let roots: BTreeMap<&str, &Utf8Path> = recorded
         .units
@@ -257,8 +263,8 @@ fn inputs(
         let Some(package) = roots.get(unit.package.as_str()) else { continue };
         let output = out.with_file_name("output");
         // Not there if the unit is not saved.
-        let Some(text) = fs::read_to_string_if_there(&output)? else { continue };
-        let named = match rerun_if_changed(&text) {
+        let Some(text) = fs::read_to_string_if_exists(&output)? else { continue };
+        let named = match parse_rerun_if_changed(&text) {
             Some(named) => named.iter().map(|path| package.join(path)).collect(),
             None if unit.is_local() => {
                 let units = manifest.packages.entry(package.to_string()).or_default();
@@ -267,34 +273,43 @@ fn inputs(
             }
             None => Vec::new(),
         };
-        named.iter().flat_map(|path| tree::below(path, target)).for_each(|path| add(path, hash));
+        named
+            .iter()
+            .flat_map(|path| tree::tracked_paths(path, target))
+            .for_each(|path| add(path, hash));
     }
     for (path, units) in found {
         // Files in the cache itself, and files that cargo treats as immutable.
         if path.starts_with(target) || recorded.key.is_unchangeable(&path) {
             continue;
         }
-        let input = |seen: Seen| Input { state: seen.state, time: seen.time, units: units.clone() };
-        if let Some(seen) = tree::see_link(&path) {
+        let input =
+            |seen: CurrentInput| Input { state: seen.state, time: seen.time, units: units.clone() };
+        if let Some(seen) = tree::read_link_input(&path) {
             manifest.links.insert(path.to_string(), input(seen));
         }
-        if let Some(seen) = tree::see(&path) {
+        if let Some(seen) = tree::read_input(&path) {
             manifest.inputs.insert(path.to_string(), input(seen));
         }
     }
     Ok(manifest)
 }
 
-/// Returns the entries below `root` as items below `place`, and their times.
-fn items(place: &str, root: &Utf8Path, entries: &[Entry], manifest: &mut Manifest) -> Vec<Item> {
+/// Returns the entries below `root` as items below `prefix`, and their times.
+fn archive_items(
+    prefix: &str,
+    root: &Utf8Path,
+    entries: &[TreeEntry],
+    manifest: &mut CacheManifest,
+) -> Vec<ArchiveItem> {
     let mut inodes: BTreeMap<(u64, u64), String> = BTreeMap::new();
     let mut items = Vec::new();
     for entry in entries {
-        let name = format!("{place}/{}", entry.path);
+        let name = format!("{prefix}/{}", entry.path);
         let whole = root.join(&entry.path);
         let content = match entry.kind {
-            Kind::Directory => Content::Directory,
-            Kind::Link => {
+            EntryKind::Directory => Content::Directory,
+            EntryKind::Link => {
                 let text = fs::read_link(&whole).ok();
                 match text.and_then(|text| link_text(root, &entry.path, &text)) {
                     Some(to) => Content::Link(to),
@@ -302,29 +317,34 @@ fn items(place: &str, root: &Utf8Path, entries: &[Entry], manifest: &mut Manifes
                     None => continue,
                 }
             }
-            Kind::File(_) => match inodes.insert(entry.inode, name.clone()) {
+            EntryKind::File(_) => match inodes.insert(entry.inode, name.clone()) {
                 Some(other) => Content::Same(other),
                 None => Content::File(whole, entry.mode),
             },
         };
-        if entry.kind != Kind::Directory {
+        if entry.kind != EntryKind::Directory {
             manifest.times.insert(name.clone(), entry.time);
         }
-        items.push(Item { name, content });
+        items.push(ArchiveItem { name, content });
     }
     items
 }
 
-/// Adds the parts of zig's cache that the build's links need; says whether all of them are there.
-fn zig(cx: &Context, target: &Utf8Path, recorded: &Recorded, items: &mut Vec<Item>) -> bool {
+/// Adds the parts of zig's cache that the build's links need; returns whether all of them exist.
+fn add_zig_parts(
+    cx: &Context,
+    target: &Utf8Path,
+    recorded: &BuildRecord,
+    items: &mut Vec<ArchiveItem>,
+) -> bool {
     let mut all = !recorded.zig.is_empty();
     for name in &recorded.zig {
-        let own = warm::place(cx, name);
+        let own = warm::archive_path(cx, name);
         let restored = warm::restored(target).join(format!("{name}.tar"));
-        let kept = if warm::is_sound(&own) { own } else { restored };
+        let kept = if warm::is_intact(&own) { own } else { restored };
         if is_zig_part(name) && kept.exists() {
             let name = format!("{ZIG}/{name}.tar");
-            items.push(Item { name, content: Content::File(kept, 0o644) });
+            items.push(ArchiveItem { name, content: Content::File(kept, 0o644) });
         } else {
             // zig's cache was warm before, so that nothing could be kept of it.
             all = false;
@@ -333,20 +353,20 @@ fn zig(cx: &Context, target: &Utf8Path, recorded: &Recorded, items: &mut Vec<Ite
     all
 }
 
-/// Gives the archive its name, then the header, then removes what the header no longer names.
-fn put(directory: &Utf8Path, temporary: &Utf8Path, header: &Header) -> Result<()> {
+/// Renames the archive to its name, then writes the header, then removes files that the header no longer names.
+fn publish(directory: &Utf8Path, temporary: &Utf8Path, header: &CacheHeader) -> Result<()> {
     fs::rename(temporary, &directory.join(&header.archive))?;
     let mut text = serde_json::to_string_pretty(header)
         .map_err(|error| Error::build("cannot write JSON").because(error))?;
     text.push('\n');
     fs::write(&directory.join(HEADER), text.as_bytes())?;
-    let ours = |name: &String| {
+    let longshore_flags = |name: &String| {
         let hex = name.strip_suffix(".tar.zst");
         *name != header.archive
             && hex.is_some_and(|hex| hex.len() == 64 && hex.chars().all(|c| c.is_ascii_hexdigit()))
     };
     fs::names(directory)?
         .iter()
-        .filter(|name| ours(name))
+        .filter(|name| longshore_flags(name))
         .try_for_each(|name| fs::remove_file(&directory.join(name)))
 }

@@ -1,4 +1,4 @@
-//! `ci`: files for CI systems, and what their jobs begin with.
+//! `ci`: files for CI systems, and the checks at the start of their jobs.
 
 pub mod comment;
 
@@ -9,11 +9,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{
     build::{
         plan::{chosen_targets, image, selection},
-        request::Request,
+        request::BuildRequest,
         target::Targets,
         workspace::Workspace,
     },
-    ci::pipeline::{self, File, Inputs, Occasion, Tag, difference},
+    ci::pipeline::{self, GeneratedFile, PipelineInputs, RunEvent, Tag, difference},
     model::{
         error::{Error, Result},
         provider::Provider,
@@ -31,9 +31,9 @@ pub struct CiRequest {
     pub manifest_path: Option<Utf8PathBuf>,
 }
 
-/// A file that is not what it would be.
+/// A file that differs from the generated one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Different {
+pub struct StaleFile {
     /// Relative to the workspace.
     pub path: String,
     /// Whether it is not there at all.
@@ -42,29 +42,29 @@ pub struct Different {
     pub difference: String,
 }
 
-/// Writes the files that differ from what they would be, and gives their paths.
+/// Writes the files that differ from the generated ones, and returns their paths.
 ///
 /// # Errors
 /// The workspace or its settings are wrong, or a file is there that was not generated; then nothing is
 /// written.
 pub fn generate(cx: &Context, request: &CiRequest) -> Result<Vec<String>> {
-    let Files { root, all: files } = files(cx, request)?;
+    let CurrentFiles { root, all: files } = current_files(cx, request)?;
     let mut changed = Vec::new();
     for (file, old) in &files {
         if let Some(old) = old
             && !pipeline::is_generated(&unix_lines(old))
         {
-            return Err(foreign(file));
+            return Err(foreign_file_error(file));
         }
         if old.as_deref().map(unix_lines).as_deref() != Some(&file.text) {
             changed.push((file, old.as_deref().is_some_and(|old| old.contains("\r\n"))));
         }
     }
-    let real = fs::real(&root)?;
+    let real = fs::canonicalize(&root)?;
     for (file, _) in &changed {
-        let place = fs::settle(&real.join(&file.path))?;
-        if !place.starts_with(&real) {
-            let link = format!("`{}` leads to `{place}`, outside of the workspace", file.path);
+        let location = fs::resolve(&real.join(&file.path))?;
+        if !location.starts_with(&real) {
+            let link = format!("`{}` leads to `{location}`, outside of the workspace", file.path);
             return Err(Error::usage(format!("cannot write `{}`: {link}", file.path))
                 .hint("replace the link by a directory: files for CI belong to the repository"));
         }
@@ -88,14 +88,14 @@ fn unix_lines(text: &str) -> String {
 ///
 /// # Errors
 /// The workspace or its settings are wrong.
-pub fn check(cx: &Context, request: &CiRequest) -> Result<Vec<Different>> {
+pub fn check(cx: &Context, request: &CiRequest) -> Result<Vec<StaleFile>> {
     let mut different = Vec::new();
-    for (file, old) in files(cx, request)?.all {
+    for (file, old) in current_files(cx, request)?.all {
         let missing = old.is_none();
         let old = unix_lines(&old.unwrap_or_default());
-        let difference = difference::unified(&file.path, &old, &file.text);
+        let difference = difference::unified_diff(&file.path, &old, &file.text);
         if !difference.is_empty() {
-            different.push(Different { path: file.path, missing, difference });
+            different.push(StaleFile { path: file.path, missing, difference });
         }
     }
     Ok(different)
@@ -107,7 +107,8 @@ pub fn check(cx: &Context, request: &CiRequest) -> Result<Vec<Different>> {
 /// # Errors
 /// A secret is not set, the tag is not the version, or there is nothing to build.
 pub fn preflight(cx: &Context, tag: Option<&str>, manifest: Option<&Utf8Path>) -> Result<()> {
-    let request = Request { manifest_path: manifest.map(Utf8Path::to_owned), ..Request::default() };
+    let request =
+        BuildRequest { manifest_path: manifest.map(Utf8Path::to_owned), ..BuildRequest::default() };
     let workspace = cargo::workspace(cx, &request)?;
     let targets = targets::known(&workspace.root)?;
     let chosen = chosen_targets(&workspace, &targets, &[])?;
@@ -116,14 +117,14 @@ pub fn preflight(cx: &Context, tag: Option<&str>, manifest: Option<&Utf8Path>) -
     settings.check(&chosen)?;
     let unset = |name: &&str| cx.env.var(name).is_none();
     let missing: Vec<&str> = settings.secrets.iter().map(String::as_str).filter(unset).collect();
-    let occasion = match tag {
-        Some(name) => Occasion::Tag(Tag { name: name.to_owned(), origin: "`--tag`".to_owned() }),
-        None => Occasion::of(|name| cx.env.var(name)),
+    let event = match tag {
+        Some(name) => RunEvent::Tag(Tag { name: name.to_owned(), origin: "`--tag`".to_owned() }),
+        None => RunEvent::from_variables(|name| cx.env.var(name)),
     };
     let packages = selection.packages.iter();
     let packages: Vec<_> =
         packages.map(|(package, _)| (package.name.as_str(), package.version.as_str())).collect();
-    pipeline::preflight(&occasion, &packages, &missing)?;
+    pipeline::preflight(&event, &packages, &missing)?;
     let platforms: Vec<_> = chosen.iter().map(|target| target.spec.platform.to_string()).collect();
     let version = packages.first().map_or("", |(_, version)| version);
     let secrets = match settings.secrets.len() {
@@ -134,28 +135,29 @@ pub fn preflight(cx: &Context, tag: Option<&str>, manifest: Option<&Utf8Path>) -
     Ok(())
 }
 
-fn foreign(file: &File) -> Error {
+fn foreign_file_error(file: &GeneratedFile) -> Error {
     let hint = match file.path.as_str() {
         ".gitlab-ci.yml" => {
             "set `gitlab-file = \".gitlab/longshore.yml\"` in \
              `[workspace.metadata.longshore.ci]`, and include that file in it"
         }
         ".circleci/config.yml" => {
-            "CircleCI reads this one file: move what is in it elsewhere first"
+            "CircleCI reads this one file: move its content to another file first"
         }
-        _ => "remove it or give it another name; what it does can be said in the settings",
+        _ => "remove it or give it another name; its behaviour can be configured in the settings",
     };
     Error::usage(format!("`{}` is there, and was not generated", file.path)).hint(hint)
 }
 
-/// Every file, with what is there now.
-struct Files {
+/// Every file, with its current content.
+struct CurrentFiles {
     root: Utf8PathBuf,
-    all: Vec<(File, Option<String>)>,
+    all: Vec<(GeneratedFile, Option<String>)>,
 }
 
-fn files(cx: &Context, request: &CiRequest) -> Result<Files> {
-    let of_cargo = Request { manifest_path: request.manifest_path.clone(), ..Request::default() };
+fn current_files(cx: &Context, request: &CiRequest) -> Result<CurrentFiles> {
+    let of_cargo =
+        BuildRequest { manifest_path: request.manifest_path.clone(), ..BuildRequest::default() };
     let workspace = cargo::workspace(cx, &of_cargo)?;
     let targets: Targets = targets::known(&workspace.root)?;
     let chosen = chosen_targets(&workspace, &targets, &[])?;
@@ -163,25 +165,25 @@ fn files(cx: &Context, request: &CiRequest) -> Result<Files> {
     let mut images: Vec<String> = Vec::new();
     for (package, bins) in &selection.packages {
         let bins: Vec<&str> = bins.iter().map(|bin| bin.name.as_str()).collect();
-        images.extend(image::names(package, &bins)?);
+        images.extend(image::image_names(package, &bins)?);
     }
     let root = workspace.root.clone();
     let toolchain = ["rust-toolchain.toml", "rust-toolchain"];
-    let inputs = Inputs {
+    let inputs = PipelineInputs {
         workspace: &workspace,
         targets: &chosen,
         images: &images,
         toolchain_file: toolchain.iter().any(|name| root.join(name).is_file()),
-        xtask_alias: xtask_alias(&root)?,
+        xtask_alias: has_xtask_alias(&root)?,
     };
     let mut all = Vec::new();
     for provider in providers(request, &workspace)? {
-        for file in pipeline::files(&inputs, provider)? {
-            let old = fs::read_to_string_if_there(&root.join(&file.path))?;
+        for file in pipeline::generate_files(&inputs, provider)? {
+            let old = fs::read_to_string_if_exists(&root.join(&file.path))?;
             all.push((file, old));
         }
     }
-    Ok(Files { root, all })
+    Ok(CurrentFiles { root, all })
 }
 
 /// Returns the CI systems that files are for: those requested, those of the settings, those with
@@ -190,13 +192,13 @@ fn providers(request: &CiRequest, workspace: &Workspace) -> Result<Vec<Provider>
     let settings = &workspace.settings.ci;
     let mut chosen = match (&request.providers[..], &settings.providers[..]) {
         ([], []) => Vec::new(),
-        ([], said) => said.to_vec(),
-        (asked, _) => asked.to_vec(),
+        ([], reported) => reported.to_vec(),
+        (requested, _) => requested.to_vec(),
     };
     if chosen.is_empty() {
         for provider in Provider::ALL {
             for path in pipeline::paths(settings, provider) {
-                let text = fs::read_to_string_if_there(&workspace.root.join(path))?;
+                let text = fs::read_to_string_if_exists(&workspace.root.join(path))?;
                 if text.is_some_and(|text| pipeline::is_generated(&text)) {
                     chosen.push(provider);
                 }
@@ -211,12 +213,12 @@ fn providers(request: &CiRequest, workspace: &Workspace) -> Result<Vec<Provider>
     Ok(chosen)
 }
 
-/// Returns whether the workspace's own configuration of cargo has the alias: the configuration of the
-/// user who generates the files is on no other machine.
-fn xtask_alias(root: &Utf8Path) -> Result<bool> {
+/// Returns whether the workspace's own configuration of cargo has the alias: the configuration of the user that
+/// generates the files is on no other machine.
+fn has_xtask_alias(root: &Utf8Path) -> Result<bool> {
     for name in [".cargo/config.toml", ".cargo/config"] {
         let path = root.join(name);
-        if let Some(text) = fs::read_to_string_if_there(&path)? {
+        if let Some(text) = fs::read_to_string_if_exists(&path)? {
             let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
                 Error::usage(format!("`{path}` is not TOML")).because(error)
             })?;

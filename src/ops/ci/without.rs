@@ -18,9 +18,9 @@ pub struct CiRequest {
     pub manifest_path: Option<Utf8PathBuf>,
 }
 
-/// A file that is not what it would be; there is none.
+/// A file that differs from the generated one; there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Different {
+pub struct StaleFile {
     /// Relative to the workspace.
     pub path: String,
     /// Whether it is not there at all.
@@ -41,7 +41,7 @@ pub fn generate(_: &Context, _: &CiRequest) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// Always.
-pub fn check(_: &Context, _: &CiRequest) -> Result<Vec<Different>> {
+pub fn check(_: &Context, _: &CiRequest) -> Result<Vec<StaleFile>> {
     Err(Feature::Ci.missing_error())
 }
 

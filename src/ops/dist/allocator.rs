@@ -6,13 +6,13 @@ use camino::Utf8Path;
 
 use crate::{
     build::{
-        allocator, cargo::invocation::resolution, plan::selection, request::Request,
+        allocator, cargo::invocation::resolution_args, plan::selection, request::BuildRequest,
         workspace::Workspace,
     },
     model::{command::Command, error::Result},
     sys::{
         Context, access,
-        directory::{DEPTH, Step, Walk},
+        directory::{DEPTH, Walk, WalkStep},
         fs,
     },
 };
@@ -22,18 +22,19 @@ use crate::{
 ///
 /// # Errors
 /// `Cargo.lock` or a source file cannot be read.
-pub(in crate::ops) fn own(
+pub(in crate::ops) fn find_allocators(
     cx: &Context,
     workspace: &Workspace,
-    request: &Request,
+    request: &BuildRequest,
     targets: &[&str],
 ) -> Result<BTreeMap<String, String>> {
-    let lock = fs::read_to_string_if_there(&workspace.root.join("Cargo.lock"))?.unwrap_or_default();
-    let known: Vec<&str> = allocator::in_lock(&lock).collect();
+    let lock =
+        fs::read_to_string_if_exists(&workspace.root.join("Cargo.lock"))?.unwrap_or_default();
+    let known: Vec<&str> = allocator::known_crates_in_lock(&lock).collect();
     let mut found = BTreeMap::new();
     if let Some(first) = known.first() {
         for target in targets {
-            if let Some(what) = in_tree(cx, workspace, request, target, first)? {
+            if let Some(what) = find_in_dependencies(cx, workspace, request, target, first)? {
                 found.insert((*target).to_owned(), what);
             }
         }
@@ -43,7 +44,7 @@ pub(in crate::ops) fn own(
     }
     for package in &workspace.packages {
         let Some(dir) = package.manifest.parent() else { continue };
-        if let Some(file) = declared(&dir.join("src"), &known)? {
+        if let Some(file) = find_in_sources(&dir.join("src"), &known)? {
             for target in targets {
                 found.entry((*target).to_owned()).or_insert_with(|| format!("`{file}`"));
             }
@@ -55,10 +56,10 @@ pub(in crate::ops) fn own(
 
 /// Returns the crate with an allocator among the dependencies for `target`; if cargo cannot resolve
 /// them, `known`, which `Cargo.lock` names.
-fn in_tree(
+fn find_in_dependencies(
     cx: &Context,
     workspace: &Workspace,
-    request: &Request,
+    request: &BuildRequest,
     target: &str,
     known: &str,
 ) -> Result<Option<String>> {
@@ -70,12 +71,12 @@ fn in_tree(
     for package in selection::built_together(workspace, request)? {
         command = command.args(["--package", &package.spec()]);
     }
-    command = command.args(resolution(request));
+    command = command.args(resolution_args(request));
     let output = cx.children.output(&command)?;
-    Ok(match allocator::in_tree(&output.text()) {
+    Ok(match allocator::known_crate_in_tree(&output.text()) {
         // The lock file names one: a slower allocator in a rare case is better than two allocators.
         _ if !output.success() => {
-            Some(format!("crate `{known}`, perhaps: `cargo tree` cannot say for which targets"))
+            Some(format!("crate `{known}`, perhaps: `cargo tree` cannot resolve its targets"))
         }
         found => found.map(|name| format!("crate `{name}`")),
     })
@@ -83,17 +84,17 @@ fn in_tree(
 
 /// Returns the first source file that declares a global allocator, other than one of a crate that is
 /// known and was searched for among the dependencies.
-fn declared(dir: &Utf8Path, known: &[&str]) -> Result<Option<String>> {
+fn find_in_sources(dir: &Utf8Path, known: &[&str]) -> Result<Option<String>> {
     for step in Walk::new(dir, DEPTH) {
         let path = match step {
-            Step::Entry(path, meta) if meta.is_file() && path.extension() == Some("rs") => path,
-            Step::Unreadable(path, error) if access::exists(&path) => return Err(error),
+            WalkStep::Entry(path, meta) if meta.is_file() && path.extension() == Some("rs") => path,
+            WalkStep::Unreadable(path, error) if access::exists(&path) => return Err(error),
             _ => continue,
         };
         let bytes = fs::read(&path)?;
         let text = String::from_utf8_lossy(&bytes);
         let of_known = known.iter().any(|name| text.contains(&name.replace('-', "_")));
-        if allocator::declared(&text) && !of_known {
+        if allocator::declares_global_allocator(&text) && !of_known {
             return Ok(Some(path.into_string()));
         }
     }

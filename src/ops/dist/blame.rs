@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     binary::elf::Facts,
-    build::cargo::{blame, message::Script},
+    build::cargo::{blame, message::BuildScript},
     model::{
         command::Command,
         error::{Error, Result},
@@ -18,11 +18,11 @@ use crate::{
 };
 
 /// Lines of the log that an error shows, about.
-const EXCERPT: usize = 40;
+const EXCERPT_LINES: usize = 40;
 
 /// A build that failed.
 #[derive(Debug)]
-pub(in crate::ops) struct Failure<'a> {
+pub(in crate::ops) struct BuildFailure<'a> {
     /// The job.
     pub(in crate::ops) build: &'a Build,
     /// The command.
@@ -30,7 +30,7 @@ pub(in crate::ops) struct Failure<'a> {
     /// Its messages for people.
     pub(in crate::ops) lines: &'a [String],
     /// The linker flags of its build scripts.
-    pub(in crate::ops) scripts: &'a [Script],
+    pub(in crate::ops) scripts: &'a [BuildScript],
     /// Its exit status.
     pub(in crate::ops) ending: String,
     /// The path of its complete log.
@@ -39,33 +39,37 @@ pub(in crate::ops) struct Failure<'a> {
 
 /// Returns the error of a failed build: the crate and its path in the dependency graph, the end of the
 /// log, and the package that requested a library that the linker did not find.
-pub(in crate::ops) fn failure(cx: &Context, failure: &Failure<'_>) -> Error {
-    let Failure { build, command, lines, scripts, ending, log } = failure;
-    let failed = blame::failed(lines);
+pub(in crate::ops) fn build_error(cx: &Context, failure: &BuildFailure<'_>) -> Error {
+    let BuildFailure { build, command, lines, scripts, ending, log } = failure;
+    let failed = blame::failed_crate(lines);
     let what = match &failed {
         Some(failed) => format!("cannot build `{failed}`"),
         None => "the build failed".to_owned(),
     };
-    let mut detail = vec![format!("$ {}", without_env(command)), blame::excerpt(lines, EXCERPT)];
-    let mut hint = cause(lines).map(str::to_owned);
+    let mut detail =
+        vec![format!("$ {}", without_env(command)), blame::excerpt(lines, EXCERPT_LINES)];
+    let mut hint = known_remedy(lines).map(str::to_owned);
     let missing = blame::missing_libraries(lines);
     for library in &missing {
         let subject = format!("library `{library}` is missing: ");
-        let who = build.targets.iter().find_map(|target| who(cx, build, scripts, library, target));
-        let unknown = "no build script asks for it, so a `#[link]` attribute or a flag does";
-        detail.push(subject + who.as_ref().map_or(unknown, |(text, _)| text));
-        if let Some((_, package)) = who {
-            hint = Some(link_statically(&package));
+        let requester = build
+            .targets
+            .iter()
+            .find_map(|target| find_requester(cx, build, scripts, library, target));
+        let unknown = "no build script links it, so a `#[link]` attribute or a flag does";
+        detail.push(subject + requester.as_ref().map_or(unknown, |(text, _)| text));
+        if let Some((_, package)) = requester {
+            hint = Some(static_link_hint(&package));
         }
     }
     // The library's own crate is in question, where one is missing, and not the one that links.
     if let Some(failed) = failed.filter(|_| missing.is_empty())
-        && let Some(way) = way(cx, build, &failed.spec(), None)
-        && let Some(needed) = blame::needed_by(&way)
+        && let Some(way) = dependency_chain(cx, build, &failed.spec(), None)
+        && let Some(needed) = blame::describe_chain(&way)
     {
         detail.push(format!("`{failed}` was being built, {needed}"));
     }
-    let whole = format!("the whole log is `{log}`");
+    let whole = format!("the complete log is `{log}`");
     let hint = hint.map_or(whole.clone(), |hint| format!("{hint}; {whole}"));
     Error::build(format!("{what}: cargo ended with {ending}")).detail(detail.join("\n")).hint(hint)
 }
@@ -75,7 +79,7 @@ fn without_env(command: &Command) -> Command {
     Command { env: Default::default(), ..command.clone() }
 }
 
-fn link_statically(package: &str) -> String {
+fn static_link_hint(package: &str) -> String {
     format!(
         "have `{package}` build its own library and link it statically: most such crates have a \
          feature for that (`vendored`, `bundled`, `static`)"
@@ -83,7 +87,7 @@ fn link_statically(package: &str) -> String {
 }
 
 /// Returns the remedy for some well-known failures of a build.
-fn cause(lines: &[String]) -> Option<&'static str> {
+fn known_remedy(lines: &[String]) -> Option<&'static str> {
     let seen = |text: &str| lines.iter().any(|line| line.contains(text));
     if seen("No space left on device") {
         Some("free some space")
@@ -100,8 +104,7 @@ fn cause(lines: &[String]) -> Option<&'static str> {
         Some("a build script needs `cmake`: install it")
     } else if seen("-Werror,-Wdate-time") {
         Some(
-            "C code takes in the time of its compilation, which zig refuses: \
-             `CFLAGS=-Wno-error=date-time` gives it `SOURCE_DATE_EPOCH`",
+            "C code uses the time of its compilation, which zig rejects: `CFLAGS=-Wno-error=date-time` sets it to `SOURCE_DATE_EPOCH`",
         )
     } else {
         None
@@ -109,21 +112,21 @@ fn cause(lines: &[String]) -> Option<&'static str> {
 }
 
 /// Returns the package that requests `library` in a build for `target`, as a sentence, and its name.
-fn who(
+fn find_requester(
     cx: &Context,
     build: &Build,
-    scripts: &[Script],
+    scripts: &[BuildScript],
     library: &str,
     target: &str,
 ) -> Option<(String, String)> {
     let mut sentences = Vec::new();
     let mut first = None;
-    for script in blame::wanted_by(scripts, library, target) {
-        let way = way(cx, build, &script.package, Some(target)).unwrap_or_default();
+    for script in blame::scripts_linking(scripts, library, target) {
+        let way = dependency_chain(cx, build, &script.package, Some(target)).unwrap_or_default();
         let package = way.first().unwrap_or(&script.package).clone();
         let needed =
-            blame::needed_by(&way).map_or_else(String::new, |needed| format!(", {needed}"));
-        sentences.push(format!("the build script of `{package}` asks for it{needed}"));
+            blame::describe_chain(&way).map_or_else(String::new, |needed| format!(", {needed}"));
+        sentences.push(format!("the build script of `{package}` links it{needed}"));
         first.get_or_insert(package);
     }
     Some((sentences.join("; "), first?))
@@ -131,7 +134,12 @@ fn who(
 
 /// Returns the shortest path from a package to one of the workspace, by `cargo tree`. It explains an
 /// existing error, so a failure here only makes that shorter.
-fn way(cx: &Context, build: &Build, spec: &str, target: Option<&str>) -> Option<Vec<String>> {
+fn dependency_chain(
+    cx: &Context,
+    build: &Build,
+    spec: &str,
+    target: Option<&str>,
+) -> Option<Vec<String>> {
     let mut args = vec!["tree", "--frozen", "--prefix", "depth", "--edges", "normal,build"];
     args.extend(["--color", "never", "--invert", spec]);
     // The same packages with the same features, as far as the two commands share flags.
@@ -149,12 +157,12 @@ fn way(cx: &Context, build: &Build, spec: &str, target: Option<&str>) -> Option<
     }
     let command = Command::new(cx.env.cargo()).args(args).dir(&cx.env.dir);
     let output = cx.children.output(&command).ok().filter(|output| output.success())?;
-    blame::shortest_way(&String::from_utf8_lossy(&output.stdout))
+    blame::shortest_dependency_chain(&String::from_utf8_lossy(&output.stdout))
 }
 
 /// Adds to `error`, which rejects the built programs, the packages that bring the shared libraries of
 /// programs that should need none.
-pub(in crate::ops) fn refused(
+pub(in crate::ops) fn with_library_sources(
     cx: &Context,
     plan: &Plan,
     built: &Built,
@@ -168,15 +176,16 @@ pub(in crate::ops) fn refused(
         else {
             continue;
         };
-        for needed in needed(&stage.path(&job.path)).unwrap_or_default() {
-            let library = blame::library(&needed);
-            let Some((who, of)) = who(cx, build, &built.report.scripts, library, &job.target)
+        for needed in needed_libraries(&stage.path(&job.path)).unwrap_or_default() {
+            let library = blame::library_name(&needed);
+            let Some((requester, name)) =
+                find_requester(cx, build, &built.report.scripts, library, &job.target)
             else {
                 continue;
             };
             let what = format!("{} {}", job.platform, job.binary);
-            sentences.push(format!("{what} is linked to `{needed}`: {who}"));
-            package.get_or_insert(of);
+            sentences.push(format!("{what} is linked to `{needed}`: {requester}"));
+            package.get_or_insert(name);
         }
     }
     let Some(package) = package else {
@@ -185,11 +194,11 @@ pub(in crate::ops) fn refused(
     let before = error.detail_text().map(str::to_owned);
     let hint = error.hint_text().map_or_else(String::new, |hint| format!("; {hint}"));
     let detail = before.into_iter().chain(sentences).collect::<Vec<_>>().join("\n");
-    error.detail(detail).hint(link_statically(&package) + &hint)
+    error.detail(detail).hint(static_link_hint(&package) + &hint)
 }
 
 /// Returns the shared libraries that a program needs.
-fn needed(path: &Utf8Path) -> Result<Vec<String>> {
+fn needed_libraries(path: &Utf8Path) -> Result<Vec<String>> {
     let file = file::open(path)?;
     let facts = Facts::read(Source::File(&file));
     Ok(facts.map(|facts| facts.needed).unwrap_or_default())

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use cargo_metadata::Metadata;
 
 use crate::{
-    build::{allocator::MIMALLOC, cargo::message::Report},
+    build::{allocator::MIMALLOC, cargo::message::BuildReport},
     model::{
         digest::Digest,
         error::Result,
@@ -20,34 +20,35 @@ use crate::{
     },
     ops::{dist::planned::Planned, output::stage::Stage},
     release::bom::{
-        Bill, Binary, Component, Graph, Kind, Platform, Subject, What, audit, cyclonedx, spdx,
+        Component, CrateUse, Graph, Platform, Sbom, SbomBinary, Subject, SubjectKind, audit,
+        cyclonedx, spdx,
     },
     sys::{Context, cargo, fs, parallel},
 };
 
 /// The SBOM of each package and target, and the list for the binaries that carry one.
 #[derive(Debug, Default)]
-pub(in crate::ops) struct Bills(BTreeMap<(String, String), Made>);
+pub(in crate::ops) struct Sboms(BTreeMap<(String, String), SbomWithList>);
 
-/// An SBOM, and the list for binaries that is made from it.
+/// An SBOM, and the dependency list for binaries that is derived from it.
 #[derive(Debug)]
-struct Made {
-    bill: Bill,
+struct SbomWithList {
+    bill: Sbom,
     section: Option<Vec<u8>>,
 }
 
-impl Bills {
-    fn of(&self, package: &str, target: &str) -> Option<&Bill> {
+impl Sboms {
+    fn get(&self, package: &str, target: &str) -> Option<&Sbom> {
         let key = (package.to_owned(), target.to_owned());
         self.0.get(&key).map(|made| &made.bill)
     }
 
     /// Returns the crates in the job's binary.
     pub(in crate::ops) fn dependencies(&self, job: &Job) -> Vec<Dependency> {
-        let bill = self.of(&job.package, &job.target);
+        let bill = self.get(&job.package, &job.target);
         let crates = bill.into_iter().flat_map(|bill| &bill.crates);
         crates
-            .filter(|one| one.kind == Kind::Runtime)
+            .filter(|one| one.kind == CrateUse::Runtime)
             .map(|one| Dependency {
                 name: one.id.name.clone(),
                 version: one.id.version.to_string(),
@@ -66,7 +67,11 @@ impl Bills {
 ///
 /// # Errors
 /// Cargo cannot say what it resolved, or rustc what its targets are.
-pub(in crate::ops) fn bills(cx: &Context, planned: &Planned, report: &Report) -> Result<Bills> {
+pub(in crate::ops) fn sboms(
+    cx: &Context,
+    planned: &Planned,
+    report: &BuildReport,
+) -> Result<Sboms> {
     let plan = &planned.plan;
     // With the flags for rustc: conditions on dependencies can ask for what they switch on.
     let flags: BTreeMap<&str, Vec<&str>> = plan
@@ -96,53 +101,55 @@ pub(in crate::ops) fn bills(cx: &Context, planned: &Planned, report: &Report) ->
             platform(name, flags)
         })
     };
-    let (platforms, metadata) =
-        parallel::join(platforms, || cargo::resolved(cx, &manifest, &names, &planned.resolution));
+    let (platforms, metadata) = parallel::join(platforms, || {
+        cargo::resolved_metadata(cx, &manifest, &names, &planned.resolution)
+    });
     let mut targets = platforms.into_iter().collect::<Result<Vec<Platform>>>()?;
     let host = targets.remove(0);
     let metadata: Metadata = metadata?;
-    let lock = fs::read_to_string_if_there(&root.join("Cargo.lock"))?.unwrap_or_default();
+    let lock = fs::read_to_string_if_exists(&root.join("Cargo.lock"))?.unwrap_or_default();
     let done = (&report.compiled[..], &report.scripts[..]);
     let graph = Graph::new(&metadata, &lock, done, &host, &targets)?;
     let mut bills = BTreeMap::new();
     for job in &plan.jobs {
         let key = (job.package.clone(), job.target.clone());
-        if let Entry::Vacant(place) = bills.entry(key) {
-            let bill = graph.bill(&job.manifest, &job.target)?;
-            let section = job.audit.then(|| audit::section(&bill)).transpose()?;
-            place.insert(Made { bill, section });
+        if let Entry::Vacant(location) = bills.entry(key) {
+            let bill = graph.sbom(&job.manifest, &job.target)?;
+            let section = job.audit.then(|| audit::encode_section(&bill)).transpose()?;
+            location.insert(SbomWithList { bill, section });
         }
     }
-    Ok(Bills(bills))
+    Ok(Sboms(bills))
 }
 
 /// Writes the documents of each package and target, and of each image, to the stage.
 ///
 /// # Errors
 /// One cannot be written.
-pub(in crate::ops) fn documents(
+pub(in crate::ops) fn write_documents(
     stage: &Stage,
     planned: &Planned,
-    bills: &Bills,
+    bills: &Sboms,
     artifacts: &[Artifact],
     images: &[Image],
 ) -> Result<Vec<Document>> {
     let mut documents = Vec::new();
     for (package, target) in bills.0.keys() {
-        let of = |artifact: &&Artifact| artifact.package == *package && artifact.target == *target;
-        let binaries: Vec<&Artifact> = artifacts.iter().filter(of).collect();
+        let belongs =
+            |artifact: &&Artifact| artifact.package == *package && artifact.target == *target;
+        let binaries: Vec<&Artifact> = artifacts.iter().filter(belongs).collect();
         let Some(first) = binaries.first() else { continue };
-        let what = What::Binaries { target: target.clone() };
+        let what = SubjectKind::Binaries { target: target.clone() };
         let named = (package.as_str(), first.version.as_str());
         let subject = subject(planned, bills, named, what, &binaries);
         let name = format!("{package}-{}-{target}", first.version);
         let directory = first.path.rsplit_once('/').map_or("", |(directory, _)| directory);
-        documents.extend(pair(stage, &name, directory, &subject)?);
+        documents.extend(write_pair(stage, &name, directory, &subject)?);
     }
     for image in images {
         let digest = |digest: &Digest| digest.hex();
         let platforms = image.platforms.iter();
-        let what = What::Image {
+        let what = SubjectKind::Image {
             digest: digest(&image.digest),
             platforms: platforms
                 .map(|one| (one.platform.to_string(), digest(&one.manifest)))
@@ -156,23 +163,23 @@ pub(in crate::ops) fn documents(
         let named = (image.name.as_str(), image.tag.as_str());
         let subject = subject(planned, bills, named, what, &binaries);
         let name = format!("{}-{}.image", image.name.replace('/', "-"), image.tag);
-        documents.extend(pair(stage, &name, &image.path, &subject)?);
+        documents.extend(write_pair(stage, &name, &image.path, &subject)?);
     }
     Ok(documents)
 }
 
 fn subject(
     planned: &Planned,
-    bills: &Bills,
+    bills: &Sboms,
     (name, version): (&str, &str),
-    what: What,
+    what: SubjectKind,
     binaries: &[&Artifact],
 ) -> Subject {
     let release = &planned.plan.release;
     let keys: BTreeSet<(&str, &str)> =
         binaries.iter().map(|one| (one.package.as_str(), one.target.as_str())).collect();
-    let bills = keys.iter().filter_map(|(package, target)| bills.of(package, target));
-    let of = |artifact: &&Artifact| Binary {
+    let bills = keys.iter().filter_map(|(package, target)| bills.get(package, target));
+    let binary = |artifact: &&Artifact| SbomBinary {
         path: artifact.path.clone(),
         package: artifact.package.clone(),
         target: artifact.target.clone(),
@@ -186,14 +193,14 @@ fn subject(
         what,
         epoch: release.source_date_epoch,
         tools: tools.map(|(name, version)| (name.clone(), version.clone())).collect(),
-        binaries: binaries.iter().map(of).collect(),
-        others: others(planned, binaries),
-        bill: Bill::merge(bills),
+        binaries: binaries.iter().map(binary).collect(),
+        others: other_components(planned, binaries),
+        bill: Sbom::merge(bills),
     }
 }
 
 /// Returns the components of the binaries that are not crates known to cargo.
-fn others(planned: &Planned, binaries: &[&Artifact]) -> Vec<Component> {
+fn other_components(planned: &Planned, binaries: &[&Artifact]) -> Vec<Component> {
     let mut all = vec![Component::std(&planned.rust.version.to_string())];
     if binaries.iter().any(|one| one.target.split('-').any(|part| part.starts_with("musl"))) {
         let zig = planned.plan.release.tools.get("zig").map_or("", String::as_str);
@@ -213,14 +220,14 @@ fn others(planned: &Planned, binaries: &[&Artifact]) -> Vec<Component> {
 }
 
 /// Writes both documents of a subject.
-fn pair(stage: &Stage, name: &str, of: &str, subject: &Subject) -> Result<[Document; 2]> {
+fn write_pair(stage: &Stage, name: &str, title: &str, subject: &Subject) -> Result<[Document; 2]> {
     let write = |kind, suffix: &str, text: String| -> Result<Document> {
         let path = format!("archives/{name}.{suffix}.json");
         let (size, sha256) = (text.len() as u64, Digest::sha256(text.as_bytes()));
-        if !stage.keep(&path, &sha256, size)? {
+        if !stage.reuse(&path, &sha256, size)? {
             fs::write_mode(&stage.path(&path), text.as_bytes(), 0o644)?;
         }
-        Ok(Document { kind, subject: Some(of.to_owned()), path, size, sha256 })
+        Ok(Document { kind, subject: Some(title.to_owned()), path, size, sha256 })
     };
     Ok([
         write(DocumentKind::Cyclonedx, "cdx", cyclonedx::document(subject))?,

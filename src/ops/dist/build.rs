@@ -8,7 +8,7 @@ use std::{
 use camino::Utf8Path;
 
 use crate::{
-    build::cargo::{cpu, layout::Layout, message::Report, progress},
+    build::cargo::{cpu, layout::Layout, message::BuildReport, progress},
     model::{
         command::Command,
         error::{Error, Result},
@@ -21,18 +21,18 @@ use crate::{
     ops::{
         cache,
         dist::{
-            blame::{self, Failure},
-            bom::{self, Bills},
+            blame::{self, BuildFailure},
+            bom::{self, Sboms},
             collect::Collector,
             planned::{Planned, Product},
             warm::Warm,
         },
         output::{digests::Digests, stage::Stage},
-        size::keep,
+        size::record,
     },
     sys::{
         Context,
-        cargo::STEADY,
+        cargo::FIXED_VARIABLES,
         fs, git,
         process::{Stream, rustc},
         sccache,
@@ -45,9 +45,9 @@ use crate::{
 #[derive(Debug)]
 pub struct Built {
     /// Cargo's report on the build.
-    pub report: Report,
+    pub report: BuildReport,
     /// The components of the binaries.
-    pub(in crate::ops) bills: Bills,
+    pub(in crate::ops) bills: Sboms,
     /// The statistics of sccache.
     pub sccache: Option<Sccache>,
 }
@@ -63,20 +63,21 @@ pub(in crate::ops) fn build<'p>(
     stage: &Stage,
     digests: &Digests,
 ) -> Result<(Vec<Product<'p, Artifact>>, Built)> {
-    let (report, sccache) = sccache::counting(cx, planned.identities.wrapper.as_deref(), || {
-        compile(cx, planned, &planned.plan, stage, "build")
-    })?;
-    let bills = bom::bills(cx, planned, &report)?;
+    let (report, sccache) =
+        sccache::count_requests(cx, planned.identities.wrapper.as_deref(), || {
+            compile(cx, planned, &planned.plan, stage, "build")
+        })?;
+    let bills = bom::sboms(cx, planned, &report)?;
     let collector = Collector::new(&planned.plan, &report, stage, digests);
     let jobs = planned.plan.jobs.iter();
     let collect = |job| Ok(Product { job, artifact: collector.collect(job, bills.section(job))? });
     let mut products = jobs.map(collect).collect::<Result<Vec<_>>>()?;
-    keep::attribute(cx, planned, &report, &bills, stage, &mut products)?;
+    record::attribute_artifacts(cx, planned, &report, &bills, stage, &mut products)?;
     Ok((products, Built { report, bills, sccache }))
 }
 
-/// Has cargo build all that `plan` says, which is one for the same machine as `planned`. The logs
-/// in the stage begin with `name`.
+/// Runs cargo's commands of `plan`, which is for the same machine as `planned`. The names of the logs in the
+/// stage begin with `name`.
 ///
 /// # Errors
 /// As [`build`].
@@ -86,11 +87,11 @@ pub(in crate::ops) fn compile(
     plan: &Plan,
     stage: &Stage,
     name: &str,
-) -> Result<Report> {
+) -> Result<BuildReport> {
     let zig = planned.zig.as_ref().ok_or_else(|| {
         Error::tool("zig is missing").hint("`cargo longshore doctor` shows how to get it")
     })?;
-    let mut report = Report::default();
+    let mut report = BuildReport::default();
     let mut warmed = BTreeSet::new();
     let directory = Utf8Path::new(&plan.target_directory);
     let mut freshness = cache::Freshness::check(cx, plan.workspace.as_str().into(), directory)?;
@@ -102,8 +103,9 @@ pub(in crate::ops) fn compile(
         let mut env: BTreeMap<_, _> =
             build.env.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
         env.extend(build.env_remove.iter().map(|name| (name.clone(), None)));
-        env.extend(steady_env(cx, plan.release.source_date_epoch));
-        let targets: Vec<_> = build.targets.iter().map(|name| target(plan, build, name)).collect();
+        env.extend(fixed_env(cx, plan.release.source_date_epoch));
+        let targets: Vec<_> =
+            build.targets.iter().map(|name| zig_target(plan, build, name)).collect();
         let more =
             zig::environment(cx, &planned.rust, zig, &plan.target_directory, &targets, &env)?;
         env.extend(more);
@@ -133,19 +135,19 @@ pub(in crate::ops) fn compile(
         let build_dir = toml::Value::from(directory.as_str());
         let command = Command { env, ..Command::new(cx.env.cargo()).args(build.args.clone()) }
             .args(["--config", &format!("build.build-dir={build_dir}")]);
-        report.begin(Layout::new(vec![directory.to_owned()], build.targets.clone()));
+        report.begin_command(Layout::new(vec![directory.to_owned()], build.targets.clone()));
         let timings = directory.join("cargo-timings");
         fs::remove_dir_all(&timings)?;
         cx.status("Building", describe(plan, build));
-        let ran = warm.beside(cx, zig_cache, stage, |compiles| {
-            run(cx, build, &command, stage, &log, compiles, &mut report)
+        let ran = warm.run_beside(cx, zig_cache, stage, |compiles| {
+            run_cargo(cx, build, &command, stage, &log, compiles, &mut report)
         });
         // Also what was compiled before a failure.
         let updated = freshness.update(&report.all);
         ran.and(updated)?;
         let page = timings.join("cargo-timing.html");
-        if let Some(text) = fs::read_to_string_if_there(&page)? {
-            let command = report.command();
+        if let Some(text) = fs::read_to_string_if_exists(&page)? {
+            let command = report.command_index();
             report.units.add_timings(&text, command);
             if planned.timings {
                 fs::write(&stage.path(&log.replace(".log", "-timing.html")), text.as_bytes())?;
@@ -153,7 +155,7 @@ pub(in crate::ops) fn compile(
         }
         fs::remove_dir_all(&timings)?;
     }
-    once(&report, plan)?;
+    check_compiled_once(&report, plan)?;
     let all = std::mem::take(&mut report.all);
     if plan.target_directory == planned.plan.target_directory {
         cache::record(cx, planned, all, warmed)?;
@@ -162,8 +164,8 @@ pub(in crate::ops) fn compile(
 }
 
 /// Checks that no unit was compiled twice.
-fn once(report: &Report, plan: &Plan) -> Result<()> {
-    let Some(twice) = report.units.twice() else {
+fn check_compiled_once(report: &BuildReport, plan: &Plan) -> Result<()> {
+    let Some(twice) = report.units.find_duplicate() else {
         return Ok(());
     };
     // `--each` is for dependencies that differ from package to package; what depends on those differs,
@@ -174,8 +176,7 @@ fn once(report: &Report, plan: &Plan) -> Result<()> {
     let [first, again] = twice.files;
     let (cause, hint) = match twice.by_two_commands {
         true => (
-            "the targets need two cargo commands, since a variable such as `RUSTFLAGS` holds \
-             flags that differ between them, and the unit depends on it",
+            "the targets need two cargo commands, since a variable such as `RUSTFLAGS` has flags that differ between them, and the unit depends on it",
             "move the flags to `build.rustflags` or `target.<target>.rustflags` in cargo's \
              configuration: all targets then share one command",
         ),
@@ -192,9 +193,9 @@ fn once(report: &Report, plan: &Plan) -> Result<()> {
     .hint(hint))
 }
 
-/// Variables that would otherwise reach the result from the user's session, or from the `cargo run`
+/// Returns variables that would otherwise reach the result from the user's session, or from the `cargo run`
 /// that started an xtask.
-fn steady_env(cx: &Context, epoch: u64) -> BTreeMap<String, Option<String>> {
+fn fixed_env(cx: &Context, epoch: u64) -> BTreeMap<String, Option<String>> {
     let of_outer_cargo = |name: &str| {
         ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|start| name.starts_with(start))
             || ["CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"].contains(&name)
@@ -214,27 +215,27 @@ fn steady_env(cx: &Context, epoch: u64) -> BTreeMap<String, Option<String>> {
     ] {
         env.insert(name.to_owned(), Some(value.to_owned()));
     }
-    let steady = STEADY.map(|(name, value)| (name.to_owned(), Some(value.to_owned())));
+    let steady = FIXED_VARIABLES.map(|(name, value)| (name.to_owned(), Some(value.to_owned())));
     env.extend(steady);
     env
 }
 
-/// Runs cargo, and calls `compiles` with every unit that it begins to compile.
-fn run(
+/// Runs cargo, and calls `compiles` for every unit that it starts to compile.
+fn run_cargo(
     cx: &Context,
     build: &Build,
     command: &Command,
     stage: &Stage,
     log: &str,
     compiles: &(dyn Fn() + Sync),
-    report: &mut Report,
+    report: &mut BuildReport,
 ) -> Result<()> {
     let path = stage.path(log);
     let mut file = fs::append(&path)?;
     let mut unwritten = writeln!(file, "$ {command}").err();
     let mut lines: Vec<String> = Vec::new();
     let output = cx.children.stream(command, None, |stream, bytes| match stream {
-        Stream::Stdout => report.line(bytes),
+        Stream::Stdout => report.add_line(bytes),
         Stream::Stderr => {
             let text = String::from_utf8_lossy(bytes);
             if let Some(bar) = progress::parse(&text) {
@@ -246,7 +247,7 @@ fn run(
                 });
                 return;
             }
-            let line = progress::plain(&text);
+            let line = progress::strip_control_sequences(&text);
             let line = line.trim_end();
             if line.trim_start().starts_with("Compiling ") {
                 compiles();
@@ -265,29 +266,29 @@ fn run(
     cx.emit(Event::ProgressDone);
     let output = output?;
     if !output.success() {
-        let failure = Failure {
+        let failure = BuildFailure {
             build,
             command,
             lines: &lines,
             scripts: &report.scripts,
             ending: output.ending(),
-            log: stage.failed().join(log),
+            log: stage.failed_path().join(log),
         };
-        return Err(blame::failure(cx, &failure));
+        return Err(blame::build_error(cx, &failure));
     }
     match unwritten {
-        Some(error) => Err(fs::failed("write", &path, error)),
+        Some(error) => Err(fs::file_error("write", &path, error)),
         None => Ok(()),
     }
 }
 
-/// Returns what zig needs to know of the target `name` of `build`.
-fn target(plan: &Plan, build: &Build, name: &str) -> zig::Target {
+/// Returns zig's description of the target `name` of `build`.
+fn zig_target(plan: &Plan, build: &Build, name: &str) -> zig::ZigTarget {
     let job = plan.jobs.iter().find(|job| job.target == name);
     let flags = job.iter().flat_map(|job| &job.rustflags);
     let flags = flags.filter(|flag| flag.via == Via::Rustflags);
     let flags: Vec<String> = flags.map(|flag| flag.flag.clone()).collect();
-    zig::Target {
+    zig::ZigTarget {
         name: name.to_owned(),
         cpu: cpu::chosen_cpu(&flags),
         link_args: build.link_args.get(name).cloned().unwrap_or_default(),

@@ -6,8 +6,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{
     binary::elf::{Composite, StripOptions, split, strip, symbol_addresses},
     build::{
-        allocator::{PROOF, served_by_mimalloc},
-        cargo::message::Report,
+        allocator::{MALLOC_SYMBOLS, served_by_mimalloc},
+        cargo::message::BuildReport,
         memory,
     },
     model::{
@@ -27,17 +27,17 @@ use crate::{
 
 /// Strips the binaries of one build into the stage.
 pub(in crate::ops) struct Collector<'a> {
-    report: &'a Report,
+    report: &'a BuildReport,
     stage: &'a Stage,
-    /// Gets the digests of what is written.
+    /// Gets the digests of the written files.
     digests: &'a Digests,
-    /// The modification time of what is written, which it has in images, too.
+    /// The modification time of written files, also in images.
     epoch: u64,
     previous: Option<Dist>,
 }
 
 /// The files of a job.
-struct Made {
+struct StrippedBinary {
     file: File,
     debug: Option<DebugFile>,
     memory_functions: Option<MemoryChoice>,
@@ -46,7 +46,7 @@ struct Made {
 impl<'a> Collector<'a> {
     pub(in crate::ops) fn new(
         plan: &Plan,
-        report: &'a Report,
+        report: &'a BuildReport,
         stage: &'a Stage,
         digests: &'a Digests,
     ) -> Self {
@@ -54,8 +54,8 @@ impl<'a> Collector<'a> {
         Collector { report, stage, digests, epoch, previous: stage.previous() }
     }
 
-    /// Strips the job's binary into the stage, unless the previous output has it. `list` is what its
-    /// section `.dep-v0` gets.
+    /// Strips the job's binary into the stage, unless the previous output has it. `list` is the content of its
+    /// section `.dep-v0`.
     ///
     /// # Errors
     /// Cargo made no such binary, it cannot be read or stripped, or it uses a different allocator than
@@ -69,15 +69,16 @@ impl<'a> Collector<'a> {
             .map_err(|error| Error::build(format!("`{made}` cannot be read: {error}")))?;
         let unstripped = File { size: source.size(), sha256 };
         let audit = list.map(Digest::sha256);
-        let Made { file, debug, memory_functions } = match self.kept(job, &unstripped, audit)? {
-            Some(kept) => kept,
-            None => {
-                prove_allocator(job, made, source)?;
-                let memory_functions = Some(memory_functions(job, made, source)?);
-                let (file, debug) = self.make(job, made, source, list)?;
-                Made { file, debug, memory_functions }
-            }
-        };
+        let StrippedBinary { file, debug, memory_functions } =
+            match self.reuse_previous(job, &unstripped, audit)? {
+                Some(kept) => kept,
+                None => {
+                    check_allocator(job, made, source)?;
+                    let memory_functions = Some(memory_functions(job, made, source)?);
+                    let (file, debug) = self.write_stripped(job, made, source, list)?;
+                    StrippedBinary { file, debug, memory_functions }
+                }
+            };
         self.stage.set_time(&job.path, self.epoch)?;
         self.digests.record(&self.stage.root, &job.path, file.sha256)?;
         if let Some(debug) = &debug {
@@ -106,13 +107,18 @@ impl<'a> Collector<'a> {
 
     /// Returns the job's binary of the previous output, if it was stripped from the same file by the
     /// same longshore, for the same plan, with the same list of dependencies.
-    fn kept(&self, job: &Job, unstripped: &File, audit: Option<Digest>) -> Result<Option<Made>> {
+    fn reuse_previous(
+        &self,
+        job: &Job,
+        unstripped: &File,
+        audit: Option<Digest>,
+    ) -> Result<Option<StrippedBinary>> {
         let stage = self.stage;
         let Some(previous) = &self.previous else {
             return Ok(None);
         };
-        let ours = env!("CARGO_PKG_VERSION");
-        if previous.release.tools.get("longshore").is_none_or(|version| version != ours) {
+        let own = env!("CARGO_PKG_VERSION");
+        if previous.release.tools.get("longshore").is_none_or(|version| version != own) {
             return Ok(None);
         }
         let same = |old: &&Artifact| {
@@ -128,36 +134,40 @@ impl<'a> Collector<'a> {
             return Ok(None);
         };
         if let Some(debug) = &old.debug
-            && !stage.keep(&debug.path, &debug.sha256, debug.size)?
+            && !stage.reuse(&debug.path, &debug.sha256, debug.size)?
         {
             return Ok(None);
         }
         let file = File { size: old.size, sha256: old.sha256 };
         // A transfer of the previous output, as between jobs, may have lost its executable bit.
-        let kept =
-            stage.keep(&old.path, &old.sha256, old.size)? && fs::is_program(&stage.path(&old.path));
+        let kept = stage.reuse(&old.path, &old.sha256, old.size)?
+            && fs::is_program(&stage.path(&old.path));
         let debug = old.debug.clone();
-        Ok(kept.then(|| Made { file, debug, memory_functions: old.memory_functions.clone() }))
+        Ok(kept.then(|| StrippedBinary {
+            file,
+            debug,
+            memory_functions: old.memory_functions.clone(),
+        }))
     }
 
-    /// Writes the stripped binary, and its symbols where the job keeps them.
-    fn make(
+    /// Writes the stripped binary, and its symbols if the job keeps them.
+    fn write_stripped(
         &self,
         job: &Job,
         path: &Utf8Path,
         source: Source<'_>,
         list: Option<&[u8]>,
     ) -> Result<(File, Option<DebugFile>)> {
-        let (stripped, symbols) = shipped(job, path, source, list)?;
+        let (stripped, symbols) = strip_binary(job, path, source, list)?;
         let write = |path: &str, content: &Composite<'_>, mode| {
             let path = self.stage.path(path);
             let sha256 = fs::write_from(&path, Source::File(content), mode, self.epoch)?;
             Ok::<_, Error>(File { size: content.size(), sha256 })
         };
         let mut debug = None;
-        if let (Some(place), Some(symbols)) = (&job.debug, symbols) {
-            let File { size, sha256 } = write(place, &symbols, 0o644)?;
-            debug = Some(DebugFile { path: place.clone(), size, sha256 });
+        if let (Some(location), Some(symbols)) = (&job.debug, symbols) {
+            let File { size, sha256 } = write(location, &symbols, 0o644)?;
+            debug = Some(DebugFile { path: location.clone(), size, sha256 });
         }
         Ok((write(&job.path, &stripped, 0o755)?, debug))
     }
@@ -167,9 +177,9 @@ impl<'a> Collector<'a> {
 ///
 /// # Errors
 /// There is none.
-pub(in crate::ops) fn unstripped<'a>(job: &Job, report: &'a Report) -> Result<&'a Utf8Path> {
+pub(in crate::ops) fn unstripped<'a>(job: &Job, report: &'a BuildReport) -> Result<&'a Utf8Path> {
     let manifest = Utf8PathBuf::from(&job.manifest);
-    let made = report.binary(&manifest, &job.binary, &job.target).ok_or_else(|| {
+    let made = report.find_binary(&manifest, &job.binary, &job.target).ok_or_else(|| {
         Error::build(format!("cargo made no binary `{}` for `{}`", job.binary, job.target))
             .hint("this is a fault in longshore: please report it with the log")
     })?;
@@ -181,7 +191,7 @@ pub(in crate::ops) fn unstripped<'a>(job: &Job, report: &'a Report) -> Result<&'
 ///
 /// # Errors
 /// It cannot be stripped.
-pub(in crate::ops) fn shipped<'a>(
+pub(in crate::ops) fn strip_binary<'a>(
     job: &Job,
     path: &Utf8Path,
     source: Source<'a>,
@@ -189,15 +199,15 @@ pub(in crate::ops) fn shipped<'a>(
 ) -> Result<(Composite<'a>, Option<Composite<'a>>)> {
     let keep = StripOptions { dependencies: list, ..StripOptions::default() };
     let cannot = |error| Error::build(format!("`{path}` cannot be stripped: {error}"));
-    let Some(place) = &job.debug else {
+    let Some(location) = &job.debug else {
         return Ok((strip(source, keep).map_err(cannot)?, None));
     };
-    let name = Utf8Path::new(place).file_name().unwrap_or_default();
+    let name = Utf8Path::new(location).file_name().unwrap_or_default();
     let both = split(source, keep, name).map_err(cannot)?;
     Ok((both.stripped, Some(both.debug)))
 }
 
-/// Whether the job has the implementation of memory functions that a result was built with.
+/// Returns whether the job has the implementation of memory functions that a result was built with.
 fn is_same(old: &MemoryChoice, job: &Job) -> bool {
     let new = &job.memory_functions;
     (old.functions, &old.origin) == (new.functions, &new.origin)
@@ -212,12 +222,13 @@ fn memory_functions(job: &Job, path: &Utf8Path, source: Source<'_>) -> Result<Me
     if choice.functions == MemoryFunctions::System {
         return Ok(choice);
     }
-    let symbols: Vec<&str> = memory::NAMES.iter().flat_map(|(name, ours)| [*name, *ours]).collect();
+    let symbols: Vec<&str> =
+        memory::FUNCTION_NAMES.iter().flat_map(|(name, own)| [*name, *own]).collect();
     let found = symbol_addresses(source, &symbols)
         .map_err(|error| Error::build(format!("`{path}` cannot be read: {error}")))?;
-    let memory::Linked { ours, others } = memory::Linked::new(&found);
+    let memory::LinkedFunctions { own, others } = memory::LinkedFunctions::new(&found);
     let replaced = |name: &&str| memory::is_replaced(&job.platform, name);
-    if ours.is_empty() && others.iter().any(replaced) {
+    if own.is_empty() && others.iter().any(replaced) {
         return Err(Error::build(format!(
             "longshore's memory functions were linked into `{}` for `{}`, and others are used: {}",
             job.binary,
@@ -232,11 +243,11 @@ fn memory_functions(job: &Job, path: &Utf8Path, source: Source<'_>) -> Result<Me
 }
 
 /// Checks that `malloc` is mimalloc's if the plan requires it.
-fn prove_allocator(job: &Job, path: &Utf8Path, source: Source<'_>) -> Result<()> {
+fn check_allocator(job: &Job, path: &Utf8Path, source: Source<'_>) -> Result<()> {
     if job.allocator.allocator != Allocator::Mimalloc {
         return Ok(());
     }
-    let found = symbol_addresses(source, &PROOF)
+    let found = symbol_addresses(source, &MALLOC_SYMBOLS)
         .map_err(|error| Error::build(format!("`{path}` cannot be read: {error}")))?;
     if served_by_mimalloc(&found) {
         return Ok(());

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     build::{
-        cargo::invocation::resolution,
+        cargo::invocation::resolution_args,
         plan::selection,
-        request::Request,
+        request::BuildRequest,
         workspace::{Package, Workspace},
     },
     model::{command::Command, error::Result},
@@ -21,10 +21,10 @@ type Features = BTreeMap<String, BTreeSet<String>>;
 ///
 /// # Errors
 /// A package is unknown, or cargo cannot be started.
-pub(in crate::ops) fn of_dependencies(
+pub(in crate::ops) fn dependency_features(
     cx: &Context,
     workspace: &Workspace,
-    request: &Request,
+    request: &BuildRequest,
     target: &str,
 ) -> Result<Features> {
     let packages = selection::built_together(workspace, request)?;
@@ -35,7 +35,7 @@ pub(in crate::ops) fn of_dependencies(
     if !packages.iter().any(requires) {
         return Ok(Features::new());
     }
-    let all = tree(cx, workspace, request, &packages, target)?;
+    let all = package_features(cx, workspace, request, &packages, target)?;
     let of_package = |package: &Package| {
         let mut features = BTreeSet::new();
         for (name, dependency) in &package.dependencies {
@@ -53,20 +53,20 @@ pub(in crate::ops) fn of_dependencies(
 ///
 /// # Errors
 /// As [`of_dependencies`].
-pub(in crate::ops) fn unified(
+pub(in crate::ops) fn unified_feature_notes(
     cx: &Context,
     workspace: &Workspace,
-    request: &Request,
+    request: &BuildRequest,
     target: &str,
 ) -> Result<Vec<String>> {
     let packages = selection::built_together(workspace, request)?;
     if packages.len() < 2 {
         return Ok(Vec::new());
     }
-    let together = tree(cx, workspace, request, &packages, target)?;
+    let together = package_features(cx, workspace, request, &packages, target)?;
     let mut sentences = Vec::new();
     for package in packages {
-        let alone = tree(cx, workspace, request, &[package], target)?;
+        let alone = package_features(cx, workspace, request, &[package], target)?;
         let mut more = Vec::new();
         for (name, features) in &alone {
             let all = together.get(name).into_iter().flatten();
@@ -85,12 +85,12 @@ pub(in crate::ops) fn unified(
     Ok(sentences)
 }
 
-/// Returns the packages that are linked into `packages`, with their features. Nothing where cargo
-/// cannot resolve the dependency graph: the build reports that.
-fn tree(
+/// Returns the packages that are linked into `packages`, with their features; none if cargo cannot resolve the
+/// dependency graph: the build reports that.
+fn package_features(
     cx: &Context,
     workspace: &Workspace,
-    request: &Request,
+    request: &BuildRequest,
     packages: &[&Package],
     target: &str,
 ) -> Result<Features> {
@@ -102,7 +102,7 @@ fn tree(
     for package in packages {
         command = command.args(["--package", &package.spec()]);
     }
-    let output = cx.children.output(&command.args(resolution(request)))?;
+    let output = cx.children.output(&command.args(resolution_args(request)))?;
     let mut all = Features::new();
     if output.success() {
         for line in output.text().lines() {

@@ -1,4 +1,4 @@
-//! `dist`: everything, in one go.
+//! `dist`: builds, verifies and packs a release.
 
 pub mod allocator;
 pub mod blame;
@@ -20,7 +20,7 @@ use camino::Utf8PathBuf;
 use planned::{Planned, Product};
 
 use crate::{
-    build::request::Request,
+    build::request::BuildRequest,
     model::{
         error::Result,
         event::Event,
@@ -32,9 +32,9 @@ use crate::{
     ops::{
         image,
         output::{
+            chunks,
             digests::Digests,
-            guard::Inputs,
-            pieces,
+            guard::ProtectedInputs,
             stage::{Purpose, Stage},
             summary,
         },
@@ -48,7 +48,7 @@ use crate::{
 ///
 /// # Errors
 /// Any stage's; the previous output is then intact.
-pub fn dist(cx: &Context, request: &Request) -> Result<Dist> {
+pub fn dist(cx: &Context, request: &BuildRequest) -> Result<Dist> {
     let (dist, output) = make(cx, request)?;
     cx.emit(Event::Summary { text: summary::summary(cx, &dist, &output) });
     Ok(dist)
@@ -58,40 +58,40 @@ pub fn dist(cx: &Context, request: &Request) -> Result<Dist> {
 ///
 /// # Errors
 /// Any stage's; the previous output is then intact.
-pub fn build(cx: &Context, request: &Request) -> Result<Dist> {
-    dist(cx, &Request { pack: false, ..request.clone() })
+pub fn build(cx: &Context, request: &BuildRequest) -> Result<Dist> {
+    dist(cx, &BuildRequest { pack: false, ..request.clone() })
 }
 
 /// Does as [`dist`], without a summary: returns the output's directory, which may be moved.
-pub(super) fn make(cx: &Context, request: &Request) -> Result<(Dist, Utf8PathBuf)> {
+pub(super) fn make(cx: &Context, request: &BuildRequest) -> Result<(Dist, Utf8PathBuf)> {
     let pack = request.pack;
     // Before anything is fetched or built, std among it.
     reentry::check(cx)?;
     cx.stage("plan");
     let planned = plan::plan_and_provide(cx, request)?;
     let plan = &planned.plan;
-    summary::skipped(cx, plan);
+    summary::report_skipped(cx, plan);
     twice::check(&planned)?;
-    summary::source(cx, &plan.release);
-    let inputs = Inputs::of_build(plan.workspace.as_str().into());
+    summary::warn_about_source(cx, &plan.release);
+    let inputs = ProtectedInputs::for_build(plan.workspace.as_str().into());
     let stage = Stage::begin(cx, plan.output.as_ref(), Purpose::Build, &inputs)?;
     cx.stage("build");
     let digests = Digests::default();
     let (products, built) = build::build(cx, &planned, &stage, &digests)?;
     cx.stage("verify");
-    let verified = verify::artifacts(cx, &planned, &stage, &digests, products)
-        .map_err(|error| blame::refused(cx, plan, &built, &stage, error))?;
-    twice::twice(cx, &planned, &stage, &built)?;
+    let verified = verify::verify_artifacts(cx, &planned, &stage, &digests, products)
+        .map_err(|error| blame::with_library_sources(cx, plan, &built, &stage, error))?;
+    twice::build_again(cx, &planned, &stage, &built)?;
     let packable: Vec<VerifiedArtifact> = verified.iter().map(|one| one.artifact.clone()).collect();
     let companions = package::companions(cx, &planned, &built.report, &packable, &stage)?;
     let (mut images, mut archives) = (Vec::new(), Vec::new());
     if pack {
         cx.stage("pack");
         let (epoch, dir) = (plan.release.source_date_epoch, plan.target_directory.as_str());
-        let pieces = pieces::Store::new(dir.into())?;
+        let pieces = chunks::ChunkDirectory::new(dir.into())?;
         let kept = (&digests, &pieces);
-        images = image::images(cx, &plan.images, epoch, dir.into(), kept, &stage, &packable)?;
-        let inputs = package::Inputs {
+        images = image::build_images(cx, &plan.images, epoch, dir.into(), kept, &stage, &packable)?;
+        let inputs = package::ArchiveInputs {
             cx,
             workspace: plan.workspace.as_str().into(),
             plans: &plan.archives,
@@ -102,7 +102,7 @@ pub(super) fn make(cx: &Context, request: &Request) -> Result<(Dist, Utf8PathBuf
             digests: &digests,
             pieces: &pieces,
         };
-        archives = package::archives(&inputs, &stage)?;
+        archives = package::write_archives(&inputs, &stage)?;
         pieces.prune()?;
     }
     cx.stage("try out");
@@ -110,7 +110,7 @@ pub(super) fn make(cx: &Context, request: &Request) -> Result<(Dist, Utf8PathBuf
     let release = plan.release.clone();
     let recipes = plan.images.clone();
     let documents = match pack {
-        true => bom::documents(&stage, &planned, &built.bills, &artifacts, &images)?,
+        true => bom::write_documents(&stage, &planned, &built.bills, &artifacts, &images)?,
         false => Vec::new(),
     };
     let (units, sccache) = (built.report.units, built.sccache);
@@ -130,14 +130,14 @@ pub(super) fn make(cx: &Context, request: &Request) -> Result<(Dist, Utf8PathBuf
     if pack {
         provenance::write(cx, request, &planned, &stage, &mut dist)?;
     }
-    package::checksum::checksums(&mut dist, &stage)?;
+    package::checksum::write_checksums(&mut dist, &stage)?;
     cx.children.check()?;
     let output = stage.output().to_owned();
     stage.finish(&dist)?;
     Ok((dist, output))
 }
 
-/// Smoke-tests each program, and records the results.
+/// Runs the smoke test of each program, and records the results.
 fn smoke_test(
     cx: &Context,
     planned: &Planned,
@@ -151,7 +151,7 @@ fn smoke_test(
         let target = planned.targets.get(&job.target)?;
         let path = stage.path(&artifact.path);
         artifact.smoke = smoke::smoke(cx, target, &path, &artifact.name, &job.smoke, &log)?;
-        summary::smoke(cx, &artifact);
+        summary::report_smoke_test(cx, &artifact);
         artifacts.push(artifact);
     }
     Ok(artifacts)

@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use crate::{
     build::{
-        cargo::{invocation::resolution, settings::VendoredSource},
-        request::Request,
+        cargo::{invocation::resolution_args, settings::VendoredSource},
+        request::BuildRequest,
         workspace::Workspace,
     },
     model::error::{Error, Result},
@@ -20,14 +20,14 @@ use crate::{
 /// Returns the directories outside the workspace that replace registries (`cargo vendor`), with the path
 /// that stands for each in binaries. Cargo writes such a directory as the configuration does, with `..`
 /// in it; build scripts may resolve it.
-pub(in crate::ops) fn vendored(
+pub(in crate::ops) fn vendored_remap(
     sources: &[VendoredSource],
     workspace: &Workspace,
 ) -> Vec<(Utf8PathBuf, String)> {
     let mut found = Vec::new();
     for source in sources {
         // An unused source need not exist.
-        let Ok(real) = fs::real(&source.directory) else { continue };
+        let Ok(real) = fs::canonicalize(&source.directory) else { continue };
         if !real.starts_with(&workspace.root) {
             let name = format!("/vendor/{}", source.name);
             found.push((real, name.clone()));
@@ -40,20 +40,20 @@ pub(in crate::ops) fn vendored(
 /// The part of `Cargo.lock` that distinguishes packages of registries and repositories from others
 /// (<https://doc.rust-lang.org/cargo/guide/cargo-toml-vs-cargo-lock.html>).
 #[derive(Deserialize)]
-struct Lock {
+struct LockFile {
     #[serde(default)]
-    package: Vec<Locked>,
+    package: Vec<LockedPackage>,
 }
 
 #[derive(Deserialize)]
-struct Locked {
+struct LockedPackage {
     name: String,
     source: Option<String>,
 }
 
 /// The packages outside the workspace, and all that depend on them.
 #[derive(Default)]
-pub(in crate::ops) struct Outside {
+pub(in crate::ops) struct OutsidePackages {
     /// The directory of each, with the path that replaces it in binaries. That path does not depend on
     /// where the directory is.
     pub(in crate::ops) remap: Vec<(Utf8PathBuf, String)>,
@@ -66,15 +66,15 @@ pub(in crate::ops) struct Outside {
 ///
 /// # Errors
 /// `Cargo.lock` cannot be read.
-pub(in crate::ops) fn outside(
+pub(in crate::ops) fn outside_packages(
     cx: &Context,
     workspace: &Workspace,
-    request: &Request,
+    request: &BuildRequest,
     targets: &[&str],
-) -> Result<Outside> {
+) -> Result<OutsidePackages> {
     let path = workspace.root.join("Cargo.lock");
-    let text = fs::read_to_string_if_there(&path)?.unwrap_or_default();
-    let lock: Lock = toml::from_str(&text)
+    let text = fs::read_to_string_if_exists(&path)?.unwrap_or_default();
+    let lock: LockFile = toml::from_str(&text)
         .map_err(|error| Error::usage(format!("`{path}` cannot be read")).because(error))?;
     let is_outside = |dir: &Utf8Path| !dir.starts_with(&workspace.root);
     let members: BTreeSet<&str> = workspace.packages.iter().map(|p| p.name.as_str()).collect();
@@ -82,25 +82,25 @@ pub(in crate::ops) fn outside(
     let mut dirs = workspace.packages.iter().filter_map(|package| package.manifest.parent());
     // Only otherwise does cargo have to resolve all dependencies once more.
     if local.all(|package| members.contains(package.name.as_str())) && !dirs.any(is_outside) {
-        return Ok(Outside::default());
+        return Ok(OutsidePackages::default());
     }
     let targets = targets.iter().copied().collect();
     let manifest = workspace.root.join("Cargo.toml");
-    match cargo::resolved(cx, &manifest, &targets, &resolution(request)) {
-        Ok(metadata) => Ok(named(&metadata, &workspace.root)),
+    match cargo::resolved_metadata(cx, &manifest, &targets, &resolution_args(request)) {
+        Ok(metadata) => Ok(name_outside_packages(&metadata, &workspace.root)),
         Err(error) => {
             cx.warn(format!(
                 "the directories of path dependencies outside the workspace are unknown, and may \
                  remain in the binaries: {error}"
             ));
-            Ok(Outside::default())
+            Ok(OutsidePackages::default())
         }
     }
 }
 
 /// Names the packages of `metadata` that are outside of `root`, and those that depend on them.
-fn named(metadata: &Metadata, root: &Utf8Path) -> Outside {
-    let mut outside = Outside::default();
+fn name_outside_packages(metadata: &Metadata, root: &Utf8Path) -> OutsidePackages {
+    let mut outside = OutsidePackages::default();
     let mut reached = BTreeSet::new();
     for package in metadata.packages.iter().filter(|package| package.source.is_none()) {
         let dir = package.manifest_path.parent().filter(|dir| !dir.starts_with(root));

@@ -1,4 +1,4 @@
-//! `plan`: what a `dist` would do.
+//! `plan`: the plan of a `dist`.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{
     build::{
         allocator::MIMALLOC,
-        cargo::{cpu, identity::Identities, invocation::resolution},
+        cargo::{cpu, identity::Identities, invocation::resolution_args},
         config::RecipeSetting,
         plan::{Facts, Inputs, Settings, TargetFacts},
         profile,
-        request::Request,
+        request::BuildRequest,
         target::Target,
         workspace::{Package, Workspace},
     },
@@ -41,19 +41,19 @@ use crate::{
 ///
 /// # Errors
 /// The workspace or the request is wrong, or cargo is missing.
-pub fn plan(cx: &Context, request: &Request) -> Result<Planned> {
+pub fn plan(cx: &Context, request: &BuildRequest) -> Result<Planned> {
     make(cx, request, false)
 }
 
-/// Returns the plan, after everything that was missing has been installed.
+/// Returns the plan, after missing tools were installed.
 ///
 /// # Errors
 /// As [`plan`], or something cannot be provided.
-pub fn plan_and_provide(cx: &Context, request: &Request) -> Result<Planned> {
+pub fn plan_and_provide(cx: &Context, request: &BuildRequest) -> Result<Planned> {
     make(cx, request, true)
 }
 
-fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
+fn make(cx: &Context, request: &BuildRequest, provide: bool) -> Result<Planned> {
     let config = cargo::Config::load(cx, &request.config)?;
     // The workspace and the toolchain do not need each other, and both wait for processes.
     let rustc = config.rustc();
@@ -69,22 +69,22 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         withheld: cx.env.withheld(),
         targets: target_facts(cx, &config, &rust, &names)?,
         profiles,
-        remap: remap(cx, &rust),
+        remap: remapped_sources(cx, &rust),
         ..Facts::default()
     };
-    configured(cx, &config, &workspace, &names, &mut facts)?;
-    let repository = source::source(cx, &config, &workspace, &mut facts)?;
-    facts.recipes = recipes(&workspace)?;
+    add_configuration(cx, &config, &workspace, &names, &mut facts)?;
+    let repository = source::add_source(cx, &config, &workspace, &mut facts)?;
+    facts.recipes = find_recipes(&workspace)?;
     if request.allocator.is_none_or(|setting| setting == AllocatorSetting::Auto) {
-        let own = allocator::own(cx, &workspace, request, &names)?;
+        let own = allocator::find_allocators(cx, &workspace, request, &names)?;
         facts.add(own, |target, own| target.own_allocator = Some(own));
     }
-    let packages = packages(cx, &workspace, request, &settings, provide, &mut facts)?;
-    let compilers = compilers(cx, &config, &mut facts);
+    let packages = add_packages(cx, &workspace, request, &settings, provide, &mut facts)?;
+    let compilers = c_compilers(cx, &config, &mut facts);
     // A first plan, so that all errors of the request are reported before anything is fetched.
     let first = inputs_plan(&workspace, request, &settings, &facts)?;
     check(&workspace, &settings, &first, provide, &mut facts)?;
-    facts.found = package::found(&workspace, &first.archives, repository.as_deref())?;
+    facts.found = package::find_files(&workspace, &first.archives, repository.as_deref())?;
     check_output(cx, provide, &first, &workspace)?;
     preflight::check(cx, &first, provide)?;
     let std_options = first.profile.std_options();
@@ -103,7 +103,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
     facts.add(memory.clone(), |target, object| target.memory = Some(object));
     let cpu_flags = cpu_flags(cx, &rust, &settings, &facts)?;
     facts.add(cpu_flags, |target, flags| target.cpu_flags = Some(flags));
-    facts.tools = tools(&rust, zig.as_ref(), !mimalloc.is_empty());
+    facts.tools = tool_versions(&rust, zig.as_ref(), !mimalloc.is_empty());
     facts.tools.extend(compilers);
     let plan = inputs_plan(&workspace, request, &settings, &facts)?;
     if request.pack {
@@ -122,7 +122,7 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
         zig,
         mimalloc,
         memory,
-        resolution: resolution(request),
+        resolution: resolution_args(request),
         offline: request.offline,
         timings: request.timings,
         identities: Identities { packages, wrapper: config.rustc_wrapper() },
@@ -133,20 +133,24 @@ fn make(cx: &Context, request: &Request, provide: bool) -> Result<Planned> {
 /// they are missing.
 fn toolchains(
     cx: &Context,
-    request: &Request,
+    request: &BuildRequest,
     rust: &Rust,
     targets: &[&str],
     std_options: &[String],
     provide: bool,
 ) -> Result<(BTreeMap<String, Std>, Option<Zig>)> {
     let rust_src = request.rust_src.as_deref();
-    let wish =
-        toolchain::std::Wish { targets, rust_src, options: std_options, offline: request.offline };
+    let std_request = toolchain::std::StdRequest {
+        targets,
+        rust_src,
+        options: std_options,
+        offline: request.offline,
+    };
     if provide {
-        let std = toolchain::std::provide(cx, rust, &wish)?;
+        let std = toolchain::std::provide(cx, rust, &std_request)?;
         Ok((std, Some(toolchain::zig::provide(cx, &rust.version, request.offline)?)))
     } else {
-        let std = toolchain::std::find(cx, rust, &wish)?;
+        let std = toolchain::std::find(cx, rust, &std_request)?;
         Ok((std, toolchain::zig::find(cx, &rust.version)?))
     }
 }
@@ -170,7 +174,7 @@ fn target_facts(
 }
 
 /// Adds what cargo's configuration sets beside flags and profiles.
-fn configured(
+fn add_configuration(
     cx: &Context,
     config: &cargo::Config,
     workspace: &Workspace,
@@ -179,7 +183,7 @@ fn configured(
 ) -> Result<()> {
     facts.c_flags = config.c_variables(cx, targets)?;
     facts.notes.extend(config.replaced_variables(cx));
-    facts.remap.extend(path_packages::vendored(&config.vendored(), workspace));
+    facts.remap.extend(path_packages::vendored_remap(&config.vendored(), workspace));
     Ok(())
 }
 
@@ -194,8 +198,8 @@ fn cpu_flags(
     let mut all = BTreeMap::new();
     for target in &settings.targets {
         let name = &target.name;
-        let chosen = cpu::choosing(&facts.target(name).user_flags, target, &profile);
-        let c = cpu::native_c(&facts.c_flags, name);
+        let chosen = cpu::cpu_flags(&facts.target(name).user_flags, target, &profile);
+        let c = cpu::native_cpu_c_flags(&facts.c_flags, name);
         if chosen.is_empty() && c.is_empty() {
             continue;
         }
@@ -205,7 +209,8 @@ fn cpu_flags(
         let mut with = without.clone();
         with.extend(chosen.iter().map(|flag| flag.flag.clone()));
         let features = |flags: &[String]| cargo::cpu_features(cx, &rust.rustc, name, flags);
-        if let Some(flags) = cpu::added(chosen, c, &features(&with)?, &features(&without)?) {
+        if let Some(flags) = cpu::added_features(chosen, c, &features(&with)?, &features(&without)?)
+        {
             all.insert(name.clone(), flags);
         }
     }
@@ -217,25 +222,26 @@ fn check_output(cx: &Context, provide: bool, plan: &Plan, workspace: &Workspace)
     if !provide {
         return Ok(());
     }
-    stage::check(cx, plan.output.as_ref(), &guard::Inputs::of_build(&workspace.root))
+    stage::check(cx, plan.output.as_ref(), &guard::ProtectedInputs::for_build(&workspace.root))
 }
 
 /// Returns the Dockerfile of each package that has one: the one that its settings name, else its own
 /// `Dockerfile.release`, else that of the workspace if only one package has binaries.
-fn recipes(workspace: &Workspace) -> Result<BTreeMap<String, Recipe>> {
-    let released = |package: &&Package| !package.bins.is_empty() && package.unreleased().is_none();
+fn find_recipes(workspace: &Workspace) -> Result<BTreeMap<String, Recipe>> {
+    let released =
+        |package: &&Package| !package.bins.is_empty() && package.unreleased_reason().is_none();
     let packages: Vec<&Package> = workspace.packages.iter().filter(released).collect();
     let mut recipes = BTreeMap::new();
     for package in &packages {
         let directory = package.manifest.parent().unwrap_or(&workspace.root);
-        let mut places = vec![directory.join(RECIPE)];
+        let mut locations = vec![directory.join(RECIPE)];
         if packages.len() == 1 {
-            places.push(workspace.root.join(RECIPE));
+            locations.push(workspace.root.join(RECIPE));
         }
         let path = match &package.settings.image.recipe {
             Some(RecipeSetting::File(path)) => Some(directory.join(path)),
             Some(RecipeSetting::Look(false)) => None,
-            _ => places.into_iter().find(|path| path.is_file()),
+            _ => locations.into_iter().find(|path| path.is_file()),
         };
         if let Some(path) = path {
             let mut recipe = image::read_recipe(&path)?;
@@ -298,7 +304,7 @@ fn check(
     check_policies(&workspace.settings.verify, &settings.targets)
 }
 
-/// Checks that each lint that the workspace denies or warns of has what it needs.
+/// Checks that each lint that the workspace denies or warns of has its inputs.
 fn check_policies(settings: &verify::Settings, targets: &[&Target]) -> Result<()> {
     for target in targets {
         let policy = target.policy().with_settings(settings)?;
@@ -309,7 +315,7 @@ fn check_policies(settings: &verify::Settings, targets: &[&Target]) -> Result<()
 
 fn inputs_plan(
     workspace: &Workspace,
-    request: &Request,
+    request: &BuildRequest,
     settings: &Settings<'_>,
     facts: &Facts,
 ) -> Result<Plan> {
@@ -325,7 +331,7 @@ fn rustc_source(rust: &Rust) -> String {
     }
 }
 
-fn remap(cx: &Context, rust: &Rust) -> Vec<(Utf8PathBuf, String)> {
+fn remapped_sources(cx: &Context, rust: &Rust) -> Vec<(Utf8PathBuf, String)> {
     let mut all = vec![
         (rust.sysroot.clone(), "/rust".to_owned()),
         (rust.sysroot.join("lib/rustlib/src/rust"), rustc_source(rust)),
@@ -336,7 +342,7 @@ fn remap(cx: &Context, rust: &Rust) -> Vec<(Utf8PathBuf, String)> {
     all
 }
 
-fn tools(rust: &Rust, zig: Option<&Zig>, mimalloc: bool) -> BTreeMap<String, String> {
+fn tool_versions(rust: &Rust, zig: Option<&Zig>, mimalloc: bool) -> BTreeMap<String, String> {
     let mut tools = BTreeMap::from([
         ("longshore".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ("cargo".to_owned(), rust.cargo_version.clone()),
@@ -351,23 +357,23 @@ fn tools(rust: &Rust, zig: Option<&Zig>, mimalloc: bool) -> BTreeMap<String, Str
     tools
 }
 
-/// Adds what cargo resolves: directories of packages outside the workspace, and features. Returns the
+/// Adds the facts that cargo resolves: directories of packages outside the workspace, and features. Returns the
 /// names of the packages that depend on those.
-fn packages(
+fn add_packages(
     cx: &Context,
     workspace: &Workspace,
-    request: &Request,
+    request: &BuildRequest,
     settings: &Settings<'_>,
     provide: bool,
     facts: &mut Facts,
 ) -> Result<BTreeMap<Utf8PathBuf, String>> {
     let names = settings.target_names();
-    let outside = path_packages::outside(cx, workspace, request, &names)?;
+    let outside = path_packages::outside_packages(cx, workspace, request, &names)?;
     facts.remap.extend(outside.remap);
     if let Some(target) = names.first() {
-        facts.dependency_features = features::of_dependencies(cx, workspace, request, target)?;
+        facts.dependency_features = features::dependency_features(cx, workspace, request, target)?;
         if !provide && !settings.each {
-            facts.notes.extend(features::unified(cx, workspace, request, target)?);
+            facts.notes.extend(features::unified_feature_notes(cx, workspace, request, target)?);
         }
     }
     Ok(outside.names)
@@ -375,7 +381,11 @@ fn packages(
 
 /// Returns the version of each C compiler that the user selected instead of zig's, by its name, and
 /// notes the tools that replace longshore's defaults, or are ignored.
-fn compilers(cx: &Context, config: &cargo::Config, facts: &mut Facts) -> BTreeMap<String, String> {
+fn c_compilers(
+    cx: &Context,
+    config: &cargo::Config,
+    facts: &mut Facts,
+) -> BTreeMap<String, String> {
     if let Some(targets) = config.build_targets() {
         facts.notes.push(format!(
             "`build.target` in cargo's configuration ({targets}) is not used: `targets` in \

@@ -11,7 +11,7 @@ use crate::{
     verify::Settings,
 };
 
-/// A plan, and what carrying it out needs besides.
+/// A plan, and the tools to execute it.
 #[derive(Debug)]
 pub struct Planned {
     /// The plan.
@@ -24,7 +24,7 @@ pub struct Planned {
     pub targets: Targets,
     /// cargo and rustc.
     pub rust: Rust,
-    /// zig, where there is one.
+    /// zig, if it is installed.
     pub zig: Option<Zig>,
     /// Cargo's wrapper of rustc, and the crates with an identity that would depend on a path.
     pub identities: Identities,

@@ -15,41 +15,41 @@ use crate::{
 };
 
 /// The directories in longshore's cache that a build writes to.
-const WRITTEN: [&str; 5] = ["allocator", "linker", "memory", "zig", "zig-warm"];
+const CACHE_DIRECTORIES: [&str; 5] = ["allocator", "linker", "memory", "zig", "zig-warm"];
 
-/// Space that temporary files need at least.
-const TEMPORARY: usize = 1 << 20;
+/// The minimum space for temporary files, in bytes.
+const MIN_TEMPORARY_SPACE: usize = 1 << 20;
 
-/// Checks the directories of `plan`; where it is going to be built, also that caches and temporary
-/// files can be written.
+/// Checks the directories of `plan`; before a build, also that caches and temporary files can be written.
 ///
 /// # Errors
 /// A build would fail: the directory, the reason, and the variable or option that names another.
 pub(in crate::ops) fn check(cx: &Context, plan: &Plan, builds: bool) -> Result<()> {
-    target_directory(&plan.target_directory)?;
-    formats(plan)?;
+    check_target_directory(&plan.target_directory)?;
+    check_formats(plan)?;
     if builds {
-        caches(cx)?;
-        temporary(cx, plan)?;
+        check_caches(cx)?;
+        check_temporary(cx, plan)?;
     }
     Ok(())
 }
 
 /// Checks that this build of longshore can write every format of `plan`.
-fn formats(plan: &Plan) -> Result<()> {
+fn check_formats(plan: &Plan) -> Result<()> {
     let layers = plan.images.iter().map(|image| image.compression.require());
     let archives = plan.archives.iter().flat_map(|archive| &archive.formats);
     layers.chain(archives.map(|format| format.require())).collect()
 }
 
 /// Characters that a target directory cannot have in its path, with the reason.
-const UNUSABLE: [(char, &str); 2] = [
+const UNUSABLE_CHARACTERS: [(char, &str); 2] = [
     (':', "cargo joins directories below it in `LD_LIBRARY_PATH`, where `:` separates them"),
     ('%', "the linker lld replaces each `%` in the path of its output with a random digit"),
 ];
 
-fn target_directory(path: &str) -> Result<()> {
-    let Some((character, reason)) = UNUSABLE.iter().find(|(of, _)| path.contains(*of)) else {
+fn check_target_directory(path: &str) -> Result<()> {
+    let Some((character, reason)) = UNUSABLE_CHARACTERS.iter().find(|(of, _)| path.contains(*of))
+    else {
         return Ok(());
     };
     Err(Error::usage(format!(
@@ -59,7 +59,7 @@ fn target_directory(path: &str) -> Result<()> {
 }
 
 /// Checks longshore's cache and zig's.
-fn caches(cx: &Context) -> Result<()> {
+fn check_caches(cx: &Context) -> Result<()> {
     let cache = &cx.env.cache;
     let hint = "set `LONGSHORE_CACHE_DIR` to a directory that can be written";
     let failed = |path: &Utf8Path| {
@@ -72,7 +72,7 @@ fn caches(cx: &Context) -> Result<()> {
     if let Err(error) = probed {
         return Err(failed(cache).because(error));
     }
-    for name in WRITTEN {
+    for name in CACHE_DIRECTORIES {
         let path = cache.join(name);
         if !can_be_written(&path) {
             return Err(failed(&path));
@@ -90,8 +90,9 @@ fn caches(cx: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Returns the directory for temporary files, which rustc and the smoke test use.
-fn temporary(cx: &Context, plan: &Plan) -> Result<()> {
+/// Checks that the directory for temporary files, which rustc and the smoke test use, has space and can execute
+/// programs.
+fn check_temporary(cx: &Context, plan: &Plan) -> Result<()> {
     let dir = cx.env.temporary();
     let hint = "set `TMPDIR` to a directory that can be written and has free space";
     let failed = |error: Error| {
@@ -100,7 +101,7 @@ fn temporary(cx: &Context, plan: &Plan) -> Result<()> {
             .hint(hint)
     };
     let made = TempDir::new("longshore-check").map_err(failed)?;
-    fs::write(&made.path.join("probe"), &vec![0xa5; TEMPORARY]).map_err(failed)?;
+    fs::write(&made.path.join("probe"), &vec![0xa5; MIN_TEMPORARY_SPACE]).map_err(failed)?;
     let runs = plan.jobs.iter().any(|job| job.smoke.args.is_some());
     if runs && access::is_noexec(&made.path) {
         return Err(Error::usage(format!(

@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    build::request::Request,
+    build::request::BuildRequest,
     model::{
         digest::Digest,
         error::Result,
@@ -14,27 +14,27 @@ use crate::{
         },
     },
     ops::{dist::planned::Planned, output::stage::Stage},
-    release::provenance::{self, Known, ToolFile},
+    release::provenance::{self, ProvenanceFacts, ToolFile},
     sys::{Context, digests::digests, env::Env, fs},
 };
 
-/// Writes the provenance of all files in `dist` so far, and adds it to that: it comes after everything
-/// that it describes, and before checksums.
+/// Writes the provenance of all files in `dist` so far, and adds it to `dist`: after everything that it
+/// describes, and before checksums.
 ///
 /// # Errors
 /// A tool cannot be read, or the file not be written.
 pub fn write(
     cx: &Context,
-    request: &Request,
+    request: &BuildRequest,
     planned: &Planned,
     stage: &Stage,
     dist: &mut Dist,
 ) -> Result<()> {
-    let known = known(cx, planned)?;
+    let known = provenance_facts(cx, planned)?;
     let bytes = provenance::statement(dist, &planned.plan, request, &known)?;
     let path = format!("archives/{}", provenance::file_name(dist));
     let (sha256, size) = (Digest::sha256(&bytes), bytes.len() as u64);
-    if !stage.keep(&path, &sha256, size)? {
+    if !stage.reuse(&path, &sha256, size)? {
         fs::write(&stage.path(&path), &bytes)?;
     }
     fs::set_time(&stage.path(&path), dist.release.source_date_epoch)?;
@@ -43,7 +43,7 @@ pub fn write(
     Ok(())
 }
 
-fn known(cx: &Context, planned: &Planned) -> Result<Known> {
+fn provenance_facts(cx: &Context, planned: &Planned) -> Result<ProvenanceFacts> {
     let plan = &planned.plan;
     let lock = Utf8Path::new(&plan.workspace).join("Cargo.lock");
     let files = tool_files(cx, planned);
@@ -54,7 +54,7 @@ fn known(cx: &Context, planned: &Planned) -> Result<Known> {
     });
     let sysroot = planned.rust.sysroot.as_str();
     let home = cx.env.cargo_home().unwrap_or_default();
-    let places = [
+    let directories = [
         (plan.target_directory.as_str(), "$TARGET"),
         (&plan.workspace, "$WORKSPACE"),
         (sysroot, "$SYSROOT"),
@@ -62,13 +62,15 @@ fn known(cx: &Context, planned: &Planned) -> Result<Known> {
         (cx.env.cache.as_str(), "$CACHE"),
         (cx.env.home().map_or("", Utf8Path::as_str), "$HOME"),
     ];
-    let places = places.into_iter().filter(|(place, _)| place.len() > 1);
-    Ok(Known {
+    let directories = directories.into_iter().filter(|(location, _)| location.len() > 1);
+    Ok(ProvenanceFacts {
         repository: repository(&cx.env).or_else(|| planned.repository.clone()),
         lock: if lock.exists() { Some(fs::digest(&lock)?.0) } else { None },
         files: files.collect(),
         builder: builder(&cx.env),
-        places: places.map(|(place, name)| (place.to_owned(), name.to_owned())).collect(),
+        directories: directories
+            .map(|(location, name)| (location.to_owned(), name.to_owned()))
+            .collect(),
     })
 }
 

@@ -1,5 +1,5 @@
-//! The smoke test: each binary is run once, confined in an empty root, so that a dependency on
-//! another file shows.
+//! The smoke test: each binary is run once, confined in an empty root, so that a dependency on another file is
+//! detected.
 
 use std::{
     collections::BTreeMap,
@@ -23,21 +23,21 @@ use crate::{
     },
     sys::{
         Context,
-        confine::{self, Root},
+        confine::{self, ProgramRoot},
         file, fs, host,
-        process::{Keep, Limits, MOST_OUTPUT, Output, printable},
+        process::{KeepOutput, Limits, MAX_OUTPUT, Output, printable},
     },
 };
 
 /// The number of bytes that are kept of the beginning and of the end of a program's output.
-const KEPT: usize = 64 << 10;
+const MAX_LOGGED: usize = 64 << 10;
 
 /// The exit code of a Rust program that panicked.
-const PANIC: i32 = 101;
+const PANIC_STATUS: i32 = 101;
 
 /// The result of running a program.
 #[derive(Debug)]
-pub(in crate::ops) enum Outcome {
+pub(in crate::ops) enum TestOutcome {
     /// It was started, and ended or was ended.
     Ran(Output),
     /// It was not started, and why.
@@ -46,10 +46,10 @@ pub(in crate::ops) enum Outcome {
 
 /// Returns the limits on a program that is run within `limit`.
 pub(in crate::ops) fn limits(limit: Duration) -> Limits {
-    Limits { time: Some(limit), output: MOST_OUTPUT, keep: Keep::Ends(KEPT) }
+    Limits { time: Some(limit), output: MAX_OUTPUT, keep: KeepOutput::Ends(MAX_LOGGED) }
 }
 
-/// Runs the binary at `path` as `setting` says. What it writes is added to `log`.
+/// Runs the binary at `path` as `setting` describes. Its output is added to `log`.
 ///
 /// # Errors
 /// It crashed, panicked or wrote without end; or it did not end with 0 where that is required.
@@ -68,23 +68,23 @@ pub fn smoke(
         Ok(runner) => runner,
         Err(reason) => return Ok(Some(Smoke::NotRun { reason })),
     };
-    let outcome = match interpreter(path) {
-        Some(reason) => Outcome::NotRun(reason),
+    let outcome = match dynamic_reason(path) {
+        Some(reason) => TestOutcome::NotRun(reason),
         None => {
-            let root = Root::new(path, name, runner.emulator.as_deref())?;
+            let root = ProgramRoot::new(path, name, runner.emulator.as_deref())?;
             let limits = limits(Duration::from_secs(setting.timeout));
             run(cx, &root, &runner, args, limits, Some(log))?
         }
     };
     let output = match outcome {
-        Outcome::Ran(output) => output,
-        Outcome::NotRun(reason) => {
+        TestOutcome::Ran(output) => output,
+        TestOutcome::NotRun(reason) => {
             let platform = &target.spec.platform;
             cx.warn(format!("`{name}` for {platform} was not smoke-tested: {reason}"));
             return Ok(Some(Smoke::NotRun { reason }));
         }
     };
-    judge(&output, name, target, args, setting)?;
+    check_output(&output, name, target, args, setting)?;
     let text = String::from_utf8_lossy(&output.stdout);
     let first = text.lines().next().map(|line| line.chars().take(200).collect::<String>());
     Ok(Some(Smoke::Ran {
@@ -98,21 +98,21 @@ pub fn smoke(
 
 /// Returns the reason for which a dynamically linked program does not start in an empty root; `None`
 /// for a static one.
-fn interpreter(path: &Utf8Path) -> Option<String> {
+fn dynamic_reason(path: &Utf8Path) -> Option<String> {
     let open = file::open(path).ok()?;
     let facts = Facts::read(Source::File(&open)).ok()?;
     let interpreter = facts.interpreter?;
     Some(format!("it needs `{}`, and is run in an empty root", printable(&interpreter)))
 }
 
-fn judge(
+fn check_output(
     output: &Output,
     name: &str,
     target: &Target,
     args: &[String],
     setting: &plan::Smoke,
 ) -> Result<()> {
-    let crashed = output.signal.is_some() || output.code == Some(PANIC);
+    let crashed = output.signal.is_some() || output.code == Some(PANIC_STATUS);
     // With default arguments, a program that needs others, or serves until it is ended, has shown that
     // it runs.
     let fine = if setting.must_succeed { output.success() } else { !crashed || output.timed_out };
@@ -121,7 +121,7 @@ fn judge(
     }
     let what = format!("`{name} {}` for `{}`", args.join(" "), target.name);
     let how = match output.excess {
-        true => format!("it wrote more than {} and was ended", Size(MOST_OUTPUT)),
+        true => format!("it wrote more than {} and was ended", Size(MAX_OUTPUT)),
         false => format!("it ended with {}", output.ending()),
     };
     let error = Error::check(format!("{what} does not run: {how}")).detail(output.tail(10));
@@ -173,36 +173,36 @@ pub(in crate::ops) fn runner(cx: &Context, target: &Target) -> std::result::Resu
     })
 }
 
-/// Runs the program in `root`, confined. `log` gets what it wrote.
+/// Runs the program in `root`, confined. Its output is added to `log`.
 ///
 /// # Errors
 /// An interrupt came, or the log cannot be written.
 pub(in crate::ops) fn run(
     cx: &Context,
-    root: &Root,
+    root: &ProgramRoot,
     runner: &Runner,
     args: &[String],
     limits: Limits,
     log: Option<&Utf8Path>,
-) -> Result<Outcome> {
+) -> Result<TestOutcome> {
     if runner.emulator.is_some()
-        && let Some(reason) = unfit(cx, runner)?
+        && let Some(reason) = unusable_reason(cx, runner)?
     {
-        return Ok(Outcome::NotRun(reason));
+        return Ok(TestOutcome::NotRun(reason));
     }
     let argv = root.command(&runner.flags, args);
     Ok(match confine::run(cx, &root.path(), &argv, limits)? {
-        confine::Outcome::Ran(output) => {
+        confine::RunOutcome::Ran(output) => {
             let program = argv.first().cloned().unwrap_or_default();
             let command = Command::new(program).args(argv.into_iter().skip(1)).env_clear();
-            record(log, &command.env("PATH", "/"), &output)?;
-            Outcome::Ran(output)
+            append_log(log, &command.env("PATH", "/"), &output)?;
+            TestOutcome::Ran(output)
         }
-        confine::Outcome::NotStarted(error) => {
-            Outcome::NotRun(not_started("the system does not start it", &error))
+        confine::RunOutcome::NotStarted(error) => {
+            TestOutcome::NotRun(not_started("the system does not start it", &error))
         }
-        confine::Outcome::Unavailable(why) => {
-            Outcome::NotRun(format!("it cannot be confined: {why}"))
+        confine::RunOutcome::Unavailable(why) => {
+            TestOutcome::NotRun(format!("it cannot be confined: {why}"))
         }
     })
 }
@@ -212,9 +212,9 @@ pub(in crate::ops) fn run(
 ///
 /// # Errors
 /// An interrupt came, or the program cannot be written.
-pub(in crate::ops) fn unfit(cx: &Context, runner: &Runner) -> Result<Option<String>> {
-    type Key = (Option<Utf8PathBuf>, Vec<String>, u16);
-    static TESTED: Mutex<BTreeMap<Key, Option<String>>> = Mutex::new(BTreeMap::new());
+pub(in crate::ops) fn unusable_reason(cx: &Context, runner: &Runner) -> Result<Option<String>> {
+    type RunnerKey = (Option<Utf8PathBuf>, Vec<String>, u16);
+    static TESTED: Mutex<BTreeMap<RunnerKey, Option<String>>> = Mutex::new(BTreeMap::new());
     let (machine, class, endian) = runner.machine;
     let name = &runner.name;
     let Some(program) = minimal_program(machine, class, endian) else {
@@ -226,20 +226,20 @@ pub(in crate::ops) fn unfit(cx: &Context, runner: &Runner) -> Result<Option<Stri
     if let Some(known) = tested.get(&key) {
         return Ok(known.clone());
     }
-    /// More than an emulator takes to start on a busy machine.
+    /// The time limit for the start of an emulator on a busy machine.
     const LIMIT: Duration = Duration::from_secs(60);
-    let root = Root::of_bytes(&program, "minimal", runner.emulator.as_deref())?;
+    let root = ProgramRoot::from_bytes(&program, "minimal", runner.emulator.as_deref())?;
     let argv = root.command(&runner.flags, &[]);
     let unfit = match confine::run(cx, &root.path(), &argv, limits(LIMIT))? {
-        confine::Outcome::Ran(output) if output.code == Some(MINIMAL_STATUS) => None,
-        confine::Outcome::Ran(output) => {
-            let (how, said) = (output.ending(), output.tail(1));
-            Some(format!("`{name}` does not run the smallest program: {how}; {said}"))
+        confine::RunOutcome::Ran(output) if output.code == Some(MINIMAL_STATUS) => None,
+        confine::RunOutcome::Ran(output) => {
+            let (how, reported) = (output.ending(), output.tail(1));
+            Some(format!("`{name}` cannot run the smallest program: {how}; {reported}"))
         }
-        confine::Outcome::NotStarted(error) => {
+        confine::RunOutcome::NotStarted(error) => {
             Some(not_started(&format!("the system does not start `{name}`"), &error))
         }
-        confine::Outcome::Unavailable(why) => Some(format!("it cannot be confined: {why}")),
+        confine::RunOutcome::Unavailable(why) => Some(format!("it cannot be confined: {why}")),
     };
     tested.insert(key, unfit.clone());
     Ok(unfit)
@@ -257,7 +257,7 @@ fn not_started(what: &str, error: &std::io::Error) -> String {
 }
 
 /// Adds a run to `log`.
-pub(in crate::ops) fn record(
+pub(in crate::ops) fn append_log(
     log: Option<&Utf8Path>,
     command: &Command,
     output: &Output,
@@ -272,5 +272,5 @@ pub(in crate::ops) fn record(
     }
     text.extend_from_slice(format!("{}\n", output.ending()).as_bytes());
     let written = fs::append(log)?.write_all(&text);
-    written.map_err(|error| fs::failed("write", log, error))
+    written.map_err(|error| fs::file_error("write", log, error))
 }

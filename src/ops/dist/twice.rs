@@ -1,4 +1,4 @@
-//! Building again, to see whether the same source gives the same bytes.
+//! A second build, which checks that the same source gives the same bytes.
 
 use camino::Utf8Path;
 
@@ -13,7 +13,7 @@ use crate::{
         dist::{
             bom,
             build::{self, Built},
-            collect::{shipped, unstripped},
+            collect::{strip_binary, unstripped},
             planned::Planned,
         },
         output::stage::Stage,
@@ -46,7 +46,7 @@ pub(in crate::ops) fn check(planned: &Planned) -> Result<()> {
 ///
 /// # Errors
 /// The second build failed, or at least one binary differs: where, and what is there.
-pub(in crate::ops) fn twice(
+pub(in crate::ops) fn build_again(
     cx: &Context,
     planned: &Planned,
     stage: &Stage,
@@ -59,26 +59,25 @@ pub(in crate::ops) fn twice(
     let directory = Utf8Path::new(&again.target_directory);
     fs::remove_dir_all(directory)?;
     let report = build::compile(cx, planned, again, stage, "again")?;
-    let bills = bom::bills(cx, planned, &report)?;
+    let bills = bom::sboms(cx, planned, &report)?;
     let mut differing = Vec::new();
     for job in &planned.plan.jobs {
         let first = (unstripped(job, &built.report)?, built.bills.section(job));
         let second = (unstripped(job, &report)?, bills.section(job));
         differing.extend(compare(job, first, second)?);
     }
-    let of = planned.plan.jobs.len();
+    let total = planned.plan.jobs.len();
     if differing.is_empty() {
         fs::remove_dir_all(directory)?;
-        let binaries = if of == 1 { "binary" } else { "binaries" };
-        cx.status("Reproduced", format!("{of} {binaries}: two builds gave the same bytes"));
+        let binaries = if total == 1 { "binary" } else { "binaries" };
+        cx.status("Reproduced", format!("{total} {binaries}: two builds gave the same bytes"));
         return Ok(());
     }
     let count = differing.len();
-    Err(Error::check(format!("{count} of {of} binaries differ when they are built again"))
+    Err(Error::check(format!("{count} of {total} binaries differ when they are built again"))
         .detail(differing.join("\n"))
         .hint(format!(
-            "a build script or a macro that takes in the time, a random number or a directory's \
-             name is the usual cause: take the time from `SOURCE_DATE_EPOCH`; the second build is \
+            "the usual cause is a build script or a macro that uses the time, a random number or a directory's name: use the time of `SOURCE_DATE_EPOCH`; the second build is \
              in `{directory}`"
         )))
 }
@@ -93,8 +92,8 @@ fn compare(
     let what = format!("{} {}", job.platform, job.binary);
     let (old, new) = (file::open(first)?, file::open(second)?);
     let (old, new) = (Source::File(&old), Source::File(&new));
-    let (one, _) = shipped(job, first, old, list)?;
-    let (two, _) = shipped(job, second, new, again)?;
+    let (one, _) = strip_binary(job, first, old, list)?;
+    let (two, _) = strip_binary(job, second, new, again)?;
     let found = find_difference(Source::File(&one), Source::File(&two), old)
         .map_err(|error| Error::build(format!("`{first}` cannot be compared: {error}")))?;
     let Some(found) = found else {

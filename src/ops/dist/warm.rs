@@ -20,11 +20,11 @@ use crate::{
 };
 
 /// The environment of a build's command.
-type Env = BTreeMap<String, Option<String>>;
+type EnvChanges = BTreeMap<String, Option<String>>;
 
 /// One target's smallest link.
 #[derive(Debug)]
-struct Part {
+struct WarmupLink {
     target: String,
     command: Command,
 }
@@ -33,12 +33,12 @@ struct Part {
 #[derive(Debug)]
 pub(in crate::ops) struct Warm {
     name: String,
-    parts: Vec<Part>,
+    parts: Vec<WarmupLink>,
 }
 
 impl Warm {
     /// Returns the objects that the links of `build` need, started with `env`.
-    pub(in crate::ops) fn new(planned: &Planned, build: &Build, env: &Env) -> Self {
+    pub(in crate::ops) fn new(planned: &Planned, build: &Build, env: &EnvChanges) -> Self {
         let version = planned.zig.as_ref().map(|zig| zig.version.to_string()).unwrap_or_default();
         let mut key = format!("{}", planned.rust.version);
         let part = |target: &String| {
@@ -56,7 +56,7 @@ impl Warm {
                 .args([target.as_str(), "--edition", "2021", "-Copt-level=3", "-"])
                 .arg(format!("-Clinker={linker}"))
                 .args(passed.map(|flag| flag.flag.as_str()));
-            Some(Part { target: target.clone(), command })
+            Some(WarmupLink { target: target.clone(), command })
         };
         let parts = build.targets.iter().filter_map(part).collect();
         Warm { name: format!("{version}-{}", Digest::sha256(key.as_bytes()).short()), parts }
@@ -70,16 +70,16 @@ impl Warm {
     /// Returns the cache for zig that a restored cache brought to `target`, if one is needed.
     pub(in crate::ops) fn restored(&self, cx: &Context, target: &Utf8Path) -> Option<Utf8PathBuf> {
         warm::restored_cache(cx, target, &self.name).unwrap_or_else(|error| {
-            cx.warn(format!("what the restored cache holds of zig's is not used: {error}"));
+            cx.warn(format!("zig's part of the restored cache is not used: {error}"));
             None
         })
     }
 
-    /// Runs `work`, and has zig build the objects that are missing in `zig_cache`, its own one if
-    /// `None`, at the same time, from when `work` calls the given function. If `work` fails, this is
-    /// stopped; if it succeeds, its own links have had the same built, and little is left to do.
-    /// Nothing of this can fail a build: a link builds missing objects itself.
-    pub(in crate::ops) fn beside<T>(
+    /// Runs `work`, and at the same time, from the moment at which `work` calls the given function, a link of
+    /// the objects that are missing in `zig_cache` (zig's own if `None`). If `work` fails, this is stopped; if
+    /// it succeeds, its own links have built the same objects, and little is left to do. No failure of this
+    /// fails a build: a link builds missing objects itself.
+    pub(in crate::ops) fn run_beside<T>(
         &self,
         cx: &Context,
         zig_cache: Option<Utf8PathBuf>,
@@ -91,15 +91,15 @@ impl Warm {
             return work(&|| {});
         }
         let children = cx.children.nested();
-        let (begin, begun) = mpsc::channel();
+        let (begin, started) = mpsc::channel();
         let beside =
-            Beside { cx, children: &children, zig_cache, log: stage.path("logs/warm.log") };
+            WarmupThread { cx, children: &children, zig_cache, log: stage.path("logs/warm.log") };
         std::thread::scope(|scope| {
             let warm = move || {
-                if begun.recv().is_ok()
+                if started.recv().is_ok()
                     && let Err(error) = beside.warm(self)
                 {
-                    beside.note(&format!("{error}\n"));
+                    beside.append_log(&format!("{error}\n"));
                 }
             };
             // Without a thread, the links of the build have it built.
@@ -122,51 +122,51 @@ impl Warm {
 }
 
 /// The inputs of the thread beside a build.
-struct Beside<'a> {
+struct WarmupThread<'a> {
     cx: &'a Context,
     children: &'a Children,
     zig_cache: Utf8PathBuf,
     log: Utf8PathBuf,
 }
 
-impl Beside<'_> {
-    /// Has zig build the objects that each target needs, in its own cache; then keeps them, once links
-    /// with nothing else succeed. Objects that were kept earlier only have to be copied.
+impl WarmupThread<'_> {
+    /// Builds the objects that each target needs, in zig's own cache; then stores them, once links with nothing
+    /// else succeed. Objects that were stored earlier are only copied.
     fn warm(&self, warm: &Warm) -> Result<()> {
-        let place = warm::place(self.cx, &warm.name);
-        if warm::is_sound(&place) {
-            warm::merge(&place, &self.zig_cache)?;
+        let location = warm::archive_path(self.cx, &warm.name);
+        if warm::is_intact(&location) {
+            warm::merge(&location, &self.zig_cache)?;
             return warm::mark_warm(&self.zig_cache, &warm.name);
         }
         let before = warm::entries(&self.zig_cache)?;
         warm.parts.iter().try_for_each(|part| self.link(part, &self.zig_cache))?;
         warm::mark_warm(&self.zig_cache, &warm.name)?;
-        let dir = Utf8PathBuf::from(format!("{place}.{}.new", std::process::id()));
+        let dir = Utf8PathBuf::from(format!("{location}.{}.new", std::process::id()));
         fs::remove_dir_all(&dir)?;
         let kept = warm::copy_new(&self.zig_cache, &before, &dir).and_then(|new| {
             if !new {
                 return Ok(());
             }
             warm.parts.iter().try_for_each(|part| self.link(part, &dir))?;
-            warm::keep(&dir, &place)
+            warm::store(&dir, &location)
         });
         fs::remove_dir_all(&dir)?;
         kept
     }
 
     /// Links the smallest program with the build's own flags.
-    fn link(&self, part: &Part, zig_cache: &Utf8Path) -> Result<()> {
+    fn link(&self, part: &WarmupLink, zig_cache: &Utf8Path) -> Result<()> {
         let out = fs::TempDir::new("longshore-warm")?;
         let command = part.command.clone().args(["-o", out.path.join("warm").as_str()]);
         let command = command
             .env("ZIG_GLOBAL_CACHE_DIR", zig_cache.as_str())
             .env("ZIG_LOCAL_CACHE_DIR", zig_cache.as_str());
-        self.note(&format!("$ {command}\n"));
-        let mut said = Vec::new();
+        self.append_log(&format!("$ {command}\n"));
+        let mut reported = Vec::new();
         let source = b"fn main() {}\n".to_vec();
-        let take = |_, line: &[u8]| said.extend_from_slice(line);
+        let take = |_, line: &[u8]| reported.extend_from_slice(line);
         let output = self.children.stream(&command, Some(source), take)?;
-        self.note(&String::from_utf8_lossy(&said));
+        self.append_log(&String::from_utf8_lossy(&reported));
         if output.success() {
             return Ok(());
         }
@@ -174,8 +174,8 @@ impl Beside<'_> {
         Err(Error::build(format!("{target}: rustc ended with {}", output.ending())))
     }
 
-    /// Writes to the log, which is only for who looks there.
-    fn note(&self, text: &str) {
+    /// Writes to the log, and to nothing else.
+    fn append_log(&self, text: &str) {
         let _ = fs::append(&self.log).map(|mut file| file.write_all(text.as_bytes()));
     }
 }

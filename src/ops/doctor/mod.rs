@@ -2,7 +2,7 @@
 
 use crate::{
     build::{
-        request::Request,
+        request::BuildRequest,
         target::{Target, Targets},
         zig::PINNED,
     },
@@ -17,7 +17,7 @@ use crate::{
     ops::dist::smoke,
     sys::{
         Context, cargo,
-        git::{self, State},
+        git::{self, RepositoryState},
         toolchain,
     },
 };
@@ -26,38 +26,38 @@ use crate::{
 ///
 /// # Errors
 /// cargo's configuration cannot be read.
-pub fn doctor(cx: &Context, request: &Request) -> Result<Doctor> {
+pub fn doctor(cx: &Context, request: &BuildRequest) -> Result<Doctor> {
     let mut checks = Vec::new();
     let config = cargo::Config::load(cx, &[])?;
     // Also outside a workspace: then for the targets that are default everywhere.
     let targets = Targets::new([])?;
     let names: Vec<String> = match &request.targets[..] {
         [] => targets.iter().filter(|t| t.spec.default).map(|t| t.name.clone()).collect(),
-        asked => asked.to_vec(),
+        requested => requested.to_vec(),
     };
     match toolchain::rust::find(cx, &config.rustc()) {
         Ok(rust) => {
-            checks.push(good("cargo", &rust.cargo_version));
+            checks.push(passed("cargo", &rust.cargo_version));
             let detail = format!("{} in {}", rust.rustc_version, rust.sysroot);
-            checks.push(good("rustc", &detail));
-            checks.push(zig(cx, &rust));
-            let wish = toolchain::std::Wish {
+            checks.push(passed("rustc", &detail));
+            checks.push(zig_check(cx, &rust));
+            let std_request = toolchain::std::StdRequest {
                 targets: &names.iter().map(String::as_str).collect::<Vec<_>>(),
                 rust_src: request.rust_src.as_deref(),
                 options: &[],
                 offline: true,
             };
-            for (target, std) in toolchain::std::find(cx, &rust, &wish)? {
+            for (target, std) in toolchain::std::find(cx, &rust, &std_request)? {
                 checks.push(std_check(cx, &target, &std));
             }
         }
-        Err(error) => checks.push(bad("rust", &error.to_string(), error.hint_text())),
+        Err(error) => checks.push(failed("rust", &error.to_string(), error.hint_text())),
     }
     for target in targets.iter().filter(|target| names.contains(&target.name)) {
-        checks.push(runner(cx, target));
+        checks.push(runner_check(cx, target));
     }
-    checks.push(git(cx));
-    checks.push(engine(cx));
+    checks.push(git_check(cx));
+    checks.push(engine_check(cx));
     let healthy = checks.iter().all(|check| check.state != CheckState::Bad);
     Ok(Doctor { schema: SCHEMA, healthy, checks })
 }
@@ -66,18 +66,18 @@ fn check(name: &str, state: CheckState, detail: &str, fix: Option<&str>) -> Chec
     Check { name: name.into(), state, detail: detail.into(), fix: fix.map(Into::into) }
 }
 
-fn good(name: &str, detail: &str) -> Check {
+fn passed(name: &str, detail: &str) -> Check {
     check(name, CheckState::Good, detail, None)
 }
 
-fn bad(name: &str, detail: &str, fix: Option<&str>) -> Check {
+fn failed(name: &str, detail: &str, fix: Option<&str>) -> Check {
     check(name, CheckState::Bad, detail, fix)
 }
 
-fn zig(cx: &Context, rust: &toolchain::Rust) -> Check {
+fn zig_check(cx: &Context, rust: &toolchain::Rust) -> Check {
     let by_hand = format!("python3 -m pip install ziglang=={PINNED}");
     match toolchain::zig::find(cx, &rust.version) {
-        Ok(Some(zig)) => good("zig", &format!("{} in {}", zig.version, zig.program)),
+        Ok(Some(zig)) => passed("zig", &format!("{} in {}", zig.version, zig.program)),
         Ok(None) => {
             let pip = ["uv", "python3", "pip3"].iter().find(|name| cx.env.which(name).is_some());
             match pip {
@@ -87,10 +87,12 @@ fn zig(cx: &Context, rust: &toolchain::Rust) -> Check {
                     &format!("none yet; dist fetches {PINNED} with {pip}"),
                     Some(&by_hand),
                 ),
-                None => bad("zig", "none, and no uv, python3 or pip3 to fetch it", Some(&by_hand)),
+                None => {
+                    failed("zig", "none, and no uv, python3 or pip3 to fetch it", Some(&by_hand))
+                }
             }
         }
-        Err(error) => bad("zig", &error.to_string(), error.hint_text()),
+        Err(error) => failed("zig", &error.to_string(), error.hint_text()),
     }
 }
 
@@ -98,12 +100,12 @@ fn std_check(cx: &Context, target: &str, std: &Std) -> Check {
     let name = format!("std {target}");
     let fix = format!("rustup target add {target}");
     match std {
-        Std::Installed => good(&name, "installed"),
-        Std::Source { source, .. } => good(&name, &format!("built from {source}")),
+        Std::Installed => passed(&name, "installed"),
+        Std::Source { source, .. } => passed(&name, &format!("built from {source}")),
         Std::Missing if cx.env.which("rustup").is_some() => {
             check(&name, CheckState::Provided, "not installed; dist asks rustup for it", Some(&fix))
         }
-        Std::Missing => bad(
+        Std::Missing => failed(
             &name,
             "not installed, and there is no rustup",
             Some("install the toolchain with rustup, or name a rust-src with `--rust-src DIR`"),
@@ -111,15 +113,15 @@ fn std_check(cx: &Context, target: &str, std: &Std) -> Check {
     }
 }
 
-fn runner(cx: &Context, target: &Target) -> Check {
+fn runner_check(cx: &Context, target: &Target) -> Check {
     let name = format!("run {}", target.spec.platform);
     let Ok(runner) = smoke::runner(cx, target) else {
         let what = "no emulator: binaries are built and verified, but not run";
         let hint = Some("apt-get install qemu-user-static");
         return check(&name, CheckState::Optional, what, hint);
     };
-    match smoke::unfit(cx, &runner).unwrap_or_else(|error| Some(error.to_string())) {
-        None => good(&name, runner.emulator.as_ref().map_or("natively", |path| path.as_str())),
+    match smoke::unusable_reason(cx, &runner).unwrap_or_else(|error| Some(error.to_string())) {
+        None => passed(&name, runner.emulator.as_ref().map_or("natively", |path| path.as_str())),
         Some(reason) => {
             let what = format!("binaries are built and verified, but not run: {reason}");
             check(&name, CheckState::Optional, &what, None)
@@ -128,19 +130,19 @@ fn runner(cx: &Context, target: &Target) -> Check {
 }
 
 /// Checks git, and its report on the workspace, or on the current directory.
-fn git(cx: &Context) -> Check {
+fn git_check(cx: &Context) -> Check {
     let version = cx.children.read(&Command::new("git").arg("--version"));
     let version = version.as_deref().map(|text| text.trim_start_matches("git version "));
     let dir = cargo::root(cx, None).unwrap_or_else(|_| cx.env.dir.clone());
     let state = git::state(cx, &dir, &[], &git::Excluded::default());
     match (version, state) {
-        (_, Err(error)) => bad("git", &error.to_string(), error.hint_text()),
-        (Ok(version), Ok(State::At(revision))) => {
+        (_, Err(error)) => failed("git", &error.to_string(), error.hint_text()),
+        (Ok(version), Ok(RepositoryState::At(revision))) => {
             let short = revision.hash.get(..12).unwrap_or(&revision.hash);
-            good("git", &format!("{version}; commit {short}"))
+            passed("git", &format!("{version}; commit {short}"))
         }
         (Ok(version), Ok(state)) => {
-            good("git", &format!("{version}; {}", state.missing().unwrap_or_default()))
+            passed("git", &format!("{version}; {}", state.unknown_reason().unwrap_or_default()))
         }
         (Err(_), Ok(_)) => check(
             "git",
@@ -151,11 +153,11 @@ fn git(cx: &Context) -> Check {
     }
 }
 
-fn engine(cx: &Context) -> Check {
+fn engine_check(cx: &Context) -> Check {
     let engines: Vec<_> =
         ["docker", "podman"].iter().filter_map(|name| cx.env.which(name)).collect();
     match engines.first() {
-        Some(path) => good("container engine", &format!("{path} (to run images; not needed)")),
+        Some(path) => passed("container engine", &format!("{path} (to run images; not needed)")),
         None => check(
             "container engine",
             CheckState::Optional,

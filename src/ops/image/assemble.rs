@@ -1,4 +1,4 @@
-//! One image: its recipe carried out for every platform, and the layers made.
+//! One image: execution of its recipe for every platform, and its layers.
 
 use std::{
     cell::RefCell,
@@ -9,7 +9,7 @@ use camino::Utf8Path;
 
 use super::{
     context::BuildContext,
-    layers::{Contents, Store},
+    layers::{ContextDigests, LayerCache},
 };
 use crate::{
     archive::{
@@ -39,17 +39,17 @@ use crate::{
 const PREDEFINED: &str = "org.opencontainers.image.";
 
 /// An image of all platforms.
-pub(super) struct Made {
+pub(super) struct BuiltImage {
     pub(super) set: OciImageSet,
     /// The path in the image, and the digest, of every binary.
     pub(super) binaries: BTreeMap<Platform, BTreeMap<String, Digest>>,
 }
 
-/// Makes images of one directory.
-pub(super) struct Maker<'a> {
+/// The builder of the images of one directory.
+pub(super) struct ImageBuilder<'a> {
     cx: &'a Context,
     root: &'a Utf8Path,
-    store: &'a Store<'a>,
+    store: &'a LayerCache<'a>,
     digests: &'a Digests,
     /// The files that may be packed: the digest and the platform of each verified binary.
     verified: BTreeMap<Digest, Vec<Platform>>,
@@ -57,11 +57,11 @@ pub(super) struct Maker<'a> {
     warned: RefCell<BTreeSet<String>>,
 }
 
-impl<'a> Maker<'a> {
+impl<'a> ImageBuilder<'a> {
     pub(super) fn new(
         cx: &'a Context,
         root: &'a Utf8Path,
-        store: &'a Store<'a>,
+        store: &'a LayerCache<'a>,
         digests: &'a Digests,
         artifacts: &[VerifiedArtifact],
         epoch: u64,
@@ -71,21 +71,22 @@ impl<'a> Maker<'a> {
             let platform = artifact.artifact().platform.clone();
             verified.entry(artifact.digest()).or_default().push(platform);
         }
-        Maker { cx, root, store, digests, verified, epoch, warned: RefCell::default() }
+        ImageBuilder { cx, root, store, digests, verified, epoch, warned: RefCell::default() }
     }
 
-    pub(super) fn make(&self, plan: &plan::Image) -> Result<Made> {
+    pub(super) fn build(&self, plan: &plan::Image) -> Result<BuiltImage> {
         let (recipe, ignore) = self.recipe(plan)?;
         let context = BuildContext::read(self.root, &ignore, self.epoch)?;
-        let contents = Contents { context: &context, digests: self.digests };
+        let contents = ContextDigests { context: &context, digests: self.digests };
         // Platforms side by side: compression is nearly all of the work.
         let (platforms, store, verified, epoch) =
             (&plan.platforms, self.store, &self.verified, self.epoch);
-        let made: Vec<Result<Part>> = parallel::map_on(platforms.len(), platforms.len(), |index| {
-            let (recipe, contents, platform) = (&recipe, &contents, &platforms[index]);
-            let job = Job { plan, recipe, contents, platform, epoch };
-            job.make(store, verified)
-        });
+        let made: Vec<Result<PlatformImage>> =
+            parallel::map_on(platforms.len(), platforms.len(), |index| {
+                let (recipe, contents, platform) = (&recipe, &contents, &platforms[index]);
+                let job = PlatformBuild { plan, recipe, contents, platform, epoch };
+                job.build(store, verified)
+            });
         let (mut images, mut binaries) = (Vec::new(), BTreeMap::new());
         for made in made {
             let part = made?;
@@ -102,17 +103,17 @@ impl<'a> Maker<'a> {
         let platforms: Vec<_> = plan.platforms.iter().map(Platform::to_string).collect();
         let what = format!("image {}:{} for {}", plan.name, plan.tag, platforms.join(", "));
         self.cx.status("Packed", what);
-        Ok(Made { set, binaries })
+        Ok(BuiltImage { set, binaries })
     }
 
     /// Returns the recipe, and the ignore file of the context. The file beside the Dockerfile wins over
     /// the context's own (Docker's manual, "Build context", "Filename and location").
     fn recipe(&self, plan: &plan::Image) -> Result<(Dockerfile, Ignore)> {
-        let recipe = parse(plan)?;
+        let recipe = parse_recipe(plan)?;
         let ignore = match plan.recipe.as_ref().map(|recipe| (&recipe.path, &recipe.ignore)) {
             Some((path, Some(text))) => Ignore::parse(&format!("{path}.dockerignore"), text)?,
             Some((_, None)) => {
-                let text = fs::read_to_string_if_there(&self.root.join(".dockerignore"))?;
+                let text = fs::read_to_string_if_exists(&self.root.join(".dockerignore"))?;
                 Ignore::parse(".dockerignore", &text.unwrap_or_default())?
             }
             None => Ignore::default(),
@@ -122,15 +123,15 @@ impl<'a> Maker<'a> {
 }
 
 /// Returns the recipe of an image.
-fn parse(plan: &plan::Image) -> Result<Dockerfile> {
+fn parse_recipe(plan: &plan::Image) -> Result<Dockerfile> {
     match &plan.recipe {
         Some(recipe) => dockerfile::parse(&recipe.path, &recipe.text),
         None => dockerfile::parse("the built-in recipe", &builtin_recipe(plan).text()?),
     }
 }
 
-/// Checks that the images of a plan can be made and started, as far as that is known before anything is
-/// built, and returns what is probably not intended.
+/// Checks that the images of a plan can be made and started, as far as that is known in advance, and returns
+/// warnings about settings that are probably not intended.
 ///
 /// # Errors
 /// A recipe is wrong, for one of the platforms at least.
@@ -138,16 +139,16 @@ pub fn check(plan: &plan::Plan) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     for image in &plan.images {
         image.extras.iter().try_for_each(|extra| extra.require())?;
-        let recipe = parse(image)?;
+        let recipe = parse_recipe(image)?;
         let ignore = match &image.recipe {
             Some(plan::Recipe { path, ignore: Some(text), .. }) => {
                 Ignore::parse(&format!("{path}.dockerignore"), text)?
             }
             _ => Ignore::default(),
         };
-        let context = planned(plan, &ignore)?;
+        let context = planned_context(plan, &ignore)?;
         for platform in &image.platforms {
-            let evaluated = recipe.evaluate(&arguments(image, platform)?)?;
+            let evaluated = recipe.evaluate(&build_arguments(image, platform)?)?;
             // Other files that are copied may be made by the build.
             let made = assemble::assemble(&recipe, &evaluated, &context, &image.extras, 0);
             if let Ok(assembly) = made {
@@ -161,7 +162,7 @@ pub fn check(plan: &plan::Plan) -> Result<Vec<String>> {
 }
 
 /// Returns the files of a build context that are known before a build.
-fn planned(plan: &plan::Plan, ignore: &Ignore) -> Result<Tree> {
+fn planned_context(plan: &plan::Plan, ignore: &Ignore) -> Result<Tree> {
     let mut tree = Tree::default();
     for job in &plan.jobs {
         let binary = (job.path.as_str(), 0o755);
@@ -176,10 +177,10 @@ fn planned(plan: &plan::Plan, ignore: &Ignore) -> Result<Tree> {
     Ok(tree)
 }
 
-fn arguments(plan: &plan::Image, platform: &Platform) -> Result<Arguments> {
+fn build_arguments(plan: &plan::Image, platform: &Platform) -> Result<Arguments> {
     Ok(Arguments {
         platform: platform.clone(),
-        build_platform: host()?,
+        build_platform: host_platform()?,
         values: plan.args.clone(),
         target: None,
     })
@@ -203,7 +204,7 @@ fn annotations(plan: &plan::Image) -> BTreeMap<String, String> {
 }
 
 /// The image of one platform.
-struct Part {
+struct PlatformImage {
     image: OciImage,
     binaries: BTreeMap<String, Digest>,
     warnings: Vec<String>,
@@ -211,17 +212,21 @@ struct Part {
 
 /// The inputs of the image of one platform.
 #[derive(Clone, Copy)]
-struct Job<'a> {
+struct PlatformBuild<'a> {
     plan: &'a plan::Image,
     recipe: &'a Dockerfile,
-    contents: &'a Contents<'a>,
+    contents: &'a ContextDigests<'a>,
     platform: &'a Platform,
     epoch: u64,
 }
 
-impl Job<'_> {
-    fn make(&self, store: &Store<'_>, verified: &BTreeMap<Digest, Vec<Platform>>) -> Result<Part> {
-        let arguments = arguments(self.plan, self.platform)?;
+impl PlatformBuild<'_> {
+    fn build(
+        &self,
+        store: &LayerCache<'_>,
+        verified: &BTreeMap<Digest, Vec<Platform>>,
+    ) -> Result<PlatformImage> {
+        let arguments = build_arguments(self.plan, self.platform)?;
         let evaluated = self.recipe.evaluate(&arguments)?;
         let tree = &self.contents.context.tree;
         let assembly =
@@ -251,7 +256,7 @@ impl Job<'_> {
             steps,
             annotations: annotations(self.plan),
         })?;
-        Ok(Part { image, binaries, warnings })
+        Ok(PlatformImage { image, binaries, warnings })
     }
 
     /// Returns the binaries in `root`, by their paths.
@@ -261,8 +266,8 @@ impl Job<'_> {
         verified: &BTreeMap<Digest, Vec<Platform>>,
     ) -> Result<BTreeMap<String, Digest>> {
         let mut found = BTreeMap::new();
-        for (path, name, _) in named(root) {
-            let file = self.contents.of(name)?;
+        for (path, name, _) in context_files(root) {
+            let file = self.contents.get(name)?;
             if verified.contains_key(&file.digest) {
                 found.insert(format!("/{}", path.join("/")), file.digest);
             }
@@ -273,13 +278,13 @@ impl Job<'_> {
     /// Checks that every program in `layer` is one that was accepted, by its digest, and for this
     /// platform.
     fn check(&self, layer: &Tree, verified: &BTreeMap<Digest, Vec<Platform>>) -> Result<()> {
-        for (path, name, size) in named(layer) {
+        for (path, name, size) in context_files(layer) {
             let path = path.join("/");
             if size > tar::MAX_FILE_SIZE {
                 return Err(Error::usage(format!("`{name}` has {size} bytes"))
                     .hint(format!("a file in an image has at most {}", tar::MAX_FILE_SIZE)));
             }
-            let file = self.contents.of(name)?;
+            let file = self.contents.get(name)?;
             match verified.get(&file.digest) {
                 Some(platforms) if platforms.contains(self.platform) => {}
                 Some(platforms) => {
@@ -308,13 +313,13 @@ impl Job<'_> {
 }
 
 /// Returns the platform that containers run on here.
-pub(super) fn host() -> Result<Platform> {
+pub(super) fn host_platform() -> Result<Platform> {
     let host = host::container_platform();
     host.parse().map_err(|error| Error::usage(format!("{error}")))
 }
 
 /// Returns the files of `tree` that come from the context: their paths, names there, and sizes.
-fn named(tree: &Tree) -> impl Iterator<Item = (&Vec<String>, &str, u64)> {
+fn context_files(tree: &Tree) -> impl Iterator<Item = (&Vec<String>, &str, u64)> {
     tree.iter().filter_map(|(path, entry)| match &entry.node {
         Node::File(content) => match &content.source {
             ContentSource::Named(name) => Some((path, name.as_str(), content.size)),

@@ -15,9 +15,9 @@ use crate::{
     image::dockerfile::ignore::Ignore,
     model::error::Result,
     sys::{
-        file::{self, Stamp},
+        file::{self, FileStamp},
         fs,
-        tree::{self, Kind},
+        tree::{self, EntryKind},
     },
 };
 
@@ -28,12 +28,12 @@ pub(super) struct BuildContext {
     pub(super) root: Utf8PathBuf,
     /// Its files. Owners are 0, as in the context that a Docker client sends.
     pub(super) tree: Tree,
-    stamps: BTreeMap<String, Stamp>,
+    stamps: BTreeMap<String, FileStamp>,
 }
 
 impl BuildContext {
-    /// Lists `root`, without what `ignore` leaves out. What is newer than `epoch`, in seconds since
-    /// 1970, gets that time (<https://reproducible-builds.org/specs/source-date-epoch/>).
+    /// Lists `root`, without the files that `ignore` excludes. Files that are newer than `epoch`, in seconds
+    /// since 1970, get that time (<https://reproducible-builds.org/specs/source-date-epoch/>).
     ///
     /// # Errors
     /// A file cannot be read, has a name that is not UTF-8, or is not a file, directory or link.
@@ -44,13 +44,13 @@ impl BuildContext {
             if !ignore.excludes(entry.path.as_str()) {
                 leading.extend(entry.path.ancestors().skip(1).map(Utf8Path::to_owned));
                 found.push(entry);
-            } else if entry.kind == Kind::Directory {
+            } else if entry.kind == EntryKind::Directory {
                 // It may lead to what an exception brings back.
                 found.push(entry);
             }
         }
         let mut names: BTreeMap<(u64, u64), u64> = BTreeMap::new();
-        for entry in found.iter().filter(|entry| matches!(entry.kind, Kind::File(_))) {
+        for entry in found.iter().filter(|entry| matches!(entry.kind, EntryKind::File(_))) {
             *names.entry(entry.inode).or_default() += 1;
         }
         let mut context =
@@ -66,19 +66,19 @@ impl BuildContext {
     }
 
     /// Returns the state of the file of that name when it was listed.
-    pub(super) fn stamp(&self, name: &str) -> Option<Stamp> {
+    pub(super) fn stamp(&self, name: &str) -> Option<FileStamp> {
         self.stamps.get(name).copied()
     }
 
-    fn add(&mut self, entry: &tree::Entry, epoch: u64, several: bool) -> Result<()> {
+    fn add(&mut self, entry: &tree::TreeEntry, epoch: u64, several: bool) -> Result<()> {
         let path = entry.path.as_str();
         let mtime = u64::try_from(entry.time.0).unwrap_or(0).min(epoch);
         let meta = Meta { mode: entry.mode, uid: 0, gid: 0, mtime };
         let node = match entry.kind {
-            Kind::Directory => Node::Directory,
-            Kind::Link => Node::Symlink(fs::read_link(&self.root.join(path))?),
-            Kind::File(size) => {
-                let stamp = Stamp { size, time: entry.time, inode: entry.inode };
+            EntryKind::Directory => Node::Directory,
+            EntryKind::Link => Node::Symlink(fs::read_link(&self.root.join(path))?),
+            EntryKind::File(size) => {
+                let stamp = FileStamp { size, time: entry.time, inode: entry.inode };
                 self.stamps.insert(path.to_owned(), stamp);
                 let link = several.then_some(entry.inode.1);
                 Node::File(Content { source: ContentSource::Named(path.to_owned()), size, link })
@@ -92,6 +92,6 @@ impl BuildContext {
 
 impl FileStore for BuildContext {
     fn open(&self, name: &str) -> Result<Box<dyn Read + '_>> {
-        Ok(Box::new(file::watched(&self.root.join(name), self.stamp(name))?))
+        Ok(Box::new(file::open_watched(&self.root.join(name), self.stamp(name))?))
     }
 }

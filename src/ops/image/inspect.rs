@@ -1,4 +1,4 @@
-//! `image inspect` and `image diff`: what is in images, and in what two of them differ.
+//! `image inspect` and `image diff`: the contents of images, and the differences between two of them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,8 +29,8 @@ use crate::{
 /// The images to inspect.
 #[derive(Clone, Debug, Default)]
 pub struct InspectRequest {
-    /// OCI layouts, OCI archives and what `docker save` wrote, each with `:TAG` or `@DIGEST` behind
-    /// it where it has several images; and images in registries.
+    /// OCI layouts, OCI archives and archives of `docker save`, each with `:TAG` or `@DIGEST` behind it if it
+    /// has several images; and images in registries.
     pub images: Vec<String>,
     /// The only platform that is inspected.
     pub platform: Option<Platform>,
@@ -61,15 +61,18 @@ pub fn inspect(cx: &Context, request: &InspectRequest) -> Result<Inspection> {
     let session = Session::new(cx, &request.registry);
     let mut limit = MemoryLimit::default();
     let one = |text: &String| {
-        let choice = Choice::new(text, request.platform.as_ref());
+        let choice = ImageSelector::new(text, request.platform.as_ref());
         choice.open(cx, &session, |store, form, chosen| {
             let mut sets = Vec::new();
             for (set, images) in chosen.sets() {
                 let read = |image: &&StoredImage| choice.read(store, image, &mut limit);
                 sets.push(ImageSet {
                     names: set.names.clone(),
-                    digest: set.descriptor.as_ref().map(|of| of.digest),
-                    media_type: set.descriptor.as_ref().map(|of| of.media_type.to_string()),
+                    digest: set.descriptor.as_ref().map(|descriptor| descriptor.digest),
+                    media_type: set
+                        .descriptor
+                        .as_ref()
+                        .map(|descriptor| descriptor.media_type.to_string()),
                     annotations: set.annotations.clone(),
                     images: images.iter().map(read).collect::<Result<_>>()?,
                 });
@@ -91,8 +94,8 @@ pub fn inspect(cx: &Context, request: &InspectRequest) -> Result<Inspection> {
 /// As [`inspect()`], or one of the two has several images for one platform.
 pub fn diff(cx: &Context, request: &DiffRequest) -> Result<ImageDiff> {
     let session = Session::new(cx, &request.registry);
-    let before = Choice::new(&request.before, request.platform.as_ref());
-    let after = Choice::new(&request.after, request.platform.as_ref());
+    let before = ImageSelector::new(&request.before, request.platform.as_ref());
+    let after = ImageSelector::new(&request.after, request.platform.as_ref());
     let compared = before.open(cx, &session, |old_store, _, old| {
         after.open(cx, &session, |new_store, _, new| {
             let (olds, news) = (old.by_platform(&before)?, new.by_platform(&after)?);
@@ -107,7 +110,7 @@ pub fn diff(cx: &Context, request: &DiffRequest) -> Result<ImageDiff> {
                 only_after: Vec::new(),
                 platforms: Vec::new(),
             };
-            same_absent(old, new)?;
+            check_absent_equal(old, new)?;
             for platform in olds.keys().chain(news.keys()).collect::<BTreeSet<_>>() {
                 let platform: &Platform = platform;
                 match (olds.get(platform), news.get(platform)) {
@@ -131,12 +134,13 @@ pub fn diff(cx: &Context, request: &DiffRequest) -> Result<ImageDiff> {
     compared
 }
 
-/// Checks that what both layouts lack is the same image: else no comparison can be complete.
-fn same_absent(old: &Chosen, new: &Chosen) -> Result<()> {
+/// Checks that both layouts lack the same image: otherwise no comparison can be complete.
+fn check_absent_equal(old: &SelectedImages, new: &SelectedImages) -> Result<()> {
     for absent in &old.found.absent {
-        let differs =
-            |of: &&AbsentImage| of.platform == absent.platform && of.digest != absent.digest;
-        if new.found.absent.iter().any(|of| differs(&of)) {
+        let differs = |entry: &&AbsentImage| {
+            entry.platform == absent.platform && entry.digest != absent.digest
+        };
+        if new.found.absent.iter().any(|absent_image| differs(&absent_image)) {
             let platform = &absent.platform;
             let message = format!("`{platform}` differs, and neither of the two images has it");
             return Err(Error::check(message)
@@ -146,37 +150,37 @@ fn same_absent(old: &Chosen, new: &Chosen) -> Result<()> {
     Ok(())
 }
 
-/// One image, or all, of what is at a path.
-struct Choice<'a> {
+/// One image, or all, at a path.
+struct ImageSelector<'a> {
     path: Utf8PathBuf,
     name: Option<&'a str>,
     platform: Option<&'a Platform>,
 }
 
-impl<'a> Choice<'a> {
-    /// Returns the images that `text` selects: the longest prefix of it that exists, and the name
-    /// behind that; or those of a registry under that name.
+impl<'a> ImageSelector<'a> {
+    /// Returns the images that `text` selects: the longest prefix of it that exists, and the name behind that;
+    /// or those of a registry under that name.
     fn new(text: &'a str, platform: Option<&'a Platform>) -> Self {
-        let (path, name) = store::split(text);
-        Choice { path: path.to_owned(), name, platform }
+        let (path, name) = store::split_name(text);
+        ImageSelector { path: path.to_owned(), name, platform }
     }
 
-    /// Opens the path, and gives `then` what was chosen of it.
+    /// Opens the path, and passes the selected images to `then`.
     fn open<T>(
         &self,
         cx: &Context,
         session: &Arc<Session>,
-        then: impl FnOnce(&dyn Store, Form, &Chosen) -> Result<T>,
+        then: impl FnOnce(&dyn Store, Form, &SelectedImages) -> Result<T>,
     ) -> Result<T> {
         store::open(&cx.children, session, &self.path, |store, form| {
             let store = &InterruptibleStore { store, children: &cx.children };
-            let images = image::read_images(store).map_err(|error| self.named(error))?;
-            let chosen = self.choose(images)?;
+            let images = image::read_images(store).map_err(|error| self.with_name(error))?;
+            let chosen = self.select(images)?;
             then(store, form, &chosen)
         })
     }
 
-    fn named(&self, error: Error) -> Error {
+    fn with_name(&self, error: Error) -> Error {
         error.context(format!("`{}`", self.path)).with_status(Status::CheckFailed)
     }
 
@@ -192,16 +196,16 @@ impl<'a> Choice<'a> {
         })
     }
 
-    fn choose(&self, images: Images) -> Result<Chosen> {
+    fn select(&self, images: Images) -> Result<SelectedImages> {
         let path = &self.path;
         let mut wanted = BTreeSet::new();
         for (at, set) in images.sets.iter().enumerate() {
-            if self.name.is_none_or(|name| store::is_called(set, name)) {
+            if self.name.is_none_or(|name| store::has_name(set, name)) {
                 wanted.insert(at);
             }
         }
         let of_digest = |image: &&StoredImage| {
-            let digest = image.manifest.as_ref().map(|of| of.digest.to_string());
+            let digest = image.manifest.as_ref().map(|manifest| manifest.digest.to_string());
             self.name.is_some() && digest.as_deref() == self.name
         };
         let one = images.images.iter().find(of_digest).cloned();
@@ -216,28 +220,33 @@ impl<'a> Choice<'a> {
         if let Some(one) = one.filter(|_| wanted.is_empty()) {
             wanted.insert(one.set);
             let found = Images { absent: Vec::new(), ..images };
-            return self.of_platform(Chosen { images: vec![one], wanted, found });
+            return self.keep_platform(SelectedImages { images: vec![one], wanted, found });
         }
-        let other = |told: &image::EntryNote| {
+        let other = |reported: &image::EntryNote| {
             self.platform
-                .is_some_and(|wanted| told.platform.as_ref().is_some_and(|of| of != wanted))
+                .is_some_and(|wanted| reported.platform.as_ref().is_some_and(|item| item != wanted))
         };
-        let broken = |told: &&image::EntryNote| wanted.contains(&told.set) && !other(told);
+        let broken =
+            |reported: &&image::EntryNote| wanted.contains(&reported.set) && !other(reported);
         if let Some(broken) = images.broken.iter().find(broken) {
             let name = broken.name.escape_debug();
             let message = format!("`{path}!{name}`: {}", broken.description);
             return Err(Error::check(message).hint(DAMAGED));
         }
         let chosen = images.images.iter().filter(|image| wanted.contains(&image.set));
-        self.of_platform(Chosen { images: chosen.cloned().collect(), wanted, found: images })
+        self.keep_platform(SelectedImages {
+            images: chosen.cloned().collect(),
+            wanted,
+            found: images,
+        })
     }
 
     /// Returns those of the requested platform.
-    fn of_platform(&self, mut chosen: Chosen) -> Result<Chosen> {
+    fn keep_platform(&self, mut chosen: SelectedImages) -> Result<SelectedImages> {
         let path = &self.path;
         let (wanted, selected) = (&chosen.wanted, self.platform);
         let is_chosen = |absent: &AbsentImage| {
-            wanted.contains(&absent.set) && selected.is_none_or(|of| *of == absent.platform)
+            wanted.contains(&absent.set) && selected.is_none_or(|item| *item == absent.platform)
         };
         chosen.found.absent.retain(is_chosen);
         if let (Some(absent), true) = (chosen.found.absent.first(), chosen.images.is_empty()) {
@@ -265,14 +274,14 @@ impl<'a> Choice<'a> {
 }
 
 /// The selected images of a store.
-struct Chosen {
+struct SelectedImages {
     images: Vec<StoredImage>,
     /// The numbers of the sets they are of.
     wanted: BTreeSet<usize>,
     found: Images,
 }
 
-impl Chosen {
+impl SelectedImages {
     /// Returns the sets with selected images, and the selected images of each.
     fn sets(&self) -> impl Iterator<Item = (&StoredSet, Vec<&StoredImage>)> {
         self.found.sets.iter().enumerate().filter_map(|(at, set)| {
@@ -286,9 +295,13 @@ impl Chosen {
     }
 
     fn others(&self) -> Vec<Other> {
-        let others = self.found.others.iter().filter(|told| self.wanted.contains(&told.set));
+        let others =
+            self.found.others.iter().filter(|reported| self.wanted.contains(&reported.set));
         others
-            .map(|told| Other { name: told.name.clone(), what: told.description.clone() })
+            .map(|reported| Other {
+                name: reported.name.clone(),
+                what: reported.description.clone(),
+            })
             .collect()
     }
 
@@ -299,19 +312,24 @@ impl Chosen {
 
     /// Returns the image of each platform. Manifests with one configuration are one image in several
     /// compressions (`buildah manifest push --add-compression`); the first is read.
-    fn by_platform(&self, choice: &Choice<'_>) -> Result<BTreeMap<&Platform, &StoredImage>> {
+    fn by_platform(&self, choice: &ImageSelector<'_>) -> Result<BTreeMap<&Platform, &StoredImage>> {
         let mut all: BTreeMap<&Platform, &StoredImage> = BTreeMap::new();
         for image in &self.images {
             let known = *all.entry(&image.platform).or_insert(image);
             if known.config.1 != image.config.1 {
-                return Err(self.several(choice, known, image));
+                return Err(self.ambiguous_error(choice, known, image));
             }
         }
         Ok(all)
     }
 
     /// Returns the error for two images of one platform, with a name that distinguishes them.
-    fn several(&self, choice: &Choice<'_>, first: &StoredImage, second: &StoredImage) -> Error {
+    fn ambiguous_error(
+        &self,
+        choice: &ImageSelector<'_>,
+        first: &StoredImage,
+        second: &StoredImage,
+    ) -> Error {
         let path = &choice.path;
         let message = format!("`{path}` has several images for `{}`", first.platform);
         let names: Vec<_> = self.sets().flat_map(|(set, _)| set.names.clone()).collect();

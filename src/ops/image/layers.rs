@@ -1,5 +1,5 @@
-//! Compressed layers that were made before: compressing is nearly all the work of making an image,
-//! and what did not change is not compressed again.
+//! The cache of compressed layers: compressing is nearly all the work of making an image, and unchanged layers
+//! are not compressed again.
 
 use std::{collections::BTreeMap, io::Write as _};
 
@@ -16,58 +16,58 @@ use crate::{
         schema::packaging::Compressor,
     },
     ops::output::{
-        digests::{Digests, File},
-        pieces,
+        chunks,
+        digests::{DigestedFile, Digests},
     },
     sys::{Context, fs},
 };
 
-/// Changes with anything that makes another tar of the same tree.
-const WRITER: &str = "ustar 1";
+/// The version of the tar writer; it changes whenever another tar is made of the same tree.
+const WRITER_VERSION: &str = "ustar 1";
 
 /// The minimum number of blobs that are kept.
-const KEPT: usize = 64;
+const MIN_CACHED: usize = 64;
 
 /// A build context with its digests.
 #[derive(Clone, Copy)]
-pub(super) struct Contents<'a> {
+pub(super) struct ContextDigests<'a> {
     pub(super) context: &'a BuildContext,
     pub(super) digests: &'a Digests,
 }
 
-impl Contents<'_> {
+impl ContextDigests<'_> {
     /// Returns the content of the file of that name.
     ///
     /// # Errors
     /// It cannot be read, or changed since the context was listed.
-    pub(super) fn of(&self, name: &str) -> Result<File> {
-        self.digests.of(&self.context.root, name, self.context.stamp(name))
+    pub(super) fn get(&self, name: &str) -> Result<DigestedFile> {
+        self.digests.get(&self.context.root, name, self.context.stamp(name))
     }
 }
 
 /// The known properties of a layer, by the tree that it was made of.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Record {
+struct LayerRecord {
     diff_id: Digest,
     digest: Digest,
     size: u64,
 }
 
 /// A directory of compressed layers.
-pub(super) struct Store<'a> {
+pub(super) struct LayerCache<'a> {
     cx: &'a Context,
-    pieces: &'a pieces::Store,
+    pieces: &'a chunks::ChunkDirectory,
     dir: Utf8PathBuf,
 }
 
-impl<'a> Store<'a> {
+impl<'a> LayerCache<'a> {
     pub(super) fn new(
         cx: &'a Context,
         target_directory: &Utf8Path,
-        pieces: &'a pieces::Store,
+        pieces: &'a chunks::ChunkDirectory,
     ) -> Self {
-        Store { cx, pieces, dir: target_directory.join("layers") }
+        LayerCache { cx, pieces, dir: target_directory.join("layers") }
     }
 
     /// Returns the path of the blob of a layer.
@@ -83,55 +83,58 @@ impl<'a> Store<'a> {
     pub(super) fn layer(
         &self,
         tree: &Tree,
-        contents: &Contents<'_>,
+        contents: &ContextDigests<'_>,
         compressor: Compressor,
     ) -> Result<Layer> {
-        let key = key(tree, contents, compressor)?;
+        let key = layer_key(tree, contents, compressor)?;
         let record = self.dir.join(format!("{}.json", key.hex()));
-        if let Some(layer) = self.known(&record, compressor) {
+        if let Some(layer) = self.cached_layer(&record, compressor) {
             return Ok(layer);
         }
         fs::create_dir_all(&self.dir)?;
         let draft = fs::draft(&self.dir)?;
         let (layer, draft) = Layer::write(tree, contents.context, compressor, self.pieces, draft)?;
         let descriptor = layer.descriptor();
-        draft.keep(&self.path(descriptor.digest))?;
-        let known =
-            Record { diff_id: layer.diff_id(), digest: descriptor.digest, size: descriptor.size };
+        draft.persist(&self.path(descriptor.digest))?;
+        let known = LayerRecord {
+            diff_id: layer.diff_id(),
+            digest: descriptor.digest,
+            size: descriptor.size,
+        };
         let text = serde_json::to_vec(&known)
             .map_err(|error| Error::build("cannot note a layer down").because(error))?;
         let mut draft = fs::draft(&self.dir)?;
-        draft.write_all(&text).map_err(|error| fs::failed("write", &record, error))?;
-        draft.keep(&record)?;
+        draft.write_all(&text).map_err(|error| fs::file_error("write", &record, error))?;
+        draft.persist(&record)?;
         Ok(layer)
     }
 
     /// Returns the layer of `record`, if its blob is unchanged.
-    fn known(&self, record: &Utf8Path, compressor: Compressor) -> Option<Layer> {
+    fn cached_layer(&self, record: &Utf8Path, compressor: Compressor) -> Option<Layer> {
         let text = fs::read(record).ok()?;
-        let known: Record = serde_json::from_slice(&text).ok()?;
+        let known: LayerRecord = serde_json::from_slice(&text).ok()?;
         let path = self.path(known.digest);
         fs::stamp(&path)?;
         if !fs::digest(&path).is_ok_and(|found| found == (known.digest, known.size)) {
-            self.cx.warn(format!("`{path}` is damaged; the layer is made again"));
+            self.cx.warn(format!("`{path}` is damaged; the layer is compressed again"));
             let _ = fs::remove_file(&path);
             return None;
         }
         Some(Layer::new(known.diff_id, compressor, known.digest, known.size))
     }
 
-    /// Removes the blobs that were made first, of many more than the `used` ones of one run.
+    /// Removes the oldest blobs, if there are many more than the `used` ones of one run.
     ///
     /// # Errors
     /// The directory cannot be read, or a file in it not be removed.
     pub(super) fn prune(&self, used: usize) -> Result<()> {
-        pieces::prune(&self.dir, ".blob", KEPT.max(4 * used))
+        chunks::prune(&self.dir, ".blob", MIN_CACHED.max(4 * used))
     }
 }
 
-/// Returns the digest of all that a blob depends on, with files by their digests: with it, the tar of
-/// an unchanged layer need not even be hashed.
-fn key(tree: &Tree, contents: &Contents<'_>, compressor: Compressor) -> Result<Digest> {
+/// Returns the digest of everything that a blob depends on, with files by their digests: with it, the tar of an
+/// unchanged layer need not even be hashed.
+fn layer_key(tree: &Tree, contents: &ContextDigests<'_>, compressor: Compressor) -> Result<Digest> {
     let mut hasher = Hasher::default();
     let mut first: BTreeMap<u64, usize> = BTreeMap::new();
     let mut line = |text: String| {
@@ -139,7 +142,7 @@ fn key(tree: &Tree, contents: &Contents<'_>, compressor: Compressor) -> Result<D
         hasher.update(&(text.len() as u64).to_le_bytes());
         hasher.update(text.as_bytes());
     };
-    line(WRITER.to_owned());
+    line(WRITER_VERSION.to_owned());
     line(compressor.identity().to_owned());
     for (at, (path, entry)) in tree.iter().enumerate() {
         let meta = entry.meta;
@@ -151,7 +154,7 @@ fn key(tree: &Tree, contents: &Contents<'_>, compressor: Compressor) -> Result<D
             Node::File(content) => {
                 let digest = match &content.source {
                     ContentSource::Bytes(bytes) => Digest::sha256(bytes),
-                    ContentSource::Named(name) => contents.of(name)?.digest,
+                    ContentSource::Named(name) => contents.get(name)?.digest,
                 };
                 let first = content.link.map_or(at, |link| *first.entry(link).or_insert(at));
                 format!("file {} {digest} {}", content.size, at - first)

@@ -14,8 +14,8 @@ use camino::Utf8Path;
 
 pub use self::{assemble::check, output::Output};
 use self::{
-    assemble::{Made, Maker},
-    layers::Store,
+    assemble::{BuiltImage, ImageBuilder},
+    layers::LayerCache,
 };
 use crate::{
     image::oci::layout::{self, ImageName},
@@ -33,13 +33,14 @@ use crate::{
     },
     ops::{
         output::{
+            chunks,
             digests::Digests,
-            guard::Inputs,
-            manifest, pieces,
+            guard::ProtectedInputs,
+            manifest,
             stage::{self, Purpose, Stage},
         },
         package::checksum,
-        verify::rules::Packing,
+        verify::rules::PackingPolicies,
     },
     sys::{Context, fs, parallel},
     verify::VerifiedArtifact,
@@ -47,7 +48,7 @@ use crate::{
 
 /// The images to make of a finished `target/dist`.
 #[derive(Clone, Debug, Default)]
-pub struct Request {
+pub struct ImageRequest {
     /// The directory with `dist.json`.
     pub dist: camino::Utf8PathBuf,
     /// The requested images, by name; all of them if none is named.
@@ -75,12 +76,12 @@ pub struct Request {
 /// # Errors
 /// A recipe is wrong or requests a missing file, a file cannot be read or written, or an executable
 /// file would be packed that was not verified.
-pub(super) fn images(
+pub(super) fn build_images(
     cx: &Context,
     plans: &[plan::Image],
     epoch: u64,
     target_directory: &Utf8Path,
-    kept: (&Digests, &pieces::Store),
+    kept: (&Digests, &chunks::ChunkDirectory),
     stage: &Stage,
     artifacts: &[VerifiedArtifact],
 ) -> Result<Vec<dist::Image>> {
@@ -92,65 +93,65 @@ pub(super) fn images(
         }
     }
     let (digests, pieces) = kept;
-    let store = Store::new(cx, target_directory, pieces);
-    let maker = Maker::new(cx, &stage.root, &store, digests, artifacts, epoch);
+    let store = LayerCache::new(cx, target_directory, pieces);
+    let maker = ImageBuilder::new(cx, &stage.root, &store, digests, artifacts, epoch);
     let mut images = Vec::new();
     for plan in plans {
-        let made = maker.make(plan)?;
-        lay_out(&made, plan, stage, &store)?;
-        images.push(record(&made, plan));
+        let made = maker.build(plan)?;
+        stage_layout(&made, plan, stage, &store)?;
+        images.push(image_record(&made, plan));
     }
-    store.prune(layers(&images))?;
+    store.prune(layer_count(&images))?;
     Ok(images)
 }
 
-fn layers(images: &[dist::Image]) -> usize {
+fn layer_count(images: &[dist::Image]) -> usize {
     images.iter().flat_map(|image| &image.platforms).map(|image| image.layers.len()).sum()
 }
 
-/// Makes images of what is in `target/dist`, and gives what they are called with their digests.
+/// Makes images of the files in `target/dist`, and returns their names with their digests.
 ///
 /// # Errors
 /// As for `dist`; there is no `dist.json`, or what is there is not what it says.
-pub fn image(cx: &Context, request: &Request) -> Result<Vec<dist::Image>> {
+pub fn rebuild_images(cx: &Context, request: &ImageRequest) -> Result<Vec<dist::Image>> {
     let into_dist = request.outputs.is_empty();
     let purpose = if into_dist { Purpose::Replace } else { Purpose::Read };
-    let stage = begin(cx, &request.dist, purpose, None)?;
+    let stage = begin_stage(cx, &request.dist, purpose, None)?;
     let mut dist = manifest::read_in(&request.dist)?;
-    let plans = chosen(&dist, request)?;
+    let plans = selected_plans(&dist, request)?;
     for output in &request.outputs {
         plans.iter().try_for_each(|plan| output::check(cx, output, plan))?;
     }
     let digests = Digests::default();
-    let artifacts = recorded(cx, &dist, &request.dist, &digests)?;
-    let pieces = pieces::Store::new(&stage.store())?;
-    let store = Store::new(cx, &stage.store(), &pieces);
+    let artifacts = verified_artifacts(cx, &dist, &request.dist, &digests)?;
+    let pieces = chunks::ChunkDirectory::new(&stage.store())?;
+    let store = LayerCache::new(cx, &stage.store(), &pieces);
     let epoch = dist.release.source_date_epoch;
-    let maker = Maker::new(cx, &request.dist, &store, &digests, &artifacts, epoch);
+    let maker = ImageBuilder::new(cx, &request.dist, &store, &digests, &artifacts, epoch);
     let mut images = Vec::new();
     for plan in &plans {
-        let made = maker.make(plan)?;
+        let made = maker.build(plan)?;
         if into_dist {
-            lay_out(&made, plan, &stage, &store)?;
+            stage_layout(&made, plan, &stage, &store)?;
         }
         for output in &request.outputs {
             output::write(cx, output, &made, plan, &store, epoch)?;
         }
-        images.push(record(&made, plan));
+        images.push(image_record(&made, plan));
     }
-    store.prune(layers(&images))?;
+    store.prune(layer_count(&images))?;
     pieces.prune()?;
     if into_dist {
-        let stale = outdated(&dist, &images);
+        let stale = outdated_documents(&dist, &images);
         dist.documents.retain(|document| !stale.contains(&document.path));
         let gone = |path: &str| stale.iter().any(|stale| stale == path);
-        stage.keep_all(|path| !gone(path) && !plans.iter().any(|plan| path == plan.path))?;
+        stage.reuse_all(|path| !gone(path) && !plans.iter().any(|plan| path == plan.path))?;
         dist.images.retain(|old| !images.iter().any(|new| new.name == old.name));
         dist.images.extend(images.clone());
         dist.images.sort_by(|a, b| a.name.cmp(&b.name));
         dist.schema = SCHEMA;
         if !dist.archives.is_empty() || !stale.is_empty() {
-            checksum::checksums(&mut dist, &stage)?;
+            checksum::write_checksums(&mut dist, &stage)?;
         }
         stage.finish(&dist)?;
     } else {
@@ -159,44 +160,44 @@ pub fn image(cx: &Context, request: &Request) -> Result<Vec<dist::Image>> {
     Ok(images)
 }
 
-/// Begins a new output that is made of the one in `dist`. Nothing is created where there is none.
-pub(super) fn begin(
+/// Begins a new output from the one in `dist`. Nothing is created if there is none.
+pub(super) fn begin_stage(
     cx: &Context,
     dist: &Utf8Path,
     purpose: Purpose,
     workspace: Option<&Utf8Path>,
 ) -> Result<Stage> {
-    let place = fs::settle(&cx.env.dir.join(dist))?;
-    if !stage::exists(&place) {
+    let location = fs::resolve(&cx.env.dir.join(dist))?;
+    if !stage::exists(&location) {
         manifest::read_in(dist)?;
     }
     let option = "the argument `DIST`";
     let workspace = workspace.map(Utf8Path::to_owned);
-    Stage::begin(cx, &place, purpose, &Inputs { workspace, parts: Vec::new(), option })
+    Stage::begin(cx, &location, purpose, &ProtectedInputs { workspace, parts: Vec::new(), option })
 }
 
 /// Returns the documents about images that changed, and those about all images of the release.
-fn outdated(dist: &Dist, images: &[dist::Image]) -> Vec<String> {
+fn outdated_documents(dist: &Dist, images: &[dist::Image]) -> Vec<String> {
     let differs = |old: &&dist::Image| {
         images.iter().any(|new| new.path == old.path && new.digest != old.digest)
     };
-    let of = |document: &&dist::Document, image: &dist::Image| {
+    let describes = |document: &&dist::Document, image: &dist::Image| {
         document.subject.as_deref() == Some(image.path.as_str())
     };
     let changed: Vec<&dist::Image> = dist.images.iter().filter(differs).collect();
     let known = |new: &dist::Image| dist.images.iter().any(|old| old.digest == new.digest);
     let same = images.iter().all(known);
     let stale = dist.documents.iter().filter(|one| {
-        !same && one.kind.describes_release() || changed.iter().any(|image| of(one, image))
+        !same && one.kind.describes_release() || changed.iter().any(|image| describes(one, image))
     });
     stale.map(|document| document.path.clone()).collect()
 }
 
 /// Returns the recipes of the requested images, with the changes of the request.
-fn chosen(dist: &Dist, request: &Request) -> Result<Vec<plan::Image>> {
+fn selected_plans(dist: &Dist, request: &ImageRequest) -> Result<Vec<plan::Image>> {
     if dist.recipes.is_empty() {
         return Err(Error::build(format!(
-            "`{}/dist.json` says of no image how it is made",
+            "`{}/dist.json` has no recipe of an image",
             request.dist
         ))
         .hint("run `cargo longshore build` again: another version made it"));
@@ -207,10 +208,10 @@ fn chosen(dist: &Dist, request: &Request) -> Result<Vec<plan::Image>> {
         return Err(Error::usage(format!("there is no image `{unknown}` in `{}`", request.dist))
             .hint(format!("there are: {}", names.join(", "))));
     }
-    let wanted = |plan: &&plan::Image| {
+    let expected = |plan: &&plan::Image| {
         request.names.is_empty() || request.names.iter().any(|name| plan.is_named(name))
     };
-    let mut plans: Vec<plan::Image> = dist.recipes.iter().filter(wanted).cloned().collect();
+    let mut plans: Vec<plan::Image> = dist.recipes.iter().filter(expected).cloned().collect();
     let recipe = request.recipe.as_deref().map(read_recipe).transpose()?;
     for plan in &mut plans {
         if let Some(recipe) = &recipe {
@@ -243,27 +244,27 @@ fn chosen(dist: &Dist, request: &Request) -> Result<Vec<plan::Image>> {
 /// # Errors
 /// It cannot be read.
 pub fn read_recipe(path: &Utf8Path) -> Result<plan::Recipe> {
-    let text = fs::read_to_string_if_there(path)?
+    let text = fs::read_to_string_if_exists(path)?
         .ok_or_else(|| Error::usage(format!("there is no recipe `{path}`")))?;
     let beside = format!("{path}.dockerignore");
-    let ignore = fs::read_to_string_if_there(Utf8Path::new(&beside))?;
+    let ignore = fs::read_to_string_if_exists(Utf8Path::new(&beside))?;
     Ok(plan::Recipe { path: path.to_string(), text, ignore })
 }
 
 /// Returns the binaries of `dist`, each of which has to be the accepted file itself, and is verified
 /// again: `dist.json` alone proves nothing.
-pub(super) fn recorded(
+pub(super) fn verified_artifacts(
     cx: &Context,
     dist: &Dist,
     root: &Utf8Path,
     digests: &Digests,
 ) -> Result<Vec<VerifiedArtifact>> {
-    let packing = Packing::new(cx, root)?;
+    let packing = PackingPolicies::new(cx, root)?;
     let record = |artifact: &dist::Artifact| {
         let (open, file) = digests.open(root, &artifact.path)?;
         packing.check(artifact, Source::File(&open), file.digest)?;
         VerifiedArtifact::from_record(artifact.clone(), file.digest, file.size)
-            .map_err(|refused| Error::check(refused.to_string()))
+            .map_err(|rejected| Error::check(rejected.to_string()))
     };
     let artifacts = &dist.artifacts;
     let found: Vec<Result<VerifiedArtifact>> =
@@ -273,33 +274,38 @@ pub(super) fn recorded(
 
 /// Returns the tag, and the complete name of the image in layouts and archives. Engines search for a
 /// name without a registry under that of Docker's own (distribution/reference, "normalize.go").
-fn name(plan: &plan::Image) -> (String, String) {
-    name_of(&plan.name, &plan.tag)
+fn image_name(plan: &plan::Image) -> (String, String) {
+    full_name(&plan.name, &plan.tag)
 }
 
 /// Does as [`name`], for an image's name and its tag.
-pub(super) fn name_of(name: &str, tag: &str) -> (String, String) {
+pub(super) fn full_name(name: &str, tag: &str) -> (String, String) {
     let tag = version_tag(tag).unwrap_or_else(|| tag.to_owned());
-    let place = match name.split_once('/') {
+    let location = match name.split_once('/') {
         Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => "",
         Some(_) => "docker.io/",
         None => "docker.io/library/",
     };
-    let full = format!("{place}{name}:{tag}");
+    let full = format!("{location}{name}:{tag}");
     (tag, full)
 }
 
-fn lay_out(made: &Made, plan: &plan::Image, stage: &Stage, store: &Store<'_>) -> Result<()> {
-    let (tag, full) = name(plan);
+fn stage_layout(
+    made: &BuiltImage,
+    plan: &plan::Image,
+    stage: &Stage,
+    store: &LayerCache<'_>,
+) -> Result<()> {
+    let (tag, full) = image_name(plan);
     let name = ImageName { tag: &tag, image: Some(&full) };
     // Unchanged content is not written again.
     let kept = |path: &str, bytes: &[u8]| {
-        stage.keep(&format!("{}/{path}", plan.path), &Digest::sha256(bytes), bytes.len() as u64)
+        stage.reuse(&format!("{}/{path}", plan.path), &Digest::sha256(bytes), bytes.len() as u64)
     };
-    output::lay_out(layout::files(&made.set, Some(name))?, &stage.path(&plan.path), store, kept)
+    output::write_files(layout::files(&made.set, Some(name))?, &stage.path(&plan.path), store, kept)
 }
 
-fn record(made: &Made, plan: &plan::Image) -> dist::Image {
+fn image_record(made: &BuiltImage, plan: &plan::Image) -> dist::Image {
     let mut platforms = Vec::new();
     for image in made.set.images() {
         let steps = image.config().history.iter().filter(|step| !step.empty_layer);
@@ -324,7 +330,7 @@ fn record(made: &Made, plan: &plan::Image) -> dist::Image {
     let descriptor = made.set.descriptor();
     dist::Image {
         name: plan.name.clone(),
-        tag: name(plan).0,
+        tag: image_name(plan).0,
         path: plan.path.clone(),
         digest: descriptor.digest,
         media_type: descriptor.media_type.as_str().to_owned(),

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt, io::Read, str::FromStr};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Made, Store, assemble::host, name};
+use super::{BuiltImage, LayerCache, assemble::host_platform, image_name};
 use crate::{
     image::oci::{
         archive,
@@ -83,10 +83,10 @@ impl fmt::Display for Output {
 
 /// Writes the files of a layout to `dir`, except those that `kept` has put there: it is called with the
 /// path of each and its bytes. A layer that is the store's own file costs no copy.
-pub(super) fn lay_out(
+pub(super) fn write_files(
     files: Vec<LayoutFile<'_>>,
     dir: &Utf8Path,
-    store: &Store<'_>,
+    store: &LayerCache<'_>,
     kept: impl Fn(&str, &[u8]) -> Result<bool>,
 ) -> Result<()> {
     for file in files {
@@ -100,16 +100,16 @@ pub(super) fn lay_out(
     Ok(())
 }
 
-/// Hands the image over. `epoch` is every time in an archive.
+/// Writes or loads the image. `epoch` is every time in an archive.
 pub(super) fn write(
     cx: &Context,
     output: &Output,
-    made: &Made,
+    made: &BuiltImage,
     plan: &plan::Image,
-    store: &Store<'_>,
+    store: &LayerCache<'_>,
     epoch: u64,
 ) -> Result<()> {
-    let (tag, full) = name(plan);
+    let (tag, full) = image_name(plan);
     let name = ImageName { tag: &tag, image: Some(&full) };
     match output {
         Output::Layout(dir) => {
@@ -119,15 +119,15 @@ pub(super) fn write(
             write_archive(&layout::files(&made.set, Some(name))?, path, store, epoch)?;
         }
         Output::DockerArchive(path) => {
-            let files = archive::files(&made.set, Some(name), &loaded(made)?)?;
+            let files = archive::files(&made.set, Some(name), &loadable_platform(made)?)?;
             write_archive(&files, path, store, epoch)?;
         }
         Output::DockerDaemon | Output::Podman => {
-            let files = archive::files(&made.set, Some(name), &loaded(made)?)?;
+            let files = archive::files(&made.set, Some(name), &loadable_platform(made)?)?;
             let dir = fs::TempDir::new("longshore-image")?;
             let path = dir.path.join("image.tar");
             write_archive(&files, &path, store, epoch)?;
-            load(cx, output, &path)?;
+            load_into_engine(cx, output, &path)?;
         }
     }
     cx.status("Wrote", format!("{full} to {output}"));
@@ -135,8 +135,8 @@ pub(super) fn write(
 }
 
 /// Returns the image for loaders without platforms: that of the host, else the only one.
-fn loaded(made: &Made) -> Result<Platform> {
-    let host = host()?;
+fn loadable_platform(made: &BuiltImage) -> Result<Platform> {
+    let host = host_platform()?;
     let mut platforms = made.set.images().iter().map(|image| image.platform());
     match (platforms.clone().find(|platform| **platform == host), platforms.next()) {
         (Some(platform), _) => Ok(platform.clone()),
@@ -146,15 +146,15 @@ fn loaded(made: &Made) -> Result<Platform> {
     }
 }
 
-/// Checks that the image can go there, before it is made.
+/// Checks that the image can be written there, before it is made.
 ///
 /// # Errors
 /// The output would replace something else.
 pub(super) fn check(cx: &Context, output: &Output, plan: &plan::Image) -> Result<()> {
     match output {
         Output::Layout(dir) => {
-            let dir = fs::settle(&cx.env.dir.join(dir))?;
-            check_layout(cx, &dir, &name(plan).1)
+            let dir = fs::resolve(&cx.env.dir.join(dir))?;
+            check_layout(cx, &dir, &image_name(plan).1)
         }
         Output::OciArchive(path) | Output::DockerArchive(path) => {
             fs::check_replaceable(&cx.env.dir.join(path))
@@ -174,7 +174,7 @@ fn check_layout(cx: &Context, dir: &Utf8Path, full: &str) -> Result<()> {
     if dir.symlink_metadata().is_err() {
         return Ok(());
     }
-    if fs::kind(dir, false)? != fs::Kind::Directory {
+    if fs::file_type(dir, false)? != fs::FileType::Directory {
         return reject("expected a directory, found a file".to_owned());
     }
     if fs::is_empty_dir(dir)? {
@@ -188,7 +188,7 @@ fn check_layout(cx: &Context, dir: &Utf8Path, full: &str) -> Result<()> {
         return reject(format!("it holds `{other}`, which is not part of an OCI layout"));
     }
     let repository = |name: &str| name.rsplit_once(':').map_or(name, |(name, _)| name).to_owned();
-    match images(dir)?.into_iter().find(|name| repository(name) != repository(full)) {
+    match image_names(dir)?.into_iter().find(|name| repository(name) != repository(full)) {
         Some(name) if name.is_empty() => reject("it holds an image without a name".to_owned()),
         Some(name) => reject(format!("it holds the image `{name}`, expected `{full}`")),
         None => Ok(()),
@@ -196,14 +196,14 @@ fn check_layout(cx: &Context, dir: &Utf8Path, full: &str) -> Result<()> {
 }
 
 /// Returns the complete names of the images in a layout; empty for one without a name.
-fn images(dir: &Utf8Path) -> Result<Vec<String>> {
+fn image_names(dir: &Utf8Path) -> Result<Vec<String>> {
     let path = dir.join(layout::INDEX);
     let wrong = || Error::usage(format!("`{path}` is not an index of images"));
     let index: serde_json::Value =
         serde_json::from_slice(&fs::read(&path)?).map_err(|error| wrong().because(error))?;
-    let manifests = index.get("manifests").and_then(|of| of.as_array()).ok_or_else(wrong)?;
-    let name = |of: &serde_json::Value| {
-        let name = of.get("annotations").and_then(|all| all.get(layout::IMAGE_NAME)?.as_str());
+    let manifests = index.get("manifests").and_then(|item| item.as_array()).ok_or_else(wrong)?;
+    let name = |value: &serde_json::Value| {
+        let name = value.get("annotations").and_then(|all| all.get(layout::IMAGE_NAME)?.as_str());
         name.unwrap_or_default().to_owned()
     };
     Ok(manifests.iter().map(name).collect())
@@ -216,12 +216,12 @@ fn write_layout(
     files: Vec<LayoutFile<'_>>,
     dir: &Utf8Path,
     full: &str,
-    store: &Store<'_>,
+    store: &LayerCache<'_>,
 ) -> Result<()> {
     const OPTION: &str = "`--output oci=DIR`";
-    let dir = fs::settle(&cx.env.dir.join(dir))?;
+    let dir = fs::resolve(&cx.env.dir.join(dir))?;
     let mut lock = fs::lock_output(cx, &dir)?;
-    let [partial, old] = ["partial", "old"].map(|suffix| lock::beside(&dir, suffix));
+    let [partial, old] = ["partial", "old"].map(|suffix| lock::sibling(&dir, suffix));
     if !lock.was_interrupted() {
         guard::check_beside(&partial, OPTION)?;
     }
@@ -237,7 +237,7 @@ fn write_layout(
     replace::discard(cx, &partial);
     replace::discard(cx, &old);
     let made = replace::create_dir(&partial).and_then(|()| {
-        lay_out(files, &partial, store, |_, _| Ok(false))?;
+        write_files(files, &partial, store, |_, _| Ok(false))?;
         durable::sync_tree(&partial)?;
         lock.mark_old()?;
         replace::exchange(&partial, &dir, &old)
@@ -249,7 +249,7 @@ fn write_layout(
 fn write_archive(
     files: &[LayoutFile<'_>],
     path: &Utf8Path,
-    store: &Store<'_>,
+    store: &LayerCache<'_>,
     epoch: u64,
 ) -> Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_str().is_empty());
@@ -257,14 +257,14 @@ fn write_archive(
     fs::create_dir_all(parent)?;
     let mut draft = fs::draft(parent)?;
     let mut open = |digest: Digest| -> Result<Box<dyn Read>> {
-        Ok(Box::new(file::watched(&store.path(digest), None)?))
+        Ok(Box::new(file::open_watched(&store.path(digest), None)?))
     };
     archive::write(files, epoch, &mut open, &mut draft)?;
-    draft.keep(path)
+    draft.persist(path)
 }
 
-/// Gives the archive to an engine.
-fn load(cx: &Context, output: &Output, path: &Utf8Path) -> Result<()> {
+/// Loads the archive into an engine.
+fn load_into_engine(cx: &Context, output: &Output, path: &Utf8Path) -> Result<()> {
     let (program, variable) = match output {
         Output::Podman => ("podman", "CONTAINER_HOST"),
         _ => ("docker", "DOCKER_HOST"),
@@ -283,5 +283,5 @@ fn load(cx: &Context, output: &Output, path: &Utf8Path) -> Result<()> {
     let lines: Vec<&str> = lines.lines().filter(|line| seen.insert(*line)).collect();
     Err(Error::build(format!("`{command}` {}", done.ending()))
         .detail(lines.join("\n"))
-        .hint(format!("is the engine running? `{variable}` says where it is")))
+        .hint(format!("is the engine running? `{variable}` names its address")))
 }

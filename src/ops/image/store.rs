@@ -21,18 +21,18 @@ use crate::{
     ops::image::interrupt::Interruptible,
     sys::{
         file::{self, OpenFile, Spool},
-        fs::{self, Kind},
+        fs::{self, FileType},
         process::Children,
         registry::{Remote, Session},
     },
 };
 
 /// The number of bytes of a file that determine its kind.
-const START: u64 = 512;
+const START_SIZE: u64 = 512;
 
 const HINT: &str = "name an OCI layout, an OCI archive, or what `docker save` wrote";
 
-/// Opens what holds images, here or in a registry, and gives it to `then`. A path that is there wins.
+/// Opens a store of images, local or in a registry, and passes it to `then`. An existing path has precedence.
 ///
 /// # Errors
 /// There is nothing, it holds no image, it cannot be read, or `then` failed.
@@ -45,7 +45,7 @@ pub(in crate::ops) fn open<T>(
     if path.exists() {
         return open_path(children, path, then);
     }
-    let remote = Remote::open(session, &reference(path.as_str())?)?;
+    let remote = Remote::open(session, &parse_reference(path.as_str())?)?;
     // The reader of a stream of it sees only that it ended.
     then(&remote, Form::Registry).map_err(|error| remote.failure().unwrap_or(error))
 }
@@ -82,8 +82,8 @@ fn open_existing<T>(
             error.hint(HINT)
         });
     }
-    let none = |why: &str| Error::check(format!("`{path}` holds no image: {why}")).hint(HINT);
-    if fs::kind(path, true)? == Kind::Directory {
+    let none = |why: &str| Error::check(format!("`{path}` is not an image: {why}")).hint(HINT);
+    if fs::file_type(path, true)? == FileType::Directory {
         let store = Directory(path.to_owned());
         if store.open(image::LAYOUT_FILE.0)?.is_none() && !image::is_image(&store)? {
             if image::is_dir(&store)? {
@@ -92,7 +92,7 @@ fn open_existing<T>(
             }
             return Err(none("it is a directory with no layout in it"));
         }
-        return then(&store, form(&store, Form::OciLayout)?);
+        return then(&store, require_form(&store, Form::OciLayout)?);
     }
     let file = file::open(path)?;
     let unread = |error: Error| {
@@ -100,9 +100,9 @@ fn open_existing<T>(
     };
     let broken = |error| Error::check(format!("`{path}` cannot be unpacked")).because(error);
     let mut start = Vec::new();
-    file.reader(0..START).read_to_end(&mut start).map_err(broken)?;
+    file.reader(0..START_SIZE).read_to_end(&mut start).map_err(broken)?;
     let compression = Compression::detect(&start);
-    let mut spool = None;
+    let mut unpacked = None;
     let unpacked = match compression {
         Compression::None => &file,
         _ => {
@@ -110,22 +110,22 @@ fn open_existing<T>(
             let mut stream =
                 unpack::unpack(whole, compression, &Budget::default()).map_err(unread)?;
             start.clear();
-            (&mut stream).take(START).read_to_end(&mut start).map_err(broken)?;
+            (&mut stream).take(START_SIZE).read_to_end(&mut start).map_err(broken)?;
             if !unpack::is_tar(&start) {
-                return Err(none("what is compressed in it is no tar archive"));
+                return Err(none("its compressed content is not a tar archive"));
             }
             let mut stream = Cursor::new(&start).chain(stream);
-            spool.insert(spooled(&mut stream, most_spooled(file.size())).map_err(unread)?).file()
+            unpacked.insert(spool(&mut stream, max_spool_size(file.size())).map_err(unread)?).file()
         }
     };
     if !unpack::is_tar(&start) {
-        return Err(none("it is no tar archive"));
+        return Err(none("it is not a tar archive"));
     }
     let tar = Tar::read(unpacked, children).map_err(unread)?;
     if !image::is_image(&tar).map_err(unread)? {
         return Err(none("it is an archive of something else"));
     }
-    then(&tar, form(&tar, Form::OciArchive)?)
+    then(&tar, require_form(&tar, Form::OciArchive)?)
 }
 
 /// The form of images in a directory that is not read.
@@ -147,7 +147,7 @@ pub(in crate::ops) fn transport_hint(text: &str) -> Option<String> {
     }
     match transport {
         "oci" | "oci-archive" | "docker-archive" => {
-            Some(format!("leave the prefix `{transport}:` off: `{rest}`"))
+            Some(format!("omit the prefix `{transport}:`: `{rest}`"))
         }
         "dir" => Some(dir_hint(rest)),
         "docker-daemon" | "containers-storage" => {
@@ -157,15 +157,15 @@ pub(in crate::ops) fn transport_hint(text: &str) -> Option<String> {
     }
 }
 
-fn form(store: &dyn Store, layout: Form) -> Result<Form> {
+fn require_form(store: &dyn Store, layout: Form) -> Result<Form> {
     Ok(if store.open(image::LAYOUT_FILE.0)?.is_some() { layout } else { Form::DockerArchive })
 }
 
-/// Returns the image in a registry that a text refers to that is not a path.
+/// Returns the image in a registry that `text` refers to, if it is not a path.
 ///
 /// # Errors
 /// It does not have the form of a name in a registry, or it is not a reference.
-pub(in crate::ops) fn reference(text: &str) -> Result<Reference> {
+pub(in crate::ops) fn parse_reference(text: &str) -> Result<Reference> {
     if let Some(hint) = transport_hint(text) {
         return Err(Error::usage(format!("there is no `{text}`")).hint(hint));
     }
@@ -182,8 +182,8 @@ pub(in crate::ops) fn reference(text: &str) -> Result<Reference> {
     })
 }
 
-/// Returns whether a text that is not a file refers to an image in a registry: it has the prefix, a tag
-/// or a digest. A misspelt path is not searched for in a registry.
+/// Returns whether `text`, which is not a file, refers to an image in a registry: it has the prefix, a tag or a
+/// digest. A misspelt path is not searched for in a registry.
 pub(in crate::ops) fn is_reference(text: &str) -> bool {
     if text.starts_with(REGISTRY) {
         return true;
@@ -205,35 +205,40 @@ pub(in crate::ops) enum Located {
     Registry(Reference),
 }
 
-/// Decides for every command what the user means by `text`: the longest beginning of it that is an
-/// existing path, with the name behind that; else an image in a registry.
+/// Decides for every command which image `text` means: the longest prefix of it that is an existing path, with
+/// the name behind that; else an image in a registry.
 ///
 /// # Errors
 /// It is neither.
 pub(in crate::ops) fn locate(text: &str) -> Result<Located> {
-    let (path, name) = split(text);
-    if !text.starts_with(REGISTRY) && fs::kind(path, false).is_ok() {
+    let (path, name) = split_name(text);
+    if !text.starts_with(REGISTRY) && fs::file_type(path, false).is_ok() {
         return Ok(Located::Path(path.to_owned(), name.map(str::to_owned)));
     }
-    reference(text).map(Located::Registry)
+    parse_reference(text).map(Located::Registry)
 }
 
 /// Returns the images of `found`, which is at `path`, that are called `name`.
 ///
 /// # Errors
 /// There is none.
-pub(in crate::ops) fn only(mut found: Images, path: &Utf8Path, name: &str) -> Result<Images> {
-    let named = |at: usize| found.sets.get(at).is_some_and(|set| is_called(set, name));
+pub(in crate::ops) fn select_named(
+    mut found: Images,
+    path: &Utf8Path,
+    name: &str,
+) -> Result<Images> {
+    let named = |at: usize| found.sets.get(at).is_some_and(|set| has_name(set, name));
     let sets: Vec<bool> = (0..found.sets.len()).map(named).collect();
     if sets.contains(&true) {
         let is = |set: usize| sets.get(set) == Some(&true);
         found.images.retain(|image| is(image.set));
-        found.broken.retain(|told| is(told.set));
+        found.broken.retain(|reported| is(reported.set));
         found.absent.retain(|absent| is(absent.set));
-        found.others.retain(|told| is(told.set));
+        found.others.retain(|reported| is(reported.set));
         return Ok(found);
     }
-    let digest = |image: &StoredImage| image.manifest.as_ref().map(|of| of.digest.to_string());
+    let digest =
+        |image: &StoredImage| image.manifest.as_ref().map(|manifest| manifest.digest.to_string());
     found.images.retain(|image| digest(image).as_deref() == Some(name));
     found.images.truncate(1);
     found.absent.clear();
@@ -254,7 +259,7 @@ pub(in crate::ops) fn only(mut found: Images, path: &Utf8Path, name: &str) -> Re
 const REGISTRY: &str = "docker://";
 
 /// Returns the longest prefix of `text` that is an existing path, and the name behind it.
-pub(in crate::ops) fn split(text: &str) -> (&Utf8Path, Option<&str>) {
+pub(in crate::ops) fn split_name(text: &str) -> (&Utf8Path, Option<&str>) {
     if text.starts_with(REGISTRY) {
         return (text.into(), None);
     }
@@ -267,30 +272,30 @@ pub(in crate::ops) fn split(text: &str) -> (&Utf8Path, Option<&str>) {
 
 /// Returns whether `name` is the complete name, the tag or the digest of a set. `x:1` and
 /// `docker.io/library/x:1` are one name, as in Docker: engines write either into an archive.
-pub(in crate::ops) fn is_called(set: &StoredSet, name: &str) -> bool {
+pub(in crate::ops) fn has_name(set: &StoredSet, name: &str) -> bool {
     let tag = |whole: &str| {
         let last = whole.rsplit('/').next().unwrap_or(whole);
         last.rsplit_once(':').is_some_and(|(_, tag)| tag == name)
     };
-    let complete = |text: &str| text.parse::<Reference>().ok().filter(|of| of.tag.is_some());
-    let wanted = complete(name);
-    let same = |own: &str| wanted.is_some() && complete(own) == wanted;
-    let digest = set.descriptor.as_ref().map(|of| of.digest.to_string());
+    let complete = |text: &str| text.parse::<Reference>().ok().filter(|item| item.tag.is_some());
+    let expected = complete(name);
+    let same = |own: &str| expected.is_some() && complete(own) == expected;
+    let digest = set.descriptor.as_ref().map(|descriptor| descriptor.digest.to_string());
     set.names.iter().any(|own| own == name || tag(own) || same(own))
         || digest.as_deref() == Some(name)
 }
 
-/// The most bytes of the names in an archive of images.
-const NAMES: usize = 32 << 20;
+/// The maximum size of the names in an archive of images, in bytes.
+const MAX_NAMES_SIZE: usize = 32 << 20;
 
 /// The limits on the temporary file of a compressed archive of images, or of a program in an archive:
 /// so many bytes, and so many times the size of the archive.
-const SPOOL: u64 = 64 << 20;
-const SPOOL_TIMES: u64 = 20;
+const MIN_SPOOL: u64 = 64 << 20;
+const MAX_SPOOL_RATIO: u64 = 20;
 
-/// Returns the most bytes that are unpacked to a temporary file from an archive of `size` bytes.
-pub(in crate::ops) fn most_spooled(size: u64) -> u64 {
-    size.saturating_mul(SPOOL_TIMES).saturating_add(SPOOL)
+/// Returns the maximum number of bytes that are unpacked to a temporary file from an archive of `size` bytes.
+pub(in crate::ops) fn max_spool_size(size: u64) -> u64 {
+    size.saturating_mul(MAX_SPOOL_RATIO).saturating_add(MIN_SPOOL)
 }
 
 /// Unpacks a compressed archive of images, or a program in one, to a temporary file of at most `most`
@@ -298,7 +303,7 @@ pub(in crate::ops) fn most_spooled(size: u64) -> u64 {
 ///
 /// # Errors
 /// It unpacks to too much, or cannot be read or written.
-pub(in crate::ops) fn spooled(stream: &mut dyn Read, most: u64) -> Result<Spool> {
+pub(in crate::ops) fn spool(stream: &mut dyn Read, most: u64) -> Result<Spool> {
     let spool = Spool::new(&mut stream.take(most.saturating_add(1)))?;
     if spool.file().size() > most {
         let message = format!("it unpacks to more than {most} bytes");
@@ -309,8 +314,8 @@ pub(in crate::ops) fn spooled(stream: &mut dyn Read, most: u64) -> Result<Spool>
     Ok(spool)
 }
 
-/// Links that are followed from one name to another.
-const LINKS: usize = 8;
+/// The maximum number of links that are followed from one name to another.
+const MAX_LINKS: usize = 8;
 
 /// The directory of a layout.
 pub(in crate::ops) struct Directory(pub(in crate::ops) Utf8PathBuf);
@@ -321,11 +326,11 @@ impl Store for Directory {
         if !parts.all(|part| matches!(part, Utf8Component::Normal(_))) {
             return Err(Error::check(format!("`{path}` is outside of it")));
         }
-        let place = self.0.join(path);
-        if !place.exists() {
+        let location = self.0.join(path);
+        if !location.exists() {
             return Ok(None);
         }
-        let open = file::open(&place)?;
+        let open = file::open(&location)?;
         let size = open.size();
         Ok(Some(Box::new(open.into_reader(0..size))))
     }
@@ -339,7 +344,7 @@ pub(in crate::ops) struct Tar<'a> {
 }
 
 impl<'a> Tar<'a> {
-    /// Reads the positions of the files in it.
+    /// Reads the positions of the files in the archive.
     ///
     /// # Errors
     /// The archive is damaged, or its names are ambiguous: of two files with one name, some tools
@@ -347,15 +352,17 @@ impl<'a> Tar<'a> {
     pub(in crate::ops) fn read(file: &'a OpenFile, children: &Children) -> Result<Self> {
         let mut tar = Tar { file, files: HashMap::new(), links: HashMap::new() };
         let (files, links) = (&mut tar.files, &mut tar.links);
-        let mut names = NAMES;
+        let mut names = MAX_NAMES_SIZE;
         let size = file.size();
         let mut stream = Interruptible::new(file.reader(0..size), children);
         unpack::read_tar(&mut stream, &mut |entry, content| {
-            let path = plain(&entry.path, "");
+            let path = normalize_path(&entry.path, "");
             let shown = entry.path.escape_debug();
             let left = names.checked_sub(path.len());
             names = left.ok_or_else(|| {
-                Error::check(format!("the names of its files take more than {NAMES} bytes"))
+                Error::check(format!(
+                    "the names of its files take more than {MAX_NAMES_SIZE} bytes"
+                ))
             })?;
             if entry.path.split('/').any(|part| part == "..") {
                 return Err(Error::check(format!("`{shown}` has `..` in its path")));
@@ -364,7 +371,7 @@ impl<'a> Tar<'a> {
             // GNU tar writes such a link for a file that it is given twice.
             if let unpack::EntryKind::HardLink(to) = &entry.kind
                 && files.contains_key(&path)
-                && plain(to, "") == path
+                && normalize_path(to, "") == path
             {
                 return Ok(());
             }
@@ -380,9 +387,11 @@ impl<'a> Tar<'a> {
                 }
                 (unpack::EntryKind::Link(to), _) => {
                     let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-                    links.insert(path.clone(), plain(to, directory));
+                    links.insert(path.clone(), normalize_path(to, directory));
                 }
-                (unpack::EntryKind::HardLink(to), _) => drop(links.insert(path, plain(to, ""))),
+                (unpack::EntryKind::HardLink(to), _) => {
+                    drop(links.insert(path, normalize_path(to, "")))
+                }
                 _ => {}
             }
             Ok(())
@@ -413,8 +422,8 @@ impl<'a> Tar<'a> {
 
 impl Store for Tar<'_> {
     fn open(&self, path: &str) -> Result<Option<Box<dyn Read + '_>>> {
-        let mut path = plain(path, "");
-        for _ in 0..LINKS {
+        let mut path = normalize_path(path, "");
+        for _ in 0..MAX_LINKS {
             if let Some(range) = self.files.get(&path) {
                 return Ok(Some(Box::new(self.file.reader(range.clone()))));
             }
@@ -427,8 +436,8 @@ impl Store for Tar<'_> {
     }
 }
 
-/// Returns the path from the top, without `.` and `..`, of one that is followed from `directory`.
-pub(in crate::ops) fn plain(path: &str, directory: &str) -> String {
+/// Returns the path from the root, without `.` and `..`, of `path` relative to `directory`.
+pub(in crate::ops) fn normalize_path(path: &str, directory: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in directory.split('/').chain(path.split('/')) {
         match part {
@@ -445,7 +454,7 @@ mod tests {
     use super::*;
     use crate::archive::tar::{Meta, Writer};
 
-    /// The interrupt comes with an entry, or within the content of one that is skipped.
+    /// Interrupts at an entry, or within the content of one that is skipped.
     #[test]
     fn an_interrupt_ends_reading() {
         let meta = Meta { mode: 0o644, uid: 0, gid: 0, mtime: 0 };

@@ -1,4 +1,4 @@
-//! A part that is a directory: a `target/dist`, from here or from another machine.
+//! A part in a directory: a `target/dist`, of this or another machine.
 
 use std::collections::BTreeMap;
 
@@ -16,11 +16,11 @@ use crate::{
         schema::dist::Artifact,
         source::{ReadAt as _, Source},
     },
-    ops::{output::manifest, verify::rules::Packing},
-    release::merge::{self, File, Part, Reasons, Seen},
+    ops::{output::manifest, verify::rules::PackingPolicies},
+    release::merge::{self, PartFile, PartLayout, Reasons, ReleasePart},
     sys::{
         Context, file,
-        fs::{self, Kind},
+        fs::{self, FileType},
     },
 };
 
@@ -29,11 +29,11 @@ use crate::{
 pub(super) fn read(
     cx: &Context,
     name: &str,
-    place: &Utf8Path,
-    packing: &Packing,
+    location: &Utf8Path,
+    packing: &PackingPolicies,
     reasons: &mut Reasons,
-) -> Result<Option<Part>> {
-    let dist = match manifest::read_in(place) {
+) -> Result<Option<ReleasePart>> {
+    let dist = match manifest::read_in(location) {
         Ok(dist) => dist,
         Err(error) => {
             reasons.add(error.to_string());
@@ -41,24 +41,24 @@ pub(super) fn read(
         }
     };
     let mut files = BTreeMap::new();
-    for path in Part::paths(&dist) {
+    for path in ReleasePart::paths(&dist) {
         cx.children.check()?;
-        match look(&place.join(path)) {
+        match read_file(&location.join(path)) {
             Ok(file) => drop(files.insert(path.to_owned(), file)),
             Err(why) => reasons.add(format!("`{name}`: `{path}` {why}")),
         }
     }
     // One for another machine is reported with the others.
-    let fits = |of: &&Artifact| {
-        let machine = files.get(&of.path).and_then(|file| file.machine);
+    let fits = |artifact: &&Artifact| {
+        let machine = files.get(&artifact.path).and_then(|file| file.machine);
         machine.is_some()
             && machine
-                == Architecture::from_goarch(&of.platform.architecture).map(Architecture::elf)
+                == Architecture::from_goarch(&artifact.platform.architecture).map(Architecture::elf)
     };
     for artifact in dist.artifacts.iter().filter(fits) {
         cx.children.check()?;
         let digest = files.get(&artifact.path).map(|file| file.sha256);
-        let file = file::open(&place.join(&artifact.path))?;
+        let file = file::open(&location.join(&artifact.path))?;
         // A file that differs from its record is reported with the others.
         if digest == Some(artifact.sha256)
             && let Err(error) = packing.check(artifact, Source::File(&file), artifact.sha256)
@@ -69,15 +69,15 @@ pub(super) fn read(
     let mut layouts = BTreeMap::new();
     for image in &dist.images {
         cx.children.check()?;
-        layouts.insert(image.path.clone(), layout(&place.join(&image.path)));
+        layouts.insert(image.path.clone(), read_layout(&location.join(&image.path)));
     }
-    Ok(Some(Part { name: name.to_owned(), dist, files, layouts }))
+    Ok(Some(ReleasePart { name: name.to_owned(), dist, files, layouts }))
 }
 
 /// Returns a file of a part, or the problem with it.
-fn look(path: &Utf8Path) -> Result<File, String> {
-    match fs::kind(path, false) {
-        Ok(Kind::File { .. }) => {}
+fn read_file(path: &Utf8Path) -> Result<PartFile, String> {
+    match fs::file_type(path, false) {
+        Ok(FileType::File { .. }) => {}
         Ok(_) => return Err("is no file".to_owned()),
         Err(_) if !path.exists() => return Err("is missing".to_owned()),
         Err(error) => return Err(format!("cannot be read: {error}")),
@@ -88,13 +88,13 @@ fn look(path: &Utf8Path) -> Result<File, String> {
     let size = open.size();
     let facts = Facts::read(Source::File(&open)).ok();
     let machine = facts.map(|facts| (facts.machine, facts.class, facts.endian));
-    Ok(File { size, sha256, machine })
+    Ok(PartFile { size, sha256, machine })
 }
 
-/// Returns the contents of the layout, every byte of it.
-fn layout(place: &Utf8Path) -> Seen {
-    let read = |path: &str| fs::read(&place.join(path)).ok();
-    let mut seen = Seen::default();
+/// Returns the contents of the layout. Every byte of it is read.
+fn read_layout(location: &Utf8Path) -> PartLayout {
+    let read = |path: &str| fs::read(&location.join(path)).ok();
+    let mut seen = PartLayout::default();
     let (_, faults) = check::check(&read);
     seen.faults = faults.iter().map(ToString::to_string).collect();
     let Some(index) = read(INDEX).and_then(|bytes| Document::<Index>::parse(bytes).ok()) else {
@@ -107,7 +107,7 @@ fn layout(place: &Utf8Path) -> Seen {
     };
     seen.root = Some(root.digest);
     // Missing files are reported by `check`.
-    let get = |of: &Descriptor| read(&blob_path(of.digest));
+    let get = |descriptor: &Descriptor| read(&blob_path(descriptor.digest));
     seen.contents = merge::read(root, &get);
     seen
 }

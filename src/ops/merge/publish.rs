@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 
 use crate::{
-    build::request::Request,
+    build::request::BuildRequest,
     model::{
         error::{Error, Result},
         reference::Reference,
@@ -23,7 +23,7 @@ use crate::{
 /// `repository` has a tag or a digest, or the plan has not one image; or as for `dist` and `push`.
 pub fn dist_and_push(
     cx: &Context,
-    request: &Request,
+    request: &BuildRequest,
     repository: &Reference,
     registry: &Settings,
 ) -> Result<(Dist, Push)> {
@@ -39,7 +39,7 @@ pub fn dist_and_push(
         let message =
             format!("`--push-by-digest` pushes one image, and the plan has {}", names.len());
         return Err(Error::usage(message).hint(match &names[..] {
-            [] => "the workspace has no binaries to make one of".to_owned(),
+            [] => "the workspace has no binaries".to_owned(),
             names => format!("choose one with `--package`: {}", names.join(", ")),
         }));
     }
@@ -50,8 +50,8 @@ pub fn dist_and_push(
     let reference = Reference { tag: None, digest, ..repository.clone() };
     let pushed = push::push(
         cx,
-        &push::Request {
-            source: push::Source::Dist(output, None),
+        &push::PushRequest {
+            source: push::PushSource::Dist(output, None),
             references: vec![reference],
             mount_from: Vec::new(),
             dry_run: false,

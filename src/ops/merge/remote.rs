@@ -1,9 +1,9 @@
-//! Parts that are images in registries, by their digests. No layer is read: what is missing where the
-//! index goes is taken from there by the registry itself, where that can do so.
+//! Parts that are images in registries, by their digests. No layer is read: the registry of the index mounts
+//! missing blobs itself, if it can.
 
 use std::{collections::BTreeMap, io::Read, sync::Arc};
 
-use super::{Outcome, Request, refused};
+use super::{MergeOutcome, MergeRequest, merge_error};
 use crate::{
     image::{
         distribution::Upload,
@@ -19,25 +19,25 @@ use crate::{
         reference::Reference,
     },
     ops::{image::store, push},
-    release::merge::{self, Contents, Joined, Reasons},
+    release::merge::{self, IndexContents, JoinedImages, Reasons},
     sys::{
         Context,
         registry::{Remote, Session},
     },
 };
 
-/// Joins images in registries into one index, and pushes that.
-pub(super) fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
+/// Merges images in registries to one index, and pushes it.
+pub(super) fn merge(cx: &Context, request: &MergeRequest) -> Result<MergeOutcome> {
     if request.push.is_empty() {
         return Err(Error::usage("images in registries are joined there")
-            .hint("`--push REPOSITORY:TAG` says where"));
+            .hint("name it with `--push REPOSITORY:TAG`"));
     }
     let session = Session::new(cx, &request.registry);
     let (mut remotes, mut parts) = (Vec::new(), Vec::new());
     let (mut reasons, mut from) = (Reasons::default(), Vec::new());
     for part in &request.parts {
         cx.children.check()?;
-        let reference = store::reference(part)?;
+        let reference = store::parse_reference(part)?;
         if reference.digest.is_none() {
             // A tag can be another image at each look.
             reasons.add(format!("`{part}` has no digest: name it as `REPOSITORY@sha256:…`"));
@@ -46,16 +46,17 @@ pub(super) fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
         let remote = Remote::open(&session, &reference)?;
         parts.push((part.clone(), contents(&remote)?));
         remotes.push(remote);
-        let same_host = |of: &Reference| of.registry == reference.registry;
+        let same_host = |entry: &Reference| entry.registry == reference.registry;
         if request.push.iter().any(same_host) && !from.contains(&reference.repository) {
             from.push(reference.repository);
         }
     }
-    let joined = merge::images(&parts, &request.wanted, reasons).map_err(refused)?;
-    let store = All::new(&joined, &remotes)?;
-    let pushing = push::Request {
+    let joined =
+        merge::join_registry_images(&parts, &request.options, reasons).map_err(merge_error)?;
+    let store = JoinedStore::new(&joined, &remotes)?;
+    let pushing = push::PushRequest {
         // Only for messages: the images come from the store that is passed beside it.
-        source: push::Source::Path(request.parts.join(" and ")),
+        source: push::PushSource::Path(request.parts.join(" and ")),
         references: request.push.clone(),
         mount_from: from,
         dry_run: false,
@@ -66,15 +67,15 @@ pub(super) fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
     };
     let upload = Upload::collect(&store, &joined.descriptor)?;
     let name = "the index of the parts".into();
-    let wish = pushing.tagging.as_ref().map(|tagging| {
-        push::Wish::new(tagging, &request.push, (&store, name, &joined.descriptor), None)
+    let std_request = pushing.tagging.as_ref().map(|tagging| {
+        push::RequestedTags::new(tagging, &request.push, (&store, name, &joined.descriptor), None)
     });
     let pusher = push::Pusher::new(
         cx,
         &pushing,
         &store,
         name,
-        (&upload, &[], wish.transpose()?),
+        (&upload, &[], std_request.transpose()?),
         &joined.descriptor,
     )?;
     let mut pushed = pusher.run().map_err(|error| {
@@ -84,15 +85,15 @@ pub(super) fn merge(cx: &Context, request: &Request) -> Result<Outcome> {
     if request.verify {
         pushed.verification = Some(push::check(cx, &pushing, &pushed)?);
     }
-    Ok(Outcome { dist: None, push: Some(pushed) })
+    Ok(MergeOutcome { dist: None, push: Some(pushed) })
 }
 
 /// Returns the objects below the digest, as far as documents list them.
-fn contents(remote: &Remote) -> Result<Contents> {
+fn contents(remote: &Remote) -> Result<IndexContents> {
     let root = Descriptor::new(remote.media_type(), remote.digest(), remote.size());
     let mut faults = Vec::new();
     let bytes = std::cell::RefCell::new(&mut faults);
-    let get = |of: &Descriptor| match document(remote, of) {
+    let get = |descriptor: &Descriptor| match document(remote, descriptor) {
         Ok(bytes) => Some(bytes),
         Err(error) => {
             bytes.borrow_mut().push(error);
@@ -106,38 +107,41 @@ fn contents(remote: &Remote) -> Result<Contents> {
     }
 }
 
-fn document(remote: &Remote, of: &Descriptor) -> Result<Vec<u8>> {
-    let path = blob_path(of.digest);
+fn document(remote: &Remote, descriptor: &Descriptor) -> Result<Vec<u8>> {
+    let path = blob_path(descriptor.digest);
     let limit = Document::<Manifest>::LIMIT as u64;
-    let missing = || Error::check(format!("`{}` is missing", of.digest));
-    let failed = |error| Error::check(format!("`{}` cannot be read", of.digest)).because(error);
+    let missing = || Error::check(format!("`{}` is missing", descriptor.digest));
+    let failed =
+        |error| Error::check(format!("`{}` cannot be read", descriptor.digest)).because(error);
     let mut bytes = Vec::new();
     let stream = remote.open(&path)?.ok_or_else(missing)?;
     stream.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-    if Digest::sha256(&bytes) != of.digest || bytes.len() as u64 != of.size {
-        let message =
-            format!("`{}` is corrupt: expected {} bytes with that digest", of.digest, of.size);
+    if Digest::sha256(&bytes) != descriptor.digest || bytes.len() as u64 != descriptor.size {
+        let message = format!(
+            "`{}` is corrupt: expected {} bytes with that digest",
+            descriptor.digest, descriptor.size
+        );
         return Err(Error::check(message));
     }
     Ok(bytes)
 }
 
 /// The parts, and the index that joins them, as one layout.
-struct All<'a> {
+struct JoinedStore<'a> {
     index: Vec<u8>,
     documents: BTreeMap<Digest, Arc<[u8]>>,
     remotes: &'a [Remote],
 }
 
-impl<'a> All<'a> {
-    fn new(joined: &Joined, remotes: &'a [Remote]) -> Result<Self> {
+impl<'a> JoinedStore<'a> {
+    fn new(joined: &JoinedImages, remotes: &'a [Remote]) -> Result<Self> {
         let index = layout::index(joined.descriptor.clone(), None)?;
         let documents = joined.index.iter().map(|index| (index.digest(), index.bytes().into()));
-        Ok(All { index, documents: documents.collect(), remotes })
+        Ok(JoinedStore { index, documents: documents.collect(), remotes })
     }
 }
 
-impl Store for All<'_> {
+impl Store for JoinedStore<'_> {
     fn open(&self, path: &str) -> Result<Option<Box<dyn Read + '_>>> {
         if path == LAYOUT_FILE.0 {
             return Ok(Some(Box::new(LAYOUT_FILE.1)));

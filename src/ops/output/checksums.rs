@@ -1,4 +1,4 @@
-//! The checksums of a release, and whether its files are what they say.
+//! The checksums of a release, and the comparison of its files with them.
 
 use camino::Utf8Path;
 
@@ -10,13 +10,13 @@ use crate::{
     release::signature::{CHECKSUMS, Checksums, checksums::LIMIT},
     sys::{
         Context,
-        fs::{self, Kind},
+        fs::{self, FileType},
     },
 };
 
-/// A file that is not what it should be.
+/// A file that does not match its checksum.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::ops) struct Problem {
+pub(in crate::ops) struct ChecksumProblem {
     pub(in crate::ops) path: String,
     pub(in crate::ops) why: String,
 }
@@ -24,9 +24,9 @@ pub(in crate::ops) struct Problem {
 /// Returns the checksums in a directory, and their bytes.
 pub(in crate::ops) fn read(directory: &Utf8Path) -> Result<(Checksums, Vec<u8>)> {
     let path = directory.join(CHECKSUMS);
-    if !matches!(fs::kind(&path, true), Ok(Kind::File { .. })) {
+    if !matches!(fs::file_type(&path, true), Ok(FileType::File { .. })) {
         return Err(Error::check(format!("there is no `{path}`"))
-            .hint("it is what is signed, and says what each file must be"));
+            .hint("it has the digest of each file, and is the signed file"));
     }
     let bytes = fs::read_start(&path, LIMIT + 1)?;
     if bytes.len() as u64 > LIMIT {
@@ -36,12 +36,12 @@ pub(in crate::ops) fn read(directory: &Utf8Path) -> Result<(Checksums, Vec<u8>)>
 }
 
 /// Checks that the release manifest records the same for each file.
-pub(in crate::ops) fn recorded(dist: &Dist, sums: &Checksums) -> Result<()> {
-    let archives = dist.archives.iter().map(|of| (&of.path, of.sha256));
-    let documents = dist.documents.iter().map(|of| (&of.path, of.sha256));
+pub(in crate::ops) fn check_recorded(dist: &Dist, sums: &Checksums) -> Result<()> {
+    let archives = dist.archives.iter().map(|archive| (&archive.path, archive.sha256));
+    let documents = dist.documents.iter().map(|document| (&document.path, document.sha256));
     for (path, digest) in archives.chain(documents) {
         let Some(name) = path.strip_prefix("archives/") else { continue };
-        if !Checksums::is_own(name) && sums.get(name) != Some(digest) {
+        if !Checksums::is_exempt(name) && sums.get(name) != Some(digest) {
             let message = format!("`dist.json` and `{CHECKSUMS}` do not agree on `{path}`");
             return Err(Error::check(message).hint("`cargo longshore dist` makes both again"));
         }
@@ -51,41 +51,43 @@ pub(in crate::ops) fn recorded(dist: &Dist, sums: &Checksums) -> Result<()> {
 
 /// Checks every file of a directory against its checksum: missing files, changed files, and files
 /// without a checksum are errors.
-pub(in crate::ops) fn hold(
+pub(in crate::ops) fn check_files(
     cx: &Context,
     directory: &Utf8Path,
     sums: &Checksums,
-) -> Result<Vec<Problem>> {
+) -> Result<Vec<ChecksumProblem>> {
     let mut problems = Vec::new();
     for (name, _) in sums.iter() {
         cx.children.check()?;
-        if let Err(error) = file(&directory.join(name), sums) {
-            problems
-                .push(Problem { path: directory.join(name).into_string(), why: error.to_string() });
+        if let Err(error) = check_file(&directory.join(name), sums) {
+            problems.push(ChecksumProblem {
+                path: directory.join(name).into_string(),
+                why: error.to_string(),
+            });
         }
     }
     for name in fs::names(directory)? {
-        if sums.get(&name).is_none() && !Checksums::is_own(&name) {
+        if sums.get(&name).is_none() && !Checksums::is_exempt(&name) {
             let path = directory.join(name).into_string();
-            problems.push(Problem { path, why: format!("`{CHECKSUMS}` does not name it") });
+            problems.push(ChecksumProblem { path, why: format!("`{CHECKSUMS}` does not name it") });
         }
     }
     Ok(problems)
 }
 
-/// Holds one file against its checksum.
-pub(in crate::ops) fn file(path: &Utf8Path, sums: &Checksums) -> Result<()> {
+/// Compares one file with its checksum.
+pub(in crate::ops) fn check_file(path: &Utf8Path, sums: &Checksums) -> Result<()> {
     let name = path.file_name().unwrap_or_default();
     let unknown = || Error::check(format!("`{CHECKSUMS}` does not name it"));
-    let wanted = sums.get(name).ok_or_else(unknown)?;
-    match fs::kind(path, true) {
-        Ok(Kind::File { .. }) => {}
-        Ok(_) => return Err(Error::check("it is no file")),
+    let expected = sums.get(name).ok_or_else(unknown)?;
+    match fs::file_type(path, true) {
+        Ok(FileType::File { .. }) => {}
+        Ok(_) => return Err(Error::check("it is not a file")),
         Err(_) => return Err(Error::check("it is missing")),
     }
     let (is, _) = fs::digest(path).map_err(|error| error.with_status(Status::CheckFailed))?;
-    if is != wanted {
-        return Err(Error::check(format!("it is `{is}`, and `{CHECKSUMS}` has `{wanted}`")));
+    if is != expected {
+        return Err(Error::check(format!("it is `{is}`, and `{CHECKSUMS}` has `{expected}`")));
     }
     Ok(())
 }

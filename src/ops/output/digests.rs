@@ -1,4 +1,4 @@
-//! Digests of what is packed, each computed once.
+//! Digests of packed files, each computed once.
 
 use std::{
     collections::BTreeMap,
@@ -16,50 +16,49 @@ use crate::{
     },
     ops::verify::kind::FileKind,
     sys::{
-        file::{self, OpenFile, Stamp},
+        file::{self, FileStamp, OpenFile},
         fs,
     },
 };
 
 /// The properties of a file that are needed before it is packed.
 #[derive(Clone, Copy)]
-pub(in crate::ops) struct File {
+pub(in crate::ops) struct DigestedFile {
     pub(in crate::ops) digest: Digest,
     pub(in crate::ops) size: u64,
-    /// Whether it is a program or a part of one, for whatever system.
+    /// Whether it is a program or a part of one, for any system.
     pub(in crate::ops) is_program: bool,
-    pub(in crate::ops) stamp: Stamp,
+    pub(in crate::ops) stamp: FileStamp,
 }
 
 /// The digests of files below one directory, each computed once.
 #[derive(Default)]
-pub(in crate::ops) struct Digests(Mutex<BTreeMap<String, File>>);
+pub(in crate::ops) struct Digests(Mutex<BTreeMap<String, DigestedFile>>);
 
 /// The number of bytes of a file that determine whether it is a program.
-const START: u64 = 64;
+const START_SIZE: u64 = 64;
 
 impl Digests {
-    /// Returns the content of the file `name` below `root`, which has to match `stamp`, if that is
-    /// known.
+    /// Returns the content of the file `name` below `root`, which has to match `stamp`, if that is known.
     ///
     /// # Errors
     /// It cannot be read, or changed.
-    pub(in crate::ops) fn of(
+    pub(in crate::ops) fn get(
         &self,
         root: &Utf8Path,
         name: &str,
-        stamp: Option<Stamp>,
-    ) -> Result<File> {
+        stamp: Option<FileStamp>,
+    ) -> Result<DigestedFile> {
         let path = root.join(name);
-        let mut content = file::watched(&path, stamp)?;
+        let mut content = file::open_watched(&path, stamp)?;
         let stamp = content.stamp();
-        if let Some(file) = self.known(name, stamp) {
+        if let Some(file) = self.cached(name, stamp) {
             return Ok(file);
         }
         let mut program = false;
-        let hashed = fs::hash(&mut content, |start| program = FileKind::of(start).is_binary());
-        let (digest, size) = hashed.map_err(|error| fs::failed("read", &path, error))?;
-        let file = File { digest, size, is_program: program, stamp };
+        let hashed = fs::hash(&mut content, |start| program = FileKind::detect(start).is_binary());
+        let (digest, size) = hashed.map_err(|error| fs::file_error("read", &path, error))?;
+        let file = DigestedFile { digest, size, is_program: program, stamp };
         self.lock().insert(name.to_owned(), file);
         Ok(file)
     }
@@ -68,12 +67,16 @@ impl Digests {
     ///
     /// # Errors
     /// It cannot be read, or changes meanwhile.
-    pub(in crate::ops) fn open(&self, root: &Utf8Path, name: &str) -> Result<(OpenFile, File)> {
+    pub(in crate::ops) fn open(
+        &self,
+        root: &Utf8Path,
+        name: &str,
+    ) -> Result<(OpenFile, DigestedFile)> {
         let path = root.join(name);
-        let unread = |error| fs::failed("read", &path, error);
+        let unread = |error| fs::file_error("read", &path, error);
         let open = file::open(&path)?;
         let stamp = open.stamp().map_err(unread)?;
-        if let Some(file) = self.known(name, stamp) {
+        if let Some(file) = self.cached(name, stamp) {
             return Ok((open, file));
         }
         let digest =
@@ -94,22 +97,32 @@ impl Digests {
         self.add(&path, name, &file::open(&path)?, digest).map(drop)
     }
 
-    fn add(&self, path: &Utf8Path, name: &str, open: &OpenFile, digest: Digest) -> Result<File> {
-        let unread = |error| fs::failed("read", path, error);
-        let start = Source::File(open).read_up_to(0, START);
+    fn add(
+        &self,
+        path: &Utf8Path,
+        name: &str,
+        open: &OpenFile,
+        digest: Digest,
+    ) -> Result<DigestedFile> {
+        let unread = |error| fs::file_error("read", path, error);
+        let start = Source::File(open).read_up_to(0, START_SIZE);
         let start = start.map_err(|error| unread(io::Error::other(error)))?;
         let stamp = open.stamp().map_err(unread)?;
-        let file =
-            File { digest, size: open.size(), is_program: FileKind::of(&start).is_binary(), stamp };
+        let file = DigestedFile {
+            digest,
+            size: open.size(),
+            is_program: FileKind::detect(&start).is_binary(),
+            stamp,
+        };
         self.lock().insert(name.to_owned(), file);
         Ok(file)
     }
 
-    fn known(&self, name: &str, stamp: Stamp) -> Option<File> {
+    fn cached(&self, name: &str, stamp: FileStamp) -> Option<DigestedFile> {
         self.lock().get(name).filter(|known| known.stamp == stamp).copied()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, File>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, DigestedFile>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

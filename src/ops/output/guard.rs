@@ -11,12 +11,12 @@ use crate::{
     },
     sys::{
         Context,
-        fs::{self, Kind},
+        fs::{self, FileType},
     },
 };
 
 /// The largest marker that is read.
-const LONGEST: u64 = 64 << 10;
+const MAX_MARKER: u64 = 64 << 10;
 
 /// The file that marks a directory of a failed run as longshore's.
 pub(in crate::ops) const MARKER: &str = ".longshore";
@@ -25,14 +25,14 @@ pub(in crate::ops) const MARKER_TEXT: &str =
     "longshore: this directory is removed by the next run\n";
 
 /// The files that cargo writes to the directory of a profile (`cargo build --profile dist`).
-const CARGO: [&str; 3] = [".fingerprint", ".cargo-lock", "deps"];
+const CARGO_FILES: [&str; 3] = [".fingerprint", ".cargo-lock", "deps"];
 
 /// The files in the root of a source tree.
-const SOURCE: [&str; 5] = ["Cargo.toml", ".git", ".hg", ".jj", ".svn"];
+const SOURCE_ROOT_FILES: [&str; 5] = ["Cargo.toml", ".git", ".hg", ".jj", ".svn"];
 
 /// The inputs of a command, which its output must not replace.
 #[derive(Clone, Debug, Default)]
-pub(in crate::ops) struct Inputs {
+pub(in crate::ops) struct ProtectedInputs {
     /// The directory of the workspace.
     pub(in crate::ops) workspace: Option<Utf8PathBuf>,
     /// The parts of a merge.
@@ -41,19 +41,23 @@ pub(in crate::ops) struct Inputs {
     pub(in crate::ops) option: &'static str,
 }
 
-impl Inputs {
+impl ProtectedInputs {
     /// Returns those of `dist` and `build`.
-    pub(in crate::ops) fn of_build(workspace: &Utf8Path) -> Self {
+    pub(in crate::ops) fn for_build(workspace: &Utf8Path) -> Self {
         let workspace = Some(workspace.to_owned());
-        Inputs { workspace, parts: Vec::new(), option: "`--target-dir DIR`" }
+        ProtectedInputs { workspace, parts: Vec::new(), option: "`--target-dir DIR`" }
     }
 }
 
-/// Checks that `output`, which has to be a path that [`fs::settle`] returned, can be replaced.
+/// Checks that `output`, which has to be a path that [`fs::resolve`] returned, can be replaced.
 ///
 /// # Errors
 /// It is a file, holds files that are not longshore's, or contains an input.
-pub(in crate::ops) fn check(cx: &Context, output: &Utf8Path, inputs: &Inputs) -> Result<()> {
+pub(in crate::ops) fn check(
+    cx: &Context,
+    output: &Utf8Path,
+    inputs: &ProtectedInputs,
+) -> Result<()> {
     let option = inputs.option;
     let reject = |what: String| Error::usage(format!("`{output}` cannot be replaced: {what}"));
     let elsewhere = || format!("choose another output directory with {option}");
@@ -69,12 +73,12 @@ pub(in crate::ops) fn check(cx: &Context, output: &Utf8Path, inputs: &Inputs) ->
             .hint(format!("run the command from another directory, or {}", elsewhere())));
     }
     if let Some(workspace) = &inputs.workspace
-        && contains(output, &fs::settle(workspace)?)
+        && contains(output, &fs::resolve(workspace)?)
     {
         return Err(reject(format!("the workspace `{workspace}` is in it")).hint(elsewhere()));
     }
     for part in &inputs.parts {
-        let real = fs::settle(part)?;
+        let real = fs::resolve(part)?;
         if contains(output, &real) || contains(&real, output) {
             return Err(reject(format!("it would overwrite the part `{part}`")).hint(elsewhere()));
         }
@@ -82,9 +86,9 @@ pub(in crate::ops) fn check(cx: &Context, output: &Utf8Path, inputs: &Inputs) ->
     if output.symlink_metadata().is_err() {
         return Ok(());
     }
-    match fs::kind(output, false)? {
-        Kind::Directory => {}
-        Kind::File { .. } => {
+    match fs::file_type(output, false)? {
+        FileType::Directory => {}
+        FileType::File { .. } => {
             return Err(reject("expected a directory, found a file".to_owned())
                 .hint(format!("remove it yourself, or {}", elsewhere())));
         }
@@ -96,7 +100,7 @@ pub(in crate::ops) fn check(cx: &Context, output: &Utf8Path, inputs: &Inputs) ->
 fn check_content(output: &Utf8Path, option: &str) -> Result<()> {
     let reject = |what: String| Error::usage(format!("`{output}` cannot be replaced: {what}"));
     let has = |name: &&&str| output.join(name).symlink_metadata().is_ok();
-    if CARGO.iter().any(|name| has(&name)) {
+    if CARGO_FILES.iter().any(|name| has(&name)) {
         return Err(reject(
             "it holds files that cargo built with a profile named `dist`".to_owned(),
         )
@@ -105,11 +109,11 @@ fn check_content(output: &Utf8Path, option: &str) -> Result<()> {
                  another output directory with {option}"
         )));
     }
-    if let Some(name) = SOURCE.iter().find(has) {
+    if let Some(name) = SOURCE_ROOT_FILES.iter().find(has) {
         return Err(reject(format!("it is a source directory, with `{name}`"))
             .hint(format!("choose another output directory with {option}")));
     }
-    if fs::is_empty_dir(output)? || manifest::is_ours(output) || is_damaged_output(output) {
+    if fs::is_empty_dir(output)? || manifest::is_output(output) || is_damaged_output(output) {
         return Ok(());
     }
     Err(reject("it is not empty, and was not made by longshore (no valid `dist.json`)".to_owned())
@@ -127,7 +131,8 @@ fn contains(outer: &Utf8Path, inner: &Utf8Path) -> bool {
 /// Returns whether the directory is an output with a damaged `dist.json`: it has the log of a build and
 /// only files of an output.
 fn is_damaged_output(dir: &Utf8Path) -> bool {
-    let is_file = |path: &str| matches!(fs::kind(&dir.join(path), false), Ok(Kind::File { .. }));
+    let is_file =
+        |path: &str| matches!(fs::file_type(&dir.join(path), false), Ok(FileType::File { .. }));
     is_file(FILE)
         && is_file("logs/build.log")
         && fs::names(dir).is_ok_and(|names| {
@@ -145,9 +150,9 @@ pub(in crate::ops) fn check_beside(path: &Utf8Path, option: &str) -> Result<()> 
     if path.symlink_metadata().is_err() {
         return Ok(());
     }
-    let is_directory = matches!(fs::kind(path, false)?, Kind::Directory);
-    let ours = is_directory && (fs::is_empty_dir(path)? || is_marked(path));
-    if ours {
+    let is_directory = matches!(fs::file_type(path, false)?, FileType::Directory);
+    let own = is_directory && (fs::is_empty_dir(path)? || is_marked(path));
+    if own {
         return Ok(());
     }
     Err(Error::usage(format!(
@@ -159,7 +164,7 @@ pub(in crate::ops) fn check_beside(path: &Utf8Path, option: &str) -> Result<()> 
 /// Returns whether the directory is marked as one that a run made and did not finish.
 pub(in crate::ops) fn is_marked(dir: &Utf8Path) -> bool {
     let marker = dir.join(MARKER);
-    matches!(fs::kind(&marker, false), Ok(Kind::File { .. }))
-        && fs::read_start(&marker, LONGEST)
+    matches!(fs::file_type(&marker, false), Ok(FileType::File { .. }))
+        && fs::read_start(&marker, MAX_MARKER)
             .is_ok_and(|text| text == MARKER_TEXT.as_bytes() || crate::sys::lock::is_mark(&text))
 }

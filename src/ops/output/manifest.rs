@@ -1,5 +1,5 @@
-//! The one reader and writer of `dist.json`. Every failure to read it has one message and one status,
-//! whichever verb reads it.
+//! The one reader and writer of `dist.json`. Every failure to read it has one message and one status under
+//! every command.
 
 use std::io::Read as _;
 
@@ -16,19 +16,19 @@ use crate::{
         source::ReadAt as _,
     },
     ops::image::store,
-    release::merge::{is_below, unread},
+    release::merge::{is_below, rejected_paths},
     sys::{
         access, file,
-        fs::{self, Kind},
+        fs::{self, FileType},
     },
 };
 
 /// The largest `dist.json` that is read.
-const LARGEST: u64 = 64 << 20;
+const MAX_SIZE: u64 = 64 << 20;
 
 /// Returns the release manifest that `path` names: the file itself, or the entry of that name in the
 /// directory, whatever it is. An image in a registry has none.
-pub fn named(path: &Utf8Path) -> Option<Utf8PathBuf> {
+pub fn manifest_path(path: &Utf8Path) -> Option<Utf8PathBuf> {
     if path.file_name() == Some(FILE) && !store::is_reference(path.as_str()) {
         return Some(path.to_owned());
     }
@@ -51,14 +51,14 @@ pub(in crate::ops) fn read_in(directory: &Utf8Path) -> Result<Dist> {
 /// check.
 pub(in crate::ops) fn read(path: &Utf8Path) -> Result<Dist> {
     #[derive(Deserialize)]
-    struct Numbered {
+    struct SchemaNumber {
         schema: u32,
     }
-    let bytes = content(path)?;
+    let bytes = read_bytes(path)?;
     let reject = |why: String| Error::check(format!("`{path}` is not a release manifest: {why}"));
     // First the number: with another one, everything else may differ.
     let numbered = serde_json::from_slice(&bytes).map_err(|error| reject(error.to_string()))?;
-    let Numbered { schema } = numbered;
+    let SchemaNumber { schema } = numbered;
     if schema != SCHEMA {
         let hint = if schema > SCHEMA {
             "a newer longshore wrote it; install that version"
@@ -68,7 +68,7 @@ pub(in crate::ops) fn read(path: &Utf8Path) -> Result<Dist> {
         return Err(reject(format!("expected schema {SCHEMA}, found {schema}")).hint(hint));
     }
     let dist = serde_json::from_slice(&bytes).map_err(|error| reject(error.to_string()))?;
-    if let Some(path) = unread(&dist).first() {
+    if let Some(path) = rejected_paths(&dist).first() {
         let what = if is_below(path) { "reserved" } else { "outside its directory" };
         return Err(reject(format!("it names `{}`, which is {what}", path.escape_debug()))
             .hint("use only a `dist.json` that longshore wrote"));
@@ -88,22 +88,22 @@ pub(in crate::ops) fn write(directory: &Utf8Path, dist: &Dist) -> Result<()> {
     fs::write(&path, text.as_bytes())
 }
 
-/// Returns whether the directory holds a release manifest of longshore, of whichever version. A
-/// symbolic link is none.
-pub(in crate::ops) fn is_ours(directory: &Utf8Path) -> bool {
+/// Returns whether the directory has a release manifest of longshore, of any version. A symbolic link does not
+/// count.
+pub(in crate::ops) fn is_output(directory: &Utf8Path) -> bool {
     /// The keys of every version.
     #[derive(Deserialize)]
-    struct Manifest {
+    struct ManifestKeys {
         #[serde(rename = "schema")]
         _schema: u32,
         #[serde(rename = "release")]
-        _release: Release,
+        _release: ReleaseKeys,
         #[serde(rename = "artifacts")]
         _artifacts: IgnoredAny,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "kebab-case")]
-    struct Release {
+    struct ReleaseKeys {
         #[serde(rename = "name")]
         _name: String,
         #[serde(rename = "source-date-epoch")]
@@ -112,21 +112,22 @@ pub(in crate::ops) fn is_ours(directory: &Utf8Path) -> bool {
         _tools: IgnoredAny,
     }
     let path = directory.join(FILE);
-    matches!(fs::kind(&path, false), Ok(Kind::File { .. }))
-        && content(&path).is_ok_and(|bytes| serde_json::from_slice::<Manifest>(&bytes).is_ok())
+    matches!(fs::file_type(&path, false), Ok(FileType::File { .. }))
+        && read_bytes(&path)
+            .is_ok_and(|bytes| serde_json::from_slice::<ManifestKeys>(&bytes).is_ok())
 }
 
 /// Returns the error for a missing release manifest at `path`.
-pub(in crate::ops) fn missing(path: &Utf8Path) -> Error {
+pub(in crate::ops) fn missing_error(path: &Utf8Path) -> Error {
     Error::check(format!("there is no `{path}`"))
         .hint("`cargo longshore dist` makes it; name the directory that it is in")
 }
 
 /// Reads the bytes of a manifest.
-fn content(path: &Utf8Path) -> Result<Vec<u8>> {
+fn read_bytes(path: &Utf8Path) -> Result<Vec<u8>> {
     let file = match file::open(path) {
         Ok(file) => file,
-        Err(_) if access::is_absent(path) => return Err(missing(path)),
+        Err(_) if access::is_absent(path) => return Err(missing_error(path)),
         Err(_) if access::is_dangling(path) => {
             let what = "it is a symbolic link to a file that does not exist";
             return Err(Error::check(format!("cannot read `{path}`: {what}")));
@@ -134,14 +135,14 @@ fn content(path: &Utf8Path) -> Result<Vec<u8>> {
         Err(error) => return Err(error.with_status(Status::CheckFailed)),
     };
     let size = file.size();
-    if size > LARGEST {
+    if size > MAX_SIZE {
         return Err(Error::check(format!(
-            "`{path}` is not a release manifest: expected at most {LARGEST} bytes, found {size}"
+            "`{path}` is not a release manifest: expected at most {MAX_SIZE} bytes, found {size}"
         )));
     }
     let mut bytes = Vec::new();
     file.reader(0..size)
         .read_to_end(&mut bytes)
-        .map_err(|error| fs::failed("read", path, error).with_status(Status::CheckFailed))?;
+        .map_err(|error| fs::file_error("read", path, error).with_status(Status::CheckFailed))?;
     Ok(bytes)
 }

@@ -4,7 +4,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{
-    guard::{self, Inputs, MARKER, MARKER_TEXT},
+    guard::{self, MARKER, MARKER_TEXT, ProtectedInputs},
     manifest,
 };
 use crate::{
@@ -16,13 +16,13 @@ use crate::{
     sys::{
         Context, durable, fs,
         lock::{self, OutputLock},
-        replace::{self, Fixed},
-        tree::{self, Kind},
+        replace::{self, RenameObstacle},
+        tree::{self, EntryKind},
     },
 };
 
 /// Compressed layers of an output that is not in a target directory, below the stage.
-const STORE: &str = ".longshore-store";
+const LAYER_DIRECTORY: &str = ".longshore-store";
 
 /// The use of the files of a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,25 +51,29 @@ pub struct Stage {
 ///
 /// # Errors
 /// As for [`Stage::begin`].
-pub(in crate::ops) fn check(cx: &Context, output: &Utf8Path, inputs: &Inputs) -> Result<()> {
-    let output = fs::settle(&cx.env.dir.join(output))?;
+pub(in crate::ops) fn check(
+    cx: &Context,
+    output: &Utf8Path,
+    inputs: &ProtectedInputs,
+) -> Result<()> {
+    let output = fs::resolve(&cx.env.dir.join(output))?;
     if is_half_copied(&output) { Ok(()) } else { guard::check(cx, &output, inputs) }
 }
 
 /// Returns whether a run was killed while it replaced the output by a copy of it, `DIR.old`; see
 /// [`make_movable`].
 fn is_half_copied(output: &Utf8Path) -> bool {
-    let old = lock::beside(output, "old");
+    let old = lock::sibling(output, "old");
     lock::is_old_marked(output)
         && guard::is_marked(&old)
-        && manifest::is_ours(&old)
-        && !manifest::is_ours(output)
+        && manifest::is_output(&old)
+        && !manifest::is_output(output)
 }
 
 /// Returns whether there is an output, also one that a run that was killed left as `DIR.old`.
 pub(in crate::ops) fn exists(output: &Utf8Path) -> bool {
-    manifest::is_ours(output)
-        || lock::is_old_marked(output) && manifest::is_ours(&lock::beside(output, "old"))
+    manifest::is_output(output)
+        || lock::is_old_marked(output) && manifest::is_output(&lock::sibling(output, "old"))
 }
 
 impl Stage {
@@ -82,15 +86,15 @@ impl Stage {
         cx: &Context,
         output: &Utf8Path,
         purpose: Purpose,
-        inputs: &Inputs,
+        inputs: &ProtectedInputs,
     ) -> Result<Self> {
-        let output = fs::settle(&cx.env.dir.join(output))?;
+        let output = fs::resolve(&cx.env.dir.join(output))?;
         if purpose != Purpose::Read {
             check(cx, &output, inputs)?;
         }
         let mut lock = fs::lock_output(cx, &output)?;
         let [old, root, failed] =
-            ["old", "partial", "failed"].map(|suffix| lock::beside(&output, suffix));
+            ["old", "partial", "failed"].map(|suffix| lock::sibling(&output, suffix));
         if lock.was_replacing() {
             recover(cx, &output, &old)?;
         }
@@ -118,34 +122,34 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Finds out before anything is built whether the output can be replaced.
-    fn try_replace(&mut self, old: &Utf8Path, inputs: &Inputs) -> Result<()> {
+    /// Checks before anything is built that the output can be replaced.
+    fn try_replace(&mut self, old: &Utf8Path, inputs: &ProtectedInputs) -> Result<()> {
         let test = self.root.join(MARKER);
         replace::create_dir(&test)?;
         let fixed = replace::try_rename(&self.output, &self.root)?;
         fs::remove_dir_all(&test)?;
         match fixed {
             None => Ok(()),
-            Some(Fixed::CopyOnly) => {
+            Some(RenameObstacle::CopyOnly) => {
                 self.lock.mark_old()?;
                 make_movable(&self.root, &self.output, old)
             }
-            Some(Fixed::MountPoint) => {
+            Some(RenameObstacle::MountPoint) => {
                 let message = format!("`{}` cannot be replaced: it is a mount point", self.output);
                 Err(Error::usage(message).hint(format!(
-                    "mount the directory above it, or choose another output directory with {}",
+                    "mount its parent directory, or choose another output directory with {}",
                     inputs.option
                 )))
             }
         }
     }
 
-    /// Returns where the result will be.
+    /// Returns the path of the result.
     pub fn output(&self) -> &Utf8Path {
         &self.output
     }
 
-    /// Returns where `path` of the result is being made.
+    /// Returns the path at which `path` of the result is written.
     pub fn path(&self, path: &str) -> Utf8PathBuf {
         self.root.join(path)
     }
@@ -158,17 +162,17 @@ impl Stage {
         let is_target = parent.file_name() == Some("target")
             || parent.join("CACHEDIR.TAG").is_file()
             || self.cx.env.var("CARGO_TARGET_DIR").is_some_and(|dir| {
-                fs::settle(&self.cx.env.dir.join(dir)).is_ok_and(|dir| dir == parent)
+                fs::resolve(&self.cx.env.dir.join(dir)).is_ok_and(|dir| dir == parent)
             });
-        if is_target { parent.join("longshore") } else { self.root.join(STORE) }
+        if is_target { parent.join("longshore") } else { self.root.join(LAYER_DIRECTORY) }
     }
 
-    /// Takes `path` over from the previous output when it holds exactly these bytes, so that what
-    /// did not change is not written again.
+    /// Links or copies `path` from the previous output if it has exactly these bytes, so that unchanged files
+    /// are not written again.
     ///
     /// # Errors
     /// It is the same, and cannot be linked or copied.
-    pub fn keep(&self, path: &str, digest: &Digest, size: u64) -> Result<bool> {
+    pub fn reuse(&self, path: &str, digest: &Digest, size: u64) -> Result<bool> {
         let old = self.output.join(path);
         let same_size = fs::stamp(&old).is_some_and(|(old, ..)| old == size);
         // A file that cannot be read is not kept, but made again.
@@ -179,20 +183,20 @@ impl Stage {
         Ok(true)
     }
 
-    /// Takes over what `wanted` selects of the previous output. With a directory that is not
-    /// selected, everything in it is left out.
+    /// Links or copies the files of the previous output that `selected` accepts. A directory that is not selected
+    /// is left out with everything in it.
     ///
     /// # Errors
     /// Something cannot be read, linked or copied.
-    pub fn keep_all(&self, wanted: impl Fn(&str) -> bool) -> Result<()> {
-        let skip = |path: &Utf8Path| !wanted(path.as_str());
+    pub fn reuse_all(&self, selected: impl Fn(&str) -> bool) -> Result<()> {
+        let skip = |path: &Utf8Path| !selected(path.as_str());
         for entry in tree::walk(&self.output, skip)? {
             let path = entry.path.as_str();
             match entry.kind {
-                _ if !wanted(path) => {}
-                Kind::Directory => fs::create_dir_all(&self.path(path))?,
-                Kind::File(_) => fs::link(&self.output.join(path), &self.path(path))?,
-                Kind::Link => {
+                _ if !selected(path) => {}
+                EntryKind::Directory => fs::create_dir_all(&self.path(path))?,
+                EntryKind::File(_) => fs::link(&self.output.join(path), &self.path(path))?,
+                EntryKind::Link => {
                     let target = fs::read_link(&self.output.join(path))?;
                     fs::symlink(target.as_str().into(), &self.path(path))?;
                 }
@@ -201,8 +205,8 @@ impl Stage {
         Ok(())
     }
 
-    /// Sets the modification time of a file or directory of the stage. A file that the previous
-    /// output has, too, keeps its time there.
+    /// Sets the modification time of a file or directory of the stage. A file that is also in the previous
+    /// output keeps its time there.
     ///
     /// # Errors
     /// It cannot be changed.
@@ -220,22 +224,22 @@ impl Stage {
         fs::set_time(&path, epoch)
     }
 
-    /// Gives what is in the stage the modes that it has with every umask: 0755 for directories and
-    /// programs, 0644 for other files. They reach layers of images.
+    /// Sets the modes of everything in the stage, whatever the umask is: 0755 for directories and programs,
+    /// 0644 for other files. Layers of images have the same.
     ///
     /// # Errors
     /// A mode cannot be changed.
     pub fn fix_modes(&self) -> Result<()> {
-        for entry in tree::walk(&self.root, |path| path == STORE)? {
-            let wanted = match entry.kind {
-                Kind::Link => continue,
-                Kind::File(_) if entry.mode & 0o111 == 0 => 0o644,
-                Kind::File(_) | Kind::Directory => 0o755,
+        for entry in tree::walk(&self.root, |path| path == LAYER_DIRECTORY)? {
+            let expected = match entry.kind {
+                EntryKind::Link => continue,
+                EntryKind::File(_) if entry.mode & 0o111 == 0 => 0o644,
+                EntryKind::File(_) | EntryKind::Directory => 0o755,
             };
-            if entry.mode != wanted {
+            if entry.mode != expected {
                 let path = self.root.join(&entry.path);
                 fs::unshare(&path)?;
-                fs::set_mode(&path, wanted)?;
+                fs::set_mode(&path, expected)?;
                 // The copy is new, and so are the names in its directory.
                 tree::set_time(&path, entry.time, true)?;
             }
@@ -257,20 +261,20 @@ impl Stage {
         manifest::read_in(&self.output).ok()
     }
 
-    /// Writes `dist.json`, and puts the result in place. All of it is on the disk before that.
+    /// Writes `dist.json`, and exchanges the output, after everything was synced to the disk.
     ///
     /// # Errors
     /// It cannot be written; the previous output is intact.
     pub fn finish(mut self, dist: &Dist) -> Result<()> {
-        fs::remove_dir_all(&self.root.join(STORE))?;
+        fs::remove_dir_all(&self.root.join(LAYER_DIRECTORY))?;
         self.fix_modes()?;
         durable::sync_tree(&self.root)?;
         manifest::write(&self.root, dist)?;
         self.lock.mark_old()?;
-        replace::exchange(&self.root, &self.output, &lock::beside(&self.output, "old"))?;
+        replace::exchange(&self.root, &self.output, &lock::sibling(&self.output, "old"))?;
         self.finished = true;
         // Nothing can fail any more: the new output is in place.
-        let failed = self.failed();
+        let failed = self.failed_path();
         replace::discard(&self.cx, &self.root);
         if failed.exists() {
             self.remove_failed();
@@ -278,15 +282,15 @@ impl Stage {
         Ok(())
     }
 
-    /// Returns where what was made before a failure is kept, logs above all.
-    pub fn failed(&self) -> Utf8PathBuf {
-        lock::beside(&self.output, "failed")
+    /// Returns the directory of a failed run's files, such as logs.
+    pub fn failed_path(&self) -> Utf8PathBuf {
+        lock::sibling(&self.output, "failed")
     }
 
     /// Removes the directory of an earlier failed run. It gets the name of a temporary one first, so
     /// that it is recognised if this run is killed.
     fn remove_failed(&self) {
-        let failed = self.failed();
+        let failed = self.failed_path();
         if failed.symlink_metadata().is_err() {
             return;
         }
@@ -296,13 +300,13 @@ impl Stage {
         }
     }
 
-    /// Keeps what was made before a failure as `DIR.failed`. Where that does not work, it is removed.
+    /// Renames the stage of a failed run to `DIR.failed`; removes it if that fails.
     fn keep_failed(&self) {
         let marker = self.root.join(MARKER);
         // On a full disk, the lock file is a file that already exists.
         let marked = fs::write(&marker, MARKER_TEXT.as_bytes()).is_ok()
             || self.lock.move_to(&marker).is_ok();
-        let failed = self.failed();
+        let failed = self.failed_path();
         if failed.exists() {
             replace::discard(&self.cx, &failed);
         }
@@ -318,7 +322,7 @@ impl Drop for Stage {
             return;
         }
         // A failure is on its way to the user, which errors of a clean-up would hide.
-        let _ = fs::remove_dir_all(&self.root.join(STORE));
+        let _ = fs::remove_dir_all(&self.root.join(LAYER_DIRECTORY));
         let is_empty = fs::is_empty_dir(&self.root).unwrap_or(false);
         match self.purpose {
             Purpose::Build if !is_empty => self.keep_failed(),
@@ -327,18 +331,18 @@ impl Drop for Stage {
     }
 }
 
-/// Finishes what a run did that was killed while it replaced the output.
+/// Completes the exchange of a run that was killed while it replaced the output.
 fn recover(cx: &Context, output: &Utf8Path, old: &Utf8Path) -> Result<()> {
     if is_half_copied(output) {
         fs::remove_dir_all(output)?;
     }
     // Killed between two renames; see `replace::exchange`.
-    if output.symlink_metadata().is_err() && manifest::is_ours(old) {
+    if output.symlink_metadata().is_err() && manifest::is_output(old) {
         cx.status("Restoring", format!("`{output}`, which a run that was killed left as `{old}`"));
         fs::rename(old, output)?;
     }
     // Killed in `make_movable`, after its last rename.
-    if guard::is_marked(output) && manifest::is_ours(output) {
+    if guard::is_marked(output) && manifest::is_output(output) {
         fs::remove_file(&output.join(MARKER))?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The last words of a `dist`: what was made, how large it is, and how to run it.
+//! The summary of a `dist`: its files, their sizes, and the command to run them.
 
 use std::fmt::Write;
 
@@ -16,8 +16,8 @@ use crate::{
     sys::{Context, host},
 };
 
-/// Warns of a source that is not that of a commit.
-pub(in crate::ops) fn source(cx: &Context, release: &Release) {
+/// Warns of a source that differs from its commit.
+pub(in crate::ops) fn warn_about_source(cx: &Context, release: &Release) {
     if let (Some(hash), Some(changes)) = (&release.revision, &release.changes) {
         let short = hash.get(..12).unwrap_or(hash);
         let files = if changes.count == 1 { "file differs" } else { "files differ" };
@@ -29,21 +29,21 @@ pub(in crate::ops) fn source(cx: &Context, release: &Release) {
 }
 
 /// Reports the result of the smoke test of one binary.
-pub(in crate::ops) fn smoke(cx: &Context, artifact: &Artifact) {
+pub(in crate::ops) fn report_smoke_test(cx: &Context, artifact: &Artifact) {
     let name = format!("{} {}", artifact.platform, artifact.name);
     match &artifact.smoke {
         None => {}
         Some(Smoke::NotRun { reason }) => cx.status("Not run", format!("{name}: {reason}")),
         Some(Smoke::Ran { by, empty_root, args, exit_code, output }) => {
-            let place = if *empty_root { "in an empty root" } else { "without a root of its own" };
+            let location = if *empty_root { "in an empty root" } else { "without a separate root" };
             let ended = match (exit_code, output) {
                 (Some(0), Some(line)) => line.clone(),
-                (Some(0), None) => "ended well, and said nothing".to_owned(),
+                (Some(0), None) => "succeeded without output".to_owned(),
                 (Some(code), _) => format!("started, and ended with exit status {code}"),
                 (None, _) => "was still running when its time was up".to_owned(),
             };
             let args = args.join(" ");
-            cx.status("Ran", format!("{name} {args} ({by}, {place}): {ended}"));
+            cx.status("Ran", format!("{name} {args} ({by}, {location}): {ended}"));
         }
     }
 }
@@ -52,7 +52,7 @@ pub(in crate::ops) fn smoke(cx: &Context, artifact: &Artifact) {
 pub(in crate::ops) fn summary(cx: &Context, dist: &Dist, output: &Utf8Path) -> String {
     let shown = output.strip_prefix(&cx.env.dir).unwrap_or(output);
     let mut text = String::new();
-    let _ = writeln!(text, "\n{shown}/  ({})", units(&dist.units));
+    let _ = writeln!(text, "\n{shown}/  ({})", format_units(&dist.units));
     let artifacts = dist.artifacts.iter().map(|artifact| artifact.path.len());
     let archives = dist.archives.iter().map(|archive| archive.path.len());
     let images = dist.images.iter().map(|image| image.path.len());
@@ -62,10 +62,10 @@ pub(in crate::ops) fn summary(cx: &Context, dist: &Dist, output: &Utf8Path) -> S
         let _ = writeln!(text, "  {:<width$}  {:>9}", artifact.path, Size(artifact.size));
     }
     for image in &dist.images {
-        let of = |p: &crate::model::schema::dist::PlatformImage| {
+        let line = |p: &crate::model::schema::dist::PlatformImage| {
             format!("{} {}", p.platform, Size(p.size))
         };
-        let platforms: Vec<_> = image.platforms.iter().map(of).collect();
+        let platforms: Vec<_> = image.platforms.iter().map(line).collect();
         let _ = writeln!(text, "  {:<width$}  {}", image.path, platforms.join(", "));
         let _ = writeln!(text, "  {:<width$}  {}", "", image.digest);
     }
@@ -87,7 +87,7 @@ pub(in crate::ops) fn summary(cx: &Context, dist: &Dist, output: &Utf8Path) -> S
 }
 
 /// Returns the number of compiled crates, the time in seconds, and the slowest ones.
-fn units(units: &Units) -> String {
+fn format_units(units: &Units) -> String {
     let noun = if units.compiled == 1 { "unit" } else { "units" };
     let mut text = format!("{} {noun} compiled, {} fresh", units.compiled, units.fresh);
     if let Some(seconds) = units.seconds.filter(|_| units.compiled > 0) {
@@ -100,8 +100,8 @@ fn units(units: &Units) -> String {
     text
 }
 
-/// Reports the binaries that are left out, and why.
-pub(in crate::ops) fn skipped(cx: &Context, plan: &crate::model::schema::Plan) {
+/// Reports the binaries that are left out, with the reasons.
+pub(in crate::ops) fn report_skipped(cx: &Context, plan: &crate::model::schema::Plan) {
     for skipped in &plan.skipped {
         let what = format!("{} ({}): {}", skipped.binary, skipped.package, skipped.reason);
         cx.status("Skipping", what);

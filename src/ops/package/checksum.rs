@@ -1,5 +1,4 @@
-//! Checksums of what people download, as `sha256sum` writes and reads them (GNU coreutils' manual,
-//! "cksum output modes").
+//! Checksums of downloads, in the format of `sha256sum` (GNU coreutils' manual, "cksum output modes").
 
 use std::collections::BTreeMap;
 
@@ -21,22 +20,21 @@ use crate::{
 /// The directory of archives and documents, in `target/dist`.
 pub const DIRECTORY: &str = "archives";
 /// The file that has them all.
-pub const SUMS: &str = "archives/SHA256SUMS";
+pub const CHECKSUMS_PATH: &str = "archives/SHA256SUMS";
 /// The digests of images, which are not files: attestations use them as their subjects.
-pub const DIGESTS: &str = "archives/digests.txt";
+pub const DIGESTS_PATH: &str = "archives/digests.txt";
 
-/// Writes the checksums of every archive and document, and records them. What signs them comes
-/// later.
+/// Writes the checksums of every archive and document, and records them. Signatures are added later.
 ///
 /// # Errors
 /// A file cannot be written.
-pub(in crate::ops) fn checksums(dist: &mut Dist, stage: &Stage) -> Result<()> {
+pub(in crate::ops) fn write_checksums(dist: &mut Dist, stage: &Stage) -> Result<()> {
     dist.documents.retain(|document| document.kind != DocumentKind::Checksums);
     let line = |digest: &Digest, name: &str| format!("{}  {name}\n", digest.hex());
     let mut documents = Vec::new();
     let mut write = |path: String, subject: Option<&str>, text: String| -> Result<()> {
         let (size, sha256) = (text.len() as u64, Digest::sha256(text.as_bytes()));
-        if !stage.keep(&path, &sha256, size)? {
+        if !stage.reuse(&path, &sha256, size)? {
             fs::write(&stage.path(&path), text.as_bytes())?;
         }
         let subject = subject.map(str::to_owned);
@@ -50,7 +48,7 @@ pub(in crate::ops) fn checksums(dist: &mut Dist, stage: &Stage) -> Result<()> {
             plan.package == archive.package && plan.target == archive.target
         };
         if dist.packages.iter().find(of_it).is_some_and(|plan| plan.checksum_files) {
-            let text = line(&archive.sha256, name(&archive.path));
+            let text = line(&archive.sha256, file_name(&archive.path));
             let path = format!("{}.sha256", archive.path);
             all.insert(path.clone(), Digest::sha256(text.as_bytes()));
             write(path, Some(&archive.path), text)?;
@@ -61,8 +59,8 @@ pub(in crate::ops) fn checksums(dist: &mut Dist, stage: &Stage) -> Result<()> {
     let images: String =
         images.map(|image| line(&image.digest, &format!("{}:{}", image.name, image.tag))).collect();
     if !images.is_empty() {
-        all.insert(DIGESTS.to_owned(), Digest::sha256(images.as_bytes()));
-        write(DIGESTS.to_owned(), None, images)?;
+        all.insert(DIGESTS_PATH.to_owned(), Digest::sha256(images.as_bytes()));
+        write(DIGESTS_PATH.to_owned(), None, images)?;
     }
     // Signatures are of this file, and cannot be in it.
     let signed = |path: &str| {
@@ -75,16 +73,16 @@ pub(in crate::ops) fn checksums(dist: &mut Dist, stage: &Stage) -> Result<()> {
     let sums: String = all
         .iter()
         .filter(|(path, _)| below(path))
-        .map(|(path, digest)| line(digest, name(path)))
+        .map(|(path, digest)| line(digest, file_name(path)))
         .collect();
     if !sums.is_empty() {
-        write(SUMS.to_owned(), None, sums)?;
+        write(CHECKSUMS_PATH.to_owned(), None, sums)?;
     }
     dist.documents.extend(documents);
     dist.documents.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(())
 }
 
-fn name(path: &str) -> &str {
+fn file_name(path: &str) -> &str {
     Utf8Path::new(path).file_name().unwrap_or(path)
 }

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     archive::companion_path,
-    build::cargo::message::{OutDir, Report},
+    build::cargo::message::{BuildReport, OutDir},
     model::{
         command::Command,
         digest::Digest,
@@ -20,22 +20,22 @@ use crate::{
     ops::{
         dist::{
             planned::Planned,
-            smoke::{self, Outcome, Runner},
+            smoke::{self, Runner, TestOutcome},
         },
         output::stage::Stage,
     },
     sys::{
         Context,
-        confine::Root,
+        confine::ProgramRoot,
         fs,
-        process::{Keep, Limits, Output},
-        tree::{self, Kind},
+        process::{KeepOutput, Limits, Output},
+        tree::{self, EntryKind},
     },
     verify::VerifiedArtifact,
 };
 
-/// The most of one page or script.
-const MOST: u64 = 16 << 20;
+/// The maximum size of a page or script, in bytes.
+const MAX_SIZE: u64 = 16 << 20;
 
 /// Puts completions and manual pages beside the binaries of each target, in the stage.
 ///
@@ -44,11 +44,11 @@ const MOST: u64 = 16 << 20;
 pub(in crate::ops) fn companions(
     cx: &Context,
     planned: &Planned,
-    report: &Report,
+    report: &BuildReport,
     artifacts: &[VerifiedArtifact],
     stage: &Stage,
 ) -> Result<Vec<Companion>> {
-    let mut written = Written { cx, planned, artifacts, stage, known: BTreeMap::new() };
+    let mut written = ProgramOutputs { cx, planned, artifacts, stage, known: BTreeMap::new() };
     let mut all: Vec<Companion> = Vec::new();
     for archive in &planned.plan.archives {
         let of_it = |c: &Companion| c.package == archive.package && c.target == archive.target;
@@ -62,24 +62,24 @@ pub(in crate::ops) fn companions(
                 Companions::Nowhere => {}
                 Companions::OutDir => {
                     let files = in_out_dir(&planned.plan.jobs, report, archive)?;
-                    let wanted = |place: &str| place.starts_with("share/man/") == man;
-                    found.extend(files.into_iter().filter(|(place, _)| wanted(place)));
+                    let expected = |location: &str| location.starts_with("share/man/") == man;
+                    found.extend(files.into_iter().filter(|(location, _)| expected(location)));
                 }
-                Companions::Run { .. } => found.extend(written.by(archive, companions)?),
+                Companions::Run { .. } => found.extend(written.generate(archive, companions)?),
             }
         }
-        for (install_path, bytes) in found {
-            let below = install_path.strip_prefix("share/").unwrap_or(&install_path);
+        for (location, bytes) in found {
+            let below = location.strip_prefix("share/").unwrap_or(&location);
             let path = format!("{}/share/{}/{below}", archive.platform.path(), archive.package);
             let (size, sha256) = (bytes.len() as u64, Digest::sha256(&bytes));
-            if !stage.keep(&path, &sha256, size)? {
+            if !stage.reuse(&path, &sha256, size)? {
                 fs::write_mode(&stage.path(&path), &bytes, 0o644)?;
             }
             all.push(Companion {
                 package: archive.package.clone(),
                 target: archive.target.clone(),
                 path,
-                install_path,
+                install_path: location,
                 size,
                 sha256,
             });
@@ -91,7 +91,7 @@ pub(in crate::ops) fn companions(
 /// Returns the files in the package's `OUT_DIR` that are named like completions or manual pages.
 fn in_out_dir(
     jobs: &[Job],
-    report: &Report,
+    report: &BuildReport,
     archive: &Archive,
 ) -> Result<BTreeMap<String, Vec<u8>>> {
     let of_it = |job: &&Job| job.package == archive.package && job.target == archive.target;
@@ -101,7 +101,7 @@ fn in_out_dir(
         return Ok(found);
     };
     let manifest = Utf8PathBuf::from(&job.manifest);
-    let Some(binary) = report.binary(&manifest, &job.binary, &job.target) else {
+    let Some(binary) = report.find_binary(&manifest, &job.binary, &job.target) else {
         return Ok(found);
     };
     let of_job = |dir: &&OutDir| dir.package == binary.package && dir.target == job.target;
@@ -109,8 +109,9 @@ fn in_out_dir(
     for dir in dirs.filter(|dir| dir.is_dir()) {
         for entry in tree::walk(dir, |_| false)? {
             let name = entry.path.file_name().unwrap_or_default();
-            if let (Kind::File(_), Some(place)) = (entry.kind, companion_path(name, &names)) {
-                found.insert(place, fs::read(&dir.join(&entry.path))?);
+            if let (EntryKind::File(_), Some(location)) = (entry.kind, companion_path(name, &names))
+            {
+                found.insert(location, fs::read(&dir.join(&entry.path))?);
             }
         }
     }
@@ -118,7 +119,7 @@ fn in_out_dir(
 }
 
 /// The output of programs, each run once.
-struct Written<'a> {
+struct ProgramOutputs<'a> {
     cx: &'a Context,
     planned: &'a Planned,
     artifacts: &'a [VerifiedArtifact],
@@ -126,8 +127,8 @@ struct Written<'a> {
     known: BTreeMap<(String, Vec<String>), Vec<u8>>,
 }
 
-impl Written<'_> {
-    fn by(
+impl ProgramOutputs<'_> {
+    fn generate(
         &mut self,
         archive: &Archive,
         companions: &Companions,
@@ -137,10 +138,10 @@ impl Written<'_> {
             return Ok(found);
         };
         let limit = Duration::from_secs(*timeout);
-        let mut ask = |shell: Option<&Shell>, place: String| -> Result<()> {
+        let mut ask = |shell: Option<&Shell>, location: String| -> Result<()> {
             let name = shell.map_or("", |shell| shell.name());
             let args: Vec<String> = args.iter().map(|arg| arg.replace("{shell}", name)).collect();
-            found.insert(place, self.run(&archive.package, binary, args, limit)?);
+            found.insert(location, self.run(&archive.package, binary, args, limit)?);
             Ok(())
         };
         if shells.is_empty() {
@@ -180,7 +181,7 @@ impl Written<'_> {
                 .hint("build for this host too, or install the emulator"));
         };
         let path = self.stage.path(&artifact.path);
-        let output = self.start(&path, binary, &runner, &key.1, limit)?;
+        let output = self.run_confined(&path, binary, &runner, &key.1, limit)?;
         let failed = |how: String| {
             Error::check(format!("{what} {how}"))
                 .detail(output.tail(10))
@@ -190,7 +191,7 @@ impl Written<'_> {
             return Err(failed(format!("did not end within {} s", limit.as_secs())));
         }
         if output.excess {
-            return Err(failed(format!("wrote more than {MOST} bytes")));
+            return Err(failed(format!("wrote more than {MAX_SIZE} bytes")));
         }
         if !output.success() {
             return Err(failed(format!("ended with {}", output.ending())));
@@ -202,9 +203,9 @@ impl Written<'_> {
         Ok(output.stdout)
     }
 
-    /// Runs the binary confined. If that is impossible it is run all the same, since the package
+    /// Runs the binary confined. If that is impossible it is run without confinement, since the package
     /// requests it, and its build script had the same rights.
-    fn start(
+    fn run_confined(
         &self,
         path: &Utf8Path,
         binary: &str,
@@ -212,12 +213,12 @@ impl Written<'_> {
         args: &[String],
         limit: Duration,
     ) -> Result<Output> {
-        let limits = Limits { time: Some(limit), output: MOST, keep: Keep::All };
+        let limits = Limits { time: Some(limit), output: MAX_SIZE, keep: KeepOutput::All };
         let log = self.stage.path("logs/companions.log");
-        let root = Root::new(path, binary, runner.emulator.as_deref())?;
+        let root = ProgramRoot::new(path, binary, runner.emulator.as_deref())?;
         let reason = match smoke::run(self.cx, &root, runner, args, limits, Some(&log))? {
-            Outcome::Ran(output) => return Ok(output),
-            Outcome::NotRun(reason) => reason,
+            TestOutcome::Ran(output) => return Ok(output),
+            TestOutcome::NotRun(reason) => reason,
         };
         self.cx.warn(format!("`{binary}` is run with the rights of this user: {reason}"));
         let program = root.program();
@@ -229,7 +230,7 @@ impl Written<'_> {
         let command = Command::new(first).args(flags).args(rest).args(args.iter().cloned());
         let command = command.dir(root.path()).env_clear().env("PATH", "/");
         let output = self.cx.children.output_within(&command, limits)?;
-        smoke::record(Some(&log), &command, &output)?;
+        smoke::append_log(Some(&log), &command, &output)?;
         Ok(output)
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use camino::Utf8Path;
 
-use super::Inputs;
+use super::ArchiveInputs;
 use crate::{
     archive::{
         compress::ChunkCache,
@@ -26,35 +26,35 @@ use crate::{
     },
     ops::{output::digests, verify::kind::FileKind},
     sys::{
-        file::{self, Stamp},
+        file::{self, FileStamp},
         fs,
     },
     verify::VerifiedArtifact,
 };
 
 /// An archive of a plan.
-pub(super) enum Kind<'a> {
+pub(super) enum ArchiveForm<'a> {
     Binaries(Format),
     Debug,
     Deb(&'a plan::Deb),
 }
 
-impl Kind<'_> {
+impl ArchiveForm<'_> {
     pub(super) fn kind(&self) -> ArchiveKind {
         match self {
-            Kind::Binaries(_) => ArchiveKind::Binaries,
-            Kind::Debug => ArchiveKind::Debug,
-            Kind::Deb(_) => ArchiveKind::Deb,
+            ArchiveForm::Binaries(_) => ArchiveKind::Binaries,
+            ArchiveForm::Debug => ArchiveKind::Debug,
+            ArchiveForm::Deb(_) => ArchiveKind::Deb,
         }
     }
 
     pub(super) fn file_name(&self, plan: &plan::Archive) -> String {
         match self {
-            Kind::Binaries(format) => format!("{}.{format}", plan.name),
-            Kind::Debug => format!("{}.debug.{}", plan.name, Format::TarZst),
+            ArchiveForm::Binaries(format) => format!("{}.{format}", plan.name),
+            ArchiveForm::Debug => format!("{}.debug.{}", plan.name, Format::TarZst),
             // The format of dpkg-name(1); without the epoch, which longshore's versions never have.
             // Forges rename `~` in the names of files, and `SHA256SUMS` would then name none of them.
-            Kind::Deb(deb) => {
+            ArchiveForm::Deb(deb) => {
                 let version = deb.version.replace('~', ".");
                 format!("{}_{version}_{}.deb", deb.name, deb.architecture)
             }
@@ -64,35 +64,35 @@ impl Kind<'_> {
 
 /// A file in an archive.
 #[derive(Clone, Copy)]
-struct File {
+struct ContentFile {
     digest: Digest,
     size: u64,
     executable: bool,
-    stamp: Stamp,
+    stamp: FileStamp,
 }
 
-/// The files, by where they are.
-pub(super) struct Contents<'a> {
-    inputs: &'a Inputs<'a>,
+/// The files, by their paths in the archive.
+pub(super) struct ArchiveContents<'a> {
+    inputs: &'a ArchiveInputs<'a>,
     plan: &'a plan::Archive,
     artifacts: Vec<&'a VerifiedArtifact>,
     companions: Vec<&'a Companion>,
-    files: BTreeMap<String, File>,
+    files: BTreeMap<String, ContentFile>,
 }
 
-impl<'a> Contents<'a> {
+impl<'a> ArchiveContents<'a> {
     /// Checks every file that is requested.
     ///
     /// # Errors
     /// One is missing, cannot be read, or is not the one that was verified.
-    pub(super) fn read(inputs: &'a Inputs<'a>, plan: &'a plan::Archive) -> Result<Self> {
+    pub(super) fn read(inputs: &'a ArchiveInputs<'a>, plan: &'a plan::Archive) -> Result<Self> {
         if let Some(bad) = [&plan.name, &plan.package].into_iter().find(|name| name.contains('/')) {
             return Err(Error::usage(format!("no file can be called `{bad}`"))
                 .hint("a package has a name without `/`"));
         }
         semver::Version::parse(&plan.version).map_err(|error| {
             let what = format!("package `{}` has the version `{}`", plan.package, plan.version);
-            Error::usage(what).because(error).hint("https://semver.org says what a version is")
+            Error::usage(what).because(error).hint("see https://semver.org for valid versions")
         })?;
         let mut artifacts = Vec::new();
         for name in &plan.binaries {
@@ -110,12 +110,13 @@ impl<'a> Contents<'a> {
         let of_it =
             |c: &&Companion| c.package == plan.package && c.target == plan.target && of_binary(c);
         let companions = inputs.companions.iter().filter(of_it).collect();
-        let mut contents = Contents { inputs, plan, artifacts, companions, files: BTreeMap::new() };
-        contents.look()?;
+        let mut contents =
+            ArchiveContents { inputs, plan, artifacts, companions, files: BTreeMap::new() };
+        contents.read_files()?;
         Ok(contents)
     }
 
-    fn look(&mut self) -> Result<()> {
+    fn read_files(&mut self) -> Result<()> {
         let root = self.inputs.root;
         let artifacts = self.artifacts.iter().copied();
         let debug = artifacts.clone().filter_map(|a| a.artifact().debug.as_ref());
@@ -126,41 +127,42 @@ impl<'a> Contents<'a> {
             .chain(debug.map(|debug| (&debug.path, debug.sha256)))
             .chain(companions);
         for (name, expected) in recorded {
-            let found = self.inputs.digests.of(root, name, None)?;
+            let found = self.inputs.digests.get(root, name, None)?;
             let path = root.join(name);
             if found.digest != expected {
-                return Err(Error::check(format!("`{path}` is not what `dist.json` says of it"))
-                    .hint("archives hold only what was built and accepted here, by digest"));
+                return Err(Error::check(format!("`{path}` does not match `dist.json`")).hint(
+                    "archives contain only files that were built and accepted here, by digest",
+                ));
             }
             if found.is_program && written.contains(name) {
-                self.verified(&path, found.digest)?;
+                self.check_verified(&path, found.digest)?;
             }
-            let digests::File { digest, size, stamp, .. } = found;
-            self.files.insert(path.into(), File { digest, size, executable: false, stamp });
+            let digests::DigestedFile { digest, size, stamp, .. } = found;
+            self.files.insert(path.into(), ContentFile { digest, size, executable: false, stamp });
         }
         let own = self.plan.files.values();
         for path in own.chain(self.plan.deb.iter().flat_map(|deb| deb.files.values())) {
             let path = self.inputs.workspace.join(path);
-            let fs::Kind::File { mode, .. } = fs::kind(&path, true)? else {
-                return Err(Error::usage(format!("`{path}` is no file")));
+            let fs::FileType::File { mode, .. } = fs::file_type(&path, true)? else {
+                return Err(Error::usage(format!("`{path}` is not a file")));
             };
-            let mut open = file::watched(&path, None)?;
+            let mut open = file::open_watched(&path, None)?;
             let stamp = open.stamp();
             let mut program = false;
             let (digest, size) =
-                fs::hash(&mut open, |start| program = FileKind::of(start).is_binary())
-                    .map_err(|error| fs::failed("read", &path, error))?;
+                fs::hash(&mut open, |start| program = FileKind::detect(start).is_binary())
+                    .map_err(|error| fs::file_error("read", &path, error))?;
             if program {
-                self.verified(&path, digest)?;
+                self.check_verified(&path, digest)?;
             }
             let executable = mode & 0o111 != 0;
-            self.files.insert(path.into_string(), File { digest, size, executable, stamp });
+            self.files.insert(path.into_string(), ContentFile { digest, size, executable, stamp });
         }
         Ok(())
     }
 
     /// Checks that the program at `path` is one of the verified binaries.
-    fn verified(&self, path: &Utf8Path, digest: Digest) -> Result<()> {
+    fn check_verified(&self, path: &Utf8Path, digest: Digest) -> Result<()> {
         if self.inputs.artifacts.iter().any(|artifact| artifact.digest() == digest) {
             return Ok(());
         }
@@ -169,33 +171,33 @@ impl<'a> Contents<'a> {
             "`{path}` would be in an archive of `{package}`, and was not verified"
         ))
         .hint(
-            "archives hold only programs that were built and accepted here, by digest; leave it \
+            "archives contain only programs that were built and accepted here, by digest; leave it \
              out of `archive.include` and `deb.files`, or make it a binary of the workspace",
         ))
     }
 
     /// Returns the bytes of that file, and whether it may be executed.
     fn content(&self, path: &str) -> Result<(Content, bool)> {
-        let missing = || Error::build(format!("`{path}` was not looked at"));
+        let missing = || Error::build(format!("`{path}` was not read"));
         let file = self.files.get(path).ok_or_else(missing)?;
         let source = ContentSource::Named(path.to_owned());
         Ok((Content { source, size: file.size, link: None }, file.executable))
     }
 
     fn binaries(&self) -> Result<Vec<(&str, Content)>> {
-        let of = |artifact: &&'a VerifiedArtifact| {
+        let is_planned = |artifact: &&'a VerifiedArtifact| {
             let artifact = artifact.artifact();
             let path = self.inputs.root.join(&artifact.path);
             Ok((artifact.name.as_str(), self.content(path.as_str())?.0))
         };
-        self.artifacts.iter().map(of).collect()
+        self.artifacts.iter().map(is_planned).collect()
     }
 
     /// Returns the contents of an archive of that kind.
     ///
     /// # Errors
     /// Two files have one path.
-    fn tree(&self, kind: &Kind<'_>) -> Result<Tree> {
+    fn tree(&self, kind: &ArchiveForm<'_>) -> Result<Tree> {
         let (plan, root) = (self.plan, self.inputs.root);
         let meta = |mode| Meta { mode, uid: 0, gid: 0, mtime: self.inputs.epoch };
         let mut tree = Tree::default();
@@ -204,21 +206,21 @@ impl<'a> Contents<'a> {
             let parts: Vec<String> = path.split('/').skip(1).map(str::to_owned).collect();
             if tree.get(&parts).is_some() {
                 return Err(Error::usage(format!("two files of `{}` are `{path}`", plan.name))
-                    .hint("give an include another place: `{ from = \"…\", to = \"…\" }`"));
+                    .hint("give an include another path: `{ from = \"…\", to = \"…\" }`"));
             }
             let mode = if executable { 0o755 } else { 0o644 };
             tree.add_file(&path, meta(0o755), meta(mode), content)
         };
         match kind {
-            Kind::Deb(deb) => return self.deb(deb)?.installed_tree(),
-            Kind::Debug => {
+            ArchiveForm::Deb(deb) => return self.deb(deb)?.installed_tree(),
+            ArchiveForm::Debug => {
                 for debug in self.artifacts.iter().filter_map(|a| a.artifact().debug.as_ref()) {
                     let path = root.join(&debug.path);
                     let content = self.content(path.as_str())?.0;
                     put(path.file_name().unwrap_or_default(), content, false)?;
                 }
             }
-            Kind::Binaries(_) => {
+            ArchiveForm::Binaries(_) => {
                 for (name, content) in self.binaries()? {
                     put(name, content, true)?;
                 }
@@ -264,8 +266,8 @@ impl<'a> Contents<'a> {
     /// Returns the contents that `dist.json` records for it.
     ///
     /// # Errors
-    /// As [`Contents::tree`].
-    pub(super) fn packed(&self, kind: &Kind<'_>) -> Result<Vec<Packed>> {
+    /// As [`ArchiveContents::tree`].
+    pub(super) fn packed_entries(&self, kind: &ArchiveForm<'_>) -> Result<Vec<Packed>> {
         let mut packed = Vec::new();
         for (path, entry) in self.tree(kind)?.iter() {
             let Node::File(content) = &entry.node else { continue };
@@ -273,7 +275,7 @@ impl<'a> Contents<'a> {
                 ContentSource::Bytes(bytes) => Digest::sha256(bytes),
                 ContentSource::Named(name) => {
                     let file = self.files.get(name);
-                    file.ok_or_else(|| Error::build(format!("`{name}` was not looked at")))?.digest
+                    file.ok_or_else(|| Error::build(format!("`{name}` was not read")))?.digest
                 }
             };
             packed.push(Packed {
@@ -292,22 +294,22 @@ impl<'a> Contents<'a> {
     /// A file changed since it was read, or `out` failed.
     pub(super) fn write<W: Write + Seek>(
         &self,
-        kind: &Kind<'_>,
-        pieces: &dyn ChunkCache,
+        kind: &ArchiveForm<'_>,
+        chunks: &dyn ChunkCache,
         out: W,
     ) -> Result<W> {
         let tree = self.tree(kind)?;
         match kind {
-            Kind::Binaries(format) => format.write(&tree, self, pieces, out),
-            Kind::Debug => Format::TarZst.write(&tree, self, pieces, out),
-            Kind::Deb(deb) => self.deb(deb)?.write(&tree, self, pieces, out),
+            ArchiveForm::Binaries(format) => format.write(&tree, self, chunks, out),
+            ArchiveForm::Debug => Format::TarZst.write(&tree, self, chunks, out),
+            ArchiveForm::Deb(deb) => self.deb(deb)?.write(&tree, self, chunks, out),
         }
     }
 }
 
-impl FileStore for Contents<'_> {
+impl FileStore for ArchiveContents<'_> {
     fn open(&self, name: &str) -> Result<Box<dyn Read + '_>> {
         let stamp = self.files.get(name).map(|file| file.stamp);
-        Ok(Box::new(file::watched(name.into(), stamp)?))
+        Ok(Box::new(file::open_watched(name.into(), stamp)?))
     }
 }

@@ -7,8 +7,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     build::{
-        config::{DebSetting, Include, Other, Required},
-        plan::archive::Found,
+        config::{DebSetting, Include, MappedPath, RequiredFile},
+        plan::archive::PackageFiles,
         workspace::{Package, Workspace},
     },
     image::dockerfile::ignore::Ignore,
@@ -18,7 +18,7 @@ use crate::{
     },
     sys::{
         fs,
-        tree::{self, Kind},
+        tree::{self, EntryKind},
     },
 };
 
@@ -36,16 +36,16 @@ const CHANGELOGS: [&str; 4] = ["CHANGELOG", "CHANGES", "RELEASES", "NEWS"];
 /// # Errors
 /// A file that `license-file` or an include names is missing or is elsewhere, or two files have one
 /// path in the archive.
-pub(in crate::ops) fn found(
+pub(in crate::ops) fn find_files(
     workspace: &Workspace,
     archives: &[Archive],
     repository: Option<&Utf8Path>,
-) -> Result<BTreeMap<String, Found>> {
+) -> Result<BTreeMap<String, PackageFiles>> {
     let mut all = BTreeMap::new();
     for package in &workspace.packages {
         let mut own = archives.iter().filter(|archive| archive.package == package.name);
         let Some(archive) = own.next() else { continue };
-        let found = of_package(workspace, package, repository);
+        let found = find_package_files(workspace, package, repository);
         // If no archive is made, an invalid include is not an error.
         let found = if archive.is_made() { found? } else { found.unwrap_or_default() };
         all.insert(package.name.clone(), found);
@@ -53,18 +53,18 @@ pub(in crate::ops) fn found(
     Ok(all)
 }
 
-fn of_package(
+fn find_package_files(
     workspace: &Workspace,
     package: &Package,
     repository: Option<&Utf8Path>,
-) -> Result<Found> {
+) -> Result<PackageFiles> {
     let root = &workspace.root;
     let dir = package.manifest.parent().unwrap_or(root);
-    let finder = Finder { root, dir, repository, package: &package.name };
-    let mut found = Found::default();
-    finder.readme_and_changelog(package, &mut found)?;
-    finder.licenses(package, &mut found)?;
-    finder.includes(package, &mut found)?;
+    let finder = PackageFileFinder { root, dir, repository, package: &package.name };
+    let mut found = PackageFiles::default();
+    finder.add_readme_and_changelog(package, &mut found)?;
+    finder.add_licenses(package, &mut found)?;
+    finder.add_includes(package, &mut found)?;
     Ok(found)
 }
 
@@ -73,31 +73,31 @@ fn name(path: &Utf8Path) -> String {
 }
 
 /// Finds files of one package.
-struct Finder<'a> {
+struct PackageFileFinder<'a> {
     root: &'a Utf8Path,
     dir: &'a Utf8Path,
     repository: Option<&'a Utf8Path>,
     package: &'a str,
 }
 
-impl Finder<'_> {
+impl PackageFileFinder<'_> {
     /// Adds the README and the list of changes.
-    fn readme_and_changelog(&self, package: &Package, found: &mut Found) -> Result<()> {
+    fn add_readme_and_changelog(&self, package: &Package, found: &mut PackageFiles) -> Result<()> {
         let named = package.about.readme.as_ref();
         let readme = match named.filter(|path| path.is_file()) {
             Some(path) => Some(path.clone()),
-            None => self.first(&["README"])?,
+            None => self.first_with_prefix(&["README"])?,
         };
-        let changelog = self.first(&CHANGELOGS)?;
+        let changelog = self.first_with_prefix(&CHANGELOGS)?;
         for path in readme.iter().chain(&changelog) {
-            self.put(found, name(path), self.inside(path)?)?;
+            self.add_file(found, name(path), self.relative_path(path)?)?;
         }
         if readme.is_none() {
             let named = named.map(|path| format!("`{path}`, the file that `readme` names"));
-            self.absent(package, Required::Readme, named, found);
+            self.note_missing(package, RequiredFile::Readme, named, found);
         }
         if changelog.is_none() {
-            self.absent(package, Required::Changelog, None, found);
+            self.note_missing(package, RequiredFile::Changelog, None, found);
         }
         found.changelog = changelog.as_deref().map(name);
         Ok(())
@@ -105,14 +105,14 @@ impl Finder<'_> {
 
     /// Adds the licence files: those of the package, else those of the nearest directory above it that
     /// has any, up to the top of the workspace and of its repository.
-    fn licenses(&self, package: &Package, found: &mut Found) -> Result<()> {
-        let mut licenses = self.named(self.dir, &LICENSES)?;
+    fn add_licenses(&self, package: &Package, found: &mut PackageFiles) -> Result<()> {
+        let mut licenses = self.files_with_prefix(self.dir, &LICENSES)?;
         let above = self.root.ancestors().take_while(|dir| {
             *dir == self.root || self.repository.is_some_and(|top| dir.starts_with(top))
         });
         for dir in above {
             if licenses.is_empty() {
-                licenses = self.named(dir, &LICENSES)?;
+                licenses = self.files_with_prefix(dir, &LICENSES)?;
             }
         }
         let named = package.about.license_file.as_ref();
@@ -123,12 +123,12 @@ impl Finder<'_> {
                     named.map(|path| format!("`{path}`, the file that `license-file` names"));
                 let text = package.about.license.as_ref();
                 let text = text.map(|license| format!("the text of its licence, `{license}`"));
-                self.absent(package, Required::License, file.or(text), found);
+                self.note_missing(package, RequiredFile::License, file.or(text), found);
             }
             None => {}
         }
         for (to, path) in licenses {
-            self.put(found, to.clone(), self.inside(&path)?)?;
+            self.add_file(found, to.clone(), self.relative_path(&path)?)?;
             found.licenses.push(to);
         }
         found.licenses.sort();
@@ -136,9 +136,15 @@ impl Finder<'_> {
         Ok(())
     }
 
-    /// Notes that a usual file is missing: as an error where it is required, as a warning where
-    /// `what` says that something promises it.
-    fn absent(&self, package: &Package, file: Required, what: Option<String>, found: &mut Found) {
+    /// Records that a usual file is missing: as an error if it is required, as a warning if `what` names a
+    /// setting that promises it.
+    fn note_missing(
+        &self,
+        package: &Package,
+        file: RequiredFile,
+        what: Option<String>,
+        found: &mut PackageFiles,
+    ) {
         let settings = &package.settings.archive;
         let file_name = file.name();
         if settings.require.contains(&file) {
@@ -146,61 +152,67 @@ impl Finder<'_> {
         } else if let Some(what) = what.filter(|_| !settings.allow_missing.contains(file_name)) {
             found.warnings.push(format!(
                 "the archives of package `{}` lack {what}; `archive.allow-missing = \
-                 [\"{file_name}\"]` in its `[package.metadata.longshore]` says that this is intended",
+                 [\"{file_name}\"]` in its `[package.metadata.longshore]` permits this",
                 self.package
             ));
         }
     }
 
-    /// Adds what `archive.include` and `deb.files` name.
-    fn includes(&self, package: &Package, found: &mut Found) -> Result<()> {
+    /// Adds the files that `archive.include` and `deb.files` name.
+    fn add_includes(&self, package: &Package, found: &mut PackageFiles) -> Result<()> {
         let settings = &package.settings.archive;
         for include in &settings.include {
             let (from, to) = match include {
                 Include::Same(from) => (from, None),
-                Include::Other(Other { from, to }) => (from, Some(to.as_str())),
+                Include::Other(MappedPath { from, to }) => (from, Some(to.as_str())),
             };
-            let files = self.include(from, to)?;
+            let files = self.expand_include(from, to)?;
             if files.is_empty() && !settings.allow_missing.contains(from) {
                 return Err(self
-                    .wrong(format!("nothing is `{from}`, which `include` asks for"))
+                    .setting_error(format!("no file matches `{from}` of `include`"))
                     .hint(format!(
                         "paths are relative to `{}`; `allow-missing` lists what may be missing",
                         self.dir
                     )));
             }
             for (to, path) in files {
-                self.put(found, to, path)?;
+                self.add_file(found, to, path)?;
             }
         }
         if let Some(DebSetting::Table(table)) = &package.settings.deb {
             for (to, from) in &table.files {
-                let (path, to) = (self.dir.join(from), self.place(to.as_str())?);
+                let (path, to) = (self.dir.join(from), self.archive_path(to.as_str())?);
                 if !path.is_file() {
-                    return Err(self.wrong(format!("there is no file `{path}` for `deb.files`")));
+                    return Err(
+                        self.setting_error(format!("there is no file `{path}` for `deb.files`"))
+                    );
                 }
-                found.deb.insert(to, self.inside(&path)?);
+                found.deb.insert(to, self.relative_path(&path)?);
             }
         }
         Ok(())
     }
 
-    fn put(&self, found: &mut Found, to: String, from: String) -> Result<()> {
+    fn add_file(&self, found: &mut PackageFiles, to: String, from: String) -> Result<()> {
         if let Some(other) = found.files.get(&to).filter(|other| **other != from) {
             return Err(self
-                .wrong(format!("`{other}` and `{from}` would both be `{to}` in it"))
+                .setting_error(format!("`{other}` and `{from}` would both be `{to}` in it"))
                 .hint("give one of them another path: `{ from = \"…\", to = \"…\" }`"));
         }
         found.files.insert(to, from);
         Ok(())
     }
 
-    fn wrong(&self, what: String) -> Error {
+    fn setting_error(&self, what: String) -> Error {
         Error::usage(format!("package `{}` cannot be archived: {what}", self.package))
     }
 
     /// Returns the files of `dir` with such a prefix in their names, each with its name in the archive.
-    fn named(&self, dir: &Utf8Path, begin: &[&str]) -> Result<Vec<(String, Utf8PathBuf)>> {
+    fn files_with_prefix(
+        &self,
+        dir: &Utf8Path,
+        begin: &[&str],
+    ) -> Result<Vec<(String, Utf8PathBuf)>> {
         let mut found = Vec::new();
         for name in fs::source_names(dir)? {
             let upper = name.to_uppercase();
@@ -222,9 +234,9 @@ impl Finder<'_> {
     }
 
     /// Returns the first file of the package, else of the workspace, with such a prefix in its name.
-    fn first(&self, begin: &[&str]) -> Result<Option<Utf8PathBuf>> {
+    fn first_with_prefix(&self, begin: &[&str]) -> Result<Option<Utf8PathBuf>> {
         for dir in [self.dir, self.root] {
-            let found = self.named(dir, begin)?;
+            let found = self.files_with_prefix(dir, begin)?;
             if let Some((_, path)) = found.into_iter().min() {
                 return Ok(Some(path));
             }
@@ -234,10 +246,10 @@ impl Finder<'_> {
 
     /// Returns `path` relative to the workspace. It has to be in the workspace, in the package's
     /// directory, or in the repository of the workspace, also after links are followed.
-    fn inside(&self, path: &Utf8Path) -> Result<String> {
-        let (real, root) = (fs::real(path)?, fs::real(self.root)?);
-        let mut homes = vec![root.clone(), fs::real(self.dir)?];
-        homes.extend(self.repository.map(fs::real).transpose()?);
+    fn relative_path(&self, path: &Utf8Path) -> Result<String> {
+        let (real, root) = (fs::canonicalize(path)?, fs::canonicalize(self.root)?);
+        let mut homes = vec![root.clone(), fs::canonicalize(self.dir)?];
+        homes.extend(self.repository.map(fs::canonicalize).transpose()?);
         let git = self.repository.map(|top| top.join(".git"));
         if !homes.iter().any(|home| real.starts_with(home))
             || git.is_some_and(|git| real.starts_with(git))
@@ -246,7 +258,7 @@ impl Finder<'_> {
                 Some(top) => format!("`{path}` leads out of the repository `{top}`, to `{real}`"),
                 None => format!("`{path}` leads out of the workspace, to `{real}`"),
             };
-            return Err(self.wrong(outside).hint("copy the file into the workspace"));
+            return Err(self.setting_error(outside).hint("copy the file into the workspace"));
         }
         let up = root.ancestors().take_while(|above| !real.starts_with(above)).count();
         let common = root.ancestors().nth(up).unwrap_or(&root);
@@ -255,7 +267,7 @@ impl Finder<'_> {
     }
 
     /// Returns the files that `pattern` names, by their paths in the archive.
-    fn include(&self, pattern: &str, to: Option<&str>) -> Result<Vec<(String, String)>> {
+    fn expand_include(&self, pattern: &str, to: Option<&str>) -> Result<Vec<(String, String)>> {
         let plain = pattern.trim_end_matches('/');
         let is_wild = |part: &str| part.contains(['*', '?', '[', '\\']);
         // The text before the first wildcard is the directory to search.
@@ -269,24 +281,24 @@ impl Finder<'_> {
             found.push((start.clone(), base));
         } else {
             let ignore = Ignore::new([plain])
-                .map_err(|error| self.wrong(format!("an include is wrong: {error}")))?;
+                .map_err(|error| self.setting_error(format!("an include is wrong: {error}")))?;
             let all = start.as_str() == plain;
             for entry in tree::walk(&base, |path| path.as_str() == ".git" || path == "target")? {
                 let (path, whole) = (start.join(&entry.path), base.join(&entry.path));
-                let wanted = all || ignore.excludes(path.as_str());
-                if wanted && entry.kind == Kind::Link && whole.is_dir() {
+                let expected = all || ignore.excludes(path.as_str());
+                if expected && entry.kind == EntryKind::Link && whole.is_dir() {
                     return Err(self
-                        .wrong(format!("`{whole}` is a link to a directory"))
+                        .setting_error(format!("`{whole}` is a link to a directory"))
                         .hint("include the directory itself"));
                 }
-                if wanted && entry.kind != Kind::Directory {
+                if expected && entry.kind != EntryKind::Directory {
                     found.push((path, whole));
                 }
             }
         }
         let mut files = Vec::new();
         for (path, whole) in &found {
-            let from = self.inside(whole)?;
+            let from = self.relative_path(whole)?;
             let to = match to {
                 // As `cp` has it: into it, with what is below the directory that was named.
                 Some(dir) if dir.ends_with('/') || is_wild(plain) || found.len() > 1 => {
@@ -300,17 +312,17 @@ impl Finder<'_> {
                 }
                 None => path.to_string(),
             };
-            files.push((self.place(&to)?, from));
+            files.push((self.archive_path(&to)?, from));
         }
         Ok(files)
     }
 
     /// Returns a path in an archive: relative, and in it.
-    fn place(&self, to: &str) -> Result<String> {
+    fn archive_path(&self, to: &str) -> Result<String> {
         let parts = to.split('/').filter(|part| !part.is_empty() && *part != ".");
         let parts: Vec<&str> = parts.collect();
         if parts.is_empty() || parts.contains(&"..") || to.contains('\0') {
-            return Err(self.wrong(format!("`{to}` is no place in it")));
+            return Err(self.setting_error(format!("`{to}` is not a path in an archive")));
         }
         Ok(parts.join("/"))
     }

@@ -1,4 +1,4 @@
-//! `package list`: what is in archives, read from the files themselves.
+//! `package list`: the contents of archives, read from the files themselves.
 
 use std::io::{Cursor, Read as _};
 
@@ -19,17 +19,17 @@ use crate::{
 };
 
 /// The number of bytes of a file that determine its kind.
-const START: u64 = 512;
+const START_SIZE: u64 = 512;
 
 /// Returns the archives of a `target/dist`, as its `dist.json` names them.
 ///
 /// # Errors
 /// There is no `dist.json`, or it is not one that is understood.
-pub fn archives(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
+pub fn archive_paths(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
     let dist = manifest::read_in(dir)?;
     if dist.archives.is_empty() {
         return Err(Error::usage(format!("`{dir}` has no archives"))
-            .hint("`cargo longshore package` makes them of what was built"));
+            .hint("`cargo longshore package` makes them from the built binaries"));
     }
     Ok(dist.archives.iter().map(|archive| dir.join(&archive.path)).collect())
 }
@@ -70,13 +70,14 @@ pub fn list(path: &Utf8Path) -> Result<ArchiveListing> {
     Ok(ArchiveListing { schema: SCHEMA, path: path.to_string(), size, sha256, contents })
 }
 
-type Each<'a> = &'a mut dyn FnMut(&unpack::ArchiveEntry, &mut dyn std::io::Read) -> Result<()>;
+type EntryVisitor<'a> =
+    &'a mut dyn FnMut(&unpack::ArchiveEntry, &mut dyn std::io::Read) -> Result<()>;
 
-fn read(file: &OpenFile, each: Each<'_>) -> Result<()> {
+fn read(file: &OpenFile, each: EntryVisitor<'_>) -> Result<()> {
     let broken = |error| Error::check("it cannot be unpacked").because(error);
     let whole = || file.reader(0..file.size());
     let mut start = Vec::new();
-    file.reader(0..file.size().min(START)).read_to_end(&mut start).map_err(broken)?;
+    file.reader(0..file.size().min(START_SIZE)).read_to_end(&mut start).map_err(broken)?;
     let compression = match ArchiveFormat::detect(&start) {
         Some(ArchiveFormat::Zip) => return unpack::read_zip(Source::File(file), each),
         Some(ArchiveFormat::Deb) => {
@@ -90,9 +91,9 @@ fn read(file: &OpenFile, each: Each<'_>) -> Result<()> {
     };
     let mut stream = unpack::unpack(whole(), compression, &Budget::default())?;
     start.clear();
-    (&mut stream).take(START).read_to_end(&mut start).map_err(broken)?;
+    (&mut stream).take(START_SIZE).read_to_end(&mut start).map_err(broken)?;
     if !unpack::is_tar(&start) {
-        return Err(Error::check("it is no archive")
+        return Err(Error::check("it is not an archive")
             .hint("a tar, also in gzip, zstd or xz; a zip; a `.deb`"));
     }
     unpack::read_tar_listing(&mut Cursor::new(start).chain(stream), each)

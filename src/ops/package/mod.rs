@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
 
-use self::contents::{Contents, Kind};
-pub(super) use self::{companion::companions, find::found};
+use self::contents::{ArchiveContents, ArchiveForm};
+pub(super) use self::{companion::companions, find::find_files};
 use crate::{
     model::{
         digest::Digest,
@@ -26,8 +26,9 @@ use crate::{
     ops::{
         image,
         output::{
+            chunks,
             digests::Digests,
-            manifest, pieces,
+            manifest,
             stage::{Purpose, Stage},
         },
         package::checksum::DIRECTORY,
@@ -37,7 +38,7 @@ use crate::{
 };
 
 /// The inputs of archives.
-pub(super) struct Inputs<'a> {
+pub(super) struct ArchiveInputs<'a> {
     pub(super) cx: &'a Context,
     /// The workspace's directory.
     pub(super) workspace: &'a Utf8Path,
@@ -50,21 +51,24 @@ pub(super) struct Inputs<'a> {
     pub(super) artifacts: &'a [VerifiedArtifact],
     pub(super) companions: &'a [Companion],
     pub(super) digests: &'a Digests,
-    pub(super) pieces: &'a pieces::Store,
+    pub(super) pieces: &'a chunks::ChunkDirectory,
 }
 
-/// Makes the archives in `stage`, those of several targets side by side.
+/// Writes the archives to `stage`, those of several targets in parallel.
 ///
 /// # Errors
 /// A file is missing, changed or does not fit, or cannot be written.
-pub(super) fn archives(inputs: &Inputs<'_>, stage: &Stage) -> Result<Vec<dist::Archive>> {
+pub(super) fn write_archives(
+    inputs: &ArchiveInputs<'_>,
+    stage: &Stage,
+) -> Result<Vec<dist::Archive>> {
     fs::create_dir_all(&stage.path(DIRECTORY))?;
     let previous = stage.previous();
     let previous = previous.as_ref();
     let plans = inputs.plans;
     let made: Vec<Result<Vec<dist::Archive>>> =
         parallel::map_on(plans.len(), plans.len(), |index| {
-            of_plan(inputs, &plans[index], stage, previous)
+            write_planned(inputs, &plans[index], stage, previous)
         });
     let mut archives = Vec::new();
     for made in made {
@@ -87,24 +91,25 @@ pub(super) fn archives(inputs: &Inputs<'_>, stage: &Stage) -> Result<Vec<dist::A
 }
 
 /// Returns the archives of one package for one target.
-fn of_plan(
-    inputs: &Inputs<'_>,
+fn write_planned(
+    inputs: &ArchiveInputs<'_>,
     plan: &plan::Archive,
     stage: &Stage,
     previous: Option<&Dist>,
 ) -> Result<Vec<dist::Archive>> {
-    let contents = Contents::read(inputs, plan)?;
-    let mut wanted: Vec<Kind> = plan.formats.iter().map(|&format| Kind::Binaries(format)).collect();
+    let contents = ArchiveContents::read(inputs, plan)?;
+    let mut expected: Vec<ArchiveForm> =
+        plan.formats.iter().map(|&format| ArchiveForm::Binaries(format)).collect();
     if plan.debug {
-        wanted.push(Kind::Debug);
+        expected.push(ArchiveForm::Debug);
     }
     if let Some(deb) = &plan.deb {
-        wanted.push(Kind::Deb(deb));
+        expected.push(ArchiveForm::Deb(deb));
     }
     let mut archives = Vec::new();
-    for kind in wanted {
+    for kind in expected {
         let path = format!("{DIRECTORY}/{}", kind.file_name(plan));
-        let packed = contents.packed(&kind)?;
+        let packed = contents.packed_entries(&kind)?;
         let record = |size, sha256| dist::Archive {
             kind: kind.kind(),
             package: plan.package.clone(),
@@ -118,27 +123,27 @@ fn of_plan(
         };
         // Unchanged content is not written again.
         if let Some(old) = previous
-            .filter(|dist| same_writer(dist, inputs.epoch) && dist.packages.contains(plan))
+            .filter(|dist| is_same_writer(dist, inputs.epoch) && dist.packages.contains(plan))
             .and_then(|dist| dist.archives.iter().find(|old| old.path == path))
             .filter(|old| **old == record(old.size, old.sha256))
-            && stage.keep(&path, &old.sha256, old.size)?
+            && stage.reuse(&path, &old.sha256, old.size)?
         {
             archives.push(old.clone());
             continue;
         }
         let draft = fs::draft(&stage.path(DIRECTORY))?;
         let draft = contents.write(&kind, inputs.pieces, draft)?;
-        draft.keep(&stage.path(&path))?;
+        draft.persist(&stage.path(&path))?;
         let (digest, size) = fs::digest(&stage.path(&path))?;
         archives.push(record(size, digest));
     }
     Ok(archives)
 }
 
-fn same_writer(dist: &Dist, epoch: u64) -> bool {
-    let ours = env!("CARGO_PKG_VERSION");
+fn is_same_writer(dist: &Dist, epoch: u64) -> bool {
+    let own = env!("CARGO_PKG_VERSION");
     dist.release.source_date_epoch == epoch
-        && dist.release.tools.get("longshore").is_some_and(|version| version == ours)
+        && dist.release.tools.get("longshore").is_some_and(|version| version == own)
 }
 
 /// Checks that every file that `archive.require` names is there, for each archive that is made.
@@ -150,8 +155,7 @@ pub(in crate::ops) fn check_required(archives: &[plan::Archive]) -> Result<()> {
         if let Some(missing) = archive.missing.first() {
             let package = &archive.package;
             return Err(Error::usage(format!(
-                "package `{package}` cannot be archived: `archive.require` asks for its \
-                 `{missing}`, and there is no such file"
+                "package `{package}` cannot be archived: `archive.require` requires its `{missing}`, which does not exist"
             ))
             .hint(format!(
                 "add a file such as `{}` to the package or the workspace",
@@ -164,7 +168,7 @@ pub(in crate::ops) fn check_required(archives: &[plan::Archive]) -> Result<()> {
 
 /// The archives to make of a finished `target/dist`.
 #[derive(Clone, Debug, Default)]
-pub struct Request {
+pub struct PackageRequest {
     /// The directory with `dist.json`.
     pub dist: camino::Utf8PathBuf,
     /// The workspace's directory, which README and licences are in.
@@ -175,13 +179,13 @@ pub struct Request {
     pub formats: Vec<Format>,
 }
 
-/// Makes the archives of what is in `target/dist`, and gives what that holds then.
+/// Makes the archives of the files in `target/dist`, and returns its new contents.
 ///
 /// # Errors
 /// There is no `dist.json`, what is there is not what it says, or as for `dist`.
-pub fn package(cx: &Context, request: &Request) -> Result<Dist> {
+pub fn package(cx: &Context, request: &PackageRequest) -> Result<Dist> {
     let workspace = Some(request.workspace.as_path());
-    let stage = image::begin(cx, &request.dist, Purpose::Replace, workspace)?;
+    let stage = image::begin_stage(cx, &request.dist, Purpose::Replace, workspace)?;
     let mut dist = manifest::read_in(&request.dist)?;
     for name in &request.packages {
         if !dist.packages.iter().any(|plan| plan.package == *name) {
@@ -203,9 +207,9 @@ pub fn package(cx: &Context, request: &Request) -> Result<Dist> {
         plans.iter_mut().for_each(|plan| plan.formats = request.formats.iter().copied().collect());
     }
     let digests = Digests::default();
-    let artifacts = image::recorded(cx, &dist, &request.dist, &digests)?;
-    let pieces = pieces::Store::new(&stage.store())?;
-    let inputs = Inputs {
+    let artifacts = image::verified_artifacts(cx, &dist, &request.dist, &digests)?;
+    let pieces = chunks::ChunkDirectory::new(&stage.store())?;
+    let inputs = ArchiveInputs {
         cx,
         workspace: &request.workspace,
         plans: &plans,
@@ -216,7 +220,7 @@ pub fn package(cx: &Context, request: &Request) -> Result<Dist> {
         digests: &digests,
         pieces: &pieces,
     };
-    let made = archives(&inputs, &stage)?;
+    let made = write_archives(&inputs, &stage)?;
     pieces.prune()?;
     let digests_of = |dist: &Dist| -> BTreeMap<String, Digest> {
         dist.archives.iter().map(|archive| (archive.path.clone(), archive.sha256)).collect()
@@ -233,7 +237,7 @@ pub fn package(cx: &Context, request: &Request) -> Result<Dist> {
         document.kind.describes_release() && (changed || !is_there())
     };
     let (stale, kept): (Vec<_>, Vec<_>) = dist.documents.into_iter().partition(is_stale);
-    if let Some(provenance) = stale.iter().find(|of| of.kind == DocumentKind::Provenance) {
+    if let Some(provenance) = stale.iter().find(|item| item.kind == DocumentKind::Provenance) {
         cx.warn(format!("`{}` described other archives and was removed", provenance.path));
     }
     dist.documents = kept;
@@ -242,8 +246,8 @@ pub fn package(cx: &Context, request: &Request) -> Result<Dist> {
         .map(|archive| archive.path.as_str())
         .chain(stale.iter().map(|document| document.path.as_str()))
         .collect();
-    stage.keep_all(|path| !gone.contains(path) && path != dist::FILE)?;
-    checksum::checksums(&mut dist, &stage)?;
+    stage.reuse_all(|path| !gone.contains(path) && path != dist::FILE)?;
+    checksum::write_checksums(&mut dist, &stage)?;
     stage.finish(&dist)?;
     Ok(dist)
 }

@@ -23,14 +23,14 @@ use crate::{
 };
 
 /// The number of times that the list of a registry without its own is written, if others write it, too.
-const TRIES: u32 = 5;
+const MAX_TRIES: u32 = 5;
 
 /// The longest document.
-const LIMIT: u64 = 256 << 20;
+const MAX_DOCUMENT: u64 = 256 << 20;
 
 /// A document for an image, compared with its digest.
 #[derive(Clone, Debug)]
-pub(in crate::ops) struct Document {
+pub(in crate::ops) struct AttachedDocument {
     kind: &'static str,
     name: String,
     bytes: Vec<u8>,
@@ -41,7 +41,7 @@ pub(in crate::ops) fn documents(
     root: &Utf8Path,
     dist: &Dist,
     image: &Image,
-) -> Result<Vec<Document>> {
+) -> Result<Vec<AttachedDocument>> {
     let mut found = Vec::new();
     for document in &dist.documents {
         let of_image = document.subject.as_ref() == Some(&image.path);
@@ -51,24 +51,24 @@ pub(in crate::ops) fn documents(
             continue;
         };
         let path = root.join(&document.path);
-        let bytes = fs::read_start(&path, LIMIT)?;
+        let bytes = fs::read_start(&path, MAX_DOCUMENT)?;
         if Digest::sha256(&bytes) != document.sha256 {
-            return Err(Error::check(format!("`{path}` is not what `dist.json` says of it")).hint(
+            return Err(Error::check(format!("`{path}` does not match `dist.json`")).hint(
                 "`cargo longshore dist` makes it again; `--no-attach` pushes the image alone",
             ));
         }
         let name = path.file_name().unwrap_or_default().to_owned();
-        found.push(Document { kind, name, bytes });
+        found.push(AttachedDocument { kind, name, bytes });
     }
     Ok(found)
 }
 
-/// Attaches documents to the image that is `subject`. What is there is not sent again.
+/// Attaches documents to the image that is `subject`. Existing ones are not sent again.
 pub(in crate::ops) fn attach(
     cx: &Context,
     repository: &Repository,
     subject: &UploadDocument,
-    documents: &[Document],
+    documents: &[AttachedDocument],
     dry_run: bool,
 ) -> Result<Vec<Attached>> {
     let mut attached = Vec::new();
@@ -108,10 +108,10 @@ pub(in crate::ops) fn attach(
         }
     }
     if !unlisted.is_empty() {
-        list(cx, repository, subject.digest, &unlisted)?;
+        write_list(cx, repository, subject.digest, &unlisted)?;
     }
     if !dry_run && !attached.is_empty() {
-        let names: Vec<_> = attached.iter().map(|of| of.name.as_str()).collect();
+        let names: Vec<_> = attached.iter().map(|attachment| attachment.name.as_str()).collect();
         let what = format!("{} to {}@{}", names.join(", "), repository.name(), subject.digest);
         cx.status("Attached", what);
     }
@@ -120,14 +120,14 @@ pub(in crate::ops) fn attach(
 
 /// Writes the list of attachments, which a registry of before 1.1 does not keep itself. Another client
 /// may write it at the same time, and no registry can prevent that: it is read again.
-fn list(
+fn write_list(
     cx: &Context,
     repository: &Repository,
     subject: Digest,
     referrers: &[Referrer],
 ) -> Result<()> {
     let tag = referrer::tag(subject);
-    for _ in 0..TRIES {
+    for _ in 0..MAX_TRIES {
         cx.children.check()?;
         let old = repository.read(&tag)?;
         let new = referrer::merge(old.as_ref(), referrers).map_err(|error| {
@@ -142,6 +142,6 @@ fn list(
         }
     }
     let name = format!("{}:{tag}", repository.name());
-    Err(Error::new(Status::Registry, format!("`{name}` does not keep what is written to it"))
-        .hint("do others write it again and again? run it again when they are done"))
+    Err(Error::new(Status::Registry, format!("`{name}` does not store the list"))
+        .hint("do others write it repeatedly? retry when they are done"))
 }

@@ -1,6 +1,6 @@
-//! The state of the registries after a push: pulled, and checked as by `verify`.
+//! The verification of the registries after a push: images are pulled, and checked as by `verify`.
 
-use super::Request;
+use super::PushRequest;
 use crate::{
     model::{
         error::{Error, Result, Status},
@@ -12,21 +12,21 @@ use crate::{
     verify::format,
 };
 
-/// Verifies each repository's image by its digest, and that each tag points at that very image: the
-/// targets of tags are read in full, and the content of a digest is always the same.
+/// Verifies each repository's image by its digest, and that each tag points at exactly that image: the targets
+/// of tags are read in full, and the content of a digest is always the same.
 pub(in crate::ops) fn check(
     cx: &Context,
-    request: &Request,
+    request: &PushRequest,
     pushed: &Push,
 ) -> Result<Verification> {
     // A new session: no cached data may be used.
     let session = Session::new(cx, &request.registry);
     let digest = pushed.digest;
     let named = pushed.references.iter();
-    let named = named.filter_map(|of| Some((&of.repository, of.tag.as_ref()?, false)));
-    let ours = pushed.tags.iter().filter(|tag| tag.is == Some(digest));
-    let ours = ours.map(|tag| (&tag.repository, &tag.tag, tag.kind.moves()));
-    for (repository, tag, moves) in named.chain(ours) {
+    let named = named.filter_map(|item| Some((&item.repository, item.tag.as_ref()?, false)));
+    let own_image = pushed.tags.iter().filter(|tag| tag.is == Some(digest));
+    let own_image = own_image.map(|tag| (&tag.repository, &tag.tag, tag.kind.moves()));
+    for (repository, tag, moves) in named.chain(own_image) {
         let name = format!("{repository}:{tag}");
         let reference: Reference = name.parse().map_err(|error| {
             Error::new(Status::Registry, format!("`{name}` cannot be pulled")).because(error)
@@ -40,7 +40,7 @@ pub(in crate::ops) fn check(
         let message = format!("`{name}` was written as `{digest}`, and it is {is}");
         if !moves {
             return Err(Error::new(Status::Registry, message)
-                .hint("somebody else wrote the tag since then"));
+                .hint("another client wrote the tag since then"));
         }
         // A higher version may have come.
         cx.warn(message);
@@ -53,21 +53,21 @@ pub(in crate::ops) fn check(
     let names = paths.len();
     let verified = verify::verify(
         cx,
-        &verify::Request {
+        &verify::VerifyRequest {
             paths,
             digests: true,
             registry: request.registry.clone(),
-            ..verify::Request::default()
+            ..verify::VerifyRequest::default()
         },
     )?;
     if !verified.accepted {
-        let message = format!("`{digest}` is refused where it was pushed to");
+        let message = format!("`{digest}` is rejected in the registry");
         return Err(Error::check(message)
             .detail(format::human(&verified))
             .hint("the tags are written: `--dry-run` shows them"));
     }
     let count = verified.checked.len();
-    let places = if names == 1 { String::new() } else { format!(" in {names} repositories") };
-    cx.status("Verified", format!("{digest}: {count} verdicts{places}"));
+    let locations = if names == 1 { String::new() } else { format!(" in {names} repositories") };
+    cx.status("Verified", format!("{digest}: {count} verdicts{locations}"));
     Ok(verified)
 }

@@ -1,14 +1,14 @@
-//! `push`: an image, or several under one index, to registries. Blobs are sent first, then the
-//! documents that point at them, and tags last: a client that reads a tag finds all of it.
+//! `push`: an image, or several under one index, to registries. Blobs are sent first, then the documents that
+//! reference them, and tags last: a client that reads a tag finds all of it.
 
 pub mod attach;
 mod check;
+mod named_tags;
+mod policy_tags;
+mod requested_tags;
 mod send;
-mod settle;
 mod source;
-mod tag;
 mod text;
-mod wish;
 
 use std::{
     collections::BTreeMap,
@@ -18,12 +18,12 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use semver::Version;
 
-pub(in crate::ops) use self::{check::check, wish::Wish};
+pub(in crate::ops) use self::{check::check, requested_tags::RequestedTags};
 use self::{
-    source::{Root, of_dist, root},
-    tag::is_tag,
+    named_tags::is_tag,
+    source::{SourceImage, find_image, find_in_dist},
 };
-pub use self::{text::text, wish::Tagging};
+pub use self::{requested_tags::TagOptions, text::format_push};
 use crate::{
     image::{
         distribution::{Upload, upload::UploadDocument},
@@ -48,19 +48,18 @@ use crate::{
 
 /// The source of a push.
 #[derive(Clone, Debug)]
-pub enum Source {
-    /// An image that `dist` made: the directory with `dist.json`, and its name where there are
-    /// several.
+pub enum PushSource {
+    /// An image that `dist` made: the directory with `dist.json`, and its name if there are several.
     Dist(Utf8PathBuf, Option<String>),
-    /// An OCI layout or archive, with `:TAG` or `@DIGEST` behind it where it has several images.
+    /// An OCI layout or archive, with `:TAG` or `@DIGEST` behind it if it has several images.
     Path(String),
 }
 
 /// The source and the destinations of a push.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct PushRequest {
     /// The source.
-    pub source: Source,
+    pub source: PushSource,
     /// The destinations.
     pub references: Vec<Reference>,
     /// Repositories of the same registries that may have some of it already.
@@ -70,28 +69,27 @@ pub struct Request {
     /// Whether the release's documents about the image are attached to it.
     pub attach: bool,
     /// The tags that a policy gives; else those of the references are written.
-    pub tagging: Option<Tagging>,
-    /// Whether what is in the registries afterwards is verified.
+    pub tagging: Option<TagOptions>,
+    /// Whether the images in the registries are verified after the push.
     pub verify: bool,
     /// The settings for connections to registries.
     pub registry: Settings,
 }
 
-/// Pushes, and returns the results. Existing blobs are not sent again, so that an interrupted push
-/// resumes.
+/// Pushes, and returns the results. Existing blobs are not sent again, so that an interrupted push resumes.
 ///
 /// # Errors
 /// The image does not exist or is damaged; a registry rejects a request or does not answer; a tag must
 /// not be this image; or a tag points at something else right after it was written. In a dry run a
 /// rejected tag is not an error: the result contains it.
-pub fn push(cx: &Context, request: &Request) -> Result<Push> {
-    let (path, name, of, documents) = match &request.source {
-        Source::Path(text) => {
-            let (path, name) = store::split(text);
+pub fn push(cx: &Context, request: &PushRequest) -> Result<Push> {
+    let (path, name, release, documents) = match &request.source {
+        PushSource::Path(text) => {
+            let (path, name) = store::split_name(text);
             (path.to_owned(), name.map(str::to_owned), None, Vec::new())
         }
-        Source::Dist(dir, name) => {
-            let (dist, image) = of_dist(dir, name.as_deref())?;
+        PushSource::Dist(dir, name) => {
+            let (dist, image) = find_in_dist(dir, name.as_deref())?;
             let documents = match request.attach {
                 true => attach::documents(dir, &dist, &image)?,
                 false => Vec::new(),
@@ -100,22 +98,27 @@ pub fn push(cx: &Context, request: &Request) -> Result<Push> {
         }
     };
     let mut pushed = store::open_path(&cx.children, &path, |store, _| {
-        let Root { descriptor: root, left_out } = root(store, &path, name.as_deref())?;
+        let SourceImage { descriptor: root, left_out } = find_image(store, &path, name.as_deref())?;
         for other in left_out {
             cx.warn(format!("{other}: it is not pushed"));
         }
-        let other = of.as_ref().map(|(_, image)| image.digest);
+        let other = release.as_ref().map(|(_, image)| image.digest);
         if let Some(digest) = other.filter(|digest| *digest != root.digest) {
             let message =
                 format!("`{path}` holds `{}`, and `dist.json` has `{digest}`", root.digest);
             return Err(Error::check(message).hint("`cargo longshore image` makes it again"));
         }
-        let wish = request.tagging.as_ref().map(|tagging| {
-            Wish::new(tagging, &request.references, (store, &path, &root), of.as_ref())
+        let requested = request.tagging.as_ref().map(|tagging| {
+            RequestedTags::new(
+                tagging,
+                &request.references,
+                (store, &path, &root),
+                release.as_ref(),
+            )
         });
         let upload =
             Upload::collect(store, &root).map_err(|error| error.context(format!("`{path}`")))?;
-        let content = (&upload, &documents[..], wish.transpose()?);
+        let content = (&upload, &documents[..], requested.transpose()?);
         let push = Pusher::new(cx, request, store, &path, content, &root)?;
         push.run()
     })?;
@@ -125,26 +128,26 @@ pub fn push(cx: &Context, request: &Request) -> Result<Push> {
     Ok(pushed)
 }
 
-/// One repository, and what is to be there.
-struct Goal {
+/// One repository, and its requested content.
+struct PushTarget {
     repository: Repository,
-    /// The tags, and what each pointed at before.
+    /// The tags, and the previous target of each.
     tags: Vec<(String, Option<Digest>)>,
 }
 
 pub(super) struct Pusher<'a> {
     cx: &'a Context,
-    request: &'a Request,
+    request: &'a PushRequest,
     store: &'a (dyn Store + Sync),
     path: &'a Utf8Path,
     upload: &'a Upload,
-    documents: &'a [attach::Document],
+    documents: &'a [attach::AttachedDocument],
     root: &'a UploadDocument,
     session: Arc<Session>,
     /// The tag of each reference.
     tags: Vec<Option<String>>,
-    /// The tags that a policy gives.
-    wish: Option<Wish>,
+    /// The tags of a policy.
+    requested: Option<RequestedTags>,
     /// The versions that images in registries say.
     versions: Mutex<BTreeMap<Digest, Option<Version>>>,
 }
@@ -152,11 +155,15 @@ pub(super) struct Pusher<'a> {
 impl<'a> Pusher<'a> {
     pub(super) fn new(
         cx: &'a Context,
-        request: &'a Request,
+        request: &'a PushRequest,
         store: &'a (dyn Store + Sync),
         path: &'a Utf8Path,
-        (upload, documents, wish): (&'a Upload, &'a [attach::Document], Option<Wish>),
-        of: &Descriptor,
+        (upload, documents, requested): (
+            &'a Upload,
+            &'a [attach::AttachedDocument],
+            Option<RequestedTags>,
+        ),
+        descriptor: &Descriptor,
     ) -> Result<Self> {
         let root = upload.root().ok_or_else(|| Error::check("there is nothing to push"))?;
         let mut tags = Vec::new();
@@ -169,9 +176,9 @@ impl<'a> Pusher<'a> {
             }
             // The version, which the image has from `dist`. A `latest` that was not requested would
             // move unnoticed.
-            let own = of.annotations.get(REF_NAME).cloned();
+            let own = descriptor.annotations.get(REF_NAME).cloned();
             tags.push(match (&reference.tag, reference.digest) {
-                _ if wish.is_some() => None,
+                _ if requested.is_some() => None,
                 (Some(tag), _) => Some(tag.clone()),
                 (None, Some(_)) => None,
                 (None, None) => {
@@ -194,18 +201,18 @@ impl<'a> Pusher<'a> {
             root,
             session,
             tags,
-            wish,
+            requested,
             versions,
         })
     }
 
     pub(super) fn run(&self) -> Result<Push> {
-        let mut goals: Vec<Goal> = Vec::new();
+        let mut goals: Vec<PushTarget> = Vec::new();
         for (reference, tag) in self.request.references.iter().zip(&self.tags) {
             let repository = self.session.repository(reference)?;
             let at = goals.iter().position(|goal| goal.repository.name() == repository.name());
             let at = at.unwrap_or_else(|| {
-                goals.push(Goal { repository, tags: Vec::new() });
+                goals.push(PushTarget { repository, tags: Vec::new() });
                 goals.len() - 1
             });
             let goal = &mut goals[at];
@@ -218,32 +225,32 @@ impl<'a> Pusher<'a> {
         }
         let mut open = Vec::new();
         for goal in &goals {
-            open.push(self.look(&goal.repository)?);
+            open.push(self.plan_tags(&goal.repository)?);
         }
-        if let Some(refusal) = settle::refusal(&open).filter(|_| !self.request.dry_run) {
-            return Err(refusal);
+        if let Some(reason) = policy_tags::rejection(&open).filter(|_| !self.request.dry_run) {
+            return Err(reason);
         }
         let mut repositories = Vec::new();
         for (at, goal) in goals.iter().enumerate() {
-            let mut told = self.content(&goals[..=at], goal)?;
+            let mut reported = self.send_content(&goals[..=at], goal)?;
             // Before tags, so that a client that finds a tag finds these, too.
             let (dry_run, repository) = (self.request.dry_run, &goal.repository);
-            told.attached =
+            reported.attached =
                 attach::attach(self.cx, repository, self.root, self.documents, dry_run)?;
-            repositories.push(told);
+            repositories.push(reported);
         }
         let mut tags = Vec::new();
         for (goal, open) in goals.iter().zip(open) {
-            self.tag(goal)?;
+            self.write_named_tags(goal)?;
             tags.extend(match self.request.dry_run {
-                true => open.into_iter().map(|open| open.told(&goal.repository)).collect(),
-                false => self.settle(&goal.repository, open)?,
+                true => open.into_iter().map(|open| open.into_report(&goal.repository)).collect(),
+                false => self.write_policy_tags(&goal.repository, open)?,
             });
         }
-        Ok(self.told(&goals, repositories, tags))
+        Ok(self.report(&goals, repositories, tags))
     }
 
-    fn told(&self, goals: &[Goal], repositories: Vec<Told>, tags: Vec<Tag>) -> Push {
+    fn report(&self, goals: &[PushTarget], repositories: Vec<Told>, tags: Vec<Tag>) -> Push {
         let references = self.request.references.iter().zip(&self.tags).map(|(reference, tag)| {
             let goal = goals.iter().find(|goal| goal.repository.name() == reference.name());
             let known = goal

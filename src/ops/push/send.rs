@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use super::{Goal, Pusher};
+use super::{PushTarget, Pusher};
 use crate::{
     image::{distribution::Upload, oci::Descriptor},
     model::{
@@ -16,16 +16,16 @@ use crate::{
     },
     sys::{
         Context, parallel,
-        registry::{Blob, Repository, Sent},
+        registry::{Blob, BlobOutcome, Repository},
     },
 };
 
 /// The number of blobs that are sent at once.
-const AT_ONCE: usize = 4;
+const MAX_PARALLEL: usize = 4;
 
 impl Pusher<'_> {
     /// Sends blobs, manifests and indexes of one repository; `goals` are those before it, and itself.
-    pub(super) fn content(&self, goals: &[Goal], goal: &Goal) -> Result<Told> {
+    pub(super) fn send_content(&self, goals: &[PushTarget], goal: &PushTarget) -> Result<Told> {
         let repository = &goal.repository;
         let before = goals
             .iter()
@@ -35,7 +35,7 @@ impl Pusher<'_> {
         from.extend(
             self.request.mount_from.iter().filter(|path| *path != repository.path()).cloned(),
         );
-        let mut told = self.blobs(repository, &from)?;
+        let mut reported = self.send_blobs(repository, &from)?;
         for part in &self.upload.documents {
             self.cx.children.check()?;
             let digest = part.digest.to_string();
@@ -43,11 +43,11 @@ impl Pusher<'_> {
                 if !self.request.dry_run {
                     repository.put(&digest, &part.media_type, &part.bytes)?;
                 }
-                told.written.push(part.digest);
+                reported.written.push(part.digest);
             }
         }
         if !self.request.dry_run {
-            let Told { uploaded, uploaded_bytes, mounted, present, .. } = &told;
+            let Told { uploaded, uploaded_bytes, mounted, present, .. } = &reported;
             let mut parts =
                 vec![format!("{} blobs sent ({})", uploaded.len(), Size(*uploaded_bytes))];
             if !mounted.is_empty() {
@@ -59,16 +59,16 @@ impl Pusher<'_> {
                 format!("{}@{}: {}", repository.name(), self.root.digest, parts.join(", ")),
             );
         }
-        Ok(told)
+        Ok(reported)
     }
 
     /// Sends the blobs that the repository does not have, several at once.
-    fn blobs(&self, repository: &Repository, from: &[String]) -> Result<Told> {
+    fn send_blobs(&self, repository: &Repository, from: &[String]) -> Result<Told> {
         let all = &self.upload.blobs;
         let meter = Meter::new(self.cx, repository, self.upload);
         let failure = Mutex::new(None);
-        let results = parallel::map_on(AT_ONCE, all.len(), |index| {
-            if meter.stopped() {
+        let results = parallel::map_on(MAX_PARALLEL, all.len(), |index| {
+            if meter.has_failed() {
                 return None;
             }
             let sent = self.blob(repository, &all[index], from, &meter);
@@ -82,7 +82,7 @@ impl Pusher<'_> {
         });
         self.cx.emit(Event::ProgressDone);
         self.cx.children.check()?;
-        let mut told = Told {
+        let mut reported = Told {
             name: repository.name(),
             uploaded: Vec::new(),
             uploaded_bytes: 0,
@@ -96,34 +96,34 @@ impl Pusher<'_> {
         }
         for (blob, sent) in all.iter().zip(results.into_iter().flatten()) {
             match sent {
-                None => told.present.push(blob.digest),
-                Some(Sent::Mounted(_)) => told.mounted.push(blob.digest),
-                Some(Sent::Uploaded) => {
-                    told.uploaded.push(blob.digest);
-                    told.uploaded_bytes = told.uploaded_bytes.saturating_add(blob.size);
+                None => reported.present.push(blob.digest),
+                Some(BlobOutcome::Mounted(_)) => reported.mounted.push(blob.digest),
+                Some(BlobOutcome::Uploaded) => {
+                    reported.uploaded.push(blob.digest);
+                    reported.uploaded_bytes = reported.uploaded_bytes.saturating_add(blob.size);
                 }
             }
         }
-        for list in [&mut told.uploaded, &mut told.mounted, &mut told.present] {
+        for list in [&mut reported.uploaded, &mut reported.mounted, &mut reported.present] {
             list.sort();
         }
-        Ok(told)
+        Ok(reported)
     }
 
-    /// Sends one blob, where it is not there.
+    /// Sends one blob, unless the repository has it.
     fn blob(
         &self,
         repository: &Repository,
         descriptor: &Descriptor,
         from: &[String],
         meter: &Meter<'_>,
-    ) -> Result<Option<Sent>> {
+    ) -> Result<Option<BlobOutcome>> {
         if repository.has_blob(descriptor.digest)? {
             meter.add(i64::try_from(descriptor.size).unwrap_or(i64::MAX))?;
             return Ok(None);
         }
         if self.request.dry_run {
-            return Ok(Some(Sent::Uploaded));
+            return Ok(Some(BlobOutcome::Uploaded));
         }
         let path = crate::image::oci::layout::blob_path(descriptor.digest);
         let open = || {
@@ -146,8 +146,8 @@ struct Meter<'a> {
     name: String,
     total: u64,
     done: AtomicU64,
-    /// The progress of the last report.
-    told: AtomicU64,
+    /// The progress that was last reported.
+    reported: AtomicU64,
     stop: AtomicBool,
 }
 
@@ -155,25 +155,32 @@ impl<'a> Meter<'a> {
     fn new(cx: &'a Context, repository: &Repository, upload: &Upload) -> Self {
         let (name, total) = (repository.name(), upload.size());
         let zero = AtomicU64::new(0);
-        Meter { cx, name, total, done: zero, told: AtomicU64::new(0), stop: AtomicBool::new(false) }
+        Meter {
+            cx,
+            name,
+            total,
+            done: zero,
+            reported: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+        }
     }
 
-    fn stopped(&self) -> bool {
+    fn has_failed(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Counts bytes. Fails where another blob has failed: this one is not needed any more.
+    /// Counts bytes. Fails if another blob has failed: this one is not needed any more.
     fn add(&self, bytes: i64) -> Result<()> {
         self.cx.children.check()?;
-        if self.stopped() {
+        if self.has_failed() {
             return Err(Error::new(Status::Registry, "another blob failed"));
         }
         let before = self.done.fetch_add(bytes.cast_unsigned(), Ordering::Relaxed);
         let done = before.wrapping_add_signed(bytes).min(self.total);
-        let told = self.told.load(Ordering::Relaxed);
+        let reported = self.reported.load(Ordering::Relaxed);
         // A hundred times in all.
-        if done == self.total || done.abs_diff(told) > self.total / 100 {
-            self.told.store(done, Ordering::Relaxed);
+        if done == self.total || done.abs_diff(reported) > self.total / 100 {
+            self.reported.store(done, Ordering::Relaxed);
             let detail = format!("bytes to {}", self.name);
             self.cx.emit(Event::Progress { verb: "Pushing", done, total: self.total, detail });
         }

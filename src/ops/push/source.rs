@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Returns a release, and the selected one of its images.
-pub(super) fn of_dist(dir: &Utf8Path, name: Option<&str>) -> Result<(Dist, Image)> {
+pub(super) fn find_in_dist(dir: &Utf8Path, name: Option<&str>) -> Result<(Dist, Image)> {
     let path = dir.join(FILE);
     let hint = "`cargo longshore dist` makes images; `--from PATH` names a layout or an archive";
     let dist = manifest::read(&path)?;
@@ -47,14 +47,18 @@ pub(super) fn of_dist(dir: &Utf8Path, name: Option<&str>) -> Result<(Dist, Image
 }
 
 /// The images of a store to push.
-pub(super) struct Root {
+pub(super) struct SourceImage {
     pub(super) descriptor: Descriptor,
     /// The attachments of images in the store, which are not pushed with them.
     pub(super) left_out: Vec<String>,
 }
 
-/// Finds what is to be pushed of a store: the one image in it, or what goes by that name.
-pub(super) fn root(store: &dyn Store, path: &Utf8Path, name: Option<&str>) -> Result<Root> {
+/// Returns the image of a store that is pushed: the only one, or the one with that name.
+pub(super) fn find_image(
+    store: &dyn Store,
+    path: &Utf8Path,
+    name: Option<&str>,
+) -> Result<SourceImage> {
     let found = image::read_images(store).map_err(|error| error.context(format!("`{path}`")))?;
     // A signature beside its image does not count as a second image.
     let is_other = |at: usize| {
@@ -67,10 +71,11 @@ pub(super) fn root(store: &dyn Store, path: &Utf8Path, name: Option<&str>) -> Re
     let mut left_out = Vec::new();
     for (at, set) in found.sets.iter().enumerate() {
         match name {
-            Some(name) if !store::is_called(set, name) => {}
+            Some(name) if !store::has_name(set, name) => {}
             None if is_other(at) => {
                 let others = found.others.iter().filter(|other| other.set == at);
-                let digest = set.descriptor.as_ref().map(|of| of.digest.to_string());
+                let digest =
+                    set.descriptor.as_ref().map(|descriptor| descriptor.digest.to_string());
                 let digest = digest.unwrap_or_default();
                 left_out.extend(
                     others.map(|other| format!("`{path}@{digest}`: {}", other.description)),
@@ -81,12 +86,12 @@ pub(super) fn root(store: &dyn Store, path: &Utf8Path, name: Option<&str>) -> Re
     }
     if let (true, Some(name)) = (chosen.is_empty(), name) {
         let manifests = found.images.iter().filter_map(|image| image.manifest.clone());
-        let mut manifests = manifests.filter(|of| of.digest.to_string() == name);
+        let mut manifests = manifests.filter(|manifest| manifest.digest.to_string() == name);
         return match manifests.next() {
-            Some(descriptor) => Ok(Root { descriptor, left_out }),
+            Some(descriptor) => Ok(SourceImage { descriptor, left_out }),
             None => {
                 let message = format!("`{path}` has no image `{name}`");
-                Err(Error::usage(message).hint(choices(path, found.sets.iter())))
+                Err(Error::usage(message).hint(format_choices(path, found.sets.iter())))
             }
         };
     }
@@ -95,25 +100,27 @@ pub(super) fn root(store: &dyn Store, path: &Utf8Path, name: Option<&str>) -> Re
         [(at, set)] => {
             let Some(descriptor) = set.descriptor.clone() else {
                 let message =
-                    format!("`{path}` has no manifest: it is of the old form of `docker save`");
+                    format!("`{path}` has no manifest: it has the old form of `docker save`");
                 return Err(Error::usage(message).hint(
                     "`skopeo copy docker-archive:FILE oci:DIRECTORY:TAG` makes a layout of it",
                 ));
             };
-            complete(path, &found, *at)?;
-            Ok(Root { descriptor, left_out })
+            check_complete(path, &found, *at)?;
+            Ok(SourceImage { descriptor, left_out })
         }
         _ => Err(Error::usage(format!("`{path}` has several images"))
-            .hint(choices(path, chosen.iter().map(|(_, set)| *set)))),
+            .hint(format_choices(path, chosen.iter().map(|(_, set)| *set)))),
     }
 }
 
 /// Returns the names of images, or else their digests, for a hint.
-fn choices<'a>(path: &Utf8Path, sets: impl Iterator<Item = &'a StoredSet>) -> String {
+fn format_choices<'a>(path: &Utf8Path, sets: impl Iterator<Item = &'a StoredSet>) -> String {
     let (mut names, mut digests) = (Vec::new(), Vec::new());
     for set in sets {
         names.extend(set.names.iter().map(|name| format!("`{name}`")));
-        digests.extend(set.descriptor.iter().map(|of| format!("`{path}@{}`", of.digest)));
+        digests.extend(
+            set.descriptor.iter().map(|descriptor| format!("`{path}@{}`", descriptor.digest)),
+        );
     }
     match names.is_empty() {
         true => format!("its images have no names: name one by its digest, {}", digests.join(", ")),
@@ -122,7 +129,7 @@ fn choices<'a>(path: &Utf8Path, sets: impl Iterator<Item = &'a StoredSet>) -> St
 }
 
 /// Checks that the store has every platform of the set, since a registry takes only complete indexes.
-fn complete(path: &Utf8Path, found: &Images, set: usize) -> Result<()> {
+fn check_complete(path: &Utf8Path, found: &Images, set: usize) -> Result<()> {
     let Some(absent) = found.absent.iter().find(|absent| absent.set == set) else {
         return Ok(());
     };

@@ -8,7 +8,7 @@ use crate::model::schema::{
 };
 
 /// Returns the actions of a `push`, for people.
-pub fn text(push: &Push) -> String {
+pub fn format_push(push: &Push) -> String {
     let mut lines = Vec::new();
     for repository in &push.repositories {
         let Told { name, uploaded, present, written, attached, .. } = repository;
@@ -17,15 +17,15 @@ pub fn text(push: &Push) -> String {
             let kind = if what == "write" { "manifest" } else { "blob" };
             lines.extend(list.iter().map(|digest| format!("  {what:<5} {kind} {digest}")));
         }
-        for of in attached {
-            let what = if of.present { "keep " } else { "attach" };
-            lines.push(format!("  {what} {} {}", of.artifact_type, of.digest));
+        for attachment in attached {
+            let what = if attachment.present { "keep " } else { "attach" };
+            lines.push(format!("  {what} {} {}", attachment.artifact_type, attachment.digest));
         }
-        let mut told = BTreeSet::new();
-        for of in push.references.iter().filter(|of| of.repository == *name) {
-            let Some(tag) = &of.tag else { continue };
-            if told.insert(tag) {
-                lines.push(match of.was {
+        let mut reported = BTreeSet::new();
+        for pushed in push.references.iter().filter(|reference| reference.repository == *name) {
+            let Some(tag) = &pushed.tag else { continue };
+            if reported.insert(tag) {
+                lines.push(match pushed.was {
                     Some(was) if was == push.digest => format!("  keep  tag {tag}"),
                     Some(was) => format!("  move  tag {tag} from {was}"),
                     None => format!("  write tag {tag}"),
@@ -33,14 +33,14 @@ pub fn text(push: &Push) -> String {
             }
         }
         for Tag { tag, outcome, reason, was, .. } in
-            push.tags.iter().filter(|of| of.repository == *name)
+            push.tags.iter().filter(|tag| tag.repository == *name)
         {
             let from = was.map_or(String::new(), |was| format!(" from {was}"));
             lines.push(match outcome {
                 TagOutcome::Written => format!("  write tag {tag}: {reason}"),
                 TagOutcome::Moved => format!("  move  tag {tag}{from}: {reason}"),
                 TagOutcome::Kept | TagOutcome::Lost => format!("  keep  tag {tag}: {reason}"),
-                TagOutcome::Refused => format!("  refuse tag {tag}: {reason}"),
+                TagOutcome::Refused => format!("  reject tag {tag}: {reason}"),
             });
         }
     }

@@ -16,7 +16,7 @@ use crate::{
         secret::Secret,
     },
     ops::output::{checksums, manifest},
-    release::signature::{CHECKSUMS, MINISIGN, SIGSTORE, minisign::Locked},
+    release::signature::{CHECKSUMS, MINISIGN, SIGSTORE, minisign::StoredKey},
     sys::{Context, auth, fs, process::Stream, terminal},
 };
 
@@ -24,11 +24,11 @@ use crate::{
 pub const PASSWORD: &str = "LONGSHORE_MINISIGN_PASSWORD";
 
 /// The longest password file.
-const LONGEST: u64 = 4096;
+const MAX_PASSWORD_FILE: u64 = 4096;
 
 /// The files to sign, and the keys.
 #[derive(Clone, Debug, Default)]
-pub struct Request {
+pub struct SignRequest {
     /// The directory with `dist.json`.
     pub dist: Utf8PathBuf,
     /// minisign's secret key.
@@ -37,48 +37,49 @@ pub struct Request {
     pub password_file: Option<Utf8PathBuf>,
     /// The settings of cosign, if it signs.
     pub cosign: Option<Cosign>,
-    /// Images of this release, where they were pushed to, each by its digest; cosign signs them.
+    /// The pushed images of this release, each by its digest; cosign signs them.
     pub images: Vec<Reference>,
 }
 
 /// The command that starts cosign.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cosign {
-    /// Its key: a file, or what a key management service calls it; keyless when absent.
+    /// Its key: a file, or the name in a key management service; keyless when absent.
     pub key: Option<String>,
     /// Further arguments.
     pub args: Vec<String>,
 }
 
-/// Signs the checksums of a release, after holding every file against them, and then images. Gives
-/// the release as it is now.
+/// Signs the checksums of a release, after comparing every file with them, and then images. Returns the release
+/// with its signatures.
 ///
 /// # Errors
 /// A key or its password is wrong; a file does not match its checksum; or cosign is missing, or fails.
 /// If that happens before all signatures of files are made, none is written.
-pub fn sign(cx: &Context, request: &Request) -> Result<Dist> {
+pub fn sign(cx: &Context, request: &SignRequest) -> Result<Dist> {
     let root = &request.dist;
     // Nothing is created beside a directory without an output.
     manifest::read_in(root)?;
-    let _lock = fs::lock_output(cx, &fs::settle(&cx.env.dir.join(root))?)?;
+    let _lock = fs::lock_output(cx, &fs::resolve(&cx.env.dir.join(root))?)?;
     let mut dist = manifest::read_in(root)?;
-    images(&dist, request)?;
+    check_images(&dist, request)?;
     let directory = root.join("archives");
     let (sums, bytes) = checksums::read(&directory)?;
-    checksums::recorded(&dist, &sums)?;
-    let problems = checksums::hold(cx, &directory, &sums)?;
+    checksums::check_recorded(&dist, &sums)?;
+    let problems = checksums::check_files(cx, &directory, &sums)?;
     if let Some(first) = problems.first() {
-        let lines: Vec<_> = problems.iter().map(|of| format!("{}: {}", of.path, of.why)).collect();
+        let lines: Vec<_> =
+            problems.iter().map(|problem| format!("{}: {}", problem.path, problem.why)).collect();
         return Err(Error::check(format!("`{}`: {}; nothing is signed", first.path, first.why))
             .detail(lines.join("\n"))
             .hint("`cargo longshore dist` makes files and checksums again"));
     }
     let release = &dist.release;
-    let version = release.version.as_ref().map_or(String::new(), |of| format!(" {of}"));
+    let version = release.version.as_ref().map_or(String::new(), |item| format!(" {item}"));
     let trusted = format!("{}{version} file:{CHECKSUMS}", release.name);
     let mut made: Vec<(DocumentKind, &str, Vec<u8>)> = Vec::new();
     if let Some(key) = &request.minisign {
-        let text = minisign(cx, key, request.password_file.as_deref(), &bytes, &trusted)?;
+        let text = sign_with_minisign(cx, key, request.password_file.as_deref(), &bytes, &trusted)?;
         made.push((DocumentKind::Minisign, MINISIGN, text.into_bytes()));
     }
     if let Some(cosign) = &request.cosign {
@@ -88,7 +89,7 @@ pub fn sign(cx: &Context, request: &Request) -> Result<Dist> {
     for (kind, name, bytes) in made {
         let path = format!("archives/{name}");
         fs::write(&root.join(&path), &bytes)?;
-        dist.documents.retain(|of| of.path != path);
+        dist.documents.retain(|document| document.path != path);
         let subject = Some(format!("archives/{CHECKSUMS}"));
         let (sha256, size) = (Digest::sha256(&bytes), bytes.len() as u64);
         cx.status("Signed", format!("{} files of {}: {path}", sums.iter().count(), release.name));
@@ -105,14 +106,14 @@ pub fn sign(cx: &Context, request: &Request) -> Result<Dist> {
 }
 
 /// Checks that each image to sign belongs to this release.
-fn images(dist: &Dist, request: &Request) -> Result<()> {
+fn check_images(dist: &Dist, request: &SignRequest) -> Result<()> {
     for image in &request.images {
         let Some(digest) = image.digest else {
             return Err(Error::usage(format!("`{image}` has no digest"))
-                .hint("a tag can move while it is signed; `push` prints what to name"));
+                .hint("a tag can move while it is signed; name the digest that `push` prints"));
         };
-        if !dist.images.iter().any(|of| of.digest == digest) {
-            return Err(Error::check(format!("`{image}` is no image of this release"))
+        if !dist.images.iter().any(|image| image.digest == digest) {
+            return Err(Error::check(format!("`{image}` is not an image of this release"))
                 .hint("`dist.json` has the digests of those that are"));
         }
     }
@@ -120,7 +121,7 @@ fn images(dist: &Dist, request: &Request) -> Result<()> {
 }
 
 /// Returns minisign's signature of `bytes`, checked.
-fn minisign(
+fn sign_with_minisign(
     cx: &Context,
     path: &Utf8Path,
     password_file: Option<&Utf8Path>,
@@ -128,22 +129,22 @@ fn minisign(
     trusted: &str,
 ) -> Result<String> {
     let missing = || Error::usage(format!("there is no key `{path}`"));
-    let text = fs::read_to_string_if_there(path)?.ok_or_else(missing)?;
-    let key = Locked::new(path.as_str(), &text)?;
+    let text = fs::read_to_string_if_exists(path)?.ok_or_else(missing)?;
+    let key = StoredKey::new(path.as_str(), &text)?;
     let password = match key.is_encrypted() {
-        true => password(cx, path, password_file)?,
+        true => read_password(cx, path, password_file)?,
         false => None,
     };
-    key.open(password.as_ref())?.sign(bytes, trusted)
+    key.decrypt(password.as_ref())?.sign(bytes, trusted)
 }
 
-/// Returns the password of a key: from a file, from a variable, or from the user at the terminal.
-fn password(cx: &Context, key: &Utf8Path, file: Option<&Utf8Path>) -> Result<Option<Secret>> {
+/// Reads the password of a key: from a file, from a variable, or from the user at the terminal.
+fn read_password(cx: &Context, key: &Utf8Path, file: Option<&Utf8Path>) -> Result<Option<Secret>> {
     if let Some(file) = file {
-        let bytes = fs::read_start(file, LONGEST + 1)
+        let bytes = fs::read_start(file, MAX_PASSWORD_FILE + 1)
             .map_err(|error| Error::usage("the password cannot be read").because(error))?;
-        let wrong = || Error::usage(format!("`{file}` holds no password: one line of text"));
-        if bytes.len() as u64 > LONGEST {
+        let wrong = || Error::usage(format!("`{file}` has no password: expected one line"));
+        if bytes.len() as u64 > MAX_PASSWORD_FILE {
             return Err(wrong());
         }
         let text = String::from_utf8(bytes).map_err(|_| wrong())?;
@@ -156,10 +157,10 @@ fn password(cx: &Context, key: &Utf8Path, file: Option<&Utf8Path>) -> Result<Opt
     }
     match cx.env.var(PASSWORD) {
         Some(text) => {
-            auth::sendable(PASSWORD, text)?;
+            auth::check_sendable(PASSWORD, text)?;
             Ok(Some(Secret::new(text)))
         }
-        None => terminal::secret(cx, &format!("Password for `{key}`: ")),
+        None => terminal::prompt_secret(cx, &format!("Password for `{key}`: ")),
     }
 }
 
@@ -209,7 +210,7 @@ impl Cosign {
         }
     }
 
-    /// Runs a command of cosign's to its end. Without a key it may have to say where to log in.
+    /// Runs a command of cosign's to its end. Without a key it may have to print the address of the login page.
     fn run(&self, cx: &Context, command: &Command, status: Status) -> Result<()> {
         let mut lines: Vec<String> = Vec::new();
         let output = cx.children.stream(command, None, |stream, bytes| {

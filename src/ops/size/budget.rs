@@ -1,4 +1,4 @@
-//! Budgets: those of `verify`'s policies, with the crate to blame.
+//! Budgets: those of `verify`'s policies, with the crate that grew most.
 
 use std::cell::RefCell;
 
@@ -9,26 +9,26 @@ use crate::{
         error::Result,
         schema::{dist::Level, size::Budget, verify::PolicySource},
     },
-    ops::verify::rules::Rules,
-    size::{Binary, Whole, compare::Pair},
+    ops::verify::rules::PolicyRules,
+    size::{MeasuredBinary, PackedOutput, compare::Pair},
     verify::SizedItem,
 };
 
 /// The item that has a budget: the target that it was built for, and the path that was measured.
 #[derive(Clone, Copy)]
-struct Subject<'a> {
+struct BudgetSubject<'a> {
     target: Option<&'a str>,
     from: &'a Utf8Path,
 }
 
-/// The budgets of what is measured.
+/// The budgets of the measured items.
 pub(super) struct Budgets<'a> {
-    rules: Rules<'a>,
+    rules: PolicyRules<'a>,
     used: RefCell<Vec<(Utf8PathBuf, Option<String>)>>,
 }
 
 impl<'a> Budgets<'a> {
-    pub(super) fn new(rules: Rules<'a>) -> Self {
+    pub(super) fn new(rules: PolicyRules<'a>) -> Self {
         Budgets { rules, used: RefCell::default() }
     }
 
@@ -37,28 +37,28 @@ impl<'a> Budgets<'a> {
         self.rules.sources(&self.used.borrow())
     }
 
-    /// Returns how many bytes a binary may still grow; exceeded limits are added to `broken`.
+    /// Returns the number of bytes that a binary may still grow; exceeded limits are added to `broken`.
     pub(super) fn binary(
         &self,
-        head: &Binary,
+        head: &MeasuredBinary,
         pair: &Pair<'_>,
         broken: &mut Vec<Budget>,
     ) -> Result<Option<i64>> {
         let base = pair.base.map(|base| base.size);
         let limited = SizedItem { kind: crate::verify::SizedKind::File, size: head.size, base };
-        let name = match head.place() {
-            Some(place) => format!("{} {place}", head.name),
+        let name = match head.platform_or_target() {
+            Some(location) => format!("{} {location}", head.name),
             None => head.name.clone(),
         };
-        let of = Subject { target: head.target.as_deref(), from: &head.from };
-        self.check(of, &limited, &name, &head.path, pair.culprit(), broken)
+        let subject = BudgetSubject { target: head.target.as_deref(), from: &head.from };
+        self.check(subject, &limited, &name, &head.path, pair.largest_growth(), broken)
     }
 
     /// Returns the same for an archive or an image. The cause of its growth is that of its binary.
-    pub(super) fn whole(
+    pub(super) fn packed_output(
         &self,
-        head: &Whole,
-        base: Option<&Whole>,
+        head: &PackedOutput,
+        base: Option<&PackedOutput>,
         image: bool,
         pairs: &[Pair<'_>],
         broken: &mut Vec<Budget>,
@@ -71,26 +71,26 @@ impl<'a> Budgets<'a> {
         let of_platform = |pair: &&Pair<'_>| {
             pair.head.is_some_and(|binary| binary.platform.as_ref() == Some(&head.platform))
         };
-        let culprits = pairs.iter().filter(of_platform).filter_map(Pair::culprit);
+        let culprits = pairs.iter().filter(of_platform).filter_map(Pair::largest_growth);
         let culprit = culprits.max_by_key(|(_, size)| *size);
         let what = if image { "image" } else { "archive" };
         let name = format!("{what} {} {}", head.name, head.platform);
-        let of = Subject { target: head.target.as_deref(), from: &head.from };
-        self.check(of, &limited, &name, &head.path, culprit, broken)
+        let subject = BudgetSubject { target: head.target.as_deref(), from: &head.from };
+        self.check(subject, &limited, &name, &head.path, culprit, broken)
     }
 
     fn check(
         &self,
-        of: Subject<'_>,
+        subject: BudgetSubject<'_>,
         limited: &SizedItem,
         name: &str,
         path: &str,
         culprit: Option<(String, i64)>,
         broken: &mut Vec<Budget>,
     ) -> Result<Option<i64>> {
-        let Subject { target, from } = of;
-        let policy = self.rules.of_size(target, from)?;
-        self.used.borrow_mut().push((from.to_owned(), self.rules.described(target, from)));
+        let BudgetSubject { target, from } = subject;
+        let policy = self.rules.size_policy(target, from)?;
+        self.used.borrow_mut().push((from.to_owned(), self.rules.target_origin(target, from)));
         for finding in policy.waive(limited.verdict(&policy), path).findings {
             let blame = culprit.as_ref().map(|(krate, size)| {
                 let size = crate::model::bytes::Size(size.unsigned_abs());

@@ -13,8 +13,8 @@ use crate::{
     },
     ops::{image::store, output::manifest},
     size::{
-        Release,
-        page::{self, Point},
+        MeasuredRelease,
+        page::{self, HistoryPoint},
     },
     sys::{
         Context,
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The maximum number of tags of a repository that are read: the newest versions.
-const MOST: usize = 100;
+const MAX_TAGS: usize = 100;
 
 /// Returns the page of `head`, compared with `base`, and with the sizes of `sources`: `dist.json` files,
 /// or image repositories with versions as tags.
@@ -34,32 +34,37 @@ pub(super) fn page(
     cx: &Context,
     session: &Arc<Session>,
     sources: &[String],
-    head: &Release,
-    base: Option<&Release>,
+    head: &MeasuredRelease,
+    base: Option<&MeasuredRelease>,
 ) -> Result<String> {
-    page::html(&page::of(head, base, points(cx, session, sources)?))
+    page::html(&page::release_page(head, base, history_points(cx, session, sources)?))
 }
 
-fn points(cx: &Context, session: &Arc<Session>, sources: &[String]) -> Result<Vec<Point>> {
+fn history_points(
+    cx: &Context,
+    session: &Arc<Session>,
+    sources: &[String],
+) -> Result<Vec<HistoryPoint>> {
     let mut points = Vec::new();
     for source in sources {
         let path = Utf8Path::new(source);
-        let named = manifest::named(path).or_else(|| path.is_file().then(|| path.to_owned()));
+        let named =
+            manifest::manifest_path(path).or_else(|| path.is_file().then(|| path.to_owned()));
         if let Some(path) = named {
-            points.extend(of_dist(&path)?);
+            points.extend(points_from_manifest(&path)?);
         } else {
-            points.extend(of_repository(cx, session, source)?);
+            points.extend(points_from_repository(cx, session, source)?);
         }
     }
     Ok(points)
 }
 
-fn of_dist(path: &Utf8Path) -> Result<Vec<Point>> {
+fn points_from_manifest(path: &Utf8Path) -> Result<Vec<HistoryPoint>> {
     let dist = manifest::read(path)?;
     let revision = dist.release.revision.as_ref();
     let short = revision.and_then(|hash| hash.get(..12)).unwrap_or("unknown");
     let release = dist.release.version.clone().unwrap_or_else(|| short.to_owned());
-    let point = |name: &str, target: &str, size| Point {
+    let point = |name: &str, target: &str, size| HistoryPoint {
         release: release.clone(),
         time: dist.release.source_date_epoch,
         binary: name.to_owned(),
@@ -69,7 +74,11 @@ fn of_dist(path: &Utf8Path) -> Result<Vec<Point>> {
     Ok(dist.artifacts.iter().map(|one| point(&one.name, &one.target, one.size)).collect())
 }
 
-fn of_repository(cx: &Context, session: &Arc<Session>, text: &str) -> Result<Vec<Point>> {
+fn points_from_repository(
+    cx: &Context,
+    session: &Arc<Session>,
+    text: &str,
+) -> Result<Vec<HistoryPoint>> {
     let hint = "name `dist.json` files, or an image repository such as `HOST/NAME`";
     let named = text.strip_prefix("docker://").unwrap_or(text);
     // A name without a host would be taken for one of Docker's own.
@@ -85,7 +94,7 @@ fn of_repository(cx: &Context, session: &Arc<Session>, text: &str) -> Result<Vec
         .filter_map(|tag| Some((tag.strip_prefix('v').unwrap_or(&tag).parse().ok()?, tag)))
         .collect();
     versions.sort();
-    let skip = versions.len().saturating_sub(MOST);
+    let skip = versions.len().saturating_sub(MAX_TAGS);
     let mut points = Vec::new();
     for (version, tag) in versions.into_iter().skip(skip) {
         cx.children.check()?;
@@ -96,7 +105,7 @@ fn of_repository(cx: &Context, session: &Arc<Session>, text: &str) -> Result<Vec
         let found =
             image::read_images(&remote).map_err(|error| remote.failure().unwrap_or(error))?;
         for one in found.images {
-            points.push(Point {
+            points.push(HistoryPoint {
                 release: version.to_string(),
                 time: 0,
                 binary: format!("image {}", reference.name()),

@@ -30,20 +30,20 @@ use crate::{
         output::manifest,
     },
     release::bom::audit,
-    size::{self, Attribution, Binary, Evidence, Release, Whole},
+    size::{self, Attribution, Evidence, MeasuredBinary, MeasuredRelease, PackedOutput},
     sys::{
         Context,
         file::{self, OpenFile, Spool},
-        fs::{self, Kind},
+        fs::{self, FileType},
         registry::Session,
     },
 };
 
-/// The largest record of an attribution, and the largest binary, that is read.
-const MOST: u64 = 1 << 30;
+/// The maximum size of a record of an attribution, and of a binary, in bytes.
+const MAX_SIZE: u64 = 1 << 30;
 
 /// The settings of a measurement.
-pub(super) struct Measure<'a> {
+pub(super) struct Measurer<'a> {
     pub(super) cx: &'a Context,
     pub(super) session: &'a Arc<Session>,
     /// The file with the symbols of a file that was named.
@@ -52,45 +52,49 @@ pub(super) struct Measure<'a> {
     pub(super) compressed: bool,
 }
 
-impl Measure<'_> {
+impl Measurer<'_> {
     /// Returns the items at `path`: a binary, a `dist.json` or the directory that has one, or an image.
     ///
     /// # Errors
     /// It is none of these, or cannot be read.
-    pub(super) fn read(&self, path: &str) -> Result<Release> {
-        let place = Utf8Path::new(path);
-        if let Some(manifest) = manifest::named(place) {
+    pub(super) fn read(&self, path: &str) -> Result<MeasuredRelease> {
+        let location = Utf8Path::new(path);
+        if let Some(manifest) = manifest::manifest_path(location) {
             return self.dist(&manifest);
         }
-        match fs::kind(place, true) {
-            Ok(Kind::File { .. }) => match &*fs::read_start(place, 4)? {
-                b"\x7fELF" => self.file(place),
-                [b'{' | b' ' | b'\n', ..] => self.dist(place),
-                _ => self.images(place),
+        match fs::file_type(location, true) {
+            Ok(FileType::File { .. }) => match &*fs::read_start(location, 4)? {
+                b"\x7fELF" => self.file(location),
+                [b'{' | b' ' | b'\n', ..] => self.dist(location),
+                _ => self.images(location),
             },
-            Ok(_) => self.images(place),
-            Err(_) if store::locate(path).is_ok() => self.images(place),
+            Ok(_) => self.images(location),
+            Err(_) if store::locate(path).is_ok() => self.images(location),
             Err(_) => Err(Error::usage(format!("there is no `{path}`")).hint(
                 "name a binary, a `dist.json` or its directory, or an image such as `HOST/NAME:TAG`",
             )),
         }
     }
 
-    fn file(&self, path: &Utf8Path) -> Result<Release> {
+    fn file(&self, path: &Utf8Path) -> Result<MeasuredRelease> {
         let file = file::open(path)?;
         let source = Source::File(&file);
         if self.symbols.is_none()
-            && let Some(mut binary) = self.of_release(path, source)?
+            && let Some(mut binary) = self.recorded_binary(path, source)?
         {
             path.as_str().clone_into(&mut binary.path);
             let binaries = vec![binary];
-            return Ok(Release { name: format!("`{path}`"), binaries, ..Release::default() });
+            return Ok(MeasuredRelease {
+                name: format!("`{path}`"),
+                binaries,
+                ..MeasuredRelease::default()
+            });
         }
         let mut note = None;
         let symbols = match self.symbols {
             Some(symbols) => {
                 let content = file::open(symbols)?;
-                if !belongs(symbols, source, Source::File(&content))? {
+                if !belongs_to(symbols, source, Source::File(&content))? {
                     return Err(Error::check(format!(
                         "`{symbols}` is of another build than `{path}`: neither their build ids nor \
                          their code are the same"
@@ -99,23 +103,27 @@ impl Measure<'_> {
                 }
                 Some(content)
             }
-            None => beside(path, source, &mut note),
+            None => find_debug_file(path, source, &mut note),
         };
         let symbols = symbols.as_ref().map(|file| Source::File(file));
         let mut binary = self.binary(path.as_str(), source, symbols)?;
         binary.note = binary.note.or(note);
         let binaries = vec![binary];
-        Ok(Release { name: format!("`{path}`"), binaries, ..Release::default() })
+        Ok(MeasuredRelease { name: format!("`{path}`"), binaries, ..MeasuredRelease::default() })
     }
 
     /// Returns the attribution that a release recorded for a binary in its directory, found by the digest.
-    fn of_release(&self, path: &Utf8Path, source: Source<'_>) -> Result<Option<Binary>> {
+    fn recorded_binary(
+        &self,
+        path: &Utf8Path,
+        source: Source<'_>,
+    ) -> Result<Option<MeasuredBinary>> {
         let path = self.cx.env.dir.join(path);
         // As in `target/dist/linux/arm/v7/bin/NAME`.
         let mut directories = path.ancestors().skip(1).take(5);
         let found = directories.find_map(|root| Some((root, manifest::read_in(root).ok()?)));
         let Some((root, dist)) = found else { return Ok(None) };
-        let digest = source.digest().map_err(|error| unreadable(path.as_str(), &error))?;
+        let digest = source.digest().map_err(|error| unreadable_error(path.as_str(), &error))?;
         let mut artifacts = dist.artifacts.iter();
         let Some(artifact) = artifacts.find(|one| one.sha256 == digest) else { return Ok(None) };
         let recorded = artifact.attribution.as_ref();
@@ -131,17 +139,18 @@ impl Measure<'_> {
         path: &str,
         source: Source<'_>,
         symbols: Option<Source<'_>>,
-    ) -> Result<Binary> {
-        let costs = |places: &[u64]| compress::costs(source, places, &NoCache);
+    ) -> Result<MeasuredBinary> {
+        let costs = |locations: &[u64]| compress::costs(source, locations, &NoCache);
         let evidence = Evidence {
             separate: symbols,
             native: &|_| None,
             costs: if self.compressed { Some(&costs) } else { None },
         };
-        let found = size::attribute(source, &evidence).map_err(|error| unreadable(path, &error))?;
+        let found =
+            size::attribute(source, &evidence).map_err(|error| unreadable_error(path, &error))?;
         let name = path.rsplit(['/', '!']).next().unwrap_or(path);
         let packer = Facts::read(source).ok().and_then(|facts| facts.packer);
-        Ok(Binary {
+        Ok(MeasuredBinary {
             name: name.to_owned(),
             path: path.to_owned(),
             size: found.size,
@@ -149,14 +158,14 @@ impl Measure<'_> {
             attribution: Some(found),
             note: packer.map(|packer| {
                 format!(
-                    "it is packed by {packer}, which hides what is in it: measure what was packed"
+                    "it is packed by {packer}, which hides its content: measure the unpacked file"
                 )
             }),
-            ..Binary::default()
+            ..MeasuredBinary::default()
         })
     }
 
-    fn dist(&self, path: &Utf8Path) -> Result<Release> {
+    fn dist(&self, path: &Utf8Path) -> Result<MeasuredRelease> {
         let dist = manifest::read(path)?;
         let root = path.parent().unwrap_or(Utf8Path::new(""));
         let name = match (&dist.release.version, &dist.release.revision) {
@@ -168,37 +177,37 @@ impl Measure<'_> {
             (None, _) => dist.release.name.clone(),
         };
         let artifacts = dist.artifacts.iter();
-        Ok(Release {
+        Ok(MeasuredRelease {
             name,
             asked: dist.release.request.clone(),
             binaries: artifacts.map(|one| self.artifact(root, one)).collect::<Result<_>>()?,
-            archives: dist.archives.iter().map(archive).collect(),
-            images: dist.images.iter().flat_map(|one| images(&dist, one)).collect(),
+            archives: dist.archives.iter().map(packed_archive).collect(),
+            images: dist.images.iter().flat_map(|one| packed_images(&dist, one)).collect(),
         })
     }
 
     /// Returns a binary of a `dist.json`: as it was recorded; else from the file; else only its size.
-    fn artifact(&self, root: &Utf8Path, artifact: &Artifact) -> Result<Binary> {
-        let mut binary = Binary {
+    fn artifact(&self, root: &Utf8Path, artifact: &Artifact) -> Result<MeasuredBinary> {
+        let mut binary = MeasuredBinary {
             name: artifact.name.clone(),
             target: Some(artifact.target.clone()),
             platform: Some(artifact.platform.clone()),
             path: artifact.path.clone(),
             size: artifact.size,
-            ..Binary::default()
+            ..MeasuredBinary::default()
         };
         if let Some(file) = &artifact.attribution {
             binary.crates.clone_from(&file.crates);
-            let place = root.join(&file.path);
-            if place.is_file() {
-                let (record, attribution) = record(&place, artifact)?;
+            let location = root.join(&file.path);
+            if location.is_file() {
+                let (record, attribution) = read_record(&location, artifact)?;
                 binary.dependencies = record.dependencies;
                 binary.attribution = Some(attribution);
                 return Ok(binary);
             }
         }
-        let place = root.join(&artifact.path);
-        if !place.is_file() {
+        let location = root.join(&artifact.path);
+        if !location.is_file() {
             let what = match binary.crates.is_empty() {
                 true => "only its size is known",
                 false => "its symbols are not known",
@@ -206,34 +215,36 @@ impl Measure<'_> {
             binary.note = Some(format!("{what}: neither the file nor its attribution is there"));
             return Ok(binary);
         }
-        let file = file::open(&place)?;
+        let file = file::open(&location)?;
         let source = Source::File(&file);
-        let digest = source.digest().map_err(|error| unreadable(place.as_str(), &error))?;
+        let digest =
+            source.digest().map_err(|error| unreadable_error(location.as_str(), &error))?;
         if digest != artifact.sha256 {
-            return Err(Error::check(format!("`{place}` is not the file that `dist.json` means"))
+            return Err(Error::check(format!("`{location}` does not match `dist.json`"))
                 .hint("make the release again"));
         }
         let debug = artifact.debug.as_ref().map(|debug| root.join(&debug.path));
         let debug = debug.filter(|debug| debug.is_file()).map(|debug| file::open(&debug));
         let debug = debug.transpose()?;
         let debug = debug.as_ref().map(|file| Source::File(file));
-        let measured = self.binary(place.as_str(), source, debug)?;
+        let measured = self.binary(location.as_str(), source, debug)?;
         binary.dependencies = measured.dependencies;
         binary.attribution = measured.attribution;
         Ok(binary)
     }
 
-    fn images(&self, path: &Utf8Path) -> Result<Release> {
+    fn images(&self, path: &Utf8Path) -> Result<MeasuredRelease> {
         let shown = path.as_str().trim_start_matches("docker://");
-        let mut release = Release { name: format!("`{shown}`"), ..Release::default() };
-        let (place, chosen) = match store::locate(path.as_str())? {
-            Located::Path(place, name) => (place, name),
+        let mut release =
+            MeasuredRelease { name: format!("`{shown}`"), ..MeasuredRelease::default() };
+        let (location, chosen) = match store::locate(path.as_str())? {
+            Located::Path(location, name) => (location, name),
             Located::Registry(_) => (path.to_owned(), None),
         };
-        store::open(&self.cx.children, self.session, &place, |images, _| {
+        store::open(&self.cx.children, self.session, &location, |images, _| {
             let mut found = image::read_images(images)?;
             if let Some(name) = &chosen {
-                found = store::only(found, &place, name)?;
+                found = store::select_named(found, &location, name)?;
             }
             if let Some(broken) = found.broken.first() {
                 return Err(Error::check(format!(
@@ -264,7 +275,7 @@ impl Measure<'_> {
                     }
                     let name = format!("{shown}!{}!{file}", image.name);
                     let mut rest = Cursor::new(bytes).chain(content);
-                    let spool = Spool::new(&mut (&mut rest).take(MOST))?;
+                    let spool = Spool::new(&mut (&mut rest).take(MAX_SIZE))?;
                     let mut binary = self.binary(&name, Source::File(spool.file()), None)?;
                     binary.platform = Some(image.platform.clone());
                     binaries.push((item.number, spool.file().size(), binary));
@@ -279,8 +290,8 @@ impl Measure<'_> {
                     size = binaries.iter().map(|(_, size, _)| size).sum();
                 }
                 release.binaries.extend(binaries.into_iter().map(|(.., binary)| binary));
-                release.images.push(Whole {
-                    name: untagged(shown).to_owned(),
+                release.images.push(PackedOutput {
+                    name: without_tag(shown).to_owned(),
                     platform: image.platform.clone(),
                     target: None,
                     path: shown.to_owned(),
@@ -296,36 +307,42 @@ impl Measure<'_> {
 
 /// Returns an image's name without its tag, its digest and its registry: it is the same in another
 /// registry.
-fn untagged(text: &str) -> &str {
+fn without_tag(text: &str) -> &str {
     let name = text.split('@').next().unwrap_or(text);
     let last = name.trim_end_matches('/').rsplit('/').next().unwrap_or(name);
     last.split(':').next().unwrap_or(last)
 }
 
-fn unreadable(path: &str, error: &ReadError) -> Error {
+fn unreadable_error(path: &str, error: &ReadError) -> Error {
     Error::check(format!("`{path}` cannot be measured: {error}"))
 }
 
-fn belongs(path: &Utf8Path, source: Source<'_>, symbols: Source<'_>) -> Result<bool> {
-    elf::is_symbol_file(source, symbols).map_err(|error| unreadable(path.as_str(), &error))
+fn belongs_to(path: &Utf8Path, source: Source<'_>, symbols: Source<'_>) -> Result<bool> {
+    elf::is_symbol_file(source, symbols).map_err(|error| unreadable_error(path.as_str(), &error))
 }
 
-/// Returns the separate debug file of a program, where debuggers search for it (`gdb`, "Debugging
-/// Information in Separate Files"), or where `dist` puts it. One of another build is reported, and not
+/// Returns the separate debug file of a program, from the path that debuggers search (`gdb`, "Debugging
+/// Information in Separate Files"), or the one that `dist` writes. One of another build is reported, and not
 /// used.
-fn beside(path: &Utf8Path, source: Source<'_>, note: &mut Option<String>) -> Option<OpenFile> {
+fn find_debug_file(
+    path: &Utf8Path,
+    source: Source<'_>,
+    note: &mut Option<String>,
+) -> Option<OpenFile> {
     let dir = path.parent().unwrap_or(Utf8Path::new(""));
     let own = format!("{}.debug", path.file_name().unwrap_or_default());
     let name = debug_link(source).unwrap_or(own);
-    let places: [Utf8PathBuf; 3] =
+    let locations: [Utf8PathBuf; 3] =
         [dir.join(&name), dir.join(".debug").join(&name), dir.join("..").join("debug").join(&name)];
-    for place in places.iter().filter(|place| place.is_file() && place.as_path() != path) {
-        match file::open(place)
+    for location in
+        locations.iter().filter(|location| location.is_file() && location.as_path() != path)
+    {
+        match file::open(location)
             .map(|content| (elf::is_symbol_file(source, Source::File(&content)), content))
         {
             Ok((Ok(true), content)) => return Some(content),
-            Ok((Ok(false), _)) => *note = Some(format!("`{place}` is of another build")),
-            Ok((Err(error), _)) => *note = Some(format!("`{place}` cannot be read: {error}")),
+            Ok((Ok(false), _)) => *note = Some(format!("`{location}` is of another build")),
+            Ok((Err(error), _)) => *note = Some(format!("`{location}` cannot be read: {error}")),
             Err(error) => *note = Some(error.to_string()),
         }
     }
@@ -343,49 +360,49 @@ fn debug_link(source: Source<'_>) -> Option<String> {
 /// Returns the crates that a binary lists.
 fn dependencies(source: Source<'_>) -> Vec<Dependency> {
     let section = elf::read_section(source, ".dep-v0").ok().flatten().unwrap_or_default();
-    audit::crates(&section)
+    audit::decode_section(&section)
         .into_iter()
         .map(|(name, version)| Dependency { name, version })
         .collect()
 }
 
-fn record(path: &Utf8Path, artifact: &Artifact) -> Result<(Record, Attribution)> {
+fn read_record(path: &Utf8Path, artifact: &Artifact) -> Result<(Record, Attribution)> {
     let bad = |what: String| {
         Error::check(format!("`{path}` is not the attribution of `{}`: {what}", artifact.path))
             .hint("make the release again")
     };
-    let bytes = fs::read_start(path, MOST)?;
+    let bytes = fs::read_start(path, MAX_SIZE)?;
     let record: Record = serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
     if record.sha256 != artifact.sha256 || record.size != artifact.size {
         return Err(bad("it is of another file".to_owned()));
     }
-    let attribution = size::read(&record).map_err(bad)?;
+    let attribution = size::from_record(&record).map_err(bad)?;
     Ok((record, attribution))
 }
 
-fn archive(of: &Archive) -> Whole {
-    let file = of.path.rsplit('/').next().unwrap_or(&of.path);
-    Whole {
-        name: match (of.kind, file.split('_').collect::<Vec<_>>().as_slice()) {
+fn packed_archive(archive: &Archive) -> PackedOutput {
+    let file = archive.path.rsplit('/').next().unwrap_or(&archive.path);
+    PackedOutput {
+        name: match (archive.kind, file.split('_').collect::<Vec<_>>().as_slice()) {
             (ArchiveKind::Deb, [name, .., rest]) => format!("{name}_{rest}"),
-            _ => file.replacen(&format!("-{}", of.version), "", 1),
+            _ => file.replacen(&format!("-{}", archive.version), "", 1),
         },
-        platform: of.platform.clone(),
-        target: Some(of.target.clone()),
-        path: of.path.clone(),
+        platform: archive.platform.clone(),
+        target: Some(archive.target.clone()),
+        path: archive.path.clone(),
         from: Utf8PathBuf::new(),
-        size: of.size,
+        size: archive.size,
     }
 }
 
-fn images<'a>(dist: &'a Dist, of: &'a Image) -> impl Iterator<Item = Whole> + 'a {
-    of.platforms.iter().map(|one| {
+fn packed_images<'a>(dist: &'a Dist, image: &'a Image) -> impl Iterator<Item = PackedOutput> + 'a {
+    image.platforms.iter().map(|one| {
         let target = dist.artifacts.iter().find(|artifact| artifact.platform == one.platform);
-        Whole {
-            name: of.name.clone(),
+        PackedOutput {
+            name: image.name.clone(),
             platform: one.platform.clone(),
             target: target.map(|artifact| artifact.target.clone()),
-            path: of.path.clone(),
+            path: image.path.clone(),
             from: Utf8PathBuf::new(),
             size: one.size,
         }

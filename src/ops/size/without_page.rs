@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     model::{error::Result, feature::Feature},
-    size::Release,
+    size::MeasuredRelease,
     sys::{Context, registry::Session},
 };
 
@@ -13,8 +13,8 @@ pub(super) fn page(
     _: &Context,
     _: &Arc<Session>,
     _: &[String],
-    _: &Release,
-    _: Option<&Release>,
+    _: &MeasuredRelease,
+    _: Option<&MeasuredRelease>,
 ) -> Result<String> {
     Err(Feature::SizePage.missing_error())
 }

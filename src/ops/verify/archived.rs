@@ -1,9 +1,8 @@
-//! Archives that a `dist.json` records: their contents match it, and the binaries in them are those
-//! beside them.
+//! Archives of a `dist.json`: their contents must match it, and their binaries those beside them.
 
 use camino::Utf8Path;
 
-use super::look::{Looker, Outcome, refused};
+use super::file::{FileOutcome, FileVerifier, rejected};
 use crate::{
     model::schema::{
         Dist,
@@ -14,14 +13,14 @@ use crate::{
     verify::Policy,
 };
 
-/// An archive, and the binaries that have to be in it.
-pub(super) struct Archived {
+/// An archive, and the binaries that it must contain.
+pub(super) struct RecordedArchive {
     pub(super) archive: Archive,
     pub(super) binaries: Vec<Artifact>,
     pub(super) policy: Policy,
 }
 
-impl Archived {
+impl RecordedArchive {
     pub(super) fn new(dist: &Dist, archive: &Archive, policy: Policy) -> Self {
         let name = Utf8Path::new(&archive.path).file_name().unwrap_or_default();
         // Its own plan, if each binary has a separate archive.
@@ -41,7 +40,7 @@ impl Archived {
                 && names.contains(&artifact.name.as_str())
         };
         let binaries = dist.artifacts.iter().filter(in_it).cloned().collect();
-        Archived { archive: archive.clone(), binaries, policy }
+        RecordedArchive { archive: archive.clone(), binaries, policy }
     }
 
     /// Returns the problem with the contents.
@@ -50,7 +49,7 @@ impl Archived {
         let record = &self.archive;
         if (found.sha256, found.size) != (record.sha256, record.size) {
             wrong.push(format!(
-                "its digest is {}, and `dist.json` says {}",
+                "its digest is {}, expected {} by `dist.json`",
                 found.sha256, record.sha256
             ));
         }
@@ -61,12 +60,12 @@ impl Archived {
         };
         for packed in &record.contents {
             if !found.contents.iter().any(|entry| same(entry, packed)) {
-                wrong.push(format!("`{}` is not in it as `dist.json` says", packed.path));
+                wrong.push(format!("`{}` in it does not match `dist.json`", packed.path));
             }
         }
         for entry in &found.contents {
             if !record.contents.iter().any(|packed| same(entry, packed)) {
-                wrong.push(format!("`dist.json` does not know of `{}` in it", entry.path));
+                wrong.push(format!("`dist.json` does not list `{}` in it", entry.path));
             }
         }
         for binary in self.binaries.iter().filter(|_| record.kind != ArchiveKind::Debug) {
@@ -75,23 +74,23 @@ impl Archived {
             }
         }
         if self.binaries.is_empty() && record.kind != ArchiveKind::Debug {
-            wrong.push("`dist.json` says of no binary that it is in it".to_owned());
+            wrong.push("`dist.json` lists no binary in it".to_owned());
         }
         wrong
     }
 }
 
-impl Looker<'_> {
+impl FileVerifier<'_> {
     /// Returns the result for an archive of a `dist.json`.
-    pub(super) fn archived(&self, path: &Utf8Path, of: &Archived) -> Outcome {
+    pub(super) fn check_archive(&self, path: &Utf8Path, recorded: &RecordedArchive) -> FileOutcome {
         let wrong = match list::list(path) {
-            Ok(found) => of.differences(&found),
+            Ok(found) => recorded.differences(&found),
             Err(error) => vec![error.to_string()],
         };
         if !wrong.is_empty() {
-            return Outcome::of(refused(path.as_str(), &wrong.join("; ")));
+            return FileOutcome::from_checked(rejected(path.as_str(), &wrong.join("; ")));
         }
         // Debug information is not a program; every other file in such an archive gets a verdict.
-        self.file(path, &of.policy, of.archive.kind == ArchiveKind::Debug)
+        self.check_path(path, &recorded.policy, recorded.archive.kind == ArchiveKind::Debug)
     }
 }

@@ -17,7 +17,7 @@ use crate::{
             dist::{ArchiveKind, DocumentKind, FILE},
         },
     },
-    ops::package::checksum::DIGESTS,
+    ops::package::checksum::DIGESTS_PATH,
     release::{
         provenance::{PREDICATE, STATEMENT},
         signature::Checksums,
@@ -26,27 +26,27 @@ use crate::{
 };
 
 /// The largest document that is read.
-const LARGEST: u64 = 64 << 20;
+const MAX_DOCUMENT: u64 = 64 << 20;
 
-/// An in-toto statement, as far as it names what it is about.
+/// An in-toto statement; only its subjects are read.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Statement {
     #[serde(rename = "_type")]
     kind: String,
     predicate_type: String,
-    subject: Vec<Subject>,
+    subject: Vec<StatementSubject>,
 }
 
 #[derive(Deserialize)]
-struct Subject {
+struct StatementSubject {
     name: String,
     digest: BTreeMap<String, String>,
 }
 
 /// Digests that are signed.
 #[derive(Default)]
-struct Covered {
+struct CoveredDigests {
     /// Files and images of the provenance, by name.
     named: BTreeSet<(String, Digest)>,
     /// Images of `digests.txt`.
@@ -60,9 +60,9 @@ struct Covered {
 ///
 /// # Errors
 /// `dist.json` cannot be read.
-pub(super) fn uncovered(root: &Utf8Path, sums: &Checksums) -> Result<Vec<(String, String)>> {
+pub(super) fn uncovered_files(root: &Utf8Path, sums: &Checksums) -> Result<Vec<(String, String)>> {
     let dist = release::read(&root.join(FILE))?;
-    let (covered, mut wrong) = covered(root, &dist, sums)?;
+    let (covered, mut wrong) = covered_digests(root, &dist, sums)?;
     let mut check = |path: &str, is: bool| {
         if !is {
             let why = "no signed provenance, archive or list of digests covers it".to_owned();
@@ -79,69 +79,75 @@ pub(super) fn uncovered(root: &Utf8Path, sums: &Checksums) -> Result<Vec<(String
     };
     // Those beside the checksums are compared with them.
     let listed = |path: &str, digest: Digest| match path.strip_prefix("archives/") {
-        Some(name) => Checksums::is_own(name) || sums.get(name) == Some(digest),
+        Some(name) => Checksums::is_exempt(name) || sums.get(name) == Some(digest),
         None => named(path, digest),
     };
     for artifact in &dist.artifacts {
         check(&artifact.path, file(&artifact.path, &artifact.target, artifact.sha256));
-        if let Some(of) = &artifact.debug {
-            check(&of.path, file(&of.path, &artifact.target, of.sha256));
+        if let Some(debug) = &artifact.debug {
+            check(&debug.path, file(&debug.path, &artifact.target, debug.sha256));
         }
-        if let Some(of) = &artifact.attribution {
-            check(&of.path, named(&of.path, of.sha256));
+        if let Some(record) = &artifact.attribution {
+            check(&record.path, named(&record.path, record.sha256));
         }
     }
-    for of in &dist.companions {
-        check(&of.path, file(&of.path, &of.target, of.sha256));
+    for companion in &dist.companions {
+        check(&companion.path, file(&companion.path, &companion.target, companion.sha256));
     }
-    for of in &dist.archives {
-        check(&of.path, listed(&of.path, of.sha256));
+    for archive in &dist.archives {
+        check(&archive.path, listed(&archive.path, archive.sha256));
     }
-    for of in &dist.documents {
-        check(&of.path, listed(&of.path, of.sha256));
+    for document in &dist.documents {
+        check(&document.path, listed(&document.path, document.sha256));
     }
-    for of in &dist.images {
-        check(&of.path, named(&of.path, of.digest) || covered.images.contains(&of.digest));
+    for image in &dist.images {
+        check(
+            &image.path,
+            named(&image.path, image.digest) || covered.images.contains(&image.digest),
+        );
     }
     Ok(wrong)
 }
 
 /// Returns the files that the signed documents and archives cover; and those of them that cannot be
 /// read.
-fn covered(
+fn covered_digests(
     root: &Utf8Path,
     dist: &Dist,
     sums: &Checksums,
-) -> Result<(Covered, Vec<(String, String)>)> {
-    let mut covered = Covered::default();
+) -> Result<(CoveredDigests, Vec<(String, String)>)> {
+    let mut covered = CoveredDigests::default();
     let mut wrong = Vec::new();
     // The very bytes that are read are compared with the checksums.
     let signed = |path: &str| -> Result<Option<Vec<u8>>> {
         let Some(expected) = path.strip_prefix("archives/").and_then(|name| sums.get(name)) else {
             return Ok(None);
         };
-        let bytes = fs::read_start(&root.join(path), LARGEST)?;
+        let bytes = fs::read_start(&root.join(path), MAX_DOCUMENT)?;
         Ok((Digest::sha256(&bytes) == expected).then_some(bytes))
     };
-    let provenance = dist.documents.iter().filter(|of| of.kind == DocumentKind::Provenance);
+    let provenance =
+        dist.documents.iter().filter(|document| document.kind == DocumentKind::Provenance);
     for document in provenance {
-        match signed(&document.path).and_then(|bytes| bytes.map(|of| subjects(&of)).transpose()) {
+        match signed(&document.path)
+            .and_then(|bytes| bytes.map(|byte| parse_subjects(&byte)).transpose())
+        {
             Ok(subjects) => covered.named.extend(subjects.unwrap_or_default()),
             Err(error) => wrong.push((document.path.clone(), error.to_string())),
         }
     }
-    if let Some(bytes) = signed(DIGESTS).ok().flatten() {
+    if let Some(bytes) = signed(DIGESTS_PATH).ok().flatten() {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let hex = text.lines().filter_map(|line| line.split_once(' ').map(|(hex, _)| hex));
         covered.images.extend(hex.filter_map(|hex| format!("sha256:{hex}").parse::<Digest>().ok()));
     }
-    for archive in dist.archives.iter().filter(|of| of.kind != ArchiveKind::Deb) {
+    for archive in dist.archives.iter().filter(|archive| archive.kind != ArchiveKind::Deb) {
         let name = archive.path.strip_prefix("archives/").unwrap_or_default();
         if sums.get(name) == Some(archive.sha256) {
             let files = archive.contents.iter();
-            covered
-                .packed
-                .extend(files.map(|of| (archive.target.clone(), file_name(&of.path), of.sha256)));
+            covered.packed.extend(
+                files.map(|file| (archive.target.clone(), file_name(&file.path), file.sha256)),
+            );
         }
     }
     Ok((covered, wrong))
@@ -152,7 +158,7 @@ fn file_name(path: &str) -> String {
 }
 
 /// Returns the subjects of a provenance.
-fn subjects(bytes: &[u8]) -> Result<Vec<(String, Digest)>> {
+fn parse_subjects(bytes: &[u8]) -> Result<Vec<(String, Digest)>> {
     let wrong = |why: String| Error::check(format!("it is not a provenance: {why}"));
     let statement: Statement =
         serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
@@ -163,7 +169,7 @@ fn subjects(bytes: &[u8]) -> Result<Vec<(String, Digest)>> {
             statement.kind.escape_debug()
         )));
     }
-    let digest = |subject: Subject| {
+    let digest = |subject: StatementSubject| {
         let hex = subject.digest.get("sha256")?;
         Some((subject.name, format!("sha256:{hex}").parse().ok()?))
     };

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{
-    Rules,
-    archived::Archived,
-    kind::{DIR_FORM, FileKind, START},
-    look::{refused, refused_by},
-    release::Recorded,
+    PolicyRules,
+    archived::RecordedArchive,
+    file::{rejected, rejected_by},
+    kind::{DIR_FORM, FileKind, START_SIZE},
+    release::RecordedFile,
     rules::ImagePolicies,
 };
 use crate::{
@@ -28,74 +28,74 @@ use crate::{
         output::manifest,
     },
     sys::{
-        directory::{DEPTH, Step, Walk},
-        fs::{self, Kind},
+        directory::{DEPTH, Walk, WalkStep},
+        fs::{self, FileType},
     },
     verify::Policy,
 };
 
-/// One file to verify, or a result for it that is known already.
-pub(super) enum Job {
+/// One file to verify, or a result that is already known.
+pub(super) enum VerifyJob {
     Done(Checked),
     /// A file that was named.
     Named(Utf8PathBuf),
-    /// A file in a directory that was named, and what it is.
+    /// A file in a directory that was named, and its kind.
     Listed(Utf8PathBuf, FileKind),
     /// The directory of an OCI layout.
     Layout(Utf8PathBuf),
     /// The same of a `dist.json`, and the digest that it must have.
     Image(Utf8PathBuf, Digest, Box<ImagePolicies>),
-    /// An image of a layout or archive: what the user wrote, the path and the name.
+    /// An image of a layout or archive: the user's argument, the path and the name.
     Chosen(Utf8PathBuf, Utf8PathBuf, String),
     /// An image in a registry, by its name.
     Remote(Utf8PathBuf, Reference),
     /// An archive of a `dist.json`.
-    Archive(Utf8PathBuf, Box<Archived>),
+    Archive(Utf8PathBuf, Box<RecordedArchive>),
     /// Another file of a `dist.json`.
-    Recorded(Utf8PathBuf, Recorded),
+    Recorded(Utf8PathBuf, RecordedFile),
     /// A binary of a `dist.json`.
     Artifact(Utf8PathBuf, Box<(Artifact, Policy)>),
 }
 
 /// The files below the given paths.
 #[derive(Default)]
-pub(super) struct Found {
-    pub(super) jobs: Vec<Job>,
+pub(super) struct FoundJobs {
+    pub(super) jobs: Vec<VerifyJob>,
     pub(super) not_checked: Vec<NotChecked>,
     /// The files and releases, each with the file that describes its target.
     pub(super) used: Vec<(Utf8PathBuf, Option<String>)>,
 }
 
-impl Found {
-    /// Adds what `path` is, or holds.
-    pub(super) fn path(&mut self, path: &Utf8Path, rules: &Rules<'_>) -> Result<()> {
-        if let Some(manifest) = manifest::named(path) {
-            return self.release(&manifest, rules);
+impl FoundJobs {
+    /// Adds the file, directory or image at `path`.
+    pub(super) fn add_path(&mut self, path: &Utf8Path, rules: &PolicyRules<'_>) -> Result<()> {
+        if let Some(manifest) = manifest::manifest_path(path) {
+            return self.add_release(&manifest, rules);
         }
         self.used.push((path.to_owned(), rules.origin(path)?));
-        match fs::kind(path, true) {
-            Ok(Kind::Directory) => self.directory(path),
-            Ok(_) => self.jobs.push(Job::Named(path.to_owned())),
+        match fs::file_type(path, true) {
+            Ok(FileType::Directory) => self.add_directory(path),
+            Ok(_) => self.jobs.push(VerifyJob::Named(path.to_owned())),
             Err(error) => match store::locate(path.as_str()) {
                 Ok(Located::Registry(reference)) => {
-                    self.jobs.push(Job::Remote(path.to_owned(), reference));
+                    self.jobs.push(VerifyJob::Remote(path.to_owned(), reference));
                 }
-                Ok(Located::Path(place, Some(name))) => {
-                    self.jobs.push(Job::Chosen(path.to_owned(), place, name));
+                Ok(Located::Path(location, Some(name))) => {
+                    self.jobs.push(VerifyJob::Chosen(path.to_owned(), location, name));
                 }
-                Ok(Located::Path(_, None)) => self.refuse(path, &error),
+                Ok(Located::Path(_, None)) => self.reject(path, &error),
                 Err(error) if store::transport_hint(path.as_str()).is_some() => {
-                    self.refuse(path, &error);
+                    self.reject(path, &error);
                 }
-                Err(_) if !store::is_reference(path.as_str()) => self.refuse(path, &error),
-                Err(error) => self.refuse(path, &error),
+                Err(_) if !store::is_reference(path.as_str()) => self.reject(path, &error),
+                Err(error) => self.reject(path, &error),
             },
         }
         Ok(())
     }
 
-    pub(super) fn refuse(&mut self, path: &Utf8Path, error: &Error) {
-        self.jobs.push(Job::Done(refused_by(path.as_str(), error)));
+    pub(super) fn reject(&mut self, path: &Utf8Path, error: &Error) {
+        self.jobs.push(VerifyJob::Done(rejected_by(path.as_str(), error)));
     }
 
     fn skip(&mut self, path: &Utf8Path, reason: &str) {
@@ -104,63 +104,64 @@ impl Found {
 
     /// Finds every program, library, archive and image below a directory. One without any is rejected:
     /// a user who names it expects a check.
-    fn directory(&mut self, path: &Utf8Path) {
+    fn add_directory(&mut self, path: &Utf8Path) {
         let before = self.jobs.len();
         self.walk(path, None);
         if self.jobs.len() == before {
-            self.jobs.push(Job::Done(refused(path.as_str(), "no program is in the directory")));
+            self.jobs
+                .push(VerifyJob::Done(rejected(path.as_str(), "no program is in the directory")));
         }
     }
 
     /// Adds the files of a directory with a layout that are not among those of its images.
-    pub(super) fn beside(&mut self, layout: &Utf8Path, images: &BTreeSet<String>) {
+    pub(super) fn add_files_beside(&mut self, layout: &Utf8Path, images: &BTreeSet<String>) {
         self.walk(layout, Some((layout, images)));
     }
 
     /// Reports an image that is not read; its files are checked one by one. A user who names it
     /// expects a verdict on the image.
-    fn dir_form(&mut self, directory: &Utf8Path, named: bool) {
+    fn report_dir_form(&mut self, directory: &Utf8Path, named: bool) {
         if named {
             let error = Error::check(DIR_FORM).hint(store::dir_hint(directory.as_str()));
-            self.refuse(directory, &error);
+            self.reject(directory, &error);
         } else {
             self.skip(directory, DIR_FORM);
         }
     }
 
-    fn walk(&mut self, directory: &Utf8Path, layout: Option<Layout<'_>>) {
+    fn walk(&mut self, directory: &Utf8Path, layout: Option<LayoutFiles<'_>>) {
         let mut walk = Walk::new(directory, DEPTH);
         while let Some(step) = walk.next() {
             match step {
-                Step::Directory(path, names) => {
+                WalkStep::Directory(path, names) => {
                     let is_named = path == directory && layout.is_none();
                     let is_root = layout.is_some_and(|(root, _)| root == path);
-                    if self.image(&path, &names, is_named, is_root) {
-                        walk.leave_out();
+                    if self.add_image(&path, &names, is_named, is_root) {
+                        walk.skip_contents();
                     }
                 }
-                Step::Entry(path, meta) => {
+                WalkStep::Entry(path, meta) => {
                     let of_image = layout.is_some_and(|(root, images)| {
                         path.strip_prefix(root).is_ok_and(|path| images.contains(path.as_str()))
                     });
-                    match Kind::from(&meta) {
-                        Kind::Directory => {}
+                    match FileType::from(&meta) {
+                        FileType::Directory => {}
                         _ if of_image => {}
-                        Kind::File { .. } => self.file(path),
-                        Kind::Link => self.skip(&path, "a symbolic link"),
-                        Kind::Other => self.skip(&path, "neither a file nor a directory"),
+                        FileType::File { .. } => self.add_file(path),
+                        FileType::Link => self.skip(&path, "a symbolic link"),
+                        FileType::Other => self.skip(&path, "neither a file nor a directory"),
                     }
                 }
-                Step::Unreadable(path, error) | Step::NotUtf8(path, error) => {
-                    self.refuse(&path, &error);
+                WalkStep::Unreadable(path, error) | WalkStep::NotUtf8(path, error) => {
+                    self.reject(&path, &error);
                 }
             }
         }
     }
 
-    /// Adds the image of a directory with these names, if it is one that is read as an image. `is_root`
-    /// is set for a layout in which other files are searched for, too.
-    fn image(
+    /// Adds the image of a directory with these names, if it is one that is read as an image. `is_root` is set
+    /// for a layout in which other files are searched for, too.
+    fn add_image(
         &mut self,
         directory: &Utf8Path,
         names: &[String],
@@ -173,26 +174,26 @@ impl Found {
             || has(image::INDEX) && has("blobs")
             || has(DOCKER_MANIFEST) && image::is_image(&store()).unwrap_or(false);
         if is_layout && !is_root {
-            self.jobs.push(Job::Layout(directory.to_owned()));
+            self.jobs.push(VerifyJob::Layout(directory.to_owned()));
             return true;
         }
         if has("version") && image::is_dir(&store()).unwrap_or(false) {
-            self.dir_form(directory, is_named);
+            self.report_dir_form(directory, is_named);
         }
         false
     }
 
     /// Adds a file that was found in a directory, if it is a program or an archive.
-    fn file(&mut self, path: Utf8PathBuf) {
-        match fs::read_start(&path, START) {
-            Ok(start) => match FileKind::of(&start) {
+    fn add_file(&mut self, path: Utf8PathBuf) {
+        match fs::read_start(&path, START_SIZE) {
+            Ok(start) => match FileKind::detect(&start) {
                 FileKind::ElfPart(reason) | FileKind::Other(reason) => self.skip(&path, reason),
-                kind => self.jobs.push(Job::Listed(path, kind)),
+                kind => self.jobs.push(VerifyJob::Listed(path, kind)),
             },
-            Err(error) => self.refuse(&path, &error),
+            Err(error) => self.reject(&path, &error),
         }
     }
 }
 
 /// The directory of a layout, and the files of its images.
-type Layout<'a> = (&'a Utf8Path, &'a BTreeSet<String>);
+type LayoutFiles<'a> = (&'a Utf8Path, &'a BTreeSet<String>);

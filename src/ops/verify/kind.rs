@@ -24,10 +24,10 @@ pub(in crate::ops) enum FileKind {
 }
 
 /// The number of bytes of a file that determine its kind.
-pub(super) const START: u64 = 512;
+pub(super) const START_SIZE: u64 = 512;
 
-/// The formats that are not programs: how a file begins, what it is, and whether it may hold programs
-/// that are not read.
+/// The formats that are not programs: their first bytes, their description, and whether they may contain
+/// programs that are not read.
 const FORMATS: [(&[u8], &str, bool); 12] = [
     (b"#!", "a script", false),
     (b"!<arch>\n", "an archive of object files", false),
@@ -58,9 +58,9 @@ pub(super) fn may_hold_programs(reason: &str) -> bool {
 }
 
 impl FileKind {
-    /// Returns the kind of a file that begins with `start`: [`START`] bytes, or the complete file. A
+    /// Returns the kind of a file that begins with `start`: [`START_SIZE`] bytes, or the complete file. A
     /// program that is also an archive is a program, as the kernel decides by the first bytes.
-    pub(in crate::ops) fn of(start: &[u8]) -> Self {
+    pub(in crate::ops) fn detect(start: &[u8]) -> Self {
         if start.starts_with(b"\x7fELF") {
             return elf_part(start).map_or(FileKind::Elf, FileKind::ElfPart);
         }
@@ -124,17 +124,17 @@ mod tests {
     use crate::binary::elf::fixture::{Fixture, MACHINES};
 
     fn skipped(start: &[u8]) -> Option<&'static str> {
-        FileKind::of(start).skipped()
+        FileKind::detect(start).skipped()
     }
 
     #[test]
     fn only_what_is_or_may_be_a_program_gets_a_verdict() {
         for machine in MACHINES {
-            let of = |kind| Fixture { kind, ..Fixture::new(machine) }.build();
-            assert_eq!(FileKind::of(&of(2)), FileKind::Elf);
-            assert_eq!(FileKind::of(&of(3)), FileKind::Elf);
-            assert_eq!(skipped(&of(1)), Some("an object file"));
-            assert_eq!(skipped(&of(4)), Some("a core dump"));
+            let fixture = |kind| Fixture { kind, ..Fixture::new(machine) }.build();
+            assert_eq!(FileKind::detect(&fixture(2)), FileKind::Elf);
+            assert_eq!(FileKind::detect(&fixture(3)), FileKind::Elf);
+            assert_eq!(skipped(&fixture(1)), Some("an object file"));
+            assert_eq!(skipped(&fixture(4)), Some("a core dump"));
         }
         assert_eq!(skipped(b"\x7fELF"), None, "cut off: that is for a verdict to say");
         assert_eq!(skipped(b""), Some("empty"));

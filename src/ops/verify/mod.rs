@@ -2,18 +2,18 @@
 
 mod archived;
 mod base;
-mod chosen;
+mod container;
 mod coverage;
+mod execution;
+mod file;
 mod find;
-mod inside;
 pub(in crate::ops) mod kind;
-mod look;
+mod named_image;
 mod packed;
 mod platforms;
 mod release;
 pub(in crate::ops) mod rules;
 mod signature;
-mod trial;
 
 use std::time::Duration;
 
@@ -37,22 +37,22 @@ use crate::{
     ops::{
         dist::planned::{Planned, Product},
         output::{
-            digests::{Digests, File},
+            digests::{DigestedFile, Digests},
             stage::Stage,
         },
     },
     sys::{Context, clock, fs, parallel, registry},
     verify::{self, Day, Policy, Settings, VerifiedArtifact},
 };
-use base::Base;
-use find::{Found, Job};
-use look::{Looker, Outcome};
-use rules::{ImagePolicies, Rules};
-pub use signature::Signature;
+use base::BaseSizes;
+use file::{FileOutcome, FileVerifier};
+use find::{FoundJobs, VerifyJob};
+use rules::{ImagePolicies, PolicyRules};
+pub use signature::RequestedSignatures;
 
 /// The items to verify, and the options.
 #[derive(Clone, Debug, Default)]
-pub struct Request {
+pub struct VerifyRequest {
     /// Files, archives, images, directories, `dist.json`, and images in registries.
     pub paths: Vec<Utf8PathBuf>,
     /// The target with the policy to apply; else each file is verified separately, and each artifact of
@@ -67,25 +67,25 @@ pub struct Request {
     /// The levels of lints, by their names.
     pub levels: Vec<(String, Level)>,
     /// The settings of the runs, if programs are run.
-    pub run: Option<Trial>,
+    pub run: Option<RunOptions>,
     /// The platforms with images to check; all if there are none.
     pub platforms: Vec<Platform>,
-    /// Whether what may hold programs and is not read is rejected: archives in archives and in other
-    /// formats, and platforms that an index names and a layout does not have.
+    /// Whether unread content that may have programs is rejected: archives in archives and in other formats,
+    /// and platforms that an index names and a layout does not have.
     pub deny_unchecked: bool,
     /// Whether facts are requested beside verdicts.
     pub facts: bool,
     /// Whether digests of files are requested.
     pub digests: bool,
     /// The signatures that all of it must have.
-    pub signature: Signature,
+    pub signature: RequestedSignatures,
     /// The settings for connections to registries.
     pub registry: registry::Settings,
 }
 
-/// The settings of the runs of programs.
+/// The settings for running programs.
 #[derive(Clone, Debug)]
-pub struct Trial {
+pub struct RunOptions {
     /// Their arguments.
     pub args: Vec<String>,
     /// The time limit.
@@ -98,55 +98,60 @@ pub struct Trial {
 /// # Errors
 /// The target or a lint is unknown, or the policy, the base, or a file of the workspace's `targets`
 /// is broken.
-pub fn verify(cx: &Context, request: &Request) -> Result<Verification> {
-    let rules = Rules::new(cx, request)?;
+pub fn verify(cx: &Context, request: &VerifyRequest) -> Result<Verification> {
+    let rules = PolicyRules::new(cx, request)?;
     request.signature.read()?;
-    let mut found = Found::default();
+    let mut found = FoundJobs::default();
     for path in &request.paths {
-        platforms::check(path, request)?;
-        found.path(path, &rules)?;
+        platforms::check_unselected(path, request)?;
+        found.add_path(path, &rules)?;
     }
-    let policies = found.jobs.iter().map(|job| policy(job, &rules));
+    let policies = found.jobs.iter().map(|job| job_policy(job, &rules));
     let policies = policies.collect::<Result<Vec<_>>>()?;
-    let base = request.base.as_deref().map(Base::read).transpose()?;
+    let base = request.base.as_deref().map(BaseSizes::read).transpose()?;
     let targets = Targets::new([])?;
-    let looker = Looker::new(cx, request, &targets, base.as_ref());
+    let looker = FileVerifier::new(cx, request, &targets, base.as_ref());
     let jobs = &found.jobs;
     let outcomes =
         parallel::map(jobs.len(), |index| match (jobs.get(index), policies.get(index)) {
-            (Some(Job::Done(checked)), _) => Outcome::of(checked.clone()),
-            (Some(Job::Artifact(path, of)), _) => looker.artifact(path, &of.0, &of.1),
-            (Some(Job::Archive(path, of)), _) => looker.archived(path, of),
-            (Some(Job::Recorded(path, of)), _) => looker.recorded(path, of),
-            (Some(Job::Named(path)), Some(Some(policy))) => looker.file(path, policy, false),
-            (Some(Job::Listed(path, kind)), Some(Some(policy))) => {
-                looker.listed(path, *kind, policy)
+            (Some(VerifyJob::Done(checked)), _) => FileOutcome::from_checked(checked.clone()),
+            (Some(VerifyJob::Artifact(path, artifact)), _) => {
+                looker.check_artifact(path, &artifact.0, &artifact.1)
             }
-            (Some(Job::Image(path, digest, policies)), _) => {
-                looker.layout(path, Some(*digest), policies)
+            (Some(VerifyJob::Archive(path, recorded)), _) => looker.check_archive(path, recorded),
+            (Some(VerifyJob::Recorded(path, recorded)), _) => looker.check_recorded(path, recorded),
+            (Some(VerifyJob::Named(path)), Some(Some(policy))) => {
+                looker.check_path(path, policy, false)
             }
-            (Some(Job::Layout(path)), Some(Some(policy))) => {
-                looker.layout(path, None, &ImagePolicies::one(policy.clone()))
+            (Some(VerifyJob::Listed(path, kind)), Some(Some(policy))) => {
+                looker.check_listed(path, *kind, policy)
             }
-            (Some(Job::Chosen(text, place, name)), Some(Some(policy))) => {
-                looker.chosen(text, place, name, policy)
+            (Some(VerifyJob::Image(path, digest, policies)), _) => {
+                looker.check_layout(path, Some(*digest), policies)
             }
-            (Some(Job::Remote(path, reference)), Some(Some(policy))) => {
-                looker.remote(path, reference, policy)
+            (Some(VerifyJob::Layout(path)), Some(Some(policy))) => {
+                looker.check_layout(path, None, &ImagePolicies::one(policy.clone()))
             }
-            _ => Outcome::default(),
+            (Some(VerifyJob::Chosen(text, run_path, name)), Some(Some(policy))) => {
+                looker.check_named_image(text, run_path, name, policy)
+            }
+            (Some(VerifyJob::Remote(path, reference)), Some(Some(policy))) => {
+                looker.check_remote(path, reference, policy)
+            }
+            _ => FileOutcome::default(),
         });
     cx.children.check()?;
     let signed = signature::check(cx, request, &outcomes)?;
-    let mut all = Outcome { not_checked: found.not_checked, checked: signed, ..Outcome::default() };
+    let mut all =
+        FileOutcome { not_checked: found.not_checked, checked: signed, ..FileOutcome::default() };
     for outcome in outcomes {
         all.checked.extend(outcome.checked);
         all.not_checked.extend(outcome.not_checked);
     }
-    let Outcome { mut checked, mut not_checked, .. } = all;
+    let FileOutcome { mut checked, mut not_checked, .. } = all;
     if request.deny_unchecked {
         let unread = not_checked.extract_if(.., |file| kind::may_hold_programs(&file.reason));
-        checked.extend(unread.map(|file| look::refused(&file.path, &file.reason)));
+        checked.extend(unread.map(|file| file::rejected(&file.path, &file.reason)));
     }
     for checked in &checked {
         if let Some(finding) = verify::missing_input(&checked.verdict) {
@@ -163,17 +168,18 @@ pub fn verify(cx: &Context, request: &Request) -> Result<Verification> {
 
 /// Returns the policy of a file that was named or found in a directory; `None` for a job that has its
 /// own.
-fn policy(job: &Job, rules: &Rules<'_>) -> Result<Option<Policy>> {
+fn job_policy(job: &VerifyJob, rules: &PolicyRules<'_>) -> Result<Option<Policy>> {
     match job {
-        Job::Done(_)
-        | Job::Artifact(..)
-        | Job::Archive(..)
-        | Job::Recorded(..)
-        | Job::Image(..) => Ok(None),
-        Job::Named(path) | Job::Listed(path, _) | Job::Layout(path) | Job::Remote(path, _) => {
-            rules.of_file(path).map(Some)
-        }
-        Job::Chosen(_, place, _) => rules.of_file(place).map(Some),
+        VerifyJob::Done(_)
+        | VerifyJob::Artifact(..)
+        | VerifyJob::Archive(..)
+        | VerifyJob::Recorded(..)
+        | VerifyJob::Image(..) => Ok(None),
+        VerifyJob::Named(path)
+        | VerifyJob::Listed(path, _)
+        | VerifyJob::Layout(path)
+        | VerifyJob::Remote(path, _) => rules.file_policy(path).map(Some),
+        VerifyJob::Chosen(_, run_path, _) => rules.file_policy(run_path).map(Some),
     }
 }
 
@@ -181,8 +187,8 @@ pub(in crate::ops) fn today() -> Result<Day> {
     clock::today().parse().map_err(|why: String| Error::usage(format!("the clock is wrong: {why}")))
 }
 
-pub(in crate::ops) fn policy_file(path: &Utf8Path) -> Result<Settings> {
-    match fs::read_to_string_if_there(path)? {
+pub(in crate::ops) fn read_policy_file(path: &Utf8Path) -> Result<Settings> {
+    match fs::read_to_string_if_exists(path)? {
         Some(text) => Settings::parse(path.as_str(), &text),
         None => Err(Error::usage(format!("there is no policy file `{path}`"))
             .hint("docs/policy.md shows one")),
@@ -201,7 +207,7 @@ pub(in crate::ops) fn workspace_settings(root: &Utf8Path) -> Result<Option<Setti
         metadata: Option<serde_json::Value>,
     }
     let path = root.join("Cargo.toml");
-    let Some(text) = fs::read_to_string_if_there(&path)? else {
+    let Some(text) = fs::read_to_string_if_exists(&path)? else {
         return Ok(None);
     };
     let wrong = |error| Error::usage(format!("`{path}` is wrong")).because(error);
@@ -209,15 +215,16 @@ pub(in crate::ops) fn workspace_settings(root: &Utf8Path) -> Result<Option<Setti
     let Some(metadata) = manifest.workspace.and_then(|workspace| workspace.metadata) else {
         return Ok(None);
     };
-    let place = format!("`[workspace.metadata.longshore]` in `{path}`");
-    config::settings::<WorkspaceSettings>(&metadata, &place).map(|settings| Some(settings.verify))
+    let run_path = format!("`[workspace.metadata.longshore]` in `{path}`");
+    config::read_settings::<WorkspaceSettings>(&metadata, &run_path)
+        .map(|settings| Some(settings.verify))
 }
 
 /// Verifies every artifact in the stage. The order is kept.
 ///
 /// # Errors
 /// At least one is rejected: every finding on each, with evidence and hint.
-pub(in crate::ops) fn artifacts<'p>(
+pub(in crate::ops) fn verify_artifacts<'p>(
     cx: &Context,
     planned: &Planned,
     stage: &Stage,
@@ -225,7 +232,7 @@ pub(in crate::ops) fn artifacts<'p>(
     products: Vec<Product<'p, Artifact>>,
 ) -> Result<Vec<Product<'p, VerifiedArtifact>>> {
     let mut verified = Vec::new();
-    let mut refused = Vec::new();
+    let mut rejection = Vec::new();
     for Product { job, artifact } in products {
         let target = planned.targets.get(&artifact.target)?;
         let policy = target
@@ -233,7 +240,7 @@ pub(in crate::ops) fn artifacts<'p>(
             .with_build_paths(build_paths(cx, planned))
             .with_today(today()?)
             .with_settings(&planned.verify)?;
-        let (file, File { digest, .. }) = digests.open(&stage.root, &artifact.path)?;
+        let (file, DigestedFile { digest, .. }) = digests.open(&stage.root, &artifact.path)?;
         let name = format!("{} {}", artifact.platform, artifact.name);
         match VerifiedArtifact::new(artifact, Source::File(&file), digest, &policy) {
             Ok(artifact) => {
@@ -252,20 +259,20 @@ pub(in crate::ops) fn artifacts<'p>(
                 cx.status("Verified", format!("{name}: {lints} checks"));
                 verified.push(Product { job, artifact });
             }
-            Err(error) => refused.push(error.to_string()),
+            Err(error) => rejection.push(error.to_string()),
         }
     }
-    if refused.is_empty() {
+    if rejection.is_empty() {
         return Ok(verified);
     }
-    let count = refused.len();
-    let of = verified.len() + count;
-    Err(Error::check(format!("{count} of {of} binaries refused; nothing was packed"))
-        .detail(refused.join("\n"))
-        .hint(format!("what was built is in `{}`", stage.failed())))
+    let count = rejection.len();
+    let total = verified.len() + count;
+    Err(Error::check(format!("{count} of {total} binaries rejected; nothing was packed"))
+        .detail(rejection.join("\n"))
+        .hint(format!("the binaries are in `{}`", stage.failed_path())))
 }
 
-/// Directories of this machine that have no business in a binary.
+/// Returns the directories of this machine that must not be named in a binary.
 fn build_paths(cx: &Context, planned: &Planned) -> Vec<String> {
     let plan = &planned.plan;
     let mut paths = vec![

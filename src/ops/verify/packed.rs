@@ -8,10 +8,10 @@ use std::{
 use camino::Utf8Path;
 
 use super::{
-    find::{Found, Job},
-    inside::Inside,
-    kind::START,
-    look::{Looker, Outcome, refused, refused_by},
+    container::ContainerVerdicts,
+    file::{FileOutcome, FileVerifier, rejected, rejected_by},
+    find::{FoundJobs, VerifyJob},
+    kind::START_SIZE,
     platforms,
     rules::ImagePolicies,
 };
@@ -29,46 +29,46 @@ use crate::{
     },
     ops::image::{
         interrupt::{Interruptible, InterruptibleStore},
-        store::{Directory, Tar, most_spooled, spooled},
+        store::{Directory, Tar, max_spool_size, spool},
     },
     sys::{file::OpenFile, registry::Remote},
     verify::{ArchiveOrImage, Policy},
 };
 
 /// The files of a store below one of its directories, which ends with a slash unless it is the root.
-struct Below<'a> {
+struct StoreDirectory<'a> {
     store: &'a dyn Store,
     directory: &'a str,
 }
 
-impl Store for Below<'_> {
+impl Store for StoreDirectory<'_> {
     fn open(&self, path: &str) -> Result<Option<Box<dyn Read + '_>>> {
         self.store.open(&format!("{}{path}", self.directory))
     }
 }
 
-impl Looker<'_> {
-    /// Reads all of a file, until the program is interrupted.
+impl FileVerifier<'_> {
+    /// Returns a reader of the complete file, which fails when the program is interrupted.
     fn reader<'a>(&'a self, file: &'a OpenFile) -> impl Read + 'a {
         Interruptible::new(file.reader(0..file.size()), &self.cx.children)
     }
 
     /// Returns the results for the archive, or for the image.
-    pub(super) fn archive(
+    pub(super) fn check_archive_file(
         &self,
         path: &Utf8Path,
         file: &OpenFile,
         format: ArchiveFormat,
         policy: &Policy,
         listed: bool,
-    ) -> Outcome {
+    ) -> FileOutcome {
         let _one = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
         let name = path.as_str();
-        let mut inside = Inside::new(self, name, policy);
-        inside.most_spooled = most_spooled(file.size());
+        let mut inside = ContainerVerdicts::new(self, name, policy);
+        inside.max_spooled = max_spool_size(file.size());
         let read = match format {
             ArchiveFormat::Zip => unpack::read_zip(Source::File(file), &mut |entry, content| {
-                inside.entry(entry, content)
+                inside.check_entry(entry, content)
             }),
             ArchiveFormat::Deb => {
                 unpack::read_deb(self.reader(file), &mut |member, entry, content| {
@@ -76,36 +76,37 @@ impl Looker<'_> {
                     if member == Member::Control {
                         let path = format!("control.tar/{}", entry.path.trim_start_matches("./"));
                         inside.hazards.extend(entry.hazard());
-                        return inside.entry(&ArchiveEntry { path, ..entry.clone() }, content);
+                        return inside
+                            .check_entry(&ArchiveEntry { path, ..entry.clone() }, content);
                     }
-                    inside.entry(entry, content)
+                    inside.check_entry(entry, content)
                 })
             }
             ArchiveFormat::Stream(compression) => {
-                match self.stream(path, file, compression, &mut inside, listed) {
+                match self.check_stream(path, file, compression, &mut inside, listed) {
                     Ok(Some(outcome)) => return outcome,
                     read => read.map(drop),
                 }
             }
         };
-        inside.end(file, read, listed)
+        inside.finish(file, read, listed)
     }
 
     /// Reads a tar archive, an image in one, or one file that is compressed. `None` if all results are
     /// in `inside`.
-    fn stream(
+    fn check_stream(
         &self,
         path: &Utf8Path,
         file: &OpenFile,
         compression: Compression,
-        inside: &mut Inside<'_>,
+        inside: &mut ContainerVerdicts<'_>,
         listed: bool,
-    ) -> Result<Option<Outcome>> {
+    ) -> Result<Option<FileOutcome>> {
         let budget = Budget::default();
         let broken = |error| Error::check("it cannot be unpacked").because(error);
         let mut stream = unpack::unpack(self.reader(file), compression, &budget)?;
         let mut first = Vec::new();
-        (&mut stream).take(START).read_to_end(&mut first).map_err(broken)?;
+        (&mut stream).take(START_SIZE).read_to_end(&mut first).map_err(broken)?;
         let mut stream = Cursor::new(first.clone()).chain(stream);
         if !unpack::is_tar(&first) {
             let name = path.file_stem().unwrap_or("content");
@@ -117,29 +118,31 @@ impl Looker<'_> {
                 start: None,
                 stat: unpack::Stat::default(),
             };
-            inside.entry(&entry, &mut stream)?;
+            inside.check_entry(&entry, &mut stream)?;
             std::io::copy(&mut stream, &mut std::io::sink()).map_err(broken)?;
             if listed && inside.found.checked.is_empty() {
                 let not_checked = inside.take_skipped();
-                return Ok(Some(Outcome { not_checked, ..Outcome::default() }));
+                return Ok(Some(FileOutcome { not_checked, ..FileOutcome::default() }));
             }
             return Ok(None);
         }
-        unpack::read_tar_strictly(&mut stream, &mut |entry, content| inside.entry(entry, content))?;
+        unpack::read_tar_strictly(&mut stream, &mut |entry, content| {
+            inside.check_entry(entry, content)
+        })?;
         if !inside.marked {
             return Ok(None);
         }
-        let mut spool = None;
+        let mut unpacked = None;
         let tar = match compression {
             Compression::None => Tar::read(file, &self.cx.children)?,
             _ => {
                 let whole = self.reader(file);
                 let mut stream = unpack::unpack(whole, compression, &Budget::default())?;
-                let spool = spool.insert(spooled(&mut stream, most_spooled(file.size()))?);
+                let spool = unpacked.insert(spool(&mut stream, max_spool_size(file.size()))?);
                 Tar::read(spool.file(), &self.cx.children)?
             }
         };
-        let (mut all, is_image) = self.layouts(path, &tar, inside, listed)?;
+        let (mut all, is_image) = self.check_layouts(path, &tar, inside, listed)?;
         if is_image && inside.hazards.is_empty() {
             all.checked.append(&mut inside.found.checked);
             all.not_checked.append(&mut inside.take_skipped());
@@ -153,18 +156,18 @@ impl Looker<'_> {
 
     /// Returns the results for the images in a tar archive and in its directories, and whether the
     /// archive itself is an image.
-    fn layouts(
+    fn check_layouts(
         &self,
         path: &Utf8Path,
         tar: &Tar<'_>,
-        inside: &mut Inside<'_>,
+        inside: &mut ContainerVerdicts<'_>,
         listed: bool,
-    ) -> Result<(Outcome, bool)> {
-        let mut all = Outcome::default();
+    ) -> Result<(FileOutcome, bool)> {
+        let mut all = FileOutcome::default();
         let mut is_image = false;
         let policies = ImagePolicies::one(inside.policy.clone());
         for directory in tar.layouts() {
-            let store = Below { store: tar, directory: &directory };
+            let store = StoreDirectory { store: tar, directory: &directory };
             let name = match directory.trim_end_matches('/') {
                 "" if !image::is_image(&store)? => continue,
                 "" => path.to_string(),
@@ -175,12 +178,12 @@ impl Looker<'_> {
                 Ok(found) => found,
                 Err(error) if directory.is_empty() => return Err(error),
                 Err(error) => {
-                    all.checked.push(refused_by(&name, &error));
+                    all.checked.push(rejected_by(&name, &error));
                     continue;
                 }
             };
             let files = found.files.clone();
-            let outcome = self.images_of(&name, &store, &mut found, &policies, listed)?;
+            let outcome = self.check_images(&name, &store, &mut found, &policies, listed)?;
             all.checked.extend(outcome.checked);
             all.not_checked.extend(outcome.not_checked);
             let of_image = |path: &String| {
@@ -193,49 +196,49 @@ impl Looker<'_> {
 
     /// Returns the results for the layout in a directory, which must point at that digest if one is
     /// given.
-    pub(super) fn layout(
+    pub(super) fn check_layout(
         &self,
         path: &Utf8Path,
         digest: Option<Digest>,
         policies: &ImagePolicies,
-    ) -> Outcome {
+    ) -> FileOutcome {
         let store = Directory(path.to_owned());
         let name = path.as_str();
         let (mut all, files) = {
             let _one = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
             let found = image::read_images(&store);
             let files = found.as_ref().map(|found| found.files.clone()).unwrap_or_default();
-            let looked = found.and_then(|mut found| match digest {
+            let result = found.and_then(|mut found| match digest {
                 Some(digest) if found.top != [digest] => {
                     let message = format!("its `index.json` does not point at `{digest}` alone");
                     Err(Error::check(message))
                 }
                 of_release => {
                     if of_release.is_some() {
-                        platforms::require_all(&mut found);
+                        platforms::reject_missing(&mut found);
                     }
-                    self.images_of(name, &store, &mut found, policies, false)
+                    self.check_images(name, &store, &mut found, policies, false)
                 }
             });
-            let refused = |error: Error| Outcome::of(refused_by(name, &error));
-            (looked.unwrap_or_else(refused), files)
+            let rejected = |error: Error| FileOutcome::from_checked(rejected_by(name, &error));
+            (result.unwrap_or_else(rejected), files)
         };
-        let mut beside = Found::default();
-        beside.beside(path, &files);
+        let mut beside = FoundJobs::default();
+        beside.add_files_beside(path, &files);
         all.not_checked.append(&mut beside.not_checked);
         for job in beside.jobs {
             let outcome = match job {
-                Job::Done(checked) => Outcome::of(checked),
-                Job::Layout(path) => self.layout(&path, None, policies),
-                Job::Listed(path, kind) => self.listed(&path, kind, policies.any()),
+                VerifyJob::Done(checked) => FileOutcome::from_checked(checked),
+                VerifyJob::Layout(path) => self.check_layout(&path, None, policies),
+                VerifyJob::Listed(path, kind) => self.check_listed(&path, kind, policies.any()),
                 // A directory has none of these.
-                Job::Named(..)
-                | Job::Remote(..)
-                | Job::Chosen(..)
-                | Job::Image(..)
-                | Job::Archive(..)
-                | Job::Recorded(..)
-                | Job::Artifact(..) => continue,
+                VerifyJob::Named(..)
+                | VerifyJob::Remote(..)
+                | VerifyJob::Chosen(..)
+                | VerifyJob::Image(..)
+                | VerifyJob::Archive(..)
+                | VerifyJob::Recorded(..)
+                | VerifyJob::Artifact(..) => continue,
             };
             all.checked.extend(outcome.checked);
             all.not_checked.extend(outcome.not_checked);
@@ -244,88 +247,94 @@ impl Looker<'_> {
     }
 
     /// Returns the results for an image in a registry.
-    pub(super) fn remote(&self, path: &Utf8Path, of: &Reference, policy: &Policy) -> Outcome {
+    pub(super) fn check_remote(
+        &self,
+        path: &Utf8Path,
+        reference: &Reference,
+        policy: &Policy,
+    ) -> FileOutcome {
         let _one = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
         let name = path.as_str();
-        let looked = Remote::open(&self.session, of).and_then(|remote| {
-            let looked = image::read_images(&remote).and_then(|mut found| {
-                platforms::require_all(&mut found);
+        let result = Remote::open(&self.session, reference).and_then(|remote| {
+            let result = image::read_images(&remote).and_then(|mut found| {
+                platforms::reject_missing(&mut found);
                 let policies = ImagePolicies::one(policy.clone());
-                self.images_of(name, &remote, &mut found, &policies, false)
+                self.check_images(name, &remote, &mut found, &policies, false)
             });
             match remote.failure() {
-                None => looked.map(|outcome| Outcome {
+                None => result.map(|outcome| FileOutcome {
                     remote: Some((path.to_owned(), remote.digest())),
                     ..outcome
                 }),
                 Some(error) => Err(error),
             }
         });
-        looked.unwrap_or_else(|error| Outcome::of(refused_by(name, &error)))
+        result.unwrap_or_else(|error| FileOutcome::from_checked(rejected_by(name, &error)))
     }
 
-    pub(super) fn images_of(
+    pub(super) fn check_images(
         &self,
         path: &str,
         store: &dyn Store,
         found: &mut Images,
         policies: &ImagePolicies,
         listed: bool,
-    ) -> Result<Outcome> {
-        let mut all = self.select(path, found);
+    ) -> Result<FileOutcome> {
+        let mut all = self.select_platforms(path, found);
         for broken in &found.broken {
-            all.checked.push(refused(&format!("{path}!{}", broken.name), &broken.description));
+            all.checked.push(rejected(&format!("{path}!{}", broken.name), &broken.description));
         }
         for other in &found.others {
-            let skipped = Outcome::skip(&format!("{path}!{}", other.name), &other.description);
+            let skipped = FileOutcome::skip(&format!("{path}!{}", other.name), &other.description);
             all.not_checked.extend(skipped.not_checked);
         }
         for image in &found.images {
-            let outcome = self.image(path, store, image, &policies.of(&image.platform), listed);
+            let outcome =
+                self.check_image(path, store, image, &policies.policy(&image.platform), listed);
             all.checked.extend(outcome.checked);
             all.not_checked.extend(outcome.not_checked);
         }
         if found.images.is_empty() && all.checked.is_empty() && !listed {
-            all.checked.push(refused(path, "it has no image"));
+            all.checked.push(rejected(path, "it has no image"));
         }
         Ok(all)
     }
 
-    fn image(
+    fn check_image(
         &self,
         path: &str,
         store: &dyn Store,
         image: &StoredImage,
         policy: &Policy,
         listed: bool,
-    ) -> Outcome {
+    ) -> FileOutcome {
         let name = format!("{path}!{}", image.name);
-        let mut inside = Inside::new(self, &name, policy);
+        let mut inside = ContainerVerdicts::new(self, &name, policy);
         // Without a size, layers are not compressed.
-        inside.most_spooled = image.size.map_or(u64::MAX, most_spooled);
+        inside.max_spooled = image.size.map_or(u64::MAX, max_spool_size);
         let store = InterruptibleStore { store, children: &self.cx.children };
         let scanned =
             contents::scan(&store, image, &mut MemoryLimit::default(), &mut |item, content| {
-                inside.item(&item, content)
+                inside.check_item(&item, content)
             });
-        let mut lies = Vec::new();
+        let mut corrupt = Vec::new();
         match scanned {
             Ok(scan) => {
                 inside.name_hidden(&scan.hidden_entries());
                 for fault in scan.faults {
-                    let list = if fault.mismatch { &mut lies } else { &mut inside.unreadable };
+                    let list = if fault.mismatch { &mut corrupt } else { &mut inside.unreadable };
                     list.push(fault.message);
                 }
             }
             Err(error) => inside.unreadable.push(error.to_string()),
         }
-        inside.none(listed);
+        inside.note_empty(listed);
         let whole = ArchiveOrImage {
             image: true,
             size: image.size,
             base: self.base.and_then(|base| base.image(path, &image.platform)),
             unreadable: std::mem::take(&mut inside.unreadable),
-            mismatches: lies,
+            mismatches: corrupt,
             warnings: image.warnings.clone(),
             hazards: Vec::new(),
         };

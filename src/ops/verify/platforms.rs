@@ -3,8 +3,8 @@
 use camino::Utf8Path;
 
 use super::{
-    Request,
-    look::{Looker, Outcome, refused},
+    VerifyRequest,
+    file::{FileOutcome, FileVerifier, rejected},
     release,
 };
 use crate::{
@@ -19,48 +19,48 @@ use crate::{
 const NOT_SELECTED: &str = "`--platform` does not select it";
 
 /// Checks that no platforms are selected of a release, which is verified in full.
-pub(super) fn check(path: &Utf8Path, request: &Request) -> Result<()> {
-    if request.platforms.is_empty() || release::directory(path).is_none() {
+pub(super) fn check_unselected(path: &Utf8Path, request: &VerifyRequest) -> Result<()> {
+    if request.platforms.is_empty() || release::release_directory(path).is_none() {
         return Ok(());
     }
     let message = format!("`--platform` selects images, and `{path}` is a release");
     Err(Error::usage(message).hint("verify the release without it, or name one of its images"))
 }
 
-/// Rejects platforms that are not there, for a release, which is complete, and for a registry, which
-/// may give an engine what it does not give longshore.
-pub(super) fn require_all(found: &mut Images) {
-    let absent = found.absent.drain(..).map(|of| EntryNote {
-        name: of.platform.to_string(),
-        description: of.reason,
-        set: of.set,
-        platform: Some(of.platform),
+/// Rejects missing platforms of a release, which is complete, and of a registry, which may give an engine what
+/// it does not give longshore.
+pub(super) fn reject_missing(found: &mut Images) {
+    let absent = found.absent.drain(..).map(|absent_image| EntryNote {
+        name: absent_image.platform.to_string(),
+        description: absent_image.reason,
+        set: absent_image.set,
+        platform: Some(absent_image.platform),
     });
     found.broken.extend(absent);
 }
 
-impl Looker<'_> {
+impl FileVerifier<'_> {
     /// Returns whether images for `platform` are checked.
     fn selects(&self, platform: &Platform) -> bool {
         let selected = &self.request.platforms;
         selected.is_empty() || selected.contains(platform)
     }
 
-    /// Takes the platforms that are not selected out of `found`, and reports them and what is absent.
-    pub(super) fn select(&self, path: &str, found: &mut Images) -> Outcome {
-        let mut all = Outcome::default();
+    /// Removes the platforms that are not selected from `found`, and reports these and the absent ones.
+    pub(super) fn select_platforms(&self, path: &str, found: &mut Images) -> FileOutcome {
+        let mut all = FileOutcome::default();
         let mut skip = |name: &dyn std::fmt::Display, reason: &str| {
-            let skipped = Outcome::skip(&format!("{path}!{name}"), reason);
+            let skipped = FileOutcome::skip(&format!("{path}!{name}"), reason);
             all.not_checked.extend(skipped.not_checked);
         };
         let mut absent = Vec::new();
-        for of in found.absent.drain(..) {
+        for absent_platform in found.absent.drain(..) {
             if self.request.platforms.is_empty() {
-                skip(&of.platform, &of.reason);
-            } else if self.selects(&of.platform) {
-                absent.push(of);
+                skip(&absent_platform.platform, &absent_platform.reason);
+            } else if self.selects(&absent_platform.platform) {
+                absent.push(absent_platform);
             } else {
-                skip(&of.platform, NOT_SELECTED);
+                skip(&absent_platform.platform, NOT_SELECTED);
             }
         }
         found.broken.retain(|broken| {
@@ -79,11 +79,14 @@ impl Looker<'_> {
             selected
         });
         for platform in &self.request.platforms {
-            let is_broken = found.broken.iter().any(|of| of.platform.as_ref() == Some(platform));
+            let is_broken = found
+                .broken
+                .iter()
+                .any(|broken_image| broken_image.platform.as_ref() == Some(platform));
             if is_broken || found.images.iter().any(|image| image.platform == *platform) {
                 continue;
             }
-            let absent = absent.iter().find(|of| of.platform == *platform);
+            let absent = absent.iter().find(|absent_image| absent_image.platform == *platform);
             let why = match (absent, has.is_empty()) {
                 (Some(absent), _) => absent.reason.clone(),
                 (None, true) => "it has no image".to_owned(),
@@ -91,7 +94,7 @@ impl Looker<'_> {
                     format!("it has no image for `{platform}`: it has `{}`", has.join("`, `"))
                 }
             };
-            all.checked.push(refused(&format!("{path}!{platform}"), &why));
+            all.checked.push(rejected(&format!("{path}!{platform}"), &why));
         }
         all
     }

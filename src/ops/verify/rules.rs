@@ -4,7 +4,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Request, policy_file, release::BUILT_IN, today, workspace_settings};
+use super::{VerifyRequest, read_policy_file, release::BUILT_IN, today, workspace_settings};
 use crate::{
     build::target::{Target, Targets},
     model::{
@@ -33,8 +33,8 @@ struct Workspace {
 }
 
 /// The policies of one request.
-pub(in crate::ops) struct Rules<'a> {
-    request: &'a Request,
+pub(in crate::ops) struct PolicyRules<'a> {
+    request: &'a VerifyRequest,
     root: &'a Utf8Path,
     /// Whether the settings of the workspace apply to every file in its target directories, and not to
     /// releases only.
@@ -47,43 +47,43 @@ pub(in crate::ops) struct Rules<'a> {
     today: Day,
 }
 
-impl<'a> Rules<'a> {
-    /// Reads the policy file, and what the workspace in the current directory says if one of the
-    /// files to verify is its own.
+impl<'a> PolicyRules<'a> {
+    /// Reads the policy file, and the settings of the workspace in the current directory if one of the files to
+    /// verify is its own.
     ///
     /// # Errors
     /// One of them is wrong.
-    pub(super) fn new(cx: &'a Context, request: &'a Request) -> Result<Self> {
-        let outputs = if request.no_workspace { Vec::new() } else { outputs(cx) };
+    pub(super) fn new(cx: &'a Context, request: &'a VerifyRequest) -> Result<Self> {
+        let outputs = if request.no_workspace { Vec::new() } else { target_directories(cx) };
         Self::within(cx, request, outputs, false)
     }
 
-    /// Does as [`Rules::new`], for sizes: a target does not affect them, so the settings apply to every
+    /// Does as [`PolicyRules::new`], for sizes: a target does not affect them, so the settings apply to every
     /// file in the target directory of the workspace, which is `named` if the user named it.
     ///
     /// # Errors
     /// One of the settings is wrong.
-    pub(in crate::ops) fn of_sizes(
+    pub(in crate::ops) fn for_sizes(
         cx: &'a Context,
-        request: &'a Request,
+        request: &'a VerifyRequest,
         named: Option<&Utf8Path>,
     ) -> Result<Self> {
         let outputs = match named {
             _ if request.no_workspace => Vec::new(),
-            Some(dir) => resolve(&cx.env.dir.join(dir)).into_iter().collect(),
-            None => outputs(cx),
+            Some(dir) => resolve_links(&cx.env.dir.join(dir)).into_iter().collect(),
+            None => target_directories(cx),
         };
         Self::within(cx, request, outputs, true)
     }
 
     fn within(
         cx: &'a Context,
-        request: &'a Request,
+        request: &'a VerifyRequest,
         outputs: Vec<Utf8PathBuf>,
         every_file: bool,
     ) -> Result<Self> {
         let root = cx.env.dir.as_path();
-        let file = request.policy.as_deref().map(policy_file).transpose()?;
+        let file = request.policy.as_deref().map(read_policy_file).transpose()?;
         let workspace = request
             .paths
             .iter()
@@ -94,7 +94,7 @@ impl<'a> Rules<'a> {
             })
             .transpose()?;
         let targets = Targets::new([])?;
-        Ok(Rules {
+        Ok(PolicyRules {
             request,
             root,
             every_file,
@@ -106,22 +106,22 @@ impl<'a> Rules<'a> {
         })
     }
 
-    fn own(&self, path: &Utf8Path) -> Option<&Workspace> {
+    fn workspace(&self, path: &Utf8Path) -> Option<&Workspace> {
         self.workspace.as_ref().filter(|workspace| is_below(&workspace.outputs, path))
     }
 
     /// Returns the targets that are known for the file at `path`.
     pub(super) fn targets(&self, path: &Utf8Path) -> &Targets {
-        self.own(path).map_or(&self.targets, |workspace| &workspace.targets)
+        self.workspace(path).map_or(&self.targets, |workspace| &workspace.targets)
     }
 
     /// Returns the policy for a binary of `target` that belongs to the release at `path`.
     ///
     /// # Errors
     /// A lint that was named lacks an input.
-    pub(super) fn of_target(&self, target: &Target, path: &Utf8Path) -> Result<Policy> {
+    pub(super) fn target_policy(&self, target: &Target, path: &Utf8Path) -> Result<Policy> {
         let root = path.parent().unwrap_or(Utf8Path::new(""));
-        Ok(self.complete(target.policy(), self.own(path))?.with_root(root.as_str()))
+        Ok(self.complete(target.policy(), self.workspace(path))?.with_root(root.as_str()))
     }
 
     /// Returns the policies for an image of the release at `path`: those of the targets that it was
@@ -129,15 +129,15 @@ impl<'a> Rules<'a> {
     ///
     /// # Errors
     /// A lint that was named lacks an input.
-    pub(super) fn of_image(
+    pub(super) fn image_policies(
         &self,
         path: &Utf8Path,
         targets: impl IntoIterator<Item = Target>,
     ) -> Result<ImagePolicies> {
         let root = path.parent().unwrap_or(Utf8Path::new(""));
-        let any = self.complete(Policy::for_any(), self.own(path))?.with_root(root.as_str());
+        let any = self.complete(Policy::for_any(), self.workspace(path))?.with_root(root.as_str());
         let policy =
-            |target: Target| Ok((target.spec.platform.clone(), self.of_target(&target, path)?));
+            |target: Target| Ok((target.spec.platform.clone(), self.target_policy(&target, path)?));
         let platforms = targets.into_iter().map(policy).collect::<Result<_>>()?;
         Ok(ImagePolicies { any, platforms })
     }
@@ -146,22 +146,26 @@ impl<'a> Rules<'a> {
     ///
     /// # Errors
     /// The settings contradict themselves.
-    pub(in crate::ops) fn of_size(&self, target: Option<&str>, path: &Utf8Path) -> Result<Policy> {
+    pub(in crate::ops) fn size_policy(
+        &self,
+        target: Option<&str>,
+        path: &Utf8Path,
+    ) -> Result<Policy> {
         let policy = match target.and_then(|name| self.targets(path).get(name).ok()) {
             Some(target) => target.policy(),
             None => Policy::for_any(),
         };
-        self.with_settings(policy, self.own(path))
+        self.with_settings(policy, self.workspace(path))
     }
 
     /// Returns the policy for the file at `path`, which was named or found in a directory.
     ///
     /// # Errors
     /// The target is unknown, or a lint that was named lacks an input.
-    pub(super) fn of_file(&self, path: &Utf8Path) -> Result<Policy> {
+    pub(super) fn file_policy(&self, path: &Utf8Path) -> Result<Policy> {
         let policy = match self.named_target(path)? {
             None => self.complete(Policy::for_any(), None),
-            Some(target) => self.complete(target.policy(), self.own(path)),
+            Some(target) => self.complete(target.policy(), self.workspace(path)),
         }?;
         let named = self.request.paths.iter().find(|named| path.starts_with(named));
         Ok(match named {
@@ -194,7 +198,7 @@ impl<'a> Rules<'a> {
 
     /// Returns the file that describes `target` for the file at `path`, unless it is built in or
     /// unknown.
-    pub(in crate::ops) fn described(
+    pub(in crate::ops) fn target_origin(
         &self,
         target: Option<&str>,
         path: &Utf8Path,
@@ -238,7 +242,7 @@ impl<'a> Rules<'a> {
             if let Some(origin) = origin {
                 add(origin.clone(), path.as_str());
             }
-            let settings = self.own(path).and_then(|workspace| workspace.settings.as_ref());
+            let settings = self.workspace(path).and_then(|workspace| workspace.settings.as_ref());
             if settings.is_some_and(|settings| *settings != Settings::default())
                 && (self.every_file || self.request.target.is_some() || is_release(path))
             {
@@ -266,7 +270,7 @@ impl ImagePolicies {
     }
 
     /// Returns the policy for the programs in the image of `platform`.
-    pub(super) fn of(&self, platform: &Platform) -> Policy {
+    pub(super) fn policy(&self, platform: &Platform) -> Policy {
         let own = self.platforms.iter().find(|(known, _)| known == platform);
         own.map_or(&self.any, |(_, policy)| policy).clone().with_platform(platform)
     }
@@ -277,25 +281,25 @@ impl ImagePolicies {
     }
 }
 
-/// The policies by which a finished release is packed again: those of the workspace that it belongs
-/// to, else the built-in ones. Its `dist.json` may say anything.
-pub(in crate::ops) struct Packing {
+/// The policies for packing a finished release again: those of the workspace that it belongs to, else the
+/// built-in ones. Its `dist.json` is not trusted.
+pub(in crate::ops) struct PackingPolicies {
     settings: Option<Settings>,
     targets: Targets,
     today: Day,
 }
 
-impl Packing {
+impl PackingPolicies {
     /// Returns the policies for the release in `directory`, which need not exist yet.
     ///
     /// # Errors
     /// The workspace's settings or targets are wrong.
     pub(in crate::ops) fn new(cx: &Context, directory: &Utf8Path) -> Result<Self> {
         let root = &cx.env.dir;
-        let own = is_below(&outputs(cx), directory);
+        let own = is_below(&target_directories(cx), directory);
         let settings = if own { workspace_settings(root)? } else { None };
         let targets = if own { targets::known(root)? } else { Targets::new([])? };
-        Ok(Packing { settings, targets, today: today()? })
+        Ok(PackingPolicies { settings, targets, today: today()? })
     }
 
     /// Checks that the file of `artifact` is the one of its record, and would be accepted again.
@@ -329,34 +333,34 @@ fn is_release(path: &Utf8Path) -> bool {
 /// Returns the target directories of the workspace in the current directory, with all links resolved:
 /// that of the environment, else of cargo's configuration, else `target`. `None` if there is no
 /// workspace.
-fn outputs(cx: &Context) -> Vec<Utf8PathBuf> {
+fn target_directories(cx: &Context) -> Vec<Utf8PathBuf> {
     let root = &cx.env.dir;
-    if !matches!(fs::kind(&root.join("Cargo.toml"), true), Ok(fs::Kind::File { .. })) {
+    if !matches!(fs::file_type(&root.join("Cargo.toml"), true), Ok(fs::FileType::File { .. })) {
         return Vec::new();
     }
     let variables = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"];
     if let Some(dir) = variables.iter().find_map(|name| cx.env.var(name)) {
-        return resolve(&root.join(dir)).into_iter().collect();
+        return resolve_links(&root.join(dir)).into_iter().collect();
     }
     // A configuration that cannot be read is an error of the commands that build.
     let configured = cargo::Config::load(cx, &[]).ok().and_then(|config| config.target_dir());
-    let dir = resolve(&root.join(configured.unwrap_or_else(|| "target".into())));
+    let dir = resolve_links(&root.join(configured.unwrap_or_else(|| "target".into())));
     // A directory of the workspace itself has more in it than what cargo writes.
-    let real = fs::real(root);
+    let real = fs::canonicalize(root);
     dir.into_iter().filter(|dir| real.as_ref().is_ok_and(|root| !root.starts_with(dir))).collect()
 }
 
 /// Returns the path with all links resolved. A missing file is resolved by its parent directory; `None`
 /// if that cannot be decided.
-fn resolve(path: &Utf8Path) -> Option<Utf8PathBuf> {
+fn resolve_links(path: &Utf8Path) -> Option<Utf8PathBuf> {
     let mut missing = Vec::new();
-    let mut place = path;
-    while fs::kind(place, false).is_err() {
-        let (parent, name) = (place.parent()?, place.file_name()?);
+    let mut location = path;
+    while fs::file_type(location, false).is_err() {
+        let (parent, name) = (location.parent()?, location.file_name()?);
         missing.push(name);
-        place = if parent == "" { Utf8Path::new(".") } else { parent };
+        location = if parent == "" { Utf8Path::new(".") } else { parent };
     }
-    let mut real = fs::real(place).ok()?;
+    let mut real = fs::canonicalize(location).ok()?;
     real.extend(missing.into_iter().rev());
     Some(real)
 }
@@ -367,7 +371,7 @@ fn is_below(outputs: &[Utf8PathBuf], path: &Utf8Path) -> bool {
     if outputs.is_empty() {
         return false;
     }
-    let Some(mut real) = resolve(path) else { return false };
+    let Some(mut real) = resolve_links(path) else { return false };
     if is_release(&real) {
         real.pop();
     }

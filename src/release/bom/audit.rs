@@ -4,21 +4,21 @@
 
 use std::io::Read as _;
 
-use auditable_serde::{DependencyKind, Package, Source as Where, VersionInfo};
+use auditable_serde::{DependencyKind, Package, Source as AuditSource, VersionInfo};
 use libdeflater::{CompressionLvl, Compressor};
 
-use super::{Bill, Crate, Kind, Source};
+use super::{Crate, CrateSource, CrateUse, Sbom};
 use crate::model::error::{Error, Result};
 
-/// The revision of the format in which procedural macros are what builds need. What ours has
-/// besides, that only what was compiled is listed, no revision promises for a stable cargo.
+/// The revision of the format in which procedural macros are dependencies of the build. The list has only what
+/// was compiled, which no revision promises for a stable cargo.
 const FORMAT: u32 = 1;
 
-/// The content of the section for `bill`.
+/// Returns the content of the section for `bill`.
 ///
 /// # Errors
 /// It cannot be compressed.
-pub fn section(bill: &Bill) -> Result<Vec<u8>> {
+pub fn encode_section(bill: &Sbom) -> Result<Vec<u8>> {
     let failed = || Error::build("the list of dependencies cannot be written");
     let packages = bill.crates.iter().map(package).collect();
     let json = serde_json::to_vec(&VersionInfo { packages, format: FORMAT })
@@ -33,14 +33,14 @@ pub fn section(bill: &Bill) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// The most of a list that is read: that of a thousand crates has some 100 kB.
-const MOST: u64 = 16 << 20;
+/// The maximum size of a list that is read, in bytes: that of a thousand crates has some 100 kB.
+const MAX_LENGTH: u64 = 16 << 20;
 
 /// Returns the names and versions of the crates in a binary, from its section. Returns `None` if it cannot be
 /// read: only the build of the binary vouches for it.
-pub fn crates(section: &[u8]) -> Vec<(String, String)> {
+pub fn decode_section(section: &[u8]) -> Vec<(String, String)> {
     let mut json = Vec::new();
-    let unpacked = flate2::read::ZlibDecoder::new(section).take(MOST).read_to_end(&mut json);
+    let unpacked = flate2::read::ZlibDecoder::new(section).take(MAX_LENGTH).read_to_end(&mut json);
     let list = unpacked.ok().and_then(|_| serde_json::from_slice::<VersionInfo>(&json).ok());
     let packages = list.into_iter().flat_map(|list| list.packages);
     packages
@@ -55,14 +55,14 @@ fn package(one: &Crate) -> Package {
         version: one.id.version.clone(),
         // Addresses may be private, and the format has no place for them.
         source: match one.id.source {
-            Source::CratesIo => Where::CratesIo,
-            Source::Registry(_) => Where::Registry,
-            Source::Git(_) => Where::Git,
-            Source::Local => Where::Local,
+            CrateSource::CratesIo => AuditSource::CratesIo,
+            CrateSource::Registry(_) => AuditSource::Registry,
+            CrateSource::Git(_) => AuditSource::Git,
+            CrateSource::Local => AuditSource::Local,
         },
         kind: match one.kind {
-            Kind::Build => DependencyKind::Build,
-            Kind::Runtime => DependencyKind::Runtime,
+            CrateUse::Build => DependencyKind::Build,
+            CrateUse::Runtime => DependencyKind::Runtime,
         },
         dependencies: one.dependencies.iter().copied().collect(),
         root: one.root,

@@ -3,21 +3,24 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Crate, Kind,
-    document::{Binary, Component, Subject, What, generic, references, text, time, uuid},
+    Crate, CrateUse,
+    document::{
+        Component, SbomBinary, Subject, SubjectKind, format_time, generic_purl, references,
+        to_json, uuid,
+    },
     license,
     native::Native,
 };
 
-/// The document, as text.
+/// Returns the document, as JSON.
 pub fn document(subject: &Subject) -> String {
     let names = references(&subject.bill);
     let crates = || subject.bill.crates.iter().zip(&names);
     // Of one package's binaries, the package is what the document is of.
-    let of_package = matches!(subject.what, What::Binaries { .. });
+    let of_package = matches!(subject.what, SubjectKind::Binaries { .. });
     let main = crates().find(|(one, _)| one.root && of_package);
     let mut about = match &subject.what {
-        What::Binaries { target } => {
+        SubjectKind::Binaries { target } => {
             let mut about = match main {
                 Some((one, name)) => package(one, name, 1),
                 None => component("application", &subject.name, &subject.name, &subject.version),
@@ -25,7 +28,7 @@ pub fn document(subject: &Subject) -> String {
             property(&mut about, "longshore:target", target);
             about
         }
-        What::Image { digest, .. } => {
+        SubjectKind::Image { digest, .. } => {
             let mut about = component("container", SUBJECT, &subject.name, &subject.version);
             about.insert("hashes".into(), hashes(digest));
             let name = subject.name.rsplit('/').next().unwrap_or_default().to_lowercase();
@@ -59,7 +62,7 @@ pub fn document(subject: &Subject) -> String {
         "specVersion": "1.6",
         "version": 1,
         "metadata": {
-            "timestamp": time(subject.epoch),
+            "timestamp": format_time(subject.epoch),
             "tools": {"components": tools},
             "component": about,
         },
@@ -70,7 +73,7 @@ pub fn document(subject: &Subject) -> String {
     if let Some(document) = document.as_object_mut() {
         document.insert("serialNumber".into(), serial.into());
     }
-    text(&document)
+    to_json(&document)
 }
 
 /// The subject of the document, if it is not a crate.
@@ -93,27 +96,27 @@ fn property(component: &mut Map<String, Value>, name: &str, value: &str) {
 }
 
 fn licenses(component: &mut Map<String, Value>, text: &str) {
-    let said = match license::expression(text) {
+    let reported = match license::parse_expression(text) {
         Some(expression) => json!([{"expression": expression}]),
         None => json!([{"license": {"name": text}}]),
     };
-    component.insert("licenses".into(), said);
+    component.insert("licenses".into(), reported);
 }
 
-/// The images of an image's platforms.
+/// Returns the images of an image's platforms.
 fn platforms(subject: &Subject) -> Vec<Value> {
-    let What::Image { platforms, .. } = &subject.what else { return Vec::new() };
-    let of = |(platform, digest): &(String, String)| {
+    let SubjectKind::Image { platforms, .. } = &subject.what else { return Vec::new() };
+    let platform_image = |(platform, digest): &(String, String)| {
         let mut image =
             component("container", &format!("image:{platform}"), &subject.name, &subject.version);
         image.insert("hashes".into(), hashes(digest));
         property(&mut image, "longshore:platform", platform);
         Value::from(image)
     };
-    platforms.iter().map(of).collect()
+    platforms.iter().map(platform_image).collect()
 }
 
-fn binary(binary: &Binary) -> Value {
+fn binary(binary: &SbomBinary) -> Value {
     let mut file = component("file", &file(binary), &binary.path, "");
     file.remove("version");
     file.insert("hashes".into(), hashes(&binary.sha256));
@@ -121,18 +124,18 @@ fn binary(binary: &Binary) -> Value {
     file.into()
 }
 
-fn file(binary: &Binary) -> String {
+fn file(binary: &SbomBinary) -> String {
     format!("file:{}:{}", binary.target, binary.path)
 }
 
-/// A crate. `targets` is the number of targets of the document: only if there are several, each crate lists
-/// its targets.
+/// Returns a crate. `targets` is the number of targets of the document: only if there are several, each crate
+/// lists its targets.
 fn package(one: &Crate, reference: &str, targets: usize) -> Map<String, Value> {
     let kind = if one.root { "application" } else { "library" };
     let version = one.id.version.to_string();
     let mut crate_ = component(kind, reference, &one.id.name, &version);
     // What runs only while something is built is not reached when that runs.
-    let scope = if one.kind == Kind::Build { "excluded" } else { "required" };
+    let scope = if one.kind == CrateUse::Build { "excluded" } else { "required" };
     crate_.insert("scope".into(), scope.into());
     if let Some(checksum) = &one.checksum {
         crate_.insert("hashes".into(), hashes(checksum));
@@ -154,23 +157,23 @@ fn package(one: &Crate, reference: &str, targets: usize) -> Map<String, Value> {
     crate_
 }
 
-fn native(library: &Native, of: &str) -> Value {
+fn native(library: &Native, crate_reference: &str) -> Value {
     let version = library.version.as_deref();
-    let reference = native_reference(library, of);
+    let reference = native_reference(library, crate_reference);
     let mut own = component("library", &reference, &library.name, version.unwrap_or_default());
     if version.is_none() {
         own.remove("version");
     }
-    own.insert("purl".into(), generic(&library.name, version).into());
-    own.insert("description".into(), format!("bundled by the crate {of}").into());
+    own.insert("purl".into(), generic_purl(&library.name, version).into());
+    own.insert("description".into(), format!("bundled by the crate {crate_reference}").into());
     for name in &library.libraries {
         property(&mut own, "longshore:library", name);
     }
     own.into()
 }
 
-fn native_reference(library: &Native, of: &str) -> String {
-    format!("{} in {of}", library.name)
+fn native_reference(library: &Native, crate_reference: &str) -> String {
+    format!("{} in {crate_reference}", library.name)
 }
 
 fn other(other: &Component) -> Value {
@@ -194,7 +197,7 @@ fn other_reference(other: &Component) -> String {
     format!("in the binaries: {}", other.name)
 }
 
-/// The edges. `subject` is what the document is of.
+/// Returns the edges. `main` is the reference of the subject of the document.
 fn dependencies(subject: &Subject, names: &[String], main: &str) -> Vec<Value> {
     let mut all = Vec::new();
     let crates = || subject.bill.crates.iter().zip(names);
@@ -214,9 +217,9 @@ fn dependencies(subject: &Subject, names: &[String], main: &str) -> Vec<Value> {
         all.push(json!({"ref": name, "dependsOn": needs}));
     }
     for binary in &subject.binaries {
-        let of = roots.clone().filter(|(one, _)| one.id.name == binary.package);
-        let of: Vec<&String> = of.map(|(_, name)| name).collect();
-        all.push(json!({"ref": file(binary), "dependsOn": of}));
+        let crates = roots.clone().filter(|(one, _)| one.id.name == binary.package);
+        let crates: Vec<&String> = crates.map(|(_, name)| name).collect();
+        all.push(json!({"ref": file(binary), "dependsOn": crates}));
     }
     all
 }

@@ -1,4 +1,4 @@
-//! What both formats of documents are made of.
+//! The parts that both formats of documents share.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::{Bill, Crate, Id, Source};
+use super::{Crate, CrateId, CrateSource, Sbom};
 
 /// The subject of a document.
 #[derive(Clone, Debug)]
@@ -17,23 +17,23 @@ pub struct Subject {
     pub name: String,
     /// Its version, or the image's tag.
     pub version: String,
-    /// Which of these it is.
-    pub what: What,
+    /// Its kind.
+    pub what: SubjectKind,
     /// Seconds since 1970 that stand for the time at which the document was made.
     pub epoch: u64,
     /// The names of the programs that built it, and their versions.
     pub tools: BTreeMap<String, String>,
     /// Its binaries.
-    pub binaries: Vec<Binary>,
-    /// What is in these besides crates.
+    pub binaries: Vec<SbomBinary>,
+    /// Components of these besides crates.
     pub others: Vec<Component>,
     /// The crates.
-    pub bill: Bill,
+    pub bill: Sbom,
 }
 
 /// The kinds of subjects.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum SubjectKind {
     /// A package's binaries for one target.
     Binaries {
         /// The target.
@@ -50,12 +50,12 @@ pub enum What {
 
 /// A binary.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Binary {
-    /// Where it is.
+pub struct SbomBinary {
+    /// Its path.
     pub path: String,
     /// The package that it is of.
     pub package: String,
-    /// What it was compiled for.
+    /// Its target.
     pub target: String,
     /// Its sha256, in hexadecimal.
     pub sha256: String,
@@ -66,51 +66,51 @@ pub struct Binary {
 pub struct Component {
     /// Its name.
     pub name: String,
-    /// Its version, where it is known.
+    /// Its version, if it is known.
     pub version: Option<String>,
     /// Its licence.
     pub license: Option<String>,
     /// Its package URL.
     pub purl: Option<String>,
-    /// Where it comes from.
+    /// Its origin.
     pub comment: String,
 }
 
 impl Component {
-    /// Rust's standard library, as it comes with rustc `version`.
+    /// Returns Rust's standard library, as it comes with rustc `version`.
     pub fn std(version: &str) -> Self {
         Component {
             name: "rust-std".to_owned(),
             version: Some(version.to_owned()),
             license: Some("MIT OR Apache-2.0".to_owned()),
-            purl: Some(generic("rust-std", Some(version))),
+            purl: Some(generic_purl("rust-std", Some(version))),
             comment: format!("the standard library of rustc {version}"),
         }
     }
 
-    /// musl's libc, which zig brings without saying its version.
+    /// Returns musl's libc, which comes with zig, without a version.
     pub fn musl(zig: &str) -> Self {
         Component {
             name: "musl".to_owned(),
             version: None,
             license: Some("MIT".to_owned()),
-            purl: Some(generic("musl", None)),
+            purl: Some(generic_purl("musl", None)),
             comment: format!("the libc that zig {zig} brings"),
         }
     }
 
-    /// longshore's memory functions.
+    /// Returns longshore's memory functions.
     pub fn memory_functions() -> Self {
         Component {
             name: "longshore-memory".to_owned(),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             license: Some(env!("CARGO_PKG_LICENSE").to_owned()),
-            purl: Some(generic("longshore-memory", Some(env!("CARGO_PKG_VERSION")))),
+            purl: Some(generic_purl("longshore-memory", Some(env!("CARGO_PKG_VERSION")))),
             comment: "the memory functions of longshore".to_owned(),
         }
     }
 
-    /// mimalloc, as the crate `libmimalloc-sys` of that version has it.
+    /// Returns mimalloc, as the crate `libmimalloc-sys` of that version has it.
     pub fn mimalloc(version: &str) -> Self {
         Component {
             name: "libmimalloc-sys".to_owned(),
@@ -122,37 +122,41 @@ impl Component {
     }
 }
 
-impl Id {
-    /// The package URL (<https://github.com/package-url/purl-spec>, type `cargo`). One that is in no
-    /// registry has none: it would name another crate that is there under the same name.
+impl CrateId {
+    /// Returns the package URL (<https://github.com/package-url/purl-spec>, type `cargo`). A crate that is in
+    /// no registry has none: it would name another crate of the same name there.
     pub fn purl(&self) -> Option<String> {
-        let plain = format!("pkg:cargo/{}@{}", encoded(&self.name), encoded_version(self));
+        let plain = format!("pkg:cargo/{}@{}", percent_encode(&self.name), encoded_version(self));
         match &self.source {
-            Source::CratesIo => Some(plain),
-            Source::Registry(url) => Some(format!("{plain}?repository_url={}", encoded(url))),
-            Source::Git(url) => {
-                let url = format!("git+{}", url.replace('#', "@"));
-                Some(format!("{plain}?vcs_url={}", encoded(&url)))
+            CrateSource::CratesIo => Some(plain),
+            CrateSource::Registry(url) => {
+                Some(format!("{plain}?repository_url={}", percent_encode(url)))
             }
-            Source::Local => None,
+            CrateSource::Git(url) => {
+                let url = format!("git+{}", url.replace('#', "@"));
+                Some(format!("{plain}?vcs_url={}", percent_encode(&url)))
+            }
+            CrateSource::Local => None,
         }
     }
 }
 
-fn encoded_version(id: &Id) -> String {
-    encoded(&id.version.to_string())
+fn encoded_version(id: &CrateId) -> String {
+    percent_encode(&id.version.to_string())
 }
 
-/// The package URL of something that is in no registry of packages.
-pub(super) fn generic(name: &str, version: Option<&str>) -> String {
+/// Returns the package URL of a component that is in no registry of packages.
+pub(super) fn generic_purl(name: &str, version: Option<&str>) -> String {
     match version {
-        Some(version) => format!("pkg:generic/{}@{}", encoded(name), encoded(version)),
-        None => format!("pkg:generic/{}", encoded(name)),
+        Some(version) => {
+            format!("pkg:generic/{}@{}", percent_encode(name), percent_encode(version))
+        }
+        None => format!("pkg:generic/{}", percent_encode(name)),
     }
 }
 
-/// `text` with everything encoded but what a package URL may hold as it is.
-fn encoded(text: &str) -> String {
+/// Returns `text` with every character encoded that is not permitted in a package URL.
+fn percent_encode(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b".-_~".contains(&byte) {
@@ -165,8 +169,8 @@ fn encoded(text: &str) -> String {
     out
 }
 
-/// A name for each crate that no other of the bill has.
-pub(super) fn references(bill: &Bill) -> Vec<String> {
+/// Returns a unique reference for each crate of the SBOM.
+pub(super) fn references(bill: &Sbom) -> Vec<String> {
     let mut taken = BTreeSet::new();
     let of = |one: &Crate| {
         let plain = format!("{}@{}", one.id.name, one.id.version);
@@ -182,15 +186,15 @@ pub(super) fn references(bill: &Bill) -> Vec<String> {
     bill.crates.iter().map(of).collect()
 }
 
-/// A time in the form of RFC 3339.
-pub(super) fn time(epoch: u64) -> String {
+/// Formats a time as RFC 3339.
+pub(super) fn format_time(epoch: u64) -> String {
     // The year 9999 is the last that RFC 3339 can write.
     let epoch = std::time::Duration::from_secs(epoch.min(253_402_300_799));
     humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + epoch).to_string()
 }
 
-/// A UUID for a document that is derived from what is in it, and so is the same for the same: the
-/// first bits of a sha256 in the form of version 8 (RFC 9562, 5.8).
+/// Returns a UUID for a document that is derived from its content, and so is the same for the same: the first
+/// bits of a sha256 in the form of version 8 (RFC 9562, 5.8).
 pub(super) fn uuid(document: &Value) -> String {
     let mut hex = String::new();
     for byte in Sha256::digest(sorted(document).to_string()) {
@@ -200,8 +204,8 @@ pub(super) fn uuid(document: &Value) -> String {
     format!("{}-{}-8{}-8{}-{}", part(0, 8), part(8, 12), part(12, 15), part(15, 18), part(18, 30))
 }
 
-/// The document as text, with its keys sorted, whatever order the map of this build has.
-pub(super) fn text(document: &Value) -> String {
+/// Returns the document as JSON, with its keys sorted, whatever order the map of this build has.
+pub(super) fn to_json(document: &Value) -> String {
     let mut text = format!("{:#}", sorted(document));
     text.push('\n');
     text

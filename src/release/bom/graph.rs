@@ -1,4 +1,4 @@
-//! From what cargo resolved and what it compiled to the crates of one binary.
+//! The crates of one binary, from the packages that cargo resolved and the units that it compiled.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,13 +7,13 @@ use cargo_metadata::{
     semver::VersionReq,
 };
 
-use super::{Bill, Crate, Id, Kind, Source, lock::Lock, native};
+use super::{Crate, CrateId, CrateSource, CrateUse, Sbom, lock::Lock, native};
 use crate::{
-    build::cargo::message::{Compiled, Script},
+    build::cargo::message::{BuildScript, CompiledUnit},
     model::error::{Error, Result},
 };
 
-/// The host, as the ledger of units calls it.
+/// The name of the host in the list of units.
 const HOST: &str = "host";
 
 /// The values that conditions on dependencies are evaluated with.
@@ -33,14 +33,14 @@ impl Platform {
     pub fn new(name: &str, text: &str) -> Result<Self> {
         let cfgs = text.lines().map(str::parse).collect::<std::result::Result<_, _>>();
         let cfgs = cfgs.map_err(|error| {
-            Error::tool(format!("what `rustc --print cfg` says of `{name}` is not understood"))
+            Error::tool(format!("what `rustc --print cfg` prints for `{name}` cannot be parsed"))
                 .because(error)
         })?;
         Ok(Platform { name: name.to_owned(), cfgs })
     }
 }
 
-/// Everything that bills are made of.
+/// The inputs of all SBOMs.
 #[derive(Debug)]
 pub struct Graph<'a> {
     packages: BTreeMap<&'a str, &'a Package>,
@@ -49,33 +49,34 @@ pub struct Graph<'a> {
     /// The features of every package's units, by package and target.
     units: BTreeMap<(&'a str, &'a str), BTreeSet<&'a str>>,
     build_scripts: BTreeSet<&'a str>,
-    scripts: &'a [Script],
-    /// By what they are called in `units`.
+    scripts: &'a [BuildScript],
+    /// By their names in `units`.
     platforms: BTreeMap<&'a str, &'a Platform>,
 }
 
 /// A package as a part of the target's side of a build, or of the host's.
-type Place<'a> = (&'a str, Kind);
+type GraphNode<'a> = (&'a str, CrateUse);
 
 impl<'a> Graph<'a> {
-    /// Brings together what cargo resolved (`metadata`, with dependencies, and the text of
-    /// `Cargo.lock`), what it did (`compiled`, `scripts`), and the platforms, `host` being what
-    /// build scripts run on.
+    /// Combines the packages that cargo resolved (`metadata`, with dependencies, and the content of
+    /// `Cargo.lock`), those that it compiled (`compiled`, `scripts`), and the platforms; `host` is that of
+    /// build scripts.
     ///
     /// # Errors
     /// The lock file is none.
     pub fn new(
         metadata: &'a Metadata,
         lock: &str,
-        (compiled, scripts): (&'a [Compiled], &'a [Script]),
+        (compiled, scripts): (&'a [CompiledUnit], &'a [BuildScript]),
         host: &'a Platform,
         targets: &'a [Platform],
     ) -> Result<Self> {
         let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);
         let mut units: BTreeMap<_, BTreeSet<&str>> = BTreeMap::new();
         for unit in compiled.iter().filter(|unit| !unit.script) {
-            let of = units.entry((unit.package.as_str(), unit.target.as_str())).or_default();
-            of.extend(unit.features.iter().map(String::as_str));
+            let compiled_features =
+                units.entry((unit.package.as_str(), unit.target.as_str())).or_default();
+            compiled_features.extend(unit.features.iter().map(String::as_str));
         }
         let built = compiled.iter().filter(|unit| unit.script);
         let mut platforms: BTreeMap<&str, &Platform> =
@@ -84,7 +85,7 @@ impl<'a> Graph<'a> {
         Ok(Graph {
             packages: metadata.packages.iter().map(|one| (one.id.repr.as_str(), one)).collect(),
             nodes: nodes.map(|node| (node.id.repr.as_str(), node)).collect(),
-            lock: Lock::read(lock)?,
+            lock: Lock::parse(lock)?,
             units,
             build_scripts: built.map(|unit| unit.package.as_str()).collect(),
             scripts,
@@ -92,17 +93,17 @@ impl<'a> Graph<'a> {
         })
     }
 
-    /// The bill of the binaries that the package with this manifest has, for `target`.
+    /// Returns the SBOM of the binaries of the package with this manifest, for `target`.
     ///
     /// # Errors
     /// Cargo does not know the package.
-    pub fn bill(&self, manifest: &str, target: &str) -> Result<Bill> {
+    pub fn sbom(&self, manifest: &str, target: &str) -> Result<Sbom> {
         let root = self.packages.values().find(|package| package.manifest_path == manifest);
-        let root = root.map(|package| package.id.repr.as_str()).ok_or_else(|| {
-            Error::build(format!("cargo says nothing of the dependencies of `{manifest}`"))
-        })?;
+        let root = root
+            .map(|package| package.id.repr.as_str())
+            .ok_or_else(|| Error::build(format!("cargo lists no dependencies of `{manifest}`")))?;
         let edges = self.closure(root, target);
-        let mut kinds: BTreeMap<&str, Kind> = BTreeMap::new();
+        let mut kinds: BTreeMap<&str, CrateUse> = BTreeMap::new();
         for (package, kind) in edges.keys() {
             let known = kinds.entry(*package).or_insert(*kind);
             *known = (*known).max(*kind);
@@ -115,34 +116,38 @@ impl<'a> Graph<'a> {
             })
             .collect();
         crates.sort_by(|a, b| a.1.id.cmp(&b.1.id));
-        let places: BTreeMap<&str, usize> =
+        let locations: BTreeMap<&str, usize> =
             crates.iter().enumerate().map(|(at, (id, _))| (*id, at)).collect();
         for (from, to) in &edges {
-            let place = places.get(from.0).and_then(|&at| crates.get_mut(at));
-            if let Some((_, from)) = place {
-                let to = to.iter().filter_map(|(id, _)| places.get(id).copied());
+            let location = locations.get(from.0).and_then(|&at| crates.get_mut(at));
+            if let Some((_, from)) = location {
+                let to = to.iter().filter_map(|(id, _)| locations.get(id).copied());
                 from.dependencies.extend(to);
             }
         }
-        Ok(Bill { crates: crates.into_iter().map(|(_, one)| one).collect() })
+        Ok(Sbom { crates: crates.into_iter().map(|(_, one)| one).collect() })
     }
 
-    /// What was compiled for the binaries of `root`, and which of it needs which.
-    fn closure(&self, root: &'a str, target: &str) -> BTreeMap<Place<'a>, BTreeSet<Place<'a>>> {
-        let mut edges: BTreeMap<Place<'a>, BTreeSet<Place<'a>>> = BTreeMap::new();
-        let mut open = vec![(root, Kind::Runtime)];
-        while let Some(place) = open.pop() {
-            if edges.contains_key(&place) {
+    /// Returns the packages that were compiled for the binaries of `root`, each with those that it depends on.
+    fn closure(
+        &self,
+        root: &'a str,
+        target: &str,
+    ) -> BTreeMap<GraphNode<'a>, BTreeSet<GraphNode<'a>>> {
+        let mut edges: BTreeMap<GraphNode<'a>, BTreeSet<GraphNode<'a>>> = BTreeMap::new();
+        let mut open = vec![(root, CrateUse::Runtime)];
+        while let Some(location) = open.pop() {
+            if edges.contains_key(&location) {
                 continue;
             }
-            let next = self.next(place, target);
+            let next = self.edges_from(location, target);
             open.extend(next.iter().copied());
-            edges.insert(place, next);
+            edges.insert(location, next);
         }
         edges
     }
 
-    fn next(&self, (id, kind): Place<'a>, target: &str) -> BTreeSet<Place<'a>> {
+    fn edges_from(&self, (id, kind): GraphNode<'a>, target: &str) -> BTreeSet<GraphNode<'a>> {
         let (Some(node), Some(package)) = (self.nodes.get(id), self.packages.get(id)) else {
             return BTreeSet::new();
         };
@@ -150,18 +155,18 @@ impl<'a> Graph<'a> {
         for dep in &node.deps {
             let to = dep.pkg.repr.as_str();
             let Some(other) = self.packages.get(to) else { continue };
-            for declared in declared(package, other) {
-                if !self.is_on(package, declared, kind, target) {
+            for declared in declared_dependencies(package, other) {
+                if !self.is_enabled(package, declared, kind, target) {
                     continue;
                 }
                 // What a build script needs is for the host, and so is a procedural macro.
                 let of_host = match declared.kind {
-                    DependencyKind::Normal => kind == Kind::Build || is_macro(other),
+                    DependencyKind::Normal => kind == CrateUse::Build || is_macro(other),
                     DependencyKind::Build if self.build_scripts.contains(id) => true,
                     _ => continue,
                 };
-                let kind = if of_host { Kind::Build } else { Kind::Runtime };
-                if self.units.contains_key(&(to, side(kind, target))) {
+                let kind = if of_host { CrateUse::Build } else { CrateUse::Runtime };
+                if self.units.contains_key(&(to, platform_name(kind, target))) {
                     next.insert((to, kind));
                 }
             }
@@ -169,12 +174,18 @@ impl<'a> Graph<'a> {
         next
     }
 
-    /// Whether a dependency is one on this platform, with the features that its package was
+    /// Returns whether a dependency is enabled on this platform, with the features that its package was
     /// compiled with.
-    fn is_on(&self, package: &Package, dep: &Dependency, kind: Kind, target: &str) -> bool {
+    fn is_enabled(
+        &self,
+        package: &Package,
+        dep: &Dependency,
+        kind: CrateUse,
+        target: &str,
+    ) -> bool {
         // Build scripts run on the host, whatever they build for.
         let of_script = dep.kind == DependencyKind::Build;
-        let platform = if of_script { HOST } else { side(kind, target) };
+        let platform = if of_script { HOST } else { platform_name(kind, target) };
         if let (Some(condition), Some(platform)) = (&dep.target, self.platforms.get(platform))
             && !condition.matches(&platform.name, &platform.cfgs)
         {
@@ -184,29 +195,30 @@ impl<'a> Graph<'a> {
             return true;
         }
         // And they have the features of what they build for.
-        let Some(on) = self.units.get(&(package.id.repr.as_str(), side(kind, target))) else {
+        let Some(on) = self.units.get(&(package.id.repr.as_str(), platform_name(kind, target)))
+        else {
             return false;
         };
         let name = dep.rename.as_deref().unwrap_or(&dep.name);
         on.iter().any(|feature| {
-            let of = package.features.get(*feature);
-            of.is_some_and(|values| values.iter().any(|value| turns_on(value, name)))
+            let enabled = package.features.get(*feature);
+            enabled.is_some_and(|values| values.iter().any(|value| enables_dependency(value, name)))
         })
     }
 
-    fn describe(&self, package: &Package, target: &str, kind: Kind, root: bool) -> Crate {
+    fn describe(&self, package: &Package, target: &str, kind: CrateUse, root: bool) -> Crate {
         let id = package.id.repr.as_str();
-        let features = self.units.get(&(id, side(kind, target))).into_iter().flatten();
+        let features = self.units.get(&(id, platform_name(kind, target))).into_iter().flatten();
         let source = package.source.as_ref();
         let version = package.version.to_string();
         let checksum = source
             .and_then(|source| self.lock.checksum(package.name.as_ref(), &version, &source.repr));
-        let native = (kind == Kind::Runtime).then(|| self.native(package, target)).flatten();
+        let native = (kind == CrateUse::Runtime).then(|| self.native(package, target)).flatten();
         Crate {
-            id: Id {
+            id: CrateId {
                 name: package.name.to_string(),
                 version: package.version.clone(),
-                source: source.map_or(Source::Local, Source::new),
+                source: source.map_or(CrateSource::Local, CrateSource::new),
             },
             checksum: checksum.map(str::to_owned),
             license: package.license.clone(),
@@ -221,7 +233,7 @@ impl<'a> Graph<'a> {
 
     fn native(&self, package: &Package, target: &str) -> Option<native::Native> {
         let id = package.id.repr.as_str();
-        let of_target = |script: &&Script| script.package == id && script.target == target;
+        let of_target = |script: &&BuildScript| script.package == id && script.target == target;
         let libraries = self.scripts.iter().filter(of_target);
         let libraries = libraries.flat_map(|script| &script.libraries).map(String::as_str);
         // The crate that carries the source, where that is another one (`openssl-src`).
@@ -231,26 +243,26 @@ impl<'a> Graph<'a> {
             source.name.ends_with("-src")
                 && self.units.contains_key(&(source.id.repr.as_str(), HOST))
         });
-        native::bundled(package, source, libraries)
+        native::bundled_library(package, source, libraries)
     }
 }
 
-impl Source {
+impl CrateSource {
     pub(super) fn new(source: &cargo_metadata::Source) -> Self {
         if source.is_crates_io() {
-            return Source::CratesIo;
+            return CrateSource::CratesIo;
         }
         match source.repr.split_once('+') {
-            Some(("git", url)) => Source::Git(public(url)),
-            Some((_, url)) => Source::Registry(public(url)),
-            None => Source::Registry(public(&source.repr)),
+            Some(("git", url)) => CrateSource::Git(without_credentials(url)),
+            Some((_, url)) => CrateSource::Registry(without_credentials(url)),
+            None => CrateSource::Registry(without_credentials(&source.repr)),
         }
     }
 }
 
 /// Returns a URL without user name and password (RFC 3986, 3.2.1), and without the query, which for git
 /// repeats the requested revision.
-fn public(url: &str) -> String {
+fn without_credentials(url: &str) -> String {
     let (url, fragment) = url.split_once('#').unwrap_or((url, ""));
     let url = url.split('?').next().unwrap_or_default();
     let mut public = match url.split_once("://") {
@@ -268,17 +280,17 @@ fn public(url: &str) -> String {
 }
 
 /// Returns the name of the platform that units of this kind are compiled for.
-fn side(kind: Kind, target: &str) -> &str {
-    if kind == Kind::Build { HOST } else { target }
+fn platform_name(kind: CrateUse, target: &str) -> &str {
+    if kind == CrateUse::Build { HOST } else { target }
 }
 
 fn is_macro(package: &Package) -> bool {
     package.targets.iter().any(|target| target.kind.contains(&TargetKind::ProcMacro))
 }
 
-/// The entries of `package`'s manifest that mean `other`. Of two versions of one crate, each has
-/// its own.
-fn declared<'a>(package: &'a Package, other: &Package) -> Vec<&'a Dependency> {
+/// Returns the entries of `package`'s manifest that mean `other`. Two versions of one crate have separate
+/// entries.
+fn declared_dependencies<'a>(package: &'a Package, other: &Package) -> Vec<&'a Dependency> {
     let of_name = || package.dependencies.iter().filter(|dep| dep.name == *other.name);
     // `*` is also what a dependency without a version has, and that takes pre-releases.
     let fits = |dep: &&Dependency| dep.req == VersionReq::STAR || dep.req.matches(&other.version);
@@ -287,9 +299,9 @@ fn declared<'a>(package: &'a Package, other: &Package) -> Vec<&'a Dependency> {
     if fitting.is_empty() { of_name().collect() } else { fitting }
 }
 
-/// Whether one value of a feature makes the optional dependency `name` one
+/// Returns whether one value of a feature enables the optional dependency `name`
 /// (<https://doc.rust-lang.org/cargo/reference/features.html#dependency-features>).
-fn turns_on(value: &str, name: &str) -> bool {
+fn enables_dependency(value: &str, name: &str) -> bool {
     match value.split_once('/') {
         Some((dependency, _)) => dependency == name,
         None => value.strip_prefix("dep:") == Some(name),

@@ -1,9 +1,9 @@
-//! Licences, as manifests have them and as SPDX wants them.
+//! Licences, from the form of manifests to that of SPDX.
 
-/// `text` as an expression of SPDX's (SPDX 2.3, annex D), where it has the form of one. The `/`
-/// with which older manifests separate alternatives is `OR`
+/// Converts `text` to an expression of SPDX's (SPDX 2.3, annex D); `None` if it does not have the form of one.
+/// The `/` with which older manifests separate alternatives is `OR`
 /// (<https://doc.rust-lang.org/cargo/reference/manifest.html#the-license-and-license-file-fields>).
-pub fn expression(text: &str) -> Option<String> {
+pub fn parse_expression(text: &str) -> Option<String> {
     let text = text.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let words: Vec<&str> = text.split_whitespace().collect();
     let mut depth = 0_usize;
@@ -25,7 +25,8 @@ pub fn expression(text: &str) -> Option<String> {
     complete.then(|| words.join(" ").replace("( ", "(").replace(" )", ")"))
 }
 
-/// An identifier of SPDX's: letters, digits, `-` and `.`, and a `+` for later versions.
+/// Returns whether `word` is an identifier of SPDX's: letters, digits, `-` and `.`, and a `+` for later
+/// versions.
 fn is_name(word: &str) -> bool {
     let name = word.strip_suffix('+').unwrap_or(word);
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c))
@@ -36,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_the_form_of_an_expression_is_one() {
+    fn expressions_are_recognised_by_their_form() {
         for (text, expected) in [
             ("MIT", "MIT"),
             ("MIT/Apache-2.0", "MIT OR Apache-2.0"),
@@ -45,11 +46,11 @@ mod tests {
             ("Apache-2.0 WITH LLVM-exception", "Apache-2.0 WITH LLVM-exception"),
             ("GPL-2.0+", "GPL-2.0+"),
         ] {
-            assert_eq!(expression(text).as_deref(), Some(expected));
+            assert_eq!(parse_expression(text).as_deref(), Some(expected));
         }
         for text in ["", "MIT OR", "do what you like", "(MIT", "MIT)", "MIT, BSD", "AND MIT", "()"]
         {
-            assert_eq!(expression(text), None, "{text}");
+            assert_eq!(parse_expression(text), None, "{text}");
         }
     }
 }

@@ -12,13 +12,13 @@ use crate::model::error::{Error, Result};
 pub(super) struct Lock(BTreeMap<(String, String, String), String>);
 
 #[derive(Deserialize)]
-struct File {
+struct LockFile {
     #[serde(default)]
-    package: Vec<Package>,
+    package: Vec<LockPackage>,
 }
 
 #[derive(Deserialize)]
-struct Package {
+struct LockPackage {
     name: String,
     version: String,
     source: Option<String>,
@@ -26,10 +26,9 @@ struct Package {
 }
 
 impl Lock {
-    /// # Errors
-    /// It is not a lock file of cargo.
-    pub(super) fn read(text: &str) -> Result<Self> {
-        let file: File = toml::from_str(text)
+    /// Parses a lock file of cargo.
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        let file: LockFile = toml::from_str(text)
             .map_err(|error| Error::usage("`Cargo.lock` is not understood").because(error))?;
         let known = file.package.into_iter().filter_map(|package| {
             let key = (package.name, package.version, package.source?);

@@ -17,13 +17,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use semver::Version;
 
-pub use document::{Binary, Component, Subject, What};
+pub use document::{Component, SbomBinary, Subject, SubjectKind};
 pub use graph::{Graph, Platform};
 pub use native::Native;
 
 /// The crates of one package's binaries for one target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Bill {
+pub struct Sbom {
     /// Sorted by name, version and source. The package itself is among them.
     pub crates: Vec<Crate>,
 }
@@ -31,16 +31,16 @@ pub struct Bill {
 /// A crate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Crate {
-    /// What makes it this one.
-    pub id: Id,
+    /// Its identity.
+    pub id: CrateId,
     /// The sha256 of its package file, in hexadecimal, as `Cargo.lock` has it.
     pub checksum: Option<String>,
     /// The licence in its manifest.
     pub license: Option<String>,
     /// The features that it was compiled with.
     pub features: BTreeSet<String>,
-    /// Whether it is in the binary.
-    pub kind: Kind,
+    /// Its use: in the binary, or only to build it.
+    pub kind: CrateUse,
     /// Whether it is the package that the binary is of.
     pub root: bool,
     /// The crates that it needs, by their places in the bill.
@@ -53,18 +53,18 @@ pub struct Crate {
 
 /// Name, version and source, which together are one crate's.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Id {
+pub struct CrateId {
     /// Its name.
     pub name: String,
     /// Its version.
     pub version: Version,
-    /// Where it comes from.
-    pub source: Source,
+    /// Its source.
+    pub source: CrateSource,
 }
 
-/// Where a crate comes from.
+/// The source of a crate.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Source {
+pub enum CrateSource {
     /// The default registry of crates.
     CratesIo,
     /// Another registry, by its address.
@@ -75,20 +75,19 @@ pub enum Source {
     Local,
 }
 
-/// What a crate is for.
+/// The use of a crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// It ran while the binary was built: a build script, a procedural macro, or what these need.
+pub enum CrateUse {
+    /// It ran while the binary was built: a build script, a procedural macro, or a dependency of these.
     Build,
     /// It is in the binary.
     Runtime,
 }
 
-impl Bill {
-    /// One bill of several: each crate once, with all features, edges and targets that it has in
-    /// one of them.
-    pub fn merge<'a>(bills: impl IntoIterator<Item = &'a Bill>) -> Bill {
-        let mut all: BTreeMap<Id, (Crate, BTreeSet<Id>)> = BTreeMap::new();
+impl Sbom {
+    /// Merges several SBOMs: each crate once, with all features, edges and targets that it has in one of them.
+    pub fn merge<'a>(bills: impl IntoIterator<Item = &'a Sbom>) -> Sbom {
+        let mut all: BTreeMap<CrateId, (Crate, BTreeSet<CrateId>)> = BTreeMap::new();
         for bill in bills {
             for one in &bill.crates {
                 let ids = one.dependencies.iter().filter_map(|&at| bill.crates.get(at));
@@ -103,12 +102,12 @@ impl Bill {
                 into.native = into.native.take().or_else(|| one.native.clone());
             }
         }
-        let places: BTreeMap<Id, usize> = all.keys().cloned().zip(0..).collect();
+        let locations: BTreeMap<CrateId, usize> = all.keys().cloned().zip(0..).collect();
         let crates = all.into_values().map(|(mut one, edges)| {
-            one.dependencies = edges.iter().filter_map(|id| places.get(id).copied()).collect();
+            one.dependencies = edges.iter().filter_map(|id| locations.get(id).copied()).collect();
             one
         });
-        Bill { crates: crates.collect() }
+        Sbom { crates: crates.collect() }
     }
 }
 

@@ -13,54 +13,55 @@ pub struct Native {
     pub libraries: Vec<String>,
 }
 
-/// Returns the library of `package`, with a build script that requested `asked` from the linker; `source` is
+/// Returns the library of `package`, with a build script that requested `requested` from the linker; `source` is
 /// the crate with its source, if that is a different one. Only libraries linked as `static=…` are bundled;
 /// others may be the system's.
-pub(super) fn bundled<'a>(
+pub(super) fn bundled_library<'a>(
     package: &Package,
     source: Option<&Package>,
-    asked: impl Iterator<Item = &'a str>,
+    requested: impl Iterator<Item = &'a str>,
 ) -> Option<Native> {
-    let mut libraries: Vec<String> = asked.filter_map(statically).collect();
+    let mut libraries: Vec<String> = requested.filter_map(static_library_name).collect();
     libraries.sort();
     libraries.dedup();
     let first = libraries.first()?;
-    let said = [Some(package), source].into_iter().flatten().find_map(|package| {
-        let said = package.version.build.as_str();
-        (!said.is_empty()).then(|| name_and_version(said))
+    let reported = [Some(package), source].into_iter().flatten().find_map(|package| {
+        let reported = package.version.build.as_str();
+        (!reported.is_empty()).then(|| name_and_version(reported))
     });
     // Without either, it is the crate's own code that happens not to be in Rust.
-    if package.links.is_none() && said.is_none() {
+    if package.links.is_none() && reported.is_none() {
         return None;
     }
-    let (name, version) = said.unwrap_or_default();
+    let (name, version) = reported.unwrap_or_default();
     let name = name.or_else(|| package.links.clone()).unwrap_or_else(|| first.clone());
     Some(Native { name, version, libraries })
 }
 
-/// The library's name in `static=z`, `static:+whole-archive=z`
+/// Returns the library's name in `static=z`, `static:+whole-archive=z`
 /// (<https://doc.rust-lang.org/rustc/command-line-arguments.html#option-l-link-lib>).
-fn statically(asked: &str) -> Option<String> {
-    let (kind, name) = asked.split_once('=')?;
+fn static_library_name(requested: &str) -> Option<String> {
+    let (kind, name) = requested.split_once('=')?;
     let kind = kind.split(':').next()?;
     // `name:rename` comes from attributes only, and is harmless here.
     (kind == "static").then(|| name.split(':').next().unwrap_or(name).to_owned())
 }
 
-/// `zstd.1.5.7` and `curl-8.12.1` name their library, `3.5.0` does not.
-fn name_and_version(said: &str) -> (Option<String>, Option<String>) {
-    let digit = said.find(|c: char| c.is_ascii_digit());
+/// Splits build metadata into name and version: `zstd.1.5.7` and `curl-8.12.1` name their library, `3.5.0` does
+/// not.
+fn name_and_version(reported: &str) -> (Option<String>, Option<String>) {
+    let digit = reported.find(|c: char| c.is_ascii_digit());
     match digit {
-        Some(0) => (None, Some(said.to_owned())),
+        Some(0) => (None, Some(reported.to_owned())),
         Some(at) => {
-            let (name, version) = said.split_at(at);
+            let (name, version) = reported.split_at(at);
             // A `v` or the like before the number is not a name.
             match name.strip_suffix(['.', '-']) {
                 Some(name) => (Some(name.to_owned()), Some(version.to_owned())),
-                None => (None, Some(said.to_owned())),
+                None => (None, Some(reported.to_owned())),
             }
         }
-        None => (Some(said.to_owned()), None),
+        None => (Some(reported.to_owned()), None),
     }
 }
 
@@ -69,9 +70,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_say_what_is_bundled() {
-        let read = |said| {
-            let (name, version) = name_and_version(said);
+    fn bundled_libraries_are_read_from_versions() {
+        let read = |reported| {
+            let (name, version) = name_and_version(reported);
             (name.unwrap_or_default(), version.unwrap_or_default())
         };
         let pair = |name: &str, version: &str| (name.to_owned(), version.to_owned());
@@ -83,11 +84,11 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_static_is_bundled() {
-        assert_eq!(statically("static=z"), Some("z".to_owned()));
-        assert_eq!(statically("static:+whole-archive=z"), Some("z".to_owned()));
+    fn only_static_libraries_are_bundled() {
+        assert_eq!(static_library_name("static=z"), Some("z".to_owned()));
+        assert_eq!(static_library_name("static:+whole-archive=z"), Some("z".to_owned()));
         for other in ["z", "dylib=z", "framework=Security"] {
-            assert_eq!(statically(other), None, "{other}");
+            assert_eq!(static_library_name(other), None, "{other}");
         }
     }
 }

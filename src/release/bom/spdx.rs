@@ -5,21 +5,21 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Crate, Kind, Source,
-    document::{Subject, What, generic, references, text, time, uuid},
+    Crate, CrateSource, CrateUse,
+    document::{Subject, SubjectKind, format_time, generic_purl, references, to_json, uuid},
     license,
 };
 
 /// SPDX's value for missing information.
-const NOT_SAID: &str = "NOASSERTION";
+const NO_ASSERTION: &str = "NOASSERTION";
 
 const DOCUMENT: &str = "SPDXRef-DOCUMENT";
 
-/// The document, as text.
+/// Returns the document, as JSON.
 pub fn document(subject: &Subject) -> String {
     let names: Vec<String> =
         references(&subject.bill).iter().zip(0..).map(|(name, at)| id("crate", name, at)).collect();
-    let mut all = Parts::default();
+    let mut all = DocumentParts::default();
     let main = main(subject, &mut all, &names);
     for (one, name) in subject.bill.crates.iter().zip(&names) {
         all.packages.push(package(one, name).into());
@@ -29,7 +29,7 @@ pub fn document(subject: &Subject) -> String {
             };
             // What only a build needs points the other way.
             match (one.kind, other.kind) {
-                (Kind::Runtime, Kind::Build) => all.relate(to, "BUILD_DEPENDENCY_OF", name),
+                (CrateUse::Runtime, CrateUse::Build) => all.relate(to, "BUILD_DEPENDENCY_OF", name),
                 _ => all.relate(name, "DEPENDS_ON", to),
             }
         }
@@ -37,7 +37,7 @@ pub fn document(subject: &Subject) -> String {
             let own = id("library", &library.name, all.packages.len());
             let version = library.version.as_deref();
             let mut about = part(&own, &library.name, version);
-            about.insert("externalRefs".into(), purl(&generic(&library.name, version)));
+            about.insert("externalRefs".into(), purl(&generic_purl(&library.name, version)));
             about.insert("primaryPackagePurpose".into(), "LIBRARY".into());
             all.packages.push(about.into());
             all.relate(name, "CONTAINS", &own);
@@ -62,15 +62,17 @@ pub fn document(subject: &Subject) -> String {
     let creators: Vec<String> =
         subject.tools.iter().map(|(name, version)| format!("Tool: {name}-{version}")).collect();
     let what = match &subject.what {
-        What::Binaries { target } => format!("{} {} for {target}", subject.name, subject.version),
-        What::Image { .. } => format!("image {}:{}", subject.name, subject.version),
+        SubjectKind::Binaries { target } => {
+            format!("{} {} for {target}", subject.name, subject.version)
+        }
+        SubjectKind::Image { .. } => format!("image {}:{}", subject.name, subject.version),
     };
     let mut document = json!({
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
         "SPDXID": DOCUMENT,
         "name": what,
-        "creationInfo": {"created": time(subject.epoch), "creators": creators},
+        "creationInfo": {"created": format_time(subject.epoch), "creators": creators},
         "packages": all.packages,
         "relationships": all.relationships,
     });
@@ -78,17 +80,17 @@ pub fn document(subject: &Subject) -> String {
     if let Some(document) = document.as_object_mut() {
         document.insert("documentNamespace".into(), namespace.into());
     }
-    text(&document)
+    to_json(&document)
 }
 
 /// The lists of a document.
 #[derive(Default)]
-struct Parts {
+struct DocumentParts {
     packages: Vec<Value>,
     relationships: Vec<Value>,
 }
 
-impl Parts {
+impl DocumentParts {
     fn relate(&mut self, from: &str, how: &str, to: &str) {
         self.relationships.push(json!({
             "spdxElementId": from, "relationshipType": how, "relatedSpdxElement": to,
@@ -96,7 +98,7 @@ impl Parts {
     }
 }
 
-/// An identifier: letters, digits, `.` and `-` (SPDX 2.3, 3.2). The number makes it unique.
+/// Returns an identifier: letters, digits, `.` and `-` (SPDX 2.3, 3.2). The number makes it unique.
 fn id(kind: &str, name: &str, number: usize) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
     let name: String = name.chars().map(plain).collect();
@@ -104,9 +106,9 @@ fn id(kind: &str, name: &str, number: usize) -> String {
 }
 
 /// Adds the image, if there is one, and the binaries, and returns their identifiers.
-fn main(subject: &Subject, all: &mut Parts, names: &[String]) -> Vec<String> {
+fn main(subject: &Subject, all: &mut DocumentParts, names: &[String]) -> Vec<String> {
     let mut holders = Vec::new();
-    if let What::Image { digest, platforms } = &subject.what {
+    if let SubjectKind::Image { digest, platforms } = &subject.what {
         let whole = id("image", &subject.name, 0);
         all.packages.push(file(&whole, &subject.name, Some(&subject.version), digest, "CONTAINER"));
         all.relate(DOCUMENT, "DESCRIBES", &whole);
@@ -140,10 +142,10 @@ fn part(id: &str, name: &str, version: Option<&str>) -> Map<String, Value> {
     let mut members = vec![
         ("SPDXID", id),
         ("name", name),
-        ("downloadLocation", NOT_SAID),
-        ("licenseConcluded", NOT_SAID),
-        ("licenseDeclared", NOT_SAID),
-        ("copyrightText", NOT_SAID),
+        ("downloadLocation", NO_ASSERTION),
+        ("licenseConcluded", NO_ASSERTION),
+        ("licenseDeclared", NO_ASSERTION),
+        ("copyrightText", NO_ASSERTION),
     ];
     members.extend(version.map(|version| ("versionInfo", version)));
     let members = members.into_iter().map(|(key, value)| (key.to_owned(), value.into()));
@@ -171,7 +173,7 @@ fn purl(url: &str) -> Value {
 }
 
 fn licenses(about: &mut Map<String, Value>, text: &str) {
-    match license::expression(text) {
+    match license::parse_expression(text) {
         Some(expression) => about.insert("licenseDeclared".into(), expression.into()),
         None => about.insert("licenseComments".into(), format!("its manifest says: {text}").into()),
     };
@@ -187,23 +189,23 @@ fn package(one: &Crate, name: &str) -> Map<String, Value> {
     if let Some(url) = one.id.purl() {
         about.insert("externalRefs".into(), purl(&url));
     }
-    if let Source::Git(url) = &one.id.source {
-        let place = format!("git+{}", url.replace('#', "@"));
-        about.insert("downloadLocation".into(), place.into());
+    if let CrateSource::Git(url) = &one.id.source {
+        let location = format!("git+{}", url.replace('#', "@"));
+        about.insert("downloadLocation".into(), location.into());
     }
     if let Some(license) = &one.license {
         licenses(&mut about, license);
     }
-    let mut said = Vec::new();
+    let mut reported = Vec::new();
     if !one.features.is_empty() {
         let features: Vec<&str> = one.features.iter().map(String::as_str).collect();
-        said.push(format!("features: {}", features.join(", ")));
+        reported.push(format!("features: {}", features.join(", ")));
     }
-    if one.kind == Kind::Build {
-        said.push("it runs while the binaries are built, and is not in them".to_owned());
+    if one.kind == CrateUse::Build {
+        reported.push("it runs while the binaries are built, and is not in them".to_owned());
     }
-    if !said.is_empty() {
-        about.insert("comment".into(), said.join("; ").into());
+    if !reported.is_empty() {
+        about.insert("comment".into(), reported.join("; ").into());
     }
     about
 }

@@ -2,7 +2,7 @@ use cargo_metadata::Metadata;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::build::cargo::message::{Compiled, Script};
+use crate::build::cargo::message::{BuildScript, CompiledUnit};
 
 const TARGET: &str = "x86_64-unknown-linux-musl";
 
@@ -11,8 +11,8 @@ const TARGET: &str = "x86_64-unknown-linux-musl";
 struct World {
     packages: Vec<Value>,
     nodes: Vec<Value>,
-    compiled: Vec<Compiled>,
-    scripts: Vec<Script>,
+    compiled: Vec<CompiledUnit>,
+    scripts: Vec<BuildScript>,
     lock: String,
 }
 
@@ -24,7 +24,7 @@ fn id(name: &str) -> String {
     }
 }
 
-/// A dependency of a manifest: its package and whatever is out of the ordinary.
+/// Returns a dependency of a manifest: its package and its unusual properties.
 fn dep(name: &str, more: Value) -> (String, Value) {
     let (plain, version) = name.split_once('@').unwrap_or((name, "1.0.0"));
     let mut all = json!({
@@ -71,7 +71,7 @@ impl World {
 
     /// Records it as compiled by cargo.
     fn compiled(mut self, name: &str, target: &str, features: &[&str]) -> Self {
-        self.compiled.push(Compiled {
+        self.compiled.push(CompiledUnit {
             package: id(name),
             target: target.to_owned(),
             script: false,
@@ -86,7 +86,7 @@ impl World {
         self
     }
 
-    fn bill(&self) -> Bill {
+    fn sbom(&self) -> Sbom {
         let metadata: Metadata = serde_json::from_value(json!({
             "packages": self.packages, "workspace_members": [id("app")],
             "resolve": {"nodes": self.nodes, "root": null}, "workspace_root": "/w",
@@ -98,27 +98,27 @@ impl World {
         let done = (&self.compiled[..], &self.scripts[..]);
         let targets = [target];
         let graph = Graph::new(&metadata, &self.lock, done, &host, &targets).unwrap();
-        graph.bill("/w/app/Cargo.toml", TARGET).unwrap()
+        graph.sbom("/w/app/Cargo.toml", TARGET).unwrap()
     }
 }
 
-/// Each crate as `name version`, with a `*` where only the build needs it.
-fn names(bill: &Bill) -> Vec<String> {
+/// Returns each crate as `name version`, with a `*` if only the build needs it.
+fn names(bill: &Sbom) -> Vec<String> {
     let one = |one: &Crate| {
-        let mark = if one.kind == Kind::Build { "*" } else { "" };
+        let mark = if one.kind == CrateUse::Build { "*" } else { "" };
         format!("{} {}{mark}", one.id.name, one.id.version)
     };
     bill.crates.iter().map(one).collect()
 }
 
-/// What a crate of the bill needs.
-fn needs<'a>(bill: &'a Bill, name: &str) -> Vec<&'a str> {
+/// Returns the dependencies of a crate of the SBOM.
+fn needs<'a>(bill: &'a Sbom, name: &str) -> Vec<&'a str> {
     let one = bill.crates.iter().find(|one| one.id.name == name).unwrap();
     one.dependencies.iter().map(|&at| bill.crates[at].id.name.as_str()).collect()
 }
 
 #[test]
-fn tests_and_other_targets_need_what_the_binary_does_not_have() {
+fn dependencies_of_tests_and_other_targets_are_left_out() {
     let deps = [
         dep("used", json!({})),
         dep("tests", json!({"kind": "dev"})),
@@ -132,16 +132,16 @@ fn tests_and_other_targets_need_what_the_binary_does_not_have() {
         // For another binary of the workspace, which needs them all.
         world = world.package(name, "lib", json!({}), &[]).compiled(name, TARGET, &[]);
     }
-    let bill = world.compiled("app", TARGET, &[]).bill();
+    let bill = world.compiled("app", TARGET, &[]).sbom();
     assert_eq!(names(&bill), ["app 1.0.0", "musl 1.0.0", "named 1.0.0", "used 1.0.0"]);
     assert_eq!(needs(&bill, "app"), ["musl", "named", "used"]);
     let [app, musl, ..] = &bill.crates[..] else { panic!() };
-    assert!(app.root && app.id.source == Source::Local);
-    assert!(!musl.root && matches!(musl.id.source, Source::Registry(_)));
+    assert!(app.root && app.id.source == CrateSource::Local);
+    assert!(!musl.root && matches!(musl.id.source, CrateSource::Registry(_)));
 }
 
 #[test]
-fn optional_crates_are_there_with_their_features() {
+fn optional_crates_follow_features() {
     let features = json!({
         "default": ["colour"], "colour": ["dep:term"], "fast": ["simd/wide"], "weak": ["log?/std"],
         "json": ["dep:json"], "plain": ["dep:plain"],
@@ -156,7 +156,7 @@ fn optional_crates_are_there_with_their_features() {
         world = world.package(name, "lib", json!({}), &[]).compiled(name, TARGET, &["std"]);
     }
     let with = |world: World, features: &[&str]| {
-        let bill = world.compiled("app", TARGET, features).bill();
+        let bill = world.compiled("app", TARGET, features).sbom();
         names(&bill)[1..].join(", ")
     };
     let some = with(world, &["colour", "fast", "weak"]);
@@ -176,7 +176,7 @@ fn optional_crates_are_there_with_their_features() {
 }
 
 #[test]
-fn what_runs_while_building_is_told_from_what_ships() {
+fn build_dependencies_are_distinguished() {
     let build = json!({"kind": "build"});
     let world = World::default()
         .package("app", "bin", json!({}), &[dep("derive", json!({})), dep("sys", json!({}))])
@@ -205,7 +205,7 @@ fn what_runs_while_building_is_told_from_what_ships() {
         .compiled("sys", TARGET, &[])
         .compiled("cc", "host", &[])
         .build_script("sys");
-    let bill = world.bill();
+    let bill = world.sbom();
     let expected = [
         "app 1.0.0",
         "both 1.0.0",
@@ -221,7 +221,7 @@ fn what_runs_while_building_is_told_from_what_ships() {
 }
 
 #[test]
-fn two_versions_of_a_crate_are_two() {
+fn two_versions_of_a_crate_are_separate() {
     let world = World::default()
         .package(
             "app",
@@ -234,41 +234,41 @@ fn two_versions_of_a_crate_are_two() {
         .compiled("x@1.2.0", TARGET, &[])
         .compiled("x@2.0.0", TARGET, &[])
         .compiled("app", TARGET, &[]);
-    assert_eq!(names(&world.bill()), ["app 1.0.0", "x 1.2.0"]);
+    assert_eq!(names(&world.sbom()), ["app 1.0.0", "x 1.2.0"]);
     let World { mut packages, nodes, compiled, .. } = world;
     packages[0]["dependencies"][1]["optional"] = false.into();
     let lock = "[[package]]\nname = 'x'\nversion = '2.0.0'\nchecksum = 'c2'\n\
                 source = 'registry+https://example.org/index'"
         .to_owned();
     let world = World { packages, nodes, compiled, lock, ..World::default() };
-    let bill = world.bill();
+    let bill = world.sbom();
     assert_eq!(names(&bill), ["app 1.0.0", "x 1.2.0", "x 2.0.0"]);
     let checksums: Vec<_> = bill.crates.iter().map(|one| one.checksum.as_deref()).collect();
     assert_eq!(checksums, [None, None, Some("c2")]);
 }
 
 #[test]
-fn a_library_in_c_is_told_with_its_version() {
+fn c_libraries_are_listed_with_their_version() {
     let mut world = World::default()
         .package("app", "bin", json!({}), &[dep("zstd-sys@2.0.16+zstd.1.5.7", json!({}))])
         .package("zstd-sys@2.0.16+zstd.1.5.7", "lib", json!({}), &[])
         .compiled("zstd-sys@2.0.16+zstd.1.5.7", TARGET, &[])
         .compiled("app", TARGET, &[]);
-    let script = |libraries: &[&str], target: &str| Script {
+    let script = |libraries: &[&str], target: &str| BuildScript {
         package: id("zstd-sys@2.0.16+zstd.1.5.7"),
         libraries: libraries.iter().map(|name| (*name).to_owned()).collect(),
         target: target.to_owned(),
     };
     // The system's, and what another target got.
     world.scripts = vec![script(&["zstd"], TARGET), script(&["static=zstd"], "other")];
-    assert_eq!(world.bill().crates[1].native, None);
+    assert_eq!(world.sbom().crates[1].native, None);
     world.scripts = vec![script(&["static=zstd"], TARGET)];
-    let library = world.bill().crates[1].native.clone().unwrap();
+    let library = world.sbom().crates[1].native.clone().unwrap();
     assert_eq!((library.name.as_str(), library.version.as_deref()), ("zstd", Some("1.5.7")));
 }
 
 #[test]
-fn the_list_in_a_binary_is_cargo_auditables() {
+fn the_embedded_list_has_the_format_of_cargo_auditable() {
     let world = World::default()
         .package("app", "bin", json!({}), &[dep("used", json!({})), dep("m", json!({}))])
         .package("used", "lib", json!({}), &[])
@@ -276,7 +276,7 @@ fn the_list_in_a_binary_is_cargo_auditables() {
         .compiled("app", TARGET, &[])
         .compiled("m", "host", &[])
         .compiled("used", TARGET, &[]);
-    let section = audit::section(&world.bill()).unwrap();
+    let section = audit::encode_section(&world.sbom()).unwrap();
     let mut json = Vec::new();
     let mut inflate = flate2::read::ZlibDecoder::new(&section[..]);
     std::io::Read::read_to_end(&mut inflate, &mut json).unwrap();
@@ -291,39 +291,39 @@ fn the_list_in_a_binary_is_cargo_auditables() {
 }
 
 #[test]
-fn addresses_are_told_without_passwords() {
+fn urls_are_written_without_passwords() {
     let source = |repr: &str| {
         let source: cargo_metadata::Source = serde_json::from_value(json!(repr)).unwrap();
-        Source::new(&source)
+        CrateSource::new(&source)
     };
     let git = source("git+https://user:word@example.org/x?branch=main#0123");
-    assert_eq!(git, Source::Git("https://example.org/x#0123".to_owned()));
+    assert_eq!(git, CrateSource::Git("https://example.org/x#0123".to_owned()));
     let registry = source("sparse+https://word@example.org/index/");
-    assert_eq!(registry, Source::Registry("https://example.org/index/".to_owned()));
-    let id = Id { name: "a".to_owned(), version: Version::new(1, 0, 0), source: git };
+    assert_eq!(registry, CrateSource::Registry("https://example.org/index/".to_owned()));
+    let id = CrateId { name: "a".to_owned(), version: Version::new(1, 0, 0), source: git };
     let purl = "pkg:cargo/a@1.0.0?vcs_url=git%2Bhttps%3A%2F%2Fexample.org%2Fx%400123";
     assert_eq!(id.purl().unwrap(), purl);
 }
 
 #[test]
-fn one_bill_of_two_targets_tells_which_crate_is_whose() {
+fn a_merged_sbom_lists_the_targets_of_each_crate() {
     let bill = |target: &str, other: &str| {
         let world = World::default()
             .package("app", "bin", json!({}), &[dep(other, json!({}))])
             .package(other, "lib", json!({}), &[])
             .compiled(other, TARGET, &["std"])
             .compiled("app", TARGET, &[]);
-        let mut bill = world.bill();
+        let mut bill = world.sbom();
         for one in &mut bill.crates {
             one.targets = BTreeSet::from([target.to_owned()]);
         }
         bill
     };
-    let merged = Bill::merge([&bill("t", "x"), &bill("u", "a")]);
+    let merged = Sbom::merge([&bill("t", "x"), &bill("u", "a")]);
     assert_eq!(names(&merged), ["a 1.0.0", "app 1.0.0", "x 1.0.0"]);
     assert_eq!(needs(&merged, "app"), ["a", "x"]);
     let targets: Vec<_> = merged.crates.iter().map(|one| one.targets.len()).collect();
     assert_eq!(targets, [1, 2, 1]);
     let one = bill("t", "x");
-    assert_eq!(Bill::merge([&one, &one]), one);
+    assert_eq!(Sbom::merge([&one, &one]), one);
 }

@@ -2,22 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use super::{Attestations, Reasons, agree::Said, image};
+use super::{Attestations, Reasons, agree::PropertyValues, image};
 use crate::{
     image::oci::{Descriptor, Document, Index, MediaType, check::FoundImage},
     model::{error::Result, platform::Platform},
 };
 
-/// What images of several platforms are pulled by.
+/// The reference of images of several platforms.
 #[derive(Clone, Debug)]
-pub struct Joined {
-    /// What points at it: at the index, or at the manifest of the only image.
+pub struct JoinedImages {
+    /// The descriptor of the index, or of the manifest of the only image.
     pub descriptor: Descriptor,
     /// The index; `None` if there is one image.
     pub index: Option<Document<Index>>,
 }
 
-/// Joins images and what is attested of them, in any order, as one `dist` of all platforms does.
+/// Joins images and their attestations, in any order, as one `dist` of all platforms does.
 ///
 /// # Errors
 /// The index cannot be written.
@@ -25,28 +25,28 @@ pub fn join<'a>(
     images: impl IntoIterator<Item = &'a FoundImage>,
     attestations: impl IntoIterator<Item = Descriptor>,
     annotations: BTreeMap<String, String>,
-) -> Result<Joined> {
+) -> Result<JoinedImages> {
     let mut all: Vec<Descriptor> = images.into_iter().map(FoundImage::descriptor).collect();
     all.extend(attestations);
     if let [only] = &all[..] {
         let descriptor = Descriptor { platform: None, ..only.clone() };
-        return Ok(Joined { descriptor, index: None });
+        return Ok(JoinedImages { descriptor, index: None });
     }
     let index = Document::new(Index::new(all, annotations))?;
     let descriptor = Descriptor::new(MediaType::Index, index.digest(), index.size());
-    Ok(Joined { descriptor, index: Some(index) })
+    Ok(JoinedImages { descriptor, index: Some(index) })
 }
 
-/// One index of what was found in registries, where all that is known of a part is its images.
+/// Returns one index of the images in registries, where nothing else is known of a part.
 ///
 /// # Errors
 /// Every reason why they are not images of one release, or not all of it.
-pub fn images(
-    parts: &[(String, image::Contents)],
-    wanted: &super::Wanted,
+pub fn join_registry_images(
+    parts: &[(String, image::IndexContents)],
+    options: &super::MergeOptions,
     mut reasons: Reasons,
-) -> std::result::Result<Joined, Reasons> {
-    let mut said = Said::default();
+) -> std::result::Result<JoinedImages, Reasons> {
+    let mut reported = PropertyValues::default();
     let mut owners: BTreeMap<&Platform, (&str, &FoundImage)> = BTreeMap::new();
     let mut attestations: BTreeMap<_, Descriptor> = BTreeMap::new();
     for (name, contents) in parts {
@@ -55,7 +55,7 @@ pub fn images(
         }
         for image in &contents.images {
             for (label, value) in image::labels(image) {
-                said.add(&format!("label `{label}`"), value, name);
+                reported.add(&format!("label `{label}`"), value, name);
             }
             let platform = &image.platform;
             let (other, owner) = *owners.entry(platform).or_insert((name, image));
@@ -66,18 +66,22 @@ pub fn images(
                 reasons.add(format!("`{platform}` is in `{a}` and in `{b}`, and differs"));
             }
         }
-        if !contents.attestations.is_empty() && wanted.attestations == Attestations::Refuse {
-            reasons.add(attested(name, contents.attestations.len()));
+        if !contents.attestations.is_empty() && options.attestations == Attestations::Refuse {
+            reasons.add(attestation_error(name, contents.attestations.len()));
         }
-        if wanted.attestations == Attestations::Keep {
-            let all = contents.attestations.iter().map(|of| of.descriptor.clone());
-            attestations.extend(all.map(|of| (of.digest, of)));
+        if options.attestations == Attestations::Keep {
+            let all =
+                contents.attestations.iter().map(|attestation| attestation.descriptor.clone());
+            attestations.extend(all.map(|entry| (entry.digest, entry)));
         }
     }
-    said.tell(&mut reasons);
-    for platform in
-        super::missing(owners.keys().copied(), &wanted.platforms, std::iter::empty(), &mut reasons)
-    {
+    reported.report_differences(&mut reasons);
+    for platform in super::missing_platforms(
+        owners.keys().copied(),
+        &options.platforms,
+        std::iter::empty(),
+        &mut reasons,
+    ) {
         reasons.add(format!("no part is for `{platform}`"));
     }
     if owners.is_empty() && reasons.is_empty() {
@@ -87,7 +91,7 @@ pub fn images(
         return Err(reasons);
     }
     let images = owners.values().map(|(_, image)| *image);
-    let common = annotations(images.clone());
+    let common = common_annotations(images.clone());
     join(images, attestations.into_values(), common).map_err(|error| {
         let mut reasons = Reasons::default();
         reasons.add(error.to_string());
@@ -95,9 +99,9 @@ pub fn images(
     })
 }
 
-/// The annotations of the index: those that all images have. Those of `dist` are on the index and on
+/// Returns the annotations of the index: those that all images have. Those of `dist` are on the index and on
 /// each manifest.
-pub(super) fn annotations<'a>(
+pub(super) fn common_annotations<'a>(
     mut images: impl Iterator<Item = &'a FoundImage>,
 ) -> BTreeMap<String, String> {
     let mut common =
@@ -108,8 +112,8 @@ pub(super) fn annotations<'a>(
     common
 }
 
-/// The reason where attestations are in the way.
-pub(super) fn attested(name: &str, count: usize) -> String {
+/// Returns the error about attestations that cannot be merged.
+pub(super) fn attestation_error(name: &str, count: usize) -> String {
     let what = if count == 1 { "an attestation" } else { "attestations" };
-    format!("`{name}` has {what}, which are to be kept or dropped: `--attestations keep` or `drop`")
+    format!("`{name}` has {what}, which can be kept or dropped: `--attestations keep` or `drop`")
 }

@@ -1,5 +1,5 @@
-//! Which parts make one release, and which do not: parts are what jobs made, each for some of the
-//! platforms.
+//! Merging of parts, which jobs built for some of the platforms each, to one release; or the reasons against
+//! it.
 
 mod agree;
 mod content;
@@ -12,9 +12,9 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::{
-    image::{Attestation, Contents, labels, read},
-    join::{Joined, images, join},
-    part::{File, Part, Seen, is_below, unread},
+    image::{Attestation, IndexContents, labels, read},
+    join::{JoinedImages, join, join_registry_images},
+    part::{PartFile, PartLayout, ReleasePart, is_below, rejected_paths},
 };
 use crate::model::{
     digest::Digest,
@@ -22,9 +22,9 @@ use crate::model::{
     schema::{Dist, dist},
 };
 
-/// What the result has to be.
+/// The properties of the requested release.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct MergeOptions {
     /// Its platforms, exactly; if absent, all platforms that the parts record, and additional ones are
     /// accepted.
     pub platforms: Vec<Platform>,
@@ -44,7 +44,7 @@ pub enum Attestations {
     Drop,
 }
 
-/// Why parts are not merged: each a sentence without a capital or a full stop.
+/// The reasons for which parts are not merged: each a sentence without a capital or a full stop.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reasons(BTreeSet<String>);
 
@@ -54,38 +54,38 @@ impl Reasons {
         self.0.insert(reason.into());
     }
 
-    /// Whether there is none.
+    /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Each, in an order that does not depend on that of the parts.
+    /// Returns each, in an order that does not depend on that of the parts.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
 }
 
-/// One release, made of parts.
+/// One release, merged from parts.
 #[derive(Clone, Debug)]
-pub struct Merged {
+pub struct MergedRelease {
     /// Its `dist.json`, without checksums.
     pub dist: Dist,
-    /// Where each file comes from, by its path in the release.
-    pub files: BTreeMap<String, Source>,
+    /// The source of each file, by its path in the release.
+    pub files: BTreeMap<String, SourceFile>,
     /// The layouts, in the order of the images in `dist`.
-    pub images: Vec<Layout>,
+    pub images: Vec<MergedLayout>,
     /// The documents that do not go with it, by their paths in the parts.
     pub dropped: BTreeSet<String>,
 }
 
 /// A file of a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct SourceFile {
     /// The part's name.
     pub part: String,
     /// The file's path in it.
     pub path: String,
-    /// What it has to be.
+    /// Its expected digest.
     pub sha256: Digest,
     /// Its size.
     pub size: u64,
@@ -95,13 +95,13 @@ pub struct Source {
 
 /// An image's layout.
 #[derive(Clone, Debug)]
-pub struct Layout {
+pub struct MergedLayout {
     /// Its directory in the release.
     pub path: String,
     /// The image's name.
     pub name: String,
-    /// What it holds.
-    pub joined: Joined,
+    /// Its content.
+    pub joined: JoinedImages,
 }
 
 /// Merges parts into one release. `reasons` are the errors found while reading: the parts that could be read
@@ -110,42 +110,42 @@ pub struct Layout {
 /// # Errors
 /// Every reason why they are not the parts of one complete release.
 pub fn merge(
-    mut parts: Vec<Part>,
-    wanted: &Wanted,
+    mut parts: Vec<ReleasePart>,
+    options: &MergeOptions,
     mut reasons: Reasons,
-) -> Result<Merged, Reasons> {
+) -> Result<MergedRelease, Reasons> {
     // The first that has a platform gives it; whatever the order that they came in.
     parts.sort_by_cached_key(|part| {
         let text = serde_json::to_string(&part.dist).unwrap_or_default();
         (part.platforms(), text, part.name.clone())
     });
-    agree::agree(&parts, &mut reasons);
+    agree::check_agreement(&parts, &mut reasons);
     for part in &parts {
-        part.check(wanted.attestations, &mut reasons);
+        part.check(options.attestations, &mut reasons);
     }
     let owners = content::owners(&parts, &mut reasons);
-    complete(&parts, &owners, wanted, &mut reasons);
-    let parts: Vec<&Part> = {
-        let needed = |part: &&Part| owners.values().any(|owner| owner.name == part.name);
+    check_complete(&parts, &owners, options, &mut reasons);
+    let parts: Vec<&ReleasePart> = {
+        let needed = |part: &&ReleasePart| owners.values().any(|owner| owner.name == part.name);
         parts.iter().filter(needed).collect()
     };
-    let merged = content::release(&parts, &owners, wanted, &mut reasons);
+    let merged = content::merge_release(&parts, &owners, options, &mut reasons);
     match merged {
         Some(merged) if reasons.is_empty() => Ok(merged),
         _ => Err(reasons),
     }
 }
 
-/// Whether all of the plan is there: each platform, and each binary and image for it.
-fn complete(
-    parts: &[Part],
-    owners: &BTreeMap<Platform, &Part>,
-    wanted: &Wanted,
+/// Checks that the complete plan was built: each platform, and each binary and image for it.
+fn check_complete(
+    parts: &[ReleasePart],
+    owners: &BTreeMap<Platform, &ReleasePart>,
+    options: &MergeOptions,
     reasons: &mut Reasons,
 ) {
-    for platform in missing(
+    for platform in missing_platforms(
         owners.keys(),
-        &wanted.platforms,
+        &options.platforms,
         parts.iter().flat_map(|part| &part.dist.release.platforms),
         reasons,
     ) {
@@ -154,7 +154,7 @@ fn complete(
     let binaries: BTreeSet<(&str, &str)> = parts
         .iter()
         .flat_map(|part| &part.dist.artifacts)
-        .map(|of| (of.package.as_str(), of.name.as_str()))
+        .map(|part| (part.package.as_str(), part.name.as_str()))
         .collect();
     let images: BTreeSet<&str> =
         parts.iter().flat_map(|part| &part.dist.images).map(|image| image.name.as_str()).collect();
@@ -166,19 +166,24 @@ fn complete(
     for (platform, part) in owners {
         let (dist, name) = (&part.dist, &part.name);
         for (package, binary) in &binaries {
-            let is = |of: &dist::Artifact| of.package == *package && of.name == *binary;
-            if !dist.artifacts.iter().any(|of| is(of) && of.platform == *platform) {
+            let is = |artifact: &dist::Artifact| {
+                artifact.package == *package && artifact.name == *binary
+            };
+            if !dist.artifacts.iter().any(|artifact| is(artifact) && artifact.platform == *platform)
+            {
                 reasons.add(format!("`{name}` has no binary `{binary}` for `{platform}`"));
             }
         }
         for image in &images {
-            let own = dist.images.iter().filter(|of| of.name == *image);
-            if !own.flat_map(|of| &of.platforms).any(|of| of.platform == *platform) {
+            let own = dist.images.iter().filter(|entry| entry.name == *image);
+            if !own.flat_map(|own| &own.platforms).any(|own| own.platform == *platform) {
                 reasons.add(format!("`{name}` has no image `{image}` for `{platform}`"));
             }
         }
         for package in &packages {
-            let is = |of: &dist::Archive| of.package == *package && of.platform == *platform;
+            let is = |archive: &dist::Archive| {
+                archive.package == *package && archive.platform == *platform
+            };
             if !dist.archives.iter().any(is) {
                 reasons.add(format!("`{name}` has no archive of `{package}` for `{platform}`"));
             }
@@ -186,21 +191,21 @@ fn complete(
     }
 }
 
-/// The platforms that have to be there and are not; those that are too many go to `reasons`.
-pub fn missing<'a>(
+/// Returns the missing platforms, and reports those that were not requested.
+pub fn missing_platforms<'a>(
     there: impl Iterator<Item = &'a Platform>,
-    wanted: &'a [Platform],
+    options: &'a [Platform],
     planned: impl Iterator<Item = &'a Platform>,
     reasons: &mut Reasons,
 ) -> BTreeSet<&'a Platform> {
     let there: BTreeSet<&Platform> = there.collect();
-    let expected: BTreeSet<&Platform> = match wanted {
+    let expected: BTreeSet<&Platform> = match options {
         [] => planned.collect(),
-        wanted => wanted.iter().collect(),
+        options => options.iter().collect(),
     };
-    if !wanted.is_empty() {
+    if !options.is_empty() {
         for platform in there.difference(&expected) {
-            reasons.add(format!("a part is for `{platform}`, which was not asked for"));
+            reasons.add(format!("a part is for `{platform}`, which was not requested"));
         }
     }
     expected.difference(&there).copied().collect()

@@ -1,8 +1,8 @@
-//! A part, and whether it matches its `dist.json`.
+//! A part of a release, and its comparison with its `dist.json`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Attestations, Contents, Reasons, join::attested};
+use super::{Attestations, IndexContents, Reasons, join::attestation_error};
 use crate::{
     image::oci::check::FoundImage,
     model::{
@@ -17,149 +17,161 @@ use crate::{
     verify::VerifiedArtifact,
 };
 
-/// What one job made, and what was seen of it.
+/// The output of one job, and the files that were read.
 #[derive(Clone, Debug)]
-pub struct Part {
-    /// What it is called, as it was named.
+pub struct ReleasePart {
+    /// Its name: the argument of the command.
     pub name: String,
     /// Its `dist.json`.
     pub dist: Dist,
     /// The existing files that it lists, by path.
-    pub files: BTreeMap<String, File>,
+    pub files: BTreeMap<String, PartFile>,
     /// The content of the layouts that it lists, by path.
-    pub layouts: BTreeMap<String, Seen>,
+    pub layouts: BTreeMap<String, PartLayout>,
 }
 
-/// A file that is there.
+/// A file of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct File {
+pub struct PartFile {
     /// Its size in bytes.
     pub size: u64,
     /// Its digest.
     pub sha256: Digest,
-    /// `e_machine`, class and byte order, where it is an ELF file.
+    /// `e_machine`, class and byte order, if it is an ELF file.
     pub machine: Option<(u16, u8, Endian)>,
 }
 
-/// A layout that is there.
+/// An image layout of a part.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
-    /// The digest that its `index.json` points at, where it points at one thing.
+pub struct PartLayout {
+    /// The digest in its `index.json`, if that has one entry.
     pub root: Option<Digest>,
-    /// What is below that.
-    pub contents: Contents,
-    /// What is wrong with it.
+    /// The documents below that.
+    pub contents: IndexContents,
+    /// Its errors.
     pub faults: Vec<String>,
 }
 
 /// A file that `dist.json` lists.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Recorded<'a> {
+pub(super) struct RecordedFile<'a> {
     pub(super) path: &'a str,
     pub(super) sha256: Digest,
     pub(super) size: u64,
     pub(super) program: bool,
 }
 
-/// Whether a path from outside stays below the directory that it is relative to.
+/// Returns whether a path from outside stays below the directory that it is relative to.
 pub fn is_below(path: &str) -> bool {
     let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
     !path.contains(['\0', '\\']) && path.split('/').all(plain)
 }
 
-/// The names of a part's paths that lead outside, or that are reserved.
-pub fn unread(dist: &Dist) -> BTreeSet<&str> {
+/// Returns the names of a part's paths that lead outside, or that are reserved.
+pub fn rejected_paths(dist: &Dist) -> BTreeSet<&str> {
     let images = dist.images.iter().map(|image| image.path.as_str());
     let recipes = dist.recipes.iter().map(|recipe| recipe.path.as_str());
-    let files = recorded(dist).into_iter().map(|of| of.path);
+    let files = recorded_files(dist).into_iter().map(|item| item.path);
     let documents = dist.documents.iter().map(|document| document.path.as_str());
     let all = images.chain(recipes).chain(files).chain(documents);
     let reserved = |path: &str| path == FILE || path.split('/').next() == Some("logs");
     all.filter(|path| !is_below(path) || reserved(path)).collect()
 }
 
-/// The files to copy from a part: all but layouts and files that are written again.
-pub(super) fn recorded(dist: &Dist) -> Vec<Recorded<'_>> {
-    let file = |path, sha256, size| Recorded { path, sha256, size, program: false };
+/// Returns the files to copy from a part: all but layouts and files that are written again.
+pub(super) fn recorded_files(dist: &Dist) -> Vec<RecordedFile<'_>> {
+    let file = |path, sha256, size| RecordedFile { path, sha256, size, program: false };
     let mut all = Vec::new();
-    for of in &dist.artifacts {
-        all.push(Recorded { program: true, ..file(of.path.as_str(), of.sha256, of.size) });
-        all.extend(of.debug.iter().map(|of| file(&of.path, of.sha256, of.size)));
-        all.extend(of.attribution.iter().map(|of| file(&of.path, of.sha256, of.size)));
+    for artifact in &dist.artifacts {
+        all.push(RecordedFile {
+            program: true,
+            ..file(artifact.path.as_str(), artifact.sha256, artifact.size)
+        });
+        all.extend(artifact.debug.iter().map(|entry| file(&entry.path, entry.sha256, entry.size)));
+        all.extend(
+            artifact.attribution.iter().map(|item| file(&item.path, item.sha256, item.size)),
+        );
     }
-    all.extend(dist.companions.iter().map(|of| file(&of.path, of.sha256, of.size)));
-    all.extend(dist.archives.iter().map(|of| file(&of.path, of.sha256, of.size)));
-    let kept = dist.documents.iter().filter(|of| is_kept(of.kind));
-    all.extend(kept.map(|of| file(&of.path, of.sha256, of.size)));
+    all.extend(
+        dist.companions
+            .iter()
+            .map(|companion| file(&companion.path, companion.sha256, companion.size)),
+    );
+    all.extend(
+        dist.archives.iter().map(|archive| file(&archive.path, archive.sha256, archive.size)),
+    );
+    let kept = dist.documents.iter().filter(|document| is_still_valid(document.kind));
+    all.extend(kept.map(|document| file(&document.path, document.sha256, document.size)));
     all
 }
 
-/// Whether documents of that kind are still valid for a release of more platforms. Checksums are written
-/// again, and signatures are those of checksums.
-pub(super) fn is_kept(kind: DocumentKind) -> bool {
+/// Returns whether documents of that kind are still valid for a release of more platforms. Checksums are
+/// written again, and signatures are those of checksums.
+pub(super) fn is_still_valid(kind: DocumentKind) -> bool {
     match kind {
         DocumentKind::Cyclonedx | DocumentKind::Spdx | DocumentKind::Provenance => true,
         DocumentKind::Checksums | DocumentKind::Minisign | DocumentKind::Sigstore => false,
     }
 }
 
-impl Part {
+impl ReleasePart {
     /// Returns the paths of the listed files, to be checked.
     pub fn paths(dist: &Dist) -> BTreeSet<&str> {
-        recorded(dist).into_iter().map(|of| of.path).collect()
+        recorded_files(dist).into_iter().map(|item| item.path).collect()
     }
 
-    /// What it is for.
+    /// Returns its platforms.
     pub fn platforms(&self) -> BTreeSet<Platform> {
         let dist = &self.dist;
-        let artifacts = dist.artifacts.iter().map(|of| &of.platform);
-        let images = dist.images.iter().flat_map(|of| &of.platforms).map(|of| &of.platform);
-        let archives = dist.archives.iter().map(|of| &of.platform);
+        let artifacts = dist.artifacts.iter().map(|artifact| &artifact.platform);
+        let images =
+            dist.images.iter().flat_map(|image| &image.platforms).map(|image| &image.platform);
+        let archives = dist.archives.iter().map(|archive| &archive.platform);
         artifacts.chain(images).chain(archives).cloned().collect()
     }
 
-    /// The image for `platform` in the layout at `path`.
-    pub(super) fn found(&self, path: &str, platform: &Platform) -> Option<&FoundImage> {
+    /// Returns the image for `platform` in the layout at `path`.
+    pub(super) fn find_image(&self, path: &str, platform: &Platform) -> Option<&FoundImage> {
         let seen = self.layouts.get(path)?;
-        seen.contents.images.iter().find(|of| of.platform == *platform)
+        seen.contents.images.iter().find(|image| image.platform == *platform)
     }
 
-    /// Reports what does not match.
+    /// Reports everything that does not match `dist.json`.
     pub(super) fn check(&self, attestations: Attestations, reasons: &mut Reasons) {
         let name = &self.name;
         if self.platforms().is_empty() {
-            reasons.add(format!("`{name}` has nothing in it"));
+            reasons.add(format!("`{name}` is empty"));
         }
-        for of in recorded(&self.dist) {
-            match self.files.get(of.path) {
+        for recorded in recorded_files(&self.dist) {
+            match self.files.get(recorded.path) {
                 // The reader has reported the reason.
                 None => {}
-                Some(file) if file.sha256 == of.sha256 && file.size == of.size => {}
+                Some(file) if file.sha256 == recorded.sha256 && file.size == recorded.size => {}
                 Some(file) => reasons.add(format!(
-                    "`{name}`: `{}` is not what its dist.json says: it has the digest `{}`",
-                    of.path, file.sha256
+                    "`{name}`: `{}` does not match its dist.json: it has the digest `{}`",
+                    recorded.path, file.sha256
                 )),
             }
         }
         for artifact in &self.dist.artifacts {
-            self.program(artifact, reasons);
+            self.check_program(artifact, reasons);
         }
         for image in &self.dist.images {
-            self.image(image, attestations, reasons);
+            self.check_image(image, attestations, reasons);
         }
     }
 
-    fn program(&self, artifact: &dist::Artifact, reasons: &mut Reasons) {
+    fn check_program(&self, artifact: &dist::Artifact, reasons: &mut Reasons) {
         let dist::Artifact { path, platform, .. } = artifact;
         let Some(file) = self.files.get(path) else { return };
         let name = &self.name;
         // Changes since then are already reported.
         if file.sha256 == artifact.sha256
-            && let Err(refused) =
+            && let Err(rejected) =
                 VerifiedArtifact::from_record(artifact.clone(), file.sha256, file.size)
         {
-            let refused = refused.to_string();
-            let first = refused.lines().next().unwrap_or_default();
+            let rejected = rejected.to_string();
+            let first = rejected.lines().next().unwrap_or_default();
             reasons.add(format!("`{name}`: {first}"));
         }
         match (
@@ -167,9 +179,9 @@ impl Part {
             Architecture::from_goarch(&platform.architecture).map(Architecture::elf),
         ) {
             (None, _) if platform.os == "linux" => {
-                reasons.add(format!("`{name}`: `{path}` is no ELF file"));
+                reasons.add(format!("`{name}`: `{path}` is not an ELF file"));
             }
-            (Some(is), Some(wanted)) if is != wanted => reasons.add(format!(
+            (Some(is), Some(options)) if is != options => reasons.add(format!(
                 "`{name}`: `{path}` is for `{platform}`, and its ELF header says {} with {} bits",
                 machine_name(is.0),
                 is.1
@@ -178,45 +190,46 @@ impl Part {
         }
     }
 
-    fn image(&self, image: &dist::Image, attestations: Attestations, reasons: &mut Reasons) {
+    fn check_image(&self, image: &dist::Image, attestations: Attestations, reasons: &mut Reasons) {
         let (name, path) = (&self.name, &image.path);
         let Some(seen) = self.layouts.get(path) else { return };
         let mut add = |what: String| reasons.add(format!("`{name}`: `{path}`: {what}"));
         seen.faults.iter().chain(&seen.contents.faults).cloned().for_each(&mut add);
         if let Some(root) = seen.root.filter(|root| *root != image.digest) {
-            add(format!("it holds `{root}`, and dist.json says `{}`", image.digest));
+            add(format!("it has `{root}`, expected `{}` by dist.json", image.digest));
         }
-        let own: BTreeSet<&Platform> = image.platforms.iter().map(|of| &of.platform).collect();
-        for found in seen.contents.images.iter().filter(|of| !own.contains(&of.platform)) {
-            add(format!("it is for `{}`, of which dist.json does not speak", found.platform));
+        let own: BTreeSet<&Platform> =
+            image.platforms.iter().map(|platform| &platform.platform).collect();
+        for found in seen.contents.images.iter().filter(|image| !own.contains(&image.platform)) {
+            add(format!("it is for `{}`, which dist.json does not list", found.platform));
         }
-        for of in &image.platforms {
-            let platform = &of.platform;
-            let Some(found) = self.found(path, platform) else {
+        for recorded in &image.platforms {
+            let platform = &recorded.platform;
+            let Some(found) = self.find_image(path, platform) else {
                 // Whatever else is wrong with it explains that.
                 if seen.faults.is_empty() && seen.contents.faults.is_empty() {
-                    add(format!("it has no image for `{platform}`, and dist.json says so"));
+                    add(format!("it has no image for `{platform}`, expected by dist.json"));
                 }
                 continue;
             };
             let layers = found.manifest.layers.iter().map(|layer| layer.digest);
-            let same = found.manifest.digest() == of.manifest
-                && found.config.digest() == of.config
-                && layers.eq(of.layers.iter().map(|layer| layer.digest));
+            let same = found.manifest.digest() == recorded.manifest
+                && found.config.digest() == recorded.config
+                && layers.eq(recorded.layers.iter().map(|layer| layer.digest));
             if !same {
-                add(format!("its image for `{platform}` is not the one that dist.json speaks of"));
+                add(format!("its image for `{platform}` does not match dist.json"));
             }
             let here = |sha256: &Digest| {
                 let mut artifacts = self.dist.artifacts.iter();
                 artifacts.any(|one| one.sha256 == *sha256 && one.platform == *platform)
             };
-            for (binary, _) in of.binaries.iter().filter(|(_, sha256)| !here(sha256)) {
-                add(format!("`{binary}` for `{platform}` is no binary of the part"));
+            for (binary, _) in recorded.binaries.iter().filter(|(_, sha256)| !here(sha256)) {
+                add(format!("`{binary}` for `{platform}` is not a binary of the part"));
             }
         }
         if !seen.contents.attestations.is_empty() && attestations == Attestations::Refuse {
             let count = seen.contents.attestations.len();
-            reasons.add(attested(&format!("{name}/{path}"), count));
+            reasons.add(attestation_error(&format!("{name}/{path}"), count));
         }
     }
 }

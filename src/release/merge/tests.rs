@@ -14,7 +14,7 @@ use crate::{
     model::{digest::Digest, machine::Endian},
 };
 
-/// An image without layers; `more` makes another one.
+/// Returns an image without layers; `more` makes a different one.
 fn found(platform: &str, more: &str) -> FoundImage {
     let image = OciImage::new(Description {
         platform: platform.parse().unwrap(),
@@ -89,54 +89,54 @@ fn made(platform: &str, bytes: &str) -> Value {
     })
 }
 
-fn part(name: &str, made: &Value, bytes: &str) -> Part {
+fn part(name: &str, made: &Value, bytes: &str) -> ReleasePart {
     let dist: Dist = serde_json::from_value(made.clone()).unwrap();
     let platform = dist.artifacts[0].platform.to_string();
-    let file = File {
+    let file = PartFile {
         size: bytes.len() as u64,
         sha256: Digest::sha256(bytes.as_bytes()),
         machine: machine(&platform),
     };
-    let files = Part::paths(&dist).into_iter().map(|path| (path.to_owned(), file)).collect();
+    let files = ReleasePart::paths(&dist).into_iter().map(|path| (path.to_owned(), file)).collect();
     let found = found(&platform, bytes);
-    let seen = Seen {
+    let seen = PartLayout {
         root: Some(found.manifest.digest()),
-        contents: Contents { images: vec![found], ..Contents::default() },
+        contents: IndexContents { images: vec![found], ..IndexContents::default() },
         faults: Vec::new(),
     };
     let layouts = BTreeMap::from([("image/hello".to_owned(), seen)]);
-    Part { name: name.to_owned(), dist, files, layouts }
+    ReleasePart { name: name.to_owned(), dist, files, layouts }
 }
 
-fn pair() -> Vec<Part> {
-    ["linux/arm64", "linux/amd64"].map(|of| part(of, &made(of, of), of)).into()
+fn pair() -> Vec<ReleasePart> {
+    ["linux/arm64", "linux/amd64"].map(|item| part(item, &made(item, item), item)).into()
 }
 
-fn reasons(parts: Vec<Part>) -> Vec<String> {
-    reasons_of(parts, &Wanted::default())
+fn reasons(parts: Vec<ReleasePart>) -> Vec<String> {
+    reasons_of(parts, &MergeOptions::default())
 }
 
-/// The reasons, which must not depend on the order.
-fn reasons_of(mut parts: Vec<Part>, wanted: &Wanted) -> Vec<String> {
-    let told = |parts: &[Part]| {
-        let refused = merge(parts.to_vec(), wanted, Reasons::default()).unwrap_err();
-        refused.iter().map(str::to_owned).collect::<Vec<_>>()
+/// Returns the reasons, which must not depend on the order of the parts.
+fn reasons_of(mut parts: Vec<ReleasePart>, options: &MergeOptions) -> Vec<String> {
+    let reported = |parts: &[ReleasePart]| {
+        let rejected = merge(parts.to_vec(), options, Reasons::default()).unwrap_err();
+        rejected.iter().map(str::to_owned).collect::<Vec<_>>()
     };
-    let first = told(&parts);
+    let first = reported(&parts);
     parts.reverse();
-    assert_eq!(told(&parts), first);
+    assert_eq!(reported(&parts), first);
     first
 }
 
-/// The reasons where the second of two parts is changed so.
-fn with(change: impl FnOnce(&mut Part)) -> Vec<String> {
+/// Returns the reasons after this change of the second of two parts.
+fn with(change: impl FnOnce(&mut ReleasePart)) -> Vec<String> {
     let mut parts = pair();
     change(&mut parts[1]);
     reasons(parts)
 }
 
-fn ok(parts: Vec<Part>) -> Merged {
-    merge(parts, &Wanted::default(), Reasons::default()).unwrap()
+fn ok(parts: Vec<ReleasePart>) -> MergedRelease {
+    merge(parts, &MergeOptions::default(), Reasons::default()).unwrap()
 }
 
 #[test]
@@ -148,16 +148,17 @@ fn two_parts_are_one_release_in_any_order() {
     assert_eq!(again.dist, merged.dist);
     assert_eq!(again.files, merged.files);
     let dist = &merged.dist;
-    let platforms: Vec<_> = dist.artifacts.iter().map(|of| of.platform.to_string()).collect();
+    let platforms: Vec<_> =
+        dist.artifacts.iter().map(|artifact| artifact.platform.to_string()).collect();
     assert_eq!(platforms, ["linux/amd64", "linux/arm64"]);
     assert_eq!(dist.recipes[0].platforms.len(), 2);
     assert_eq!(dist.archives.len(), 2);
     assert_eq!((dist.units.compiled, dist.units.seconds), (4, Some(3.0)));
     // The index is that of one `dist` of both.
-    let images = ["linux/amd64", "linux/arm64"].map(|of| {
-        let steps = vec![HistoryStep::empty(format!("CMD {of}"))];
+    let images = ["linux/amd64", "linux/arm64"].map(|item| {
+        let steps = vec![HistoryStep::empty(format!("CMD {item}"))];
         let annotations = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
-        let (platform, execution) = (of.parse().unwrap(), Execution::default());
+        let (platform, execution) = (item.parse().unwrap(), Execution::default());
         OciImage::new(Description {
             platform,
             epoch: 0,
@@ -172,7 +173,7 @@ fn two_parts_are_one_release_in_any_order() {
     let set = OciImageSet::new(images, annotations).unwrap();
     assert_eq!(dist.images[0].digest, set.descriptor().digest);
     assert_eq!(merged.images[0].joined.descriptor, set.descriptor());
-    let documents: Vec<_> = dist.documents.iter().map(|of| of.path.as_str()).collect();
+    let documents: Vec<_> = dist.documents.iter().map(|document| document.path.as_str()).collect();
     assert_eq!(
         documents,
         [
@@ -215,36 +216,36 @@ fn a_release_for_one_platform_has_no_index() {
 }
 
 #[test]
-fn a_missing_platform_is_told() {
+fn missing_platforms_are_reported() {
     let only = || vec![pair().remove(0)];
     assert_eq!(reasons(only()), ["no part is for `linux/amd64`"]);
-    let asked = |names: &[&str]| Wanted {
+    let requested = |names: &[&str]| MergeOptions {
         platforms: names.iter().map(|name| name.parse().unwrap()).collect(),
-        ..Wanted::default()
+        ..MergeOptions::default()
     };
     // The request takes precedence over the plan.
-    assert!(merge(only(), &asked(&["linux/arm64"]), Reasons::default()).is_ok());
-    let three = asked(&["linux/amd64", "linux/arm64", "linux/riscv64"]);
+    assert!(merge(only(), &requested(&["linux/arm64"]), Reasons::default()).is_ok());
+    let three = requested(&["linux/amd64", "linux/arm64", "linux/riscv64"]);
     assert_eq!(reasons_of(pair(), &three), ["no part is for `linux/riscv64`"]);
-    let more = reasons_of(pair(), &asked(&["linux/arm64"]));
-    assert_eq!(more, ["a part is for `linux/amd64`, which was not asked for"]);
+    let more = reasons_of(pair(), &requested(&["linux/arm64"]));
+    assert_eq!(more, ["a part is for `linux/amd64`, which was not requested"]);
 }
 
 #[test]
-fn a_platform_twice_with_different_content_is_told() {
+fn duplicate_platforms_with_different_content_are_reported() {
     let mut parts = pair();
     parts.push(part("again", &made("linux/amd64", "else"), "else"));
-    let told = reasons(parts);
+    let reported = reasons(parts);
     let first = "`linux/amd64` is in `again` and in `linux/amd64`, and differs: \
                  `archives/hello-linux-amd64-musl.tar.gz`, `image hello`, `linux/amd64/bin/hello`";
-    assert!(told.contains(&first.to_owned()), "{told:#?}");
+    assert!(reported.contains(&first.to_owned()), "{reported:#?}");
 }
 
-/// What makes another part of one.
+/// A change of a part.
 type Change = fn(&mut Dist);
 
 #[test]
-fn what_parts_do_not_agree_on_is_told() {
+fn differences_between_parts_are_reported() {
     let cases: [(Change, &str); 8] = [
         (|d| d.release.version = None, "the version differs: `1.0.0` in `linux/arm64`; `none` in"),
         (|d| d.release.revision = Some("def".into()), "the revision differs: `abc` in"),
@@ -264,10 +265,10 @@ fn what_parts_do_not_agree_on_is_told() {
         ),
         (|d| d.artifacts[0].version = "2.0.0".into(), "the version of `hello` differs: `1.0.0` in"),
     ];
-    for (change, wanted) in cases {
-        let told = with(|part| change(&mut part.dist));
-        assert_eq!(told.len(), 1, "{told:#?}");
-        assert!(told[0].starts_with(wanted), "{told:#?}");
+    for (change, options) in cases {
+        let reported = with(|part| change(&mut part.dist));
+        assert_eq!(reported.len(), 1, "{reported:#?}");
+        assert!(reported[0].starts_with(options), "{reported:#?}");
     }
     // A tool that only one of them uses is not a difference, nor is the directory of the source.
     let mut parts = pair();
@@ -277,76 +278,82 @@ fn what_parts_do_not_agree_on_is_told() {
 }
 
 #[test]
-fn bytes_that_are_not_those_of_the_record_are_told() {
-    let told = with(|part| {
+fn files_that_do_not_match_dist_json_are_reported() {
+    let reported = with(|part| {
         for file in part.files.values_mut() {
             file.sha256 = Digest::sha256(b"changed");
         }
     });
-    assert_eq!(told.len(), 5, "{told:#?}");
-    assert!(told[0].contains("is not what its dist.json says: it has the digest `sha256:"));
-    let told = with(|part| {
+    assert_eq!(reported.len(), 5, "{reported:#?}");
+    assert!(reported[0].contains("does not match its dist.json: it has the digest `sha256:"));
+    let reported = with(|part| {
         let machine = machine("linux/arm64");
         part.files.get_mut("linux/amd64/bin/hello").unwrap().machine = machine;
     });
     let machine = "`linux/amd64`: `linux/amd64/bin/hello` is for `linux/amd64`, and its ELF header says \
          AARCH64 with 64 bits";
-    assert_eq!(told, [machine]);
-    let told = with(|part| {
+    assert_eq!(reported, [machine]);
+    let reported = with(|part| {
         part.files.get_mut("linux/amd64/bin/hello").unwrap().machine = None;
     });
-    assert_eq!(told, ["`linux/amd64`: `linux/amd64/bin/hello` is no ELF file"]);
-    let told = with(|part| part.dist.artifacts[0].verdict = None);
-    assert_eq!(told.len(), 1, "{told:#?}");
-    assert!(told[0].starts_with("`linux/amd64`: "), "{told:#?}");
+    assert_eq!(reported, ["`linux/amd64`: `linux/amd64/bin/hello` is not an ELF file"]);
+    let reported = with(|part| part.dist.artifacts[0].verdict = None);
+    assert_eq!(reported.len(), 1, "{reported:#?}");
+    assert!(reported[0].starts_with("`linux/amd64`: "), "{reported:#?}");
 }
 
 #[test]
-fn images_that_are_not_those_of_the_record_are_told() {
-    let told = with(|part| {
+fn images_that_do_not_match_dist_json_are_reported() {
+    let reported = with(|part| {
         let seen = part.layouts.get_mut("image/hello").unwrap();
         seen.contents.images = vec![found("linux/arm64", "x")];
     });
     let prefix = "`linux/amd64`: `image/hello`: ";
     assert_eq!(
-        told,
+        reported,
         [
-            format!("{prefix}it has no image for `linux/amd64`, and dist.json says so"),
-            format!("{prefix}it is for `linux/arm64`, of which dist.json does not speak"),
+            format!("{prefix}it has no image for `linux/amd64`, expected by dist.json"),
+            format!("{prefix}it is for `linux/arm64`, which dist.json does not list"),
         ]
     );
-    let told = with(|part| {
+    let reported = with(|part| {
         let seen = part.layouts.get_mut("image/hello").unwrap();
         seen.contents.images = vec![found("linux/amd64", "x")];
         seen.root = Some(Digest::sha256(b"x"));
         seen.faults.push("`blobs/x`: is missing".to_owned());
     });
-    assert_eq!(told.len(), 3, "{told:#?}");
-    assert!(told.contains(&format!("{prefix}`blobs/x`: is missing")));
-    let told = with(|part| {
+    assert_eq!(reported.len(), 3, "{reported:#?}");
+    assert!(reported.contains(&format!("{prefix}`blobs/x`: is missing")));
+    let reported = with(|part| {
         let binaries = &mut part.dist.images[0].platforms[0].binaries;
         binaries.insert("/bin/other".into(), Digest::sha256(b"x"));
     });
-    assert_eq!(told, [format!("{prefix}`/bin/other` for `linux/amd64` is no binary of the part")]);
+    assert_eq!(
+        reported,
+        [format!("{prefix}`/bin/other` for `linux/amd64` is not a binary of the part")]
+    );
 }
 
 #[test]
-fn attestations_are_refused_kept_or_dropped() {
+fn attestations_are_rejected_kept_or_dropped() {
     let attested = || {
         let mut parts = pair();
         let seen = parts[0].layouts.get_mut("image/hello").unwrap();
-        let mut of = Descriptor::new(MediaType::Manifest, Digest::sha256(b"a"), 1);
-        of.platform = Some("unknown/unknown".parse().unwrap());
+        let mut descriptor = Descriptor::new(MediaType::Manifest, Digest::sha256(b"a"), 1);
+        descriptor.platform = Some("unknown/unknown".parse().unwrap());
         let blobs = vec![Descriptor::new(MediaType::Config, Digest::sha256(b"b"), 1)];
-        seen.contents.attestations.push(Attestation { descriptor: of, blobs });
+        seen.contents.attestations.push(Attestation { descriptor, blobs });
         parts
     };
-    let told = reasons(attested());
-    assert_eq!(told.len(), 1);
-    assert!(told[0].starts_with("`linux/arm64/image/hello` has an attestation, which"), "{told:?}");
+    let reported = reasons(attested());
+    assert_eq!(reported.len(), 1);
+    assert!(
+        reported[0].starts_with("`linux/arm64/image/hello` has an attestation, which"),
+        "{reported:?}"
+    );
     let with = |attestations| {
-        let wanted = Wanted { attestations, ..Wanted::default() };
-        merge(attested(), &wanted, Reasons::default()).unwrap()
+        let options = MergeOptions { attestations, ..MergeOptions::default() };
+        merge(attested(), &options, Reasons::default()).unwrap()
     };
     let dropped = with(Attestations::Drop);
     assert_eq!(dropped.dist, ok(pair()).dist);
@@ -356,21 +363,21 @@ fn attestations_are_refused_kept_or_dropped() {
 }
 
 #[test]
-fn what_one_part_lacks_is_told() {
-    let told = with(|part| part.dist.images.clear());
-    assert_eq!(told, ["`linux/amd64` has no image `hello` for `linux/amd64`"]);
-    let told = with(|part| part.dist.archives.clear());
-    assert_eq!(told, ["`linux/amd64` has no archive of `hello` for `linux/amd64`"]);
-    let told = with(|part| {
+fn missing_files_of_a_part_are_reported() {
+    let reported = with(|part| part.dist.images.clear());
+    assert_eq!(reported, ["`linux/amd64` has no image `hello` for `linux/amd64`"]);
+    let reported = with(|part| part.dist.archives.clear());
+    assert_eq!(reported, ["`linux/amd64` has no archive of `hello` for `linux/amd64`"]);
+    let reported = with(|part| {
         let mut more = part.dist.artifacts[0].clone();
         more.name = "more".into();
         part.dist.artifacts.push(more);
     });
-    assert_eq!(told, ["`linux/arm64` has no binary `more` for `linux/arm64`"]);
+    assert_eq!(reported, ["`linux/arm64` has no binary `more` for `linux/arm64`"]);
 }
 
 #[test]
-fn archives_of_one_name_are_told() {
+fn archives_with_the_same_name_are_reported() {
     let mut parts = pair();
     for part in &mut parts {
         let path = "archives/hello.tar.gz".to_owned();
@@ -379,23 +386,26 @@ fn archives_of_one_name_are_told() {
         part.files.insert(path.clone(), file);
         archive.path = path;
     }
-    let told = reasons(parts);
-    let wanted =
+    let reported = reasons(parts);
+    let options =
         "`archives/hello.tar.gz` is in `linux/amd64` and in `linux/arm64`, and differs".to_owned();
-    assert_eq!(told, [wanted]);
+    assert_eq!(reported, [options]);
 }
 
 #[test]
-fn every_reason_is_told_at_once() {
+fn all_reasons_are_reported_together() {
     let mut parts = pair();
     parts[0].dist.release.revision = None;
     parts[1].dist.release.dirty = Some(true);
     parts[1].files.get_mut("linux/amd64/bin/hello").unwrap().machine = machine("linux/arm64");
     let mut read = Reasons::default();
     read.add("there is no `third/dist.json`");
-    let told = merge(parts, &Wanted::default(), read).unwrap_err();
-    assert_eq!(told.iter().len(), 4, "{told:#?}");
-    assert_eq!(merge(Vec::new(), &Wanted::default(), told.clone()).unwrap_err(), told);
+    let reported = merge(parts, &MergeOptions::default(), read).unwrap_err();
+    assert_eq!(reported.iter().len(), 4, "{reported:#?}");
+    assert_eq!(
+        merge(Vec::new(), &MergeOptions::default(), reported.clone()).unwrap_err(),
+        reported
+    );
 }
 
 #[test]
@@ -409,20 +419,21 @@ fn paths_from_outside_stay_below() {
     let mut part = pair().remove(0);
     part.dist.archives[0].path = "../x".into();
     part.dist.images[0].path = "dist.json".into();
-    assert_eq!(unread(&part.dist).into_iter().collect::<Vec<_>>(), ["../x", "dist.json"]);
+    assert_eq!(rejected_paths(&part.dist).into_iter().collect::<Vec<_>>(), ["../x", "dist.json"]);
 }
 
 #[test]
 fn images_of_registries_are_joined() {
     let contents = |platform: &str, more: &str| {
         let images = vec![found(platform, more)];
-        Contents { images, ..Contents::default() }
+        IndexContents { images, ..IndexContents::default() }
     };
     let pair = || {
-        let of = |name: &str| (name.to_owned(), contents(name, name));
-        vec![of("linux/arm64"), of("linux/amd64")]
+        let part_contents = |name: &str| (name.to_owned(), contents(name, name));
+        vec![part_contents("linux/arm64"), part_contents("linux/amd64")]
     };
-    let joined = |parts: &[_]| images(parts, &Wanted::default(), Reasons::default());
+    let joined =
+        |parts: &[_]| join_registry_images(parts, &MergeOptions::default(), Reasons::default());
     let one = joined(&pair()).unwrap();
     assert_eq!(one.descriptor.digest, ok(super::tests::pair()).dist.images[0].digest);
     let mut more = pair();
@@ -430,24 +441,24 @@ fn images_of_registries_are_joined() {
     more.push(more[0].clone());
     assert_eq!(joined(&more).unwrap().descriptor, one.descriptor);
     more.push(("other".to_owned(), contents("linux/amd64", "x")));
-    let told = joined(&more).unwrap_err();
-    let told: Vec<_> = told.iter().collect();
-    assert_eq!(told, ["`linux/amd64` is in `linux/amd64` and in `other`, and differs"]);
+    let reported = joined(&more).unwrap_err();
+    let reported: Vec<_> = reported.iter().collect();
+    assert_eq!(reported, ["`linux/amd64` is in `linux/amd64` and in `other`, and differs"]);
     let mut labelled = pair();
     let image = &mut labelled[0].1.images[0];
     let mut config = (*image.config).clone();
     let label = "org.opencontainers.image.version".to_owned();
     config.config.labels.insert(label, "2".to_owned());
     image.config = crate::image::oci::Document::new(config).unwrap();
-    let told = joined(&labelled).unwrap_err();
-    let told: Vec<_> = told.iter().collect();
-    let wanted = "the label `version` differs: `2` in `linux/arm64`; `none` in `linux/amd64`";
-    assert_eq!(told, [wanted]);
+    let reported = joined(&labelled).unwrap_err();
+    let reported: Vec<_> = reported.iter().collect();
+    let options = "the label `version` differs: `2` in `linux/arm64`; `none` in `linux/amd64`";
+    assert_eq!(reported, [options]);
     assert!(joined(&[]).is_err());
 }
 
 #[test]
-fn indexes_that_are_nested_too_deep_are_told() {
+fn indexes_that_are_nested_too_deep_are_reported() {
     let mut documents: BTreeMap<Digest, Vec<u8>> = BTreeMap::new();
     let mut root = None;
     for depth in 0..=DEPTH {
@@ -455,7 +466,7 @@ fn indexes_that_are_nested_too_deep_are_told() {
         let document = document.unwrap();
         root = Some(Descriptor::new(MediaType::Index, document.digest(), document.size()));
         documents.insert(document.digest(), document.bytes().to_vec());
-        let contents = read(root.as_ref().unwrap(), &|of| documents.get(&of.digest).cloned());
+        let contents = read(root.as_ref().unwrap(), &|item| documents.get(&item.digest).cloned());
         assert_eq!(contents.faults.len(), usize::from(depth == DEPTH), "{:?}", contents.faults);
     }
 }

@@ -8,7 +8,7 @@ use crate::model::{
     error::{Error, Result},
 };
 
-/// The most bytes of such a file.
+/// The maximum size of such a file, in bytes.
 pub const LIMIT: u64 = 4 << 20;
 
 /// Files of one directory by their names.
@@ -35,7 +35,7 @@ impl Checksums {
                 .map_err(|_| bad(format!("line {number} does not begin with 64 hex digits")))?;
             let plain = |c: char| !c.is_control() && !['/', '\\'].contains(&c);
             if name.is_empty() || [".", ".."].contains(&name) || !name.chars().all(plain) {
-                return Err(bad(format!("line {number} names no file beside it")));
+                return Err(bad(format!("line {number} does not name a file beside it")));
             }
             if all.insert(name.to_owned(), digest).is_some() {
                 return Err(bad(format!("it has two lines for `{name}`")));
@@ -47,18 +47,18 @@ impl Checksums {
         Ok(Checksums(all))
     }
 
-    /// The files, by name.
+    /// Returns the files, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Digest)> {
         self.0.iter().map(|(name, digest)| (name.as_str(), *digest))
     }
 
-    /// What a file has to be.
+    /// Returns the expected digest of a file.
     pub fn get(&self, name: &str) -> Option<Digest> {
         self.0.get(name).copied()
     }
 
-    /// Whether a file of that name need not be listed: the checksums, and what signs them.
-    pub fn is_own(name: &str) -> bool {
+    /// Returns whether a file of that name need not be listed: the checksums, and their signatures.
+    pub fn is_exempt(name: &str) -> bool {
         [CHECKSUMS, MINISIGN, SIGSTORE].contains(&name)
     }
 }
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_or_leads_elsewhere_is_refused() {
+    fn malformed_lists_and_outside_paths_are_rejected() {
         let hex = Digest::sha256(b"").hex();
         let bad = [
             String::new(),

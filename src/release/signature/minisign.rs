@@ -10,18 +10,18 @@ use crate::model::{
     secret::Secret,
 };
 
-/// What each of its files begins with.
+/// The start of each of its files.
 const COMMENT: &str = "untrusted comment:";
 
-/// How many bytes a public key has: algorithm, key number, key.
-const PUBLIC: usize = 2 + 8 + 32;
+/// The size of a public key in bytes: algorithm, key number, key.
+const PUBLIC_KEY_SIZE: usize = 2 + 8 + 32;
 
-/// How many bytes a secret key has: three algorithms, salt and limits of the key derivation, key
-/// number, key, checksum.
-const SECRET: usize = 2 + 2 + 2 + 32 + 8 + 8 + 8 + 64 + 32;
+/// The size of a secret key in bytes: three algorithms, salt and limits of the key derivation, key number, key,
+/// checksum.
+const SECRET_KEY_SIZE: usize = 2 + 2 + 2 + 32 + 8 + 8 + 8 + 64 + 32;
 
-/// How many bytes a signature has: algorithm, key number, signature.
-const SIGNATURE: usize = 2 + 8 + 64;
+/// The size of a signature in bytes: algorithm, key number, signature.
+const SIGNATURE_SIZE: usize = 2 + 8 + 64;
 
 /// Returns the key in a file: the first line that is not a comment.
 fn key_bytes(text: &str) -> Option<Vec<u8>> {
@@ -37,27 +37,27 @@ fn key_bytes(text: &str) -> Option<Vec<u8>> {
 pub struct Verifier(PublicKey);
 
 impl Verifier {
-    /// Whether `text` looks like what [`Verifier::new`] reads, and not like another kind of key.
-    pub fn reads(text: &str) -> bool {
-        let key = |bytes: Vec<u8>| bytes.len() == PUBLIC && bytes.starts_with(b"Ed");
+    /// Returns whether `text` looks like the input of [`Verifier::new`], and not like another kind of key.
+    pub fn accepts(text: &str) -> bool {
+        let key = |bytes: Vec<u8>| bytes.len() == PUBLIC_KEY_SIZE && bytes.starts_with(b"Ed");
         text.starts_with(COMMENT) || key_bytes(text).is_some_and(key)
     }
 
-    /// Reads a public key. `name` is what the error calls it.
+    /// Parses a public key. `name` is its name in errors.
     ///
     /// # Errors
     /// It is none.
     pub fn new(name: &str, text: &str) -> Result<Self> {
         let bytes = key_bytes(text).unwrap_or_default();
         let bad = |why: &str| {
-            Error::usage(format!("`{name}` is no public key of minisign's: {why}"))
+            Error::usage(format!("`{name}` is not a public key of minisign's: {why}"))
                 .hint("`minisign -G` makes a pair of keys; the public one is in `minisign.pub`")
         };
         match bytes.len() {
-            PUBLIC if bytes.starts_with(b"Ed") => {}
-            SECRET => return Err(bad("it is a secret one, which nobody else must have")),
-            SIGNATURE => return Err(bad("it is a signature")),
-            _ => return Err(bad("it does not hold one")),
+            PUBLIC_KEY_SIZE if bytes.starts_with(b"Ed") => {}
+            SECRET_KEY_SIZE => return Err(bad("it is a secret key, which must not be shared")),
+            SIGNATURE_SIZE => return Err(bad("it is a signature")),
+            _ => return Err(bad("it has none")),
         }
         let key = PublicKey::from_bytes(&bytes).map_err(|error| bad(&error.to_string()))?;
         Ok(Verifier(key))
@@ -70,9 +70,8 @@ impl Verifier {
     /// It is not a signature, or one of a different key or different data.
     pub fn verify(&self, name: &str, text: &str, data: &[u8]) -> Result<String> {
         let bad = |why: &str| {
-            Error::check(format!("`{name}` does not sign this: {why}")).hint(
-                "do not use these files: fetch them again, and the key from where you trust it",
-            )
+            Error::check(format!("`{name}` does not sign this: {why}"))
+                .hint("do not use these files: fetch them again, and the key from a trusted source")
         };
         let lines: Vec<&str> = text.lines().collect();
         let [_, signature, comment, global] = lines[..] else {
@@ -80,14 +79,14 @@ impl Verifier {
         };
         let len = |line: &str| BASE64_STANDARD.decode(line).map(|bytes| bytes.len());
         // The library takes these lengths for granted.
-        if len(signature) != Ok(SIGNATURE) || len(global) != Ok(64) {
-            return Err(bad("it is no signature of minisign's"));
+        if len(signature) != Ok(SIGNATURE_SIZE) || len(global) != Ok(64) {
+            return Err(bad("it is not a signature of minisign's"));
         }
         if comment.trim_end() != comment {
             return Err(bad("its comment ends in a space"));
         }
-        let signature =
-            SignatureBox::from_string(text).map_err(|_| bad("it is no signature of minisign's"))?;
+        let signature = SignatureBox::from_string(text)
+            .map_err(|_| bad("it is not a signature of minisign's"))?;
         if signature.keynum() != self.0.keynum() {
             let is = number(signature.keynum());
             return Err(bad(&format!(
@@ -101,20 +100,20 @@ impl Verifier {
     }
 }
 
-/// A key's number, as minisign shows it.
+/// Formats a key's number as minisign does.
 fn number(bytes: &[u8]) -> String {
     bytes.iter().rev().map(|byte| format!("{byte:02X}")).collect()
 }
 
-/// A secret key as it is in its file.
-pub struct Locked {
+/// A secret key in the form of its file.
+pub struct StoredKey {
     name: String,
     bytes: Vec<u8>,
     encrypted: bool,
 }
 
-/// Never the key.
-impl std::fmt::Debug for Locked {
+/// Prints the type only, never the key.
+impl std::fmt::Debug for StoredKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Locked").field("name", &self.name).finish_non_exhaustive()
     }
@@ -123,53 +122,54 @@ impl std::fmt::Debug for Locked {
 /// A secret key that can sign.
 pub struct Signer(SecretKey);
 
-/// Never the key, which the library's own `Debug` shows.
+/// Prints the type only, never the key, which the library's own `Debug` prints.
 impl std::fmt::Debug for Signer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Signer")
     }
 }
 
-impl Locked {
-    /// Reads a secret key; `name` is what errors call it.
+impl StoredKey {
+    /// Parses a secret key; `name` is its name in errors.
     ///
     /// # Errors
     /// It is none.
     pub fn new(name: &str, text: &str) -> Result<Self> {
         let bytes = key_bytes(text).unwrap_or_default();
         let bad = |why: &str| {
-            Error::usage(format!("`{name}` is no secret key of minisign's: {why}"))
+            Error::usage(format!("`{name}` is not a secret key of minisign's: {why}"))
                 .hint("`minisign -G` makes a pair of keys; the secret one is in `~/.minisign`")
         };
         match bytes.len() {
-            SECRET if bytes.starts_with(b"Ed") => {}
-            PUBLIC => return Err(bad("it is a public one, which verifies and cannot sign")),
-            SIGNATURE => return Err(bad("it is a signature")),
-            _ => return Err(bad("it does not hold one")),
+            SECRET_KEY_SIZE if bytes.starts_with(b"Ed") => {}
+            PUBLIC_KEY_SIZE => {
+                return Err(bad("it is a public one, which verifies and cannot sign"));
+            }
+            SIGNATURE_SIZE => return Err(bad("it is a signature")),
+            _ => return Err(bad("it has none")),
         }
         let encrypted = match bytes.get(2..4) {
             Some(b"Sc") => true,
             Some([0, 0]) => false,
-            _ => return Err(bad("it is encrypted in an unknown way")),
+            _ => return Err(bad("its encryption is unknown")),
         };
-        Ok(Locked { name: name.to_owned(), bytes, encrypted })
+        Ok(StoredKey { name: name.to_owned(), bytes, encrypted })
     }
 
-    /// Whether a password opens it.
+    /// Returns whether it is encrypted with a password.
     pub fn is_encrypted(&self) -> bool {
         self.encrypted
     }
 
-    /// Opens it.
+    /// Decrypts it.
     ///
     /// # Errors
     /// The password is wrong, or none is given where one is needed; or the key is damaged.
-    pub fn open(self, password: Option<&Secret>) -> Result<Signer> {
+    pub fn decrypt(self, password: Option<&Secret>) -> Result<Signer> {
         let name = &self.name;
         let damaged = || {
-            Error::usage(format!("`{name}` is damaged")).hint(
-                "take it from where you keep a copy; `minisign -R` can tell whether that is whole",
-            )
+            Error::usage(format!("`{name}` is damaged"))
+                .hint("restore it from a backup; `minisign -R` checks whether it is intact")
         };
         // The library wants a comment, which may have got lost on the way here.
         let line = BASE64_STANDARD.encode(&self.bytes);
@@ -181,15 +181,15 @@ impl Locked {
             }
             (false, _) => key.into_unencrypted_secret_key().map_err(|_| damaged()),
             (true, None) => {
-                Err(Error::usage(format!("`{name}` has a password, and none is given"))
-                    .hint("`LONGSHORE_MINISIGN_PASSWORD` or `--password-file FILE` gives it"))
+                Err(Error::usage(format!("`{name}` is encrypted, and no password is given"))
+                    .hint("`LONGSHORE_MINISIGN_PASSWORD` or `--password-file FILE` sets it"))
             }
             (true, Some(password)) => key
                 .into_secret_key(Some(password.reveal().to_owned()))
                 .map_err(|error| match error.kind() {
                     minisign::ErrorKind::Verify => {
                         Error::usage(format!("the password for `{name}` is wrong"))
-                            .hint("or the key is damaged: `minisign -R` can tell")
+                            .hint("or the key is damaged: check it with `minisign -R`")
                     }
                     _ => Error::usage(format!("`{name}` cannot be opened"))
                         .because(error.to_string()),

@@ -4,7 +4,7 @@
 
 use super::Name;
 
-/// Crates that implement traits only for what is theirs, or generic.
+/// Crates that implement traits only for their own types, or generically.
 const STD: [&str; 3] = ["std", "core", "alloc"];
 
 /// Returns `None` if the name is not of this scheme.
@@ -14,10 +14,10 @@ pub(super) fn parse(raw: &str) -> Option<Name> {
     // Without a digest it is C++.
     let digest = with.strip_prefix(&text)?.get(..19)?;
     digest.starts_with("::h").then_some(())?;
-    let path = parts(&text);
+    let path = path_parts(&text);
     let (first, rest) = path.split_first()?;
     let (defining, in_type) = match first.strip_prefix('<') {
-        Some(inside) => (implementation(inside.strip_suffix('>').unwrap_or(inside))?, true),
+        Some(inside) => (impl_crate(inside.strip_suffix('>').unwrap_or(inside))?, true),
         None => (*first, false),
     };
     let rest: Vec<&str> = rest.iter().copied().filter(|part| !part.starts_with("{{")).collect();
@@ -26,13 +26,13 @@ pub(super) fn parse(raw: &str) -> Option<Name> {
         true => type_modules(first),
         false => modules.join("::"),
     };
-    let krate = dropped(&text).unwrap_or(defining).to_owned();
+    let krate = dropped_type_crate(&text).unwrap_or(defining).to_owned();
     let guessed = in_type || krate != defining || STD.contains(&defining);
     Some(Name { krate, defining: defining.to_owned(), module, symbol: text.clone(), guessed })
 }
 
-/// The parts of a path: what is between the `::` that are not inside brackets.
-fn parts(text: &str) -> Vec<&str> {
+/// Returns the parts of a path, separated by each `::` outside of brackets.
+fn path_parts(text: &str) -> Vec<&str> {
     let (mut found, mut depth, mut start) = (Vec::new(), 0_usize, 0);
     let bytes = text.as_bytes();
     for (at, byte) in bytes.iter().enumerate() {
@@ -53,7 +53,7 @@ fn parts(text: &str) -> Vec<&str> {
 }
 
 /// Returns the crate of `Type as Trait`: that of the type, unless only the trait can be of a user's crate.
-fn implementation(inside: &str) -> Option<&str> {
+fn impl_crate(inside: &str) -> Option<&str> {
     let mut depth = 0_usize;
     let cut = inside.char_indices().find(|(at, c)| {
         match c {
@@ -63,19 +63,19 @@ fn implementation(inside: &str) -> Option<&str> {
         }
         depth == 0 && inside.get(*at..).is_some_and(|rest| rest.starts_with(" as "))
     });
-    let (of, by) = match cut {
+    let (implementing, by) = match cut {
         Some((at, _)) => (inside.get(..at)?, inside.get(at + 4..)),
         None => (inside, None),
     };
-    let (of, by) = (crate_of(of), by.and_then(crate_of));
-    match (of, by) {
-        (Some(of), Some(by)) if STD.contains(&of) => Some(by),
-        (Some(of), _) => Some(of),
+    let (implementing, by) = (crate_of(implementing), by.and_then(crate_of));
+    match (implementing, by) {
+        (Some(implementing), Some(by)) if STD.contains(&implementing) => Some(by),
+        (Some(implementing), _) => Some(implementing),
         (None, by) => by.or(Some("core")),
     }
 }
 
-/// The crate that a type's path begins with; none for what has no path.
+/// Returns the crate that a type's path begins with; `None` if it has no path.
 fn crate_of(text: &str) -> Option<&str> {
     let mut text = text;
     loop {
@@ -92,7 +92,7 @@ fn crate_of(text: &str) -> Option<&str> {
     (!name.is_empty() && name.chars().all(word)).then_some(name)
 }
 
-/// The modules of the type in `<Type as Trait>`.
+/// Returns the modules of the type in `<Type as Trait>`.
 fn type_modules(first: &str) -> String {
     let inside = first.trim_start_matches('<');
     let path = inside.split(" as ").next().unwrap_or_default();
@@ -105,7 +105,7 @@ fn type_modules(first: &str) -> String {
 }
 
 /// Returns the crate for which a destructor was compiled: it is the one function with its type in its name.
-fn dropped(text: &str) -> Option<&str> {
-    let of = text.strip_prefix("core::ptr::drop_in_place<")?;
-    crate_of(of).filter(|name| !STD.contains(name))
+fn dropped_type_crate(text: &str) -> Option<&str> {
+    let dropped = text.strip_prefix("core::ptr::drop_in_place<")?;
+    crate_of(dropped).filter(|name| !STD.contains(name))
 }

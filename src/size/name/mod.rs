@@ -3,7 +3,7 @@
 mod legacy;
 mod v0;
 
-/// The name in the column of crates for code that is not of a Rust crate.
+/// The name in the column of crates for code from outside of Rust.
 pub(super) const C: &str = "[C]";
 /// The same for C++.
 pub(super) const CPLUSPLUS: &str = "[C++]";
@@ -18,7 +18,7 @@ pub struct Name {
     pub defining: String,
     /// The modules in that crate, with `::` between them.
     pub module: String,
-    /// The name as in source, without what differs from build to build.
+    /// The name as in source, without the parts that differ from build to build.
     pub symbol: String,
     /// Whether the crate is a guess: names of the legacy scheme do not contain the crate for which they were
     /// compiled, nor that of an implementation.
@@ -27,9 +27,9 @@ pub struct Name {
 
 impl Name {
     /// Parses the name `raw` of a symbol table.
-    pub fn of(raw: &str) -> Self {
+    pub fn parse(raw: &str) -> Self {
         if raw.starts_with("_R")
-            && let Some(v0::Parsed { path, instantiating }) = v0::parse(raw)
+            && let Some(v0::ParsedName { path, instantiating }) = v0::parse(raw)
         {
             return path_name(raw, &path, instantiating);
         }
@@ -43,13 +43,13 @@ impl Name {
             && what.ends_with('.')
         {
             let start = what.len();
-            let mut name = Name::of(raw.get(start..).unwrap_or(inner));
+            let mut name = Name::parse(raw.get(start..).unwrap_or(inner));
             if name.defining != C {
                 name.symbol.insert_str(0, what);
                 return name;
             }
         }
-        let symbol = stable(raw);
+        let symbol = stable_name(raw);
         let krate = match raw {
             "rust_eh_personality" | "rust_begin_unwind" | "rust_panic" => "std",
             _ if raw.starts_with("__rust_") || raw.starts_with("__rdl_") => "std",
@@ -78,7 +78,7 @@ fn path_name(raw: &str, path: &[String], instantiating: Option<String>) -> Name 
 
 /// Returns a name without the parts that differ from build to build: hashes, and numbers that compilers append
 /// to distinguish equal names.
-fn stable(raw: &str) -> String {
+fn stable_name(raw: &str) -> String {
     let mut parts: Vec<&str> = raw.split('.').collect();
     let is_number = |part: &&str| {
         let digits = part.strip_prefix('h').unwrap_or(part);
@@ -89,7 +89,7 @@ fn stable(raw: &str) -> String {
     while parts.len() > 1 && parts.last().is_some_and(|part| is_number(part) || *part == "llvm") {
         parts.pop();
     }
-    parts.retain(|part| parts_first(raw, part) || !is_number(part));
+    parts.retain(|part| begins_with(raw, part) || !is_number(part));
     let name = parts.join(".");
     match name.split_once('_') {
         // rustc's name for a constant without one.
@@ -101,8 +101,8 @@ fn stable(raw: &str) -> String {
     }
 }
 
-/// Whether `part` is what `raw` begins with: a name keeps its beginning, whatever it is.
-fn parts_first(raw: &str, part: &str) -> bool {
+/// Returns whether `raw` begins with `part`: this is preserved as it is.
+fn begins_with(raw: &str, part: &str) -> bool {
     std::ptr::eq(raw.as_ptr(), part.as_ptr())
 }
 

@@ -1,7 +1,7 @@
 //! Names of the scheme v0 (<https://doc.rust-lang.org/rustc/symbol-mangling/v0.html>): of the path, only the
 //! crates.
 
-/// How deep paths and types are followed. rustc-demangle stops at 500.
+/// The maximum depth of paths and types. rustc-demangle stops at 500.
 const DEPTH: u32 = 200;
 
 /// The maximum number of components of a name: back references can repeat it without end.
@@ -9,7 +9,7 @@ const PARTS: u32 = 50_000;
 
 /// The crates of a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Parsed {
+pub(super) struct ParsedName {
     /// The crate in which the code is written, the modules there, and last the function.
     pub(super) path: Vec<String>,
     /// The crate for which it was compiled, if the name contains it: that of a generic function.
@@ -17,7 +17,7 @@ pub(super) struct Parsed {
 }
 
 /// Parses a name that begins with `_R`. Returns `None` if it is not of this scheme.
-pub(super) fn parse(name: &str) -> Option<Parsed> {
+pub(super) fn parse(name: &str) -> Option<ParsedName> {
     let rest = name.strip_prefix("_R")?;
     // A version would come first; there is none yet.
     if rest.starts_with(|c: char| c.is_ascii_digit()) || !rest.is_ascii() {
@@ -25,23 +25,23 @@ pub(super) fn parse(name: &str) -> Option<Parsed> {
     }
     // What vendors append.
     let rest = rest.split(['.', '$']).next().unwrap_or_default();
-    let mut reader = Reader { bytes: rest.as_bytes(), at: 0, left: PARTS, depth: 0 };
+    let mut reader = NameReader { bytes: rest.as_bytes(), at: 0, left: PARTS, depth: 0 };
     let path = reader.path()?;
     let mut instantiating = None;
     if reader.peek().is_some_and(|byte| byte.is_ascii_uppercase()) {
         instantiating = reader.path().and_then(|path| path.into_iter().next());
     }
-    Some(Parsed { path, instantiating })
+    Some(ParsedName { path, instantiating })
 }
 
-struct Reader<'a> {
+struct NameReader<'a> {
     bytes: &'a [u8],
     at: usize,
     left: u32,
     depth: u32,
 }
 
-impl Reader<'_> {
+impl NameReader<'_> {
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
@@ -58,16 +58,17 @@ impl Reader<'_> {
         found
     }
 
-    /// Counts down the remaining components.
-    fn enter(&mut self) -> Option<()> {
+    /// Decrements the remaining number of components.
+    fn count_component(&mut self) -> Option<()> {
         self.left = self.left.checked_sub(1)?;
         self.depth += 1;
         (self.depth <= DEPTH).then_some(())
     }
 
-    /// The path's parts, the crate first. Of an implementation it is the module that it is in.
+    /// Reads a path, and returns its components, the crate first. For an implementation it is the path of its
+    /// module.
     fn path(&mut self) -> Option<Vec<String>> {
-        self.enter()?;
+        self.count_component()?;
         let path = match self.next()? {
             b'C' => {
                 self.disambiguator()?;
@@ -88,19 +89,19 @@ impl Reader<'_> {
             b'M' => {
                 self.disambiguator()?;
                 let path = self.path()?;
-                self.kind()?;
+                self.type_()?;
                 path
             }
             b'X' => {
                 self.disambiguator()?;
                 let path = self.path()?;
-                self.kind()?;
+                self.type_()?;
                 self.path()?;
                 path
             }
             // A method that the trait itself provides.
             b'Y' => {
-                self.kind()?;
+                self.type_()?;
                 self.path()?
             }
             b'I' => {
@@ -108,7 +109,7 @@ impl Reader<'_> {
                 self.until_end(Self::argument)?;
                 path
             }
-            b'B' => self.back(Self::path)?,
+            b'B' => self.back_reference(Self::path)?,
             _ => return None,
         };
         self.depth -= 1;
@@ -122,7 +123,7 @@ impl Reader<'_> {
                 self.next()?;
                 self.constant()
             }
-            _ => self.kind(),
+            _ => self.type_(),
         }
     }
 
@@ -133,32 +134,32 @@ impl Reader<'_> {
         Some(())
     }
 
-    /// A type.
-    fn kind(&mut self) -> Option<()> {
-        self.enter()?;
+    /// Reads a type.
+    fn type_(&mut self) -> Option<()> {
+        self.count_component()?;
         match self.peek()? {
             b'a'..=b'z' => {
                 self.next()?;
             }
             b'A' => {
                 self.next()?;
-                self.kind()?;
+                self.type_()?;
                 self.constant()?;
             }
             b'S' | b'O' | b'P' => {
                 self.next()?;
-                self.kind()?;
+                self.type_()?;
             }
             b'R' | b'Q' => {
                 self.next()?;
                 if self.peek() == Some(b'L') {
                     self.lifetime()?;
                 }
-                self.kind()?;
+                self.type_()?;
             }
             b'T' => {
                 self.next()?;
-                self.until_end(Self::kind)?;
+                self.until_end(Self::type_)?;
             }
             b'F' => {
                 self.next()?;
@@ -173,7 +174,7 @@ impl Reader<'_> {
             b'W' => return None,
             b'B' => {
                 self.next()?;
-                self.back(Self::kind)?;
+                self.back_reference(Self::type_)?;
             }
             _ => {
                 self.path()?;
@@ -189,8 +190,8 @@ impl Reader<'_> {
         if self.eat(b'K') && !self.eat(b'C') {
             self.identifier()?;
         }
-        self.until_end(Self::kind)?;
-        self.kind()
+        self.until_end(Self::type_)?;
+        self.type_()
     }
 
     fn bounds(&mut self) -> Option<()> {
@@ -199,7 +200,7 @@ impl Reader<'_> {
             reader.path()?;
             while reader.eat(b'p') {
                 reader.identifier()?;
-                reader.kind()?;
+                reader.type_()?;
             }
             Some(())
         })
@@ -218,10 +219,10 @@ impl Reader<'_> {
     }
 
     fn constant(&mut self) -> Option<()> {
-        self.enter()?;
+        self.count_component()?;
         match self.next()? {
             b'p' => {}
-            b'B' => self.back(Self::constant)?,
+            b'B' => self.back_reference(Self::constant)?,
             b'R' | b'Q' => self.constant()?,
             b'A' | b'T' => self.until_end(Self::constant)?,
             b'V' => {
@@ -251,8 +252,8 @@ impl Reader<'_> {
         Some(())
     }
 
-    /// What stands earlier in the name.
-    fn back<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+    /// Reads a back reference: the earlier part of the name that it refers to.
+    fn back_reference<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         let here = self.at.checked_sub(1)?;
         let to = usize::try_from(self.base_62()?).ok().filter(|to| *to < here)?;
         let after = std::mem::replace(&mut self.at, to);

@@ -5,9 +5,9 @@ use std::{collections::HashMap, io};
 use libdeflater::{CompressionLvl, Compressor};
 use serde::Serialize;
 
-use super::{Binary, Leaf, Page, text};
+use super::{Page, PageBinary, PageLeaf, text};
 
-/// As the script reads it.
+/// The data in the form that the script reads.
 #[derive(Serialize)]
 struct Data<'a> {
     texts: Vec<String>,
@@ -32,12 +32,12 @@ struct Columns {
     names: Vec<i64>,
     sections: Vec<i64>,
     sizes: Vec<u64>,
-    /// The size less that of the base, where there is one; most are 0.
+    /// The size less that of the base, if there is one; most are 0.
     changes: Option<Vec<i64>>,
     packed: Vec<u64>,
 }
 
-/// The data as a raw deflate stream (RFC 1951), which browsers call `deflate-raw`.
+/// Returns the data as a raw deflate stream (RFC 1951), which browsers call `deflate-raw`.
 pub(super) fn pack(page: &Page) -> io::Result<Vec<u8>> {
     let mut data = Data {
         texts: Vec::new(),
@@ -51,10 +51,10 @@ pub(super) fn pack(page: &Page) -> io::Result<Vec<u8>> {
     }
     for point in &page.history {
         let row = (
-            data.text(&point.release),
+            data.string_index(&point.release),
             point.time,
-            data.text(&point.binary),
-            data.text(&point.target),
+            data.string_index(&point.binary),
+            data.string_index(&point.target),
             point.size,
         );
         data.history.push(row);
@@ -69,8 +69,8 @@ pub(super) fn pack(page: &Page) -> io::Result<Vec<u8>> {
 }
 
 impl<'a> Data<'a> {
-    /// Which text `text` is.
-    fn text(&mut self, text: &'a str) -> usize {
+    /// Returns the index of the string `text`.
+    fn string_index(&mut self, text: &'a str) -> usize {
         let texts = &mut self.texts;
         *self.known.entry(text).or_insert_with(|| {
             texts.push(text::escape_line(text));
@@ -78,21 +78,21 @@ impl<'a> Data<'a> {
         })
     }
 
-    fn binary(&mut self, binary: &'a Binary) -> Columns {
-        let mut leaves: Vec<&Leaf> = binary.leaves.iter().collect();
+    fn binary(&mut self, binary: &'a PageBinary) -> Columns {
+        let mut leaves: Vec<&PageLeaf> = binary.leaves.iter().collect();
         leaves.sort_by_key(|leaf| {
-            let place = (&leaf.krate, &leaf.module, &leaf.symbol, &leaf.section);
-            (place, leaf.size, leaf.base, leaf.compressed)
+            let location = (&leaf.krate, &leaf.module, &leaf.symbol, &leaf.section);
+            (location, leaf.size, leaf.base, leaf.compressed)
         });
         let changes =
-            leaves.iter().map(|l| whole(l.size).saturating_sub(whole(l.base.unwrap_or(0))));
+            leaves.iter().map(|l| to_signed(l.size).saturating_sub(to_signed(l.base.unwrap_or(0))));
         Columns {
-            name: self.text(&binary.name),
-            target: self.text(&binary.target),
+            name: self.string_index(&binary.name),
+            target: self.string_index(&binary.target),
             size: binary.size,
             compressed: binary.compressed,
             base: binary.base,
-            symbols: self.text(&binary.symbols),
+            symbols: self.string_index(&binary.symbols),
             changes: binary.base.map(|_| changes.collect()),
             krates: self.column(&leaves, |leaf| &leaf.krate),
             modules: self.column(&leaves, |leaf| &leaf.module),
@@ -103,10 +103,14 @@ impl<'a> Data<'a> {
         }
     }
 
-    fn column(&mut self, leaves: &[&'a Leaf], text: impl Fn(&'a Leaf) -> &'a str) -> Vec<i64> {
+    fn column(
+        &mut self,
+        leaves: &[&'a PageLeaf],
+        text: impl Fn(&'a PageLeaf) -> &'a str,
+    ) -> Vec<i64> {
         let mut before = 0;
         let differences = leaves.iter().map(|leaf| {
-            let index = i64::try_from(self.text(text(leaf))).unwrap_or(i64::MAX);
+            let index = i64::try_from(self.string_index(text(leaf))).unwrap_or(i64::MAX);
             let difference = index - before;
             before = index;
             difference
@@ -115,7 +119,7 @@ impl<'a> Data<'a> {
     }
 }
 
-/// No file is larger.
-fn whole(bytes: u64) -> i64 {
+/// Converts a size; larger files do not exist.
+fn to_signed(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }

@@ -10,32 +10,32 @@ mod release;
 mod table;
 mod text;
 
-pub use release::of;
+pub use release::release_page;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use sha2::{Digest as _, Sha256};
 
 use crate::model::error::{Error, Result};
 
-/// What the page shows.
+/// The content of the page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// What it is the size of: `ripgrep 14.1.1`.
+    /// Its title: name and version, `ripgrep 14.1.1`.
     pub title: String,
-    /// What made the page: `longshore 0.1.0`.
+    /// The generator: `longshore 0.1.0`.
     pub generator: String,
     /// Every binary for every target. Those of one name are beside one another.
-    pub binaries: Vec<Binary>,
+    pub binaries: Vec<PageBinary>,
     /// Sizes of earlier releases, oldest first where times are unknown.
-    pub history: Vec<Point>,
+    pub history: Vec<HistoryPoint>,
 }
 
 /// One file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Binary {
+pub struct PageBinary {
     /// The file's name.
     pub name: String,
-    /// What it was compiled for.
+    /// Its target.
     pub target: String,
     /// Bytes of the file; the leaves' sizes sum to it.
     pub size: u64,
@@ -43,15 +43,15 @@ pub struct Binary {
     pub compressed: u64,
     /// Bytes of the file that it is compared with.
     pub base: Option<u64>,
-    /// Where the names come from, as one sentence.
+    /// The source of the names, as one sentence.
     pub symbols: String,
     /// Every byte of the file, once.
-    pub leaves: Vec<Leaf>,
+    pub leaves: Vec<PageLeaf>,
 }
 
-/// A symbol, or what else takes bytes.
+/// A symbol, or other bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Leaf {
+pub struct PageLeaf {
     /// The crate, or `[headers]`, `[padding]`, `[sections]` and the like.
     pub krate: String,
     /// The path within the crate; empty for its root.
@@ -64,20 +64,20 @@ pub struct Leaf {
     pub size: u64,
     /// Bytes in the base's file; nothing when only the file has it, or nothing is compared.
     pub base: Option<u64>,
-    /// What these bytes take when the file is compressed.
+    /// The compressed size of these bytes.
     pub compressed: u64,
 }
 
 /// The size of a binary in a release.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Point {
+pub struct HistoryPoint {
     /// The version, or the tag.
     pub release: String,
     /// Seconds since 1970; 0 when it is unknown.
     pub time: u64,
     /// The binary's name.
     pub binary: String,
-    /// What it was compiled for.
+    /// Its target.
     pub target: String,
     /// Bytes of the file.
     pub size: u64,

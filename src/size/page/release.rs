@@ -2,18 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Binary, Leaf, Page, Point};
+use super::{HistoryPoint, Page, PageBinary, PageLeaf};
 use crate::{
     binary::map::SymbolSource,
     size::{
-        self, Attribution, Release,
-        compare::{Pair, pairs},
+        self, Attribution, MeasuredRelease,
+        compare::{Pair, pair_binaries},
     },
 };
 
-/// The page on `head`, beside `base` where there is one. What is gone is not on it.
-pub fn of(head: &Release, base: Option<&Release>, history: Vec<Point>) -> Page {
-    let pairs = pairs(base, head);
+/// Returns the page on `head`, compared with `base` if there is one. Removed binaries are left out.
+pub fn release_page(
+    head: &MeasuredRelease,
+    base: Option<&MeasuredRelease>,
+    history: Vec<HistoryPoint>,
+) -> Page {
+    let pairs = pair_binaries(base, head);
     Page {
         title: head.name.replace('`', ""),
         generator: concat!("longshore ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -22,7 +26,7 @@ pub fn of(head: &Release, base: Option<&Release>, history: Vec<Point>) -> Page {
     }
 }
 
-fn binary(pair: &Pair<'_>) -> Option<Binary> {
+fn binary(pair: &Pair<'_>) -> Option<PageBinary> {
     let head = pair.head?;
     let (leaves, compressed) = match &head.attribution {
         Some(found) => {
@@ -39,9 +43,9 @@ fn binary(pair: &Pair<'_>) -> Option<Binary> {
         Some(SymbolSource::None) => "No names are known: its sections are shown.",
         None => "Only its crates are known.",
     };
-    Some(Binary {
+    Some(PageBinary {
         name: head.name.clone(),
-        target: head.place().unwrap_or_default(),
+        target: head.platform_or_target().unwrap_or_default(),
         size: head.size,
         compressed,
         base: pair.base.filter(|_| known).map(|base| base.size),
@@ -50,7 +54,7 @@ fn binary(pair: &Pair<'_>) -> Option<Binary> {
     })
 }
 
-fn leaves(head: &Attribution, base: Option<&Attribution>) -> Vec<Leaf> {
+fn leaves(head: &Attribution, base: Option<&Attribution>) -> Vec<PageLeaf> {
     let mut all = BTreeMap::new();
     let base = base.into_iter().flat_map(|base| &base.leaves).map(|leaf| (leaf, true));
     for (one, is_base) in head.leaves.iter().map(|leaf| (leaf, false)).chain(base) {
@@ -61,12 +65,12 @@ fn leaves(head: &Attribution, base: Option<&Attribution>) -> Vec<Leaf> {
             (false, false) => format!("{}::{}", one.defining, one.module),
         };
         let key = (&one.krate, module.clone(), &one.symbol, &one.section);
-        let leaf = all.entry(key).or_insert_with(|| Leaf {
+        let leaf = all.entry(key).or_insert_with(|| PageLeaf {
             krate: one.krate.clone(),
             module,
             symbol: one.symbol.clone(),
             section: one.section.clone(),
-            ..Leaf::default()
+            ..PageLeaf::default()
         });
         if is_base {
             *leaf.base.get_or_insert(0) += one.size;
@@ -78,17 +82,17 @@ fn leaves(head: &Attribution, base: Option<&Attribution>) -> Vec<Leaf> {
     all.into_values().collect()
 }
 
-/// Where only the record of a release is there: what is known of its crates.
-fn crates(pair: &Pair<'_>) -> Vec<Leaf> {
-    let base = pair.base.map(size::Binary::by_crate).unwrap_or_default();
-    let head = pair.head.map(size::Binary::by_crate).unwrap_or_default();
+/// Returns one leaf for each crate, if only the record of a release exists.
+fn crates(pair: &Pair<'_>) -> Vec<PageLeaf> {
+    let base = pair.base.map(size::MeasuredBinary::bytes_by_crate).unwrap_or_default();
+    let head = pair.head.map(size::MeasuredBinary::bytes_by_crate).unwrap_or_default();
     let names: BTreeSet<&String> = head.keys().chain(base.keys()).collect();
-    let leaf = |name: &String| Leaf {
+    let leaf = |name: &String| PageLeaf {
         krate: name.clone(),
         symbol: name.clone(),
         size: head.get(name).copied().unwrap_or(0),
         base: base.get(name).copied(),
-        ..Leaf::default()
+        ..PageLeaf::default()
     };
     names.into_iter().map(leaf).collect()
 }

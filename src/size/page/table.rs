@@ -1,44 +1,47 @@
-//! The tables that are there without scripts, and in print.
+//! The tables for browsers without scripts, and for print.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{Binary, Page, Point, text};
+use super::{HistoryPoint, Page, PageBinary, text};
 use crate::model::bytes::Size;
 
 /// The number of crates with a separate row; the others share one.
-const ROWS: usize = 40;
+const MAX_ROWS: usize = 40;
 
-/// Bytes of a crate.
+/// The bytes of a crate.
 #[derive(Clone, Copy, Default)]
-struct Sum {
+struct CrateSize {
     size: u64,
     base: u64,
     compressed: u64,
 }
 
-impl Sum {
-    fn add(&mut self, other: Sum) {
+impl CrateSize {
+    fn add(&mut self, other: CrateSize) {
         self.size = self.size.saturating_add(other.size);
         self.base = self.base.saturating_add(other.base);
         self.compressed = self.compressed.saturating_add(other.compressed);
     }
 }
 
-/// A table for each binary, and one of the releases.
+/// Returns a table for each binary, and one of the releases.
 pub(super) fn tables(page: &Page) -> String {
-    let mut out: String = page.binaries.iter().map(of_binary).collect();
+    let mut out: String = page.binaries.iter().map(binary_table).collect();
     if !page.history.is_empty() {
-        out += &of_history(&page.history);
+        out += &history_table(&page.history);
     }
     out
 }
 
-fn of_binary(binary: &Binary) -> String {
-    let mut crates: BTreeMap<&str, Sum> = BTreeMap::new();
-    let mut all = Sum::default();
+fn binary_table(binary: &PageBinary) -> String {
+    let mut crates: BTreeMap<&str, CrateSize> = BTreeMap::new();
+    let mut all = CrateSize::default();
     for leaf in &binary.leaves {
-        let sum =
-            Sum { size: leaf.size, base: leaf.base.unwrap_or(0), compressed: leaf.compressed };
+        let sum = CrateSize {
+            size: leaf.size,
+            base: leaf.base.unwrap_or(0),
+            compressed: leaf.compressed,
+        };
         crates.entry(&leaf.krate).or_default().add(sum);
         all.add(sum);
     }
@@ -48,8 +51,8 @@ fn of_binary(binary: &Binary) -> String {
     let compared = binary.base.is_some();
     let mut out = String::new();
     let (name, target) = (text::escape(&binary.name), text::escape(&binary.target));
-    let (size, short) = (text::grouped(binary.size), Size(binary.size));
-    let packed = text::grouped(binary.compressed);
+    let (size, short) = (text::group_digits(binary.size), Size(binary.size));
+    let packed = text::group_digits(binary.compressed);
     let symbols = text::escape(&binary.symbols);
     let _ = write!(
         out,
@@ -61,13 +64,13 @@ fn of_binary(binary: &Binary) -> String {
         out += "<th scope=\"col\">base</th><th scope=\"col\">change</th>";
     }
     out += "</tr></thead>\n<tbody>\n";
-    for (name, sum) in crates.iter().take(ROWS) {
+    for (name, sum) in crates.iter().take(MAX_ROWS) {
         out += &row(&text::escape(name), *sum, binary.size, compared);
     }
-    let rest = crates.iter().skip(ROWS);
+    let rest = crates.iter().skip(MAX_ROWS);
     if rest.len() > 0 {
         let name = format!("{} others", rest.len());
-        let mut sum = Sum::default();
+        let mut sum = CrateSize::default();
         rest.for_each(|(_, other)| sum.add(*other));
         out += &row(&name, sum, binary.size, compared);
     }
@@ -76,15 +79,15 @@ fn of_binary(binary: &Binary) -> String {
     out + "</tfoot>\n</table>\n"
 }
 
-fn row(name: &str, sum: Sum, whole: u64, compared: bool) -> String {
+fn row(name: &str, sum: CrateSize, whole: u64, compared: bool) -> String {
     let mut out = format!("<tr><th scope=\"row\">{name}</th>");
     let mut cells = vec![
-        text::grouped(sum.size),
-        text::percent(sum.size, whole),
-        text::grouped(sum.compressed),
+        text::group_digits(sum.size),
+        text::format_percent(sum.size, whole),
+        text::group_digits(sum.compressed),
     ];
     if compared {
-        cells.extend([text::grouped(sum.base), text::change(sum.base, sum.size)]);
+        cells.extend([text::group_digits(sum.base), text::format_change(sum.base, sum.size)]);
     }
     for cell in cells {
         let _ = write!(out, "<td>{cell}</td>");
@@ -92,7 +95,7 @@ fn row(name: &str, sum: Sum, whole: u64, compared: bool) -> String {
     out + "</tr>\n"
 }
 
-fn of_history(history: &[Point]) -> String {
+fn history_table(history: &[HistoryPoint]) -> String {
     let mut out = String::from(
         "<table>\n<caption>Size of each release, in bytes</caption>\n<thead><tr>\
          <th scope=\"col\">release</th><th scope=\"col\">binary</th><th scope=\"col\">target</th>\
@@ -100,7 +103,7 @@ fn of_history(history: &[Point]) -> String {
     );
     for point in history {
         let (release, binary) = (text::escape(&point.release), text::escape(&point.binary));
-        let (target, size) = (text::escape(&point.target), text::grouped(point.size));
+        let (target, size) = (text::escape(&point.target), text::group_digits(point.size));
         let _ = writeln!(
             out,
             "<tr><th scope=\"row\">{release}</th><td>{binary}</td><td>{target}</td><td>{size}</td></tr>"

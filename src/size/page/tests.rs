@@ -1,10 +1,11 @@
-use super::{Binary, Leaf, Page, html, text};
+use super::{Page, PageBinary, PageLeaf, html, text};
 
 #[test]
-fn nothing_is_put_in_twice_and_nothing_gets_out() {
+fn the_page_has_each_part_once_and_no_outside_links() {
     let evil = "</script>{{data}}<b>\"'&\u{202e}\u{0}";
-    let leaf = Leaf { krate: evil.into(), symbol: evil.into(), size: 3, ..Leaf::default() };
-    let binary = Binary { name: evil.into(), size: 3, leaves: vec![leaf], ..Binary::default() };
+    let leaf = PageLeaf { krate: evil.into(), symbol: evil.into(), size: 3, ..PageLeaf::default() };
+    let binary =
+        PageBinary { name: evil.into(), size: 3, leaves: vec![leaf], ..PageBinary::default() };
     let page = Page { title: evil.into(), binaries: vec![binary], ..Page::default() };
     let html = html(&page).unwrap();
     let kept = "&lt;/script&gt;{{data}}&lt;b&gt;&quot;&#39;&amp;\\u{202e}\\u{0}";
@@ -35,32 +36,32 @@ fn the_policy_allows_this_script_and_this_style() {
 
 #[test]
 fn the_order_of_the_leaves_changes_nothing() {
-    let leaf = |symbol: &str, size| Leaf {
+    let leaf = |symbol: &str, size| PageLeaf {
         krate: "core".into(),
         symbol: symbol.into(),
         size,
         base: Some(size),
-        ..Leaf::default()
+        ..PageLeaf::default()
     };
-    let of = |leaves: Vec<Leaf>| {
-        let binary = Binary { size: 6, base: Some(6), leaves, ..Binary::default() };
+    let page_of = |leaves: Vec<PageLeaf>| {
+        let binary = PageBinary { size: 6, base: Some(6), leaves, ..PageBinary::default() };
         html(&Page { binaries: vec![binary], ..Page::default() }).unwrap()
     };
-    let one = of(vec![leaf("a", 1), leaf("b", 2), leaf("b", 3)]);
-    assert_eq!(one, of(vec![leaf("b", 3), leaf("b", 2), leaf("a", 1)]));
+    let one = page_of(vec![leaf("a", 1), leaf("b", 2), leaf("b", 3)]);
+    assert_eq!(one, page_of(vec![leaf("b", 3), leaf("b", 2), leaf("a", 1)]));
 }
 
 #[test]
 fn crates_beyond_the_first_are_summed() {
-    let leaf = |n: u64| Leaf {
+    let leaf = |n: u64| PageLeaf {
         krate: format!("crate{n:02}"),
         size: 1000 + n,
         base: (n != 49).then_some(1000),
-        ..Leaf::default()
+        ..PageLeaf::default()
     };
-    let leaves: Vec<Leaf> = (0..50).map(leaf).collect();
+    let leaves: Vec<PageLeaf> = (0..50).map(leaf).collect();
     let size = leaves.iter().map(|leaf| leaf.size).sum();
-    let binary = Binary { size, base: Some(49_000), leaves, ..Binary::default() };
+    let binary = PageBinary { size, base: Some(49_000), leaves, ..PageBinary::default() };
     let html = html(&Page { binaries: vec![binary], ..Page::default() }).unwrap();
     let row = |cells: &str| assert!(html.contains(cells), "{cells}");
     row("crate49</th><td>1,049</td><td>2.0 %</td><td>0</td><td>0</td><td>+1,049</td>");
@@ -71,6 +72,9 @@ fn crates_beyond_the_first_are_summed() {
 
 #[test]
 fn numbers_are_exact_and_short() {
-    assert_eq!([0, 999, 1_000, 1_234_567].map(text::grouped), ["0", "999", "1,000", "1,234,567"]);
-    assert_eq!([text::change(5, 3), text::change(0, 1_000)], ["−2", "+1,000"]);
+    assert_eq!(
+        [0, 999, 1_000, 1_234_567].map(text::group_digits),
+        ["0", "999", "1,000", "1,234,567"]
+    );
+    assert_eq!([text::format_change(5, 3), text::format_change(0, 1_000)], ["−2", "+1,000"]);
 }

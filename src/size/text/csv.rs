@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::model::schema::size::Size;
 
-/// One line for each row of each binary, with a line of names first. Sizes are in bytes.
+/// Returns one line for each row of each binary, after a header line. Sizes are in bytes.
 pub fn csv(size: &Size) -> String {
     let mut text = String::from("binary,target,name,crate,size,compressed,derived,guessed\r\n");
     for binary in &size.binaries {
@@ -27,8 +27,8 @@ pub fn csv(size: &Size) -> String {
     text
 }
 
-/// A field, in quotes where it needs them. What a spreadsheet would take for a formula gets a space
-/// before it.
+/// Returns a field, in quotes if it needs them. A space is put before what a spreadsheet would evaluate as a
+/// formula.
 fn field(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@']);
     let text = if formula { format!(" {text}") } else { text.to_owned() };

@@ -2,16 +2,19 @@
 
 use std::fmt::Write;
 
-use super::{difference, grown, head, left, origin, percent, share, sure, title, versions};
+use super::{
+    certainty, column_heading, difference_with_percent, format_difference, origin, percent,
+    remaining, share, title, versions,
+};
 use crate::model::{
     bytes::Size as Bytes,
     schema::size::{ArchiveOrImage, Binary, Changed, Row, Size, SymbolSource},
 };
 
-/// How many changes of each sort are shown.
-const CHANGES: usize = 10;
+/// The maximum number of changes of each kind that are printed.
+const MAX_CHANGES: usize = 10;
 
-/// All of it, in lines.
+/// Returns the report, in lines.
 pub fn human(size: &Size) -> String {
     let mut text = String::new();
     if let Some(base) = &size.base {
@@ -22,7 +25,7 @@ pub fn human(size: &Size) -> String {
     }
     for (what, all) in [("archive", &size.archives), ("image", &size.images)] {
         for whole in all {
-            self::whole(&mut text, what, whole);
+            self::packed_output(&mut text, what, whole);
         }
     }
     if !size.budgets.is_empty() {
@@ -46,9 +49,9 @@ fn binary(text: &mut String, size: &Size, binary: &Binary) {
         let _ = write!(text, ", {} compressed", Bytes(compressed));
     }
     if size.base.is_some() {
-        let _ = write!(text, ", {}", grown(binary.change));
+        let _ = write!(text, ", {}", difference_with_percent(binary.change));
     }
-    if let Some(left) = left(binary.budget_left) {
+    if let Some(left) = remaining(binary.budget_left) {
         let _ = write!(text, ", {left}");
     }
     text.push('\n');
@@ -69,21 +72,25 @@ fn rows(text: &mut String, size: &Size, binary: &Binary, all: u64) {
     let packed = if compressed { "  compressed" } else { "" };
     let certain = binary.symbols != SymbolSource::None;
     let sure_head = if certain { "   sure" } else { "" };
-    let _ = writeln!(text, "   share       size{packed}{sure_head}  {}", head(size.by, binary));
+    let _ = writeln!(
+        text,
+        "   share       size{packed}{sure_head}  {}",
+        column_heading(size.by, binary)
+    );
     for row in &binary.rows {
         let _ = write!(text, "  {:>6}  {:>9}", share(row.size, all), Bytes(row.size));
         if compressed {
             let _ = write!(text, "  {:>10}", Bytes(row.compressed.unwrap_or(0)));
         }
         if certain {
-            let _ = write!(text, "  {:>3} %", sure(row));
+            let _ = write!(text, "  {:>3} %", certainty(row));
         }
-        let _ = writeln!(text, "  {}", named(row));
+        let _ = writeln!(text, "  {}", row_name(row));
     }
 }
 
-/// A row's name, and the crate that it was compiled for where that is another.
-fn named(row: &Row) -> String {
+/// Returns a row's name, and the crate that it was compiled for if that is a different one.
+fn row_name(row: &Row) -> String {
     match &row.krate {
         Some(krate) if !row.name.contains(krate.as_str()) => format!("{} [{krate}]", row.name),
         _ => row.name.clone(),
@@ -92,15 +99,15 @@ fn named(row: &Row) -> String {
 
 fn changes(text: &mut String, binary: &Binary) {
     let mut list = |what: &str, all: &[Changed]| {
-        for changed in all.iter().take(CHANGES) {
-            let (more, part) = (difference(changed.change), percent(changed.change));
-            let part = if part.is_empty() { grown(changed.change) } else { part };
+        for changed in all.iter().take(MAX_CHANGES) {
+            let (more, part) = (format_difference(changed.change), percent(changed.change));
+            let part = if part.is_empty() { difference_with_percent(changed.change) } else { part };
             let krate = changed.krate.as_ref().map(|krate| format!(" [{krate}]"));
             let name = format!("{}{}", changed.name, krate.unwrap_or_default());
             let _ = writeln!(text, "  {more:>11}  {part:>9}  {what} {name}");
         }
-        if all.len() > CHANGES {
-            let _ = writeln!(text, "  {:>11}  {:>9}  and {} more", "", "", all.len() - CHANGES);
+        if all.len() > MAX_CHANGES {
+            let _ = writeln!(text, "  {:>11}  {:>9}  and {} more", "", "", all.len() - MAX_CHANGES);
         }
     };
     list("crate", &binary.changed_crates);
@@ -115,7 +122,7 @@ fn changes(text: &mut String, binary: &Binary) {
     }
 }
 
-fn whole(text: &mut String, what: &str, whole: &ArchiveOrImage) {
+fn packed_output(text: &mut String, what: &str, whole: &ArchiveOrImage) {
     let size = whole.change.size.or(whole.change.base_size).unwrap_or(0);
     let _ = write!(
         text,
@@ -125,9 +132,9 @@ fn whole(text: &mut String, what: &str, whole: &ArchiveOrImage) {
         Bytes(size)
     );
     if whole.change.base_size.is_some() {
-        let _ = write!(text, ", {}", grown(whole.change));
+        let _ = write!(text, ", {}", difference_with_percent(whole.change));
     }
-    if let Some(left) = left(whole.budget_left) {
+    if let Some(left) = remaining(whole.budget_left) {
         let _ = write!(text, ", {left}");
     }
     text.push('\n');

@@ -2,21 +2,24 @@
 
 use std::fmt::Write;
 
-use super::{difference, grown, head, left, origin, percent, share, sure, title, versions};
+use super::{
+    certainty, column_heading, difference_with_percent, format_difference, origin, percent,
+    remaining, share, title, versions,
+};
 use crate::model::{
     bytes::Size as Bytes,
     schema::size::{Binary, Budget, Change, Changed, Size},
 };
 
-/// How many changes of each sort are shown.
-const CHANGES: usize = 15;
+/// The maximum number of changes of each kind that are printed.
+const MAX_CHANGES: usize = 15;
 
-/// All of it.
+/// Returns the report.
 pub fn markdown(size: &Size) -> String {
     let mut text = String::new();
     match &size.base {
         Some(base) => {
-            let _ = writeln!(text, "### Size, compared with {}\n", cell(base));
+            let _ = writeln!(text, "### Size, compared with {}\n", escape_cell(base));
         }
         None => text.push_str("### Size\n\n"),
     }
@@ -41,9 +44,14 @@ fn budget(text: &mut String, budget: &Budget) {
         Some(_) => ("⚠️", "waived: "),
         None => ("❌", ""),
     };
-    let _ = write!(text, "- {sign} {word}{}: {}", cell(&budget.name), cell(&budget.message));
+    let _ = write!(
+        text,
+        "- {sign} {word}{}: {}",
+        escape_cell(&budget.name),
+        escape_cell(&budget.message)
+    );
     if let Some(reason) = &budget.waived {
-        let _ = write!(text, " ({})", cell(reason));
+        let _ = write!(text, " ({})", escape_cell(reason));
     }
     text.push('\n');
 }
@@ -68,17 +76,17 @@ fn overview(text: &mut String, size: &Size) {
     }
     for (name, change, budget) in all {
         let Change { size: now, base_size } = change;
-        let budget = left(budget).unwrap_or_default();
+        let budget = remaining(budget).unwrap_or_default();
         let _ = match size.base {
             Some(_) => writeln!(
                 text,
                 "| {} | {} | {} | {} | {budget} |",
-                cell(&name),
+                escape_cell(&name),
                 number(base_size),
                 number(now),
-                grown(change),
+                difference_with_percent(change),
             ),
-            None => writeln!(text, "| {} | {} | {budget} |", cell(&name), number(now)),
+            None => writeln!(text, "| {} | {} | {budget} |", escape_cell(&name), number(now)),
         };
     }
 }
@@ -87,15 +95,15 @@ fn changes(text: &mut String, binary: &Binary) {
     if binary.changed_crates.is_empty() && binary.changed_dependencies.is_empty() {
         return;
     }
-    let _ = writeln!(text, "\n<details><summary>{}</summary>\n", cell(&title(binary)));
+    let _ = writeln!(text, "\n<details><summary>{}</summary>\n", escape_cell(&title(binary)));
     for one in &binary.changed_dependencies {
         let cost = one.cost.map(|cost| {
             let sign = if cost < 0 { '−' } else { '+' };
             format!(" ({sign}{})", Bytes(cost.unsigned_abs()))
         });
-        let versions = cell(&versions(&one.base, &one.head));
+        let versions = escape_cell(&versions(&one.base, &one.head));
         let cost = cost.unwrap_or_default();
-        let _ = writeln!(text, "- dependency {}: {versions}{cost}", cell(&one.name));
+        let _ = writeln!(text, "- dependency {}: {versions}{cost}", escape_cell(&one.name));
     }
     table(text, "crate", &binary.changed_crates);
     table(text, "symbol", &binary.changed_symbols);
@@ -107,28 +115,32 @@ fn table(text: &mut String, what: &str, all: &[Changed]) {
         return;
     }
     let _ = writeln!(text, "\n| change | | {what} |\n|--:|--:|---|");
-    for changed in all.iter().take(CHANGES) {
+    for changed in all.iter().take(MAX_CHANGES) {
         let part = percent(changed.change);
-        let part = if part.is_empty() { grown(changed.change) } else { part };
-        let krate = changed.krate.as_ref().map(|krate| format!(" ({})", cell(krate)));
+        let part = if part.is_empty() { difference_with_percent(changed.change) } else { part };
+        let krate = changed.krate.as_ref().map(|krate| format!(" ({})", escape_cell(krate)));
         let _ = writeln!(
             text,
             "| {} | {part} | {}{} |",
-            difference(changed.change),
-            cell(&changed.name),
+            format_difference(changed.change),
+            escape_cell(&changed.name),
             krate.unwrap_or_default()
         );
     }
-    if all.len() > CHANGES {
-        let _ = writeln!(text, "| | | and {} more |", all.len() - CHANGES);
+    if all.len() > MAX_CHANGES {
+        let _ = writeln!(text, "| | | and {} more |", all.len() - MAX_CHANGES);
     }
 }
 
 fn rows(text: &mut String, size: &Size, binary: &Binary) {
     let all = binary.change.size.unwrap_or(0);
-    let _ = writeln!(text, "\n<details><summary>{}</summary>\n", cell(&title(binary)));
+    let _ = writeln!(text, "\n<details><summary>{}</summary>\n", escape_cell(&title(binary)));
     let _ = writeln!(text, "{}\n", origin(binary.symbols));
-    let _ = writeln!(text, "| share | size | compressed | sure | {} |", head(size.by, binary));
+    let _ = writeln!(
+        text,
+        "| share | size | compressed | sure | {} |",
+        column_heading(size.by, binary)
+    );
     text.push_str("|--:|--:|--:|--:|---|\n");
     for row in &binary.rows {
         let packed = row.compressed.map_or_else(String::new, |size| Bytes(size).to_string());
@@ -137,23 +149,23 @@ fn rows(text: &mut String, size: &Size, binary: &Binary) {
             "| {} | {} | {packed} | {} % | {} |",
             share(row.size, all),
             Bytes(row.size),
-            sure(row),
-            cell(&row.name)
+            certainty(row),
+            escape_cell(&row.name)
         );
     }
     text.push_str("\n</details>\n");
 }
 
-/// How much of a name is shown.
-const NAME: usize = 200;
+/// The maximum length of a printed name.
+const MAX_NAME: usize = 200;
 
-/// Text in which nothing is Markdown or HTML. A long name is cut in its middle.
-fn cell(text: &str) -> String {
+/// Escapes Markdown and HTML in `text`. A long name is shortened in the middle.
+fn escape_cell(text: &str) -> String {
     let count = text.chars().count();
-    let text = match count > NAME {
+    let text = match count > MAX_NAME {
         true => {
-            let start: String = text.chars().take(NAME / 2).collect();
-            let end: String = text.chars().skip(count - NAME / 2).collect();
+            let start: String = text.chars().take(MAX_NAME / 2).collect();
+            let end: String = text.chars().skip(count - MAX_NAME / 2).collect();
             format!("{start}…{end}")
         }
         false => text.to_owned(),

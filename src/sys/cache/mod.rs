@@ -1,8 +1,5 @@
 //! The archive of a cache: a tar compressed with zstd, with a first entry that describes the rest.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "with `sys::fs`, this is the place that touches files"
-)]
+#![allow(clippy::disallowed_methods, reason = "like `sys::fs`, this module accesses files")]
 
 mod unpack;
 
@@ -17,7 +14,7 @@ use tar::{Builder, EntryType, Header as TarHeader};
 pub use self::unpack::{unpack, unpack_plain};
 use crate::{
     archive::zstandard,
-    build::cache::Manifest,
+    build::cache::CacheManifest,
     model::{
         digest::{Digest, Hasher},
         error::{Error, Result},
@@ -37,7 +34,7 @@ const LEVEL: i32 = 3;
 
 /// One entry to pack.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
+pub struct ArchiveItem {
     /// Its name: a directory of the archive, and a path below it.
     pub name: String,
     /// Its kind.
@@ -62,9 +59,13 @@ pub enum Content {
 ///
 /// # Errors
 /// A file cannot be read or written.
-pub fn pack(path: &Utf8Path, manifest: &Manifest, items: &[Item]) -> Result<(Digest, u64, u64)> {
+pub fn pack(
+    path: &Utf8Path,
+    manifest: &CacheManifest,
+    items: &[ArchiveItem],
+) -> Result<(Digest, u64, u64)> {
     Feature::Zstd.require()?;
-    let failed = |error| fs::failed("write", path, error);
+    let failed = |error| fs::file_error("write", path, error);
     let file = File::create_new(path).map_err(failed)?;
     let mut tar = Builder::new(encoder(file).map_err(failed)?);
     let text = serde_json::to_vec(manifest)
@@ -72,10 +73,10 @@ pub fn pack(path: &Utf8Path, manifest: &Manifest, items: &[Item]) -> Result<(Dig
     let head = header(EntryType::Regular, text.len() as u64, 0o644);
     tar.append_data(&mut head.clone(), MANIFEST, text.as_slice()).map_err(failed)?;
     let mut bytes = 0;
-    for Item { name, content } in items {
+    for ArchiveItem { name, content } in items {
         match content {
             Content::File(from, mode) => {
-                let read = |error| fs::failed("read", from, error);
+                let read = |error| fs::file_error("read", from, error);
                 let file = File::open(from).map_err(read)?;
                 let size = file.metadata().map_err(read)?.len();
                 bytes += size;
@@ -99,15 +100,15 @@ pub fn pack(path: &Utf8Path, manifest: &Manifest, items: &[Item]) -> Result<(Dig
         }
     }
     let encoder = tar.into_inner().map_err(failed)?;
-    let (digest, size) = encoder.finish().and_then(Both::finish).map_err(failed)?;
+    let (digest, size) = encoder.finish().and_then(HashingWriter::finish).map_err(failed)?;
     Ok((digest, size, bytes))
 }
 
 /// Returns a compressor with a thread for each processor, or with none if they cannot be started:
 /// limits on processes and memory do not prevent saving.
-fn encoder(file: File) -> std::io::Result<zstandard::Encoder<'static, Both>> {
+fn encoder(file: File) -> std::io::Result<zstandard::Encoder<'static, HashingWriter>> {
     let start = |file, threads| {
-        let mut encoder = zstandard::Encoder::new(Both::new(file), LEVEL)?;
+        let mut encoder = zstandard::Encoder::new(HashingWriter::new(file), LEVEL)?;
         encoder.multithread(threads)?;
         // Nothing is written, but the threads are started.
         encoder.write(&[]).map(|_| encoder)
@@ -127,11 +128,11 @@ fn header(kind: EntryType, size: u64, mode: u32) -> TarHeader {
 }
 
 /// A file, and the digest of what is written to it.
-struct Both(BufWriter<File>, Hasher);
+struct HashingWriter(BufWriter<File>, Hasher);
 
-impl Both {
+impl HashingWriter {
     fn new(file: File) -> Self {
-        Both(BufWriter::new(file), Hasher::default())
+        HashingWriter(BufWriter::new(file), Hasher::default())
     }
 
     fn finish(mut self) -> std::io::Result<(Digest, u64)> {
@@ -140,7 +141,7 @@ impl Both {
     }
 }
 
-impl Write for Both {
+impl Write for HashingWriter {
     fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
         let n = self.0.write(buf)?;
         self.1.update(&buf[..n]);

@@ -15,7 +15,7 @@ use tar::{Archive, Entry, EntryType};
 use super::{MANIFEST, MANIFEST_LIMIT};
 use crate::{
     archive::zstandard,
-    build::cache::{Contents, Header, Manifest, NAME_LIMIT, is_cached, is_plausible},
+    build::cache::{CacheHeader, CacheManifest, Contents, NAME_LIMIT, is_cached, is_plausible},
     model::{
         digest::Hasher,
         error::{Error, Result},
@@ -25,9 +25,9 @@ use crate::{
 };
 
 /// A reader, and the digest of what was read from it.
-struct Hashed<R>(R, Hasher);
+struct HashingReader<R>(R, Hasher);
 
-impl<R: Read> Read for Hashed<R> {
+impl<R: Read> Read for HashingReader<R> {
     fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
         let n = self.0.read(buf)?;
         self.1.update(buf.get(..n).unwrap_or_default());
@@ -41,9 +41,9 @@ impl<R: Read> Read for Hashed<R> {
 /// It is not the archive that `header` describes, and nothing was written then; or an entry is
 /// invalid or cannot be written, and what is in `to` has to be removed. The error says what is wrong
 /// with the archive.
-pub fn unpack(path: &Utf8Path, header: &Header, to: &Utf8Path) -> Result<Manifest> {
+pub fn unpack(path: &Utf8Path, header: &CacheHeader, to: &Utf8Path) -> Result<CacheManifest> {
     Feature::Zstd.require()?;
-    let failed = |error| fs::failed("read", path, error);
+    let failed = |error| fs::file_error("read", path, error);
     // Without waiting for a writer, if it is a FIFO.
     let nonblocking = OpenOptions::new()
         .read(true)
@@ -70,7 +70,7 @@ pub fn unpack(path: &Utf8Path, header: &Header, to: &Utf8Path) -> Result<Manifes
     }
     file.rewind().map_err(failed)?;
     let reader = BufReader::with_capacity(1 << 16, file.take(header.size));
-    let mut hashed = Hashed(reader, Hasher::default());
+    let mut hashed = HashingReader(reader, Hasher::default());
     let manifest = entries(&mut hashed, header, to)?;
     // Again, since it could have been written to meanwhile.
     std::io::copy(&mut hashed, &mut std::io::sink()).map_err(failed)?;
@@ -86,14 +86,14 @@ pub fn unpack(path: &Utf8Path, header: &Header, to: &Utf8Path) -> Result<Manifes
 /// # Errors
 /// An entry is invalid or cannot be written; what is in `to` has to be removed then.
 pub fn unpack_plain(path: &Utf8Path, to: &Utf8Path, rule: fn(&str) -> bool) -> Result<()> {
-    let failed = |error| fs::failed("read", path, error);
+    let failed = |error| fs::file_error("read", path, error);
     let file = File::open(path).map_err(failed)?;
     let size = file.metadata().map_err(failed)?.len();
     // Each entry has a header of 512 bytes.
     let mut contents = Contents::new(size / 512, size, rule);
     let mut tree = Tree::create(to)?;
     let mut archive = Archive::new(BufReader::with_capacity(1 << 16, file));
-    let mut entries = Entries::new(&mut archive)?;
+    let mut entries = ArchiveEntries::new(&mut archive)?;
     while let Some(mut entry) = entries.next()? {
         match entry.kind {
             EntryType::Directory => {
@@ -107,10 +107,10 @@ pub fn unpack_plain(path: &Utf8Path, to: &Utf8Path, rule: fn(&str) -> bool) -> R
     Ok(())
 }
 
-fn entries(reader: impl Read, header: &Header, to: &Utf8Path) -> Result<Manifest> {
+fn entries(reader: impl Read, header: &CacheHeader, to: &Utf8Path) -> Result<CacheManifest> {
     let decoder = zstandard::Decoder::new(reader).map_err(unreadable)?;
     let mut archive = Archive::new(decoder);
-    let mut entries = Entries::new(&mut archive)?;
+    let mut entries = ArchiveEntries::new(&mut archive)?;
     let manifest = entries.next()?.map(|entry| manifest(entry)).transpose()?;
     let manifest = manifest.ok_or_else(|| Error::build("its archive is empty"))?;
     let mut contents = Contents::new(header.files, header.bytes, is_cached);
@@ -141,7 +141,7 @@ fn entries(reader: impl Read, header: &Header, to: &Utf8Path) -> Result<Manifest
     Ok(manifest)
 }
 
-fn manifest<R: Read>(mut entry: Item<'_, R>) -> Result<Manifest> {
+fn manifest<R: Read>(mut entry: ArchiveEntry<'_, R>) -> Result<CacheManifest> {
     let begins = || Error::build(format!("its archive does not begin with `{MANIFEST}`"));
     if entry.kind != EntryType::Regular || entry.name != MANIFEST {
         return Err(begins());
@@ -155,7 +155,7 @@ fn manifest<R: Read>(mut entry: Item<'_, R>) -> Result<Manifest> {
 }
 
 fn write<R: Read>(
-    entry: &mut Item<'_, R>,
+    entry: &mut ArchiveEntry<'_, R>,
     contents: &mut Contents,
     tree: &mut Tree,
     time: Option<crate::build::cache::Time>,
@@ -169,7 +169,7 @@ fn unreadable(error: std::io::Error) -> Error {
     Error::build("its archive cannot be read").because(error)
 }
 
-fn unexpected<R: Read>(entry: &Item<'_, R>) -> Error {
+fn unexpected<R: Read>(entry: &ArchiveEntry<'_, R>) -> Error {
     Error::build(format!(
         "its archive holds `{}`, of a kind it cannot have: {:?}",
         entry.name, entry.kind
@@ -177,7 +177,7 @@ fn unexpected<R: Read>(entry: &Item<'_, R>) -> Error {
 }
 
 /// An entry with its names.
-struct Item<'a, R: Read> {
+struct ArchiveEntry<'a, R: Read> {
     name: String,
     link: String,
     kind: EntryType,
@@ -188,14 +188,14 @@ struct Item<'a, R: Read> {
 
 /// The entries of a tar in the GNU format. The crate's own reader keeps long names and extended
 /// headers of any size in memory; this one accepts long names up to a limit, and no extended headers.
-struct Entries<'a, R: Read>(tar::Entries<'a, R>);
+struct ArchiveEntries<'a, R: Read>(tar::Entries<'a, R>);
 
-impl<'a, R: Read> Entries<'a, R> {
+impl<'a, R: Read> ArchiveEntries<'a, R> {
     fn new(archive: &'a mut Archive<R>) -> Result<Self> {
-        Ok(Entries(archive.entries().map_err(unreadable)?.raw(true)))
+        Ok(ArchiveEntries(archive.entries().map_err(unreadable)?.raw(true)))
     }
 
-    fn next(&mut self) -> Result<Option<Item<'a, R>>> {
+    fn next(&mut self) -> Result<Option<ArchiveEntry<'a, R>>> {
         let (mut name, mut link) = (None, None);
         loop {
             let Some(entry) = self.0.next() else {
@@ -216,11 +216,11 @@ impl<'a, R: Read> Entries<'a, R> {
                     let mode = header.mode().map_err(unreadable)? & 0o7777;
                     let name = match name {
                         Some(name) => name,
-                        None => text(&header.path_bytes())?,
+                        None => utf8_text(&header.path_bytes())?,
                     };
                     let link = match link {
                         Some(link) => link,
-                        None => text(&header.link_name_bytes().unwrap_or_default())?,
+                        None => utf8_text(&header.link_name_bytes().unwrap_or_default())?,
                     };
                     if kind != EntryType::Regular && size != 0 {
                         let what = format!("its archive holds `{name}` with a size: {kind:?}");
@@ -230,7 +230,7 @@ impl<'a, R: Read> Entries<'a, R> {
                         Some(stripped) if kind == EntryType::Directory => stripped.to_owned(),
                         _ => name,
                     };
-                    return Ok(Some(Item { name, link, kind, size, mode, content }));
+                    return Ok(Some(ArchiveEntry { name, link, kind, size, mode, content }));
                 }
             };
             if size > NAME_LIMIT as u64 + 1 || long.is_some() {
@@ -238,12 +238,12 @@ impl<'a, R: Read> Entries<'a, R> {
             }
             let mut bytes = Vec::new();
             content.read_to_end(&mut bytes).map_err(unreadable)?;
-            *long = Some(text(bytes.strip_suffix(b"\0").unwrap_or(&bytes))?);
+            *long = Some(utf8_text(bytes.strip_suffix(b"\0").unwrap_or(&bytes))?);
         }
     }
 }
 
-fn text(bytes: &[u8]) -> Result<String> {
+fn utf8_text(bytes: &[u8]) -> Result<String> {
     let invalid = |_| {
         let shown = String::from_utf8_lossy(bytes);
         Error::build(format!("its archive holds `{shown}`, which is not UTF-8"))

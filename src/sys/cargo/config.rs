@@ -11,10 +11,10 @@ use crate::{
         cargo::{
             cpu,
             node::{Node, Origin},
-            rustflags::{Place, UserFlags},
-            settings::{EnvEntry, HIDING, Settings, VendoredSource},
+            rustflags::{FlagSource, UserFlags},
+            settings::{EnvEntry, FLAG_VARIABLES, Settings, VendoredSource},
         },
-        profile::{DIST, Own},
+        profile::{DIST, UserProfile},
     },
     model::{
         command::Command,
@@ -88,7 +88,7 @@ impl Config {
         let set = set.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut all: BTreeMap<String, String> = set.collect();
         for (name, entry) in self.0.env() {
-            if entry.force && is_ours(&name, targets) {
+            if entry.force && is_set_by_longshore(&name, targets) {
                 return Err(Error::usage(format!(
                     "`[env]` in `{}` sets `{name}` with `force = true`, which would replace what \
                      longshore adds to it",
@@ -105,18 +105,16 @@ impl Config {
 
     /// Returns one sentence for each variable of `[env]` that longshore sets as well, to another value.
     pub fn replaced_variables(&self, cx: &Context) -> Vec<String> {
-        let entries = super::STEADY
+        let entries = super::FIXED_VARIABLES
             .into_iter()
             .filter_map(|(name, value)| Some((name, value, self.env(cx, name)?)));
         let others = entries.filter(|(_, value, entry)| entry.value != *value);
         let sentence = |(name, value, entry): (&str, &str, EnvEntry)| {
-            let (theirs, file) = (&entry.value, &entry.file);
+            let (users, file) = (&entry.value, &entry.file);
             if entry.force {
-                format!("builds get `{name}={theirs}` of `[env]` in `{file}`, and not `{value}`")
+                format!("builds get `{name}={users}` of `[env]` in `{file}`, and not `{value}`")
             } else {
-                format!(
-                    "`{name}={theirs}` of `[env]` in `{file}` is not used: builds get `{value}`"
-                )
+                format!("`{name}={users}` of `[env]` in `{file}` is not used: builds get `{value}`")
             }
         };
         others.map(sentence).collect()
@@ -128,9 +126,9 @@ impl Config {
     ///
     /// # Errors
     /// `Cargo.toml` cannot be read or is not TOML.
-    pub fn profiles(&self, root: &Utf8Path) -> Result<BTreeMap<String, Own>> {
-        let mut all: BTreeMap<String, Own> = BTreeMap::new();
-        let table = table(&root.join("Cargo.toml"))?.unwrap_or_default();
+    pub fn profiles(&self, root: &Utf8Path) -> Result<BTreeMap<String, UserProfile>> {
+        let mut all: BTreeMap<String, UserProfile> = BTreeMap::new();
+        let table = read_table(&root.join("Cargo.toml"))?.unwrap_or_default();
         let profiles = table.get("profile").and_then(toml::Value::as_table);
         for (name, profile) in profiles.into_iter().flatten() {
             let own = all.entry(name.clone()).or_default();
@@ -190,15 +188,17 @@ impl Config {
     /// rustc cannot say what configuration the target has, which `target.'cfg(…)'` tables need.
     pub fn user_flags(&self, cx: &Context, target: &str) -> Result<UserFlags> {
         let cfgs = self.conditions(cx, target)?;
-        let (flags, place) = self.0.flags(target, cfgs.as_deref());
-        let hides =
-            place == Place::Environment && !self.0.target_flags(target, cfgs.as_deref()).is_empty();
-        let origin = match place {
-            Place::Environment if cx.env.value(HIDING[0]).is_some() => HIDING[0],
-            Place::Environment => HIDING[1],
-            Place::Target => "`target.*.rustflags` in cargo's configuration",
-            Place::Build => "`build.rustflags` in cargo's configuration",
-            Place::Nowhere => "",
+        let (flags, source) = self.0.flags(target, cfgs.as_deref());
+        let hides = source == FlagSource::Environment
+            && !self.0.target_flags(target, cfgs.as_deref()).is_empty();
+        let origin = match source {
+            FlagSource::Environment if cx.env.value(FLAG_VARIABLES[0]).is_some() => {
+                FLAG_VARIABLES[0]
+            }
+            FlagSource::Environment => FLAG_VARIABLES[1],
+            FlagSource::Target => "`target.*.rustflags` in cargo's configuration",
+            FlagSource::Build => "`build.rustflags` in cargo's configuration",
+            FlagSource::Nowhere => "",
         };
         let cpus = match cpu::chosen_cpu(&flags) {
             Some(_) => cpus(cx, &self.rustc(), target)?,
@@ -206,7 +206,7 @@ impl Config {
         };
         let linker = self.0.linker(target, cfgs.as_deref());
         let linker = linker.map(|(flag, origin)| Flag { flag, origin, via: Via::default() });
-        Ok(UserFlags { flags, place, origin: origin.to_owned(), hides, linker, cpus })
+        Ok(UserFlags { flags, source, origin: origin.to_owned(), hides, linker, cpus })
     }
 }
 
@@ -334,7 +334,7 @@ fn is_for_c(name: &str) -> bool {
 }
 
 /// Returns whether longshore sets the variable for the C code of `targets`.
-fn is_ours(name: &str, targets: &[&str]) -> bool {
+fn is_set_by_longshore(name: &str, targets: &[&str]) -> bool {
     let bases = [
         "CC",
         "CXX",
@@ -360,7 +360,7 @@ fn is_ours(name: &str, targets: &[&str]) -> bool {
 /// Returns the configuration files, from the innermost, which has precedence, to the outermost and that
 /// of cargo's home directory.
 fn config_files(cx: &Context) -> Vec<Utf8PathBuf> {
-    let real = |dir: &Utf8Path| fs::real(dir).unwrap_or_else(|_| dir.to_owned());
+    let real = |dir: &Utf8Path| fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
     let mut dirs: Vec<Utf8PathBuf> = cx.env.dir.ancestors().map(|dir| dir.join(".cargo")).collect();
     if let Some(home) = cx.env.cargo_home()
         && !dirs.iter().any(|dir| real(dir) == real(&home))
@@ -375,8 +375,8 @@ fn config_files(cx: &Context) -> Vec<Utf8PathBuf> {
 }
 
 /// Returns the content of a TOML file, if there is one.
-fn table(file: &Utf8Path) -> Result<Option<toml::Table>> {
-    let Some(text) = fs::read_to_string_if_there(file)? else { return Ok(None) };
+fn read_table(file: &Utf8Path) -> Result<Option<toml::Table>> {
+    let Some(text) = fs::read_to_string_if_exists(file)? else { return Ok(None) };
     let table = toml::from_str(&text);
     table.map(Some).map_err(|error| Error::usage(format!("`{file}` is not TOML")).because(error))
 }
@@ -392,7 +392,7 @@ fn read(file: &Utf8Path, seen: &mut BTreeSet<Utf8PathBuf>) -> Result<Node> {
     if !seen.insert(file.to_owned()) {
         return Err(wrong(format!("`include` reaches `{file}` twice")));
     }
-    let mut table = table(file)?.unwrap_or_default();
+    let mut table = read_table(file)?.unwrap_or_default();
     let mut root = Node::empty();
     let includes = match table.remove("include") {
         None => Vec::new(),

@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::{Metadata, MetadataCommand};
 
 use crate::{
-    build::{request::Request, workspace::Workspace},
+    build::{request::BuildRequest, workspace::Workspace},
     model::{
         command::Command,
         error::{Error, Result},
@@ -21,13 +21,13 @@ pub use self::config::{
 };
 
 /// Variables that have the same value in every build.
-pub const STEADY: [(&str, &str); 2] = [("LC_ALL", "C"), ("TZ", "UTC")];
+pub const FIXED_VARIABLES: [(&str, &str); 2] = [("LC_ALL", "C"), ("TZ", "UTC")];
 
 /// Returns the workspace around the current directory, or of `--manifest-path`.
 ///
 /// # Errors
 /// There is none, its manifests are wrong, or its longshore tables are.
-pub fn workspace(cx: &Context, request: &Request) -> Result<Workspace> {
+pub fn workspace(cx: &Context, request: &BuildRequest) -> Result<Workspace> {
     let mut command = Command::new(cx.env.cargo())
         .args(["metadata", "--format-version", "1", "--no-deps"])
         .dir(&cx.env.dir);
@@ -41,12 +41,12 @@ pub fn workspace(cx: &Context, request: &Request) -> Result<Workspace> {
         // `cargo metadata` has no such flag, but takes the variable.
         command = command.env("CARGO_TARGET_DIR", dir.as_str());
     }
-    let text = told(cx, &command)?;
+    let text = read_metadata(cx, &command)?;
     let metadata = MetadataCommand::parse(text.trim()).map_err(|error| {
         Error::tool(format!("`{command}` printed something that is not understood")).because(error)
     })?;
     let manifest = metadata.workspace_root.join("Cargo.toml");
-    let manifest = fs::read_to_string_if_there(&manifest)?.unwrap_or_default();
+    let manifest = fs::read_to_string_if_exists(&manifest)?.unwrap_or_default();
     Workspace::new(&metadata, &manifest)
 }
 
@@ -61,24 +61,24 @@ pub fn root(cx: &Context, manifest: Option<&Utf8Path>) -> Result<Utf8PathBuf> {
     if let Some(path) = manifest {
         command = command.args(["--manifest-path", path.as_str()]);
     }
-    let manifest = told(cx, &command)?;
+    let manifest = read_metadata(cx, &command)?;
     Ok(Utf8Path::new(manifest.trim()).parent().unwrap_or(&cx.env.dir).to_owned())
 }
 
 /// Returns cargo's metadata of the workspace.
-fn told(cx: &Context, command: &Command) -> Result<String> {
+fn read_metadata(cx: &Context, command: &Command) -> Result<String> {
     let output = cx.children.output(command)?;
     if !output.success() {
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        let said = said.trim_start_matches("error: ");
+        let reported = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        let reported = reported.trim_start_matches("error: ");
         // rustup, which stands in for cargo.
-        if said.contains("toolchain") && said.contains("is not installed") {
-            return Err(Error::tool(format!("cargo cannot be started: {said}")).hint(
+        if reported.contains("toolchain") && reported.contains("is not installed") {
+            return Err(Error::tool(format!("cargo cannot be started: {reported}")).hint(
                 "`rustup toolchain install` installs the toolchain of `rust-toolchain.toml`",
             ));
         }
-        let error = Error::usage(format!("cargo cannot read the workspace: {said}"));
-        return Err(if said.contains("could not find `Cargo.toml`") {
+        let error = Error::usage(format!("cargo cannot read the workspace: {reported}"));
+        return Err(if reported.contains("could not find `Cargo.toml`") {
             error.hint("run this inside a cargo workspace, or name one with `--manifest-path`")
         } else {
             error.hint(format!("`{command}` shows the same"))
@@ -92,7 +92,7 @@ fn told(cx: &Context, command: &Command) -> Result<String> {
 ///
 /// # Errors
 /// Cargo cannot say it, or what it says is not understood.
-pub fn resolved(
+pub fn resolved_metadata(
     cx: &Context,
     manifest: &Utf8Path,
     platforms: &BTreeSet<&str>,
@@ -108,10 +108,10 @@ pub fn resolved(
     }
     let output = cx.children.output(&command)?;
     if !output.success() {
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(Error::build("cargo cannot say which crates the binaries are made of")
-            .detail(said)
-            .hint("`cargo fetch` gets what it asks for, tests' dependencies among it"));
+        let reported = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(Error::build("`cargo metadata` could not resolve the dependency graph")
+            .detail(reported)
+            .hint("`cargo fetch` downloads all dependencies, also those of tests"));
     }
     let text = String::from_utf8_lossy(&output.stdout);
     MetadataCommand::parse(text.trim()).map_err(|error| {

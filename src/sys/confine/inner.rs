@@ -25,8 +25,8 @@ use rustix::{
 };
 
 use super::{
-    Report,
-    outer::{Channel, step},
+    HelperReport,
+    outer::{Channel, step_error},
     raw,
 };
 
@@ -62,7 +62,7 @@ pub(in crate::sys) fn inner(args: &[OsString]) -> Result<(), String> {
     let nothing = match prepared {
         Ok(nothing) => nothing,
         Err(why) => {
-            channel.send(&Report::Unavailable(why));
+            channel.send(&HelperReport::Unavailable(why));
             return Ok(());
         }
     };
@@ -76,15 +76,15 @@ pub(in crate::sys) fn inner(args: &[OsString]) -> Result<(), String> {
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
-            channel.send(&Report::NotStarted(error.raw_os_error().unwrap_or_default()));
+            channel.send(&HelperReport::NotStarted(error.raw_os_error().unwrap_or_default()));
             return Ok(());
         }
     };
-    channel.send(&Report::Started);
+    channel.send(&HelperReport::Started);
     let status = child.wait().map_err(|error| format!("wait: {error}"))?;
     channel.send(&match status.signal() {
-        Some(signal) => Report::Signal(signal),
-        None => Report::Exit(status.code().unwrap_or_default()),
+        Some(signal) => HelperReport::Signal(signal),
+        None => HelperReport::Exit(status.code().unwrap_or_default()),
     });
     Ok(())
 }
@@ -92,7 +92,8 @@ pub(in crate::sys) fn inner(args: &[OsString]) -> Result<(), String> {
 /// Ends this process with its parent, and with it everything in the namespace. `parent`, the process
 /// that has to be the parent still, is given as long as `/proc` is there.
 fn end_with_parent(parent: Option<&str>) -> Result<(), String> {
-    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| step("prctl", error))?;
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| step_error("prctl", error))?;
     let Some(parent) = parent else { return Ok(()) };
     // `getppid` is 0 for a parent outside of the namespace; this `/proc` is that of the outside.
     let status = fs::read_to_string("/proc/self/status");
@@ -109,19 +110,19 @@ fn prepare(root: &str, seconds: u64) -> Result<fs::File, String> {
     let _ = sethostname(b"localhost");
     let _ = enable_loopback();
     for (resource, most) in LIMITS {
-        limit(resource, most).map_err(|error| step("setrlimit", error))?;
+        limit(resource, most).map_err(|error| step_error("setrlimit", error))?;
     }
     let processors = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     // More than it can use before the time limit.
     let processor_time = seconds.saturating_add(1).saturating_mul(processors);
-    limit(Resource::Cpu, processor_time).map_err(|error| step("setrlimit", error))?;
-    setsid().map_err(|error| step("setsid", error))?;
+    limit(Resource::Cpu, processor_time).map_err(|error| step_error("setrlimit", error))?;
+    setsid().map_err(|error| step_error("setsid", error))?;
     Ok(nothing)
 }
 
 fn change_root(root: &str) -> Result<(), String> {
     let failed = |call: &str, error: Errno| {
-        format!("an empty root cannot be mounted here ({})", step(call, error))
+        format!("an empty root cannot be mounted here ({})", step_error(call, error))
     };
     // No mount made here is seen outside.
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
@@ -171,21 +172,22 @@ fn drop_privileges(mapped: bool, proc: &fs::File) -> Result<(), String> {
     // In a user namespace it is the user already, and its groups belong to no user there.
     if !mapped {
         let (user, group) = (Uid::from_raw(ID), Gid::from_raw(ID));
-        set_thread_groups(&[]).map_err(|error| step("setgroups", error))?;
-        set_thread_res_gid(group, group, group).map_err(|error| step("setresgid", error))?;
-        set_thread_res_uid(user, user, user).map_err(|error| step("setresuid", error))?;
+        set_thread_groups(&[]).map_err(|error| step_error("setgroups", error))?;
+        set_thread_res_gid(group, group, group).map_err(|error| step_error("setresgid", error))?;
+        set_thread_res_uid(user, user, user).map_err(|error| step_error("setresuid", error))?;
         enter_user_namespace(proc)?;
     }
-    clear_ambient_capability_set().map_err(|error| step("prctl", error))?;
+    clear_ambient_capability_set().map_err(|error| step_error("prctl", error))?;
     let none = CapabilitySet::empty();
     let none = CapabilitySets { effective: none, permitted: none, inheritable: none };
-    set_capabilities(None, none).map_err(|error| step("capset", error))?;
-    set_no_new_privs(true).map_err(|error| step("prctl", error))?;
+    set_capabilities(None, none).map_err(|error| step_error("capset", error))?;
+    set_no_new_privs(true).map_err(|error| step_error("prctl", error))?;
     if capabilities(None) != Ok(none) {
         return Err("the capabilities of the program cannot be dropped".to_owned());
     }
     // The program, which is the same user, must not be able to trace this process.
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| step("prctl", error))?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(|error| step_error("prctl", error))?;
     // A change of the user has reset it.
     end_with_parent(None)
 }
@@ -196,7 +198,7 @@ fn drop_bounding_set() -> Result<(), String> {
             Ok(()) => {}
             // The kernel has no more of them.
             Err(Errno::INVAL) => break,
-            Err(error) => return Err(step("prctl", error)),
+            Err(error) => return Err(step_error("prctl", error)),
         }
     }
     Ok(())
@@ -206,7 +208,8 @@ fn drop_bounding_set() -> Result<(), String> {
 /// in one that it creates. If the user cannot create this one, neither can the program.
 fn enter_user_namespace(proc: &fs::File) -> Result<(), String> {
     // The files in `/proc/self` belong to root since the user changed.
-    set_dumpable_behavior(DumpableBehavior::Dumpable).map_err(|error| step("prctl", error))?;
+    set_dumpable_behavior(DumpableBehavior::Dumpable)
+        .map_err(|error| step_error("prctl", error))?;
     if raw::unshare(UnshareFlags::NEWUSER).is_err() {
         return Ok(());
     }

@@ -17,7 +17,7 @@ mod root;
 
 use camino::Utf8Path;
 
-pub use self::root::Root;
+pub use self::root::ProgramRoot;
 #[cfg(target_os = "linux")]
 pub(in crate::sys) use self::{inner::inner, outer::outer};
 use crate::{
@@ -37,7 +37,7 @@ pub(in crate::sys) const INNER_VERB: &str = "longshore-confined";
 
 /// The result of running a program.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum RunOutcome {
     /// It was started, and ended or was ended.
     Ran(Output),
     /// The system did not start it: the error of `execve`.
@@ -48,7 +48,7 @@ pub enum Outcome {
 
 /// A report of a helper.
 #[derive(Debug, PartialEq, Eq)]
-enum Report {
+enum HelperReport {
     /// The program cannot be confined, and why.
     Unavailable(String),
     /// The program could not be started: `errno`.
@@ -61,27 +61,27 @@ enum Report {
     Signal(i32),
 }
 
-impl Report {
+impl HelperReport {
     /// Returns the line that is sent.
     #[cfg(target_os = "linux")]
-    fn line(&self) -> String {
+    fn to_line(&self) -> String {
         match self {
-            Report::Unavailable(why) => format!("unavailable {}\n", why.replace('\n', " ")),
-            Report::NotStarted(errno) => format!("not-started {errno}\n"),
-            Report::Started => "started 0\n".to_owned(),
-            Report::Exit(code) => format!("exit {code}\n"),
-            Report::Signal(signal) => format!("signal {signal}\n"),
+            HelperReport::Unavailable(why) => format!("unavailable {}\n", why.replace('\n', " ")),
+            HelperReport::NotStarted(errno) => format!("not-started {errno}\n"),
+            HelperReport::Started => "started 0\n".to_owned(),
+            HelperReport::Exit(code) => format!("exit {code}\n"),
+            HelperReport::Signal(signal) => format!("signal {signal}\n"),
         }
     }
 
-    fn parse(line: &str) -> Option<Report> {
+    fn parse(line: &str) -> Option<HelperReport> {
         let (kind, rest) = line.split_once(' ')?;
         match kind {
-            "unavailable" => Some(Report::Unavailable(rest.to_owned())),
-            "not-started" => rest.parse().ok().map(Report::NotStarted),
-            "started" => Some(Report::Started),
-            "exit" => rest.parse().ok().map(Report::Exit),
-            "signal" => rest.parse().ok().map(Report::Signal),
+            "unavailable" => Some(HelperReport::Unavailable(rest.to_owned())),
+            "not-started" => rest.parse().ok().map(HelperReport::NotStarted),
+            "started" => Some(HelperReport::Started),
+            "exit" => rest.parse().ok().map(HelperReport::Exit),
+            "signal" => rest.parse().ok().map(HelperReport::Signal),
             _ => None,
         }
     }
@@ -92,17 +92,17 @@ impl Report {
 ///
 /// # Errors
 /// An interrupt came, or the helper could not be started.
-pub fn run(cx: &Context, root: &Utf8Path, argv: &[String], limits: Limits) -> Result<Outcome> {
+pub fn run(cx: &Context, root: &Utf8Path, argv: &[String], limits: Limits) -> Result<RunOutcome> {
     if !cfg!(target_os = "linux") {
         let why = format!("{} has no namespaces to confine it in", std::env::consts::OS);
-        return Ok(Outcome::Unavailable(why));
+        return Ok(RunOutcome::Unavailable(why));
     }
     if let Err(error) = reentry::check_once(cx) {
-        return Ok(Outcome::Unavailable(error.to_string()));
+        return Ok(RunOutcome::Unavailable(error.to_string()));
     }
     let (reader, writer) = match std::io::pipe() {
         Ok(pipe) => pipe,
-        Err(error) => return Ok(Outcome::Unavailable(format!("no pipe can be made: {error}"))),
+        Err(error) => return Ok(RunOutcome::Unavailable(format!("no pipe can be made: {error}"))),
     };
     let seconds = limits.time.map_or(u64::MAX, |limit| limit.as_secs());
     let command = Command::new(cx.env.exe.as_str())
@@ -114,27 +114,34 @@ pub fn run(cx: &Context, root: &Utf8Path, argv: &[String], limits: Limits) -> Re
         .env(reentry::PROBE, OUTER_VERB);
     let output = cx.children.capture(&command, Input::Channel(writer), limits)?;
     let text = read_report(reader);
-    let mut reports = text.lines().filter_map(Report::parse);
+    let mut reports = text.lines().filter_map(HelperReport::parse);
     Ok(match reports.next_back() {
-        Some(Report::Unavailable(why)) => Outcome::Unavailable(why),
-        Some(Report::NotStarted(errno)) => {
-            Outcome::NotStarted(std::io::Error::from_raw_os_error(errno))
+        Some(HelperReport::Unavailable(why)) => RunOutcome::Unavailable(why),
+        Some(HelperReport::NotStarted(errno)) => {
+            RunOutcome::NotStarted(std::io::Error::from_raw_os_error(errno))
         }
-        Some(Report::Exit(code)) => Outcome::Ran(ended(output, Some(code), None)),
-        Some(Report::Signal(signal)) => Outcome::Ran(ended(output, None, Some(signal))),
-        Some(Report::Started) if output.timed_out || output.excess => Outcome::Ran(output),
+        Some(HelperReport::Exit(code)) => {
+            RunOutcome::Ran(with_program_status(output, Some(code), None))
+        }
+        Some(HelperReport::Signal(signal)) => {
+            RunOutcome::Ran(with_program_status(output, None, Some(signal)))
+        }
+        Some(HelperReport::Started) if output.timed_out || output.excess => RunOutcome::Ran(output),
         // The helper was killed by someone else.
-        Some(Report::Started) => Outcome::Ran(ended(output, None, Some(9))),
+        Some(HelperReport::Started) => RunOutcome::Ran(with_program_status(output, None, Some(9))),
         None => {
             let how = output.ending();
-            Outcome::Unavailable(format!("the helper process ended with {how}: {}", output.tail(3)))
+            RunOutcome::Unavailable(format!(
+                "the helper process ended with {how}: {}",
+                output.tail(3)
+            ))
         }
     })
 }
 
 /// Returns `output` with the program's own status instead of the helper's. A program that ends in the
 /// moment in which a limit is enforced counts as ended by the limit.
-fn ended(output: Output, code: Option<i32>, signal: Option<i32>) -> Output {
+fn with_program_status(output: Output, code: Option<i32>, signal: Option<i32>) -> Output {
     if output.timed_out || output.excess {
         return output;
     }
@@ -153,21 +160,21 @@ pub(in crate::sys) fn inner(args: &[std::ffi::OsString]) -> std::result::Result<
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use super::Report;
+    use super::HelperReport;
 
     #[test]
     fn reports_are_read_as_they_are_written() {
         for report in [
-            Report::Unavailable("mount: Operation not permitted".to_owned()),
-            Report::NotStarted(13),
-            Report::Started,
-            Report::Exit(127),
-            Report::Signal(9),
+            HelperReport::Unavailable("mount: Operation not permitted".to_owned()),
+            HelperReport::NotStarted(13),
+            HelperReport::Started,
+            HelperReport::Exit(127),
+            HelperReport::Signal(9),
         ] {
-            let line = report.line();
-            assert_eq!(Report::parse(line.trim_end()), Some(report));
+            let line = report.to_line();
+            assert_eq!(HelperReport::parse(line.trim_end()), Some(report));
         }
-        assert_eq!(Report::parse("exit x"), None);
-        assert_eq!(Report::parse(""), None);
+        assert_eq!(HelperReport::parse("exit x"), None);
+        assert_eq!(HelperReport::parse(""), None);
     }
 }

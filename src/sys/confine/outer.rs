@@ -12,7 +12,7 @@ use rustix::{
     },
 };
 
-use super::{INNER_VERB, Report, inner::ID, raw};
+use super::{HelperReport, INNER_VERB, inner::ID, raw};
 
 /// A channel for reports to the process that requested the run. It arrives as standard input.
 #[derive(Debug)]
@@ -26,8 +26,8 @@ impl Channel {
     }
 
     /// Sends one report. Its reader may be gone; there is no other process to report that to.
-    pub(super) fn send(&mut self, report: &Report) {
-        let _ = self.0.write_all(report.line().as_bytes());
+    pub(super) fn send(&mut self, report: &HelperReport) {
+        let _ = self.0.write_all(report.to_line().as_bytes());
     }
 }
 
@@ -36,13 +36,13 @@ impl Channel {
 pub(in crate::sys) fn outer(args: &[OsString]) -> Result<(), String> {
     let mut channel = Channel::open()?;
     if let Err(why) = confine(args.get(4..).unwrap_or_default()) {
-        channel.send(&Report::Unavailable(why));
+        channel.send(&HelperReport::Unavailable(why));
     }
     Ok(())
 }
 
 fn confine(args: &[OsString]) -> Result<(), String> {
-    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|e| step("prctl", e))?;
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|e| step_error("prctl", e))?;
     close_inherited()?;
     // If memory runs out, this process is to be killed first. Not every container allows setting this.
     let _ = fs::write("/proc/self/oom_score_adj", "1000");
@@ -55,7 +55,7 @@ fn confine(args: &[OsString]) -> Result<(), String> {
     status.map(drop).map_err(|error| format!("the helper process cannot be started: {error}"))
 }
 
-pub(super) fn step(call: &str, error: Errno) -> String {
+pub(super) fn step_error(call: &str, error: Errno) -> String {
     format!("{call}: {}", std::io::Error::from(error))
 }
 
@@ -66,7 +66,7 @@ fn close_inherited() -> Result<(), String> {
         let name = entry.map_err(unreadable)?.file_name();
         let number: Option<i32> = name.to_str().and_then(|name| name.parse().ok());
         if let Some(number) = number.filter(|number| *number > 2) {
-            raw::close_on_exec(number).map_err(|error| step("fcntl", error))?;
+            raw::close_on_exec(number).map_err(|error| step_error("fcntl", error))?;
         }
     }
     Ok(())
@@ -85,7 +85,7 @@ fn unshare() -> Result<bool, String> {
         return Ok(false);
     }
     raw::unshare(namespaces | UnshareFlags::NEWUSER).map_err(|error| {
-        format!("namespaces cannot be created here ({})", step("unshare", error))
+        format!("namespaces cannot be created here ({})", step_error("unshare", error))
     })?;
     let write = |path: &str, text: String| {
         let failed = |error| format!("a user namespace cannot be set up here (`{path}`: {error})");
@@ -97,7 +97,7 @@ fn unshare() -> Result<bool, String> {
     // A program in there needs no further namespaces. If this cannot be set, nothing is lost: it would
     // have capabilities over nested namespaces only.
     let _ = fs::write("/proc/sys/user/max_user_namespaces", "0");
-    keep_capabilities().map_err(|error| step("capset", error))?;
+    keep_capabilities().map_err(|error| step_error("capset", error))?;
     Ok(true)
 }
 

@@ -10,52 +10,52 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     model::error::Result,
-    sys::fs::{TempDir, failed, link},
+    sys::fs::{TempDir, file_error, link},
 };
 
 /// A directory that holds a program, its emulator, and nothing else.
 #[derive(Debug)]
-pub struct Root {
+pub struct ProgramRoot {
     /// The data that is removed with the value; only this user can enter it.
     dir: TempDir,
     program: String,
     emulator: Option<String>,
 }
 
-impl Root {
+impl ProgramRoot {
     /// Makes one with the program at `path`, which is called `name` there.
     ///
     /// # Errors
     /// It cannot be made.
     pub fn new(path: &Utf8Path, name: &str, emulator: Option<&Utf8Path>) -> Result<Self> {
-        Self::with(name, emulator, |to| add(path, to))
+        Self::create(name, emulator, |to| add(path, to))
     }
 
     /// Makes one with a program of these bytes.
     ///
     /// # Errors
     /// It cannot be made.
-    pub fn of_bytes(bytes: &[u8], name: &str, emulator: Option<&Utf8Path>) -> Result<Self> {
-        Self::with(name, emulator, |to| {
-            fs::write(to, bytes).map_err(|error| failed("write", to, error))?;
-            allow(to, 0o555)
+    pub fn from_bytes(bytes: &[u8], name: &str, emulator: Option<&Utf8Path>) -> Result<Self> {
+        Self::create(name, emulator, |to| {
+            fs::write(to, bytes).map_err(|error| file_error("write", to, error))?;
+            make_executable(to, 0o555)
         })
     }
 
-    fn with(
+    fn create(
         name: &str,
         emulator: Option<&Utf8Path>,
         program: impl FnOnce(&Utf8Path) -> Result<()>,
     ) -> Result<Self> {
         const EMULATOR: &str = ".emulator";
-        let root = Root {
+        let root = ProgramRoot {
             dir: TempDir::new("longshore-smoke")?,
             program: format!("/{name}"),
             emulator: emulator.map(|_| format!("/{EMULATOR}")),
         };
         let path = root.path();
-        fs::create_dir(&path).map_err(|error| failed("create directory", &path, error))?;
-        allow(&path, 0o755)?;
+        fs::create_dir(&path).map_err(|error| file_error("create directory", &path, error))?;
+        make_executable(&path, 0o755)?;
         program(&path.join(name))?;
         if let Some(emulator) = emulator {
             add(emulator, &path.join(EMULATOR))?;
@@ -82,20 +82,20 @@ impl Root {
 }
 
 /// Lets every user read and execute it, whatever the file mode creation mask is.
-fn allow(path: &Utf8Path, mode: u32) -> Result<()> {
+fn make_executable(path: &Utf8Path, mode: u32) -> Result<()> {
     let mode = fs::Permissions::from_mode(mode);
-    fs::set_permissions(path, mode).map_err(|error| failed("change the mode of", path, error))
+    fs::set_permissions(path, mode).map_err(|error| file_error("change the mode of", path, error))
 }
 
 /// Adds the program `from` as `to`: by a hard link, which takes no space, or by a copy if the
 /// unprivileged user could not execute it.
 fn add(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
     // A hard link to a symbolic link would lead nowhere in there.
-    let from = from.canonicalize_utf8().map_err(|error| failed("read", from, error))?;
-    let meta = from.metadata().map_err(|error| failed("read", &from, error))?;
+    let from = from.canonicalize_utf8().map_err(|error| file_error("read", from, error))?;
+    let meta = from.metadata().map_err(|error| file_error("read", &from, error))?;
     if meta.permissions().mode() & 0o555 == 0o555 {
         return link(&from, to);
     }
-    fs::copy(&from, to).map_err(|error| failed("write", to, error))?;
-    allow(to, 0o555)
+    fs::copy(&from, to).map_err(|error| file_error("write", to, error))?;
+    make_executable(to, 0o555)
 }

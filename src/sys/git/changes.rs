@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Repository, command, escape, line, read, unusable};
+use super::{Repository, command, escape, line, read, unusable_error};
 use crate::{
     build::cache::HEADER,
     model::{command::Command, error::Result, schema::dist::Changes},
@@ -14,11 +14,11 @@ use crate::{
 };
 
 /// The maximum number of changed files that are named.
-const NAMED: usize = 5;
+const MAX_NAMED: usize = 5;
 
 /// The files that longshore and cargo write into a target directory, if it contains files of the user,
 /// too.
-const WRITTEN: [&str; 11] = [
+const BUILD_FILES: [&str; 11] = [
     "CACHEDIR.TAG",
     ".rustc_info.json",
     "debug",
@@ -51,7 +51,7 @@ pub(super) fn changes(
     excluded: &Excluded,
 ) -> Result<Option<Changes>> {
     let Repository { marker, top, dir } = repository;
-    let more = more.iter().filter_map(|path| fs::real(path).ok());
+    let more = more.iter().filter_map(|path| fs::canonicalize(path).ok());
     let more: Vec<String> =
         more.filter(|path| path.starts_with(top)).map(Utf8PathBuf::into_string).collect();
     let scope = |args: &[&str]| -> Command {
@@ -59,7 +59,7 @@ pub(super) fn changes(
     };
     let succeed = |output: Output| match output.success() {
         true => Ok(output),
-        false => Err(unusable(marker, &output)),
+        false => Err(unusable_error(marker, &output)),
     };
     let listed = succeed(cx.children.output(&scope(&["ls-files", "-v", "-z"]))?)?;
     let index = visible_index(cx, repository, &listed.stdout)?;
@@ -74,9 +74,9 @@ pub(super) fn changes(
         status = status.env("GIT_INDEX_FILE", path.as_str());
     }
     let output = succeed(cx.children.output(&status)?)?;
-    let own = Own::new(top, excluded, || {
+    let own = ExcludedPaths::new(top, excluded, || {
         let target = ["ls-files", "-z", "--", excluded.target.as_str()];
-        let inside = fs::real(&excluded.target).is_ok_and(|path| path.starts_with(top));
+        let inside = fs::canonicalize(&excluded.target).is_ok_and(|path| path.starts_with(top));
         Ok(inside && !read(cx, dir, marker, &target)?.stdout.is_empty())
     })?;
     let mut found = Changes { count: 0, files: Vec::new() };
@@ -89,7 +89,7 @@ pub(super) fn changes(
             continue;
         }
         found.count += 1;
-        if found.files.len() < NAMED {
+        if found.files.len() < MAX_NAMED {
             let below = dir.strip_prefix(top).unwrap_or(Utf8Path::new(""));
             let prefix = format!("{below}/");
             let shown = name.strip_prefix(prefix.as_bytes()).unwrap_or(name);
@@ -145,34 +145,34 @@ fn visible_index(
         let mut output = cx.children.stream(&update, Some(paths), take)?;
         output.stderr = stderr;
         if !output.success() {
-            return Err(unusable(marker, &output));
+            return Err(unusable_error(marker, &output));
         }
     }
     Ok(Some((copies, copy)))
 }
 
 /// Decides which untracked files are not changes of the source.
-struct Own {
+struct ExcludedPaths {
     target: PathBuf,
     /// Whether the user has tracked files in the target directory.
     shared: bool,
     caches: Vec<PathBuf>,
 }
 
-impl Own {
+impl ExcludedPaths {
     fn new(
         top: &Utf8Path,
         excluded: &Excluded,
         shared: impl FnOnce() -> Result<bool>,
     ) -> Result<Self> {
         let real = |path: &Utf8PathBuf| {
-            let path = fs::real(path).unwrap_or_else(|_| path.clone());
+            let path = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
             // A directory around the repository excludes nothing.
             (path != *top && path.starts_with(top)).then(|| path.into_std_path_buf())
         };
-        Ok(Own {
+        Ok(ExcludedPaths {
             shared: shared()?,
-            target: fs::real(&excluded.target)
+            target: fs::canonicalize(&excluded.target)
                 .unwrap_or_else(|_| excluded.target.clone())
                 .into_std_path_buf(),
             caches: excluded.caches.iter().filter_map(real).collect(),
@@ -185,7 +185,7 @@ impl Own {
             let Ok(below) = path.strip_prefix(&self.target) else { return false };
             let first = below.components().next();
             let name = first.and_then(|first| first.as_os_str().to_str());
-            if self.shared { name.is_some_and(|name| WRITTEN.contains(&name)) } else { true }
+            if self.shared { name.is_some_and(|name| BUILD_FILES.contains(&name)) } else { true }
         };
         if written(path) || self.caches.iter().any(|cache| path.starts_with(cache)) {
             return true;

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The maximum depth of submodules in submodules that are checked out.
-const DEEPEST: usize = 16;
+const MAX_DEPTH: usize = 16;
 
 /// A worktree of another commit. It is removed when this value is dropped.
 #[derive(Debug)]
@@ -51,17 +51,17 @@ pub fn check_out<'a>(
             message(&output)
         ))
         .detail(output.tail(20))
-        .hint("`git fetch --unshallow` gets what a shallow clone lacks"));
+        .hint("`git fetch --unshallow` completes a shallow clone"));
     }
     let common = checkout.read(checkout.git().args(["rev-parse", "--git-common-dir"]), hash)?;
     let common = checkout.repository.dir.join(line(&common));
     let here = checkout.repository.top.clone();
-    checkout.submodules(&Source { git_dir: common, work_tree: Some(here), hash }, path, 0)?;
+    checkout.submodules(&SourceCommit { git_dir: common, work_tree: Some(here), hash }, path, 0)?;
     Ok(checkout)
 }
 
 /// A commit of a repository or of a submodule.
-struct Source<'a> {
+struct SourceCommit<'a> {
     git_dir: Utf8PathBuf,
     /// Its work tree in the user's checkout; `None` if there is none.
     work_tree: Option<Utf8PathBuf>,
@@ -84,7 +84,7 @@ impl Checkout<'_> {
     }
 
     /// Checks out the submodules of `source`, which is checked out at `tree`.
-    fn submodules(&self, source: &Source<'_>, tree: &Utf8Path, depth: usize) -> Result<()> {
+    fn submodules(&self, source: &SourceCommit<'_>, tree: &Utf8Path, depth: usize) -> Result<()> {
         let list = self.git().args(["--git-dir", source.git_dir.as_str()]);
         let list = list.args(["ls-tree", "-r", "-z", "--full-tree", source.hash]);
         let listed = self.read(list, source.hash)?;
@@ -107,16 +107,16 @@ impl Checkout<'_> {
                     self.cx.status("Skipping", format!("submodule `{shown}`: not initialized"));
                     continue;
                 }
-                return Err(missing(source.hash, path, hash));
+                return Err(missing_error(source.hash, path, hash));
             };
-            if depth == DEEPEST {
+            if depth == MAX_DEPTH {
                 return Err(Error::build(format!(
-                    "submodule `{}` is more than {DEEPEST} submodules deep",
+                    "submodule `{}` is more than {MAX_DEPTH} submodules deep",
                     escape(path.as_bytes())
                 )));
             }
             let to = tree.join(path);
-            self.fill(&found, &to)?;
+            self.write_files(&found, &to)?;
             self.submodules(&found, &to, depth + 1)?;
         }
         Ok(())
@@ -143,33 +143,33 @@ impl Checkout<'_> {
     /// for it, or that of its directory `here`. `None` if it is in neither.
     fn source<'h>(
         &self,
-        of: &Source<'_>,
+        source: &SourceCommit<'_>,
         name: &str,
         here: Option<&Utf8Path>,
         hash: &'h str,
-    ) -> Result<Option<Source<'h>>> {
-        let mut places = Vec::new();
+    ) -> Result<Option<SourceCommit<'h>>> {
+        let mut locations = Vec::new();
         // As git: a name that leads out of the directory is not one.
         let leads_out = name.split(['/', '\\']).any(|part| part.is_empty() || part == "..");
         if !leads_out {
-            places.push(of.git_dir.join("modules").join(name));
+            locations.push(source.git_dir.join("modules").join(name));
         }
         if let Some(own) = here.map(|here| here.join(".git")).filter(|own| own.is_dir()) {
-            places.push(own);
+            locations.push(own);
         }
-        for git_dir in places.into_iter().filter(|place| place.is_dir()) {
+        for git_dir in locations.into_iter().filter(|location| location.is_dir()) {
             let object = format!("{hash}^{{commit}}");
             let has = self.git().args(["--git-dir", git_dir.as_str(), "cat-file", "-e"]);
             if self.cx.children.output(&has.arg(object))?.success() {
                 let work_tree = here.map(Utf8Path::to_owned);
-                return Ok(Some(Source { git_dir, work_tree, hash }));
+                return Ok(Some(SourceCommit { git_dir, work_tree, hash }));
             }
         }
         Ok(None)
     }
 
     /// Writes the files of a submodule's commit to `to`. Its own index and `HEAD` stay as they are.
-    fn fill(&self, source: &Source<'_>, to: &Utf8Path) -> Result<()> {
+    fn write_files(&self, source: &SourceCommit<'_>, to: &Utf8Path) -> Result<()> {
         fs::create_dir_all(to)?;
         let index = fs::TempDir::new("longshore-git")?;
         let git = command(self.cx, to)
@@ -198,7 +198,7 @@ fn is_empty_dir(path: &Utf8Path) -> bool {
     path.is_dir() && fs::names(path).is_ok_and(|names| names.is_empty())
 }
 
-fn missing(commit: &str, path: &str, hash: &str) -> Error {
+fn missing_error(commit: &str, path: &str, hash: &str) -> Error {
     let shown = escape(path.as_bytes());
     Error::build(format!(
         "commit `{commit}` has the submodule `{shown}` at `{hash}`, which is not in this clone"

@@ -39,7 +39,7 @@ fn ceilings(list: &str) -> Vec<Utf8PathBuf> {
         if entry.is_empty() {
             follow = false;
         } else if path.is_absolute() {
-            let real = if follow { fs::real(path).ok() } else { None };
+            let real = if follow { fs::canonicalize(path).ok() } else { None };
             let path = real.unwrap_or_else(|| path.to_owned());
             // Without a slash at its end.
             ceilings.push(path.components().collect());

@@ -84,7 +84,7 @@ pub struct Revision {
 
 /// The state of a directory as git reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum RepositoryState {
     /// It is not in a repository.
     Outside,
     /// The repository has no commit yet.
@@ -96,25 +96,27 @@ pub enum State {
     At(Revision),
 }
 
-impl State {
+impl RepositoryState {
     /// Returns the top directory of the repository, if it is that of the directory.
     pub fn top(&self) -> Option<&Utf8Path> {
         match self {
-            State::At(revision) => Some(&revision.top),
-            State::Unborn(top) => Some(top),
-            State::Outside | State::Untracked(_) => None,
+            RepositoryState::At(revision) => Some(&revision.top),
+            RepositoryState::Unborn(top) => Some(top),
+            RepositoryState::Outside | RepositoryState::Untracked(_) => None,
         }
     }
 
     /// Returns the reason for which the revision is unknown; `None` if it is known.
-    pub fn missing(&self) -> Option<String> {
+    pub fn unknown_reason(&self) -> Option<String> {
         match self {
-            State::Outside => Some("not in a git repository".to_owned()),
-            State::Unborn(top) => Some(format!("the git repository `{top}` has no commit yet")),
-            State::Untracked(top) => {
+            RepositoryState::Outside => Some("not in a git repository".to_owned()),
+            RepositoryState::Unborn(top) => {
+                Some(format!("the git repository `{top}` has no commit yet"))
+            }
+            RepositoryState::Untracked(top) => {
                 Some(format!("the git repository `{top}` does not track this `Cargo.toml`"))
             }
-            State::At(_) => None,
+            RepositoryState::At(_) => None,
         }
     }
 }
@@ -194,22 +196,22 @@ fn escape(name: &[u8]) -> String {
 }
 
 /// Returns the error for a repository that git cannot use.
-fn unusable(marker: &Utf8Path, output: &Output) -> Error {
-    let said = message(output);
+fn unusable_error(marker: &Utf8Path, output: &Output) -> Error {
+    let output_text = message(output);
     let top = marker.parent().unwrap_or(marker);
-    let hint = if said.contains("dubious ownership") {
+    let hint = if output_text.contains("dubious ownership") {
         format!(
             "`git config --global --add safe.directory {}` trusts it",
             crate::model::command::quote(top.as_str())
         )
-    } else if said.contains("not a git repository") {
+    } else if output_text.contains("not a git repository") {
         "a linked worktree or a submodule needs the repository that it belongs to; without one, \
          remove `.git`"
             .to_owned()
     } else {
         format!("`git -C {} status` shows the problem", crate::model::command::quote(top.as_str()))
     };
-    let error = Error::usage(format!("git cannot use the repository `{marker}`: {said}"));
+    let error = Error::usage(format!("git cannot use the repository `{marker}`: {output_text}"));
     let all = String::from_utf8_lossy(&output.stderr);
     let error = if all.trim().lines().count() > 1 {
         error.detail(
@@ -224,7 +226,7 @@ fn unusable(marker: &Utf8Path, output: &Output) -> Error {
 /// Runs `git` with `args` in `dir`, which must succeed; `marker` is the `.git` that is used.
 fn read(cx: &Context, dir: &Utf8Path, marker: &Utf8Path, args: &[&str]) -> Result<Output> {
     let output = cx.children.output(&command(cx, dir).args(args.iter().copied()))?;
-    if output.success() { Ok(output) } else { Err(unusable(marker, &output)) }
+    if output.success() { Ok(output) } else { Err(unusable_error(marker, &output)) }
 }
 
 /// A repository that git can use.
@@ -244,7 +246,7 @@ pub struct Repository {
 /// # Errors
 /// There is a repository, and git is missing or cannot use it: the message is that of git.
 pub fn repository(cx: &Context, dir: &Utf8Path) -> Result<Option<Repository>> {
-    let dir = fs::real(dir)?;
+    let dir = fs::canonicalize(dir)?;
     let marker = discovery::marker(&cx.env, &dir);
     let output = match cx.children.output(&command(cx, &dir).args(["rev-parse", "--show-toplevel"]))
     {
@@ -262,11 +264,11 @@ pub fn repository(cx: &Context, dir: &Utf8Path) -> Result<Option<Repository>> {
     };
     if !output.success() {
         return match marker {
-            Some(marker) => Err(unusable(&marker, &output)),
+            Some(marker) => Err(unusable_error(&marker, &output)),
             None => Ok(None),
         };
     }
-    let top = fs::real(Utf8Path::new(&line(&output)))?;
+    let top = fs::canonicalize(Utf8Path::new(&line(&output)))?;
     let marker = marker.unwrap_or_else(|| top.join(".git"));
     // git skips a `.git` that it cannot use, and takes the repository around it.
     let nearest = marker.parent().unwrap_or(&marker);
@@ -274,7 +276,7 @@ pub fn repository(cx: &Context, dir: &Utf8Path) -> Result<Option<Repository>> {
         let probe =
             command(cx, &dir).args(["--git-dir", marker.as_str(), "rev-parse", "--git-dir"]);
         let output = cx.children.output(&probe)?;
-        return Err(unusable(&marker, &output));
+        return Err(unusable_error(&marker, &output));
     }
     Ok(Some(Repository { marker, top, dir }))
 }
@@ -289,18 +291,18 @@ pub fn state(
     dir: &Utf8Path,
     more: &[Utf8PathBuf],
     excluded: &Excluded,
-) -> Result<State> {
+) -> Result<RepositoryState> {
     let Some(repository) = repository(cx, dir)? else {
-        return Ok(State::Outside);
+        return Ok(RepositoryState::Outside);
     };
     let Repository { marker, top, dir } = &repository;
     let log = ["log", "-1", "--format=%H %ct", "--no-show-signature"];
     let head = cx.children.output(&command(cx, dir).args(log))?;
     if !head.success() {
-        return if unborn(cx, dir)? {
-            Ok(State::Unborn(top.clone()))
+        return if is_unborn(cx, dir)? {
+            Ok(RepositoryState::Unborn(top.clone()))
         } else {
-            Err(unusable(marker, &head))
+            Err(unusable_error(marker, &head))
         };
     }
     let tracked = ["ls-files", "-z", "--error-unmatch", "--", "Cargo.toml"];
@@ -308,8 +310,8 @@ pub fn state(
     match output.code {
         Some(0) => {}
         // As `cargo package` decides: an ignored manifest is not that repository's.
-        Some(1) => return Ok(State::Untracked(top.clone())),
-        _ => return Err(unusable(marker, &output)),
+        Some(1) => return Ok(RepositoryState::Untracked(top.clone())),
+        _ => return Err(unusable_error(marker, &output)),
     }
     let text = line(&head);
     let unknown = || {
@@ -320,11 +322,11 @@ pub fn state(
     let time = time.parse().map_err(|_| unknown())?;
     let changes = changes::changes(cx, &repository, more, excluded)?;
     let top = repository.top;
-    Ok(State::At(Revision { top, hash: hash.to_owned(), changes, time }))
+    Ok(RepositoryState::At(Revision { top, hash: hash.to_owned(), changes, time }))
 }
 
 /// Returns whether `HEAD` names a branch that does not exist yet, and not one that cannot be read.
-fn unborn(cx: &Context, dir: &Utf8Path) -> Result<bool> {
+fn is_unborn(cx: &Context, dir: &Utf8Path) -> Result<bool> {
     let branch = cx.children.output(&command(cx, dir).args(["symbolic-ref", "--quiet", "HEAD"]))?;
     if !branch.success() {
         return Ok(false);
@@ -344,7 +346,7 @@ fn unborn(cx: &Context, dir: &Utf8Path) -> Result<bool> {
 ///
 /// # Errors
 /// As [`repository`].
-pub fn commit(cx: &Context, dir: &Utf8Path, text: &str) -> Result<Option<String>> {
+pub fn find_commit(cx: &Context, dir: &Utf8Path, text: &str) -> Result<Option<String>> {
     // A leading dash would be an option.
     if text.starts_with('-') {
         return Ok(None);

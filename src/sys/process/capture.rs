@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 /// The number of bytes of a stream that are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
+pub enum KeepOutput {
     /// Everything; the limit on what a child may write is the bound.
     All,
     /// The first and the last bytes, so many of each.
@@ -14,19 +14,19 @@ pub enum Keep {
 /// The part of one stream that is kept.
 #[derive(Debug)]
 pub(super) struct Capture {
-    keep: Keep,
+    keep: KeepOutput,
     head: Vec<u8>,
     tail: VecDeque<u8>,
     dropped: u64,
 }
 
 impl Capture {
-    pub(super) fn new(keep: Keep) -> Self {
+    pub(super) fn new(keep: KeepOutput) -> Self {
         Capture { keep, head: Vec::new(), tail: VecDeque::new(), dropped: 0 }
     }
 
     pub(super) fn add(&mut self, bytes: &[u8]) {
-        let Keep::Ends(most) = self.keep else {
+        let KeepOutput::Ends(most) = self.keep else {
             self.head.extend_from_slice(bytes);
             return;
         };
@@ -52,7 +52,7 @@ impl Capture {
 
 /// Longest line given to a callback at once: a child that never ends its line cannot fill the
 /// memory.
-const LONGEST: usize = 1 << 20;
+const MAX_LINE: usize = 1 << 20;
 
 /// Splits a stream into lines. A line ends with `\n` or, as progress bars end it, `\r`; the
 /// terminator is kept.
@@ -63,11 +63,11 @@ impl Lines {
     pub(super) fn add(&mut self, mut bytes: &[u8], mut take: impl FnMut(&[u8])) {
         while !bytes.is_empty() {
             let end = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
-            let room = LONGEST.saturating_sub(self.0.len()).max(1);
+            let room = MAX_LINE.saturating_sub(self.0.len()).max(1);
             let used = end.map_or(bytes.len(), |end| end + 1).min(room);
             let (line, rest) = bytes.split_at(used);
             self.0.extend_from_slice(line);
-            if self.0.ends_with(b"\n") || self.0.ends_with(b"\r") || self.0.len() >= LONGEST {
+            if self.0.ends_with(b"\n") || self.0.ends_with(b"\r") || self.0.len() >= MAX_LINE {
                 take(&self.0);
                 self.0.clear();
             }
@@ -89,15 +89,15 @@ mod tests {
 
     #[test]
     fn both_ends_are_kept() {
-        let mut capture = Capture::new(Keep::Ends(4));
+        let mut capture = Capture::new(KeepOutput::Ends(4));
         for chunk in ["ab", "cdef", "ghijkl", "m"] {
             capture.add(chunk.as_bytes());
         }
         assert_eq!(capture.finish(), b"abcd\n[5 bytes omitted]\njklm");
-        let mut capture = Capture::new(Keep::Ends(4));
+        let mut capture = Capture::new(KeepOutput::Ends(4));
         capture.add(b"abcdefgh");
         assert_eq!(capture.finish(), b"abcdefgh");
-        let mut capture = Capture::new(Keep::All);
+        let mut capture = Capture::new(KeepOutput::All);
         capture.add(b"abcdefghi");
         assert_eq!(capture.finish(), b"abcdefghi");
     }
@@ -112,8 +112,8 @@ mod tests {
         assert_eq!(found, [&b"one\n"[..], b"two\r", b"last"]);
         let mut lines = Lines::default();
         let mut lengths = Vec::new();
-        lines.add(&vec![b'x'; 2 * LONGEST + 3], |line| lengths.push(line.len()));
+        lines.add(&vec![b'x'; 2 * MAX_LINE + 3], |line| lengths.push(line.len()));
         lines.finish(|line| lengths.push(line.len()));
-        assert_eq!(lengths, [LONGEST, LONGEST, 3]);
+        assert_eq!(lengths, [MAX_LINE, MAX_LINE, 3]);
     }
 }

@@ -1,5 +1,5 @@
-//! The process groups of running children: who gets the signals of an interrupt, and what the
-//! watchdog kills when this process is killed.
+//! The process groups of running children, which receive the signals of an interrupt, and which the watchdog
+//! kills when this process is killed.
 
 use std::io::PipeWriter;
 
@@ -9,12 +9,12 @@ use super::{Children, run, watchdog};
 
 /// A running child, as the thread that handles signals sees it.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(super) struct ProcessGroup {
     pid: Pid,
     waker: Option<PipeWriter>,
 }
 
-impl Group {
+impl ProcessGroup {
     /// Sends `signal` to every process of the group, and wakes the thread that waits for it.
     pub(super) fn signal(&self, signal: Signal) {
         send(self.pid, signal);
@@ -43,7 +43,7 @@ pub(super) struct Registration<'a> {
 impl<'a> Registration<'a> {
     pub(super) fn new(children: &'a Children, pid: Pid, waker: Option<PipeWriter>) -> Self {
         watchdog::add(pid);
-        let group = Group { pid, waker };
+        let group = ProcessGroup { pid, waker };
         let mut groups = children.groups();
         // Under the lock: an interrupt either finds the group in the list, or is seen here.
         if children.check().is_err() {

@@ -19,11 +19,11 @@ use std::{
 
 use rustix::process::Signal;
 
-pub use self::capture::Keep;
+pub use self::capture::KeepOutput;
 pub(in crate::sys) use self::run::{Input, read_report};
 use self::{
     capture::{Capture, Lines},
-    group::Group,
+    group::ProcessGroup,
 };
 use crate::model::{
     bytes::Size,
@@ -32,10 +32,10 @@ use crate::model::{
 };
 
 /// The most that a child may write to one of its streams where the output is kept in memory.
-pub const MOST_OUTPUT: u64 = 64 << 20;
+pub const MAX_OUTPUT: u64 = 64 << 20;
 
 /// The most that a child may write to one of its streams where it is processed line by line.
-const MOST_STREAMED: u64 = 256 << 20;
+const MAX_STREAMED: u64 = 256 << 20;
 
 /// The running children, and whether an interrupt has come. Clones share both.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +44,7 @@ pub struct Children(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     interrupted: AtomicBool,
-    groups: Mutex<Vec<Group>>,
+    groups: Mutex<Vec<ProcessGroup>>,
     nested: Mutex<Vec<Children>>,
     hooks: Mutex<Hooks>,
     /// Wakes the pausing thread; used with `hooks`.
@@ -82,13 +82,13 @@ pub struct Limits {
     /// The maximum number of bytes that it may write to each of its streams.
     pub output: u64,
     /// The number of bytes of each stream that are kept.
-    pub keep: Keep,
+    pub keep: KeepOutput,
 }
 
 impl Default for Limits {
-    /// Returns limits without a time limit, and with complete output of at most [`MOST_OUTPUT`].
+    /// Returns limits without a time limit, and with complete output of at most [`MAX_OUTPUT`].
     fn default() -> Self {
-        Limits { time: None, output: MOST_OUTPUT, keep: Keep::All }
+        Limits { time: None, output: MAX_OUTPUT, keep: KeepOutput::All }
     }
 }
 
@@ -127,7 +127,7 @@ impl Output {
         let text = String::from_utf8_lossy(bytes);
         let all: Vec<&str> = text.lines().collect();
         let last = all[all.len().saturating_sub(lines)..].iter();
-        let cut = |line: &&str| match line.char_indices().nth(LONGEST_SHOWN) {
+        let cut = |line: &&str| match line.char_indices().nth(MAX_PRINTED) {
             Some((end, _)) => format!("{}…", printable(&line[..end])),
             None => printable(line),
         };
@@ -231,25 +231,25 @@ impl Children {
     /// Runs `command` to its end, whatever that is, and collects what it writes.
     ///
     /// # Errors
-    /// It could not be started, wrote more than [`MOST_OUTPUT`], or an interrupt came.
+    /// It could not be started, wrote more than [`MAX_OUTPUT`], or an interrupt came.
     pub fn output(&self, command: &Command) -> Result<Output> {
-        self.exchange(command, Input::Nothing)
+        self.run_with_input(command, Input::Nothing)
     }
 
     /// Runs `command` with `input` on its stdin, and collects what it writes.
     ///
     /// # Errors
     /// As [`Children::output`].
-    pub fn ask(&self, command: &Command, input: Vec<u8>) -> Result<Output> {
-        self.exchange(command, Input::Bytes(input))
+    pub fn output_with_input(&self, command: &Command, input: Vec<u8>) -> Result<Output> {
+        self.run_with_input(command, Input::Bytes(input))
     }
 
-    fn exchange(&self, command: &Command, input: Input) -> Result<Output> {
+    fn run_with_input(&self, command: &Command, input: Input) -> Result<Output> {
         let output = self.capture(command, input, Limits::default())?;
         if output.excess {
-            let most = Size(MOST_OUTPUT);
+            let most = Size(MAX_OUTPUT);
             let error = Error::build(format!("`{command}` wrote more than {most}"));
-            return Err(error.hint("run it yourself to see what it writes"));
+            return Err(error.hint("run it yourself to see its output"));
         }
         Ok(output)
     }
@@ -306,7 +306,8 @@ impl Children {
         mut take: impl FnMut(Stream, &[u8]),
     ) -> Result<Output> {
         let input = input.map_or(Input::Nothing, Input::Bytes);
-        let limits = Limits { time: None, output: MOST_STREAMED, keep: Keep::Ends(STREAM_END) };
+        let limits =
+            Limits { time: None, output: MAX_STREAMED, keep: KeepOutput::Ends(STREAM_END) };
         let new = || (Lines::default(), Capture::new(limits.keep));
         let (mut stdout, mut stderr) = (new(), new());
         let mut output = run::run(self, command, input, limits, &mut |stream, bytes| {
@@ -320,13 +321,18 @@ impl Children {
         Ok(output)
     }
 
-    /// Runs like [`Children::ask`], within a time limit and with the first and last MiB of its output.
+    /// Runs like [`Children::output_with_input`], within a time limit and with the first and last MiB of its output.
     ///
     /// # Errors
     /// It could not be started, or an interrupt came.
-    pub fn answer(&self, command: &Command, input: Vec<u8>, limit: Duration) -> Result<Output> {
+    pub fn answer_within(
+        &self,
+        command: &Command,
+        input: Vec<u8>,
+        limit: Duration,
+    ) -> Result<Output> {
         let limits =
-            Limits { time: Some(limit), output: MOST_OUTPUT, keep: Keep::Ends(LONGEST_ANSWER) };
+            Limits { time: Some(limit), output: MAX_OUTPUT, keep: KeepOutput::Ends(MAX_ANSWER) };
         self.capture(command, Input::Bytes(input), limits)
     }
 
@@ -334,20 +340,20 @@ impl Children {
         self.0.hooks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn groups(&self) -> MutexGuard<'_, Vec<Group>> {
+    fn groups(&self) -> MutexGuard<'_, Vec<ProcessGroup>> {
         // The list is complete at every moment, also after a panic of another thread.
         self.0.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The maximum number of characters of a line that are shown.
-const LONGEST_SHOWN: usize = 2000;
+const MAX_PRINTED: usize = 2000;
 
 /// The number of bytes at each end that are kept of a stream that is processed line by line.
 const STREAM_END: usize = 64 << 10;
 
 /// The number of bytes at each end of an answer that are kept.
-const LONGEST_ANSWER: usize = 1 << 20;
+const MAX_ANSWER: usize = 1 << 20;
 
 /// Escapes a line that another program wrote, for a terminal or the log of a job: control characters
 /// and invisible ones, and the beginning of commands to CI systems (`::error`, `##[error]`).
@@ -390,7 +396,7 @@ mod tests {
     use super::printable;
 
     #[test]
-    fn foreign_lines_are_harmless() {
+    fn printed_lines_are_escaped() {
         let cases = [
             ("plain ünïcode \"quoted\" \\ \ttab", "plain ünïcode \"quoted\" \\ \ttab"),
             ("\u{1b}]0;title\u{7}x", "\\u{1b}]0;title\\u{7}x"),

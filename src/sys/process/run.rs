@@ -306,16 +306,16 @@ impl Running<'_> {
     fn poll(&self) -> std::io::Result<Ready> {
         let mut ready = Ready::default();
         let input = PollFlags::IN;
-        let mut fds: Vec<(Event, BorrowedFd<'_>, PollFlags)> = Vec::new();
+        let mut fds: Vec<(PollEvent, BorrowedFd<'_>, PollFlags)> = Vec::new();
         for (index, (_, pipe, _)) in self.streams.iter().enumerate() {
-            fds.extend(pipe.as_ref().map(|pipe| (Event::Stream(index), pipe.as_fd(), input)));
+            fds.extend(pipe.as_ref().map(|pipe| (PollEvent::Stream(index), pipe.as_fd(), input)));
         }
         if let Some((pipe, ..)) = &self.stdin {
-            fds.push((Event::Stdin, pipe.as_fd(), PollFlags::OUT));
+            fds.push((PollEvent::Stdin, pipe.as_fd(), PollFlags::OUT));
         }
-        fds.extend(self.wake.as_ref().map(|wake| (Event::Wake, wake.as_fd(), input)));
+        fds.extend(self.wake.as_ref().map(|wake| (PollEvent::Wake, wake.as_fd(), input)));
         if let Some(pidfd) = self.pidfd.as_ref().filter(|_| self.ended.is_none()) {
-            fds.push((Event::End, pidfd.as_fd(), input));
+            fds.push((PollEvent::End, pidfd.as_fd(), input));
         }
         let mut polled: Vec<PollFd<'_>> =
             fds.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
@@ -333,10 +333,10 @@ impl Running<'_> {
                 continue;
             }
             match event {
-                Event::Stream(index) => ready.streams[*index] = true,
-                Event::Stdin => ready.stdin = true,
-                Event::Wake => ready.wake = true,
-                Event::End => {}
+                PollEvent::Stream(index) => ready.streams[*index] = true,
+                PollEvent::Stdin => ready.stdin = true,
+                PollEvent::Wake => ready.wake = true,
+                PollEvent::End => {}
             }
         }
         Ok(ready)
@@ -389,7 +389,7 @@ impl Running<'_> {
 
 /// The event that [`Running::poll`] waits for.
 #[derive(Clone, Copy, Debug)]
-enum Event {
+enum PollEvent {
     Stream(usize),
     Stdin,
     Wake,

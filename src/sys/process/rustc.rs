@@ -10,7 +10,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    build::cargo::identity::{Identities, identified},
+    build::cargo::identity::{Identities, with_identity},
     model::{
         digest::Digest,
         error::{Error, Result},
@@ -52,7 +52,7 @@ pub fn wrapper(
     clippy::disallowed_methods,
     reason = "the process becomes rustc, and nothing of it remains"
 )]
-pub(in crate::sys) fn start(args: &[OsString]) -> std::result::Result<(), String> {
+pub(in crate::sys) fn start_rustc(args: &[OsString]) -> std::result::Result<(), String> {
     let path = Path::new(args.first().map_or(OsStr::new(""), OsString::as_os_str));
     let file = path.with_extension("json");
     let unreadable = |error: String| format!("cannot read `{}`: {error}", file.display());
@@ -66,7 +66,7 @@ pub(in crate::sys) fn start(args: &[OsString]) -> std::result::Result<(), String
     match (package, rest.iter().map(|arg| arg.to_str().map(str::to_owned)).collect()) {
         (Some(package), Some(rest)) => {
             let rest: Vec<String> = rest;
-            words.extend(identified(package, &rest).into_iter().map(OsString::from));
+            words.extend(with_identity(package, &rest).into_iter().map(OsString::from));
         }
         // Cargo passes the paths of a crate as text, or does not start rustc for it.
         _ => words.extend(rest.iter().cloned()),

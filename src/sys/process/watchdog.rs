@@ -19,10 +19,10 @@ use crate::sys::reentry;
 pub(in crate::sys) const VERB: &str = "longshore-watchdog";
 
 /// The connection to the watchdog of this process.
-static WATCHDOG: Mutex<State> = Mutex::new(State::Unused);
+static WATCHDOG: Mutex<WatchdogState> = Mutex::new(WatchdogState::Unused);
 
 #[derive(Debug)]
-enum State {
+enum WatchdogState {
     /// There was no child yet.
     Unused,
     Running(ChildStdin),
@@ -42,13 +42,13 @@ pub(super) fn remove(group: Pid) {
 
 fn send(line: &str, start_it: bool) {
     let mut state = WATCHDOG.lock().unwrap_or_else(PoisonError::into_inner);
-    if start_it && matches!(*state, State::Unused) {
-        *state = start().map_or(State::Unavailable, State::Running);
+    if start_it && matches!(*state, WatchdogState::Unused) {
+        *state = start().map_or(WatchdogState::Unavailable, WatchdogState::Running);
     }
-    if let State::Running(pipe) = &mut *state
+    if let WatchdogState::Running(pipe) = &mut *state
         && pipe.write_all(line.as_bytes()).is_err()
     {
-        *state = State::Unavailable;
+        *state = WatchdogState::Unavailable;
     }
 }
 

@@ -6,7 +6,7 @@ use semver::Version;
 
 use crate::build::zig::{
     PREFIX_MAP,
-    compiler::release,
+    compiler::zig_release,
     filter::{Filter, is_response_file, read_response, write_response},
     link,
 };
@@ -17,7 +17,7 @@ use crate::build::zig::{
 /// # Errors
 /// A response file cannot be read or written, or zig cannot be started.
 #[allow(clippy::disallowed_methods, reason = "the process becomes zig, and nothing of it remains")]
-pub(in crate::sys) fn start(tool: &str, args: &[OsString]) -> Result<(), String> {
+pub(in crate::sys) fn start_zig(tool: &str, args: &[OsString]) -> Result<(), String> {
     // A path that is not UTF-8 fails in the linker, by its name.
     let words: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let at = words.iter().position(|word| word == "--");
@@ -28,17 +28,18 @@ pub(in crate::sys) fn start(tool: &str, args: &[OsString]) -> Result<(), String>
     };
     let version = Version::parse(version).map_err(|error| format!("`{version}`: {error}"))?;
     let maps = std::env::var(PREFIX_MAP).unwrap_or_default();
-    let args = link::with_prefix_map(link::for_any_cpu(args), &maps);
+    let args = link::with_prefix_map(link::without_cpu_extensions(args), &maps);
     let is_file = |path: &str| Path::new(path).is_file();
-    let mut filter = Filter::new(&args, release(&version), &is_file);
+    let mut filter = Filter::new(&args, zig_release(&version), &is_file);
     let mut translated = Vec::new();
     for arg in &args {
         match arg.strip_prefix('@').filter(|_| is_response_file(arg)) {
             Some(file) => {
-                response(file, &mut filter).map_err(|error| format!("`{file}`: {error}"))?;
+                translate_response_file(file, &mut filter)
+                    .map_err(|error| format!("`{file}`: {error}"))?;
                 translated.push(arg.clone());
             }
-            None => translated.extend(filter.argument(arg)),
+            None => translated.extend(filter.translate(arg)),
         }
     }
     let mut command = std::process::Command::new(program);
@@ -48,9 +49,9 @@ pub(in crate::sys) fn start(tool: &str, args: &[OsString]) -> Result<(), String>
 
 /// Translates the arguments in a response file of rustc, in place.
 #[allow(clippy::disallowed_methods, reason = "the file is rustc's, for this one process")]
-fn response(file: &str, filter: &mut Filter<'_>) -> std::io::Result<()> {
+fn translate_response_file(file: &str, filter: &mut Filter<'_>) -> std::io::Result<()> {
     let text = std::fs::read_to_string(file)?;
     let args: Vec<String> =
-        read_response(&text).iter().flat_map(|arg| filter.argument(arg)).collect();
+        read_response(&text).iter().flat_map(|arg| filter.translate(arg)).collect();
     std::fs::write(file, write_response(&args))
 }

@@ -4,7 +4,7 @@ use std::{io::Read as _, time::Duration};
 
 use ureq::{Body, http::Response};
 
-use super::{Limits, Paced};
+use super::{Paced, ResponseLimits};
 use crate::{
     image::distribution::{Challenge, challenge, retry},
     model::{digest::Digest, error::Result},
@@ -13,11 +13,11 @@ use crate::{
 
 /// An answer with a body that is still to be read.
 #[derive(Debug)]
-pub(super) struct Answer(Response<Body>, Limits);
+pub(super) struct RegistryResponse(Response<Body>, ResponseLimits);
 
-impl Answer {
-    pub(super) fn new(response: Response<Body>, limits: &Limits) -> Self {
-        Answer(response, limits.clone())
+impl RegistryResponse {
+    pub(super) fn new(response: Response<Body>, limits: &ResponseLimits) -> Self {
+        RegistryResponse(response, limits.clone())
     }
 
     pub(super) fn status(&self) -> u16 {
@@ -39,7 +39,7 @@ impl Answer {
     }
 
     /// Returns the wait that it requests.
-    pub(super) fn after(&self) -> Option<Duration> {
+    pub(super) fn retry_after(&self) -> Option<Duration> {
         retry::parse_retry_after(self.header("retry-after")?, clock::now())
     }
 

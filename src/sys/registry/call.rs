@@ -8,7 +8,8 @@ use ureq::{
 };
 
 use super::{
-    Access, Connection, Failure, Paced, Repository, answer::Answer, failure::Trouble, lock,
+    Access, Connection, Failure, Paced, Repository, answer::RegistryResponse,
+    failure::RequestError, lock,
 };
 use crate::{
     image::distribution::{Challenge, Credential, retry},
@@ -18,9 +19,9 @@ use crate::{
 /// The redirects that are followed.
 const REDIRECTS: u32 = 5;
 
-/// One question.
+/// A request to a registry.
 #[derive(Clone, Debug)]
-pub(super) struct Ask<'a> {
+pub(super) struct RegistryRequest<'a> {
     pub(super) method: Method,
     pub(super) url: String,
     pub(super) headers: Vec<(&'static str, String)>,
@@ -39,7 +40,7 @@ pub(super) enum Payload<'a> {
 
 impl Repository {
     /// Calls `once`, and retries as long as that may help.
-    pub(super) fn again<T>(&self, mut once: impl FnMut() -> Result<T, Trouble>) -> Result<T> {
+    pub(super) fn retry<T>(&self, mut once: impl FnMut() -> Result<T, RequestError>) -> Result<T> {
         let mut tried = 0;
         loop {
             self.cx().children.check()?;
@@ -53,7 +54,7 @@ impl Repository {
     }
 
     /// Waits after `trouble` of the try of that number, or gives it back where another makes no sense.
-    pub(super) fn pause(&self, tried: u32, trouble: Trouble) -> Result<()> {
+    pub(super) fn pause(&self, tried: u32, trouble: RequestError) -> Result<()> {
         // An interrupted request fails in many ways.
         self.cx().children.check()?;
         let (error, after) = trouble.retry(tried)?;
@@ -70,12 +71,16 @@ impl Repository {
     }
 
     /// Returns the answer to a request that can be repeated, after retries of transient failures.
-    pub(super) fn ask(&self, ask: &Ask<'_>, body: Option<&[u8]>) -> Result<Answer> {
-        self.again(|| {
+    pub(super) fn send_with_retries(
+        &self,
+        ask: &RegistryRequest<'_>,
+        body: Option<&[u8]>,
+    ) -> Result<RegistryResponse> {
+        self.retry(|| {
             let payload = body.map_or(Payload::None, Payload::Bytes);
-            let answer = self.once(ask, payload)?;
+            let answer = self.send_once(ask, payload)?;
             match retry::is_transient(answer.status()) {
-                true => Err(self.refused(ask.what, answer)),
+                true => Err(self.status_error(ask.what, answer)),
                 false => Ok(answer),
             }
         })
@@ -83,7 +88,11 @@ impl Repository {
 
     /// Returns the answer to a request that is sent once, and once more if the registry requires
     /// authentication. Redirects of requests that only read are followed.
-    pub(super) fn once(&self, ask: &Ask<'_>, mut payload: Payload<'_>) -> Result<Answer, Trouble> {
+    pub(super) fn send_once(
+        &self,
+        ask: &RegistryRequest<'_>,
+        mut payload: Payload<'_>,
+    ) -> Result<RegistryResponse, RequestError> {
         let origin = self.origin()?;
         let mut url = ask.url.clone();
         let (mut proved, mut redirects) = (false, 0);
@@ -93,15 +102,19 @@ impl Repository {
         loop {
             // Credentials are for the registry alone.
             let own = url::is_same_origin(&url, &origin);
-            let proof = if own { self.proof(ask)? } else { None };
+            let proof = if own { self.authorization(ask)? } else { None };
             let streams = matches!(payload, Payload::Stream(..));
             let answer = self.send(ask, &url, proof.as_ref(), &mut payload)?;
             match answer.status() {
-                401 if own && !proved && self.renew(ask, &answer, proof.is_some())? => {
+                401 if own
+                    && !proved
+                    && self.update_authorization(ask, &answer, proof.is_some())? =>
+                {
                     proved = true;
                     if streams {
-                        let error = self.error(ask.what, "the registry asks again who asks");
-                        return Err(Trouble::Again(error, None));
+                        let error =
+                            self.error(ask.what, "the registry requests authentication again");
+                        return Err(RequestError::Again(error, None));
                     }
                 }
                 301 | 302 | 303 | 307 | 308 if reads => {
@@ -110,7 +123,8 @@ impl Repository {
                         return Err(self.error(ask.what, "there are too many redirects").into());
                     }
                     let to = answer.header("location").unwrap_or_default();
-                    url = url::resolve(&url, to).map_err(|bad| self.misled(ask.what, bad))?;
+                    url =
+                        url::resolve(&url, to).map_err(|bad| self.location_error(ask.what, bad))?;
                 }
                 _ => return Ok(answer),
             }
@@ -120,13 +134,13 @@ impl Repository {
     /// Sends one request.
     fn send(
         &self,
-        ask: &Ask<'_>,
+        ask: &RegistryRequest<'_>,
         url: &str,
         proof: Option<&Secret>,
         payload: &mut Payload<'_>,
-    ) -> Result<Answer, Trouble> {
+    ) -> Result<RegistryResponse, RequestError> {
         let answer = self.request(&ask.method, url, &ask.headers, proof, payload);
-        answer.map_err(|failure| self.broken(ask.what, &failure))
+        answer.map_err(|failure| self.connection_error(ask.what, &failure))
     }
 
     /// Sends like [`Repository::send`], with the failure as it came.
@@ -137,7 +151,7 @@ impl Repository {
         headers: &[(&'static str, String)],
         proof: Option<&Secret>,
         payload: &mut Payload<'_>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<RegistryResponse, Failure> {
         let connection = self.connection(url).map_err(|error| ureq::Error::Other(error.into()))?;
         let answer = self.run(&connection, method, url, headers, proof, payload);
         let answer = answer.map_err(|error| Failure::new(error, url, connection.proxy))?;
@@ -153,7 +167,7 @@ impl Repository {
         headers: &[(&'static str, String)],
         proof: Option<&Secret>,
         payload: &mut Payload<'_>,
-    ) -> Result<Answer, ureq::Error> {
+    ) -> Result<RegistryResponse, ureq::Error> {
         let mut request = Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, value);
@@ -176,15 +190,17 @@ impl Repository {
                 agent.run(request.body(SendBody::from_reader(&mut stream))?)
             }
         }?;
-        Ok(Answer::new(response, limits))
+        Ok(RegistryResponse::new(response, limits))
     }
 
     /// Returns the credential or token to send, if the registry has requested authentication.
-    fn proof(&self, ask: &Ask<'_>) -> Result<Option<Secret>, Trouble> {
+    fn authorization(&self, ask: &RegistryRequest<'_>) -> Result<Option<Secret>, RequestError> {
         let challenge = lock(&self.challenge).clone();
         match challenge {
             None => Ok(None),
-            Some(Challenge::Basic) => Ok(self.found()?.and_then(|found| found.credential.basic())),
+            Some(Challenge::Basic) => {
+                Ok(self.credential()?.and_then(|found| found.credential.basic()))
+            }
             Some(Challenge::Bearer { realm, service }) => {
                 let scope = ask.access.scope(&self.path);
                 if let Some(token) = lock(&self.tokens).get(&scope) {
@@ -199,8 +215,14 @@ impl Repository {
         }
     }
 
-    /// Takes note of what the registry wants, and whether there is anything new to show to it.
-    fn renew(&self, ask: &Ask<'_>, answer: &Answer, shown: bool) -> Result<bool, Trouble> {
+    /// Records the authentication that the registry requires; returns whether there is a new credential to
+    /// send.
+    fn update_authorization(
+        &self,
+        ask: &RegistryRequest<'_>,
+        answer: &RegistryResponse,
+        shown: bool,
+    ) -> Result<bool, RequestError> {
         let Some(challenge) = answer.challenge() else {
             return Ok(false);
         };
@@ -209,7 +231,7 @@ impl Repository {
         match challenge {
             Challenge::Bearer { .. } => Ok(true),
             Challenge::Basic => {
-                let found = self.found()?;
+                let found = self.credential()?;
                 let password = |credential: &Credential| credential.basic().is_some();
                 Ok((new || !shown) && found.is_some_and(|found| password(&found.credential)))
             }

@@ -1,4 +1,4 @@
-//! Connections: through which proxy, with which TLS, and how long they wait.
+//! Connections: proxies, TLS, and timeouts.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,23 +14,23 @@ use ureq::{
     },
 };
 
-use super::{Limits, Repository, lock};
+use super::{Repository, ResponseLimits, lock};
 use crate::{
     image::distribution::proxy::Proxy,
     model::error::{Error, Result},
 };
 
 /// The time limit for resolving a name or connecting.
-const CONNECT: Duration = Duration::from_secs(20);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The time limit for a pause in an answer: a registry may be slow with a large blob.
-const SILENT: Duration = Duration::from_secs(120);
+const READ_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The time for which a connection may accept nothing.
-const STUCK: Duration = Duration::from_secs(60);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The largest header of an answer.
-const HEADER: usize = 64 << 10;
+const MAX_HEADER: usize = 64 << 10;
 
 /// Connections to servers that are reached in one way.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ pub(in crate::sys) struct Connection {
 pub(in crate::sys) fn connect(
     tls: Option<Arc<ClientConfig>>,
     proxy: Option<Proxy>,
-    limits: &Limits,
+    limits: &ResponseLimits,
 ) -> Result<Connection> {
     let through = match &proxy {
         None => None,
@@ -64,12 +64,12 @@ pub(in crate::sys) fn connect(
         .max_redirects(0)
         .max_redirects_will_error(false)
         .user_agent(concat!("longshore/", env!("CARGO_PKG_VERSION")))
-        .max_response_header_size(HEADER)
-        .timeout_resolve(Some(CONNECT))
-        .timeout_connect(Some(CONNECT))
+        .max_response_header_size(MAX_HEADER)
+        .timeout_resolve(Some(CONNECT_TIMEOUT))
+        .timeout_connect(Some(CONNECT_TIMEOUT))
         .timeout_recv_response(Some(limits.written))
-        .timeout_per_read(Some(SILENT))
-        .timeout_per_write(Some(STUCK))
+        .timeout_per_read(Some(READ_TIMEOUT))
+        .timeout_per_write(Some(WRITE_TIMEOUT))
         // The variables are read in `distribution::proxy`, and not by the HTTP library.
         .proxy(through)
         .build();

@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use rustls::CertificateError;
 use ureq::Error as Http;
 
-use super::{Repository, answer::Answer, lock, pace::TooSlow};
+use super::{Repository, answer::RegistryResponse, lock, pace::TooSlow};
 use crate::{
     image::distribution::{proxy::Proxy, registry_error, retry},
     model::{
@@ -15,11 +15,11 @@ use crate::{
 };
 
 /// The most bytes of an error answer that are read.
-const BODY: u64 = 64 << 10;
+const MAX_BODY: u64 = 64 << 10;
 
 /// The error of a request, and whether to retry it.
 #[derive(Debug)]
-pub(in crate::sys) enum Trouble {
+pub(in crate::sys) enum RequestError {
     /// It will not go better.
     Final(Error),
     /// A retry may succeed; after that time, if the registry sets one.
@@ -31,22 +31,24 @@ pub(in crate::sys) enum Trouble {
 /// The number of tries of a request to a slow server.
 const SLOW_TRIES: u32 = 2;
 
-impl Trouble {
+impl RequestError {
     /// Returns the error, and how long the server requests to wait before the next try.
     ///
     /// # Errors
     /// The error, if there should not be another try after the one of that number.
     pub(in crate::sys) fn retry(self, tried: u32) -> Result<(Error, Option<Duration>), Error> {
         match self {
-            Trouble::Again(error, after) => Ok((error, after)),
-            Trouble::Slow(error) if tried < SLOW_TRIES => Ok((error, None)),
-            Trouble::Slow(error) | Trouble::Final(error) => Err(error),
+            RequestError::Again(error, after) => Ok((error, after)),
+            RequestError::Slow(error) if tried < SLOW_TRIES => Ok((error, None)),
+            RequestError::Slow(error) | RequestError::Final(error) => Err(error),
         }
     }
 
     pub(super) fn into_error(self) -> Error {
         match self {
-            Trouble::Final(error) | Trouble::Again(error, _) | Trouble::Slow(error) => error,
+            RequestError::Final(error)
+            | RequestError::Again(error, _)
+            | RequestError::Slow(error) => error,
         }
     }
 }
@@ -94,8 +96,8 @@ impl Failure {
 
     /// Returns whether nothing listens there.
     pub(super) fn is_refused(&self) -> bool {
-        let refused = io::ErrorKind::ConnectionRefused;
-        self.proxy.is_none() && matches!(&self.error, Http::Io(error) if error.kind() == refused)
+        let rejected = io::ErrorKind::ConnectionRefused;
+        self.proxy.is_none() && matches!(&self.error, Http::Io(error) if error.kind() == rejected)
     }
 
     /// Returns `why`, with the host if it is not `server`, and the proxy.
@@ -107,23 +109,22 @@ impl Failure {
     }
 
     /// Returns the hint for a `server` that cannot be reached.
-    pub(in crate::sys) fn way(&self, server: &str, running: &str) -> String {
+    pub(in crate::sys) fn unreachable_hint(&self, server: &str, running: &str) -> String {
         match &self.proxy {
             None => format!(
-                "is the name `{server}` right{running}, and does the way to it need `HTTPS_PROXY`?"
+                "is the name `{server}` right{running}, and does the connection need `HTTPS_PROXY`?"
             ),
             Some(proxy) => format!(
-                "is `{}` right, and does the proxy allow `{server}`? `NO_PROXY` names hosts that are \
-                 asked directly",
+                "is `{}` right, and does the proxy allow `{server}`? `NO_PROXY` names hosts that are connected to directly",
                 proxy.variable
             ),
         }
     }
 }
 
-impl From<Error> for Trouble {
+impl From<Error> for RequestError {
     fn from(error: Error) -> Self {
-        Trouble::Final(error)
+        RequestError::Final(error)
     }
 }
 
@@ -135,10 +136,10 @@ impl Repository {
     }
 
     /// Returns the error for an answer that is not a success.
-    pub(super) fn refused(&self, what: &str, mut answer: Answer) -> Trouble {
-        let (code, after) = (answer.status(), answer.after());
+    pub(super) fn status_error(&self, what: &str, mut answer: RegistryResponse) -> RequestError {
+        let (code, after) = (answer.status(), answer.retry_after());
         // A body that is too long or missing adds no message.
-        let body = answer.read(BODY).ok().flatten().unwrap_or_default();
+        let body = answer.read(MAX_BODY).ok().flatten().unwrap_or_default();
         let mut why = registry_error::status_name(code);
         if let Some(text) = registry_error::message(&body, |text| self.redact(text)) {
             why = format!("{why}: {text}");
@@ -150,31 +151,34 @@ impl Repository {
             error = error.hint(hint);
         }
         match retry::is_transient(code) {
-            true => Trouble::Again(error, after),
-            false => Trouble::Final(error),
+            true => RequestError::Again(error, after),
+            false => RequestError::Final(error),
         }
     }
 
     /// Returns the error for a missing answer. URLs are not shown: they can contain credentials.
-    pub(super) fn broken(&self, what: &str, failure: &Failure) -> Trouble {
+    pub(super) fn connection_error(&self, what: &str, failure: &Failure) -> RequestError {
         let host = self.server();
         let no_tls = format!("does `{host}` speak TLS? `--insecure {host}` allows plain HTTP");
         let error = |why: &str| self.error(what, &failure.explain(host, why));
         match cause(&failure.error) {
-            Cause::Own(own) => Trouble::Final(own.duplicate()),
+            Cause::Own(own) => RequestError::Final(own.duplicate()),
             Cause::Certificate(why, hint) => {
-                Trouble::Final(error(&format!("TLS failed: {why}")).hint(hint))
+                RequestError::Final(error(&format!("TLS failed: {why}")).hint(hint))
             }
-            Cause::Tls(why) => Trouble::Final(error(&format!("TLS failed: {why}")).hint(no_tls)),
+            Cause::Tls(why) => {
+                RequestError::Final(error(&format!("TLS failed: {why}")).hint(no_tls))
+            }
             Cause::Unreachable(why) => {
-                let error = error(&why).hint(failure.way(host, ", is the registry running"));
+                let error =
+                    error(&why).hint(failure.unreachable_hint(host, ", is the registry running"));
                 // One that never was there is not waited for.
                 let reached = self.reached.load(std::sync::atomic::Ordering::Relaxed);
-                if reached { Trouble::Again(error, None) } else { Trouble::Final(error) }
+                if reached { RequestError::Again(error, None) } else { RequestError::Final(error) }
             }
-            Cause::Silent(why) => Trouble::Slow(error(why)),
-            Cause::Broken(why) => Trouble::Again(error(why), None),
-            Cause::Wrong(why) => Trouble::Final(error(why)),
+            Cause::Silent(why) => RequestError::Slow(error(why)),
+            Cause::Broken(why) => RequestError::Again(error(why), None),
+            Cause::Wrong(why) => RequestError::Final(error(why)),
         }
     }
 }
@@ -228,26 +232,29 @@ pub(in crate::sys) fn cause(failure: &Http) -> Cause<'_> {
         Http::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
             unreachable("no connection in time")
         }
-        Http::ConnectProxyFailed(said) => {
+        Http::ConnectProxyFailed(reported) => {
             // It ends with the status twice: `proxy server responded 407/407`.
-            let status = said.rsplit('/').next().and_then(|status| status.parse::<u16>().ok());
+            let status = reported.rsplit('/').next().and_then(|status| status.parse::<u16>().ok());
             Cause::Unreachable(match status {
-                Some(407) => "the proxy wants other credentials, or any (407)".to_owned(),
+                Some(407) => "the proxy requires valid credentials (407)".to_owned(),
                 Some(status) => {
-                    format!("the proxy refuses ({})", registry_error::status_name(status))
+                    format!(
+                        "the proxy rejects the connection ({})",
+                        registry_error::status_name(status)
+                    )
                 }
                 None => "the proxy does not answer".to_owned(),
             })
         }
         Http::Timeout(_) => Cause::Silent("the server is silent or too slow"),
-        Http::Protocol(_) => Cause::Broken("the answer is no HTTP, or was cut short"),
+        Http::Protocol(_) => Cause::Broken("the response is not HTTP, or is truncated"),
         _ => match kind {
             Some(io::ErrorKind::ConnectionRefused) => unreachable("the connection is refused"),
             Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
-                unreachable("there is no way to it")
+                unreachable("the network is unreachable")
             }
             Some(_) => Cause::Broken("the connection broke"),
-            None => Cause::Wrong("the answer is no such HTTP as was asked for"),
+            None => Cause::Wrong("the response is not valid HTTP"),
         },
     }
 }

@@ -1,4 +1,4 @@
-//! Registries: the OCI distribution protocol 1.1 over HTTP. What its values mean is in
+//! Registries: the OCI distribution protocol 1.1 over HTTP. Its values are defined in
 //! [`crate::image::distribution`]; here they are sent and received.
 
 mod answer;
@@ -20,16 +20,16 @@ use std::{
 };
 
 pub use pull::Remote;
-pub use settings::{Blob, Limits, Sent, Settings};
+pub use settings::{Blob, BlobOutcome, ResponseLimits, Settings};
 
 pub(super) use connect::{Connection, connect};
-pub(super) use failure::{Cause, Failure, Trouble, cause};
+pub(super) use failure::{Cause, Failure, RequestError, cause};
 pub(super) use pace::Paced;
 pub(super) use tls::trust;
 
 use super::{
     Context,
-    auth::{self, Found},
+    auth::{self, FoundCredential},
     process::Hook,
 };
 use crate::{
@@ -101,7 +101,7 @@ impl Access<'_> {
     }
 }
 
-/// Connections, by whether they are with TLS and through which proxy, and what ends them.
+/// Connections by TLS and proxy, each with the hook that ends it.
 type Connections = HashMap<(bool, Option<String>), (Connection, Hook)>;
 
 /// A repository in a registry. Used from several threads at once.
@@ -112,12 +112,12 @@ pub struct Repository {
     path: String,
     /// Scheme and host of the registry, once known.
     origin: OnceLock<String>,
-    /// Whether the registry has ever answered.
+    /// A flag that is set once the registry has sent a response.
     reached: AtomicBool,
     /// The connections that were made.
     agents: Mutex<Connections>,
     /// The result of the search for credentials, once it was done.
-    found: Mutex<Option<Option<Found>>>,
+    found: Mutex<Option<Option<FoundCredential>>>,
     /// The authentication scheme that the registry requires.
     challenge: Mutex<Option<Challenge>>,
     /// Tokens by scope.
@@ -149,7 +149,7 @@ impl Repository {
     }
 
     /// Returns a tag or a digest of it, for people.
-    fn at(&self, target: &str) -> String {
+    fn display_target(&self, target: &str) -> String {
         let sign = if target.contains(':') { '@' } else { ':' };
         format!("{}{sign}{target}", self.path)
     }
@@ -164,13 +164,13 @@ impl Repository {
     }
 
     /// Returns the credentials, which are searched for once.
-    fn found(&self) -> Result<Option<Found>> {
+    fn credential(&self) -> Result<Option<FoundCredential>> {
         let mut known = lock(&self.found);
         if let Some(found) = &*known {
             return Ok(found.clone());
         }
         let github = self.session.settings.github_token;
-        let found = auth::find(self.cx(), github, &self.host, &self.path)?;
+        let found = auth::find_credential(self.cx(), github, &self.host, &self.path)?;
         if let Some(found) = &found {
             lock(&self.secrets).extend(found.credential.secrets());
         }

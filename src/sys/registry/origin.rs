@@ -2,18 +2,18 @@
 
 use ureq::http::Method;
 
-use super::{Repository, call::Payload, failure::Trouble};
+use super::{Repository, call::Payload, failure::RequestError};
 use crate::model::{
     error::Error,
     url::{self, LocationError},
 };
 
-const WHAT: &str = "talk to the registry";
+const PURPOSE: &str = "talk to the registry";
 
 impl Repository {
     /// Returns scheme and host of the registry. One that may be without TLS is probed for the scheme
     /// that it uses.
-    pub(super) fn origin(&self) -> Result<String, Trouble> {
+    pub(super) fn origin(&self) -> Result<String, RequestError> {
         if let Some(known) = self.origin.get() {
             return Ok(known.clone());
         }
@@ -31,7 +31,7 @@ impl Repository {
     }
 
     /// Returns the URL of a resource in this repository.
-    pub(super) fn url(&self, rest: &str) -> Result<String, Trouble> {
+    pub(super) fn url(&self, rest: &str) -> Result<String, RequestError> {
         Ok(format!("{}/v2/{}/{rest}", self.origin()?, self.path))
     }
 
@@ -42,12 +42,14 @@ impl Repository {
 
     /// Returns `plain`, if a server on this machine answers there without TLS; else `secure`. One with
     /// TLS answers 400 to plain HTTP, or not in HTTP at all.
-    fn plain_or_secure(&self, plain: String, secure: String) -> Result<String, Trouble> {
+    fn plain_or_secure(&self, plain: String, secure: String) -> Result<String, RequestError> {
         let url = format!("{plain}/v2/");
         let broken = match self.request(&Method::GET, &url, &[], None, &mut Payload::None) {
             Ok(answer) if answer.status() != 400 => return Ok(plain),
             Ok(_) => None,
-            Err(failure) if failure.is_slow() => return Err(self.broken(WHAT, &failure)),
+            Err(failure) if failure.is_slow() => {
+                return Err(self.connection_error(PURPOSE, &failure));
+            }
             Err(failure) => Some(failure),
         };
         let url = format!("{secure}/v2/");
@@ -55,30 +57,30 @@ impl Repository {
             Ok(_) => Ok(secure),
             Err(failure) if failure.is_plain() => Err(match broken {
                 // It has no TLS, so what broke was an answer without.
-                Some(broken) => self.broken(WHAT, &broken),
-                None => self.error(WHAT, "it speaks neither HTTP nor TLS").into(),
+                Some(broken) => self.connection_error(PURPOSE, &broken),
+                None => self.error(PURPOSE, "it speaks neither HTTP nor TLS").into(),
             }),
-            Err(failure) => Err(self.broken(WHAT, &failure)),
+            Err(failure) => Err(self.connection_error(PURPOSE, &failure)),
         }
     }
 
     /// Returns `secure`, if a server answers there with TLS; `plain`, if the server there does not
     /// speak TLS. Every other failure is final, since an attacker who can cause it would otherwise get
     /// the password: a certificate that is not trusted, an alert, a connection that breaks.
-    fn secure_or_plain(&self, secure: String, plain: String) -> Result<String, Trouble> {
+    fn secure_or_plain(&self, secure: String, plain: String) -> Result<String, RequestError> {
         let url = format!("{secure}/v2/");
         match self.request(&Method::GET, &url, &[], None, &mut Payload::None) {
             Ok(_) => Ok(secure),
             Err(failure) if failure.is_plain() || failure.is_refused() => Ok(plain),
-            Err(failure) => Err(self.broken(WHAT, &failure)),
+            Err(failure) => Err(self.connection_error(PURPOSE, &failure)),
         }
     }
 
     /// Returns the URL at which tokens are requested. Credentials go there, so it has TLS, unless it is
     /// on this machine, as the registry is, or `--insecure` names its host. A registry elsewhere cannot
     /// direct them to an address of this machine or of its local network.
-    pub(super) fn realm(&self, what: &str, realm: &str) -> Result<String, Trouble> {
-        let bad = || self.error(what, "the registry names a token server that cannot be asked");
+    pub(super) fn realm(&self, what: &str, realm: &str) -> Result<String, RequestError> {
+        let bad = || self.error(what, "the registry names a token server that cannot be used");
         let base = self.origin()?;
         let realm = match url::resolve(&base, realm) {
             Ok(realm) => realm,
@@ -106,7 +108,7 @@ impl Repository {
     }
 
     /// Returns the error for a location of the registry that is not followed.
-    pub(super) fn misled(&self, what: &str, bad: LocationError) -> Error {
+    pub(super) fn location_error(&self, what: &str, bad: LocationError) -> Error {
         let host = self.server();
         match bad {
             LocationError::Malformed => {

@@ -5,10 +5,10 @@ use std::{
     time::Duration,
 };
 
-use super::Limits;
+use super::ResponseLimits;
 use crate::sys::clock::Stopwatch;
 
-/// A stream that fails if less than [`Limits::LEAST`] bytes a second pass in a window of time. Only
+/// A stream that fails if less than [`ResponseLimits::LEAST`] bytes a second pass in a window of time. Only
 /// time that the server takes counts.
 #[derive(Debug)]
 pub(in crate::sys) struct Paced<R> {
@@ -28,7 +28,7 @@ pub(super) struct TooSlow;
 
 impl std::fmt::Display for TooSlow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "less than {} bytes a second", Limits::LEAST)
+        write!(f, "less than {} bytes a second", ResponseLimits::LEAST)
     }
 }
 
@@ -36,13 +36,13 @@ impl std::error::Error for TooSlow {}
 
 impl<R> Paced<R> {
     /// Returns a received stream: the server's time is in each read.
-    pub(in crate::sys) fn received(inner: R, limits: &Limits) -> Self {
+    pub(in crate::sys) fn received(inner: R, limits: &ResponseLimits) -> Self {
         let (window, waited) = (limits.window, Duration::ZERO);
         Paced { inner, window, sent: None, sends: false, waited, count: 0 }
     }
 
     /// Returns a sent stream: the server's time is between two reads.
-    pub(super) fn sent(inner: R, limits: &Limits) -> Self {
+    pub(super) fn sent(inner: R, limits: &ResponseLimits) -> Self {
         Paced { sends: true, ..Paced::received(inner, limits) }
     }
 
@@ -51,7 +51,7 @@ impl<R> Paced<R> {
         if self.waited < self.window {
             return Ok(());
         }
-        if (self.count as f64) < self.waited.as_secs_f64() * Limits::LEAST as f64 {
+        if (self.count as f64) < self.waited.as_secs_f64() * ResponseLimits::LEAST as f64 {
             return Err(io::Error::new(io::ErrorKind::TimedOut, TooSlow));
         }
         (self.waited, self.count) = (Duration::ZERO, 0);

@@ -10,9 +10,9 @@ use std::{
 use ureq::http::Method;
 
 use super::{
-    Access, Limits, Repository, Session,
-    call::{Ask, Payload},
-    failure::Trouble,
+    Access, Repository, ResponseLimits, Session,
+    call::{Payload, RegistryRequest},
+    failure::RequestError,
     lock,
     push::ACCEPT,
 };
@@ -34,10 +34,10 @@ use crate::{
 };
 
 /// The largest manifest or index (OCI distribution specification 1.1, "Pushing Manifests").
-const DOCUMENT: u64 = 4 << 20;
+const MAX_DOCUMENT: u64 = 4 << 20;
 
 /// The most bytes of manifests and indexes that are kept.
-const KEPT: usize = 64 << 20;
+const MAX_CACHED: usize = 64 << 20;
 
 /// After so many bytes a download counts as one that works.
 const PROGRESS: u64 = 16 << 10;
@@ -59,32 +59,40 @@ impl Repository {
         target: &str,
         access: Access<'_>,
     ) -> Result<Option<UploadDocument>> {
-        let what = format!("get `{}`", self.at(target));
-        let url = self.again(|| self.url(&format!("manifests/{target}")))?;
+        let what = format!("get `{}`", self.display_target(target));
+        let url = self.retry(|| self.url(&format!("manifests/{target}")))?;
         let accept = ACCEPT.each_ref().map(MediaType::as_str).join(", ");
         let headers = vec![("accept", accept)];
-        let ask = Ask { method: Method::GET, url, headers, access, what: &what };
-        self.again(|| {
-            let mut answer = self.once(&ask, Payload::None)?;
+        let ask = RegistryRequest { method: Method::GET, url, headers, access, what: &what };
+        self.retry(|| {
+            let mut answer = self.send_once(&ask, Payload::None)?;
             match answer.status() {
                 200 => {}
                 404 => return Ok(None),
-                _ => return Err(self.refused(&what, answer)),
+                _ => return Err(self.status_error(&what, answer)),
             }
             let kind = answer
                 .header("content-type")
                 .map(|kind| MediaType::from(kind.split(';').next().unwrap_or_default().trim()));
-            let said = target.parse::<Digest>().ok().or(answer.digest());
-            let bytes = answer.read(DOCUMENT).map_err(|error| self.broken(&what, &error.into()))?;
-            let long =
-                || Error::check(format!("`{}` has more than {DOCUMENT} bytes", self.at(target)));
+            let output_text = target.parse::<Digest>().ok().or(answer.digest());
+            let bytes = answer
+                .read(MAX_DOCUMENT)
+                .map_err(|error| self.connection_error(&what, &error.into()))?;
+            let long = || {
+                Error::check(format!(
+                    "`{}` has more than {MAX_DOCUMENT} bytes",
+                    self.display_target(target)
+                ))
+            };
             let bytes = bytes.ok_or_else(long)?;
             let digest = Digest::sha256(&bytes);
-            if said.is_some_and(|said| said != digest) {
-                let message =
-                    format!("`{}` is corrupt: it has the digest `{digest}`", self.at(target));
+            if output_text.is_some_and(|output_text| output_text != digest) {
+                let message = format!(
+                    "`{}` is corrupt: it has the digest `{digest}`",
+                    self.display_target(target)
+                );
                 return Err(Error::check(message)
-                    .hint("something between here and the registry changes what it sends")
+                    .hint("a proxy between here and the registry modifies its responses")
                     .into());
             }
             let media_type = media_type(kind, &bytes);
@@ -93,22 +101,32 @@ impl Repository {
     }
 
     /// Returns the rest of a blob from `at` on.
-    fn blob(&self, digest: Digest, at: u64) -> Result<Box<dyn Read + Send + 'static>, Trouble> {
+    fn blob(
+        &self,
+        digest: Digest,
+        at: u64,
+    ) -> Result<Box<dyn Read + Send + 'static>, RequestError> {
         let what = format!("get the blob `{}` of `{}`", digest.short(), self.path);
         let url = self.url(&format!("blobs/{digest}"))?;
         let headers = if at > 0 { vec![("range", format!("bytes={at}-"))] } else { Vec::new() };
-        let ask = Ask { method: Method::GET, url, headers, access: Access::Pull, what: &what };
-        let answer = self.once(&ask, Payload::None)?;
+        let ask = RegistryRequest {
+            method: Method::GET,
+            url,
+            headers,
+            access: Access::Pull,
+            what: &what,
+        };
+        let answer = self.send_once(&ask, Payload::None)?;
         match answer.status() {
             206 if at > 0 => Ok(Box::new(answer.into_reader())),
             200 => {
                 let mut reader = answer.into_reader();
                 // It does not know of ranges: all of it comes again.
                 let skipped = io::copy(&mut reader.by_ref().take(at), &mut io::sink());
-                skipped.map_err(|error| self.broken(&what, &error.into()))?;
+                skipped.map_err(|error| self.connection_error(&what, &error.into()))?;
                 Ok(Box::new(reader))
             }
-            _ => Err(self.refused(&what, answer)),
+            _ => Err(self.status_error(&what, answer)),
         }
     }
 }
@@ -148,7 +166,8 @@ impl Remote {
         let root = repository.document(&reference.target(), Access::Pull)?;
         let root = root.ok_or_else(|| {
             let host = repository.host().to_owned();
-            let message = format!("`{host}` has no `{}`", repository.at(&reference.target()));
+            let message =
+                format!("`{host}` has no `{}`", repository.display_target(&reference.target()));
             Error::new(Status::Registry, message)
                 .hint(format!("are name and tag right? `docker login {host}` may show more"))
         })?;
@@ -170,7 +189,7 @@ impl Remote {
             failure: Mutex::default(),
             root,
         };
-        remote.learn(&remote.root.bytes);
+        remote.record_links(&remote.root.bytes);
         Ok(remote)
     }
 
@@ -196,7 +215,7 @@ impl Remote {
     }
 
     /// Takes note of what a document points at.
-    fn learn(&self, bytes: &[u8]) {
+    fn record_links(&self, bytes: &[u8]) {
         let mut known = lock(&self.known);
         if let Ok(index) = Document::<Index>::parse(bytes.to_vec()) {
             for inner in &index.manifests {
@@ -210,13 +229,13 @@ impl Remote {
     }
 
     /// Keeps the error, for the reader of a stream.
-    fn keep(&self, error: Error) -> Error {
-        let told = error.duplicate();
+    fn record_error(&self, error: Error) -> Error {
+        let reported = error.duplicate();
         lock(&self.failure).get_or_insert(error);
-        told
+        reported
     }
 
-    fn small(&self, digest: Digest) -> Result<Option<Arc<[u8]>>> {
+    fn read_small(&self, digest: Digest) -> Result<Option<Arc<[u8]>>> {
         if digest == self.root.digest {
             return Ok(Some(self.root.bytes.clone().into()));
         }
@@ -224,14 +243,14 @@ impl Remote {
             return Ok(Some(bytes.clone()));
         }
         let part = self.repository.document(&digest.to_string(), Access::Pull);
-        let Some(part) = part.map_err(|error| self.keep(error))? else {
+        let Some(part) = part.map_err(|error| self.record_error(error))? else {
             return Ok(None);
         };
-        self.learn(&part.bytes);
+        self.record_links(&part.bytes);
         let bytes: Arc<[u8]> = part.bytes.into();
         let mut documents = lock(&self.documents);
         let kept: usize = documents.values().map(|bytes| bytes.len()).sum();
-        if kept.saturating_add(bytes.len()) <= KEPT {
+        if kept.saturating_add(bytes.len()) <= MAX_CACHED {
             documents.insert(digest, bytes.clone());
         }
         Ok(Some(bytes))
@@ -258,10 +277,10 @@ impl Store for Remote {
         match known {
             None => Ok(None),
             Some((true, _)) => {
-                let bytes = self.small(digest)?;
+                let bytes = self.read_small(digest)?;
                 Ok(bytes.map(|bytes| Box::new(Cursor::new(bytes)) as Box<dyn Read>))
             }
-            Some((false, size)) => Ok(Some(Box::new(Pulled {
+            Some((false, size)) => Ok(Some(Box::new(BlobDownload {
                 remote: self,
                 digest,
                 size,
@@ -277,7 +296,7 @@ impl Store for Remote {
 }
 
 /// A blob that is being downloaded. It resumes at the offset at which it broke.
-struct Pulled<'a> {
+struct BlobDownload<'a> {
     remote: &'a Remote,
     digest: Digest,
     size: u64,
@@ -290,7 +309,7 @@ struct Pulled<'a> {
     count: u64,
 }
 
-impl Pulled<'_> {
+impl BlobDownload<'_> {
     fn next(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let left = usize::try_from(self.size - self.at).unwrap_or(usize::MAX);
         let most = left.min(buffer.len());
@@ -312,18 +331,21 @@ impl Pulled<'_> {
                     Err(trouble) => trouble,
                 },
                 Some(stream) => match stream.read(&mut buffer[..most]) {
-                    Ok(0) => Trouble::Again(repository.error(&what(), "it was cut short"), None),
+                    Ok(0) => {
+                        RequestError::Again(repository.error(&what(), "it was cut short"), None)
+                    }
                     Ok(count) => {
                         self.count += count as u64;
                         // Earlier failures do not count any more, unless it always breaks after a few
                         // bytes.
-                        let rate = Limits::LEAST as f64 * self.clock.elapsed().as_secs_f64();
+                        let rate =
+                            ResponseLimits::LEAST as f64 * self.clock.elapsed().as_secs_f64();
                         if self.count >= PROGRESS && self.count as f64 >= rate {
                             self.tried = 0;
                         }
-                        return self.take(&buffer[..count]);
+                        return self.accept(&buffer[..count]);
                     }
-                    Err(error) => repository.broken(&what(), &error.into()),
+                    Err(error) => repository.connection_error(&what(), &error.into()),
                 },
             };
             self.stream = None;
@@ -333,7 +355,7 @@ impl Pulled<'_> {
     }
 
     /// Counts and hashes what came. The last bytes are given only when all are right.
-    fn take(&mut self, bytes: &[u8]) -> Result<usize> {
+    fn accept(&mut self, bytes: &[u8]) -> Result<usize> {
         self.hasher.update(bytes);
         self.at += bytes.len() as u64;
         let is = if self.at == self.size { self.hasher.clone().finish().0 } else { self.digest };
@@ -344,14 +366,14 @@ impl Pulled<'_> {
                 self.digest
             );
             return Err(Error::check(message)
-                .hint("something between here and the registry changes what it sends"));
+                .hint("a proxy between here and the registry modifies its responses"));
         }
         Ok(bytes.len())
     }
 }
 
-impl Read for Pulled<'_> {
+impl Read for BlobDownload<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.next(buffer).map_err(|error| io::Error::other(self.remote.keep(error)))
+        self.next(buffer).map_err(|error| io::Error::other(self.remote.record_error(error)))
     }
 }

@@ -16,28 +16,28 @@ pub struct Settings {
     /// Whether `GITHUB_TOKEN` is for ghcr.io.
     pub github_token: bool,
     /// The limits on slow answers.
-    pub limits: Limits,
+    pub limits: ResponseLimits,
 }
 
 /// The limits on slow answers. docs/registry.md has the numbers.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub struct ResponseLimits {
     /// Until the headers of an answer are complete, for requests that only read.
     pub read: Duration,
     /// The same for requests that write: a registry may take its time over a large blob.
     pub written: Duration,
-    /// The time for which a body may arrive at less than [`Limits::LEAST`].
+    /// The time for which a body may arrive at less than [`ResponseLimits::LEAST`].
     pub window: Duration,
 }
 
-impl Limits {
+impl ResponseLimits {
     /// Bytes a second.
     pub const LEAST: u64 = 1 << 10;
 }
 
-impl Default for Limits {
+impl Default for ResponseLimits {
     fn default() -> Self {
-        Limits {
+        ResponseLimits {
             read: Duration::from_secs(60),
             written: Duration::from_secs(120),
             window: Duration::from_secs(60),
@@ -47,7 +47,7 @@ impl Default for Limits {
 
 /// The result for a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sent {
+pub enum BlobOutcome {
     /// It was sent.
     Uploaded,
     /// The registry mounted it from that other repository.

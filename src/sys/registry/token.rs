@@ -4,19 +4,19 @@
 use serde::Deserialize;
 use ureq::http::Method;
 
-use super::{Repository, answer::Answer, call::Payload, failure::Trouble};
+use super::{Repository, answer::RegistryResponse, call::Payload, failure::RequestError};
 use crate::{
     image::distribution::Credential,
     model::{error::Result, secret::Secret, url},
 };
 
 /// The largest answer of a token server.
-const LIMIT: u64 = 1 << 20;
+const MAX_ANSWER: u64 = 1 << 20;
 
-const WHAT: &str = "get a token";
+const PURPOSE: &str = "get a token";
 
 #[derive(Deserialize)]
-struct Answered {
+struct TokenResponse {
     token: Option<String>,
     access_token: Option<String>,
 }
@@ -28,9 +28,9 @@ impl Repository {
         realm: &str,
         service: Option<&str>,
         scope: &str,
-    ) -> Result<Secret, Trouble> {
-        let realm = self.realm(WHAT, realm)?;
-        let found = self.found()?;
+    ) -> Result<Secret, RequestError> {
+        let realm = self.realm(PURPOSE, realm)?;
+        let found = self.credential()?;
         let answer = match found.map(|found| found.credential) {
             Some(Credential::Identity(token)) => {
                 let mut form = format!(
@@ -56,18 +56,20 @@ impl Repository {
                 self.request(&Method::GET, &address, &[], proof.as_ref(), &mut Payload::None)
             }
         };
-        let answer = answer.map_err(|failure| self.broken(WHAT, &failure))?;
+        let answer = answer.map_err(|failure| self.connection_error(PURPOSE, &failure))?;
         if !answer.succeeded() {
-            return Err(self.refused(WHAT, answer));
+            return Err(self.status_error(PURPOSE, answer));
         }
         self.read_token(answer)
     }
 
-    fn read_token(&self, mut answer: Answer) -> Result<Secret, Trouble> {
-        let bad = |why: &str| self.error(WHAT, why);
-        let bytes = answer.read(LIMIT).map_err(|error| self.broken(WHAT, &error.into()))?;
+    fn read_token(&self, mut answer: RegistryResponse) -> Result<Secret, RequestError> {
+        let bad = |why: &str| self.error(PURPOSE, why);
+        let bytes = answer
+            .read(MAX_ANSWER)
+            .map_err(|error| self.connection_error(PURPOSE, &error.into()))?;
         let bytes = bytes.ok_or_else(|| bad("the answer of the token server is too long"))?;
-        let answered = serde_json::from_slice::<Answered>(&bytes).ok();
+        let answered = serde_json::from_slice::<TokenResponse>(&bytes).ok();
         let token = answered.and_then(|answered| answered.token.or(answered.access_token));
         let fits =
             |token: &String| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());

@@ -4,7 +4,7 @@ mod settings;
 
 use std::{collections::BTreeSet, io::Read, sync::Arc};
 
-pub use settings::{Blob, Limits, Sent, Settings};
+pub use settings::{Blob, BlobOutcome, ResponseLimits, Settings};
 
 use super::Context;
 use crate::{
@@ -44,7 +44,7 @@ pub enum Repository {}
 macro_rules! never {
     ($($name:ident($($kind:ty),*) -> $result:ty;)*) => {
         $(
-            /// Cannot be called.
+            /// Is never called, since no value exists.
             #[allow(clippy::missing_errors_doc, reason = "it cannot be called")]
             pub fn $name(&self $(, _: $kind)*) -> $result {
                 match *self {}
@@ -65,7 +65,7 @@ impl Repository {
         digest_of(&str, bool) -> Result<Option<Digest>>;
         put(&str, &MediaType, &[u8]) -> Result<()>;
         put_referrer(&str, &MediaType, &[u8]) -> Result<Option<Digest>>;
-        send_blob(&Blob<'_>, &[String]) -> Result<Sent>;
+        send_blob(&Blob<'_>, &[String]) -> Result<BlobOutcome>;
     }
 }
 

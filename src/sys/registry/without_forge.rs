@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 
 use super::Context;
 use crate::{
-    ci::comment::{Done, Place, Talk},
+    ci::comment::{CommentOutcome, Destination, Exchange},
     model::{error::Result, feature::Feature},
 };
 
@@ -21,6 +21,11 @@ pub struct Settings {
 ///
 /// # Errors
 /// Always.
-pub fn comment<'t>(_: &Context, _: &Settings, _: &Place, _: impl Fn() -> Talk<'t>) -> Result<Done> {
+pub fn comment<'t>(
+    _: &Context,
+    _: &Settings,
+    _: &Destination,
+    _: impl Fn() -> Exchange<'t>,
+) -> Result<CommentOutcome> {
     Err(Feature::Registry.missing_error())
 }

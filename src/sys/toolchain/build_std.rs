@@ -19,7 +19,7 @@ use crate::{
     },
     sys::{
         Context, fs,
-        seal::{self, Depth, State},
+        seal::{self, Depth, SealState},
     },
 };
 
@@ -58,8 +58,8 @@ pub fn build(cx: &Context, rust: &Rust, all: &BTreeMap<String, Std>, offline: bo
         let Std::Source { source, sysroot, options } = std else {
             continue;
         };
-        let place = Utf8PathBuf::from(sysroot).join("lib/rustlib").join(target);
-        let is_built = || seal::check(&place, Depth::Stamps) == State::Sound;
+        let destination = Utf8PathBuf::from(sysroot).join("lib/rustlib").join(target);
+        let is_built = || seal::check(&destination, Depth::Stamps) == SealState::Sound;
         if is_built() {
             continue;
         }
@@ -76,7 +76,7 @@ pub fn build(cx: &Context, rust: &Rust, all: &BTreeMap<String, Std>, offline: bo
                 "Building",
                 format!("std for {target}{how} from {source}, once for all workspaces"),
             );
-            build_one(cx, rust, source, target, options, &place, offline)?;
+            build_one(cx, rust, source, target, options, &destination, offline)?;
         }
     }
     Ok(())
@@ -88,10 +88,10 @@ fn build_one(
     source: &str,
     target: &str,
     options: &[String],
-    place: &Utf8Path,
+    destination: &Utf8Path,
     offline: bool,
 ) -> Result<()> {
-    let work = Utf8PathBuf::from(format!("{place}.build"));
+    let work = Utf8PathBuf::from(format!("{destination}.build"));
     fs::remove_dir_all(&work)?;
     fs::write(&work.join("Cargo.toml"), MANIFEST.as_bytes())?;
     fs::write(&work.join("Cargo.lock"), LOCK.as_bytes())?;
@@ -100,7 +100,7 @@ fn build_one(
     if offline {
         command = command.arg("--offline");
     }
-    let output = cx.told(&command)?;
+    let output = cx.run_reported(&command)?;
     if !output.success() {
         return Err(Error::tool(format!(
             "std for `{target}` cannot be built from `{source}`: cargo ended with {}",
@@ -110,16 +110,16 @@ fn build_one(
         .hint(format!("`rustup target add {target}` makes this unnecessary")));
     }
     let deps = work.join("target").join(target).join("release/deps");
-    let staged = place.with_extension("partial");
+    let staged = destination.with_extension("partial");
     fs::remove_dir_all(&staged)?;
     for name in fs::names(&deps)? {
         if name.ends_with(".rlib") && !name.starts_with("libstd_for_longshore") {
             fs::link(&deps.join(&name), &staged.join("lib").join(&name))?;
         }
     }
-    seal::remove(place)?;
-    fs::rename(&staged, place)?;
-    seal::seal(place)?;
+    seal::remove(destination)?;
+    fs::rename(&staged, destination)?;
+    seal::seal(destination)?;
     fs::remove_dir_all(&work)
 }
 

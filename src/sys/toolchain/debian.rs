@@ -12,7 +12,7 @@ use crate::{
     },
     sys::{
         Context, fs,
-        seal::{self, Depth, State},
+        seal::{self, Depth, SealState},
     },
 };
 
@@ -23,7 +23,7 @@ const SUITES: [&str; 4] = ["stable", "stable-backports", "testing", "unstable"];
 const KEY: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Returns the path of the unpacked source of std for `rustc`.
-pub fn place(cx: &Context, rustc: &Version) -> Utf8PathBuf {
+pub fn source_path(cx: &Context, rustc: &Version) -> Utf8PathBuf {
     cx.env.cache.join(format!("rust-src/{rustc}"))
 }
 
@@ -41,14 +41,14 @@ pub fn rust_src(cx: &Context, rustc: &Version, offline: bool) -> Result<()> {
         return Err(none("this is not a Debian host"));
     }
     let mirror = mirror(cx)?.ok_or_else(|| none("apt knows no mirror of Debian"))?;
-    let _lock = fs::lock(&Utf8PathBuf::from(format!("{}.lock", place(cx, rustc))), || {
+    let _lock = fs::lock(&Utf8PathBuf::from(format!("{}.lock", source_path(cx, rustc))), || {
         cx.status(
             "Waiting",
             format!("for another longshore that fetches the source of std {rustc}"),
         );
     })?;
     // Another process may have fetched it meanwhile.
-    if seal::check(&place(cx, rustc), Depth::Stamps) == State::Sound {
+    if seal::check(&source_path(cx, rustc), Depth::Stamps) == SealState::Sound {
         return Ok(());
     }
     let work = fs::TempDir::new("longshore-apt")?;
@@ -70,16 +70,16 @@ pub fn rust_src(cx: &Context, rustc: &Version, offline: bool) -> Result<()> {
     let unpack = Command::new("dpkg-deb").args(["-x", package, "unpacked"]).dir(&work.path);
     cx.children.read(&unpack)?;
     let source = work.path.join(format!("unpacked/usr/src/rustc-{rustc}"));
-    let place = place(cx, rustc);
+    let location = source_path(cx, rustc);
     // The cache may be on another file system than temporary files are: copied, then renamed.
-    let partial = Utf8PathBuf::from(format!("{place}.partial"));
+    let partial = Utf8PathBuf::from(format!("{location}.partial"));
     fs::remove_dir_all(&partial)?;
     fs::create_dir_all(&partial)?;
     let library = source.join("library");
     cx.children.read(&Command::new("cp").args(["-a", library.as_str(), partial.as_str()]))?;
-    seal::remove(&place)?;
-    fs::rename(&partial, &place)?;
-    seal::seal(&place)
+    seal::remove(&location)?;
+    fs::rename(&partial, &location)?;
+    seal::seal(&location)
 }
 
 /// Returns the mirror of Debian that the system itself uses.

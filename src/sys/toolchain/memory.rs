@@ -71,7 +71,7 @@ pub fn provide(
         }
         command = command.arg(source.as_str());
         command.env = super::unset(cx);
-        let output = cx.told(&command)?;
+        let output = cx.run_reported(&command)?;
         fs::remove_file(&source)?;
         if output.success() {
             return Ok(());

@@ -46,12 +46,12 @@ const FLAGS: &[&str] = &[
 
 /// The digest of the source: of the list of all files below `include` and `src`, sorted, each as
 /// `<sha256> <path>` and a line end.
-const SOURCE: &str = "c05a1a6660689c4aaee4fe4b3f339df67a6213ebaf5535334d6824fed7d91ce9";
+const SOURCE_DIGEST: &str = "c05a1a6660689c4aaee4fe4b3f339df67a6213ebaf5535334d6824fed7d91ce9";
 
 /// Returns the path of the object for `target`, compiled for `cpu` by the zig with this identity.
 pub fn object(cx: &Context, target: &str, cpu: Option<&str>, zig: &str) -> Utf8PathBuf {
     let cpu = cpu.unwrap_or_default();
-    let key = format!("{target}\n{cpu}\n{zig}\n{MIMALLOC}\n{SOURCE}\n{}", FLAGS.join(" "));
+    let key = format!("{target}\n{cpu}\n{zig}\n{MIMALLOC}\n{SOURCE_DIGEST}\n{}", FLAGS.join(" "));
     let key = Digest::sha256(key.as_bytes()).short();
     cx.env.cache.join(format!("allocator/mimalloc-{MIMALLOC}-{target}-{key}.o"))
 }
@@ -91,7 +91,7 @@ fn compile(
         .args(["-c", source.join("src/static.c").as_str(), "-o", object.as_str()])
         .dir(package(cx));
     command.env = env;
-    let output = cx.told(&command)?;
+    let output = cx.run_reported(&command)?;
     if !output.success() {
         return Err(Error::build(format!(
             "mimalloc cannot be compiled for `{target}`: the C compiler ended with {}",
@@ -108,7 +108,7 @@ fn package(cx: &Context) -> Utf8PathBuf {
     cx.env.cache.join(format!("allocator/source-{MIMALLOC}"))
 }
 
-/// Returns the directory of mimalloc's source, fetched by cargo. It is compared with [`SOURCE`]: cargo
+/// Returns the directory of mimalloc's source, fetched by cargo. It is compared with [`SOURCE_DIGEST`]: cargo
 /// accepts changed files in a directory of vendored sources, and in its own unpacked copies.
 fn source(cx: &Context, rust: &Rust, offline: bool) -> Result<Utf8PathBuf> {
     let package = package(cx);
@@ -151,9 +151,9 @@ fn source_from(cx: &Context, rust: &Rust, dir: &Utf8Path, offline: bool) -> Resu
         .filter(|dir| dir.join("src/static.c").exists())
         .ok_or_else(|| missing("the crate has no `c_src/mimalloc/v2`".into()))?;
     let digest = source_digest(&dir)?;
-    if digest != SOURCE {
+    if digest != SOURCE_DIGEST {
         return Err(Error::tool(format!(
-            "the source of mimalloc in `{dir}` was changed: expected the digest `{SOURCE}`, found \
+            "the source of mimalloc in `{dir}` was changed: expected the digest `{SOURCE_DIGEST}`, found \
              `{digest}`"
         ))
         .hint("remove the directory and its copies; cargo fetches the source again"));
@@ -161,19 +161,19 @@ fn source_from(cx: &Context, rust: &Rust, dir: &Utf8Path, offline: bool) -> Resu
     Ok(dir)
 }
 
-/// Returns the digest of the source in `dir`, as [`SOURCE`] describes it.
+/// Returns the digest of the source in `dir`, as [`SOURCE_DIGEST`] describes it.
 fn source_digest(dir: &Utf8Path) -> Result<String> {
     let mut lines = Vec::new();
     for part in ["include", "src"] {
         for entry in tree::walk(&dir.join(part), |_| false)? {
             let path = format!("{part}/{}", entry.path);
             match entry.kind {
-                tree::Kind::Directory => {}
-                tree::Kind::File(_) => {
+                tree::EntryKind::Directory => {}
+                tree::EntryKind::File(_) => {
                     let (digest, _) = fs::digest(&dir.join(&path))?;
                     lines.push((path, digest.hex()));
                 }
-                tree::Kind::Link => lines.push((path, "link".to_owned())),
+                tree::EntryKind::Link => lines.push((path, "link".to_owned())),
             }
         }
     }

@@ -1,5 +1,5 @@
-//! The toolchain: what is there, and how what is missing is provided. Everything that is provided
-//! goes into the user's cache directory, and is shared by workspaces.
+//! The toolchain: detection, and installation of missing tools. Everything that is installed goes into the
+//! user's cache directory, and is shared by workspaces.
 
 pub mod build_std;
 pub mod debian;
@@ -18,7 +18,7 @@ use crate::{
     model::error::Result,
     sys::{
         Context, fs,
-        seal::{self, Depth, State},
+        seal::{self, Depth, SealState},
     },
 };
 
@@ -30,7 +30,7 @@ fn provide_object(
     name: &str,
     compile: impl FnOnce(&Utf8Path) -> Result<()>,
 ) -> Result<()> {
-    let is_there = || seal::check(object, Depth::Content) == State::Sound;
+    let is_there = || seal::check(object, Depth::Content) == SealState::Sound;
     if is_there() {
         return Ok(());
     }

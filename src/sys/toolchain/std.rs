@@ -13,13 +13,13 @@ use crate::{
     },
     sys::{
         Context, fs,
-        seal::{self, Depth, State},
+        seal::{self, Depth, SealState},
     },
 };
 
 /// The targets for which std is requested, and the options.
 #[derive(Clone, Copy, Debug)]
-pub struct Wish<'a> {
+pub struct StdRequest<'a> {
     /// The targets.
     pub targets: &'a [&'a str],
     /// The directory that the user names as the source of std.
@@ -31,7 +31,7 @@ pub struct Wish<'a> {
     pub offline: bool,
 }
 
-impl Wish<'_> {
+impl StdRequest<'_> {
     fn needs_source(&self) -> bool {
         self.options.iter().any(|option| option != FOR_SIZE)
     }
@@ -41,36 +41,44 @@ impl Wish<'_> {
 ///
 /// # Errors
 /// `rust_src` holds no source of std.
-pub fn find(cx: &Context, rust: &Rust, wish: &Wish<'_>) -> Result<BTreeMap<String, Std>> {
+pub fn find(
+    cx: &Context,
+    rust: &Rust,
+    std_request: &StdRequest<'_>,
+) -> Result<BTreeMap<String, Std>> {
     let from_source = |source: Utf8PathBuf| Std::Source {
-        sysroot: build_std::sysroot(cx, rust, &source, wish.options).into_string(),
+        sysroot: build_std::sysroot(cx, rust, &source, std_request.options).into_string(),
         source: source.into_string(),
-        options: wish.options.to_vec(),
+        options: std_request.options.to_vec(),
     };
-    if let Some(named) = wish.rust_src {
-        let source = library(named).ok_or_else(|| {
+    if let Some(named) = std_request.rust_src {
+        let source = library_directory(named).ok_or_else(|| {
             Error::usage(format!("`--rust-src {named}` holds no `library/std/Cargo.toml`")).hint(
                 "name the directory of the component `rust-src` that holds `library`, of the same \
                  version as rustc",
             )
         })?;
         let std = from_source(cx.env.dir.join(source));
-        return Ok(wish.targets.iter().map(|target| ((*target).to_owned(), std.clone())).collect());
+        return Ok(std_request
+            .targets
+            .iter()
+            .map(|target| ((*target).to_owned(), std.clone()))
+            .collect());
     }
     let state = |target: &&str| {
         let installed = installed(rust, target);
-        let std = if installed && wish.options.is_empty() {
+        let std = if installed && std_request.options.is_empty() {
             Std::Installed
         } else if let Some(source) = source(cx, rust) {
             from_source(source)
-        } else if installed && !wish.needs_source() {
+        } else if installed && !std_request.needs_source() {
             Std::Installed
         } else {
             Std::Missing
         };
         ((*target).to_owned(), std)
     };
-    Ok(wish.targets.iter().map(state).collect())
+    Ok(std_request.targets.iter().map(state).collect())
 }
 
 /// Does as [`find`], but installs what is missing: `rustup target add`, else the source that is there,
@@ -78,14 +86,18 @@ pub fn find(cx: &Context, rust: &Rust, wish: &Wish<'_>) -> Result<BTreeMap<Strin
 ///
 /// # Errors
 /// A target with a std that is not available: all attempts, and the reason why each failed.
-pub fn provide(cx: &Context, rust: &Rust, wish: &Wish<'_>) -> Result<BTreeMap<String, Std>> {
-    let Wish { targets, offline, .. } = *wish;
-    if wish.rust_src.is_some() {
-        let found = find(cx, rust, wish)?;
+pub fn provide(
+    cx: &Context,
+    rust: &Rust,
+    std_request: &StdRequest<'_>,
+) -> Result<BTreeMap<String, Std>> {
+    let StdRequest { targets, offline, .. } = *std_request;
+    if std_request.rust_src.is_some() {
+        let found = find(cx, rust, std_request)?;
         build_std::build(cx, rust, &found, offline)?;
         return Ok(found);
     }
-    let absent = |target: &&str| !installed(rust, target) && !wish.needs_source();
+    let absent = |target: &&str| !installed(rust, target) && !std_request.needs_source();
     let missing: Vec<&str> = targets.iter().copied().filter(absent).collect();
     let mut tried = Vec::new();
     for target in missing {
@@ -96,8 +108,8 @@ pub fn provide(cx: &Context, rust: &Rust, wish: &Wish<'_>) -> Result<BTreeMap<St
             tried.push(format!("`rustup target add {target}` put nothing into `{sysroot}`"));
         }
     }
-    if targets.iter().all(|target| installed(rust, target)) && !wish.needs_source() {
-        let found = find(cx, rust, wish)?;
+    if targets.iter().all(|target| installed(rust, target)) && !std_request.needs_source() {
+        let found = find(cx, rust, std_request)?;
         build_std::build(cx, rust, &found, offline)?;
         return Ok(found);
     }
@@ -116,7 +128,7 @@ pub fn provide(cx: &Context, rust: &Rust, wish: &Wish<'_>) -> Result<BTreeMap<St
     {
         tried.push(error.to_string());
     }
-    let found = find(cx, rust, wish)?;
+    let found = find(cx, rust, std_request)?;
     if let Some((target, _)) = found.iter().find(|(_, std)| **std == Std::Missing) {
         tried.push("`--rust-src` names no directory".to_owned());
         let tried = tried.join("\n  ");
@@ -143,14 +155,14 @@ fn installed(rust: &Rust, target: &str) -> bool {
 /// that was fetched before.
 fn source(cx: &Context, rust: &Rust) -> Option<Utf8PathBuf> {
     let component = rust.sysroot.join("lib/rustlib/src/rust");
-    library(&component).or_else(|| {
-        let fetched = library(&debian::place(cx, &rust.version))?;
-        (seal::check(&fetched, Depth::Stamps) == State::Sound).then_some(fetched)
+    library_directory(&component).or_else(|| {
+        let fetched = library_directory(&debian::source_path(cx, &rust.version))?;
+        (seal::check(&fetched, Depth::Stamps) == SealState::Sound).then_some(fetched)
     })
 }
 
 /// Returns `dir`, or the directory below it that holds `library`.
-fn library(dir: &Utf8Path) -> Option<Utf8PathBuf> {
+fn library_directory(dir: &Utf8Path) -> Option<Utf8PathBuf> {
     let candidates = [dir.to_owned(), dir.join("lib/rustlib/src/rust"), dir.join("rust")];
     let parent = dir.parent().filter(|_| dir.file_name() == Some("library"));
     let mut all = candidates.into_iter().chain(parent.map(Utf8Path::to_owned));
@@ -166,7 +178,7 @@ fn rustup(cx: &Context, offline: bool, args: &[&str]) -> Result<()> {
         return Err(Error::tool(format!("`{command}`: there is no rustup")));
     }
     cx.status("Installing", format!("with `{command}`"));
-    let output = cx.told(&command)?;
+    let output = cx.run_reported(&command)?;
     if output.success() {
         return Ok(());
     }

@@ -14,7 +14,7 @@ use crate::{
     },
     sys::{
         Context, digests, fs,
-        seal::{self, Depth, State},
+        seal::{self, Depth, SealState},
         tree,
     },
 };
@@ -56,30 +56,30 @@ pub fn find(cx: &Context, rustc: &Version) -> Result<Option<Zig>> {
         };
         let program =
             cx.env.which(path).ok_or_else(|| named(Error::tool("there is no such program")));
-        let zig = ask(cx, program?, &[]).map_err(named)?;
+        let zig = query(cx, program?, &[]).map_err(named)?;
         accept(&zig.version, rustc).map_err(named)?;
         return Ok(Some(zig));
     }
-    let ours = || {
-        let program = fetched(cx);
+    let own = || {
+        let program = fetched_program(cx);
         match program.exists().then(|| state(&package(cx)))? {
-            State::Sound => Some(program),
-            State::Damaged(why) => {
+            SealState::Sound => Some(program),
+            SealState::Damaged(why) => {
                 cx.warn(format!("passing over the zig that was fetched: {why}"));
                 None
             }
-            State::Unsealed => None,
+            SealState::Unsealed => None,
         }
     };
-    type Find<'a> = &'a dyn Fn() -> Option<Utf8PathBuf>;
-    let candidates: [(Find<'_>, &[&str]); 3] = [
+    type Finder<'a> = &'a dyn Fn() -> Option<Utf8PathBuf>;
+    let candidates: [(Finder<'_>, &[&str]); 3] = [
         (&|| cx.env.which("zig"), &[]),
-        (&ours, &[]),
+        (&own, &[]),
         (&|| cx.env.which("python3"), &["-m", "ziglang"]),
     ];
     for (program, args) in candidates {
         // Programs that do not answer, and a python3 without the package.
-        let Some(Ok(zig)) = program().map(|program| ask(cx, program, args)) else {
+        let Some(Ok(zig)) = program().map(|program| query(cx, program, args)) else {
             continue;
         };
         match accept(&zig.version, rustc) {
@@ -103,16 +103,16 @@ pub fn provide(cx: &Context, rustc: &Version, offline: bool) -> Result<Zig> {
         return Err(Error::tool("zig is missing, and `--offline` keeps it from being fetched")
             .hint(format!("run once without `--offline`, or {by_hand}")));
     }
-    let place = cx.env.cache.join(format!("zig/{PINNED}"));
+    let location = cx.env.cache.join(format!("zig/{PINNED}"));
     let _lock = fs::lock(&cx.env.cache.join("zig/lock"), || {
         cx.status("Waiting", "for another longshore that fetches zig");
     })?;
     // Another process may have fetched it meanwhile.
-    if !fetched(cx).exists() || state(&package(cx)) != State::Sound {
-        cx.status("Fetching", format!("zig {PINNED} from the Python index, into {place}"));
-        fetch(cx, &place).map_err(|error| error.hint(by_hand))?;
+    if !fetched_program(cx).exists() || state(&package(cx)) != SealState::Sound {
+        cx.status("Fetching", format!("zig {PINNED} from the Python index, into {location}"));
+        fetch(cx, &location).map_err(|error| error.hint(by_hand))?;
     }
-    ask(cx, fetched(cx), &[])
+    query(cx, fetched_program(cx), &[])
 }
 
 /// Returns the directory of the Python package that is fetched.
@@ -120,7 +120,7 @@ fn package(cx: &Context) -> Utf8PathBuf {
     cx.env.cache.join(format!("zig/{PINNED}/ziglang"))
 }
 
-fn fetched(cx: &Context) -> Utf8PathBuf {
+fn fetched_program(cx: &Context) -> Utf8PathBuf {
     package(cx).join("zig")
 }
 
@@ -129,7 +129,7 @@ fn fetched(cx: &Context) -> Utf8PathBuf {
 /// # Errors
 /// The program cannot be run or read.
 pub fn identity(cx: &Context, zig: &Zig) -> Result<String> {
-    let program = if zig.program == fetched(cx) {
+    let program = if zig.program == fetched_program(cx) {
         zig.program.clone()
     } else {
         // A script or `python3 -m ziglang` starts another program.
@@ -150,17 +150,19 @@ fn executable(env: &str) -> Option<&str> {
     value.trim().trim_end_matches(',').strip_prefix('"')?.strip_suffix('"')
 }
 
-/// The identity of the zig that will be fetched if there is none.
+/// Returns the identity of the zig that will be fetched if there is none.
 pub fn pinned_identity() -> String {
     format!("{PINNED} fetched")
 }
 
 /// Returns whether the package that was fetched is complete. One without a seal, which an older version
 /// fetched, gets one if it matches the list that its installer left.
-fn state(package: &Utf8Path) -> State {
+fn state(package: &Utf8Path) -> SealState {
     match seal::check(package, Depth::Stamps) {
-        State::Unsealed if matches_record(package) && seal::seal(package).is_ok() => State::Sound,
-        State::Unsealed => State::Damaged(format!("`{package}` is incomplete")),
+        SealState::Unsealed if matches_record(package) && seal::seal(package).is_ok() => {
+            SealState::Sound
+        }
+        SealState::Unsealed => SealState::Damaged(format!("`{package}` is incomplete")),
         state => state,
     }
 }
@@ -170,7 +172,7 @@ fn state(package: &Utf8Path) -> State {
 /// (<https://packaging.python.org/en/latest/specifications/recording-installed-packages/>).
 fn matches_record(package: &Utf8Path) -> bool {
     let record = package.with_file_name(format!("ziglang-{PINNED}.dist-info")).join("RECORD");
-    let Ok(Some(text)) = fs::read_to_string_if_there(&record) else { return false };
+    let Ok(Some(text)) = fs::read_to_string_if_exists(&record) else { return false };
     let listed: BTreeMap<&str, &str> = text
         .lines()
         .filter_map(|line| line.strip_prefix("ziglang/")?.split_once(",sha256="))
@@ -178,7 +180,7 @@ fn matches_record(package: &Utf8Path) -> bool {
         .collect();
     let caches = |path: &Utf8Path| path.file_name() == Some("__pycache__");
     let Ok(entries) = tree::walk(package, caches) else { return false };
-    let files = entries.iter().filter(|entry| matches!(entry.kind, tree::Kind::File(_)));
+    let files = entries.iter().filter(|entry| matches!(entry.kind, tree::EntryKind::File(_)));
     let files: Vec<&Utf8Path> = files.map(|entry| entry.path.as_path()).collect();
     files.len() == listed.len()
         && files.iter().all(|path| {
@@ -188,18 +190,18 @@ fn matches_record(package: &Utf8Path) -> bool {
         })
 }
 
-fn ask(cx: &Context, program: Utf8PathBuf, args: &[&str]) -> Result<Zig> {
+fn query(cx: &Context, program: Utf8PathBuf, args: &[&str]) -> Result<Zig> {
     let command = Command::new(program.as_str()).args(args.iter().copied()).arg("version");
     let text = cx.children.read(&command)?;
     let version = Version::parse(&text).map_err(|error| {
-        Error::tool(format!("`{command}` printed `{text}`, which is no version")).because(error)
+        Error::tool(format!("`{command}` printed `{text}`, which is not a version")).because(error)
     })?;
     Ok(Zig { program, args: args.iter().map(|arg| (*arg).to_owned()).collect(), version })
 }
 
 /// Fetches into a temporary directory and renames it, so that an installed zig is complete.
-fn fetch(cx: &Context, place: &Utf8Path) -> Result<()> {
-    let temporary = Utf8PathBuf::from(format!("{place}.tmp"));
+fn fetch(cx: &Context, location: &Utf8Path) -> Result<()> {
+    let temporary = Utf8PathBuf::from(format!("{location}.tmp"));
     fs::remove_dir_all(&temporary)?;
     let requirements = temporary.join("requirements.txt");
     fs::write(&requirements, REQUIREMENTS.as_bytes())?;
@@ -222,12 +224,12 @@ fn fetch(cx: &Context, place: &Utf8Path) -> Result<()> {
             tried.push(format!("`{}` is not there", command.program));
             continue;
         }
-        let output = cx.told(&command)?;
+        let output = cx.run_reported(&command)?;
         if output.success() && temporary.join("ziglang/zig").exists() {
-            let package = place.join("ziglang");
+            let package = location.join("ziglang");
             seal::remove(&package)?;
-            fs::remove_dir_all(place)?;
-            fs::rename(&temporary, place)?;
+            fs::remove_dir_all(location)?;
+            fs::rename(&temporary, location)?;
             return seal::seal(&package);
         }
         tried.push(format!("`{command}` ended with {}: {}", output.ending(), output.tail(4)));

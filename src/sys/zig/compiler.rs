@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{
     build::zig::{
         bindgen,
-        compiler::{self as pure, Compiler, Tools, release, script},
+        compiler::{self as pure, Compiler, Tools, script, zig_release},
         is_plain_path,
     },
     model::{
@@ -24,7 +24,7 @@ use crate::{
 
 /// A target of a build.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub struct ZigTarget {
     /// The target.
     pub name: String,
     /// The CPU that rustc's flags choose.
@@ -34,7 +34,7 @@ pub struct Target {
 }
 
 /// The paths of a target's tools.
-struct Paths {
+struct ToolPaths {
     dir: Utf8PathBuf,
     triple: String,
     cc: Utf8PathBuf,
@@ -43,7 +43,7 @@ struct Paths {
     ranlib: Utf8PathBuf,
 }
 
-impl Paths {
+impl ToolPaths {
     /// Writes the tools for `target`. Their paths name the zig version and the arguments, and not the
     /// program that answers for them. Cargo compiles again when the path of linker or C compiler changes:
     /// so another zig does that, and `cargo xtask` after `cargo longshore`, or the same program in another
@@ -59,7 +59,7 @@ impl Paths {
         let key = Digest::sha256(target_directory.as_bytes()).short();
         let cache = plain_path(&cx.env.cache)?;
         let dir = cache.join(format!("linker/{key}/compiler-{}", zig.version));
-        let release = release(&zig.version);
+        let release = zig_release(&zig.version);
         let compiler = Compiler::new(target, cpu, release)?;
         let key = Digest::sha256(compiler.args.join(" ").as_bytes()).short();
         let mut zig_words = vec![zig.program.as_str()];
@@ -82,7 +82,7 @@ impl Paths {
             let words: Vec<&str> = zig_words.iter().copied().chain([tool]).collect();
             write(tool.to_owned(), &words)
         };
-        Ok(Paths {
+        Ok(ToolPaths {
             cc: compiler_script("cc", "zigcc")?,
             cxx: compiler_script("c++", "zigcxx")?,
             ar: other("ar")?,
@@ -94,7 +94,7 @@ impl Paths {
 
     /// Writes the script that links `target`: the compiler with `args` after those of rustc. The path
     /// names the content: cargo compares the path only, and links again when it changes.
-    fn linker(&self, target: &Target) -> Result<Utf8PathBuf> {
+    fn linker(&self, target: &ZigTarget) -> Result<Utf8PathBuf> {
         if let Some((name, text)) = pure::link_file(&target.name) {
             fs::write(&self.dir.join(name), text.as_bytes())?;
         }
@@ -110,13 +110,23 @@ impl Paths {
     /// Writes the toolchain file of CMake.
     fn cmake(&self, target: &str) -> Result<Utf8PathBuf> {
         let path = self.dir.join(format!("{target}-toolchain.cmake"));
-        let Paths { cc, cxx, ar, ranlib, .. } = self;
-        write_changed(&path, &pure::cmake(target, &Tools { cc, cxx, ar, ranlib }), 0o644)?;
+        let ToolPaths { cc, cxx, ar, ranlib, .. } = self;
+        write_changed(
+            &path,
+            &pure::cmake_toolchain_file(target, &Tools { cc, cxx, ar, ranlib }),
+            0o644,
+        )?;
         Ok(path)
     }
 
     /// Returns arguments for bindgen, from what the compilers print of how they read headers.
-    fn bindgen(&self, cx: &Context, zig: &Zig, target: &str, env: &Env) -> Result<Vec<String>> {
+    fn bindgen(
+        &self,
+        cx: &Context,
+        zig: &Zig,
+        target: &str,
+        env: &EnvChanges,
+    ) -> Result<Vec<String>> {
         let ask = |compiler: &Utf8Path, file: &str| {
             let file = self.dir.join(file);
             write_changed(&file, "", 0o644)?;
@@ -136,7 +146,7 @@ impl Paths {
 }
 
 /// Variables that are set, or removed.
-type Env = BTreeMap<String, Option<String>>;
+type EnvChanges = BTreeMap<String, Option<String>>;
 
 /// Returns the variables that make zig linker and C compiler of a cargo command for `targets`; the
 /// user's settings stay. `env` holds the variables that command will get besides, and
@@ -149,14 +159,14 @@ pub fn environment(
     rust: &Rust,
     zig: &Zig,
     target_directory: &str,
-    targets: &[Target],
-    env: &Env,
-) -> Result<Env> {
+    targets: &[ZigTarget],
+    env: &EnvChanges,
+) -> Result<EnvChanges> {
     let caches = [
         ("ZIG_GLOBAL_CACHE_DIR", cx.env.zig_cache().into_string()),
         ("ZIG_LOCAL_CACHE_DIR", cx.env.zig_local_cache().into_string()),
     ];
-    let mut answer: Env =
+    let mut answer: EnvChanges =
         caches.into_iter().map(|(name, value)| (name.to_owned(), Some(value))).collect();
     let mut all = env.clone();
     all.extend(answer.clone());
@@ -168,7 +178,7 @@ pub fn environment(
     for target in targets {
         let name = &target.name;
         let underscored = name.replace('-', "_");
-        let paths = Paths::write(cx, zig, target_directory, name, target.cpu.as_deref())?;
+        let paths = ToolPaths::write(cx, zig, target_directory, name, target.cpu.as_deref())?;
         let mut set = |name: String, value: String| drop(answer.insert(name, Some(value)));
         // Not recorded by a C compiler that a build script calls on its own: for those that ask.
         set(format!("CARGO_ZIGBUILD_TARGET_{underscored}"), paths.triple.clone());
@@ -222,10 +232,10 @@ pub fn compiler(
     target: &str,
     cpu: Option<&str>,
     dir: &Utf8Path,
-) -> Result<(Utf8PathBuf, Env)> {
+) -> Result<(Utf8PathBuf, EnvChanges)> {
     let mut env = toolchain::unset(cx);
     env.insert("LC_ALL".to_owned(), Some("C".to_owned()));
-    let paths = Paths::write(cx, zig, dir.as_str(), target, cpu)?;
+    let paths = ToolPaths::write(cx, zig, dir.as_str(), target, cpu)?;
     Ok((paths.cc, env))
 }
 
@@ -235,7 +245,7 @@ fn write_script(path: &Utf8Path, text: &str) -> Result<()> {
 
 /// Writes `text` to `path`, unless it is there: compiler caches compare times.
 fn write_changed(path: &Utf8Path, text: &str, mode: u32) -> Result<()> {
-    if fs::read_to_string_if_there(path)?.as_deref() != Some(text) {
+    if fs::read_to_string_if_exists(path)?.as_deref() != Some(text) {
         fs::write_mode(path, text.as_bytes(), mode)?;
     }
     Ok(())

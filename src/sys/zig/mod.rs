@@ -12,7 +12,7 @@ mod compiler;
 
 use std::{ffi::OsString, io::Write, path::Path};
 
-pub use self::compiler::{Target, compiler, environment};
+pub use self::compiler::{ZigTarget, compiler, environment};
 use crate::sys::{
     confine,
     process::{rustc, watchdog, zig},
@@ -29,7 +29,7 @@ pub fn reenter() {
     let args: Vec<OsString> = std::env::args_os().collect();
     let name = args.first().map(Path::new).and_then(Path::file_stem).and_then(|s| s.to_str());
     if name == Some(rustc::NAME) {
-        finish(rustc::start(&args));
+        finish(rustc::start_rustc(&args));
     }
     if args.get(1).is_none_or(|arg| arg != "zig") {
         reentry::set_answers();
@@ -41,7 +41,7 @@ pub fn reenter() {
         watchdog::VERB => watchdog::watch(),
         confine::OUTER_VERB => confine::outer(&args),
         confine::INNER_VERB => confine::inner(&args),
-        "cc" | "c++" => zig::start(verb, args.get(3..).unwrap_or_default()),
+        "cc" | "c++" => zig::start_zig(verb, args.get(3..).unwrap_or_default()),
         other => Err(format!("unknown zig tool `{other}`")),
     });
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{command::plain, peer, workspace::Workspace};
 
-/// What `bom.sh` fetched.
+/// Returns the directory that `bom.sh` filled.
 fn peers() -> Option<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/bom");
     if !dir.join("done").exists() {
@@ -22,7 +22,7 @@ fn peers() -> Option<PathBuf> {
     Some(dir)
 }
 
-/// What is wrong with these documents.
+/// Returns the errors of these documents.
 fn faults(peers: &Path, files: &[PathBuf]) -> String {
     let mut command = Command::new("python3");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/bom.py");
@@ -32,8 +32,8 @@ fn faults(peers: &Path, files: &[PathBuf]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The list in a binary, as rust-audit-info reads it: name and version of each crate, and whether
-/// only the build needs it.
+/// Returns the list in a binary, as rust-audit-info reads it: name and version of each crate, and whether only
+/// the build needs it.
 pub(crate) fn list(file: &Path) -> Option<BTreeMap<String, bool>> {
     let text = peer::run(&peers()?.join("bin/rust-audit-info"), [file]);
     let json: Value = serde_json::from_str(&text).unwrap();
@@ -46,7 +46,7 @@ pub(crate) fn list(file: &Path) -> Option<BTreeMap<String, bool>> {
     packages.iter().map(one).collect()
 }
 
-/// What `cargo tree` says of `target`, without what only tests need.
+/// Returns the output of `cargo tree` for `target`, without dependencies of tests.
 fn tree(workspace: &Workspace, target: &str, edges: &str) -> BTreeSet<String> {
     let mut command = plain("cargo");
     let args = ["tree", "--locked", "--prefix", "none", "--format", "{p}", "--target", target];
@@ -118,7 +118,7 @@ pub(crate) fn check(workspace: &Workspace, dist: &Value) {
     assert!(faults(&peers, &broken).matches("broken.").count() >= 2);
 }
 
-/// Name and version of the document's subject and of every crate in it.
+/// Returns name and version of the document's subject and of every crate in it.
 fn cyclonedx(json: &Value) -> BTreeSet<String> {
     let components = json["components"].as_array().unwrap();
     let all = components.iter().chain([&json["metadata"]["component"]]);

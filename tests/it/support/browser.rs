@@ -16,7 +16,7 @@ pub(crate) struct Browser {
     _profile: TempDir,
 }
 
-/// What the key that has a name is in WebDriver ("Keyboard Actions").
+/// The named keys of WebDriver ("Keyboard Actions").
 pub(crate) mod key {
     pub(crate) const ENTER: &str = "\u{e007}";
     pub(crate) const ESCAPE: &str = "\u{e00c}";
@@ -85,7 +85,7 @@ impl Browser {
         self.post("/refresh", &json!({}));
     }
 
-    /// What `script`, the body of a function, returns; of a promise, what it gives.
+    /// Returns the result of `script`, the body of a function; of a promise, its value.
     #[track_caller]
     pub(crate) fn run(&self, script: &str) -> Value {
         self.post("/execute/sync", &json!({ "script": script, "args": [] }))
@@ -137,7 +137,7 @@ impl Browser {
         self.post("/actions", &json!({ "actions": mouse }));
     }
 
-    /// A command of the Chrome DevTools Protocol.
+    /// Returns a command of the Chrome DevTools Protocol.
     #[track_caller]
     pub(crate) fn cdp(&self, command: &str, parameters: Value) -> Value {
         self.post("/goog/cdp/execute", &json!({ "cmd": command, "params": parameters }))
@@ -153,7 +153,7 @@ impl Browser {
         self.cdp("Emulation.setEmulatedMedia", json!({ "media": "", "features": features }));
     }
 
-    /// What it logged since it was asked before: `browser` or `performance`.
+    /// Returns the log since the last call: `browser` or `performance`.
     pub(crate) fn log(&self, kind: &str) -> Vec<Value> {
         let entries = self.post("/se/log", &json!({ "type": kind }));
         entries.as_array().expect("a list of entries").clone()

@@ -87,7 +87,7 @@ impl BuildKit {
         peer::output(&client, [&["-H", &socket], args].concat())
     }
 
-    /// What `docker` prints, asking this engine; it must succeed.
+    /// Returns the output of `docker` with this engine; it must succeed.
     pub(crate) fn run(&self, args: &[&str]) -> String {
         let output = self.output(args);
         let error = String::from_utf8_lossy(&output.stderr);
@@ -102,7 +102,7 @@ impl BuildKit {
         peer::run(&self.root.join("bin/ctr"), args);
     }
 
-    /// The beginning of a `docker buildx build` by it.
+    /// Returns the beginning of a `docker buildx build` by it.
     pub(crate) fn buildx(&self) -> Command {
         let mut command = Command::new(self.root.join("bin/docker"));
         command

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::{command::plain, peer};
 
-/// What `ci.sh` fetched.
+/// Returns the directory that `ci.sh` filled.
 pub(crate) fn peers() -> Option<PathBuf> {
     let dir = repository().join("target/peers/ci");
     if !dir.join("done").exists() {
@@ -25,7 +25,7 @@ fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A program of a Python package of the peers'.
+/// Returns a program of a Python package of the peers'.
 fn python(peers: &Path, program: &str) -> Command {
     let mut command = plain("python3");
     command.env("PYTHONPATH", peers.join("python"));
@@ -37,7 +37,7 @@ fn python(peers: &Path, program: &str) -> Command {
     command
 }
 
-/// The document in a YAML file.
+/// Returns the document in a YAML file.
 pub(crate) fn yaml(peers: &Path, file: &Path) -> Value {
     let output = python(peers, "yaml_to_json.py").arg(file).output().unwrap();
     assert!(output.status.success(), "{}", told(&output));
@@ -49,7 +49,7 @@ fn told(output: &Output) -> String {
     format!("{}{}", text(&output.stdout), text(&output.stderr))
 }
 
-/// What is wrong with a file of `provider`; empty where nothing is.
+/// Returns the errors of a file of `provider`; empty if there are none.
 pub(crate) fn faults(peers: &Path, provider: &str, file: &Path) -> String {
     let schema = match provider {
         "github" => "vendor.github-workflows",
@@ -93,7 +93,7 @@ pub(crate) fn faults(peers: &Path, provider: &str, file: &Path) -> String {
     all
 }
 
-/// Every script in a file: `run` of GitHub, `script` of GitLab, `command` of CircleCI.
+/// Returns every script in a file: `run` of GitHub, `script` of GitLab, `command` of CircleCI.
 fn scripts(value: &Value) -> Vec<String> {
     match value {
         Value::Object(pairs) => pairs

@@ -26,12 +26,12 @@ pub(crate) struct Test {
     absent: Vec<String>,
 }
 
-/// What a run gave.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Ran {
-    /// What it wrote to stdout.
+    /// Its output to stdout.
     pub(crate) stdout: String,
-    /// What it wrote to stderr.
+    /// Its output to stderr.
     pub(crate) stderr: String,
 }
 
@@ -44,15 +44,15 @@ impl Ran {
     }
 }
 
-/// `cargo-longshore` with `args`, separated by spaces, in `workspace`.
+/// Returns the command `cargo-longshore` with `args`, separated by spaces, in `workspace`.
 pub(crate) fn longshore(workspace: &Workspace, args: &str) -> Test {
     let mut command = plain(LONGSHORE);
     command.args(args.split_whitespace()).current_dir(workspace.root());
     Test { command, status: 0, stdout: Vec::new(), stderr: Vec::new(), absent: Vec::new() }
 }
 
-/// `program` without the variables that the `cargo test` around us set, or that would make it
-/// behave differently for different users.
+/// Returns the command `program` without the variables that the `cargo test` around us set, or that would make
+/// it behave differently for different users.
 #[track_caller]
 pub(crate) fn plain(program: impl AsRef<std::ffi::OsStr>) -> Command {
     if let Some(name) = program.as_ref().to_str().filter(|name| !name.contains('/')) {
@@ -115,7 +115,7 @@ fn signals_are_ignored() -> bool {
         .any(|signal| mask >> (signal.as_raw() - 1) & 1 == 1)
 }
 
-/// The directories above which git must not look for a repository.
+/// Returns the directories above which git must not look for a repository.
 fn ceilings() -> OsString {
     let temporary = std::env::temp_dir();
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/it-cache");
@@ -166,7 +166,7 @@ impl Test {
         self
     }
 
-    /// Its last line on stderr is this hint.
+    /// Returns its last line on stderr is this hint.
     pub(crate) fn hint(self, text: &str) -> Self {
         self.stderr(&format!("\nhint: {text}"))
     }
@@ -181,7 +181,7 @@ impl Test {
     #[track_caller]
     pub(crate) fn run(mut self) -> Ran {
         let output = self.command.output().unwrap_or_else(|e| panic!("{:?}: {e}", self.command));
-        self.judge(&output)
+        self.check_output(&output)
     }
 
     /// Starts it, with its output in pipes.
@@ -192,7 +192,7 @@ impl Test {
 
     /// Holds `output` to what is expected.
     #[track_caller]
-    pub(crate) fn judge(&self, output: &Output) -> Ran {
+    pub(crate) fn check_output(&self, output: &Output) -> Ran {
         let stdout = String::from_utf8(output.stdout.clone()).unwrap();
         let stderr = String::from_utf8(output.stderr.clone()).unwrap();
         let all = format!(
@@ -216,7 +216,7 @@ impl Test {
     }
 }
 
-/// A directory under `target` that later runs find again.
+/// Returns a directory under `target` that later runs find again.
 pub(crate) fn cache(name: &str) -> PathBuf {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/it-cache").join(name);
     std::fs::create_dir_all(&dir).unwrap();

@@ -26,8 +26,8 @@ pub(crate) struct Dist {
 }
 
 impl Dist {
-    /// One that holds the program `hello` for each of the platforms, each of which was accepted.
-    /// `more` are further keys of its image's recipe.
+    /// Returns one that holds the program `hello` for each of the platforms, each of which was accepted. `more`
+    /// are further keys of its image's recipe.
     pub(crate) fn new(programs: &[(&str, &[u8])], more: Value) -> Self {
         let dist = Dist { dir: TempDir::new().unwrap() };
         let mut artifacts = Vec::new();
@@ -72,7 +72,7 @@ impl Dist {
     pub(crate) fn packages(&self) {
         let place = self.root().join("dist.json");
         let mut dist: Value = serde_json::from_slice(&fs::read(&place).unwrap()).unwrap();
-        let of = |artifact: &Value| {
+        let platform_image = |artifact: &Value| {
             let machine = artifact["platform"].as_str().unwrap().replace('/', "-");
             json!({
                 "name": format!("hello-1.0.0-{machine}"), "package": "hello", "version": "1.0.0",
@@ -81,7 +81,8 @@ impl Dist {
                 "completions": { "from": "nowhere" }, "man": { "from": "nowhere" },
             })
         };
-        let packages: Value = dist["artifacts"].as_array().unwrap().iter().map(of).collect();
+        let packages: Value =
+            dist["artifacts"].as_array().unwrap().iter().map(platform_image).collect();
         dist["packages"] = packages;
         fs::write(&place, dist.to_string()).unwrap();
         let manifest = super::workspace::manifest("hello", "");
@@ -90,12 +91,12 @@ impl Dist {
         fs::write(self.beside("src/main.rs"), super::workspace::HELLO).unwrap();
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub(crate) fn root(&self) -> PathBuf {
         self.dir.path().join("target/dist")
     }
 
-    /// A place beside it that goes with it.
+    /// Returns a place beside it that goes with it.
     pub(crate) fn beside(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -107,7 +108,7 @@ impl Dist {
         command.output().unwrap()
     }
 
-    /// What `image` prints; it must succeed.
+    /// Returns the output of `image`; it must succeed.
     #[track_caller]
     pub(crate) fn image(&self, args: &[&str]) -> String {
         let ran = self.run(args);
@@ -116,7 +117,7 @@ impl Dist {
         String::from_utf8(ran.stdout).unwrap()
     }
 
-    /// What `image` says when it fails with `status`.
+    /// Returns the error of `image`, which must fail with `status`.
     #[track_caller]
     pub(crate) fn fails(&self, status: i32, args: &[&str]) -> String {
         let ran = self.run(args);
@@ -126,7 +127,7 @@ impl Dist {
         error
     }
 
-    /// The file `name` beside it, which `image` writes as `form`.
+    /// Returns the file `name` beside it, which `image` writes as `form`.
     pub(crate) fn write(&self, form: &str, name: &str) -> PathBuf {
         let path = self.beside(name);
         self.image(&["--output", &format!("{form}={}", path.display())]);
@@ -134,7 +135,7 @@ impl Dist {
     }
 }
 
-/// What rustc compiles for.
+/// Returns the target of rustc for a platform.
 fn target(platform: &str) -> String {
     let machine = match platform {
         "linux/amd64" => "x86_64",
@@ -144,7 +145,7 @@ fn target(platform: &str) -> String {
     format!("{machine}-unknown-linux-musl")
 }
 
-/// The images of a layout in which nothing is wrong, sorted by platform.
+/// Returns the images of a layout in which nothing is wrong, sorted by platform.
 #[track_caller]
 pub(crate) fn found(layout: &Path) -> Vec<FoundImage> {
     let (mut found, faults) = check(&|path| fs::read(layout.join(path)).ok());
@@ -153,7 +154,7 @@ pub(crate) fn found(layout: &Path) -> Vec<FoundImage> {
     found
 }
 
-/// The digest of what the layout's one descriptor points at.
+/// Returns the digest of what the layout's one descriptor points at.
 pub(crate) fn digest(layout: &Path) -> String {
     let index: Value =
         serde_json::from_slice(&fs::read(layout.join("index.json")).unwrap()).unwrap();

@@ -45,7 +45,7 @@ impl Engine {
         Some(Engine { client, socket, _server: server, _data: data })
     }
 
-    /// What `DOCKER_HOST` has to be to reach it, and the directory of its client.
+    /// Returns the value of `DOCKER_HOST` that reaches it, and the directory of its client.
     pub(crate) fn reach(&self) -> (&str, &Path) {
         (&self.socket, self.client.parent().unwrap())
     }
@@ -55,14 +55,14 @@ impl Engine {
         peer::output(&self.client, [&["-H", &self.socket], args].concat())
     }
 
-    /// What `docker` prints; it must succeed.
+    /// Returns the output of `docker`; it must succeed.
     pub(crate) fn run(&self, args: &[&str]) -> String {
         peer::run(&self.client, [&["-H", &self.socket], args].concat())
     }
 }
 
-/// The beginning of a command that runs `engine` so that what it mounts, and leaves behind, ends
-/// with it: under `unshare`, which becomes the engine, so the process id is the engine's.
+/// Returns the beginning of a command that runs `engine` so that what it mounts, and leaves behind, ends with
+/// it: under `unshare`, which becomes the engine, so the process id is the engine's.
 pub(crate) fn in_own_mounts(engine: &Path) -> Option<Command> {
     let mut command = Command::new(peer::find("unshare")?);
     command.args(["--mount", "--propagation=private"]).arg(engine);

@@ -20,18 +20,18 @@ pub(crate) struct Foreign {
     pub(crate) dir: PathBuf,
 }
 
-/// A layer with the program `bin/app`.
+/// Returns a layer with the program `bin/app`.
 pub(crate) fn base() -> Vec<u8> {
     tar(&[("bin/app", 0o755, &program::amd64())])
 }
 
-/// A layer with a program that `verify` rejects.
+/// Returns a layer with a program that `verify` rejects.
 pub(crate) fn evil() -> Vec<u8> {
     tar(&[("bin/evil", 0o755, b"\x7fELF, and no more")])
 }
 
 impl Foreign {
-    /// An empty one, called `layout`.
+    /// Returns an empty one, called `layout`.
     pub(crate) fn new(test: &str) -> Self {
         let parent = directory(test);
         let dir = parent.join("layout");
@@ -109,13 +109,13 @@ impl Foreign {
     }
 }
 
-/// A manifest of a configuration and layers, by their descriptors.
+/// Returns a manifest of a configuration and layers, by their descriptors.
 pub(crate) fn manifest(config: &Value, layers: &[Value]) -> Value {
     let kind = format!("{OCI}manifest.v1+json");
     json!({ "schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers })
 }
 
-/// A configuration for these tar archives, with the keys of `platform`.
+/// Returns a configuration for these tar archives, with the keys of `platform`.
 pub(crate) fn config(platform: &Value, tars: &[Vec<u8>]) -> Value {
     let diff_ids: Vec<_> = tars.iter().map(|tar| Digest::sha256(tar).to_string()).collect();
     let mut config = json!({ "config": {}, "rootfs": { "type": "layers", "diff_ids": diff_ids } });
@@ -132,13 +132,13 @@ pub(crate) fn arm64() -> Value {
     json!({ "os": "linux", "architecture": "arm64" })
 }
 
-/// The descriptor with a platform.
+/// Returns the descriptor with a platform.
 pub(crate) fn of_platform(mut descriptor: Value, platform: Value) -> Value {
     descriptor["platform"] = platform;
     descriptor
 }
 
-/// The descriptor with the tag `1`.
+/// Returns the descriptor with the tag `1`.
 pub(crate) fn tagged(mut descriptor: Value) -> Value {
     descriptor["annotations"] = json!({ "org.opencontainers.image.ref.name": "1" });
     descriptor

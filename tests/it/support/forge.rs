@@ -28,7 +28,7 @@ pub(crate) struct Fault {
     pub(crate) done: bool,
 }
 
-/// Who writes a comment, and what the token belongs to.
+/// The author of a comment, and the owner of the token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Author {
     /// A user, whose identifier the token shows.
@@ -65,7 +65,7 @@ struct State {
 
 /// A running server. Dropping it ends it.
 pub(crate) struct Forge {
-    /// Where it listens: `http://127.0.0.1:PORT`.
+    /// Its address: `http://127.0.0.1:PORT`.
     pub(crate) url: String,
     state: Arc<Mutex<State>>,
     stop: Arc<AtomicBool>,
@@ -106,12 +106,12 @@ impl Forge {
         self.state.lock().unwrap().token = author;
     }
 
-    /// What is to go wrong.
+    /// Sets the fault of later requests.
     pub(crate) fn fault(&self, fault: Fault) {
         self.state.lock().unwrap().fault = Some(fault);
     }
 
-    /// The texts of all comments.
+    /// Returns the texts of all comments.
     pub(crate) fn comments(&self) -> Vec<String> {
         self.state.lock().unwrap().comments.iter().map(|(_, text, _)| text.clone()).collect()
     }

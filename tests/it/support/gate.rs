@@ -41,7 +41,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// A closed gate.
+    /// Returns a closed gate.
     pub(crate) fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let fifo = |name: &str| {
@@ -56,7 +56,7 @@ impl Gate {
         Gate { dir, events }
     }
 
-    /// What `GATE` has to be.
+    /// Returns the value of `GATE`.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }

@@ -4,7 +4,7 @@ use std::{ffi::OsStr, path::Path, process::Output};
 
 use super::{command::plain, workspace::Workspace};
 
-/// What the git of the tests is configured with, instead of the user's own configuration.
+/// The configuration of git in tests, instead of the user's own.
 const SETTINGS: [&str; 6] = [
     "user.name=Test",
     "user.email=test@example.org",
@@ -27,7 +27,7 @@ pub(crate) fn run<I: AsRef<OsStr>>(
     command.args(args).current_dir(dir).envs(env.iter().copied()).output().unwrap()
 }
 
-/// What `git` prints in `dir`; it must succeed.
+/// Returns the output of `git` in `dir`; it must succeed.
 #[track_caller]
 pub(crate) fn git<I: AsRef<OsStr>>(dir: &Path, args: impl IntoIterator<Item = I>) -> String {
     let output = run(dir, args, &[]);
@@ -48,7 +48,7 @@ pub(crate) fn commit(workspace: &Workspace, message: &str) -> String {
     git(workspace.root(), ["rev-parse", "HEAD"])
 }
 
-/// The package `hello` in a repository with one commit, and its hash.
+/// Returns the package `hello` in a repository with one commit, and its hash.
 pub(crate) fn hello() -> (Workspace, String) {
     let workspace = Workspace::hello().file(".gitignore", "/target\n");
     let hash = committed(&workspace);

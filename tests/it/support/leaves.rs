@@ -1,6 +1,6 @@
-//! What a program's symbols look like, made up: the same every time, in the shape of ripgrep's.
+//! Invented symbols of a program: the same every time, with the distribution of ripgrep's.
 
-use longshore::size::page::{Binary, Leaf, Page, Point};
+use longshore::size::page::{HistoryPoint, Page, PageBinary, PageLeaf};
 
 use super::random::random;
 
@@ -128,12 +128,12 @@ impl Numbers {
         ((self.0)() as u64 >> 8) % end
     }
 
-    fn of<'a, T>(&mut self, list: &'a [T]) -> &'a T {
+    fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
         &list[usize::try_from(self.below(list.len() as u64)).unwrap()]
     }
 }
 
-fn leaf(numbers: &mut Numbers, variant: u64) -> Leaf {
+fn leaf(numbers: &mut Numbers, variant: u64) -> PageLeaf {
     let weights: u64 = CRATES.iter().map(|(_, weight)| weight).sum();
     let mut at = numbers.below(weights);
     let found = CRATES.iter().find(|(_, weight)| match at < *weight {
@@ -150,20 +150,23 @@ fn leaf(numbers: &mut Numbers, variant: u64) -> Leaf {
         true => "",
         false => MODULES[(of_crate + krate.len()) % MODULES.len()],
     };
-    let (verb, one, two) = (numbers.of(&VERBS), numbers.of(&TYPES), numbers.of(&TYPES));
-    let of = numbers.below(900);
+    let (verb, one, two) = (numbers.pick(&VERBS), numbers.pick(&TYPES), numbers.pick(&TYPES));
+    let number = numbers.below(900);
     let symbol = match numbers.below(4) {
-        _ if krate == "[C]" => format!("{verb}_{of}"),
-        0 => format!("<{one} as {krate}::{module}::Trait{of}>::{verb}"),
-        1 => format!("{krate}::{module}::{verb}_{of}::<{one}, {two}>::{{closure#{}}}", of % 4),
-        _ => format!("{krate}::{module}::Type{of}::{verb}"),
+        _ if krate == "[C]" => format!("{verb}_{number}"),
+        0 => format!("<{one} as {krate}::{module}::Trait{number}>::{verb}"),
+        1 => format!(
+            "{krate}::{module}::{verb}_{number}::<{one}, {two}>::{{closure#{}}}",
+            number % 4
+        ),
+        _ => format!("{krate}::{module}::Type{number}::{verb}"),
     };
     let of_100 = numbers.below(100);
     let section = SECTIONS.iter().find(|(_, end)| of_100 < *end).unwrap().0;
     // Many small ones, and few large.
     let scale = numbers.below(10);
     let size = 16 + numbers.below(6 << scale);
-    // The processors do not make the same code of it.
+    // The processors do not make the same code number it.
     let size = size + size * variant * numbers.below(20) / 100;
     let compressed = size * (25 + numbers.below(35)) / 100;
     let base = match numbers.below(100) {
@@ -173,44 +176,44 @@ fn leaf(numbers: &mut Numbers, variant: u64) -> Leaf {
         _ => Some(size),
     };
     let (krate, module) = (krate.to_owned(), module.to_owned());
-    Leaf { krate, module, symbol, section: section.to_owned(), size, base, compressed }
+    PageLeaf { krate, module, symbol, section: section.to_owned(), size, base, compressed }
 }
 
-/// A binary of `count` symbols for `target`; `variant` tells targets apart.
-fn binary(target: &str, variant: u64, count: usize) -> Binary {
+/// Returns a binary of `count` symbols for `target`; `variant` tells targets apart.
+fn binary(target: &str, variant: u64, count: usize) -> PageBinary {
     let mut numbers = Numbers(Box::new(random(7)));
-    let mut leaves: Vec<Leaf> = (0..count).map(|_| leaf(&mut numbers, variant)).collect();
+    let mut leaves: Vec<PageLeaf> = (0..count).map(|_| leaf(&mut numbers, variant)).collect();
     for (at, symbol) in hostile().into_iter().enumerate() {
         let size = 4_000 + 1_000 * at as u64;
-        leaves.push(Leaf {
+        leaves.push(PageLeaf {
             krate: "hostile</script>\u{202e}".to_owned(),
             symbol,
             section: ".text".to_owned(),
             size,
             base: Some(0),
             compressed: size / 3,
-            ..Leaf::default()
+            ..PageLeaf::default()
         });
     }
     for (krate, size) in [("[headers]", 1_344), ("[padding]", 9_871 + variant)] {
-        leaves.push(Leaf {
+        leaves.push(PageLeaf {
             krate: krate.to_owned(),
             symbol: krate.trim_matches(['[', ']']).to_owned(),
             size,
             base: Some(size),
             compressed: size / 20,
-            ..Leaf::default()
+            ..PageLeaf::default()
         });
     }
-    let gone = Leaf {
+    let gone = PageLeaf {
         krate: "lazy_static".to_owned(),
         symbol: "lazy_static::lazy::Lazy::get".to_owned(),
         section: ".text".to_owned(),
         base: Some(23_456),
-        ..Leaf::default()
+        ..PageLeaf::default()
     };
     leaves.push(gone);
-    Binary {
+    PageBinary {
         name: "rg".to_owned(),
         target: target.to_owned(),
         size: leaves.iter().map(|leaf| leaf.size).sum(),
@@ -221,17 +224,17 @@ fn binary(target: &str, variant: u64, count: usize) -> Binary {
     }
 }
 
-/// A program of two targets with as many symbols as ripgrep has, and its releases.
+/// Returns a program of two targets with as many symbols as ripgrep has, and its releases.
 pub(crate) fn page() -> Page {
     let targets = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
-    let of = |variant: usize| binary(targets[variant], variant as u64, 15_000);
-    let binaries = vec![of(0), of(1)];
+    let target_binary = |variant: usize| binary(targets[variant], variant as u64, 15_000);
+    let binaries = vec![target_binary(0), target_binary(1)];
     let releases = ["13.0.0", "14.0.0", "14.0.1", "14.0.2", "14.0.3", "14.1.0", "14.1.1", "15.0.0"];
     let mut history = Vec::new();
     for (at, release) in releases.into_iter().enumerate() {
         for (variant, binary) in binaries.iter().enumerate() {
             let left = (releases.len() - 1 - at) as u64;
-            history.push(Point {
+            history.push(HistoryPoint {
                 release: release.to_owned(),
                 time: 1_623_000_000 + 15_000_000 * at as u64,
                 binary: "rg".to_owned(),

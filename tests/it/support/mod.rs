@@ -1,4 +1,4 @@
-//! What several tests need: real peers and how to start them, and programs to pack.
+//! Helpers of several tests: real peers and their start, and programs to pack.
 
 pub(crate) mod bom;
 pub(crate) mod browser;

@@ -18,14 +18,14 @@ use super::{command::plain, workspace::Workspace};
 /// The programs that tests start, and the packages that contain them.
 pub(crate) const LIST: &str = include_str!("peers.txt");
 
-/// Whether the program `name` is in the list of programs that tests start, which
-/// `cargo xtask test` installs.
+/// Returns whether the program `name` is in the list of programs that tests start, which `cargo xtask test`
+/// installs.
 pub(crate) fn listed(name: &str) -> bool {
     LIST.lines().any(|line| line.split_whitespace().next() == Some(name))
 }
 
-/// The program `name`, or nothing after saying that the running test is skipped. Where `CI` is
-/// `true`, every peer must be there. It must be listed, so that no machine has it by accident.
+/// Returns the program `name`, or nothing after saying that the running test is skipped. Where `CI` is `true`,
+/// every peer must be there. It must be listed, so that no machine has it by accident.
 #[track_caller]
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     assert!(listed(name), "`{name}` is not in tests/it/support/peers.txt; hint: add it");
@@ -52,7 +52,7 @@ pub(crate) fn skip(reason: &str) {
     eprintln!("skip: {test}: {reason}");
 }
 
-/// Whether tests may take many minutes (`LONGSHORE_SLOW_TESTS=1`); says so where they may not.
+/// Returns whether tests may take many minutes (`LONGSHORE_SLOW_TESTS=1`); says so where they may not.
 pub(crate) fn slow() -> bool {
     let slow = env::var("LONGSHORE_SLOW_TESTS").is_ok_and(|slow| slow == "1");
     if !slow {
@@ -63,7 +63,7 @@ pub(crate) fn slow() -> bool {
     slow
 }
 
-/// Whether this is root, or nothing after saying that the running test is skipped.
+/// Returns whether this is root, or nothing after saying that the running test is skipped.
 pub(crate) fn root() -> Option<()> {
     if rustix::process::geteuid().is_root() {
         return Some(());
@@ -107,12 +107,12 @@ pub(crate) struct Binfmt {
 
 const BINFMT: &str = "/proc/sys/fs/binfmt_misc";
 
-/// How many tests need the kernel's entry at the moment, and whether the first one made it: the last
-/// one removes it then.
+/// The number of tests that currently need the kernel's entry, and whether the first one made it: the last one
+/// removes it then.
 static BINFMT_USERS: Mutex<(usize, bool)> = Mutex::new((0, false));
 
 impl Binfmt {
-    /// `None` if the kernel is not ready and cannot be made so (binfmt_misc of the kernel's
+    /// Returns `None` if the kernel is not ready and cannot be made so (binfmt_misc of the kernel's
     /// administration guide).
     pub(crate) fn arm64() -> Option<Self> {
         let mut users = BINFMT_USERS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -175,7 +175,7 @@ pub(crate) fn output<S: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<It
     command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"))
 }
 
-/// What `program` prints; it must succeed.
+/// Returns the output of `program`; it must succeed.
 pub(crate) fn run<S: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<Item = S>) -> String {
     let mut command = Command::new(program);
     command.args(args);
@@ -190,17 +190,17 @@ pub(crate) fn run<S: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<Item 
     String::from_utf8(output.stdout).unwrap_or_else(|e| panic!("{command:?}: {e}"))
 }
 
-/// Where cargo keeps its registry.
+/// Returns the directory of cargo's registry.
 pub(crate) fn cargo_home() -> PathBuf {
     home("CARGO_HOME", ".cargo")
 }
 
-/// Where rustup keeps its toolchains.
+/// Returns the directory of rustup's toolchains.
 pub(crate) fn rustup_home() -> PathBuf {
     home("RUSTUP_HOME", ".rustup")
 }
 
-/// Where zig keeps what it compiled.
+/// Returns the directory of zig's cache.
 pub(crate) fn zig_cache() -> PathBuf {
     home("ZIG_GLOBAL_CACHE_DIR", ".cache/zig")
 }
@@ -210,7 +210,7 @@ fn home(variable: &str, below: &str) -> PathBuf {
     env::var_os(variable).map_or_else(home, PathBuf::from)
 }
 
-/// The zig that longshore finds, or fetches first.
+/// Returns the zig that longshore finds, or fetches first.
 pub(crate) fn zig() -> PathBuf {
     static ZIG: OnceLock<PathBuf> = OnceLock::new();
     let zig = ZIG.get_or_init(|| {

@@ -1,13 +1,13 @@
 //! Whole static programs, made here byte by byte, so that tests need no compiler. They run at any
 //! address, and the built-in targets accept them.
 
-/// What they write to standard output.
+/// Their output to stdout.
 pub(crate) const TEXT: &str = "hello from an empty image\n";
 
-/// Where the code begins: behind the file header and the dynamic section, at a place that tests know.
+/// The offset of the code: after the file header and the dynamic section, at an offset that tests know.
 const CODE: u32 = 64 + 2 * 56;
 
-/// An x86-64 program that writes [`TEXT`] and exits with the last byte of its user's number.
+/// Returns an x86-64 program that writes [`TEXT`] and exits with the last byte of its user's number.
 pub(crate) fn amd64() -> Vec<u8> {
     let code = |text: u32| {
         let mut code = Vec::new();
@@ -31,14 +31,14 @@ pub(crate) fn amd64() -> Vec<u8> {
     elf(62, code)
 }
 
-/// The same, for a fixed address.
+/// Returns the same, for a fixed address.
 pub(crate) fn fixed_amd64() -> Vec<u8> {
     let mut bytes = amd64();
     bytes[16] = 2; // ET_EXEC
     bytes
 }
 
-/// The same for AArch64.
+/// Returns the same for AArch64.
 pub(crate) fn arm64() -> Vec<u8> {
     let code = |text: u32| {
         let movz = |register: u32, value: u32| 0xd280_0000 | (value << 5) | register;
@@ -62,7 +62,7 @@ pub(crate) fn arm64() -> Vec<u8> {
     elf(183, code)
 }
 
-/// A 64-bit little-endian static-pie for `machine` with one segment that holds all of it: header,
+/// Returns a 64-bit little-endian static-pie for `machine` with one segment that holds all of it: header,
 /// dynamic section, code (which is told how far away the text is), text and program headers.
 fn elf(machine: u16, code: impl Fn(u32) -> Vec<u8>) -> Vec<u8> {
     let length = code(0).len() as u32;

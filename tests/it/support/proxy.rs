@@ -20,7 +20,7 @@ pub(crate) struct Asked {
     pub(crate) path: String,
     /// By their names in lowercase.
     pub(crate) headers: BTreeMap<String, String>,
-    /// How long the body is.
+    /// The length of the body in bytes.
     pub(crate) length: u64,
     /// Its number, from 0 on, among those of that method to paths that are alike but for digests and
     /// identifiers.
@@ -28,18 +28,18 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Whether it is of that method, with `part` in its path.
+    /// Returns whether it is of that method, with `part` in its path.
     pub(crate) fn is(&self, method: &str, part: &str) -> bool {
         self.method == method && self.path.contains(part)
     }
 
-    /// A header, or nothing.
+    /// Returns a header, or nothing.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 }
 
-/// What becomes of a request.
+/// The handling of a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
     /// It is passed on.
@@ -58,14 +58,14 @@ pub(crate) enum Act {
     Swallow,
 }
 
-/// An answer without a body.
+/// Returns an answer without a body.
 pub(crate) fn status(code: u16) -> Act {
     Act::Answer(code, Vec::new(), Vec::new())
 }
 
 /// A running one. Dropping it ends it.
 pub(crate) struct Proxy {
-    /// Where it listens: `127.0.0.1:PORT`.
+    /// Its address: `127.0.0.1:PORT`.
     pub(crate) address: String,
     asked: Arc<Mutex<Vec<Asked>>>,
     stop: Arc<AtomicBool>,
@@ -73,7 +73,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// One before the server at `upstream`; `rule` says what becomes of each request.
+    /// Returns one before the server at `upstream`; `rule` says what becomes of each request.
     pub(crate) fn start(
         upstream: &str,
         rule: impl Fn(&Asked) -> Act + Send + Sync + 'static,
@@ -100,7 +100,7 @@ impl Proxy {
         Proxy { address, asked, stop, thread: Some(thread) }
     }
 
-    /// All that was asked, and forgets it.
+    /// Returns all that was asked, and forgets it.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
@@ -114,14 +114,14 @@ impl Drop for Proxy {
     }
 }
 
-/// What stays of a path where only digests and identifiers differ.
+/// Returns a path without the parts in which only digests and identifiers differ.
 fn alike(path: &str) -> String {
     let path = path.split('?').next().unwrap();
     let short = |part: &str| if part.len() > 30 { "*".to_owned() } else { part.to_owned() };
     path.split('/').map(short).collect::<Vec<_>>().join("/")
 }
 
-/// Whether a greeting of TLS comes. Servers without it answer that it is a bad request.
+/// Returns whether a greeting of TLS comes. Servers without it answer that it is a bad request.
 fn greets(stream: &TcpStream) -> std::io::Result<bool> {
     let mut first = [0];
     Ok(stream.peek(&mut first)? == 1 && first == [0x16])

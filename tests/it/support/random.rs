@@ -1,6 +1,6 @@
 //! Numbers without a pattern, the same in every run.
 
-/// A generator of 64-bit numbers: Marsaglia's xorshift with the shifts 13, 7 and 17 ("Xorshift RNGs",
+/// Returns a generator of 64-bit numbers: Marsaglia's xorshift with the shifts 13, 7 and 17 ("Xorshift RNGs",
 /// Journal of Statistical Software 8, 14).
 pub(crate) fn random(seed: u64) -> impl FnMut() -> usize {
     let mut state = seed;

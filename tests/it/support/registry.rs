@@ -9,7 +9,7 @@ use super::{peer, server::Server};
 /// A registry on the loopback interface.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    /// Where it listens: `127.0.0.1:PORT`.
+    /// Its address: `127.0.0.1:PORT`.
     pub(crate) address: String,
     _server: Server,
     _storage: TempDir,
@@ -65,7 +65,7 @@ impl Registry {
         Some(Registry { address, _server: server, _storage: storage, _more: None })
     }
 
-    /// `docker://ADDRESS/NAME`, as skopeo has it.
+    /// Returns `docker://ADDRESS/NAME`, as skopeo has it.
     pub(crate) fn url(&self, name: &str) -> String {
         format!("docker://{}/{name}", self.address)
     }

@@ -55,7 +55,7 @@ impl Server {
 }
 
 impl Server {
-    /// Its process id.
+    /// Returns its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

@@ -11,21 +11,21 @@ use super::{browser::Browser, leaves};
 /// A browser at the page.
 #[derive(Debug)]
 pub(crate) struct Shown {
-    /// What it shows.
+    /// The page.
     pub(crate) page: Page,
-    /// Where it shows it.
+    /// The browser that shows it.
     pub(crate) browser: Browser,
     _dir: TempDir,
 }
 
-/// The page of a large program, or nothing where there is no browser.
+/// Returns the page of a large program, or nothing where there is no browser.
 pub(crate) fn shown() -> Option<Shown> {
     let page = leaves::page();
     let html = page::html(&page).unwrap();
     Some(Shown { page, ..show(&html)? })
 }
 
-/// That page in a browser, or nothing where there is none.
+/// Returns that page in a browser, or nothing where there is none.
 pub(crate) fn show(html: &str) -> Option<Shown> {
     let browser = Browser::start()?;
     browser.show(1400, 900, "light");
@@ -44,7 +44,7 @@ impl Shown {
         self.browser.run(&format!("document.querySelector({selector:?}).click()"));
     }
 
-    /// What an element says.
+    /// Returns the text of an element.
     #[track_caller]
     pub(crate) fn text(&self, selector: &str) -> String {
         let text =
@@ -52,7 +52,7 @@ impl Shown {
         text.as_str().unwrap().to_owned()
     }
 
-    /// The texts of a table's cells; the sign of a number is a hyphen, and its digits are together.
+    /// Returns the texts of a table's cells; the sign of a number is a hyphen, and its digits are together.
     #[track_caller]
     pub(crate) fn rows(&self, selector: &str) -> Vec<Vec<String>> {
         let script = format!(
@@ -67,7 +67,7 @@ impl Shown {
         rows.into_iter().map(|row| row.into_iter().map(number).collect()).collect()
     }
 
-    /// The colour of an element; of a canvas, the one that most of it has.
+    /// Returns the colour of an element; of a canvas, the one that most of it has.
     #[track_caller]
     pub(crate) fn colour(&self, selector: &str) -> String {
         let script = format!(
@@ -93,7 +93,7 @@ impl Shown {
         self.browser.press(query);
     }
 
-    /// Where the map of a target is.
+    /// Returns the position of the map of a target.
     pub(crate) fn map(&self, at: usize) -> (f64, f64) {
         let script = format!(
             "const box = document.querySelectorAll('.map')[{at}].getBoundingClientRect();

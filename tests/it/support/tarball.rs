@@ -46,26 +46,26 @@ impl Entry {
         self.field(100, format!("{mode:07o}\0"))
     }
 
-    /// The size in the header, whatever the content is.
+    /// Returns the size in the header, whatever the content is.
     pub(crate) fn size(self, size: u64) -> Self {
         self.field(124, format!("{size:011o}\0"))
     }
 
-    /// The header, with its checksum, and the content up to the end of its last block.
+    /// Returns the header, with its checksum, and the content up to the end of its last block.
     pub(crate) fn bytes(mut self) -> Vec<u8> {
         self.block[148..156].fill(b' ');
         let sum: u32 = self.block.iter().map(|&byte| u32::from(byte)).sum();
         self.field(148, format!("{sum:06o}\0 ")).unchecked()
     }
 
-    /// The same with the checksum that was written into it.
+    /// Returns the same with the checksum that was written into it.
     pub(crate) fn unchecked(mut self) -> Vec<u8> {
         self.content.resize(self.content.len().next_multiple_of(512), 0);
         [&self.block[..], &self.content].concat()
     }
 }
 
-/// One pax record.
+/// Returns one pax record.
 pub(crate) fn record(key: &[u8], value: &[u8]) -> Vec<u8> {
     let body = [b" ", key, b"=", value, b"\n"].concat();
     let mut len = body.len();
@@ -75,25 +75,25 @@ pub(crate) fn record(key: &[u8], value: &[u8]) -> Vec<u8> {
     [len.to_string().as_bytes(), &body].concat()
 }
 
-/// A pax header: `x` for the next entry, `g` for all that follow.
+/// Returns a pax header: `x` for the next entry, `g` for all that follow.
 pub(crate) fn pax(kind: u8, records: &[(&str, &[u8])]) -> Vec<u8> {
     let records: Vec<_> =
         records.iter().map(|(key, value)| record(key.as_bytes(), value)).collect();
     extension(kind, &records.concat())
 }
 
-/// A GNU long name (`L`) or long target (`K`).
+/// Returns a GNU long name (`L`) or long target (`K`).
 pub(crate) fn long(kind: u8, name: &[u8]) -> Vec<u8> {
     extension(kind, &[name, b"\0"].concat())
 }
 
-/// An extended header with any content.
+/// Returns an extended header with any content.
 pub(crate) fn extension(kind: u8, content: &[u8]) -> Vec<u8> {
     let name = if matches!(kind, b'L' | b'K') { "././@LongLink" } else { "PaxHeader" };
     Entry::file(name, content).field(156, [kind]).bytes()
 }
 
-/// An archive of these parts.
+/// Returns an archive of these parts.
 pub(crate) fn archive(parts: &[Vec<u8>]) -> Vec<u8> {
     [&parts.concat()[..], &END].concat()
 }

@@ -57,7 +57,7 @@ pub(crate) fn certificate(
     Some(Certificate { path, key })
 }
 
-/// What a connection that begins with a TLS greeting gets.
+/// The response to a connection that begins with a TLS greeting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Greeting {
     /// TLS.
@@ -74,7 +74,7 @@ pub(crate) enum Greeting {
 
 /// A running registry that wants `Basic` credentials and has nothing. Dropping it ends it.
 pub(crate) struct Both {
-    /// Where it listens: `127.0.0.1:PORT`.
+    /// Its address: `127.0.0.1:PORT`.
     pub(crate) address: String,
     asked: Arc<Mutex<Vec<String>>>,
     stop: Arc<AtomicBool>,
@@ -83,7 +83,7 @@ pub(crate) struct Both {
 
 /// A server with TLS before one without, which gets every byte unchanged. Dropping it ends it.
 pub(crate) struct Front {
-    /// Where it listens: `127.0.0.1:PORT`.
+    /// Its address: `127.0.0.1:PORT`.
     pub(crate) address: String,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -121,7 +121,7 @@ impl Drop for Front {
     }
 }
 
-/// One request without a body.
+/// Returns one request without a body.
 fn front(stream: TcpStream, config: Arc<ServerConfig>, upstream: &str) -> std::io::Result<()> {
     let connection = ServerConnection::new(config).map_err(std::io::Error::other)?;
     let mut stream = StreamOwned::new(connection, stream);
@@ -178,7 +178,7 @@ impl Both {
         Both { address, asked, stop, thread: Some(thread) }
     }
 
-    /// Every request: `tls` or `http`, method, path and authorization. Forgets them.
+    /// Returns every request: `tls` or `http`, method, path and authorization. Forgets them.
     pub(crate) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }

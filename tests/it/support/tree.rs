@@ -1,4 +1,4 @@
-//! What a directory holds, to be compared with what it held before.
+//! The contents of a directory, for a comparison with earlier ones.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,7 @@ pub(crate) struct Entry {
     time: (i64, i64),
 }
 
-/// Every file below `root`, by its path in it; none when there is no such directory.
+/// Returns every file below `root`, by its path in it; none when there is no such directory.
 pub(crate) fn tree(root: &Path) -> BTreeMap<PathBuf, Entry> {
     let mut files = BTreeMap::new();
     let mut open = vec![root.to_owned()];

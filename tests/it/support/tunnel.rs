@@ -13,7 +13,7 @@ use std::{
 
 /// A running proxy. Dropping it ends it.
 pub(crate) struct Tunnel {
-    /// Where it listens: `127.0.0.1:PORT`.
+    /// Its address: `127.0.0.1:PORT`.
     pub(crate) address: String,
     asked: Arc<Mutex<Vec<String>>>,
     stop: Arc<AtomicBool>,
@@ -21,7 +21,7 @@ pub(crate) struct Tunnel {
 }
 
 impl Tunnel {
-    /// One that leads to `server`, or answers with that status.
+    /// Returns one that leads to `server`, or answers with that status.
     pub(crate) fn start(server: Result<&str, u16>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -45,7 +45,7 @@ impl Tunnel {
         Tunnel { address, asked, stop, thread: Some(thread) }
     }
 
-    /// Every request: its target, and the credentials for the proxy. Forgets them.
+    /// Returns every request: its target, and the credentials for the proxy. Forgets them.
     pub(crate) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }

@@ -7,7 +7,7 @@ use std::{
 
 use tempfile::TempDir;
 
-/// What most fixtures print, whatever their arguments are.
+/// The source of most fixtures, which print the same whatever their arguments are.
 pub(crate) const HELLO: &str = "fn main() {\n    println!(\"hello from a fixture\");\n}\n";
 
 /// A directory with a workspace in it, outside of any repository.
@@ -19,24 +19,24 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// An empty directory.
+    /// Returns an empty directory.
     pub(crate) fn empty() -> Self {
         let dir = TempDir::new().unwrap();
         Workspace { root: dir.path().canonicalize().unwrap(), _dir: Some(dir) }
     }
 
-    /// The directory `root`, which stays.
+    /// Returns the directory `root`, which stays.
     pub(crate) fn at(root: &Path) -> Self {
         fs::create_dir_all(root).unwrap();
         Workspace { root: root.canonicalize().unwrap(), _dir: None }
     }
 
-    /// One package `hello` with one binary.
+    /// Returns one package `hello` with one binary.
     pub(crate) fn hello() -> Self {
         Self::empty().package("hello", "")
     }
 
-    /// A package in the root with one binary; `more` ends its `Cargo.toml`.
+    /// Returns a package in the root with one binary; `more` ends its `Cargo.toml`.
     pub(crate) fn package(self, name: &str, more: &str) -> Self {
         self.file("Cargo.toml", &manifest(name, more))
             .file("Cargo.lock", &lock(&[name]))
@@ -71,28 +71,28 @@ impl Workspace {
         fs::remove_file(self.path(path)).unwrap();
     }
 
-    /// Where `path` in it is.
+    /// Returns the path of `path` in it.
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.root.join(path)
     }
 
-    /// Its directory.
+    /// Returns its directory.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// What `dist` made of it.
+    /// Returns the directory of its output.
     pub(crate) fn dist(&self) -> PathBuf {
         self.path("target/dist")
     }
 }
 
-/// A package's `Cargo.toml`.
+/// Returns a package's `Cargo.toml`.
 pub(crate) fn manifest(name: &str, more: &str) -> String {
     format!("[package]\nname = {name:?}\nversion = \"0.1.0\"\nedition = \"2021\"\n{more}\n")
 }
 
-/// The `Cargo.lock` of packages without dependencies.
+/// Returns the `Cargo.lock` of packages without dependencies.
 pub(crate) fn lock(names: &[&str]) -> String {
     let mut names = names.to_vec();
     names.sort_unstable();

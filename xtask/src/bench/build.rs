@@ -16,8 +16,8 @@ use crate::run::{Result, cargo, repository, step};
 
 const AMD64: &str = "x86_64-unknown-linux-musl";
 
-/// How often each variant runs, one after the other in each round, so that a slower minute of the
-/// machine is nobody's alone.
+/// The number of rounds. Each variant runs once in each, so that a slower minute of the machine affects all of
+/// them.
 const ROUNDS: usize = 9;
 
 /// A program, the profile its authors release it with, and how it is put to work on a tree or a
@@ -41,7 +41,7 @@ const PROGRAMS: [Program; 2] = [
     },
 ];
 
-/// `hexyl` over 24 MiB without a pattern.
+/// Returns `hexyl` over 24 MiB without a pattern.
 fn on_a_file(bench: &Bench) -> Result<Vec<String>> {
     let file = bench.place.join("24M");
     let mut state = 1_u64;
@@ -55,7 +55,7 @@ fn on_a_file(bench: &Bench) -> Result<Vec<String>> {
     Ok(vec!["--color=always".to_owned(), file.display().to_string()])
 }
 
-/// `rg` over the sources of every crate that cargo has unpacked.
+/// Returns `rg` over the sources of every crate that cargo has unpacked.
 fn on_a_tree(_: &Bench) -> Result<Vec<String>> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
@@ -96,7 +96,7 @@ fn longshore() -> PathBuf {
     repository().join("target/release/cargo-longshore")
 }
 
-/// `dist` for amd64 with `args`, in an empty directory; what came out.
+/// Returns `dist` for amd64 with `args`, in an empty directory; what came out.
 fn ours(bench: &Bench, source: &Path, name: &str, args: &str, binary: &str) -> Result<Variant> {
     let target = source.join("target/bench").join(name);
     let _ = fs::remove_dir_all(&target);
@@ -245,7 +245,7 @@ fn threads(bench: &Bench) -> Result<()> {
     Ok(())
 }
 
-/// A cold `dist` of hexyl for both targets, and one after a clone and `cache restore`.
+/// Returns a cold `dist` of hexyl for both targets, and one after a clone and `cache restore`.
 fn cache(bench: &Bench) -> Result<()> {
     let Program { name, version, .. } = PROGRAMS[0];
     let source = bench.source(name, version)?;

@@ -12,10 +12,10 @@ use crate::run::{Result, cargo, repository, step};
 
 const PROGRAM: &str = include_str!("memory/program.rs");
 
-/// What the host runs.
+/// The target of the host.
 const TARGET: &str = "x86_64-unknown-linux-musl";
 
-/// How often each variant runs, one after the other in each round.
+/// The number of rounds. Each variant runs once in each.
 const ROUNDS: usize = 5;
 
 /// The limit of each ratio to glibc, and of their geometric mean.
@@ -43,7 +43,7 @@ pub(super) fn memory() -> Result {
     Ok(())
 }
 
-/// The program as a package in a directory of its own.
+/// Returns the program as a package in a separate directory.
 fn package(name: &str, more: &str) -> Result<PathBuf> {
     let source = repository().join("target/bench/memory").join(name);
     let io = |error: std::io::Error| format!("{}: {error}", source.display());
@@ -57,7 +57,7 @@ fn package(name: &str, more: &str) -> Result<PathBuf> {
     Ok(source)
 }
 
-/// The program for glibc, with the values of preset `balanced`.
+/// Returns the program for glibc, with the values of preset `balanced`.
 fn glibc() -> Result<Variant> {
     let source = package("glibc", "[profile.release]\nlto = \"fat\"\ncodegen-units = 1\n")?;
     let mut build = cargo("build --release --quiet --target-dir target");
@@ -86,12 +86,12 @@ fn clean(command: &mut Command) -> &mut Command {
 
 /// Runs the program once. Returns the names of the cases in their order.
 fn run(variant: &mut Variant) -> Result<Vec<String>> {
-    let shown = |path: &Path| path.display().to_string();
+    let format_time = |path: &Path| path.display().to_string();
     let output = Command::new(&variant.program)
         .output()
-        .map_err(|error| format!("{}: {error}", shown(&variant.program)))?;
+        .map_err(|error| format!("{}: {error}", format_time(&variant.program)))?;
     if !output.status.success() {
-        return Err(format!("{} ended with {}", shown(&variant.program), output.status));
+        return Err(format!("{} ended with {}", format_time(&variant.program), output.status));
     }
     let mut cases = Vec::new();
     for line in String::from_utf8_lossy(&output.stdout).lines() {
@@ -113,7 +113,7 @@ fn print(cases: &[String], variants: &[Variant]) {
         let base = glibc.times[case];
         let ratio = |variant: &Variant| variant.times[case] / base;
         above += usize::from(ratio(fast) > LIMITS.0);
-        println!("| {case} | {} | {:.2} | {:.2} |", shown(base), ratio(fast), ratio(system));
+        println!("| {case} | {} | {:.2} | {:.2} |", format_time(base), ratio(fast), ratio(system));
     }
     let mean = |variant: &Variant| {
         let logs = cases.iter().map(|case| (variant.times[case] / glibc.times[case]).ln());
@@ -129,8 +129,8 @@ fn print(cases: &[String], variants: &[Variant]) {
     );
 }
 
-/// A time in the unit that suits it.
-fn shown(nanoseconds: f64) -> String {
+/// Formats a time in a suitable unit.
+fn format_time(nanoseconds: f64) -> String {
     match nanoseconds {
         n if n < 1e3 => format!("{n:.1} ns"),
         n if n < 1e6 => format!("{:.1} µs", n / 1e3),

@@ -12,13 +12,13 @@ use std::{
 
 use crate::run::{Result, cargo, find, repository, step};
 
-/// How many files of the system are looked at together.
+/// The number of files of the system that are verified together.
 const FILES: usize = 1000;
 
 /// Lints that read all that is loaded, and not only headers.
 const TEXT_LINTS: [&str; 4] = ["static-glibc", "leftovers", "build-path", "allocator-page-size"];
 
-/// What takes the place of the file's path in a command.
+/// The placeholder for the file's path in a command.
 const FILE: &str = "{}";
 
 /// Measures on `file`, or on the unstripped ripgrep that `bench dist` leaves.

@@ -9,8 +9,8 @@ use crate::model::{error::Result, feature::Feature, secret::Secret};
 pub struct Verifier(Infallible);
 
 impl Verifier {
-    /// Whether `text` is a file of minisign's.
-    pub fn reads(text: &str) -> bool {
+    /// Returns whether `text` is a file of minisign's.
+    pub fn accepts(text: &str) -> bool {
         text.starts_with("untrusted comment:")
     }
 
@@ -22,7 +22,7 @@ impl Verifier {
         Err(Feature::Sign.missing_error())
     }
 
-    /// Cannot be called.
+    /// Is never called, since no value exists.
     ///
     /// # Errors
     /// None.
@@ -31,11 +31,11 @@ impl Verifier {
     }
 }
 
-/// A secret key as it is in its file.
+/// A secret key in the form of its file.
 #[derive(Debug)]
-pub struct Locked(Infallible);
+pub struct StoredKey(Infallible);
 
-impl Locked {
+impl StoredKey {
     /// Fails.
     ///
     /// # Errors
@@ -44,16 +44,16 @@ impl Locked {
         Err(Feature::Sign.missing_error())
     }
 
-    /// Cannot be called.
+    /// Is never called, since no value exists.
     pub fn is_encrypted(&self) -> bool {
         match self.0 {}
     }
 
-    /// Cannot be called.
+    /// Is never called, since no value exists.
     ///
     /// # Errors
     /// None.
-    pub fn open(self, _: Option<&Secret>) -> Result<Signer> {
+    pub fn decrypt(self, _: Option<&Secret>) -> Result<Signer> {
         match self.0 {}
     }
 }
@@ -63,7 +63,7 @@ impl Locked {
 pub struct Signer(Infallible);
 
 impl Signer {
-    /// Cannot be called.
+    /// Is never called, since no value exists.
     ///
     /// # Errors
     /// None.

@@ -1,5 +1,5 @@
-//! Compressed chunks that were made before, for an image or for an archive: compressing is nearly all
-//! the work of making either, and they hold the same programs.
+//! The cache of compressed chunks, shared by images and archives: compressing is nearly all the work of making
+//! either, and they have the same programs.
 
 use std::{
     io::{self, Write as _},
@@ -15,19 +15,19 @@ use crate::{
 };
 
 /// The minimum size of a chunk that is kept.
-const WORTH: usize = 256 << 10;
+const MIN_SIZE: usize = 256 << 10;
 
 /// The minimum number of chunks that are kept.
-const KEPT: usize = 64;
+const MIN_CACHED: usize = 64;
 
-/// A directory of chunks. Each file starts with the digest of the rest.
+/// A directory with a cache of chunks. Each file starts with the digest of the rest.
 #[derive(Debug)]
-pub(in crate::ops) struct Store {
+pub(in crate::ops) struct ChunkDirectory {
     dir: Utf8PathBuf,
     used: AtomicUsize,
 }
 
-impl Store {
+impl ChunkDirectory {
     /// Returns the chunks below that target directory.
     ///
     /// # Errors
@@ -35,25 +35,25 @@ impl Store {
     pub(in crate::ops) fn new(target_directory: &Utf8Path) -> Result<Self> {
         let dir = target_directory.join("pieces");
         fs::create_dir_all(&dir)?;
-        Ok(Store { dir, used: AtomicUsize::new(0) })
+        Ok(ChunkDirectory { dir, used: AtomicUsize::new(0) })
     }
 
-    /// Removes what was made first, of much more than was used.
+    /// Removes the oldest chunks, if there are many more than were used.
     ///
     /// # Errors
     /// The directory cannot be read, or a file in it not be removed.
     pub(in crate::ops) fn prune(&self) -> Result<()> {
-        prune(&self.dir, ".piece", KEPT.max(4 * self.used.load(Ordering::Relaxed)))
+        prune(&self.dir, ".piece", MIN_CACHED.max(4 * self.used.load(Ordering::Relaxed)))
     }
 }
 
-impl ChunkCache for Store {
+impl ChunkCache for ChunkDirectory {
     fn get_or_compress(
         &self,
         plain: &[u8],
         compress: &mut dyn FnMut(&[u8]) -> io::Result<Vec<u8>>,
     ) -> io::Result<Vec<u8>> {
-        if plain.len() < WORTH {
+        if plain.len() < MIN_SIZE {
             return compress(plain);
         }
         self.used.fetch_add(1, Ordering::Relaxed);
@@ -70,19 +70,19 @@ impl ChunkCache for Store {
         }
         let packed = compress(plain)?;
         let keep = || -> Result<()> {
-            let failed = |error| fs::failed("write", &path, error);
+            let failed = |error| fs::file_error("write", &path, error);
             let mut draft = fs::draft(&self.dir)?;
             draft.write_all(Digest::sha256(&packed).bytes()).map_err(failed)?;
             draft.write_all(&packed).map_err(failed)?;
-            draft.keep(&path)
+            draft.persist(&path)
         };
         keep().map_err(io::Error::other)?;
         Ok(packed)
     }
 }
 
-/// Removes the files with that suffix that were made first, so that `keep` are left, and what
-/// processes left behind that were killed.
+/// Removes the oldest files with that suffix, so that `keep` are left, and temporary files of processes that
+/// were killed.
 ///
 /// # Errors
 /// The directory cannot be read, or a file in it not be removed.

@@ -1,4 +1,4 @@
-//! The tags that a policy gives to what is pushed.
+//! The tags that a policy gives to the pushed image.
 
 use std::collections::BTreeSet;
 
@@ -23,75 +23,78 @@ use crate::{
 };
 
 /// The annotation with the version of an image (OCI image specification 1.1, annotations.md).
-pub(super) const VERSION: &str = "org.opencontainers.image.version";
+pub(super) const VERSION_ANNOTATION: &str = "org.opencontainers.image.version";
 
 /// The annotation with the revision of its source.
-const REVISION: &str = "org.opencontainers.image.revision";
+const REVISION_ANNOTATION: &str = "org.opencontainers.image.revision";
 
 /// The inputs of a tag policy.
 #[derive(Clone, Debug)]
-pub struct Tagging {
+pub struct TagOptions {
     /// The kind of push.
-    pub push_kind: PushKind,
+    pub release_kind: PushKind,
     /// A branch with a tag to be written, too.
     pub branch: Option<String>,
-    /// Tags that move even where that is not to a higher version.
+    /// Tags that move even to a version that is not higher.
     pub moves: Vec<String>,
     /// Whether a release may be of files that differ from their commit.
     pub allow_dirty: bool,
 }
 
-/// The requested state of each repository.
-pub(in crate::ops) struct Wish {
-    pub(super) wanted: Vec<RequestedTag>,
-    pub(super) ours: PushedImage,
-    /// Tags that were named as ones to move.
-    pub(super) asked: BTreeSet<String>,
+/// The requested tags of each repository.
+pub(in crate::ops) struct RequestedTags {
+    pub(super) planned: Vec<RequestedTag>,
+    pub(super) own_image: PushedImage,
+    /// Tags that the user named as ones to move.
+    pub(super) requested: BTreeSet<String>,
 }
 
-impl Wish {
+impl RequestedTags {
     /// Applies the policy to the image at `root` in the store at `path`, and to the metadata of its
     /// release.
     pub(in crate::ops) fn new(
-        tagging: &Tagging,
+        tagging: &TagOptions,
         references: &[Reference],
         (store, path, root): (&dyn Store, &Utf8Path, &Descriptor),
-        of: Option<&(Dist, Image)>,
+        dist_image: Option<&(Dist, Image)>,
     ) -> Result<Self> {
-        let whole = |of: &&Reference| of.tag.is_some() || of.digest.is_some();
+        let whole = |reference: &&Reference| reference.tag.is_some() || reference.digest.is_some();
         if let Some(reference) = references.iter().find(whole) {
-            let message = format!("`{reference}` names a tag or a digest, and `--tags` gives tags");
+            let message =
+                format!("`{reference}` names a tag or a digest, which `--tags` determines");
             return Err(Error::usage(message).hint(format!("name `{}`", reference.name())));
         }
         let word = |key| {
             annotation_or_label(store, root, key)
                 .map_err(|error| error.context(format!("`{path}`")))
         };
-        let said = word(VERSION)?;
-        let version = said.as_deref().and_then(|said| Version::parse(said).ok());
-        if let (PushKind::Release, Some(said), None) = (tagging.push_kind, &said, &version) {
-            let shown = said.escape_debug();
+        let reported = word(VERSION_ANNOTATION)?;
+        let version = reported.as_deref().and_then(|reported| Version::parse(reported).ok());
+        if let (PushKind::Release, Some(reported), None) =
+            (tagging.release_kind, &reported, &version)
+        {
+            let shown = reported.escape_debug();
             let message = format!("`{path}`: its version `{shown}` is none that can be released");
             return Err(Error::usage(message)
-                .hint(format!("its label `{VERSION}` has to be `X.Y.Z` (semver.org)")));
+                .hint(format!("its label `{VERSION_ANNOTATION}` has to be `X.Y.Z` (semver.org)")));
         }
-        let release = of.map(|(dist, _)| &dist.release);
-        let revision = word(REVISION)?;
+        let release = dist_image.map(|(dist, _)| &dist.release);
+        let revision = word(REVISION_ANNOTATION)?;
         // As `dist` writes it.
         let clean = revision.as_deref().and_then(|text| text.strip_suffix("-dirty"));
         let dirty = clean.is_some() || release.and_then(|release| release.dirty) == Some(true);
         let revision = clean.map(str::to_owned).or(revision);
         let revision = revision.or_else(|| release.and_then(|release| release.revision.clone()));
         let subject = ImageMetadata { version, revision, dirty };
-        let recipe = of
+        let recipe = dist_image
             .and_then(|(dist, image)| dist.recipes.iter().find(|recipe| recipe.name == image.name));
         let policy = recipe.map_or_else(TagPolicy::default, |recipe| recipe.tags.clone());
-        let wanted =
-            policy.requested_tags(tagging.push_kind, &subject, tagging.branch.as_deref())?;
+        let planned =
+            policy.requested_tags(tagging.release_kind, &subject, tagging.branch.as_deref())?;
         for tag in &tagging.moves {
-            let found = wanted.iter().find(|wanted| wanted.tag == *tag);
-            let tags: Vec<_> = wanted.iter().map(|wanted| wanted.tag.as_str()).collect();
-            match found.map(|wanted| wanted.rule) {
+            let found = planned.iter().find(|planned| planned.tag == *tag);
+            let tags: Vec<_> = planned.iter().map(|planned| planned.tag.as_str()).collect();
+            match found.map(|planned| planned.rule) {
                 Some(TagRule::Fixed) => {
                     return Err(Error::usage(format!(
                         "`{tag}` is a version's tag: it never moves"
@@ -105,16 +108,16 @@ impl Wish {
                 Some(_) => {}
             }
         }
-        if tagging.push_kind == PushKind::Release && !tagging.allow_dirty {
-            is_of_commit(path, subject.revision.as_deref(), dirty, release)?;
+        if tagging.release_kind == PushKind::Release && !tagging.allow_dirty {
+            check_commit(path, subject.revision.as_deref(), dirty, release)?;
         }
-        let ours = PushedImage { digest: root.digest, version: subject.version };
-        Ok(Wish { wanted, ours, asked: tagging.moves.iter().cloned().collect() })
+        let own_image = PushedImage { digest: root.digest, version: subject.version };
+        Ok(RequestedTags { planned, own_image, requested: tagging.moves.iter().cloned().collect() })
     }
 }
 
 /// Checks that the image at `path` is made of the files of a commit.
-fn is_of_commit(
+fn check_commit(
     path: &Utf8Path,
     revision: Option<&str>,
     dirty: bool,
@@ -123,9 +126,10 @@ fn is_of_commit(
     if dirty {
         let changes = release.and_then(|release| release.changes.as_ref());
         let changes = changes.map(|changes| format!(": {changes}")).unwrap_or_default();
-        let message = format!("`{path}` is made of files that differ from their commit{changes}");
+        let message =
+            format!("`{path}` is built from files that differ from their commit{changes}");
         return Err(Error::check(message).hint(
-            "commit and build again; `--tags snapshot` tags it as what it is; `--allow-dirty` \
+            "commit and build again; `--tags snapshot` tags it as a snapshot; `--allow-dirty` \
              releases it",
         ));
     }
@@ -135,7 +139,7 @@ fn is_of_commit(
     if revision.is_none() || unknown {
         let reason = release.and_then(|release| release.no_revision.as_deref());
         let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-        let message = format!("the commit that `{path}` is made of is unknown{reason}");
+        let message = format!("the commit that `{path}` is built from is unknown{reason}");
         return Err(Error::check(message).hint(
             "build in a git repository with all changes committed; `--allow-dirty` releases it \
              without a commit",

@@ -1,4 +1,4 @@
-//! The ledger of a build: every unit that cargo compiled or found done, and how long each took.
+//! The units of a build: all that cargo compiled or found fresh, each with its duration.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +9,16 @@ use serde::Deserialize;
 
 /// A unit that was compiled twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Twice {
+pub struct DuplicateUnit {
     /// The package and its version.
     pub package: String,
     /// `lib`, `proc-macro`, `custom-build`, `bin`.
     pub kind: String,
-    /// What for.
+    /// The target that it was compiled for, or `host`.
     pub target: String,
-    /// The file that each made first.
+    /// The first file of each.
     pub files: [String; 2],
-    /// Whether two cargo commands did it.
+    /// Whether two cargo commands compiled it.
     pub by_two_commands: bool,
 }
 
@@ -71,17 +71,17 @@ impl Units {
         }
         let compiled = |unit: &&mut Unit| unit.command == command && !unit.fresh;
         for unit in self.each.iter_mut().filter(compiled).rev() {
-            let key = (unit.package.as_str(), unit.version.as_str(), unit.in_timings());
+            let key = (unit.package.as_str(), unit.version.as_str(), unit.timings_label());
             unit.seconds = by_name.get_mut(&key).and_then(Vec::pop);
         }
     }
 
-    /// Two units of one package, kind, name, target, features and profile that were both compiled.
-    pub fn twice(&self) -> Option<Twice> {
+    /// Returns two units of one package, kind, name, target, features and profile that were both compiled.
+    pub fn find_duplicate(&self) -> Option<DuplicateUnit> {
         let mut seen: BTreeMap<&str, &Unit> = BTreeMap::new();
         self.each.iter().filter(|unit| !unit.fresh).find_map(|unit| {
             let first = seen.insert(&unit.identity, unit)?;
-            Some(Twice {
+            Some(DuplicateUnit {
                 package: format!("{} {}", unit.package, unit.version),
                 kind: unit.kind.clone(),
                 target: unit.target.clone(),
@@ -91,7 +91,7 @@ impl Units {
         })
     }
 
-    /// The compiled units that took longest, the longest first.
+    /// Returns the compiled units with the longest durations, the longest first.
     pub fn slowest(&self, most: usize) -> Vec<(&Unit, f64)> {
         let timed = |unit| Some((unit, Unit::seconds(unit)?));
         let mut units: Vec<(&Unit, f64)> = self.each.iter().filter_map(timed).collect();
@@ -106,8 +106,8 @@ impl Unit {
         self.seconds
     }
 
-    /// What the page of `--timings` calls it besides its package.
-    fn in_timings(&self) -> String {
+    /// Returns the label of the unit on the page of `--timings`, without its package.
+    fn timings_label(&self) -> String {
         match self.kind.as_str() {
             kind if kind == TargetKind::CustomBuild.to_string() => " build-script".to_owned(),
             kind if kind == TargetKind::Bin.to_string() => format!(" {} \"bin\"", self.name),
@@ -132,7 +132,7 @@ impl Timing {
     }
 }
 
-/// `name` and `version` of a package id: `registry+…#name@1.2.3`, or `path+file:///…/name#1.2.3`
+/// Returns `name` and `version` of a package id: `registry+…#name@1.2.3`, or `path+file:///…/name#1.2.3`
 /// (<https://doc.rust-lang.org/cargo/reference/pkgid-spec.html>).
 pub fn name_and_version(id: &str) -> (String, String) {
     let (source, fragment) = id.rsplit_once('#').unwrap_or(("", id));
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn units_say_what_they_are_for() {
+    fn units_have_their_target_and_kind() {
         let id = "registry+https://x#a@1.0.0";
         let all = units(&[
             (artifact(id, "lib", "/w/target/T/dist/deps/liba-1.rlib", "", false), 0),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_unit_compiled_again_is_twice() {
+    fn duplicates_are_equal_units_compiled_again() {
         let id = "registry+https://x#a@1.0.0";
         let one = |file: &str, features: &str, fresh| artifact(id, "lib", file, features, fresh);
         let host = "/w/target/dist/deps/liba-1.rlib";
@@ -203,16 +203,16 @@ mod tests {
             (one(host, "\"f\"", false), 0),
             (one(host, "", true), 1),
         ];
-        assert_eq!(units(&fine).twice(), None);
+        assert_eq!(units(&fine).find_duplicate(), None);
         let mut again = fine.to_vec();
         again.push((one("/w/target/dist/deps/liba-9.rlib", "", false), 1));
-        let twice = units(&again).twice().unwrap();
+        let twice = units(&again).find_duplicate().unwrap();
         assert_eq!((twice.package.as_str(), twice.target.as_str()), ("a 1.0.0", "host"));
         assert!(twice.by_two_commands);
     }
 
     #[test]
-    fn times_go_to_the_units_in_the_order_of_their_ends() {
+    fn durations_are_assigned_in_order_of_completion() {
         let id = "registry+https://x#a@1.0.0";
         let mut all = units(&[
             (artifact(id, "custom-build", "/w/target/dist/build/a-1/b", "", false), 0),

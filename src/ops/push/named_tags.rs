@@ -1,6 +1,6 @@
-//! Tags that were named: they point at what was pushed, whatever they pointed at before.
+//! Named tags: they are written to point at the pushed image, whatever they pointed at before.
 
-use super::{Goal, Pusher};
+use super::{PushTarget, Pusher};
 use crate::{
     model::{
         digest::Digest,
@@ -11,8 +11,8 @@ use crate::{
 };
 
 impl Pusher<'_> {
-    /// Lets the tags point at what is there now, and looks whether they do.
-    pub(super) fn tag(&self, goal: &Goal) -> Result<()> {
+    /// Writes the tags, and checks that they point at the pushed image.
+    pub(super) fn write_named_tags(&self, goal: &PushTarget) -> Result<()> {
         let (repository, digest) = (&goal.repository, self.root.digest);
         for (tag, was) in &goal.tags {
             let name = format!("{}:{tag}", repository.name());
@@ -27,7 +27,7 @@ impl Pusher<'_> {
             repository.put(tag, &self.root.media_type, &self.root.bytes)?;
             let is = repository.digest_of(tag, true)?;
             if is != Some(digest) {
-                return Err(self.lost(repository, tag, is));
+                return Err(self.race_error(repository, tag, is));
             }
             let was = was.map_or(String::new(), |was| format!(" (it was {was})"));
             self.cx.status("Tagged", format!("{name}{was}"));
@@ -35,15 +35,20 @@ impl Pusher<'_> {
         Ok(())
     }
 
-    /// Returns the error for a tag that another client wrote at the same time, while no rule decides
-    /// which of the two is right.
-    pub(super) fn lost(&self, repository: &Repository, tag: &str, is: Option<Digest>) -> Error {
+    /// Returns the error for a tag that another client wrote at the same time, while no rule decides which of
+    /// the two is right.
+    pub(super) fn race_error(
+        &self,
+        repository: &Repository,
+        tag: &str,
+        is: Option<Digest>,
+    ) -> Error {
         let (name, digest) = (repository.name(), self.root.digest);
         let is = is.map_or("nothing".to_owned(), |is| format!("`{is}`"));
         let message =
             format!("`{name}:{tag}` was written as `{digest}`, and right after that it is {is}");
         Error::new(Status::Registry, message).hint(format!(
-            "somebody else wrote the tag at the same time; what was pushed is `{name}@{digest}`"
+            "another client wrote the tag at the same time; the pushed image is `{name}@{digest}`"
         ))
     }
 }

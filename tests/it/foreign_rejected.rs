@@ -1,4 +1,4 @@
-//! What `verify` must not accept in images of other tools, and forms that are only reported.
+//! Images of other tools that `verify` must not accept, and forms that are only reported.
 
 use std::{fs, process::Command};
 
@@ -16,7 +16,7 @@ use crate::{
     verify_cli::{check, directory},
 };
 
-/// A layout with a good image, and one with a program that is rejected, which `change` changes.
+/// Returns a layout with a good image, and one with a program that is rejected, which `change` changes.
 fn beside(test: &str, tar: &[u8], layer: &dyn Fn(&Foreign) -> Value) -> (Foreign, Value, Value) {
     let layout = Foreign::new(test);
     let good = layout.image(&amd64(), &[base()]);
@@ -28,7 +28,7 @@ fn beside(test: &str, tar: &[u8], layer: &dyn Fn(&Foreign) -> Value) -> (Foreign
 
 /// Checks that the image is judged: in a directory each blob is, too, so that is not the test.
 #[track_caller]
-fn judged(layout: &Foreign, manifests: &[Value]) {
+fn verified(layout: &Foreign, manifests: &[Value]) {
     layout.index(manifests).pack(&[]);
     let text = check(&layout.parent, &["layout.tar"], 1);
     assert!(text.contains("/bin/evil` refused"), "{text}");
@@ -36,7 +36,7 @@ fn judged(layout: &Foreign, manifests: &[Value]) {
 }
 
 #[test]
-fn layers_of_unknown_types_are_judged() {
+fn layers_of_unknown_types_are_verified() {
     let manifest_type = format!("{OCI}manifest.v1+json");
     let evil = evil();
     for (name, kind, packed) in [
@@ -50,7 +50,7 @@ fn layers_of_unknown_types_are_judged() {
             layout.blob(kind, &bytes)
         };
         let (layout, good, manifest) = beside(&format!("foreign-evil-{name}"), &evil, &layer);
-        judged(&layout, &[good, tagged(layout.document(&manifest_type, &manifest))]);
+        verified(&layout, &[good, tagged(layout.document(&manifest_type, &manifest))]);
         // podman unpacks such layers: what is not judged would run.
         let (Some(podman), Some(())) = (peer::find("podman"), peer::root()) else { continue };
         let store = tempfile::TempDir::new().unwrap();
@@ -100,9 +100,9 @@ fn a_platform_alone_makes_no_attestation() {
     let layout = Foreign::new("foreign-attestation");
     let good = layout.image(&amd64(), &[base()]);
     let statement = layout.blob("application/vnd.in-toto+json", b"{}");
-    let mut of = config(&unknown, &[]);
-    of["rootfs"]["diff_ids"] = json!([statement["digest"]]);
-    let attestation = of_platform(layout.manifest(&of, &[statement]), unknown);
+    let mut unknown_config = config(&unknown, &[]);
+    unknown_config["rootfs"]["diff_ids"] = json!([statement["digest"]]);
+    let attestation = of_platform(layout.manifest(&unknown_config, &[statement]), unknown);
     layout.index(&[good, attestation]).pack(&[]);
     for name in ["layout", "layout.tar"] {
         let text = check(&layout.parent, &[name], 0);
@@ -111,7 +111,7 @@ fn a_platform_alone_makes_no_attestation() {
 }
 
 #[test]
-fn types_that_are_left_out_are_those_of_the_content() {
+fn omitted_types_follow_from_the_content() {
     let without = |mut descriptor: Value| {
         descriptor.as_object_mut().unwrap().remove("mediaType");
         descriptor
@@ -141,8 +141,8 @@ fn types_that_are_left_out_are_those_of_the_content() {
         };
         // In an index that has no type either, too.
         let nested = without(layout.nested(&[of_platform(manifest.clone(), amd64())]));
-        judged(&layout, &[good.clone(), tagged(manifest)]);
-        judged(&layout, &[good, nested]);
+        verified(&layout, &[good.clone(), tagged(manifest)]);
+        verified(&layout, &[good, nested]);
     }
 }
 
@@ -182,10 +182,10 @@ fn a_directory_of_skopeo_is_reported() {
 fn prefixes_of_transports_have_a_hint() {
     let dir = directory("foreign-prefix");
     for (name, hint) in [
-        ("oci:x", "leave the prefix `oci:` off: `x`"),
-        ("oci:a/x:1", "leave the prefix `oci:` off: `a/x:1`"),
-        ("oci-archive:x.tar", "leave the prefix `oci-archive:` off: `x.tar`"),
-        ("docker-archive:x.tar", "leave the prefix `docker-archive:` off: `x.tar`"),
+        ("oci:x", "omit the prefix `oci:`: `x`"),
+        ("oci:a/x:1", "omit the prefix `oci:`: `a/x:1`"),
+        ("oci-archive:x.tar", "omit the prefix `oci-archive:`: `x.tar`"),
+        ("docker-archive:x.tar", "omit the prefix `docker-archive:`: `x.tar`"),
         ("dir:x", "`skopeo copy dir:x oci:LAYOUT:1` makes a layout of it"),
         ("docker-daemon:x:1", "`skopeo copy docker-daemon:x:1 oci:LAYOUT:1` makes a layout of it"),
     ] {

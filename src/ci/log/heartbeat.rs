@@ -9,36 +9,36 @@ use std::{
 use super::Limit;
 use crate::model::event::Event;
 
-/// How much of the job's time may pass before a warning, in percent.
+/// The share of the job's time after which a warning is printed, in percent.
 const WARN_AT: u32 = 80;
 
-/// How many units a line names.
-const NAMED: usize = 5;
+/// The maximum number of units that a line names.
+const MAX_NAMED: usize = 5;
 
 /// The verb of the progress that names units.
 const BUILDING: &str = "Building";
 
-/// What has to be said now.
+/// A line that is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Due {
+pub enum DueLine {
     /// A heartbeat.
     Alive(String),
     /// The warning that the job's time is running out.
     Late(String),
 }
 
-/// Follows the events.
+/// The state of the log, from the events.
 #[derive(Debug)]
-pub struct Pulse {
+pub struct Heartbeat {
     every: Option<Duration>,
     /// The job's limit, until it was warned of.
     limit: Option<Limit>,
     printed: Duration,
     stage: Option<(&'static str, Duration)>,
-    /// The units that are being compiled, with when they were first seen. Those of several targets
-    /// have the same name; the first of them is taken to be done first.
+    /// The units that are being compiled, with the times at which they were first listed. Those of several
+    /// targets have the same name; the first of them is assumed to finish first.
     units: BTreeMap<String, VecDeque<Duration>>,
-    /// How long those took that are done.
+    /// The durations of finished units.
     done: Vec<(String, Duration)>,
     /// The last state of a bar.
     bar: Option<String>,
@@ -46,10 +46,10 @@ pub struct Pulse {
     step: Option<String>,
 }
 
-impl Pulse {
-    /// Begins at the time 0. Without `every` there is no heartbeat, without `limit` no warning.
+impl Heartbeat {
+    /// Starts at the time 0. Without `every` there is no heartbeat, without `limit` no warning.
     pub fn new(every: Option<Duration>, limit: Option<Limit>) -> Self {
-        Pulse {
+        Heartbeat {
             every,
             limit,
             printed: Duration::ZERO,
@@ -61,7 +61,7 @@ impl Pulse {
         }
     }
 
-    /// Something was printed.
+    /// Records that something was printed.
     pub fn printed(&mut self, now: Duration) {
         self.printed = now;
     }
@@ -70,21 +70,21 @@ impl Pulse {
     pub fn note(&mut self, event: &Event, now: Duration) {
         match event {
             Event::Stage { name } => {
-                self.leave(now);
+                self.finish_units(now);
                 self.step = None;
                 self.stage = Some((name, now));
             }
             Event::Progress { verb, done, total, detail } => {
                 if *verb == BUILDING {
-                    self.compiles(detail, now);
+                    self.record_units(detail, now);
                     self.bar = Some(format!("{done} of {total} units are done"));
                 } else {
                     self.bar = Some(format!("{} {done} of {total}", verb.to_lowercase()));
                 }
             }
-            Event::ProgressDone => self.leave(now),
+            Event::ProgressDone => self.finish_units(now),
             Event::Summary { .. } => {
-                self.leave(now);
+                self.finish_units(now);
                 self.stage = None;
             }
             Event::Status { verb, message } => {
@@ -94,9 +94,9 @@ impl Pulse {
         }
     }
 
-    /// Cargo's list of what it compiles: names, separated by commas, cut off with `...` where it is
-    /// too long for the line.
-    fn compiles(&mut self, list: &str, now: Duration) {
+    /// Records cargo's list of the units that it compiles: names, separated by commas, truncated with `...` if
+    /// it is too long for the line.
+    fn record_units(&mut self, list: &str, now: Duration) {
         let (list, whole) = match list.strip_suffix("...") {
             // The last name may be cut in the middle.
             Some(list) => (list.rsplit_once(',').map_or("", |(list, _)| list), false),
@@ -122,8 +122,8 @@ impl Pulse {
         }
     }
 
-    /// What was being compiled is done.
-    fn leave(&mut self, now: Duration) {
+    /// Records that all units that were being compiled are finished.
+    fn finish_units(&mut self, now: Duration) {
         for (name, since) in std::mem::take(&mut self.units) {
             let times = since.into_iter().map(|since| now.saturating_sub(since));
             self.done.extend(times.map(|time| (name.clone(), time)));
@@ -132,36 +132,38 @@ impl Pulse {
     }
 
     /// Returns what is due now. A heartbeat counts as printed.
-    pub fn due(&mut self, now: Duration) -> Vec<Due> {
+    pub fn due(&mut self, now: Duration) -> Vec<DueLine> {
         let mut due = Vec::new();
         if let Some(limit) = self.limit
             && now >= warn_at(limit)
         {
             self.limit = None;
-            due.push(Due::Late(self.late(limit, now)));
+            due.push(DueLine::Late(self.limit_warning(limit, now)));
             self.printed = now;
         }
         if self.every.is_some_and(|every| now.saturating_sub(self.printed) >= every) {
-            due.push(Due::Alive(self.alive(now)));
+            due.push(DueLine::Alive(self.describe_running(now)));
             self.printed = now;
         }
         due
     }
 
     /// Returns the time until something is due if nothing else happens; `None` if nothing ever will be.
-    pub fn idle(&self, now: Duration) -> Option<Duration> {
+    pub fn next_due(&self, now: Duration) -> Option<Duration> {
         let alive = self.every.map(|every| self.printed.saturating_add(every));
         let next = alive.into_iter().chain(self.limit.map(warn_at)).min()?;
         Some(next.saturating_sub(now))
     }
 
-    /// What runs, for people.
-    fn alive(&self, now: Duration) -> String {
+    /// Describes what is running, for people.
+    fn describe_running(&self, now: Duration) -> String {
         let mut text = match self.stage {
-            Some((name, since)) => format!("{name}, for {}", span(now.saturating_sub(since))),
-            None => format!("for {}", span(now)),
+            Some((name, since)) => {
+                format!("{name}, for {}", format_duration(now.saturating_sub(since)))
+            }
+            None => format!("for {}", format_duration(now)),
         };
-        if let Some(units) = self.compiling(now) {
+        if let Some(units) = self.describe_units(now) {
             text += &format!("; compiling {units}");
         }
         match (&self.bar, &self.step) {
@@ -172,48 +174,51 @@ impl Pulse {
         text
     }
 
-    /// The units that are being compiled, the slowest first.
-    fn compiling(&self, now: Duration) -> Option<String> {
+    /// Returns the units that are being compiled, the slowest first.
+    fn describe_units(&self, now: Duration) -> Option<String> {
         let times = |(name, since): (&'_ String, &VecDeque<Duration>)| {
             let times = since.iter().map(|since| (name.clone(), now.saturating_sub(*since)));
             times.collect::<Vec<_>>()
         };
-        slowest(self.units.iter().flat_map(times).collect())
+        format_slowest(self.units.iter().flat_map(times).collect())
     }
 
-    fn late(&self, limit: Limit, now: Duration) -> String {
-        let whole = span(limit.whole);
+    fn limit_warning(&self, limit: Limit, now: Duration) -> String {
+        let whole = format_duration(limit.whole);
         let passed = limit.before.saturating_add(now);
         let mut text = match limit.whole.checked_sub(passed).filter(|left| left.as_secs() > 0) {
-            Some(left) => format!("{} left of the job's time limit of {whole}", span(left)),
+            Some(left) => {
+                format!("{} left of the job's time limit of {whole}", format_duration(left))
+            }
             None => format!("the job's time limit of {whole} has passed"),
         };
         if let Some((name, since)) = self.stage {
-            text += &format!("; running: {name}, for {}", span(now.saturating_sub(since)));
+            text +=
+                &format!("; running: {name}, for {}", format_duration(now.saturating_sub(since)));
         }
-        if let Some(units) = self.compiling(now) {
+        if let Some(units) = self.describe_units(now) {
             text += &format!("; compiling {units}");
         }
         let long = self.done.iter().filter(|(_, time)| time.as_secs() > 0).cloned().collect();
-        if let Some(done) = slowest(long) {
+        if let Some(done) = format_slowest(long) {
             text += &format!("; the slowest that are done: {done}");
         }
         text
     }
 }
 
-/// When a job's limit is warned of, on the program's clock.
+/// Returns the time at which the warning about a job's limit is due, on the program's clock.
 fn warn_at(limit: Limit) -> Duration {
     (limit.whole / 100 * WARN_AT).saturating_sub(limit.before)
 }
 
-/// The first of `units`, by their time, with it; the others as a number.
-fn slowest(mut units: Vec<(String, Duration)>) -> Option<String> {
+/// Formats the first of `units`, by their durations, and the number of the others.
+fn format_slowest(mut units: Vec<(String, Duration)>) -> Option<String> {
     units.sort_by(|(name, time), (other, than)| than.cmp(time).then_with(|| name.cmp(other)));
-    let more = units.len().saturating_sub(NAMED);
-    let named = units.iter().take(NAMED);
+    let more = units.len().saturating_sub(MAX_NAMED);
+    let named = units.iter().take(MAX_NAMED);
     let mut text: Vec<String> =
-        named.map(|(name, time)| format!("{name} ({})", span(*time))).collect();
+        named.map(|(name, time)| format!("{name} ({})", format_duration(*time))).collect();
     if more > 0 {
         text.push(format!("{more} more"));
     }
@@ -221,10 +226,10 @@ fn slowest(mut units: Vec<(String, Duration)>) -> Option<String> {
 }
 
 /// Formats a time in seconds: `2 h 5 min 1 s`.
-fn span(time: Duration) -> String {
+fn format_duration(time: Duration) -> String {
     let all = time.as_secs();
     let parts = [(all / 3600, "h"), (all / 60 % 60, "min"), (all % 60, "s")];
-    let said = parts.iter().filter(|(number, _)| *number > 0);
-    let text: Vec<String> = said.map(|(number, unit)| format!("{number} {unit}")).collect();
+    let reported = parts.iter().filter(|(number, _)| *number > 0);
+    let text: Vec<String> = reported.map(|(number, unit)| format!("{number} {unit}")).collect();
     if text.is_empty() { "0 s".to_owned() } else { text.join(" ") }
 }

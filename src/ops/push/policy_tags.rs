@@ -9,7 +9,7 @@ use std::{
 
 use semver::Version;
 
-use super::{Pusher, wish::VERSION};
+use super::{Pusher, requested_tags::VERSION_ANNOTATION};
 use crate::{
     image::{
         distribution::{retry, upload::UploadDocument},
@@ -25,9 +25,9 @@ use crate::{
     sys::registry::{Remote, Repository},
 };
 
-/// A tag on its way to what it will be.
-pub(super) struct Open {
-    wanted: RequestedTag,
+/// A tag of a policy, and the decision on it.
+pub(super) struct PendingTag {
+    planned: RequestedTag,
     /// Its first target.
     was: Option<Digest>,
     /// Its current target.
@@ -38,9 +38,9 @@ pub(super) struct Open {
     reason: String,
 }
 
-impl Open {
-    /// Records the decision on it.
-    fn note(&mut self, decision: &TagDecision) {
+impl PendingTag {
+    /// Sets the decision on it.
+    fn set_decision(&mut self, decision: &TagDecision) {
         let (outcome, reason) = match decision {
             TagDecision::Write(why) if self.was.is_none() => (TagOutcome::Written, why),
             TagDecision::Write(why) => (TagOutcome::Moved, why),
@@ -51,37 +51,38 @@ impl Open {
         (self.outcome, self.reason) = (outcome, reason.clone());
     }
 
-    pub(super) fn told(self, repository: &Repository) -> Tag {
-        let Open { wanted: RequestedTag { tag, kind, .. }, was, is, outcome, reason, .. } = self;
+    pub(super) fn into_report(self, repository: &Repository) -> Tag {
+        let PendingTag {
+            planned: RequestedTag { tag, kind, .. }, was, is, outcome, reason, ..
+        } = self;
         Tag { repository: repository.name(), tag, kind, outcome, reason, was, is }
     }
 }
 
-/// Returns the reason for which nothing is to be written, if there is one: the rejected tags of all
-/// repositories.
-pub(super) fn refusal(open: &[Vec<Open>]) -> Option<Error> {
-    let refused = open.iter().flatten().filter(|open| open.outcome == TagOutcome::Refused);
-    let lines: Vec<String> = refused
-        .map(|Open { wanted, is, reason, .. }| {
+/// Returns the error for rejected tags of all repositories, if there are any: nothing is written then.
+pub(super) fn rejection(open: &[Vec<PendingTag>]) -> Option<Error> {
+    let rejected = open.iter().flatten().filter(|open| open.outcome == TagOutcome::Refused);
+    let lines: Vec<String> = rejected
+        .map(|PendingTag { planned, is, reason, .. }| {
             let is = is.map_or(String::new(), |is| format!(" is {is}"));
-            format!("{}{is}: {reason}", wanted.tag)
+            format!("{}{is}: {reason}", planned.tag)
         })
         .collect();
     (!lines.is_empty()).then(|| {
-        Error::check("a version's tag does not become another image; nothing was written")
+        Error::check("version tags are immutable; nothing was written")
             .detail(lines.join("\n"))
-            .hint("release another version; `--tags snapshot` pushes what is none")
+            .hint("release another version; `--tags snapshot` pushes a snapshot")
     })
 }
 
 /// The known tags of a repository at one moment.
 #[derive(Default)]
-struct Listed {
+struct ListedTags {
     versions: Vec<Version>,
     digests: BTreeMap<Version, Option<Digest>>,
 }
 
-impl Listed {
+impl ListedTags {
     /// Returns the highest version of a line that is not below `than`. A tag without a target is being
     /// written, and that push writes the tags that follow it later; or the target was deleted.
     fn highest(
@@ -110,17 +111,17 @@ impl Listed {
 
 impl Pusher<'_> {
     /// Returns the decisions on the tags of a policy for the current state.
-    pub(super) fn look(&self, repository: &Repository) -> Result<Vec<Open>> {
-        let Some(wish) = &self.wish else { return Ok(Vec::new()) };
+    pub(super) fn plan_tags(&self, repository: &Repository) -> Result<Vec<PendingTag>> {
+        let Some(requested) = &self.requested else { return Ok(Vec::new()) };
         // Immutable tags are handled separately.
         let mut listed = match self.request.dry_run {
-            true => self.listed(repository)?.unwrap_or_default(),
-            false => Listed::default(),
+            true => self.list_versions(repository)?.unwrap_or_default(),
+            false => ListedTags::default(),
         };
         let mut all = Vec::new();
-        for wanted in &wish.wanted {
-            let mut open = Open {
-                wanted: wanted.clone(),
+        for planned in &requested.planned {
+            let mut open = PendingTag {
+                planned: planned.clone(),
                 was: None,
                 is: None,
                 wrote: false,
@@ -128,31 +129,35 @@ impl Pusher<'_> {
                 reason: String::new(),
             };
             // Movable tags are read when they are written.
-            if wanted.rule == TagRule::Fixed || self.request.dry_run {
+            if planned.rule == TagRule::Fixed || self.request.dry_run {
                 let (decision, is) = self.decide(repository, &mut listed, &open)?;
                 (open.was, open.is) = (is, is);
-                open.note(&decision);
+                open.set_decision(&decision);
             }
             all.push(open);
         }
         Ok(all)
     }
 
-    /// Writes the tags of a policy, and stays until they are what they should be.
-    pub(super) fn settle(&self, repository: &Repository, mut all: Vec<Open>) -> Result<Vec<Tag>> {
-        let fixed = |open: &&mut Open| open.wanted.rule == TagRule::Fixed;
+    /// Writes the tags of a policy, and repeats that until they are as requested.
+    pub(super) fn write_policy_tags(
+        &self,
+        repository: &Repository,
+        mut all: Vec<PendingTag>,
+    ) -> Result<Vec<Tag>> {
+        let fixed = |open: &&mut PendingTag| open.planned.rule == TagRule::Fixed;
         for open in all.iter_mut().filter(fixed) {
-            self.fix(repository, open)?;
+            self.write_fixed_tag(repository, open)?;
         }
-        let follows = all.iter().any(|open| matches!(open.wanted.rule, TagRule::Follows(_)));
+        let follows = all.iter().any(|open| matches!(open.planned.rule, TagRule::Follows(_)));
         let mut warned = false;
         let mut first = true;
         for tried in 1.. {
             self.cx.children.check()?;
             // Tags that follow no version are not compared with one.
             let listed = match follows {
-                true => self.listed(repository)?,
-                false => Some(Listed::default()),
+                true => self.list_versions(repository)?,
+                false => Some(ListedTags::default()),
             };
             if listed.is_none() && !warned {
                 warned = true;
@@ -161,8 +166,8 @@ impl Pusher<'_> {
             }
             let mut listed = listed.unwrap_or_default();
             let mut acted = false;
-            for open in all.iter_mut().filter(|open| open.wanted.rule != TagRule::Fixed) {
-                acted |= self.step(repository, &mut listed, open, first)?;
+            for open in all.iter_mut().filter(|open| open.planned.rule != TagRule::Fixed) {
+                acted |= self.update_moving_tag(repository, &mut listed, open, first)?;
             }
             first = false;
             if !acted {
@@ -177,60 +182,60 @@ impl Pusher<'_> {
         let name = repository.name();
         let mut lost = None;
         for open in &mut all {
-            if open.wanted.rule == TagRule::Fixed {
-                open.is = repository.digest_of(&open.wanted.tag, true)?;
+            if open.planned.rule == TagRule::Fixed {
+                open.is = repository.digest_of(&open.planned.tag, true)?;
             }
             // A tag that follows no version was last written by another push: no rule decides which one
             // is right.
-            let other = !matches!(open.wanted.rule, TagRule::Follows(_))
+            let other = !matches!(open.planned.rule, TagRule::Follows(_))
                 && open.is != Some(self.root.digest);
             if other && lost.is_none() {
-                lost = Some(self.lost(repository, &open.wanted.tag, open.is));
+                lost = Some(self.race_error(repository, &open.planned.tag, open.is));
             } else {
-                self.tell(&name, open);
+                self.report_tag(&name, open);
             }
         }
         match lost {
             Some(error) => Err(error),
-            None => Ok(all.into_iter().map(|open| open.told(repository)).collect()),
+            None => Ok(all.into_iter().map(|open| open.into_report(repository)).collect()),
         }
     }
 
-    /// Writes a tag that never moves, where it is not there.
-    fn fix(&self, repository: &Repository, open: &mut Open) -> Result<()> {
+    /// Writes an immutable tag, unless it exists.
+    fn write_fixed_tag(&self, repository: &Repository, open: &mut PendingTag) -> Result<()> {
         self.cx.children.check()?;
-        let (decision, is) = self.decide(repository, &mut Listed::default(), open)?;
+        let (decision, is) = self.decide(repository, &mut ListedTags::default(), open)?;
         (open.was, open.is) = (is, is);
-        open.note(&decision);
+        open.set_decision(&decision);
         if let TagDecision::Reject(why) = &decision {
-            let name = format!("{}:{}", repository.name(), open.wanted.tag);
+            let name = format!("{}:{}", repository.name(), open.planned.tag);
             return Err(Error::check(format!("`{name}` came meanwhile: {why}")).hint(format!(
-                "what was pushed is `{}@{}`",
+                "the pushed image is `{}@{}`",
                 repository.name(),
                 self.root.digest
             )));
         }
         if let TagDecision::Write(_) = decision {
-            repository.put(&open.wanted.tag, &self.root.media_type, &self.root.bytes)?;
+            repository.put(&open.planned.tag, &self.root.media_type, &self.root.bytes)?;
             open.wrote = true;
-            open.is = repository.digest_of(&open.wanted.tag, true)?;
+            open.is = repository.digest_of(&open.planned.tag, true)?;
             if open.is != Some(self.root.digest) {
-                return Err(self.lost(repository, &open.wanted.tag, open.is));
+                return Err(self.race_error(repository, &open.planned.tag, open.is));
             }
         }
         Ok(())
     }
 
-    /// Reads a tag that may move, and moves it if it should; returns whether it was written.
-    fn step(
+    /// Reads a moving tag, and writes it if it should move; returns whether it was written.
+    fn update_moving_tag(
         &self,
         repository: &Repository,
-        listed: &mut Listed,
-        open: &mut Open,
+        listed: &mut ListedTags,
+        open: &mut PendingTag,
         first: bool,
     ) -> Result<bool> {
         self.cx.children.check()?;
-        let tag = open.wanted.tag.clone();
+        let tag = open.planned.tag.clone();
         let (decision, is) = self.decide(repository, listed, open)?;
         if first {
             open.was = is;
@@ -238,7 +243,7 @@ impl Pusher<'_> {
         open.is = is;
         match &decision {
             // Such tags follow no order: the second time, the tag belongs to the other push.
-            TagDecision::Write(_) if open.wrote && open.wanted.rule == TagRule::Free => {
+            TagDecision::Write(_) if open.wrote && open.planned.rule == TagRule::Free => {
                 return Ok(false);
             }
             TagDecision::Write(_) => {
@@ -247,13 +252,13 @@ impl Pusher<'_> {
                     let name = format!("`{}:{tag}`", repository.name());
                     self.cx.warn(format!("{name} became {is} right after it was written"));
                 } else {
-                    open.note(&decision);
+                    open.set_decision(&decision);
                 }
                 repository.put(&tag, &self.root.media_type, &self.root.bytes)?;
                 (open.wrote, open.is) = (true, Some(self.root.digest));
             }
             TagDecision::Yield(digest, _) => {
-                open.note(&decision);
+                open.set_decision(&decision);
                 let Some(part) = repository.read(&digest.to_string())? else { return Ok(true) };
                 repository.put(&tag, &part.media_type, &part.bytes)?;
                 open.is = Some(*digest);
@@ -262,7 +267,7 @@ impl Pusher<'_> {
                 // A tag that was written and has not changed keeps its reason.
                 let stayed = open.wrote && is == Some(self.root.digest);
                 if !stayed && open.outcome != TagOutcome::Lost {
-                    open.note(&decision);
+                    open.set_decision(&decision);
                     if open.wrote {
                         open.outcome = TagOutcome::Lost;
                     }
@@ -277,61 +282,70 @@ impl Pusher<'_> {
     fn decide(
         &self,
         repository: &Repository,
-        listed: &mut Listed,
-        open: &Open,
+        listed: &mut ListedTags,
+        open: &PendingTag,
     ) -> Result<(TagDecision, Option<Digest>)> {
-        let Some(wish) = &self.wish else {
+        let Some(requested) = &self.requested else {
             return Ok((TagDecision::Keep(String::new()), None));
         };
-        let highest = match (open.wanted.rule, &wish.ours.version) {
+        let highest = match (open.planned.rule, &requested.own_image.version) {
             (TagRule::Follows(line), Some(version)) => listed.highest(repository, line, version)?,
             _ => None,
         };
-        let standing = match repository.read(&open.wanted.tag)? {
+        let current = match repository.read(&open.planned.tag)? {
             None => TagTarget::Absent,
-            Some(part) if part.digest == self.root.digest || open.wanted.rule == TagRule::Free => {
-                let version =
-                    wish.ours.version.clone().filter(|_| open.wanted.rule != TagRule::Free);
+            Some(part) if part.digest == self.root.digest || open.planned.rule == TagRule::Free => {
+                let version = requested
+                    .own_image
+                    .version
+                    .clone()
+                    .filter(|_| open.planned.rule != TagRule::Free);
                 TagTarget::At(part.digest, version)
             }
-            Some(part) => TagTarget::At(part.digest, self.version(repository, &part)?),
+            Some(part) => TagTarget::At(part.digest, self.image_version(repository, &part)?),
         };
-        let is_named = wish.asked.contains(&open.wanted.tag);
+        let is_named = requested.requested.contains(&open.planned.tag);
         let decision = tags::decide(
-            &open.wanted,
-            &wish.ours,
-            &standing,
+            &open.planned,
+            &requested.own_image,
+            &current,
             highest.as_ref(),
             open.wrote,
             is_named,
         );
-        Ok((decision, standing.digest()))
+        Ok((decision, current.digest()))
     }
 
     /// Returns the version that an image in a registry declares; `None` if it declares none that can be
     /// read.
-    fn version(&self, repository: &Repository, part: &UploadDocument) -> Result<Option<Version>> {
+    fn image_version(
+        &self,
+        repository: &Repository,
+        part: &UploadDocument,
+    ) -> Result<Option<Version>> {
         let known = || self.versions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(version) = known().get(&part.digest) {
             return Ok(version.clone());
         }
-        let version = self.said(repository, part)?;
+        let version = self.declared_version(repository, part)?;
         known().insert(part.digest, version.clone());
         Ok(version)
     }
 
-    fn said(&self, repository: &Repository, part: &UploadDocument) -> Result<Option<Version>> {
+    fn declared_version(
+        &self,
+        repository: &Repository,
+        part: &UploadDocument,
+    ) -> Result<Option<Version>> {
         let bytes = || part.bytes.clone();
         let annotated = match part.media_type.is_index() {
-            true => {
-                Document::<Index>::parse(bytes()).map(|of| of.annotations.get(VERSION).cloned())
-            }
-            false => {
-                Document::<Manifest>::parse(bytes()).map(|of| of.annotations.get(VERSION).cloned())
-            }
+            true => Document::<Index>::parse(bytes())
+                .map(|item| item.annotations.get(VERSION_ANNOTATION).cloned()),
+            false => Document::<Manifest>::parse(bytes())
+                .map(|item| item.annotations.get(VERSION_ANNOTATION).cloned()),
         };
-        let said = match annotated {
-            Ok(Some(said)) => Ok(Some(said)),
+        let reported = match annotated {
+            Ok(Some(reported)) => Ok(Some(reported)),
             Err(_) => Ok(None),
             Ok(None) => {
                 let reference = Reference {
@@ -343,13 +357,17 @@ impl Pusher<'_> {
                 let size = part.bytes.len() as u64;
                 let root = Descriptor::new(part.media_type.clone(), part.digest, size);
                 Remote::open(&self.session, &reference).and_then(|remote| {
-                    crate::image::read::annotation::annotation_or_label(&remote, &root, VERSION)
-                        .map_err(|error| remote.failure().unwrap_or(error))
+                    crate::image::read::annotation::annotation_or_label(
+                        &remote,
+                        &root,
+                        VERSION_ANNOTATION,
+                    )
+                    .map_err(|error| remote.failure().unwrap_or(error))
                 })
             }
         };
-        match said {
-            Ok(said) => Ok(said.and_then(|said| Version::parse(&said).ok())),
+        match reported {
+            Ok(reported) => Ok(reported.and_then(|reported| Version::parse(&reported).ok())),
             // It is broken, or not an image, and so has no version. A registry that does not answer is
             // a different case.
             Err(error) if error.status() == Status::CheckFailed => Ok(None),
@@ -359,12 +377,12 @@ impl Pusher<'_> {
 
     /// Returns the versions that have separate tags, highest first; `None` if the registry does not
     /// list them.
-    fn listed(&self, repository: &Repository) -> Result<Option<Listed>> {
+    fn list_versions(&self, repository: &Repository) -> Result<Option<ListedTags>> {
         let Some(tags) = repository.tags()? else { return Ok(None) };
         let mut versions: Vec<Version> =
             tags.iter().filter_map(|tag| tags::parse_version_tag(tag)).collect();
         versions.sort_by(|a, b| b.cmp_precedence(a));
-        Ok(Some(Listed { versions, digests: BTreeMap::new() }))
+        Ok(Some(ListedTags { versions, digests: BTreeMap::new() }))
     }
 
     /// Waits before the tags are read once more.
@@ -372,25 +390,25 @@ impl Pusher<'_> {
         // Two that race are of different content.
         let salt = u64::from_str_radix(self.root.digest.hex().get(..4).unwrap_or("0"), 16);
         let Some(time) = retry::wait_time(tried, None, salt.unwrap_or(0)) else {
-            let message = format!("the tags of `{}` do not come to rest", repository.name());
+            let message = format!("the tags of `{}` keep changing", repository.name());
             return Err(Error::new(Status::Registry, message)
-                .hint("do others write them again and again? run it again when they are done"));
+                .hint("do others write them repeatedly? retry when they are done"));
         };
         self.cx.status("Waiting", format!("{:.1} s for others' tags", time.as_secs_f64()));
         self.cx.children.pause(time)
     }
 
-    fn tell(&self, name: &str, open: &Open) {
-        let Open { wanted, was, outcome, reason, .. } = open;
+    fn report_tag(&self, name: &str, open: &PendingTag) {
+        let PendingTag { planned, was, outcome, reason, .. } = open;
         let was = was.map_or(String::new(), |was| format!(" (it was {was})"));
-        let name = format!("{name}:{}", wanted.tag);
+        let name = format!("{name}:{}", planned.tag);
         match outcome {
             TagOutcome::Written => self.cx.status("Tagged", format!("{name}: {reason}")),
             TagOutcome::Moved => self.cx.status("Tagged", format!("{name}{was}: {reason}")),
             TagOutcome::Kept => self.cx.status("Kept", format!("{name}: {reason}")),
             TagOutcome::Refused => self.cx.status("Refused", format!("{name}: {reason}")),
             TagOutcome::Lost => {
-                self.cx.warn(format!("`{name}` was written, and is another's: {reason}"))
+                self.cx.warn(format!("`{name}` was written, and now has another image: {reason}"))
             }
         }
     }

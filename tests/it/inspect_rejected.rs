@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[test]
-fn what_is_not_what_its_digest_says_is_refused() {
+fn digest_mismatches_are_rejected() {
     let damaged = "it is damaged, or was changed after it was made: copy or build it again";
     let broken = |name: &str, change: &dyn Fn(&Layout), error: &str| {
         let layout = layered(name);
@@ -70,7 +70,7 @@ fn what_is_not_what_its_digest_says_is_refused() {
 }
 
 #[test]
-fn files_that_no_engine_would_unpack_are_refused() {
+fn files_that_no_engine_unpacks_are_rejected() {
     use tar::EntryType as T;
     let broken = |name: &str, entries: &[(T, &str, &str)], error: &str| {
         let mut tar = tar::Builder::new(Vec::new());
@@ -102,7 +102,7 @@ fn files_that_no_engine_would_unpack_are_refused() {
 }
 
 #[test]
-fn what_is_no_image_is_told() {
+fn other_files_are_rejected_as_images() {
     let deep = "[".repeat(1 << 20);
     let workspace = Workspace::empty()
         .file("text", "text")
@@ -117,10 +117,10 @@ fn what_is_no_image_is_told() {
     fs::write(dir.join("x.gz"), gzip(b"text")).unwrap();
     image(dir, "inspect gone").status(2).stderr("there is no `gone`").hint(hint).run();
     for (name, error) in [
-        ("text", "`text` holds no image: it is no tar archive"),
-        ("empty", "`empty` holds no image: it is a directory with no layout in it"),
-        ("other.tar", "`other.tar` holds no image: it is an archive of something else"),
-        ("x.gz", "`x.gz` holds no image: what is compressed in it is no tar archive"),
+        ("text", "`text` is not an image: it is not a tar archive"),
+        ("empty", "`empty` is not an image: it is a directory with no layout in it"),
+        ("other.tar", "`other.tar` is not an image: it is an archive of something else"),
+        ("x.gz", "`x.gz` is not an image: its compressed content is not a tar archive"),
     ] {
         image(dir, &format!("inspect {name}")).status(1).stderr(error).hint(hint).run();
         image(dir, &format!("diff {name} gone")).status(1).stderr(error).hint(hint).run();

@@ -1,14 +1,14 @@
-//! Verifying one file.
+//! Verification of one file.
 
 use std::sync::{Arc, Mutex};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{
-    Request,
-    base::Base,
-    kind::{FileKind, START},
-    trial,
+    VerifyRequest,
+    base::BaseSizes,
+    execution,
+    kind::{FileKind, START_SIZE},
 };
 use crate::{
     binary::{
@@ -34,31 +34,31 @@ use crate::{
     verify::{self, FileContext, Mode, Policy},
 };
 
-/// The largest program that is read: far above any, and searched in seconds.
-pub(super) const MOST: u64 = 4 << 30;
+/// The maximum size of a program that is read: far above any, and searched in seconds.
+pub(super) const MAX_SIZE: u64 = 4 << 30;
 
 /// The result for a file, or for all in an archive.
 #[derive(Default)]
-pub(super) struct Outcome {
+pub(super) struct FileOutcome {
     pub(super) checked: Vec<Checked>,
     pub(super) not_checked: Vec<NotChecked>,
-    /// The name of an image in a registry, and the digest of what was read under it.
+    /// The name of an image in a registry, and the digest of its manifest or index.
     pub(super) remote: Option<(Utf8PathBuf, Digest)>,
 }
 
-impl Outcome {
-    pub(super) fn of(checked: Checked) -> Self {
-        Outcome { checked: vec![checked], ..Outcome::default() }
+impl FileOutcome {
+    pub(super) fn from_checked(checked: Checked) -> Self {
+        FileOutcome { checked: vec![checked], ..FileOutcome::default() }
     }
 
     pub(super) fn skip(path: &str, reason: &str) -> Self {
         let file = NotChecked { path: path.to_owned(), reason: reason.to_owned() };
-        Outcome { not_checked: vec![file], ..Outcome::default() }
+        FileOutcome { not_checked: vec![file], ..FileOutcome::default() }
     }
 }
 
 /// Returns the verdict on a file that cannot be read, with the reason.
-pub(super) fn refused(path: &str, why: &str) -> Checked {
+pub(super) fn rejected(path: &str, why: &str) -> Checked {
     Checked {
         path: path.to_owned(),
         target: None,
@@ -69,9 +69,9 @@ pub(super) fn refused(path: &str, why: &str) -> Checked {
 }
 
 /// Returns the verdict on a file that cannot be read because of `error`, with its hint.
-pub(super) fn refused_by(path: &str, error: &Error) -> Checked {
+pub(super) fn rejected_by(path: &str, error: &Error) -> Checked {
     let why = error.to_string();
-    let mut checked = refused(path, &why);
+    let mut checked = rejected(path, &why);
     if let Some(hint) = error.hint_text() {
         checked.verdict = verify::reject_unreadable_with_hint(&why, hint);
     }
@@ -80,7 +80,7 @@ pub(super) fn refused_by(path: &str, error: &Error) -> Checked {
 
 /// A file to verify, at any location.
 #[derive(Clone, Copy)]
-pub(super) struct File<'a> {
+pub(super) struct VerifiedFile<'a> {
     pub(super) source: Source<'a>,
     /// Its name in the verdict.
     pub(super) name: &'a str,
@@ -88,132 +88,155 @@ pub(super) struct File<'a> {
     pub(super) mode: Option<Mode>,
     /// Whether the user did not name it, so that it is not rejected if it is not a program.
     pub(super) listed: bool,
-    /// The path that it can be started from.
-    pub(super) place: Option<&'a Utf8Path>,
+    /// The path from which it can be started.
+    pub(super) run_path: Option<&'a Utf8Path>,
     /// The flags for its CPU, if it belongs to a release that records some.
     pub(super) cpu_flags: Option<&'a CpuFlags>,
 }
 
 /// Verifies files with the settings of one request.
-pub(super) struct Looker<'a> {
+pub(super) struct FileVerifier<'a> {
     pub(super) cx: &'a Context,
-    pub(super) request: &'a Request,
+    pub(super) request: &'a VerifyRequest,
     targets: &'a Targets,
-    pub(super) base: Option<&'a Base>,
+    pub(super) base: Option<&'a BaseSizes>,
     /// Held while an archive or an image is read: each takes memory for its decompressor.
     pub(super) archives: Mutex<()>,
     pub(super) session: Arc<Session>,
 }
 
-impl<'a> Looker<'a> {
+impl<'a> FileVerifier<'a> {
     pub(super) fn new(
         cx: &'a Context,
-        request: &'a Request,
+        request: &'a VerifyRequest,
         targets: &'a Targets,
-        base: Option<&'a Base>,
+        base: Option<&'a BaseSizes>,
     ) -> Self {
         let session = Session::new(cx, &request.registry);
-        Looker { cx, request, targets, base, archives: Mutex::default(), session }
+        FileVerifier { cx, request, targets, base, archives: Mutex::default(), session }
     }
 
     /// Returns the result for the file or archive at `path`.
-    pub(super) fn file(&self, path: &Utf8Path, policy: &Policy, listed: bool) -> Outcome {
-        match open(path) {
-            Ok((file, mode)) => match kind(Source::File(&file)) {
-                Ok(kind) => self.at(path, (&file, mode), kind, policy, listed),
-                Err(error) => Outcome::of(refused(path.as_str(), &error.to_string())),
+    pub(super) fn check_path(&self, path: &Utf8Path, policy: &Policy, listed: bool) -> FileOutcome {
+        match open_regular(path) {
+            Ok((file, mode)) => match detect_kind(Source::File(&file)) {
+                Ok(kind) => self.check_open(path, (&file, mode), kind, policy, listed),
+                Err(error) => {
+                    FileOutcome::from_checked(rejected(path.as_str(), &error.to_string()))
+                }
             },
-            Err(error) => Outcome::of(refused_by(path.as_str(), &error)),
+            Err(error) => FileOutcome::from_checked(rejected_by(path.as_str(), &error)),
         }
     }
 
     /// Returns the same for a file in a directory, which is of that kind.
-    pub(super) fn listed(&self, path: &Utf8Path, kind: FileKind, policy: &Policy) -> Outcome {
-        match open(path) {
-            Ok(open) => self.at(path, (&open.0, open.1), kind, policy, true),
-            Err(error) => Outcome::of(refused_by(path.as_str(), &error)),
+    pub(super) fn check_listed(
+        &self,
+        path: &Utf8Path,
+        kind: FileKind,
+        policy: &Policy,
+    ) -> FileOutcome {
+        match open_regular(path) {
+            Ok(open) => self.check_open(path, (&open.0, open.1), kind, policy, true),
+            Err(error) => FileOutcome::from_checked(rejected_by(path.as_str(), &error)),
         }
     }
 
-    fn at(
+    fn check_open(
         &self,
         path: &Utf8Path,
         (file, mode): (&OpenFile, Mode),
         kind: FileKind,
         policy: &Policy,
         listed: bool,
-    ) -> Outcome {
+    ) -> FileOutcome {
         if let FileKind::Archive(format, _) = kind {
-            return self.archive(path, file, format, policy, listed);
+            return self.check_archive_file(path, file, format, policy, listed);
         }
         let (source, name, mode) = (Source::File(file), path.as_str(), Some(mode));
-        self.look(
-            File { source, name, kind, mode, listed, place: Some(path), cpu_flags: None },
+        self.check_file(
+            VerifiedFile {
+                source,
+                name,
+                kind,
+                mode,
+                listed,
+                run_path: Some(path),
+                cpu_flags: None,
+            },
             policy,
         )
     }
 
     /// Returns the verdict on a file of a `dist.json`.
-    pub(super) fn artifact(&self, path: &Utf8Path, of: &Artifact, policy: &Policy) -> Outcome {
+    pub(super) fn check_artifact(
+        &self,
+        path: &Utf8Path,
+        artifact: &Artifact,
+        policy: &Policy,
+    ) -> FileOutcome {
         let name = path.as_str();
-        let (file, mode) = match open(path) {
+        let (file, mode) = match open_regular(path) {
             Ok(open) => open,
-            Err(error) => return Outcome::of(refused_by(name, &error)),
+            Err(error) => return FileOutcome::from_checked(rejected_by(name, &error)),
         };
         let source = Source::File(&file);
-        let read = source.digest().and_then(|digest| Ok((digest, kind(source)?)));
+        let read = source.digest().and_then(|digest| Ok((digest, detect_kind(source)?)));
         let (sha256, kind) = match read {
             Ok(read) => read,
-            Err(error) => return Outcome::of(refused(name, &error.to_string())),
+            Err(error) => return FileOutcome::from_checked(rejected(name, &error.to_string())),
         };
-        if let Some(verdict) = verify::mismatch(of, sha256, source.size(), policy) {
-            return Outcome::of(Checked {
+        if let Some(verdict) = verify::mismatch(artifact, sha256, source.size(), policy) {
+            return FileOutcome::from_checked(Checked {
                 path: name.to_owned(),
-                target: Some(of.target.clone()),
+                target: Some(artifact.target.clone()),
                 sha256: Some(sha256),
                 verdict,
                 facts: Vec::new(),
             });
         }
-        let (place, cpu_flags) = (Some(path), of.cpu_flags.as_ref());
+        let (run_path, cpu_flags) = (Some(path), artifact.cpu_flags.as_ref());
         let mode = Some(mode);
-        self.look(File { source, name, kind, mode, listed: false, place, cpu_flags }, policy)
+        self.check_file(
+            VerifiedFile { source, name, kind, mode, listed: false, run_path, cpu_flags },
+            policy,
+        )
     }
 
     /// Returns the result for a file that is not an archive.
-    pub(super) fn look(&self, file: File<'_>, policy: &Policy) -> Outcome {
+    pub(super) fn check_file(&self, file: VerifiedFile<'_>, policy: &Policy) -> FileOutcome {
         let source = file.source;
-        if source.size() > MOST {
-            let why = format!("it has {} bytes, and more than {MOST} are not read", source.size());
-            return Outcome::of(refused(file.name, &why));
+        if source.size() > MAX_SIZE {
+            let why =
+                format!("it has {} bytes, and more than {MAX_SIZE} are not read", source.size());
+            return FileOutcome::from_checked(rejected(file.name, &why));
         }
         match file.kind {
-            FileKind::Foreign(format) => self.foreign(file, format, policy),
-            FileKind::Universal => self.universal(file, policy),
+            FileKind::Foreign(format) => self.check_foreign(file, format, policy),
+            FileKind::Universal => self.check_universal(file, policy),
             kind => match kind.skipped().filter(|_| file.listed) {
-                Some(reason) => Outcome::skip(file.name, reason),
-                None => self.elf(file, policy),
+                Some(reason) => FileOutcome::skip(file.name, reason),
+                None => self.check_elf(file, policy),
             },
         }
     }
 
-    fn elf(&self, file: File<'_>, policy: &Policy) -> Outcome {
+    fn check_elf(&self, file: VerifiedFile<'_>, policy: &Policy) -> FileOutcome {
         let names = self.request.facts || verify::needs_names(policy);
         let facts = match Facts::read_with(file.source, names) {
             Ok(facts) => facts,
-            Err(error) => return self.checked(file, policy, Err(error), Vec::new),
+            Err(error) => return self.finish(file, policy, Err(error), Vec::new),
         };
         // Separate debug information belongs beside the programs of a directory, and is none.
         if facts.detached && file.listed {
-            return Outcome::skip(file.name, "separate debug information");
+            return FileOutcome::skip(file.name, "separate debug information");
         }
-        let run =
-            self.request.run.as_ref().zip(file.place).map(|(trial, place)| {
-                trial::run(self.cx, self.targets, policy, &facts, place, trial)
-            });
+        let run = self.request.run.as_ref().zip(file.run_path).map(|(trial, run_path)| {
+            execution::run(self.cx, self.targets, policy, &facts, run_path, trial)
+        });
         let about = FileContext { run, ..self.about(file) };
         let verdict = verify::judge(file.source, &facts, &about, policy);
-        self.checked(file, policy, Ok(verdict), || {
+        self.finish(file, policy, Ok(verdict), || {
             let mut rows = verify::fact::list_facts(&facts);
             // A read error is in the verdict.
             rows.extend(verify::fact::panic_facts(file.source, &facts).unwrap_or_default());
@@ -221,20 +244,24 @@ impl<'a> Looker<'a> {
         })
     }
 
-    fn universal(&self, file: File<'_>, policy: &Policy) -> Outcome {
+    fn check_universal(&self, file: VerifiedFile<'_>, policy: &Policy) -> FileOutcome {
         let slices = match foreign::read_slices(file.source) {
             Ok(slices) => slices,
-            Err(error) => return self.checked(file, policy, Err(error), Vec::new),
+            Err(error) => return self.finish(file, policy, Err(error), Vec::new),
         };
-        let mut all = Outcome::default();
+        let mut all = FileOutcome::default();
         for slice in slices {
             let name = format!("{}!{}", file.name, slice.machine);
             let outcome = match FileRange::new(file.source, slice.start, slice.size) {
                 Some(part) => {
                     let source = Source::File(&part);
-                    self.foreign(File { source, name: &name, ..file }, ForeignFormat::MachO, policy)
+                    self.check_foreign(
+                        VerifiedFile { source, name: &name, ..file },
+                        ForeignFormat::MachO,
+                        policy,
+                    )
                 }
-                None => Outcome::of(refused(&name, "it ends after the file's end")),
+                None => FileOutcome::from_checked(rejected(&name, "it ends after the file's end")),
             };
             all.checked.extend(outcome.checked);
             all.not_checked.extend(outcome.not_checked);
@@ -242,34 +269,39 @@ impl<'a> Looker<'a> {
         all
     }
 
-    fn foreign(&self, file: File<'_>, format: ForeignFormat, policy: &Policy) -> Outcome {
+    fn check_foreign(
+        &self,
+        file: VerifiedFile<'_>,
+        format: ForeignFormat,
+        policy: &Policy,
+    ) -> FileOutcome {
         let facts = match foreign::read(file.source, format) {
             Ok(facts) => facts,
-            Err(error) => return self.checked(file, policy, Err(error), Vec::new),
+            Err(error) => return self.finish(file, policy, Err(error), Vec::new),
         };
         let verdict = verify::judge_foreign(file.source, &facts, &self.about(file), policy);
-        self.checked(file, policy, Ok(verdict), || verify::foreign_facts(&facts))
+        self.finish(file, policy, Ok(verdict), || verify::foreign_facts(&facts))
     }
 
-    fn about(&self, file: File<'_>) -> FileContext {
+    fn about(&self, file: VerifiedFile<'_>) -> FileContext {
         let base = self.base.and_then(|base| base.file(file.name));
         FileContext { mode: file.mode, base, run: None, cpu_flags: file.cpu_flags.cloned() }
     }
 
-    fn checked(
+    fn finish(
         &self,
-        file: File<'_>,
+        file: VerifiedFile<'_>,
         policy: &Policy,
         verdict: Result<Verdict, ReadError>,
         facts: impl Fn() -> Vec<Fact>,
-    ) -> Outcome {
+    ) -> FileOutcome {
         let digest = self.request.digests.then(|| file.source.digest());
         let verdict = match (verdict, &digest) {
             (Err(error), _) => verify::reject_unreadable(&error.to_string()),
             (_, Some(Err(error))) => verify::reject_unreadable(&error.to_string()),
             (Ok(verdict), _) => policy.waive(verdict, file.name),
         };
-        Outcome::of(Checked {
+        FileOutcome::from_checked(Checked {
             path: file.name.to_owned(),
             target: policy.target().map(|target| target.name.clone()),
             sha256: digest.and_then(Result::ok),
@@ -280,12 +312,12 @@ impl<'a> Looker<'a> {
 }
 
 /// Returns the kind of a file.
-fn kind(source: Source<'_>) -> Result<FileKind, ReadError> {
-    Ok(FileKind::of(&source.read_up_to(0, START)?))
+fn detect_kind(source: Source<'_>) -> Result<FileKind, ReadError> {
+    Ok(FileKind::detect(&source.read_up_to(0, START_SIZE)?))
 }
 
 /// Returns a regular file, and its mode.
-fn open(path: &Utf8Path) -> Result<(OpenFile, Mode)> {
+fn open_regular(path: &Utf8Path) -> Result<(OpenFile, Mode)> {
     let file = file::open(path)?;
     let mode = Mode { bits: file.mode(), capabilities: file.has_capabilities() };
     Ok((file, mode))

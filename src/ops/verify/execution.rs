@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 
-use super::Trial;
+use super::RunOptions;
 use crate::{
     binary::elf::Facts,
     build::target::{Target, Targets},
@@ -10,22 +10,22 @@ use crate::{
         command::Command,
         machine::{Architecture, Machine, TargetFacts, machine_name},
     },
-    ops::dist::smoke::{self, Outcome, Runner},
-    sys::{Context, confine::Root},
+    ops::dist::smoke::{self, Runner, TestOutcome},
+    sys::{Context, confine::ProgramRoot},
     verify::{CpuLevel, Policy, RunEnd, RunResult},
 };
 
 /// The name that the program gets in its root.
-const NAME: &str = "program";
+const PROGRAM_NAME: &str = "program";
 
-/// Runs the program at `place`, of which `facts` were read.
+/// Runs the program at `run_path`, of which `facts` were read.
 pub(super) fn run(
     cx: &Context,
     targets: &Targets,
     policy: &Policy,
     facts: &Facts,
-    place: &Utf8Path,
-    trial: &Trial,
+    run_path: &Utf8Path,
+    trial: &RunOptions,
 ) -> RunResult {
     let known = || targets.iter().map(Target::facts).find(|target| is_for(target, facts));
     let target = policy.target().cloned().or_else(known);
@@ -34,13 +34,13 @@ pub(super) fn run(
         let machine = machine_name(facts.machine);
         return RunResult::NotRun(format!("it is for {machine}, and not for `{}`", target.name));
     }
-    let cpu = match cpu(target, policy, facts) {
+    let cpu = match baseline_cpu(target, policy, facts) {
         Ok(cpu) => cpu,
         Err(why) => return RunResult::NotRun(why),
     };
     let names = match target {
         Some(target) => target.run.emulators.clone(),
-        None => emulators(facts),
+        None => emulator_names(facts),
     };
     let Some(emulator) = names.iter().find_map(|name| cx.env.which(name)) else {
         let machine = machine_name(facts.machine);
@@ -56,13 +56,14 @@ pub(super) fn run(
         machine: (facts.machine, facts.class, facts.endian),
     };
     let command = Command::new(runner.name.clone()).args(runner.flags.clone());
-    let command = command.arg(place.as_str()).args(trial.args.clone());
-    let outcome = Root::new(place, NAME, runner.emulator.as_deref()).and_then(|root| {
-        smoke::run(cx, &root, &runner, &trial.args, smoke::limits(trial.limit), None)
-    });
+    let command = command.arg(run_path.as_str()).args(trial.args.clone());
+    let outcome =
+        ProgramRoot::new(run_path, PROGRAM_NAME, runner.emulator.as_deref()).and_then(|root| {
+            smoke::run(cx, &root, &runner, &trial.args, smoke::limits(trial.limit), None)
+        });
     let output = match outcome {
-        Ok(Outcome::Ran(output)) => output,
-        Ok(Outcome::NotRun(why)) => return RunResult::NotRun(why),
+        Ok(TestOutcome::Ran(output)) => output,
+        Ok(TestOutcome::NotRun(why)) => return RunResult::NotRun(why),
         Err(error) => return RunResult::NotRun(error.to_string()),
     };
     let end = match output.signal {
@@ -71,12 +72,12 @@ pub(super) fn run(
         Some(signal) => RunEnd::Signal(signal),
         None => RunEnd::Code(output.code.unwrap_or_default()),
     };
-    let cpu = cpu.unwrap_or_else(|| "that the emulator takes by itself".to_owned());
+    let cpu = cpu.unwrap_or_else(|| "that the emulator uses by default".to_owned());
     RunResult::Ran { command: command.to_string(), cpu, end, output: output.tail(5) }
 }
 
 /// Returns the processor to run on; `None` for the emulator's default.
-fn cpu(
+fn baseline_cpu(
     target: Option<&TargetFacts>,
     policy: &Policy,
     facts: &Facts,
@@ -100,7 +101,7 @@ fn is_for(target: &TargetFacts, facts: &Facts) -> bool {
 }
 
 /// Names of emulators, best first.
-fn emulators(facts: &Facts) -> Vec<String> {
+fn emulator_names(facts: &Facts) -> Vec<String> {
     let known = Architecture::from_elf((facts.machine, facts.class, facts.endian));
     let names = |known: &Architecture| {
         vec![format!("qemu-{}-static", known.qemu), format!("qemu-{}", known.qemu)]

@@ -7,13 +7,13 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Place;
+use super::Destination;
 use crate::model::url;
 
-/// The most pages of a hundred comments that are read.
-const PAGES: u32 = 1000;
+/// The maximum number of pages, of a hundred comments each, that are read.
+const MAX_PAGES: u32 = 1000;
 
-/// What a request does.
+/// The method of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// Reads.
@@ -28,20 +28,20 @@ pub enum Method {
 
 /// A request to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// What it does.
+pub struct ApiRequest {
+    /// The method.
     pub method: Method,
     /// Its address.
     pub url: String,
     /// Its body, as JSON.
     pub body: Option<String>,
-    /// What it is for, as in `cannot …`.
+    /// Its purpose, as in `cannot …`.
     pub what: &'static str,
 }
 
-/// What came back.
+/// The response to a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
+pub struct ApiResponse {
     /// The status of HTTP.
     pub status: u16,
     /// Its `Link` header.
@@ -50,9 +50,9 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// How it ended.
+/// The result of the exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Done {
+pub enum CommentOutcome {
     /// There is a new comment.
     Created,
     /// The comment has the new text.
@@ -61,34 +61,34 @@ pub enum Done {
     Same,
     /// There is none, and nothing that would be worth one.
     Unchanged,
-    /// The token may not do this: the status that said so.
+    /// The token may not do this: the status of the response.
     Refused(u16),
 }
 
-/// What comes next.
+/// The next step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum NextStep {
     /// This is to be sent.
-    Ask(Request),
+    Ask(ApiRequest),
     /// It is over.
-    Done(Done),
+    Done(CommentOutcome),
     /// It failed, for this reason: a sentence.
     Failed(&'static str),
     /// This answer is none that the request can have.
     Unexpected,
 }
 
-/// Where in the conversation it is.
+/// The state of the exchange.
 #[derive(Debug)]
-pub struct Talk<'a> {
-    place: &'a Place,
+pub struct Exchange<'a> {
+    destination: &'a Destination,
     marker: &'a str,
     body: &'a str,
     /// Whether a new comment is worth it.
     create: bool,
-    asked: Request,
+    asked: ApiRequest,
     pages: u32,
-    /// Who writes, once it is known.
+    /// The user that writes, once it is known.
     author: Option<Author>,
 }
 
@@ -134,18 +134,18 @@ struct Login {
 const VIEWER: &str = "query { viewer { login } }";
 
 impl Author {
-    fn wrote(&self, comment: &Comment) -> bool {
+    fn is_author_of(&self, comment: &Comment) -> bool {
         // GitHub calls it `user`, GitLab `author`.
         let Some(user) = comment.user.as_ref().or(comment.author.as_ref()) else { return false };
         match self {
             Author::User(id) => user.id == *id,
-            Author::App(login) => user.kind == "Bot" && app(&user.login) == login,
+            Author::App(login) => user.kind == "Bot" && app_name(&user.login) == login,
         }
     }
 }
 
-/// The login of an app without its ending, which not every API has.
-fn app(login: &str) -> &str {
+/// Returns the login of an app without its ending, which not every API has.
+fn app_name(login: &str) -> &str {
     login.strip_suffix("[bot]").unwrap_or(login)
 }
 
@@ -155,133 +155,136 @@ struct Comment {
     body: Option<String>,
     user: Option<User>,
     author: Option<User>,
-    /// GitLab's own notes on what happened.
+    /// Whether GitLab wrote it, to record an event.
     #[serde(default)]
     system: bool,
 }
 
-impl<'a> Talk<'a> {
-    /// Begins. `body` begins with `marker`; where there is no such comment yet, one is made only with
+impl<'a> Exchange<'a> {
+    /// Starts the exchange. `body` begins with `marker`; if there is no such comment yet, one is made only with
     /// `create`.
-    pub fn new(place: &'a Place, marker: &'a str, body: &'a str, create: bool) -> Self {
+    pub fn new(destination: &'a Destination, marker: &'a str, body: &'a str, create: bool) -> Self {
         let what = "get the user of the token";
-        let asked = Request { method: Method::Get, url: place.user.clone(), body: None, what };
-        Talk { place, marker, body, create, asked, pages: 0, author: None }
+        let asked =
+            ApiRequest { method: Method::Get, url: destination.user.clone(), body: None, what };
+        Exchange { destination, marker, body, create, asked, pages: 0, author: None }
     }
 
-    /// The request that has no response yet.
-    pub fn asked(&self) -> &Request {
+    /// Returns the request that has no response yet.
+    pub fn request(&self) -> &ApiRequest {
         &self.asked
     }
 
-    /// What follows from an answer.
-    pub fn answer(&mut self, answer: &Answer) -> Step {
+    /// Handles a response, and returns the next step.
+    pub fn handle(&mut self, answer: &ApiResponse) -> NextStep {
         if self.author.is_none() {
-            return self.identified(answer);
+            return self.handle_user(answer);
         }
         match (answer.status, self.asked.method) {
             // GitHub also answers 404 if a token has no access.
-            (403 | 404, _) => Step::Done(Done::Refused(answer.status)),
-            (200, Method::Get) => self.listed(answer),
-            (200..=299, Method::Post) => Step::Done(Done::Created),
-            (200..=299, Method::Patch | Method::Put) => Step::Done(Done::Updated),
-            _ => Step::Unexpected,
+            (403 | 404, _) => NextStep::Done(CommentOutcome::Refused(answer.status)),
+            (200, Method::Get) => self.handle_page(answer),
+            (200..=299, Method::Post) => NextStep::Done(CommentOutcome::Created),
+            (200..=299, Method::Patch | Method::Put) => NextStep::Done(CommentOutcome::Updated),
+            _ => NextStep::Unexpected,
         }
     }
 
-    /// The token's user.
-    fn identified(&mut self, answer: &Answer) -> Step {
+    /// Handles the response with the token's user.
+    fn handle_user(&mut self, answer: &ApiResponse) -> NextStep {
         let first = self.asked.method == Method::Get;
         let author = match (answer.status, first) {
             (200, true) => {
                 let user = serde_json::from_slice::<User>(&answer.body).ok();
                 let Some(user) = user else {
-                    return Step::Failed("the answer is not a user");
+                    return NextStep::Failed("the answer is not a user");
                 };
                 Author::User(user.id)
             }
             (200, false) => {
                 let viewer = serde_json::from_slice::<Viewer>(&answer.body).ok();
                 match viewer {
-                    Some(Viewer { data }) => Author::App(app(&data.viewer.login).to_owned()),
-                    None if self.place.actions => Author::App(ACTIONS.to_owned()),
-                    None => return Step::Failed("the answer is not a user"),
+                    Some(Viewer { data }) => Author::App(app_name(&data.viewer.login).to_owned()),
+                    None if self.destination.actions => Author::App(ACTIONS.to_owned()),
+                    None => return NextStep::Failed("the answer is not a user"),
                 }
             }
             // An app has no user; GraphQL knows its name.
-            (403 | 404, true) => match &self.place.graphql {
+            (403 | 404, true) => match &self.destination.graphql {
                 Some(graphql) => {
                     let (method, url) = (Method::Post, graphql.clone());
                     let body = Some(json!({ "query": VIEWER }).to_string());
-                    self.asked = Request { method, url, body, what: self.asked.what };
-                    return Step::Ask(self.asked.clone());
+                    self.asked = ApiRequest { method, url, body, what: self.asked.what };
+                    return NextStep::Ask(self.asked.clone());
                 }
-                None => return Step::Done(Done::Refused(answer.status)),
+                None => return NextStep::Done(CommentOutcome::Refused(answer.status)),
             },
-            (400..=404, false) if self.place.actions => Author::App(ACTIONS.to_owned()),
-            (403 | 404, false) => return Step::Done(Done::Refused(answer.status)),
-            _ => return Step::Unexpected,
+            (400..=404, false) if self.destination.actions => Author::App(ACTIONS.to_owned()),
+            (403 | 404, false) => return NextStep::Done(CommentOutcome::Refused(answer.status)),
+            _ => return NextStep::Unexpected,
         };
         self.author = Some(author);
         // The oldest first: other comments, which come later, do not move it to another page.
-        let query = if self.place.gitlab { "&sort=asc&order_by=created_at" } else { "" };
-        self.asked = page(format!("{}?per_page=100{query}", self.place.comments));
+        let query = if self.destination.gitlab { "&sort=asc&order_by=created_at" } else { "" };
+        self.asked = page_request(format!("{}?per_page=100{query}", self.destination.comments));
         self.pages = 1;
-        Step::Ask(self.asked.clone())
+        NextStep::Ask(self.asked.clone())
     }
 
-    /// A page of comments.
-    fn listed(&mut self, answer: &Answer) -> Step {
+    /// Handles a page of comments.
+    fn handle_page(&mut self, answer: &ApiResponse) -> NextStep {
         let Ok(comments) = serde_json::from_slice::<Vec<Comment>>(&answer.body) else {
-            return Step::Failed("the answer is no list of comments");
+            return NextStep::Failed("the response is not a list of comments");
         };
-        let ours = |comment: &&Comment| {
+        let longshore_flags = |comment: &&Comment| {
             let text = comment.body.as_deref().unwrap_or_default();
-            let own = self.author.as_ref().is_some_and(|author| author.wrote(comment));
+            let own = self.author.as_ref().is_some_and(|author| author.is_author_of(comment));
             own && !comment.system && text.trim_start().starts_with(self.marker)
         };
-        if let Some(comment) = comments.iter().find(ours) {
+        if let Some(comment) = comments.iter().find(longshore_flags) {
             let text = comment.body.as_deref().unwrap_or_default();
-            if plain(text) == plain(self.body) {
-                return Step::Done(Done::Same);
+            if normalize_lines(text) == normalize_lines(self.body) {
+                return NextStep::Done(CommentOutcome::Same);
             }
-            let method = if self.place.gitlab { Method::Put } else { Method::Patch };
-            let url = format!("{}/{}", self.place.one, comment.id);
-            return self.change(method, url, "change the comment");
+            let method = if self.destination.gitlab { Method::Put } else { Method::Patch };
+            let url = format!("{}/{}", self.destination.one, comment.id);
+            return self.change_request(method, url, "change the comment");
         }
         match answer.link.as_deref().and_then(url::next_page) {
             None if self.create => {
-                let url = self.place.comments.clone();
-                self.change(Method::Post, url, "write a comment")
+                let url = self.destination.comments.clone();
+                self.change_request(Method::Post, url, "write a comment")
             }
-            None => Step::Done(Done::Unchanged),
-            Some(_) if self.pages >= PAGES => Step::Failed("the list of comments has no end"),
+            None => NextStep::Done(CommentOutcome::Unchanged),
+            Some(_) if self.pages >= MAX_PAGES => {
+                NextStep::Failed("the list of comments is endless")
+            }
             Some(next) => {
                 let here = &self.asked.url;
                 // The token is for this server alone.
                 let to = url::resolve(here, next).ok().filter(|to| url::is_same_origin(to, here));
                 let Some(to) = to else {
-                    return Step::Failed("the list of comments goes on at another server");
+                    return NextStep::Failed("the list of comments continues at another server");
                 };
                 self.pages += 1;
-                self.asked = page(to);
-                Step::Ask(self.asked.clone())
+                self.asked = page_request(to);
+                NextStep::Ask(self.asked.clone())
             }
         }
     }
 
-    fn change(&mut self, method: Method, url: String, what: &'static str) -> Step {
+    fn change_request(&mut self, method: Method, url: String, what: &'static str) -> NextStep {
         let body = Some(json!({ "body": self.body }).to_string());
-        self.asked = Request { method, url, body, what };
-        Step::Ask(self.asked.clone())
+        self.asked = ApiRequest { method, url, body, what };
+        NextStep::Ask(self.asked.clone())
     }
 }
 
-fn page(url: String) -> Request {
-    Request { method: Method::Get, url, body: None, what: "list the comments" }
+fn page_request(url: String) -> ApiRequest {
+    ApiRequest { method: Method::Get, url, body: None, what: "list the comments" }
 }
 
-/// A text as it is whatever the server makes of its ends of lines.
-fn plain(text: &str) -> String {
+/// Returns a text in a form that is the same however the server changes line ends.
+fn normalize_lines(text: &str) -> String {
     text.replace("\r\n", "\n").trim().to_owned()
 }
