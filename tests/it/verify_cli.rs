@@ -189,7 +189,7 @@ fn release_manifests_are_compared_with_their_files() {
     assert!(text.contains("deny static") && text.contains("`linux/amd64/bin/x` refused"), "{text}");
     manifest(path, target, &other);
     let text = check(&dir, &["dist.json"], 1);
-    assert!(text.contains("deny record: the file is not the one"), "{text}");
+    assert!(text.contains("deny record: the file does not match"), "{text}");
     manifest(path, "made-up", &sha256);
     assert!(check(&dir, &["dist.json"], 1).contains("unknown target `made-up`"));
     manifest("../../x", target, &sha256);

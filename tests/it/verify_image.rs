@@ -160,7 +160,7 @@ fn corrupt_images_are_rejected() {
     };
     let mut lying = fresh("image-diff-id");
     lying.diff_ids[0] = Digest::sha256(b"").to_string();
-    assert!(lying.check(&[], 1).contains("deny record: the image is not the one"));
+    assert!(lying.check(&[], 1).contains("deny record: the image does not match"));
 
     let layout = fresh("image-blob");
     let path = layout.blob_path(&layout.layers[0]["digest"]);
