@@ -198,7 +198,7 @@ pub fn reject_unreadable(reason: &str) -> Verdict {
     )
 }
 
-/// Returns the verdict of [`unreadable`], with a hint for this file.
+/// Returns the verdict of [`reject_unreadable`], with a hint for this file.
 pub fn reject_unreadable_with_hint(reason: &str, hint: &str) -> Verdict {
     rejected(Finding {
         lint: READABLE.to_owned(),
