@@ -19,7 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
             (one, Some(two))
         }
     };
-    let _ = Name::of(&String::from_utf8_lossy(bytes));
+    let _ = Name::parse(&String::from_utf8_lossy(bytes));
     if let Some(separate) = separate {
         let _ = is_symbol_file(bytes, separate);
     }
