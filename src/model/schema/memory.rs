@@ -20,7 +20,7 @@ pub enum MemoryFunctions {
 pub struct MemoryChoice {
     /// The implementation.
     pub functions: MemoryFunctions,
-    /// Who chose it.
+    /// The origin of the choice.
     pub origin: String,
     /// In a binary with longshore's, the functions that are not: the program defines them itself, or only
     /// the C library has them.
