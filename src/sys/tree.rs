@@ -70,7 +70,7 @@ fn walk_with(root: &Utf8Path, skip: &dyn Fn(&Utf8Path) -> bool) -> Result<Vec<Tr
             kind if kind.is_file() => EntryKind::File(meta.len()),
             kind if kind.is_dir() => EntryKind::Directory,
             kind if kind.is_symlink() => EntryKind::Link,
-            _ => return Err(Error::build(format!("`{whole}` is no file, directory or link"))),
+            _ => return Err(Error::build(format!("`{whole}` is not a file, directory or link"))),
         };
         let path = whole.strip_prefix(root).unwrap_or(&whole).to_owned();
         if kind == EntryKind::Directory && skip(&path) {

@@ -321,7 +321,7 @@ fn save_needs_a_build() {
     let workspace = Workspace::hello();
     longshore(&workspace, "cache save there")
         .status(2)
-        .stderr("there is nothing to save")
+        .stderr("nothing to save: `")
         .hint("run `dist` or `build` first")
         .run();
     assert!(!workspace.path("there").exists());

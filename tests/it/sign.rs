@@ -267,7 +267,7 @@ fn passwords_open_keys_and_are_never_shown() {
     let by_file = || signs().arg("--password-file").arg(&file);
     by_file().status(2).stderr("the password for `").absent("other-word").run();
     fs::write(&file, "hunter2\nhunter2\n").unwrap();
-    by_file().status(2).stderr("holds no password").absent("hunter2").run();
+    by_file().status(2).stderr("has no password").absent("hunter2").run();
     // Without a terminal nobody can be asked.
     let mut nobody = signs().status(2).stderr("is encrypted, and no password is given");
     let mut alone = Command::new(peer::find("setsid").unwrap());

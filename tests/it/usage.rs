@@ -143,7 +143,7 @@ fn two_targets_of_one_platform_are_rejected() {
 fn wrong_values_are_named() {
     let hello = Workspace::hello();
     rejected(&hello, "").env("SOURCE_DATE_EPOCH", "today").stderr("`SOURCE_DATE_EPOCH`").run();
-    rejected(&hello, "--rust-src src").stderr("`--rust-src src` holds no `library").run();
+    rejected(&hello, "--rust-src src").stderr("`--rust-src src` has no `library").run();
     rejected(&hello, "--profile release --preset quick").stderr("takes no preset").run();
     rejected(&hello, "--locked --frozen --no-locked").stderr("--frozen").run();
     let workspace = Workspace::hello().file(".cargo/config.toml", "[build]\nrustflags = 1\n");

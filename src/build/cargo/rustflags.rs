@@ -273,7 +273,7 @@ fn check_contradictions(sources: &[FlagGroup], target: &Target) -> Result<()> {
                 target.name, target.origin
             ))
             .hint(format!(
-                "take the flag away, or give the target another linkage in \
+                "remove the flag, or set another linkage in \
                  `targets/{}.toml`",
                 target.name
             )));

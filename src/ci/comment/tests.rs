@@ -92,12 +92,15 @@ fn errors_name_variables_and_never_the_token() {
     assert_eq!(absent, NoDestination::Token("GITHUB_TOKEN"));
     let circle = |url| [("CIRCLECI", "true"), ("CIRCLE_PULL_REQUEST", url)];
     let cases: [(Vec<(&str, &str)>, &str); 8] = [
-        (vec![], "this is no job of"),
+        (vec![], "this is not a job of"),
         (changed(&GITHUB, "GITHUB_REPOSITORY", None), "`GITHUB_REPOSITORY` is not set"),
-        (changed(&GITHUB, "GITHUB_REPOSITORY", Some("../x/y")), "is no repository"),
+        (changed(&GITHUB, "GITHUB_REPOSITORY", Some("../x/y")), "is not a repository"),
         (changed(&GITHUB, "GITHUB_TOKEN", Some("hunter2\n")), "`GITHUB_TOKEN` is not a token"),
         (changed(&GITHUB, "GITHUB_REF", Some("refs/pull/x/merge")), "`GITHUB_REF` has no number"),
-        (changed(&GITLAB, "CI_API_V4_URL", Some("https://me:hunter2@x")), "no address of an API"),
+        (
+            changed(&GITLAB, "CI_API_V4_URL", Some("https://me:hunter2@x")),
+            "not the address of an API",
+        ),
         (changed(&GITLAB, "CI_MERGE_REQUEST_IID", Some("-1")), "`CI_MERGE_REQUEST_IID` has no"),
         (circle("https://bitbucket.org/me/hello/pull/7").to_vec(), "`CIRCLE_PULL_REQUEST` is"),
     ];

@@ -102,9 +102,12 @@ fn std_check(cx: &Context, target: &str, std: &Std) -> Check {
     match std {
         Std::Installed => passed(&name, "installed"),
         Std::Source { source, .. } => passed(&name, &format!("built from {source}")),
-        Std::Missing if cx.env.which("rustup").is_some() => {
-            check(&name, CheckState::Provided, "not installed; dist asks rustup for it", Some(&fix))
-        }
+        Std::Missing if cx.env.which("rustup").is_some() => check(
+            &name,
+            CheckState::Provided,
+            "not installed; dist installs it with rustup",
+            Some(&fix),
+        ),
         Std::Missing => failed(
             &name,
             "not installed, and there is no rustup",

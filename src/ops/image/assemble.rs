@@ -246,7 +246,7 @@ impl PlatformBuild<'_> {
         execution.labels.extend(self.plan.labels.clone());
         for name in &evaluated.unused {
             warnings
-                .push(format!("no `ARG` of the recipe of `{}` asks for `{name}`", self.plan.name));
+                .push(format!("no `ARG` of the recipe of `{}` declares `{name}`", self.plan.name));
         }
         let image = OciImage::new(Description {
             platform: self.platform.clone(),

@@ -53,7 +53,7 @@ pub fn find(
     };
     if let Some(named) = std_request.rust_src {
         let source = library_directory(named).ok_or_else(|| {
-            Error::usage(format!("`--rust-src {named}` holds no `library/std/Cargo.toml`")).hint(
+            Error::usage(format!("`--rust-src {named}` has no `library/std/Cargo.toml`")).hint(
                 "name the directory of the component `rust-src` that holds `library`, of the same \
                  version as rustc",
             )
@@ -105,7 +105,7 @@ pub fn provide(
             tried.push(error.to_string());
         } else if !installed(rust, target) {
             let sysroot = &rust.sysroot;
-            tried.push(format!("`rustup target add {target}` put nothing into `{sysroot}`"));
+            tried.push(format!("`rustup target add {target}` installed nothing into `{sysroot}`"));
         }
     }
     if targets.iter().all(|target| installed(rust, target)) && !std_request.needs_source() {
@@ -116,7 +116,7 @@ pub fn provide(
     if source(cx, rust).is_none() {
         match rustup(cx, offline, &["component", "add", "rust-src"]) {
             Ok(()) if source(cx, rust).is_none() => tried.push(format!(
-                "`rustup component add rust-src` put nothing into `{}`",
+                "`rustup component add rust-src` installed nothing into `{}`",
                 rust.sysroot
             )),
             Ok(()) => {}
