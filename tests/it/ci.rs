@@ -123,7 +123,7 @@ fn edited_files_are_reported_with_the_difference() {
         .status(1)
         .stdout("--- a/.github/workflows/longshore-release.yml\n")
         .stderr("`.github/workflows/longshore-release.yml` differs from the generated file")
-        .hint("`ci generate` writes it")
+        .hint("run `ci generate`")
         .run();
     let changed =
         |sign: char| ran.stdout.lines().filter(move |line| line.starts_with(sign)).count();

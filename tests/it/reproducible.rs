@@ -158,7 +158,7 @@ fn main() {
         .stderr(" on, in `.rodata`, in `STAMP_OF_THIS_BUILD`\n")
         .stderr("first: `")
         .stderr("again: `")
-        .hint("a build script or a macro that takes in the time, a random number or a directory's")
+        .hint("a build script or a macro that uses the time, a random number or a directory's name")
         .stderr(&format!("the second build is in `{}`", again.display()))
         .absent("Packed")
         .run();

@@ -104,7 +104,8 @@ fn known_remedy(lines: &[String]) -> Option<&'static str> {
         Some("a build script needs `cmake`: install it")
     } else if seen("-Werror,-Wdate-time") {
         Some(
-            "C code uses the time of its compilation, which zig rejects: `CFLAGS=-Wno-error=date-time` sets it to `SOURCE_DATE_EPOCH`",
+            "C code uses the time of its compilation, which zig rejects: \
+             `CFLAGS=-Wno-error=date-time` sets it to `SOURCE_DATE_EPOCH`",
         )
     } else {
         None

@@ -176,7 +176,8 @@ fn check_compiled_once(report: &BuildReport, plan: &Plan) -> Result<()> {
     let [first, again] = twice.files;
     let (cause, hint) = match twice.by_two_commands {
         true => (
-            "the targets need two cargo commands, since a variable such as `RUSTFLAGS` has flags that differ between them, and the unit depends on it",
+            "the targets need two cargo commands, since a variable such as `RUSTFLAGS` has flags \
+             that differ between them, and the unit depends on it",
             "move the flags to `build.rustflags` or `target.<target>.rustflags` in cargo's \
              configuration: all targets then share one command",
         ),

@@ -77,8 +77,9 @@ pub(in crate::ops) fn build_again(
     Err(Error::check(format!("{count} of {total} binaries differ when they are built again"))
         .detail(differing.join("\n"))
         .hint(format!(
-            "the usual cause is a build script or a macro that uses the time, a random number or a directory's name: use the time of `SOURCE_DATE_EPOCH`; the second build is \
-             in `{directory}`"
+            "the usual cause is a build script or a macro that uses the time, a random number or a \
+             directory's name: use the time of `SOURCE_DATE_EPOCH`; the second build is in \
+             `{directory}`"
         )))
 }
 

@@ -155,7 +155,8 @@ pub(in crate::ops) fn check_required(archives: &[plan::Archive]) -> Result<()> {
         if let Some(missing) = archive.missing.first() {
             let package = &archive.package;
             return Err(Error::usage(format!(
-                "package `{package}` cannot be archived: `archive.require` requires its `{missing}`, which does not exist"
+                "package `{package}` cannot be archived: `archive.require` requires its \
+                 `{missing}`, which does not exist"
             ))
             .hint(format!(
                 "add a file such as `{}` to the package or the workspace",

@@ -162,7 +162,10 @@ impl Pusher<'_> {
             if listed.is_none() && !warned {
                 warned = true;
                 let name = repository.name();
-                self.cx.warn(format!("`{name}` does not list its tags: a push of a higher version at the same time may lose"));
+                self.cx.warn(format!(
+                    "`{name}` does not list its tags: a push of a higher version \
+                                      at the same time may lose"
+                ));
             }
             let mut listed = listed.unwrap_or_default();
             let mut acted = false;

@@ -115,7 +115,8 @@ impl Failure {
                 "is the name `{server}` right{running}, and does the connection need `HTTPS_PROXY`?"
             ),
             Some(proxy) => format!(
-                "is `{}` right, and does the proxy allow `{server}`? `NO_PROXY` names hosts that are connected to directly",
+                "is `{}` right, and does the proxy allow `{server}`? `NO_PROXY` names hosts that \
+                 are connected to directly",
                 proxy.variable
             ),
         }
