@@ -114,7 +114,7 @@ fn make(cx: &Context, request: &BuildRequest, provide: bool) -> Result<Planned> 
     let again = request.twice.then(|| inputs_plan(&workspace, request, &settings, &facts));
     Ok(Planned {
         plan,
-        repository: workspace.packages.iter().find_map(|of| of.about.repository.clone()),
+        repository: workspace.packages.iter().find_map(|package| package.about.repository.clone()),
         again: again.transpose()?,
         verify: workspace.settings.verify,
         targets,

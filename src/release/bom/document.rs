@@ -172,7 +172,7 @@ fn percent_encode(text: &str) -> String {
 /// Returns a unique reference for each crate of the SBOM.
 pub(super) fn references(bill: &Sbom) -> Vec<String> {
     let mut taken = BTreeSet::new();
-    let of = |one: &Crate| {
+    let unique = |one: &Crate| {
         let plain = format!("{}@{}", one.id.name, one.id.version);
         let mut name = plain.clone();
         // The same crate from two sources.
@@ -183,7 +183,7 @@ pub(super) fn references(bill: &Sbom) -> Vec<String> {
         }
         name
     };
-    bill.crates.iter().map(of).collect()
+    bill.crates.iter().map(unique).collect()
 }
 
 /// Formats a time as RFC 3339.
