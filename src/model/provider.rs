@@ -111,7 +111,7 @@ impl fmt::Display for Provider {
 /// `"ubuntu-24.04-arm"`: a hosted runner. `["self-hosted", "arm64"]`: the labels of self-hosted
 /// runners.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged, expecting = "a runner is a name, or a list with the labels of your own")]
+#[serde(untagged, expecting = "a runner is a name, or a list with the labels of a self-hosted one")]
 pub enum Runner {
     /// One of [`Provider::runners`].
     Hosted(String),

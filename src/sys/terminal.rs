@@ -33,7 +33,7 @@ impl Drop for NoEcho {
 ///
 /// # Errors
 /// The terminal does not do what it must, or an interrupt came.
-#[allow(clippy::disallowed_methods, reason = "the terminal is no file of ours")]
+#[allow(clippy::disallowed_methods, reason = "the terminal is not an output file")]
 pub fn prompt_secret(cx: &Context, prompt: &str) -> Result<Option<Secret>> {
     // Stdin and stdout may be files; this is the terminal itself (tty(4)).
     let Ok(file) = OpenOptions::new().read(true).write(true).open("/dev/tty") else {

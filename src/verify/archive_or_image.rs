@@ -44,7 +44,7 @@ pub fn judge_archive_or_image(subject: &ArchiveOrImage, policy: &Policy) -> Verd
             findings.push(new_finding(lint, level, violation));
         }
     };
-    let message = format!("the {item} cannot be looked at");
+    let message = format!("the {item} cannot be read");
     let hint = "unreadable input is rejected: check that it is complete";
     add(READABLE, Level::Deny, &subject.unreadable, &message, hint);
     if subject.image {

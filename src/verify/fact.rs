@@ -40,7 +40,7 @@ pub fn panic_facts(source: Source<'_>, facts: &Facts) -> Result<Vec<Fact>, ReadE
     let rust = facts.comment.iter().any(|line| line.starts_with("rustc version"));
     if facts.machine != X86_64 {
         if rust {
-            rows.add_noted("panic", "not said", "only x86-64 code shows it");
+            rows.add_noted("panic", "not declared", "only x86-64 code shows it");
         }
         return Ok(rows.0);
     }
@@ -119,7 +119,7 @@ fn add_identity(facts: &Facts, rows: &mut Rows) {
         Some(bits) => rows.add("cpu-level", isa_names(bits)),
         None if facts.machine == X86_64 => rows.add_noted(
             "cpu-level",
-            "not said",
+            "not declared",
             "compilers leave no mark of a level unless the linker was requested to; only running \
              it on the baseline CPU shows its requirements",
         ),
@@ -141,7 +141,7 @@ pub(super) fn float_abi(facts: &Facts) -> Option<&'static str> {
     match (facts.machine, facts.flags) {
         (ARM, flags) if flags & 0x400 != 0 => Some("hard"),
         (ARM, flags) if flags & 0x200 != 0 => Some("soft"),
-        (ARM, _) => Some("not said"),
+        (ARM, _) => Some("not declared"),
         (RISCV, flags) => Some(match flags & 0x6 {
             0 => "soft",
             2 => "single",
@@ -170,7 +170,7 @@ fn add_linkage(facts: &Facts, rows: &mut Rows) {
     };
     rows.add("libc", libc);
     if !is_dynamic(facts) && facts.libc != Libc::Unknown {
-        rows.add_noted("libc-version", "not said", "a static program does not name it");
+        rows.add_noted("libc-version", "not declared", "a static program does not name it");
     }
     if let Some(version) = &facts.glibc_version {
         rows.add("glibc-version", format!("{version} or newer"));
@@ -191,7 +191,7 @@ fn add_hardening(facts: &Facts, rows: &mut Rows) {
         }
         None => rows.add_noted(
             "executable-stack",
-            "not said",
+            "not declared",
             "there is no PT_GNU_STACK, and older kernels then make the stack executable",
         ),
     }
@@ -228,7 +228,7 @@ fn add_hardening(facts: &Facts, rows: &mut Rows) {
 }
 
 fn add_relro(facts: &Facts, rows: &mut Rows) {
-    let requested = if facts.relro { "asked for" } else { "no" };
+    let requested = if facts.relro { "requested" } else { "no" };
     if is_dynamic(facts) {
         let value = match (facts.relro, facts.bind_now) {
             (true, true) => "full",

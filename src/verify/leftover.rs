@@ -24,7 +24,7 @@ pub(super) fn stripped(input: &LintInput<'_>) -> Vec<Violation> {
     vec![Violation::new(
         "the program is not stripped",
         leftovers_found.join(", "),
-        "`cargo longshore build` strips it and can keep the symbols in a file of their own; \
+        "`cargo longshore build` strips it and can keep the symbols in a separate file; \
          `strip = \"symbols\"` in the profile removes them",
     )]
 }
@@ -72,7 +72,7 @@ pub(super) fn build_id(input: &LintInput<'_>) -> Vec<Violation> {
     vec![Violation::new(
         "the program has no build id, so its debug information cannot be found by one",
         "it has no note NT_GNU_BUILD_ID",
-        "link with `-C link-arg=-Wl,--build-id=sha1`; zig and rust-lld write none unless asked",
+        "link with `-C link-arg=-Wl,--build-id=sha1`; zig and rust-lld write none by default",
     )]
 }
 

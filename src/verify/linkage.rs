@@ -72,7 +72,7 @@ pub(super) fn float_abi(input: &LintInput<'_>) -> Vec<Violation> {
     else {
         return Vec::new();
     };
-    if is == expected || is == "not said" {
+    if is == expected || is == "not declared" {
         return Vec::new();
     }
     vec![Violation::new(

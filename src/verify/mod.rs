@@ -216,7 +216,7 @@ pub fn signature_verdict(refusal: Option<(&str, &str)>) -> Verdict {
         .map(|(reason, hint)| Finding {
             lint: SIGNATURE.to_owned(),
             level: Level::Deny,
-            message: "the file is not what was signed".to_owned(),
+            message: "the file does not match its signature".to_owned(),
             evidence: reason.to_owned(),
             hint: hint.to_owned(),
             waived: None,

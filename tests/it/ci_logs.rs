@@ -141,7 +141,7 @@ fn output_of_smoke_tests_is_logged() {
     dist(&workspace, "--target x86_64-unknown-linux-musl")
         .env("GITHUB_ACTIONS", "true")
         .status(1)
-        .stderr("::group::try out\n::endgroup::\n::error::`hello --version` for ")
+        .stderr("::group::smoke-test\n::endgroup::\n::error::`hello --version` for ")
         .run();
     let log = workspace.path("target/dist.failed/logs/smoke.log");
     let text = fs::read_to_string(log).unwrap();

@@ -158,7 +158,7 @@ fn realms_on_plain_http_or_localhost_get_no_credentials() {
         (format!("https://[::1]:{port}/token"), "is on this machine or its network"),
         ("https://10.1.2.3/token".to_owned(), "is on this machine or its network"),
         ("https://169.254.169.254/token".to_owned(), "is on this machine or its network"),
-        ("http://auth.example/token".to_owned(), "`auth.example` speaks plain HTTP"),
+        ("http://auth.example/token".to_owned(), "`auth.example` uses plain HTTP"),
         ("http://me@auth.example/token".to_owned(), "cannot be used"),
         ("ftp://auth.example/token".to_owned(), "cannot be used"),
     ] {

@@ -52,7 +52,7 @@ fn a_registry_with_tls_is_trusted_by_its_authority() {
             .status(5)
             .stderr("TLS failed: invalid peer certificate")
             .hint(
-                "if the registry has a certificate of your own authority, name that with `--ca FILE`",
+                "if the registry has a certificate of a private authority, name that with `--ca FILE`",
             )
             .run();
         for trusted in trusted.into_iter().chain([server]) {

@@ -81,12 +81,15 @@ const PHRASES: [(&str, &str); 71] = [
 ];
 
 /// Text in which a phrase is right, and quotations of values and messages.
-const ALLOWED: [&str; 8] = [
+const ALLOWED: [&str; 10] = [
     "there is no",
     "there are no",
     "is no larger",
     "is no longer",
     "is no more",
+    // A message of the operating system, and a count in the summary of `verify`.
+    "the connection is refused",
+    ", refused",
     // A message of the table of exit statuses.
     "the registry refused or was unreachable",
     // Values of `merge --attestations`.
@@ -145,16 +148,46 @@ fn comments(source: &str) -> Vec<String> {
     comments
 }
 
+/// Returns the string literals of Rust source that have several words, without code and without the values
+/// that they are formatted with.
+fn messages(source: &str) -> Vec<String> {
+    let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code = lines.collect::<Vec<_>>().join("\n").replace("'\"'", "");
+    let mut found = Vec::new();
+    let mut rest = code.as_str();
+    while let Some((_, literal)) = rest.split_once('"') {
+        let mut escaped = false;
+        let end = literal.find(|c| {
+            let ends = c == '"' && !escaped;
+            escaped = c == '\\' && !escaped;
+            ends
+        });
+        let Some(end) = end else { break };
+        let text = literal[..end].replace("\\\n", "");
+        rest = &literal[end + 1..];
+        // Every second part is a value.
+        let text: String = text.split(['{', '}']).step_by(2).collect();
+        if text.split_whitespace().count() > 1 {
+            found.push(prose(&text));
+        }
+    }
+    found
+}
+
 #[test]
 fn phrases_are_found() {
     assert_eq!(phrases("There is\nno file; the retold piecemeal."), Vec::<String>::new());
     assert_eq!(phrases("It is no\nfile.").len(), 1);
     assert_eq!(phrases(&prose("Write `told`.\n```\ntold\n```\nTold.")).len(), 1);
+    let code = "f(\"a `told` \\\n   {told} b\\\"c\"); '\"' g(\"told\", \"it told\")";
+    assert_eq!(messages(code).len(), 2, "{:?}", messages(code));
+    assert_eq!(messages(code).iter().flat_map(|text| phrases(text)).count(), 1);
     assert_eq!(comments("/// a\n/// b\nfn f() {} // c\n    // d\n"), [" a\n b\n", " d\n"]);
 }
 
 #[test]
-fn documentation_help_and_comments_use_the_terms_of_the_field() {
+fn documentation_help_messages_and_comments_use_the_terms_of_the_field() {
     let mut wrong = Vec::new();
     let mut check = |file: &str, text: &str| {
         wrong.extend(phrases(text).into_iter().map(|found| format!("{file}: {found}")));
@@ -171,6 +204,9 @@ fn documentation_help_and_comments_use_the_terms_of_the_field() {
     for (name, text) in files("src", &["rs"]) {
         for comment in comments(&text) {
             check(&name, &prose(&comment));
+        }
+        for message in messages(&text) {
+            check(&name, &message);
         }
     }
     assert!(wrong.is_empty(), "{} phrases to replace:\n{}", wrong.len(), wrong.join("\n"));

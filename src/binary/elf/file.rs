@@ -197,7 +197,7 @@ fn read_sections(
     }
     if usize::from(header.e_shentsize) != size {
         return Err(ReadError::new(format!(
-            "its section headers are said to have {} bytes each, and not {size}",
+            "expected section headers of {size} bytes each, found {}",
             header.e_shentsize
         )));
     }
@@ -226,7 +226,7 @@ fn read_segments(
     if usize::from(header.e_phentsize) != size {
         // The kernel does not accept it either (fs/binfmt_elf.c, load_elf_phdrs).
         return Err(ReadError::new(format!(
-            "its program headers are said to have {} bytes each, and not {size}",
+            "expected program headers of {size} bytes each, found {}",
             header.e_phentsize
         )));
     }

@@ -114,7 +114,7 @@ pub fn warning(flags: &CpuFlags, target: &Target, declared: Option<&str>) -> Str
             "need {}, which {} lacks",
             flags.features_text(),
             declared.map_or_else(
-                || "the target's oldest CPU".to_owned(),
+                || "the target's baseline CPU".to_owned(),
                 |cpu| format!("the target's CPU `{cpu}`")
             )
         ),

@@ -181,7 +181,10 @@ fn tuning_flags(
     let mut flags = Vec::new();
     let mut add = |flag: String, origin: &str| flags.push((flag, origin.to_owned()));
     // Only these names contain the crate that generic code was compiled for.
-    add("-Csymbol-mangling-version=v0".into(), "longshore: sizes are told by crate");
+    add(
+        "-Csymbol-mangling-version=v0".into(),
+        "longshore: symbol names include the crate, for `size`",
+    );
     if let Some(cpu) = target.cpu(context.preset) {
         let speed = spec.speed_cpu.as_deref() == Some(cpu) && context.preset == Some(Preset::Speed);
         let why = if speed { "longshore: preset speed" } else { of_target };

@@ -126,7 +126,7 @@ impl Settings {
             if self.env.contains_key(name) {
                 let hint = match key {
                     "" => "the generated files expect the directory `target`".to_owned(),
-                    key => format!("`{key}` says it"),
+                    key => format!("set `{key}` instead"),
                 };
                 return Err(config_error(&format!("`{name}` is in `env`"), &hint));
             }

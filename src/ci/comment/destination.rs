@@ -148,7 +148,7 @@ fn circleci_pull_request<'a>(
     let parts: Vec<&str> = rest.trim_end_matches('/').split('/').collect();
     let [host, owner, name, "pull", number] = parts[..] else { return Err(wrong()) };
     if host != "github.com" && var("GITHUB_API_URL").is_none() {
-        return Err(wrong().hint("for a GitHub of your own, set `GITHUB_API_URL`"));
+        return Err(wrong().hint("for GitHub Enterprise Server, set `GITHUB_API_URL`"));
     }
     let owner = var("CIRCLE_PROJECT_USERNAME").unwrap_or(owner);
     let name = var("CIRCLE_PROJECT_REPONAME").unwrap_or(name);

@@ -17,14 +17,15 @@ fn alive(text: &str) -> Vec<DueLine> {
 
 #[test]
 fn groups_of_each_provider() {
-    let text = |provider: Provider| (provider.begin("try out", 7), provider.end("try out", 7, 9));
-    assert_eq!(text(Provider::Github), ("::group::try out\n".into(), "::endgroup::\n".into()));
+    let text =
+        |provider: Provider| (provider.begin("smoke-test", 7), provider.end("smoke-test", 7, 9));
+    assert_eq!(text(Provider::Github), ("::group::smoke-test\n".into(), "::endgroup::\n".into()));
     let (begin, end) = text(Provider::Gitlab);
     assert_eq!(
         begin,
-        "\u{1b}[0Ksection_start:7:longshore_try_out_7[collapsed=true]\r\u{1b}[0Ktry out\n"
+        "\u{1b}[0Ksection_start:7:longshore_smoke_test_7[collapsed=true]\r\u{1b}[0Ksmoke-test\n"
     );
-    assert_eq!(end, "\u{1b}[0Ksection_end:9:longshore_try_out_7\r\u{1b}[0K\n");
+    assert_eq!(end, "\u{1b}[0Ksection_end:9:longshore_smoke_test_7\r\u{1b}[0K\n");
     assert_eq!(text(Provider::Circleci), (String::new(), String::new()));
 }
 

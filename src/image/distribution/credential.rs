@@ -123,7 +123,7 @@ impl CredentialFile {
     pub fn parse(path: &str, text: &str) -> Result<Self> {
         let wrong = |error: serde_json::Error| {
             let location = format!("line {}, column {}", error.line(), error.column());
-            Error::usage(format!("`{path}` is no file of credentials: it is wrong in {location}"))
+            Error::usage(format!("`{path}` is not a valid file of credentials: {location}"))
                 .hint("`docker login` or `podman login` writes such a file")
         };
         let text = if text.trim().is_empty() { "{}" } else { text };

@@ -105,7 +105,7 @@ pub(super) fn make(cx: &Context, request: &BuildRequest) -> Result<(Dist, Utf8Pa
         archives = package::write_archives(&inputs, &stage)?;
         pieces.prune()?;
     }
-    cx.stage("try out");
+    cx.stage("smoke-test");
     let artifacts = smoke_test(cx, &planned, &stage, verified)?;
     let release = plan.release.clone();
     let recipes = plan.images.clone();

@@ -78,7 +78,7 @@ pub(super) fn read(
 fn read_file(path: &Utf8Path) -> Result<PartFile, String> {
     match fs::file_type(path, false) {
         Ok(FileType::File { .. }) => {}
-        Ok(_) => return Err("is no file".to_owned()),
+        Ok(_) => return Err("is not a file".to_owned()),
         Err(_) if !path.exists() => return Err("is missing".to_owned()),
         Err(error) => return Err(format!("cannot be read: {error}")),
     }

@@ -165,7 +165,7 @@ fn base(
     if store::is_reference(text) {
         return measure.read(text);
     }
-    Err(Error::usage(format!("`{text}` is no file, no revision that git knows, and no image"))
+    Err(Error::usage(format!("`{text}` is not a file, a git revision or an image"))
         .hint("name a `dist.json`, a commit, branch or tag, or an image such as `HOST/NAME:TAG`"))
 }
 

@@ -282,7 +282,7 @@ fn certificate_hint(reason: &CertificateError) -> String {
             "use a name that the certificate is for; `--insecure` does not skip this check"
         }
         _ => {
-            "if the registry has a certificate of your own authority, name that with `--ca FILE` or \
+            "if the registry has a certificate of a private authority, name that with `--ca FILE` or \
              `SSL_CERT_FILE`"
         }
     }

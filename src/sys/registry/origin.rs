@@ -58,7 +58,7 @@ impl Repository {
             Err(failure) if failure.is_plain() => Err(match broken {
                 // It has no TLS, so what broke was an answer without.
                 Some(broken) => self.connection_error(PURPOSE, &broken),
-                None => self.error(PURPOSE, "it speaks neither HTTP nor TLS").into(),
+                None => self.error(PURPOSE, "the answer is neither HTTP nor TLS").into(),
             }),
             Err(failure) => Err(self.connection_error(PURPOSE, &failure)),
         }
@@ -102,7 +102,7 @@ impl Repository {
         } else if scheme == "https" || url::is_loopback(host) && url::is_loopback(self.server()) {
             return Ok(realm);
         } else {
-            self.error(what, &format!("the token server `{host}` speaks plain HTTP"))
+            self.error(what, &format!("the token server `{host}` uses plain HTTP"))
         };
         Err(error.hint(format!("`--insecure {host}` allows that")).into())
     }

@@ -64,11 +64,11 @@ pub fn sarif(verification: &Verification) -> Value {
 
 fn rules() -> Vec<Value> {
     let own = [
-        (READABLE, "can be looked at"),
+        (READABLE, "can be read"),
         (PACKED, "is not hidden by a packer"),
-        (SIGNATURE, "is what was signed"),
-        (RECORD, "is the one that its record or its digest speaks of"),
-        (ARCHIVE, "leads nowhere outside of itself"),
+        (SIGNATURE, "matches its signature"),
+        (RECORD, "matches its record or digest"),
+        (ARCHIVE, "has no entry outside of its directory"),
     ];
     let own = own.into_iter().map(|(id, requirement)| {
         json!({

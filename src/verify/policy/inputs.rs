@@ -62,7 +62,7 @@ impl Policy {
             if let Some((input, hint)) = self.missing_input(id, inputs, demanded) {
                 let word = if level == Level::Deny { "deny" } else { "warn" };
                 return Err(Error::usage(format!(
-                    "lint `{id}` cannot be applied, as `{word}` asks: {input}"
+                    "lint `{id}` cannot be applied, as `{word}` requests: {input}"
                 ))
                 .hint(hint));
             }

@@ -21,7 +21,7 @@ const XATTR_PREFIX: &[u8] = b"SCHILY.xattr.";
 const MIN_LARGE: u64 = 1 << 33;
 
 /// The description of a sparse file: readers without support unpack its ranges as its content.
-pub const SPARSE: &str = "a sparse file, whose content is not read: readers of tar differ on it";
+pub const SPARSE: &str = "a sparse file: readers of tar differ on it, and its content is not read";
 
 /// The hint for archives that only some tools read, or that they read differently.
 pub(super) const HINT: &str = "create the archive again with GNU tar, bsdtar or Go";

@@ -112,7 +112,7 @@ pub fn read(
         });
     }
     if found.len() as u64 != expected {
-        let message = format!("it has {} entries, and says {expected}", found.len());
+        let message = format!("expected {expected} entries, found {}", found.len());
         return Err(Error::check(message));
     }
     let budget = Budget::default();
