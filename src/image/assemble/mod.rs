@@ -184,7 +184,7 @@ impl Assembler<'_> {
             self.warnings.push(self.recipe.note(
                 step.span,
                 &format!(
-                    "the directory `/{}` gets mode {mode:04o} too, and nobody but root can enter it",
+                    "the directory `/{}` gets mode {mode:04o} too, and only root can enter it",
                     path.join("/")
                 ),
             ));

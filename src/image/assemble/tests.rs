@@ -162,7 +162,7 @@ fn extras_are_the_lowest_layers_in_a_fixed_order() {
 #[test]
 fn inaccessible_directories_are_reported() {
     let warnings = assembly("COPY --chmod=0644 a /x/y/", &[]).unwrap().warnings;
-    let expected = "the directory `/x` gets mode 0644 too, and nobody but root can enter it";
+    let expected = "the directory `/x` gets mode 0644 too, and only root can enter it";
     assert_eq!(warnings, [format!("Dockerfile:2:1: {expected}")]);
     assert!(assembly("COPY --chmod=0644 a /x", &[]).unwrap().warnings.is_empty());
 }
