@@ -158,7 +158,7 @@ fn main() {
         .stderr(" on, in `.rodata`, in `STAMP_OF_THIS_BUILD`\n")
         .stderr("first: `")
         .stderr("again: `")
-        .hint("a build script or a macro that uses the time, a random number or a directory's name")
+        .hint("the usual cause is a build script or a macro that uses the time")
         .stderr(&format!("the second build is in `{}`", again.display()))
         .absent("Packed")
         .run();
