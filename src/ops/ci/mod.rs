@@ -1,11 +1,13 @@
 //! `ci`: files for CI systems, and the checks at the start of their jobs.
 
 pub mod comment;
+mod request;
 
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+pub use self::request::{CiRequest, StaleFile};
 use crate::{
     build::{
         plan::{chosen_targets, image, selection},
@@ -20,27 +22,6 @@ use crate::{
     },
     sys::{Context, cargo, fs, targets},
 };
-
-/// A request for files of CI systems.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CiRequest {
-    /// The CI systems; those of the settings, else those that have files here, else GitHub, when
-    /// empty.
-    pub providers: Vec<Provider>,
-    /// `--manifest-path`.
-    pub manifest_path: Option<Utf8PathBuf>,
-}
-
-/// A file that differs from the generated one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StaleFile {
-    /// Relative to the workspace.
-    pub path: String,
-    /// Whether it is not there at all.
-    pub missing: bool,
-    /// The changes, as a unified diff.
-    pub difference: String,
-}
 
 /// Writes the files that differ from the generated ones, and returns their paths.
 ///
