@@ -1,5 +1,5 @@
 //! The functions of C that compare, search, copy and fill memory. Those of zig and musl go byte by byte;
-//! longshore's (`runtime/memory.rs`), linked as an object before the C library, use vectors.
+//! longshore's (`runtime/memory`), linked as an object before the C library, use vectors.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,17 @@ use crate::{
     },
 };
 
-/// The source of longshore's functions, which rustc compiles for each target.
-pub const SOURCE: &str = include_str!("../../runtime/memory.rs");
+/// The files of longshore's functions, which rustc compiles for each target: the root of the crate, then its modules.
+pub const SOURCES: [(&str, &str); 8] = [
+    ("lib.rs", include_str!("../../runtime/memory/lib.rs")),
+    ("block.rs", include_str!("../../runtime/memory/block.rs")),
+    ("chunk.rs", include_str!("../../runtime/memory/chunk.rs")),
+    ("compare.rs", include_str!("../../runtime/memory/compare.rs")),
+    ("copy.rs", include_str!("../../runtime/memory/copy.rs")),
+    ("find.rs", include_str!("../../runtime/memory/find.rs")),
+    ("narrow.rs", include_str!("../../runtime/memory/narrow.rs")),
+    ("wide.rs", include_str!("../../runtime/memory/wide.rs")),
+];
 
 impl MemoryFunctions {
     /// Returns its name.
@@ -141,7 +150,7 @@ mod tests {
     #[test]
     fn names_are_those_of_the_source() {
         for (name, symbol) in FUNCTION_NAMES {
-            assert!(SOURCE.contains(&format!("fn {name} = {symbol}(")), "{name}");
+            assert!(SOURCES[0].1.contains(&format!("fn {name} = {symbol}(")), "{name}");
         }
     }
 }

@@ -51,6 +51,9 @@ fn threads() -> usize {
 fn checks() -> Result {
     components()?;
     step("format", &mut cargo("fmt --all --check"))?;
+    // No package of the workspace.
+    let runtime = "--check --edition 2021 runtime/memory/lib.rs";
+    step("format of runtime", &mut command("rustfmt", runtime))?;
     step("clippy", &mut cargo("clippy --workspace --all-targets --locked -- -D warnings"))?;
     let mut documentation = cargo("doc --workspace --no-deps --locked");
     step("documentation", documentation.env("RUSTDOCFLAGS", "-D warnings"))?;

@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::rust::Rust;
 use crate::{
-    build::memory::SOURCE,
+    build::memory::SOURCES,
     model::{
         command::Command,
         digest::Digest,
@@ -36,8 +36,9 @@ const FLAGS: &[&str] = &[
 /// Returns the path of the object for `target` and `cpu`, compiled by `rust`.
 pub fn object(cx: &Context, rust: &Rust, target: &str, cpu: Option<&str>) -> Utf8PathBuf {
     let (rustc, flags) = (&rust.rustc_version, FLAGS.join(" "));
-    let key =
-        format!("{target}\n{}\n{rustc}\n{}\n{flags}\n{SOURCE}", cpu.unwrap_or_default(), rust.host);
+    let sources = SOURCES.map(|(_, text)| text).concat();
+    let cpu = cpu.unwrap_or_default();
+    let key = format!("{target}\n{cpu}\n{rustc}\n{}\n{flags}\n{sources}", rust.host);
     let key = Digest::sha256(key.as_bytes()).short();
     cx.env.cache.join(format!("memory/memory-{target}-{key}.o"))
 }
@@ -56,11 +57,14 @@ pub fn provide(
 ) -> Result<()> {
     super::provide_object(cx, object, &format!("memory functions for {target}"), |partial| {
         cx.status("Building", format!("memory functions for {target}, once for all workspaces"));
-        let source = Utf8PathBuf::from(format!("{object}.rs"));
-        fs::write(&source, SOURCE.as_bytes())?;
+        let source = Utf8PathBuf::from(format!("{object}.src"));
+        fs::create_dir_all(&source)?;
+        for (name, text) in SOURCES {
+            fs::write(&source.join(name), text.as_bytes())?;
+        }
         let mut command = Command::new(&rust.rustc)
             .args(FLAGS.iter().copied())
-            .args([format!("--target={target}"), format!("--remap-path-prefix={source}=memory.rs")])
+            .args([format!("--target={target}"), format!("--remap-path-prefix={source}=memory")])
             .args(["-o", partial.as_str()])
             .dir(&cx.env.dir);
         if let Some(Std::Source { sysroot, .. }) = std {
@@ -69,10 +73,10 @@ pub fn provide(
         if let Some(cpu) = cpu {
             command = command.arg(format!("-Ctarget-cpu={cpu}"));
         }
-        command = command.arg(source.as_str());
+        command = command.arg(source.join("lib.rs").as_str());
         command.env = super::unset(cx);
         let output = cx.run_reported(&command)?;
-        fs::remove_file(&source)?;
+        fs::remove_dir_all(&source)?;
         if output.success() {
             return Ok(());
         }
