@@ -9,5 +9,6 @@ pub mod plan;
 pub mod profile;
 pub mod request;
 pub mod target;
+pub mod tune;
 pub mod workspace;
 pub mod zig;

@@ -7,6 +7,7 @@ use crate::{
     model::schema::{
         allocator,
         dist::RecordedRequest,
+        memory::MemoryFunctions,
         profile::{Preset, Unstable},
     },
 };
@@ -32,6 +33,8 @@ pub struct BuildRequest {
     pub preset: Option<Preset>,
     /// `--allocator`.
     pub allocator: Option<allocator::AllocatorSetting>,
+    /// The memory functions of a variant that `tune` compares; there is no flag.
+    pub memory_functions: Option<MemoryFunctions>,
     /// `--unstable`, added to those of the workspace.
     pub unstable: Vec<Unstable>,
     /// `--debug-files`.
@@ -79,6 +82,7 @@ impl Default for BuildRequest {
             profile: None,
             preset: None,
             allocator: None,
+            memory_functions: None,
             unstable: Vec::new(),
             debug_files: false,
             targets: Vec::new(),

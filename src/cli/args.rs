@@ -5,7 +5,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
     cache::CacheArgs, ci::CiArgs, image::ImageArgs, merge::MergeArgs, package::PackageArgs,
-    push::PushArgs, registry::RegistryArgs, sign::SignArgs, size::SizeArgs, verify::VerifyArgs,
+    push::PushArgs, registry::RegistryArgs, sign::SignArgs, size::SizeArgs, tune::TuneArgs,
+    verify::VerifyArgs,
 };
 use crate::{
     build::{request::BuildRequest, workspace::FeatureSelection},
@@ -72,6 +73,8 @@ pub(super) enum Verb {
     },
     /// Attribute the size of binaries, archives and images to crates, and compare with a base
     Size(Box<SizeArgs>),
+    /// Compare presets and settings of a program by size, time and memory on a command
+    Tune(Box<TuneArgs>),
     /// Build images of a finished `dist` without a container engine; inspect and compare images
     Image(Box<ImageArgs>),
     /// Build archives and packages of a finished `dist`; list their content
@@ -224,6 +227,7 @@ impl BuildArgs {
             profile: self.profile.clone(),
             preset: self.preset,
             allocator: self.allocator,
+            memory_functions: None,
             unstable: self.unstable.clone(),
             debug_files: self.debug_files,
             targets: self.targets.clone(),

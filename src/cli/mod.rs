@@ -15,6 +15,7 @@ mod report;
 mod sign;
 mod size;
 mod stdout;
+mod tune;
 mod verify;
 mod watch;
 
@@ -100,7 +101,10 @@ fn run_here(mut args: Vec<OsString>) -> ExitCode {
 
 /// Returns whether a verb only reads and reports.
 fn only_reads(verb: &Verb) -> bool {
-    matches!(verb, Verb::Plan { .. } | Verb::Verify(_) | Verb::Size(_) | Verb::Doctor { .. })
+    matches!(
+        verb,
+        Verb::Plan { .. } | Verb::Verify(_) | Verb::Size(_) | Verb::Tune(_) | Verb::Doctor { .. }
+    )
 }
 
 fn exit(status: Status) -> ExitCode {
@@ -159,6 +163,7 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
         Verb::Package(args) => package::run(cx, args),
         Verb::Sign(args) => sign::run(cx, args),
         Verb::Size(args) => size::run(cx, args, cli.verbose),
+        Verb::Tune(args) => tune::run(cx, args, cli.verbose),
         Verb::Doctor { targets, rust_src, format } => {
             let request = crate::build::request::BuildRequest {
                 targets: targets.clone(),

@@ -13,4 +13,5 @@ pub mod package;
 pub mod push;
 pub mod sign;
 pub mod size;
+pub mod tune;
 pub mod verify;

@@ -91,6 +91,7 @@ mod tar_mutations;
 mod tar_peers;
 mod tar_reader;
 mod tidy;
+mod tune;
 mod tuning;
 mod usage;
 mod verify;

@@ -56,6 +56,8 @@ pub struct WorkspaceSettings {
     pub smoke: Option<SmokeSetting>,
     /// Seconds after which a binary that still runs is ended.
     pub smoke_timeout: Option<u64>,
+    /// The command that `tune` measures.
+    pub tune: TuneSettings,
     /// Whether each downloadable file gets a file with its checksum beside it.
     pub checksum_files: bool,
     /// The policy for the outputs; see `docs/policy.md`.
@@ -84,6 +86,14 @@ pub struct PackageSettings {
     pub deb: Option<DebSetting>,
     /// The tags of its image.
     pub tags: TagPolicy,
+}
+
+/// `[workspace.metadata.longshore.tune]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct TuneSettings {
+    /// A binary of the workspace, and its arguments.
+    pub run: Vec<String>,
 }
 
 /// `[package.metadata.longshore.image]`.

@@ -63,7 +63,7 @@ impl<'a> Settings<'a> {
                 option: request.allocator,
                 metadata: metadata.allocator,
             },
-            memory_functions: metadata.memory_functions,
+            memory_functions: request.memory_functions.or(metadata.memory_functions),
             debug_files,
             each: request.each || metadata.each,
         };

@@ -22,6 +22,7 @@ pub mod push;
 mod request;
 pub mod size;
 pub mod tags;
+pub mod tune;
 pub mod units;
 pub mod verify;
 
@@ -32,6 +33,7 @@ pub use image::{ImageDiff, Inspection};
 pub use plan::Plan;
 pub use push::Push;
 pub use size::Size;
+pub use tune::Tune;
 pub use verify::Verification;
 
 /// Returns the JSON schemas of all that is serialised for others: the name of each, with its
@@ -56,6 +58,7 @@ pub fn json_schemas() -> Vec<(&'static str, String)> {
         ("plan.v1", text::<Plan>()),
         ("push.v1", text::<Push>()),
         ("size.v1", text::<Size>()),
+        ("tune.v1", text::<Tune>()),
         ("verify.v1", text::<Verification>()),
     ]
 }

@@ -9,8 +9,10 @@ mod data;
 mod release;
 mod table;
 mod text;
+mod tune;
 
 pub use release::release_page;
+pub use tune::tune_page;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use sha2::{Digest as _, Sha256};

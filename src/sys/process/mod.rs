@@ -3,6 +3,7 @@
 
 mod capture;
 mod group;
+pub mod measure;
 mod run;
 pub mod rustc;
 pub(in crate::sys) mod watchdog;

@@ -15,7 +15,7 @@ use std::{ffi::OsString, io::Write, path::Path};
 pub use self::compiler::{ZigTarget, compiler, environment};
 use crate::sys::{
     confine,
-    process::{rustc, watchdog, zig},
+    process::{measure, rustc, watchdog, zig},
     reentry,
 };
 
@@ -39,6 +39,7 @@ pub fn reenter() {
     finish(match verb {
         reentry::VERB => write_out(&std::env::var(reentry::PROBE).unwrap_or_default()),
         watchdog::VERB => watchdog::watch(),
+        measure::VERB => measure::run(&args),
         confine::OUTER_VERB => confine::outer(&args),
         confine::INNER_VERB => confine::inner(&args),
         "cc" | "c++" => zig::start_zig(verb, args.get(3..).unwrap_or_default()),

@@ -1,0 +1,136 @@
+//! The table for a terminal.
+
+use std::fmt::Write as _;
+
+use crate::{
+    build::tune::CURRENT,
+    model::{
+        bytes::Size,
+        command::quote,
+        schema::{
+            Tune,
+            tune::{Measured, Variant},
+        },
+    },
+};
+
+/// Returns the comparison as a table, and the lines for `Cargo.toml` of each of the best variants.
+pub fn format_tune(tune: &Tune) -> String {
+    let command: Vec<String> = tune.args.iter().map(|arg| quote(arg)).collect();
+    let (rounds, binary) = (tune.rounds, quote(&tune.binary));
+    let mut text = format!(
+        "{} {}, {}: {rounds} runs of `{}`\n\n",
+        tune.package,
+        tune.version,
+        tune.target,
+        [&[binary], &command[..]].concat().join(" ")
+    );
+    let width = tune.variants.iter().map(|variant| variant.name.len()).max().unwrap_or(0);
+    let _ = writeln!(
+        text,
+        "  {:<width$}  {:>9}  {:>9}  {:>9}  {:>20}  {:>9}  {:>9}",
+        "variant", "size", "in gzip", "median", "shortest to longest", "CPU", "memory"
+    );
+    for variant in &tune.variants {
+        row(&mut text, variant, width);
+    }
+    text.push_str("\n* no other variant is both smaller and faster\n");
+    let best = tune.variants.iter().filter(|variant| {
+        variant.name != CURRENT && variant.measured.as_ref().is_some_and(|measured| measured.best)
+    });
+    for variant in best {
+        let _ = writeln!(text, "\n# {} in Cargo.toml", variant.name);
+        for change in &variant.changes {
+            let _ = writeln!(text, "[{}]\n{}", change.table, change.line);
+        }
+    }
+    text
+}
+
+fn row(text: &mut String, variant: &Variant, width: usize) {
+    let name = &variant.name;
+    let _ = match (&variant.measured, &variant.same_as, &variant.failure) {
+        (Some(measured), ..) => {
+            let Measured { size, compressed, time, cpu, peak_memory, best } = measured;
+            let mark = if *best { '*' } else { ' ' };
+            let spread = format!("{} to {}", format_time(time.min), format_time(time.max));
+            writeln!(
+                text,
+                "{mark} {name:<width$}  {:>9}  {:>9}  {:>9}  {spread:>20}  {:>9}  {:>9}",
+                Size(*size),
+                Size(*compressed),
+                format_time(time.median),
+                format_time(cpu.median),
+                Size(*peak_memory),
+            )
+        }
+        (None, Some(other), _) => writeln!(text, "  {name:<width$}  same as `{other}`"),
+        (None, None, failure) => {
+            let why = failure.as_deref().unwrap_or("not measured");
+            let why = why.lines().next().unwrap_or_default();
+            writeln!(text, "  {name:<width$}  failed: {why}")
+        }
+    };
+}
+
+/// Formats seconds in a suitable unit.
+fn format_time(seconds: f64) -> String {
+    match seconds {
+        s if s < 1e-3 => format!("{:.0} µs", s * 1e6),
+        s if s < 1.0 => format!("{:.1} ms", s * 1e3),
+        s => format!("{s:.2} s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::schema::tune::{Change, SCHEMA, Spread};
+
+    #[test]
+    fn the_table_has_a_line_for_each_variant_and_the_settings_of_the_best() {
+        let spread = Spread { min: 0.011, median: 0.012, max: 0.0135 };
+        let measured = Measured {
+            size: 1_230_000,
+            compressed: 600_000,
+            time: spread,
+            cpu: spread,
+            peak_memory: 8_400_000,
+            best: true,
+        };
+        let variant =
+            |name: &str, measured, same_as: Option<&str>, failure: Option<&str>| Variant {
+                name: name.to_owned(),
+                changes: vec![Change {
+                    table: "workspace.metadata.longshore".into(),
+                    line: "preset = \"size\"".into(),
+                }],
+                measured,
+                failure: failure.map(str::to_owned),
+                same_as: same_as.map(str::to_owned),
+            };
+        let text = format_tune(&Tune {
+            schema: SCHEMA,
+            binary: "hexyl".into(),
+            package: "hexyl".into(),
+            version: "0.16.0".into(),
+            target: "x86_64-unknown-linux-musl".into(),
+            args: vec!["a b".into()],
+            rounds: 5,
+            variants: vec![
+                variant("current", None, None, Some("it failed\nin two lines")),
+                variant("preset-size", Some(measured), None, None),
+                variant("preset-quick", None, Some("current"), None),
+            ],
+        });
+        assert!(
+            text.starts_with("hexyl 0.16.0, x86_64-unknown-linux-musl: 5 runs of `hexyl 'a b'`")
+        );
+        assert!(text.contains("  current       failed: it failed\n"), "{text}");
+        assert!(text.contains("* preset-size     1.23 MB  600.00 kB    12.0 ms"), "{text}");
+        assert!(text.contains("  preset-quick  same as `current`\n"), "{text}");
+        let end =
+            "# preset-size in Cargo.toml\n[workspace.metadata.longshore]\npreset = \"size\"\n";
+        assert!(text.ends_with(end), "{text}");
+    }
+}
