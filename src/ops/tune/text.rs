@@ -9,7 +9,7 @@ use crate::{
         command::quote,
         schema::{
             Tune,
-            tune::{Measured, Variant},
+            tune::{Measured, Spread, Variant},
         },
     },
 };
@@ -28,13 +28,22 @@ pub fn format_tune(tune: &Tune) -> String {
     let width = tune.variants.iter().map(|variant| variant.name.len()).max().unwrap_or(0);
     let _ = writeln!(
         text,
-        "  {:<width$}  {:>9}  {:>9}  {:>9}  {:>20}  {:>9}  {:>9}",
-        "variant", "size", "in gzip", "median", "shortest to longest", "CPU", "memory"
+        "  {:<width$}  {:>9}  {:>9}  {:>9}  {:>6}  {:>8}  {:>9}  {:>9}",
+        "variant", "size", "in gzip", "median", "spread", "relative", "CPU", "memory"
     );
+    let current = tune.variants.iter().find_map(|variant| variant.measured.as_ref());
+    let base = current.map_or(0.0, |current| current.time.median);
     for variant in &tune.variants {
-        row(&mut text, variant, width);
+        row(&mut text, variant, width, base);
     }
     text.push_str("\n* no other variant is both smaller and faster\n");
+    if let Some(spread) = current.map(|current| spread(&current.time)).filter(|s| *s > MAX_SPREAD) {
+        let _ = writeln!(
+            text,
+            "note: the runs of `{CURRENT}` differ by {spread:.0} %: compare the CPU times, or repeat this when \
+             the machine does nothing else"
+        );
+    }
     let best = tune.variants.iter().filter(|variant| {
         variant.name != CURRENT && variant.measured.as_ref().is_some_and(|measured| measured.best)
     });
@@ -47,19 +56,28 @@ pub fn format_tune(tune: &Tune) -> String {
     text
 }
 
-fn row(text: &mut String, variant: &Variant, width: usize) {
+/// The spread of the current settings, in percent, from which the order of the others may be chance.
+const MAX_SPREAD: f64 = 10.0;
+
+/// Returns the difference between the longest and the shortest run, in percent of the median.
+fn spread(time: &Spread) -> f64 {
+    if time.median > 0.0 { (time.max - time.min) / time.median * 100.0 } else { 0.0 }
+}
+
+fn row(text: &mut String, variant: &Variant, width: usize, base: f64) {
     let name = &variant.name;
     let _ = match (&variant.measured, &variant.same_as, &variant.failure) {
         (Some(measured), ..) => {
             let Measured { size, compressed, time, cpu, peak_memory, best } = measured;
             let mark = if *best { '*' } else { ' ' };
-            let spread = format!("{} to {}", format_time(time.min), format_time(time.max));
             writeln!(
                 text,
-                "{mark} {name:<width$}  {:>9}  {:>9}  {:>9}  {spread:>20}  {:>9}  {:>9}",
+                "{mark} {name:<width$}  {:>9}  {:>9}  {:>9}  {:>4.0} %  {:>8.2}  {:>9}  {:>9}",
                 Size(*size),
                 Size(*compressed),
                 format_time(time.median),
+                spread(time),
+                if base > 0.0 { time.median / base } else { 1.0 },
                 format_time(cpu.median),
                 Size(*peak_memory),
             )
@@ -85,7 +103,7 @@ fn format_time(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::schema::tune::{Change, SCHEMA, Spread};
+    use crate::model::schema::tune::{Change, SCHEMA};
 
     #[test]
     fn the_table_has_a_line_for_each_variant_and_the_settings_of_the_best() {
@@ -127,7 +145,11 @@ mod tests {
             text.starts_with("hexyl 0.16.0, x86_64-unknown-linux-musl: 5 runs of `hexyl 'a b'`")
         );
         assert!(text.contains("  current       failed: it failed\n"), "{text}");
-        assert!(text.contains("* preset-size     1.23 MB  600.00 kB    12.0 ms"), "{text}");
+        assert!(
+            text.contains("* preset-size     1.23 MB  600.00 kB    12.0 ms    21 %      1.00"),
+            "{text}"
+        );
+        assert!(text.contains("note: the runs of `current` differ by 21 %"), "{text}");
         assert!(text.contains("  preset-quick  same as `current`\n"), "{text}");
         let end =
             "# preset-size in Cargo.toml\n[workspace.metadata.longshore]\npreset = \"size\"\n";

@@ -40,7 +40,7 @@ fn measured(tune: &Tune) -> Vec<(&str, &Measured)> {
 /// Returns the chart: a circle and a name for each variant, a line through the best.
 fn chart(tune: &Tune) -> String {
     let all = measured(tune);
-    let longest = all.iter().map(|(_, one)| one.time.median).fold(0.0, f64::max).max(1e-9);
+    let longest = all.iter().map(|(_, one)| one.time.max).fold(0.0, f64::max).max(1e-9);
     let largest = all.iter().map(|(_, one)| one.size).max().unwrap_or(1).max(1) as f64;
     // Both axes begin at zero, and end a tenth above the largest value.
     let (width, height) = (CHART.0 - 2.0 * MARGIN.0, CHART.1 - 2.0 * MARGIN.1);
@@ -69,8 +69,11 @@ fn chart(tune: &Tune) -> String {
         best.iter().map(|(_, one)| format!("{:.1},{:.1}", x(one.time.median), y(one.size as f64)));
     let points: Vec<String> = points.collect();
     text += &format!("<polyline class=\"s0\" points=\"{}\"/>\n", points.join(" "));
+    let mut labels: Vec<(f64, f64)> = Vec::new();
     for (name, one) in all {
         let (at, size) = (x(one.time.median), y(one.size as f64));
+        let label = free_place(&labels, (at + 8.0, size - 7.0));
+        labels.push(label);
         let class = if one.best { "s0" } else { "s5" };
         text += &format!(
             "<g class=\"{class}\"><line class=\"grid\" x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{size:.1}\" \
@@ -79,8 +82,8 @@ fn chart(tune: &Tune) -> String {
             x(one.time.min),
             x(one.time.max),
             at - 5.0,
-            at + 8.0,
-            size - 7.0,
+            label.0,
+            label.1,
             escape(name),
         );
     }
@@ -89,6 +92,19 @@ fn chart(tune: &Tune) -> String {
         "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" \
          aria-label=\"Size of each variant against its time\">\n{text}</svg>"
     )
+}
+
+/// Returns a place for a label at `wanted`, or as far below it as others have to be avoided.
+fn free_place(labels: &[(f64, f64)], wanted: (f64, f64)) -> (f64, f64) {
+    const LABEL: (f64, f64) = (170.0, 14.0);
+    let (x, mut y) = wanted;
+    let covers = |y: f64| {
+        labels.iter().any(|other| (other.0 - x).abs() < LABEL.0 && (other.1 - y).abs() < LABEL.1)
+    };
+    while covers(y) {
+        y += LABEL.1;
+    }
+    (x, y)
 }
 
 fn rows(tune: &Tune) -> String {
