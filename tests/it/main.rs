@@ -77,6 +77,7 @@ mod reproducible;
 mod schema;
 mod secrets;
 mod selection;
+mod shown_text;
 mod sign;
 mod sign_cosign;
 mod signals;

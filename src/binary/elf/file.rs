@@ -290,7 +290,7 @@ pub(crate) fn quote(bytes: &[u8]) -> String {
 #[derive(Clone, Copy)]
 pub(crate) struct NumberFormat {
     pub(crate) wide: bool,
-    little: bool,
+    pub(crate) little: bool,
 }
 
 impl NumberFormat {

@@ -4,8 +4,15 @@
 //! chapter "Exception Frames"; `.ARM.exidx` that of "Exception Handling ABI for the Arm
 //! Architecture", "Index table entries".
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    ops::Range,
+};
 
+use gimli::{
+    BaseAddresses, CieOrFde, CommonInformationEntry, EhFrame, EndianSlice, Pointer, RunTimeEndian,
+    UnwindSection as _,
+};
 use goblin::elf::header::ET_REL;
 
 use super::{Claim, Claims, Evidence, areas::AddressSpace};
@@ -13,9 +20,6 @@ use crate::{
     binary::elf::file::{ElfFile, NumberFormat},
     model::source::ReadError,
 };
-
-/// No pointer (`DW_EH_PE_omit`).
-const OMIT: u8 = 0xff;
 
 /// Returns the claims of functions on their entries.
 pub(super) fn claims(
@@ -67,15 +71,6 @@ struct EntryCollector<'a> {
     tables: Vec<(u64, usize)>,
 }
 
-/// The fields that entries have in common.
-#[derive(Clone, Copy)]
-struct CommonInformation {
-    code: u8,
-    table: u8,
-    /// Whether entries have the length of their additions.
-    sized: bool,
-}
-
 impl EntryCollector<'_> {
     fn function(&self, address: u64) -> Option<usize> {
         self.claims.claim_at(self.space.offset(address)?).map(|claim| claim.symbol)
@@ -92,71 +87,53 @@ impl EntryCollector<'_> {
     }
 
     fn frames(&mut self, section: &UnwindSection<'_>) -> Option<()> {
-        let mut known: HashMap<usize, Option<CommonInformation>> = HashMap::new();
-        let mut at = 0;
-        loop {
-            let len = usize::try_from(section.words.u32(section.bytes, at)?).ok()?;
-            // A length of 0 ends the table; all ones mean 64-bit lengths, which nothing uses here.
-            if len == 0 || len == u32::MAX as usize {
-                return None;
-            }
-            let (id_at, end) = (at + 4, (at + 4).checked_add(len)?);
-            let record = section.bytes.get(..end)?;
-            let id = usize::try_from(section.words.u32(record, id_at)?).ok()?;
-            if id != 0 {
-                let common_at = id_at.checked_sub(id)?;
-                let common =
-                    *known.entry(common_at).or_insert_with(|| read_common(section, common_at));
-                if let Some(common) = common {
-                    self.entry(section, record, at, common);
-                }
-            }
-            at = end;
-        }
-    }
-
-    fn entry(
-        &mut self,
-        section: &UnwindSection<'_>,
-        record: &[u8],
-        start: usize,
-        common: CommonInformation,
-    ) -> Option<()> {
-        let mut reader = Reader { bytes: record, at: start + 8, section };
-        let address = reader.pointer(common.code, 0)?;
-        let symbol = self.function(address)?;
-        self.claim(section, start..record.len(), symbol);
-        reader.pointer(common.code & 0x0f, 0)?;
-        if common.sized && common.table != OMIT {
-            reader.uleb()?;
-            // 0 stands for none, whatever it would be relative to.
-            let none = Reader { ..reader }.pointer(common.table & 0x0f, 0)? == 0;
-            let table = reader.pointer(common.table, 0)?;
-            if !none {
-                self.tables.push((self.space.offset(table)?, symbol));
+        let endian = match section.words.little {
+            true => RunTimeEndian::Little,
+            false => RunTimeEndian::Big,
+        };
+        let mut table = EhFrame::new(section.bytes, endian);
+        table.set_address_size(u8::try_from(section.words.size()).ok()?);
+        let bases = BaseAddresses::default().set_eh_frame(section.address);
+        let mut common: HashMap<usize, CommonInformationEntry<EndianSlice<'_, RunTimeEndian>>> =
+            HashMap::new();
+        let mut entries = table.entries(&bases);
+        while let Some(entry) = entries.next().ok()? {
+            let CieOrFde::Fde(entry) = entry else { continue };
+            let parsed = entry.parse(|table, bases, offset| match common.entry(offset.0) {
+                Entry::Occupied(known) => Ok(known.get().clone()),
+                Entry::Vacant(new) => Ok(new.insert(table.cie_from_offset(bases, offset)?).clone()),
+            });
+            // One with an augmentation that is not known.
+            let Ok(entry) = parsed else { continue };
+            let Some(symbol) = self.function(entry.initial_address()) else { continue };
+            // Without the length itself.
+            let length = entry.cie().encoding().format.initial_length_size();
+            let end = entry.offset().checked_add(entry.entry_len())?.checked_add(length.into())?;
+            self.claim(section, entry.offset()..end, symbol);
+            if let Some(Pointer::Direct(table)) = entry.lsda()
+                && let Some(offset) = self.space.offset(table)
+            {
+                self.tables.push((offset, symbol));
             }
         }
-        Some(())
+        None
     }
 
     /// Reads `.eh_frame_hdr`: the address of each function and of its entry, for a binary search.
     fn search_table(&mut self, section: &UnwindSection<'_>) -> Option<()> {
-        let [1, frames, count, table, ..] = *section.bytes else {
+        // The encodings that all linkers write: a pointer to `.eh_frame`, the number of rows, and in each row two
+        // numbers of four bytes, signed, relative to this table.
+        let [1, 0x1b, 0x03, 0x3b, ..] = *section.bytes else {
             return None;
         };
-        let mut reader = Reader { bytes: section.bytes, at: 4, section };
-        reader.pointer(frames, section.address)?;
-        let count = reader.pointer(count, section.address)?;
-        // Four bytes each, signed, relative to this table: what all linkers write.
-        if table != 0x3b {
-            return None;
-        }
-        for _ in 0..count {
-            let at = reader.at;
-            let address = reader.pointer(table, section.address)?;
-            reader.pointer(table, section.address)?;
+        let count = section.words.u32(section.bytes, 8)?;
+        let rows = usize::try_from(count).ok()?.min(section.bytes.len() / 8);
+        for at in (12..).step_by(8).take(rows) {
+            let relative = section.words.u32(section.bytes, at)? as u32 as i32;
+            let address = section.address.wrapping_add_signed(relative.into());
+            let address = if section.words.wide { address } else { address & 0xffff_ffff };
             if let Some(symbol) = self.function(address) {
-                self.claim(section, at..reader.at, symbol);
+                self.claim(section, at..at + 8, symbol);
             }
         }
         Some(())
@@ -207,105 +184,5 @@ impl EntryCollector<'_> {
             }
         }
         self.entries
-    }
-}
-
-/// Reads a "common information entry".
-fn read_common(section: &UnwindSection<'_>, at: usize) -> Option<CommonInformation> {
-    let len = usize::try_from(section.words.u32(section.bytes, at)?).ok()?;
-    let record = section.bytes.get(..(at + 4).checked_add(len)?)?;
-    let mut reader = Reader { bytes: record, at: at + 8, section };
-    let version = reader.byte()?;
-    let mut letters = Vec::new();
-    loop {
-        match reader.byte()? {
-            0 => break,
-            letter => letters.push(letter),
-        }
-    }
-    reader.uleb()?;
-    reader.uleb()?;
-    if version == 1 {
-        reader.byte()?;
-    } else {
-        reader.uleb()?;
-    }
-    let mut common =
-        CommonInformation { code: 0, table: OMIT, sized: letters.first() == Some(&b'z') };
-    for letter in letters {
-        match letter {
-            b'z' => {
-                reader.uleb()?;
-            }
-            b'R' => common.code = reader.byte()?,
-            b'L' => common.table = reader.byte()?,
-            b'P' => {
-                let encoding = reader.byte()?;
-                reader.pointer(encoding, 0)?;
-            }
-            b'S' | b'B' | b'G' => {}
-            _ => return None,
-        }
-    }
-    Some(common)
-}
-
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    section: &'a UnwindSection<'a>,
-}
-
-impl Reader<'_> {
-    fn byte(&mut self) -> Option<u8> {
-        let byte = *self.bytes.get(self.at)?;
-        self.at += 1;
-        Some(byte)
-    }
-
-    /// Returns a number of seven bits a byte, of any sign: only its length matters, or it is small.
-    fn uleb(&mut self) -> Option<u64> {
-        let (mut value, mut shift) = (0_u64, 0_u32);
-        loop {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
-            shift += 7;
-            if byte & 0x80 == 0 {
-                return Some(value);
-            }
-        }
-    }
-
-    /// Returns an address in one of the encodings `DW_EH_PE_…`; `data` is what `datarel` is relative
-    /// to.
-    fn pointer(&mut self, encoding: u8, data: u64) -> Option<u64> {
-        if encoding == OMIT {
-            return Some(0);
-        }
-        let address = self.section.address.wrapping_add(self.at as u64);
-        let words = self.section.words;
-        let (size, signed) = match encoding & 0x0f {
-            0x00 => (words.size(), false),
-            0x02 => (2, false),
-            0x03 => (4, false),
-            0x04 => (8, false),
-            0x0a => (2, true),
-            0x0b => (4, true),
-            0x0c => (8, true),
-            _ => return None,
-        };
-        let mut value = words.number(self.bytes, self.at, size)?;
-        self.at += size;
-        let bits = 8 * size as u32;
-        if signed && bits < 64 && value >> (bits - 1) == 1 {
-            value |= u64::MAX << bits;
-        }
-        let value = match encoding & 0x70 {
-            0x00 => value,
-            0x10 => value.wrapping_add(address),
-            0x30 => value.wrapping_add(data),
-            _ => return None,
-        };
-        Some(if words.wide { value } else { value & 0xffff_ffff })
     }
 }
