@@ -11,7 +11,7 @@ pub enum Feature {
     Ci,
     /// Certificate authorities and time zones for images.
     Extras,
-    /// Registries, and comments on pull requests.
+    /// Registries, releases, and comments on pull requests.
     Registry,
     /// Signatures of minisign.
     Sign,

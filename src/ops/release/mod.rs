@@ -61,10 +61,9 @@ pub struct ReleaseRequest {
 pub fn release(cx: &Context, request: &ReleaseRequest) -> Result<Publication> {
     let named = &request.destination;
     let var = |name: &str| cx.env.var(name);
-    // git is needed only for what nothing else names.
-    let remote = match named.forge.is_some() && named.repository.is_some() && named.api.is_some() {
-        true => None,
-        false => git::remote_url(cx, &cx.env.dir, "origin")?,
+    let remote = match publish::needs_remote(named, var) {
+        true => git::remote_url(cx, &cx.env.dir, "origin")?,
+        false => None,
     };
     let destination = publish::destination(named, var, remote.as_deref())?;
     if destination.token.is_none() && !request.dry_run {

@@ -144,6 +144,17 @@ pub fn destination<'a>(
     Ok(Destination { forge, api, repository, token, job_tag })
 }
 
+/// Returns whether [`destination`] needs the git remote: a job names everything.
+pub fn needs_remote<'a>(
+    requested: &RequestedDestination,
+    var: impl Fn(&str) -> Option<&'a str>,
+) -> bool {
+    let job = job_forge(&var);
+    let of_job = job.is_some() && requested.forge.is_none_or(|forge| Some(forge) == job);
+    let RequestedDestination { forge, api, repository } = requested;
+    !of_job && (forge.is_none() || api.is_none() || repository.is_none())
+}
+
 /// Returns the version that a tag names: `v1.2.3` or `1.2.3`.
 pub fn tag_version(tag: &str) -> Option<Version> {
     Version::parse(tag.strip_prefix('v').unwrap_or(tag)).ok()
@@ -417,6 +428,19 @@ mod tests {
             };
             assert!(destination(&requested, |_| None, None).is_err(), "{repository}");
         }
+    }
+
+    #[test]
+    fn git_is_needed_outside_of_jobs_only() {
+        let needed = |forge: Option<ForgeKind>, job: Option<&'static str>| {
+            let requested = RequestedDestination { forge, ..RequestedDestination::default() };
+            needs_remote(&requested, |name| job.filter(|job| *job == name).map(|_| "true"))
+        };
+        assert!(needed(None, None));
+        assert!(needed(Some(ForgeKind::Gitlab), None));
+        assert!(needed(Some(ForgeKind::Gitlab), Some("GITHUB_ACTIONS")));
+        assert!(!needed(None, Some("GITLAB_CI")));
+        assert!(!needed(Some(ForgeKind::Github), Some("GITHUB_ACTIONS")));
     }
 
     #[test]

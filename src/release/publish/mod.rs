@@ -20,7 +20,9 @@ use std::time::Duration;
 
 use self::protocol::{Listing, OtherRelease, Protocol, Rank, protocol};
 pub use self::{
-    destination::{Destination, RequestedDestination, TOKEN, destination, tag_version},
+    destination::{
+        Destination, RequestedDestination, TOKEN, destination, needs_remote, tag_version,
+    },
     github::upload_origin,
     names::check_names,
     notes::{changelog_section, generated_notes},
