@@ -11,7 +11,7 @@ use crate::{
         schema::Dist,
     },
     ops::{output::checksums, package::checksum::DIRECTORY},
-    release::publish::ReleaseFile,
+    release::{publish::ReleaseFile, signature::CHECKSUMS},
     sys::{
         Context,
         fs::{self, FileType},
@@ -58,6 +58,11 @@ pub(super) fn read(cx: &Context, root: &Utf8Path, dist: &Dist) -> Result<Vec<Loc
     }
     let (sums, _) = checksums::read(&directory)?;
     checksums::check_recorded(dist, &sums)?;
+    if let Some((name, _)) = sums.iter().find(|(name, _)| !named.contains_key(*name)) {
+        let message =
+            format!("`{CHECKSUMS}` has `{}`, which `dist.json` does not name", name.escape_debug());
+        return Err(Error::check(message).hint("build the release again"));
+    }
     let mut files = Vec::new();
     for (name, (path, size, sha256)) in named {
         cx.children.check()?;

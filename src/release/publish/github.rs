@@ -53,7 +53,9 @@ impl Github<'_> {
     fn assets(&self, transport: &dyn Transport, id: u64) -> Result<Vec<RemoteAsset>> {
         let url = format!("{}/releases/{id}/assets?per_page=100", self.repository());
         let request = Request::get(url, "list the files of the release");
-        let assets: Vec<AssetJson> = rest::read_pages(transport, request)?.unwrap_or_default();
+        let assets: Option<Vec<AssetJson>> = rest::read_pages(transport, request.clone())?;
+        let assets =
+            assets.ok_or_else(|| transport.error(&request.what, "the release does not exist"))?;
         Ok(assets
             .into_iter()
             .map(|asset| asset.into_asset(|asset: &AssetJson| self.content(asset)))

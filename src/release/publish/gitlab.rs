@@ -117,7 +117,10 @@ impl Gitlab<'_> {
         let version = self.goal.version.to_string();
         let url = url::with_parameter(&url, "package_version", &version);
         let request = Request::get(url, "list the packages");
-        let packages: Vec<Package> = rest::read_pages(transport, request)?.unwrap_or_default();
+        let packages: Option<Vec<Package>> = rest::read_pages(transport, request.clone())?;
+        let packages = packages.ok_or_else(|| {
+            transport.error(&request.what, "the token has no access to the package registry")
+        })?;
         // The name is searched for, and the version may be, too.
         let own =
             |package: &&Package| package.name == self.goal.package && package.version == version;
@@ -125,7 +128,9 @@ impl Gitlab<'_> {
             let url =
                 format!("{}/packages/{}/package_files?per_page=100", self.project(), package.id);
             let request = Request::get(url, "list the files of the package");
-            let files: Vec<PackageFile> = rest::read_pages(transport, request)?.unwrap_or_default();
+            let files: Option<Vec<PackageFile>> = rest::read_pages(transport, request.clone())?;
+            let files = files
+                .ok_or_else(|| transport.error(&request.what, "the package does not exist"))?;
             for file in files {
                 match found.get(&file.file_name) {
                     Some(newer) if newer.id > file.id => {}

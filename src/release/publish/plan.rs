@@ -167,3 +167,141 @@ fn check_published(
     .detail(differences.join("\n"))
     .hint("release a new version; a published release is not changed"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::release::publish::ReleaseText;
+
+    const NAMES: [&str; 3] = ["a.tar.gz", "b.tar.gz", "SHA256SUMS"];
+
+    fn goal(draft: bool) -> Goal {
+        let file = |name: &&str| ReleaseFile {
+            name: (*name).to_owned(),
+            size: name.len() as u64,
+            sha256: Digest::sha256(name.as_bytes()),
+        };
+        Goal {
+            tag: "v1.0.0".to_owned(),
+            revision: "0".repeat(40),
+            text: ReleaseText { title: "v1.0.0".to_owned(), notes: String::new() },
+            prerelease: false,
+            may_be_latest: true,
+            draft,
+            package: "hello".to_owned(),
+            version: semver::Version::new(1, 0, 0),
+            files: NAMES.iter().map(file).collect(),
+        }
+    }
+
+    fn asset(id: u64, name: &str, content: &str, shown: bool) -> RemoteAsset {
+        RemoteAsset {
+            id,
+            name: name.to_owned(),
+            size: Some(content.len() as u64),
+            incomplete: None,
+            digest: shown.then(|| Digest::sha256(content.as_bytes())),
+            download: Download { url: format!("/{id}"), with_token: true, what: String::new() },
+            public_url: String::new(),
+        }
+    }
+
+    fn release(id: u64, draft: bool, assets: Vec<RemoteAsset>) -> RemoteRelease {
+        RemoteRelease {
+            id,
+            text: ReleaseText { title: String::new(), notes: String::new() },
+            draft,
+            origin: DraftOrigin::Own,
+            url: None,
+            upload_url: None,
+            assets,
+        }
+    }
+
+    /// Follows the steps from every state of three files in one or two drafts: it ends, with the right files, and
+    /// what is deleted was in a draft.
+    #[test]
+    fn every_state_of_a_draft_leads_to_the_complete_release() {
+        for state in 0..5_u32.pow(3) * 4 {
+            let (digits, shown, second) = (state / 4, state % 2 == 0, state / 2 % 2 == 0);
+            let mut assets = Vec::new();
+            for (at, name) in (0..).zip(NAMES) {
+                let id = 10 * (at + 1);
+                match digits / 5_u32.pow(at as u32) % 5 {
+                    0 => {}
+                    1 => assets.push(asset(id, name, name, shown)),
+                    2 => assets.push(asset(id, name, "a.tar.gx", shown)),
+                    3 => {
+                        let incomplete = Some("starter".to_owned());
+                        assets.push(RemoteAsset { incomplete, ..asset(id, name, "", shown) });
+                    }
+                    _ => assets
+                        .extend([asset(id, name, name, shown), asset(id + 1, name, name, shown)]),
+                }
+            }
+            let goal = goal(false);
+            let contents: BTreeMap<u64, String> = assets
+                .iter()
+                .map(|asset| {
+                    let same = asset.size == Some(asset.name.len() as u64);
+                    let right = same && digits / 5_u32.pow((asset.id / 10 - 1) as u32) % 5 != 2;
+                    (asset.id, if right { asset.name.clone() } else { "a.tar.gx".to_owned() })
+                })
+                .collect();
+            let mut releases = vec![release(1, true, assets)];
+            if second {
+                releases.push(release(2, true, Vec::new()));
+            }
+            let mut downloaded = Downloaded::new();
+            let mut id = 1000;
+            for count in 0.. {
+                assert!(count < 30, "{state}");
+                match next_step(&goal, &releases, &downloaded, false).unwrap() {
+                    Step::Create => releases.push(release(3, true, Vec::new())),
+                    Step::DeleteDraft(id) => releases.retain(|one| one.id != id),
+                    Step::DeleteAsset(id, _) => {
+                        assert!(releases[0].draft, "{state}");
+                        releases[0].assets.retain(|one| one.id != id);
+                    }
+                    Step::Upload(index) => {
+                        assert!(releases[0].draft, "{state}");
+                        id += 1;
+                        let name = NAMES[index];
+                        releases[0].assets.push(asset(id, name, name, true));
+                    }
+                    Step::Download(download, _) => {
+                        let id: u64 = download.url[1..].parse().unwrap();
+                        let content = contents[&id].as_bytes();
+                        downloaded
+                            .insert(download.url, (Digest::sha256(content), content.len() as u64));
+                    }
+                    Step::Publish => releases[0].draft = false,
+                    Step::Done => break,
+                }
+            }
+            let names: std::collections::BTreeSet<_> =
+                releases[0].assets.iter().map(|asset| asset.name.as_str()).collect();
+            assert_eq!(
+                (names.len(), releases[0].assets.len(), releases.len()),
+                (3, 3, 1),
+                "{state}"
+            );
+            assert!(!releases[0].draft);
+        }
+    }
+
+    #[test]
+    fn a_draft_stays_a_draft_if_that_is_requested() {
+        let assets = NAMES.iter().map(|name| asset(name.len() as u64, name, name, true)).collect();
+        let releases = [release(1, true, assets)];
+        assert_eq!(
+            next_step(&goal(true), &releases, &Downloaded::new(), false).unwrap(),
+            Step::Done
+        );
+        assert_eq!(
+            next_step(&goal(false), &releases, &Downloaded::new(), false).unwrap(),
+            Step::Publish
+        );
+        assert_eq!(next_step(&goal(false), &[], &Downloaded::new(), false).unwrap(), Step::Create);
+    }
+}

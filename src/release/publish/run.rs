@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     image::tags::VersionLine,
-    model::error::{Error, Result, Status},
+    model::{
+        error::{Error, Result, Status},
+        http::ApiResponse,
+    },
 };
 
 /// The number of times that a file is sent, if what the forge stores differs.
@@ -278,7 +281,10 @@ impl Run<'_> {
                 self.downloaded.insert(download.url.clone(), found);
                 Ok(())
             }
-            Err(status) => Err(self.transport.error(&download.what, &format!("status {status}"))),
+            Err(status) => {
+                let answer = ApiResponse { status, ..ApiResponse::default() };
+                Err(self.transport.status_error(&download.what, &answer))
+            }
         }
     }
 

@@ -77,6 +77,49 @@ pub(super) enum Payload<'a> {
     Stream(&'a str, &'a mut dyn Read, u64),
 }
 
+/// The limit on the number of requests, as a response reports it (GitHub: "Rate limits for the REST API").
+struct RateLimit {
+    /// Whether no requests are left.
+    exhausted: bool,
+    /// The time until the next request.
+    after: Option<Duration>,
+}
+
+impl RateLimit {
+    fn read(response: &Response<Body>) -> Self {
+        let header = |name: &str| response.headers().get(name)?.to_str().ok();
+        let exhausted = header("x-ratelimit-remaining") == Some("0");
+        let after =
+            header("retry-after").and_then(|text| retry::parse_retry_after(text, clock::now()));
+        // "You should not retry your request until after the time specified by the `x-ratelimit-reset` header", in
+        // seconds since 1970.
+        let reset = header("x-ratelimit-reset").and_then(|text| text.parse::<u64>().ok());
+        let limited = matches!(response.status().as_u16(), 403 | 429);
+        let reset = reset.filter(|_| exhausted && limited);
+        let until = reset.map(|reset| Duration::from_secs(reset.saturating_sub(clock::now())));
+        RateLimit { exhausted, after: after.or(until) }
+    }
+
+    /// Returns whether a later request may have a different answer than this status. GitHub answers 403 or 429 if
+    /// there were too many requests.
+    fn is_transient(&self, status: u16) -> bool {
+        let limited = status == 403 && (self.exhausted || self.after.is_some());
+        limited || retry::is_transient(status)
+    }
+
+    /// Returns the error, with the time to wait.
+    fn error(&self, error: Error) -> RequestError {
+        let too_long = self.after.filter(|wait| *wait > retry::MAX_REQUESTED_WAIT);
+        let error = match too_long {
+            Some(wait) => {
+                error.hint(format!("the server accepts requests again in {} s", wait.as_secs()))
+            }
+            None => error,
+        };
+        RequestError::Again(error, self.after)
+    }
+}
+
 impl<'a> Client<'a> {
     /// Returns a client of the server of `address`.
     ///
@@ -144,26 +187,11 @@ impl<'a> Client<'a> {
                 url = to.ok_or_else(|| self.error(what, "it leads to another server"))?;
                 continue;
             }
-            let after = header("retry-after")
-                .and_then(|text| retry::parse_retry_after(&text, clock::now()));
-            let limited = header("x-ratelimit-remaining").is_some_and(|left| left == "0");
-            let reset = header("x-ratelimit-reset").and_then(|text| text.parse::<u64>().ok());
+            let limit = RateLimit::read(&response);
             let answer =
                 ApiResponse { status, link: header("link"), body: self.read(what, response)? };
-            // GitHub answers 403 or 429 if there were too many requests ("Rate limits for the REST API").
-            let again = status == 403 && (limited || after.is_some());
-            if again || retry::is_transient(status) {
-                // "You should not retry your request until after the time specified by the `x-ratelimit-reset`
-                // header", in seconds since 1970.
-                let reset = reset.filter(|_| limited && matches!(status, 403 | 429));
-                let until = reset.map(|reset| reset.saturating_sub(clock::now()));
-                let after = after.or(until.map(Duration::from_secs));
-                let mut error = self.status_error(what, &answer);
-                if let Some(wait) = after.filter(|wait| *wait > retry::MAX_REQUESTED_WAIT) {
-                    let seconds = wait.as_secs();
-                    error = error.hint(format!("the server allows requests in {seconds} s again"));
-                }
-                return Err(RequestError::Again(error, after));
+            if limit.is_transient(status) {
+                return Err(limit.error(self.status_error(what, &answer)));
             }
             return Ok(answer);
         }
@@ -184,6 +212,7 @@ impl<'a> Client<'a> {
         let payload = Payload::Empty;
         let accept = "application/octet-stream";
         let mut call = Call { method: Method::Get, url: address, accept, payload, what };
+        let mut with_token = with_token;
         for _ in 0..=REDIRECTS {
             let mut response = self.send(&mut call, &url, with_token)?;
             let header = |name: &str| response.headers().get(name)?.to_str().ok();
@@ -191,13 +220,15 @@ impl<'a> Client<'a> {
             if let (301..=303 | 307 | 308, Some(to)) = (status, header("location")) {
                 url = url::resolve(&url, to)
                     .map_err(|_| self.error(what, "it leads to an address that is not followed"))?;
+                // A repository that has another name now still needs the token; storage has its own proof in the
+                // address, and may reject a second one.
+                with_token &= !matches!(status, 302 | 303);
                 continue;
             }
-            let after =
-                header("retry-after").and_then(|text| retry::parse_retry_after(text, clock::now()));
-            if retry::is_transient(status) {
+            let rate = RateLimit::read(&response);
+            if rate.is_transient(status) {
                 let error = self.error(what, &registry_error::status_name(status));
-                return Err(RequestError::Again(error, after));
+                return Err(rate.error(error));
             }
             if status != 200 {
                 return Ok(Err(status));
