@@ -43,7 +43,7 @@ pub(super) struct ReleaseArgs {
     /// Kind of forge [default: that of the CI job, or of the host of the git remote `origin`]
     #[arg(long, value_name = "KIND", help_heading = FORGE)]
     forge: Option<ForgeKind>,
-    /// Address of the API, such as https://git.example.org/api/v1
+    /// Address of the API, such as `https://git.example.org/api/v1`
     #[arg(long, value_name = "URL", help_heading = FORGE)]
     api: Option<String>,
     /// Repository [default: that of the CI job, or of the git remote `origin`]

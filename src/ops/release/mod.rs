@@ -19,7 +19,9 @@ use crate::{
         },
     },
     ops::output::manifest,
-    release::publish::{self, Destination, Goal, ReleaseFile, ReleaseText, RequestedDestination},
+    release::publish::{
+        self, Destination, Goal, ReleaseFile, ReleaseText, RequestedDestination, Transport,
+    },
     sys::{
         Context, file,
         forge::{self, Settings},
@@ -110,20 +112,7 @@ pub fn release_to(
     let transport = forge::release_transport(cx, &request.server, destination, &goal.files, &open)?;
     let Destination { forge, repository, .. } = destination;
     if request.dry_run {
-        let preview = publish::preview(&*transport, destination, &goal)?;
-        let release = preview.release.as_ref();
-        let public = release.is_some_and(|release| !release.draft);
-        let outcome = match (public, goal.draft) {
-            (true, _) => PublicationOutcome::Unchanged,
-            (false, true) => PublicationOutcome::Drafted,
-            (false, false) => PublicationOutcome::Published,
-        };
-        let mut planned =
-            report(destination, &goal, outcome, |index| preview.uploads.contains(&index));
-        planned.dry_run = true;
-        planned.latest = (outcome == PublicationOutcome::Published).then_some(preview.latest);
-        planned.url = release.and_then(|release| release.url.clone());
-        return Ok(planned);
+        return preview(&*transport, destination, &goal);
     }
     let count = goal.files.len();
     cx.status("Releasing", format!("{} with {count} files to {forge}: {repository}", goal.tag));
@@ -161,6 +150,27 @@ pub fn release_to(
         publication.files.iter_mut().for_each(|file| file.verified = true);
     }
     Ok(publication)
+}
+
+/// Returns the report of a dry run.
+fn preview(
+    transport: &dyn Transport,
+    destination: &Destination,
+    goal: &Goal,
+) -> Result<Publication> {
+    let preview = publish::preview(transport, destination, goal)?;
+    let release = preview.release.as_ref();
+    let public = release.is_some_and(|release| !release.draft);
+    let outcome = match (public, goal.draft) {
+        (true, _) => PublicationOutcome::Unchanged,
+        (false, true) => PublicationOutcome::Drafted,
+        (false, false) => PublicationOutcome::Published,
+    };
+    let mut planned = report(destination, goal, outcome, |index| preview.uploads.contains(&index));
+    planned.dry_run = true;
+    planned.latest = (outcome == PublicationOutcome::Published).then_some(preview.latest);
+    planned.url = release.and_then(|release| release.url.clone());
+    Ok(planned)
 }
 
 /// Returns a report, without what the forge decides.

@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     model::{
+        bytes::Size,
         error::{Error, Result},
         schema::{Publication, publication::PublicationOutcome},
     },
@@ -59,7 +60,8 @@ pub fn format_publication(publication: &Publication) -> String {
     let mut lines = vec![format!("{tag} of {repository} at {forge}, commit {revision}")];
     for file in &publication.files {
         let what = if file.uploaded { "upload" } else { "keep" };
-        lines.push(format!("  {what:<6} {} {} ({} bytes)", file.sha256, file.name, file.size));
+        let size = Size(file.size);
+        lines.push(format!("  {what:<6} {} {} ({size})", file.sha256, file.name));
     }
     let mut kind = String::new();
     if *prerelease {

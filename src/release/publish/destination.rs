@@ -8,6 +8,7 @@ use semver::Version;
 
 use crate::model::{
     error::{Error, Result},
+    provider::Provider,
     schema::publication::ForgeKind,
     secret::Secret,
     url,
@@ -153,13 +154,12 @@ fn job_forge<'a>(var: &impl Fn(&str) -> Option<&'a str>) -> Option<ForgeKind> {
     let set = |name: &str| var(name).is_some_and(|value| !["0", "false"].contains(&value));
     // Jobs of Forgejo and Gitea have GitHub's variable, too.
     if set("FORGEJO_ACTIONS") || set("GITEA_ACTIONS") {
-        Some(ForgeKind::Forgejo)
-    } else if set("GITHUB_ACTIONS") {
-        Some(ForgeKind::Github)
-    } else if set("GITLAB_CI") {
-        Some(ForgeKind::Gitlab)
-    } else {
-        None
+        return Some(ForgeKind::Forgejo);
+    }
+    match Provider::detect(var)? {
+        Provider::Github => Some(ForgeKind::Github),
+        Provider::Gitlab => Some(ForgeKind::Gitlab),
+        Provider::Circleci => None,
     }
 }
 

@@ -11,24 +11,23 @@ mod gitlab;
 mod names;
 mod notes;
 mod plan;
+mod protocol;
 mod rest;
 mod run;
+mod transport;
 
 use std::time::Duration;
 
+use self::protocol::{Listing, OtherRelease, Protocol, Rank, protocol};
 pub use self::{
     destination::{Destination, RequestedDestination, TOKEN, destination, tag_version},
     github::upload_origin,
     names::check_names,
     notes::{changelog_section, generated_notes},
     run::{Outcome, Preview, common_version, preview, publish, verify_public},
+    transport::Transport,
 };
-use crate::model::{
-    digest::Digest,
-    error::{Error, Result},
-    http::{ApiResponse, Method},
-    schema::publication::ForgeKind,
-};
+use crate::model::{digest::Digest, error::Error, http::Method};
 
 /// The requested release.
 #[derive(Clone, Debug)]
@@ -181,7 +180,7 @@ impl Request {
 /// The error of a request that writes, and what may have happened.
 #[derive(Debug)]
 pub enum WriteError {
-    /// The response is lost or asks for patience: the request may have been carried out, and may be repeated
+    /// The response is lost or requests patience: the request may have been carried out, and may be repeated
     /// after the state was read again.
     Again(Error, Option<Duration>),
     /// The server was silent, or slower than the limits allow. Each try takes long.
@@ -195,131 +194,5 @@ pub enum WriteError {
 impl From<Error> for WriteError {
     fn from(error: Error) -> Self {
         WriteError::Final(error)
-    }
-}
-
-/// The connection to a forge. Its implementation has the token, the retries of requests that read, and the
-/// limits on slow answers.
-pub trait Transport {
-    /// Sends a request that only reads, and repeats it as long as that may help. The response may have any
-    /// status that a retry does not change.
-    ///
-    /// # Errors
-    /// There is no response.
-    fn read(&self, request: &Request) -> Result<ApiResponse>;
-
-    /// Sends a request that writes, once.
-    ///
-    /// # Errors
-    /// There is no response, or one that a retry may change.
-    fn write(&self, request: &Request) -> Result<ApiResponse, WriteError>;
-
-    /// Returns digest and size of the content, or the status of the response if that is not a success. Not
-    /// more than `limit` bytes and one more are read.
-    ///
-    /// # Errors
-    /// There is no response, or it is not complete.
-    fn download(&self, download: &Download, limit: u64) -> Result<Result<(Digest, u64), u16>>;
-
-    /// Waits after the failure of a write, the `tried`th in a row, before the state is read again.
-    ///
-    /// # Errors
-    /// The failure, if there should not be another try.
-    fn pause(&self, tried: u32, failure: WriteError) -> Result<()>;
-
-    /// Returns the error for a response.
-    fn status_error(&self, what: &str, answer: &ApiResponse) -> Error;
-
-    /// Returns the error for a response that is not as documented.
-    fn error(&self, what: &str, why: &str) -> Error;
-
-    /// Reports a step.
-    fn report(&self, verb: &'static str, message: String);
-
-    /// Fails after an interrupt.
-    ///
-    /// # Errors
-    /// There was one.
-    fn check(&self) -> Result<()>;
-}
-
-/// The releases of a repository.
-#[derive(Clone, Debug, Default)]
-struct Listing {
-    /// Those of the tag, drafts and others, by identifier.
-    of_tag: Vec<RemoteRelease>,
-    /// The published ones of other tags.
-    others: Vec<OtherRelease>,
-}
-
-/// A published release of a different tag.
-#[derive(Clone, Debug)]
-struct OtherRelease {
-    tag: String,
-    prerelease: bool,
-    /// Its date, as the forge writes it.
-    date: Option<String>,
-}
-
-/// The place of a release among the others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Rank {
-    latest: bool,
-    /// The date of the release with the highest version, if that is higher.
-    before: Option<String>,
-}
-
-/// The API of a kind of forge.
-trait Protocol {
-    /// Returns the commit that the tag points at; `None` if there is no such tag.
-    fn tag_commit(&self, transport: &dyn Transport) -> Result<Option<String>>;
-
-    /// Returns the releases of the repository. `created` is the identifier of a draft that was created here,
-    /// which a list may lack for a while.
-    fn list(&self, transport: &dyn Transport, created: Option<u64>) -> Result<Listing>;
-
-    /// Creates a draft.
-    fn create(&self, transport: &dyn Transport) -> Result<RemoteRelease, WriteError>;
-
-    /// Sends a file to a draft.
-    fn upload(
-        &self,
-        transport: &dyn Transport,
-        release: &RemoteRelease,
-        file: usize,
-    ) -> Result<RemoteAsset, WriteError>;
-
-    /// Deletes a file of a draft.
-    fn delete_asset(
-        &self,
-        transport: &dyn Transport,
-        release: &RemoteRelease,
-        asset: &RemoteAsset,
-    ) -> Result<(), WriteError>;
-
-    /// Deletes a draft.
-    fn delete_draft(&self, transport: &dyn Transport, id: u64) -> Result<(), WriteError>;
-
-    /// Publishes a draft, in one request.
-    fn publish(
-        &self,
-        transport: &dyn Transport,
-        release: &RemoteRelease,
-        text: &ReleaseText,
-        rank: &Rank,
-    ) -> Result<(), WriteError>;
-
-    /// Returns whether a file that is sent again replaces the earlier one, so that none has to be deleted.
-    fn replaces(&self) -> bool {
-        false
-    }
-}
-
-/// Returns the protocol of the destination.
-fn protocol<'a>(destination: &'a Destination, goal: &'a Goal) -> Box<dyn Protocol + 'a> {
-    match destination.forge {
-        ForgeKind::Github => Box::new(github::Github { destination, goal }),
-        ForgeKind::Gitlab => Box::new(gitlab::Gitlab { destination, goal }),
-        ForgeKind::Forgejo => Box::new(forgejo::Forgejo { destination, goal }),
     }
 }

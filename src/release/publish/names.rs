@@ -11,7 +11,7 @@ struct NameRule {
     forge: ForgeKind,
     /// The characters that it preserves, besides letters and digits of ASCII.
     preserved: &'static str,
-    /// What happens to other names.
+    /// The effect on other names, as a verb.
     effect: &'static str,
     /// The source.
     source: &'static str,

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     image::tags::VersionLine,
     model::{
+        bytes::Size,
         error::{Error, Result, Status},
         http::ApiResponse,
     },
@@ -340,8 +341,8 @@ impl Run<'_> {
         }
         *sent += 1;
         self.uploaded.insert(index);
-        let size = file.size;
-        self.transport.report("Uploaded", format!("{} ({size} bytes)", file.name));
+        let size = Size(file.size);
+        self.transport.report("Uploaded", format!("{} ({size})", file.name));
         draft.assets.retain(|old| old.name != file.name);
         draft.assets.push(asset);
         Ok(())
