@@ -229,8 +229,12 @@ impl Run<'_> {
             let releases = &current.listing.of_tag;
             let replaces = self.protocol.replaces();
             let step = plan::next_step(self.goal, releases, &self.downloaded, replaces)?;
-            // The last look before the release becomes public, and the last of all.
-            if matches!(step, Step::Publish | Step::Done) && !current.fresh {
+            // The state is read right before the release becomes public or something is deleted, and at the end.
+            let needs_fresh = matches!(
+                step,
+                Step::Publish | Step::Done | Step::DeleteAsset(..) | Step::DeleteDraft(_)
+            );
+            if needs_fresh && !current.fresh {
                 continue;
             }
             if step == Step::Done {
