@@ -5,7 +5,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
     cache::CacheArgs, ci::CiArgs, image::ImageArgs, merge::MergeArgs, package::PackageArgs,
-    push::PushArgs, registry::RegistryArgs, sign::SignArgs, size::SizeArgs, verify::VerifyArgs,
+    push::PushArgs, registry::RegistryArgs, release::ReleaseArgs, sign::SignArgs, size::SizeArgs,
+    verify::VerifyArgs,
 };
 use crate::{
     build::{request::BuildRequest, workspace::FeatureSelection},
@@ -80,6 +81,8 @@ pub(super) enum Verb {
     Merge(Box<MergeArgs>),
     /// Push an image to registries without a container engine
     Push(Box<PushArgs>),
+    /// Publish the files of a release at GitHub, GitLab or Forgejo: complete, or not at all
+    Release(Box<ReleaseArgs>),
     /// Sign a release and pushed images with minisign or cosign
     Sign(SignArgs),
     /// Verify linkage, hardening and size of binaries, archives, images and releases

@@ -36,7 +36,11 @@ pub(super) fn run(cx: &Context, args: &CommentArgs) -> Result<Status> {
             file: args.file.clone(),
             marker: args.marker.clone(),
             unless_unchanged: args.unless_unchanged.clone(),
-            server: Settings { ca: args.ca.clone(), insecure: args.insecure.clone() },
+            server: Settings {
+                ca: args.ca.clone(),
+                insecure: args.insecure.clone(),
+                ..Settings::default()
+            },
         },
     )?;
     Ok(Status::Done)

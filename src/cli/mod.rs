@@ -11,6 +11,7 @@ mod output;
 mod package;
 mod push;
 mod registry;
+mod release;
 mod report;
 mod sign;
 mod size;
@@ -156,6 +157,7 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
         Verb::Image(args) => image::run(cx, args),
         Verb::Merge(args) => merge::run(cx, args),
         Verb::Push(args) => push::run(cx, args),
+        Verb::Release(args) => release::run(cx, args),
         Verb::Package(args) => package::run(cx, args),
         Verb::Sign(args) => sign::run(cx, args),
         Verb::Size(args) => size::run(cx, args, cli.verbose),

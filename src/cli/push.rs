@@ -33,6 +33,9 @@ pub(super) struct PushArgs {
     /// Push this image of several
     #[arg(short, long, value_name = "NAME")]
     package: Option<String>,
+    /// Write no tag: only the content, to which tags can be pointed later
+    #[arg(long, conflicts_with_all = ["from", "tags"])]
+    by_digest: bool,
     #[command(flatten)]
     tags: TagArgs,
     /// Mount existing blobs from this repository of the same registry; repeatable
@@ -98,9 +101,13 @@ pub(super) fn run(cx: &Context, args: &PushArgs) -> Result<Status> {
         Some(path) => PushSource::Path(path.clone()),
         None => PushSource::Dist(assemble::dist(cx, args.dist.as_deref())?, args.package.clone()),
     };
+    let references = match args.by_digest {
+        true => push::by_digest(&source, &args.references)?,
+        false => args.references.clone(),
+    };
     let request = PushRequest {
         source,
-        references: args.references.clone(),
+        references,
         mount_from: args.mount_from.clone(),
         dry_run: args.dry_run,
         attach: !args.no_attach,

@@ -6,6 +6,7 @@ pub mod digest;
 pub mod error;
 pub mod event;
 pub mod feature;
+pub mod http;
 pub mod json;
 pub mod machine;
 pub mod markup;

@@ -12,7 +12,7 @@ pub mod directory;
 pub mod durable;
 pub mod env;
 pub mod file;
-#[cfg_attr(not(feature = "registry"), path = "registry/without_forge.rs")]
+#[cfg_attr(not(feature = "registry"), path = "forge/without.rs")]
 pub mod forge;
 pub mod fs;
 pub mod git;

@@ -60,6 +60,8 @@ mod paths;
 mod peers;
 mod plan;
 mod provenance;
+mod publish;
+mod publish_faults;
 mod published;
 mod push;
 mod push_credentials;

@@ -8,23 +8,13 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Destination;
-use crate::model::url;
+use crate::model::{
+    http::{ApiResponse, Method},
+    url,
+};
 
 /// The maximum number of pages, of a hundred comments each, that are read.
 const MAX_PAGES: u32 = 1000;
-
-/// The method of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// Reads.
-    Get,
-    /// Makes a new comment.
-    Post,
-    /// Changes a comment, with GitHub.
-    Patch,
-    /// Changes a comment, with GitLab.
-    Put,
-}
 
 /// A request to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,17 +27,6 @@ pub struct ApiRequest {
     pub body: Option<String>,
     /// Its purpose, as in `cannot …`.
     pub what: &'static str,
-}
-
-/// The response to a request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ApiResponse {
-    /// The status of HTTP.
-    pub status: u16,
-    /// Its `Link` header.
-    pub link: Option<String>,
-    /// Its body.
-    pub body: Vec<u8>,
 }
 
 /// The result of the exchange.

@@ -10,5 +10,5 @@ mod tests;
 
 pub use body::{MAX_LENGTH, body, marker};
 pub use destination::{Destination, NoDestination, destination};
-pub use exchange::{ApiRequest, ApiResponse, CommentOutcome, Exchange, Method, NextStep};
+pub use exchange::{ApiRequest, CommentOutcome, Exchange, NextStep};
 pub use report::is_unchanged;

@@ -1,5 +1,8 @@
 use super::*;
-use crate::model::error::Status;
+use crate::model::{
+    error::Status,
+    http::{ApiResponse, Method},
+};
 
 const MARKER: &str = "<!-- longshore:size -->";
 

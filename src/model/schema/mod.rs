@@ -18,6 +18,7 @@ pub mod package;
 pub mod packaging;
 pub mod plan;
 pub mod profile;
+pub mod publication;
 pub mod push;
 mod request;
 pub mod size;
@@ -30,6 +31,7 @@ pub use dist::Dist;
 pub use doctor::Doctor;
 pub use image::{ImageDiff, Inspection};
 pub use plan::Plan;
+pub use publication::Publication;
 pub use push::Push;
 pub use size::Size;
 pub use verify::Verification;
@@ -55,6 +57,7 @@ pub fn json_schemas() -> Vec<(&'static str, String)> {
         ("package-list.v1", text::<package::ArchiveListing>()),
         ("plan.v1", text::<Plan>()),
         ("push.v1", text::<Push>()),
+        ("release.v1", text::<Publication>()),
         ("size.v1", text::<Size>()),
         ("verify.v1", text::<Verification>()),
     ]

@@ -128,6 +128,26 @@ pub fn push(cx: &Context, request: &PushRequest) -> Result<Push> {
     Ok(pushed)
 }
 
+/// Returns the references with the digest of the image of a release instead of a tag: no tag is written then.
+///
+/// # Errors
+/// There is no such image, or a reference has a tag or another digest.
+pub fn by_digest(source: &PushSource, references: &[Reference]) -> Result<Vec<Reference>> {
+    let PushSource::Dist(directory, name) = source else {
+        return Err(Error::usage("`--by-digest` pushes an image of a release")
+            .hint("with `--from`, name the digest: `REFERENCE@sha256:…`"));
+    };
+    let (_, image) = find_in_dist(directory, name.as_deref())?;
+    let with_digest = |reference: &Reference| match &reference.tag {
+        None => {
+            Ok(Reference { digest: reference.digest.or(Some(image.digest)), ..reference.clone() })
+        }
+        Some(_) => Err(Error::usage(format!("`{reference}` names a tag, which is not written"))
+            .hint(format!("name `{}`", reference.name()))),
+    };
+    references.iter().map(with_digest).collect()
+}
+
 /// One repository, and its requested content.
 struct PushTarget {
     repository: Repository,

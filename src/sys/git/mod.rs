@@ -360,3 +360,18 @@ pub fn find_commit(cx: &Context, dir: &Utf8Path, text: &str) -> Result<Option<St
     let hash = line(&output).trim().to_owned();
     Ok((output.success() && !hash.is_empty()).then_some(hash))
 }
+
+/// Returns the URL of a remote of the repository of `dir`; `None` if there is no such remote. It may contain a
+/// password.
+///
+/// # Errors
+/// As [`repository`].
+pub fn remote_url(cx: &Context, dir: &Utf8Path, name: &str) -> Result<Option<String>> {
+    let Some(repository) = repository(cx, dir)? else {
+        return Ok(None);
+    };
+    let args = ["remote", "get-url", "--", name];
+    let output = cx.children.output(&command(cx, &repository.dir).args(args))?;
+    let url = line(&output).trim().to_owned();
+    Ok((output.success() && !url.is_empty()).then_some(url))
+}

@@ -42,7 +42,7 @@ impl<R> Paced<R> {
     }
 
     /// Returns a sent stream: the server's time is between two reads.
-    pub(super) fn sent(inner: R, limits: &ResponseLimits) -> Self {
+    pub(in crate::sys) fn sent(inner: R, limits: &ResponseLimits) -> Self {
         Paced { sends: true, ..Paced::received(inner, limits) }
     }
 
