@@ -95,7 +95,7 @@ fn linters_accept_generated_files() {
         ("runs-on: ubuntu-24.04\n", "run-on: ubuntu-24.04\n", "'runs-on' is a required property"),
         ("runs-on: ubuntu-24.04\n", "runs-on: ubuntu-0\n", "\"ubuntu-0\" is unknown"),
         ("persist-credentials: false", "persist-credentials: true", "artipacked"),
-        ("tag=$GITHUB_REF_NAME", "tag=`echo $GITHUB_REF_NAME`", "SC2086"),
+        ("echo \"$digest\"", "echo $digest", "SC2086"),
     ] {
         assert!(good.contains(from), "{from}: {good}");
         fs::write(&path, good.replacen(from, to, 1)).unwrap();

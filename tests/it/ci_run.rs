@@ -1,7 +1,8 @@
 //! The release pipeline of each provider's file, run for real.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
+use longshore::model::schema::publication::ForgeKind;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -12,6 +13,7 @@ use crate::support::{
     peer,
     pipeline::{Job, Run, cache, circleci, github, gitlab, path},
     registry::Registry,
+    release_forge::{ReleaseForge, TOKEN},
     workspace::Workspace,
 };
 
@@ -49,9 +51,9 @@ fn with_xtask(workspace: Workspace) -> Workspace {
 /// job that `BROKEN` names, and in all that have no name where it is `yes`. `more` is for `Cargo.toml`.
 ///
 /// With `xtask`, the workspace has one, with a crate `longshore` that starts the program under test.
-fn released(repository: &str, more: &str, xtask: bool) -> Workspace {
+fn released(repository: &str, more: &str, (xtask, release): (bool, bool)) -> Workspace {
     let settings = format!(
-        "{more}[workspace.metadata.longshore.ci]\nrepository = \"{repository}\"\nrelease = false\n\
+        "{more}[workspace.metadata.longshore.ci]\nrepository = \"{repository}\"\nrelease = {release}\n\
          before.build = ['test \"${{BROKEN-no}}\" != \"${{CI_JOB_NAME-yes}}\"']\n"
     );
     let workspace = Workspace::empty()
@@ -83,6 +85,10 @@ struct Provider {
     read: fn(&Value) -> BTreeMap<String, Job>,
     /// The prefix of the names of its jobs.
     start: &'static str,
+    /// The forge that has its releases.
+    forge: Option<ForgeKind>,
+    /// The path of the archives of a release in the store.
+    archives: &'static str,
     /// The job that compiles longshore on arm64.
     arm64: &'static str,
     /// The path of longshore for amd64 in the store.
@@ -96,6 +102,8 @@ const PROVIDERS: [Provider; 3] = [
         path: ".github/workflows/longshore-release.yml",
         read: github,
         start: "",
+        forge: Some(ForgeKind::Github),
+        archives: "longshore-archives",
         arm64: "tool-ubuntu-24-04-arm",
         tool: "longshore-tool-ubuntu-24-04/cargo-longshore",
         variables: &[("GITHUB_REF_NAME", "v0.1.0"), ("GITHUB_REF_TYPE", "tag")],
@@ -104,6 +112,8 @@ const PROVIDERS: [Provider; 3] = [
         path: ".gitlab-ci.yml",
         read: gitlab,
         start: "longshore-",
+        forge: Some(ForgeKind::Gitlab),
+        archives: "longshore-merge/target/dist/archives",
         arm64: "tool-arm64",
         tool: "longshore-plan/target/ci-tool/amd64/cargo-longshore",
         variables: &[("CI_COMMIT_TAG", "v0.1.0")],
@@ -112,11 +122,40 @@ const PROVIDERS: [Provider; 3] = [
         path: ".circleci/config.yml",
         read: circleci,
         start: "",
+        forge: None,
+        archives: "store_artifacts/target/dist/archives",
         arm64: "tool-arm64",
         tool: "persist_to_workspace/target/ci-tool/amd64/cargo-longshore",
         variables: &[("CIRCLE_TAG", "v0.1.0")],
     },
 ];
+
+/// Returns the variables of a job that publishes the repository `source` at a forge, which has its tag.
+fn at_forge(forge: &ReleaseForge, source: &Workspace) -> Vec<(&'static str, String)> {
+    let git = plain("git").args(["rev-parse", "HEAD"]).current_dir(source.root()).output().unwrap();
+    let commit = String::from_utf8(git.stdout).unwrap().trim().to_owned();
+    let kind = forge.with(|state| {
+        state.tags.insert("v0.1.0".to_owned(), (commit.clone(), false));
+        state.kind
+    });
+    let api = ReleaseForge::api(kind, &forge.address);
+    let words: [(&str, &str); 4] = match kind {
+        ForgeKind::Gitlab => [
+            ("GITLAB_CI", "true"),
+            ("CI_API_V4_URL", &api),
+            ("CI_PROJECT_PATH", "me/group/hello"),
+            ("CI_JOB_TOKEN", TOKEN),
+        ],
+        _ => [
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_API_URL", &api),
+            ("GITHUB_REPOSITORY", "me/hello"),
+            ("GITHUB_TOKEN", TOKEN),
+        ],
+    };
+    let words = words.into_iter().map(|(name, value)| (name, value.to_owned()));
+    words.chain([("CI_COMMIT_SHA", commit)]).collect()
+}
 
 #[test]
 fn each_providers_release_equals_one_dist() {
@@ -125,7 +164,7 @@ fn each_providers_release_equals_one_dist() {
         let repository = format!("{}/me/hello{at}", registry.address);
         // One with an xtask: it is compiled by the jobs that hand longshore on, and by no other.
         let xtask = at == 1;
-        let source = released(&repository, QUICK, xtask);
+        let source = released(&repository, QUICK, (xtask, true));
         let jobs = (provider.read)(&yaml(&peers, &source.path(provider.path)));
         let mut run = Run::new(jobs, &source, provider.variables);
         let id = |name: &str| format!("{}{name}", provider.start);
@@ -155,13 +194,38 @@ fn each_providers_release_equals_one_dist() {
         // That one alone again, and then the merge.
         run.job(&arm64, &[]).unwrap();
         run.job(&id("merge"), &[]).unwrap();
-        let told = run.job(&id("publish"), &[]).unwrap();
+        let forge = provider.forge.map(ReleaseForge::start);
+        let variables = forge.as_ref().map(|forge| at_forge(forge, &source)).unwrap_or_default();
+        let variables: Vec<_> =
+            variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let told = run.job(&id("publish"), &variables).unwrap();
         assert!(!told.contains("Compiling "), "{told}");
+        // A second run has nothing to do.
+        run.job(&id("publish"), &variables).unwrap();
 
         longshore(&source, "dist").run();
         let local = digest(&source.dist().join("image/hello"));
         assert!(told.contains(&format!("{repository}@{local}")), "{local}: {told}");
         assert!(told.contains(&format!("Tagged {repository}:0.1.0")), "{told}");
+        let Some(forge) = forge else { continue };
+        assert_eq!(forge.with(|state| state.wrong.clone()), Vec::<String>::new());
+        let public = forge.public("v0.1.0").unwrap();
+        // What the job that merged left; archives are those of one `dist`, too.
+        let read = |directory: &Path| -> BTreeMap<String, Vec<u8>> {
+            let names = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
+            let names = names.map(|entry| entry.file_name().into_string().unwrap());
+            names
+                .map(|name| (name.clone(), std::fs::read(directory.join(&name)).unwrap()))
+                .collect()
+        };
+        let merged = read(&run.store.path().join(provider.archives));
+        assert!(public == merged, "{:?}, and {:?} merged", public.keys(), merged.keys());
+        let local = read(&source.dist().join("archives"));
+        let packed = |name: &&String| name.ends_with(".tar.gz");
+        assert_eq!(local.keys().filter(packed).count(), 2);
+        for name in local.keys().filter(packed) {
+            assert!(public.get(name) == local.get(name), "{name}");
+        }
     }
 }
 
@@ -171,7 +235,7 @@ fn gitlab_ci_local_runs_the_release_and_a_failed_platform_again_alone() {
     let (Some(node), Some(_)) = (peer::find("node"), peer::find("rsync")) else { return };
     let repository = format!("{}/me/local", registry.address);
     // As users have it: with the preset that is the default, which takes longer.
-    let source = released(&repository, "", false);
+    let source = released(&repository, "", (false, false));
     // Its names are made of where a repository comes from.
     let origin = ["remote", "add", "origin", "https://gitlab.example.org/me/hello.git"];
     assert!(plain("git").args(origin).current_dir(source.root()).status().unwrap().success());

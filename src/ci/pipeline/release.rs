@@ -259,11 +259,17 @@ fn publish(inputs: &PipelineInputs<'_>, provider: Provider, tool: &Tool) -> Opti
     let signed = before.is_some().then(|| JobStep::Upload(archives()));
     steps.extend(before.into_iter().chain(signed));
     let repository = settings.repository(provider);
-    steps.extend(
-        repository.map(|name| JobStep::Run(script::push(inputs, provider, name, &command))),
-    );
     let release = makes_release(inputs, provider);
-    steps.extend(script::release(inputs, provider).filter(|_| release).map(JobStep::Run));
+    let push = |name: &str, flags: &[&str]| {
+        let run = |to| script::push(inputs, provider, to, &command, (name, flags));
+        repository.map(|to| JobStep::Run(run(to)))
+    };
+    if release {
+        // Content, then files, then tags: what can be pulled or downloaded is complete.
+        steps.extend(push("Push without tags", &["--by-digest", "--tags release --dry-run"]));
+        steps.extend(script::release(provider, &command).map(JobStep::Run));
+    }
+    steps.extend(push("Push", &["--tags release"]));
     steps.extend(inputs.after("publish", Some(tool)).map(secret));
     steps.extend(logs("publish"));
     let mut permissions = vec![match release {

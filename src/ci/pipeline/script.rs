@@ -228,27 +228,29 @@ pub(super) fn verify_with_report(tool: &str) -> Run {
     )
 }
 
-/// Pushes the images, with the tags of a release.
+/// Pushes the images to `repository`, each with `flags`, in the order of the flags.
 pub(super) fn push(
     inputs: &PipelineInputs<'_>,
     provider: Provider,
     repository: &str,
     tool: &str,
+    (name, flags): (&str, &[&str]),
 ) -> Run {
     let ghcr = provider == Provider::Github && repository.starts_with("ghcr.io/");
     let login = if ghcr { " --github-token" } else { "" };
-    let one = |image: Option<&String>| match image {
-        None => format!("{tool} push {} --tags release{login}\n", quote(repository)),
+    let one = |image: Option<&String>, flags: &str| match image {
+        None => format!("{tool} push {} {flags}{login}\n", quote(repository)),
         Some(image) => format!(
-            "{tool} push {} --package {} --tags release{login}\n",
+            "{tool} push {} --package {} {flags}{login}\n",
             quote(&format!("{repository}/{image}")),
             quote(image)
         ),
     };
-    let lines: String = match inputs.images {
-        [_] => one(None),
-        all => all.iter().map(|image| one(Some(image))).collect(),
+    let lines = |flags: &&str| match inputs.images {
+        [_] => one(None, flags),
+        all => all.iter().map(|image| one(Some(image), flags)).collect::<String>(),
     };
+    let lines: String = flags.iter().map(lines).collect();
     let host = registry(repository);
     let settings = inputs.settings();
     let named = settings.secrets.iter().chain(settings.env.keys()).any(|name| name == HOST);
@@ -262,7 +264,7 @@ pub(super) fn push(
         login += &gitlab_login(&host);
     }
     let lines = login + &lines;
-    let run = run("Push", lines).secrets(&inputs.settings().secrets);
+    let run = run(name, lines).secrets(&inputs.settings().secrets);
     if ghcr { run.token("GITHUB_TOKEN") } else { run }
 }
 
@@ -290,48 +292,16 @@ fn gitlab_login(host: &str) -> String {
     )
 }
 
-/// Creates the release at the provider, if it has releases; a second run completes it.
-pub(super) fn release(inputs: &PipelineInputs<'_>, provider: Provider) -> Option<Run> {
+/// Publishes the release at the provider, if it has releases; a second run completes it.
+pub(super) fn release(provider: Provider, tool: &str) -> Option<Run> {
+    let run = run("Release", format!("{tool} release --from target/dist --verify"));
     match provider {
-        Provider::Github => Some(run("Release", GITHUB_RELEASE).token("GH_TOKEN")),
-        Provider::Gitlab => {
-            let package = quote(inputs.workspace.name());
-            Some(run("Release", format!("package={package}\n{GITLAB_RELEASE}")))
-        }
+        Provider::Github => Some(run.token("GITHUB_TOKEN")),
+        // The job's token is a variable of the job.
+        Provider::Gitlab => Some(run),
         Provider::Circleci => None,
     }
 }
-
-const GITHUB_RELEASE: &str = r#"tag=$GITHUB_REF_NAME
-set --
-case $tag in *-*) set -- --prerelease ;; esac
-if ! gh release view "$tag" --repo "$GITHUB_REPOSITORY" >/dev/null 2>&1; then
-  gh release create "$tag" --repo "$GITHUB_REPOSITORY" --verify-tag --title "$tag" \
-    --generate-notes "$@"
-fi
-gh release upload "$tag" --repo "$GITHUB_REPOSITORY" --clobber target/dist/archives/*"#;
-
-const GITLAB_RELEASE: &str = r#"tag=$CI_COMMIT_TAG
-project=$CI_API_V4_URL/projects/$CI_PROJECT_ID
-api() {
-  printf 'JOB-TOKEN: %s\n' "$CI_JOB_TOKEN" |
-    curl --fail --silent --show-error --retry 3 --header @- "$@"
-}
-if ! api --output /dev/null "$project/releases/$tag" 2>/dev/null; then
-  api --output /dev/null --data-urlencode "tag_name=$tag" --data-urlencode "name=$tag" \
-    "$project/releases"
-fi
-known=$(api "$project/releases/$tag/assets/links?per_page=100")
-for file in target/dist/archives/*; do
-  name=${file##*/}
-  url=$project/packages/generic/$package/${tag#v}/$name
-  api --output /dev/null --upload-file "$file" "$url"
-  case $known in
-    *"\"name\":\"$name\""*) ;;
-    *) api --output /dev/null --data-urlencode "name=$name" --data-urlencode "url=$url" \
-      "$project/releases/$tag/assets/links" ;;
-  esac
-done"#;
 
 /// Looks for the sizes of the branch that a pull request is for: the report of the last run of that branch,
 /// else its revision.

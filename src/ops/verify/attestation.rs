@@ -92,7 +92,7 @@ fn beside(path: &Utf8Path) -> Vec<Utf8PathBuf> {
     // A directory that cannot be listed may have files that can be opened.
     let names = directory::source_names(directory)
         .unwrap_or_else(|_| SUFFIXES.iter().map(|suffix| format!("{own}{suffix}")).collect());
-    let own = names.iter().filter(|name| is_own(name)).map(|name| directory.join(name));
+    let own = names.iter().filter(|name| is_own(name)).map(|name| path.with_file_name(name));
     own.filter(|path| is_file(path) && is_bundle(path)).collect()
 }
 
