@@ -12,7 +12,7 @@ use crate::{
         error::{Error, Result, Status},
         provider::Provider,
     },
-    ops::ci::{self, CiRequest},
+    ops::ci::{self, CiRequest, PreflightRequest},
     sys::Context,
 };
 
@@ -28,11 +28,20 @@ enum CiVerb {
     Generate(ProviderArgs),
     /// Print how the files differ from those that `generate` would write; status 1 if one does
     Check(ProviderArgs),
+    /// Copy this program, with its digest on stdout, for jobs that must not compile
+    Tool {
+        /// Directory for the program, as `cargo-longshore`
+        #[arg(long, value_name = "DIR")]
+        into: Utf8PathBuf,
+    },
     /// Check the tag, secrets and platforms of a release before anything is built
     Preflight {
         /// Tag to release [default: that of the CI system]
         #[arg(long, value_name = "TAG")]
         tag: Option<String>,
+        /// Leave the secrets out: a different job checks them
+        #[arg(long)]
+        without_secrets: bool,
         /// Path to Cargo.toml
         #[arg(long, value_name = "PATH")]
         manifest_path: Option<Utf8PathBuf>,
@@ -90,8 +99,18 @@ pub(super) fn run(cx: &Context, args: &CiArgs) -> Result<Status> {
             Err(Error::check(format!("`{}` {what}{others}", first.path))
                 .hint("run `ci generate`; settings are in Cargo.toml, see docs/ci.md"))
         }
-        CiVerb::Preflight { tag, manifest_path } => {
-            ci::preflight(cx, tag.as_deref(), manifest_path.as_deref())?;
+        CiVerb::Tool { into } => {
+            let digest = ci::export_tool(cx, into)?;
+            print(&format!("{}\n", digest.hex()))?;
+            Ok(Status::Done)
+        }
+        CiVerb::Preflight { tag, without_secrets, manifest_path } => {
+            let request = PreflightRequest {
+                tag: tag.clone(),
+                without_secrets: *without_secrets,
+                manifest_path: manifest_path.clone(),
+            };
+            ci::preflight(cx, &request)?;
             Ok(Status::Done)
         }
         CiVerb::Comment(args) => comment::run(cx, args),

@@ -120,6 +120,22 @@ pub enum Runner {
 }
 
 impl Runner {
+    /// Returns the kind of machine that it is: a program that one runner of a kind compiled also runs on the
+    /// others. Jobs of GitLab and CircleCI run in one image, so that only the architecture differs; images
+    /// of GitHub have different versions of the C library.
+    pub fn machine(&self, provider: Provider) -> String {
+        match (self, provider) {
+            (Runner::Hosted(name), Provider::Github) => name.clone(),
+            (Runner::Hosted(name), Provider::Gitlab) => {
+                name.rsplit('-').next().unwrap_or(name).to_owned()
+            }
+            (Runner::Hosted(name), Provider::Circleci) => {
+                if name.starts_with("arm.") { "arm64" } else { "amd64" }.to_owned()
+            }
+            (Runner::SelfHosted(labels), _) => labels.join("-"),
+        }
+    }
+
     /// Checks the name against the provider's hosted runners. `key` is the key in the
     /// configuration.
     ///

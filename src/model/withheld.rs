@@ -10,6 +10,8 @@ const NAMES: &[&str] = &[
     // Signing.
     "COSIGN_PASSWORD",
     "COSIGN_PRIVATE_KEY",
+    "GPG_PASSPHRASE",
+    "GPG_PRIVATE_KEY",
     "MINISIGN_PASSWORD",
     "SIGSTORE_ID_TOKEN",
     // GitHub, and forges with its variables.
@@ -43,6 +45,7 @@ const NAMES: &[&str] = &[
     "CIRCLE_OIDC_TOKEN_V2",
     // Registries of images and packages. Cargo needs its publishing token for crates.io only to
     // publish; those of other registries (`CARGO_REGISTRIES_*_TOKEN`) also to download.
+    "CARGO_REGISTRIES_CRATES_IO_TOKEN",
     "CARGO_REGISTRY_TOKEN",
     "DOCKER_AUTH_CONFIG",
     "DOCKER_PASSWORD",
@@ -91,6 +94,7 @@ mod tests {
             "LONGSHORE_REGISTRY_TOKEN",
             "LONGSHORE_MINISIGN_PASSWORD",
             "COSIGN_PASSWORD",
+            "CARGO_REGISTRIES_CRATES_IO_TOKEN",
             "GITHUB_TOKEN",
             "CI_JOB_TOKEN",
             "ACTIONS_RUNTIME_TOKEN",

@@ -29,6 +29,7 @@ repository = { github = "ghcr.io/me/hello", gitlab = "registry.example.org/me/he
 release = true
 release-cache = true
 id-token = true
+attest = true
 environment = "release"
 secrets = ["LONGSHORE_MINISIGN_PASSWORD", "SIGNING_KEY"]
 gitlab-file = ".gitlab/longshore.yml"
@@ -94,7 +95,7 @@ fn linters_accept_generated_files() {
         ("runs-on: ubuntu-24.04\n", "run-on: ubuntu-24.04\n", "'runs-on' is a required property"),
         ("runs-on: ubuntu-24.04\n", "runs-on: ubuntu-0\n", "\"ubuntu-0\" is unknown"),
         ("persist-credentials: false", "persist-credentials: true", "artipacked"),
-        ("tag=$GITHUB_REF_NAME", "tag=`echo $GITHUB_REF_NAME`", "SC2086"),
+        ("echo \"$digest\"", "echo $digest", "SC2086"),
     ] {
         assert!(good.contains(from), "{from}: {good}");
         fs::write(&path, good.replacen(from, to, 1)).unwrap();
@@ -229,11 +230,11 @@ fn jobs_call_the_xtask_if_it_has_longshore() {
         longshore(workspace, "ci generate").run();
         fs::read_to_string(workspace.path(FILES[1].1)).unwrap()
     };
-    assert!(text(&workspace).contains("cargo run --quiet --package xtask -- ci preflight\n"));
+    assert!(text(&workspace).contains("(cargo run --quiet --package xtask -- ci tool --into "));
     workspace.write(".cargo/config.toml", "[alias]\nxtask = \"run --package xtask --\"\n");
-    assert!(text(&workspace).contains("cargo xtask ci preflight\n"));
+    assert!(text(&workspace).contains("(cargo xtask ci tool --into "));
     workspace.write("xtask/Cargo.toml", &manifest.replace("longshore = \"0.1\"", ""));
-    assert!(text(&workspace).contains("cargo longshore ci preflight\n"));
+    assert!(text(&workspace).contains("(cargo longshore ci tool --into "));
 }
 
 #[test]
@@ -281,6 +282,7 @@ fn preflight_checks_run_before_the_build() {
         .stderr("the secrets `ONE`, `THREE` are not set")
         .absent("hunter2")
         .run();
+    preflight(&workspace, "--tag v0.1.0 --without-secrets").stderr("Checked v0.1.0 for").run();
     let workspace = Workspace::hello();
     preflight(&workspace, "--tag v0.1.0")
         .stderr("Checked v0.1.0 for linux/amd64, linux/arm64")
@@ -324,4 +326,64 @@ fn line_ends_of_a_checkout_are_ignored() {
     assert_eq!(changed.count(), 2, "{}{}", ran.stdout, ran.stderr);
     longshore(&workspace, "ci generate").run();
     assert_eq!(fs::read_to_string(&path).unwrap(), windows);
+}
+
+/// The script of the job that checks secrets, on each provider, with one that is not set.
+#[test]
+fn the_job_that_checks_secrets_names_those_that_are_not_set() {
+    let settings = "[workspace.metadata.longshore.ci]\nsecrets = [\"ONE\", \"TWO\", \"THREE\"]\n";
+    let workspace = Workspace::empty().package("hello", settings);
+    longshore(&workspace, &format!("ci generate {ALL}")).run();
+    for (provider, path) in [FILES[1], FILES[2], FILES[3]] {
+        let text = fs::read_to_string(workspace.path(path)).unwrap();
+        let start = text.find("missing=\n").unwrap();
+        let end = start + text[start..].find("exit 2").unwrap();
+        let script = format!("set -eu\n{}exit 2\nfi\n", &text[start..end]);
+        let github = provider == "github";
+        let (set, unset) = if github { ("true", "false") } else { ("hunter2", "") };
+        let run = |two: &str| {
+            let mut command = plain("sh");
+            command.arg("-c").arg(&script).env("ONE", set).env("TWO", two).env("THREE", set);
+            command.output().unwrap()
+        };
+        assert!(run(set).status.success(), "{provider}: {script}");
+        let output = run(unset);
+        assert_eq!(output.status.code(), Some(2), "{provider}");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(told, "these secrets are not set: TWO\n", "{provider}");
+    }
+}
+
+#[test]
+fn ci_tool_copies_the_running_program_and_prints_its_digest() {
+    let workspace = Workspace::hello();
+    let ran = longshore(&workspace, "ci tool --into a/b").run();
+    let copy = workspace.path("a/b/cargo-longshore");
+    let digest = longshore::model::digest::Digest::sha256(&fs::read(&copy).unwrap());
+    assert_eq!(ran.stdout, format!("{}\n", digest.hex()));
+    let mut again = plain(&copy);
+    let again = again.args(["ci", "tool", "--into", "c"]).current_dir(workspace.root());
+    assert_eq!(String::from_utf8(again.output().unwrap().stdout).unwrap(), ran.stdout);
+    // Something else is in the way.
+    workspace.write("d", "");
+    longshore(&workspace, "ci tool --into d").status(4).stderr("cannot create directory").run();
+    assert_eq!(fs::read_to_string(workspace.path("d")).unwrap(), "");
+}
+
+#[test]
+fn a_toolchain_that_changes_is_reported() {
+    let file = |channel: &str| {
+        let text = format!("[toolchain]\nchannel = \"{channel}\"\n");
+        Workspace::hello().file("rust-toolchain.toml", &text)
+    };
+    let changes = "names a toolchain that changes";
+    longshore(&file("stable"), "ci generate").stderr(changes).run();
+    for channel in ["1.90.0", "nightly-2026-01-01"] {
+        let workspace = file(channel);
+        let ran = longshore(&workspace, "ci generate --provider gitlab").run();
+        assert!(!ran.stderr.contains(changes), "{}", ran.stderr);
+        let text = fs::read_to_string(workspace.path(".gitlab-ci.yml")).unwrap();
+        assert_eq!(text.contains("image: rust:1.90.0-bookworm\n"), channel == "1.90.0");
+        assert!(!text.contains("RUSTUP_TOOLCHAIN"), "{text}");
+    }
 }

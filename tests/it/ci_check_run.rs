@@ -4,13 +4,13 @@
 use std::{collections::BTreeMap, fs};
 
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::{
-    ci_run::{Job, QUICK, Run, circleci_jobs, github, gitlab_jobs},
+    ci_run::QUICK,
     support::{
         ci::{peers, yaml},
         command::{longshore, plain},
+        pipeline::{Job, Run, circleci_jobs, github, gitlab_jobs},
         workspace::Workspace,
     },
 };
@@ -99,8 +99,7 @@ fn each_providers_check_reports_size_changes() {
             let source = changed(most);
             let base = git(&source, "rev-parse main");
             let jobs = (provider.read)(&yaml(&peers, &source.path(provider.path)));
-            let (store, done) = (TempDir::new().unwrap(), Vec::new());
-            let mut run = Run { jobs, source: &source, variables: &[], store, done };
+            let mut run = Run::new(jobs, &source, &[]);
             let variables: Vec<(&str, &str)> = provider
                 .variables
                 .iter()

@@ -1,308 +1,67 @@
-//! The release pipeline of each provider's file, run for real: every job in a clone of its own with a home
-//! of its own, as separate machines would, and nothing between them but what the file hands on.
+//! The release pipeline of each provider's file, run for real.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    process::Output,
-};
+use std::{collections::BTreeMap, path::Path};
 
+use longshore::model::schema::publication::ForgeKind;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{
     ci::{peers, yaml},
-    command::{LONGSHORE, longshore, plain},
+    command::{longshore, plain},
     dist::digest,
     peer,
+    pipeline::{Job, Run, cache, circleci, github, gitlab, path},
     registry::Registry,
+    release_forge::{ReleaseForge, TOKEN},
     workspace::Workspace,
 };
-
-/// An action of a job, in any file.
-#[derive(Clone, Debug)]
-pub(crate) enum Action {
-    Run(String),
-    /// `path` of the work tree goes to the artifact, as what is in it or under its own path.
-    Put {
-        artifact: String,
-        path: String,
-        content: bool,
-    },
-    /// Copies the content of artifacts with this prefix to this path in the work tree.
-    Get {
-        start: String,
-        into: String,
-    },
-}
-
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Job {
-    pub(crate) needs: Vec<String>,
-    pub(crate) actions: Vec<Action>,
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("{value}")).to_owned()
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-/// Returns the jobs of a release in a workflow.
-pub(crate) fn github(file: &Value) -> BTreeMap<String, Job> {
-    let mut jobs = BTreeMap::new();
-    for (id, provider) in file["jobs"].as_object().unwrap() {
-        let mut job = Job::default();
-        job.needs.extend(list(&provider["needs"]).iter().map(text));
-        // What is done after a failure only is not.
-        let after_failure = |step: &&Value| step["if"] == "${{ failure() }}";
-        for step in list(&provider["steps"]).iter().filter(|step| !after_failure(step)) {
-            let with = &step["with"];
-            let uses = step["uses"].as_str().unwrap_or_default();
-            job.actions.push(match uses.split('@').next().unwrap() {
-                "" => Action::Run(text(&step["run"])),
-                "actions/checkout" => {
-                    assert_eq!(with["persist-credentials"], false);
-                    continue;
-                }
-                "actions/upload-artifact" => {
-                    let (artifact, path) = (text(&with["name"]), text(&with["path"]));
-                    Action::Put { artifact, path, content: true }
-                }
-                // A cache is found by chance: no job relies on one.
-                "actions/cache/restore" | "actions/cache/save" => continue,
-                "actions/download-artifact" if with["name"].is_string() => Action::Get {
-                    start: format!("{}/", text(&with["name"])),
-                    into: text(&with["path"]),
-                },
-                "actions/download-artifact" => {
-                    assert_eq!(with["merge-multiple"], true);
-                    let start = text(&with["pattern"]).trim_end_matches('*').to_owned();
-                    Action::Get { start, into: text(&with["path"]) }
-                }
-                other => panic!("{other}"),
-            });
-        }
-        jobs.insert(id.clone(), job);
-    }
-    jobs
-}
-
-/// Returns those of GitLab's file.
-fn gitlab(file: &Value) -> BTreeMap<String, Job> {
-    gitlab_jobs(file, "$CI_COMMIT_TAG =~ /^v/")
-}
-
-/// Returns those that run in that case.
-pub(crate) fn gitlab_jobs(file: &Value, case: &str) -> BTreeMap<String, Job> {
-    let all = file.as_object().unwrap().iter();
-    let all = all.filter(|(_, entry)| entry["rules"][0]["if"] == case);
-    let all: Vec<_> = all.collect();
-    let stage =
-        |value: &Value| ["build", "test", "deploy"].iter().position(|name| value["stage"] == *name);
-    let mut jobs = BTreeMap::new();
-    for (id, provider) in &all {
-        let earlier = all.iter().filter(|(_, other)| stage(other) < stage(provider));
-        let needs: Vec<String> = match provider.get("needs") {
-            Some(needs) => list(needs).iter().map(text).collect(),
-            None => earlier.map(|(id, _)| (*id).clone()).collect(),
-        };
-        let get =
-            needs.iter().map(|need| Action::Get { start: format!("{need}/"), into: String::new() });
-        let lines: String = list(&provider["script"]).iter().map(text).collect();
-        let put = list(&provider["artifacts"]["paths"]).iter().map(|path| {
-            let (artifact, path) = (format!("{id}/"), text(path));
-            Action::Put { artifact, path, content: false }
-        });
-        let actions = get.chain([Action::Run(lines)]).chain(put).collect();
-        jobs.insert((*id).clone(), Job { needs, actions });
-    }
-    jobs
-}
-
-/// Returns those of CircleCI's.
-fn circleci(file: &Value) -> BTreeMap<String, Job> {
-    circleci_jobs(file, "release")
-}
-
-/// Returns those of that workflow.
-pub(crate) fn circleci_jobs(file: &Value, workflow: &str) -> BTreeMap<String, Job> {
-    let mut jobs = BTreeMap::new();
-    for entry in list(&file["workflows"][workflow]["jobs"]) {
-        let none = Value::Null;
-        let (id, how) = match entry.as_object().and_then(|entry| entry.iter().next()) {
-            Some((id, how)) => (id.clone(), how),
-            None => (text(entry), &none),
-        };
-        let id = &id;
-        let mut job = Job::default();
-        job.needs.extend(list(&how["requires"]).iter().map(text));
-        for step in list(&file["jobs"][id]["steps"]) {
-            let Some((verb, how)) = step.as_object().and_then(|step| step.iter().next()) else {
-                assert_eq!(step, "checkout");
-                continue;
-            };
-            let put = |path: &Value| Action::Put {
-                artifact: format!("{verb}/"),
-                path: text(path),
-                content: false,
-            };
-            match verb.as_str() {
-                "run" => job.actions.push(Action::Run(text(&how["command"]).replace("\\<<", "<<"))),
-                "persist_to_workspace" => job.actions.extend(list(&how["paths"]).iter().map(put)),
-                "attach_workspace" => job.actions.push(Action::Get {
-                    start: "persist_to_workspace/".to_owned(),
-                    into: text(&how["at"]),
-                }),
-                "store_artifacts" => job.actions.push(put(&how["path"])),
-                "restore_cache" | "save_cache" | "store_test_results" => {}
-                other => panic!("{other}"),
-            }
-        }
-        jobs.insert(id.clone(), job);
-    }
-    jobs
-}
-
-/// One run of a pipeline: what its jobs left.
-pub(crate) struct Run<'a> {
-    pub(crate) jobs: BTreeMap<String, Job>,
-    pub(crate) source: &'a Workspace,
-    pub(crate) variables: &'a [(&'static str, &'static str)],
-    pub(crate) store: TempDir,
-    pub(crate) done: Vec<String>,
-}
-
-/// Copies files only, without modes and times.
-fn copy(from: &Path, to: &Path) {
-    if from.is_file() {
-        fs::create_dir_all(to.parent().unwrap()).unwrap();
-        fs::write(to, fs::read(from).unwrap()).unwrap();
-        return;
-    }
-    for entry in fs::read_dir(from).into_iter().flatten() {
-        let entry = entry.unwrap();
-        copy(&entry.path(), &to.join(entry.file_name()));
-    }
-}
-
-impl Run<'_> {
-    /// Runs a job on a machine of its own. Gives what it wrote, or what failed.
-    pub(crate) fn job(&mut self, id: &str, more: &[(&str, &str)]) -> Result<String, String> {
-        let job = self.jobs[id].clone();
-        assert!(job.needs.iter().all(|need| self.done.contains(need)), "{id} has to wait");
-        let machine = TempDir::new().unwrap();
-        let work = machine.path().join(id).join("work");
-        peer::run(
-            Path::new("git"),
-            [
-                "clone".as_ref(),
-                "--quiet".as_ref(),
-                self.source.root().as_os_str(),
-                work.as_os_str(),
-            ],
-        );
-        let home = machine.path().join("home");
-        fs::create_dir(&home).unwrap();
-        let (mut written, mut failed) = (String::new(), false);
-        for action in &job.actions {
-            match action {
-                // What is left after a failure is for people; nothing depends on it.
-                Action::Run(_) | Action::Get { .. } if failed => {}
-                Action::Run(script) => {
-                    let output = self.script(script, &work, &home, more);
-                    let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                    written.push_str(&told(&output.stdout));
-                    written.push_str(&told(&output.stderr));
-                    if !output.status.success() {
-                        failed = true;
-                    }
-                }
-                Action::Put { artifact, path, content } => {
-                    let to = self.store.path().join(artifact);
-                    let to = if *content { to } else { to.join(path) };
-                    copy(&work.join(path), &to);
-                }
-                Action::Get { start, into } => {
-                    for entry in fs::read_dir(self.store.path()).unwrap() {
-                        let entry = entry.unwrap();
-                        let name = format!("{}/", entry.file_name().to_str().unwrap());
-                        if name.starts_with(start) {
-                            copy(&entry.path(), &work.join(into));
-                        }
-                    }
-                }
-            }
-        }
-        if failed {
-            return Err(written);
-        }
-        self.done.push(id.to_owned());
-        Ok(written)
-    }
-
-    fn script(&self, script: &str, work: &Path, home: &Path, more: &[(&str, &str)]) -> Output {
-        let mut command = plain("sh");
-        for name in [
-            "GITHUB_ACTIONS",
-            "GITHUB_REF_NAME",
-            "CI_COMMIT_TAG",
-            "CIRCLE_TAG",
-            "CI_JOB_NAME",
-            "CARGO",
-        ] {
-            command.env_remove(name);
-        }
-        command
-            .args(["-e", "-c", script])
-            .current_dir(work)
-            .env("PATH", path())
-            .env("HOME", home)
-            // What takes long to fetch is on each machine.
-            .env("CARGO_HOME", peer::cargo_home())
-            .env("RUSTUP_HOME", peer::rustup_home())
-            .env("ZIG_GLOBAL_CACHE_DIR", peer::zig_cache())
-            .env("CARGO_ZIGBUILD_ZIG_PATH", peer::zig())
-            .env("LONGSHORE_CACHE_DIR", cache())
-            .envs(self.variables.iter().copied())
-            .envs(more.iter().copied());
-        command.output().unwrap()
-    }
-}
-
-/// Returns `PATH` with the program under test before all else.
-fn path() -> std::ffi::OsString {
-    let tools = Path::new(LONGSHORE).parent().unwrap().to_owned();
-    let path = std::env::var_os("PATH").unwrap();
-    std::env::join_paths([tools].into_iter().chain(std::env::split_paths(&path))).unwrap()
-}
-
-/// Returns longshore's cache directory, which is outside of the homes.
-fn cache() -> PathBuf {
-    let usual = || peer::cargo_home().parent().unwrap().join(".cache/longshore");
-    std::env::var_os("LONGSHORE_CACHE_DIR").map_or_else(usual, PathBuf::from)
-}
 
 /// Settings for `Cargo.toml` with which a build takes little time; these tests are about what
 /// comes before and after it.
 pub(crate) const QUICK: &str = "[workspace.metadata.longshore]\npreset = \"quick\"\n\
                                 [profile.dist]\nlto = \"off\"\nopt-level = 0\n";
 
+/// Adds an xtask, and what it has of longshore.
+fn with_xtask(workspace: Workspace) -> Workspace {
+    let manifest = std::fs::read_to_string(workspace.path("Cargo.toml")).unwrap();
+    // For cargo itself, which compiles the xtask.
+    let manifest = manifest.replace("[profile.dist]\n", "[profile.dist]\ninherits = \"release\"\n");
+    let members = "[workspace]\nmembers = [\"stub\", \"xtask\"]\n";
+    let crate_of = |name: &str, more: &str| {
+        format!("[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2021\"\n{more}")
+    };
+    let stub = "pub fn run() -> i32 {\n    let args = std::env::args_os().skip(1);\n    \
+                std::process::Command::new(\"cargo-longshore\").args(args).status().unwrap().code().unwrap()\n}\n";
+    let workspace = workspace
+        .file("Cargo.toml", &format!("{manifest}\n{members}"))
+        .file(".cargo/config.toml", "[alias]\nxtask = \"run --package xtask --\"\n")
+        .file("stub/Cargo.toml", &crate_of("longshore", ""))
+        .file("stub/src/lib.rs", stub)
+        .file(
+            "xtask/Cargo.toml",
+            &crate_of("xtask", "[dependencies]\nlongshore = { path = \"../stub\" }\n"),
+        )
+        .file("xtask/src/main.rs", "fn main() {\n    std::process::exit(longshore::run());\n}\n");
+    peer::lock(&workspace);
+    workspace
+}
+
 /// Returns a repository with the files of all providers, that releases to `repository`. The build fails in the
 /// job that `BROKEN` names, and in all that have no name where it is `yes`. `more` is for `Cargo.toml`.
-fn released(repository: &str, more: &str) -> Workspace {
+///
+/// With `xtask`, the workspace has one, with a crate `longshore` that starts the program under test.
+fn released(repository: &str, more: &str, (xtask, release): (bool, bool)) -> Workspace {
     let settings = format!(
-        "{more}[workspace.metadata.longshore.ci]\nrepository = \"{repository}\"\nrelease = false\n\
+        "{more}[workspace.metadata.longshore.ci]\nrepository = \"{repository}\"\nrelease = {release}\n\
          before.build = ['test \"${{BROKEN-no}}\" != \"${{CI_JOB_NAME-yes}}\"']\n"
     );
     let workspace = Workspace::empty()
         .package("hello", &settings)
         // Whatever is there: nothing is installed for this.
         .file("rust-toolchain.toml", "[toolchain]\nchannel = \"stable\"\n")
-        .file(".gitignore", "/target\n/.gitlab-ci-local\n");
+        .file(".gitignore", "/target\n/.gitlab-ci-local\n/.gitlab-ci-reports\n");
+    let workspace = if xtask { with_xtask(workspace) } else { workspace };
     let all = "ci generate --provider github --provider gitlab --provider circleci";
     longshore(&workspace, all).run();
     let git = |args: &[&str]| {
@@ -326,6 +85,14 @@ struct Provider {
     read: fn(&Value) -> BTreeMap<String, Job>,
     /// The prefix of the names of its jobs.
     start: &'static str,
+    /// The forge that has its releases.
+    forge: Option<ForgeKind>,
+    /// The path of the archives of a release in the store.
+    archives: &'static str,
+    /// The job that compiles longshore on arm64.
+    arm64: &'static str,
+    /// The path of longshore for amd64 in the store.
+    tool: &'static str,
     /// The variables of a run for a tag.
     variables: &'static [(&'static str, &'static str)],
 }
@@ -335,41 +102,90 @@ const PROVIDERS: [Provider; 3] = [
         path: ".github/workflows/longshore-release.yml",
         read: github,
         start: "",
+        forge: Some(ForgeKind::Github),
+        archives: "longshore-archives",
+        arm64: "tool-ubuntu-24-04-arm",
+        tool: "longshore-tool-ubuntu-24-04/cargo-longshore",
         variables: &[("GITHUB_REF_NAME", "v0.1.0"), ("GITHUB_REF_TYPE", "tag")],
     },
     Provider {
         path: ".gitlab-ci.yml",
         read: gitlab,
         start: "longshore-",
+        forge: Some(ForgeKind::Gitlab),
+        archives: "longshore-merge/target/dist/archives",
+        arm64: "tool-arm64",
+        tool: "longshore-plan/target/ci-tool/amd64/cargo-longshore",
         variables: &[("CI_COMMIT_TAG", "v0.1.0")],
     },
     Provider {
         path: ".circleci/config.yml",
         read: circleci,
         start: "",
+        forge: None,
+        archives: "store_artifacts/target/dist/archives",
+        arm64: "tool-arm64",
+        tool: "persist_to_workspace/target/ci-tool/amd64/cargo-longshore",
         variables: &[("CIRCLE_TAG", "v0.1.0")],
     },
 ];
+
+/// Returns the variables of a job that publishes the repository `source` at a forge, which has its tag.
+fn at_forge(forge: &ReleaseForge, source: &Workspace) -> Vec<(&'static str, String)> {
+    let git = plain("git").args(["rev-parse", "HEAD"]).current_dir(source.root()).output().unwrap();
+    let commit = String::from_utf8(git.stdout).unwrap().trim().to_owned();
+    let kind = forge.with(|state| {
+        state.tags.insert("v0.1.0".to_owned(), (commit.clone(), false));
+        state.kind
+    });
+    let api = ReleaseForge::api(kind, &forge.address);
+    let words: [(&str, &str); 4] = match kind {
+        ForgeKind::Gitlab => [
+            ("GITLAB_CI", "true"),
+            ("CI_API_V4_URL", &api),
+            ("CI_PROJECT_PATH", "me/group/hello"),
+            ("CI_JOB_TOKEN", TOKEN),
+        ],
+        _ => [
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_API_URL", &api),
+            ("GITHUB_REPOSITORY", "me/hello"),
+            ("GITHUB_TOKEN", TOKEN),
+        ],
+    };
+    let words = words.into_iter().map(|(name, value)| (name, value.to_owned()));
+    words.chain([("CI_COMMIT_SHA", commit)]).collect()
+}
 
 #[test]
 fn each_providers_release_equals_one_dist() {
     let (Some(peers), Some(registry)) = (peers(), Registry::start()) else { return };
     for (at, provider) in PROVIDERS.iter().enumerate() {
         let repository = format!("{}/me/hello{at}", registry.address);
-        let source = released(&repository, QUICK);
+        // One with an xtask: it is compiled by the jobs that hand longshore on, and by no other.
+        let xtask = at == 1;
+        let source = released(&repository, QUICK, (xtask, true));
         let jobs = (provider.read)(&yaml(&peers, &source.path(provider.path)));
-        let (store, done) = (TempDir::new().unwrap(), Vec::new());
-        let mut run = Run { jobs, source: &source, variables: provider.variables, store, done };
+        let mut run = Run::new(jobs, &source, provider.variables);
         let id = |name: &str| format!("{}{name}", provider.start);
         let ids: Vec<_> = run.jobs.keys().cloned().collect();
-        let mut expected = vec![id("plan"), id("merge")];
+        let mut expected: Vec<_> = ["plan", "merge", "publish", provider.arm64].map(id).into();
         expected.extend(TARGETS.map(|target| id(&format!("build-{target}"))));
         expected.sort();
         assert_eq!(ids, expected);
 
-        run.job(&id("plan"), &[]).unwrap();
+        for job in ["plan", provider.arm64] {
+            let told = run.job(&id(job), &[]).unwrap();
+            assert_eq!(told.contains("Compiling xtask"), xtask, "{told}");
+        }
         let [amd64, arm64] = TARGETS.map(|target| id(&format!("build-{target}")));
-        run.job(&amd64, &[]).unwrap();
+        // A program that a different job stored in its place is not run.
+        run.swap_tool(provider.tool, |old| [old, b"\n"].concat());
+        let told = run.job(&amd64, &[]).unwrap_err();
+        assert!(told.contains("expected sha256") && !told.contains("Compiling"), "{told}");
+        run.swap_tool(provider.tool, |old| old[..old.len() - 1].to_vec());
+        let told = run.job(&amd64, &[]).unwrap();
+        assert!(!told.contains("Compiling xtask"), "{told}");
         run.job(&arm64, &[("BROKEN", "yes")]).unwrap_err();
         // The merge waits for it, and would refuse.
         run.done.push(arm64.clone());
@@ -377,12 +193,39 @@ fn each_providers_release_equals_one_dist() {
         assert!(told.contains("target/parts/aarch64-unknown-linux-musl"), "{told}");
         // That one alone again, and then the merge.
         run.job(&arm64, &[]).unwrap();
-        let told = run.job(&id("merge"), &[]).unwrap();
+        run.job(&id("merge"), &[]).unwrap();
+        let forge = provider.forge.map(ReleaseForge::start);
+        let variables = forge.as_ref().map(|forge| at_forge(forge, &source)).unwrap_or_default();
+        let variables: Vec<_> =
+            variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let told = run.job(&id("publish"), &variables).unwrap();
+        assert!(!told.contains("Compiling "), "{told}");
+        // A second run has nothing to do.
+        run.job(&id("publish"), &variables).unwrap();
 
         longshore(&source, "dist").run();
         let local = digest(&source.dist().join("image/hello"));
         assert!(told.contains(&format!("{repository}@{local}")), "{local}: {told}");
         assert!(told.contains(&format!("Tagged {repository}:0.1.0")), "{told}");
+        let Some(forge) = forge else { continue };
+        assert_eq!(forge.with(|state| state.wrong.clone()), Vec::<String>::new());
+        let public = forge.public("v0.1.0").unwrap();
+        // What the job that merged left; archives are those of one `dist`, too.
+        let read = |directory: &Path| -> BTreeMap<String, Vec<u8>> {
+            let names = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
+            let names = names.map(|entry| entry.file_name().into_string().unwrap());
+            names
+                .map(|name| (name.clone(), std::fs::read(directory.join(&name)).unwrap()))
+                .collect()
+        };
+        let merged = read(&run.store.path().join(provider.archives));
+        assert!(public == merged, "{:?}, and {:?} merged", public.keys(), merged.keys());
+        let local = read(&source.dist().join("archives"));
+        let packed = |name: &&String| name.ends_with(".tar.gz");
+        assert_eq!(local.keys().filter(packed).count(), 2);
+        for name in local.keys().filter(packed) {
+            assert!(public.get(name) == local.get(name), "{name}");
+        }
     }
 }
 
@@ -392,7 +235,7 @@ fn gitlab_ci_local_runs_the_release_and_a_failed_platform_again_alone() {
     let (Some(node), Some(_)) = (peer::find("node"), peer::find("rsync")) else { return };
     let repository = format!("{}/me/local", registry.address);
     // As users have it: with the preset that is the default, which takes longer.
-    let source = released(&repository, "");
+    let source = released(&repository, "", (false, false));
     // Its names are made of where a repository comes from.
     let origin = ["remote", "add", "origin", "https://gitlab.example.org/me/hello.git"];
     assert!(plain("git").args(origin).current_dir(source.root()).status().unwrap().success());
@@ -427,6 +270,8 @@ fn gitlab_ci_local_runs_the_release_and_a_failed_platform_again_alone() {
     let (well, told) = run(&[arm64]);
     assert!(well, "{told}");
     let (well, told) = run(&["longshore-merge"]);
+    assert!(well, "{told}");
+    let (well, told) = run(&["longshore-publish"]);
     assert!(well, "{told}");
     // The jobs left their artifacts there, which are not an output of `dist`.
     std::fs::remove_dir_all(source.dist()).unwrap();

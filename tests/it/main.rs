@@ -8,6 +8,7 @@ mod agreement;
 mod agreement_peers;
 mod archive;
 mod attach;
+mod attestation;
 mod blame;
 mod bounds;
 mod cache;

@@ -27,7 +27,7 @@ const BUILD: &str = r#"fn main() {
 }
 "#;
 
-const SECRETS: [&str; 17] = [
+const SECRETS: [&str; 18] = [
     "LONGSHORE_REGISTRY_PASSWORD",
     "LONGSHORE_REGISTRY_TOKEN",
     "LONGSHORE_MINISIGN_PASSWORD",
@@ -44,6 +44,7 @@ const SECRETS: [&str; 17] = [
     "ACTIONS_RUNTIME_TOKEN",
     "CIRCLE_OIDC_TOKEN",
     "CARGO_REGISTRY_TOKEN",
+    "CARGO_REGISTRIES_CRATES_IO_TOKEN",
     "DOCKER_AUTH_CONFIG",
 ];
 
@@ -64,7 +65,7 @@ fn builds_see_no_credential() {
         }
         test
     };
-    run("build --preset quick").run();
+    run("dist --preset quick").run();
     // The plan names what is taken away, and no value.
     let plan = run("plan --preset quick --message-format json").run();
     assert!(!plan.stdout.contains("hunter2"), "{}", plan.stdout);

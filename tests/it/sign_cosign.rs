@@ -23,18 +23,18 @@ use crate::{
     },
 };
 
-const PASSWORD: &str = "hunter2";
+pub(crate) const PASSWORD: &str = "hunter2";
 
-struct Cosign {
-    program: PathBuf,
+pub(crate) struct Cosign {
+    pub(crate) program: PathBuf,
     home: TempDir,
     /// The flags that keep it from using Sigstore, for signing.
-    offline: Vec<&'static str>,
+    pub(crate) offline: Vec<&'static str>,
 }
 
 impl Cosign {
     /// Returns every version, each with a pair of keys and a root of trust that trusts nobody.
-    fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         let with = |program: PathBuf| {
             let home = TempDir::new().unwrap();
             let root =
@@ -53,7 +53,7 @@ impl Cosign {
         peer::cosigns().into_iter().map(with).collect()
     }
 
-    fn key(&self, name: &str) -> PathBuf {
+    pub(crate) fn key(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
@@ -71,7 +71,7 @@ impl Cosign {
         self.offline.iter().fold(test, |test, arg| test.arg(arg))
     }
 
-    fn verify(&self, path: &Path, key: &str) -> Test {
+    pub(crate) fn verify(&self, path: &Path, key: &str) -> Test {
         let root = format!("--cosign-arg=--trusted-root={}", self.key("root.json").display());
         let test = run(self.home.path(), "verify").arg(path);
         let test = test.arg("--signature").arg(self.key(key));

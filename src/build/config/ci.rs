@@ -27,7 +27,7 @@ pub struct Settings {
     pub branches: Option<Vec<String>>,
     /// The schedule of the check: five fields, as cron has them, in UTC.
     pub schedule: Option<String>,
-    /// The Rust toolchain if no file `rust-toolchain.toml` names one; `stable` when absent.
+    /// The Rust toolchain if no file `rust-toolchain.toml` names one; a pinned version when absent.
     pub toolchain: Option<String>,
     /// The image of jobs with providers that run jobs in images (GitLab, CircleCI).
     pub image: Option<String>,
@@ -37,6 +37,8 @@ pub struct Settings {
     pub release: Option<bool>,
     /// Whether a release build restores the cache of earlier builds.
     pub release_cache: bool,
+    /// Whether archives and image digests are attested by the provider.
+    pub attest: bool,
     /// Whether the job that publishes may request an identity token (OpenID Connect).
     pub id_token: bool,
     /// The provider's environment (CircleCI: context) of the jobs that see secrets.
@@ -150,11 +152,38 @@ impl Settings {
                 return Err(config_error(&message, "it has to be one word without quotes"));
             }
         }
+        self.check_publish_lines()?;
         self.check_locations()?;
         if self.limits.all().contains(&0) {
             return Err(config_error("a limit is 0", "limits are minutes, and jobs need some"));
         }
         Ok(())
+    }
+
+    /// Rejects lines that compile where secrets and tokens can be read: build scripts and procedural macros of
+    /// every dependency would see them.
+    fn check_publish_lines(&self) -> Result<()> {
+        for (key, lines) in [("before", &self.before.publish), ("after", &self.after.publish)] {
+            if let Some((line, verb)) =
+                lines.iter().find_map(|line| compiling_verb(line).map(|verb| (line, verb)))
+            {
+                let message = format!("`{key}.publish` has `{}`", line.trim().escape_debug());
+                let hint = format!(
+                    "`cargo {verb}` compiles third-party code, and secrets are readable there; call \
+                     `cargo longshore`, which is the program that `plan` compiled, or move the line to \
+                     `after.merge`"
+                );
+                return Err(config_error(&message, &hint));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the environment of jobs that see secrets. Secrets of GitLab and CircleCI are in the environment
+    /// of every job, unless they belong to an environment or context.
+    pub fn secret_environment(&self, provider: Provider) -> Option<String> {
+        let separate = provider != Provider::Github && !self.secrets.is_empty();
+        self.environment.clone().or_else(|| separate.then(|| "release".to_owned()))
     }
 
     /// Returns the values that are written into files without quotes.
@@ -257,6 +286,18 @@ impl Settings {
 }
 
 impl Lines {
+    /// Returns the lines of a stage.
+    pub fn stage(&self, stage: &str) -> &[String] {
+        match stage {
+            "plan" => &self.plan,
+            "build" => &self.build,
+            "merge" => &self.merge,
+            "publish" => &self.publish,
+            "check" => &self.check,
+            _ => &[],
+        }
+    }
+
     fn all(&self) -> impl Iterator<Item = &String> {
         let all = [&self.plan, &self.build, &self.merge, &self.publish, &self.check];
         all.into_iter().flatten()
@@ -267,6 +308,29 @@ impl Limits {
     fn all(&self) -> [u32; 5] {
         [self.plan, self.build, self.merge, self.check, self.test]
     }
+}
+
+/// Returns the command of cargo's in a line of shell that compiles.
+fn compiling_verb(line: &str) -> Option<&str> {
+    const VERBS: [&str; 19] = [
+        "b", "bench", "build", "c", "check", "clippy", "d", "doc", "install", "package", "publish",
+        "r", "run", "rustc", "rustdoc", "t", "test", "xtask", "zigbuild",
+    ];
+    let separator = |c: char| c.is_whitespace() || ";&|()`{}\"'".contains(c);
+    let mut words = line.split(separator).filter(|word| !word.is_empty());
+    while let Some(word) = words.next() {
+        if word != "cargo" && !word.ends_with("/cargo") && word != "$CARGO" {
+            continue;
+        }
+        let mut rest = words.clone();
+        let verb = rest.find(|word| !word.starts_with(['+', '-']));
+        let unverified = rest.clone().any(|word| word == "--no-verify");
+        let packs = verb.is_some_and(|verb| ["package", "publish"].contains(&verb));
+        if let Some(verb) = verb.filter(|verb| VERBS.contains(verb) && !(packs && unverified)) {
+            return Some(verb);
+        }
+    }
+    None
 }
 
 const TABLE: &str = "[workspace.metadata.longshore.ci]";

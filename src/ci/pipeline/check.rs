@@ -9,11 +9,15 @@ use super::{
     },
     release::{READ, logs},
     script,
+    tool::Tool,
 };
 use crate::model::provider::Provider;
 
 /// The report on sizes.
 const REPORT: &str = "longshore-report";
+
+/// The environment that has the token for comments.
+const COMMENT_ENVIRONMENT: &str = "longshore-comment";
 
 /// Returns the pipeline for `provider`.
 pub(super) fn pipeline(inputs: &PipelineInputs<'_>, provider: Provider) -> Pipeline {
@@ -26,11 +30,12 @@ pub(super) fn pipeline(inputs: &PipelineInputs<'_>, provider: Provider) -> Pipel
         ];
         steps.push(JobStep::Run(script::run("Test", settings.test.join("\n"))));
         let minutes = settings.limits.test;
-        jobs.push(Job { minutes, steps, ..job(inputs, provider, "test", "Test") });
+        let permissions = vec![READ];
+        jobs.push(Job { minutes, permissions, steps, ..inputs.job(provider, "test", "Test") });
     }
     // CircleCI has no token for comments.
     if provider != Provider::Circleci {
-        jobs.push(comment(inputs, provider));
+        jobs.extend(comment(inputs, provider));
     }
     let branches = settings.branches();
     Pipeline {
@@ -41,26 +46,7 @@ pub(super) fn pipeline(inputs: &PipelineInputs<'_>, provider: Provider) -> Pipel
     }
 }
 
-/// Returns a job that checks out the source and has no further steps.
-fn job(inputs: &PipelineInputs<'_>, provider: Provider, id: &str, title: &str) -> Job {
-    let settings = inputs.settings();
-    Job {
-        id: id.to_owned(),
-        title: title.to_owned(),
-        stage: JobStage::Test,
-        needs: Vec::new(),
-        runner: settings.runner(provider, None),
-        minutes: settings.limits.check,
-        permissions: vec![READ],
-        id_token: false,
-        environment: None,
-        audience: Audience::All,
-        steps: Vec::new(),
-    }
-}
-
 fn check(inputs: &PipelineInputs<'_>, provider: Provider) -> Job {
-    let settings = inputs.settings();
     let tool = inputs.tool();
     let cache = Cache { key: "longshore-check".to_owned(), path: script::CACHE.to_owned() };
     let keep = |verb: &str| {
@@ -75,7 +61,7 @@ fn check(inputs: &PipelineInputs<'_>, provider: Provider) -> Job {
     let mut steps = inputs.first_steps(CheckoutSource::History);
     steps.push(JobStep::Run(script::base(inputs, provider)));
     steps.extend([JobStep::Restore(cache.clone()), keep("restore")]);
-    steps.extend(inputs.before("check", &settings.before.check));
+    steps.extend(inputs.before("check", None));
     let build = format!("{tool} dist{preset}");
     steps.push(JobStep::Run(script::run("Build, verify, smoke-test", build)));
     steps.extend([keep("save"), JobStep::Save(cache)]);
@@ -84,7 +70,7 @@ fn check(inputs: &PipelineInputs<'_>, provider: Provider) -> Job {
         true => script::verify_with_report(&tool),
         false => script::verify(&tool),
     }));
-    steps.extend(inputs.after("check", &settings.after.check));
+    steps.extend(inputs.after("check", None));
     steps.push(JobStep::Upload(Artifact {
         name: "longshore-sizes".to_owned(),
         path: "target/dist/dist.json".to_owned(),
@@ -106,27 +92,38 @@ fn check(inputs: &PipelineInputs<'_>, provider: Provider) -> Job {
     }
     let why = "finds the artifact of the base's last run";
     let permissions = vec![READ, Permission { scope: "actions", write: false, why }];
-    Job { permissions, steps, ..job(inputs, provider, "check", "Build and verify") }
+    let minutes = inputs.settings().limits.check;
+    Job { permissions, minutes, steps, ..inputs.job(provider, "check", "Build and verify") }
 }
 
-/// Returns the job that comments. It has a token with write access, so it runs nothing that the pull request
-/// brings.
-fn comment(inputs: &PipelineInputs<'_>, provider: Provider) -> Job {
-    let mut steps = inputs.first_steps(CheckoutSource::Base);
+/// Returns the job that comments, and the one that compiles longshore for it. Its token has write access, so it
+/// compiles nothing, and runs nothing that the pull request brings.
+fn comment(inputs: &PipelineInputs<'_>, provider: Provider) -> [Job; 2] {
+    let tool = Tool::of_job(inputs, provider, "comment-tool");
+    let compile = Job {
+        permissions: vec![READ],
+        audience: Audience::OwnPullRequests,
+        steps: tool.build(inputs, provider, CheckoutSource::Base),
+        ..inputs.job(provider, tool.job(), "Compile longshore")
+    };
+    let mut steps = vec![JobStep::Checkout(CheckoutSource::Base)];
+    steps.extend(tool.fetch(provider));
     steps.push(JobStep::Download(Download {
         name: ArtifactName::Whole(REPORT.to_owned()),
         path: script::REPORT.to_owned(),
         optional: true,
     }));
-    steps.push(JobStep::Run(script::comment(&inputs.tool())));
+    steps.push(JobStep::Run(script::comment(&tool.command())));
     let why = "writes the comment";
-    Job {
-        needs: vec!["check".to_owned()],
+    let comment = Job {
+        needs: vec!["check".to_owned(), tool.job().to_owned()],
         stage: JobStage::Deploy,
         permissions: vec![READ, Permission { scope: "pull-requests", write: true, why }],
-        minutes: inputs.settings().limits.plan,
         audience: Audience::OwnPullRequests,
+        // With GitLab, the token is a variable, and every other job would see it.
+        environment: (provider == Provider::Gitlab).then(|| COMMENT_ENVIRONMENT.to_owned()),
         steps,
-        ..job(inputs, provider, "comment", "Comment")
-    }
+        ..inputs.job(provider, "comment", "Comment")
+    };
+    [compile, comment]
 }

@@ -2,7 +2,7 @@
 //! (<https://circleci.com/docs/reference/configuration-reference/>).
 
 use super::{
-    job::{Artifact, Job, JobStep, Pipeline, Run, StoreCondition, TIME_LIMIT, Trigger},
+    job::{Artifact, Cache, Job, JobStep, Pipeline, Run, StoreCondition, TIME_LIMIT, Trigger},
     yaml::{Yaml, map, strings, text},
 };
 use crate::model::provider::Runner;
@@ -71,7 +71,15 @@ fn job(job: &Job, pipeline: &Pipeline) -> Yaml {
     let env = pipeline.env.iter().map(|(name, value)| (name.clone(), text(escape(value))));
     let limit = (TIME_LIMIT.to_owned(), text(job.minutes.to_string()));
     let env: Vec<_> = env.chain([limit]).collect();
-    let steps = job.steps.iter().flat_map(|step| self::step(step, job.minutes)).collect();
+    // One `attach_workspace` gets everything that earlier jobs handed on.
+    let first = job.steps.iter().position(|step| matches!(step, JobStep::Download(_)));
+    let steps = job
+        .steps
+        .iter()
+        .enumerate()
+        .filter(|(at, step)| !matches!(step, JobStep::Download(_)) || Some(*at) == first);
+    let release = pipeline.trigger == Trigger::Release;
+    let steps = steps.flat_map(|(_, step)| self::step(step, job.minutes, release)).collect();
     map([location, ("resource_class", text(class))])
         .with("environment", Yaml::Map(env))
         .with("steps", Yaml::List(steps))
@@ -82,7 +90,14 @@ fn escape(text: &str) -> String {
     text.replace("<<", "\\<<")
 }
 
-fn step(step: &JobStep, minutes: u32) -> Option<Yaml> {
+/// The keys of a release have its tag: jobs of branches, which anyone who may push can change, save under other
+/// keys, and no key of a different tag is restored.
+fn cache_key(cache: &Cache, release: bool) -> String {
+    let tag = if release { "{{ .Environment.CIRCLE_TAG }}-" } else { "" };
+    format!("{}-{tag}", cache.key)
+}
+
+fn step(step: &JobStep, minutes: u32, release: bool) -> Option<Yaml> {
     let one = |name: &str, how: Yaml| map([(name, how)]);
     Some(match step {
         JobStep::Checkout(_) => text("checkout"),
@@ -91,12 +106,14 @@ fn step(step: &JobStep, minutes: u32) -> Option<Yaml> {
         // The workspace is all that jobs before this one handed on.
         JobStep::Download(_) => one("attach_workspace", map([("at", text("."))])),
         JobStep::Restore(cache) => {
-            one("restore_cache", map([("keys", strings([format!("{}-", cache.key)]))]))
+            one("restore_cache", map([("keys", strings([cache_key(cache, release)]))]))
         }
         JobStep::Save(cache) => {
-            let key = text(format!("{}-{{{{ .Revision }}}}", cache.key));
+            let key = text(format!("{}{{{{ .Revision }}}}", cache_key(cache, release)));
             one("save_cache", map([("key", key), ("paths", strings([&cache.path]))]))
         }
+        // It has nothing that attests.
+        JobStep::Attest(_) => return None,
         JobStep::Tests(path) => one("store_test_results", map([("path", text(path))])),
     })
 }

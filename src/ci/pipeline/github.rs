@@ -18,6 +18,7 @@ const DOWNLOAD: [&str; 2] =
     ["actions/download-artifact@3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c", "v8.0.1"];
 const RESTORE: [&str; 2] =
     ["actions/cache/restore@668228422ae6a00e4ad889ee87cd7109ec5666a7", "v5.0.4"];
+const ATTEST: [&str; 2] = ["actions/attest@1e69f48acb82d1966a394da916b4c1698aa569d6", "v4.2.2"];
 const SAVE: [&str; 2] = ["actions/cache/save@668228422ae6a00e4ad889ee87cd7109ec5666a7", "v5.0.4"];
 
 /// Returns the workflow.
@@ -76,7 +77,20 @@ fn job(job: &Job) -> Yaml {
         .with("permissions", Yaml::Map(permissions))
         .with("env", map([(TIME_LIMIT, text(job.minutes.to_string()))]))
         .with_some("environment", job.environment.as_ref().map(text))
+        .with_some("outputs", outputs(&job.steps))
         .with("steps", Yaml::List(job.steps.iter().filter_map(step).collect()))
+}
+
+/// Returns the values that steps hand to later jobs.
+fn outputs(steps: &[JobStep]) -> Option<Yaml> {
+    let outputs = steps.iter().filter_map(|step| match step {
+        JobStep::Run(Run { output: Some(id), .. }) => {
+            Some(((*id).to_owned(), text(format!("${{{{ steps.{id}.outputs.value }}}}"))))
+        }
+        _ => None,
+    });
+    let outputs: Vec<_> = outputs.collect();
+    (!outputs.is_empty()).then_some(Yaml::Map(outputs))
 }
 
 fn permission(permission: &Permission) -> (String, Yaml) {
@@ -110,6 +124,10 @@ fn step(step: &JobStep) -> Option<Yaml> {
         JobStep::Restore(cache) => uses(RESTORE, None)
             .with("with", cache_step(cache).with("restore-keys", text(format!("{}-", cache.key)))),
         JobStep::Save(cache) => uses(SAVE, None).with("with", cache_step(cache)),
+        // Without a predicate it is a provenance of SLSA's, and the registry is not written to.
+        JobStep::Attest(list) => {
+            uses(ATTEST, None).with("with", map([("subject-checksums", text(list))]))
+        }
         // GitHub shows no such reports.
         JobStep::Tests(_) => return None,
     })
@@ -119,12 +137,15 @@ fn script(run: &Run) -> Yaml {
     let value = |(name, value): &(String, EnvValue)| {
         let text = match value {
             EnvValue::Secret(secret) => text(format!("${{{{ secrets.{secret} }}}}")),
+            EnvValue::IsSet(secret) => text(format!("${{{{ secrets.{secret} != '' }}}}")),
+            EnvValue::Output(job, name) => text(format!("${{{{ needs.{job}.outputs.{name} }}}}")),
             EnvValue::Token => text("${{ github.token }}"),
         };
         (name.clone(), text)
     };
     let env: Vec<_> = run.env.iter().map(value).collect();
     map([("name", text(&run.name))])
+        .with_some("id", run.output.map(text))
         .with_some("env", (!env.is_empty()).then_some(Yaml::Map(env)))
         .with("shell", text("sh"))
         .with("run", text(&run.script))

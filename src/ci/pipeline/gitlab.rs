@@ -3,9 +3,10 @@
 
 use super::{
     job::{
-        Artifact, Audience, Cache, CheckoutSource, Job, JobStage, JobStep, Pipeline,
+        Artifact, Audience, Cache, CheckoutSource, Job, JobStage, JobStep, Pipeline, Run,
         StoreCondition, TIME_LIMIT, Trigger,
     },
+    script,
     yaml::{Yaml, map, strings, text},
 };
 use crate::model::provider::Runner;
@@ -60,7 +61,10 @@ fn job(job: &Job, pipeline: &Pipeline) -> Yaml {
         JobStage::Test => "test",
         JobStage::Deploy => "deploy",
     };
-    let own = "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_PROJECT_ID && $GITLAB_TOKEN";
+    // Rules do not see the variables of an environment (<https://docs.gitlab.com/ci/environments/>), and the
+    // token must be seen by the job that comments alone.
+    let own =
+        "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_PROJECT_ID && $LONGSHORE_COMMENT == \"true\"";
     let optional = job.audience == Audience::OwnPullRequests;
     let rules = match optional {
         true => vec![map([("if", text(own)), ("when", text("always"))])],
@@ -70,16 +74,20 @@ fn job(job: &Job, pipeline: &Pipeline) -> Yaml {
         Runner::Hosted(name) => vec![name.clone()],
         Runner::SelfHosted(labels) => labels.clone(),
     };
-    // A job that needs everything is in the last stage, which waits for all others, and gets all of
-    // their artifacts; `needs` could name no more than 50 (`ci_needs_size_limit`).
-    let all = job.needs.len() + 1 == pipeline.jobs.len() && job.stage == JobStage::Deploy;
-    let needs = (!all || optional).then(|| strings(job.needs.iter().map(|need| id(need))));
+    // Without `needs`, a job waits for all stages before its own, and gets all of their artifacts; `needs`
+    // could name no more than 50 (`ci_needs_size_limit`).
+    let needs = (!job.needs_stages).then(|| strings(job.needs.iter().map(|need| id(need))));
     let environment = job.environment.as_ref();
     let environment =
         environment.map(|name| map([("name", text(name)), ("action", text("access"))]));
     let history = job.steps.contains(&JobStep::Checkout(CheckoutSource::History));
+    let source = job.steps.iter().any(|step| matches!(step, JobStep::Checkout(_)));
     let variables = map([(TIME_LIMIT, text(job.minutes.to_string()))])
-        .with_some("GIT_DEPTH", history.then(|| text("0")));
+        .with_some("GIT_DEPTH", history.then(|| text("0")))
+        .with_some("GIT_STRATEGY", (!source).then(|| text("none")))
+        // The runner writes an in-toto statement about all artifacts, outside of the scripts
+        // (<https://docs.gitlab.com/ci/runners/configure_runners/#artifact-provenance-metadata>).
+        .with_some("RUNNER_GENERATE_ARTIFACTS_METADATA", job.provenance.then(|| text("true")));
     let token = map([("SIGSTORE_ID_TOKEN", map([("aud", text("sigstore"))]))]);
     map([("extends", text(COMMON)), ("stage", text(stage))])
         .with_some("needs", needs)
@@ -91,12 +99,12 @@ fn job(job: &Job, pipeline: &Pipeline) -> Yaml {
         .with_some("id_tokens", job.id_token.then_some(token))
         .with("variables", variables)
         .with_some("cache", cache(&job.steps))
-        .with("script", Yaml::List(job.steps.iter().filter_map(script).collect()))
+        .with("script", Yaml::List(job.steps.iter().filter_map(line).collect()))
         .with_some("artifacts", artifacts(&job.steps))
 }
 
 /// Returns one line that runs a script in a separate shell, which it may exit: GitLab runs all lines in one.
-fn script(step: &JobStep) -> Option<Yaml> {
+fn line(step: &JobStep) -> Option<Yaml> {
     let JobStep::Run(run) = step else { return None };
     let title = crate::model::command::quote(&format!("==> {}", run.name));
     Some(text(format!("echo {title}\n(\n{})\n", run.script)))
@@ -107,7 +115,9 @@ fn cache(steps: &[JobStep]) -> Option<Yaml> {
         JobStep::Restore(cache) => Some(cache),
         _ => None,
     })?;
-    Some(map([("key", text(&cache.key)), ("paths", strings([&cache.path]))]))
+    // Protected branches and tags have separate caches.
+    let unprotect = ("unprotect", Yaml::Bool(false));
+    Some(map([("key", text(&cache.key)), unprotect, ("paths", strings([&cache.path]))]))
 }
 
 /// Returns the artifacts of a job, which has only one set: stored as long as the longest of them, and on
@@ -121,8 +131,11 @@ fn artifacts(steps: &[JobStep]) -> Option<Yaml> {
     };
     let days = all().map(|artifact| artifact.days).max()?;
     let always = all().any(|artifact: &Artifact| artifact.when != StoreCondition::Success);
-    let tests = steps.iter().find_map(|step| match step {
+    let reports = steps.iter().find_map(|step| match step {
         JobStep::Tests(path) => Some(map([("junit", text(path))])),
+        JobStep::Run(Run { output: Some(name), .. }) => {
+            Some(map([("dotenv", text(script::dotenv(name)))]))
+        }
         _ => None,
     });
     let when = if always { "always" } else { "on_success" };
@@ -132,6 +145,6 @@ fn artifacts(steps: &[JobStep]) -> Option<Yaml> {
             ("expire_in", text(format!("{days} days"))),
             ("paths", strings(all().map(|artifact| &artifact.path))),
         ])
-        .with_some("reports", tests),
+        .with_some("reports", reports),
     )
 }

@@ -43,6 +43,9 @@ pub(super) struct Job {
     pub(super) stage: JobStage,
     /// The jobs that have to be done.
     pub(super) needs: Vec<String>,
+    /// Whether it waits for every job of the stages before its own: `needs` may be longer than a provider
+    /// accepts.
+    pub(super) needs_stages: bool,
     /// Its runner.
     pub(super) runner: Runner,
     /// The number of minutes after which it is ended.
@@ -53,6 +56,8 @@ pub(super) struct Job {
     pub(super) id_token: bool,
     /// The provider's environment.
     pub(super) environment: Option<String>,
+    /// Whether the provider's runner describes how the stored files were made, outside of the job's scripts.
+    pub(super) provenance: bool,
     /// For which of the pipeline's occasions it is.
     pub(super) audience: Audience,
     /// Its steps.
@@ -109,6 +114,8 @@ pub(super) enum JobStep {
     Restore(Cache),
     /// Files for other runs.
     Save(Cache),
+    /// An attestation of every file that a list of checksums names; its path.
+    Attest(String),
     /// A report of tests, as JUnit writes them, for providers that show such; a path.
     Tests(String),
 }
@@ -133,6 +140,8 @@ pub(super) struct Run {
     pub(super) script: String,
     /// Additional variables.
     pub(super) env: Vec<(String, EnvValue)>,
+    /// The name of the value that it hands to later jobs.
+    pub(super) output: Option<&'static str>,
 }
 
 /// The value of a variable.
@@ -140,6 +149,10 @@ pub(super) struct Run {
 pub(super) enum EnvValue {
     /// A secret of that name, if the provider does not put secrets into the environment itself.
     Secret(String),
+    /// `true` if a secret of that name is set, and not its value, with providers that have expressions.
+    IsSet(String),
+    /// The value that a step of an earlier job handed on: the job, and the name of the value.
+    Output(String, &'static str),
     /// The job's token, if the provider does not put it into the environment itself.
     Token,
 }

@@ -10,14 +10,19 @@ mod job;
 mod preflight;
 mod release;
 mod script;
+mod tool;
 mod yaml;
 
 use std::collections::BTreeMap;
 
-pub use self::preflight::{RunEvent, Tag, check as preflight};
 use self::{
-    job::{CheckoutSource, JobStep},
+    job::{Audience, CheckoutSource, Job, JobStage, JobStep},
+    tool::Tool,
     yaml::Yaml,
+};
+pub use self::{
+    preflight::{RunEvent, Tag, check as preflight},
+    script::TOOL_NAME,
 };
 pub use crate::{
     build::config::ci::{Limits, Lines, Repository, Settings},
@@ -37,8 +42,8 @@ pub struct PipelineInputs<'a> {
     pub targets: &'a [&'a Target],
     /// The names of the images that a release has.
     pub images: &'a [String],
-    /// Whether a file in the workspace names the toolchain.
-    pub toolchain_file: bool,
+    /// The toolchain that a file in the workspace names; empty if it names none.
+    pub toolchain_file: Option<&'a str>,
     /// Whether `cargo xtask` is an alias in the workspace.
     pub xtask_alias: bool,
 }
@@ -89,6 +94,10 @@ const GITHUB: [&str; 2] =
     [".github/workflows/longshore-check.yml", ".github/workflows/longshore-release.yml"];
 const GITLAB: &str = ".gitlab-ci.yml";
 const CIRCLECI: &str = ".circleci/config.yml";
+
+/// The version of Rust of workspaces that name none: a release must not change because Rust does. The image
+/// `rust:VERSION-bookworm` (<https://hub.docker.com/_/rust>) has it, for amd64 and arm64.
+const RUST: &str = "1.95.0";
 
 fn gitlab_file(settings: &Settings) -> &str {
     settings.gitlab_file.as_deref().unwrap_or(GITLAB)
@@ -143,12 +152,21 @@ impl PipelineInputs<'_> {
 
     /// Returns the toolchain for jobs if no file names it.
     fn toolchain(&self) -> &str {
-        self.settings().toolchain.as_deref().unwrap_or("stable")
+        self.settings().toolchain.as_deref().unwrap_or(RUST)
+    }
+
+    /// Returns the version of Rust that jobs use, as far as it is known.
+    fn rust_version(&self) -> &str {
+        let name = self.toolchain_file.unwrap_or_else(|| self.toolchain());
+        let number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        let parts: Vec<_> = name.split('.').collect();
+        let exact = parts.len() == 3 && parts.into_iter().all(number);
+        if exact { name } else { RUST }
     }
 
     fn env(&self) -> BTreeMap<String, String> {
         let mut env = self.settings().env.clone();
-        if !self.toolchain_file {
+        if self.toolchain_file.is_none() {
             let name = || self.toolchain().to_owned();
             env.entry("RUSTUP_TOOLCHAIN".to_owned()).or_insert_with(name);
         }
@@ -157,9 +175,29 @@ impl PipelineInputs<'_> {
         env
     }
 
-    /// Returns the image of jobs: the newest Rust 1, with rustup, for amd64 and arm64.
+    /// Returns the image of jobs: an exact version of Rust, with rustup, for amd64 and arm64.
     fn image(&self) -> String {
-        self.settings().image.clone().unwrap_or_else(|| "rust:1-bookworm".to_owned())
+        let pinned = || format!("rust:{}-bookworm", self.rust_version());
+        self.settings().image.clone().unwrap_or_else(pinned)
+    }
+
+    /// Returns a job without steps and needs.
+    fn job(&self, provider: Provider, id: &str, title: &str) -> Job {
+        Job {
+            id: id.to_owned(),
+            title: title.to_owned(),
+            stage: JobStage::Test,
+            needs: Vec::new(),
+            needs_stages: false,
+            runner: self.settings().runner(provider, None),
+            minutes: self.settings().limits.plan,
+            permissions: Vec::new(),
+            id_token: false,
+            environment: None,
+            provenance: false,
+            audience: Audience::All,
+            steps: Vec::new(),
+        }
     }
 
     /// Returns the first steps of every job.
@@ -169,12 +207,16 @@ impl PipelineInputs<'_> {
         [JobStep::Checkout(source)].into_iter().chain(runs).collect()
     }
 
-    fn before(&self, stage: &str, lines: &[String]) -> impl Iterator<Item = JobStep> + use<> {
-        script::configured_lines("Before", stage, lines).map(JobStep::Run).into_iter()
+    /// Returns the configured lines before a stage; `tool` is the program that the job fetched.
+    fn before(&self, stage: &str, tool: Option<&Tool>) -> Option<JobStep> {
+        let lines = self.settings().before.stage(stage);
+        script::configured_lines("Before", stage, lines, tool).map(JobStep::Run)
     }
 
-    fn after(&self, stage: &str, lines: &[String]) -> impl Iterator<Item = JobStep> + use<> {
-        script::configured_lines("After", stage, lines).map(JobStep::Run).into_iter()
+    /// Returns the configured lines after a stage.
+    fn after(&self, stage: &str, tool: Option<&Tool>) -> Option<JobStep> {
+        let lines = self.settings().after.stage(stage);
+        script::configured_lines("After", stage, lines, tool).map(JobStep::Run)
     }
 }
 

@@ -1,12 +1,14 @@
-//! The pipeline of a release: plan, one job for each platform, and one that merges and publishes.
+//! The pipeline of a release: plan, one job for each platform, one that merges, and one that publishes. Jobs that
+//! see secrets or tokens compile nothing: they run the program that an earlier job compiled.
 
 use super::{
     PipelineInputs,
     job::{
-        Artifact, ArtifactName, Audience, Cache, CheckoutSource, Download, Job, JobStage, JobStep,
+        Artifact, ArtifactName, Cache, CheckoutSource, Download, Job, JobStage, JobStep,
         Permission, Pipeline, StoreCondition, Trigger,
     },
     script,
+    tool::{Tool, Tools},
 };
 use crate::{
     build::{cache::SECRET, target::Target},
@@ -16,10 +18,15 @@ use crate::{
 /// Returns the pipeline for `provider`.
 pub(super) fn pipeline(inputs: &PipelineInputs<'_>, provider: Provider) -> Pipeline {
     let ids = ids(inputs.targets);
+    let tools = Tools::new(inputs, provider, "plan");
     let builds = inputs.targets.iter().zip(&ids);
-    let mut jobs = vec![plan(inputs, provider)];
-    jobs.extend(builds.map(|(target, id)| build(inputs, provider, target, id)));
-    jobs.push(merge(inputs, provider, &ids));
+    let mut jobs = vec![plan(inputs, provider, &tools)];
+    jobs.extend(preflight(inputs, provider));
+    jobs.extend(tools.jobs(inputs));
+    jobs.extend(builds.map(|(target, id)| build(inputs, provider, &tools, target, id)));
+    jobs.push(merge(inputs, provider, tools.default(), &ids));
+    jobs.extend(attest(inputs, provider));
+    jobs.extend(publish(inputs, provider, tools.default()));
     Pipeline { trigger: Trigger::Release, env: inputs.env(), image: inputs.image(), jobs }
 }
 
@@ -41,55 +48,61 @@ fn ids(targets: &[&Target]) -> Vec<String> {
 pub(super) const READ: Permission =
     Permission { scope: "contents", write: false, why: "reads the source" };
 
-fn plan(inputs: &PipelineInputs<'_>, provider: Provider) -> Job {
-    let settings = inputs.settings();
-    let preflight = script::preflight(&inputs.tool()).secrets(&settings.secrets);
-    let mut steps = inputs.first_steps(CheckoutSource::Commit);
-    steps.push(JobStep::Run(preflight));
-    steps.extend(inputs.before("plan", &settings.before.plan));
-    steps.push(JobStep::Run(script::run("Plan", format!("{} plan", inputs.tool()))));
-    steps.extend(inputs.after("plan", &settings.after.plan));
-    Job {
-        id: "plan".to_owned(),
-        title: "Plan".to_owned(),
-        stage: JobStage::Build,
-        needs: Vec::new(),
-        runner: settings.runner(provider, None),
-        minutes: settings.limits.plan,
-        permissions: vec![READ],
-        id_token: false,
-        // Secrets of an environment are seen by its jobs only.
-        environment: settings.environment.clone().filter(|_| !settings.secrets.is_empty()),
-        audience: Audience::All,
-        steps,
-    }
+fn plan(inputs: &PipelineInputs<'_>, provider: Provider, tools: &Tools) -> Job {
+    let tool = tools.default();
+    let command = tool.command();
+    let mut steps = tool.build(inputs, provider, CheckoutSource::Commit);
+    steps.push(JobStep::Run(script::preflight(&command)));
+    steps.extend(inputs.before("plan", Some(tool)));
+    steps.push(JobStep::Run(script::run("Plan", format!("{command} plan"))));
+    steps.extend(inputs.after("plan", Some(tool)));
+    let permissions = vec![READ];
+    Job { stage: JobStage::Build, permissions, steps, ..inputs.job(provider, "plan", "Plan") }
 }
 
-fn build(inputs: &PipelineInputs<'_>, provider: Provider, target: &Target, id: &str) -> Job {
+/// The job that checks the secrets.
+const PREFLIGHT: &str = "preflight";
+
+/// Returns the job that checks that all secrets are set. It has no source and no program: it is the only job
+/// before the one that publishes that could read them.
+fn preflight(inputs: &PipelineInputs<'_>, provider: Provider) -> Option<Job> {
+    let secrets = &inputs.settings().secrets;
+    (!secrets.is_empty()).then(|| Job {
+        stage: JobStage::Build,
+        // Secrets of an environment are seen by its jobs only.
+        environment: inputs.settings().secret_environment(provider),
+        steps: vec![JobStep::Run(script::check_secrets(provider, secrets))],
+        ..inputs.job(provider, PREFLIGHT, "Check secrets")
+    })
+}
+
+/// The environment, or context, of jobs that use a cache: it has [`SECRET`] and nothing else.
+const CACHE_ENVIRONMENT: &str = "longshore-cache";
+
+fn build(
+    inputs: &PipelineInputs<'_>,
+    provider: Provider,
+    tools: &Tools,
+    target: &Target,
+    id: &str,
+) -> Job {
     let settings = inputs.settings();
-    let tool = inputs.tool();
-    let cache = Cache { key: format!("longshore-{id}"), path: script::CACHE.to_owned() };
+    let runner = settings.runner(provider, Some(target));
+    let tool = tools.get(&runner);
+    let command = tool.command();
+    let cache = Cache { key: format!("longshore-release-{id}"), path: script::CACHE.to_owned() };
     let cached = |step: JobStep, verb: &str| {
-        // Branches and pull requests may be able to write it, too.
-        let flag = if verb == "restore" { " --authenticated" } else { "" };
-        let line = format!("{tool} cache {verb} {}{flag}", script::CACHE);
-        let run = script::run(&format!("Cache: {verb}"), line);
+        let run = script::release_cache(provider, &command, verb);
         let run = JobStep::Run(run.secrets(&[SECRET.to_owned()]));
         let both = if verb == "restore" { [step, run] } else { [run, step] };
         both.into_iter().filter(|_| settings.release_cache)
     };
     let mut steps = inputs.first_steps(CheckoutSource::Commit);
-    if settings.release_cache && !inputs.needs_install() {
-        // Without the secret of the next steps.
-        steps.push(JobStep::Run(script::run(
-            "Compile the tool",
-            format!("{tool} --help >/dev/null"),
-        )));
-    }
+    steps.extend(tool.fetch(provider));
     steps.extend(cached(JobStep::Restore(cache.clone()), "restore"));
-    steps.extend(inputs.before("build", &settings.before.build));
-    steps.push(JobStep::Run(script::build(&tool, &target.name)));
-    steps.extend(inputs.after("build", &settings.after.build));
+    steps.extend(inputs.before("build", Some(tool)));
+    steps.push(JobStep::Run(script::build(&command, &target.name)));
+    steps.extend(inputs.after("build", Some(tool)));
     steps.extend(cached(JobStep::Save(cache), "save"));
     steps.push(JobStep::Run(script::move_part(&target.name)));
     steps.push(JobStep::Upload(Artifact {
@@ -100,22 +113,18 @@ fn build(inputs: &PipelineInputs<'_>, provider: Provider, target: &Target, id: &
         handed_on: true,
     }));
     steps.extend(logs(id));
+    let mut needs = vec!["plan".to_owned()];
+    needs.extend((tool.job() != "plan").then(|| tool.job().to_owned()));
+    needs.extend((!settings.secrets.is_empty()).then(|| PREFLIGHT.to_owned()));
     Job {
-        id: id.to_owned(),
-        title: format!("Build {}", target.spec.platform),
         stage: JobStage::Build,
-        needs: vec!["plan".to_owned()],
-        runner: settings.runner(provider, Some(target)),
+        needs,
+        runner,
         minutes: settings.limits.build,
         permissions: vec![READ],
-        id_token: false,
-        // A context of CircleCI would pass all of its secrets to the build.
-        environment: settings
-            .environment
-            .clone()
-            .filter(|_| settings.release_cache && provider != Provider::Circleci),
-        audience: Audience::All,
+        environment: settings.release_cache.then(|| CACHE_ENVIRONMENT.to_owned()),
         steps,
+        ..inputs.job(provider, id, &format!("Build {}", target.spec.platform))
     }
 }
 
@@ -137,40 +146,132 @@ pub(super) fn logs(id: &str) -> [JobStep; 2] {
     ]
 }
 
-fn merge(inputs: &PipelineInputs<'_>, provider: Provider, builds: &[String]) -> Job {
+/// The artifact with archives, checksums and documents.
+fn archives() -> Artifact {
+    Artifact {
+        name: "longshore-archives".to_owned(),
+        path: ARCHIVES.to_owned(),
+        days: 30,
+        when: StoreCondition::Success,
+        handed_on: false,
+    }
+}
+
+/// The release, as the job that merges leaves it.
+const RELEASE: &str = "longshore-release";
+const DIST: &str = "target/dist";
+const ARCHIVES: &str = "target/dist/archives";
+
+fn merge(inputs: &PipelineInputs<'_>, provider: Provider, tool: &Tool, builds: &[String]) -> Job {
     let settings = inputs.settings();
-    let tool = inputs.tool();
-    let secrets = &settings.secrets;
+    let command = tool.command();
     let names: Vec<&str> = inputs.targets.iter().map(|target| target.name.as_str()).collect();
-    let mut steps = inputs.first_steps(CheckoutSource::Commit);
+    let mut steps = vec![JobStep::Checkout(CheckoutSource::Commit)];
+    steps.extend(tool.fetch(provider));
     steps.push(JobStep::Download(Download {
         name: ArtifactName::Start("longshore-part-".to_owned()),
         path: script::PARTS.to_owned(),
         optional: false,
     }));
-    steps.extend(inputs.before("merge", &settings.before.merge));
-    steps.push(JobStep::Run(script::merge(&tool, &names)));
-    steps.push(JobStep::Run(script::verify(&tool)));
-    steps.extend(inputs.after("merge", &settings.after.merge));
+    steps.extend(inputs.before("merge", Some(tool)));
+    steps.push(JobStep::Run(script::merge(&command, &names)));
+    steps.push(JobStep::Run(script::verify(&command)));
+    steps.extend(inputs.after("merge", Some(tool)));
+    steps.push(JobStep::Upload(archives()));
+    if publishes(inputs, provider) {
+        steps.push(JobStep::Upload(Artifact {
+            name: RELEASE.to_owned(),
+            path: DIST.to_owned(),
+            days: 7,
+            when: StoreCondition::Success,
+            handed_on: true,
+        }));
+    }
+    steps.extend(logs("merge"));
+    Job {
+        needs: ["plan".to_owned()].into_iter().chain(builds.iter().cloned()).collect(),
+        needs_stages: true,
+        minutes: settings.limits.merge,
+        permissions: vec![READ],
+        provenance: settings.attest,
+        steps,
+        ..inputs.job(provider, "merge", "Merge")
+    }
+}
+
+/// The job that attests.
+const ATTEST: &str = "attest";
+
+/// Returns the job that attests archives and images, before anything is published. It runs nothing but the
+/// provider's own action. GitLab's runner describes the artifacts of the job that merges instead.
+fn attest(inputs: &PipelineInputs<'_>, provider: Provider) -> Option<Job> {
+    let attests = inputs.settings().attest && provider == Provider::Github;
+    let mut steps = vec![JobStep::Download(Download {
+        name: ArtifactName::Whole(archives().name),
+        path: ARCHIVES.to_owned(),
+        optional: false,
+    })];
+    let lists: &[&str] =
+        if inputs.images.is_empty() { &["SHA256SUMS"] } else { &["SHA256SUMS", "digests.txt"] };
+    steps.extend(lists.iter().map(|name| JobStep::Attest(format!("{ARCHIVES}/{name}"))));
+    let why = "stores the attestations";
+    attests.then(|| Job {
+        stage: JobStage::Deploy,
+        needs: vec!["merge".to_owned()],
+        permissions: vec![READ, Permission { scope: "attestations", write: true, why }],
+        id_token: true,
+        steps,
+        ..inputs.job(provider, ATTEST, "Attest")
+    })
+}
+
+/// Returns whether anything is published.
+fn publishes(inputs: &PipelineInputs<'_>, provider: Provider) -> bool {
+    let settings = inputs.settings();
+    let lines = [&settings.before.publish, &settings.after.publish];
+    settings.repository(provider).is_some()
+        || makes_release(inputs, provider)
+        || lines.iter().any(|lines| !lines.is_empty())
+}
+
+/// Returns whether a release is created at the provider.
+fn makes_release(inputs: &PipelineInputs<'_>, provider: Provider) -> bool {
+    inputs.settings().release.unwrap_or(true) && provider != Provider::Circleci
+}
+
+/// Returns the job that publishes: the only one that sees secrets, and that has a token with write access.
+fn publish(inputs: &PipelineInputs<'_>, provider: Provider, tool: &Tool) -> Option<Job> {
+    let settings = inputs.settings();
     let secret = |step: JobStep| match step {
-        JobStep::Run(run) => JobStep::Run(run.secrets(secrets)),
+        JobStep::Run(run) => JobStep::Run(run.secrets(&settings.secrets)),
         step => step,
     };
-    steps.extend(inputs.before("publish", &settings.before.publish).map(secret));
-    steps.push(JobStep::Upload(Artifact {
-        name: "longshore-archives".to_owned(),
-        path: "target/dist/archives".to_owned(),
-        days: 30,
-        when: StoreCondition::Success,
-        handed_on: false,
+    let command = tool.command();
+    let mut steps = vec![JobStep::Checkout(CheckoutSource::Commit)];
+    steps.extend(tool.fetch(provider));
+    steps.push(JobStep::Download(Download {
+        name: ArtifactName::Whole(RELEASE.to_owned()),
+        path: DIST.to_owned(),
+        optional: false,
     }));
+    let before = inputs.before("publish", Some(tool)).map(secret);
+    // With the signatures that those lines add.
+    let signed = before.is_some().then(|| JobStep::Upload(archives()));
+    steps.extend(before.into_iter().chain(signed));
     let repository = settings.repository(provider);
-    steps.extend(repository.map(|name| JobStep::Run(script::push(inputs, provider, name))));
-    let release = settings.release.unwrap_or(true);
-    let script = script::release(inputs, provider).filter(|_| release);
-    steps.extend(script.map(JobStep::Run));
-    steps.extend(inputs.after("publish", &settings.after.publish).map(secret));
-    steps.extend(logs("merge"));
+    let release = makes_release(inputs, provider);
+    let push = |name: &str, flags: &[&str]| {
+        let run = |to| script::push(inputs, provider, to, &command, (name, flags));
+        repository.map(|to| JobStep::Run(run(to)))
+    };
+    if release {
+        // Content, then files, then tags: what can be pulled or downloaded is complete.
+        steps.extend(push("Push without tags", &["--by-digest", "--tags release --dry-run"]));
+        steps.extend(script::release(provider, &command).map(JobStep::Run));
+    }
+    steps.extend(push("Push", &["--tags release"]));
+    steps.extend(inputs.after("publish", Some(tool)).map(secret));
+    steps.extend(logs("publish"));
     let mut permissions = vec![match release {
         true => Permission { scope: "contents", write: true, why: "creates the release" },
         false => READ,
@@ -178,17 +279,17 @@ fn merge(inputs: &PipelineInputs<'_>, provider: Provider, builds: &[String]) -> 
     if repository.is_some_and(|name| name.starts_with("ghcr.io/")) {
         permissions.push(Permission { scope: "packages", write: true, why: "pushes the image" });
     }
-    Job {
-        id: "merge".to_owned(),
-        title: "Merge and publish".to_owned(),
+    let mut needs = vec!["plan".to_owned(), "merge".to_owned()];
+    needs.extend((!settings.secrets.is_empty()).then(|| PREFLIGHT.to_owned()));
+    needs.extend(attest(inputs, provider).map(|job| job.id));
+    publishes(inputs, provider).then(|| Job {
         stage: JobStage::Deploy,
-        needs: ["plan".to_owned()].into_iter().chain(builds.iter().cloned()).collect(),
-        runner: settings.runner(provider, None),
+        needs,
         minutes: settings.limits.merge,
         permissions,
         id_token: settings.id_token,
-        environment: settings.environment.clone(),
-        audience: Audience::All,
+        environment: settings.secret_environment(provider),
         steps,
-    }
+        ..inputs.job(provider, "publish", "Publish")
+    })
 }

@@ -4,6 +4,7 @@
 use super::{
     PipelineInputs,
     job::{EnvValue, Run},
+    tool::Tool,
 };
 use crate::model::{command::quote, provider::Provider, reference::Reference};
 
@@ -15,13 +16,17 @@ pub(super) const LOGS: &str = "target/job-logs";
 pub(super) const REPORT: &str = "target/report";
 /// The directory with the sizes of the branch that a pull request is for.
 const BASE: &str = "target/base";
+/// The directory of the programs that jobs run.
+pub(super) const TOOLS: &str = "target/ci-tool";
+/// The file name of such a program: `cargo longshore` finds it.
+pub const TOOL_NAME: &str = "cargo-longshore";
 /// The directory of the cache.
 pub(super) const CACHE: &str = "target/ci-cache";
 
 /// Returns a step with that script, which ends at the first command that fails.
 pub(super) fn run(name: &str, lines: impl AsRef<str>) -> Run {
     let script = format!("set -eu\n{}\n", lines.as_ref().trim_end());
-    Run { name: name.to_owned(), script, env: Vec::new() }
+    Run { name: name.to_owned(), script, env: Vec::new(), output: None }
 }
 
 impl Run {
@@ -44,7 +49,7 @@ pub(super) fn toolchain(inputs: &PipelineInputs<'_>) -> Run {
     let moving =
         name.starts_with("stable") || name.starts_with("beta") || name.starts_with("nightly");
     let install = format!("rustup toolchain install --profile minimal --no-self-update {name}");
-    let install = match (inputs.toolchain_file, moving) {
+    let install = match (inputs.toolchain_file.is_some(), moving) {
         // Most versions of rustup install what the file names when it is first used.
         (true, _) => "  rustc --version || rustup toolchain install --no-self-update\n".to_owned(),
         // What is on the machine may be of another day than on the next machine.
@@ -74,19 +79,122 @@ pub(super) fn install(inputs: &PipelineInputs<'_>) -> Option<Run> {
     inputs.needs_install().then(|| run("Install longshore", line))
 }
 
-/// Returns the configured lines before or after a stage.
-pub(super) fn configured_lines(when: &str, stage: &str, lines: &[String]) -> Option<Run> {
-    (!lines.is_empty()).then(|| run(&format!("{when} {stage}"), lines.join("\n")))
+/// Compiles longshore, copies the program to `directory`, and hands on its digest, as the provider can: by an
+/// output of the step (<https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands>),
+/// by a variable (<https://docs.gitlab.com/ci/variables/dotenv_variables/>), or by a file beside it. `program`
+/// is how longshore is started in a checkout.
+pub(super) fn export_tool(
+    program: &str,
+    provider: Provider,
+    directory: &str,
+    variable: &str,
+) -> Run {
+    let hand_on = match provider {
+        Provider::Github => "echo \"value=$digest\" >>\"$GITHUB_OUTPUT\"".to_owned(),
+        Provider::Gitlab => format!("echo \"{variable}=$digest\" >{}", dotenv(super::tool::OUTPUT)),
+        Provider::Circleci => format!("echo \"$digest\" >{directory}/sha256"),
+    };
+    run(
+        "Compile longshore",
+        format!(
+            "# Without debug information: the program is handed to other jobs.\n\
+             export CARGO_PROFILE_DEV_DEBUG=0\n\
+             digest=$({program} ci tool --into {directory})\n\
+             echo \"$digest\"\n\
+             {hand_on}"
+        ),
+    )
 }
 
-/// Runs the checks before anything is built.
+/// Returns the file of variables that a job of GitLab hands on.
+pub(super) fn dotenv(output: &str) -> String {
+    format!("target/{output}.env")
+}
+
+/// Compares a program with the digest that the job that compiled it handed on, before anything runs it.
+pub(super) fn check_tool(provider: Provider, directory: &str, variable: &str) -> Run {
+    let expected = match provider {
+        Provider::Github | Provider::Gitlab => format!("${variable}"),
+        // Only the job that compiled it writes to that path of the workspace.
+        Provider::Circleci => format!("$(cat {directory}/sha256)"),
+    };
+    run(
+        "Check the digest of longshore",
+        format!(
+            r#"program={directory}/{TOOL_NAME}
+expected={expected}
+if command -v sha256sum >/dev/null; then
+  found=$(sha256sum "$program")
+else
+  found=$(shasum -a 256 "$program")
+fi
+if [ "${{found%% *}}" != "$expected" ]; then
+  echo "$program: expected sha256 $expected, got ${{found%% *}}" >&2
+  exit 1
+fi
+chmod +x "$program""#
+        ),
+    )
+}
+
+/// Returns the configured lines before or after a stage. `cargo longshore` in them is the fetched program.
+pub(super) fn configured_lines(
+    when: &str,
+    stage: &str,
+    lines: &[String],
+    tool: Option<&Tool>,
+) -> Option<Run> {
+    let path = |tool: &Tool| format!("PATH=$PWD/{}:$PATH\nexport PATH\n", quote(&tool.directory()));
+    let lines = (!lines.is_empty()).then(|| lines.join("\n"))?;
+    Some(run(&format!("{when} {stage}"), tool.map_or_else(String::new, path) + &lines))
+}
+
+/// Runs the checks before anything is built; a separate job checks the secrets.
 pub(super) fn preflight(tool: &str) -> Run {
-    run("Check tag, secrets and platforms", format!("{tool} ci preflight"))
+    run("Check tag and platforms", format!("{tool} ci preflight --without-secrets"))
+}
+
+/// Reports every secret that is not set. GitHub's step gets only whether each is set, and the job runs
+/// nothing else.
+pub(super) fn check_secrets(provider: Provider, secrets: &[String]) -> Run {
+    let check = |name: &String| {
+        let test = match provider {
+            Provider::Github => format!("[ \"${name}\" = true ]"),
+            Provider::Gitlab | Provider::Circleci => format!("[ -n \"${{{name}-}}\" ]"),
+        };
+        format!("{test} || missing=\"$missing {name}\"\n")
+    };
+    let mut run = run(
+        "Check secrets",
+        format!(
+            "missing=\n{}if [ -n \"$missing\" ]; then\n  \
+             echo \"these secrets are not set:$missing\" >&2\n  exit 2\nfi",
+            secrets.iter().map(check).collect::<String>()
+        ),
+    );
+    run.env.extend(secrets.iter().map(|name| (name.clone(), EnvValue::IsSet(name.clone()))));
+    run
 }
 
 /// Builds one platform.
 pub(super) fn build(tool: &str, target: &str) -> Run {
     run("Build, verify, smoke-test", format!("{tool} dist --target {}", quote(target)))
+}
+
+/// Restores or saves the cache of a release. Other branches may be able to write it, so only what was saved
+/// with the secret is restored. GitLab separates the caches of protected tags and branches from all others
+/// (<https://docs.gitlab.com/ci/caching/#cache-key-names>); for an unprotected tag nothing is used.
+pub(super) fn release_cache(provider: Provider, tool: &str, verb: &str) -> Run {
+    let flag = if verb == "restore" { " --authenticated" } else { "" };
+    let line = format!("{tool} cache {verb} {CACHE}{flag}");
+    let line = match provider {
+        Provider::Github | Provider::Circleci => line,
+        Provider::Gitlab => format!(
+            "if [ \"${{CI_COMMIT_REF_PROTECTED-}}\" = true ]; then\n  {line}\nelse\n  \
+             rm -rf {CACHE}\n  echo \"the tag is not protected: no cache is used\"\nfi"
+        ),
+    };
+    run(&format!("Cache: {verb}"), line)
 }
 
 /// Moves the output to a directory that no other job's part has.
@@ -120,23 +228,29 @@ pub(super) fn verify_with_report(tool: &str) -> Run {
     )
 }
 
-/// Pushes the images, with the tags of a release.
-pub(super) fn push(inputs: &PipelineInputs<'_>, provider: Provider, repository: &str) -> Run {
-    let tool = inputs.tool();
+/// Pushes the images to `repository`, each with `flags`, in the order of the flags.
+pub(super) fn push(
+    inputs: &PipelineInputs<'_>,
+    provider: Provider,
+    repository: &str,
+    tool: &str,
+    (name, flags): (&str, &[&str]),
+) -> Run {
     let ghcr = provider == Provider::Github && repository.starts_with("ghcr.io/");
     let login = if ghcr { " --github-token" } else { "" };
-    let one = |image: Option<&String>| match image {
-        None => format!("{tool} push {} --tags release{login}\n", quote(repository)),
+    let one = |image: Option<&String>, flags: &str| match image {
+        None => format!("{tool} push {} {flags}{login}\n", quote(repository)),
         Some(image) => format!(
-            "{tool} push {} --package {} --tags release{login}\n",
+            "{tool} push {} --package {} {flags}{login}\n",
             quote(&format!("{repository}/{image}")),
             quote(image)
         ),
     };
-    let lines: String = match inputs.images {
-        [_] => one(None),
-        all => all.iter().map(|image| one(Some(image))).collect(),
+    let lines = |flags: &&str| match inputs.images {
+        [_] => one(None, flags),
+        all => all.iter().map(|image| one(Some(image), flags)).collect::<String>(),
     };
+    let lines: String = flags.iter().map(lines).collect();
     let host = registry(repository);
     let settings = inputs.settings();
     let named = settings.secrets.iter().chain(settings.env.keys()).any(|name| name == HOST);
@@ -150,7 +264,7 @@ pub(super) fn push(inputs: &PipelineInputs<'_>, provider: Provider, repository: 
         login += &gitlab_login(&host);
     }
     let lines = login + &lines;
-    let run = run("Push", lines).secrets(&inputs.settings().secrets);
+    let run = run(name, lines).secrets(&inputs.settings().secrets);
     if ghcr { run.token("GITHUB_TOKEN") } else { run }
 }
 
@@ -178,47 +292,16 @@ fn gitlab_login(host: &str) -> String {
     )
 }
 
-/// Creates the release at the provider, if it has releases; a second run completes it.
-pub(super) fn release(inputs: &PipelineInputs<'_>, provider: Provider) -> Option<Run> {
+/// Publishes the release at the provider, if it has releases; a second run completes it.
+pub(super) fn release(provider: Provider, tool: &str) -> Option<Run> {
+    let run = run("Release", format!("{tool} release --from target/dist --verify"));
     match provider {
-        Provider::Github => Some(run("Release", GITHUB_RELEASE).token("GH_TOKEN")),
-        Provider::Gitlab => {
-            let package = quote(inputs.workspace.name());
-            Some(run("Release", format!("package={package}\n{GITLAB_RELEASE}")))
-        }
+        Provider::Github => Some(run.token("GITHUB_TOKEN")),
+        // The job's token is a variable of the job.
+        Provider::Gitlab => Some(run),
         Provider::Circleci => None,
     }
 }
-
-const GITHUB_RELEASE: &str = r#"tag=$GITHUB_REF_NAME
-set --
-case $tag in *-*) set -- --prerelease ;; esac
-if ! gh release view "$tag" --repo "$GITHUB_REPOSITORY" >/dev/null 2>&1; then
-  gh release create "$tag" --repo "$GITHUB_REPOSITORY" --verify-tag --title "$tag" \
-    --generate-notes "$@"
-fi
-gh release upload "$tag" --repo "$GITHUB_REPOSITORY" --clobber target/dist/archives/*"#;
-
-const GITLAB_RELEASE: &str = r#"tag=$CI_COMMIT_TAG
-project=$CI_API_V4_URL/projects/$CI_PROJECT_ID
-api() {
-  curl --fail --silent --show-error --retry 3 --header "JOB-TOKEN: $CI_JOB_TOKEN" "$@"
-}
-if ! api --output /dev/null "$project/releases/$tag" 2>/dev/null; then
-  api --output /dev/null --data-urlencode "tag_name=$tag" --data-urlencode "name=$tag" \
-    "$project/releases"
-fi
-known=$(api "$project/releases/$tag/assets/links?per_page=100")
-for file in target/dist/archives/*; do
-  name=${file##*/}
-  url=$project/packages/generic/$package/${tag#v}/$name
-  api --output /dev/null --upload-file "$file" "$url"
-  case $known in
-    *"\"name\":\"$name\""*) ;;
-    *) api --output /dev/null --data-urlencode "name=$name" --data-urlencode "url=$url" \
-      "$project/releases/$tag/assets/links" ;;
-  esac
-done"#;
 
 /// Looks for the sizes of the branch that a pull request is for: the report of the last run of that branch,
 /// else its revision.
@@ -252,9 +335,12 @@ const GITLAB_BASE: &str = r#"if [ -n "${CI_MERGE_REQUEST_TARGET_BRANCH_NAME-}" ]
   branch=$(printf %s "$CI_MERGE_REQUEST_TARGET_BRANCH_NAME" | sed 's,/,%2F,g')
   artifacts="$CI_API_V4_URL/projects/$CI_PROJECT_ID/jobs/artifacts/$branch/raw"
   url="$artifacts/target/dist/dist.json?job=longshore-check"
-  if ! curl --fail --silent --location --header "JOB-TOKEN: $CI_JOB_TOKEN" \
-    --output target/base/dist.json "$url"; then
-    rm -f target/base/dist.json
+  # The token is for this server alone: a storage that the response names gets none.
+  next=$(printf 'JOB-TOKEN: %s\n' "$CI_JOB_TOKEN" |
+    curl --fail --silent --header @- --output target/base/dist.json \
+      --write-out '%{redirect_url}' "$url") || rm -f target/base/dist.json
+  if [ -n "$next" ]; then
+    curl --fail --silent --output target/base/dist.json "$next" || rm -f target/base/dist.json
   fi
 fi"#;
 

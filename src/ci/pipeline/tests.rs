@@ -27,7 +27,7 @@ fn with<T>(settings: &str, targets: &Targets, use_it: impl FnOnce(&PipelineInput
         workspace: &workspace,
         targets: &targets,
         images: &images,
-        toolchain_file: false,
+        toolchain_file: None,
         xtask_alias: false,
     })
 }
@@ -76,11 +76,14 @@ fn platforms_need_the_plan_and_the_merge_needs_all_platforms() {
     for provider in Provider::ALL {
         let pipeline = with("", &targets, |inputs| release::pipeline(inputs, provider));
         check_order(&pipeline);
-        assert_eq!(pipeline.jobs.len(), 302);
+        // Plan, the program for arm64, merge, publish.
+        let publish = usize::from(provider != Provider::Circleci);
+        assert_eq!(pipeline.jobs.len(), 303 + publish);
         let (builds, ends): (Vec<_>, Vec<_>) =
             pipeline.jobs.iter().partition(|job| job.id.starts_with("build-"));
-        assert!(builds.iter().all(|job| job.needs == ["plan"]));
-        assert_eq!(ends[1].needs.len(), 301);
+        assert!(builds.iter().all(|job| job.needs[0] == "plan"));
+        let merge = ends.iter().find(|job| job.id == "merge").unwrap();
+        assert_eq!(merge.needs.len(), 301);
         let files = with("", &targets, |inputs| generate_files(inputs, provider)).unwrap();
         // GitHub's own limits are 256 jobs of one matrix, and none for jobs.
         assert!(!files.iter().any(|file| file.text.contains("matrix")));
@@ -93,14 +96,44 @@ fn platforms_need_the_plan_and_the_merge_needs_all_platforms() {
 #[test]
 fn configured_runners_override_those_of_targets() {
     let text = all("").unwrap();
+    // The build, and the job that compiles longshore for it.
     for native in ["runs-on: ubuntu-24.04-arm\n", "- saas-linux-small-arm64\n", "arm.medium\n"] {
-        assert_eq!(text.matches(native).count(), 1, "{native}: {text}");
+        assert_eq!(text.matches(native).count(), 2, "{native}: {text}");
     }
     let own = "[runners.aarch64-unknown-linux-musl]\ngithub = ['self-hosted', 'big']\n\
                [runners.default]\ngithub = 'ubuntu-latest'";
     let text = all(own).unwrap();
     assert!(text.contains("runs-on:\n      - self-hosted\n      - big\n"), "{text}");
     assert!(text.contains("runs-on: ubuntu-latest\n"), "{text}");
+}
+
+/// Returns the jobs that compile longshore for a release on GitLab and CircleCI, and on GitHub.
+fn compiling(settings: &str, provider: Provider) -> Vec<String> {
+    let targets = Targets::new([]).unwrap();
+    let pipeline = with(settings, &targets, |inputs| release::pipeline(inputs, provider));
+    let jobs = pipeline.jobs.into_iter();
+    let compiles =
+        |step: &JobStep| matches!(step, JobStep::Run(run) if run.output == Some(tool::OUTPUT));
+    jobs.filter(|job| job.steps.iter().any(compiles)).map(|job| job.id).collect()
+}
+
+#[test]
+fn longshore_is_compiled_once_for_each_kind_of_machine() {
+    assert_eq!(compiling("", Provider::Github), ["plan", "tool-ubuntu-24-04-arm"]);
+    for provider in [Provider::Gitlab, Provider::Circleci] {
+        assert_eq!(compiling("", provider), ["plan", "tool-arm64"]);
+    }
+    let one = "[runners.aarch64-unknown-linux-musl]\ngithub = 'ubuntu-24.04'\n\
+               gitlab = 'saas-linux-2xlarge-amd64'\ncircleci = '2xlarge+'";
+    for provider in Provider::ALL {
+        assert_eq!(compiling(one, provider), ["plan"], "{provider}");
+    }
+    // A different release of the system has a different C library; labels can mean anything.
+    let other = "[runners.aarch64-unknown-linux-musl]\ngithub = 'ubuntu-22.04'\n\
+                 gitlab = ['Mine & yours']\ncircleci = ['me/amd64']";
+    assert_eq!(compiling(other, Provider::Github), ["plan", "tool-ubuntu-22-04"]);
+    assert_eq!(compiling(other, Provider::Gitlab), ["plan", "tool-mine---yours"]);
+    assert_eq!(compiling(other, Provider::Circleci), ["plan", "tool-me-amd64"]);
 }
 
 #[test]
@@ -143,9 +176,173 @@ fn values_that_would_break_a_file_are_rejected() {
 fn secrets_go_to_the_jobs_that_need_them_only() {
     let text = all("secrets = ['KEY']\nenvironment = 'release'\n[before]\npublish = ['sign']");
     let text = text.unwrap();
-    // Preflight and signing.
-    assert_eq!(text.matches("KEY: ${{ secrets.KEY }}").count(), 2, "{text}");
+    // Signing gets the secret, and preflight whether it is set.
+    assert_eq!(text.matches("KEY: ${{ secrets.KEY }}").count(), 1, "{text}");
+    assert_eq!(text.matches("KEY: ${{ secrets.KEY != '' }}").count(), 1, "{text}");
     assert_eq!(text.matches("environment: release\n").count(), 2, "{text}");
+    // Every job of GitLab and CircleCI would see secrets of the project.
+    let text = all("secrets = ['KEY']\n[before]\npublish = ['sign']").unwrap();
+    assert!(!text.contains("environment: release\n"), "{text}");
+    assert_eq!(text.matches("environment:\n    name: release\n").count(), 2, "{text}");
+    assert_eq!(text.matches("context:\n            - release\n").count(), 2, "{text}");
+}
+
+/// Calls `check` with every job of every provider's pipelines.
+fn each_job(settings: &str, check: impl Fn(Provider, &job::Job)) {
+    let targets = Targets::new([]).unwrap();
+    for provider in Provider::ALL {
+        with(settings, &targets, |inputs| {
+            for pipeline in [check::pipeline(inputs, provider), release::pipeline(inputs, provider)]
+            {
+                pipeline.jobs.iter().for_each(|job| check(provider, job));
+            }
+        });
+    }
+}
+
+/// Every setting that gives a job a secret or a token.
+const POWERS: &str = "secrets = ['KEY']\nrepository = 'ghcr.io/me/hello'\nid-token = true\n\
+                      attest = true\ntest = ['cargo test']\ncommand = 'cargo xtask'\n[before]\n\
+                      publish = ['cargo longshore sign']\n[after]\npublish = ['echo done']";
+
+#[test]
+fn jobs_with_a_secret_or_a_token_compile_nothing() {
+    let compiles = |run: &job::Run| {
+        let lines = run.script.lines().map(str::trim_start);
+        let words =
+            ["cargo xtask", "cargo run", "cargo install", "cargo build", "cargo test", "rustup"];
+        let called = |line: &str| {
+            words.iter().any(|word| line.contains(word)) || line.contains("cargo-longshore dist")
+        };
+        lines.filter(|line| !line.starts_with('#')).any(called)
+    };
+    each_job(POWERS, |provider, job| {
+        let runs = || {
+            job.steps.iter().filter_map(|step| match step {
+                JobStep::Run(run) => Some(run),
+                _ => None,
+            })
+        };
+        let value = |value: &job::EnvValue| {
+            matches!(value, job::EnvValue::Secret(_) | job::EnvValue::IsSet(_))
+        };
+        let secret = runs().any(|run| run.env.iter().any(|(_, entry)| value(entry)));
+        let writes = job.permissions.iter().any(|permission| permission.write);
+        let powerful = secret || writes || job.id_token || job.environment.is_some();
+        let compiling: Vec<_> = runs().filter(|run| compiles(run)).map(|run| &run.name).collect();
+        assert!(!powerful || compiling.is_empty(), "{provider} {}: {compiling:?}", job.id);
+        // What runs there was compiled before, and is compared with a digest first.
+        let first = runs().position(|run| run.script.contains("cargo-longshore "));
+        let checked = runs().position(|run| run.name == "Check the digest of longshore");
+        if powerful && first.is_some() {
+            assert!(checked.is_some() && checked < first, "{provider} {}", job.id);
+        }
+        if job.id == "attest" {
+            assert_eq!(runs().count(), 0);
+            assert!(!job.steps.iter().any(|step| matches!(step, JobStep::Checkout(_))));
+        }
+    });
+}
+
+/// Variables of a GitLab project are seen by all jobs, unless they belong to an environment.
+#[test]
+fn the_token_for_comments_belongs_to_an_environment() {
+    each_job("", |provider, job| {
+        let own =
+            (provider == Provider::Gitlab && job.id == "comment").then_some("longshore-comment");
+        assert_eq!(job.environment.as_deref(), own, "{provider} {}", job.id);
+    });
+    let text = all("").unwrap();
+    assert!(!text.contains("GITLAB_TOKEN"), "{text}");
+    assert_eq!(text.matches("$LONGSHORE_COMMENT == \"true\"").count(), 2, "{text}");
+}
+
+#[test]
+fn lines_that_compile_beside_secrets_are_rejected() {
+    for line in [
+        "cargo xtask sign",
+        "cargo +nightly --locked run -p tool",
+        "test -f x && (cargo build)",
+        "$CARGO t",
+        "FOO=1 /usr/bin/cargo install cosign",
+        "cargo publish",
+        "x=$(cargo clippy)",
+    ] {
+        for key in ["before", "after"] {
+            let text = rejected(&format!("[{key}]\npublish = ['{line}']"));
+            assert!(text.contains(&format!("{key}.publish")) && text.contains(line), "{text}");
+        }
+        assert!(all(&format!("[after]\nmerge = ['{line}']")).is_ok(), "{line}");
+    }
+    for line in
+        ["cargo longshore sign", "cargo publish --no-verify", "cargo --version", "echo cargo"]
+    {
+        all(&format!("[before]\npublish = ['{line}']")).unwrap();
+    }
+}
+
+#[test]
+fn attestations_need_no_other_permission() {
+    let attest = |provider| {
+        let targets = Targets::new([]).unwrap();
+        with("attest = true", &targets, |inputs| release::pipeline(inputs, provider))
+    };
+    let pipeline = attest(Provider::Github);
+    let job = pipeline.jobs.iter().find(|job| job.id == "attest").unwrap();
+    let scopes: Vec<_> = job.permissions.iter().map(|entry| (entry.scope, entry.write)).collect();
+    assert_eq!(scopes, [("contents", false), ("attestations", true)]);
+    assert!(job.id_token && job.environment.is_none());
+    let publish = pipeline.jobs.iter().find(|job| job.id == "publish").unwrap();
+    assert!(publish.needs.contains(&"attest".to_owned()) && !publish.id_token);
+    let text = all("attest = true").unwrap();
+    for line in [
+        "subject-checksums: target/dist/archives/SHA256SUMS\n",
+        "subject-checksums: target/dist/archives/digests.txt\n",
+        "RUNNER_GENERATE_ARTIFACTS_METADATA: 'true'\n",
+    ] {
+        assert_eq!(text.matches(line).count(), 1, "{line}: {text}");
+    }
+    let without = all("").unwrap();
+    assert!(!without.contains("attest") && !without.contains("ARTIFACTS_METADATA"), "{without}");
+}
+
+#[test]
+fn no_token_is_on_a_command_line_or_follows_a_redirect() {
+    each_job(POWERS, |provider, job| {
+        for step in &job.steps {
+            let JobStep::Run(run) = step else { continue };
+            for line in run.script.lines() {
+                let named = ["TOKEN", "PASSWORD", "SECRET"].iter().any(|word| line.contains(word));
+                // `printf`, `export` and `[` are commands of the shell itself.
+                let builtin =
+                    |start| line.trim_start().starts_with(start) || line.contains("$(printf");
+                let inside = ["printf ", "export ", "if [", "&& [", "[", "expected="];
+                let fine =
+                    !named || inside.into_iter().any(builtin) || line.contains("--github-token");
+                assert!(fine, "{provider} {}: {line}", job.id);
+                assert!(!line.contains("--location") && !line.contains("curl -L"), "{line}");
+            }
+        }
+    });
+}
+
+#[test]
+fn releases_are_built_with_an_exact_version_of_rust() {
+    let text = all("").unwrap();
+    assert!(text.contains(&format!("RUSTUP_TOOLCHAIN: '{RUST}'\n")), "{text}");
+    assert!(text.contains(&format!("image: rust:{RUST}-bookworm\n")), "{text}");
+    assert!(!text.contains("stable") && !text.contains("rust:1-"), "{text}");
+    let text = all("toolchain = '1.90.0'").unwrap();
+    assert!(text.contains("image: rust:1.90.0-bookworm\n"), "{text}");
+    let targets = Targets::new([]).unwrap();
+    for (file, expected) in [("1.91.1", "1.91.1"), ("1.91", RUST), ("nightly", RUST), ("", RUST)] {
+        let pipeline = with("", &targets, |inputs| {
+            let inputs = PipelineInputs { toolchain_file: Some(file), ..*inputs };
+            release::pipeline(&inputs, Provider::Gitlab)
+        });
+        assert_eq!(pipeline.image, format!("rust:{expected}-bookworm"), "{file}");
+        assert!(!pipeline.env.contains_key("RUSTUP_TOOLCHAIN"));
+    }
 }
 
 #[test]
@@ -165,16 +362,41 @@ fn releases_are_built_without_a_cache_by_default() {
     assert_eq!(text.matches(secret).count(), 4, "{text}");
     let restores = text.matches("cache restore target/ci-cache").count();
     let checked = text.matches("cache restore target/ci-cache --authenticated").count();
-    assert!(checked >= 2 && restores > checked, "{text}");
-    let (before, _) = text.split_once(secret).unwrap();
-    assert!(before.contains("cargo xtask --help >/dev/null"), "{text}");
+    assert!(checked == 6 && restores == checked + 3, "{text}");
+}
+
+/// Branches that are not protected can save under any key: a release restores none of theirs.
+#[test]
+fn a_release_cache_is_not_filled_by_branches() {
+    let text = all("release-cache = true").unwrap();
+    // GitLab: caches of protected tags are separate, and for others nothing is used.
+    assert_eq!(text.matches("unprotect: false\n").count(), 3, "{text}");
+    let guard = "if [ \"${CI_COMMIT_REF_PROTECTED-}\" = true ]; then\n";
+    assert_eq!(text.matches(guard).count(), 4, "{text}");
+    assert_eq!(text.matches("key: longshore-release-build-").count(), 2 * 2 + 2 + 2, "{text}");
+    // CircleCI: keys of the tag, in jobs that only tags start.
+    let tag = "-{{ .Environment.CIRCLE_TAG }}-";
+    assert_eq!(text.matches(&format!("musl{tag}")).count(), 4, "{text}");
+    let circleci = &text[text.find("version: 2.1").unwrap()..];
+    for (at, _) in circleci.match_indices("longshore-release-build-") {
+        let line = circleci[at..].lines().next().unwrap();
+        assert!(line.contains(tag), "{line}");
+    }
+    // The secret is in no environment with others.
+    assert!(text.contains("environment: longshore-cache\n"), "{text}");
+    assert!(text.contains("context:\n            - longshore-cache\n"), "{text}");
 }
 
 #[test]
 fn a_workspace_without_xtask_installs_the_tool() {
     let text = all("").unwrap();
     assert!(text.contains("|| cargo install longshore --locked --version"), "{text}");
-    assert!(text.contains("cargo longshore dist --target x86_64-unknown-linux-musl"), "{text}");
+    assert!(
+        text.contains("digest=$(cargo longshore ci tool --into target/ci-tool/amd64)"),
+        "{text}"
+    );
+    let build = "target/ci-tool/amd64/cargo-longshore dist --target x86_64-unknown-linux-musl";
+    assert!(text.contains(build), "{text}");
     let text = all("command = 'cargo xtask'").unwrap();
     assert!(!text.contains("cargo install"), "{text}");
     assert!(text.contains("cargo xtask dist --preset quick"), "{text}");
@@ -199,7 +421,7 @@ fn several_images_have_names_below_the_repository() {
         workspace: &workspace,
         targets: &targets,
         images: &images,
-        toolchain_file: true,
+        toolchain_file: Some("1.92.0"),
         xtask_alias: false,
     };
     let text = generate_files(&inputs, Provider::Github).unwrap().remove(1).text;

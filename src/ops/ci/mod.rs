@@ -2,12 +2,16 @@
 
 pub mod comment;
 mod request;
+mod tool;
 
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-pub use self::request::{CiRequest, StaleFile};
+pub use self::{
+    request::{CiRequest, PreflightRequest, StaleFile},
+    tool::export_tool,
+};
 use crate::{
     build::{
         plan::{chosen_targets, image, selection},
@@ -29,7 +33,13 @@ use crate::{
 /// The workspace or its settings are wrong, or a file is there that was not generated; then nothing is
 /// written.
 pub fn generate(cx: &Context, request: &CiRequest) -> Result<Vec<String>> {
-    let CurrentFiles { root, all: files } = current_files(cx, request)?;
+    let CurrentFiles { root, all: files, toolchain } = current_files(cx, request)?;
+    if toolchain.is_some_and(|name| is_moving(&name)) {
+        cx.warn(
+            "`rust-toolchain.toml` names a toolchain that changes; name a version, so that a new Rust \
+             does not change a release",
+        );
+    }
     let mut changed = Vec::new();
     for (file, old) in &files {
         if let Some(old) = old
@@ -82,14 +92,13 @@ pub fn check(cx: &Context, request: &CiRequest) -> Result<Vec<StaleFile>> {
     Ok(different)
 }
 
-/// Checks the tag, the secrets and the platforms, before anything of a release is built. `tag` replaces
-/// that of the CI system.
+/// Checks the tag, the secrets and the platforms, before anything of a release is built.
 ///
 /// # Errors
 /// A secret is not set, the tag is not the version, or there is nothing to build.
-pub fn preflight(cx: &Context, tag: Option<&str>, manifest: Option<&Utf8Path>) -> Result<()> {
-    let request =
-        BuildRequest { manifest_path: manifest.map(Utf8Path::to_owned), ..BuildRequest::default() };
+pub fn preflight(cx: &Context, requested: &PreflightRequest) -> Result<()> {
+    let manifest_path = requested.manifest_path.clone();
+    let request = BuildRequest { manifest_path, ..BuildRequest::default() };
     let workspace = cargo::workspace(cx, &request)?;
     let targets = targets::known(&workspace.root)?;
     let chosen = chosen_targets(&workspace, &targets, &[])?;
@@ -97,9 +106,10 @@ pub fn preflight(cx: &Context, tag: Option<&str>, manifest: Option<&Utf8Path>) -
     let settings = &workspace.settings.ci;
     settings.check(&chosen)?;
     let unset = |name: &&str| cx.env.var(name).is_none();
-    let missing: Vec<&str> = settings.secrets.iter().map(String::as_str).filter(unset).collect();
-    let event = match tag {
-        Some(name) => RunEvent::Tag(Tag { name: name.to_owned(), origin: "`--tag`".to_owned() }),
+    let secrets: &[String] = if requested.without_secrets { &[] } else { &settings.secrets };
+    let missing: Vec<&str> = secrets.iter().map(String::as_str).filter(unset).collect();
+    let event = match &requested.tag {
+        Some(name) => RunEvent::Tag(Tag { name: name.clone(), origin: "`--tag`".to_owned() }),
         None => RunEvent::from_variables(|name| cx.env.var(name)),
     };
     let packages = selection.packages.iter();
@@ -108,7 +118,7 @@ pub fn preflight(cx: &Context, tag: Option<&str>, manifest: Option<&Utf8Path>) -
     pipeline::preflight(&event, &packages, &missing)?;
     let platforms: Vec<_> = chosen.iter().map(|target| target.spec.platform.to_string()).collect();
     let version = packages.first().map_or("", |(_, version)| version);
-    let secrets = match settings.secrets.len() {
+    let secrets = match secrets.len() {
         0 => String::new(),
         count => format!("; {count} secrets are set"),
     };
@@ -134,6 +144,8 @@ fn foreign_file_error(file: &GeneratedFile) -> Error {
 struct CurrentFiles {
     root: Utf8PathBuf,
     all: Vec<(GeneratedFile, Option<String>)>,
+    /// The toolchain that a file names.
+    toolchain: Option<String>,
 }
 
 fn current_files(cx: &Context, request: &CiRequest) -> Result<CurrentFiles> {
@@ -149,12 +161,12 @@ fn current_files(cx: &Context, request: &CiRequest) -> Result<CurrentFiles> {
         images.extend(image::image_names(package, &bins)?);
     }
     let root = workspace.root.clone();
-    let toolchain = ["rust-toolchain.toml", "rust-toolchain"];
+    let toolchain_file = toolchain_file(&root)?;
     let inputs = PipelineInputs {
         workspace: &workspace,
         targets: &chosen,
         images: &images,
-        toolchain_file: toolchain.iter().any(|name| root.join(name).is_file()),
+        toolchain_file: toolchain_file.as_deref(),
         xtask_alias: has_xtask_alias(&root)?,
     };
     let mut all = Vec::new();
@@ -164,7 +176,7 @@ fn current_files(cx: &Context, request: &CiRequest) -> Result<CurrentFiles> {
             all.push((file, old));
         }
     }
-    Ok(CurrentFiles { root, all })
+    Ok(CurrentFiles { root, all, toolchain: toolchain_file })
 }
 
 /// Returns the CI systems that files are for: those requested, those of the settings, those with
@@ -192,6 +204,31 @@ fn providers(request: &CiRequest, workspace: &Workspace) -> Result<Vec<Provider>
     chosen.sort();
     chosen.dedup();
     Ok(chosen)
+}
+
+/// Returns whether a toolchain is a channel without a version or date.
+fn is_moving(name: &str) -> bool {
+    let channel = ["stable", "beta", "nightly"].into_iter().find_map(|it| name.strip_prefix(it));
+    channel.is_some_and(|rest| !rest.starts_with("-2"))
+}
+
+/// Returns the toolchain that a file in the workspace names, or an empty text if that file names none
+/// (<https://rust-lang.github.io/rustup/overrides.html#the-toolchain-file>).
+fn toolchain_file(root: &Utf8Path) -> Result<Option<String>> {
+    // rustup reads the file without the extension first.
+    for name in ["rust-toolchain", "rust-toolchain.toml"] {
+        let Some(text) = fs::read_to_string_if_exists(&root.join(name))? else { continue };
+        let channel = match text.parse::<toml::Table>() {
+            Ok(table) => {
+                let entry = table.get("toolchain").and_then(|entry| entry.get("channel"));
+                entry.and_then(toml::Value::as_str).unwrap_or_default().to_owned()
+            }
+            // The older form is one line.
+            Err(_) => text.trim().to_owned(),
+        };
+        return Ok(Some(channel));
+    }
+    Ok(None)
 }
 
 /// Returns whether the workspace's own configuration of cargo has the alias: the configuration of the user that

@@ -1,4 +1,4 @@
-//! The request for files of CI systems, and the result of a check, in a build with and without the feature `ci`.
+//! Requests for files of CI systems and for checks, and the result of a check, in a build with and without the feature `ci`.
 
 use camino::Utf8PathBuf;
 
@@ -10,6 +10,17 @@ pub struct CiRequest {
     /// The CI systems; those of the settings, else those that have files here, else GitHub, when
     /// empty.
     pub providers: Vec<Provider>,
+    /// `--manifest-path`.
+    pub manifest_path: Option<Utf8PathBuf>,
+}
+
+/// A request for the checks before a release is built.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PreflightRequest {
+    /// The tag, if it is not that of the CI system.
+    pub tag: Option<String>,
+    /// Whether secrets are left out.
+    pub without_secrets: bool,
     /// `--manifest-path`.
     pub manifest_path: Option<Utf8PathBuf>,
 }

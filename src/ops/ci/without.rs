@@ -5,9 +5,9 @@ mod request;
 
 use camino::Utf8Path;
 
-pub use self::request::{CiRequest, StaleFile};
+pub use self::request::{CiRequest, PreflightRequest, StaleFile};
 use crate::{
-    model::{error::Result, feature::Feature},
+    model::{digest::Digest, error::Result, feature::Feature},
     sys::Context,
 };
 
@@ -31,6 +31,14 @@ pub fn check(_: &Context, _: &CiRequest) -> Result<Vec<StaleFile>> {
 ///
 /// # Errors
 /// Always.
-pub fn preflight(_: &Context, _: Option<&str>, _: Option<&Utf8Path>) -> Result<()> {
+pub fn preflight(_: &Context, _: &PreflightRequest) -> Result<()> {
+    Err(Feature::Ci.missing_error())
+}
+
+/// Fails.
+///
+/// # Errors
+/// Always.
+pub fn export_tool(_: &Context, _: &Utf8Path) -> Result<Digest> {
     Err(Feature::Ci.missing_error())
 }

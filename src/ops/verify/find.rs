@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{
     PolicyRules,
     archived::RecordedArchive,
+    attestation,
     file::{rejected, rejected_by},
     kind::{DIR_FORM, FileKind, START_SIZE},
     release::RecordedFile,
@@ -62,6 +63,8 @@ pub(super) enum VerifyJob {
 pub(super) struct FoundJobs {
     pub(super) jobs: Vec<VerifyJob>,
     pub(super) not_checked: Vec<NotChecked>,
+    /// The bundles of Sigstore's beside files.
+    pub(super) bundles: Vec<Utf8PathBuf>,
     /// The files and releases, each with the file that describes its target.
     pub(super) used: Vec<(Utf8PathBuf, Option<String>)>,
 }
@@ -185,6 +188,10 @@ impl FoundJobs {
 
     /// Adds a file that was found in a directory, if it is a program or an archive.
     fn add_file(&mut self, path: Utf8PathBuf) {
+        if attestation::is_bundle(&path) {
+            self.bundles.push(path);
+            return;
+        }
         match fs::read_start(&path, START_SIZE) {
             Ok(start) => match FileKind::detect(&start) {
                 FileKind::ElfPart(reason) | FileKind::Other(reason) => self.skip(&path, reason),

@@ -1,6 +1,7 @@
 //! `verify`: verdicts on files, archives and images.
 
 mod archived;
+mod attestation;
 mod base;
 mod container;
 mod coverage;
@@ -100,7 +101,7 @@ pub struct RunOptions {
 /// is broken.
 pub fn verify(cx: &Context, request: &VerifyRequest) -> Result<Verification> {
     let rules = PolicyRules::new(cx, request)?;
-    request.signature.read()?;
+    let keys = request.signature.read()?;
     let mut found = FoundJobs::default();
     for path in &request.paths {
         platforms::check_unselected(path, request)?;
@@ -141,7 +142,9 @@ pub fn verify(cx: &Context, request: &VerifyRequest) -> Result<Verification> {
             _ => FileOutcome::default(),
         });
     cx.children.check()?;
-    let signed = signature::check(cx, request, &outcomes)?;
+    let attestations = attestation::check(cx, &keys, &found)?;
+    let mut signed = signature::check(cx, request, &outcomes, &attestations.signed)?;
+    signed.extend(attestations.checked);
     let mut all =
         FileOutcome { not_checked: found.not_checked, checked: signed, ..FileOutcome::default() };
     for outcome in outcomes {

@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{
     PolicyRules,
     archived::RecordedArchive,
+    attestation,
     file::{FileOutcome, FileVerifier},
     find::{FoundJobs, VerifyJob},
     kind::{FileKind, START_SIZE},
@@ -36,6 +37,9 @@ use crate::{
 
 /// The directory of the logs of a build. They differ from run to run, and nothing records them.
 const LOGS: &str = "logs/";
+
+/// The directory of the files that users download.
+const ARCHIVES: &str = "archives/";
 
 /// A file of a release that is neither a binary nor an archive.
 pub(super) struct RecordedFile {
@@ -129,6 +133,13 @@ impl FoundJobs {
             let within = path.strip_prefix(root).unwrap_or(&path).as_str();
             let why = match FileType::from(&meta) {
                 FileType::Directory => continue,
+                // Of `archives/`, as users download them: attestations may be added there.
+                FileType::File { .. }
+                    if within.starts_with(ARCHIVES) && attestation::is_bundle(&path) =>
+                {
+                    self.bundles.push(path);
+                    continue;
+                }
                 FileType::File { .. } if named.contains(within) => continue,
                 FileType::File { .. } if within.starts_with(LOGS) && is_text(&path) => {
                     let reason = "a log of the build, which `dist.json` does not name".to_owned();
@@ -152,7 +163,7 @@ fn checked(path: &Utf8Path, verdict: dist::Verdict) -> Checked {
 }
 
 /// Returns whether the file is neither a program, nor a script, nor an archive.
-fn is_text(path: &Utf8Path) -> bool {
+pub(super) fn is_text(path: &Utf8Path) -> bool {
     fs::read_start(path, START_SIZE).is_ok_and(|start| {
         matches!(FileKind::detect(&start), FileKind::Other("empty" | "no program"))
     })

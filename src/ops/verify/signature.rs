@@ -1,9 +1,11 @@
 //! Verification of a release's signature: the signature over its checksums, then every file against them; and
 //! cosign's signatures of images.
 
-use camino::Utf8Path;
+use std::collections::BTreeSet;
 
-use super::{VerifyRequest, coverage, release};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{VerifyRequest, attestation, coverage, release};
 use crate::{
     model::{
         digest::Digest,
@@ -48,7 +50,8 @@ pub(super) enum VerifyKey {
 }
 
 /// The hint for a signature that does not verify.
-const HINT: &str = "do not use these files: fetch them again, and the key from a trusted source";
+pub(super) const HINT: &str =
+    "do not use these files: fetch them again, and the key from a trusted source";
 
 impl RequestedSignatures {
     /// Returns the keys, each by its kind.
@@ -110,11 +113,13 @@ impl RequestedSignatures {
 }
 
 /// Returns the verdicts on the signature of each path: none unless a signature was requested.
-/// `outcomes` has the digests of the images that were read.
+/// `outcomes` has the digests of the images that were read, and `attested` the files with a bundle beside them
+/// that cosign accepted.
 pub(super) fn check(
     cx: &Context,
     request: &VerifyRequest,
     outcomes: &[super::FileOutcome],
+    attested: &BTreeSet<Utf8PathBuf>,
 ) -> Result<Vec<Checked>> {
     let keys = request.signature.read()?;
     let mut checked = Vec::new();
@@ -128,6 +133,14 @@ pub(super) fn check(
             Ok(FileType::Directory) => looker.check_release(path, None)?,
             Ok(_) => {
                 let parent = path.parent().filter(|parent| *parent != "").unwrap_or(".".into());
+                let alone = !matches!(
+                    fs::file_type(&parent.join(CHECKSUMS), true),
+                    Ok(FileType::File { .. })
+                );
+                let cosign = keys.iter().all(|key| matches!(key, VerifyKey::Cosign(_)));
+                if alone && cosign && attested.contains(path) {
+                    continue;
+                }
                 let only = (path.file_name() != Some(CHECKSUMS)).then_some(path.as_path());
                 looker.check_release(parent, only)?;
             }
@@ -157,7 +170,7 @@ fn reject_by(checked: &mut Vec<Checked>, path: &Utf8Path, error: &Error) {
     push(checked, path, Some((&error.to_string(), hint)), Vec::new());
 }
 
-fn push(
+pub(super) fn push(
     checked: &mut Vec<Checked>,
     path: &Utf8Path,
     rejection: Option<(&str, &str)>,
@@ -242,7 +255,13 @@ impl SignatureVerifier<'_> {
         }
         match checksums::check_files(self.cx, directory, &sums) {
             Ok(problems) => {
-                for problem in problems {
+                // Attestations may be added to a release; each has a separate verdict.
+                let added = |name: &str| {
+                    let path = Utf8Path::new(name);
+                    let listed = path.file_name().is_some_and(|name| sums.get(name).is_some());
+                    !listed && attestation::is_bundle(path)
+                };
+                for problem in problems.iter().filter(|problem| !added(&problem.path)) {
                     reject(self.checked, problem.path.as_str().into(), &problem.why);
                 }
             }
@@ -322,7 +341,7 @@ fn verify_image(cx: &Context, cosign: &Cosign, image: &Reference) -> Result<Sign
     run_cosign(cx, &command.arg(image.to_string()), cosign)
 }
 
-fn run_cosign(
+pub(super) fn run_cosign(
     cx: &Context,
     command: &crate::model::command::Command,
     cosign: &Cosign,

@@ -1,6 +1,7 @@
 //! Signatures over a release: the checksums that are signed, and minisign's format. The signed checksums
 //! prove that a file is correct.
 
+pub mod bundle;
 pub mod checksums;
 #[cfg_attr(not(feature = "sign"), path = "without/minisign.rs")]
 pub mod minisign;

@@ -14,6 +14,7 @@ pub(crate) mod gate;
 pub(crate) mod git;
 pub(crate) mod leaves;
 pub(crate) mod peer;
+pub(crate) mod pipeline;
 pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod random;
