@@ -12,6 +12,7 @@ mod package;
 mod push;
 mod registry;
 mod report;
+mod reproduce;
 mod sign;
 mod size;
 mod stdout;
@@ -161,6 +162,7 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
         Verb::Merge(args) => merge::run(cx, args),
         Verb::Push(args) => push::run(cx, args),
         Verb::Package(args) => package::run(cx, args),
+        Verb::Reproduce(args) => reproduce::run(cx, args, cli.verbose),
         Verb::Sign(args) => sign::run(cx, args),
         Verb::Size(args) => size::run(cx, args, cli.verbose),
         Verb::Tune(args) => tune::run(cx, args, cli.verbose),

@@ -11,6 +11,7 @@ pub mod merge;
 pub mod output;
 pub mod package;
 pub mod push;
+pub mod reproduce;
 pub mod sign;
 pub mod size;
 pub mod tune;

@@ -3,4 +3,5 @@
 pub mod bom;
 pub mod merge;
 pub mod provenance;
+pub mod reproduce;
 pub mod signature;

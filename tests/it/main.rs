@@ -73,6 +73,7 @@ mod registry_slow;
 mod registry_tls;
 mod release;
 mod repair;
+mod reproduce;
 mod reproducible;
 mod schema;
 mod secrets;

@@ -19,6 +19,7 @@ pub mod packaging;
 pub mod plan;
 pub mod profile;
 pub mod push;
+pub mod reproduce;
 mod request;
 pub mod size;
 pub mod tags;
@@ -32,6 +33,7 @@ pub use doctor::Doctor;
 pub use image::{ImageDiff, Inspection};
 pub use plan::Plan;
 pub use push::Push;
+pub use reproduce::Reproduction;
 pub use size::Size;
 pub use tune::Tune;
 pub use verify::Verification;
@@ -57,6 +59,7 @@ pub fn json_schemas() -> Vec<(&'static str, String)> {
         ("package-list.v1", text::<package::ArchiveListing>()),
         ("plan.v1", text::<Plan>()),
         ("push.v1", text::<Push>()),
+        ("reproduce.v1", text::<Reproduction>()),
         ("size.v1", text::<Size>()),
         ("tune.v1", text::<Tune>()),
         ("verify.v1", text::<Verification>()),
