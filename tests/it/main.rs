@@ -74,6 +74,7 @@ mod registry_tls;
 mod release;
 mod repair;
 mod reproduce;
+mod reproduce_rejected;
 mod reproducible;
 mod schema;
 mod secrets;

@@ -183,7 +183,7 @@ fn provenance_artifact(
             }
         },
         None => {
-            let note = "it describes the original build; its content is not there to be compared";
+            let note = "it describes the original build, and is not compared";
             (
                 Outcome::Statement,
                 Difference { note: Some(note.to_owned()), ..Difference::default() },

@@ -104,8 +104,8 @@ impl<'a> Explainer<'a> {
             "bench" => "release",
             other => other,
         };
-        let target = self.rebuild.target_directory.join(&artifact.target);
-        let path = target.join(directory).join(&artifact.name);
+        let built = self.rebuild.target_directory.join("longshore");
+        let path = built.join(&artifact.target).join(directory).join(&artifact.name);
         let (digest, _) = fs::digest(&path).ok()?;
         (digest == artifact.unstripped.sha256).then_some(path)
     }

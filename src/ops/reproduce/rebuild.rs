@@ -68,7 +68,7 @@ impl WorkDirectory {
         // Longer paths would be resolved by cargo, and not by longshore.
         let parent = fs::canonicalize(&parent)?;
         let path = parent.join(format!("reproduce-{}", Digest::sha256(key.as_bytes()).short()));
-        let lock = fs::lock(&Utf8PathBuf::from(format!("{path}.lock")), || {
+        let lock = fs::lock(&lock_path(&path), || {
             cx.status("Waiting", format!("for another rebuild in `{path}`"));
         })?;
         // Of a run that was killed, or that differed.
@@ -94,8 +94,14 @@ impl Drop for WorkDirectory {
         if !self.kept {
             // The caller has reported the failure.
             let _ = fs::remove_dir_all(&self.path);
+            let _ = fs::remove_file(&lock_path(&self.path));
         }
     }
+}
+
+/// Returns the path of the lock of a directory. Its owner may remove it: others then lock a new one.
+fn lock_path(path: &Utf8Path) -> Utf8PathBuf {
+    Utf8PathBuf::from(format!("{path}.lock"))
 }
 
 /// Builds the source again, with the recorded tools and the recorded request.

@@ -30,6 +30,9 @@ use crate::{
 /// The largest `dist.json` that is downloaded.
 const MAX_MANIFEST: u64 = 64 << 20;
 
+/// The largest file that is downloaded.
+const MAX_FILE: u64 = 8 << 30;
+
 /// The most artifacts of a release at a URL.
 const MAX_ITEMS: usize = 4096;
 
@@ -167,6 +170,11 @@ fn download(
     let to = root.join(&item.path);
     let parent = to.parent().unwrap_or(root);
     fs::create_dir_all(parent)?;
+    if item.size.is_some_and(|size| size > MAX_FILE) {
+        let path = item.path.escape_debug();
+        return Err(Error::check(format!("`{path}` has more than {MAX_FILE} bytes"))
+            .hint("download the release, and name its directory"));
+    }
     // One byte more than it should have, so that a longer file is not equal to its beginning.
     let limit = item.size.unwrap_or(0).saturating_add(1);
     for path in [encoded, name] {

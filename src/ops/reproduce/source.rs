@@ -72,6 +72,7 @@ pub(super) fn find(
         return Err(Error::usage(format!("`{dir}` is not in a git repository"))
             .hint("`--source` names the directory or the URL of the repository of the release"));
     }
+    let dir = fs::canonicalize(&dir)?;
     let commit = git::find_commit(cx, &dir, named)?;
     let revision =
         commit.ok_or_else(|| git::gone_error(dir.as_str(), &named.escape_debug().to_string()))?;

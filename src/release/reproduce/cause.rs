@@ -67,7 +67,10 @@ pub fn causes(evidence: &CauseEvidence<'_>) -> Vec<String> {
         .filter_map(|artifact| Some((artifact.kind, artifact.difference.as_ref()?)));
     let found: BTreeSet<&str> =
         differences.filter_map(|(kind, difference)| content_cause(kind, difference)).collect();
-    causes.extend(found.into_iter().map(str::to_owned));
+    // Other code follows from another compiler or setting.
+    let explained = !causes.is_empty() || found.iter().any(|cause| *cause != OTHER_SOURCE);
+    let found = found.into_iter().filter(|cause| !explained || *cause != OTHER_SOURCE);
+    causes.extend(found.map(str::to_owned));
     if causes.is_empty() {
         causes.push(
             "unknown: a build script or macro that uses the time, a random number or the machine; \
@@ -102,16 +105,17 @@ fn list_changes(changes: &[&FieldChange]) -> String {
     let value = |value: &Option<String>| {
         value.as_ref().map_or_else(|| "nothing".to_owned(), |value| format!("`{value}`"))
     };
-    let one = |change: &&&FieldChange| {
+    let one = |change: &FieldChange| {
         let (recorded, rebuilt) = (value(&change.recorded), value(&change.rebuilt));
         let field = change.field.trim_start_matches("internalParameters.");
         let field = field.trim_start_matches("externalParameters.");
         format!("`{field}` was {recorded}, and is {rebuilt}")
     };
-    let mut text =
-        changes.iter().take(MAX_LISTED).map(|it| one(&it)).collect::<Vec<_>>().join("; ");
-    if changes.len() > MAX_LISTED {
-        text += &format!("; and {} more", changes.len() - MAX_LISTED);
+    // The commit is a parameter and an input.
+    let all: BTreeSet<String> = changes.iter().map(|change| one(change)).collect();
+    let mut text = all.iter().take(MAX_LISTED).cloned().collect::<Vec<_>>().join("; ");
+    if all.len() > MAX_LISTED {
+        text += &format!("; and {} more", all.len() - MAX_LISTED);
     }
     text
 }
@@ -160,8 +164,17 @@ fn crate_causes(recorded: &Dist, rebuilt: &Dist) -> Vec<String> {
     causes.into_iter().collect()
 }
 
-/// Returns the cause that the content of a difference suggests.
+/// The cause if code differs, and nothing else.
+const OTHER_SOURCE: &str =
+    "the release was not made of this source, or was changed after its build";
+
+/// Returns the cause that the content of a difference suggests. Documents about other artifacts have none of
+/// their own.
 fn content_cause(kind: ArtifactKind, difference: &Difference) -> Option<&'static str> {
+    use ArtifactKind::{Checksums, Provenance, Sbom, Signature, Sizes};
+    if matches!(kind, Checksums | Provenance | Sbom | Signature | Sizes) {
+        return None;
+    }
     let field = difference.field.as_deref().unwrap_or_default();
     if ["mtime", "created"].contains(&field) {
         return Some("a time: a file or an image has the time of its build");
@@ -179,7 +192,7 @@ fn content_cause(kind: ArtifactKind, difference: &Difference) -> Option<&'static
         return Some("a time, a counter or a random number that the build writes into a file");
     }
     if is_code && matches!(difference.section.as_deref(), Some(".text" | ".rodata" | ".data")) {
-        return Some("the release was not made of this source, or was changed after its build");
+        return Some(OTHER_SOURCE);
     }
     let in_archive = difference.file.is_some() && !is_code;
     (in_archive || kind == ArtifactKind::Companion)

@@ -1,6 +1,6 @@
 //! The report for a terminal.
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 use crate::model::{
     bytes::Size,
@@ -10,13 +10,17 @@ use crate::model::{
     },
 };
 
+/// The widest column of paths.
+const MAX_WIDTH: usize = 100;
+
 /// Returns the report, in lines.
 pub fn human(reproduction: &Reproduction) -> String {
     let mut text = String::new();
-    let width =
-        reproduction.artifacts.iter().map(|artifact| artifact.path.len()).max().unwrap_or(0);
+    let paths = reproduction.artifacts.iter().map(|artifact| artifact.path.len());
+    let width = paths.max().unwrap_or(0).min(MAX_WIDTH);
+    let mut shown = BTreeSet::new();
     for artifact in &reproduction.artifacts {
-        row(&mut text, artifact, width);
+        row(&mut text, reproduction, artifact, width, &mut shown);
     }
     for path in &reproduction.unrecorded {
         let _ = writeln!(text, "{:<12}  {:<10}  {path}", "not recorded", "");
@@ -69,7 +73,15 @@ fn verdict(reproduction: &Reproduction) -> String {
     format!("not reproduced: {name} from commit {short}: {failed} {of} differ or are missing")
 }
 
-fn row(text: &mut String, artifact: &ReproducedArtifact, width: usize) {
+/// Adds an artifact, with its difference. Values that are `shown` already are not repeated: a program is in
+/// several artifacts.
+fn row<'a>(
+    text: &mut String,
+    reproduction: &'a Reproduction,
+    artifact: &'a ReproducedArtifact,
+    width: usize,
+    shown: &mut BTreeSet<[Option<&'a str>; 2]>,
+) {
     let outcome = artifact.outcome.to_string();
     let size = artifact.size.map(|size| Size(size).to_string()).unwrap_or_default();
     let digest = artifact.sha256.short();
@@ -87,15 +99,28 @@ fn row(text: &mut String, artifact: &ReproducedArtifact, width: usize) {
             let _ = writeln!(text, "              {whose} {found}");
         }
     }
-    if let Some(difference) = &artifact.difference {
-        let _ = writeln!(text, "              {}", summary(difference));
-        for (name, value) in [("recorded", &difference.recorded), ("rebuilt", &difference.rebuilt)]
-        {
-            if let Some(value) = value {
-                let _ = writeln!(text, "              {name:>8}: {value}");
-            }
+    let Some(difference) = &artifact.difference else { return };
+    if let Some(path) = other_digest(reproduction, difference) {
+        let _ = writeln!(text, "              {}: the digest of {path}", summary(difference));
+        return;
+    }
+    let _ = writeln!(text, "              {}", summary(difference));
+    if !shown.insert([difference.recorded.as_deref(), difference.rebuilt.as_deref()]) {
+        return;
+    }
+    for (name, value) in [("recorded", &difference.recorded), ("rebuilt", &difference.rebuilt)] {
+        if let Some(value) = value {
+            let _ = writeln!(text, "              {name:>8}: {value}");
         }
     }
+}
+
+/// Returns the path of the different artifact with the digest that is the recorded value, or its first word.
+fn other_digest<'a>(reproduction: &'a Reproduction, difference: &Difference) -> Option<&'a str> {
+    let value = difference.recorded.as_deref()?.split_whitespace().next()?;
+    let value = value.trim_start_matches("sha256:");
+    let mut artifacts = reproduction.artifacts.iter().filter(|it| it.outcome.is_failure());
+    artifacts.find(|it| it.sha256.hex() == value).map(|it| it.path.as_str())
 }
 
 /// Returns where a difference is, in one line.

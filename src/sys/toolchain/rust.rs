@@ -43,7 +43,9 @@ pub fn find(cx: &Context, rustc: &str) -> Result<Rust> {
     let missing = |error: Error| error.with_status(Status::MissingTool).hint(hint);
     let cargo = cx.env.cargo().to_owned();
     let read = |program: &str, args: &[&str]| {
-        cx.children.read(&Command::new(program).args(args.iter().copied())).map_err(missing)
+        // rustup selects a toolchain by the directory.
+        let command = Command::new(program).args(args.iter().copied());
+        cx.children.read(&command.dir(&cx.env.dir)).map_err(missing)
     };
     // Three programs, each behind rustup's proxy: queried at the same time.
     let (cargo_text, (sysroot, rustc_text)) = parallel::join(
