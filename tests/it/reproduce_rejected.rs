@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    reproduce::{edit, left, manifest, released, reproduce},
+    reproduce::{edit, left, manifest, released, reproduce, worktrees},
     support::{
         command::longshore,
-        git::{commit, committed, git},
+        git::{commit, committed},
         workspace::Workspace,
     },
 };
@@ -67,7 +67,7 @@ fn releases_that_cannot_be_reproduced_are_rejected_by_name() {
     let target = |dist: &mut Value| dist["artifacts"][0]["target"] = json!("../x.json");
     rejected(&target, 2, "../x.json", "");
     assert_eq!(left(work.path()), Vec::<PathBuf>::new());
-    assert_eq!(git(released.source.root(), ["worktree", "list"]).lines().count(), 1);
+    assert_eq!(worktrees(released, work.path()), 0);
 }
 
 #[test]

@@ -173,7 +173,9 @@ fn provenance_artifact(
         Some(changes) => match (changes.request.first(), changes.settings.first()) {
             (Some(change), _) => (Outcome::Different, of(change, "it describes another build")),
             (None, setting) => {
-                let change = changes.builder.first().or(setting);
+                let mut builder = changes.builder.iter();
+                let change = builder.find(|change| change.field.starts_with("runDetails"));
+                let change = change.or(changes.builder.first()).or(setting);
                 let note = "it has the same source and request, and describes the original build";
                 let difference = match change {
                     Some(change) => of(change, note),
@@ -201,7 +203,12 @@ fn expected_checksums(record: &ReleaseRecord, rebuilt: &Dist) -> BTreeMap<String
         matches!(kind, DocumentKind::Provenance | DocumentKind::Minisign | DocumentKind::Sigstore)
     };
     let mut expected = rebuilt.clone();
-    expected.documents.retain(|document| !is_statement(document.kind));
+    // A merged release lacks documents of its parts; what only the rebuild has is reported separately.
+    let paths: BTreeSet<&str> = record.items.iter().map(|item| item.path.as_str()).collect();
+    expected.archives.retain(|archive| paths.contains(archive.path.as_str()));
+    expected
+        .documents
+        .retain(|document| !is_statement(document.kind) && paths.contains(document.path.as_str()));
     let statements = recorded.documents.iter().filter(|document| is_statement(document.kind));
     expected.documents.extend(statements.cloned());
     checksum::texts(&expected).into_iter().map(|file| (file.path, file.text)).collect()

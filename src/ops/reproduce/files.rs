@@ -31,7 +31,7 @@ pub(super) struct ChangedFile {
     pub(super) path: String,
     /// The digest of the file; `None` if it cannot be read.
     pub(super) digest: Option<Digest>,
-    /// What is different.
+    /// The difference.
     pub(super) difference: Difference,
 }
 

@@ -36,7 +36,7 @@ const MAX_FILE: u64 = 8 << 30;
 /// The most artifacts of a release at a URL.
 const MAX_ITEMS: usize = 4096;
 
-/// What a release records about itself.
+/// A release, according to its own record.
 #[derive(Debug)]
 pub(super) struct ReleaseRecord {
     /// The release, as it was given.

@@ -168,8 +168,8 @@ fn crate_causes(recorded: &Dist, rebuilt: &Dist) -> Vec<String> {
 const OTHER_SOURCE: &str =
     "the release was not made of this source, or was changed after its build";
 
-/// Returns the cause that the content of a difference suggests. Documents about other artifacts have none of
-/// their own.
+/// Returns the cause that the content of a difference suggests. Documents about other artifacts have none
+/// besides those of the artifacts.
 fn content_cause(kind: ArtifactKind, difference: &Difference) -> Option<&'static str> {
     use ArtifactKind::{Checksums, Provenance, Sbom, Signature, Sizes};
     if matches!(kind, Checksums | Provenance | Sbom | Signature | Sizes) {
@@ -231,7 +231,7 @@ mod tests {
         }
     }
 
-    fn of(difference: Difference) -> String {
+    fn cause_text(difference: Difference) -> String {
         let artifacts = [artifact(difference)];
         let evidence = CauseEvidence {
             artifacts: &artifacts,
@@ -255,15 +255,16 @@ mod tests {
     #[test]
     fn contents_suggest_a_cause() {
         let rodata = Some(".rodata");
-        let time = of(content(rodata, "`made at 12:00:01`", "`made at 12:00:02`"));
+        let time = cause_text(content(rodata, "`made at 12:00:01`", "`made at 12:00:02`"));
         assert!(time.contains("a time, a counter"), "{time}");
-        let path = of(content(rodata, "`/home/me/x.rs`", "`/workspace/x.rs`"));
+        let path = cause_text(content(rodata, "`/home/me/x.rs`", "`/workspace/x.rs`"));
         assert!(path.contains("a directory of the machine"), "{path}");
-        let code = of(content(Some(".text"), "0f 05 00", "0f 05 01"));
+        let code = cause_text(content(Some(".text"), "0f 05 00", "0f 05 01"));
         assert!(code.contains("not made of this source"), "{code}");
-        let mtime = of(Difference { field: Some("mtime".to_owned()), ..Difference::default() });
+        let mtime =
+            cause_text(Difference { field: Some("mtime".to_owned()), ..Difference::default() });
         assert!(mtime.starts_with("a time: a file"), "{mtime}");
-        assert!(of(Difference::default()).starts_with("unknown: "));
+        assert!(cause_text(Difference::default()).starts_with("unknown: "));
     }
 
     #[test]

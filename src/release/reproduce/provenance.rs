@@ -229,6 +229,12 @@ fn flatten(value: &Value, name: String, depth: usize, all: &mut BTreeMap<String,
                 flatten(inner, format!("{name}{dot}{key}"), depth + 1, all);
             }
         }
+        // Flags and features, each by its name.
+        Value::Array(list) if list.iter().all(Value::is_string) => {
+            for entry in list {
+                all.insert(format!("{name}[{}]", show(entry)), "present".to_owned());
+            }
+        }
         other => drop(all.insert(name, show(other))),
     }
 }
@@ -296,7 +302,9 @@ mod tests {
         assert_eq!(found.builder.len(), 3, "{found:?}");
         assert!(found.request.is_empty() && found.settings.is_empty(), "{found:?}");
         let found = changes(provenance("b", "g", "fat", "1"));
-        assert_eq!(found.request[0].field, "externalParameters.features.features");
+        assert_eq!(found.request[0].field, "externalParameters.features.features[f]");
+        assert_eq!(found.request[1].field, "externalParameters.features.features[g]");
+        assert_eq!(found.request[1].recorded, None);
         assert_eq!(found.settings[0].field, "internalParameters.profile.lto");
         assert_eq!(found.settings[0].recorded.as_deref(), Some("off"));
         assert!(found.builder.is_empty());

@@ -254,9 +254,9 @@ fn fetch(cx: &Context, location: &Utf8Path, text: &str) -> Result<()> {
     fs::remove_dir_all(&temporary)?;
     let requirements = temporary.join("requirements.txt");
     fs::write(&requirements, text.as_bytes())?;
-    let hashed = if text.contains("--hash=") { "--require-hashes" } else { "--no-deps" };
+    let hashed = text.contains("--hash=").then_some("--require-hashes");
     let install = |command: Command| {
-        command.args(["--target", temporary.as_str(), "--no-deps", hashed]).args([
+        command.args(["--target", temporary.as_str(), "--no-deps"]).args(hashed).args([
             "--only-binary",
             ":all:",
             "-r",
