@@ -396,7 +396,13 @@ fn a_release_at_a_url_is_downloaded_and_compared() {
     let downloaded = format!("Downloaded {count} files of the release");
     reproduce(released, &format!("{}/", web.url), work.path())
         .stderr(&downloaded)
+        // Another builder, with a different provenance.
+        .env("GITLAB_CI", "true")
+        .env("CI_PROJECT_URL", "https://example.org/hello")
+        .env("CI_COMMIT_REF_NAME", "v1")
+        .stdout("field `runDetails.builder.id`: it has the same source and request, and describes")
         .stdout("reproduced: hello 0.1.0")
+        .stdout("are identical; 1 is a statement about the original build")
         .run();
     let archive = fs::read_dir(flat.root()).unwrap().map(|entry| entry.unwrap().path());
     let archive = archive.into_iter().find(|path| path.extension().is_some_and(|it| it == "deb"));
