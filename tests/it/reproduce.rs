@@ -16,9 +16,10 @@ use crate::{
     dist::dist,
     schema::valid,
     support::{
-        command::{Test, longshore},
+        command::{Test, longshore, plain},
         gate::{GATED, Gate},
         git::{committed, git},
+        peer,
         registry::Registry,
         tree::tree,
         web::Web,
@@ -97,15 +98,41 @@ pub(crate) fn released() -> &'static Released {
 /// Returns the command `reproduce RELEASE`, in another directory than that of the release, with a directory
 /// of its own to build in.
 pub(crate) fn reproduce(released: &Released, release: &str, work: &Path) -> Test {
+    reproduce_from(released.source.root(), release, work)
+}
+
+/// Does as [`reproduce`], with the source in a directory.
+fn reproduce_from(source: &Path, release: &str, work: &Path) -> Test {
     longshore(&Workspace::empty(), "reproduce")
         .arg(release)
         .arg("--source")
-        .arg(released.source.root())
+        .arg(source)
         .arg("--work-dir")
         .arg(work)
         .dir(work)
         .env("CARGO_PROFILE_DIST_LTO", "off")
         .env("CARGO_PROFILE_DIST_OPT_LEVEL", "0")
+}
+
+/// Runs `test` as another user: root is user 1000 of a user namespace, without its rights over other users'
+/// files. Other users stay themselves.
+fn as_other_user(mut test: Test) -> Test {
+    if !cfg!(target_os = "linux") || !rustix::process::geteuid().is_root() {
+        return test;
+    }
+    let Some(unshare) = peer::find("unshare") else { return test };
+    let map = ["--user", "--map-user=1000", "--map-group=1000"];
+    let mut command = plain(unshare);
+    command.args(map).arg(test.command.get_program()).args(test.command.get_args());
+    for (name, value) in test.command.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.current_dir(test.command.get_current_dir().unwrap());
+    test.command = command;
+    test
 }
 
 /// Returns the directories that are left in the directory of rebuilds.
@@ -142,6 +169,7 @@ fn a_release_is_reproduced_elsewhere() {
         .env("TZ", "Asia/Tokyo")
         .env("LC_ALL", "de_DE.UTF-8")
         .env("USER", "other");
+    test = as_other_user(test);
     #[allow(unsafe_code)]
     // SAFETY: umask(2) is async-signal-safe and touches no memory.
     unsafe {
@@ -394,7 +422,8 @@ fn a_release_at_a_url_is_downloaded_and_compared() {
     let web = Web::start(flat.root());
     let count = fs::read_dir(&archives).unwrap().count();
     let downloaded = format!("Downloaded {count} files of the release");
-    reproduce(released, &format!("{}/", web.url), work.path())
+    // The directory of the source is one in the workspace.
+    reproduce_from(&released.source.path("src"), &format!("{}/", web.url), work.path())
         .stderr(&downloaded)
         // Another builder, with a different provenance.
         .env("GITLAB_CI", "true")

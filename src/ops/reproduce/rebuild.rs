@@ -118,28 +118,58 @@ pub(super) fn rebuild(
     let mut work = WorkDirectory::new(cx, request, &key)?;
     check_space(&work.path, record)?;
     // The name of a workspace's directory is the name of its release.
-    let tree = work.path.join("source").join(tree_name(&record.release.name));
-    let tree = source.check_out(cx, &tree)?;
-    let manifest = request.manifest_path.clone().unwrap_or_else(|| "Cargo.toml".into());
-    let manifest = tree.dir.join(manifest);
-    if !manifest.starts_with(&tree.dir) || !manifest.is_file() {
-        let shown = manifest.strip_prefix(&tree.dir).unwrap_or(&manifest);
-        return Err(Error::usage(format!("commit `{}` has no `{shown}`", source.revision)).hint(
+    let top = work.path.join("source").join(tree_name(&record.release.name));
+    let tree = source.check_out(cx, &top)?;
+    let manifest = find_manifest(request, &tree.dir, &top).ok_or_else(|| {
+        let named = request.manifest_path.as_deref().unwrap_or("Cargo.toml".into());
+        Error::usage(format!("commit `{}` has no `{named}`", source.revision)).hint(
             "`--manifest-path` names it, relative to the repository or to the directory of `--source`",
-        ));
-    }
+        )
+    })?;
     let root = manifest.parent().unwrap_or(&tree.dir).to_owned();
     let there = cx.with_variables(root, &variables(record));
     let there = if request.any_tools { there } else { with_tools(&there, request, record)? };
     let target_directory = work.path.join("target");
     let build = build_request(request, record, manifest, &target_directory);
-    let made = dist::make(&there, &build);
+    let made =
+        in_workspace(&there, request, build).and_then(|(there, build)| dist::make(&there, &build));
     let (dist, output) = match made {
         Ok(made) => made,
         Err(error) => return Err(failed(&mut work, &target_directory, error)),
     };
     drop(tree);
     Ok(Rebuild { dist, output, target_directory, work })
+}
+
+/// Returns the `Cargo.toml` of the source: the named one, else the next one in `dir` or above it in `top`.
+fn find_manifest(
+    request: &ReproduceRequest,
+    dir: &Utf8Path,
+    top: &Utf8Path,
+) -> Option<Utf8PathBuf> {
+    let found = match &request.manifest_path {
+        Some(named) => dir.join(named),
+        None => {
+            let dirs = dir.ancestors().take_while(|dir| dir.starts_with(top));
+            dirs.map(|dir| dir.join("Cargo.toml")).find(|path| path.is_file())?
+        }
+    };
+    found.is_file().then_some(found)
+}
+
+/// Returns the context and the request for the complete workspace, unless a package's manifest was named:
+/// cargo builds only the package in the current directory.
+fn in_workspace(
+    cx: &Context,
+    request: &ReproduceRequest,
+    build: BuildRequest,
+) -> Result<(Context, BuildRequest)> {
+    if request.manifest_path.is_some() {
+        return Ok((cx.clone(), build));
+    }
+    let root = cargo::workspace(cx, &build)?.root;
+    let build = BuildRequest { manifest_path: Some(root.join("Cargo.toml")), ..build };
+    Ok((cx.with_variables(root, &BTreeMap::new()), build))
 }
 
 /// Returns the error of a failed rebuild. Its logs are kept, unless it was interrupted.
