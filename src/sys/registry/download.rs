@@ -106,8 +106,11 @@ impl Session {
                 200 => {}
                 301 | 302 | 303 | 307 | 308 => {
                     let location = header("location").unwrap_or_default();
-                    to = url::resolve(&to, &location)
-                        .map_err(|_| error(&to, "it leads to an address that is not followed"))?;
+                    let next = url::resolve(&to, &location).ok();
+                    // A server elsewhere cannot have this machine's network be requested.
+                    let next = next.filter(|next| is_private(url) || !is_private(next));
+                    let rejected = || error(&to, "it leads to an address that is not followed");
+                    to = next.ok_or_else(rejected)?;
                     continue;
                 }
                 404 | 410 => return Ok(false),
@@ -165,6 +168,12 @@ impl Session {
 /// Returns a URL for people: without its query, which may hold a token.
 fn shown(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or(url)
+}
+
+/// Returns whether the host of a URL is this machine, or on its network.
+fn is_private(url: &str) -> bool {
+    let host = url::origin(url).and_then(|origin| origin.split_once("://"));
+    host.is_some_and(|(_, host)| url::is_private(host))
 }
 
 fn error(url: &str, why: &str) -> Error {
