@@ -5,8 +5,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
     cache::CacheArgs, ci::CiArgs, image::ImageArgs, merge::MergeArgs, package::PackageArgs,
-    push::PushArgs, registry::RegistryArgs, release::ReleaseArgs, sign::SignArgs, size::SizeArgs,
-    tune::TuneArgs, verify::VerifyArgs,
+    push::PushArgs, registry::RegistryArgs, release::ReleaseArgs, reproduce::ReproduceArgs,
+    sign::SignArgs, size::SizeArgs, tune::TuneArgs, verify::VerifyArgs,
 };
 use crate::{
     build::{request::BuildRequest, workspace::FeatureSelection},
@@ -89,6 +89,8 @@ pub(super) enum Verb {
     Sign(SignArgs),
     /// Verify linkage, hardening and size of binaries, archives, images and releases
     Verify(VerifyArgs),
+    /// Rebuild a release from its commit, and compare every artifact with it
+    Reproduce(Box<ReproduceArgs>),
     /// Save and restore what `dist` compiled, for CI jobs
     Cache(CacheArgs),
     /// Generate and check the files of CI systems, and support their jobs

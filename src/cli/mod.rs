@@ -13,6 +13,7 @@ mod push;
 mod registry;
 mod release;
 mod report;
+mod reproduce;
 mod sign;
 mod size;
 mod stdout;
@@ -163,6 +164,7 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
         Verb::Push(args) => push::run(cx, args),
         Verb::Release(args) => release::run(cx, args),
         Verb::Package(args) => package::run(cx, args),
+        Verb::Reproduce(args) => reproduce::run(cx, args, cli.verbose),
         Verb::Sign(args) => sign::run(cx, args),
         Verb::Size(args) => size::run(cx, args, cli.verbose),
         Verb::Tune(args) => tune::run(cx, args, cli.verbose),

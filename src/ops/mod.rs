@@ -12,6 +12,7 @@ pub mod output;
 pub mod package;
 pub mod push;
 pub mod release;
+pub mod reproduce;
 pub mod sign;
 pub mod size;
 pub mod tune;

@@ -4,4 +4,5 @@ pub mod bom;
 pub mod merge;
 pub mod provenance;
 pub mod publish;
+pub mod reproduce;
 pub mod signature;

@@ -54,6 +54,13 @@ pub fn is_noexec(_: &Utf8Path) -> bool {
     false
 }
 
+/// Returns the number of bytes that this user may still write to the file system of `path`; `None` if it is
+/// unknown.
+pub fn free_space(path: &Utf8Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(path.as_std_path()).ok()?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
 /// Returns whether `path` exists, also as a link without a target.
 pub fn exists(path: &Utf8Path) -> bool {
     path.symlink_metadata().is_ok()

@@ -110,6 +110,11 @@ impl Env {
         self.vars.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// Sets variables to other values than they had at the start. Children do not get them.
+    pub fn set(&mut self, variables: &BTreeMap<String, String>) {
+        self.vars.extend(variables.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+
     /// Returns the CI system that runs this process, if any.
     pub fn provider(&self) -> Option<Provider> {
         Provider::detect(|name| self.var(name))

@@ -36,7 +36,7 @@ pub mod tree;
 pub mod warm;
 pub mod zig;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     build::cargo::progress,
@@ -70,6 +70,20 @@ impl Context {
     /// Returns one with this environment.
     pub fn with_env(env: env::Env, events: Arc<dyn Events>) -> Self {
         Context { env, events, children: process::Children::default() }
+    }
+
+    /// Returns a context in which `variables` are set, in the directory `dir`; children get them, too.
+    #[must_use]
+    pub fn with_variables(
+        &self,
+        dir: camino::Utf8PathBuf,
+        variables: &BTreeMap<String, String>,
+    ) -> Self {
+        let mut env = self.env.clone();
+        env.set(variables);
+        env.dir = dir;
+        let children = self.children.with_variables(variables);
+        Context { env, events: self.events.clone(), children }
     }
 
     /// Begins a stage; the one before it ends.

@@ -78,6 +78,15 @@ impl Draft {
         self.file.set_modified(time)
     }
 
+    /// Removes everything that was written.
+    ///
+    /// # Errors
+    /// The file cannot be changed.
+    pub fn restart(&mut self) -> std::io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.seek(SeekFrom::Start(0)).map(drop)
+    }
+
     /// Renames the file to `name` in one step, with mode 0644, after its content is on the disk.
     ///
     /// # Errors

@@ -76,6 +76,8 @@ mod registry_slow;
 mod registry_tls;
 mod release;
 mod repair;
+mod reproduce;
+mod reproduce_rejected;
 mod reproducible;
 mod schema;
 mod secrets;

@@ -20,6 +20,7 @@ pub mod plan;
 pub mod profile;
 pub mod publication;
 pub mod push;
+pub mod reproduce;
 mod request;
 pub mod size;
 pub mod tags;
@@ -34,6 +35,7 @@ pub use image::{ImageDiff, Inspection};
 pub use plan::Plan;
 pub use publication::Publication;
 pub use push::Push;
+pub use reproduce::Reproduction;
 pub use size::Size;
 pub use tune::Tune;
 pub use verify::Verification;
@@ -60,6 +62,7 @@ pub fn json_schemas() -> Vec<(&'static str, String)> {
         ("plan.v1", text::<Plan>()),
         ("push.v1", text::<Push>()),
         ("release.v1", text::<Publication>()),
+        ("reproduce.v1", text::<Reproduction>()),
         ("size.v1", text::<Size>()),
         ("tune.v1", text::<Tune>()),
         ("verify.v1", text::<Verification>()),

@@ -93,11 +93,22 @@ pub fn inspect(cx: &Context, request: &InspectRequest) -> Result<Inspection> {
 /// # Errors
 /// As [`inspect()`], or one of the two has several images for one platform.
 pub fn diff(cx: &Context, request: &DiffRequest) -> Result<ImageDiff> {
-    let session = Session::new(cx, &request.registry);
+    diff_in(cx, &Session::new(cx, &request.registry), request)
+}
+
+/// Does as [`diff`], with the registries of `session`.
+///
+/// # Errors
+/// As [`diff`].
+pub(in crate::ops) fn diff_in(
+    cx: &Context,
+    session: &Arc<Session>,
+    request: &DiffRequest,
+) -> Result<ImageDiff> {
     let before = ImageSelector::new(&request.before, request.platform.as_ref());
     let after = ImageSelector::new(&request.after, request.platform.as_ref());
-    let compared = before.open(cx, &session, |old_store, _, old| {
-        after.open(cx, &session, |new_store, _, new| {
+    let compared = before.open(cx, session, |old_store, _, old| {
+        after.open(cx, session, |new_store, _, new| {
             let (olds, news) = (old.by_platform(&before)?, new.by_platform(&after)?);
             let mut diff = ImageDiff {
                 schema: DIFF_SCHEMA,

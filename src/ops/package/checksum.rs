@@ -24,22 +24,47 @@ pub const CHECKSUMS_PATH: &str = "archives/SHA256SUMS";
 /// The digests of images, which are not files: attestations use them as their subjects.
 pub const DIGESTS_PATH: &str = "archives/digests.txt";
 
+/// A file with checksums.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::ops) struct ChecksumText {
+    /// The path of the archive that it is about; `None` if it is about several files.
+    pub(in crate::ops) subject: Option<String>,
+    /// Its path.
+    pub(in crate::ops) path: String,
+    /// Its content.
+    pub(in crate::ops) text: String,
+}
+
 /// Writes the checksums of every archive and document, and records them. Signatures are added later.
 ///
 /// # Errors
 /// A file cannot be written.
 pub(in crate::ops) fn write_checksums(dist: &mut Dist, stage: &Stage) -> Result<()> {
+    let texts = texts(dist);
     dist.documents.retain(|document| document.kind != DocumentKind::Checksums);
-    let line = |digest: &Digest, name: &str| format!("{}  {name}\n", digest.hex());
-    let mut documents = Vec::new();
-    let mut write = |path: String, subject: Option<&str>, text: String| -> Result<()> {
+    for ChecksumText { subject, path, text } in texts {
         let (size, sha256) = (text.len() as u64, Digest::sha256(text.as_bytes()));
         if !stage.reuse(&path, &sha256, size)? {
             fs::write(&stage.path(&path), text.as_bytes())?;
         }
-        let subject = subject.map(str::to_owned);
-        documents.push(Document { kind: DocumentKind::Checksums, subject, path, size, sha256 });
-        Ok(())
+        dist.documents.push(Document {
+            kind: DocumentKind::Checksums,
+            subject,
+            path,
+            size,
+            sha256,
+        });
+    }
+    dist.documents.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(())
+}
+
+/// Returns the checksums of every archive and document of `dist`.
+pub(in crate::ops) fn texts(dist: &Dist) -> Vec<ChecksumText> {
+    let line = |digest: &Digest, name: &str| format!("{}  {name}\n", digest.hex());
+    let mut texts = Vec::new();
+    let mut add = |path: String, subject: Option<&str>, text: String| {
+        texts.push(ChecksumText { subject: subject.map(str::to_owned), path, text });
     };
     let mut all: BTreeMap<String, Digest> = BTreeMap::new();
     for archive in &dist.archives {
@@ -51,16 +76,18 @@ pub(in crate::ops) fn write_checksums(dist: &mut Dist, stage: &Stage) -> Result<
             let text = line(&archive.sha256, file_name(&archive.path));
             let path = format!("{}.sha256", archive.path);
             all.insert(path.clone(), Digest::sha256(text.as_bytes()));
-            write(path, Some(&archive.path), text)?;
+            add(path, Some(&archive.path), text);
         }
     }
-    all.extend(dist.documents.iter().map(|document| (document.path.clone(), document.sha256)));
+    let others =
+        || dist.documents.iter().filter(|document| document.kind != DocumentKind::Checksums);
+    all.extend(others().map(|document| (document.path.clone(), document.sha256)));
     let images = dist.images.iter();
     let images: String =
         images.map(|image| line(&image.digest, &format!("{}:{}", image.name, image.tag))).collect();
     if !images.is_empty() {
         all.insert(DIGESTS_PATH.to_owned(), Digest::sha256(images.as_bytes()));
-        write(DIGESTS_PATH.to_owned(), None, images)?;
+        add(DIGESTS_PATH.to_owned(), None, images);
     }
     // Signatures are of this file, and cannot be in it.
     let signed = |path: &str| {
@@ -76,11 +103,9 @@ pub(in crate::ops) fn write_checksums(dist: &mut Dist, stage: &Stage) -> Result<
         .map(|(path, digest)| line(digest, file_name(path)))
         .collect();
     if !sums.is_empty() {
-        write(CHECKSUMS_PATH.to_owned(), None, sums)?;
+        add(CHECKSUMS_PATH.to_owned(), None, sums);
     }
-    dist.documents.extend(documents);
-    dist.documents.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(())
+    texts
 }
 
 fn file_name(path: &str) -> &str {

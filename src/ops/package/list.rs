@@ -64,16 +64,25 @@ pub fn list(path: &Utf8Path) -> Result<ArchiveListing> {
         });
         Ok(())
     };
-    read(&file, &mut each).map_err(|error| {
+    read(&file, false, &mut each).map_err(|error| {
         error.context(format!("`{path}` cannot be listed")).with_status(Status::CheckFailed)
     })?;
     Ok(ArchiveListing { schema: SCHEMA, path: path.to_string(), size, sha256, contents })
 }
 
-type EntryVisitor<'a> =
+/// A function that gets each entry of an archive, and its content.
+pub(in crate::ops) type EntryVisitor<'a> =
     &'a mut dyn FnMut(&unpack::ArchiveEntry, &mut dyn std::io::Read) -> Result<()>;
 
-fn read(file: &OpenFile, each: EntryVisitor<'_>) -> Result<()> {
+/// The directory of the entries of a Debian package's control archive.
+pub(in crate::ops) const CONTROL: &str = "control.tar/";
+
+/// Reads an archive; with `control` also the control archive of a Debian package, with its entries below
+/// [`CONTROL`].
+///
+/// # Errors
+/// It is none, or broken, or `each` failed.
+pub(in crate::ops) fn read(file: &OpenFile, control: bool, each: EntryVisitor<'_>) -> Result<()> {
     let broken = |error| Error::check("it cannot be unpacked").because(error);
     let whole = || file.reader(0..file.size());
     let mut start = Vec::new();
@@ -82,6 +91,10 @@ fn read(file: &OpenFile, each: EntryVisitor<'_>) -> Result<()> {
         Some(ArchiveFormat::Zip) => return unpack::read_zip(Source::File(file), each),
         Some(ArchiveFormat::Deb) => {
             return unpack::read_deb(whole(), &mut |member, entry, content| match member {
+                unpack::Member::Control if control => {
+                    let path = format!("{CONTROL}{}", entry.path.trim_start_matches("./"));
+                    each(&unpack::ArchiveEntry { path, ..entry.clone() }, content)
+                }
                 unpack::Member::Control => Ok(()),
                 unpack::Member::Data => each(entry, content),
             });

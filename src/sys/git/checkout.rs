@@ -8,7 +8,10 @@ use crate::{
         command::Command,
         error::{Error, Result},
     },
-    sys::{Context, fs, process::Output},
+    sys::{
+        Context, fs,
+        process::{Children, Output},
+    },
 };
 
 /// The maximum depth of submodules in submodules that are checked out.
@@ -181,10 +184,12 @@ impl Checkout<'_> {
     }
 
     fn remove(&self) {
+        // Also after an interrupt, which ends the other children.
+        let children = Children::default();
         let remove = self.git().args(["worktree", "remove", "--force", "--force"]);
-        let _ = self.cx.children.output(&remove.arg(self.path.as_str()));
+        let _ = children.output(&remove.arg(self.path.as_str()));
         let _ = fs::remove_dir_all(&self.path);
-        let _ = self.cx.children.output(&self.git().args(["worktree", "prune"]));
+        let _ = children.output(&self.git().args(["worktree", "prune"]));
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod changes;
 mod checkout;
+mod clone;
 mod discovery;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -13,6 +14,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 pub use self::{
     changes::Excluded,
     checkout::{Checkout, check_out},
+    clone::clone,
 };
 use crate::{
     model::{
@@ -339,6 +341,13 @@ fn is_unborn(cx: &Context, dir: &Utf8Path) -> Result<bool> {
     let exists = ["show-ref", "--verify", "--quiet", branch.as_str()];
     let exists = cx.children.output(&command(cx, dir).args(exists))?;
     Ok(exists.code == Some(1) && !access::exists(&file))
+}
+
+/// Returns the error for a commit that the repository `shown` does not have.
+pub fn gone_error(shown: &str, hash: &str) -> Error {
+    Error::usage(format!("`{shown}` has no commit `{hash}`")).hint(
+        "`git fetch --tags` or `git fetch --unshallow` may bring it; `--source` names another repository",
+    )
 }
 
 /// Returns the hash of the commit that `text` names in the repository of `dir`; `None` if it names

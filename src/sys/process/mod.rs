@@ -10,6 +10,7 @@ pub(in crate::sys) mod watchdog;
 pub(in crate::sys) mod zig;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -40,7 +41,10 @@ const MAX_STREAMED: u64 = 256 << 20;
 
 /// The running children, and whether an interrupt has come. Clones share both.
 #[derive(Clone, Debug, Default)]
-pub struct Children(Arc<Shared>);
+pub struct Children(Arc<Shared>, Variables);
+
+/// Variables that children get besides those of this process.
+type Variables = Arc<BTreeMap<String, String>>;
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -159,7 +163,7 @@ pub enum Stream {
 impl Children {
     /// Returns a set of children that ends with this one, and can also be ended alone.
     pub fn nested(&self) -> Children {
-        let nested = Children::default();
+        let nested = Children::default().with_variables(&self.1);
         let mut all = self.0.nested.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         all.push(nested.clone());
         drop(all);
@@ -168,6 +172,23 @@ impl Children {
             nested.interrupt();
         }
         nested
+    }
+
+    /// Returns the same children; those that are started through the returned value get `variables`, too.
+    #[must_use]
+    pub fn with_variables(&self, variables: &BTreeMap<String, String>) -> Children {
+        let mut all = BTreeMap::clone(&self.1);
+        all.extend(variables.iter().map(|(name, value)| (name.clone(), value.clone())));
+        Children(self.0.clone(), Arc::new(all))
+    }
+
+    /// Adds the variables of these children to `command`, which may set them to other values.
+    fn complete(&self, command: &Command) -> Command {
+        let mut command = command.clone();
+        for (name, value) in self.1.iter() {
+            command.env.entry(name.clone()).or_insert_with(|| Some(value.clone()));
+        }
+        command
     }
 
     /// Notes an interrupt and terminates every running child; one that does not end is killed after a

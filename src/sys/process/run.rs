@@ -74,7 +74,7 @@ pub(super) fn run(
     take: &mut dyn FnMut(Stream, &[u8]),
 ) -> Result<Output> {
     children.check()?;
-    let Spawned { child, stdin, streams } = spawn(command, input)?;
+    let Spawned { child, stdin, streams } = spawn(&children.complete(command), input)?;
     let group = child.pids().first().and_then(|pid| Pid::from_raw(pid.cast_signed()));
     let failed =
         |error: std::io::Error| Error::build(format!("cannot wait for `{command}`")).because(error);

@@ -4,12 +4,14 @@
 mod answer;
 mod call;
 mod connect;
+mod download;
 mod failure;
 mod list;
 mod origin;
 mod pace;
 mod pull;
 mod push;
+mod referrers;
 mod settings;
 mod tls;
 mod token;

@@ -101,7 +101,7 @@ impl Repository {
     }
 
     /// Returns the rest of a blob from `at` on.
-    fn blob(
+    pub(super) fn blob(
         &self,
         digest: Digest,
         at: u64,

@@ -15,6 +15,7 @@ use crate::{
         feature::Feature,
         reference::Reference,
     },
+    sys::temporary::Draft,
 };
 
 /// The state that all registry requests of one command share.
@@ -32,6 +33,22 @@ impl Session {
     /// # Errors
     /// Always.
     pub fn repository(self: &Arc<Self>, _: &Reference) -> Result<Repository> {
+        Err(Feature::Registry.missing_error())
+    }
+
+    /// Fails.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn download(self: &Arc<Self>, _: &str, _: u64) -> Result<Option<Vec<u8>>> {
+        Err(Feature::Registry.missing_error())
+    }
+
+    /// Fails.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn download_file(self: &Arc<Self>, _: &str, _: u64, _: &mut Draft) -> Result<bool> {
         Err(Feature::Registry.missing_error())
     }
 }
@@ -61,6 +78,7 @@ impl Repository {
         tags() -> Result<Option<BTreeSet<String>>>;
         tags_to_pull() -> Result<Option<BTreeSet<String>>>;
         read(&str) -> Result<Option<UploadDocument>>;
+        attached(Digest, &str) -> Result<Vec<Vec<u8>>>;
         has_blob(Digest) -> Result<bool>;
         digest_of(&str, bool) -> Result<Option<Digest>>;
         put(&str, &MediaType, &[u8]) -> Result<()>;

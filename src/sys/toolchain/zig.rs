@@ -110,9 +110,57 @@ pub fn provide(cx: &Context, rustc: &Version, offline: bool) -> Result<Zig> {
     // Another process may have fetched it meanwhile.
     if !fetched_program(cx).exists() || state(&package(cx)) != SealState::Sound {
         cx.status("Fetching", format!("zig {PINNED} from the Python index, into {location}"));
-        fetch(cx, &location).map_err(|error| error.hint(by_hand))?;
+        fetch(cx, &location, REQUIREMENTS).map_err(|error| error.hint(by_hand))?;
     }
     query(cx, fetched_program(cx), &[])
+}
+
+/// Returns a zig of exactly this version: the one that [`find`] finds, one that was fetched before, or one that
+/// is fetched from the Python index. Only the pinned version is compared with a known digest.
+///
+/// # Errors
+/// It is not fit for `rustc`, or cannot be fetched: what was tried and why it failed.
+pub fn provide_version(
+    cx: &Context,
+    version: &Version,
+    rustc: &Version,
+    offline: bool,
+) -> Result<Zig> {
+    accept(version, rustc)?;
+    if let Ok(Some(zig)) = find(cx, rustc)
+        && zig.version == *version
+    {
+        return Ok(zig);
+    }
+    let pinned = version.to_string() == PINNED;
+    let text = version.to_string();
+    let location = cx.env.cache.join(format!("zig/{text}"));
+    let package = location.join("ziglang");
+    let program = package.join("zig");
+    let by_hand =
+        format!("install zig {text} from https://ziglang.org/download and put it on `PATH`");
+    let is_there = || program.exists() && seal::check(&package, Depth::Stamps) == SealState::Sound;
+    if !is_there() {
+        if offline {
+            let message =
+                format!("zig {text} is missing, and `--offline` keeps it from being fetched");
+            return Err(Error::tool(message).hint(by_hand));
+        }
+        let _lock = fs::lock(&cx.env.cache.join("zig/lock"), || {
+            cx.status("Waiting", "for another longshore that fetches zig");
+        })?;
+        if !is_there() {
+            cx.status("Fetching", format!("zig {text} from the Python index, into {location}"));
+            let requirements =
+                if pinned { REQUIREMENTS.to_owned() } else { format!("ziglang=={text}\n") };
+            fetch(cx, &location, &requirements).map_err(|error| error.hint(by_hand.clone()))?;
+        }
+    }
+    let zig = query(cx, program, &[])?;
+    if zig.version == *version {
+        return Ok(zig);
+    }
+    Err(Error::tool(format!("`{}` is zig {}, expected {text}", zig.program, zig.version)))
 }
 
 /// Returns the directory of the Python package that is fetched.
@@ -199,14 +247,16 @@ fn query(cx: &Context, program: Utf8PathBuf, args: &[&str]) -> Result<Zig> {
     Ok(Zig { program, args: args.iter().map(|arg| (*arg).to_owned()).collect(), version })
 }
 
-/// Fetches into a temporary directory and renames it, so that an installed zig is complete.
-fn fetch(cx: &Context, location: &Utf8Path) -> Result<()> {
+/// Fetches into a temporary directory and renames it, so that an installed zig is complete. Digests in
+/// `text`, a requirements file, are compared.
+fn fetch(cx: &Context, location: &Utf8Path, text: &str) -> Result<()> {
     let temporary = Utf8PathBuf::from(format!("{location}.tmp"));
     fs::remove_dir_all(&temporary)?;
     let requirements = temporary.join("requirements.txt");
-    fs::write(&requirements, REQUIREMENTS.as_bytes())?;
+    fs::write(&requirements, text.as_bytes())?;
+    let hashed = text.contains("--hash=").then_some("--require-hashes");
     let install = |command: Command| {
-        command.args(["--target", temporary.as_str(), "--no-deps", "--require-hashes"]).args([
+        command.args(["--target", temporary.as_str(), "--no-deps"]).args(hashed).args([
             "--only-binary",
             ":all:",
             "-r",

@@ -26,4 +26,5 @@ pub(crate) mod tarball;
 pub(crate) mod tls;
 pub(crate) mod tree;
 pub(crate) mod tunnel;
+pub(crate) mod web;
 pub(crate) mod workspace;
