@@ -7,6 +7,7 @@ pub mod error;
 pub mod event;
 pub mod feature;
 pub mod json;
+pub mod license;
 pub mod machine;
 pub mod markup;
 pub mod platform;

@@ -54,6 +54,7 @@ pub(in crate::ops) fn write_checksums(dist: &mut Dist, stage: &Stage) -> Result<
             write(path, Some(&archive.path), text)?;
         }
     }
+    all.extend(dist.channels.iter().map(|channel| (channel.path.clone(), channel.sha256)));
     all.extend(dist.documents.iter().map(|document| (document.path.clone(), document.sha256)));
     let images = dist.images.iter();
     let images: String =
