@@ -23,4 +23,5 @@ pub(crate) mod tarball;
 pub(crate) mod tls;
 pub(crate) mod tree;
 pub(crate) mod tunnel;
+pub(crate) mod web;
 pub(crate) mod workspace;
