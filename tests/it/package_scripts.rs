@@ -213,7 +213,11 @@ fn verify_compares_scripts_and_formulae_with_the_release() {
     }
     fs::remove_file(&script).unwrap();
     fs::write(&script, &changed).unwrap();
-    longshore(&copy, "verify target/dist").status(1).stdout("hello-install.sh` refused").run();
+    longshore(&copy, "verify target/dist")
+        .status(1)
+        .stdout("hello-install.sh` refused")
+        .stdout("it does not have the digest of `archives/hello-0.1.0-x86_64-unknown-linux-musl.tar.gz`")
+        .run();
     fs::remove_file(&script).unwrap();
     longshore(&copy, "verify target/dist").status(1).stdout("hello-install.sh").run();
 }

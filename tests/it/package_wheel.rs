@@ -125,9 +125,9 @@ fn wheels_please_the_tools_of_indexes() {
             print(oct(i.external_attr >> 16 & 0o777), i.filename)\n\
         print(z.read('hello-0.1.0.dist-info/METADATA').decode())";
     let text = good(python.isolated(&python.program).args(["-c", script]).arg(&wheels[0]));
-    let expected = "0o755 hello-0.1.0.data/scripts/hello\n\
-        0o644 hello/__init__.py\n\
+    let expected = "0o644 hello/__init__.py\n\
         0o644 hello/__main__.py\n\
+        0o755 hello-0.1.0.data/scripts/hello\n\
         0o644 hello-0.1.0.dist-info/METADATA\n\
         0o644 hello-0.1.0.dist-info/RECORD\n\
         0o644 hello-0.1.0.dist-info/WHEEL\n\
@@ -229,8 +229,9 @@ fn verify_inspects_wheels() {
         .run();
     let listed = longshore(workspace, &format!("package list {relative} --message-format json"));
     let listed = listed.run().json();
-    assert_eq!(listed[0]["contents"][0]["path"], "hello-0.1.0.data/scripts/hello");
-    assert_eq!(listed[0]["contents"][0]["sha256"], json["artifacts"][0]["sha256"]);
+    let program = &listed[0]["contents"][2];
+    assert_eq!(program["path"], "hello-0.1.0.data/scripts/hello");
+    assert_eq!(program["sha256"], json["artifacts"][0]["sha256"]);
 }
 
 /// Returns the command `plan` of a package with these lines in its `Cargo.toml`.
