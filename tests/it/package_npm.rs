@@ -265,6 +265,7 @@ fn names_are_in_the_form_of_npm() {
         ("hello", "npm = { name = 'cli', scope = 'acme' }", ("cli", "@acme/cli")),
     ] {
         let (_workspace, test) = plan(name, metadata);
+        let test = test.stderr("its package for npm is `UNLICENSED`");
         let npm = &test.run().json()["archives"][0]["npm"];
         let expected = (Value::from(expected.0), Value::from(expected.1));
         assert_eq!((npm["name"].clone(), npm["platform-name"].clone()), expected, "{metadata}");

@@ -90,7 +90,7 @@ pub struct DebSettings {
 pub struct WheelSettings {
     /// Its name on the index; the name of the cargo package when absent.
     pub name: Option<String>,
-    /// Whether `python -m` starts the program, or the name of the module for that; true when absent.
+    /// The module with which `python -m` starts the program; named like the package when absent.
     pub module: Option<ModuleSetting>,
     /// The versions of Python; those that longshore's module runs with when absent.
     pub requires_python: Option<String>,
@@ -116,7 +116,7 @@ pub struct NpmSettings {
     pub name: Option<String>,
     /// The scope of the packages of the platforms: `@hello`.
     pub scope: Option<String>,
-    /// Who may install a package with a scope: `public` or `restricted`; npm's default when absent.
+    /// The users that may install a package with a scope; npm's default when absent.
     pub access: Option<Access>,
 }
 
@@ -124,7 +124,7 @@ pub struct NpmSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
-    /// Everybody.
+    /// All users.
     Public,
     /// The members of an organisation.
     Restricted,
@@ -145,7 +145,7 @@ impl Access {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct InstallerSettings {
     /// The URL of the directory with the archives; `{version}` and `{package}` are replaced. That of a release
-    /// on GitHub, Codeberg or a Gitea when absent.
+    /// on GitHub or Codeberg when absent.
     pub url: Option<String>,
 }
 

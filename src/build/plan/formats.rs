@@ -1,6 +1,6 @@
 //! The packages of a plan, one function for each format.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use semver::Version;
 
@@ -26,6 +26,10 @@ use crate::{
 /// The longest `Summary` that PyPI accepts (`warehouse/forklift/metadata.py` of
 /// <https://github.com/pypi/warehouse>).
 const MAX_SUMMARY: usize = 512;
+
+/// npm's word for a package without a licence
+/// (<https://docs.npmjs.com/cli/configuring-npm/package-json#license>).
+const UNLICENSED: &str = "UNLICENSED";
 
 /// The versions of Python that the module of a wheel is written for.
 const PYTHON: &str = ">=3.7";
@@ -68,6 +72,29 @@ pub(super) fn check_unique_names(archives: &[Archive]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Returns warnings about packages that a registry may reject.
+pub(super) fn warnings(archives: &[Archive]) -> BTreeSet<String> {
+    let mut warnings = BTreeSet::new();
+    for archive in archives {
+        let package = &archive.package;
+        if let Some(wheel) = archive.wheel.as_ref().filter(|wheel| wheel.version.contains('+')) {
+            warnings.insert(format!(
+                "the wheel of package `{package}` has the version `{}`, and PyPI accepts no version \
+                 with build metadata (\"Local version identifiers\" of \
+                 https://packaging.python.org/en/latest/specifications/version-specifiers/)",
+                wheel.version
+            ));
+        }
+        if archive.npm.as_ref().is_some_and(|npm| npm.license == UNLICENSED) {
+            warnings.insert(format!(
+                "package `{package}` has neither `license` nor a file with its licence: its package \
+                 for npm is `{UNLICENSED}`"
+            ));
+        }
+    }
+    warnings
 }
 
 /// Plans the packages of one cargo package, or of one of its binaries, for one target.
@@ -315,7 +342,7 @@ impl FormatPlanner<'_> {
         match (expression, self.found.licenses.first()) {
             (Some(expression), _) => expression,
             (None, Some(file)) => format!("SEE LICENSE IN {file}"),
-            (None, None) => "UNLICENSED".to_owned(),
+            (None, None) => UNLICENSED.to_owned(),
         }
     }
 

@@ -65,6 +65,10 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
         debug_files,
         &workspace.settings,
     )?;
+    let mut warnings = warnings(inputs, &selection);
+    if inputs.request.pack {
+        warnings.extend(formats::warnings(&archives));
+    }
     Ok(Plan {
         schema: schema::SCHEMA,
         workspace: workspace.root.to_string(),
@@ -76,7 +80,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
         release,
         jobs,
         notes: notes(inputs, &selection),
-        warnings: warnings(inputs, &selection),
+        warnings,
         profile: settings.profile.clone(),
         skipped: selection.skipped,
         withheld: facts.withheld.clone(),

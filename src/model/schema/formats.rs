@@ -1,5 +1,5 @@
 //! The package formats of a plan: the settings of each, complete, so that a package can be made without the
-//! source. Only the architecture is not the same for all targets.
+//! source. Only `deb.architecture` differs between targets.
 
 use std::collections::BTreeMap;
 

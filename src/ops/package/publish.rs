@@ -1,5 +1,5 @@
-//! `package publish-npm`: the packages of a release, by npm itself, in an order in which nobody can install a main
-//! package that lacks the packages of its platforms.
+//! `package publish-npm`: the packages of a release, by npm itself, in an order in which a main package is never
+//! published without the packages of its platforms.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use camino::{Utf8Path, Utf8PathBuf};

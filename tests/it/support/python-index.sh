@@ -1,7 +1,7 @@
 #!/bin/sh
 # Fetches the judges of wheels: the Python packages pypiserver (an index server), twine and check-wheel-contents
 # (checks of files for an index), packaging (the comparison of versions), uv (an installer), and virtualenv
-# (environments with a pip of its own). Needs pip.
+# (environments with pip). Needs pip.
 #
 #   sh tests/it/support/python-index.sh target/peers/python-index
 #

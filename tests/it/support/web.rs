@@ -36,7 +36,7 @@ impl Web {
         Web { url, cut }
     }
 
-    /// Whether every answer from now on ends after half of its bytes.
+    /// Sets whether every answer from now on ends after half of its bytes.
     pub(crate) fn cut(&self, cut: bool) {
         self.cut.store(cut, Ordering::SeqCst);
     }
