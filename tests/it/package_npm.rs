@@ -109,7 +109,8 @@ impl Node {
     fn project(&self, name: &str) -> PathBuf {
         let dir = self.home.path().join(name);
         fs::create_dir(&dir).unwrap();
-        fs::write(dir.join("package.json"), "{ \"name\": \"project\", \"private\": true }\n").unwrap();
+        fs::write(dir.join("package.json"), "{ \"name\": \"project\", \"private\": true }\n")
+            .unwrap();
         dir
     }
 }
@@ -130,7 +131,8 @@ fn packages_are_published_in_order_and_installed() {
     let (workspace, json) = shared();
     let (_server, url) = node.registry();
     let publish = |status: i32| {
-        let mut test = longshore(workspace, "package publish-npm --registry").arg(&url).status(status);
+        let mut test =
+            longshore(workspace, "package publish-npm --registry").arg(&url).status(status);
         node.isolate(&mut test.command, &url);
         test
     };
@@ -217,7 +219,8 @@ fn the_script_ends_as_the_program_does() {
     }
     let (workspace, json) = shared();
     let modules = node.project("script").join("node_modules");
-    let main = json["channels"].as_array().unwrap().iter().find(|one| one["kind"] == "npm").unwrap();
+    let main =
+        json["channels"].as_array().unwrap().iter().find(|one| one["kind"] == "npm").unwrap();
     fs::create_dir_all(&modules).unwrap();
     let mut tar = plain("tar");
     tar.args(["-xzf"]).arg(workspace.dist().join(main["path"].as_str().unwrap()));
@@ -243,7 +246,8 @@ fn the_script_ends_as_the_program_does() {
     let ran = run("kill -TERM $$", &[]);
     assert_eq!(ran.status.signal(), Some(15), "{ran:?}");
     // A signal to the script reaches the program.
-    let ran = run("trap 'echo got it; exit 3' TERM; kill -TERM $PPID; while :; do sleep 0.1; done", &[]);
+    let ran =
+        run("trap 'echo got it; exit 3' TERM; kill -TERM $PPID; while :; do sleep 0.1; done", &[]);
     assert_eq!((ran.status.code(), &ran.stdout[..]), (Some(3), &b"got it\n"[..]), "{ran:?}");
 }
 

@@ -82,7 +82,15 @@ impl Shell {
 fn the_script_has_no_fault_for_shellcheck() {
     let Some(shellcheck) = peer::find("shellcheck") else { return };
     let script = archives().join("hello-install.sh");
-    peer::run(&shellcheck, ["--shell=sh", "--enable=all", "--exclude=SC2250,SC2310,SC2311,SC2312", script.to_str().unwrap()]);
+    peer::run(
+        &shellcheck,
+        [
+            "--shell=sh",
+            "--enable=all",
+            "--exclude=SC2250,SC2310,SC2311,SC2312",
+            script.to_str().unwrap(),
+        ],
+    );
 }
 
 #[test]
@@ -106,13 +114,20 @@ fn the_script_installs_what_it_has_verified() {
         assert!(ran.status.success(), "{text}{}", String::from_utf8_lossy(&ran.stderr));
         assert_eq!(text, format!("installed {place}/hello 0.1.0\nhint: {place} is not in PATH\n"));
         let program = to.join("hello");
-        assert_eq!(Value::from(Digest::sha256(&fs::read(&program).unwrap()).to_string()), *expected);
+        assert_eq!(
+            Value::from(Digest::sha256(&fs::read(&program).unwrap()).to_string()),
+            *expected
+        );
         assert_eq!(fs::metadata(&program).unwrap().permissions().mode() & 0o777, 0o755);
         assert_eq!(fs::read_dir(&to).unwrap().count(), 1, "nothing else is left");
         // A path is a mirror, too, and an existing program is replaced.
         fs::write(&program, "old").unwrap();
         let mirror = archives();
-        let ran = shell.run(&script, home.path(), &[&format!("--to={place}"), &format!("--from={}/", mirror.display())]);
+        let ran = shell.run(
+            &script,
+            home.path(),
+            &[&format!("--to={place}"), &format!("--from={}/", mirror.display())],
+        );
         assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
         assert_ne!(fs::read(&program).unwrap(), b"old");
     }
@@ -145,13 +160,20 @@ fn the_script_installs_nothing_else() {
         fs::write(mirror.join(ARCHIVE), &good).unwrap();
         web.cut(true);
         let args = ["--from", web.url.as_str()];
-        let ran = shell.run(&script, home.path(), &[&args[..], &["--to", to.to_str().unwrap()]].concat());
+        let ran =
+            shell.run(&script, home.path(), &[&args[..], &["--to", to.to_str().unwrap()]].concat());
         assert_eq!(ran.status.code(), Some(1), "{}", String::from_utf8_lossy(&ran.stderr));
         assert_eq!(fs::read(to.join("hello")).unwrap(), b"old");
         web.cut(false);
         // Nobody can create files there.
         let proc = Path::new("/proc");
-        shell.fails(&script, home.path(), &proc.join("x"), &[], "cannot create the directory /proc/x");
+        shell.fails(
+            &script,
+            home.path(),
+            &proc.join("x"),
+            &[],
+            "cannot create the directory /proc/x",
+        );
         let ran = shell.run(&script, home.path(), &["--to", "/proc"]);
         let error = String::from_utf8_lossy(&ran.stderr);
         assert!(error.contains("cannot write to the directory /proc"), "{error}");
@@ -159,7 +181,8 @@ fn the_script_installs_nothing_else() {
         let text = fs::read_to_string(&script).unwrap();
         let cut = home.path().join("cut.sh");
         fs::write(&cut, &text[..text.rfind("main \"$@\"").unwrap()]).unwrap();
-        let ran = shell.run(&cut, home.path(), &[&args[..], &["--to", to.to_str().unwrap()]].concat());
+        let ran =
+            shell.run(&cut, home.path(), &[&args[..], &["--to", to.to_str().unwrap()]].concat());
         assert_eq!((ran.stdout.len(), fs::read(to.join("hello")).unwrap()), (0, b"old".to_vec()));
     }
     // Without a command for digests, nothing is downloaded.
@@ -167,7 +190,13 @@ fn the_script_installs_nothing_else() {
         for name in ["sha256sum", "shasum", "openssl"] {
             let _ = fs::remove_file(busybox.path.as_ref().unwrap().join(name));
         }
-        busybox.fails(&script, home.path(), &to, &["--from", &web.url], "cannot verify the archive");
+        busybox.fails(
+            &script,
+            home.path(),
+            &to,
+            &["--from", &web.url],
+            "cannot verify the archive",
+        );
     }
     // Another machine.
     let other = fs::read_to_string(&script).unwrap().replace("x86_64 ", "m68k ");
@@ -186,7 +215,11 @@ fn the_formula_is_ruby_with_the_digests_of_the_archives() {
         let digest = archive["sha256"].as_str().unwrap().trim_start_matches("sha256:");
         let lines =
             format!("url \"https://example.org/hello/0.1.0/{file}\"\n      sha256 \"{digest}\"\n");
-        assert_eq!(text.contains(&lines), archive["kind"] == "binaries" && file.ends_with(".tar.gz"), "{text}");
+        assert_eq!(
+            text.contains(&lines),
+            archive["kind"] == "binaries" && file.ends_with(".tar.gz"),
+            "{text}"
+        );
     }
     assert!(text.contains("man1.install \"share/man/man1/hello.1\""), "{text}");
     if let Some(ruby) = peer::find("ruby") {
@@ -234,11 +267,15 @@ fn scripts_and_formulae_need_a_url() {
     test.status(2).stderr("the URL of its archives is not known").hint("set `installer.url`").run();
     let (_w, test) = plan("[package.metadata.longshore]\ninstaller.url = \"https://x/'$(id)'\"");
     test.status(2).stderr("is not the URL of a directory").run();
-    let (_w, test) = plan("repository = \"https://github.com/acme/hello\"\n[package.metadata.longshore]\narchive.formats = ['zip']\ninstaller = true");
+    let (_w, test) = plan(
+        "repository = \"https://github.com/acme/hello\"\n[package.metadata.longshore]\narchive.formats = ['zip']\ninstaller = true",
+    );
     test.status(2).stderr("it downloads archives in the format `tar.gz`").run();
     let (_w, test) = plan("[package.metadata.longshore]\nhomebrew.url = 'https://example.org'");
     test.status(2).stderr("it has no home page").run();
-    let (_w, test) = plan("repository = \"https://github.com/acme/hello.git\"\n[package.metadata.longshore]\ninstaller = true\nhomebrew = true");
+    let (_w, test) = plan(
+        "repository = \"https://github.com/acme/hello.git\"\n[package.metadata.longshore]\ninstaller = true\nhomebrew = true",
+    );
     let json = test.run().json();
     let url = "https://github.com/acme/hello/releases/download/v0.1.0";
     for key in ["installer", "homebrew"] {

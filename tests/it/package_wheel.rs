@@ -192,7 +192,12 @@ fn pip_and_uv_install_from_an_index() {
         command.args(["--index-url", &simple, "--platform", platform, "--dest"]).arg(&into);
         // pip takes the name of a platform as it is; an installer there would list the older ones, too.
         if platform != "manylinux2014_aarch64" {
-            command.args(["--platform", "manylinux_2_17_aarch64", "--platform", "musllinux_1_1_aarch64"]);
+            command.args([
+                "--platform",
+                "manylinux_2_17_aarch64",
+                "--platform",
+                "musllinux_1_1_aarch64",
+            ]);
         }
         good(command.arg("hello"));
         let name = wheels()[1].file_name().unwrap().to_owned();
@@ -203,8 +208,19 @@ fn pip_and_uv_install_from_an_index() {
 #[test]
 fn python_sorts_versions_as_cargo_does() {
     let versions = [
-        "0.9.0", "1.0.0-dev.1", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.2", "1.0.0-alpha.10",
-        "1.0.0-beta.1", "1.0.0-rc.1", "1.0.0-rc.2+5", "1.0.0", "1.0.1-rc.1", "1.0.1", "1.10.0",
+        "0.9.0",
+        "1.0.0-dev.1",
+        "1.0.0-alpha",
+        "1.0.0-alpha.1",
+        "1.0.0-alpha.2",
+        "1.0.0-alpha.10",
+        "1.0.0-beta.1",
+        "1.0.0-rc.1",
+        "1.0.0-rc.2+5",
+        "1.0.0",
+        "1.0.1-rc.1",
+        "1.0.1",
+        "1.10.0",
     ];
     let mapped: Vec<String> = versions
         .iter()
@@ -270,7 +286,10 @@ fn bad_metadata_is_rejected_by_name() {
     let (_w, test) = plan("Hello_World", "1.2.3-rc.1+build", &wheel("wheel = true"));
     let json = test.stderr("PyPI accepts no version with build metadata").run().json();
     let planned = &json["archives"][0]["wheel"];
-    assert_eq!((&planned["name"], &planned["version"]), (&"Hello_World".into(), &"1.2.3rc1+build".into()));
+    assert_eq!(
+        (&planned["name"], &planned["version"]),
+        (&"Hello_World".into(), &"1.2.3rc1+build".into())
+    );
     assert_eq!(planned["module"]["name"], "hello_world");
 }
 

@@ -186,8 +186,7 @@ impl Package<'_> {
         put("bin", Value::Object(binaries.iter().map(bin).collect()));
         // Node.js 18 is the oldest that the script is tested with.
         put("engines", json!({ "node": ">=18" }));
-        let dependency =
-            |(name, _): &(String, Platform)| (name.clone(), json!(self.npm.version));
+        let dependency = |(name, _): &(String, Platform)| (name.clone(), json!(self.npm.version));
         put("optionalDependencies", Value::Object(platforms.iter().map(dependency).collect()));
         let known: Map<String, Value> = platforms
             .iter()
@@ -265,7 +264,9 @@ mod tests {
         for good in ["hello", "hello-world", "a.b_c", "@acme/hello", "@acme/http", "x0"] {
             assert_eq!(invalid_name(good), None, "{good}");
         }
-        for bad in ["", "Hello", "_a", ".a", "a b", "@acme", "@/a", "@a/", "http", "node_modules", "a/b"] {
+        for bad in
+            ["", "Hello", "_a", ".a", "a b", "@acme", "@/a", "@a/", "http", "node_modules", "a/b"]
+        {
             assert!(invalid_name(bad).is_some(), "{bad}");
         }
         assert!(invalid_name(&"a".repeat(215)).is_some());

@@ -150,7 +150,8 @@ impl Package<'_> {
     /// # Errors
     /// Two files for one path.
     pub fn tree(&self) -> Result<Tree> {
-        let mut files = PackageFiles { tree: Tree::default(), record: String::new(), package: self };
+        let mut files =
+            PackageFiles { tree: Tree::default(), record: String::new(), package: self };
         let stem = self.wheel.file_stem();
         for binary in &self.binaries {
             files.add(&format!("{stem}.data/scripts/{}", binary.name), binary.clone(), 0o755)?;

@@ -65,10 +65,11 @@ pub(super) fn check_unique_names(archives: &[Archive]) -> Result<()> {
                 Some(_) => format!("packages `{}` and `{}`", other.package, archive.package),
                 None => format!("targets `{}` and `{}`", other.target, archive.target),
             };
-            return Err(Error::usage(format!("{what} would both be `{name}` by `{key}`"))
-                .hint(format!(
+            return Err(Error::usage(format!("{what} would both be `{name}` by `{key}`")).hint(
+                format!(
                     "set a different name with `{key}.name`, or leave `{key}` out in one of them"
-                )));
+                ),
+            ));
         }
     }
     Ok(())
@@ -137,9 +138,9 @@ impl FormatPlanner<'_> {
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
         match self.binaries.iter().find(|name| !name.chars().all(plain)) {
-            Some(name) => Err(self.error(format, format!("its binary is called `{name}`")).hint(
-                "a program in it has a name of letters, digits, `.`, `_`, `+` and `-`",
-            )),
+            Some(name) => Err(self
+                .error(format, format!("its binary is called `{name}`"))
+                .hint("a program in it has a name of letters, digits, `.`, `_`, `+` and `-`")),
             None => Ok(()),
         }
     }
@@ -322,9 +323,9 @@ impl FormatPlanner<'_> {
             platform_name,
         };
         let platform = &self.target.spec.platform;
-        let for_platform = npm.package_for(platform).ok_or_else(|| {
-            self.error(format, format!("Node.js does not run on `{platform}`"))
-        })?;
+        let for_platform = npm
+            .package_for(platform)
+            .ok_or_else(|| self.error(format, format!("Node.js does not run on `{platform}`")))?;
         for name in [&npm.name, &for_platform] {
             if let Some(reason) = npm::invalid_name(name) {
                 return Err(self
@@ -400,9 +401,9 @@ impl FormatPlanner<'_> {
         }
         let repository = package.about.repository.as_deref().unwrap_or_default();
         let url = match setting {
-            Some(url) => url
-                .replace("{version}", &package.version)
-                .replace("{package}", &package.name),
+            Some(url) => {
+                url.replace("{version}", &package.version).replace("{package}", &package.name)
+            }
             None if RELEASE_HOSTS.iter().any(|host| repository.starts_with(host)) => {
                 let repository = repository.trim_end_matches('/').trim_end_matches(".git");
                 format!("{repository}/releases/download/v{}", package.version)

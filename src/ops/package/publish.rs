@@ -81,7 +81,9 @@ pub fn publish_npm(cx: &Context, request: &PublishRequest) -> Result<()> {
             Some(there) => {
                 return Err(Error::new(
                     Status::Registry,
-                    format!("the registry has a different `{what}`: expected {integrity}, got {there}"),
+                    format!(
+                        "the registry has a different `{what}`: expected {integrity}, got {there}"
+                    ),
                 )
                 .hint("a published version is immutable: release a new version"));
             }
@@ -101,9 +103,10 @@ fn ordered_packages(dist: &Dist, names: &[String]) -> Vec<NpmPackage> {
     let (mut platforms, mut mains) = (Vec::new(), Vec::new());
     for plan in dist.packages.iter().filter(chosen) {
         let Some(npm) = &plan.npm else { continue };
-        let made = dist.archives.iter().find(|archive| {
-            archive.kind == ArchiveKind::Npm && form::is_made_of(archive, plan)
-        });
+        let made = dist
+            .archives
+            .iter()
+            .find(|archive| archive.kind == ArchiveKind::Npm && form::is_made_of(archive, plan));
         if let (Some(archive), Some(name)) = (made, npm.package_for(&plan.platform)) {
             let (version, path) = (npm.version.clone(), archive.path.clone());
             platforms.push(NpmPackage { name, version, path, sha256: archive.sha256 });
@@ -184,23 +187,32 @@ impl Publisher<'_> {
         if answer.pointer("/error/code").and_then(Value::as_str) == Some("E404") {
             return Ok(None);
         }
-        Err(Error::new(Status::Registry, format!("npm cannot find out whether `{what}` is published"))
-            .detail(output.tail(10)))
+        Err(Error::new(
+            Status::Registry,
+            format!("npm cannot find out whether `{what}` is published"),
+        )
+        .detail(output.tail(10)))
     }
 
     fn publish(&self, package: &NpmPackage) -> Result<()> {
         let tag = self.request.tag.as_deref().unwrap_or_else(|| default_tag(&package.version));
         let path = self.cx.env.dir.join(&self.request.dist).join(&package.path);
         // The package has no scripts, and npm would run those of a workspace around it.
-        let command = self.command("publish").args([path.as_str(), "--tag", tag, "--ignore-scripts"]);
+        let command =
+            self.command("publish").args([path.as_str(), "--tag", tag, "--ignore-scripts"]);
         let output = self.cx.children.output(&command)?;
         if output.success() {
             return Ok(());
         }
         let what = format!("{}@{}", package.name, package.version);
-        Err(Error::new(Status::Registry, format!("npm did not publish `{what}`: {}", output.ending()))
-            .detail(output.tail(20))
-            .hint("run the same command again when it is fixed: published packages are left as they are"))
+        Err(Error::new(
+            Status::Registry,
+            format!("npm did not publish `{what}`: {}", output.ending()),
+        )
+        .detail(output.tail(20))
+        .hint(
+            "run the same command again when it is fixed: published packages are left as they are",
+        ))
     }
 }
 
@@ -210,9 +222,12 @@ mod tests {
 
     #[test]
     fn a_pre_release_does_not_become_the_latest_version() {
-        for (version, tag) in
-            [("1.0.0", "latest"), ("1.0.0-rc.1", "rc"), ("1.0.0-beta1", "beta"), ("1.0.0-0", "next")]
-        {
+        for (version, tag) in [
+            ("1.0.0", "latest"),
+            ("1.0.0-rc.1", "rc"),
+            ("1.0.0-beta1", "beta"),
+            ("1.0.0-0", "next"),
+        ] {
             assert_eq!(default_tag(version), tag);
         }
     }

@@ -174,13 +174,8 @@ pub(super) fn read(path: &Utf8Path) -> Result<Dist> {
 
 /// Returns the files that are neither binaries nor archives.
 fn recorded_files(dist: &Dist) -> Vec<(&str, RecordedFile)> {
-    let file = |size, sha256, debug| RecordedFile {
-        size,
-        sha256,
-        debug,
-        dist: None,
-        channel: None,
-    };
+    let file =
+        |size, sha256, debug| RecordedFile { size, sha256, debug, dist: None, channel: None };
     let mut all = Vec::new();
     for artifact in &dist.artifacts {
         let debug = artifact.debug.iter();
