@@ -306,3 +306,35 @@ fn names_that_an_index_takes_for_one_are_rejected() {
         .hint("set a different name with `wheel.name`, or leave `wheel` out in one of them")
         .run();
 }
+
+#[test]
+fn a_package_with_two_binaries_has_both() {
+    let more = |metadata: &str| {
+        format!("description = \"x\"\n[package.metadata.longshore]\n{metadata}")
+    };
+    let workspace = Workspace::hello()
+        .file("src/bin/one.rs", crate::support::workspace::HELLO)
+        .file("src/bin/two.rs", crate::support::workspace::HELLO);
+    workspace.remove("src/main.rs");
+    let plan = |metadata: &str| {
+        workspace.write("Cargo.toml", &manifest("hello", &more(metadata)));
+        longshore(&workspace, "plan --message-format json")
+    };
+    let json = plan("wheel = true\nnpm = true").run().json();
+    let archive = &json["archives"][0];
+    assert_eq!(archive["binaries"], serde_json::json!(["one", "two"]));
+    assert_eq!(archive["wheel"]["module"], Value::Null);
+    plan("wheel.module = true").status(2).stderr("no binary stands out for its module").run();
+    // Each can also have a package of its name.
+    let json = plan("wheel = true\nnpm = true\narchive.per-binary = true").run().json();
+    for (archive, name) in json["archives"].as_array().unwrap().iter().zip(["one", "two"]) {
+        assert_eq!(archive["wheel"]["name"], name);
+        assert_eq!(archive["wheel"]["module"]["binary"], name);
+        assert_eq!(archive["npm"]["name"], name);
+    }
+    // And one name for both is an error.
+    plan("wheel.name = 'same'\narchive.per-binary = true")
+        .status(2)
+        .stderr("would both be `same` by `wheel`")
+        .run();
+}

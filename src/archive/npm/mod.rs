@@ -287,4 +287,46 @@ mod tests {
         );
         assert_eq!(repository_url("https://example.org/x"), "https://example.org/x");
     }
+
+    #[test]
+    fn the_main_package_has_a_script_for_each_program() {
+        let npm = Npm {
+            name: "@acme/hello".to_owned(),
+            platform_name: "@acme/hello".to_owned(),
+            version: "1.0.0".to_owned(),
+            description: "says hello".to_owned(),
+            license: "MIT".to_owned(),
+            authors: vec!["A".to_owned(), "B".to_owned()],
+            keywords: Vec::new(),
+            homepage: None,
+            repository: None,
+            access: Some("public".to_owned()),
+            readme: None,
+        };
+        let package = Package { npm: &npm, epoch: 0, texts: Vec::new() };
+        let platforms = ["linux/amd64", "linux/arm64"].map(|text| {
+            let platform: Platform = text.parse().unwrap();
+            (npm.package_for(&platform).unwrap(), platform)
+        });
+        let binaries = ["one".to_owned(), "two".to_owned()];
+        let tree = package.main_tree(&platforms, &binaries).unwrap();
+        let text = |path: &str| {
+            let parts: Vec<String> = path.split('/').map(str::to_owned).collect();
+            let crate::archive::tree::Node::File(Content {
+                source: crate::archive::tree::ContentSource::Bytes(bytes),
+                ..
+            }) = &tree.get(&parts).unwrap().node
+            else {
+                panic!("{path}")
+            };
+            String::from_utf8(bytes.to_vec()).unwrap()
+        };
+        let json: Value = serde_json::from_str(&text("package/package.json")).unwrap();
+        assert_eq!(json["bin"], json!({ "one": "bin/one.js", "two": "bin/two.js" }));
+        assert_eq!(json["publishConfig"]["access"], "public");
+        assert_eq!((&json["author"], &json["contributors"]), (&json!("A"), &json!(["B"])));
+        let script = text("package/bin/two.js");
+        assert!(script.contains("const binary = \"two\";"), "{script}");
+        assert!(script.contains("\"linux arm64\": \"@acme/hello-linux-arm64\""), "{script}");
+    }
 }

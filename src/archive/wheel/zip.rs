@@ -171,7 +171,7 @@ fn dos_time(epoch: u64) -> u32 {
     let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     let date = (year - 1980) << 9 | month << 5 | day;
-    let time = (seconds / 3_600) << 11 | (seconds / 60 % 60) << 5 | seconds % 60 / 2;
+    let time = (seconds / 3_600) << 11 | (seconds / 60 % 60) << 5 | (seconds % 60 / 2);
     (date << 16 | time) as u32
 }
 
