@@ -100,14 +100,6 @@ pub struct PackageSettings {
     pub tags: TagPolicy,
 }
 
-/// `[workspace.metadata.longshore.tune]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct TuneSettings {
-    /// A binary of the workspace, and its arguments.
-    pub run: Vec<String>,
-}
-
 impl PackageSettings {
     /// Returns whether archives or packages are made.
     pub fn makes_archives(&self) -> bool {
@@ -120,6 +112,14 @@ impl PackageSettings {
         ];
         !self.archive.formats.is_empty() || formats.contains(&Some(true))
     }
+}
+
+/// `[workspace.metadata.longshore.tune]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct TuneSettings {
+    /// A binary of the workspace, and its arguments.
+    pub run: Vec<String>,
 }
 
 /// `[package.metadata.longshore.image]`.
