@@ -3,9 +3,13 @@
 mod companion;
 pub mod compress;
 pub mod deb;
+pub mod homebrew;
+pub mod installer;
+pub mod npm;
 pub mod tar;
 pub mod tree;
 pub mod unpack;
+pub mod wheel;
 #[cfg_attr(not(feature = "xz"), path = "without/xz.rs")]
 mod xz;
 mod zip;

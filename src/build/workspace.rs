@@ -69,6 +69,8 @@ pub struct PackageInfo {
     pub documentation: Option<String>,
     /// Its authors.
     pub authors: Vec<String>,
+    /// Its keywords.
+    pub keywords: Vec<String>,
     /// Its README, as `Cargo.toml` or cargo itself names it.
     pub readme: Option<Utf8PathBuf>,
     /// The file with its licence that `Cargo.toml` names.
@@ -179,6 +181,7 @@ impl Package {
                 homepage: package.homepage.clone(),
                 documentation: package.documentation.clone(),
                 authors: package.authors.clone(),
+                keywords: package.keywords.clone(),
                 readme: package.readme(),
                 license_file: package.license_file(),
             },

@@ -11,7 +11,10 @@ use crate::{
         error::{Result, Status},
         schema::{package::ArchiveListing, packaging},
     },
-    ops::package::{self, PackageRequest, list},
+    ops::package::{
+        self, PackageRequest, list,
+        publish::{self, PublishRequest},
+    },
     sys::{Context, cargo},
 };
 
@@ -26,7 +29,7 @@ pub(super) struct PackageArgs {
 
 #[derive(Debug, Subcommand)]
 enum PackageVerb {
-    /// List the content of archives: tar with gzip, zstd or xz, zip, and .deb
+    /// List the content of archives: tar with gzip, zstd or xz, zip, wheel, .deb
     List {
         /// Archives, or directories with `dist.json` [default: `target/dist` here or in a parent
         /// directory]
@@ -35,6 +38,24 @@ enum PackageVerb {
         /// Output on stdout: text, or JSON with a versioned schema
         #[arg(long, value_name = "FMT", default_value = "human")]
         message_format: Format,
+    },
+    /// Publish the packages for npm, the main package last; run again to resume
+    PublishNpm {
+        /// Directory with `dist.json` [default: `target/dist` here or in a parent directory]
+        #[arg(value_name = "DIST")]
+        dist: Option<Utf8PathBuf>,
+        /// Publish only the packages of this cargo package; repeatable
+        #[arg(short, long = "package", value_name = "NAME")]
+        packages: Vec<String>,
+        /// URL of the registry [default: as npm is configured]
+        #[arg(long, value_name = "URL")]
+        registry: Option<String>,
+        /// Tag of the version [default: `latest`, or the word of the pre-release]
+        #[arg(long, value_name = "TAG")]
+        tag: Option<String>,
+        /// Compare with the registry, and publish nothing
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 
@@ -71,18 +92,16 @@ pub(super) fn run(cx: &Context, args: &PackageArgs) -> Result<Status> {
     match &args.verb {
         None => make(cx, &args.make)?,
         Some(PackageVerb::List { paths, message_format }) => {
-            let mut archives = Vec::new();
+            let mut listed = Vec::new();
             for path in paths {
                 match path.is_dir() {
-                    true => archives.extend(list::archive_paths(path)?),
-                    false => archives.push(path.clone()),
+                    true => listed.extend(list::list_release(path)?),
+                    false => listed.push(list::list(path)?),
                 }
             }
             if paths.is_empty() {
-                archives = list::archive_paths(&assemble::dist(cx, None)?)?;
+                listed = list::list_release(&assemble::dist(cx, None)?)?;
             }
-            let listed = archives.iter().map(|path| list::list(path));
-            let listed = listed.collect::<Result<Vec<_>>>()?;
             for archive in &listed {
                 let noted =
                     archive.contents.iter().filter_map(|entry| Some((entry, entry.note.as_ref()?)));
@@ -95,6 +114,16 @@ pub(super) fn run(cx: &Context, args: &PackageArgs) -> Result<Status> {
                 Format::Json => json(&listed)?,
                 Format::Human => print(&listed.iter().map(format_listing).collect::<String>())?,
             }
+        }
+        Some(PackageVerb::PublishNpm { dist, packages, registry, tag, dry_run }) => {
+            let request = PublishRequest {
+                dist: assemble::dist(cx, dist.as_deref())?,
+                packages: packages.clone(),
+                registry: registry.clone(),
+                tag: tag.clone(),
+                dry_run: *dry_run,
+            };
+            publish::publish_npm(cx, &request)?;
         }
     }
     Ok(Status::Done)
@@ -111,10 +140,9 @@ fn make(cx: &Context, args: &MakeArgs) -> Result<()> {
     match args.message_format {
         Format::Json => json(&dist.archives),
         Format::Human => {
-            let line = |archive: &crate::model::schema::dist::Archive| {
-                format!("{}\n", request.dist.join(&archive.path))
-            };
-            print(&dist.archives.iter().map(line).collect::<String>())
+            let archives = dist.archives.iter().map(|archive| &archive.path);
+            let all = archives.chain(dist.channels.iter().map(|channel| &channel.path));
+            print(&all.map(|path| format!("{}\n", request.dist.join(path))).collect::<String>())
         }
     }
 }

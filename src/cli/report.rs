@@ -171,7 +171,7 @@ fn archives(plan: &Plan) -> String {
         let _ = writeln!(text, "\narchive {}", archive.name);
         let mut formats: Vec<_> = archive.formats.iter().map(|format| format.ending()).collect();
         formats.extend(archive.debug.then_some("debug.tar.zst"));
-        formats.extend(archive.deb.as_ref().map(|_| "deb"));
+        formats.extend(archive.requested_formats());
         line(&mut text, "formats", &formats.join(", "));
         let files = archive.files.keys().map(String::as_str);
         let all: Vec<_> = archive.binaries.iter().map(String::as_str).chain(files).collect();

@@ -132,6 +132,14 @@ pub struct Architecture {
     /// Debian's names (`dpkg-architecture --list`), each with the variants that it is for: all of
     /// them if none is named; an empty one stands for a platform without a variant.
     debian: &'static [(&'static str, &'static [&'static str])],
+    /// Names of `uname -m`, each with its variants as for Debian, which are also Python's
+    /// (<https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/>).
+    uname: &'static [(&'static str, &'static [&'static str])],
+    /// Whether Python has the alias `manylinux2014` for it (PEP 599).
+    pub manylinux2014: bool,
+    /// `process.arch` of Node.js, which is also npm's `cpu`
+    /// (<https://nodejs.org/api/process.html#processarch>); `None` if Node.js does not run there.
+    pub node: Option<&'static str>,
     /// The name of qemu's user-mode emulator, behind `qemu-`.
     pub qemu: &'static str,
 }
@@ -144,6 +152,9 @@ impl Architecture {
             aliases: &[("i386", Some(""))],
             elf: (Machine::X86, 32, Endian::Little),
             debian: &[("i386", &[])],
+            uname: &[("i686", &[])],
+            manylinux2014: true,
+            node: Some("ia32"),
             qemu: "i386",
         },
         Architecture {
@@ -151,6 +162,9 @@ impl Architecture {
             aliases: &[("x86_64", None), ("x86-64", None)],
             elf: (Machine::X86_64, 64, Endian::Little),
             debian: &[("amd64", &[])],
+            uname: &[("x86_64", &[])],
+            manylinux2014: true,
+            node: Some("x64"),
             qemu: "x86_64",
         },
         Architecture {
@@ -158,6 +172,9 @@ impl Architecture {
             aliases: &[("armhf", Some("v7")), ("armel", Some("v6"))],
             elf: (Machine::Arm, 32, Endian::Little),
             debian: &[("armhf", &["v7", ""]), ("armel", &["v5", "v6"])],
+            uname: &[("armv7l", &["v7", ""]), ("armv6l", &["v6"]), ("armv5tel", &["v5"])],
+            manylinux2014: true,
+            node: Some("arm"),
             qemu: "arm",
         },
         Architecture {
@@ -165,6 +182,9 @@ impl Architecture {
             aliases: &[("aarch64", None)],
             elf: (Machine::Aarch64, 64, Endian::Little),
             debian: &[("arm64", &[])],
+            uname: &[("aarch64", &[])],
+            manylinux2014: true,
+            node: Some("arm64"),
             qemu: "aarch64",
         },
         Architecture {
@@ -172,6 +192,9 @@ impl Architecture {
             aliases: &[],
             elf: (Machine::Loongarch, 64, Endian::Little),
             debian: &[("loong64", &[])],
+            uname: &[("loongarch64", &[])],
+            manylinux2014: false,
+            node: Some("loong64"),
             qemu: "loongarch64",
         },
         Architecture {
@@ -179,6 +202,9 @@ impl Architecture {
             aliases: &[],
             elf: (Machine::Mips, 64, Endian::Little),
             debian: &[("mips64el", &[])],
+            uname: &[("mips64", &[])],
+            manylinux2014: false,
+            node: None,
             qemu: "mips64el",
         },
         Architecture {
@@ -186,6 +212,9 @@ impl Architecture {
             aliases: &[],
             elf: (Machine::Ppc64, 64, Endian::Little),
             debian: &[("ppc64el", &[])],
+            uname: &[("ppc64le", &[])],
+            manylinux2014: true,
+            node: Some("ppc64"),
             qemu: "ppc64le",
         },
         Architecture {
@@ -193,6 +222,9 @@ impl Architecture {
             aliases: &[],
             elf: (Machine::Riscv, 64, Endian::Little),
             debian: &[("riscv64", &[])],
+            uname: &[("riscv64", &[])],
+            manylinux2014: false,
+            node: Some("riscv64"),
             qemu: "riscv64",
         },
         Architecture {
@@ -200,6 +232,9 @@ impl Architecture {
             aliases: &[],
             elf: (Machine::S390, 64, Endian::Big),
             debian: &[("s390x", &[])],
+            uname: &[("s390x", &[])],
+            manylinux2014: true,
+            node: Some("s390x"),
             qemu: "s390x",
         },
     ];
@@ -230,10 +265,23 @@ impl Architecture {
 
     /// Returns Debian's name of it; `None` if Debian has none for that variant.
     pub fn debian(&self, variant: Option<&str>) -> Option<&'static str> {
-        let variant = variant.unwrap_or_default();
-        let is_meant = |variants: &[&str]| variants.is_empty() || variants.contains(&variant);
-        self.debian.iter().find(|(_, variants)| is_meant(variants)).map(|(name, _)| *name)
+        name_of_variant(self.debian, variant)
     }
+
+    /// Returns the name that `uname -m` prints for it; `None` if there is none for that variant.
+    pub fn uname(&self, variant: Option<&str>) -> Option<&'static str> {
+        name_of_variant(self.uname, variant)
+    }
+}
+
+/// Returns the name that is for `variant`.
+fn name_of_variant(
+    names: &[(&'static str, &[&str])],
+    variant: Option<&str>,
+) -> Option<&'static str> {
+    let variant = variant.unwrap_or_default();
+    let is_meant = |variants: &[&str]| variants.is_empty() || variants.contains(&variant);
+    names.iter().find(|(_, variants)| is_meant(variants)).map(|(name, _)| *name)
 }
 
 /// The environments that run binaries of a target.

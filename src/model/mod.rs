@@ -8,6 +8,7 @@ pub mod event;
 pub mod feature;
 pub mod http;
 pub mod json;
+pub mod license;
 pub mod machine;
 pub mod markup;
 pub mod platform;

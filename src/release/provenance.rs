@@ -155,6 +155,9 @@ fn subjects(dist: &Dist) -> Vec<Resource> {
     all.extend(
         dist.archives.iter().map(|archive| Resource::file(name(&archive.path), archive.sha256)),
     );
+    all.extend(
+        dist.channels.iter().map(|channel| Resource::file(name(&channel.path), channel.sha256)),
+    );
     let documents = dist.documents.iter().filter(|document| is_subject(document));
     all.extend(documents.map(|document| Resource::file(name(&document.path), document.sha256)));
     for image in &dist.images {

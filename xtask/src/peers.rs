@@ -10,7 +10,7 @@ const LIST: &str = include_str!("../../tests/it/support/peers.txt");
 
 /// Peers that are unpacked or installed into a directory below target/peers: the name of each, and
 /// the script with its arguments. Two versions of cosign have different arguments.
-const SCRIPTS: [(&str, &str); 8] = [
+const SCRIPTS: [(&str, &str); 10] = [
     ("CI files", "ci.sh target/peers/ci"),
     ("SBOMs", "bom.sh target/peers/bom"),
     ("corpus of ELF files", "corpus.sh target/peers/corpus"),
@@ -19,6 +19,8 @@ const SCRIPTS: [(&str, &str); 8] = [
     ("cosign 3", "cosign.sh target/peers/cosign3 forky"),
     ("crane", "crane.sh target/peers/crane"),
     ("schema of SARIF", "sarif.sh target/peers/sarif"),
+    ("Python packages", "python-index.sh target/peers/python-index"),
+    ("npm", "npm.sh target/peers/npm"),
 ];
 
 /// Python packages, each in a directory below target/peers: its name, the module that is then in

@@ -1,8 +1,7 @@
 //! The settings of a package for its archives and packages.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use camino::Utf8PathBuf;
 use serde::Deserialize;
 
 use crate::model::schema::packaging::{Format, Shell};
@@ -101,45 +100,4 @@ pub struct CompanionCommand {
     /// The binary of the package that is run; the one that an image would start when absent.
     #[serde(default)]
     pub binary: Option<String>,
-}
-
-/// `deb = true`, or `[package.metadata.longshore.deb]`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged, expecting = "`deb` is `true`, `false` or a table")]
-pub enum DebSetting {
-    /// A switch: `true` makes a package.
-    Switch(bool),
-    /// The settings of the package.
-    Table(Box<DebSettings>),
-}
-
-impl DebSetting {
-    /// Returns whether a package for Debian is made.
-    pub fn is_on(&self) -> bool {
-        !matches!(self, DebSetting::Switch(false))
-    }
-}
-
-/// `[package.metadata.longshore.deb]`, in the words of Debian's policy manual (5.6).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct DebSettings {
-    /// Its name; the name of the cargo package when absent.
-    pub name: Option<String>,
-    /// `Name <mail@example.org>`; the first author when absent.
-    pub maintainer: Option<String>,
-    /// Its section of the distribution; `utils` when absent.
-    pub section: Option<String>,
-    /// Its revision; 1 when absent.
-    pub revision: Option<String>,
-    /// The description after the one line that is in `Cargo.toml`.
-    pub extended_description: Option<String>,
-    /// The packages that it requires; a static program needs none.
-    pub depends: Option<String>,
-    /// The packages that it recommends.
-    pub recommends: Option<String>,
-    /// The packages that it conflicts with.
-    pub conflicts: Option<String>,
-    /// More files, by their installed paths: `etc/foo.conf`. Files in `etc` are configuration files.
-    pub files: BTreeMap<Utf8PathBuf, Utf8PathBuf>,
 }

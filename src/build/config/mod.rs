@@ -3,14 +3,18 @@
 
 mod archive;
 pub mod ci;
+mod formats;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use archive::{
-    ArchiveSettings, CompanionCommand, Companions, DebSetting, DebSettings, Include, MappedPath,
-    RequiredFile,
+    ArchiveSettings, CompanionCommand, Companions, Include, MappedPath, RequiredFile,
 };
 use camino::Utf8PathBuf;
+pub use formats::{
+    Access, DebSettings, FormatSetting, HomebrewSettings, InstallerSettings, ModuleSetting,
+    NpmSettings, WheelSettings,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -83,9 +87,31 @@ pub struct PackageSettings {
     /// Its manual pages.
     pub man: Option<Companions>,
     /// Its package for Debian.
-    pub deb: Option<DebSetting>,
+    pub deb: Option<FormatSetting<DebSettings>>,
+    /// Its wheel.
+    pub wheel: Option<FormatSetting<WheelSettings>>,
+    /// Its packages for npm.
+    pub npm: Option<FormatSetting<NpmSettings>>,
+    /// Its installation script.
+    pub installer: Option<FormatSetting<InstallerSettings>>,
+    /// Its formula for Homebrew.
+    pub homebrew: Option<FormatSetting<HomebrewSettings>>,
     /// The tags of its image.
     pub tags: TagPolicy,
+}
+
+impl PackageSettings {
+    /// Returns whether archives or packages are made.
+    pub fn makes_archives(&self) -> bool {
+        let formats = [
+            self.deb.as_ref().map(FormatSetting::is_on),
+            self.wheel.as_ref().map(FormatSetting::is_on),
+            self.npm.as_ref().map(FormatSetting::is_on),
+            self.installer.as_ref().map(FormatSetting::is_on),
+            self.homebrew.as_ref().map(FormatSetting::is_on),
+        ];
+        !self.archive.formats.is_empty() || formats.contains(&Some(true))
+    }
 }
 
 /// `[workspace.metadata.longshore.tune]`.

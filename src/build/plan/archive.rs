@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use semver::Version;
-
-use super::selection::Selection;
+use super::{
+    formats::{self, FormatPlanner},
+    selection::Selection,
+};
 use crate::{
-    archive::deb,
     build::{
-        config::{self, DebSetting, DebSettings, WorkspaceSettings},
+        config::{self, WorkspaceSettings},
         target::Target,
         workspace::Package,
     },
@@ -16,7 +16,7 @@ use crate::{
         error::{Error, Result},
         schema::{
             packaging::Shell,
-            plan::{Archive, Companions, Deb, Smoke},
+            plan::{Archive, Companions, Smoke},
         },
     },
 };
@@ -29,6 +29,8 @@ pub struct PackageFiles {
     pub files: BTreeMap<String, String>,
     /// Those among them that are licences.
     pub licenses: Vec<String>,
+    /// The README, if there is one.
+    pub readme: Option<String>,
     /// The changelog, if there is one.
     pub changelog: Option<String>,
     /// More files of the package for Debian, by where they are installed.
@@ -76,6 +78,7 @@ pub(super) fn plan_archives(
             .hint("leave `archive.per-binary` out in one of them"));
         }
     }
+    formats::check_unique_names(&archives)?;
     Ok(archives)
 }
 
@@ -93,6 +96,8 @@ impl ArchivePlanner<'_> {
         let package = self.package;
         let completions = package.settings.completions.as_ref();
         let man = package.settings.man.as_ref();
+        let formats =
+            FormatPlanner { package, found: self.found, target: self.target, name, binaries };
         let archive = Archive {
             name: format!("{name}-{}-{}", package.version, self.target.name),
             package: package.name.clone(),
@@ -109,7 +114,11 @@ impl ArchivePlanner<'_> {
             man: self.companions("man", man, all)?,
             debug: self.debug,
             checksum_files: self.settings.checksum_files,
-            deb: self.deb(name, binaries)?,
+            deb: formats.deb()?,
+            wheel: formats.wheel()?,
+            npm: formats.npm()?,
+            installer: formats.installer()?,
+            homebrew: formats.homebrew()?,
         };
         for binary in binaries {
             if let Some(from) = archive.files.get(*binary) {
@@ -162,61 +171,5 @@ impl ArchivePlanner<'_> {
             shells,
             timeout: self.settings.smoke_timeout.unwrap_or(Smoke::TIMEOUT),
         })
-    }
-
-    fn deb(&self, name: &str, binaries: &[&str]) -> Result<Option<Deb>> {
-        let package = self.package;
-        let settings = match &package.settings.deb {
-            None | Some(DebSetting::Switch(false)) => return Ok(None),
-            Some(DebSetting::Switch(true)) => DebSettings::default(),
-            Some(DebSetting::Table(table)) => DebSettings::clone(table),
-        };
-        let wrong = |what: String| {
-            Error::usage(format!("package `{}` cannot be a `.deb`: {what}", package.name))
-        };
-        let platform = &self.target.spec.platform;
-        let architecture = deb::architecture(platform)
-            .ok_or_else(|| wrong(format!("Debian has no architecture for `{platform}`")))?;
-        let name = settings.name.unwrap_or_else(|| name.replace('_', "-").to_lowercase());
-        if !deb::is_name(&name) {
-            return Err(wrong(format!("`{name}` is not a valid package name"))
-                .hint("`deb.name` has lower-case letters, digits, `+`, `-` and `.`"));
-        }
-        let author = || package.about.authors.iter().find(|author| author.contains('@')).cloned();
-        let maintainer = settings.maintainer.or_else(author).ok_or_else(|| {
-            wrong("it has no maintainer".to_owned())
-                .hint("add `deb.maintainer = \"Name <mail@example.org>\"`, or `authors`")
-        })?;
-        let version = Version::parse(&package.version)
-            .map_err(|error| wrong(format!("its version: {error}")))?;
-        let about = package.about.description.as_deref().ok_or_else(|| {
-            wrong("it has no description".to_owned()).hint("add `description` to its `Cargo.toml`")
-        })?;
-        let relations = [
-            ("Depends", settings.depends),
-            ("Recommends", settings.recommends),
-            ("Conflicts", settings.conflicts),
-        ];
-        let synopsis = deb::synopsis(&name, about);
-        let programs = binaries.iter().map(|binary| format!("`{binary}`")).collect::<Vec<_>>();
-        Ok(Some(Deb {
-            version: deb::version(&version, settings.revision.as_deref().unwrap_or("1")),
-            architecture: architecture.to_owned(),
-            maintainer,
-            section: settings.section.unwrap_or_else(|| "utils".to_owned()),
-            description: settings
-                .extended_description
-                .unwrap_or_else(|| deb::description(about, &synopsis, &programs)),
-            synopsis,
-            homepage: package.about.homepage.clone().or(package.about.repository.clone()),
-            relations: relations
-                .into_iter()
-                .filter_map(|(key, value)| Some((key.to_owned(), value?)))
-                .collect(),
-            authors: package.about.authors.clone(),
-            license: package.about.license.clone(),
-            files: self.found.deb.clone(),
-            name,
-        }))
     }
 }

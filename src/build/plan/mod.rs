@@ -2,6 +2,7 @@
 //! `plan`, dry runs and CI files need nothing else.
 
 pub mod archive;
+mod formats;
 pub mod image;
 pub mod inputs;
 pub mod selection;
@@ -64,6 +65,10 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
         debug_files,
         &workspace.settings,
     )?;
+    let mut warnings = warnings(inputs, &selection);
+    if inputs.request.pack {
+        warnings.extend(formats::warnings(&archives));
+    }
     Ok(Plan {
         schema: schema::SCHEMA,
         workspace: workspace.root.to_string(),
@@ -75,7 +80,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
         release,
         jobs,
         notes: notes(inputs, &selection),
-        warnings: warnings(inputs, &selection),
+        warnings,
         profile: settings.profile.clone(),
         skipped: selection.skipped,
         withheld: facts.withheld.clone(),
@@ -106,11 +111,7 @@ fn warnings(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Vec<St
     let mut warnings: Vec<String> = settings.targets.iter().filter_map(cpu_flags).collect();
     if inputs.request.pack {
         warnings.extend(facts.warnings.iter().cloned());
-        let made = |package: &&crate::build::workspace::Package| {
-            let settings = &package.settings;
-            !settings.archive.formats.is_empty()
-                || settings.deb.as_ref().is_some_and(|deb| deb.is_on())
-        };
+        let made = |package: &&crate::build::workspace::Package| package.settings.makes_archives();
         let packages = selection.packages.iter().map(|(package, _)| *package).filter(made);
         let found = packages.filter_map(|package| inputs.facts.found.get(&package.name));
         warnings.extend(found.flat_map(|found| found.warnings.iter().cloned()));

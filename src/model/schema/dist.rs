@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 use super::plan;
-pub use super::request::RecordedRequest;
+pub use super::{
+    archive::{Archive, ArchiveKind, Channel, ChannelKind, Packed},
+    request::RecordedRequest,
+};
 use crate::model::{
     digest::Digest,
     platform::Platform,
@@ -50,6 +53,9 @@ pub struct Dist {
     /// Every archive and package for download.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub archives: Vec<Archive>,
+    /// Files that serve all platforms of a package.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub channels: Vec<Channel>,
     /// Documents about these files: checksums, SBOMs, provenance, signatures.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub documents: Vec<Document>,
@@ -383,59 +389,6 @@ pub struct Companion {
     /// The path where it is installed, below `/usr` or a different prefix.
     #[serde(rename = "place")]
     pub install_path: String,
-    /// Its size in bytes.
-    pub size: u64,
-    /// Its digest.
-    pub sha256: Digest,
-}
-
-/// An archive or a package of one target's binaries.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub struct Archive {
-    /// The kind of its contents.
-    pub kind: ArchiveKind,
-    /// The package that it is of.
-    pub package: String,
-    /// The package's version.
-    pub version: String,
-    /// The target triple of its binaries.
-    pub target: String,
-    /// The OCI platform.
-    pub platform: Platform,
-    /// The path of the file.
-    pub path: String,
-    /// Its size in bytes.
-    pub size: u64,
-    /// Its digest.
-    pub sha256: Digest,
-    /// Its files, in their order.
-    pub contents: Vec<Packed>,
-}
-
-/// The kind of an archive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum ArchiveKind {
-    /// Binaries, with what belongs to them.
-    Binaries,
-    /// Their symbols and line numbers.
-    Debug,
-    /// A package of Debian's (deb(5)).
-    Deb,
-}
-
-/// A file in an archive.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub struct Packed {
-    /// Its path in the archive.
-    pub path: String,
-    /// Whether it may be executed.
-    pub executable: bool,
     /// Its size in bytes.
     pub size: u64,
     /// Its digest.

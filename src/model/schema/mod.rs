@@ -9,9 +9,11 @@
 //! ```
 
 pub mod allocator;
+mod archive;
 pub mod cache;
 pub mod dist;
 pub mod doctor;
+mod formats;
 pub mod image;
 pub mod memory;
 pub mod package;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::dist::Release;
+pub use super::formats::{Deb, Homebrew, Installer, Npm, Wheel, WheelModule};
 use crate::model::{
     machine::Linkage,
     platform::Platform,
@@ -295,12 +296,36 @@ pub struct Archive {
     /// The package for Debian.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub deb: Option<Deb>,
+    /// The wheel.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub wheel: Option<Wheel>,
+    /// The packages for npm.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub npm: Option<Npm>,
+    /// The installation script.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub installer: Option<Installer>,
+    /// The formula for Homebrew.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub homebrew: Option<Homebrew>,
 }
 
 impl Archive {
+    /// Returns the keys of the metadata that request further files, besides archives.
+    pub fn requested_formats(&self) -> Vec<&'static str> {
+        let all = [
+            ("deb", self.deb.is_some()),
+            ("wheel", self.wheel.is_some()),
+            ("npm", self.npm.is_some()),
+            ("installer", self.installer.is_some()),
+            ("homebrew", self.homebrew.is_some()),
+        ];
+        all.into_iter().filter_map(|(key, requested)| requested.then_some(key)).collect()
+    }
+
     /// Returns whether any file is made of it.
     pub fn is_made(&self) -> bool {
-        !self.formats.is_empty() || self.deb.is_some()
+        !self.formats.is_empty() || !self.requested_formats().is_empty()
     }
 }
 
@@ -325,41 +350,6 @@ pub enum Companions {
         /// The time limit in seconds.
         timeout: u64,
     },
-}
-
-/// A package for Debian, in the words of its policy manual (5.6).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub struct Deb {
-    /// `Package`.
-    pub name: String,
-    /// `Version`.
-    pub version: String,
-    /// `Architecture`.
-    pub architecture: String,
-    /// `Maintainer`.
-    pub maintainer: String,
-    /// `Section`.
-    pub section: String,
-    /// The first line of `Description`.
-    pub synopsis: String,
-    /// Its other lines.
-    pub description: String,
-    /// `Homepage`.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub homepage: Option<String>,
-    /// `Depends`, `Recommends` and `Conflicts`.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
-    pub relations: BTreeMap<String, String>,
-    /// The holders of the copyright.
-    pub authors: Vec<String>,
-    /// An SPDX expression.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub license: Option<String>,
-    /// More files, by where they are when it is installed.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
-    pub files: BTreeMap<String, String>,
 }
 
 /// A Dockerfile, as it was when the plan was made.

@@ -125,9 +125,11 @@ pub(super) fn make(cx: &Context, request: &BuildRequest) -> Result<(Dist, Utf8Pa
         companions,
         packages: plan.archives.clone(),
         archives,
+        channels: Vec::new(),
         documents,
     };
     if pack {
+        package::write_channels(&mut dist, &stage)?;
         provenance::write(cx, request, &planned, &stage, &mut dist)?;
     }
     package::checksum::write_checksums(&mut dist, &stage)?;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 
 pub use self::publish::dist_and_push;
-use super::{image, package::checksum, push, verify::rules::PackingPolicies};
+use super::{image, package, push, verify::rules::PackingPolicies};
 use crate::{
     image::oci::layout::{self, INDEX, ImageName, LAYOUT_FILE, blob_path},
     model::{
@@ -152,7 +152,8 @@ fn write(
     for layout in &images {
         write_layout(&stage, layout, &dist)?;
     }
-    checksum::write_checksums(&mut dist, &stage)?;
+    package::write_channels(&mut dist, &stage)?;
+    package::checksum::write_checksums(&mut dist, &stage)?;
     cx.children.check()?;
     let what = if count == 1 { "part" } else { "parts" };
     let platforms: Vec<String> = platforms(&dist);

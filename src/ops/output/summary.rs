@@ -55,8 +55,9 @@ pub(in crate::ops) fn summary(cx: &Context, dist: &Dist, output: &Utf8Path) -> S
     let _ = writeln!(text, "\n{shown}/  ({})", format_units(&dist.units));
     let artifacts = dist.artifacts.iter().map(|artifact| artifact.path.len());
     let archives = dist.archives.iter().map(|archive| archive.path.len());
+    let channels = dist.channels.iter().map(|channel| channel.path.len());
     let images = dist.images.iter().map(|image| image.path.len());
-    let width = artifacts.chain(archives).chain(images).max();
+    let width = artifacts.chain(archives).chain(channels).chain(images).max();
     let width = width.unwrap_or(0);
     for artifact in &dist.artifacts {
         let _ = writeln!(text, "  {:<width$}  {:>9}", artifact.path, Size(artifact.size));
@@ -71,6 +72,9 @@ pub(in crate::ops) fn summary(cx: &Context, dist: &Dist, output: &Utf8Path) -> S
     }
     for archive in &dist.archives {
         let _ = writeln!(text, "  {:<width$}  {:>9}", archive.path, Size(archive.size));
+    }
+    for channel in &dist.channels {
+        let _ = writeln!(text, "  {:<width$}  {:>9}", channel.path, Size(channel.size));
     }
     let native = host::platform();
     if let Some(artifact) = dist.artifacts.iter().find(|a| a.platform.to_string() == native) {

@@ -79,6 +79,7 @@ pub(in crate::ops) fn texts(dist: &Dist) -> Vec<ChecksumText> {
             add(path, Some(&archive.path), text);
         }
     }
+    all.extend(dist.channels.iter().map(|channel| (channel.path.clone(), channel.sha256)));
     let others =
         || dist.documents.iter().filter(|document| document.kind != DocumentKind::Checksums);
     all.extend(others().map(|document| (document.path.clone(), document.sha256)));

@@ -5,21 +5,22 @@ use std::{
     io::{Read, Seek, Write},
 };
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
-use super::ArchiveInputs;
+use super::{ArchiveInputs, form::ArchiveForm};
 use crate::{
     archive::{
         compress::ChunkCache,
-        deb, is_companion_of,
+        deb, is_companion_of, npm,
         tar::Meta,
         tree::{Content, ContentSource, FileStore, Node, Tree},
+        wheel,
     },
     model::{
         digest::Digest,
         error::{Error, Result},
         schema::{
-            dist::{ArchiveKind, Companion, Packed},
+            dist::{Companion, Packed},
             packaging::Format,
             plan,
         },
@@ -31,36 +32,6 @@ use crate::{
     },
     verify::VerifiedArtifact,
 };
-
-/// An archive of a plan.
-pub(super) enum ArchiveForm<'a> {
-    Binaries(Format),
-    Debug,
-    Deb(&'a plan::Deb),
-}
-
-impl ArchiveForm<'_> {
-    pub(super) fn kind(&self) -> ArchiveKind {
-        match self {
-            ArchiveForm::Binaries(_) => ArchiveKind::Binaries,
-            ArchiveForm::Debug => ArchiveKind::Debug,
-            ArchiveForm::Deb(_) => ArchiveKind::Deb,
-        }
-    }
-
-    pub(super) fn file_name(&self, plan: &plan::Archive) -> String {
-        match self {
-            ArchiveForm::Binaries(format) => format!("{}.{format}", plan.name),
-            ArchiveForm::Debug => format!("{}.debug.{}", plan.name, Format::TarZst),
-            // The format of dpkg-name(1); without the epoch, which longshore's versions never have.
-            // Forges rename `~` in the names of files, and `SHA256SUMS` would then name none of them.
-            ArchiveForm::Deb(deb) => {
-                let version = deb.version.replace('~', ".");
-                format!("{}_{version}_{}.deb", deb.name, deb.architecture)
-            }
-        }
-    }
-}
 
 /// A file in an archive.
 #[derive(Clone, Copy)]
@@ -213,6 +184,10 @@ impl<'a> ArchiveContents<'a> {
         };
         match kind {
             ArchiveForm::Deb(deb) => return self.deb(deb)?.installed_tree(),
+            ArchiveForm::Wheel(wheel) => return self.wheel(wheel)?.tree(),
+            ArchiveForm::Npm(npm) => {
+                return self.npm(npm)?.platform_tree(&plan.platform, self.binaries()?);
+            }
             ArchiveForm::Debug => {
                 for debug in self.artifacts.iter().filter_map(|a| a.artifact().debug.as_ref()) {
                     let path = root.join(&debug.path);
@@ -263,13 +238,66 @@ impl<'a> ArchiveContents<'a> {
         })
     }
 
+    fn wheel<'w>(&'w self, wheel: &'w plan::Wheel) -> Result<wheel::Package<'w>> {
+        let file = |name: &'w str, path: &str| {
+            let missing = || Error::build(format!("`{path}` was not read"));
+            let sha256 = self.files.get(path).ok_or_else(missing)?.digest;
+            Ok(wheel::WheelFile { name, content: self.content(path)?.0, sha256 })
+        };
+        let binary = |artifact: &&'w VerifiedArtifact| {
+            let artifact = artifact.artifact();
+            file(&artifact.name, self.inputs.root.join(&artifact.path).as_str())
+        };
+        Ok(wheel::Package {
+            wheel,
+            platform: &self.plan.platform,
+            epoch: self.inputs.epoch,
+            binaries: self.artifacts.iter().map(binary).collect::<Result<_>>()?,
+            licenses: self
+                .packed_paths(&self.plan.licenses)
+                .map(|(name, path)| file(name, path.as_str()))
+                .collect::<Result<_>>()?,
+            readme: self
+                .packed_paths(&wheel.readme)
+                .next()
+                .map(|(_, path)| fs::read(&path))
+                .transpose()?
+                .map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+        })
+    }
+
+    fn npm<'n>(&'n self, npm: &'n plan::Npm) -> Result<npm::Package<'n>> {
+        let texts = self.plan.licenses.iter().chain(&npm.readme);
+        let texts = self
+            .packed_paths(texts)
+            .map(|(name, path)| Ok((name, self.content(path.as_str())?.0)))
+            .collect::<Result<_>>()?;
+        Ok(npm::Package { npm, epoch: self.inputs.epoch, texts })
+    }
+
+    /// Returns the source of each of these files of the archives.
+    fn packed_paths<'n>(
+        &'n self,
+        names: impl IntoIterator<Item = &'n String>,
+    ) -> impl Iterator<Item = (&'n str, Utf8PathBuf)> {
+        names.into_iter().filter_map(|name| {
+            let from = self.plan.files.get(name)?;
+            Some((name.as_str(), self.inputs.workspace.join(from)))
+        })
+    }
+
     /// Returns the contents that `dist.json` records for it.
     ///
     /// # Errors
     /// As [`ArchiveContents::tree`].
     pub(super) fn packed_entries(&self, kind: &ArchiveForm<'_>) -> Result<Vec<Packed>> {
         let mut packed = Vec::new();
-        for (path, entry) in self.tree(kind)?.iter() {
+        let tree = self.tree(kind)?;
+        let entries = match kind {
+            ArchiveForm::Wheel(_) => wheel::ordered(&tree),
+            _ => tree.iter().collect(),
+        };
+        for (path, entry) in entries {
             let Node::File(content) = &entry.node else { continue };
             let sha256 = match &content.source {
                 ContentSource::Bytes(bytes) => Digest::sha256(bytes),
@@ -303,6 +331,8 @@ impl<'a> ArchiveContents<'a> {
             ArchiveForm::Binaries(format) => format.write(&tree, self, chunks, out),
             ArchiveForm::Debug => Format::TarZst.write(&tree, self, chunks, out),
             ArchiveForm::Deb(deb) => self.deb(deb)?.write(&tree, self, chunks, out),
+            ArchiveForm::Wheel(wheel) => self.wheel(wheel)?.write(&tree, self, chunks, out),
+            ArchiveForm::Npm(_) => npm::write(&tree, self, chunks, out),
         }
     }
 }

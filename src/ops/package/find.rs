@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     build::{
-        config::{DebSetting, Include, MappedPath, RequiredFile},
+        config::{FormatSetting, Include, MappedPath, RequiredFile},
         plan::archive::PackageFiles,
         workspace::{Package, Workspace},
     },
@@ -99,6 +99,7 @@ impl PackageFileFinder<'_> {
         if changelog.is_none() {
             self.note_missing(package, RequiredFile::Changelog, None, found);
         }
+        found.readme = readme.as_deref().map(name);
         found.changelog = changelog.as_deref().map(name);
         Ok(())
     }
@@ -179,7 +180,7 @@ impl PackageFileFinder<'_> {
                 self.add_file(found, to, path)?;
             }
         }
-        if let Some(DebSetting::Table(table)) = &package.settings.deb {
+        if let Some(FormatSetting::Table(table)) = &package.settings.deb {
             for (to, from) in &table.files {
                 let (path, to) = (self.dir.join(from), self.archive_path(to.as_str())?);
                 if !path.is_file() {

@@ -2,13 +2,16 @@
 
 use std::io::{Cursor, Read as _};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
 use crate::{
     archive::unpack::{self, ArchiveFormat, Budget, Compression, EntryKind, HashingReader, SPARSE},
     model::{
         error::{Error, Result, Status},
-        schema::package::{ArchiveListing, Entry, SCHEMA},
+        schema::{
+            dist::ChannelKind,
+            package::{ArchiveListing, Entry, SCHEMA},
+        },
         source::{ReadAt as _, Source},
     },
     ops::output::manifest,
@@ -21,17 +24,30 @@ use crate::{
 /// The number of bytes of a file that determine its kind.
 const START_SIZE: u64 = 512;
 
-/// Returns the archives of a `target/dist`, as its `dist.json` names them.
+/// Returns the contents of the archives of a `target/dist`, as its `dist.json` names them. A script or a formula
+/// contains nothing.
 ///
 /// # Errors
-/// There is no `dist.json`, or it is not one that is understood.
-pub fn archive_paths(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
+/// There is no `dist.json`, or it is not one that is understood; or as for [`list`].
+pub fn list_release(dir: &Utf8Path) -> Result<Vec<ArchiveListing>> {
     let dist = manifest::read_in(dir)?;
     if dist.archives.is_empty() {
         return Err(Error::usage(format!("`{dir}` has no archives"))
             .hint("`cargo longshore package` makes them from the built binaries"));
     }
-    Ok(dist.archives.iter().map(|archive| dir.join(&archive.path)).collect())
+    let archives = dist.archives.iter().map(|archive| list(&dir.join(&archive.path)));
+    let channels = dist.channels.iter().map(|channel| {
+        let path = dir.join(&channel.path);
+        match channel.kind {
+            ChannelKind::Npm => list(&path),
+            ChannelKind::Installer | ChannelKind::Homebrew => {
+                let (sha256, size) = fs::digest(&path)?;
+                let (path, contents) = (path.into_string(), Vec::new());
+                Ok(ArchiveListing { schema: SCHEMA, path, size, sha256, contents })
+            }
+        }
+    });
+    archives.chain(channels).collect()
 }
 
 /// Returns the contents of the archive.

@@ -1,19 +1,23 @@
 //! Archives and packages, from the same verified bytes as images, and their checksums.
 
+pub mod channel;
 pub mod checksum;
 mod companion;
 mod contents;
 mod find;
+pub(in crate::ops) mod form;
 pub mod list;
+pub mod publish;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
 
-use self::contents::{ArchiveContents, ArchiveForm};
-pub(super) use self::{companion::companions, find::find_files};
+pub(super) use self::{channel::write_channels, companion::companions, find::find_files};
+use self::{contents::ArchiveContents, form::ArchiveForm};
 use crate::{
     model::{
+        bytes::Size,
         digest::Digest,
         error::{Error, Result},
         schema::{
@@ -98,16 +102,8 @@ fn write_planned(
     previous: Option<&Dist>,
 ) -> Result<Vec<dist::Archive>> {
     let contents = ArchiveContents::read(inputs, plan)?;
-    let mut expected: Vec<ArchiveForm> =
-        plan.formats.iter().map(|&format| ArchiveForm::Binaries(format)).collect();
-    if plan.debug {
-        expected.push(ArchiveForm::Debug);
-    }
-    if let Some(deb) = &plan.deb {
-        expected.push(ArchiveForm::Deb(deb));
-    }
     let mut archives = Vec::new();
-    for kind in expected {
+    for kind in ArchiveForm::all(plan) {
         let path = format!("{DIRECTORY}/{}", kind.file_name(plan));
         let packed = contents.packed_entries(&kind)?;
         let record = |size, sha256| dist::Archive {
@@ -135,9 +131,23 @@ fn write_planned(
         let draft = contents.write(&kind, inputs.pieces, draft)?;
         draft.persist(&stage.path(&path))?;
         let (digest, size) = fs::digest(&stage.path(&path))?;
+        warn_about_size(inputs.cx, &kind, &path, size);
         archives.push(record(size, digest));
     }
     Ok(archives)
+}
+
+/// Warns of a package that is too large for the usual registry of its format.
+fn warn_about_size(cx: &Context, form: &ArchiveForm<'_>, path: &str, size: u64) {
+    if let Some(limit) = form.size_limit().filter(|limit| size > limit.bytes) {
+        cx.warn(format!(
+            "`{path}` has {}, and {} accepts {} by default ({})",
+            Size(size),
+            limit.registry,
+            Size(limit.bytes),
+            limit.source
+        ));
+    }
 }
 
 fn is_same_writer(dist: &Dist, epoch: u64) -> bool {
@@ -242,12 +252,15 @@ pub fn package(cx: &Context, request: &PackageRequest) -> Result<Dist> {
         cx.warn(format!("`{}` described other archives and was removed", provenance.path));
     }
     dist.documents = kept;
+    let channels = std::mem::take(&mut dist.channels);
     let gone: BTreeSet<&str> = gone
         .iter()
         .map(|archive| archive.path.as_str())
         .chain(stale.iter().map(|document| document.path.as_str()))
+        .chain(channels.iter().map(|channel| channel.path.as_str()))
         .collect();
     stage.reuse_all(|path| !gone.contains(path) && path != dist::FILE)?;
+    write_channels(&mut dist, &stage)?;
     checksum::write_checksums(&mut dist, &stage)?;
     stage.finish(&dist)?;
     Ok(dist)

@@ -382,10 +382,18 @@ fn read_record(path: &Utf8Path, artifact: &Artifact) -> Result<(Record, Attribut
 
 fn packed_archive(archive: &Archive) -> PackedOutput {
     let file = archive.path.rsplit('/').next().unwrap_or(&archive.path);
+    let split = |separator: char| file.split(separator).collect::<Vec<_>>();
     PackedOutput {
-        name: match (archive.kind, file.split('_').collect::<Vec<_>>().as_slice()) {
-            (ArchiveKind::Deb, [name, .., rest]) => format!("{name}_{rest}"),
-            _ => file.replacen(&format!("-{}", archive.version), "", 1),
+        name: match archive.kind {
+            ArchiveKind::Deb => without_version(&split('_'), "_"),
+            ArchiveKind::Wheel => without_version(&split('-'), "-"),
+            ArchiveKind::Npm => {
+                let version = archive.version.split('+').next().unwrap_or_default();
+                file.replacen(&format!("-{version}"), "", 1)
+            }
+            ArchiveKind::Binaries | ArchiveKind::Debug => {
+                file.replacen(&format!("-{}", archive.version), "", 1)
+            }
         },
         platform: archive.platform.clone(),
         target: Some(archive.target.clone()),
@@ -393,6 +401,12 @@ fn packed_archive(archive: &Archive) -> PackedOutput {
         from: Utf8PathBuf::new(),
         size: archive.size,
     }
+}
+
+/// Returns a file name without its second part, the version.
+fn without_version(parts: &[&str], separator: &str) -> String {
+    let rest = parts.iter().enumerate().filter(|(at, _)| *at != 1).map(|(_, part)| *part);
+    rest.collect::<Vec<_>>().join(separator)
 }
 
 fn packed_images<'a>(dist: &'a Dist, image: &'a Image) -> impl Iterator<Item = PackedOutput> + 'a {

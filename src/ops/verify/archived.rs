@@ -9,7 +9,7 @@ use crate::{
         dist::{Archive, ArchiveKind, Artifact, Packed},
         package::{ArchiveListing, Entry},
     },
-    ops::package::list,
+    ops::package::{form, list},
     verify::Policy,
 };
 
@@ -22,17 +22,8 @@ pub(super) struct RecordedArchive {
 
 impl RecordedArchive {
     pub(super) fn new(dist: &Dist, archive: &Archive, policy: Policy) -> Self {
-        let name = Utf8Path::new(&archive.path).file_name().unwrap_or_default();
         // Its own plan, if each binary has a separate archive.
-        let plans = dist.packages.iter().filter(|plan| {
-            plan.package == archive.package
-                && plan.target == archive.target
-                && (name.starts_with(&format!("{}.", plan.name))
-                    || plan.deb.as_ref().is_some_and(|deb| {
-                        name.starts_with(&format!("{}_", deb.name))
-                            && archive.kind == ArchiveKind::Deb
-                    }))
-        });
+        let plans = dist.packages.iter().filter(|plan| form::is_made_of(archive, plan));
         let names: Vec<&str> = plans.flat_map(|plan| &plan.binaries).map(String::as_str).collect();
         let in_it = |artifact: &&Artifact| {
             artifact.package == archive.package

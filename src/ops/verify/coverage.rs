@@ -97,6 +97,9 @@ pub(super) fn uncovered_files(root: &Utf8Path, sums: &Checksums) -> Result<Vec<(
     for archive in &dist.archives {
         check(&archive.path, listed(&archive.path, archive.sha256));
     }
+    for channel in &dist.channels {
+        check(&channel.path, listed(&channel.path, channel.sha256));
+    }
     for document in &dist.documents {
         check(&document.path, listed(&document.path, document.sha256));
     }

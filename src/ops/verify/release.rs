@@ -20,12 +20,12 @@ use crate::{
         error::{Error, Result},
         schema::{
             Dist,
-            dist::{self, Document, DocumentKind, FILE},
+            dist::{self, Channel, Document, DocumentKind, FILE},
             verify::{Checked, NotChecked},
         },
         source::Source,
     },
-    ops::output::manifest,
+    ops::{output::manifest, package::channel},
     release::signature::Checksums,
     sys::{
         directory::{DEPTH, Walk, WalkStep},
@@ -49,6 +49,8 @@ pub(super) struct RecordedFile {
     debug: bool,
     /// The release, for the checksums, which are compared with it.
     dist: Option<Box<Dist>>,
+    /// The record of a file for all platforms, with its release.
+    channel: Option<Box<(Dist, Channel)>>,
 }
 
 impl FoundJobs {
@@ -183,7 +185,8 @@ pub(super) fn read(path: &Utf8Path) -> Result<Dist> {
 
 /// Returns the files that are neither binaries nor archives.
 fn recorded_files(dist: &Dist) -> Vec<(&str, RecordedFile)> {
-    let file = |size, sha256, debug| RecordedFile { size, sha256, debug, dist: None };
+    let file =
+        |size, sha256, debug| RecordedFile { size, sha256, debug, dist: None, channel: None };
     let mut all = Vec::new();
     for artifact in &dist.artifacts {
         let debug = artifact.debug.iter();
@@ -199,6 +202,11 @@ fn recorded_files(dist: &Dist) -> Vec<(&str, RecordedFile)> {
             (companion.path.as_str(), file(companion.size, companion.sha256, false))
         }),
     );
+    for channel in &dist.channels {
+        let mut file = file(channel.size, channel.sha256, false);
+        file.channel = Some(Box::new((dist.clone(), channel.clone())));
+        all.push((channel.path.as_str(), file));
+    }
     for Document { kind, path, size, sha256, .. } in &dist.documents {
         let mut file = file(*size, *sha256, false);
         if *kind == DocumentKind::Checksums && path == crate::ops::package::checksum::CHECKSUMS_PATH
@@ -263,6 +271,9 @@ impl FileVerifier<'_> {
         }
         if FileKind::detect(&fs::read_start(path, START_SIZE)?).skipped().is_none() {
             return Ok(Some("it is a program, and recorded as something else".to_owned()));
+        }
+        if let Some((dist, channel)) = recorded.channel.as_deref() {
+            return channel::problem(dist, channel, path);
         }
         if let Some(dist) = &recorded.dist {
             let sums = Checksums::parse(&fs::read(path)?)?;

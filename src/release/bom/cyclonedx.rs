@@ -8,9 +8,9 @@ use super::{
         Component, SbomBinary, Subject, SubjectKind, format_time, generic_purl, references,
         to_json, uuid,
     },
-    license,
     native::Native,
 };
+use crate::model::license;
 
 /// Returns the document, as JSON.
 pub fn document(subject: &Subject) -> String {

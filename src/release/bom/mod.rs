@@ -8,7 +8,6 @@ pub mod audit;
 pub mod cyclonedx;
 mod document;
 mod graph;
-pub mod license;
 mod lock;
 mod native;
 pub mod spdx;

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use super::{
     Crate, CrateSource, CrateUse,
     document::{Subject, SubjectKind, format_time, generic_purl, references, to_json, uuid},
-    license,
 };
+use crate::model::license;
 
 /// SPDX's value for missing information.
 const NO_ASSERTION: &str = "NOASSERTION";

@@ -98,6 +98,7 @@ pub(super) fn merge_release(
         companions: Vec::new(),
         packages: Vec::new(),
         archives: Vec::new(),
+        channels: Vec::new(),
         documents: Vec::new(),
     };
     // By platform, as one `dist` has them.

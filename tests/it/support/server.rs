@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
@@ -12,6 +13,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// More than any of them takes on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Returns a port of the loopback interface that is free.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
 
 /// A running server. Dropping it ends it, and only it, by its process id.
 #[derive(Debug)]
@@ -55,6 +61,32 @@ impl Server {
 }
 
 impl Server {
+    /// Starts `command`, a server whose log does not say when it is ready, and waits until it listens on `port` of
+    /// the loopback interface.
+    pub(crate) fn start_on(command: &mut Command, port: u16) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|e| panic!("{command:?}: {e}"));
+        let log = child.stderr.take().map(BufReader::new);
+        let (sender, lines) = channel();
+        thread::spawn(move || {
+            for line in log.into_iter().flat_map(BufRead::lines) {
+                let Ok(line) = line else { break };
+                let _ = sender.send(line);
+            }
+        });
+        let server = Server { child, lines };
+        let end = Instant::now() + DEADLINE;
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < end, "{command:?} does not listen on port {port}");
+            thread::sleep(Duration::from_millis(50));
+        }
+        server
+    }
+
     /// Returns its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()

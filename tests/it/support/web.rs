@@ -13,10 +13,12 @@ use std::{
 };
 
 /// A running server on the loopback interface. Dropping it ends it.
+#[derive(Debug)]
 pub(crate) struct Web {
     /// Its address: `http://127.0.0.1:PORT`.
     pub(crate) url: String,
     stop: Arc<AtomicBool>,
+    cut: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -25,18 +27,24 @@ impl Web {
     pub(crate) fn start(root: &Path) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let stop = Arc::new(AtomicBool::new(false));
-        let (ends, root) = (stop.clone(), root.to_owned());
+        let (stop, cut) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let (ends, cuts, root) = (stop.clone(), cut.clone(), root.to_owned());
         let thread = thread::spawn(move || {
             for stream in listener.incoming() {
                 if ends.load(Ordering::SeqCst) {
                     break;
                 }
-                // A client that ends its connection early is not an error here.
-                let _ = stream.and_then(|stream| serve(stream, &root));
+                let (root, cut) = (root.clone(), cuts.load(Ordering::SeqCst));
+                // Clients keep several connections open. One that ends early is not an error here.
+                thread::spawn(move || stream.and_then(|stream| serve(stream, &root, cut)));
             }
         });
-        Web { url, stop, thread: Some(thread) }
+        Web { url, stop, cut, thread: Some(thread) }
+    }
+
+    /// Sets whether every answer from now on ends after half of its bytes.
+    pub(crate) fn cut(&self, cut: bool) {
+        self.cut.store(cut, Ordering::SeqCst);
     }
 }
 
@@ -48,8 +56,8 @@ impl Drop for Web {
     }
 }
 
-/// Answers one request.
-fn serve(stream: TcpStream, root: &Path) -> std::io::Result<()> {
+/// Answers one request, with half of the file if `cut`.
+fn serve(stream: TcpStream, root: &Path, cut: bool) -> std::io::Result<()> {
     let mut out = stream.try_clone()?;
     let mut lines = BufReader::new(stream).lines();
     let first = lines.next().transpose()?.unwrap_or_default();
@@ -66,6 +74,7 @@ fn serve(stream: TcpStream, root: &Path) -> std::io::Result<()> {
         None => ("404 Not Found", Vec::new()),
     };
     let length = body.len();
-    write!(out, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n")?;
-    out.write_all(&body)
+    write!(out, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")?;
+    let sent = if cut { length / 2 } else { length };
+    out.write_all(&body[..sent])
 }
