@@ -20,6 +20,10 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = unpack::read_deb(bytes, &mut |_, entry, content| each(entry, content));
         return;
     }
+    if unpack::is_rpm(bytes) {
+        let _ = unpack::read_rpm(bytes, &mut |_, entry, content| each(entry, content));
+        return;
+    }
     let budget = Budget::default();
     if let Ok(mut stream) = unpack::unpack(Cursor::new(bytes), Compression::detect(bytes), &budget)
     {

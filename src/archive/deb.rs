@@ -145,16 +145,16 @@ impl Package<'_> {
             let path = path.replace("zsh/site-functions", "zsh/vendor-completions");
             match path.contains("/man/") {
                 // Policy, 12.1.
-                true => put(&format!("/usr/{path}.gz"), gzip_content(bytes)?, false)?,
+                true => put(&format!("/usr/{path}.gz"), compressed(bytes)?, false)?,
                 false => put(&format!("/usr/{path}"), Content::bytes(&bytes[..]), false)?,
             }
         }
         let doc = |file: &str| format!("/usr/share/doc/{name}/{file}");
         put(&doc("copyright"), text_content(self.copyright_file()), false)?;
         // Policy, 12.7: the package's own changes, and those of what is in it.
-        put(&doc("changelog.Debian.gz"), gzip_content(self.changes_file().as_bytes())?, false)?;
+        put(&doc("changelog.Debian.gz"), compressed(self.changes_file().as_bytes())?, false)?;
         if let Some(changelog) = &self.changelog {
-            put(&doc("changelog.gz"), gzip_content(changelog)?, false)?;
+            put(&doc("changelog.gz"), compressed(changelog)?, false)?;
         }
         put(
             &format!("/usr/share/lintian/overrides/{name}"),
@@ -327,7 +327,7 @@ fn text_content(text: String) -> Content {
 }
 
 /// Compresses at the highest level, which lintian requires for manual pages and changelogs.
-fn gzip_content(bytes: &[u8]) -> Result<Content> {
+pub(super) fn compressed(bytes: &[u8]) -> Result<Content> {
     let mut gzip = Compressor::new(CompressionLvl::best());
     let mut packed = vec![0; gzip.gzip_compress_bound(bytes.len())];
     let len = gzip
@@ -351,7 +351,7 @@ fn indented(text: &str) -> String {
 }
 
 /// Formats a time as `date --rfc-email` does (RFC 5322, section 3.3), in UTC.
-fn rfc_2822(epoch: u64) -> String {
+pub(super) fn rfc_2822(epoch: u64) -> String {
     // The year 9999 is the last that the form below has room for.
     let epoch = epoch.min(253_402_300_799);
     let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(epoch));

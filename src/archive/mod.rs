@@ -6,6 +6,8 @@ pub mod deb;
 pub mod homebrew;
 pub mod installer;
 pub mod npm;
+pub mod repository;
+pub mod rpm;
 pub mod tar;
 pub mod tree;
 pub mod unpack;

@@ -12,6 +12,7 @@ mod package;
 mod push;
 mod registry;
 mod release;
+mod repo;
 mod report;
 mod reproduce;
 mod sign;

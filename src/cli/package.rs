@@ -5,7 +5,11 @@ use std::fmt::Write as _;
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{args::Format, assemble, json, print};
+use super::{
+    args::Format,
+    assemble, json, print,
+    repo::{self, RepoArgs},
+};
 use crate::{
     model::{
         error::{Result, Status},
@@ -29,7 +33,7 @@ pub(super) struct PackageArgs {
 
 #[derive(Debug, Subcommand)]
 enum PackageVerb {
-    /// List the content of archives: tar with gzip, zstd or xz, zip, wheel, .deb
+    /// List the content of archives: tar with gzip, zstd or xz, zip, wheel, .deb, .rpm
     List {
         /// Archives, or directories with `dist.json` [default: `target/dist` here or in a parent
         /// directory]
@@ -39,6 +43,8 @@ enum PackageVerb {
         #[arg(long, value_name = "FMT", default_value = "human")]
         message_format: Format,
     },
+    /// Add the packages of a release to repositories for apt and dnf
+    Repo(RepoArgs),
     /// Publish the packages for npm, the main package last; run again to resume
     PublishNpm {
         /// Directory with `dist.json` [default: `target/dist` here or in a parent directory]
@@ -91,6 +97,7 @@ impl ValueEnum for packaging::Format {
 pub(super) fn run(cx: &Context, args: &PackageArgs) -> Result<Status> {
     match &args.verb {
         None => make(cx, &args.make)?,
+        Some(PackageVerb::Repo(args)) => repo::run(cx, args)?,
         Some(PackageVerb::List { paths, message_format }) => {
             let mut listed = Vec::new();
             for path in paths {

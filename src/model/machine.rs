@@ -132,6 +132,8 @@ pub struct Architecture {
     /// Debian's names (`dpkg-architecture --list`), each with the variants that it is for: all of
     /// them if none is named; an empty one stands for a platform without a variant.
     debian: &'static [(&'static str, &'static [&'static str])],
+    /// rpm's names.
+    rpm: &'static [RpmArchitecture],
     /// Names of `uname -m`, each with its variants as for Debian, which are also Python's
     /// (<https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/>).
     uname: &'static [(&'static str, &'static [&'static str])],
@@ -152,6 +154,7 @@ impl Architecture {
             aliases: &[("i386", Some(""))],
             elf: (Machine::X86, 32, Endian::Little),
             debian: &[("i386", &[])],
+            rpm: &[RpmArchitecture::new("i686", "x86-32", 1, &[])],
             uname: &[("i686", &[])],
             manylinux2014: true,
             node: Some("ia32"),
@@ -162,6 +165,7 @@ impl Architecture {
             aliases: &[("x86_64", None), ("x86-64", None)],
             elf: (Machine::X86_64, 64, Endian::Little),
             debian: &[("amd64", &[])],
+            rpm: &[RpmArchitecture::new("x86_64", "x86-64", 1, &[])],
             uname: &[("x86_64", &[])],
             manylinux2014: true,
             node: Some("x64"),
@@ -172,6 +176,11 @@ impl Architecture {
             aliases: &[("armhf", Some("v7")), ("armel", Some("v6"))],
             elf: (Machine::Arm, 32, Endian::Little),
             debian: &[("armhf", &["v7", ""]), ("armel", &["v5", "v6"])],
+            rpm: &[
+                RpmArchitecture::new("armv7hl", "armv7hl-32", 12, &["v7", ""]),
+                RpmArchitecture::new("armv6hl", "armv6hl-32", 12, &["v6"]),
+                RpmArchitecture::new("armv5tel", "armv5tel-32", 12, &["v5"]),
+            ],
             uname: &[("armv7l", &["v7", ""]), ("armv6l", &["v6"]), ("armv5tel", &["v5"])],
             manylinux2014: true,
             node: Some("arm"),
@@ -182,6 +191,7 @@ impl Architecture {
             aliases: &[("aarch64", None)],
             elf: (Machine::Aarch64, 64, Endian::Little),
             debian: &[("arm64", &[])],
+            rpm: &[RpmArchitecture::new("aarch64", "aarch-64", 19, &[])],
             uname: &[("aarch64", &[])],
             manylinux2014: true,
             node: Some("arm64"),
@@ -192,6 +202,7 @@ impl Architecture {
             aliases: &[],
             elf: (Machine::Loongarch, 64, Endian::Little),
             debian: &[("loong64", &[])],
+            rpm: &[RpmArchitecture::new("loongarch64", "loongarch-64", 23, &[])],
             uname: &[("loongarch64", &[])],
             manylinux2014: false,
             node: Some("loong64"),
@@ -202,6 +213,7 @@ impl Architecture {
             aliases: &[],
             elf: (Machine::Mips, 64, Endian::Little),
             debian: &[("mips64el", &[])],
+            rpm: &[RpmArchitecture::new("mips64el", "mips-64", 11, &[])],
             uname: &[("mips64", &[])],
             manylinux2014: false,
             node: None,
@@ -212,6 +224,7 @@ impl Architecture {
             aliases: &[],
             elf: (Machine::Ppc64, 64, Endian::Little),
             debian: &[("ppc64el", &[])],
+            rpm: &[RpmArchitecture::new("ppc64le", "ppc-64", 16, &[])],
             uname: &[("ppc64le", &[])],
             manylinux2014: true,
             node: Some("ppc64"),
@@ -222,6 +235,7 @@ impl Architecture {
             aliases: &[],
             elf: (Machine::Riscv, 64, Endian::Little),
             debian: &[("riscv64", &[])],
+            rpm: &[RpmArchitecture::new("riscv64", "riscv-64", 22, &[])],
             uname: &[("riscv64", &[])],
             manylinux2014: false,
             node: Some("riscv64"),
@@ -232,6 +246,7 @@ impl Architecture {
             aliases: &[],
             elf: (Machine::S390, 64, Endian::Big),
             debian: &[("s390x", &[])],
+            rpm: &[RpmArchitecture::new("s390x", "s390-64", 15, &[])],
             uname: &[("s390x", &[])],
             manylinux2014: true,
             node: Some("s390x"),
@@ -268,6 +283,11 @@ impl Architecture {
         name_of_variant(self.debian, variant)
     }
 
+    /// Returns rpm's names of it; `None` if rpm has none for that variant.
+    pub fn rpm(&self, variant: Option<&str>) -> Option<&'static RpmArchitecture> {
+        self.rpm.iter().find(|known| is_variant(known.variants, variant))
+    }
+
     /// Returns the name that `uname -m` prints for it; `None` if there is none for that variant.
     pub fn uname(&self, variant: Option<&str>) -> Option<&'static str> {
         name_of_variant(self.uname, variant)
@@ -279,9 +299,41 @@ fn name_of_variant(
     names: &[(&'static str, &[&str])],
     variant: Option<&str>,
 ) -> Option<&'static str> {
-    let variant = variant.unwrap_or_default();
-    let is_meant = |variants: &[&str]| variants.is_empty() || variants.contains(&variant);
-    names.iter().find(|(_, variants)| is_meant(variants)).map(|(name, _)| *name)
+    names.iter().find(|(_, variants)| is_variant(variants, variant)).map(|(name, _)| *name)
+}
+
+/// Returns whether a name for `variants` is for this variant.
+fn is_variant(variants: &[&str], variant: Option<&str>) -> bool {
+    variants.is_empty() || variants.contains(&variant.unwrap_or_default())
+}
+
+/// What rpm calls an architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RpmArchitecture {
+    /// The name of the architecture (`rpmrc`, "arch_canon").
+    pub name: &'static str,
+    /// The qualifier of dependencies on it (the macro `_isa`).
+    pub isa: &'static str,
+    /// Its number in the lead of a package (`rpmrc`, "arch_canon").
+    pub number: u16,
+    /// The variants that it is for, as those of Debian's names.
+    variants: &'static [&'static str],
+}
+
+impl RpmArchitecture {
+    const fn new(
+        name: &'static str,
+        isa: &'static str,
+        number: u16,
+        variants: &'static [&'static str],
+    ) -> Self {
+        RpmArchitecture { name, isa, number, variants }
+    }
+
+    /// Returns the one that rpm calls `name`.
+    pub fn from_name(name: &str) -> Option<&'static Self> {
+        Architecture::ALL.iter().flat_map(|known| known.rpm).find(|known| known.name == name)
+    }
 }
 
 /// The environments that run binaries of a target.

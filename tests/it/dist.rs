@@ -46,6 +46,7 @@ completions = { run = ["completions", "{shell}"] }
 archive.formats = ["tar.gz", "tar.zst", "tar.xz", "zip"]
 archive.include = ["doc", { from = "etc/*.conf", to = "examples/" }]
 deb.files = { "etc/hello.conf" = "etc/hello.conf" }
+rpm.files = { "etc/hello.conf" = "etc/hello.conf" }
 wheel = true
 npm.scope = "@fixture"
 npm.name = "hello"

@@ -11,11 +11,12 @@ use crate::{
 };
 
 /// The commands, each with `DIR` for the directory of the release.
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "image DIR",
     "image DIR --output oci=layout",
     "package DIR",
     "package list DIR",
+    "package repo DIR --apt site",
     "push localhost:1/x --dist DIR",
     "sign --dist DIR --minisign-key key",
     "size DIR",

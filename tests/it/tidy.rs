@@ -109,9 +109,10 @@ const BELOW_OPS: &[&str] =
     &["model", "binary", "archive", "image", "verify", "build", "size", "release", "ci", "sys"];
 
 /// Imports that the table does not have. None of them closes a circle.
-const EXCEPTIONS: [(&str, &str); 2] = [
+const EXCEPTIONS: [(&str, &str); 3] = [
     // Names and versions of packages are a part of the plan.
     ("src/build/plan/formats.rs", "archive"),
+    ("src/build/plan/rpm.rs", "archive"),
     ("src/size/text/human.rs", "verify"),
 ];
 

@@ -17,9 +17,9 @@ pub fn is_deb(start: &[u8]) -> bool {
 /// A member of a package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Member {
-    /// `control.tar`: what dpkg reads and runs when it installs the package.
+    /// `control.tar`, or scripts of an RPM package: what is read and run when it is installed.
     Control,
-    /// `data.tar`: what is installed.
+    /// `data.tar`, or the payload of an RPM package: what is installed.
     Data,
 }
 

@@ -1,6 +1,6 @@
 //! The formats of archives, by how they begin.
 
-use super::{Compression, is_deb, is_tar, is_zip};
+use super::{Compression, is_deb, is_rpm, is_tar, is_zip};
 
 /// The format of an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +9,8 @@ pub enum ArchiveFormat {
     Zip,
     /// A package for Debian.
     Deb,
+    /// An RPM package.
+    Rpm,
     /// A stream: a tar archive, or whatever is compressed.
     Stream(Compression),
 }
@@ -20,6 +22,7 @@ impl ArchiveFormat {
         match Compression::detect(start) {
             Compression::None if is_zip(start) => Some(ArchiveFormat::Zip),
             Compression::None if is_deb(start) => Some(ArchiveFormat::Deb),
+            Compression::None if is_rpm(start) => Some(ArchiveFormat::Rpm),
             Compression::None if !is_tar(start) => None,
             compression => Some(ArchiveFormat::Stream(compression)),
         }

@@ -6,6 +6,7 @@ mod entry;
 mod format;
 mod library;
 pub(crate) mod limit;
+mod rpm;
 pub(crate) mod stream;
 pub(crate) mod tar;
 mod zip;
@@ -15,6 +16,7 @@ pub use entry::{ArchiveEntry, DEPTH, Device, EntryKind, MAX_PATH, Stat, escaped}
 pub use format::ArchiveFormat;
 pub use library::library_symbols;
 pub use limit::{Budget, MAX_RATIO, MAX_UNPACKED};
+pub use rpm::{RpmHeaders, is_rpm, read_rpm, read_rpm_headers};
 pub use stream::{Compression, HashingReader, unpack};
 pub use tar::{
     SPARSE, is_tar, read as read_tar, read_listing as read_tar_listing,

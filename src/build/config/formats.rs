@@ -84,6 +84,34 @@ pub struct DebSettings {
     pub files: BTreeMap<Utf8PathBuf, Utf8PathBuf>,
 }
 
+/// `[package.metadata.longshore.rpm]`, in the words of rpm's spec files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct RpmSettings {
+    /// Its name; the name of the cargo package when absent.
+    pub name: Option<String>,
+    /// Its release; 1 when absent.
+    pub release: Option<String>,
+    /// Its licence, an SPDX expression; `license` of `Cargo.toml` when absent.
+    pub license: Option<String>,
+    /// Its group of the distribution; `Applications/System` when absent.
+    pub group: Option<String>,
+    /// `Name <mail@example.org>`; the first author when absent.
+    pub packager: Option<String>,
+    /// The description after the summary, which is in `Cargo.toml`.
+    pub description: Option<String>,
+    /// The packages that it requires; a static program needs none.
+    pub requires: Vec<String>,
+    /// The packages that it recommends.
+    pub recommends: Vec<String>,
+    /// The packages that it conflicts with.
+    pub conflicts: Vec<String>,
+    /// The packages that it replaces.
+    pub obsoletes: Vec<String>,
+    /// More files, by their installed paths: `etc/foo.conf`. Files in `etc` are configuration files.
+    pub files: BTreeMap<Utf8PathBuf, Utf8PathBuf>,
+}
+
 /// `[package.metadata.longshore.wheel]`, in the words of Python's core metadata.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]

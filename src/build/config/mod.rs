@@ -13,7 +13,7 @@ pub use archive::{
 use camino::Utf8PathBuf;
 pub use formats::{
     Access, DebSettings, FormatSetting, HomebrewSettings, InstallerSettings, ModuleSetting,
-    NpmSettings, WheelSettings,
+    NpmSettings, RpmSettings, WheelSettings,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -88,6 +88,8 @@ pub struct PackageSettings {
     pub man: Option<Companions>,
     /// Its package for Debian.
     pub deb: Option<FormatSetting<DebSettings>>,
+    /// Its RPM package.
+    pub rpm: Option<FormatSetting<RpmSettings>>,
     /// Its wheel.
     pub wheel: Option<FormatSetting<WheelSettings>>,
     /// Its packages for npm.
@@ -105,6 +107,7 @@ impl PackageSettings {
     pub fn makes_archives(&self) -> bool {
         let formats = [
             self.deb.as_ref().map(FormatSetting::is_on),
+            self.rpm.as_ref().map(FormatSetting::is_on),
             self.wheel.as_ref().map(FormatSetting::is_on),
             self.npm.as_ref().map(FormatSetting::is_on),
             self.installer.as_ref().map(FormatSetting::is_on),

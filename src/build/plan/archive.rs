@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     formats::{self, FormatPlanner},
+    rpm::plan_rpm,
     selection::Selection,
 };
 use crate::{
@@ -35,6 +36,8 @@ pub struct PackageFiles {
     pub changelog: Option<String>,
     /// More files of the package for Debian, by where they are installed.
     pub deb: BTreeMap<String, String>,
+    /// More files of the RPM package, by where they are installed.
+    pub rpm: BTreeMap<String, String>,
     /// Names of the files that `archive.require` lists and that are missing.
     pub missing: Vec<String>,
     /// One sentence for each usual file that is missing.
@@ -115,6 +118,7 @@ impl ArchivePlanner<'_> {
             debug: self.debug,
             checksum_files: self.settings.checksum_files,
             deb: formats.deb()?,
+            rpm: plan_rpm(&formats)?,
             wheel: formats.wheel()?,
             npm: formats.npm()?,
             installer: formats.installer()?,

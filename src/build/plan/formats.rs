@@ -48,6 +48,7 @@ pub(super) fn check_unique_names(archives: &[Archive]) -> Result<()> {
         // The name of each format; some have one file for all targets.
         let of_target = [
             ("deb", archive.deb.as_ref().map(|deb| deb.name.clone())),
+            ("rpm", archive.rpm.as_ref().map(|rpm| rpm.name.clone())),
             ("wheel", archive.wheel.as_ref().map(|wheel| wheel::normalized_name(&wheel.name))),
             ("npm", npm.map(|npm| npm.name.clone())),
             ("installer", archive.installer.as_ref().map(|installer| installer.name.clone())),
@@ -110,16 +111,16 @@ pub(super) struct FormatPlanner<'a> {
 }
 
 impl FormatPlanner<'_> {
-    fn error(&self, format: &str, what: String) -> Error {
+    pub(super) fn error(&self, format: &str, what: String) -> Error {
         Error::usage(format!("package `{}` cannot be {format}: {what}", self.package.name))
     }
 
-    fn version(&self, format: &str) -> Result<Version> {
+    pub(super) fn version(&self, format: &str) -> Result<Version> {
         let version = Version::parse(&self.package.version);
         version.map_err(|error| self.error(format, format!("its version: {error}")))
     }
 
-    fn description(&self, format: &str) -> Result<&str> {
+    pub(super) fn description(&self, format: &str) -> Result<&str> {
         let text = self.package.about.description.as_deref();
         text.filter(|text| !text.trim().is_empty()).ok_or_else(|| {
             self.error(format, "it has no description".to_owned())

@@ -5,6 +5,7 @@ pub mod archive;
 mod formats;
 pub mod image;
 pub mod inputs;
+mod rpm;
 pub mod selection;
 pub mod settings;
 mod smoke;

@@ -40,6 +40,8 @@ pub enum ArchiveKind {
     Debug,
     /// A package of Debian's (deb(5)).
     Deb,
+    /// An RPM package.
+    Rpm,
     /// A wheel, the package format of Python's installers.
     Wheel,
     /// A package for npm with the binaries of one platform.

@@ -152,3 +152,38 @@ pub struct Homebrew {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub license: Option<String>,
 }
+
+/// An RPM package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Rpm {
+    /// `Name`.
+    pub name: String,
+    /// `Version`.
+    pub version: String,
+    /// `Release`.
+    pub release: String,
+    /// The architecture.
+    pub architecture: String,
+    /// `Summary`.
+    pub summary: String,
+    /// `%description`.
+    pub description: String,
+    /// `License`: an SPDX expression.
+    pub license: String,
+    /// `Group`.
+    pub group: String,
+    /// `Packager`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub packager: Option<String>,
+    /// `URL`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub url: Option<String>,
+    /// `requires`, `recommends`, `conflicts` and `obsoletes`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub relations: BTreeMap<String, Vec<String>>,
+    /// More files, by where they are when it is installed.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub files: BTreeMap<String, String>,
+}

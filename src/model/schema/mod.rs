@@ -61,6 +61,7 @@ pub fn json_schemas() -> Vec<(&'static str, String)> {
         ("image-diff.v1", text::<ImageDiff>()),
         ("image.v1", text::<Inspection>()),
         ("package-list.v1", text::<package::ArchiveListing>()),
+        ("package-repo.v1", text::<package::Repository>()),
         ("plan.v1", text::<Plan>()),
         ("push.v1", text::<Push>()),
         ("release.v1", text::<Publication>()),

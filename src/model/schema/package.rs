@@ -46,3 +46,44 @@ pub struct Entry {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub note: Option<String>,
 }
+
+/// A package repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Repository {
+    /// The schema's number: 1.
+    pub schema: u32,
+    /// `apt` or `rpm`.
+    pub kind: String,
+    /// The directory.
+    pub path: String,
+    /// The file that clients read first, below the directory.
+    pub index: String,
+    /// The fingerprint of the key that signed the index; absent if it is not signed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub signed_by: Option<String>,
+    /// The packages in it.
+    pub packages: Vec<RepositoryPackage>,
+}
+
+/// A package in a repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct RepositoryPackage {
+    /// The name.
+    pub name: String,
+    /// The version, with its release or revision.
+    pub version: String,
+    /// The architecture, as the format names it.
+    pub architecture: String,
+    /// The path of its file below the directory.
+    pub path: String,
+    /// The size in bytes.
+    pub size: u64,
+    /// The digest.
+    pub sha256: Digest,
+    /// Whether this run added it.
+    pub added: bool,
+}

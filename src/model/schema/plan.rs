@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::dist::Release;
-pub use super::formats::{Deb, Homebrew, Installer, Npm, Wheel, WheelModule};
+pub use super::formats::{Deb, Homebrew, Installer, Npm, Rpm, Wheel, WheelModule};
 use crate::model::{
     machine::Linkage,
     platform::Platform,
@@ -296,6 +296,9 @@ pub struct Archive {
     /// The package for Debian.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub deb: Option<Deb>,
+    /// The RPM package.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rpm: Option<Rpm>,
     /// The wheel.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub wheel: Option<Wheel>,
@@ -315,6 +318,7 @@ impl Archive {
     pub fn requested_formats(&self) -> Vec<&'static str> {
         let all = [
             ("deb", self.deb.is_some()),
+            ("rpm", self.rpm.is_some()),
             ("wheel", self.wheel.is_some()),
             ("npm", self.npm.is_some()),
             ("installer", self.installer.is_some()),

@@ -11,7 +11,7 @@ use super::{ArchiveInputs, form::ArchiveForm};
 use crate::{
     archive::{
         compress::ChunkCache,
-        deb, is_companion_of, npm,
+        deb, is_companion_of, npm, rpm,
         tar::Meta,
         tree::{Content, ContentSource, FileStore, Node, Tree},
         wheel,
@@ -112,7 +112,9 @@ impl<'a> ArchiveContents<'a> {
             self.files.insert(path.into(), ContentFile { digest, size, executable: false, stamp });
         }
         let own = self.plan.files.values();
-        for path in own.chain(self.plan.deb.iter().flat_map(|deb| deb.files.values())) {
+        let deb = self.plan.deb.iter().flat_map(|deb| deb.files.values());
+        let rpm = self.plan.rpm.iter().flat_map(|rpm| rpm.files.values());
+        for path in own.chain(deb).chain(rpm) {
             let path = self.inputs.workspace.join(path);
             let fs::FileType::File { mode, .. } = fs::file_type(&path, true)? else {
                 return Err(Error::usage(format!("`{path}` is not a file")));
@@ -143,7 +145,7 @@ impl<'a> ArchiveContents<'a> {
         ))
         .hint(
             "archives contain only programs that were built and accepted here, by digest; leave it \
-             out of `archive.include` and `deb.files`, or make it a binary of the workspace",
+             out of `archive.include`, `deb.files` and `rpm.files`, or make it a binary of the workspace",
         ))
     }
 
@@ -184,6 +186,7 @@ impl<'a> ArchiveContents<'a> {
         };
         match kind {
             ArchiveForm::Deb(deb) => return self.deb(deb)?.installed_tree(),
+            ArchiveForm::Rpm(rpm) => return self.rpm(rpm)?.installed_tree(),
             ArchiveForm::Wheel(wheel) => return self.wheel(wheel)?.tree(),
             ArchiveForm::Npm(npm) => {
                 return self.npm(npm)?.platform_tree(&plan.platform, self.binaries()?);
@@ -234,6 +237,36 @@ impl<'a> ArchiveContents<'a> {
             companions: self.companions.iter().map(companion).collect::<Result<_>>()?,
             licenses: self.plan.licenses.iter().map(text).collect::<Result<_>>()?,
             changelog: changelog.map(|from| fs::read(&workspace.join(from))).transpose()?,
+            files,
+        })
+    }
+
+    fn rpm<'r>(&'r self, rpm: &'r plan::Rpm) -> Result<rpm::Package<'r>> {
+        let (root, workspace) = (self.inputs.root, self.inputs.workspace);
+        let is_readme =
+            |name: &str| name.to_uppercase().starts_with("README") && !name.contains('/');
+        let (mut licenses, mut docs, mut files) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, from) in &self.plan.files {
+            let content = || self.content(workspace.join(from).as_str()).map(|found| found.0);
+            if self.plan.licenses.contains(name) {
+                licenses.push((name.as_str(), content()?));
+            } else if self.plan.changelog.as_ref() == Some(name) || is_readme(name) {
+                docs.push((name.as_str(), content()?));
+            }
+        }
+        for (to, from) in &rpm.files {
+            let (content, executable) = self.content(workspace.join(from).as_str())?;
+            files.push((to.as_str(), content, executable));
+        }
+        let companion =
+            |c: &&'r Companion| Ok((c.install_path.as_str(), fs::read(&root.join(&c.path))?));
+        Ok(rpm::Package {
+            rpm,
+            epoch: self.inputs.epoch,
+            binaries: self.binaries()?,
+            companions: self.companions.iter().map(companion).collect::<Result<_>>()?,
+            licenses,
+            docs,
             files,
         })
     }
@@ -331,6 +364,7 @@ impl<'a> ArchiveContents<'a> {
             ArchiveForm::Binaries(format) => format.write(&tree, self, chunks, out),
             ArchiveForm::Debug => Format::TarZst.write(&tree, self, chunks, out),
             ArchiveForm::Deb(deb) => self.deb(deb)?.write(&tree, self, chunks, out),
+            ArchiveForm::Rpm(rpm) => self.rpm(rpm)?.write(&tree, self, chunks, out),
             ArchiveForm::Wheel(wheel) => self.wheel(wheel)?.write(&tree, self, chunks, out),
             ArchiveForm::Npm(_) => npm::write(&tree, self, chunks, out),
         }

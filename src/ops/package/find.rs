@@ -159,7 +159,7 @@ impl PackageFileFinder<'_> {
         }
     }
 
-    /// Adds the files that `archive.include` and `deb.files` name.
+    /// Adds the files that `archive.include`, `deb.files` and `rpm.files` name.
     fn add_includes(&self, package: &Package, found: &mut PackageFiles) -> Result<()> {
         let settings = &package.settings.archive;
         for include in &settings.include {
@@ -181,17 +181,31 @@ impl PackageFileFinder<'_> {
             }
         }
         if let Some(FormatSetting::Table(table)) = &package.settings.deb {
-            for (to, from) in &table.files {
-                let (path, to) = (self.dir.join(from), self.archive_path(to.as_str())?);
-                if !path.is_file() {
-                    return Err(
-                        self.setting_error(format!("there is no file `{path}` for `deb.files`"))
-                    );
-                }
-                found.deb.insert(to, self.relative_path(&path)?);
-            }
+            found.deb = self.installed_files("deb.files", &table.files)?;
+        }
+        if let Some(FormatSetting::Table(table)) = &package.settings.rpm {
+            found.rpm = self.installed_files("rpm.files", &table.files)?;
         }
         Ok(())
+    }
+
+    /// Returns the further files of a package, by their installed paths.
+    fn installed_files(
+        &self,
+        setting: &str,
+        files: &BTreeMap<Utf8PathBuf, Utf8PathBuf>,
+    ) -> Result<BTreeMap<String, String>> {
+        let mut found = BTreeMap::new();
+        for (to, from) in files {
+            let (path, to) = (self.dir.join(from), self.archive_path(to.as_str())?);
+            if !path.is_file() {
+                return Err(
+                    self.setting_error(format!("there is no file `{path}` for `{setting}`"))
+                );
+            }
+            found.insert(to, self.relative_path(&path)?);
+        }
+        Ok(found)
     }
 
     fn add_file(&self, found: &mut PackageFiles, to: String, from: String) -> Result<()> {

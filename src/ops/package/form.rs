@@ -1,7 +1,7 @@
 //! The forms of archives, and what each needs: the one list of the formats that have a file for each target.
 
 use crate::{
-    archive::{npm, wheel},
+    archive::{npm, rpm, wheel},
     model::schema::{
         dist::{self, ArchiveKind},
         packaging::Format,
@@ -15,6 +15,7 @@ pub(in crate::ops) enum ArchiveForm<'a> {
     Binaries(Format),
     Debug,
     Deb(&'a plan::Deb),
+    Rpm(&'a plan::Rpm),
     Wheel(&'a plan::Wheel),
     Npm(&'a plan::Npm),
 }
@@ -33,6 +34,7 @@ impl<'a> ArchiveForm<'a> {
             plan.formats.iter().map(|&format| ArchiveForm::Binaries(format)).collect();
         all.extend(plan.debug.then_some(ArchiveForm::Debug));
         all.extend(plan.deb.as_ref().map(ArchiveForm::Deb));
+        all.extend(plan.rpm.as_ref().map(ArchiveForm::Rpm));
         all.extend(plan.wheel.as_ref().map(ArchiveForm::Wheel));
         all.extend(plan.npm.as_ref().map(ArchiveForm::Npm));
         all
@@ -44,6 +46,7 @@ impl<'a> ArchiveForm<'a> {
             ArchiveForm::Binaries(_) => ArchiveKind::Binaries,
             ArchiveForm::Debug => ArchiveKind::Debug,
             ArchiveForm::Deb(_) => ArchiveKind::Deb,
+            ArchiveForm::Rpm(_) => ArchiveKind::Rpm,
             ArchiveForm::Wheel(_) => ArchiveKind::Wheel,
             ArchiveForm::Npm(_) => ArchiveKind::Npm,
         }
@@ -60,6 +63,7 @@ impl<'a> ArchiveForm<'a> {
                 let version = deb.version.replace('~', ".");
                 format!("{}_{version}_{}.deb", deb.name, deb.architecture)
             }
+            ArchiveForm::Rpm(rpm) => rpm::file_name(rpm).replace('~', "."),
             ArchiveForm::Wheel(wheel) => wheel.file_name(&plan.platform),
             ArchiveForm::Npm(npm) => {
                 npm.file_name(&npm.package_for(&plan.platform).unwrap_or_default())
@@ -70,7 +74,10 @@ impl<'a> ArchiveForm<'a> {
     /// Returns the limit of the usual registry; `None` if there is none.
     pub(super) fn size_limit(&self) -> Option<SizeLimit> {
         match self {
-            ArchiveForm::Binaries(_) | ArchiveForm::Debug | ArchiveForm::Deb(_) => None,
+            ArchiveForm::Binaries(_)
+            | ArchiveForm::Debug
+            | ArchiveForm::Deb(_)
+            | ArchiveForm::Rpm(_) => None,
             ArchiveForm::Wheel(_) => Some(SizeLimit {
                 bytes: wheel::MAX_SIZE,
                 registry: "PyPI",

@@ -115,6 +115,12 @@ pub(in crate::ops) fn read(file: &OpenFile, control: bool, each: EntryVisitor<'_
                 unpack::Member::Data => each(entry, content),
             });
         }
+        Some(ArchiveFormat::Rpm) => {
+            return unpack::read_rpm(whole(), &mut |member, entry, content| match member {
+                unpack::Member::Control => Ok(()),
+                unpack::Member::Data => each(entry, content),
+            });
+        }
         Some(ArchiveFormat::Stream(compression)) => compression,
         None => Compression::None,
     };
@@ -123,7 +129,7 @@ pub(in crate::ops) fn read(file: &OpenFile, control: bool, each: EntryVisitor<'_
     (&mut stream).take(START_SIZE).read_to_end(&mut start).map_err(broken)?;
     if !unpack::is_tar(&start) {
         return Err(Error::check("it is not an archive")
-            .hint("a tar, also in gzip, zstd or xz; a zip; a `.deb`"));
+            .hint("a tar, also in gzip, zstd or xz; a zip; a `.deb`; an `.rpm`"));
     }
     unpack::read_tar_listing(&mut Cursor::new(start).chain(stream), each)
 }

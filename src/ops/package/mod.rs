@@ -8,6 +8,7 @@ mod find;
 pub(in crate::ops) mod form;
 pub mod list;
 pub mod publish;
+pub mod repo;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,7 +82,7 @@ pub(super) fn write_archives(
     let mut paths = BTreeSet::new();
     if let Some(twice) = archives.iter().find(|archive| !paths.insert(&archive.path)) {
         return Err(Error::usage(format!("two archives would be `{}`", twice.path))
-            .hint("`deb.name` gives a package for Debian another name"));
+            .hint("`deb.name` and `rpm.name` give a package another name"));
     }
     let mut count: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for archive in &archives {

@@ -386,6 +386,7 @@ fn packed_archive(archive: &Archive) -> PackedOutput {
     PackedOutput {
         name: match archive.kind {
             ArchiveKind::Deb => without_version(&split('_'), "_"),
+            ArchiveKind::Rpm => without_rpm_version(file),
             ArchiveKind::Wheel => without_version(&split('-'), "-"),
             ArchiveKind::Npm => {
                 let version = archive.version.split('+').next().unwrap_or_default();
@@ -409,6 +410,17 @@ fn without_version(parts: &[&str], separator: &str) -> String {
     rest.collect::<Vec<_>>().join(separator)
 }
 
+/// Returns the name of an RPM package's file, `NAME-VERSION-RELEASE.ARCH.rpm`, without version and release.
+fn without_rpm_version(file: &str) -> String {
+    let mut parts = file.rsplitn(3, '-');
+    let (release, _, name) = (parts.next(), parts.next(), parts.next());
+    let architecture = release.map(|rest| rest.rsplitn(3, '.').take(2).collect::<Vec<_>>());
+    match (name, architecture.as_deref()) {
+        (Some(name), Some([ending, architecture])) => format!("{name}.{architecture}.{ending}"),
+        _ => file.to_owned(),
+    }
+}
+
 fn packed_images<'a>(dist: &'a Dist, image: &'a Image) -> impl Iterator<Item = PackedOutput> + 'a {
     image.platforms.iter().map(|one| {
         let target = dist.artifacts.iter().find(|artifact| artifact.platform == one.platform);
@@ -421,4 +433,20 @@ fn packed_images<'a>(dist: &'a Dist, image: &'a Image) -> impl Iterator<Item = P
             size: one.size,
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_packages_do_not_change_with_their_version() {
+        for (file, name) in [
+            ("my-tool-1.2.3-1.x86_64.rpm", "my-tool.x86_64.rpm"),
+            ("tool-1.2.3.rc.1-1.fc40.aarch64.rpm", "tool.aarch64.rpm"),
+            ("tool.rpm", "tool.rpm"),
+        ] {
+            assert_eq!(without_rpm_version(file), name);
+        }
+    }
 }

@@ -28,7 +28,7 @@ pub(super) const START_SIZE: u64 = 512;
 
 /// The formats that are not programs: their first bytes, their description, and whether they may contain
 /// programs that are not read.
-const FORMATS: [(&[u8], &str, bool); 12] = [
+const FORMATS: [(&[u8], &str, bool); 13] = [
     (b"#!", "a script", false),
     (b"!<arch>\n", "an archive of object files", false),
     (b"\x1f\x8b", "compressed with gzip, in an archive", true),
@@ -37,6 +37,7 @@ const FORMATS: [(&[u8], &str, bool); 12] = [
     (b"BZh", "compressed with bzip2, which is not read", true),
     (b"070701", "a cpio archive, which is not read", true),
     (b"070707", "a cpio archive, which is not read", true),
+    (b"\xed\xab\xee\xdb", "an RPM package, in an archive", true),
     (b"PK\x03\x04", "a zip archive, in an archive", true),
     (b"\xca\xfe\xba\xbe", "a Java class", false),
     (b"\0asm", "a WebAssembly module", false),

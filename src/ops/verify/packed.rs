@@ -82,6 +82,17 @@ impl FileVerifier<'_> {
                     inside.check_entry(entry, content)
                 })
             }
+            ArchiveFormat::Rpm => {
+                unpack::read_rpm(self.reader(file), &mut |member, entry, content| {
+                    // The scripts that rpm runs when it installs the package.
+                    if member == Member::Control {
+                        let path = format!("scripts/{}", entry.path);
+                        return inside
+                            .check_entry(&ArchiveEntry { path, ..entry.clone() }, content);
+                    }
+                    inside.check_entry(entry, content)
+                })
+            }
             ArchiveFormat::Stream(compression) => {
                 match self.check_stream(path, file, compression, &mut inside, listed) {
                     Ok(Some(outcome)) => return outcome,

@@ -54,6 +54,9 @@ pub(super) fn check_agreement(parts: &[ReleasePart], reasons: &mut Reasons) {
             if let Some(deb) = &mut plan.deb {
                 deb.architecture.clear();
             }
+            if let Some(rpm) = &mut plan.rpm {
+                rpm.architecture.clear();
+            }
             reported.add_fields(&what, &plan, &ARCHIVE_FIELDS, name);
         }
     }
