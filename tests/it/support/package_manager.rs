@@ -1,4 +1,4 @@
-//! apt and dnf with roots of their own, which have one repository as their only source.
+//! apt and dnf with separate roots, which have one repository as their only source.
 
 use std::{
     fs,

@@ -100,7 +100,7 @@ pub fn read_rpm(
     let mut start = Vec::new();
     (&mut hashing).take(8).read_to_end(&mut start).map_err(broken)?;
     let compression = Compression::detect(&start);
-    if compression == Compression::None && !start.starts_with(b"0707") && !files.is_empty() {
+    if compression == Compression::None && !start.is_empty() && !start.starts_with(b"0707") {
         let compressor = header.text(tag::PAYLOAD_COMPRESSOR).unwrap_or("unknown");
         return Err(Error::check(format!(
             "the payload of the `.rpm` is compressed with `{}`, which is not read",
@@ -111,11 +111,15 @@ pub fn read_rpm(
     {
         let content = Cursor::new(start).chain(&mut hashing);
         let mut stream = unpack(content, compression, &Budget::default())?;
-        if !files.is_empty() {
-            cpio::read(&mut stream, &files, each)?;
+        let mut first = Vec::new();
+        (&mut stream).take(1).read_to_end(&mut first).map_err(broken)?;
+        // A package without files may have no payload at all.
+        if !first.is_empty() || !files.is_empty() {
+            cpio::read(Cursor::new(first).chain(&mut stream), &files, each)?;
         }
-        // Whatever follows the last entry is a part of the payload's digest.
-        io::copy(&mut stream, &mut io::sink()).map_err(broken)?;
+        if has_data(&mut stream).map_err(broken)? {
+            return Err(Error::check("the payload of the `.rpm` has data after its last entry"));
+        }
     }
     let (digest, _) = hashing.finish().map_err(broken)?;
     let is_sha256 = header.number(tag::PAYLOAD_DIGEST_ALGORITHM) == Some(tag::SHA256.into());
@@ -125,6 +129,22 @@ pub fn read_rpm(
             expected.escape_debug()
         ))),
         _ => Ok(()),
+    }
+}
+
+/// Reads a stream to its end, and returns whether it has anything but zero bytes.
+fn has_data(stream: &mut dyn Read) -> io::Result<bool> {
+    let mut buffer = vec![0; 64 << 10];
+    let mut found = false;
+    loop {
+        let count = match stream.read(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            count => count?,
+        };
+        if count == 0 {
+            return Ok(found);
+        }
+        found |= buffer.iter().take(count).any(|byte| *byte != 0);
     }
 }
 

@@ -37,10 +37,9 @@ fn payload(items: &[Item]) -> Vec<u8> {
     bytes
 }
 
-fn header(items: &[Item], payload: &[u8]) -> Header {
+fn set_files(header: &mut Header, items: &[Item]) {
     let texts = |texts: Vec<String>| Value::Texts(texts);
     let split = |item: &Item| item.path.rsplit_once('/').unwrap();
-    let mut header = Header::default();
     header.set(tag::FILE_MODES, Value::Int16(items.iter().map(|item| item.mode).collect()));
     header.set(tag::FILE_SIZES, Value::Int32(items.iter().map(|item| item.size).collect()));
     header.set(tag::FILE_FLAGS, Value::Int32(vec![0; items.len()]));
@@ -56,6 +55,15 @@ fn header(items: &[Item], payload: &[u8]) -> Header {
     header.set(tag::BASE_NAMES, texts(items.iter().map(|item| split(item).1.to_owned()).collect()));
     let directory = |item: &Item| format!("{}/", split(item).0);
     header.set(tag::DIRECTORY_NAMES, texts(items.iter().map(directory).collect()));
+}
+
+fn header(items: &[Item], payload: &[u8]) -> Header {
+    let texts = |texts: Vec<String>| Value::Texts(texts);
+    let mut header = Header::default();
+    // A tag has at least one value.
+    if !items.is_empty() {
+        set_files(&mut header, items);
+    }
     header.set(tag::PAYLOAD_DIGEST, texts(vec![Digest::sha256(payload).hex()]));
     header.set_number(tag::PAYLOAD_DIGEST_ALGORITHM, tag::SHA256);
     header.set_text(1024, "echo installed");
@@ -151,6 +159,19 @@ fn what_rpm_would_install_otherwise_is_rejected() {
     assert!(rejected(&items, |payload| payload[54] = b'+').contains("invalid number"));
     assert!(rejected(&items, |payload| payload[112] = 0).contains("zero byte"));
     assert!(rejected(&items, |payload| payload.truncate(60)).contains("cut off"));
+}
+
+#[test]
+fn a_payload_without_files_in_the_header_is_read() {
+    let hidden = payload(&items());
+    let error = read(&package(&header(&[], &hidden), &hidden)).unwrap_err().to_string();
+    assert!(error.contains("is in the payload, and not in the header"), "{error}");
+    for empty in [payload(&[]), Vec::new()] {
+        let found = read(&package(&header(&[], &empty), &empty)).unwrap();
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
+    let after = |payload: &mut Vec<u8>| payload.extend(entry("./usr/bin/z", b"program"));
+    assert!(rejected(&items(), after).contains("data after its last entry"));
 }
 
 #[test]
