@@ -307,7 +307,7 @@ fn is_variant(variants: &[&str], variant: Option<&str>) -> bool {
     variants.is_empty() || variants.contains(&variant.unwrap_or_default())
 }
 
-/// What rpm calls an architecture.
+/// The names of an architecture in rpm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RpmArchitecture {
     /// The name of the architecture (`rpmrc`, "arch_canon").

@@ -78,7 +78,7 @@ fn what_rpm_forbids_is_rejected_before_the_build() {
     plan("description = \"Greeter\"", "rpm = true")
         .status(2)
         .stderr("it has no licence")
-        .hint("`rpm.license`")
+        .hint("add `license` to its `Cargo.toml`, or `rpm.license`")
         .run();
     for (settings, expected) in [
         ("rpm.name = '-x'", "`-x` is not a valid package name"),
