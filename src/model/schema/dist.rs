@@ -61,6 +61,17 @@ pub struct Dist {
     pub documents: Vec<Document>,
 }
 
+impl Dist {
+    /// Returns the path, size and digest of every file for download: archives and packages, files for all
+    /// platforms, and documents.
+    pub fn downloads(&self) -> impl Iterator<Item = (&str, u64, Digest)> {
+        let archives = self.archives.iter().map(|file| (&*file.path, file.size, file.sha256));
+        let channels = self.channels.iter().map(|file| (&*file.path, file.size, file.sha256));
+        let documents = self.documents.iter().map(|file| (&*file.path, file.size, file.sha256));
+        archives.chain(channels).chain(documents)
+    }
+}
+
 /// The released package or workspace, its source, and the tools.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

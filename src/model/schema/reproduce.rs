@@ -105,8 +105,12 @@ pub enum ArtifactKind {
     Companion,
     /// An archive of programs, or of debug files.
     Archive,
-    /// A package for an operating system.
+    /// A package for an operating system or a package manager.
     Package,
+    /// An installation script.
+    Installer,
+    /// A formula for Homebrew.
+    Formula,
     /// An SBOM.
     Sbom,
     /// Checksums.
@@ -132,6 +136,8 @@ impl fmt::Display for ArtifactKind {
             ArtifactKind::Companion => "companion",
             ArtifactKind::Archive => "archive",
             ArtifactKind::Package => "package",
+            ArtifactKind::Installer => "installer",
+            ArtifactKind::Formula => "formula",
             ArtifactKind::Sbom => "SBOM",
             ArtifactKind::Checksums => "checksums",
             ArtifactKind::Image => "image",

@@ -37,10 +37,7 @@ pub(in crate::ops) fn read(directory: &Utf8Path) -> Result<(Checksums, Vec<u8>)>
 
 /// Checks that the release manifest records the same for each file.
 pub(in crate::ops) fn check_recorded(dist: &Dist, sums: &Checksums) -> Result<()> {
-    let archives = dist.archives.iter().map(|archive| (&archive.path, archive.sha256));
-    let documents = dist.documents.iter().map(|document| (&document.path, document.sha256));
-    let channels = dist.channels.iter().map(|channel| (&channel.path, channel.sha256));
-    for (path, digest) in archives.chain(channels).chain(documents) {
+    for (path, _, digest) in dist.downloads() {
         let Some(name) = path.strip_prefix("archives/") else { continue };
         if !Checksums::is_exempt(name) && sums.get(name) != Some(digest) {
             let message = format!("`dist.json` and `{CHECKSUMS}` do not agree on `{path}`");

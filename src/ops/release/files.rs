@@ -29,10 +29,8 @@ pub(super) struct LocalFile {
 /// # Errors
 /// A file is missing or differs, `dist.json` does not name it, or it disagrees with `SHA256SUMS`.
 pub(super) fn read(cx: &Context, root: &Utf8Path, dist: &Dist) -> Result<Vec<LocalFile>> {
-    let archives = dist.archives.iter().map(|item| (&item.path, item.size, item.sha256));
-    let documents = dist.documents.iter().map(|item| (&item.path, item.size, item.sha256));
-    let mut named: BTreeMap<String, (&String, u64, Digest)> = BTreeMap::new();
-    for (path, size, sha256) in archives.chain(documents) {
+    let mut named: BTreeMap<String, (&str, u64, Digest)> = BTreeMap::new();
+    for (path, size, sha256) in dist.downloads() {
         let name = Utf8Path::new(path).file_name().unwrap_or(path).to_owned();
         if let Some((other, ..)) = named.insert(name.clone(), (path, size, sha256)) {
             let message = format!("`{other}` and `{path}` would both be `{name}`");
@@ -47,7 +45,7 @@ pub(super) fn read(cx: &Context, root: &Utf8Path, dist: &Dist) -> Result<Vec<Loc
     let mut stray = fs::names(&directory)?;
     stray.retain(|name| {
         let path = format!("{DIRECTORY}/{name}");
-        named.get(name).is_none_or(|(known, ..)| **known != path)
+        named.get(name).is_none_or(|(known, ..)| *known != path)
     });
     if !stray.is_empty() {
         let names: Vec<String> =

@@ -206,6 +206,7 @@ fn expected_checksums(record: &ReleaseRecord, rebuilt: &Dist) -> BTreeMap<String
     // A merged release lacks documents of its parts; what only the rebuild has is reported separately.
     let paths: BTreeSet<&str> = record.items.iter().map(|item| item.path.as_str()).collect();
     expected.archives.retain(|archive| paths.contains(archive.path.as_str()));
+    expected.channels.retain(|channel| paths.contains(channel.path.as_str()));
     expected
         .documents
         .retain(|document| !is_statement(document.kind) && paths.contains(document.path.as_str()));

@@ -8,7 +8,7 @@ use crate::model::{
     platform::Platform,
     schema::{
         Dist,
-        dist::{Archive, ArchiveKind, Artifact, DocumentKind, Image},
+        dist::{Archive, ArchiveKind, Artifact, ChannelKind, DocumentKind, Image},
         reproduce::{ArtifactKind, Difference},
     },
 };
@@ -66,6 +66,13 @@ pub fn items(dist: &Dist) -> Vec<RecordedItem> {
         sha256: archive.sha256,
         size: Some(archive.size),
     }));
+    all.extend(dist.channels.iter().map(|channel| RecordedItem {
+        kind: channel_kind(channel.kind),
+        path: channel.path.clone(),
+        platform: None,
+        sha256: channel.sha256,
+        size: Some(channel.size),
+    }));
     all.extend(dist.images.iter().flat_map(image_items));
     all.extend(dist.documents.iter().map(|document| RecordedItem {
         kind: document_kind(document.kind),
@@ -80,7 +87,17 @@ pub fn items(dist: &Dist) -> Vec<RecordedItem> {
 fn archive_kind(archive: &Archive) -> ArtifactKind {
     match archive.kind {
         ArchiveKind::Binaries | ArchiveKind::Debug => ArtifactKind::Archive,
-        ArchiveKind::Deb => ArtifactKind::Package,
+        ArchiveKind::Deb | ArchiveKind::Rpm | ArchiveKind::Wheel | ArchiveKind::Npm => {
+            ArtifactKind::Package
+        }
+    }
+}
+
+fn channel_kind(kind: ChannelKind) -> ArtifactKind {
+    match kind {
+        ChannelKind::Npm => ArtifactKind::Package,
+        ChannelKind::Installer => ArtifactKind::Installer,
+        ChannelKind::Homebrew => ArtifactKind::Formula,
     }
 }
 
@@ -135,6 +152,9 @@ fn facts(dist: &Dist, path: &str) -> Option<Value> {
     }
     if let Some(archive) = dist.archives.iter().find(|archive| archive.path == path) {
         return serde_json::to_value(archive).ok();
+    }
+    if let Some(channel) = dist.channels.iter().find(|channel| channel.path == path) {
+        return serde_json::to_value(channel).ok();
     }
     if let Some(image) = dist.images.iter().find(|image| image.path == path) {
         return serde_json::to_value(image).ok();
