@@ -55,7 +55,7 @@ fn files_are_published_once_and_then_compared() {
         );
         let ran = run(&workspace, &dist, kind, &forge.address, "--verify")
             .stderr("Published v1.2.3 of me/")
-            .stderr("Verified 4 downloads\n")
+            .stderr("Verified 5 downloads\n")
             .run();
         assert!(ran.stdout.contains("v1.2.3\n"), "{}", ran.stdout);
         assert_eq!(forge.public("v1.2.3"), Some(dist.files()));
@@ -131,7 +131,7 @@ fn interrupted_drafts_are_completed() {
         assert_eq!(done.outcome, PublicationOutcome::Published);
         assert_eq!(forge.public("v1.2.3"), Some(dist.files()));
         let kept = done.files.iter().filter(|file| !file.uploaded).count();
-        assert_eq!(kept, if kind == ForgeKind::Github { 1 } else { 2 }, "{done:?}");
+        assert_eq!(kept, if kind == ForgeKind::Github { 2 } else { 3 }, "{done:?}");
         nothing_wrong(&forge);
     }
     // GitLab has no drafts: the files are there, and no release.
@@ -141,7 +141,7 @@ fn interrupted_drafts_are_completed() {
         .run();
     assert_eq!(forge.public("v1.2.3"), None);
     forge.with(|state| {
-        assert_eq!(state.packages.len(), 4);
+        assert_eq!(state.packages.len(), 5);
         state.packages[0].bytes = b"old".to_vec();
     });
     let done = release(ForgeKind::Gitlab, &forge.address, &dist).unwrap();
@@ -404,7 +404,7 @@ fn downloads_are_verified() {
         let forge = ReleaseForge::start(kind);
         forge.with(|state| state.private = true);
         run(&Workspace::empty(), &dist, kind, &forge.address, "--verify")
-            .stderr("Verified 4 downloads; 4 are not public, and were read with the token")
+            .stderr("Verified 5 downloads; 5 are not public, and were read with the token")
             .run();
         nothing_wrong(&forge);
     }

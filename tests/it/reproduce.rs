@@ -30,11 +30,17 @@ use crate::{
 const ONE: &str = "--target x86_64-unknown-linux-musl --no-smoke";
 
 const PACKAGE: &str = r#"
-description = "says hello"
+description = "Says hello"
+homepage = "https://example.org"
 license = "MIT"
 [package.metadata.longshore]
 deb.maintainer = "A <a@example.org>"
 archive.formats = ["tar.gz", "zip"]
+rpm = true
+wheel = true
+npm = true
+installer.url = "https://example.org"
+homebrew.url = "https://example.org"
 "#;
 
 const MAIN: &str = r#"
@@ -185,10 +191,10 @@ fn a_release_is_reproduced_elsewhere() {
     assert_eq!(json["revision"], released.revision);
     let artifacts = json["artifacts"].as_array().unwrap();
     let kinds: Vec<&str> = artifacts.iter().map(|it| it["kind"].as_str().unwrap()).collect();
-    for kind in
-        ["binary", "sizes", "archive", "package", "image", "sbom", "checksums", "provenance"]
-    {
-        assert!(kinds.contains(&kind), "{kinds:?}");
+    let files = ["binary", "sizes", "archive", "package", "installer", "formula"];
+    let others = ["image", "sbom", "checksums", "provenance"];
+    for kind in files.iter().chain(&others) {
+        assert!(kinds.contains(kind), "{kinds:?}");
     }
     for artifact in artifacts {
         assert_eq!(artifact["outcome"], "identical", "{artifact:#}");
@@ -226,7 +232,7 @@ fn one_changed_byte_of_any_file_is_named_before_a_build() {
     let blob = format!("{}/blobs/{layer}", image["path"].as_str().unwrap());
     let mut cases = vec![(blob.clone(), image["path"].as_str().unwrap().to_owned())];
     cases.push((format!("{}/index.json", cases[0].1), cases[0].1.clone()));
-    for list in ["artifacts", "archives", "documents"] {
+    for list in ["artifacts", "archives", "channels", "documents"] {
         for entry in json[list].as_array().unwrap() {
             let path = entry["path"].as_str().unwrap().to_owned();
             cases.push((path.clone(), path));

@@ -390,7 +390,7 @@ fn is_shared(path: &str) -> bool {
     let is_in = |tree: &&str| {
         path.strip_prefix(*tree).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    SHARED_DIRECTORIES.contains(&path) || SHARED_TREES.iter().any(|tree| is_in(&tree))
+    SHARED_DIRECTORIES.contains(&path) || SHARED_TREES.iter().any(is_in)
 }
 
 fn file_flags(path: &str, entry: &TreeEntry) -> u32 {

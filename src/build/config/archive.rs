@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
+use super::formats::FormatSetting;
 use crate::model::schema::packaging::{Format, Shell};
 
 /// `[package.metadata.longshore.archive]`.
@@ -33,6 +34,19 @@ impl Default for ArchiveSettings {
             per_binary: false,
         }
     }
+}
+
+/// Reads `archive`, which is a switch or a table as those of packages are.
+pub(super) fn switch_or_table<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<ArchiveSettings, D::Error> {
+    Ok(match FormatSetting::deserialize(deserializer)? {
+        FormatSetting::Switch(true) => ArchiveSettings::default(),
+        FormatSetting::Switch(false) => {
+            ArchiveSettings { formats: BTreeSet::new(), ..ArchiveSettings::default() }
+        }
+        FormatSetting::Table(table) => *table,
+    })
 }
 
 /// A file that `archive.require` can list.

@@ -81,6 +81,7 @@ pub struct PackageSettings {
     /// Its image.
     pub image: ImageSettings,
     /// Its archives.
+    #[serde(deserialize_with = "archive::switch_or_table")]
     pub archive: ArchiveSettings,
     /// Its shell completions.
     pub completions: Option<Companions>,
@@ -258,6 +259,15 @@ mod tests {
         assert!(wrong.contains("is wrong: `archive`: invalid type: string"), "{wrong}");
         let wrong = message("[longshore]\nimage = { user = '1', labels = { a = 1 } }");
         assert!(wrong.contains("is wrong: `image.labels.a`: "), "{wrong}");
+    }
+
+    #[test]
+    fn archive_is_a_switch_or_a_table() {
+        let formats = |toml| read::<PackageSettings>(toml).unwrap().archive.formats.len();
+        assert_eq!(formats("[longshore]\narchive = true"), 1);
+        assert_eq!(formats("[longshore]\narchive = false"), 0);
+        assert_eq!(formats("[longshore]\narchive.per-binary = true"), 1);
+        assert_eq!(formats("[longshore]\narchive.formats = ['zip', 'tar.xz']"), 2);
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    /// Returns a release of `hello` with that version: two archives, an SBOM, and checksums.
+    /// Returns a release of `hello` with that version: two archives, an installation script, an SBOM, and checksums.
     pub(crate) fn new(version: &str) -> Self {
         Self::with_files(
             version,
@@ -53,6 +53,10 @@ impl Finished {
             });
             recorded.push(with(file(name, bytes), keys));
         }
+        let script: &[u8] = b"#!/bin/sh\n";
+        line("hello-install.sh", script);
+        let keys = json!({ "kind": "installer", "package": "hello", "version": version });
+        let script = with(file("hello-install.sh", script), keys);
         let bom: &[u8] = b"{}";
         line("hello.cdx.json", bom);
         let bom = with(file("hello.cdx.json", bom), json!({ "kind": "cyclonedx" }));
@@ -67,6 +71,7 @@ impl Finished {
             "artifacts": [],
             "images": [],
             "archives": recorded,
+            "channels": [script],
             "documents": [sums, bom],
         });
         finished.write();

@@ -143,7 +143,7 @@ fn read_header(mut stream: impl Read) -> Result<Option<CpioHeader>> {
             .ok_or_else(|| Error::check("a header in the payload has an invalid number"))
     };
     let length = field(11)? as usize;
-    if length < 2 || length > MAX_PATH + 2 {
+    if !(2..=MAX_PATH + 2).contains(&length) {
         return Err(Error::check(format!("a path in the payload has {length} bytes")));
     }
     let mut name = vec![0; length];
