@@ -39,13 +39,34 @@ fn run(program: &Path, args: &[&str]) {
     assert!(status.success(), "{command:?}: {status}");
 }
 
+fn none() -> u64 {
+    0
+}
+
+/// Returns the size in bytes of the files in a directory, and in those below it.
+fn size(path: &Path) -> u64 {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    let of = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(data) if data.is_dir() => size(&entry.path()),
+        data => data.map_or(0, |data| data.len()),
+    };
+    entries.map(of).sum()
+}
+
 struct Table {
     floor: Duration,
 }
 
 impl Table {
-    /// Measures `run`, each time after `prepare`, and prints a row.
-    fn row(&self, name: &str, mut prepare: impl FnMut(), mut run: impl FnMut()) -> Duration {
+    /// Measures `run`, each time after `prepare`, and prints a row with the bytes that `size` finds after the
+    /// last one; none if it is 0.
+    fn row(
+        &self,
+        name: &str,
+        mut prepare: impl FnMut(),
+        mut run: impl FnMut(),
+        size: impl FnOnce() -> u64,
+    ) -> Duration {
         let mut times = Vec::new();
         for _ in 0..RUNS {
             prepare();
@@ -57,7 +78,11 @@ impl Table {
         let median = times[RUNS / 2];
         let floor = if self.floor.is_zero() { median } else { self.floor };
         let ratio = median.as_secs_f64() / floor.as_secs_f64();
-        println!("| {name} | {:.0} | {ratio:.2} |", median.as_secs_f64() * 1e3);
+        let bytes = match size() {
+            0 => String::new(),
+            bytes => format!("{:.2}", bytes as f64 / 1e6),
+        };
+        println!("| {name} | {:.0} | {ratio:.2} | {bytes} |", median.as_secs_f64() * 1e3);
         median
     }
 }
@@ -71,7 +96,7 @@ fn image_builds_compared_with_other_programs() {
     let dist = Dist::new(&[("linux/amd64", amd64), ("linux/arm64", arm64)], json!({}));
     let size = (amd64.len() + arm64.len()) as f64 / 1e6;
     println!("\nTwo programs of {size:.1} MB together, medians of {RUNS}:\n");
-    println!("| what | ms | of the floor |\n|---|---|---|");
+    println!("| what | ms | of the floor | MB, compressed |\n|---|---|---|---|");
     let mut table = Table { floor: Duration::ZERO };
     table.floor = table.row(
         "floor: SHA-256 and libdeflate 6, two threads",
@@ -90,6 +115,7 @@ fn image_builds_compared_with_other_programs() {
                 }
             });
         },
+        none,
     );
     let place = dist.beside("peers");
     fs::create_dir(&place).unwrap();
@@ -111,8 +137,10 @@ fn ours(table: &Table, dist: &Dist, peers: &Peers) {
         assert!(command.status().unwrap().success());
     };
     let clean = || drop(fs::remove_dir_all(dist.beside("target/longshore")));
-    table.row("longshore, layout", clean, || image(&[]));
-    table.row("longshore, archive", clean, || image(&[&output]));
+    let layout = || size(&root.join("image"));
+    let file = || fs::metadata(&out).map_or(0, |data| data.len());
+    table.row("longshore, layout", clean, || image(&[]), layout);
+    table.row("longshore, archive", clean, || image(&[&output]), file);
     if let Some(registry) = &peers.registry {
         let push = |name: &str| {
             let mut command = plain(LONGSHORE);
@@ -120,16 +148,18 @@ fn ours(table: &Table, dist: &Dist, peers: &Peers) {
             command.stdout(Stdio::null()).stderr(Stdio::null());
             assert!(command.status().unwrap().success());
         };
-        table.row("longshore image, push, registry", clean, || {
+        let both = || {
             image(&[]);
             push(&peers.repository(registry));
-        });
-        table.row("longshore push, registry", || {}, || push(&peers.repository(registry)));
+        };
+        table.row("longshore image, push, registry", clean, both, || peers.size(registry));
+        let alone = || push(&peers.repository(registry));
+        table.row("longshore push, registry", || {}, alone, || peers.size(registry));
         let there = peers.repository(registry);
         push(&there);
-        table.row("longshore push, all of it there", || {}, || push(&there));
+        table.row("longshore push, all of it there", || {}, || push(&there), none);
     }
-    table.row("longshore, layout, nothing changed", || {}, || image(&[]));
+    table.row("longshore, layout, nothing changed", || {}, || image(&[]), layout);
     dist.packages();
     let package = || {
         let mut command = plain(LONGSHORE);
@@ -142,16 +172,15 @@ fn ours(table: &Table, dist: &Dist, peers: &Peers) {
         clean();
         drop(fs::remove_dir_all(root.join("archives")));
     };
-    table.row(both, empty, || {
+    let commands = || {
         image(&[]);
         package();
-    });
-    table.row(
-        "longshore, archives after the layout",
-        || drop(fs::remove_dir_all(root.join("archives"))),
-        package,
-    );
-    table.row("longshore, archives alone", empty, package);
+    };
+    let archives = || size(&root.join("archives"));
+    table.row(both, empty, commands, || layout() + archives());
+    let remove = || drop(fs::remove_dir_all(root.join("archives")));
+    table.row("longshore, archives after the layout", remove, package, archives);
+    table.row("longshore, archives alone", empty, package, archives);
     let time = Path::new("/usr/bin/time");
     if time.exists() {
         clean();
@@ -160,7 +189,7 @@ fn ours(table: &Table, dist: &Dist, peers: &Peers) {
         let told = command.output().unwrap().stderr;
         let told = String::from_utf8_lossy(&told);
         println!("\npeak memory of longshore: {} KiB\n", told.lines().last().unwrap_or_default());
-        println!("| what | ms | of the floor |\n|---|---|---|");
+        println!("| what | ms | of the floor | MB, compressed |\n|---|---|---|---|");
     }
 }
 
@@ -186,6 +215,11 @@ impl Peers {
         format!("{}/r{}", registry.address, self.repositories.get())
     }
 
+    /// Returns the size in bytes of what the repository that was made last has.
+    fn size(&self, registry: &Registry) -> u64 {
+        registry.size(&format!("r{}", self.repositories.get()))
+    }
+
     /// Returns a layer of each program, as people make it for crane.
     fn tar(&self, platform: &str) -> String {
         let path = self.path(&format!("{platform}.tar"));
@@ -208,6 +242,7 @@ impl Peers {
                     run(&home, &["append", "-f", &tar, "-t", &tag, "-o", &out]);
                 }
             },
+            none,
         );
         let Some(registry) = &self.registry else { return };
         table.row(
@@ -228,6 +263,7 @@ impl Peers {
                 }
                 run(&home, &index.iter().map(String::as_str).collect::<Vec<_>>());
             },
+            || self.size(registry),
         );
     }
 
@@ -249,9 +285,10 @@ impl Peers {
                 run(&umoci, &["config", "--image", &image, entry, &architecture]);
             }
         };
-        table.row("umoci insert, config, two images without an index", clean, make);
+        let bytes = || size(Path::new(&layout));
+        table.row("umoci insert, config, two images without an index", clean, make, bytes);
         let Some(registry) = &self.registry else { return };
-        table.row("umoci, skopeo copy to a registry", clean, || {
+        let copy = || {
             make();
             let name = format!("docker://{}", self.repository(registry));
             for platform in PLATFORMS {
@@ -259,7 +296,8 @@ impl Peers {
                 let arch = format!("--override-arch={platform}");
                 run(&skopeo, &[&arch, "copy", "--dest-tls-verify=false", &from, &to]);
             }
-        });
+        };
+        table.row("umoci, skopeo copy to a registry", clean, copy, || self.size(registry));
     }
 
     fn recipe(&self) -> String {
@@ -288,16 +326,19 @@ impl Peers {
             run_in(&[&args[..], &["-f", &recipe, &root]].concat());
         };
         let layout = format!("oci:{}", self.path("buildah.oci"));
-        table.row("buildah bud, manifest push, layout", clean, || {
+        let write = || {
             bud();
             run_in(&["manifest", "push", "--all", "m", &layout]);
-        });
+        };
+        let bytes = || size(Path::new(&self.path("buildah.oci")));
+        table.row("buildah bud, manifest push, layout", clean, write, bytes);
         let Some(registry) = &self.registry else { return };
-        table.row("buildah bud, manifest push, registry", clean, || {
+        let push = || {
             bud();
             let to = format!("docker://{}:1", self.repository(registry));
             run_in(&["manifest", "push", "--all", "--tls-verify=false", "m", &to]);
-        });
+        };
+        table.row("buildah bud, manifest push, registry", clean, push, || self.size(registry));
         clean();
     }
 
@@ -314,7 +355,8 @@ impl Peers {
             assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
         };
         let archive = format!("type=oci,dest={}", self.path("buildx.tar"));
-        table.row("docker buildx build, archive", || {}, || build(&archive));
+        let bytes = || fs::metadata(self.path("buildx.tar")).map_or(0, |data| data.len());
+        table.row("docker buildx build, archive", || {}, || build(&archive), bytes);
         let Some(registry) = &self.registry else { return };
         table.row(
             "docker buildx build, registry",
@@ -322,6 +364,7 @@ impl Peers {
             || {
                 build(&format!("type=image,name={}:1,push=true", self.repository(registry)));
             },
+            || self.size(registry),
         );
     }
 }

@@ -1,7 +1,7 @@
 //! Measurements against other programs, in one run. `cargo xtask bench dist [PROGRAM]`: `dist` against plain
 //! cargo-zigbuild, on published programs. `bench build [PROGRAM]`: presets, allocators, cache, strip.
 //! `bench memory`: memory functions against those of glibc. `bench verify [FILE]` and `bench size [FILE]`:
-//! against other tools. `bench image [AMD64:ARM64]`, or `push`: images, archives and pushes.
+//! against other tools. `bench image [AMD64 ARM64]`, or `push`: images, archives and pushes.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a script")]
 
 mod build;
@@ -36,14 +36,19 @@ const TARGETS: &str =
     "--target x86_64-unknown-linux-musl --target aarch64-unknown-linux-musl --locked";
 
 /// Runs the measurement called `name`, on `program` or on all.
-pub(crate) fn bench(name: Option<&str>, program: Option<&str>) -> Result {
+pub(crate) fn bench(name: Option<&str>, args: &[&str]) -> Result {
+    let program = args.first().copied();
+    let most = if matches!(name, Some("image" | "push")) { 2 } else { 1 };
+    if let Some(surplus) = args.get(most) {
+        return Err(format!("unexpected argument `{surplus}`"));
+    }
     match name {
         Some("dist") => dist(program),
         Some("memory") => memory::memory(),
         Some("build") => build::build(&Bench::new()?, program),
         Some("verify") => verify::verify(program),
         Some("size") => size::size(program),
-        Some("image" | "push") => image(program),
+        Some("image" | "push") => image(args),
         Some(other) => Err(format!(
             "no measurement `{other}`: there are `dist`, `build`, `memory`, `verify`, `size`, `image` and \
              `push`"
@@ -56,16 +61,23 @@ pub(crate) fn bench(name: Option<&str>, program: Option<&str>) -> Result {
     }
 }
 
-/// Images of two programs, given as `AMD64:ARM64`, or of those that `bench dist ripgrep` leaves: it
+/// Images of two programs, for amd64 and arm64, or of those that `bench dist ripgrep` leaves: it
 /// runs where the tests' peers are.
-fn image(files: Option<&str>) -> Result {
-    let left = |target: &str| {
+fn image(programs: &[&str]) -> Result {
+    let built = |target: &str| {
         let path = format!("target/bench/vendor/ripgrep/target/longshore/{target}/dist/rg");
         repository().join(path).display().to_string()
     };
-    let left = [left("x86_64-unknown-linux-musl"), left("aarch64-unknown-linux-musl")].join(":");
+    let files = match programs {
+        [] => [built("x86_64-unknown-linux-musl"), built("aarch64-unknown-linux-musl")].join(":"),
+        [amd64, arm64] => format!("{amd64}:{arm64}"),
+        _ => return Err("two programs are required: for amd64 and for arm64".to_owned()),
+    };
+    if let Some(missing) = files.split(':').find(|file| !Path::new(file).is_file()) {
+        return Err(format!("there is no file `{missing}`"));
+    }
     let mut tests = cargo("test --release --locked --test it -- --ignored --nocapture measure::");
-    step("image", tests.env("LONGSHORE_BENCH_FILES", files.unwrap_or(&left)))
+    step("image", tests.env("LONGSHORE_BENCH_FILES", files))
 }
 
 /// The results of one program.

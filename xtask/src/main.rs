@@ -15,7 +15,10 @@ fn main() -> std::process::ExitCode {
     match arg(1) {
         Some("test") => run::exit(test::test()),
         Some("schema") => run::exit(schema::write()),
-        Some("bench") => run::exit(bench::bench(arg(2), arg(3))),
+        Some("bench") => {
+            let rest: Option<Vec<&str>> = args.iter().skip(3).map(|arg| arg.to_str()).collect();
+            run::exit(bench::bench(arg(2), &rest.unwrap_or_default()))
+        }
         _ => longshore::run(args),
     }
 }

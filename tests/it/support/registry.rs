@@ -12,7 +12,7 @@ pub(crate) struct Registry {
     /// Its address: `127.0.0.1:PORT`.
     pub(crate) address: String,
     _server: Server,
-    _storage: TempDir,
+    storage: TempDir,
     _more: Option<TempDir>,
 }
 
@@ -62,7 +62,20 @@ impl Registry {
         let (server, line) = Server::start(&mut command, "listening on");
         let (_, rest) = line.split_once("listening on ").unwrap();
         let address = rest.split(['"', ',', ' ']).next().unwrap().to_owned();
-        Some(Registry { address, _server: server, _storage: storage, _more: None })
+        Some(Registry { address, _server: server, storage, _more: None })
+    }
+
+    /// Returns the size in bytes of the layers and configurations in a repository.
+    pub(crate) fn size(&self, name: &str) -> u64 {
+        // https://distribution.github.io/distribution/about/configuration/#filesystem
+        let root = self.storage.path().join("docker/registry/v2");
+        let links = root.join("repositories").join(name).join("_layers/sha256");
+        let size = |digest: String| {
+            let blob = root.join("blobs/sha256").join(&digest[..2]).join(&digest);
+            fs::metadata(blob.join("data")).map_or(0, |data| data.len())
+        };
+        let links = fs::read_dir(links).into_iter().flatten().flatten();
+        links.map(|link| size(link.file_name().into_string().unwrap())).sum()
     }
 
     /// Returns `docker://ADDRESS/NAME`, as skopeo has it.
