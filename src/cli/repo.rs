@@ -28,16 +28,17 @@ pub(super) struct RepoArgs {
     #[arg(short, long = "package", value_name = "NAME")]
     packages: Vec<String>,
     /// Sign with this key of gpg: a fingerprint, an ID or a mail address; its passphrase is in
-    /// `LONGSHORE_GPG_PASSPHRASE`, or gpg's agent has it
+    /// `LONGSHORE_GPG_PASSPHRASE`, or gpg's agent has it [default: `repo.gpg-key` of the metadata]
     #[arg(long, value_name = "KEY")]
     gpg_key: Option<String>,
-    /// Suite of the apt repository
-    #[arg(long, value_name = "NAME", default_value = "stable")]
-    suite: String,
-    /// Component of the apt repository
-    #[arg(long, value_name = "NAME", default_value = "main")]
-    component: String,
-    /// Origin of the apt repository [default: the current one, or the name of the release]
+    /// Suite of the apt repository [default: `repo.suite` of the metadata, or stable]
+    #[arg(long, value_name = "NAME")]
+    suite: Option<String>,
+    /// Component of the apt repository [default: `repo.component` of the metadata, or main]
+    #[arg(long, value_name = "NAME")]
+    component: Option<String>,
+    /// Origin of the apt repository [default: `repo.origin` of the metadata, the current one, or the name of the
+    /// release]
     #[arg(long, value_name = "NAME")]
     origin: Option<String>,
     /// Output on stdout: the index of each repository, or its packages

@@ -8,7 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
@@ -16,8 +16,9 @@ use crate::support::{
     dist::Dist,
     package_manager::{AptRoot, DnfRoot, text},
     peer, program,
-    repository::{Keyring, Web, archive, command, release},
+    repository::{Keyring, archive, command, release},
     tree::tree,
+    web::Web,
 };
 
 /// Returns the output of `package repo`, which must succeed.
@@ -47,7 +48,7 @@ fn apt_installs_from_it_and_upgrades() {
     let listed = add(&candidate, Some(&key), &["--apt", path]);
     assert_eq!(listed[0]["index"], "dists/stable/InRelease");
     assert_eq!(listed[0]["signed-by"], key.fingerprint.as_str());
-    let Some(web) = Web::serve(&repository) else { return };
+    let web = Web::start(&repository);
     let Some(root) = AptRoot::new(&web.url, &repository.join("key.asc")) else { return };
     root.ok(&["update"]);
     root.ok(&["install", "hello"]);
@@ -77,7 +78,7 @@ fn apt_rejects_changed_bytes() {
     let repository = directory.path().join("repository");
     let dist = release("1.2.3", "1.2.3", "greeter");
     add(&dist, Some(&key), &["--apt", repository.to_str().unwrap()]);
-    let Some(web) = Web::serve(&repository) else { return };
+    let web = Web::start(&repository);
     let client = || AptRoot::new(&web.url, &repository.join("key.asc"));
     let Some(root) = client() else { return };
     root.ok(&["update"]);
@@ -130,7 +131,7 @@ fn dnf_installs_from_it_and_upgrades() {
     let repository = directory.path().join("repository");
     let path = repository.to_str().unwrap();
     add(&release("1.2.3-rc.1", "1.2.3~rc.1", "Greeter"), Some(&key), &["--rpm", path]);
-    let Some(web) = Web::serve(&repository) else { return };
+    let web = Web::start(&repository);
     let Some(root) = DnfRoot::new(&web.url) else { return };
     root.ok(&["install", "hello"]);
     let installed = root.dir.path().join("root/usr/bin/hello");
@@ -159,7 +160,7 @@ fn dnf_rejects_changed_bytes() {
     let repository = directory.path().join("repository");
     let dist = release("1.2.3", "1.2.3", "Greeter");
     add(&dist, Some(&key), &["--rpm", repository.to_str().unwrap()]);
-    let Some(web) = Web::serve(&repository) else { return };
+    let web = Web::start(&repository);
     let client = || DnfRoot::new(&web.url);
     let Some(root) = client() else { return };
     let change = |path: &Path, at: usize| {
@@ -373,6 +374,45 @@ fn wrong_requests_and_damaged_repositories_are_rejected_by_name() {
     }
     fs::remove_file(pool.join("hello_1.2.3-1_amd64.deb")).unwrap();
     fails(&["--apt", path], 1, "is missing, and the index lists it");
+}
+
+#[test]
+fn the_metadata_has_the_defaults_of_the_flags() {
+    let dist = release("1.2.3", "1.2.3", "greeter");
+    let directory = TempDir::new().unwrap();
+    let root = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let path = dist.root().join("dist.json");
+    let mut json: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let mut set = |repo: Value| {
+        for plan in json["packages"].as_array_mut().unwrap() {
+            plan["repo"] = repo.clone();
+        }
+        fs::write(&path, json.to_string()).unwrap();
+    };
+    set(json!({ "suite": "nightly", "component": "tools", "origin": "Hello", "gpg-key": "x@y.z" }));
+    // The key is of the metadata, too, and not there.
+    let output = repo(&dist, None, &["--apt", &root("unsigned")]);
+    assert!(!output.status.success(), "{}", text(&output));
+    assert!(
+        text(&output).contains("x@y.z") || text(&output).contains("`gpg`"),
+        "{}",
+        text(&output)
+    );
+    set(json!({ "suite": "nightly", "component": "tools", "origin": "Hello" }));
+    let listed = add(&dist, None, &["--apt", &root("a")]);
+    assert_eq!(listed[0]["index"], "dists/nightly/Release");
+    let lines = fs::read_to_string(directory.path().join("a/dists/nightly/Release")).unwrap();
+    for line in ["Suite: nightly\n", "Components: tools\n", "Origin: Hello\n"] {
+        assert!(lines.contains(line), "{lines}");
+    }
+    let listed = add(&dist, None, &["--apt", &root("b"), "--suite", "stable"]);
+    assert_eq!(listed[0]["index"], "dists/stable/Release");
+    // A package that is left out, unless it is named.
+    set(json!({ "excluded": true }));
+    let output = repo(&dist, None, &["--apt", &root("c")]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("has no `.deb` to add"), "{}", text(&output));
+    add(&dist, None, &["--apt", &root("c"), "-p", "hello"]);
 }
 
 #[test]

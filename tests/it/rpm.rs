@@ -88,6 +88,8 @@ fn what_rpm_forbids_is_rejected_before_the_build() {
         ("rpm.recommends = ['(a or b)']", "`(a or b)` of `rpm.recommends` is not a dependency"),
         ("rpm.files = { 'etc/x' = 'none' }", "for `rpm.files`"),
         ("rpm.nmae = 'x'", "nmae"),
+        ("repo = true", "in a repository: it has neither a .deb nor an .rpm"),
+        ("rpm = true\nrepo.suite = '../x'", "`repo.suite` is `../x`"),
     ] {
         plan(about, settings).status(2).stderr(expected).run();
     }

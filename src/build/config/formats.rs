@@ -177,6 +177,20 @@ pub struct InstallerSettings {
     pub url: Option<String>,
 }
 
+/// `[package.metadata.longshore.repo]`: the flags of `package repo` for the .deb and .rpm of this package.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct RepoSettings {
+    /// The suite of the repository for apt.
+    pub suite: Option<String>,
+    /// The component of the repository for apt.
+    pub component: Option<String>,
+    /// The origin of the repository for apt.
+    pub origin: Option<String>,
+    /// The key of gpg that signs.
+    pub gpg_key: Option<String>,
+}
+
 /// `[package.metadata.longshore.homebrew]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]

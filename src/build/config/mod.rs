@@ -13,7 +13,7 @@ pub use archive::{
 use camino::Utf8PathBuf;
 pub use formats::{
     Access, DebSettings, FormatSetting, HomebrewSettings, InstallerSettings, ModuleSetting,
-    NpmSettings, RpmSettings, WheelSettings,
+    NpmSettings, RepoSettings, RpmSettings, WheelSettings,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -95,6 +95,8 @@ pub struct PackageSettings {
     pub wheel: Option<FormatSetting<WheelSettings>>,
     /// Its packages for npm.
     pub npm: Option<FormatSetting<NpmSettings>>,
+    /// Its place in repositories for apt and dnf.
+    pub repo: Option<FormatSetting<RepoSettings>>,
     /// Its installation script.
     pub installer: Option<FormatSetting<InstallerSettings>>,
     /// Its formula for Homebrew.

@@ -123,6 +123,7 @@ impl ArchivePlanner<'_> {
             npm: formats.npm()?,
             installer: formats.installer()?,
             homebrew: formats.homebrew()?,
+            repo: formats.repo()?,
         };
         for binary in binaries {
             if let Some(from) = archive.files.get(*binary) {

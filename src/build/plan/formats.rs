@@ -6,9 +6,9 @@ use semver::Version;
 
 use super::archive::PackageFiles;
 use crate::{
-    archive::{deb, npm, wheel},
+    archive::{deb, npm, repository::apt::is_path_part, wheel},
     build::{
-        config::{FormatSetting, ModuleSetting},
+        config::{FormatSetting, ModuleSetting, RepoSettings},
         target::Target,
         workspace::Package,
     },
@@ -18,7 +18,7 @@ use crate::{
         machine::Linkage,
         schema::{
             packaging::Format,
-            plan::{Archive, Deb, Homebrew, Installer, Npm, Wheel, WheelModule},
+            plan::{Archive, Deb, Homebrew, Installer, Npm, Repo, Wheel, WheelModule},
         },
     },
 };
@@ -390,6 +390,31 @@ impl FormatPlanner<'_> {
             license: about.license.as_deref().and_then(license::parse_expression),
             name,
         }))
+    }
+
+    /// Returns how the packages are added to repositories, if the metadata has that.
+    pub(super) fn repo(&self) -> Result<Option<Repo>> {
+        let settings = &self.package.settings;
+        let Some(repo) = &settings.repo else { return Ok(None) };
+        let Some(repo) = FormatSetting::settings(Some(repo)) else {
+            return Ok(Some(Repo { excluded: true, ..Repo::default() }));
+        };
+        let is_on = settings.deb.as_ref().is_some_and(FormatSetting::is_on)
+            || settings.rpm.as_ref().is_some_and(FormatSetting::is_on);
+        if !is_on {
+            return Err(self
+                .error("in a repository", "it has neither a .deb nor an .rpm".to_owned())
+                .hint("add `deb = true` or `rpm = true` to `[package.metadata.longshore]`"));
+        }
+        for (key, name) in [("suite", &repo.suite), ("component", &repo.component)] {
+            if let Some(name) = name.as_ref().filter(|name| !is_path_part(name)) {
+                return Err(self
+                    .error("in a repository", format!("`repo.{key}` is `{name}`"))
+                    .hint("letters and digits of ASCII, `.`, `_` and `-`"));
+            }
+        }
+        let RepoSettings { suite, component, origin, gpg_key } = repo;
+        Ok(Some(Repo { excluded: false, suite, component, origin, gpg_key }))
     }
 
     /// Returns the URL of the directory with the archives of this version.

@@ -153,6 +153,28 @@ pub struct Homebrew {
     pub license: Option<String>,
 }
 
+/// The settings of packages in repositories for apt and dnf.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Repo {
+    /// Whether they are added only if the package is named.
+    #[serde(default)]
+    pub excluded: bool,
+    /// The suite of the repository for apt.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub suite: Option<String>,
+    /// The component of the repository for apt.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub component: Option<String>,
+    /// The origin of the repository for apt.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub origin: Option<String>,
+    /// The key of gpg that signs.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub gpg_key: Option<String>,
+}
+
 /// An RPM package.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

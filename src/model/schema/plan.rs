@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::dist::Release;
-pub use super::formats::{Deb, Homebrew, Installer, Npm, Rpm, Wheel, WheelModule};
+pub use super::formats::{Deb, Homebrew, Installer, Npm, Repo, Rpm, Wheel, WheelModule};
 use crate::model::{
     machine::Linkage,
     platform::Platform,
@@ -311,6 +311,9 @@ pub struct Archive {
     /// The formula for Homebrew.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub homebrew: Option<Homebrew>,
+    /// The settings of its .deb and .rpm in repositories, if the metadata has them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub repo: Option<Repo>,
 }
 
 impl Archive {

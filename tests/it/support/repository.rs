@@ -13,7 +13,6 @@ use super::{
     command::{LONGSHORE, plain},
     dist::Dist,
     peer, program,
-    server::Server,
 };
 
 /// The two platforms, and the names of each: Debian's, and rpm's.
@@ -78,37 +77,6 @@ pub(crate) fn archive(dist: &Dist, ending: &str) -> PathBuf {
     let path = found.next().unwrap_or_else(|| panic!("{} has no {ending}", directory.display()));
     assert_eq!(found.next(), None, "{ending}");
     path
-}
-
-/// A directory that a web server on loopback serves.
-#[derive(Debug)]
-pub(crate) struct Web {
-    _server: Server,
-    /// The address of the directory, without a slash at its end.
-    pub(crate) url: String,
-}
-
-impl Web {
-    /// Serves `directory`; `None` if Python is missing.
-    pub(crate) fn serve(directory: &Path) -> Option<Self> {
-        let python = peer::find("python3")?;
-        let script = "import functools, http.server, sys
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args): pass
-    def send_head(self):
-        # Tests change files more than once in a second.
-        del self.headers['If-Modified-Since']
-        return super().send_head()
-handler = functools.partial(Quiet, directory=sys.argv[1])
-server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
-print('port', server.server_address[1], file=sys.stderr, flush=True)
-server.serve_forever()";
-        let mut command = plain(python);
-        command.args(["-c", script]).arg(directory);
-        let (server, line) = Server::start(&mut command, "port ");
-        let port = line.trim_start_matches("port ").trim().to_owned();
-        Some(Web { _server: server, url: format!("http://127.0.0.1:{port}") })
-    }
 }
 
 /// A keyring of gpg with one key, which has no passphrase unless one is given.

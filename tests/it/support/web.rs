@@ -67,7 +67,7 @@ fn serve(stream: TcpStream, root: &Path, cut: bool) -> std::io::Result<()> {
         }
     }
     let target = first.split(' ').nth(1).unwrap_or_default();
-    let path = target.split('?').next().unwrap_or_default().trim_start_matches('/');
+    let path = decode(target.split('?').next().unwrap_or_default().trim_start_matches('/'));
     let file: Option<PathBuf> = Some(root.join(path)).filter(|path| path.is_file());
     let (status, body) = match file {
         Some(file) => ("200 OK", fs::read(file)?),
@@ -77,4 +77,16 @@ fn serve(stream: TcpStream, root: &Path, cut: bool) -> std::io::Result<()> {
     write!(out, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")?;
     let sent = if cut { length / 2 } else { length };
     out.write_all(&body[..sent])
+}
+
+/// Decodes `%7E` and the like: apt encodes `~`.
+fn decode(path: &str) -> String {
+    let mut parts = path.split('%');
+    let mut decoded = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let byte = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        decoded.push(byte.unwrap_or(b'%').into());
+        decoded.push_str(part.get(2..).unwrap_or_default());
+    }
+    decoded
 }

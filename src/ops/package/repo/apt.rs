@@ -24,7 +24,7 @@ const MAX_INDEX: u64 = 256 << 20;
 
 /// Adds the archives to the repository.
 pub(super) fn add(run: &Run<'_>, archives: &[&Archive]) -> Result<Repository> {
-    let suite = run.root.join("dists").join(&run.request.suite);
+    let suite = run.root.join("dists").join(&run.settings.suite);
     let old = read_release(&suite)?;
     let mut details: BTreeMap<String, DebFile> = BTreeMap::new();
     let mut before = Vec::new();
@@ -37,7 +37,7 @@ pub(super) fn add(run: &Run<'_>, archives: &[&Archive]) -> Result<Repository> {
     for archive in archives {
         let path = run.check_archive(archive)?;
         let file = ListedFile { path: String::new(), size: archive.size, sha256: archive.sha256 };
-        let package = read(&path, &run.request.component, &file)?;
+        let package = read(&path, &run.settings.component, &file)?;
         new.push(listed_package(&package, Some(path)));
         details.entry(package.file.path.clone()).or_insert(package);
     }
@@ -47,7 +47,7 @@ pub(super) fn add(run: &Run<'_>, archives: &[&Archive]) -> Result<Repository> {
     let files: Vec<&DebFile> = packages.keys().filter_map(|path| details.get(path)).collect();
     write_suite(run, &suite, old.as_ref(), &files)?;
     let name = if run.key.is_some() { "InRelease" } else { "Release" };
-    let index = format!("dists/{}/{name}", run.request.suite);
+    let index = format!("dists/{}/{name}", run.settings.suite);
     Ok(run.outcome("apt", index, packages))
 }
 
@@ -132,7 +132,7 @@ fn write_suite(
             contents.push((ListedFile::new(path, &text), text));
         }
     }
-    let origin = match &run.request.origin {
+    let origin = match &run.settings.origin {
         Some(origin) => origin.clone(),
         None => old.map_or_else(|| run.dist.release.name.clone(), |old| old.origin.clone()),
     };
@@ -140,7 +140,7 @@ fn write_suite(
     let owned = |names: BTreeSet<&str>| names.into_iter().map(str::to_owned).collect();
     let release = Release {
         origin,
-        suite: run.request.suite.clone(),
+        suite: run.settings.suite.clone(),
         // apt ignores a list that is older than the one it has.
         date: old.map_or(epoch, |old| old.date.max(epoch)),
         architectures: owned(architectures),

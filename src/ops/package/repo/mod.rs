@@ -3,15 +3,16 @@
 mod apt;
 mod gpg;
 mod rpm;
+mod settings;
 
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use self::gpg::GpgKey;
 pub use self::gpg::PASSPHRASE;
+use self::{gpg::GpgKey, settings::RepositorySettings};
 use crate::{
-    archive::repository::{ListedFile, apt::is_path_part},
+    archive::repository::ListedFile,
     model::{
         digest::Digest,
         error::{Error, Result},
@@ -39,13 +40,14 @@ pub struct RepositoryRequest {
     pub rpm: Option<Utf8PathBuf>,
     /// The packages to add, by the names of cargo; all of them if none is named.
     pub packages: Vec<String>,
-    /// The suite of apt's repository.
-    pub suite: String,
-    /// The component of apt's repository.
-    pub component: String,
-    /// The origin of apt's repository; the name of the release when absent.
+    /// The suite of apt's repository; that of the metadata, or `stable` when absent.
+    pub suite: Option<String>,
+    /// The component of apt's repository; that of the metadata, or `main` when absent.
+    pub component: Option<String>,
+    /// The origin of apt's repository; that of the metadata, the current one, or the name of the release when
+    /// absent.
     pub origin: Option<String>,
-    /// The key of gpg that signs.
+    /// The key of gpg that signs; that of the metadata when absent.
     pub gpg_key: Option<String>,
 }
 
@@ -55,19 +57,15 @@ pub struct RepositoryRequest {
 /// The release has no such packages; a package is in the repository with other content; a file of the
 /// repository does not match its index; or gpg is missing or fails.
 pub fn repo(cx: &Context, request: &RepositoryRequest) -> Result<Vec<Repository>> {
-    for (flag, name) in [("--suite", &request.suite), ("--component", &request.component)] {
-        if !is_path_part(name) {
-            return Err(Error::usage(format!("`{name}` is not a valid name for `{flag}`"))
-                .hint("letters and digits of ASCII, `.`, `_` and `-`"));
-        }
-    }
     let dist = manifest::read_in(&request.dist)?;
-    let key = request.gpg_key.as_ref().map(|name| GpgKey::find(cx, name)).transpose()?;
+    let settings = settings::settings(request, &dist)?;
+    let key = settings.gpg_key.as_ref().map(|name| GpgKey::find(cx, name)).transpose()?;
     let mut repositories = Vec::new();
     for (kind, directory) in [(ArchiveKind::Deb, &request.apt), (ArchiveKind::Rpm, &request.rpm)] {
         let Some(directory) = directory else { continue };
         let root = fs::resolve(&cx.env.dir.join(directory))?;
-        let run = Run { cx, request, dist: &dist, key: key.as_ref(), root: &root };
+        let run =
+            Run { cx, request, settings: &settings, dist: &dist, key: key.as_ref(), root: &root };
         let archives = run.archives(kind)?;
         // The directory may be the output of several jobs.
         let _lock = fs::lock_output(cx, &root)?;
@@ -111,6 +109,7 @@ fn create_parents(base: &Utf8Path, path: &str) -> Result<()> {
 struct Run<'a> {
     cx: &'a Context,
     request: &'a RepositoryRequest,
+    settings: &'a RepositorySettings,
     dist: &'a Dist,
     key: Option<&'a GpgKey>,
     root: &'a Utf8Path,
@@ -152,9 +151,9 @@ impl Run<'_> {
                 });
             }
         }
-        archives.retain(|archive| packages.is_empty() || packages.contains(&archive.package));
+        archives.retain(|archive| settings::is_added(self.request, self.dist, archive));
         if archives.is_empty() {
-            return Err(Error::usage(format!("`{root}` has no `{format}`")).hint(hint));
+            return Err(Error::usage(format!("`{root}` has no `{format}` to add")).hint(hint));
         }
         Ok(archives)
     }
