@@ -23,7 +23,7 @@ pub struct Tune {
     pub target: String,
     /// The arguments of the command.
     pub args: Vec<String>,
-    /// How often each variant was measured.
+    /// The number of measurements of each variant.
     pub rounds: u32,
     /// The variants; the first one has the current settings.
     pub variants: Vec<Variant>,
@@ -38,7 +38,7 @@ pub struct Variant {
     pub name: String,
     /// The settings that differ from the current ones.
     pub changes: Vec<Change>,
-    /// What was measured; absent if it could not be built or run.
+    /// The measurements; absent if it could not be built or run.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub measured: Option<Measured>,
     /// Why there is no measurement.

@@ -35,11 +35,11 @@ const DIRECTORY: &str = "longshore/tune";
 /// The request of a comparison.
 #[derive(Clone, Debug)]
 pub struct TuneRequest {
-    /// What is built.
+    /// The built packages and their settings.
     pub build: BuildRequest,
     /// A binary of the workspace, and its arguments; those of the metadata when empty.
     pub command: Vec<String>,
-    /// How often each variant is measured.
+    /// The number of measurements of each variant.
     pub rounds: u32,
     /// The variants; all when empty.
     pub variants: Vec<String>,
@@ -154,7 +154,7 @@ fn choose(all: Vec<Variant>, names: &[String]) -> Result<Vec<Variant>> {
     Ok(all.into_iter().filter(wanted).collect())
 }
 
-/// Builds each variant in a directory of its own, in which cargo finds what it compiled before. Variants with one plan
+/// Builds each variant in a separate directory, in which cargo finds what it compiled before. Variants with one plan
 /// are built once.
 fn build(cx: &Context, variants: Vec<Variant>, location: &Utf8Path) -> Result<Vec<Candidate>> {
     let total = variants.len();

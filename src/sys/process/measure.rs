@@ -22,7 +22,7 @@ pub(in crate::sys) const VERB: &str = "longshore-measure";
 /// The bytes of the program's stderr that are kept for an error.
 const MAX_ERRORS: usize = 64 << 10;
 
-/// What one run took.
+/// The time and memory of one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
     /// The elapsed time.
