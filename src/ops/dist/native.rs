@@ -176,9 +176,8 @@ fn library_sources(package: &Package) -> Vec<String> {
 /// Returns the source of the package's build script: its file, and those in a directory for it. A file that cannot
 /// be read is an error of the build.
 fn build_scripts(package: &Package) -> Vec<String> {
-    let is_script = |target: &&cargo_metadata::Target| {
-        target.kind.iter().any(|kind| *kind == TargetKind::CustomBuild)
-    };
+    let is_script =
+        |target: &&cargo_metadata::Target| target.kind.contains(&TargetKind::CustomBuild);
     let Some(script) = package.targets.iter().find(is_script) else { return Vec::new() };
     let mut files = vec![script.src_path.clone()];
     let root = package.manifest_path.parent();
