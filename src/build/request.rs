@@ -7,6 +7,7 @@ use crate::{
     model::schema::{
         allocator,
         dist::RecordedRequest,
+        linker::LinkerSetting,
         memory::MemoryFunctions,
         profile::{Preset, Unstable},
     },
@@ -35,6 +36,8 @@ pub struct BuildRequest {
     pub allocator: Option<allocator::AllocatorSetting>,
     /// The memory functions of a variant that `tune` compares; there is no flag.
     pub memory_functions: Option<MemoryFunctions>,
+    /// `--linker`.
+    pub linker: Option<LinkerSetting>,
     /// `--unstable`, added to those of the workspace.
     pub unstable: Vec<Unstable>,
     /// `--debug-files`.
@@ -83,6 +86,7 @@ impl Default for BuildRequest {
             preset: None,
             allocator: None,
             memory_functions: None,
+            linker: None,
             unstable: Vec::new(),
             debug_files: false,
             targets: Vec::new(),
@@ -117,6 +121,7 @@ impl From<&BuildRequest> for RecordedRequest {
             profile: request.profile.clone(),
             preset: request.preset,
             allocator: request.allocator,
+            linker: request.linker,
             unstable: request.unstable.clone(),
             config: request.config.clone(),
             no_locked: !request.locked,
@@ -143,6 +148,7 @@ impl RecordedRequest {
             profile: self.profile,
             preset: self.preset,
             allocator: self.allocator,
+            linker: self.linker,
             unstable: self.unstable,
             config: self.config,
             locked: request.locked && !self.no_locked,

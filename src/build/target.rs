@@ -11,7 +11,7 @@ use crate::{
         machine::{Elf, Linkage, RunEnvironment, TargetFacts},
         platform::Platform,
         provider::Runners,
-        schema::{allocator, memory::MemoryFunctions, profile::Preset},
+        schema::{allocator, linker::LinkerSetting, memory::MemoryFunctions, profile::Preset},
         suggest::nearest,
     },
     verify::{POLICY_KEYS, Policy, Settings},
@@ -69,6 +69,9 @@ pub struct Spec {
     /// The implementation of memory functions; comes before the workspace's own setting.
     #[serde(default)]
     pub memory_functions: Option<MemoryFunctions>,
+    /// The linker of its binaries; takes precedence over the workspace's setting.
+    #[serde(default)]
+    pub linker: Option<LinkerSetting>,
     /// The header values that an ELF file for it must have.
     pub elf: Elf,
     /// The way to run its binaries.
@@ -184,6 +187,7 @@ const KEYS: &[&str] = &[
     "frame-pointers",
     "allocator",
     "memory-functions",
+    "linker",
     "elf",
     "machine",
     "class",

@@ -3,7 +3,8 @@
 use crate::{
     build::{profile::DIST, request::BuildRequest},
     model::schema::{
-        allocator::AllocatorSetting, memory::MemoryFunctions, profile::Preset, tune::Change,
+        allocator::AllocatorSetting, linker::LinkerSetting, memory::MemoryFunctions,
+        profile::Preset, tune::Change,
     },
 };
 
@@ -63,6 +64,11 @@ pub fn variants(request: &BuildRequest, profile: &str) -> Vec<Variant> {
         let request = BuildRequest { memory_functions: Some(functions), ..request.clone() };
         let line = format!("memory-functions = \"{}\"", functions.name());
         variant(&format!("memory-functions-{}", functions.name()), SETTINGS, line, request)
+    }));
+    all.extend([LinkerSetting::RustLld, LinkerSetting::Zig].map(|linker| {
+        let request = BuildRequest { linker: Some(linker), ..request.clone() };
+        let line = format!("linker = \"{}\"", linker.name());
+        variant(&format!("linker-{}", linker.name()), SETTINGS, line, request)
     }));
     all
 }

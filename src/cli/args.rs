@@ -14,6 +14,7 @@ use crate::{
         reference::Reference,
         schema::{
             allocator,
+            linker::LinkerSetting,
             profile::{Preset, Unstable},
         },
     },
@@ -162,6 +163,9 @@ pub(super) struct BuildArgs {
     /// Implementation of `malloc`
     #[arg(long, value_name = "NAME", help_heading = COMPILATION)]
     allocator: Option<allocator::AllocatorSetting>,
+    /// Linker of programs
+    #[arg(long, value_name = "NAME", help_heading = COMPILATION)]
+    linker: Option<LinkerSetting>,
     /// Enable this unstable switch of rustc; repeatable
     #[arg(long, value_name = "NAME", help_heading = COMPILATION)]
     unstable: Vec<Unstable>,
@@ -232,6 +236,7 @@ impl BuildArgs {
             preset: self.preset,
             allocator: self.allocator,
             memory_functions: None,
+            linker: self.linker,
             unstable: self.unstable.clone(),
             debug_files: self.debug_files,
             targets: self.targets.clone(),
@@ -265,6 +270,16 @@ impl ValueEnum for Preset {
 impl ValueEnum for Unstable {
     fn value_variants<'a>() -> &'a [Self] {
         &Unstable::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.name()))
+    }
+}
+
+impl ValueEnum for LinkerSetting {
+    fn value_variants<'a>() -> &'a [Self] {
+        &LinkerSetting::ALL
     }
 
     fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {

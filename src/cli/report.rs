@@ -8,6 +8,7 @@ use crate::model::{
         allocator::AllocatorChoice,
         dist::Release,
         doctor::State,
+        linker::LinkerChoice,
         memory::MemoryChoice,
         plan::{Build, Companions, Flag, Job, Std, Via},
     },
@@ -55,6 +56,9 @@ pub(super) fn plan(plan: &Plan) -> String {
         }
         for (target, MemoryChoice { functions, origin, .. }) in memory_functions(plan, build) {
             line(&mut text, "memory", &format!("{target}: {}  # {origin}", functions.name()));
+        }
+        for (target, LinkerChoice { linker, origin }) in linkers(plan, build) {
+            line(&mut text, "linker", &format!("{target}: {}  # {origin}", linker.name()));
         }
         let of_build = |job: &&Job| {
             build.targets.contains(&job.target) && build.packages.contains(&job.package)
@@ -137,6 +141,13 @@ fn memory_functions<'a>(plan: &'a Plan, build: &Build) -> BTreeMap<&'a str, &'a 
     let of_build = |job: &&Job| build.targets.contains(&job.target);
     let jobs = plan.jobs.iter().filter(of_build);
     jobs.map(|job| (job.target.as_str(), &job.memory_functions)).collect()
+}
+
+/// Returns the linker of each target of a build.
+fn linkers<'a>(plan: &'a Plan, build: &Build) -> BTreeMap<&'a str, &'a LinkerChoice> {
+    let of_build = |job: &&Job| build.targets.contains(&job.target);
+    let jobs = plan.jobs.iter().filter(of_build);
+    jobs.map(|job| (job.target.as_str(), &job.linker)).collect()
 }
 
 /// Formats the flags of each target; targets with the same flags are listed together.

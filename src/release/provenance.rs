@@ -254,6 +254,7 @@ fn internal_parameters(plan: &Plan, known: &ProvenanceFacts) -> Value {
             json!({
                 "linkage": job.linkage,
                 "allocator": job.allocator.allocator.name(),
+                "linker": job.linker.linker.name(),
                 "memoryFunctions": job.memory_functions.functions.name(),
                 "cpu": job.cpu,
                 "rustflags": flags,

@@ -337,6 +337,7 @@ fn artifact(bytes: &[u8], target: &Target) -> Artifact {
         attribution: None,
         audit: None,
         memory_functions: None,
+        linker: None,
         allocator: AllocatorChoice { allocator: Allocator::System, origin: "metadata".to_owned() },
         cpu_flags: None,
         verdict: None,

@@ -359,14 +359,14 @@ fn sccache_counts_are_reported() {
 fn zig_objects_are_built_in_parallel_and_saved() {
     // Only where zig's cache has it already is this a matter of seconds.
     let (workspace, cache) = (Workspace::hello(), Workspace::empty());
-    dist(&workspace, "").run();
+    dist(&workspace, "--linker zig").run();
     let record = fs::read_to_string(workspace.path("target/longshore/longshore-units.json"));
     let record: Value = serde_json::from_str(&record.unwrap()).unwrap();
     let parts = record["zig"].as_array().unwrap();
     assert_eq!(parts.len(), 1);
     // The second build finds it done, and starts nothing.
     workspace.write("src/main.rs", "fn main() {}\n");
-    dist(&workspace, "").run();
+    dist(&workspace, "--linker zig").run();
     assert!(!workspace.dist().join("logs/warm.log").exists());
     save(&workspace, &cache).run();
 }

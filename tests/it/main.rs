@@ -45,6 +45,7 @@ mod interop_notes;
 mod interop_page;
 mod interop_rows;
 mod interop_writers;
+mod linker;
 mod manifest;
 mod measure;
 mod memory;

@@ -126,7 +126,8 @@ fn a_programs_own_function_comes_first() {
             .json();
         let artifact = &json["artifacts"][0];
         assert_eq!(artifact["smoke"]["output"], "true", "{artifact:#}");
-        let others = artifact["memory-functions"]["others"].as_array().unwrap();
+        let none = Vec::new();
+        let others = artifact["memory-functions"]["others"].as_array().unwrap_or(&none);
         assert!(!others.contains(&"memcpy".into()), "{artifact:#}");
         // With `fat` it is inlined.
         assert!(lto == "fat" || others.contains(&"memcmp".into()), "{artifact:#}");

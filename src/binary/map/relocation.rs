@@ -29,6 +29,9 @@ pub(super) fn claims(
         let range = space.offset(entry.address);
         let word = file.words().size() as u64;
         let mut claim = |start: u64, len: u64, owner: &Claim| {
+            if len == 0 {
+                return;
+            }
             let evidence = owner.evidence.max(Evidence::Relocation);
             found.push(Claim {
                 start,
@@ -55,7 +58,7 @@ pub(super) fn claims(
 
 /// One entry.
 pub(super) struct Relocation {
-    /// Its offset in the file, and its size.
+    /// Its offset in the file, and its size; 0 if it shares its bytes with others.
     offset: u64,
     size: u64,
     /// The address that it changes.
@@ -77,7 +80,7 @@ pub(super) fn for_each_relocation(
     for (index, section) in file.sections.iter().enumerate() {
         let with_addend = match section.sh_type {
             SHT_RELA => true,
-            SHT_REL => false,
+            SHT_REL | SHT_RELR => false,
             _ => continue,
         };
         let range = space.section(index);
@@ -88,6 +91,16 @@ pub(super) fn for_each_relocation(
         // Bytes that another section covers belong to that one.
         let own = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         let content = content.get(..own).unwrap_or(&content);
+        if section.sh_type == SHT_RELR {
+            let entries = content.chunks_exact(word).filter_map(|entry| words.word(entry, 0));
+            for address in packed_addresses(entries, word as u64) {
+                let at = space.offset(address);
+                let target =
+                    at.and_then(|at| words.word(reader.read_up_to(at, word as u64).ok()?, 0));
+                visit(&Relocation { offset: range.start, size: 0, address, target });
+            }
+            continue;
+        }
         let size = if with_addend { 3 * word } else { 2 * word };
         for (at, entry) in content.chunks_exact(size).enumerate() {
             let number = |index: usize| words.word(entry, index * word).unwrap_or_default();
@@ -117,6 +130,27 @@ pub(super) fn for_each_relocation(
     Ok(())
 }
 
+/// The type of sections with packed relative relocations
+/// (<https://gabi.xinuos.com/elf/06-reloc.html>, "Relative Relocation Table").
+const SHT_RELR: u32 = 19;
+
+/// Returns the addresses in the entries of such a section. An even entry is an address, and the bits of an odd one
+/// are for the words after the last address.
+fn packed_addresses(entries: impl Iterator<Item = u64>, word: u64) -> impl Iterator<Item = u64> {
+    let bits = word * 8 - 1;
+    let mut next = 0_u64;
+    entries.flat_map(move |entry| {
+        let (base, bitmap) = match entry & 1 {
+            0 => (entry, 1),
+            _ => (next, entry >> 1),
+        };
+        let covered = if entry & 1 == 0 { 1 } else { bits };
+        next = base.wrapping_add(covered * word);
+        let set = (0..bits).filter(move |bit| bitmap >> bit & 1 == 1);
+        set.map(move |bit| base.wrapping_add(bit * word))
+    })
+}
+
 /// Returns the address of the symbol of that index, if the file defines it.
 fn symbol_value(
     file: &ElfFile<'_>,
@@ -135,4 +169,18 @@ fn symbol_value(
 
 fn scroll_symbol(bytes: &[u8], file: &ElfFile<'_>) -> Option<Sym> {
     goblin::elf::Symtab::parse(bytes, 0, 1, file.ctx).ok()?.iter().next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::packed_addresses;
+
+    #[test]
+    fn packed_relocations_are_addresses_and_bitmaps() {
+        let addresses: Vec<u64> =
+            packed_addresses([0x1000, 0b1011, 0b101, 0x4000].into_iter(), 8).collect();
+        assert_eq!(addresses, [0x1000, 0x1008, 0x1018, 0x1200 + 8, 0x4000]);
+        let narrow: Vec<u64> = packed_addresses([0x10, 0b11, 0b11].into_iter(), 4).collect();
+        assert_eq!(narrow, [0x10, 0x14, 0x90]);
+    }
 }

@@ -55,6 +55,12 @@ pub fn failed_crate(lines: &[String]) -> Option<Crate> {
     })
 }
 
+/// Returns whether the line is rustc's error about a link with rust-lld, by the name of its script.
+pub fn is_rust_lld_failure(line: &str) -> bool {
+    line.starts_with("error: linking with `")
+        && line.contains(&format!("/{}", crate::build::linker::RUST_LLD_SCRIPT))
+}
+
 /// Returns the version of `name` that was being compiled, from the log, if there is only one.
 fn compiled_version(lines: &[String], name: &str) -> Option<String> {
     let mut versions = lines.iter().filter_map(|line| {

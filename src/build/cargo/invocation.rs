@@ -11,6 +11,7 @@ use crate::{
     },
     model::schema::{
         allocator::AllocatorChoice,
+        linker::LinkerChoice,
         memory::MemoryChoice,
         plan::{Build, Flag, Std, Via},
     },
@@ -40,6 +41,8 @@ pub struct TargetFlags {
     pub allocator: AllocatorChoice,
     /// The implementation of memory functions.
     pub memory: MemoryChoice,
+    /// The linker.
+    pub linker: LinkerChoice,
 }
 
 impl TargetFlags {

@@ -6,6 +6,7 @@ pub mod cpu;
 pub mod identity;
 pub mod invocation;
 pub mod layout;
+pub mod libraries;
 pub mod message;
 pub mod node;
 pub mod progress;

@@ -81,8 +81,8 @@ pub struct FlagContext<'a> {
     pub aborts: bool,
     /// Unstable switches.
     pub unstable: &'a [Unstable],
-    /// The objects that are linked in, and the reason for each.
-    pub objects: Vec<(&'a str, &'static str)>,
+    /// The objects and other arguments of the link, and the reason for each.
+    pub link_args: Vec<(&'a str, &'static str)>,
     /// Whether rustc links the C library statically by default.
     pub is_static: bool,
     /// The flags of the profile, which cargo itself gives to rustc.
@@ -205,8 +205,8 @@ fn tuning_flags(
     for arg in &spec.link_args {
         add(format!("-Clink-arg={arg}"), of_target);
     }
-    for (object, why) in &context.objects {
-        add(format!("-Clink-arg={object}"), why);
+    for (arg, why) in &context.link_args {
+        add(format!("-Clink-arg={arg}"), why);
     }
     flags
 }
@@ -285,8 +285,8 @@ fn check_contradictions(sources: &[FlagGroup], target: &Target) -> Result<()> {
     Ok(())
 }
 
-/// Checks that nothing chooses another linker than zig: provenance would name the wrong one, and
-/// other linkers do not understand all of longshore's arguments.
+/// Checks that no flag chooses a linker: provenance would name the wrong one, and other linkers do not understand
+/// all of longshore's arguments.
 fn check_linker(user: &UserFlags, sources: &[FlagGroup], target: &Target) -> Result<()> {
     let chooses = |setting: &str| {
         let link_args = setting.split_once('=').filter(|(key, _)| key.starts_with("link-arg"));
@@ -298,10 +298,14 @@ fn check_linker(user: &UserFlags, sources: &[FlagGroup], target: &Target) -> Res
     };
     let rejected = |what: String, origin: &str| {
         Error::usage(format!(
-            "{what} from {origin} chooses a linker for target `{}`, and longshore links with zig",
+            "{what} from {origin} chooses a linker for target `{}`, and longshore links with zig or \
+             rust-lld",
             target.name
         ))
-        .hint("remove it for this target, for example with a `target.<target>` table for others")
+        .hint(
+            "remove it for this target, for example with a `target.<target>` table for others; \
+             `linker` in `[workspace.metadata.longshore]` chooses one of the two",
+        )
     };
     if let Some(linker) = &user.linker {
         return Err(rejected(format!("`linker = \"{}\"`", linker.flag), &linker.origin));
@@ -447,7 +451,7 @@ mod tests {
         target.spec.link_args = vec!["-Wl,-z,stack-size=8388608".to_owned()];
         let context = FlagContext {
             is_static: true,
-            objects: vec![("/a b.o", "longshore: allocator mimalloc")],
+            link_args: vec![("/a b.o", "longshore: allocator mimalloc")],
             ..FlagContext::default()
         };
         let all = merge(&user(&["-Clink-arg=-s"]), &target, &context).unwrap();

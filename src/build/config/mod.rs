@@ -23,6 +23,7 @@ use crate::{
         error::{Error, Result},
         schema::{
             allocator,
+            linker::LinkerSetting,
             memory::MemoryFunctions,
             packaging::{Compressor, Extra},
             profile::{Preset, Unstable},
@@ -50,6 +51,8 @@ pub struct WorkspaceSettings {
     pub allocator: Option<allocator::AllocatorSetting>,
     /// The implementation of memory functions; a target's own setting comes first.
     pub memory_functions: Option<MemoryFunctions>,
+    /// The linker of all binaries; a target's own setting takes precedence.
+    pub linker: Option<LinkerSetting>,
     /// Unstable switches of rustc, by name.
     pub unstable: Vec<Unstable>,
     /// Whether symbols are kept in separate files.

@@ -10,7 +10,13 @@ use semver::Version;
 
 use super::{archive, settings::Settings};
 use crate::{
-    build::{cargo::rustflags::UserFlags, profile, request::BuildRequest, workspace::Workspace},
+    build::{
+        cargo::rustflags::UserFlags,
+        linker::{NativeCode, RustLld},
+        profile,
+        request::BuildRequest,
+        workspace::Workspace,
+    },
     model::schema::{
         dist::Changes,
         plan::{CpuFlags, Recipe, Std},
@@ -61,6 +67,8 @@ pub struct Facts {
     pub epoch: u64,
     /// The version of the installed zig, else of the one that will be fetched.
     pub zig: Option<Version>,
+    /// The version of rustc.
+    pub rustc: Option<Version>,
     /// The variables with flags for C compilers that are set, with their values.
     pub c_flags: BTreeMap<String, String>,
     /// Directories besides workspace and target directory with names that must not reach a binary.
@@ -95,6 +103,10 @@ pub struct TargetFacts {
     pub mimalloc: Option<Utf8PathBuf>,
     /// The object of memory functions, if its programs get it.
     pub memory: Option<Utf8PathBuf>,
+    /// The state of rust-lld.
+    pub rust_lld: RustLld,
+    /// The code in its programs that is not Rust.
+    pub native: NativeCode,
     /// Whether rustc links the C library statically by default.
     pub is_static: bool,
     /// Flags that add to its CPU.

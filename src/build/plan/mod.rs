@@ -24,8 +24,10 @@ use crate::{
         cargo::{
             cpu,
             invocation::{self, TargetFlags},
+            libraries::linked_library,
             rustflags::{self, FlagContext, Remap},
         },
+        linker::{self, LinkerFacts},
         memory, profile,
         target::Target,
         workspace::Workspace,
@@ -120,8 +122,8 @@ fn warnings(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Vec<St
     warnings
 }
 
-/// Returns the flags for rustc and C compilers for a target, and its implementations of `malloc` and of memory
-/// functions.
+/// Returns the flags for rustc and C compilers for a target, its implementations of `malloc` and of memory
+/// functions, and its linker.
 fn target_flags(inputs: &Inputs<'_>, target: &Target, remap: &Remap) -> Result<TargetFlags> {
     let Inputs { settings, facts, .. } = *inputs;
     let profile = &settings.profile;
@@ -131,6 +133,17 @@ fn target_flags(inputs: &Inputs<'_>, target: &Target, remap: &Remap) -> Result<T
     let own = target_facts.own_allocator.as_deref();
     let allocator = allocator::choose(target, &settings.allocator, profile.preset, own);
     let memory = memory::choose(target, settings.memory_functions);
+    let of_profile = profile::rustflags(&facts.profiles, &profile.name);
+    let library = linked_library(&user, target, &of_profile);
+    let linker_facts = LinkerFacts {
+        rustc: facts.rustc.as_ref(),
+        rust_lld: &target_facts.rust_lld,
+        native: &target_facts.native,
+        library: library.as_deref(),
+    };
+    let linker = linker::choose(target, &settings.linker, linker_facts)?;
+    let linkage = target.spec.linkage;
+    let packed = linker::packed_relocations(linker.linker, linkage, linker_facts.rustc);
     let mimalloc = target_facts.mimalloc.as_ref().map(|path| path.as_str());
     let functions = target_facts.memory.as_ref().map(|path| path.as_str());
     let mimalloc = mimalloc.filter(|_| allocator.allocator == Allocator::Mimalloc);
@@ -143,13 +156,14 @@ fn target_flags(inputs: &Inputs<'_>, target: &Target, remap: &Remap) -> Result<T
         preset: profile.preset,
         aborts: profile::panics_abort(&profile.settings),
         unstable: &profile.unstable,
-        objects: mimalloc.into_iter().chain(functions).collect(),
+        link_args: packed.into_iter().chain(mimalloc).chain(functions).collect(),
         is_static: target_facts.is_static,
-        profile: &profile::rustflags(&facts.profiles, &profile.name),
+        profile: &of_profile,
     };
     let all = rustflags::merge(&user, target, &context)?;
     let c = rustflags::c_tuning_flags(target, &context);
-    Ok(TargetFlags { target: target.name.clone(), std, user, all, c, allocator, memory })
+    let target = target.name.clone();
+    Ok(TargetFlags { target, std, user, all, c, allocator, memory, linker })
 }
 
 /// Returns a job for each binary and target.
@@ -175,6 +189,7 @@ fn plan_jobs(
                 linkage: target.spec.linkage,
                 allocator: flags.allocator.clone(),
                 memory_functions: flags.memory.clone(),
+                linker: flags.linker.clone(),
                 cpu: target.cpu(profile.preset).map(str::to_owned),
                 cpu_flags: facts.target(&target.name).cpu_flags.clone(),
                 profile: profile.name.clone(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     build::{
         allocator::AllocatorSettings,
+        linker::LinkerSettings,
         profile,
         request::BuildRequest,
         target::{Target, Targets},
@@ -35,6 +36,8 @@ pub struct Settings<'a> {
     pub allocator: AllocatorSettings,
     /// The requested memory functions; a target's file may set different ones.
     pub memory_functions: Option<MemoryFunctions>,
+    /// The requested linker; a target's file may set a different one.
+    pub linker: LinkerSettings,
     /// Whether symbols and line numbers are kept in debug files.
     pub debug_files: bool,
     /// Whether each package is built by a separate cargo command.
@@ -64,6 +67,7 @@ impl<'a> Settings<'a> {
                 metadata: metadata.allocator,
             },
             memory_functions: request.memory_functions.or(metadata.memory_functions),
+            linker: LinkerSettings { option: request.linker, metadata: metadata.linker },
             debug_files,
             each: request.each || metadata.each,
         };

@@ -24,6 +24,8 @@ enum NextArgument {
     Translate,
     Keep,
     Drop,
+    /// It is the symbol of a `-u`, which zig accepts only as one argument.
+    Symbol,
 }
 
 impl<'a> Filter<'a> {
@@ -42,6 +44,12 @@ impl<'a> Filter<'a> {
             NextArgument::Translate => {}
             NextArgument::Keep => return keep(),
             NextArgument::Drop => return Vec::new(),
+            NextArgument::Symbol => return vec![format!("-Wl,-u,{arg}")],
+        }
+        // Also where rustc adds the run-time library of profiles.
+        if arg == "-u" {
+            self.next = NextArgument::Symbol;
+            return Vec::new();
         }
         if arg == "-target" && mem::replace(&mut self.targeted, true) {
             self.next = NextArgument::Drop;
@@ -279,6 +287,7 @@ mod tests {
             ("-lgcc_s", "-lunwind"),
             ("-emain", "-Wl,--entry=main"),
             ("-Wl,--undefined=S", "-Wl,-u,S"),
+            ("-u S", "-Wl,-u,S"),
             ("-Wl,/lib/there.a", "/lib/there.a"),
             ("-march=x86-64-v3", "-march=x86_64_v3"),
             ("-mtune=cascadelake", "-mtune=cascadelake"),

@@ -35,6 +35,11 @@ pub fn with_prefix_map(args: Vec<String>, maps: &str) -> Vec<String> {
     flags.chain(args).collect()
 }
 
+/// Returns whether a compiler with `args` only links objects, as rustc does.
+pub fn only_links(args: &[String]) -> bool {
+    !args.iter().any(|arg| compiles(arg) && !super::filter::is_response_file(arg))
+}
+
 /// Returns whether a compiler with the argument `arg` compiles, and does not only link objects.
 fn compiles(arg: &str) -> bool {
     let stops = ["-c", "-S", "-E", "-M", "-MM", "-fsyntax-only", "-x", "-"];
@@ -60,6 +65,8 @@ mod tests {
         let rest = "-g -target x86_64-linux-musl -mcpu=x86_64_v3 -march=native -m64 \
                     -mcmodel=small -mllvm -x1 a.o -o a";
         assert_eq!(without_cpu_extensions(words(link)), words(rest));
+        assert!(only_links(&words(link)) && only_links(&words("@/t/linker-arguments -pie")));
+        assert!(!only_links(&words("a.o b.c")) && !only_links(&words("@objects.rsp")));
         for compile in ["-mavx2 -c a.c -o a.o", "-mavx2 a.c -o a", "-mavx2 @args", "-mavx2 -E -"] {
             assert_eq!(without_cpu_extensions(words(compile)), words(compile));
         }

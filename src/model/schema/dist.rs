@@ -12,7 +12,10 @@ pub use super::{
 use crate::model::{
     digest::Digest,
     platform::Platform,
-    schema::{allocator::AllocatorChoice, memory::MemoryChoice, plan::CpuFlags, units::Units},
+    schema::{
+        allocator::AllocatorChoice, linker::LinkerChoice, memory::MemoryChoice, plan::CpuFlags,
+        units::Units,
+    },
 };
 
 /// The name of the file.
@@ -172,6 +175,9 @@ pub struct Artifact {
     /// absent in releases of versions without this choice.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub memory_functions: Option<MemoryChoice>,
+    /// The linker; absent in releases of versions without this choice.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub linker: Option<LinkerChoice>,
     /// Flags that let it use more of a CPU than the target's CPU has; absent if there are none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cpu_flags: Option<CpuFlags>,

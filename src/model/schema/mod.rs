@@ -15,6 +15,7 @@ pub mod dist;
 pub mod doctor;
 mod formats;
 pub mod image;
+pub mod linker;
 pub mod memory;
 pub mod package;
 pub mod packaging;

@@ -12,6 +12,7 @@ use crate::model::{
     reference::repository_name,
     schema::{
         allocator::AllocatorChoice,
+        linker::LinkerChoice,
         memory::MemoryChoice,
         packaging::{Compressor, Extra, Format, Shell},
         profile::{Preset, Setting, Unstable},
@@ -161,6 +162,8 @@ pub struct Job {
     pub allocator: AllocatorChoice,
     /// The implementation of the functions that compare, search, copy and fill memory.
     pub memory_functions: MemoryChoice,
+    /// The linker.
+    pub linker: LinkerChoice,
     /// The baseline CPU, in rustc's spelling; that of the target when absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cpu: Option<String>,

@@ -42,6 +42,9 @@ pub struct RecordedRequest {
     /// `--allocator`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allocator: Option<super::allocator::AllocatorSetting>,
+    /// `--linker`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub linker: Option<super::linker::LinkerSetting>,
     /// `--unstable`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unstable: Vec<Unstable>,

@@ -49,6 +49,14 @@ pub(in crate::ops) fn build_error(cx: &Context, failure: &BuildFailure<'_>) -> E
     let mut detail =
         vec![format!("$ {}", without_env(command)), blame::excerpt(lines, EXCERPT_LINES)];
     let mut hint = known_remedy(lines).map(str::to_owned);
+    if hint.is_none() && lines.iter().any(|line| blame::is_rust_lld_failure(line)) {
+        detail.push("rust-lld failed to link".to_owned());
+        hint = Some(
+            "`linker = \"zig\"` in `[workspace.metadata.longshore]`, or `--linker zig`, links with \
+             zig and its libraries"
+                .to_owned(),
+        );
+    }
     let missing = blame::missing_libraries(lines);
     for library in &missing {
         let subject = format!("library `{library}` is missing: ");

@@ -6,13 +6,14 @@ use camino::Utf8Path;
 use cargo_metadata::Metadata;
 
 use crate::{
-    build::{allocator::MIMALLOC, cargo::message::BuildReport},
+    build::{allocator::MIMALLOC, cargo::message::BuildReport, linker::musl::bundled},
     model::{
         digest::Digest,
         error::Result,
         schema::{
             allocator::Allocator,
             dist::{Artifact, Document, DocumentKind, Image},
+            linker::Linker,
             memory::MemoryFunctions,
             plan::Job,
             size::Dependency,
@@ -202,9 +203,20 @@ fn subject(
 /// Returns the components of the binaries that are not crates known to cargo.
 fn other_components(planned: &Planned, binaries: &[&Artifact]) -> Vec<Component> {
     let mut all = vec![Component::std(&planned.rust.version.to_string())];
-    if binaries.iter().any(|one| one.target.split('-').any(|part| part.starts_with("musl"))) {
+    let of_musl = |one: &&&Artifact| one.target.split('-').any(|part| part.starts_with("musl"));
+    let linked_by = |one: &Artifact, linker| {
+        one.linker.as_ref().map_or(Linker::Zig, |choice| choice.linker) == linker
+    };
+    let has_musl = |linker| binaries.iter().filter(of_musl).any(|one| linked_by(one, linker));
+    if has_musl(Linker::Zig) {
         let zig = planned.plan.release.tools.get("zig").map_or("", String::as_str);
-        all.push(Component::musl(zig));
+        all.push(Component::musl(None, &format!("zig {zig}")));
+    }
+    if has_musl(Linker::RustLld) {
+        let rustc = &planned.rust.version;
+        let version =
+            bundled(rustc).map(|(major, minor, patch)| format!("{major}.{minor}.{patch}"));
+        all.push(Component::musl(version.as_deref(), &format!("the target of rustc {rustc}")));
     }
     if binaries.iter().any(|one| one.allocator.allocator == Allocator::Mimalloc) {
         all.push(Component::mimalloc(MIMALLOC));

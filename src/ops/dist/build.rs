@@ -105,7 +105,7 @@ pub(in crate::ops) fn compile(
         env.extend(build.env_remove.iter().map(|name| (name.clone(), None)));
         env.extend(fixed_env(cx, plan.release.source_date_epoch));
         let targets: Vec<_> =
-            build.targets.iter().map(|name| zig_target(plan, build, name)).collect();
+            build.targets.iter().map(|name| zig_target(planned, plan, build, name)).collect();
         let more =
             zig::environment(cx, &planned.rust, zig, &plan.target_directory, &targets, &env)?;
         env.extend(more);
@@ -125,7 +125,7 @@ pub(in crate::ops) fn compile(
             }
         }
         let warm = Warm::new(planned, build, &env);
-        warmed.insert(warm.name().to_owned());
+        warmed.extend(warm.name().map(str::to_owned));
         let zig_cache = warm.restored(cx, directory);
         if let Some(cache) = &zig_cache {
             env.insert("ZIG_GLOBAL_CACHE_DIR".to_owned(), Some(cache.to_string()));
@@ -284,7 +284,7 @@ fn run_cargo(
 }
 
 /// Returns zig's description of the target `name` of `build`.
-fn zig_target(plan: &Plan, build: &Build, name: &str) -> zig::ZigTarget {
+fn zig_target(planned: &Planned, plan: &Plan, build: &Build, name: &str) -> zig::ZigTarget {
     let job = plan.jobs.iter().find(|job| job.target == name);
     let flags = job.iter().flat_map(|job| &job.rustflags);
     let flags = flags.filter(|flag| flag.via == Via::Rustflags);
@@ -293,6 +293,7 @@ fn zig_target(plan: &Plan, build: &Build, name: &str) -> zig::ZigTarget {
         name: name.to_owned(),
         cpu: cpu::chosen_cpu(&flags),
         link_args: build.link_args.get(name).cloned().unwrap_or_default(),
+        rust_lld: planned.rust_lld.get(name).cloned(),
     }
 }
 

@@ -99,6 +99,7 @@ impl<'a> Collector<'a> {
             attribution: None,
             allocator: job.allocator.clone(),
             memory_functions,
+            linker: Some(job.linker.clone()),
             cpu_flags: job.cpu_flags.clone(),
             verdict: None,
             smoke: None,

@@ -6,6 +6,7 @@ pub mod bom;
 pub mod build;
 pub mod collect;
 pub mod features;
+pub mod native;
 pub mod path_packages;
 pub mod plan;
 pub mod planned;

@@ -9,6 +9,7 @@ use crate::{
         allocator::MIMALLOC,
         cargo::{cpu, identity::Identities, invocation::resolution_args},
         config::RecipeSetting,
+        linker::{self, NativeCode, RustLld, RustLldPaths},
         plan::{Facts, Inputs, Settings, TargetFacts},
         profile,
         request::BuildRequest,
@@ -20,12 +21,13 @@ use crate::{
         schema::{
             Plan,
             allocator::{Allocator, AllocatorSetting},
+            linker::Linker,
             memory::MemoryFunctions,
             plan::{CpuFlags, Job, Recipe, Std},
         },
     },
     ops::{
-        dist::{allocator, features, path_packages, planned::Planned, preflight, source},
+        dist::{allocator, features, native, path_packages, planned::Planned, preflight, source},
         image,
         output::{guard, stage},
         package,
@@ -65,6 +67,7 @@ fn make(cx: &Context, request: &BuildRequest, provide: bool) -> Result<Planned> 
     let settings = Settings::resolve(&workspace, &targets, request, &profiles)?;
     let names = settings.target_names();
     let mut facts = Facts {
+        rustc: Some(rust.version.clone()),
         flag_variables: cargo::flag_variables(cx),
         withheld: cx.env.withheld(),
         targets: target_facts(cx, &config, &rust, &names)?,
@@ -79,8 +82,14 @@ fn make(cx: &Context, request: &BuildRequest, provide: bool) -> Result<Planned> 
         let own = allocator::find_allocators(cx, &workspace, request, &names)?;
         facts.add(own, |target, own| target.own_allocator = Some(own));
     }
+    let code = find_native_code(cx, &workspace, request, &settings, provide)?;
+    facts.add(code, |target, code| target.native = code);
     let packages = add_packages(cx, &workspace, request, &settings, provide, &mut facts)?;
     let compilers = c_compilers(cx, &config, &mut facts);
+    if !compilers.is_empty() {
+        // What another compiler makes of them is not tested.
+        facts.targets.values_mut().for_each(|target| target.native = target.native.untested());
+    }
     // A first plan, so that all errors of the request are reported before anything is fetched.
     let first = inputs_plan(&workspace, request, &settings, &facts)?;
     check(&workspace, &settings, &first, provide, &mut facts)?;
@@ -89,14 +98,7 @@ fn make(cx: &Context, request: &BuildRequest, provide: bool) -> Result<Planned> 
     preflight::check(cx, &first, provide)?;
     let std_options = first.profile.std_options();
     let (std, zig) = toolchains(cx, request, &rust, &names, &std_options, provide)?;
-    for std in std.values() {
-        if let Std::Source { source, .. } = std {
-            facts.remap.push((Utf8PathBuf::from(source), rustc_source(&rust)));
-        }
-    }
-    facts.add(std, |target, std| target.std = Some(std));
-    facts.remap.sort();
-    facts.remap.dedup();
+    add_std(&rust, std, &mut facts);
     facts.zig = zig.as_ref().map(|zig| zig.version.clone());
     let (mimalloc, memory) = objects(cx, &first, &rust, zig.as_ref())?;
     facts.add(mimalloc.clone(), |target, object| target.mimalloc = Some(object));
@@ -110,6 +112,7 @@ fn make(cx: &Context, request: &BuildRequest, provide: bool) -> Result<Planned> 
         package::check_required(&plan.archives)?;
     }
     plan.warnings.iter().for_each(|warning| cx.warn(warning));
+    let rust_lld = rust_lld_paths(&plan, &facts);
     facts.again = true;
     let again = request.twice.then(|| inputs_plan(&workspace, request, &settings, &facts));
     Ok(Planned {
@@ -122,11 +125,53 @@ fn make(cx: &Context, request: &BuildRequest, provide: bool) -> Result<Planned> 
         zig,
         mimalloc,
         memory,
+        rust_lld,
         resolution: resolution_args(request),
         offline: request.offline,
         timings: request.timings,
         identities: Identities { packages, wrapper: config.rustc_wrapper() },
     })
+}
+
+/// Returns the code that is not Rust in the programs for each target, if the choice of a linker depends on it.
+fn find_native_code(
+    cx: &Context,
+    workspace: &Workspace,
+    request: &BuildRequest,
+    settings: &Settings<'_>,
+    provide: bool,
+) -> Result<BTreeMap<String, NativeCode>> {
+    let is_automatic = |target: &&&Target| linker::is_automatic(target, &settings.linker);
+    let targets: Vec<&str> =
+        settings.targets.iter().filter(is_automatic).map(|target| target.name.as_str()).collect();
+    if targets.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    native::find_native_code(cx, workspace, request, &targets, provide)
+}
+
+/// Adds the std of each target, the directory of its source, and the linker that goes with it.
+fn add_std(rust: &Rust, all: BTreeMap<String, Std>, facts: &mut Facts) {
+    for (name, std) in all {
+        if let Std::Source { source, .. } = &std {
+            facts.remap.push((Utf8PathBuf::from(source), rustc_source(rust)));
+        }
+        let target = facts.targets.entry(name.clone()).or_default();
+        target.rust_lld = toolchain::rust_lld::find(rust, &name, &std);
+        target.std = Some(std);
+    }
+    facts.remap.sort();
+    facts.remap.dedup();
+}
+
+/// Returns the paths of rust-lld for the targets that it links.
+fn rust_lld_paths(plan: &Plan, facts: &Facts) -> BTreeMap<String, RustLldPaths> {
+    let linked = plan.jobs.iter().filter(|job| job.linker.linker == Linker::RustLld);
+    let paths = linked.filter_map(|job| match &facts.target(&job.target).rust_lld {
+        RustLld::Found(paths) => Some((job.target.clone(), paths.clone())),
+        RustLld::Unknown | RustLld::Missing(_) => None,
+    });
+    paths.collect()
 }
 
 /// Returns the std of each of `targets`, and zig if it is there; with `provide`, both are installed where

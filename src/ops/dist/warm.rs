@@ -13,7 +13,10 @@ use crate::{
         command::Command,
         digest::Digest,
         error::{Error, Result},
-        schema::plan::{Build, Via},
+        schema::{
+            linker::Linker,
+            plan::{Build, Via},
+        },
     },
     ops::{dist::planned::Planned, output::stage::Stage},
     sys::{Context, fs, process::Children, warm},
@@ -43,6 +46,9 @@ impl Warm {
         let mut key = format!("{}", planned.rust.version);
         let part = |target: &String| {
             let job = planned.plan.jobs.iter().find(|job| job.target == *target)?;
+            if job.linker.linker != Linker::Zig {
+                return None;
+            }
             let upper = target.to_uppercase().replace(['-', '.'], "_");
             let linker = env.get(&format!("CARGO_TARGET_{upper}_LINKER"))?.clone()?;
             let all = job.rustflags.iter().map(|flag| flag.flag.as_str());
@@ -62,9 +68,9 @@ impl Warm {
         Warm { name: format!("{version}-{}", Digest::sha256(key.as_bytes()).short()), parts }
     }
 
-    /// Returns its name.
-    pub(in crate::ops) fn name(&self) -> &str {
-        &self.name
+    /// Returns its name, if zig links anything.
+    pub(in crate::ops) fn name(&self) -> Option<&str> {
+        (!self.parts.is_empty()).then_some(self.name.as_str())
     }
 
     /// Returns the cache for zig that a restored cache brought to `target`, if one is needed.
@@ -87,7 +93,7 @@ impl Warm {
         work: impl FnOnce(&(dyn Fn() + Sync)) -> Result<T>,
     ) -> Result<T> {
         let zig_cache = zig_cache.unwrap_or_else(|| cx.env.zig_cache());
-        if warm::is_warm(&zig_cache, &self.name) {
+        if self.parts.is_empty() || warm::is_warm(&zig_cache, &self.name) {
             return work(&|| {});
         }
         let children = cx.children.nested();

@@ -229,6 +229,7 @@ fn fingerprint(plan: &Plan) -> Digest {
         job.rustflags.iter().for_each(|flag| add(&flag.flag));
         add(job.allocator.allocator.name());
         add(job.memory_functions.functions.name());
+        add(job.linker.linker.name());
     }
     for build in &plan.builds {
         build.link_args.values().flatten().for_each(|arg| add(arg));

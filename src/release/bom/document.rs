@@ -88,14 +88,14 @@ impl Component {
         }
     }
 
-    /// Returns musl's libc, which comes with zig, without a version.
-    pub fn musl(zig: &str) -> Self {
+    /// Returns musl's libc in `version`, which comes with `source`.
+    pub fn musl(version: Option<&str>, source: &str) -> Self {
         Component {
             name: "musl".to_owned(),
-            version: None,
+            version: version.map(str::to_owned),
             license: Some("MIT".to_owned()),
-            purl: Some(generic_purl("musl", None)),
-            comment: format!("the libc that zig {zig} brings"),
+            purl: Some(generic_purl("musl", version)),
+            comment: format!("the libc that {source} brings"),
         }
     }
 

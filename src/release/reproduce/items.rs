@@ -173,5 +173,9 @@ fn artifact_facts(artifact: &Artifact) -> Option<Value> {
     for name in ["unstripped", "allocator", "memory-functions", "cpu-flags", "verdict", "smoke"] {
         fields.remove(name);
     }
+    // Of the linker, its name without the reason.
+    if let Some(linker) = artifact.linker.as_ref() {
+        fields.insert("linker".to_owned(), linker.linker.name().into());
+    }
     Some(value)
 }

@@ -12,6 +12,7 @@ use crate::{
         schema::{
             allocator::AllocatorSetting,
             dist::{RecordedRequest, Release},
+            linker::LinkerSetting,
             profile::{Preset, Unstable},
         },
     },
@@ -95,12 +96,13 @@ fn request(external: &Value, internal: &Value) -> RecordedRequest {
     let preset = text(external.get("preset"));
     let switches = texts(internal.get("unstable"));
     let targets = internal.get("targets").and_then(Value::as_object);
-    let allocators: BTreeSet<&str> = targets
-        .into_iter()
-        .flat_map(|targets| targets.values())
-        .filter_map(|target| target.get("allocator")?.as_str())
-        .collect();
-    let allocator = allocators.first().filter(|_| allocators.len() == 1);
+    // A setting that is the same for all targets.
+    let of_targets = |key: &str| {
+        let targets = targets.into_iter().flat_map(|targets| targets.values());
+        let all: BTreeSet<&str> = targets.filter_map(|target| target.get(key)?.as_str()).collect();
+        all.first().filter(|_| all.len() == 1).copied()
+    };
+    let (allocator, linker) = (of_targets("allocator"), of_targets("linker"));
     RecordedRequest {
         packages: texts(external.get("packages")),
         bins: texts(external.get("binaries")),
@@ -111,7 +113,10 @@ fn request(external: &Value, internal: &Value) -> RecordedRequest {
         preset: Preset::ALL.into_iter().find(|known| Some(known.name()) == preset.as_deref()),
         allocator: AllocatorSetting::ALL
             .into_iter()
-            .find(|known| Some(&known.name()) == allocator && *known != AllocatorSetting::Auto),
+            .find(|known| Some(known.name()) == allocator && *known != AllocatorSetting::Auto),
+        linker: LinkerSetting::ALL
+            .into_iter()
+            .find(|known| Some(known.name()) == linker && *known != LinkerSetting::Auto),
         unstable: Unstable::ALL
             .into_iter()
             .filter(|known| switches.iter().any(|switch| switch == known.name()))
@@ -262,7 +267,7 @@ mod tests {
                     },
                     "internalParameters": {
                         "profile": { "lto": lto }, "sourceDateEpoch": 7, "unstable": [],
-                        "targets": { "t": { "allocator": "mimalloc" } },
+                        "targets": { "t": { "allocator": "mimalloc", "linker": "zig" } },
                     },
                     "resolvedDependencies": [
                         { "name": "rustc", "uri": "pkg:generic/rustc@1.95.0",
@@ -286,6 +291,7 @@ mod tests {
         assert_eq!(found.release.request.features, ["f"]);
         assert_eq!(found.release.request.preset, Some(Preset::Quick));
         assert_eq!(found.release.request.allocator, Some(AllocatorSetting::Mimalloc));
+        assert_eq!(found.release.request.linker, Some(LinkerSetting::Zig));
         assert_eq!((found.targets, found.packed), (vec!["t".to_owned()], true));
         assert_eq!(found.subjects.len(), 1);
         for text in ["", "[]", "{}", r#"{"_type":"https://in-toto.io/Statement/v1"}"#] {

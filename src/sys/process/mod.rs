@@ -5,6 +5,7 @@ mod capture;
 mod group;
 pub mod measure;
 mod run;
+pub(in crate::sys) mod rust_lld;
 pub mod rustc;
 pub(in crate::sys) mod watchdog;
 pub(in crate::sys) mod zig;

@@ -1,18 +1,27 @@
 //! zig as cargo and C builds start it: through this program, which translates the arguments.
 
-use std::{ffi::OsString, os::unix::process::CommandExt, path::Path};
+use std::{
+    ffi::OsString,
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::process::CommandExt as _,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use semver::Version;
 
-use crate::build::zig::{
-    PREFIX_MAP,
-    compiler::zig_release,
-    filter::{Filter, is_response_file, read_response, write_response},
-    link,
+use crate::build::{
+    linker::notice::is_notice,
+    zig::{
+        PREFIX_MAP,
+        compiler::zig_release,
+        filter::{Filter, is_response_file, read_response, write_response},
+        link,
+    },
 };
 
-/// Starts `zig cc` or `zig c++` instead of this process. `args` are the version of zig, the words that
-/// start it, `--`, and the arguments for the compiler.
+/// Starts `zig cc` or `zig c++` instead of this process; for a link beside it, without its notices. `args` are the
+/// version of zig, the words that start it, `--`, and the arguments for the compiler.
 ///
 /// # Errors
 /// A response file cannot be read or written, or zig cannot be started.
@@ -42,9 +51,31 @@ pub(in crate::sys) fn start_zig(tool: &str, args: &[OsString]) -> Result<(), Str
             None => translated.extend(filter.translate(arg)),
         }
     }
-    let mut command = std::process::Command::new(program);
-    let error = command.args(before).arg(tool).args(translated).exec();
-    Err(format!("cannot start `{program}`: {error}"))
+    let mut command = Command::new(program);
+    command.args(before).arg(tool).args(translated);
+    let cannot = |error| format!("cannot start `{program}`: {error}");
+    if link::only_links(&args) {
+        return without_notices(&mut command).map_err(cannot);
+    }
+    Err(cannot(command.exec()))
+}
+
+/// Runs `command`, passes on what it writes except for notices, and ends this process as it ended.
+#[allow(clippy::disallowed_methods, reason = "the process stands for zig, and ends as it does")]
+fn without_notices(command: &mut Command) -> std::io::Result<()> {
+    let mut child = command.stderr(Stdio::piped()).spawn()?;
+    if let Some(stderr) = child.stderr.take() {
+        let mut reader = BufReader::new(stderr);
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line)? > 0 {
+            if !is_notice(&line) {
+                std::io::stderr().write_all(&line)?;
+            }
+            line.clear();
+        }
+    }
+    let status = child.wait()?;
+    std::process::exit(status.code().unwrap_or(1))
 }
 
 /// Translates the arguments in a response file of rustc, in place.

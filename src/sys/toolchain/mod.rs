@@ -6,6 +6,7 @@ pub mod debian;
 pub mod memory;
 pub mod mimalloc;
 pub mod rust;
+pub mod rust_lld;
 pub mod std;
 pub mod zig;
 

@@ -6,10 +6,13 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    build::zig::{
-        bindgen,
-        compiler::{self as pure, Compiler, Tools, script, zig_release},
-        is_plain_path,
+    build::{
+        linker::{RUST_LLD_SCRIPT, RustLldPaths, arguments::OWN},
+        zig::{
+            bindgen,
+            compiler::{self as pure, Compiler, Tools, script, zig_release},
+            is_plain_path,
+        },
     },
     model::{
         command::Command,
@@ -18,6 +21,7 @@ use crate::{
     },
     sys::{
         Context, access, fs, parallel,
+        process::rust_lld,
         toolchain::{self, Rust, Zig},
     },
 };
@@ -31,6 +35,8 @@ pub struct ZigTarget {
     pub cpu: Option<String>,
     /// Arguments that are added to the links.
     pub link_args: Vec<String>,
+    /// The linker, if it is not zig.
+    pub rust_lld: Option<RustLldPaths>,
 }
 
 /// The paths of a target's tools.
@@ -94,7 +100,10 @@ impl ToolPaths {
 
     /// Writes the script that links `target`: the compiler with `args` after those of rustc. The path
     /// names the content: cargo compares the path only, and links again when it changes.
-    fn linker(&self, target: &ZigTarget) -> Result<Utf8PathBuf> {
+    fn linker(&self, cx: &Context, target: &ZigTarget) -> Result<Utf8PathBuf> {
+        if let Some(paths) = &target.rust_lld {
+            return self.rust_lld(cx, target, paths);
+        }
         if let Some((name, text)) = pure::link_file(&target.name) {
             fs::write(&self.dir.join(name), text.as_bytes())?;
         }
@@ -103,6 +112,37 @@ impl ToolPaths {
         let text = script(&[&self.cc], &args);
         let name = format!("zigld-{}-{}.sh", target.name, Digest::sha256(text.as_bytes()).short());
         let path = self.dir.join(name);
+        write_script(&path, &text)?;
+        Ok(path)
+    }
+
+    /// Does as [`Self::linker`] for rust-lld. A separate script names this program, so that the same program in
+    /// another place does not link again.
+    fn rust_lld(
+        &self,
+        cx: &Context,
+        target: &ZigTarget,
+        paths: &RustLldPaths,
+    ) -> Result<Utf8PathBuf> {
+        let words = [
+            cx.env.exe.as_str(),
+            "zig",
+            rust_lld::VERB,
+            paths.program.as_str(),
+            paths.libraries.as_str(),
+            "--",
+        ];
+        let key = Digest::sha256(words[3..].join("\n").as_bytes()).short();
+        let translator = self.dir.join(format!("rust-lld-{}-{key}.sh", target.name));
+        write_script(&translator, &script(&words, &[]))?;
+        let own = |arg: &String| match arg.starts_with('-') {
+            true => arg.clone(),
+            false => format!("{OWN}={arg}"),
+        };
+        let args: Vec<String> = target.link_args.iter().map(own).collect();
+        let text = script(&[&translator], &args);
+        let digest = Digest::sha256(text.as_bytes()).short();
+        let path = self.dir.join(format!("{RUST_LLD_SCRIPT}{}-{digest}.sh", target.name));
         write_script(&path, &text)?;
         Ok(path)
     }
@@ -195,7 +235,7 @@ pub fn environment(
         }
         let linker = format!("CARGO_TARGET_{}_LINKER", underscored.to_uppercase());
         if !is_set(&linker) {
-            set(linker, paths.linker(target)?.into_string());
+            set(linker, paths.linker(cx, target)?.into_string());
         }
         let file = "CMAKE_TOOLCHAIN_FILE";
         let cmake = format!("{file}_{underscored}");

@@ -15,7 +15,7 @@ use std::{ffi::OsString, io::Write, path::Path};
 pub use self::compiler::{ZigTarget, compiler, environment};
 use crate::sys::{
     confine,
-    process::{measure, rustc, watchdog, zig},
+    process::{measure, rust_lld, rustc, watchdog, zig},
     reentry,
 };
 
@@ -43,6 +43,7 @@ pub fn reenter() {
         confine::OUTER_VERB => confine::outer(&args),
         confine::INNER_VERB => confine::inner(&args),
         "cc" | "c++" => zig::start_zig(verb, args.get(3..).unwrap_or_default()),
+        rust_lld::VERB => rust_lld::start_rust_lld(args.get(3..).unwrap_or_default()),
         other => Err(format!("unknown zig tool `{other}`")),
     });
 }

@@ -159,8 +159,10 @@ fn presets(bench: &Bench, program: &Program) -> Result<()> {
     for (name, args) in [
         ("quick", "--preset quick"),
         ("balanced", "--preset balanced"),
+        ("balanced, zig", "--preset balanced --linker zig"),
         ("speed", "--preset speed"),
         ("size", "--preset size"),
+        ("size, zig", "--preset size --linker zig"),
         ("size, unstable", "--preset size --unstable immediate-abort --unstable no-locations"),
     ] {
         variants.push(ours(bench, &source, name, args, program.binary)?);
