@@ -117,7 +117,8 @@ fn what_adds_to_a_link_is_detected() {
     let reason = "zig auto: `-lx` from RUSTFLAGS adds to the link";
     assert_eq!(with("-Clink-arg=-lx"), reason);
     assert_eq!(with("-Clink-arg=-Wl,--icf=all"), "rust-lld auto: no C in the program");
-    // A library for build scripts prints the line for cargo, or calls the crate cc.
+    // A library for build scripts prints the line for cargo, or calls the crate cc, which knows C++, too.
+    const CC: &str = "pub const LINES: [&str; 2] = [\"cargo:rustc-link-lib=\", \"stdc++\"];\n";
     let helper = |dependency: &str, source: &str| {
         Workspace::empty()
             .package("hello", "[workspace]\n[build-dependencies]\nhelper = { path = \"helper\" }\n")
@@ -126,13 +127,17 @@ fn what_adds_to_a_link_is_detected() {
             .file("helper/Cargo.toml", &manifest("helper", dependency))
             .file("helper/src/lib.rs", source)
             .file("cc/Cargo.toml", &manifest("cc", ""))
-            .file("cc/src/lib.rs", "")
+            .file("cc/src/lib.rs", CC)
     };
     let zig = "zig auto: `hello` contains C, and is not tested with rust-lld";
     let prints = "pub fn link() { println!(\"cargo:rustc-link-lib=a\") }\n";
     assert_eq!(planned(plan(&helper("", prints))), zig);
     let calls = "[dependencies]\ncc = { path = \"../cc\" }\n";
     assert_eq!(planned(plan(&helper(calls, "pub fn link() {}\n"))), zig);
+    let direct = helper("", "")
+        .package("hello", "[workspace]\n[build-dependencies]\ncc = { path = \"cc\" }\n")
+        .file("build.rs", "fn main() {}\n");
+    assert_eq!(planned(plan(&direct)), zig);
     let neither = planned(plan(&helper("", "pub fn link() {}\n")));
     assert_eq!(neither, "rust-lld auto: no C in the program");
 }

@@ -113,9 +113,12 @@ impl<'a> Graph<'a> {
         if scripts.is_empty() {
             return NativeCode::None;
         }
-        // A library for build scripts may print the lines for cargo. Its own dependencies are for other work.
+        // A library for build scripts may print the lines for cargo. Its own dependencies are for other work, and
+        // a crate that compiles every language says nothing about this one.
         let direct = self.dependencies(id, DependencyKind::Build);
         let direct = direct.into_iter().filter_map(|id| self.packages.get(id));
+        let direct =
+            direct.filter(|package| !builds_c(&package.name) && !builds_cxx(&package.name));
         let libraries = direct.flat_map(|package| library_sources(package));
         scripts.extend(libraries.filter(|text| links_library(text)));
         if builds_cxx(name) || builds(builds_cxx) || scripts.iter().any(|text| links_cxx(text)) {
