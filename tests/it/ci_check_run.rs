@@ -68,8 +68,10 @@ fn git(workspace: &Workspace, args: &str) -> String {
 
 /// Returns a repository whose last commit makes the program larger by 100 kB, which is `most` at most.
 fn changed(most: &str) -> Workspace {
-    let settings =
-        format!("{QUICK}[workspace.metadata.longshore.verify]\nmax-growth.file = \"{most}\"\n");
+    let settings = format!(
+        "{QUICK}[workspace.metadata.longshore.verify]\nmax-growth.file = \"{most}\"\n\
+                 [workspace.metadata.longshore.ci]\ncommand = \"cargo longshore\"\n"
+    );
     let workspace = Workspace::empty()
         .package("hello", &settings)
         .file("rust-toolchain.toml", "[toolchain]\nchannel = \"stable\"\n")
