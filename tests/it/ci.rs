@@ -2,11 +2,14 @@
 
 use std::{fs, path::Path};
 
-use crate::support::{
-    ci::{faults, peers},
-    command::{Test, longshore, plain},
-    tool::{TOOL, write_crate},
-    workspace::Workspace,
+use crate::{
+    support::{
+        ci::{faults, peers},
+        command::{Test, longshore, plain},
+        tool::{TOOL, write_crate},
+        workspace::Workspace,
+    },
+    tidy::{files, repository},
 };
 
 const ALL: &str = "--provider github --provider gitlab --provider circleci";
@@ -448,4 +451,21 @@ fn a_workspace_without_a_source_of_longshore_is_rejected_with_the_choices() {
         .run();
     let other = path("src").file("src/Cargo.toml", "[package]\nname = \"other\"\n");
     longshore(&other, "ci generate").status(2).stderr("found `other`").run();
+}
+
+/// The owner of a name in the registry of crates could run code in release jobs.
+#[test]
+fn no_text_installs_longshore_by_its_name() {
+    let mut texts = files("src", &["rs"]);
+    texts.extend(files("docs", &["md"]));
+    texts.extend(files("tests/it/snapshots", &["txt"]));
+    for name in ["README.md", "CONTRIBUTING.md", ".gitlab-ci.yml"] {
+        texts.push((name.to_owned(), fs::read_to_string(repository().join(name)).unwrap()));
+    }
+    let found: Vec<_> = texts
+        .iter()
+        .filter(|(name, text)| !name.ends_with("tests.rs") && text.contains("install longshore"))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(found.is_empty(), "{found:?}");
 }

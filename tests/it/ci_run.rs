@@ -105,6 +105,18 @@ pub(crate) struct Provider {
     pub(crate) variables: &'static [(&'static str, &'static str)],
 }
 
+impl Provider {
+    /// Returns the names of the jobs of a release, for which longshore is downloaded or compiled.
+    fn release_jobs(&self, downloaded: bool) -> Vec<String> {
+        let id = |name: &str| format!("{}{name}", self.start);
+        let mut ids: Vec<_> = ["plan", "merge", "publish"].map(id).into();
+        ids.extend((!downloaded).then(|| id(self.arm64)));
+        ids.extend(TARGETS.map(|target| id(&format!("build-{target}"))));
+        ids.sort();
+        ids
+    }
+}
+
 pub(crate) const PROVIDERS: [Provider; 3] = [
     Provider {
         path: ".github/workflows/longshore-release.yml",
@@ -182,11 +194,7 @@ fn each_providers_release_equals_one_dist() {
         let mut run = Run::new(jobs, &source, provider.variables);
         let id = |name: &str| format!("{}{name}", provider.start);
         let ids: Vec<_> = run.jobs.keys().cloned().collect();
-        let mut expected: Vec<_> = ["plan", "merge", "publish"].map(id).into();
-        expected.extend((!downloaded).then(|| id(provider.arm64)));
-        expected.extend(TARGETS.map(|target| id(&format!("build-{target}"))));
-        expected.sort();
-        assert_eq!(ids, expected);
+        assert_eq!(ids, provider.release_jobs(downloaded));
 
         let compiled = ["no crate", "Compiling xtask", "Compiling longshore v0.1.0"][at];
         for job in ["plan", provider.arm64].into_iter().take(if downloaded { 1 } else { 2 }) {

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use semver::Version;
 use serde::Deserialize;
 
-use super::ci::config_error;
 use crate::model::{
     digest::Digest,
     error::{Error, Result},
@@ -165,6 +164,11 @@ impl ToolDownload {
         let hint = format!("add `sha256.\"{missing}\" = \"…\"` to `[{TABLE}]`");
         Err(config_error(&message, &hint))
     }
+}
+
+/// Returns an error about `[workspace.metadata.longshore.ci]`.
+pub(super) fn config_error(what: &str, hint: &str) -> Error {
+    Error::usage(format!("`[workspace.metadata.longshore.ci]` is invalid: {what}")).hint(hint)
 }
 
 const TABLE: &str = "workspace.metadata.longshore.ci.tool";
