@@ -14,7 +14,7 @@ use crate::model::{
 
 /// The table, as it is written. [`ToolSettings::source`] checks it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default, expecting = "a table")]
 pub struct ToolSettings {
     /// The URL of an archive.
     pub archive: Option<FileUrl>,
@@ -40,7 +40,7 @@ pub struct ToolSettings {
 
 /// The URL of a file that differs by platform.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged, expecting = "a URL, or a table with one for each platform")]
+#[serde(untagged, expecting = "this is a URL, or a table with one for each platform")]
 pub enum FileUrl {
     /// One URL with placeholders ([`PLACEHOLDERS`]).
     Template(String),
