@@ -40,8 +40,8 @@ fn sources() -> [(String, usize); 8] {
 
 /// Returns the scripts of a job.
 fn runs(job: &Job) -> Vec<&job::Run> {
-    let run = |step| if let &JobStep::Run(ref run) = step { Some(run) } else { None };
-    job.steps.iter().filter_map(run).collect()
+    let steps = job.steps.iter();
+    steps.filter_map(|step| if let JobStep::Run(run) = step { Some(run) } else { None }).collect()
 }
 
 /// Returns whether a script compiles longshore.
@@ -126,11 +126,10 @@ fn no_source_is_a_crate_or_a_program_on_path() {
 fn commits_and_paths_are_compiled_before_they_are_handed_on() {
     let [.., (git, _), (path, _), _, _] = sources();
     let text = all(&git).unwrap();
-    let install = format!(
-        "cargo install --locked --no-track --root target/ci-tool/installed --bin cargo-longshore"
-    );
+    let install =
+        "cargo install --locked --no-track --root target/ci-tool/installed --bin cargo-longshore";
     // The plan, the program for arm64 and that for comments, and the check; CircleCI has no comments.
-    assert_eq!(text.matches(&install).count(), 4 + 4 + 3, "{text}");
+    assert_eq!(text.matches(install).count(), 4 + 4 + 3, "{text}");
     let export =
         "digest=$(target/ci-tool/installed/bin/cargo-longshore ci tool --into target/ci-tool/";
     assert_eq!(text.matches(export).count(), 3 + 3 + 2, "{text}");
@@ -160,7 +159,7 @@ fn a_download_is_compared_before_it_is_unpacked_and_run() {
         each_job(&source, |provider, job| {
             let runs = runs(job);
             let uses = |run: &&job::Run| run.script.contains("target/ci-tool/cargo-longshore");
-            let Some(first) = runs.iter().position(|run| uses(run)) else {
+            let Some(first) = runs.iter().position(uses) else {
                 assert_eq!(job.id, "test");
                 return;
             };
