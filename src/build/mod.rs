@@ -4,6 +4,7 @@ pub mod allocator;
 pub mod cache;
 pub mod cargo;
 pub mod config;
+pub mod edit;
 pub mod memory;
 pub mod plan;
 pub mod profile;
