@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::tool::{ToolSettings, ToolSource, no_source_error};
 use crate::{
     build::target::Target,
     model::{
@@ -21,8 +22,10 @@ use crate::{
 pub struct Settings {
     /// The CI systems that files are generated for.
     pub providers: Vec<Provider>,
-    /// The command that starts longshore; detected when absent.
+    /// The command that starts longshore, in place of a source.
     pub command: Option<String>,
+    /// The source of longshore; an xtask that has it when absent.
+    pub tool: Option<ToolSettings>,
     /// The branches to check on push, the default branch first; `main` when absent.
     pub branches: Option<Vec<String>>,
     /// The schedule of the check: five fields, as cron has them, in UTC.
@@ -154,6 +157,7 @@ impl Settings {
         }
         self.check_publish_lines()?;
         self.check_locations()?;
+        self.tool.as_ref().map(ToolSettings::source).transpose()?;
         if self.limits.all().contains(&0) {
             return Err(config_error("a limit is 0", "limits are minutes, and jobs need some"));
         }
@@ -261,6 +265,28 @@ impl Settings {
         Ok(())
     }
 
+    /// Returns the source from which jobs get longshore. `xtask` is whether the workspace's member `xtask` depends
+    /// on it.
+    ///
+    /// # Errors
+    /// There is none, or the settings name it in a wrong way.
+    pub fn tool_source(&self, xtask: bool) -> Result<ToolSource> {
+        let source = self.tool.as_ref().map(ToolSettings::source).transpose()?;
+        match (source, &self.command) {
+            (Some(_), Some(_)) => {
+                Err(config_error("both `tool` and `command` are set", "set one of them"))
+            }
+            (Some(ToolSource::Xtask), None) if !xtask => Err(config_error(
+                "`tool.xtask` is set, and no member `xtask` depends on `longshore`",
+                "add `longshore` to the dependencies of `xtask`, or set a different source",
+            )),
+            (Some(source), None) => Ok(source),
+            (None, Some(command)) => Ok(ToolSource::Command(command.trim().to_owned())),
+            (None, None) if xtask => Ok(ToolSource::Xtask),
+            (None, None) => Err(no_source_error()),
+        }
+    }
+
     /// Returns the repository that the release's image is pushed to.
     pub fn repository(&self, provider: Provider) -> Option<&str> {
         match self.repository.as_ref()? {
@@ -335,6 +361,7 @@ fn compiling_verb(line: &str) -> Option<&str> {
 
 const TABLE: &str = "[workspace.metadata.longshore.ci]";
 
-fn config_error(what: &str, hint: &str) -> Error {
+/// Returns an error about the table.
+pub(super) fn config_error(what: &str, hint: &str) -> Error {
     Error::usage(format!("`{TABLE}` is invalid: {what}")).hint(hint)
 }

@@ -4,6 +4,7 @@
 mod archive;
 pub mod ci;
 mod formats;
+pub mod tool;
 
 use std::collections::{BTreeMap, BTreeSet};
 
