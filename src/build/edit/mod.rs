@@ -9,7 +9,7 @@ mod toml;
 pub use self::{
     ignore::{add_ignored, is_ignored},
     lock::add_package,
-    toml::{add_keys, add_member},
+    toml::{add_lines, add_member, quoted},
 };
 
 /// Returns the line end of a text: that of its first line.

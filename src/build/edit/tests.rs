@@ -37,21 +37,25 @@ fn a_form_without_room_is_an_error_that_names_the_line() {
     assert_eq!(error.to_string(), "`Cargo.toml` cannot be edited automatically");
     let hint = "add `members = [\"xtask\"]` to `[workspace]` yourself";
     assert_eq!(error.hint_text(), Some(hint));
+    let x = ["x = 1".to_owned()];
     // The header is in a string.
     let text = "a = '''\n[alias]\n'''\n[alias]\nb = \"c\"\n";
-    assert!(add_keys("config.toml", text, &["alias"], &[("x", "1".into())]).is_err());
-    assert!(add_keys("config.toml", "[", &["alias"], &[]).is_err());
-    assert!(add_keys("config.toml", "alias = 1", &["alias"], &[("x", "1".into())]).is_err());
-    let there = add_keys("config.toml", "[alias]\nx = 1", &["alias"], &[("x", "1".into())]);
+    assert!(add_lines("config.toml", text, &["alias"], &x).is_err());
+    assert!(add_lines("config.toml", "[", &["alias"], &x).is_err());
+    assert!(add_lines("config.toml", "alias = 1", &["alias"], &x).is_err());
+    let there = add_lines("config.toml", "[alias]\nx = 1", &["alias"], &x);
     assert!(there.is_err());
 }
 
 #[test]
 fn keys_are_added_to_their_table() {
-    let add = |text: &str| add_keys("c", text, &["a", "b"], &[("x", "1".into()), ("y", "[]".into())]);
-    assert_eq!(add("").unwrap(), "[a.b]\nx = 1\ny = []\n");
-    assert_eq!(add("[a.b] # c\nz = 0\n").unwrap(), "[a.b] # c\nx = 1\ny = []\nz = 0\n");
-    assert_eq!(add("[a]\nz = 0").unwrap(), "[a]\nz = 0\n\n[a.b]\nx = 1\ny = []\n");
+    let lines = ["x.'1' = 1".to_owned(), "x.'2' = []".to_owned()];
+    let add = |text: &str| add_lines("c", text, &["a", "b"], &lines);
+    let block = "x.'1' = 1\nx.'2' = []\n";
+    assert_eq!(add("").unwrap(), format!("[a.b]\n{block}"));
+    assert_eq!(add("[a.b] # c\nz = 0\n").unwrap(), format!("[a.b] # c\n{block}z = 0\n"));
+    assert_eq!(add("[a]\nz = 0").unwrap(), format!("[a]\nz = 0\n\n[a.b]\n{block}"));
+    assert!(add("[a.b]\nx = 0").is_err());
     assert!(add("[a]\nb = { z = 0 }").is_err());
 }
 

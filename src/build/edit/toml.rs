@@ -27,8 +27,8 @@ pub fn add_member(name: &str, text: &str, path: &str) -> Result<Option<String>> 
     let manifest: Manifest = toml::from_str(text).map_err(|error| not_toml(name, &error))?;
     let members = manifest.workspace.and_then(|workspace| workspace.members);
     let Some(members) = members else {
-        let value = format!("[{}]", quoted(path));
-        return add_keys(name, text, &["workspace"], &[("members", value)]).map(Some);
+        let line = format!("members = [{}]", quoted(path));
+        return add_lines(name, text, &["workspace"], &[line]).map(Some);
     };
     if members.get_ref().iter().any(|member| member.get_ref().trim_end_matches('/') == path) {
         return Ok(None);
@@ -79,23 +79,23 @@ fn has_comma(text: &str) -> bool {
     text.lines().any(|line| line.split('#').next().unwrap_or_default().contains(','))
 }
 
-/// Returns the text with `keys` (each with its value in TOML) in the table `path`, which is created at the end if
-/// it is not there.
+/// Returns the text with these lines in the table `path`, which is created at the end if it is not there. Each line
+/// is a key and its value.
 ///
 /// # Errors
 /// `name` is not TOML, one of the keys is there, or the table is written in a form to which no line can be
 /// added.
-pub fn add_keys(name: &str, text: &str, path: &[&str], keys: &[(&str, String)]) -> Result<String> {
+pub fn add_lines(name: &str, text: &str, path: &[&str], lines: &[String]) -> Result<String> {
     let mut expected = parse(name, text)?;
     let end = line_end(text);
     let header = format!("[{}]", path.join("."));
-    let lines: String = keys.iter().map(|(key, value)| format!("{key} = {value}{end}")).collect();
-    let what = format!("add `{}` to `{header}`", lines.trim().replace(end, "`, `"));
+    let block: String = lines.iter().map(|line| format!("{line}{end}")).collect();
+    let what = format!("add `{}` to `{header}`", lines.join("`, `"));
     let text = closed(text);
     let new = match header_end(&text, &header) {
-        Some(at) => format!("{}{lines}{}", &text[..at], &text[at..]),
-        None if text.trim().is_empty() => format!("{text}{header}{end}{lines}"),
-        None => format!("{text}{end}{header}{end}{lines}"),
+        Some(at) => format!("{}{block}{}", &text[..at], &text[at..]),
+        None if text.trim().is_empty() => format!("{text}{header}{end}{block}"),
+        None => format!("{text}{end}{header}{end}{block}"),
     };
     let mut table = &mut expected;
     for step in path {
@@ -105,16 +105,19 @@ pub fn add_keys(name: &str, text: &str, path: &[&str], keys: &[(&str, String)]) 
             _ => return Err(cannot_edit(name, &what)),
         };
     }
-    for (key, value) in keys {
-        let value: Table = format!("value = {value}")
-            .parse()
-            .map_err(|error: toml::de::Error| not_toml(key, &error))?;
-        let value = value.get("value").cloned().unwrap_or(Value::Boolean(true));
-        if table.insert((*key).to_owned(), value).is_some() {
-            return Err(cannot_edit(name, &what));
-        }
+    if !merge(table, parse("lines", &lines.join("\n"))?) {
+        return Err(cannot_edit(name, &what));
     }
     checked(name, new, &expected, &what)
+}
+
+/// Adds keys to a table; returns whether none of them was there.
+fn merge(table: &mut Table, new: Table) -> bool {
+    new.into_iter().all(|(key, value)| match (table.get_mut(&key), value) {
+        (None, value) => table.insert(key, value).is_none(),
+        (Some(Value::Table(old)), Value::Table(new)) => merge(old, new),
+        (Some(_), _) => false,
+    })
 }
 
 /// Returns the position after the line with the header of a table.
@@ -130,8 +133,8 @@ fn header_end(text: &str, header: &str) -> Option<usize> {
     None
 }
 
-/// Returns a TOML string.
-fn quoted(text: &str) -> String {
+/// Returns a string in TOML.
+pub fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 

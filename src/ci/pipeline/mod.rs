@@ -92,7 +92,8 @@ pub fn generate_files(
 
 const GITHUB: [&str; 2] =
     [".github/workflows/longshore-check.yml", ".github/workflows/longshore-release.yml"];
-const GITLAB: &str = ".gitlab-ci.yml";
+/// The file that GitLab reads if its settings name no other.
+pub const GITLAB: &str = ".gitlab-ci.yml";
 const CIRCLECI: &str = ".circleci/config.yml";
 
 /// The version of Rust of workspaces that name none: a release must not change because Rust does. The image

@@ -8,6 +8,7 @@ mod changes;
 mod checkout;
 mod clone;
 mod discovery;
+mod ignored;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -15,6 +16,7 @@ pub use self::{
     changes::Excluded,
     checkout::{Checkout, check_out},
     clone::clone,
+    ignored::{default_branch, is_ignored},
 };
 use crate::{
     model::{

@@ -1,0 +1,108 @@
+//! The xtask that runs the pinned longshore. Its source is in `runtime/xtask`.
+
+use super::{InitState, relative};
+use crate::{
+    model::error::{Error, Result},
+    sys::{access, fs},
+};
+
+/// The files of the xtask, relative to the workspace.
+pub(super) const FILES: [(&str, &str); 4] = [
+    ("xtask/Cargo.toml", include_str!("../../../runtime/xtask/manifest.toml")),
+    ("xtask/src/main.rs", include_str!("../../../runtime/xtask/main.rs")),
+    ("xtask/src/download.rs", include_str!("../../../runtime/xtask/download.rs")),
+    ("xtask/src/json.rs", include_str!("../../../runtime/xtask/json.rs")),
+];
+
+/// The name and the directory of the package.
+pub(super) const NAME: &str = "xtask";
+/// The version in its manifest.
+pub(super) const VERSION: &str = "0.0.0";
+/// The value of the alias.
+pub(super) const ALIAS: &str = "run --quiet --package xtask --";
+
+/// The start of the manifest, by which it is recognised.
+const MARK: &str = "# Written by `cargo longshore init`.";
+
+/// The state of the xtask in a workspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum LauncherState {
+    /// There is none.
+    Absent,
+    /// It is that of `init`, in full or in part.
+    Present,
+    /// It belongs to the user; with the reason.
+    Foreign(String),
+}
+
+/// Returns the state of the xtask. `alias` is the current value of the alias.
+///
+/// # Errors
+/// A file cannot be read.
+pub(super) fn state(init: &InitState, alias: Option<&str>) -> Result<LauncherState> {
+    let root = &init.workspace.root;
+    let ci = &init.workspace.settings.ci;
+    if ci.tool.is_none() && ci.command.is_some() {
+        return Ok(LauncherState::Foreign("`ci.command` starts longshore".to_owned()));
+    }
+    let package = init.workspace.packages.iter().find(|package| package.name == NAME);
+    let foreign = |reason: String| Ok(LauncherState::Foreign(reason));
+    if let Some(package) = package {
+        let path = relative(root, &package.manifest);
+        if path.is_none_or(|path| path != FILES[0].0) {
+            return foreign(format!("the package `{NAME}` is in `{}`", package.manifest));
+        }
+    }
+    let manifest = fs::read_to_string_if_exists(&root.join(FILES[0].0))?;
+    match manifest {
+        Some(text) if text.starts_with(MARK) => {}
+        Some(_) if init.workspace.xtask => {
+            return foreign(format!("`{NAME}` depends on longshore"));
+        }
+        Some(_) => return foreign(format!("`{}` was not written by `init`", FILES[0].0)),
+        None if access::exists(&root.join(NAME)) && !is_partial(init)? => {
+            return foreign(format!("`{NAME}` is there, and was not written by `init`"));
+        }
+        None if alias.is_some_and(|alias| alias != ALIAS) => {
+            return foreign("`cargo xtask` is an alias for something else".to_owned());
+        }
+        None => return Ok(LauncherState::Absent),
+    }
+    Ok(LauncherState::Present)
+}
+
+/// Returns whether the directory has nothing but files that `init` would write.
+fn is_partial(init: &InitState) -> Result<bool> {
+    let root = &init.workspace.root;
+    let names = fs::names(&root.join(NAME)).unwrap_or_default();
+    if names.iter().any(|name| name != "src") {
+        return Ok(false);
+    }
+    for (path, text) in FILES {
+        if fs::read_to_string_if_exists(&root.join(path))?.is_some_and(|old| old != text) {
+            return Ok(false);
+        }
+    }
+    let sources = fs::names(&root.join("xtask/src")).unwrap_or_default();
+    let known = |name: &String| FILES.iter().any(|(path, _)| path.strip_prefix("xtask/src/") == Some(name));
+    Ok(sources.iter().all(known))
+}
+
+/// Returns the alias `xtask` in a configuration file of cargo: a text, or the words of a list.
+///
+/// # Errors
+/// The file is not TOML.
+pub(super) fn alias(path: &str, text: &str) -> Result<Option<String>> {
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        Error::usage(format!("`{path}` is not TOML")).because(error.message().to_owned())
+    })?;
+    let value = table.get("alias").and_then(|alias| alias.get(NAME));
+    Ok(value.map(|value| match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Array(words) => {
+            let words: Vec<_> = words.iter().filter_map(toml::Value::as_str).collect();
+            words.join(" ")
+        }
+        other => other.to_string(),
+    }))
+}
