@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 
-use super::{command, line, repository};
+use super::{command, line, repository, unusable_error};
 use crate::{model::error::Result, sys::Context};
 
 /// Returns the default branch: that of the remote `origin`, else `main` or `master` if there is one, else the
@@ -42,6 +42,12 @@ pub fn is_ignored(cx: &Context, dir: &Utf8Path, path: &str) -> Result<Option<boo
         return Ok(None);
     };
     let args = ["check-ignore", "--quiet", "--", path];
-    let output = cx.children.output(&command(cx, &repository.dir).args(args))?;
-    Ok(Some(output.code == Some(0)))
+    // This command rejects literal paths, and `path` has no characters with a meaning.
+    let command = command(cx, &repository.dir).args(args).env("GIT_LITERAL_PATHSPECS", "0");
+    let output = cx.children.output(&command)?;
+    match output.code {
+        Some(0) => Ok(Some(true)),
+        Some(1) => Ok(Some(false)),
+        _ => Err(unusable_error(&repository.marker, &output)),
+    }
 }
